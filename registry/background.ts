@@ -1,0 +1,92 @@
+// Background tasks: one unref'ed timer for all of them, each run guarded, cancelled and awaited at close.
+
+/** A task that was started with `every`. */
+export interface BackgroundTask {
+  /** Ends the task; settles when a run that is under way has ended. May be called twice. */
+  cancel (): Promise<void>
+}
+
+/** What a backend is lent to do work between requests. */
+export interface BackgroundTasks {
+  /**
+   * Runs `run` every `intervalMs` milliseconds until cancelled. Runs of one task never overlap, and one that fails is
+   * logged under `name` and does not end the task.
+   */
+  every (name: string, intervalMs: number, run: () => unknown): BackgroundTask
+}
+
+interface Scheduled {
+  readonly name: string
+  readonly intervalMs: number
+  readonly run: () => unknown
+  dueAt: number
+  running: Promise<void> | undefined
+}
+
+interface WarnLog { warn (details: object, message: string): void }
+
+// setTimeout fires at once beyond this.
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+
+/** Owner of the one timer. `now` counts milliseconds and never jumps. */
+export class Background implements BackgroundTasks {
+  readonly #tasks = new Set<Scheduled>()
+  readonly #log: WarnLog
+  readonly #now: () => number
+  #timer: NodeJS.Timeout | undefined
+  #closed = false
+
+  constructor (log: WarnLog, now: () => number = () => performance.now()) {
+    this.#log = log
+    this.#now = now
+  }
+
+  every (name: string, intervalMs: number, run: () => unknown): BackgroundTask {
+    const task: Scheduled = { name, intervalMs, run, dueAt: this.#now() + intervalMs, running: undefined }
+    if (!this.#closed) {
+      this.#tasks.add(task)
+      this.#arm()
+    }
+    return { cancel: () => this.#cancel(task) }
+  }
+
+  /** Ends every task; settles when all runs under way have ended. May be called twice. */
+  async close (): Promise<void> {
+    this.#closed = true
+    clearTimeout(this.#timer)
+    await Promise.all([...this.#tasks].map((task) => this.#cancel(task)))
+  }
+
+  async #cancel (task: Scheduled): Promise<void> {
+    this.#tasks.delete(task)
+    if (this.#tasks.size === 0) clearTimeout(this.#timer)
+    await task.running
+  }
+
+  #arm (): void {
+    clearTimeout(this.#timer)
+    if (this.#closed || this.#tasks.size === 0) return
+    const nextAt = Math.min(...Array.from(this.#tasks, (task) => task.dueAt))
+    const waitMs = Math.min(Math.max(nextAt - this.#now(), 0), LONGEST_TIMER_MS)
+    this.#timer = setTimeout(() => this.#tick(), waitMs).unref()
+  }
+
+  #tick (): void {
+    const at = this.#now()
+    for (const task of this.#tasks) {
+      if (task.dueAt > at) continue
+      task.dueAt = at + task.intervalMs
+      if (task.running !== undefined) continue
+      task.running = this.#run(task).finally(() => { task.running = undefined })
+    }
+    this.#arm()
+  }
+
+  async #run (task: Scheduled): Promise<void> {
+    try {
+      await task.run()
+    } catch (err) {
+      this.#log.warn({ err, task: task.name }, 'cache: a background task failed, it will run again')
+    }
+  }
+}

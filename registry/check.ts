@@ -1,0 +1,85 @@
+// The option checks that all rooms share: a wrong value is refused with who, what was expected and what came.
+import { inspect } from 'node:util'
+import { CACHE_ERR_OPTION } from './errors.js'
+
+/** A number of seconds, or a string with a unit: `250ms 90s 5m 2h 1d`. */
+export type Duration = number | string
+
+/** Turns an option's value into what the code works with, or throws CACHE_ERR_OPTION naming `who`. */
+export type Check<T> = (value: unknown, who: string) => T
+
+/** The longest duration that is taken: ten years. Whoever wants more has a unit wrong. */
+export const MAX_DURATION_MS = 10 * 365 * 86_400_000
+
+const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+const SHOWN_CHARACTERS = 60
+
+/** `value` for an error message: its shape, never long, never several lines. */
+export function show (value: unknown): string {
+  const text = inspect(value, { depth: 0, breakLength: Infinity, maxStringLength: SHOWN_CHARACTERS })
+  return text.length > SHOWN_CHARACTERS * 2 ? text.slice(0, SHOWN_CHARACTERS * 2) + '...' : text
+}
+
+/** Integer milliseconds of a duration; undefined when it is not one, is negative, or is longer than ten years. */
+export function parseDuration (value: unknown): number | undefined {
+  let ms: number | undefined
+  if (typeof value === 'number') ms = value * 1_000
+  else if (typeof value === 'string') {
+    const parts = /^(\d{1,15}(?:\.\d{1,6})?)(ms|s|m|h|d)$/.exec(value)
+    if (parts !== null) ms = Number(parts[1]) * UNITS_MS[parts[2] as string]!
+  }
+  if (ms === undefined || !(ms >= 0 && ms <= MAX_DURATION_MS)) return undefined
+  return ms > 0 ? Math.max(1, Math.round(ms)) : 0
+}
+
+/** A duration in milliseconds, above zero unless `zero` allows it. */
+export function duration ({ zero = false } = {}): Check<number> {
+  return (value, who) => {
+    const ms = parseDuration(value)
+    if (ms === undefined || (ms === 0 && !zero)) {
+      throw new CACHE_ERR_OPTION(who, `a ${zero ? '' : 'positive '}number of seconds or a string such as '250ms', '90s', '5m', '2h', '1d' (at most 3650d)`, show(value))
+    }
+    return ms
+  }
+}
+
+/** A check by a predicate, with the words for what was expected. */
+export function expects<T> (expected: string, holds: (value: unknown) => boolean): Check<T> {
+  return (value, who) => {
+    if (!holds(value)) throw new CACHE_ERR_OPTION(who, expected, show(value))
+    return value as T
+  }
+}
+
+export const isPositiveInteger = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) > 0
+export const positiveInteger = expects<number>('a positive integer', isPositiveInteger)
+export const boolean = expects<boolean>('true or false', (value) => typeof value === 'boolean')
+export const text = expects<string>('a string that is not empty', (value) => typeof value === 'string' && value !== '')
+export const isTextList = (value: unknown): boolean => Array.isArray(value) && value.every((item) => typeof item === 'string' && item !== '')
+export const textList = expects<readonly string[]>('an array of strings that are not empty', isTextList)
+
+/** One of a few strings. */
+export function oneOf<T extends string> (...known: readonly T[]): Check<T> {
+  return expects(known.map((item) => `'${item}'`).join(' or '), (value) => known.includes(value as T))
+}
+
+/** Whether this is an object with named fields, and not a list, a class's instance or null. */
+export function isRecord (value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && [Object.prototype, null].includes(Object.getPrototypeOf(value))
+}
+
+/**
+ * The options that were given, each through its check; an absent or undefined option stays absent, and an unknown
+ * one is refused. `who` is put before the option's name in errors: `sqlite.maxBytes`.
+ */
+export function checkOptions<T extends object> (who: string, options: unknown, checks: { readonly [K in keyof T]-?: Check<T[K]> }): Partial<T> {
+  if (!isRecord(options)) throw new CACHE_ERR_OPTION(who, 'an object', show(options))
+  const checked: Partial<T> = {}
+  for (const [name, value] of Object.entries(options)) {
+    if (!Object.hasOwn(checks, name)) {
+      throw new CACHE_ERR_OPTION(`${who}.${name}`, `absent: it is not an option; known are ${Object.keys(checks).join(', ')}`, show(value))
+    }
+    if (value !== undefined) checked[name as keyof T] = checks[name as keyof T](value, `${who}.${name}`)
+  }
+  return checked
+}

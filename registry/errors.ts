@@ -1,0 +1,36 @@
+// Every error of the project, once, with its code. Codes are never renamed or used again; messages may improve.
+import createError from '@fastify/error'
+
+type Cause = { cause?: unknown }
+
+/** An option is wrong: who, what was expected, what came. Thrown when a plugin, route or backend is set up. */
+export const CACHE_ERR_OPTION = createError<[who: string, expected: string, came: string]>(
+  'CACHE_ERR_OPTION', "cache: '%s' must be %s, got %s", 500, TypeError as ErrorConstructor)
+
+/** No backend of this name is registered; the message lists those that are. */
+export const CACHE_ERR_BACKEND_UNKNOWN = createError<[name: string, known: string]>(
+  'CACHE_ERR_BACKEND_UNKNOWN', "cache: no backend is registered under the name '%s'; known are %s. Add yours with registry.add(name, load)")
+
+/** A backend of this name is registered already. */
+export const CACHE_ERR_BACKEND_DUPLICATE = createError<[name: string]>(
+  'CACHE_ERR_BACKEND_DUPLICATE', "cache: a backend is registered under the name '%s' already; choose another name")
+
+/** What a backend module or its `create` gave is not a backend. */
+export const CACHE_ERR_BACKEND_CONTRACT = createError<[name: string, expected: string, came: string]>(
+  'CACHE_ERR_BACKEND_CONTRACT', "cache: backend '%s' must have %s, got %s")
+
+/** An optional package that a backend needs is not installed. `cause` is what the import threw. */
+export const CACHE_ERR_DEPENDENCY_MISSING = createError<[backend: string, dependency: string, install: string, options?: Cause]>(
+  'CACHE_ERR_DEPENDENCY_MISSING', "cache: backend '%s' needs the package '%s'; run npm install %s")
+
+/** The backend lacks the optional method that this call needs. */
+export const CACHE_ERR_POWER_MISSING = createError<[operation: string, name: string, power: string, advice: string]>(
+  'CACHE_ERR_POWER_MISSING', "cache: %s needs a backend with the method '%s', which '%s' does not have; %s")
+
+/** The cache was closed: nothing can be asked of it any more. */
+export const CACHE_ERR_CLOSED = createError<[operation: string]>(
+  'CACHE_ERR_CLOSED', 'cache: %s was called after the cache was closed')
+
+/** A call that somebody made on purpose failed in the backend. `cause` is what the backend threw, where it threw. */
+export const CACHE_ERR_BACKEND_FAILED = createError<[name: string, operation: string, why: string, options?: Cause]>(
+  'CACHE_ERR_BACKEND_FAILED', "cache: backend '%s' failed in %s: %s")

@@ -1,0 +1,24 @@
+// Patterns over keys: `*` is any text, `?` any one character, everything else is itself. Never a regular expression.
+
+/** Whether `text` matches `pattern`; at worst the product of both lengths, never exponential. */
+export function matchesGlob (pattern: string, text: string): boolean {
+  let at = 0
+  let next = 0
+  let star = -1
+  let resume = 0
+  while (at < text.length) {
+    if (next < pattern.length && pattern[next] === '*') {
+      star = next++
+      resume = at
+    } else if (next < pattern.length && (pattern[next] === '?' || pattern[next] === text[at])) {
+      next++
+      at++
+    } else if (star >= 0) {
+      // The last star takes one character more; earlier stars need never be tried again.
+      next = star + 1
+      at = ++resume
+    } else return false
+  }
+  while (pattern[next] === '*') next++
+  return next === pattern.length
+}

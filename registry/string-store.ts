@@ -1,0 +1,43 @@
+// The guide's own contract (strings, seconds, get/set/delete/close), worn as a backend.
+import type { CacheBackend, MaybePromise } from './backend.js'
+
+/** A store as the guide writes it: text under a key for a number of seconds. */
+export interface StringStore {
+  /** The text under `key`; null or undefined when missing or expired. */
+  get (key: string): MaybePromise<string | null | undefined>
+  /** Stores `value` for `timeoutSeconds`, a positive integer. */
+  set (key: string, value: string, timeoutSeconds: number): MaybePromise<unknown>
+  /** Forgets `key`; no error when there is nothing. */
+  delete (key: string): MaybePromise<unknown>
+  close (): MaybePromise<unknown>
+}
+
+const SEPARATOR = ' '
+
+/**
+ * A backend made of a store of strings. The instant travels in front of the bytes, which are base64, so that the
+ * store's own rounding to seconds never makes an entry live longer. A text that is not ours is a miss.
+ */
+export function fromStringStore (store: StringStore, { now = Date.now }: { now?: () => number } = {}): CacheBackend {
+  return {
+    async get (key) {
+      const text = await store.get(key)
+      if (typeof text !== 'string') return undefined
+      const end = text.indexOf(SEPARATOR)
+      const expiresAt = Number(text.slice(0, end))
+      if (end <= 0 || !Number.isSafeInteger(expiresAt) || expiresAt <= now()) return undefined
+      return { value: Buffer.from(text.slice(end + 1), 'base64'), expiresAt }
+    },
+    async set (key, { value, expiresAt }) {
+      const lifeMs = expiresAt - now()
+      if (!(lifeMs > 0)) {
+        await store.delete(key)
+        return
+      }
+      const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+      await store.set(key, `${Math.floor(expiresAt)}${SEPARATOR}${bytes.toString('base64')}`, Math.ceil(lifeMs / 1_000))
+    },
+    async delete (key) { await store.delete(key) },
+    async close () { await store.close() }
+  }
+}
