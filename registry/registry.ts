@@ -50,7 +50,7 @@ export class Registry {
 
   /** Adds a backend under `name`. Throws CACHE_ERR_BACKEND_DUPLICATE when the name is taken. Answers the registry. */
   add<Name extends BackendName> (name: Name, load: BackendLoader<BackendOptions[NoInfer<Name>]>): this {
-    if (typeof name !== 'string' || name === '') throw new CACHE_ERR_OPTION('registry.add(name)', 'a string that is not empty', show(name))
+    if (typeof name !== 'string' || name.length === 0) throw new CACHE_ERR_OPTION('registry.add(name)', 'a string that is not empty', show(name))
     if (typeof load !== 'function') throw new CACHE_ERR_OPTION(`registry.add('${name}', load)`, 'a function that answers a backend definition', show(load))
     if (this.#loaders.has(name)) throw new CACHE_ERR_BACKEND_DUPLICATE(name)
     this.#loaders.set(name, load)
