@@ -1,0 +1,101 @@
+// What must be there before anything runs: the packages of package-lock.json and a build that is not older than its sources.
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** The folder of package.json. */
+export const root = dirname(dirname(fileURLToPath(import.meta.url)))
+
+const STAMP = join(root, 'dist', '.built')
+
+// By its path: the alias of TypeScript 7 takes node_modules/.bin/tsc for itself.
+const TSC = join('node_modules', 'typescript', 'bin', 'tsc')
+
+/** Thrown when a step fails; the message is the one line that says which. */
+export class StepFailed extends Error {}
+
+/** Runs a program in the project's folder with its output passed on. Throws StepFailed naming `step`. */
+export function run (step, command, args) {
+  const { status, signal, error } = spawnSync(command, args, { cwd: root, stdio: 'inherit' })
+  if (error !== undefined) throw new StepFailed(`${step} failed: ${error.message}`)
+  if (status !== 0) throw new StepFailed(`${step} failed (${signal ?? `exit code ${status}`})`)
+}
+
+/** Runs one of the project's own programs with this Node. */
+export function runNode (step, args) {
+  run(step, process.execPath, args)
+}
+
+/** Compiles a tsconfig with the project's own TypeScript. */
+export function compile (step, args) {
+  runNode(step, [TSC, ...args])
+}
+
+/** Whether node_modules holds what package-lock.json says; without a lock, whether there is a node_modules. */
+export function isInstalled () {
+  const wanted = readPackages(join(root, 'package-lock.json'))
+  const installed = readPackages(join(root, 'node_modules', '.package-lock.json'))
+  if (wanted === undefined || installed === undefined) return wanted === undefined && existsSync(join(root, 'node_modules'))
+  return Object.entries(wanted).every(([path, { version, optional, link }]) =>
+    path === '' || optional === true || link === true || installed[path]?.version === version)
+}
+
+function readPackages (path) {
+  return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')).packages : undefined
+}
+
+/** Installs the packages when they are missing or not those of package-lock.json. */
+export function install () {
+  if (isInstalled()) return
+  const verb = existsSync(join(root, 'package-lock.json')) ? 'ci' : 'install'
+  console.log(`> install: npm ${verb} (better-sqlite3 may be compiled, which takes about two minutes)`)
+  const npm = process.env.npm_execpath
+  const args = [verb, '--include=dev', '--no-audit', '--no-fund']
+  if (npm?.endsWith('.js')) runNode('install', [npm, ...args])
+  else run('install', process.platform === 'win32' ? 'npm.cmd' : 'npm', args)
+}
+
+/** Compiles the sources to dist/, from nothing. */
+export function build () {
+  const startedAt = new Date()
+  rmSync(join(root, 'dist'), { recursive: true, force: true })
+  compile('build', ['-p', 'tsconfig.build.json'])
+  mkdirSync(dirname(STAMP), { recursive: true })
+  writeFileSync(STAMP, '')
+  // A source that changes while the compiler runs is newer than its build.
+  utimesSync(STAMP, startedAt, startedAt)
+}
+
+/** Whether dist/ was built after the last change of a source. */
+export function isBuilt () {
+  if (!existsSync(STAMP)) return false
+  const builtAtMs = statSync(STAMP).mtimeMs
+  const { include } = JSON.parse(readFileSync(join(root, 'tsconfig.build.json'), 'utf8'))
+  return ['tsconfig.json', 'tsconfig.build.json', 'package.json', ...include].every((path) => newestMs(join(root, path)) <= builtAtMs)
+}
+
+function newestMs (path) {
+  if (!existsSync(path)) return 0
+  const stat = statSync(path)
+  if (!stat.isDirectory()) return stat.mtimeMs
+  return Math.max(stat.mtimeMs, ...readdirSync(path).map((name) => newestMs(join(path, name))))
+}
+
+/** Runs `work` and turns a failed step into one line and an exit code. */
+export async function main (work) {
+  try {
+    await work()
+  } catch (err) {
+    if (!(err instanceof StepFailed)) throw err
+    console.error(`\nFAILED: ${err.message}`)
+    process.exitCode = 1
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  await main(() => {
+    install()
+    build()
+  })
+}
