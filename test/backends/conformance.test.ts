@@ -1,0 +1,45 @@
+// Every backend through the one conformance list.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { builtIns } from '../../backends/index.js'
+import { fromStringStore } from '../../registry/string-store.js'
+import { testClock, type TestClock } from '../support/clock.js'
+import { conforms } from '../support/conformance.js'
+import { stringMap } from '../support/string-map.js'
+import type { CacheBackend } from '../../registry/backend.js'
+import type { BackendChoice } from '../../registry/names.js'
+
+interface Row {
+  readonly name: string
+  /** Why this backend can't be tried now. */
+  readonly skip?: string
+  open (clock: TestClock, folder: string): Promise<CacheBackend>
+}
+
+const byName = (choice: BackendChoice): Row['open'] => (clock) => builtIns().open(choice, { now: clock.now })
+
+let files = 0
+
+const ROWS: readonly Row[] = [
+  { name: 'memory', open: byName({ backend: 'memory' }) },
+  { name: 'fromStringStore', open: async ({ now }) => fromStringStore(stringMap(now), { now }) },
+  { name: 'fromStringStore over a store that answers later', open: async ({ now }) => fromStringStore(stringMap(now, { later: true }), { now }) },
+  { name: 'sqlite in memory', open: byName({ backend: 'sqlite', options: { path: ':memory:' } }) },
+  {
+    name: 'sqlite in a file',
+    open: (clock, folder) => byName({ backend: 'sqlite', options: { path: join(folder, `${files++}.db`) } })(clock, folder)
+  }
+]
+
+const SQLITE_IS_TO_COME = 'backends/sqlite.ts is to come'
+
+for (const { name, skip, open } of ROWS) {
+  t.test(`A24: ${name} conforms`, { skip: skip ?? (name.startsWith('sqlite') ? SQLITE_IS_TO_COME : false) }, async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'conformance-'))
+    t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+    const clock = testClock()
+    await conforms(t, { ...clock, open: () => open(clock, folder) })
+  })
+}

@@ -1,0 +1,74 @@
+// Writes: the last one wins, whole, and what was handed out before stays as it was.
+import assert from 'node:assert/strict'
+import { always, assertHolds, assertMiss, bytesOf, entryOf, type ConformanceCase } from './case.js'
+
+const WRITERS = 8
+const WRITTEN_BYTES = 64 * 1024
+
+// Of different lengths, so that the head of one with the tail of another is none of them.
+const patterns = Array.from({ length: WRITERS }, (_, writer) => new Uint8Array(WRITTEN_BYTES + writer * 1_024).fill(0x61 + writer))
+
+function assertIsOneOfThem (value: Uint8Array, when: string): void {
+  assert.ok(patterns.some((pattern) => Buffer.compare(pattern, value) === 0), `${when}: expected the bytes of one set, got a mixture`)
+}
+
+export const writeCases: readonly ConformanceCase[] = [
+  always('the last set wins', async (backend, subject) => {
+    await backend.set('key', entryOf('a longer first value', subject))
+    await backend.set('key', entryOf('second', subject))
+    assertHolds(await backend.get('key'), bytesOf('second'), 'get')
+  }),
+
+  always('a set replaces the life of the entry too', async (backend, subject) => {
+    await backend.set('shorter', entryOf('first', subject, 60_000))
+    await backend.set('shorter', entryOf('second', subject, 1_000))
+    await backend.set('longer', entryOf('first', subject, 1_000))
+    await backend.set('longer', entryOf('second', subject, 60_000))
+    await subject.pass(1_000)
+    assertMiss(await backend.get('shorter'), 'the entry whose second life is over')
+    assertHolds(await backend.get('longer'), bytesOf('second'), 'the entry whose second life is longer')
+  }),
+
+  always('a key can be set again after it was deleted', async (backend, subject) => {
+    await backend.set('key', entryOf('first', subject))
+    await backend.delete('key')
+    await backend.set('key', entryOf('second', subject))
+    assertHolds(await backend.get('key'), bytesOf('second'), 'get')
+  }),
+
+  always('a delete takes its own key and no other', async (backend, subject) => {
+    for (const key of ['key', 'key2', 'ke']) await backend.set(key, entryOf(key, subject))
+    await backend.delete('key')
+    assertMiss(await backend.get('key'), 'key')
+    assertHolds(await backend.get('key2'), bytesOf('key2'), 'key2')
+    assertHolds(await backend.get('ke'), bytesOf('ke'), 'ke')
+  }),
+
+  always('the value of a hit is not changed by later sets and deletes', async (backend, subject) => {
+    await backend.set('key', entryOf('first', subject))
+    const hit = await backend.get('key')
+    await backend.set('key', entryOf('other', subject))
+    await backend.delete('key')
+    await backend.set('other', entryOf('again', subject))
+    assertHolds(hit, bytesOf('first'), 'the earlier hit')
+  }),
+
+  always('sets of one key at once leave the whole value of one of them', async (backend, subject) => {
+    const expiresAt = subject.now() + 60_000
+    await Promise.all(patterns.map(async (value) => backend.set('key', { value, expiresAt })))
+    const hit = await backend.get('key')
+    assert.ok(hit !== undefined, 'expected an entry after the sets, got a miss')
+    assertIsOneOfThem(hit.value, 'after the sets')
+  }),
+
+  always('a get while its key is set answers a whole value or a miss', async (backend, subject) => {
+    const expiresAt = subject.now() + 60_000
+    const answers = await Promise.all(patterns.flatMap((value) => [
+      (async () => { await backend.set('key', { value, expiresAt }) })(),
+      (async () => backend.get('key'))()
+    ]))
+    for (const answer of answers) {
+      if (answer !== undefined) assertIsOneOfThem(answer.value, 'while the key was set')
+    }
+  })
+]
