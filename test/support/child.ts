@@ -1,0 +1,23 @@
+// Runs a TypeScript file of the tests in a Node process of its own and tells how that ended.
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+export interface ChildEnd {
+  readonly exitCode: number
+  readonly signal: string | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+const LONGEST_RUN_MS = 60_000
+
+/** `file` is relative to test/. The loaders of the present process are the child's too. */
+export function runChild (file: string, { nodeArgs = [], args = [], timeoutMs = LONGEST_RUN_MS }: { nodeArgs?: string[], args?: string[], timeoutMs?: number } = {}): Promise<ChildEnd> {
+  const path = fileURLToPath(new URL(`../${file}`, import.meta.url))
+  return new Promise((resolve) => {
+    execFile(process.execPath, [...process.execArgv, ...nodeArgs, path, ...args], { timeout: timeoutMs, killSignal: 'SIGKILL' }, (err, stdout, stderr) => {
+      const exitCode = err === null ? 0 : typeof err.code === 'number' ? err.code : 1
+      resolve({ exitCode, signal: err?.signal ?? null, stdout, stderr })
+    })
+  })
+}
