@@ -1,4 +1,15 @@
-// The SQLite backend. (to come)
+// The SQLite backend: one table of a better-sqlite3 database, reads answered at once, writes gathered into transactions.
 import { defineBackend } from '../registry/registry.js'
-export interface SqliteOptions { path?: string }
-export default defineBackend<SqliteOptions>({ name: 'sqlite', create () { throw new Error('to come') } })
+import { SqliteBackend } from './sqlite/backend.js'
+import { loadDriver } from './sqlite/driver.js'
+import { readOptions, type SqliteOptions } from './sqlite/options.js'
+
+export { SQLITE_CLEANUP_INTERVAL_MS, SQLITE_MAX_BYTES, SQLITE_PATH, SQLITE_TABLE, type LentDatabase, type SqliteOptions } from './sqlite/options.js'
+
+export default defineBackend<SqliteOptions>({
+  name: 'sqlite',
+  async create (options, context) {
+    const settings = readOptions(options)
+    return await SqliteBackend.open(settings, settings.database === undefined ? await loadDriver() : undefined, context)
+  }
+})

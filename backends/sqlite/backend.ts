@@ -1,0 +1,180 @@
+// The SQLite backend itself: reads are answered at once, writes are gathered, everything long goes in steps.
+import type { BackendStats, CacheBackend, MaybePromise, StoredEntry } from '../../registry/backend.js'
+import type { BackgroundTask } from '../../registry/background.js'
+import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
+import type { BackendContext } from '../../registry/registry.js'
+import type { Connection, Row } from './connection.js'
+import { isBusy, type Driver } from './driver.js'
+import { Home } from './home.js'
+import { storedKey } from './keys.js'
+import { Listing } from './listing.js'
+import type { Settings } from './options.js'
+import { Pace } from './pace.js'
+import { Upkeep } from './upkeep.js'
+import { Writes } from './writes.js'
+
+// A use is noted when the last one noted is older than this: the order of eviction need not be finer.
+const TOUCH_AFTER_MS = 60_000
+
+/** How long closing waits for another process's lock before it drops the writes that wait. */
+const CLOSE_PATIENCE_MS = 1_000
+
+// SQLite holds at most a billion bytes in a row.
+const MAX_ROW_BYTES = 1_000_000_000
+
+// What the empty table takes of maxBytes, and what a page keeps to itself of a long value.
+const TABLE_BYTES = 32_768
+const PAGE_USE = 4092 / 4096
+
+/** A backend on one table of a SQLite database. */
+export class SqliteBackend implements CacheBackend {
+  readonly #now: () => number
+  readonly #settings: Settings
+  readonly #pace = new Pace()
+  readonly #home: Home
+  readonly #writes: Writes
+  readonly #upkeep: Upkeep
+  readonly #listing: Listing
+  readonly #cleanup: BackgroundTask
+  #closing: Promise<void> | undefined
+
+  /** A backend that is ready. Throws CACHE_ERR_OPTION when the path or the table can't be used, or what the driver throws. */
+  static async open (settings: Settings, driver: Driver | undefined, context: BackendContext): Promise<SqliteBackend> {
+    const home = new Home({ settings, driver, log: context.log })
+    const backend = new SqliteBackend(home, settings, context)
+    try {
+      await backend.#pace.retry(() => home.use(() => {}))
+      return backend
+    } catch (error) {
+      await backend.close()
+      throw error
+    }
+  }
+
+  private constructor (home: Home, settings: Settings, context: BackendContext) {
+    const pace = this.#pace
+    this.#now = context.now
+    this.#settings = settings
+    this.#home = home
+    this.#upkeep = new Upkeep({ home, pace, now: context.now, settings })
+    this.#writes = new Writes({ pace, now: context.now, home, afterBatch: () => this.#upkeep.makeRoom() })
+    this.#listing = new Listing({ home, pace, now: context.now, writes: this.#writes })
+    this.#cleanup = context.background.every('sqlite cleanup', settings.cleanupIntervalMs, () => this.#upkeep.cleanup())
+  }
+
+  get (key: string): MaybePromise<StoredEntry | undefined> {
+    return this.#read('get', (connection) => this.#find(connection, key))
+  }
+
+  getMany (keys: readonly string[]): MaybePromise<Array<StoredEntry | undefined>> {
+    return this.#read('getMany', (connection) => keys.map((key) => this.#find(connection, key)))
+  }
+
+  has (key: string): MaybePromise<boolean> {
+    return this.#read('has', (connection) => {
+      const waiting = this.#writes.find(key)
+      if (waiting !== undefined) return (waiting.entry?.expiresAt ?? 0) > this.#now()
+      return connection.sql.has.get(storedKey(key), this.#now()) !== undefined
+    })
+  }
+
+  set (key: string, { value, expiresAt }: StoredEntry): Promise<void> {
+    if (this.#closing !== undefined) return Promise.reject(new CACHE_ERR_CLOSED('sqlite.set'))
+    if (!(expiresAt > this.#now())) return this.#writes.put(key, undefined)
+    // The key stands in the table and in an index, as UTF-8.
+    const bytes = value.byteLength / PAGE_USE + key.length * 6 + TABLE_BYTES
+    if (bytes > this.#settings.maxBytes || bytes > MAX_ROW_BYTES) {
+      // What was there before must not be taken for what could not be stored.
+      this.#writes.put(key, undefined)
+      return Promise.reject(new CACHE_ERR_BACKEND_FAILED('sqlite', 'set', 'the entry is larger than sqlite.maxBytes allows'))
+    }
+    return this.#writes.put(key, { value, expiresAt: Math.min(Math.floor(expiresAt), Number.MAX_SAFE_INTEGER) })
+  }
+
+  delete (key: string): Promise<void> {
+    if (this.#closing !== undefined) return Promise.reject(new CACHE_ERR_CLOSED('sqlite.delete'))
+    return this.#writes.put(key, undefined)
+  }
+
+  async clear (prefix = ''): Promise<void> {
+    this.#refuseClosed('clear')
+    await this.#listing.clear(prefix)
+  }
+
+  async keys (pattern = '*'): Promise<string[]> {
+    this.#refuseClosed('keys')
+    return await this.#listing.keys(pattern)
+  }
+
+  async size (): Promise<number> {
+    this.#refuseClosed('size')
+    await this.#writes.flush()
+    return await this.#read('size', ({ sql }) => sql.count.get() as number)
+  }
+
+  async stats (): Promise<BackendStats> {
+    this.#refuseClosed('stats')
+    const waitingWrites = this.#writes.waiting
+    await this.#writes.flush()
+    const { maxBytes, maxEntries } = this.#settings
+    return await this.#read('stats', (connection) => {
+      const entries = connection.sql.count.get() as number
+      const activeEntries = connection.sql.countLive.get(this.#now()) as number
+      return {
+        entries,
+        activeEntries,
+        expiredEntries: entries - activeEntries,
+        bytes: connection.fileBytes(),
+        usedBytes: connection.usedBytes(),
+        ...(maxEntries !== Infinity && { maxEntries }),
+        ...(maxBytes !== Infinity && { maxBytes }),
+        evictions: this.#upkeep.evictions,
+        rebuilds: this.#home.rebuilds,
+        waitingWrites
+      }
+    })
+  }
+
+  close (): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close (): Promise<void> {
+    this.#pace.endWithin(CLOSE_PATIENCE_MS)
+    this.#upkeep.stop()
+    await this.#cleanup.cancel()
+    // Whoever awaits the writes learns of a failure from them.
+    await this.#writes.flush().catch(() => {})
+    this.#home.close()
+  }
+
+  #refuseClosed (operation: string): void {
+    if (this.#closing !== undefined) throw new CACHE_ERR_CLOSED(`sqlite.${operation}`)
+  }
+
+  /** What `work` answers, at once unless another process keeps even readers out: while it repairs or closes the file. */
+  #read<T> (operation: string, work: (connection: Connection) => T): MaybePromise<T> {
+    if (this.#closing !== undefined) throw new CACHE_ERR_CLOSED(`sqlite.${operation}`)
+    try {
+      return this.#home.use(work)
+    } catch (error) {
+      if (!isBusy(error)) throw error
+      return this.#pace.retry(() => this.#home.use(work))
+    }
+  }
+
+  #find (connection: Connection, key: string): StoredEntry | undefined {
+    const at = this.#now()
+    const waiting = this.#writes.find(key)
+    if (waiting !== undefined) {
+      return waiting.entry !== undefined && waiting.entry.expiresAt > at ? waiting.entry : undefined
+    }
+    const stored = storedKey(key)
+    const row = connection.sql.find.get(stored, stored, at) as Row | undefined
+    if (row === undefined) return undefined
+    // A use noted in the future is one from before the clock was set back.
+    if (Math.abs(at - row.usedAt) > TOUCH_AFTER_MS) connection.touch(row.id, at)
+    return { value: row.value, expiresAt: row.expiresAt }
+  }
+}

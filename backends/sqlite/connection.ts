@@ -1,0 +1,160 @@
+// One open database with its prepared statements: every SQL text on rows stands here.
+import { performance } from 'node:perf_hooks'
+import { driverError, type Database, type Statement } from './driver.js'
+
+/** A row that was found. */
+export interface Row {
+  readonly id: number
+  readonly expiresAt: number
+  readonly usedAt: number
+  readonly value: Buffer
+}
+
+/** A row without its value. */
+export interface Listed {
+  readonly key: string
+  readonly expiresAt: number
+}
+
+// Beyond this many, the least recent uses are not noted: a hint about what to evict is not worth more memory.
+const MAX_TOUCHED = 10_000
+const RECOUNT_MS = 1_000
+
+function statementsOf (database: Database, table: string) {
+  const prepare = (sql: string): Statement => database.prepare(sql.replace('#', `"${table}"`).replace('#', `"${table}"`)).safeIntegers(false)
+  const number = (sql: string): Statement => prepare(sql).pluck(true)
+  return {
+    // The key is compared in the row too, not in the index alone: a damaged index must not answer with another key's row.
+    find: prepare('SELECT id, expires_at AS expiresAt, used_at AS usedAt, value FROM # WHERE id = (SELECT id FROM # WHERE key = ?) AND +key = ? AND expires_at > ?'),
+    has: number('SELECT 1 FROM # WHERE key = ? AND expires_at > ?'),
+    insert: prepare('INSERT INTO # (expires_at, used_at, key, value) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO NOTHING'),
+    update: prepare('UPDATE # SET expires_at = ?, used_at = ?, value = ? WHERE key = ?'),
+    remove: prepare('DELETE FROM # WHERE key = ?'),
+    touch: prepare('UPDATE # SET used_at = ? WHERE id = ?'),
+    dropExpired: prepare('DELETE FROM # WHERE id IN (SELECT id FROM # WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)'),
+    dropUnused: prepare('DELETE FROM # WHERE id IN (SELECT id FROM # ORDER BY used_at, id LIMIT ?)'),
+    list: prepare('SELECT key, expires_at AS expiresAt FROM # WHERE key >= ? AND key < ? ORDER BY key LIMIT ?'),
+    count: number('SELECT count(*) FROM #'),
+    countLive: number('SELECT count(*) FROM # WHERE expires_at > ?'),
+    pages: number('PRAGMA page_count'),
+    freePages: number('PRAGMA freelist_count'),
+    pageBytes: number('PRAGMA page_size'),
+    foreignWrites: number('PRAGMA data_version'),
+    begin: prepare('BEGIN IMMEDIATE'),
+    commit: prepare('COMMIT'),
+    rollback: prepare('ROLLBACK')
+  }
+}
+
+/** An open database. Nothing of it is used after `close`. */
+export class Connection {
+  readonly sql: ReturnType<typeof statementsOf>
+  readonly #database: Database
+  readonly #touched = new Map<number, number>()
+  readonly #pageBytes: number
+  #entries: number | undefined
+  #foreignWrites: unknown
+  #countedAt = 0
+
+  constructor (database: Database, table: string) {
+    this.#database = database
+    this.sql = statementsOf(database, table)
+    this.#pageBytes = this.sql.pageBytes.get() as number
+  }
+
+  /** Does `work` in one transaction. Throws SQLITE_BUSY at once when another process or the lender writes. */
+  transact<T> (work: () => T): T {
+    if (this.#database.inTransaction) throw driverError('SQLITE_BUSY', 'the database is inside a transaction of its owner')
+    const { begin, commit, rollback } = this.sql
+    const entries = this.#entries
+    begin.run()
+    try {
+      const answer = work()
+      commit.run()
+      return answer
+    } catch (error) {
+      this.#entries = entries
+      // Some errors, a full disk among them, have rolled back already.
+      if (this.#database.inTransaction) rollback.run()
+      throw error
+    }
+  }
+
+  put (key: string, value: Uint8Array, expiresAt: number, at: number): void {
+    const inserted = this.sql.insert.run(expiresAt, at, key, value).changes
+    if (inserted === 0) this.sql.update.run(expiresAt, at, value, key)
+    this.#changed(inserted)
+  }
+
+  remove (key: string): void {
+    this.#changed(-this.sql.remove.run(key).changes)
+  }
+
+  /** Deletes entries that are gone at `at`, `max` at most. Answers how many. */
+  dropExpired (at: number, max: number): number {
+    return -this.#changed(-this.sql.dropExpired.run(at, max).changes)
+  }
+
+  /** Deletes the least recently used entries, `max` at most. Answers how many. */
+  dropUnused (max: number): number {
+    return -this.#changed(-this.sql.dropUnused.run(max).changes)
+  }
+
+  /** Notes that a row was used, to be written by `writeTouches`. */
+  touch (id: number, at: number): void {
+    if (this.#touched.size < MAX_TOUCHED) this.#touched.set(id, at)
+  }
+
+  /** Writes, inside a transaction, which rows were used. Answers whether all are written. */
+  writeTouches (hasTime: () => boolean): boolean {
+    for (const [id, at] of this.#touched) {
+      if (!hasTime()) return false
+      this.sql.touch.run(at, id)
+      this.#touched.delete(id)
+    }
+    return true
+  }
+
+  /** Bytes of the file that hold something. */
+  usedBytes (): number {
+    return ((this.sql.pages.get() as number) - (this.sql.freePages.get() as number)) * this.#pageBytes
+  }
+
+  fileBytes (): number {
+    return (this.sql.pages.get() as number) * this.#pageBytes
+  }
+
+  /** The share of the file that holds nothing. */
+  freeShare (): number {
+    return (this.sql.freePages.get() as number) / (this.sql.pages.get() as number)
+  }
+
+  /** Gives a few free pages back to the file system. */
+  shrink (): void {
+    this.#database.exec('PRAGMA incremental_vacuum(16)')
+  }
+
+  /**
+   * The number of entries. Counted once and kept up with our own changes; counted again, now and then, when another
+   * process has written.
+   */
+  entries (): number {
+    const foreignWrites = this.sql.foreignWrites.get()
+    const at = performance.now()
+    if (this.#entries === undefined || (foreignWrites !== this.#foreignWrites && at - this.#countedAt > RECOUNT_MS)) {
+      this.#entries = this.sql.count.get() as number
+      this.#foreignWrites = foreignWrites
+      this.#countedAt = at
+    }
+    return this.#entries
+  }
+
+  close (): void {
+    this.#database.close()
+  }
+
+  #changed (by: number): number {
+    if (this.#entries !== undefined) this.#entries += by
+    return by
+  }
+}

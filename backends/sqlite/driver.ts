@@ -1,0 +1,67 @@
+// The driver better-sqlite3: loaded when first needed, the part of it that is used, and what its errors mean.
+import { CACHE_ERR_DEPENDENCY_MISSING } from '../../registry/errors.js'
+
+/** A prepared statement, as far as this backend uses one. */
+export interface Statement {
+  run (...values: unknown[]): { changes: number }
+  get (...values: unknown[]): unknown
+  all (...values: unknown[]): unknown[]
+  pluck (on: boolean): this
+  safeIntegers (on: boolean): this
+}
+
+/** An open database, as far as this backend uses one. */
+export interface Database {
+  readonly inTransaction: boolean
+  prepare (sql: string): Statement
+  exec (sql: string): unknown
+  pragma (sql: string): unknown
+  close (): unknown
+}
+
+/** What `better-sqlite3` exports. */
+export type Driver = new (path: string, options: { timeout: number }) => Database
+
+const PACKAGE = 'better-sqlite3'
+
+/**
+ * The driver. Throws CACHE_ERR_DEPENDENCY_MISSING when the package, or the binary that its install script fetches,
+ * is not there.
+ */
+export async function loadDriver (load: () => Promise<{ default: unknown }> = () => import('better-sqlite3')): Promise<Driver> {
+  try {
+    const driver = (await load()).default as Driver
+    // The package looks for its binary only when a database is opened.
+    new driver(':memory:', { timeout: 0 }).close() // eslint-disable-line new-cap
+    return driver
+  } catch (cause) {
+    throw new CACHE_ERR_DEPENDENCY_MISSING('sqlite', PACKAGE, PACKAGE, { cause })
+  }
+}
+
+function codeOf (error: unknown): string {
+  const code = (error as { code?: unknown } | undefined)?.code
+  return typeof code === 'string' ? code : ''
+}
+
+/** Whether the same call may succeed a little later: somebody else holds a lock. */
+export function isBusy (error: unknown): boolean {
+  // The last is what a lent database throws while its owner walks through a query.
+  return /^SQLITE_(BUSY|LOCKED|PROTOCOL)/.test(codeOf(error)) ||
+    (error instanceof TypeError && error.message.includes('busy executing a query'))
+}
+
+/** Whether the file is not, or no longer, a sound database. */
+export function isDamage (error: unknown): boolean {
+  return /^SQLITE_(CORRUPT|NOTADB)/.test(codeOf(error))
+}
+
+/** Whether the file or what must be written beside it can't be opened or written. */
+export function isNoAccess (error: unknown): boolean {
+  return /^SQLITE_(CANTOPEN|READONLY|PERM|AUTH)/.test(codeOf(error))
+}
+
+/** An error of the driver's kind, for what this backend finds out before the driver does. */
+export function driverError (code: `SQLITE_${string}`, message: string): Error {
+  return Object.assign(new Error(message), { code })
+}

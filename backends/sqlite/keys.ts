@@ -1,0 +1,57 @@
+// Keys as SQLite stores them: UTF-8 that no two different strings share, and the ranges in which a prefix lies.
+
+// SQLite keeps text as UTF-8, in which every lone surrogate becomes U+FFFD: such keys are stored spelled out, and so
+// are those that would look like one.
+const SPELLED_OUT = '\u0000utf16:'
+const LONE_SURROGATE = /\p{Surrogate}/u
+const LAST_CODE_POINT = 0x10FFFF
+
+/** The text under which `key` is stored. */
+export function storedKey (key: string): string {
+  if (!LONE_SURROGATE.test(key) && !key.startsWith(SPELLED_OUT)) return key
+  return SPELLED_OUT + Buffer.from(key, 'utf16le').toString('base64')
+}
+
+/** The key that is stored as `text`. */
+export function keyOf (text: string): string {
+  if (!text.startsWith(SPELLED_OUT)) return text
+  return Buffer.from(text.slice(SPELLED_OUT.length), 'base64').toString('utf16le')
+}
+
+/** Stored keys from `from` on, and before `before`. */
+export interface KeyRange {
+  readonly from: string
+  /** An empty blob where there is no end: SQLite sorts every blob after every text. */
+  readonly before: string | Uint8Array
+}
+
+const WITHOUT_END = new Uint8Array(0)
+
+/**
+ * Where the keys that begin with `prefix` are stored. Others lie there too, so each must be looked at; ranges may
+ * overlap.
+ */
+export function rangesOf (prefix: string): KeyRange[] {
+  if (prefix === '') return [{ from: '', before: WITHOUT_END }]
+  // UTF-8 sorts by code point. What begins with half a pair lies with what begins with the text before it.
+  const lone = LONE_SURROGATE.exec(prefix)
+  const head = lone === null ? prefix : prefix.slice(0, lone.index)
+  if (head === '') return rangesOf('')
+  return [{ from: head, before: successorOf(head) }, { from: SPELLED_OUT, before: successorOf(SPELLED_OUT) }]
+}
+
+/** The least stored key behind `text` itself. */
+export function afterKey (text: string): string {
+  return text + '\u0000'
+}
+
+/** The least text that is greater than all that begin with `text`. */
+function successorOf (text: string): string | Uint8Array {
+  const points = Array.from(text, (character) => character.codePointAt(0) as number)
+  while (points.length > 0) {
+    const last = points.pop() as number
+    // No text has the code points of surrogates.
+    if (last < LAST_CODE_POINT) return String.fromCodePoint(...points, last === 0xD7FF ? 0xE000 : last + 1)
+  }
+  return WITHOUT_END
+}
