@@ -50,11 +50,14 @@ export class Background implements BackgroundTasks {
     return { cancel: () => this.#cancel(task) }
   }
 
-  /** Ends every task; settles when all runs under way have ended. May be called twice. */
-  async close (): Promise<void> {
+  /** Ends every task; settles when all runs under way have ended, or after `deadlineMs`. May be called twice. */
+  async close (deadlineMs = 1_000): Promise<void> {
     this.#closed = true
     clearTimeout(this.#timer)
-    await Promise.all([...this.#tasks].map((task) => this.#cancel(task)))
+    let deadline: NodeJS.Timeout | undefined
+    const late = new Promise((resolve) => { deadline = setTimeout(resolve, deadlineMs) })
+    await Promise.race([Promise.all([...this.#tasks].map((task) => this.#cancel(task))), late])
+    clearTimeout(deadline)
   }
 
   async #cancel (task: Scheduled): Promise<void> {

@@ -43,6 +43,12 @@ export function duration ({ zero = false } = {}): Check<number> {
   }
 }
 
+/** A duration as it was written, above zero: for whoever turns it into milliseconds later. */
+export const aDuration: Check<Duration> = (value, who) => {
+  duration()(value, who)
+  return value as Duration
+}
+
 /** A check by a predicate, with the words for what was expected. */
 export function expects<T> (expected: string, holds: (value: unknown) => boolean): Check<T> {
   return (value, who) => {

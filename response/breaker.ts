@@ -1,0 +1,42 @@
+// The breaker: after a few failures a backend is left alone for a while, then one probe at a time tries again.
+
+const FAILURES_TO_OPEN = 5
+const FIRST_PAUSE_MS = 1_000
+const LONGEST_PAUSE_MS = 30_000
+// So that many processes don't come back at the same instant.
+const JITTER = 0.2
+
+export class Breaker {
+  readonly #now: () => number
+  #failures = 0
+  #pauseMs = 0
+  #closedAgainAt = 0
+  #probing = false
+
+  constructor (now: () => number) {
+    this.#now = now
+  }
+
+  /** Whether the backend may be asked. While it recovers, one caller at a time is told yes, and must report. */
+  admits (): boolean {
+    if (this.#pauseMs === 0) return true
+    if (this.#probing || this.#now() < this.#closedAgainAt) return false
+    this.#probing = true
+    return true
+  }
+
+  succeeded (): void {
+    if (this.#failures === 0) return
+    this.#failures = 0
+    this.#pauseMs = 0
+    this.#probing = false
+  }
+
+  failed (): void {
+    this.#failures++
+    this.#probing = false
+    if (this.#failures < FAILURES_TO_OPEN) return
+    this.#pauseMs = Math.min(this.#pauseMs === 0 ? FIRST_PAUSE_MS : this.#pauseMs * 2, LONGEST_PAUSE_MS)
+    this.#closedAgainAt = this.#now() + this.#pauseMs * (1 + JITTER * (Math.random() - 0.5))
+  }
+}

@@ -1,0 +1,71 @@
+// Cache-Control, parsed strictly: what can't be read beyond doubt is said to be malformed, and the caller refuses.
+
+/** A header field's value as Fastify and Node hand it out. */
+export type FieldValue = string | number | readonly string[] | undefined
+
+/** Directives by lower-case name; `true` without an argument. Of a repeated number the smaller one counts. */
+export interface CacheControl {
+  readonly directives: ReadonlyMap<string, string | true>
+  readonly malformed: boolean
+}
+
+/** RFC 9111 section 1.2.2: what is greater is taken as this. */
+export const MAX_DELTA_SECONDS = 2 ** 31 - 1
+
+const NONE: CacheControl = { directives: new Map(), malformed: false }
+const MALFORMED: CacheControl = { directives: new Map(), malformed: true }
+
+const BETWEEN = /[ \t,]*/y
+const SPACE = /[ \t]*/y
+const TOKEN = /[!#$%&'*+.^_`|~0-9A-Za-z-]+/y
+const QUOTED = /"((?:[^"\\\p{Cc}]|\t|\\[\t\x20-\x7e\x80-\xff])*)"/yu
+
+/** All lines of a field as one value (RFC 9110 section 5.3). */
+export function joined (value: FieldValue): string {
+  return Array.isArray(value) ? value.join(', ') : value === undefined ? '' : String(value)
+}
+
+/** Parses every line of a Cache-Control field. Never throws; linear in the length. */
+export function parseCacheControl (value: FieldValue): CacheControl {
+  const text = joined(value)
+  if (text === '') return NONE
+  const directives = new Map<string, string | true>()
+  let at = 0
+  const take = (pattern: RegExp): string | undefined => {
+    pattern.lastIndex = at
+    const match = pattern.exec(text)
+    if (match === null) return undefined
+    at = pattern.lastIndex
+    return match[1] ?? match[0]
+  }
+  // #( token [ "=" ( token / quoted-string ) ] ) (RFC 9111 section 5.2)
+  while (take(BETWEEN) !== undefined && at < text.length) {
+    const name = take(TOKEN)?.toLowerCase()
+    if (name === undefined) return MALFORMED
+    let argument: string | true = true
+    if (text[at] === '=') {
+      at++
+      const given = text[at] === '"' ? take(QUOTED) : take(TOKEN)
+      if (given === undefined) return MALFORMED
+      argument = given
+    }
+    if (take(SPACE) !== undefined && at < text.length && text[at] !== ',') return MALFORMED
+    directives.set(name, directives.has(name) ? lesser(directives.get(name)!, argument) : argument)
+  }
+  return { directives, malformed: false }
+}
+
+/** Seconds of a directive; 0 where its argument is not a number (an answer of unknown age is stale), undefined where it is absent. */
+export function deltaSeconds ({ directives }: CacheControl, name: string): number | undefined {
+  const argument = directives.get(name)
+  return argument === undefined ? undefined : toSeconds(argument)
+}
+
+/** RFC 9111 section 1.2.2: digits only, capped. Anything else is 0. */
+function toSeconds (argument: string | true): number {
+  return argument !== true && /^\d+$/.test(argument) ? Math.min(Number(argument), MAX_DELTA_SECONDS) : 0
+}
+
+function lesser (one: string | true, other: string | true): string | true {
+  return toSeconds(other) < toSeconds(one) || other === true ? other : one
+}

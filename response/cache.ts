@@ -1,0 +1,77 @@
+// `fastify.cache`: what an application may ask of its cache.
+import type { Power } from '../registry/backend.js'
+import { powersOf } from '../registry/backend.js'
+import { DataCache, type ProduceContext, type SetOptions } from './data-cache.js'
+import type { Engine } from './engine.js'
+import { clear, invalidate, type InvalidationTarget } from './invalidation.js'
+import { sum, type CacheStats } from './stats.js'
+
+/**
+ * The cache of one registration. What is called here was called on purpose: it rejects with CACHE_ERR_BACKEND_FAILED
+ * when the backend fails, and with CACHE_ERR_CLOSED after the application closed.
+ */
+export class ResponseCache {
+  /** The backend's name and the optional methods that it has. */
+  readonly backend: { readonly name: string, readonly powers: readonly Power[] }
+  readonly #engine: Engine
+  readonly #data: DataCache
+
+  /** @internal */
+  constructor (engine: Engine, signal: AbortSignal) {
+    this.#engine = engine
+    this.#data = new DataCache(engine, signal)
+    this.backend = Object.freeze({ name: engine.backendName, powers: Object.freeze(powersOf(engine.backend)) })
+  }
+
+  /** The value under `key` in the data cache: a JSON value, or a Buffer where bytes were set; undefined when absent. */
+  async get<T = unknown> (key: string): Promise<T | undefined> {
+    return await this.#data.get(key) as T | undefined
+  }
+
+  /** Keeps a JSON value, or bytes, for `ttl`. Settles when it is kept. */
+  async set (key: string, value: unknown, options: SetOptions): Promise<void> {
+    await this.#data.set(key, value, options)
+  }
+
+  /** Forgets a value of the data cache. A producer that is under way does not bring it back. */
+  async delete (key: string): Promise<void> {
+    await this.#data.delete(key)
+  }
+
+  /** Whether the data cache holds a value under `key`. */
+  async has (key: string): Promise<boolean> {
+    return await this.#data.has(key)
+  }
+
+  /**
+   * The value under `key`, or what `produce` makes; one producer at a time for a key. A backend that fails costs the
+   * value nothing: it is produced and not kept. Rejects with what the producer throws.
+   */
+  async getOrSet<T> (key: string, options: SetOptions, produce: (context: ProduceContext) => Promise<T> | T): Promise<T> {
+    return await this.#data.getOrSet(key, options, produce)
+  }
+
+  /** Settles when no later read can see what was stored for `target`. CACHE_ERR_POWER_MISSING where only `clear` could. */
+  async invalidate (target: InvalidationTarget): Promise<void> {
+    await invalidate(this.#engine, target)
+  }
+
+  /** Forgets everything in this namespace. Needs a backend that has `clear`. */
+  async clear (): Promise<void> {
+    await clear(this.#engine)
+  }
+
+  /** Counters since start, and what the backend holds. Never rejects: what the backend can't say is undefined. */
+  async stats (): Promise<CacheStats> {
+    const { backend, guard, routes, store } = this.#engine
+    const held = backend.stats === undefined ? undefined : await guard.call('stats', () => backend.stats!()).catch(() => undefined)
+    return {
+      ...sum(routes.map((route) => route.stats)),
+      errors: { ...guard.errors },
+      damaged: store.damaged,
+      entries: held?.entries,
+      bytes: held?.bytes,
+      routes: Object.fromEntries(routes.map((route) => [route.name, structuredClone(route.stats)]))
+    }
+  }
+}

@@ -1,0 +1,151 @@
+// What the routes of one registration share: the guarded backend, the fence, the flights, and the fills under way.
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { FastifyReply, onErrorHookHandler, onSendHookHandler } from 'fastify'
+import type { CacheBackend } from '../registry/backend.js'
+import type { CacheLog } from '../registry/registry.js'
+import { around, FastifyInternals, type RouteContext } from './fastify-internals.js'
+import { Fence } from './fence.js'
+import type { Filling } from './filling.js'
+import { Flights } from './flight.js'
+import { Guard } from './guard.js'
+import { Notices, safeError } from './notices.js'
+import type { CachedRoute } from './route.js'
+import { Sender } from './send.js'
+import { CacheStatus } from './status.js'
+import { Store } from './store.js'
+import { Tags } from './tags.js'
+import { RecordingBudget } from './tee.js'
+
+/** Under which a reply keeps the filling that it belongs to. */
+export const kFilling = Symbol('fastify-response-cache.filling')
+
+/** A reply as the plugin decorates it. */
+export interface FillingReply extends FastifyReply { [kFilling]: Filling | null }
+
+/** The keys that the present asynchronous chain is filling, the innermost first. */
+export interface KeyChain { readonly key: string, readonly outer: KeyChain | undefined }
+
+export interface EngineOptions {
+  readonly backend: CacheBackend
+  readonly backendName: string
+  readonly namespace: string
+  readonly deadlineMs: number
+  readonly lockTimeoutMs: number
+  /** The name of the Cache-Status field and who signs it; undefined: not sent. */
+  readonly cacheStatus: { readonly field: string, readonly signature: string } | undefined
+  readonly now: () => number
+  readonly log: CacheLog
+}
+
+/** Streams that are being recorded at the same time hold this much together at most. */
+const MAX_RECORDING_BYTES = 64 * 1024 * 1024
+const SETTLE_MS = 800
+const CLOSE_MS = 800
+
+export class Engine {
+  readonly backend: CacheBackend
+  readonly backendName: string
+  readonly namespace: string
+  readonly now: () => number
+  readonly notices: Notices
+  readonly guard: Guard
+  readonly tags: Tags
+  readonly store: Store
+  readonly flights: Flights
+  readonly sender: Sender
+  readonly status: CacheStatus
+  readonly fence = new Fence()
+  readonly internals = new FastifyInternals()
+  readonly budget = new RecordingBudget(MAX_RECORDING_BYTES)
+  readonly chain = new AsyncLocalStorage<KeyChain>()
+  /** Every cached route of this registration, one for each of its methods. */
+  readonly routes: CachedRoute[] = []
+  /** Fills under way by key, in the order in which they began. */
+  readonly #fillings = new Map<string, Set<Filling>>()
+  #closed = false
+  #order = 0
+
+  constructor (options: EngineOptions) {
+    const { backend, backendName, namespace, now, deadlineMs } = options
+    this.backend = backend
+    this.backendName = backendName
+    this.namespace = namespace
+    this.now = now
+    this.notices = new Notices(options.log, now)
+    this.guard = new Guard(backend, { name: backendName, deadlineMs, now, notices: this.notices })
+    this.tags = new Tags(this.guard, namespace, now)
+    this.store = new Store(this.guard, this.tags, now, this.notices)
+    this.flights = new Flights(now, options.lockTimeoutMs)
+    this.sender = new Sender(this.internals, options.cacheStatus?.field)
+    this.status = new CacheStatus(options.cacheStatus?.signature)
+  }
+
+  get closed (): boolean {
+    return this.#closed
+  }
+
+  /** Whether this asynchronous chain is filling `key` already. */
+  isFilling (key: string): boolean {
+    for (let link = this.chain.getStore(); link !== undefined; link = link.outer) {
+      if (link.key === key) return true
+    }
+    return false
+  }
+
+  nextOrder (): number {
+    return ++this.#order
+  }
+
+  began (filling: Filling): void {
+    const others = this.#fillings.get(filling.key)
+    if (others === undefined) this.#fillings.set(filling.key, new Set([filling]))
+    else others.add(filling)
+  }
+
+  ended (filling: Filling): void {
+    const others = this.#fillings.get(filling.key)
+    if (others?.delete(filling) === true && others.size === 0) this.#fillings.delete(filling.key)
+  }
+
+  /** A fill stores: those that began before it and are not done yet have an older answer. */
+  supersede (filling: Filling): void {
+    for (const other of this.#fillings.get(filling.key) ?? []) {
+      if (other.order < filling.order) other.superseded = true
+    }
+  }
+
+  /** The hooks of a route with the recording ones around them. */
+  recording (context: RouteContext): RouteContext {
+    return around(context, first, last, onError)
+  }
+
+  /** Something that a developer did wrong on a route; the answer was delivered. */
+  fault (route: string, reason: string, fault: unknown): void {
+    this.notices.warn(`fault ${route} ${reason}`, { err: safeError(fault), route, reason }, 'cache: this answer could not be cached, it was delivered')
+  }
+
+  /** Releases who waits, lets writes settle, closes the backend. Never rejects, never takes longer than two seconds. */
+  async close (): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    this.flights.close()
+    await this.guard.close(SETTLE_MS, CLOSE_MS)
+  }
+}
+
+const first: onSendHookHandler = (_request, reply, payload, done) => {
+  const filling = (reply as FillingReply)[kFilling]
+  done(null, filling === null ? payload : filling.fill.take(payload))
+}
+
+const last: onSendHookHandler = (_request, reply, payload, done) => {
+  const filling = (reply as FillingReply)[kFilling]
+  filling?.judge()
+  done(null, payload)
+  filling?.fill.commit()
+}
+
+const onError: onErrorHookHandler = (_request, reply, _error, done) => {
+  (reply as FillingReply)[kFilling]?.fill.refuse('handler-error')
+  done()
+}

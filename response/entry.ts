@@ -1,0 +1,136 @@
+// What is kept under a key, and the bytes that it becomes: one JSON line, a newline, the body as it was sent.
+import { crc32 } from 'node:zlib'
+import { LRUCache } from 'lru-cache'
+import { isRecord } from '../registry/check.js'
+import { areFields } from './fields.js'
+
+interface Kept {
+  /** The key under which it was stored: bytes that were moved to another key are not taken for that key's. */
+  readonly key: string
+  /** Epoch milliseconds. */
+  readonly storedAt: number
+  /** Tag, stamp, tag, stamp ...: each tag's stamp when the fill began. */
+  readonly tags?: readonly string[]
+}
+
+/** An answer as the handler made it. */
+export interface ResponseHead extends Kept {
+  readonly kind: 'response'
+  readonly status: number
+  /** Name, value, name, value ...: the fields that the handler set. */
+  readonly fields: readonly string[]
+  /** Fields that stood before the handler ran and that it took away. */
+  readonly removed?: readonly string[]
+  /** Epoch milliseconds from which it is stale. */
+  readonly freshUntil: number
+  /** How old the answer was already when it came, in milliseconds. */
+  readonly ageMs: number
+  /** Whether the handler gave its payload as text: other hooks are given it as they would have been. */
+  readonly text: boolean
+}
+
+/** Says that a key's answers vary, on what, and which variants there are. */
+export interface VariantsHead extends Kept {
+  readonly kind: 'variants'
+  readonly names: readonly string[]
+  /** Part of each variant's key: variants of a forgotten list can't be reached again. */
+  readonly list: string
+  /** The variants, the one stored last at the end. */
+  readonly ids: readonly string[]
+}
+
+/** A value of the data cache: JSON, or bytes as they are. */
+export interface ValueHead extends Kept {
+  readonly kind: 'value'
+  readonly json: boolean
+}
+
+export type Head = ResponseHead | VariantsHead | ValueHead
+
+/** An entry that was read: its head, and its body, which nobody changes. */
+export interface Entry<H extends Head = Head> {
+  readonly head: H
+  readonly body: Buffer
+}
+
+// The format number and the checksum stand at fixed places; the checksum is over everything behind it.
+const MAGIC = '{"frc":1,"sum":"'
+const SUM_CHARACTERS = 8
+const SUMMED_FROM = MAGIC.length + SUM_CHARACTERS
+const NEWLINE = 10
+const HEADS_REMEMBERED = 4096
+const LONGEST_HEAD_REMEMBERED_BYTES = 4096
+
+/** Turns entries into bytes and back. Remembers heads: by the bytes object, and by their own text. */
+export class EntryCodec {
+  readonly #byBytes = new WeakMap<Uint8Array, Entry>()
+  readonly #byText = new LRUCache<string, Head>({ max: HEADS_REMEMBERED })
+
+  encode (head: Head, body: Buffer | string): { readonly bytes: Buffer, readonly entry: Entry } {
+    const bodyBytes = typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength
+    const line = `","bodyBytes":${bodyBytes},${JSON.stringify(head).slice(1)}\n`
+    const lineBytes = Buffer.byteLength(line)
+    // Not from the pool: a slice of it would keep all of it alive.
+    const bytes = Buffer.allocUnsafeSlow(SUMMED_FROM + lineBytes + bodyBytes)
+    bytes.write(MAGIC, 0, 'latin1')
+    bytes.write(line, SUMMED_FROM)
+    if (typeof body === 'string') bytes.write(body, SUMMED_FROM + lineBytes)
+    else body.copy(bytes, SUMMED_FROM + lineBytes)
+    bytes.write(checksum(bytes), MAGIC.length, 'latin1')
+    const entry = { head, body: bytes.subarray(SUMMED_FROM + lineBytes) }
+    this.#byBytes.set(bytes, entry)
+    return { bytes, entry }
+  }
+
+  /** The entry in `value`, if it was stored under `key`; undefined for bytes that are damaged, foreign or another key's. */
+  decode (value: Uint8Array, key: string): Entry | undefined {
+    const known = this.#byBytes.get(value)
+    if (known !== undefined) return known.head.key === key ? known : undefined
+    const bytes = Buffer.isBuffer(value) ? value : Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+    const end = bytes.indexOf(NEWLINE)
+    if (end < SUMMED_FROM || bytes.toString('latin1', 0, SUMMED_FROM) !== MAGIC + checksum(bytes)) return undefined
+    const head = this.#head(bytes, end)
+    if (head?.key !== key) return undefined
+    const entry = { head, body: bytes.subarray(end + 1) }
+    this.#byBytes.set(value, entry)
+    return entry
+  }
+
+  #head (bytes: Buffer, end: number): Head | undefined {
+    const text = bytes.toString('utf8', 0, end)
+    const known = end <= LONGEST_HEAD_REMEMBERED_BYTES ? this.#byText.get(text) : undefined
+    if (known !== undefined) return known
+    const head = parseHead(text, bytes.byteLength - end - 1)
+    if (head !== undefined && end <= LONGEST_HEAD_REMEMBERED_BYTES) this.#byText.set(text, head)
+    return head
+  }
+}
+
+function checksum (bytes: Buffer): string {
+  return crc32(bytes.subarray(SUMMED_FROM)).toString(16).padStart(SUM_CHARACTERS, '0')
+}
+
+const isText = (value: unknown): boolean => typeof value === 'string'
+const isTexts = (value: unknown): boolean => Array.isArray(value) && value.every(isText)
+const isInstant = (value: unknown): boolean => Number.isFinite(value) && (value as number) >= 0
+
+/** A checksum says that the bytes are whole, not that we wrote them: every field is looked at before it is believed. */
+function parseHead (text: string, bodyBytes: number): Head | undefined {
+  let head: unknown
+  try {
+    head = JSON.parse(text)
+  } catch {
+    return undefined
+  }
+  if (!isRecord(head) || head.bodyBytes !== bodyBytes || !isText(head.key) || !isInstant(head.storedAt)) return undefined
+  if (head.tags !== undefined && !(isTexts(head.tags) && (head.tags as string[]).length % 2 === 0)) return undefined
+  return KINDS.get(head.kind)?.(head) === true ? head as unknown as Head : undefined
+}
+
+const KINDS: ReadonlyMap<unknown, (head: Record<string, unknown>) => boolean> = new Map([
+  ['response', (head: Record<string, unknown>) => Number.isInteger(head.status) && (head.status as number) >= 200 && (head.status as number) <= 599 &&
+    areFields(head.fields) && (head.removed === undefined || isTexts(head.removed)) &&
+    isInstant(head.freshUntil) && isInstant(head.ageMs) && typeof head.text === 'boolean'],
+  ['variants', (head: Record<string, unknown>) => isTexts(head.names) && isText(head.list) && isTexts(head.ids)],
+  ['value', (head: Record<string, unknown>) => typeof head.json === 'boolean']
+])

@@ -1,0 +1,51 @@
+// What is read of Fastify that it doesn't publish, in one place. Where it is missing, nothing is cached, and that is said.
+import type { FastifyReply, FastifyRequest, onErrorHookHandler, onSendHookHandler } from 'fastify'
+
+/** The compiled hooks of a route: functions, or null where there are none. */
+export interface RouteContext {
+  readonly onSend: readonly onSendHookHandler[] | null
+  readonly onError: readonly onErrorHookHandler[] | null
+}
+
+const CONTEXT = 'Symbol(fastify.context)'
+const TRAILERS = 'Symbol(fastify.reply.trailers)'
+
+/** Finds symbols once, by their description. */
+export class FastifyInternals {
+  #context: symbol | undefined
+  #trailers: symbol | undefined
+
+  /** The hooks of the route that this request is for; undefined where this Fastify keeps them elsewhere. */
+  contextOf (request: FastifyRequest): RouteContext | undefined {
+    this.#context ??= symbolOf(request, CONTEXT)
+    const context = this.#context === undefined ? undefined : (request as unknown as Record<symbol, RouteContext>)[this.#context]
+    return context !== undefined && isHooks(context.onSend) && isHooks(context.onError) ? context : undefined
+  }
+
+  /** Lets this one request's answer run through other hooks. */
+  useContext (request: FastifyRequest, context: RouteContext): void {
+    (request as unknown as Record<symbol, RouteContext>)[this.#context as symbol] = context
+  }
+
+  /** Whether somebody has announced trailers, or whether that can't be known. */
+  mayHaveTrailers (reply: FastifyReply): boolean {
+    this.#trailers ??= symbolOf(reply, TRAILERS)
+    return this.#trailers === undefined || (reply as unknown as Record<symbol, unknown>)[this.#trailers] !== null
+  }
+}
+
+/** `context` with hooks put around those of onSend, and before those of onError. */
+export function around (context: RouteContext, first: onSendHookHandler, last: onSendHookHandler, onError: onErrorHookHandler): RouteContext {
+  const copy = Object.assign(Object.create(Object.getPrototypeOf(context)), context)
+  copy.onSend = [first, ...(context.onSend ?? []), last]
+  copy.onError = [onError, ...(context.onError ?? [])]
+  return copy
+}
+
+function isHooks (value: unknown): boolean {
+  return value === null || Array.isArray(value)
+}
+
+function symbolOf (object: object, description: string): symbol | undefined {
+  return Object.getOwnPropertySymbols(object).find((symbol) => String(symbol) === description)
+}

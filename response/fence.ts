@@ -1,0 +1,39 @@
+// Which names were invalidated since when, in a fixed amount of memory. A collision only skips a store.
+
+const STRIPES = 4096
+
+/**
+ * A fill takes a mark before its first read of the backend; an invalidation moves the names it speaks of. A fill one
+ * of whose names has moved since its mark is not stored.
+ */
+export class Fence {
+  readonly #movedAt = new Float64Array(STRIPES)
+  #allMovedAt = 0
+  #sequence = 0
+
+  /** The present moment, to be asked about later. */
+  mark (): number {
+    return this.#sequence
+  }
+
+  move (name: string): void {
+    this.#movedAt[stripeOf(name)] = ++this.#sequence
+  }
+
+  moveAll (): void {
+    this.#allMovedAt = ++this.#sequence
+  }
+
+  /** Whether one of the names was invalidated after `mark` was taken. They are asked for only when anything was. */
+  movedSince (mark: number, names: () => readonly string[]): boolean {
+    if (this.#sequence === mark) return false
+    return this.#allMovedAt > mark || names().some((name) => this.#movedAt[stripeOf(name)]! > mark)
+  }
+}
+
+// FNV-1a over UTF-16 units.
+function stripeOf (name: string): number {
+  let hash = 0x811c9dc5
+  for (let at = 0; at < name.length; at++) hash = Math.imul(hash ^ name.charCodeAt(at), 0x01000193)
+  return (hash ^ (hash >>> 12)) & (STRIPES - 1)
+}

@@ -1,0 +1,47 @@
+// Which header fields of an answer belong to the entry: those that the handler set, and that another answer may carry.
+import { joined } from './cache-control.js'
+import type { Fields } from './policy.js'
+
+/**
+ * Never stored: hop-by-hop (RFC 9111 section 3.1, RFC 9110 section 7.6.1), made anew for each answer, or about
+ * one request alone.
+ */
+export const FIELDS_NOT_STORED: ReadonlySet<string> = new Set([
+  'connection', 'keep-alive', 'proxy-authenticate', 'proxy-authentication-info', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade',
+  'content-length', 'age', 'set-cookie', 'cache-status',
+  'x-request-id', 'request-id', 'x-correlation-id', 'traceparent', 'tracestate', 'server-timing', 'x-response-time',
+  'x-ratelimit-limit', 'x-ratelimit-remaining', 'x-ratelimit-reset', 'ratelimit', 'ratelimit-policy', 'ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset'
+])
+
+const NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
+// RFC 9110 section 5.5: no CR, LF, NUL; Node sends latin1.
+const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
+
+/** The handler's fields as name, value, name, value ...; undefined when one could not be sent again as it is. */
+export function fieldsToStore (before: Fields, after: Fields): string[] | undefined {
+  const listed = new Set(joined(after.connection).toLowerCase().split(',').map((name) => name.trim()))
+  const pairs: string[] = []
+  for (const name of Object.keys(after)) {
+    const value = after[name]
+    if (value === before[name] || value === undefined || FIELDS_NOT_STORED.has(name) || listed.has(name)) continue
+    for (const line of Array.isArray(value) ? value : [value]) pairs.push(name, String(line))
+  }
+  return areFields(pairs) ? pairs : undefined
+}
+
+/** Fields that stood before the handler ran and that it took away. */
+export function fieldsRemoved (before: Fields, after: Fields): string[] {
+  return Object.keys(before).filter((name) => before[name] !== undefined && after[name] === undefined)
+}
+
+/** Whether these are header fields that can be sent: pairs of a name and a value without control characters. */
+export function areFields (pairs: unknown): pairs is string[] {
+  return Array.isArray(pairs) && pairs.length % 2 === 0 &&
+    pairs.every((item, index) => typeof item === 'string' && (index % 2 === 0 ? NAME : VALUE).test(item))
+}
+
+/** RFC 9110 section 5.6.1: an Access-Control-Allow-Origin for one origin that Vary doesn't tell of would go to others. */
+export function isForOneOrigin (pairs: readonly string[], varyNames: readonly string[]): boolean {
+  const at = pairs.indexOf('access-control-allow-origin')
+  return at !== -1 && at % 2 === 0 && pairs[at + 1] !== '*' && !varyNames.includes('origin')
+}

@@ -1,0 +1,170 @@
+// What becomes of a fill: stored where it may be, shared with those who wait, counted either way.
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { MaybePromise } from '../registry/backend.js'
+import type { Engine } from './engine.js'
+import type { ResponseHead } from './entry.js'
+import { Fill, type FillEnd, type Recorded } from './fill.js'
+import type { Flight } from './flight.js'
+import { UNAVAILABLE } from './guard.js'
+import { andThen } from './later.js'
+import { areTags } from './options.js'
+import type { CachedRoute } from './route.js'
+import { count } from './stats.js'
+import type { RefusalReason } from './status.js'
+import type { Found } from './store.js'
+import { variantOf } from './vary.js'
+
+/** One request on its way through the cache. */
+export interface Visit {
+  readonly instance: FastifyInstance
+  readonly request: FastifyRequest
+  readonly reply: FastifyReply
+  readonly key: string
+  /** The fence's mark before the first read of the backend. */
+  readonly mark: number
+  /** Why the handler is asked (RFC 9211 section 2.2). */
+  readonly why: 'miss' | 'request'
+}
+
+/** Reasons that speak of the answer itself: the next one is likely to be refused too, so nobody should wait for it. */
+const TRANSIENT: ReadonlySet<RefusalReason> = new Set(['handler-error', 'client-gone', 'stream-failed', 'invalidated', 'superseded', 'lock-timeout', 'unavailable', 'closed'])
+
+export class Filling implements FillEnd {
+  readonly key: string
+  readonly fill: Fill
+  readonly order: number
+  /** Set when a fill that began later has stored already. */
+  superseded = false
+  /** Tag, stamp, tag, stamp ... of the route's own tags, taken before the handler ran. */
+  stamps: readonly string[] | typeof UNAVAILABLE | undefined
+  #tags: readonly string[] | undefined
+  readonly #engine: Engine
+  readonly #route: CachedRoute
+  readonly #visit: Visit
+  readonly #found: Found
+  readonly #flight: Flight | undefined
+
+  constructor (engine: Engine, route: CachedRoute, visit: Visit, found: Found, flight: Flight | undefined) {
+    this.key = visit.key
+    this.order = engine.nextOrder()
+    this.#engine = engine
+    this.#route = route
+    this.#visit = visit
+    this.#found = found
+    this.#flight = flight
+    this.fill = new Fill(route.policy, visit.request, visit.reply, { end: this, budget: engine.budget, now: engine.now })
+    engine.began(this)
+  }
+
+  /** The verdict, and what Cache-Status says of it. */
+  judge (): void {
+    const { fill } = this
+    const storing = fill.judge()
+    if (storing !== false) this.#tags = this.#tagsOf(fill)
+    const stored = storing === true && this.#tags !== undefined && this.#mayStore(this.#tags)
+    this.#engine.sender.mark(this.#visit.reply, this.#engine.status.forwarded(this.#visit.why, { stored, detail: fill.refusedFor }))
+  }
+
+  stored (recorded: Recorded): void {
+    const engine = this.#engine
+    engine.ended(this)
+    const at = engine.now()
+    const { freshMs, ageMs, varyNames } = recorded.verdict
+    const head: ResponseHead = {
+      kind: 'response',
+      key: this.key,
+      status: recorded.status,
+      fields: withDate(recorded.fields, at),
+      ...(recorded.removed.length > 0 && { removed: recorded.removed }),
+      storedAt: at,
+      freshUntil: at + freshMs,
+      ageMs,
+      text: typeof recorded.body === 'string'
+    }
+    const tags = this.#tags
+    this.#share(head, recorded, varyNames, tags ?? [])
+    if (tags === undefined) return this.#refuse('tags')
+    if (this.#found.unavailable === true) return this.#refuse('unavailable')
+    void andThen(this.#stampsOf(tags), (stamps) => {
+      if (stamps === UNAVAILABLE) return this.#refuse('unavailable')
+      const mayStore = (): boolean => this.#mayStore(tags)
+      if (!mayStore()) return this.#refuse(this.superseded ? 'superseded' : engine.closed ? 'closed' : 'invalidated')
+      engine.supersede(this)
+      const kept = engine.store.keep({
+        key: this.key,
+        head: stamps.length === 0 ? head : { ...head, tags: stamps },
+        body: recorded.body,
+        varyNames,
+        headers: this.#visit.request.headers,
+        variants: this.#found.variants,
+        mayStore
+      }, head.freshUntil)
+      if (kept) this.#route.stats.stores++
+      else this.#refuse('unavailable')
+    })
+  }
+
+  refused (reason: RefusalReason, fault?: unknown): void {
+    const engine = this.#engine
+    engine.ended(this)
+    if (this.#flight !== undefined) engine.flights.release(this.#flight, TRANSIENT.has(reason) ? 'failed' : 'not-shareable')
+    if (fault !== undefined) engine.fault(this.#route.name, reason, fault)
+    if (reason === 'csp-nonce') engine.fault(this.#route.name, reason, new Error('Content-Security-Policy holds a nonce, which is for one answer only'))
+    this.#refuse(reason)
+  }
+
+  #refuse (reason: RefusalReason): void {
+    count(this.#route.stats.refusals, reason)
+  }
+
+  /** Gives the answer to those who wait, whether or not it can be stored. */
+  #share (head: ResponseHead, recorded: Recorded, varyNames: readonly string[], tags: readonly string[]): void {
+    if (this.#flight === undefined) return
+    this.#engine.flights.share(this.#flight, () => ({
+      entry: { head, body: Buffer.from(recorded.body as string) },
+      varyNames,
+      variant: variantOf(varyNames, this.#visit.request.headers),
+      names: this.#names(tags)
+    }))
+  }
+
+  /** The answer's tags; undefined when what was given is not usable. */
+  #tagsOf (fill: Fill): readonly string[] | undefined {
+    const { tags } = this.#route.policy
+    if (fill.decision.tags !== undefined) return fill.decision.tags
+    if (typeof tags !== 'function') return tags
+    try {
+      const given: unknown = tags(this.#visit.request, this.#visit.reply)
+      if (areTags(given)) return given
+      this.#engine.fault(this.#route.name, 'tags', new TypeError('tags must answer an array of strings that are not empty'))
+    } catch (fault) {
+      this.#engine.fault(this.#route.name, 'tags', fault)
+    }
+    return undefined
+  }
+
+  #stampsOf (tags: readonly string[]): MaybePromise<readonly string[] | typeof UNAVAILABLE> {
+    if (tags.length === 0) return []
+    if (tags === this.#route.policy.tags && this.stamps !== undefined) return this.stamps
+    return this.#engine.tags.stamped(tags, this.#engine.guard.deadlineAt())
+  }
+
+  #mayStore (tags: readonly string[]): boolean {
+    const { fence, closed } = this.#engine
+    return !this.superseded && !closed && this.#found.unavailable !== true && !fence.movedSince(this.#visit.mark, () => this.#names(tags))
+  }
+
+  #names (tags: readonly string[]): string[] {
+    return [this.key, ...this.#route.fenceNames(this.#visit.request), ...tags.map(tagName)]
+  }
+}
+
+/** Under which the fence knows a tag. */
+export function tagName (tag: string): string {
+  return `t ${tag}`
+}
+
+/** RFC 9110 section 6.6.1: an answer without a Date is dated when it came. */
+function withDate (fields: readonly string[], at: number): readonly string[] {
+  return fields.some((name, index) => index % 2 === 0 && name === 'date') ? fields : [...fields, 'date', new Date(at).toUTCString()]
+}

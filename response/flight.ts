@@ -1,0 +1,111 @@
+// Single flight: one request does the work of a key, the others wait for its outcome, and never for ever.
+import { LRUCache } from 'lru-cache'
+import type { Entry, ResponseHead } from './entry.js'
+
+/** What came of a flight: an answer to share, or why there is none. */
+export type Outcome =
+  | { readonly entry: Entry<ResponseHead>, readonly varyNames: readonly string[], readonly variant: string, readonly names: readonly string[] }
+  | { readonly released: 'not-shareable' | 'failed' | 'lock-timeout' }
+
+/** Keys whose answers turned out not to be shareable are not waited for during this time. */
+const ALONE_MS = 10_000
+const ALONE_REMEMBERED = 10_000
+
+/** One request's work on a key. */
+export class Flight {
+  readonly key: string
+  /** The fence's mark when the work began. */
+  readonly mark: number
+  readonly #startedAt = performance.now()
+  readonly #lockTimeoutMs: number
+  #waiters: Array<(outcome: Outcome) => void> | undefined
+  #timer: NodeJS.Timeout | undefined
+  #outcome: Outcome | undefined
+
+  constructor (key: string, mark: number, lockTimeoutMs: number) {
+    this.key = key
+    this.mark = mark
+    this.#lockTimeoutMs = lockTimeoutMs
+  }
+
+  get over (): boolean {
+    return this.#outcome !== undefined || performance.now() - this.#startedAt >= this.#lockTimeoutMs
+  }
+
+  /** Whether somebody waits. */
+  get awaited (): boolean {
+    return this.#waiters !== undefined
+  }
+
+  /** The outcome, or a release when the lock times out first. Never rejects. */
+  wait (): Promise<Outcome> {
+    return new Promise((resolve) => {
+      if (this.#outcome !== undefined) return resolve(this.#outcome)
+      this.#waiters ??= []
+      this.#waiters.push(resolve)
+      this.#timer ??= setTimeout(() => this.settle({ released: 'lock-timeout' }), Math.max(this.#lockTimeoutMs - (performance.now() - this.#startedAt), 0))
+    })
+  }
+
+  /** The first outcome counts. */
+  settle (outcome: Outcome): void {
+    if (this.#outcome !== undefined) return
+    this.#outcome = outcome
+    clearTimeout(this.#timer)
+    for (const resolve of this.#waiters ?? []) resolve(outcome)
+    this.#waiters = undefined
+  }
+}
+
+/** The flights under way. */
+export class Flights {
+  readonly #flights = new Map<string, Flight>()
+  readonly #alone = new LRUCache<string, number>({ max: ALONE_REMEMBERED })
+  readonly #now: () => number
+  readonly #lockTimeoutMs: number
+
+  constructor (now: () => number, lockTimeoutMs: number) {
+    this.#now = now
+    this.#lockTimeoutMs = lockTimeoutMs
+  }
+
+  /** The flight to wait for; undefined when there is none, or when waiting would be of no use. */
+  toJoin (key: string, stillGood: (flight: Flight) => boolean): Flight | undefined {
+    const flight = this.#flights.get(key)
+    return flight !== undefined && !flight.over && stillGood(flight) ? flight : undefined
+  }
+
+  /** Begins a flight that others may join, unless the key's answers were not shareable a moment ago. */
+  begin (key: string, mark: number): Flight | undefined {
+    if ((this.#alone.get(key) ?? 0) > this.#now()) return undefined
+    const flight = new Flight(key, mark, this.#lockTimeoutMs)
+    this.#flights.set(key, flight)
+    return flight
+  }
+
+  /** Ends a flight with an answer, which is made only if somebody waits for it. */
+  share (flight: Flight, outcome: () => Outcome): void {
+    this.#remove(flight)
+    if (flight.awaited) flight.settle(outcome())
+  }
+
+  /** Ends a flight without an answer to share. */
+  release (flight: Flight, released: 'not-shareable' | 'failed'): void {
+    this.#remove(flight)
+    if (released === 'not-shareable') this.#alone.set(flight.key, this.#now() + ALONE_MS)
+    flight.settle({ released })
+  }
+
+  get size (): number {
+    return this.#flights.size
+  }
+
+  /** Releases everybody who waits. */
+  close (): void {
+    for (const flight of this.#flights.values()) this.release(flight, 'failed')
+  }
+
+  #remove (flight: Flight): void {
+    if (this.#flights.get(flight.key) === flight) this.#flights.delete(flight.key)
+  }
+}

@@ -1,0 +1,220 @@
+// The one place through which a backend is called: deadline, breaker, and a failure that costs no answer.
+import { setTimeout as after } from 'node:timers'
+import type { CacheBackend, MaybePromise, StoredEntry } from '../registry/backend.js'
+import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../registry/errors.js'
+import { Breaker } from './breaker.js'
+import { isPromise } from './later.js'
+import { safeError, type Notices } from './notices.js'
+
+/** The backend could not say. Not a miss: nothing is known of what it holds. */
+export const UNAVAILABLE = Symbol('unavailable')
+export type Read = StoredEntry | undefined | typeof UNAVAILABLE
+
+/** Calls under way at most; the next one finds the backend unavailable at once. */
+const MAX_PENDING = 1_000
+/** Calls that somebody made on purpose (`cache.set`, `invalidate`, ...) may take this long. */
+const ON_PURPOSE_DEADLINE_MS = 2_000
+
+export interface GuardOptions {
+  readonly name: string
+  readonly deadlineMs: number
+  readonly now: () => number
+  readonly notices: Notices
+}
+
+export class Guard {
+  readonly errors: Record<string, number> = Object.create(null)
+  readonly #backend: CacheBackend
+  readonly #options: GuardOptions
+  readonly #breaker: Breaker
+  /** The last change of a key that has not settled yet: changes of one key happen in their order. */
+  readonly #changes = new Map<string, Promise<unknown>>()
+  #pending = 0
+  #closed = false
+
+  constructor (backend: CacheBackend, options: GuardOptions) {
+    this.#backend = backend
+    this.#options = options
+    this.#breaker = new Breaker(options.now)
+  }
+
+  /** When a request that asks now must have its answer, in epoch milliseconds. */
+  deadlineAt (): number {
+    return this.#options.now() + this.#options.deadlineMs
+  }
+
+  /** The entry under `key`, or UNAVAILABLE; at once where the backend has it at once, never later than `deadlineAt`. Never rejects. */
+  get (key: string, deadlineAt: number): MaybePromise<Read> {
+    if (!this.#admits()) return UNAVAILABLE
+    let answer: MaybePromise<unknown>
+    try {
+      answer = this.#backend.get(key)
+    } catch (err) {
+      return this.#failed('get', err, key)
+    }
+    return isPromise(answer) ? this.#awaited('get', answer, deadlineAt, key, (value) => this.#checked(value, key)) : this.#checked(answer, key)
+  }
+
+  /** Several reads in one step where the backend can, else side by side. */
+  getMany (keys: readonly string[], deadlineAt: number): MaybePromise<readonly Read[]> {
+    if (this.#backend.getMany === undefined || keys.length === 1) {
+      const reads = keys.map((key) => this.get(key, deadlineAt))
+      return reads.some(isPromise) ? Promise.all(reads) : reads as Read[]
+    }
+    const none = keys.map(() => UNAVAILABLE) as Read[]
+    if (!this.#admits()) return none
+    const checked = (values: unknown): Read[] => Array.isArray(values) && values.length === keys.length
+      ? values.map((value, index) => this.#checked(value, keys[index] as string))
+      : (this.#failed('getMany', new TypeError('the answer is not a list of as many entries'), keys[0]), none)
+    let answer: MaybePromise<unknown>
+    try {
+      answer = this.#backend.getMany(keys)
+    } catch (err) {
+      this.#failed('getMany', err, keys[0])
+      return none
+    }
+    if (!isPromise(answer)) return checked(answer)
+    return this.#awaited<readonly Read[] | typeof UNAVAILABLE>('getMany', answer, deadlineAt, keys[0], checked).then((read) => read === UNAVAILABLE ? none : read as Read[])
+  }
+
+  /** Stores without being waited for; a failure is counted. Answers whether the backend was asked: not while an earlier change of the key is unsettled. */
+  put (key: string, entry: StoredEntry): boolean {
+    if (this.#changes.has(key) || !this.#admits()) return false
+    let done: MaybePromise<void>
+    try {
+      done = this.#backend.set(key, entry)
+    } catch (err) {
+      this.#failed('set', err, key)
+      return false
+    }
+    if (isPromise(done)) {
+      this.#track(key, done)
+      void this.#awaited('set', done, this.deadlineAt(), key, () => this.#breaker.succeeded())
+    } else this.#breaker.succeeded()
+    return true
+  }
+
+  /** Deletes without being waited for: for what nobody can reach any more. */
+  forget (key: string): void {
+    if (!this.#closed) this.change('delete', key).catch(noop)
+  }
+
+  /** A change that somebody made on purpose: after every earlier one of the key. Rejects with CACHE_ERR_BACKEND_FAILED. */
+  async change (operation: 'set' | 'delete', key: string, entry?: StoredEntry): Promise<void> {
+    this.#mustBeOpen(operation)
+    const act = async (): Promise<void> => await (operation === 'set' ? this.#backend.set(key, entry as StoredEntry) : this.#backend.delete(key))
+    const before = this.#changes.get(key)
+    const done = before === undefined ? act() : before.then(act, act)
+    this.#track(key, done)
+    await this.#onPurpose(operation, done, key)
+  }
+
+  /** A read that somebody made on purpose. Rejects with CACHE_ERR_BACKEND_FAILED when the backend can't say. */
+  async read (key: string): Promise<StoredEntry | undefined> {
+    this.#mustBeOpen('get')
+    const value = await this.get(key, this.deadlineAt())
+    if (value === UNAVAILABLE) throw new CACHE_ERR_BACKEND_FAILED(this.#options.name, 'get', 'no answer; the log says why')
+    return value
+  }
+
+  /** Any other call on purpose, by way of a power. */
+  async call<T> (operation: string, act: (backend: CacheBackend) => MaybePromise<T>): Promise<T> {
+    this.#mustBeOpen(operation)
+    return await this.#onPurpose(operation, (async () => await act(this.#backend))())
+  }
+
+  /** Waits for changes under way, then closes the backend; both at most until their deadline. Never rejects. */
+  async close (settleMs: number, closeMs: number): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    const { name, notices } = this.#options
+    const settled = await within(settleMs, Promise.allSettled(this.#changes.values()))
+    if (settled === LATE) notices.warn('settle', { backend: name, writes: this.#changes.size }, 'cache: closing while writes have not settled')
+    try {
+      const closed = await within(closeMs, (async () => await this.#backend.close())())
+      if (closed === LATE) notices.warn('close', { backend: name, deadlineMs: closeMs }, 'cache: the backend did not close in time, going on without it')
+    } catch (err) {
+      notices.warn('close', { err: safeError(err), backend: name }, 'cache: the backend failed to close')
+    }
+  }
+
+  #admits (): boolean {
+    return !this.#closed && this.#pending < MAX_PENDING && this.#breaker.admits()
+  }
+
+  #mustBeOpen (operation: string): void {
+    if (this.#closed) throw new CACHE_ERR_CLOSED(operation)
+  }
+
+  async #onPurpose<T> (operation: string, done: Promise<T>, key?: string): Promise<T> {
+    try {
+      const answer = await within(ON_PURPOSE_DEADLINE_MS, done)
+      if (answer === LATE) throw new Error(`no answer within ${ON_PURPOSE_DEADLINE_MS} ms`)
+      this.#breaker.succeeded()
+      return answer
+    } catch (err) {
+      this.#failed(operation, err, key)
+      throw new CACHE_ERR_BACKEND_FAILED(this.#options.name, operation, safeError(err).message, { cause: err })
+    }
+  }
+
+  /** The promise's answer by way of `use`, or UNAVAILABLE once the deadline has passed; what comes later is let go. */
+  #awaited<T> (operation: string, answer: Promise<unknown>, deadlineAt: number, key: string | undefined, use: (value: unknown) => T): Promise<T | typeof UNAVAILABLE> {
+    this.#pending++
+    return new Promise((resolve) => {
+      let open = true
+      const end = (value: () => T | typeof UNAVAILABLE): void => {
+        if (!open) return
+        open = false
+        clearTimeout(timer)
+        this.#pending--
+        resolve(value())
+      }
+      const waitMs = Math.max(deadlineAt - this.#options.now(), 0)
+      const timer = after(() => end(() => this.#failed(operation, new Error('no answer before the deadline'), key)), waitMs)
+      answer.then(
+        (value) => end(() => use(value)),
+        (err) => end(() => this.#failed(operation, err, key)))
+    })
+  }
+
+  #track (key: string, done: Promise<unknown>): void {
+    const over = done.then(noop, noop).then(() => {
+      if (this.#changes.get(key) === over) this.#changes.delete(key)
+    })
+    this.#changes.set(key, over)
+  }
+
+  #checked (value: unknown, key: string): Read {
+    if (value === undefined) {
+      this.#breaker.succeeded()
+      return undefined
+    }
+    const { value: bytes, expiresAt } = (value ?? {}) as Partial<StoredEntry>
+    if (!(bytes instanceof Uint8Array) || typeof expiresAt !== 'number') return this.#failed('get', new TypeError('the answer is not an entry'), key)
+    this.#breaker.succeeded()
+    // A sloppy backend can lose an entry, never make one live longer.
+    return expiresAt > this.#options.now() ? value as StoredEntry : undefined
+  }
+
+  #failed (operation: string, err: unknown, key: string | undefined): typeof UNAVAILABLE {
+    if (this.#closed) return UNAVAILABLE
+    this.errors[operation] = (this.errors[operation] ?? 0) + 1
+    this.#breaker.failed()
+    const details = { err: safeError(err), backend: this.#options.name, operation, key }
+    this.#options.notices.warn(`${operation} ${details.err.code ?? details.err.type}`, details, `cache: ${operation} failed, answering without the backend`)
+    return UNAVAILABLE
+  }
+}
+
+const LATE = Symbol('late')
+const noop = (): void => {}
+
+async function within<T> (ms: number, promise: Promise<T>): Promise<T | typeof LATE> {
+  let timer: NodeJS.Timeout | undefined
+  try {
+    return await Promise.race([promise, new Promise<typeof LATE>((resolve) => { timer = after(() => resolve(LATE), ms) })])
+  } finally {
+    clearTimeout(timer)
+  }
+}

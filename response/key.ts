@@ -1,0 +1,166 @@
+// Request -> key, or the reason why this request is not for the cache. Distinct requests may split, never merge.
+import { hash } from 'node:crypto'
+import type { FastifyRequest } from 'fastify'
+import type { KeyFunction, KeyOptions, RoutePolicy } from './options.js'
+import type { BypassReason } from './status.js'
+
+/** The key of a request, or why it has none; `fault` is what a developer should hear of. */
+export type Keyed = { readonly key: string } | { readonly bypass: BypassReason, readonly fault?: unknown }
+
+const LONGEST_CLEAR_CHARACTERS = 512
+const LARGEST_KEY_BODY_BYTES = 1024 * 1024
+const ABSENT = '-'
+
+/** A part that can't run into the next one: its length stands before it. */
+export function part (value: string): string {
+  return `${value.length}:${value}`
+}
+
+/** What is secret, long or not for a log. Collision-free for all practical purposes, lone surrogates included. */
+export function digest (value: string): string {
+  return value.isWellFormed() ? hash('sha256', value, 'base64url') : hash('sha256', JSON.stringify(value), 'base64url') + '~'
+}
+
+/** `value` readable where it is short, else its digest with a mark that no length-prefixed part begins with. */
+function clearPart (value: string): string {
+  return value.length <= LONGEST_CLEAR_CHARACTERS ? part(value) : `~${digest(value)}`
+}
+
+/** What all keys of a namespace begin with. */
+export function namespacePrefix (namespace: string): string {
+  return part(namespace)
+}
+
+/** What all keys of one route and method begin with. HEAD is answered from GET. */
+export function routePrefix (namespace: string, method: string, pattern: string): string {
+  return `${namespacePrefix(namespace)}r ${method === 'HEAD' ? 'GET' : method} ${part(pattern)} `
+}
+
+/** The part of a key that a raw request target becomes: the path in clear, the query as a digest. */
+export function targetPart (target: string): string {
+  const mark = target.indexOf('?')
+  return mark === -1 ? clearPart(target) : `${clearPart(target.slice(0, mark))}?${digest(target.slice(mark))}`
+}
+
+/** The part of a key that says for which origin it is. */
+export function originPart (origin: string): string {
+  return ` ${clearPart(origin)}`
+}
+
+/** The key of a key function's value. */
+export function customKey (prefix: string, value: string): string {
+  return `${prefix}=${digest(value)}`
+}
+
+/** A builder of keys for one route. */
+export function keyBuilder (prefix: string, policy: RoutePolicy): (request: FastifyRequest) => Keyed {
+  const options = policy.key
+  const bypassing = policy.credentials === 'bypass'
+  if (typeof options === 'function') return (request) => refusal(request, false) ?? functionKey(prefix, options, request)
+  const cookiesCount = bypassing && options.by === undefined && options.cookies.length === 0 && !options.headers.includes('cookie')
+  const authorizationCounts = bypassing && options.by === undefined && !options.headers.includes('authorization')
+  const plain = options.query === true && options.headers.length === 0 && options.cookies.length === 0 && options.by === undefined && !options.body
+
+  return (request) => {
+    const { method, headers } = request
+    const withBody = options.body || method === 'POST' || method === 'QUERY'
+    const refused = refusal(request, withBody)
+    if (refused !== undefined) return refused
+    if ((authorizationCounts && headers.authorization !== undefined) || (cookiesCount && headers.cookie !== undefined)) return { bypass: 'credentials' }
+    const target = request.raw.url as string
+    const base = `${prefix}${options.query === true ? targetPart(target) : targetPart(pathOf(target))}`
+    const located = options.host ? base + originPart(`${request.protocol}://${request.host}`) : base
+    if (plain && !withBody && request.originalUrl === target) return { key: located }
+    return withExtra(located, request, options, withBody)
+  }
+}
+
+function withExtra (located: string, request: FastifyRequest, options: Required<Omit<KeyOptions, 'by'>> & Pick<KeyOptions, 'by'>, withBody: boolean): Keyed {
+  const { headers } = request
+  const extra = options.headers.map((name) => value(headers[name]))
+  extra.push(...options.cookies.map((name) => cookieValues(headers.cookie, name).map(part).join('') || ABSENT))
+  if (options.query !== true) extra.push(part(JSON.stringify(request.query)))
+  if (request.originalUrl !== request.raw.url) extra.push(part(request.originalUrl))
+  if (options.by !== undefined) {
+    const by = usable(options.by, request)
+    if (typeof by !== 'string') return by
+    extra.push(part(by))
+  }
+  if (withBody) {
+    const body = bodyPart(request)
+    if (body === undefined) return { bypass: 'request-body' }
+    extra.push(body)
+  }
+  return { key: `${located} +${digest(extra.join('|'))}` }
+}
+
+function functionKey (prefix: string, keyOf: KeyFunction, request: FastifyRequest): Keyed {
+  const custom = usable(keyOf, request)
+  return typeof custom === 'string' ? { key: customKey(prefix, custom) } : custom
+}
+
+/** What a user's function answers, if it can be part of a key. Never throws. */
+function usable (keyOf: KeyFunction, request: FastifyRequest): string | { bypass: 'key', fault?: unknown } {
+  try {
+    const answer: unknown = keyOf(request)
+    if (typeof answer === 'string' && answer !== '') return answer
+    if (answer === undefined || answer === '') return { bypass: 'key' }
+    // A promise's own failure belongs to nobody any more.
+    if (answer instanceof Promise) answer.catch(() => {})
+    return { bypass: 'key', fault: new TypeError(`a key function must answer a string or undefined at once, got ${answer instanceof Promise ? 'a promise' : answer === null ? 'null' : typeof answer}`) }
+  } catch (fault) {
+    return { bypass: 'key', fault }
+  }
+}
+
+/** What no cached route answers from the cache, whatever its options. */
+function refusal (request: FastifyRequest, withBody: boolean): Keyed | undefined {
+  const { headers } = request
+  const target = request.raw.url
+  // RFC 9112 section 3.2.1: origin form only; Node hands out `/p#x` and absolute targets as they came.
+  if (target === undefined || target.charCodeAt(0) !== 47 || target.includes('#')) return { bypass: 'target' }
+  if (headers.range !== undefined) return { bypass: 'range' }
+  if (headers.upgrade !== undefined) return { bypass: 'upgrade' }
+  const length = headers['content-length']
+  if (!withBody && (headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0'))) return { bypass: 'request-body' }
+  return undefined
+}
+
+/** A target without its query. */
+export function pathOf (target: string): string {
+  const mark = target.indexOf('?')
+  return mark === -1 ? target : target.slice(0, mark)
+}
+
+function value (field: string | string[] | undefined): string {
+  return field === undefined ? ABSENT : part(Array.isArray(field) ? field.map(part).join('') : field)
+}
+
+/** The values of every cookie of that name, as they came. */
+function cookieValues (header: string | undefined, name: string): string[] {
+  if (header === undefined) return []
+  return header.split(';').map((pair) => pair.trim()).filter((pair) => pair.startsWith(`${name}=`)).map((pair) => pair.slice(name.length + 1))
+}
+
+/** The parsed body and its type, as a part; undefined for one that can't be told apart beyond doubt. */
+function bodyPart (request: FastifyRequest): string | undefined {
+  const type = value(request.headers['content-type'])
+  const { body } = request
+  if (body === undefined || body === null) return `${type}${ABSENT}`
+  if (Buffer.isBuffer(body)) return body.byteLength > LARGEST_KEY_BODY_BYTES ? undefined : `${type}b${part(body.toString('latin1'))}`
+  if (typeof body === 'object' && !Array.isArray(body) && ![Object.prototype, null].includes(Object.getPrototypeOf(body))) return undefined
+  const text = JSON.stringify(body)
+  return text.length > LARGEST_KEY_BODY_BYTES ? undefined : `${type}j${part(text)}`
+}
+
+/** Takes the parameters out of `request.query` that are not part of the key, so that they can't poison an entry. */
+export function limitQuery (request: FastifyRequest, query: boolean | readonly string[]): void {
+  if (query === true) return
+  const named = query === false ? [] : query
+  const all = request.query as Record<string, unknown>
+  const kept: Record<string, unknown> = Object.create(null)
+  for (const name of named) {
+    if (Object.hasOwn(all, name)) kept[name] = all[name]
+  }
+  request.query = kept
+}

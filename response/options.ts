@@ -1,0 +1,144 @@
+// Route options: checked once, defaults written once, frozen.
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { aDuration, boolean, checkOptions, duration, expects, isRecord, isTextList, oneOf, positiveInteger, show, textList, type Check, type Duration } from '../registry/check.js'
+import { CACHE_ERR_OPTION } from '../registry/errors.js'
+
+/** What makes two requests different ones. */
+export interface KeyOptions {
+  /** The whole query as it came, none of it, or these parameters; the others are taken out of `request.query`. @default true */
+  query?: boolean | readonly string[]
+  /** Request header fields whose values are part of the key. @default [] */
+  headers?: readonly string[]
+  /** Cookies whose values are part of the key. @default [] */
+  cookies?: readonly string[]
+  /** Protocol and host as Fastify derives them (`trustProxy`). @default true */
+  host?: boolean
+  /** The parsed body. On for `POST` and `QUERY`. @default false */
+  body?: boolean
+  /** A user, a tenant: whoever shares an answer. No string, or an empty one: the request is not for the cache. */
+  by?: (request: FastifyRequest) => string
+}
+
+/** Answers the key in place of the built one; undefined: the request is not for the cache. */
+export type KeyFunction = (request: FastifyRequest) => string | undefined
+
+/** `config.cache` of a route. */
+export interface RouteCacheOptions {
+  /** How long an answer is fresh that doesn't say so itself. @default none */
+  ttl?: Duration
+  /** Methods that are cached; HEAD is answered from GET. @default ['GET', 'HEAD'] */
+  methods?: readonly string[]
+  /** Statuses to which `ttl` applies. @default [200, 203, 301, 308] */
+  statuses?: readonly number[]
+  /** What makes two requests different ones. */
+  key?: KeyOptions | KeyFunction
+  /** What `Authorization` and `Cookie` do to a request, unless the key names them. @default 'bypass' */
+  credentials?: 'bypass' | 'ignore'
+  /** Names by which the answer can be invalidated. @default [] */
+  tags?: readonly string[] | ((request: FastifyRequest, reply: FastifyReply) => string[])
+  /** Larger answers pass through unstored. @default 1048576 */
+  maxBodyBytes?: number
+  /** Whether a request's Cache-Control counts. @default 'honour' */
+  clientCacheControl?: 'honour' | 'ignore'
+  /** Whether concurrent misses run the handler once. @default true */
+  lock?: boolean
+}
+
+/** Route options with every default filled in; durations are milliseconds, names lower case. */
+export interface RoutePolicy {
+  readonly ttlMs: number | undefined
+  readonly methods: ReadonlySet<string>
+  readonly statuses: ReadonlySet<number>
+  readonly key: Required<Omit<KeyOptions, 'by'>> & Pick<KeyOptions, 'by'> | KeyFunction
+  readonly credentials: 'bypass' | 'ignore'
+  readonly tags: NonNullable<RouteCacheOptions['tags']>
+  readonly maxBodyBytes: number
+  readonly clientCacheControl: 'honour' | 'ignore'
+  readonly lock: boolean
+}
+
+/** Methods whose answers can be stored at all. */
+export const CACHEABLE_METHODS = ['GET', 'HEAD', 'POST', 'QUERY'] as const
+
+export const ROUTE_DEFAULTS = {
+  methods: ['GET', 'HEAD'],
+  statuses: [200, 203, 301, 308],
+  credentials: 'bypass',
+  tags: [],
+  maxBodyBytes: 1024 * 1024,
+  clientCacheControl: 'honour',
+  lock: true
+} as const satisfies RouteCacheOptions
+
+export const KEY_DEFAULTS = { query: true, headers: [], cookies: [], host: true, body: false } as const satisfies KeyOptions
+
+/** The most tags that one answer carries, and the most characters of one. */
+export const MAX_TAGS = 64
+export const MAX_TAG_CHARACTERS = 1024
+
+export function areTags (value: unknown): value is string[] {
+  return isTextList(value) && (value as string[]).length <= MAX_TAGS && (value as string[]).every((tag) => tag.length <= MAX_TAG_CHARACTERS)
+}
+
+/** What `ttl` may be while a handler runs: zero is an answer there ("not this one"). */
+export const ttlOnTheWay: Check<number> = duration({ zero: true })
+
+const keyFunction = expects<(request: FastifyRequest) => string>('a function', (value) => typeof value === 'function')
+
+const KEY_CHECKS: { [K in keyof KeyOptions]-?: Check<KeyOptions[K]> } = {
+  query: expects("true, false or an array of parameters' names", (value) => typeof value === 'boolean' || isTextList(value)),
+  headers: textList,
+  cookies: textList,
+  host: boolean,
+  body: boolean,
+  by: keyFunction
+}
+
+const key: Check<RouteCacheOptions['key']> = (value, who) => {
+  if (typeof value === 'function') return value as KeyFunction
+  if (!isRecord(value)) throw new CACHE_ERR_OPTION(who, 'an object or a function', show(value))
+  return checkOptions<KeyOptions>(who, value, KEY_CHECKS)
+}
+
+const ROUTE_CHECKS: { [K in keyof RouteCacheOptions]-?: Check<RouteCacheOptions[K]> } = {
+  ttl: aDuration,
+  methods: expects(`an array of ${CACHEABLE_METHODS.join(', ')}`, (value) => isTextList(value) && (value as string[]).every((item) => CACHEABLE_METHODS.includes(item as 'GET'))),
+  statuses: expects('an array of final status codes, other than 204, 206 and 304', (value) => Array.isArray(value) && value.every(isCacheableStatus)),
+  key,
+  credentials: oneOf('bypass', 'ignore'),
+  tags: expects(`a function, or an array of at most ${MAX_TAGS} strings of 1 to ${MAX_TAG_CHARACTERS} characters`, (value) => typeof value === 'function' || areTags(value)),
+  maxBodyBytes: positiveInteger,
+  clientCacheControl: oneOf('honour', 'ignore'),
+  lock: boolean
+}
+
+/** Final statuses whose answers can be stored: those with a whole content of their own. */
+export function isCacheableStatus (status: unknown): boolean {
+  return Number.isInteger(status) && (status as number) >= 200 && (status as number) <= 599 && ![204, 206, 304].includes(status as number)
+}
+
+/** Checks the options of one route, or the defaults of all. Throws CACHE_ERR_OPTION naming `who`. */
+export function checkRouteOptions (who: string, options: unknown): Partial<RouteCacheOptions> {
+  return checkOptions<RouteCacheOptions>(who, options, ROUTE_CHECKS)
+}
+
+/** The policy of a route: its own options, then the plugin's `defaults`, then the defaults of the project. */
+export function routePolicy (who: string, options: unknown, defaults: Partial<RouteCacheOptions>): RoutePolicy {
+  const own = options === true ? {} : checkRouteOptions(who, options)
+  const all = { ...ROUTE_DEFAULTS, ...defaults, ...own }
+  return Object.freeze({
+    ttlMs: all.ttl === undefined ? undefined : duration()(all.ttl, `${who}.ttl`),
+    methods: new Set(all.methods),
+    statuses: new Set(all.statuses),
+    key: typeof all.key === 'function' ? all.key : namesLowerCased({ ...KEY_DEFAULTS, ...all.key }),
+    credentials: all.credentials,
+    tags: all.tags,
+    maxBodyBytes: all.maxBodyBytes,
+    clientCacheControl: all.clientCacheControl,
+    lock: all.lock
+  })
+}
+
+function namesLowerCased<T extends { headers: readonly string[] }> (options: T): T {
+  return Object.freeze({ ...options, headers: options.headers.map((name) => name.toLowerCase()) })
+}

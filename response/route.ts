@@ -1,0 +1,204 @@
+// A cached route: the handler with the cache in front of it. Sends what is stored, else lets one request fill.
+import { inspect } from 'node:util'
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
+import { kFilling, type Engine, type FillingReply } from './engine.js'
+import type { RouteContext } from './fastify-internals.js'
+import { Filling, type Visit } from './filling.js'
+import type { Flight, Outcome } from './flight.js'
+import type { UNAVAILABLE } from './guard.js'
+import { keyBuilder, limitQuery, pathOf, routePrefix, targetPart, type Keyed } from './key.js'
+import { isPromise } from './later.js'
+import type { RoutePolicy } from './options.js'
+import { satisfies, wishesOf, type Wishes } from './policy.js'
+import { count, emptyStats, type RouteStats } from './stats.js'
+import type { BypassReason, RefusalReason } from './status.js'
+import type { Found } from './store.js'
+import { variantOf } from './vary.js'
+
+export interface RouteDescription {
+  readonly method: string
+  /** The route's pattern with its prefix. */
+  readonly url: string
+  readonly constraints: object | undefined
+  readonly policy: RoutePolicy
+  readonly handler: RouteHandlerMethod
+}
+
+export class CachedRoute {
+  readonly method: string
+  readonly url: string
+  readonly policy: RoutePolicy
+  /** What all keys of the route begin with. */
+  readonly prefix: string
+  readonly stats: RouteStats = emptyStats()
+  readonly #engine: Engine
+  readonly #handler: RouteHandlerMethod
+  readonly #keyOf: (request: FastifyRequest) => Keyed
+  #recording: { readonly of: RouteContext, readonly context: RouteContext } | undefined
+
+  constructor (engine: Engine, { method, url, constraints, policy, handler }: RouteDescription) {
+    this.method = method
+    this.url = url
+    this.policy = policy
+    // Routes of one pattern that are told apart by constraints are different routes.
+    this.prefix = routePrefix(engine.namespace, method, constraints === undefined ? url : `${url} ${inspect(constraints)}`)
+    this.#engine = engine
+    this.#handler = handler
+    this.#keyOf = keyBuilder(this.prefix, policy)
+  }
+
+  /** As people write it: `GET /products/:id`. */
+  get name (): string {
+    return `${this.method} ${this.url}`
+  }
+
+  /** Stands in for the route's handler. */
+  handle (instance: FastifyInstance, request: FastifyRequest, reply: FastifyReply): unknown {
+    const keyed = this.#keyed(request)
+    if ('bypass' in keyed) return this.#bypass(instance, request, reply, keyed.bypass, keyed.fault)
+    const wishes = this.policy.clientCacheControl === 'honour' ? wishesOf(request.headers) : undefined
+    if (wishes?.noStore === true) return this.#bypass(instance, request, reply, 'no-store')
+    const { fence, guard, store } = this.#engine
+    // The mark comes before the first read of the backend: what is invalidated from here on, this request doesn't store.
+    const visit: Visit = { instance, request, reply, key: keyed.key, mark: fence.mark(), why: 'miss' }
+    const found = store.find(keyed.key, request.headers, guard.deadlineAt())
+    return isPromise(found)
+      ? found.then((there) => whenSent(this.#answer(visit, there, wishes), reply))
+      : this.#answer(visit, found, wishes)
+  }
+
+  /** The names under which the fence knows what this route answers this request with, beside the key. */
+  fenceNames (request: FastifyRequest): string[] {
+    return [routeName(this.prefix), this.targetPrefix(request.raw.url as string)]
+  }
+
+  /** What all keys of one target begin with. */
+  targetPrefix (target: string): string {
+    const { key } = this.policy
+    return this.prefix + targetPart(typeof key === 'function' || key.query === true ? target : pathOf(target))
+  }
+
+  #keyed (request: FastifyRequest): Keyed {
+    const { key, methods } = this.policy
+    if (this.#engine.closed) return { bypass: 'closed' }
+    if (!methods.has(request.method)) return { bypass: 'method' }
+    try {
+      if (typeof key !== 'function') limitQuery(request, key.query)
+      return this.#keyOf(request)
+    } catch (fault) {
+      return { bypass: 'key', fault }
+    }
+  }
+
+  #bypass (instance: FastifyInstance, request: FastifyRequest, reply: FastifyReply, reason: BypassReason, fault?: unknown): unknown {
+    const { sender, status } = this.#engine
+    count(this.stats.bypasses, reason)
+    sender.mark(reply, status.bypass(reason))
+    if (fault !== undefined) this.#engine.fault(this.name, reason, fault)
+    return this.#handler.call(instance, request, reply)
+  }
+
+  #answer (visit: Visit, found: Found, wishes: Wishes | undefined): unknown {
+    const { request, reply } = visit
+    const { entry } = found
+    if (entry !== undefined) {
+      const at = this.#engine.now()
+      const freshMs = entry.head.freshUntil - at
+      if (wishes === undefined || satisfies(wishes, entry.head.ageMs + at - entry.head.storedAt, freshMs)) {
+        this.stats.hits++
+        this.#engine.sender.send(request, reply, entry, this.#engine.status.hit(freshMs), at)
+        return undefined
+      }
+      visit = { ...visit, why: 'request' }
+    }
+    this.stats.misses++
+    // RFC 9111 section 5.2.1.7
+    if (wishes?.onlyIfCached === true) return reply.code(504).send()
+    // A HEAD without an entry is the handler's business alone: its answer has no content that could be stored.
+    if (request.method === 'HEAD') return this.#unrecorded(visit, 'head')
+    if (this.#engine.isFilling(visit.key)) return this.#unrecorded(visit, 'nested')
+    return this.policy.lock ? this.#locked(visit, found) : this.#fill(visit, found)
+  }
+
+  /** Joins the flight of this key, or begins it. */
+  #locked (visit: Visit, found: Found): unknown {
+    const { flights, fence } = this.#engine
+    const names = (): string[] => [visit.key, ...this.fenceNames(visit.request)]
+    const flight = flights.toJoin(visit.key, (other) => !fence.movedSince(other.mark, names))
+    if (flight === undefined) return this.#fill(visit, found, flights.begin(visit.key, visit.mark))
+    const joinedAt = fence.mark()
+    return flight.wait().then((outcome) => whenSent(this.#follow(visit, found, { flight, joinedAt }, outcome), visit.reply))
+  }
+
+  #follow (visit: Visit, found: Found, { flight, joinedAt }: { flight: Flight, joinedAt: number }, outcome: Outcome): unknown {
+    const { fence, now, sender, status } = this.#engine
+    if ('released' in outcome) return this.#fill(visit, found, undefined, outcome.released === 'lock-timeout' ? 'lock-timeout' : undefined)
+    // What was made before an invalidation is for those who asked before it.
+    if (joinedAt !== flight.mark && fence.movedSince(flight.mark, () => outcome.names)) return this.#locked({ ...visit, mark: fence.mark() }, found)
+    if (variantOf(outcome.varyNames, visit.request.headers) !== outcome.variant) return this.#fill(visit, found)
+    this.stats.coalesced++
+    sender.send(visit.request, visit.reply, outcome.entry, status.collapsed(), now())
+    return undefined
+  }
+
+  /** Lets the handler run, and records what it makes. */
+  #fill (visit: Visit, found: Found, flight?: Flight, forbidden?: RefusalReason): unknown {
+    const recording = this.#recordingFor(visit.request)
+    if (recording === undefined) {
+      if (flight !== undefined) this.#engine.flights.release(flight, 'not-shareable')
+      return this.#bypass(visit.instance, visit.request, visit.reply, 'unsupported', new Error('this version of fastify keeps its hooks elsewhere'))
+    }
+    const filling = new Filling(this.#engine, this, visit, found, flight)
+    filling.fill.forbidden = forbidden
+    const { tags } = this.policy
+    if (typeof tags === 'function' || tags.length === 0 || found.unavailable === true) return this.#run(visit, filling, recording)
+    const stamps = this.#engine.tags.stamped(tags, this.#engine.guard.deadlineAt())
+    if (!isPromise(stamps)) return this.#run(visit, filling, recording, stamps)
+    return stamps.then((there) => whenSent(this.#run(visit, filling, recording, there), visit.reply))
+  }
+
+  #run ({ instance, request, reply, key }: Visit, filling: Filling, recording: RouteContext, stamps?: readonly string[] | typeof UNAVAILABLE): unknown {
+    const { chain, internals } = this.#engine
+    const { fill } = filling
+    filling.stamps = stamps
+    ;(reply as FillingReply)[kFilling] = filling
+    internals.useContext(request, recording)
+    // The last resort: the connection is gone, and nothing that could be stored has been made.
+    reply.raw.once('close', () => { if (!fill.taken && !request.raw.aborted) fill.refuse('hijacked') })
+    const result = chain.run({ key, outer: chain.getStore() }, () => this.#handler.call(instance, request, reply)) as unknown
+    const noticeHijack = (): void => { if (reply.sent && !fill.taken) fill.refuse('hijacked') }
+    if (isPromise(result)) result.then(noticeHijack, noticeHijack)
+    else noticeHijack()
+    return result
+  }
+
+  /** The route's hooks with the recording ones around them, made once. */
+  #recordingFor (request: FastifyRequest): RouteContext | undefined {
+    const of = this.#engine.internals.contextOf(request)
+    if (of === undefined) return undefined
+    if (this.#recording?.of !== of) this.#recording = { of, context: this.#engine.recording(of) }
+    return this.#recording.context
+  }
+
+  /** Lets the handler run without recording. */
+  #unrecorded ({ instance, request, reply }: Visit, detail: 'head' | 'nested'): unknown {
+    const { sender, status } = this.#engine
+    if (detail === 'head') count(this.stats.refusals, detail)
+    else count(this.stats.bypasses, detail)
+    sender.mark(reply, status.forwarded('miss', { detail }))
+    return this.#handler.call(instance, request, reply)
+  }
+}
+
+/** Under which the fence knows all answers of a route. */
+export function routeName (prefix: string): string {
+  return `r ${prefix}`
+}
+
+/**
+ * What an asynchronous handler must answer: Fastify sends what its promise brings, `undefined` too, so an answer that
+ * is sent by other means is waited for.
+ */
+function whenSent (result: unknown, reply: FastifyReply): unknown {
+  return result === undefined ? reply : result
+}

@@ -1,0 +1,97 @@
+// Sending a stored answer: through Fastify where other hooks want to see it, else straight to the socket.
+import { Readable } from 'node:stream'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { joined } from './cache-control.js'
+import type { Entry, ResponseHead } from './entry.js'
+import type { FastifyInternals } from './fastify-internals.js'
+
+/** Sends `entry` as the answer to this request; `status` is the value of the Cache-Status field, `at` the present. */
+export class Sender {
+  readonly #internals: FastifyInternals
+  readonly #statusField: string | undefined
+
+  /** `statusField`: the name under which Cache-Status is sent; undefined: not at all. */
+  constructor (internals: FastifyInternals, statusField: string | undefined) {
+    this.#internals = internals
+    this.#statusField = statusField
+  }
+
+  send (request: FastifyRequest, reply: FastifyReply, entry: Entry<ResponseHead>, status: string, at: number): void {
+    // RFC 9111 section 4.2.3: the age it came with, and the time that it rested here.
+    const age = String(Math.floor((entry.head.ageMs + Math.max(at - entry.head.storedAt, 0)) / 1000))
+    if (this.#goesStraight(request, reply)) this.#straight(request, reply, entry, age, status)
+    else this.#throughHooks(reply, entry, age, status)
+  }
+
+  /** Sets Cache-Status on an answer that is not from the cache, beside what the handler's upstream may have said (RFC 9211 section 2). */
+  mark (reply: FastifyReply, status: string): void {
+    if (this.#statusField === undefined) return
+    const before = joined(reply.getHeader(this.#statusField) as string | undefined)
+    reply.header(this.#statusField, before === '' ? status : `${before}, ${status}`)
+  }
+
+  /** Only where no hook of anybody else would be skipped, and nothing but status, fields and body is to be sent. */
+  #goesStraight (request: FastifyRequest, reply: FastifyReply): boolean {
+    return this.#internals.contextOf(request)?.onSend === null && request.raw.httpVersionMajor === 1 &&
+      !this.#internals.mayHaveTrailers(reply) && !reply.sent && !reply.raw.headersSent
+  }
+
+  #straight (request: FastifyRequest, reply: FastifyReply, { head, body }: Entry<ResponseHead>, age: string, status: string): void {
+    const fields = [...head.fields, 'content-length', String(body.byteLength), 'age', age]
+    if (this.#statusField !== undefined) fields.push(this.#statusField, status)
+    const present = reply.getHeaders()
+    for (const name in present) {
+      const value = present[name]
+      if (value === undefined || head.removed?.includes(name)) continue
+      if (name === 'vary') addVary(fields, joined(value as string))
+      else if (!names(fields, name)) for (const line of Array.isArray(value) ? value : [value]) fields.push(name, String(line))
+    }
+    const { raw } = reply
+    for (const name of head.removed ?? []) raw.removeHeader(name)
+    reply.hijack()
+    raw.writeHead(head.status, fields)
+    if (request.method === 'HEAD') raw.end()
+    else raw.end(body)
+  }
+
+  #throughHooks (reply: FastifyReply, { head, body }: Entry<ResponseHead>, age: string, status: string): void {
+    const vary = joined(reply.getHeader('vary') as string | undefined)
+    for (const name of head.removed ?? []) reply.removeHeader(name)
+    const { fields } = head
+    const seen = new Map<string, string | string[]>()
+    for (let at = 0; at < fields.length; at += 2) {
+      const [name, line] = [fields[at] as string, fields[at + 1] as string]
+      const before = seen.get(name)
+      seen.set(name, before === undefined ? line : [before, line].flat())
+    }
+    for (const [name, value] of seen) reply.header(name, name === 'vary' ? union(vary, joined(value)) : value)
+    reply.header('age', age)
+    if (this.#statusField !== undefined) reply.header(this.#statusField, status)
+    reply.code(head.status).send(payload(head, body, seen.has('content-type')))
+  }
+}
+
+/** The body as the handler would have given it. A copy: what hooks are handed they may change, what is stored nobody may. */
+function payload (head: ResponseHead, body: Buffer, typed: boolean): string | Buffer | Readable | undefined {
+  if (typed) return head.text ? body.toString() : Buffer.from(body)
+  // Fastify would name a type for text and bytes; the handler's answer had none.
+  return body.byteLength === 0 ? undefined : Readable.from([Buffer.from(body)])
+}
+
+function names (fields: readonly string[], name: string): boolean {
+  for (let at = 0; at < fields.length; at += 2) if (fields[at] === name) return true
+  return false
+}
+
+function addVary (fields: string[], present: string): void {
+  const at = fields.findIndex((item, index) => index % 2 === 0 && item === 'vary')
+  if (at === -1) fields.push('vary', present)
+  else fields[at + 1] = union(present, fields[at + 1] as string)
+}
+
+/** Both lists of names, each name once (RFC 9110 section 12.5.5). */
+function union (one: string, other: string): string {
+  const all = new Map<string, string>()
+  for (const name of `${one},${other}`.split(',')) if (name.trim() !== '') all.set(name.trim().toLowerCase(), name.trim())
+  return [...all.values()].join(', ')
+}

@@ -1,0 +1,51 @@
+// Counters since start, kept per route pattern; the whole is their sum.
+import type { BypassReason, RefusalReason } from './status.js'
+
+/** What happened on one route, or on all of them. */
+export interface RouteStats {
+  hits: number
+  staleHits: number
+  misses: number
+  /** Misses that waited for another request's answer and were given it. */
+  coalesced: number
+  stores: number
+  /** Requests that were not looked up, by reason. */
+  bypasses: Partial<Record<BypassReason, number>>
+  /** Answers that were not stored, by reason. */
+  refusals: Partial<Record<RefusalReason, number>>
+}
+
+/** Answer of `fastify.cache.stats()`. */
+export interface CacheStats extends RouteStats {
+  /** Failed calls of the backend, by its method. */
+  errors: Record<string, number>
+  /** Entries that were read and could not be believed: damaged, foreign, or another key's. */
+  damaged: number
+  /** Entries and bytes that the backend holds, where it knows. */
+  entries: number | undefined
+  bytes: number | undefined
+  /** The same counters by route: `GET /products/:id`. */
+  routes: Record<string, RouteStats>
+}
+
+export function emptyStats (): RouteStats {
+  return { hits: 0, staleHits: 0, misses: 0, coalesced: 0, stores: 0, bypasses: {}, refusals: {} }
+}
+
+/** Adds one to a counter that may not be there yet. */
+export function count<K extends string> (counters: Partial<Record<K, number>>, name: K): void {
+  counters[name] = (counters[name] ?? 0) + 1
+}
+
+/** The sum of several routes. */
+export function sum (all: Iterable<RouteStats>): RouteStats {
+  const total = emptyStats()
+  for (const one of all) {
+    for (const name of ['hits', 'staleHits', 'misses', 'coalesced', 'stores'] as const) total[name] += one[name]
+    for (const name of ['bypasses', 'refusals'] as const) {
+      const counters: Record<string, number> = total[name]
+      for (const [reason, times] of Object.entries(one[name])) counters[reason] = (counters[reason] ?? 0) + times
+    }
+  }
+  return total
+}

@@ -1,0 +1,77 @@
+// Cache-Status (RFC 9211) and the reason codes that headers, logs and stats share.
+
+/** Why a request was not looked up in the cache. */
+export const BYPASS_REASONS = [
+  'method', // the route does not cache this method
+  'credentials', // Authorization or Cookie, and the route does not say what makes the answer shareable
+  'target', // the request target is not in origin form (RFC 9112 section 3.2.1), or holds a `#`
+  'request-body', // a body where none is expected, or one that can't be part of the key
+  'range', // a part was asked for
+  'upgrade', // the connection is to become something else
+  'key', // the route's key function or `by` gave no usable string
+  'no-store', // the request's Cache-Control says so
+  'nested', // asked by the handler that fills this very key
+  'closed', // the cache was closed
+  'unsupported' // this Fastify does not offer what recording an answer needs
+] as const
+
+/** Why an answer was not stored. */
+export const REFUSAL_REASONS = [
+  'status', // neither the route's `statuses` nor the answer itself make this status cacheable
+  'no-store', 'private', 'no-cache', // the answer's Cache-Control says so
+  'cache-control', // the answer's Cache-Control can't be parsed beyond doubt
+  'no-freshness', // nothing says how long the answer is fresh
+  'expired', // the answer is stale already
+  'set-cookie', // the answer sets a cookie
+  'authorization', // asked with Authorization, and the answer is not explicitly shareable (RFC 9111 section 3.5)
+  'vary', // Vary is `*`, malformed, or names too many fields
+  'cors', // Access-Control-Allow-Origin names one origin, and Vary does not say so
+  'csp-nonce', // Content-Security-Policy holds a nonce, which is for one answer
+  'header', // a header field that could not be sent again as it is
+  'event-stream', 'hijacked', 'no-content', // not the cache's to keep
+  'too-large', // beyond maxBodyBytes, or too much is being recorded at once
+  'length', // fewer or more bytes than Content-Length says
+  'stream-failed', 'client-gone', 'handler-error', // there is no whole answer
+  'reply-store-false', // reply.cache({ store: false })
+  'ttl', // a ttl given while the handler ran is zero or invalid
+  'tags', // tags given while the handler ran are invalid or too many
+  'reply-cache', // reply.cache() was given something else that it does not know
+  'invalidated', // an invalidation came while the handler ran
+  'superseded', // a fill that started later has stored already
+  'lock-timeout', // ran beside the fill it had waited for too long
+  'head', // a HEAD never makes an entry
+  'unavailable', // the backend does not answer
+  'closed' // the cache was closed
+] as const
+
+export type BypassReason = typeof BYPASS_REASONS[number]
+export type RefusalReason = typeof REFUSAL_REASONS[number]
+
+/** The name under which this cache signs Cache-Status unless told otherwise. */
+export const CACHE_STATUS_NAME = 'fastify-response-cache'
+
+/** RFC 9211 members of one answer, already formatted; the cache's name comes first. */
+export class CacheStatus {
+  readonly #name: string
+
+  constructor (name: string = CACHE_STATUS_NAME) {
+    this.#name = name
+  }
+
+  hit (ttlMs: number): string {
+    // RFC 9211 section 2.2 and 2.4: ttl in seconds, rounded so that it never promises more.
+    return `${this.#name}; hit; ttl=${Math.floor(ttlMs / 1000)}`
+  }
+
+  bypass (reason: BypassReason): string {
+    return reason === 'method' ? `${this.#name}; fwd=method` : `${this.#name}; fwd=bypass; detail=${reason}`
+  }
+
+  forwarded (why: 'miss' | 'request', { stored = false, detail }: { stored?: boolean, detail?: string | undefined }): string {
+    return `${this.#name}; fwd=${why}${stored ? '; stored' : ''}${detail === undefined ? '' : `; detail=${detail}`}`
+  }
+
+  collapsed (): string {
+    return `${this.#name}; fwd=miss; collapsed`
+  }
+}

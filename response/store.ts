@@ -1,0 +1,135 @@
+// Entries in the backend: found by key and variant, believed only when whole and not invalidated, written behind the reply.
+import { randomBytes } from 'node:crypto'
+import type { FastifyRequest } from 'fastify'
+import type { MaybePromise } from '../registry/backend.js'
+import { EntryCodec, type Entry, type Head, type ResponseHead, type VariantsHead } from './entry.js'
+import { UNAVAILABLE, type Guard, type Read } from './guard.js'
+import { andThen } from './later.js'
+import type { Notices } from './notices.js'
+import type { Tags } from './tags.js'
+import { variantOf } from './vary.js'
+
+/** What a look under a key came to. `variants` is the list that stands there, if one does. */
+export interface Found {
+  readonly entry?: Entry<ResponseHead>
+  readonly variants?: Entry<VariantsHead>
+  readonly unavailable?: true
+}
+
+/** An answer to be kept. */
+export interface Keepable {
+  readonly key: string
+  readonly head: ResponseHead
+  readonly body: Buffer | string
+  readonly varyNames: readonly string[]
+  readonly headers: FastifyRequest['headers']
+  /** The list of variants that was seen under the key when the fill began. */
+  readonly variants: Entry<VariantsHead> | undefined
+  /** Asked again right before each write. */
+  readonly mayStore: () => boolean
+}
+
+/** Answers that vary are kept in so many variants under one key; the one stored longest ago goes first. */
+export const MAX_VARIANTS = 32
+/** An entry from further in the future was written under another clock. */
+const MAX_CLOCK_SKEW_MS = 60_000
+
+const NOTHING: Found = Object.freeze({})
+const NO_ANSWER: Found = Object.freeze({ unavailable: true })
+
+export class Store {
+  readonly codec = new EntryCodec()
+  damaged = 0
+  readonly #guard: Guard
+  readonly #tags: Tags
+  readonly #now: () => number
+  readonly #notices: Notices
+
+  constructor (guard: Guard, tags: Tags, now: () => number, notices: Notices) {
+    this.#guard = guard
+    this.#tags = tags
+    this.#now = now
+    this.#notices = notices
+  }
+
+  /** The fresh answer under `key` for a request with these header fields. Never rejects. */
+  find (key: string, headers: FastifyRequest['headers'], deadlineAt: number): MaybePromise<Found> {
+    return andThen(this.#guard.get(key, deadlineAt), (read) => {
+      const entry = this.believed(read, key)
+      if (entry === UNAVAILABLE) return NO_ANSWER
+      if (entry?.head.kind === 'response') return this.#current(entry as Entry<ResponseHead>, deadlineAt, NOTHING)
+      if (entry?.head.kind === 'variants') return this.#findVariant(key, entry as Entry<VariantsHead>, headers, deadlineAt)
+      return NOTHING
+    })
+  }
+
+  /** The entry in what was read; undefined when there is none, or none to be believed. */
+  believed (read: Read, key: string): Entry | undefined | typeof UNAVAILABLE {
+    if (read === undefined || read === UNAVAILABLE) return read
+    const entry = this.codec.decode(read.value, key)
+    if (entry === undefined) {
+      this.damaged++
+      this.#notices.warn('damaged', { key }, 'cache: an entry is damaged or not ours, taken as a miss')
+    }
+    return entry === undefined || entry.head.storedAt > this.#now() + MAX_CLOCK_SKEW_MS ? undefined : entry
+  }
+
+  /** Keeps an answer, behind the reply. Answers false when the backend could not be asked at all. */
+  keep (answer: Keepable, expiresAt: number): boolean {
+    if (answer.varyNames.length > 0 || answer.variants !== undefined) {
+      void this.#keepVariant(answer, expiresAt)
+      return true
+    }
+    return answer.mayStore() && this.put(answer.key, answer.head, answer.body, expiresAt)
+  }
+
+  put (key: string, head: Head, body: Buffer | string, expiresAt: number): boolean {
+    return this.#guard.put(key, { value: this.codec.encode(head, body).bytes, expiresAt })
+  }
+
+  /** `entry`, where it is fresh and no tag of it was invalidated. */
+  #current (entry: Entry<ResponseHead>, deadlineAt: number, otherwise: Found): MaybePromise<Found> {
+    if (entry.head.freshUntil <= this.#now()) return otherwise
+    const { tags } = entry.head
+    if (tags === undefined) return { ...otherwise, entry }
+    return andThen(this.#tags.areCurrent(tags, deadlineAt), (current) =>
+      current === UNAVAILABLE ? NO_ANSWER : current ? { ...otherwise, entry } : otherwise)
+  }
+
+  #findVariant (key: string, variants: Entry<VariantsHead>, headers: FastifyRequest['headers'], deadlineAt: number): MaybePromise<Found> {
+    const otherwise: Found = { variants }
+    const id = variantOf(variants.head.names, headers)
+    if (!variants.head.ids.includes(id)) return otherwise
+    const variant = variantKey(key, variants.head, id)
+    return andThen(this.#guard.get(variant, deadlineAt), (read) => {
+      const entry = this.believed(read, variant)
+      if (entry === UNAVAILABLE) return NO_ANSWER
+      return entry?.head.kind === 'response' ? this.#current(entry as Entry<ResponseHead>, deadlineAt, otherwise) : otherwise
+    })
+  }
+
+  /** Adds the answer to the list of variants, which it reads anew: others may have been added meanwhile. */
+  #keepVariant (answer: Keepable, expiresAt: number): MaybePromise<void> {
+    const { key } = answer
+    return andThen(this.#guard.get(key, this.#guard.deadlineAt()), (read) => {
+      const there = this.believed(read, key)
+      if (there === UNAVAILABLE || !answer.mayStore()) return
+      const known = there?.head.kind === 'variants' ? there as Entry<VariantsHead> : undefined
+      const names = [...new Set([...(known?.head.names ?? []), ...answer.varyNames])].sort()
+      const id = variantOf(names, answer.headers)
+      const listed = known?.head.names.length === names.length
+      const ids = [...(listed ? known.head.ids.filter((other) => other !== id) : []), id]
+      const dropped = ids.splice(0, Math.max(ids.length - MAX_VARIANTS, 0))
+      const list: VariantsHead = { kind: 'variants', key, storedAt: this.#now(), names, ids, list: listed ? known.head.list : randomBytes(9).toString('base64url') }
+      const variant = variantKey(key, list, id)
+      // The variant first: a list never names what is not there yet.
+      this.put(variant, { ...answer.head, key: variant }, answer.body, expiresAt)
+      this.put(key, list, '', Math.max(expiresAt, listed ? (read as { expiresAt: number }).expiresAt : 0))
+      for (const old of dropped) this.#guard.forget(variantKey(key, list, old))
+    })
+  }
+}
+
+function variantKey (key: string, { list }: VariantsHead, id: string): string {
+  return `${key} ~${list}.${id}`
+}

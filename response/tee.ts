@@ -1,0 +1,119 @@
+// Recording a body while it is passed on as it comes: chunks go through at once, and stop being kept beyond a limit.
+import { Transform, type Readable } from 'node:stream'
+import { ReadableStream } from 'node:stream/web'
+
+/** What all recordings together may hold. */
+export class RecordingBudget {
+  readonly #maxBytes: number
+  #heldBytes = 0
+
+  constructor (maxBytes: number) {
+    this.#maxBytes = maxBytes
+  }
+
+  take (bytes: number): boolean {
+    if (this.#heldBytes + bytes > this.#maxBytes) return false
+    this.#heldBytes += bytes
+    return true
+  }
+
+  give (bytes: number): void {
+    this.#heldBytes -= bytes
+  }
+}
+
+/** How a recording ended; `whole` at most once, `failed` also after the limit was passed. */
+export interface RecordingEnd {
+  whole (body: Buffer): void
+  failed (why: 'too-large' | 'stream-failed'): void
+}
+
+/** Keeps the chunks of one body. */
+export class Recording {
+  readonly #maxBytes: number
+  readonly #budget: RecordingBudget
+  readonly #end: RecordingEnd
+  #chunks: Buffer[] | undefined = []
+  #bytes = 0
+
+  constructor (maxBytes: number, budget: RecordingBudget, end: RecordingEnd) {
+    this.#maxBytes = maxBytes
+    this.#budget = budget
+    this.#end = end
+  }
+
+  add (chunk: unknown): void {
+    if (this.#chunks === undefined) return
+    const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk instanceof Uint8Array ? Buffer.from(chunk) : undefined
+    if (bytes === undefined) return this.fail('stream-failed')
+    if (this.#bytes + bytes.byteLength > this.#maxBytes || !this.#budget.take(bytes.byteLength)) return this.fail('too-large')
+    this.#bytes += bytes.byteLength
+    this.#chunks.push(bytes)
+  }
+
+  complete (): void {
+    if (this.#chunks === undefined) return
+    const body = Buffer.concat(this.#chunks, this.#bytes)
+    this.#drop()
+    this.#end.whole(body)
+  }
+
+  fail (why: 'too-large' | 'stream-failed'): void {
+    if (this.#chunks === undefined) return
+    this.#drop()
+    this.#end.failed(why)
+  }
+
+  #drop (): void {
+    this.#chunks = undefined
+    this.#budget.give(this.#bytes)
+  }
+}
+
+/** A stream that passes `source` on, and records it. The source's error is the new stream's; who drops one drops the other. */
+export function teeNodeStream (source: Readable, recording: Recording): Readable {
+  const tee = new Transform({
+    transform (chunk, _encoding, done) {
+      recording.add(chunk)
+      done(null, chunk)
+    },
+    flush (done) {
+      recording.complete()
+      done()
+    },
+    destroy (err, done) {
+      recording.fail('stream-failed')
+      source.destroy?.()
+      done(err)
+    }
+  })
+  source.on('error', (err) => tee.destroy(err))
+  source.on('close', () => { if (!source.readableEnded && !tee.writableEnded) tee.destroy(Object.assign(new Error('Premature close'), { code: 'ERR_STREAM_PREMATURE_CLOSE' })) })
+  return source.pipe(tee)
+}
+
+/** The same for a web stream. */
+export function teeWebStream (source: ReadableStream, recording: Recording): ReadableStream {
+  const reader = source.getReader()
+  return new ReadableStream({
+    async pull (controller) {
+      try {
+        const { done, value } = await reader.read()
+        if (done) {
+          recording.complete()
+          controller.close()
+        } else {
+          recording.add(value)
+          controller.enqueue(value)
+        }
+      } catch (err) {
+        recording.fail('stream-failed')
+        controller.error(err)
+      }
+    },
+    async cancel (reason) {
+      recording.fail('stream-failed')
+      await reader.cancel(reason)
+    }
+  }, { highWaterMark: 0 })
+}
