@@ -1,0 +1,153 @@
+// The memory backend beyond conformance: its bounds in bytes and entries, and who goes first.
+import t from 'tap'
+import { MEMORY_MAX_BYTES } from '../../backends/memory.js'
+import { builtIns, type MemoryOptions } from '../../backends/index.js'
+import { runChild } from '../support/child.js'
+import { testClock } from '../support/clock.js'
+import type { MapBackend } from '../support/map-backend.js'
+
+const LIFE_MS = 60_000
+const MEBIBYTE = 1024 * 1024
+
+async function setUp (options: MemoryOptions = {}) {
+  const clock = testClock()
+  // Every method has its answer now, which is what these tests read.
+  const backend = await builtIns().open({ backend: 'memory', options }, { now: clock.now }) as MapBackend
+  const put = (key: string, bytes = 1, lifeMs = LIFE_MS) => backend.set(key, { value: Buffer.alloc(bytes), expiresAt: clock.now() + lifeMs })
+  const kept = (...keys: string[]) => keys.filter((key) => backend.has(key))
+  return { clock, backend, put, kept }
+}
+
+t.test('memory: answers are there now and not later', async (t) => {
+  const { backend, put } = await setUp()
+  t.equal(put('key'), undefined)
+  t.ok(backend.get('key')?.value instanceof Uint8Array)
+  t.equal(backend.has('key'), true)
+  t.equal(backend.delete('key'), undefined)
+  t.equal(backend.get('key'), undefined)
+  t.equal(backend.close(), undefined)
+})
+
+t.test('memory: a hit is the very entry that was set, not a copy', async (t) => {
+  const { backend, clock } = await setUp()
+  const entry = { value: Buffer.from('value'), expiresAt: clock.now() + LIFE_MS }
+  backend.set('key', entry)
+  t.equal(backend.get('key'), entry)
+})
+
+t.test('memory: the default bound is 64 MiB', async (t) => {
+  const { backend } = await setUp()
+  t.equal(MEMORY_MAX_BYTES, 64 * MEBIBYTE)
+  t.match(backend.stats(), { entries: 0, bytes: 0, maxBytes: 64 * MEBIBYTE })
+})
+
+t.test('memory: bytes count values, keys and what an entry costs beside them, and never exceed maxBytes', async (t) => {
+  const maxBytes = MEBIBYTE
+  const { backend, put } = await setUp({ maxBytes })
+  const bytes = () => Number((backend.stats() as { bytes?: number }).bytes)
+  put('key', 1_000)
+  const withKey = bytes()
+  t.ok(withKey > 1_000 + 'key'.length)
+  put('key', 2_000)
+  t.equal(bytes(), withKey + 1_000, 'a value set again counts once')
+  put('a longer key', 0)
+  t.ok(bytes() > withKey + 1_000 + 'a longer key'.length, 'an empty value costs too')
+  let most = 0
+  for (let number = 0; number < 3_000; number++) {
+    put(`key ${number}`, number)
+    most = Math.max(most, bytes())
+  }
+  t.ok(most <= maxBytes, `${most} bytes at most`)
+  t.ok(backend.size() > 100, 'and it is not emptied by that')
+  backend.clear()
+  t.equal(bytes(), 0)
+})
+
+t.test('memory: the least recently used entry goes first, and a get is a use', async (t) => {
+  const { backend, put, kept } = await setUp({ maxEntries: 3 })
+  for (const key of ['a', 'b', 'c']) put(key)
+  backend.get('a')
+  put('d')
+  t.same(kept('a', 'b', 'c', 'd'), ['a', 'c', 'd'])
+  put('c')
+  put('e')
+  t.same(kept('a', 'b', 'c', 'd', 'e'), ['c', 'd', 'e'])
+})
+
+t.test('memory: looking is no use', async (t) => {
+  const { backend, put, kept } = await setUp({ maxEntries: 2 })
+  put('a')
+  put('b')
+  backend.has('a')
+  backend.keys()
+  put('c')
+  t.same(kept('a', 'b', 'c'), ['b', 'c'])
+})
+
+t.test('memory: an entry that is set again never evicts another one', async (t) => {
+  const entries = await setUp({ maxEntries: 3 })
+  for (const key of ['a', 'b', 'c', 'a', 'a', 'b']) entries.put(key)
+  t.same(entries.kept('a', 'b', 'c'), ['a', 'b', 'c'])
+  const bytes = await setUp({ maxBytes: 10_000 })
+  for (const key of ['a', 'b', 'c', 'a', 'a', 'b']) bytes.put(key, 2_000)
+  t.same(bytes.kept('a', 'b', 'c'), ['a', 'b', 'c'])
+})
+
+t.test('memory: an entry larger than the bound is not kept, evicts no other, and takes its predecessor with it', async (t) => {
+  const { backend, put, kept } = await setUp({ maxBytes: 10_000 })
+  put('a', 100)
+  put('b', 100)
+  put('a', 20_000)
+  t.same(kept('a', 'b'), ['b'])
+  t.equal(backend.get('a'), undefined)
+})
+
+t.test('memory: an entry that is over is dropped when it is asked for', async (t) => {
+  const { backend, clock, put } = await setUp()
+  put('key', 1, 1_000)
+  await clock.pass(1_000)
+  t.equal(backend.size(), 1)
+  t.equal(backend.get('key'), undefined)
+  t.equal(backend.size(), 0)
+})
+
+t.test('E40: a hundred thousand keys that are numbers or begin alike are found at once', async (t) => {
+  const { backend, put } = await setUp({ maxBytes: 1024 * MEBIBYTE })
+  for (let number = 0; number < 100_000; number++) put(String(number))
+  t.equal(backend.size(), 100_000)
+  t.equal(backend.has('99999'), true)
+  t.equal(backend.has('100000'), false)
+})
+
+t.test('memory: a bound that is no positive integer is refused', async (t) => {
+  for (const name of ['maxBytes', 'maxEntries']) {
+    for (const value of [0, -5, 1.5, NaN, Infinity, '64mb', null, true, 1n]) {
+      await t.rejects(setUp({ [name]: value }), { code: 'CACHE_ERR_OPTION', message: `cache: 'memory.${name}' must be a positive integer` })
+    }
+  }
+})
+
+/** What a process of its own says that the backend took. */
+async function measure (count: number, valueBytes: number, maxBytes: number) {
+  const { exitCode, stdout, stderr } = await runChild('support/children/memory.ts', { nodeArgs: ['--expose-gc'], args: [String(count), String(valueBytes), String(maxBytes)] })
+  if (exitCode !== 0) throw new Error(stderr)
+  return JSON.parse(stdout) as { entries: number, bytes: number, usedBytes: number }
+}
+
+t.test('D01: a hundred thousand values of 20 KB in 50 MB take 50 MB', async (t) => {
+  const maxBytes = 50 * MEBIBYTE
+  const { entries, bytes, usedBytes } = await measure(100_000, 20_000, maxBytes)
+  t.ok(bytes <= maxBytes)
+  t.ok(entries > 2_000)
+  t.ok(usedBytes <= maxBytes * 1.1, `${usedBytes} bytes`)
+})
+
+t.test('D02: a million values of a byte take what maxBytes says, keys and overhead among it', async (t) => {
+  const maxBytes = 64 * MEBIBYTE
+  const { entries, bytes, usedBytes } = await measure(1_000_000, 1, maxBytes)
+  t.ok(bytes <= maxBytes)
+  t.ok(entries > 40_000, `${entries} entries`)
+  // What is forgotten faster than garbage is collected leaves room behind in the tables of the collector.
+  t.ok(usedBytes <= maxBytes * 1.5, `${usedBytes} bytes are not far above the bound`)
+  t.ok(usedBytes >= maxBytes * 0.5, `${usedBytes} bytes are not far below it`)
+})

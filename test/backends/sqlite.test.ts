@@ -1,0 +1,189 @@
+// The SQLite backend: the contract, its options, its driver, and what its answers look like.
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import fc from 'fast-check'
+import t from 'tap'
+import { SQLITE_CLEANUP_INTERVAL_MS, SQLITE_MAX_BYTES, SQLITE_PATH, SQLITE_TABLE, type SqliteOptions } from '../../backends/sqlite.js'
+import { loadDriver } from '../../backends/sqlite/driver.js'
+import { readOptions } from '../../backends/sqlite/options.js'
+import { testClock } from '../support/clock.js'
+import { conforms } from '../support/conformance.js'
+import { beside, entry, failureOf, openSqlite, textAt } from '../support/sqlite.js'
+
+const MINUTE_MS = 60_000
+
+t.test('A24: sqlite conforms in a file, in memory, and in a lent database', async (t) => {
+  const folder = t.testdir()
+  let files = 0
+  const places: Record<string, () => SqliteOptions> = {
+    file: () => ({ path: join(folder, `${files++}.db`) }),
+    memory: () => ({ path: ':memory:' }),
+    lent: () => ({ database: new Database(':memory:') })
+  }
+  for (const [name, options] of Object.entries(places)) {
+    await t.test(name, async (t) => {
+      const clock = testClock()
+      await conforms(t, { ...clock, open: async () => (await openSqlite(t, options(), clock)).backend })
+    })
+  }
+})
+
+t.test('sqlite: the defaults are those of the named constants', async (t) => {
+  t.same(readOptions({}), {
+    path: SQLITE_PATH, database: undefined, table: SQLITE_TABLE, maxEntries: Infinity, maxBytes: SQLITE_MAX_BYTES, cleanupIntervalMs: SQLITE_CLEANUP_INTERVAL_MS
+  })
+  t.equal(readOptions({ cleanupInterval: '40d' }).cleanupIntervalMs, 40 * 86_400_000, 'A21: a long interval is no less than it says')
+})
+
+t.test('sqlite: an option that is wrong is refused by name', async (t) => {
+  const lent = new Database(':memory:')
+  const closed = new Database(':memory:').close()
+  const wrong: Array<[option: string, value: unknown]> = [
+    ['path', ''], ['path', 1], ['maxEntries', 0], ['maxEntries', 1.5], ['maxEntries', Infinity], ['maxBytes', '64mb'], ['maxBytes', 1024],
+    ['cleanupInterval', 0], ['cleanupInterval', '5 m'], ['cleanupInterval', NaN], ['unknown', 1],
+    ['database', {}], ['database', closed], ['database', { prepare () {}, exec () {}, open: true }]
+  ]
+  for (const [option, value] of wrong) {
+    const error = await failureOf(() => openSqlite(t, { [option]: value }))
+    t.match(error, { code: 'CACHE_ERR_OPTION', message: `sqlite.${option}` }, `${option}: ${String(value)}`)
+  }
+  t.match(await failureOf(() => openSqlite(t, { path: ':memory:', database: lent })), { code: 'CACHE_ERR_OPTION' })
+})
+
+t.test('E32: a table name is a plain name or it is refused', async (t) => {
+  for (const table of ['x; drop', '"a b"', '(select 1)', 'a'.repeat(64), 'été', '', '1a', 'sqlite_master', 'SQLite_x']) {
+    t.match(await failureOf(() => openSqlite(t, { path: ':memory:', table })), { code: 'CACHE_ERR_OPTION', message: 'sqlite.table' }, table)
+  }
+  const { backend } = await openSqlite(t, { path: ':memory:', table: 'select' })
+  await backend.set('key', entry('value', Infinity))
+  t.equal(await textAt(backend, 'key'), 'value', 'a word of SQL is a name like others')
+})
+
+t.test('sqlite: a driver that is not installed is an error that says what to install', async (t) => {
+  const missing = new Error('Cannot find package')
+  const wanted = { code: 'CACHE_ERR_DEPENDENCY_MISSING', message: 'npm install better-sqlite3' }
+  t.match(await failureOf(() => loadDriver(() => Promise.reject(missing))), { ...wanted, cause: missing })
+  const WithoutBinary = class { constructor () { throw missing } }
+  t.match(await failureOf(() => loadDriver(async () => ({ default: WithoutBinary }))), { ...wanted, cause: missing }, 'nor is its binary')
+})
+
+t.test('sqlite: a read is answered at once, without a promise', async (t) => {
+  const clock = testClock()
+  const { backend } = await openSqlite(t, { path: join(t.testdir(), 'cache.db') }, clock)
+  const expiresAt = clock.now() + MINUTE_MS
+  await backend.set('key', entry('value', expiresAt))
+  t.match(backend.get('key'), { value: Buffer.from('value'), expiresAt })
+  t.equal(backend.get('other'), undefined)
+  t.equal(backend.has('key'), true)
+  t.match(backend.getMany(['other', 'key']), [undefined, { expiresAt }])
+})
+
+t.test('A19: an instant that is no time to come leaves nothing, and one without end is a number', async (t) => {
+  const clock = testClock()
+  const { backend } = await openSqlite(t, { path: ':memory:' }, clock)
+  for (const expiresAt of [NaN, -Infinity, -1, 0, clock.now() - 1, clock.now(), undefined, null, '5', {}] as number[]) {
+    await backend.set('key', entry('before', clock.now() + MINUTE_MS))
+    await backend.set('key', entry('value', expiresAt))
+    t.equal(await backend.get('key'), undefined, String(expiresAt))
+  }
+  for (const expiresAt of [Infinity, 1e308, 2 ** 60]) {
+    await backend.set('key', entry('value', expiresAt))
+    t.equal((await backend.get('key'))?.expiresAt, Number.MAX_SAFE_INTEGER, String(expiresAt))
+  }
+  await backend.set('key', entry('value', clock.now() + 1.5))
+  t.equal((await backend.get('key'))?.expiresAt, clock.now() + 1, 'a fraction is never longer than it was')
+})
+
+t.test('A18: the clock a day forward and back drops what was over, and nothing that is set later', async (t) => {
+  const clock = testClock()
+  const { backend, cleanup } = await openSqlite(t, { path: ':memory:' }, clock)
+  await backend.set('before', entry('value', clock.now() + MINUTE_MS))
+  await clock.pass(86_400_000)
+  await cleanup()
+  t.equal(await backend.size(), 0)
+  await clock.pass(-86_400_000)
+  await backend.set('later', entry('value', clock.now() + MINUTE_MS))
+  await cleanup()
+  t.equal(await textAt(backend, 'later'), 'value')
+  await clock.pass(MINUTE_MS)
+  await cleanup()
+  t.equal(await backend.size(), 0, 'the cleanup goes on')
+})
+
+t.test('A22: any two different strings are two keys', async (t) => {
+  const { backend } = await openSqlite(t, { path: join(t.testdir(), 'cache.db') })
+  const unit = fc.oneof(fc.integer({ min: 0, max: 0xFFFF }), fc.integer({ min: 0xD7FE, max: 0xE001 }), fc.constantFrom(0, 0x61, 0xFFFD))
+  const anyText = fc.array(unit, { maxLength: 6 }).map((units) => String.fromCharCode(...units))
+  // What the backend itself writes for a key that is no text.
+  const spelledOut = anyText.map((text) => '\u0000utf16:' + Buffer.from(text, 'utf16le').toString('base64'))
+  const long = 'k'.repeat(999_999)
+  const keys = [...new Set([...fc.sample(fc.oneof(anyText, spelledOut), 10_000), `${long}k`, `${long}\ud800`, `${long}\udfff`])]
+  await Promise.all(keys.map((key, at) => backend.set(key, entry(String(at), Infinity))))
+  t.equal(await backend.size(), keys.length)
+  let wrong = 0
+  for (const [at, key] of keys.entries()) if (await textAt(backend, key) !== String(at)) wrong++
+  t.equal(wrong, 0)
+  t.same(new Set(await backend.keys()), new Set(keys), 'and come back as they were')
+})
+
+t.test('A23: a value of many megabytes survives, byte for byte', async (t) => {
+  const { backend } = await openSqlite(t, { path: join(t.testdir(), 'cache.db') })
+  const value = Buffer.alloc(32 * 1024 * 1024, Buffer.from(Array.from({ length: 251 }, (_, at) => at)))
+  await backend.set('large', { value, expiresAt: Infinity })
+  t.ok(Buffer.compare((await backend.get('large'))?.value ?? Buffer.alloc(0), value) === 0)
+})
+
+t.test('sqlite: a lent database is used beside what it holds, and left open', async (t) => {
+  const database = beside(t, join(t.testdir(), 'app.db'))
+  database.exec('CREATE TABLE orders (id INTEGER); INSERT INTO orders VALUES (1)')
+  database.defaultSafeIntegers(true)
+  const { backend } = await openSqlite(t, { database, table: 'answers' })
+  await backend.set('key', entry('value', Number.MAX_SAFE_INTEGER))
+  t.match(await backend.get('key'), { value: Buffer.from('value'), expiresAt: Number.MAX_SAFE_INTEGER })
+  t.equal(await backend.size(), 1)
+  t.equal((await backend.stats()).maxBytes, undefined, 'it is not bounded by what else it holds')
+  await backend.close()
+  t.ok(database.open)
+  t.equal(database.prepare('SELECT count(*) FROM answers').pluck().get(), 1n)
+  t.equal(database.prepare('SELECT count(*) FROM orders').pluck().get(), 1n)
+})
+
+t.test('sqlite: a write waits while the owner of a lent database is inside a transaction', async (t) => {
+  const database = beside(t, join(t.testdir(), 'app.db'))
+  const { backend } = await openSqlite(t, { database })
+  database.exec('BEGIN')
+  const set = backend.set('key', entry('value', Infinity))
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  database.exec('ROLLBACK')
+  await set
+  t.equal(database.prepare('SELECT count(*) FROM cache_entries').pluck().get(), 1, 'what was rolled back was not ours')
+})
+
+t.test('sqlite: a damaged lent database is not rebuilt', async (t) => {
+  const database = beside(t, join(t.testdir(), 'app.db'))
+  const { backend } = await openSqlite(t, { database })
+  const damage = Object.assign(new Error('malformed'), { code: 'SQLITE_CORRUPT' })
+  database.exec('DROP TABLE cache_entries')
+  t.match(await failureOf(() => backend.get('key')), { message: 'no such table' }, 'what the driver throws is thrown')
+  const broken = { prepare () { throw damage }, exec () {}, pragma () {}, open: true }
+  t.equal(await failureOf(() => openSqlite(t, { database: broken })), damage)
+})
+
+t.test('sqlite: stats tell entries, live and expired, and the size of the file', async (t) => {
+  const clock = testClock()
+  const path = join(t.testdir(), 'cache.db')
+  const { backend } = await openSqlite(t, { path, maxEntries: 100 }, clock)
+  await backend.set('short', entry('value', clock.now() + 1_000))
+  await backend.set('long', entry('value', clock.now() + MINUTE_MS))
+  await clock.pass(1_000)
+  const database = beside(t, path)
+  t.match(await backend.stats(), {
+    entries: 2,
+    activeEntries: 1,
+    expiredEntries: 1,
+    bytes: (database.pragma('page_count', { simple: true }) as number) * (database.pragma('page_size', { simple: true }) as number),
+    maxEntries: 100,
+    maxBytes: SQLITE_MAX_BYTES,
+    rebuilds: 0
+  })
+})

@@ -1,0 +1,59 @@
+// A SQLite backend for a test: a clock that stands still, its warnings, its cleanup to be run by hand, another connection beside it.
+import Database from 'better-sqlite3'
+import type { Test } from 'tap'
+import sqlite, { type SqliteOptions } from '../../backends/sqlite.js'
+import type { CacheBackend, StoredEntry } from '../../registry/backend.js'
+import { testClock } from './clock.js'
+
+export interface OpenedSqlite {
+  readonly backend: Required<CacheBackend>
+  readonly warnings: ReadonlyArray<Record<string, unknown>>
+  /** Runs the background task once. */
+  cleanup (): Promise<void>
+}
+
+export async function openSqlite (t: Test, options: SqliteOptions, { now } = testClock()): Promise<OpenedSqlite> {
+  const warnings: Array<Record<string, unknown>> = []
+  let run: () => unknown = () => t.fail('no background task was started')
+  const backend = await sqlite.create(options, {
+    now,
+    log: { debug () {}, info () {}, error () {}, warn: (details, message) => { warnings.push({ ...details, message }) } },
+    signal: new AbortController().signal,
+    background: {
+      every (_name, _intervalMs, task) {
+        run = task
+        return { cancel: async () => {} }
+      }
+    },
+    open: () => { throw new Error('opens no other backend') }
+  }) as Required<CacheBackend>
+  t.teardown(() => backend.close())
+  return { backend, warnings, cleanup: async () => { await run() } }
+}
+
+/** A connection of the test's own to the same file. */
+export function beside (t: Test, path: string): Database.Database {
+  const database = new Database(path, { timeout: 0 })
+  t.teardown(() => { database.close() })
+  return database
+}
+
+export function entry (text: string, expiresAt: number): StoredEntry {
+  return { value: Buffer.from(text), expiresAt }
+}
+
+/** What a get came to, as text. */
+export async function textAt (backend: CacheBackend, key: string): Promise<string | undefined> {
+  const found = await backend.get(key)
+  return found === undefined ? undefined : Buffer.from(found.value).toString()
+}
+
+/** What `call` threw or rejected with. */
+export async function failureOf (call: () => unknown): Promise<{ code?: string, message: string } | undefined> {
+  try {
+    await call()
+    return undefined
+  } catch (error) {
+    return error as Error
+  }
+}
