@@ -23,7 +23,8 @@ export interface BackendStats {
 
 /**
  * Where bytes rest (the guide's "Backend Interface"). Backends throw when they fail, log nothing, and are called
- * as methods, so a class may be one. A backend has a power exactly when it has the method.
+ * as methods, so a class may be one. Changes of one key take effect in the order in which they were called, before
+ * they settle or not. A backend has a power exactly when it has the method.
  */
 export interface CacheBackend {
   /** The entry under `key`; undefined when absent or expired. Throws what the driver throws. */

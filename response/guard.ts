@@ -27,8 +27,10 @@ export class Guard {
   readonly #backend: CacheBackend
   readonly #options: GuardOptions
   readonly #breaker: Breaker
-  /** The last change of a key that has not settled yet: changes of one key happen in their order. */
-  readonly #changes = new Map<string, Promise<unknown>>()
+  /** Changes that have not settled yet. */
+  readonly #changes = new Set<Promise<unknown>>()
+  /** Those of them that missed their deadline, by key: such a one may still come to pass, so the next one waits for it. */
+  readonly #late = new Map<string, Promise<unknown>>()
   #pending = 0
   #closed = false
 
@@ -77,9 +79,9 @@ export class Guard {
     return this.#awaited<readonly Read[] | typeof UNAVAILABLE>('getMany', answer, deadlineAt, keys[0], checked).then((read) => read === UNAVAILABLE ? none : read as Read[])
   }
 
-  /** Stores without being waited for; a failure is counted. Answers whether the backend was asked: not while an earlier change of the key is unsettled. */
+  /** Stores without being waited for; a failure is counted. Answers whether the backend was asked: not while a late change of the key is under way. */
   put (key: string, entry: StoredEntry): boolean {
-    if (this.#changes.has(key) || !this.#admits()) return false
+    if (this.#late.has(key) || !this.#admits()) return false
     let done: MaybePromise<void>
     try {
       done = this.#backend.set(key, entry)
@@ -88,8 +90,8 @@ export class Guard {
       return false
     }
     if (isPromise(done)) {
-      this.#track(key, done)
-      void this.#awaited('set', done, this.deadlineAt(), key, () => this.#breaker.succeeded())
+      this.#track(done)
+      void this.#awaited('set', done, this.deadlineAt(), key, () => this.#breaker.succeeded()).then((settled) => { if (settled === UNAVAILABLE) this.#isLate(key, done) })
     } else this.#breaker.succeeded()
     return true
   }
@@ -99,14 +101,19 @@ export class Guard {
     if (!this.#closed) this.change('delete', key).catch(noop)
   }
 
-  /** A change that somebody made on purpose: after every earlier one of the key. Rejects with CACHE_ERR_BACKEND_FAILED. */
+  /** A change that somebody made on purpose, after a late one of the same key. Rejects with CACHE_ERR_BACKEND_FAILED. */
   async change (operation: 'set' | 'delete', key: string, entry?: StoredEntry): Promise<void> {
     this.#mustBeOpen(operation)
     const act = async (): Promise<void> => await (operation === 'set' ? this.#backend.set(key, entry as StoredEntry) : this.#backend.delete(key))
-    const before = this.#changes.get(key)
-    const done = before === undefined ? act() : before.then(act, act)
-    this.#track(key, done)
-    await this.#onPurpose(operation, done, key)
+    const before = this.#late.get(key)
+    const done = before === undefined ? act() : before.then(act)
+    this.#track(done)
+    try {
+      await this.#onPurpose(operation, done, key)
+    } catch (err) {
+      this.#isLate(key, done)
+      throw err
+    }
   }
 
   /** A read that somebody made on purpose. Rejects with CACHE_ERR_BACKEND_FAILED when the backend can't say. */
@@ -128,7 +135,7 @@ export class Guard {
     if (this.#closed) return
     this.#closed = true
     const { name, notices } = this.#options
-    const settled = await within(settleMs, Promise.allSettled(this.#changes.values()))
+    const settled = await within(settleMs, Promise.allSettled(this.#changes))
     if (settled === LATE) notices.warn('settle', { backend: name, writes: this.#changes.size }, 'cache: closing while writes have not settled')
     try {
       const closed = await within(closeMs, (async () => await this.#backend.close())())
@@ -178,11 +185,17 @@ export class Guard {
     })
   }
 
-  #track (key: string, done: Promise<unknown>): void {
-    const over = done.then(noop, noop).then(() => {
-      if (this.#changes.get(key) === over) this.#changes.delete(key)
-    })
-    this.#changes.set(key, over)
+  #track (done: Promise<unknown>): void {
+    this.#changes.add(done)
+    const over = (): void => { this.#changes.delete(done) }
+    done.then(over, over)
+  }
+
+  /** `done` failed or missed its deadline; in the latter case it is remembered until it settles. */
+  #isLate (key: string, done: Promise<unknown>): void {
+    if (!this.#changes.has(done)) return
+    const settled = done.then(noop, noop).then(() => { if (this.#late.get(key) === settled) this.#late.delete(key) })
+    this.#late.set(key, settled)
   }
 
   #checked (value: unknown, key: string): Read {
