@@ -1,0 +1,157 @@
+// The SQLite backend's bounds: by entries and by bytes, expired first, then the least recently used, never in one long step.
+import { join } from 'node:path'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import t from 'tap'
+import { testClock } from '../support/clock.js'
+import { beside, entry, failureOf, openSqlite, textAt } from '../support/sqlite.js'
+
+const MINUTE_MS = 60_000
+const HOUR_MS = 60 * MINUTE_MS
+const MEBIBYTE = 1024 * 1024
+// The oracle of A26 and A27 is 50 ms on a machine of one's own.
+const LONGEST_STALL_MS = 50
+
+function watchLoop (): () => { maxMs: number, p99Ms: number } {
+  const delay = monitorEventLoopDelay({ resolution: 1 })
+  delay.enable()
+  return () => {
+    delay.disable()
+    return { maxMs: delay.max / 1e6, p99Ms: delay.percentile(99) / 1e6 }
+  }
+}
+
+t.test('sqlite: more entries than maxEntries are never held, and the newest are', async (t) => {
+  const clock = testClock()
+  const { backend } = await openSqlite(t, { path: ':memory:', maxEntries: 100 }, clock)
+  for (let wave = 0; wave < 10; wave++) {
+    await Promise.all(Array.from({ length: 30 }, (_, at) => backend.set(`${wave}-${at}`, entry('value', Infinity))))
+    await clock.pass(1)
+    t.ok(await backend.size() <= 100)
+  }
+  t.equal(await backend.size(), 100, 'and no fewer than may be')
+  t.ok(backend.has('9-0'))
+  t.notOk(backend.has('0-0'))
+  t.equal((await backend.stats()).evictions, 200)
+})
+
+t.test('S18b: an overwrite never evicts another key', async (t) => {
+  const { backend } = await openSqlite(t, { path: ':memory:', maxEntries: 3 })
+  for (const key of ['a', 'b', 'c']) await backend.set(key, entry('first', Infinity))
+  for (let round = 0; round < 20; round++) await Promise.all(['a', 'c'].map((key) => backend.set(key, entry(`round ${round}`, Infinity))))
+  t.equal(await textAt(backend, 'b'), 'first')
+  await backend.delete('a')
+  await backend.set('d', entry('first', Infinity))
+  t.same((await backend.keys()).sort(), ['b', 'c', 'd'], 'what was deleted made room')
+})
+
+t.test('S20c: what has expired is evicted before what is live', async (t) => {
+  const clock = testClock()
+  const { backend } = await openSqlite(t, { path: ':memory:', maxEntries: 3 }, clock)
+  await backend.set('live', entry('value', clock.now() + HOUR_MS))
+  await clock.pass(1)
+  await backend.set('expired', entry('value', clock.now() + 1_000))
+  await clock.pass(1_000)
+  for (const key of ['a', 'b']) await backend.set(key, entry('value', clock.now() + HOUR_MS))
+  t.same((await backend.keys()).sort(), ['a', 'b', 'live'])
+})
+
+t.test('sqlite: what was read lately is kept, what was not goes', async (t) => {
+  const clock = testClock()
+  const { backend } = await openSqlite(t, { path: ':memory:', maxEntries: 3 }, clock)
+  for (const key of ['a', 'b', 'c']) {
+    await backend.set(key, entry('value', Infinity))
+    await clock.pass(1)
+  }
+  await clock.pass(2 * MINUTE_MS)
+  await backend.get('a')
+  await backend.set('d', entry('value', Infinity))
+  t.same((await backend.keys()).sort(), ['a', 'c', 'd'])
+  await clock.pass(-HOUR_MS)
+  await backend.get('c')
+  await clock.pass(1)
+  await backend.get('d')
+  await backend.set('e', entry('value', Infinity))
+  t.same((await backend.keys()).sort(), ['c', 'd', 'e'], 'A17: also after the clock was set back')
+})
+
+t.test('sqlite: the cleanup writes down what was read where nothing is written', async (t) => {
+  const clock = testClock()
+  const path = join(t.testdir(), 'cache.db')
+  const { backend, cleanup } = await openSqlite(t, { path }, clock)
+  await backend.set('key', entry('value', Infinity))
+  await clock.pass(2 * MINUTE_MS)
+  await backend.get('key')
+  await cleanup()
+  t.equal(beside(t, path).prepare('SELECT used_at FROM cache_entries').pluck().get(), clock.now())
+})
+
+t.test('D01: the file in use stays within maxBytes, and the newest entries are there', async (t) => {
+  const clock = testClock()
+  const maxBytes = 4 * MEBIBYTE
+  const { backend } = await openSqlite(t, { path: join(t.testdir(), 'cache.db'), maxBytes }, clock)
+  const ended = watchLoop()
+  for (let wave = 0; wave < 50; wave++) {
+    await Promise.all(Array.from({ length: 20 }, (_, at) => backend.set(`${wave}-${at}`, { value: Buffer.alloc(20_000), expiresAt: Infinity })))
+    await clock.pass(1)
+    const { usedBytes } = await backend.stats()
+    t.ok(usedBytes! <= maxBytes, `${usedBytes} of ${maxBytes}`)
+  }
+  t.ok(ended().maxMs < LONGEST_STALL_MS)
+  t.ok(backend.has('49-0'))
+  t.ok(await backend.size() > 150, 'the room is used')
+  t.ok((await backend.stats()).bytes! < maxBytes * 1.5, 'and the file itself is not much larger')
+})
+
+t.test('sqlite: an entry larger than maxBytes is refused, takes nothing with it, and leaves nothing old behind', async (t) => {
+  const { backend } = await openSqlite(t, { path: ':memory:', maxBytes: MEBIBYTE })
+  await backend.set('other', entry('value', Infinity))
+  await backend.set('key', entry('old', Infinity))
+  const refused = await failureOf(() => backend.set('key', { value: Buffer.alloc(MEBIBYTE), expiresAt: Infinity }))
+  t.match(refused, { code: 'CACHE_ERR_BACKEND_FAILED', message: 'sqlite.maxBytes' })
+  t.equal(await backend.get('key'), undefined)
+  t.equal(await textAt(backend, 'other'), 'value')
+})
+
+t.test('sqlite: a lent database that is full of other things ends the eviction, not the application', async (t) => {
+  const path = join(t.testdir(), 'app.db')
+  const database = beside(t, path)
+  database.exec('CREATE TABLE orders (body BLOB); INSERT INTO orders VALUES (zeroblob(1000000))')
+  const { backend } = await openSqlite(t, { database, maxBytes: 100_000 })
+  await backend.set('key', entry('value', Infinity))
+  t.equal(await backend.size(), 0)
+  t.equal(database.prepare('SELECT length(body) FROM orders').pluck().get(), 1_000_000)
+})
+
+t.test('sqlite: entries of another process count too', async (t) => {
+  const path = join(t.testdir(), 'cache.db')
+  const one = await openSqlite(t, { path, maxEntries: 50 })
+  const two = await openSqlite(t, { path })
+  await one.backend.set('mine', entry('value', Infinity))
+  for (let at = 0; at < 200; at++) two.backend.set(String(at), entry('value', Infinity))
+  t.equal(await two.backend.size(), 201)
+  await new Promise((resolve) => setTimeout(resolve, 1_100))
+  await one.cleanup()
+  t.equal(await one.backend.size(), 50)
+})
+
+t.test('A27: of 200 000 rows the expired are dropped, the file shrinks, and the loop turns', async (t) => {
+  const clock = testClock()
+  const { backend, cleanup } = await openSqlite(t, { path: join(t.testdir(), 'cache.db') }, clock)
+  for (let at = 0; at < 200_000; at++) {
+    backend.set(`GET:/items/${at}`, entry('v'.repeat(300), clock.now() + (at % 10 === 0 ? MINUTE_MS : at % 2 === 0 ? HOUR_MS : 2 * HOUR_MS)))
+  }
+  t.equal(await backend.size(), 200_000)
+  for (const [passMs, left] of [[MINUTE_MS, 180_000], [HOUR_MS, 100_000], [HOUR_MS, 0]] as const) {
+    const { bytes: before } = await backend.stats()
+    await clock.pass(passMs)
+    const ended = watchLoop()
+    await cleanup()
+    const { maxMs, p99Ms } = ended()
+    t.comment(`left ${left}: loop delay p99 ${p99Ms.toFixed(1)} ms, max ${maxMs.toFixed(1)} ms`)
+    t.ok(maxMs < LONGEST_STALL_MS, `the loop was never kept for ${maxMs.toFixed(1)} ms`)
+    t.equal(await backend.size(), left)
+    const { bytes: after } = await backend.stats()
+    if (left === 180_000) t.equal(after, before, 'a little free room is kept for what comes')
+    else t.ok(after! < before! * 0.8, `of ${before} bytes ${after} are left`)
+  }
+})
