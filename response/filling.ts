@@ -85,7 +85,7 @@ export class Filling implements FillEnd {
     this.#share(head, recorded, varyNames, tags ?? [])
     if (tags === undefined) return this.#refuse('tags')
     if (this.#found.unavailable === true) return this.#refuse('unavailable')
-    void andThen(this.#stampsOf(tags), (stamps) => {
+    engine.guard.track(andThen(this.#stampsOf(tags), (stamps) => {
       if (stamps === UNAVAILABLE) return this.#refuse('unavailable')
       const mayStore = (): boolean => this.#mayStore(tags)
       if (!mayStore()) return this.#refuse(this.superseded ? 'superseded' : engine.closed ? 'closed' : 'invalidated')
@@ -101,7 +101,7 @@ export class Filling implements FillEnd {
       }, head.freshUntil)
       if (kept) this.#route.stats.stores++
       else this.#refuse('unavailable')
-    })
+    }))
   }
 
   refused (reason: RefusalReason, fault?: unknown): void {

@@ -90,8 +90,8 @@ export class Guard {
       return false
     }
     if (isPromise(done)) {
-      this.#track(done)
-      void this.#awaited('set', done, this.deadlineAt(), key, () => this.#breaker.succeeded()).then((settled) => { if (settled === UNAVAILABLE) this.#isLate(key, done) })
+      this.track(done)
+      this.track(this.#awaited('set', done, this.deadlineAt(), key, () => this.#breaker.succeeded()).then((settled) => { if (settled === UNAVAILABLE) this.#isLate(key, done) }))
     } else this.#breaker.succeeded()
     return true
   }
@@ -107,7 +107,7 @@ export class Guard {
     const act = async (): Promise<void> => await (operation === 'set' ? this.#backend.set(key, entry as StoredEntry) : this.#backend.delete(key))
     const before = this.#late.get(key)
     const done = before === undefined ? act() : before.then(act)
-    this.#track(done)
+    this.track(done)
     try {
       await this.#onPurpose(operation, done, key)
     } catch (err) {
@@ -128,6 +128,14 @@ export class Guard {
   async call<T> (operation: string, act: (backend: CacheBackend) => MaybePromise<T>): Promise<T> {
     this.#mustBeOpen(operation)
     return await this.#onPurpose(operation, (async () => await act(this.#backend))())
+  }
+
+  /** Work that goes on behind a reply: awaited at close, by whoever started it looked after when it fails. */
+  track (work: MaybePromise<unknown>): void {
+    if (!isPromise(work)) return
+    this.#changes.add(work)
+    const over = (): void => { this.#changes.delete(work) }
+    work.then(over, over)
   }
 
   /** Waits for changes under way, then closes the backend; both at most until their deadline. Never rejects. */
@@ -183,12 +191,6 @@ export class Guard {
         (value) => end(() => use(value)),
         (err) => end(() => this.#failed(operation, err, key)))
     })
-  }
-
-  #track (done: Promise<unknown>): void {
-    this.#changes.add(done)
-    const over = (): void => { this.#changes.delete(done) }
-    done.then(over, over)
   }
 
   /** `done` failed or missed its deadline; in the latter case it is remembered until it settles. */

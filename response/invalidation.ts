@@ -20,7 +20,7 @@ export type InvalidationTarget =
   /** What a route's key function answered, and the data cache's entry of that name. */
   | { readonly key: string }
 
-const EXPECTED = "a tag, { tags: [...] }, { url, method? }, { route } or { key }"
+const EXPECTED = 'a tag, { tags: [...] }, { url, method? }, { route } or { key }'
 
 /** Settles when no later read can see what was stored for `target`. Rejects when that could not be confirmed. */
 export async function invalidate (engine: Engine, target: InvalidationTarget): Promise<void> {

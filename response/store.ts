@@ -77,7 +77,7 @@ export class Store {
   /** Keeps an answer, behind the reply. Answers false when the backend could not be asked at all. */
   keep (answer: Keepable, expiresAt: number): boolean {
     if (answer.varyNames.length > 0 || answer.variants !== undefined) {
-      void this.#keepVariant(answer, expiresAt)
+      this.#guard.track(this.#keepVariant(answer, expiresAt))
       return true
     }
     return answer.mayStore() && this.put(answer.key, answer.head, answer.body, expiresAt)

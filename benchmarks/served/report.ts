@@ -1,0 +1,76 @@
+// From samples to the table, the ratios and the JSON that is kept.
+import { execFileSync } from 'node:child_process'
+import { cpus } from 'node:os'
+import { ANSWERS, FLOOR } from './answers.js'
+import type { Sample } from './load.js'
+
+/** One row as it is kept: medians over the rounds. Ratios are taken within each round, then the median of them. */
+export interface Row {
+  readonly name: string
+  readonly title: string
+  readonly requestsPerSecond: number
+  readonly cpuUsPerRequest: number
+  readonly ratioToFloor: number
+  /** CPU of this row by CPU of the row that it is compared with. */
+  readonly cpuRatio?: number
+}
+
+export interface Report {
+  readonly node: string
+  readonly cpu: string
+  readonly commit: string
+  readonly at: string
+  readonly rounds: number
+  readonly seconds: number
+  readonly connections: number
+  readonly rows: readonly Row[]
+}
+
+/** `samples`: by row, one for each round, in the order of the rounds. */
+export function report (samples: ReadonlyMap<string, readonly Sample[]>, settings: Pick<Report, 'rounds' | 'seconds' | 'connections'>): Report {
+  const of = (name: string): readonly Sample[] => samples.get(name) as readonly Sample[]
+  const floor = of(FLOOR)
+  const rows = ANSWERS.map(({ name, title, beside }) => ({
+    name,
+    title,
+    requestsPerSecond: Math.round(median(of(name).map((sample) => sample.requestsPerSecond))),
+    cpuUsPerRequest: rounded(median(of(name).map((sample) => sample.cpuUsPerRequest)), 1),
+    ratioToFloor: rounded(median(of(name).map((sample, round) => sample.requestsPerSecond / floor[round]!.requestsPerSecond)), 3),
+    ...(beside !== undefined && { cpuRatio: rounded(median(of(name).map((sample, round) => sample.cpuUsPerRequest / of(beside)[round]!.cpuUsPerRequest)), 3) })
+  }))
+  return { node: process.version, cpu: cpus()[0]?.model ?? 'unknown', commit: commit(), at: new Date().toISOString(), ...settings, rows }
+}
+
+/** The report as people read it. */
+export function table ({ node, cpu, commit, rounds, seconds, connections, rows }: Report): string {
+  const lines = rows.map((row) => [
+    row.title.padEnd(56),
+    String(row.requestsPerSecond).padStart(10),
+    row.cpuUsPerRequest.toFixed(1).padStart(8),
+    row.ratioToFloor.toFixed(2).padStart(9),
+    row.cpuRatio === undefined ? '' : `  CPU x${row.cpuRatio.toFixed(2)} of uncached`
+  ].join(' '))
+  return [
+    `Node ${node}, ${cpu}, commit ${commit}; ${rounds} rounds of ${seconds} s, ${connections} connections, medians`,
+    `${'answer'.padEnd(56)} requests/s   CPU us  of floor`,
+    ...lines
+  ].join('\n')
+}
+
+function median (values: readonly number[]): number {
+  const sorted = values.toSorted((one, other) => one - other)
+  const middle = Math.floor(sorted.length / 2)
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
+}
+
+function rounded (value: number, digits: number): number {
+  return Number(value.toFixed(digits))
+}
+
+function commit (): string {
+  try {
+    return execFileSync('git', ['describe', '--always', '--dirty'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
+  } catch {
+    return 'unknown'
+  }
+}
