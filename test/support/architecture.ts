@@ -1,0 +1,83 @@
+// The rules that the rooms keep, each as a function from source files to the sentences that tell who breaks it.
+import { builtinModules } from 'node:module'
+import { functionsOf, importsOf, mentions, type Import, type Source } from './sources.js'
+
+const MAX_FILE_LINES = 250
+const MAX_FUNCTION_LINES = 40
+
+/** The rooms whose code users run. */
+export const SOURCE_ROOMS = ['backends', 'registry', 'response'] as const
+
+/** Rooms that use the package as its users do, by its name. */
+const OUTSIDE_ROOMS = ['benchmarks', 'examples']
+
+const OPTIONAL_PEERS = ['better-sqlite3', '@fastify/redis', 'ioredis']
+
+export interface Rules {
+  /** What package.json lists under dependencies. */
+  readonly dependencies: readonly string[]
+  readonly name: string
+}
+
+/** A backend is `backends/name.ts` and what lies in `backends/name/`. */
+const backendOf = (path: string) => path.split('/')[1]?.replace(/\.ts$/, '')
+
+const isIn = (path: string, ...rooms: readonly string[]) => rooms.some((room) => path === room || path.startsWith(`${room}/`))
+
+const isSource = (path: string) => path === 'plugin.ts' || isIn(path, ...SOURCE_ROOMS)
+
+/** Whether `path` may import this file of ours; nothing points up. */
+function mayImport (path: string, { target, how }: Import): boolean {
+  if (isIn(path, 'registry')) return isIn(target, 'registry')
+  if (path === 'backends/index.ts') return isIn(target, 'registry') || (isIn(target, 'backends') && how !== 'static')
+  if (isIn(path, 'backends')) return isIn(target, 'registry') || (isIn(target, 'backends') && backendOf(target) === backendOf(path))
+  if (isIn(path, 'response')) return isIn(target, 'response', 'registry')
+  if (path === 'plugin.ts') return isIn(target, 'response', 'registry', 'backends/index.ts')
+  if (isIn(path, 'test/kit')) return isIn(target, 'test/kit') || (isIn(target, 'registry') && how === 'types')
+  if (isIn(path, ...OUTSIDE_ROOMS)) return isIn(target, path.split('/')[0] as string)
+  return true
+}
+
+/** Whether `path` may import this package. */
+function mayUse (path: string, { target, how }: Import, { dependencies, name }: Rules): boolean {
+  const packageName = target.split('/').slice(0, target.startsWith('@') ? 2 : 1).join('/')
+  if (target.startsWith('node:')) return true
+  if (builtinModules.includes(target)) return false
+  if (isIn(path, ...OUTSIDE_ROOMS)) return true
+  if (OPTIONAL_PEERS.includes(packageName)) return !isSource(path) || how === 'lazy'
+  if (isIn(path, 'test/kit')) return false
+  if (!isSource(path)) return true
+  // A file of ours that imports the package by its name would load it a second time.
+  if (packageName === name) return false
+  return dependencies.includes(packageName) || (packageName === 'fastify' && how === 'types')
+}
+
+export function wrongImports (files: readonly Source[], rules: Rules): string[] {
+  return files.flatMap((file) => importsOf(file)
+    .filter((found) => !(found.target.endsWith('.ts') ? mayImport(file.path, found) : mayUse(file.path, found, rules)))
+    .map(({ target, how }) => `${file.path} imports ${target} (${how})`))
+}
+
+export function longFiles (files: readonly Source[]): string[] {
+  return files.map(({ path, text }) => ({ path, lines: text.split('\n').length - 1 }))
+    .filter(({ lines }) => lines > MAX_FILE_LINES)
+    .map(({ path, lines }) => `${path} has ${lines} lines`)
+}
+
+export function longFunctions (files: readonly Source[]): string[] {
+  return files.flatMap((file) => functionsOf(file)
+    .filter(({ lines }) => lines > MAX_FUNCTION_LINES)
+    .map(({ name, lines }) => `${file.path}: ${name} has ${lines} lines`))
+}
+
+export function withoutFirstComment (files: readonly Source[]): string[] {
+  return files.filter(({ text }) => !/^(?:#!.*\n)?\/\/ \S.{9,}/.test(text)).map(({ path }) => `${path} does not say what lives there`)
+}
+
+export function strayTimers (files: readonly Source[]): string[] {
+  return files.filter((file) => file.path !== 'registry/background.ts' && mentions(file, 'setInterval')).map(({ path }) => `${path} uses setInterval`)
+}
+
+export function printers (files: readonly Source[]): string[] {
+  return files.filter((file) => mentions(file, 'console')).map(({ path }) => `${path} uses console`)
+}

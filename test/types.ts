@@ -1,0 +1,112 @@
+// What must and must not compile; checked by `npm run types`, never run.
+import { builtIns } from '../backends/index.js'
+import { fromStringStore } from '../registry/string-store.js'
+import { defineBackend, type BackendDefinition, type Registry } from '../registry/registry.js'
+import type { BackendChoice, BackendName, BackendOptions } from '../registry/names.js'
+import type { CacheBackend, Power, StoredEntry } from '../registry/backend.js'
+import type { ConformanceCase } from './kit/index.js'
+
+interface DynamoOptions { table: string, region?: string }
+interface LocalOptions { folder?: string }
+
+// As another package does it, by the package's name.
+declare module '../registry/names.js' {
+  interface BackendOptions {
+    'types-dynamo': DynamoOptions
+    'types-local': LocalOptions
+  }
+}
+
+declare const dynamo: BackendDefinition<DynamoOptions>
+declare const local: BackendDefinition<LocalOptions>
+declare const registry: Registry
+declare const backend: CacheBackend
+declare const entry: StoredEntry
+const take = (..._values: unknown[]): void => {}
+
+// A choice: each name with its own options, and the name alone where every option has a default.
+take([
+  { backend: 'memory' },
+  { backend: 'memory', options: { maxBytes: 5 } },
+  { backend: 'sqlite' },
+  { backend: 'sqlite', options: { path: ':memory:' } },
+  { backend: 'types-local' },
+  { backend: 'types-dynamo', options: { table: 'a' } }
+] satisfies BackendChoice[])
+
+take([
+  // @ts-expect-error an unknown name
+  { backend: 'types-unknown' },
+  // @ts-expect-error an option of another backend
+  { backend: 'memory', options: { path: 'a.db' } },
+  // @ts-expect-error an option of the wrong type
+  { backend: 'memory', options: { maxBytes: '64mb' } },
+  // @ts-expect-error an option that is required
+  { backend: 'types-dynamo' },
+  // @ts-expect-error a required option that is missing
+  { backend: 'types-dynamo', options: { region: 'a' } },
+  // @ts-expect-error no backend
+  { options: {} }
+] satisfies BackendChoice[])
+
+take('memory' satisfies BackendName, 'types-dynamo' satisfies BackendName, { table: 'a' } satisfies BackendOptions['types-dynamo'])
+
+// A registry takes a definition for the name whose options it has, now or later.
+registry.add('types-dynamo', () => dynamo).add('types-local', async () => local)
+// @ts-expect-error another backend's definition
+registry.add('memory', () => dynamo)
+// @ts-expect-error another backend's definition, later
+registry.add('types-local', async () => dynamo)
+// @ts-expect-error a name whose options nobody declared
+registry.add('types-unknown', () => dynamo)
+// @ts-expect-error a definition and not a function that answers one
+registry.add('types-dynamo', dynamo)
+// @ts-expect-error a module and not its definition
+registry.add('types-dynamo', async () => ({ default: dynamo }))
+
+take(builtIns().open({ backend: 'memory' }), builtIns().open({ backend: 'memory' }, { now: () => 5 }))
+// @ts-expect-error a choice is checked where it is opened
+take(builtIns().open({ backend: 'memory', options: { path: 'a.db' } }))
+
+// A definition knows its options and what it is lent.
+defineBackend<DynamoOptions>({
+  name: 'types-dynamo',
+  create ({ table, region = 'a' }, { now, log, signal, background, open }) {
+    take(table.length, region.length, now().toFixed(), log.warn, signal.aborted, background.every, open)
+    return { get: () => undefined, set () {}, async delete () {}, async close () {} }
+  }
+})
+defineBackend<DynamoOptions>({
+  name: 'types-dynamo',
+  // @ts-expect-error a backend without delete
+  create: () => ({ get: () => undefined, set () {}, close () {} })
+})
+defineBackend<DynamoOptions>({
+  name: 'types-dynamo',
+  // @ts-expect-error a get that answers text
+  create: () => ({ get: () => 'text', set () {}, delete () {}, close () {} })
+})
+
+// An entry is not changed once it is handed over.
+// @ts-expect-error read-only
+entry.expiresAt = 5
+// @ts-expect-error read-only
+entry.value = Buffer.alloc(0)
+
+// A power may be absent.
+// @ts-expect-error it may be undefined
+take(backend.has('key'))
+take(backend.has?.('key'), 'getMany' satisfies Power)
+// @ts-expect-error a required method is no power
+take('get' satisfies Power)
+
+// The guide's contract, now or later, with null or undefined for what is not there.
+take(
+  fromStringStore({ get: () => null, set () {}, delete () {}, close () {} }),
+  fromStringStore({ get: async () => undefined, set: async () => true, delete: async () => 1, async close () {} }),
+  fromStringStore(new class { get () { return 'text' } set (_key: string, _value: string, _timeoutSeconds: number) {} delete () {} close () {} }())
+)
+// @ts-expect-error bytes and not text
+take(fromStringStore({ get: () => Buffer.alloc(0), set () {}, delete () {}, close () {} }))
+
+take({ name: 'a case', run: async () => 'passed' } satisfies ConformanceCase)
