@@ -13,9 +13,6 @@ import { Pace } from './pace.js'
 import { Upkeep } from './upkeep.js'
 import { Writes } from './writes.js'
 
-// A use is noted when the last one noted is older than this: the order of eviction need not be finer.
-const TOUCH_AFTER_MS = 60_000
-
 /** How long closing waits for another process's lock before it drops the writes that wait. */
 const CLOSE_PATIENCE_MS = 1_000
 
@@ -173,8 +170,7 @@ export class SqliteBackend implements CacheBackend {
     const stored = storedKey(key)
     const row = connection.sql.find.get(stored, stored, at) as Row | undefined
     if (row === undefined) return undefined
-    // A use noted in the future is one from before the clock was set back.
-    if (Math.abs(at - row.usedAt) > TOUCH_AFTER_MS) connection.touch(row.id, at)
+    connection.touch(row, at)
     return { value: row.value, expiresAt: row.expiresAt }
   }
 }

@@ -18,6 +18,10 @@ export interface Listed {
 
 // Beyond this many, the least recent uses are not noted: a hint about what to evict is not worth more memory.
 const MAX_TOUCHED = 10_000
+
+// A use is noted when the one noted last is older than this: the order of eviction need not be finer.
+const TOUCH_AFTER_MS = 60_000
+
 const RECOUNT_MS = 1_000
 
 function statementsOf (database: Database, table: string) {
@@ -34,6 +38,7 @@ function statementsOf (database: Database, table: string) {
     dropExpired: prepare('DELETE FROM # WHERE id IN (SELECT id FROM # WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)'),
     dropUnused: prepare('DELETE FROM # WHERE id IN (SELECT id FROM # ORDER BY used_at, id LIMIT ?)'),
     list: prepare('SELECT key, expires_at AS expiresAt FROM # WHERE key >= ? AND key < ? ORDER BY key LIMIT ?'),
+    latestUse: number('SELECT max(used_at) FROM #'),
     count: number('SELECT count(*) FROM #'),
     countLive: number('SELECT count(*) FROM # WHERE expires_at > ?'),
     pages: number('PRAGMA page_count'),
@@ -52,6 +57,7 @@ export class Connection {
   readonly #database: Database
   readonly #touched = new Map<number, number>()
   readonly #pageBytes: number
+  #latestUseAt: number
   #entries: number | undefined
   #foreignWrites: unknown
   #countedAt = 0
@@ -60,6 +66,7 @@ export class Connection {
     this.#database = database
     this.sql = statementsOf(database, table)
     this.#pageBytes = this.sql.pageBytes.get() as number
+    this.#latestUseAt = (this.sql.latestUse.get() as number | null) ?? 0
   }
 
   /** Does `work` in one transaction. Throws SQLITE_BUSY at once when another process or the lender writes. */
@@ -81,8 +88,9 @@ export class Connection {
   }
 
   put (key: string, value: Uint8Array, expiresAt: number, at: number): void {
-    const inserted = this.sql.insert.run(expiresAt, at, key, value).changes
-    if (inserted === 0) this.sql.update.run(expiresAt, at, value, key)
+    const usedAt = this.#useAt(at)
+    const inserted = this.sql.insert.run(expiresAt, usedAt, key, value).changes
+    if (inserted === 0) this.sql.update.run(expiresAt, usedAt, value, key)
     this.#changed(inserted)
   }
 
@@ -101,8 +109,9 @@ export class Connection {
   }
 
   /** Notes that a row was used, to be written by `writeTouches`. */
-  touch (id: number, at: number): void {
-    if (this.#touched.size < MAX_TOUCHED) this.#touched.set(id, at)
+  touch ({ id, usedAt }: Row, at: number): void {
+    const use = this.#useAt(at)
+    if (use - usedAt > TOUCH_AFTER_MS && this.#touched.size < MAX_TOUCHED) this.#touched.set(id, use)
   }
 
   /** Writes, inside a transaction, which rows were used. Answers whether all are written. */
@@ -151,6 +160,12 @@ export class Connection {
 
   close (): void {
     this.#database.close()
+  }
+
+  /** Never before another use: after the clock was set back, what is used next would be the first to go. */
+  #useAt (at: number): number {
+    if (at > this.#latestUseAt) this.#latestUseAt = at
+    return this.#latestUseAt
   }
 
   #changed (by: number): number {

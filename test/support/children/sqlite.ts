@@ -1,0 +1,56 @@
+// A process that uses a SQLite file, in the way that its second argument names: path, way, name of the process.
+import { writeSync } from 'node:fs'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { setTimeout as wait } from 'node:timers/promises'
+import { builtIns } from '../../../backends/index.js'
+
+const [path = '', way = '', name = ''] = process.argv.slice(2)
+const cache = await builtIns().open({ backend: 'sqlite', options: { path, cleanupInterval: '100ms' } })
+const value = Buffer.alloc(1_200, name)
+const AT_ONCE = 20
+const WRITING_MS = 5_000
+
+/** Sets `name-0`, `name-1`, ... until killed, and tells how many are acknowledged. */
+async function writeUntilKilled (): Promise<void> {
+  for (let next = 0; ; next += AT_ONCE) {
+    await Promise.all(Array.from({ length: AT_ONCE }, (_, at) => cache.set(`${name}-${next + at}`, { value, expiresAt: Infinity })))
+    writeSync(1, `${next + AT_ONCE}\n`)
+  }
+}
+
+/** Writes and reads for some seconds beside other processes, and tells what failed and how long the loop was kept. */
+async function contend (): Promise<void> {
+  const failures: string[] = []
+  let writes = 0
+  const tell = (error: unknown) => { failures.push(String(error)) }
+  await wait(500)
+  const delay = monitorEventLoopDelay({ resolution: 1 })
+  delay.enable()
+  const endsAt = performance.now() + WRITING_MS
+  while (performance.now() < endsAt) {
+    await Promise.all(Array.from({ length: AT_ONCE }, async (_, at) => {
+      await cache.set(`${at % 2 === 0 ? name : 'shared'}-${writes + at}`, { value, expiresAt: Date.now() + 1_000 })
+      await cache.get(`shared-${writes + at}`)
+    }).map((done) => done.catch(tell)))
+    writes += AT_ONCE
+    await wait(1)
+  }
+  delay.disable()
+  console.log(JSON.stringify({ failures, writes, p99Ms: delay.percentile(99) / 1e6, maxMs: delay.max / 1e6 }))
+  await cache.close()
+}
+
+const WAYS: Record<string, () => unknown> = {
+  'write until killed': writeUntilKilled,
+  contend,
+  async 'set and close' () {
+    await cache.set('key', { value, expiresAt: Infinity })
+    await cache.close()
+    console.log(process.getActiveResourcesInfo().filter((kind) => kind !== 'PipeWrap' && kind !== 'TTYWrap').join())
+  },
+  'set and leave' () {
+    cache.set('key', { value, expiresAt: Infinity })
+  }
+}
+
+await WAYS[way]!()
