@@ -4,6 +4,7 @@ import fastifyPlugin from 'fastify-plugin'
 import { builtIns } from './backends/index.js'
 import { Background } from './registry/background.js'
 import { aDuration, checkOptions, duration, expects, text, type Check, type Duration } from './registry/check.js'
+import * as errors from './registry/errors.js'
 import { CACHE_ERR_OPTION } from './registry/errors.js'
 import type { BackendChoice } from './registry/names.js'
 import { defineBackend, Registry } from './registry/registry.js'
@@ -176,3 +177,7 @@ export type { InvalidationTarget } from './response/invalidation.js'
 export type { BypassReason, RefusalReason } from './response/status.js'
 export type { CacheStats, RouteStats } from './response/stats.js'
 export { builtIns, defineBackend, fromStringStore, Registry, responseCache }
+
+// What require() answers: the plugin function, with what else can be imported as its properties.
+const required = Object.assign(responseCache, { default: responseCache, responseCache, builtIns, defineBackend, fromStringStore, Registry, ...errors })
+export { required as 'module.exports' }
