@@ -1,0 +1,137 @@
+// The package as its users get it: what is in it, and that it can be imported, required and compiled against.
+import { join } from 'node:path'
+import t from 'tap'
+import { root } from './support/sources.js'
+import { packed } from './support/packed.js'
+
+const user = packed(['fastify', '@types/node'])
+t.teardown(() => user.remove())
+
+const TYPESCRIPTS = ['typescript', 'typescript-7']
+const compiler = (name: string) => join(root, 'node_modules', name, 'bin', 'tsc')
+
+const USES = `
+  const app = Fastify()
+  await app.register(responseCache, { backend: 'memory' })
+  let calls = 0
+  app.get('/', { config: { cache: { ttl: '1m' } } }, async () => { calls++; return { calls } })
+  for (let request = 0; request < 3; request++) await app.inject('/')
+  await app.close()
+  console.log(JSON.stringify({ calls, type: typeof responseCache }))
+`
+
+t.test('package: it holds what users run and its types, and nothing else', async (t) => {
+  const allowed = /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|dist\/(plugin|(backends|registry|response|test\/kit)\/[\w/-]+)(\.js|\.d\.ts))$/
+  t.same(user.files.filter((path) => !allowed.test(path)), [])
+  for (const path of ['dist/plugin.js', 'dist/plugin.d.ts', 'dist/backends/memory.js', 'dist/test/kit/index.js', 'dist/test/kit/index.d.ts', 'LICENSE']) {
+    t.ok(user.files.includes(path), path)
+  }
+})
+
+t.test('package: installing it runs nothing', async (t) => {
+  for (const script of ['preinstall', 'install', 'postinstall', 'prepare']) t.notOk(user.manifest.scripts[script], script)
+})
+
+t.test('package: it can be imported, and caches', async (t) => {
+  user.write('import.mjs', `import Fastify from 'fastify'\nimport responseCache, { builtIns, defineBackend, fromStringStore } from 'fastify-response-cache'\n${USES}
+    console.log([builtIns, defineBackend, fromStringStore].map((named) => typeof named).join())`)
+  const { exitCode, output } = user.node('import.mjs')
+  t.match(output, /{"calls":1,"type":"function"}\nfunction,function,function\n/)
+  t.equal(exitCode, 0)
+})
+
+t.test('package: require() of it returns the plugin function', async (t) => {
+  user.write('require.cjs', `const Fastify = require('fastify')\nconst responseCache = require('fastify-response-cache');\n(async () => {${USES}
+    console.log(['builtIns', 'defineBackend', 'fromStringStore', 'default'].map((name) => typeof responseCache[name]).join())
+  })()`)
+  const { exitCode, output } = user.node('require.cjs')
+  t.match(output, /{"calls":1,"type":"function"}\nfunction,function,function,function\n/)
+  t.equal(exitCode, 0)
+})
+
+t.test('package: a backend whose package is not installed says which one to install', async (t) => {
+  user.write('missing.mjs', `import { builtIns } from 'fastify-response-cache'
+    await builtIns().open({ backend: 'sqlite' }).catch((err) => console.log(err.code, err.message, err.cause?.code))`)
+  t.match(user.node('missing.mjs').output, /^CACHE_ERR_DEPENDENCY_MISSING .*npm install better-sqlite3.* ERR_MODULE_NOT_FOUND\n$/)
+})
+
+t.test('package: the test kit runs in any runner', async (t) => {
+  user.write('kit.test.mjs', `import { test } from 'node:test'
+    import { builtIns } from 'fastify-response-cache'
+    import { conformance } from 'fastify-response-cache/test-kit'
+    let at = Date.now()
+    const subject = { now: () => at, pass: async (ms) => { at += ms }, open: () => builtIns().open({ backend: 'memory' }, { now: () => at }) }
+    for (const c of conformance) test(c.name, () => c.run(subject))`)
+  const { exitCode, output } = user.node('--test', 'kit.test.mjs')
+  t.match(output, /pass [1-9]\d+\n/)
+  t.equal(exitCode, 0, output)
+})
+
+t.test('package: what it does not export can not be reached', async (t) => {
+  for (const path of ['dist/plugin.js', 'registry/check.js', 'dist/registry/check.js']) {
+    t.match(user.node('--input-type=module', '-e', `await import('fastify-response-cache/${path}')`).output, /ERR_PACKAGE_PATH_NOT_EXPORTED/)
+  }
+})
+
+const CONSUMER = `
+import Fastify from 'fastify'
+import responseCache, { builtIns, defineBackend, fromStringStore, type BackendChoice, type CacheBackend } from 'fastify-response-cache'
+import { conformance, type ConformanceSubject } from 'fastify-response-cache/test-kit'
+
+interface DynamoOptions { table: string }
+declare module 'fastify-response-cache' { interface BackendOptions { dynamo: DynamoOptions } }
+
+class Dynamo implements CacheBackend {
+  get () { return undefined }
+  set () {}
+  async delete () {}
+  async close () {}
+}
+const dynamo = defineBackend<DynamoOptions>({ name: 'dynamo', create: ({ table }, { now }) => { table.length + now(); return new Dynamo() } })
+const registry = builtIns().add('dynamo', async () => dynamo)
+// @ts-expect-error its options are not those of memory
+builtIns().add('memory', async () => dynamo)
+
+const choices: BackendChoice[] = [
+  { backend: 'memory', options: { maxBytes: 5 } },
+  { backend: 'sqlite' },
+  { backend: 'dynamo', options: { table: 'a' } },
+  // @ts-expect-error an option of another backend
+  { backend: 'memory', options: { table: 'a' } },
+  // @ts-expect-error a required option is missing
+  { backend: 'dynamo' },
+  // @ts-expect-error an unknown name
+  { backend: 'memroy' }
+]
+
+const app = Fastify()
+await app.register(responseCache)
+await app.register(responseCache, { backend: 'sqlite', options: { path: ':memory:' } })
+await app.register(responseCache, { registry, backend: 'dynamo', options: { table: 'a' } })
+// @ts-expect-error an unknown option
+await app.register(responseCache, { bakend: 'memory' })
+app.get('/', { config: { cache: { ttl: '1m', tags: ['a'] } } }, async (_request, reply) => { reply.cache({ store: false }); return {} })
+// @ts-expect-error a ttl that is neither number nor text
+app.get('/wrong', { config: { cache: { ttl: true } } }, async () => ({}))
+await app.cache.invalidate('a')
+
+const subject: ConformanceSubject = { now: Date.now, pass: async () => {}, open: async () => fromStringStore({ get: () => null, set () {}, delete () {}, close () {} }) }
+export const outcomes: Array<Promise<'passed' | 'skipped'>> = conformance.map((c) => c.run(subject))
+export { choices }
+`
+
+user.write('package.json', '{ "type": "module" }')
+user.write('consumer.ts', CONSUMER)
+user.write('consumer.cts', "import responseCache = require('fastify-response-cache')\nimport fastify = require('fastify')\nfastify().register(responseCache, { backend: 'memory', options: { maxBytes: 5 } })\n")
+user.write('tsconfig.json', JSON.stringify({
+  compilerOptions: { target: 'es2023', module: 'nodenext', moduleResolution: 'nodenext', strict: true, exactOptionalPropertyTypes: true, types: ['node'], noEmit: true, skipLibCheck: false },
+  files: ['consumer.ts', 'consumer.cts']
+}))
+
+for (const name of TYPESCRIPTS) {
+  t.test(`package: programs compile against its types with ${name}, and wrong ones don't`, async (t) => {
+    const { exitCode, output } = user.node(compiler(name), '-p', '.')
+    t.equal(output, '')
+    t.equal(exitCode, 0)
+  })
+}

@@ -1,0 +1,60 @@
+// The package as its users get it: packed, unpacked into a folder of its own, with its dependencies beside it.
+import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { root } from './sources.js'
+
+export interface Manifest {
+  readonly name: string
+  readonly scripts: Record<string, string>
+  readonly dependencies: Record<string, string>
+}
+
+export interface Packed {
+  /** A folder whose node_modules holds the package. */
+  readonly folder: string
+  readonly manifest: Manifest
+  /** Paths in the package. */
+  readonly files: string[]
+  /** Writes a file into the folder. */
+  write (path: string, text: string): void
+  /** Runs Node there. */
+  node (...args: string[]): { readonly exitCode: number | null, readonly output: string }
+  remove (): void
+}
+
+/**
+ * Packs and unpacks. `beside` names what the user has installed, taken from the project's node_modules, so that nothing
+ * is fetched; what the package needs and does not list as a dependency is not there.
+ */
+export function packed (beside: readonly string[]): Packed {
+  const folder = mkdtempSync(join(tmpdir(), 'packed-'))
+  const npm = process.env.npm_execpath
+  const args = ['pack', '--json', '--ignore-scripts', '--pack-destination', folder]
+  const report = npm?.endsWith('.js') === true
+    ? execFileSync(process.execPath, [npm, ...args], { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+    : execFileSync('npm', args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+  const [{ filename, name, files }] = JSON.parse(report) as [{ filename: string, name: string, files: Array<{ path: string }> }]
+  const home = join(folder, 'node_modules', name)
+  mkdirSync(home, { recursive: true })
+  execFileSync('tar', ['-xzf', join(folder, filename), '-C', home, '--strip-components=1'])
+  const manifest = JSON.parse(readFileSync(join(home, 'package.json'), 'utf8')) as Manifest
+  for (const dependency of [...Object.keys(manifest.dependencies), ...beside]) {
+    const link = join(folder, 'node_modules', dependency)
+    mkdirSync(dirname(link), { recursive: true })
+    symlinkSync(join(root, 'node_modules', dependency), link, 'junction')
+  }
+  return {
+    folder,
+    manifest,
+    files: files.map(({ path }) => path),
+    write (path, text) { writeFileSync(join(folder, path), text) },
+    node (...args) {
+      // By way of a shell, since tap puts its loaders into the environment of whatever is spawned; the users have none.
+      const { status, stdout, stderr } = spawnSync('sh', ['-c', 'unset NODE_OPTIONS; exec "$0" "$@"', process.execPath, ...args], { cwd: folder, encoding: 'utf8' })
+      return { exitCode: status, output: stdout + stderr }
+    },
+    remove () { rmSync(folder, { recursive: true, force: true }) }
+  }
+}
