@@ -17,7 +17,7 @@ interface Writer {
 }
 
 function startWriter (path: string, name: string): Writer {
-  const script = fileURLToPath(new URL(`../support/children/sqlite.ts`, import.meta.url))
+  const script = fileURLToPath(new URL('../support/children/sqlite.ts', import.meta.url))
   const child = spawn(process.execPath, [...process.execArgv, script, path, 'write until killed', name], { stdio: ['ignore', 'pipe', 'inherit'] })
   const writer: Writer = { process: child, acknowledged: 0 }
   let text = ''

@@ -6,6 +6,8 @@ import { entry, openSqlite } from '../support/sqlite.js'
 
 const CHILD = 'support/children/sqlite.ts'
 const LONGEST_STALL_MS = 50
+// A single delay may be the machine's: tests run side by side. What is looked for here, a wait for a lock, takes seconds.
+const LONGEST_PAUSE_MS = 250
 
 t.test('A26: two processes that write at once meet no error, and neither keeps its loop', async (t) => {
   const path = join(t.testdir(), 'cache.db')
@@ -16,7 +18,7 @@ t.test('A26: two processes that write at once meet no error, and neither keeps i
     t.comment(`${writes} writes, loop delay p99 ${p99Ms.toFixed(1)} ms, max ${maxMs.toFixed(1)} ms`)
     t.same(failures, [])
     t.ok(writes > 1_000, `${writes} writes`)
-    t.ok(maxMs < LONGEST_STALL_MS, `the loop was never kept for ${maxMs.toFixed(1)} ms`)
+    t.ok(p99Ms < LONGEST_STALL_MS && maxMs < LONGEST_PAUSE_MS, `the loop was kept for ${maxMs.toFixed(1)} ms at most`)
   }
 })
 

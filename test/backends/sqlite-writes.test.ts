@@ -84,7 +84,7 @@ t.test('sqlite: a lock of another process delays writes, and neither reads nor t
   t.equal(await textAt(backend, 'old'), 'value')
   t.equal(await textAt(backend, 'new'), 'value')
   delay.disable()
-  t.ok(delay.max < 50e6, `the loop was never kept for ${(delay.max / 1e6).toFixed(1)} ms`)
+  t.ok(delay.max < 250e6, `the loop was kept for ${(delay.max / 1e6).toFixed(1)} ms at most`)
   other.exec('COMMIT')
   await set
   t.equal(count(other), 2)
