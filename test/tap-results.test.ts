@@ -1,0 +1,79 @@
+// The counting of tests in scripts/: what is a test, and that nothing that fails is lost.
+import t from 'tap'
+
+interface Results { passed: number, failed: number, skipped: number, failures: string[], write (line: string): void, end (): void }
+interface FileEnd { name: string, ok: boolean, tests: number, lines: string[] }
+
+const { TapResults } = await import(new URL('../scripts/tap-results.js', import.meta.url).href) as { TapResults: new (onFile: (file: FileEnd) => void) => Results }
+
+function read (tap: string) {
+  const files: FileEnd[] = []
+  const results = new TapResults((file) => { files.push(file) })
+  for (const line of tap.split('\n')) results.write(line)
+  results.end()
+  const { passed, failed, skipped, failures } = results
+  return { counts: [passed, failed, skipped], failures, files }
+}
+
+t.test('scripts: the innermost named blocks are counted, not assertions and not what holds them', async (t) => {
+  const { counts, files } = read(`TAP version 14
+1..2
+# Subtest: a.test.ts
+    # Subtest: group
+        # Subtest: one
+            ok 1 - assertion
+            ok 2 - assertion
+            1..2
+        ok 1 - one # time=5ms
+        # Subtest: two
+            1..0
+        ok 2 - two
+        1..2
+    ok 1 - group
+    ok 2 - an assertion of the file
+    1..2
+ok 1 - a.test.ts # time=54.2ms
+# Subtest: b.test.ts
+    ok 1 - assertion
+    1..1
+ok 2 - b.test.ts`)
+  t.same(counts, [3, 0, 0])
+  t.match(files, [{ name: 'a.test.ts', ok: true, tests: 2, lines: [] }, { name: 'b.test.ts', ok: true, tests: 1, lines: [] }])
+})
+
+t.test('scripts: a failed test is counted once, named in full, and its lines are kept', async (t) => {
+  const { counts, failures, files } = read(`# Subtest: a.test.ts
+    # Subtest: group
+        # Subtest: good
+            ok 1 - assertion
+        ok 1 - good
+        # Subtest: bad \\# 1
+            not ok 1 - assertion
+              ---
+              source: |
+                # Subtest: nothing
+                ok 1 - nothing
+              ...
+        not ok 2 - bad \\# 1 # time=5ms
+    not ok 1 - group
+not ok 1 - a.test.ts`)
+  t.same(counts, [1, 1, 0])
+  t.same(failures, ['a.test.ts > group > bad # 1'])
+  t.equal(files[0]?.ok, false)
+  t.match(files[0]?.lines.join('\n'), /not ok 1 - assertion\n +---\n +source: \|/)
+  t.notMatch(files[0]?.lines.join('\n'), /- good/)
+})
+
+t.test('scripts: a file that crashes, a plan that does not fit and a failed assertion outside of tests are failed tests', async (t) => {
+  t.same(read('# Subtest: a.test.ts\n    1..0 # no tests found\nnot ok 1 - a.test.ts').counts, [0, 1, 0])
+  t.same(read('# Subtest: a.test.ts\n    # Subtest: one\n        1..0\n    ok 1 - one\nnot ok 1 - a.test.ts').counts, [1, 1, 0])
+  t.same(read('# Subtest: a.test.ts\n    # Subtest: one\n        1..0\n    ok 1 - one\n    not ok 2 - assertion\nnot ok 1 - a.test.ts').counts, [1, 1, 0])
+})
+
+t.test('scripts: what is skipped or to do is counted apart', async (t) => {
+  t.same(read('# Subtest: a.test.ts\n    ok 1 - one # SKIP for a reason\n    not ok 2 - two # TODO\n    # Subtest: three\n        ok 1 - assertion\n    ok 3 - three\nok 1 - a.test.ts').counts, [1, 0, 2])
+})
+
+t.test('scripts: no tests are no tests', async (t) => {
+  t.same(read('TAP version 14\n1..0').counts, [0, 0, 0])
+})
