@@ -1,0 +1,58 @@
+// The example's program: shows what the cache does, then serves until it is told to stop.
+import { once } from 'node:events'
+import { relative } from 'node:path'
+import type { FastifyInstance } from 'fastify'
+import { application } from './application.js'
+import { demonstrate, portOf, urlOf } from './demonstration.js'
+import { readSettings, Refusal, type CommandLine } from './settings.js'
+
+/** The open application, if there is one. */
+let open: FastifyInstance | undefined
+
+/** Opens the application at a port that stays the same once it is known. */
+function opener (settings: CommandLine): () => Promise<FastifyInstance> {
+  let { port } = settings
+  return async () => {
+    const app = await application(settings)
+    open = app
+    try {
+      await app.listen({ host: '127.0.0.1', port })
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') throw new Refusal(`Port ${port} is in use. Choose another one; PORT=0 npm start takes any that is free.`)
+      if ((error as NodeJS.ErrnoException).code === 'EACCES') throw new Refusal(`Port ${port} needs rights that this process does not have. Choose one from 1024 on: PORT=3000 npm start.`)
+      throw error
+    }
+    port = portOf(app)
+    return app
+  }
+}
+
+async function run (signal: AbortSignal): Promise<void> {
+  const settings = readSettings(process.env, process.argv.slice(2))
+  console.log(`Installed npm packages, answers cached in SQLite: ${relative(process.cwd(), settings.database)}`)
+  const { app, wrong } = await demonstrate({ open: opener(settings), print: (line) => console.log(line), signal })
+  if (wrong > 0) process.exitCode = 1
+  console.log(wrong === 0 ? '\nEverything was as it should be.' : `\n${wrong} of the rows above are not as they should be.`)
+  if (settings.once || signal.aborted) return
+  const url = urlOf(app)
+  console.log(`\nServing at ${url} until Ctrl-C. Try:\n
+   curl -i ${url}/packages/fastify
+   curl -i -X POST ${url}/packages/fastify/touch
+   curl -s ${url}/licenses`)
+  await once(signal, 'abort')
+}
+
+const stop = new AbortController()
+// Each once: whoever presses Ctrl-C again does not want to wait for the closing.
+for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort(name))
+
+try {
+  await run(stop.signal)
+} catch (error) {
+  if (error instanceof Refusal) console.error(error.message)
+  else if (!stop.signal.aborted) console.error(error)
+  if (!stop.signal.aborted) process.exitCode = 1
+} finally {
+  await open?.close()
+  if (stop.signal.aborted) console.log(`\n${stop.signal.reason}: closed.`)
+}

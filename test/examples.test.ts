@@ -1,0 +1,115 @@
+// The example behind `npm start`, as it was built: its table, its end, its refusals. Run in processes of its own.
+import { spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+
+const SERVER = fileURLToPath(new URL('../dist/examples/packages/server.js', import.meta.url))
+const PACKAGES = ['/packages', '/licenses', '/packages/fastify', '/packages/@fastify/error']
+
+if (!existsSync(SERVER)) t.bailout('there is no dist/examples: run npm run build first')
+
+const folder = mkdtempSync(join(tmpdir(), 'example-'))
+t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+
+function start ({ file = 'packages.db', port = '0', args = [] as string[] } = {}) {
+  const child = spawn(process.execPath, [SERVER, ...args], {
+    env: { PATH: process.env.PATH, PORT: port, CACHE_FILE: join(folder, file) },
+    stdio: ['ignore', 'pipe', 'pipe']
+  })
+  t.teardown(() => child.kill('SIGKILL'))
+  let output = ''
+  let errors = ''
+  let seen = (): void => {}
+  child.stdout.setEncoding('utf8').on('data', (text: string) => { output += text; seen() })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => { errors += text })
+  const ended = new Promise<{ exitCode: number | null, signal: string | null, output: string, errors: string }>((resolve) => {
+    child.on('close', (exitCode, signal) => resolve({ exitCode, signal, output, errors }))
+  })
+  return {
+    child,
+    ended,
+    /** Settles when the output holds `text`, or has ended. */
+    async printed (text: string): Promise<string> {
+      await Promise.race([ended, new Promise<void>((resolve) => { (seen = () => { if (output.includes(text)) resolve() })() })])
+      return output
+    }
+  }
+}
+
+/** The rows of the table as `path outcome`, round by round. */
+function rounds (output: string): string[][] {
+  return output.split(/^ +-{20,}$/m).slice(1).map((round) =>
+    [...round.matchAll(/^ {3}GET (\S+) +\d+ +(HIT|MISS|STALE|NO CACHE) +[\d.]+ {3}fastify-response-cache; /gm)].map(([, path, outcome]) => `${path} ${outcome}`))
+}
+
+const all = (outcome: string): string[] => PACKAGES.map((path) => `${path} ${outcome}`)
+
+const TABLE = [
+  all('MISS'),
+  all('HIT'),
+  [...all('MISS').slice(0, 3), '/packages/@fastify/error HIT'],
+  ['/packages/no-such-package MISS'],
+  [...all('HIT'), '/packages/no-such-package MISS']
+]
+
+t.test('example: --once prints the table and ends with exit code 0, a second time on the same database too', async (t) => {
+  for (const earlier of [/The database is empty/, /held \d+ entries of an earlier run/]) {
+    const { exitCode, output, errors } = await start({ args: ['--once'] }).ended
+    t.equal(exitCode, 0)
+    t.equal(errors, '')
+    t.match(output, earlier)
+    t.same(rounds(output), TABLE)
+    t.match(output, /Everything was as it should be/)
+  }
+})
+
+t.test('example: serves real packages under both spellings of a scoped name, and ends cleanly on a signal', async (t) => {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    const { child, ended, printed } = start({ file: `${signal}.db` })
+    const url = /Serving at (\S+)/.exec(await printed('Serving at'))?.[1]
+    const ask = async (path: string, method = 'GET') => await fetch(`${url}${path}`, { method, headers: { connection: 'close' } })
+    const answer = await ask('/packages/@fastify%2Ferror')
+    t.equal((await answer.json() as { name: string }).name, '@fastify/error')
+    t.match(answer.headers.get('cache-status'), /fwd=miss; stored/)
+    t.has(await (await ask('/packages/@fastify/error/touch', 'POST')).json(), { invalidated: ['package:@fastify/error', 'packages'] })
+    for (const path of ['/packages/@fastify/error', '/packages/@fastify%2Ferror']) t.match((await ask(path)).headers.get('cache-status'), /fwd=miss/, path)
+    t.equal((await ask('/packages/no-such-package/touch', 'POST')).status, 404)
+    child.kill(signal)
+    const end = await ended
+    t.equal(end.exitCode, 0)
+    t.equal(end.signal, null)
+    t.equal(end.errors, '')
+    t.match(end.output, `${signal}: closed.`)
+  }
+})
+
+t.test('example: a signal during the demonstration ends it cleanly', async (t) => {
+  const { child, ended, printed } = start({ file: 'early.db' })
+  await printed('1. Asked for the first time')
+  child.kill('SIGINT')
+  const { exitCode, errors } = await ended
+  t.equal(exitCode, 0)
+  t.equal(errors, '')
+})
+
+t.test('example: a port that is in use or none is refused in one sentence, with exit code 1', async (t) => {
+  const other = createServer().listen(0, '127.0.0.1')
+  t.teardown(() => other.close())
+  await new Promise((resolve) => other.once('listening', resolve))
+  const taken = String((other.address() as AddressInfo).port)
+  const refusals: Array<[Parameters<typeof start>[0], RegExp]> = [
+    [{ port: taken }, /^Port \d+ is in use\. .+\n$/],
+    [{ port: '70000' }, /^PORT must be .+\n$/],
+    [{ port: 'http' }, /^PORT must be .+\n$/],
+    [{ args: ['--twice'] }, /^The only argument is --once.+\n$/]
+  ]
+  for (const [settings, sentence] of refusals) {
+    const { exitCode, errors } = await start(settings).ended
+    t.equal(exitCode, 1)
+    t.match(errors, sentence)
+  }
+})
