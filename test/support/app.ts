@@ -1,0 +1,173 @@
+// An application built twice of the same routes, with the cache and without; what is asked of the one is asked of the other,
+// and the oracles watch both until they are closed.
+import { join } from 'node:path'
+import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import type { Test } from 'tap'
+import responseCache, { builtIns, type CommonOptions, type ResponseCache, type ResponseCacheOptions } from '../../plugin.js'
+import type { CacheBackend } from '../../registry/backend.js'
+import { duration } from '../../registry/check.js'
+import { testClock, type TestClock } from './clock.js'
+import { send, sendBytes, type Answer, type Ask } from './client.js'
+import { Canaries, differences, Heap, latency, Quiet, Resources, Versions, type Comparable } from './oracles.js'
+
+/** What `routes` is told of the application that it builds. */
+export interface Probe {
+  /** Whether this is the one with the cache. */
+  readonly cached: boolean
+  readonly clock: TestClock
+  /** The options with which `build` registers the plugin, for a test that registers it itself. */
+  readonly options: ResponseCacheOptions
+  /** Counts a run of a handler. Answers how many there were. */
+  ran (name?: string): number
+  /** The version of the data, to be read when the handler starts and sent as `x-version` (O6). */
+  version (): string
+}
+
+export interface Spec extends Omit<CommonOptions, 'now'> {
+  /** Builds the application. Called for both, so whatever it counts it counts by way of the probe. */
+  routes (app: FastifyInstance, probe: Probe): unknown
+  /** The same, before the plugin is registered. */
+  before? (app: FastifyInstance, probe: Probe): unknown
+  /** False: `routes` registers the plugin itself. */
+  register?: boolean
+  backend?: string
+  options?: object
+  clock?: TestClock
+  fastify?: FastifyServerOptions & { http2?: boolean }
+  /** What is compared in every answer (O1). False: nothing. */
+  compare?: Comparable | false
+  /** Bytes that the cache may hold; given, the heap is measured (O7). */
+  heapBytes?: number
+}
+
+export type AskMore = Ask & {
+  /** What is compared in this answer, in place of what `build` was told. */
+  compare?: Comparable | false
+  /** The backend is slow: the request may cost the deadline more than without the cache (O3). */
+  slow?: boolean
+}
+
+export interface TestApp {
+  readonly app: FastifyInstance
+  readonly control: FastifyInstance
+  readonly cache: ResponseCache
+  /** The backends that were opened, the plugin's own last. */
+  readonly backends: readonly CacheBackend[]
+  readonly clock: TestClock
+  /** Lines of the cached application's log, parsed. */
+  readonly logs: ReadonlyArray<Record<string, any>>
+  /** Asks both applications, compares, answers with the cached one's answer. */
+  ask (ask: string | AskMore): Promise<Answer>
+  /** Sends bytes as they are to both, compares what came but for the fields that may differ. */
+  raw (bytes: string | Buffer): Promise<string>
+  /** How often handlers ran in the cached application. */
+  runs (name?: string): number
+  /** The principal's own text, which nobody else may see (O2). */
+  canary (principal: string, options?: { mayBeStored?: boolean }): string
+  /** The data changes and is invalidated (O6). */
+  change (invalidate: () => Promise<unknown>): Promise<void>
+  /** Lines in which the cache warned. */
+  warnings (): Array<Record<string, any>>
+}
+
+interface Side { app: FastifyInstance, lines: string[], runs: Map<string, number> }
+
+const CLOSE_MS = 2_000
+
+export async function build (t: Test, spec: Spec): Promise<TestApp> {
+  const { routes, before, register = true, fastify: server = {}, clock = testClock(), compare = {}, heapBytes, backend = 'memory', options = {}, ...common } = spec
+  const resources = new Resources()
+  const heap = heapBytes === undefined ? undefined : new Heap()
+  const quiet = new Quiet()
+  const [canaries, versions, wrong] = [new Canaries(), new Versions(), [] as string[]]
+  const backends: CacheBackend[] = []
+  const registry = common.registry ?? builtIns()
+  const open = registry.open.bind(registry)
+  registry.open = async (...args) => {
+    const opened = await open(...args)
+    backends.push(opened)
+    return opened
+  }
+  const pluginOptions = { ...common, registry, backend, options, now: clock.now } as unknown as ResponseCacheOptions
+  const sides = await Promise.all([true, false].map(async (cached) => {
+    const side: Side = { ...newServer(server), runs: new Map() }
+    const probe: Probe = {
+      cached,
+      clock,
+      options: pluginOptions,
+      ran (name = 'handler') {
+        const times = (side.runs.get(name) ?? 0) + 1
+        side.runs.set(name, times)
+        return times
+      },
+      version: () => String(versions.current)
+    }
+    await before?.(side.app, probe)
+    if (cached && register) await side.app.register(responseCache, pluginOptions)
+    if (!cached) side.app.decorateReply('cache', function () { return this })
+    await routes(side.app, probe)
+    return side
+  })) as [Side, Side]
+  const [{ app, lines, runs }, { app: control, lines: controlLines }] = sides
+
+  t.teardown(async () => {
+    for (const one of backends) wrong.push(...await canaries.inBackend(one).catch(() => []))
+    const closingAt = performance.now()
+    await app.close()
+    if (performance.now() - closingAt > CLOSE_MS) wrong.push(`O5: closing took ${(performance.now() - closingAt).toFixed(0)} ms`)
+    await control.close()
+    wrong.push(...await resources.left(), ...canaries.inLogs(lines, controlLines), ...await quiet.end())
+    if (heap !== undefined) wrong.push(...heap.beyond(heapBytes as number))
+    if (wrong.length > 0) throw new Error(`oracles of "${t.name}":\n${wrong.join('\n')}`)
+  })
+  await Promise.all([app.ready(), control.ready()])
+
+  return {
+    app,
+    control,
+    backends,
+    clock,
+    get cache () { return (app as unknown as Record<string, ResponseCache>)[common.decorateAs ?? 'cache'] as ResponseCache },
+    get logs () { return lines.map((line) => JSON.parse(line)) },
+    async ask (given) {
+      const ask = typeof given === 'string' ? { url: given } : given
+      const isCurrent = versions.watch()
+      const answer = await send(app, ask)
+      wrong.push(...canaries.inAnswer(ask, answer), ...isCurrent(answer))
+      const compared = ask.compare ?? compare
+      if (compared === false && ask.slow !== true) return answer
+      const expected = await send(control, ask)
+      if (compared !== false) wrong.push(...differences(answer, expected, compared).map((line) => `${line} (${ask.method ?? 'GET'} ${ask.url}, ${answer.cacheStatus})`))
+      if (ask.slow === true) wrong.push(...latency(answer, expected, duration()(common.deadline ?? '100ms', 'deadline')))
+      return answer
+    },
+    async raw (bytes) {
+      const answer = await sendBytes(app, bytes)
+      const plain = (text: string): string => text.replace(/^(?:age|cache-status|date|x-version):.*\r\n/gim, '').split('\r\n\r\n').map((part) => part.split('\r\n').sort().join('\r\n')).join('\r\n\r\n')
+      if (compare !== false && plain(answer) !== plain(await sendBytes(control, bytes))) wrong.push(`O1: to these bytes the cache answers otherwise: ${JSON.stringify(bytes.toString('latin1').slice(0, 200))}`)
+      return answer
+    },
+    runs: (name = 'handler') => runs.get(name) ?? 0,
+    canary: (principal, options) => canaries.of(principal, options),
+    change: async (invalidate) => await versions.change(invalidate),
+    warnings: () => lines.map((line) => JSON.parse(line)).filter(({ level, msg }) => level === 40 && /^cache: /.test(msg))
+  }
+}
+
+function newServer (options: Spec['fastify']): { app: FastifyInstance, lines: string[] } {
+  const lines: string[] = []
+  const app = Fastify({ logger: { level: 'trace', stream: { write: (line: string) => { lines.push(line) } } }, ...options } as object) as unknown as FastifyInstance
+  return { app, lines }
+}
+
+/** The backends that every test of the plugin runs on. */
+export const BACKENDS = ['memory', 'sqlite'] as const
+
+/** Runs a test on each of them: what it is given goes to `build`. */
+export async function forEachBackend (t: Test, run: (t: Test, on: { backend: string, options: object }) => Promise<unknown>): Promise<void> {
+  for (const backend of BACKENDS) {
+    await t.test(`${backend}: ${t.name}`, async (t) => {
+      await run(t, { backend, options: backend === 'sqlite' ? { path: join(t.testdir({}), 'cache.db') } : {} })
+    })
+  }
+}

@@ -1,0 +1,169 @@
+// What holds in every test of the plugin, whatever it is about: seven oracles, O1 to O7. Each answers what it found wrong.
+import { randomBytes } from 'node:crypto'
+import { readdirSync } from 'node:fs'
+import { setTimeout as after } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import type { CacheBackend } from '../../registry/backend.js'
+import type { Answer, Ask } from './client.js'
+
+/** What an answer is compared in; header fields named in `ignore` are the request's own (an id, a counter). */
+export interface Comparable { status?: boolean, body?: boolean, headers?: boolean, ignore?: readonly string[] }
+
+const NEVER_COMPARED = ['age', 'cache-status', 'date', 'x-version']
+const FRAMING = ['content-length', 'transfer-encoding']
+
+/** O1: the cached application's answer is the control's. */
+export function differences (cached: Answer, control: Answer, { status = true, body = true, headers = true, ignore = [] }: Comparable): string[] {
+  const found: string[] = []
+  if (status && cached.status !== control.status) found.push(`O1: status ${cached.status}, without the cache ${control.status}`)
+  if (cached.whole !== control.whole) found.push(`O1: the answer is ${cached.whole ? '' : 'not '}whole, without the cache it is ${control.whole ? '' : 'not '}`)
+  if (body && control.whole && !cached.body.equals(control.body)) found.push(`O1: body ${shown(cached.body)}, without the cache ${shown(control.body)}`)
+  if (!headers) return found
+  // How a body of unknown length is framed is no part of the answer.
+  const framed = control.headers['content-length'] === undefined || cached.headers['content-length'] === undefined
+  const left = [...NEVER_COMPARED, ...(framed ? FRAMING : []), ...ignore]
+  for (const name of new Set([...Object.keys(cached.headers), ...Object.keys(control.headers)])) {
+    const [one, other] = [fieldText(name, cached.headers[name]), fieldText(name, control.headers[name])]
+    if (!left.includes(name) && one !== other) found.push(`O1: ${name}: ${one}, without the cache ${other}`)
+  }
+  return found
+}
+
+const shown = (body: Buffer): string => `${JSON.stringify(body.subarray(0, 80).toString('latin1'))} (${body.byteLength} bytes)`
+
+function fieldText (name: string, value: string | string[] | undefined): string {
+  const text = value === undefined ? 'absent' : [value].flat().join(' | ')
+  return name === 'vary' || name === 'trailer' ? text.toLowerCase().split(/, */).sort().join(', ') : text
+}
+
+/** O2: what belongs to one principal is seen by nobody else, and rests nowhere. */
+export class Canaries {
+  readonly #texts = new Map<string, string>()
+  readonly #storable = new Set<string>()
+
+  /** The principal's own random text. `mayBeStored`: the test's key tells principals apart. */
+  of (principal: string, { mayBeStored = false } = {}): string {
+    const text = this.#texts.get(principal) ?? `canary${randomBytes(9).toString('hex')}`
+    this.#texts.set(principal, text)
+    if (mayBeStored) this.#storable.add(principal)
+    return text
+  }
+
+  /** Only what the request itself brought may be in its answer. */
+  inAnswer (ask: Ask, answer: Answer): string[] {
+    const brought = JSON.stringify([ask.url, ask.headers, ask.body?.toString()])
+    const got = answer.body.toString('latin1') + JSON.stringify(answer.headers)
+    return this.#found((text) => got.includes(text) && !brought.includes(text), 'was given to somebody else')
+  }
+
+  inLogs (lines: readonly string[], controlLines: readonly string[]): string[] {
+    const count = (all: readonly string[], text: string): number => all.filter((line) => line.includes(text)).length
+    return this.#found((text) => count(lines, text) > count(controlLines, text), 'is in the log')
+  }
+
+  async inBackend (backend: CacheBackend): Promise<string[]> {
+    if (backend.keys === undefined || this.#texts.size === 0) return []
+    const held: string[] = []
+    for (const key of await backend.keys()) held.push(key + Buffer.from((await backend.get(key))?.value ?? []).toString('latin1'))
+    return this.#found((text, principal) => !this.#storable.has(principal) && held.some((entry) => entry.includes(text)), 'is in the backend')
+  }
+
+  #found (isThere: (text: string, principal: string) => boolean, where: string): string[] {
+    return [...this.#texts].filter(([principal, text]) => isThere(text, principal)).map(([principal]) => `O2: what belongs to ${principal} ${where}`)
+  }
+}
+
+/** O3: a slow backend costs a request the deadline, and no more than this beside it. */
+const O3_SLACK_MS = 50
+
+export function latency (cached: Answer, control: Answer, deadlineMs: number): string[] {
+  const added = cached.tookMs - control.tookMs
+  return added <= deadlineMs + O3_SLACK_MS ? [] : [`O3: the cache cost ${added.toFixed(0)} ms, the deadline is ${deadlineMs} ms`]
+}
+
+/** O4: nothing is thrown, rejected or warned of behind everybody's back. */
+export class Quiet {
+  readonly #heard: string[] = []
+  readonly #listen = {
+    unhandledRejection: (err: unknown) => { this.#heard.push(`O4: unhandledRejection ${describe(err)}`) },
+    uncaughtException: (err: unknown) => { this.#heard.push(`O4: uncaughtException ${describe(err)}`) },
+    warning: (err: Error) => { if (err.name !== 'ExperimentalWarning') this.#heard.push(`O4: warning ${describe(err)}`) }
+  }
+
+  constructor () {
+    for (const [event, listener] of Object.entries(this.#listen)) process.on(event, listener)
+  }
+
+  async end (): Promise<string[]> {
+    // Rejections and warnings are told after the turn in which they came up.
+    await after(1)
+    for (const [event, listener] of Object.entries(this.#listen)) process.off(event, listener)
+    return this.#heard
+  }
+}
+
+const describe = (err: unknown): string => err instanceof Error ? `${err.name}: ${err.message} ${err.stack?.split('\n')[1]?.trim()}` : String(err)
+
+/** O5: closing leaves nothing behind. */
+export class Resources {
+  readonly #before = counted()
+
+  /** What is there that was not there before, once what is on its way out has had a moment to go. */
+  async left (): Promise<string[]> {
+    let left: string[] = []
+    for (let tries = 0; tries < 60; tries++) {
+      left = [...counted()].filter(([name, times]) => times > (this.#before.get(name) ?? 0)).map(([name, times]) => `O5: ${times} ${name} after close, before ${this.#before.get(name) ?? 0}`)
+      if (left.length === 0) return []
+      await after(5)
+    }
+    return left
+  }
+}
+
+function counted (): Map<string, number> {
+  const counts = new Map<string, number>()
+  for (const name of process.getActiveResourcesInfo()) if (name !== 'Immediate') counts.set(name, (counts.get(name) ?? 0) + 1)
+  if (process.platform === 'linux') counts.set('open files', readdirSync('/proc/self/fd').length)
+  return counts
+}
+
+/** O6: no read answers with what was made before the last acknowledged invalidation. */
+export class Versions {
+  /** What a handler that starts now makes its answer of. */
+  current = 1
+  #acknowledged = 1
+
+  /** The data changes, `invalidate` says so; from its acknowledgement on, nobody may see the old. */
+  async change (invalidate: () => Promise<unknown>): Promise<void> {
+    const version = ++this.current
+    await invalidate()
+    this.#acknowledged = Math.max(this.#acknowledged, version)
+  }
+
+  /** Asked when a request sets out, the answer is told to the function that this answers. */
+  watch (): (answer: Answer) => string[] {
+    const least = this.#acknowledged
+    return ({ headers }) => headers['x-version'] === undefined || Number(headers['x-version']) >= least
+      ? []
+      : [`O6: version ${String(headers['x-version'])} was given, ${least} had been acknowledged when it was asked for`]
+  }
+}
+
+/** O7: the heap stays within half as much again as is configured, and 30 MB. */
+export class Heap {
+  readonly #before = used()
+
+  beyond (configuredBytes: number): string[] {
+    const grownBytes = used() - this.#before
+    return grownBytes <= configuredBytes * 1.5 + 30e6 ? [] : [`O7: the heap grew by ${(grownBytes / 1e6).toFixed(0)} MB`]
+  }
+}
+
+function used (): number {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  collect()
+  const { heapUsed, external } = process.memoryUsage()
+  return heapUsed + external
+}
