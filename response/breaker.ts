@@ -34,8 +34,9 @@ export class Breaker {
 
   failed (): void {
     this.#failures++
+    // Of those who were admitted before it opened, many may fail at once: they say nothing new.
+    if (this.#failures < FAILURES_TO_OPEN || (this.#pauseMs > 0 && !this.#probing)) return
     this.#probing = false
-    if (this.#failures < FAILURES_TO_OPEN) return
     this.#pauseMs = Math.min(this.#pauseMs === 0 ? FIRST_PAUSE_MS : this.#pauseMs * 2, LONGEST_PAUSE_MS)
     this.#closedAgainAt = this.#now() + this.#pauseMs * (1 + JITTER * (Math.random() - 0.5))
   }

@@ -7,6 +7,7 @@ import type { ValueHead } from './entry.js'
 import { tagName } from './filling.js'
 import { UNAVAILABLE } from './guard.js'
 import { digest, namespacePrefix } from './key.js'
+import { LATE, within } from './later.js'
 import { areTags, MAX_TAGS } from './options.js'
 
 /** How a value is kept. */
@@ -81,7 +82,11 @@ export class DataCache {
     const found = await this.#find(stored).catch(() => undefined)
     if (found !== undefined) return found.value as T
     const under = this.#producing.get(stored)
-    if (under !== undefined && !fence.movedSince(under.mark, names)) return await under.value as T
+    if (under !== undefined && !fence.movedSince(under.mark, names)) {
+      // Not for ever: the producer that is waited for may be waiting for this very value.
+      const waited = await within(this.#engine.lockTimeoutMs, under.value)
+      if (waited !== LATE) return waited as T
+    }
     const value = this.#produce(stored, { ttlMs, tags, mark, names }, produce)
     const entry = { mark, value }
     this.#producing.set(stored, entry)

@@ -47,6 +47,7 @@ export class Engine {
   readonly backendName: string
   readonly namespace: string
   readonly now: () => number
+  readonly lockTimeoutMs: number
   readonly notices: Notices
   readonly guard: Guard
   readonly tags: Tags
@@ -63,13 +64,16 @@ export class Engine {
   /** Fills under way by key, in the order in which they began. */
   readonly #fillings = new Map<string, Set<Filling>>()
   #closed = false
+  #closing: Promise<void> | undefined
   #order = 0
+  #follows = false
 
   constructor (options: EngineOptions) {
     const { backend, backendName, namespace, now, deadlineMs } = options
     this.backend = backend
     this.backendName = backendName
     this.namespace = namespace
+    this.lockTimeoutMs = options.lockTimeoutMs
     this.now = now
     this.notices = new Notices(options.log, now)
     this.guard = new Guard(backend, { name: backendName, deadlineMs, now, notices: this.notices })
@@ -82,6 +86,15 @@ export class Engine {
 
   get closed (): boolean {
     return this.#closed
+  }
+
+  /**
+   * Whether fills are followed by AsyncLocalStorage. A handler can ask its own route by `inject()` alone without a
+   * connection between, and following costs every promise of the process on Node 20: so only once one was injected.
+   */
+  follows (reply: FastifyReply): boolean {
+    this.#follows ||= this.internals.isInjected(reply)
+    return this.#follows
   }
 
   /** Whether this asynchronous chain is filling `key` already. */
@@ -126,10 +139,10 @@ export class Engine {
 
   /** Releases who waits, lets writes settle, closes the backend. Never rejects, never takes longer than two seconds. */
   async close (): Promise<void> {
-    if (this.#closed) return
     this.#closed = true
     this.flights.close()
-    await this.guard.close(SETTLE_MS, CLOSE_MS)
+    this.#closing ??= this.guard.close(SETTLE_MS, CLOSE_MS)
+    await this.#closing
   }
 }
 

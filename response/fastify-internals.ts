@@ -27,6 +27,11 @@ export class FastifyInternals {
     (request as unknown as Record<symbol, RouteContext>)[this.#context as symbol] = context
   }
 
+  /** Whether this request came by `inject()` and not by a connection. */
+  isInjected (reply: FastifyReply): boolean {
+    return (reply.raw as { isLightMyRequest?: boolean }).isLightMyRequest === true
+  }
+
   /** Whether somebody has announced trailers, or whether that can't be known. */
   mayHaveTrailers (reply: FastifyReply): boolean {
     this.#trailers ??= symbolOf(reply, TRAILERS)

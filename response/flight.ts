@@ -16,15 +16,18 @@ export class Flight {
   readonly key: string
   /** The fence's mark when the work began. */
   readonly mark: number
+  /** Whether a request that the work itself makes can be told from others. */
+  readonly tracked: boolean
   readonly #startedAt = performance.now()
   readonly #lockTimeoutMs: number
   #waiters: Array<(outcome: Outcome) => void> | undefined
   #timer: NodeJS.Timeout | undefined
   #outcome: Outcome | undefined
 
-  constructor (key: string, mark: number, lockTimeoutMs: number) {
+  constructor (key: string, mark: number, { tracked, lockTimeoutMs }: { tracked: boolean, lockTimeoutMs: number }) {
     this.key = key
     this.mark = mark
+    this.tracked = tracked
     this.#lockTimeoutMs = lockTimeoutMs
   }
 
@@ -76,9 +79,9 @@ export class Flights {
   }
 
   /** Begins a flight that others may join, unless the key's answers were not shareable a moment ago. */
-  begin (key: string, mark: number): Flight | undefined {
+  begin (key: string, mark: number, tracked: boolean): Flight | undefined {
     if ((this.#alone.get(key) ?? 0) > this.#now()) return undefined
-    const flight = new Flight(key, mark, this.#lockTimeoutMs)
+    const flight = new Flight(key, mark, { tracked, lockTimeoutMs: this.#lockTimeoutMs })
     this.#flights.set(key, flight)
     return flight
   }

@@ -3,7 +3,7 @@ import { setTimeout as after } from 'node:timers'
 import type { CacheBackend, MaybePromise, StoredEntry } from '../registry/backend.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../registry/errors.js'
 import { Breaker } from './breaker.js'
-import { isPromise } from './later.js'
+import { isPromise, LATE, within } from './later.js'
 import { safeError, type Notices } from './notices.js'
 
 /** The backend could not say. Not a miss: nothing is known of what it holds. */
@@ -40,60 +40,60 @@ export class Guard {
     this.#breaker = new Breaker(options.now)
   }
 
-  /** When a request that asks now must have its answer, in epoch milliseconds. */
+  /** When a request that asks now must have its answer, in `performance.now()`: the clock of real waits, which nobody sets. */
   deadlineAt (): number {
-    return this.#options.now() + this.#options.deadlineMs
+    return performance.now() + this.#options.deadlineMs
   }
 
   /** The entry under `key`, or UNAVAILABLE; at once where the backend has it at once, never later than `deadlineAt`. Never rejects. */
   get (key: string, deadlineAt: number): MaybePromise<Read> {
     if (!this.#admits()) return UNAVAILABLE
-    let answer: MaybePromise<unknown>
     try {
-      answer = this.#backend.get(key)
+      const answer: MaybePromise<unknown> = this.#backend.get(key)
+      return isPromise(answer) ? this.#awaited('get', answer, deadlineAt, key, (value) => this.#checked(value, key)) : this.#checked(answer, key)
     } catch (err) {
       return this.#failed('get', err, key)
     }
-    return isPromise(answer) ? this.#awaited('get', answer, deadlineAt, key, (value) => this.#checked(value, key)) : this.#checked(answer, key)
   }
 
   /** Several reads in one step where the backend can, else side by side. */
   getMany (keys: readonly string[], deadlineAt: number): MaybePromise<readonly Read[]> {
-    if (this.#backend.getMany === undefined || keys.length === 1) {
+    if (this.#backend.getMany === undefined || keys.length < 2) {
       const reads = keys.map((key) => this.get(key, deadlineAt))
       return reads.some(isPromise) ? Promise.all(reads) : reads as Read[]
     }
     const none = keys.map(() => UNAVAILABLE) as Read[]
     if (!this.#admits()) return none
     const checked = (values: unknown): Read[] => Array.isArray(values) && values.length === keys.length
-      ? values.map((value, index) => this.#checked(value, keys[index] as string))
+      ? Array.from(values, (value, index) => this.#checked(value, keys[index] as string))
       : (this.#failed('getMany', new TypeError('the answer is not a list of as many entries'), keys[0]), none)
-    let answer: MaybePromise<unknown>
     try {
-      answer = this.#backend.getMany(keys)
+      const answer: MaybePromise<unknown> = this.#backend.getMany(keys)
+      if (!isPromise(answer)) return checked(answer)
+      return this.#awaited<readonly Read[] | typeof UNAVAILABLE>('getMany', answer, deadlineAt, keys[0], checked).then((read) => read === UNAVAILABLE ? none : read as Read[])
     } catch (err) {
       this.#failed('getMany', err, keys[0])
       return none
     }
-    if (!isPromise(answer)) return checked(answer)
-    return this.#awaited<readonly Read[] | typeof UNAVAILABLE>('getMany', answer, deadlineAt, keys[0], checked).then((read) => read === UNAVAILABLE ? none : read as Read[])
   }
 
   /** Stores without being waited for; a failure is counted. Answers whether the backend was asked: not while a late change of the key is under way. */
   put (key: string, entry: StoredEntry): boolean {
     if (this.#late.has(key) || !this.#admits()) return false
-    let done: MaybePromise<void>
     try {
-      done = this.#backend.set(key, entry)
+      const answer: MaybePromise<void> = this.#backend.set(key, entry)
+      if (!isPromise(answer)) {
+        this.#breaker.succeeded()
+        return true
+      }
+      const done = Promise.resolve(answer)
+      this.track(done)
+      this.track(this.#awaited('set', done, this.deadlineAt(), key, () => this.#breaker.succeeded()).then((settled) => { if (settled === UNAVAILABLE) this.#isLate(key, done) }))
+      return true
     } catch (err) {
       this.#failed('set', err, key)
       return false
     }
-    if (isPromise(done)) {
-      this.track(done)
-      this.track(this.#awaited('set', done, this.deadlineAt(), key, () => this.#breaker.succeeded()).then((settled) => { if (settled === UNAVAILABLE) this.#isLate(key, done) }))
-    } else this.#breaker.succeeded()
-    return true
   }
 
   /** Deletes without being waited for: for what nobody can reach any more. */
@@ -103,7 +103,7 @@ export class Guard {
 
   /** A change that somebody made on purpose, after a late one of the same key. Rejects with CACHE_ERR_BACKEND_FAILED. */
   async change (operation: 'set' | 'delete', key: string, entry?: StoredEntry): Promise<void> {
-    this.#mustBeOpen(operation)
+    this.#mustAdmit(operation)
     const act = async (): Promise<void> => await (operation === 'set' ? this.#backend.set(key, entry as StoredEntry) : this.#backend.delete(key))
     const before = this.#late.get(key)
     const done = before === undefined ? act() : before.then(act)
@@ -114,6 +114,16 @@ export class Guard {
       this.#isLate(key, done)
       throw err
     }
+  }
+
+  /** Forgets what begins with `prefix`, on purpose, after late changes there. */
+  async clear (prefix: string): Promise<void> {
+    this.#mustAdmit('clear')
+    const act = async (): Promise<void> => await this.#backend.clear?.(prefix)
+    const before = [...this.#late].filter(([key]) => key.startsWith(prefix)).map(([, settled]) => settled)
+    const done = before.length === 0 ? act() : Promise.all(before).then(act)
+    this.track(done)
+    await this.#onPurpose('clear', done)
   }
 
   /** A read that somebody made on purpose. Rejects with CACHE_ERR_BACKEND_FAILED when the backend can't say. */
@@ -140,7 +150,6 @@ export class Guard {
 
   /** Waits for changes under way, then closes the backend; both at most until their deadline. Never rejects. */
   async close (settleMs: number, closeMs: number): Promise<void> {
-    if (this.#closed) return
     this.#closed = true
     const { name, notices } = this.#options
     const settled = await within(settleMs, Promise.allSettled(this.#changes))
@@ -159,6 +168,11 @@ export class Guard {
 
   #mustBeOpen (operation: string): void {
     if (this.#closed) throw new CACHE_ERR_CLOSED(operation)
+  }
+
+  #mustAdmit (operation: string): void {
+    this.#mustBeOpen(operation)
+    if (this.#changes.size >= MAX_PENDING) throw new CACHE_ERR_BACKEND_FAILED(this.#options.name, operation, 'too many changes are under way')
   }
 
   async #onPurpose<T> (operation: string, done: Promise<T>, key?: string): Promise<T> {
@@ -183,11 +197,16 @@ export class Guard {
         open = false
         clearTimeout(timer)
         this.#pending--
-        resolve(value())
+        try {
+          resolve(value())
+        } catch (err) {
+          resolve(this.#failed(operation, err, key))
+        }
       }
-      const waitMs = Math.max(deadlineAt - this.#options.now(), 0)
+      const waitMs = Math.max(deadlineAt - performance.now(), 0)
       const timer = after(() => end(() => this.#failed(operation, new Error('no answer before the deadline'), key)), waitMs)
-      answer.then(
+      // What only looks like a promise may throw in its `then`.
+      Promise.resolve(answer).then(
         (value) => end(() => use(value)),
         (err) => end(() => this.#failed(operation, err, key)))
     })
@@ -222,14 +241,4 @@ export class Guard {
   }
 }
 
-const LATE = Symbol('late')
 const noop = (): void => {}
-
-async function within<T> (ms: number, promise: Promise<T>): Promise<T | typeof LATE> {
-  let timer: NodeJS.Timeout | undefined
-  try {
-    return await Promise.race([promise, new Promise<typeof LATE>((resolve) => { timer = after(() => resolve(LATE), ms) })])
-  } finally {
-    clearTimeout(timer)
-  }
-}

@@ -93,7 +93,7 @@ async function invalidateKey (engine: Engine, key: string): Promise<void> {
 
 async function clearPrefix (engine: Engine, operation: string, prefix: string): Promise<void> {
   if (engine.backend.clear === undefined) throw new CACHE_ERR_POWER_MISSING(operation, engine.backendName, 'clear', 'give the routes a tag and invalidate the tag')
-  await engine.guard.call('clear', (backend) => backend.clear?.(prefix))
+  await engine.guard.clear(prefix)
 }
 
 /** Before: fills under way are not stored. After: nor are those that read while it went on. */

@@ -1,4 +1,5 @@
-// Now or later: the one helper that tells a value from a promise, for the path of a hit.
+// Now or later: the one helper that tells a value from a promise, for the path of a hit; and later than one can wait.
+import { setTimeout as after } from 'node:timers'
 import type { MaybePromise } from '../registry/backend.js'
 
 export function isPromise<T> (value: MaybePromise<T>): value is Promise<T> {
@@ -8,4 +9,16 @@ export function isPromise<T> (value: MaybePromise<T>): value is Promise<T> {
 /** `next(value)` at once where the value is there, else when it comes. */
 export function andThen<T, R> (value: MaybePromise<T>, next: (value: T) => MaybePromise<R>): MaybePromise<R> {
   return isPromise(value) ? value.then(next) : next(value)
+}
+
+export const LATE = Symbol('late')
+
+/** What `promise` brings, or LATE when it takes longer than `ms`. */
+export async function within<T> (ms: number, promise: Promise<T>): Promise<T | typeof LATE> {
+  let timer: NodeJS.Timeout | undefined
+  try {
+    return await Promise.race([promise, new Promise<typeof LATE>((resolve) => { timer = after(() => resolve(LATE), ms) })])
+  } finally {
+    clearTimeout(timer)
+  }
 }

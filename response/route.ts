@@ -122,10 +122,13 @@ export class CachedRoute {
 
   /** Joins the flight of this key, or begins it. */
   #locked (visit: Visit, found: Found): unknown {
-    const { flights, fence } = this.#engine
+    const { flights, fence, internals } = this.#engine
+    const tracked = this.#engine.follows(visit.reply)
     const names = (): string[] => [visit.key, ...this.fenceNames(visit.request)]
-    const flight = flights.toJoin(visit.key, (other) => !fence.movedSince(other.mark, names))
-    if (flight === undefined) return this.#fill(visit, found, flights.begin(visit.key, visit.mark))
+    // An injected request may have been made by the very handler that it would wait for.
+    const canWait = (other: Flight): boolean => other.tracked || !internals.isInjected(visit.reply)
+    const flight = flights.toJoin(visit.key, (other) => canWait(other) && !fence.movedSince(other.mark, names))
+    if (flight === undefined) return this.#fill(visit, found, flights.begin(visit.key, visit.mark, tracked))
     const joinedAt = fence.mark()
     return flight.wait().then((outcome) => whenSent(this.#follow(visit, found, { flight, joinedAt }, outcome), visit.reply))
   }
@@ -165,7 +168,9 @@ export class CachedRoute {
     internals.useContext(request, recording)
     // The last resort: the connection is gone, and nothing that could be stored has been made.
     reply.raw.once('close', () => { if (!fill.taken && !request.raw.aborted) fill.refuse('hijacked') })
-    const result = chain.run({ key, outer: chain.getStore() }, () => this.#handler.call(instance, request, reply)) as unknown
+    const result: unknown = this.#engine.follows(reply)
+      ? chain.run({ key, outer: chain.getStore() }, () => this.#handler.call(instance, request, reply))
+      : this.#handler.call(instance, request, reply)
     const noticeHijack = (): void => { if (reply.sent && !fill.taken) fill.refuse('hijacked') }
     if (isPromise(result)) result.then(noticeHijack, noticeHijack)
     else noticeHijack()
