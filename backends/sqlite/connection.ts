@@ -45,6 +45,7 @@ function statementsOf (database: Database, table: string) {
     freePages: number('PRAGMA freelist_count'),
     pageBytes: number('PRAGMA page_size'),
     foreignWrites: number('PRAGMA data_version'),
+    lockWaitMs: number('PRAGMA busy_timeout'),
     begin: prepare('BEGIN IMMEDIATE'),
     commit: prepare('COMMIT'),
     rollback: prepare('ROLLBACK')
@@ -72,9 +73,9 @@ export class Connection {
   /** Does `work` in one transaction. Throws SQLITE_BUSY at once when another process or the lender writes. */
   transact<T> (work: () => T): T {
     if (this.#database.inTransaction) throw driverError('SQLITE_BUSY', 'the database is inside a transaction of its owner')
-    const { begin, commit, rollback } = this.sql
+    const { commit, rollback } = this.sql
     const entries = this.#entries
-    begin.run()
+    this.#begin()
     try {
       const answer = work()
       commit.run()
@@ -160,6 +161,22 @@ export class Connection {
 
   close (): void {
     this.#database.close()
+  }
+
+  /** Begins a transaction or throws at once, also where a lent database was opened to wait for locks on the event loop. */
+  #begin (): void {
+    const { begin, lockWaitMs } = this.sql
+    const waitMs = lockWaitMs.get() as number
+    if (waitMs === 0) {
+      begin.run()
+      return
+    }
+    this.#database.exec('PRAGMA busy_timeout = 0')
+    try {
+      begin.run()
+    } finally {
+      this.#database.exec(`PRAGMA busy_timeout = ${waitMs}`)
+    }
   }
 
   /** Never before another use: after the clock was set back, what is used next would be the first to go. */

@@ -5,6 +5,8 @@ import { setTimeout as wait } from 'node:timers/promises'
 import Database from 'better-sqlite3'
 import t from 'tap'
 import type { Test } from 'tap'
+import { Home } from '../../backends/sqlite/home.js'
+import { readOptions } from '../../backends/sqlite/options.js'
 import { beside, entry, failureOf, openSqlite, textAt } from '../support/sqlite.js'
 
 const PAGE_BYTES = 4096
@@ -60,8 +62,11 @@ t.test('E31: a file that was there keeps the rights that it was given', async (t
 
 t.test('sqlite: a path at which nothing can be kept is refused with what to do', async (t) => {
   const folder = t.testdir({ folder: {}, file: '' })
+  const made = await openSqlite(t, { path: join(folder, 'log.db') })
+  await made.backend.close()
+  mkdirSync(join(folder, 'log.db-wal'))
   symlinkSync(join(folder, 'nowhere'), join(folder, 'dangling'))
-  const paths = ['folder', 'missing/cache.db', 'file/cache.db', 'dangling', 'nul\0byte'].map((name) => join(folder, name))
+  const paths = ['folder', 'missing/cache.db', 'file/cache.db', 'dangling', 'nul\0byte', 'log.db'].map((name) => join(folder, name))
   for (const path of [...paths, '/dev/null']) {
     t.match(await failureOf(() => openSqlite(t, { path })), { code: 'CACHE_ERR_OPTION', message: /sqlite\.path.*create the directory/ }, path)
   }
@@ -107,6 +112,38 @@ for (const [name, damage, isSetAside] of DAMAGES) {
     t.same(again.warnings, [], 'no loop')
   })
 }
+
+t.test('A13: half a file is set aside before anything is read from it or written into its gap', async (t) => {
+  const path = await filled(t)
+  truncateSync(path, Math.floor(statSync(path).size / 2))
+  const { warnings } = await openSqlite(t, { path })
+  t.equal(warnings.length, 1)
+})
+
+t.test('A13: the log of a file that was damaged before is not left beside the one damaged now', async (t) => {
+  const path = join(t.testdir(), 'cache.db')
+  writeFileSync(`${path}.damaged-wal`, 'older')
+  writeFileSync(path, 'damaged'.padEnd(8192))
+  await openSqlite(t, { path })
+  t.ok(existsSync(`${path}.damaged`))
+  t.notOk(existsSync(`${path}.damaged-wal`))
+})
+
+t.test('A13: a disk that damages every file makes errors, and not files without end', async (t) => {
+  const path = join(t.testdir(), 'cache.db')
+  let warnings = 0
+  class Broken {
+    readonly inTransaction = false
+    prepare (): never { throw Object.assign(new Error('malformed'), { code: 'SQLITE_CORRUPT' }) }
+    exec () {}
+    pragma () {}
+    close () {}
+  }
+  const log = { debug () {}, info () {}, error () {}, warn () { warnings++ } }
+  const home = new Home({ settings: readOptions({ path }), driver: Broken, log })
+  for (let use = 0; use < 20; use++) t.match(await failureOf(() => home.use(() => {})), { code: 'SQLITE_CORRUPT' })
+  t.equal(warnings, 1)
+})
 
 t.test('A13: a second damaged file takes the place of the first', async (t) => {
   const path = await filled(t)
@@ -204,6 +241,7 @@ t.test('A14: two backends on one damaged file end on one new file', async (t) =>
   await one.backend.set('shared', entry('value', Infinity))
   t.equal(await textAt(two.backend, 'shared'), 'value')
   t.equal(one.warnings.length + two.warnings.length, 1)
+  t.ok(existsSync(`${path}.damaged-wal`), 'the log that the other still had open went with the damaged file')
 })
 
 t.test('A14: a directory that takes the place of the file is an error, and the next file is used', async (t) => {

@@ -90,6 +90,36 @@ t.test('sqlite: a lock of another process delays writes, and neither reads nor t
   t.equal(count(other), 2)
 })
 
+t.test('sqlite: a lent database that was opened to wait for locks is not waited for on the event loop', async (t) => {
+  const path = join(t.testdir(), 'app.db')
+  const database = new Database(path, { timeout: 2_000 })
+  t.teardown(() => { database.close() })
+  database.pragma('journal_mode = WAL')
+  const { backend } = await openSqlite(t, { database })
+  const other = beside(t, path)
+  other.exec('BEGIN IMMEDIATE')
+  const set = backend.set('key', entry('value', Infinity))
+  const startedAt = performance.now()
+  await wait(50)
+  t.ok(performance.now() - startedAt < 1_000)
+  other.exec('COMMIT')
+  await set
+  t.equal(database.pragma('busy_timeout', { simple: true }), 2_000, 'it is as its owner made it')
+})
+
+t.test('sqlite: a reader that is kept out is answered later', async (t) => {
+  const path = join(t.testdir(), 'app.db')
+  const { backend } = await openSqlite(t, { database: beside(t, path) })
+  await backend.set('key', entry('value', Infinity))
+  const other = beside(t, path)
+  // Without a write-ahead log a writer keeps readers out.
+  other.exec('BEGIN EXCLUSIVE')
+  const reads = [textAt(backend, 'key'), backend.getMany(['key', 'none']), backend.has('key')]
+  await wait(20)
+  other.exec('COMMIT')
+  t.match(await Promise.all(reads), ['value', [{ expiresAt: Number.MAX_SAFE_INTEGER }, undefined], true])
+})
+
 t.test('sqlite: writes that wait too long for a lock are given up, and later ones go on', async (t) => {
   const path = join(t.testdir(), 'cache.db')
   const { backend } = await openSqlite(t, { path })
