@@ -1,5 +1,5 @@
 // Reads the project's TypeScript: its files, what each imports and how, and how long its functions are.
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, posix } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
@@ -25,9 +25,9 @@ export interface NamedSpan {
   readonly lines: number
 }
 
-/** All files of the project below `folders` whose name ends in one of `endings`. */
+/** All files of the project below those of `folders` that are there whose name ends in one of `endings`. */
 export function sourcesIn (folders: readonly string[], endings: readonly string[] = ['.ts']): Source[] {
-  return folders.flatMap((folder) => readdirSync(join(root, folder), { recursive: true, withFileTypes: true }))
+  return folders.filter((folder) => existsSync(join(root, folder))).flatMap((folder) => readdirSync(join(root, folder), { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isFile() && endings.some((ending) => entry.name.endsWith(ending)))
     .map((entry) => join(entry.parentPath, entry.name).slice(root.length + 1).split('\\').join('/'))
     .sort()
