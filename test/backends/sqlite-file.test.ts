@@ -269,6 +269,15 @@ t.test("sqlite: somebody else's table of the same name is never touched", async 
   t.equal(new Database(path).prepare('SELECT count(*) FROM sqlite_master').pluck().get(), 3)
 })
 
+t.test('sqlite: a table that can only be made in part is not made', async (t) => {
+  const path = join(t.testdir(), 'app.db')
+  const database = beside(t, path)
+  database.exec('CREATE TABLE cache_entries_used_at (id)')
+  t.match(await failureOf(() => openSqlite(t, { database })), { code: 'SQLITE_ERROR' })
+  t.same(database.prepare('SELECT name FROM sqlite_master').pluck().all(), ['cache_entries_used_at'])
+  t.notOk(database.inTransaction)
+})
+
 t.test('A13: our table of another format is made anew, and the tables beside it stay', async (t) => {
   const path = join(t.testdir(), 'cache.db')
   const database = beside(t, path)
