@@ -1,0 +1,74 @@
+// The breaker behind the guard: when a backend is left alone, and how it comes back.
+import t from 'tap'
+import { UNAVAILABLE } from '../../response/guard.js'
+import { guardSetUp } from '../support/guard.js'
+
+t.test('B02: after five failures in a row nothing is asked any more, and what is asked costs no time', async (t) => {
+  const { chaos, guard, get } = guardSetUp()
+  chaos.get.hang()
+  await Promise.all(Array.from({ length: 5 }, async () => await get()))
+  t.equal(chaos.get.calls.length, 5)
+  for (let at = 0; at < 1_000; at++) t.equal(guard.get('a', guard.deadlineAt()), UNAVAILABLE)
+  t.equal(guard.put('a', { value: Buffer.from('x'), expiresAt: Infinity }), false)
+  t.equal(chaos.get.calls.length, 5)
+  t.equal(chaos.set.calls.length, 0)
+})
+
+t.test('B03: while it recovers one probe at a time is let through, the pause grows to half a minute, and one good answer ends it', async (t) => {
+  const { chaos, clock, get, guard } = guardSetUp()
+  chaos.get.reject()
+  for (let at = 0; at < 5; at++) await get()
+  for (const pauseMs of [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]) {
+    const before = chaos.get.calls.length
+    await clock.pass(pauseMs * 0.89)
+    await get()
+    t.equal(chaos.get.calls.length, before, `not asked before ${pauseMs} ms`)
+    await clock.pass(pauseMs * 0.22)
+    await Promise.all(Array.from({ length: 50 }, async () => await get()))
+    t.equal(chaos.get.calls.length, before + 1, `one probe after ${pauseMs} ms`)
+  }
+  chaos.get.heal()
+  await clock.pass(34_000)
+  t.equal(await get(), undefined)
+  await Promise.all(Array.from({ length: 50 }, async () => await get()))
+  t.equal(guard.put('a', { value: Buffer.from('x'), expiresAt: Infinity }), true)
+})
+
+t.test('B03: many that fail at the same moment are one failure to the pause, not a half minute without a cache', async (t) => {
+  const { chaos, clock, get } = guardSetUp()
+  chaos.get.hang()
+  await Promise.all(Array.from({ length: 200 }, async () => await get()))
+  chaos.get.heal()
+  await clock.pass(1_101)
+  t.equal(await get(), undefined, 'asked again after the first pause')
+})
+
+t.test('B03: a probe that hangs ends at its deadline, and the next one comes', async (t) => {
+  const { chaos, clock, get } = guardSetUp()
+  chaos.get.reject()
+  for (let at = 0; at < 5; at++) await get()
+  chaos.get.hang()
+  await clock.pass(1_101)
+  t.equal(await get(), UNAVAILABLE)
+  chaos.get.heal()
+  await clock.pass(2_201)
+  t.equal(await get(), undefined)
+})
+
+t.test('B03: any kind of probe reports: several keys, none, a write', async (t) => {
+  const { chaos, clock, get, guard, entry } = guardSetUp()
+  const probes: Array<() => unknown> = [
+    async () => await guard.getMany(['a', 'b'], guard.deadlineAt()),
+    () => guard.put('a', entry('one')),
+    async () => { await guard.getMany([], guard.deadlineAt()); await get() }
+  ]
+  for (const probe of probes) {
+    chaos.get.reject()
+    for (let at = 0; at < 5; at++) await get('x')
+    chaos.get.heal()
+    t.equal(await get('x'), UNAVAILABLE)
+    await clock.pass(1_101)
+    await probe()
+    t.equal(await get('x'), undefined)
+  }
+})

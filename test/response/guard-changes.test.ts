@@ -1,0 +1,133 @@
+// The guard and changes: their order, the ones that came late, and closing.
+import t from 'tap'
+import { UNAVAILABLE } from '../../response/guard.js'
+import { turns } from '../support/barrier.js'
+import { fails, guardSetUp, lateAt, SLACK_MS, textOf, took } from '../support/guard.js'
+
+t.test('B08: changes on purpose do not pile up behind a backend that hangs: beyond a thousand they reject at once', async (t) => {
+  const { chaos, guard } = guardSetUp()
+  chaos.delete.hang()
+  const changes = Array.from({ length: 1_000 }, async (_, at) => await guard.change('delete', `${at}`))
+  await fails(t, guard.change('delete', 'one more'), undefined, /too many/)
+  await fails(t, guard.clear(''), undefined, /too many/)
+  t.equal(chaos.delete.calls.length, 1_000)
+  chaos.delete.release()
+  await Promise.all(changes)
+  chaos.delete.heal()
+  await guard.change('delete', 'one more')
+})
+
+t.test('O6: a write that missed its deadline is waited for by the change that comes after it', async (t) => {
+  const { chaos, guard, entry, get } = guardSetUp()
+  chaos.set.hang()
+  guard.put('a', entry('old'))
+  await chaos.set.hangs()
+  await lateAt(guard)
+  const deleted = guard.change('delete', 'a')
+  await turns()
+  t.equal(chaos.delete.calls.length, 0)
+  t.equal(guard.put('a', entry('new')), false, 'nothing is stored in between')
+  t.equal(guard.put('b', entry('other')), true, 'other keys are')
+  chaos.set.heal()
+  chaos.set.release()
+  await deleted
+  t.equal(await get(), undefined)
+  t.equal(guard.put('a', entry('new')), true)
+  t.equal(textOf(await get()), 'new')
+})
+
+t.test('O6: clear waits for the late writes that it is meant for, and for those alone', async (t) => {
+  const { chaos, guard, entry, backend } = guardSetUp()
+  chaos.set.hang()
+  guard.put('a1', entry('old'))
+  await chaos.set.hangs()
+  await lateAt(guard)
+  await guard.clear('b')
+  const cleared = guard.clear('a')
+  await turns()
+  t.same(chaos.clear.calls, ['b'])
+  chaos.set.release()
+  await cleared
+  t.equal(await backend.get('a1'), undefined)
+})
+
+t.test('O6: a change behind a write that never settles rejects, and the write is still waited for afterwards', async (t) => {
+  const { chaos, guard, entry, get } = guardSetUp()
+  chaos.set.hang()
+  guard.put('a', entry('old'))
+  await lateAt(guard)
+  await fails(t, guard.change('delete', 'a'), undefined, /no answer within 2000 ms/)
+  chaos.set.heal()
+  chaos.set.release()
+  await turns()
+  t.equal(await get(), undefined, 'the delete came to pass after all, after the write')
+})
+
+t.test('guard: changes of a key take effect in the order of their calls, also behind a late one', async (t) => {
+  const { chaos, guard, entry, get } = guardSetUp()
+  chaos.set.hang()
+  guard.put('a', entry('late'))
+  await lateAt(guard)
+  chaos.set.heal()
+  const all = ['1', '2', '3'].map(async (text) => await guard.change('set', 'a', entry(text)))
+  chaos.set.release()
+  await Promise.all(all)
+  t.equal(textOf(await get()), '3')
+})
+
+t.test('A17: a write whose clock was set back is late after its deadline all the same', async (t) => {
+  const { chaos, clock, guard, entry } = guardSetUp()
+  chaos.set.hang()
+  guard.put('a', entry('old'))
+  await clock.pass(-3_600_000)
+  await lateAt(guard)
+  t.equal(guard.put('a', entry('new')), false)
+  chaos.set.release()
+})
+
+t.test('C23: after close reads are unavailable, writes are dropped, and calls on purpose say CACHE_ERR_CLOSED', async (t) => {
+  const { chaos, guard, get, entry } = guardSetUp()
+  await guard.close(50, 50)
+  t.equal(chaos.close.calls.length, 1)
+  t.equal(await get(), UNAVAILABLE)
+  t.equal(guard.put('a', entry('one')), false)
+  guard.forget('a')
+  for (const call of [guard.change('set', 'a', entry('one')), guard.change('delete', 'a'), guard.read('a'), guard.clear(''), guard.call('stats', () => 1)]) {
+    await fails(t, call, 'CACHE_ERR_CLOSED')
+  }
+  t.equal(chaos.get.calls.length + chaos.set.calls.length + chaos.delete.calls.length, 0)
+})
+
+t.test('C22: close waits for writes under way, then closes the backend', async (t) => {
+  const { chaos, guard, entry } = guardSetUp()
+  chaos.set.hang()
+  guard.put('a', entry('one'))
+  const closed = guard.close(5_000, 5_000)
+  await turns()
+  t.equal(chaos.close.calls.length, 0)
+  chaos.set.release()
+  await closed
+  t.equal(chaos.close.calls.length, 1)
+})
+
+t.test('C22: close waits no longer than it may for writes that hang and for a backend that does not close, and says so', async (t) => {
+  const { chaos, guard, entry, lines } = guardSetUp()
+  chaos.set.hang()
+  chaos.close.hang()
+  guard.put('a', entry('one'))
+  const ms = await took(async () => await guard.close(40, 40))
+  t.ok(ms >= 78 && ms < 80 + SLACK_MS, `${ms} ms`)
+  t.same(lines.map(({ message }) => message.includes('close') || message.includes('closing')), [true, true])
+  chaos.set.release()
+  chaos.close.release()
+  await turns()
+})
+
+for (const way of ['throw', 'reject', 'applyAndReject'] as const) {
+  t.test(`C23: a backend whose close does ${way} is said to have failed, and nobody else learns of it`, async (t) => {
+    const { chaos, guard, lines } = guardSetUp()
+    chaos.close[way]()
+    await guard.close(50, 50)
+    t.match(lines, [{ message: /failed to close/ }])
+  })
+}

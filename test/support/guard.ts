@@ -1,0 +1,43 @@
+// A guard over a backend of chaos, on a clock that stands still.
+import type { Test } from 'tap'
+import type { StoredEntry } from '../../registry/backend.js'
+import { Guard, UNAVAILABLE } from '../../response/guard.js'
+import { Notices } from '../../response/notices.js'
+import { turns } from './barrier.js'
+import { Chaos } from './chaos.js'
+import { testClock } from './clock.js'
+import { mapBackend } from './map-backend.js'
+
+export const DEADLINE_MS = 30
+// How much later than asked a timer may fire on a machine that is busy.
+export const SLACK_MS = 150
+
+export function guardSetUp ({ deadlineMs = DEADLINE_MS } = {}) {
+  const clock = testClock()
+  const lines: Array<{ details: Record<string, unknown>, message: string }> = []
+  const warn = (details: object, message: string) => { lines.push({ details: details as Record<string, unknown>, message }) }
+  const chaos = new Chaos()
+  const backend = chaos.wrap(mapBackend(clock.now))
+  const guard = new Guard(backend, { name: 'chaos', deadlineMs, now: clock.now, notices: new Notices({ debug () {}, info () {}, error () {}, warn }, clock.now) })
+  const entry = (text: string): StoredEntry => ({ value: Buffer.from(text), expiresAt: clock.now() + 60_000 })
+  const get = async (key = 'a') => await guard.get(key, guard.deadlineAt())
+  return { clock, lines, chaos, backend, guard, entry, get }
+}
+
+export async function took (act: () => unknown): Promise<number> {
+  const began = performance.now()
+  await act()
+  return performance.now() - began
+}
+
+export async function fails (t: Test, call: Promise<unknown>, code = 'CACHE_ERR_BACKEND_FAILED', message?: RegExp): Promise<void> {
+  await t.rejects(call, { code, ...(message !== undefined && { message }) })
+}
+
+export const textOf = (read: unknown): unknown => read === undefined || read === UNAVAILABLE ? read : Buffer.from((read as StoredEntry).value).toString()
+
+/** Settles when a write that was put before this has missed its deadline. */
+export async function lateAt (guard: Guard): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, Math.max(guard.deadlineAt() - performance.now(), 0) + 5))
+  await turns()
+}
