@@ -34,14 +34,19 @@ export function fieldsRemoved (before: Fields, after: Fields): string[] {
   return Object.keys(before).filter((name) => before[name] !== undefined && after[name] === undefined)
 }
 
-/** Whether these are header fields that can be sent: pairs of a name and a value without control characters. */
+/** Whether these are pairs of a name and a value that an entry may hold and Node can send. */
 export function areFields (pairs: unknown): pairs is string[] {
-  return Array.isArray(pairs) && pairs.length % 2 === 0 &&
-    pairs.every((item, index) => typeof item === 'string' && (index % 2 === 0 ? NAME : VALUE).test(item))
+  return Array.isArray(pairs) && pairs.length % 2 === 0 && pairs.every((item, index) => typeof item === 'string' &&
+    // `__proto__` is a token, and sets the prototype of the object that it is put into.
+    (index % 2 === 0 ? NAME.test(item) && item !== '__proto__' && !FIELDS_NOT_STORED.has(item) : VALUE.test(item)))
+}
+
+/** Whether Node sends this field of another hook, in place of throwing. */
+export function isField (name: string, line: string): boolean {
+  return NAME.test(name) && VALUE.test(line)
 }
 
 /** RFC 9110 section 5.6.1: an Access-Control-Allow-Origin for one origin that Vary doesn't tell of would go to others. */
 export function isForOneOrigin (pairs: readonly string[], varyNames: readonly string[]): boolean {
-  const at = pairs.indexOf('access-control-allow-origin')
-  return at !== -1 && at % 2 === 0 && pairs[at + 1] !== '*' && !varyNames.includes('origin')
+  return !varyNames.includes('origin') && pairs.some((name, at) => at % 2 === 0 && name === 'access-control-allow-origin' && pairs[at + 1] !== '*')
 }

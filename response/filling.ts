@@ -6,6 +6,7 @@ import type { ResponseHead } from './entry.js'
 import { Fill, type FillEnd, type Recorded } from './fill.js'
 import type { Flight } from './flight.js'
 import { UNAVAILABLE } from './guard.js'
+import type { RequestFields } from './key.js'
 import { andThen } from './later.js'
 import { areTags } from './options.js'
 import type { CachedRoute } from './route.js'
@@ -20,6 +21,8 @@ export interface Visit {
   readonly request: FastifyRequest
   readonly reply: FastifyReply
   readonly key: string
+  /** The request target as the handler finds it. */
+  readonly target: string
   /** The fence's mark before the first read of the backend. */
   readonly mark: number
   /** Why the handler is asked (RFC 9211 section 2.2). */
@@ -43,6 +46,8 @@ export class Filling implements FillEnd {
   readonly #visit: Visit
   readonly #found: Found
   readonly #flight: Flight | undefined
+  /** A copy: handlers change `request.headers` before they pass a request on. */
+  readonly #asked: RequestFields
 
   constructor (engine: Engine, route: CachedRoute, visit: Visit, found: Found, flight: Flight | undefined) {
     this.key = visit.key
@@ -52,6 +57,7 @@ export class Filling implements FillEnd {
     this.#visit = visit
     this.#found = found
     this.#flight = flight
+    this.#asked = { headers: { ...visit.request.headers }, raw: visit.request.raw }
     this.fill = new Fill(route.policy, visit.request, visit.reply, { end: this, budget: engine.budget, now: engine.now })
     engine.began(this)
   }
@@ -83,6 +89,8 @@ export class Filling implements FillEnd {
     }
     const tags = this.#tags
     this.#share(head, recorded, varyNames, tags ?? [])
+    // A backend that answers later finds the bytes as they are now, whatever becomes of a buffer that was lent to us.
+    const body = typeof recorded.body === 'string' || (tags?.length === 0 && varyNames.length === 0) ? recorded.body : Buffer.from(recorded.body)
     if (tags === undefined) return this.#refuse('tags')
     if (this.#found.unavailable === true) return this.#refuse('unavailable')
     engine.guard.track(andThen(this.#stampsOf(tags), (stamps) => {
@@ -93,9 +101,9 @@ export class Filling implements FillEnd {
       const kept = engine.store.keep({
         key: this.key,
         head: stamps.length === 0 ? head : { ...head, tags: stamps },
-        body: recorded.body,
+        body,
         varyNames,
-        headers: this.#visit.request.headers,
+        asked: this.#asked,
         variants: this.#found.variants,
         mayStore
       }, head.freshUntil)
@@ -120,10 +128,12 @@ export class Filling implements FillEnd {
   /** Gives the answer to those who wait, whether or not it can be stored. */
   #share (head: ResponseHead, recorded: Recorded, varyNames: readonly string[], tags: readonly string[]): void {
     if (this.#flight === undefined) return
+    // What is known to vary varies for who waits too, though this answer doesn't say so.
+    const names = [...new Set([...varyNames, ...this.#found.variants?.head.names ?? []])]
     this.#engine.flights.share(this.#flight, () => ({
       entry: { head, body: Buffer.from(recorded.body as string) },
-      varyNames,
-      variant: variantOf(varyNames, this.#visit.request.headers),
+      varyNames: names,
+      variant: variantOf(names, this.#asked),
       names: this.#names(tags)
     }))
   }
@@ -155,7 +165,7 @@ export class Filling implements FillEnd {
   }
 
   #names (tags: readonly string[]): string[] {
-    return [this.key, ...this.#route.fenceNames(this.#visit.request), ...tags.map(tagName)]
+    return [this.key, ...this.#route.fenceNames(this.#visit.target), ...tags.map(tagName)]
   }
 }
 

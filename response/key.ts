@@ -1,11 +1,18 @@
 // Request -> key, or the reason why this request is not for the cache. Distinct requests may split, never merge.
 import { hash } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
+import { isRecord } from '../registry/check.js'
 import type { KeyFunction, KeyOptions, RoutePolicy } from './options.js'
 import type { BypassReason } from './status.js'
 
 /** The key of a request, or why it has none; `fault` is what a developer should hear of. */
 export type Keyed = { readonly key: string } | { readonly bypass: BypassReason, readonly fault?: unknown }
+
+/** What is read of a request's header fields: as they are now, and as they came. */
+export interface RequestFields {
+  readonly headers: FastifyRequest['headers']
+  readonly raw: { readonly rawHeaders: readonly string[] }
+}
 
 const LONGEST_CLEAR_CHARACTERS = 512
 const LARGEST_KEY_BODY_BYTES = 1024 * 1024
@@ -62,25 +69,29 @@ export function keyBuilder (prefix: string, policy: RoutePolicy): (request: Fast
   const plain = options.query === true && options.headers.length === 0 && options.cookies.length === 0 && options.by === undefined && !options.body
 
   return (request) => {
-    const { method, headers } = request
+    const { method } = request
     const withBody = options.body || method === 'POST' || method === 'QUERY'
     const refused = refusal(request, withBody)
     if (refused !== undefined) return refused
-    if ((authorizationCounts && headers.authorization !== undefined) || (cookiesCount && headers.cookie !== undefined)) return { bypass: 'credentials' }
+    if ((authorizationCounts && sent(request, 'authorization') !== undefined) || (cookiesCount && sent(request, 'cookie') !== undefined)) return { bypass: 'credentials' }
     const target = request.raw.url as string
     const base = `${prefix}${options.query === true ? targetPart(target) : targetPart(pathOf(target))}`
-    const located = options.host ? base + originPart(`${request.protocol}://${request.host}`) : base
-    if (plain && !withBody && request.originalUrl === target) return { key: located }
+    const located = options.host ? base + originPart(`${request.protocol}://${request.host || text(sent(request, 'host'))}`) : base
+    if (plain && !withBody && request.originalUrl === target && !request.protocol.includes(':')) return { key: located }
     return withExtra(located, request, options, withBody)
   }
 }
 
 function withExtra (located: string, request: FastifyRequest, options: Required<Omit<KeyOptions, 'by'>> & Pick<KeyOptions, 'by'>, withBody: boolean): Keyed {
-  const { headers } = request
-  const extra = options.headers.map((name) => value(headers[name]))
-  extra.push(...options.cookies.map((name) => cookieValues(headers.cookie, name).map(part).join('') || ABSENT))
+  const extra = options.headers.map((name) => value(sent(request, name)))
+  if (options.cookies.length > 0) {
+    const pairs = text(sent(request, 'cookie')).split(';')
+    extra.push(...options.cookies.map((name) => cookiePairs(pairs, name).map(part).join('') || ABSENT))
+  }
   if (options.query !== true) extra.push(part(JSON.stringify(request.query)))
-  if (request.originalUrl !== request.raw.url) extra.push(part(request.originalUrl))
+  if (request.originalUrl !== request.raw.url) extra.push(`u${part(request.originalUrl)}`)
+  // X-Forwarded-Proto may be any text; in `http://a` + `://` + `b` nobody sees where it ends.
+  if (request.protocol.includes(':')) extra.push(`p${part(request.protocol)}`)
   if (options.by !== undefined) {
     const by = usable(options.by, request)
     if (typeof by !== 'string') return by
@@ -121,9 +132,13 @@ function refusal (request: FastifyRequest, withBody: boolean): Keyed | undefined
   if (target === undefined || target.charCodeAt(0) !== 47 || target.includes('#')) return { bypass: 'target' }
   if (headers.range !== undefined) return { bypass: 'range' }
   if (headers.upgrade !== undefined) return { bypass: 'upgrade' }
-  const length = headers['content-length']
-  if (!withBody && (headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0'))) return { bypass: 'request-body' }
-  return undefined
+  return !withBody && hasBody(request) ? { bypass: 'request-body' } : undefined
+}
+
+function hasBody (request: FastifyRequest): boolean {
+  const length = sent(request, 'content-length')
+  const { stream } = request.raw as { stream?: { endAfterHeaders?: boolean } }
+  return sent(request, 'transfer-encoding') !== undefined || (length !== undefined && length !== '0') || stream?.endAfterHeaders === false
 }
 
 /** A target without its query. */
@@ -132,25 +147,61 @@ export function pathOf (target: string): string {
   return mark === -1 ? target : target.slice(0, mark)
 }
 
-function value (field: string | string[] | undefined): string {
-  return field === undefined ? ABSENT : part(Array.isArray(field) ? field.map(part).join('') : field)
+/**
+ * The value of a request's field, in `request.headers` or as it came: validation against a schema takes fields out of
+ * there, and turns their values into numbers, after a hook may have seen them.
+ */
+export function sent (request: RequestFields, name: string): string | readonly string[] | undefined {
+  const field: unknown = Object.hasOwn(request.headers, name) ? request.headers[name] : undefined
+  if (typeof field === 'string' || (Array.isArray(field) && field.every((line) => typeof line === 'string'))) return field
+  const { rawHeaders } = request.raw
+  const lines: string[] = []
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    if (rawHeaders[at]!.length === name.length && rawHeaders[at]!.toLowerCase() === name) lines.push(rawHeaders[at + 1]!)
+  }
+  return lines.length === 0 ? undefined : lines.length === 1 ? lines[0] : lines
 }
 
-/** The values of every cookie of that name, as they came. */
-function cookieValues (header: string | undefined, name: string): string[] {
-  if (header === undefined) return []
-  return header.split(';').map((pair) => pair.trim()).filter((pair) => pair.startsWith(`${name}=`)).map((pair) => pair.slice(name.length + 1))
+/** A field's value as a part: no other value has the same. */
+export function value (field: string | readonly string[] | undefined): string {
+  if (field === undefined) return ABSENT
+  return typeof field === 'string' ? part(field) : `+${part(field.map(part).join(''))}`
+}
+
+function text (field: string | readonly string[] | undefined): string {
+  return field === undefined ? '' : typeof field === 'string' ? field : field.join(';')
+}
+
+/** Every pair that some parser of cookies, however lenient, takes for that cookie, as it came. */
+function cookiePairs (pairs: readonly string[], name: string): string[] {
+  return pairs.filter((pair) => pair.split(',').some((piece) => piece.split('=', 1)[0]!.trim() === name)).map((pair) => pair.replace(/^[ \t]+/, ''))
 }
 
 /** The parsed body and its type, as a part; undefined for one that can't be told apart beyond doubt. */
 function bodyPart (request: FastifyRequest): string | undefined {
-  const type = value(request.headers['content-type'])
+  const type = value(sent(request, 'content-type'))
   const { body } = request
-  if (body === undefined || body === null) return `${type}${ABSENT}`
+  // What Fastify's parsers left alone is the handler's to read: nobody knows here what it says.
+  if (body === undefined) return hasBody(request) ? undefined : `${type}${ABSENT}`
   if (Buffer.isBuffer(body)) return body.byteLength > LARGEST_KEY_BODY_BYTES ? undefined : `${type}b${part(body.toString('latin1'))}`
-  if (typeof body === 'object' && !Array.isArray(body) && ![Object.prototype, null].includes(Object.getPrototypeOf(body))) return undefined
-  const text = JSON.stringify(body)
-  return text.length > LARGEST_KEY_BODY_BYTES ? undefined : `${type}j${part(text)}`
+  const json = exactJson(body)
+  return json === undefined || json.length > LARGEST_KEY_BODY_BYTES ? undefined : `${type}j${part(json)}`
+}
+
+/** JSON of a parsed body; undefined where it doesn't say all of it: `1e999`, which is parsed, becomes `null` in it. */
+function exactJson (body: unknown): string | undefined {
+  let isExact = true
+  const json = JSON.stringify(body, function (this: Record<string, unknown>, name, item: unknown) {
+    isExact &&= isJson(this[name])
+    return item
+  })
+  return isExact ? json : undefined
+}
+
+function isJson (item: unknown): boolean {
+  if (typeof item === 'number') return Number.isFinite(item) && !Object.is(item, -0)
+  if (typeof item !== 'object') return typeof item === 'string' || typeof item === 'boolean'
+  return item === null || ((Array.isArray(item) || isRecord(item)) && typeof (item as { toJSON?: unknown }).toJSON !== 'function')
 }
 
 /** Takes the parameters out of `request.query` that are not part of the key, so that they can't poison an entry. */

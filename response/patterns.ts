@@ -6,5 +6,6 @@ import type { CachedRoute } from './route.js'
 export function matchesPattern ({ url }: CachedRoute, path: string): boolean {
   const router = findMyWay({ ignoreTrailingSlash: true, ignoreDuplicateSlashes: true, caseSensitive: false, allowUnsafeRegex: true, maxParamLength: path.length })
   router.on('GET', url, () => {})
-  return router.find('GET', path) !== null
+  // `useSemicolonDelimiter` makes `/a;b` a path `/a`.
+  return router.find('GET', path) !== null || router.find('GET', path.split(';', 1)[0] as string) !== null
 }

@@ -69,7 +69,7 @@ function forbidden ({ status, fields, authorized, decision }: Answer, control: C
 function perRequest (fields: Fields): RefusalReason | undefined {
   const type = joined(fields['content-type']).trimStart().toLowerCase()
   if (type.startsWith('text/event-stream')) return 'event-stream'
-  if (['content-security-policy', 'content-security-policy-report-only'].some((name) => joined(fields[name]).includes("'nonce-"))) return 'csp-nonce'
+  if (['content-security-policy', 'content-security-policy-report-only'].some((name) => joined(fields[name]).toLowerCase().includes("'nonce-"))) return 'csp-nonce'
   return undefined
 }
 

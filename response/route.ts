@@ -60,16 +60,16 @@ export class CachedRoute {
     if (wishes?.noStore === true) return this.#bypass(instance, request, reply, 'no-store')
     const { fence, guard, store } = this.#engine
     // The mark comes before the first read of the backend: what is invalidated from here on, this request doesn't store.
-    const visit: Visit = { instance, request, reply, key: keyed.key, mark: fence.mark(), why: 'miss' }
-    const found = store.find(keyed.key, request.headers, guard.deadlineAt())
+    const visit: Visit = { instance, request, reply, key: keyed.key, target: request.raw.url as string, mark: fence.mark(), why: 'miss' }
+    const found = store.find(keyed.key, request, guard.deadlineAt())
     return isPromise(found)
       ? found.then((there) => whenSent(this.#answer(visit, there, wishes), reply))
       : this.#answer(visit, found, wishes)
   }
 
   /** The names under which the fence knows what this route answers this request with, beside the key. */
-  fenceNames (request: FastifyRequest): string[] {
-    return [routeName(this.prefix), this.targetPrefix(request.raw.url as string)]
+  fenceNames (target: string): string[] {
+    return [routeName(this.prefix), this.targetPrefix(target)]
   }
 
   /** What all keys of one target begin with. */
@@ -124,7 +124,7 @@ export class CachedRoute {
   #locked (visit: Visit, found: Found): unknown {
     const { flights, fence, internals } = this.#engine
     const tracked = this.#engine.follows(visit.reply)
-    const names = (): string[] => [visit.key, ...this.fenceNames(visit.request)]
+    const names = (): string[] => [visit.key, ...this.fenceNames(visit.target)]
     // An injected request may have been made by the very handler that it would wait for.
     const canWait = (other: Flight): boolean => other.tracked || !internals.isInjected(visit.reply)
     const flight = flights.toJoin(visit.key, (other) => canWait(other) && !fence.movedSince(other.mark, names))
@@ -138,7 +138,7 @@ export class CachedRoute {
     if ('released' in outcome) return this.#fill(visit, found, undefined, outcome.released === 'lock-timeout' ? 'lock-timeout' : undefined)
     // What was made before an invalidation is for those who asked before it.
     if (joinedAt !== flight.mark && fence.movedSince(flight.mark, () => outcome.names)) return this.#locked({ ...visit, mark: fence.mark() }, found)
-    if (variantOf(outcome.varyNames, visit.request.headers) !== outcome.variant) return this.#fill(visit, found)
+    if (variantOf(outcome.varyNames, visit.request) !== outcome.variant) return this.#fill(visit, found)
     this.stats.coalesced++
     sender.send(visit.request, visit.reply, outcome.entry, status.collapsed(), now())
     return undefined

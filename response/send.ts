@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { joined } from './cache-control.js'
 import type { Entry, ResponseHead } from './entry.js'
 import type { FastifyInternals } from './fastify-internals.js'
+import { isField } from './fields.js'
 
 /** Sends `entry` as the answer to this request; `status` is the value of the Cache-Status field, `at` the present. */
 export class Sender {
@@ -19,7 +20,8 @@ export class Sender {
   send (request: FastifyRequest, reply: FastifyReply, entry: Entry<ResponseHead>, status: string, at: number): void {
     // RFC 9111 section 4.2.3: the age it came with, and the time that it rested here.
     const age = String(Math.floor((entry.head.ageMs + Math.max(at - entry.head.storedAt, 0)) / 1000))
-    if (this.#goesStraight(request, reply)) this.#straight(request, reply, entry, age, status)
+    const fields = this.#goesStraight(request, reply) ? this.#together(reply, entry, age, status) : undefined
+    if (fields !== undefined) this.#straight(request, reply, entry, fields)
     else this.#throughHooks(reply, entry, age, status)
   }
 
@@ -36,16 +38,23 @@ export class Sender {
       !this.#internals.mayHaveTrailers(reply) && !reply.sent && !reply.raw.headersSent
   }
 
-  #straight (request: FastifyRequest, reply: FastifyReply, { head, body }: Entry<ResponseHead>, age: string, status: string): void {
+  /** The entry's fields and those of this request's hooks; undefined where Node would refuse one, which Fastify knows to answer. */
+  #together (reply: FastifyReply, { head, body }: Entry<ResponseHead>, age: string, status: string): string[] | undefined {
     const fields = [...head.fields, 'content-length', String(body.byteLength), 'age', age]
     if (this.#statusField !== undefined) fields.push(this.#statusField, status)
     const present = reply.getHeaders()
     for (const name in present) {
       const value = present[name]
       if (value === undefined || head.removed?.includes(name)) continue
-      if (name === 'vary') addVary(fields, joined(value as string))
-      else if (!names(fields, name)) for (const line of Array.isArray(value) ? value : [value]) fields.push(name, String(line))
+      const lines = Array.isArray(value) ? value.map(String) : [String(value)]
+      if (!lines.every((line) => isField(name, line))) return undefined
+      if (name === 'vary') addVary(fields, joined(lines))
+      else if (!names(fields, name)) for (const line of lines) fields.push(name, line)
     }
+    return fields
+  }
+
+  #straight (request: FastifyRequest, reply: FastifyReply, { head, body }: Entry<ResponseHead>, fields: string[]): void {
     const { raw } = reply
     for (const name of head.removed ?? []) raw.removeHeader(name)
     reply.hijack()

@@ -1,13 +1,13 @@
 // Entries in the backend: found by key and variant, believed only when whole and not invalidated, written behind the reply.
 import { randomBytes } from 'node:crypto'
-import type { FastifyRequest } from 'fastify'
 import type { MaybePromise } from '../registry/backend.js'
 import { EntryCodec, type Entry, type Head, type ResponseHead, type VariantsHead } from './entry.js'
 import { UNAVAILABLE, type Guard, type Read } from './guard.js'
+import type { RequestFields } from './key.js'
 import { andThen } from './later.js'
 import type { Notices } from './notices.js'
 import type { Tags } from './tags.js'
-import { variantOf } from './vary.js'
+import { MAX_VARY_FIELDS, variantOf } from './vary.js'
 
 /** What a look under a key came to. `variants` is the list that stands there, if one does. */
 export interface Found {
@@ -22,7 +22,8 @@ export interface Keepable {
   readonly head: ResponseHead
   readonly body: Buffer | string
   readonly varyNames: readonly string[]
-  readonly headers: FastifyRequest['headers']
+  /** The request's fields before the handler ran. */
+  readonly asked: RequestFields
   /** The list of variants that was seen under the key when the fill began. */
   readonly variants: Entry<VariantsHead> | undefined
   /** Asked again right before each write. */
@@ -52,13 +53,13 @@ export class Store {
     this.#notices = notices
   }
 
-  /** The fresh answer under `key` for a request with these header fields. Never rejects. */
-  find (key: string, headers: FastifyRequest['headers'], deadlineAt: number): MaybePromise<Found> {
+  /** The fresh answer under `key` for a request with these fields. Never rejects. */
+  find (key: string, asked: RequestFields, deadlineAt: number): MaybePromise<Found> {
     return andThen(this.#guard.get(key, deadlineAt), (read) => {
       const entry = this.believed(read, key)
       if (entry === UNAVAILABLE) return NO_ANSWER
       if (entry?.head.kind === 'response') return this.#current(entry as Entry<ResponseHead>, deadlineAt, NOTHING)
-      if (entry?.head.kind === 'variants') return this.#findVariant(key, entry as Entry<VariantsHead>, headers, deadlineAt)
+      if (entry?.head.kind === 'variants') return this.#findVariant(key, entry as Entry<VariantsHead>, asked, deadlineAt)
       return NOTHING
     })
   }
@@ -96,9 +97,9 @@ export class Store {
       current === UNAVAILABLE ? NO_ANSWER : current ? { ...otherwise, entry } : otherwise)
   }
 
-  #findVariant (key: string, variants: Entry<VariantsHead>, headers: FastifyRequest['headers'], deadlineAt: number): MaybePromise<Found> {
+  #findVariant (key: string, variants: Entry<VariantsHead>, asked: RequestFields, deadlineAt: number): MaybePromise<Found> {
     const otherwise: Found = { variants }
-    const id = variantOf(variants.head.names, headers)
+    const id = variantOf(variants.head.names, asked)
     if (!variants.head.ids.includes(id)) return otherwise
     const variant = variantKey(key, variants.head, id)
     return andThen(this.#guard.get(variant, deadlineAt), (read) => {
@@ -115,12 +116,14 @@ export class Store {
       const there = this.believed(read, key)
       if (there === UNAVAILABLE || !answer.mayStore()) return
       const known = there?.head.kind === 'variants' ? there as Entry<VariantsHead> : undefined
-      const names = [...new Set([...(known?.head.names ?? []), ...answer.varyNames])].sort()
-      const id = variantOf(names, answer.headers)
-      const listed = known?.head.names.length === names.length
-      const ids = [...(listed ? known.head.ids.filter((other) => other !== id) : []), id]
+      const all = new Set([...(known?.head.names ?? []), ...answer.varyNames])
+      // A handler that varies now on this, now on that, would make the list longer and longer: it begins anew.
+      const names = (all.size > MAX_VARY_FIELDS ? [...answer.varyNames] : [...all]).sort()
+      const id = variantOf(names, answer.asked)
+      const listed = known?.head.names.join() === names.join()
+      const ids = [...(listed ? known!.head.ids.filter((other) => other !== id) : []), id]
       const dropped = ids.splice(0, Math.max(ids.length - MAX_VARIANTS, 0))
-      const list: VariantsHead = { kind: 'variants', key, storedAt: this.#now(), names, ids, list: listed ? known.head.list : randomBytes(9).toString('base64url') }
+      const list: VariantsHead = { kind: 'variants', key, storedAt: this.#now(), names, ids, list: listed ? known!.head.list : randomBytes(9).toString('base64url') }
       const variant = variantKey(key, list, id)
       // The variant first: a list never names what is not there yet.
       this.put(variant, { ...answer.head, key: variant }, answer.body, expiresAt)

@@ -1,27 +1,23 @@
 // Vary: which request header fields select among the stored answers of one key (RFC 9111 section 4.1).
-import type { FastifyRequest } from 'fastify'
 import { joined, type FieldValue } from './cache-control.js'
-import { digest, part } from './key.js'
+import { digest, sent, value, type RequestFields } from './key.js'
 
 /** An answer that varies on more than this is as good as never found again. */
 export const MAX_VARY_FIELDS = 10
 
 const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
 
-/** The names in Vary, lower case, sorted, once each; undefined where Vary is `*`, malformed, or too long. */
+/** The names in Vary, lower case, sorted, once each; undefined where Vary is `*`, malformed, or too long. Names that every object has are no field's. */
 export function varyNames (field: FieldValue): string[] | undefined {
   const text = joined(field)
   if (text === '') return []
   const names = new Set(text.split(',').map((name) => name.trim().toLowerCase()).filter((name) => name !== ''))
   // RFC 9110 section 12.5.5: `*` anywhere means that nothing can be said.
-  if (names.size > MAX_VARY_FIELDS || [...names].some((name) => name === '*' || !TOKEN.test(name))) return undefined
+  if (names.size > MAX_VARY_FIELDS || [...names].some((name) => name === '*' || !TOKEN.test(name) || name in Object.prototype)) return undefined
   return [...names].sort()
 }
 
 /** Which variant this request asks for: the same text exactly when all named fields are the same. */
-export function variantOf (names: readonly string[], headers: FastifyRequest['headers']): string {
-  return digest(names.map((name) => {
-    const value = headers[name]
-    return value === undefined ? '-' : part(Array.isArray(value) ? value.map(part).join('') : value.trim())
-  }).join('|'))
+export function variantOf (names: readonly string[], request: RequestFields): string {
+  return digest(names.map((name) => value(sent(request, name))).join('|'))
 }
