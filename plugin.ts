@@ -32,7 +32,7 @@ export interface CommonOptions {
   lockTimeout?: Duration
   /** Whether Cache-Status is sent, and under which name. @default true */
   cacheStatus?: boolean | string
-  /** The clock: epoch milliseconds. The default never jumps, whatever happens to the system's. @default Date.now */
+  /** The clock: epoch milliseconds. The default starts with the system's and only goes forward, whatever is done to that. @default a steady clock */
   now?: () => number
 }
 
