@@ -58,7 +58,8 @@ export class Sender {
     const { raw } = reply
     for (const name of head.removed ?? []) raw.removeHeader(name)
     reply.hijack()
-    raw.writeHead(head.status, fields)
+    // Node drops all but the last line of a repeated name from a list, once anybody has set a field on the raw answer.
+    raw.writeHead(head.status, hasRepeated(fields) ? grouped(fields) : fields)
     if (request.method === 'HEAD') raw.end()
     else raw.end(body)
   }
@@ -66,17 +67,11 @@ export class Sender {
   #throughHooks (reply: FastifyReply, { head, body }: Entry<ResponseHead>, age: string, status: string): void {
     const vary = joined(reply.getHeader('vary') as string | undefined)
     for (const name of head.removed ?? []) reply.removeHeader(name)
-    const { fields } = head
-    const seen = new Map<string, string | string[]>()
-    for (let at = 0; at < fields.length; at += 2) {
-      const [name, line] = [fields[at] as string, fields[at + 1] as string]
-      const before = seen.get(name)
-      seen.set(name, before === undefined ? line : [before, line].flat())
-    }
-    for (const [name, value] of seen) reply.header(name, name === 'vary' ? union(vary, joined(value)) : value)
+    const seen = grouped(head.fields)
+    for (const name in seen) reply.header(name, name === 'vary' ? union(vary, joined(seen[name])) : seen[name])
     reply.header('age', age)
     if (this.#statusField !== undefined) reply.header(this.#statusField, status)
-    reply.code(head.status).send(payload(head, body, seen.has('content-type')))
+    reply.code(head.status).send(payload(head, body, seen['content-type'] !== undefined))
   }
 }
 
@@ -90,6 +85,23 @@ function payload (head: ResponseHead, body: Buffer, typed: boolean): string | Bu
 function names (fields: readonly string[], name: string): boolean {
   for (let at = 0; at < fields.length; at += 2) if (fields[at] === name) return true
   return false
+}
+
+/** Whether a name stands there twice. The lines of one name follow each other. */
+function hasRepeated (fields: readonly string[]): boolean {
+  for (let at = 2; at < fields.length; at += 2) if (fields[at] === fields[at - 2]) return true
+  return false
+}
+
+/** The same by name. */
+function grouped (fields: readonly string[]): Record<string, string | string[]> {
+  const all: Record<string, string | string[]> = Object.create(null)
+  for (let at = 0; at < fields.length; at += 2) {
+    const [name, line] = [fields[at] as string, fields[at + 1] as string]
+    const before = all[name]
+    all[name] = before === undefined ? line : [before, line].flat()
+  }
+  return all
 }
 
 function addVary (fields: string[], present: string): void {
