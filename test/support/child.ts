@@ -9,7 +9,7 @@ export interface ChildEnd {
   readonly stderr: string
 }
 
-const LONGEST_RUN_MS = 60_000
+const LONGEST_RUN_MS = 100_000
 
 /** `file` is relative to test/. The loaders of the present process are the child's too. */
 export function runChild (file: string, { nodeArgs = [], args = [], timeoutMs = LONGEST_RUN_MS }: { nodeArgs?: string[], args?: string[], timeoutMs?: number } = {}): Promise<ChildEnd> {
