@@ -3,7 +3,7 @@ import type { BackendStats, CacheBackend, MaybePromise, StoredEntry } from '../.
 import type { BackgroundTask } from '../../registry/background.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import type { BackendContext } from '../../registry/registry.js'
-import type { Connection, Row } from './connection.js'
+import type { Connection } from './connection.js'
 import { isBusy, type Driver } from './driver.js'
 import { Home } from './home.js'
 import { storedKey } from './keys.js'
@@ -168,7 +168,7 @@ export class SqliteBackend implements CacheBackend {
       return waiting.entry !== undefined && waiting.entry.expiresAt > at ? waiting.entry : undefined
     }
     const stored = storedKey(key)
-    const row = connection.sql.find.get(stored, stored, at) as Row | undefined
+    const row = connection.find(stored, at)
     if (row === undefined) return undefined
     connection.touch(row, at)
     return { value: row.value, expiresAt: row.expiresAt }

@@ -1,12 +1,14 @@
 // One open database with its prepared statements: every SQL text on rows stands here.
 import { performance } from 'node:perf_hooks'
+import { Near } from './near.js'
 import { driverError, type Database, type Statement } from './driver.js'
 
 /** A row that was found. */
 export interface Row {
   readonly id: number
   readonly expiresAt: number
-  readonly usedAt: number
+  /** When the last use was noted. */
+  usedAt: number
   readonly value: Buffer
 }
 
@@ -58,14 +60,17 @@ export class Connection {
   readonly #database: Database
   readonly #touched = new Map<number, number>()
   readonly #pageBytes: number
+  readonly #near: Near | undefined
   #latestUseAt: number
   #entries: number | undefined
   #foreignWrites: unknown
   #countedAt = 0
 
-  constructor (database: Database, table: string) {
+  /** `own`: nobody else writes through this very connection, so that SQLite tells of every write but ours. */
+  constructor (database: Database, table: string, { own }: { own: boolean }) {
     this.#database = database
     this.sql = statementsOf(database, table)
+    this.#near = own ? new Near(() => this.sql.foreignWrites.get()) : undefined
     this.#pageBytes = this.sql.pageBytes.get() as number
     this.#latestUseAt = (this.sql.latestUse.get() as number | null) ?? 0
   }
@@ -88,7 +93,17 @@ export class Connection {
     }
   }
 
+  /** The row under a stored key, if it is alive at `at`. */
+  find (key: string, at: number): Row | undefined {
+    const near = this.#near?.get(key)
+    if (near !== undefined) return near.expiresAt > at ? near : undefined
+    const row = this.sql.find.get(key, key, at) as Row | undefined
+    if (row !== undefined) this.#near?.hold(key, row)
+    return row
+  }
+
   put (key: string, value: Uint8Array, expiresAt: number, at: number): void {
+    this.#near?.drop(key)
     const usedAt = this.#useAt(at)
     const inserted = this.sql.insert.run(expiresAt, usedAt, key, value).changes
     if (inserted === 0) this.sql.update.run(expiresAt, usedAt, value, key)
@@ -96,23 +111,26 @@ export class Connection {
   }
 
   remove (key: string): void {
+    this.#near?.drop(key)
     this.#changed(-this.sql.remove.run(key).changes)
   }
 
   /** Deletes entries that are gone at `at`, `max` at most. Answers how many. */
   dropExpired (at: number, max: number): number {
-    return -this.#changed(-this.sql.dropExpired.run(at, max).changes)
+    return this.#dropped(this.sql.dropExpired.run(at, max).changes)
   }
 
   /** Deletes the least recently used entries, `max` at most. Answers how many. */
   dropUnused (max: number): number {
-    return -this.#changed(-this.sql.dropUnused.run(max).changes)
+    return this.#dropped(this.sql.dropUnused.run(max).changes)
   }
 
   /** Notes that a row was used, to be written by `writeTouches`. */
-  touch ({ id, usedAt }: Row, at: number): void {
+  touch (row: Row, at: number): void {
     const use = this.#useAt(at)
-    if (use - usedAt > TOUCH_AFTER_MS && this.#touched.size < MAX_TOUCHED) this.#touched.set(id, use)
+    if (use - row.usedAt <= TOUCH_AFTER_MS || this.#touched.size >= MAX_TOUCHED) return
+    this.#touched.set(row.id, use)
+    row.usedAt = use
   }
 
   /** Writes, inside a transaction, which rows were used. Answers whether all are written. */
@@ -185,8 +203,13 @@ export class Connection {
     return this.#latestUseAt
   }
 
-  #changed (by: number): number {
+  #dropped (rows: number): number {
+    if (rows > 0) this.#near?.clear()
+    this.#changed(-rows)
+    return rows
+  }
+
+  #changed (by: number): void {
     if (this.#entries !== undefined) this.#entries += by
-    return by
   }
 }

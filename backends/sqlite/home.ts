@@ -80,7 +80,7 @@ export class Home {
     const { database, path, table } = this.#settings
     if (this.#driver === undefined) {
       ensureTable(database as Database, table)
-      this.#connection = new Connection(database as Database, table)
+      this.#connection = new Connection(database as Database, table, { own: false })
     } else {
       this.#connection = this.#openOwn(this.#driver, path, table)
     }
@@ -99,7 +99,7 @@ export class Home {
       database = new Driver(path, { timeout: 0 })
       configure(database)
       ensureTable(database, table)
-      const connection = new Connection(database, table)
+      const connection = new Connection(database, table, { own: true })
       if (this.#isFile()) this.#logIdentity = identityOf(logOf(path))
       return connection
     } catch (error) {

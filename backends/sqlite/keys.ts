@@ -8,7 +8,7 @@ const LAST_CODE_POINT = 0x10FFFF
 
 /** The text under which `key` is stored. */
 export function storedKey (key: string): string {
-  if (!LONE_SURROGATE.test(key) && !key.startsWith(SPELLED_OUT)) return key
+  if (key.isWellFormed() && !key.startsWith(SPELLED_OUT)) return key
   return SPELLED_OUT + Buffer.from(key, 'utf16le').toString('base64')
 }
 
@@ -50,8 +50,8 @@ function successorOf (text: string): string | Uint8Array {
   const points = Array.from(text, (character) => character.codePointAt(0) as number)
   while (points.length > 0) {
     const last = points.pop() as number
-    // No text has the code points of surrogates.
-    if (last < LAST_CODE_POINT) return String.fromCodePoint(...points, last === 0xD7FF ? 0xE000 : last + 1)
+    // Where the next one is a surrogate it becomes U+FFFD, which is greater too.
+    if (last < LAST_CODE_POINT) return String.fromCodePoint(...points, last + 1)
   }
   return WITHOUT_END
 }

@@ -2,23 +2,24 @@
 import { join } from 'node:path'
 import t from 'tap'
 import { runChild } from '../support/child.js'
+import { LONGEST_PAUSE_MS, LONGEST_WORK_MS, type LoopStalls } from '../support/loop.js'
 import { entry, openSqlite } from '../support/sqlite.js'
 
+// Processes take their time to start on a machine that is busy.
+t.setTimeout(120_000)
+
 const CHILD = 'support/children/sqlite.ts'
-const LONGEST_STALL_MS = 50
-// A single delay may be the machine's: tests run side by side. What is looked for here, a wait for a lock, takes seconds.
-const LONGEST_PAUSE_MS = 250
 
 t.test('A26: two processes that write at once meet no error, and neither keeps its loop', async (t) => {
   const path = join(t.testdir(), 'cache.db')
   const ends = await Promise.all(['a', 'b'].map((name) => runChild(CHILD, { args: [path, 'contend', name] })))
   for (const { exitCode, stdout, stderr } of ends) {
     t.equal(exitCode, 0, stderr)
-    const { failures, writes, p99Ms, maxMs } = JSON.parse(stdout) as { failures: string[], writes: number, p99Ms: number, maxMs: number }
-    t.comment(`${writes} writes, loop delay p99 ${p99Ms.toFixed(1)} ms, max ${maxMs.toFixed(1)} ms`)
+    const { failures, writes, longestWorkMs, longestPauseMs } = JSON.parse(stdout) as { failures: string[], writes: number } & LoopStalls
+    t.comment(`${writes} writes, longest work ${longestWorkMs.toFixed(1)} ms, longest pause ${longestPauseMs.toFixed(1)} ms`)
     t.same(failures, [])
     t.ok(writes > 1_000, `${writes} writes`)
-    t.ok(p99Ms < LONGEST_STALL_MS && maxMs < LONGEST_PAUSE_MS, `the loop was kept for ${maxMs.toFixed(1)} ms at most`)
+    t.ok(longestWorkMs < LONGEST_WORK_MS && longestPauseMs < LONGEST_PAUSE_MS, `the loop was kept for ${longestWorkMs.toFixed(1)} ms`)
   }
 })
 

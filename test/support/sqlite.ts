@@ -1,4 +1,6 @@
 // A SQLite backend for a test: a clock that stands still, its warnings, its cleanup to be run by hand, another connection beside it.
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import type { Test } from 'tap'
 import sqlite, { type SqliteOptions } from '../../backends/sqlite.js'
@@ -56,4 +58,22 @@ export async function failureOf (call: () => unknown): Promise<{ code?: string, 
   } catch (error) {
     return error as Error
   }
+}
+
+/** What `filledFile` writes: this value under `key-0`, `key-1`, ... */
+export const FILLED = { entries: 500, value: 'v'.repeat(400) }
+
+/** The path of a closed database file with some entries. */
+export async function filledFile (t: Test): Promise<string> {
+  const path = join(t.testdir(), 'cache.db')
+  const { backend } = await openSqlite(t, { path })
+  await Promise.all(Array.from({ length: FILLED.entries }, (_, at) => backend.set(`key-${at}`, entry(FILLED.value, Infinity))))
+  await backend.close()
+  return path
+}
+
+/** Writes the file again with what `how` makes of its bytes, in place or anew. */
+export function changeFile (path: string, how: (bytes: Buffer) => Buffer | undefined): void {
+  const bytes = readFileSync(path)
+  writeFileSync(path, how(bytes) ?? bytes)
 }

@@ -1,8 +1,8 @@
 // A process that uses a SQLite file, in the way that its second argument names: path, way, name of the process.
 import { writeSync } from 'node:fs'
-import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as wait } from 'node:timers/promises'
 import { builtIns } from '../../../backends/index.js'
+import { watchLoop } from '../loop.js'
 
 const [path = '', way = '', name = ''] = process.argv.slice(2)
 const cache = await builtIns().open({ backend: 'sqlite', options: { path, cleanupInterval: '100ms' } })
@@ -24,8 +24,7 @@ async function contend (): Promise<void> {
   let writes = 0
   const tell = (error: unknown) => { failures.push(String(error)) }
   await wait(500)
-  const delay = monitorEventLoopDelay({ resolution: 1 })
-  delay.enable()
+  const ended = watchLoop()
   const endsAt = performance.now() + WRITING_MS
   while (performance.now() < endsAt) {
     await Promise.all(Array.from({ length: AT_ONCE }, async (_, at) => {
@@ -35,8 +34,7 @@ async function contend (): Promise<void> {
     writes += AT_ONCE
     await wait(1)
   }
-  delay.disable()
-  console.log(JSON.stringify({ failures, writes, p99Ms: delay.percentile(99) / 1e6, maxMs: delay.max / 1e6 }))
+  console.log(JSON.stringify({ failures, writes, ...await ended() }))
   await cache.close()
 }
 

@@ -1,0 +1,50 @@
+// Rows that were read a moment ago: worth reading again only when another connection has written, which SQLite tells.
+import { LRUCache } from 'lru-cache'
+import type { Row } from './connection.js'
+
+/** Bytes of values held at most, and the largest value that is worth it. */
+const MAX_BYTES = 16 * 1024 * 1024
+const MAX_VALUE_BYTES = 1024 * 1024
+const ROW_OVERHEAD_BYTES = 400
+
+export class Near {
+  readonly #rows = new LRUCache<string, Row>({
+    maxSize: MAX_BYTES,
+    maxEntrySize: MAX_VALUE_BYTES,
+    sizeCalculation: (row, key) => row.value.byteLength + key.length * 2 + ROW_OVERHEAD_BYTES
+  })
+
+  readonly #foreignWrites: () => unknown
+  #heldUnder: unknown
+
+  /** `foreignWrites` answers another number whenever another connection has committed (PRAGMA data_version). */
+  constructor (foreignWrites: () => unknown) {
+    this.#foreignWrites = foreignWrites
+    this.#heldUnder = foreignWrites()
+  }
+
+  /** The row under `key`, if it was read and nobody has written since. */
+  get (key: string): Row | undefined {
+    const row = this.#rows.get(key)
+    if (row === undefined) return undefined
+    const foreignWrites = this.#foreignWrites()
+    if (foreignWrites === this.#heldUnder) return row
+    this.clear()
+    this.#heldUnder = foreignWrites
+    return undefined
+  }
+
+  /** Holds a row. One that was read after a foreign write which was not noticed yet is dropped when that is. */
+  hold (key: string, row: Row): void {
+    this.#rows.set(key, row)
+  }
+
+  /** Our own connection has written this key. */
+  drop (key: string): void {
+    this.#rows.delete(key)
+  }
+
+  clear (): void {
+    this.#rows.clear()
+  }
+}

@@ -1,0 +1,50 @@
+// How the SQLite backend closes: what waits is written, and nothing is waited for without end.
+import { join } from 'node:path'
+import t from 'tap'
+import { beside, entry, failureOf, openSqlite } from '../support/sqlite.js'
+
+t.test('sqlite: close writes what waits', async (t) => {
+  const path = join(t.testdir(), 'cache.db')
+  const first = await openSqlite(t, { path })
+  for (let at = 0; at < 10_000; at++) first.backend.set(String(at), entry('value', Infinity))
+  first.backend.delete('0')
+  await first.backend.close()
+  const second = await openSqlite(t, { path })
+  t.equal(await second.backend.size(), 9_999)
+})
+
+t.test('C22: close ends within 2 s while another process holds the lock', async (t) => {
+  const path = join(t.testdir(), 'cache.db')
+  const { backend } = await openSqlite(t, { path })
+  const other = beside(t, path)
+  other.exec('BEGIN IMMEDIATE')
+  const set = failureOf(() => backend.set('key', entry('value', Infinity)))
+  const clear = failureOf(() => backend.clear('a'))
+  const size = failureOf(() => backend.size())
+  const startedAt = performance.now()
+  await backend.close()
+  t.ok(performance.now() - startedAt < 2_000)
+  t.match(await set, { code: 'SQLITE_BUSY' }, 'whoever awaits the write is told')
+  t.ok(await clear)
+  t.ok(await size)
+})
+
+t.test('C23: close may be called twice, and every later call is an error that says so', async (t) => {
+  const { backend } = await openSqlite(t, { path: join(t.testdir(), 'cache.db') })
+  await Promise.all([backend.close(), backend.close()])
+  await backend.close()
+  const calls: Record<string, () => unknown> = {
+    get: () => backend.get('key'),
+    set: () => backend.set('key', entry('value', Infinity)),
+    delete: () => backend.delete('key'),
+    has: () => backend.has('key'),
+    getMany: () => backend.getMany(['key']),
+    clear: () => backend.clear(),
+    keys: () => backend.keys(),
+    size: () => backend.size(),
+    stats: () => backend.stats()
+  }
+  for (const [name, call] of Object.entries(calls)) {
+    t.match(await failureOf(call), { code: 'CACHE_ERR_CLOSED', message: `sqlite.${name}` }, name)
+  }
+})

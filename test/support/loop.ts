@@ -1,0 +1,37 @@
+// Watches how long the event loop is kept, and how much of that is our own work and not a busy machine's.
+import { setTimeout as wait } from 'node:timers/promises'
+
+export interface LoopStalls {
+  /** The most processor time that passed between two turns. */
+  readonly longestWorkMs: number
+  /** The most time that passed between two turns. On a busy machine that is a matter of luck. */
+  readonly longestPauseMs: number
+}
+
+/** Work between two turns is kept below this. */
+export const LONGEST_WORK_MS = 50
+
+/** No machine is as busy as that: something waited for a lock, as SQLite does for 5 s unless told otherwise. */
+export const LONGEST_PAUSE_MS = 1_500
+
+/** Watches until the answer is called. The watch keeps the process alive. */
+export function watchLoop (): () => Promise<LoopStalls> {
+  let longestWorkMs = 0
+  let longestPauseMs = 0
+  let at = performance.now()
+  let usage = process.cpuUsage()
+  const look = (): void => {
+    const { user, system } = process.cpuUsage(usage)
+    longestWorkMs = Math.max(longestWorkMs, (user + system) / 1_000)
+    longestPauseMs = Math.max(longestPauseMs, performance.now() - at)
+    at = performance.now()
+    usage = process.cpuUsage()
+  }
+  const watching = setInterval(look, 1)
+  return async () => {
+    // A stall is noticed when the loop turns again.
+    await wait(5)
+    clearInterval(watching)
+    return { longestWorkMs, longestPauseMs }
+  }
+}
