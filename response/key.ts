@@ -63,14 +63,14 @@ export function customKey (prefix: string, value: string): string {
 export function keyBuilder (prefix: string, policy: RoutePolicy): (request: FastifyRequest) => Keyed {
   const options = policy.key
   const bypassing = policy.credentials === 'bypass'
-  if (typeof options === 'function') return (request) => refusal(request, false) ?? functionKey(prefix, options, request)
+  if (typeof options === 'function') return (request) => refusal(request, isBodied(request.method)) ?? functionKey(prefix, options, request)
   const cookiesCount = bypassing && options.by === undefined && options.cookies.length === 0 && !options.headers.includes('cookie')
   const authorizationCounts = bypassing && options.by === undefined && !options.headers.includes('authorization')
   const plain = options.query === true && options.headers.length === 0 && options.cookies.length === 0 && options.by === undefined && !options.body
 
   return (request) => {
     const { method } = request
-    const withBody = options.body || method === 'POST' || method === 'QUERY'
+    const withBody = options.body || isBodied(method)
     const refused = refusal(request, withBody)
     if (refused !== undefined) return refused
     if ((authorizationCounts && sent(request, 'authorization') !== undefined) || (cookiesCount && sent(request, 'cookie') !== undefined)) return { bypass: 'credentials' }
@@ -80,6 +80,11 @@ export function keyBuilder (prefix: string, policy: RoutePolicy): (request: Fast
     if (plain && !withBody && request.originalUrl === target && !request.protocol.includes(':')) return { key: located }
     return withExtra(located, request, options, withBody)
   }
+}
+
+/** Methods whose requests are told apart by their body. */
+function isBodied (method: string): boolean {
+  return method === 'POST' || method === 'QUERY'
 }
 
 function withExtra (located: string, request: FastifyRequest, options: Required<Omit<KeyOptions, 'by'>> & Pick<KeyOptions, 'by'>, withBody: boolean): Keyed {
@@ -193,7 +198,7 @@ function exactJson (body: unknown): string | undefined {
   let isExact = true
   const json = JSON.stringify(body, function (this: Record<string, unknown>, name, item: unknown) {
     isExact &&= isJson(this[name])
-    return item
+    return isExact ? item : undefined
   })
   return isExact ? json : undefined
 }

@@ -1,0 +1,261 @@
+// From a request to its key: distinct requests may split, they never merge.
+import fc from 'fast-check'
+import t from 'tap'
+import { customKey, digest, keyBuilder, limitQuery, originPart, part, routePrefix, targetPart, value, type Keyed } from '../../response/key.js'
+import { routePolicy, type KeyOptions, type RouteCacheOptions } from '../../response/options.js'
+import { fakeRequest, type RequestParts } from '../support/request.js'
+
+function builder (key: RouteCacheOptions['key'] = {}, more: RouteCacheOptions = {}): (parts?: RequestParts) => Keyed {
+  const build = keyBuilder(routePrefix('', 'GET', '/'), routePolicy('test', { ttl: 60, key, ...more }, {}))
+  return (parts) => build(fakeRequest(parts))
+}
+
+/** The key, or why there is none. */
+function keyOf (parts: RequestParts = {}, key?: RouteCacheOptions['key'], more?: RouteCacheOptions): string {
+  const keyed = builder(key, more)(parts)
+  return 'key' in keyed ? keyed.key : `bypass ${keyed.bypass}`
+}
+
+const DELIMITERS = ['\0', ':', '|', '?', '&', ',', '"', '{', '\n', '~', '+', '=', '-', ' ', '#', '/', '//', '://', ';', '0', '1', '2', '12', 'a', 'http', '\ud800', '\udfff', '\u00e9', 'e\u0301', '__proto__']
+const nasty = fc.array(fc.constantFrom(...DELIMITERS), { maxLength: 5 }).map((pieces) => pieces.join(''))
+
+/** Picks in a row, faster than fast-check where a hundred thousand are wanted; the seed is told when it fails. */
+function picker (seed: number): (count: number) => number {
+  let state = seed >>> 0
+  return (count) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return Math.floor(state / 2 ** 32 * count)
+  }
+}
+
+t.test('E13: a hundred thousand random tuples of parts have the same key exactly when they are the same', async (t) => {
+  const seed = Date.now() >>> 0
+  const pick = picker(seed)
+  const text = (): string => Array.from({ length: pick(4) }, () => DELIMITERS[pick(DELIMITERS.length)]).join('')
+  const field = (): string | undefined => pick(4) === 0 ? undefined : text()
+  const seen = new Map<string, string>()
+  const keys = new Map<string, string>()
+  const build = builder({ headers: ['a', 'b'], cookies: [], by: ({ headers }) => headers['by'] as string })
+  let [merged, split] = [0, 0]
+  for (let times = 0; times < 100_000; times++) {
+    const parts = { url: `/${text().replaceAll('#', '')}`, a: field(), b: field(), by: `x${text()}`, host: text(), protocol: pick(3) === 0 ? text() : 'http', originalUrl: pick(3) === 0 ? text() : undefined }
+    const keyed = build({ url: parts.url, host: parts.host, protocol: parts.protocol, ...(parts.originalUrl !== undefined && { originalUrl: parts.originalUrl }), headers: { a: parts.a, b: parts.b, by: parts.by } })
+    if (!('key' in keyed)) return t.fail(`no key: ${keyed.bypass}`)
+    const whole = JSON.stringify([...Object.values({ ...parts, originalUrl: parts.originalUrl ?? parts.url }).map((item) => item ?? null)])
+    if ((seen.get(keyed.key) ?? whole) !== whole) merged++
+    if ((keys.get(whole) ?? keyed.key) !== keyed.key) split++
+    seen.set(keyed.key, whole)
+    keys.set(whole, keyed.key)
+  }
+  t.strictSame({ merged, split }, { merged: 0, split: 0 }, `seed ${seed}`)
+  t.ok(seen.size > 90_000, `${seen.size} of them were different`)
+})
+
+t.test('E13: the parts of a key are told apart whatever they are', async (t) => {
+  const one = fc.record({ namespace: nasty, method: fc.constantFrom('GET', 'POST'), pattern: nasty, target: nasty.map((path) => `/${path}`), origin: fc.option(nasty, { nil: undefined }) })
+  const whole = ({ namespace, method, pattern, target, origin }: { namespace: string, method: string, pattern: string, target: string, origin: string | undefined }): string =>
+    routePrefix(namespace, method, pattern) + targetPart(target) + (origin === undefined ? '' : originPart(origin))
+  fc.assert(fc.property(one, one, (a, b) => (whole(a) === whole(b)) === (JSON.stringify(a) === JSON.stringify(b))), { numRuns: 20_000 })
+  t.pass('for every pair that was tried')
+})
+
+t.test('E13: no key of one route, and none of one namespace, begins with what another one begins with', async (t) => {
+  const prefixes = fc.tuple(nasty, fc.constantFrom('GET', 'POST'), nasty)
+  fc.assert(fc.property(prefixes, prefixes, (a, b) => {
+    const [one, other] = [routePrefix(...a), routePrefix(...b)]
+    return JSON.stringify(a) === JSON.stringify(b) || (!one.startsWith(other) && !other.startsWith(one))
+  }), { numRuns: 10_000 })
+  t.pass('for every pair that was tried')
+})
+
+t.test('E13: long parts and what a key function answers do not look like short parts', async (t) => {
+  const long = 'x'.repeat(600)
+  const keys = [keyOf({ url: `/${long}` }), keyOf({ url: `/~${digest(`/${long}`)}` }), keyOf({ url: `/${long}y` }), keyOf({ url: '/', host: long }), keyOf({ url: '/', host: `~${digest(`http://${long}`)}` }), customKey(routePrefix('', 'GET', '/'), `/${long}`)]
+  t.equal(new Set(keys).size, keys.length)
+})
+
+t.test('A22: digests of lone surrogates do not collide, with each other or with their JSON', async (t) => {
+  const texts = ['\ud800', '\udfff', '\ufffd', '"\\ud800"', '\\ud800', 'a\ud800', '\ud800a', '', '\0']
+  t.equal(new Set(texts.map(digest)).size, texts.length)
+  fc.assert(fc.property(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), (a, b) => (digest(a) === digest(b)) === (a === b)))
+  fc.assert(fc.property(nasty, nasty, (a, b) => (part(a) === part(b)) === (a === b)))
+})
+
+t.test('E09: every spelling of the host is a key of its own, and so is the protocol', async (t) => {
+  const hosts = ['a', 'b', 'a:80', 'A', 'a.', 'a"<x>/..', '', ' a', 'a, b']
+  const keys = [...hosts.map((host) => keyOf({ host })), keyOf({ host: 'a', protocol: 'https' }), keyOf({ host: 'a', protocol: '' })]
+  t.equal(new Set(keys).size, keys.length)
+  t.equal(keyOf({ host: 'a' }, { host: false }), keyOf({ host: 'b' }, { host: false }))
+  t.not(keyOf({ protocol: 'http://a', host: 'b' }), keyOf({ protocol: 'http', host: 'a://b' }), 'X-Forwarded-Proto does not run into the host')
+  t.not(keyOf({ host: '', rawHeaders: ['Host', 'a'] }), keyOf({ host: '', rawHeaders: ['Host', 'b'] }), 'also when a schema took it out of the header fields')
+})
+
+t.test('E10: only a target in origin form without a fragment has a key, with whatever options', async (t) => {
+  const bad = ['http://evil/p', 'HTTP://a/', 'evil:80', '*', '', '/p#frag', '/p?#x', '#', 'p', '?a', '\\p', ' /p']
+  const good = ['/p', '//p', '/p;x', '/./p', '/../p', '//evil/p', '/?', '/??', '/p?', '/p?a', '/%23', '/p%00', '/\\p']
+  for (const options of [{}, { query: false }, { host: false }, { body: true }, () => 'mine'] as Array<RouteCacheOptions['key']>) {
+    for (const url of bad) t.equal(keyOf({ url }, options), 'bypass target', url)
+    for (const url of good) t.notMatch(keyOf({ url }, options), 'bypass', url)
+  }
+  t.equal(new Set(good.map((url) => keyOf({ url }))).size, good.length)
+})
+
+t.test('E11: every raw spelling of a path is a key of its own', async (t) => {
+  const urls = ['/1', '/%31', '/a/b', '/a%2Fb', '/a%2fb', '/a%252Fb', '/a%3Fx', '/%00', '/%2e%2e', '/..', '/A', '/a', '/a/', '//a', '/a//', '/a;b', '/a%3bb', '/é', '/%C3%A9', '/%E9']
+  for (const options of [{}, { query: false }, { query: ['x'] }] as KeyOptions[]) t.equal(new Set(urls.map((url) => keyOf({ url }, options))).size, urls.length)
+})
+
+t.test('E12: the raw query is in the key, every spelling of it', async (t) => {
+  const queries = ['', '?', '?a', '?a=', '?a=1', '?a=1&a=2', '?a=2&a=1', '?a=2', '?a[]=1', '?a=1;b=2', '?a=1&b=2', '?b=2&a=1', '?&a=1', '?a=1&', '?a=1&&b=2', '?=', '?a=+', '?a=%20', '?a= ', '?a=%zz', '?a=%C3%A9', '?a=%E9', '?A=1', '??a=1']
+  t.equal(new Set(queries.map((query) => keyOf({ url: `/${query}` }))).size, queries.length)
+  t.notMatch(keyOf({ url: '/p?token=secret' }), 'secret', 'and is not readable in the key')
+})
+
+t.test('E12: of a list of parameters, each with all its values is in the key; the others are neither there nor in request.query', async (t) => {
+  const of = (query: Record<string, unknown>, url = '/'): string => {
+    const request = fakeRequest({ url, query: Object.assign(Object.create(null), query) })
+    limitQuery(request, ['a', '__proto__'])
+    const keyed = keyBuilder('', routePolicy('test', { ttl: 60, key: { query: ['a', '__proto__'] } }, {}))(request)
+    t.same(Object.keys(request.query as object).filter((name) => !['a', '__proto__'].includes(name)), [])
+    return (keyed as { key: string }).key
+  }
+  const queries = [{}, { a: '' }, { a: '1' }, { a: ['1'] }, { a: ['1', '2'] }, { a: '1,2' }, { a: ['1,2'] }, { a: '["1","2"]' }, { a: 1 }, { a: null }, { a: { b: '1' } }]
+  t.equal(new Set(queries.map((query) => of(query))).size, queries.length)
+  t.equal(of({ a: '1', evil: 'x' }, '/?a=1&evil=x'), of({ a: '1' }, '/?a=1'), 'what is not named does not split')
+  const own = Object.create(null)
+  Object.defineProperty(own, '__proto__', { value: 'x', enumerable: true })
+  const polluted = fakeRequest({ query: own })
+  limitQuery(polluted, ['__proto__'])
+  t.same(Object.getOwnPropertyNames(polluted.query), ['__proto__'])
+  t.equal(Object.getPrototypeOf(polluted.query), null)
+  t.notOk(Object.hasOwn(Object.prototype, 'x'))
+})
+
+t.test('E12: no parameter at all leaves an empty query', async (t) => {
+  const request = fakeRequest({ query: { a: '1', b: '2' } })
+  limitQuery(request, false)
+  t.same(request.query, {})
+  limitQuery(request, true)
+  t.equal(keyOf({ url: '/p?a=1' }, { query: false }), keyOf({ url: '/p?b' }, { query: false }))
+})
+
+t.test('E01, E02: Authorization and Cookie keep a request out, whatever stands in them', async (t) => {
+  for (const field of ['', 'Bearer x', ['a', 'b']]) {
+    t.equal(keyOf({ headers: { authorization: field } }), 'bypass credentials')
+    t.equal(keyOf({ headers: { cookie: field } }), 'bypass credentials')
+  }
+  t.equal(keyOf({ rawHeaders: ['Host', 'a', 'AUTHORIZATION', 'x'] }), 'bypass credentials', 'also when a schema took it out of request.headers')
+  t.equal(keyOf({ rawHeaders: ['cooKie', ''] }), 'bypass credentials')
+  t.notMatch(keyOf({ rawHeaders: ['x', 'Authorization', 'x-y', 'cookie'] }), 'bypass', 'values are no names')
+  t.equal(keyOf({ headers: { authorization: 'x' } }, {}, { credentials: 'ignore' }), keyOf())
+})
+
+t.test('E02: naming one of them in the key does not let the other one in', async (t) => {
+  const both = { headers: { authorization: 'x', cookie: 'a=b' } }
+  t.equal(keyOf(both, { headers: ['Authorization'] }), 'bypass credentials')
+  t.equal(keyOf(both, { headers: ['cookie'] }), 'bypass credentials')
+  t.equal(keyOf(both, { cookies: ['a'] }), 'bypass credentials')
+  t.equal(keyOf(both, { headers: ['x-other'] }), 'bypass credentials')
+  t.notMatch(keyOf(both, { headers: ['authorization'], cookies: ['a'] }), 'bypass')
+  t.notMatch(keyOf(both, { by: () => 'me' }), 'bypass')
+})
+
+t.test('E01: with Authorization in the key every value of it is a key of its own', async (t) => {
+  const rows: RequestParts[] = [{}, { headers: { authorization: '' } }, { headers: { authorization: 'a' } }, { headers: { authorization: 'A' } }, { headers: { authorization: 'a ' } }, { rawHeaders: ['Authorization', 'b'] }, { rawHeaders: ['authorization', 'c'] }]
+  const keys = rows.map((parts) => keyOf(parts, { headers: ['authorization'] }))
+  t.equal(new Set(keys).size, keys.length)
+  t.equal(keyOf({ rawHeaders: ['Authorization', 'a'] }, { headers: ['authorization'] }), keyOf({ headers: { authorization: 'a' } }, { headers: ['authorization'] }))
+})
+
+t.test('E13: header fields run into each other in no spelling', async (t) => {
+  const of = (a: unknown, b: unknown): string => keyOf({ headers: { a, b } }, { headers: ['a', 'b'] })
+  const pairs: unknown[][] = [[undefined, undefined], ['', ''], ['-', '-'], ['x', undefined], [undefined, 'x'], ['x:b=y', undefined], ['x', 'b=y'], ['1:x|1', 'y'], ['x|1:y', ''], ['x', 'y'], ['xy', ''], ['', 'xy'], [['x', 'y'], undefined], ['1:x1:y', undefined], ['+6:1:x1:y', undefined], [['x'], 'y']]
+  t.equal(new Set(pairs.map(([a, b]) => of(a, b))).size, pairs.length)
+  fc.assert(fc.property(fc.oneof(nasty, fc.array(nasty)), fc.oneof(nasty, fc.array(nasty)), (a, b) => (value(a) === value(b)) === (JSON.stringify(a) === JSON.stringify(b))), { numRuns: 10_000 })
+})
+
+t.test('a header field that validation turned into a number is in the key as it came', async (t) => {
+  const of = (n: unknown, raw: string): string => keyOf({ headers: { 'x-n': n }, rawHeaders: ['X-N', raw] }, { headers: ['x-n'] })
+  t.not(of(3, '3'), of(4, '4'))
+  t.not(of(3, '3'), of(3, '3.0'))
+})
+
+t.test('cookies are found in every spelling in which some parser finds them', async (t) => {
+  const of = (cookie: string | undefined): string => keyOf(cookie === undefined ? {} : { headers: { cookie } }, { cookies: ['session'] })
+  const without = of(undefined)
+  for (const cookie of ['', 'a=b', 'sessions=x', 'xsession=x', 'session2=x', 'a=session=x', 'a=session']) t.equal(of(cookie), without, cookie)
+  const named = ['session=x', 'session =x', ' session\t= x', 'session= x', 'session=', 'session="x"', 'session=%78', 'a=b,session=x', 'session=x,y', 'session=x; session=y', 'session=y; session=x', 'session=y', '\u00a0session=x', 'session=x\u00a0', 'session']
+  t.equal(new Set([without, ...named.map(of)]).size, named.length + 1, 'each of them is a key of its own')
+  t.equal(of('a=b; session=x; c=d'), of('session=x'), 'the others do not split')
+})
+
+t.test('E36: a Cookie field of 100 KB is looked through in time', async (t) => {
+  for (const unit of [';', '=', ' ', 'session;', 'session=', ' ;', ',', ';session =x']) {
+    const startedAt = performance.now()
+    keyOf({ headers: { cookie: unit.repeat(100_000 / unit.length) } }, { cookies: ['session', 'b'] })
+    t.ok(performance.now() - startedAt < 300, unit)
+  }
+})
+
+t.test('E14: what a key function may answer, and what it gets for anything else', async (t) => {
+  const keyed = (answer: () => unknown): Keyed => builder(answer as () => string)()
+  const same = (text: string): string => (keyed(() => text) as { key: string }).key
+  t.equal(new Set(['a', 'b', '\ud800', '\udfff', 'x'.repeat(1e6), 'x'.repeat(1e6) + 'y', 'undefined', '[object Object]'].map(same)).size, 8)
+  for (const answer of ['', undefined]) t.strictSame(keyed(() => answer), { bypass: 'key' }, 'a no without a fault')
+  for (const answer of [{}, NaN, 1, null, true, [], Symbol('x'), Promise.resolve('x'), Promise.reject(new Error('rejected')), Object('x')]) {
+    t.match(keyed(() => answer), { bypass: 'key', fault: TypeError })
+  }
+  const thrown = new Error('thrown')
+  t.match(keyed(() => { throw thrown }), { bypass: 'key', fault: thrown })
+  for (const by of [() => '', () => undefined, () => ({}), () => { throw thrown }]) t.match(builder({ by: by as () => string })(), { bypass: 'key' })
+})
+
+t.test('E17: a body where none is expected keeps the request out', async (t) => {
+  for (const headers of [{ 'content-length': '1' }, { 'content-length': '00' }, { 'content-length': '' }, { 'transfer-encoding': 'chunked' }, { 'transfer-encoding': '' }]) {
+    t.equal(keyOf({ headers }), 'bypass request-body', JSON.stringify(headers))
+    t.equal(keyOf({ headers }, () => 'mine'), 'bypass request-body')
+    t.equal(keyOf({ headers }, { body: true }), 'bypass request-body', 'one that no parser has read, with body: true too')
+  }
+  t.equal(keyOf({ headers: { 'content-length': '0' } }), keyOf())
+  t.equal(keyOf({ rawHeaders: ['Content-Length', '5'] }), 'bypass request-body', 'also when a schema took the field away')
+})
+
+t.test('E25: a range and an upgrade are not looked up', async (t) => {
+  t.equal(keyOf({ headers: { range: 'bytes=0-0' } }), 'bypass range')
+  t.equal(keyOf({ headers: { range: '' } }), 'bypass range')
+  t.equal(keyOf({ headers: { upgrade: 'websocket' } }), 'bypass upgrade')
+})
+
+t.test('E16: only the method counts, and HEAD is that of GET', async (t) => {
+  const override = { headers: { 'x-http-method-override': 'DELETE' } }
+  t.equal(keyOf(override), keyOf(), 'a field that no rule knows changes nothing')
+  t.equal(routePrefix('', 'HEAD', '/'), routePrefix('', 'GET', '/'))
+  t.equal(new Set(['GET', 'POST', 'QUERY'].map((method) => routePrefix('', method, '/'))).size, 3)
+})
+
+t.test('a body is in the key, with its type, exactly as it was parsed', async (t) => {
+  const post = (body: unknown, type = 'application/json', more: Record<string, unknown> = {}): string =>
+    keyOf({ method: 'POST', body, headers: { 'content-type': type, 'content-length': '9', ...more } }, {}, { methods: ['POST'] })
+  const bodies: unknown[] = [null, 'null', '', 'a', '"a"', {}, [], [null], { a: 1 }, { a: '1' }, { a: [1] }, { a: null }, [1, 2], [[1], 2], '1', 1, true, 'true', Buffer.from('a'), Buffer.from(''), Buffer.from([0xff]), Buffer.from([0xc3, 0xbf]), 'ÿ', '\ud800', '\udfff', Object.assign(Object.create(null), { a: 2 })]
+  const keys = bodies.map((body) => post(body))
+  t.notOk(keys.some((key) => key.startsWith('bypass')), 'each has a key')
+  t.equal(new Set(keys).size, keys.length)
+  t.not(post('a', 'text/plain'), post('a', 'text/html'))
+  for (const body of [undefined, { a: Infinity }, { a: -Infinity }, { a: NaN }, { a: -0 }, { a: undefined }, [undefined], { a: new Date(0) }, { a: new Map() }, { a: Buffer.from('x') }, { a: () => {} }, { toJSON: () => 1 }, new (class Form {})(), new Date(0), NaN, 1n, Symbol('x'), 'x'.repeat(2e6), Buffer.alloc(2e6)]) {
+    t.equal(post(body), 'bypass request-body', typeof body)
+  }
+  t.notMatch(keyOf({ method: 'POST' }, {}, { methods: ['POST'] }), 'bypass', 'none at all is one too')
+})
+
+t.test('rewriteUrl: the target as it came is in the key beside the one that it became', async (t) => {
+  t.not(keyOf({ url: '/p', originalUrl: '/de/p' }), keyOf({ url: '/p', originalUrl: '/fr/p' }))
+  t.not(keyOf({ url: '/p', originalUrl: '/de/p' }), keyOf({ url: '/p' }))
+  t.not(keyOf({ url: '/p', originalUrl: 'x' }, { by: () => 'y' }), keyOf({ url: '/p', protocol: 'a:' }, { by: () => 'y' }))
+})
+
+t.test('A22: paths that file systems and databases stumble over stay apart', async (t) => {
+  const urls = ['/', '/\0', '/\n', '/../', '/%2e', '/\u00e9', '/e\u0301', '/\ud800', '/\udfff', '/__proto__', '/constructor', `/${'a'.repeat(300)}`, `/${'a'.repeat(301)}`, '/CON', '/con', '/a.', '/a', '/' + 'x'.repeat(1e6), '/' + 'x'.repeat(1e6) + 'y']
+  const keys = urls.map((url) => keyOf({ url }))
+  t.equal(new Set(keys).size, urls.length)
+  t.ok(keys.every((key) => key.length < 2_000), 'and no key is long')
+})

@@ -1,0 +1,163 @@
+// May an answer be stored, and for how long is it fresh: tables, and a verdict for whatever comes.
+import fc from 'fast-check'
+import t from 'tap'
+import { routePolicy, type RouteCacheOptions } from '../../response/options.js'
+import { decide, satisfies, wishesOf, type Answer, type Fields } from '../../response/policy.js'
+
+const AT = Date.UTC(2031, 4, 6, 7, 8, 9)
+const DATE = 'Tue, 06 May 2031 07:08:09 GMT'
+const policyOf = (options: RouteCacheOptions = { ttl: '1m' }) => routePolicy('test', options, {})
+const WITH_TTL = policyOf()
+const WITHOUT = policyOf({})
+
+/** What is decided, in a word: how many seconds it is fresh, or why it is refused. */
+function verdict (fields: Fields, { policy = WITH_TTL, ...more }: Partial<Answer> & { policy?: ReturnType<typeof policyOf> } = {}): number | string {
+  const decided = decide({ status: 200, fields, vary: fields.vary, authorized: false, at: AT, decision: {}, ...more }, policy)
+  return 'refused' in decided ? decided.refused : decided.freshMs / 1000
+}
+
+const cc = (value: Fields[string]): Fields => ({ 'cache-control': value })
+
+t.test('E04: what forbids storing forbids it in every spelling, and so does every doubt', async (t) => {
+  const rows: ReadonlyArray<readonly [value: Fields[string], verdict: string]> = [
+    ['private', 'private'], ['PRIVATE', 'private'], ['no-store', 'no-store'], ['no-cache', 'no-cache'], ['No-Cache', 'no-cache'],
+    ['private=""', 'private'], ['private="set-cookie"', 'private'], ['private="set-cookie', 'cache-control'], ['no-cache="set-cookie"', 'no-cache'], ['no-cache = "x"', 'cache-control'],
+    [['public, max-age=60', 'private'], 'private'], [['public', 'max-age=60', 'no-store'], 'no-store'], ['max-age=60, no-store', 'no-store'], ['public, private, max-age=9', 'private'],
+    ['private=", max-age=60', 'cache-control'], ['max-age=60; private', 'cache-control'], ['max-age=60 private', 'cache-control'], ['x="\\", no-store', 'cache-control'], ['max-age="60, no-store', 'cache-control'],
+    ['must-understand, no-store', 'no-store'], ['private, private="x"', 'private'], ['no-store="x"', 'no-store']
+  ]
+  for (const [value, expected] of rows) {
+    t.equal(verdict(cc(value)), expected, JSON.stringify(value))
+    t.equal(verdict(cc(value), { decision: { ttlMs: 5_000 } }), expected, `${JSON.stringify(value)}, and reply.cache({ ttl }) does not change that`)
+  }
+})
+
+t.test('A20: max-age and s-maxage that are no seconds make an answer stale', async (t) => {
+  const rows: ReadonlyArray<readonly [value: string, verdict: number | string]> = [
+    ['max-age=10', 10], ['max-age="10"', 10], ['s-maxage=10, max-age=99', 10], ['max-age=99, s-maxage=10', 10], ['s-maxage=0, max-age=99', 'expired'],
+    ['max-age=10, max-age=20', 10], ['max-age=20, max-age=10', 10], ['max-age=99999999999999999999', 2 ** 31 - 1],
+    ['max-age=0', 'expired'], ['max-age=-1', 'expired'], ['max-age=1e9', 'expired'], ['max-age', 'expired'], ['max-age=1.5', 'expired'], ['s-maxage=x, max-age=99', 'expired'],
+    ['s-maxage=', 'cache-control'], ['max-age=', 'cache-control'], ['max-age= 9', 'cache-control'],
+    ['public', 60], ['must-revalidate', 60], ['immutable', 60], ['', 60]
+  ]
+  for (const [value, expected] of rows) t.equal(verdict(cc(value)), expected, value)
+})
+
+t.test('what the answer says goes before the route, and reply.cache() before both', async (t) => {
+  t.equal(verdict({}), 60)
+  t.equal(verdict({}, { policy: WITHOUT }), 'no-freshness')
+  t.equal(verdict(cc('public'), { policy: WITHOUT }), 'no-freshness')
+  t.equal(verdict(cc('max-age=5'), { policy: WITHOUT }), 5)
+  t.equal(verdict(cc('max-age=5'), { decision: { ttlMs: 7_000 } }), 7)
+  t.equal(verdict(cc('max-age=5'), { decision: { ttlMs: 0 } }), 'ttl')
+  t.equal(verdict({}, { decision: { ttlMs: 7_000 }, policy: WITHOUT }), 7)
+  t.equal(verdict({}, { decision: { store: false } }), 'reply-store-false')
+  t.equal(verdict({}, { decision: { store: false, ttlMs: 9_000 } }), 'reply-store-false')
+  t.equal(verdict(cc('no-store'), { decision: { store: true } }), 'no-store', 'store: true overrules no prohibition')
+})
+
+t.test('Expires counts from Date, and an invalid one is in the past', async (t) => {
+  const rows: ReadonlyArray<readonly [fields: Fields, verdict: number | string]> = [
+    [{ expires: 'Tue, 06 May 2031 07:09:09 GMT' }, 60], [{ expires: 'Tue, 06 May 2031 07:09:09 GMT', date: DATE }, 60],
+    [{ expires: 'Tue, 06 May 2031 07:09:09 GMT', date: 'Tue, 06 May 2031 07:08:39 GMT' }, 30], [{ expires: 'Tue, 06 May 2031 07:09:09 GMT', date: 'garbage' }, 60],
+    [{ expires: DATE }, 'expired'], [{ expires: 'Tue, 06 May 2031 07:00:00 GMT' }, 'expired'], [{ expires: '0' }, 'expired'], [{ expires: '' }, 'expired'], [{ expires: '-1' }, 'expired'],
+    [{ expires: 'Tue, 06-May-31 07:09:09 GMT' }, 'expired'], [{ expires: 'Tue May  6 07:09:09 2031' }, 'expired'], [{ expires: '2031-05-06T07:09:09Z' }, 'expired'], [{ expires: 'Tue, 06 May 2031 07:09:09 UTC' }, 'expired'],
+    [{ expires: ['Tue, 06 May 2031 07:09:09 GMT', 'Tue, 06 May 2031 07:09:09 GMT'] }, 'expired'], [{ expires: 'Tue, 99 May 2031 07:09:09 GMT' }, 'expired'],
+    [{ expires: 'Tue, 06 May 2031 07:09:09 GMT', 'cache-control': 'max-age=5' }, 5], [{ expires: 'Tue, 06 May 9999 07:09:09 GMT' }, 2 ** 31 - 1], [{ expires: 'Tue, 06 May 2031 07:09:09 GMT', date: 'Tue, 06 May 1970 07:08:39 GMT' }, 1_924_992_030]
+  ]
+  for (const [fields, expected] of rows) t.equal(verdict(fields, { policy: WITHOUT }), expected, JSON.stringify(fields))
+})
+
+t.test('an answer that comes with an Age has that much less to live', async (t) => {
+  const rows: ReadonlyArray<readonly [age: Fields[string], verdict: number | string]> = [
+    ['10', 50], ['59', 1], ['60', 'expired'], ['999999999999', 'expired'], ['0', 60], ['10, 20', 50], [['10', '20'], 50], [10, 50], ['-5', 60], ['x', 60], ['1.5', 60], ['', 60]
+  ]
+  for (const [age, expected] of rows) t.equal(verdict({ age, 'cache-control': 'max-age=60' }), expected, JSON.stringify(age))
+  t.equal(verdict({ age: '50' }, { decision: { ttlMs: 60_000 } }), 60, 'but for what reply.cache() said, which counts from now')
+})
+
+t.test('E25: statuses that have no whole content of their own are never stored; others only when somebody says so', async (t) => {
+  for (const status of [204, 206, 304, 100, 101, 103, 199, 600, 0, NaN]) {
+    const expected = status === 204 ? 'no-content' : 'status'
+    t.equal(verdict({}, { status }), expected, String(status))
+    t.equal(verdict(cc('public, max-age=60'), { status, decision: { ttlMs: 5_000 } }), expected, `${status}, whatever is said`)
+  }
+  for (const status of [200, 203, 301, 308]) t.equal(verdict({}, { status }), 60, String(status))
+  for (const status of [201, 202, 300, 302, 303, 307, 400, 401, 403, 404, 405, 410, 413, 414, 429, 431, 500, 501, 502, 503, 504]) {
+    t.equal(verdict({}, { status }), 'status', `E24: ${status}`)
+    t.equal(verdict(cc('max-age=5'), { status }), 5, `${status} that says so itself`)
+  }
+  t.equal(verdict({}, { status: 404, policy: policyOf({ ttl: 60, statuses: [404] }) }), 60)
+  t.equal(verdict({}, { status: 200, policy: policyOf({ ttl: 60, statuses: [404] }) }), 'status')
+})
+
+t.test('E03: an answer that sets a cookie is not stored, even an empty one', async (t) => {
+  for (const value of ['a=b', '', ['a=b', 'c=d'], []] as const) t.equal(verdict({ 'set-cookie': value, 'cache-control': 'public, max-age=60' }), 'set-cookie', JSON.stringify(value))
+})
+
+t.test('E01: with Authorization an answer must say that it is for everybody', async (t) => {
+  const rows: ReadonlyArray<readonly [value: string, verdict: number | string]> = [
+    ['', 'authorization'], ['max-age=60', 'authorization'], ['public', 60], ['public, max-age=5', 5], ['s-maxage=5', 5], ['must-revalidate, max-age=5', 5],
+    ['proxy-revalidate, max-age=5', 'authorization'], ['public, private', 'private'], ['x="public"', 'authorization'], ['"public"', 'cache-control'], ['PUBLIC', 60]
+  ]
+  for (const [value, expected] of rows) t.equal(verdict(cc(value), { authorized: true }), expected, value)
+})
+
+t.test('E05: a Vary that can not be kept is not stored, wherever it was set', async (t) => {
+  for (const vary of ['*', '* ', '*,', 'a, *', ['a', '*'], 'constructor', '__proto__', 'a b', 'a;q=1', '"a"', Array.from({ length: 11 }, (_, at) => `x-${at}`).join(',')]) {
+    t.equal(verdict({ vary }), 'vary', JSON.stringify(vary))
+    t.equal(verdict({ vary }, { vary: undefined }), 'vary', `${JSON.stringify(vary)}, set by a hook behind the handler`)
+  }
+})
+
+t.test('E23: what was made for one answer alone is not stored', async (t) => {
+  for (const name of ['content-security-policy', 'content-security-policy-report-only']) {
+    t.equal(verdict({ [name]: "script-src 'nonce-abc'" }), 'csp-nonce')
+    t.equal(verdict({ [name]: ["default-src 'self'", "script-src 'NONCE-abc'"] }), 'csp-nonce')
+    t.equal(verdict({ [name]: "script-src 'self'" }), 60)
+  }
+  for (const type of ['text/event-stream', 'TEXT/event-stream; charset=utf-8', ' text/event-stream']) t.equal(verdict({ 'content-type': type }), 'event-stream', type)
+  t.equal(verdict({ 'content-type': 'text/plain' }), 60)
+})
+
+const anything = fc.oneof(fc.string(), fc.array(fc.string()), fc.integer(), fc.constant(undefined), fc.constantFrom('max-age=10', 'public', 'no-store', '*', 'Accept', DATE, '-1'))
+const anyFields = fc.record({ 'cache-control': anything, expires: anything, date: anything, age: anything, vary: anything, 'set-cookie': anything, 'content-type': anything, 'content-security-policy': anything }, { requiredKeys: [] })
+
+t.test('E04: there is a verdict on whatever comes, and a fresh one is for a positive whole number of milliseconds', async (t) => {
+  fc.assert(fc.property(anyFields, fc.integer({ min: -1, max: 999 }), fc.boolean(), (fields, status, authorized) => {
+    const decided = decide({ status, fields, vary: fields.vary, authorized, at: AT, decision: {} }, WITH_TTL)
+    return 'refused' in decided || (Number.isSafeInteger(decided.freshMs) && decided.freshMs > 0 && decided.freshMs <= (2 ** 31 - 1) * 1000 && decided.ageMs >= 0 && fields['set-cookie'] === undefined)
+  }), { numRuns: 10_000 })
+  t.pass('for every answer that was tried')
+})
+
+t.test('E36: 100 KB in any field that is looked at are judged in time', async (t) => {
+  for (const unit of [',', ' ', '"', 'a,', "'nonce", '0', '* ', '\t']) {
+    const value = unit.repeat(100_000 / unit.length)
+    const fields = { age: value, expires: value, vary: value, 'content-type': value, 'content-security-policy': value }
+    const startedAt = performance.now()
+    verdict(fields)
+    wishesOf({ pragma: value })
+    wishesOf({ 'cache-control': value })
+    t.ok(performance.now() - startedAt < 200, JSON.stringify(unit))
+  }
+})
+
+t.test('E20: what a request wishes', async (t) => {
+  t.equal(wishesOf({}), undefined)
+  t.match(wishesOf({ pragma: 'No-Cache' }), { noCache: true, noStore: false })
+  t.equal(wishesOf({ pragma: 'x' }), undefined)
+  t.match(wishesOf({ 'cache-control': 'max-age=5', pragma: 'no-cache' }), { noCache: false, maxAgeMs: 5_000 }, 'Pragma counts only alone')
+  t.match(wishesOf({ 'cache-control': 'no-store, only-if-cached' }), { noStore: true, onlyIfCached: true })
+  t.match(wishesOf({ 'cache-control': 'max-age=x, min-fresh=3' }), { maxAgeMs: 0, minFreshMs: 3_000 })
+  t.match(wishesOf({ 'cache-control': '"broken' }), { noStore: false, noCache: false, onlyIfCached: false, maxAgeMs: Infinity })
+  t.match(wishesOf({ 'cache-control': 'max-stale=9e9' }), { maxAgeMs: Infinity, minFreshMs: 0 }, 'max-stale revives nothing')
+})
+
+t.test('E20: an entry is what was asked for when it is young and fresh enough', async (t) => {
+  const wishes = { noStore: false, noCache: false, onlyIfCached: false, maxAgeMs: 10_000, minFreshMs: 5_000 }
+  t.ok(satisfies(wishes, 9_999, 5_000))
+  t.notOk(satisfies(wishes, 10_000, 5_000))
+  t.notOk(satisfies(wishes, 0, 4_999))
+  t.notOk(satisfies({ ...wishes, noCache: true }, 0, 60_000))
+})

@@ -1,0 +1,61 @@
+// Vary: the names in it, and which variant a request asks for.
+import fc from 'fast-check'
+import t from 'tap'
+import { MAX_VARY_FIELDS, variantOf, varyNames } from '../../response/vary.js'
+
+const asked = (headers: Record<string, unknown>, rawHeaders: string[] = []) => ({ headers: headers as Record<string, string>, raw: { rawHeaders } })
+
+t.test('E05: `*` anywhere, invalid names, names that every object has, and too many names can not be kept', async (t) => {
+  const many = (count: number): string => Array.from({ length: count }, (_, at) => `x-${at}`).join(',')
+  for (const value of ['*', '* ', ' *', '*,', ',*', 'a, *', 'a,*,b', ['a', '*'], ['*'], 'constructor', 'a, Constructor', '__proto__', 'a b', 'a\u00e9', 'a:b', '"a"', 'a\nb', 'a;q=1', 'ﬀ', many(MAX_VARY_FIELDS + 1)]) {
+    t.equal(varyNames(value), undefined, JSON.stringify(value))
+  }
+  t.equal(varyNames(many(MAX_VARY_FIELDS))?.length, MAX_VARY_FIELDS, 'D04: as many as are allowed')
+  t.equal(varyNames(Array.from({ length: 50 }, () => 'Accept').join(','))?.length, 1, 'the same name counts once')
+})
+
+t.test('E07: names are lower case, sorted, once each, from every line', async (t) => {
+  t.same(varyNames(undefined), [])
+  t.same(varyNames(''), [])
+  t.same(varyNames(' , ,'), [])
+  t.same(varyNames('Accept-Language , accept,ACCEPT'), ['accept', 'accept-language'])
+  t.same(varyNames(['b', 'A, c']), ['a', 'b', 'c'])
+  t.same(varyNames('valueOf, toString'), ['tostring', 'valueof'], 'in lower case these are names like others')
+})
+
+t.test('never throws on whatever stands in Vary', async (t) => {
+  fc.assert(fc.property(fc.oneof(fc.string(), fc.array(fc.string())), (value) => {
+    const names = varyNames(value)
+    return names === undefined || (names.length <= MAX_VARY_FIELDS && names.every((name) => /^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(name) && name !== '*'))
+  }), { numRuns: 10_000 })
+  t.pass('for every value that was tried')
+})
+
+t.test('E07: two requests ask for one variant exactly when all named fields are the same', async (t) => {
+  const names = ['a', 'b']
+  const value = fc.option(fc.oneof(fc.string({ unit: fc.constantFrom(...'-|:0123456789+,a '), maxLength: 6 }), fc.string({ maxLength: 3 })), { nil: undefined })
+  const headers = fc.record({ a: value, b: value, other: value }, { requiredKeys: ['a', 'b'] })
+  fc.assert(fc.property(headers, headers, (one, other) => {
+    const same = one.a === other.a && one.b === other.b
+    return same === (variantOf(names, asked(one)) === variantOf(names, asked(other)))
+  }), { numRuns: 20_000 })
+  t.pass('for every pair that was tried')
+})
+
+t.test('E07: missing is not empty, lists are not their joined text, spelling counts', async (t) => {
+  const of = (value: unknown): string => variantOf(['a'], asked({ a: value }))
+  const all = [undefined, '', '-', '0:', 'de', 'DE', 'de,fr', 'de, fr', 'de ,fr', ['de', 'fr'], ['de'], ['2:de'], '2:de', '4:2:de', '+4:2:de', ['']]
+  t.equal(new Set(all.map(of)).size, all.length)
+})
+
+t.test('E06: a field that a schema took out of request.headers, or turned into a number, still tells variants apart', async (t) => {
+  const removed = ['alice', 'bob'].map((value) => variantOf(['authorization'], asked({}, ['Host', 'h', 'Authorization', value])))
+  t.not(removed[0], removed[1])
+  const coerced = [3, 4].map((value) => variantOf(['x-version'], asked({ 'x-version': value }, ['X-Version', String(value)])))
+  t.not(coerced[0], coerced[1])
+  t.equal(variantOf(['a'], asked({ a: 'x' })), variantOf(['a'], asked({}, ['A', 'x'])), 'in whichever place it stands')
+})
+
+t.test('names that every object has are not read from the prototype', async (t) => {
+  for (const name of ['constructor', '__proto__', 'tostring', 'hasOwnProperty']) t.equal(variantOf([name], asked({})), variantOf(['absent'], asked({})), name)
+})
