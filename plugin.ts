@@ -89,7 +89,7 @@ function checkSettings (given: unknown) {
   const settings = { ...PLUGIN_DEFAULTS, ...checkOptions(NAME, given, PLUGIN_CHECKS) }
   return {
     ...settings,
-    options: settings.options ?? {},
+    options: settings.options === undefined ? {} : settings.options,
     defaults: settings.defaults ?? {},
     deadlineMs: duration()(settings.deadline, `${NAME}.deadline`),
     lockTimeoutMs: duration()(settings.lockTimeout, `${NAME}.lockTimeout`),

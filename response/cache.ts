@@ -4,7 +4,8 @@ import { powersOf } from '../registry/backend.js'
 import { DataCache, type ProduceContext, type SetOptions } from './data-cache.js'
 import type { Engine } from './engine.js'
 import { clear, invalidate, type InvalidationTarget } from './invalidation.js'
-import { sum, type CacheStats } from './stats.js'
+import type { CachedRoute } from './route.js'
+import { sum, type CacheStats, type RouteStats } from './stats.js'
 
 /**
  * The cache of one registration. What is called here was called on purpose: it rejects with CACHE_ERR_BACKEND_FAILED
@@ -71,7 +72,12 @@ export class ResponseCache {
       damaged: store.damaged,
       entries: held?.entries,
       bytes: held?.bytes,
-      routes: Object.fromEntries(routes.map((route) => [route.name, structuredClone(route.stats)]))
+      routes: byName(routes)
     }
   }
+}
+
+/** Routes of one name, told apart by constraints, are one line. */
+function byName (routes: readonly CachedRoute[]): Record<string, RouteStats> {
+  return Object.fromEntries(routes.map(({ name }) => [name, sum(routes.filter((route) => route.name === name).map((route) => route.stats))]))
 }

@@ -129,7 +129,7 @@ export class Engine {
 
   /** The hooks of a route with the recording ones around them. */
   recording (context: RouteContext): RouteContext {
-    return around(context, first, last, onError)
+    return around(context, context.onSend === null ? alone : first, last, onError)
   }
 
   /** Something that a developer did wrong on a route; the answer was delivered. */
@@ -146,10 +146,14 @@ export class Engine {
   }
 }
 
-const first: onSendHookHandler = (_request, reply, payload, done) => {
+/** Where other hooks come behind it, they may change a buffer in place: what is recorded is a copy then. */
+const taking = (copies: boolean): onSendHookHandler => (_request, reply, payload, done) => {
   const filling = (reply as FillingReply)[kFilling]
-  done(null, filling === null ? payload : filling.fill.take(payload))
+  done(null, filling === null ? payload : filling.fill.take(payload, copies))
 }
+
+const first = taking(true)
+const alone = taking(false)
 
 const last: onSendHookHandler = (_request, reply, payload, done) => {
   const filling = (reply as FillingReply)[kFilling]

@@ -55,6 +55,7 @@ export class Fill {
   readonly #budget: RecordingBudget
   readonly #now: () => number
   #taken: Taken | undefined
+  #recording: Recording | undefined
   #verdict: Verdict | undefined
   #over = false
 
@@ -87,8 +88,8 @@ export class Fill {
     }
   }
 
-  /** The handler's answer before other hooks see it; gives back the payload to go on with. */
-  take (payload: unknown): unknown {
+  /** The handler's answer before other hooks see it; gives back the payload to go on with. `copies`: they may change it. */
+  take (payload: unknown, copies = false): unknown {
     if (this.#over) return payload
     const { reply } = this
     if (isFetchResponse(payload)) payload = this.#unpack(payload)
@@ -100,7 +101,7 @@ export class Fill {
     if (payload === undefined || payload === null || typeof payload === 'string' || payload instanceof Uint8Array) {
       const body = payload ?? ''
       if (Buffer.byteLength(body as string) > this.policy.maxBodyBytes) return this.#refusing('too-large', payload)
-      this.#taken.body = typeof body === 'string' ? body : Buffer.from(body.buffer as ArrayBuffer, body.byteOffset, body.byteLength)
+      this.#taken.body = typeof body === 'string' ? body : copies ? Buffer.from(body) : Buffer.from(body.buffer as ArrayBuffer, body.byteOffset, body.byteLength)
       return payload
     }
     return this.#takeStream(payload)
@@ -125,6 +126,11 @@ export class Fill {
     if (this.#over || taken?.body === undefined || this.#verdict === undefined || 'refused' in this.#verdict) return
     this.#over = true
     this.#end.stored({ ...taken, body: taken.body, verdict: this.#verdict })
+  }
+
+  /** The answer is over: a stream that has not ended by now never will, another hook sent something else in its place. */
+  abandon (): void {
+    this.#recording?.fail('stream-failed')
   }
 
   refuse (reason: RefusalReason, fault?: unknown): void {
@@ -168,13 +174,14 @@ export class Fill {
   #takeStream (payload: unknown): unknown {
     const taken = this.#taken as Taken
     const isWeb = typeof (payload as ReadableStream).getReader === 'function'
-    if (!isWeb && typeof (payload as Readable).pipe !== 'function') return this.#refusing('stream-failed', payload)
+    // What Fastify is going to refuse, it shall find as it was.
+    if (isWeb ? (payload as ReadableStream).locked : typeof (payload as Readable).pipe !== 'function') return this.#refusing('stream-failed', payload)
     // What is not going to be stored is not recorded, and nobody waits for its end.
     const early = this.#decide(taken)
     if ('refused' in early) return this.#refusing(early.refused, payload)
     const announced = announcedLength(this.reply)
     if (announced !== undefined && announced > this.policy.maxBodyBytes) return this.#refusing('too-large', payload)
-    const recording = new Recording(this.policy.maxBodyBytes, this.#budget, {
+    const recording = this.#recording = new Recording(this.policy.maxBodyBytes, this.#budget, {
       whole: (body) => {
         if (announced !== undefined && announced !== body.byteLength) return this.refuse('length')
         taken.body = body

@@ -41,6 +41,7 @@ export class Filling implements FillEnd {
   /** Tag, stamp, tag, stamp ... of the route's own tags, taken before the handler ran. */
   stamps: readonly string[] | typeof UNAVAILABLE | undefined
   #tags: readonly string[] | undefined
+  #upstream: string | undefined
   readonly #engine: Engine
   readonly #route: CachedRoute
   readonly #visit: Visit
@@ -67,8 +68,10 @@ export class Filling implements FillEnd {
     const { fill } = this
     const storing = fill.judge()
     if (storing !== false) this.#tags = this.#tagsOf(fill)
-    const stored = storing === true && this.#tags !== undefined && this.#mayStore(this.#tags)
-    this.#engine.sender.mark(this.#visit.reply, this.#engine.status.forwarded(this.#visit.why, { stored, detail: fill.refusedFor }))
+    const detail = fill.refusedFor ?? this.#obstacle(this.#tags)
+    const status = this.#engine.status.forwarded(this.#visit.why, { stored: storing === true && detail === undefined, detail })
+    // An error on the way out has the hooks run again.
+    this.#upstream = this.#engine.sender.mark(this.#visit.reply, status, this.#upstream)
   }
 
   stored (recorded: Recorded): void {
@@ -91,12 +94,12 @@ export class Filling implements FillEnd {
     this.#share(head, recorded, varyNames, tags ?? [])
     // A backend that answers later finds the bytes as they are now, whatever becomes of a buffer that was lent to us.
     const body = typeof recorded.body === 'string' || (tags?.length === 0 && varyNames.length === 0) ? recorded.body : Buffer.from(recorded.body)
-    if (tags === undefined) return this.#refuse('tags')
-    if (this.#found.unavailable === true) return this.#refuse('unavailable')
+    const obstacle = this.#obstacle(tags)
+    if (tags === undefined || obstacle !== undefined) return this.#refuse(obstacle ?? 'tags')
     engine.guard.track(andThen(this.#stampsOf(tags), (stamps) => {
       if (stamps === UNAVAILABLE) return this.#refuse('unavailable')
-      const mayStore = (): boolean => this.#mayStore(tags)
-      if (!mayStore()) return this.#refuse(this.superseded ? 'superseded' : engine.closed ? 'closed' : 'invalidated')
+      const obstacle = this.#obstacle(tags)
+      if (obstacle !== undefined) return this.#refuse(obstacle)
       engine.supersede(this)
       const kept = engine.store.keep({
         key: this.key,
@@ -105,7 +108,7 @@ export class Filling implements FillEnd {
         varyNames,
         asked: this.#asked,
         variants: this.#found.variants,
-        mayStore
+        mayStore: () => this.#obstacle(tags) === undefined
       }, head.freshUntil)
       if (kept) this.#route.stats.stores++
       else this.#refuse('unavailable')
@@ -146,6 +149,8 @@ export class Filling implements FillEnd {
     try {
       const given: unknown = tags(this.#visit.request, this.#visit.reply)
       if (areTags(given)) return given
+      // A promise's own failure belongs to nobody any more.
+      if (given instanceof Promise) given.catch(() => {})
       this.#engine.fault(this.#route.name, 'tags', new TypeError('tags must answer an array of strings that are not empty'))
     } catch (fault) {
       this.#engine.fault(this.#route.name, 'tags', fault)
@@ -159,9 +164,14 @@ export class Filling implements FillEnd {
     return this.#engine.tags.stamped(tags, this.#engine.guard.deadlineAt())
   }
 
-  #mayStore (tags: readonly string[]): boolean {
+  /** Why an answer that could be stored isn't; undefined where nothing stands against it. */
+  #obstacle (tags: readonly string[] | undefined): RefusalReason | undefined {
     const { fence, closed } = this.#engine
-    return !this.superseded && !closed && this.#found.unavailable !== true && !fence.movedSince(this.#visit.mark, () => this.#names(tags))
+    if (tags === undefined) return 'tags'
+    if (this.#found.unavailable === true) return 'unavailable'
+    if (this.superseded) return 'superseded'
+    if (closed) return 'closed'
+    return fence.movedSince(this.#visit.mark, () => this.#names(tags)) ? 'invalidated' : undefined
   }
 
   #names (tags: readonly string[]): string[] {

@@ -167,14 +167,19 @@ export class CachedRoute {
     ;(reply as FillingReply)[kFilling] = filling
     internals.useContext(request, recording)
     // The last resort: the connection is gone, and nothing that could be stored has been made.
-    reply.raw.once('close', () => { if (!fill.taken && !request.raw.aborted) fill.refuse('hijacked') })
+    reply.raw.once('close', () => { if (fill.taken) fill.abandon(); else if (!request.raw.aborted) fill.refuse('hijacked') })
     const result: unknown = this.#engine.follows(reply)
       ? chain.run({ key, outer: chain.getStore() }, () => this.#handler.call(instance, request, reply))
       : this.#handler.call(instance, request, reply)
     const noticeHijack = (): void => { if (reply.sent && !fill.taken) fill.refuse('hijacked') }
-    if (isPromise(result)) result.then(noticeHijack, noticeHijack)
-    else noticeHijack()
-    return result
+    if (result === reply || !isPromise(result)) {
+      noticeHijack()
+      return result
+    }
+    // A query builder runs each time that its `then` is called: Fastify calls that of the promise.
+    const promise = Promise.resolve(result)
+    promise.then(noticeHijack, noticeHijack)
+    return promise
   }
 
   /** The route's hooks with the recording ones around them, made once. */

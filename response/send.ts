@@ -25,11 +25,15 @@ export class Sender {
     else this.#throughHooks(reply, entry, age, status)
   }
 
-  /** Sets Cache-Status on an answer that is not from the cache, beside what the handler's upstream may have said (RFC 9211 section 2). */
-  mark (reply: FastifyReply, status: string): void {
-    if (this.#statusField === undefined) return
-    const before = joined(reply.getHeader(this.#statusField) as string | undefined)
+  /**
+   * Sets Cache-Status on an answer that is not from the cache, beside what the handler's upstream said (RFC 9211
+   * section 2). Answers the latter, to be given when the same answer is marked again.
+   */
+  mark (reply: FastifyReply, status: string, upstream?: string): string {
+    if (this.#statusField === undefined) return ''
+    const before = upstream ?? joined(reply.getHeader(this.#statusField) as string | undefined)
     reply.header(this.#statusField, before === '' ? status : `${before}, ${status}`)
+    return before
   }
 
   /** Only where no hook of anybody else would be skipped, and nothing but status, fields and body is to be sent. */
