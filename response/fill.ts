@@ -5,8 +5,8 @@ import type { ReadableStream } from 'node:stream/web'
 import { checkOptions, expects, boolean } from '../registry/check.js'
 import type { Duration } from '../registry/check.js'
 import { fieldsRemoved, fieldsToStore, isForOneOrigin } from './fields.js'
-import { areTags, isCacheableStatus, MAX_TAGS, ttlOnTheWay, type RoutePolicy } from './options.js'
-import { decide, type Decision, type Fields, type Verdict } from './policy.js'
+import { areTags, CONDITIONAL_STATUSES, MAX_TAGS, ttlOnTheWay, type RoutePolicy } from './options.js'
+import { decide, unfitStatus, type Decision, type Fields, type Verdict } from './policy.js'
 import type { RefusalReason } from './status.js'
 import { Recording, teeNodeStream, teeWebStream, type RecordingBudget } from './tee.js'
 
@@ -97,7 +97,8 @@ export class Fill {
     const fields = fieldsToStore(this.#before, after)
     if (fields === undefined) return this.#refusing('header', payload)
     this.#taken = { status: reply.statusCode, fields, removed: fieldsRemoved(this.#before, after), vary: after.vary, body: undefined }
-    if (!isCacheableStatus(reply.statusCode)) return this.#refusing(reply.statusCode === 204 ? 'no-content' : 'status', payload)
+    const unfit = unfitStatus(reply.statusCode)
+    if (unfit !== undefined) return this.#refusing(unfit, payload)
     if (payload === undefined || payload === null || typeof payload === 'string' || payload instanceof Uint8Array) {
       const body = payload ?? ''
       if (Buffer.byteLength(body as string) > this.policy.maxBodyBytes) return this.#refusing('too-large', payload)
@@ -150,7 +151,7 @@ export class Fill {
     const { reply, request } = this
     if (this.forbidden !== undefined) return { refused: this.forbidden }
     // A hook may answer a condition or cut out a part of what the handler made: the whole remains true.
-    const cut = [304, 206, 412, 416].includes(reply.statusCode)
+    const cut = CONDITIONAL_STATUSES.includes(reply.statusCode)
     if (reply.statusCode !== taken.status && !cut) return { refused: 'status' }
     const verdict = decide({
       status: taken.status,

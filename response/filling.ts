@@ -29,8 +29,8 @@ export interface Visit {
   readonly why: 'miss' | 'request'
 }
 
-/** Reasons that speak of the answer itself: the next one is likely to be refused too, so nobody should wait for it. */
-const TRANSIENT: ReadonlySet<RefusalReason> = new Set(['handler-error', 'client-gone', 'stream-failed', 'invalidated', 'superseded', 'lock-timeout', 'unavailable', 'closed'])
+/** Reasons that don't speak of the answer itself: the next one may well be stored. After any other nobody should wait for it. */
+const TRANSIENT: ReadonlySet<RefusalReason> = new Set(['condition', 'handler-error', 'client-gone', 'stream-failed', 'invalidated', 'superseded', 'lock-timeout', 'unavailable', 'closed'])
 
 export class Filling implements FillEnd {
   readonly key: string

@@ -103,7 +103,7 @@ const key: Check<RouteCacheOptions['key']> = (value, who) => {
 const ROUTE_CHECKS: { [K in keyof RouteCacheOptions]-?: Check<RouteCacheOptions[K]> } = {
   ttl: aDuration,
   methods: expects(`an array of ${CACHEABLE_METHODS.join(', ')}`, (value) => isTextList(value) && (value as string[]).every((item) => CACHEABLE_METHODS.includes(item as 'GET'))),
-  statuses: expects('an array of final status codes, other than 204, 206 and 304', (value) => Array.isArray(value) && value.every(isCacheableStatus)),
+  statuses: expects('an array of final status codes, other than 204, 206, 304, 412 and 416', (value) => Array.isArray(value) && value.every(isCacheableStatus)),
   key,
   credentials: oneOf('bypass', 'ignore'),
   tags: expects(`a function, or an array of at most ${MAX_TAGS} strings of 1 to ${MAX_TAG_CHARACTERS} characters`, (value) => typeof value === 'function' || areTags(value)),
@@ -112,9 +112,12 @@ const ROUTE_CHECKS: { [K in keyof RouteCacheOptions]-?: Check<RouteCacheOptions[
   lock: boolean
 }
 
+/** Statuses of an answer to one request's range or condition (RFC 9110 sections 13 and 14). */
+export const CONDITIONAL_STATUSES: readonly number[] = [206, 304, 412, 416]
+
 /** Final statuses whose answers can be stored: those with a whole content of their own. */
 export function isCacheableStatus (status: unknown): boolean {
-  return Number.isInteger(status) && (status as number) >= 200 && (status as number) <= 599 && ![204, 206, 304].includes(status as number)
+  return Number.isInteger(status) && (status as number) >= 200 && (status as number) <= 599 && status !== 204 && !CONDITIONAL_STATUSES.includes(status as number)
 }
 
 /** Checks the options of one route, or the defaults of all. Throws CACHE_ERR_OPTION naming `who`. */

@@ -1,6 +1,6 @@
 // May an answer be stored, and for how long is it fresh (RFC 9111 sections 3 and 4.2). Pure; any doubt means no.
 import { deltaSeconds, joined, MAX_DELTA_SECONDS, parseCacheControl, type CacheControl, type FieldValue } from './cache-control.js'
-import { isCacheableStatus, type RoutePolicy } from './options.js'
+import { CONDITIONAL_STATUSES, isCacheableStatus, type RoutePolicy } from './options.js'
 import { varyNames } from './vary.js'
 import type { RefusalReason } from './status.js'
 
@@ -50,10 +50,16 @@ export function decide (answer: Answer, policy: RoutePolicy): Verdict {
   return freshMs > 0 ? { freshMs, ageMs, varyNames: names as string[] } : no('expired')
 }
 
+/** Why no answer of this status is stored, whatever it says; undefined where it may be. */
+export function unfitStatus (status: number): RefusalReason | undefined {
+  if (isCacheableStatus(status)) return undefined
+  return status === 204 ? 'no-content' : CONDITIONAL_STATUSES.includes(status) ? 'condition' : 'status'
+}
+
 function forbidden ({ status, fields, authorized, decision }: Answer, control: CacheControl): RefusalReason | undefined {
   if (decision.store === false) return 'reply-store-false'
-  if (status === 204) return 'no-content'
-  if (!isCacheableStatus(status)) return 'status'
+  const unfit = unfitStatus(status)
+  if (unfit !== undefined) return unfit
   if (control.malformed) return 'cache-control'
   // RFC 9111 section 3. A qualified form (`private="x"`) is taken for the bare one: never less careful than asked.
   for (const directive of ['no-store', 'private', 'no-cache'] as const) {

@@ -18,6 +18,7 @@ export const BYPASS_REASONS = [
 /** Why an answer was not stored. */
 export const REFUSAL_REASONS = [
   'status', // neither the route's `statuses` nor the answer itself make this status cacheable
+  'condition', // a part, or the outcome of a condition, of this one request (206, 304, 412, 416)
   'no-store', 'private', 'no-cache', // the answer's Cache-Control says so
   'cache-control', // the answer's Cache-Control can't be parsed beyond doubt
   'no-freshness', // nothing says how long the answer is fresh

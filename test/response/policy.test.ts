@@ -77,8 +77,8 @@ t.test('an answer that comes with an Age has that much less to live', async (t) 
 })
 
 t.test('E25: statuses that have no whole content of their own are never stored; others only when somebody says so', async (t) => {
-  for (const status of [204, 206, 304, 100, 101, 103, 199, 600, 0, NaN]) {
-    const expected = status === 204 ? 'no-content' : 'status'
+  for (const status of [204, 206, 304, 412, 416, 100, 101, 103, 199, 600, 0, NaN]) {
+    const expected = status === 204 ? 'no-content' : [206, 304, 412, 416].includes(status) ? 'condition' : 'status'
     t.equal(verdict({}, { status }), expected, String(status))
     t.equal(verdict(cc('public, max-age=60'), { status, decision: { ttlMs: 5_000 } }), expected, `${status}, whatever is said`)
   }
