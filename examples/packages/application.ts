@@ -31,7 +31,13 @@ export async function application ({ project, database }: Settings): Promise<Fas
     // No handler here looks at the host or at the query, so neither needs to split an entry.
     defaults: { ttl: '1h', key: { host: false, query: false } }
   })
+  addLists(app, project)
+  addPackages(app, project)
+  return app
+}
 
+/** What is said of all packages. */
+function addLists (app: FastifyInstance, project: string): void {
   app.get('/packages', { config: { cache: { tags: [ALL] } } }, async () => {
     const installed = await installedIn(project)
     const packages = await Promise.all(installed.map(async (one) => ({ ...one, ...await sizeOf(project, one) })))
@@ -46,7 +52,10 @@ export async function application ({ project, database }: Settings): Promise<Fas
     const licenses = [...names].map(([license, packages]) => ({ license, count: packages.size, packages: [...packages] }))
     return licenses.sort((a, b) => b.count - a.count)
   })
+}
 
+/** What is said of one package, and how it is invalidated. */
+function addPackages (app: FastifyInstance, project: string): void {
   // A scoped name holds a slash. As /packages/@fastify%2Ferror it is one parameter of the first pattern.
   for (const path of ['/packages/:name', '/packages/@:scope/:name']) {
     app.get<Named>(path, { config: { cache: { tags: (request) => [tagOf(nameOf(request as FastifyRequest<Named>))] } } }, async (request, reply) => {
@@ -63,7 +72,6 @@ export async function application ({ project, database }: Settings): Promise<Fas
       return { touched: name, invalidated: tags, meaning: `what was stored of ${name} and of all packages together is not served again; what is said of other packages stays` }
     })
   }
-  return app
 }
 
 /** Not stored: 404 is none of the statuses to which `ttl` applies. */
