@@ -1,0 +1,56 @@
+// The fence: a name that moved is always known to have moved, in a fixed amount of memory.
+import fc from 'fast-check'
+import t from 'tap'
+import { Fence } from '../../response/fence.js'
+
+t.test('C04: a name that was moved after a mark has moved since it, and never before', async (t) => {
+  const fence = new Fence()
+  const mark = fence.mark()
+  t.notOk(fence.movedSince(mark, () => { throw new Error('nobody is asked for names') }))
+  fence.move('a')
+  t.ok(fence.movedSince(mark, () => ['b', 'a']))
+  t.notOk(fence.movedSince(mark, () => []))
+  t.notOk(fence.movedSince(fence.mark(), () => ['a']), 'not since a later mark')
+})
+
+t.test('C05: when all have moved, every name has', async (t) => {
+  const fence = new Fence()
+  const mark = fence.mark()
+  fence.moveAll()
+  t.ok(fence.movedSince(mark, () => ['never heard of']))
+  t.ok(fence.movedSince(mark, () => []))
+  t.notOk(fence.movedSince(fence.mark(), () => ['a']))
+})
+
+t.test('C09: however names and marks come, no move is missed; a collision only says yes too often', async (t) => {
+  const name = fc.oneof(fc.string({ maxLength: 4 }), fc.string({ unit: 'binary', maxLength: 3 }))
+  fc.assert(fc.property(fc.array(fc.oneof(name.map((moved) => ({ moved })), fc.constant({ marked: true as const }), fc.constant({ all: true as const })), { maxLength: 40 }), (steps) => {
+    const fence = new Fence()
+    const marks: Array<{ mark: number, moved: Set<string>, all: boolean }> = []
+    for (const step of steps) {
+      if ('marked' in step) marks.push({ mark: fence.mark(), moved: new Set(), all: false })
+      else if ('all' in step) {
+        fence.moveAll()
+        for (const one of marks) one.all = true
+      } else {
+        fence.move(step.moved)
+        for (const one of marks) one.moved.add(step.moved)
+      }
+    }
+    return marks.every(({ mark, moved, all }) => [...moved].every((each) => fence.movedSince(mark, () => ['x', each])) && (!all || fence.movedSince(mark, () => [])))
+  }), { numRuns: 5_000 })
+  t.pass('for every row of steps that was tried')
+})
+
+t.test('C09: a million names take no memory, and two names seldom share a place', async (t) => {
+  const fence = new Fence()
+  const mark = fence.mark()
+  for (let at = 0; at < 40; at++) fence.move(`t product-${at}`)
+  let wrong = 0
+  for (let at = 0; at < 10_000; at++) if (fence.movedSince(mark, () => [`0:r GET 9:/items/:id ${at}`])) wrong++
+  t.ok(wrong < 400, `${wrong} of 10000 names share a place with one of 40`)
+  const before = process.memoryUsage().heapUsed
+  for (let at = 0; at < 1e6; at++) fence.move(`k${at}`)
+  t.ok(process.memoryUsage().heapUsed - before < 100e6, 'nothing is kept of them')
+  t.ok(fence.movedSince(mark, () => ['k0']))
+})

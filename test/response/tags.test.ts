@@ -1,0 +1,103 @@
+// Tags: version stamps in the backend. A stamp that is gone, changed or unreadable makes entries misses, never the other way.
+import fc from 'fast-check'
+import t from 'tap'
+import type { StoredEntry } from '../../registry/backend.js'
+import { Guard, UNAVAILABLE } from '../../response/guard.js'
+import { areTags, MAX_TAG_CHARACTERS, MAX_TAGS } from '../../response/options.js'
+import { Notices } from '../../response/notices.js'
+import { Tags } from '../../response/tags.js'
+import { Chaos } from '../support/chaos.js'
+import { testClock } from '../support/clock.js'
+import { mapBackend } from '../support/map-backend.js'
+
+function setUp (namespace = '') {
+  const clock = testClock()
+  const entries = new Map<string, StoredEntry>()
+  const chaos = new Chaos()
+  const silent = { debug () {}, info () {}, warn () {}, error () {} }
+  const guard = new Guard(chaos.wrap(mapBackend(clock.now, entries)), { name: 'map', deadlineMs: 30, now: clock.now, notices: new Notices(silent, clock.now) })
+  const tagsOf = (name: string): Tags => new Tags(guard, name, clock.now)
+  const tags = tagsOf(namespace)
+  return {
+    clock, entries, chaos, tagsOf, tags,
+    stamped: async (...names: string[]) => await tags.stamped(names, guard.deadlineAt()) as string[],
+    areCurrent: async (pairs: readonly string[], by = tags) => await by.areCurrent(pairs, guard.deadlineAt())
+  }
+}
+
+t.test('a tag is seeded once, and its stamp stays until it is invalidated', async (t) => {
+  const { tags, stamped, areCurrent, entries } = setUp()
+  const pairs = await stamped('a', 'b')
+  t.strictSame(pairs.filter((_, at) => at % 2 === 0), ['a', 'b'])
+  t.strictSame(await stamped('a', 'b'), pairs)
+  t.equal(entries.size, 2)
+  t.equal(await areCurrent(pairs), true)
+  await tags.invalidate('a')
+  t.equal(await areCurrent(pairs), false, 'one of them is enough')
+  t.equal(await areCurrent(pairs.slice(2)), true)
+  t.not((await stamped('a'))[1], pairs[1])
+  t.equal(entries.size, 2, 'nothing grows')
+})
+
+t.test('B10: a stamp that the backend lost, changed or damaged is a miss, and never comes back as it was', async (t) => {
+  const { entries, stamped, areCurrent, clock } = setUp()
+  const pairs = await stamped('a')
+  const [key, entry] = [...entries][0]!
+  for (const value of ['', 'x', `${pairs[1]}x`, pairs[1]!.slice(1), pairs[1]!.toUpperCase(), '\xff\xfe']) {
+    entries.set(key, { value: Buffer.from(value, 'latin1'), expiresAt: entry.expiresAt })
+    t.equal(await areCurrent(pairs), false, JSON.stringify(value))
+  }
+  entries.delete(key)
+  t.equal(await areCurrent(pairs), false)
+  t.not((await stamped('a'))[1], pairs[1], 'a new seed is a new stamp')
+  t.equal(await areCurrent(pairs), false)
+  await clock.pass(366 * 86_400_000)
+  t.equal(await areCurrent(await stamped('a')), true)
+})
+
+t.test('two processes that seed at once cost a hit, and revive nothing', async (t) => {
+  const { tagsOf, areCurrent, chaos } = setUp()
+  const [one, other] = [tagsOf(''), tagsOf('')]
+  chaos.get.later()
+  const [mine, its] = await Promise.all([one.stamped(['a'], performance.now() + 1_000), other.stamped(['a'], performance.now() + 1_000)]) as [string[], string[]]
+  t.not(mine[1], its[1])
+  const current = [await areCurrent(mine), await areCurrent(its)]
+  t.equal(current.filter(Boolean).length, 1)
+})
+
+t.test('a backend that can not say is not taken for a yes', async (t) => {
+  const { chaos, stamped, areCurrent, tags } = setUp()
+  const pairs = await stamped('a', 'b')
+  chaos.get.throw()
+  chaos.getMany.throw()
+  t.equal(await areCurrent(pairs), UNAVAILABLE)
+  t.equal(await stamped('a') as unknown, UNAVAILABLE)
+  chaos.set.reject()
+  await t.rejects(tags.invalidate('a'), { code: 'CACHE_ERR_BACKEND_FAILED' })
+})
+
+t.test('E39: distinct tags, and those of distinct namespaces, never share a stamp', async (t) => {
+  const text = fc.string({ unit: fc.oneof(fc.constantFrom(...'0123456789:~ trd|', '\0', '\ud800', '\udfff', '__proto__'), fc.string({ minLength: 1, maxLength: 1 })), minLength: 1, maxLength: 200 })
+  await fc.assert(fc.asyncProperty(text, text, fc.constantFrom('', 'a', '1:', '0:t '), fc.constantFrom('', 'a', '1:', '0:t '), async (one, other, namespace, otherNamespace) => {
+    const { tagsOf, entries } = setUp()
+    await tagsOf(namespace).stamped([one], performance.now() + 1_000)
+    await tagsOf(otherNamespace).stamped([other], performance.now() + 1_000)
+    return entries.size === (one === other && namespace === otherNamespace ? 1 : 2)
+  }), { numRuns: 2_000 })
+  t.pass('for every pair that was tried')
+})
+
+t.test('E39: tags are capped in number and length, and hold any text', async (t) => {
+  const of = (count: number): string[] => Array.from({ length: count }, (_, at) => `tag ${at}`)
+  t.ok(areTags(of(MAX_TAGS)))
+  t.notOk(areTags(of(MAX_TAGS + 1)))
+  t.notOk(areTags(of(10_000)))
+  t.ok(areTags(['x'.repeat(MAX_TAG_CHARACTERS)]))
+  t.notOk(areTags(['x'.repeat(MAX_TAG_CHARACTERS + 1)]))
+  for (const tags of [[''], [1], [null], 'a', { 0: 'a', length: 1 }, undefined, [['a']], [Object('a')]]) t.notOk(areTags(tags), JSON.stringify(tags))
+  t.ok(areTags(['__proto__', 'constructor', 'a b', 'a,b', 'a\nb', '*', '\ud800']))
+  const { stamped, areCurrent, entries } = setUp()
+  t.equal(await areCurrent(await stamped('x'.repeat(MAX_TAG_CHARACTERS), '__proto__', '\ud800', '\udfff')), true)
+  t.equal(entries.size, 4)
+  t.ok([...entries.keys()].every((key) => key.length < 200), 'keys stay short')
+})
