@@ -188,7 +188,7 @@ export class Fill {
         taken.body = body
         this.commit()
       },
-      failed: (why) => this.refuse(why === 'stream-failed' && this.reply.raw.destroyed ? 'client-gone' : why)
+      failed: (why) => this.refuse(why === 'stream-failed' && this.reply.raw.destroyed && !this.reply.raw.writableFinished ? 'client-gone' : why)
     })
     return isWeb ? teeWebStream(payload as ReadableStream, recording) : teeNodeStream(payload as Readable, recording)
   }
