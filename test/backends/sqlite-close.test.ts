@@ -1,6 +1,8 @@
 // How the SQLite backend closes: what waits is written, and nothing is waited for without end.
 import { join } from 'node:path'
 import t from 'tap'
+import { testClock } from '../support/clock.js'
+import { watchLoop } from '../support/loop.js'
 import { beside, entry, failureOf, openSqlite } from '../support/sqlite.js'
 
 t.test('sqlite: close writes what waits', async (t) => {
@@ -47,4 +49,18 @@ t.test('C23: close may be called twice, and every later call is an error that sa
   for (const [name, call] of Object.entries(calls)) {
     t.match(await failureOf(call), { code: 'CACHE_ERR_CLOSED', message: `sqlite.${name}` }, name)
   }
+})
+
+t.test('C22: close ends a cleanup that is under way, without an error', async (t) => {
+  const clock = testClock()
+  const path = join(t.testdir(), 'cache.db')
+  const { backend, cleanup } = await openSqlite(t, { path }, clock)
+  await Promise.all(Array.from({ length: 20_000 }, (_, at) => backend.set(String(at), entry('value', clock.now() + 1_000))))
+  await clock.pass(1_000)
+  const ended = watchLoop()
+  const cleaning = failureOf(cleanup)
+  await backend.close()
+  t.equal(await cleaning, undefined)
+  await ended()
+  t.ok(await (await openSqlite(t, { path }, clock)).backend.size() > 0, 'it did not go on to its end')
 })

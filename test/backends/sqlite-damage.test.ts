@@ -3,6 +3,7 @@ import { existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
+import { isCutShort } from '../../backends/sqlite/file.js'
 import { Home } from '../../backends/sqlite/home.js'
 import { readOptions } from '../../backends/sqlite/options.js'
 import { changeFile, entry, failureOf, FILLED, filledFile, openSqlite, textAt } from '../support/sqlite.js'
@@ -56,11 +57,23 @@ for (const [name, damage, isSetAside] of DAMAGES) {
   })
 }
 
-t.test('A13: half a file is set aside before anything is read from it or written into its gap', async (t) => {
+t.test('A13: a file that was cut short is known as such before anything is written into its gap', async (t) => {
   const path = await filledFile(t)
-  truncateSync(path, Math.floor(statSync(path).size / 2))
+  t.equal(isCutShort(path), false)
+  truncateSync(path, statSync(path).size - PAGE_BYTES)
+  t.equal(isCutShort(path), true)
   const { warnings } = await openSqlite(t, { path })
   t.equal(warnings.length, 1)
+})
+
+t.test('A13: a file whose end is in its log is not taken for one that was cut short', async (t) => {
+  const path = await filledFile(t)
+  const { backend } = await openSqlite(t, { path })
+  await Promise.all(Array.from({ length: 100 }, (_, at) => backend.set(`more-${at}`, entry(FILLED.value, Infinity))))
+  t.equal(isCutShort(path), false)
+  const other = await openSqlite(t, { path })
+  t.same(other.warnings, [])
+  t.equal(await other.backend.size(), FILLED.entries + 100)
 })
 
 t.test('A13: the log of a file that was damaged before is not left beside the one damaged now', async (t) => {

@@ -16,6 +16,7 @@ export interface OpenedSqlite {
 
 export async function openSqlite (t: Test, options: SqliteOptions, { now } = testClock()): Promise<OpenedSqlite> {
   const warnings: Array<Record<string, unknown>> = []
+  let running: Promise<unknown> | undefined
   let run: () => unknown = () => t.fail('no background task was started')
   const backend = await sqlite.create(options, {
     now,
@@ -24,13 +25,13 @@ export async function openSqlite (t: Test, options: SqliteOptions, { now } = tes
     background: {
       every (_name, _intervalMs, task) {
         run = task
-        return { cancel: async () => {} }
+        return { cancel: async () => { await running } }
       }
     },
     open: () => { throw new Error('opens no other backend') }
   }) as Required<CacheBackend>
   t.teardown(() => backend.close())
-  return { backend, warnings, cleanup: async () => { await run() } }
+  return { backend, warnings, cleanup: async () => { await (running = Promise.resolve(run())) } }
 }
 
 /** A connection of the test's own to the same file. */
