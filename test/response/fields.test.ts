@@ -5,9 +5,29 @@ import { areFields, FIELDS_NOT_STORED, fieldsRemoved, fieldsToStore, isField, is
 
 t.test('E23: fields of one connection, one answer or one request are not stored', async (t) => {
   const fields = {
-    connection: 'close, X-Secret ,x-other', 'keep-alive': 'timeout=5', 'proxy-authenticate': 'Basic', 'proxy-connection': 'close', te: 'trailers', trailer: 'x-sum', 'transfer-encoding': 'chunked', upgrade: 'h2c',
-    'content-length': '3', age: '7', 'cache-status': 'up; hit', 'set-cookie': ['a=b'], 'x-request-id': '1', 'x-correlation-id': '1', traceparent: '1', 'server-timing': 'db', 'x-ratelimit-remaining': '3', ratelimit: 'x',
-    'x-secret': 'alice', 'x-other': 'alice', etag: '"1"', date: 'Tue, 06 May 2031 07:08:09 GMT', 'x-keep': '1'
+    connection: 'close, X-Secret ,x-other',
+    'keep-alive': 'timeout=5',
+    'proxy-authenticate': 'Basic',
+    'proxy-connection': 'close',
+    te: 'trailers',
+    trailer: 'x-sum',
+    'transfer-encoding': 'chunked',
+    upgrade: 'h2c',
+    'content-length': '3',
+    age: '7',
+    'cache-status': 'up; hit',
+    'set-cookie': ['a=b'],
+    'x-request-id': '1',
+    'x-correlation-id': '1',
+    traceparent: '1',
+    'server-timing': 'db',
+    'x-ratelimit-remaining': '3',
+    ratelimit: 'x',
+    'x-secret': 'alice',
+    'x-other': 'alice',
+    etag: '"1"',
+    date: 'Tue, 06 May 2031 07:08:09 GMT',
+    'x-keep': '1'
   }
   t.strictSame(fieldsToStore({}, fields), ['etag', '"1"', 'date', 'Tue, 06 May 2031 07:08:09 GMT', 'x-keep', '1'])
   for (const name of FIELDS_NOT_STORED) t.strictSame(fieldsToStore({}, { [name]: 'x', etag: '"1"' }), ['etag', '"1"'], name)
@@ -26,7 +46,7 @@ t.test('lists keep their lines, numbers become text, undefined is nothing', asyn
 })
 
 t.test('E22: a field that could not be sent again as it is costs the entry', async (t) => {
-  for (const fields of [{ 'x-a': 'a\r\nset-cookie: b' }, { 'x-a': 'a\nb' }, { 'x-a': 'a\0' }, { 'x-a': '✓' }, { 'x a': 'b' }, { 'x\r\n': 'b' }, { 'é': 'b' }, { 'x-a': ['ok', 'a\r'] }, Object.fromEntries([['__proto__', 'x']])]) {
+  for (const fields of [{ 'x-a': 'a\r\nset-cookie: b' }, { 'x-a': 'a\nb' }, { 'x-a': 'a\0' }, { 'x-a': '✓' }, { 'x a': 'b' }, { 'x\r\n': 'b' }, { é: 'b' }, { 'x-a': ['ok', 'a\r'] }, Object.fromEntries([['__proto__', 'x']])]) {
     t.equal(fieldsToStore({}, fields), undefined, JSON.stringify(fields))
   }
 })

@@ -19,7 +19,11 @@ function setUp (namespace = '') {
   const tagsOf = (name: string): Tags => new Tags(guard, name, clock.now)
   const tags = tagsOf(namespace)
   return {
-    clock, entries, chaos, tagsOf, tags,
+    clock,
+    entries,
+    chaos,
+    tagsOf,
+    tags,
     stamped: async (...names: string[]) => await tags.stamped(names, guard.deadlineAt()) as string[],
     areCurrent: async (pairs: readonly string[], by = tags) => await by.areCurrent(pairs, guard.deadlineAt())
   }
