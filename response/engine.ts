@@ -5,8 +5,8 @@ import type { CacheBackend } from '../registry/backend.js'
 import type { CacheLog } from '../registry/registry.js'
 import { around, FastifyInternals, type RouteContext } from './fastify-internals.js'
 import { Fence } from './fence.js'
-import type { Filling } from './filling.js'
-import { Flights } from './flight.js'
+import type { Filling, Visit } from './filling.js'
+import { Flights, type Flight } from './flight.js'
 import { Guard } from './guard.js'
 import { Notices, safeError } from './notices.js'
 import type { CachedRoute } from './route.js'
@@ -22,8 +22,8 @@ export const kFilling = Symbol('fastify-response-cache.filling')
 /** A reply as the plugin decorates it. */
 export interface FillingReply extends FastifyReply { [kFilling]: Filling | null }
 
-/** The keys that the present asynchronous chain is filling, the innermost first. */
-export interface KeyChain { readonly key: string, readonly outer: KeyChain | undefined }
+/** The fills whose handlers the present asynchronous chain runs in, the innermost first. */
+export interface FillChain { readonly filling: Filling, readonly outer: FillChain | undefined }
 
 export interface EngineOptions {
   readonly backend: CacheBackend
@@ -58,7 +58,7 @@ export class Engine {
   readonly fence = new Fence()
   readonly internals = new FastifyInternals()
   readonly budget = new RecordingBudget(MAX_RECORDING_BYTES)
-  readonly chain = new AsyncLocalStorage<KeyChain>()
+  readonly chain = new AsyncLocalStorage<FillChain>()
   /** Every cached route of this registration, one for each of its methods. */
   readonly routes: CachedRoute[] = []
   /** Fills under way by key, in the order in which they began. */
@@ -97,12 +97,28 @@ export class Engine {
     return this.#follows
   }
 
-  /** Whether this asynchronous chain is filling `key` already. */
-  isFilling (key: string): boolean {
+  /**
+   * Whether this request was made by the handler that is filling its key already, or may have been. What it is answered
+   * is not what others are: something that is no part of the key made the handler ask no further.
+   */
+  isNested ({ key, reply }: Visit): boolean {
     for (let link = this.chain.getStore(); link !== undefined; link = link.outer) {
-      if (link.key === key) return true
+      if (link.filling.key === key && !link.filling.fill.over) return true
+    }
+    return this.internals.isInjected(reply) && [...this.#fillings.get(key) ?? []].some((filling) => !filling.followed && !filling.fill.over)
+  }
+
+  /** Whether `flight` waits, by way of others, for work that this asynchronous chain is part of. */
+  wouldWaitForItself (flight: Flight): boolean {
+    for (let link = this.chain.getStore(); link !== undefined; link = link.outer) {
+      if (link.filling.flight !== undefined && flight.waitsFor(link.filling.flight)) return true
     }
     return false
+  }
+
+  /** This asynchronous chain is going to wait for `flight`. */
+  waits (flight: Flight): void {
+    for (let link = this.chain.getStore(); link !== undefined; link = link.outer) link.filling.flight?.awaits(flight)
   }
 
   nextOrder (): number {

@@ -77,6 +77,11 @@ export class Fill {
     return this.#taken !== undefined
   }
 
+  /** Whether the handler's answer is a stream that has yet to end. */
+  get streaming (): boolean {
+    return this.#taken !== undefined && this.#taken.body === undefined
+  }
+
   /** `reply.cache(options)`. A wrong option doesn't cost the answer: it is delivered and not stored. */
   tell (options: ReplyCacheOptions): void {
     try {

@@ -25,6 +25,8 @@ export interface Visit {
   readonly target: string
   /** The fence's mark before the first read of the backend. */
   readonly mark: number
+  /** Until when it waits for the backend, all calls together, in `performance.now()`. */
+  readonly deadlineAt: number
   /** Why the handler is asked (RFC 9211 section 2.2). */
   readonly why: 'miss' | 'request'
 }
@@ -36,28 +38,33 @@ export class Filling implements FillEnd {
   readonly key: string
   readonly fill: Fill
   readonly order: number
+  /** Whether requests that its handler makes by `inject()` can be told from others. */
+  readonly followed: boolean
   /** Set when a fill that began later has stored already. */
   superseded = false
   /** Tag, stamp, tag, stamp ... of the route's own tags, taken before the handler ran. */
   stamps: readonly string[] | typeof UNAVAILABLE | undefined
   #tags: readonly string[] | undefined
   #upstream: string | undefined
+  #patience: NodeJS.Timeout | undefined
   readonly #engine: Engine
   readonly #route: CachedRoute
   readonly #visit: Visit
   readonly #found: Found
-  readonly #flight: Flight | undefined
+  /** What others may wait for. */
+  readonly flight: Flight | undefined
   /** A copy: handlers change `request.headers` before they pass a request on. */
   readonly #asked: RequestFields
 
   constructor (engine: Engine, route: CachedRoute, visit: Visit, found: Found, flight: Flight | undefined) {
     this.key = visit.key
     this.order = engine.nextOrder()
+    this.followed = engine.follows(visit.reply)
     this.#engine = engine
     this.#route = route
     this.#visit = visit
     this.#found = found
-    this.#flight = flight
+    this.flight = flight
     this.#asked = { headers: { ...visit.request.headers }, raw: visit.request.raw }
     this.fill = new Fill(route.policy, visit.request, visit.reply, { end: this, budget: engine.budget, now: engine.now })
     engine.began(this)
@@ -76,7 +83,7 @@ export class Filling implements FillEnd {
 
   stored (recorded: Recorded): void {
     const engine = this.#engine
-    engine.ended(this)
+    clearTimeout(this.#patience)
     const at = engine.now()
     const { freshMs, ageMs, varyNames } = recorded.verdict
     const head: ResponseHead = {
@@ -94,14 +101,26 @@ export class Filling implements FillEnd {
     this.#share(head, recorded, varyNames, tags ?? [])
     // A backend that answers later finds the bytes as they are now, whatever becomes of a buffer that was lent to us.
     const body = typeof recorded.body === 'string' || (tags?.length === 0 && varyNames.length === 0) ? recorded.body : Buffer.from(recorded.body)
-    const obstacle = this.#obstacle(tags)
-    if (tags === undefined || obstacle !== undefined) return this.#refuse(obstacle ?? 'tags')
-    engine.guard.track(andThen(this.#stampsOf(tags), (stamps) => {
-      if (stamps === UNAVAILABLE) return this.#refuse('unavailable')
+    const keeping = tags === undefined ? 'tags' : this.#keep(head, body, { tags, varyNames })
+    engine.guard.track(andThen(keeping, (refused) => {
+      // Not before: until it is stored, a fill that began later may still overtake it.
+      engine.ended(this)
+      if (refused === undefined) this.#route.stats.stores++
+      else this.#refuse(refused)
+    }))
+  }
+
+  /** Stores an answer with its tags' stamps. Answers why it was not stored, if it was not. */
+  #keep (head: ResponseHead, body: Buffer | string, { tags, varyNames }: { tags: readonly string[], varyNames: readonly string[] }): MaybePromise<RefusalReason | undefined> {
+    const engine = this.#engine
+    const known = this.#obstacle(tags)
+    if (known !== undefined) return known
+    return andThen(this.#stampsOf(tags), (stamps) => {
+      if (stamps === UNAVAILABLE) return 'unavailable'
       const obstacle = this.#obstacle(tags)
-      if (obstacle !== undefined) return this.#refuse(obstacle)
+      if (obstacle !== undefined) return obstacle
       engine.supersede(this)
-      const kept = engine.store.keep({
+      return andThen(engine.store.keep({
         key: this.key,
         head: stamps.length === 0 ? head : { ...head, tags: stamps },
         body,
@@ -109,16 +128,24 @@ export class Filling implements FillEnd {
         asked: this.#asked,
         variants: this.#found.variants,
         mayStore: () => this.#obstacle(tags) === undefined
-      }, head.freshUntil)
-      if (kept) this.#route.stats.stores++
-      else this.#refuse('unavailable')
-    }))
+      }, head.freshUntil), (kept) => kept ? undefined : this.#obstacle(tags) ?? 'unavailable')
+    })
+  }
+
+  /** The connection is over. What is still being made then is waited for a while longer, if it can come at all. */
+  closed (): void {
+    const { fill } = this
+    if (fill.over) return
+    if (fill.streaming) return fill.abandon()
+    if (!fill.taken && this.#visit.reply.raw.writableEnded) return fill.refuse('hijacked')
+    this.#patience = setTimeout(() => fill.refuse('client-gone'), this.#engine.lockTimeoutMs).unref()
   }
 
   refused (reason: RefusalReason, fault?: unknown): void {
     const engine = this.#engine
+    clearTimeout(this.#patience)
     engine.ended(this)
-    if (this.#flight !== undefined) engine.flights.release(this.#flight, TRANSIENT.has(reason) ? 'failed' : 'not-shareable')
+    if (this.flight !== undefined) engine.flights.release(this.flight, TRANSIENT.has(reason) ? 'failed' : 'not-shareable')
     if (fault !== undefined) engine.fault(this.#route.name, reason, fault)
     if (reason === 'csp-nonce') engine.fault(this.#route.name, reason, new Error('Content-Security-Policy holds a nonce, which is for one answer only'))
     this.#refuse(reason)
@@ -130,10 +157,10 @@ export class Filling implements FillEnd {
 
   /** Gives the answer to those who wait, whether or not it can be stored. */
   #share (head: ResponseHead, recorded: Recorded, varyNames: readonly string[], tags: readonly string[]): void {
-    if (this.#flight === undefined) return
+    if (this.flight === undefined) return
     // What is known to vary varies for who waits too, though this answer doesn't say so.
     const names = [...new Set([...varyNames, ...this.#found.variants?.head.names ?? []])]
-    this.#engine.flights.share(this.#flight, () => ({
+    this.#engine.flights.share(this.flight, () => ({
       entry: { head, body: Buffer.from(recorded.body as string) },
       varyNames: names,
       variant: variantOf(names, this.#asked),

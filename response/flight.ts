@@ -16,23 +16,31 @@ export class Flight {
   readonly key: string
   /** The fence's mark when the work began. */
   readonly mark: number
-  /** Whether a request that the work itself makes can be told from others. */
-  readonly tracked: boolean
   readonly #startedAt = performance.now()
   readonly #lockTimeoutMs: number
+  readonly #awaits = new Set<Flight>()
   #waiters: Array<(outcome: Outcome) => void> | undefined
   #timer: NodeJS.Timeout | undefined
   #outcome: Outcome | undefined
 
-  constructor (key: string, mark: number, { tracked, lockTimeoutMs }: { tracked: boolean, lockTimeoutMs: number }) {
+  constructor (key: string, mark: number, lockTimeoutMs: number) {
     this.key = key
     this.mark = mark
-    this.tracked = tracked
     this.#lockTimeoutMs = lockTimeoutMs
   }
 
   get over (): boolean {
     return this.#outcome !== undefined || performance.now() - this.#startedAt >= this.#lockTimeoutMs
+  }
+
+  /** Its own work waits for another flight. */
+  awaits (other: Flight): void {
+    this.#awaits.add(other)
+  }
+
+  /** Whether `other` must end before this one can. */
+  waitsFor (other: Flight): boolean {
+    return this === other || [...this.#awaits].some((next) => !next.over && next.waitsFor(other))
   }
 
   /** Whether somebody waits. */
@@ -79,9 +87,9 @@ export class Flights {
   }
 
   /** Begins a flight that others may join, unless the key's answers were not shareable a moment ago. */
-  begin (key: string, mark: number, tracked: boolean): Flight | undefined {
+  begin (key: string, mark: number): Flight | undefined {
     if ((this.#alone.get(key) ?? 0) > this.#now()) return undefined
-    const flight = new Flight(key, mark, { tracked, lockTimeoutMs: this.#lockTimeoutMs })
+    const flight = new Flight(key, mark, this.#lockTimeoutMs)
     this.#flights.set(key, flight)
     return flight
   }

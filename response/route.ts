@@ -60,8 +60,8 @@ export class CachedRoute {
     if (wishes?.noStore === true) return this.#bypass(instance, request, reply, 'no-store')
     const { fence, guard, store } = this.#engine
     // The mark comes before the first read of the backend: what is invalidated from here on, this request doesn't store.
-    const visit: Visit = { instance, request, reply, key: keyed.key, target: request.raw.url as string, mark: fence.mark(), why: 'miss' }
-    const found = store.find(keyed.key, request, guard.deadlineAt())
+    const visit: Visit = { instance, request, reply, key: keyed.key, target: request.raw.url as string, mark: fence.mark(), deadlineAt: guard.deadlineAt(), why: 'miss' }
+    const found = store.find(keyed.key, request, visit.deadlineAt)
     return isPromise(found)
       ? found.then((there) => whenSent(this.#answer(visit, there, wishes), reply))
       : this.#answer(visit, found, wishes)
@@ -116,21 +116,24 @@ export class CachedRoute {
     if (wishes?.onlyIfCached === true) return reply.code(504).send()
     // A HEAD without an entry is the handler's business alone: its answer has no content that could be stored.
     if (request.method === 'HEAD') return this.#unrecorded(visit, 'head')
-    if (this.#engine.isFilling(visit.key)) return this.#unrecorded(visit, 'nested')
+    if (this.#engine.isNested(visit)) return this.#unrecorded(visit, 'nested')
     return this.policy.lock ? this.#locked(visit, found) : this.#fill(visit, found)
   }
 
   /** Joins the flight of this key, or begins it. */
   #locked (visit: Visit, found: Found): unknown {
-    const { flights, fence, internals } = this.#engine
-    const tracked = this.#engine.follows(visit.reply)
+    const engine = this.#engine
+    const { flights, fence } = engine
     const names = (): string[] => [visit.key, ...this.fenceNames(visit.target)]
-    // An injected request may have been made by the very handler that it would wait for.
-    const canWait = (other: Flight): boolean => other.tracked || !internals.isInjected(visit.reply)
-    const flight = flights.toJoin(visit.key, (other) => canWait(other) && !fence.movedSince(other.mark, names))
-    if (flight === undefined) return this.#fill(visit, found, flights.begin(visit.key, visit.mark, tracked))
+    const flight = flights.toJoin(visit.key, (other) => !engine.wouldWaitForItself(other) && !fence.movedSince(other.mark, names))
+    if (flight === undefined) return this.#fill(visit, found, flights.begin(visit.key, visit.mark))
     const joinedAt = fence.mark()
-    return flight.wait().then((outcome) => whenSent(this.#follow(visit, found, { flight, joinedAt }, outcome), visit.reply))
+    const began = performance.now()
+    engine.waits(flight)
+    return flight.wait().then((outcome) => {
+      const waited: Visit = { ...visit, deadlineAt: visit.deadlineAt + performance.now() - began }
+      return whenSent(this.#follow(waited, found, { flight, joinedAt }, outcome), visit.reply)
+    })
   }
 
   #follow (visit: Visit, found: Found, { flight, joinedAt }: { flight: Flight, joinedAt: number }, outcome: Outcome): unknown {
@@ -155,21 +158,20 @@ export class CachedRoute {
     filling.fill.forbidden = forbidden
     const { tags } = this.policy
     if (typeof tags === 'function' || tags.length === 0 || found.unavailable === true) return this.#run(visit, filling, recording)
-    const stamps = this.#engine.tags.stamped(tags, this.#engine.guard.deadlineAt())
+    const stamps = this.#engine.tags.stamped(tags, visit.deadlineAt)
     if (!isPromise(stamps)) return this.#run(visit, filling, recording, stamps)
     return stamps.then((there) => whenSent(this.#run(visit, filling, recording, there), visit.reply))
   }
 
-  #run ({ instance, request, reply, key }: Visit, filling: Filling, recording: RouteContext, stamps?: readonly string[] | typeof UNAVAILABLE): unknown {
+  #run ({ instance, request, reply }: Visit, filling: Filling, recording: RouteContext, stamps?: readonly string[] | typeof UNAVAILABLE): unknown {
     const { chain, internals } = this.#engine
     const { fill } = filling
     filling.stamps = stamps
     ;(reply as FillingReply)[kFilling] = filling
     internals.useContext(request, recording)
-    // The last resort: the connection is gone, and nothing that could be stored has been made.
-    reply.raw.once('close', () => { if (fill.taken) fill.abandon(); else if (!request.raw.aborted) fill.refuse('hijacked') })
-    const result: unknown = this.#engine.follows(reply)
-      ? chain.run({ key, outer: chain.getStore() }, () => this.#handler.call(instance, request, reply))
+    reply.raw.once('close', () => filling.closed())
+    const result: unknown = filling.followed
+      ? chain.run({ filling, outer: chain.getStore() }, () => this.#handler.call(instance, request, reply))
       : this.#handler.call(instance, request, reply)
     const noticeHijack = (): void => { if (reply.sent && !fill.taken) fill.refuse('hijacked') }
     if (result === reply || !isPromise(result)) {

@@ -75,12 +75,9 @@ export class Store {
     return entry === undefined || entry.head.storedAt > this.#now() + MAX_CLOCK_SKEW_MS ? undefined : entry
   }
 
-  /** Keeps an answer, behind the reply. Answers false when the backend could not be asked at all. */
-  keep (answer: Keepable, expiresAt: number): boolean {
-    if (answer.varyNames.length > 0 || answer.variants !== undefined) {
-      this.#guard.track(this.#keepVariant(answer, expiresAt))
-      return true
-    }
+  /** Keeps an answer, behind the reply. Answers false when it may not be stored any more, or the backend could not be asked. */
+  keep (answer: Keepable, expiresAt: number): MaybePromise<boolean> {
+    if (answer.varyNames.length > 0 || answer.variants !== undefined) return this.#keepVariant(answer, expiresAt)
     return answer.mayStore() && this.put(answer.key, answer.head, answer.body, expiresAt)
   }
 
@@ -110,11 +107,11 @@ export class Store {
   }
 
   /** Adds the answer to the list of variants, which it reads anew: others may have been added meanwhile. */
-  #keepVariant (answer: Keepable, expiresAt: number): MaybePromise<void> {
+  #keepVariant (answer: Keepable, expiresAt: number): MaybePromise<boolean> {
     const { key } = answer
     return andThen(this.#guard.get(key, this.#guard.deadlineAt()), (read) => {
       const there = this.believed(read, key)
-      if (there === UNAVAILABLE || !answer.mayStore()) return
+      if (there === UNAVAILABLE || !answer.mayStore()) return false
       const known = there?.head.kind === 'variants' ? there as Entry<VariantsHead> : undefined
       const all = new Set([...(known?.head.names ?? []), ...answer.varyNames])
       // A handler that varies now on this, now on that, would make the list longer and longer: it begins anew.
@@ -126,9 +123,10 @@ export class Store {
       const list: VariantsHead = { kind: 'variants', key, storedAt: this.#now(), names, ids, list: listed ? known!.head.list : randomBytes(9).toString('base64url') }
       const variant = variantKey(key, list, id)
       // The variant first: a list never names what is not there yet.
-      this.put(variant, { ...answer.head, key: variant }, answer.body, expiresAt)
-      this.put(key, list, '', Math.max(expiresAt, listed ? (read as { expiresAt: number }).expiresAt : 0))
-      for (const old of dropped) this.#guard.forget(variantKey(key, list, old))
+      const kept = this.put(variant, { ...answer.head, key: variant }, answer.body, expiresAt) &&
+        this.put(key, list, '', Math.max(expiresAt, listed ? (read as { expiresAt: number }).expiresAt : 0))
+      if (kept) for (const old of dropped) this.#guard.forget(variantKey(key, list, old))
+      return kept
     })
   }
 }

@@ -41,3 +41,14 @@ export class Barrier {
 export async function turns (count = 20): Promise<void> {
   for (let at = 0; at < count; at++) await turn()
 }
+
+const LONGEST_WAIT_MS = 10_000
+
+/** Waits, turn by turn, until it `holds`. Throws after ten seconds. */
+export async function until (holds: () => unknown): Promise<void> {
+  const endsAt = performance.now() + LONGEST_WAIT_MS
+  while (await holds() !== true) {
+    if (performance.now() > endsAt) throw new Error(`still waiting for ${holds.toString()}`)
+    await turn()
+  }
+}
