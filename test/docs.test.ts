@@ -11,7 +11,7 @@ import { MEMORY_MAX_BYTES } from '../backends/memory.js'
 import { SQLITE_CLEANUP_INTERVAL_MS, SQLITE_MAX_BYTES, SQLITE_PATH, SQLITE_TABLE } from '../backends/sqlite.js'
 import { POWERS } from '../registry/backend.js'
 import { parseDuration } from '../registry/check.js'
-import { KEY_DEFAULTS, MAX_TAG_CHARACTERS, MAX_TAGS, ROUTE_DEFAULTS } from '../response/options.js'
+import { isCacheableStatus, KEY_DEFAULTS, MAX_TAG_CHARACTERS, MAX_TAGS, ROUTE_DEFAULTS } from '../response/options.js'
 import { BYPASS_REASONS, CacheStatus, REFUSAL_REASONS } from '../response/status.js'
 import { MAX_VARIANTS } from '../response/store.js'
 import { MAX_VARY_FIELDS } from '../response/vary.js'
@@ -140,6 +140,8 @@ t.test('docs: numbers that README gives are the code\'s', async (t) => {
   t.match(README, `At most ${MAX_TAGS}, of at most ${MAX_TAG_CHARACTERS} characters`)
   t.match(README, `at most ${MAX_VARIANTS} under one key`)
   t.match(README, `names more than ${MAX_VARY_FIELDS} fields`)
+  const unfit = Array.from({ length: 400 }, (_, index) => 200 + index).filter((status) => !isCacheableStatus(status))
+  t.match(README, `any final status other than ${unfit.slice(0, -1).join(', ')} and ${unfit.at(-1)}.`)
 })
 
 t.test('docs: CHANGELOG names every power', async (t) => {
