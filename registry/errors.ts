@@ -25,7 +25,7 @@ export const CACHE_ERR_DEPENDENCY_MISSING = createError<[backend: string, depend
 
 /** The backend lacks the optional method that this call needs. */
 export const CACHE_ERR_POWER_MISSING = createError<[operation: string, name: string, power: string, advice: string]>(
-  'CACHE_ERR_POWER_MISSING', "cache: %s needs a backend with the method '%s', which '%s' does not have; %s")
+  'CACHE_ERR_POWER_MISSING', "cache: %s can't be done with backend '%s', which lacks the method '%s'; %s")
 
 /** The cache was closed: nothing can be asked of it any more. */
 export const CACHE_ERR_CLOSED = createError<[operation: string]>(
