@@ -105,7 +105,9 @@ function steadyClock (): number {
 /** Fails before anything is opened when the names that this registration needs are taken. */
 function checkScope (fastify: FastifyInstance, decorateAs: string): void {
   if (Object.hasOwn(fastify, kNearest)) throw new CACHE_ERR_OPTION(NAME, 'registered once in a scope', 'a second registration; put it into a scope of its own with fastify.register()')
-  if (Object.hasOwn(fastify, decorateAs)) {
+  // The cache of a scope around this one may be hidden behind it, nothing else may.
+  const there = (fastify as unknown as Record<string, unknown>)[decorateAs]
+  if (Object.hasOwn(fastify, decorateAs) || (there !== undefined && !(there instanceof ResponseCache))) {
     const taker = fastify.hasPlugin('@fastify/caching') ? '@fastify/caching took it' : 'another plugin took it, @fastify/caching for one does'
     throw new CACHE_ERR_OPTION(`${NAME}.decorateAs`, 'a name that is free', `'${decorateAs}': ${taker}. Choose another, { decorateAs: 'responseCache' } say`)
   }

@@ -103,8 +103,12 @@ export class DataCache {
     const value = await produce({ signal: this.#signal })
     // What can't be stored was produced all the same: the caller has it.
     if (stamps !== UNAVAILABLE && value !== undefined && !fence.movedSince(mark, names)) {
-      const { bytes, expiresAt } = this.#encode(stored, value, ttlMs, stamps)
-      guard.put(stored, { value: bytes, expiresAt })
+      try {
+        const { bytes, expiresAt } = this.#encode(stored, value, ttlMs, stamps)
+        guard.put(stored, { value: bytes, expiresAt })
+      } catch (fault) {
+        this.#engine.fault('cache.getOrSet', 'value', fault)
+      }
     }
     return value
   }
@@ -128,7 +132,7 @@ export class DataCache {
 
   #encode (stored: string, value: unknown, ttlMs: number, stamps: readonly string[]): { bytes: Buffer, expiresAt: number } {
     const isBytes = value instanceof Uint8Array
-    const body = isBytes ? Buffer.from(value) : JSON.stringify(value)
+    const body = isBytes ? Buffer.from(value) : json(value)
     if (body === undefined) throw new CACHE_ERR_OPTION('cache.set(key, value)', 'a JSON value or a Buffer', show(value))
     const at = this.#engine.now()
     const head: ValueHead = { kind: 'value', key: stored, storedAt: at, json: !isBytes, ...(stamps.length > 0 && { tags: stamps }) }
@@ -138,6 +142,15 @@ export class DataCache {
   #key (key: unknown): string {
     if (typeof key !== 'string' || key === '') throw new CACHE_ERR_OPTION('cache key', 'a string that is not empty', show(key))
     return dataKey(this.#engine.namespace, key)
+  }
+}
+
+/** undefined for what has no JSON: a function, a BigInt, a circle. */
+function json (value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value)
+  } catch {
+    return undefined
   }
 }
 

@@ -10,7 +10,7 @@ import rateLimit from '@fastify/rate-limit'
 import session from '@fastify/session'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
-import { build, forEachBackend, type Probe, type Spec, type TestApp } from '../support/app.js'
+import { build, databasePath, forEachBackend, type Probe, type Spec, type TestApp } from '../support/app.js'
 
 const CACHED = { config: { cache: { ttl: '1m' } } }
 const SHARED = { config: { cache: { ttl: '1m', credentials: 'ignore' as const } } }
@@ -21,7 +21,7 @@ type On = { backend: string, options: object }
 async function beforeAndAfter (t: Test, others: (app: FastifyInstance) => Promise<unknown>, spec: Omit<Spec, 'backend' | 'before'>, run: (t: Test, app: TestApp) => Promise<unknown>): Promise<void> {
   await forEachBackend(t, async (t, on: On) => {
     for (const place of ['before', 'after']) {
-      const options = on.backend === 'sqlite' ? { path: `${t.testdir({})}/${place}.db` } : {}
+      const options = on.backend === 'sqlite' ? { path: databasePath(t) } : {}
       await t.test(`registered ${place} the cache`, async (t) => {
         const app = await build(t, {
           ...on,

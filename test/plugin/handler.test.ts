@@ -1,7 +1,7 @@
 // The cache stands at the handler: what is in front of it runs for hits too, and what it set belongs to the present request.
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
-import { build, forEachBackend, type Probe } from '../support/app.js'
+import { build, databasePath, forEachBackend, type Probe } from '../support/app.js'
 
 const CACHED = { config: { cache: { ttl: '1m' } } }
 const TOKEN = { authorization: 'Bearer good' }
@@ -38,7 +38,7 @@ t.test('E27: a guard of the application guards hits', async (t) => forEachBacken
       }
     }
     for (const [place, routes] of Object.entries(places)) {
-      const options = on.backend === 'sqlite' ? { path: `${t.testdir({})}/${hook}-${place.replaceAll(' ', '-')}.db` } : {}
+      const options = on.backend === 'sqlite' ? { path: databasePath(t) } : {}
       await t.test(`${hook}, ${place}`, async (t) => {
         const app = await build(t, { ...on, options, routes })
         t.match(await app.ask({ url: '/secret', headers: TOKEN }), { status: 200, hit: false })
@@ -132,7 +132,7 @@ t.test('the same holds where another plugin\'s onSend hook wants to see hits', a
 
 t.test('what the handler took away stays away on hits', async (t) => forEachBackend(t, async (t, on) => {
   for (const withHook of [false, true]) {
-    const options = on.backend === 'sqlite' ? { path: `${t.testdir({})}/${String(withHook)}.db` } : {}
+    const options = on.backend === 'sqlite' ? { path: databasePath(t) } : {}
     await t.test(withHook ? 'with an onSend hook' : 'straight', async (t) => {
       const app = await build(t, {
         ...on,

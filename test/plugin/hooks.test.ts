@@ -3,7 +3,7 @@ import http from 'node:http'
 import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
-import { build, forEachBackend } from '../support/app.js'
+import { build, databasePath, forEachBackend } from '../support/app.js'
 import { turns } from '../support/barrier.js'
 import { portOf } from '../support/client.js'
 
@@ -54,7 +54,7 @@ t.test('C21: what a hook makes of the payload is made anew for each answer, and 
 
 t.test('C21: what the handler does to its object, its Buffer or its header list afterwards changes nothing', async (t) => forEachBackend(t, async (t, on) => {
   for (const hooked of [false, true]) {
-    const options = on.backend === 'sqlite' ? { path: `${t.testdir({})}/${String(hooked)}.db` } : {}
+    const options = on.backend === 'sqlite' ? { path: databasePath(t) } : {}
     await t.test(hooked ? 'with a hook' : 'straight', async (t) => {
       const app = await build(t, {
         ...on,
@@ -134,7 +134,7 @@ t.test('E15: HEAD is answered from GET, and never makes an entry', async (t) => 
     app.route({ method: ['GET', 'HEAD'], url: '/both', ...CACHED, handler: async () => { ran(); return 'hello' } })
   }
   for (const hooked of [false, true]) {
-    const options = on.backend === 'sqlite' ? { path: `${t.testdir({})}/${String(hooked)}.db` } : {}
+    const options = on.backend === 'sqlite' ? { path: databasePath(t) } : {}
     await t.test(hooked ? 'with a hook' : 'straight', async (t) => {
       const app = await build(t, { ...on, options, routes (app, probe) { if (hooked) app.addHook('onSend', async () => {}); routes(app, () => { probe.ran() }) } })
       for (const url of ['/', '/stream', '/own', '/both']) {

@@ -1,5 +1,7 @@
 // An application built twice of the same routes, with the cache and without; what is asked of the one is asked of the other,
 // and the oracles watch both until they are closed.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import type { Test } from 'tap'
@@ -164,11 +166,18 @@ function newServer (options: Spec['fastify']): { app: FastifyInstance, lines: st
 /** The backends that every test of the plugin runs on. */
 export const BACKENDS = ['memory', 'sqlite'] as const
 
+/** Where a database of the test's own may be. Not t.testdir(): its name is made of the tests' names, and grows too long. */
+export function databasePath (t: Test): string {
+  const folder = mkdtempSync(join(tmpdir(), 'response-cache-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  return join(folder, 'cache.db')
+}
+
 /** Runs a test on each of them: what it is given goes to `build`. */
 export async function forEachBackend (t: Test, run: (t: Test, on: { backend: string, options: object }) => Promise<unknown>): Promise<void> {
   for (const backend of BACKENDS) {
-    await t.test(`${backend}: ${t.name}`, async (t) => {
-      await run(t, { backend, options: backend === 'sqlite' ? { path: join(t.testdir({}), 'cache.db') } : {} })
+    await t.test(`on ${backend}`, async (t) => {
+      await run(t, { backend, options: backend === 'sqlite' ? { path: databasePath(t) } : {} })
     })
   }
 }
