@@ -76,8 +76,8 @@ export function keyBuilder (prefix: string, policy: RoutePolicy): (request: Fast
     if ((authorizationCounts && sent(request, 'authorization') !== undefined) || (cookiesCount && sent(request, 'cookie') !== undefined)) return { bypass: 'credentials' }
     const target = request.raw.url as string
     const base = `${prefix}${options.query === true ? targetPart(target) : targetPart(pathOf(target))}`
-    const located = options.host ? base + originPart(`${request.protocol}://${request.host || text(sent(request, 'host'))}`) : base
-    if (plain && !withBody && request.originalUrl === target && !request.protocol.includes(':')) return { key: located }
+    const located = options.host ? base + originPart(`${request.protocol}://${request.host}`) : base
+    if (plain && !withBody && request.originalUrl === target && request.host !== '' && !request.protocol.includes(':')) return { key: located }
     return withExtra(located, request, options, withBody)
   }
 }
@@ -97,6 +97,8 @@ function withExtra (located: string, request: FastifyRequest, options: Required<
   if (request.originalUrl !== request.raw.url) extra.push(`u${part(request.originalUrl)}`)
   // X-Forwarded-Proto may be any text; in `http://a` + `://` + `b` nobody sees where it ends.
   if (request.protocol.includes(':')) extra.push(`p${part(request.protocol)}`)
+  // A schema may have taken Host away after a hook had read it.
+  if (options.host && request.host === '') extra.push(`h${value(sent(request, 'host'))}`)
   if (options.by !== undefined) {
     const by = usable(options.by, request)
     if (typeof by !== 'string') return by

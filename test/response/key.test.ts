@@ -88,6 +88,7 @@ t.test('E09: every spelling of the host is a key of its own, and so is the proto
   t.equal(keyOf({ host: 'a' }, { host: false }), keyOf({ host: 'b' }, { host: false }))
   t.not(keyOf({ protocol: 'http://a', host: 'b' }), keyOf({ protocol: 'http', host: 'a://b' }), 'X-Forwarded-Proto does not run into the host')
   t.not(keyOf({ host: '', rawHeaders: ['Host', 'a'] }), keyOf({ host: '', rawHeaders: ['Host', 'b'] }), 'also when a schema took it out of the header fields')
+  t.not(keyOf({ host: '', headers: { host: 'a' } }), keyOf({ host: 'a', headers: { host: 'a' } }), 'X-Forwarded-Host: , makes an empty one')
 })
 
 t.test('E10: only a target in origin form without a fragment has a key, with whatever options', async (t) => {
