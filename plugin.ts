@@ -3,7 +3,6 @@ import type { FastifyInstance, FastifyPluginAsync, FastifyReply, RouteOptions } 
 import fastifyPlugin from 'fastify-plugin'
 import { builtIns } from './backends/index.js'
 import { Background } from './registry/background.js'
-import { aDuration, checkOptions, duration, expects, text, type Check, type Duration } from './registry/check.js'
 import * as errors from './registry/errors.js'
 import { CACHE_ERR_OPTION } from './registry/errors.js'
 import type { BackendChoice } from './registry/names.js'
@@ -12,51 +11,10 @@ import { fromStringStore } from './registry/string-store.js'
 import { ResponseCache } from './response/cache.js'
 import { Engine, kFilling, type FillingReply } from './response/engine.js'
 import type { ReplyCacheOptions } from './response/fill.js'
-import { checkRouteOptions, routePolicy, type RouteCacheOptions } from './response/options.js'
+import { routePolicy, type RouteCacheOptions } from './response/options.js'
 import { CachedRoute } from './response/route.js'
+import { checkSettings, NAME, type ResponseCacheOptions } from './response/settings.js'
 import { CACHE_STATUS_NAME } from './response/status.js'
-
-/** What every registration may say beside its backend. */
-export interface CommonOptions {
-  /** Where backends are found by name. @default builtIns() */
-  registry?: Registry
-  /** The decorator's name. @default 'cache' */
-  decorateAs?: string
-  /** Route options for every route that says `cache: true` or `cache: {...}`. @default {} */
-  defaults?: RouteCacheOptions
-  /** Keeps two applications apart on one store. @default '' */
-  namespace?: string
-  /** For each call of the backend that a request waits for. @default '100ms' */
-  deadline?: Duration
-  /** How long a request waits for another one that fills the same entry before it asks the handler itself. @default '5s' */
-  lockTimeout?: Duration
-  /** Whether Cache-Status is sent, and under which name. @default true */
-  cacheStatus?: boolean | string
-  /** The clock: epoch milliseconds. The default starts with the system's and only goes forward, whatever is done to that. @default a steady clock */
-  now?: () => number
-}
-
-/** Options of the plugin: a backend by name with that backend's options (`memory` where none is named), and the common ones. */
-export type ResponseCacheOptions = CommonOptions & (BackendChoice | { backend?: undefined, options?: undefined })
-
-export const PLUGIN_DEFAULTS = { backend: 'memory', decorateAs: 'cache', namespace: '', deadline: '100ms', lockTimeout: '5s', cacheStatus: true } as const
-
-type Given = CommonOptions & { backend?: string, options?: unknown }
-
-const PLUGIN_CHECKS: { [K in keyof Given]-?: Check<Given[K]> } = {
-  backend: text,
-  options: (value) => value,
-  registry: expects('a Registry, made with builtIns()', (value) => value instanceof Registry),
-  decorateAs: text,
-  defaults: (value, who) => checkRouteOptions(who, value),
-  namespace: expects('a string', (value) => typeof value === 'string'),
-  deadline: aDuration,
-  lockTimeout: aDuration,
-  cacheStatus: expects('true, false, or the name to sign Cache-Status with, a token', (value) => typeof value === 'boolean' || (typeof value === 'string' && /^[A-Za-z*][\w!#$%&'*+.^`|~:/-]*$/.test(value))),
-  now: expects('a function that answers epoch milliseconds', (value) => typeof value === 'function')
-}
-
-const NAME = 'fastify-response-cache'
 
 /** Marks the scope's own cache: a route is cached by the nearest registration above it, and by that alone. */
 const kNearest = Symbol('fastify-response-cache.nearest')
@@ -83,23 +41,6 @@ const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, given) 
   fastify.addHook('onRoute', function (route) {
     if (nearest(this) === engine) cacheRoute(engine, route, settings.defaults)
   })
-}
-
-function checkSettings (given: unknown) {
-  const settings = { ...PLUGIN_DEFAULTS, ...checkOptions(NAME, given, PLUGIN_CHECKS) }
-  return {
-    ...settings,
-    options: settings.options === undefined ? {} : settings.options,
-    defaults: settings.defaults ?? {},
-    deadlineMs: duration()(settings.deadline, `${NAME}.deadline`),
-    lockTimeoutMs: duration()(settings.lockTimeout, `${NAME}.lockTimeout`),
-    now: settings.now ?? steadyClock
-  }
-}
-
-/** Epoch milliseconds that only go forward: a step of the system's clock neither ends entries nor makes them immortal. */
-function steadyClock (): number {
-  return Math.floor(performance.timeOrigin + performance.now())
 }
 
 /** Fails before anything is opened when the names that this registration needs are taken. */
@@ -173,6 +114,7 @@ export type { MemoryOptions, SqliteOptions } from './backends/index.js'
 export type { Duration } from './registry/check.js'
 export type { KeyFunction, KeyOptions, RouteCacheOptions } from './response/options.js'
 export type { ReplyCacheOptions } from './response/fill.js'
+export type { CommonOptions, ResponseCacheOptions } from './response/settings.js'
 export type { ResponseCache } from './response/cache.js'
 export type { ProduceContext, SetOptions } from './response/data-cache.js'
 export type { InvalidationTarget } from './response/invalidation.js'

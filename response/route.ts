@@ -113,7 +113,10 @@ export class CachedRoute {
     }
     this.stats.misses++
     // RFC 9111 section 5.2.1.7
-    if (wishes?.onlyIfCached === true) return reply.code(504).send()
+    if (wishes?.onlyIfCached === true) {
+      this.#engine.sender.mark(reply, this.#engine.status.unsatisfied())
+      return reply.code(504).send()
+    }
     // A HEAD without an entry is the handler's business alone: its answer has no content that could be stored.
     if (request.method === 'HEAD') return this.#unrecorded(visit, 'head')
     if (this.#engine.isNested(visit)) return this.#unrecorded(visit, 'nested')

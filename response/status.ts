@@ -72,6 +72,11 @@ export class CacheStatus {
     return `${this.#name}; fwd=${why}${stored ? '; stored' : ''}${detail === undefined ? '' : `; detail=${detail}`}`
   }
 
+  /** The cache's own 504: nothing stored, and nobody else was to be asked. */
+  unsatisfied (): string {
+    return `${this.#name}; detail=only-if-cached`
+  }
+
   collapsed (): string {
     return `${this.#name}; fwd=miss; collapsed`
   }

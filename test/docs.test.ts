@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 import vm from 'node:vm'
 import t from 'tap'
 import * as main from '../plugin.js'
+import * as settings from '../response/settings.js'
 import { MEMORY_MAX_BYTES } from '../backends/memory.js'
 import { SQLITE_CLEANUP_INTERVAL_MS, SQLITE_MAX_BYTES, SQLITE_PATH, SQLITE_TABLE } from '../backends/sqlite.js'
 import { POWERS } from '../registry/backend.js'
@@ -34,10 +35,10 @@ interface Documented {
 }
 
 const SQLITE_DEFAULTS = { path: SQLITE_PATH, table: SQLITE_TABLE, maxBytes: SQLITE_MAX_BYTES, cleanupInterval: SQLITE_CLEANUP_INTERVAL_MS }
-const { backend, ...PLUGIN_DEFAULTS } = main.PLUGIN_DEFAULTS
+const { backend, ...PLUGIN_DEFAULTS } = settings.PLUGIN_DEFAULTS
 
 const DOCUMENTED: readonly Documented[] = [
-  { heading: '## Plugin options', at: [['plugin.ts', 'CommonOptions']], constants: { ...PLUGIN_DEFAULTS, defaults: {} }, others: { backend: `'${backend}'`, options: '{}' } },
+  { heading: '## Plugin options', at: [['response/settings.ts', 'CommonOptions']], constants: { ...PLUGIN_DEFAULTS, defaults: {} }, others: { backend: `'${backend}'`, options: '{}' } },
   { heading: '## Route options', at: [['response/options.ts', 'RouteCacheOptions']], constants: ROUTE_DEFAULTS },
   { heading: '### The key', at: [['response/options.ts', 'KeyOptions']], constants: KEY_DEFAULTS },
   { heading: '### While a handler runs', at: [['response/fill.ts', 'ReplyCacheOptions']], constants: {} },
