@@ -107,10 +107,19 @@ const describe = (err: unknown): string => err instanceof Error ? `${err.name}: 
 
 /** O5: closing leaves nothing behind. */
 export class Resources {
+  static #inUse = 0
   readonly #before = counted()
 
-  /** What is there that was not there before, once what is on its way out has had a moment to go. */
+  constructor () {
+    Resources.#inUse++
+  }
+
+  /**
+   * What is there that was not there before, once what is on its way out has had a moment to go. Of several
+   * applications in one test the last to close is asked, since what the others need is still in use.
+   */
   async left (): Promise<string[]> {
+    if (--Resources.#inUse > 0) return []
     let left: string[] = []
     for (let tries = 0; tries < 60; tries++) {
       left = [...counted()].filter(([name, times]) => times > (this.#before.get(name) ?? 0)).map(([name, times]) => `O5: ${times} ${name} after close, before ${this.#before.get(name) ?? 0}`)

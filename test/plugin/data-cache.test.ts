@@ -1,0 +1,76 @@
+// The data cache: values of the application's own, kept beside its answers.
+import t from 'tap'
+import { build, forEachBackend } from '../support/app.js'
+import { Barrier } from '../support/barrier.js'
+import { failureOf } from '../support/sqlite.js'
+
+const MINUTE_MS = 60_000
+
+t.test('data cache: JSON values and Buffers, by key, for a time, with tags', async (t) => forEachBackend(t, async (t, on) => {
+  const { cache, clock } = await build(t, { ...on, routes () {} })
+  const values: unknown[] = [{ a: [1, null] }, 'text', '', 0, false, null, [], Buffer.from([0, 10, 255]), Buffer.alloc(0)]
+  for (const [at, value] of values.entries()) {
+    await cache.set(`k${at}`, value, { ttl: '1m', tags: ['all', `t${at}`] })
+    t.same(await cache.get(`k${at}`), value)
+    t.ok(await cache.has(`k${at}`))
+  }
+  const bytes = await cache.get<Buffer>('k7') as Buffer
+  bytes.fill(1)
+  t.same(await cache.get('k7'), Buffer.from([0, 10, 255]), 'what was handed out may be changed')
+  await cache.delete('k0')
+  t.equal(await cache.get('k0'), undefined)
+  await cache.invalidate('t1')
+  t.notOk(await cache.has('k1'))
+  t.ok(await cache.has('k2'))
+  await cache.invalidate({ tags: ['t2', 't3'] })
+  t.same([await cache.has('k2'), await cache.has('k3'), await cache.has('k4')], [false, false, true])
+  await cache.invalidate({ key: 'k4' })
+  t.notOk(await cache.has('k4'))
+  await clock.pass(MINUTE_MS)
+  t.notOk(await cache.has('k5'))
+  for (const key of ['__proto__', 'constructor', '../x', 'é', '\ud800', 'x'.repeat(1e5)]) {
+    await cache.set(key, key.length, { ttl: 5 })
+    t.equal(await cache.get(key), key.length)
+  }
+}))
+
+t.test('data cache: wrong arguments are refused by name, and nothing is kept', async (t) => forEachBackend(t, async (t, on) => {
+  const { cache } = await build(t, { ...on, routes () {} })
+  const circle: unknown[] = []
+  circle.push(circle)
+  for (const value of [undefined, () => {}, Symbol('s'), 1n, circle]) t.match(await failureOf(async () => await cache.set('k', value, { ttl: 5 })), { code: 'CACHE_ERR_OPTION', message: /cache\.set\(key, value\)' must be a JSON value or a Buffer/ })
+  for (const key of ['', 5, null, undefined, {}]) t.match(await failureOf(async () => await cache.get(key as string)), { code: 'CACHE_ERR_OPTION', message: /cache key' must be a string/ })
+  for (const options of [undefined, {}, { ttl: 0 }, { ttl: '5' }, { ttl: 5, tag: 'x' }, { ttl: 5, tags: 'x' }]) t.match(await failureOf(async () => await cache.set('k', 1, options as never)), { code: 'CACHE_ERR_OPTION', message: /cache\.set/ })
+  t.match(await failureOf(async () => await cache.getOrSet('k', { ttl: 5 }, 5 as never)), { code: 'CACHE_ERR_OPTION', message: /getOrSet/ })
+  for (const target of ['', 5, null, {}, { tag: 'x' }, { tags: 'x' }, { tags: [''] }, { url: 'x' }, { url: '/#x' }, { url: 5 }, { route: '/nowhere' }, { key: '' }, { tags: ['a'], url: '/' }]) {
+    t.match(await failureOf(async () => await cache.invalidate(target as never)), { code: 'CACHE_ERR_OPTION', message: /invalidate\(/ }, JSON.stringify(target))
+  }
+  t.equal(await cache.get('k'), undefined)
+}))
+
+t.test('getOrSet: one producer at a time, whose failure is everybody\'s and is not kept', async (t) => forEachBackend(t, async (t, on) => {
+  const app = await build(t, { ...on, routes () {} })
+  const { cache } = app
+  const barrier = new Barrier()
+  let runs = 0
+  const ask = async (): Promise<number> => await cache.getOrSet('k', { ttl: 5, tags: ['t'] }, async ({ signal }) => {
+    t.notOk(signal.aborted)
+    await barrier.pass()
+    return ++runs
+  })
+  const asked = Array.from({ length: 50 }, ask)
+  await barrier.reached()
+  barrier.open()
+  t.same(new Set(await Promise.all(asked)), new Set([1]))
+  t.equal(await ask(), 1)
+  await cache.invalidate('t')
+  t.equal(await ask(), 2)
+  const failing = async (): Promise<unknown> => await cache.getOrSet('bad', { ttl: 5 }, async () => { throw new Error(`failed ${++runs}`) })
+  t.match(await Promise.all([failureOf(failing), failureOf(failing)]), [{ message: 'failed 3' }, { message: 'failed 3' }])
+  t.match(await failureOf(failing), { message: 'failed 4' })
+  t.equal(await cache.getOrSet('none', { ttl: 5 }, () => undefined), undefined)
+  t.notOk(await cache.has('none'))
+  t.equal(await cache.getOrSet('big', { ttl: 5 }, () => 5n), 5n, 'a value that has no JSON is delivered')
+  t.notOk(await cache.has('big'))
+  t.match(app.warnings(), [{ reason: 'value', route: 'cache.getOrSet' }])
+}))
