@@ -3,7 +3,7 @@ import { inspect } from 'node:util'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
 import { kFilling, type Engine, type FillingReply } from './engine.js'
 import type { RouteContext } from './fastify-internals.js'
-import { Filling, type Visit } from './filling.js'
+import { Filling, tagName, type Visit } from './filling.js'
 import type { Flight, Outcome } from './flight.js'
 import type { UNAVAILABLE } from './guard.js'
 import { keyBuilder, limitQuery, pathOf, routePrefix, targetPart, type Keyed } from './key.js'
@@ -127,7 +127,9 @@ export class CachedRoute {
   #locked (visit: Visit, found: Found): unknown {
     const engine = this.#engine
     const { flights, fence } = engine
-    const names = (): string[] => [visit.key, ...this.fenceNames(visit.target)]
+    const { tags } = this.policy
+    // Tags that the handler has yet to name are looked at when its answer is there.
+    const names = (): string[] => [visit.key, ...this.fenceNames(visit.target), ...(typeof tags === 'function' ? [] : tags.map(tagName))]
     const flight = flights.toJoin(visit.key, (other) => !engine.wouldWaitForItself(other) && !fence.movedSince(other.mark, names))
     if (flight === undefined) return this.#fill(visit, found, flights.begin(visit.key, visit.mark))
     const joinedAt = fence.mark()
