@@ -1,5 +1,6 @@
 // Tags are version stamps, not an index: an entry keeps the stamps it was filled under, invalidating writes a new one.
 import { randomBytes } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
 import type { MaybePromise } from '../registry/backend.js'
 import { UNAVAILABLE, type Guard } from './guard.js'
 import { digest, namespacePrefix, part } from './key.js'
@@ -8,6 +9,7 @@ import { andThen } from './later.js'
 // A stamp that is gone makes its entries misses, never the other way round; so this need only be long.
 const STAMP_LIFE_MS = 365 * 86_400_000
 const LONGEST_CLEAR_TAG_CHARACTERS = 128
+const SEEDS_REMEMBERED = 1_000
 
 export class Tags {
   readonly #guard: Guard
@@ -15,6 +17,8 @@ export class Tags {
   readonly #now: () => number
   readonly #process = randomBytes(9).toString('base64url')
   #made = 0
+  /** The stamps that tags without one were given, and which of all stamps made they were. */
+  readonly #seeds = new LRUCache<string, { readonly stamp: string, readonly made: number }>({ max: SEEDS_REMEMBERED })
 
   constructor (guard: Guard, namespace: string, now: () => number) {
     this.#guard = guard
@@ -24,9 +28,10 @@ export class Tags {
 
   /** Tag, stamp, tag, stamp ... as they are now; a tag without a stamp is given one. UNAVAILABLE when the backend can't say. */
   stamped (tags: readonly string[], deadlineAt: number): MaybePromise<readonly string[] | typeof UNAVAILABLE> {
+    const madeBefore = this.#made
     return andThen(this.#stamps(tags, deadlineAt), (stamps) => {
       if (stamps === UNAVAILABLE) return UNAVAILABLE
-      return tags.flatMap((tag, index) => [tag, stamps[index] ?? this.#seed(tag)])
+      return tags.flatMap((tag, index) => [tag, stamps[index] ?? this.#seed(tag, madeBefore)])
     })
   }
 
@@ -53,11 +58,18 @@ export class Tags {
     })
   }
 
-  // Only fresh stamps are ever written, so that the last writer of several can cost a hit but never revive an entry.
-  #seed (tag: string): string {
-    const stamp = this.#stamp()
-    this.#guard.put(this.#key(tag), stamp)
-    return stamp.value.toString('latin1')
+  /**
+   * Only fresh stamps are ever written, so that the last writer of several can cost a hit but never revive an entry.
+   * Who read before another's seed was made, and found nothing, shares it: many first fills of a tag are one seed.
+   */
+  #seed (tag: string, madeBefore: number): string {
+    const other = this.#seeds.get(tag)
+    if (other !== undefined && other.made > madeBefore) return other.stamp
+    const entry = this.#stamp()
+    const stamp = entry.value.toString('latin1')
+    this.#seeds.set(tag, { stamp, made: this.#made })
+    this.#guard.put(this.#key(tag), entry)
+    return stamp
   }
 
   #stamp (): { value: Buffer, expiresAt: number } {
