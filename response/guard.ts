@@ -4,7 +4,7 @@ import type { CacheBackend, MaybePromise, StoredEntry } from '../registry/backen
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../registry/errors.js'
 import { Breaker } from './breaker.js'
 import { isPromise, LATE, within } from './later.js'
-import { safeError, type Notices } from './notices.js'
+import { safeCause, safeError, type Notices } from './notices.js'
 
 /** The backend could not say. Not a miss: nothing is known of what it holds. */
 export const UNAVAILABLE = Symbol('unavailable')
@@ -183,7 +183,7 @@ export class Guard {
       return answer
     } catch (err) {
       this.#failed(operation, err, key)
-      throw new CACHE_ERR_BACKEND_FAILED(this.#options.name, operation, safeError(err).message, { cause: err })
+      throw new CACHE_ERR_BACKEND_FAILED(this.#options.name, operation, safeError(err).message, { cause: safeCause(err) })
     }
   }
 

@@ -34,5 +34,11 @@ export class Notices {
 /** An error as it may stand in a log: drivers put commands, with bodies and passwords, into theirs. */
 export function safeError (err: unknown): { type: string, code: unknown, message: string } {
   const { name, code, message } = err instanceof Error ? err as Error & { code?: unknown } : { name: typeof err, code: undefined, message: 'something that is not an Error was thrown' }
-  return { type: name, code, message: message.split('\n', 1)[0]!.slice(0, LONGEST_MESSAGE_CHARACTERS).replace(/\/\/[^/\s@]*@/g, '//***@') }
+  return { type: name, code, message: message.split('\n', 1)[0]!.replace(/\/\/[^/\s]*@/g, '//***@').slice(0, LONGEST_MESSAGE_CHARACTERS) }
+}
+
+/** The same as an Error, to be the cause of another one: whoever logs that one logs its cause, stack and all. */
+export function safeCause (err: unknown): Error {
+  const { type, code, message } = safeError(err)
+  return Object.assign(new Error(message), { name: type, ...(code !== undefined && { code }) })
 }

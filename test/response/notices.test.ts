@@ -1,6 +1,6 @@
 // Log lines that don't flood, and errors that tell no secrets.
 import t from 'tap'
-import { Notices, safeError } from '../../response/notices.js'
+import { Notices, safeCause, safeError } from '../../response/notices.js'
 import { testClock } from '../support/clock.js'
 
 function setUp () {
@@ -37,11 +37,19 @@ t.test('E34: of an error only its type, code and the beginning of its message ar
   const safe = safeError(err)
   t.strictSame(safe, { type: 'Error', code: 'ERR', message: 'OOM command not allowed' })
   t.equal(safeError(new Error('x'.repeat(10_000))).message.length, 200)
-  for (const url of ['redis://:secret@cache:6379/0', 'rediss://user:secret@cache', 'https://user:sec:ret@cache/path', 'connect to //secret@host failed']) {
+  for (const url of ['redis://:secret@cache:6379/0', 'rediss://user:secret@cache', 'https://user:sec:ret@cache/path', 'https://user:s@ec@ret@cache/path', 'connect to //secret@host failed']) {
     const { message } = safeError(new Error(`can not reach ${url}`))
     t.notMatch(message, 'sec', message)
     t.match(message, '@', 'where it went is still there')
   }
+})
+
+t.test('E34: an error that is the cause of another one says no more, its stack neither', async (t) => {
+  const cause = safeCause(Object.assign(new RangeError('too big\nSET secret'), { code: 'ERR_OOM', command: 'secret' }))
+  t.match(cause, { name: 'RangeError', code: 'ERR_OOM', message: 'too big' })
+  t.notMatch(cause.stack, 'secret')
+  t.notOk('command' in cause)
+  t.ok(safeCause(undefined) instanceof Error)
 })
 
 t.test('what is thrown and is no Error is told as such', async (t) => {
