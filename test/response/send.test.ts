@@ -1,0 +1,110 @@
+// Sending a stored answer: the same by the straight way and through hooks, and nothing of it can be changed for the next one.
+import Fastify, { type FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
+import type { Entry, ResponseHead } from '../../response/entry.js'
+import { FastifyInternals } from '../../response/fastify-internals.js'
+import { Sender } from '../../response/send.js'
+
+const AT = 1_900_000_000_000
+
+function entryOf (change: Partial<ResponseHead> = {}, body = 'stored'): Entry<ResponseHead> {
+  const head: ResponseHead = { kind: 'response', key: 'k', status: 200, fields: ['content-type', 'text/plain', 'link', '<a>', 'link', '<b>', 'vary', 'Accept'], storedAt: AT, freshUntil: AT + 60_000, ageMs: 3_500, text: true, ...change }
+  return { head, body: Buffer.from(body) }
+}
+
+/** An application that sends the entry, by each way. */
+async function both (t: Test, entry: Entry<ResponseHead>, { marked = true, at = AT + 2_000, hook }: { marked?: boolean, at?: number, hook?: (app: FastifyInstance) => void } = {}): Promise<FastifyInstance[]> {
+  return [false, true].map((throughHooks) => {
+    const app = Fastify()
+    const sender = new Sender(new FastifyInternals(), marked ? 'cache-status' : undefined)
+    hook?.(app)
+    if (throughHooks) app.addHook('onSend', async (_request, _reply, payload) => payload)
+    app.get('/', (request, reply) => { sender.send(request, reply, entry, 'name; hit', at) })
+    t.teardown(async () => await app.close())
+    return app
+  })
+}
+
+const plain = ({ date: _date, connection: _connection, ...headers }: Record<string, unknown>): object => headers
+
+t.test('both ways send the same, with the age that it came with and has since got', async (t) => {
+  for (const app of await both(t, entryOf())) {
+    const answer = await app.inject('/')
+    t.equal(answer.body, 'stored')
+    t.strictSame(plain(answer.headers), { 'content-type': 'text/plain', link: ['<a>', '<b>'], vary: 'Accept', 'content-length': '6', age: '5', 'cache-status': 'name; hit' })
+  }
+})
+
+t.test('A18: when the clock has gone back the age is what it came with', async (t) => {
+  for (const app of await both(t, entryOf(), { at: AT - 86_400_000 })) t.equal((await app.inject('/')).headers['age'], '3')
+})
+
+t.test('E15: HEAD gets the fields and no body', async (t) => {
+  for (const app of await both(t, entryOf())) {
+    const answer = await app.inject({ method: 'HEAD', url: '/' })
+    t.equal(answer.body, '')
+    t.equal(answer.headers['content-length'], '6')
+  }
+})
+
+t.test('E23: fields of this request\'s hooks are sent beside the stored ones, which go first; Vary is both', async (t) => {
+  const hook = (app: FastifyInstance): void => {
+    app.addHook('onRequest', async (_request, reply) => {
+      reply.headers({ 'x-request-id': '7', vary: 'Origin, accept', link: '<hook>', 'x-gone': 'x', 'set-cookie': ['a=b', 'c=d'] })
+      reply.raw.setHeader('x-raw', 'raw')
+      reply.raw.setHeader('x-raw-gone', 'raw')
+    })
+  }
+  for (const app of await both(t, entryOf({ removed: ['x-gone', 'x-raw-gone'] }), { hook })) {
+    const { headers } = await app.inject('/')
+    t.match(headers, { 'x-request-id': '7', 'x-raw': 'raw', link: ['<a>', '<b>'], 'set-cookie': ['a=b', 'c=d'] })
+    t.strictSame(String(headers['vary']).toLowerCase().split(', ').sort(), ['accept', 'origin'])
+    t.notOk('x-gone' in headers || 'x-raw-gone' in headers)
+  }
+})
+
+t.test('E43: without a name for it no Cache-Status is sent', async (t) => {
+  for (const app of await both(t, entryOf(), { marked: false })) t.notOk('cache-status' in (await app.inject('/')).headers)
+})
+
+t.test('E22: a field of a hook that can not be sent is Fastify\'s to answer, by either way', async (t) => {
+  for (const value of ['✓', 'a\r\nb: c', 'a\0']) {
+    const hook = (app: FastifyInstance): void => { app.addHook('onRequest', async (_request, reply) => { reply.header('x-bad', value) }) }
+    for (const app of await both(t, entryOf(), { hook })) t.equal((await app.inject('/')).statusCode, 500, JSON.stringify(value))
+  }
+})
+
+t.test('C21: a hook that changes the bytes it is given does not change what is stored', async (t) => {
+  const entry = entryOf({ text: false })
+  const hook = (app: FastifyInstance): void => {
+    app.addHook('onSend', async (_request, _reply, payload) => {
+      if (Buffer.isBuffer(payload)) payload.fill('x')
+      return payload
+    })
+  }
+  for (const app of await both(t, entry, { hook })) t.equal((await app.inject('/')).body, 'xxxxxx')
+  t.equal(entry.body.toString(), 'stored')
+})
+
+t.test('an answer without a type is given none', async (t) => {
+  for (const body of ['stored', '']) {
+    for (const app of await both(t, entryOf({ fields: ['x-a', 'b'] }, body))) {
+      const answer = await app.inject('/')
+      t.equal(answer.body, body)
+      t.notOk('content-type' in answer.headers)
+      t.equal(answer.headers['x-a'], 'b')
+    }
+  }
+})
+
+t.test('mark() stands behind what an upstream said (RFC 9211 section 2)', async (t) => {
+  const app = Fastify()
+  const sender = new Sender(new FastifyInternals(), 'cache-status')
+  app.get('/', async (_request, reply) => {
+    reply.header('cache-status', 'upstream; hit')
+    sender.mark(reply, 'name; fwd=miss')
+    return 'x'
+  })
+  t.equal((await app.inject('/')).headers['cache-status'], 'upstream; hit, name; fwd=miss')
+  await app.close()
+})
