@@ -1,5 +1,5 @@
 // The cache stands at the handler: what is in front of it runs for hits too, and what it set belongs to the present request.
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import t from 'tap'
 import { build, databasePath, forEachBackend, type Probe } from '../support/app.js'
 
@@ -128,6 +128,27 @@ t.test('the same holds where another plugin\'s onSend hook wants to see hits', a
     t.match((await app.ask({ url: '/', headers: { 'x-for': who } })).headers, { 'x-for': who, 'x-sent-for': who })
   }
   t.equal(app.runs(), 1)
+}))
+
+t.test('Vary tells on a hit what the present request\'s hooks said and what the handler said', async (t) => forEachBackend(t, async (t, on) => {
+  const app = await build(t, {
+    ...on,
+    // The first request's own `x-one` stays in it: too much in Vary splits, too little merges.
+    compare: { ignore: ['vary'] },
+    routes (app, probe) {
+      app.addHook('onRequest', async (request, reply) => { reply.header('vary', request.headers['x-vary']) })
+      const handler = async (_request: unknown, reply: FastifyReply): Promise<string> => { probe.ran(); reply.header('vary', `${String(reply.getHeader('vary'))}, Accept-Language`); return 'x' }
+      app.get('/straight', CACHED, handler)
+      app.get('/hooked', { ...CACHED, onSend: async () => {} }, handler)
+    }
+  })
+  for (const url of ['/straight', '/hooked']) {
+    for (const [name, hit] of [['x-one', false], ['x-two', true], ['x-three', true]] as const) {
+      const answer = await app.ask({ url, headers: { 'x-vary': name } })
+      t.equal(answer.hit, hit)
+      t.match(answer.headers.vary, new RegExp(`${name}.*accept-language|accept-language.*${name}`, 'i'), url)
+    }
+  }
 }))
 
 t.test('what the handler took away stays away on hits', async (t) => forEachBackend(t, async (t, on) => {
