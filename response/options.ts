@@ -133,7 +133,8 @@ export function routePolicy (who: string, options: unknown, defaults: Partial<Ro
     ttlMs: all.ttl === undefined ? undefined : duration()(all.ttl, `${who}.ttl`),
     methods: new Set(all.methods),
     statuses: new Set(all.statuses),
-    key: typeof all.key === 'function' ? all.key : namesLowerCased({ ...KEY_DEFAULTS, ...all.key }),
+    // A route that names its parameters still has the user that the defaults put into every key.
+    key: typeof all.key === 'function' ? all.key : namesLowerCased({ ...KEY_DEFAULTS, ...(typeof defaults.key === 'object' && defaults.key), ...all.key }),
     credentials: all.credentials,
     tags: all.tags,
     maxBodyBytes: all.maxBodyBytes,

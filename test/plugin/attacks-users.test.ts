@@ -283,3 +283,16 @@ t.test('E26: a route that did not opt in is never cached, whatever its URL looks
     }
   }
 }))
+
+t.test('a user that the defaults put into every key is in the key of a route that has more to say of it', async (t) => forEachBackend(t, async (t, on) => {
+  const routes = (app: FastifyInstance, probe: Probe): void => {
+    app.get('/me', cached({ key: { query: ['a'] }, credentials: 'ignore' }), async (request) => {
+      probe.ran()
+      return `you are ${String(request.headers['x-user'])}`
+    })
+  }
+  const app = await build(t, { ...on, defaults: { key: { by: (request) => String(request.headers['x-user']) } }, routes })
+  for (const hit of [false, true]) {
+    for (const user of ['alice', 'bob'].map((name) => app.canary(name, { mayBeStored: true }))) t.match(await app.ask({ url: '/me?a=1', headers: { 'x-user': user } }), { hit, text: `you are ${user}` })
+  }
+}))

@@ -87,6 +87,7 @@ t.test('E09: every spelling of the host is a key of its own, and so is the proto
   t.equal(new Set(keys).size, keys.length)
   t.equal(keyOf({ host: 'a' }, { host: false }), keyOf({ host: 'b' }, { host: false }))
   t.not(keyOf({ protocol: 'http://a', host: 'b' }), keyOf({ protocol: 'http', host: 'a://b' }), 'X-Forwarded-Proto does not run into the host')
+  t.not(keyOf({ protocol: 'x:a://b', host: 'c' }), keyOf({ protocol: 'x:a', host: 'b://c' }))
   t.not(keyOf({ host: '', rawHeaders: ['Host', 'a'] }), keyOf({ host: '', rawHeaders: ['Host', 'b'] }), 'also when a schema took it out of the header fields')
   t.not(keyOf({ host: '', headers: { host: 'a' } }), keyOf({ host: 'a', headers: { host: 'a' } }), 'X-Forwarded-Host: , makes an empty one')
 })
