@@ -134,10 +134,12 @@ export class Guard {
     return value
   }
 
-  /** Any other call on purpose, by way of a power. */
+  /** What the backend tells of itself. It says nothing of whether reads work, so the breaker doesn't hear of it. */
   async call<T> (operation: string, act: (backend: CacheBackend) => MaybePromise<T>): Promise<T> {
     this.#mustBeOpen(operation)
-    return await this.#onPurpose(operation, (async () => await act(this.#backend))())
+    const answer = await within(ON_PURPOSE_DEADLINE_MS, (async () => await act(this.#backend))())
+    if (answer === LATE) throw new CACHE_ERR_BACKEND_FAILED(this.#options.name, operation, `no answer within ${ON_PURPOSE_DEADLINE_MS} ms`)
+    return answer
   }
 
   /** Work that goes on behind a reply: awaited at close, by whoever started it looked after when it fails. */

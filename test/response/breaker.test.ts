@@ -72,3 +72,12 @@ t.test('B03: any kind of probe reports: several keys, none, a write', async (t) 
     t.equal(await get('x'), undefined)
   }
 })
+
+t.test('B02: what the backend tells of itself does not end the pause', async (t) => {
+  const { chaos, get, guard } = guardSetUp()
+  chaos.get.reject()
+  for (let at = 0; at < 5; at++) await get()
+  await guard.call('stats', () => 1)
+  t.equal(await get(), UNAVAILABLE)
+  t.equal(chaos.get.calls.length, 5)
+})

@@ -8,8 +8,8 @@ import { defineBackend, type Registry } from '../../registry/registry.js'
 import { Barrier } from './barrier.js'
 
 type Method = keyof CacheBackend
-/** What happens in place of a call; `act` is the call itself. */
-type Fault = (act: () => unknown) => unknown
+/** What happens in place of a call; `act` is the call itself, `argument` what it was called with first. */
+type Fault = (act: () => unknown, argument: unknown) => unknown
 
 export class ChaosError extends Error {
   override readonly name = 'ChaosError'
@@ -50,6 +50,9 @@ export class ChaosMethod {
   /** Does what it is asked for, and throws all the same. */
   applyAndThrow (error: unknown = new ChaosError('applied, and thrown')): void { this.#become((act) => { act(); throw error }) }
 
+  /** Anything else. */
+  instead (fault: Fault): void { this.#become(fault) }
+
   /** From now on it works again. Who hangs goes on hanging. */
   heal (): void {
     this.#fault = undefined
@@ -73,7 +76,7 @@ export class ChaosMethod {
   run (argument: unknown, act: () => unknown): unknown {
     this.calls.push(argument)
     const keys = (Array.isArray(argument) ? argument : [argument ?? '']) as string[]
-    return this.#fault === undefined || !keys.some(this.#meant) ? act() : this.#fault(act)
+    return this.#fault === undefined || !keys.some(this.#meant) ? act() : this.#fault(act, argument)
   }
 
   #become (fault: Fault): void {
