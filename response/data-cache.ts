@@ -136,7 +136,7 @@ export class DataCache {
     if (body === undefined) throw new CACHE_ERR_OPTION('cache.set(key, value)', 'a JSON value or a Buffer', show(value))
     const at = this.#engine.now()
     const head: ValueHead = { kind: 'value', key: stored, storedAt: at, json: !isBytes, ...(stamps.length > 0 && { tags: stamps }) }
-    return { bytes: this.#engine.store.codec.encode(head, body).bytes, expiresAt: at + ttlMs }
+    return { bytes: this.#engine.store.codec.encode(head, body), expiresAt: at + ttlMs }
   }
 
   #key (key: unknown): string {

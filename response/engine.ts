@@ -62,10 +62,11 @@ export class Engine {
   /** Every cached route of this registration, one for each of its methods. */
   readonly routes: CachedRoute[] = []
   /** Fills under way by key, in the order in which they began. */
-  readonly #fillings = new Map<string, Set<Filling>>()
+  readonly #fillings = new Map<string, Filling[]>()
   #closed = false
   #closing: Promise<void> | undefined
   #order = 0
+  #date: { readonly second: number, readonly text: string } | undefined
   #follows = false
 
   constructor (options: EngineOptions) {
@@ -105,7 +106,7 @@ export class Engine {
     for (let link = this.chain.getStore(); link !== undefined; link = link.outer) {
       if (link.filling.key === key && !link.filling.fill.over) return true
     }
-    return this.internals.isInjected(reply) && [...this.#fillings.get(key) ?? []].some((filling) => !filling.followed && !filling.fill.over)
+    return this.internals.isInjected(reply) && (this.#fillings.get(key) ?? []).some((filling) => !filling.followed && !filling.fill.over)
   }
 
   /** Whether `flight` waits, by way of others, for work that this asynchronous chain is part of. */
@@ -121,19 +122,27 @@ export class Engine {
     for (let link = this.chain.getStore(); link !== undefined; link = link.outer) link.filling.flight?.awaits(flight)
   }
 
+  /** IMF-fixdate of `at` (RFC 9110 section 5.6.7), written once a second. */
+  httpDate (at: number): string {
+    const second = Math.floor(at / 1_000)
+    if (this.#date?.second !== second) this.#date = { second, text: new Date(second * 1_000).toUTCString() }
+    return this.#date.text
+  }
+
   nextOrder (): number {
     return ++this.#order
   }
 
   began (filling: Filling): void {
     const others = this.#fillings.get(filling.key)
-    if (others === undefined) this.#fillings.set(filling.key, new Set([filling]))
-    else others.add(filling)
+    if (others === undefined) this.#fillings.set(filling.key, [filling])
+    else others.push(filling)
   }
 
   ended (filling: Filling): void {
-    const others = this.#fillings.get(filling.key)
-    if (others?.delete(filling) === true && others.size === 0) this.#fillings.delete(filling.key)
+    const left = this.#fillings.get(filling.key)?.filter((other) => other !== filling)
+    if (left === undefined || left.length === 0) this.#fillings.delete(filling.key)
+    else this.#fillings.set(filling.key, left)
   }
 
   /** A fill stores: those that began before it and are not done yet have an older answer. */
@@ -145,7 +154,7 @@ export class Engine {
 
   /** The hooks of a route with the recording ones around them. */
   recording (context: RouteContext): RouteContext {
-    return around(context, context.onSend === null ? alone : first, last, onError)
+    return context.onSend === null ? around(context, [whole], onError) : around(context, [first, ...context.onSend, last], onError)
   }
 
   /** Something that a developer did wrong on a route; the answer was delivered. */
@@ -162,19 +171,28 @@ export class Engine {
   }
 }
 
-/** Where other hooks come behind it, they may change a buffer in place: what is recorded is a copy then. */
-const taking = (copies: boolean): onSendHookHandler => (_request, reply, payload, done) => {
+/** Before all other hooks. They may change a buffer in place: what is recorded is a copy. */
+const first: onSendHookHandler = (_request, reply, payload, done) => {
   const filling = (reply as FillingReply)[kFilling]
-  done(null, filling === null ? payload : filling.fill.take(payload, copies))
+  done(null, filling === null ? payload : filling.fill.take(payload, true))
 }
 
-const first = taking(true)
-const alone = taking(false)
-
+/** After all other hooks. */
 const last: onSendHookHandler = (_request, reply, payload, done) => {
+  conclude((reply as FillingReply)[kFilling], () => done(null, payload))
+}
+
+/** Both at once, where there are no other hooks. */
+const whole: onSendHookHandler = (_request, reply, payload, done) => {
   const filling = (reply as FillingReply)[kFilling]
+  const passed = filling === null ? payload : filling.fill.take(payload)
+  conclude(filling, () => done(null, passed))
+}
+
+/** What is stored is stored behind the reply. */
+function conclude (filling: Filling | null, send: () => void): void {
   filling?.judge()
-  done(null, payload)
+  send()
   filling?.fill.commit()
 }
 

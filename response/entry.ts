@@ -57,29 +57,29 @@ export interface Entry<H extends Head = Head> {
 const MAGIC = '{"frc":1,"sum":"'
 const SUM_CHARACTERS = 8
 const SUMMED_FROM = MAGIC.length + SUM_CHARACTERS
+const NO_SUM = MAGIC.padEnd(SUMMED_FROM, '0')
 const NEWLINE = 10
 const HEADS_REMEMBERED = 4096
 const LONGEST_HEAD_REMEMBERED_BYTES = 4096
 
-/** Turns entries into bytes and back. Remembers heads: by the bytes object, and by their own text. */
+/** Turns entries into bytes and back. Remembers what was read: by the bytes object, and heads by their own text. */
 export class EntryCodec {
   readonly #byBytes = new WeakMap<Uint8Array, Entry>()
   readonly #byText = new LRUCache<string, Head>({ max: HEADS_REMEMBERED })
 
-  encode (head: Head, body: Buffer | string): { readonly bytes: Buffer, readonly entry: Entry } {
+  encode (head: Head, body: Buffer | string): Buffer {
     const bodyBytes = typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength
     const line = `","bodyBytes":${bodyBytes},${JSON.stringify(head).slice(1)}\n`
-    const lineBytes = Buffer.byteLength(line)
+    const bodyAt = SUMMED_FROM + Buffer.byteLength(line)
     // Not from the pool: a slice of it would keep all of it alive.
-    const bytes = Buffer.allocUnsafeSlow(SUMMED_FROM + lineBytes + bodyBytes)
-    bytes.write(MAGIC, 0, 'latin1')
-    bytes.write(line, SUMMED_FROM)
-    if (typeof body === 'string') bytes.write(body, SUMMED_FROM + lineBytes)
-    else body.copy(bytes, SUMMED_FROM + lineBytes)
+    const bytes = Buffer.allocUnsafeSlow(bodyAt + bodyBytes)
+    if (typeof body === 'string') bytes.write(NO_SUM + line + body)
+    else {
+      bytes.write(NO_SUM + line)
+      body.copy(bytes, bodyAt)
+    }
     bytes.write(checksum(bytes), MAGIC.length, 'latin1')
-    const entry = { head, body: bytes.subarray(SUMMED_FROM + lineBytes) }
-    this.#byBytes.set(bytes, entry)
-    return { bytes, entry }
+    return bytes
   }
 
   /** The entry in `value`, if it was stored under `key`; undefined for bytes that are damaged, foreign or another key's. */

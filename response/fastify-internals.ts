@@ -39,10 +39,10 @@ export class FastifyInternals {
   }
 }
 
-/** `context` with hooks put around those of onSend, and before those of onError. */
-export function around (context: RouteContext, first: onSendHookHandler, last: onSendHookHandler, onError: onErrorHookHandler): RouteContext {
+/** `context` with other hooks for onSend, and one before those of onError. */
+export function around (context: RouteContext, onSend: readonly onSendHookHandler[], onError: onErrorHookHandler): RouteContext {
   const copy = Object.assign(Object.create(Object.getPrototypeOf(context)), context)
-  copy.onSend = [first, ...(context.onSend ?? []), last]
+  copy.onSend = onSend
   copy.onError = [onError, ...(context.onError ?? [])]
   return copy
 }

@@ -19,11 +19,11 @@ const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
 
 /** The handler's fields as name, value, name, value ...; undefined when one could not be sent again as it is. */
 export function fieldsToStore (before: Fields, after: Fields): string[] | undefined {
-  const listed = new Set(joined(after.connection).toLowerCase().split(',').map((name) => name.trim()))
+  const listed = after.connection === undefined ? [] : joined(after.connection).toLowerCase().split(',').map((name) => name.trim())
   const pairs: string[] = []
   for (const name of Object.keys(after)) {
     const value = after[name]
-    if (value === before[name] || value === undefined || FIELDS_NOT_STORED.has(name) || listed.has(name)) continue
+    if (value === before[name] || value === undefined || FIELDS_NOT_STORED.has(name) || listed.includes(name)) continue
     for (const line of Array.isArray(value) ? value : [value]) pairs.push(name, String(line))
   }
   return areFields(pairs) ? pairs : undefined

@@ -39,6 +39,7 @@ export interface FillEnd {
 interface Taken extends Omit<Recorded, 'verdict' | 'body'> {
   readonly vary: Fields['vary']
   body: Buffer | string | undefined
+  verdict: Recorded['verdict'] | undefined
 }
 
 export class Fill {
@@ -101,7 +102,7 @@ export class Fill {
     const after = reply.getHeaders() as Fields
     const fields = fieldsToStore(this.#before, after)
     if (fields === undefined) return this.#refusing('header', payload)
-    this.#taken = { status: reply.statusCode, fields, removed: fieldsRemoved(this.#before, after), vary: after.vary, body: undefined }
+    this.#taken = { status: reply.statusCode, fields, removed: fieldsRemoved(this.#before, after), vary: after.vary, body: undefined, verdict: undefined }
     const unfit = unfitStatus(reply.statusCode)
     if (unfit !== undefined) return this.#refusing(unfit, payload)
     if (payload === undefined || payload === null || typeof payload === 'string' || payload instanceof Uint8Array) {
@@ -131,7 +132,8 @@ export class Fill {
     const taken = this.#taken
     if (this.#over || taken?.body === undefined || this.#verdict === undefined || 'refused' in this.#verdict) return
     this.#over = true
-    this.#end.stored({ ...taken, body: taken.body, verdict: this.#verdict })
+    taken.verdict = this.#verdict
+    this.#end.stored(taken as Recorded)
   }
 
   /** The answer is over: a stream that has not ended by now never will, another hook sent something else in its place. */

@@ -90,7 +90,7 @@ export class Filling implements FillEnd {
       kind: 'response',
       key: this.key,
       status: recorded.status,
-      fields: withDate(recorded.fields, at),
+      fields: hasDate(recorded.fields) ? recorded.fields : [...recorded.fields, 'date', engine.httpDate(at)],
       ...(recorded.removed.length > 0 && { removed: recorded.removed }),
       storedAt: at,
       freshUntil: at + freshMs,
@@ -212,6 +212,6 @@ export function tagName (tag: string): string {
 }
 
 /** RFC 9110 section 6.6.1: an answer without a Date is dated when it came. */
-function withDate (fields: readonly string[], at: number): readonly string[] {
-  return fields.some((name, index) => index % 2 === 0 && name === 'date') ? fields : [...fields, 'date', new Date(at).toUTCString()]
+function hasDate (fields: readonly string[]): boolean {
+  return fields.some((name, index) => index % 2 === 0 && name === 'date')
 }

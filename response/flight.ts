@@ -88,7 +88,7 @@ export class Flights {
 
   /** Begins a flight that others may join, unless the key's answers were not shareable a moment ago. */
   begin (key: string, mark: number): Flight | undefined {
-    if ((this.#alone.get(key) ?? 0) > this.#now()) return undefined
+    if (this.#alone.size > 0 && (this.#alone.get(key) ?? 0) > this.#now()) return undefined
     const flight = new Flight(key, mark, this.#lockTimeoutMs)
     this.#flights.set(key, flight)
     return flight

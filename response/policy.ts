@@ -39,7 +39,8 @@ export function decide (answer: Answer, policy: RoutePolicy): Verdict {
   const { status, fields, decision } = answer
   const names = varyNames(answer.vary)
   const control = parseCacheControl(fields['cache-control'])
-  const refused = forbidden(answer, control) ?? (names === undefined || varyNames(fields.vary) === undefined ? 'vary' : undefined)
+  const isClear = names !== undefined && (fields.vary === answer.vary || varyNames(fields.vary) !== undefined)
+  const refused = forbidden(answer, control) ?? (isClear ? undefined : 'vary')
   if (refused !== undefined) return no(refused)
   const own = ownFreshnessMs(answer, control)
   const ttlMs = decision.ttlMs ?? own ?? (policy.statuses.has(status) ? policy.ttlMs : undefined)
@@ -56,18 +57,21 @@ export function unfitStatus (status: number): RefusalReason | undefined {
   return status === 204 ? 'no-content' : CONDITIONAL_STATUSES.includes(status) ? 'condition' : 'status'
 }
 
+// RFC 9111 section 3. A qualified form (`private="x"`) is taken for the bare one: never less careful than asked.
+const FORBIDDING = ['no-store', 'private', 'no-cache'] as const
+const SHAREABLE = ['public', 's-maxage', 'must-revalidate']
+const SECURITY_POLICIES = ['content-security-policy', 'content-security-policy-report-only']
+
 function forbidden ({ status, fields, authorized, decision }: Answer, control: CacheControl): RefusalReason | undefined {
   if (decision.store === false) return 'reply-store-false'
   const unfit = unfitStatus(status)
   if (unfit !== undefined) return unfit
   if (control.malformed) return 'cache-control'
-  // RFC 9111 section 3. A qualified form (`private="x"`) is taken for the bare one: never less careful than asked.
-  for (const directive of ['no-store', 'private', 'no-cache'] as const) {
-    if (control.directives.has(directive)) return directive
-  }
+  const forbids = control.directives.size === 0 ? undefined : FORBIDDING.find((directive) => control.directives.has(directive))
+  if (forbids !== undefined) return forbids
   if (fields['set-cookie'] !== undefined) return 'set-cookie'
   // RFC 9111 section 3.5
-  if (authorized && !['public', 's-maxage', 'must-revalidate'].some((directive) => control.directives.has(directive))) return 'authorization'
+  if (authorized && !SHAREABLE.some((directive) => control.directives.has(directive))) return 'authorization'
   return perRequest(fields)
 }
 
@@ -75,7 +79,7 @@ function forbidden ({ status, fields, authorized, decision }: Answer, control: C
 function perRequest (fields: Fields): RefusalReason | undefined {
   const type = joined(fields['content-type']).trimStart().toLowerCase()
   if (type.startsWith('text/event-stream')) return 'event-stream'
-  if (['content-security-policy', 'content-security-policy-report-only'].some((name) => joined(fields[name]).toLowerCase().includes("'nonce-"))) return 'csp-nonce'
+  if (SECURITY_POLICIES.some((name) => fields[name] !== undefined && joined(fields[name]).toLowerCase().includes("'nonce-"))) return 'csp-nonce'
   return undefined
 }
 
@@ -92,6 +96,7 @@ function ownFreshnessMs ({ fields, at }: Answer, control: CacheControl): number 
 
 /** RFC 9111 section 5.1: the first member, if it is a number; else the field says nothing. */
 function initialAgeMs (field: FieldValue): number {
+  if (field === undefined) return 0
   const first = joined(field).split(',', 1)[0]!.trim()
   return /^\d+$/.test(first) ? Math.min(Number(first), MAX_DELTA_SECONDS) * 1000 : 0
 }

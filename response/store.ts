@@ -82,7 +82,7 @@ export class Store {
   }
 
   put (key: string, head: Head, body: Buffer | string, expiresAt: number): boolean {
-    return this.#guard.put(key, { value: this.codec.encode(head, body).bytes, expiresAt })
+    return this.#guard.put(key, { value: this.codec.encode(head, body), expiresAt })
   }
 
   /** `entry`, where it is fresh and no tag of it was invalidated. */

@@ -9,6 +9,7 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
 
 /** The names in Vary, lower case, sorted, once each; undefined where Vary is `*`, malformed, or too long. Names that every object has are no field's. */
 export function varyNames (field: FieldValue): string[] | undefined {
+  if (field === undefined) return []
   const text = joined(field)
   if (text === '') return []
   const names = new Set(text.split(',').map((name) => name.trim().toLowerCase()).filter((name) => name !== ''))
