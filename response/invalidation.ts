@@ -1,6 +1,6 @@
 // Invalidation: by tag, URL, route or key. The fence is moved before and after, so that no fill under way undoes it.
 import { isRecord, isTextList, show } from '../registry/check.js'
-import { CACHE_ERR_OPTION, CACHE_ERR_POWER_MISSING } from '../registry/errors.js'
+import { CACHE_ERR_CLOSED, CACHE_ERR_OPTION, CACHE_ERR_POWER_MISSING } from '../registry/errors.js'
 import type { Engine } from './engine.js'
 import { dataKey } from './data-cache.js'
 import { tagName } from './filling.js'
@@ -24,6 +24,8 @@ const EXPECTED = 'a tag, { tags: [...] }, { url, method? }, { route } or { key }
 
 /** Settles when no later read can see what was stored for `target`. Rejects when that could not be confirmed. */
 export async function invalidate (engine: Engine, target: InvalidationTarget): Promise<void> {
+  // Said here too: a URL that no route answers needs nothing of the backend.
+  if (engine.closed) throw new CACHE_ERR_CLOSED('invalidate')
   if (typeof target === 'string') return await invalidateTags(engine, [target])
   const kinds = isRecord(target) ? Object.keys(target).filter((name) => name !== 'method') : []
   const value = kinds.length === 1 ? (target as Record<string, unknown>)[kinds[0] as string] : undefined
