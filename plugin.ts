@@ -10,6 +10,7 @@ import { defineBackend, Registry } from './registry/registry.js'
 import { fromStringStore } from './registry/string-store.js'
 import { ResponseCache } from './response/cache.js'
 import { Engine, kFilling, type FillingReply } from './response/engine.js'
+import { rewritesUrls } from './response/fastify-internals.js'
 import type { ReplyCacheOptions } from './response/fill.js'
 import { routePolicy, type RouteCacheOptions } from './response/options.js'
 import { CachedRoute } from './response/route.js'
@@ -31,6 +32,7 @@ const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, given) 
     backend: opened,
     backendName: backend,
     cacheStatus: cacheStatus === false ? undefined : { field: 'cache-status', signature: cacheStatus === true ? CACHE_STATUS_NAME : cacheStatus },
+    rewritesUrls: rewritesUrls(fastify),
     log: fastify.log
   })
   fastify.addHook('onClose', async () => {

@@ -33,6 +33,8 @@ export interface EngineOptions {
   readonly lockTimeoutMs: number
   /** The name of the Cache-Status field and who signs it; undefined: not sent. */
   readonly cacheStatus: { readonly field: string, readonly signature: string } | undefined
+  /** Whether the URL that a client asked for may be another one than routes see. */
+  readonly rewritesUrls: boolean
   readonly now: () => number
   readonly log: CacheLog
 }
@@ -48,6 +50,7 @@ export class Engine {
   readonly namespace: string
   readonly now: () => number
   readonly lockTimeoutMs: number
+  readonly rewritesUrls: boolean
   readonly notices: Notices
   readonly guard: Guard
   readonly tags: Tags
@@ -75,6 +78,7 @@ export class Engine {
     this.backendName = backendName
     this.namespace = namespace
     this.lockTimeoutMs = options.lockTimeoutMs
+    this.rewritesUrls = options.rewritesUrls
     this.now = now
     this.notices = new Notices(options.log, now)
     this.guard = new Guard(backend, { name: backendName, deadlineMs, now, notices: this.notices })

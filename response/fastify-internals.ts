@@ -1,5 +1,5 @@
 // What is read of Fastify that it doesn't publish, in one place. Where it is missing, nothing is cached, and that is said.
-import type { FastifyReply, FastifyRequest, onErrorHookHandler, onSendHookHandler } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, onErrorHookHandler, onSendHookHandler } from 'fastify'
 
 /** The compiled hooks of a route: functions, or null where there are none. */
 export interface RouteContext {
@@ -8,6 +8,7 @@ export interface RouteContext {
 }
 
 const CONTEXT = 'Symbol(fastify.context)'
+const OPTIONS = 'Symbol(fastify.options)'
 const TRAILERS = 'Symbol(fastify.reply.trailers)'
 
 /** Finds symbols once, by their description. */
@@ -37,6 +38,15 @@ export class FastifyInternals {
     this.#trailers ??= symbolOf(reply, TRAILERS)
     return this.#trailers === undefined || (reply as unknown as Record<symbol, unknown>)[this.#trailers] !== null
   }
+}
+
+/** Whether the application rewrites URLs (`rewriteUrl`), or whether that can't be known. */
+export function rewritesUrls (fastify: FastifyInstance): boolean {
+  for (let scope: object | null = fastify; scope !== null; scope = Object.getPrototypeOf(scope)) {
+    const symbol = symbolOf(scope, OPTIONS)
+    if (symbol !== undefined) return (scope as Record<symbol, { rewriteUrl?: unknown }>)[symbol]?.rewriteUrl !== undefined
+  }
+  return true
 }
 
 /** `context` with other hooks for onSend, and one before those of onError. */

@@ -4,9 +4,10 @@ import { CACHE_ERR_CLOSED, CACHE_ERR_OPTION, CACHE_ERR_POWER_MISSING } from '../
 import type { Engine } from './engine.js'
 import { dataKey } from './data-cache.js'
 import { tagName } from './filling.js'
-import { customKey, namespacePrefix, originPart, pathOf } from './key.js'
+import { customKey, namespacePrefix, originPart } from './key.js'
 import { areTags, MAX_TAG_CHARACTERS, MAX_TAGS } from './options.js'
 import { matchesPattern } from './patterns.js'
+import { pathOf } from './query.js'
 import { routeName, type CachedRoute } from './route.js'
 
 /** What to invalidate: a tag, or one of these. */
@@ -62,9 +63,9 @@ async function invalidateUrl (engine: Engine, url: string, method: string): Prom
     const prefix = route.targetPrefix(target)
     const exact = exactKey(route, prefix, origin)
     await fenced(() => engine.fence.move(prefix), async () => {
-      if (exact !== undefined) await engine.guard.change('delete', exact)
-      // Hosts, users, header fields: they stand behind the target in the key, after a blank.
-      else await clearPrefix(engine, 'invalidate({ url })', `${prefix} `)
+      if (exact !== undefined && !engine.rewritesUrls) await engine.guard.change('delete', exact)
+      // Hosts, users, header fields, URLs before they were rewritten: they stand behind the target in the key, after a blank.
+      else await clearPrefix(engine, 'invalidate({ url })', exact ?? `${prefix} `)
     })
   }))
 }

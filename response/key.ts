@@ -2,6 +2,7 @@
 import { hash } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import { isRecord } from '../registry/check.js'
+import { listed, pathOf } from './query.js'
 import type { KeyFunction, KeyOptions, RoutePolicy } from './options.js'
 import type { BypassReason } from './status.js'
 
@@ -93,7 +94,10 @@ function withExtra (located: string, request: FastifyRequest, options: Required<
     const pairs = text(sent(request, 'cookie')).split(';')
     extra.push(...options.cookies.map((name) => cookiePairs(pairs, name).map(part).join('') || ABSENT))
   }
-  if (options.query !== true) extra.push(part(JSON.stringify(request.query)))
+  if (options.query !== true) {
+    const { query, target } = listed(request, options.query)
+    extra.push(part(JSON.stringify(query)), part(target))
+  }
   if (request.originalUrl !== request.raw.url) extra.push(`u${part(request.originalUrl)}`)
   // X-Forwarded-Proto may be any text; in `http://a` + `://` + `b` nobody sees where it ends.
   if (request.protocol.includes(':')) extra.push(`p${part(request.protocol)}`)
@@ -146,12 +150,6 @@ function hasBody (request: FastifyRequest): boolean {
   const length = sent(request, 'content-length')
   const { stream } = request.raw as { stream?: { endAfterHeaders?: boolean } }
   return sent(request, 'transfer-encoding') !== undefined || (length !== undefined && length !== '0') || stream?.endAfterHeaders === false
-}
-
-/** A target without its query. */
-export function pathOf (target: string): string {
-  const mark = target.indexOf('?')
-  return mark === -1 ? target : target.slice(0, mark)
 }
 
 /**
@@ -209,16 +207,4 @@ function isJson (item: unknown): boolean {
   if (typeof item === 'number') return Number.isFinite(item) && !Object.is(item, -0)
   if (typeof item !== 'object') return typeof item === 'string' || typeof item === 'boolean'
   return item === null || ((Array.isArray(item) || isRecord(item)) && typeof (item as { toJSON?: unknown }).toJSON !== 'function')
-}
-
-/** Takes the parameters out of `request.query` that are not part of the key, so that they can't poison an entry. */
-export function limitQuery (request: FastifyRequest, query: boolean | readonly string[]): void {
-  if (query === true) return
-  const named = query === false ? [] : query
-  const all = request.query as Record<string, unknown>
-  const kept: Record<string, unknown> = Object.create(null)
-  for (const name of named) {
-    if (Object.hasOwn(all, name)) kept[name] = all[name]
-  }
-  request.query = kept
 }

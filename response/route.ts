@@ -6,8 +6,9 @@ import type { RouteContext } from './fastify-internals.js'
 import { Filling, tagName, type Visit } from './filling.js'
 import type { Flight, Outcome } from './flight.js'
 import type { UNAVAILABLE } from './guard.js'
-import { keyBuilder, limitQuery, pathOf, routePrefix, targetPart, type Keyed } from './key.js'
+import { keyBuilder, routePrefix, targetPart, type Keyed } from './key.js'
 import { isPromise } from './later.js'
+import { limitQuery, pathOf } from './query.js'
 import type { RoutePolicy } from './options.js'
 import { satisfies, wishesOf, type Wishes } from './policy.js'
 import { count, emptyStats, type RouteStats } from './stats.js'
@@ -79,11 +80,9 @@ export class CachedRoute {
   }
 
   #keyed (request: FastifyRequest): Keyed {
-    const { key, methods } = this.policy
     if (this.#engine.closed) return { bypass: 'closed' }
-    if (!methods.has(request.method)) return { bypass: 'method' }
+    if (!this.policy.methods.has(request.method)) return { bypass: 'method' }
     try {
-      if (typeof key !== 'function') limitQuery(request, key.query)
       return this.#keyOf(request)
     } catch (fault) {
       return { bypass: 'key', fault }
@@ -95,7 +94,7 @@ export class CachedRoute {
     count(this.stats.bypasses, reason)
     sender.mark(reply, status.bypass(reason))
     if (fault !== undefined) this.#engine.fault(this.name, reason, fault)
-    return this.#handler.call(instance, request, reply)
+    return this.#callHandler(instance, request, reply)
   }
 
   #answer (visit: Visit, found: Found, wishes: Wishes | undefined): unknown {
@@ -176,8 +175,8 @@ export class CachedRoute {
     internals.useContext(request, recording)
     reply.raw.once('close', () => filling.closed())
     const result: unknown = filling.followed
-      ? chain.run({ filling, outer: chain.getStore() }, () => this.#handler.call(instance, request, reply))
-      : this.#handler.call(instance, request, reply)
+      ? chain.run({ filling, outer: chain.getStore() }, () => this.#callHandler(instance, request, reply))
+      : this.#callHandler(instance, request, reply)
     const noticeHijack = (): void => { if (reply.sent && !fill.taken) fill.refuse('hijacked') }
     if (result === reply || !isPromise(result)) {
       noticeHijack()
@@ -187,6 +186,13 @@ export class CachedRoute {
     const promise = Promise.resolve(result)
     promise.then(noticeHijack, noticeHijack)
     return promise
+  }
+
+  /** Lets the handler run, with what it may see of the query. */
+  #callHandler (instance: FastifyInstance, request: FastifyRequest, reply: FastifyReply): unknown {
+    const { key, methods } = this.policy
+    if (typeof key !== 'function' && methods.has(request.method)) limitQuery(request, key.query)
+    return this.#handler.call(instance, request, reply)
   }
 
   /** The route's hooks with the recording ones around them, made once. */
@@ -203,7 +209,7 @@ export class CachedRoute {
     if (detail === 'head') count(this.stats.refusals, detail)
     else count(this.stats.bypasses, detail)
     sender.mark(reply, status.forwarded('miss', { detail }))
-    return this.#handler.call(instance, request, reply)
+    return this.#callHandler(instance, request, reply)
   }
 }
 
