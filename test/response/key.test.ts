@@ -2,7 +2,6 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { customKey, digest, keyBuilder, originPart, part, routePrefix, targetPart, value, type Keyed } from '../../response/key.js'
-import { limitQuery } from '../../response/query.js'
 import { routePolicy, type KeyOptions, type RouteCacheOptions } from '../../response/options.js'
 import { fakeRequest, type RequestParts } from '../support/request.js'
 
@@ -106,40 +105,6 @@ t.test('E10: only a target in origin form without a fragment has a key, with wha
 t.test('E11: every raw spelling of a path is a key of its own', async (t) => {
   const urls = ['/1', '/%31', '/a/b', '/a%2Fb', '/a%2fb', '/a%252Fb', '/a%3Fx', '/%00', '/%2e%2e', '/..', '/A', '/a', '/a/', '//a', '/a//', '/a;b', '/a%3bb', '/é', '/%C3%A9', '/%E9']
   for (const options of [{}, { query: false }, { query: ['x'] }] as KeyOptions[]) t.equal(new Set(urls.map((url) => keyOf({ url }, options))).size, urls.length)
-})
-
-t.test('E12: the raw query is in the key, every spelling of it', async (t) => {
-  const queries = ['', '?', '?a', '?a=', '?a=1', '?a=1&a=2', '?a=2&a=1', '?a=2', '?a[]=1', '?a=1;b=2', '?a=1&b=2', '?b=2&a=1', '?&a=1', '?a=1&', '?a=1&&b=2', '?=', '?a=+', '?a=%20', '?a= ', '?a=%zz', '?a=%C3%A9', '?a=%E9', '?A=1', '??a=1']
-  t.equal(new Set(queries.map((query) => keyOf({ url: `/${query}` }))).size, queries.length)
-  t.notMatch(keyOf({ url: '/p?token=secret' }), 'secret', 'and is not readable in the key')
-})
-
-t.test('E12: of a list of parameters, each with all its values is in the key; the others are neither there nor in request.query', async (t) => {
-  const of = (query: Record<string, unknown>, url = '/'): string => {
-    const request = fakeRequest({ url, query: Object.assign(Object.create(null), query) })
-    const keyed = keyBuilder('', routePolicy('test', { ttl: 60, key: { query: ['a', '__proto__'] } }, {}))(request)
-    limitQuery(request, ['a', '__proto__'])
-    t.same(Object.keys(request.query as object).filter((name) => !['a', '__proto__'].includes(name)), [])
-    return (keyed as { key: string }).key
-  }
-  const queries = [{}, { a: '' }, { a: '1' }, { a: ['1'] }, { a: ['1', '2'] }, { a: '1,2' }, { a: ['1,2'] }, { a: '["1","2"]' }, { a: 1 }, { a: null }, { a: { b: '1' } }]
-  t.equal(new Set(queries.map((query) => of(query))).size, queries.length)
-  t.equal(of({ a: '1', evil: 'x' }, '/?a=1&evil=x'), of({ a: '1' }, '/?a=1'), 'what is not named does not split')
-  const own = Object.create(null)
-  Object.defineProperty(own, '__proto__', { value: 'x', enumerable: true })
-  const polluted = fakeRequest({ query: own })
-  limitQuery(polluted, ['__proto__'])
-  t.same(Object.getOwnPropertyNames(polluted.query), ['__proto__'])
-  t.equal(Object.getPrototypeOf(polluted.query), null)
-  t.notOk(Object.hasOwn(Object.prototype, 'x'))
-})
-
-t.test('E12: no parameter at all leaves an empty query', async (t) => {
-  const request = fakeRequest({ query: { a: '1', b: '2' } })
-  limitQuery(request, false)
-  t.same(request.query, {})
-  limitQuery(request, true)
-  t.equal(keyOf({ url: '/p?a=1' }, { query: false }), keyOf({ url: '/p?b' }, { query: false }))
 })
 
 t.test('E01, E02: Authorization and Cookie keep a request out, whatever stands in them', async (t) => {

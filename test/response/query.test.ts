@@ -1,0 +1,51 @@
+// The query in the key, and what a handler sees of it.
+import t from 'tap'
+import { keyBuilder, routePrefix, type Keyed } from '../../response/key.js'
+import { limitQuery } from '../../response/query.js'
+import { routePolicy, type RouteCacheOptions } from '../../response/options.js'
+import { fakeRequest, type RequestParts } from '../support/request.js'
+
+function builder (key: RouteCacheOptions['key'] = {}, more: RouteCacheOptions = {}): (parts?: RequestParts) => Keyed {
+  const build = keyBuilder(routePrefix('', 'GET', '/'), routePolicy('test', { ttl: 60, key, ...more }, {}))
+  return (parts) => build(fakeRequest(parts))
+}
+
+/** The key, or why there is none. */
+function keyOf (parts: RequestParts = {}, key?: RouteCacheOptions['key'], more?: RouteCacheOptions): string {
+  const keyed = builder(key, more)(parts)
+  return 'key' in keyed ? keyed.key : `bypass ${keyed.bypass}`
+}
+
+t.test('E12: the raw query is in the key, every spelling of it', async (t) => {
+  const queries = ['', '?', '?a', '?a=', '?a=1', '?a=1&a=2', '?a=2&a=1', '?a=2', '?a[]=1', '?a=1;b=2', '?a=1&b=2', '?b=2&a=1', '?&a=1', '?a=1&', '?a=1&&b=2', '?=', '?a=+', '?a=%20', '?a= ', '?a=%zz', '?a=%C3%A9', '?a=%E9', '?A=1', '??a=1']
+  t.equal(new Set(queries.map((query) => keyOf({ url: `/${query}` }))).size, queries.length)
+  t.notMatch(keyOf({ url: '/p?token=secret' }), 'secret', 'and is not readable in the key')
+})
+
+t.test('E12: of a list of parameters, each with all its values is in the key; the others are neither there nor in request.query', async (t) => {
+  const of = (query: Record<string, unknown>, url = '/'): string => {
+    const request = fakeRequest({ url, query: Object.assign(Object.create(null), query) })
+    const keyed = keyBuilder('', routePolicy('test', { ttl: 60, key: { query: ['a', '__proto__'] } }, {}))(request)
+    limitQuery(request, ['a', '__proto__'])
+    t.same(Object.keys(request.query as object).filter((name) => !['a', '__proto__'].includes(name)), [])
+    return (keyed as { key: string }).key
+  }
+  const queries = [{}, { a: '' }, { a: '1' }, { a: ['1'] }, { a: ['1', '2'] }, { a: '1,2' }, { a: ['1,2'] }, { a: '["1","2"]' }, { a: 1 }, { a: null }, { a: { b: '1' } }]
+  t.equal(new Set(queries.map((query) => of(query))).size, queries.length)
+  t.equal(of({ a: '1', evil: 'x' }, '/?a=1&evil=x'), of({ a: '1' }, '/?a=1'), 'what is not named does not split')
+  const own = Object.create(null)
+  Object.defineProperty(own, '__proto__', { value: 'x', enumerable: true })
+  const polluted = fakeRequest({ query: own })
+  limitQuery(polluted, ['__proto__'])
+  t.same(Object.getOwnPropertyNames(polluted.query), ['__proto__'])
+  t.equal(Object.getPrototypeOf(polluted.query), null)
+  t.notOk(Object.hasOwn(Object.prototype, 'x'))
+})
+
+t.test('E12: no parameter at all leaves an empty query', async (t) => {
+  const request = fakeRequest({ query: { a: '1', b: '2' } })
+  limitQuery(request, false)
+  t.same(request.query, {})
+  limitQuery(request, true)
+  t.equal(keyOf({ url: '/p?a=1' }, { query: false }), keyOf({ url: '/p?b' }, { query: false }))
+})
