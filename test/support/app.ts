@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import type { Test } from 'tap'
-import responseCache, { builtIns, type CommonOptions, type ResponseCache, type ResponseCacheOptions } from '../../plugin.js'
+import responseCache, { builtIns, type CommonOptions, type Registry, type ResponseCache, type ResponseCacheOptions } from '../../plugin.js'
 import type { CacheBackend } from '../../registry/backend.js'
 import { duration } from '../../registry/check.js'
 import { testClock, type TestClock } from './clock.js'
@@ -74,87 +74,109 @@ export interface TestApp {
 
 interface Side { app: FastifyInstance, lines: string[], runs: Map<string, number> }
 
+/** What both applications and the oracles of one test have in common. */
+interface Run {
+  readonly spec: Spec
+  readonly clock: TestClock
+  readonly cached: Side
+  readonly control: Side
+  readonly backends: CacheBackend[]
+  readonly canaries: Canaries
+  readonly versions: Versions
+  /** What the oracles have to say. */
+  readonly wrong: string[]
+}
+
 const CLOSE_MS = 2_000
 
 export async function build (t: Test, spec: Spec): Promise<TestApp> {
-  const { routes, before, register = true, fastify: server = {}, clock = testClock(), compare = {}, heapBytes, backend = 'memory', options = {}, ...common } = spec
-  const resources = new Resources()
-  const heap = heapBytes === undefined ? undefined : new Heap()
-  const quiet = new Quiet()
-  const [canaries, versions, wrong] = [new Canaries(), new Versions(), [] as string[]]
+  const { routes, before, register = true, fastify: server = {}, clock = testClock(), compare: _compare, heapBytes, backend = 'memory', options = {}, ...common } = spec
+  const watches = { resources: new Resources(), heap: heapBytes === undefined ? undefined : new Heap(), quiet: new Quiet() }
+  const versions = new Versions()
+  const { registry, backends } = watched(common.registry ?? builtIns())
+  const pluginOptions = { ...common, registry, backend, options, now: clock.now } as unknown as ResponseCacheOptions
+  const start = async (isCached: boolean): Promise<Side> => {
+    const side: Side = { ...newServer(server), runs: new Map() }
+    const probe: Probe = { cached: isCached, clock, options: pluginOptions, ran: (name = 'handler') => countRun(side, name), version: () => String(versions.current) }
+    await before?.(side.app, probe)
+    if (isCached && register) await side.app.register(responseCache, pluginOptions)
+    if (!isCached) side.app.decorateReply('cache', function () { return this })
+    await routes(side.app, probe)
+    return side
+  }
+  const [cached, control] = await Promise.all([start(true), start(false)])
+  const run: Run = { spec, clock, cached, control, backends, canaries: new Canaries(), versions, wrong: [] }
+  t.teardown(async () => await conclude(t, run, watches))
+  await Promise.all([cached.app.ready(), control.app.ready()])
+  return testApp(run)
+}
+
+/** The registry, which notes down what it opens. */
+function watched (registry: Registry): { registry: Registry, backends: CacheBackend[] } {
   const backends: CacheBackend[] = []
-  const registry = common.registry ?? builtIns()
   const open = registry.open.bind(registry)
   registry.open = async (...args) => {
     const opened = await open(...args)
     backends.push(opened)
     return opened
   }
-  const pluginOptions = { ...common, registry, backend, options, now: clock.now } as unknown as ResponseCacheOptions
-  const sides = await Promise.all([true, false].map(async (cached) => {
-    const side: Side = { ...newServer(server), runs: new Map() }
-    const probe: Probe = {
-      cached,
-      clock,
-      options: pluginOptions,
-      ran (name = 'handler') {
-        const times = (side.runs.get(name) ?? 0) + 1
-        side.runs.set(name, times)
-        return times
-      },
-      version: () => String(versions.current)
-    }
-    await before?.(side.app, probe)
-    if (cached && register) await side.app.register(responseCache, pluginOptions)
-    if (!cached) side.app.decorateReply('cache', function () { return this })
-    await routes(side.app, probe)
-    return side
-  })) as [Side, Side]
-  const [{ app, lines, runs }, { app: control, lines: controlLines }] = sides
+  return { registry, backends }
+}
 
-  t.teardown(async () => {
-    for (const one of backends) wrong.push(...await canaries.inBackend(one).catch(() => []))
-    const closingAt = performance.now()
-    await app.close()
-    if (performance.now() - closingAt > CLOSE_MS) wrong.push(`O5: closing took ${(performance.now() - closingAt).toFixed(0)} ms`)
-    await control.close()
-    wrong.push(...await resources.left(), ...canaries.inLogs(lines, controlLines), ...await quiet.end())
-    if (heap !== undefined) wrong.push(...heap.beyond(heapBytes as number))
-    // The test itself is over: its parent is told. To throw here would end the whole file.
-    if (wrong.length > 0) (t.parent as Test | undefined ?? t).fail(`the oracles of "${t.name}" are silent`, { oracles: [...new Set(wrong)] })
-  })
-  await Promise.all([app.ready(), control.ready()])
+function countRun ({ runs }: Side, name: string): number {
+  const times = (runs.get(name) ?? 0) + 1
+  runs.set(name, times)
+  return times
+}
 
+async function conclude (t: Test, run: Run, { resources, heap, quiet }: { resources: Resources, heap: Heap | undefined, quiet: Quiet }): Promise<void> {
+  const { cached, control, canaries, wrong } = run
+  for (const one of run.backends) wrong.push(...await canaries.inBackend(one).catch(() => []))
+  const closingAt = performance.now()
+  await cached.app.close()
+  if (performance.now() - closingAt > CLOSE_MS) wrong.push(`O5: closing took ${(performance.now() - closingAt).toFixed(0)} ms`)
+  await control.app.close()
+  wrong.push(...await resources.left(), ...canaries.inLogs(cached.lines, control.lines), ...await quiet.end())
+  if (heap !== undefined) wrong.push(...heap.beyond(run.spec.heapBytes as number))
+  // The test itself is over: its parent is told. To throw here would end the whole file.
+  if (wrong.length > 0) (t.parent as Test | undefined ?? t).fail(`the oracles of "${t.name}" are silent`, { oracles: [...new Set(wrong)] })
+}
+
+function testApp (run: Run): TestApp {
+  const { cached: { app, lines, runs }, control, backends, clock, canaries, versions, spec } = run
   return {
     app,
-    control,
+    control: control.app,
     backends,
     clock,
-    get cache () { return (app as unknown as Record<string, ResponseCache>)[common.decorateAs ?? 'cache'] as ResponseCache },
+    get cache () { return (app as unknown as Record<string, ResponseCache>)[spec.decorateAs ?? 'cache'] as ResponseCache },
     get logs () { return lines.map((line) => JSON.parse(line)) },
-    async ask (given) {
-      const ask = typeof given === 'string' ? { url: given } : given
-      const isCurrent = versions.watch()
-      const answer = await send(app, ask)
-      wrong.push(...canaries.inAnswer(ask, answer), ...isCurrent(answer))
-      const compared = ask.compare ?? compare
-      if (compared === false && ask.slow !== true) return answer
-      const expected = await send(control, ask)
-      if (compared !== false) wrong.push(...differences(answer, expected, compared).map((line) => `${line} (${ask.method ?? 'GET'} ${ask.url}, ${answer.cacheStatus})`))
-      if (ask.slow === true) wrong.push(...latency(answer, expected, duration()(common.deadline ?? '100ms', 'deadline')))
-      return answer
-    },
-    async raw (bytes) {
-      const answer = await sendBytes(app, bytes)
-      const plain = (text: string): string => text.replace(/^(?:age|cache-status|date|x-version):.*\r\n/gim, '').split('\r\n\r\n').map((part) => part.split('\r\n').sort().join('\r\n')).join('\r\n\r\n')
-      if (compare !== false && plain(answer) !== plain(await sendBytes(control, bytes))) wrong.push(`O1: to these bytes the cache answers otherwise: ${JSON.stringify(bytes.toString('latin1').slice(0, 200))}`)
-      return answer
-    },
+    ask: async (given) => await askBoth(run, typeof given === 'string' ? { url: given } : given),
+    raw: async (bytes) => await sendBoth(run, bytes),
     runs: (name = 'handler') => runs.get(name) ?? 0,
     canary: (principal, options) => canaries.of(principal, options),
     change: async (invalidate) => await versions.change(invalidate),
     warnings: () => lines.map((line) => JSON.parse(line)).filter(({ level, msg }) => level === 40 && /^cache: /.test(msg))
   }
+}
+
+async function askBoth ({ cached, control, canaries, versions, wrong, spec }: Run, ask: AskMore): Promise<Answer> {
+  const isCurrent = versions.watch()
+  const answer = await send(cached.app, ask)
+  wrong.push(...canaries.inAnswer(ask, answer), ...isCurrent(answer))
+  const compared = ask.compare ?? spec.compare ?? {}
+  if (compared === false && ask.slow !== true) return answer
+  const expected = await send(control.app, ask)
+  if (compared !== false) wrong.push(...differences(answer, expected, compared).map((line) => `${line} (${ask.method ?? 'GET'} ${ask.url}, ${answer.cacheStatus})`))
+  if (ask.slow === true) wrong.push(...latency(answer, expected, duration()(spec.deadline ?? '100ms', 'deadline')))
+  return answer
+}
+
+async function sendBoth ({ cached, control, wrong, spec }: Run, bytes: string | Buffer): Promise<string> {
+  const answer = await sendBytes(cached.app, bytes)
+  const plain = (text: string): string => text.replace(/^(?:age|cache-status|date|x-version):.*\r\n/gim, '').split('\r\n\r\n').map((part) => part.split('\r\n').sort().join('\r\n')).join('\r\n\r\n')
+  if (spec.compare !== false && plain(answer) !== plain(await sendBytes(control.app, bytes))) wrong.push(`O1: to these bytes the cache answers otherwise: ${JSON.stringify(bytes.toString('latin1').slice(0, 200))}`)
+  return answer
 }
 
 function newServer (options: Spec['fastify']): { app: FastifyInstance, lines: string[] } {
