@@ -1,10 +1,13 @@
 // What the tests of the HTTP backend share: the real service, services that misbehave, and backends on them.
 import { once } from 'node:events'
+import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http'
 import type { AddressInfo, Server } from 'node:net'
+import { inspect } from 'node:util'
 import type { Test } from 'tap'
 import { builtIns, type HttpOptions } from '../../backends/index.js'
 import { cacheService } from '../../examples/cache-service/service.js'
-import type { CacheBackend } from '../../registry/backend.js'
+import { digestOf, sealed } from '../../backends/http/protocol.js'
+import type { CacheBackend, StoredEntry } from '../../registry/backend.js'
 import type { BackendChoice } from '../../registry/names.js'
 
 export const TOKEN = 'a-token-for-the-tests-only'
@@ -42,4 +45,54 @@ export async function listen (t: Test, server: Server): Promise<number> {
     await new Promise((resolve) => server.close(resolve))
   })
   return (server.address() as AddressInfo).port
+}
+
+/** A request as a service of the test's own saw it. */
+export interface Seen {
+  readonly method: string
+  readonly url: string
+  readonly headers: IncomingHttpHeaders
+  readonly body: Buffer
+}
+
+/** A service that answers what the test says; `seen` is what it was asked, in the order in which it came. */
+export async function stub (t: Test, answer: (response: ServerResponse, seen: Seen, number: number) => unknown) {
+  const seen: Seen[] = []
+  const server = createServer(async (request, response) => {
+    response.on('error', () => {})
+    const chunks: Buffer[] = []
+    for await (const chunk of request) chunks.push(chunk as Buffer)
+    const one = { method: request.method!, url: request.url!, headers: request.headers, body: Buffer.concat(chunks) }
+    seen.push(one)
+    await answer(response, one, seen.length - 1)
+  })
+  const baseUrl = `http://127.0.0.1:${await listen(t, server)}`
+  return { seen, baseUrl, open: (options: Partial<HttpOptions> = {}) => openHttp(t, { baseUrl, authToken: TOKEN, ...options }) }
+}
+
+export const NEVER_AT = Number.MAX_SAFE_INTEGER
+
+/** An entry that does not end. */
+export const entry = (text: string): StoredEntry => ({ value: Buffer.from(text), expiresAt: NEVER_AT })
+
+/** What a good service answers to a GET of `key`. */
+export function good (response: ServerResponse, key: string, text: string, expiresAt = NEVER_AT): void {
+  response.writeHead(200, { 'cache-expires-at': String(expiresAt) }).end(sealed(Buffer.from(text), digestOf(key)))
+}
+
+/** What a get came to, as text. */
+export async function textAt (backend: CacheBackend, key: string): Promise<string | undefined> {
+  const found = await backend.get(key)
+  return found === undefined ? undefined : Buffer.from(found.value).toString()
+}
+
+/** The error of `call`, and everything that a log could make of it. */
+export async function failureOf (call: () => unknown): Promise<{ code: string, message: string, shown: string }> {
+  try {
+    await call()
+  } catch (error) {
+    const { code, message } = error as { code: string, message: string }
+    return { code, message, shown: `${inspect(error, { depth: 9, showHidden: true, getters: true })} ${JSON.stringify(error)} ${String((error as Error).stack)}` }
+  }
+  throw new Error('there was no error')
 }
