@@ -44,7 +44,7 @@ function readOptions (given: string | undefined): object {
   if (given === undefined || given === '') return {}
   try {
     const options: unknown = JSON.parse(given)
-    if (typeof options === 'object' && options !== null) return options
+    if (typeof options === 'object' && options !== null && !Array.isArray(options)) return options
   } catch {
     // What was given may hold a password.
   }

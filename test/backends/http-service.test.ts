@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { cacheService } from '../../examples/cache-service/service.js'
+import { readSettings } from '../../examples/cache-service/settings.js'
 import { digestOf, sealed } from '../../backends/http/protocol.js'
 import { until } from '../support/barrier.js'
 import { Chaos } from '../support/chaos.js'
@@ -170,22 +171,28 @@ t.test('service: its program serves a SQLite file that outlives it, and ends on 
 
 t.test('service: its program refuses to start without a token, and with settings that are wrong, in one sentence', async (t) => {
   const token = { CACHE_HTTP_TOKEN: TOKEN }
-  const memory = { ...token, CACHE_BACKEND: 'memory' }
-  const wrong: ReadonlyArray<readonly [env: Record<string, string>, sentence: RegExp]> = [
-    [{}, /^CACHE_HTTP_TOKEN is missing.*\n$/],
-    [{ CACHE_HTTP_TOKEN: '' }, /^CACHE_HTTP_TOKEN is missing.*\n$/],
-    [{ CACHE_HTTP_TOKEN: 'short' }, /^CACHE_HTTP_TOKEN must have at least 16 .*\n$/],
-    [{ CACHE_HTTP_TOKEN: 'pl4nted with a space' }, /^CACHE_HTTP_TOKEN must have at least 16 .*\n$/],
-    [{ ...token, CACHE_BACKEND: 'dynamo' }, /^cache: no backend is registered under the name 'dynamo'.*\n$/],
-    [{ ...memory, CACHE_OPTIONS: 'pl4nted' }, /^CACHE_OPTIONS must be a JSON object.*\n$/],
-    [{ ...memory, CACHE_OPTIONS: '{"maxBytes":-1}' }, /^cache: 'memory.maxBytes' must be .*\n$/],
-    [{ ...memory, PORT: '70000' }, /^PORT must be a number from 0 to 65535.*\n$/],
-    [{ ...memory, HOST: '192.0.2.1' }, /^Can't listen at 192\.0\.2\.1.*\n$/]
+  const settings: ReadonlyArray<readonly [env: Record<string, string>, sentence: RegExp]> = [
+    [{ CACHE_HTTP_TOKEN: '' }, /^CACHE_HTTP_TOKEN is missing/],
+    [{ CACHE_HTTP_TOKEN: 'short' }, /^CACHE_HTTP_TOKEN must have at least 16 /],
+    [{ CACHE_HTTP_TOKEN: 'pl4nted with a space' }, /^CACHE_HTTP_TOKEN must have at least 16 /],
+    [{ ...token, CACHE_OPTIONS: 'pl4nted' }, /^CACHE_OPTIONS must be a JSON object/],
+    [{ ...token, CACHE_OPTIONS: '[]' }, /^CACHE_OPTIONS must be a JSON object/],
+    [{ ...token, PORT: '70000' }, /^PORT must be a number from 0 to 65535/],
+    [{ ...token, CACHE_MAX_VALUE_BYTES: '64mb' }, /^CACHE_MAX_VALUE_BYTES must be a number/]
   ]
-  const ends = await Promise.all(wrong.map(async ([env]) => await start(env).ended))
-  for (const [at, { exitCode, errors }] of ends.entries()) {
+  for (const [env, sentence] of settings) {
+    const { message } = await failureOf(() => readSettings(env))
+    t.match(message, sentence)
+    t.notMatch(message, 'pl4nted')
+  }
+  const programs: ReadonlyArray<readonly [env: Record<string, string>, sentence: RegExp]> = [
+    [{}, /^CACHE_HTTP_TOKEN is missing.*\n$/],
+    [{ ...token, CACHE_BACKEND: 'dynamo' }, /^cache: no backend is registered under the name 'dynamo'.*\n$/],
+    [{ ...token, CACHE_BACKEND: 'memory', HOST: '192.0.2.1' }, /^Can't listen at 192\.0\.2\.1.*\n$/]
+  ]
+  for (const [env, sentence] of programs) {
+    const { exitCode, errors } = await start(env).ended
     t.equal(exitCode, 1)
-    t.match(errors, wrong[at]![1])
-    t.notMatch(errors, 'pl4nted')
+    t.match(errors, sentence)
   }
 })
