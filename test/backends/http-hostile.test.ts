@@ -2,7 +2,7 @@
 import { createServer, type Socket } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'
 import { gzipSync, brotliCompressSync } from 'node:zlib'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { entry, failureOf, good, listen, openHttp, stub, textAt, TOKEN } from '../support/http.js'
 import { cert, key } from '../support/certificate.js'
 import { until } from '../support/barrier.js'
@@ -13,7 +13,7 @@ const TIMEOUT_MS = 150
 const SLACK_MS = 1_000
 
 /** A service below HTTP: `talk` is called with each connection when its request has come. */
-async function raw (t: import('tap').Test, talk: (socket: Socket) => void, options = {}): Promise<CacheBackend> {
+async function raw (t: Test, talk: (socket: Socket) => void, options = {}): Promise<CacheBackend> {
   const port = await listen(t, createServer((socket) => socket.once('data', () => talk(socket))))
   return await openHttp(t, { baseUrl: `http://127.0.0.1:${port}`, authToken: TOKEN, timeout: `${TIMEOUT_MS}ms`, ...options })
 }

@@ -6,7 +6,9 @@ import Fastify from 'fastify'
 import t from 'tap'
 import plugin from '../../plugin.js'
 import { HTTP_MAX_VALUE_BYTES } from '../../backends/http.js'
+import { readOptions } from '../../backends/http/options.js'
 import { digestOf } from '../../backends/http/protocol.js'
+import { Wire } from '../../backends/http/wire.js'
 import { builtIns, type HttpOptions } from '../../backends/index.js'
 import { powersOf } from '../../registry/backend.js'
 import { runChild } from '../support/child.js'
@@ -152,6 +154,16 @@ t.test('E34: no option error, no call error, no inspection and no log line tells
   await app.close()
   t.ok(shown.some((text) => text.includes('cache: get failed')), 'something was logged')
   t.same(shown.filter((text) => secrets.test(text)), [])
+})
+
+t.test('E34: words of a driver that hold a secret are told without it, and its error is not handed on', async (t) => {
+  const wire = new Wire(readOptions({ baseUrl: 'http://user:pl%34nted@host' }))
+  t.teardown(() => wire.close())
+  const driver = Object.assign(new Error('refused http://user:pl4nted@host, pl%34nted, Basic dXNlcjpwbDRudGVk'), { code: 'E_ANY', headers: { authorization: 'pl4nted' } })
+  const { message, shown } = await failureOf(() => { throw wire.failure('get', driver) })
+  t.match(message, 'refused http://user:***@host, ***, Basic ***')
+  t.match(shown, 'E_ANY')
+  t.notMatch(shown, /pl4nted|pl%34nted|dXNlcjpwbDRudGVk/)
 })
 
 t.test('C22: close ends reads, writes and retries that are under way, at once', async (t) => {
