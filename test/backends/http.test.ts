@@ -182,7 +182,7 @@ t.test('C22: close ends reads, writes and retries that are under way, at once', 
   await Promise.all([waiting, retrying, unreachable].map((backend) => backend.close()))
   for (const { code } of await Promise.all([...failures, retried])) t.match(code, /CACHE_ERR_(CLOSED|BACKEND_FAILED)/)
   t.equal((await retried).code, 'CACHE_ERR_CLOSED')
-  t.ok(performance.now() - began < 1_000)
+  t.ok(performance.now() - began < 5_000)
   t.equal(fails.seen.length, 1)
 })
 
