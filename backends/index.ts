@@ -1,5 +1,6 @@
 // The one list of built-in backends: name, options type, lazy module.
 import { Registry } from '../registry/registry.js'
+import type { HttpOptions } from './http.js'
 import type { MemoryOptions } from './memory.js'
 import type { SqliteOptions } from './sqlite.js'
 
@@ -9,6 +10,7 @@ declare module '../registry/names.js' {
   interface BackendOptions {
     memory: MemoryOptions
     sqlite: SqliteOptions
+    http: HttpOptions
   }
 }
 
@@ -17,6 +19,7 @@ export function builtIns (): Registry {
   return new Registry()
     .add('memory', async () => (await import('./memory.js')).default)
     .add('sqlite', async () => (await import('./sqlite.js')).default)
+    .add('http', async () => (await import('./http.js')).default)
 }
 
-export type { MemoryOptions, SqliteOptions }
+export type { HttpOptions, MemoryOptions, SqliteOptions }

@@ -8,6 +8,7 @@ import vm from 'node:vm'
 import t from 'tap'
 import * as main from '../plugin.js'
 import * as settings from '../response/settings.js'
+import { HTTP_MAX_CONNECTIONS, HTTP_MAX_RETRIES, HTTP_MAX_VALUE_BYTES, HTTP_TIMEOUT_MS } from '../backends/http.js'
 import { MEMORY_MAX_BYTES } from '../backends/memory.js'
 import { SQLITE_CLEANUP_INTERVAL_MS, SQLITE_MAX_BYTES, SQLITE_PATH, SQLITE_TABLE } from '../backends/sqlite.js'
 import { POWERS } from '../registry/backend.js'
@@ -35,6 +36,7 @@ interface Documented {
 }
 
 const SQLITE_DEFAULTS = { path: SQLITE_PATH, table: SQLITE_TABLE, maxBytes: SQLITE_MAX_BYTES, cleanupInterval: SQLITE_CLEANUP_INTERVAL_MS }
+const HTTP_DEFAULTS = { timeout: HTTP_TIMEOUT_MS, maxRetries: HTTP_MAX_RETRIES, maxConnections: HTTP_MAX_CONNECTIONS, maxValueBytes: HTTP_MAX_VALUE_BYTES }
 const { backend, ...PLUGIN_DEFAULTS } = settings.PLUGIN_DEFAULTS
 
 const DOCUMENTED: readonly Documented[] = [
@@ -44,6 +46,7 @@ const DOCUMENTED: readonly Documented[] = [
   { heading: '### While a handler runs', at: [['response/fill.ts', 'ReplyCacheOptions']], constants: {} },
   { heading: '### memory', at: [['backends/memory.ts', 'MemoryOptions']], constants: { maxBytes: MEMORY_MAX_BYTES } },
   { heading: '### sqlite', at: [['backends/sqlite/options.ts', 'SqliteOptions']], constants: SQLITE_DEFAULTS },
+  { heading: '### http', at: [['backends/http/options.ts', 'HttpOptions']], constants: HTTP_DEFAULTS },
   { heading: '## `fastify.cache`', at: [['response/data-cache.ts', 'SetOptions']], constants: { tags: [] } }
 ]
 
@@ -93,6 +96,7 @@ t.test('docs: the tables name the options that the checks know', async (t) => {
   await refused('### The key', {}, { cache: { key: unknown } })
   await refused('### memory', { backend: 'memory', options: unknown })
   await refused('### sqlite', { backend: 'sqlite', options: unknown })
+  await refused('### http', { backend: 'http', options: unknown })
 })
 
 t.test('docs: every built-in backend has its section, and back', async (t) => {

@@ -30,6 +30,7 @@ take([
   { backend: 'memory', options: { maxBytes: 5 } },
   { backend: 'sqlite' },
   { backend: 'sqlite', options: { path: ':memory:' } },
+  { backend: 'http', options: { baseUrl: 'http://localhost:4000', timeout: '1s' } },
   { backend: 'types-local' },
   { backend: 'types-dynamo', options: { table: 'a' } }
 ] satisfies BackendChoice[])
@@ -41,6 +42,8 @@ take([
   { backend: 'memory', options: { path: 'a.db' } },
   // @ts-expect-error an option of the wrong type
   { backend: 'memory', options: { maxBytes: '64mb' } },
+  // @ts-expect-error an option of a built-in backend that is required
+  { backend: 'http' },
   // @ts-expect-error an option that is required
   { backend: 'types-dynamo' },
   // @ts-expect-error a required option that is missing

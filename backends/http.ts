@@ -1,0 +1,13 @@
+// The HTTP backend: entries behind a service that keeps bytes under /cache/<digest>, over a pool of connections.
+import { defineBackend } from '../registry/registry.js'
+import { HttpBackend } from './http/backend.js'
+import { readOptions, type HttpOptions } from './http/options.js'
+
+export {
+  HTTP_MAX_CONNECTIONS, HTTP_MAX_RETRIES, HTTP_MAX_VALUE_BYTES, HTTP_TIMEOUT_MS, type HttpOptions
+} from './http/options.js'
+
+export default defineBackend<HttpOptions>({
+  name: 'http',
+  create: (options, context) => new HttpBackend(readOptions(options), context)
+})

@@ -1,0 +1,93 @@
+// The HTTP backend itself: a read is asked once, a change is sent until it took effect or its time is over.
+import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { CacheBackend, StoredEntry } from '../../registry/backend.js'
+import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
+import type { BackendContext } from '../../registry/registry.js'
+import { Changes, type Change, type Outcome } from './changes.js'
+import { CHANGE_FIELD, changeOutcome, digestOf, entryIn, EXPIRES_AT_FIELD, expiresAtField, retryAfterMs, sealed } from './protocol.js'
+import { Wire } from './wire.js'
+import type { Settings } from './options.js'
+
+/** A backend on a cache service. */
+export class HttpBackend implements CacheBackend {
+  readonly #now: () => number
+  readonly #maxValueBytes: number
+  readonly #wire: Wire
+  readonly #changes: Changes
+  readonly #writer = randomUUID()
+  #sent = 0
+  #closing: Promise<void> | undefined
+
+  constructor (settings: Settings, { now }: BackendContext) {
+    this.#now = now
+    this.#maxValueBytes = settings.maxValueBytes
+    this.#wire = new Wire(settings)
+    this.#changes = new Changes({
+      send: (change, timeoutMs) => this.#send(change, timeoutMs),
+      // A process that has nothing else to do does not wait for the service to come back.
+      wait: (ms, signal) => sleep(ms, undefined, { signal, ref: false }).catch(() => {}),
+      random: Math.random,
+      now: () => performance.now(),
+      timeoutMs: settings.timeoutMs,
+      maxRetries: settings.maxRetries
+    })
+  }
+
+  async get (key: string): Promise<StoredEntry | undefined> {
+    if (this.#closing !== undefined) throw new CACHE_ERR_CLOSED('http.get')
+    const change = this.#changes.find(key)
+    // What is on its way there is told from here: nobody reads what was changed already.
+    if (change !== undefined) return this.#live(change.entry)
+    const digest = digestOf(key)
+    const found = entryIn(await this.#wire.exchange({ operation: 'get', digest }), digest)
+    if (typeof found === 'string') throw this.#wire.failure('get', found)
+    return this.#live(found)
+  }
+
+  async set (key: string, entry: StoredEntry): Promise<void> {
+    if (entry.value.byteLength > this.#maxValueBytes) {
+      // What was there before must not be taken for what could not be stored.
+      await this.delete(key)
+      throw new CACHE_ERR_BACKEND_FAILED('http', 'set', 'the value is larger than http.maxValueBytes allows')
+    }
+    await this.#changes.put({ key, entry: this.#live(entry) })
+  }
+
+  async delete (key: string): Promise<void> {
+    await this.#changes.put({ key, entry: undefined })
+  }
+
+  close (): Promise<void> {
+    this.#changes.close()
+    this.#closing ??= this.#wire.close()
+    return this.#closing
+  }
+
+  #live (entry: StoredEntry | undefined): StoredEntry | undefined {
+    return entry !== undefined && entry.expiresAt > this.#now() ? entry : undefined
+  }
+
+  /** Never rejects. */
+  async #send ({ key, entry }: Change, timeoutMs: number): Promise<Outcome> {
+    const operation = entry === undefined ? 'delete' : 'set'
+    const digest = digestOf(key)
+    const change = { [CHANGE_FIELD]: `${this.#writer}/${++this.#sent}` }
+    try {
+      const answer = await this.#wire.exchange(entry === undefined
+        ? { operation, digest, headers: change }
+        : {
+            operation,
+            digest,
+            headers: { ...change, [EXPIRES_AT_FIELD]: expiresAtField(entry.expiresAt), 'content-type': 'application/octet-stream' },
+            body: sealed(entry.value, digest)
+          }, timeoutMs)
+      const kind = changeOutcome(answer, entry === undefined)
+      if (kind === 'done') return { kind }
+      const error = this.#wire.failure(operation, `the service answered ${answer.status}`)
+      return kind === 'refused' ? { kind, error } : { kind, error, retryAfterMs: retryAfterMs(answer, this.#now()) }
+    } catch (error) {
+      return { kind: 'failed', error }
+    }
+  }
+}

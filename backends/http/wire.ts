@@ -1,0 +1,102 @@
+// One request and its answer: one origin, one total deadline, a cap on what is read, no redirects, no retries, no secrets in errors.
+import { Pool, buildConnector, type Dispatcher } from 'undici'
+import type { Socket } from 'node:net'
+import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
+import { Exchange } from './exchange.js'
+import { SEAL_BYTES, type Answer } from './protocol.js'
+import type { Settings } from './options.js'
+
+/** A request of the protocol. */
+export interface Asked {
+  readonly operation: 'get' | 'set' | 'delete'
+  readonly digest: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: Uint8Array
+}
+
+const METHODS = { get: 'GET', set: 'PUT', delete: 'DELETE' } as const
+
+/** The connections to one service. */
+export class Wire {
+  readonly #settings: Settings
+  readonly #pool: Pool
+  readonly #fields: Readonly<Record<string, string>>
+  readonly #underWay = new Set<Exchange>()
+  /** Sockets that don't belong to the pool yet: it forgets to end them. */
+  readonly #connecting = new Set<Socket>()
+  #closed = false
+
+  constructor (settings: Settings) {
+    this.#settings = settings
+    // RFC 9110 section 12.5.3: what is stored are bytes; nothing is inflated here.
+    this.#fields = { 'accept-encoding': 'identity', ...(settings.authorization !== undefined && { authorization: settings.authorization }) }
+    this.#pool = new Pool(settings.origin, {
+      connections: settings.maxConnections,
+      pipelining: 1,
+      connect: this.#connector(),
+      // Every exchange has its own total deadline, which also ends a slow drip.
+      headersTimeout: 0,
+      bodyTimeout: 0
+    })
+  }
+
+  /** The answer, whatever its status. Rejects with CACHE_ERR_BACKEND_FAILED when there is none, with CACHE_ERR_CLOSED once closed. */
+  async exchange (asked: Asked, timeoutMs = this.#settings.timeoutMs): Promise<Answer> {
+    if (this.#closed) throw new CACHE_ERR_CLOSED(`http.${asked.operation}`)
+    const exchange = new Exchange({ timeoutMs, maxBodyBytes: this.#settings.maxValueBytes + SEAL_BYTES })
+    this.#underWay.add(exchange)
+    try {
+      this.#pool.dispatch(this.#requestOf(asked), exchange)
+      return await exchange.answer
+    } catch (error) {
+      exchange.end(error as Error)
+      if (this.#closed) throw new CACHE_ERR_CLOSED(`http.${asked.operation}`)
+      throw this.failure(asked.operation, error)
+    } finally {
+      this.#underWay.delete(exchange)
+    }
+  }
+
+  /** An error that tells what happened and no secret. */
+  failure (operation: Asked['operation'], why: unknown): Error {
+    if (typeof why === 'string') return new CACHE_ERR_BACKEND_FAILED('http', operation, why)
+    const { code, name, message } = why as Error & { code?: unknown }
+    // The error itself may hold the request, headers and all: only its words go on.
+    const words = this.#redacted(message !== '' ? message : String(code ?? name))
+    const cause = Object.assign(new Error(words), typeof code === 'string' ? { code } : {})
+    return new CACHE_ERR_BACKEND_FAILED('http', operation, words, { cause })
+  }
+
+  /** Ends everything that is under way. May be called twice. */
+  async close (): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    for (const exchange of this.#underWay) exchange.end(new Error('closed'))
+    for (const socket of this.#connecting) socket.destroy()
+    await this.#pool.destroy()
+  }
+
+  #requestOf ({ operation, digest, headers, body }: Asked): Dispatcher.DispatchOptions {
+    return {
+      method: METHODS[operation],
+      path: `${this.#settings.path}/cache/${digest}`,
+      headers: headers === undefined ? this.#fields : { ...this.#fields, ...headers },
+      ...(body !== undefined && { body: body as Buffer })
+    }
+  }
+
+  #redacted (text: string): string {
+    return this.#settings.secrets.reduce((clean, secret) => clean.replaceAll(secret, '***'), text)
+  }
+
+  #connector (): buildConnector.connector {
+    const connect = buildConnector({ timeout: this.#settings.timeoutMs })
+    return (options, callback) => {
+      const socket = connect(options, (...outcome) => {
+        this.#connecting.delete(socket)
+        callback(...outcome)
+      }) as unknown as Socket
+      this.#connecting.add(socket)
+    }
+  }
+}

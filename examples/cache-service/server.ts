@@ -1,0 +1,38 @@
+// The cache service's program: opens a backend by name and serves it until it is told to stop.
+import { once } from 'node:events'
+import { builtIns, type BackendChoice } from 'fastify-response-cache'
+import { cacheService } from './service.js'
+import { readSettings, Refusal, type Settings } from './settings.js'
+
+async function run (signal: AbortSignal): Promise<void> {
+  const settings = readSettings(process.env)
+  const { backend: name, options, token, maxBodyBytes } = settings
+  const backend = await builtIns().open({ backend: name, options } as BackendChoice)
+  const app = cacheService({ backend, token, maxBodyBytes, logger: true })
+  try {
+    const url = await app.listen({ host: settings.host, port: settings.port }).catch((error) => { throw listenRefusal(error, settings) })
+    console.log(`Serving the backend '${name}' at ${url} until Ctrl-C.`)
+    if (!signal.aborted) await once(signal, 'abort')
+  } finally {
+    await app.close()
+    await backend.close()
+  }
+}
+
+function listenRefusal (error: NodeJS.ErrnoException, { host, port }: Settings): Error {
+  return new Refusal(`Can't listen at ${host}, port ${port} (${error.code ?? error.message}). HOST and PORT choose where.`)
+}
+
+const stop = new AbortController()
+// Each once: whoever presses Ctrl-C again does not want to wait for the closing.
+for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort(name))
+
+try {
+  await run(stop.signal)
+  console.log(`${String(stop.signal.reason)}: closed.`)
+} catch (error) {
+  // An error of the options has a message for the user; a stack helps only with what nobody foresaw.
+  const isForUser = error instanceof Refusal || (error as { code?: string }).code?.startsWith('CACHE_ERR_') === true
+  console.error(isForUser ? (error as Error).message : error)
+  process.exitCode = 1
+}
