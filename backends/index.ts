@@ -2,6 +2,7 @@
 import { Registry } from '../registry/registry.js'
 import type { MemoryOptions } from './memory.js'
 import type { SqliteOptions } from './sqlite.js'
+import type { TieredOptions } from './tiered.js'
 
 // The augmentation stands here and not in each backend: a lazily imported module's augmentation does not reach
 // the published declarations.
@@ -9,6 +10,7 @@ declare module '../registry/names.js' {
   interface BackendOptions {
     memory: MemoryOptions
     sqlite: SqliteOptions
+    tiered: TieredOptions
   }
 }
 
@@ -17,6 +19,7 @@ export function builtIns (): Registry {
   return new Registry()
     .add('memory', async () => (await import('./memory.js')).default)
     .add('sqlite', async () => (await import('./sqlite.js')).default)
+    .add('tiered', async () => (await import('./tiered.js')).default)
 }
 
-export type { MemoryOptions, SqliteOptions }
+export type { MemoryOptions, SqliteOptions, TieredOptions }
