@@ -107,8 +107,11 @@ export class TieredBackend implements CacheBackend {
   #confirm (operation: string, outcomes: readonly Outcome[]): void {
     const failed = outcomes.findLastIndex((outcome) => outcome !== undefined)
     if (failed === -1) return
-    const why = `tier ${failed + 1} of ${outcomes.length}, '${this.#tiers[failed]!.name}', did not confirm it; until it has, it is not asked about what this was about`
-    throw new CACHE_ERR_BACKEND_FAILED('tiered', operation, why, { cause: outcomes[failed]!.error })
+    const which = `tier ${failed + 1} of ${outcomes.length}, '${this.#tiers[failed]!.name}',`
+    const why = operation === 'close' ? `${which} did not close` : `${which} did not confirm it; until it has, it is not asked about what this changes`
+    const error = new CACHE_ERR_BACKEND_FAILED('tiered', operation, why, { cause: outcomes[failed]!.error })
+    // The others go on: nobody need leave the whole alone for this.
+    throw Object.assign(error, { isPartial: outcomes.includes(undefined) })
   }
 
   async #clear (prefix: string): Promise<void> {
