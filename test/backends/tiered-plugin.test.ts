@@ -125,7 +125,7 @@ t.test('B28: a soak of random faults in both tiers costs hits and nothing else, 
     (method) => method.throw(), (method) => method.reject(), (method) => method.later(), (method) => method.hang(), (method) => method.stall(), (method) => method.applyAndReject(), (method) => method.applyAndThrow()
   ]
   const garbled: ReadonlyArray<(method: ChaosMethod) => void> = [(method) => method.answer(42), (method) => method.answer(null), (method) => method.mangle(() => 'text'), (method) => method.mangle(() => undefined)]
-  for (let step = 0; step < 120; step++) {
+  for (let step = 0; step < 80; step++) {
     for (const chaos of [near, far]) {
       for (const method of chaos.all) {
         method.heal()

@@ -33,14 +33,7 @@ export async function tieredSetUp (t: Test, { tiers = [new Chaos(), new Chaos()]
   const log = { debug () {}, info () {}, error () {}, warn: (details: object) => { warnings.push(details as Record<string, any>) } }
   const background = { every: (_name: string, _ms: number, run: () => unknown) => { runs.push(run); return { cancel: async () => {} } } }
   const backend = await registry.open({ backend: 'tiered', options: { tiers: choices, ...options } }, { now: clock.now, log, background })
-  t.teardown(async () => {
-    for (const chaos of tiers) {
-      chaos.close.heal()
-      for (const method of [...chaos.all, chaos.close]) method.release()
-    }
-    // Whether it rejects is the matter of the tests about close.
-    await Promise.resolve(backend.close()).catch(() => {})
-  })
+  t.teardown(async () => await end(backend, tiers))
   const entry = (text: string, lifeMs = 60_000): StoredEntry => ({ value: Buffer.from(text), expiresAt: clock.now() + lifeMs })
   return {
     backend,
@@ -57,6 +50,15 @@ export async function tieredSetUp (t: Test, { tiers = [new Chaos(), new Chaos()]
       await turns()
     }
   }
+}
+
+async function end (backend: CacheBackend, tiers: readonly Chaos[]): Promise<void> {
+  for (const chaos of tiers) {
+    chaos.close.heal()
+    for (const method of [...chaos.all, chaos.close]) method.release()
+  }
+  // Whether it rejects is the matter of the tests about close.
+  await Promise.resolve(backend.close()).catch(() => {})
 }
 
 export const textOf = (entry: StoredEntry | undefined): string | undefined => entry === undefined ? undefined : Buffer.from(entry.value).toString()
