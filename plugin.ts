@@ -11,6 +11,7 @@ import { fromStringStore } from './registry/string-store.js'
 import { ResponseCache } from './response/cache.js'
 import { Engine, kFilling, type FillingReply } from './response/engine.js'
 import { rewritesUrls } from './response/fastify-internals.js'
+import { fromEnvironment } from './response/environment.js'
 import type { ReplyCacheOptions } from './response/fill.js'
 import { routePolicy, type RouteCacheOptions } from './response/options.js'
 import { CachedRoute } from './response/route.js'
@@ -112,8 +113,9 @@ export type * from './registry/backend.js'
 export type { BackgroundTask, BackgroundTasks } from './registry/background.js'
 export type { BackendContext, BackendDefinition, BackendLoader, CacheLog } from './registry/registry.js'
 export type { StringStore } from './registry/string-store.js'
-export type { HttpOptions, MemoryOptions, SqliteOptions } from './backends/index.js'
+export type { HttpOptions, MemoryOptions, SqliteOptions, TieredOptions } from './backends/index.js'
 export type { Duration } from './registry/check.js'
+export type { Environment } from './response/environment.js'
 export type { KeyFunction, KeyOptions, RouteCacheOptions } from './response/options.js'
 export type { ReplyCacheOptions } from './response/fill.js'
 export type { CommonOptions, ResponseCacheOptions } from './response/settings.js'
@@ -122,8 +124,8 @@ export type { ProduceContext, SetOptions } from './response/data-cache.js'
 export type { InvalidationTarget } from './response/invalidation.js'
 export type { BypassReason, RefusalReason } from './response/status.js'
 export type { CacheStats, RouteStats } from './response/stats.js'
-export { builtIns, defineBackend, fromStringStore, Registry, responseCache }
+export { builtIns, defineBackend, fromEnvironment, fromStringStore, Registry, responseCache }
 
 // What require() answers: the plugin function, with what else can be imported as its properties.
-const required = Object.assign(responseCache, { default: responseCache, responseCache, builtIns, defineBackend, fromStringStore, Registry, ...errors })
+const required = Object.assign(responseCache, { default: responseCache, responseCache, builtIns, defineBackend, fromEnvironment, fromStringStore, Registry, ...errors })
 export { required as 'module.exports' }

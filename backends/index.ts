@@ -3,6 +3,7 @@ import { Registry } from '../registry/registry.js'
 import type { HttpOptions } from './http.js'
 import type { MemoryOptions } from './memory.js'
 import type { SqliteOptions } from './sqlite.js'
+import type { TieredOptions } from './tiered.js'
 
 // The augmentation stands here and not in each backend: a lazily imported module's augmentation does not reach
 // the published declarations.
@@ -11,6 +12,7 @@ declare module '../registry/names.js' {
     memory: MemoryOptions
     sqlite: SqliteOptions
     http: HttpOptions
+    tiered: TieredOptions
   }
 }
 
@@ -20,6 +22,7 @@ export function builtIns (): Registry {
     .add('memory', async () => (await import('./memory.js')).default)
     .add('sqlite', async () => (await import('./sqlite.js')).default)
     .add('http', async () => (await import('./http.js')).default)
+    .add('tiered', async () => (await import('./tiered.js')).default)
 }
 
-export type { HttpOptions, MemoryOptions, SqliteOptions }
+export type { HttpOptions, MemoryOptions, SqliteOptions, TieredOptions }

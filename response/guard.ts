@@ -236,7 +236,9 @@ export class Guard {
   #failed (operation: string, err: unknown, key: string | undefined): typeof UNAVAILABLE {
     if (this.#closed) return UNAVAILABLE
     this.errors[operation] = (this.errors[operation] ?? 0) + 1
-    this.#breaker.failed()
+    // Of several tiers one failed: the others answer, and the whole is not left alone for that.
+    if ((err as { isPartial?: unknown } | null | undefined)?.isPartial === true) this.#breaker.succeeded()
+    else this.#breaker.failed()
     const details = { err: safeError(err), backend: this.#options.name, operation, key }
     this.#options.notices.warn(`${operation} ${details.err.code ?? details.err.type}`, details, `cache: ${operation} failed, answering without the backend`)
     return UNAVAILABLE

@@ -11,9 +11,11 @@ import * as settings from '../response/settings.js'
 import { HTTP_MAX_CONNECTIONS, HTTP_MAX_RETRIES, HTTP_MAX_VALUE_BYTES, HTTP_TIMEOUT_MS } from '../backends/http.js'
 import { MEMORY_MAX_BYTES } from '../backends/memory.js'
 import { SQLITE_CLEANUP_INTERVAL_MS, SQLITE_MAX_BYTES, SQLITE_PATH, SQLITE_TABLE } from '../backends/sqlite.js'
+import { TIERED_DEADLINE_MS } from '../backends/tiered.js'
 import { POWERS } from '../registry/backend.js'
 import { parseDuration } from '../registry/check.js'
 import { isCacheableStatus, KEY_DEFAULTS, MAX_TAG_CHARACTERS, MAX_TAGS, ROUTE_DEFAULTS } from '../response/options.js'
+import { VARIABLES } from '../response/environment.js'
 import { BYPASS_REASONS, CacheStatus, REFUSAL_REASONS } from '../response/status.js'
 import { MAX_VARIANTS } from '../response/store.js'
 import { MAX_VARY_FIELDS } from '../response/vary.js'
@@ -47,6 +49,7 @@ const DOCUMENTED: readonly Documented[] = [
   { heading: '### memory', at: [['backends/memory.ts', 'MemoryOptions']], constants: { maxBytes: MEMORY_MAX_BYTES } },
   { heading: '### sqlite', at: [['backends/sqlite/options.ts', 'SqliteOptions']], constants: SQLITE_DEFAULTS },
   { heading: '### http', at: [['backends/http/options.ts', 'HttpOptions']], constants: HTTP_DEFAULTS },
+  { heading: '### tiered', at: [['backends/tiered/options.ts', 'TieredOptions']], constants: { deadline: TIERED_DEADLINE_MS } },
   { heading: '## `fastify.cache`', at: [['response/data-cache.ts', 'SetOptions']], constants: { tags: [] } }
 ]
 
@@ -97,11 +100,16 @@ t.test('docs: the tables name the options that the checks know', async (t) => {
   await refused('### memory', { backend: 'memory', options: unknown })
   await refused('### sqlite', { backend: 'sqlite', options: unknown })
   await refused('### http', { backend: 'http', options: unknown })
+  await refused('### tiered', { backend: 'tiered', options: unknown })
 })
 
 t.test('docs: every built-in backend has its section, and back', async (t) => {
   const backends = /^## Backends\n([^]*?)^## /m.exec(README)?.[1] ?? ''
   t.same([...backends.matchAll(/^### (.*)$/gm)].map(([, name]) => name).sort(), main.builtIns().names().sort())
+})
+
+t.test('docs: every environment variable is the code\'s, and back', async (t) => {
+  t.same(namesOf(tableBelow(README, '## Configuration from the environment'), 'variable'), [...VARIABLES].sort())
 })
 
 t.test('docs: every reason code is the code\'s, and back', async (t) => {
@@ -177,9 +185,18 @@ t.teardown(() => rmSync(folder, { recursive: true, force: true }))
 
 const ENVIRONMENT = { PATH: process.env.PATH }
 const snippets = runnable(README)
+const GUIDE = source('docs/guide.md').text
+const guide = runnable(GUIDE)
+/** What the programs in docs/guide.md print. */
+const PRINTED: Readonly<Record<string, RegExp>> = {
+  'robust.ts': /^answer \| fastify-response-cache; fwd=miss; detail=unavailable\nCACHE_ERR_BACKEND_FAILED\n.*get: \d.*\n$/,
+  'managed.ts': /^value\nthe connection is closed\n$/,
+  'validated.ts': /^cache: 'validated.timeoutMs' must be a positive integer, got 0\ncache: 'validated.maxEntries' must be a positive integer, got NaN\n$/
+}
 
 t.test('docs: all code that is marked to be run is run here', async (t) => {
   t.same([...snippets.keys()], ['server.mjs', 'own-backend.ts', 'kit.test.ts'])
+  t.same([...guide.keys()], Object.keys(PRINTED))
 })
 
 t.test('docs: the quick start runs as pasted, and does what is said of it', async (t) => {
@@ -206,8 +223,9 @@ t.test('docs: the quick start runs as pasted, and does what is said of it', asyn
   t.ok(existsSync(join(folder, 'cache.db')))
 })
 
-t.test('docs: the TypeScript that README shows compiles against the built package, and runs', async (t) => {
+t.test('docs: the TypeScript that README and the guide show compiles against the built package, and runs', async (t) => {
   for (const name of ['own-backend.ts', 'kit.test.ts']) writeFileSync(join(folder, name), snippets.get(name)!)
+  for (const [name, code] of guide) writeFileSync(join(folder, name), code)
   // The name is typed with its options: what the types refuse, they must go on refusing.
   writeFileSync(join(folder, 'refused.ts'), `import './own-backend.js'\nimport type { BackendChoice } from 'fastify-response-cache'\n// @ts-expect-error
 export const without: BackendChoice = { backend: 'tiny' }\n// @ts-expect-error\nexport const unknown: BackendChoice = { backend: 'unheard-of' }\n`)
@@ -221,6 +239,10 @@ export const without: BackendChoice = { backend: 'tiny' }\n// @ts-expect-error\n
   if (!t.equal(failed, '')) return
   const { stdout } = await run(process.execPath, [join(folder, 'own-backend.js')], { env: ENVIRONMENT })
   t.match(stdout, /^fastify-response-cache; fwd=miss; stored\nfastify-response-cache; hit; ttl=\d+\n$/)
+  for (const [name, printed] of Object.entries(PRINTED)) {
+    const { stdout } = await run(process.execPath, [join(folder, name.replace('.ts', '.js'))], { env: ENVIRONMENT })
+    t.match(stdout, printed, name)
+  }
   const kit = await run(process.execPath, ['--test-reporter=tap', join(folder, 'kit.test.js')], { env: ENVIRONMENT })
   t.match(kit.stdout, /^# fail 0$/m)
   t.match(kit.stdout, /^# pass [1-9]\d+$/m)

@@ -131,3 +131,11 @@ for (const way of ['throw', 'reject', 'applyAndReject'] as const) {
     t.match(lines, [{ message: /failed to close/ }])
   })
 }
+
+t.test('B24: a backend of several of which one failed goes on being asked, however often that is', async (t) => {
+  const { chaos, guard, entry, get } = guardSetUp()
+  chaos.set.reject(Object.assign(new Error('one of two'), { isPartial: true }))
+  for (let time = 0; time < 20; time++) await fails(t, guard.change('set', 'a', entry('value')))
+  t.equal(await get(), undefined)
+  t.equal(guard.errors.set, 20)
+})

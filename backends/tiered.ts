@@ -1,0 +1,11 @@
+// The tiered backend: two or more backends, near to far, read from near to far and written from far to near.
+import { defineBackend } from '../registry/registry.js'
+import { TieredBackend } from './tiered/backend.js'
+import { readOptions, type TieredOptions } from './tiered/options.js'
+
+export { TIERED_DEADLINE_MS, type TieredOptions } from './tiered/options.js'
+
+export default defineBackend<TieredOptions>({
+  name: 'tiered',
+  create: async (options, context) => await TieredBackend.open(readOptions(options), context)
+})

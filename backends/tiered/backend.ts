@@ -1,0 +1,153 @@
+// The tiered backend itself: written from far to near, and what a tier did not confirm is neither read nor forgotten.
+import type { BackendStats, CacheBackend, MaybePromise, StoredEntry } from '../../registry/backend.js'
+import type { BackgroundTask } from '../../registry/background.js'
+import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
+import type { BackendContext } from '../../registry/registry.js'
+import { Fence } from './fence.js'
+import type { Settings } from './options.js'
+import { all, andThen, outcomeOf, type Outcome } from './outcome.js'
+import { has, read, readMany, type Shared } from './reading.js'
+import { Tier } from './tier.js'
+
+/** How often changes that were not confirmed are tried again. */
+const RETRY_INTERVAL_MS = 1_000
+
+/** A backend that is made of others. */
+export class TieredBackend implements CacheBackend {
+  // Powers stand here only when the tiers have what they need.
+  declare has?: (key: string) => MaybePromise<boolean>
+  declare clear?: (prefix?: string) => MaybePromise<void>
+  declare keys?: (pattern?: string) => MaybePromise<string[]>
+  declare size?: () => MaybePromise<number>
+  declare stats?: () => MaybePromise<BackendStats>
+  declare getMany?: (keys: readonly string[]) => MaybePromise<Array<StoredEntry | undefined>>
+
+  readonly #tiers: readonly Tier[]
+  readonly #shared: Shared
+  readonly #fence = new Fence()
+  readonly #now: () => number
+  readonly #retries: BackgroundTask
+  #closing: Promise<void> | undefined
+
+  /** A backend whose tiers are open. What was opened is closed again when one of them can't be. */
+  static async open (settings: Settings, context: BackendContext): Promise<TieredBackend> {
+    const tiers: Tier[] = []
+    try {
+      for (const [index, choice] of settings.tiers.entries()) {
+        tiers.push(new Tier({ name: choice.backend, backend: await context.open(choice), sharing: settings.tiers.length - index }, context))
+      }
+    } catch (error) {
+      await closeAll(tiers)
+      throw error
+    }
+    return new TieredBackend(tiers, settings, context)
+  }
+
+  private constructor (tiers: readonly Tier[], { deadlineMs, nearTtlMs }: Settings, { now, background }: BackendContext) {
+    this.#tiers = tiers
+    this.#now = now
+    const capped = ({ value, expiresAt }: StoredEntry): StoredEntry => ({ value, expiresAt: Math.floor(Math.min(expiresAt, now() + nearTtlMs)) })
+    this.#shared = { tiers, fence: this.#fence, deadlineMs, capped }
+    this.#retries = background.every('tiered: changes that were not confirmed', RETRY_INTERVAL_MS, () => { for (const tier of tiers) tier.retry() })
+    this.#addPowers()
+  }
+
+  /** The entry in the nearest tier that has it. Throws CACHE_ERR_BACKEND_FAILED when no tier could say. */
+  get (key: string): MaybePromise<StoredEntry | undefined> {
+    this.#refuseClosed('get')
+    return read(this.#shared, key)
+  }
+
+  /**
+   * Settles when the last tier has it and no tier holds what was there before; else it rejects. The nearer tiers are given
+   * it in either case, since what the last one can't keep may still be served here.
+   */
+  set (key: string, entry: StoredEntry): MaybePromise<void> {
+    this.#refuseClosed('set')
+    if (!(entry.expiresAt > this.#now())) return this.#forget('set', key)
+    const mark = this.#fence.move(key)
+    // First of all, so that a process that ends in between leaves nothing older behind in a tier that outlives it.
+    const forgotten = this.#tiers.slice(0, -1).map((tier) => tier.change(key, undefined))
+    const kept = this.#tiers.at(-1)!.change(key, entry)
+    return andThen(all([...forgotten, kept]), (outcomes) => {
+      const copied = this.#closing === undefined && !this.#fence.movedSince(mark, key) ? this.#keepNear(key, entry, outcomes) : outcomes
+      return andThen(copied, (settled) => this.#confirm('set', settled))
+    })
+  }
+
+  /** Settles when no tier holds it any more; rejects when one of them did not confirm that. */
+  delete (key: string): MaybePromise<void> {
+    this.#refuseClosed('delete')
+    return this.#forget('delete', key)
+  }
+
+  /** Closes every tier, whatever the others do, and then tells of those that failed. */
+  close (): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  #forget (operation: string, key: string): MaybePromise<void> {
+    this.#fence.move(key)
+    // From far to near; the answers are in that order too.
+    const outcomes = this.#tiers.toReversed().map((tier) => tier.change(key, undefined))
+    return andThen(all(outcomes), (settled) => this.#confirm(operation, settled.toReversed()))
+  }
+
+  /** Gives the nearer tiers a copy, the farthest of them first; only one that did not forget what it had is waited for. */
+  #keepNear (key: string, entry: StoredEntry, outcomes: readonly Outcome[]): MaybePromise<readonly Outcome[]> {
+    const settled: Array<MaybePromise<Outcome>> = [...outcomes]
+    for (let index = this.#tiers.length - 2; index >= 0; index--) {
+      const copy = this.#tiers[index]!.change(key, this.#shared.capped(entry))
+      if (outcomes[index] !== undefined) settled[index] = copy
+    }
+    return all(settled)
+  }
+
+  #confirm (operation: string, outcomes: readonly Outcome[]): void {
+    const failed = outcomes.findLastIndex((outcome) => outcome !== undefined)
+    if (failed === -1) return
+    const which = `tier ${failed + 1} of ${outcomes.length}, '${this.#tiers[failed]!.name}',`
+    const why = operation === 'close' ? `${which} did not close` : `${which} did not confirm it; until it has, it is not asked about what this changes`
+    const error = new CACHE_ERR_BACKEND_FAILED('tiered', operation, why, { cause: outcomes[failed]!.error })
+    // The others go on: nobody need leave the whole alone for this.
+    throw Object.assign(error, { isPartial: outcomes.includes(undefined) })
+  }
+
+  async #clear (prefix: string): Promise<void> {
+    this.#refuseClosed('clear')
+    this.#fence.moveAll()
+    const outcomes = await Promise.all(this.#tiers.toReversed().map((tier) => tier.clear(prefix)))
+    this.#confirm('clear', outcomes.toReversed())
+  }
+
+  #addPowers (): void {
+    const last = this.#tiers.at(-1)!
+    const { backend } = last
+    const haveAll = (power: 'has' | 'clear'): boolean => this.#tiers.every((tier) => tier.backend[power] !== undefined)
+    const open = <Args extends unknown[], T>(operation: string, act: (...args: Args) => T) => (...args: Args): T => {
+      this.#refuseClosed(operation)
+      return act(...args)
+    }
+    if (haveAll('has')) this.has = open('has', (key: string) => has(this.#shared, key))
+    if (haveAll('clear')) this.clear = async (prefix = '') => { await this.#clear(prefix) }
+    if (backend.getMany !== undefined) this.getMany = open('getMany', (keys: readonly string[]) => readMany(this.#shared, keys))
+    if (backend.keys !== undefined) this.keys = open('keys', (pattern?: string) => andThen(backend.keys!(pattern), (keys) => keys.filter((key) => !last.isInDoubt(key))))
+    if (backend.size !== undefined) this.size = open('size', () => backend.size!())
+    if (backend.stats !== undefined) this.stats = open('stats', () => andThen(backend.stats!(), (stats) => ({ ...stats, unconfirmed: this.#tiers.reduce((sum, tier) => sum + tier.unconfirmed, 0) })))
+  }
+
+  #refuseClosed (operation: string): void {
+    if (this.#closing !== undefined) throw new CACHE_ERR_CLOSED(`tiered.${operation}`)
+  }
+
+  async #close (): Promise<void> {
+    const [outcomes] = await Promise.all([closeAll(this.#tiers), this.#retries.cancel()])
+    this.#confirm('close', outcomes)
+  }
+}
+
+/** Closes each, side by side. Never rejects. */
+async function closeAll (tiers: readonly Tier[]): Promise<readonly Outcome[]> {
+  return await Promise.all(tiers.map((tier) => outcomeOf(() => tier.backend.close())))
+}

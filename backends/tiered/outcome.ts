@@ -1,0 +1,30 @@
+// What calls of several tiers came to, now or later: no tier's failure ends the work on the others.
+import type { MaybePromise } from '../../registry/backend.js'
+
+/** What a call failed with; undefined when it was confirmed. */
+export type Outcome = { readonly error: unknown } | undefined
+
+export function isPromise<T> (value: MaybePromise<T>): value is Promise<T> {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
+}
+
+/** `next(value)` at once where the value is there, else when it comes. */
+export function andThen<T, R> (value: MaybePromise<T>, next: (value: T) => MaybePromise<R>): MaybePromise<R> {
+  return isPromise(value) ? value.then(next) : next(value)
+}
+
+/** What `call` comes to. Never throws, never rejects. */
+export function outcomeOf (call: () => MaybePromise<unknown>): MaybePromise<Outcome> {
+  try {
+    const answer = call()
+    // What only looks like a promise may throw in its `then`.
+    return isPromise(answer) ? Promise.resolve(answer).then(() => undefined, (error: unknown) => ({ error })) : undefined
+  } catch (error) {
+    return { error }
+  }
+}
+
+/** All of them, at once where all are there. */
+export function all<T> (values: ReadonlyArray<MaybePromise<T>>): MaybePromise<readonly T[]> {
+  return values.some(isPromise) ? Promise.all(values) : values as readonly T[]
+}

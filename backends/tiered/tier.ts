@@ -1,0 +1,158 @@
+// One tier: read within a deadline, believed only where nothing is in doubt, left alone while it fails.
+import type { CacheBackend, MaybePromise, StoredEntry } from '../../registry/backend.js'
+import type { BackendContext } from '../../registry/registry.js'
+import { Lanes, MAX_UNCONFIRMED } from './lanes.js'
+import { all, andThen, isPromise, outcomeOf, type Outcome } from './outcome.js'
+import { Breaker, type Deadline } from './patience.js'
+
+/** The tier could not say. Not a miss: nothing is known of what it holds. */
+export const UNSAID = Symbol('unsaid')
+export type Read = StoredEntry | undefined | typeof UNSAID
+
+/** Copies under way at most; beyond, what is read is not copied. */
+const MAX_COPIES = 100
+
+/** One read of several tiers. */
+export interface Asking {
+  /** Begins when it is first looked at: with a tier that has no answer at once. */
+  readonly deadline: Deadline
+}
+
+export interface TierOptions {
+  readonly name: string
+  readonly backend: CacheBackend
+  /** This tier and those behind it: they share what is left of a read's deadline. */
+  readonly sharing: number
+}
+
+export class Tier {
+  readonly backend: CacheBackend
+  readonly name: string
+  /** What it failed with last. */
+  error: unknown
+  readonly #sharing: number
+  readonly #now: () => number
+  readonly #breaker: Breaker
+  readonly #lanes: Lanes
+
+  constructor ({ name, backend, sharing }: TierOptions, { now, log }: BackendContext) {
+    this.#sharing = sharing
+    this.name = name
+    this.backend = backend
+    this.#now = now
+    this.#breaker = new Breaker(now)
+    this.#lanes = new Lanes(backend, this.#breaker, () => {
+      const cure = backend.clear === undefined ? "which it can't; restart to use it again" : 'which is tried again and again'
+      log.warn({ tier: name, unconfirmed: MAX_UNCONFIRMED }, `cache: a tier did not confirm too many changes, nothing is read from it until it was cleared, ${cure}`)
+    })
+  }
+
+  /** Changes that were not confirmed. */
+  get unconfirmed (): number {
+    return this.#lanes.unconfirmed
+  }
+
+  /** Whether the tier is not asked about `key`, since what it holds there is not what it should. */
+  isInDoubt (key: string): boolean {
+    return this.#lanes.standing(key) !== undefined
+  }
+
+  /** The live entry under `key`. Never throws, never rejects. */
+  read (key: string, asking: Asking): MaybePromise<Read> {
+    const standing = this.#lanes.standing(key)
+    if (standing !== undefined) return this.#alive(standing.entry)
+    return this.#ask(() => this.backend.get(key), asking, (answer) => this.#checked(answer))
+  }
+
+  /** Several reads, in one step where the tier can. */
+  readMany (keys: readonly string[], asking: Asking): MaybePromise<readonly Read[]> {
+    const asked = keys.filter((key) => !this.isInDoubt(key))
+    if (this.backend.getMany === undefined || asked.length < 2) return all(keys.map((key) => this.read(key, asking)))
+    const answers = this.#ask(() => this.backend.getMany!(asked), asking, (values): ReadonlyMap<string, Read> => {
+      if (!Array.isArray(values) || values.length !== asked.length) throw new TypeError('the answer is not a list of as many entries')
+      return new Map(asked.map((key, index) => [key, this.#checked(values[index])]))
+    })
+    return andThen(answers, (reads) => keys.map((key) => {
+      if (!asked.includes(key)) return this.#alive(this.#lanes.standing(key)?.entry)
+      return reads === UNSAID ? UNSAID : reads.get(key)
+    }))
+  }
+
+  /** Whether there is a live entry under `key`. */
+  has (key: string, asking: Asking): MaybePromise<boolean | typeof UNSAID> {
+    const standing = this.#lanes.standing(key)
+    if (standing !== undefined) return this.#alive(standing.entry) !== undefined
+    return this.#ask(() => this.backend.has!(key), asking, (answer) => {
+      if (typeof answer !== 'boolean') throw new TypeError('the answer is not true or false')
+      return answer
+    })
+  }
+
+  /** Puts `entry` under `key`, or forgets the key. Never throws, never rejects. */
+  change (key: string, entry: StoredEntry | undefined): MaybePromise<Outcome> {
+    return this.#noted(outcomeOf(() => this.#lanes.change(key, entry)))
+  }
+
+  async clear (prefix: string): Promise<Outcome> {
+    return await this.#noted(outcomeOf(() => this.#lanes.clear(prefix)))
+  }
+
+  /** Keeps a copy of what another tier holds, if it is well and has nothing else to do with the key. Not waited for. */
+  copy (key: string, entry: StoredEntry): void {
+    if (this.#breaker.isWell && this.#lanes.running < MAX_COPIES && !this.isInDoubt(key)) this.change(key, entry)
+  }
+
+  /** Tries again what was not confirmed. */
+  retry (): void {
+    this.#lanes.retry()
+  }
+
+  /** What the tier says, by way of `use`, which throws when that makes no sense. */
+  #ask<T> (call: () => MaybePromise<unknown>, asking: Asking, use: (answer: unknown) => T): MaybePromise<T | typeof UNSAID> {
+    if (!this.#breaker.admits()) return UNSAID
+    try {
+      const answer = call()
+      return isPromise(answer) ? this.#awaited(answer, asking, use) : this.#said(use(answer))
+    } catch (error) {
+      return this.#unsaid(error)
+    }
+  }
+
+  async #awaited<T> (answer: Promise<unknown>, { deadline }: Asking, use: (answer: unknown) => T): Promise<T | typeof UNSAID> {
+    try {
+      // What only looks like a promise may throw in its `then`.
+      return this.#said(use(await deadline.share(this.#sharing, Promise.resolve(answer))))
+    } catch (error) {
+      return this.#unsaid(error)
+    }
+  }
+
+  #said<T> (answer: T): T {
+    this.#breaker.succeeded()
+    return answer
+  }
+
+  #unsaid (error: unknown): typeof UNSAID {
+    this.error = error
+    this.#breaker.failed()
+    return UNSAID
+  }
+
+  #noted (outcome: MaybePromise<Outcome>): MaybePromise<Outcome> {
+    return andThen(outcome, (failure) => {
+      if (failure !== undefined) this.error = failure.error
+      return failure
+    })
+  }
+
+  #checked (answer: unknown): StoredEntry | undefined {
+    if (answer === undefined) return undefined
+    const { value, expiresAt } = (answer ?? {}) as Partial<StoredEntry>
+    if (!(value instanceof Uint8Array) || typeof expiresAt !== 'number') throw new TypeError('the answer is not an entry')
+    return this.#alive(answer as StoredEntry)
+  }
+
+  #alive (entry: StoredEntry | undefined): StoredEntry | undefined {
+    return entry !== undefined && entry.expiresAt > this.#now() ? entry : undefined
+  }
+}

@@ -1,0 +1,158 @@
+// The tiered backend behind the plugin: what a request and an invalidation see while a tier fails.
+import t, { type Test } from 'tap'
+import { builtIns } from '../../backends/index.js'
+import { defineBackend } from '../../registry/registry.js'
+import { build, type Spec } from '../support/app.js'
+import { Barrier, turns, until } from '../support/barrier.js'
+import { Chaos, isAnswer, type ChaosMethod } from '../support/chaos.js'
+import { mapBackend } from '../support/map-backend.js'
+import { seeded } from '../support/seeded.js'
+
+const FAILED = { code: 'CACHE_ERR_BACKEND_FAILED' }
+const PATHS = Array.from({ length: 8 }, (_, at) => `/${at}`)
+
+async function overTiers (t: Test, more: Partial<Spec> & { nearTtl?: string } = {}) {
+  const { nearTtl, ...spec } = more
+  const [near, far, slow] = [new Chaos(), new Chaos(), new Barrier()]
+  const registry = builtIns()
+  for (const [name, chaos] of [['near', near], ['far', far]] as const) {
+    registry.add(name as 'memory', () => defineBackend({ name, create: (_options: object, { now }) => chaos.wrap(mapBackend(now)) }))
+  }
+  const app = await build(t, {
+    registry,
+    backend: 'tiered',
+    options: { tiers: [{ backend: 'near' }, { backend: 'far' }], deadline: '20ms', ...(nearTtl !== undefined && { nearTtl }) },
+    routes (app, { cached, ran, version }) {
+      app.get('/:id', { config: { cache: { ttl: '1h', tags: ['all'] } } }, async (request, reply) => {
+        ran()
+        reply.header('x-version', version())
+        return { id: (request.params as { id: string }).id }
+      })
+      app.get('/slow/:id', { config: { cache: { ttl: '1h' } } }, async () => {
+        if (cached) await slow.pass()
+        return 'slow'
+      })
+    },
+    ...spec
+  })
+  const hits = async (paths: readonly string[] = PATHS): Promise<number> => {
+    const answers = await Promise.all(paths.map(async (path) => await app.ask(path)))
+    return answers.filter(({ cacheStatus }) => /; hit/.test(cacheStatus)).length
+  }
+  t.teardown(() => { for (const chaos of [near, far]) for (const method of chaos.all) { method.heal(); method.release() } })
+  return { ...app, near, far, slow, hits }
+}
+
+t.test('tiered: an answer is stored in both tiers, and a hit comes from the near one', async (t) => {
+  const { ask, near, far } = await overTiers(t)
+  t.match((await ask('/1')).cacheStatus, /stored$/)
+  far.get.calls.length = 0
+  t.match((await ask('/1')).cacheStatus, /; hit/)
+  t.same(far.get.calls, [])
+  for (const chaos of [near, far]) t.equal((await chaos.inner!.keys!()).filter(isAnswer).length, 1)
+})
+
+for (const [name, command] of [
+  ['throws', (method: ChaosMethod) => method.throw()], ['rejects', (method: ChaosMethod) => method.reject()], ['hangs', (method: ChaosMethod) => method.hang()]
+] as const) {
+  t.test(`B24: while the far tier ${name}, what the near one has is served, and what comes new is kept there`, async (t) => {
+    const { hits, far, slow } = await overTiers(t)
+    await hits(['/0', '/1', '/2'])
+    far.each(command)
+    // Many at once, of which none is there: a cache that counted their failures as its own would be left alone now.
+    const asked = hits(Array.from({ length: 30 }, (_, at) => `/slow/${at}`))
+    await slow.reached(30)
+    slow.open()
+    await asked
+    await turns()
+    t.equal(await hits(['/0', '/1', '/2']), 3)
+    await hits(['/later'])
+    await until(async () => await hits(['/later']) === 1)
+    t.equal(await hits(Array.from({ length: 10 }, (_, at) => `/slow/${at}`)), 10)
+  })
+}
+
+t.test('B24: while the near tier fails, the far one is a cache all the same', async (t) => {
+  const { hits, near } = await overTiers(t)
+  near.each((method) => method.reject())
+  await hits()
+  await turns()
+  t.equal(await hits(), PATHS.length)
+})
+
+t.test('B25: an invalidation while the far tier is down rejects, and what was stored is not served again by this process', async (t) => {
+  const { ask, change, cache, clock, far, near, hits, runs } = await overTiers(t)
+  await hits()
+  far.each((method) => method.reject())
+  await t.rejects(change(async () => await cache.invalidate('all')), FAILED)
+  await t.rejects(change(async () => await cache.invalidate({ route: '/:id' })), FAILED)
+  t.equal(await hits(), 0)
+  far.each((method) => method.heal())
+  // The near tier has forgotten everything: the far one, with all the old answers, is what is left.
+  await near.inner!.clear!()
+  t.equal(await hits(), 0)
+  t.equal(runs(), PATHS.length * 3)
+  t.equal((await ask('/0')).headers['x-version'], '3')
+  // The far tier is asked again.
+  await clock.pass(1_000)
+  await change(async () => await cache.invalidate('all'))
+  t.equal(await hits(), 0)
+  t.equal(await hits(), PATHS.length)
+})
+
+t.test('C06: an invalidation between the read of the far tier and the copy to the near one is not undone', async (t) => {
+  for (const how of ['all', { url: '/0' }, { route: '/:id' }, undefined] as const) {
+    const { ask, change, cache, far, near } = await overTiers(t, { deadline: '5s', options: { tiers: [{ backend: 'near' }, { backend: 'far' }], deadline: '4s' } })
+    await ask('/0')
+    await near.inner!.clear!()
+    far.get.only(isAnswer).stall()
+    const asked = ask('/0')
+    await far.get.hangs()
+    await change(async () => { how === undefined ? await cache.clear() : await cache.invalidate(how) })
+    far.get.heal()
+    far.get.release()
+    await asked
+    t.equal((await ask('/0')).headers['x-version'], '2')
+  }
+})
+
+t.test('B28: a soak of random faults in both tiers costs hits and nothing else, and afterwards it hits as before', async (t) => {
+  const random = seeded(20_270_314)
+  const chance = (share: number): boolean => random() < share
+  const any = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)]!
+  const { ask, change, cache, clock, backends, near, far, hits } = await overTiers(t, { deadline: '60ms', nearTtl: '30s' })
+  const faults: ReadonlyArray<(method: ChaosMethod) => void> = [
+    (method) => method.throw(), (method) => method.reject(), (method) => method.later(), (method) => method.hang(), (method) => method.stall(), (method) => method.applyAndReject(), (method) => method.applyAndThrow()
+  ]
+  const garbled: ReadonlyArray<(method: ChaosMethod) => void> = [(method) => method.answer(42), (method) => method.answer(null), (method) => method.mangle(() => 'text'), (method) => method.mangle(() => undefined)]
+  for (let step = 0; step < 80; step++) {
+    for (const chaos of [near, far]) {
+      for (const method of chaos.all) {
+        method.heal()
+        const isRead = method === chaos.get || method === chaos.getMany
+        if (chance(0.2)) any(isRead ? [...faults, ...garbled] : faults)(method)
+      }
+    }
+    const asked = Array.from({ length: 4 }, async () => await ask(any(PATHS)))
+    if (chance(0.3)) {
+      const target = any(['all', { route: '/:id' }, { url: any(PATHS) }, { tags: ['all'] }])
+      // Only what was acknowledged counts; the rest is told to whoever asked for it.
+      if (typeof target === 'object' && 'url' in target) asked.push(cache.invalidate(target).catch(() => {}) as Promise<never>)
+      else asked.push(change(async () => await cache.invalidate(target)).catch(() => {}) as Promise<never>)
+    }
+    await turns(3)
+    for (const chaos of [near, far]) for (const method of chaos.all) method.release()
+    await Promise.all(asked)
+    await clock.pass(Math.floor(random() * 2_000))
+  }
+  for (const chaos of [near, far]) chaos.each((method) => { method.heal(); method.release() })
+  await turns()
+  await clock.pass(5_000)
+  await until(async () => await hits() === PATHS.length)
+  // What was not confirmed is made up for behind the requests.
+  await until(async () => (await backends.at(-1)!.stats!()).unconfirmed === 0)
+  await clock.pass(31_000)
+  await hits()
+  await clock.pass(31_000)
+  t.equal(await hits(), PATHS.length, 'also out of the far tier')
+})

@@ -1,0 +1,179 @@
+// The tiered backend while its tiers are well: what is read where, how long it lives there, and what it can do.
+import fc from 'fast-check'
+import t from 'tap'
+import { builtIns } from '../../backends/index.js'
+import type { TieredOptions } from '../../backends/tiered.js'
+import { defineBackend } from '../../registry/registry.js'
+import { powersOf, type CacheBackend, type StoredEntry } from '../../registry/backend.js'
+import { Chaos } from '../support/chaos.js'
+import { testClock } from '../support/clock.js'
+import { mapBackend } from '../support/map-backend.js'
+import { heldIn, textOf, tieredSetUp } from '../support/tiered.js'
+
+const TWO = [{ backend: 'memory' }, { backend: 'memory' }] as const
+
+t.test('tiered: wrong options are refused', async (t) => {
+  const wrong: ReadonlyArray<readonly [name: string, options: unknown]> = [
+    ['tiered.tiers', {}],
+    ['tiered.tiers', { tiers: [] }],
+    ['tiered.tiers', { tiers: [{ backend: 'memory' }] }],
+    ['tiered.tiers', { tiers: 'memory' }],
+    ['tiered.tiers[1]', { tiers: [{ backend: 'memory' }, 'memory'] }],
+    ['tiered.tiers[1].backend', { tiers: [{ backend: 'memory' }, {}] }],
+    ['tiered.tiers[0].option', { tiers: [{ backend: 'memory', option: {} }, { backend: 'memory' }] }],
+    ['tiered.nearTtl', { tiers: TWO, nearTtl: 0 }],
+    ['tiered.nearTtl', { tiers: TWO, nearTtl: -1 }],
+    ['tiered.nearTtl', { tiers: TWO, nearTtl: 'soon' }],
+    ['tiered.deadline', { tiers: TWO, deadline: NaN }],
+    ['tiered.ratio', { tiers: TWO, ratio: 0.5 }],
+    ['memory.maxBytes', { tiers: [{ backend: 'memory', options: { maxBytes: -1 } }, { backend: 'memory' }] }]
+  ]
+  for (const [name, options] of wrong) {
+    await t.rejects(builtIns().open({ backend: 'tiered', options: options as TieredOptions }), { code: 'CACHE_ERR_OPTION', message: `cache: '${name}' must be` }, name)
+  }
+})
+
+t.test('tiered: a tier that can not be opened closes those that were', async (t) => {
+  const chaos = new Chaos()
+  const registry = builtIns().add('one' as 'memory', () => defineBackend({ name: 'one', create: () => chaos.wrap(mapBackend(Date.now)) }))
+  const tiers = [{ backend: 'one' as 'memory' }, { backend: 'unheard-of' as 'memory' }]
+  await t.rejects(registry.open({ backend: 'tiered', options: { tiers } }), { code: 'CACHE_ERR_BACKEND_UNKNOWN' })
+  t.equal(chaos.close.calls.length, 1)
+})
+
+t.test('tiered: a hit in the nearest tier is answered at once, and no other is asked', async (t) => {
+  const { backend, entry, chaos: [, far] } = await tieredSetUp(t)
+  t.equal(backend.set('a', entry('value')), undefined, 'nor does a set of tiers that have kept it at once')
+  t.equal(textOf(backend.get('a') as StoredEntry), 'value')
+  t.same(far.get.calls, [])
+  t.equal(backend.delete('a'), undefined)
+  t.equal(backend.get('a'), undefined)
+})
+
+t.test('tiered: what a far tier has is copied to those before it, at once where they are', async (t) => {
+  const { backend, entry, held, chaos: [near, middle, far] } = await tieredSetUp(t, { tiers: [new Chaos(), new Chaos(), new Chaos()] })
+  held[2]!.set('a', entry('value'))
+  t.equal(textOf(backend.get('a') as StoredEntry), 'value')
+  for (const tier of held) t.equal(heldIn(tier), 'value')
+  t.equal(textOf(backend.get('a') as StoredEntry), 'value')
+  t.same([near.get.calls.length, middle.get.calls.length, far!.get.calls.length], [2, 1, 1])
+})
+
+t.test('tiered: a hit in a middle tier is copied to the nearest alone', async (t) => {
+  const { held, entry, text, chaos } = await tieredSetUp(t, { tiers: [new Chaos(), new Chaos(), new Chaos()] })
+  held[1].set('a', entry('value'))
+  t.equal(await text(), 'value')
+  t.equal(heldIn(held[0]), 'value')
+  t.same(chaos[2]!.set.calls, [])
+})
+
+t.test('S1: a copy lives for what is left of the entry, nearTtl at most', async (t) => {
+  for (const [nearTtl, leftMs, expectedMs] of [[undefined, 5_000, 5_000], ['2s', 5_000, 2_000], ['10s', 5_000, 5_000]] as const) {
+    const { held, entry, text, clock } = await tieredSetUp(t, nearTtl === undefined ? {} : { nearTtl })
+    held[1].set('a', entry('value', 10_000))
+    await clock.pass(10_000 - leftMs)
+    await text()
+    t.equal(held[0].get('a')?.expiresAt, clock.now() + expectedMs, `nearTtl ${nearTtl}`)
+  }
+})
+
+t.test('S1: a set gives the nearer tiers nearTtl at most, and the last one all', async (t) => {
+  const { backend, held, entry, clock } = await tieredSetUp(t, { nearTtl: '2s' })
+  await backend.set('a', entry('value', 5_000))
+  await backend.set('b', entry('value', 1_000))
+  t.same(held.map((tier) => tier.get('a')!.expiresAt - clock.now()), [2_000, 5_000])
+  t.same(held.map((tier) => tier.get('b')!.expiresAt - clock.now()), [1_000, 1_000])
+})
+
+t.test('B27: no tier keeps an entry longer than the last one does, whatever lives, caps and steps of the clock', async () => {
+  const life = fc.integer({ min: -10, max: 20_000 })
+  const step = fc.oneof(
+    fc.record({ set: fc.constantFrom('a', 'b'), lifeMs: fc.oneof(life, fc.double({ min: 1, max: 9_000, noNaN: true })) }),
+    fc.record({ far: fc.constantFrom('a', 'b'), lifeMs: life }),
+    fc.record({ get: fc.constantFrom('a', 'b') }),
+    fc.record({ forgetNear: fc.constantFrom('a', 'b') }),
+    fc.record({ pass: fc.integer({ min: 1, max: 8_000 }) }))
+  await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 25 }), fc.option(fc.integer({ min: 1, max: 15_000 })), async (steps, nearTtlMs) => {
+    const clock = testClock()
+    const [near, far] = [mapBackend(clock.now), mapBackend(clock.now)]
+    const registry = builtIns().add('near' as 'memory', () => defineBackend({ name: 'near', create: () => near })).add('far' as 'memory', () => defineBackend({ name: 'far', create: () => far }))
+    const options = { tiers: [{ backend: 'near' as 'memory' }, { backend: 'far' as 'memory' }], ...(nearTtlMs !== null && { nearTtl: `${nearTtlMs}ms` }) }
+    const backend = await registry.open({ backend: 'tiered', options }, { now: clock.now })
+    const entry = (lifeMs: number): StoredEntry => ({ value: Buffer.from('value'), expiresAt: clock.now() + lifeMs })
+    try {
+      for (const one of steps) {
+        if ('set' in one) await backend.set(one.set, entry(one.lifeMs))
+        // Another process: it changes the last tier alone, and only to what lives longer (B26 is about the rest).
+        if ('far' in one && clock.now() + one.lifeMs >= (far.get(one.far)?.expiresAt ?? 0)) far.set(one.far, entry(one.lifeMs))
+        if ('forgetNear' in one) near.delete(one.forgetNear)
+        if ('pass' in one) await clock.pass(one.pass)
+        if ('get' in one) {
+          const hit = await backend.get(one.get)
+          if (hit !== undefined && hit.expiresAt <= clock.now()) return false
+          if ((hit === undefined) !== (far.get(one.get) === undefined)) return false
+        }
+        for (const key of ['a', 'b']) {
+          const copy = near.get(key)
+          if (copy === undefined) continue
+          if (copy.expiresAt > (far.get(key)?.expiresAt ?? -Infinity)) return false
+          if (nearTtlMs !== null && copy.expiresAt > clock.now() + nearTtlMs) return false
+        }
+      }
+      return true
+    } finally {
+      await backend.close()
+    }
+  }), { numRuns: 300 })
+})
+
+t.test('tiered: an entry set when it is over removes what was there, in every tier', async (t) => {
+  const { backend, entry, held, text } = await tieredSetUp(t)
+  await backend.set('a', entry('old'))
+  await backend.set('a', entry('new', 0))
+  t.equal(await text(), undefined)
+  for (const tier of held) t.equal(heldIn(tier), undefined)
+})
+
+t.test('tiered: a copy does not keep the larger piece of memory alive that it was a part of', async (t) => {
+  const { backend, held, chaos: [, far], entry } = await tieredSetUp(t)
+  held[1].set('a', entry('value'))
+  far.get.mangle(({ value, expiresAt }) => ({ value: Buffer.concat([value, Buffer.alloc(65_536)]).subarray(0, value.length), expiresAt }))
+  const hit = await backend.get('a')
+  t.equal(textOf(hit), 'value')
+  t.equal(hit!.value.buffer.byteLength, 5)
+})
+
+t.test('tiered: getMany asks each tier once for what is missing, and copies', async (t) => {
+  const { backend, entry, held, chaos: [near, far] } = await tieredSetUp(t)
+  await backend.set('a', entry('1'))
+  for (const key of ['b', 'c']) held[1].set(key, entry(key))
+  const found = await backend.getMany!(['c', 'none', 'a', 'b', 'c'])
+  t.same(found.map(textOf), ['c', undefined, '1', 'b', 'c'])
+  t.same([near.getMany.calls, far.getMany.calls], [[['c', 'none', 'a', 'b']], [['c', 'none', 'b']]])
+  t.equal(heldIn(held[0], 'b'), 'b')
+})
+
+t.test('tiered: it has the powers for which its tiers have what is needed, and no others', async (t) => {
+  const [some, none, all] = [['get', 'set', 'delete', 'close', 'has', 'size'], ['get', 'set', 'delete', 'close'], undefined] as const
+  const powers = async (...methods: ReadonlyArray<readonly string[] | undefined>) => {
+    const tiers = methods.map((names) => new Chaos(names === undefined ? {} : { methods: names as ReadonlyArray<keyof CacheBackend> }))
+    return powersOf((await tieredSetUp(t, { tiers })).backend)
+  }
+  t.same(await powers(all, all), ['has', 'clear', 'keys', 'size', 'stats', 'getMany'])
+  t.same(await powers(all, none), [])
+  t.same(await powers(none, all), ['keys', 'size', 'stats', 'getMany'])
+  t.same(await powers(all, some), ['has', 'size'])
+  t.same(await powers(some, all, all), ['has', 'keys', 'size', 'stats', 'getMany'])
+})
+
+t.test('C23: close is done once, and afterwards everything is CACHE_ERR_CLOSED', async (t) => {
+  const { backend, entry, chaos } = await tieredSetUp(t)
+  await Promise.all([backend.close(), backend.close()])
+  await backend.close()
+  for (const tier of chaos) t.equal(tier.close.calls.length, 1)
+  const calls: Array<() => unknown> = [
+    () => backend.get('a'), () => backend.set('a', entry('value')), () => backend.delete('a'), () => backend.has!('a'), () => backend.clear!(),
+    () => backend.keys!(), () => backend.size!(), () => backend.stats!(), () => backend.getMany!(['a'])
+  ]
+  for (const call of calls) await t.rejects((async () => await call())(), { code: 'CACHE_ERR_CLOSED' })
+})
