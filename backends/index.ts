@@ -1,5 +1,6 @@
 // The one list of built-in backends: name, options type, lazy module.
 import { Registry } from '../registry/registry.js'
+import type { FileOptions } from './file.js'
 import type { MemoryOptions } from './memory.js'
 import type { SqliteOptions } from './sqlite.js'
 
@@ -8,6 +9,7 @@ import type { SqliteOptions } from './sqlite.js'
 declare module '../registry/names.js' {
   interface BackendOptions {
     memory: MemoryOptions
+    file: FileOptions
     sqlite: SqliteOptions
   }
 }
@@ -16,7 +18,8 @@ declare module '../registry/names.js' {
 export function builtIns (): Registry {
   return new Registry()
     .add('memory', async () => (await import('./memory.js')).default)
+    .add('file', async () => (await import('./file.js')).default)
     .add('sqlite', async () => (await import('./sqlite.js')).default)
 }
 
-export type { MemoryOptions, SqliteOptions }
+export type { FileOptions, MemoryOptions, SqliteOptions }
