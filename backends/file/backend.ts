@@ -150,11 +150,14 @@ export class FileBackend implements CacheBackend {
   }
 
   async #close (): Promise<void> {
+    // A cleanup's pauses would let the process end before whoever awaits this knows.
+    const alive = setTimeout(() => {}, CLOSE_PATIENCE_MS)
     // From here on the walks end at their next step.
     await Promise.resolve()
     await this.#cleanup.cancel()
     await this.#writes.close(CLOSE_PATIENCE_MS)
     await Promise.allSettled(this.#underWay)
+    clearTimeout(alive)
   }
 
   #refuseClosed (operation: string): void {

@@ -63,7 +63,7 @@ export class Files {
       // does not. Who reads in between finds nothing, and so does who reads after a crash in between.
       const replaced = await removeAny(path)
       await promises.rename(aside, path)
-      if (this.#fsync) await this.#syncShard(name)
+      if (this.#fsync) await this.#syncShard(name).catch((error: unknown) => undo(path, error))
       return contents.head.length + contents.value.byteLength - replaced
     } catch (error) {
       await promises.unlink(aside).catch(() => {})
@@ -93,6 +93,12 @@ export class Files {
       await shard?.close()
     }
   }
+}
+
+/** What could not be forced to the disk was not kept. Throws the error that said so. */
+async function undo (path: string, error: unknown): Promise<never> {
+  await promises.unlink(path).catch(() => {})
+  throw error
 }
 
 function writeAll (descriptor: number, bytes: Buffer): void {

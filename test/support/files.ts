@@ -1,7 +1,7 @@
 // A file backend for a test: a clock that stands still, its warnings, its cleanup to be run by hand, the files that it made.
 import { hash } from 'node:crypto'
 import { existsSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { Test } from 'tap'
 import file, { type FileOptions } from '../../backends/file.js'
 import type { CacheBackend, StoredEntry } from '../../registry/backend.js'
@@ -30,7 +30,12 @@ export async function openFiles (t: Test, options: FileOptions, { now } = testCl
     open: () => { throw new Error('opens no other backend') }
   }) as Required<CacheBackend>
   t.teardown(() => backend.close())
-  return { backend, cleanup: async () => { await (running = Promise.resolve(run())) } }
+  const cleanup = async (): Promise<void> => {
+    // Its pauses don't keep the process alive.
+    const alive = setInterval(() => {}, 60_000)
+    await (running = Promise.resolve(run())).finally(() => { clearInterval(alive) })
+  }
+  return { backend, cleanup }
 }
 
 /** Where the entry under a well-formed key lies. */
@@ -48,7 +53,7 @@ export function filesIn (dir: string): string[] {
 
 /** What was begun to be written and is not renamed yet. */
 export function asideIn (dir: string): string[] {
-  return filesIn(dir).filter((path) => path.includes('/.'))
+  return filesIn(dir).filter((path) => basename(path).startsWith('.'))
 }
 
 export function entry (text: string, expiresAt = Infinity): StoredEntry {
