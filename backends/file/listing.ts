@@ -1,10 +1,11 @@
 // What walks over many keys: clear by prefix, keys by pattern.
-import { closeSync, rmSync } from 'node:fs'
+import { closeSync } from 'node:fs'
 import { matchesGlob } from '../../registry/glob.js'
 import type { Folder } from './folder.js'
 import { keyOf, nameOf } from './frame.js'
 import { headOf, openEntry } from './read.js'
 import { walk, type Found } from './walk.js'
+import { removeNow } from './write.js'
 import type { Writes } from './writes.js'
 
 /** What a listing needs around it. */
@@ -34,7 +35,7 @@ export class Listing {
     try {
       await walk(folder, (found) => {
         if (!found.isEntry || later.has(found.name)) return
-        if (prefix === '' || keyIn(found)?.key.startsWith(prefix) === true) rmSync(found.path, { recursive: true, force: true })
+        if (prefix === '' || keyIn(found)?.key.startsWith(prefix) === true) removeNow(found.path)
       }, this.#options)
       await Promise.all(forgotten)
     } finally {

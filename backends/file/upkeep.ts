@@ -1,10 +1,10 @@
 // What keeps the folder within its bounds: the expired go first, then the least recently used; and what killed writers left.
-import { rmSync, unlinkSync, type Stats } from 'node:fs'
+import type { Stats } from 'node:fs'
 import { begunAt, type Folder } from './folder.js'
 import { HEAD_BYTES } from './frame.js'
 import { expiryOf } from './read.js'
 import { inSteps, walk, type Found, type Pace } from './walk.js'
-import { statIfThere } from './write.js'
+import { removeNow, statIfThere } from './write.js'
 import type { Writes } from './writes.js'
 
 // A file that was begun this long ago is not written any more.
@@ -137,13 +137,13 @@ export class Upkeep {
   #lookAt ({ name, path, isEntry }: Found, at: number): Candidate | undefined {
     const begun = begunAt(name)
     if (begun !== undefined && Math.abs(at - begun) > ORPHAN_AFTER_MS) {
-      unlinkSync(path)
+      removeNow(path)
       return undefined
     }
     const stat = statIfThere(path)
     if (stat === undefined) return undefined
     if (isEntry && !isKept(stat, at) && this.#options.writes.find(name) === undefined) {
-      rmSync(path, { recursive: true, force: true })
+      removeNow(path)
       return undefined
     }
     return { name, path, bytes: stat.size, inode: stat.ino, usedAt: stat.atimeMs }
@@ -158,7 +158,7 @@ export class Upkeep {
       if (bytes + this.#grownBy <= maxBytes * KEPT_SHARE) return
       // It may have been replaced since, here or by another process.
       if (writes.find(name) !== undefined || statIfThere(path)?.ino !== inode) return
-      unlinkSync(path)
+      removeNow(path)
       this.#bytes = bytes -= its
       this.evictions++
     }, this.#pace())

@@ -1,5 +1,5 @@
 // Writes and removes one entry's file: written aside, and renamed when it is whole.
-import { constants, fchmodSync, futimesSync, lstatSync, promises, writeSync, type Stats } from 'node:fs'
+import { constants, fchmodSync, futimesSync, lstatSync, promises, rmSync, unlinkSync, writeSync, type Stats } from 'node:fs'
 import { codeOf, type Folder } from './folder.js'
 import { timesOf } from './read.js'
 
@@ -128,6 +128,18 @@ async function removeAny (path: string): Promise<number> {
     if (codeOf(error) !== 'ENOENT') throw error
   }
   return stat.size
+}
+
+/** Removes whatever is at `path`, at once; no error when nothing is. */
+export function removeNow (path: string): void {
+  try {
+    unlinkSync(path)
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return
+    // A folder: what a link in it leads to is left alone.
+    if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) throw error
+    rmSync(path, { recursive: true, force: true })
+  }
 }
 
 /** What is at `path`, a link not followed; undefined when nothing is. */

@@ -63,16 +63,16 @@ t.test('A01: after 10 kills with SIGKILL nothing is torn, nothing acknowledged i
   t.equal(await textAt(backend, 'large-0'), 'value')
 })
 
-t.test('A04: two processes with four writers and two readers of one key meet no error, and nobody reads a mixture', async (t) => {
+t.test('A04: two processes that write one key and three that read it meet no error, and nobody reads a mixture', async (t) => {
   const dir = join(t.testdir(), 'cache')
-  const ends = await Promise.all(['a', 'b'].map((name) => runChild(CHILD, { args: [dir, 'contend', name] })))
+  const ends = await Promise.all(['a', 'b', 'reader'].map((name) => runChild(CHILD, { args: [dir, 'contend', name] })))
   for (const { exitCode, stdout, stderr } of ends) {
     t.equal(exitCode, 0, stderr)
     const { failures, ...counts } = JSON.parse(stdout) as { failures: string[], writes: number, hits: number, torn: number }
     t.comment(JSON.stringify(counts))
     t.same(failures, [])
     t.equal(counts.torn, 0)
-    t.ok(counts.writes > 0 && counts.hits > 0)
+    t.ok(counts.hits > 0)
   }
   t.same(asideIn(dir), [])
 })

@@ -24,7 +24,7 @@ export async function openFiles (t: Test, options: FileOptions, { now } = testCl
     background: {
       every (_name, _intervalMs, task) {
         run = task
-        return { cancel: async () => { await running } }
+        return { cancel: async () => { await running?.catch(() => {}) } }
       }
     },
     open: () => { throw new Error('opens no other backend') }

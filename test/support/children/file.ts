@@ -1,11 +1,11 @@
 // A process that uses a folder of the file backend, in the way that its second argument names: folder, way, name of the process.
-import { readdirSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, writeSync } from 'node:fs'
 import { builtIns } from '../../../backends/index.js'
 
 const [dir = '', way = '', name = ''] = process.argv.slice(2)
 const openFiles = () => readdirSync('/proc/self/fd').length
 const before = process.platform === 'linux' ? openFiles() : 0
-const cache = await builtIns().open({ backend: 'file', options: { dir, cleanupInterval: '100ms' } })
+const cache = await builtIns().open({ backend: 'file', options: { dir, cleanupInterval: '100ms', fsync: name === 'fsync' } })
 
 /** Tells on standard output, at once, also when killed a moment later. */
 const tell = (answer: unknown): void => { writeSync(1, `${JSON.stringify(answer)}\n`) }
@@ -24,7 +24,7 @@ async function writeUntilKilled (): Promise<void> {
   }
 }
 
-/** Four writers and two readers of one key, beside other processes; tells what failed and what was torn. */
+/** Four writers and two readers of one key, or readers alone, beside other processes; tells what failed and what was torn. */
 async function contend (): Promise<void> {
   const failures: string[] = []
   const counts = { writes: 0, hits: 0, misses: 0, torn: 0 }
@@ -43,28 +43,50 @@ async function contend (): Promise<void> {
     else counts.torn++
     await new Promise(setImmediate)
   })
-  await Promise.all([write(0), write(1), write(2), write(3), read(), read()])
+  await Promise.all([read(), read(), ...(name === 'reader' ? [] : [write(0), write(1), write(2), write(3)])])
   await cache.close()
   tell({ failures, ...counts })
 }
 
-/** Reads and sets as another user would, and tells what came of it. */
-async function tryAll (): Promise<void> {
-  const outcome = async (call: () => unknown): Promise<string> => {
-    try {
-      const answer = await call()
-      return answer === undefined ? 'nothing' : Buffer.isBuffer((answer as { value?: unknown }).value) ? 'entry' : 'answer'
-    } catch (error) {
-      return (error as { code?: string }).code ?? 'unknown'
-    }
+const outcome = async (call: () => unknown): Promise<string> => {
+  try {
+    const answer = await call() as { value: Buffer } | undefined
+    return answer === undefined ? 'nothing' : answer.value.toString()
+  } catch (error) {
+    return (error as { code?: string }).code ?? String(error)
   }
+}
+
+const set = (key: string, text: string) => outcome(() => cache.set(key, { value: Buffer.from(text), expiresAt: Infinity }))
+const get = (key: string) => outcome(() => cache.get(key))
+
+/** Reads and sets, and tells what came of it. */
+async function tryAll (): Promise<void> {
   tell({
-    kept: await outcome(() => cache.get('kept')),
-    set: await outcome(() => cache.set('kept', { value: Buffer.from('newer'), expiresAt: Infinity })),
-    then: await outcome(() => cache.get('kept')),
-    other: await outcome(() => cache.set('other', { value: Buffer.from('newer'), expiresAt: Infinity })),
+    kept: await get('kept'),
+    set: await set('kept', 'newer'),
+    then: await get('kept'),
     remove: await outcome(() => cache.delete('kept'))
   })
+  await cache.close()
+}
+
+/** Sets one key three times, of which the second is refused. */
+async function setThrice (): Promise<void> {
+  tell({ sets: [await set('key', 'one'), await set('key', 'two')], then: await get('key'), last: await set('key', 'three'), now: await get('key') })
+  await cache.close()
+}
+
+/** Opens all the files that it may, and goes on. */
+async function runOutOfFiles (): Promise<void> {
+  const first = await set('key', 'one')
+  const taken: number[] = []
+  try {
+    for (;;) taken.push(openSync('/dev/null', 'r'))
+  } catch {}
+  const without = { set: await set('key', 'two'), get: await get('key'), keys: await outcome(() => cache.keys?.()) }
+  for (const descriptor of taken) closeSync(descriptor)
+  tell({ first, ...without, then: await get('key'), again: await set('key', 'three'), now: await get('key') })
   await cache.close()
 }
 
@@ -72,6 +94,8 @@ const WAYS: Record<string, () => unknown> = {
   'write until killed': writeUntilKilled,
   contend,
   'try all': tryAll,
+  'set thrice': setThrice,
+  'run out of files': runOutOfFiles,
   async 'set and close' () {
     await cache.set('key', { value: Buffer.alloc(100_000), expiresAt: Infinity })
     const reading = cache.get('key')
