@@ -3,12 +3,12 @@ import { hash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import type { StoredEntry } from '../../registry/backend.js'
 
-// Little endian, by offset. The checksum of the head covers all behind itself up to the end of the key, so also that of
-// the value; the mark is compared, and the file's size must be what the head says.
-const MARK = Buffer.from('frc1')
-const HEAD_CRC = 4
-const EXPIRES_AT = 8
-const VALUE_CRC = 16
+// Little endian, by offset. One checksum covers all behind itself to the end of the file; that of the head, for those who
+// read no value, all behind itself to the end of the key. The mark is compared, and the file's size must be what the head says.
+const MARK = 0x31637266 // 'frc1'
+const FILE_CRC = 4
+const HEAD_CRC = 8
+const EXPIRES_AT = 12
 const VALUE_BYTES = 20
 const KEY_BYTES = 24
 
@@ -23,9 +23,6 @@ export interface Head {
   /** As `storedKey` made it. */
   readonly key: Buffer
   readonly expiresAt: number
-  readonly valueAt: number
-  readonly valueBytes: number
-  readonly valueCrc: number
 }
 
 /** The bytes that stand for `key`; no two strings share them. */
@@ -46,42 +43,40 @@ export function nameOf (stored: Buffer): string {
 /** Head and key as they stand before the value. */
 export function frameHead (key: Buffer, { value, expiresAt }: StoredEntry): Buffer {
   const head = Buffer.allocUnsafe(HEAD_BYTES + key.length)
-  MARK.copy(head)
+  head.writeUInt32LE(MARK)
   head.writeDoubleLE(expiresAt, EXPIRES_AT)
-  head.writeUInt32LE(crc32(value), VALUE_CRC)
   head.writeUInt32LE(value.byteLength, VALUE_BYTES)
   head.writeUInt32LE(key.length, KEY_BYTES)
   key.copy(head, HEAD_BYTES)
   head.writeUInt32LE(crc32(head.subarray(EXPIRES_AT)), HEAD_CRC)
+  head.writeUInt32LE(crc32(value, crc32(head.subarray(HEAD_CRC))), FILE_CRC)
   return head
 }
 
 /** How many bytes head and key take, as far as `bytes`, which begin with a head, can be believed; undefined when they are not ours. */
 export function headBytesOf (bytes: Buffer): number | undefined {
-  if (bytes.length < HEAD_BYTES || MARK.compare(bytes, 0, MARK.length) !== 0) return undefined
+  if (bytes.length < HEAD_BYTES || bytes.readUInt32LE() !== MARK) return undefined
   return HEAD_BYTES + bytes.readUInt32LE(KEY_BYTES)
 }
 
 /** The head of a file of `fileBytes` that begins with `bytes`; undefined when it is not ours or damaged. */
 export function readHead (bytes: Buffer, fileBytes: number): Head | undefined {
-  const valueAt = headBytesOf(bytes)
+  const valueAt = valueAtOf(bytes, fileBytes)
   if (valueAt === undefined || valueAt > bytes.length) return undefined
-  const valueBytes = bytes.readUInt32LE(VALUE_BYTES)
-  if (valueAt + valueBytes !== fileBytes) return undefined
   if (crc32(bytes.subarray(EXPIRES_AT, valueAt)) !== bytes.readUInt32LE(HEAD_CRC)) return undefined
-  return {
-    key: bytes.subarray(HEAD_BYTES, valueAt),
-    expiresAt: bytes.readDoubleLE(EXPIRES_AT),
-    valueAt,
-    valueBytes,
-    valueCrc: bytes.readUInt32LE(VALUE_CRC)
-  }
+  return { key: bytes.subarray(HEAD_BYTES, valueAt), expiresAt: bytes.readDoubleLE(EXPIRES_AT) }
 }
 
 /** The entry under `key` that the bytes of a whole file hold; undefined when they are damaged or hold another key. */
 export function readFrame (bytes: Buffer, key: Buffer): StoredEntry | undefined {
-  const head = readHead(bytes, bytes.length)
-  if (head === undefined || !head.key.equals(key)) return undefined
-  const value = bytes.subarray(head.valueAt)
-  return crc32(value) === head.valueCrc ? { value, expiresAt: head.expiresAt } : undefined
+  const valueAt = valueAtOf(bytes, bytes.length)
+  if (valueAt === undefined || key.compare(bytes, HEAD_BYTES, valueAt) !== 0) return undefined
+  if (crc32(bytes.subarray(HEAD_CRC)) !== bytes.readUInt32LE(FILE_CRC)) return undefined
+  return { value: bytes.subarray(valueAt), expiresAt: bytes.readDoubleLE(EXPIRES_AT) }
+}
+
+/** Where the value begins in a file of this size; undefined when the head says that the file has another size. */
+function valueAtOf (bytes: Buffer, fileBytes: number): number | undefined {
+  const valueAt = headBytesOf(bytes)
+  return valueAt !== undefined && valueAt + bytes.readUInt32LE(VALUE_BYTES) === fileBytes ? valueAt : undefined
 }

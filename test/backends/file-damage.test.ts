@@ -96,7 +96,7 @@ t.test('A12: what is not an entry of ours is a miss', async (t) => {
 
 t.test('A25: an entry as 0.1.0 wrote it is read', async (t) => {
   const dir = join(t.testdir(), 'cache')
-  const fixture = 'ZnJjMR9f0gX///////8/QzRYdx0FAAAAAwAAAGtleXZhbHVl'
+  const fixture = 'ZnJjMei5YMNaZ76O////////P0MFAAAAAwAAAGtleXZhbHVl'
   plant(pathIn(dir, 'key'), Buffer.from(fixture, 'base64'))
   chmodSync(dir, 0o700)
   chmodSync(join(dir, 'v1'), 0o700)
