@@ -1,5 +1,6 @@
 // The one list of built-in backends: name, options type, lazy module.
 import { Registry } from '../registry/registry.js'
+import type { FileOptions } from './file.js'
 import type { HttpOptions } from './http.js'
 import type { MemoryOptions } from './memory.js'
 import type { SqliteOptions } from './sqlite.js'
@@ -10,6 +11,7 @@ import type { TieredOptions } from './tiered.js'
 declare module '../registry/names.js' {
   interface BackendOptions {
     memory: MemoryOptions
+    file: FileOptions
     sqlite: SqliteOptions
     http: HttpOptions
     tiered: TieredOptions
@@ -20,9 +22,10 @@ declare module '../registry/names.js' {
 export function builtIns (): Registry {
   return new Registry()
     .add('memory', async () => (await import('./memory.js')).default)
+    .add('file', async () => (await import('./file.js')).default)
     .add('sqlite', async () => (await import('./sqlite.js')).default)
     .add('http', async () => (await import('./http.js')).default)
     .add('tiered', async () => (await import('./tiered.js')).default)
 }
 
-export type { HttpOptions, MemoryOptions, SqliteOptions, TieredOptions }
+export type { FileOptions, HttpOptions, MemoryOptions, SqliteOptions, TieredOptions }

@@ -9,6 +9,7 @@ import t from 'tap'
 import * as main from '../plugin.js'
 import * as settings from '../response/settings.js'
 import { HTTP_MAX_CONNECTIONS, HTTP_MAX_RETRIES, HTTP_MAX_VALUE_BYTES, HTTP_TIMEOUT_MS } from '../backends/http.js'
+import { FILE_CLEANUP_INTERVAL_MS, FILE_DIR, FILE_FSYNC, FILE_MAX_BYTES } from '../backends/file.js'
 import { MEMORY_MAX_BYTES } from '../backends/memory.js'
 import { SQLITE_CLEANUP_INTERVAL_MS, SQLITE_MAX_BYTES, SQLITE_PATH, SQLITE_TABLE } from '../backends/sqlite.js'
 import { TIERED_DEADLINE_MS } from '../backends/tiered.js'
@@ -37,6 +38,7 @@ interface Documented {
   readonly others?: Readonly<Record<string, string>>
 }
 
+const FILE_DEFAULTS = { dir: FILE_DIR, maxBytes: FILE_MAX_BYTES, cleanupInterval: FILE_CLEANUP_INTERVAL_MS, fsync: FILE_FSYNC }
 const SQLITE_DEFAULTS = { path: SQLITE_PATH, table: SQLITE_TABLE, maxBytes: SQLITE_MAX_BYTES, cleanupInterval: SQLITE_CLEANUP_INTERVAL_MS }
 const HTTP_DEFAULTS = { timeout: HTTP_TIMEOUT_MS, maxRetries: HTTP_MAX_RETRIES, maxConnections: HTTP_MAX_CONNECTIONS, maxValueBytes: HTTP_MAX_VALUE_BYTES }
 const { backend, ...PLUGIN_DEFAULTS } = settings.PLUGIN_DEFAULTS
@@ -47,6 +49,7 @@ const DOCUMENTED: readonly Documented[] = [
   { heading: '### The key', at: [['response/options.ts', 'KeyOptions']], constants: KEY_DEFAULTS },
   { heading: '### While a handler runs', at: [['response/fill.ts', 'ReplyCacheOptions']], constants: {} },
   { heading: '### memory', at: [['backends/memory.ts', 'MemoryOptions']], constants: { maxBytes: MEMORY_MAX_BYTES } },
+  { heading: '### file', at: [['backends/file/options.ts', 'FileOptions']], constants: FILE_DEFAULTS },
   { heading: '### sqlite', at: [['backends/sqlite/options.ts', 'SqliteOptions']], constants: SQLITE_DEFAULTS },
   { heading: '### http', at: [['backends/http/options.ts', 'HttpOptions']], constants: HTTP_DEFAULTS },
   { heading: '### tiered', at: [['backends/tiered/options.ts', 'TieredOptions']], constants: { deadline: TIERED_DEADLINE_MS } },
@@ -98,6 +101,7 @@ t.test('docs: the tables name the options that the checks know', async (t) => {
   await refused('## Route options', {}, { cache: unknown })
   await refused('### The key', {}, { cache: { key: unknown } })
   await refused('### memory', { backend: 'memory', options: unknown })
+  await refused('### file', { backend: 'file', options: unknown })
   await refused('### sqlite', { backend: 'sqlite', options: unknown })
   await refused('### http', { backend: 'http', options: unknown })
   await refused('### tiered', { backend: 'tiered', options: unknown })

@@ -9,13 +9,23 @@ export interface ChildEnd {
   readonly stderr: string
 }
 
+export interface ChildOptions {
+  readonly nodeArgs?: string[]
+  readonly args?: string[]
+  readonly timeoutMs?: number
+  /** The command, with its arguments, that is to run Node. */
+  readonly under?: string[]
+  readonly env?: Record<string, string>
+}
+
 const LONGEST_RUN_MS = 100_000
 
 /** `file` is relative to test/. The loaders of the present process are the child's too. */
-export function runChild (file: string, { nodeArgs = [], args = [], timeoutMs = LONGEST_RUN_MS }: { nodeArgs?: string[], args?: string[], timeoutMs?: number } = {}): Promise<ChildEnd> {
+export function runChild (file: string, { nodeArgs = [], args = [], timeoutMs = LONGEST_RUN_MS, under = [], env = {} }: ChildOptions = {}): Promise<ChildEnd> {
   const path = fileURLToPath(new URL(`../${file}`, import.meta.url))
   return new Promise((resolve) => {
-    execFile(process.execPath, [...process.execArgv, ...nodeArgs, path, ...args], { timeout: timeoutMs, killSignal: 'SIGKILL' }, (err, stdout, stderr) => {
+    const [command, ...rest] = [...under, process.execPath, ...process.execArgv, ...nodeArgs, path, ...args] as [string, ...string[]]
+    execFile(command, rest, { timeout: timeoutMs, killSignal: 'SIGKILL', env: { ...process.env, ...env } }, (err, stdout, stderr) => {
       const exitCode = err === null ? 0 : typeof err.code === 'number' ? err.code : 1
       resolve({ exitCode, signal: err?.signal ?? null, stdout, stderr })
     })

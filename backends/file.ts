@@ -1,0 +1,11 @@
+// The file backend: a file for each entry in a private folder, small ones read at once, each written aside and renamed.
+import { defineBackend } from '../registry/registry.js'
+import { FileBackend } from './file/backend.js'
+import { readOptions, type FileOptions } from './file/options.js'
+
+export { FILE_CLEANUP_INTERVAL_MS, FILE_DIR, FILE_FSYNC, FILE_MAX_BYTES, type FileOptions } from './file/options.js'
+
+export default defineBackend<FileOptions>({
+  name: 'file',
+  create: (options, context) => new FileBackend(readOptions(options), context)
+})

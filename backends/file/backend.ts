@@ -1,0 +1,223 @@
+// The file backend itself: small entries are answered at once, changes take their turn, everything long goes in steps.
+import { closeSync, unlinkSync } from 'node:fs'
+import type { BackendStats, CacheBackend, MaybePromise, StoredEntry } from '../../registry/backend.js'
+import type { BackgroundTask } from '../../registry/background.js'
+import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
+import type { BackendContext } from '../../registry/registry.js'
+import { Folder } from './folder.js'
+import { frameHead, HEAD_BYTES, nameOf, readFrame, storedKey } from './frame.js'
+import { Listing } from './listing.js'
+import type { Settings } from './options.js'
+import { headOf, openEntry, readAndClose, touch, type OpenFile } from './read.js'
+import { Upkeep } from './upkeep.js'
+import { Files, statIfThere } from './write.js'
+import { Writes, type Change } from './writes.js'
+
+/** How long closing waits for a slow disk before it refuses the changes that wait. */
+const CLOSE_PATIENCE_MS = 1_000
+
+// Far below what a Buffer, and a number of 32 bits, can hold.
+const MAX_FILE_BYTES = 1_000_000_000
+
+// Uses at one instant have an order too, and after the clock was set back; file systems and libuv keep microseconds.
+const USE_STEP_MS = 0.01
+
+/** A backend on one folder. */
+export class FileBackend implements CacheBackend {
+  readonly #now: () => number
+  readonly #settings: Settings
+  readonly #folder: Folder
+  readonly #files: Files
+  readonly #writes: Writes
+  readonly #upkeep: Upkeep
+  readonly #listing: Listing
+  readonly #cleanup: BackgroundTask
+  readonly #underWay = new Set<Promise<unknown>>()
+  #latestUseAt = 0
+  #damaged = 0
+  #closing: Promise<void> | undefined
+
+  /** A backend that is ready. Throws CACHE_ERR_OPTION when the folder can't be used. */
+  constructor (settings: Settings, context: BackendContext) {
+    this.#now = context.now
+    this.#settings = settings
+    this.#folder = new Folder(settings.dir, context.now)
+    this.#folder.open()
+    this.#files = new Files(this.#folder, settings.fsync)
+    this.#writes = new Writes((change) => this.#carryOut(change))
+    const around = { folder: this.#folder, writes: this.#writes, now: context.now, goOn: () => { this.#endWhenClosed() } }
+    this.#upkeep = new Upkeep({ ...around, maxBytes: settings.maxBytes })
+    this.#listing = new Listing(around)
+    this.#cleanup = context.background.every('file cleanup', settings.cleanupIntervalMs, () => this.#clean())
+  }
+
+  get (key: string): MaybePromise<StoredEntry | undefined> {
+    this.#refuseClosed('get')
+    const stored = storedKey(key)
+    const name = nameOf(stored)
+    const waiting = this.#writes.find(name)
+    if (waiting !== undefined) return this.#alive(waiting.entry)
+    const file = openEntry(this.#folder.pathOf(name))
+    if (file === undefined) return undefined
+    if (file.expiresAt <= this.#now() || file.size > MAX_FILE_BYTES) {
+      closeSync(file.descriptor)
+      this.#discard(name, file)
+      return undefined
+    }
+    touch(file, this.#useAt())
+    const bytes = readAndClose(file)
+    if (bytes instanceof Promise) return this.#later(bytes.then((all) => this.#check(all, { stored, name, file })))
+    return this.#check(bytes, { stored, name, file })
+  }
+
+  getMany (keys: readonly string[]): MaybePromise<Array<StoredEntry | undefined>> {
+    const found = keys.map((key) => this.get(key))
+    return found.some((one) => one instanceof Promise) ? Promise.all(found) : found as Array<StoredEntry | undefined>
+  }
+
+  has (key: string): boolean {
+    this.#refuseClosed('has')
+    const stored = storedKey(key)
+    const name = nameOf(stored)
+    const waiting = this.#writes.find(name)
+    if (waiting !== undefined) return this.#alive(waiting.entry) !== undefined
+    const file = openEntry(this.#folder.pathOf(name))
+    if (file === undefined) return false
+    try {
+      const head = headOf(file)
+      return head !== undefined && head.key.equals(stored) && Math.min(head.expiresAt, file.expiresAt) > this.#now()
+    } finally {
+      closeSync(file.descriptor)
+    }
+  }
+
+  set (key: string, { value, expiresAt }: StoredEntry): Promise<void> {
+    if (this.#closing !== undefined) return Promise.reject(new CACHE_ERR_CLOSED('file.set'))
+    const stored = storedKey(key)
+    const change = { name: nameOf(stored), key: stored, entry: undefined }
+    const wholeMs = Math.min(Math.floor(expiresAt), Number.MAX_SAFE_INTEGER)
+    if (!(wholeMs > this.#now())) return this.#writes.put(change)
+    const bytes = HEAD_BYTES + stored.length + value.byteLength
+    if (bytes > this.#settings.maxBytes || bytes > MAX_FILE_BYTES) {
+      // What was there before must not be taken for what could not be stored.
+      this.#writes.put(change)
+      return Promise.reject(new CACHE_ERR_BACKEND_FAILED('file', 'set', 'the entry is larger than file.maxBytes allows'))
+    }
+    return this.#writes.put({ ...change, entry: { value, expiresAt: wholeMs } })
+  }
+
+  delete (key: string): Promise<void> {
+    if (this.#closing !== undefined) return Promise.reject(new CACHE_ERR_CLOSED('file.delete'))
+    const stored = storedKey(key)
+    return this.#writes.put({ name: nameOf(stored), key: stored, entry: undefined })
+  }
+
+  async clear (prefix = ''): Promise<void> {
+    this.#refuseClosed('clear')
+    await this.#later(this.#listing.clear(prefix))
+  }
+
+  async keys (pattern = '*'): Promise<string[]> {
+    this.#refuseClosed('keys')
+    return await this.#later(this.#listing.keys(pattern))
+  }
+
+  async size (): Promise<number> {
+    this.#refuseClosed('size')
+    return await this.#later(this.#listing.size())
+  }
+
+  async stats (): Promise<BackendStats> {
+    this.#refuseClosed('stats')
+    const waitingWrites = this.#writes.waiting
+    await this.#writes.flush()
+    const { entries, expired, bytes } = await this.#later(this.#upkeep.count())
+    return {
+      entries,
+      activeEntries: entries - expired,
+      expiredEntries: expired,
+      bytes,
+      maxBytes: this.#settings.maxBytes,
+      evictions: this.#upkeep.evictions,
+      damagedFiles: this.#damaged,
+      waitingWrites
+    }
+  }
+
+  close (): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close (): Promise<void> {
+    // A cleanup's pauses would let the process end before whoever awaits this knows.
+    const alive = setTimeout(() => {}, CLOSE_PATIENCE_MS)
+    // From here on the walks end at their next step.
+    await Promise.resolve()
+    await this.#cleanup.cancel()
+    await this.#writes.close(CLOSE_PATIENCE_MS)
+    await Promise.allSettled(this.#underWay)
+    clearTimeout(alive)
+  }
+
+  #refuseClosed (operation: string): void {
+    if (this.#closing !== undefined) throw new CACHE_ERR_CLOSED(`file.${operation}`)
+  }
+
+  #endWhenClosed (): void {
+    if (this.#closing !== undefined) throw new CACHE_ERR_CLOSED('file')
+  }
+
+  async #clean (): Promise<void> {
+    try {
+      await this.#upkeep.cleanup()
+    } catch (error) {
+      if (!(error instanceof CACHE_ERR_CLOSED)) throw error
+    }
+  }
+
+  async #carryOut ({ name, key, entry }: Change): Promise<void> {
+    if (entry === undefined || this.#alive(entry) === undefined) {
+      this.#upkeep.grow(-await this.#files.remove(name))
+      return
+    }
+    const { value, expiresAt } = entry
+    this.#upkeep.grow(await this.#files.put(name, { head: frameHead(key, entry), value, expiresAt, usedAt: this.#useAt() }))
+    // The entry is kept, whatever comes of this; the next cleanup will say what stands in its way.
+    await this.#upkeep.makeRoom().catch(() => {})
+  }
+
+  #check (bytes: Buffer, { stored, name, file }: { stored: Buffer, name: string, file: OpenFile }): StoredEntry | undefined {
+    const entry = bytes.length === file.size ? readFrame(bytes, stored) : undefined
+    if (entry !== undefined) return this.#alive(entry)
+    this.#damaged++
+    this.#discard(name, file)
+    return undefined
+  }
+
+  /** Removes a file that is of no use, unless it was replaced meanwhile. Where that fails, the next set or cleanup does it. */
+  #discard (name: string, { inode, size }: OpenFile): void {
+    const path = this.#folder.pathOf(name)
+    try {
+      if (this.#writes.find(name) !== undefined || statIfThere(path)?.ino !== inode) return
+      unlinkSync(path)
+      this.#upkeep.grow(-size)
+    } catch {}
+  }
+
+  #alive (entry: StoredEntry | undefined): StoredEntry | undefined {
+    return entry !== undefined && entry.expiresAt > this.#now() ? entry : undefined
+  }
+
+  #useAt (): number {
+    this.#latestUseAt = Math.max(this.#now(), this.#latestUseAt + USE_STEP_MS)
+    return this.#latestUseAt
+  }
+
+  /** `close` waits for it. */
+  #later<T> (work: Promise<T>): Promise<T> {
+    const ended = work.then(() => {}, () => {}).finally(() => this.#underWay.delete(ended))
+    this.#underWay.add(ended)
+    return work
+  }
+}

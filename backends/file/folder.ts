@@ -1,0 +1,145 @@
+// The folder: private and the cache's own, in it a folder for the format, in that 256 shards with the entries.
+import { randomBytes } from 'node:crypto'
+import { accessSync, chmodSync, closeSync, constants, lstatSync, mkdirSync, openSync, unlinkSync, writeSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { show } from '../../registry/check.js'
+import { CACHE_ERR_OPTION } from '../../registry/errors.js'
+
+// Changed with every change of the frame or of the names: no version reads another's files.
+const FORMAT = 'v1'
+
+const OWNER_ONLY = 0o700
+const WRITABLE_BY_OTHERS = 0o022
+const SHARD_DIGITS = 2
+
+// https://bford.info/cachedir/: backups leave such a folder out.
+const TAG = 'CACHEDIR.TAG'
+const TAG_TEXT = `Signature: 8a477f597d28d172789f06886806bc55
+# This folder holds the cache of fastify-response-cache. It may be removed at any time.
+`
+
+// What may pass by itself: the folder is tried again with the next write.
+const PASSING = ['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'ENOMEM']
+
+const EXPECTED = 'a folder of this user\'s own that nobody else can write, or a path at which one can be made; change its owner or its rights, or choose another path'
+
+const ASIDE = /^\.([0-9a-z]{1,11})-[0-9a-f]{16}$/
+
+/** The code of an error of the file system. */
+export function codeOf (error: unknown): string {
+  return (error as { code?: string } | undefined)?.code ?? ''
+}
+
+/** The instant at which a file of this name was begun to be written aside; undefined when the name is another. */
+export function begunAt (name: string): number | undefined {
+  const begun = ASIDE.exec(name)?.[1]
+  return begun === undefined ? undefined : parseInt(begun, 36)
+}
+
+/** Where the files lie. */
+export class Folder {
+  readonly #dir: string
+  readonly #now: () => number
+  readonly #known = new Set<string>()
+  /** What holds the shards. */
+  readonly home: string
+
+  constructor (dir: string, now: () => number) {
+    this.#dir = dir
+    this.#now = now
+    this.home = join(dir, FORMAT)
+  }
+
+  /** Makes the folder where it is not there. Throws CACHE_ERR_OPTION when it can't be used, or what may pass by itself. */
+  prepare (): void {
+    try {
+      mkdirSync(dirname(this.#dir), { recursive: true })
+      makePrivate(this.#dir)
+      writeTag(join(this.#dir, TAG))
+      makePrivate(this.home)
+      accessSync(this.home, constants.R_OK | constants.W_OK | constants.X_OK)
+    } catch (error) {
+      if (error instanceof CACHE_ERR_OPTION || PASSING.includes(codeOf(error))) throw error
+      refuse(this.#dir, codeOf(error))
+    }
+  }
+
+  /** As `prepare`, but what may pass by itself is no error. */
+  open (): void {
+    try {
+      this.prepare()
+    } catch (error) {
+      if (error instanceof CACHE_ERR_OPTION) throw error
+    }
+  }
+
+  /** The shard in which a file of this name lies. */
+  shardOf (name: string): string {
+    return this.home + '/' + name.slice(0, SHARD_DIGITS)
+  }
+
+  pathOf (name: string): string {
+    return this.shardOf(name) + '/' + name
+  }
+
+  /** A path of its own beside the entry, from which it is renamed when it is whole. */
+  pathAside (name: string): string {
+    return `${this.shardOf(name)}/.${Math.max(0, Math.floor(this.#now())).toString(36)}-${randomBytes(8).toString('hex')}`
+  }
+
+  /** Makes the shard of this name where that was not done yet. Throws what the file system throws. */
+  ensureShard (name: string): void {
+    const shard = this.shardOf(name)
+    if (this.#known.has(shard)) return
+    this.prepare()
+    // What is no folder, or a link to one, is not ours.
+    if (lstatSync(shard, { throwIfNoEntry: false })?.isDirectory() === false) unlinkSync(shard)
+    makePrivate(shard)
+    this.#known.add(shard)
+  }
+
+  /** Somebody removed the folder, or a part of it. */
+  forgetShards (): void {
+    this.#known.clear()
+  }
+}
+
+function refuse (path: string, why: string): never {
+  throw new CACHE_ERR_OPTION('file.dir', EXPECTED, `${show(path)} (${why})`)
+}
+
+/** Makes a folder that its owner alone may enter under any umask, or makes sure of the one that is there. */
+function makePrivate (path: string): void {
+  let isOurs = true
+  try {
+    mkdirSync(path, OWNER_ONLY)
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error
+    isOurs = false
+  }
+  const { uid, mode, ...stat } = describe(path)
+  if (stat.isLink) refuse(path, 'a link')
+  if (!stat.isFolder) refuse(path, 'not a folder')
+  const userId = process.geteuid?.()
+  if (userId === undefined) return
+  if (uid !== userId) refuse(path, `it belongs to the user ${uid}, this process to ${userId}`)
+  if (isOurs && (mode & 0o777) !== OWNER_ONLY) chmodSync(path, OWNER_ONLY)
+  else if ((mode & WRITABLE_BY_OTHERS) !== 0) refuse(path, `others can write it, its mode is ${(mode & 0o777).toString(8)}`)
+}
+
+function describe (path: string): { uid: number, mode: number, isLink: boolean, isFolder: boolean } {
+  const stat = lstatSync(path)
+  return { uid: stat.uid, mode: stat.mode, isLink: stat.isSymbolicLink(), isFolder: stat.isDirectory() }
+}
+
+/** Written once. A folder without it is used all the same. */
+function writeTag (path: string): void {
+  try {
+    const file = openSync(path, 'wx', 0o600)
+    try {
+      writeSync(file, TAG_TEXT)
+    } finally {
+      closeSync(file)
+    }
+  } catch {}
+}

@@ -1,0 +1,79 @@
+// What walks over many keys: clear by prefix, keys by pattern.
+import { closeSync } from 'node:fs'
+import { matchesGlob } from '../../registry/glob.js'
+import type { Folder } from './folder.js'
+import { keyOf, nameOf } from './frame.js'
+import { headOf, openEntry } from './read.js'
+import { walk, type Found } from './walk.js'
+import { removeNow } from './write.js'
+import type { Writes } from './writes.js'
+
+/** What a listing needs around it. */
+export interface ListingOptions {
+  readonly folder: Folder
+  readonly writes: Writes
+  readonly now: () => number
+  /** Throws when the backend closes. */
+  readonly goOn: () => void
+}
+
+/** Walks over the keys of one backend. */
+export class Listing {
+  readonly #options: ListingOptions
+
+  constructor (options: ListingOptions) {
+    this.#options = options
+  }
+
+  /** Forgets what was put, before this call, under keys that begin with `prefix`. */
+  async clear (prefix: string): Promise<void> {
+    const { folder, writes } = this.#options
+    const forgotten = writes.changes().filter(({ key, entry }) => entry !== undefined && keyOf(key).startsWith(prefix))
+      .map(({ name, key }) => writes.put({ name, key, entry: undefined }))
+    const later = new Set<string>()
+    const unlisten = writes.onPut((name) => later.add(name))
+    try {
+      await walk(folder, (found) => {
+        if (!found.isEntry || later.has(found.name)) return
+        if (prefix === '' || keyIn(found)?.key.startsWith(prefix) === true) removeNow(found.path)
+      }, this.#options)
+      await Promise.all(forgotten)
+    } finally {
+      unlisten()
+    }
+  }
+
+  /** The keys of live entries that match `pattern`. */
+  async keys (pattern: string): Promise<string[]> {
+    const { folder, writes, now } = this.#options
+    await writes.flush()
+    const found = new Set<string>()
+    await walk(folder, (file) => {
+      const { key, expiresAt } = keyIn(file) ?? { key: '', expiresAt: 0 }
+      if (expiresAt > now() && matchesGlob(pattern, key)) found.add(key)
+    }, this.#options)
+    return [...found]
+  }
+
+  /** The number of entries, expired ones among them. */
+  async size (): Promise<number> {
+    const { folder, writes } = this.#options
+    await writes.flush()
+    let entries = 0
+    await walk(folder, ({ isEntry, isFile }) => { if (isEntry && isFile) entries++ }, this.#options)
+    return entries
+  }
+}
+
+/** The key that a file holds; undefined when it is none of ours, or damaged. */
+function keyIn ({ name, path, isEntry }: Found): { key: string, expiresAt: number } | undefined {
+  const file = isEntry ? openEntry(path) : undefined
+  if (file === undefined) return undefined
+  try {
+    const head = headOf(file)
+    if (head === undefined || nameOf(head.key) !== name) return undefined
+    return { key: keyOf(head.key), expiresAt: Math.min(head.expiresAt, file.expiresAt) }
+  } finally {
+    closeSync(file.descriptor)
+  }
+}

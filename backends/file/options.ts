@@ -1,0 +1,48 @@
+// The options of the backend `file`: their shape, their defaults, their checks.
+import { resolve } from 'node:path'
+import { boolean, checkOptions, duration, positiveInteger, text, type Duration } from '../../registry/check.js'
+
+/** Options of the backend `file`. */
+export interface FileOptions {
+  /** The folder, the cache's own; it is made when it is not there. Processes that name the same one share it. @default '.cache/fastify-response-cache' */
+  dir?: string
+  /** Bytes of the files at most; the expired go first, then the least recently used. @default 268435456 */
+  maxBytes?: number
+  /** How often expired entries and what killed processes left are removed. @default '5m' */
+  cleanupInterval?: Duration
+  /** Whether a change is forced to the disk before it settles, so that a loss of power can't undo it. @default false */
+  fsync?: boolean
+}
+
+/** @default for `dir` */
+export const FILE_DIR = '.cache/fastify-response-cache'
+
+/** @default for `maxBytes`: 256 MiB */
+export const FILE_MAX_BYTES = 256 * 1024 * 1024
+
+/** @default for `cleanupInterval`: five minutes, in milliseconds */
+export const FILE_CLEANUP_INTERVAL_MS = 5 * 60_000
+
+/** @default for `fsync` */
+export const FILE_FSYNC = false
+
+/** The options as the code works with them. */
+export interface Settings {
+  /** Absolute: the working directory may change. */
+  readonly dir: string
+  readonly maxBytes: number
+  readonly cleanupIntervalMs: number
+  readonly fsync: boolean
+}
+
+/** The settings that `options` stand for. Throws CACHE_ERR_OPTION. */
+export function readOptions (options: FileOptions): Settings {
+  const given = checkOptions<FileOptions>('file', options, { dir: text, maxBytes: positiveInteger, cleanupInterval: duration(), fsync: boolean })
+  return {
+    dir: resolve(given.dir ?? FILE_DIR),
+    maxBytes: given.maxBytes ?? FILE_MAX_BYTES,
+    // The check turned the duration into milliseconds.
+    cleanupIntervalMs: given.cleanupInterval as number | undefined ?? FILE_CLEANUP_INTERVAL_MS,
+    fsync: given.fsync ?? FILE_FSYNC
+  }
+}

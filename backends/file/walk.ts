@@ -1,0 +1,90 @@
+// Walks over all files, streaming the folders, a few milliseconds at a time.
+import { opendirSync, readdirSync, type Dir, type Dirent } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { codeOf, type Folder } from './folder.js'
+
+/** How long one step may keep the event loop. */
+const STEP_MS = 4
+
+const PAUSE_MS = 1
+
+const SHARD = /^[0-9a-f]{2}$/
+const ENTRY = /^[0-9a-f]{64}$/
+
+/** Something in a shard. */
+export interface Found {
+  readonly name: string
+  readonly path: string
+  /** Whether this is where an entry lies, if it is a file. */
+  readonly isEntry: boolean
+  readonly isFile: boolean
+}
+
+/** How a walk goes. */
+export interface Pace {
+  /** Throws when the walk is to end. */
+  readonly goOn: () => void
+  /** Whether the pauses keep the process alive. @default always */
+  readonly ref?: () => boolean
+}
+
+/**
+ * Calls `look` for each item, with pauses. What one item or one shard throws doesn't keep the others from being looked
+ * at; the first of such errors is thrown at the end.
+ */
+export async function inSteps<T> (items: Iterable<T>, look: (item: T) => void, { goOn, ref = () => true }: Pace): Promise<void> {
+  const failures: unknown[] = []
+  let endsAt = performance.now() + STEP_MS
+  for (const item of items) {
+    try {
+      look(item)
+    } catch (error) {
+      if (failures.length === 0) failures.push(error)
+    }
+    if (performance.now() < endsAt) continue
+    await sleep(PAUSE_MS, undefined, { ref: ref() })
+    goOn()
+    endsAt = performance.now() + STEP_MS
+  }
+  if (failures.length > 0) throw failures[0]
+}
+
+/** Calls `look` for everything in the shards. Throws as `inSteps` does. */
+export async function walk (folder: Folder, look: (found: Found) => void, pace: Pace): Promise<void> {
+  await inSteps(itemsIn(folder), (found) => {
+    if (found instanceof Error) throw found
+    look(found)
+  }, pace)
+}
+
+function * itemsIn (folder: Folder): Generator<Found | Error> {
+  for (const shard of shardsIn(folder.home)) {
+    const path = folder.home + '/' + shard
+    try {
+      yield * filesIn(path)
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT') yield error as Error
+    }
+  }
+}
+
+function shardsIn (home: string): string[] {
+  try {
+    return readdirSync(home, { withFileTypes: true }).filter((item) => item.isDirectory() && SHARD.test(item.name)).map(({ name }) => name)
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return []
+    throw error
+  }
+}
+
+function * filesIn (shard: string): Generator<Found> {
+  const dir: Dir = opendirSync(shard)
+  try {
+    for (let item: Dirent | null; (item = dir.readSync()) !== null;) {
+      const { name } = item
+      yield { name, path: shard + '/' + name, isEntry: ENTRY.test(name), isFile: item.isFile() }
+    }
+  } finally {
+    dir.closeSync()
+  }
+}

@@ -1,0 +1,197 @@
+// The file backend on a disk that is full, read-only, without rights or failing: reads go on, sets are refused, and all comes back.
+import { execFileSync } from 'node:child_process'
+import { chmodSync, chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import t from 'tap'
+import type { Test } from 'tap'
+import { runChild } from '../support/child.js'
+import { testClock } from '../support/clock.js'
+import { asideIn, entry, failureOf, filesIn, openFiles, pathIn, textAt } from '../support/files.js'
+
+t.setTimeout(120_000)
+
+const CHILD = 'support/children/file.ts'
+const NOBODY = 65_534
+
+function runs (command: string, ...args: string[]): boolean {
+  try {
+    execFileSync(command, args, { stdio: 'ignore' })
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Why a test that needs this can't run here; false when it can. Said in the output, so that nobody takes it for passed. */
+const needs = {
+  mount: process.getuid?.() === 0 && runs('unshare', '--mount', 'mount', '-t', 'tmpfs', 'none', '/mnt') ? false : 'SKIPPED: needs root and the right to mount',
+  setpriv: process.getuid?.() === 0 && runs('setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', process.execPath, '--version') ? false : 'SKIPPED: needs root and setpriv',
+  strace: runs('strace', '-o', '/dev/null', '-e', 'inject=fsync:error=EIO', 'true') ? false : 'SKIPPED: needs strace and the right to trace',
+  shell: process.platform === 'win32' ? 'SKIPPED: needs a shell with ulimit' : false as const
+}
+
+/** A folder in which may be mounted: tap's own are removed before the teardowns run. */
+function folderFor (t: Test): string {
+  const path = mkdtempSync(join(tmpdir(), 'file-disk-'))
+  t.teardown(() => { rmSync(path, { recursive: true }) })
+  return path
+}
+
+/** A small disk of its own for a test. */
+function disk (t: Test, options: string): string {
+  const path = folderFor(t)
+  execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'none', path])
+  t.teardown(() => { execFileSync('umount', ['-l', path]) })
+  return path
+}
+
+function fillUntil (code: string, fill: (at: number) => void): void {
+  for (let at = 0; at < 10_000; at++) {
+    try {
+      fill(at)
+    } catch (error) {
+      if ((error as { code?: string }).code === code) return
+      throw error
+    }
+  }
+  throw new Error('it does not become full')
+}
+
+t.test('A05: on a full disk a set is refused, reads go on, nothing is left over, and writes come back with the room', { skip: needs.mount }, async (t) => {
+  const path = disk(t, 'size=256k')
+  const dir = join(path, 'cache')
+  const { backend, cleanup } = await openFiles(t, { dir })
+  await backend.set('key', entry('old'))
+  await backend.set('other', entry('other'))
+  fillUntil('ENOSPC', (at) => writeFileSync(join(path, `filler-${at}`), Buffer.alloc(4_096)))
+  for (const bytes of [2_000, 30_000, 100_000]) {
+    t.match(await failureOf(() => backend.set('key', { value: Buffer.alloc(bytes), expiresAt: Infinity })), { code: 'ENOSPC' })
+    t.match(await failureOf(() => backend.set('new', { value: Buffer.alloc(bytes), expiresAt: Infinity })), { code: 'ENOSPC' })
+  }
+  t.equal(await textAt(backend, 'key'), 'old')
+  t.equal(await textAt(backend, 'other'), 'other')
+  t.equal(await textAt(backend, 'new'), undefined)
+  t.same(asideIn(dir), [])
+  await cleanup()
+  const { backend: second } = await openFiles(t, { dir })
+  t.equal(await textAt(second, 'other'), 'other', 'a process that starts now reads too')
+  await backend.delete('other')
+  rmSync(join(path, 'filler-0'))
+  rmSync(join(path, 'filler-1'))
+  await backend.set('key', entry('new'))
+  t.equal(await textAt(backend, 'key'), 'new')
+  t.equal((await backend.stats()).damagedFiles, 0)
+})
+
+t.test('A06: on a disk without inodes a set is refused, reads go on, and writes come back', { skip: needs.mount }, async (t) => {
+  const path = disk(t, 'size=4m,nr_inodes=64')
+  const dir = join(path, 'cache')
+  const { backend } = await openFiles(t, { dir })
+  await backend.set('key', entry('old'))
+  fillUntil('ENOSPC', (at) => writeFileSync(join(path, `filler-${at}`), ''))
+  t.match(await failureOf(() => backend.set('key', entry('new'))), { code: 'ENOSPC' })
+  t.match(await failureOf(() => backend.set('another', entry('new'))), { code: 'ENOSPC' })
+  t.equal(await textAt(backend, 'key'), 'old')
+  t.same(asideIn(dir), [])
+  for (let at = 0; at < 3; at++) rmSync(join(path, `filler-${at}`))
+  await backend.set('key', entry('new'))
+  await backend.set('another', entry('new'))
+  t.equal(await textAt(backend, 'key'), 'new')
+})
+
+t.test('A08: on a disk that became read-only reads go on, changes are refused, and both come back', { skip: needs.mount }, async (t) => {
+  const path = disk(t, 'size=1m')
+  const dir = join(path, 'cache')
+  const { backend, cleanup } = await openFiles(t, { dir })
+  await backend.set('key', entry('old'))
+  execFileSync('mount', ['-o', 'remount,ro', path])
+  t.match(await failureOf(() => backend.set('key', entry('new'))), { code: 'EROFS' })
+  t.match(await failureOf(() => backend.delete('key')), { code: 'EROFS' })
+  t.match(await failureOf(() => backend.clear()), { code: 'EROFS' })
+  t.equal(await textAt(backend, 'key'), 'old')
+  t.same(await backend.keys(), ['key'])
+  await cleanup()
+  t.match(await failureOf(() => openFiles(t, { dir })), { code: 'CACHE_ERR_OPTION', message: 'EROFS' })
+  execFileSync('mount', ['-o', 'remount,rw', path])
+  await backend.set('key', entry('new'))
+  t.equal(await textAt(backend, 'key'), 'new')
+})
+
+/** A folder of another user's with an entry, and a child process as that user. */
+async function asNobody (t: Test, name: string, change: (path: string, dir: string) => void): Promise<{ stdout: string, stderr: string }> {
+  const dir = join(t.testdirName, name, 'cache')
+  const { backend } = await openFiles(t, { dir })
+  await backend.set('kept', entry('old'))
+  await backend.close()
+  const path = pathIn(dir, 'kept')
+  for (const each of [dirname(dir), dir, dirname(dirname(path)), dirname(path), path]) chownSync(each, NOBODY, NOBODY)
+  change(path, dir)
+  return await runChild(CHILD, { args: [dir, 'try all'], under: ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'] })
+}
+
+t.test('A07: a process without rights on an entry misses it, and replaces it', { skip: needs.setpriv }, async (t) => {
+  t.testdir()
+  const { stdout, stderr } = await asNobody(t, 'entry', (path) => chmodSync(path, 0))
+  t.same(JSON.parse(stdout || JSON.stringify(stderr)), { kept: 'nothing', set: 'nothing', then: 'newer', remove: 'nothing' })
+})
+
+t.test('A07: a process that may not write a shard reads on, and its changes are refused', { skip: needs.setpriv }, async (t) => {
+  t.testdir()
+  const { stdout, stderr } = await asNobody(t, 'shard', (path) => chmodSync(dirname(path), 0o500))
+  t.same(JSON.parse(stdout || JSON.stringify(stderr)), { kept: 'old', set: 'EACCES', then: 'old', remove: 'EACCES' })
+})
+
+t.test("A07: a folder without rights, or another user's, is refused when opened", { skip: needs.setpriv }, async (t) => {
+  t.testdir()
+  const changes = [(dir: string) => chmodSync(dir, 0o500), (dir: string) => chownSync(dir, 0, 0)]
+  await Promise.all(changes.map(async (change, at) => {
+    const { stdout, stderr } = await asNobody(t, `${at}`, (_path, dir) => {
+      rmSync(join(dir, 'v1'), { recursive: true })
+      change(dir)
+    })
+    t.equal(stdout, '')
+    t.match(stderr, /CACHE_ERR_OPTION/)
+  }))
+})
+
+t.test('A16: a process without file handles refuses a set and a get, and goes on when it has some', { skip: needs.shell }, async (t) => {
+  const dir = join(t.testdir(), 'cache')
+  const { stdout, stderr } = await runChild(CHILD, { args: [dir, 'run out of files'], under: ['sh', '-c', 'ulimit -n 100; exec "$@"', 'sh'] })
+  t.same(JSON.parse(stdout || JSON.stringify(stderr)), {
+    first: 'nothing', set: 'EMFILE', get: 'EMFILE', keys: 'EMFILE', then: 'one', again: 'nothing', now: 'three'
+  })
+  t.same(asideIn(dir), [])
+})
+
+const INJECTED: ReadonlyArray<readonly [what: string, inject: string, code: string, name: string, then: string]> = [
+  ['a rename', 'rename,renameat,renameat2:error=ENOSPC:when=2', 'ENOSPC', '', 'nothing'],
+  ['the fsync of the file', 'fsync:error=EIO:when=3', 'EIO', 'fsync', 'one'],
+  ['the fsync of its folder', 'fsync:error=EIO:when=4', 'EIO', 'fsync', 'nothing']
+]
+
+t.test('A16: when a call to the disk fails in a set it is refused, nothing newer is read, nothing is left over, and the next set is kept', { skip: needs.strace }, async (t) => {
+  t.testdir()
+  await Promise.all(INJECTED.map(async ([what, inject, code, name, then], at) => {
+    const dir = join(t.testdirName, `${at}`)
+    const under = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', `trace=${inject.split(':')[0]}`, '-e', `inject=${inject}`]
+    const { stdout, stderr } = await runChild(CHILD, { args: [dir, 'set thrice', name], under, env: { UV_THREADPOOL_SIZE: '1' } })
+    t.same(JSON.parse(stdout || JSON.stringify(stderr)), { sets: ['nothing', code], then, last: 'nothing', now: 'three' }, what)
+    t.same(asideIn(dir), [], what)
+  }))
+})
+
+t.test('file: when one shard can\'t be swept the others are, and the cleanup says what stood in its way', { skip: needs.mount }, async (t) => {
+  const clock = testClock()
+  const dir = folderFor(t)
+  const { backend, cleanup } = await openFiles(t, { dir }, clock)
+  for (let at = 0; at < 20; at++) await backend.set(`key-${at}`, entry('value', clock.now() + 1_000))
+  await backend.set('new', entry('value'))
+  const shard = dirname(pathIn(dir, 'key-7'))
+  execFileSync('mount', ['--bind', shard, shard])
+  t.teardown(() => { execFileSync('umount', ['-l', shard]) })
+  execFileSync('mount', ['-o', 'remount,bind,ro', shard])
+  await clock.pass(1_000)
+  t.match(await failureOf(cleanup), { code: 'EROFS' })
+  t.same(filesIn(dir).sort(), [pathIn(dir, 'key-7'), pathIn(dir, 'new')].sort())
+})

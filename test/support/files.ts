@@ -1,0 +1,77 @@
+// A file backend for a test: a clock that stands still, its warnings, its cleanup to be run by hand, the files that it made.
+import { hash } from 'node:crypto'
+import { existsSync, readdirSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import type { Test } from 'tap'
+import file, { type FileOptions } from '../../backends/file.js'
+import type { CacheBackend, StoredEntry } from '../../registry/backend.js'
+import { testClock } from './clock.js'
+
+export interface OpenedFiles {
+  readonly backend: Required<CacheBackend>
+  /** Runs the background task once. */
+  cleanup (): Promise<void>
+}
+
+export async function openFiles (t: Test, options: FileOptions, { now } = testClock()): Promise<OpenedFiles> {
+  let running: Promise<unknown> | undefined
+  let run: () => unknown = () => t.fail('no background task was started')
+  const fail = () => t.fail('a backend logs nothing')
+  const backend = await file.create(options, {
+    now,
+    log: { debug: fail, info: fail, error: fail, warn: fail },
+    signal: new AbortController().signal,
+    background: {
+      every (_name, _intervalMs, task) {
+        run = task
+        return { cancel: async () => { await running?.catch(() => {}) } }
+      }
+    },
+    open: () => { throw new Error('opens no other backend') }
+  }) as Required<CacheBackend>
+  t.teardown(() => backend.close())
+  const cleanup = async (): Promise<void> => {
+    // Its pauses don't keep the process alive.
+    const alive = setInterval(() => {}, 60_000)
+    await (running = Promise.resolve(run())).finally(() => { clearInterval(alive) })
+  }
+  return { backend, cleanup }
+}
+
+/** Where the entry under a well-formed key lies. */
+export function pathIn (dir: string, key: string): string {
+  const name = hash('sha256', key, 'hex')
+  return join(dir, 'v1', name.slice(0, 2), name)
+}
+
+/** All that lies in the shards, by path. */
+export function filesIn (dir: string): string[] {
+  const home = join(dir, 'v1')
+  if (!existsSync(home)) return []
+  return readdirSync(home).flatMap((shard) => readdirSync(join(home, shard)).map((name) => join(home, shard, name)))
+}
+
+/** What was begun to be written and is not renamed yet. */
+export function asideIn (dir: string): string[] {
+  return filesIn(dir).filter((path) => basename(path).startsWith('.'))
+}
+
+export function entry (text: string, expiresAt = Infinity): StoredEntry {
+  return { value: Buffer.from(text), expiresAt }
+}
+
+/** What a get came to, as text. */
+export async function textAt (backend: CacheBackend, key: string): Promise<string | undefined> {
+  const found = await backend.get(key)
+  return found === undefined ? undefined : Buffer.from(found.value).toString()
+}
+
+/** What `call` threw or rejected with. */
+export async function failureOf (call: () => unknown): Promise<{ code?: string, message: string } | undefined> {
+  try {
+    await call()
+    return undefined
+  } catch (error) {
+    return error as Error
+  }
+}
