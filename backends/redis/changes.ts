@@ -65,21 +65,22 @@ export class Changes {
     const { leastMs, mostMs } = this.#ahead ?? await this.#ask(stored)
     // The instant by the server's clock, never too early: the one in the value is what counts.
     const expiresAt = Math.min(Math.ceil(sentAt + mostMs + lifeMs), Number.MAX_SAFE_INTEGER)
-    return await this.#set(stored, [bytes, expiresAt, Math.floor(until + leastMs)], until)
+    const { isStored } = await this.#set(stored, [bytes, expiresAt, Math.floor(until + leastMs)], until)
+    return isStored
   }
 
   async #ask (stored: string): Promise<Ahead> {
-    await this.#set(stored, ['', LONG_AGO, LONG_AGO], LONG_AGO)
-    return this.#ahead as Ahead
+    const { ahead } = await this.#set(stored, ['', LONG_AGO, LONG_AGO], LONG_AGO)
+    return ahead
   }
 
   /** Whether the server stored it. When this rejects, it has not, and after `until` it never will. */
-  async #set (stored: string, values: [Buffer | string, number, number], until: number): Promise<boolean> {
+  async #set (stored: string, values: [Buffer | string, number, number], until: number): Promise<{ isStored: boolean, ahead: Ahead }> {
     const askedAt = performance.now()
     try {
       const [isStored, serverNow] = (await this.#calls.run((client) => client.eval(SET, 1, stored, ...values))) as [unknown, unknown]
-      this.#ahead = { leastMs: Number(serverNow) - performance.now(), mostMs: Number(serverNow) + 1 - askedAt }
-      return Number(isStored) === 1
+      const ahead = this.#ahead = { leastMs: Number(serverNow) - performance.now(), mostMs: Number(serverNow) + 1 - askedAt }
+      return { isStored: Number(isStored) === 1, ahead }
     } catch (error) {
       if (!isAnswer(error)) {
         // The next answer may be another server's.
