@@ -2,7 +2,7 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -67,7 +67,9 @@ export class RedisServer {
   async start (): Promise<this> {
     mkdirSync(this.#folder, { recursive: true })
     const own = ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.#folder, '--save', '', '--appendonly', 'no', '--loglevel', 'notice']
-    const child = spawn(this.#program, [...this.#args.filter((arg) => arg.endsWith('.conf')), ...own, ...this.#args.filter((arg) => !arg.endsWith('.conf'))], { stdio: ['ignore', 'pipe', 'pipe'] })
+    // A file, which only a Sentinel needs, comes first.
+    const configs = this.#args[0]?.startsWith('--') === false ? 1 : 0
+    const child = spawn(this.#program, [...this.#args.slice(0, configs), ...own, ...this.#args.slice(configs)], { stdio: ['ignore', 'pipe', 'pipe'] })
     this.#process = child
     running.add(child)
     let said = ''
@@ -171,31 +173,47 @@ export async function startSentinel (t: Test): Promise<{ master: RedisServer, re
   return { master, replica, sentinel }
 }
 
-/** A proxy before a server that can swallow everything without closing anything. */
-export async function startProxy (t: Test, server: RedisServer): Promise<{ port: number, swallow: (on: boolean) => void, connections: () => number }> {
-  const { connect } = await import('node:net')
-  let swallows = false
-  const sockets = new Set<import('node:net').Socket>()
-  const proxy = createServer((near) => {
+export interface Proxy {
+  readonly port: number
+  /** Keeps everything back, in both directions; connections that one side ends are not ended for the other. */
+  hold (): void
+  /** Hands on what was kept back, and everything from now on. */
+  release (): void
+  /** Connections of clients that are open. */
+  connections (): number
+}
+
+/** A proxy before a server, which can keep everything back without closing anything. */
+export async function startProxy (t: Test, server: RedisServer): Promise<Proxy> {
+  const [near, all] = [new Set<Socket>(), new Set<Socket>()]
+  let kept: Array<() => void> | undefined
+  const pass = (from: Socket, to: Socket): void => {
+    const act = (what: () => void): void => { if (kept === undefined) what(); else kept.push(what) }
+    all.add(from)
+    from.on('data', (chunk) => act(() => to.write(chunk)))
+    from.on('error', () => {})
+    from.on('close', () => act(() => to.destroySoon()))
+  }
+  const proxy = createServer((client) => {
     const far = connect(server.port, '127.0.0.1')
-    for (const [from, to] of [[near, far], [far, near]] as const) {
-      sockets.add(from)
-      from.on('data', (chunk) => { if (!swallows) to.write(chunk) })
-      from.on('error', () => {})
-      from.on('close', () => {
-        sockets.delete(from)
-        to.destroy()
-      })
-    }
+    near.add(client)
+    client.once('close', () => near.delete(client))
+    pass(client, far)
+    pass(far, client)
   }).listen(0, '127.0.0.1')
   await once(proxy, 'listening')
   t.teardown(() => {
-    for (const socket of sockets) socket.destroy()
+    for (const socket of all) socket.destroy()
     proxy.close()
   })
   return {
     port: (proxy.address() as AddressInfo).port,
-    swallow (on) { swallows = on },
-    connections: () => sockets.size / 2
+    hold () { kept ??= [] },
+    release () {
+      const acts = kept ?? []
+      kept = undefined
+      for (const act of acts) act()
+    },
+    connections: () => near.size
   }
 }
