@@ -24,12 +24,9 @@ export class RedisBackend implements CacheBackend {
     this.#now = now
   }
 
-  async get (key: string): Promise<StoredEntry | undefined> {
-    const bytes = await this.#bytes(this.#stored(key), false)
-    if (bytes === undefined) return undefined
-    const entry = unpack(bytes)
-    if (entry === undefined) this.#foreign++
-    return entry !== undefined && entry.expiresAt > this.#now() ? entry : undefined
+  get (key: string): Promise<StoredEntry | undefined> {
+    const stored = this.#stored(key)
+    return this.#calls.run((client) => client.getBuffer(stored)).then(this.#entry, this.#nothing)
   }
 
   async getMany (keys: readonly string[]): Promise<Array<StoredEntry | undefined>> {
@@ -92,19 +89,21 @@ export class RedisBackend implements CacheBackend {
     return this.#prefix + storedKey(key)
   }
 
-  /** The bytes of what is stored, or of its header alone; undefined when there is nothing, or something that has no bytes. */
-  async #bytes (stored: string, onlyHeader: boolean): Promise<Buffer | undefined> {
-    try {
-      return await this.#calls.run((client) => onlyHeader ? client.getrangeBuffer(stored, 0, HEADER_BYTES - 1) : client.getBuffer(stored)) ?? undefined
-    } catch (error) {
-      if ((error as { code?: unknown }).code !== 'WRONGTYPE') throw error
-      this.#foreign++
-      return undefined
-    }
+  readonly #entry = (bytes: Buffer | null): StoredEntry | undefined => {
+    if (bytes === null) return undefined
+    const entry = unpack(bytes)
+    if (entry === undefined) this.#foreign++
+    return entry !== undefined && entry.expiresAt > this.#now() ? entry : undefined
+  }
+
+  /** A list, a hash or the like under our key has no bytes, and is nothing of ours. */
+  readonly #nothing = (error: { code?: unknown }): undefined => {
+    if (error.code !== 'WRONGTYPE') throw error
+    this.#foreign++
   }
 
   async #isLive (stored: string): Promise<boolean> {
-    const header = await this.#bytes(stored, true)
+    const header = await this.#calls.run((client) => client.getrangeBuffer(stored, 0, HEADER_BYTES - 1)).catch(this.#nothing)
     return header !== undefined && (expiryOf(header) ?? 0) > this.#now()
   }
 

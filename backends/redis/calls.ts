@@ -5,6 +5,12 @@ import type { Client } from './driver.js'
 import { failure, failureOf } from './failures.js'
 import type { Link } from './link.js'
 
+/** Somebody who waits, at most until an instant of `performance.now()`. */
+interface Wait {
+  readonly endsAt: number
+  end (error: Error): void
+}
+
 /** Calls under way, and waits that belong to them. */
 export class Calls {
   /** How long each call may take. */
@@ -12,7 +18,10 @@ export class Calls {
   /** Calls that had no answer in time. */
   timeouts = 0
   readonly #link: Link
-  readonly #ends = new Set<() => void>()
+  /** All wait equally long: the first one ends first. */
+  readonly #underWay = new Set<Wait>()
+  readonly #pauses = new Set<() => void>()
+  #timer: NodeJS.Timeout | undefined
   #closed = false
 
   constructor (link: Link, timeoutMs: number) {
@@ -26,34 +35,25 @@ export class Calls {
     return this.#link.client()
   }
 
-  /** What `ask` answers. Rejects without the arguments of the command; nothing was sent when the client could not be asked. */
-  async run<T> (ask: (client: Client) => Promise<T>): Promise<T> {
-    return await this.on(this.client(), ask)
+  /** What `ask` answers. Rejects without the arguments of the command; nothing was sent when no client could be asked. */
+  run<T> (ask: (client: Client) => Promise<T>): Promise<T> {
+    try {
+      return this.on(this.client(), ask)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   /** The same, of a certain client: a node of a Cluster. */
   on<T> (client: Client, ask: (client: Client) => Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      const over = (): void => {
-        clearTimeout(timer)
-        this.#ends.delete(end)
-      }
-      const end = (): void => {
-        over()
-        reject(new CACHE_ERR_CLOSED('redis'))
-      }
-      // Keeps the process alive for as long as somebody may wait.
-      const timer = after(() => {
-        over()
-        this.timeouts++
-        reject(failure('ETIMEDOUT', `no answer within ${this.timeoutMs} ms`))
-      }, this.timeoutMs)
-      this.#ends.add(end)
+      const wait: Wait = { endsAt: performance.now() + this.timeoutMs, end: reject }
+      this.#begin(wait)
       ask(client).then((answer) => {
-        over()
+        this.#over(wait)
         resolve(answer)
       }, (error) => {
-        over()
+        this.#over(wait)
         reject(failureOf(error))
       })
     })
@@ -66,18 +66,48 @@ export class Calls {
     await new Promise<void>((resolve) => {
       const end = (): void => {
         clearTimeout(timer)
-        this.#ends.delete(end)
+        this.#pauses.delete(end)
         resolve()
       }
       const timer = after(end, waitMs)
-      this.#ends.add(end)
+      this.#pauses.add(end)
     })
   }
 
   /** Ends all of them, and the client if it is our own. May be called twice. */
   close (): void {
     this.#closed = true
-    for (const end of [...this.#ends]) end()
+    clearTimeout(this.#timer)
+    for (const { end } of this.#underWay) end(new CACHE_ERR_CLOSED('redis'))
+    this.#underWay.clear()
+    for (const end of [...this.#pauses]) end()
     this.#link.close()
+  }
+
+  /** One timer for all of them. It keeps the process alive for as long as somebody waits. */
+  #begin (wait: Wait): void {
+    this.#underWay.add(wait)
+    if (this.#timer === undefined) this.#arm(this.timeoutMs)
+    else if (this.#underWay.size === 1) this.#timer.ref()
+  }
+
+  #over (wait: Wait): void {
+    this.#underWay.delete(wait)
+    if (this.#underWay.size === 0) this.#timer?.unref()
+  }
+
+  #arm (waitMs: number): void {
+    this.#timer = after(() => this.#endLate(), waitMs)
+  }
+
+  #endLate (): void {
+    this.#timer = undefined
+    const at = performance.now()
+    for (const wait of this.#underWay) {
+      if (wait.endsAt > at) return this.#arm(Math.ceil(wait.endsAt - at))
+      this.#underWay.delete(wait)
+      this.timeouts++
+      wait.end(failure('ETIMEDOUT', `no answer within ${this.timeoutMs} ms`))
+    }
   }
 }

@@ -24,6 +24,7 @@ export class Changes {
   readonly #underWay = new Map<string, Promise<void>>()
   /** The server's clock less ours, as `performance.now()` tells it, in bounds; undefined when it must be asked for. */
   #ahead: Ahead | undefined
+  #asking: Promise<Ahead> | undefined
 
   constructor (calls: Calls) {
     this.#calls = calls
@@ -62,7 +63,7 @@ export class Changes {
     const sentAt = performance.now()
     const until = sentAt + this.#calls.timeoutMs
     // The first time nothing is known of the clock: a set that is refused tells it.
-    const { leastMs, mostMs } = this.#ahead ?? await this.#ask(stored)
+    const { leastMs, mostMs } = this.#ahead ?? await (this.#asking ??= this.#ask(stored))
     // The instant by the server's clock, never too early: the one in the value is what counts.
     const expiresAt = Math.min(Math.ceil(sentAt + mostMs + lifeMs), Number.MAX_SAFE_INTEGER)
     const { isStored } = await this.#set(stored, [bytes, expiresAt, Math.floor(until + leastMs)], until)
@@ -70,8 +71,11 @@ export class Changes {
   }
 
   async #ask (stored: string): Promise<Ahead> {
-    const { ahead } = await this.#set(stored, ['', LONG_AGO, LONG_AGO], LONG_AGO)
-    return ahead
+    try {
+      return (await this.#set(stored, ['', LONG_AGO, LONG_AGO], LONG_AGO)).ahead
+    } finally {
+      this.#asking = undefined
+    }
   }
 
   /** Whether the server stored it. When this rejects, it has not, and after `until` it never will. */
