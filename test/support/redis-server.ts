@@ -64,12 +64,12 @@ export class RedisServer {
     return this.#admin
   }
 
-  async start (): Promise<this> {
+  async start (more: readonly string[] = []): Promise<this> {
     mkdirSync(this.#folder, { recursive: true })
     const own = ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.#folder, '--save', '', '--appendonly', 'no', '--loglevel', 'notice']
     // A file, which only a Sentinel needs, comes first.
     const configs = this.#args[0]?.startsWith('--') === false ? 1 : 0
-    const child = spawn(this.#program, [...this.#args.slice(0, configs), ...own, ...this.#args.slice(configs)], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(this.#program, [...this.#args.slice(0, configs), ...own, ...this.#args.slice(configs), ...more], { stdio: ['ignore', 'pipe', 'pipe'] })
     this.#process = child
     running.add(child)
     let said = ''
