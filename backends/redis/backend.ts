@@ -26,6 +26,7 @@ export class RedisBackend implements CacheBackend {
 
   get (key: string): Promise<StoredEntry | undefined> {
     const stored = this.#stored(key)
+    this.#changes.learn(stored)
     return this.#calls.run((client) => client.getBuffer(stored)).then(this.#entry, this.#nothing)
   }
 

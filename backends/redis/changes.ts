@@ -25,6 +25,7 @@ export class Changes {
   /** The server's clock less ours, as `performance.now()` tells it, in bounds; undefined when it must be asked for. */
   #ahead: Ahead | undefined
   #asking: Promise<Ahead> | undefined
+  #mayLearn = true
 
   constructor (calls: Calls) {
     this.#calls = calls
@@ -43,6 +44,14 @@ export class Changes {
   /** Settles when the changes of keys that begin with `prefix`, as they are now, are over. */
   async settled (prefix: string): Promise<void> {
     await Promise.all([...this.#underWay].filter(([key]) => key.startsWith(prefix)).map(([, settled]) => settled))
+  }
+
+  /** Asks for the server's clock when it is not known, so that a set that follows is sent at once. Of no effect when that fails. */
+  learn (stored: string): void {
+    if (!this.#mayLearn) return
+    this.#mayLearn = false
+    this.#asking ??= this.#ask(stored)
+    this.#asking.catch(() => {})
   }
 
   /** Forgets what is stored as `stored`. One that failed may yet come to pass, which costs an entry at most. */
@@ -89,6 +98,7 @@ export class Changes {
       if (!isAnswer(error)) {
         // The next answer may be another server's.
         this.#ahead = undefined
+        this.#mayLearn = true
         await this.#calls.until(until)
       }
       throw error
