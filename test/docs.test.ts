@@ -9,6 +9,7 @@ import t from 'tap'
 import * as main from '../plugin.js'
 import * as settings from '../response/settings.js'
 import { MEMORY_MAX_BYTES } from '../backends/memory.js'
+import { REDIS_PREFIX } from '../backends/redis.js'
 import { SQLITE_CLEANUP_INTERVAL_MS, SQLITE_MAX_BYTES, SQLITE_PATH, SQLITE_TABLE } from '../backends/sqlite.js'
 import { POWERS } from '../registry/backend.js'
 import { parseDuration } from '../registry/check.js'
@@ -44,6 +45,7 @@ const DOCUMENTED: readonly Documented[] = [
   { heading: '### While a handler runs', at: [['response/fill.ts', 'ReplyCacheOptions']], constants: {} },
   { heading: '### memory', at: [['backends/memory.ts', 'MemoryOptions']], constants: { maxBytes: MEMORY_MAX_BYTES } },
   { heading: '### sqlite', at: [['backends/sqlite/options.ts', 'SqliteOptions']], constants: SQLITE_DEFAULTS },
+  { heading: '### redis', at: [['backends/redis/options.ts', 'RedisOptions']], constants: { prefix: REDIS_PREFIX } },
   { heading: '## `fastify.cache`', at: [['response/data-cache.ts', 'SetOptions']], constants: { tags: [] } }
 ]
 
@@ -93,6 +95,7 @@ t.test('docs: the tables name the options that the checks know', async (t) => {
   await refused('### The key', {}, { cache: { key: unknown } })
   await refused('### memory', { backend: 'memory', options: unknown })
   await refused('### sqlite', { backend: 'sqlite', options: unknown })
+  await refused('### redis', { backend: 'redis', options: unknown })
 })
 
 t.test('docs: every built-in backend has its section, and back', async (t) => {
