@@ -26,6 +26,8 @@ export function failureOf (error: unknown): Failure {
   const { lastNodeError, code } = error as { lastNodeError?: unknown, code?: unknown }
   if (lastNodeError instanceof Error) return failureOf(lastNodeError)
   const line = error.message.split('\n', 1)[0]!.replace(ARGUMENTS, '')
+  // The timer of a lent client.
+  if (line === 'Command timed out') return failure('ETIMEDOUT', line, name)
   if (!isAnswer(error)) return failure(typeof code === 'string' ? code : 'ECONNLOST', line === '' ? String(code) : line, name)
   const answered = CODE_IN_SCRIPT.exec(line)?.[1] ?? CODE.exec(line)?.[1] ?? 'ERR'
   if (answered === 'ERR' && /syntax error/.test(line)) return failure('ERR', 'the server does not know PXAT: Redis 6.2 or later, or Valkey, is needed', name)

@@ -121,6 +121,7 @@ function wayOf ({ client, namespace, url, connection }: RedisOptions): Way {
   if (client !== undefined) return { kind: 'client', client: client as unknown as Client }
   if (namespace !== undefined) return { kind: 'namespace', namespace }
   if (url !== undefined) return { kind: 'url', url }
-  const { cluster: nodes, ...others } = connection as RedisConnection
+  // The backend's own timer serves every way, so the driver's would only be a second one.
+  const { cluster: nodes, commandTimeout, ...others } = connection as RedisConnection
   return nodes === undefined ? { kind: 'connection', connection: others } : { kind: 'cluster', nodes, connection: others }
 }

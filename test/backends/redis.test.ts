@@ -43,6 +43,7 @@ t.test('redis: an error keeps its name, code and first line, and loses the argum
   t.match(reply("ERR unknown command 'x', with args beginning with: 's3cret'"), { code: 'ERR', message: "ERR unknown command 'x'" })
   t.match(reply('ERR Error running script: @user_script:4: ERR syntax error'), { code: 'ERR', message: /Redis 6\.2 or later/ })
   t.match(reply('nonsense'), { code: 'ERR' })
+  t.match(wrapped(new Error('Command timed out')), { code: 'ETIMEDOUT' })
   t.match(wrapped(Object.assign(new Error(''), { code: 'ECONNREFUSED' })), { code: 'ECONNREFUSED', message: 'ECONNREFUSED' })
   t.match(wrapped(Object.assign(new Error('all failed'), { lastNodeError: new Error('Connection is closed.') })), { code: 'ECONNLOST', message: 'Connection is closed.' })
   t.match(wrapped('s3cret'), { code: 'UNKNOWN', message: /^(?!.*s3cret)/ })
