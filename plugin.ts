@@ -27,7 +27,9 @@ const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, given) 
   const closing = new AbortController()
   const background = new Background(fastify.log)
   const { backend, options, now, registry = builtIns(), cacheStatus } = settings
-  const opened = await registry.open({ backend, options } as BackendChoice, { now, log: fastify.log, signal: closing.signal, background })
+  const opened = await registry.open({ backend, options } as BackendChoice, {
+    now, log: fastify.log, signal: closing.signal, background, decoration: (name) => (fastify as unknown as Record<string, unknown>)[name]
+  })
   const engine = new Engine({
     ...settings,
     backend: opened,
@@ -113,7 +115,7 @@ export type * from './registry/backend.js'
 export type { BackgroundTask, BackgroundTasks } from './registry/background.js'
 export type { BackendContext, BackendDefinition, BackendLoader, CacheLog } from './registry/registry.js'
 export type { StringStore } from './registry/string-store.js'
-export type { FileOptions, HttpOptions, MemoryOptions, SqliteOptions, TieredOptions } from './backends/index.js'
+export type { FileOptions, HttpOptions, LentRedis, MemoryOptions, RedisConnection, RedisOptions, SqliteOptions, TieredOptions } from './backends/index.js'
 export type { Duration } from './registry/check.js'
 export type { Environment } from './response/environment.js'
 export type { KeyFunction, KeyOptions, RouteCacheOptions } from './response/options.js'

@@ -3,6 +3,7 @@ import { Registry } from '../registry/registry.js'
 import type { FileOptions } from './file.js'
 import type { HttpOptions } from './http.js'
 import type { MemoryOptions } from './memory.js'
+import type { LentRedis, RedisConnection, RedisOptions } from './redis.js'
 import type { SqliteOptions } from './sqlite.js'
 import type { TieredOptions } from './tiered.js'
 
@@ -13,6 +14,7 @@ declare module '../registry/names.js' {
     memory: MemoryOptions
     file: FileOptions
     sqlite: SqliteOptions
+    redis: RedisOptions
     http: HttpOptions
     tiered: TieredOptions
   }
@@ -24,8 +26,9 @@ export function builtIns (): Registry {
     .add('memory', async () => (await import('./memory.js')).default)
     .add('file', async () => (await import('./file.js')).default)
     .add('sqlite', async () => (await import('./sqlite.js')).default)
+    .add('redis', async () => (await import('./redis.js')).default)
     .add('http', async () => (await import('./http.js')).default)
     .add('tiered', async () => (await import('./tiered.js')).default)
 }
 
-export type { FileOptions, HttpOptions, MemoryOptions, SqliteOptions, TieredOptions }
+export type { FileOptions, HttpOptions, LentRedis, MemoryOptions, RedisConnection, RedisOptions, SqliteOptions, TieredOptions }

@@ -25,6 +25,8 @@ export interface BackendContext {
   readonly background: BackgroundTasks
   /** Opens another backend by name, for backends that are made of backends. Whoever opens closes. */
   open (choice: BackendChoice): Promise<CacheBackend>
+  /** What the application is decorated with under `name` by now; undefined when nothing is. Absent outside of an application. */
+  decoration? (name: string): unknown
 }
 
 /** A backend that can be opened. Made with `defineBackend`. */
@@ -79,7 +81,8 @@ export class Registry {
       log: context.log ?? silent,
       signal: context.signal ?? new AbortController().signal,
       background: context.background ?? new Background(context.log ?? silent),
-      open: context.open ?? ((inner) => this.open(inner, lent))
+      open: context.open ?? ((inner) => this.open(inner, lent)),
+      ...(context.decoration !== undefined && { decoration: context.decoration })
     }
     return checkContract(name, await definition.create(options, lent))
   }

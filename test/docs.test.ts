@@ -7,19 +7,14 @@ import { promisify } from 'node:util'
 import vm from 'node:vm'
 import t from 'tap'
 import * as main from '../plugin.js'
-import * as settings from '../response/settings.js'
-import { HTTP_MAX_CONNECTIONS, HTTP_MAX_RETRIES, HTTP_MAX_VALUE_BYTES, HTTP_TIMEOUT_MS } from '../backends/http.js'
-import { FILE_CLEANUP_INTERVAL_MS, FILE_DIR, FILE_FSYNC, FILE_MAX_BYTES } from '../backends/file.js'
-import { MEMORY_MAX_BYTES } from '../backends/memory.js'
-import { SQLITE_CLEANUP_INTERVAL_MS, SQLITE_MAX_BYTES, SQLITE_PATH, SQLITE_TABLE } from '../backends/sqlite.js'
-import { TIERED_DEADLINE_MS } from '../backends/tiered.js'
 import { POWERS } from '../registry/backend.js'
 import { parseDuration } from '../registry/check.js'
-import { isCacheableStatus, KEY_DEFAULTS, MAX_TAG_CHARACTERS, MAX_TAGS, ROUTE_DEFAULTS } from '../response/options.js'
+import { isCacheableStatus, MAX_TAG_CHARACTERS, MAX_TAGS } from '../response/options.js'
 import { VARIABLES } from '../response/environment.js'
 import { BYPASS_REASONS, CacheStatus, REFUSAL_REASONS } from '../response/status.js'
 import { MAX_VARIANTS } from '../response/store.js'
 import { MAX_VARY_FIELDS } from '../response/vary.js'
+import { DOCUMENTED } from './support/documented.js'
 import { codeIn, interfaceIn, runnable, tableBelow, type Row } from './support/docs.js'
 import { root, source, sourcesIn } from './support/sources.js'
 
@@ -27,34 +22,6 @@ const README = source('README.md').text
 const CONTRIBUTING = source('CONTRIBUTING.md').text
 
 const namesOf = (rows: readonly Row[], column: string): string[] => rows.map((row) => codeIn(row[column]!)).sort()
-
-interface Documented {
-  readonly heading: string
-  /** File and interface in which the options stand. */
-  readonly at: ReadonlyArray<readonly [path: string, name: string]>
-  /** The constants in the code. Those that are left out have no default, or none that is a plain value. */
-  readonly constants: Readonly<Record<string, unknown>>
-  /** Options that no interface declares by themselves, with the default that README gives. */
-  readonly others?: Readonly<Record<string, string>>
-}
-
-const FILE_DEFAULTS = { dir: FILE_DIR, maxBytes: FILE_MAX_BYTES, cleanupInterval: FILE_CLEANUP_INTERVAL_MS, fsync: FILE_FSYNC }
-const SQLITE_DEFAULTS = { path: SQLITE_PATH, table: SQLITE_TABLE, maxBytes: SQLITE_MAX_BYTES, cleanupInterval: SQLITE_CLEANUP_INTERVAL_MS }
-const HTTP_DEFAULTS = { timeout: HTTP_TIMEOUT_MS, maxRetries: HTTP_MAX_RETRIES, maxConnections: HTTP_MAX_CONNECTIONS, maxValueBytes: HTTP_MAX_VALUE_BYTES }
-const { backend, ...PLUGIN_DEFAULTS } = settings.PLUGIN_DEFAULTS
-
-const DOCUMENTED: readonly Documented[] = [
-  { heading: '## Plugin options', at: [['response/settings.ts', 'CommonOptions']], constants: { ...PLUGIN_DEFAULTS, defaults: {} }, others: { backend: `'${backend}'`, options: '{}' } },
-  { heading: '## Route options', at: [['response/options.ts', 'RouteCacheOptions']], constants: ROUTE_DEFAULTS },
-  { heading: '### The key', at: [['response/options.ts', 'KeyOptions']], constants: KEY_DEFAULTS },
-  { heading: '### While a handler runs', at: [['response/fill.ts', 'ReplyCacheOptions']], constants: {} },
-  { heading: '### memory', at: [['backends/memory.ts', 'MemoryOptions']], constants: { maxBytes: MEMORY_MAX_BYTES } },
-  { heading: '### file', at: [['backends/file/options.ts', 'FileOptions']], constants: FILE_DEFAULTS },
-  { heading: '### sqlite', at: [['backends/sqlite/options.ts', 'SqliteOptions']], constants: SQLITE_DEFAULTS },
-  { heading: '### http', at: [['backends/http/options.ts', 'HttpOptions']], constants: HTTP_DEFAULTS },
-  { heading: '### tiered', at: [['backends/tiered/options.ts', 'TieredOptions']], constants: { deadline: TIERED_DEADLINE_MS } },
-  { heading: '## `fastify.cache`', at: [['response/data-cache.ts', 'SetOptions']], constants: { tags: [] } }
-]
 
 /** The table of options: `fastify.cache` has one of methods before it. */
 function optionsBelow (heading: string): Row[] {
@@ -105,6 +72,7 @@ t.test('docs: the tables name the options that the checks know', async (t) => {
   await refused('### sqlite', { backend: 'sqlite', options: unknown })
   await refused('### http', { backend: 'http', options: unknown })
   await refused('### tiered', { backend: 'tiered', options: unknown })
+  await refused('### redis', { backend: 'redis', options: unknown })
 })
 
 t.test('docs: every built-in backend has its section, and back', async (t) => {

@@ -62,12 +62,12 @@ t.test('C22: during a handler, and while others wait for it', async (t) => {
 
 t.test('C22: during a handler whose leader came by inject: who waits is released', async (t) => {
   await forEachBackend(t, async (t, on) => {
-    const { ask, app, cache, barrier } = await setUp(t, on)
+    const { ask, app, cache, barrier } = await setUp(t, on, { lockTimeout: '1m' })
     const answers = Array.from({ length: 3 }, async () => await ask({ url: '/a', via: 'inject' }))
     await until(async () => (await cache.stats()).misses === 3)
     await turns()
     t.ok(await close(app) < 2_000)
-    await barrier.reached(3)
+    await until(() => barrier.arrived === 3)
     barrier.open()
     t.same((await Promise.all(answers)).map(({ text }) => text), ['a', 'a', 'a'])
     t.match((await cache.stats()), { stores: 0 })

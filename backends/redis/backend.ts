@@ -1,0 +1,114 @@
+// The Redis backend itself: an entry under one key, read and written in one command.
+import type { BackendStats, CacheBackend, StoredEntry } from '../../registry/backend.js'
+import { matchesGlob } from '../../registry/glob.js'
+import type { BackendContext } from '../../registry/registry.js'
+import type { Calls } from './calls.js'
+import { Changes } from './changes.js'
+import { keyOf, storedKey, storedPrefix } from './keys.js'
+import { walk } from './listing.js'
+import type { Settings } from './options.js'
+import { expiryOf, HEADER_BYTES, unpack } from './value.js'
+
+/** A backend on the keys of a server, or a Cluster, that begin with its prefix. */
+export class RedisBackend implements CacheBackend {
+  readonly #calls: Calls
+  readonly #changes: Changes
+  readonly #prefix: string
+  readonly #now: () => number
+  #foreign = 0
+
+  constructor (calls: Calls, { prefix }: Settings, { now }: BackendContext) {
+    this.#calls = calls
+    this.#changes = new Changes(calls)
+    this.#prefix = prefix
+    this.#now = now
+  }
+
+  get (key: string): Promise<StoredEntry | undefined> {
+    const stored = this.#stored(key)
+    this.#changes.learn(stored)
+    return this.#calls.run((client) => client.getBuffer(stored)).then(this.#entry, this.#nothing)
+  }
+
+  async getMany (keys: readonly string[]): Promise<Array<StoredEntry | undefined>> {
+    // One by one, since in a Cluster they lie on several nodes; the driver sends them together.
+    return await Promise.all(keys.map((key) => this.get(key)))
+  }
+
+  async has (key: string): Promise<boolean> {
+    return await this.#isLive(this.#stored(key))
+  }
+
+  async set (key: string, entry: StoredEntry): Promise<void> {
+    this.#calls.client()
+    const stored = this.#stored(key)
+    await this.#changes.inOrder(key, async () => {
+      const expiresAt = Math.min(Math.floor(entry.expiresAt), Number.MAX_SAFE_INTEGER)
+      const lifeMs = expiresAt - this.#now()
+      if (lifeMs > 0) await this.#changes.store(stored, { value: entry.value, expiresAt }, lifeMs)
+      else await this.#changes.remove(stored)
+    })
+  }
+
+  async delete (key: string): Promise<void> {
+    await this.#changes.inOrder(key, () => this.#changes.remove(this.#stored(key)))
+  }
+
+  async clear (prefix = ''): Promise<void> {
+    await this.#changes.settled(prefix)
+    await this.#walk(prefix, async (keys) => {
+      await Promise.all(keys.filter((key) => key.startsWith(prefix)).map((key) => this.delete(key)))
+    })
+  }
+
+  async keys (pattern = '*'): Promise<string[]> {
+    const found = new Set<string>()
+    await this.#walk(pattern.slice(0, pattern.search(/[*?]|$/)), async (keys) => {
+      await Promise.all(keys.map(async (key) => {
+        if (matchesGlob(pattern, key) && await this.#isLive(this.#stored(key))) found.add(key)
+      }))
+    })
+    return [...found]
+  }
+
+  async size (): Promise<number> {
+    const found = new Set<string>()
+    await this.#walk('', async (keys) => { for (const key of keys) found.add(key) })
+    return found.size
+  }
+
+  /** What is known without asking: the server counts keys, but not whose they are. */
+  stats (): BackendStats {
+    return { foreignValues: this.#foreign, timeouts: this.#calls.timeouts, refusedWrites: this.#changes.refused }
+  }
+
+  close (): void {
+    this.#calls.close()
+  }
+
+  #stored (key: string): string {
+    return this.#prefix + storedKey(key)
+  }
+
+  readonly #entry = (bytes: Buffer | null): StoredEntry | undefined => {
+    if (bytes === null) return undefined
+    const entry = unpack(bytes)
+    if (entry === undefined) this.#foreign++
+    return entry !== undefined && entry.expiresAt > this.#now() ? entry : undefined
+  }
+
+  /** A list, a hash or the like under our key has no bytes, and is nothing of ours. */
+  readonly #nothing = (error: { code?: unknown }): undefined => {
+    if (error.code !== 'WRONGTYPE') throw error
+    this.#foreign++
+  }
+
+  async #isLive (stored: string): Promise<boolean> {
+    const header = await this.#calls.run((client) => client.getrangeBuffer(stored, 0, HEADER_BYTES - 1)).catch(this.#nothing)
+    return header !== undefined && (expiryOf(header) ?? 0) > this.#now()
+  }
+
+  async #walk (prefix: string, look: (keys: string[]) => Promise<unknown>): Promise<void> {
+    await walk(this.#calls, { prefix: this.#prefix, begin: storedPrefix(prefix) }, (stored) => look(stored.map(keyOf)))
+  }
+}

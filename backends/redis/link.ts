@@ -1,0 +1,122 @@
+// The way to a client: lent, found by its namespace, or one of our own that is connected again whenever it was lost.
+import { setTimeout as after } from 'node:timers'
+import { CACHE_ERR_OPTION } from '../../registry/errors.js'
+import type { BackendContext } from '../../registry/registry.js'
+import { loadDriver, type Client, type Driver, type OwnClient } from './driver.js'
+import { failure, failureOf, type Failure } from './failures.js'
+import { SETTLED, type Settings, type Way } from './options.js'
+
+/** A way to a client. */
+export interface Link {
+  /** A client that can be asked now. Throws when there is none, so that no call ever waits for a connection. */
+  client (): Client
+  /** Ends a client of our own; one that was lent stays as it is. */
+  close (): void
+}
+
+// How long opening waits for a server that neither takes a connection nor refuses it.
+const OPEN_WAIT_MS = 500
+const CONNECT_TIMEOUT_MS = 2_000
+const SOCKET_TIMEOUT_MS = 2_000
+// A server that is stopped never says goodbye.
+const GOODBYE_MS = 100
+const FIRST_RETRY_MS = 50
+const LONGEST_RETRY_MS = 2_000
+
+/** The link for `way`. With a client of our own it settles when that is connected, failed to, or takes long. */
+export async function openLink ({ way }: Settings, context: BackendContext): Promise<Link> {
+  if (way.kind === 'client') return lentLink(() => way.client)
+  if (way.kind === 'namespace') return lentLink(() => clientOf(way.namespace, context))
+  const link = new OwnLink(loadDriver(), way)
+  await link.open()
+  return link
+}
+
+function lentLink (find: () => Client): Link {
+  return {
+    client () {
+      const client = find()
+      // A lazy client connects when it is first asked.
+      if (client.status === 'ready' || client.status === 'wait') return client
+      throw failure('ENOTCONN', `the client that was lent is not connected, its status is '${client.status}'`)
+    },
+    close () {}
+  }
+}
+
+/** Looked up for each call: a plugin that is registered after ours decorates the application later. */
+function clientOf (namespace: string, { decoration }: BackendContext): Client {
+  const found = decoration?.('redis') as Record<string, unknown> | undefined
+  const client = found !== undefined && Object.hasOwn(found, namespace) ? found[namespace] as Client : undefined
+  if (typeof client?.getBuffer === 'function') return client
+  // A client of its own is what the application has where @fastify/redis was registered without a namespace.
+  const known = found === undefined || 'status' in found ? [] : Object.keys(found)
+  throw new CACHE_ERR_OPTION('redis.namespace', `that of a registered @fastify/redis; known are ${known.length === 0 ? 'none' : known.join(', ')}`, `'${namespace}'`)
+}
+
+/** Later with each failure, and never at the same instant as other processes. */
+function retryDelayMs (times: number): number {
+  return Math.min(FIRST_RETRY_MS * 2 ** Math.min(times, 10), LONGEST_RETRY_MS) * (0.5 + Math.random())
+}
+
+function make (Redis: Driver, way: Way): OwnClient {
+  const defaults = { connectTimeout: CONNECT_TIMEOUT_MS, socketTimeout: SOCKET_TIMEOUT_MS, disconnectTimeout: GOODBYE_MS, retryStrategy: retryDelayMs }
+  if (way.kind === 'url') return new Redis(way.url, { ...defaults, ...SETTLED })
+  const { connection } = way as Way & { connection: object }
+  if (way.kind !== 'cluster') return new Redis({ ...defaults, sentinelRetryStrategy: retryDelayMs, ...connection, ...SETTLED })
+  const { retryStrategy, ...ofNodes } = defaults
+  const { natMap, dnsLookup, ...redisOptions } = connection as Record<string, unknown>
+  return new Redis.Cluster(way.nodes, {
+    clusterRetryStrategy: retryStrategy,
+    ...(natMap !== undefined && { natMap }),
+    ...(dnsLookup !== undefined && { dnsLookup }),
+    lazyConnect: true,
+    // Here it holds what waits for a node that is being connected. Nothing is asked of a Cluster that is not ready.
+    enableOfflineQueue: true,
+    enableAutoPipelining: true,
+    redisOptions: { ...ofNodes, ...redisOptions, autoResendUnfulfilledCommands: false, maxRetriesPerRequest: 0, stringNumbers: false }
+  })
+}
+
+class OwnLink implements Link {
+  readonly #client: OwnClient
+  #trouble: Failure | undefined
+  #closed = false
+
+  constructor (driver: Driver, way: Way) {
+    this.#client = make(driver, way)
+    this.#client.on('error', (error) => { this.#trouble = failureOf(error) })
+    this.#client.on('ready', () => { this.#trouble = undefined })
+    this.#client.on('end', () => { this.#again() })
+    // Neither a connection that nobody waits for nor the next try keeps the process alive.
+    this.#client.on('connect', () => { this.#client.stream?.unref() })
+    this.#client.on('reconnecting', () => { this.#client.reconnectTimeout?.unref() })
+  }
+
+  async open (): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    const connected = this.#client.connect().catch(noop)
+    await Promise.race([connected, new Promise<void>((resolve) => { timer = after(resolve, OPEN_WAIT_MS) })])
+    clearTimeout(timer)
+  }
+
+  client (): Client {
+    if (this.#client.status === 'ready') return this.#client
+    const { code, message } = this.#trouble ?? failure('ENOTCONN', 'a connection is being made')
+    throw failure(code, `not connected: ${message}`)
+  }
+
+  close (): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#client.disconnect()
+  }
+
+  /** The driver gives up when looking for a server fails, as a name that is not known does. */
+  #again (): void {
+    if (this.#closed) return
+    after(() => { if (!this.#closed) this.#client.connect().catch(noop) }, LONGEST_RETRY_MS).unref()
+  }
+}
+
+const noop = (): void => {}

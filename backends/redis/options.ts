@@ -1,0 +1,127 @@
+// The options of the backend `redis`: their checks, and what they come to. No value of theirs is ever shown: they hold passwords.
+import { checkOptions, expects, isPositiveInteger, isRecord, text, type Check } from '../../registry/check.js'
+import { CACHE_ERR_OPTION } from '../../registry/errors.js'
+import { CLIENT_METHODS, type Client } from './driver.js'
+
+/** What a client must have to be lent: ioredis has it, for one server and for a Cluster. */
+export interface LentRedis {
+  readonly status: string
+  getBuffer (...values: any[]): any
+  getrangeBuffer (...values: any[]): any
+  eval (...values: any[]): any
+  unlink (...values: any[]): any
+  scan (...values: any[]): any
+}
+
+/** Options of ioredis, for a client of the backend's own: `host`, `port`, `password`, `tls`, `sentinels` with `name`, ... */
+export interface RedisConnection {
+  /** Some nodes of a Cluster; the other options are those of each node's connection then. */
+  readonly cluster?: ReadonlyArray<{ readonly host?: string, readonly port?: number }>
+  /** How long each call may take, in milliseconds. */
+  readonly commandTimeout?: number
+  readonly [option: string]: unknown
+}
+
+/** Options of the backend `redis`. Exactly one of `client`, `namespace`, `url` and `connection` is given. */
+export interface RedisOptions {
+  /** A client of ioredis, `app.redis` for one. It is never closed, and nothing listens to it. @default none */
+  client?: LentRedis
+  /** The namespace under which @fastify/redis was, or will be, registered. That client is lent too. @default none */
+  namespace?: string
+  /** A server: `redis://`, with TLS `rediss://`, or the path of a socket. @default none */
+  url?: string
+  /** Options of ioredis for a server, Sentinels, or a Cluster. @default none */
+  connection?: RedisConnection
+  /** What every key begins with. No other key is touched. @default 'frc:' */
+  prefix?: string
+}
+
+/** @default for `prefix` */
+export const REDIS_PREFIX = 'frc:'
+
+/** How long a call may take before it has failed: less than the guard's patience with calls on purpose, even twice. */
+export const CALL_TIMEOUT_MS = 900
+
+/** The one way to a client. */
+export type Way =
+  | { readonly kind: 'client', readonly client: Client }
+  | { readonly kind: 'namespace', readonly namespace: string }
+  | { readonly kind: 'url', readonly url: string }
+  | { readonly kind: 'connection', readonly connection: Omit<RedisConnection, 'cluster'> }
+  | { readonly kind: 'cluster', readonly nodes: readonly object[], readonly connection: Omit<RedisConnection, 'cluster'> }
+
+/** The options as the code works with them. */
+export interface Settings {
+  readonly way: Way
+  readonly prefix: string
+  readonly timeoutMs: number
+}
+
+/** Options of ioredis on which it depends that a server that fails costs no answer, and that no write is repeated. */
+export const SETTLED = {
+  lazyConnect: true,
+  enableOfflineQueue: false,
+  autoResendUnfulfilledCommands: false,
+  maxRetriesPerRequest: 0,
+  stringNumbers: false,
+  enableAutoPipelining: true
+} as const
+
+const WAYS = ['client', 'namespace', 'url', 'connection'] as const
+const SHOWN = 'something else, which is not shown since it may hold a password'
+
+/** A check whose error doesn't tell what came. */
+function discreet<T> (expected: string, holds: (value: unknown) => boolean): Check<T> {
+  return (value, who) => {
+    if (!holds(value)) throw new CACHE_ERR_OPTION(who, expected, SHOWN)
+    return value as T
+  }
+}
+
+const client = discreet<LentRedis>('a client of ioredis, which app.redis of @fastify/redis is', (value) =>
+  typeof value === 'object' && value !== null && typeof (value as { status?: unknown }).status === 'string' &&
+  CLIENT_METHODS.every((method) => typeof (value as Record<string, unknown>)[method] === 'function'))
+
+const url = discreet<string>('a URL that begins with redis:// or rediss://, or the path of a socket', (value) =>
+  typeof value === 'string' && (value.startsWith('/') || (/^rediss?:\/\//.test(value) && URL.canParse(value))))
+
+const nodes = discreet<object[]>('a list of nodes, { host, port } each', (value) =>
+  value === undefined || (Array.isArray(value) && value.length > 0 && value.every(isRecord)))
+
+const connection: Check<RedisConnection> = (value, who) => {
+  if (!isRecord(value)) throw new CACHE_ERR_OPTION(who, 'an object with options of ioredis', SHOWN)
+  for (const name of Object.keys(SETTLED)) {
+    if (Object.hasOwn(value, name)) throw new CACHE_ERR_OPTION(`${who}.${name}`, 'absent: the backend depends on its own value', 'a value')
+  }
+  nodes(value.cluster, `${who}.cluster`)
+  if (value.commandTimeout !== undefined) expects('a positive integer of milliseconds', isPositiveInteger)(value.commandTimeout, `${who}.commandTimeout`)
+  return value
+}
+
+const CHECKS = { client, namespace: text, url, connection, prefix: text }
+
+/** The settings that `options` stand for. Throws CACHE_ERR_OPTION. */
+export function readOptions (options: RedisOptions): Settings {
+  for (const name of isRecord(options) ? Object.keys(options) : []) {
+    if (!Object.hasOwn(CHECKS, name)) throw new CACHE_ERR_OPTION(`redis.${name}`, `absent: it is not an option; known are ${Object.keys(CHECKS).join(', ')}`, 'a value')
+  }
+  const given = checkOptions<RedisOptions>('redis', options, CHECKS)
+  const ways = WAYS.filter((name) => given[name] !== undefined)
+  if (ways.length !== 1) {
+    throw new CACHE_ERR_OPTION('redis', `given exactly one of ${WAYS.join(', ')}`, ways.length === 0 ? 'none' : ways.join(' and '))
+  }
+  return {
+    way: wayOf(given),
+    prefix: given.prefix ?? REDIS_PREFIX,
+    timeoutMs: given.connection?.commandTimeout ?? CALL_TIMEOUT_MS
+  }
+}
+
+function wayOf ({ client, namespace, url, connection }: RedisOptions): Way {
+  if (client !== undefined) return { kind: 'client', client: client as unknown as Client }
+  if (namespace !== undefined) return { kind: 'namespace', namespace }
+  if (url !== undefined) return { kind: 'url', url }
+  // The backend's own timer serves every way, so the driver's would only be a second one.
+  const { cluster: nodes, commandTimeout, ...others } = connection as RedisConnection
+  return nodes === undefined ? { kind: 'connection', connection: others } : { kind: 'cluster', nodes, connection: others }
+}

@@ -1,0 +1,49 @@
+// Closing the Redis backend: at once, whatever the server does, with nothing left behind.
+import t, { type Test } from 'tap'
+import { runChild } from '../support/child.js'
+import { freePort, startServer } from '../support/redis-server.js'
+import { entry, failureOf, openRedis } from '../support/redis.js'
+
+const SOON_MS = 1_000
+
+t.test('C22: closing while calls hang ends them at once', async (t) => {
+  const server = await startServer(t)
+  const backend = await openRedis(t, { url: server.url })
+  await backend.set('key', entry('value'))
+  server.stop()
+  const calls = [() => backend.get('key'), () => backend.set('key', entry('other')), () => backend.delete('key'), () => backend.clear(), () => backend.keys(), () => backend.size()].map(failureOf)
+  const beganAt = performance.now()
+  await backend.close()
+  for (const call of calls) t.match(await call, { code: 'CACHE_ERR_CLOSED' })
+  t.ok(performance.now() - beganAt < SOON_MS)
+})
+
+t.test('C23: after close every call is a coded error, and close may be called again', async (t) => {
+  const server = await startServer(t)
+  const backend = await openRedis(t, { url: server.url })
+  await Promise.all([backend.close(), backend.close()])
+  for (const call of [() => backend.get('key'), () => backend.getMany(['key']), () => backend.has('key'), () => backend.set('key', entry('a')), () => backend.delete('key'), () => backend.clear(), () => backend.keys(), () => backend.size()]) {
+    t.match(await failureOf(call), { code: 'CACHE_ERR_CLOSED' })
+  }
+  await backend.close()
+})
+
+const LONGEST_END_MS = 3_000
+
+/** How such a process ended, and what it had printed. */
+async function run (t: Test, port: number, way: string): Promise<string> {
+  const { exitCode, signal, stdout, stderr } = await runChild('support/children/redis.ts', { args: [String(port), way], timeoutMs: 60_000 })
+  t.same({ exitCode, signal, stderr }, { exitCode: 0, signal: null, stderr: '' })
+  t.ok(Number(/ended after (\d+) ms/.exec(stdout)?.[1]) < LONGEST_END_MS, stdout)
+  return stdout
+}
+
+for (const [way, id] of [['close', 'D08'], ['leave', 'D09']] as const) {
+  t.test(`${id}: a process that ${way === 'close' ? 'closes the cache' : 'never closes it'} ends by itself, with Redis and with one that ${way === 'close' ? 'is stopped' : 'is not there'}`, async (t) => {
+    const [server, stopped] = [await startServer(t), await startServer(t)]
+    stopped.stop()
+    const [end, other] = await Promise.all([server.port, way === 'close' ? stopped.port : await freePort()].map((port) => run(t, port, way)))
+    t.match(end, /stored\n.*; hit/)
+    t.match(other, /unavailable/)
+  })
+}

@@ -1,0 +1,37 @@
+// The Redis backend through the conformance list, on every kind of server that this machine has.
+import { Redis } from 'ioredis'
+import t, { type Test } from 'tap'
+import { builtIns } from '../../backends/index.js'
+import type { RedisOptions } from '../../backends/redis.js'
+import { testClock } from '../support/clock.js'
+import { conforms } from '../support/conformance.js'
+import { serverPrograms, startCluster, startServer } from '../support/redis-server.js'
+
+let prefixes = 0
+
+/** Each backend has a prefix of its own, so that it holds nothing yet. */
+async function check (t: Test, options: RedisOptions): Promise<void> {
+  const clock = testClock()
+  await conforms(t, { ...clock, open: () => builtIns().open({ backend: 'redis', options: { ...options, prefix: `${prefixes++}{*}:` } }, { now: clock.now }) })
+}
+
+for (const program of ['redis-server', 'valkey-server']) {
+  const skip = serverPrograms().includes(program) ? false : `there is no ${program} on this machine`
+  t.test(`A24: redis conforms on ${program}`, { skip }, async (t) => {
+    const { url } = await startServer(t, { program })
+    await check(t, { url })
+  })
+}
+
+t.test('A24, B13: redis conforms on a Cluster of three', async (t) => {
+  const { nodes } = await startCluster(t)
+  await check(t, { connection: { cluster: nodes } })
+})
+
+t.test('A24, B15: redis conforms on a client that was lent, with a keyPrefix of its own', async (t) => {
+  const { port } = await startServer(t)
+  const client = new Redis({ port, host: '127.0.0.1', keyPrefix: 'theirs[*]:' })
+  t.teardown(() => client.disconnect())
+  await client.ping()
+  await check(t, { client })
+})

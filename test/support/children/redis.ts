@@ -1,0 +1,12 @@
+// A process with a cache on Redis that ends by itself, in the way that its second argument names: port, way.
+import Fastify from 'fastify'
+import responseCache from '../../../plugin.js'
+
+const [port = '', way = ''] = process.argv.slice(2)
+const app = Fastify()
+await app.register(responseCache, { backend: 'redis', options: { url: `redis://127.0.0.1:${port}` } })
+app.get('/', { config: { cache: { ttl: '1m' } } }, async () => 'answer')
+for (let time = 0; time < 2; time++) console.log((await app.inject('/')).headers['cache-status'])
+const closingAt = performance.now()
+if (way === 'close') await app.close()
+process.once('exit', () => console.log(`ended after ${Math.round(performance.now() - closingAt)} ms`))

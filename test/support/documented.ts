@@ -1,0 +1,38 @@
+// Which table of the README documents which options, and where their defaults stand in the code.
+import { FILE_CLEANUP_INTERVAL_MS, FILE_DIR, FILE_FSYNC, FILE_MAX_BYTES } from '../../backends/file.js'
+import { HTTP_MAX_CONNECTIONS, HTTP_MAX_RETRIES, HTTP_MAX_VALUE_BYTES, HTTP_TIMEOUT_MS } from '../../backends/http.js'
+import { MEMORY_MAX_BYTES } from '../../backends/memory.js'
+import { REDIS_PREFIX } from '../../backends/redis.js'
+import { SQLITE_CLEANUP_INTERVAL_MS, SQLITE_MAX_BYTES, SQLITE_PATH, SQLITE_TABLE } from '../../backends/sqlite.js'
+import { TIERED_DEADLINE_MS } from '../../backends/tiered.js'
+import { KEY_DEFAULTS, ROUTE_DEFAULTS } from '../../response/options.js'
+import * as settings from '../../response/settings.js'
+
+export interface Documented {
+  readonly heading: string
+  /** File and interface in which the options stand. */
+  readonly at: ReadonlyArray<readonly [path: string, name: string]>
+  /** The constants in the code. Those that are left out have no default, or none that is a plain value. */
+  readonly constants: Readonly<Record<string, unknown>>
+  /** Options that no interface declares by themselves, with the default that README gives. */
+  readonly others?: Readonly<Record<string, string>>
+}
+
+const FILE_DEFAULTS = { dir: FILE_DIR, maxBytes: FILE_MAX_BYTES, cleanupInterval: FILE_CLEANUP_INTERVAL_MS, fsync: FILE_FSYNC }
+const SQLITE_DEFAULTS = { path: SQLITE_PATH, table: SQLITE_TABLE, maxBytes: SQLITE_MAX_BYTES, cleanupInterval: SQLITE_CLEANUP_INTERVAL_MS }
+const HTTP_DEFAULTS = { timeout: HTTP_TIMEOUT_MS, maxRetries: HTTP_MAX_RETRIES, maxConnections: HTTP_MAX_CONNECTIONS, maxValueBytes: HTTP_MAX_VALUE_BYTES }
+const { backend, ...PLUGIN_DEFAULTS } = settings.PLUGIN_DEFAULTS
+
+export const DOCUMENTED: readonly Documented[] = [
+  { heading: '## Plugin options', at: [['response/settings.ts', 'CommonOptions']], constants: { ...PLUGIN_DEFAULTS, defaults: {} }, others: { backend: `'${backend}'`, options: '{}' } },
+  { heading: '## Route options', at: [['response/options.ts', 'RouteCacheOptions']], constants: ROUTE_DEFAULTS },
+  { heading: '### The key', at: [['response/options.ts', 'KeyOptions']], constants: KEY_DEFAULTS },
+  { heading: '### While a handler runs', at: [['response/fill.ts', 'ReplyCacheOptions']], constants: {} },
+  { heading: '### memory', at: [['backends/memory.ts', 'MemoryOptions']], constants: { maxBytes: MEMORY_MAX_BYTES } },
+  { heading: '### file', at: [['backends/file/options.ts', 'FileOptions']], constants: FILE_DEFAULTS },
+  { heading: '### sqlite', at: [['backends/sqlite/options.ts', 'SqliteOptions']], constants: SQLITE_DEFAULTS },
+  { heading: '### http', at: [['backends/http/options.ts', 'HttpOptions']], constants: HTTP_DEFAULTS },
+  { heading: '### tiered', at: [['backends/tiered/options.ts', 'TieredOptions']], constants: { deadline: TIERED_DEADLINE_MS } },
+  { heading: '### redis', at: [['backends/redis/options.ts', 'RedisOptions']], constants: { prefix: REDIS_PREFIX } },
+  { heading: '## `fastify.cache`', at: [['response/data-cache.ts', 'SetOptions']], constants: { tags: [] } }
+]

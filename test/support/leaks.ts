@@ -1,0 +1,30 @@
+// What is left behind by many of the same: the cases, measured in processes of their own, whose heaps nobody else uses.
+import type { Test } from 'tap'
+import { runChild } from './child.js'
+import type { LeaksReport } from './children/leaks.js'
+
+const MB = 1e6
+
+const CASES: ReadonlyArray<readonly [name: string, task: string, mayGrowBytes: number]> = [
+  ['C09: a hundred thousand invalidations of different things', 'invalidations', 4 * MB],
+  ['D05: ten thousand entries have no timers of their own', 'entries', 40 * MB],
+  ['D06: ten thousand requests while the backend hangs', 'outage', 8 * MB],
+  ['D07: two thousand clients that leave handlers which never answer', 'aborted', 4 * MB],
+  ['C24: registered and closed three hundred times', 'lives', 10 * MB]
+]
+
+/** Runs every case on the backend of `choice`. */
+export async function leavesNothing (t: Test, choice: (t: Test) => object): Promise<void> {
+  for (const [name, task, mayGrowBytes] of CASES) {
+    await t.test(name, async (t) => {
+      const { exitCode, stdout, stderr } = await runChild('support/children/leaks.ts', { args: [task, JSON.stringify(choice(t))], nodeArgs: ['--expose-gc', '--unhandled-rejections=strict'] })
+      t.equal(exitCode, 0, stderr)
+      t.notMatch(stderr, /MaxListeners|TimeoutOverflow|unhandled/)
+      const { heapBytes, timers, files, listeners } = JSON.parse(stdout) as LeaksReport
+      t.ok(heapBytes < mayGrowBytes, `the heap grew by ${(heapBytes / MB).toFixed(1)} MB`)
+      t.ok(timers <= 1, `${timers} timers`)
+      t.ok(files <= 2, `${files} open files`)
+      t.equal(listeners, 0)
+    })
+  }
+}

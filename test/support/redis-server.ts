@@ -1,0 +1,219 @@
+// Real servers for tests: redis-server or valkey-server on free ports, a Cluster, Sentinels; killed when the test is over.
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import { Redis } from 'ioredis'
+import type { Test } from 'tap'
+
+const LONGEST_WAIT_MS = 15_000
+
+/** Settles when `holds` answers true; looks every few milliseconds. Throws when that takes too long. */
+export async function until (what: string, holds: () => unknown): Promise<void> {
+  const endsAt = performance.now() + LONGEST_WAIT_MS
+  while (await holds() !== true) {
+    if (performance.now() > endsAt) throw new Error(`waited in vain until ${what}`)
+    await wait(5)
+  }
+}
+
+/** The programs that this machine has. */
+export function serverPrograms (): string[] {
+  return ['redis-server', 'valkey-server'].filter((program) => spawnSync(program, ['--version']).status === 0)
+}
+
+/** A port that nobody listens on. */
+export async function freePort (): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+const running = new Set<ChildProcess>()
+process.once('exit', () => { for (const child of running) child.kill('SIGKILL') })
+
+/** One server, which may be stopped, killed and started again on its port. */
+export class RedisServer {
+  readonly port: number
+  readonly #program: string
+  readonly #args: readonly string[]
+  readonly #folder: string
+  #process: ChildProcess | undefined
+  #admin: Redis | undefined
+
+  constructor (program: string, port: number, folder: string, args: readonly string[]) {
+    this.#program = program
+    this.port = port
+    this.#folder = folder
+    this.#args = args
+  }
+
+  get url (): string {
+    return `redis://127.0.0.1:${this.port}`
+  }
+
+  /** A client of the test's own. */
+  get admin (): Redis {
+    this.#admin ??= new Redis({ port: this.port, host: '127.0.0.1', lazyConnect: false, retryStrategy: () => 20 }).on('error', () => {})
+    return this.#admin
+  }
+
+  async start (more: readonly string[] = []): Promise<this> {
+    mkdirSync(this.#folder, { recursive: true })
+    const own = ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.#folder, '--save', '', '--appendonly', 'no', '--loglevel', 'notice']
+    // A file, which only a Sentinel needs, comes first.
+    const configs = this.#args[0]?.startsWith('--') === false ? 1 : 0
+    const child = spawn(this.#program, [...this.#args.slice(0, configs), ...own, ...this.#args.slice(configs), ...more], { stdio: ['ignore', 'pipe', 'pipe'] })
+    this.#process = child
+    running.add(child)
+    let said = ''
+    child.stdout.on('data', (chunk: Buffer) => { said += chunk.toString() })
+    child.once('exit', () => { running.delete(child) })
+    await until(`${this.#program} on port ${this.port} is ready`, () => {
+      if (child.exitCode !== null) throw new Error(`${this.#program} ended: ${said}`)
+      return /Ready to accept connections|Sentinel ID is|Loading/.test(said)
+    })
+    return this
+  }
+
+  /** SIGSTOP: it hangs with its connections open. */
+  stop (): void {
+    this.#process?.kill('SIGSTOP')
+  }
+
+  /** SIGCONT. */
+  goOn (): void {
+    this.#process?.kill('SIGCONT')
+  }
+
+  /** SIGKILL. */
+  async kill (): Promise<void> {
+    const child = this.#process
+    this.#process = undefined
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
+    const ended = once(child, 'exit')
+    child.kill('SIGKILL')
+    await ended
+  }
+
+  async end (): Promise<void> {
+    this.#admin?.disconnect()
+    await this.kill()
+  }
+}
+
+function newFolder (t: Test): string {
+  const folder = mkdtempSync(join(tmpdir(), 'redis-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+/** A server that is made and not started. */
+export async function newServer (t: Test, { program = 'redis-server', port, args = [] }: { program?: string, port?: number, args?: readonly string[] } = {}): Promise<RedisServer> {
+  const folder = newFolder(t)
+  const server = new RedisServer(program, port ?? await freePort(), folder, args)
+  t.teardown(() => server.end())
+  return server
+}
+
+export async function startServer (t: Test, options: { program?: string, port?: number, args?: readonly string[] } = {}): Promise<RedisServer> {
+  return await (await newServer(t, options)).start()
+}
+
+const SLOTS = 16_384
+
+export interface RedisCluster {
+  readonly servers: readonly RedisServer[]
+  readonly nodes: ReadonlyArray<{ host: string, port: number }>
+}
+
+/** Three masters, among which the slots are divided. */
+export async function startCluster (t: Test): Promise<RedisCluster> {
+  const busPorts = [await freePort(), await freePort(), await freePort()]
+  const servers = await Promise.all(busPorts.map((busPort) => startServer(t, {
+    args: ['--cluster-enabled', 'yes', '--cluster-config-file', 'nodes.conf', '--cluster-node-timeout', '2000', '--cluster-port', String(busPort)]
+  })))
+  for (const [at, server] of servers.entries()) {
+    const first = Math.floor(SLOTS * at / servers.length)
+    const last = Math.floor(SLOTS * (at + 1) / servers.length) - 1
+    await server.admin.call('CLUSTER', 'ADDSLOTSRANGE', first, last)
+    await server.admin.call('CLUSTER', 'SET-CONFIG-EPOCH', at + 1)
+  }
+  for (const [at, { port }] of servers.entries()) await servers[0]!.admin.call('CLUSTER', 'MEET', '127.0.0.1', port, busPorts[at]!)
+  for (const { admin } of servers) {
+    await until('the Cluster is complete', async () => {
+      const info = String(await admin.call('CLUSTER', 'INFO'))
+      return info.includes('cluster_state:ok') && info.includes('cluster_known_nodes:3')
+    })
+  }
+  return { servers, nodes: servers.map(({ port }) => ({ host: '127.0.0.1', port })) }
+}
+
+/** A master with a replica, and a Sentinel that watches both under the name `main`. */
+export async function startSentinel (t: Test): Promise<{ master: RedisServer, replica: RedisServer, sentinel: RedisServer }> {
+  const master = await startServer(t)
+  const replica = await startServer(t, { args: ['--replicaof', '127.0.0.1', String(master.port)] })
+  const config = join(newFolder(t), 'sentinel.conf')
+  writeFileSync(config, [
+    `sentinel monitor main 127.0.0.1 ${master.port} 1`,
+    'sentinel down-after-milliseconds main 300',
+    'sentinel failover-timeout main 2000',
+    ''
+  ].join('\n'))
+  const sentinel = await startServer(t, { args: [config, '--sentinel'] })
+  await until('the Sentinel knows the replica', async () =>
+    (await sentinel.admin.call('SENTINEL', 'REPLICAS', 'main') as unknown[]).length === 1 &&
+    (await replica.admin.info('replication')).includes('master_link_status:up'))
+  return { master, replica, sentinel }
+}
+
+export interface Proxy {
+  readonly port: number
+  /** Keeps everything back, in both directions; connections that one side ends are not ended for the other. */
+  hold (): void
+  /** Hands on what was kept back, and everything from now on. */
+  release (): void
+  /** Connections of clients that are open. */
+  connections (): number
+}
+
+/** A proxy before a server, which can keep everything back without closing anything. */
+export async function startProxy (t: Test, server: RedisServer): Promise<Proxy> {
+  const [near, all] = [new Set<Socket>(), new Set<Socket>()]
+  let kept: Array<() => void> | undefined
+  const pass = (from: Socket, to: Socket): void => {
+    const act = (what: () => void): void => { if (kept === undefined) what(); else kept.push(what) }
+    all.add(from)
+    from.on('data', (chunk) => act(() => to.write(chunk)))
+    from.on('error', () => {})
+    from.on('close', () => act(() => to.destroySoon()))
+  }
+  const proxy = createServer((client) => {
+    const far = connect(server.port, '127.0.0.1')
+    near.add(client)
+    client.once('close', () => near.delete(client))
+    pass(client, far)
+    pass(far, client)
+  }).listen(0, '127.0.0.1')
+  await once(proxy, 'listening')
+  t.teardown(() => {
+    for (const socket of all) socket.destroy()
+    proxy.close()
+  })
+  return {
+    port: (proxy.address() as AddressInfo).port,
+    hold () { kept ??= [] },
+    release () {
+      const acts = kept ?? []
+      kept = undefined
+      for (const act of acts) act()
+    },
+    connections: () => near.size
+  }
+}
