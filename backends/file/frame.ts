@@ -49,7 +49,9 @@ export function frameHead (key: Buffer, { value, expiresAt }: StoredEntry): Buff
   head.writeUInt32LE(key.length, KEY_BYTES)
   key.copy(head, HEAD_BYTES)
   head.writeUInt32LE(crc32(head.subarray(EXPIRES_AT)), HEAD_CRC)
-  head.writeUInt32LE(crc32(value, crc32(head.subarray(HEAD_CRC))), FILE_CRC)
+  const headCrc = crc32(head.subarray(HEAD_CRC))
+  // Of no bytes Node gives 0, whatever came before.
+  head.writeUInt32LE(value.byteLength === 0 ? headCrc : crc32(value, headCrc), FILE_CRC)
   return head
 }
 
