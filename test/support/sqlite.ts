@@ -25,7 +25,7 @@ export async function openSqlite (t: Test, options: SqliteOptions, { now } = tes
     background: {
       every (_name, _intervalMs, task) {
         run = task
-        return { cancel: async () => { await running } }
+        return { cancel: async () => { await Promise.resolve(running).catch(() => {}) } }
       }
     },
     open: () => { throw new Error('opens no other backend') }
