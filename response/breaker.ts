@@ -32,6 +32,11 @@ export class Breaker {
     this.#probing = false
   }
 
+  /** A write that nobody waits for takes long: on a busy machine that is no failure, but a probe has to end. */
+  late (): void {
+    if (this.#probing) this.failed()
+  }
+
   failed (): void {
     this.#failures++
     // Of those who were admitted before it opened, many may fail at once: they say nothing new.

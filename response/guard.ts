@@ -3,15 +3,17 @@ import { setTimeout as after } from 'node:timers'
 import type { CacheBackend, MaybePromise, StoredEntry } from '../registry/backend.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../registry/errors.js'
 import { Breaker } from './breaker.js'
-import { isPromise, LATE, within } from './later.js'
+import { isPromise, LATE, NO_ANSWER, noop, within } from './later.js'
 import { safeCause, safeError, type Notices } from './notices.js'
 
-/** The backend could not say. Not a miss: nothing is known of what it holds. */
+/** The backend could not say: not a miss, nothing is known of what it holds. */
 export const UNAVAILABLE = Symbol('unavailable')
 export type Read = StoredEntry | undefined | typeof UNAVAILABLE
 
 /** Calls under way at most; the next one finds the backend unavailable at once. */
 const MAX_PENDING = 1_000
+/** Writes that missed their deadline and are still under way at most: a backend that is behind is given no more. */
+const MAX_LATE = 16
 /** Calls that somebody made on purpose (`cache.set`, `invalidate`, ...) may take this long. */
 const ON_PURPOSE_DEADLINE_MS = 2_000
 
@@ -79,7 +81,7 @@ export class Guard {
 
   /** Stores without being waited for; a failure is counted. Answers whether the backend was asked: not while a late change of the key is under way. */
   put (key: string, entry: StoredEntry): boolean {
-    if (this.#late.has(key) || !this.#admits()) return false
+    if (this.#late.has(key) || this.#late.size >= MAX_LATE || !this.#admits()) return false
     try {
       const answer: MaybePromise<void> = this.#backend.set(key, entry)
       if (!isPromise(answer)) {
@@ -206,7 +208,8 @@ export class Guard {
         }
       }
       const waitMs = Math.max(deadlineAt - performance.now(), 0)
-      const timer = after(() => end(() => this.#failed(operation, new Error('no answer before the deadline'), key)), waitMs)
+      // A loop that was held up comes to its timers first: what has arrived meanwhile is read in the same turn.
+      const timer = after(() => setImmediate(() => end(() => this.#failed(operation, NO_ANSWER, key))), waitMs)
       // What only looks like a promise may throw in its `then`.
       Promise.resolve(answer).then(
         (value) => end(() => use(value)),
@@ -238,11 +241,10 @@ export class Guard {
     this.errors[operation] = (this.errors[operation] ?? 0) + 1
     // Of several tiers one failed: the others answer, and the whole is not left alone for that.
     if ((err as { isPartial?: unknown } | null | undefined)?.isPartial === true) this.#breaker.succeeded()
+    else if (err === NO_ANSWER && operation === 'set') this.#breaker.late()
     else this.#breaker.failed()
     const details = { err: safeError(err), backend: this.#options.name, operation, key }
     this.#options.notices.warn(`${operation} ${details.err.code ?? details.err.type}`, details, `cache: ${operation} failed, answering without the backend`)
     return UNAVAILABLE
   }
 }
-
-const noop = (): void => {}

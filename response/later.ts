@@ -12,6 +12,8 @@ export function andThen<T, R> (value: MaybePromise<T>, next: (value: T) => Maybe
 }
 
 export const LATE = Symbol('late')
+export const NO_ANSWER = new Error('no answer before the deadline')
+export const noop = (): void => {}
 
 /** What `promise` brings, or LATE when it takes longer than `ms`. */
 export async function within<T> (ms: number, promise: Promise<T>): Promise<T | typeof LATE> {

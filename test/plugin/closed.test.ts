@@ -23,6 +23,9 @@ async function setUp (t: Test, on: On, { barrier = new Barrier(), ...spec }: Par
   return { ...built, get cache () { return built.cache }, chaos, barrier }
 }
 
+// Two waits of 0.8 seconds, and what a busy machine may add.
+const LONGEST_CLOSE_MS = 5_000
+
 /** Closes, and tells how long that took. */
 async function close (app: FastifyInstance): Promise<number> {
   const began = performance.now()
@@ -39,7 +42,7 @@ t.test('C22: during a read', async (t) => {
     await chaos.get.hangs()
     const closed = close(app)
     t.equal((await answer).text, 'a')
-    t.ok(await closed < 2_000)
+    t.ok(await closed < LONGEST_CLOSE_MS)
     chaos.get.release()
     await turns()
   })
@@ -55,7 +58,7 @@ t.test('C22: during a handler, and while others wait for it', async (t) => {
     await turns()
     barrier.open()
     t.same((await Promise.all(answers)).map(({ text }) => text), ['a', 'a', 'a', 'a', 'a'])
-    t.ok(await closed < 2_000)
+    t.ok(await closed < LONGEST_CLOSE_MS)
     t.equal(runs(), 1)
   })
 })
@@ -66,7 +69,7 @@ t.test('C22: during a handler whose leader came by inject: who waits is released
     const answers = Array.from({ length: 3 }, async () => await ask({ url: '/a', via: 'inject' }))
     await until(async () => (await cache.stats()).misses === 3)
     await turns()
-    t.ok(await close(app) < 2_000)
+    t.ok(await close(app) < LONGEST_CLOSE_MS)
     await until(() => barrier.arrived === 3)
     barrier.open()
     t.same((await Promise.all(answers)).map(({ text }) => text), ['a', 'a', 'a'])
@@ -97,7 +100,7 @@ t.test('C22: during a store that never ends, and a close that never ends', async
     chaos.set.hang()
     chaos.close.hang()
     await ask('/a')
-    t.ok(await close(app) < 2_000)
+    t.ok(await close(app) < LONGEST_CLOSE_MS)
     t.equal(chaos.close.calls.length, 1)
     for (const method of [chaos.set, chaos.close]) method.release()
     await turns()
@@ -116,7 +119,7 @@ t.test('C22: during an invalidation, a set and a producer', async (t) => {
     await turns()
     chaos.set.release()
     await invalidated
-    t.ok(await closed < 2_000)
+    t.ok(await closed < LONGEST_CLOSE_MS)
     barrier.open()
     t.equal(await produced, true, 'the producer is told')
   })

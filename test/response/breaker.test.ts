@@ -1,7 +1,9 @@
 // The breaker behind the guard: when a backend is left alone, and how it comes back.
+import { stat } from 'node:fs'
 import t from 'tap'
 import { UNAVAILABLE } from '../../response/guard.js'
-import { guardSetUp } from '../support/guard.js'
+import { turns } from '../support/barrier.js'
+import { DEADLINE_MS, guardSetUp, lateAt } from '../support/guard.js'
 
 t.test('B02: after five failures in a row nothing is asked any more, and what is asked costs no time', async (t) => {
   const { chaos, guard, get } = guardSetUp()
@@ -80,4 +82,46 @@ t.test('B02: what the backend tells of itself does not end the pause', async (t)
   await guard.call('stats', () => 1)
   t.equal(await get(), UNAVAILABLE)
   t.equal(chaos.get.calls.length, 5)
+})
+
+t.test('A26: writes that nobody waits for and that take long don\'t end the reads; a backend that is behind is given no more', async (t) => {
+  const { chaos, get, guard, entry } = guardSetUp()
+  chaos.set.hang()
+  const put = Array.from({ length: 16 }, (_, at) => guard.put(`${at}`, entry('x')))
+  t.ok(put.every(Boolean))
+  await lateAt(guard)
+  t.same({ ...guard.errors }, { set: 16 })
+  t.equal(guard.put('one more', entry('x')), false)
+  t.equal(await get(), undefined, 'it is asked')
+  chaos.set.heal()
+  chaos.set.release()
+  await turns()
+  t.equal(guard.put('one more', entry('x')), true)
+})
+
+t.test('B03: a probe that is a write and takes long ends, and the next one comes', async (t) => {
+  const { chaos, clock, get, guard, entry } = guardSetUp()
+  chaos.get.reject()
+  for (let at = 0; at < 5; at++) await get()
+  chaos.get.heal()
+  chaos.set.hang()
+  await clock.pass(1_101)
+  t.equal(guard.put('a', entry('x')), true)
+  await lateAt(guard)
+  t.equal(await get(), UNAVAILABLE)
+  await clock.pass(2_201)
+  t.equal(await get(), undefined)
+  chaos.set.release()
+})
+
+t.test('O3: an answer that came while the loop was held up is not too late', async (t) => {
+  const { chaos, get } = guardSetUp()
+  chaos.get.instead(async (act) => {
+    await new Promise((resolve) => { stat(new URL(import.meta.url), resolve) })
+    return await act()
+  })
+  const read = get()
+  const until = performance.now() + DEADLINE_MS + 20
+  while (performance.now() < until);
+  t.equal(await read, undefined)
 })
