@@ -1,4 +1,4 @@
-// What is compared: each answer is a server of its own, all of them give the same 1.2 KB of JSON.
+// What is compared: each answer is a server of its own, all of them give the same list of products, 1.2 KB of JSON.
 import { createServer, type Server } from 'node:http'
 import Fastify, { type FastifyInstance } from 'fastify'
 import responseCache, { type ResponseCacheOptions } from 'fastify-response-cache'
@@ -25,15 +25,14 @@ export const ANSWERS: readonly AnswerRow[] = [
   { name: 'miss', title: 'a miss, stored in memory', unique: true, beside: 'uncached' }
 ]
 
-const PRODUCT = {
-  id: 4711,
-  name: 'A thing with a name of ordinary length',
-  price: { amount: 1999, currency: 'EUR' },
-  tags: Array.from({ length: 12 }, (_, index) => `tag-${index}`),
-  description: 'Lorem ipsum dolor sit amet, consectetur adipisici elit, sed eiusmod tempor incidunt ut labore et dolore magna aliqua. '.repeat(7),
-  stock: [{ place: 'north', pieces: 12 }, { place: 'south', pieces: 0 }, { place: 'west', pieces: 3 }]
-}
-const BODY = Buffer.from(JSON.stringify(PRODUCT))
+const PRODUCTS = Array.from({ length: 10 }, (_, index) => ({
+  id: 4711 + index,
+  name: `Product number ${index}`,
+  price: { amount: 1999 + index, currency: 'EUR' },
+  tags: ['new', 'on stock'],
+  inStock: index % 3 !== 0
+}))
+const BODY = Buffer.from(JSON.stringify(PRODUCTS))
 const TYPE = 'application/json; charset=utf-8'
 
 /** Starts the server of a row; answers it listening on a free port of 127.0.0.1. */
@@ -47,7 +46,7 @@ export async function start (name: string): Promise<Server> {
 
 const ROUTES: Readonly<Record<string, (app: FastifyInstance) => unknown>> = {
   [FLOOR]: (app) => app.get('/item/:id', (_request, reply) => { reply.header('content-type', TYPE).send(BODY) }),
-  uncached: (app) => app.get('/item/:id', async () => PRODUCT),
+  uncached: (app) => app.get('/item/:id', async () => PRODUCTS),
   'hit-memory': async (app) => await cached(app, { backend: 'memory' }),
   'hit-sqlite': async (app) => await cached(app, { backend: 'sqlite', options: { path: process.env.BENCH_SQLITE_PATH as string } }),
   miss: async (app) => await cached(app, { backend: 'memory' })
@@ -55,7 +54,7 @@ const ROUTES: Readonly<Record<string, (app: FastifyInstance) => unknown>> = {
 
 async function cached (app: FastifyInstance, options: ResponseCacheOptions): Promise<void> {
   await app.register(responseCache, options)
-  app.get('/item/:id', { config: { cache: { ttl: '1h' } } }, async () => PRODUCT)
+  app.get('/item/:id', { config: { cache: { ttl: '1h' } } }, async () => PRODUCTS)
 }
 
 async function listen (server: Server): Promise<Server> {
