@@ -22,7 +22,7 @@ const FAULTS: ReadonlyArray<(method: ChaosMethod) => void> = [
   (method) => method.answer(42), (method) => method.answer(Promise.resolve(null)), (method) => method.applyAndReject(), (method) => method.applyAndThrow()
 ]
 
-for (const seed of [1, 2, 3]) {
+for (const seed of [1, 2]) {
   t.test(`B28: chaos at random, seed ${seed}: every answer is right, and what was invalidated stays so`, async (t) => {
     await forEachBackend(t, async (t, on) => {
       const random = numbers(seed)
@@ -32,10 +32,10 @@ for (const seed of [1, 2, 3]) {
         deadline: `${DEADLINE_MS}ms`,
         lockTimeout: '100ms',
         ...chaos.over(on as { backend: 'memory' }),
-        routes: (app, { version }) => {
+        routes: (app, { cached, version }) => {
           const handler = async (request: { params: unknown }, reply: { header (name: string, value: string): { send (body: unknown): unknown } }) => {
             const seen = version()
-            await turns(Math.floor(random() * 3))
+            if (cached) await sleep(Math.floor(random() * 50))
             return reply.header('x-version', seen).send(request.params)
           }
           app.get('/tagged/:id', { config: { cache: { ttl: '1m', tags: ['news'] } } }, handler)
@@ -43,10 +43,10 @@ for (const seed of [1, 2, 3]) {
           app.get('/varied/:id', { config: { cache: { ttl: '1m', tags: ['news'] } } }, async (request, reply) => await handler(request, reply.header('vary', 'accept')))
         }
       })
-      for (let round = 0; round < 40; round++) {
+      for (let round = 0; round < 30; round++) {
         for (const method of chaos.all) {
           method.heal()
-          if (random() < 0.3) pick(FAULTS)(method)
+          if (random() < 0.15) pick(FAULTS)(method)
         }
         const asked = Array.from({ length: 12 }, async () => await ask(`/${pick(['tagged', 'dynamic', 'varied'])}/${Math.floor(random() * 3)}`))
         await turns(Math.floor(random() * 4))
@@ -58,12 +58,14 @@ for (const seed of [1, 2, 3]) {
         }
         for (const { status } of await Promise.all(asked)) if (status !== 200) t.fail(`status ${status}`)
         if (random() < 0.3) for (const method of chaos.all) method.release()
-        await clock.pass(Math.floor(random() * 2_000))
+        for (let at = 0; at < 3; at++) await ask(`/${pick(['tagged', 'dynamic', 'varied'])}/${at}`)
+        await clock.pass(Math.floor(random() * 4_000))
       }
       for (const method of chaos.all) {
         method.heal()
         method.release()
       }
+      t.ok((await cache.stats()).hits > 20, 'the cache was in use')
       await turns()
       await clock.pass(60_000)
       await ask('/tagged/0')
