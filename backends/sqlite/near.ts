@@ -16,6 +16,7 @@ export class Near {
 
   readonly #foreignWrites: () => unknown
   #heldUnder: unknown
+  #askedAtMs = -1
 
   /** `foreignWrites` answers another number whenever another connection has committed (PRAGMA data_version). */
   constructor (foreignWrites: () => unknown) {
@@ -23,14 +24,11 @@ export class Near {
     this.#heldUnder = foreignWrites()
   }
 
-  /** The row under `key`, if it was read and nobody has written since. */
+  /** The row under `key`, if it was read and nobody has written since: nobody else up to the millisecond before. */
   get (key: string): Row | undefined {
     const row = this.#rows.get(key)
-    if (row === undefined) return undefined
-    const foreignWrites = this.#foreignWrites()
-    if (foreignWrites === this.#heldUnder) return row
+    if (row === undefined || this.#isCurrent()) return row
     this.clear()
-    this.#heldUnder = foreignWrites
     return undefined
   }
 
@@ -46,5 +44,15 @@ export class Near {
 
   clear (): void {
     this.#rows.clear()
+  }
+
+  /** SQLite is asked once a millisecond at most: the question takes locks, and costs more than the rest of a hit. */
+  #isCurrent (): boolean {
+    const atMs = Math.floor(performance.now())
+    if (atMs === this.#askedAtMs) return true
+    this.#askedAtMs = atMs
+    const before = this.#heldUnder
+    this.#heldUnder = this.#foreignWrites()
+    return this.#heldUnder === before
   }
 }
