@@ -1,0 +1,6 @@
+// Closing a process that caches in SQLite: it ends by itself, whatever the backend does.
+import { join } from 'node:path'
+import t from 'tap'
+import { endsByItself } from '../support/closing.js'
+
+await endsByItself(t, (t) => ({ backend: 'sqlite', options: { path: join(t.testdir({}), 'cache.db') } }))

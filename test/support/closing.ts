@@ -1,0 +1,43 @@
+// Closing, in processes of their own: they end by themselves, whatever the backend does when it is told to close.
+import type { Test } from 'tap'
+import { runChild } from './child.js'
+import type { ClosingReport, ClosingTask } from './children/closing.js'
+
+// What a busy machine may add.
+const SLACK_MS = 1_000
+const EXIT_MS = 3_000
+
+async function run (t: Test, task: ClosingTask): Promise<ClosingReport> {
+  const { exitCode, signal, stdout, stderr } = await runChild('support/children/closing.ts', { args: [JSON.stringify(task)], nodeArgs: ['--unhandled-rejections=strict'] })
+  t.equal(signal, null, 'it was not killed')
+  t.equal(exitCode, 0)
+  t.notMatch(stderr, /unhandled|MaxListeners|TimeoutOverflow|Error/i)
+  const report = JSON.parse(stdout) as ClosingReport
+  t.ok(report.lingeredMs < EXIT_MS, `it ended by itself after ${report.lingeredMs.toFixed(0)} ms`)
+  t.ok(report.statuses.every((status) => status === 200))
+  return report
+}
+
+const cases: ReadonlyArray<readonly [name: string, task: Omit<ClosingTask, 'choice'>, mayTakeMs: number]> = [
+  ['D08: ends after close()', {}, 0],
+  ['D09: ends without close() when nothing else is left to do', { close: 'never' }, 0],
+  ['C22: a request in flight is answered', { inFlight: true }, 0],
+  ['C23: close() throws', { chaos: { method: 'close', command: 'throw' } }, 0],
+  ['C23: close() rejects', { chaos: { method: 'close', command: 'reject' } }, 0],
+  ['C23: close() hangs', { chaos: { method: 'close', command: 'hang' } }, 800],
+  ['C22: writes hang', { chaos: { method: 'set', command: 'hang' } }, 800],
+  ['C22: reads hang, a request is in flight', { chaos: { method: 'get', command: 'hang' }, inFlight: true }, 50],
+  ['C22: writes hang, a request is in flight', { chaos: { method: 'set', command: 'hang' }, inFlight: true }, 800],
+  ['C23: close() hangs, a request is in flight', { chaos: { method: 'close', command: 'hang' }, inFlight: true }, 800]
+]
+
+/** Runs every case on the backend of `choice`. */
+export async function endsByItself (t: Test, choice: (t: Test) => ClosingTask['choice']): Promise<void> {
+  for (const [name, task, mayTakeMs] of cases) {
+    await t.test(name, async (t) => {
+      const { closeMs, statuses } = await run(t, { ...task, choice: choice(t) })
+      t.ok(closeMs < mayTakeMs + SLACK_MS, `closing took ${closeMs.toFixed(0)} ms`)
+      t.equal(statuses.length, task.inFlight === true || task.close === 'never' ? 2 : 1)
+    })
+  }
+}
