@@ -16,7 +16,7 @@ const SHOWN_CHARACTERS = 60
 
 /** `value` for an error message: its shape, never long, never several lines. */
 export function show (value: unknown): string {
-  const text = inspect(value, { depth: 0, breakLength: Infinity, maxStringLength: SHOWN_CHARACTERS })
+  const text = inspect(value, { depth: 0, breakLength: Infinity, compact: true, maxStringLength: SHOWN_CHARACTERS })
   return text.length > SHOWN_CHARACTERS * 2 ? text.slice(0, SHOWN_CHARACTERS * 2) + '...' : text
 }
 

@@ -117,6 +117,10 @@ t.test('what is no record is refused as options', async (t) => {
   }
 })
 
+t.test('a list that Node would lay out in columns is shown in one line', async (t) => {
+  t.equal(show([null, false, false, 0, 0, false, false]), '[ null, false, false, 0, 0, false, false ]')
+})
+
 t.test('a value is shown in one short line, whatever it is', async (t) => {
   fc.assert(fc.property(fc.anything(), (value) => !show(value).includes('\n') && show(value).length < 130))
   t.equal(show('x'.repeat(10_000)).length < 130, true)
