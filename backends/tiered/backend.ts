@@ -1,9 +1,9 @@
 // The tiered backend itself: written from far to near, and what a tier did not confirm is neither read nor forgotten.
+import { Fence } from '../../registry/fence.js'
 import type { BackendStats, CacheBackend, MaybePromise, StoredEntry } from '../../registry/backend.js'
 import type { BackgroundTask } from '../../registry/background.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import type { BackendContext } from '../../registry/registry.js'
-import { Fence } from './fence.js'
 import type { Settings } from './options.js'
 import { all, andThen, outcomeOf, type Outcome } from './outcome.js'
 import { has, read, readMany, type Shared } from './reading.js'
@@ -70,7 +70,7 @@ export class TieredBackend implements CacheBackend {
     const forgotten = this.#tiers.slice(0, -1).map((tier) => tier.change(key, undefined))
     const kept = this.#tiers.at(-1)!.change(key, entry)
     return andThen(all([...forgotten, kept]), (outcomes) => {
-      const copied = this.#closing === undefined && !this.#fence.movedSince(mark, key) ? this.#keepNear(key, entry, outcomes) : outcomes
+      const copied = this.#closing === undefined && !this.#fence.movedSince(mark, () => [key]) ? this.#keepNear(key, entry, outcomes) : outcomes
       return andThen(copied, (settled) => this.#confirm('set', settled))
     })
   }

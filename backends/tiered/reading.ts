@@ -1,7 +1,7 @@
 // Reads: near to far, until a tier has it; what a far tier has is copied to the nearer ones with what is left of its life.
 import type { MaybePromise, StoredEntry } from '../../registry/backend.js'
 import { CACHE_ERR_BACKEND_FAILED } from '../../registry/errors.js'
-import type { Fence } from './fence.js'
+import type { Fence } from '../../registry/fence.js'
 import { andThen } from './outcome.js'
 import { Deadline } from './patience.js'
 import { UNSAID, type Asking, type Read, type Tier } from './tier.js'
@@ -97,7 +97,7 @@ export function has (shared: Shared, key: string): MaybePromise<boolean> {
 
 /** `found`, after the tiers before it were given a copy; not when the key was changed since it was asked for. */
 function copied ({ tiers, fence, capped }: Shared, { key, mark, index, found }: { key: string, mark: number, index: number, found: StoredEntry }): StoredEntry {
-  if (fence.movedSince(mark, key)) return found
+  if (fence.movedSince(mark, () => [key])) return found
   const entry = owning(found)
   for (const tier of tiers.slice(0, index)) tier.copy(key, capped(entry))
   return entry

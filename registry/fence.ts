@@ -1,10 +1,10 @@
-// Which names were invalidated since when, in a fixed amount of memory. A collision only skips a store.
+// Which names were invalidated or changed since when, in a fixed amount of memory. A collision only skips a store.
 
 const STRIPES = 4096
 
 /**
- * A fill takes a mark before its first read of the backend; an invalidation moves the names it speaks of. A fill one
- * of whose names has moved since its mark is not stored.
+ * Who is going to store what it reads takes a mark before it reads; an invalidation or a change moves the names it speaks
+ * of. What was read under a mark since which one of its names has moved is not stored.
  */
 export class Fence {
   readonly #movedAt = new Float64Array(STRIPES)
@@ -16,8 +16,10 @@ export class Fence {
     return this.#sequence
   }
 
-  move (name: string): void {
+  /** Moves a name. Answers the mark of the moment right after. */
+  move (name: string): number {
     this.#movedAt[stripeOf(name)] = ++this.#sequence
+    return this.#sequence
   }
 
   moveAll (): void {

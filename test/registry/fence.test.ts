@@ -1,7 +1,7 @@
 // The fence: a name that moved is always known to have moved, in a fixed amount of memory.
 import fc from 'fast-check'
 import t from 'tap'
-import { Fence } from '../../response/fence.js'
+import { Fence } from '../../registry/fence.js'
 
 t.test('C04: a name that was moved after a mark has moved since it, and never before', async (t) => {
   const fence = new Fence()
