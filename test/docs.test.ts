@@ -1,7 +1,7 @@
 // What the docs say is what the code does, and the other way round; what the docs show really runs.
 import { execFile, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, posix } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import vm from 'node:vm'
@@ -20,13 +20,16 @@ import { root, source, sourcesIn } from './support/sources.js'
 
 const README = source('README.md').text
 const CONTRIBUTING = source('CONTRIBUTING.md').text
+const PAGES = [source('README.md'), ...sourcesIn(['docs'], ['.md'])]
+/** What the project says to its users, whatever page it stands on. */
+const DOCS = PAGES.map(({ text }) => text).join('\n')
 
 const namesOf = (rows: readonly Row[], column: string): string[] => rows.map((row) => codeIn(row[column]!)).sort()
 
 /** The table of options: `fastify.cache` has one of methods before it. */
 function optionsBelow (heading: string): Row[] {
-  const rows = tableBelow(README, heading)
-  return 'option' in rows[0]! ? rows : tableBelow(README.slice(README.indexOf(heading)).replace(/^\| method [^]*?\n\n/m, ''), heading)
+  const rows = tableBelow(DOCS, heading)
+  return 'option' in rows[0]! ? rows : tableBelow(DOCS.slice(DOCS.indexOf(heading)).replace(/^\| method [^]*?\n\n/m, ''), heading)
 }
 
 /** A default as it is written, as a value; durations, which are compared with milliseconds, as those. */
@@ -46,12 +49,23 @@ for (const { heading, at, constants, others = {} } of DOCUMENTED) {
       const property = properties.get(name)
       const declared = property === undefined ? others[name] : property.default
       if (property?.isOptional === false) t.equal(given, 'required', name)
-      else t.equal(['none', 'see below'].includes(given) ? 'none' : given, declared ?? 'none', `${name}: README and @default`)
-      if (Object.hasOwn(constants, name)) t.same(valueOf(given, constants[name]), constants[name], `${name}: README and the constant`)
+      else t.equal(['none', 'see below'].includes(given) ? 'none' : given, declared ?? 'none', `${name}: the docs and @default`)
+      if (Object.hasOwn(constants, name)) t.same(valueOf(given, constants[name]), constants[name], `${name}: the docs and the constant`)
       else t.ok(['none', 'see below', 'required', 'builtIns()', 'a steady clock'].includes(given) || name in others, `${name}: ${given} is a constant in the code`)
     }
   })
 }
+
+t.test('docs: README shows every option of the plugin, of routes and of answers, at its default', async (t) => {
+  const shown = runnable(README).get('options.mjs') ?? ''
+  for (const heading of ['## Plugin options', '## Route options', '### The key', '### While a handler runs']) {
+    for (const row of optionsBelow(heading)) {
+      const value = codeIn(row.default!)
+      const line = `${codeIn(row.option!)}: ${['none', 'see below', 'a steady clock'].includes(value) ? '' : value}`
+      t.ok(shown.includes(line), `${heading}: ${line}`)
+    }
+  }
+})
 
 t.test('docs: the tables name the options that the checks know', async (t) => {
   const { default: Fastify } = await import('fastify')
@@ -76,21 +90,22 @@ t.test('docs: the tables name the options that the checks know', async (t) => {
 })
 
 t.test('docs: every built-in backend has its section, and back', async (t) => {
-  const backends = /^## Backends\n([^]*?)^## /m.exec(README)?.[1] ?? ''
-  t.same([...backends.matchAll(/^### (.*)$/gm)].map(([, name]) => name).sort(), main.builtIns().names().sort())
+  const linked = [...tableBelow(README, '## Backends')].map((row) => /^\[`(\w+)`\]\(docs\/[\w-]+\.md#\1\)$/.exec(row.name!)?.[1])
+  t.same(linked.sort(), main.builtIns().names().sort(), 'README links to each')
+  for (const [, name] of source('docs/backends.md').text.matchAll(/^### (.*)$/gm)) t.ok(linked.includes(name), name!)
 })
 
 t.test('docs: every environment variable is the code\'s, and back', async (t) => {
-  t.same(namesOf(tableBelow(README, '## Configuration from the environment'), 'variable'), [...VARIABLES].sort())
+  t.same(namesOf(tableBelow(DOCS, '## Configuration from the environment'), 'variable'), [...VARIABLES].sort())
 })
 
 t.test('docs: every reason code is the code\'s, and back', async (t) => {
-  t.same(namesOf(tableBelow(README, '### Requests that go past the cache'), 'reason'), [...BYPASS_REASONS].sort())
-  t.same(namesOf(tableBelow(README, '### Answers that are not stored'), 'reason'), [...REFUSAL_REASONS].sort())
+  t.same(namesOf(tableBelow(DOCS, '### Requests that go past the cache'), 'reason'), [...BYPASS_REASONS].sort())
+  t.same(namesOf(tableBelow(DOCS, '### Answers that are not stored'), 'reason'), [...REFUSAL_REASONS].sort())
 })
 
 t.test('docs: every error code is the code\'s, and back', async (t) => {
-  t.same(namesOf(tableBelow(README, '## Errors'), 'code'), Object.keys(main).filter((name) => name.startsWith('CACHE_ERR_')).sort())
+  t.same(namesOf(tableBelow(DOCS, '## Errors'), 'code'), Object.keys(main).filter((name) => name.startsWith('CACHE_ERR_')).sort())
 })
 
 t.test('docs: the values of Cache-Status are those that are sent', async (t) => {
@@ -105,7 +120,7 @@ t.test('docs: the values of Cache-Status are those that are sent', async (t) => 
     status.bypass('credentials'),
     status.bypass('method')
   ]
-  t.same(tableBelow(README, '## Cache-Status').map((row) => codeIn(row.value!)), sent)
+  t.same(tableBelow(DOCS, '## Cache-Status').map((row) => codeIn(row.value!)), sent)
 })
 
 t.test('docs: every member of fastify.cache is the code\'s, and back', async (t) => {
@@ -113,20 +128,20 @@ t.test('docs: every member of fastify.cache is the code\'s, and back', async (t)
   const app = Fastify()
   await app.register(main.default)
   const members = [...Object.getOwnPropertyNames(Object.getPrototypeOf(app.cache)).filter((name) => name !== 'constructor'), 'backend']
-  t.same(tableBelow(README, '## `fastify.cache`').map((row) => codeIn(row.method!).replace(/\(.*/, '')).sort(), members.sort())
+  t.same(tableBelow(DOCS, '## `fastify.cache`').map((row) => codeIn(row.method!).replace(/\(.*/, '')).sort(), members.sort())
   t.same(Object.keys(app.cache.backend), ['name', 'powers'])
   const stats = Object.keys(await app.cache.stats())
-  const said = tableBelow(README, '## `fastify.cache`').find((row) => row.method === '`stats()`')?.['what it does'] ?? ''
+  const said = tableBelow(DOCS, '## `fastify.cache`').find((row) => row.method === '`stats()`')?.['what it does'] ?? ''
   for (const name of stats.filter((name) => name !== 'routes')) t.ok(said.includes(`\`${name}\``), name)
   await app.close()
 })
 
-t.test('docs: numbers that README gives are the code\'s', async (t) => {
-  t.match(README, `At most ${MAX_TAGS}, of at most ${MAX_TAG_CHARACTERS} characters`)
-  t.match(README, `at most ${MAX_VARIANTS} under one key`)
-  t.match(README, `names more than ${MAX_VARY_FIELDS} fields`)
+t.test('docs: numbers that the docs give are the code\'s', async (t) => {
+  t.match(DOCS, `At most ${MAX_TAGS}, of at most ${MAX_TAG_CHARACTERS} characters`)
+  t.match(DOCS, `at most ${MAX_VARIANTS} under one key`)
+  t.match(DOCS, `names more than ${MAX_VARY_FIELDS} fields`)
   const unfit = Array.from({ length: 400 }, (_, index) => 200 + index).filter((status) => !isCacheableStatus(status))
-  t.match(README, `any final status other than ${unfit.slice(0, -1).join(', ')} and ${unfit.at(-1)}.`)
+  t.match(DOCS, `any final status other than ${unfit.slice(0, -1).join(', ')} and ${unfit.at(-1)}.`)
 })
 
 t.test('docs: CHANGELOG names every power', async (t) => {
@@ -139,11 +154,12 @@ t.test('docs: the map in CONTRIBUTING names every file of the rooms, and no othe
 })
 
 t.test('docs: links inside the project lead somewhere', async (t) => {
-  for (const text of [README, CONTRIBUTING]) {
-    for (const [, path] of text.matchAll(/\]\((?!https?:|#)([^)#]+)\)/g)) t.ok(existsSync(join(root, path!)), path!)
-    for (const [, anchor] of text.matchAll(/\]\(#([^)]+)\)/g)) {
-      const anchors = [...text.matchAll(/^#+ (.*)$/gm)].map(([, title]) => title!.toLowerCase().replace(/[^\w -]/g, '').replaceAll(' ', '-'))
-      t.ok(anchors.includes(anchor!), anchor!)
+  for (const { path, text } of [...PAGES, source('CONTRIBUTING.md')]) {
+    for (const [link, to, anchor] of text.matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)/g)) {
+      const target = to === '' ? path : posix.join(posix.dirname(path), to!)
+      if (!t.ok(existsSync(join(root, target)), `${path}: ${link}`) || anchor === undefined) continue
+      const anchors = [...source(target).text.matchAll(/^#+ (.*)$/gm)].map(([, title]) => title!.toLowerCase().replace(/[^\w -]/g, '').replaceAll(' ', '-'))
+      t.ok(anchors.includes(anchor), `${path}: ${link}`)
     }
   }
 })
@@ -156,7 +172,7 @@ const folder = mkdtempSync(join(root, '.cache', 'docs-'))
 t.teardown(() => rmSync(folder, { recursive: true, force: true }))
 
 const ENVIRONMENT = { PATH: process.env.PATH }
-const snippets = runnable(README)
+const snippets = runnable(README + source('docs/extending.md').text)
 const GUIDE = source('docs/guide.md').text
 const guide = runnable(GUIDE)
 /** What the programs in docs/guide.md print. */
@@ -167,7 +183,7 @@ const PRINTED: Readonly<Record<string, RegExp>> = {
 }
 
 t.test('docs: all code that is marked to be run is run here', async (t) => {
-  t.same([...snippets.keys()], ['server.mjs', 'own-backend.ts', 'kit.test.ts'])
+  t.same([...snippets.keys()], ['server.mjs', 'options.mjs', 'own-backend.ts', 'kit.test.ts'])
   t.same([...guide.keys()], Object.keys(PRINTED))
 })
 
@@ -195,7 +211,13 @@ t.test('docs: the quick start runs as pasted, and does what is said of it', asyn
   t.ok(existsSync(join(folder, 'cache.db')))
 })
 
-t.test('docs: the TypeScript that README and the guide show compiles against the built package, and runs', async (t) => {
+t.test('docs: all options at their defaults are taken', async (t) => {
+  writeFileSync(join(folder, 'options.mjs'), snippets.get('options.mjs')!)
+  const { stdout } = await promisify(execFile)(process.execPath, [join(folder, 'options.mjs')], { env: ENVIRONMENT })
+  t.equal(stdout, 'fastify-response-cache; fwd=miss; stored\n')
+})
+
+t.test('docs: the TypeScript that the docs show compiles against the built package, and runs', async (t) => {
   for (const name of ['own-backend.ts', 'kit.test.ts']) writeFileSync(join(folder, name), snippets.get(name)!)
   for (const [name, code] of guide) writeFileSync(join(folder, name), code)
   // The name is typed with its options: what the types refuse, they must go on refusing.

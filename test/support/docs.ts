@@ -5,10 +5,11 @@ import { source } from './sources.js'
 /** A row of a table: its cells by the column's name. */
 export type Row = Readonly<Record<string, string>>
 
-/** The first table below `heading`, a line as it stands in the file. Throws when there is none before the next heading. */
+/** The first table below `heading`, a line as it stands in the file. Throws when there is none before the next heading, or that heading stands there twice. */
 export function tableBelow (markdown: string, heading: string): Row[] {
   const lines = markdown.split('\n')
   const at = lines.indexOf(heading)
+  if (lines.includes(heading, at + 1)) throw new Error(`'${heading}' stands there twice`)
   const begin = lines.findIndex((line, index) => index > at && line.startsWith('|'))
   const next = lines.findIndex((line, index) => index > at && /^#+ /.test(line))
   if (at === -1 || begin === -1 || (next !== -1 && next < begin)) throw new Error(`no table below '${heading}'`)

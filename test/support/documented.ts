@@ -1,4 +1,4 @@
-// Which table of the README documents which options, and where their defaults stand in the code.
+// Which table of the docs documents which options, and where their defaults stand in the code.
 import { FILE_CLEANUP_INTERVAL_MS, FILE_DIR, FILE_FSYNC, FILE_MAX_BYTES } from '../../backends/file.js'
 import { HTTP_MAX_CONNECTIONS, HTTP_MAX_RETRIES, HTTP_MAX_VALUE_BYTES, HTTP_TIMEOUT_MS } from '../../backends/http.js'
 import { MEMORY_MAX_BYTES } from '../../backends/memory.js'
@@ -14,7 +14,7 @@ export interface Documented {
   readonly at: ReadonlyArray<readonly [path: string, name: string]>
   /** The constants in the code. Those that are left out have no default, or none that is a plain value. */
   readonly constants: Readonly<Record<string, unknown>>
-  /** Options that no interface declares by themselves, with the default that README gives. */
+  /** Options that no interface declares by themselves, with the default that the docs give. */
   readonly others?: Readonly<Record<string, string>>
 }
 
