@@ -14,6 +14,7 @@ import { rewritesUrls } from './response/fastify-internals.js'
 import { fromEnvironment } from './response/environment.js'
 import type { ReplyCacheOptions } from './response/fill.js'
 import { routePolicy, type RouteCacheOptions } from './response/options.js'
+import { rfc9111 } from './response/presets.js'
 import { CachedRoute } from './response/route.js'
 import { checkSettings, NAME, type ResponseCacheOptions } from './response/settings.js'
 import { CACHE_STATUS_NAME } from './response/status.js'
@@ -126,8 +127,8 @@ export type { ProduceContext, SetOptions } from './response/data-cache.js'
 export type { InvalidationTarget } from './response/invalidation.js'
 export type { BypassReason, RefusalReason } from './response/status.js'
 export type { CacheStats, RouteStats } from './response/stats.js'
-export { builtIns, defineBackend, fromEnvironment, fromStringStore, Registry, responseCache }
+export { builtIns, defineBackend, fromEnvironment, fromStringStore, Registry, responseCache, rfc9111 }
 
 // What require() answers: the plugin function, with what else can be imported as its properties.
-const required = Object.assign(responseCache, { default: responseCache, responseCache, builtIns, defineBackend, fromEnvironment, fromStringStore, Registry, ...errors })
+const required = Object.assign(responseCache, { default: responseCache, responseCache, builtIns, defineBackend, fromEnvironment, fromStringStore, Registry, rfc9111, ...errors })
 export { required as 'module.exports' }

@@ -1,0 +1,26 @@
+// One run of the suite, in a process of its own: its origin, the cache in front of it, and its client.
+import type { ResponseCacheOptions } from 'fastify-response-cache'
+import { startProxy, type Preset } from './proxy.js'
+import { runTests, startOrigin } from './suite.js'
+
+/** What the parent says. */
+export interface Order {
+  readonly suite: string
+  readonly preset: Preset
+  readonly backend: ResponseCacheOptions
+  readonly ids: readonly string[]
+  /** Tests whose exchange is printed. */
+  readonly dumped: readonly string[]
+}
+
+process.once('message', async (order: Order) => {
+  const over = new AbortController()
+  const { app, url } = await startProxy(order.preset, order.backend, await startOrigin(order.suite, over.signal))
+  try {
+    process.send!(await runTests(order.suite, new Set(order.ids), new Set(order.dumped), url))
+  } finally {
+    over.abort()
+    await app.close()
+    process.disconnect()
+  }
+})
