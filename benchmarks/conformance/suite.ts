@@ -45,7 +45,10 @@ export function unpackSuite (folder: string, from: string | undefined): string {
   const suite = join(folder, 'suite')
   mkdirSync(suite)
   const clone = from ?? join(folder, 'clone.git')
-  if (from === undefined) git(['clone', '--quiet', '--bare', SUITE_URL, clone])
+  if (from === undefined) {
+    console.log(`cloning ${SUITE_URL}; CACHE_TESTS_DIR names a clone that is there already`)
+    git(['clone', '--quiet', '--bare', SUITE_URL, clone])
+  }
   execFileSync('tar', ['-x', '-C', suite], { input: git(['-C', clone, 'archive', SUITE_COMMIT, 'tests', 'test-engine', 'package.json']) })
   // Its one dependency at run time.
   mkdirSync(join(suite, 'node_modules'))
