@@ -1,9 +1,6 @@
-// What the docs say is what the code does, and the other way round; what the docs show really runs.
-import { execFile, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+// What the docs say is what the code does, and the other way round. That what they show runs: docs-run.test.ts.
+import { existsSync } from 'node:fs'
 import { join, posix } from 'node:path'
-import { createInterface } from 'node:readline'
-import { promisify } from 'node:util'
 import vm from 'node:vm'
 import t from 'tap'
 import * as main from '../plugin.js'
@@ -15,7 +12,8 @@ import { BYPASS_REASONS, CacheStatus, REFUSAL_REASONS } from '../response/status
 import { MAX_VARIANTS } from '../response/store.js'
 import { MAX_VARY_FIELDS } from '../response/vary.js'
 import { DOCUMENTED } from './support/documented.js'
-import { codeIn, interfaceIn, runnable, tableBelow, type Row } from './support/docs.js'
+import { codeIn, interfaceIn, tableBelow, type Row } from './support/docs.js'
+import { blocksOf } from './support/page.js'
 import { root, source, sourcesIn } from './support/sources.js'
 
 const README = source('README.md').text
@@ -57,7 +55,7 @@ for (const { heading, at, constants, others = {} } of DOCUMENTED) {
 }
 
 t.test('docs: README shows every option of the plugin, of routes and of answers, at its default', async (t) => {
-  const shown = runnable(README).get('options.mjs') ?? ''
+  const shown = blocksOf(source('README.md')).find(({ notes }) => notes.get('run') === 'options.mjs')?.code ?? ''
   for (const heading of ['## Plugin options', '## Route options', '### The key', '### While a handler runs']) {
     for (const row of optionsBelow(heading)) {
       const value = codeIn(row.default!)
@@ -162,82 +160,4 @@ t.test('docs: links inside the project lead somewhere', async (t) => {
       t.ok(anchors.includes(anchor), `${path}: ${link}`)
     }
   }
-})
-
-// From here on the built package is used, by its own name, as a user has it.
-if (!existsSync(join(root, 'dist', 'plugin.d.ts'))) t.bailout('there is no dist: run npm run build first')
-
-mkdirSync(join(root, '.cache'), { recursive: true })
-const folder = mkdtempSync(join(root, '.cache', 'docs-'))
-t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-
-const ENVIRONMENT = { PATH: process.env.PATH }
-const snippets = runnable(README + source('docs/extending.md').text)
-const GUIDE = source('docs/guide.md').text
-const guide = runnable(GUIDE)
-/** What the programs in docs/guide.md print. */
-const PRINTED: Readonly<Record<string, RegExp>> = {
-  'robust.ts': /^answer \| fastify-response-cache; fwd=miss; detail=unavailable\nCACHE_ERR_BACKEND_FAILED\n.*get: \d.*\n$/,
-  'managed.ts': /^value\nthe connection is closed\n$/,
-  'validated.ts': /^cache: 'validated.timeoutMs' must be a positive integer, got 0\ncache: 'validated.maxEntries' must be a positive integer, got NaN\n$/
-}
-
-t.test('docs: all code that is marked to be run is run here', async (t) => {
-  t.same([...snippets.keys()], ['server.mjs', 'options.mjs', 'own-backend.ts', 'kit.test.ts'])
-  t.same([...guide.keys()], Object.keys(PRINTED))
-})
-
-t.test('docs: the quick start runs as pasted, and does what is said of it', async (t) => {
-  const file = join(folder, 'server.mjs')
-  writeFileSync(file, snippets.get('server.mjs')!.replace('port: 3000', 'port: 0'))
-  const child = spawn(process.execPath, [file], { cwd: folder, env: ENVIRONMENT, stdio: ['ignore', 'pipe', 'inherit'] })
-  t.teardown(() => child.kill('SIGKILL'))
-  const url = await new Promise<string>((resolve, reject) => {
-    createInterface({ input: child.stdout }).once('line', resolve)
-    child.once('close', () => reject(new Error('ended before it listened')))
-  })
-  const ask = async () => await fetch(`${url}/products/1`)
-  const made = await ask()
-  const { madeAt } = await made.json() as { madeAt: string }
-  t.equal(made.headers.get('cache-status'), 'fastify-response-cache; fwd=miss; stored')
-  const kept = await ask()
-  t.match(kept.headers.get('cache-status'), /^fastify-response-cache; hit; ttl=\d+$/)
-  t.ok(kept.headers.get('age'))
-  t.same(await kept.json(), { id: '1', madeAt })
-  t.same(await (await fetch(`${url}/products/1`, { method: 'POST' })).json(), { forgotten: 'products' })
-  const anew = await ask()
-  t.equal(anew.headers.get('cache-status'), 'fastify-response-cache; fwd=miss; stored')
-  t.not((await anew.json() as { madeAt: string }).madeAt, madeAt)
-  t.ok(existsSync(join(folder, 'cache.db')))
-})
-
-t.test('docs: all options at their defaults are taken', async (t) => {
-  writeFileSync(join(folder, 'options.mjs'), snippets.get('options.mjs')!)
-  const { stdout } = await promisify(execFile)(process.execPath, [join(folder, 'options.mjs')], { env: ENVIRONMENT })
-  t.equal(stdout, 'fastify-response-cache; fwd=miss; stored\n')
-})
-
-t.test('docs: the TypeScript that the docs show compiles against the built package, and runs', async (t) => {
-  for (const name of ['own-backend.ts', 'kit.test.ts']) writeFileSync(join(folder, name), snippets.get(name)!)
-  for (const [name, code] of guide) writeFileSync(join(folder, name), code)
-  // The name is typed with its options: what the types refuse, they must go on refusing.
-  writeFileSync(join(folder, 'refused.ts'), `import './own-backend.js'\nimport type { BackendChoice } from 'fastify-response-cache'\n// @ts-expect-error
-export const without: BackendChoice = { backend: 'tiny' }\n// @ts-expect-error\nexport const unknown: BackendChoice = { backend: 'unheard-of' }\n`)
-  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({
-    extends: '../../tsconfig.json',
-    compilerOptions: { outDir: '.', rootDir: '.', declaration: false, sourceMap: false, noEmitOnError: true },
-    include: ['.']
-  }))
-  const run = promisify(execFile)
-  const failed = await run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', folder], { env: ENVIRONMENT }).then(() => '', (err: { stdout: string }) => err.stdout)
-  if (!t.equal(failed, '')) return
-  const { stdout } = await run(process.execPath, [join(folder, 'own-backend.js')], { env: ENVIRONMENT })
-  t.match(stdout, /^fastify-response-cache; fwd=miss; stored\nfastify-response-cache; hit; ttl=\d+\n$/)
-  for (const [name, printed] of Object.entries(PRINTED)) {
-    const { stdout } = await run(process.execPath, [join(folder, name.replace('.ts', '.js'))], { env: ENVIRONMENT })
-    t.match(stdout, printed, name)
-  }
-  const kit = await run(process.execPath, ['--test-reporter=tap', join(folder, 'kit.test.js')], { env: ENVIRONMENT })
-  t.match(kit.stdout, /^# fail 0$/m)
-  t.match(kit.stdout, /^# pass [1-9]\d+$/m)
 })

@@ -1,4 +1,4 @@
-// Reads what the docs say (tables, code to run) and what the sources say (interfaces with their doc comments).
+// Reads what the docs say in tables and what the sources say (interfaces with their doc comments).
 import ts from 'typescript'
 import { source } from './sources.js'
 
@@ -25,11 +25,6 @@ function cellsOf (line: string): string[] {
 /** What stands between backticks in a cell, or the cell where there are none. */
 export function codeIn (cell: string): string {
   return /`([^`]+)`/.exec(cell)?.[1] ?? cell
-}
-
-/** The blocks of code that are marked with `<!-- run: name -->`, by that name. */
-export function runnable (markdown: string): Map<string, string> {
-  return new Map([...markdown.matchAll(/<!-- run: (\S+) -->\n```\w+\n([^]*?)```/g)].map(([, name, code]) => [name!, code!]))
 }
 
 /** A property of an interface, as its doc comment describes it. */

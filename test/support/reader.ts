@@ -1,0 +1,58 @@
+// What a reader of the docs has installed: the packed package, what the pages tell to install beside it, and their programs.
+import { mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { packed } from './packed.js'
+import { runPage, type PageOutcome } from './page-run.js'
+import type { Source } from './sources.js'
+import type { Known } from './page-rules.js'
+
+/** What the pages tell to install. */
+const INSTALLED = ['fastify', 'typescript', '@types/node', 'better-sqlite3', '@types/better-sqlite3', '@fastify/redis']
+
+export interface Reader {
+  /** Runs the blocks of a page. Ports that it names are free ones here. */
+  follow (page: Source): Promise<PageOutcome>
+  /** What is wrong with commands that are only looked at. */
+  readonly known: Known
+  remove (): void
+}
+
+/** Packs the package and installs it for a reader. */
+export function reader (): Reader {
+  const { folder, manifest, remove } = packed(INSTALLED)
+  const packages = [manifest.name, ...Object.keys(manifest.dependencies), ...INSTALLED]
+  const known: Known = { scripts: Object.keys(manifest.scripts), programs: packages.flatMap((name) => linkPrograms(folder, name)), packages }
+  return {
+    follow: async (page) => await runPage({ path: page.path, text: await withFreePorts(page.text) }, folder, known),
+    known,
+    remove
+  }
+}
+
+function linkPrograms (folder: string, name: string): string[] {
+  const home = join(folder, 'node_modules', name)
+  const { bin = {} } = JSON.parse(readFileSync(join(home, 'package.json'), 'utf8')) as { bin?: string | Record<string, string> }
+  const programs = typeof bin === 'string' ? { [name]: bin } : bin
+  const binaries = join(folder, 'node_modules', '.bin')
+  mkdirSync(binaries, { recursive: true })
+  for (const [program, path] of Object.entries(programs)) {
+    if (!readdirSync(binaries).includes(program)) symlinkSync(join(home, path), join(binaries, program))
+  }
+  return Object.keys(programs)
+}
+
+async function withFreePorts (text: string): Promise<string> {
+  const ports = new Set(Array.from(text.matchAll(/\b(?:127\.0\.0\.1:|port: )(\d{4})\b/g), ([, port]) => port!))
+  let rewritten = text
+  for (const port of ports) rewritten = rewritten.replaceAll(new RegExp(`\\b(127\\.0\\.0\\.1:|port: )${port}\\b`, 'g'), `$1${await freePort()}`)
+  return rewritten
+}
+
+async function freePort (): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
