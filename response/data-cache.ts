@@ -99,7 +99,7 @@ export class DataCache {
 
   async #produce<T> (stored: string, { ttlMs, tags, mark, names }: { ttlMs: number, tags: readonly string[], mark: number, names: () => string[] }, produce: (context: ProduceContext) => Promise<T> | T): Promise<T> {
     const { fence, guard } = this.#engine
-    const stamps = tags.length === 0 ? [] : await this.#engine.tags.stamped(tags, guard.deadlineAt())
+    const stamps = tags.length === 0 ? [] : await this.#engine.tags.stamped(tags, guard.deadline())
     const value = await produce({ signal: this.#signal })
     // What can't be stored was produced all the same: the caller has it.
     if (stamps !== UNAVAILABLE && value !== undefined && !fence.movedSince(mark, names)) {
@@ -118,14 +118,14 @@ export class DataCache {
     const read = await guard.read(stored)
     const entry = store.believed(read, stored)
     if (entry === undefined || entry === UNAVAILABLE || entry.head.kind !== 'value') return undefined
-    if (entry.head.tags !== undefined && await tags.areCurrent(entry.head.tags, guard.deadlineAt()) !== true) return undefined
+    if (entry.head.tags !== undefined && await tags.areCurrent(entry.head.tags, guard.deadline()) !== true) return undefined
     return { value: entry.head.json ? JSON.parse(entry.body.toString()) : Buffer.from(entry.body) }
   }
 
   async #stamps (tags: readonly string[]): Promise<readonly string[]> {
     if (tags.length === 0) return []
     const { guard, backendName } = this.#engine
-    const stamps = await this.#engine.tags.stamped(tags, guard.deadlineAt())
+    const stamps = await this.#engine.tags.stamped(tags, guard.deadline())
     if (stamps === UNAVAILABLE) throw new CACHE_ERR_BACKEND_FAILED(backendName, 'get', 'no answer for the tags; the log says why')
     return stamps
   }

@@ -51,6 +51,15 @@ export type Head = ResponseHead | VariantsHead | ValueHead
 export interface Entry<H extends Head = Head> {
   readonly head: H
   readonly body: Buffer
+  /** What was sent of it last. */
+  sent?: SentFields
+}
+
+/** Header fields of an answer from the cache, in the second for which they hold, as `writeHead` takes them. */
+export interface SentFields {
+  readonly age: number
+  readonly status: string
+  readonly fields: string[] | Record<string, string | string[]>
 }
 
 // The format number and the checksum stand at fixed places; the checksum is over everything behind it.

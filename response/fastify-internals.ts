@@ -9,11 +9,13 @@ export interface RouteContext {
 
 const CONTEXT = 'Symbol(fastify.context)'
 const OPTIONS = 'Symbol(fastify.options)'
+const FIELDS = 'Symbol(fastify.reply.headers)'
 const TRAILERS = 'Symbol(fastify.reply.trailers)'
 
 /** Finds symbols once, by their description. */
 export class FastifyInternals {
   #context: symbol | undefined
+  #fields: symbol | undefined
   #trailers: symbol | undefined
 
   /** The hooks of the route that this request is for; undefined where this Fastify keeps them elsewhere. */
@@ -31,6 +33,12 @@ export class FastifyInternals {
   /** Whether this request came by `inject()` and not by a connection. */
   isInjected (reply: FastifyReply): boolean {
     return (reply.raw as { isLightMyRequest?: boolean }).isLightMyRequest === true
+  }
+
+  /** Whether a header field was set on this answer, or whether that can't be known. `getHeaders()` copies them all to say so. */
+  mayHaveFields (reply: FastifyReply): boolean {
+    this.#fields ??= symbolOf(reply, FIELDS)
+    return this.#fields === undefined || reply.raw.getHeaderNames().length > 0 || Object.keys((reply as unknown as Record<symbol, object>)[this.#fields]!).length > 0
   }
 
   /** Whether somebody has announced trailers, or whether that can't be known. */

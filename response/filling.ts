@@ -7,7 +7,7 @@ import { Fill, type FillEnd, type Recorded } from './fill.js'
 import type { Flight } from './flight.js'
 import { UNAVAILABLE } from './guard.js'
 import type { RequestFields } from './key.js'
-import { andThen } from './later.js'
+import { andThen, type Deadline } from './later.js'
 import { areTags } from './options.js'
 import type { CachedRoute } from './route.js'
 import { count } from './stats.js'
@@ -25,8 +25,8 @@ export interface Visit {
   readonly target: string
   /** The fence's mark before the first read of the backend. */
   readonly mark: number
-  /** Until when it waits for the backend, all calls together, in `performance.now()`. */
-  readonly deadlineAt: number
+  /** Until when it waits for the backend, all calls together. */
+  readonly deadline: Deadline
   /** Why the handler is asked (RFC 9211 section 2.2). */
   readonly why: 'miss' | 'request'
 }
@@ -188,7 +188,7 @@ export class Filling implements FillEnd {
   #stampsOf (tags: readonly string[]): MaybePromise<readonly string[] | typeof UNAVAILABLE> {
     if (tags.length === 0) return []
     if (tags === this.#route.policy.tags && this.stamps !== undefined) return this.stamps
-    return this.#engine.tags.stamped(tags, this.#engine.guard.deadlineAt())
+    return this.#engine.tags.stamped(tags, this.#engine.guard.deadline())
   }
 
   /** Why an answer that could be stored isn't; undefined where nothing stands against it. */

@@ -3,7 +3,7 @@ import { setTimeout as after } from 'node:timers'
 import type { CacheBackend, MaybePromise, StoredEntry } from '../registry/backend.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../registry/errors.js'
 import { Breaker } from './breaker.js'
-import { isPromise, LATE, NO_ANSWER, noop, within } from './later.js'
+import { Deadline, isPromise, LATE, NO_ANSWER, noop, within } from './later.js'
 import { safeCause, safeError, type Notices } from './notices.js'
 
 /** The backend could not say: not a miss, nothing is known of what it holds. */
@@ -42,26 +42,26 @@ export class Guard {
     this.#breaker = new Breaker(options.now)
   }
 
-  /** When a request that asks now must have its answer, in `performance.now()`: the clock of real waits, which nobody sets. */
-  deadlineAt (): number {
-    return performance.now() + this.#options.deadlineMs
+  /** For a request that is going to ask. Real waits have a clock of their own, which nobody sets. */
+  deadline (): Deadline {
+    return new Deadline(this.#options.deadlineMs)
   }
 
-  /** The entry under `key`, or UNAVAILABLE; at once where the backend has it at once, never later than `deadlineAt`. Never rejects. */
-  get (key: string, deadlineAt: number): MaybePromise<Read> {
+  /** The entry under `key`, or UNAVAILABLE; at once where the backend has it at once, never later than `deadline`. Never rejects. */
+  get (key: string, deadline: Deadline): MaybePromise<Read> {
     if (!this.#admits()) return UNAVAILABLE
     try {
       const answer: MaybePromise<unknown> = this.#backend.get(key)
-      return isPromise(answer) ? this.#awaited('get', answer, deadlineAt, key, (value) => this.#checked(value, key)) : this.#checked(answer, key)
+      return isPromise(answer) ? this.#awaited('get', answer, deadline, key, (value) => this.#checked(value, key)) : this.#checked(answer, key)
     } catch (err) {
       return this.#failed('get', err, key)
     }
   }
 
   /** Several reads in one step where the backend can, else side by side. */
-  getMany (keys: readonly string[], deadlineAt: number): MaybePromise<readonly Read[]> {
+  getMany (keys: readonly string[], deadline: Deadline): MaybePromise<readonly Read[]> {
     if (this.#backend.getMany === undefined || keys.length < 2) {
-      const reads = keys.map((key) => this.get(key, deadlineAt))
+      const reads = keys.map((key) => this.get(key, deadline))
       return reads.some(isPromise) ? Promise.all(reads) : reads as Read[]
     }
     const none = keys.map(() => UNAVAILABLE) as Read[]
@@ -72,7 +72,7 @@ export class Guard {
     try {
       const answer: MaybePromise<unknown> = this.#backend.getMany(keys)
       if (!isPromise(answer)) return checked(answer)
-      return this.#awaited<readonly Read[] | typeof UNAVAILABLE>('getMany', answer, deadlineAt, keys[0], checked).then((read) => read === UNAVAILABLE ? none : read as Read[])
+      return this.#awaited<readonly Read[] | typeof UNAVAILABLE>('getMany', answer, deadline, keys[0], checked).then((read) => read === UNAVAILABLE ? none : read as Read[])
     } catch (err) {
       this.#failed('getMany', err, keys[0])
       return none
@@ -90,7 +90,7 @@ export class Guard {
       }
       const done = Promise.resolve(answer)
       this.track(done)
-      this.track(this.#awaited('set', done, this.deadlineAt(), key, () => this.#breaker.succeeded()).then((settled) => { if (settled === UNAVAILABLE) this.#isLate(key, done) }))
+      this.track(this.#awaited('set', done, this.deadline(), key, () => this.#breaker.succeeded()).then((settled) => { if (settled === UNAVAILABLE) this.#isLate(key, done) }))
       return true
     } catch (err) {
       this.#failed('set', err, key)
@@ -131,7 +131,7 @@ export class Guard {
   /** A read that somebody made on purpose. Rejects with CACHE_ERR_BACKEND_FAILED when the backend can't say. */
   async read (key: string): Promise<StoredEntry | undefined> {
     this.#mustBeOpen('get')
-    const value = await this.get(key, this.deadlineAt())
+    const value = await this.get(key, this.deadline())
     if (value === UNAVAILABLE) throw new CACHE_ERR_BACKEND_FAILED(this.#options.name, 'get', 'no answer; the log says why')
     return value
   }
@@ -192,7 +192,7 @@ export class Guard {
   }
 
   /** The promise's answer by way of `use`, or UNAVAILABLE once the deadline has passed; what comes later is let go. */
-  #awaited<T> (operation: string, answer: Promise<unknown>, deadlineAt: number, key: string | undefined, use: (value: unknown) => T): Promise<T | typeof UNAVAILABLE> {
+  #awaited<T> (operation: string, answer: Promise<unknown>, deadline: Deadline, key: string | undefined, use: (value: unknown) => T): Promise<T | typeof UNAVAILABLE> {
     this.#pending++
     return new Promise((resolve) => {
       let open = true
@@ -207,7 +207,7 @@ export class Guard {
           resolve(this.#failed(operation, err, key))
         }
       }
-      const waitMs = Math.max(deadlineAt - performance.now(), 0)
+      const waitMs = Math.max(deadline.at - performance.now(), 0)
       // A loop that was held up comes to its timers first: what has arrived meanwhile is read in the same turn.
       const timer = after(() => setImmediate(() => end(() => this.#failed(operation, NO_ANSWER, key))), waitMs)
       // What only looks like a promise may throw in its `then`.

@@ -17,6 +17,8 @@ export interface RequestFields {
 
 const LONGEST_CLEAR_CHARACTERS = 512
 const LARGEST_KEY_BODY_BYTES = 1024 * 1024
+const RECENT_KEYS = 512
+const LONGEST_RECENT_CHARACTERS = 256
 const ABSENT = '-'
 
 /** A part that can't run into the next one: its length stands before it. */
@@ -67,6 +69,7 @@ export function keyBuilder (prefix: string, policy: RoutePolicy): (request: Fast
   if (typeof options === 'function') return (request) => refusal(request, isBodied(request.method)) ?? functionKey(prefix, options, request)
   const cookiesCount = bypassing && options.by === undefined && options.cookies.length === 0 && !options.headers.includes('cookie')
   const authorizationCounts = bypassing && options.by === undefined && !options.headers.includes('authorization')
+  const recent = new RecentKeys()
   const plain = options.query === true && options.headers.length === 0 && options.cookies.length === 0 && options.by === undefined && !options.body
 
   return (request) => {
@@ -76,10 +79,32 @@ export function keyBuilder (prefix: string, policy: RoutePolicy): (request: Fast
     if (refused !== undefined) return refused
     if ((authorizationCounts && sent(request, 'authorization') !== undefined) || (cookiesCount && sent(request, 'cookie') !== undefined)) return { bypass: 'credentials' }
     const target = request.raw.url as string
-    const base = `${prefix}${options.query === true ? targetPart(target) : targetPart(pathOf(target))}`
-    const located = options.host ? base + originPart(`${request.protocol}://${request.host}`) : base
-    if (plain && !withBody && request.originalUrl === target && request.host !== '' && !request.protocol.includes(':')) return { key: located }
-    return withExtra(located, request, options, withBody)
+    const { host, protocol } = request
+    const isPlain = plain && !withBody && request.originalUrl === target && host !== '' && !protocol.includes(':')
+    const known = isPlain ? recent.get(target, protocol, host) : undefined
+    if (known !== undefined) return known
+    const base = prefix + targetPart(options.query === true ? target : pathOf(target))
+    const located = options.host ? base + originPart(`${protocol}://${host}`) : base
+    return isPlain ? recent.set(target, request, { key: located }) : withExtra(located, request, options, withBody)
+  }
+}
+
+/** Keys made a moment ago: to make one anew costs a hit more than anything else in it, most of all the digest of a query. */
+class RecentKeys {
+  readonly #keys = new Map<string, Keyed>()
+  #protocol = ''
+  #host = ''
+
+  get (target: string, protocol: string, host: string): Keyed | undefined {
+    return protocol === this.#protocol && host === this.#host ? this.#keys.get(target) : undefined
+  }
+
+  set (target: string, { protocol, host }: FastifyRequest, keyed: Keyed): Keyed {
+    if (protocol !== this.#protocol || host !== this.#host || this.#keys.size >= RECENT_KEYS) this.#keys.clear()
+    this.#protocol = protocol
+    this.#host = host
+    if (target.length <= LONGEST_RECENT_CHARACTERS) this.#keys.set(target, keyed)
+    return keyed
   }
 }
 

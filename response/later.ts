@@ -11,6 +11,26 @@ export function andThen<T, R> (value: MaybePromise<T>, next: (value: T) => Maybe
   return isPromise(value) ? value.then(next) : next(value)
 }
 
+/** When all waits of one request together must be over, in `performance.now()`. Its time begins with the first of them. */
+export class Deadline {
+  readonly #ms: number
+  #at: number | undefined
+
+  constructor (ms: number) {
+    this.#ms = ms
+  }
+
+  get at (): number {
+    this.#at ??= performance.now() + this.#ms
+    return this.#at
+  }
+
+  /** Waiting for somebody else is not held against it. */
+  extend (ms: number): void {
+    if (this.#at !== undefined) this.#at += ms
+  }
+}
+
 export const LATE = Symbol('late')
 export const NO_ANSWER = new Error('no answer before the deadline')
 export const noop = (): void => {}

@@ -61,8 +61,8 @@ export class CachedRoute {
     if (wishes?.noStore === true) return this.#bypass(instance, request, reply, 'no-store')
     const { fence, guard, store } = this.#engine
     // The mark comes before the first read of the backend: what is invalidated from here on, this request doesn't store.
-    const visit: Visit = { instance, request, reply, key: keyed.key, target: request.raw.url as string, mark: fence.mark(), deadlineAt: guard.deadlineAt(), why: 'miss' }
-    const found = store.find(keyed.key, request, visit.deadlineAt)
+    const visit: Visit = { instance, request, reply, key: keyed.key, target: request.raw.url as string, mark: fence.mark(), deadline: guard.deadline(), why: 'miss' }
+    const found = store.find(keyed.key, request, visit.deadline)
     return isPromise(found)
       ? found.then((there) => whenSent(this.#answer(visit, there, wishes), reply))
       : this.#answer(visit, found, wishes)
@@ -99,9 +99,8 @@ export class CachedRoute {
 
   #answer (visit: Visit, found: Found, wishes: Wishes | undefined): unknown {
     const { request, reply } = visit
-    const { entry } = found
-    if (entry !== undefined) {
-      const at = this.#engine.now()
+    const { entry, at } = found
+    if (entry !== undefined && at !== undefined) {
       const freshMs = entry.head.freshUntil - at
       if (wishes === undefined || satisfies(wishes, entry.head.ageMs + at - entry.head.storedAt, freshMs)) {
         this.stats.hits++
@@ -135,8 +134,8 @@ export class CachedRoute {
     const began = performance.now()
     engine.waits(flight)
     return flight.wait().then((outcome) => {
-      const waited: Visit = { ...visit, deadlineAt: visit.deadlineAt + performance.now() - began }
-      return whenSent(this.#follow(waited, found, { flight, joinedAt }, outcome), visit.reply)
+      visit.deadline.extend(performance.now() - began)
+      return whenSent(this.#follow(visit, found, { flight, joinedAt }, outcome), visit.reply)
     })
   }
 
@@ -162,7 +161,7 @@ export class CachedRoute {
     filling.fill.forbidden = forbidden
     const { tags } = this.policy
     if (typeof tags === 'function' || tags.length === 0 || found.unavailable === true) return this.#run(visit, filling, recording)
-    const stamps = this.#engine.tags.stamped(tags, visit.deadlineAt)
+    const stamps = this.#engine.tags.stamped(tags, visit.deadline)
     if (!isPromise(stamps)) return this.#run(visit, filling, recording, stamps)
     return stamps.then((there) => whenSent(this.#run(visit, filling, recording, there), visit.reply))
   }

@@ -2,7 +2,7 @@
 import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { joined } from './cache-control.js'
-import type { Entry, ResponseHead } from './entry.js'
+import type { Entry, ResponseHead, SentFields } from './entry.js'
 import type { FastifyInternals } from './fastify-internals.js'
 import { isField } from './fields.js'
 
@@ -19,10 +19,10 @@ export class Sender {
 
   send (request: FastifyRequest, reply: FastifyReply, entry: Entry<ResponseHead>, status: string, at: number): void {
     // RFC 9111 section 4.2.3: the age it came with, and the time that it rested here.
-    const age = String(Math.floor((entry.head.ageMs + Math.max(at - entry.head.storedAt, 0)) / 1000))
+    const age = Math.floor((entry.head.ageMs + Math.max(at - entry.head.storedAt, 0)) / 1000)
     const fields = this.#goesStraight(request, reply) ? this.#together(reply, entry, age, status) : undefined
-    if (fields !== undefined) this.#straight(request, reply, entry, fields)
-    else this.#throughHooks(reply, entry, age, status)
+    if (fields !== undefined) straight(request, reply, entry, fields)
+    else this.#throughHooks(reply, entry, String(age), status)
   }
 
   /**
@@ -43,9 +43,21 @@ export class Sender {
   }
 
   /** The entry's fields and those of this request's hooks; undefined where Node would refuse one, which Fastify knows to answer. */
-  #together (reply: FastifyReply, { head, body }: Entry<ResponseHead>, age: string, status: string): string[] | undefined {
-    const fields = [...head.fields, 'content-length', String(body.byteLength), 'age', age]
+  #together (reply: FastifyReply, entry: Entry<ResponseHead>, age: number, status: string): SentFields['fields'] | undefined {
+    if (this.#internals.mayHaveFields(reply)) return this.#withPresent(reply, entry, age, status)
+    if (entry.sent?.age !== age || entry.sent.status !== status) entry.sent = { age, status, fields: forNode(this.#own(entry, age, status)) }
+    return entry.sent.fields
+  }
+
+  #own ({ head, body }: Entry<ResponseHead>, age: number, status: string): string[] {
+    const fields = [...head.fields, 'content-length', String(body.byteLength), 'age', String(age)]
     if (this.#statusField !== undefined) fields.push(this.#statusField, status)
+    return fields
+  }
+
+  #withPresent (reply: FastifyReply, entry: Entry<ResponseHead>, age: number, status: string): SentFields['fields'] | undefined {
+    const { head } = entry
+    const fields = this.#own(entry, age, status)
     const present = reply.getHeaders()
     for (const name in present) {
       const value = present[name]
@@ -55,17 +67,7 @@ export class Sender {
       if (name === 'vary') addVary(fields, joined(lines))
       else if (!names(fields, name)) for (const line of lines) fields.push(name, line)
     }
-    return fields
-  }
-
-  #straight (request: FastifyRequest, reply: FastifyReply, { head, body }: Entry<ResponseHead>, fields: string[]): void {
-    const { raw } = reply
-    for (const name of head.removed ?? []) raw.removeHeader(name)
-    reply.hijack()
-    // Node drops all but the last line of a repeated name from a list, once anybody has set a field on the raw answer.
-    raw.writeHead(head.status, hasRepeated(fields) ? grouped(fields) : fields)
-    if (request.method === 'HEAD') raw.end()
-    else raw.end(body)
+    return forNode(fields)
   }
 
   #throughHooks (reply: FastifyReply, { head, body }: Entry<ResponseHead>, age: string, status: string): void {
@@ -77,6 +79,15 @@ export class Sender {
     if (this.#statusField !== undefined) reply.header(this.#statusField, status)
     reply.code(head.status).send(payload(head, body, seen['content-type'] !== undefined))
   }
+}
+
+function straight (request: FastifyRequest, reply: FastifyReply, { head, body }: Entry<ResponseHead>, fields: SentFields['fields']): void {
+  const { raw } = reply
+  for (const name of head.removed ?? []) raw.removeHeader(name)
+  reply.hijack()
+  raw.writeHead(head.status, fields)
+  if (request.method === 'HEAD') raw.end()
+  else raw.end(body)
 }
 
 /** The body as the handler would have given it. A copy: what hooks are handed they may change, what is stored nobody may. */
@@ -91,10 +102,11 @@ function names (fields: readonly string[], name: string): boolean {
   return false
 }
 
-/** Whether a name stands there twice. The lines of one name follow each other. */
-function hasRepeated (fields: readonly string[]): boolean {
-  for (let at = 2; at < fields.length; at += 2) if (fields[at] === fields[at - 2]) return true
-  return false
+/** Node drops all but the last line of a repeated name from a list, once anybody has set a field on the raw answer. */
+function forNode (fields: string[]): SentFields['fields'] {
+  // The lines of one name follow each other.
+  for (let at = 2; at < fields.length; at += 2) if (fields[at] === fields[at - 2]) return grouped(fields)
+  return fields
 }
 
 /** The same by name. */

@@ -54,14 +54,18 @@ export const CACHE_STATUS_NAME = 'fastify-response-cache'
 /** RFC 9211 members of one answer, already formatted; the cache's name comes first. */
 export class CacheStatus {
   readonly #name: string
+  /** The text of the last hit: many are sent within one second. */
+  #hit = { seconds: NaN, text: '' }
 
   constructor (name: string = CACHE_STATUS_NAME) {
     this.#name = name
   }
 
+  /** RFC 9211 sections 2.1 and 2.4: ttl in seconds, rounded so that it never promises more. */
   hit (ttlMs: number): string {
-    // RFC 9211 section 2.2 and 2.4: ttl in seconds, rounded so that it never promises more.
-    return `${this.#name}; hit; ttl=${Math.floor(ttlMs / 1000)}`
+    const seconds = Math.floor(ttlMs / 1000)
+    if (seconds !== this.#hit.seconds) this.#hit = { seconds, text: `${this.#name}; hit; ttl=${seconds}` }
+    return this.#hit.text
   }
 
   bypass (reason: BypassReason): string {

@@ -4,7 +4,7 @@ import type { MaybePromise } from '../registry/backend.js'
 import { EntryCodec, type Entry, type Head, type ResponseHead, type VariantsHead } from './entry.js'
 import { UNAVAILABLE, type Guard, type Read } from './guard.js'
 import type { RequestFields } from './key.js'
-import { andThen } from './later.js'
+import { andThen, type Deadline } from './later.js'
 import type { Notices } from './notices.js'
 import type { Tags } from './tags.js'
 import { MAX_VARY_FIELDS, variantOf } from './vary.js'
@@ -12,6 +12,8 @@ import { MAX_VARY_FIELDS, variantOf } from './vary.js'
 /** What a look under a key came to. `variants` is the list that stands there, if one does. */
 export interface Found {
   readonly entry?: Entry<ResponseHead>
+  /** When the entry was fresh: the present, but for what its tags took to be read. */
+  readonly at?: number
   readonly variants?: Entry<VariantsHead>
   readonly unavailable?: true
 }
@@ -54,12 +56,12 @@ export class Store {
   }
 
   /** The fresh answer under `key` for a request with these fields. Never rejects. */
-  find (key: string, asked: RequestFields, deadlineAt: number): MaybePromise<Found> {
-    return andThen(this.#guard.get(key, deadlineAt), (read) => {
+  find (key: string, asked: RequestFields, deadline: Deadline): MaybePromise<Found> {
+    return andThen(this.#guard.get(key, deadline), (read) => {
       const entry = this.believed(read, key)
       if (entry === UNAVAILABLE) return NO_ANSWER
-      if (entry?.head.kind === 'response') return this.#current(entry as Entry<ResponseHead>, deadlineAt, NOTHING)
-      if (entry?.head.kind === 'variants') return this.#findVariant(key, entry as Entry<VariantsHead>, asked, deadlineAt)
+      if (entry?.head.kind === 'response') return this.#current(entry as Entry<ResponseHead>, deadline, NOTHING)
+      if (entry?.head.kind === 'variants') return this.#findVariant(key, entry as Entry<VariantsHead>, asked, deadline)
       return NOTHING
     })
   }
@@ -86,30 +88,31 @@ export class Store {
   }
 
   /** `entry`, where it is fresh and no tag of it was invalidated. */
-  #current (entry: Entry<ResponseHead>, deadlineAt: number, otherwise: Found): MaybePromise<Found> {
-    if (entry.head.freshUntil <= this.#now()) return otherwise
+  #current (entry: Entry<ResponseHead>, deadline: Deadline, otherwise: Found): MaybePromise<Found> {
+    const at = this.#now()
+    if (entry.head.freshUntil <= at) return otherwise
     const { tags } = entry.head
-    if (tags === undefined) return { ...otherwise, entry }
-    return andThen(this.#tags.areCurrent(tags, deadlineAt), (current) =>
-      current === UNAVAILABLE ? NO_ANSWER : current ? { ...otherwise, entry } : otherwise)
+    if (tags === undefined) return otherwise === NOTHING ? { entry, at } : { ...otherwise, entry, at }
+    return andThen(this.#tags.areCurrent(tags, deadline), (current) =>
+      current === UNAVAILABLE ? NO_ANSWER : current ? { ...otherwise, entry, at } : otherwise)
   }
 
-  #findVariant (key: string, variants: Entry<VariantsHead>, asked: RequestFields, deadlineAt: number): MaybePromise<Found> {
+  #findVariant (key: string, variants: Entry<VariantsHead>, asked: RequestFields, deadline: Deadline): MaybePromise<Found> {
     const otherwise: Found = { variants }
     const id = variantOf(variants.head.names, asked)
     if (!variants.head.ids.includes(id)) return otherwise
     const variant = variantKey(key, variants.head, id)
-    return andThen(this.#guard.get(variant, deadlineAt), (read) => {
+    return andThen(this.#guard.get(variant, deadline), (read) => {
       const entry = this.believed(read, variant)
       if (entry === UNAVAILABLE) return NO_ANSWER
-      return entry?.head.kind === 'response' ? this.#current(entry as Entry<ResponseHead>, deadlineAt, otherwise) : otherwise
+      return entry?.head.kind === 'response' ? this.#current(entry as Entry<ResponseHead>, deadline, otherwise) : otherwise
     })
   }
 
   /** Adds the answer to the list of variants, which it reads anew: others may have been added meanwhile. */
   #keepVariant (answer: Keepable, expiresAt: number): MaybePromise<boolean> {
     const { key } = answer
-    return andThen(this.#guard.get(key, this.#guard.deadlineAt()), (read) => {
+    return andThen(this.#guard.get(key, this.#guard.deadline()), (read) => {
       const there = this.believed(read, key)
       if (there === UNAVAILABLE || !answer.mayStore()) return false
       const known = there?.head.kind === 'variants' ? there as Entry<VariantsHead> : undefined

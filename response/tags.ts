@@ -4,7 +4,7 @@ import { LRUCache } from 'lru-cache'
 import type { MaybePromise } from '../registry/backend.js'
 import { UNAVAILABLE, type Guard } from './guard.js'
 import { digest, namespacePrefix, part } from './key.js'
-import { andThen } from './later.js'
+import { andThen, type Deadline } from './later.js'
 
 // A stamp that is gone makes its entries misses, never the other way round; so this need only be long.
 const STAMP_LIFE_MS = 365 * 86_400_000
@@ -27,18 +27,18 @@ export class Tags {
   }
 
   /** Tag, stamp, tag, stamp ... as they are now; a tag without a stamp is given one. UNAVAILABLE when the backend can't say. */
-  stamped (tags: readonly string[], deadlineAt: number): MaybePromise<readonly string[] | typeof UNAVAILABLE> {
+  stamped (tags: readonly string[], deadline: Deadline): MaybePromise<readonly string[] | typeof UNAVAILABLE> {
     const madeBefore = this.#made
-    return andThen(this.#stamps(tags, deadlineAt), (stamps) => {
+    return andThen(this.#stamps(tags, deadline), (stamps) => {
       if (stamps === UNAVAILABLE) return UNAVAILABLE
       return tags.flatMap((tag, index) => [tag, stamps[index] ?? this.#seed(tag, madeBefore)])
     })
   }
 
   /** Whether the stamps of these pairs are still the present ones. A stamp that was forgotten is not. */
-  areCurrent (pairs: readonly string[], deadlineAt: number): MaybePromise<boolean | typeof UNAVAILABLE> {
+  areCurrent (pairs: readonly string[], deadline: Deadline): MaybePromise<boolean | typeof UNAVAILABLE> {
     const tags = pairs.filter((_, index) => index % 2 === 0)
-    return andThen(this.#stamps(tags, deadlineAt), (stamps) =>
+    return andThen(this.#stamps(tags, deadline), (stamps) =>
       stamps === UNAVAILABLE ? UNAVAILABLE : stamps.every((stamp, index) => stamp === pairs[index * 2 + 1]))
   }
 
@@ -47,8 +47,8 @@ export class Tags {
     await this.#guard.change('set', this.#key(tag), this.#stamp())
   }
 
-  #stamps (tags: readonly string[], deadlineAt: number): MaybePromise<Array<string | undefined> | typeof UNAVAILABLE> {
-    return andThen(this.#guard.getMany(tags.map((tag) => this.#key(tag)), deadlineAt), (reads) => {
+  #stamps (tags: readonly string[], deadline: Deadline): MaybePromise<Array<string | undefined> | typeof UNAVAILABLE> {
+    return andThen(this.#guard.getMany(tags.map((tag) => this.#key(tag)), deadline), (reads) => {
       const stamps: Array<string | undefined> = []
       for (const read of reads) {
         if (read === UNAVAILABLE) return UNAVAILABLE

@@ -10,7 +10,7 @@ t.test('B02: after five failures in a row nothing is asked any more, and what is
   chaos.get.hang()
   await Promise.all(Array.from({ length: 5 }, async () => await get()))
   t.equal(chaos.get.calls.length, 5)
-  for (let at = 0; at < 1_000; at++) t.equal(guard.get('a', guard.deadlineAt()), UNAVAILABLE)
+  for (let at = 0; at < 1_000; at++) t.equal(guard.get('a', guard.deadline()), UNAVAILABLE)
   t.equal(guard.put('a', { value: Buffer.from('x'), expiresAt: Infinity }), false)
   t.equal(chaos.get.calls.length, 5)
   t.equal(chaos.set.calls.length, 0)
@@ -60,9 +60,9 @@ t.test('B03: a probe that hangs ends at its deadline, and the next one comes', a
 t.test('B03: any kind of probe reports: several keys, none, a write', async (t) => {
   const { chaos, clock, get, guard, entry } = guardSetUp()
   const probes: Array<() => unknown> = [
-    async () => await guard.getMany(['a', 'b'], guard.deadlineAt()),
+    async () => await guard.getMany(['a', 'b'], guard.deadline()),
     () => guard.put('a', entry('one')),
-    async () => { await guard.getMany([], guard.deadlineAt()); await get() }
+    async () => { await guard.getMany([], guard.deadline()); await get() }
   ]
   for (const probe of probes) {
     chaos.get.reject()

@@ -8,9 +8,9 @@ import { DEADLINE_MS, fails, guardSetUp, SLACK_MS, textOf, took } from '../suppo
 t.test('guard: an answer that is there at once is given at once, without a promise', async (t) => {
   const { guard, entry } = guardSetUp()
   t.equal(guard.put('a', entry('one')), true)
-  t.equal(textOf(guard.get('a', guard.deadlineAt())), 'one')
-  t.equal(guard.get('b', guard.deadlineAt()), undefined)
-  t.same((guard.getMany(['a', 'b'], guard.deadlineAt()) as unknown[]).map(textOf), ['one', undefined])
+  t.equal(textOf(guard.get('a', guard.deadline())), 'one')
+  t.equal(guard.get('b', guard.deadline()), undefined)
+  t.same((guard.getMany(['a', 'b'], guard.deadline()) as unknown[]).map(textOf), ['one', undefined])
 })
 
 for (const way of ['throw', 'reject'] as const) {
@@ -20,7 +20,7 @@ for (const way of ['throw', 'reject'] as const) {
     chaos.getMany[way]()
     t.equal(await get(), UNAVAILABLE)
     t.equal(await get(), UNAVAILABLE)
-    t.same(await guard.getMany(['a', 'b'], guard.deadlineAt()), [UNAVAILABLE, UNAVAILABLE])
+    t.same(await guard.getMany(['a', 'b'], guard.deadline()), [UNAVAILABLE, UNAVAILABLE])
     t.same({ ...guard.errors }, { get: 2, getMany: 1 })
     t.equal(lines.length, 2)
     t.match(lines[0], { details: { operation: 'get', key: 'a', backend: 'chaos', err: { type: 'ChaosError' } } })
@@ -53,7 +53,7 @@ t.test('O3: a read that hangs is unavailable at the deadline, and what it brings
   chaos.getMany.hang()
   const ms = await took(async () => t.equal(await get(), UNAVAILABLE))
   t.ok(ms >= DEADLINE_MS - 2 && ms < DEADLINE_MS + SLACK_MS, `${ms} ms`)
-  t.same(await guard.getMany(['a', 'b'], guard.deadlineAt()), [UNAVAILABLE, UNAVAILABLE])
+  t.same(await guard.getMany(['a', 'b'], guard.deadline()), [UNAVAILABLE, UNAVAILABLE])
   chaos.each((method) => method.release())
   await turns()
   t.same({ ...guard.errors }, { get: 1, getMany: 1 })
@@ -63,11 +63,11 @@ t.test('O3: several calls with one deadline end at that deadline, even on a cloc
   const { chaos, clock, guard } = guardSetUp()
   chaos.get.hang()
   const ms = await took(async () => {
-    const deadlineAt = guard.deadlineAt()
-    await guard.get('a', deadlineAt)
+    const deadline = guard.deadline()
+    await guard.get('a', deadline)
     await clock.pass(-3_600_000)
-    await guard.get('b', deadlineAt)
-    await guard.get('c', deadlineAt)
+    await guard.get('b', deadline)
+    await guard.get('c', deadline)
   })
   t.ok(ms < DEADLINE_MS + SLACK_MS, `${ms} ms`)
 })
@@ -81,13 +81,13 @@ t.test('guard: garbage for a read is unavailable or bytes for the codec to refus
       chaos.getMany.answer([answered, answered])
       const read = await get()
       t.ok(read === undefined || read === UNAVAILABLE || read.value instanceof Uint8Array, name)
-      t.equal((await guard.getMany(['a', 'b'], guard.deadlineAt())).length, 2, name)
+      t.equal((await guard.getMany(['a', 'b'], guard.deadline())).length, 2, name)
       await clock.pass(60_000)
     }
   }
   for (const answer of [42, null, undefined, {}, [], [entry('one')], 'ab', new Array(3)]) {
     chaos.getMany.answer(answer)
-    t.same(await guard.getMany(['a', 'b'], guard.deadlineAt()), [UNAVAILABLE, UNAVAILABLE])
+    t.same(await guard.getMany(['a', 'b'], guard.deadline()), [UNAVAILABLE, UNAVAILABLE])
     await clock.pass(60_000)
   }
 })
@@ -116,13 +116,13 @@ t.test('guard: garbage for a write is no failure', async (t) => {
 t.test('B08: with a thousand calls under way the next one is unavailable at once', async (t) => {
   const { chaos, guard } = guardSetUp({ deadlineMs: 2_000 })
   chaos.get.hang()
-  const reads = Array.from({ length: 1_000 }, async (_, at) => await guard.get(`${at}`, guard.deadlineAt()))
-  t.equal(guard.get('one more', guard.deadlineAt()), UNAVAILABLE)
+  const reads = Array.from({ length: 1_000 }, async (_, at) => await guard.get(`${at}`, guard.deadline()))
+  t.equal(guard.get('one more', guard.deadline()), UNAVAILABLE)
   t.equal(chaos.get.calls.length, 1_000)
   chaos.get.release()
   await Promise.all(reads)
   chaos.get.heal()
-  t.equal(guard.get('one more', guard.deadlineAt()), undefined)
+  t.equal(guard.get('one more', guard.deadline()), undefined)
 })
 
 t.test('D06: a read that fails after its deadline, or after close, is nobody\'s unhandled rejection', async (t) => {

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import type { StoredEntry } from '../../registry/backend.js'
 import { Guard, UNAVAILABLE } from '../../response/guard.js'
+import { Deadline } from '../../response/later.js'
 import { areTags, MAX_TAG_CHARACTERS, MAX_TAGS } from '../../response/options.js'
 import { Notices } from '../../response/notices.js'
 import { Tags } from '../../response/tags.js'
@@ -24,8 +25,8 @@ function setUp (namespace = '') {
     chaos,
     tagsOf,
     tags,
-    stamped: async (...names: string[]) => await tags.stamped(names, guard.deadlineAt()) as string[],
-    areCurrent: async (pairs: readonly string[], by = tags) => await by.areCurrent(pairs, guard.deadlineAt())
+    stamped: async (...names: string[]) => await tags.stamped(names, guard.deadline()) as string[],
+    areCurrent: async (pairs: readonly string[], by = tags) => await by.areCurrent(pairs, guard.deadline())
   }
 }
 
@@ -63,7 +64,7 @@ t.test('two processes that seed at once cost a hit, and revive nothing', async (
   const { tagsOf, areCurrent, chaos } = setUp()
   const [one, other] = [tagsOf(''), tagsOf('')]
   chaos.get.later()
-  const [mine, its] = await Promise.all([one.stamped(['a'], performance.now() + 1_000), other.stamped(['a'], performance.now() + 1_000)]) as [string[], string[]]
+  const [mine, its] = await Promise.all([one.stamped(['a'], new Deadline(1_000)), other.stamped(['a'], new Deadline(1_000))]) as [string[], string[]]
   t.not(mine[1], its[1])
   const current = [await areCurrent(mine), await areCurrent(its)]
   t.equal(current.filter(Boolean).length, 1)
@@ -84,8 +85,8 @@ t.test('E39: distinct tags, and those of distinct namespaces, never share a stam
   const text = fc.string({ unit: fc.oneof(fc.constantFrom(...'0123456789:~ trd|', '\0', '\ud800', '\udfff', '__proto__'), fc.string({ minLength: 1, maxLength: 1 })), minLength: 1, maxLength: 200 })
   await fc.assert(fc.asyncProperty(text, text, fc.constantFrom('', 'a', '1:', '0:t '), fc.constantFrom('', 'a', '1:', '0:t '), async (one, other, namespace, otherNamespace) => {
     const { tagsOf, entries } = setUp()
-    await tagsOf(namespace).stamped([one], performance.now() + 1_000)
-    await tagsOf(otherNamespace).stamped([other], performance.now() + 1_000)
+    await tagsOf(namespace).stamped([one], new Deadline(1_000))
+    await tagsOf(otherNamespace).stamped([other], new Deadline(1_000))
     return entries.size === (one === other && namespace === otherNamespace ? 1 : 2)
   }), { numRuns: 2_000 })
   t.pass('for every pair that was tried')

@@ -20,7 +20,7 @@ export function guardSetUp ({ deadlineMs = DEADLINE_MS } = {}) {
   const backend = chaos.wrap(mapBackend(clock.now))
   const guard = new Guard(backend, { name: 'chaos', deadlineMs, now: clock.now, notices: new Notices({ debug () {}, info () {}, error () {}, warn }, clock.now) })
   const entry = (text: string): StoredEntry => ({ value: Buffer.from(text), expiresAt: clock.now() + 60_000 })
-  const get = async (key = 'a') => await guard.get(key, guard.deadlineAt())
+  const get = async (key = 'a') => await guard.get(key, guard.deadline())
   return { clock, lines, chaos, backend, guard, entry, get }
 }
 
@@ -38,6 +38,6 @@ export const textOf = (read: unknown): unknown => read === undefined || read ===
 
 /** Settles when a write that was put before this has missed its deadline. */
 export async function lateAt (guard: Guard): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, Math.max(guard.deadlineAt() - performance.now(), 0) + 5))
+  await new Promise((resolve) => setTimeout(resolve, Math.max(guard.deadline().at - performance.now(), 0) + 5))
   await turns()
 }
