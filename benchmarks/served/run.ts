@@ -1,4 +1,5 @@
-// `npm run bench:served`: every server is asked in turn within each round, so that what slows the machine slows all.
+// `npm run bench:served`: every server is asked in turn within each round, so that what slows the machine slows all. Each
+// round starts its servers anew: one and the same program is faster in one process than in another, for all its life.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -18,25 +19,26 @@ const { values } = parseArgs({
 const rounds = Number(values.rounds)
 const load = { seconds: Number(values.seconds), connections: Number(values.connections) }
 
+const WARM_UP_SECONDS = 2
+
 const folder = mkdtempSync(join(tmpdir(), 'bench-served-'))
-const targets = new Map<string, Target>()
 const samples = new Map<string, Sample[]>(ANSWERS.map(({ name }) => [name, []]))
 try {
-  for (const { name, unique } of ANSWERS) {
-    const target = await Target.start(name, { BENCH_SQLITE_PATH: join(folder, 'cache.db') })
-    targets.set(name, target)
-    await target.measure({ ...load, seconds: 2, unique })
-  }
   for (let round = 0; round < rounds; round++) {
     // Another one begins each time: none is always the first after the pause.
     for (let turn = 0; turn < ANSWERS.length; turn++) {
       const { name, unique } = ANSWERS[(turn + round) % ANSWERS.length]!
-      samples.get(name)!.push(await targets.get(name)!.measure({ ...load, unique }))
+      const target = await Target.start(name, { BENCH_SQLITE_PATH: join(folder, `${round}.db`) })
+      try {
+        await target.measure({ ...load, seconds: WARM_UP_SECONDS, unique })
+        samples.get(name)!.push(await target.measure({ ...load, unique }))
+      } finally {
+        target.stop()
+      }
     }
     process.stderr.write(`round ${round + 1} of ${rounds}\n`)
   }
 } finally {
-  for (const target of targets.values()) target.stop()
   rmSync(folder, { recursive: true, force: true })
 }
 const result = report(samples, { rounds, ...load })

@@ -1,6 +1,7 @@
--- Every request is for another URL.
+-- Every request is for another URL, in every run of wrk.
+local run = os.time()
 local number = 0
 function request ()
   number = number + 1
-  return wrk.format('GET', '/item/' .. number)
+  return wrk.format('GET', '/item/' .. run .. '-' .. number)
 end
