@@ -1,3 +1,3 @@
 import neostandard from 'neostandard'
 
-export default neostandard({ ts: true, ignores: ['dist', '.tap', 'node_modules', 'test/outsider'] })
+export default neostandard({ ts: true, ignores: ['dist', 'docs/api', '.tap', 'node_modules', 'test/outsider'] })

@@ -92,6 +92,7 @@ function cacheRoute (engine: Engine, route: RouteOptions, defaults: Partial<Rout
   }
 }
 
+/** The plugin: `await app.register(responseCache, { backend: 'sqlite' })`, before the routes that are to be cached. */
 const responseCache = fastifyPlugin(plugin, { fastify: '5.x', name: NAME })
 
 declare module 'fastify' {
@@ -116,7 +117,7 @@ export type * from './registry/backend.js'
 export type { BackgroundTask, BackgroundTasks } from './registry/background.js'
 export type { BackendContext, BackendDefinition, BackendLoader, CacheLog } from './registry/registry.js'
 export type { StringStore } from './registry/string-store.js'
-export type { FileOptions, HttpOptions, LentRedis, MemoryOptions, RedisConnection, RedisOptions, SqliteOptions, TieredOptions } from './backends/index.js'
+export type { FileOptions, HttpOptions, LentDatabase, LentRedis, MemoryOptions, RedisConnection, RedisOptions, SqliteOptions, TieredOptions } from './backends/index.js'
 export type { Duration } from './registry/check.js'
 export type { Environment } from './response/environment.js'
 export type { KeyFunction, KeyOptions, RouteCacheOptions } from './response/options.js'
@@ -129,6 +130,6 @@ export type { BypassReason, RefusalReason } from './response/status.js'
 export type { CacheStats, RouteStats } from './response/stats.js'
 export { builtIns, defineBackend, fromEnvironment, fromStringStore, Registry, responseCache, rfc9111 }
 
-// What require() answers: the plugin function, with what else can be imported as its properties.
+/** What require() answers: the plugin function, with what else can be imported as its properties. @internal */
 const required = Object.assign(responseCache, { default: responseCache, responseCache, builtIns, defineBackend, fromEnvironment, fromStringStore, Registry, rfc9111, ...errors })
 export { required as 'module.exports' }

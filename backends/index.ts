@@ -4,18 +4,24 @@ import type { FileOptions } from './file.js'
 import type { HttpOptions } from './http.js'
 import type { MemoryOptions } from './memory.js'
 import type { LentRedis, RedisConnection, RedisOptions } from './redis.js'
-import type { SqliteOptions } from './sqlite.js'
+import type { LentDatabase, SqliteOptions } from './sqlite.js'
 import type { TieredOptions } from './tiered.js'
 
 // The augmentation stands here and not in each backend: a lazily imported module's augmentation does not reach
 // the published declarations.
 declare module '../registry/names.js' {
   interface BackendOptions {
+    /** In the process. */
     memory: MemoryOptions
+    /** In a folder, a file for each entry. */
     file: FileOptions
+    /** In a table of a SQLite file. */
     sqlite: SqliteOptions
+    /** In Redis, Valkey or a Cluster. */
     redis: RedisOptions
+    /** Behind an HTTP service. */
     http: HttpOptions
+    /** In two or more backends, near to far. */
     tiered: TieredOptions
   }
 }
@@ -31,4 +37,4 @@ export function builtIns (): Registry {
     .add('tiered', async () => (await import('./tiered.js')).default)
 }
 
-export type { FileOptions, HttpOptions, LentRedis, MemoryOptions, RedisConnection, RedisOptions, SqliteOptions, TieredOptions }
+export type { FileOptions, HttpOptions, LentDatabase, LentRedis, MemoryOptions, RedisConnection, RedisOptions, SqliteOptions, TieredOptions }

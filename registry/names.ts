@@ -12,6 +12,16 @@ export type BackendName = Extract<keyof BackendOptions, string>
 /** A backend by name with that backend's own options; the name alone is enough where every option has a default. */
 export type BackendChoice<Name extends BackendName = BackendName> = {
   [N in Name]: {} extends BackendOptions[N]
-    ? { readonly backend: N, readonly options?: BackendOptions[N] }
-    : { readonly backend: N, readonly options: BackendOptions[N] }
+    ? {
+        /** The backend's name. */
+        readonly backend: N
+        /** Its own options, each of which has a default. */
+        readonly options?: BackendOptions[N]
+      }
+    : {
+        /** The backend's name. */
+        readonly backend: N
+        /** Its own options. */
+        readonly options: BackendOptions[N]
+      }
 }[Name]

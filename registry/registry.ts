@@ -7,9 +7,13 @@ import { CACHE_ERR_BACKEND_CONTRACT, CACHE_ERR_BACKEND_DUPLICATE, CACHE_ERR_BACK
 
 /** The part of a logger that is lent to backends. */
 export interface CacheLog {
+  /** What helps to find out why. */
   debug (details: object, message: string): void
+  /** What an operator may want to know. */
   info (details: object, message: string): void
+  /** What an operator should look at, though answers go on. */
   warn (details: object, message: string): void
+  /** What an operator must look at. */
   error (details: object, message: string): void
 }
 
@@ -31,6 +35,7 @@ export interface BackendContext {
 
 /** A backend that can be opened. Made with `defineBackend`. */
 export interface BackendDefinition<Options = any> {
+  /** The name under which it is meant to be added; a registry goes by the one that `add` was given. */
   readonly name: string
   /** Checks `options`, opens the backend. Throws CACHE_ERR_OPTION for an option that is wrong. */
   create (options: Options, context: BackendContext): MaybePromise<CacheBackend>

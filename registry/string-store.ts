@@ -9,6 +9,7 @@ export interface StringStore {
   set (key: string, value: string, timeoutSeconds: number): MaybePromise<unknown>
   /** Forgets `key`; no error when there is nothing. */
   delete (key: string): MaybePromise<unknown>
+  /** Releases what the store opened. */
   close (): MaybePromise<unknown>
 }
 

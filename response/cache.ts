@@ -13,7 +13,13 @@ import { sum, type CacheStats, type RouteStats } from './stats.js'
  */
 export class ResponseCache {
   /** The backend's name and the optional methods that it has. */
-  readonly backend: { readonly name: string, readonly powers: readonly Power[] }
+  readonly backend: {
+    /** The name by which it was chosen. */
+    readonly name: string
+    /** The optional methods that it has. */
+    readonly powers: readonly Power[]
+  }
+
   readonly #engine: Engine
   readonly #data: DataCache
 

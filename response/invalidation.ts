@@ -13,13 +13,24 @@ import { routeName, type CachedRoute } from './route.js'
 /** What to invalidate: a tag, or one of these. */
 export type InvalidationTarget =
   | string
-  | { readonly tags: readonly string[] }
-  /** A path with its query, on every host; or an absolute URL, on its host alone. `method` is GET where it is absent. */
-  | { readonly url: string, readonly method?: string }
-  /** A route's pattern as it was registered, with its prefix; every method, or the one before it: `GET /products/:id`. */
-  | { readonly route: string }
-  /** What a route's key function answered, and the data cache's entry of that name. */
-  | { readonly key: string }
+  | {
+    /** All answers and values with one of these tags. */
+    readonly tags: readonly string[]
+  }
+  | {
+    /** A path with its query, on every host; or an absolute URL, on its host alone. */
+    readonly url: string
+    /** Of which method. @default 'GET' */
+    readonly method?: string
+  }
+  | {
+    /** A route's pattern as it was registered, with its prefix; every method, or the one before it: `GET /products/:id`. */
+    readonly route: string
+  }
+  | {
+    /** What a route's key function answered, and the data cache's entry of that name. */
+    readonly key: string
+  }
 
 const EXPECTED = 'a tag, { tags: [...] }, { url, method? }, { route } or { key }'
 

@@ -28,7 +28,12 @@ export interface CommonOptions {
 }
 
 /** Options of the plugin: a backend by name with that backend's options (`memory` where none is named), and the common ones. */
-export type ResponseCacheOptions = CommonOptions & (BackendChoice | { backend?: undefined, options?: undefined })
+export type ResponseCacheOptions = CommonOptions & (BackendChoice | {
+  /** The backend's name. @default 'memory' */
+  backend?: undefined
+  /** That backend's own options. @default {} */
+  options?: undefined
+})
 
 export const PLUGIN_DEFAULTS = { backend: 'memory', decorateAs: 'cache', namespace: '', deadline: '100ms', lockTimeout: '5s', cacheStatus: true } as const
 

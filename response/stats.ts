@@ -3,11 +3,15 @@ import type { BypassReason, RefusalReason } from './status.js'
 
 /** What happened on one route, or on all of them. */
 export interface RouteStats {
+  /** Answers from the cache that were fresh. */
   hits: number
+  /** Answers from the cache that were stale, and served on conditions (RFC 9111 section 4.2.4). */
   staleHits: number
+  /** Requests for which there was nothing to serve. */
   misses: number
   /** Misses that waited for another request's answer and were given it. */
   coalesced: number
+  /** Answers that were stored. */
   stores: number
   /** Requests that were not looked up, by reason. */
   bypasses: Partial<Record<BypassReason, number>>
@@ -21,8 +25,9 @@ export interface CacheStats extends RouteStats {
   errors: Record<string, number>
   /** Entries that were read and could not be believed: damaged, foreign, or another key's. */
   damaged: number
-  /** Entries and bytes that the backend holds, where it knows. */
+  /** Entries that the backend holds; undefined where it doesn't know. */
   entries: number | undefined
+  /** Bytes that they take; undefined where it doesn't know. */
   bytes: number | undefined
   /** The same counters by route: `GET /products/:id`. */
   routes: Record<string, RouteStats>

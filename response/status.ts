@@ -45,7 +45,9 @@ export const REFUSAL_REASONS = [
   'closed' // the cache was closed
 ] as const
 
+/** Why a request was not looked up in the cache. @useDeclaredType */
 export type BypassReason = typeof BYPASS_REASONS[number]
+/** Why an answer was not stored. @useDeclaredType */
 export type RefusalReason = typeof REFUSAL_REASONS[number]
 
 /** The name under which this cache signs Cache-Status unless told otherwise. */

@@ -5,18 +5,29 @@ import { CLIENT_METHODS, type Client } from './driver.js'
 
 /** What a client must have to be lent: ioredis has it, for one server and for a Cluster. */
 export interface LentRedis {
+  /** Whether it is connected, in ioredis' words: `ready`, `end` ... */
   readonly status: string
+  /** GET, answered as bytes. */
   getBuffer (...values: any[]): any
+  /** GETRANGE, answered as bytes. */
   getrangeBuffer (...values: any[]): any
+  /** EVAL: changes, which carry the instant after which the server refuses them. */
   eval (...values: any[]): any
+  /** UNLINK: deletes. */
   unlink (...values: any[]): any
+  /** SCAN: `clear` and `keys`. A Cluster has it on each node. */
   scan (...values: any[]): any
 }
 
 /** Options of ioredis, for a client of the backend's own: `host`, `port`, `password`, `tls`, `sentinels` with `name`, ... */
 export interface RedisConnection {
   /** Some nodes of a Cluster; the other options are those of each node's connection then. */
-  readonly cluster?: ReadonlyArray<{ readonly host?: string, readonly port?: number }>
+  readonly cluster?: ReadonlyArray<{
+    /** The node's name or address. @default 127.0.0.1 */
+    readonly host?: string
+    /** Its port. @default 6379 */
+    readonly port?: number
+  }>
   /** How long each call may take, in milliseconds. */
   readonly commandTimeout?: number
   readonly [option: string]: unknown

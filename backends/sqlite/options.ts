@@ -5,8 +5,11 @@ import type { Database } from './driver.js'
 
 /** A better-sqlite3 `Database` of the application's own. It is used and left open. */
 export interface LentDatabase {
+  /** A statement, compiled. */
   prepare (sql: string): any
+  /** Runs statements without values. */
   exec (sql: string): unknown
+  /** Reads or sets a setting. */
   pragma (sql: string): unknown
 }
 
