@@ -1,103 +1,109 @@
-// What a conformance case is, and the few words in which the cases are written.
+// What a conformance case is, and how one is made and run: what it opened is closed, what it broke is mended.
 import assert from 'node:assert/strict'
-import { setTimeout as wait } from 'node:timers/promises'
-import type { CacheBackend, Power, StoredEntry } from '../../registry/backend.js'
-
-/** The backend under test, as its author hands it to the cases. */
-export interface ConformanceSubject {
-  /** A backend that holds nothing yet and that nobody else uses. The case closes it. */
-  open (): Promise<CacheBackend>
-  /** The clock that the backend was given, in epoch milliseconds. */
-  now (): number
-  /** Settles when that clock has moved on by at least `ms`: a clock of the test's own is set, a real one is waited for. */
-  pass (ms: number): Promise<void>
-}
+import type { CacheBackend, Power } from '../../registry/backend.js'
+import type { ConformanceSubject, Lever, SubjectWith } from './subject.js'
+import { track } from './track.js'
 
 /** One thing that every backend does. Any test runner can run it; assertions are those of node:assert. */
 export interface ConformanceCase {
-  /** A sentence about behaviour; unique in the list. */
+  /** A sentence about behaviour; unique among all lists. */
   readonly name: string
   /** The optional method that the case is about; absent when it is about the four that all backends have. */
   readonly power?: Power
-  /** Rejects when the backend behaves otherwise; answers 'skipped' when it lacks the power. */
+  /** The levers that the case needs of the subject; absent when it needs none. */
+  readonly levers?: readonly Lever[]
+  /** The public bug that the case would have found: `owner/repository#number`. */
+  readonly reference?: string
+  /** Rejects when the backend behaves otherwise; answers 'skipped' when it lacks the power, or the subject a lever. */
   run (subject: ConformanceSubject): Promise<'passed' | 'skipped'>
 }
 
 /** A backend that is known to have a power. */
 export type WithPower<P extends Power> = CacheBackend & Required<Pick<CacheBackend, P>>
 
-/** A minute: longer than any case takes. */
-export const LIFE_MS = 60_000
+type Body = (backend: CacheBackend, subject: ConformanceSubject) => Promise<void>
 
-const LONGEST_WAIT_MS = 2_000
+interface About {
+  readonly power?: Power
+  readonly levers?: readonly Lever[]
+  readonly reference?: string
+  /** What to do about it; stands behind the message of whatever fails. */
+  readonly advice?: string
+}
 
 /** A case about the four required methods. */
-export function always (name: string, body: (backend: CacheBackend, subject: ConformanceSubject) => Promise<void>): ConformanceCase {
-  return { name, run: (subject) => runWith(subject, (backend) => body(backend, subject)) }
+export function always (name: string, body: Body, about: About = {}): ConformanceCase {
+  const { advice, ...told } = about
+  return { name, ...told, run: (subject) => run(subject, about, body) }
 }
 
 /** A case about a power. */
-export function withPower<P extends Power> (power: P, name: string, body: (backend: WithPower<P>, subject: ConformanceSubject) => Promise<void>): ConformanceCase {
-  return {
-    name: `${power}: ${name}`,
-    power,
-    run: (subject) => runWith(subject, async (backend) => {
-      if (typeof backend[power] !== 'function') return 'skipped'
-      await body(backend as WithPower<P>, subject)
-    })
-  }
+export function withPower<P extends Power> (power: P, name: string, body: (backend: WithPower<P>, subject: ConformanceSubject) => Promise<void>, about: About = {}): ConformanceCase {
+  return always(`${power}: ${name}`, body as Body, { power, ...about })
 }
 
-async function runWith (subject: ConformanceSubject, body: (backend: CacheBackend) => Promise<void | 'skipped'>): Promise<'passed' | 'skipped'> {
-  const backend = await subject.open()
+/** A case that needs levers; about a power, where `about` names one. */
+export function withLevers<L extends Lever, P extends Power = never> (
+  levers: readonly L[], name: string, body: (backend: WithPower<P>, subject: SubjectWith<L>) => Promise<void>, about: About & { readonly power?: P } = {}
+): ConformanceCase {
+  return always(name, body as Body, { levers, ...about })
+}
+
+/**
+ * Why `run` of this case is going to answer 'skipped': what the subject or the backend lacks. Undefined when it will be run.
+ * `backend` is any that the subject opened.
+ */
+export function skipReason ({ power, levers = [] }: Pick<ConformanceCase, 'power' | 'levers'>, subject: ConformanceSubject, backend: CacheBackend): string | undefined {
+  const missing = missingLevers(levers, subject)
+  if (missing.length > 0) return `the subject has no ${missing.join(', no ')}`
+  return isPowerMissing(power, backend) ? `the backend has no method ${power}` : undefined
+}
+
+function missingLevers (levers: readonly Lever[] = [], subject: ConformanceSubject): Lever[] {
+  return levers.filter((lever) => subject[lever] === undefined)
+}
+
+function isPowerMissing (power: Power | undefined, backend: CacheBackend): boolean {
+  return power !== undefined && typeof backend[power] !== 'function'
+}
+
+/** Settles as the body does; behind the message of an assertion stands what to do. */
+async function advised (advice: string | undefined, body: Promise<void>): Promise<void> {
   try {
-    return await body(backend) ?? 'passed'
-  } finally {
-    // A close that fails is the matter of the cases about close; here it would hide why this one failed.
-    await outcomeOf('close after the case', () => backend.close())
+    await body
+  } catch (error) {
+    if (advice !== undefined && error instanceof assert.AssertionError) error.message += `. ${advice}`
+    throw error
   }
 }
 
-/** The bytes of `text` in an object of their own. */
-export function bytesOf (text: string): Uint8Array {
-  return new TextEncoder().encode(text)
-}
-
-/** An entry of `text` that lives for a minute, or for `lifeMs`. */
-export function entryOf (text: string, subject: ConformanceSubject, lifeMs = LIFE_MS): StoredEntry {
-  return { value: bytesOf(text), expiresAt: subject.now() + lifeMs }
-}
-
-/** Fails unless `entry` is a hit with exactly these bytes. */
-export function assertHolds (entry: StoredEntry | undefined, value: Uint8Array, what: string): void {
-  assert.ok(entry !== undefined, `${what}: expected an entry, got a miss`)
-  assert.ok(entry.value instanceof Uint8Array, `${what}: expected the value to be a Uint8Array`)
-  assert.equal(entry.value.byteLength, value.byteLength, `${what}: expected ${value.byteLength} bytes, got ${entry.value.byteLength}`)
-  assert.ok(Buffer.compare(entry.value, value) === 0, `${what}: expected the bytes that were set, got others`)
-}
-
-/** Fails unless `entry` is a miss, which is undefined and nothing else. */
-export function assertMiss (entry: StoredEntry | undefined, what: string): void {
-  assert.equal(entry, undefined, `${what}: expected undefined`)
-}
-
-/** What `call` came to: its answer, or the error that it threw or rejected with. Fails when it comes to nothing. */
-export async function outcomeOf<T> (what: string, call: () => T | Promise<T>): Promise<{ answer: T } | { error: unknown }> {
-  const giveUp = new AbortController()
-  const tooLong = wait(LONGEST_WAIT_MS, undefined, { signal: giveUp.signal })
-    .then(() => assert.fail(`${what}: expected an answer or an error, got none in ${LONGEST_WAIT_MS} ms`))
-  tooLong.catch(() => {})
-  const outcome = (async () => call())().then((answer) => ({ answer }), (error: unknown) => ({ error }))
+async function run (given: ConformanceSubject, about: About, body: Body): Promise<'passed' | 'skipped'> {
+  if (missingLevers(about.levers, given).length > 0) return 'skipped'
+  const { subject, end } = track(given)
+  const rejections = watchRejections()
   try {
-    return await Promise.race([outcome, tooLong])
+    const backend = await subject.open()
+    if (isPowerMissing(about.power, backend)) return 'skipped'
+    await advised(about.advice, body(backend, subject))
+    await end()
+    const [lost] = await rejections()
+    assert.ok(lost === undefined, `no promise may reject without anybody knowing; one did, with ${String(lost)}. Await it, return it, or catch it`)
+    return 'passed'
   } finally {
-    giveUp.abort()
+    await end()
+    await rejections()
   }
 }
 
-/** The answer of `call`. Fails when it throws, rejects or never answers. */
-export async function answerOf<T> (what: string, call: () => T | Promise<T>): Promise<T> {
-  const outcome = await outcomeOf(what, call)
-  if ('error' in outcome) assert.fail(`${what}: expected no error, got ${String(outcome.error)}`)
-  return outcome.answer
+/** Notes promises that reject and that nobody handles; answers them once and stops. */
+function watchRejections (): () => Promise<unknown[]> {
+  const lost: unknown[] = []
+  const note = (reason: unknown): void => { lost.push(reason) }
+  process.on('unhandledRejection', note)
+  return async () => {
+    // They are told of when the queue of microtasks is empty.
+    await new Promise(setImmediate)
+    process.off('unhandledRejection', note)
+    return lost
+  }
 }

@@ -1,17 +1,30 @@
-// The conformance cases: what every backend does, as a list that any test runner can run.
+// The test kit: what every backend does, what it survives, and which public bugs it has not, as lists that any runner can run.
+import type { ConformanceCase } from './case.js'
+import { failCases } from './faults/fail.js'
+import { garbleCases } from './faults/garble.js'
+import { hangCases } from './faults/hang.js'
+import { jumpCases } from './faults/jump.js'
+import { killCases } from './faults/kill.js'
 import { guideCases } from './guide.js'
 import { keyCases } from './keys.js'
 import { keyPowerCases } from './key-powers.js'
 import { lifeCases } from './life.js'
+import { growthCases } from './museum/growth.js'
+import { keyBugCases } from './museum/keys.js'
+import { outageCases } from './museum/outages.js'
+import { raceCases } from './museum/races.js'
+import { timeBugCases } from './museum/time.js'
 import { powerCases } from './powers.js'
+import { storeCases } from './stores.js'
 import { timeCases } from './time.js'
 import { valueCases } from './values.js'
 import { writeCases } from './writes.js'
-import type { ConformanceCase } from './case.js'
 
-export type { ConformanceCase, ConformanceSubject } from './case.js'
+export { skipReason } from './case.js'
+export type { ConformanceCase } from './case.js'
+export type { ConformanceSubject, Heal, Lent, Lever, Program } from './subject.js'
 
-/** All cases. `for (const c of conformance) test(c.name, () => c.run(subject))` */
+/** What every backend does. `for (const c of conformance) test(c.name, () => c.run(subject))` */
 export const conformance: readonly ConformanceCase[] = [
   ...guideCases,
   ...valueCases,
@@ -19,6 +32,25 @@ export const conformance: readonly ConformanceCase[] = [
   ...writeCases,
   ...timeCases,
   ...lifeCases,
+  ...storeCases,
   ...powerCases,
   ...keyPowerCases
+]
+
+/** What a backend survives when its store hangs, fails, hands out garbage, is killed, or its clock jumps; each case needs a lever. */
+export const faults: readonly ConformanceCase[] = [
+  ...hangCases,
+  ...failCases,
+  ...garbleCases,
+  ...killCases,
+  ...jumpCases
+]
+
+/** Public bugs of other caches, each with its reference. Some need a lever. */
+export const museum: readonly ConformanceCase[] = [
+  ...keyBugCases,
+  ...timeBugCases,
+  ...raceCases,
+  ...growthCases,
+  ...outageCases
 ]

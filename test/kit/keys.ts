@@ -1,5 +1,7 @@
 // Keys: two different strings are two entries, whatever stands in them.
-import { always, assertHolds, assertMiss, bytesOf, entryOf, type ConformanceCase } from './case.js'
+import { always, type ConformanceCase } from './case.js'
+import { bytesOf, entryOf } from './entries.js'
+import { assertHolds, assertMiss } from './expect.js'
 
 const LONG = 'k'.repeat(4096)
 
@@ -19,15 +21,23 @@ const KEYS: ReadonlyArray<readonly [name: string, keys: readonly string[]]> = [
   ['the empty string is a key', ['', ' ', '""']]
 ]
 
+const ADVICE = 'Keys are any JavaScript strings, told apart by their UTF-16 code units: escape what your store gives a meaning, or name an entry by a digest of the key'
+
+const SHOWN_CHARACTERS = 40
+
+function get (key: string, when = ''): string {
+  return `get(${JSON.stringify(key.length > SHOWN_CHARACTERS ? `${key.slice(0, SHOWN_CHARACTERS)}...` : key)})${when}`
+}
+
 export const keyCases: readonly ConformanceCase[] = KEYS.map(([name, keys]) =>
   always(name, async (backend, subject) => {
-    for (const key of keys) assertMiss(await backend.get(key), `${JSON.stringify(key)} before it is set`)
+    for (const key of keys) assertMiss(await backend.get(key), get(key, ' before it is set'))
     for (const [at, key] of keys.entries()) await backend.set(key, entryOf(`value ${at}`, subject))
-    for (const [at, key] of keys.entries()) assertHolds(await backend.get(key), bytesOf(`value ${at}`), JSON.stringify(key))
+    for (const [at, key] of keys.entries()) assertHolds(await backend.get(key), bytesOf(`value ${at}`), get(key))
     for (const [at, key] of keys.entries()) {
       await backend.delete(key)
-      assertMiss(await backend.get(key), `${JSON.stringify(key)} after it was deleted`)
+      assertMiss(await backend.get(key), get(key, ' after it was deleted'))
       const next = keys[at + 1]
-      if (next !== undefined) assertHolds(await backend.get(next), bytesOf(`value ${at + 1}`), `${JSON.stringify(next)} after another key was deleted`)
+      if (next !== undefined) assertHolds(await backend.get(next), bytesOf(`value ${at + 1}`), get(next, ' after another key was deleted'))
     }
-  }))
+  }, { advice: ADVICE }))

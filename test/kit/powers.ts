@@ -1,61 +1,68 @@
 // Powers that count and look: has, size, stats, getMany.
 import assert from 'node:assert/strict'
-import { assertHolds, assertMiss, bytesOf, entryOf, withPower, type ConformanceCase } from './case.js'
+import { withPower, type ConformanceCase } from './case.js'
+import { bytesOf, entryOf } from './entries.js'
+import { assertHolds, assertMiss } from './expect.js'
+import { show } from './outcome.js'
+
+function assertIs (came: unknown, expected: unknown, what: string): void {
+  assert.ok(came === expected, `${what} must be ${show(expected)}; got ${show(came)}`)
+}
 
 export const powerCases: readonly ConformanceCase[] = [
   withPower('has', 'true for an entry, also for an empty one', async (backend, subject) => {
     await backend.set('key', entryOf('value', subject))
     await backend.set('empty', entryOf('', subject))
-    assert.equal(await backend.has('key'), true, 'key')
-    assert.equal(await backend.has('empty'), true, 'empty')
+    assertIs(await backend.has('key'), true, "has('key')")
+    assertIs(await backend.has('empty'), true, "has('empty')")
   }),
 
   withPower('has', 'false for what was never set, and for what was deleted', async (backend, subject) => {
-    assert.equal(await backend.has('nonexistent'), false, 'nonexistent')
-    assert.equal(await backend.has('__proto__'), false, '__proto__')
+    assertIs(await backend.has('nonexistent'), false, "has('nonexistent')")
+    assertIs(await backend.has('__proto__'), false, "has('__proto__')")
     await backend.set('key', entryOf('value', subject))
     await backend.delete('key')
-    assert.equal(await backend.has('key'), false, 'key')
+    assertIs(await backend.has('key'), false, "has('key')")
   }),
 
   withPower('has', 'false from expiresAt on', async (backend, subject) => {
     await backend.set('key', entryOf('value', subject, 1_000))
     await subject.pass(1_000)
-    assert.equal(await backend.has('key'), false)
+    assertIs(await backend.has('key'), false, 'has() at expiresAt')
   }),
 
   withPower('size', 'the number of entries held', async (backend, subject) => {
-    assert.equal(await backend.size(), 0, 'at first')
+    assertIs(await backend.size(), 0, 'size() at first')
     for (const key of ['a', 'b', 'c']) await backend.set(key, entryOf('value', subject))
-    assert.equal(await backend.size(), 3, 'after three sets')
+    assertIs(await backend.size(), 3, 'size() after three sets')
     await backend.set('a', entryOf('other', subject))
-    assert.equal(await backend.size(), 3, 'after a key was set again')
+    assertIs(await backend.size(), 3, 'size() after a key was set again')
     await backend.delete('a')
     await backend.delete('nonexistent')
-    assert.equal(await backend.size(), 2, 'after a delete')
+    assertIs(await backend.size(), 2, 'size() after a delete')
   }),
 
   withPower('stats', 'what it tells is a number that is not negative', async (backend, subject) => {
     await backend.set('key', entryOf('value', subject))
     for (const [name, number] of Object.entries(await backend.stats())) {
-      assert.ok(number === undefined || (Number.isFinite(number) && number >= 0), `${name}: expected a number, got ${String(number)}`)
+      assert.ok(number === undefined || (Number.isFinite(number) && number >= 0), `stats().${name} must be a number that is not negative, or absent; got ${show(number)}`)
     }
   }),
 
   withPower('stats', 'entries and bytes, where it knows them, are those that were set', async (backend, subject) => {
-    assert.equal((await backend.stats()).entries ?? 0, 0, 'entries at first')
+    assertIs((await backend.stats()).entries ?? 0, 0, 'stats().entries at first')
     for (const key of ['a', 'b', 'c']) await backend.set(key, entryOf('value', subject))
     const { entries = 3, bytes = 1 } = await backend.stats()
-    assert.equal(entries, 3, 'entries after three sets')
-    assert.ok(bytes > 0, 'expected bytes after three sets')
+    assertIs(entries, 3, 'stats().entries after three sets')
+    assert.ok(bytes > 0, `stats().bytes after three sets must be more than 0; got ${show(bytes)}. Leave out what the backend does not know`)
   }),
 
   withPower('getMany', 'the answers stand in the order of the keys, a miss as undefined', async (backend, subject) => {
     for (const key of ['a', 'b', 'c']) await backend.set(key, entryOf(`value ${key}`, subject))
     const answers = await backend.getMany(['c', 'nonexistent', 'a', 'b', 'c'])
-    assert.equal(answers.length, 5, 'as many answers as keys')
-    for (const [at, key] of [[0, 'c'], [2, 'a'], [3, 'b'], [4, 'c']] as const) assertHolds(answers[at], bytesOf(`value ${key}`), `answer ${at}`)
-    assertMiss(answers[1], 'answer 1')
+    assertIs(answers.length, 5, 'the number of answers of getMany() for five keys')
+    for (const [at, key] of [[0, 'c'], [2, 'a'], [3, 'b'], [4, 'c']] as const) assertHolds(answers[at], bytesOf(`value ${key}`), `getMany()[${at}]`)
+    assertMiss(answers[1], 'getMany()[1], for a key that is not there,')
   }),
 
   withPower('getMany', 'an entry is gone from its expiresAt on', async (backend, subject) => {
@@ -63,11 +70,11 @@ export const powerCases: readonly ConformanceCase[] = [
     await backend.set('long', entryOf('value', subject))
     await subject.pass(1_000)
     const [short, long] = await backend.getMany(['short', 'long'])
-    assertMiss(short, 'short')
-    assertHolds(long, bytesOf('value'), 'long')
+    assertMiss(short, 'getMany() of an entry that is over')
+    assertHolds(long, bytesOf('value'), 'getMany() of an entry that is not over')
   }),
 
   withPower('getMany', 'of no keys answers an empty list', async (backend) => {
-    assert.deepEqual(await backend.getMany([]), [])
+    assertIs((await backend.getMany([])).length, 0, 'the number of answers of getMany([])')
   })
 ]

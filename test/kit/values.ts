@@ -1,5 +1,7 @@
 // Values: the bytes come back as they were, whatever they are.
-import { always, assertHolds, LIFE_MS, type ConformanceCase } from './case.js'
+import { always, type ConformanceCase } from './case.js'
+import { LIFE_MS } from './entries.js'
+import { assertHolds } from './expect.js'
 
 const MEBIBYTE = 1024 * 1024
 const ALL_BYTES = Uint8Array.from({ length: 256 }, (_, byte) => byte)
@@ -16,8 +18,10 @@ const VALUES: ReadonlyArray<readonly [name: string, value: Uint8Array]> = [
   ['of a view into a larger buffer only the view is stored', ALL_BYTES.subarray(65, 70)]
 ]
 
+const ADVICE = 'Values are bytes, not text: store them as they are (a BLOB, a Buffer), or through base64'
+
 export const valueCases: readonly ConformanceCase[] = VALUES.map(([name, value]) =>
   always(name, async (backend, subject) => {
     await backend.set('key', { value, expiresAt: subject.now() + LIFE_MS })
-    assertHolds(await backend.get('key'), value, 'get')
-  }))
+    assertHolds(await backend.get('key'), value, 'get()')
+  }, { advice: ADVICE }))

@@ -1,6 +1,8 @@
 // Writes: the last one wins, whole, and what was handed out before stays as it was.
 import assert from 'node:assert/strict'
-import { always, assertHolds, assertMiss, bytesOf, entryOf, type ConformanceCase } from './case.js'
+import { always, type ConformanceCase } from './case.js'
+import { bytesOf, entryOf } from './entries.js'
+import { assertEntry, assertHolds, assertMiss } from './expect.js'
 
 const WRITERS = 8
 const WRITTEN_BYTES = 64 * 1024
@@ -8,15 +10,17 @@ const WRITTEN_BYTES = 64 * 1024
 // Of different lengths, so that the head of one with the tail of another is none of them.
 const patterns = Array.from({ length: WRITERS }, (_, writer) => new Uint8Array(WRITTEN_BYTES + writer * 1_024).fill(0x61 + writer))
 
+const WHOLE = 'Write aside and put it in place in one step, such as a rename, a transaction, or one command'
+
 function assertIsOneOfThem (value: Uint8Array, when: string): void {
-  assert.ok(patterns.some((pattern) => Buffer.compare(pattern, value) === 0), `${when}: expected the bytes of one set, got a mixture`)
+  assert.ok(patterns.some((pattern) => Buffer.compare(pattern, value) === 0), `get() ${when} must answer the bytes of one set(), whole; got a mixture of several`)
 }
 
 export const writeCases: readonly ConformanceCase[] = [
   always('the last set wins', async (backend, subject) => {
     await backend.set('key', entryOf('a longer first value', subject))
     await backend.set('key', entryOf('second', subject))
-    assertHolds(await backend.get('key'), bytesOf('second'), 'get')
+    assertHolds(await backend.get('key'), bytesOf('second'), 'get()')
   }),
 
   always('a set replaces the life of the entry too', async (backend, subject) => {
@@ -25,23 +29,23 @@ export const writeCases: readonly ConformanceCase[] = [
     await backend.set('longer', entryOf('first', subject, 1_000))
     await backend.set('longer', entryOf('second', subject, 60_000))
     await subject.pass(1_000)
-    assertMiss(await backend.get('shorter'), 'the entry whose second life is over')
-    assertHolds(await backend.get('longer'), bytesOf('second'), 'the entry whose second life is longer')
+    assertMiss(await backend.get('shorter'), 'get() of the entry whose second life is over')
+    assertHolds(await backend.get('longer'), bytesOf('second'), 'get() of the entry whose second life is longer')
   }),
 
   always('a key can be set again after it was deleted', async (backend, subject) => {
     await backend.set('key', entryOf('first', subject))
     await backend.delete('key')
     await backend.set('key', entryOf('second', subject))
-    assertHolds(await backend.get('key'), bytesOf('second'), 'get')
+    assertHolds(await backend.get('key'), bytesOf('second'), 'get()')
   }),
 
   always('a delete takes its own key and no other', async (backend, subject) => {
     for (const key of ['key', 'key2', 'ke']) await backend.set(key, entryOf(key, subject))
     await backend.delete('key')
-    assertMiss(await backend.get('key'), 'key')
-    assertHolds(await backend.get('key2'), bytesOf('key2'), 'key2')
-    assertHolds(await backend.get('ke'), bytesOf('ke'), 'ke')
+    assertMiss(await backend.get('key'), "get('key'), which was deleted,")
+    assertHolds(await backend.get('key2'), bytesOf('key2'), "get('key2'), which was not deleted,")
+    assertHolds(await backend.get('ke'), bytesOf('ke'), "get('ke'), which was not deleted,")
   }),
 
   always('the value of a hit is not changed by later sets and deletes', async (backend, subject) => {
@@ -50,16 +54,16 @@ export const writeCases: readonly ConformanceCase[] = [
     await backend.set('key', entryOf('other', subject))
     await backend.delete('key')
     await backend.set('other', entryOf('again', subject))
-    assertHolds(hit, bytesOf('first'), 'the earlier hit')
-  }),
+    assertHolds(hit, bytesOf('first'), 'the get() before other sets')
+  }, { advice: 'Bytes that were handed out belong to whoever has them: hand out no buffer that is used again' }),
 
   always('sets of one key at once leave the whole value of one of them', async (backend, subject) => {
     const expiresAt = subject.now() + 60_000
     await Promise.all(patterns.map(async (value) => backend.set('key', { value, expiresAt })))
     const hit = await backend.get('key')
-    assert.ok(hit !== undefined, 'expected an entry after the sets, got a miss')
+    assertEntry(hit, 'get() after the sets')
     assertIsOneOfThem(hit.value, 'after the sets')
-  }),
+  }, { advice: WHOLE }),
 
   always('a get while its key is set answers a whole value or a miss', async (backend, subject) => {
     const expiresAt = subject.now() + 60_000
@@ -70,5 +74,15 @@ export const writeCases: readonly ConformanceCase[] = [
     for (const answer of answers) {
       if (answer !== undefined) assertIsOneOfThem(answer.value, 'while the key was set')
     }
-  })
+  }, { advice: WHOLE }),
+
+  always('changes of one key take effect in the order in which they were called', async (backend, subject) => {
+    const changes = patterns.map(async (value) => backend.set('set', { value, expiresAt: subject.now() + 60_000 }))
+    changes.push((async () => backend.set('deleted', entryOf('value', subject)))(), (async () => backend.delete('deleted'))())
+    changes.push((async () => backend.delete('again'))(), (async () => backend.set('again', entryOf('value', subject)))())
+    await Promise.all(changes)
+    assertHolds(await backend.get('set'), patterns.at(-1)!, 'get() of a key that was set several times at once')
+    assertMiss(await backend.get('deleted'), 'get() of a key that was set, and deleted before the set settled,')
+    assertHolds(await backend.get('again'), bytesOf('value'), 'get() of a key that was deleted, and set before the delete settled,')
+  }, { advice: 'Chain the changes of one key: begin each when the one before has settled' })
 ]

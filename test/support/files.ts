@@ -5,7 +5,7 @@ import { basename, join } from 'node:path'
 import type { Test } from 'tap'
 import file, { type FileOptions } from '../../backends/file.js'
 import type { CacheBackend, StoredEntry } from '../../registry/backend.js'
-import { testClock } from './clock.js'
+import { testClock, type TestClock } from './clock.js'
 
 export interface OpenedFiles {
   readonly backend: Required<CacheBackend>
@@ -13,7 +13,7 @@ export interface OpenedFiles {
   cleanup (): Promise<void>
 }
 
-export async function openFiles (t: Test, options: FileOptions, { now } = testClock()): Promise<OpenedFiles> {
+export async function openFiles (t: Test, options: FileOptions, { now }: TestClock = testClock()): Promise<OpenedFiles> {
   let running: Promise<unknown> | undefined
   let run: () => unknown = () => t.fail('no background task was started')
   const fail = () => t.fail('a backend logs nothing')

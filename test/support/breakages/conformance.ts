@@ -1,79 +1,18 @@
-// Backends broken in one way each, by the name of the conformance case that has to notice it.
-import type { CacheBackend, StoredEntry } from '../../registry/backend.js'
-import type { MapBackend } from './map-backend.js'
+// Backends broken in one way each, by the name of the case of `conformance` that has to notice it.
+import type { StoredEntry } from '../../../registry/backend.js'
+import { mapBackend } from '../map-backend.js'
+import { ofMap, ofProgram, ofStore, type Broken } from './broken.js'
+import {
+  clearsBy, countsSets, failsAfterClose, GARBAGE, immortal, inAnObject, instantsAs, keepsThePast, keysAs, lastFirst, lastKeyOnly, oneBuffer, overflows, refuse, setsOnce,
+  throughText, torn, valuesAs, type Breakage
+} from './ways.js'
 
-/** What is put over the methods of a correct backend. */
-export type Breakage = (given: { correct: MapBackend, now: () => number, entries: Map<string, StoredEntry> }) => Partial<CacheBackend>
+// Longer than the case waits, short enough for the process to end.
+const LEFT_MS = 4_000
 
-const GARBAGE = Uint8Array.of(1, 2, 3)
+const ofEverybody = new Map<string, StoredEntry>()
 
-/** Keys pass through `change` before they are used, so that some of them become one. */
-const keysAs = (change: (key: string) => string): Breakage => ({ correct }) => ({
-  get: (key) => correct.get(change(key)),
-  set: (key, entry) => correct.set(change(key), entry),
-  delete: (key) => correct.delete(change(key)),
-  has: (key) => correct.has(change(key)),
-  clear: (prefix) => correct.clear(prefix === undefined ? undefined : change(prefix))
-})
-
-/** Values pass through `change` when they are stored. */
-const valuesAs = (change: (value: Uint8Array) => Uint8Array): Breakage => ({ correct }) => ({
-  set: (key, entry) => correct.set(key, { ...entry, value: change(entry.value) })
-})
-
-/** Instants pass through `change` when they are stored. */
-const instantsAs = (change: (expiresAt: number, now: number) => number): Breakage => ({ correct, now }) => ({
-  set: (key, entry) => correct.set(key, { ...entry, expiresAt: change(entry.expiresAt, now()) })
-})
-
-const throughText = (encoding: BufferEncoding) => (value: Uint8Array) => Buffer.from(Buffer.from(value).toString(encoding), encoding)
-
-/** Entries never expire by themselves. */
-const immortal: Breakage = ({ entries }) => ({ get: (key) => entries.get(key) })
-
-/** Stores whatever the instant is, and never drops what is over. */
-const keepsThePast: Breakage = ({ entries }) => ({ ...immortal, set: (key, entry) => { entries.set(key, entry) }, get: (key) => entries.get(key) })
-
-/** As a backend on an overflowing timer does: everything is dropped after a millisecond. */
-const overflows = (fromMs: number): Breakage => ({ correct, now }) => ({
-  set (key, entry) {
-    correct.set(key, entry)
-    if (entry.expiresAt - now() >= fromMs) setTimeout(() => correct.delete(key), 1)
-  }
-})
-
-/** As a plain object does. */
-const inAnObject: Breakage = ({ now }) => {
-  const entries: Record<string, StoredEntry | undefined> = {}
-  return {
-    get: (key) => entries[key],
-    set (key, entry) { if (entry.expiresAt > now()) entries[key] = entry },
-    delete (key) { entries[key] = undefined }
-  }
-}
-
-/** Writes in two halves with a pause between them. */
-const torn: Breakage = ({ correct }) => ({
-  async set (key, { value, expiresAt }) {
-    const half = value.byteLength >> 1
-    correct.set(key, { value: Buffer.concat([value.subarray(0, half), (correct.get(key)?.value ?? GARBAGE).subarray(half)]), expiresAt })
-    await Promise.resolve()
-    correct.set(key, { value: Buffer.concat([(correct.get(key)?.value ?? GARBAGE).subarray(0, half), value.subarray(half)]), expiresAt })
-  }
-})
-
-const failsAfterClose = (method: 'close' | 'get'): Breakage => ({ correct }) => {
-  let closed = false
-  return {
-    close () {
-      if (closed && method === 'close') throw new Error('it is closed already')
-      closed = true
-    },
-    get: (key) => correct.get(key)
-  }
-}
-
-export const breakages: Readonly<Record<string, Breakage>> = {
+const breakages: Readonly<Record<string, Breakage>> = {
   'a key that was never set answers undefined': ({ correct }) => ({ get: (key) => correct.get(key) ?? null as never }),
   'get answers what was set': () => ({ get: () => undefined }),
   'an entry of a second is there at once and gone after two': immortal,
@@ -116,6 +55,8 @@ export const breakages: Readonly<Record<string, Breakage>> = {
   'sets of one key at once leave the whole value of one of them': torn,
   'a get while its key is set answers a whole value or a miss': torn,
 
+  'changes of one key take effect in the order in which they were called': lastFirst(),
+
   'an entry is there until its expiresAt': instantsAs((expiresAt) => Math.floor(expiresAt / 1_000) * 1_000),
   'an entry is gone from its expiresAt on': instantsAs((expiresAt) => expiresAt + 1),
   'a hit tells an expiresAt that is not over and not later than the one that was set': instantsAs((expiresAt) => expiresAt + 150_000),
@@ -134,6 +75,7 @@ export const breakages: Readonly<Record<string, Breakage>> = {
   'an entry that expired already removes what was there': ({ correct, now }) => ({
     set (key, entry) { if (entry.expiresAt > now()) correct.set(key, entry) }
   }),
+  'an instant between two milliseconds is taken': instantsAs((expiresAt) => Number.isInteger(expiresAt) ? expiresAt : NaN),
   'an entry of 2^31 milliseconds is there': overflows(2 ** 31),
   'an entry of 40 days is there': overflows(40 * 86_400_000),
   'an entry of ten years is there': instantsAs((expiresAt, now) => expiresAt - now > 30 * 365 * 86_400 ? Math.trunc(expiresAt / 1_000) : expiresAt),
@@ -144,6 +86,8 @@ export const breakages: Readonly<Record<string, Breakage>> = {
   'close while calls are under way settles, and so do they': ({ entries }) => ({ close () { if (entries.size > 1) refuse() } }),
   'after close a get is an error or a miss, and never hangs': failsAfterClose('get'),
   'after close a set or a delete is an error or nothing, and never hangs': ({ correct }) => ({ delete () {}, set: (key, entry) => correct.set(key, entry) }),
+
+  'openings and closings leave nothing open': () => ({ close () { setTimeout(() => {}, LEFT_MS) } }),
 
   'has: true for an entry, also for an empty one': ({ correct }) => ({ has: (key) => (correct.get(key)?.value.byteLength ?? 0) > 0 }),
   'has: false for what was never set, and for what was deleted': ({ entries }) => ({ has: (key) => key in Object.fromEntries(entries) }),
@@ -183,63 +127,24 @@ export const breakages: Readonly<Record<string, Breakage>> = {
   'keys: what was deleted or is over is not among them': ({ entries }) => ({ keys: () => [...entries.keys()] })
 }
 
-function refuse (): never {
-  throw new Error('it failed')
-}
+export const brokenConformance: Readonly<Record<string, Broken>> = {
+  ...Object.fromEntries(Object.entries(breakages).map(([name, breakage]) => [name, ofMap(breakage)])),
 
-function lastKeyOnly (): Breakage {
-  return ({ correct }) => ({
-    set (key, entry) {
-      correct.clear()
-      correct.set(key, entry)
-    }
-  })
-}
+  'a process whose backend is closed ends by itself': ofProgram('alive', 'correct'),
+  'a client that was lent is open after close': ofStore(({ client }) => ({ close () { if (client !== undefined) client.isOpen = false } })),
 
-function setsOnce (): Breakage {
-  return ({ correct }) => {
-    const seen = new Set<string>()
+  'two backends that were opened do not share entries': ofMap(({ now }) => mapBackend(now, ofEverybody)),
+  'what was set before a close is there when the store is opened again': ofStore(({ entries }) => ({ close () { entries.clear() } })),
+  'what was deleted or is over is not there when the store is opened again': ofStore(({ entries }) => ({ get: (key) => entries.get(key) })),
+  'what one backend of a store sets and deletes, another one sees': ofStore(({ entries }) => {
+    const seen = new Map<string, StoredEntry>()
     return {
-      set (key, entry) {
-        if (!seen.has(key)) correct.set(key, entry)
-        seen.add(key)
+      get (key) {
+        const found = seen.get(key) ?? entries.get(key)
+        if (found !== undefined) seen.set(key, found)
+        return found
       }
     }
-  }
-}
-
-/** Copies every value into one buffer that is used again for the next. */
-function oneBuffer (): Breakage {
-  return ({ entries }) => {
-    const buffer = new Uint8Array(5)
-    return {
-      set (key, { value, expiresAt }) {
-        buffer.set(value.subarray(0, 5))
-        entries.set(key, { value: buffer, expiresAt })
-      }
-    }
-  }
-}
-
-function countsSets (): Breakage {
-  return ({ correct }) => {
-    let sets = 0
-    return {
-      set (key, entry) {
-        sets++
-        correct.set(key, entry)
-      },
-      size: () => sets
-    }
-  }
-}
-
-function clearsBy (patternOf: (prefix: string) => RegExp): Breakage {
-  return ({ correct }) => ({
-    clear (prefix = '') {
-      for (const key of correct.keys()) {
-        if (patternOf(prefix).test(key)) correct.delete(key)
-      }
-    }
-  })
+  }),
+  'a backend that is closed leaves another one on its store as it was': ofStore(({ entries }) => ({ close () { entries.clear() } }))
 }

@@ -1,0 +1,121 @@
+// The backend in a process of its own: it is used and closed there, or killed while it writes.
+import assert from 'node:assert/strict'
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { pathToFileURL } from 'node:url'
+import { isAbsolute } from 'node:path'
+import type { Program } from './subject.js'
+
+/** What the process does with the backend that it opened. */
+export type Way = 'use and close' | 'set and close' | 'write until killed' | 'write for a while'
+
+/** The keys that a process writes again and again, and how large the values are: each byte of one is the same. */
+export const WRITTEN = { keys: ['written 0', 'written 1', 'written 2'], bytes: 1024 * 1024, rounds: 30 }
+
+/** The small key that it sets before round `round`, and the value. */
+export const acknowledgedKey = (round: number): string => `acknowledged ${round}`
+
+const LONGEST_START_MS = 30_000
+const MARK = 'kit:'
+
+// It is told what to do on its command line, so that it needs no file of its own, compiled or not.
+const SCRIPT = `
+  import { writeSync } from 'node:fs'
+  const [module, where, way, startedAt, keys, bytes, rounds] = process.argv.slice(1).map((argument) => JSON.parse(argument))
+  const { open } = await import(module)
+  const backend = await open(where)
+  // Neither over by the clock of the process that asks nor by this one's.
+  const expiresAt = Math.max(startedAt, Date.now()) + 86_400_000
+  const tell = (what) => { writeSync(1, '\\n${MARK}' + JSON.stringify(what) + '\\n') }
+  const write = async (round) => {
+    await backend.set('acknowledged ' + round, { value: Buffer.from('value'), expiresAt })
+    tell(round)
+    await Promise.all(keys.map((key) => backend.set(key, { value: Buffer.alloc(bytes, 97 + round % 26), expiresAt })))
+  }
+  if (way === 'use and close') {
+    await backend.set('key', { value: Buffer.from('value'), expiresAt })
+    await backend.get('key')
+    await backend.delete('key')
+  }
+  if (way === 'set and close') await backend.set('key', { value: Buffer.from('value'), expiresAt })
+  if (way === 'write for a while') for (let round = 0; round < rounds; round++) await write(round)
+  if (way === 'write until killed') for (let round = 0; ; round++) await write(round)
+  await backend.close()
+  tell({ closed: true, open: process.getActiveResourcesInfo().filter((kind) => kind !== 'PipeWrap' && kind !== 'TTYWrap') })
+`
+
+/** A process that was started. */
+export interface Child {
+  /** The rounds that are acknowledged. */
+  readonly rounds: readonly number[]
+  /** Settles when the first round is acknowledged. */
+  begun (): Promise<void>
+  /** Settles when the backend is closed there, with what is open all the same. */
+  closed (): Promise<readonly string[]>
+  /** Settles when the process has ended; whether it did so within `patienceMs`. */
+  ends (patienceMs: number): Promise<boolean>
+  kill (): Promise<void>
+}
+
+/** Starts the program on what was opened last. */
+export function startChild ({ module, where }: Program, way: Way, now: number): Child {
+  const told = [urlOf(module), where(), way, now, WRITTEN.keys, WRITTEN.bytes, WRITTEN.rounds].map((argument) => JSON.stringify(argument))
+  // What is meant for a runner of tests or a debugger is not meant for it.
+  const flags = process.execArgv.filter((flag) => !/^--?(test|watch|inspect|input-type|eval|print|e|p)\b/.test(flag))
+  const child = spawn(process.execPath, [...flags, '--input-type=module', '--eval', SCRIPT, '--', ...told], { stdio: ['ignore', 'pipe', 'pipe'] })
+  return watch(child)
+}
+
+function urlOf (module: string | URL): string {
+  return module instanceof URL ? module.href : isAbsolute(module) ? pathToFileURL(module).href : module
+}
+
+function watch (child: ChildProcess): Child {
+  const rounds: number[] = []
+  let errors = ''
+  let open: readonly string[] | undefined
+  const waiting = new Set<() => void>()
+  const changed = (): void => { for (const wake of waiting) wake() }
+  const exited = once(child, 'close').then(changed, changed)
+  child.stderr!.setEncoding('utf8').on('data', (text: string) => { errors += text })
+  createInterface({ input: child.stdout! }).on('line', (line) => {
+    if (!line.startsWith(MARK)) return
+    const told = JSON.parse(line.slice(MARK.length)) as number | { open: string[] }
+    if (typeof told === 'number') rounds.push(told)
+    else open = told.open
+    changed()
+  })
+
+  const until = async (what: string, holds: () => boolean): Promise<void> => {
+    const endsAt = performance.now() + LONGEST_START_MS
+    while (!holds()) {
+      assert.ok(child.exitCode === null && child.signalCode === null, `the program must ${what}; it ended with ${child.signalCode ?? `exit code ${child.exitCode}`}: ${errors.trim()}`)
+      assert.ok(performance.now() < endsAt, `the program must ${what}; it had not done so after ${LONGEST_START_MS} ms: ${errors.trim()}`)
+      await within(endsAt - performance.now(), new Promise<void>((resolve) => waiting.add(resolve)))
+      waiting.clear()
+    }
+  }
+  return {
+    rounds,
+    begun: () => until('open its backend and set entries', () => rounds.length > 0),
+    async closed () {
+      await until('use its backend and close it', () => open !== undefined)
+      return open ?? []
+    },
+    ends: (patienceMs) => within(patienceMs, exited),
+    async kill () {
+      child.kill('SIGKILL')
+      await exited
+    }
+  }
+}
+
+/** Whether `settled` settles within so many milliseconds. */
+async function within (ms: number, settled: Promise<unknown>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<false>((resolve) => { timer = setTimeout(() => resolve(false), ms) })
+  const isSettled = await Promise.race([settled.then(() => true, () => true), late])
+  clearTimeout(timer)
+  return isSettled
+}

@@ -1,0 +1,51 @@
+// Public bugs of stores that grow: indexes and leftovers that nobody removes.
+import assert from 'node:assert/strict'
+import type { CacheBackend } from '../../../registry/backend.js'
+import { withLevers, type ConformanceCase } from '../case.js'
+import { entryOf } from '../entries.js'
+import type { SubjectWith } from '../subject.js'
+
+const ROUNDS = 10
+const KEYS = 40
+
+/** Fails when the store grows from round to round though each round leaves nothing. */
+async function assertStays (subject: SubjectWith<'footprint'>, what: string, round: (number: number) => Promise<void>): Promise<void> {
+  await round(0)
+  await round(1)
+  const before = await subject.footprint()
+  for (let number = 2; number < ROUNDS; number++) await round(number)
+  const after = await subject.footprint()
+  // Pages and tables may be filled to a different degree.
+  const most = before * 2 + KEYS / 2
+  assert.ok(after <= most, `the store must not grow by ${what}; after 2 rounds of ${KEYS} it holds ${before}, after ${ROUNDS} rounds ${after}`)
+}
+
+async function setAll (backend: CacheBackend, subject: SubjectWith<'footprint'>, keys: readonly string[], lifeMs?: number): Promise<void> {
+  for (const key of keys) await backend.set(key, entryOf('value', subject, lifeMs))
+}
+
+const keysOf = (round: number): string[] => Array.from({ length: KEYS }, (_, at) => `round ${round}, key ${at}`)
+
+export const growthCases: readonly ConformanceCase[] = [
+  withLevers(['footprint'], 'keys that were deleted leave nothing in the store', async (backend, subject) => {
+    await assertStays(subject, 'keys that are set and deleted', async (round) => {
+      await setAll(backend, subject, keysOf(round))
+      for (const key of keysOf(round)) await backend.delete(key)
+    })
+  }, { reference: 'jaredwray/keyv#455', advice: 'Keep no index beside the entries, or remove from it what you remove from them' }),
+
+  withLevers(['footprint'], 'keys that are set again and again take the room of one', async (backend, subject) => {
+    await assertStays(subject, 'the same keys set again when they are over', async () => {
+      await setAll(backend, subject, keysOf(0), 1_000)
+      await subject.pass(1_000)
+      for (const key of keysOf(0)) await backend.get(key)
+    })
+  }, { reference: 'nodejs/undici#4203', advice: 'A set takes the place of what was under its key, over or not' }),
+
+  withLevers(['footprint'], 'what clear forgets leaves nothing in the store', async (backend, subject) => {
+    await assertStays(subject, 'keys that are set and cleared', async (round) => {
+      await setAll(backend, subject, keysOf(round))
+      await backend.clear!(`round ${round}`)
+    })
+  }, { power: 'clear', reference: 'caching-tools/next-shared-cache#852', advice: 'Remove from every index what is cleared' })
+]

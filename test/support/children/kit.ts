@@ -1,0 +1,56 @@
+// The backend that the kit's child processes open, in the way that `where` names before a folder: correct, or broken in one way.
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import { builtIns } from '../../../backends/index.js'
+import { mapBackend } from '../map-backend.js'
+import type { CacheBackend } from '../../../registry/backend.js'
+
+const HEAD_BYTES = 8
+const HALFWAY_MS = 5
+const LATE_MS = 400
+
+const nameOf = (key: string): string => Buffer.from(key).toString('hex')
+
+/** A file for each entry, written in the way that `write` does. */
+function files (dir: string, write: (path: string, bytes: Buffer) => unknown): CacheBackend {
+  mkdirSync(dir, { recursive: true })
+  return {
+    get (key) {
+      try {
+        const bytes = readFileSync(join(dir, nameOf(key)))
+        return { value: bytes.subarray(HEAD_BYTES), expiresAt: bytes.readDoubleBE() }
+      } catch {
+        return undefined
+      }
+    },
+    async set (key, { value, expiresAt }) {
+      const head = Buffer.alloc(HEAD_BYTES)
+      head.writeDoubleBE(expiresAt)
+      await write(join(dir, nameOf(key)), Buffer.concat([head, value]))
+    },
+    delete (key) { rmSync(join(dir, nameOf(key)), { force: true }) },
+    close () {}
+  }
+}
+
+const WAYS: Record<string, (dir: string) => CacheBackend | Promise<CacheBackend>> = {
+  correct: (dir) => builtIns().open({ backend: 'file', options: { dir } }),
+  alive (dir) {
+    setInterval(() => {}, 1_000)
+    return files(dir, writeFileSync)
+  },
+  torn: (dir) => files(dir, async (path, bytes) => {
+    writeFileSync(path, bytes.subarray(0, bytes.byteLength >> 1))
+    await wait(HALFWAY_MS)
+    writeFileSync(path, bytes)
+  }),
+  late: (dir) => files(dir, (path, bytes) => { setTimeout(() => writeFileSync(path, bytes), LATE_MS) }),
+  alone: () => mapBackend(Date.now)
+}
+
+/** `where`: the way, a space, a folder. */
+export async function open (where: string): Promise<CacheBackend> {
+  const [way = '', ...dir] = where.split(' ')
+  return await WAYS[way]!(dir.join(' '))
+}
