@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import type { CacheBackend, Power } from '../../registry/backend.js'
 import type { ConformanceSubject, Lever, SubjectWith } from './subject.js'
-import { track } from './track.js'
+import { Tracked } from './track.js'
 
 /** One thing that every backend does. Any test runner can run it; assertions are those of node:assert. */
 export interface ConformanceCase {
@@ -79,18 +79,19 @@ async function advised (advice: string | undefined, body: Promise<void>): Promis
 
 async function run (given: ConformanceSubject, about: About, body: Body): Promise<'passed' | 'skipped'> {
   if (missingLevers(about.levers, given).length > 0) return 'skipped'
-  const { subject, end } = track(given)
+  const tracked = new Tracked(given)
+  const { subject } = tracked
   const rejections = watchRejections()
   try {
     const backend = await subject.open()
     if (isPowerMissing(about.power, backend)) return 'skipped'
     await advised(about.advice, body(backend, subject))
-    await end()
+    await tracked.end()
     const [lost] = await rejections()
     assert.ok(lost === undefined, `no promise may reject without anybody knowing; one did, with ${String(lost)}. Await it, return it, or catch it`)
     return 'passed'
   } finally {
-    await end()
+    await tracked.end()
     await rejections()
   }
 }
