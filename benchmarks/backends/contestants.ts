@@ -1,0 +1,71 @@
+// What is compared: the six built-in backends, each beside the raw driver below it, and what is to be reached.
+import type { Operation } from '../core/bench.js'
+import type { SubjectChoice } from '../core/subject.js'
+import type { BackendSource } from '../core/opened.js'
+import type { RawOptions } from './raw.js'
+
+/** One row of the report. */
+export interface Contestant {
+  readonly name: string
+  readonly title: string
+  /** The row that this one is compared with. */
+  readonly beside?: string
+  /** Least ratio of reads a second to those of the row beside. */
+  readonly leastGetRatio?: number
+  /** Least writes a second. */
+  readonly leastSetsPerSecond?: number
+}
+
+export const CONTESTANTS: readonly Contestant[] = [
+  { name: 'map', title: 'Map' },
+  { name: 'lru-cache', title: 'lru-cache' },
+  { name: 'memory', title: "backend 'memory'", beside: 'lru-cache', leastGetRatio: 0.5 },
+  { name: 'better-sqlite3', title: 'better-sqlite3' },
+  { name: 'sqlite', title: "backend 'sqlite'", beside: 'better-sqlite3', leastGetRatio: 0.8, leastSetsPerSecond: 40_000 },
+  { name: 'fs', title: 'fs: open, read, close' },
+  { name: 'file', title: "backend 'file'", beside: 'fs', leastGetRatio: 0.9 },
+  { name: 'ioredis', title: 'ioredis, auto-pipelined getBuffer' },
+  { name: 'redis', title: "backend 'redis'", beside: 'ioredis', leastGetRatio: 0.9 },
+  { name: 'undici', title: 'undici, a pool of 100' },
+  { name: 'http', title: "backend 'http'", beside: 'undici', leastGetRatio: 0.8 },
+  { name: 'tiered', title: "backend 'tiered', memory before SQLite", beside: 'memory' }
+]
+
+/** What is measured of each. */
+export const MEASURED: readonly Operation[] = ['get', 'set']
+
+/** The contestants with these names and those that they are compared with; all of them when there are no names. */
+export function chosen (names: readonly string[]): readonly Contestant[] {
+  const unknown = names.find((name) => !CONTESTANTS.some((one) => one.name === name))
+  if (unknown !== undefined) throw new Error(`'${unknown}' is none of ${CONTESTANTS.map(({ name }) => name).join(', ')}`)
+  const wanted = new Set(names)
+  // A row that is compared with stands beside another one itself, perhaps.
+  for (const name of wanted) for (const one of CONTESTANTS) if (one.name === name && one.beside !== undefined) wanted.add(one.beside)
+  return CONTESTANTS.filter(({ name }) => names.length === 0 || wanted.has(name))
+}
+
+/** Where things are. */
+export interface Places {
+  readonly redisUrl: string
+  readonly httpUrl: string
+  /** A folder for this contestant alone. */
+  readonly folder: string
+}
+
+const ROOM_BYTES = 256 * 1024 * 1024
+
+const OPTIONS: Readonly<Record<string, (places: Places) => object>> = {
+  memory: () => ({ maxBytes: ROOM_BYTES }),
+  sqlite: ({ folder }) => ({ path: `${folder}/cache.db` }),
+  file: ({ folder }) => ({ dir: `${folder}/entries` }),
+  redis: ({ redisUrl }) => ({ url: redisUrl }),
+  http: ({ httpUrl }) => ({ baseUrl: httpUrl }),
+  tiered: ({ folder }) => ({ tiers: [{ backend: 'memory', options: { maxBytes: ROOM_BYTES } }, { backend: 'sqlite', options: { path: `${folder}/cache.db` } }] })
+}
+
+/** How a contestant is opened in its process. */
+export function choiceOf (name: string, places: Places): SubjectChoice {
+  const options = OPTIONS[name]
+  if (options === undefined) return { module: import.meta.resolve('./raw.js'), options: { driver: name as RawOptions['driver'], ...places } satisfies RawOptions }
+  return { module: import.meta.resolve('../core/opened.js'), options: { backend: name, options: options(places) } satisfies BackendSource }
+}

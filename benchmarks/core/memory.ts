@@ -1,0 +1,21 @@
+// What a process takes of memory once its garbage is gone.
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+
+/** Bytes in use. */
+export interface Memory {
+  /** The JavaScript heap and the Buffers. */
+  readonly heapBytes: number
+  /** All pages of the process, what native code took among them. */
+  readonly rssBytes: number
+}
+
+/** Collects the garbage, then looks. */
+export function memoryInUse (): Memory {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  collect()
+  collect()
+  const { heapUsed, external, rss } = process.memoryUsage()
+  return { heapBytes: heapUsed + external, rssBytes: rss }
+}
