@@ -22,7 +22,7 @@ export const CONTESTANTS: readonly Contestant[] = [
   { name: 'memory', title: "backend 'memory'", beside: 'lru-cache', leastGetRatio: 0.5 },
   { name: 'better-sqlite3', title: 'better-sqlite3' },
   { name: 'sqlite', title: "backend 'sqlite'", beside: 'better-sqlite3', leastGetRatio: 0.8, leastSetsPerSecond: 40_000 },
-  { name: 'fs', title: 'fs: open, read, close' },
+  { name: 'fs', title: 'fs: open, read, close; written aside, renamed' },
   { name: 'file', title: "backend 'file'", beside: 'fs', leastGetRatio: 0.9 },
   { name: 'ioredis', title: 'ioredis, auto-pipelined getBuffer' },
   { name: 'redis', title: "backend 'redis'", beside: 'ioredis', leastGetRatio: 0.9 },
@@ -66,6 +66,6 @@ const OPTIONS: Readonly<Record<string, (places: Places) => object>> = {
 /** How a contestant is opened in its process. */
 export function choiceOf (name: string, places: Places): SubjectChoice {
   const options = OPTIONS[name]
-  if (options === undefined) return { module: import.meta.resolve('./raw.js'), options: { driver: name as RawOptions['driver'], ...places } satisfies RawOptions }
-  return { module: import.meta.resolve('../core/opened.js'), options: { backend: name, options: options(places) } satisfies BackendSource }
+  if (options === undefined) return { moduleUrl: import.meta.resolve('./raw.js'), options: { driver: name as RawOptions['driver'], ...places } satisfies RawOptions }
+  return { moduleUrl: import.meta.resolve('../core/opened.js'), options: { backend: name, options: options(places) } satisfies BackendSource }
 }

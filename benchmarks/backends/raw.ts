@@ -1,6 +1,5 @@
 // The raw drivers, each doing the work that its backend can't do without, and nothing else.
-import { closeSync, mkdirSync, openSync, readSync } from 'node:fs'
-import { open as openFile, rename, rm } from 'node:fs/promises'
+import { closeSync, mkdirSync, openSync, readSync, renameSync, unlinkSync, writeSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
@@ -42,14 +41,14 @@ const DRIVERS = {
     let aside = 0
     return {
       get: (key) => readWhole(pathOf(key)),
-      async set (key, value) {
+      set (key, value) {
         const path = join(folder, `aside-${aside++}`)
-        const file = await openFile(path, 'wx')
-        await file.writeFile(value)
-        await file.close()
-        await rename(path, pathOf(key))
+        const descriptor = openSync(path, 'wx')
+        writeSync(descriptor, value)
+        closeSync(descriptor)
+        renameSync(path, pathOf(key))
       },
-      delete: (key) => rm(pathOf(key)),
+      delete (key) { unlinkSync(pathOf(key)) },
       bytesOf: asBytes,
       close () {}
     }

@@ -7,14 +7,14 @@ export interface BackendSource {
   readonly backend: string
   readonly options: object
   /** URL of a module whose default export `defineBackend` made. */
-  readonly module?: string
+  readonly moduleUrl?: string
 }
 
 /** A registry that knows the backend. */
-export function registryFor ({ backend, module }: BackendSource): Registry {
+export function registryFor ({ backend, moduleUrl }: BackendSource): Registry {
   const registry = builtIns()
-  if (module === undefined) return registry
-  return registry.add(backend as never, async () => (await import(module) as { default: BackendDefinition }).default)
+  if (moduleUrl === undefined) return registry
+  return registry.add(backend as never, async () => (await import(moduleUrl) as { default: BackendDefinition }).default)
 }
 
 /** The subject that `SubjectChoice` asks for. */

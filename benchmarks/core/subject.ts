@@ -19,7 +19,7 @@ export interface Subject {
 /** How a process of its own gets at a subject. */
 export interface SubjectChoice {
   /** URL of a module that exports `open(options): Promise<Subject>`. */
-  readonly module: string
+  readonly moduleUrl: string
   readonly options: unknown
 }
 

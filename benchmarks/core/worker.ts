@@ -21,8 +21,8 @@ let tidies = false
 const bench = (at = 0): Bench => benches[at]!
 
 answerCalls({
-  async open ({ module, options, workloads, tidies: tidiesUp }: Opening) {
-    const { open } = await import(module) as { open (options: unknown): Promise<Subject> }
+  async open ({ moduleUrl, options, workloads, tidies: tidiesUp }: Opening) {
+    const { open } = await import(moduleUrl) as { open (options: unknown): Promise<Subject> }
     const opened = subject = await open(options)
     benches = workloads.map((workload) => new Bench(opened, workload))
     tidies = tidiesUp
