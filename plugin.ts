@@ -117,7 +117,10 @@ export type * from './registry/backend.js'
 export type { BackgroundTask, BackgroundTasks } from './registry/background.js'
 export type { BackendContext, BackendDefinition, BackendLoader, CacheLog } from './registry/registry.js'
 export type { StringStore } from './registry/string-store.js'
-export type { FileOptions, HttpOptions, LentDatabase, LentRedis, MemoryOptions, RedisConnection, RedisOptions, SqliteOptions, TieredOptions } from './backends/index.js'
+export type {
+  FileOptions, HttpOptions, KeyvAdapter, KeyvOptions, LentDatabase, LentKeyv, LentRedis, MemoryOptions, RedisConnection, RedisOptions, SqliteOptions,
+  TieredOptions
+} from './backends/index.js'
 export type { Duration } from './registry/check.js'
 export type { Environment } from './response/environment.js'
 export type { KeyFunction, KeyOptions, RouteCacheOptions } from './response/options.js'

@@ -2,6 +2,7 @@
 import { Registry } from '../registry/registry.js'
 import type { FileOptions } from './file.js'
 import type { HttpOptions } from './http.js'
+import type { KeyvAdapter, KeyvOptions, LentKeyv } from './keyv.js'
 import type { MemoryOptions } from './memory.js'
 import type { LentRedis, RedisConnection, RedisOptions } from './redis.js'
 import type { LentDatabase, SqliteOptions } from './sqlite.js'
@@ -23,6 +24,8 @@ declare module '../registry/names.js' {
     http: HttpOptions
     /** In two or more backends, near to far. */
     tiered: TieredOptions
+    /** In what Keyv has an adapter for. */
+    keyv: KeyvOptions
   }
 }
 
@@ -35,6 +38,10 @@ export function builtIns (): Registry {
     .add('redis', async () => (await import('./redis.js')).default)
     .add('http', async () => (await import('./http.js')).default)
     .add('tiered', async () => (await import('./tiered.js')).default)
+    .add('keyv', async () => (await import('./keyv.js')).default)
 }
 
-export type { FileOptions, HttpOptions, LentDatabase, LentRedis, MemoryOptions, RedisConnection, RedisOptions, SqliteOptions, TieredOptions }
+export type {
+  FileOptions, HttpOptions, KeyvAdapter, KeyvOptions, LentDatabase, LentKeyv, LentRedis, MemoryOptions, RedisConnection, RedisOptions, SqliteOptions,
+  TieredOptions
+}

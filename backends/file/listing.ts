@@ -2,7 +2,7 @@
 import { closeSync } from 'node:fs'
 import { matchesGlob } from '../../registry/glob.js'
 import type { Folder } from './folder.js'
-import { keyOf, nameOf } from './frame.js'
+import { keyOf, nameOf } from '../../registry/frame.js'
 import { headOf, openEntry } from './read.js'
 import { walk, type Found } from './walk.js'
 import { removeNow } from './write.js'

@@ -2,7 +2,7 @@
 import { close, closeSync, constants, fstatSync, futimesSync, openSync, read, readSync } from 'node:fs'
 import type { MaybePromise } from '../../registry/backend.js'
 import { codeOf } from './folder.js'
-import { HEAD_BYTES, headBytesOf, readHead, type Head } from './frame.js'
+import { HEAD_BYTES, headBytesOf, readHead, type Head } from '../../registry/frame.js'
 
 // A link is not followed; a FIFO or a device that somebody put here does not make the open wait; reading is no use
 // that the file system need note, we do.

@@ -1,7 +1,7 @@
 // What keeps the folder within its bounds: the expired go first, then the least recently used; and what killed writers left.
 import type { Stats } from 'node:fs'
 import { begunAt, type Folder } from './folder.js'
-import { HEAD_BYTES } from './frame.js'
+import { HEAD_BYTES } from '../../registry/frame.js'
 import { expiryOf } from './read.js'
 import { inSteps, walk, type Found, type Pace } from './walk.js'
 import { removeNow, statIfThere } from './write.js'

@@ -1,10 +1,10 @@
-// The bytes of an entry's file: a head of fixed size, the key, the value; no flipped, lost or added byte goes unnoticed.
+// The bytes of an entry with its key: a head of fixed size, the key, the value; no flipped, lost or added byte goes unnoticed.
 import { hash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
-import type { StoredEntry } from '../../registry/backend.js'
+import type { StoredEntry } from './backend.js'
 
 // Little endian, by offset. One checksum covers all behind itself to the end of the file; that of the head, for those who
-// read no value, all behind itself to the end of the key. The mark is compared, and the file's size must be what the head says.
+// read no value, all behind itself to the end of the key. The mark is compared, and the size must be what the head says.
 const MARK = 0x31637266 // 'frc1'
 const FILE_CRC = 4
 const HEAD_CRC = 8
@@ -35,7 +35,7 @@ export function keyOf (stored: Buffer): string {
   return stored[0] === IS_UTF16[0] ? stored.toString('utf16le', 1) : stored.toString()
 }
 
-/** The name of the file for a stored key, whatever stands in it: 64 hexadecimal digits. */
+/** The name under which a stored key's entry lies, whatever stands in the key: 64 hexadecimal digits. */
 export function nameOf (stored: Buffer): string {
   return hash('sha256', stored, 'hex')
 }
@@ -53,6 +53,11 @@ export function frameHead (key: Buffer, { value, expiresAt }: StoredEntry): Buff
   // Of no bytes Node gives 0, whatever came before.
   head.writeUInt32LE(value.byteLength === 0 ? headCrc : crc32(value, headCrc), FILE_CRC)
   return head
+}
+
+/** Head, key and value in one piece. */
+export function frame (key: Buffer, entry: StoredEntry): Buffer {
+  return Buffer.concat([frameHead(key, entry), entry.value])
 }
 
 /** How many bytes head and key take, as far as `bytes`, which begin with a head, can be believed; undefined when they are not ours. */

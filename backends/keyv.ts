@@ -1,0 +1,15 @@
+// The Keyv backend: entries in whatever Keyv 5 has an adapter for, through the adapter itself.
+import { ByteStoreBackend } from '../registry/byte-store.js'
+import { defineBackend } from '../registry/registry.js'
+import { KeyvStore } from './keyv/store.js'
+import { readOptions, type KeyvOptions } from './keyv/options.js'
+
+export { KEYV_CLEANUP_INTERVAL_MS, KEYV_PREFIX, KEYV_TIMEOUT_MS, type KeyvAdapter, type KeyvOptions, type LentKeyv } from './keyv/options.js'
+
+export default defineBackend<KeyvOptions>({
+  name: 'keyv',
+  create (options, context) {
+    const settings = readOptions(options)
+    return new ByteStoreBackend(new KeyvStore(settings), { name: 'keyv', ...settings }, context)
+  }
+})

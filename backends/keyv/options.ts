@@ -1,0 +1,96 @@
+// The options of the backend `keyv`: their shape, their defaults, their checks. Adapters are never shown: they hold passwords.
+import { checkOptions, duration, expects, isRecord, type Check, type Duration } from '../../registry/check.js'
+import { CACHE_ERR_OPTION } from '../../registry/errors.js'
+
+/** A storage adapter of Keyv 5, as far as it is used. */
+export interface KeyvAdapter {
+  readonly namespace?: string | undefined
+  get (key: string): any
+  set (key: string, value: any, ttlMs?: number): any
+  delete (key: string): any
+}
+
+/** A Keyv, as far as one that is lent is used. */
+export interface LentKeyv {
+  readonly store: any
+  readonly compression?: unknown
+  serializeData (data: { value: string }): any
+  deserializeData (data: any): any
+}
+
+/** Options of the backend `keyv`. Exactly one of `store` and `keyv` is given. */
+export interface KeyvOptions {
+  /** An adapter, `new KeyvPostgres(url)` for one. It is handed over: it is disconnected when the cache closes. @default none */
+  store?: KeyvAdapter
+  /** A Keyv that the application has. It is lent: its adapter, its namespace, and its serialisation are used, and it stays connected. @default none */
+  keyv?: LentKeyv
+  /** What every key begins with, behind the adapter's own namespace. @default 'frc' */
+  prefix?: string
+  /** How long one call of the store may take before it has failed. @default '1s' */
+  timeout?: Duration
+  /** How often entries that are over are removed from a store that doesn't do it by itself, if it can list them. @default '10m' */
+  cleanupInterval?: Duration
+}
+
+/** @default for `prefix` */
+export const KEYV_PREFIX = 'frc'
+
+/** @default for `timeout`: a second, in milliseconds */
+export const KEYV_TIMEOUT_MS = 1_000
+
+/** @default for `cleanupInterval`: ten minutes, in milliseconds */
+export const KEYV_CLEANUP_INTERVAL_MS = 10 * 60_000
+
+/** The options as the code works with them. */
+export interface Settings {
+  readonly adapter: KeyvAdapter
+  /** Undefined where the adapter was handed over. */
+  readonly keyv: LentKeyv | undefined
+  readonly prefix: string
+  readonly timeoutMs: number
+  readonly cleanupIntervalMs: number
+}
+
+const NOT_SHOWN = 'something else, which is not shown since it may hold a password'
+
+function has (value: unknown, ...methods: readonly string[]): boolean {
+  return typeof value === 'object' && value !== null && methods.every((method) => typeof (value as Record<string, unknown>)[method] === 'function')
+}
+
+const isAdapter = (value: unknown): boolean => has(value, 'get', 'set', 'delete')
+const isKeyv = (value: unknown): boolean => has(value, 'serializeData', 'deserializeData')
+
+const store: Check<KeyvAdapter> = (value, who) => {
+  if (isKeyv(value)) throw new CACHE_ERR_OPTION(who, 'a storage adapter', 'a Keyv, which is the option keyv')
+  if (!isAdapter(value)) throw new CACHE_ERR_OPTION(who, 'a storage adapter of Keyv 5', NOT_SHOWN)
+  return value as KeyvAdapter
+}
+
+const keyv: Check<LentKeyv> = (value, who) => {
+  if (isKeyv(value) && isAdapter((value as LentKeyv).store)) return value as LentKeyv
+  throw new CACHE_ERR_OPTION(who, 'a Keyv of version 5', isAdapter(value) ? 'an adapter, which is the option store' : NOT_SHOWN)
+}
+
+// Some stores take keys that differ only in case for the same one.
+const prefix = expects<string>('1 to 64 of a-z, 0-9, - and _', (value) => typeof value === 'string' && /^[a-z0-9_-]{1,64}$/.test(value))
+
+const CHECKS = { store, keyv, prefix, timeout: duration(), cleanupInterval: duration() }
+
+/** The settings that `options` stand for. Throws CACHE_ERR_OPTION. */
+export function readOptions (options: KeyvOptions): Settings {
+  for (const name of isRecord(options) ? Object.keys(options) : []) {
+    if (!Object.hasOwn(CHECKS, name)) throw new CACHE_ERR_OPTION(`keyv.${name}`, `absent: it is not an option; known are ${Object.keys(CHECKS).join(', ')}`, 'a value')
+  }
+  const given = checkOptions<KeyvOptions>('keyv', options, CHECKS)
+  if ((given.store === undefined) === (given.keyv === undefined)) {
+    throw new CACHE_ERR_OPTION('keyv', 'given exactly one of store and keyv', given.store === undefined ? 'none' : 'both')
+  }
+  return {
+    adapter: given.store ?? given.keyv?.store,
+    keyv: given.keyv,
+    prefix: given.prefix ?? KEYV_PREFIX,
+    // The checks turned the durations into milliseconds.
+    timeoutMs: given.timeout as number | undefined ?? KEYV_TIMEOUT_MS,
+    cleanupIntervalMs: given.cleanupInterval as number | undefined ?? KEYV_CLEANUP_INTERVAL_MS
+  }
+}

@@ -1,0 +1,91 @@
+// What is asked of a Keyv adapter: a frame, in base64, in the envelope that Keyv puts around every value.
+import type { ByteStore } from '../../registry/byte-store.js'
+import type { Listed } from '../../registry/byte-listing.js'
+import { isRecord } from '../../registry/check.js'
+import { AskedAdapter } from './adapter.js'
+import type { LentKeyv, Settings } from './options.js'
+
+const SECOND_MS = 1_000
+// Beyond it, Memcached for one takes a number of seconds for a date.
+const LONGEST_TTL_MS = 30 * 86_400_000
+
+const NAME = /[0-9a-f]{64}$/
+const NOTHING = Buffer.alloc(0)
+
+/** An adapter as a store of bytes. */
+export class KeyvStore implements ByteStore {
+  declare readonly list?: () => AsyncGenerator<Listed, undefined>
+  readonly #adapter: AskedAdapter
+  readonly #keyv: LentKeyv | undefined
+  readonly #prefix: string
+
+  constructor ({ adapter, keyv, prefix }: Settings) {
+    this.#adapter = new AskedAdapter(adapter, { isOurs: keyv === undefined, namespace: prefix })
+    this.#keyv = keyv
+    const { namespace } = this.#adapter
+    // As Keyv does it: adapters find the keys of a namespace by that.
+    this.#prefix = namespace === undefined || namespace === prefix ? `${prefix}:` : `${namespace}:${prefix}:`
+    if (this.#adapter.list !== undefined) this.list = () => this.#list()
+  }
+
+  get forgets (): boolean {
+    return this.#adapter.forgets
+  }
+
+  async get (name: string): Promise<Uint8Array | undefined> {
+    return await this.#bytesIn(await this.#adapter.get(this.#prefix + name))
+  }
+
+  async set (name: string, bytes: Uint8Array, lifeMs: number): Promise<void> {
+    const value = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')
+    const sealed: unknown = this.#keyv === undefined ? JSON.stringify({ value }) : await this.#keyv.serializeData({ value })
+    await this.#adapter.set(this.#prefix + name, sealed, ttlMsOf(lifeMs))
+  }
+
+  async delete (name: string): Promise<void> {
+    await this.#adapter.delete(this.#prefix + name)
+  }
+
+  async close (): Promise<void> {
+    await this.#adapter.close()
+  }
+
+  async * #list (): AsyncGenerator<Listed, undefined> {
+    const items = this.#adapter.list!()
+    try {
+      for (;;) {
+        const { done, value } = await items.next()
+        if (done === true) return undefined
+        const [key, sealed] = value
+        const name = NAME.exec(key)?.[0]
+        if (name !== undefined && key === this.#prefix + name) yield { name, bytes: await this.#bytesIn(sealed) ?? NOTHING }
+      }
+    } finally {
+      await items.return?.()
+    }
+  }
+
+  /** The frame in what the adapter answered; no bytes for what nobody can read. */
+  async #bytesIn (sealed: unknown): Promise<Uint8Array | undefined> {
+    if (sealed === undefined || sealed === null) return undefined
+    let data: unknown = sealed
+    try {
+      // Some adapters have opened it themselves.
+      if (typeof sealed === 'string' || this.#keyv?.compression !== undefined) {
+        data = this.#keyv === undefined ? JSON.parse(sealed as string) : await this.#keyv.deserializeData(sealed)
+      }
+    } catch {
+      return NOTHING
+    }
+    if (data === undefined || data === null) return undefined
+    const value = isRecord(data) ? data.value : NOTHING
+    // An adapter may answer an envelope without a value for what is not there.
+    if (value === undefined || value === null) return undefined
+    return typeof value === 'string' ? Buffer.from(value, 'base64') : NOTHING
+  }
+}
+
+/** Whole seconds and one more, as stores count in seconds, some of them up to one too few, and none is forever. The instant in the frame counts. */
+export function ttlMsOf (lifeMs: number): number {
+  return Math.min((Math.ceil(lifeMs / SECOND_MS) + 1) * SECOND_MS, LONGEST_TTL_MS)
+}

@@ -1,0 +1,137 @@
+// A store of bytes that was not made for this, worn as a backend: entries with their instant and key in a frame, under digests.
+import type { BackgroundTask } from './background.js'
+import type { BackendStats, CacheBackend, MaybePromise, StoredEntry } from './backend.js'
+import { ByteListing, type Listed } from './byte-listing.js'
+import { Calls } from './calls.js'
+import { frame, nameOf, readFrame, storedKey } from './frame.js'
+import type { BackendContext } from './registry.js'
+
+/** A store as it is asked here. A name is 64 hexadecimal digits. What it can't do it throws; it need not know what a call waits for. */
+export interface ByteStore {
+  /** Whether it forgets by itself what it was given for `lifeMs`. What doesn't is cleaned up from here. */
+  readonly forgets: boolean
+  /** The bytes under `name`; undefined when there are none. */
+  get (name: string): MaybePromise<Uint8Array | undefined>
+  /** Keeps `bytes` under `name`, for `lifeMs` at least; after that nobody asks for them. */
+  set (name: string, bytes: Uint8Array, lifeMs: number): MaybePromise<unknown>
+  /** Forgets `name`; no error when there is nothing. */
+  delete (name: string): MaybePromise<unknown>
+  /** Several at once, in the order of `names`. Absent: it can't. */
+  getMany? (names: readonly string[]): MaybePromise<Array<Uint8Array | undefined>>
+  /** What lies there that may be an entry, some of it twice perhaps. Absent: it can't tell. */
+  list? (): AsyncIterator<Listed>
+  /** Releases what is ours. */
+  close (): MaybePromise<unknown>
+}
+
+/** What the backend is told of its store. */
+export interface ByteStoreSettings {
+  /** The backend's name, for errors. */
+  readonly name: string
+  readonly timeoutMs: number
+  readonly cleanupIntervalMs: number
+}
+
+/** A backend on a store of bytes. It can be cleared, counted and listed where the store can be listed. */
+export class ByteStoreBackend implements CacheBackend {
+  declare readonly getMany?: (keys: readonly string[]) => Promise<Array<StoredEntry | undefined>>
+  declare readonly clear?: (prefix?: string) => Promise<void>
+  declare readonly keys?: (pattern?: string) => Promise<string[]>
+  declare readonly size?: () => Promise<number>
+  readonly #store: ByteStore
+  readonly #calls: Calls
+  readonly #now: () => number
+  readonly #cleanup: BackgroundTask | undefined
+  #foreign = 0
+  #closing: Promise<void> | undefined
+
+  constructor (store: ByteStore, { name, timeoutMs, cleanupIntervalMs }: ByteStoreSettings, { now, background }: BackendContext) {
+    this.#store = store
+    this.#calls = new Calls(name, timeoutMs)
+    this.#now = now
+    if (store.getMany !== undefined) this.getMany = (keys) => this.#getMany(keys)
+    if (store.list === undefined) return
+    const listing = new ByteListing({ store, calls: this.#calls, now, delete: (key) => this.delete(key), drop: (key) => this.#drop(key) })
+    this.clear = (prefix = '') => listing.clear(prefix)
+    this.keys = (pattern = '*') => listing.keys(pattern)
+    this.size = () => listing.size()
+    if (!store.forgets) this.#cleanup = background.every(`${name} cleanup`, cleanupIntervalMs, () => listing.sweep())
+  }
+
+  async get (key: string): Promise<StoredEntry | undefined> {
+    const stored = storedKey(key)
+    const bytes = await this.#calls.run('get', () => this.#store.get(nameOf(stored)))
+    const entry = this.#read(bytes, stored)
+    // Where nothing is forgotten by itself, what is met goes.
+    if (entry !== undefined && !this.#isLive(entry) && !this.#store.forgets) this.#drop(key).catch(() => {})
+    return entry !== undefined && this.#isLive(entry) ? entry : undefined
+  }
+
+  async set (key: string, { value, expiresAt }: StoredEntry): Promise<void> {
+    this.#calls.refuseClosed('set')
+    const stored = storedKey(key)
+    const wholeMs = Math.min(Math.floor(expiresAt), Number.MAX_SAFE_INTEGER)
+    await this.#calls.inOrder(key, async () => {
+      const lifeMs = wholeMs - this.#now()
+      if (!(lifeMs > 0)) return await this.#remove(stored)
+      const bytes = frame(stored, { value, expiresAt: wholeMs })
+      await this.#calls.run('set', () => this.#store.set(nameOf(stored), bytes, lifeMs))
+    })
+  }
+
+  async delete (key: string): Promise<void> {
+    this.#calls.refuseClosed('delete')
+    await this.#calls.inOrder(key, () => this.#remove(storedKey(key)))
+  }
+
+  /** What is known without asking. */
+  stats (): BackendStats {
+    return { foreignValues: this.#foreign, timeouts: this.#calls.timeouts }
+  }
+
+  close (): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close (): Promise<void> {
+    this.#calls.close()
+    await this.#cleanup?.cancel()
+    await this.#store.close()
+  }
+
+  async #getMany (keys: readonly string[]): Promise<Array<StoredEntry | undefined>> {
+    const stored = keys.map(storedKey)
+    const found = await this.#calls.run('getMany', () => this.#store.getMany!(stored.map(nameOf)))
+    return found.map((bytes, at) => {
+      const entry = this.#read(bytes, stored[at]!)
+      return entry !== undefined && this.#isLive(entry) ? entry : undefined
+    })
+  }
+
+  async #remove (stored: Buffer): Promise<void> {
+    await this.#calls.run('delete', () => this.#store.delete(nameOf(stored)))
+  }
+
+  /** Removes what lies under `key` if it is over, also by the time when its turn comes. */
+  #drop (key: string): Promise<void> {
+    const stored = storedKey(key)
+    return this.#calls.inOrder(key, async () => {
+      const bytes = await this.#calls.run('get', () => this.#store.get(nameOf(stored)))
+      const entry = this.#read(bytes, stored)
+      if (entry !== undefined && !this.#isLive(entry)) await this.#remove(stored)
+    })
+  }
+
+  /** The entry in these bytes. Others than ours, cut off or altered ones, and those of another key are none. */
+  #read (bytes: Uint8Array | undefined, stored: Buffer): StoredEntry | undefined {
+    if (bytes === undefined) return undefined
+    const entry = readFrame(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), stored)
+    if (entry === undefined) this.#foreign++
+    return entry
+  }
+
+  #isLive (entry: StoredEntry): boolean {
+    return entry.expiresAt > this.#now()
+  }
+}

@@ -1,0 +1,54 @@
+// The Keyv backend through the conformance list, on adapters with servers, files and maps behind them.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import KeyvRedis, { createKeyv } from '@keyv/redis'
+import KeyvSqlite from '@keyv/sqlite'
+import { Keyv } from 'keyv'
+import t, { type Test } from 'tap'
+import { builtIns } from '../../backends/index.js'
+import type { KeyvOptions } from '../../backends/keyv.js'
+import { testClock } from '../support/clock.js'
+import { conforms } from '../support/conformance.js'
+import { startServer } from '../support/redis-server.js'
+
+/** Runs the list. `options` are asked for each backend anew. */
+async function check (t: Test, options: () => KeyvOptions): Promise<void> {
+  const clock = testClock()
+  await conforms(t, { ...clock, open: () => builtIns().open({ backend: 'keyv', options: options() }, { now: clock.now }) })
+}
+
+function newFolder (t: Test): string {
+  const folder = mkdtempSync(join(tmpdir(), 'keyv-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+let numbers = 0
+
+t.test('A24: keyv conforms on @keyv/sqlite, a file for each backend', async (t) => {
+  const folder = newFolder(t)
+  await check(t, () => ({ store: new KeyvSqlite(`sqlite://${join(folder, `${numbers++}.db`)}`) }))
+})
+
+t.test('A24: keyv conforms on @keyv/redis, a prefix for each backend', async (t) => {
+  const { url } = await startServer(t)
+  await check(t, () => ({ store: new KeyvRedis(url), prefix: `p${numbers++}` }))
+})
+
+t.test('A24: keyv conforms on a Keyv of @keyv/redis that is lent, without a namespace', async (t) => {
+  const { url } = await startServer(t)
+  const keyv = createKeyv(url)
+  t.teardown(async () => await keyv.disconnect())
+  await check(t, () => ({ keyv, prefix: `p${numbers++}` }))
+})
+
+t.test('A24: keyv conforms on a Keyv that is lent, whose keys have a namespace', async (t) => {
+  const keyv = new Keyv({ store: new KeyvSqlite(), namespace: 'theirs' })
+  t.teardown(async () => await keyv.disconnect())
+  await check(t, () => ({ keyv, prefix: `p${numbers++}` }))
+})
+
+t.test('A24: keyv conforms on a Keyv over a Map', async (t) => {
+  await check(t, () => ({ keyv: new Keyv() }))
+})

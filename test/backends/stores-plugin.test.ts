@@ -1,0 +1,88 @@
+// The application on stores that somebody else wrote, through the plugin with all oracles: hits, tags, stores that die.
+import KeyvRedis from '@keyv/redis'
+import KeyvSqlite from '@keyv/sqlite'
+import t, { type Test } from 'tap'
+import { build, type TestApp } from '../support/app.js'
+import { startServer, until } from '../support/redis-server.js'
+
+/** What can be done to a store's server. */
+interface Server {
+  stop (): void
+  goOn (): void
+  kill (): Promise<void>
+}
+
+interface Row {
+  readonly name: string
+  readonly backend: string
+  start (t: Test): Promise<{ options: object, server?: Server }>
+}
+
+const ROWS: readonly Row[] = [
+  { name: 'keyv on @keyv/sqlite', backend: 'keyv', start: async () => ({ options: { store: new KeyvSqlite() } }) },
+  {
+    name: 'keyv on @keyv/redis',
+    backend: 'keyv',
+    async start (t) {
+      const server = await startServer(t)
+      return { options: { store: new KeyvRedis(server.url), timeout: '200ms' }, server }
+    }
+  }
+]
+
+/** A cached route, and how often its handler ran. */
+async function startApp (t: Test, { backend, options }: { backend: string, options: object }): Promise<TestApp> {
+  return await build(t, {
+    backend,
+    options,
+    deadline: '100ms',
+    routes (app, { ran, version }) {
+      app.get('/:id', { config: { cache: { ttl: '1h', tags: ['all'] } } }, async (request, reply) => {
+        ran()
+        reply.header('x-version', version())
+        return `the answer to ${(request.params as { id: string }).id}`
+      })
+    }
+  })
+}
+
+async function untilHit ({ ask, clock }: TestApp, url: string, passMs = 0): Promise<void> {
+  await until('there are hits', async () => {
+    await clock.pass(passMs)
+    return (await ask(url)).hit
+  })
+}
+
+for (const { name, backend, start } of ROWS) {
+  t.test(`${name}: a route is a hit, a tag is invalidated, a path too where the store can be listed`, async (t) => {
+    const app = await startApp(t, { backend, ...await start(t) })
+    await untilHit(app, '/a')
+    await untilHit(app, '/b')
+    const ran = app.runs()
+    t.equal((await app.ask('/a')).text, 'the answer to a')
+    t.equal(app.runs(), ran)
+    await app.change(() => app.cache.invalidate('all'))
+    t.match((await app.ask('/a')).cacheStatus, /fwd=miss/)
+    await untilHit(app, '/a')
+    if (app.cache.backend.powers.includes('clear')) {
+      await app.change(() => app.cache.invalidate({ url: '/a' }))
+      t.match((await app.ask('/a')).cacheStatus, /fwd=miss/)
+    } else await t.rejects(app.cache.clear(), { code: 'CACHE_ERR_POWER_MISSING' })
+    t.same(app.warnings(), [])
+  })
+
+  t.test(`${name}: a store that is stopped, goes on and dies costs the deadline and never an answer`, async (t) => {
+    const { options, server } = await start(t)
+    if (server === undefined) return
+    const app = await startApp(t, { backend, options })
+    await untilHit(app, '/a')
+    server.stop()
+    for (let time = 0; time < 8; time++) t.equal((await app.ask({ url: '/a', slow: true })).text, 'the answer to a')
+    t.match(app.warnings()[0], { backend, operation: 'get' })
+    server.goOn()
+    await untilHit(app, '/a', 31_000)
+    await server.kill()
+    for (let time = 0; time < 8; time++) t.equal((await app.ask({ url: '/a', slow: true })).text, 'the answer to a')
+    t.ok(Object.values((await app.cache.stats()).errors).some((count) => count > 0))
+  })
+}
