@@ -49,7 +49,7 @@ function readPackages (path) {
 export function install () {
   if (isInstalled()) return
   const verb = existsSync(join(root, 'package-lock.json')) ? 'ci' : 'install'
-  console.log(`> install: npm ${verb} (better-sqlite3 may be compiled, which takes about two minutes)`)
+  console.log(`> install: npm ${verb} (better-sqlite3 and sqlite3 may be compiled, which takes about three minutes)`)
   const npm = process.env.npm_execpath
   const args = [verb, '--include=dev', '--no-audit', '--no-fund']
   if (npm?.endsWith('.js')) runNode('install', [npm, ...args])

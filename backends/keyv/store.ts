@@ -1,4 +1,4 @@
-// What is asked of a Keyv adapter: a frame, in base64, in the envelope that Keyv puts around every value.
+// What is asked of a Keyv adapter: a frame in the envelope that Keyv puts around every value, as base64, since some databases take text without NUL alone.
 import type { ByteStore } from '../../registry/byte-store.js'
 import type { Listed } from '../../registry/byte-listing.js'
 import { isRecord } from '../../registry/check.js'

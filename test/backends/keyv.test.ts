@@ -1,11 +1,11 @@
 // The Keyv backend: its options, what is lent and what is handed over, failures that adapters keep to themselves, lifetimes.
-import { EventEmitter } from 'node:events'
 import KeyvRedis, { createKeyv } from '@keyv/redis'
 import KeyvSqlite from '@keyv/sqlite'
 import { Keyv } from 'keyv'
 import t, { type Test } from 'tap'
 import keyvBackend, { type KeyvOptions } from '../../backends/keyv.js'
 import { storedKey, nameOf } from '../../registry/frame.js'
+import { TestAdapter } from '../support/keyv-adapter.js'
 import { startServer } from '../support/redis-server.js'
 import { entry, failureOf, textAt } from '../support/redis.js'
 import { listeners, open, SHORT, type Opened } from '../support/stores.js'
@@ -16,32 +16,6 @@ const openKeyv = (t: Test, options: KeyvOptions): Promise<Opened> => open(t, key
 
 /** Where an entry lies in a store that was handed over. */
 const nameIn = (key: string): string => `frc:${nameOf(storedKey(key))}`
-
-/** An adapter that does what it is told. */
-class TestAdapter extends EventEmitter {
-  readonly opts = {}
-  readonly held = new Map<string, unknown>()
-  disconnects = 0
-  act: (operation: string) => unknown = () => undefined
-
-  async get (key: string): Promise<unknown> {
-    await this.act('get')
-    return this.held.get(key)
-  }
-
-  async set (key: string, value: unknown): Promise<unknown> {
-    if (await this.act('set') === false) return false
-    this.held.set(key, value)
-  }
-
-  async delete (key: string): Promise<boolean> {
-    await this.act('delete')
-    return this.held.delete(key)
-  }
-
-  async clear (): Promise<void> { throw new Error('is never called') }
-  async disconnect (): Promise<void> { this.disconnects++ }
-}
 
 t.test('keyv: an option that is wrong, unknown, missing or one too many is refused, and no password is shown', async (t) => {
   const store = new TestAdapter()

@@ -11,7 +11,7 @@ export const SOURCE_ROOMS = ['backends', 'registry', 'response'] as const
 /** Rooms that use the package as its users do, by its name. */
 const OUTSIDE_ROOMS = ['benchmarks', 'examples']
 
-const OPTIONAL_PEERS = ['better-sqlite3', '@fastify/redis', 'ioredis']
+const OPTIONAL_PEERS = ['better-sqlite3', '@fastify/redis', 'ioredis', 'keyv', 'memcache-client', 'unstorage']
 
 export interface Rules {
   /** What package.json lists under dependencies. */

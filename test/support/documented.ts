@@ -1,6 +1,7 @@
 // Which table of the docs documents which options, and where their defaults stand in the code.
 import { FILE_CLEANUP_INTERVAL_MS, FILE_DIR, FILE_FSYNC, FILE_MAX_BYTES } from '../../backends/file.js'
 import { HTTP_MAX_CONNECTIONS, HTTP_MAX_RETRIES, HTTP_MAX_VALUE_BYTES, HTTP_TIMEOUT_MS } from '../../backends/http.js'
+import { KEYV_CLEANUP_INTERVAL_MS, KEYV_PREFIX, KEYV_TIMEOUT_MS } from '../../backends/keyv.js'
 import { MEMORY_MAX_BYTES } from '../../backends/memory.js'
 import { REDIS_PREFIX } from '../../backends/redis.js'
 import { SQLITE_CLEANUP_INTERVAL_MS, SQLITE_MAX_BYTES, SQLITE_PATH, SQLITE_TABLE } from '../../backends/sqlite.js'
@@ -33,6 +34,7 @@ export const DOCUMENTED: readonly Documented[] = [
   { heading: '### sqlite', at: [['backends/sqlite/options.ts', 'SqliteOptions']], constants: SQLITE_DEFAULTS },
   { heading: '### http', at: [['backends/http/options.ts', 'HttpOptions']], constants: HTTP_DEFAULTS },
   { heading: '### tiered', at: [['backends/tiered/options.ts', 'TieredOptions']], constants: { deadline: TIERED_DEADLINE_MS } },
+  { heading: '### keyv', at: [['backends/keyv/options.ts', 'KeyvOptions']], constants: { prefix: KEYV_PREFIX, timeout: KEYV_TIMEOUT_MS, cleanupInterval: KEYV_CLEANUP_INTERVAL_MS } },
   { heading: '### redis', at: [['backends/redis/options.ts', 'RedisOptions']], constants: { prefix: REDIS_PREFIX } },
   { heading: '## `fastify.cache`', at: [['response/data-cache.ts', 'SetOptions']], constants: { tags: [] } }
 ]
