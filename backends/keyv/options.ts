@@ -4,17 +4,25 @@ import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 
 /** A storage adapter of Keyv 5, as far as it is used. */
 export interface KeyvAdapter {
+  /** What its keys begin with, where it has one. */
   readonly namespace?: string | undefined
+  /** What lies under `key`; undefined when there is nothing. */
   get (key: string): any
+  /** Keeps `value` for `ttlMs`, where the store forgets by itself. */
   set (key: string, value: any, ttlMs?: number): any
+  /** Forgets `key`. */
   delete (key: string): any
 }
 
 /** A Keyv, as far as one that is lent is used. */
 export interface LentKeyv {
+  /** Its adapter. */
   readonly store: any
+  /** What it compresses with, if it does. */
   readonly compression?: unknown
+  /** What is stored for a value. */
   serializeData (data: { value: string }): any
+  /** The value again. */
   deserializeData (data: any): any
 }
 
