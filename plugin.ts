@@ -18,6 +18,7 @@ import { rfc9111 } from './response/presets.js'
 import { CachedRoute } from './response/route.js'
 import { checkSettings, NAME, type ResponseCacheOptions } from './response/settings.js'
 import { CACHE_STATUS_NAME } from './response/status.js'
+import { invalidateAfter } from './response/unsafe.js'
 
 /** Marks the scope's own cache: a route is cached by the nearest registration above it, and by that alone. */
 const kNearest = Symbol('fastify-response-cache.nearest')
@@ -45,7 +46,7 @@ const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, given) 
   })
   decorate(fastify, settings.decorateAs, engine, new ResponseCache(engine, closing.signal))
   fastify.addHook('onRoute', function (route) {
-    if (nearest(this) === engine) cacheRoute(engine, route, settings.defaults)
+    if (nearest(this) === engine) addRoute(engine, route, settings.defaults)
   })
 }
 
@@ -78,13 +79,16 @@ function nearest (fastify: FastifyInstance): Engine | undefined {
   return (fastify as unknown as Record<symbol, Engine | undefined>)[kNearest]
 }
 
-/** Puts the cache in front of the route's handler, if the route opted in. */
-function cacheRoute (engine: Engine, route: RouteOptions, defaults: Partial<RouteCacheOptions>): void {
+/** Puts the cache in front of the route's handler if the route opted in, and the invalidations behind it unless it opted out. */
+function addRoute (engine: Engine, route: RouteOptions, defaults: Partial<RouteCacheOptions>): void {
   const chosen: unknown = (route.config as { cache?: unknown } | undefined)?.cache
-  if (chosen === undefined || chosen === false) return
-  const { url, handler, constraints } = route
+  if (chosen === false) return
+  const { url, constraints } = route
   const methods = [route.method].flat()
-  const policy = routePolicy(`${methods.join(',')} ${url} config.cache`, chosen, defaults)
+  const policy = chosen === undefined ? undefined : routePolicy(`${methods.join(',')} ${url} config.cache`, chosen, defaults)
+  invalidateAfter(engine, route, policy?.invalidates ?? [])
+  if (policy === undefined) return
+  const { handler } = route
   const cached = new Map(methods.map((method) => [method, new CachedRoute(engine, { method, url, constraints, policy, handler })]))
   engine.routes.push(...cached.values())
   route.handler = function (request, reply) {
@@ -123,12 +127,12 @@ export type {
 } from './backends/index.js'
 export type { Duration } from './registry/check.js'
 export type { Environment } from './response/environment.js'
-export type { KeyFunction, KeyOptions, RouteCacheOptions } from './response/options.js'
+export type { InvalidatesFunction, KeyFunction, KeyOptions, RouteCacheOptions } from './response/options.js'
 export type { ReplyCacheOptions } from './response/fill.js'
 export type { CommonOptions, ResponseCacheOptions } from './response/settings.js'
 export type { ResponseCache } from './response/cache.js'
 export type { ProduceContext, SetOptions } from './response/data-cache.js'
-export type { InvalidationTarget } from './response/invalidation.js'
+export type { InvalidationTarget } from './response/targets.js'
 export type { BypassReason, RefusalReason } from './response/status.js'
 export type { CacheStats, RouteStats } from './response/stats.js'
 export { builtIns, defineBackend, fromEnvironment, fromStringStore, Registry, responseCache, rfc9111 }

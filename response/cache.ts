@@ -3,9 +3,10 @@ import type { Power } from '../registry/backend.js'
 import { powersOf } from '../registry/backend.js'
 import { DataCache, type ProduceContext, type SetOptions } from './data-cache.js'
 import type { Engine } from './engine.js'
-import { clear, invalidate, type InvalidationTarget } from './invalidation.js'
+import { clear, invalidate } from './invalidation.js'
 import type { CachedRoute } from './route.js'
 import { sum, type CacheStats, type RouteStats } from './stats.js'
+import type { InvalidationTarget } from './targets.js'
 
 /**
  * The cache of one registration. What is called here was called on purpose: it rejects with CACHE_ERR_BACKEND_FAILED

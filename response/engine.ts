@@ -9,6 +9,7 @@ import type { Filling, Visit } from './filling.js'
 import { Flights, type Flight } from './flight.js'
 import { Guard } from './guard.js'
 import { Notices, safeError } from './notices.js'
+import { Patterns } from './patterns.js'
 import type { CachedRoute } from './route.js'
 import { Sender } from './send.js'
 import { CacheStatus } from './status.js'
@@ -49,6 +50,7 @@ export class Engine {
   readonly backendName: string
   readonly namespace: string
   readonly now: () => number
+  readonly deadlineMs: number
   readonly lockTimeoutMs: number
   readonly rewritesUrls: boolean
   readonly notices: Notices
@@ -64,6 +66,7 @@ export class Engine {
   readonly chain = new AsyncLocalStorage<FillChain>()
   /** Every cached route of this registration, one for each of its methods. */
   readonly routes: CachedRoute[] = []
+  readonly patterns = new Patterns(this.routes)
   /** Fills under way by key, in the order in which they began. */
   readonly #fillings = new Map<string, Filling[]>()
   #closed = false
@@ -77,6 +80,7 @@ export class Engine {
     this.backend = backend
     this.backendName = backendName
     this.namespace = namespace
+    this.deadlineMs = deadlineMs
     this.lockTimeoutMs = options.lockTimeoutMs
     this.rewritesUrls = options.rewritesUrls
     this.now = now

@@ -1,53 +1,23 @@
 // Invalidation: by tag, URL, route or key. The fence is moved before and after, so that no fill under way undoes it.
-import { isRecord, isTextList, show } from '../registry/check.js'
+import { show } from '../registry/check.js'
 import { CACHE_ERR_CLOSED, CACHE_ERR_OPTION, CACHE_ERR_POWER_MISSING } from '../registry/errors.js'
 import type { Engine } from './engine.js'
 import { dataKey } from './data-cache.js'
 import { tagName } from './filling.js'
 import { customKey, namespacePrefix, originPart } from './key.js'
-import { areTags, MAX_TAG_CHARACTERS, MAX_TAGS } from './options.js'
-import { matchesPattern } from './patterns.js'
 import { pathOf } from './query.js'
 import { routeName, type CachedRoute } from './route.js'
-
-/** What to invalidate: a tag, or one of these. */
-export type InvalidationTarget =
-  | string
-  | {
-    /** All answers and values with one of these tags. */
-    readonly tags: readonly string[]
-  }
-  | {
-    /** A path with its query, on every host; or an absolute URL, on its host alone. */
-    readonly url: string
-    /** Of which method. @default 'GET' */
-    readonly method?: string
-  }
-  | {
-    /** A route's pattern as it was registered, with its prefix; every method, or the one before it: `GET /products/:id`. */
-    readonly route: string
-  }
-  | {
-    /** What a route's key function answered, and the data cache's entry of that name. */
-    readonly key: string
-  }
-
-const EXPECTED = 'a tag, { tags: [...] }, { url, method? }, { route } or { key }'
+import { aimOf, partsOf, type InvalidationTarget } from './targets.js'
 
 /** Settles when no later read can see what was stored for `target`. Rejects when that could not be confirmed. */
 export async function invalidate (engine: Engine, target: InvalidationTarget): Promise<void> {
+  const aim = aimOf(target, 'invalidate(target)')
   // Said here too: a URL that no route answers needs nothing of the backend.
   if (engine.closed) throw new CACHE_ERR_CLOSED('invalidate')
-  if (typeof target === 'string') return await invalidateTags(engine, [target])
-  const kinds = isRecord(target) ? Object.keys(target).filter((name) => name !== 'method') : []
-  const value = kinds.length === 1 ? (target as Record<string, unknown>)[kinds[0] as string] : undefined
-  if (kinds[0] === 'tags' && isTextList(value)) return await invalidateTags(engine, value as string[])
-  if (typeof value === 'string' && value !== '') {
-    if (kinds[0] === 'url') return await invalidateUrl(engine, value, (target as { method?: string }).method ?? 'GET')
-    if (kinds[0] === 'route') return await invalidateRoute(engine, value)
-    if (kinds[0] === 'key') return await invalidateKey(engine, value)
-  }
-  throw new CACHE_ERR_OPTION('invalidate(target)', EXPECTED, show(target))
+  if ('tags' in aim) return await invalidateTags(engine, aim.tags, aim.soft === true)
+  if ('url' in aim) return await invalidateUrl(engine, aim.url, aim.method ?? 'GET')
+  if ('route' in aim) return await invalidateRoute(engine, aim.route)
+  await invalidateKey(engine, aim.key)
 }
 
 /** Forgets everything in this namespace. */
@@ -55,36 +25,47 @@ export async function clear (engine: Engine): Promise<void> {
   await fenced(() => engine.fence.moveAll(), async () => await clearPrefix(engine, 'clear()', namespacePrefix(engine.namespace)))
 }
 
-async function invalidateTags (engine: Engine, tags: readonly string[]): Promise<void> {
-  for (const tag of tags) {
-    if (!areTags([tag])) throw new CACHE_ERR_OPTION('invalidate(tag)', `a string of 1 to ${MAX_TAG_CHARACTERS} characters (an answer has at most ${MAX_TAGS} of them)`, show(tag))
-  }
+async function invalidateTags (engine: Engine, tags: readonly string[], soft: boolean): Promise<void> {
   await fenced(() => tags.forEach((tag) => engine.fence.move(tagName(tag))), async () => {
-    await Promise.all(tags.map(async (tag) => await engine.tags.invalidate(tag)))
+    await Promise.all(tags.map(async (tag) => await engine.tags.invalidate(tag, soft)))
   })
 }
 
 async function invalidateUrl (engine: Engine, url: string, method: string): Promise<void> {
-  const [, origin, rest] = /^(https?:\/\/[^/?#]+)(\/.*)?$/is.exec(url) ?? []
-  const target = origin === undefined ? url : rest ?? '/'
-  if (!target.startsWith('/') || target.includes('#')) throw new CACHE_ERR_OPTION('invalidate({ url })', 'a path that begins with / and may have a query, or an absolute http URL, without a fragment', show(url))
+  const { origin, target } = partsOf(url)
   const stored = method.toUpperCase() === 'HEAD' ? 'GET' : method.toUpperCase()
-  const meant = engine.routes.filter((route) => typeof route.policy.key !== 'function' && route.method === stored && matchesPattern(route, pathOf(target)))
+  const meant = engine.patterns.routesOf(pathOf(target)).filter((route) => typeof route.policy.key !== 'function' && route.method === stored)
   await Promise.all(meant.map(async (route) => {
-    const prefix = route.targetPrefix(target)
-    const exact = exactKey(route, prefix, origin)
-    await fenced(() => engine.fence.move(prefix), async () => {
-      if (exact !== undefined && !engine.rewritesUrls) await engine.guard.change('delete', exact)
-      // Hosts, users, header fields, URLs before they were rewritten: they stand behind the target in the key, after a blank.
-      else await clearPrefix(engine, 'invalidate({ url })', exact ?? `${prefix} `)
-    })
+    const exact = engine.rewritesUrls ? undefined : exactKey(route, target, origin)
+    if (exact !== undefined) return await forget(engine, route.targetPrefix(target), exact)
+    // Hosts, users, header fields, URLs before they were rewritten: they stand behind the target in the key, after a blank.
+    const prefix = exactKey(route, target, origin) ?? `${route.targetPrefix(target)} `
+    await fenced(() => engine.fence.move(route.targetPrefix(target)), async () => await clearPrefix(engine, 'invalidate({ url })', prefix))
+  }))
+}
+
+/** Forgets one answer with all its variants. `name`: under which the fence knows its target. */
+async function forget (engine: Engine, name: string, key: string): Promise<void> {
+  await fenced(() => engine.fence.move(name), async () => await engine.guard.change('delete', key))
+}
+
+/**
+ * Forgets what GET stored for a request target, where a key says which entry that is: one delete. Other keys would need
+ * to be looked for, which is too much for every answer to an unsafe method.
+ */
+export async function forgetTarget (engine: Engine, target: string, origin: string): Promise<void> {
+  await Promise.all(engine.patterns.routesOf(pathOf(target)).map(async (route) => {
+    const key = exactKey(route, target, origin)
+    if (key !== undefined) await forget(engine, route.targetPrefix(target), key)
   }))
 }
 
 /** The one key that the URL means, where the target and the origin are all that keys are made of. */
-function exactKey ({ method, policy: { key } }: CachedRoute, prefix: string, origin: string | undefined): string | undefined {
+function exactKey (route: CachedRoute, target: string, origin: string | undefined): string | undefined {
+  const { method, policy: { key } } = route
   const plain = typeof key !== 'function' && method === 'GET' && !key.body && key.by === undefined && key.query === true && key.headers.length === 0 && key.cookies.length === 0
   if (!plain) return undefined
+  const prefix = route.targetPrefix(target)
   return !key.host ? prefix : origin === undefined ? undefined : prefix + originPart(origin)
 }
 

@@ -2,6 +2,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { aDuration, boolean, checkOptions, duration, expects, isRecord, isTextList, oneOf, positiveInteger, show, textList, type Check, type Duration } from '../registry/check.js'
 import { CACHE_ERR_OPTION } from '../registry/errors.js'
+import { aimsOf, areTags, MAX_TAG_CHARACTERS, MAX_TAGS, type InvalidationTarget } from './targets.js'
 
 /** What makes two requests different ones. */
 export interface KeyOptions {
@@ -22,6 +23,9 @@ export interface KeyOptions {
 /** Answers the key in place of the built one; undefined: the request is not for the cache. */
 export type KeyFunction = (request: FastifyRequest) => string | undefined
 
+/** Answers what the answer to this request invalidates; asked when it is about to be sent, if its status is 2xx or 3xx. */
+export type InvalidatesFunction = (request: FastifyRequest, reply: FastifyReply) => readonly InvalidationTarget[]
+
 /** `config.cache` of a route. */
 export interface RouteCacheOptions {
   /** How long an answer is fresh that doesn't say so itself. @default none */
@@ -36,6 +40,8 @@ export interface RouteCacheOptions {
   credentials?: 'bypass' | 'ignore'
   /** Names by which the answer can be invalidated. @default [] */
   tags?: readonly string[] | ((request: FastifyRequest, reply: FastifyReply) => string[])
+  /** What an answer of 2xx or 3xx to an unsafe method (POST, PUT, DELETE ...) invalidates, beside the URL itself. @default [] */
+  invalidates?: readonly InvalidationTarget[] | InvalidatesFunction
   /** Larger answers pass through unstored. @default 1048576 */
   maxBodyBytes?: number
   /** Whether a request's Cache-Control counts. @default 'honour' */
@@ -52,6 +58,7 @@ export interface RoutePolicy {
   readonly key: Required<Omit<KeyOptions, 'by'>> & Pick<KeyOptions, 'by'> | KeyFunction
   readonly credentials: 'bypass' | 'ignore'
   readonly tags: NonNullable<RouteCacheOptions['tags']>
+  readonly invalidates: readonly InvalidationTarget[] | InvalidatesFunction
   readonly maxBodyBytes: number
   readonly clientCacheControl: 'honour' | 'ignore'
   readonly lock: boolean
@@ -65,6 +72,7 @@ export const ROUTE_DEFAULTS = {
   statuses: [200, 203, 301, 308],
   credentials: 'bypass',
   tags: [],
+  invalidates: [],
   maxBodyBytes: 1024 * 1024,
   clientCacheControl: 'honour',
   lock: true
@@ -72,13 +80,7 @@ export const ROUTE_DEFAULTS = {
 
 export const KEY_DEFAULTS = { query: true, headers: [], cookies: [], host: true, body: false } as const satisfies KeyOptions
 
-/** The most tags that one answer carries, and the most characters of one. */
-export const MAX_TAGS = 64
-export const MAX_TAG_CHARACTERS = 1024
-
-export function areTags (value: unknown): value is string[] {
-  return isTextList(value) && (value as string[]).length <= MAX_TAGS && (value as string[]).every((tag) => tag.length <= MAX_TAG_CHARACTERS)
-}
+export { areTags, MAX_TAG_CHARACTERS, MAX_TAGS } from './targets.js'
 
 /** What `ttl` may be while a handler runs: zero is an answer there ("not this one"). */
 export const ttlOnTheWay: Check<number> = duration({ zero: true })
@@ -107,6 +109,7 @@ const ROUTE_CHECKS: { [K in keyof RouteCacheOptions]-?: Check<RouteCacheOptions[
   key,
   credentials: oneOf('bypass', 'ignore'),
   tags: expects(`a function, or an array of at most ${MAX_TAGS} strings of 1 to ${MAX_TAG_CHARACTERS} characters`, (value) => typeof value === 'function' || areTags(value)),
+  invalidates: (value, who) => typeof value === 'function' ? value as InvalidatesFunction : aimsOf(value, who),
   maxBodyBytes: positiveInteger,
   clientCacheControl: oneOf('honour', 'ignore'),
   lock: boolean
@@ -137,6 +140,7 @@ export function routePolicy (who: string, options: unknown, defaults: Partial<Ro
     key: typeof all.key === 'function' ? all.key : namesLowerCased({ ...KEY_DEFAULTS, ...(typeof defaults.key === 'object' && defaults.key), ...all.key }),
     credentials: all.credentials,
     tags: all.tags,
+    invalidates: all.invalidates,
     maxBodyBytes: all.maxBodyBytes,
     clientCacheControl: all.clientCacheControl,
     lock: all.lock

@@ -1,0 +1,73 @@
+// What an answer to an unsafe request invalidates: its own URL, those that it names, and what its route lists (RFC 9111 section 4.4).
+import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
+import type { Engine } from './engine.js'
+import { forgetTarget, invalidate } from './invalidation.js'
+import { noop, within } from './later.js'
+import { safeError } from './notices.js'
+import type { InvalidatesFunction } from './options.js'
+import { aimsOf, type InvalidationTarget } from './targets.js'
+
+/** RFC 9110 section 9.2.1, and QUERY. What is not known to be safe isn't. */
+const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'QUERY'])
+/** RFC 9111 section 4.4: fields that name what else has changed. */
+const NAMING_FIELDS = ['location', 'content-location'] as const
+
+/**
+ * Has the answers of this route's handler to unsafe methods invalidate what they change, before they are sent. An answer
+ * that is an error changes nothing; one that was sent past Fastify invalidates once it was sent.
+ */
+export function invalidateAfter (engine: Engine, route: RouteOptions, invalidates: readonly InvalidationTarget[] | InvalidatesFunction): void {
+  if ([route.method].flat().every((method) => SAFE_METHODS.has(method))) return
+  const { handler } = route
+  const pending = new WeakSet<FastifyReply>()
+  route.handler = function (request, reply) {
+    if (!SAFE_METHODS.has(request.method)) pending.add(reply)
+    return handler.call(this, request, reply)
+  }
+  const settle = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    if (pending.delete(reply) && reply.statusCode < 400 && !engine.closed) await changed(engine, request, reply, invalidates)
+  }
+  route.onSend = [...[route.onSend ?? []].flat(), (request: FastifyRequest, reply: FastifyReply, payload: unknown, done: (err: null, payload: unknown) => void) => {
+    const send = (): void => done(null, payload)
+    if (pending.has(reply)) settle(request, reply).then(send, send)
+    else send()
+  }]
+  route.onResponse = [...[route.onResponse ?? []].flat(), settle]
+}
+
+/** Settles when all is forgotten, or when the answer can't wait any longer. Never rejects. */
+async function changed (engine: Engine, request: FastifyRequest, reply: FastifyReply, invalidates: readonly InvalidationTarget[] | InvalidatesFunction): Promise<void> {
+  const origin = `${request.protocol}://${request.host}`
+  const failed = (err: unknown): void => engine.notices.warn('invalidates', { err: safeError(err), route: `${request.method} ${request.routeOptions.url}` }, 'cache: an answer that changes something was sent, and what it invalidates could not be forgotten')
+  const all = [
+    ...targetsOf(request, reply, origin).map(async (target) => await forgetTarget(engine, target, origin)),
+    ...listed(request, reply, invalidates, failed).map(async (target) => await invalidate(engine, target))
+  ].map(async (work) => await work.catch(failed))
+  const settled = Promise.all(all)
+  engine.guard.track(settled)
+  if (all.length > 0) await within(engine.deadlineMs, settled).catch(noop)
+}
+
+/** What the route says of this answer; nothing where its function is at fault. */
+function listed (request: FastifyRequest, reply: FastifyReply, invalidates: readonly InvalidationTarget[] | InvalidatesFunction, failed: (err: unknown) => void): readonly InvalidationTarget[] {
+  if (typeof invalidates !== 'function') return invalidates
+  try {
+    return aimsOf(invalidates(request, reply), 'what invalidates(request, reply) answers')
+  } catch (err) {
+    failed(err)
+    return []
+  }
+}
+
+/** The request's own target, and those of the same origin that the answer names. */
+function targetsOf (request: FastifyRequest, reply: FastifyReply, origin: string): string[] {
+  const own = request.raw.url as string
+  const targets = new Set([own])
+  for (const name of NAMING_FIELDS) {
+    const value = reply.getHeader(name) ?? reply.raw.getHeader(name)
+    const url = typeof value === 'string' && URL.canParse(value, origin + own) ? new URL(value, origin + own) : undefined
+    // Who names another origin's URL may not be who is asked there.
+    if (url !== undefined && URL.canParse(origin) && url.origin === new URL(origin).origin) targets.add(url.pathname + url.search)
+  }
+  return [...targets].filter((target) => target.startsWith('/') && !target.includes('#'))
+}
