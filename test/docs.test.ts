@@ -14,13 +14,13 @@ import { MAX_VARY_FIELDS } from '../response/vary.js'
 import { DOCUMENTED } from './support/documented.js'
 import { codeIn, interfaceIn, tableBelow, type Row } from './support/docs.js'
 import { blocksOf } from './support/page.js'
+import { pages } from './support/pages.js'
 import { root, source, sourcesIn } from './support/sources.js'
 
 const README = source('README.md').text
 const CONTRIBUTING = source('CONTRIBUTING.md').text
-const PAGES = [source('README.md'), ...sourcesIn(['docs'], ['.md'])]
 /** What the project says to its users, whatever page it stands on. */
-const DOCS = PAGES.map(({ text }) => text).join('\n')
+const DOCS = pages.map(({ text }) => text).join('\n')
 
 const namesOf = (rows: readonly Row[], column: string): string[] => rows.map((row) => codeIn(row[column]!)).sort()
 
@@ -153,7 +153,7 @@ t.test('docs: the map in CONTRIBUTING names every file of the rooms, and no othe
 })
 
 t.test('docs: links inside the project lead somewhere', async (t) => {
-  for (const { path, text } of [...PAGES, source('CONTRIBUTING.md')]) {
+  for (const { path, text } of [...pages, source('CONTRIBUTING.md')]) {
     for (const [link, to, anchor] of text.matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)/g)) {
       const target = to === '' ? path : posix.join(posix.dirname(path), to!)
       if (!t.ok(existsSync(join(root, target)), `${path}: ${link}`) || anchor === undefined) continue

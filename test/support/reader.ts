@@ -1,10 +1,11 @@
 // What a reader of the docs has installed: the packed package, what the pages tell to install beside it, and their programs.
-import { mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import type { Test } from 'tap'
 import { packed } from './packed.js'
 import { runPage, type PageOutcome } from './page-run.js'
-import type { Source } from './sources.js'
+import { root, type Source } from './sources.js'
 import type { Known } from './page-rules.js'
 
 /** What the pages tell to install. */
@@ -15,19 +16,16 @@ export interface Reader {
   follow (page: Source): Promise<PageOutcome>
   /** What is wrong with commands that are only looked at. */
   readonly known: Known
-  remove (): void
 }
 
-/** Packs the package and installs it for a reader. */
-export function reader (): Reader {
+/** Packs the package and installs it for a reader, until `t` ends. */
+export function reader (t: Test): Reader {
+  if (!existsSync(join(root, 'dist', 'plugin.d.ts'))) t.bailout('there is no dist: run npm run build first')
   const { folder, manifest, remove } = packed(INSTALLED)
+  t.teardown(remove)
   const packages = [manifest.name, ...Object.keys(manifest.dependencies), ...INSTALLED]
   const known: Known = { scripts: Object.keys(manifest.scripts), programs: packages.flatMap((name) => linkPrograms(folder, name)), packages }
-  return {
-    follow: async (page) => await runPage({ path: page.path, text: await withFreePorts(page.text) }, folder, known),
-    known,
-    remove
-  }
+  return { known, follow: async (page) => await runPage({ path: page.path, text: await withFreePorts(page.text) }, folder, known) }
 }
 
 function linkPrograms (folder: string, name: string): string[] {

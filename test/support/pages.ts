@@ -1,0 +1,19 @@
+// The pages of the docs, and the test that one of them runs as it is pasted.
+import type { Test } from 'tap'
+import { source, sourcesIn, type Source } from './sources.js'
+import type { Reader } from './reader.js'
+
+/** What is shown to users, page by page. */
+export const pages: readonly Source[] = [source('README.md'), ...sourcesIn(['docs'], ['.md'])]
+
+/** Pages that take longer than the others together. */
+export const FOR_AUTHORS: readonly string[] = ['docs/extending.md', 'docs/tutorial.md']
+
+/** A test that every block of the page runs as it is pasted. What is not run is told with its reason. */
+export function runsAsPasted (t: Test, user: Reader, page: Source): void {
+  t.test(`docs: ${page.path}: every block runs as pasted, or says why not`, async (t) => {
+    const { problems, notRun } = await user.follow(page)
+    t.same(problems, [])
+    for (const line of notRun) t.comment(`not run: ${line}`)
+  })
+}
