@@ -6,6 +6,7 @@ export type Heal = () => MaybePromise<void>
 
 /** A backend on a client that is its author's and not its own. */
 export interface Lent {
+  /** The backend on that client. */
   readonly backend: CacheBackend
   /** Whether the client can still be used. */
   isOpen (): MaybePromise<boolean>
@@ -66,7 +67,7 @@ export interface ConformanceSubject {
 /** The parts of a subject that may be missing and that cases need. */
 export const LEVERS = ['reopen', 'share', 'lend', 'program', 'footprint', 'hang', 'fail', 'garble', 'kill', 'jump'] as const
 
-/** The name of a part of a subject that may be missing. */
+/** The name of a part of a subject that may be missing. @useDeclaredType */
 export type Lever = typeof LEVERS[number]
 
 /** A subject that is known to have levers. */
