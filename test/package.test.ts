@@ -21,7 +21,7 @@ const USES = `
 `
 
 t.test('E46: package: it holds what users run and its types, and nothing else', async (t) => {
-  const allowed = /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|docs\/[\w-]+\.md|dist\/(plugin|(backends|registry|response|test\/kit)\/[\w/-]+)(\.js|\.d\.ts))$/
+  const allowed = /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|docs\/[\w-]+\.md|dist\/(plugin|(backends|registry|response|test\/kit)\/[\w/-]+)(\.js|\.d\.ts)|dist\/benchmarks\/(core|cache-bench)\/[\w-]+\.js)$/
   t.same(user.files.filter((path) => !allowed.test(path)), [])
   for (const path of ['dist/plugin.js', 'dist/plugin.d.ts', 'dist/backends/memory.js', 'dist/test/kit/index.js', 'dist/test/kit/index.d.ts', 'LICENSE']) {
     t.ok(user.files.includes(path), path)
@@ -53,6 +53,18 @@ t.test('E46: package: a backend whose package is not installed says which one to
   user.write('missing.mjs', `import { builtIns } from 'fastify-response-cache'
     await builtIns().open({ backend: 'sqlite' }).catch((err) => console.log(err.code, err.message, err.cause?.code))`)
   t.match(user.node('missing.mjs').output, /^CACHE_ERR_DEPENDENCY_MISSING .*npm install better-sqlite3.* ERR_MODULE_NOT_FOUND\n$/)
+})
+
+t.test('package: its bin measures a backend of the user', async (t) => {
+  user.write('mine.mjs', `import { defineBackend, fromStringStore } from 'fastify-response-cache'
+    const kept = new Map()
+    const store = { get: (key) => kept.get(key) ?? null, set (key, value) { kept.set(key, value) }, delete (key) { kept.delete(key) }, close () {} }
+    export default defineBackend({ name: 'mine', create: () => fromStringStore(store) })`)
+  const program = join('node_modules', user.manifest.name, user.manifest.bin['cache-bench']!)
+  const tiny = ['--seconds', '0.5', '--entries', '64', '--sizes', '100']
+  const { exitCode, output } = user.node(program, '--module', './mine.mjs', '--name', 'mine', '--backend', 'memory', ...tiny)
+  t.match(output, /^mine: with 90 % of the requests answered from it/m)
+  t.equal(exitCode, 0, output)
 })
 
 t.test('package: the test kit runs in any runner', async (t) => {

@@ -51,6 +51,7 @@ const TIMED_PER_SECOND = 20_000
 export class Bench {
   readonly #subject: Subject
   readonly #workload: Workload
+  readonly #signal: AbortSignal | undefined
   readonly #keys: string[]
   readonly #spare: string[]
   readonly #absent: string[]
@@ -59,14 +60,16 @@ export class Bench {
   #latencies = new Map<string, RecordableHistogram>()
   readonly #perSecond = new Map<string, number>()
 
-  constructor (subject: Subject, workload: Workload) {
+  /** `name` tells its keys from those of others on the same subject; nothing is begun any more once `signal` is aborted. */
+  constructor (subject: Subject, workload: Workload, { name = '0', signal }: { name?: string, signal?: AbortSignal } = {}) {
     const { entries, valueBytes } = workload
     const few = Math.ceil(entries / SPARE_SHARE)
     this.#subject = subject
     this.#workload = workload
-    this.#keys = keysOf('kept', entries)
-    this.#spare = keysOf('spare', few)
-    this.#absent = keysOf('absent', few)
+    this.#signal = signal
+    this.#keys = keysOf(`${name}:kept`, entries)
+    this.#spare = keysOf(`${name}:spare`, few)
+    this.#absent = keysOf(`${name}:absent`, few)
     this.#values = Array.from({ length: VALUES }, (_, number) => valueOf(valueBytes, number))
   }
 
@@ -76,6 +79,8 @@ export class Bench {
     const before = memoryInUse()
     const { operations: entries } = await this.#drive('fill', (number) => this.#subject.set(this.#keys[number]!, valueOf(valueBytes, number)), forMs, this.#keys.length)
     const after = memoryInUse()
+    this.#signal?.throwIfAborted()
+    if (entries === 0) throw new Error('no entry was written in the time that there was')
     this.#keys.length = entries
     this.#order = shuffled(entries)
     await this.#check()
@@ -96,7 +101,7 @@ export class Bench {
   /** Writes keys that aren't there and deletes them again, in passes of as many as there are, each for a while in all. */
   async churn (forMs: number): Promise<Record<'set' | 'delete', Slice>> {
     const sum = { set: NOTHING, delete: NOTHING }
-    while (sum.set.elapsedMs < forMs && sum.delete.elapsedMs < forMs) {
+    while (sum.set.elapsedMs < forMs && sum.delete.elapsedMs < forMs && this.#signal?.aborted !== true) {
       const set = await this.#drive('set', (number) => this.#subject.set(this.#spare[number]!, this.#value(number)), forMs - sum.set.elapsedMs, this.#spare.length)
       // What can't be deleted in that time is deleted all the same.
       const deleted = await this.#drive('delete', (number) => this.#subject.delete(this.#spare[number]!), Infinity, set.operations)
@@ -127,7 +132,8 @@ export class Bench {
   /** Deletes everything that was written, as far as there is time. */
   async tidy (forMs: number): Promise<void> {
     const written = [...this.#keys, ...this.#spare]
-    await this.#drive('tidy', (number) => this.#subject.delete(written[number]!), forMs, written.length)
+    const operate = (number: number): MaybePromise<unknown> => this.#subject.delete(written[number]!)
+    await drive({ operate, inFlight: this.#workload.inFlight, forMs, most: written.length, timedOneIn: 1_000, latencies: createHistogram() })
   }
 
   readonly #operate = {
@@ -149,7 +155,7 @@ export class Bench {
     this.#latencies.set(name, latencies)
     const timedOneIn = Math.max(1, Math.round((this.#perSecond.get(name) ?? 0) / TIMED_PER_SECOND))
     try {
-      const driven = await drive({ operate, inFlight: this.#workload.inFlight, forMs, most, timedOneIn, latencies })
+      const driven = await drive({ operate, inFlight: this.#workload.inFlight, forMs, most, timedOneIn, latencies, ...(this.#signal !== undefined && { signal: this.#signal }) })
       if (driven.elapsedMs > 0) this.#perSecond.set(name, driven.operations / driven.elapsedMs * 1_000)
       return driven
     } catch (cause) {
@@ -157,12 +163,16 @@ export class Bench {
     }
   }
 
-  /** A store that keeps nothing would be the fastest of all. The last ones, since a bounded store may have let the first go. */
+  /** A store that keeps nothing would be the fastest of all. One that is bounded may have let go of all but the last. */
   async #check (): Promise<void> {
-    for (let number = Math.max(0, this.#keys.length - CHECKED); number < this.#keys.length; number++) {
+    const last = this.#keys.length - 1
+    for (let number = last; number >= Math.max(0, last - CHECKED); number--) {
       const found = await this.#subject.get(this.#keys[number]!)
+      if (found === undefined || found === null) {
+        if (number === last) throw new Error('an entry that was written a moment ago is not there')
+        continue
+      }
       const expected = valueOf(this.#workload.valueBytes, number)
-      if (found === undefined || found === null) throw new Error('an entry that was written a moment ago is not there')
       if (!expected.equals(this.#subject.bytesOf(found))) throw new Error('an entry is not what was written')
     }
   }

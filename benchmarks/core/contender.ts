@@ -37,9 +37,9 @@ export class Contender {
     return await this.#ask('fill', { forMs, at }, forMs)
   }
 
-  /** Operations of a workload that is not the first, once; nothing of it is kept. */
-  async once (operation: 'get' | 'replace', forMs: number, at: number): Promise<Slice> {
-    return await this.#ask('slice', { operation, forMs, at }, forMs)
+  /** Operations a second of a workload that is not the first; nothing of it is kept. */
+  async perSecond (operation: 'get' | 'replace', forMs: number, at: number): Promise<number> {
+    return perSecondOf(await this.#ask<Slice>('slice', { operation, forMs, at }, forMs))
   }
 
   /** Deletes what was written of a workload. */
@@ -68,12 +68,12 @@ export class Contender {
   /** Forgets the rounds so far: the warm-up. */
   async forget (): Promise<void> {
     this.#slices.clear()
-    await this.#ask('forgetLatencies', undefined, 0)
+    await this.#ask('forgetLatencies', {}, 0)
   }
 
   /** What the rounds came to. */
   async results (): Promise<Partial<Record<Operation, Measured>>> {
-    const latencies = await this.#ask<Partial<Record<Operation, Latency>>>('latencies', undefined, 0)
+    const latencies = await this.#ask<Partial<Record<Operation, Latency>>>('latencies', {}, 0)
     return Object.fromEntries([...this.#slices].map(([operation, slices]) => {
       const perSecondRounds = slices.map(perSecondOf)
       const [found, operations] = [sum(slices, 'found'), sum(slices, 'operations')]
@@ -96,7 +96,7 @@ export class Contender {
   }
 }
 
-export function perSecondOf ({ operations, elapsedMs }: Slice): number {
+function perSecondOf ({ operations, elapsedMs }: Slice): number {
   return operations / elapsedMs * 1_000
 }
 

@@ -17,6 +17,8 @@ export interface Drive {
   readonly timedOneIn: number
   /** Takes the nanoseconds of the operations that are timed. */
   readonly latencies: RecordableHistogram
+  /** Ends it before its time. */
+  readonly signal?: AbortSignal
 }
 
 /** What was done. */
@@ -65,7 +67,7 @@ class Driver {
     let isSync = true
     while (this.#next < this.#most) {
       const at = performance.now()
-      if (at >= endsAt) return
+      if (at >= endsAt || this.#what.signal?.aborted === true) return
       if (isSync && at >= this.#turnEndsAt) await this.#letTurn()
       const later = this.#chunk()
       isSync = later === undefined

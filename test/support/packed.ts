@@ -7,6 +7,7 @@ import { root } from './sources.js'
 
 export interface Manifest {
   readonly name: string
+  readonly bin: Record<string, string>
   readonly scripts: Record<string, string>
   readonly dependencies: Record<string, string>
 }

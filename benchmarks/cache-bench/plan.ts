@@ -1,0 +1,51 @@
+// How the time is spent: so many seconds for each backend, divided among what is measured.
+import type { Workload } from '../core/workload.js'
+import type { Settings } from './arguments.js'
+
+export interface Plan {
+  readonly fillMs: number
+  readonly rounds: number
+  readonly sliceMs: number
+  readonly delayMs: number
+  readonly sizeRounds: number
+  readonly sizeMs: number
+  readonly servedRounds: number
+  readonly servedMs: number
+  /** The first is what everything is measured with, the others are the value sizes. */
+  readonly workloads: readonly Workload[]
+}
+
+/** Rounds that are not counted: compilers and caches are cold. */
+export const WARM_ROUNDS = 1
+
+const SHARES = { fill: 0.1, operations: 0.4, delay: 0.08, sizes: 0.17, served: 0.25 }
+
+// Slices of a round: get, set with delete (which counts twice), replace, miss.
+const SLICES = 5
+// For each size a fill, gets and replaces.
+const SIZE_SLICES = 3
+// For each of three routes, many requests at once and one at a time.
+const SERVED_SLICES = 6
+
+// All values of one size together, so that a bounded store has room for them.
+const SIZE_BYTES = 16 * 1024 * 1024
+const LEAST_ENTRIES = 16
+
+export function planOf ({ seconds, entries, valueBytes, sizes, inFlight }: Settings): Plan {
+  const ms = (share: number): number => seconds * 1_000 * share
+  const [rounds, sizeRounds, servedRounds] = seconds >= 10 ? [9, 3, 7] : [5, 2, 5]
+  return {
+    fillMs: ms(SHARES.fill),
+    rounds,
+    sliceMs: ms(SHARES.operations) / (rounds + WARM_ROUNDS) / SLICES,
+    delayMs: ms(SHARES.delay),
+    sizeRounds,
+    sizeMs: ms(SHARES.sizes) / sizes.length / sizeRounds / SIZE_SLICES,
+    servedRounds,
+    servedMs: ms(SHARES.served) / (servedRounds + WARM_ROUNDS) / SERVED_SLICES,
+    workloads: [
+      { entries, valueBytes, inFlight },
+      ...sizes.map((bytes) => ({ entries: Math.min(entries, Math.max(LEAST_ENTRIES, Math.floor(SIZE_BYTES / bytes))), valueBytes: bytes, inFlight }))
+    ]
+  }
+}

@@ -1,0 +1,97 @@
+// What a hit, a miss and no cache cost through the plugin: requests over real connections to a server in a process of its own.
+// Fastify's inject() would be less work, and would cost more than the hit that is to be measured.
+import { createHistogram } from 'node:perf_hooks'
+import { Pool, type Dispatcher } from 'undici'
+import { Child } from '../core/child.js'
+import { drive } from '../core/drive.js'
+import { median } from '../core/statistics.js'
+import type { Serving } from './server.js'
+
+/** A route of the server. */
+export const ROUTES = ['floor', 'hit', 'miss'] as const
+export type Route = typeof ROUTES[number]
+
+/** One route in one round. */
+export interface RouteSample {
+  /** CPU time of the server's process for one request. */
+  readonly cpuUs: number
+  /** How long one request took that was alone, as the median. */
+  readonly latencyUs: number
+}
+
+const CONNECTIONS = 32
+const PATIENCE_MS = 30_000
+
+// Different entries, as a site has them.
+const HIT_URLS = 500
+
+/** One backend behind the plugin. */
+export class Served {
+  readonly samples: Record<Route, RouteSample[]> = { floor: [], hit: [], miss: [] }
+  readonly #child = new Child(new URL('server.js', import.meta.url))
+  #pool: Pool | undefined
+  #asked = 0
+  #unlike = 0
+  #requests = 0
+
+  async open (serving: Serving): Promise<void> {
+    const port = await this.#child.call<number>('start', serving, PATIENCE_MS)
+    this.#pool = new Pool(`http://127.0.0.1:${port}`, { connections: CONNECTIONS, pipelining: 1 })
+    for (let id = 0; id < HIT_URLS; id++) await this.#request(`/hit/${id}`)
+  }
+
+  /** The share of requests to the cached routes that were the hit or the miss that they were to be. */
+  get asMeant (): number {
+    return this.#requests === 0 ? 1 : 1 - this.#unlike / this.#requests
+  }
+
+  /** One round: each route, many requests at once, then one at a time. */
+  async round (forMs: number): Promise<void> {
+    for (const route of ROUTES) this.samples[route].push(await this.#measure(route, forMs))
+  }
+
+  /** Forgets the rounds so far: the warm-up. */
+  forget (): void {
+    for (const route of ROUTES) this.samples[route].length = 0
+    this.#unlike = this.#requests = 0
+  }
+
+  async stop (): Promise<void> {
+    await this.#pool?.destroy()
+    await this.#child.stop()
+  }
+
+  async #measure (route: Route, forMs: number): Promise<RouteSample> {
+    const operate = (): Promise<unknown> => this.#ask(route)
+    const before = await this.#cpuUs()
+    const { operations } = await drive({ operate, inFlight: CONNECTIONS, forMs, timedOneIn: 1_000, latencies: createHistogram() })
+    const spentUs = await this.#cpuUs() - before
+    const latencies = createHistogram()
+    await drive({ operate, inFlight: 1, forMs, timedOneIn: 1, latencies })
+    return { cpuUs: spentUs / operations, latencyUs: latencies.percentile(50) / 1_000 }
+  }
+
+  async #ask (route: Route): Promise<void> {
+    const number = this.#asked++
+    const status = await this.#request(`/${route}/${route === 'hit' ? number % HIT_URLS : number}`)
+    if (route === 'floor') return
+    this.#requests++
+    if (status?.includes(route === 'hit' ? '; hit' : '; fwd=miss; stored') !== true) this.#unlike++
+  }
+
+  /** The answer's Cache-Status. */
+  async #request (path: string): Promise<string | undefined> {
+    const { statusCode, headers, body }: Dispatcher.ResponseData = await this.#pool!.request({ method: 'GET', path })
+    await body.dump()
+    if (statusCode !== 200) throw new Error(`the server answered ${statusCode} to ${path}`)
+    return headers['cache-status'] as string | undefined
+  }
+
+  async #cpuUs (): Promise<number> {
+    return await this.#child.call<number>('cpuUs', undefined, PATIENCE_MS)
+  }
+}
+
+export function medians (samples: readonly RouteSample[]): RouteSample {
+  return { cpuUs: median(samples.map(({ cpuUs }) => cpuUs)), latencyUs: median(samples.map(({ latencyUs }) => latencyUs)) }
+}

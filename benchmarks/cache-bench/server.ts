@@ -1,0 +1,52 @@
+// A child process: a Fastify application with the cache on one backend, which tells the CPU time that it has used.
+import type { AddressInfo } from 'node:net'
+import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
+import responseCache, { type ResponseCacheOptions } from 'fastify-response-cache'
+import { answerCalls } from '../core/child.js'
+import { registryFor, type BackendSource } from '../core/opened.js'
+import { removePrivate } from '../core/private-folder.js'
+import { KEY_PREFIX, valueOf } from '../core/workload.js'
+
+export interface Serving {
+  readonly source: BackendSource
+  readonly valueBytes: number
+  readonly tidies: boolean
+  readonly privateFolder: string
+}
+
+// Far longer than a run, and an end for what can't be deleted.
+const TTL = '15m'
+
+const app = Fastify({ exposeHeadRoutes: false })
+let serving: Serving | undefined
+
+async function start (given: Serving): Promise<number> {
+  serving = given
+  const { source, valueBytes } = given
+  const body = valueOf(valueBytes, 0)
+  // The same for all: what differs is the cache.
+  const handler = async (_request: FastifyRequest, reply: FastifyReply): Promise<unknown> => reply.header('content-type', 'application/json; charset=utf-8').send(body)
+  await app.register(responseCache, {
+    registry: registryFor(source), backend: source.backend, options: source.options, namespace: `${KEY_PREFIX}-${process.pid}`, deadline: '2s'
+  } as unknown as ResponseCacheOptions)
+  app.get('/floor/:id', handler)
+  for (const path of ['/hit/:id', '/miss/:id']) app.get(path, { config: { cache: { ttl: TTL, maxBodyBytes: valueBytes } } }, handler)
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  return (app.server.address() as AddressInfo).port
+}
+
+answerCalls({
+  start,
+  cpuUs () {
+    const { user, system } = process.cpuUsage()
+    return user + system
+  }
+}, async () => {
+  try {
+    // Without the method, what was written ends by itself.
+    if (serving?.tidies === true && app.cache?.backend.powers.includes('clear')) await app.cache.clear()
+  } finally {
+    await app.close()
+    if (serving !== undefined) removePrivate(serving.privateFolder)
+  }
+})

@@ -1,0 +1,85 @@
+// From what the command line names to backends that can be opened, each with data of its own where it needs a place.
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { basename, join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { builtIns } from 'fastify-response-cache'
+import type { BackendSource } from '../core/opened.js'
+import type { Asked } from './arguments.js'
+import { Refusal } from './refusal.js'
+
+/** A backend that is measured. */
+export interface Source {
+  /** What it is called in the report. */
+  readonly name: string
+  /** Whether its data may stay behind: then what was written is deleted in the end. */
+  readonly stays: boolean
+  /** How it is opened with what it keeps in `folder`, a folder of its own. */
+  at (folder: string): BackendSource
+}
+
+/** The option that says where a built-in backend keeps its data, and what it is below a private folder. */
+const PLACES: Readonly<Record<string, { readonly option: string, readonly path: string, readonly others: readonly string[] }>> = {
+  file: { option: 'dir', path: 'entries', others: [] },
+  sqlite: { option: 'path', path: 'cache.db', others: ['database'] }
+}
+
+interface Choice { readonly backend: string, readonly options?: Readonly<Record<string, unknown>> }
+
+/** Throws Refusal for a name or a module that there is not. */
+export function sourcesOf (asked: readonly Asked[]): Source[] {
+  const named = asked.map((one) => ({ ...sourceOf(one), wanted: one.name ?? one.backend ?? nameOf(one.module!) }))
+  const taken = new Map<string, number>()
+  return named.map(({ wanted, ...source }) => {
+    const times = (taken.get(wanted) ?? 0) + 1
+    taken.set(wanted, times)
+    return { ...source, name: times === 1 ? wanted : `${wanted} (${times})` }
+  })
+}
+
+function nameOf (module: string): string {
+  return basename(module).replace(/\.\w+$/, '')
+}
+
+function sourceOf ({ backend, module, options, name }: Asked): Omit<Source, 'name'> {
+  if (module !== undefined) {
+    const source = { backend: name ?? nameOf(module), options, moduleUrl: urlOf(module) }
+    if (builtIns().names().includes(source.backend)) throw new Refusal(`'${source.backend}' is the name of a built-in backend; give the module another one with --name`)
+    return { stays: true, at: () => source }
+  }
+  const known = builtIns().names()
+  if (!known.includes(backend!)) throw new Refusal(`there is no backend '${backend}'; known are ${known.join(', ')}. One of your own: --module ./my-backend.js`)
+  const choice = { backend: backend!, options: options as Readonly<Record<string, unknown>> }
+  return { stays: staysAt(choice), at: (folder) => ({ backend: choice.backend, options: placed(choice, folder).options ?? {} }) }
+}
+
+function urlOf (module: string): string {
+  const path = resolve(module)
+  if (existsSync(path)) return pathToFileURL(path).href
+  try {
+    if (!/^[./]/.test(module)) return pathToFileURL(createRequire(join(process.cwd(), 'any.js')).resolve(module)).href
+  } catch {
+    // Neither a file nor a package.
+  }
+  throw new Refusal(`there is no module '${module}': no file ${path}`)
+}
+
+/** Options that say where the data is stand; else it goes into the folder, for tiers too. */
+function placed (choice: Choice, folder: string, number = ''): Choice {
+  const { backend, options = {} } = choice
+  const place = PLACES[backend]
+  if (place !== undefined && [place.option, ...place.others].every((name) => options[name] === undefined)) {
+    return { backend, options: { ...options, [place.option]: join(folder, `${number}${place.path}`) } }
+  }
+  if (!Array.isArray(options.tiers)) return choice
+  const tiers = (options.tiers as Choice[]).map((tier, at) => typeof tier?.backend === 'string' ? placed(tier, folder, `${number}${at}-`) : tier)
+  return { backend, options: { ...options, tiers } }
+}
+
+/** Whether anything is kept elsewhere than in memory and in the private folder. */
+function staysAt ({ backend, options = {} }: Choice): boolean {
+  if (backend === 'memory') return false
+  if (Array.isArray(options.tiers)) return (options.tiers as Choice[]).some((tier) => staysAt(tier ?? {}))
+  const place = PLACES[backend]
+  return place === undefined || [place.option, ...place.others].some((name) => options[name] !== undefined && options[name] !== ':memory:')
+}

@@ -1,0 +1,38 @@
+// Where cache-bench has backends keep their data: in a folder of its own unless the user named a place.
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { root } from '../support/sources.js'
+
+// The room uses the package by its name, as it is built.
+if (!existsSync(join(root, 'dist', 'plugin.js'))) t.bailout('there is no dist: run npm run build first')
+const { sourcesOf } = await import('../../benchmarks/cache-bench/sources.js')
+
+const opened = (backend: string, options: object = {}) => sourcesOf([{ backend, options }])[0]!.at('/private').options
+
+t.test('sources: a backend that needs a place gets a private one', async (t) => {
+  t.same(opened('sqlite', { maxEntries: 5 }), { maxEntries: 5, path: '/private/cache.db' })
+  t.same(opened('file'), { dir: '/private/entries' })
+  t.same(opened('memory', { maxBytes: 5 }), { maxBytes: 5 })
+})
+
+t.test('sources: tiers get private places too, each its own', async (t) => {
+  const tiers = [{ backend: 'memory' }, { backend: 'sqlite' }, { backend: 'sqlite', options: { path: 'named.db' } }, { backend: 'file' }]
+  t.same(opened('tiered', { tiers, nearTtl: 5 }), {
+    nearTtl: 5,
+    tiers: [{ backend: 'memory' }, { backend: 'sqlite', options: { path: '/private/1-cache.db' } }, tiers[2], { backend: 'file', options: { dir: '/private/3-entries' } }]
+  })
+})
+
+t.test('sources: what stays behind is known: a place that was named, and everything that has none', async (t) => {
+  const stays = (backend: string, options: object = {}): boolean => sourcesOf([{ backend, options }])[0]!.stays
+  t.same([stays('memory'), stays('sqlite'), stays('file'), stays('sqlite', { path: ':memory:' })], [false, false, false, false])
+  t.same([stays('sqlite', { path: 'a.db' }), stays('file', { dir: 'a' }), stays('redis', { url: 'redis://x' })], [true, true, true])
+  t.equal(stays('tiered', { tiers: [{ backend: 'memory' }, { backend: 'file' }] }), false)
+  t.equal(stays('tiered', { tiers: [{ backend: 'memory' }, { backend: 'redis' }] }), true)
+})
+
+t.test('sources: names are told apart', async (t) => {
+  const asked = [{ backend: 'memory', options: {} }, { backend: 'memory', options: {} }, { backend: 'sqlite', options: {}, name: 'memory' }]
+  t.same(sourcesOf(asked).map(({ name }) => name), ['memory', 'memory (2)', 'memory (3)'])
+})
