@@ -122,8 +122,8 @@ export type { BackgroundTask, BackgroundTasks } from './registry/background.js'
 export type { BackendContext, BackendDefinition, BackendLoader, CacheLog } from './registry/registry.js'
 export type { StringStore } from './registry/string-store.js'
 export type {
-  FileOptions, HttpOptions, KeyvAdapter, KeyvOptions, LentDatabase, LentKeyv, LentRedis, MemoryOptions, RedisConnection, RedisOptions, SqliteOptions,
-  TieredOptions
+  FileOptions, HttpOptions, KeyvAdapter, KeyvOptions, LentDatabase, LentKeyv, LentMemcached, LentRedis, MemcachedOptions, MemoryOptions,
+  RedisConnection, RedisOptions, SqliteOptions, TieredOptions
 } from './backends/index.js'
 export type { Duration } from './registry/check.js'
 export type { Environment } from './response/environment.js'

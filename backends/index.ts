@@ -3,6 +3,7 @@ import { Registry } from '../registry/registry.js'
 import type { FileOptions } from './file.js'
 import type { HttpOptions } from './http.js'
 import type { KeyvAdapter, KeyvOptions, LentKeyv } from './keyv.js'
+import type { LentMemcached, MemcachedOptions } from './memcached.js'
 import type { MemoryOptions } from './memory.js'
 import type { LentRedis, RedisConnection, RedisOptions } from './redis.js'
 import type { LentDatabase, SqliteOptions } from './sqlite.js'
@@ -26,6 +27,8 @@ declare module '../registry/names.js' {
     tiered: TieredOptions
     /** In what Keyv has an adapter for. */
     keyv: KeyvOptions
+    /** In Memcached. */
+    memcached: MemcachedOptions
   }
 }
 
@@ -39,9 +42,10 @@ export function builtIns (): Registry {
     .add('http', async () => (await import('./http.js')).default)
     .add('tiered', async () => (await import('./tiered.js')).default)
     .add('keyv', async () => (await import('./keyv.js')).default)
+    .add('memcached', async () => (await import('./memcached.js')).default)
 }
 
 export type {
-  FileOptions, HttpOptions, KeyvAdapter, KeyvOptions, LentDatabase, LentKeyv, LentRedis, MemoryOptions, RedisConnection, RedisOptions, SqliteOptions,
-  TieredOptions
+  FileOptions, HttpOptions, KeyvAdapter, KeyvOptions, LentDatabase, LentKeyv, LentMemcached, LentRedis, MemcachedOptions, MemoryOptions,
+  RedisConnection, RedisOptions, SqliteOptions, TieredOptions
 }

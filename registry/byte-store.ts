@@ -29,7 +29,8 @@ export interface ByteStoreSettings {
   /** The backend's name, for errors. */
   readonly name: string
   readonly timeoutMs: number
-  readonly cleanupIntervalMs: number
+  /** How often a store that forgets nothing by itself, and can be listed, is cleaned up. */
+  readonly cleanupIntervalMs?: number
 }
 
 /** A backend on a store of bytes. It can be cleared, counted and listed where the store can be listed. */
@@ -55,7 +56,7 @@ export class ByteStoreBackend implements CacheBackend {
     this.clear = (prefix = '') => listing.clear(prefix)
     this.keys = (pattern = '*') => listing.keys(pattern)
     this.size = () => listing.size()
-    if (!store.forgets) this.#cleanup = background.every(`${name} cleanup`, cleanupIntervalMs, () => listing.sweep())
+    if (!store.forgets && cleanupIntervalMs !== undefined) this.#cleanup = background.every(`${name} cleanup`, cleanupIntervalMs, () => listing.sweep())
   }
 
   async get (key: string): Promise<StoredEntry | undefined> {

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { createInterface } from 'node:readline'
-import { getRedis } from './redis.js'
+import { getServers } from './servers.js'
 import { build, compile, install, main, root, runNode, StepFailed } from './prepare.js'
 import { TapResults } from './tap-results.js'
 
@@ -70,7 +70,7 @@ let outcome
 
 await main(async () => {
   install()
-  getRedis()
+  getServers()
   if (files.length === 0) {
     step('lint')
     runNode('lint', ['node_modules/eslint/bin/eslint.js', '.'])

@@ -86,6 +86,7 @@ t.test('docs: the tables name the options that the checks know', async (t) => {
   await refused('### tiered', { backend: 'tiered', options: unknown })
   await refused('### redis', { backend: 'redis', options: unknown })
   await refused('### keyv', { backend: 'keyv', options: unknown })
+  await refused('### memcached', { backend: 'memcached', options: unknown })
 })
 
 t.test('docs: every built-in backend has its section, and back', async (t) => {

@@ -2,6 +2,7 @@
 import { FILE_CLEANUP_INTERVAL_MS, FILE_DIR, FILE_FSYNC, FILE_MAX_BYTES } from '../../backends/file.js'
 import { HTTP_MAX_CONNECTIONS, HTTP_MAX_RETRIES, HTTP_MAX_VALUE_BYTES, HTTP_TIMEOUT_MS } from '../../backends/http.js'
 import { KEYV_CLEANUP_INTERVAL_MS, KEYV_PREFIX, KEYV_TIMEOUT_MS } from '../../backends/keyv.js'
+import { MEMCACHED_PREFIX, MEMCACHED_TIMEOUT_MS } from '../../backends/memcached.js'
 import { MEMORY_MAX_BYTES } from '../../backends/memory.js'
 import { REDIS_PREFIX } from '../../backends/redis.js'
 import { SQLITE_CLEANUP_INTERVAL_MS, SQLITE_MAX_BYTES, SQLITE_PATH, SQLITE_TABLE } from '../../backends/sqlite.js'
@@ -35,6 +36,7 @@ export const DOCUMENTED: readonly Documented[] = [
   { heading: '### http', at: [['backends/http/options.ts', 'HttpOptions']], constants: HTTP_DEFAULTS },
   { heading: '### tiered', at: [['backends/tiered/options.ts', 'TieredOptions']], constants: { deadline: TIERED_DEADLINE_MS } },
   { heading: '### keyv', at: [['backends/keyv/options.ts', 'KeyvOptions']], constants: { prefix: KEYV_PREFIX, timeout: KEYV_TIMEOUT_MS, cleanupInterval: KEYV_CLEANUP_INTERVAL_MS } },
+  { heading: '### memcached', at: [['backends/memcached/options.ts', 'MemcachedOptions']], constants: { prefix: MEMCACHED_PREFIX, timeout: MEMCACHED_TIMEOUT_MS } },
   { heading: '### redis', at: [['backends/redis/options.ts', 'RedisOptions']], constants: { prefix: REDIS_PREFIX } },
   { heading: '## `fastify.cache`', at: [['response/data-cache.ts', 'SetOptions']], constants: { tags: [] } }
 ]

@@ -1,0 +1,17 @@
+// The Memcached backend: an entry under one key of a server, in bytes, by way of memcache-client.
+import { ByteStoreBackend } from '../registry/byte-store.js'
+import { defineBackend } from '../registry/registry.js'
+import { openClient } from './memcached/driver.js'
+import { readOptions, type MemcachedOptions } from './memcached/options.js'
+import { MemcachedStore } from './memcached/store.js'
+
+export { MEMCACHED_PREFIX, MEMCACHED_TIMEOUT_MS, type LentMemcached, type MemcachedOptions } from './memcached/options.js'
+
+export default defineBackend<MemcachedOptions>({
+  name: 'memcached',
+  async create (options, context) {
+    const settings = readOptions(options)
+    const store = new MemcachedStore(await openClient(settings), { prefix: settings.prefix, now: context.now })
+    return new ByteStoreBackend(store, { name: 'memcached', timeoutMs: settings.timeoutMs }, context)
+  }
+})

@@ -1,0 +1,67 @@
+// What is asked of Memcached: frames as they are, lifetimes as it counts them.
+import type { ByteStore } from '../../registry/byte-store.js'
+import type { Client, Opened } from './driver.js'
+
+const SECOND_MS = 1_000
+// A number of seconds beyond 30 days is taken for a date.
+const MOST_SECONDS = 30 * 86_400
+const LATEST_DATE = 2 ** 31 - 1
+
+const NOTHING = Buffer.alloc(0)
+
+/** A server as a store of bytes. It has no list of its keys. */
+export class MemcachedStore implements ByteStore {
+  readonly forgets = true
+  readonly #client: Client
+  readonly #end: () => void
+  readonly #prefix: string
+  readonly #now: () => number
+
+  constructor ({ client, close }: Opened, { prefix, now }: { prefix: string, now: () => number }) {
+    this.#client = client
+    this.#end = close
+    this.#prefix = `${prefix}:`
+    this.#now = now
+  }
+
+  async get (name: string): Promise<Uint8Array | undefined> {
+    return bytesOf(await this.#client.get(this.#prefix + name))
+  }
+
+  async getMany (names: readonly string[]): Promise<Array<Uint8Array | undefined>> {
+    if (names.length === 0) return []
+    const keys = names.map((name) => this.#prefix + name)
+    const found = await this.#client.get(keys)
+    return keys.map((key) => bytesOf(found[key]))
+  }
+
+  async set (name: string, bytes: Uint8Array, lifeMs: number): Promise<void> {
+    const value = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    await this.#client.set(this.#prefix + name, value, { lifetime: lifetimeOf(lifeMs, this.#now()) })
+  }
+
+  async delete (name: string): Promise<void> {
+    try {
+      await this.#client.delete(this.#prefix + name)
+    } catch (error) {
+      if (!(error instanceof Error) || error.message !== 'NOT_FOUND') throw error
+    }
+  }
+
+  close (): void {
+    this.#end()
+  }
+}
+
+function bytesOf (found: { readonly value: unknown } | undefined): Uint8Array | undefined {
+  if (found === undefined) return undefined
+  return found.value instanceof Uint8Array ? found.value : NOTHING
+}
+
+/** Whole seconds and one more, since the server's second may be about to end: never 0, which is forever. Beyond 30 days the date. */
+export function lifetimeOf (lifeMs: number, at: number): number {
+  const seconds = Math.ceil(lifeMs / SECOND_MS) + 1
+  if (seconds <= MOST_SECONDS) return seconds
+  const date = Math.ceil(at / SECOND_MS) + seconds
+  return date <= LATEST_DATE ? date : MOST_SECONDS
+}
