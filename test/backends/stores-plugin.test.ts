@@ -44,11 +44,11 @@ const ROWS: readonly Row[] = [
 ]
 
 /** A cached route, and how often its handler ran. */
-async function startApp (t: Test, { backend, options }: { backend: string, options: object }): Promise<TestApp> {
+async function startApp (t: Test, { backend, options, deadline = '100ms' }: { backend: string, options: object, deadline?: string }): Promise<TestApp> {
   return await build(t, {
     backend,
     options,
-    deadline: '100ms',
+    deadline,
     routes (app, { ran, version }) {
       app.get('/:id', { config: { cache: { ttl: '1h', tags: ['all'] } } }, async (request, reply) => {
         ran()
@@ -68,7 +68,7 @@ async function untilHit ({ ask, clock }: TestApp, url: string, passMs = 0): Prom
 
 for (const { name, backend, canDie, start } of ROWS) {
   t.test(`${name}: a route is a hit, a tag is invalidated, a path too where the store can be listed`, async (t) => {
-    const app = await startApp(t, { backend, ...await start(t) })
+    const app = await startApp(t, { backend, deadline: '2s', ...await start(t) })
     await untilHit(app, '/a')
     await untilHit(app, '/b')
     const ran = app.runs()
