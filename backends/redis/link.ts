@@ -88,9 +88,10 @@ class OwnLink implements Link {
     this.#client.on('error', (error) => { this.#trouble = failureOf(error) })
     this.#client.on('ready', () => { this.#trouble = undefined })
     this.#client.on('end', () => { this.#again() })
-    // Neither a connection that nobody waits for nor the next try keeps the process alive.
-    this.#client.on('connect', () => { this.#client.stream?.unref() })
-    this.#client.on('reconnecting', () => { this.#client.reconnectTimeout?.unref() })
+    letGo(this.#client)
+    // A Cluster's connections are its nodes', and it asks for the slots now and then.
+    this.#client.on('+node', letGo)
+    for (const event of ['ready', 'refresh']) this.#client.on(event, () => setImmediate(() => { this.#client.slotsTimer?.unref() }))
   }
 
   async open (): Promise<void> {
@@ -117,6 +118,12 @@ class OwnLink implements Link {
     if (this.#closed) return
     after(() => { if (!this.#closed) this.#client.connect().catch(noop) }, LONGEST_RETRY_MS).unref()
   }
+}
+
+/** Neither a connection that nobody waits for nor the next try keeps the process alive. */
+function letGo (client: OwnClient): void {
+  client.on('connect', () => { client.stream?.unref() })
+  client.on('reconnecting', () => { client.reconnectTimeout?.unref() })
 }
 
 const noop = (): void => {}
