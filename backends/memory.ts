@@ -35,8 +35,10 @@ class MemoryBackend implements CacheBackend {
   }
 
   get (key: string): StoredEntry | undefined {
+    // Before the look-up: reading a clock waits for the memory reads before it.
+    const at = this.#now()
     const entry = this.#entries.get(key)
-    if (entry === undefined || entry.expiresAt > this.#now()) return entry
+    if (entry === undefined || entry.expiresAt > at) return entry
     this.#entries.delete(key)
     return undefined
   }
@@ -46,7 +48,7 @@ class MemoryBackend implements CacheBackend {
   }
 
   set (key: string, entry: StoredEntry): void {
-    if (entry.expiresAt > this.#now()) this.#entries.set(key, entry)
+    if (entry.expiresAt > this.#now()) this.#entries.set(key, owned(entry))
     else this.#entries.delete(key)
   }
 
@@ -80,6 +82,15 @@ class MemoryBackend implements CacheBackend {
   close (): void {
     this.#entries.clear()
   }
+}
+
+/** The entry in memory of its own where it is a part of a larger piece, all of which it would keep: what was read from a socket for one. */
+function owned (entry: StoredEntry): StoredEntry {
+  const { value, expiresAt } = entry
+  if (value.buffer.byteLength <= value.byteLength + ENTRY_OVERHEAD_BYTES) return entry
+  const copy = Buffer.allocUnsafeSlow(value.byteLength)
+  copy.set(value)
+  return { value: copy, expiresAt }
 }
 
 export default defineBackend<MemoryOptions>({

@@ -5,10 +5,11 @@ import type { BackgroundTask } from '../../registry/background.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import type { BackendContext } from '../../registry/registry.js'
 import { Folder } from './folder.js'
-import { frameHead, HEAD_BYTES, nameOf, readFrame, storedKey } from '../../registry/frame.js'
+import { frameHead, HEAD_BYTES, readFrame } from '../../registry/frame.js'
 import { Listing } from './listing.js'
 import type { Settings } from './options.js'
-import { headOf, openEntry, readAndClose, touch, type OpenFile } from './read.js'
+import { Places, type Place } from './places.js'
+import { Desk, headOf, openEntry, readAndClose, touch, TOUCH_AFTER_MS, type OpenFile } from './read.js'
 import { Upkeep } from './upkeep.js'
 import { Files, statIfThere } from './write.js'
 import { Writes, type Change } from './writes.js'
@@ -27,6 +28,8 @@ export class FileBackend implements CacheBackend {
   readonly #now: () => number
   readonly #settings: Settings
   readonly #folder: Folder
+  readonly #places: Places
+  readonly #desk = new Desk()
   readonly #files: Files
   readonly #writes: Writes
   readonly #upkeep: Upkeep
@@ -43,6 +46,7 @@ export class FileBackend implements CacheBackend {
     this.#settings = settings
     this.#folder = new Folder(settings.dir, context.now)
     this.#folder.open()
+    this.#places = new Places(this.#folder)
     this.#files = new Files(this.#folder, settings.fsync)
     this.#writes = new Writes((change) => this.#carryOut(change))
     const around = { folder: this.#folder, writes: this.#writes, now: context.now, goOn: () => { this.#endWhenClosed() } }
@@ -53,21 +57,33 @@ export class FileBackend implements CacheBackend {
 
   get (key: string): MaybePromise<StoredEntry | undefined> {
     this.#refuseClosed('get')
-    const stored = storedKey(key)
-    const name = nameOf(stored)
-    const waiting = this.#writes.find(name)
+    const place = this.#places.of(key)
+    const waiting = this.#writes.find(place.name)
     if (waiting !== undefined) return this.#alive(waiting.entry)
-    const file = openEntry(this.#folder.pathOf(name))
+    const at = this.#now()
+    // Most reads need neither note a use nor look at anything but the bytes.
+    if (at - place.usedAt <= TOUCH_AFTER_MS) {
+      const entry = this.#desk.read(place.path, place.key)
+      if (entry !== undefined && entry.expiresAt > at) return entry
+    }
+    return this.#look(place)
+  }
+
+  /** Reads a file after looking at what it is: an old, a large or a damaged one, or one whose use is to be noted. */
+  #look (place: Place): MaybePromise<StoredEntry | undefined> {
+    place.usedAt = -Infinity
+    const file = openEntry(place.path)
     if (file === undefined) return undefined
     if (file.expiresAt <= this.#now() || file.size > MAX_FILE_BYTES) {
       closeSync(file.descriptor)
-      this.#discard(name, file)
+      this.#discard(place, file)
       return undefined
     }
-    touch(file, this.#useAt())
+    const usedAt = touch(file, this.#useAt())
     const bytes = readAndClose(file)
-    if (bytes instanceof Promise) return this.#later(bytes.then((all) => this.#check(all, { stored, name, file })))
-    return this.#check(bytes, { stored, name, file })
+    if (bytes instanceof Promise) return this.#later(bytes.then((all) => this.#check(all, place, file)))
+    place.usedAt = usedAt
+    return this.#check(bytes, place, file)
   }
 
   getMany (keys: readonly string[]): MaybePromise<Array<StoredEntry | undefined>> {
@@ -77,15 +93,14 @@ export class FileBackend implements CacheBackend {
 
   has (key: string): boolean {
     this.#refuseClosed('has')
-    const stored = storedKey(key)
-    const name = nameOf(stored)
-    const waiting = this.#writes.find(name)
+    const place = this.#places.of(key)
+    const waiting = this.#writes.find(place.name)
     if (waiting !== undefined) return this.#alive(waiting.entry) !== undefined
-    const file = openEntry(this.#folder.pathOf(name))
+    const file = openEntry(place.path)
     if (file === undefined) return false
     try {
       const head = headOf(file)
-      return head !== undefined && head.key.equals(stored) && Math.min(head.expiresAt, file.expiresAt) > this.#now()
+      return head !== undefined && head.key.equals(place.key) && Math.min(head.expiresAt, file.expiresAt) > this.#now()
     } finally {
       closeSync(file.descriptor)
     }
@@ -93,8 +108,9 @@ export class FileBackend implements CacheBackend {
 
   set (key: string, { value, expiresAt }: StoredEntry): Promise<void> {
     if (this.#closing !== undefined) return Promise.reject(new CACHE_ERR_CLOSED('file.set'))
-    const stored = storedKey(key)
-    const change = { name: nameOf(stored), key: stored, entry: undefined }
+    const place = this.#places.of(key)
+    const { name, key: stored } = place
+    const change = { name, key: stored, entry: undefined }
     const wholeMs = Math.min(Math.floor(expiresAt), Number.MAX_SAFE_INTEGER)
     if (!(wholeMs > this.#now())) return this.#writes.put(change)
     const bytes = HEAD_BYTES + stored.length + value.byteLength
@@ -103,13 +119,15 @@ export class FileBackend implements CacheBackend {
       this.#writes.put(change)
       return Promise.reject(new CACHE_ERR_BACKEND_FAILED('file', 'set', 'the entry is larger than file.maxBytes allows'))
     }
+    // To write it is to use it.
+    place.usedAt = this.#now()
     return this.#writes.put({ ...change, entry: { value, expiresAt: wholeMs } })
   }
 
   delete (key: string): Promise<void> {
     if (this.#closing !== undefined) return Promise.reject(new CACHE_ERR_CLOSED('file.delete'))
-    const stored = storedKey(key)
-    return this.#writes.put({ name: nameOf(stored), key: stored, entry: undefined })
+    const { name, key: stored } = this.#places.of(key)
+    return this.#writes.put({ name, key: stored, entry: undefined })
   }
 
   async clear (prefix = ''): Promise<void> {
@@ -187,17 +205,16 @@ export class FileBackend implements CacheBackend {
     await this.#upkeep.makeRoom().catch(() => {})
   }
 
-  #check (bytes: Buffer, { stored, name, file }: { stored: Buffer, name: string, file: OpenFile }): StoredEntry | undefined {
-    const entry = bytes.length === file.size ? readFrame(bytes, stored) : undefined
+  #check (bytes: Buffer, place: Place, file: OpenFile): StoredEntry | undefined {
+    const entry = bytes.length === file.size ? readFrame(bytes, place.key) : undefined
     if (entry !== undefined) return this.#alive(entry)
     this.#damaged++
-    this.#discard(name, file)
+    this.#discard(place, file)
     return undefined
   }
 
   /** Removes a file that is of no use, unless it was replaced meanwhile. Where that fails, the next set or cleanup does it. */
-  #discard (name: string, { inode, size }: OpenFile): void {
-    const path = this.#folder.pathOf(name)
+  #discard ({ name, path }: Place, { inode, size }: OpenFile): void {
     try {
       if (this.#writes.find(name) !== undefined || statIfThere(path)?.ino !== inode) return
       unlinkSync(path)

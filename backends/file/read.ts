@@ -1,8 +1,8 @@
 // Reads one entry's file: never a link, never waiting, small ones at once, large ones while the loop turns.
 import { close, closeSync, constants, fstatSync, futimesSync, openSync, read, readSync } from 'node:fs'
-import type { MaybePromise } from '../../registry/backend.js'
+import type { MaybePromise, StoredEntry } from '../../registry/backend.js'
 import { codeOf } from './folder.js'
-import { HEAD_BYTES, headBytesOf, readHead, type Head } from '../../registry/frame.js'
+import { HEAD_BYTES, headBytesOf, readFrame, readHead, type Head } from '../../registry/frame.js'
 
 // A link is not followed; a FIFO or a device that somebody put here does not make the open wait; reading is no use
 // that the file system need note, we do.
@@ -14,8 +14,8 @@ const MISSES = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'EMLINK', 'ENXIO', 'ENODEV
 // Reading this much from the page cache takes less than waiting for a thread to do it.
 const AT_ONCE_BYTES = 64 * 1024
 
-// A use is noted when the one noted last is older than this: the order of eviction need not be finer.
-const TOUCH_AFTER_MS = 60_000
+/** A use is noted when the one noted last is older than this: the order of eviction need not be finer. */
+export const TOUCH_AFTER_MS = 60_000
 
 const KEY_GUESS_BYTES = 512
 
@@ -42,15 +42,49 @@ export interface OpenFile {
   readonly usedAt: number
 }
 
-/** Opens a file; undefined when there is none, or something else. Throws what keeps it from being read. */
-export function openEntry (path: string): OpenFile | undefined {
-  let descriptor: number
+/** Reads small files into the same memory, one after the other. */
+export class Desk {
+  // One byte more than is read of a file: what fills it is larger.
+  readonly #bytes = Buffer.allocUnsafeSlow(AT_ONCE_BYTES + 1)
+
+  /** The entry of `key` in the file at `path`, in memory of its own; undefined unless all is as it should be. Throws what keeps it from being read. */
+  read (path: string, key: Buffer): StoredEntry | undefined {
+    const descriptor = openIfThere(path)
+    if (descriptor === undefined) return undefined
+    let count
+    try {
+      count = readSync(descriptor, this.#bytes, 0, this.#bytes.length, 0)
+    } catch {
+      // A folder, or a FIFO: whoever looks closer will see.
+      return undefined
+    } finally {
+      closeSync(descriptor)
+    }
+    const entry = count > AT_ONCE_BYTES ? undefined : readFrame(this.#bytes.subarray(0, count), key)
+    return entry && { value: copyOf(entry.value), expiresAt: entry.expiresAt }
+  }
+}
+
+/** Not in the shared pool: a small value that is kept would keep the whole pool. */
+function copyOf (value: Uint8Array): Buffer {
+  const copy = Buffer.allocUnsafeSlow(value.byteLength)
+  copy.set(value)
+  return copy
+}
+
+function openIfThere (path: string): number | undefined {
   try {
-    descriptor = openSync(path, FLAGS)
+    return openSync(path, FLAGS)
   } catch (error) {
     if (MISSES.has(codeOf(error))) return undefined
     throw error
   }
+}
+
+/** Opens a file; undefined when there is none, or something else. Throws what keeps it from being read. */
+export function openEntry (path: string): OpenFile | undefined {
+  const descriptor = openIfThere(path)
+  if (descriptor === undefined) return undefined
   try {
     const stat = fstatSync(descriptor)
     if (stat.isFile()) return { descriptor, size: stat.size, inode: stat.ino, expiresAt: expiryOf(stat), usedAt: stat.atimeMs }
@@ -62,12 +96,13 @@ export function openEntry (path: string): OpenFile | undefined {
   return undefined
 }
 
-/** Notes that an open file is used, unless that was done not long ago. A hint: where it can't be written it is not. */
-export function touch ({ descriptor, expiresAt, usedAt }: OpenFile, at: number): void {
-  if (at - usedAt <= TOUCH_AFTER_MS) return
+/** Notes that an open file is used, unless that was done not long ago. A hint: where it can't be written it is not. Answers what stands there now. */
+export function touch ({ descriptor, expiresAt, usedAt }: OpenFile, at: number): number {
+  if (at - usedAt <= TOUCH_AFTER_MS) return usedAt
   try {
     futimesSync(descriptor, ...timesOf(at, expiresAt))
   } catch {}
+  return at
 }
 
 /** All bytes of an open file, which is closed; fewer when it ends earlier than it said. */

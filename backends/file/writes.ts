@@ -43,6 +43,7 @@ export class Writes {
 
   /** The last change of this name that has not settled. */
   find (name: string): Change | undefined {
+    if (this.waiting === 0) return undefined
     return (this.#waiting.get(name) ?? this.#running.get(name))?.change
   }
 

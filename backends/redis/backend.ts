@@ -7,12 +7,14 @@ import { Changes } from './changes.js'
 import { keyOf, storedKey, storedPrefix } from './keys.js'
 import { walk } from './listing.js'
 import type { Settings } from './options.js'
+import { Reads } from './reads.js'
 import { expiryOf, HEADER_BYTES, unpack } from './value.js'
 
 /** A backend on the keys of a server, or a Cluster, that begin with its prefix. */
 export class RedisBackend implements CacheBackend {
   readonly #calls: Calls
   readonly #changes: Changes
+  readonly #reads: Reads<StoredEntry | undefined>
   readonly #prefix: string
   readonly #now: () => number
   #foreign = 0
@@ -20,6 +22,7 @@ export class RedisBackend implements CacheBackend {
   constructor (calls: Calls, { prefix }: Settings, { now }: BackendContext) {
     this.#calls = calls
     this.#changes = new Changes(calls)
+    this.#reads = new Reads(calls, { answered: this.#entry, failed: this.#nothing })
     this.#prefix = prefix
     this.#now = now
   }
@@ -27,11 +30,11 @@ export class RedisBackend implements CacheBackend {
   get (key: string): Promise<StoredEntry | undefined> {
     const stored = this.#stored(key)
     this.#changes.learn(stored)
-    return this.#calls.run((client) => client.getBuffer(stored)).then(this.#entry, this.#nothing)
+    return this.#reads.get(stored)
   }
 
   async getMany (keys: readonly string[]): Promise<Array<StoredEntry | undefined>> {
-    // One by one, since in a Cluster they lie on several nodes; the driver sends them together.
+    // One command each, since in a Cluster they lie on several nodes.
     return await Promise.all(keys.map((key) => this.get(key)))
   }
 

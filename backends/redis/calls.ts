@@ -4,12 +4,7 @@ import { CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import type { Client } from './driver.js'
 import { failure, failureOf } from './failures.js'
 import type { Link } from './link.js'
-
-/** Somebody who waits, at most until an instant of `performance.now()`. */
-interface Wait {
-  readonly endsAt: number
-  end (error: Error): void
-}
+import { Waits } from './waits.js'
 
 /** Calls under way, and waits that belong to them. */
 export class Calls {
@@ -18,15 +13,17 @@ export class Calls {
   /** Calls that had no answer in time. */
   timeouts = 0
   readonly #link: Link
-  /** All wait equally long: the first one ends first. */
-  readonly #underWay = new Set<Wait>()
+  readonly #waits: Waits
   readonly #pauses = new Set<() => void>()
-  #timer: NodeJS.Timeout | undefined
   #closed = false
 
   constructor (link: Link, timeoutMs: number) {
     this.#link = link
     this.timeoutMs = timeoutMs
+    this.#waits = new Waits(timeoutMs, () => {
+      this.timeouts++
+      return failure('ETIMEDOUT', `no answer within ${timeoutMs} ms`)
+    })
   }
 
   /** A client that can be asked now. Throws when there is none. */
@@ -47,13 +44,12 @@ export class Calls {
   /** The same, of a certain client: a node of a Cluster. */
   on<T> (client: Client, ask: (client: Client) => Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      const wait: Wait = { endsAt: performance.now() + this.timeoutMs, end: reject }
-      this.#begin(wait)
+      const wait = this.#waits.begin(reject)
       ask(client).then((answer) => {
-        this.#over(wait)
+        this.#waits.over(wait)
         resolve(answer)
       }, (error) => {
-        this.#over(wait)
+        this.#waits.over(wait)
         reject(failureOf(error))
       })
     })
@@ -77,37 +73,8 @@ export class Calls {
   /** Ends all of them, and the client if it is our own. May be called twice. */
   close (): void {
     this.#closed = true
-    clearTimeout(this.#timer)
-    for (const { end } of this.#underWay) end(new CACHE_ERR_CLOSED('redis'))
-    this.#underWay.clear()
+    this.#waits.close(new CACHE_ERR_CLOSED('redis'))
     for (const end of [...this.#pauses]) end()
     this.#link.close()
-  }
-
-  /** One timer for all of them. It keeps the process alive for as long as somebody waits. */
-  #begin (wait: Wait): void {
-    this.#underWay.add(wait)
-    if (this.#timer === undefined) this.#arm(this.timeoutMs)
-    else if (this.#underWay.size === 1) this.#timer.ref()
-  }
-
-  #over (wait: Wait): void {
-    this.#underWay.delete(wait)
-    if (this.#underWay.size === 0) this.#timer?.unref()
-  }
-
-  #arm (waitMs: number): void {
-    this.#timer = after(() => this.#endLate(), waitMs)
-  }
-
-  #endLate (): void {
-    this.#timer = undefined
-    const at = performance.now()
-    for (const wait of this.#underWay) {
-      if (wait.endsAt > at) return this.#arm(Math.ceil(wait.endsAt - at))
-      this.#underWay.delete(wait)
-      this.timeouts++
-      wait.end(failure('ETIMEDOUT', `no answer within ${this.timeoutMs} ms`))
-    }
   }
 }

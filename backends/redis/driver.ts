@@ -2,6 +2,15 @@
 import { createRequire } from 'node:module'
 import { CACHE_ERR_DEPENDENCY_MISSING } from '../../registry/errors.js'
 
+/** What became of one of several commands that were sent together. */
+export type Answer = readonly [error: Error | null, bytes: Buffer | null]
+
+/** Commands that are sent together. */
+export interface Pipeline {
+  getBuffer (key: string): unknown
+  exec (): Promise<Answer[]>
+}
+
 /** A client of one server or of a Cluster, as far as this backend uses one that was lent. */
 export interface Client {
   readonly status: string
@@ -10,18 +19,21 @@ export interface Client {
   getrangeBuffer (key: string, start: number, end: number): Promise<Buffer>
   eval (script: string, keys: number, ...values: Array<string | number | Buffer>): Promise<unknown>
   unlink (key: string): Promise<unknown>
+  pipeline (): Pipeline
   scan (cursor: string, ...options: Array<string | number>): Promise<[cursor: string, keys: string[]]>
   /** Only a client of a Cluster has it. */
   nodes? (role: 'master'): Client[]
 }
 
 /** The methods by which a lent client is known to be one. */
-export const CLIENT_METHODS = ['getBuffer', 'getrangeBuffer', 'eval', 'unlink', 'scan'] as const
+export const CLIENT_METHODS = ['getBuffer', 'getrangeBuffer', 'eval', 'unlink', 'scan', 'pipeline'] as const
 
 /** A client that this backend made. */
 export interface OwnClient extends Client {
   readonly stream?: { unref (): unknown } | null
   readonly reconnectTimeout?: NodeJS.Timeout | null
+  /** Of a Cluster: when the slots are asked for again. */
+  readonly slotsTimer?: NodeJS.Timeout | null
   connect (): Promise<void>
   disconnect (): void
   on (event: string, listener: (value: any) => void): this

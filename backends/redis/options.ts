@@ -17,6 +17,7 @@ export interface LentRedis {
   unlink (...values: any[]): any
   /** SCAN: `clear` and `keys`. A Cluster has it on each node. */
   scan (...values: any[]): any
+  pipeline (...values: any[]): any
 }
 
 /** Options of ioredis, for a client of the backend's own: `host`, `port`, `password`, `tls`, `sentinels` with `name`, ... */

@@ -31,7 +31,7 @@ function statementsOf (database: Database, table: string) {
   const number = (sql: string): Statement => prepare(sql).pluck(true)
   return {
     // The key is compared in the row too, not in the index alone: a damaged index must not answer with another key's row.
-    find: prepare('SELECT id, expires_at AS expiresAt, used_at AS usedAt, value FROM # WHERE id = (SELECT id FROM # WHERE key = ?) AND +key = ? AND expires_at > ?'),
+    find: prepare('SELECT found.id, found.expires_at, found.used_at, found.value FROM # AS named CROSS JOIN # AS found ON found.id = named.id AND +found.key = named.key WHERE named.key = ?').raw(true),
     has: number('SELECT 1 FROM # WHERE key = ? AND expires_at > ?'),
     insert: prepare('INSERT INTO # (expires_at, used_at, key, value) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO NOTHING'),
     update: prepare('UPDATE # SET expires_at = ?, used_at = ?, value = ? WHERE key = ?'),
@@ -95,11 +95,8 @@ export class Connection {
 
   /** The row under a stored key, if it is alive at `at`. */
   find (key: string, at: number): Row | undefined {
-    const near = this.#near?.get(key)
-    if (near !== undefined) return near.expiresAt > at ? near : undefined
-    const row = this.sql.find.get(key, key, at) as Row | undefined
-    if (row !== undefined) this.#near?.hold(key, row)
-    return row
+    const row = this.#near?.get(key) ?? this.#read(key)
+    return row !== undefined && row.expiresAt > at ? row : undefined
   }
 
   put (key: string, value: Uint8Array, expiresAt: number, at: number): void {
@@ -179,6 +176,14 @@ export class Connection {
 
   close (): void {
     this.#database.close()
+  }
+
+  #read (key: string): Row | undefined {
+    const columns = this.sql.find.get(key) as [number, number, number, Buffer] | undefined
+    if (columns === undefined) return undefined
+    const row = { id: columns[0], expiresAt: columns[1], usedAt: columns[2], value: columns[3] }
+    this.#near?.hold(key, row)
+    return row
   }
 
   /** Begins a transaction or throws at once, also where a lent database was opened to wait for locks on the event loop. */

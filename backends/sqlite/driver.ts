@@ -7,6 +7,7 @@ export interface Statement {
   get (...values: unknown[]): unknown
   all (...values: unknown[]): unknown[]
   pluck (on: boolean): this
+  raw (on: boolean): this
   safeIntegers (on: boolean): this
 }
 

@@ -1,7 +1,8 @@
 // Closing the Redis backend: at once, whatever the server does, with nothing left behind.
 import t, { type Test } from 'tap'
+import type { RedisOptions } from '../../backends/redis.js'
 import { runChild } from '../support/child.js'
-import { freePort, startServer } from '../support/redis-server.js'
+import { freePort, startCluster, startServer } from '../support/redis-server.js'
 import { entry, failureOf, openRedis } from '../support/redis.js'
 
 const SOON_MS = 1_000
@@ -31,8 +32,8 @@ t.test('C23: after close every call is a coded error, and close may be called ag
 const LONGEST_END_MS = 3_000
 
 /** How such a process ended, and what it had printed. */
-async function run (t: Test, port: number, way: string): Promise<string> {
-  const { exitCode, signal, stdout, stderr } = await runChild('support/children/redis.ts', { args: [String(port), way], timeoutMs: 60_000 })
+async function run (t: Test, options: RedisOptions, way: string): Promise<string> {
+  const { exitCode, signal, stdout, stderr } = await runChild('support/children/redis.ts', { args: [JSON.stringify(options), way], timeoutMs: 60_000 })
   t.same({ exitCode, signal, stderr }, { exitCode: 0, signal: null, stderr: '' })
   t.ok(Number(/ended after (\d+) ms/.exec(stdout)?.[1]) < LONGEST_END_MS, stdout)
   return stdout
@@ -42,8 +43,13 @@ for (const [way, id] of [['close', 'D08'], ['leave', 'D09']] as const) {
   t.test(`${id}: a process that ${way === 'close' ? 'closes the cache' : 'never closes it'} ends by itself, with Redis and with one that ${way === 'close' ? 'is stopped' : 'is not there'}`, async (t) => {
     const [server, stopped] = [await startServer(t), await startServer(t)]
     stopped.stop()
-    const [end, other] = await Promise.all([server.port, way === 'close' ? stopped.port : await freePort()].map((port) => run(t, port, way)))
+    const [end, other] = await Promise.all([server.port, way === 'close' ? stopped.port : await freePort()].map((port) => run(t, { url: `redis://127.0.0.1:${port}` }, way)))
     t.match(end, /stored\n.*; hit/)
     t.match(other, /unavailable/)
   })
 }
+
+t.test('D08, D09: a process with a client of a Cluster ends by itself, whether it closes the cache or not', async (t) => {
+  const { nodes } = await startCluster(t)
+  for (const way of ['close', 'leave']) t.match(await run(t, { connection: { cluster: nodes }, prefix: `${way}:` }, way), /stored\n.*; hit/, way)
+})

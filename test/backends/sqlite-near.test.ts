@@ -61,6 +61,19 @@ t.test('sqlite: what its own connection writes, deletes, evicts and clears is se
   await small.close()
 })
 
+t.test('sqlite: of rows that don\'t all fit, read one after the other again and again, some are held until their turn comes', async (t) => {
+  const backend = await builtIns().open({ backend: 'sqlite', options: { path: ':memory:' } })
+  const keys = Array.from({ length: 30 }, (_, at) => `key ${at}`)
+  for (const key of keys) await backend.set(key, entry('v'.repeat(900_000)))
+  const round = async () => await Promise.all(keys.map(async (key) => (await backend.get(key))?.value))
+  for (let rounds = 0; rounds < 10; rounds++) await round()
+  const [before, after] = [await round(), await round()]
+  const held = after.filter((value, at) => value === before[at]).length
+  t.ok(held >= 5, `${held} were not read again`)
+  t.ok(held < keys.length)
+  await backend.close()
+})
+
 t.test('sqlite: a near row ends at its instant', async (t) => {
   let now = 1_000_000
   const backend = await builtIns().open({ backend: 'sqlite', options: { path: ':memory:' } }, { now: () => now })

@@ -1,5 +1,6 @@
 // Closing, in processes of their own: they end by themselves, whatever the backend does when it is told to close.
 import type { Test } from 'tap'
+import type { MaybePromise } from '../../registry/backend.js'
 import { runChild } from './child.js'
 import type { ClosingReport, ClosingTask } from './children/closing.js'
 
@@ -31,11 +32,11 @@ const cases: ReadonlyArray<readonly [name: string, task: Omit<ClosingTask, 'choi
   ['C23: close() hangs, a request is in flight', { chaos: { method: 'close', command: 'hang' }, inFlight: true }, 800]
 ]
 
-/** Runs every case on the backend of `choice`. */
-export async function endsByItself (t: Test, choice: (t: Test) => ClosingTask['choice']): Promise<void> {
-  for (const [name, task, mayTakeMs] of cases) {
+/** Runs every case, or those whose name begins with one of `ids`, on the backend of `choice`. */
+export async function endsByItself (t: Test, choice: (t: Test) => MaybePromise<ClosingTask['choice']>, ids: readonly string[] = ['']): Promise<void> {
+  for (const [name, task, mayTakeMs] of cases.filter(([name]) => ids.some((id) => name.startsWith(id)))) {
     await t.test(name, async (t) => {
-      const { closeMs, statuses } = await run(t, { ...task, choice: choice(t) })
+      const { closeMs, statuses } = await run(t, { ...task, choice: await choice(t) })
       t.ok(closeMs < mayTakeMs + SLACK_MS, `closing took ${closeMs.toFixed(0)} ms`)
       t.equal(statuses.length, task.inFlight === true || task.close === 'never' ? 2 : 1)
     })

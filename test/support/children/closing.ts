@@ -1,12 +1,13 @@
 // A process with an application that caches: asks it once, closes it or doesn't, and tells how that went. Nothing here ends it.
 import Fastify from 'fastify'
 import responseCache from '../../../plugin.js'
+import type { BackendChoice } from '../../../registry/names.js'
 import { Barrier } from '../barrier.js'
 import { Chaos } from '../chaos.js'
 
 /** What the process is told by its first argument, as JSON. */
 export interface ClosingTask {
-  readonly choice: { readonly backend: 'memory' | 'sqlite', readonly options?: object }
+  readonly choice: BackendChoice<'memory' | 'sqlite' | 'tiered'>
   /** Absent: closed as it should be. 'never': nobody closes. */
   readonly close?: 'never'
   /** What a method of the backend does from then on. */

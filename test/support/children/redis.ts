@@ -1,10 +1,10 @@
-// A process with a cache on Redis that ends by itself, in the way that its second argument names: port, way.
+// A process with a cache on Redis that ends by itself, in the way that its second argument names: the backend's options as JSON, way.
 import Fastify from 'fastify'
 import responseCache from '../../../plugin.js'
 
-const [port = '', way = ''] = process.argv.slice(2)
+const [options = '', way = ''] = process.argv.slice(2)
 const app = Fastify()
-await app.register(responseCache, { backend: 'redis', options: { url: `redis://127.0.0.1:${port}` } })
+await app.register(responseCache, { backend: 'redis', options: JSON.parse(options), deadline: '2s' })
 app.get('/', { config: { cache: { ttl: '1m' } } }, async () => 'answer')
 for (let time = 0; time < 2; time++) console.log((await app.inject('/')).headers['cache-status'])
 const closingAt = performance.now()

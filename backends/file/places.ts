@@ -1,0 +1,39 @@
+// Where the entries of keys lie: found out once for those asked lately, since hashing a key takes as long as opening its file.
+import { LRUCache } from 'lru-cache'
+import { nameOf, storedKey } from '../../registry/frame.js'
+import type { Folder } from './folder.js'
+
+// Some 300 bytes each.
+const MAX_PLACES = 32_768
+
+/** Where a key's entry lies. */
+export interface Place {
+  readonly key: Buffer
+  readonly name: string
+  readonly path: string
+  /** The last use that is known to be noted in the file. */
+  usedAt: number
+}
+
+/** The places of keys. */
+export class Places {
+  readonly #folder: Folder
+  readonly #places = new LRUCache<string, Place>({ max: MAX_PLACES })
+
+  constructor (folder: Folder) {
+    this.#folder = folder
+  }
+
+  /** The place of `key`, which is remembered. */
+  of (key: string): Place {
+    return this.#places.get(key) ?? this.#found(key)
+  }
+
+  #found (text: string): Place {
+    const key = storedKey(text)
+    const name = nameOf(key)
+    const place = { key, name, path: this.#folder.pathOf(name), usedAt: -Infinity }
+    this.#places.set(text, place)
+    return place
+  }
+}

@@ -1,0 +1,14 @@
+// Closing a process that caches in tiers: it ends by itself, and so does one that nobody closes.
+import { join } from 'node:path'
+import t from 'tap'
+import { endsByItself } from '../support/closing.js'
+import { startServer } from '../support/redis-server.js'
+
+t.test('tiered: memory before SQLite', async (t) => {
+  await endsByItself(t, (t) => ({ backend: 'tiered', options: { tiers: [{ backend: 'memory' }, { backend: 'sqlite', options: { path: join(t.testdir({}), 'cache.db') } }] } }), ['D08', 'D09'])
+})
+
+t.test('tiered: files before Redis', async (t) => {
+  const { url } = await startServer(t)
+  await endsByItself(t, (t) => ({ backend: 'tiered', options: { tiers: [{ backend: 'file', options: { dir: join(t.testdir({}), 'cache') } }, { backend: 'redis', options: { url } }] } }), ['D08', 'D09'])
+})
