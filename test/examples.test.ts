@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { freePort, newServer, startServer, until } from './support/redis-server.js'
 
 const SERVER = fileURLToPath(new URL('../dist/examples/packages/server.js', import.meta.url))
 const PACKAGES = ['/packages', '/licenses', '/packages/fastify', '/packages/@fastify/error']
@@ -15,9 +16,9 @@ if (!existsSync(SERVER)) t.bailout('there is no dist/examples: run npm run build
 const folder = mkdtempSync(join(tmpdir(), 'example-'))
 t.teardown(() => rmSync(folder, { recursive: true, force: true }))
 
-function start ({ file = 'packages.db', port = '0', args = [] as string[] } = {}) {
+function start ({ file = 'packages.db', port = '0', args = [] as string[], env = {} as Record<string, string> } = {}) {
   const child = spawn(process.execPath, [SERVER, ...args], {
-    env: { PATH: process.env.PATH, PORT: port, CACHE_FILE: join(folder, file) },
+    env: { PATH: process.env.PATH, PORT: port, SQLITE_PATH: join(folder, file), CACHE_DIR: join(folder, 'files'), ...env },
     stdio: ['ignore', 'pipe', 'pipe']
   })
   t.teardown(() => child.kill('SIGKILL'))
@@ -57,7 +58,7 @@ const TABLE = [
 ]
 
 t.test('example: --once prints the table and ends with exit code 0, a second time on the same database too', async (t) => {
-  for (const earlier of [/The database is empty/, /held \d+ entries of an earlier run/]) {
+  for (const earlier of [/The cache is empty/, /held \d+ entries of an earlier run/]) {
     const { exitCode, output, errors } = await start({ args: ['--once'] }).ended
     t.equal(exitCode, 0)
     t.equal(errors, '')
@@ -65,6 +66,43 @@ t.test('example: --once prints the table and ends with exit code 0, a second tim
     t.same(rounds(output), TABLE)
     t.match(output, /Everything was as it should be/)
   }
+})
+
+const LOST: typeof TABLE = [...TABLE.slice(0, 4), [...all('MISS'), '/packages/no-such-package MISS']]
+
+t.test('example: does the same on the other backends, and says what is true of each', async (t) => {
+  const { url } = await startServer(t)
+  const kinds: Array<[env: Record<string, string>, table: typeof TABLE, title: RegExp, reopened: RegExp]> = [
+    [{ CACHE_BACKEND: 'memory' }, LOST, /cached in memory$/m, /Memory has kept nothing/],
+    [{ CACHE_BACKEND: 'file' }, TABLE, /cached in files: .*files$/m, /The files have kept the answers/],
+    [{ CACHE_BACKEND: 'redis', REDIS_URL: url }, TABLE, /cached in Redis: redis:/, /Redis has kept the answers/],
+    [{ CACHE_BACKEND: 'tiered' }, TABLE, /cached in memory, and behind it in SQLite: .*tiered\.db$/m, /SQLite has kept the answers/],
+    [{ CACHE_BACKEND: 'tiered', REDIS_URL: url, CACHE_NAMESPACE: 'tiered' }, TABLE, /cached in memory, and behind it in Redis: redis:/, /Redis has kept the answers/]
+  ]
+  for (const [env, table, title, reopened] of kinds) {
+    const { exitCode, output, errors } = await start({ args: ['--once'], file: 'tiered.db', env }).ended
+    t.same({ exitCode, errors }, { exitCode: 0, errors: '' }, title.source)
+    t.same(rounds(output), table)
+    t.match(output, title)
+    t.match(output, reopened)
+    t.match(output, /Everything was as it should be/)
+  }
+})
+
+t.test('example: without its Redis it says so, serves all the same, and caches when Redis comes', async (t) => {
+  const port = await freePort()
+  const { child, ended, printed } = start({ env: { CACHE_BACKEND: 'redis', REDIS_URL: `redis://:secret@127.0.0.1:${port}` } })
+  const url = /Serving at (\S+)/.exec(await printed('Serving at'))?.[1]
+  const ask = async () => await fetch(`${url}/packages/fastify`, { headers: { connection: 'close' } })
+  t.equal((await ask()).status, 200)
+  await (await newServer(t, { port, args: ['--requirepass', 'secret'] })).start()
+  await until('answers come out of Redis', async () => /; hit/.test((await ask()).headers.get('cache-status') ?? ''))
+  child.kill('SIGTERM')
+  const { exitCode, output, errors } = await ended
+  t.match(output, /The cache does not answer: .*ECONNREFUSED/)
+  t.same(rounds(output), [], 'no table is shown')
+  t.equal(exitCode, 1)
+  t.notMatch(output + errors, /secret/)
 })
 
 t.test('example: serves real packages under both spellings of a scoped name, and ends cleanly on a signal', async (t) => {
@@ -105,7 +143,10 @@ t.test('example: a port that is in use or none is refused in one sentence, with 
     [{ port: taken }, /^Port \d+ is in use\. .+\n$/],
     [{ port: '70000' }, /^PORT must be .+\n$/],
     [{ port: 'http' }, /^PORT must be .+\n$/],
-    [{ args: ['--twice'] }, /^The only argument is --once.+\n$/]
+    [{ args: ['--twice'] }, /^The only argument is --once.+\n$/],
+    [{ env: { CACHE_BACKEND: 'http' } }, /^CACHE_BACKEND must be one of sqlite, redis, file, tiered, memory, .+\n$/],
+    [{ env: { CACHE_BACKEND: 'redis' } }, /REDIS_URL.+\n$/],
+    [{ env: { CACHE_BACKEND: 'redis', REDIS_URL: 'http://:secret@127.0.0.1' } }, /^(?!.*secret).*REDIS_URL.+\n$/]
   ]
   for (const [settings, sentence] of refusals) {
     const { exitCode, errors } = await start(settings).ended

@@ -1,14 +1,15 @@
-// The application: what is installed in node_modules, found out by walking it, and the answers cached in SQLite.
+// The application: what is installed in node_modules, found out by walking it, and the answers cached.
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import responseCache from 'fastify-response-cache'
+import type { Storage } from './storage.js'
 import { installedIn, sizeOf, total } from './walk.js'
 
 /** What the application is about. */
 export interface Settings {
   /** The folder whose node_modules is shown. */
   readonly project: string
-  /** The SQLite file. Its folder must exist. */
-  readonly database: string
+  /** Where the answers are kept. */
+  readonly storage: Storage
 }
 
 /** The tag of what is said of all packages. */
@@ -23,13 +24,12 @@ interface Named { Params: { scope?: string, name: string } }
 const nameOf = ({ params: { scope, name } }: FastifyRequest<Named>): string => scope === undefined ? name : `@${scope}/${name}`
 
 /** The application, ready to listen. */
-export async function application ({ project, database }: Settings): Promise<FastifyInstance> {
+export async function application ({ project, storage }: Settings): Promise<FastifyInstance> {
   const app = Fastify({ logger: { level: 'warn' } })
   await app.register(responseCache, {
-    backend: 'sqlite',
-    options: { path: database },
+    ...storage.options,
     // No handler here looks at the host or at the query, so neither needs to split an entry.
-    defaults: { ttl: '1h', key: { host: false, query: false } }
+    defaults: { ttl: '1h', ...storage.options.defaults, key: { host: false, query: false } }
   })
   addLists(app, project)
   addPackages(app, project)

@@ -1,10 +1,10 @@
 // The example's program: shows what the cache does, then serves until it is told to stop.
 import { once } from 'node:events'
-import { relative } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { application } from './application.js'
 import { demonstrate, portOf, urlOf } from './demonstration.js'
-import { readSettings, Refusal, type CommandLine } from './settings.js'
+import { readSettings, type CommandLine } from './settings.js'
+import { Refusal } from './storage.js'
 
 /** The open application, if there is one. */
 let open: FastifyInstance | undefined
@@ -29,10 +29,11 @@ function opener (settings: CommandLine): () => Promise<FastifyInstance> {
 
 async function run (signal: AbortSignal): Promise<void> {
   const settings = readSettings(process.env, process.argv.slice(2))
-  console.log(`Installed npm packages, answers cached in SQLite: ${relative(process.cwd(), settings.database)}`)
-  const { app, wrong } = await demonstrate({ open: opener(settings), print: (line) => console.log(line), signal })
-  if (wrong > 0) process.exitCode = 1
-  console.log(wrong === 0 ? '\nEverything was as it should be.' : `\n${wrong} of the rows above are not as they should be.`)
+  const { title } = settings.storage
+  console.log(`Installed npm packages, answers cached ${title}`)
+  const { app, verdict } = await demonstrate({ open: opener(settings), storage: settings.storage, print: (line) => console.log(line), signal })
+  if (verdict !== undefined) process.exitCode = 1
+  console.log(`\n${verdict ?? 'Everything was as it should be.'}`)
   if (settings.once || signal.aborted) return
   const url = urlOf(app)
   console.log(`\nServing at ${url} until Ctrl-C. Try:\n

@@ -1,11 +1,8 @@
-// What the command line and the environment say: PORT, CACHE_FILE, --once.
-import { mkdirSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+// What the command line and the environment say: PORT, CACHE_BACKEND and its companions, --once.
+import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Settings } from './application.js'
-
-/** Said to the user as it is, without a stack. */
-export class Refusal extends Error {}
+import { Refusal, storageOf } from './storage.js'
 
 export interface CommandLine extends Settings {
   /** 0: one that is free. */
@@ -16,15 +13,13 @@ export interface CommandLine extends Settings {
 
 const DEFAULT_PORT = 3000
 
-/** Reads them all, and makes the folder of the database. Throws Refusal. */
+/** Reads them all, and makes the folder of a database. Throws Refusal. */
 export function readSettings (env: NodeJS.ProcessEnv, args: readonly string[]): CommandLine {
   const unknown = args.find((arg) => arg !== '--once')
   if (unknown !== undefined) throw new Refusal(`The only argument is --once, got ${JSON.stringify(unknown)}.`)
   // By the package's own name: the same from the sources and from the build.
   const project = dirname(fileURLToPath(import.meta.resolve('fastify-response-cache/package.json')))
-  const database = resolve(project, env.CACHE_FILE ?? join('.cache', 'packages.db'))
-  mkdirSync(dirname(database), { recursive: true })
-  return { project, database, port: readPort(env.PORT), once: args.length > 0 }
+  return { project, storage: storageOf(env, project), port: readPort(env.PORT), once: args.length > 0 }
 }
 
 function readPort (given: string | undefined): number {
