@@ -28,10 +28,7 @@ t.test('A24: a correct backend with levers passes every case of all lists, those
   await conforms(t, correctStore(), all)
 })
 
-t.test('A24: a correct backend with a program passes every case that needs one', async (t) => {
-  await conforms(t, correctProgram(t), all.filter(({ levers }) => levers?.includes('program')))
-})
-
+// Those with a program are run in test/backends/faults.test.ts.
 t.test('A24: each case is run on a correct backend', async (t) => {
   const subjects = [correctStore(), correctProgram(t)]
   const backends = await Promise.all(subjects.map((subject) => subject.open()))

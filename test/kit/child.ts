@@ -56,6 +56,8 @@ export interface Child {
   /** Settles when the process has ended; whether it did so within `patienceMs`. */
   ends (patienceMs: number): Promise<boolean>
   kill (): Promise<void>
+  /** What it wrote to its standard error. */
+  complaints (): string
 }
 
 /** Starts the program on what was opened last. */
@@ -107,7 +109,8 @@ function watch (child: ChildProcess): Child {
     async kill () {
       child.kill('SIGKILL')
       await exited
-    }
+    },
+    complaints: () => errors.trim()
   }
 }
 

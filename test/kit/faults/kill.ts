@@ -9,7 +9,7 @@ import { assertEntry, assertHolds } from '../expect.js'
 import { answerOf, outcomeOf, soon } from '../outcome.js'
 import type { SubjectWith } from '../subject.js'
 
-const KILLS = 3
+const KILLS = 2
 const LONGEST_PAUSE_MS = 60
 const VALUES = 8
 const VALUE_BYTES = 256 * 1024

@@ -51,7 +51,7 @@ export const raceCases: readonly ConformanceCase[] = [
     } finally {
       await child.kill()
     }
-    assert.ok(child.rounds.length === WRITTEN.rounds, `the process must set its keys ${WRITTEN.rounds} times; it did ${child.rounds.length} times`)
+    assert.ok(child.rounds.length === WRITTEN.rounds, `the other process must set its keys ${WRITTEN.rounds} times; it ended after ${child.rounds.length}: ${child.complaints()}`)
   }, { reference: 'Julien-R44/bentocache#74', advice: 'Write aside under a name of your own, and rename' }),
 
   withLevers(['program', 'share'], 'what one process sets, another one gets', async (backend, subject) => {

@@ -1,0 +1,80 @@
+// A cache service behind a proxy that answers nothing, refuses or answers garbage on command, as a subject of the kit.
+import { once } from 'node:events'
+import { createServer, request, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Test } from 'tap'
+import { builtIns } from '../../backends/index.js'
+import type { CacheBackend } from '../../registry/backend.js'
+import type { ConformanceSubject, Heal } from '../kit/index.js'
+import { Barrier } from './barrier.js'
+import { testClock } from './clock.js'
+import { serve, TOKEN } from './http.js'
+
+/** Far enough for a busy machine, near enough for a test. */
+const TIMEOUT = '400ms'
+
+/** What all proxies do with a request; undefined: they pass it on. */
+interface Mood { act: ((from: IncomingMessage, to: ServerResponse, pass: () => void) => void) | undefined }
+
+async function startProxy (t: Test, service: string, mood: Mood): Promise<{ server: Server, baseUrl: string }> {
+  const { hostname, port } = new URL(service)
+  const server = createServer((from, to) => {
+    const pass = (): void => {
+      const onward = request({ hostname, port, path: from.url, method: from.method, headers: from.headers, agent: false }, (answer) => {
+        to.writeHead(answer.statusCode!, answer.headers)
+        answer.pipe(to)
+      })
+      onward.on('error', () => to.destroy())
+      from.pipe(onward)
+    }
+    to.on('error', () => {})
+    if (mood.act === undefined) pass()
+    else mood.act(from, to, pass)
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return { server, baseUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
+}
+
+/** Each backend that is opened has a service of its own. */
+export function httpSubject (t: Test): ConformanceSubject {
+  const clock = testClock()
+  const mood: Mood = { act: undefined }
+  let baseUrl = ''
+  const choice = () => ({ backend: 'http' as const, options: { baseUrl, authToken: TOKEN, timeout: TIMEOUT, maxRetries: 1 } })
+  const again = (): Promise<CacheBackend> => builtIns().open(choice(), { now: clock.now })
+  const become = (act: Mood['act'], heal: Heal = () => {}): Heal => {
+    mood.act = act
+    return async () => {
+      mood.act = undefined
+      await heal()
+    }
+  }
+  return {
+    ...clock,
+    async open () {
+      const { baseUrl: service } = await serve(t, { now: clock.now })
+      baseUrl = (await startProxy(t, service, mood)).baseUrl
+      return await again()
+    },
+    reopen: again,
+    share: again,
+    program: { module: new URL('./children/open.ts', import.meta.url), where: () => JSON.stringify(choice()) },
+    // What it kept back is passed on when it goes on: late, and all the same.
+    hang () {
+      const barrier = new Barrier()
+      return become((_from, _to, pass) => { barrier.pass().then(pass, () => {}) }, () => { barrier.open() })
+    },
+    fail: () => become((from, to) => {
+      from.resume()
+      to.writeHead(503).end()
+    }),
+    garble: () => become((from, to) => {
+      from.resume()
+      to.writeHead(200, { 'cache-expires-at': '9007199254740991' }).end('<html>it works!</html>')
+    })
+  }
+}
