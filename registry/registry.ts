@@ -38,7 +38,7 @@ export interface BackendDefinition<Options = any> {
   /** The name under which it is meant to be added; a registry goes by the one that `add` was given. */
   readonly name: string
   /** Checks `options`, opens the backend. Throws CACHE_ERR_OPTION for an option that is wrong. */
-  create (options: Options, context: BackendContext): MaybePromise<CacheBackend>
+  readonly create: (options: Options, context: BackendContext) => MaybePromise<CacheBackend>
 }
 
 /** Loads a definition when its name is first asked for, so that nothing is imported for a backend that is not used. */

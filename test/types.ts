@@ -19,6 +19,7 @@ declare module '../registry/names.js' {
 
 declare const dynamo: BackendDefinition<DynamoOptions>
 declare const local: BackendDefinition<LocalOptions>
+declare const demanding: BackendDefinition<{ folder: string }>
 declare const registry: Registry
 declare const backend: CacheBackend
 declare const entry: StoredEntry
@@ -60,6 +61,8 @@ registry.add('types-dynamo', () => dynamo).add('types-local', async () => local)
 registry.add('memory', () => dynamo)
 // @ts-expect-error another backend's definition, later
 registry.add('types-local', async () => dynamo)
+// @ts-expect-error a definition that requires what may be absent under this name
+registry.add('types-local', () => demanding)
 // @ts-expect-error a name whose options nobody declared
 registry.add('types-unknown', () => dynamo)
 // @ts-expect-error a definition and not a function that answers one

@@ -1,0 +1,39 @@
+// A package that isn't ours, on the package as it is packed: compiled, refused where it must be, found by its name, run through the kit.
+import { cpSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { packed } from './support/packed.js'
+import { root } from './support/sources.js'
+
+const user = packed(['fastify', '@types/node'])
+t.teardown(() => user.remove())
+cpSync(join(root, 'test', 'outsider'), join(user.folder, 'outsider'), { recursive: true })
+
+for (const name of ['typescript-7', 'typescript']) {
+  t.test(`outsider: it compiles with ${name}, and each mistake that it makes is refused`, async (t) => {
+    const { exitCode, output } = user.node(join(root, 'node_modules', name, 'bin', 'tsc'), '-p', 'outsider')
+    t.equal(output, '')
+    t.equal(exitCode, 0)
+  })
+}
+
+t.test('outsider: its name is in the registry, is loaded when it is asked for, and caches', async (t) => {
+  const { exitCode, output } = user.node(join('outsider', 'dist', 'application.js'), join(user.folder, 'cache.json'))
+  t.match(output, new RegExp([
+    '^memory .* json-file',
+    'json-file clear',
+    'fastify-response-cache; fwd=miss; stored',
+    'fastify-response-cache; hit; ttl=\\d+',
+    'fastify-response-cache; fwd=miss; stored',
+    "CACHE_ERR_OPTION cache: 'json-file.path' must be a path, got \n$"
+  ].join('\n')))
+  t.equal(exitCode, 0)
+})
+
+t.test('outsider: it passes the kit in node:test, and what it can not do is skipped by name', async (t) => {
+  const { exitCode, output } = user.node('--test', '--test-reporter=tap', join('outsider', 'dist', 'kit.js'))
+  t.same(output.match(/^not ok .*$/mg), null)
+  t.match(output, /^ok \d+ - kill: what a process had set before it was killed is there$/m)
+  t.match(output, /^ok \d+ - keys: what was deleted or is over is not among them # SKIP$/m)
+  t.equal(exitCode, 0)
+})
