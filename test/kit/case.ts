@@ -12,7 +12,7 @@ export interface ConformanceCase {
   readonly power?: Power
   /** The levers that the case needs of the subject; absent when it needs none. */
   readonly levers?: readonly Lever[]
-  /** The public bug that the case would have found: `owner/repository#number`. */
+  /** The public bug whose mistake, made by a backend, the case finds: `owner/repository#number`. */
   readonly reference?: string
   /** Rejects when the backend behaves otherwise; answers 'skipped' when it lacks the power, or the subject a lever. */
   run (subject: ConformanceSubject): Promise<'passed' | 'skipped'>

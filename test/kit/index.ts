@@ -46,7 +46,7 @@ export const faults: readonly ConformanceCase[] = [
   ...jumpCases
 ]
 
-/** Public bugs of other caches, each with its reference. Some need a lever. */
+/** Public bugs of other caches, each with its reference: the same mistake made by a backend. Some cases need a lever. */
 export const museum: readonly ConformanceCase[] = [
   ...keyBugCases,
   ...timeBugCases,

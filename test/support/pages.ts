@@ -7,7 +7,7 @@ import type { Reader } from './reader.js'
 export const pages: readonly Source[] = [source('README.md'), ...sourcesIn(['docs'], ['.md'])]
 
 /** Pages that take longer than the others together. */
-export const FOR_AUTHORS: readonly string[] = ['docs/extending.md', 'docs/tutorial.md']
+export const FOR_AUTHORS: readonly string[] = ['docs/extending.md', 'docs/test-kit.md', 'docs/tutorial.md']
 
 /** A test that every block of the page runs as it is pasted. What is not run is told with its reason. */
 export function runsAsPasted (t: Test, user: Reader, page: Source): void {
