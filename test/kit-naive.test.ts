@@ -16,7 +16,6 @@ const FOUND = [
   'an entry is gone from its expiresAt on',
   'an entry that expires at this very instant leaves nothing',
   'after close a get is an error or a miss, and never hangs',
-  'after close a set or a delete is an error or nothing, and never hangs',
   'clear: with a prefix, the keys that begin with it and no others',
   'clear: a prefix is text and not a pattern',
   'clear: a prefix of any script, also at the end of its range',

@@ -2,9 +2,12 @@
 import t from 'tap'
 import { conformance, faults, museum, skipReason, type ConformanceCase, type ConformanceSubject } from './kit/index.js'
 import { broken, correctMap, correctProgram, correctStore } from './support/breakages/index.js'
+import { LEVERS } from './kit/subject.js'
 import { mapSubject } from './support/breakages/broken.js'
 import { messages } from './support/breakages/messages.js'
 import { conforms } from './support/conformance.js'
+import { codeIn, tableBelow } from './support/docs.js'
+import { source } from './support/sources.js'
 import type { CacheBackend } from '../registry/backend.js'
 import type { MapBackend } from './support/map-backend.js'
 
@@ -126,4 +129,11 @@ t.test('A24: every case ends the faults that it began and releases what it was l
   for (const { run } of breaks) await run(subject).catch(() => {})
   t.equal(broken, 0)
   t.equal(lent, 0)
+})
+
+t.test('docs: the page of the kit names every lever and every case of the museum', async (t) => {
+  const page = source('docs/test-kit.md').text
+  t.same(tableBelow(page, '## The subject').map((row) => codeIn(row.lever!).replace(/\(.*/, '')), LEVERS)
+  const shown = tableBelow(page, '## The museum').map((row) => [/^\[(.*)\]/.exec(row.bug!)?.[1], row.case])
+  t.same(shown, museum.map(({ name, reference }) => [reference, name]))
 })

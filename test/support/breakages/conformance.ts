@@ -85,7 +85,7 @@ const breakages: Readonly<Record<string, Breakage>> = {
   'a backend that was never used closes': ({ entries }) => ({ close () { if (entries.size === 0) refuse() } }),
   'close while calls are under way settles, and so do they': ({ entries }) => ({ close () { if (entries.size > 1) refuse() } }),
   'after close a get is an error or a miss, and never hangs': failsAfterClose('get'),
-  'after close a set or a delete is an error or nothing, and never hangs': () => ({ close () {} }),
+  'after close a set or a delete is an error or nothing, and never hangs': () => ({ close () {}, delete () {} }),
 
   'openings and closings leave nothing open': () => ({ close () { setTimeout(() => {}, LEFT_MS) } }),
 

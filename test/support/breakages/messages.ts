@@ -54,7 +54,7 @@ export const messages: Readonly<Record<string, string>> = {
   'a backend that was never used closes': 'close() of a backend that was never used must not fail; it failed with Error: it failed',
   'close while calls are under way settles, and so do they': 'close() while calls are under way must not fail; it failed with Error: it failed',
   'after close a get is an error or a miss, and never hangs': 'get() after close() must answer undefined; got an entry of 5 bytes',
-  'after close a set or a delete is an error or nothing, and never hangs': 'get() after close() and set() must answer undefined; got an entry of 5 bytes',
+  'after close a set or a delete is an error or nothing, and never hangs': 'get() after close(), set() and delete() must answer undefined; got an entry of 5 bytes',
   'openings and closings leave nothing open': '20 backends that were opened and closed must leave nothing open; they left',
   'a process whose backend is closed ends by itself': 'the process must end by itself after close(); it was still there after 3000 ms',
   'a client that was lent is open after close': 'close() must leave open a client that was lent; it was closed',
