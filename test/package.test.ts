@@ -21,7 +21,7 @@ const USES = `
 `
 
 t.test('E46: package: it holds what users run and its types, and nothing else', async (t) => {
-  const allowed = /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|docs\/[\w-]+\.md|dist\/(plugin|(backends|registry|response|test\/kit)\/[\w/-]+)(\.js|\.d\.ts)|dist\/benchmarks\/(core|cache-bench)\/[\w-]+\.js)$/
+  const allowed = /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|docs\/[\w-]+\.(md|svg)|dist\/(plugin|(backends|registry|response|test\/kit)\/[\w/-]+)(\.js|\.d\.ts)|dist\/benchmarks\/(core|cache-bench)\/[\w-]+\.js)$/
   t.same(user.files.filter((path) => !allowed.test(path)), [])
   for (const path of ['dist/plugin.js', 'dist/plugin.d.ts', 'dist/backends/memory.js', 'dist/test/kit/index.js', 'dist/test/kit/index.d.ts', 'LICENSE']) {
     t.ok(user.files.includes(path), path)

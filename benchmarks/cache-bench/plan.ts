@@ -28,7 +28,7 @@ const SIZE_SLICES = 3
 const SERVED_SLICES = 6
 
 // All values of one size together, so that a bounded store has room for them.
-const SIZE_BYTES = 16 * 1024 * 1024
+const SIZE_BYTES = 40_000_000
 const LEAST_ENTRIES = 16
 
 export function planOf ({ seconds, entries, valueBytes, sizes, inFlight }: Settings): Plan {

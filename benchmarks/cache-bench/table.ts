@@ -72,7 +72,7 @@ function loopRows (backends: readonly BackendReport[]): string[][] {
     ['', 'operations/s', 'delay p50 ms', 'p99 ms', 'longest ms', 'heap', 'resident', 'stored'],
     ...backends.map(({ name, delay, memory }) => [
       name, figure(delay.operationsPerSecond), delay.p50Ms.toFixed(2), delay.p99Ms.toFixed(2), delay.maxMs.toFixed(2),
-      bytes(memory.heapBytes), bytes(memory.rssBytes), memory.storedBytes === undefined ? '-' : bytes(memory.storedBytes)
+      bytes(Math.max(0, memory.heapBytes)), bytes(Math.max(0, memory.rssBytes)), memory.storedBytes === undefined ? '-' : bytes(memory.storedBytes)
     ])
   ]
 }

@@ -1,6 +1,6 @@
 // The package as its users get it: packed, unpacked into a folder of its own, with its dependencies beside it.
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { root } from './sources.js'
@@ -41,6 +41,8 @@ export function packed (beside: readonly string[]): Packed {
   mkdirSync(home, { recursive: true })
   execFileSync('tar', ['-xzf', join(folder, filename), '-C', home, '--strip-components=1'])
   const manifest = JSON.parse(readFileSync(join(home, 'package.json'), 'utf8')) as Manifest
+  // As npm does it when it links them.
+  for (const program of Object.values(manifest.bin)) chmodSync(join(home, program), 0o755)
   for (const dependency of [...Object.keys(manifest.dependencies), ...beside]) {
     const link = join(folder, 'node_modules', dependency)
     mkdirSync(dirname(link), { recursive: true })
