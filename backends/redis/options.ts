@@ -17,6 +17,7 @@ export interface LentRedis {
   unlink (...values: any[]): any
   /** SCAN: `clear` and `keys`. A Cluster has it on each node. */
   scan (...values: any[]): any
+  /** A pipeline: the reads that begin in one turn of the event loop, sent together. */
   pipeline (...values: any[]): any
 }
 
