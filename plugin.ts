@@ -12,9 +12,10 @@ import { ResponseCache } from './response/cache.js'
 import { Engine, kFilling, type FillingReply } from './response/engine.js'
 import { rewritesUrls } from './response/fastify-internals.js'
 import { fromEnvironment } from './response/environment.js'
-import type { ReplyCacheOptions } from './response/fill.js'
+import type { ReplyCacheOptions } from './response/reply-cache.js'
 import { routePolicy, type RouteCacheOptions } from './response/options.js'
 import { rfc9111 } from './response/presets.js'
+import { refreshOf } from './response/refresh.js'
 import { CachedRoute } from './response/route.js'
 import { checkSettings, NAME, type ResponseCacheOptions } from './response/settings.js'
 import { CACHE_STATUS_NAME } from './response/status.js'
@@ -45,6 +46,14 @@ const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, given) 
     await Promise.all([engine.close(), background.close()])
   })
   decorate(fastify, settings.decorateAs, engine, new ResponseCache(engine, closing.signal))
+  // A refresh has no connection of its own: the hooks of an application that is served by TLS are shown the client's.
+  if (isEncrypted(fastify)) {
+    fastify.addHook('onRequest', (request, _reply, done) => {
+      const refresh = refreshOf(request)
+      if (refresh !== undefined) Object.assign(request.raw.socket, { encrypted: refresh.isEncrypted })
+      done()
+    })
+  }
   fastify.addHook('onRoute', function (route) {
     if (nearest(this) === engine) addRoute(engine, route, settings.defaults)
   })
@@ -68,11 +77,16 @@ function decorate (fastify: FastifyInstance, decorateAs: string, engine: Engine,
   fastify.decorate(decorateAs, cache)
   fastify.decorate(kNearest, engine)
   if (fastify.hasReplyDecorator(kFilling)) return
+  fastify.decorateRequest('isCacheRefresh', { getter () { return refreshOf(this) !== undefined } })
   fastify.decorateReply(kFilling, null)
   fastify.decorateReply('cache', function (this: FastifyReply, options: ReplyCacheOptions) {
     (this as FillingReply)[kFilling]?.fill.tell(options)
     return this
   })
+}
+
+function isEncrypted (fastify: FastifyInstance): boolean {
+  return fastify.initialConfig.https !== undefined && fastify.initialConfig.https !== false
 }
 
 function nearest (fastify: FastifyInstance): Engine | undefined {
@@ -108,6 +122,10 @@ declare module 'fastify' {
     /** The nearest cache above, unless it was registered under another name (`decorateAs`). */
     cache: ResponseCache
   }
+  interface FastifyRequest {
+    /** Whether this is no client's request but the cache's own, in the background, for an answer that it serves stale meanwhile. */
+    readonly isCacheRefresh: boolean
+  }
   interface FastifyReply {
     /** Decides for this one answer while the handler runs; of no effect where it is not going to be stored anyway. */
     cache (options: ReplyCacheOptions): this
@@ -128,7 +146,7 @@ export type {
 export type { Duration } from './registry/check.js'
 export type { Environment } from './response/environment.js'
 export type { InvalidatesFunction, KeyFunction, KeyOptions, RouteCacheOptions } from './response/options.js'
-export type { ReplyCacheOptions } from './response/fill.js'
+export type { ReplyCacheOptions } from './response/reply-cache.js'
 export type { CommonOptions, ResponseCacheOptions } from './response/settings.js'
 export type { ResponseCache } from './response/cache.js'
 export type { ProduceContext, SetOptions } from './response/data-cache.js'

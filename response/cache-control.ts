@@ -50,9 +50,20 @@ export function parseCacheControl (value: FieldValue): CacheControl {
       argument = given
     }
     if (take(SPACE) !== undefined && at < text.length && text[at] !== ',') return MALFORMED
-    directives.set(name, directives.has(name) ? lesser(directives.get(name)!, argument) : argument)
+    directives.set(name, directives.has(name) ? combined(name, directives.get(name)!, argument) : argument)
   }
   return { directives, malformed: false }
+}
+
+/** Directives whose argument is a list of fields (RFC 9111 sections 5.2.2.4 and 5.2.2.7). */
+const QUALIFIABLE: ReadonlySet<string> = new Set(['no-cache', 'private'])
+const FIELD_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
+
+/** The field names that a directive's argument lists; undefined where it has none, or one that is no such list: then it speaks of the whole answer. */
+export function qualifiedNames (argument: string | true): readonly string[] | undefined {
+  if (argument === true) return undefined
+  const names = argument.toLowerCase().split(',').map((name) => name.trim()).filter((name) => name !== '')
+  return names.length > 0 && names.every((name) => FIELD_NAME.test(name)) ? names : undefined
 }
 
 /** Seconds of a directive; 0 where its argument is not a number (an answer of unknown age is stale), undefined where it is absent. */
@@ -66,6 +77,8 @@ function toSeconds (argument: string | true): number {
   return argument !== true && /^\d+$/.test(argument) ? Math.min(Number(argument), MAX_DELTA_SECONDS) : 0
 }
 
-function lesser (one: string | true, other: string | true): string | true {
-  return toSeconds(other) < toSeconds(one) || other === true ? other : one
+/** Of a directive that is repeated, what asks for more care: fewer seconds, no argument. Two lists of fields are one list. */
+function combined (name: string, one: string | true, other: string | true): string | true {
+  if (!QUALIFIABLE.has(name)) return toSeconds(other) < toSeconds(one) || other === true ? other : one
+  return qualifiedNames(one) === undefined || qualifiedNames(other) === undefined ? true : `${String(one)},${String(other)}`
 }

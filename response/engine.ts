@@ -10,6 +10,7 @@ import { Flights, type Flight } from './flight.js'
 import { Guard } from './guard.js'
 import { Notices, safeError } from './notices.js'
 import { Patterns } from './patterns.js'
+import { Refreshes, refreshOf } from './refresh.js'
 import type { CachedRoute } from './route.js'
 import { Sender } from './send.js'
 import { CacheStatus } from './status.js'
@@ -60,6 +61,7 @@ export class Engine {
   readonly flights: Flights
   readonly sender: Sender
   readonly status: CacheStatus
+  readonly refreshes: Refreshes
   readonly fence = new Fence()
   readonly internals = new FastifyInternals()
   readonly budget = new RecordingBudget(MAX_RECORDING_BYTES)
@@ -91,6 +93,7 @@ export class Engine {
     this.flights = new Flights(now, options.lockTimeoutMs)
     this.sender = new Sender(this.internals, options.cacheStatus?.field)
     this.status = new CacheStatus(options.cacheStatus?.signature)
+    this.refreshes = new Refreshes(now)
   }
 
   get closed (): boolean {
@@ -102,7 +105,7 @@ export class Engine {
    * connection between, and following costs every promise of the process on Node 20: so only once one was injected.
    */
   follows (reply: FastifyReply): boolean {
-    this.#follows ||= this.internals.isInjected(reply)
+    this.#follows ||= this.internals.isInjected(reply) && refreshOf(reply.request) === undefined
     return this.#follows
   }
 
@@ -174,6 +177,7 @@ export class Engine {
   async close (): Promise<void> {
     this.#closed = true
     this.flights.close()
+    this.guard.track(this.refreshes.close())
     this.#closing ??= this.guard.close(SETTLE_MS, CLOSE_MS)
     await this.#closing
   }
@@ -205,6 +209,6 @@ function conclude (filling: Filling | null, send: () => void): void {
 }
 
 const onError: onErrorHookHandler = (_request, reply, _error, done) => {
-  (reply as FillingReply)[kFilling]?.fill.refuse('handler-error')
+  (reply as FillingReply)[kFilling]?.fill.fail()
   done()
 }

@@ -23,6 +23,14 @@ export interface ResponseHead extends Kept {
   readonly removed?: readonly string[]
   /** Epoch milliseconds from which it is stale. */
   readonly freshUntil: number
+  /** Until when it is served while a refresh runs, in epoch milliseconds; absent: not at all. */
+  readonly staleUntil?: number
+  /** Until when it is served where the handler fails, in epoch milliseconds; absent: not at all. */
+  readonly staleOnErrorUntil?: number
+  /** It is never served stale, whoever asks for that. */
+  readonly mustRevalidate?: true
+  /** Its ETag was made here, of the body: the handler doesn't know it. */
+  readonly ownEtag?: true
   /** How old the answer was already when it came, in milliseconds. */
   readonly ageMs: number
   /** Whether the handler gave its payload as text: other hooks are given it as they would have been. */
@@ -43,6 +51,11 @@ export interface VariantsHead extends Kept {
 export interface ValueHead extends Kept {
   readonly kind: 'value'
   readonly json: boolean
+}
+
+/** RFC 9111 section 4.2.3: the age it came with, and the time that it rested here. `at`: the present, in epoch milliseconds. */
+export function ageSeconds ({ ageMs, storedAt }: ResponseHead, at: number): number {
+  return Math.floor((ageMs + Math.max(at - storedAt, 0)) / 1_000)
 }
 
 export type Head = ResponseHead | VariantsHead | ValueHead
@@ -139,7 +152,9 @@ function parseHead (text: string, bodyBytes: number): Head | undefined {
 const KINDS: ReadonlyMap<unknown, (head: Record<string, unknown>) => boolean> = new Map([
   ['response', (head: Record<string, unknown>) => Number.isInteger(head.status) && (head.status as number) >= 200 && (head.status as number) <= 599 &&
     areFields(head.fields) && (head.removed === undefined || isTexts(head.removed)) &&
-    isInstant(head.freshUntil) && isInstant(head.ageMs) && typeof head.text === 'boolean'],
+    isInstant(head.freshUntil) && isInstant(head.ageMs) && typeof head.text === 'boolean' &&
+    [head.staleUntil, head.staleOnErrorUntil].every((instant) => instant === undefined || isInstant(instant)) &&
+    [head.mustRevalidate, head.ownEtag].every((flag) => flag === undefined || flag === true)],
   ['variants', (head: Record<string, unknown>) => isTexts(head.names) && isText(head.list) && isTexts(head.ids)],
   ['value', (head: Record<string, unknown>) => typeof head.json === 'boolean']
 ])

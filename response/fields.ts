@@ -7,8 +7,8 @@ import type { Fields } from './policy.js'
  * one request alone.
  */
 export const FIELDS_NOT_STORED: ReadonlySet<string> = new Set([
-  'connection', 'keep-alive', 'proxy-authenticate', 'proxy-authentication-info', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade',
-  'content-length', 'age', 'set-cookie', 'cache-status',
+  'connection', 'keep-alive', 'proxy-authenticate', 'proxy-authentication-info', 'proxy-authorization', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade',
+  'content-length', 'age', 'cache-status',
   'x-request-id', 'request-id', 'x-correlation-id', 'traceparent', 'tracestate', 'server-timing', 'x-response-time',
   'x-ratelimit-limit', 'x-ratelimit-remaining', 'x-ratelimit-reset', 'ratelimit', 'ratelimit-policy', 'ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset'
 ])
@@ -17,13 +17,14 @@ const NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
 // RFC 9110 section 5.5: no CR, LF, NUL; Node sends latin1.
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
 
-/** The handler's fields as name, value, name, value ...; undefined when one could not be sent again as it is. */
-export function fieldsToStore (before: Fields, after: Fields): string[] | undefined {
+/** The handler's fields as name, value, name, value ...; undefined when one could not be sent again as it is. `setCookie`: what becomes of cookies. */
+export function fieldsToStore (before: Fields, after: Fields, setCookie: 'refuse' | 'store' = 'refuse'): string[] | undefined {
   const listed = after.connection === undefined ? [] : joined(after.connection).toLowerCase().split(',').map((name) => name.trim())
   const pairs: string[] = []
   for (const name of Object.keys(after)) {
     const value = after[name]
     if (value === before[name] || value === undefined || FIELDS_NOT_STORED.has(name) || listed.includes(name)) continue
+    if (name === 'set-cookie' && setCookie === 'refuse') continue
     for (const line of Array.isArray(value) ? value : [value]) pairs.push(name, String(line))
   }
   return areFields(pairs) ? pairs : undefined

@@ -2,45 +2,19 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Readable } from 'node:stream'
 import type { ReadableStream } from 'node:stream/web'
-import { checkOptions, expects, boolean } from '../registry/check.js'
-import type { Duration } from '../registry/check.js'
+import { deliver } from './deliver.js'
+import { etagOf } from './etag.js'
 import { fieldsRemoved, fieldsToStore, isForOneOrigin } from './fields.js'
-import { areTags, CONDITIONAL_STATUSES, MAX_TAGS, ttlOnTheWay, type RoutePolicy } from './options.js'
+import type { RoutePolicy } from './options.js'
 import { decide, unfitStatus, type Decision, type Fields, type Verdict } from './policy.js'
+import type { FillEnd, Recorded, Taken } from './recorded.js'
+import { decisionOf, type ReplyCacheOptions } from './reply-cache.js'
+import { settle } from './settle.js'
 import type { RefusalReason } from './status.js'
+import { CONDITIONAL_STATUSES } from './statuses.js'
 import { Recording, teeNodeStream, teeWebStream, type RecordingBudget } from './tee.js'
-
-/** What `reply.cache()` takes: what to do with this one answer. */
-export interface ReplyCacheOptions {
-  /** How long this answer is fresh, whatever it says itself; 0: it is not stored. */
-  ttl?: Duration
-  /** In place of the route's tags. */
-  tags?: readonly string[]
-  /** `false`: this answer is not stored. */
-  store?: boolean
-}
-
-/** A recorded answer that may be stored. */
-export interface Recorded {
-  readonly status: number
-  readonly fields: readonly string[]
-  readonly removed: readonly string[]
-  readonly body: Buffer | string
-  readonly verdict: Exclude<Verdict, { refused: RefusalReason }>
-}
-
-/** Whom a fill tells. Exactly one of the two is called, once. */
-export interface FillEnd {
-  stored (recorded: Recorded): void
-  refused (reason: RefusalReason, fault?: unknown): void
-}
-
-/** What the handler made, before the verdict; the body is absent while a stream has yet to end. */
-interface Taken extends Omit<Recorded, 'verdict' | 'body'> {
-  readonly vary: Fields['vary']
-  body: Buffer | string | undefined
-  verdict: Recorded['verdict'] | undefined
-}
+import type { Validation } from './validation.js'
+import { canBeValidated, validatorsOf } from './validators.js'
 
 export class Fill {
   readonly policy: RoutePolicy
@@ -51,14 +25,23 @@ export class Fill {
   forbidden: RefusalReason | undefined
   /** Why the answer is not stored, once that is known. */
   refusedFor: RefusalReason | undefined
+  /** The stored answer behind this request, if there is one. */
+  validation: Validation | undefined
+  /** The status that the handler answered with, where another is sent. */
+  answered: number | undefined
+  /** Whether the handler's answer says that the stored one holds no more. */
+  isOutdated = false
   readonly #before: Fields
   readonly #end: FillEnd
   readonly #budget: RecordingBudget
   readonly #now: () => number
+  readonly #askedAt: number
   #taken: Taken | undefined
   #recording: Recording | undefined
   #verdict: Verdict | undefined
   #over = false
+  #hasFailed = false
+  #isSettled = false
 
   constructor (policy: RoutePolicy, request: FastifyRequest, reply: FastifyReply, { end, budget, now }: { end: FillEnd, budget: RecordingBudget, now: () => number }) {
     this.policy = policy
@@ -67,6 +50,7 @@ export class Fill {
     this.#end = end
     this.#budget = budget
     this.#now = now
+    this.#askedAt = now()
     this.#before = reply.getHeaders() as Fields
   }
 
@@ -86,8 +70,7 @@ export class Fill {
   /** `reply.cache(options)`. A wrong option doesn't cost the answer: it is delivered and not stored. */
   tell (options: ReplyCacheOptions): void {
     try {
-      const { ttl, ...others } = checkOptions<ReplyCacheOptions>('reply.cache', options, REPLY_CHECKS)
-      this.decision = { ...this.decision, ...others, ...(ttl !== undefined && { ttlMs: ttlOnTheWay(ttl, 'reply.cache.ttl') }) }
+      this.decision = decisionOf(options, this.decision)
     } catch (err) {
       const name = /reply\.cache\.(ttl|tags)/.exec((err as Error).message)?.[1] as 'ttl' | 'tags' | undefined
       this.refuse(name ?? 'reply-cache', err)
@@ -96,13 +79,41 @@ export class Fill {
 
   /** The handler's answer before other hooks see it; gives back the payload to go on with. `copies`: they may change it. */
   take (payload: unknown, copies = false): unknown {
-    if (this.#over) return payload
+    const { validation } = this
+    if (validation === undefined) return this.#over ? payload : this.#take(isFetchResponse(payload) ? this.#unpack(payload) : payload, copies)
+    validation.putBack()
+    if (this.#isSettled) return this.#over ? payload : this.#take(payload, copies)
+    this.#isSettled = true
+    const settled = this.#settle(validation, isFetchResponse(payload) ? this.#unpack(payload) : payload)
+    const taken = this.#over ? settled : this.#take(settled, copies)
+    if (!validation.wasAsked && this.answered === undefined) return taken
+    return deliver(this.reply, taken, { conditions: validation.conditions, method: this.request.method, at: this.#now(), wholeOnly: copies })
+  }
+
+  /** The handler failed. Another stored answer may yet be sent in place of what becomes of that. */
+  fail (): void {
+    this.validation?.putBack()
+    if (this.validation === undefined || this.taken) this.refuse('handler-error')
+    else this.#hasFailed = true
+  }
+
+  #settle (validation: Validation, payload: unknown): unknown {
+    const settled = settle(validation, { reply: this.reply, before: this.#before, at: this.#now(), hasFailed: this.#hasFailed }, payload)
+    this.answered = settled.answered
+    this.isOutdated = settled.isOutdated === true
+    if (settled.isStandIn === true) this.#end.stoodIn(validation.entry)
+    // RFC 9111 section 4.3.5: a HEAD that says that the answer to a GET still holds has freshened that.
+    if (settled.isUpheld === true && this.forbidden === 'head') this.forbidden = undefined
+    if (settled.refused !== undefined) this.refuse(settled.refused)
+    return settled.payload
+  }
+
+  #take (payload: unknown, copies: boolean): unknown {
     const { reply } = this
-    if (isFetchResponse(payload)) payload = this.#unpack(payload)
     const after = reply.getHeaders() as Fields
-    const fields = fieldsToStore(this.#before, after)
+    const fields = fieldsToStore(this.#before, after, this.policy.setCookie)
     if (fields === undefined) return this.#refusing('header', payload)
-    this.#taken = { status: reply.statusCode, fields, removed: fieldsRemoved(this.#before, after), vary: after.vary, body: undefined, verdict: undefined }
+    this.#taken = { status: reply.statusCode, fields, removed: fieldsRemoved(this.#before, after), vary: after.vary, body: undefined, verdict: undefined, copies, ownEtag: false }
     const unfit = unfitStatus(reply.statusCode)
     if (unfit !== undefined) return this.#refusing(unfit, payload)
     if (payload === undefined || payload === null || typeof payload === 'string' || payload instanceof Uint8Array) {
@@ -124,7 +135,10 @@ export class Fill {
     if (taken === undefined) return this.#refusing('hijacked', false)
     this.#verdict = this.#decide(taken)
     if ('refused' in this.#verdict) return this.#refusing(this.#verdict.refused, false)
-    return taken.body === undefined ? undefined : true
+    if (taken.body === undefined) return undefined
+    const etag = this.#addEtag(taken, taken.body)
+    if (etag !== undefined && this.reply.statusCode === taken.status) this.reply.header('etag', etag)
+    return true
   }
 
   /** After the answer was handed to the socket: stores it, if it is whole. */
@@ -133,6 +147,9 @@ export class Fill {
     if (this.#over || taken?.body === undefined || this.#verdict === undefined || 'refused' in this.#verdict) return
     this.#over = true
     taken.verdict = this.#verdict
+    const { withheld } = this.#verdict
+    // RFC 9111 sections 5.2.2.4 and 5.2.2.7
+    if (withheld.length > 0) taken.fields = taken.fields.filter((_, at) => !withheld.includes(taken.fields[at - at % 2] as string))
     this.#end.stored(taken as Recorded)
   }
 
@@ -160,15 +177,27 @@ export class Fill {
     // A hook may answer a condition or cut out a part of what the handler made: the whole remains true.
     const cut = CONDITIONAL_STATUSES.includes(reply.statusCode)
     if (reply.statusCode !== taken.status && !cut) return { refused: 'status' }
+    const at = this.#now()
     const verdict = decide({
       status: taken.status,
       fields: reply.getHeaders() as Fields,
       vary: taken.vary,
+      hasValidator: (request.method === 'GET' || request.method === 'HEAD') && !taken.ownEtag && canBeValidated(validatorsOf(taken.fields, at)),
       authorized: request.headers.authorization !== undefined && this.policy.credentials === 'ignore',
-      at: this.#now(),
+      askedAt: this.#askedAt,
+      at,
       decision: this.decision
     }, this.policy)
     return 'varyNames' in verdict && isForOneOrigin(taken.fields, verdict.varyNames) ? { refused: 'cors' } : verdict
+  }
+
+  /** Names an ETag where the route asks for that, the handler named none, and nobody else may change the body. */
+  #addEtag (taken: Taken, body: Buffer | string): string | undefined {
+    if (!this.policy.etag || taken.copies || taken.status !== 200 || this.reply.hasHeader('etag')) return undefined
+    const etag = etagOf(body)
+    taken.fields = [...taken.fields, 'etag', etag]
+    taken.ownEtag = true
+    return etag
   }
 
   /** Applies a fetch Response as Fastify does; what remains is its body. */
@@ -193,21 +222,13 @@ export class Fill {
       whole: (body) => {
         if (announced !== undefined && announced !== body.byteLength) return this.refuse('length')
         taken.body = body
+        this.#addEtag(taken, body)
         this.commit()
       },
       failed: (why) => this.refuse(why === 'stream-failed' && this.reply.raw.destroyed && !this.reply.raw.writableFinished ? 'client-gone' : why)
     })
     return isWeb ? teeWebStream(payload as ReadableStream, recording) : teeNodeStream(payload as Readable, recording)
   }
-}
-
-const REPLY_CHECKS = {
-  ttl: (value: unknown, who: string) => {
-    ttlOnTheWay(value, who)
-    return value as Duration
-  },
-  tags: expects<readonly string[]>(`an array of at most ${MAX_TAGS} strings`, areTags),
-  store: boolean
 }
 
 function isFetchResponse (payload: unknown): payload is Response {

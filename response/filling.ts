@@ -2,8 +2,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { MaybePromise } from '../registry/backend.js'
 import type { Engine } from './engine.js'
-import type { ResponseHead } from './entry.js'
-import { Fill, type FillEnd, type Recorded } from './fill.js'
+import type { Entry, ResponseHead } from './entry.js'
+import { Fill } from './fill.js'
 import type { Flight } from './flight.js'
 import { UNAVAILABLE } from './guard.js'
 import type { RequestFields } from './key.js'
@@ -11,8 +11,11 @@ import { andThen, type Deadline } from './later.js'
 import { areTags } from './options.js'
 import type { CachedRoute } from './route.js'
 import { count } from './stats.js'
-import type { RefusalReason } from './status.js'
+import type { FillEnd, Recorded } from './recorded.js'
+import type { Refresh } from './refresh.js'
+import type { Forwarding, RefusalReason } from './status.js'
 import type { Found } from './store.js'
+import { Validation } from './validation.js'
 import { variantOf } from './vary.js'
 
 /** One request on its way through the cache. */
@@ -28,7 +31,11 @@ export interface Visit {
   /** Until when it waits for the backend, all calls together. */
   readonly deadline: Deadline
   /** Why the handler is asked (RFC 9211 section 2.2). */
-  readonly why: 'miss' | 'request'
+  readonly why: Forwarding
+  /** The stored answer that was not to be served as it is: it may be validated, or stand in for an error. */
+  readonly behind?: Entry<ResponseHead>
+  /** Set where this is a refresh. */
+  readonly refresh?: Refresh | undefined
 }
 
 /** Reasons that don't speak of the answer itself: the next one may well be stored. After any other nobody should wait for it. */
@@ -46,6 +53,7 @@ export class Filling implements FillEnd {
   stamps: readonly string[] | typeof UNAVAILABLE | undefined
   #tags: readonly string[] | undefined
   #upstream: string | undefined
+  #stoodIn = false
   #patience: NodeJS.Timeout | undefined
   readonly #engine: Engine
   readonly #route: CachedRoute
@@ -67,6 +75,7 @@ export class Filling implements FillEnd {
     this.flight = flight
     this.#asked = { headers: { ...visit.request.headers }, raw: visit.request.raw }
     this.fill = new Fill(route.policy, visit.request, visit.reply, { end: this, budget: engine.budget, now: engine.now })
+    if (visit.behind !== undefined) this.fill.validation = new Validation(visit.request, visit.behind, engine.now())
     engine.began(this)
   }
 
@@ -76,7 +85,7 @@ export class Filling implements FillEnd {
     const storing = fill.judge()
     if (storing !== false) this.#tags = this.#tagsOf(fill)
     const detail = fill.refusedFor ?? this.#obstacle(this.#tags)
-    const status = this.#engine.status.forwarded(this.#visit.why, { stored: storing === true && detail === undefined, detail })
+    const status = this.#engine.status.forwarded(this.#visit.why, { stored: storing === true && detail === undefined, detail, status: fill.answered })
     // An error on the way out has the hooks run again.
     this.#upstream = this.#engine.sender.mark(this.#visit.reply, status, this.#upstream)
   }
@@ -85,7 +94,9 @@ export class Filling implements FillEnd {
     const engine = this.#engine
     clearTimeout(this.#patience)
     const at = engine.now()
-    const { freshMs, ageMs, varyNames } = recorded.verdict
+    // What was asked with a body can't be asked again without a client.
+    const isRepeatable = this.#visit.request.method === 'GET' || this.#visit.request.method === 'HEAD'
+    const { freshMs, ageMs, varyNames, keptMs, ...after } = recorded.verdict
     const head: ResponseHead = {
       kind: 'response',
       key: this.key,
@@ -93,25 +104,31 @@ export class Filling implements FillEnd {
       fields: hasDate(recorded.fields) ? recorded.fields : [...recorded.fields, 'date', engine.httpDate(at)],
       ...(recorded.removed.length > 0 && { removed: recorded.removed }),
       storedAt: at,
-      freshUntil: at + freshMs,
+      freshUntil: Math.max(at + freshMs, 0),
+      ...(after.staleWhileRevalidateMs > 0 && isRepeatable && { staleUntil: at + freshMs + after.staleWhileRevalidateMs }),
+      ...(after.staleIfErrorMs > 0 && { staleOnErrorUntil: at + freshMs + after.staleIfErrorMs }),
+      ...(after.mustRevalidate && { mustRevalidate: true }),
+      ...(recorded.ownEtag && { ownEtag: true }),
       ageMs,
       text: typeof recorded.body === 'string'
     }
     const tags = this.#tags
-    this.#share(head, recorded, varyNames, tags ?? [])
+    this.#share(head, recorded.body, varyNames, tags ?? [])
     // A backend that answers later finds the bytes as they are now, whatever becomes of a buffer that was lent to us.
     const body = typeof recorded.body === 'string' || (tags?.length === 0 && varyNames.length === 0) ? recorded.body : Buffer.from(recorded.body)
-    const keeping = tags === undefined ? 'tags' : this.#keep(head, body, { tags, varyNames })
+    const keeping = tags === undefined ? 'tags' : this.#keep(head, body, { tags, varyNames, expiresAt: at + freshMs + keptMs })
     engine.guard.track(andThen(keeping, (refused) => {
       // Not before: until it is stored, a fill that began later may still overtake it.
       engine.ended(this)
-      if (refused === undefined) this.#route.stats.stores++
-      else this.#refuse(refused)
+      if (refused === undefined) {
+        this.#route.stats.stores++
+        this.#visit.refresh?.succeed()
+      } else this.#refuse(refused)
     }))
   }
 
   /** Stores an answer with its tags' stamps. Answers why it was not stored, if it was not. */
-  #keep (head: ResponseHead, body: Buffer | string, { tags, varyNames }: { tags: readonly string[], varyNames: readonly string[] }): MaybePromise<RefusalReason | undefined> {
+  #keep (head: ResponseHead, body: Buffer | string, { tags, varyNames, expiresAt }: { tags: readonly string[], varyNames: readonly string[], expiresAt: number }): MaybePromise<RefusalReason | undefined> {
     const engine = this.#engine
     const known = this.#obstacle(tags)
     if (known !== undefined) return known
@@ -126,9 +143,10 @@ export class Filling implements FillEnd {
         body,
         varyNames,
         asked: this.#asked,
+        spelling: this.#route.policy.vary,
         variants: this.#found.variants,
         mayStore: () => this.#obstacle(tags) === undefined
-      }, head.freshUntil), (kept) => kept ? undefined : this.#obstacle(tags) ?? 'unavailable')
+      }, expiresAt), (kept) => kept ? undefined : this.#obstacle(tags) ?? 'unavailable')
     })
   }
 
@@ -145,10 +163,19 @@ export class Filling implements FillEnd {
     const engine = this.#engine
     clearTimeout(this.#patience)
     engine.ended(this)
-    if (this.flight !== undefined) engine.flights.release(this.flight, TRANSIENT.has(reason) ? 'failed' : 'not-shareable')
+    this.fill.validation?.putBack()
+    // RFC 9111 section 4.3.3: what the handler answered in its place tells that the stored answer holds no more.
+    if (this.fill.isOutdated) engine.guard.forget((this.#visit.behind as Entry<ResponseHead>).head.key)
+    if (this.flight !== undefined && !this.#stoodIn) engine.flights.release(this.flight, TRANSIENT.has(reason) ? 'failed' : 'not-shareable')
     if (fault !== undefined) engine.fault(this.#route.name, reason, fault)
     if (reason === 'csp-nonce') engine.fault(this.#route.name, reason, new Error('Content-Security-Policy holds a nonce, which is for one answer only'))
     this.#refuse(reason)
+  }
+
+  stoodIn ({ head, body }: Entry<ResponseHead>): void {
+    this.#stoodIn = true
+    this.#route.stats.staleHits++
+    this.#share(head, body, [], [])
   }
 
   #refuse (reason: RefusalReason): void {
@@ -156,14 +183,14 @@ export class Filling implements FillEnd {
   }
 
   /** Gives the answer to those who wait, whether or not it can be stored. */
-  #share (head: ResponseHead, recorded: Recorded, varyNames: readonly string[], tags: readonly string[]): void {
+  #share (head: ResponseHead, body: Buffer | string, varyNames: readonly string[], tags: readonly string[]): void {
     if (this.flight === undefined) return
     // What is known to vary varies for who waits too, though this answer doesn't say so.
     const names = [...new Set([...varyNames, ...this.#found.variants?.head.names ?? []])]
     this.#engine.flights.share(this.flight, () => ({
-      entry: { head, body: Buffer.from(recorded.body as string) },
+      entry: { head, body: Buffer.from(body as string) },
       varyNames: names,
-      variant: variantOf(names, this.#asked),
+      variant: variantOf(names, this.#asked, this.#route.policy.vary),
       names: this.#names(tags)
     }))
   }

@@ -166,7 +166,6 @@ function refusal (request: FastifyRequest, withBody: boolean): Keyed | undefined
   const target = request.raw.url
   // RFC 9112 section 3.2.1: origin form only; Node hands out `/p#x` and absolute targets as they came.
   if (target === undefined || target.charCodeAt(0) !== 47 || target.includes('#')) return { bypass: 'target' }
-  if (headers.range !== undefined) return { bypass: 'range' }
   if (headers.upgrade !== undefined) return { bypass: 'upgrade' }
   return !withBody && hasBody(request) ? { bypass: 'request-body' } : undefined
 }

@@ -11,6 +11,14 @@ export function andThen<T, R> (value: MaybePromise<T>, next: (value: T) => Maybe
   return isPromise(value) ? value.then(next) : next(value)
 }
 
+/**
+ * What an asynchronous handler must answer: Fastify sends what its promise brings, `undefined` too, so an answer that
+ * is sent by other means is waited for.
+ */
+export function whenSent<T> (result: unknown, reply: T): unknown {
+  return result === undefined ? reply : result
+}
+
 /** When all waits of one request together must be over, in `performance.now()`. Its time begins with the first of them. */
 export class Deadline {
   readonly #ms: number

@@ -2,6 +2,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { aDuration, boolean, checkOptions, duration, expects, isRecord, isTextList, oneOf, positiveInteger, show, textList, type Check, type Duration } from '../registry/check.js'
 import { CACHE_ERR_OPTION } from '../registry/errors.js'
+import type { Spelling } from './accept.js'
+import { isCacheableStatus } from './statuses.js'
 import { aimsOf, areTags, MAX_TAG_CHARACTERS, MAX_TAGS, type InvalidationTarget } from './targets.js'
 
 /** What makes two requests different ones. */
@@ -30,6 +32,16 @@ export type InvalidatesFunction = (request: FastifyRequest, reply: FastifyReply)
 export interface RouteCacheOptions {
   /** How long an answer is fresh that doesn't say so itself. @default none */
   ttl?: Duration
+  /** How long after that it is still served while one refresh runs. An answer's own `stale-while-revalidate` goes first. @default 0 */
+  staleWhileRevalidate?: Duration
+  /** How long after that it is still served when the handler fails. An answer's own `stale-if-error` goes first. @default 0 */
+  staleIfError?: Duration
+  /** How long after that an answer whose handler named a validator is kept, to be asked whether it still holds. @default '1h' */
+  keep?: Duration
+  /** Whether freshness is guessed from Last-Modified where nothing else says how long. @default false */
+  heuristic?: boolean
+  /** Targeted fields that speak to this cache in place of Cache-Control and Expires (RFC 9213), the first one first. @default [] */
+  targetList?: readonly string[]
   /** Methods that are cached; HEAD is answered from GET. @default ['GET', 'HEAD'] */
   methods?: readonly string[]
   /** Statuses to which `ttl` applies. @default [200, 203, 301, 308] */
@@ -42,6 +54,12 @@ export interface RouteCacheOptions {
   tags?: readonly string[] | ((request: FastifyRequest, reply: FastifyReply) => string[])
   /** What an answer of 2xx or 3xx to an unsafe method (POST, PUT, DELETE ...) invalidates, beside the URL itself. @default [] */
   invalidates?: readonly InvalidationTarget[] | InvalidatesFunction
+  /** Whether an answer that sets cookies is stored, cookies and all. @default 'refuse' */
+  setCookie?: 'refuse' | 'store'
+  /** Whether an answer without ETag is given one, made of its body. @default false */
+  etag?: boolean
+  /** How far the spellings of a request's fields that Vary names are taken for one. @default 'exact' */
+  vary?: Spelling
   /** Larger answers pass through unstored. @default 1048576 */
   maxBodyBytes?: number
   /** Whether a request's Cache-Control counts. @default 'honour' */
@@ -53,6 +71,14 @@ export interface RouteCacheOptions {
 /** Route options with every default filled in; durations are milliseconds, names lower case. */
 export interface RoutePolicy {
   readonly ttlMs: number | undefined
+  readonly staleWhileRevalidateMs: number
+  readonly staleIfErrorMs: number
+  readonly keepMs: number
+  readonly heuristic: boolean
+  readonly targetList: readonly string[]
+  readonly setCookie: 'refuse' | 'store'
+  readonly etag: boolean
+  readonly vary: Spelling
   readonly methods: ReadonlySet<string>
   readonly statuses: ReadonlySet<number>
   readonly key: Required<Omit<KeyOptions, 'by'>> & Pick<KeyOptions, 'by'> | KeyFunction
@@ -68,6 +94,14 @@ export interface RoutePolicy {
 export const CACHEABLE_METHODS = ['GET', 'HEAD', 'POST', 'QUERY'] as const
 
 export const ROUTE_DEFAULTS = {
+  staleWhileRevalidate: 0,
+  staleIfError: 0,
+  keep: '1h',
+  heuristic: false,
+  targetList: [],
+  setCookie: 'refuse',
+  etag: false,
+  vary: 'exact',
   methods: ['GET', 'HEAD'],
   statuses: [200, 203, 301, 308],
   credentials: 'bypass',
@@ -84,6 +118,12 @@ export { areTags, MAX_TAG_CHARACTERS, MAX_TAGS } from './targets.js'
 
 /** What `ttl` may be while a handler runs: zero is an answer there ("not this one"). */
 export const ttlOnTheWay: Check<number> = duration({ zero: true })
+
+/** A duration as it was written, or zero: none at all. */
+const aWindow: Check<Duration> = (value, who) => {
+  duration({ zero: true })(value, who)
+  return value as Duration
+}
 
 const keyFunction = expects<(request: FastifyRequest) => string>('a function', (value) => typeof value === 'function')
 
@@ -104,8 +144,16 @@ const key: Check<RouteCacheOptions['key']> = (value, who) => {
 
 const ROUTE_CHECKS: { [K in keyof RouteCacheOptions]-?: Check<RouteCacheOptions[K]> } = {
   ttl: aDuration,
+  staleWhileRevalidate: aWindow,
+  staleIfError: aWindow,
+  keep: aWindow,
+  heuristic: boolean,
+  targetList: textList,
+  setCookie: oneOf('refuse', 'store'),
+  etag: boolean,
+  vary: oneOf('exact', 'normalised'),
   methods: expects(`an array of ${CACHEABLE_METHODS.join(', ')}`, (value) => isTextList(value) && (value as string[]).every((item) => CACHEABLE_METHODS.includes(item as 'GET'))),
-  statuses: expects('an array of final status codes, other than 204, 206, 304, 412 and 416', (value) => Array.isArray(value) && value.every(isCacheableStatus)),
+  statuses: expects('an array of final status codes, other than 206, 304, 412 and 416', (value) => Array.isArray(value) && value.every(isCacheableStatus)),
   key,
   credentials: oneOf('bypass', 'ignore'),
   tags: expects(`a function, or an array of at most ${MAX_TAGS} strings of 1 to ${MAX_TAG_CHARACTERS} characters`, (value) => typeof value === 'function' || areTags(value)),
@@ -113,14 +161,6 @@ const ROUTE_CHECKS: { [K in keyof RouteCacheOptions]-?: Check<RouteCacheOptions[
   maxBodyBytes: positiveInteger,
   clientCacheControl: oneOf('honour', 'ignore'),
   lock: boolean
-}
-
-/** Statuses of an answer to one request's range or condition (RFC 9110 sections 13 and 14). */
-export const CONDITIONAL_STATUSES: readonly number[] = [206, 304, 412, 416]
-
-/** Final statuses whose answers can be stored: those with a whole content of their own. */
-export function isCacheableStatus (status: unknown): boolean {
-  return Number.isInteger(status) && (status as number) >= 200 && (status as number) <= 599 && status !== 204 && !CONDITIONAL_STATUSES.includes(status as number)
 }
 
 /** Checks the options of one route, or the defaults of all. Throws CACHE_ERR_OPTION naming `who`. */
@@ -134,6 +174,14 @@ export function routePolicy (who: string, options: unknown, defaults: Partial<Ro
   const all = { ...ROUTE_DEFAULTS, ...defaults, ...own }
   return Object.freeze({
     ttlMs: all.ttl === undefined ? undefined : duration()(all.ttl, `${who}.ttl`),
+    staleWhileRevalidateMs: ttlOnTheWay(all.staleWhileRevalidate, `${who}.staleWhileRevalidate`),
+    staleIfErrorMs: ttlOnTheWay(all.staleIfError, `${who}.staleIfError`),
+    keepMs: ttlOnTheWay(all.keep, `${who}.keep`),
+    heuristic: all.heuristic,
+    targetList: all.targetList.map((name) => name.toLowerCase()),
+    setCookie: all.setCookie,
+    etag: all.etag,
+    vary: all.vary,
     methods: new Set(all.methods),
     statuses: new Set(all.statuses),
     // A route that names its parameters still has the user that the defaults put into every key.

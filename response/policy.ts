@@ -1,8 +1,11 @@
-// May an answer be stored, and for how long is it fresh (RFC 9111 sections 3 and 4.2). Pure; any doubt means no.
-import { deltaSeconds, joined, MAX_DELTA_SECONDS, parseCacheControl, type CacheControl, type FieldValue } from './cache-control.js'
-import { CONDITIONAL_STATUSES, isCacheableStatus, type RoutePolicy } from './options.js'
-import { varyNames } from './vary.js'
+// May an answer be stored, and until when may it be used for what (RFC 9111 sections 3 and 4, RFC 5861). Pure; any doubt means no.
+import { deltaSeconds, joined, qualifiedNames, type FieldValue } from './cache-control.js'
+import { directivesOf, type Directives } from './directives.js'
+import { heuristicMs, initialAgeMs, statedMs } from './freshness.js'
+import type { RoutePolicy } from './options.js'
+import { CONDITIONAL_STATUSES, isCacheableStatus, isUnderstood, isValidatable } from './statuses.js'
 import type { RefusalReason } from './status.js'
+import { varyNames } from './vary.js'
 
 /** Header fields by lower-case name. */
 export type Fields = Readonly<Record<string, FieldValue>>
@@ -21,55 +24,87 @@ export interface Answer {
   readonly fields: Fields
   /** Vary as it stood when the handler was done. */
   readonly vary: FieldValue
+  /** Whether the handler named a validator that it can be asked about: ETag, Last-Modified. */
+  readonly hasValidator: boolean
   /** Whether the request had Authorization. */
   readonly authorized: boolean
+  /** When the handler was asked, in epoch milliseconds. */
+  readonly askedAt: number
   /** Epoch milliseconds. */
   readonly at: number
   readonly decision: Decision
 }
 
-export type Verdict =
-  | { readonly freshMs: number, readonly ageMs: number, readonly varyNames: readonly string[] }
-  | { readonly refused: RefusalReason }
+/** An answer that may be stored: how old it is, and what comes after its freshness, counted from there. */
+export interface Storable {
+  /** How long it is fresh from now; not above zero where it is stale at once. */
+  readonly freshMs: number
+  readonly ageMs: number
+  readonly varyNames: readonly string[]
+  /** How long it is served while a refresh runs. */
+  readonly staleWhileRevalidateMs: number
+  /** How long it is served where the handler fails. */
+  readonly staleIfErrorMs: number
+  /** How long it is kept at all. */
+  readonly keptMs: number
+  /** Never served stale, whoever asks for it (RFC 9111 section 4.2.4). */
+  readonly mustRevalidate: boolean
+  /** Fields that a directive names, and that are not stored for that. */
+  readonly withheld: readonly string[]
+}
+
+export type Verdict = Storable | { readonly refused: RefusalReason }
 
 const no = (refused: RefusalReason): Verdict => ({ refused })
 
 /** Whether and how this answer may be stored on this route. Never throws. */
 export function decide (answer: Answer, policy: RoutePolicy): Verdict {
-  const { status, fields, decision } = answer
+  const { fields, decision } = answer
   const names = varyNames(answer.vary)
-  const control = parseCacheControl(fields['cache-control'])
+  const directives = directivesOf(fields, policy.targetList)
   const isClear = names !== undefined && (fields.vary === answer.vary || varyNames(fields.vary) !== undefined)
-  const refused = forbidden(answer, control) ?? (isClear ? undefined : 'vary')
+  const refused = forbidden(answer, directives, policy) ?? (isClear ? undefined : 'vary')
   if (refused !== undefined) return no(refused)
-  const own = ownFreshnessMs(answer, control)
-  const ttlMs = decision.ttlMs ?? own ?? (policy.statuses.has(status) ? policy.ttlMs : undefined)
-  if (ttlMs === undefined) return no(policy.ttlMs === undefined ? 'no-freshness' : 'status')
-  if (ttlMs === 0 && decision.ttlMs === 0) return no('ttl')
-  const ageMs = initialAgeMs(fields.age)
-  const freshMs = ttlMs - (decision.ttlMs === undefined ? ageMs : 0)
-  return freshMs > 0 ? { freshMs, ageMs, varyNames: names as string[] } : no('expired')
+  const ttlMs = lifetimeMs(answer, directives, policy)
+  const isValidated = isBare(directives, 'no-cache')
+  // An answer that must be validated each time needs no lifetime, only a validator.
+  if (ttlMs === undefined && !isValidated) return no(policy.ttlMs === undefined ? 'no-freshness' : 'status')
+  if (decision.ttlMs === 0) return no('ttl')
+  const ageMs = initialAgeMs(fields, answer)
+  const freshMs = isValidated ? 0 : (ttlMs as number) - (decision.ttlMs === undefined ? ageMs : 0)
+  const after = afterwards(answer, directives, policy)
+  if (freshMs + after.keptMs <= 0) return no(isValidated ? 'no-cache' : 'expired')
+  return { freshMs, ageMs, varyNames: names as string[], ...after, withheld: withheldBy(directives) }
 }
 
 /** Why no answer of this status is stored, whatever it says; undefined where it may be. */
 export function unfitStatus (status: number): RefusalReason | undefined {
   if (isCacheableStatus(status)) return undefined
-  return status === 204 ? 'no-content' : CONDITIONAL_STATUSES.includes(status) ? 'condition' : 'status'
+  return CONDITIONAL_STATUSES.includes(status) ? 'condition' : 'status'
 }
 
-// RFC 9111 section 3. A qualified form (`private="x"`) is taken for the bare one: never less careful than asked.
-const FORBIDDING = ['no-store', 'private', 'no-cache'] as const
+/** The lifetime: what `reply.cache()` says, else the answer, else the route, else a guess where the route asks for one. */
+function lifetimeMs ({ status, fields, at, decision }: Answer, directives: Directives, policy: RoutePolicy): number | undefined {
+  return decision.ttlMs ?? statedMs(directives, fields, at) ??
+    (policy.statuses.has(status) ? policy.ttlMs : undefined) ??
+    (policy.heuristic ? heuristicMs(status, directives, fields, at) : undefined)
+}
+
 const SHAREABLE = ['public', 's-maxage', 'must-revalidate']
 const SECURITY_POLICIES = ['content-security-policy', 'content-security-policy-report-only']
 
-function forbidden ({ status, fields, authorized, decision }: Answer, control: CacheControl): RefusalReason | undefined {
+/** RFC 9111 section 3. */
+function forbidden ({ status, fields, authorized, decision }: Answer, control: Directives, policy: RoutePolicy): RefusalReason | undefined {
   if (decision.store === false) return 'reply-store-false'
   const unfit = unfitStatus(status)
   if (unfit !== undefined) return unfit
   if (control.malformed) return 'cache-control'
-  const forbids = control.directives.size === 0 ? undefined : FORBIDDING.find((directive) => control.directives.has(directive))
-  if (forbids !== undefined) return forbids
-  if (fields['set-cookie'] !== undefined) return 'set-cookie'
+  // RFC 9111 section 5.2.2.3: must-understand stands before no-store, and asks that the status is understood.
+  const mustUnderstand = control.directives.has('must-understand')
+  if (mustUnderstand && !isUnderstood(status)) return 'status'
+  if (!mustUnderstand && control.directives.has('no-store')) return 'no-store'
+  if (isBare(control, 'private')) return 'private'
+  if (fields['set-cookie'] !== undefined && policy.setCookie === 'refuse') return 'set-cookie'
   // RFC 9111 section 3.5
   if (authorized && !SHAREABLE.some((directive) => control.directives.has(directive))) return 'authorization'
   return perRequest(fields)
@@ -83,61 +118,36 @@ function perRequest (fields: Fields): RefusalReason | undefined {
   return undefined
 }
 
-/** Freshness that the answer states itself, in milliseconds (RFC 9111 section 4.2.1); undefined where it states none. */
-function ownFreshnessMs ({ fields, at }: Answer, control: CacheControl): number | undefined {
-  const seconds = deltaSeconds(control, 's-maxage') ?? deltaSeconds(control, 'max-age')
-  if (seconds !== undefined) return seconds * 1000
-  if (fields.expires === undefined) return undefined
-  const expiresAt = parseHttpDate(fields.expires)
-  // RFC 9111 section 5.3: an invalid date, "0" above all, is in the past.
-  if (expiresAt === undefined) return 0
-  return Math.min(Math.max(expiresAt - (parseHttpDate(fields.date) ?? at), 0), MAX_DELTA_SECONDS * 1000)
-}
+// RFC 9111 section 4.2.4: an explicit directive; s-maxage has the meaning of proxy-revalidate too (section 5.2.2.10).
+const NEVER_STALE = ['must-revalidate', 'proxy-revalidate', 's-maxage']
 
-/** RFC 9111 section 5.1: the first member, if it is a number; else the field says nothing. */
-function initialAgeMs (field: FieldValue): number {
-  if (field === undefined) return 0
-  const first = joined(field).split(',', 1)[0]!.trim()
-  return /^\d+$/.test(first) ? Math.min(Number(first), MAX_DELTA_SECONDS) * 1000 : 0
-}
-
-const IMF_FIXDATE = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/
-
-/** Epoch milliseconds of an IMF-fixdate (RFC 9110 section 5.6.7); undefined for anything else. */
-function parseHttpDate (field: FieldValue): number | undefined {
-  const text = joined(field)
-  const at = IMF_FIXDATE.test(text) ? Date.parse(text) : NaN
-  return Number.isNaN(at) ? undefined : at
-}
-
-/** What a request asks of caches (RFC 9111 section 5.2.1). */
-export interface Wishes {
-  readonly noStore: boolean
-  /** The stored answer is not wanted. */
-  readonly noCache: boolean
-  readonly onlyIfCached: boolean
-  readonly maxAgeMs: number
-  readonly minFreshMs: number
-}
-
-/** The wishes in Cache-Control, or in Pragma where there is none (section 5.4); undefined where there are none. */
-export function wishesOf (fields: Fields): Wishes | undefined {
-  const line = fields['cache-control']
-  if (line === undefined) return /\bno-cache\b/i.test(joined(fields.pragma)) ? { ...NO_WISHES, noCache: true } : undefined
-  const control = parseCacheControl(line)
-  const maxAge = deltaSeconds(control, 'max-age')
-  return {
-    noStore: control.directives.has('no-store'),
-    noCache: control.directives.has('no-cache'),
-    onlyIfCached: control.directives.has('only-if-cached'),
-    maxAgeMs: maxAge === undefined ? Infinity : maxAge * 1000,
-    minFreshMs: (deltaSeconds(control, 'min-fresh') ?? 0) * 1000
+/** What an answer is good for when its freshness has ended. What it says itself goes before the route (RFC 5861 sections 3 and 4). */
+function afterwards ({ status, hasValidator }: Answer, directives: Directives, policy: RoutePolicy): Pick<Storable, 'staleWhileRevalidateMs' | 'staleIfErrorMs' | 'keptMs' | 'mustRevalidate'> {
+  const mustRevalidate = isBare(directives, 'no-cache') || NEVER_STALE.some((directive) => directives.directives.has(directive))
+  // An error that was stored is never what stands in for another error, nor is it kept for anything else.
+  const isUseful = status < 400
+  const windowMs = (directive: string, routeMs: number): number => {
+    if (mustRevalidate || !isUseful) return 0
+    const seconds = deltaSeconds(directives, directive)
+    return seconds === undefined ? routeMs : seconds * 1_000
   }
+  const staleWhileRevalidateMs = windowMs('stale-while-revalidate', policy.staleWhileRevalidateMs)
+  const staleIfErrorMs = windowMs('stale-if-error', policy.staleIfErrorMs)
+  const validatedMs = hasValidator && isValidatable(status) ? policy.keepMs : 0
+  return { staleWhileRevalidateMs, staleIfErrorMs, keptMs: Math.max(staleWhileRevalidateMs, staleIfErrorMs, validatedMs), mustRevalidate }
 }
 
-const NO_WISHES: Wishes = { noStore: false, noCache: false, onlyIfCached: false, maxAgeMs: Infinity, minFreshMs: 0 }
-
-/** Whether an entry of this age, fresh for so long, is what the request asked for. */
-export function satisfies ({ noCache, maxAgeMs, minFreshMs }: Wishes, ageMs: number, freshMs: number): boolean {
-  return !noCache && ageMs < maxAgeMs && freshMs >= minFreshMs
+/** Whether a directive stands there without a list of fields that it is limited to (RFC 9111 sections 5.2.2.4 and 5.2.2.7). */
+function isBare ({ directives }: Directives, name: string): boolean {
+  const argument = directives.get(name)
+  return argument !== undefined && qualifiedNames(argument) === undefined
 }
+
+/** The fields that `private="..."` and `no-cache="..."` name: a shared cache neither stores the former nor uses the latter unasked. */
+function withheldBy ({ directives }: Directives): readonly string[] {
+  if (directives.size === 0) return NOTHING
+  const names = ['private', 'no-cache'].flatMap((name) => qualifiedNames(directives.get(name) ?? true) ?? [])
+  return names.length === 0 ? NOTHING : names
+}
+
+const NOTHING: readonly string[] = []

@@ -1,5 +1,17 @@
 // Route options by a name of their own.
 import type { RouteCacheOptions } from './options.js'
 
-/** What the RFCs allow a shared cache to do, for a route in front of an origin that says itself what may be stored. */
-export const rfc9111: Readonly<RouteCacheOptions> = Object.freeze({ credentials: 'ignore' })
+/**
+ * Route options for answers of an origin that speaks HTTP caching: `config: { cache: rfc9111 }`. Heuristic freshness,
+ * `CDN-Cache-Control`, cookies kept where the answer may be shared, one variant for all spellings of a language list, and for
+ * a day a stale answer in place of an error.
+ */
+export const rfc9111: Readonly<RouteCacheOptions> = Object.freeze({
+  heuristic: true,
+  targetList: Object.freeze(['cdn-cache-control']),
+  credentials: 'ignore',
+  setCookie: 'store',
+  vary: 'normalised',
+  staleIfError: '1d',
+  keep: '1d'
+})

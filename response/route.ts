@@ -2,19 +2,24 @@
 import { inspect } from 'node:util'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
 import { kFilling, type Engine, type FillingReply } from './engine.js'
+import { isConditional } from './conditional.js'
+import type { Entry, ResponseHead } from './entry.js'
 import type { RouteContext } from './fastify-internals.js'
 import { Filling, tagName, type Visit } from './filling.js'
 import type { Flight, Outcome } from './flight.js'
 import type { UNAVAILABLE } from './guard.js'
 import { keyBuilder, routePrefix, targetPart, type Keyed } from './key.js'
-import { isPromise } from './later.js'
+import { isPromise, whenSent } from './later.js'
 import { limitQuery, pathOf } from './query.js'
 import type { RoutePolicy } from './options.js'
-import { satisfies, wishesOf, type Wishes } from './policy.js'
+import { selected } from './partial.js'
+import { refreshOf } from './refresh.js'
+import { servedStale } from './stale.js'
 import { count, emptyStats, type RouteStats } from './stats.js'
 import type { BypassReason, RefusalReason } from './status.js'
 import type { Found } from './store.js'
 import { variantOf } from './vary.js'
+import { satisfies, wishesOf, type Wishes } from './wishes.js'
 
 export interface RouteDescription {
   readonly method: string
@@ -62,7 +67,7 @@ export class CachedRoute {
     const { fence, guard, store } = this.#engine
     // The mark comes before the first read of the backend: what is invalidated from here on, this request doesn't store.
     const visit: Visit = { instance, request, reply, key: keyed.key, target: request.raw.url as string, mark: fence.mark(), deadline: guard.deadline(), why: 'miss' }
-    const found = store.find(keyed.key, request, visit.deadline)
+    const found = store.find(keyed.key, request, this.policy.vary, visit.deadline)
     return isPromise(found)
       ? found.then((there) => whenSent(this.#answer(visit, there, wishes), reply))
       : this.#answer(visit, found, wishes)
@@ -104,10 +109,14 @@ export class CachedRoute {
       const freshMs = entry.head.freshUntil - at
       if (wishes === undefined || satisfies(wishes, entry.head.ageMs + at - entry.head.storedAt, freshMs)) {
         this.stats.hits++
-        this.#engine.sender.send(request, reply, entry, this.#engine.status.hit(freshMs), at)
-        return undefined
+        return this.#serve(visit, entry, this.#engine.status.hit(freshMs), at)
       }
-      visit = { ...visit, why: 'request' }
+      visit = { ...visit, why: 'request', behind: entry }
+    } else if (found.stale !== undefined && at !== undefined) {
+      const refresh = refreshOf(request)
+      const why = refresh === undefined ? servedStale(found.stale.head, at, wishes) : undefined
+      if (why !== undefined) return this.#serveStale(visit, found.stale, why, at)
+      visit = { ...visit, why: 'stale', behind: found.stale, refresh }
     }
     this.stats.misses++
     // RFC 9111 section 5.2.1.7
@@ -116,9 +125,25 @@ export class CachedRoute {
       return reply.code(504).send()
     }
     // A HEAD without an entry is the handler's business alone: its answer has no content that could be stored.
-    if (request.method === 'HEAD') return this.#unrecorded(visit, 'head')
-    if (this.#engine.isNested(visit)) return this.#unrecorded(visit, 'nested')
+    if (request.method === 'HEAD') return visit.behind === undefined ? this.#unrecorded(visit, 'head') : this.#fill(visit, found, undefined, 'head')
+    if (visit.refresh === undefined && this.#engine.isNested(visit)) return this.#unrecorded(visit, 'nested')
     return this.policy.lock ? this.#locked(visit, found) : this.#fill(visit, found)
+  }
+
+  /** Sends a stored answer, or what of it the request's conditions ask for. */
+  #serve ({ request, reply }: Visit, entry: Entry<ResponseHead>, status: string, at: number): undefined {
+    const { internals, sender } = this.#engine
+    const { headers, method } = request
+    const given = isConditional(headers) ? selected(entry, headers, { method, at, wholeOnly: internals.contextOf(request)?.onSend !== null }) : entry
+    sender.send(request, reply, given, status, at)
+    return undefined
+  }
+
+  #serveStale (visit: Visit, entry: Entry<ResponseHead>, why: 'while-revalidate' | 'max-stale', at: number): undefined {
+    const { refreshes, status } = this.#engine
+    this.stats.staleHits++
+    if (why === 'while-revalidate') refreshes.start(visit.instance, visit.request, entry.head.key)
+    return this.#serve(visit, entry, status.hit(entry.head.freshUntil - at), at)
   }
 
   /** Joins the flight of this key, or begins it. */
@@ -129,7 +154,8 @@ export class CachedRoute {
     // Tags that the handler has yet to name are looked at when its answer is there.
     const names = (): string[] => [visit.key, ...this.fenceNames(visit.target), ...(typeof tags === 'function' ? [] : tags.map(tagName))]
     const flight = flights.toJoin(visit.key, (other) => !engine.wouldWaitForItself(other) && !fence.movedSince(other.mark, names))
-    if (flight === undefined) return this.#fill(visit, found, flights.begin(visit.key, visit.mark))
+    // What is asked for a part, or on a condition, is answered with that: it is nobody else's.
+    if (flight === undefined) return this.#fill(visit, found, visit.behind === undefined && isConditional(visit.request.headers) ? undefined : flights.begin(visit.key, visit.mark))
     const joinedAt = fence.mark()
     const began = performance.now()
     engine.waits(flight)
@@ -140,14 +166,13 @@ export class CachedRoute {
   }
 
   #follow (visit: Visit, found: Found, { flight, joinedAt }: { flight: Flight, joinedAt: number }, outcome: Outcome): unknown {
-    const { fence, now, sender, status } = this.#engine
+    const { fence, now, status } = this.#engine
     if ('released' in outcome) return this.#fill(visit, found, undefined, outcome.released === 'lock-timeout' ? 'lock-timeout' : undefined)
     // What was made before an invalidation is for those who asked before it.
     if (joinedAt !== flight.mark && fence.movedSince(flight.mark, () => outcome.names)) return this.#locked({ ...visit, mark: fence.mark() }, found)
-    if (variantOf(outcome.varyNames, visit.request) !== outcome.variant) return this.#fill(visit, found)
+    if (variantOf(outcome.varyNames, visit.request, this.policy.vary) !== outcome.variant) return this.#fill(visit, found)
     this.stats.coalesced++
-    sender.send(visit.request, visit.reply, outcome.entry, status.collapsed(), now())
-    return undefined
+    return this.#serve(visit, outcome.entry, status.collapsed(), now())
   }
 
   /** Lets the handler run, and records what it makes. */
@@ -170,6 +195,7 @@ export class CachedRoute {
     const { chain, internals } = this.#engine
     const { fill } = filling
     filling.stamps = stamps
+    fill.validation?.ask()
     ;(reply as FillingReply)[kFilling] = filling
     internals.useContext(request, recording)
     reply.raw.once('close', () => filling.closed())
@@ -215,12 +241,4 @@ export class CachedRoute {
 /** Under which the fence knows all answers of a route. */
 export function routeName (prefix: string): string {
   return `r ${prefix}`
-}
-
-/**
- * What an asynchronous handler must answer: Fastify sends what its promise brings, `undefined` too, so an answer that
- * is sent by other means is waited for.
- */
-function whenSent (result: unknown, reply: FastifyReply): unknown {
-  return result === undefined ? reply : result
 }

@@ -1,10 +1,11 @@
 // Sending a stored answer: through Fastify where other hooks want to see it, else straight to the socket.
-import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { joined } from './cache-control.js'
-import type { Entry, ResponseHead, SentFields } from './entry.js'
+import { ageSeconds, type Entry, type ResponseHead, type SentFields } from './entry.js'
 import type { FastifyInternals } from './fastify-internals.js'
 import { isField } from './fields.js'
+import { grouped, payloadOf } from './payload.js'
+import { hasNoContent } from './statuses.js'
 
 /** Sends `entry` as the answer to this request; `status` is the value of the Cache-Status field, `at` the present. */
 export class Sender {
@@ -18,8 +19,7 @@ export class Sender {
   }
 
   send (request: FastifyRequest, reply: FastifyReply, entry: Entry<ResponseHead>, status: string, at: number): void {
-    // RFC 9111 section 4.2.3: the age it came with, and the time that it rested here.
-    const age = Math.floor((entry.head.ageMs + Math.max(at - entry.head.storedAt, 0)) / 1000)
+    const age = ageSeconds(entry.head, at)
     const fields = this.#goesStraight(request, reply) ? this.#together(reply, entry, age, status) : undefined
     if (fields !== undefined) straight(request, reply, entry, fields)
     else this.#throughHooks(reply, entry, String(age), status)
@@ -50,7 +50,7 @@ export class Sender {
   }
 
   #own ({ head, body }: Entry<ResponseHead>, age: number, status: string): string[] {
-    const fields = [...head.fields, 'content-length', String(body.byteLength), 'age', String(age)]
+    const fields = hasNoContent(head.status) ? [...head.fields, 'age', String(age)] : [...head.fields, 'content-length', String(body.byteLength), 'age', String(age)]
     if (this.#statusField !== undefined) fields.push(this.#statusField, status)
     return fields
   }
@@ -59,6 +59,7 @@ export class Sender {
     const { head } = entry
     const fields = this.#own(entry, age, status)
     const present = reply.getHeaders()
+    let areApart = false
     for (const name in present) {
       const value = present[name]
       if (value === undefined || head.removed?.includes(name)) continue
@@ -66,8 +67,13 @@ export class Sender {
       if (!lines.every((line) => isField(name, line))) return undefined
       if (name === 'vary') addVary(fields, joined(lines))
       else if (!names(fields, name)) for (const line of lines) fields.push(name, line)
+      else if (name === 'set-cookie') {
+        // This request's own beside those that were stored.
+        for (const line of lines) fields.push(name, line)
+        areApart = true
+      }
     }
-    return forNode(fields)
+    return areApart ? grouped(fields) : forNode(fields)
   }
 
   #throughHooks (reply: FastifyReply, { head, body }: Entry<ResponseHead>, age: string, status: string): void {
@@ -77,7 +83,7 @@ export class Sender {
     for (const name in seen) reply.header(name, name === 'vary' ? union(vary, joined(seen[name])) : seen[name])
     reply.header('age', age)
     if (this.#statusField !== undefined) reply.header(this.#statusField, status)
-    reply.code(head.status).send(payload(head, body, seen['content-type'] !== undefined))
+    reply.code(head.status).send(payloadOf(head, body, seen['content-type'] !== undefined))
   }
 }
 
@@ -86,15 +92,8 @@ function straight (request: FastifyRequest, reply: FastifyReply, { head, body }:
   for (const name of head.removed ?? []) raw.removeHeader(name)
   reply.hijack()
   raw.writeHead(head.status, fields)
-  if (request.method === 'HEAD') raw.end()
+  if (request.method === 'HEAD' || hasNoContent(head.status)) raw.end()
   else raw.end(body)
-}
-
-/** The body as the handler would have given it. A copy: what hooks are handed they may change, what is stored nobody may. */
-function payload (head: ResponseHead, body: Buffer, typed: boolean): string | Buffer | Readable | undefined {
-  if (typed) return head.text ? body.toString() : Buffer.from(body)
-  // Fastify would name a type for text and bytes; the handler's answer had none.
-  return body.byteLength === 0 ? undefined : Readable.from([Buffer.from(body)])
 }
 
 function names (fields: readonly string[], name: string): boolean {
@@ -107,17 +106,6 @@ function forNode (fields: string[]): SentFields['fields'] {
   // The lines of one name follow each other.
   for (let at = 2; at < fields.length; at += 2) if (fields[at] === fields[at - 2]) return grouped(fields)
   return fields
-}
-
-/** The same by name. */
-function grouped (fields: readonly string[]): Record<string, string | string[]> {
-  const all: Record<string, string | string[]> = Object.create(null)
-  for (let at = 0; at < fields.length; at += 2) {
-    const [name, line] = [fields[at] as string, fields[at + 1] as string]
-    const before = all[name]
-    all[name] = before === undefined ? line : [before, line].flat()
-  }
-  return all
 }
 
 function addVary (fields: string[], present: string): void {

@@ -6,7 +6,6 @@ export const BYPASS_REASONS = [
   'credentials', // Authorization or Cookie, and the route does not say what makes the answer shareable
   'target', // the request target is not in origin form (RFC 9112 section 3.2.1), or holds a `#`
   'request-body', // a body where none is expected, or one that can't be part of the key
-  'range', // a part was asked for
   'upgrade', // the connection is to become something else
   'key', // the route's key function or `by` gave no usable string
   'no-store', // the request's Cache-Control says so
@@ -29,7 +28,7 @@ export const REFUSAL_REASONS = [
   'cors', // Access-Control-Allow-Origin names one origin, and Vary does not say so
   'csp-nonce', // Content-Security-Policy holds a nonce, which is for one answer
   'header', // a header field that could not be sent again as it is
-  'event-stream', 'hijacked', 'no-content', // not the cache's to keep
+  'event-stream', 'hijacked', // not the cache's to keep
   'too-large', // beyond maxBodyBytes, or too much is being recorded at once
   'length', // fewer or more bytes than Content-Length says
   'stream-failed', 'client-gone', 'handler-error', // there is no whole answer
@@ -49,6 +48,9 @@ export const REFUSAL_REASONS = [
 export type BypassReason = typeof BYPASS_REASONS[number]
 /** Why an answer was not stored. @useDeclaredType */
 export type RefusalReason = typeof REFUSAL_REASONS[number]
+
+/** Why the handler is asked, of those that are looked up (RFC 9211 section 2.2). */
+export type Forwarding = 'miss' | 'request' | 'stale'
 
 /** The name under which this cache signs Cache-Status unless told otherwise. */
 export const CACHE_STATUS_NAME = 'fastify-response-cache'
@@ -74,8 +76,9 @@ export class CacheStatus {
     return reason === 'method' ? `${this.#name}; fwd=method` : `${this.#name}; fwd=bypass; detail=${reason}`
   }
 
-  forwarded (why: 'miss' | 'request', { stored = false, detail }: { stored?: boolean, detail?: string | undefined }): string {
-    return `${this.#name}; fwd=${why}${stored ? '; stored' : ''}${detail === undefined ? '' : `; detail=${detail}`}`
+  /** `status`: what the handler answered, where that is not what is sent. */
+  forwarded (why: Forwarding, { stored = false, detail, status }: { stored?: boolean, detail?: string | undefined, status?: number | undefined }): string {
+    return `${this.#name}; fwd=${why}${status === undefined ? '' : `; fwd-status=${status}`}${stored ? '; stored' : ''}${detail === undefined ? '' : `; detail=${detail}`}`
   }
 
   /** The cache's own 504: nothing stored, and nobody else was to be asked. */

@@ -1,6 +1,7 @@
 // Entries in the backend: found by key and variant, believed only when whole and not invalidated, written behind the reply.
 import { randomBytes } from 'node:crypto'
 import type { MaybePromise } from '../registry/backend.js'
+import type { Spelling } from './accept.js'
 import { EntryCodec, type Entry, type Head, type ResponseHead, type VariantsHead } from './entry.js'
 import { UNAVAILABLE, type Guard, type Read } from './guard.js'
 import type { RequestFields } from './key.js'
@@ -11,9 +12,12 @@ import { MAX_VARY_FIELDS, variantOf } from './vary.js'
 
 /** What a look under a key came to. `variants` is the list that stands there, if one does. */
 export interface Found {
+  /** One that is fresh. */
   readonly entry?: Entry<ResponseHead>
-  /** When the entry was fresh: the present, but for what its tags took to be read. */
+  /** When it was found to be so: the present, but for what its tags took to be read. */
   readonly at?: number
+  /** One that is not. */
+  readonly stale?: Entry<ResponseHead>
   readonly variants?: Entry<VariantsHead>
   readonly unavailable?: true
 }
@@ -26,6 +30,8 @@ export interface Keepable {
   readonly varyNames: readonly string[]
   /** The request's fields before the handler ran. */
   readonly asked: RequestFields
+  /** How far spellings of those fields are one. */
+  readonly spelling: Spelling
   /** The list of variants that was seen under the key when the fill began. */
   readonly variants: Entry<VariantsHead> | undefined
   /** Asked again right before each write. */
@@ -55,13 +61,13 @@ export class Store {
     this.#notices = notices
   }
 
-  /** The fresh answer under `key` for a request with these fields. Never rejects. */
-  find (key: string, asked: RequestFields, deadline: Deadline): MaybePromise<Found> {
+  /** The answer under `key` for a request with these fields. Never rejects. */
+  find (key: string, asked: RequestFields, spelling: Spelling, deadline: Deadline): MaybePromise<Found> {
     return andThen(this.#guard.get(key, deadline), (read) => {
       const entry = this.believed(read, key)
       if (entry === UNAVAILABLE) return NO_ANSWER
       if (entry?.head.kind === 'response') return this.#current(entry as Entry<ResponseHead>, deadline, NOTHING)
-      if (entry?.head.kind === 'variants') return this.#findVariant(key, entry as Entry<VariantsHead>, asked, deadline)
+      if (entry?.head.kind === 'variants') return this.#findVariant(key, entry as Entry<VariantsHead>, variantOf((entry as Entry<VariantsHead>).head.names, asked, spelling), deadline)
       return NOTHING
     })
   }
@@ -87,19 +93,18 @@ export class Store {
     return this.#guard.put(key, { value: this.codec.encode(head, body), expiresAt })
   }
 
-  /** `entry`, where it is fresh and no tag of it was invalidated. */
+  /** `entry`, fresh or stale, where no tag of it was invalidated. */
   #current (entry: Entry<ResponseHead>, deadline: Deadline, otherwise: Found): MaybePromise<Found> {
     const at = this.#now()
-    if (entry.head.freshUntil <= at) return otherwise
     const { tags } = entry.head
-    if (tags === undefined) return otherwise === NOTHING ? { entry, at } : { ...otherwise, entry, at }
+    const isFresh = entry.head.freshUntil > at
+    if (tags === undefined) return !isFresh ? { ...otherwise, stale: entry, at } : otherwise === NOTHING ? { entry, at } : { ...otherwise, entry, at }
     return andThen(this.#tags.areCurrent(tags, deadline), (current) =>
-      current === UNAVAILABLE ? NO_ANSWER : current ? { ...otherwise, entry, at } : otherwise)
+      current === UNAVAILABLE ? NO_ANSWER : !current ? otherwise : isFresh ? { ...otherwise, entry, at } : { ...otherwise, stale: entry, at })
   }
 
-  #findVariant (key: string, variants: Entry<VariantsHead>, asked: RequestFields, deadline: Deadline): MaybePromise<Found> {
+  #findVariant (key: string, variants: Entry<VariantsHead>, id: string, deadline: Deadline): MaybePromise<Found> {
     const otherwise: Found = { variants }
-    const id = variantOf(variants.head.names, asked)
     if (!variants.head.ids.includes(id)) return otherwise
     const variant = variantKey(key, variants.head, id)
     return andThen(this.#guard.get(variant, deadline), (read) => {
@@ -119,7 +124,7 @@ export class Store {
       const all = new Set([...(known?.head.names ?? []), ...answer.varyNames])
       // A handler that varies now on this, now on that, would make the list longer and longer: it begins anew.
       const names = (all.size > MAX_VARY_FIELDS ? [...answer.varyNames] : [...all]).sort()
-      const id = variantOf(names, answer.asked)
+      const id = variantOf(names, answer.asked, answer.spelling)
       const listed = known?.head.names.join() === names.join()
       const ids = [...(listed ? known!.head.ids.filter((other) => other !== id) : []), id]
       const dropped = ids.splice(0, Math.max(ids.length - MAX_VARIANTS, 0))

@@ -1,4 +1,5 @@
 // Vary: which request header fields select among the stored answers of one key (RFC 9111 section 4.1).
+import { selecting, type Spelling } from './accept.js'
 import { joined, type FieldValue } from './cache-control.js'
 import { digest, sent, value, type RequestFields } from './key.js'
 
@@ -18,7 +19,7 @@ export function varyNames (field: FieldValue): string[] | undefined {
   return [...names].sort()
 }
 
-/** Which variant this request asks for: the same text exactly when all named fields are the same. */
-export function variantOf (names: readonly string[], request: RequestFields): string {
-  return digest(names.map((name) => value(sent(request, name))).join('|'))
+/** Which variant this request asks for: the same text exactly when all named fields mean the same. */
+export function variantOf (names: readonly string[], request: RequestFields, spelling: Spelling = 'exact'): string {
+  return digest(names.map((name) => value(selecting(name, sent(request, name), spelling))).join('|'))
 }

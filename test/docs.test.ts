@@ -6,8 +6,9 @@ import t from 'tap'
 import * as main from '../plugin.js'
 import { POWERS } from '../registry/backend.js'
 import { parseDuration } from '../registry/check.js'
-import { isCacheableStatus, MAX_TAG_CHARACTERS, MAX_TAGS } from '../response/options.js'
+import { MAX_TAG_CHARACTERS, MAX_TAGS } from '../response/options.js'
 import { VARIABLES } from '../response/environment.js'
+import { isCacheableStatus } from '../response/statuses.js'
 import { BYPASS_REASONS, CacheStatus, REFUSAL_REASONS } from '../response/status.js'
 import { MAX_VARIANTS } from '../response/store.js'
 import { MAX_VARY_FIELDS } from '../response/vary.js'
@@ -117,6 +118,10 @@ t.test('docs: the values of Cache-Status are those that are sent', async (t) => 
     status.collapsed(),
     status.forwarded('miss', { detail: 'set-cookie' }),
     status.forwarded('request', { stored: true }),
+    status.hit(-2_100),
+    status.forwarded('stale', { stored: true }),
+    status.forwarded('stale', { stored: true, status: 304 }),
+    status.forwarded('stale', { status: 503, detail: 'status' }),
     status.bypass('credentials'),
     status.bypass('method')
   ]

@@ -82,7 +82,8 @@ t.test('a 304 that a hook made of a whole answer is not what the next one gets',
   const conditional = { 'if-none-match': '"1"' }
   t.match(await app.ask({ url: '/', headers: conditional }), { status: 304, text: '' })
   t.match(await app.ask('/'), { status: 200, text: 'whole' })
-  t.match(await app.ask({ url: '/', headers: conditional }), { status: 304, text: '', hit: true })
+  // RFC 9110 section 15.4.5: a type is for a content.
+  t.match(await app.ask({ url: '/', headers: conditional, compare: { ignore: ['content-type'] } }), { status: 304, text: '', hit: true })
   t.match(await app.ask({ url: '/own', headers: conditional }), { status: 304 })
   t.match(await app.ask('/own'), { status: 200, text: 'whole', hit: false }, 'a 304 of the handler is not stored')
 }))

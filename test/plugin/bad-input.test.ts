@@ -84,7 +84,7 @@ const ROUTE: Array<[why: string, cache: unknown, says: RegExp]> = [
   ['a number', 5, /must be an object, got 5/],
   ['an unknown option', { tll: 5 }, /config\.cache\.tll' must be absent.*known are ttl/],
   ['a method that can not be cached', { methods: ['PUT'] }, /methods' must be an array of GET, HEAD, POST, QUERY, got \[.*'PUT'/],
-  ['a status that can not be stored', { statuses: [204] }, /statuses' must be/],
+  ['a status that can not be stored', { statuses: [206] }, /statuses' must be/],
   ['a status that is none', { statuses: ['200'] }, /statuses' must be/],
   ['a key that is text', { key: 'id' }, /key' must be an object or a function, got 'id'/],
   ['an unknown part of the key', { key: { user: true } }, /key\.user' must be absent.*known are query/],

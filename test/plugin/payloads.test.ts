@@ -85,8 +85,8 @@ const STORED: Record<string, Handler> = {
 
 /** What is delivered as it is and never stored, with the reason. */
 const NOT_STORED: Record<string, [reason: string, handler: Handler]> = {
-  204: ['no-content', async (_request, reply) => await reply.code(204).send()],
-  '204 with a payload': ['no-content', async (_request, reply) => await reply.code(204).send('what')],
+  204: ['status', async (_request, reply) => await reply.code(204).send()],
+  '204 with a payload': ['status', async (_request, reply) => await reply.code(204).send('what')],
   304: ['condition', async (_request, reply) => await reply.code(304).send()],
   206: ['condition', async (_request, reply) => await reply.code(206).header('content-range', 'bytes 0-1/4').send('ab')],
   302: ['status', async (_request, reply) => reply.redirect('/x')],
@@ -99,7 +99,7 @@ const NOT_STORED: Record<string, [reason: string, handler: Handler]> = {
   'an error with a status': ['handler-error', async () => { throw Object.assign(new Error('teapot'), { statusCode: 418 }) }],
   callNotFound: ['hijacked', (_request, reply) => { reply.callNotFound() }],
   'a fetch Response that is not found': ['status', async () => new Response('no', { status: 404 })],
-  'a fetch Response with 204': ['no-content', async () => new Response(null, { status: 204 })],
+  'a fetch Response with 204': ['status', async () => new Response(null, { status: 204 })],
   'a fetch Response that sets cookies': ['set-cookie', async () => new Response('x', { headers: [['set-cookie', 'a=1'], ['set-cookie', 'b=2']] })],
   'a fetch Response that was read': ['stream-failed', async () => {
     const response = new Response('read')

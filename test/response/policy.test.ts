@@ -2,7 +2,8 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { routePolicy, type RouteCacheOptions } from '../../response/options.js'
-import { decide, satisfies, wishesOf, type Answer, type Fields } from '../../response/policy.js'
+import { decide, type Answer, type Fields, type Storable } from '../../response/policy.js'
+import { wishesOf } from '../../response/wishes.js'
 
 const AT = Date.UTC(2031, 4, 6, 7, 8, 9)
 const DATE = 'Tue, 06 May 2031 07:08:09 GMT'
@@ -12,7 +13,7 @@ const WITHOUT = policyOf({})
 
 /** What is decided, in a word: how many seconds it is fresh, or why it is refused. */
 function verdict (fields: Fields, { policy = WITH_TTL, ...more }: Partial<Answer> & { policy?: ReturnType<typeof policyOf> } = {}): number | string {
-  const decided = decide({ status: 200, fields, vary: fields.vary, authorized: false, at: AT, decision: {}, ...more }, policy)
+  const decided = decide({ status: 200, fields, vary: fields.vary, authorized: false, hasValidator: false, askedAt: AT, at: AT, decision: {}, ...more }, policy)
   return 'refused' in decided ? decided.refused : decided.freshMs / 1000
 }
 
@@ -21,10 +22,10 @@ const cc = (value: Fields[string]): Fields => ({ 'cache-control': value })
 t.test('E04: what forbids storing forbids it in every spelling, and so does every doubt', async (t) => {
   const rows: ReadonlyArray<readonly [value: Fields[string], verdict: string]> = [
     ['private', 'private'], ['PRIVATE', 'private'], ['no-store', 'no-store'], ['no-cache', 'no-cache'], ['No-Cache', 'no-cache'],
-    ['private=""', 'private'], ['private="set-cookie"', 'private'], ['private="set-cookie', 'cache-control'], ['no-cache="set-cookie"', 'no-cache'], ['no-cache = "x"', 'cache-control'],
+    ['private=""', 'private'], ['private="set-cookie', 'cache-control'], ['no-cache = "x"', 'cache-control'],
     [['public, max-age=60', 'private'], 'private'], [['public', 'max-age=60', 'no-store'], 'no-store'], ['max-age=60, no-store', 'no-store'], ['public, private, max-age=9', 'private'],
     ['private=", max-age=60', 'cache-control'], ['max-age=60; private', 'cache-control'], ['max-age=60 private', 'cache-control'], ['x="\\", no-store', 'cache-control'], ['max-age="60, no-store', 'cache-control'],
-    ['must-understand, no-store', 'no-store'], ['private, private="x"', 'private'], ['no-store="x"', 'no-store']
+    ['private, private="x"', 'private'], ['no-store="x"', 'no-store']
   ]
   for (const [value, expected] of rows) {
     t.equal(verdict(cc(value)), expected, JSON.stringify(value))
@@ -61,9 +62,9 @@ t.test('Expires counts from Date, and an invalid one is in the past', async (t) 
     [{ expires: 'Tue, 06 May 2031 07:09:09 GMT' }, 60], [{ expires: 'Tue, 06 May 2031 07:09:09 GMT', date: DATE }, 60],
     [{ expires: 'Tue, 06 May 2031 07:09:09 GMT', date: 'Tue, 06 May 2031 07:08:39 GMT' }, 30], [{ expires: 'Tue, 06 May 2031 07:09:09 GMT', date: 'garbage' }, 60],
     [{ expires: DATE }, 'expired'], [{ expires: 'Tue, 06 May 2031 07:00:00 GMT' }, 'expired'], [{ expires: '0' }, 'expired'], [{ expires: '' }, 'expired'], [{ expires: '-1' }, 'expired'],
-    [{ expires: 'Tue, 06-May-31 07:09:09 GMT' }, 'expired'], [{ expires: 'Tue May  6 07:09:09 2031' }, 'expired'], [{ expires: '2031-05-06T07:09:09Z' }, 'expired'], [{ expires: 'Tue, 06 May 2031 07:09:09 UTC' }, 'expired'],
+    [{ expires: 'Tue, 06-May-31 07:09:09 GMT' }, 'expired'], [{ expires: 'Tue May  6 07:09:09 2031' }, 60], [{ expires: '2031-05-06T07:09:09Z' }, 'expired'], [{ expires: 'Tue, 06 May 2031 07:09:09 UTC' }, 'expired'],
     [{ expires: ['Tue, 06 May 2031 07:09:09 GMT', 'Tue, 06 May 2031 07:09:09 GMT'] }, 'expired'], [{ expires: 'Tue, 99 May 2031 07:09:09 GMT' }, 'expired'],
-    [{ expires: 'Tue, 06 May 2031 07:09:09 GMT', 'cache-control': 'max-age=5' }, 5], [{ expires: 'Tue, 06 May 9999 07:09:09 GMT' }, 2 ** 31 - 1], [{ expires: 'Tue, 06 May 2031 07:09:09 GMT', date: 'Tue, 06 May 1970 07:08:39 GMT' }, 1_924_992_030]
+    [{ expires: 'Tue, 06 May 2031 07:09:09 GMT', 'cache-control': 'max-age=5' }, 5], [{ expires: 'Tue, 06 May 9999 07:09:09 GMT' }, 2 ** 31 - 1], [{ expires: 'Tue, 06 May 2031 07:09:09 GMT', date: 'Tue, 06 May 1970 07:08:39 GMT' }, 60]
   ]
   for (const [fields, expected] of rows) t.equal(verdict(fields, { policy: WITHOUT }), expected, JSON.stringify(fields))
 })
@@ -77,13 +78,13 @@ t.test('an answer that comes with an Age has that much less to live', async (t) 
 })
 
 t.test('E25: statuses that have no whole content of their own are never stored; others only when somebody says so', async (t) => {
-  for (const status of [204, 206, 304, 412, 416, 100, 101, 103, 199, 600, 0, NaN]) {
-    const expected = status === 204 ? 'no-content' : [206, 304, 412, 416].includes(status) ? 'condition' : 'status'
+  for (const status of [206, 304, 412, 416, 100, 101, 103, 199, 600, 0, NaN]) {
+    const expected = [206, 304, 412, 416].includes(status) ? 'condition' : 'status'
     t.equal(verdict({}, { status }), expected, String(status))
     t.equal(verdict(cc('public, max-age=60'), { status, decision: { ttlMs: 5_000 } }), expected, `${status}, whatever is said`)
   }
   for (const status of [200, 203, 301, 308]) t.equal(verdict({}, { status }), 60, String(status))
-  for (const status of [201, 202, 300, 302, 303, 307, 400, 401, 403, 404, 405, 410, 413, 414, 429, 431, 500, 501, 502, 503, 504]) {
+  for (const status of [201, 202, 204, 300, 302, 303, 307, 400, 401, 403, 404, 405, 410, 413, 414, 429, 431, 500, 501, 502, 503, 504]) {
     t.equal(verdict({}, { status }), 'status', `E24: ${status}`)
     t.equal(verdict(cc('max-age=5'), { status }), 5, `${status} that says so itself`)
   }
@@ -120,13 +121,108 @@ t.test('E23: what was made for one answer alone is not stored', async (t) => {
   t.equal(verdict({ 'content-type': 'text/plain' }), 60)
 })
 
+t.test('RFC 9111 section 5.2.2.3: must-understand stands before no-store where the status is understood, and keeps others out', async (t) => {
+  t.equal(verdict(cc('no-store, must-understand, max-age=5')), 5)
+  t.equal(verdict(cc('no-store, must-understand, max-age=5'), { status: 599 }), 'status')
+  t.equal(verdict(cc('must-understand, max-age=5'), { status: 299 }), 'status')
+  t.equal(verdict(cc('must-understand, private, max-age=5')), 'private')
+})
+
+t.test('RFC 9111 sections 5.2.2.4 and 5.2.2.7: no-cache and private with a list of fields speak of those alone, with an empty one of all', async (t) => {
+  const withheld = (value: string): unknown => (decide({ status: 200, fields: cc(value), vary: undefined, authorized: false, hasValidator: false, askedAt: AT, at: AT, decision: {} }, WITH_TTL) as Storable).withheld
+  t.same(withheld('private="X-User, x-role", max-age=5'), ['x-user', 'x-role'])
+  t.same(withheld('no-cache="a", private="b", no-cache="c"'), ['b', 'a', 'c'])
+  t.same(withheld('max-age=5'), [])
+  for (const value of ['private=""', 'private=" , "', 'private="a b"', 'private="a", private', 'private="", private="a"', 'private=x, private=""']) t.equal(verdict(cc(value)), 'private', value)
+})
+
+t.test('RFC 9111 section 4.3: an answer that is stale at once, or must be validated each time, is kept where the handler named a validator', async (t) => {
+  const kept = (fields: Fields, more: Partial<Answer> = {}): unknown => {
+    const decided = decide({ status: 200, fields, vary: undefined, authorized: false, hasValidator: true, askedAt: AT, at: AT, decision: {}, ...more }, WITH_TTL)
+    return 'refused' in decided ? decided.refused : [decided.freshMs, decided.keptMs, decided.mustRevalidate]
+  }
+  const HOUR = 3_600_000
+  t.same(kept({}), [60_000, HOUR, false])
+  t.same(kept(cc('no-cache')), [0, HOUR, true])
+  t.same(kept(cc('no-cache, max-age=99')), [0, HOUR, true])
+  t.same(kept(cc('no-cache'), { decision: { ttlMs: 9_000 } }), [0, HOUR, true], 'reply.cache() does not make it fresh')
+  t.same(kept(cc('max-age=0')), [0, HOUR, false])
+  t.same(kept({ ...cc('max-age=60'), age: '90' }), [-30_000, HOUR, false])
+  t.equal(kept({ ...cc('max-age=60'), age: '3660' }), 'expired')
+  t.equal(kept(cc('no-cache'), { hasValidator: false }), 'no-cache')
+  t.equal(kept(cc('max-age=0'), { hasValidator: false }), 'expired')
+  for (const status of [301, 404, 500, 503]) t.equal(kept(cc('max-age=0'), { status }), 'expired', `a 304 says nothing of a ${status}`)
+  t.equal(kept({}, { status: 404 }), 'status')
+})
+
+t.test('RFC 5861: what an answer is good for after its freshness; its own words go before the route', async (t) => {
+  const policy = policyOf({ ttl: 60, staleWhileRevalidate: 10, staleIfError: 20 })
+  const windows = (value: string | undefined, more: Partial<Answer> = {}): unknown => {
+    const decided = decide({ status: 200, fields: cc(value), vary: undefined, authorized: false, hasValidator: false, askedAt: AT, at: AT, decision: {}, ...more }, policy) as Storable
+    return [decided.staleWhileRevalidateMs, decided.staleIfErrorMs, decided.keptMs].map((ms) => ms / 1_000)
+  }
+  t.same(windows(undefined), [10, 20, 20])
+  t.same(windows('stale-while-revalidate=30'), [30, 20, 30])
+  t.same(windows('stale-while-revalidate=0, stale-if-error=5'), [0, 5, 5])
+  t.same(windows('stale-if-error=x'), [10, 0, 10], 'what is no number is none at all')
+  for (const directive of ['must-revalidate', 'proxy-revalidate', 's-maxage=60']) t.same(windows(`max-age=60, stale-while-revalidate=30, ${directive}`), [0, 0, 0], `RFC 9111 section 4.2.4: ${directive}`)
+  for (const status of [404, 500, 503]) t.same(windows('max-age=60, stale-if-error=60', { status }), [0, 0, 0], `a stored ${status} stands in for nothing`)
+})
+
+t.test('RFC 9111 section 4.2.2: a lifetime is guessed where the route asks for it and nothing else says how long', async (t) => {
+  const heuristic = policyOf({ heuristic: true })
+  const before = (seconds: number): Fields => ({ 'last-modified': new Date(AT - seconds * 1_000).toUTCString() })
+  t.equal(verdict(before(1_000), { policy: heuristic }), 100)
+  t.equal(verdict(before(1_000), { policy: WITHOUT }), 'no-freshness')
+  t.equal(verdict({}, { policy: heuristic }), 'no-freshness')
+  t.equal(verdict({ 'last-modified': 'garbage' }, { policy: heuristic }), 'no-freshness')
+  t.equal(verdict(before(1e9), { policy: heuristic }), 86_400, 'a day at most')
+  t.equal(verdict(before(-60), { policy: heuristic }), 'expired', 'changed in the future')
+  t.equal(verdict({ ...before(1_000), ...cc('max-age=7') }, { policy: heuristic }), 7)
+  t.equal(verdict(before(1_000), { policy: policyOf({ heuristic: true, ttl: 60 }) }), 60, 'the route says how long')
+  t.equal(verdict({ ...before(1_000), date: new Date(AT - 500_000).toUTCString() }, { policy: heuristic }), 'expired', 'of the time until Date')
+  for (const status of [200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501]) t.equal(verdict(before(1_000), { policy: heuristic, status }), 100, String(status))
+  for (const status of [201, 202, 302, 303, 307, 400, 403, 500, 502, 503, 504, 599]) {
+    t.equal(verdict(before(1_000), { policy: heuristic, status }), 'no-freshness', String(status))
+    t.equal(verdict({ ...before(1_000), ...cc('public') }, { policy: heuristic, status }), 100, `${status} that says it is public`)
+  }
+})
+
+t.test('RFC 9213: a targeted field that the route lists stands in place of Cache-Control and Expires, one that it does not says nothing', async (t) => {
+  const cdn = policyOf({ targetList: ['CDN-Cache-Control'] })
+  const fields: Fields = { 'cdn-cache-control': 'max-age=5', 'cache-control': 'no-store', expires: '0' }
+  t.equal(verdict(fields, { policy: cdn }), 5)
+  t.equal(verdict(fields), 'no-store', 'not addressed to this cache')
+  t.equal(verdict({ 'cdn-cache-control': 'no-store', 'cache-control': 'max-age=60' }, { policy: cdn }), 'no-store')
+  t.equal(verdict({ 'cdn-cache-control': 'private', 'cache-control': 'max-age=60' }, { policy: cdn }), 'private')
+  t.equal(verdict({ 'cdn-cache-control': 'public', expires: 'Tue, 06 May 2031 07:09:09 GMT' }, { policy: cdn }), 'no-freshness', 'Expires says nothing beside it')
+  for (const broken of ['max-age=10000, &&&&&', 'max-age="10000"', '', 'max-age=1.5', 'MaX-aGe=5', 'max-age =5']) t.equal(verdict({ 'cdn-cache-control': broken, 'cache-control': 'no-store' }, { policy: cdn }), 'no-store', JSON.stringify(broken))
+})
+
+t.test('RFC 9111 section 7.3: an answer that sets cookies is stored where the route says so', async (t) => {
+  t.equal(verdict({ 'set-cookie': 'a=b', ...cc('max-age=5') }, { policy: policyOf({ setCookie: 'store' }) }), 5)
+  t.equal(verdict({ 'set-cookie': 'a=b', ...cc('private, max-age=5') }, { policy: policyOf({ setCookie: 'store' }) }), 'private')
+})
+
+t.test('RFC 9111 section 4.2.3: an answer is as old as its Date and its Age say, the older of the two, and Age grows while it is on its way', async (t) => {
+  const age = (fields: Fields, askedAt = AT): number => (decide({ status: 200, fields, vary: undefined, authorized: false, hasValidator: false, askedAt, at: AT, decision: { ttlMs: 60_000 } }, WITH_TTL) as Storable).ageMs / 1_000
+  t.equal(age({}), 0)
+  t.equal(age({}, AT - 5_000), 0, 'made by the handler just now')
+  t.equal(age({ age: '10' }, AT - 5_000), 15)
+  t.equal(age({ date: 'Tue, 06 May 2031 07:08:00 GMT' }), 9)
+  t.equal(age({ date: 'Tue, 06 May 2031 07:08:00 GMT', age: '4' }), 9)
+  t.equal(age({ date: 'Tue, 06 May 2031 07:08:00 GMT', age: '40' }), 40)
+  t.equal(age({ date: 'Tue, 06 May 2031 09:08:00 GMT' }), 0, 'a clock that is ahead')
+  t.equal(age({ age: '99999999999' }), 2 ** 31 - 1)
+})
+
 const anything = fc.oneof(fc.string(), fc.array(fc.string()), fc.integer(), fc.constant(undefined), fc.constantFrom('max-age=10', 'public', 'no-store', '*', 'Accept', DATE, '-1'))
 const anyFields = fc.record({ 'cache-control': anything, expires: anything, date: anything, age: anything, vary: anything, 'set-cookie': anything, 'content-type': anything, 'content-security-policy': anything }, { requiredKeys: [] })
 
-t.test('E04: there is a verdict on whatever comes, and a fresh one is for a positive whole number of milliseconds', async (t) => {
-  fc.assert(fc.property(anyFields, fc.integer({ min: -1, max: 999 }), fc.boolean(), (fields, status, authorized) => {
-    const decided = decide({ status, fields, vary: fields.vary, authorized, at: AT, decision: {} }, WITH_TTL)
-    return 'refused' in decided || (Number.isSafeInteger(decided.freshMs) && decided.freshMs > 0 && decided.freshMs <= (2 ** 31 - 1) * 1000 && decided.ageMs >= 0 && fields['set-cookie'] === undefined)
+t.test('E04: there is a verdict on whatever comes, and what is stored is kept for a positive whole number of milliseconds', async (t) => {
+  fc.assert(fc.property(anyFields, fc.integer({ min: -1, max: 999 }), fc.boolean(), fc.boolean(), (fields, status, authorized, hasValidator) => {
+    const decided = decide({ status, fields, vary: fields.vary, authorized, hasValidator, askedAt: AT, at: AT, decision: {} }, WITH_TTL)
+    return 'refused' in decided || (Number.isSafeInteger(decided.freshMs) && decided.freshMs + decided.keptMs > 0 && decided.freshMs <= (2 ** 31 - 1) * 1000 && decided.ageMs >= 0 && fields['set-cookie'] === undefined)
   }), { numRuns: 10_000 })
   t.pass('for every answer that was tried')
 })
@@ -141,23 +237,4 @@ t.test('E36: 100 KB in any field that is looked at are judged in time', async (t
     wishesOf({ 'cache-control': value })
     t.ok(performance.now() - startedAt < 200, JSON.stringify(unit))
   }
-})
-
-t.test('E20: what a request wishes', async (t) => {
-  t.equal(wishesOf({}), undefined)
-  t.match(wishesOf({ pragma: 'No-Cache' }), { noCache: true, noStore: false })
-  t.equal(wishesOf({ pragma: 'x' }), undefined)
-  t.match(wishesOf({ 'cache-control': 'max-age=5', pragma: 'no-cache' }), { noCache: false, maxAgeMs: 5_000 }, 'Pragma counts only alone')
-  t.match(wishesOf({ 'cache-control': 'no-store, only-if-cached' }), { noStore: true, onlyIfCached: true })
-  t.match(wishesOf({ 'cache-control': 'max-age=x, min-fresh=3' }), { maxAgeMs: 0, minFreshMs: 3_000 })
-  t.match(wishesOf({ 'cache-control': '"broken' }), { noStore: false, noCache: false, onlyIfCached: false, maxAgeMs: Infinity })
-  t.match(wishesOf({ 'cache-control': 'max-stale=9e9' }), { maxAgeMs: Infinity, minFreshMs: 0 }, 'max-stale revives nothing')
-})
-
-t.test('E20: an entry is what was asked for when it is young and fresh enough', async (t) => {
-  const wishes = { noStore: false, noCache: false, onlyIfCached: false, maxAgeMs: 10_000, minFreshMs: 5_000 }
-  t.ok(satisfies(wishes, 9_999, 5_000))
-  t.notOk(satisfies(wishes, 10_000, 5_000))
-  t.notOk(satisfies(wishes, 0, 4_999))
-  t.notOk(satisfies({ ...wishes, noCache: true }, 0, 60_000))
 })

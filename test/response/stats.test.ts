@@ -7,11 +7,11 @@ t.test('the whole is the sum of the routes', async (t) => {
   one.hits = 2
   other.hits = 3
   other.staleHits = other.misses = other.coalesced = other.stores = 1
-  count(one.bypasses, 'range')
-  count(one.bypasses, 'range')
-  count(other.bypasses, 'range')
+  count(one.bypasses, 'upgrade')
+  count(one.bypasses, 'upgrade')
+  count(other.bypasses, 'upgrade')
   count(other.refusals, 'private')
-  t.strictSame(sum([one, other]), { hits: 5, staleHits: 1, misses: 1, coalesced: 1, stores: 1, bypasses: { range: 3 }, refusals: { private: 1 } })
+  t.strictSame(sum([one, other]), { hits: 5, staleHits: 1, misses: 1, coalesced: 1, stores: 1, bypasses: { upgrade: 3 }, refusals: { private: 1 } })
   t.strictSame(sum([]), emptyStats())
 })
 

@@ -1,0 +1,42 @@
+// Selecting request fields in the one spelling of those that mean the same (RFC 9111 section 4.1).
+import { joined, type FieldValue } from './cache-control.js'
+
+/** How far spellings are taken for one: to the letter, or as far as RFC 9111 section 4.1 allows. */
+export type Spelling = 'exact' | 'normalised'
+
+const MEMBER = /^([!#$%&'*+.^_`|~0-9a-z-]+)(?:[ \t]*;[ \t]*q=([01](?:\.[0-9]{0,3})?))?$/
+
+/** A field that Vary names, as it tells variants apart. What can't be read stays as it is. */
+export function selecting (name: string, value: string | readonly string[] | undefined, spelling: Spelling): string | readonly string[] | undefined {
+  if (value === undefined || spelling === 'exact') return value
+  const text = joined(value as FieldValue)
+  return name === 'accept-encoding' || name === 'accept-language' ? inOneSpelling(text) ?? text : withoutBlanks(text)
+}
+
+/** RFC 9110 sections 12.5.3 and 12.5.4: names in any case, blanks anywhere, `q=1` said or not. The order of those that weigh the same says nothing. */
+function inOneSpelling (text: string): string | undefined {
+  const members: string[] = []
+  for (const listed of text.toLowerCase().split(',')) {
+    const member = listed.trim()
+    if (member === '') continue
+    const [, range, weight] = MEMBER.exec(member) ?? []
+    if (range === undefined || Number(weight ?? 1) > 1) return undefined
+    members.push(weight === undefined || Number(weight) === 1 ? range : `${range};q=${Number(weight)}`)
+  }
+  return members.sort().join(',')
+}
+
+/** RFC 9110 section 5.6.1: blanks around the commas of a list say nothing. What stands in quotes stays as it is; with quotes that don't close, all of it. */
+function withoutBlanks (text: string): string {
+  const pieces = text.trim().split('"')
+  if (pieces.length % 2 === 0 || text.includes('\\')) return text
+  return pieces.map((piece, index) => index % 2 === 1 ? piece : besideCommas(piece)).join('"')
+}
+
+function besideCommas (piece: string): string {
+  const members = piece.split(',')
+  return members.map((member, at) => {
+    const begun = at === 0 ? member : member.trimStart()
+    return at === members.length - 1 ? begun : begun.trimEnd()
+  }).join(',')
+}

@@ -1,0 +1,69 @@
+// Conditional requests: what a stored answer makes of a client's conditions (RFC 9110 section 13, RFC 9111 section 4.3.2).
+import { joined, type FieldValue } from './cache-control.js'
+import { parseHttpDate } from './http-date.js'
+import { entityTags, fieldIn, isSameStrongly, isSameWeakly, validatorsOf, type Validators } from './validators.js'
+
+/** A request's header fields. */
+export type Conditions = Readonly<Record<string, FieldValue>>
+
+/** The fields that make a request conditional, or ask for a part. */
+export const CONDITION_FIELDS = ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since', 'if-range', 'range'] as const
+
+/** Whether a request wants more than the answer as it is. Asked of every hit. */
+export function isConditional (headers: Conditions): boolean {
+  return headers['if-none-match'] !== undefined || headers['if-modified-since'] !== undefined || headers.range !== undefined ||
+    headers['if-match'] !== undefined || headers['if-unmodified-since'] !== undefined
+}
+
+/** The fields of an answer, and the instant of the present. */
+export interface Selected {
+  /** Name, value, name, value ... */
+  readonly fields: readonly string[]
+  /** Epoch milliseconds. */
+  readonly at: number
+}
+
+/** In the order of RFC 9110 section 13.2.2: 412 or 304 where a condition is false, else 200: the answer as it is, or a part of it. */
+export function precondition (headers: Conditions, { fields, at }: Selected): 200 | 304 | 412 {
+  const validators = validatorsOf(fields, at)
+  if (headers['if-match'] !== undefined) {
+    if (!matches(headers['if-match'], validators.etag, isSameStrongly)) return 412
+  } else if (headers['if-unmodified-since'] !== undefined && isModifiedSince(headers['if-unmodified-since'], validators.lastModifiedAt, at)) return 412
+  if (headers['if-none-match'] !== undefined) return matches(headers['if-none-match'], validators.etag, isSameWeakly) ? 304 : 200
+  if (headers['if-modified-since'] === undefined) return 200
+  // RFC 9111 section 4.3.2: without Last-Modified, the Date tells since when it can't have changed.
+  const changedAt = validators.lastModifiedAt ?? parseHttpDate(fieldIn(fields, 'date'), at)
+  return isUnmodifiedSince(headers['if-modified-since'], changedAt, at) ? 304 : 200
+}
+
+/** Whether the range that was asked for is of this very answer (RFC 9110 section 13.1.5); without If-Range it is. */
+export function isRangeOf (ifRange: FieldValue, { fields, at }: Selected): boolean {
+  if (ifRange === undefined) return true
+  const text = joined(ifRange)
+  const { etag, lastModified, lastModifiedAt } = validatorsOf(fields, at)
+  if (/^(?:W\/)?"/.test(text)) return etag !== undefined && isSameStrongly(text, etag)
+  return text === lastModified && isStrongDate(lastModifiedAt as number, parseHttpDate(fieldIn(fields, 'date'), at))
+}
+
+/** RFC 9110 section 8.8.2.2: a date says for sure that nothing has changed when it was a second old, at least, at the time. */
+function isStrongDate (lastModifiedAt: number, dateAt: number | undefined): boolean {
+  return dateAt !== undefined && dateAt - lastModifiedAt >= 1_000
+}
+
+function matches (field: FieldValue, etag: string | undefined, isSame: (one: string, other: string) => boolean): boolean {
+  const tags = entityTags(field)
+  // `*` is any answer at all, and there is one.
+  if (tags === '*') return true
+  return etag !== undefined && tags?.some((tag) => isSame(tag, etag)) === true
+}
+
+/** A date that can't be read says nothing (RFC 9110 sections 13.1.3 and 13.1.4). */
+function isUnmodifiedSince (field: FieldValue, changedAt: number | undefined, at: number): boolean {
+  const since = parseHttpDate(field, at)
+  return since !== undefined && changedAt !== undefined && changedAt <= since
+}
+
+function isModifiedSince (field: FieldValue, lastModifiedAt: Validators['lastModifiedAt'], at: number): boolean {
+  const since = parseHttpDate(field, at)
+  return since !== undefined && lastModifiedAt !== undefined && lastModifiedAt > since
+}

@@ -1,0 +1,36 @@
+// An answer of a handler that was asked without the client's conditions: what of it the client is given.
+import type { FastifyReply } from 'fastify'
+import { joined } from './cache-control.js'
+import type { Conditions } from './conditional.js'
+import { selected } from './partial.js'
+import type { Fields } from './policy.js'
+
+/** What is to be known of the request. */
+export interface Delivery {
+  readonly conditions: Conditions
+  readonly method: string
+  /** The present, in epoch milliseconds. */
+  readonly at: number
+  /** No parts, since other hooks may yet change the body. */
+  readonly wholeOnly: boolean
+}
+
+/** Makes the reply a 304, a part or a condition that failed, where the client's conditions ask for that. Answers the payload to go on with. */
+export function deliver (reply: FastifyReply, payload: unknown, delivery: Delivery): unknown {
+  // What comes as a stream is sent as a whole: that is never wrong.
+  const body = payload === undefined || payload === null ? '' : payload
+  if (typeof body !== 'string' && !(body instanceof Uint8Array)) return payload
+  const fields = Object.entries(reply.getHeaders() as Fields).flatMap(([name, value]) => value === undefined ? [] : [name, joined(value)])
+  const head = { kind: 'response', key: '', status: reply.statusCode, fields, storedAt: delivery.at, freshUntil: delivery.at, ageMs: 0, text: true } as const
+  const given = selected({ head, body: Buffer.from(body) }, delivery.conditions, delivery)
+  if (given.head.status === head.status) return payload
+  const left = new Map<string, string>()
+  for (let at = 0; at < given.head.fields.length; at += 2) left.set(given.head.fields[at] as string, given.head.fields[at + 1] as string)
+  for (const name of ['content-type', 'content-encoding', 'content-language', 'content-range']) {
+    const value = left.get(name)
+    if (value === undefined) reply.removeHeader(name)
+    else reply.header(name, value)
+  }
+  reply.removeHeader('content-length').code(given.head.status)
+  return given.body.byteLength === 0 ? undefined : Buffer.from(given.body)
+}

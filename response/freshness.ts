@@ -1,0 +1,53 @@
+// How old an answer is when it comes, and for how long it is fresh by what it says itself (RFC 9111 section 4.2).
+import { deltaSeconds, joined, MAX_DELTA_SECONDS, type FieldValue } from './cache-control.js'
+import type { Directives } from './directives.js'
+import { parseHttpDate } from './http-date.js'
+import type { Fields } from './policy.js'
+import { isHeuristicallyCacheable } from './statuses.js'
+
+/** When an answer was asked for and when it came, in epoch milliseconds. */
+export interface Timing {
+  readonly askedAt: number
+  readonly at: number
+}
+
+/** RFC 9111 section 4.2.2: the part of the time since the last change that is taken for the time until the next one. */
+const HEURISTIC_FRACTION = 0.1
+/** A guess is trusted for a day at most. */
+const LONGEST_HEURISTIC_MS = 86_400_000
+
+/** The age in milliseconds with which an answer comes (RFC 9111 section 4.2.3). One without Age and Date was made by the handler just now. */
+export function initialAgeMs (fields: Fields, { askedAt, at }: Timing): number {
+  const dateAt = parseHttpDate(fields.date, at)
+  const apparentMs = dateAt === undefined ? 0 : at - dateAt
+  const ageMs = fields.age === undefined ? undefined : ageValueMs(fields.age)
+  const correctedMs = ageMs === undefined ? 0 : ageMs + at - askedAt
+  return Math.min(Math.max(apparentMs, correctedMs, 0), MAX_DELTA_SECONDS * 1_000)
+}
+
+/** RFC 9111 section 5.1: the first member, if it is a number of seconds; else the field is ignored. */
+function ageValueMs (field: FieldValue): number | undefined {
+  const first = joined(field).split(',', 1)[0]!.trim()
+  return /^\d+$/.test(first) ? Math.min(Number(first), MAX_DELTA_SECONDS) * 1_000 : undefined
+}
+
+/** The freshness lifetime in milliseconds that an answer states (RFC 9111 section 4.2.1); undefined where it states none. */
+export function statedMs (directives: Directives, fields: Fields, at: number): number | undefined {
+  const seconds = deltaSeconds(directives, 's-maxage') ?? deltaSeconds(directives, 'max-age')
+  if (seconds !== undefined) return seconds * 1_000
+  // RFC 9213 section 2.2: a targeted field stands in place of Expires, too.
+  if (directives.isTargeted || fields.expires === undefined) return undefined
+  const expiresAt = parseHttpDate(fields.expires, at)
+  // RFC 9111 section 5.3: an invalid date, "0" above all, is in the past.
+  if (expiresAt === undefined) return 0
+  return Math.min(Math.max(expiresAt - (parseHttpDate(fields.date, at) ?? at), 0), MAX_DELTA_SECONDS * 1_000)
+}
+
+/** A guess at the lifetime, where RFC 9111 section 4.2.2 allows one; undefined elsewhere. */
+export function heuristicMs (status: number, { directives }: Directives, fields: Fields, at: number): number | undefined {
+  if (!isHeuristicallyCacheable(status) && !directives.has('public')) return undefined
+  const lastModifiedAt = parseHttpDate(fields['last-modified'], at)
+  if (lastModifiedAt === undefined) return undefined
+  const unchangedMs = (parseHttpDate(fields.date, at) ?? at) - lastModifiedAt
+  return Math.min(Math.max(Math.floor(unchangedMs * HEURISTIC_FRACTION), 0), LONGEST_HEURISTIC_MS)
+}

@@ -1,0 +1,65 @@
+// A stored answer cut to what a request asks for: not modified, a part, several parts, or a condition that failed.
+import { randomBytes } from 'node:crypto'
+import { isRangeOf, precondition, type Conditions } from './conditional.js'
+import type { Entry, ResponseHead } from './entry.js'
+import { rangesOf, type ByteRange } from './ranges.js'
+import { fieldIn } from './validators.js'
+
+/** What of an answer a request is given. `at`: the present, in epoch milliseconds. `wholeOnly`: no parts, since others may yet change the body. */
+export function selected (entry: Entry<ResponseHead>, headers: Conditions, { method, at, wholeOnly }: { method: string, at: number, wholeOnly: boolean }): Entry<ResponseHead> {
+  const { head, body } = entry
+  // RFC 9110 section 13.2.1: conditions are about an answer that would be a success.
+  if (head.status < 200 || head.status > 299 || (method !== 'GET' && method !== 'HEAD')) return entry
+  const outcome = precondition(headers, { fields: head.fields, at })
+  if (outcome === 304) return notModified(entry)
+  if (outcome === 412) return replaced(entry, 412, without(head.fields, DESCRIBES_CONTENT), NO_BYTES)
+  if (headers.range === undefined || method !== 'GET' || head.status !== 200 || wholeOnly) return entry
+  if (!isRangeOf(headers['if-range'], { fields: head.fields, at })) return entry
+  const ranges = rangesOf(headers.range, body.byteLength)
+  if (ranges === undefined) return entry
+  if (ranges === 'unsatisfiable') {
+    return replaced(entry, 416, [...without(head.fields, DESCRIBES_CONTENT), 'content-range', `bytes */${body.byteLength}`], NO_BYTES)
+  }
+  return ranges.length === 1 ? part(entry, ranges[0] as ByteRange) : parts(entry, ranges)
+}
+
+/** RFC 9110 section 15.4.5: the fields of the 200 but for those that describe its content. */
+function notModified (entry: Entry<ResponseHead>): Entry<ResponseHead> {
+  return replaced(entry, 304, without(entry.head.fields, DESCRIBES_CONTENT), NO_BYTES)
+}
+
+/** RFC 9110 section 15.3.7.1 */
+function part (entry: Entry<ResponseHead>, range: ByteRange): Entry<ResponseHead> {
+  const { head, body } = entry
+  return replaced(entry, 206, [...head.fields, 'content-range', contentRange(range, body.byteLength)], body.subarray(range.first, range.last + 1))
+}
+
+/** RFC 9110 section 15.3.7.2 */
+function parts (entry: Entry<ResponseHead>, ranges: readonly ByteRange[]): Entry<ResponseHead> {
+  const { head, body } = entry
+  const boundary = randomBytes(18).toString('base64url')
+  const type = fieldIn(head.fields, 'content-type')
+  const pieces = ranges.flatMap((range) => {
+    const lines = [`\r\n--${boundary}`, ...(type === undefined ? [] : [`Content-Type: ${type}`]), `Content-Range: ${contentRange(range, body.byteLength)}`, '', '']
+    return [Buffer.from(lines.join('\r\n'), 'latin1'), body.subarray(range.first, range.last + 1)]
+  })
+  const whole = Buffer.concat([...pieces, Buffer.from(`\r\n--${boundary}--\r\n`)])
+  // More than the whole would take: then the whole it is.
+  if (whole.byteLength >= body.byteLength) return entry
+  return replaced(entry, 206, [...without(head.fields, ['content-type']), 'content-type', `multipart/byteranges; boundary=${boundary}`], whole)
+}
+
+function contentRange ({ first, last }: ByteRange, length: number): string {
+  return `bytes ${first}-${last}/${length}`
+}
+
+const NO_BYTES = Buffer.alloc(0)
+const DESCRIBES_CONTENT: readonly string[] = ['content-type', 'content-encoding', 'content-language', 'content-range']
+
+function without (fields: readonly string[], names: readonly string[]): string[] {
+  return fields.filter((_, index) => !names.includes(fields[index - index % 2] as string))
+}
+
+function replaced ({ head }: Entry<ResponseHead>, status: number, fields: readonly string[], body: Buffer): Entry<ResponseHead> {
+  return { head: { ...head, status, fields, text: false }, body }
+}

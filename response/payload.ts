@@ -1,0 +1,21 @@
+// A stored body as the handler would have given it, and stored fields by name.
+import { Readable } from 'node:stream'
+import type { ResponseHead } from './entry.js'
+
+/** The body as the handler would have given it. A copy: what hooks are handed they may change, what is stored nobody may. */
+export function payloadOf (head: ResponseHead, body: Buffer, typed: boolean): string | Buffer | Readable | undefined {
+  if (typed) return head.text ? body.toString() : Buffer.from(body)
+  // Fastify would name a type for text and bytes; the handler's answer had none.
+  return body.byteLength === 0 ? undefined : Readable.from([Buffer.from(body)])
+}
+
+/** Pairs of a name and a value by name; a name that stands there more than once has all its lines. */
+export function grouped (fields: readonly string[]): Record<string, string | string[]> {
+  const all: Record<string, string | string[]> = Object.create(null)
+  for (let at = 0; at < fields.length; at += 2) {
+    const [name, line] = [fields[at] as string, fields[at + 1] as string]
+    const before = all[name]
+    all[name] = before === undefined ? line : [before, line].flat()
+  }
+  return all
+}

@@ -1,0 +1,58 @@
+// Ranges of bytes: which parts of an answer a request asks for (RFC 9110 section 14).
+import { joined, type FieldValue } from './cache-control.js'
+
+/** A part: its first byte and its last one, both among it. */
+export interface ByteRange {
+  readonly first: number
+  readonly last: number
+}
+
+/** So many parts at most; who asks for more is given the whole (RFC 9110 section 14.2). */
+export const MAX_RANGES = 16
+
+const SPEC = /[ \t]*(?:(?:(\d+)-(\d*)|-(\d+))[ \t]*)?(?:,|$)/y
+
+/**
+ * The parts that `Range` asks for, in ascending order, those that touch as one; `unsatisfiable` where none of them is there
+ * (416); undefined where the field is to be ignored: another unit, malformed, too much.
+ */
+export function rangesOf (field: FieldValue, length: number): readonly ByteRange[] | 'unsatisfiable' | undefined {
+  const text = joined(field)
+  if (!/^bytes=/i.test(text)) return undefined
+  const ranges: ByteRange[] = []
+  let count = 0
+  SPEC.lastIndex = 'bytes='.length
+  for (let at = SPEC.lastIndex; at < text.length; at = SPEC.lastIndex) {
+    const spec = SPEC.exec(text)
+    if (spec === null) return undefined
+    const [, first, last, suffix] = spec
+    if (first === undefined && suffix === undefined) continue
+    if (++count > MAX_RANGES) return undefined
+    const range = first === undefined ? ofSuffix(Number(suffix), length) : ofFirst(Number(first), last === '' ? Infinity : Number(last), length)
+    if (range === undefined) return undefined
+    if (range !== 'unsatisfiable') ranges.push(range)
+  }
+  if (count === 0) return undefined
+  return ranges.length === 0 ? 'unsatisfiable' : merged(ranges)
+}
+
+function ofFirst (first: number, last: number, length: number): ByteRange | 'unsatisfiable' | undefined {
+  if (last < first) return undefined
+  return first >= length ? 'unsatisfiable' : { first, last: Math.min(last, length - 1) }
+}
+
+function ofSuffix (suffix: number, length: number): ByteRange | 'unsatisfiable' {
+  return suffix === 0 || length === 0 ? 'unsatisfiable' : { first: Math.max(length - suffix, 0), last: length - 1 }
+}
+
+/** RFC 9110 section 15.3.7.2: parts that overlap or touch are better sent as one. */
+function merged (ranges: ByteRange[]): ByteRange[] {
+  const ascending = ranges.sort((one, other) => one.first - other.first)
+  const all: Array<{ first: number, last: number }> = []
+  for (const { first, last } of ascending) {
+    const before = all.at(-1)
+    if (before !== undefined && first <= before.last + 1) before.last = Math.max(before.last, last)
+    else all.push({ first, last })
+  }
+  return all
+}

@@ -1,0 +1,104 @@
+// Refreshes: while a stale answer is served, its route runs once more in the background, as a request of its own.
+import { Readable } from 'node:stream'
+import { finished } from 'node:stream/promises'
+import type { FastifyInstance, FastifyRequest, InjectOptions } from 'fastify'
+import { LRUCache } from 'lru-cache'
+import { CONDITION_FIELDS } from './conditional.js'
+import { noop } from './later.js'
+
+/** How long one may take in all, hooks and body among it. */
+const DEADLINE_MS = 30_000
+/** So many at once at most; a stale answer is served all the same, and the next request begins the refresh. */
+const MAX_REFRESHES = 100
+const FIRST_PAUSE_MS = 1_000
+const LONGEST_PAUSE_MS = 60_000
+const FAILURES_REMEMBERED = 10_000
+
+const kRefresh = Symbol('fastify-response-cache.refresh')
+
+/** What is about the connection, or about this one request: conditions, parts, wishes of caches. */
+const NOT_REPEATED: ReadonlySet<string> = new Set([
+  ...CONDITION_FIELDS, 'cache-control', 'pragma', 'connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'content-length', 'upgrade', 'expect'
+])
+
+/** One refresh. */
+export interface Refresh {
+  /** The key of the entry that is stale. */
+  readonly key: string
+  /** Whether the client's connection was encrypted. */
+  readonly isEncrypted: boolean
+  /** There is a fresh answer. */
+  succeed (): void
+}
+
+/** The refresh that a request is; undefined for one that came from outside, which can't make itself one. */
+export function refreshOf (request: FastifyRequest): Refresh | undefined {
+  return (request.raw as { [kRefresh]?: Refresh })[kRefresh]
+}
+
+export class Refreshes {
+  readonly #under = new Map<string, Promise<void>>()
+  readonly #failures = new LRUCache<string, { readonly pauseMs: number, readonly until: number }>({ max: FAILURES_REMEMBERED })
+  readonly #closing = new AbortController()
+  readonly #now: () => number
+
+  constructor (now: () => number) {
+    this.#now = now
+  }
+
+  /** Runs the route of `request` again, unless it is running for this entry already, or has failed a moment ago. */
+  start (instance: FastifyInstance, request: FastifyRequest, key: string): void {
+    const failed = this.#failures.get(key)
+    if (this.#closing.signal.aborted || this.#under.has(key) || this.#under.size >= MAX_REFRESHES || (failed !== undefined && this.#now() < failed.until)) return
+    this.#under.set(key, this.#run(instance, request, key).catch(noop).finally(() => { this.#under.delete(key) }))
+  }
+
+  /** Ends what is under way. Never rejects. */
+  async close (): Promise<void> {
+    this.#closing.abort()
+    await Promise.all(this.#under.values())
+  }
+
+  async #run (instance: FastifyInstance, request: FastifyRequest, key: string): Promise<void> {
+    let hasSucceeded = false
+    const refresh: Refresh = {
+      key,
+      isEncrypted: request.protocol === 'https',
+      succeed: () => { hasSucceeded = true }
+    }
+    const deadline = new AbortController()
+    const timer = setTimeout(() => deadline.abort(), DEADLINE_MS).unref()
+    const signal = AbortSignal.any([this.#closing.signal, deadline.signal])
+    try {
+      const response = await instance.inject({ ...repeated(request), Request: marked(refresh), signal, payloadAsStream: true } as unknown as InjectOptions)
+      await finished(response.stream().resume())
+    } finally {
+      clearTimeout(timer)
+      if (hasSucceeded) this.#failures.delete(key)
+      else this.#failed(key)
+    }
+  }
+
+  #failed (key: string): void {
+    const pauseMs = Math.min((this.#failures.get(key)?.pauseMs ?? FIRST_PAUSE_MS / 2) * 2, LONGEST_PAUSE_MS)
+    this.#failures.set(key, { pauseMs, until: this.#now() + pauseMs })
+  }
+}
+
+/** The class that light-my-request makes the request of: by a symbol that nobody else has, the request is told from all others. */
+function marked (refresh: Refresh): typeof Readable {
+  return class extends Readable {
+    get [kRefresh] (): Refresh { return refresh }
+  }
+}
+
+/** The request as it came, but for what is about that one alone. */
+function repeated (request: FastifyRequest): InjectOptions {
+  const headers: Record<string, string | string[]> = {}
+  for (const [name, value] of Object.entries(request.raw.headers)) {
+    // HTTP/2 has its pseudo fields among them.
+    if (value !== undefined && !name.startsWith(':') && !NOT_REPEATED.has(name)) headers[name] = value
+  }
+  headers.host ??= request.raw.headers[':authority'] as string ?? request.host
+  return { method: 'GET', url: request.originalUrl, headers, remoteAddress: request.raw.socket.remoteAddress ?? '127.0.0.1' }
+}

@@ -1,0 +1,30 @@
+// What a handler may say of its one answer: `reply.cache({ ... })`.
+import { boolean, checkOptions, expects, type Duration } from '../registry/check.js'
+import { ttlOnTheWay } from './options.js'
+import type { Decision } from './policy.js'
+import { areTags, MAX_TAGS } from './targets.js'
+
+/** What `reply.cache()` takes: what to do with this one answer. */
+export interface ReplyCacheOptions {
+  /** How long this answer is fresh, whatever it says itself; 0: it is not stored. */
+  ttl?: Duration
+  /** In place of the route's tags. */
+  tags?: readonly string[]
+  /** `false`: this answer is not stored. */
+  store?: boolean
+}
+
+const REPLY_CHECKS = {
+  ttl: (value: unknown, who: string) => {
+    ttlOnTheWay(value, who)
+    return value as Duration
+  },
+  tags: expects<readonly string[]>(`an array of at most ${MAX_TAGS} strings`, areTags),
+  store: boolean
+}
+
+/** What was decided, and what was decided before. Throws CACHE_ERR_OPTION. */
+export function decisionOf (options: ReplyCacheOptions, before: Decision): Decision {
+  const { ttl, ...others } = checkOptions<ReplyCacheOptions>('reply.cache', options, REPLY_CHECKS)
+  return { ...before, ...others, ...(ttl !== undefined && { ttlMs: ttlOnTheWay(ttl, 'reply.cache.ttl') }) }
+}

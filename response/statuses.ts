@@ -1,0 +1,46 @@
+// What status codes mean to a cache (RFC 9110 section 15).
+
+/** Statuses of an answer to one request's range or condition (RFC 9110 sections 13 and 14). */
+export const CONDITIONAL_STATUSES: readonly number[] = [206, 304, 412, 416]
+
+/** RFC 9110 section 15.1, without 206: parts are not stored. */
+const HEURISTICALLY_CACHEABLE: ReadonlySet<number> = new Set([200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501])
+
+/** Final statuses that RFC 9110 section 15 defines. */
+const UNDERSTOOD: ReadonlySet<number> = new Set([
+  200, 201, 202, 203, 204, 205, 300, 301, 302, 303, 304, 305, 307, 308,
+  400, 401, 402, 403, 404, 405, 406, 407, 408, 409, 410, 411, 413, 414, 415, 417, 421, 422, 426, 500, 501, 502, 503, 504, 505
+])
+
+/** RFC 5861 section 4: what counts as an error there. */
+const ERRORS: ReadonlySet<number> = new Set([500, 502, 503, 504])
+
+/** Final statuses whose answers can be stored: not those that speak of a part or a condition of one request. */
+export function isCacheableStatus (status: unknown): boolean {
+  return Number.isInteger(status) && (status as number) >= 200 && (status as number) <= 599 && !CONDITIONAL_STATUSES.includes(status as number)
+}
+
+/** Whether freshness may be guessed where nothing states it. */
+export function isHeuristicallyCacheable (status: number): boolean {
+  return HEURISTICALLY_CACHEABLE.has(status)
+}
+
+/** Whether this cache knows what the status asks of a cache (RFC 9111 section 5.2.2.3). */
+export function isUnderstood (status: number): boolean {
+  return UNDERSTOOD.has(status)
+}
+
+/** Whether an answer of this status may be replaced by a stale one (RFC 5861 section 4). */
+export function isError (status: number): boolean {
+  return ERRORS.has(status)
+}
+
+/** Whether a 304 can say of an answer of this status that it still holds: conditions are about a 200 (RFC 9110 section 13.2.1). */
+export function isValidatable (status: number): boolean {
+  return status === 200 || status === 203
+}
+
+/** Answers that have no content and say nothing of one (RFC 9110 section 8.6). */
+export function hasNoContent (status: number): boolean {
+  return status === 204 || status === 304
+}

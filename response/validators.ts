@@ -1,0 +1,65 @@
+// Validators: the entity tags and dates by which versions of an answer are told apart (RFC 9110 section 8.8).
+import { joined, type FieldValue } from './cache-control.js'
+import { parseHttpDate } from './http-date.js'
+
+/** What an answer can be told by: its own words, and only those that are well-formed. */
+export interface Validators {
+  readonly etag: string | undefined
+  readonly lastModified: string | undefined
+  /** Epoch milliseconds. */
+  readonly lastModifiedAt: number | undefined
+}
+
+const ENTITY_TAG = /^(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"$/
+const LISTED_TAG = /[ \t]*(?:((?:W\/)?"[\x21\x23-\x7e\x80-\xff]*")[ \t]*)?(?:,|$)/y
+
+/** The first value of a field in pairs of a name and a value. */
+export function fieldIn (pairs: readonly string[], name: string): string | undefined {
+  for (let at = 0; at < pairs.length; at += 2) if (pairs[at] === name) return pairs[at + 1]
+  return undefined
+}
+
+/** The validators among an answer's fields. `at`: the present, in epoch milliseconds. */
+export function validatorsOf (pairs: readonly string[], at: number): Validators {
+  const etag = fieldIn(pairs, 'etag')
+  const lastModified = fieldIn(pairs, 'last-modified')
+  const lastModifiedAt = parseHttpDate(lastModified, at)
+  return {
+    etag: etag !== undefined && ENTITY_TAG.test(etag) ? etag : undefined,
+    lastModified: lastModifiedAt === undefined ? undefined : lastModified,
+    lastModifiedAt
+  }
+}
+
+/** Whether the handler can be asked whether an answer with these validators still holds. */
+export function canBeValidated ({ etag, lastModified }: Validators): boolean {
+  return etag !== undefined || lastModified !== undefined
+}
+
+/** The entity tags of a condition; `*` for any; undefined where the field can't be read. Linear in the length. */
+export function entityTags (field: FieldValue): readonly string[] | '*' | undefined {
+  const text = joined(field)
+  if (text.trim() === '*') return '*'
+  const tags: string[] = []
+  LISTED_TAG.lastIndex = 0
+  for (let at = 0; at < text.length; at = LISTED_TAG.lastIndex) {
+    const listed = LISTED_TAG.exec(text)
+    if (listed === null) return undefined
+    if (listed[1] !== undefined) tags.push(listed[1])
+  }
+  return tags.length === 0 ? undefined : tags
+}
+
+/** RFC 9110 section 8.8.3.2: the same, and neither is weak. */
+export function isSameStrongly (one: string, other: string): boolean {
+  return one === other && !one.startsWith('W/')
+}
+
+/** RFC 9110 section 8.8.3.2: the same but for weakness. */
+export function isSameWeakly (one: string, other: string): boolean {
+  return opaque(one) === opaque(other)
+}
+
+function opaque (tag: string): string {
+  return tag.startsWith('W/') ? tag.slice(2) : tag
+}
