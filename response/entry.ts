@@ -3,6 +3,7 @@ import { crc32 } from 'node:zlib'
 import { LRUCache } from 'lru-cache'
 import { isRecord } from '../registry/check.js'
 import { areFields } from './fields.js'
+import { fieldIn } from './validators.js'
 
 interface Kept {
   /** The key under which it was stored: bytes that were moved to another key are not taken for that key's. */
@@ -51,6 +52,23 @@ export interface VariantsHead extends Kept {
 export interface ValueHead extends Kept {
   readonly kind: 'value'
   readonly json: boolean
+}
+
+/** Whether it is of any use once it is stale: served on conditions, or validated. */
+export function isOfUseStale ({ staleUntil, staleOnErrorUntil, fields }: ResponseHead): boolean {
+  return staleUntil !== undefined || staleOnErrorUntil !== undefined || fieldIn(fields, 'etag') !== undefined || fieldIn(fields, 'last-modified') !== undefined
+}
+
+/** The same, stale from this instant on if it was to be fresh for longer; what comes after its freshness begins then. */
+export function staleFrom (head: ResponseHead, at: number): ResponseHead {
+  const freshUntil = Math.min(head.freshUntil, at)
+  const earlierMs = head.freshUntil - freshUntil
+  return {
+    ...head,
+    freshUntil,
+    ...(head.staleUntil !== undefined && { staleUntil: head.staleUntil - earlierMs }),
+    ...(head.staleOnErrorUntil !== undefined && { staleOnErrorUntil: head.staleOnErrorUntil - earlierMs })
+  }
 }
 
 /** RFC 9111 section 4.2.3: the age it came with, and the time that it rested here. `at`: the present, in epoch milliseconds. */

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import type { MaybePromise } from '../registry/backend.js'
 import type { Spelling } from './accept.js'
-import { EntryCodec, type Entry, type Head, type ResponseHead, type VariantsHead } from './entry.js'
+import { EntryCodec, isOfUseStale, staleFrom, type Entry, type Head, type ResponseHead, type VariantsHead } from './entry.js'
 import { UNAVAILABLE, type Guard, type Read } from './guard.js'
 import type { RequestFields } from './key.js'
 import { andThen, type Deadline } from './later.js'
@@ -100,7 +100,15 @@ export class Store {
     const isFresh = entry.head.freshUntil > at
     if (tags === undefined) return !isFresh ? { ...otherwise, stale: entry, at } : otherwise === NOTHING ? { entry, at } : { ...otherwise, entry, at }
     return andThen(this.#tags.areCurrent(tags, deadline), (current) =>
-      current === UNAVAILABLE ? NO_ANSWER : !current ? otherwise : isFresh ? { ...otherwise, entry, at } : { ...otherwise, stale: entry, at })
+      current === UNAVAILABLE ? NO_ANSWER : !current ? this.#softened(entry, deadline, otherwise) : isFresh ? { ...otherwise, entry, at } : { ...otherwise, stale: entry, at })
+  }
+
+  /** `entry` with a tag that was invalidated: stale since then, where that was done softly. */
+  #softened (entry: Entry<ResponseHead>, deadline: Deadline, otherwise: Found): MaybePromise<Found> {
+    const { head, body } = entry
+    if (!isOfUseStale(head)) return otherwise
+    return andThen(this.#tags.staleSince(head.tags as readonly string[], deadline), (since) =>
+      since === UNAVAILABLE ? NO_ANSWER : since === undefined ? otherwise : { ...otherwise, stale: { head: staleFrom(head, since), body }, at: this.#now() })
   }
 
   #findVariant (key: string, variants: Entry<VariantsHead>, id: string, deadline: Deadline): MaybePromise<Found> {

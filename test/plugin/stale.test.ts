@@ -238,11 +238,11 @@ t.test('HEAD is served stale too, and has a GET refreshed; what has a body is no
     compare: false,
     routes (app, probe) {
       app.get('/', cached(SWR), async () => `number ${probe.ran()}`)
-      app.post('/', cached({ ...SWR, methods: ['POST'] }), async () => `post ${probe.ran('post')}`)
+      app.post('/post', cached({ ...SWR, methods: ['POST'] }), async () => `post ${probe.ran('post')}`)
     }
   })
   await app.ask('/')
-  const post = { url: '/', method: 'POST', body: '{}', headers: { 'content-type': 'application/json' } }
+  const post = { url: '/post', method: 'POST', body: '{}', headers: { 'content-type': 'application/json' } }
   await app.ask(post)
   await app.clock.pass(61_000)
   t.match(await app.ask({ url: '/', method: 'HEAD' }), { status: 200, text: '', hit: true, cacheStatus: /ttl=-1/ })
@@ -334,4 +334,32 @@ t.test('a failing hook behind the handler is what it is without the cache', asyn
   await app.ask('/')
   await app.clock.pass(61_000)
   t.match(await app.ask({ url: '/', headers: { 'x-fail': 'yes' } }), { status: 500 })
+}))
+
+t.test('a soft invalidation makes what it is about stale: served while it is refreshed, validated, or sent in place of an error', async (t) => forEachBackend(t, async (t, on) => {
+  const app = await build(t, {
+    ...on,
+    compare: false,
+    routes (app, probe) {
+      const options = { ttl: '1h', tags: ['t'] }
+      app.get('/swr', cached({ ...options, ...SWR }), async () => `number ${probe.ran('/swr')}`)
+      app.get('/sie', cached({ ...options, staleIfError: '10m' }), async () => { if (probe.ran('/sie') > 1) throw new Error('broken'); return 'good' })
+      app.get('/etag', cached(options), async (request, reply) => request.headers['if-none-match'] === undefined ? await reply.header('etag', '"1"').send('x') : await reply.code(304).send())
+      app.get('/bare', cached(options), async () => `number ${probe.ran('/bare')}`)
+    }
+  })
+  const invalidate = async (soft: boolean): Promise<void> => await app.cache.invalidate({ tags: ['t'], soft })
+  for (const url of ['/swr', '/sie', '/etag', '/bare']) await app.ask(url)
+  await invalidate(true)
+  await app.clock.pass(1_500)
+  t.match(await app.ask('/swr'), { text: 'number 1', hit: true, cacheStatus: /hit; ttl=-2/ })
+  await stored(app, 5)
+  t.match(await app.ask('/swr'), { text: 'number 2', hit: true, cacheStatus: /hit; ttl=3600/ })
+  t.match(await app.ask('/sie'), { status: 200, text: 'good', cacheStatus: /fwd=stale; fwd-status=500/ })
+  t.match(await app.ask('/etag'), { status: 200, text: 'x', cacheStatus: /fwd=stale; fwd-status=304; stored/ })
+  t.match(await app.ask('/bare'), { text: 'number 2', cacheStatus: /fwd=miss; stored/ })
+  await app.clock.pass(600_000)
+  t.match(await app.ask('/sie'), { status: 500 }, 'the window began with the invalidation')
+  await invalidate(false)
+  for (const url of ['/swr', '/etag', '/bare']) t.match(await app.ask(url), { hit: false, cacheStatus: /fwd=miss/ }, `${url}, forgotten`)
 }))
