@@ -1,5 +1,5 @@
 // Which header fields of an answer belong to the entry: those that the handler set, and that another answer may carry.
-import { joined } from './cache-control.js'
+import { joined, type FieldValue } from './cache-control.js'
 import type { Fields } from './policy.js'
 
 /**
@@ -24,10 +24,15 @@ export function fieldsToStore (before: Fields, after: Fields, setCookie: 'refuse
   for (const name of Object.keys(after)) {
     const value = after[name]
     if (value === before[name] || value === undefined || FIELDS_NOT_STORED.has(name) || listed.includes(name)) continue
-    if (name === 'set-cookie' && setCookie === 'refuse') continue
-    for (const line of Array.isArray(value) ? value : [value]) pairs.push(name, String(line))
+    for (const line of name !== 'set-cookie' ? [value].flat() : setCookie === 'store' ? cookiesSince(before, value) : []) pairs.push(name, String(line))
   }
   return areFields(pairs) ? pairs : undefined
+}
+
+/** Fastify puts cookies beside those that a hook has set, which belong to the present request. */
+function cookiesSince (before: Fields, after: FieldValue): unknown[] {
+  const known: readonly unknown[] = [before['set-cookie']].flat()
+  return [after].flat().filter((line) => !known.includes(line))
 }
 
 /** Fields that stood before the handler ran and that it took away. */

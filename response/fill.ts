@@ -51,7 +51,9 @@ export class Fill {
     this.#budget = budget
     this.#now = now
     this.#askedAt = now()
-    this.#before = reply.getHeaders() as Fields
+    const before = reply.getHeaders() as Fields
+    // Fastify adds cookies to the list that is there.
+    this.#before = Array.isArray(before['set-cookie']) ? { ...before, 'set-cookie': [...before['set-cookie']] } : before
   }
 
   get over (): boolean {

@@ -65,12 +65,15 @@ export function decide (answer: Answer, policy: RoutePolicy): Verdict {
   const isClear = names !== undefined && (fields.vary === answer.vary || varyNames(fields.vary) !== undefined)
   const refused = forbidden(answer, directives, policy) ?? (isClear ? undefined : 'vary')
   if (refused !== undefined) return no(refused)
-  const ttlMs = lifetimeMs(answer, directives, policy)
+  const own = statedMs(directives, fields, answer.at)
+  const ttlMs = lifetimeMs(answer, own, directives, policy)
   const isValidated = isBare(directives, 'no-cache')
   // An answer that must be validated each time needs no lifetime, only a validator.
   if (ttlMs === undefined && !isValidated) return no(policy.ttlMs === undefined ? 'no-freshness' : 'status')
   if (decision.ttlMs === 0) return no('ttl')
-  const ageMs = initialAgeMs(fields, answer)
+  // What the application says counts from now, whatever the Date of its answer.
+  const isOurs = decision.ttlMs !== undefined || (own === undefined && policy.ttlMs !== undefined)
+  const ageMs = initialAgeMs(isOurs ? { age: fields.age } : fields, answer)
   const freshMs = isValidated ? 0 : (ttlMs as number) - (decision.ttlMs === undefined ? ageMs : 0)
   const after = afterwards(answer, directives, policy)
   if (freshMs + after.keptMs <= 0) return no(isValidated ? 'no-cache' : 'expired')
@@ -84,8 +87,8 @@ export function unfitStatus (status: number): RefusalReason | undefined {
 }
 
 /** The lifetime: what `reply.cache()` says, else the answer, else the route, else a guess where the route asks for one. */
-function lifetimeMs ({ status, fields, at, decision }: Answer, directives: Directives, policy: RoutePolicy): number | undefined {
-  return decision.ttlMs ?? statedMs(directives, fields, at) ??
+function lifetimeMs ({ status, fields, at, decision }: Answer, own: number | undefined, directives: Directives, policy: RoutePolicy): number | undefined {
+  return decision.ttlMs ?? own ??
     (policy.statuses.has(status) ? policy.ttlMs : undefined) ??
     (policy.heuristic ? heuristicMs(status, directives, fields, at) : undefined)
 }

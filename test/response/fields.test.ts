@@ -54,7 +54,7 @@ t.test('E22: a field that could not be sent again as it is costs the entry', asy
 t.test('E22: what is no list of fields, or holds one that was never stored, is not believed', async (t) => {
   t.ok(areFields([]))
   t.ok(areFields(['a', 'b', 'a', 'c\u00e9\t']))
-  for (const pairs of [undefined, null, 'ab', {}, ['a'], ['a', 1], [1, 'a'], ['a', null], ['A', 'b'], ['', 'b'], ['a b', 'c'], ['a\n', 'b'], ['a', 'b\n'], ['a', 'b\r\nc: d'], ['a', '\0'], ['a', '\u0100'], ['__proto__', 'b'], ['a', ['b']], ['a', 'b', 'c'], ['set-cookie', 'a=b'], ['content-length', '0'], ['transfer-encoding', 'chunked']]) {
+  for (const pairs of [undefined, null, 'ab', {}, ['a'], ['a', 1], [1, 'a'], ['a', null], ['A', 'b'], ['', 'b'], ['a b', 'c'], ['a\n', 'b'], ['a', 'b\n'], ['a', 'b\r\nc: d'], ['a', '\0'], ['a', '\u0100'], ['__proto__', 'b'], ['a', ['b']], ['a', 'b', 'c'], ['connection', 'close'], ['content-length', '0'], ['transfer-encoding', 'chunked']]) {
     t.notOk(areFields(pairs), JSON.stringify(pairs))
   }
 })
