@@ -144,6 +144,7 @@ export type {
   RedisConnection, RedisOptions, SqliteOptions, TieredOptions
 } from './backends/index.js'
 export type { Duration } from './registry/check.js'
+export type { Spelling } from './response/accept.js'
 export type { Environment } from './response/environment.js'
 export type { InvalidatesFunction, KeyFunction, KeyOptions, RouteCacheOptions } from './response/options.js'
 export type { ReplyCacheOptions } from './response/reply-cache.js'
