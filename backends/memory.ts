@@ -48,7 +48,7 @@ class MemoryBackend implements CacheBackend {
   }
 
   set (key: string, entry: StoredEntry): void {
-    if (entry.expiresAt > this.#now()) this.#entries.set(key, owned(entry))
+    if (entry.expiresAt > this.#now()) this.#entries.set(key, entry)
     else this.#entries.delete(key)
   }
 
@@ -82,15 +82,6 @@ class MemoryBackend implements CacheBackend {
   close (): void {
     this.#entries.clear()
   }
-}
-
-/** The entry in memory of its own where it is a part of a larger piece, all of which it would keep: what was read from a socket for one. */
-function owned (entry: StoredEntry): StoredEntry {
-  const { value, expiresAt } = entry
-  if (value.buffer.byteLength <= value.byteLength + ENTRY_OVERHEAD_BYTES) return entry
-  const copy = Buffer.allocUnsafeSlow(value.byteLength)
-  copy.set(value)
-  return { value: copy, expiresAt }
 }
 
 export default defineBackend<MemoryOptions>({

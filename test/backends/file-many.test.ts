@@ -11,7 +11,9 @@ const AT_ONCE = 500
 const VALUE = 'v'.repeat(1_200)
 const GROWTH_BYTES = 64 * 1024 * 1024
 
-t.test(`D11: with ${FILES} files the loop is never kept, memory stays bounded, and what is expired goes`, { timeout: 600_000 }, async (t) => {
+t.setTimeout(900_000)
+
+t.test(`D11: with ${FILES} files the loop is never kept, memory stays bounded, and what is expired goes`, { timeout: 900_000 }, async (t) => {
   const clock = testClock()
   const dir = join(t.testdir(), 'cache')
   const { backend, cleanup } = await openFiles(t, { dir, maxBytes: 2 ** 40 }, clock)

@@ -3,6 +3,7 @@ import { chmodSync, existsSync, mkdirSync, statSync, symlinkSync } from 'node:fs
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import t from 'tap'
+import { builtIns } from '../../backends/index.js'
 import { beside, entry, failureOf, filledFile, openSqlite, textAt } from '../support/sqlite.js'
 
 for (const mask of [0, 0o077, 0o777]) {
@@ -87,4 +88,19 @@ t.test('sqlite: what was set before is there after the next start, two tables in
   }
   t.equal(await textAt((await openSqlite(t, { path, table: 'one' })).backend, 'key'), 'one')
   t.equal(await textAt((await openSqlite(t, { path, table: 'two' })).backend, 'key'), 'two')
+})
+
+t.test('A25: a file as 0.1.0 wrote it is read', async (t) => {
+  const path = join(t.testdir({}), 'cache.db')
+  const database = new Database(path)
+  database.exec(`CREATE TABLE "cache_entries" ( /* fastify-response-cache format 1 */
+      id INTEGER PRIMARY KEY, expires_at INTEGER NOT NULL, used_at INTEGER NOT NULL, key TEXT NOT NULL UNIQUE, value BLOB NOT NULL
+    );
+    INSERT INTO cache_entries (expires_at, used_at, key, value) VALUES (9007199254740991, 0, 'key', x'76616c7565');
+    INSERT INTO cache_entries (expires_at, used_at, key, value) VALUES (1, 0, 'over', x'76616c7565')`)
+  database.close()
+  const backend = await builtIns().open({ backend: 'sqlite', options: { path } })
+  t.teardown(() => backend.close())
+  t.same((await backend.get('key'))?.value, Buffer.from('value'))
+  t.equal(await backend.get('over'), undefined)
 })

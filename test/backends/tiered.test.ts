@@ -8,6 +8,7 @@ import { powersOf, type CacheBackend, type StoredEntry } from '../../registry/ba
 import { Chaos } from '../support/chaos.js'
 import { testClock } from '../support/clock.js'
 import { mapBackend } from '../support/map-backend.js'
+import { startServer } from '../support/redis-server.js'
 import { heldIn, textOf, tieredSetUp } from '../support/tiered.js'
 
 const TWO = [{ backend: 'memory' }, { backend: 'memory' }] as const
@@ -176,4 +177,23 @@ t.test('C23: close is done once, and afterwards everything is CACHE_ERR_CLOSED',
     () => backend.keys!(), () => backend.size!(), () => backend.stats!(), () => backend.getMany!(['a'])
   ]
   for (const call of calls) await t.rejects((async () => await call())(), { code: 'CACHE_ERR_CLOSED' })
+})
+
+t.test('B26: what one process changes, another one with a memory of its own goes on serving for nearTtl at most', async (t) => {
+  const { url } = await startServer(t)
+  const clock = testClock()
+  const open = async () => await builtIns().open({ backend: 'tiered', options: { tiers: [{ backend: 'memory' }, { backend: 'redis', options: { url } }], nearTtl: '10s' } }, { now: clock.now })
+  const [one, other] = [await open(), await open()]
+  t.teardown(async () => await Promise.all([one.close(), other.close()]))
+  const textUnder = async (backend: CacheBackend, key: string) => Buffer.from((await backend.get(key))?.value ?? []).toString()
+  const entry = (text: string): StoredEntry => ({ value: Buffer.from(text), expiresAt: clock.now() + 60_000 })
+  for (const key of ['changed', 'deleted']) await one.set(key, entry('old'))
+  for (const key of ['changed', 'deleted']) t.equal(await textUnder(other, key), 'old')
+  await one.set('changed', entry('new'))
+  await one.delete('deleted')
+  t.same([await textUnder(one, 'changed'), await textUnder(one, 'deleted')], ['new', ''], 'at once where it was changed')
+  await clock.pass(9_999)
+  t.same([await textUnder(other, 'changed'), await textUnder(other, 'deleted')], ['old', 'old'], 'this test would pass without a near tier')
+  await clock.pass(1)
+  t.same([await textUnder(other, 'changed'), await textUnder(other, 'deleted')], ['new', ''])
 })
