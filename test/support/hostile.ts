@@ -10,8 +10,8 @@ import { Barrier } from './barrier.js'
 import { testClock } from './clock.js'
 import { serve, TOKEN } from './http.js'
 
-/** Far enough for a busy machine, near enough for a test. */
-const TIMEOUT = '400ms'
+/** Far enough for a busy machine, nearer than the kit's own patience. */
+const TIMEOUT = '1500ms'
 
 /** What all proxies do with a request; undefined: they pass it on. */
 interface Mood { act: ((from: IncomingMessage, to: ServerResponse, pass: () => void) => void) | undefined }

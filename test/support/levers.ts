@@ -5,12 +5,11 @@ import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { Redis } from 'ioredis'
 import type { Test } from 'tap'
-import { builtIns, type RedisOptions } from '../../backends/index.js'
+import { builtIns } from '../../backends/index.js'
 import type { BackendChoice } from '../../registry/names.js'
 import { conformance, faults, museum, type ConformanceCase, type ConformanceSubject } from '../kit/index.js'
 import { testClock } from './clock.js'
 import { filesIn } from './files.js'
-import { soon } from './redis.js'
 import { freePort, newServer } from './redis-server.js'
 
 /** What is left to be run of a backend that passes the cases without levers elsewhere. */
@@ -18,6 +17,9 @@ export const leverCases: readonly ConformanceCase[] = [...conformance.filter(({ 
 
 /** Without what takes several processes, where no process can tear another's values. */
 export const remoteCases = leverCases.filter(({ levers = [] }) => !levers.includes('program') || levers.length === 1)
+
+/** Far enough for a busy machine, nearer than the kit's own patience. */
+const TIMEOUT_MS = 1_500
 
 const MODULE = new URL('./children/open.ts', import.meta.url)
 
@@ -122,14 +124,13 @@ export function sqliteSubject (t: Test): ConformanceSubject {
   }
 }
 
-/** `options`: beside those by which the server is found. */
-export async function redisSubject (t: Test, options: RedisOptions = {}): Promise<ConformanceSubject> {
+export async function redisSubject (t: Test): Promise<ConformanceSubject> {
   const port = await freePort()
   const server = await (await newServer(t, { port })).start()
   let [opened, prefix] = [0, '']
   const subject = choosing(() => {
     prefix = `${opened++}:`
-    return { backend: 'redis', options: { ...soon(port), ...options, prefix } }
+    return { backend: 'redis', options: { connection: { host: '127.0.0.1', port, commandTimeout: TIMEOUT_MS, connectTimeout: TIMEOUT_MS }, prefix } }
   })
   const keys = async (): Promise<string[]> => await server.admin.keys(`${prefix}*`)
   return {
