@@ -1,7 +1,9 @@
 // The door: options in, the route hook and one decorator out. No caching rule lives here.
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, RouteOptions } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
+import cluster from 'node:cluster'
 import { builtIns } from './backends/index.js'
+import type { CacheBackend } from './registry/backend.js'
 import { Background } from './registry/background.js'
 import * as errors from './registry/errors.js'
 import { CACHE_ERR_OPTION } from './registry/errors.js'
@@ -12,8 +14,9 @@ import { ResponseCache } from './response/cache.js'
 import { Engine, kFilling, type FillingReply } from './response/engine.js'
 import { rewritesUrls } from './response/fastify-internals.js'
 import { fromEnvironment } from './response/environment.js'
+import { routePolicy, type RouteCacheOptions, type RoutePolicy } from './response/options.js'
+import { AUTH_PLUGINS, Report, type Facts } from './response/report.js'
 import type { ReplyCacheOptions } from './response/reply-cache.js'
-import { routePolicy, type RouteCacheOptions } from './response/options.js'
 import { rfc9111 } from './response/presets.js'
 import { refreshOf } from './response/refresh.js'
 import { CachedRoute } from './response/route.js'
@@ -46,6 +49,7 @@ const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, given) 
     await Promise.all([engine.close(), background.close()])
   })
   decorate(fastify, settings.decorateAs, engine, new ResponseCache(engine, closing.signal))
+  const report = new Report()
   // A refresh has no connection of its own: the hooks of an application that is served by TLS are shown the client's.
   if (isEncrypted(fastify)) {
     fastify.addHook('onRequest', (request, _reply, done) => {
@@ -55,8 +59,20 @@ const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, given) 
     })
   }
   fastify.addHook('onRoute', function (route) {
-    if (nearest(this) === engine) addRoute(engine, route, settings.defaults)
+    if (nearest(this) === engine) report.add(route, addRoute(engine, route, settings.defaults))
   })
+  fastify.addHook('onReady', async () => report.say(fastify.log, factsOf(fastify, backend, opened)))
+}
+
+/** What the report at ready needs to know beside the routes. */
+function factsOf (fastify: FastifyInstance, backendName: string, { clear }: CacheBackend): Facts {
+  return {
+    backendName,
+    hasClear: clear !== undefined,
+    // PM2 numbers the processes of a cluster so.
+    isOneOfSeveral: cluster.isWorker || process.env.NODE_APP_INSTANCE !== undefined,
+    authPlugins: AUTH_PLUGINS.filter((name) => fastify.hasPlugin(name))
+  }
 }
 
 /** Fails before anything is opened when the names that this registration needs are taken. */
@@ -93,21 +109,25 @@ function nearest (fastify: FastifyInstance): Engine | undefined {
   return (fastify as unknown as Record<symbol, Engine | undefined>)[kNearest]
 }
 
-/** Puts the cache in front of the route's handler if the route opted in, and the invalidations behind it unless it opted out. */
-function addRoute (engine: Engine, route: RouteOptions, defaults: Partial<RouteCacheOptions>): void {
+/**
+ * Puts the cache in front of the route's handler if the route opted in, and the invalidations behind it unless it opted out.
+ * Answers its policy.
+ */
+function addRoute (engine: Engine, route: RouteOptions, defaults: Partial<RouteCacheOptions>): RoutePolicy | undefined {
   const chosen: unknown = (route.config as { cache?: unknown } | undefined)?.cache
-  if (chosen === false) return
+  if (chosen === false) return undefined
   const { url, constraints } = route
   const methods = [route.method].flat()
   const policy = chosen === undefined ? undefined : routePolicy(`${methods.join(',')} ${url} config.cache`, chosen, defaults)
   invalidateAfter(engine, route, policy?.invalidates ?? [])
-  if (policy === undefined) return
+  if (policy === undefined) return undefined
   const { handler } = route
   const cached = new Map(methods.map((method) => [method, new CachedRoute(engine, { method, url, constraints, policy, handler })]))
   engine.routes.push(...cached.values())
   route.handler = function (request, reply) {
     return cached.get(request.method)!.handle(this, request, reply)
   }
+  return policy
 }
 
 /** The plugin: `await app.register(responseCache, { backend: 'sqlite' })`, before the routes that are to be cached. */

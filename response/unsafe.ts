@@ -9,6 +9,10 @@ import { aimsOf, type InvalidationTarget } from './targets.js'
 
 /** RFC 9110 section 9.2.1, and QUERY. What is not known to be safe isn't. */
 const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'QUERY'])
+
+/** Whether a request with this method asks for no change. */
+export const isSafe = (method: string): boolean => SAFE_METHODS.has(method)
+
 /** RFC 9111 section 4.4: fields that name what else has changed. */
 const NAMING_FIELDS = ['location', 'content-location'] as const
 
@@ -17,11 +21,11 @@ const NAMING_FIELDS = ['location', 'content-location'] as const
  * that is an error changes nothing; one that was sent past Fastify invalidates once it was sent.
  */
 export function invalidateAfter (engine: Engine, route: RouteOptions, invalidates: readonly InvalidationTarget[] | InvalidatesFunction): void {
-  if ([route.method].flat().every((method) => SAFE_METHODS.has(method))) return
+  if ([route.method].flat().every(isSafe)) return
   const { handler } = route
   const pending = new WeakSet<FastifyReply>()
   route.handler = function (request, reply) {
-    if (!SAFE_METHODS.has(request.method)) pending.add(reply)
+    if (!isSafe(request.method)) pending.add(reply)
     return handler.call(this, request, reply)
   }
   const settle = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
