@@ -14,6 +14,7 @@ import { ResponseCache } from './response/cache.js'
 import { Engine, kFilling, type FillingReply } from './response/engine.js'
 import { rewritesUrls } from './response/fastify-internals.js'
 import { fromEnvironment } from './response/environment.js'
+import { Lookup } from './response/lookup.js'
 import { routePolicy, type RouteCacheOptions, type RoutePolicy } from './response/options.js'
 import { AUTH_PLUGINS, Report, type Facts } from './response/report.js'
 import type { ReplyCacheOptions } from './response/reply-cache.js'
@@ -48,7 +49,8 @@ const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, given) 
     closing.abort()
     await Promise.all([engine.close(), background.close()])
   })
-  decorate(fastify, settings.decorateAs, engine, new ResponseCache(engine, closing.signal))
+  const lookup = new Lookup(() => fastify.initialConfig)
+  decorate(fastify, settings.decorateAs, engine, new ResponseCache(engine, lookup, closing.signal))
   const report = new Report()
   // A refresh has no connection of its own: the hooks of an application that is served by TLS are shown the client's.
   if (isEncrypted(fastify)) {
@@ -59,7 +61,7 @@ const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, given) 
     })
   }
   fastify.addHook('onRoute', function (route) {
-    if (nearest(this) === engine) report.add(route, addRoute(engine, route, settings.defaults))
+    if (nearest(this) === engine) report.add(route, addRoute(engine, lookup, route, settings.defaults))
   })
   fastify.addHook('onReady', async () => report.say(fastify.log, factsOf(fastify, backend, opened)))
 }
@@ -113,8 +115,9 @@ function nearest (fastify: FastifyInstance): Engine | undefined {
  * Puts the cache in front of the route's handler if the route opted in, and the invalidations behind it unless it opted out.
  * Answers its policy.
  */
-function addRoute (engine: Engine, route: RouteOptions, defaults: Partial<RouteCacheOptions>): RoutePolicy | undefined {
+function addRoute (engine: Engine, lookup: Lookup, route: RouteOptions, defaults: Partial<RouteCacheOptions>): RoutePolicy | undefined {
   const chosen: unknown = (route.config as { cache?: unknown } | undefined)?.cache
+  if (chosen === undefined || chosen === false) lookup.add(route, undefined)
   if (chosen === false) return undefined
   const { url, constraints } = route
   const methods = [route.method].flat()
@@ -124,6 +127,7 @@ function addRoute (engine: Engine, route: RouteOptions, defaults: Partial<RouteC
   const { handler } = route
   const cached = new Map(methods.map((method) => [method, new CachedRoute(engine, { method, url, constraints, policy, handler })]))
   engine.routes.push(...cached.values())
+  lookup.add(route, cached)
   route.handler = function (request, reply) {
     return cached.get(request.method)!.handle(this, request, reply)
   }
@@ -171,8 +175,10 @@ export type { ReplyCacheOptions } from './response/reply-cache.js'
 export type { CommonOptions, ResponseCacheOptions } from './response/settings.js'
 export type { ResponseCache } from './response/cache.js'
 export type { ProduceContext, SetOptions } from './response/data-cache.js'
+export type { ExplainOptions } from './response/explain.js'
+export type { Explained, ExplainedEntry, ExplainedKey, ExplainedVariants, Explanation, Instant } from './response/explanation.js'
 export type { InvalidationTarget } from './response/targets.js'
-export type { BypassReason, RefusalReason } from './response/status.js'
+export type { BypassReason, MissReason, RefusalReason } from './response/status.js'
 export type { CacheStats, RouteStats } from './response/stats.js'
 export { builtIns, defineBackend, fromEnvironment, fromStringStore, Registry, responseCache, rfc9111 }
 

@@ -3,7 +3,10 @@ import type { Power } from '../registry/backend.js'
 import { powersOf } from '../registry/backend.js'
 import { DataCache, type ProduceContext, type SetOptions } from './data-cache.js'
 import type { Engine } from './engine.js'
+import { explain, type ExplainOptions } from './explain.js'
+import type { Explanation } from './explanation.js'
 import { clear, invalidate } from './invalidation.js'
+import type { Lookup } from './lookup.js'
 import type { CachedRoute } from './route.js'
 import { sum, type CacheStats, type RouteStats } from './stats.js'
 import type { InvalidationTarget } from './targets.js'
@@ -23,10 +26,12 @@ export class ResponseCache {
 
   readonly #engine: Engine
   readonly #data: DataCache
+  readonly #lookup: Lookup
 
   /** @internal */
-  constructor (engine: Engine, signal: AbortSignal) {
+  constructor (engine: Engine, lookup: Lookup, signal: AbortSignal) {
     this.#engine = engine
+    this.#lookup = lookup
     this.#data = new DataCache(engine, signal)
     this.backend = Object.freeze({ name: engine.backendName, powers: Object.freeze(powersOf(engine.backend)) })
   }
@@ -62,6 +67,14 @@ export class ResponseCache {
   /** Settles when no later read can see what was stored for `target`. CACHE_ERR_POWER_MISSING where only `clear` could. */
   async invalidate (target: InvalidationTarget): Promise<void> {
     await invalidate(this.#engine, target)
+  }
+
+  /**
+   * What would be done with such a request, and why: the key's parts, the entry's life, variants, tags. It goes by the rules
+   * that requests go by, and runs no handler and no hook: what hooks put on a request is not there.
+   */
+  async explain (request: ExplainOptions): Promise<Explanation> {
+    return await explain(this.#engine, this.#lookup, request)
   }
 
   /** Forgets everything in this namespace. Needs a backend that has `clear`. */

@@ -14,12 +14,12 @@ import { limitQuery, pathOf } from './query.js'
 import type { RoutePolicy } from './options.js'
 import { selected } from './partial.js'
 import { refreshOf } from './refresh.js'
-import { servedStale } from './stale.js'
+import { servedFresh, servedStale } from './stale.js'
 import { count, emptyStats, type RouteStats } from './stats.js'
 import type { BypassReason, RefusalReason } from './status.js'
 import type { Found } from './store.js'
 import { variantOf } from './vary.js'
-import { satisfies, wishesOf, type Wishes } from './wishes.js'
+import { wishesOf, type Wishes } from './wishes.js'
 
 export interface RouteDescription {
   readonly method: string
@@ -60,9 +60,9 @@ export class CachedRoute {
 
   /** Stands in for the route's handler. */
   handle (instance: FastifyInstance, request: FastifyRequest, reply: FastifyReply): unknown {
-    const keyed = this.#keyed(request)
+    const keyed = this.keyed(request)
     if ('bypass' in keyed) return this.#bypass(instance, request, reply, keyed.bypass, keyed.fault)
-    const wishes = this.policy.clientCacheControl === 'honour' ? wishesOf(request.headers) : undefined
+    const wishes = this.wishes(request)
     if (wishes?.noStore === true) return this.#bypass(instance, request, reply, 'no-store')
     const { fence, guard, store } = this.#engine
     // The mark comes before the first read of the backend: what is invalidated from here on, this request doesn't store.
@@ -84,7 +84,13 @@ export class CachedRoute {
     return this.prefix + targetPart(typeof key === 'function' || key.query === true ? target : pathOf(target))
   }
 
-  #keyed (request: FastifyRequest): Keyed {
+  /** What the client asks of the cache, where that counts. */
+  wishes ({ headers }: Pick<FastifyRequest, 'headers'>): Wishes | undefined {
+    return this.policy.clientCacheControl === 'honour' ? wishesOf(headers) : undefined
+  }
+
+  /** The key under which this request is looked up, or why it isn't. Never throws. */
+  keyed (request: FastifyRequest): Keyed {
     if (this.#engine.closed) return { bypass: 'closed' }
     if (!this.policy.methods.has(request.method)) return { bypass: 'method' }
     try {
@@ -107,7 +113,7 @@ export class CachedRoute {
     const { entry, at } = found
     if (entry !== undefined && at !== undefined) {
       const freshMs = entry.head.freshUntil - at
-      if (wishes === undefined || satisfies(wishes, entry.head.ageMs + at - entry.head.storedAt, freshMs)) {
+      if (servedFresh(entry.head, at, wishes)) {
         this.stats.hits++
         return this.#serve(visit, entry, this.#engine.status.hit(freshMs), at)
       }

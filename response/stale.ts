@@ -2,6 +2,11 @@
 import type { ResponseHead } from './entry.js'
 import { satisfies, type Wishes } from './wishes.js'
 
+/** Whether a fresh entry is what the client asks for. `at`: the present, in epoch milliseconds. */
+export function servedFresh ({ ageMs, storedAt, freshUntil }: ResponseHead, at: number, wishes: Wishes | undefined): boolean {
+  return wishes === undefined || satisfies(wishes, ageMs + at - storedAt, freshUntil - at)
+}
+
 /** Why a stale entry is served: a refresh is to run, or the client said that it will do; undefined where it is not. `at`: the present, in epoch milliseconds. */
 export function servedStale (head: ResponseHead, at: number, wishes: Wishes | undefined): 'while-revalidate' | 'max-stale' | undefined {
   if (head.mustRevalidate === true) return undefined

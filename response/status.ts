@@ -14,6 +14,19 @@ export const BYPASS_REASONS = [
   'unsupported' // this Fastify does not offer what recording an answer needs
 ] as const
 
+/** Why nothing that was found can be sent; `explain()` tells it. */
+export const MISS_REASONS = [
+  'absent', // nothing is stored under the key
+  'variant', // answers are stored, none for these values of the fields that Vary names
+  'invalidated', // one of its tags was invalidated
+  'stale', // it is not fresh any more, and may not be served as it is
+  'request', // the request's Cache-Control asks for another one
+  'only-if-cached', // as above, and the handler is not to be asked
+  'damaged', // what is stored can't be believed
+  'head', // a HEAD is answered from GET, and there is nothing
+  'unavailable' // the backend does not answer
+] as const
+
 /** Why an answer was not stored. */
 export const REFUSAL_REASONS = [
   'status', // neither the route's `statuses` nor the answer itself make this status cacheable
@@ -46,6 +59,8 @@ export const REFUSAL_REASONS = [
 
 /** Why a request was not looked up in the cache. @useDeclaredType */
 export type BypassReason = typeof BYPASS_REASONS[number]
+/** Why nothing that was found can be sent. @useDeclaredType */
+export type MissReason = typeof MISS_REASONS[number]
 /** Why an answer was not stored. @useDeclaredType */
 export type RefusalReason = typeof REFUSAL_REASONS[number]
 

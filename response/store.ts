@@ -7,6 +7,7 @@ import { UNAVAILABLE, type Guard, type Read } from './guard.js'
 import type { RequestFields } from './key.js'
 import { andThen, type Deadline } from './later.js'
 import type { Notices } from './notices.js'
+import type { MissReason } from './status.js'
 import type { Tags } from './tags.js'
 import { MAX_VARY_FIELDS, variantOf } from './vary.js'
 
@@ -20,6 +21,8 @@ export interface Found {
   readonly stale?: Entry<ResponseHead>
   readonly variants?: Entry<VariantsHead>
   readonly unavailable?: true
+  /** Why there is neither. */
+  readonly missing?: MissReason
 }
 
 /** An answer to be kept. */
@@ -44,7 +47,9 @@ export const MAX_VARIANTS = 32
 const MAX_CLOCK_SKEW_MS = 60_000
 
 const NOTHING: Found = Object.freeze({})
-const NO_ANSWER: Found = Object.freeze({ unavailable: true })
+const ABSENT: Found = Object.freeze({ missing: 'absent' })
+const DAMAGED: Found = Object.freeze({ missing: 'damaged' })
+const NO_ANSWER: Found = Object.freeze({ unavailable: true, missing: 'unavailable' })
 
 export class Store {
   readonly codec = new EntryCodec()
@@ -68,7 +73,7 @@ export class Store {
       if (entry === UNAVAILABLE) return NO_ANSWER
       if (entry?.head.kind === 'response') return this.#current(entry as Entry<ResponseHead>, deadline, NOTHING)
       if (entry?.head.kind === 'variants') return this.#findVariant(key, entry as Entry<VariantsHead>, variantOf((entry as Entry<VariantsHead>).head.names, asked, spelling), deadline)
-      return NOTHING
+      return read === undefined ? ABSENT : DAMAGED
     })
   }
 
@@ -93,7 +98,7 @@ export class Store {
     return this.#guard.put(key, { value: this.codec.encode(head, body), expiresAt })
   }
 
-  /** `entry`, fresh or stale, where no tag of it was invalidated. */
+  /** `entry`, fresh or stale, where no tag of it makes it gone. */
   #current (entry: Entry<ResponseHead>, deadline: Deadline, otherwise: Found): MaybePromise<Found> {
     const at = this.#now()
     const { tags } = entry.head
@@ -106,19 +111,21 @@ export class Store {
   /** `entry` with a tag that was invalidated: stale since then, where that was done softly. */
   #softened (entry: Entry<ResponseHead>, deadline: Deadline, otherwise: Found): MaybePromise<Found> {
     const { head, body } = entry
-    if (!isOfUseStale(head)) return otherwise
+    const gone: Found = { ...otherwise, missing: 'invalidated' }
+    if (!isOfUseStale(head)) return gone
     return andThen(this.#tags.staleSince(head.tags as readonly string[], deadline), (since) =>
-      since === UNAVAILABLE ? NO_ANSWER : since === undefined ? otherwise : { ...otherwise, stale: { head: staleFrom(head, since), body }, at: this.#now() })
+      since === UNAVAILABLE ? NO_ANSWER : since === undefined ? gone : { ...otherwise, stale: { head: staleFrom(head, since), body }, at: this.#now() })
   }
 
   #findVariant (key: string, variants: Entry<VariantsHead>, id: string, deadline: Deadline): MaybePromise<Found> {
     const otherwise: Found = { variants }
-    if (!variants.head.ids.includes(id)) return otherwise
+    const none: Found = { variants, missing: 'variant' }
+    if (!variants.head.ids.includes(id)) return none
     const variant = variantKey(key, variants.head, id)
     return andThen(this.#guard.get(variant, deadline), (read) => {
       const entry = this.believed(read, variant)
       if (entry === UNAVAILABLE) return NO_ANSWER
-      return entry?.head.kind === 'response' ? this.#current(entry as Entry<ResponseHead>, deadline, otherwise) : otherwise
+      return entry?.head.kind === 'response' ? this.#current(entry as Entry<ResponseHead>, deadline, otherwise) : none
     })
   }
 

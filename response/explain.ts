@@ -1,0 +1,171 @@
+// What would be done with a request, and why: the rules that requests go through, without handler, hooks or a socket.
+import type { FastifyRequest } from 'fastify'
+import { parse } from 'node:querystring'
+import { checkOptions, expects, isRecord, text } from '../registry/check.js'
+import { CACHE_ERR_OPTION } from '../registry/errors.js'
+import { joined } from './cache-control.js'
+import type { Engine } from './engine.js'
+import { ageSeconds, type Entry, type ResponseHead } from './entry.js'
+import { Explanation, type Explained, type ExplainedEntry, type ExplainedKey, type Instant } from './explanation.js'
+import { UNAVAILABLE } from './guard.js'
+import { sent } from './key.js'
+import type { Located, Lookup } from './lookup.js'
+import type { RoutePolicy } from './options.js'
+import { pathOf } from './query.js'
+import type { CachedRoute } from './route.js'
+import { servedFresh, servedStale } from './stale.js'
+import type { BypassReason, MissReason } from './status.js'
+import type { Found } from './store.js'
+import { partsOf } from './targets.js'
+import type { Wishes } from './wishes.js'
+
+/** A request to be explained. */
+export interface ExplainOptions {
+  /** @default 'GET' */
+  method?: string
+  /** An absolute URL, or a path with its query. Without an origin it is that of `headers.host`, or `http://localhost:80`, as for `inject()`. */
+  url: string
+  /** Header fields of the request. @default {} */
+  headers?: Readonly<Record<string, string | readonly string[]>>
+}
+
+const CHECKS = {
+  method: text,
+  url: expects<string>('an absolute http URL, or a path that begins with /', (value) => typeof value === 'string' && partsOf(value).target.startsWith('/')),
+  headers: expects<Readonly<Record<string, string | readonly string[]>>>('an object of header fields', isRecord)
+}
+
+const BECAUSE: Readonly<Record<Exclude<Explained['reason'], BypassReason> | 'no-store', string>> = {
+  fresh: 'what is stored is fresh',
+  'while-revalidate': 'what is stored is stale, and sent while one refresh runs',
+  'max-stale': 'what is stored is stale, and the request says that this will do',
+  uncached: 'no cached route answers this request',
+  absent: 'nothing is stored for it',
+  variant: 'what is stored is for other values of the fields that Vary names',
+  invalidated: 'what is stored has a tag that was invalidated',
+  stale: 'what is stored is stale, and the handler is asked whether it still holds, or for a new one',
+  request: "the request's Cache-Control asks for another one than is stored",
+  'only-if-cached': 'nothing fit to be sent is stored, and the request forbids to ask the handler: 504',
+  damaged: 'what is stored can not be believed: damaged, or not ours',
+  head: 'nothing is stored, and a HEAD never makes an entry',
+  unavailable: 'the backend does not answer',
+  'no-store': "the request's Cache-Control says no-store"
+}
+
+/** Explains a request. Rejects with CACHE_ERR_OPTION when it can't be one. */
+export async function explain (engine: Engine, lookup: Lookup, options: ExplainOptions): Promise<Explanation> {
+  const { method = 'GET', url, headers = {} } = checkOptions<ExplainOptions>('explain', options, CHECKS)
+  if (url === undefined) throw new CACHE_ERR_OPTION('explain.url', 'given', 'nothing')
+  const request = requestOf(method.toUpperCase(), url, headers)
+  const located = lookup.find(request.method, pathOf(request.raw.url as string), { host: request.host, version: joined(request.headers['accept-version']) || undefined })
+  Object.assign(request, { params: located?.params ?? {} })
+  return new Explanation(`${request.method} ${request.protocol}://${request.host}${request.raw.url}`, await explained(engine, located, request))
+}
+
+async function explained (engine: Engine, located: Located | undefined, request: FastifyRequest): Promise<Explained> {
+  const route = located?.cached
+  if (route === undefined) return { decision: 'bypass', reason: 'uncached', because: BECAUSE.uncached, ...(located !== undefined && { route: located.name }) }
+  const keyed = route.keyed(request)
+  const wishes = route.wishes(request)
+  const bypass = 'bypass' in keyed ? keyed.bypass : wishes?.noStore === true ? 'no-store' : undefined
+  if (bypass !== undefined || 'bypass' in keyed) return bypassed(engine, route, bypass as BypassReason, 'fault' in keyed ? keyed.fault : undefined)
+  const found = await engine.store.find(keyed.key, request, route.policy.vary, engine.guard.deadline())
+  const entry = found.entry ?? found.stale
+  return {
+    ...decided(engine, request, found, wishes),
+    route: route.name,
+    key: keyOf(keyed.key, route.policy, request),
+    ...(found.variants !== undefined && { variants: { count: found.variants.head.ids.length, fields: valuesOf(found.variants.head.names, request) } }),
+    ...(entry !== undefined && { entry: await entryOf(engine, entry, found.at as number) })
+  }
+}
+
+function bypassed ({ status }: Engine, route: CachedRoute, reason: BypassReason, fault: unknown): Explained {
+  const why = reason === 'key' ? `the key function gave no usable string${fault instanceof Error ? ` (${fault.message})` : ''}; no hook ran, so what hooks put on a request was not there` : reason === 'no-store' ? BECAUSE['no-store'] : `the request goes past the cache: ${reason}`
+  return { decision: 'bypass', reason, because: why, cacheStatus: status.bypass(reason), route: route.name }
+}
+
+/** What a request does with what was found, in the order in which it asks. */
+function decided ({ status }: Engine, { method }: FastifyRequest, found: Found, wishes: Wishes | undefined): Explained {
+  const { entry, stale, at = 0 } = found
+  if (entry !== undefined && servedFresh(entry.head, at, wishes)) return { decision: 'hit', reason: 'fresh', because: BECAUSE.fresh, cacheStatus: status.hit(entry.head.freshUntil - at) }
+  const why = stale === undefined ? undefined : servedStale(stale.head, at, wishes)
+  if (stale !== undefined && why !== undefined) return { decision: 'stale', reason: why, because: BECAUSE[why], cacheStatus: status.hit(stale.head.freshUntil - at) }
+  if (wishes?.onlyIfCached === true) return missed('only-if-cached', status.unsatisfied())
+  if (entry !== undefined) return missed('request', status.forwarded('request', {}))
+  if (stale !== undefined) return missed('stale', status.forwarded('stale', {}))
+  if (method === 'HEAD') return missed('head', status.forwarded('miss', { detail: 'head' }))
+  return missed(found.missing ?? 'absent', status.forwarded('miss', {}))
+}
+
+const missed = (reason: MissReason, cacheStatus: string): Explained => ({ decision: 'miss', reason, because: BECAUSE[reason], cacheStatus })
+
+function keyOf (key: string, policy: RoutePolicy, request: FastifyRequest): ExplainedKey {
+  const { key: options } = policy
+  const target = request.raw.url as string
+  if (typeof options === 'function') return { text: key, parts: { function: String(options(request)) } }
+  const mark = target.indexOf('?')
+  const query = mark === -1 ? '' : target.slice(mark + 1)
+  return {
+    text: key,
+    parts: {
+      path: pathOf(target),
+      ...(options.query === true ? { query } : options.query !== false && { query: `of ${options.query.join(', ')}` }),
+      ...(options.host && { origin: `${request.protocol}://${request.host}` }),
+      ...Object.fromEntries(Object.entries(valuesOf(options.headers, request)).map(([name, value]) => [`field ${name}`, value])),
+      ...(options.cookies.length > 0 && { cookies: options.cookies.join(', ') }),
+      ...(options.by !== undefined && { by: options.by(request) })
+    }
+  }
+}
+
+function valuesOf (names: readonly string[], request: FastifyRequest): Record<string, string> {
+  return Object.fromEntries(names.map((name) => [name, joined(sent(request, name)) || '(none)']))
+}
+
+async function entryOf (engine: Engine, { head, body }: Entry<ResponseHead>, at: number): Promise<ExplainedEntry> {
+  const read = await engine.guard.get(head.key, engine.guard.deadline())
+  const { storedAt, freshUntil, staleUntil, staleOnErrorUntil, tags = [] } = head
+  return {
+    status: head.status,
+    bytes: body.byteLength,
+    ageSeconds: ageSeconds(head, at),
+    tags: tags.filter((_, index) => index % 2 === 0),
+    timeline: {
+      stored: instant(storedAt),
+      freshUntil: instant(freshUntil),
+      ...(staleUntil !== undefined && { staleUntil: instant(staleUntil) }),
+      ...(staleOnErrorUntil !== undefined && { staleOnErrorUntil: instant(staleOnErrorUntil) }),
+      ...(read !== undefined && read !== UNAVAILABLE && { gone: instant(read.expiresAt) })
+    }
+  }
+}
+
+function instant (at: number): Instant {
+  return { at, text: new Date(at).toISOString() }
+}
+
+/** What the rules read of a request: nothing that only hooks or a connection could have put there. */
+function requestOf (method: string, url: string, given: Readonly<Record<string, string | readonly string[]>>): FastifyRequest {
+  const { origin, target } = partsOf(url)
+  const headers = Object.fromEntries(Object.entries(given).map(([name, value]) => [name.toLowerCase(), value]))
+  const [, scheme, authority] = /^(https?):\/\/(.*)$/i.exec(origin ?? '') ?? []
+  const host = authority ?? (joined(headers.host) || 'localhost:80')
+  headers.host = host
+  const rawHeaders = Object.entries(headers).flatMap(([name, value]) => [value].flat().flatMap((line) => [name, line as string]))
+  const mark = target.indexOf('?')
+  const request = {
+    method,
+    headers,
+    url: target,
+    originalUrl: target,
+    protocol: (scheme ?? 'http').toLowerCase(),
+    host,
+    hostname: host.replace(/:\d+$/, ''),
+    query: parse(mark === -1 ? '' : target.slice(mark + 1)),
+    body: undefined,
+    ip: '127.0.0.1',
+    raw: { method, url: target, headers, rawHeaders }
+  }
+  return request as unknown as FastifyRequest
+}
