@@ -9,7 +9,7 @@ import { parseDuration } from '../registry/check.js'
 import { MAX_TAG_CHARACTERS, MAX_TAGS } from '../response/options.js'
 import { VARIABLES } from '../response/environment.js'
 import { isCacheableStatus } from '../response/statuses.js'
-import { BYPASS_REASONS, CacheStatus, REFUSAL_REASONS } from '../response/status.js'
+import { BYPASS_REASONS, CacheStatus, MISS_REASONS, REFUSAL_REASONS } from '../response/status.js'
 import { MAX_VARIANTS } from '../response/store.js'
 import { MAX_VARY_FIELDS } from '../response/vary.js'
 import { DOCUMENTED } from './support/documented.js'
@@ -103,6 +103,13 @@ t.test('docs: every environment variable is the code\'s, and back', async (t) =>
 t.test('docs: every reason code is the code\'s, and back', async (t) => {
   t.same(namesOf(tableBelow(DOCS, '### Requests that go past the cache'), 'reason'), [...BYPASS_REASONS].sort())
   t.same(namesOf(tableBelow(DOCS, '### Answers that are not stored'), 'reason'), [...REFUSAL_REASONS].sort())
+})
+
+t.test('docs: every reason that explain() gives is the code\'s, and back', async (t) => {
+  const rows = tableBelow(DOCS, '### Decisions and their reasons')
+  const named = (decision: string): string[] => rows.filter((row) => codeIn(row.decision!) === decision).map((row) => codeIn(row.reason!)).sort()
+  t.same(named('miss'), [...MISS_REASONS].sort())
+  t.same([...named('hit'), ...named('stale')], ['fresh', 'max-stale', 'while-revalidate'])
 })
 
 t.test('docs: every error code is the code\'s, and back', async (t) => {

@@ -14,7 +14,7 @@ const FRAMING = new Set(['keep-alive', 'proxy-connection', 'te', 'transfer-encod
 const LARGEST_FASTIFY_STATUS = 599
 
 export async function startProxy (preset: Preset, backend: ResponseCacheOptions, originPort: number): Promise<{ app: FastifyInstance, url: string }> {
-  const app = Fastify({ exposeHeadRoutes: false, logger: { level: 'warn', stream: process.stderr } })
+  const app = Fastify({ exposeHeadRoutes: false, logger: { level: 'error', stream: process.stderr } })
   // A method that Fastify doesn't know, and that is not safe.
   app.addHttpMethod('M-SEARCH', { hasBody: true })
   app.removeAllContentTypeParsers()

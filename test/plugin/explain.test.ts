@@ -142,7 +142,7 @@ t.test('explain: it prints as a page, and is data for programs', async (t) => {
   t.equal(lines[0], 'GET http://localhost:80/items/1')
   t.match(lines[1], /^ {2}hit, fresh +what is stored is fresh$/)
   for (const [name, value] of [['route', 'GET /items/:id'], ['key: path', '/items/1'], ['key: origin', 'http://localhost:80'], ['entry', 'status 200, 6 bytes, age 3 s, tags items'], ['fresh until', explanation.entry!.timeline.freshUntil.text], ['Cache-Status', 'fastify-response-cache; hit; ttl=57']]) {
-    t.ok(lines.some((line) => new RegExp(`^ {2}${name} {2,}`).test(line) && line.endsWith(value!)), name)
+    t.ok(lines.some((line) => new RegExp(`^ {2}${name} {2,}`).test(line) && line.endsWith(value!)), name!)
   }
   t.equal(JSON.parse(JSON.stringify(explanation)).entry.status, 200)
   t.equal(String(explanation), inspect(explanation))
