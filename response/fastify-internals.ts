@@ -57,11 +57,11 @@ export function rewritesUrls (fastify: FastifyInstance): boolean {
   return true
 }
 
-/** `context` with other hooks for onSend, and one before those of onError. */
-export function around (context: RouteContext, onSend: readonly onSendHookHandler[], onError: onErrorHookHandler): RouteContext {
+/** `context` with other hooks for onSend, and maybe one before those of onError. */
+export function around (context: RouteContext, onSend: readonly onSendHookHandler[], onError?: onErrorHookHandler): RouteContext {
   const copy = Object.assign(Object.create(Object.getPrototypeOf(context)), context)
   copy.onSend = onSend
-  copy.onError = [onError, ...(context.onError ?? [])]
+  if (onError !== undefined) copy.onError = [onError, ...(context.onError ?? [])]
   return copy
 }
 

@@ -1,6 +1,7 @@
 // What an answer to an unsafe request invalidates: its own URL, those that it names, and what its route lists (RFC 9111 section 4.4).
-import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
+import type { FastifyReply, FastifyRequest, RouteOptions, onSendHookHandler } from 'fastify'
 import type { Engine } from './engine.js'
+import { around, type RouteContext } from './fastify-internals.js'
 import { forgetTarget, invalidate } from './invalidation.js'
 import { noop, within } from './later.js'
 import { safeError } from './notices.js'
@@ -18,25 +19,38 @@ const NAMING_FIELDS = ['location', 'content-location'] as const
 
 /**
  * Has the answers of this route's handler to unsafe methods invalidate what they change, before they are sent. An answer
- * that is an error changes nothing; one that was sent past Fastify invalidates once it was sent.
+ * that is an error changes nothing; one that was sent past Fastify invalidates once it was sent. Requests with a safe
+ * method get no hook: what is cached beside it is sent as fast as ever.
  */
 export function invalidateAfter (engine: Engine, route: RouteOptions, invalidates: readonly InvalidationTarget[] | InvalidatesFunction): void {
   if ([route.method].flat().every(isSafe)) return
   const { handler } = route
   const pending = new WeakSet<FastifyReply>()
-  route.handler = function (request, reply) {
-    if (!isSafe(request.method)) pending.add(reply)
-    return handler.call(this, request, reply)
-  }
   const settle = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
     if (pending.delete(reply) && reply.statusCode < 400 && !engine.closed) await changed(engine, request, reply, invalidates)
   }
-  route.onSend = [...[route.onSend ?? []].flat(), (request: FastifyRequest, reply: FastifyReply, payload: unknown, done: (err: null, payload: unknown) => void) => {
+  const onSend: onSendHookHandler = (request, reply, payload, done) => {
     const send = (): void => done(null, payload)
-    if (pending.has(reply)) settle(request, reply).then(send, send)
-    else send()
-  }]
-  route.onResponse = [...[route.onResponse ?? []].flat(), settle]
+    settle(request, reply).then(send, send)
+  }
+  const contexts = new WeakMap<RouteContext, RouteContext>()
+  route.handler = function (request, reply) {
+    if (isSafe(request.method)) return handler.call(this, request, reply)
+    pending.add(reply)
+    hook(engine, request, contexts, onSend)
+    const over = (): void => { settle(request, reply).catch(noop) }
+    reply.raw.once('finish', over).once('close', over)
+    return handler.call(this, request, reply)
+  }
+}
+
+/** Lets this one request's answer run through one hook more. Where that can't be done, it invalidates when it was sent. */
+function hook ({ internals }: Engine, request: FastifyRequest, contexts: WeakMap<RouteContext, RouteContext>, onSend: onSendHookHandler): void {
+  const context = internals.contextOf(request)
+  if (context === undefined) return
+  let hooked = contexts.get(context)
+  if (hooked === undefined) contexts.set(context, hooked = around(context, [...context.onSend ?? [], onSend]))
+  internals.useContext(request, hooked)
 }
 
 /** Settles when all is forgotten, or when the answer can't wait any longer. Never rejects. */

@@ -1,4 +1,5 @@
 // What answers to unsafe methods invalidate (RFC 9111 section 4.4), and what their routes list.
+import { Readable } from 'node:stream'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type RouteHandlerMethod } from 'fastify'
 import t from 'tap'
 import responseCache, { type RouteCacheOptions } from '../../plugin.js'
@@ -215,5 +216,20 @@ t.test('an answer that is sent past Fastify invalidates when it is sent', async 
   })
   await app.ask('/items/1')
   await app.ask({ url: '/items/1', method: 'POST' })
+  t.notOk((await app.ask('/items/1')).hit)
+})
+
+t.test('a hit on a route that has unsafe methods too goes through no hook for their sake', async (t) => {
+  const app = await build(t, { routes: (app, probe) => { app.all('/', cached(), async () => { probe.ran(); return 'answer' }) } })
+  await app.ask('/')
+  t.match(await app.ask({ url: '/', headers: { range: 'bytes=1-2' }, compare: false }), { status: 206, text: 'ns' }, 'a part is cut out of what goes straight to the socket')
+  await app.ask({ url: '/', method: 'PATCH' })
+  t.notOk((await app.ask('/')).hit)
+})
+
+t.test('an answer to a write that is streamed waits for what it invalidates', async (t) => {
+  const app = await build(t, { routes: (app, probe) => items(app, probe, async (_request, reply) => reply.send(Readable.from(['a', 'b']))) })
+  await app.ask('/items/1')
+  t.match(await app.ask({ url: '/items/1', method: 'PUT' }), { text: 'ab' })
   t.notOk((await app.ask('/items/1')).hit)
 })
