@@ -21,7 +21,7 @@ import type { Wishes } from './wishes.js'
 
 /** A request to be explained. */
 export interface ExplainOptions {
-  /** @default 'GET' */
+  /** Its method. @default 'GET' */
   method?: string
   /** An absolute URL, or a path with its query. Without an origin it is that of `headers.host`, or `http://localhost:80`, as for `inject()`. */
   url: string

@@ -20,13 +20,19 @@ export interface ExplainedKey {
 
 /** The stored answer that was found. */
 export interface ExplainedEntry {
+  /** Its status code. */
   readonly status: number
+  /** The length of its body. */
   readonly bytes: number
+  /** Its age, as the Age field has it. */
   readonly ageSeconds: number
+  /** The tags that it was stored with. */
   readonly tags: readonly string[]
   /** Its life, in order. What it doesn't have is absent: `staleUntil` without `staleWhileRevalidate`, say. */
   readonly timeline: {
+    /** When it was stored. */
     readonly stored: Instant
+    /** Until when it is fresh. */
     readonly freshUntil: Instant
     /** Until when it is served while a refresh runs. */
     readonly staleUntil?: Instant
@@ -39,6 +45,7 @@ export interface ExplainedEntry {
 
 /** The answers under one key, told apart by Vary. */
 export interface ExplainedVariants {
+  /** How many there are. */
   readonly count: number
   /** The fields that Vary named, with the request's values. */
   readonly fields: Readonly<Record<string, string>>
@@ -56,20 +63,31 @@ export interface Explained {
   readonly cacheStatus?: string
   /** The route: `GET /products/:id`; absent where none below the registration answers. */
   readonly route?: string
+  /** What the key was made of; absent where the cache is not looked at. */
   readonly key?: ExplainedKey
+  /** The stored answer that was found, fresh or stale. */
   readonly entry?: ExplainedEntry
+  /** The answers under the key, where they are told apart by Vary. */
   readonly variants?: ExplainedVariants
 }
 
 /** Prints as a page; `JSON.stringify` gives the data. */
 export class Explanation implements Explained {
+  /** What would be done. */
   declare readonly decision: Explained['decision']
+  /** Why, as a code. */
   declare readonly reason: Explained['reason']
+  /** The same in a sentence. */
   declare readonly because: string
+  /** `Cache-Status` as far as it is known before the handler ran. */
   declare readonly cacheStatus?: string
+  /** The route, as `GET /products/:id`. */
   declare readonly route?: string
+  /** What the key was made of. */
   declare readonly key?: ExplainedKey
+  /** The stored answer that was found, fresh or stale. */
   declare readonly entry?: ExplainedEntry
+  /** The answers under the key, where they are told apart by Vary. */
   declare readonly variants?: ExplainedVariants
   readonly #asked: string
 
@@ -96,6 +114,7 @@ export class Explanation implements Explained {
     return [this.#asked, ...rows.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`)].join('\n')
   }
 
+  /** The page, for `console.log`. */
   [inspect.custom] (): string {
     return this.toString()
   }
