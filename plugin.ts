@@ -164,8 +164,8 @@ export type { BackgroundTask, BackgroundTasks } from './registry/background.js'
 export type { BackendContext, BackendDefinition, BackendLoader, CacheLog } from './registry/registry.js'
 export type { StringStore } from './registry/string-store.js'
 export type {
-  FileOptions, HttpOptions, KeyvAdapter, KeyvOptions, LentDatabase, LentKeyv, LentMemcached, LentRedis, MemcachedOptions, MemoryOptions,
-  RedisConnection, RedisOptions, SqliteOptions, TieredOptions
+  FileOptions, HttpOptions, KeyvAdapter, KeyvOptions, LentDatabase, LentKeyv, LentMemcached, LentRedis, LentStorage, MemcachedOptions, MemoryOptions,
+  RedisConnection, RedisOptions, SqliteOptions, TieredOptions, UnstorageDriver, UnstorageOptions
 } from './backends/index.js'
 export type { Duration } from './registry/check.js'
 export type { Spelling } from './response/accept.js'

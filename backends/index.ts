@@ -8,6 +8,7 @@ import type { MemoryOptions } from './memory.js'
 import type { LentRedis, RedisConnection, RedisOptions } from './redis.js'
 import type { LentDatabase, SqliteOptions } from './sqlite.js'
 import type { TieredOptions } from './tiered.js'
+import type { LentStorage, UnstorageDriver, UnstorageOptions } from './unstorage.js'
 
 // The augmentation stands here and not in each backend: a lazily imported module's augmentation does not reach
 // the published declarations.
@@ -29,6 +30,8 @@ declare module '../registry/names.js' {
     keyv: KeyvOptions
     /** In Memcached. */
     memcached: MemcachedOptions
+    /** In what unstorage has a driver for. */
+    unstorage: UnstorageOptions
   }
 }
 
@@ -43,9 +46,10 @@ export function builtIns (): Registry {
     .add('tiered', async () => (await import('./tiered.js')).default)
     .add('keyv', async () => (await import('./keyv.js')).default)
     .add('memcached', async () => (await import('./memcached.js')).default)
+    .add('unstorage', async () => (await import('./unstorage.js')).default)
 }
 
 export type {
-  FileOptions, HttpOptions, KeyvAdapter, KeyvOptions, LentDatabase, LentKeyv, LentMemcached, LentRedis, MemcachedOptions, MemoryOptions,
-  RedisConnection, RedisOptions, SqliteOptions, TieredOptions
+  FileOptions, HttpOptions, KeyvAdapter, KeyvOptions, LentDatabase, LentKeyv, LentMemcached, LentRedis, LentStorage, MemcachedOptions, MemoryOptions,
+  RedisConnection, RedisOptions, SqliteOptions, TieredOptions, UnstorageDriver, UnstorageOptions
 }

@@ -88,6 +88,7 @@ t.test('docs: the tables name the options that the checks know', async (t) => {
   await refused('### redis', { backend: 'redis', options: unknown })
   await refused('### keyv', { backend: 'keyv', options: unknown })
   await refused('### memcached', { backend: 'memcached', options: unknown })
+  await refused('### unstorage', { backend: 'unstorage', options: unknown })
 })
 
 t.test('docs: every built-in backend has its section, and back', async (t) => {

@@ -1,7 +1,12 @@
 // The application on stores that somebody else wrote, through the plugin with all oracles: hits, tags, stores that die.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import KeyvRedis from '@keyv/redis'
 import KeyvSqlite from '@keyv/sqlite'
 import t, { type Test } from 'tap'
+import type { Driver } from 'unstorage'
+import fsDriver from 'unstorage/drivers/fs'
 import { build, type TestApp } from '../support/app.js'
 import { startMemcached } from '../support/memcached-server.js'
 import { startServer, until } from '../support/redis-server.js'
@@ -40,8 +45,43 @@ const ROWS: readonly Row[] = [
       const server = await startMemcached(t)
       return { options: { server: server.server }, server }
     }
+  },
+  {
+    name: 'unstorage on the driver fs',
+    backend: 'unstorage',
+    canDie: true,
+    async start (t) {
+      const base = mkdtempSync(join(tmpdir(), 'unstorage-'))
+      t.teardown(() => rmSync(base, { recursive: true, force: true }))
+      return mortal(fsDriver({ base }))
+    }
   }
 ]
+
+/** A driver that hangs while it is stopped, as that of a network drive does, and throws once it is killed. */
+function mortal (driver: Driver): { options: object, server: Server } {
+  let act: () => unknown = () => undefined
+  let goOn: () => void = () => {}
+  const options = {
+    driver: {
+      ...driver,
+      async getItemRaw (...values: [string, object]) { await act(); return await driver.getItemRaw!(...values) },
+      async setItemRaw (...values: [string, Buffer, object]) { await act(); await driver.setItemRaw!(...values) }
+    }
+  }
+  const server = {
+    stop () {
+      const going = new Promise<void>((resolve) => { goOn = resolve })
+      act = () => going
+    },
+    goOn () {
+      act = () => undefined
+      goOn()
+    },
+    async kill () { act = () => { throw new Error('the drive is gone') } }
+  }
+  return { options, server }
+}
 
 /** A cached route, and how often its handler ran. */
 async function startApp (t: Test, { backend, options, deadline = '100ms' }: { backend: string, options: object, deadline?: string }): Promise<TestApp> {

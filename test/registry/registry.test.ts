@@ -23,7 +23,7 @@ function definitionOf (lent: Array<{ options: unknown, context: BackendContext }
 
 t.test('registry: the built-in backends are known, and each registry is its own', async (t) => {
   const one = builtIns()
-  t.same(one.names(), ['memory', 'file', 'sqlite', 'redis', 'http', 'tiered', 'keyv', 'memcached'])
+  t.same(one.names(), ['memory', 'file', 'sqlite', 'redis', 'http', 'tiered', 'keyv', 'memcached', 'unstorage'])
   one.add(named('dynamo'), () => definitionOf())
   t.ok(one.names().includes('dynamo'))
   t.notOk(builtIns().names().includes('dynamo'))

@@ -9,7 +9,7 @@ import { root, type Source } from './sources.js'
 import type { Known } from './page-rules.js'
 
 /** What the pages tell to install. */
-const INSTALLED = ['fastify', 'typescript', '@types/node', 'better-sqlite3', '@types/better-sqlite3', '@fastify/redis']
+const INSTALLED = ['fastify', 'typescript', '@types/node', 'better-sqlite3', '@types/better-sqlite3', '@fastify/redis', 'memcache-client', 'unstorage']
 
 export interface Reader {
   /** Runs the blocks of a page. Ports that it names are free ones here. */

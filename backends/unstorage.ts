@@ -1,0 +1,18 @@
+// The unstorage backend: entries in whatever unstorage has a driver for.
+import { ByteStoreBackend } from '../registry/byte-store.js'
+import { defineBackend } from '../registry/registry.js'
+import { openStorage } from './unstorage/driver.js'
+import { readOptions, type UnstorageOptions } from './unstorage/options.js'
+import { UnstorageStore } from './unstorage/store.js'
+
+export {
+  UNSTORAGE_CLEANUP_INTERVAL_MS, UNSTORAGE_PREFIX, UNSTORAGE_TIMEOUT_MS, type LentStorage, type UnstorageDriver, type UnstorageOptions
+} from './unstorage/options.js'
+
+export default defineBackend<UnstorageOptions>({
+  name: 'unstorage',
+  async create (options, context) {
+    const settings = readOptions(options)
+    return new ByteStoreBackend(new UnstorageStore(await openStorage(settings), settings.prefix), { name: 'unstorage', ...settings }, context)
+  }
+})

@@ -1,0 +1,26 @@
+// unstorage: loaded when needed, and a storage around a driver that was handed over.
+import { CACHE_ERR_DEPENDENCY_MISSING } from '../../registry/errors.js'
+import type { LentStorage, Settings, UnstorageDriver } from './options.js'
+
+/** A storage, and how it is ended when it is ours. */
+export interface Opened {
+  readonly storage: LentStorage
+  readonly driver: UnstorageDriver
+  readonly close: () => Promise<void>
+}
+
+interface Package {
+  createStorage (options: { driver: UnstorageDriver }): LentStorage & { dispose (): Promise<void> }
+}
+
+const PACKAGE = 'unstorage'
+
+/** The storage that was lent, or one around the driver. Throws CACHE_ERR_DEPENDENCY_MISSING when unstorage is not installed. */
+export async function openStorage ({ storage, driver, prefix }: Settings, load: () => Promise<unknown> = () => import('unstorage')): Promise<Opened> {
+  if (storage !== undefined) return { storage, driver: storage.getMount(prefix).driver, async close () {} }
+  const { createStorage } = await load().catch((cause: unknown) => {
+    throw new CACHE_ERR_DEPENDENCY_MISSING('unstorage', PACKAGE, PACKAGE, { cause })
+  }) as Package
+  const own = createStorage({ driver: driver as UnstorageDriver })
+  return { storage: own, driver: driver as UnstorageDriver, close: () => own.dispose() }
+}

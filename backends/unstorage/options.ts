@@ -1,0 +1,120 @@
+// The options of the backend `unstorage`: their shape, their defaults, their checks. Drivers are never shown: they hold passwords.
+import { checkOptions, duration, expects, isRecord, type Check, type Duration } from '../../registry/check.js'
+import { CACHE_ERR_OPTION } from '../../registry/errors.js'
+
+/** A driver of unstorage, as far as it is looked at. */
+export interface UnstorageDriver {
+  /** The driver's own name. */
+  readonly name?: string
+  /** What it was made with. */
+  readonly options?: any
+  /** Whether there is something under `key`. */
+  hasItem (key: string, options: any): any
+  /** What lies under `key`, as text. */
+  getItem (key: string, options?: any): any
+  /** All keys. */
+  getKeys (base: string, options: any): any
+}
+
+/** A storage of unstorage, as far as one that is lent is used. */
+export interface LentStorage {
+  /** Whether there is something under `key`. */
+  hasItem (key: string): Promise<boolean>
+  /** The bytes under `key`, in whatever shape the driver has them. */
+  getItemRaw (key: string): Promise<any>
+  /** Keeps bytes, for `ttl` seconds where the driver knows that. */
+  setItemRaw (key: string, value: any, options?: any): Promise<void>
+  /** Forgets `key`. */
+  removeItem (key: string): Promise<void>
+  /** The keys that begin with `base`. */
+  getKeys (base?: string): Promise<string[]>
+  /** The driver that a key belongs to. */
+  getMount (key?: string): { readonly driver: UnstorageDriver }
+}
+
+/** Options of the backend `unstorage`. Exactly one of `driver` and `storage` is given. */
+export interface UnstorageOptions {
+  /** A driver, `fsDriver({ base: 'cache' })` for one. It is handed over: it is disposed of when the cache closes. @default none */
+  driver?: UnstorageDriver
+  /** A storage that the application has. It is lent: it stays as it is. @default none */
+  storage?: LentStorage
+  /** What every key begins with; no other key is touched. @default 'frc' */
+  prefix?: string
+  /** How long one call of the driver may take before it has failed. @default '1s' */
+  timeout?: Duration
+  /** How often entries that are over are removed from a store that doesn't do it by itself. @default '10m' */
+  cleanupInterval?: Duration
+}
+
+/** @default for `prefix` */
+export const UNSTORAGE_PREFIX = 'frc'
+
+/** @default for `timeout`: a second, in milliseconds */
+export const UNSTORAGE_TIMEOUT_MS = 1_000
+
+/** @default for `cleanupInterval`: ten minutes, in milliseconds */
+export const UNSTORAGE_CLEANUP_INTERVAL_MS = 10 * 60_000
+
+/** The options as the code works with them. */
+export interface Settings {
+  readonly driver: UnstorageDriver | undefined
+  readonly storage: LentStorage | undefined
+  readonly prefix: string
+  readonly timeoutMs: number
+  readonly cleanupIntervalMs: number
+}
+
+const NOT_SHOWN = 'something else, which is not shown since it may hold a password'
+
+function has (value: unknown, ...methods: readonly string[]): boolean {
+  return typeof value === 'object' && value !== null && methods.every((method) => typeof (value as Record<string, unknown>)[method] === 'function')
+}
+
+const isStorage = (value: unknown): boolean => has(value, 'hasItem', 'getItemRaw', 'setItemRaw', 'removeItem', 'getKeys', 'getMount')
+
+const driver: Check<UnstorageDriver> = (value, who) => {
+  const expected = 'a driver of unstorage that can write'
+  if (isStorage(value)) throw new CACHE_ERR_OPTION(who, expected, 'a storage, which is the option storage')
+  if (typeof value === 'function') throw new CACHE_ERR_OPTION(who, expected, 'a function: call it, its answer is the driver')
+  if (!has(value, 'hasItem', 'getItem', 'getKeys')) throw new CACHE_ERR_OPTION(who, expected, NOT_SHOWN)
+  mustWrite(value as UnstorageDriver, who)
+  return value as UnstorageDriver
+}
+
+const storage: Check<LentStorage> = (value, who) => {
+  if (!isStorage(value)) throw new CACHE_ERR_OPTION(who, 'a storage made with createStorage', NOT_SHOWN)
+  return value as LentStorage
+}
+
+/** Throws CACHE_ERR_OPTION when the driver would keep nothing without a word. */
+export function mustWrite (driver: UnstorageDriver, who: string): void {
+  const isReadOnly = (driver.options as { readOnly?: unknown } | undefined)?.readOnly === true
+  if (!isReadOnly && has(driver, 'removeItem') && (has(driver, 'setItem') || has(driver, 'setItemRaw'))) return
+  throw new CACHE_ERR_OPTION(who, 'a driver of unstorage that can write', 'one that can only read')
+}
+
+// Some file systems take names that differ only in case for the same one.
+const prefix = expects<string>('1 to 64 of a-z, 0-9, - and _', (value) => typeof value === 'string' && /^[a-z0-9_-]{1,64}$/.test(value))
+
+const CHECKS = { driver, storage, prefix, timeout: duration(), cleanupInterval: duration() }
+
+/** The settings that `options` stand for. Throws CACHE_ERR_OPTION. */
+export function readOptions (options: UnstorageOptions): Settings {
+  for (const name of isRecord(options) ? Object.keys(options) : []) {
+    if (!Object.hasOwn(CHECKS, name)) throw new CACHE_ERR_OPTION(`unstorage.${name}`, `absent: it is not an option; known are ${Object.keys(CHECKS).join(', ')}`, 'a value')
+  }
+  const given = checkOptions<UnstorageOptions>('unstorage', options, CHECKS)
+  if ((given.driver === undefined) === (given.storage === undefined)) {
+    throw new CACHE_ERR_OPTION('unstorage', 'given exactly one of driver and storage', given.driver === undefined ? 'none' : 'both')
+  }
+  const settings = {
+    driver: given.driver,
+    storage: given.storage,
+    prefix: given.prefix ?? UNSTORAGE_PREFIX,
+    // The checks turned the durations into milliseconds.
+    timeoutMs: given.timeout as number | undefined ?? UNSTORAGE_TIMEOUT_MS,
+    cleanupIntervalMs: given.cleanupInterval as number | undefined ?? UNSTORAGE_CLEANUP_INTERVAL_MS
+  }
+  if (given.storage !== undefined) mustWrite(given.storage.getMount(settings.prefix).driver, 'unstorage.storage')
+  return settings
+}

@@ -1,0 +1,80 @@
+// What is asked of unstorage: frames as bytes; what drivers answer in place of throwing, or do not do without a word, is a failure.
+import type { Listed } from '../../registry/byte-listing.js'
+import type { ByteStore } from '../../registry/byte-store.js'
+import { CACHE_ERR_BACKEND_FAILED } from '../../registry/errors.js'
+import type { Opened } from './driver.js'
+import type { LentStorage } from './options.js'
+
+const SECOND_MS = 1_000
+const NAME = /^[0-9a-f]{64}$/
+// As unstorage marks the bytes that it hands to drivers for text.
+const BASE64 = 'base64:'
+const NOTHING = Buffer.alloc(0)
+
+// Drivers that keep an item for the time that they are told.
+const FORGETTING = ['redis', 'upstash', 'vercel-kv', 'cloudflare-kv-binding', 'cloudflare-kv-http', 'deno-kv', 'vercel-runtime-cache']
+
+/** A storage as a store of bytes. */
+export class UnstorageStore implements ByteStore {
+  readonly forgets: boolean
+  readonly #storage: LentStorage
+  readonly #end: () => Promise<void>
+  readonly #prefix: string
+  /** What was stored last: a list without it is none. */
+  #latest: string | undefined
+
+  constructor ({ storage, driver, close }: Opened, prefix: string) {
+    this.#storage = storage
+    this.#end = close
+    this.#prefix = `${prefix}:`
+    this.forgets = FORGETTING.includes(driver.name ?? '')
+  }
+
+  async get (name: string): Promise<Uint8Array | undefined> {
+    return bytesOf(await this.#storage.getItemRaw(this.#prefix + name))
+  }
+
+  async set (name: string, bytes: Uint8Array, lifeMs: number): Promise<void> {
+    const value = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    // Whole seconds and one more, so that no store is told 0 or forgets too early. The instant in the frame counts.
+    await this.#storage.setItemRaw(this.#prefix + name, value, { ttl: Math.ceil(lifeMs / SECOND_MS) + 1 })
+    this.#latest = name
+  }
+
+  async delete (name: string): Promise<void> {
+    if (this.#latest === name) this.#latest = undefined
+    await this.#storage.removeItem(this.#prefix + name)
+    // Whether it was removed a storage doesn't tell, and some drivers keep it to themselves, too.
+    const isThere: unknown = await this.#storage.hasItem(this.#prefix + name)
+    if (isThere !== false) throw isThere instanceof Error ? isThere : failure('delete', 'the driver did not remove it')
+  }
+
+  async * list (): AsyncGenerator<Listed, undefined> {
+    const latest = this.#latest
+    const keys = await this.#storage.getKeys(this.#prefix)
+    const names = new Set(keys.filter((key) => key.startsWith(this.#prefix)).map((key) => key.slice(this.#prefix.length)).filter((name) => NAME.test(name)))
+    if (latest !== undefined && !names.has(latest) && await this.#storage.hasItem(this.#prefix + latest)) {
+      throw failure('list', 'the driver does not list what it holds')
+    }
+    for (const name of names) yield { name }
+    return undefined
+  }
+
+  async close (): Promise<void> {
+    await this.#end()
+  }
+}
+
+function failure (operation: string, why: string): Error {
+  return new CACHE_ERR_BACKEND_FAILED('unstorage', operation, why)
+}
+
+/** The bytes that a driver answered with. Throws an error that came as an answer, as that of a file which can't be read does. */
+function bytesOf (answer: unknown): Uint8Array | undefined {
+  if (answer === undefined || answer === null) return undefined
+  if (answer instanceof Error) throw answer
+  if (answer instanceof Uint8Array) return answer
+  if (answer instanceof ArrayBuffer) return new Uint8Array(answer)
+  if (typeof answer === 'string' && answer.startsWith(BASE64)) return Buffer.from(answer.slice(BASE64.length), 'base64')
+  return NOTHING
+}
