@@ -28,8 +28,8 @@ export interface LentStorage {
   removeItem (key: string): Promise<void>
   /** The keys that begin with `base`. */
   getKeys (base?: string): Promise<string[]>
-  /** The driver that a key belongs to. */
-  getMount (key?: string): { readonly driver: UnstorageDriver }
+  /** Where a key belongs: its `driver` for one. */
+  getMount (key?: string): any
 }
 
 /** Options of the backend `unstorage`. Exactly one of `driver` and `storage` is given. */
