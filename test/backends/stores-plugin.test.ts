@@ -128,14 +128,18 @@ for (const { name, backend, canDie, start } of ROWS) {
   t.test(`${name}: a store that is stopped, goes on and dies costs the deadline and never an answer`, async (t) => {
     const { options, server } = await start(t) as { options: object, server: Server }
     const app = await startApp(t, { backend, options: { ...options, timeout: '200ms' } })
+    // The first failure is logged with a stack, for which source maps are read here: that time is not the cache's.
+    const asked = async (): Promise<void> => {
+      for (const slow of [false, true, true]) t.equal((await app.ask({ url: '/a', slow })).text, 'the answer to a')
+    }
     await untilHit(app, '/a')
     server.stop()
-    for (let time = 0; time < 2; time++) t.equal((await app.ask({ url: '/a', slow: true })).text, 'the answer to a')
+    await asked()
     t.match(app.warnings()[0], { backend, operation: 'get' })
     server.goOn()
     await untilHit(app, '/a', 31_000)
     await server.kill()
-    for (let time = 0; time < 2; time++) t.equal((await app.ask({ url: '/a', slow: true })).text, 'the answer to a')
+    await asked()
     t.ok(Object.values((await app.cache.stats()).errors).some((count) => count > 0))
   })
 }
