@@ -2,14 +2,14 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { FOR_AUTHORS, pages, runsAsPasted } from './support/pages.js'
+import { LONG_PAGES, pages, runsAsPasted } from './support/pages.js'
 import { wrongWith } from './support/page-rules.js'
 import { reader } from './support/reader.js'
 import { root, source } from './support/sources.js'
 
 const user = reader(t)
 
-for (const page of pages.filter(({ path }) => !FOR_AUTHORS.includes(path))) runsAsPasted(t, user, page)
+for (const page of pages.filter(({ path }) => !LONG_PAGES.includes(path))) runsAsPasted(t, user, page)
 
 t.test('docs: every command that stands in the text is there', async (t) => {
   const inClone = { ...user.known, programs: readdirSync(join(root, 'node_modules', '.bin')) }

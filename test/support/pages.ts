@@ -6,8 +6,8 @@ import type { Reader } from './reader.js'
 /** What is shown to users, page by page. */
 export const pages: readonly Source[] = [source('README.md'), ...sourcesIn(['docs'], ['.md'])]
 
-/** Pages that take longer than the others together. */
-export const FOR_AUTHORS: readonly string[] = ['docs/extending.md', 'docs/test-kit.md', 'docs/tutorial.md']
+/** Pages whose programs run the whole test kit or measure. Each has a test of its own, `docs-run-<page>.test.ts`. */
+export const LONG_PAGES: readonly string[] = ['docs/extending.md', 'docs/test-kit.md', 'docs/tutorial.md']
 
 /** A test that every block of the page runs as it is pasted. What is not run is told with its reason. */
 export function runsAsPasted (t: Test, user: Reader, page: Source): void {

@@ -1,5 +1,5 @@
 // What a reader of the docs has installed: the packed package, what the pages tell to install beside it, and their programs.
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Test } from 'tap'
@@ -21,6 +21,8 @@ export interface Reader {
 /** Packs the package and installs it for a reader, until `t` ends. */
 export function reader (t: Test): Reader {
   if (!existsSync(join(root, 'dist', 'plugin.d.ts'))) t.bailout('there is no dist: run npm run build first')
+  // Each command has a limit of its own.
+  t.setTimeout(300_000)
   const { folder, manifest, remove } = packed(INSTALLED)
   t.teardown(remove)
   const packages = [manifest.name, ...Object.keys(manifest.dependencies), ...INSTALLED]
@@ -35,7 +37,10 @@ function linkPrograms (folder: string, name: string): string[] {
   const binaries = join(folder, 'node_modules', '.bin')
   mkdirSync(binaries, { recursive: true })
   for (const [program, path] of Object.entries(programs)) {
-    if (!readdirSync(binaries).includes(program)) symlinkSync(join(home, path), join(binaries, program))
+    if (readdirSync(binaries).includes(program)) continue
+    // As npm does when it installs.
+    chmodSync(join(home, path), 0o755)
+    symlinkSync(join(home, path), join(binaries, program))
   }
   return Object.keys(programs)
 }
