@@ -14,7 +14,7 @@ import type { RefusalReason } from './status.js'
 import { CONDITIONAL_STATUSES } from './statuses.js'
 import { Recording, teeNodeStream, teeWebStream, type RecordingBudget } from './tee.js'
 import type { Validation } from './validation.js'
-import { canBeValidated, validatorsOf } from './validators.js'
+import { canBeValidated, validatorsOf, withoutEtag } from './validators.js'
 
 export class Fill {
   readonly policy: RoutePolicy
@@ -115,7 +115,7 @@ export class Fill {
     const after = reply.getHeaders() as Fields
     const fields = fieldsToStore(this.#before, after, this.policy.setCookie)
     if (fields === undefined) return this.#refusing('header', payload)
-    this.#taken = { status: reply.statusCode, fields, removed: fieldsRemoved(this.#before, after), vary: after.vary, body: undefined, verdict: undefined, copies, ownEtag: false }
+    this.#taken = { status: reply.statusCode, fields, removed: fieldsRemoved(this.#before, after), vary: after.vary, body: undefined, verdict: undefined, copies, ownEtag: this.answered !== undefined && this.validation?.hasOwnEtag(reply) === true }
     const unfit = unfitStatus(reply.statusCode)
     if (unfit !== undefined) return this.#refusing(unfit, payload)
     if (payload === undefined || payload === null || typeof payload === 'string' || payload instanceof Uint8Array) {
@@ -184,7 +184,7 @@ export class Fill {
       status: taken.status,
       fields: reply.getHeaders() as Fields,
       vary: taken.vary,
-      hasValidator: (request.method === 'GET' || request.method === 'HEAD') && !taken.ownEtag && canBeValidated(validatorsOf(taken.fields, at)),
+      hasValidator: (request.method === 'GET' || request.method === 'HEAD') && canBeValidated(validatorsOf(taken.ownEtag ? withoutEtag(taken.fields) : taken.fields, at)),
       authorized: request.headers.authorization !== undefined && this.policy.credentials === 'ignore',
       askedAt: this.#askedAt,
       at,

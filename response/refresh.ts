@@ -1,6 +1,7 @@
 // Refreshes: while a stale answer is served, its route runs once more in the background, as a request of its own.
 import { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
+import { setImmediate as turn } from 'node:timers/promises'
 import type { FastifyInstance, FastifyRequest, InjectOptions } from 'fastify'
 import { LRUCache } from 'lru-cache'
 import { CONDITION_FIELDS } from './conditional.js'
@@ -64,18 +65,24 @@ export class Refreshes {
     const refresh: Refresh = {
       key,
       isEncrypted: request.protocol === 'https',
-      succeed: () => { hasSucceeded = true }
+      succeed: () => {
+        hasSucceeded = true
+        // It may come when the answer has long been sent: a network takes its time to store it.
+        this.#failures.delete(key)
+      }
     }
+    const again = { ...repeated(request), Request: marked(refresh) }
+    // The stale answer goes out first.
+    await turn()
     const deadline = new AbortController()
     const timer = setTimeout(() => deadline.abort(), DEADLINE_MS).unref()
     const signal = AbortSignal.any([this.#closing.signal, deadline.signal])
     try {
-      const response = await instance.inject({ ...repeated(request), Request: marked(refresh), signal, payloadAsStream: true } as unknown as InjectOptions)
+      const response = await instance.inject({ ...again, signal, payloadAsStream: true } as unknown as InjectOptions)
       await finished(response.stream().resume())
     } finally {
       clearTimeout(timer)
-      if (hasSucceeded) this.#failures.delete(key)
-      else this.#failed(key)
+      if (!hasSucceeded) this.#failed(key)
     }
   }
 

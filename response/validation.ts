@@ -5,8 +5,8 @@ import { CONDITION_FIELDS, precondition, type Conditions } from './conditional.j
 import { ageSeconds, type Entry, type ResponseHead } from './entry.js'
 import type { Fields } from './policy.js'
 import { grouped, payloadOf } from './payload.js'
-import { isError } from './statuses.js'
-import { canBeValidated, isSameWeakly, validatorsOf, type Validators } from './validators.js'
+import { isError, isReplacing } from './statuses.js'
+import { canBeValidated, fieldIn, isSameWeakly, validatorsOf, withoutEtag, type Validators } from './validators.js'
 
 /** What a 304 may say of a body that it doesn't carry, and what is not believed: Fastify names a type for an empty text. */
 const OF_THE_BODY: readonly string[] = ['content-type', 'content-encoding', 'content-range', 'content-length']
@@ -79,8 +79,12 @@ export class Validation {
 
   /** Whether an answer tells that the entry holds no more: another whole one, or, to a HEAD, other validators (RFC 9111 section 4.3.5). */
   isOutdated (reply: FastifyReply, before: Fields): boolean {
-    if (reply.statusCode >= 500) return false
-    return this.#isHead && reply.statusCode === 200 ? this.#agrees(saidBy(reply, before)) === false : true
+    return this.#isHead && reply.statusCode === 200 ? this.#agrees(saidBy(reply, before)) === false : isReplacing(reply.statusCode)
+  }
+
+  /** Whether the reply's ETag is the one that was made here, of the entry's body. */
+  hasOwnEtag (reply: FastifyReply): boolean {
+    return this.entry.head.ownEtag === true && reply.getHeader('etag') === fieldIn(this.entry.head.fields, 'etag')
   }
 
   /** Whether the entry may be sent in place of an answer of this status (RFC 5861 section 4). */
@@ -137,8 +141,4 @@ function picked (headers: Conditions): Conditions {
 
 function without (headers: FastifyRequest['headers']): FastifyRequest['headers'] {
   return Object.fromEntries(Object.entries(headers).filter(([name]) => !(CONDITION_FIELDS as readonly string[]).includes(name)))
-}
-
-function withoutEtag (pairs: readonly string[]): string[] {
-  return pairs.filter((_, index) => pairs[index - index % 2] !== 'etag')
 }

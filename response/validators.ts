@@ -31,6 +31,11 @@ export function validatorsOf (pairs: readonly string[], at: number): Validators 
   }
 }
 
+/** The same fields, but for an ETag. */
+export function withoutEtag (pairs: readonly string[]): string[] {
+  return pairs.filter((_, index) => pairs[index - index % 2] !== 'etag')
+}
+
 /** Whether the handler can be asked whether an answer with these validators still holds. */
 export function canBeValidated ({ etag, lastModified }: Validators): boolean {
   return etag !== undefined || lastModified !== undefined

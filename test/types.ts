@@ -1,5 +1,6 @@
 // What must and must not compile; checked by `npm run types`, never run.
 import { builtIns } from '../backends/index.js'
+import { rfc9111, type RouteCacheOptions } from '../plugin.js'
 import { fromStringStore } from '../registry/string-store.js'
 import { defineBackend, type BackendDefinition, type Registry } from '../registry/registry.js'
 import type { BackendChoice, BackendName, BackendOptions } from '../registry/names.js'
@@ -116,3 +117,8 @@ take(
 take(fromStringStore({ get: () => Buffer.alloc(0), set () {}, delete () {}, close () {} }))
 
 take({ name: 'a case', run: async () => 'passed' } satisfies ConformanceCase)
+
+// The preset is route options, and nobody changes it.
+take(rfc9111 satisfies RouteCacheOptions, { ...rfc9111, ttl: '1m' } satisfies RouteCacheOptions)
+// @ts-expect-error read-only
+rfc9111.heuristic = false

@@ -162,6 +162,10 @@ t.test('etag: an answer without one is given a strong one of its body, on the mi
     routes (app, probe) {
       app.get('/', cached({ etag: true }), async (request) => { if (probe.cached) asked.push(request.headers['if-none-match']); return { made: 1 } })
       app.get('/own', cached({ etag: true }), async (_request, reply) => await reply.header('etag', 'W/"own"').send('x'))
+      app.get('/dated', cached({ etag: true }), async (request, reply) => {
+        if (probe.cached) asked.push(request.headers['if-none-match'])
+        return request.headers['if-modified-since'] === CHANGED ? await reply.code(304).send() : await reply.header('last-modified', CHANGED).send('x')
+      })
       app.get('/hooked', { ...cached({ etag: true }), onSend: async () => {} }, async () => 'x')
     }
   })
@@ -172,6 +176,13 @@ t.test('etag: an answer without one is given a strong one of its body, on the mi
   await app.clock.pass(61_000)
   t.match(await app.ask({ url: '/', headers: { 'cache-control': 'no-cache' } }), { headers: { etag } }, 'the same for the same bytes')
   t.same(asked, [undefined, undefined])
+  asked.length = 0
   t.match(await app.ask('/own'), { headers: { etag: 'W/"own"' } })
+  await app.ask('/dated')
+  await app.clock.pass(61_000)
+  t.match(await app.ask('/dated'), { cacheStatus: /fwd-status=304; stored/, headers: { etag: /^"/ } })
+  await app.clock.pass(61_000)
+  t.match(await app.ask('/dated'), { cacheStatus: /fwd-status=304; stored/ }, 'and not the second time either')
+  t.same(asked, [undefined, undefined, undefined])
   for (let times = 0; times < 2; times++) t.equal((await app.ask('/hooked')).headers.etag, undefined, 'a hook may change the body')
 }))
