@@ -3,13 +3,13 @@ import type { Power } from '../registry/backend.js'
 import { powersOf } from '../registry/backend.js'
 import { DataCache, type ProduceContext, type SetOptions } from './data-cache.js'
 import type { Engine } from './engine.js'
-import { explain, type ExplainOptions } from './explain.js'
-import type { Explanation } from './explanation.js'
-import { clear, invalidate } from './invalidation.js'
-import type { Lookup } from './lookup.js'
+import { explain, type ExplainOptions } from './explain/explain.js'
+import type { Explanation } from './explain/explanation.js'
+import { clear, invalidate } from './invalidation/invalidation.js'
+import type { Lookup } from './explain/lookup.js'
 import type { CachedRoute } from './route.js'
 import { sum, type CacheStats, type RouteStats } from './stats.js'
-import type { InvalidationTarget } from './targets.js'
+import type { InvalidationTarget } from './invalidation/targets.js'
 
 /**
  * The cache of one registration. What is called here was called on purpose: it rejects with CACHE_ERR_BACKEND_FAILED

@@ -2,9 +2,9 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { aDuration, boolean, checkOptions, duration, expects, isRecord, isTextList, oneOf, positiveInteger, show, textList, type Check, type Duration } from '../registry/check.js'
 import { CACHE_ERR_OPTION } from '../registry/errors.js'
-import type { Spelling } from './accept.js'
-import { isCacheableStatus } from './statuses.js'
-import { aimsOf, areTags, MAX_TAG_CHARACTERS, MAX_TAGS, type InvalidationTarget } from './targets.js'
+import type { Spelling } from './http/accept.js'
+import { isCacheableStatus } from './http/statuses.js'
+import { aimsOf, areTags, MAX_TAG_CHARACTERS, MAX_TAGS, type InvalidationTarget } from './invalidation/targets.js'
 
 /** What makes two requests different ones. */
 export interface KeyOptions {
@@ -114,7 +114,7 @@ export const ROUTE_DEFAULTS = {
 
 export const KEY_DEFAULTS = { query: true, headers: [], cookies: [], host: true, body: false } as const satisfies KeyOptions
 
-export { areTags, MAX_TAG_CHARACTERS, MAX_TAGS } from './targets.js'
+export { areTags, MAX_TAG_CHARACTERS, MAX_TAGS } from './invalidation/targets.js'
 
 /** What `ttl` may be while a handler runs: zero is an answer there ("not this one"). */
 export const ttlOnTheWay: Check<number> = duration({ zero: true })

@@ -1,6 +1,6 @@
 // A stored body as the handler would have given it, and stored fields by name.
 import { Readable } from 'node:stream'
-import type { ResponseHead } from './entry.js'
+import type { ResponseHead } from './store/entry.js'
 
 /** The body as the handler would have given it. A copy: what hooks are handed they may change, what is stored nobody may. */
 export function payloadOf (head: ResponseHead, body: Buffer, typed: boolean): string | Buffer | Readable | undefined {

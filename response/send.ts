@@ -1,11 +1,11 @@
 // Sending a stored answer: through Fastify where other hooks want to see it, else straight to the socket.
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { joined } from './cache-control.js'
-import { ageSeconds, type Entry, type ResponseHead, type SentFields } from './entry.js'
+import { joined } from './http/cache-control.js'
+import { ageSeconds, type Entry, type ResponseHead, type SentFields } from './store/entry.js'
 import type { FastifyInternals } from './fastify-internals.js'
-import { isField } from './fields.js'
+import { isField } from './http/fields.js'
 import { grouped, payloadOf } from './payload.js'
-import { hasNoContent } from './statuses.js'
+import { hasNoContent } from './http/statuses.js'
 
 /** Sends `entry` as the answer to this request; `status` is the value of the Cache-Status field, `at` the present. */
 export class Sender {

@@ -56,6 +56,7 @@ t.test('architecture: an import that goes up or sideways is found', async (t) =>
     ['response/a.ts', "import { builtIns } from '../backends/index.js'"],
     ['response/a.ts', "const a = import('../plugin.js')"],
     ['response/a.ts', "type A = import('../backends/memory.js').A"],
+    ['response/http/a.ts', "import { a } from '../engine.js'"],
     ['plugin.ts', "import { a } from './backends/memory.js'"],
     ['plugin.ts', "const a = await import('./backends/sqlite.js')"],
     ['plugin.ts', "import { a } from './test/kit/index.js'"],

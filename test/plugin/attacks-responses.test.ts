@@ -2,7 +2,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import t from 'tap'
 import type { RouteCacheOptions } from '../../plugin.js'
-import { EntryCodec, type ResponseHead } from '../../response/entry.js'
+import { EntryCodec, type ResponseHead } from '../../response/store/entry.js'
 import { build, forEachBackend, type Probe } from '../support/app.js'
 
 const cached = (cache: RouteCacheOptions = {}) => ({ config: { cache: { ttl: '1m', ...cache } } })

@@ -1,7 +1,7 @@
 // Spellings of one meaning: what selects among variants is the same for all of them, and for nothing else.
 import fc from 'fast-check'
 import t from 'tap'
-import { selecting, type Spelling } from '../../response/accept.js'
+import { selecting, type Spelling } from '../../response/http/accept.js'
 
 const isOne = (name: string, one: string | string[], other: string | string[], spelling: Spelling = 'normalised'): boolean => JSON.stringify(selecting(name, one, spelling)) === JSON.stringify(selecting(name, other, spelling))
 

@@ -1,7 +1,7 @@
 // Cache-Control, parsed strictly: what it says is read, what can't be read beyond doubt is malformed, whatever comes.
 import fc from 'fast-check'
 import t from 'tap'
-import { deltaSeconds, joined, MAX_DELTA_SECONDS, parseCacheControl, type FieldValue } from '../../response/cache-control.js'
+import { deltaSeconds, joined, MAX_DELTA_SECONDS, parseCacheControl, type FieldValue } from '../../response/http/cache-control.js'
 
 const MALFORMED = 'malformed'
 

@@ -1,7 +1,7 @@
 // A client's conditions: what each makes of a stored answer, and which goes before which.
 import fc from 'fast-check'
 import t from 'tap'
-import { isConditional, isRangeOf, precondition } from '../../response/conditional.js'
+import { isConditional, isRangeOf, precondition } from '../../response/http/conditional.js'
 
 const AT = Date.UTC(2031, 4, 6, 7, 8, 9)
 const [BEFORE, CHANGED, AFTER] = ['Tue, 06 May 2031 06:00:00 GMT', 'Tue, 06 May 2031 07:00:00 GMT', 'Tue, 06 May 2031 07:05:00 GMT']

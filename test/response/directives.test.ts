@@ -1,7 +1,7 @@
 // Directives that are addressed to this cache: a targeted field where there is a valid one, else Cache-Control.
 import fc from 'fast-check'
 import t from 'tap'
-import { directivesOf, parseTargeted } from '../../response/directives.js'
+import { directivesOf, parseTargeted } from '../../response/http/directives.js'
 
 const parsed = (field: string | string[]): unknown => { const found = parseTargeted(field); return found === undefined ? undefined : Object.fromEntries(found) }
 

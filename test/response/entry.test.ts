@@ -2,7 +2,7 @@
 import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
 import t from 'tap'
-import { EntryCodec, type Entry, type Head, type ResponseHead } from '../../response/entry.js'
+import { EntryCodec, type Entry, type Head, type ResponseHead } from '../../response/store/entry.js'
 
 const KEY = '0:r GET 2:/a 2:/a 16:http://a.example'
 const HEAD: ResponseHead = { kind: 'response', key: KEY, status: 200, fields: ['content-type', 'text/plain', 'x-é', 'é'].map((item) => item.replace('x-é', 'x-a')), storedAt: 1_900_000_000_000, freshUntil: 1_900_000_060_000, ageMs: 0, text: true, tags: ['products', 'stamp'] }

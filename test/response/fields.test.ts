@@ -1,7 +1,7 @@
 // Which header fields go into an entry: what the handler set, and what another answer may carry.
 import fc from 'fast-check'
 import t from 'tap'
-import { areFields, FIELDS_NOT_STORED, fieldsRemoved, fieldsToStore, isField, isForOneOrigin } from '../../response/fields.js'
+import { areFields, FIELDS_NOT_STORED, fieldsRemoved, fieldsToStore, isField, isForOneOrigin } from '../../response/http/fields.js'
 
 t.test('E23: fields of one connection, one answer or one request are not stored', async (t) => {
   const fields = {

@@ -1,6 +1,6 @@
 // The guard and changes: their order, the ones that came late, and closing.
 import t from 'tap'
-import { UNAVAILABLE } from '../../response/guard.js'
+import { UNAVAILABLE } from '../../response/store/guard.js'
 import { turns } from '../support/barrier.js'
 import { fails, guardSetUp, lateAt, SLACK_MS, textOf, took } from '../support/guard.js'
 

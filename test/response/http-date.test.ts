@@ -1,7 +1,7 @@
 // Dates: three formats in any case of letters, and nothing that is only nearly one.
 import fc from 'fast-check'
 import t from 'tap'
-import { parseHttpDate } from '../../response/http-date.js'
+import { parseHttpDate } from '../../response/http/http-date.js'
 
 const AT = Date.UTC(2031, 4, 6, 7, 8, 9)
 

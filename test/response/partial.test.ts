@@ -1,7 +1,7 @@
 // A stored answer cut to what a request asks for.
 import t from 'tap'
-import type { Entry, ResponseHead } from '../../response/entry.js'
-import { selected } from '../../response/partial.js'
+import type { Entry, ResponseHead } from '../../response/store/entry.js'
+import { selected } from '../../response/http/partial.js'
 
 const AT = Date.UTC(2031, 4, 6, 7, 8, 9)
 const FIELDS = ['content-type', 'text/plain', 'etag', '"a"', 'cache-control', 'max-age=60', 'vary', 'accept', 'x-own', '1']

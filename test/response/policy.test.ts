@@ -2,8 +2,8 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { routePolicy, type RouteCacheOptions } from '../../response/options.js'
-import { decide, type Answer, type Fields, type Storable } from '../../response/policy.js'
-import { wishesOf } from '../../response/wishes.js'
+import { decide, type Answer, type Fields, type Storable } from '../../response/http/policy.js'
+import { wishesOf } from '../../response/http/wishes.js'
 
 const AT = Date.UTC(2031, 4, 6, 7, 8, 9)
 const DATE = 'Tue, 06 May 2031 07:08:09 GMT'

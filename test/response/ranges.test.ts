@@ -1,7 +1,7 @@
 // Ranges: which bytes a request asks for, and when it asks for none.
 import fc from 'fast-check'
 import t from 'tap'
-import { MAX_RANGES, rangesOf } from '../../response/ranges.js'
+import { MAX_RANGES, rangesOf } from '../../response/http/ranges.js'
 
 const of = (field: string | string[], length = 10): unknown => {
   const ranges = rangesOf(field, length)

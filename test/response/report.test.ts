@@ -4,7 +4,7 @@ import t from 'tap'
 import type { RouteCacheOptions } from '../../plugin.js'
 import { rfc9111 } from '../../plugin.js'
 import { routePolicy } from '../../response/options.js'
-import { described, Report, type Facts } from '../../response/report.js'
+import { described, Report, type Facts } from '../../response/explain/report.js'
 
 const FACTS: Facts = { backendName: 'sqlite', hasClear: true, isOneOfSeveral: false, authPlugins: [] }
 const policyOf = (cache: RouteCacheOptions | true) => routePolicy('test', cache, {})

@@ -1,7 +1,7 @@
 // Sending a stored answer: the same by the straight way and through hooks, and nothing of it can be changed for the next one.
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
-import type { Entry, ResponseHead } from '../../response/entry.js'
+import type { Entry, ResponseHead } from '../../response/store/entry.js'
 import { FastifyInternals } from '../../response/fastify-internals.js'
 import { Sender } from '../../response/send.js'
 

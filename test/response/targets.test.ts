@@ -1,6 +1,6 @@
 // What an invalidation may be aimed at, and that everything else is refused by name.
 import t from 'tap'
-import { aimOf, aimsOf, partsOf } from '../../response/targets.js'
+import { aimOf, aimsOf, partsOf } from '../../response/invalidation/targets.js'
 
 t.test('a target is taken apart, and a tag alone is a list of one', async (t) => {
   t.same(aimOf('products', 'x'), { tags: ['products'] })

@@ -1,7 +1,7 @@
 // Validators: what is one, and when two are the same.
 import fc from 'fast-check'
 import t from 'tap'
-import { canBeValidated, entityTags, isSameStrongly, isSameWeakly, validatorsOf } from '../../response/validators.js'
+import { canBeValidated, entityTags, isSameStrongly, isSameWeakly, validatorsOf } from '../../response/http/validators.js'
 
 const AT = Date.UTC(2031, 4, 6, 7, 8, 9)
 const DATE = 'Tue, 06 May 2031 07:00:00 GMT'

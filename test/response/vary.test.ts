@@ -1,7 +1,7 @@
 // Vary: the names in it, and which variant a request asks for.
 import fc from 'fast-check'
 import t from 'tap'
-import { MAX_VARY_FIELDS, variantOf, varyNames } from '../../response/vary.js'
+import { MAX_VARY_FIELDS, variantOf, varyNames } from '../../response/http/vary.js'
 
 const asked = (headers: Record<string, unknown>, rawHeaders: string[] = []) => ({ headers: headers as Record<string, string>, raw: { rawHeaders } })
 

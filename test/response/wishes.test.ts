@@ -1,6 +1,6 @@
 // What a request asks of caches, and which entries are that.
 import t from 'tap'
-import { satisfies, wishesOf } from '../../response/wishes.js'
+import { satisfies, wishesOf } from '../../response/http/wishes.js'
 
 t.test('E20: what a request wishes', async (t) => {
   t.equal(wishesOf({}), undefined)

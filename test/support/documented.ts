@@ -30,7 +30,7 @@ export const DOCUMENTED: readonly Documented[] = [
   { heading: '## Plugin options', at: [['response/settings.ts', 'CommonOptions']], constants: { ...PLUGIN_DEFAULTS, defaults: {} }, others: { backend: `'${backend}'`, options: '{}' } },
   { heading: '## Route options', at: [['response/options.ts', 'RouteCacheOptions']], constants: ROUTE_DEFAULTS },
   { heading: '### The key', at: [['response/options.ts', 'KeyOptions']], constants: KEY_DEFAULTS },
-  { heading: '### While a handler runs', at: [['response/reply-cache.ts', 'ReplyCacheOptions']], constants: {} },
+  { heading: '### While a handler runs', at: [['response/fill/reply-cache.ts', 'ReplyCacheOptions']], constants: {} },
   { heading: '### memory', at: [['backends/memory.ts', 'MemoryOptions']], constants: { maxBytes: MEMORY_MAX_BYTES } },
   { heading: '### file', at: [['backends/file/options.ts', 'FileOptions']], constants: FILE_DEFAULTS },
   { heading: '### sqlite', at: [['backends/sqlite/options.ts', 'SqliteOptions']], constants: SQLITE_DEFAULTS },

@@ -1,7 +1,7 @@
 // A guard over a backend of chaos, on a clock that stands still.
 import type { Test } from 'tap'
 import type { StoredEntry } from '../../registry/backend.js'
-import { Guard, UNAVAILABLE } from '../../response/guard.js'
+import { Guard, UNAVAILABLE } from '../../response/store/guard.js'
 import { Notices } from '../../response/notices.js'
 import { turns } from './barrier.js'
 import { Chaos } from './chaos.js'

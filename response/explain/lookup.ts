@@ -1,7 +1,7 @@
 // Which route a request would come to: a router of its own with all routes below the registration, as Fastify's is not to be asked.
 import type { RouteOptions } from 'fastify'
 import findMyWay, { type HTTPMethod } from 'find-my-way'
-import type { CachedRoute } from './route.js'
+import type { CachedRoute } from '../route.js'
 
 /** A route that was found: cached or not, with its path's parameters. */
 export interface Located {

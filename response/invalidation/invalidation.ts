@@ -1,12 +1,12 @@
 // Invalidation: by tag, URL, route or key. The fence is moved before and after, so that no fill under way undoes it.
-import { show } from '../registry/check.js'
-import { CACHE_ERR_CLOSED, CACHE_ERR_OPTION, CACHE_ERR_POWER_MISSING } from '../registry/errors.js'
-import type { Engine } from './engine.js'
-import { dataKey } from './data-cache.js'
-import { tagName } from './filling.js'
-import { customKey, namespacePrefix, originPart } from './key.js'
-import { pathOf } from './query.js'
-import { routeName, type CachedRoute } from './route.js'
+import { show } from '../../registry/check.js'
+import { CACHE_ERR_CLOSED, CACHE_ERR_OPTION, CACHE_ERR_POWER_MISSING } from '../../registry/errors.js'
+import type { Engine } from '../engine.js'
+import { dataKey } from '../data-cache.js'
+import { tagName } from '../fill/filling.js'
+import { customKey, namespacePrefix, originPart } from '../key.js'
+import { pathOf } from '../query.js'
+import { routeName, type CachedRoute } from '../route.js'
 import { aimOf, partsOf, type InvalidationTarget } from './targets.js'
 
 /** Settles when no later read can see what was stored for `target`. Rejects when that could not be confirmed. */

@@ -2,9 +2,9 @@
 import { deltaSeconds, joined, qualifiedNames, type FieldValue } from './cache-control.js'
 import { directivesOf, type Directives } from './directives.js'
 import { heuristicMs, initialAgeMs, statedMs } from './freshness.js'
-import type { RoutePolicy } from './options.js'
+import type { RoutePolicy } from '../options.js'
 import { CONDITIONAL_STATUSES, isCacheableStatus, isUnderstood, isValidatable } from './statuses.js'
-import type { RefusalReason } from './status.js'
+import type { RefusalReason } from '../status.js'
 import { varyNames } from './vary.js'
 
 /** Header fields by lower-case name. */

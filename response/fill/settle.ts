@@ -1,7 +1,7 @@
 // What a handler's answer makes of the stored one behind it: upheld, outdated, or sent in place of an error.
 import type { FastifyReply } from 'fastify'
-import type { Fields } from './policy.js'
-import type { RefusalReason } from './status.js'
+import type { Fields } from '../http/policy.js'
+import type { RefusalReason } from '../status.js'
 import type { Validation } from './validation.js'
 
 /** The answer as it is when the cache takes it up. */

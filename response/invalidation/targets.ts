@@ -1,6 +1,6 @@
 // What an invalidation may be aimed at: a tag, URL, route or key, checked where it is given.
-import { isRecord, isTextList, show } from '../registry/check.js'
-import { CACHE_ERR_OPTION } from '../registry/errors.js'
+import { isRecord, isTextList, show } from '../../registry/check.js'
+import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 
 /** What to invalidate: a tag, or one of these. */
 export type InvalidationTarget =

@@ -1,12 +1,12 @@
 // A stored answer behind a request that the handler is asked for: validated by it (RFC 9111 section 4.3), or standing in for it (RFC 5861).
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { joined } from './cache-control.js'
-import { CONDITION_FIELDS, precondition, type Conditions } from './conditional.js'
-import { ageSeconds, type Entry, type ResponseHead } from './entry.js'
-import type { Fields } from './policy.js'
-import { grouped, payloadOf } from './payload.js'
-import { isError, isReplacing } from './statuses.js'
-import { canBeValidated, fieldIn, isSameWeakly, validatorsOf, withoutEtag, type Validators } from './validators.js'
+import { joined } from '../http/cache-control.js'
+import { CONDITION_FIELDS, precondition, type Conditions } from '../http/conditional.js'
+import { ageSeconds, type Entry, type ResponseHead } from '../store/entry.js'
+import type { Fields } from '../http/policy.js'
+import { grouped, payloadOf } from '../payload.js'
+import { isError, isReplacing } from '../http/statuses.js'
+import { canBeValidated, fieldIn, isSameWeakly, validatorsOf, withoutEtag, type Validators } from '../http/validators.js'
 
 /** What a 304 may say of a body that it doesn't carry, and what is not believed: Fastify names a type for an empty text. */
 const OF_THE_BODY: readonly string[] = ['content-type', 'content-encoding', 'content-range', 'content-length']

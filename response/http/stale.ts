@@ -1,5 +1,5 @@
 // When an entry that is not fresh may be served all the same (RFC 9111 section 4.2.4, RFC 5861).
-import type { ResponseHead } from './entry.js'
+import type { ResponseHead } from '../store/entry.js'
 import { satisfies, type Wishes } from './wishes.js'
 
 /** Whether a fresh entry is what the client asks for. `at`: the present, in epoch milliseconds. */

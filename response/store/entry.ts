@@ -1,9 +1,9 @@
 // What is kept under a key, and the bytes that it becomes: one JSON line, a newline, the body as it was sent.
 import { crc32 } from 'node:zlib'
 import { LRUCache } from 'lru-cache'
-import { isRecord } from '../registry/check.js'
-import { areFields } from './fields.js'
-import { fieldIn } from './validators.js'
+import { isRecord } from '../../registry/check.js'
+import { areFields } from '../http/fields.js'
+import { fieldIn } from '../http/validators.js'
 
 interface Kept {
   /** The key under which it was stored: bytes that were moved to another key are not taken for that key's. */

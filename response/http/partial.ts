@@ -1,7 +1,7 @@
 // A stored answer cut to what a request asks for: not modified, a part, several parts, or a condition that failed.
 import { randomBytes } from 'node:crypto'
 import { isRangeOf, precondition, type Conditions } from './conditional.js'
-import type { Entry, ResponseHead } from './entry.js'
+import type { Entry, ResponseHead } from '../store/entry.js'
 import { rangesOf, type ByteRange } from './ranges.js'
 import { fieldIn } from './validators.js'
 

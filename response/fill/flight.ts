@@ -1,6 +1,6 @@
 // Single flight: one request does the work of a key, the others wait for its outcome, and never for ever.
 import { LRUCache } from 'lru-cache'
-import type { Entry, ResponseHead } from './entry.js'
+import type { Entry, ResponseHead } from '../store/entry.js'
 
 /** What came of a flight: an answer to share, or why there is none. */
 export type Outcome =

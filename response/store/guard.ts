@@ -1,10 +1,10 @@
 // The one place through which a backend is called: deadline, breaker, and a failure that costs no answer.
 import { setTimeout as after } from 'node:timers'
-import type { CacheBackend, MaybePromise, StoredEntry } from '../registry/backend.js'
-import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../registry/errors.js'
+import type { CacheBackend, MaybePromise, StoredEntry } from '../../registry/backend.js'
+import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import { Breaker } from './breaker.js'
-import { Deadline, isPromise, LATE, NO_ANSWER, noop, within } from './later.js'
-import { safeCause, safeError, type Notices } from './notices.js'
+import { Deadline, isPromise, LATE, NO_ANSWER, noop, within } from '../later.js'
+import { safeCause, safeError, type Notices } from '../notices.js'
 
 /** The backend could not say: not a miss, nothing is known of what it holds. */
 export const UNAVAILABLE = Symbol('unavailable')

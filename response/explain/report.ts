@@ -1,8 +1,8 @@
 // What is said once, when the application is ready: every cached route with its policy, and what is likely a mistake.
 import type { RouteOptions } from 'fastify'
-import type { CacheLog } from '../registry/registry.js'
-import { ROUTE_DEFAULTS, type RoutePolicy } from './options.js'
-import { isSafe } from './unsafe.js'
+import type { CacheLog } from '../../registry/registry.js'
+import { ROUTE_DEFAULTS, type RoutePolicy } from '../options.js'
+import { isSafe } from '../invalidation/unsafe.js'
 
 /** What is known once all plugins are there. */
 export interface Facts {

@@ -1,9 +1,9 @@
 // An answer of a handler that was asked without the client's conditions: what of it the client is given.
 import type { FastifyReply } from 'fastify'
-import { joined } from './cache-control.js'
-import type { Conditions } from './conditional.js'
-import { selected } from './partial.js'
-import type { Fields } from './policy.js'
+import { joined } from '../http/cache-control.js'
+import type { Conditions } from '../http/conditional.js'
+import { selected } from '../http/partial.js'
+import type { Fields } from '../http/policy.js'
 
 /** What is to be known of the request. */
 export interface Delivery {

@@ -4,8 +4,8 @@ import { finished } from 'node:stream/promises'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { FastifyInstance, FastifyRequest, InjectOptions } from 'fastify'
 import { LRUCache } from 'lru-cache'
-import { CONDITION_FIELDS } from './conditional.js'
-import { noop } from './later.js'
+import { CONDITION_FIELDS } from '../http/conditional.js'
+import { noop } from '../later.js'
 
 /** How long one may take in all, hooks and body among it. */
 const DEADLINE_MS = 30_000

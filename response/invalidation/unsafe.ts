@@ -1,11 +1,11 @@
 // What an answer to an unsafe request invalidates: its own URL, those that it names, and what its route lists (RFC 9111 section 4.4).
 import type { FastifyReply, FastifyRequest, RouteOptions, onSendHookHandler } from 'fastify'
-import type { Engine } from './engine.js'
-import { around, type RouteContext } from './fastify-internals.js'
+import type { Engine } from '../engine.js'
+import { around, type RouteContext } from '../fastify-internals.js'
 import { forgetTarget, invalidate } from './invalidation.js'
-import { noop, within } from './later.js'
-import { safeError } from './notices.js'
-import type { InvalidatesFunction } from './options.js'
+import { noop, within } from '../later.js'
+import { safeError } from '../notices.js'
+import type { InvalidatesFunction } from '../options.js'
 import { aimsOf, type InvalidationTarget } from './targets.js'
 
 /** RFC 9110 section 9.2.1, and QUERY. What is not known to be safe isn't. */

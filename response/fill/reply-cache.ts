@@ -1,8 +1,8 @@
 // What a handler may say of its one answer: `reply.cache({ ... })`.
-import { boolean, checkOptions, expects, type Duration } from '../registry/check.js'
-import { ttlOnTheWay } from './options.js'
-import type { Decision } from './policy.js'
-import { areTags, MAX_TAGS } from './targets.js'
+import { boolean, checkOptions, expects, type Duration } from '../../registry/check.js'
+import { ttlOnTheWay } from '../options.js'
+import type { Decision } from '../http/policy.js'
+import { areTags, MAX_TAGS } from '../invalidation/targets.js'
 
 /** What `reply.cache()` takes: what to do with this one answer. */
 export interface ReplyCacheOptions {

@@ -1,10 +1,10 @@
 // Tags are version stamps, not an index: an entry keeps the stamps it was filled under, invalidating writes new ones.
 import { randomBytes } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
-import type { MaybePromise } from '../registry/backend.js'
+import type { MaybePromise } from '../../registry/backend.js'
 import { UNAVAILABLE, type Guard } from './guard.js'
-import { digest, namespacePrefix, part } from './key.js'
-import { andThen, type Deadline } from './later.js'
+import { digest, namespacePrefix, part } from '../key.js'
+import { andThen, type Deadline } from '../later.js'
 
 // A stamp that is gone makes its entries misses, never the other way round; so this need only be long.
 const STAMP_LIFE_MS = 365 * 86_400_000

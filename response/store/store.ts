@@ -1,15 +1,15 @@
 // Entries in the backend: found by key and variant, believed only when whole and not invalidated, written behind the reply.
 import { randomBytes } from 'node:crypto'
-import type { MaybePromise } from '../registry/backend.js'
-import type { Spelling } from './accept.js'
+import type { MaybePromise } from '../../registry/backend.js'
+import type { Spelling } from '../http/accept.js'
 import { EntryCodec, isOfUseStale, staleFrom, type Entry, type Head, type ResponseHead, type VariantsHead } from './entry.js'
 import { UNAVAILABLE, type Guard, type Read } from './guard.js'
-import type { RequestFields } from './key.js'
-import { andThen, type Deadline } from './later.js'
-import type { Notices } from './notices.js'
-import type { MissReason } from './status.js'
+import type { RequestFields } from '../key.js'
+import { andThen, type Deadline } from '../later.js'
+import type { Notices } from '../notices.js'
+import type { MissReason } from '../status.js'
 import type { Tags } from './tags.js'
-import { MAX_VARY_FIELDS, variantOf } from './vary.js'
+import { MAX_VARY_FIELDS, variantOf } from '../http/vary.js'
 
 /** What a look under a key came to. `variants` is the list that stands there, if one does. */
 export interface Found {

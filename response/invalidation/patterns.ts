@@ -1,6 +1,6 @@
 // Which cached routes a path belongs to, found with Fastify's own router.
 import findMyWay from 'find-my-way'
-import type { CachedRoute } from './route.js'
+import type { CachedRoute } from '../route.js'
 
 interface Pattern {
   /** What its paths begin with, in lower case; only for paths that are written plainly. */
