@@ -32,6 +32,8 @@ const WARM_ROUNDS = 2
 const folder = mkdtempSync(join(tmpdir(), 'bench-backends-'))
 const contenders: Contender[] = []
 let servers: Awaited<ReturnType<typeof startServers>> | undefined
+// Whatever waits for one of them learns that it has ended, and everything is cleaned up below.
+for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => { for (const contender of contenders) contender.stop().catch(() => {}) })
 try {
   servers = await startServers(folder)
   for (const { name } of contestants) {

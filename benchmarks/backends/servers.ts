@@ -23,7 +23,8 @@ export async function startServers (folder: string): Promise<Servers> {
       redisUrl: `redis://127.0.0.1:${port}`,
       httpUrl: `http://127.0.0.1:${httpPort}`,
       async stop () {
-        const ended = once(redis, 'exit')
+        // Ctrl-C reaches it too: it may have ended already.
+        const ended = redis.exitCode === null && redis.signalCode === null ? once(redis, 'exit') : undefined
         redis.kill()
         await Promise.all([ended, service.stop()])
       }

@@ -20,7 +20,7 @@ export default { name: 'mine', create: ({ size = 0 }) => ({
 t.test('cache-bench: it prints tables, keeps JSON, draws, compares with a run of before, and leaves nothing behind', async (t) => {
   const folder = benchFolder(t)
   writeFileSync(join(folder, 'mine.mjs'), OWN_BACKEND)
-  const asked = ['--backend', 'memory', '--backend', 'sqlite', '--options', '{"maxEntries":1000}', '--module', './mine.mjs', '--name', 'mine']
+  const asked = ['--backend', 'memory', '--backend', 'sqlite', '--options', '{"maxEntries":100000}', '--module', './mine.mjs', '--name', 'mine']
   const first = startBench(t, [...TINY, ...asked, '--json', 'first.json', '--chart', 'first.svg'], folder)
   const { exitCode, stdout, stderr } = await first.ended
   t.equal(exitCode, 0, stderr)
