@@ -7,8 +7,8 @@ import responseCache, { type ResponseCacheOptions } from 'fastify-response-cache
 export interface AnswerRow {
   readonly name: string
   readonly title: string
-  /** Whether every request is for another URL. */
-  readonly unique: boolean
+  /** Which requests are sent, as a script of wrk beside this file; absent: the same one again and again. */
+  readonly script?: 'unique.lua' | 'condition.lua' | 'variants.lua'
   /** The row that this one is compared with, beside the floor. */
   readonly beside?: string
 }
@@ -17,12 +17,14 @@ export interface AnswerRow {
 export const FLOOR = 'fastify'
 
 export const ANSWERS: readonly AnswerRow[] = [
-  { name: 'http', title: 'node:http, prebuilt Buffer', unique: false },
-  { name: FLOOR, title: 'Fastify, handler sends a prebuilt Buffer (the floor)', unique: false },
-  { name: 'uncached', title: 'Fastify, handler answers the object, no cache', unique: true },
-  { name: 'hit-memory', title: 'a hit from memory', unique: false },
-  { name: 'hit-sqlite', title: 'a hit from SQLite', unique: false },
-  { name: 'miss', title: 'a miss, stored in memory', unique: true, beside: 'uncached' }
+  { name: 'http', title: 'node:http, prebuilt Buffer' },
+  { name: FLOOR, title: 'Fastify, handler sends a prebuilt Buffer (the floor)' },
+  { name: 'uncached', title: 'Fastify, handler answers the object, no cache', script: 'unique.lua' },
+  { name: 'hit-memory', title: 'a hit from memory' },
+  { name: 'hit-sqlite', title: 'a hit from SQLite' },
+  { name: 'hit-304', title: 'a 304 from memory, for a client that has it', script: 'condition.lua' },
+  { name: 'hit-variants', title: 'a hit from memory, three variants in turn', script: 'variants.lua' },
+  { name: 'miss', title: 'a miss, stored in memory', script: 'unique.lua', beside: 'uncached' }
 ]
 
 const PRODUCTS = Array.from({ length: 10 }, (_, index) => ({
@@ -49,12 +51,17 @@ const ROUTES: Readonly<Record<string, (app: FastifyInstance) => unknown>> = {
   uncached: (app) => app.get('/item/:id', async () => PRODUCTS),
   'hit-memory': async (app) => await cached(app, { backend: 'memory' }),
   'hit-sqlite': async (app) => await cached(app, { backend: 'sqlite', options: { path: process.env.BENCH_SQLITE_PATH as string } }),
+  'hit-304': async (app) => await cached(app, { backend: 'memory' }, { etag: '"1"' }),
+  'hit-variants': async (app) => await cached(app, { backend: 'memory' }, { vary: 'accept-language' }),
   miss: async (app) => await cached(app, { backend: 'memory' })
 }
 
-async function cached (app: FastifyInstance, options: ResponseCacheOptions): Promise<void> {
+async function cached (app: FastifyInstance, options: ResponseCacheOptions, fields: Record<string, string> = {}): Promise<void> {
   await app.register(responseCache, options)
-  app.get('/item/:id', { config: { cache: { ttl: '1h' } } }, async () => PRODUCTS)
+  app.get('/item/:id', { config: { cache: { ttl: '1h' } } }, async (_request, reply) => {
+    reply.headers(fields)
+    return PRODUCTS
+  })
 }
 
 async function listen (server: Server): Promise<Server> {

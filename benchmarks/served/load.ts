@@ -13,7 +13,7 @@ export interface Sample {
 export interface LoadOptions {
   readonly seconds: number
   readonly connections: number
-  readonly unique: boolean
+  readonly script: string | undefined
 }
 
 const CAN_PIN = process.platform === 'linux'
@@ -37,10 +37,10 @@ export class Target {
     return new Target(child, port)
   }
 
-  async measure ({ seconds, connections, unique }: LoadOptions): Promise<Sample> {
+  async measure ({ seconds, connections, script }: LoadOptions): Promise<Sample> {
     const before = await this.#cpuUs()
-    const script = fileURLToPath(new URL('../../../benchmarks/served/unique.lua', import.meta.url))
-    const output = await wrk(['-t1', `-c${connections}`, `-d${seconds}s`, ...(unique ? ['-s', script] : []), `http://127.0.0.1:${this.#port}/item/1`])
+    const scripts = new URL('../../../benchmarks/served/', import.meta.url)
+    const output = await wrk(['-t1', `-c${connections}`, `-d${seconds}s`, ...(script === undefined ? [] : ['-s', fileURLToPath(new URL(script, scripts))]), `http://127.0.0.1:${this.#port}/item/1`])
     const spentUs = await this.#cpuUs() - before
     const [, requests] = /(\d+) requests in/.exec(output) ?? []
     const [, rate] = /Requests\/sec:\s+([\d.]+)/.exec(output) ?? []

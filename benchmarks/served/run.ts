@@ -27,11 +27,11 @@ try {
   for (let round = 0; round < rounds; round++) {
     // Another one begins each time: none is always the first after the pause.
     for (let turn = 0; turn < ANSWERS.length; turn++) {
-      const { name, unique } = ANSWERS[(turn + round) % ANSWERS.length]!
+      const { name, script } = ANSWERS[(turn + round) % ANSWERS.length]!
       const target = await Target.start(name, { BENCH_SQLITE_PATH: join(folder, `${round}.db`) })
       try {
-        await target.measure({ ...load, seconds: WARM_UP_SECONDS, unique })
-        samples.get(name)!.push(await target.measure({ ...load, unique }))
+        await target.measure({ ...load, seconds: WARM_UP_SECONDS, script })
+        samples.get(name)!.push(await target.measure({ ...load, script }))
       } finally {
         target.stop()
       }

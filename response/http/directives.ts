@@ -17,7 +17,8 @@ export function directivesOf (fields: Fields, targetList: readonly string[]): Di
     const directives = fields[name] === undefined ? undefined : parseTargeted(fields[name])
     if (directives !== undefined) return { directives, malformed: false, isTargeted: true }
   }
-  return { ...parseCacheControl(fields['cache-control']), isTargeted: false }
+  const { directives, malformed } = parseCacheControl(fields['cache-control'])
+  return { directives, malformed, isTargeted: false }
 }
 
 /** A targeted field's directives; undefined where it is to be taken for absent: empty, malformed, a directive of the wrong type (RFC 9213 section 2.1). */
