@@ -106,7 +106,7 @@ t.test('E38: two applications on one store see nothing of each other, and clear 
     await app.ask('/')
   }
   await shared.close()
-}))
+}, ['memory', 'sqlite', 'file', 'tiered']))
 
 t.test('E34: whatever fails, no log line tells a password, a token, a cookie or a body', async (t) => forEachBackend(t, async (t, on) => {
   const secrets = { password: 'pw-4f1c', bearer: 'tok-77aa', cookie: 'ck-90de', body: 'body-31bb', query: 'q-5e5e' }

@@ -2,7 +2,7 @@
 // and the oracles watch both until they are closed.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import type { Test } from 'tap'
 import responseCache, { builtIns, type CommonOptions, type Registry, type ResponseCache, type ResponseCacheOptions } from '../../plugin.js'
@@ -196,10 +196,17 @@ export function databasePath (t: Test): string {
 }
 
 /** Runs a test on each of them: what it is given goes to `build`. */
-export async function forEachBackend (t: Test, run: (t: Test, on: { backend: string, options: object }) => Promise<unknown>): Promise<void> {
-  for (const backend of BACKENDS) {
+export async function forEachBackend (t: Test, run: (t: Test, on: { backend: string, options: object }) => Promise<unknown>, backends: ReadonlyArray<keyof typeof OPTIONS> = BACKENDS): Promise<void> {
+  for (const backend of backends) {
     await t.test(`on ${backend}`, async (t) => {
-      await run(t, { backend, options: backend === 'sqlite' ? { path: databasePath(t) } : {} })
+      await run(t, { backend, options: OPTIONS[backend](t) })
     })
   }
+}
+
+const OPTIONS = {
+  memory: () => ({}),
+  sqlite: (t: Test) => ({ path: databasePath(t) }),
+  file: (t: Test) => ({ dir: dirname(databasePath(t)) }),
+  tiered: (t: Test) => ({ tiers: [{ backend: 'memory' }, { backend: 'sqlite', options: OPTIONS.sqlite(t) }] })
 }
