@@ -1,7 +1,7 @@
 // `fastify.cache`: what an application may ask of its cache.
 import type { Power } from '../registry/backend.js'
 import { powersOf } from '../registry/backend.js'
-import { DataCache, type ProduceContext, type SetOptions } from './data-cache.js'
+import { DataCache, type ProduceContext } from './data-cache.js'
 import type { Engine } from './engine.js'
 import { explain, type ExplainOptions } from './explain/explain.js'
 import type { Explanation } from './explain/explanation.js'
@@ -9,6 +9,7 @@ import { clear, invalidate } from './invalidation/invalidation.js'
 import type { Lookup } from './explain/lookup.js'
 import type { CachedRoute } from './route.js'
 import { sum, type CacheStats, type RouteStats } from './stats.js'
+import type { GetOrSetOptions, SetOptions } from './value-options.js'
 import type { InvalidationTarget } from './invalidation/targets.js'
 
 /**
@@ -58,9 +59,9 @@ export class ResponseCache {
 
   /**
    * The value under `key`, or what `produce` makes; one producer at a time for a key. A backend that fails costs the
-   * value nothing: it is produced and not kept. Rejects with what the producer throws.
+   * value nothing: it is produced and not kept. Stale values are answered as the options say. Rejects with what the producer throws.
    */
-  async getOrSet<T> (key: string, options: SetOptions, produce: (context: ProduceContext) => Promise<T> | T): Promise<T> {
+  async getOrSet<T> (key: string, options: GetOrSetOptions, produce: (context: ProduceContext) => Promise<T> | T): Promise<T> {
     return await this.#data.getOrSet(key, options, produce)
   }
 

@@ -1,22 +1,17 @@
 // The data cache: JSON values and bytes of the application, in the same backend, in a key space of their own.
-import type { Duration } from '../registry/check.js'
-import { aDuration, checkOptions, duration, expects, show } from '../registry/check.js'
+import { show } from '../registry/check.js'
+import type { StoredEntry } from '../registry/backend.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED, CACHE_ERR_OPTION } from '../registry/errors.js'
+import { Backoff } from './backoff.js'
 import type { Engine } from './engine.js'
 import type { ValueHead } from './store/entry.js'
 import { tagName } from './fill/filling.js'
 import { UNAVAILABLE } from './store/guard.js'
 import { digest, namespacePrefix } from './key.js'
 import { LATE, within } from './later.js'
-import { areTags, MAX_TAGS } from './options.js'
-
-/** How a value is kept. */
-export interface SetOptions {
-  /** How long it is kept. Required. */
-  ttl: Duration
-  /** Names by which it can be invalidated. @default [] */
-  tags?: readonly string[]
-}
+import { safeError } from './notices.js'
+import { tagsOf } from './store/tags.js'
+import { getOrSetSettings, setSettings, type GetOrSetOptions, type SetOptions, type Settings } from './value-options.js'
 
 /** Lent to a producer. */
 export interface ProduceContext {
@@ -24,9 +19,23 @@ export interface ProduceContext {
   readonly signal: AbortSignal
 }
 
-const SET_CHECKS = {
-  ttl: aDuration,
-  tags: expects<readonly string[]>(`an array of at most ${MAX_TAGS} strings`, areTags)
+/** What was found; instants are epoch milliseconds. */
+interface Held {
+  readonly value: unknown
+  readonly freshUntil: number
+  readonly staleUntil: number
+  readonly staleOnErrorUntil: number
+  readonly tags: readonly string[]
+}
+
+/** What `getOrSet` was asked to do, and when. */
+interface Job<T> {
+  readonly stored: string
+  readonly settings: Settings
+  readonly mark: number
+  /** Under which the fence knows the value. */
+  readonly names: () => string[]
+  readonly produce: (context: ProduceContext) => Promise<T> | T
 }
 
 /** The key under which the backend holds a value. A digest: an application's keys may hold what no log should show. */
@@ -38,29 +47,32 @@ export class DataCache {
   readonly #engine: Engine
   readonly #signal: AbortSignal
   readonly #producing = new Map<string, { readonly mark: number, readonly value: Promise<unknown> }>()
+  readonly #backoff: Backoff
 
   constructor (engine: Engine, signal: AbortSignal) {
     this.#engine = engine
     this.#signal = signal
+    this.#backoff = new Backoff(engine.now)
   }
 
   async get (key: string): Promise<unknown> {
-    const found = await this.#find(this.#key(key))
-    return found?.value
+    const held = await this.#find(this.#key(key))
+    return held !== undefined && this.#isFresh(held) ? held.value : undefined
   }
 
   async has (key: string): Promise<boolean> {
-    return await this.#find(this.#key(key)) !== undefined
+    const held = await this.#find(this.#key(key))
+    return held !== undefined && this.#isFresh(held)
   }
 
   async set (key: string, value: unknown, options: SetOptions): Promise<void> {
     const stored = this.#key(key)
-    const { ttlMs, tags } = settings('cache.set', options)
+    const kept = setSettings(options)
     const { fence, guard } = this.#engine
-    const { bytes, expiresAt } = this.#encode(stored, value, ttlMs, await this.#stamps(tags))
+    const entry = this.#encode(stored, value, kept, await this.#stamps(kept.tags))
     // A producer that began before this knows an older value.
     fence.move(stored)
-    await guard.change('set', stored, { value: bytes, expiresAt })
+    await guard.change('set', stored, entry)
     fence.move(stored)
   }
 
@@ -71,23 +83,54 @@ export class DataCache {
     this.#engine.fence.move(stored)
   }
 
-  async getOrSet<T> (key: string, options: SetOptions, produce: (context: ProduceContext) => Promise<T> | T): Promise<T> {
+  async getOrSet<T> (key: string, options: GetOrSetOptions, produce: (context: ProduceContext) => Promise<T> | T): Promise<T> {
     const stored = this.#key(key)
-    const { ttlMs, tags } = settings('cache.getOrSet', options)
+    const kept = getOrSetSettings(options)
     if (typeof produce !== 'function') throw new CACHE_ERR_OPTION('cache.getOrSet(key, options, produce)', 'a function', show(produce))
-    const { fence } = this.#engine
-    if (this.#engine.closed) throw new CACHE_ERR_CLOSED('getOrSet')
-    const mark = fence.mark()
-    const names = (): string[] => [stored, ...tags.map(tagName)]
-    const found = await this.#find(stored).catch(() => undefined)
-    if (found !== undefined) return found.value as T
+    const { closed, fence, now } = this.#engine
+    if (closed) throw new CACHE_ERR_CLOSED('getOrSet')
+    const job: Job<T> = { stored, settings: kept, mark: fence.mark(), names: () => [stored, ...kept.tags.map(tagName)], produce }
+    const held = await this.#find(stored).catch(() => undefined)
+    if (held !== undefined && this.#isFresh(held)) return held.value as T
+    if (held !== undefined && now() < held.staleUntil) {
+      this.#refresh(job)
+      return held.value as T
+    }
+    try {
+      return await this.#one(job)
+    } catch (err) {
+      // What was invalidated while the producer ran is not answered for its failure.
+      const isGone = held === undefined || now() >= held.staleOnErrorUntil || fence.movedSince(job.mark, () => [...job.names(), ...held.tags.map(tagName)])
+      if (isGone) throw err
+      this.#failed(err)
+      return held.value as T
+    }
+  }
+
+  /** Makes a stale value anew behind the answer, unless that is under way, or has failed a moment ago. */
+  #refresh<T> (job: Job<T>): void {
+    const { stored } = job
+    if (this.#producing.has(stored) || this.#backoff.pauses(stored)) return
+    this.#engine.guard.track(this.#one(job).then(() => { this.#backoff.succeeded(stored) }, (err) => {
+      this.#backoff.failed(stored)
+      this.#failed(err)
+    }))
+  }
+
+  #failed (err: unknown): void {
+    this.#engine.notices.warn('producer', { err: safeError(err) }, 'cache: a producer failed, its stale value was answered')
+  }
+
+  /** What the producer makes, one at a time for a key. */
+  async #one<T> (job: Job<T>): Promise<T> {
+    const { stored, mark, names } = job
     const under = this.#producing.get(stored)
-    if (under !== undefined && !fence.movedSince(under.mark, names)) {
+    if (under !== undefined && !this.#engine.fence.movedSince(under.mark, names)) {
       // Not for ever: the producer that is waited for may be waiting for this very value.
       const waited = await within(this.#engine.lockTimeoutMs, under.value)
       if (waited !== LATE) return waited as T
     }
-    const value = this.#produce(stored, { ttlMs, tags, mark, names }, produce)
+    const value = this.#produce(job)
     const entry = { mark, value }
     this.#producing.set(stored, entry)
     try {
@@ -97,15 +140,14 @@ export class DataCache {
     }
   }
 
-  async #produce<T> (stored: string, { ttlMs, tags, mark, names }: { ttlMs: number, tags: readonly string[], mark: number, names: () => string[] }, produce: (context: ProduceContext) => Promise<T> | T): Promise<T> {
-    const { fence, guard } = this.#engine
-    const stamps = tags.length === 0 ? [] : await this.#engine.tags.stamped(tags, guard.deadline())
+  async #produce<T> ({ stored, settings, mark, names, produce }: Job<T>): Promise<T> {
+    const { fence, guard, tags } = this.#engine
+    const stamps = settings.tags.length === 0 ? [] : await tags.stamped(settings.tags, guard.deadline())
     const value = await produce({ signal: this.#signal })
     // What can't be stored was produced all the same: the caller has it.
     if (stamps !== UNAVAILABLE && value !== undefined && !fence.movedSince(mark, names)) {
       try {
-        const { bytes, expiresAt } = this.#encode(stored, value, ttlMs, stamps)
-        guard.put(stored, { value: bytes, expiresAt })
+        guard.put(stored, this.#encode(stored, value, settings, stamps))
       } catch (fault) {
         this.#engine.fault('cache.getOrSet', 'value', fault)
       }
@@ -113,13 +155,31 @@ export class DataCache {
     return value
   }
 
-  async #find (stored: string): Promise<{ readonly value: unknown } | undefined> {
-    const { guard, store, tags } = this.#engine
+  #isFresh ({ freshUntil }: Held): boolean {
+    return this.#engine.now() < freshUntil
+  }
+
+  async #find (stored: string): Promise<Held | undefined> {
+    const { guard, store } = this.#engine
     const read = await guard.read(stored)
     const entry = store.believed(read, stored)
-    if (entry === undefined || entry === UNAVAILABLE || entry.head.kind !== 'value') return undefined
-    if (entry.head.tags !== undefined && await tags.areCurrent(entry.head.tags, guard.deadline()) !== true) return undefined
-    return { value: entry.head.json ? JSON.parse(entry.body.toString()) : Buffer.from(entry.body) }
+    if (read === undefined || entry === undefined || entry === UNAVAILABLE || entry.head.kind !== 'value') return undefined
+    const { json, tags = [], freshUntil = read.expiresAt, staleUntil = 0, staleOnErrorUntil = 0 } = entry.head
+    const currentUntil = await this.#currentUntil(tags)
+    if (currentUntil === undefined) return undefined
+    const value: unknown = json ? JSON.parse(entry.body.toString()) : Buffer.from(entry.body)
+    return { value, freshUntil: Math.min(freshUntil, currentUntil), staleUntil, staleOnErrorUntil, tags: tagsOf(tags) }
+  }
+
+  /** Since when a value under these stamps is stale for a soft invalidation, if it is; undefined where it is gone, or nobody can say. */
+  async #currentUntil (stamps: readonly string[]): Promise<number | undefined> {
+    if (stamps.length === 0) return Infinity
+    const { guard, tags } = this.#engine
+    const deadline = guard.deadline()
+    const current = await tags.areCurrent(stamps, deadline)
+    if (current !== false) return current === true ? Infinity : undefined
+    const since = await tags.staleSince(stamps, deadline)
+    return since === UNAVAILABLE ? undefined : since
   }
 
   async #stamps (tags: readonly string[]): Promise<readonly string[]> {
@@ -130,13 +190,24 @@ export class DataCache {
     return stamps
   }
 
-  #encode (stored: string, value: unknown, ttlMs: number, stamps: readonly string[]): { bytes: Buffer, expiresAt: number } {
+  #encode (stored: string, value: unknown, { ttlMs, staleWhileRevalidateMs, staleIfErrorMs }: Settings, stamps: readonly string[]): StoredEntry {
     const isBytes = value instanceof Uint8Array
     const body = isBytes ? Buffer.from(value) : json(value)
     if (body === undefined) throw new CACHE_ERR_OPTION('cache.set(key, value)', 'a JSON value or a Buffer', show(value))
     const at = this.#engine.now()
-    const head: ValueHead = { kind: 'value', key: stored, storedAt: at, json: !isBytes, ...(stamps.length > 0 && { tags: stamps }) }
-    return { bytes: this.#engine.store.codec.encode(head, body), expiresAt: at + ttlMs }
+    const freshUntil = at + ttlMs
+    const staleMs = Math.max(staleWhileRevalidateMs, staleIfErrorMs)
+    const head: ValueHead = {
+      kind: 'value',
+      key: stored,
+      storedAt: at,
+      json: !isBytes,
+      ...(stamps.length > 0 && { tags: stamps }),
+      ...(staleMs > 0 && { freshUntil }),
+      ...(staleWhileRevalidateMs > 0 && { staleUntil: freshUntil + staleWhileRevalidateMs }),
+      ...(staleIfErrorMs > 0 && { staleOnErrorUntil: freshUntil + staleIfErrorMs })
+    }
+    return { value: this.#engine.store.codec.encode(head, body), expiresAt: freshUntil + staleMs }
   }
 
   #key (key: unknown): string {
@@ -152,9 +223,4 @@ function json (value: unknown): string | undefined {
   } catch {
     return undefined
   }
-}
-
-function settings (who: string, options: SetOptions): { ttlMs: number, tags: readonly string[] } {
-  const { ttl, tags = [] } = checkOptions<SetOptions>(who, options, SET_CHECKS)
-  return { ttlMs: duration()(ttl, `${who}.ttl`), tags }
 }

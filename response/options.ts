@@ -120,7 +120,7 @@ export { areTags, MAX_TAG_CHARACTERS, MAX_TAGS } from './invalidation/targets.js
 export const ttlOnTheWay: Check<number> = duration({ zero: true })
 
 /** A duration as it was written, or zero: none at all. */
-const aWindow: Check<Duration> = (value, who) => {
+export const aWindow: Check<Duration> = (value, who) => {
   duration({ zero: true })(value, who)
   return value as Duration
 }

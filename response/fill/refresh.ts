@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { FastifyInstance, FastifyRequest, InjectOptions } from 'fastify'
-import { LRUCache } from 'lru-cache'
+import { Backoff } from '../backoff.js'
 import { CONDITION_FIELDS } from '../http/conditional.js'
 import { noop } from '../later.js'
 
@@ -11,9 +11,6 @@ import { noop } from '../later.js'
 const DEADLINE_MS = 30_000
 /** So many at once at most; a stale answer is served all the same, and the next request begins the refresh. */
 const MAX_REFRESHES = 100
-const FIRST_PAUSE_MS = 1_000
-const LONGEST_PAUSE_MS = 60_000
-const FAILURES_REMEMBERED = 10_000
 
 const kRefresh = Symbol('fastify-response-cache.refresh')
 
@@ -39,18 +36,16 @@ export function refreshOf (request: FastifyRequest): Refresh | undefined {
 
 export class Refreshes {
   readonly #under = new Map<string, Promise<void>>()
-  readonly #failures = new LRUCache<string, { readonly pauseMs: number, readonly until: number }>({ max: FAILURES_REMEMBERED })
+  readonly #backoff: Backoff
   readonly #closing = new AbortController()
-  readonly #now: () => number
 
   constructor (now: () => number) {
-    this.#now = now
+    this.#backoff = new Backoff(now)
   }
 
   /** Runs the route of `request` again, unless it is running for this entry already, or has failed a moment ago. */
   start (instance: FastifyInstance, request: FastifyRequest, key: string): void {
-    const failed = this.#failures.get(key)
-    if (this.#closing.signal.aborted || this.#under.has(key) || this.#under.size >= MAX_REFRESHES || (failed !== undefined && this.#now() < failed.until)) return
+    if (this.#closing.signal.aborted || this.#under.has(key) || this.#under.size >= MAX_REFRESHES || this.#backoff.pauses(key)) return
     this.#under.set(key, this.#run(instance, request, key).catch(noop).finally(() => { this.#under.delete(key) }))
   }
 
@@ -68,7 +63,7 @@ export class Refreshes {
       succeed: () => {
         hasSucceeded = true
         // It may come when the answer has long been sent: a network takes its time to store it.
-        this.#failures.delete(key)
+        this.#backoff.succeeded(key)
       }
     }
     const again = { ...repeated(request), Request: marked(refresh) }
@@ -82,13 +77,8 @@ export class Refreshes {
       await finished(response.stream().resume())
     } finally {
       clearTimeout(timer)
-      if (!hasSucceeded) this.#failed(key)
+      if (!hasSucceeded) this.#backoff.failed(key)
     }
-  }
-
-  #failed (key: string): void {
-    const pauseMs = Math.min((this.#failures.get(key)?.pauseMs ?? FIRST_PAUSE_MS / 2) * 2, LONGEST_PAUSE_MS)
-    this.#failures.set(key, { pauseMs, until: this.#now() + pauseMs })
   }
 }
 

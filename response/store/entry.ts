@@ -52,6 +52,12 @@ export interface VariantsHead extends Kept {
 export interface ValueHead extends Kept {
   readonly kind: 'value'
   readonly json: boolean
+  /** Epoch milliseconds from which it is stale; absent: it is fresh for as long as it is there. */
+  readonly freshUntil?: number
+  /** Until when it is answered while a producer makes another one. */
+  readonly staleUntil?: number
+  /** Until when it is answered when the producer fails. */
+  readonly staleOnErrorUntil?: number
 }
 
 /** Whether it is of any use once it is stale: served on conditions, or validated. */
@@ -174,5 +180,5 @@ const KINDS: ReadonlyMap<unknown, (head: Record<string, unknown>) => boolean> = 
     [head.staleUntil, head.staleOnErrorUntil].every((instant) => instant === undefined || isInstant(instant)) &&
     [head.mustRevalidate, head.ownEtag].every((flag) => flag === undefined || flag === true)],
   ['variants', (head: Record<string, unknown>) => isTexts(head.names) && isText(head.list) && isTexts(head.ids)],
-  ['value', (head: Record<string, unknown>) => typeof head.json === 'boolean']
+  ['value', (head: Record<string, unknown>) => typeof head.json === 'boolean' && [head.freshUntil, head.staleUntil, head.staleOnErrorUntil].every((at) => at === undefined || isInstant(at))]
 ])

@@ -121,6 +121,7 @@ export class Tags {
   }
 }
 
-const tagsOf = (pairs: readonly string[]): string[] => pairs.filter((_, at) => at % 2 === 0)
+/** The tags of an entry's stamps. */
+export const tagsOf = (pairs: readonly string[]): string[] => pairs.filter((_, at) => at % 2 === 0)
 
 const stampsIn = (pairs: readonly string[], index: number): string[] => pairs[index * 2 + 1]!.split(' ')

@@ -1,7 +1,7 @@
 // The data cache: values of the application's own, kept beside its answers.
 import t from 'tap'
 import { build, forEachBackend } from '../support/app.js'
-import { Barrier } from '../support/barrier.js'
+import { Barrier, turns, until } from '../support/barrier.js'
 import { failureOf } from '../support/sqlite.js'
 
 const MINUTE_MS = 60_000
@@ -73,4 +73,64 @@ t.test('getOrSet: one producer at a time, whose failure is everybody\'s and is n
   t.equal(await cache.getOrSet('big', { ttl: 5 }, () => 5n), 5n, 'a value that has no JSON is delivered')
   t.notOk(await cache.has('big'))
   t.match(app.warnings(), [{ reason: 'value', route: 'cache.getOrSet' }])
+}))
+
+t.test('getOrSet: a stale value is answered while one producer makes a new one behind it', async (t) => forEachBackend(t, async (t, on) => {
+  const { cache, clock } = await build(t, { ...on, routes () {} })
+  let runs = 0
+  let barrier = new Barrier()
+  barrier.open()
+  const ask = async (): Promise<number> => await cache.getOrSet('k', { ttl: '1m', staleWhileRevalidate: '1m', tags: ['t'] }, async () => { await barrier.pass(); return ++runs })
+  t.equal(await ask(), 1)
+  await clock.pass(MINUTE_MS)
+  t.equal(await cache.get('k'), undefined, 'only who can make another one is given a stale value')
+  t.notOk(await cache.has('k'))
+  barrier = new Barrier()
+  t.same(await Promise.all([ask(), ask(), ask()]), [1, 1, 1])
+  await barrier.reached()
+  barrier.open()
+  await until(async () => await cache.get('k') === 2)
+  t.equal(await ask(), 2)
+  await cache.invalidate({ tags: ['t'], soft: true })
+  t.equal(await cache.get('k'), undefined, 'what was softly invalidated is stale')
+  t.equal(await ask(), 2)
+  await until(async () => await cache.get('k') === 3)
+  await cache.invalidate('t')
+  t.equal(await ask(), 4, 'what was invalidated is gone')
+  await clock.pass(2 * MINUTE_MS)
+  t.equal(await ask(), 5, 'so is what is older than that')
+}))
+
+t.test('getOrSet: a producer that fails behind a stale value is left alone for a while', async (t) => forEachBackend(t, async (t, on) => {
+  const app = await build(t, { ...on, routes () {} })
+  const { cache, clock } = app
+  let runs = 0
+  const ask = async (): Promise<number> => await cache.getOrSet('k', { ttl: '1m', staleWhileRevalidate: '1h' }, () => { if (++runs > 1) throw new Error('broken'); return runs })
+  t.equal(await ask(), 1)
+  await clock.pass(MINUTE_MS)
+  t.equal(await ask(), 1)
+  await until(async () => app.warnings().length === 1)
+  t.equal(await ask(), 1)
+  await turns()
+  t.equal(runs, 2, 'not at once again')
+  await clock.pass(1_000)
+  t.equal(await ask(), 1)
+  await until(async () => runs === 3)
+  t.match(app.warnings()[0], { msg: /a producer failed/ })
+}))
+
+t.test('getOrSet: staleIfError answers the stale value when the producer fails, and not what was invalidated meanwhile', async (t) => forEachBackend(t, async (t, on) => {
+  const app = await build(t, { ...on, routes () {} })
+  const { cache, clock } = app
+  const options = { ttl: '1m', staleIfError: '1m', tags: ['t'] }
+  const fails = async (before: () => Promise<void> = async () => {}): Promise<unknown> => await cache.getOrSet('k', options, async () => { await before(); throw new Error('broken') })
+  t.equal(await cache.getOrSet('k', options, () => 'old'), 'old')
+  await clock.pass(MINUTE_MS)
+  t.equal(await fails(), 'old')
+  t.match(app.warnings(), [{ msg: /a producer failed/ }])
+  await t.rejects(fails(async () => { await cache.invalidate('t') }), { message: 'broken' })
+  t.equal(await cache.getOrSet('k', options, () => 'new'), 'new')
+  await clock.pass(2 * MINUTE_MS)
+  await t.rejects(fails(), { message: 'broken' }, 'too old')
+  for (const window of [-1, '5 m', NaN, {}]) await t.rejects(cache.getOrSet('k', { ttl: 1, staleIfError: window as never }, () => 1), { code: 'CACHE_ERR_OPTION', message: /getOrSet\.staleIfError/ })
 }))

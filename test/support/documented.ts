@@ -10,6 +10,7 @@ import { TIERED_DEADLINE_MS } from '../../backends/tiered.js'
 import { UNSTORAGE_CLEANUP_INTERVAL_MS, UNSTORAGE_PREFIX, UNSTORAGE_TIMEOUT_MS } from '../../backends/unstorage.js'
 import { KEY_DEFAULTS, ROUTE_DEFAULTS } from '../../response/options.js'
 import * as settings from '../../response/settings.js'
+import { VALUE_DEFAULTS } from '../../response/value-options.js'
 
 export interface Documented {
   readonly heading: string
@@ -40,5 +41,5 @@ export const DOCUMENTED: readonly Documented[] = [
   { heading: '### memcached', at: [['backends/memcached/options.ts', 'MemcachedOptions']], constants: { prefix: MEMCACHED_PREFIX, timeout: MEMCACHED_TIMEOUT_MS } },
   { heading: '### unstorage', at: [['backends/unstorage/options.ts', 'UnstorageOptions']], constants: { prefix: UNSTORAGE_PREFIX, timeout: UNSTORAGE_TIMEOUT_MS, cleanupInterval: UNSTORAGE_CLEANUP_INTERVAL_MS } },
   { heading: '### redis', at: [['backends/redis/options.ts', 'RedisOptions']], constants: { prefix: REDIS_PREFIX } },
-  { heading: '## `fastify.cache`', at: [['response/data-cache.ts', 'SetOptions']], constants: { tags: [] } }
+  { heading: '## `fastify.cache`', at: [['response/value-options.ts', 'GetOrSetOptions'], ['response/value-options.ts', 'SetOptions']], constants: VALUE_DEFAULTS }
 ]
