@@ -19,7 +19,12 @@ export function varyNames (field: FieldValue): string[] | undefined {
   return [...names].sort()
 }
 
-/** Which variant this request asks for: the same text exactly when all named fields mean the same. */
+/** The fields that Vary names, as this request has them: the same text exactly when they all mean the same. */
+export function selection (names: readonly string[], request: RequestFields, spelling: Spelling): string {
+  return names.map((name) => value(selecting(name, sent(request, name), spelling))).join('|')
+}
+
+/** Which variant this request asks for. */
 export function variantOf (names: readonly string[], request: RequestFields, spelling: Spelling = 'exact'): string {
-  return digest(names.map((name) => value(selecting(name, sent(request, name), spelling))).join('|'))
+  return digest(selection(names, request, spelling))
 }

@@ -90,6 +90,8 @@ export interface Entry<H extends Head = Head> {
   readonly body: Buffer
   /** What was sent of it last. */
   sent?: SentFields
+  /** Of a list of variants: the keys of those that were asked for, by the fields that select them. */
+  keys?: Map<string, string>
 }
 
 /** Header fields of an answer from the cache, in the second for which they hold, as `writeHead` takes them. */

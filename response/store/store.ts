@@ -4,12 +4,12 @@ import type { MaybePromise } from '../../registry/backend.js'
 import type { Spelling } from '../http/accept.js'
 import { EntryCodec, isOfUseStale, staleFrom, type Entry, type Head, type ResponseHead, type VariantsHead } from './entry.js'
 import { UNAVAILABLE, type Guard, type Read } from './guard.js'
-import type { RequestFields } from '../key.js'
+import { digest, type RequestFields } from '../key.js'
 import { andThen, type Deadline } from '../later.js'
 import type { Notices } from '../notices.js'
 import type { MissReason } from '../status.js'
 import type { Tags } from './tags.js'
-import { MAX_VARY_FIELDS, variantOf } from '../http/vary.js'
+import { MAX_VARY_FIELDS, selection, variantOf } from '../http/vary.js'
 
 /** What a look under a key came to. `variants` is the list that stands there, if one does. */
 export interface Found {
@@ -19,7 +19,7 @@ export interface Found {
   readonly at?: number
   /** One that is not. */
   readonly stale?: Entry<ResponseHead>
-  readonly variants?: Entry<VariantsHead>
+  readonly variants?: Entry<VariantsHead> | undefined
   readonly unavailable?: true
   /** Why there is neither. */
   readonly missing?: MissReason
@@ -43,10 +43,10 @@ export interface Keepable {
 
 /** Answers that vary are kept in so many variants under one key; the one stored longest ago goes first. */
 export const MAX_VARIANTS = 32
+const LONGEST_SELECTING_CHARACTERS = 256
 /** An entry from further in the future was written under another clock. */
 const MAX_CLOCK_SKEW_MS = 60_000
 
-const NOTHING: Found = Object.freeze({})
 const ABSENT: Found = Object.freeze({ missing: 'absent' })
 const DAMAGED: Found = Object.freeze({ missing: 'damaged' })
 const NO_ANSWER: Found = Object.freeze({ unavailable: true, missing: 'unavailable' })
@@ -71,8 +71,8 @@ export class Store {
     return andThen(this.#guard.get(key, deadline), (read) => {
       const entry = this.believed(read, key)
       if (entry === UNAVAILABLE) return NO_ANSWER
-      if (entry?.head.kind === 'response') return this.#current(entry as Entry<ResponseHead>, deadline, NOTHING)
-      if (entry?.head.kind === 'variants') return this.#findVariant(key, entry as Entry<VariantsHead>, variantOf((entry as Entry<VariantsHead>).head.names, asked, spelling), deadline)
+      if (entry?.head.kind === 'response') return this.#current(entry as Entry<ResponseHead>, deadline, undefined)
+      if (entry?.head.kind === 'variants') return this.#findVariant(entry as Entry<VariantsHead>, selection((entry as Entry<VariantsHead>).head.names, asked, spelling), deadline)
       return read === undefined ? ABSENT : DAMAGED
     })
   }
@@ -99,33 +99,32 @@ export class Store {
   }
 
   /** `entry`, fresh or stale, where no tag of it makes it gone. */
-  #current (entry: Entry<ResponseHead>, deadline: Deadline, otherwise: Found): MaybePromise<Found> {
+  #current (entry: Entry<ResponseHead>, deadline: Deadline, variants: Found['variants']): MaybePromise<Found> {
     const at = this.#now()
     const { tags } = entry.head
-    const isFresh = entry.head.freshUntil > at
-    if (tags === undefined) return !isFresh ? { ...otherwise, stale: entry, at } : otherwise === NOTHING ? { entry, at } : { ...otherwise, entry, at }
+    const found: Found = entry.head.freshUntil > at ? { entry, at, variants } : { stale: entry, at, variants }
+    if (tags === undefined) return found
     return andThen(this.#tags.areCurrent(tags, deadline), (current) =>
-      current === UNAVAILABLE ? NO_ANSWER : !current ? this.#softened(entry, deadline, otherwise) : isFresh ? { ...otherwise, entry, at } : { ...otherwise, stale: entry, at })
+      current === UNAVAILABLE ? NO_ANSWER : current ? found : this.#softened(entry, deadline, variants))
   }
 
   /** `entry` with a tag that was invalidated: stale since then, where that was done softly. */
-  #softened (entry: Entry<ResponseHead>, deadline: Deadline, otherwise: Found): MaybePromise<Found> {
+  #softened (entry: Entry<ResponseHead>, deadline: Deadline, variants: Found['variants']): MaybePromise<Found> {
     const { head, body } = entry
-    const gone: Found = { ...otherwise, missing: 'invalidated' }
+    const gone: Found = { variants, missing: 'invalidated' }
     if (!isOfUseStale(head)) return gone
     return andThen(this.#tags.staleSince(head.tags as readonly string[], deadline), (since) =>
-      since === UNAVAILABLE ? NO_ANSWER : since === undefined ? gone : { ...otherwise, stale: { head: staleFrom(head, since), body }, at: this.#now() })
+      since === UNAVAILABLE ? NO_ANSWER : since === undefined ? gone : { stale: { head: staleFrom(head, since), body }, at: this.#now(), variants })
   }
 
-  #findVariant (key: string, variants: Entry<VariantsHead>, id: string, deadline: Deadline): MaybePromise<Found> {
-    const otherwise: Found = { variants }
+  #findVariant (variants: Entry<VariantsHead>, selecting: string, deadline: Deadline): MaybePromise<Found> {
     const none: Found = { variants, missing: 'variant' }
-    if (!variants.head.ids.includes(id)) return none
-    const variant = variantKey(key, variants.head, id)
+    const variant = keyIn(variants, selecting)
+    if (variant === undefined) return none
     return andThen(this.#guard.get(variant, deadline), (read) => {
       const entry = this.believed(read, variant)
       if (entry === UNAVAILABLE) return NO_ANSWER
-      return entry?.head.kind === 'response' ? this.#current(entry as Entry<ResponseHead>, deadline, otherwise) : none
+      return entry?.head.kind === 'response' ? this.#current(entry as Entry<ResponseHead>, deadline, variants) : none
     })
   }
 
@@ -144,16 +143,30 @@ export class Store {
       const ids = [...(listed ? known!.head.ids.filter((other) => other !== id) : []), id]
       const dropped = ids.splice(0, Math.max(ids.length - MAX_VARIANTS, 0))
       const list: VariantsHead = { kind: 'variants', key, storedAt: this.#now(), names, ids, list: listed ? known!.head.list : randomBytes(9).toString('base64url') }
-      const variant = variantKey(key, list, id)
+      const variant = variantKey(list, id)
       // The variant first: a list never names what is not there yet.
       const kept = this.put(variant, { ...answer.head, key: variant }, answer.body, expiresAt) &&
         this.put(key, list, '', Math.max(expiresAt, listed ? (read as { expiresAt: number }).expiresAt : 0))
-      if (kept) for (const old of dropped) this.#guard.forget(variantKey(key, list, old))
+      if (kept) for (const old of dropped) this.#guard.forget(variantKey(list, old))
       return kept
     })
   }
 }
 
-function variantKey (key: string, { list }: VariantsHead, id: string): string {
+/** The key of the variant that these fields select; undefined where the list has none. Only what is short and in the list is remembered. */
+function keyIn (variants: Entry<VariantsHead>, selecting: string): string | undefined {
+  const known = variants.keys?.get(selecting)
+  if (known !== undefined) return known
+  const id = digest(selecting)
+  if (!variants.head.ids.includes(id)) return undefined
+  const key = variantKey(variants.head, id)
+  if (selecting.length <= LONGEST_SELECTING_CHARACTERS) {
+    variants.keys ??= new Map()
+    variants.keys.set(selecting, key)
+  }
+  return key
+}
+
+function variantKey ({ key, list }: VariantsHead, id: string): string {
   return `${key} ~${list}.${id}`
 }
