@@ -1,34 +1,8 @@
 // Validation: a stored answer that may not be served as it is, and a handler that is asked whether it still holds.
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import t from 'tap'
-import type { RouteCacheOptions } from '../../plugin.js'
-import { build, forEachBackend, type Probe } from '../support/app.js'
-
-const cached = (cache: RouteCacheOptions = {}) => ({ config: { cache: { ttl: '1m', ...cache } } })
-
-/** A document with a version: a handler that looks at its validators, as one that forwards to an origin does. */
-class Document {
-  version = 1
-  /** The conditions that its handler was shown. */
-  readonly asked: Array<string | undefined> = []
-  readonly #fields: Record<string, string>
-
-  constructor (fields: Record<string, string> = {}) {
-    this.#fields = fields
-  }
-
-  get etag (): string { return `"v${this.version}"` }
-
-  serve (app: FastifyInstance, { cached: isCached, ran }: Probe, options: RouteCacheOptions = {}): void {
-    app.get('/', cached(options), async (request, reply) => {
-      ran()
-      const condition = request.headers['if-none-match']
-      if (isCached) this.asked.push(condition)
-      reply.headers({ etag: this.etag, ...this.#fields })
-      return condition === this.etag ? await reply.code(304).send() : `version ${this.version}`
-    })
-  }
-}
+import { build, forEachBackend } from '../support/app.js'
+import { cached, Document } from '../support/document.js'
 
 t.test('RFC 9111 section 4.3.1: the handler is shown the validators of the stale entry, and a 304 makes it fresh again', async (t) => forEachBackend(t, async (t, on) => {
   const document = new Document()

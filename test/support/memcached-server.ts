@@ -1,20 +1,18 @@
 // A real memcached for tests, on a port of its own, which may be stopped, killed and started again.
-import { spawn, type ChildProcess } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import type { Test } from 'tap'
 import { freePort, until } from './redis-server.js'
-
-const running = new Set<ChildProcess>()
-process.once('exit', () => { for (const child of running) child.kill('SIGKILL') })
+import { ServerProcess } from './server-process.js'
 
 /** One server. */
-export class MemcachedServer {
+export class MemcachedServer extends ServerProcess {
   readonly port: number
   readonly #args: readonly string[]
-  #process: ChildProcess | undefined
 
   constructor (port: number, args: readonly string[]) {
+    super()
     this.port = port
     this.#args = args
   }
@@ -27,9 +25,7 @@ export class MemcachedServer {
   async start (): Promise<this> {
     const user = process.getuid?.() === 0 ? ['-u', 'root'] : []
     const child = spawn('memcached', ['-l', '127.0.0.1', '-p', String(this.port), '-U', '0', ...user, ...this.#args], { stdio: 'ignore' })
-    this.#process = child
-    running.add(child)
-    child.once('exit', () => { running.delete(child) })
+    this.runs(child)
     await until(`memcached on port ${this.port} takes connections`, async () => {
       if (child.exitCode !== null) throw new Error(`memcached ended with exit code ${child.exitCode}`)
       return await this.say('version\r\n').then((answer) => answer.startsWith('VERSION'), () => false)
@@ -48,26 +44,6 @@ export class MemcachedServer {
     } finally {
       socket.destroy()
     }
-  }
-
-  /** SIGSTOP: it hangs with its connections open. */
-  stop (): void {
-    this.#process?.kill('SIGSTOP')
-  }
-
-  /** SIGCONT. */
-  goOn (): void {
-    this.#process?.kill('SIGCONT')
-  }
-
-  /** SIGKILL. */
-  async kill (): Promise<void> {
-    const child = this.#process
-    this.#process = undefined
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
-    const ended = once(child, 'exit')
-    child.kill('SIGKILL')
-    await ended
   }
 }
 

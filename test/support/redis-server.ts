@@ -1,5 +1,5 @@
 // Real servers for tests: redis-server or valkey-server on free ports, a Cluster, Sentinels; killed when the test is over.
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import type { Test } from 'tap'
+import { ServerProcess } from './server-process.js'
 
 const LONGEST_WAIT_MS = 15_000
 
@@ -35,19 +36,16 @@ export async function freePort (): Promise<number> {
   return port
 }
 
-const running = new Set<ChildProcess>()
-process.once('exit', () => { for (const child of running) child.kill('SIGKILL') })
-
 /** One server, which may be stopped, killed and started again on its port. */
-export class RedisServer {
+export class RedisServer extends ServerProcess {
   readonly port: number
   readonly #program: string
   readonly #args: readonly string[]
   readonly #folder: string
-  #process: ChildProcess | undefined
   #admin: Redis | undefined
 
   constructor (program: string, port: number, folder: string, args: readonly string[]) {
+    super()
     this.#program = program
     this.port = port
     this.#folder = folder
@@ -70,36 +68,14 @@ export class RedisServer {
     // A file, which only a Sentinel needs, comes first.
     const configs = this.#args[0]?.startsWith('--') === false ? 1 : 0
     const child = spawn(this.#program, [...this.#args.slice(0, configs), ...own, ...this.#args.slice(configs), ...more], { stdio: ['ignore', 'pipe', 'pipe'] })
-    this.#process = child
-    running.add(child)
+    this.runs(child)
     let said = ''
     child.stdout.on('data', (chunk: Buffer) => { said += chunk.toString() })
-    child.once('exit', () => { running.delete(child) })
     await until(`${this.#program} on port ${this.port} is ready`, () => {
       if (child.exitCode !== null) throw new Error(`${this.#program} ended: ${said}`)
       return /Ready to accept connections|Sentinel ID is|Loading/.test(said)
     })
     return this
-  }
-
-  /** SIGSTOP: it hangs with its connections open. */
-  stop (): void {
-    this.#process?.kill('SIGSTOP')
-  }
-
-  /** SIGCONT. */
-  goOn (): void {
-    this.#process?.kill('SIGCONT')
-  }
-
-  /** SIGKILL. */
-  async kill (): Promise<void> {
-    const child = this.#process
-    this.#process = undefined
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
-    const ended = once(child, 'exit')
-    child.kill('SIGKILL')
-    await ended
   }
 
   async end (): Promise<void> {
