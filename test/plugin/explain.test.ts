@@ -3,6 +3,8 @@ import { inspect } from 'node:util'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import responseCache, { type ExplainOptions, type RouteCacheOptions } from '../../plugin.js'
+import { build } from '../support/app.js'
+import { Chaos } from '../support/chaos.js'
 import { testClock } from '../support/clock.js'
 
 async function setUp (t: Test, routes: (app: FastifyInstance) => unknown, options: object = {}) {
@@ -155,7 +157,19 @@ t.test('explain: what is no request is refused', async (t) => {
   }
 })
 
-t.test('explain: what a backend that fails has can\'t be told', async (t) => {
+t.test('explain: what a backend that fails, or has damaged, can\'t be told', async (t) => {
+  const chaos = new Chaos()
+  const app = await build(t, { ...chaos.over({ backend: 'memory' }), routes: (app, probe) => { app.get('/', cached(), async () => { probe.ran(); return 'answer' }) } })
+  await app.ask('/')
+  const explained = async (): Promise<unknown> => await app.cache.explain({ url: '/', headers: { host: 'test.example' } })
+  t.match(await explained(), { decision: 'hit' })
+  chaos.get.reject()
+  t.match(await explained(), { decision: 'miss', reason: 'unavailable' })
+  chaos.get.answer({ value: Buffer.from('damaged'), expiresAt: app.clock.now() + 60_000 })
+  t.match(await explained(), { decision: 'miss', reason: 'damaged' })
+})
+
+t.test('explain: a closed cache says so', async (t) => {
   const { app, explain } = await setUp(t, (app) => app.get('/', cached(), async () => ''))
   await app.inject('/')
   await app.close()

@@ -71,6 +71,7 @@ t.test('RFC 5861 section 4: where the handler fails, the stale answer is sent in
     t.equal(answer.headers['content-type'], good.headers['content-type'])
     t.equal(answer.headers['content-length'], good.headers['content-length'])
   }
+  t.equal((await app.cache.stats()).staleHits, 5)
   for (failing of ['501', '400', '404', '429']) {
     t.match(await app.ask('/'), { status: Number(failing), headers: { 'x-error': 'yes' } }, `${failing} is no such error`)
     failing = undefined

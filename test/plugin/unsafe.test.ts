@@ -4,7 +4,7 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, 
 import t from 'tap'
 import responseCache, { type RouteCacheOptions } from '../../plugin.js'
 import { build, forEachBackend, type Probe } from '../support/app.js'
-import { Barrier } from '../support/barrier.js'
+import { Barrier, turns } from '../support/barrier.js'
 import { Chaos } from '../support/chaos.js'
 
 const cached = (cache: RouteCacheOptions = {}) => ({ config: { cache: { ttl: '1m', ...cache } } })
@@ -132,11 +132,12 @@ t.test('an answer that a hook gave in place of the handler forgets nothing', asy
 })
 
 t.test('`invalidates` lists tags, URLs, routes and keys; for 2xx and 3xx alone', async (t) => forEachBackend(t, async (t, on) => {
-  for (const invalidates of [['all'], [{ tags: ['all'] }], [{ tags: ['all'], soft: true }], [{ url: '/a' }, { url: '/b' }], [{ route: '/:id' }], [{ route: 'GET /:id' }]]) {
+  for (const invalidates of [['all'], [{ tags: ['all'] }], [{ tags: ['all'], soft: true }], [{ url: '/a' }, { url: '/b' }], [{ route: '/:id' }], [{ route: 'GET /:id' }], [{ key: '/a' }, { key: '/b' }]]) {
+    const key = JSON.stringify(invalidates).includes('key') ? { key: (request: FastifyRequest) => request.url } : {}
     const app = await build(t, {
       ...on,
       routes: (app, probe) => {
-        app.get('/:id', cached({ tags: ['all'] }), async () => { probe.ran(); return 'answer' })
+        app.get('/:id', cached({ tags: ['all'], ...key }), async () => { probe.ran(); return 'answer' })
         app.post('/change', { config: { cache: { invalidates } } }, async (request, reply) => reply.code(Number(request.headers['x-status'])).send('done'))
       }
     })
@@ -155,12 +156,13 @@ t.test('`invalidates` as a function is asked with request and reply, once the st
     routes: (app, probe) => {
       app.get('/:id', cached({ tags: (request) => [`id ${(request.params as { id: string }).id}`] }), async () => { probe.ran(); return 'answer' })
       const invalidates = (request: FastifyRequest, reply: FastifyReply): string[] => [`id ${(request.body as { id: string }).id}`, `status ${reply.statusCode}`]
-      app.post('/', { config: { cache: { invalidates } } }, async () => 'done')
+      app.get('/made', cached({ tags: ['status 201'] }), async () => { probe.ran(); return 'answer' })
+      app.post('/', { config: { cache: { invalidates } } }, async (_request, reply) => reply.code(201).send('done'))
     }
   })
-  for (const url of ['/a', '/b']) await app.ask(url)
+  for (const url of ['/a', '/b', '/made']) await app.ask(url)
   await app.ask({ url: '/', method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"id":"a"}' })
-  t.same([(await app.ask('/a')).hit, (await app.ask('/b')).hit], [false, true])
+  t.same([(await app.ask('/a')).hit, (await app.ask('/b')).hit, (await app.ask('/made')).hit], [false, true, false])
 })
 
 t.test('`invalidates` that is wrong is refused at registration', async (t) => {
@@ -226,6 +228,27 @@ t.test('a hit on a route that has unsafe methods too goes through no hook for th
   await app.ask({ url: '/', method: 'PATCH' })
   t.notOk((await app.ask('/')).hit)
 })
+
+for (const way of ['whole', 'streamed'] as const) {
+  t.test(`an answer to a write that is ${way} is not there before what it invalidates is gone`, async (t) => {
+    const chaos = new Chaos()
+    const app = await build(t, {
+      ...chaos.over({ backend: 'memory' }),
+      deadline: '5s',
+      routes: (app, probe) => items(app, probe, async (_request, reply) => reply.send(way === 'whole' ? 'ab' : Readable.from(['a', 'b'])))
+    })
+    await app.ask('/items/1')
+    chaos.delete.stall()
+    let isThere = false
+    const answer = app.ask({ url: '/items/1', method: 'PUT', slow: true }).then((there) => { isThere = true; return there })
+    await chaos.delete.hangs()
+    await turns()
+    t.notOk(isThere)
+    chaos.delete.release()
+    t.match(await answer, { text: 'ab' })
+    t.notOk((await app.ask('/items/1')).hit)
+  })
+}
 
 t.test('an answer to a write that is streamed waits for what it invalidates', async (t) => {
   const app = await build(t, { routes: (app, probe) => items(app, probe, async (_request, reply) => reply.send(Readable.from(['a', 'b']))) })
