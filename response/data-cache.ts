@@ -4,7 +4,7 @@ import type { StoredEntry } from '../registry/backend.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED, CACHE_ERR_OPTION } from '../registry/errors.js'
 import { Backoff } from './backoff.js'
 import type { Engine } from './engine.js'
-import type { ValueHead } from './store/entry.js'
+import { staleFrom, type ValueHead } from './store/entry.js'
 import { tagName } from './fill/filling.js'
 import { UNAVAILABLE } from './store/guard.js'
 import { digest, namespacePrefix } from './key.js'
@@ -37,6 +37,9 @@ interface Job<T> {
   readonly names: () => string[]
   readonly produce: (context: ProduceContext) => Promise<T> | T
 }
+
+/** With so many producers under way none is begun behind a stale value: the next who asks begins it. */
+const MAX_PRODUCERS_BEHIND = 100
 
 /** The key under which the backend holds a value. A digest: an application's keys may hold what no log should show. */
 export function dataKey (namespace: string, key: string): string {
@@ -110,7 +113,7 @@ export class DataCache {
   /** Makes a stale value anew behind the answer, unless that is under way, or has failed a moment ago. */
   #refresh<T> (job: Job<T>): void {
     const { stored } = job
-    if (this.#producing.has(stored) || this.#backoff.pauses(stored)) return
+    if (this.#producing.has(stored) || this.#producing.size >= MAX_PRODUCERS_BEHIND || this.#backoff.pauses(stored)) return
     this.#engine.guard.track(this.#one(job).then(() => { this.#backoff.succeeded(stored) }, (err) => {
       this.#backoff.failed(stored)
       this.#failed(err)
@@ -167,8 +170,9 @@ export class DataCache {
     const { json, tags = [], freshUntil = read.expiresAt, staleUntil = 0, staleOnErrorUntil = 0 } = entry.head
     const currentUntil = await this.#currentUntil(tags)
     if (currentUntil === undefined) return undefined
+    const lives = staleFrom({ freshUntil, staleUntil, staleOnErrorUntil }, currentUntil)
     const value: unknown = json ? JSON.parse(entry.body.toString()) : Buffer.from(entry.body)
-    return { value, freshUntil: Math.min(freshUntil, currentUntil), staleUntil, staleOnErrorUntil, tags: tagsOf(tags) }
+    return { value, ...lives, tags: tagsOf(tags) }
   }
 
   /** Since when a value under these stamps is stale for a soft invalidation, if it is; undefined where it is gone, or nobody can say. */

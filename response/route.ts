@@ -66,7 +66,7 @@ export class CachedRoute {
     if (wishes?.noStore === true) return this.#bypass(instance, request, reply, 'no-store')
     const { fence, guard, store } = this.#engine
     // The mark comes before the first read of the backend: what is invalidated from here on, this request doesn't store.
-    const visit: Visit = { instance, request, reply, key: keyed.key, target: request.raw.url as string, mark: fence.mark(), deadline: guard.deadline(), why: 'miss' }
+    const visit: Visit = { instance, request, reply, key: keyed.key, target: request.raw.url as string, mark: fence.mark(), deadline: guard.deadline(), why: 'miss', refresh: refreshOf(request) }
     const found = store.find(keyed.key, request, this.policy.vary, visit.deadline)
     return isPromise(found)
       ? found.then((there) => whenSent(this.#answer(visit, there, wishes), reply))
@@ -112,17 +112,16 @@ export class CachedRoute {
     const { request, reply } = visit
     const { entry, at } = found
     if (entry !== undefined && at !== undefined) {
-      const freshMs = entry.head.freshUntil - at
       if (servedFresh(entry.head, at, wishes)) {
         this.stats.hits++
-        return this.#serve(visit, entry, this.#engine.status.hit(freshMs), at)
+        visit.refresh?.succeed()
+        return this.#serve(visit, entry, this.#engine.status.hit(entry.head.freshUntil - at), at)
       }
       visit = { ...visit, why: 'request', behind: entry }
     } else if (found.stale !== undefined && at !== undefined) {
-      const refresh = refreshOf(request)
-      const why = refresh === undefined ? servedStale(found.stale.head, at, wishes) : undefined
+      const why = visit.refresh === undefined ? servedStale(found.stale.head, at, wishes) : undefined
       if (why !== undefined) return this.#serveStale(visit, found.stale, why, at)
-      visit = { ...visit, why: 'stale', behind: found.stale, refresh }
+      visit = { ...visit, why: 'stale', behind: found.stale }
     }
     this.stats.misses++
     // RFC 9111 section 5.2.1.7
@@ -178,6 +177,7 @@ export class CachedRoute {
     if (joinedAt !== flight.mark && fence.movedSince(flight.mark, () => outcome.names)) return this.#locked({ ...visit, mark: fence.mark() }, found)
     if (variantOf(outcome.varyNames, visit.request, this.policy.vary) !== outcome.variant) return this.#fill(visit, found)
     this.stats.coalesced++
+    visit.refresh?.succeed()
     return this.#serve(visit, outcome.entry, status.collapsed(), now())
   }
 

@@ -2,9 +2,11 @@
 import { LRUCache } from 'lru-cache'
 import { nameOf, storedKey } from '../../registry/frame.js'
 import type { Folder } from './folder.js'
+import { copyOf } from './read.js'
 
-// Some 300 bytes each.
-const MAX_PLACES = 32_768
+// Some 300 bytes each beside the key, which has any length.
+const PLACE_BYTES = 300
+const MAX_PLACES_BYTES = 16 * 1024 * 1024
 
 /** Where a key's entry lies. */
 export interface Place {
@@ -18,7 +20,7 @@ export interface Place {
 /** The places of keys. */
 export class Places {
   readonly #folder: Folder
-  readonly #places = new LRUCache<string, Place>({ max: MAX_PLACES })
+  readonly #places = new LRUCache<string, Place>({ maxSize: MAX_PLACES_BYTES, sizeCalculation: (_place, text) => text.length * 3 + PLACE_BYTES })
 
   constructor (folder: Folder) {
     this.#folder = folder
@@ -30,7 +32,7 @@ export class Places {
   }
 
   #found (text: string): Place {
-    const key = storedKey(text)
+    const key = copyOf(storedKey(text))
     const name = nameOf(key)
     const place = { key, name, path: this.#folder.pathOf(name), usedAt: -Infinity }
     this.#places.set(text, place)

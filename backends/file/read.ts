@@ -66,7 +66,7 @@ export class Desk {
 }
 
 /** Not in the shared pool: a small value that is kept would keep the whole pool. */
-function copyOf (value: Uint8Array): Buffer {
+export function copyOf (value: Uint8Array): Buffer {
   const copy = Buffer.allocUnsafeSlow(value.byteLength)
   copy.set(value)
   return copy

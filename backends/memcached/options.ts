@@ -45,7 +45,7 @@ const server = expects<string>("a server as 'host:port'", (value) => {
 })
 
 const client = expects<LentMemcached>('a client of memcache-client', (value) =>
-  typeof value === 'object' && value !== null && ['get', 'set', 'delete', 'shutdown'].every((method) => typeof (value as Record<string, unknown>)[method] === 'function'))
+  typeof value === 'object' && value !== null && ['get', 'set', 'delete'].every((method) => typeof (value as Record<string, unknown>)[method] === 'function'))
 
 // With a digest behind it, below the 250 bytes that a key may have.
 const prefix = expects<string>('1 to 64 of a-z, 0-9, - and _', (value) => typeof value === 'string' && /^[a-z0-9_-]{1,64}$/.test(value))

@@ -44,6 +44,7 @@ export class Calls {
   /** The same, of a certain client: a node of a Cluster. */
   on<T> (client: Client, ask: (client: Client) => Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
+      if (this.#closed) return reject(new CACHE_ERR_CLOSED('redis'))
       const wait = this.#waits.begin(reject)
       ask(client).then((answer) => {
         this.#waits.over(wait)

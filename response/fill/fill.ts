@@ -31,6 +31,8 @@ export class Fill {
   answered: number | undefined
   /** Whether the handler's answer says that the stored one holds no more. */
   isOutdated = false
+  /** Whether the stored answer holds still, as the handler says. */
+  isUpheld = false
   readonly #before: Fields
   readonly #end: FillEnd
   readonly #budget: RecordingBudget
@@ -103,9 +105,10 @@ export class Fill {
     const settled = settle(validation, { reply: this.reply, before: this.#before, at: this.#now(), hasFailed: this.#hasFailed }, payload)
     this.answered = settled.answered
     this.isOutdated = settled.isOutdated === true
+    this.isUpheld = settled.isUpheld === true
     if (settled.isStandIn === true) this.#end.stoodIn(validation.entry)
     // RFC 9111 section 4.3.5: a HEAD that says that the answer to a GET still holds has freshened that.
-    if (settled.isUpheld === true && this.forbidden === 'head') this.forbidden = undefined
+    if (this.isUpheld && this.forbidden === 'head') this.forbidden = undefined
     if (settled.refused !== undefined) this.refuse(settled.refused)
     return settled.payload
   }

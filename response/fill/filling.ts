@@ -16,6 +16,8 @@ import type { Refresh } from './refresh.js'
 import type { Forwarding, RefusalReason } from '../status.js'
 import type { Found } from '../store/store.js'
 import { Validation } from './validation.js'
+import { tagsOf } from '../store/tags.js'
+import { fieldIn } from '../http/validators.js'
 import { variantOf } from '../http/vary.js'
 
 /** One request on its way through the cache. */
@@ -101,7 +103,8 @@ export class Filling implements FillEnd {
       kind: 'response',
       key: this.key,
       status: recorded.status,
-      fields: hasDate(recorded.fields) ? recorded.fields : [...recorded.fields, 'date', engine.httpDate(at)],
+      // RFC 9110 section 6.6.1: an answer without a Date is dated when it came.
+      fields: fieldIn(recorded.fields, 'date') !== undefined ? recorded.fields : [...recorded.fields, 'date', engine.httpDate(at)],
       ...(recorded.removed.length > 0 && { removed: recorded.removed }),
       storedAt: at,
       freshUntil: Math.max(at + freshMs, 0),
@@ -175,7 +178,7 @@ export class Filling implements FillEnd {
   stoodIn ({ head, body }: Entry<ResponseHead>): void {
     this.#stoodIn = true
     this.#route.stats.staleHits++
-    this.#share(head, body, [], [])
+    this.#share(head, body, [], tagsOf(head.tags ?? []))
   }
 
   #refuse (reason: RefusalReason): void {
@@ -199,7 +202,7 @@ export class Filling implements FillEnd {
   #tagsOf (fill: Fill): readonly string[] | undefined {
     const { tags } = this.#route.policy
     if (fill.decision.tags !== undefined) return fill.decision.tags
-    if (typeof tags !== 'function') return tags
+    if (typeof tags !== 'function') return fill.isUpheld ? this.#withStored(tags) : tags
     try {
       const given: unknown = tags(this.#visit.request, this.#visit.reply)
       if (areTags(given)) return given
@@ -210,6 +213,12 @@ export class Filling implements FillEnd {
       this.#engine.fault(this.#route.name, 'tags', fault)
     }
     return undefined
+  }
+
+  /** What was stored under a tag and holds still stays under it, though the handler that said so did not name it again. */
+  #withStored (tags: readonly string[]): readonly string[] {
+    const all = new Set([...tags, ...tagsOf(this.#visit.behind?.head.tags ?? [])])
+    return all.size === tags.length ? tags : [...all]
   }
 
   #stampsOf (tags: readonly string[]): MaybePromise<readonly string[] | typeof UNAVAILABLE> {
@@ -236,9 +245,4 @@ export class Filling implements FillEnd {
 /** Under which the fence knows a tag. */
 export function tagName (tag: string): string {
   return `t ${tag}`
-}
-
-/** RFC 9110 section 6.6.1: an answer without a Date is dated when it came. */
-function hasDate (fields: readonly string[]): boolean {
-  return fields.some((name, index) => index % 2 === 0 && name === 'date')
 }

@@ -65,8 +65,15 @@ export function isOfUseStale ({ staleUntil, staleOnErrorUntil, fields }: Respons
   return staleUntil !== undefined || staleOnErrorUntil !== undefined || fieldIn(fields, 'etag') !== undefined || fieldIn(fields, 'last-modified') !== undefined
 }
 
+/** Until when something is fresh, and what comes after that; epoch milliseconds. */
+interface Lives {
+  readonly freshUntil: number
+  readonly staleUntil?: number
+  readonly staleOnErrorUntil?: number
+}
+
 /** The same, stale from this instant on if it was to be fresh for longer; what comes after its freshness begins then. */
-export function staleFrom (head: ResponseHead, at: number): ResponseHead {
+export function staleFrom<T extends Lives> (head: T, at: number): T {
   const freshUntil = Math.min(head.freshUntil, at)
   const earlierMs = head.freshUntil - freshUntil
   return {

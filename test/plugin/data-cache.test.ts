@@ -101,6 +101,20 @@ t.test('getOrSet: a stale value is answered while one producer makes a new one b
   t.equal(await ask(), 5, 'so is what is older than that')
 }))
 
+t.test('getOrSet: what was softly invalidated is answered for as long as what was over would be', async (t) => forEachBackend(t, async (t, on) => {
+  const app = await build(t, { ...on, routes () {} })
+  const options = { ttl: '1h', staleWhileRevalidate: '10s', staleIfError: '20s', tags: ['t'] }
+  const fails = async (): Promise<unknown> => await app.cache.getOrSet('k', options, () => { throw new Error('broken') })
+  t.equal(await app.cache.getOrSet('k', options, () => 'old'), 'old')
+  await app.cache.invalidate({ tags: ['t'], soft: true })
+  t.equal(await fails(), 'old')
+  await app.clock.pass(10_000)
+  t.equal(await fails(), 'old')
+  await app.clock.pass(10_000)
+  await t.rejects(fails(), { message: 'broken' })
+  t.ok(app.warnings().length > 0)
+}))
+
 t.test('getOrSet: a producer that fails behind a stale value is left alone for a while', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, { ...on, routes () {} })
   const { cache, clock } = app

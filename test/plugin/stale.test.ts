@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import type { RouteCacheOptions } from '../../plugin.js'
 import { build, forEachBackend, type Probe, type TestApp } from '../support/app.js'
-import { Barrier, until } from '../support/barrier.js'
+import { Barrier, turns, until } from '../support/barrier.js'
 
 const cached = (cache: RouteCacheOptions = {}) => ({ config: { cache: { ttl: '1m', ...cache } } })
 const SWR = { staleWhileRevalidate: '10m' }
@@ -160,4 +160,32 @@ t.test('a soft invalidation makes what it is about stale: served while it is ref
   t.match(await app.ask('/sie'), { status: 500 }, 'the window began with the invalidation')
   await invalidate(false)
   for (const url of ['/swr', '/etag', '/bare']) t.match(await app.ask(url), { hit: false, cacheStatus: /fwd=miss/ }, `${url}, forgotten`)
+}))
+
+t.test('C05: who asks after a tag was invalidated is not given the old answer that stands in for an error', async (t) => forEachBackend(t, async (t, on) => {
+  const barrier = new Barrier()
+  let isFailing = false
+  const app = await build(t, {
+    ...on,
+    compare: false,
+    routes (app) {
+      app.get('/', cached({ staleIfError: '10m' }), async (_request, reply) => {
+        if (isFailing) { await barrier.pass(); throw new Error('broken') }
+        reply.cache({ tags: ['product 1'] })
+        return 'old'
+      })
+    }
+  })
+  await app.ask('/')
+  await app.clock.pass(61_000)
+  isFailing = true
+  const before = app.ask('/')
+  await barrier.reached()
+  await app.cache.invalidate('product 1')
+  const after = app.ask('/')
+  await until(async () => (await app.cache.stats()).misses === 3)
+  await turns()
+  barrier.open()
+  t.match(await before, { text: 'old' }, 'who asked before may be')
+  t.match(await after, { status: 500 })
 }))

@@ -205,8 +205,7 @@ t.test('a handler that was running before the change does not bring the old answ
   })
   const first = app.ask('/')
   await gate.reached()
-  await app.ask({ url: '/', method: 'PUT' })
-  gate.open()
+  await app.ask({ url: '/', method: 'PUT' }).finally(() => gate.open())
   await first
   t.notOk((await app.ask('/')).hit)
 })
@@ -240,7 +239,7 @@ for (const way of ['whole', 'streamed'] as const) {
     await app.ask('/items/1')
     chaos.delete.stall()
     let isThere = false
-    const answer = app.ask({ url: '/items/1', method: 'PUT', slow: true }).then((there) => { isThere = true; return there })
+    const answer = app.ask({ url: '/items/1', method: 'PUT', slow: true }).finally(() => { isThere = true })
     await chaos.delete.hangs()
     await turns()
     t.notOk(isThere)
@@ -249,10 +248,3 @@ for (const way of ['whole', 'streamed'] as const) {
     t.notOk((await app.ask('/items/1')).hit)
   })
 }
-
-t.test('an answer to a write that is streamed waits for what it invalidates', async (t) => {
-  const app = await build(t, { routes: (app, probe) => items(app, probe, async (_request, reply) => reply.send(Readable.from(['a', 'b']))) })
-  await app.ask('/items/1')
-  t.match(await app.ask({ url: '/items/1', method: 'PUT' }), { text: 'ab' })
-  t.notOk((await app.ask('/items/1')).hit)
-})

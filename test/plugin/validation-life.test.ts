@@ -85,3 +85,24 @@ t.test('whoever waits for a validation is given what came of it', async (t) => f
   t.ok(answers.every(({ status, text }) => status === 200 && text === 'version 1'))
   t.equal(document.asked.length, 2)
 }))
+
+t.test('a 304 takes no entry away from the tags that its handler named when it made it', async (t) => forEachBackend(t, async (t, on) => {
+  const app = await build(t, {
+    ...on,
+    routes (app, { ran }) {
+      app.get('/', cached({ tags: ['route'] }), async (request, reply) => {
+        ran()
+        reply.header('etag', '"1"')
+        if (request.headers['if-none-match'] === '"1"') return await reply.code(304).send()
+        reply.cache({ tags: ['route', 'product 1'] })
+        return 'product'
+      })
+    }
+  })
+  await app.ask('/')
+  await app.clock.pass(61_000)
+  t.match(await app.ask('/'), { hit: false, cacheStatus: /fwd-status=304; stored/ })
+  t.match(await app.ask('/'), { hit: true })
+  await app.cache.invalidate('product 1')
+  t.match(await app.ask('/'), { hit: false }, 'it was fresh again, and is gone')
+}))
