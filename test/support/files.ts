@@ -5,6 +5,7 @@ import { basename, join } from 'node:path'
 import type { Test } from 'tap'
 import file, { type FileOptions } from '../../backends/file.js'
 import type { CacheBackend, StoredEntry } from '../../registry/backend.js'
+import { byHand } from './by-hand.js'
 import { testClock, type TestClock } from './clock.js'
 
 export interface OpenedFiles {
@@ -14,27 +15,16 @@ export interface OpenedFiles {
 }
 
 export async function openFiles (t: Test, options: FileOptions, { now }: TestClock = testClock()): Promise<OpenedFiles> {
-  let running: Promise<unknown> | undefined
-  let run: () => unknown = () => t.fail('no background task was started')
+  const { background, cleanup } = byHand(t)
   const fail = () => t.fail('a backend logs nothing')
   const backend = await file.create(options, {
     now,
     log: { debug: fail, info: fail, error: fail, warn: fail },
     signal: new AbortController().signal,
-    background: {
-      every (_name, _intervalMs, task) {
-        run = task
-        return { cancel: async () => { await running?.catch(() => {}) } }
-      }
-    },
+    background,
     open: () => { throw new Error('opens no other backend') }
   }) as Required<CacheBackend>
   t.teardown(() => backend.close())
-  const cleanup = async (): Promise<void> => {
-    // Its pauses don't keep the process alive.
-    const alive = setInterval(() => {}, 60_000)
-    await (running = Promise.resolve(run())).finally(() => { clearInterval(alive) })
-  }
   return { backend, cleanup }
 }
 

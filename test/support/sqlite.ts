@@ -5,6 +5,7 @@ import Database from 'better-sqlite3'
 import type { Test } from 'tap'
 import sqlite, { type SqliteOptions } from '../../backends/sqlite.js'
 import type { CacheBackend, StoredEntry } from '../../registry/backend.js'
+import { byHand } from './by-hand.js'
 import { testClock } from './clock.js'
 
 export interface OpenedSqlite {
@@ -16,22 +17,16 @@ export interface OpenedSqlite {
 
 export async function openSqlite (t: Test, options: SqliteOptions, { now } = testClock()): Promise<OpenedSqlite> {
   const warnings: Array<Record<string, unknown>> = []
-  let running: Promise<unknown> | undefined
-  let run: () => unknown = () => t.fail('no background task was started')
+  const { background, cleanup } = byHand(t)
   const backend = await sqlite.create(options, {
     now,
     log: { debug () {}, info () {}, error () {}, warn: (details, message) => { warnings.push({ ...details, message }) } },
     signal: new AbortController().signal,
-    background: {
-      every (_name, _intervalMs, task) {
-        run = task
-        return { cancel: async () => { await Promise.resolve(running).catch(() => {}) } }
-      }
-    },
+    background,
     open: () => { throw new Error('opens no other backend') }
   }) as Required<CacheBackend>
   t.teardown(() => backend.close())
-  return { backend, warnings, cleanup: async () => { await (running = Promise.resolve(run())) } }
+  return { backend, warnings, cleanup }
 }
 
 /** A connection of the test's own to the same file. */
