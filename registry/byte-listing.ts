@@ -50,7 +50,10 @@ export class ByteListing {
 
   /** Forgets the keys that begin with `prefix`. */
   async clear (prefix: string): Promise<void> {
-    await this.#options.calls.settled(prefix)
+    const { calls, delete: forget } = this.#options
+    // What is on its way would be there afterwards.
+    await Promise.all(calls.changing(prefix).map((key) => forget(key)))
+    let before = new Map<string, Found>()
     for (let walks = 0; walks < MOST_WALKS;) {
       const found = new Map<string, Found>()
       for await (const one of this.#walk('clear', prefix !== '')) {
@@ -58,8 +61,9 @@ export class ByteListing {
         if (found.size >= MOST_REMEMBERED) break
       }
       if (found.size === 0) return
-      await this.#remove([...found.values()])
+      await this.#removeAll([...found.values()], before)
       if (found.size < MOST_REMEMBERED) walks++
+      before = found
     }
   }
 
@@ -97,14 +101,26 @@ export class ByteListing {
     this.#damaged = damaged
   }
 
-  async #remove (found: readonly Found[]): Promise<void> {
-    const { store, calls, delete: forget } = this.#options
+  /** `before`: what was removed already. Where that is found again, somebody has set it meanwhile, or the store doesn't do what it is told. */
+  async #removeAll (found: readonly Found[], before: ReadonlyMap<string, Found>): Promise<void> {
     for (let at = 0; at < found.length; at += AT_ONCE) {
-      await Promise.all(found.slice(at, at + AT_ONCE).map(async ({ name, head }) => {
-        if (head !== undefined) await forget(head.key)
-        else await calls.run('delete', () => store.delete(name))
-      }))
+      await Promise.all(found.slice(at, at + AT_ONCE).map((one) => before.has(one.name) ? this.#removeForSure(one) : this.#remove(one)))
     }
+  }
+
+  async #remove ({ name, head }: Found): Promise<void> {
+    const { store, calls, delete: forget } = this.#options
+    if (head !== undefined) await forget(head.key)
+    else await calls.run('delete', () => store.delete(name))
+  }
+
+  /** Without that, a walk over a store that keeps everything would never end. */
+  async #removeForSure (one: Found): Promise<void> {
+    const { store, calls } = this.#options
+    const held = await calls.run('clear', () => store.get(one.name))
+    await this.#remove(one)
+    const left = held === undefined ? undefined : await calls.run('clear', () => store.get(one.name))
+    if (left !== undefined && Buffer.compare(left, held!) === 0) throw calls.failure('clear', 'the store still has what it was told to delete')
   }
 
   /** Everything under names that may be ours. With `heads`, bytes that don't come along are asked for. */

@@ -43,6 +43,8 @@ export class ByteStoreBackend implements CacheBackend {
   readonly #calls: Calls
   readonly #now: () => number
   readonly #cleanup: BackgroundTask | undefined
+  /** Looks at what may be over, by key; a change of the key takes its own out. */
+  readonly #drops = new Map<string, object>()
   #foreign = 0
   #closing: Promise<void> | undefined
 
@@ -69,20 +71,19 @@ export class ByteStoreBackend implements CacheBackend {
   }
 
   async set (key: string, { value, expiresAt }: StoredEntry): Promise<void> {
-    this.#calls.refuseClosed('set')
-    const stored = storedKey(key)
     const wholeMs = Math.min(Math.floor(expiresAt), Number.MAX_SAFE_INTEGER)
-    await this.#calls.inOrder(key, async () => {
+    if (!(wholeMs > this.#now())) return await this.delete(key)
+    const stored = storedKey(key)
+    this.#drops.delete(key)
+    await this.#calls.change(key, 'set', () => {
       const lifeMs = wholeMs - this.#now()
-      if (!(lifeMs > 0)) return await this.#remove(stored)
-      const bytes = frame(stored, { value, expiresAt: wholeMs })
-      await this.#calls.run('set', () => this.#store.set(nameOf(stored), bytes, lifeMs))
+      return lifeMs > 0 ? this.#store.set(nameOf(stored), frame(stored, { value, expiresAt: wholeMs }), lifeMs) : this.#store.delete(nameOf(stored))
     })
   }
 
   async delete (key: string): Promise<void> {
-    this.#calls.refuseClosed('delete')
-    await this.#calls.inOrder(key, () => this.#remove(storedKey(key)))
+    this.#drops.delete(key)
+    await this.#calls.change(key, 'delete', () => this.#store.delete(nameOf(storedKey(key))))
   }
 
   /** What is known without asking. */
@@ -110,18 +111,18 @@ export class ByteStoreBackend implements CacheBackend {
     })
   }
 
-  async #remove (stored: Buffer): Promise<void> {
-    await this.#calls.run('delete', () => this.#store.delete(nameOf(stored)))
-  }
-
-  /** Removes what lies under `key` if it is over, also by the time when its turn comes. */
-  #drop (key: string): Promise<void> {
+  /** Removes what lies under `key` if it is over and nobody changes the key meanwhile: whoever does need not wait for this. */
+  async #drop (key: string): Promise<void> {
+    if (this.#drops.has(key) || this.#calls.isChanging(key)) return
     const stored = storedKey(key)
-    return this.#calls.inOrder(key, async () => {
-      const bytes = await this.#calls.run('get', () => this.#store.get(nameOf(stored)))
-      const entry = this.#read(bytes, stored)
-      if (entry !== undefined && !this.#isLive(entry)) await this.#remove(stored)
-    })
+    const drop = {}
+    this.#drops.set(key, drop)
+    try {
+      const entry = this.#read(await this.#calls.run('get', () => this.#store.get(nameOf(stored))), stored)
+      if (entry !== undefined && !this.#isLive(entry) && this.#drops.get(key) === drop) await this.delete(key)
+    } finally {
+      if (this.#drops.get(key) === drop) this.#drops.delete(key)
+    }
   }
 
   /** The entry in these bytes. Others than ours, cut off or altered ones, and those of another key are none. */

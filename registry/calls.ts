@@ -1,22 +1,32 @@
-// Calls of a store that somebody else wrote: each has an answer in time or has failed, changes of one key go one by one, and all end at close.
-import { setTimeout as after } from 'node:timers'
+// Calls of a store that somebody else wrote: each has an answer in time or has failed, changes of a key wait for the store, and all end at close.
 import type { MaybePromise } from './backend.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from './errors.js'
+import { InOrder, type Change } from './in-order.js'
+import { Waits } from './waits.js'
+
+/** Keys with a change that the store has not settled at most: one that hangs for good never settles them. */
+export const MOST_CHANGING_KEYS = 10_000
 
 /** Calls under way of one backend. */
 export class Calls {
   /** Calls that had no answer in time. */
   timeouts = 0
   readonly #backend: string
-  readonly #timeoutMs: number
-  /** How to end each wait. */
-  readonly #waits = new Set<(error: Error) => void>()
-  readonly #changes = new Map<string, Promise<void>>()
+  readonly #waits: Waits
+  readonly #order = new InOrder()
   #closed = false
 
   constructor (backend: string, timeoutMs: number) {
     this.#backend = backend
-    this.#timeoutMs = timeoutMs
+    this.#waits = new Waits(timeoutMs, (operation) => {
+      this.timeouts++
+      return this.failure(operation, `the store has not answered within ${timeoutMs} ms`)
+    })
+  }
+
+  /** An error that says what the store did wrong. */
+  failure (operation: string, why: string): Error {
+    return new CACHE_ERR_BACKEND_FAILED(this.#backend, operation, why)
   }
 
   /** Throws CACHE_ERR_CLOSED once closed. */
@@ -28,41 +38,46 @@ export class Calls {
   async run<T> (operation: string, ask: () => MaybePromise<T>): Promise<T> {
     this.refuseClosed(operation)
     return await new Promise<T>((resolve, reject) => {
-      const end = (settle: () => void): void => {
-        clearTimeout(timer)
-        this.#waits.delete(fail)
-        settle()
-      }
-      const fail = (error: unknown): void => end(() => reject(error))
-      const timer = after(() => {
-        this.timeouts++
-        fail(new CACHE_ERR_BACKEND_FAILED(this.#backend, operation, `the store has not answered within ${this.#timeoutMs} ms`))
-      }, this.#timeoutMs)
-      this.#waits.add(fail)
+      const wait = this.#waits.begin(reject, operation)
       // At once: behind a close nothing may be asked any more.
       const asked = (async () => await ask())()
-      asked.then((answer) => end(() => resolve(answer)), fail)
+      asked.then(resolve, reject).finally(() => this.#waits.over(wait))
     })
   }
 
-  /** Runs `act` when earlier changes of `key` are over. */
-  inOrder (key: string, act: () => Promise<void>): Promise<void> {
-    const before = this.#changes.get(key)
-    const done = before === undefined ? act() : before.then(act)
-    const over = (): void => { if (this.#changes.get(key) === settled) this.#changes.delete(key) }
-    const settled: Promise<void> = done.then(over, over)
-    this.#changes.set(key, settled)
-    return done
+  /**
+   * Changes `key` by `send`, when the store itself has settled the change before: a call that had no answer in time may yet
+   * come to pass. Rejects as `run` does. After that a delete is carried out all the same, and a set that was not sent never is.
+   */
+  async change (key: string, operation: Change['operation'], send: () => MaybePromise<unknown>): Promise<void> {
+    this.refuseClosed(operation)
+    if (this.#order.size >= MOST_CHANGING_KEYS && !this.#order.has(key)) throw this.failure(operation, 'too many changes are waiting for the store')
+    const act = (): MaybePromise<unknown> => {
+      this.refuseClosed(operation)
+      return send()
+    }
+    const change = { operation, act }
+    try {
+      await this.run(operation, () => this.#order.put(key, change))
+    } catch (error) {
+      this.#order.giveUp(key, change)
+      throw error
+    }
   }
 
-  /** Settles when the changes of keys that begin with `prefix`, as they are now, are over. */
-  async settled (prefix: string): Promise<void> {
-    await Promise.all([...this.#changes].filter(([key]) => key.startsWith(prefix)).map(([, settled]) => settled))
+  /** Whether the store has not settled a change of `key`. */
+  isChanging (key: string): boolean {
+    return this.#order.has(key)
+  }
+
+  /** The keys for which that is so, as far as they begin with `prefix`. */
+  changing (prefix: string): string[] {
+    return this.#order.keys(prefix)
   }
 
   /** Ends every wait. May be called twice. */
   close (): void {
     this.#closed = true
-    for (const fail of this.#waits) fail(new CACHE_ERR_CLOSED(this.#backend))
+    this.#waits.close(new CACHE_ERR_CLOSED(this.#backend))
   }
 }

@@ -1,6 +1,7 @@
 // The Redis backend itself: an entry under one key, read and written in one command.
 import type { BackendStats, CacheBackend, StoredEntry } from '../../registry/backend.js'
 import { matchesGlob } from '../../registry/glob.js'
+import { InOrder } from '../../registry/in-order.js'
 import type { BackendContext } from '../../registry/registry.js'
 import type { Calls } from './calls.js'
 import { Changes } from './changes.js'
@@ -14,6 +15,7 @@ import { expiryOf, HEADER_BYTES, unpack } from './value.js'
 export class RedisBackend implements CacheBackend {
   readonly #calls: Calls
   readonly #changes: Changes
+  readonly #order = new InOrder()
   readonly #reads: Reads<StoredEntry | undefined>
   readonly #prefix: string
   readonly #now: () => number
@@ -45,20 +47,24 @@ export class RedisBackend implements CacheBackend {
   async set (key: string, entry: StoredEntry): Promise<void> {
     this.#calls.client()
     const stored = this.#stored(key)
-    await this.#changes.inOrder(key, async () => {
-      const expiresAt = Math.min(Math.floor(entry.expiresAt), Number.MAX_SAFE_INTEGER)
-      const lifeMs = expiresAt - this.#now()
-      if (lifeMs > 0) await this.#changes.store(stored, { value: entry.value, expiresAt }, lifeMs)
-      else await this.#changes.remove(stored)
+    const expiresAt = Math.min(Math.floor(entry.expiresAt), Number.MAX_SAFE_INTEGER)
+    await this.#order.put(key, {
+      operation: 'set',
+      act: async () => {
+        const lifeMs = expiresAt - this.#now()
+        if (lifeMs > 0) await this.#changes.store(stored, { value: entry.value, expiresAt }, lifeMs)
+        else await this.#changes.remove(stored)
+      }
     })
   }
 
   async delete (key: string): Promise<void> {
-    await this.#changes.inOrder(key, () => this.#changes.remove(this.#stored(key)))
+    await this.#order.put(key, { operation: 'delete', act: () => this.#changes.remove(this.#stored(key)) })
   }
 
   async clear (prefix = ''): Promise<void> {
-    await this.#changes.settled(prefix)
+    // A set that is on its way would be there afterwards.
+    await Promise.all(this.#order.keys(prefix).map((key) => this.delete(key)))
     await this.#walk(prefix, async (keys) => {
       await Promise.all(keys.filter((key) => key.startsWith(prefix)).map((key) => this.delete(key)))
     })

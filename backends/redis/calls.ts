@@ -1,10 +1,10 @@
 // One call of the server: it has an answer in time or has failed, and ends when the backend is closed.
 import { setTimeout as after } from 'node:timers'
 import { CACHE_ERR_CLOSED } from '../../registry/errors.js'
+import { Waits } from '../../registry/waits.js'
 import type { Client } from './driver.js'
 import { failure, failureOf } from './failures.js'
 import type { Link } from './link.js'
-import { Waits } from './waits.js'
 
 /** Calls under way, and waits that belong to them. */
 export class Calls {

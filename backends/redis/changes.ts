@@ -1,5 +1,5 @@
-// Changes of keys. One of a key begins when the one before it has come to pass or never can: a set carries the instant, on the
-// server's clock, after which the server itself refuses it, however late it arrives and by whichever connection.
+// Changes as they are sent. One settles when it has come to pass or never can: a set carries the instant, on the server's clock,
+// after which the server itself refuses it, however late it arrives and by whichever connection.
 import type { StoredEntry } from '../../registry/backend.js'
 import type { Calls } from './calls.js'
 import { failure, isAnswer } from './failures.js'
@@ -16,12 +16,11 @@ const LONG_AGO = 0
 
 interface Ahead { readonly leastMs: number, readonly mostMs: number }
 
-/** Changes under way, in order for each key. */
+/** Changes on their way. Their order is made elsewhere: the next one of a key begins when the one before has settled. */
 export class Changes {
   /** Sets that arrived too late and were refused. */
   refused = 0
   readonly #calls: Calls
-  readonly #underWay = new Map<string, Promise<void>>()
   /** The server's clock less ours, as `performance.now()` tells it, in bounds; undefined when it must be asked for. */
   #ahead: Ahead | undefined
   #asking: Promise<Ahead> | undefined
@@ -29,21 +28,6 @@ export class Changes {
 
   constructor (calls: Calls) {
     this.#calls = calls
-  }
-
-  /** Runs `act` when earlier changes of `key` are over. */
-  inOrder (key: string, act: () => Promise<void>): Promise<void> {
-    const before = this.#underWay.get(key)
-    const done = before === undefined ? act() : before.then(act)
-    const over = (): void => { if (this.#underWay.get(key) === settled) this.#underWay.delete(key) }
-    const settled: Promise<void> = done.then(over, over)
-    this.#underWay.set(key, settled)
-    return done
-  }
-
-  /** Settles when the changes of keys that begin with `prefix`, as they are now, are over. */
-  async settled (prefix: string): Promise<void> {
-    await Promise.all([...this.#underWay].filter(([key]) => key.startsWith(prefix)).map(([, settled]) => settled))
   }
 
   /** Asks for the server's clock when it is not known, so that a set that follows is sent at once. Of no effect when that fails. */

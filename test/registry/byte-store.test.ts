@@ -1,60 +1,10 @@
-// A store of bytes worn as a backend: order, time-outs, closing, and walks over stores that are awkward to walk over.
-import t, { type Test } from 'tap'
-import { ByteStoreBackend, type ByteStore } from '../../registry/byte-store.js'
-import type { Listed } from '../../registry/byte-listing.js'
-import type { BackendContext } from '../../registry/registry.js'
-import { frame, nameOf, storedKey } from '../../registry/frame.js'
+// A store of bytes worn as a backend: what is over, and walks over stores that are awkward to walk over.
+import t from 'tap'
+import { frame, storedKey } from '../../registry/frame.js'
+import { name, TestStore, wear } from '../support/byte-store.js'
 import { testClock } from '../support/clock.js'
 import { conforms } from '../support/conformance.js'
 import { entry, failureOf, textAt } from '../support/redis.js'
-
-const name = (key: string): string => nameOf(storedKey(key))
-
-/** A store in memory that does what it is told before each call, and tells what it was asked. */
-class TestStore implements ByteStore {
-  readonly held = new Map<string, Uint8Array>()
-  readonly asked: string[] = []
-  forgets = false
-  closes = 0
-  act: (operation: string, name: string) => unknown = () => undefined
-
-  async get (name: string): Promise<Uint8Array | undefined> {
-    await this.#ask('get', name)
-    return this.held.get(name)
-  }
-
-  async set (name: string, bytes: Uint8Array): Promise<void> {
-    await this.#ask('set', name)
-    this.held.set(name, bytes)
-  }
-
-  async delete (name: string): Promise<void> {
-    await this.#ask('delete', name)
-    this.held.delete(name)
-  }
-
-  async * list (): AsyncGenerator<Listed> {
-    for (const name of this.held.keys()) {
-      await this.act('list', name)
-      yield { name }
-    }
-  }
-
-  close (): void { this.closes++ }
-
-  async #ask (operation: string, name: string): Promise<void> {
-    this.asked.push(operation)
-    await this.act(operation, name)
-  }
-}
-
-function wear (t: Test, store: ByteStore, { timeoutMs = 1_000, clock = testClock() } = {}): { backend: ByteStoreBackend, sweep: () => unknown, clock: ReturnType<typeof testClock> } {
-  let sweep: () => unknown = () => undefined
-  const background = { every: (_name: string, _intervalMs: number, run: () => unknown) => { sweep = run; return { cancel: async () => {} } } }
-  const backend = new ByteStoreBackend(store, { name: 'test', timeoutMs, cleanupIntervalMs: 1_000 }, { now: clock.now, background } as unknown as BackendContext)
-  t.teardown(() => backend.close())
-  return { backend, sweep: () => sweep(), clock }
-}
 
 t.test('A24: a store that can be listed, and reads several at once, conforms', async (t) => {
   const clock = testClock()
@@ -62,41 +12,6 @@ t.test('A24: a store that can be listed, and reads several at once, conforms', a
     async getMany (names: readonly string[]): Promise<Array<Uint8Array | undefined>> { return names.map((name) => this.held.get(name)) }
   }
   await conforms(t, { ...clock, open: async () => wear(t, new Many(), { clock }).backend })
-})
-
-t.test('byte store: a change of a key waits for the one before, also when that fails or hangs', async (t) => {
-  const store = new TestStore()
-  const { backend } = wear(t, store, { timeoutMs: 50 })
-  const order: string[] = []
-  let goOn = (): void => {}
-  store.act = () => new Promise<void>((resolve) => { goOn = resolve })
-  const first = backend.set('key', entry('first')).then(() => order.push('first'))
-  store.act = () => { throw new Error('refused') }
-  const second = backend.set('key', entry('second')).catch((error: Error) => order.push(error.message))
-  const third = backend.delete('key').catch((error: Error) => order.push(`${error.message} too`))
-  t.same(store.asked, ['set'])
-  goOn()
-  await Promise.all([first, second, third])
-  t.same(order, ['first', 'refused', 'refused too'])
-  store.act = () => new Promise(() => {})
-  const hanging = failureOf(() => backend.set('key', entry('never')))
-  store.act = () => undefined
-  await backend.set('key', entry('last'))
-  t.match(await hanging, { code: 'CACHE_ERR_BACKEND_FAILED', message: /'test' failed in set: the store has not answered within 50 ms/ })
-  t.equal(await textAt(backend, 'key'), 'last')
-})
-
-t.test('byte store: close ends what waits, what stands behind it is never asked, and the store is closed once', async (t) => {
-  const store = new TestStore()
-  const { backend } = wear(t, store)
-  store.act = () => new Promise(() => {})
-  const calls = [() => backend.get('key'), () => backend.set('key', entry('value')), () => backend.delete('key'), () => backend.set('key', entry('again'))].map(failureOf)
-  await backend.close()
-  await backend.close()
-  for (const call of calls) t.match(await call, { code: 'CACHE_ERR_CLOSED' })
-  t.same(store.asked, ['get', 'set'])
-  t.equal(store.closes, 1)
-  for (const call of [() => backend.clear!(), () => backend.keys!(), () => backend.size!()]) t.match(await failureOf(call), { code: 'CACHE_ERR_CLOSED' })
 })
 
 t.test('byte store: a store that throws at once fails the call and nothing else', async (t) => {
@@ -145,6 +60,55 @@ t.test('byte store: an entry that is over is removed when it is met, unless the 
   await backend.get('key')
   await backend.delete('another')
   t.equal(store.held.size, 0)
+})
+
+t.test('byte store: however many readers meet an entry that is over, it is removed once, and whoever sets it anew waits for none of that', async (t) => {
+  const store = new TestStore()
+  const { backend, clock } = wear(t, store)
+  await backend.set('key', entry('value', 1_000))
+  await clock.pass(1_000)
+  store.asked.length = 0
+  await Promise.all(Array.from({ length: 5 }, () => backend.get('key')))
+  await new Promise(setImmediate)
+  t.same(store.asked, [...Array(5).fill('get'), 'get', 'delete'])
+  await backend.set('key', { value: Buffer.from('value'), expiresAt: clock.now() + 1_000 })
+  await clock.pass(1_000)
+  const looks: Array<() => void> = []
+  store.act = (operation) => store.asked.filter((one) => one === 'get').length > 1 && operation === 'get' && new Promise<void>((resolve) => { looks.push(resolve) })
+  store.asked.length = 0
+  t.equal(await backend.get('key'), undefined)
+  await backend.set('key', { value: Buffer.from('again'), expiresAt: clock.now() + 1_000 })
+  t.same(store.asked, ['get', 'get', 'set'], 'while the store is looked at once more')
+  store.act = () => undefined
+  for (const goOn of looks) goOn()
+  await new Promise(setImmediate)
+  t.same(store.asked, ['get', 'get', 'set'])
+  t.equal(await textAt(backend, 'key'), 'again')
+})
+
+t.test('byte store: a clear of a store that keeps what it is told to delete rejects', async (t) => {
+  for (const [count, prefix] of [[1, ''], [1, 'key'], [10_050, 'key']] as const) {
+    const store = new TestStore()
+    const { backend } = wear(t, store, { timeoutMs: 60_000 })
+    for (let number = 0; number < count; number++) store.held.set(name(`key ${number}`), frame(storedKey(`key ${number}`), entry('value')))
+    store.delete = async () => {}
+    t.match(await failureOf(() => backend.clear!(prefix)), { code: 'CACHE_ERR_BACKEND_FAILED', message: /'test' failed in clear: the store still has what it was told to delete/ })
+  }
+})
+
+t.test('byte store: a clear takes no entry that is set anew all the time for one that was kept', async (t) => {
+  const store = new TestStore()
+  const { backend } = wear(t, store)
+  let number = 0
+  const setAnew = () => store.held.set(name('key'), frame(storedKey('key'), entry(`value ${number++}`)))
+  setAnew()
+  const forget = store.delete.bind(store)
+  store.delete = async (name) => {
+    await forget(name)
+    setAnew()
+  }
+  await backend.clear!()
+  t.equal(number, 4)
 })
 
 t.test('byte store: the sweep removes what is over, and what was damaged two times; it ends when the backend closes', async (t) => {

@@ -5,6 +5,8 @@ import { setTimeout as after } from 'node:timers'
 export interface Wait {
   /** In `performance.now()`. */
   readonly endsAt: number
+  /** What is waited for, for the error. */
+  readonly operation: string
   readonly end: (error: Error) => void
   before: Wait
   after: Wait
@@ -13,23 +15,23 @@ export interface Wait {
 /** Waits of one length. The one that began first is the first to end. */
 export class Waits {
   readonly #forMs: number
-  readonly #late: () => Error
+  readonly #late: (operation: string) => Error
   /** Stands before the first and after the last. */
   readonly #ends: Wait
   #timer: NodeJS.Timeout | undefined
 
   /** `late` makes the error with which a wait of `forMs` ends. */
-  constructor (forMs: number, late: () => Error) {
+  constructor (forMs: number, late: (operation: string) => Error) {
     this.#forMs = forMs
     this.#late = late
-    const ends = { endsAt: Infinity, end () {} } as unknown as Wait
+    const ends = { endsAt: Infinity, operation: '', end () {} } as unknown as Wait
     this.#ends = ends.before = ends.after = ends
   }
 
   /** Begins a wait, which calls `end` unless it is over in time. It keeps the process alive. */
-  begin (end: (error: Error) => void): Wait {
+  begin (end: (error: Error) => void, operation = ''): Wait {
     const ends = this.#ends
-    const wait = { endsAt: performance.now() + this.#forMs, end, before: ends.before, after: ends }
+    const wait = { endsAt: performance.now() + this.#forMs, operation, end, before: ends.before, after: ends }
     if (this.#timer === undefined) this.#arm(this.#forMs)
     else if (ends.after === ends) this.#timer.ref()
     ends.before = ends.before.after = wait
@@ -65,7 +67,7 @@ export class Waits {
     const at = performance.now()
     for (let wait = this.#ends.after; wait !== this.#ends; wait = this.#ends.after) {
       if (wait.endsAt > at) return this.#arm(Math.ceil(wait.endsAt - at))
-      this.#end(wait, this.#late())
+      this.#end(wait, this.#late(wait.operation))
     }
   }
 }

@@ -1,0 +1,63 @@
+// A store of bytes for tests, in memory, that hangs and fails as it is told, and the backend that wears it.
+import type { Test } from 'tap'
+import { ByteStoreBackend, type ByteStore } from '../../registry/byte-store.js'
+import type { Listed } from '../../registry/byte-listing.js'
+import { nameOf, storedKey } from '../../registry/frame.js'
+import type { BackendContext } from '../../registry/registry.js'
+import { testClock } from './clock.js'
+
+/** The name under which a key lies. */
+export const name = (key: string): string => nameOf(storedKey(key))
+
+/** A store in memory that does what it is told before each call, and tells what it was asked. */
+export class TestStore implements ByteStore {
+  readonly held = new Map<string, Uint8Array>()
+  readonly asked: string[] = []
+  forgets = false
+  closes = 0
+  act: (operation: string, name: string) => unknown = () => undefined
+
+  async get (name: string): Promise<Uint8Array | undefined> {
+    await this.#ask('get', name)
+    return this.held.get(name)
+  }
+
+  async set (name: string, bytes: Uint8Array): Promise<void> {
+    await this.#ask('set', name)
+    this.held.set(name, bytes)
+  }
+
+  async delete (name: string): Promise<void> {
+    await this.#ask('delete', name)
+    this.held.delete(name)
+  }
+
+  async * list (): AsyncGenerator<Listed> {
+    for (const name of this.held.keys()) {
+      await this.act('list', name)
+      yield { name }
+    }
+  }
+
+  close (): void { this.closes++ }
+
+  async #ask (operation: string, name: string): Promise<void> {
+    this.asked.push(operation)
+    await this.act(operation, name)
+  }
+}
+
+export interface Worn {
+  readonly backend: ByteStoreBackend
+  /** Runs the cleanup. */
+  readonly sweep: () => unknown
+  readonly clock: ReturnType<typeof testClock>
+}
+
+export function wear (t: Test, store: ByteStore, { timeoutMs = 1_000, clock = testClock() } = {}): Worn {
+  let sweep: () => unknown = () => undefined
+  const background = { every: (_name: string, _intervalMs: number, run: () => unknown) => { sweep = run; return { cancel: async () => {} } } }
+  const backend = new ByteStoreBackend(store, { name: 'test', timeoutMs, cleanupIntervalMs: 1_000 }, { now: clock.now, background } as unknown as BackendContext)
+  t.teardown(() => backend.close())
+  return { backend, sweep: () => sweep(), clock }
+}
