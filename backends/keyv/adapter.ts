@@ -1,6 +1,6 @@
 // An adapter of Keyv 5 asked directly: what it says in an event and not in its answer is heard, so that no failure looks like a miss.
 import { setTimeout as after } from 'node:timers'
-import { CACHE_ERR_BACKEND_FAILED } from '../../registry/errors.js'
+import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import type { KeyvAdapter } from './options.js'
 
 /** The rest of what adapters may have. */
@@ -77,6 +77,8 @@ export class AskedAdapter {
 
   /** The answer of `call`, unless it is one that a failure may have made while an error was heard of. */
   async #ask (operation: Operation, call: () => unknown, isSure: (answer: unknown) => boolean): Promise<unknown> {
+    // What a Keyv does with a value may take until then.
+    if (this.#closed) throw new CACHE_ERR_CLOSED(`keyv.${operation}`)
     const heard = this.#heard
     this.#underWay++
     try {

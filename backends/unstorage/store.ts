@@ -1,7 +1,7 @@
 // What is asked of unstorage: frames as bytes; what drivers answer in place of throwing, or do not do without a word, is a failure.
 import type { Listed } from '../../registry/byte-listing.js'
 import type { ByteStore } from '../../registry/byte-store.js'
-import { CACHE_ERR_BACKEND_FAILED } from '../../registry/errors.js'
+import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import type { Opened } from './driver.js'
 import type { LentStorage } from './options.js'
 
@@ -22,6 +22,7 @@ export class UnstorageStore implements ByteStore {
   readonly #prefix: string
   /** What was stored last: a list without it is none. */
   #latest: string | undefined
+  #closed = false
 
   constructor ({ storage, driver, close }: Opened, prefix: string) {
     this.#storage = storage
@@ -43,10 +44,12 @@ export class UnstorageStore implements ByteStore {
 
   async delete (name: string): Promise<void> {
     if (this.#latest === name) this.#latest = undefined
-    await this.#storage.removeItem(this.#prefix + name)
-    // Whether it was removed a storage doesn't tell, and some drivers keep it to themselves, too.
-    const isThere: unknown = await this.#storage.hasItem(this.#prefix + name)
-    if (isThere !== false) throw isThere instanceof Error ? isThere : failure('delete', 'the driver did not remove it')
+    if (await this.#remove(name)) return
+    // Either the driver keeps it, or somebody has set it since: then, once it was removed again, something else lies there.
+    const before = await this.get(name).catch(noBytes)
+    if (await this.#remove(name)) return
+    const after = await this.get(name).catch(noBytes)
+    if (before === undefined || after === undefined || Buffer.compare(before, after) === 0) throw failure('delete', 'the driver did not remove it')
   }
 
   async * list (): AsyncGenerator<Listed, undefined> {
@@ -61,9 +64,21 @@ export class UnstorageStore implements ByteStore {
   }
 
   async close (): Promise<void> {
+    this.#closed = true
     await this.#end()
   }
+
+  /** Whether it is gone afterwards: a storage doesn't tell whether it removed anything, and some drivers keep it to themselves, too. */
+  async #remove (name: string): Promise<boolean> {
+    if (this.#closed) throw new CACHE_ERR_CLOSED('unstorage.delete')
+    await this.#storage.removeItem(this.#prefix + name)
+    const isThere: unknown = await this.#storage.hasItem(this.#prefix + name)
+    if (isThere instanceof Error) throw isThere
+    return isThere === false
+  }
 }
+
+const noBytes = (): undefined => {}
 
 function failure (operation: string, why: string): Error {
   return new CACHE_ERR_BACKEND_FAILED('unstorage', operation, why)

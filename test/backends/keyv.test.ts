@@ -147,6 +147,20 @@ t.test('keyv: close ends what hangs, and listens to a lent adapter until that ha
   t.match(await failureOf(() => backend.delete('key')), { code: 'CACHE_ERR_CLOSED' })
 })
 
+t.test('keyv: a value that a Keyv was still making something of when the cache closed is not stored', async (t) => {
+  const store = new TestAdapter()
+  let goOn = (): void => {}
+  const keyv = new Keyv({ store })
+  keyv.serializeData = async () => await new Promise<string>((resolve) => { goOn = () => resolve('made') })
+  const { backend } = await openKeyv(t, { keyv })
+  const setting = failureOf(() => backend.set('key', entry('value')))
+  await backend.close()
+  t.match(await setting, { code: 'CACHE_ERR_CLOSED' })
+  goOn()
+  await new Promise(setImmediate)
+  t.equal(store.held.size, 0)
+})
+
 t.test('keyv: a server that is stopped costs the timeout, closing it no longer than a moment, and it is used again when it goes on', async (t) => {
   const server = await startServer(t)
   const { backend } = await openKeyv(t, { store: new KeyvRedis(server.url), timeout: SHORT })

@@ -127,6 +127,38 @@ t.test('A07: unstorage: a file that can not be read is a failure and not an entr
   t.match(await failureOf(() => backend.delete('key')), { code: 'CACHE_ERR_BACKEND_FAILED', message: /did not remove it/ })
 })
 
+t.test('unstorage: a delete has done what it should where somebody else sets the key at once, not where the driver keeps what it has; nothing is removed after close', async (t) => {
+  const held = new Map<string, Uint8Array>()
+  let [removals, setAgain] = [0, 0]
+  let looked: () => unknown = () => undefined
+  const driver = {
+    ...memoryDriver(),
+    getItemRaw: (key: string) => held.get(key),
+    setItemRaw: (key: string, value: Uint8Array) => { held.set(key, value) },
+    hasItem: async (key: string) => { await looked(); return held.has(key) },
+    removeItem: (key: string) => {
+      removals++
+      if (setAgain-- > 0) held.set(key, Buffer.from(`of somebody else, ${removals}`))
+    }
+  }
+  const { backend } = await openUnstorage(t, { driver })
+  await backend.set('key', entry('value'))
+  setAgain = 2
+  await backend.delete('key')
+  t.equal(removals, 2)
+  t.match(await failureOf(() => backend.delete('key')), { code: 'CACHE_ERR_BACKEND_FAILED', message: /did not remove it/ })
+  t.equal(removals, 4)
+  let goOn = (): void => {}
+  looked = () => new Promise<void>((resolve) => { goOn = resolve })
+  const deleting = failureOf(() => backend.delete('key'))
+  await new Promise(setImmediate)
+  await backend.close()
+  t.match(await deleting, { code: 'CACHE_ERR_CLOSED' })
+  goOn()
+  await new Promise(setImmediate)
+  t.equal(removals, 5)
+})
+
 t.test('unstorage: a file that was cut off, altered or moved to another key\'s place is a miss, and counted', async (t) => {
   const base = newFolder(t)
   const { backend } = await openUnstorage(t, { driver: fsDriver({ base }) })
