@@ -20,6 +20,12 @@ export function show (value: unknown): string {
   return text.length > SHOWN_CHARACTERS * 2 ? text.slice(0, SHOWN_CHARACTERS * 2) + '...' : text
 }
 
+/** What came in place of something that may hold a password: nothing but its kind. */
+export function kindOf (value: unknown): string {
+  if (value === undefined || value === null || value === '' || (Array.isArray(value) && value.length === 0)) return show(value)
+  return `${typeof value === 'string' ? 'text' : `a value of type ${typeof value}`} that is not shown, since it may hold a password`
+}
+
 /** Integer milliseconds of a duration; undefined when it is not one, is negative, or is longer than ten years. */
 export function parseDuration (value: unknown): number | undefined {
   let ms: number | undefined
@@ -57,12 +63,23 @@ export function expects<T> (expected: string, holds: (value: unknown) => boolean
   }
 }
 
+/** The same for what may hold a password: its error tells nothing but the kind of what came. */
+export function discreet<T> (expected: string, holds: (value: unknown) => boolean): Check<T> {
+  return (value, who) => {
+    if (!holds(value)) throw new CACHE_ERR_OPTION(who, expected, kindOf(value))
+    return value as T
+  }
+}
+
 export const isPositiveInteger = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) > 0
 export const positiveInteger = expects<number>('a positive integer', isPositiveInteger)
 export const boolean = expects<boolean>('true or false', (value) => typeof value === 'boolean')
 export const text = expects<string>('a string that is not empty', (value) => typeof value === 'string' && value !== '')
 export const isTextList = (value: unknown): boolean => Array.isArray(value) && value.every((item) => typeof item === 'string' && item !== '')
 export const textList = expects<readonly string[]>('an array of strings that are not empty', isTextList)
+
+/** What the keys of a store begin with that others use too: short, and without capitals, as some stores take keys that differ only in case for the same one. */
+export const storePrefix = expects<string>('1 to 64 of a-z, 0-9, - and _', (value) => typeof value === 'string' && /^[a-z0-9_-]{1,64}$/.test(value))
 
 /** One of a few strings. */
 export function oneOf<T extends string> (...known: readonly T[]): Check<T> {
@@ -74,16 +91,28 @@ export function isRecord (value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && [Object.prototype, null].includes(Object.getPrototypeOf(value))
 }
 
+/** Whether this is an object with these methods. */
+export function hasMethods (value: unknown, ...methods: readonly string[]): boolean {
+  return typeof value === 'object' && value !== null && methods.every((method) => typeof (value as Record<string, unknown>)[method] === 'function')
+}
+
+/** Throws CACHE_ERR_OPTION unless one of the options `names` was given, and no other of them. */
+export function exactlyOne<T extends object> (who: string, options: T, names: ReadonlyArray<keyof T & string>): void {
+  const given = names.filter((name) => options[name] !== undefined)
+  if (given.length !== 1) throw new CACHE_ERR_OPTION(who, `given exactly one of ${names.join(', ')}`, given.length === 0 ? 'none' : given.join(' and '))
+}
+
 /**
  * The options that were given, each through its check; an absent or undefined option stays absent, and an unknown
- * one is refused. `who` is put before the option's name in errors: `sqlite.maxBytes`.
+ * one is refused, and not shown: a password may stand under a name that was mistyped. `who` is put before the option's
+ * name in errors: `sqlite.maxBytes`.
  */
 export function checkOptions<T extends object> (who: string, options: unknown, checks: { readonly [K in keyof T]-?: Check<T[K]> }): Partial<T> {
-  if (!isRecord(options)) throw new CACHE_ERR_OPTION(who, 'an object', show(options))
+  if (!isRecord(options)) throw new CACHE_ERR_OPTION(who, 'an object', ['string', 'object'].includes(typeof options) ? kindOf(options) : show(options))
   const checked: Partial<T> = {}
   for (const [name, value] of Object.entries(options)) {
     if (!Object.hasOwn(checks, name)) {
-      throw new CACHE_ERR_OPTION(`${who}.${name}`, `absent: it is not an option; known are ${Object.keys(checks).join(', ')}`, show(value))
+      throw new CACHE_ERR_OPTION(`${who}.${name}`, `absent: it is not an option; known are ${Object.keys(checks).join(', ')}`, kindOf(value))
     }
     if (value !== undefined) checked[name as keyof T] = checks[name as keyof T](value, `${who}.${name}`)
   }

@@ -1,5 +1,5 @@
 // From environment variables to plugin options. A wrong value is refused by the variable's name; no value that may be secret is shown.
-import { parseDuration, show, type Duration } from '../registry/check.js'
+import { kindOf, parseDuration, show, type Duration } from '../registry/check.js'
 import { CACHE_ERR_OPTION } from '../registry/errors.js'
 import type { Registry } from '../registry/registry.js'
 import type { ResponseCacheOptions } from './settings.js'
@@ -22,8 +22,6 @@ const FAR: ReadonlyArray<readonly [variable: Variable, backend: string]> = [
   ['REDIS_URL', 'redis'], ['CACHE_HTTP_URL', 'http'], ['SQLITE_PATH', 'sqlite'], ['CACHE_DIR', 'file']
 ]
 const FAR_NAMES = FAR.map(([variable]) => variable).join(', ')
-
-const NOT_SHOWN = 'a value that is not shown'
 
 class Reader {
   readonly #environment: Environment
@@ -62,13 +60,13 @@ class Reader {
   /** An address, in which a password may stand. */
   url (variable: Variable, why: string, protocols: readonly string[]): string {
     const value = this.required(variable, why)
-    if (!URL.canParse(value) || !protocols.includes(new URL(value).protocol)) throw new CACHE_ERR_OPTION(variable, `a URL that begins with ${protocols.map((one) => `${one}//`).join(' or ')}`, NOT_SHOWN)
+    if (!URL.canParse(value) || !protocols.includes(new URL(value).protocol)) throw new CACHE_ERR_OPTION(variable, `a URL that begins with ${protocols.map((one) => `${one}//`).join(' or ')}`, kindOf(value))
     return value
   }
 
   token (variable: Variable): string | undefined {
     const value = this.text(variable)
-    if (value !== undefined && !/^[\x21-\x7e]+$/.test(value)) throw new CACHE_ERR_OPTION(variable, 'printable ASCII without blanks', NOT_SHOWN)
+    if (value !== undefined && !/^[\x21-\x7e]+$/.test(value)) throw new CACHE_ERR_OPTION(variable, 'printable ASCII without blanks', kindOf(value))
     return value
   }
 }

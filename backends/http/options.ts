@@ -1,5 +1,5 @@
 // The options of the backend `http`: their shape, their defaults, their checks, none of which shows a secret.
-import { checkOptions, duration, expects, isPositiveInteger, isRecord, positiveInteger, type Duration } from '../../registry/check.js'
+import { checkOptions, discreet, duration, expects, isPositiveInteger, kindOf, positiveInteger, type Duration } from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 
 /** Options of the backend `http`. */
@@ -50,9 +50,6 @@ const MOST_RETRIES = 100
 const maxRetries = expects<number>(`an integer from 0 to ${MOST_RETRIES}`, (value) =>
   value === 0 || (isPositiveInteger(value) && (value as number) <= MOST_RETRIES))
 
-/** What came in place of a text that may hold a secret: its kind and not itself. */
-const kindOf = (value: unknown): string => value === null ? 'null' : value === '' ? 'an empty string' : typeof value === 'string' ? 'other text' : `a value of type ${typeof value}`
-
 function baseUrl (value: unknown, who: string): string {
   const expected = 'a URL that begins with http:// or https:// and has neither query nor fragment'
   const url = typeof value === 'string' && URL.canParse(value) ? new URL(value) : undefined
@@ -62,20 +59,14 @@ function baseUrl (value: unknown, who: string): string {
   return url.href
 }
 
-function authToken (value: unknown, who: string): string {
-  // What a header field can carry: anything else would end the field, or be refused with the value in the message.
-  if (typeof value === 'string' && /^[\x21-\x7e]+$/.test(value)) return value
-  throw new CACHE_ERR_OPTION(who, 'text of visible ASCII characters without spaces', kindOf(value))
-}
-
-const CHECKS = { baseUrl, authToken, timeout: duration(), maxRetries, maxConnections: positiveInteger, maxValueBytes: positiveInteger }
+// What a header field can carry: anything else would end the field, or be refused with the value in the message.
+const authToken = discreet<string>('text of visible ASCII characters without spaces', (value) => typeof value === 'string' && /^[\x21-\x7e]+$/.test(value))
 
 /** The settings that `options` stand for. Throws CACHE_ERR_OPTION. */
 export function readOptions (options: HttpOptions): Settings {
-  const unknown = isRecord(options) ? Object.keys(options).find((name) => !Object.hasOwn(CHECKS, name)) : undefined
-  // A token under a mistyped name must not stand in the message.
-  if (unknown !== undefined) throw new CACHE_ERR_OPTION(`http.${unknown}`, `absent: it is not an option; known are ${Object.keys(CHECKS).join(', ')}`, 'one')
-  const given = checkOptions<HttpOptions>('http', options, CHECKS)
+  const given = checkOptions<HttpOptions>('http', options, {
+    baseUrl, authToken, timeout: duration(), maxRetries, maxConnections: positiveInteger, maxValueBytes: positiveInteger
+  })
   if (given.baseUrl === undefined) throw new CACHE_ERR_OPTION('http.baseUrl', 'given: the URL of the cache service', 'none')
   const url = new URL(given.baseUrl)
   return {

@@ -1,5 +1,5 @@
 // The options of the backend `keyv`: their shape, their defaults, their checks. Adapters are never shown: they hold passwords.
-import { checkOptions, duration, expects, isRecord, type Check, type Duration } from '../../registry/check.js'
+import { checkOptions, duration, exactlyOne, hasMethods, kindOf, storePrefix, type Check, type Duration } from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 
 /** A storage adapter of Keyv 5, as far as it is used. */
@@ -59,40 +59,24 @@ export interface Settings {
   readonly cleanupIntervalMs: number
 }
 
-const NOT_SHOWN = 'something else, which is not shown since it may hold a password'
-
-function has (value: unknown, ...methods: readonly string[]): boolean {
-  return typeof value === 'object' && value !== null && methods.every((method) => typeof (value as Record<string, unknown>)[method] === 'function')
-}
-
-const isAdapter = (value: unknown): boolean => has(value, 'get', 'set', 'delete')
-const isKeyv = (value: unknown): boolean => has(value, 'serializeData', 'deserializeData')
+const isAdapter = (value: unknown): boolean => hasMethods(value, 'get', 'set', 'delete')
+const isKeyv = (value: unknown): boolean => hasMethods(value, 'serializeData', 'deserializeData')
 
 const store: Check<KeyvAdapter> = (value, who) => {
   if (isKeyv(value)) throw new CACHE_ERR_OPTION(who, 'a storage adapter', 'a Keyv, which is the option keyv')
-  if (!isAdapter(value)) throw new CACHE_ERR_OPTION(who, 'a storage adapter of Keyv 5', NOT_SHOWN)
+  if (!isAdapter(value)) throw new CACHE_ERR_OPTION(who, 'a storage adapter of Keyv 5', kindOf(value))
   return value as KeyvAdapter
 }
 
 const keyv: Check<LentKeyv> = (value, who) => {
   if (isKeyv(value) && isAdapter((value as LentKeyv).store)) return value as LentKeyv
-  throw new CACHE_ERR_OPTION(who, 'a Keyv of version 5', isAdapter(value) ? 'an adapter, which is the option store' : NOT_SHOWN)
+  throw new CACHE_ERR_OPTION(who, 'a Keyv of version 5', isAdapter(value) ? 'an adapter, which is the option store' : kindOf(value))
 }
-
-// Some stores take keys that differ only in case for the same one.
-const prefix = expects<string>('1 to 64 of a-z, 0-9, - and _', (value) => typeof value === 'string' && /^[a-z0-9_-]{1,64}$/.test(value))
-
-const CHECKS = { store, keyv, prefix, timeout: duration(), cleanupInterval: duration() }
 
 /** The settings that `options` stand for. Throws CACHE_ERR_OPTION. */
 export function readOptions (options: KeyvOptions): Settings {
-  for (const name of isRecord(options) ? Object.keys(options) : []) {
-    if (!Object.hasOwn(CHECKS, name)) throw new CACHE_ERR_OPTION(`keyv.${name}`, `absent: it is not an option; known are ${Object.keys(CHECKS).join(', ')}`, 'a value')
-  }
-  const given = checkOptions<KeyvOptions>('keyv', options, CHECKS)
-  if ((given.store === undefined) === (given.keyv === undefined)) {
-    throw new CACHE_ERR_OPTION('keyv', 'given exactly one of store and keyv', given.store === undefined ? 'none' : 'both')
-  }
+  const given = checkOptions<KeyvOptions>('keyv', options, { store, keyv, prefix: storePrefix, timeout: duration(), cleanupInterval: duration() })
+  exactlyOne('keyv', given, ['store', 'keyv'])
   return {
     adapter: given.store ?? given.keyv?.store,
     keyv: given.keyv,

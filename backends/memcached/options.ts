@@ -1,6 +1,5 @@
-// The options of the backend `memcached`: their shape, their defaults, their checks.
-import { checkOptions, duration, expects, type Duration } from '../../registry/check.js'
-import { CACHE_ERR_OPTION } from '../../registry/errors.js'
+// The options of the backend `memcached`: their shape, their defaults, their checks, none of which shows a password.
+import { checkOptions, discreet, duration, exactlyOne, hasMethods, storePrefix, type Duration } from '../../registry/check.js'
 
 /** A client of memcache-client, as far as one that is lent is used. */
 export interface LentMemcached {
@@ -39,23 +38,17 @@ export interface Settings {
   readonly timeoutMs: number
 }
 
-const server = expects<string>("a server as 'host:port'", (value) => {
+const server = discreet<string>("a server as 'host:port'", (value) => {
   const port = typeof value === 'string' ? /^[\w.-]+:(\d{1,5})$/.exec(value)?.[1] : undefined
   return port !== undefined && Number(port) > 0 && Number(port) < 65_536
 })
 
-const client = expects<LentMemcached>('a client of memcache-client', (value) =>
-  typeof value === 'object' && value !== null && ['get', 'set', 'delete'].every((method) => typeof (value as Record<string, unknown>)[method] === 'function'))
-
-// With a digest behind it, below the 250 bytes that a key may have.
-const prefix = expects<string>('1 to 64 of a-z, 0-9, - and _', (value) => typeof value === 'string' && /^[a-z0-9_-]{1,64}$/.test(value))
+const client = discreet<LentMemcached>('a client of memcache-client', (value) => hasMethods(value, 'get', 'set', 'delete'))
 
 /** The settings that `options` stand for. Throws CACHE_ERR_OPTION. */
 export function readOptions (options: MemcachedOptions): Settings {
-  const given = checkOptions<MemcachedOptions>('memcached', options, { server, client, prefix, timeout: duration() })
-  if ((given.server === undefined) === (given.client === undefined)) {
-    throw new CACHE_ERR_OPTION('memcached', 'given exactly one of server and client', given.server === undefined ? 'none' : 'both')
-  }
+  const given = checkOptions<MemcachedOptions>('memcached', options, { server, client, prefix: storePrefix, timeout: duration() })
+  exactlyOne('memcached', given, ['server', 'client'])
   return {
     server: given.server ?? '',
     client: given.client,

@@ -1,5 +1,5 @@
 // The options of the backend `redis`: their checks, and what they come to. No value of theirs is ever shown: they hold passwords.
-import { checkOptions, expects, isPositiveInteger, isRecord, text, type Check } from '../../registry/check.js'
+import { checkOptions, discreet, exactlyOne, expects, hasMethods, isPositiveInteger, isRecord, kindOf, text, type Check } from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 import { CLIENT_METHODS, type Client } from './driver.js'
 
@@ -80,20 +80,8 @@ export const SETTLED = {
   enableAutoPipelining: true
 } as const
 
-const WAYS = ['client', 'namespace', 'url', 'connection'] as const
-const SHOWN = 'something else, which is not shown since it may hold a password'
-
-/** A check whose error doesn't tell what came. */
-function discreet<T> (expected: string, holds: (value: unknown) => boolean): Check<T> {
-  return (value, who) => {
-    if (!holds(value)) throw new CACHE_ERR_OPTION(who, expected, SHOWN)
-    return value as T
-  }
-}
-
 const client = discreet<LentRedis>('a client of ioredis, which app.redis of @fastify/redis is', (value) =>
-  typeof value === 'object' && value !== null && typeof (value as { status?: unknown }).status === 'string' &&
-  CLIENT_METHODS.every((method) => typeof (value as Record<string, unknown>)[method] === 'function'))
+  hasMethods(value, ...CLIENT_METHODS) && typeof (value as { status?: unknown }).status === 'string')
 
 const url = discreet<string>('a URL that begins with redis:// or rediss://, or the path of a socket', (value) =>
   typeof value === 'string' && (value.startsWith('/') || (/^rediss?:\/\//.test(value) && URL.canParse(value))))
@@ -102,7 +90,7 @@ const nodes = discreet<object[]>('a list of nodes, { host, port } each', (value)
   value === undefined || (Array.isArray(value) && value.length > 0 && value.every(isRecord)))
 
 const connection: Check<RedisConnection> = (value, who) => {
-  if (!isRecord(value)) throw new CACHE_ERR_OPTION(who, 'an object with options of ioredis', SHOWN)
+  if (!isRecord(value)) throw new CACHE_ERR_OPTION(who, 'an object with options of ioredis', kindOf(value))
   for (const name of Object.keys(SETTLED)) {
     if (Object.hasOwn(value, name)) throw new CACHE_ERR_OPTION(`${who}.${name}`, 'absent: the backend depends on its own value', 'a value')
   }
@@ -111,18 +99,10 @@ const connection: Check<RedisConnection> = (value, who) => {
   return value
 }
 
-const CHECKS = { client, namespace: text, url, connection, prefix: text }
-
 /** The settings that `options` stand for. Throws CACHE_ERR_OPTION. */
 export function readOptions (options: RedisOptions): Settings {
-  for (const name of isRecord(options) ? Object.keys(options) : []) {
-    if (!Object.hasOwn(CHECKS, name)) throw new CACHE_ERR_OPTION(`redis.${name}`, `absent: it is not an option; known are ${Object.keys(CHECKS).join(', ')}`, 'a value')
-  }
-  const given = checkOptions<RedisOptions>('redis', options, CHECKS)
-  const ways = WAYS.filter((name) => given[name] !== undefined)
-  if (ways.length !== 1) {
-    throw new CACHE_ERR_OPTION('redis', `given exactly one of ${WAYS.join(', ')}`, ways.length === 0 ? 'none' : ways.join(' and '))
-  }
+  const given = checkOptions<RedisOptions>('redis', options, { client, namespace: text, url, connection, prefix: text })
+  exactlyOne('redis', given, ['client', 'namespace', 'url', 'connection'])
   return {
     way: wayOf(given),
     prefix: given.prefix ?? REDIS_PREFIX,

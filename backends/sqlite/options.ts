@@ -1,5 +1,5 @@
 // The options of the backend `sqlite`: their shape, their defaults, their checks.
-import { checkOptions, duration, expects, isPositiveInteger, positiveInteger, text, type Duration } from '../../registry/check.js'
+import { checkOptions, duration, expects, hasMethods, isPositiveInteger, positiveInteger, text, type Duration } from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 import type { Database } from './driver.js'
 
@@ -60,15 +60,12 @@ export interface Settings {
 // The empty table and its indexes take 7 pages of 4096 bytes; below this there is no room to work in.
 const LEAST_BYTES = 65_536
 
-// A driver that has these answers like better-sqlite3; node:sqlite has no pragma().
-const LENT_METHODS = ['prepare', 'exec', 'pragma'] as const
-
 const table = expects<string>("a letter or '_', then letters, digits and '_', 63 characters at most, and not begin with sqlite_", (value) =>
   typeof value === 'string' && /^[A-Za-z_][A-Za-z0-9_]{0,62}$/.test(value) && !/^sqlite_/i.test(value))
 
+// A driver that has these answers like better-sqlite3; node:sqlite has no pragma().
 const database = expects<LentDatabase>('an open, writable Database of better-sqlite3', (value) =>
-  typeof value === 'object' && value !== null &&
-  LENT_METHODS.every((method) => typeof (value as Record<string, unknown>)[method] === 'function') &&
+  hasMethods(value, 'prepare', 'exec', 'pragma') &&
   (value as { open?: unknown }).open === true && (value as { readonly?: unknown }).readonly !== true)
 
 const maxBytes = expects<number>(`an integer of at least ${LEAST_BYTES}`, (value) => isPositiveInteger(value) && (value as number) >= LEAST_BYTES)

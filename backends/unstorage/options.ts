@@ -1,5 +1,5 @@
 // The options of the backend `unstorage`: their shape, their defaults, their checks. Drivers are never shown: they hold passwords.
-import { checkOptions, duration, expects, isRecord, type Check, type Duration } from '../../registry/check.js'
+import { checkOptions, discreet, duration, exactlyOne, hasMethods, kindOf, storePrefix, type Check, type Duration } from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 
 /** A driver of unstorage, as far as it is looked at. */
@@ -64,49 +64,30 @@ export interface Settings {
   readonly cleanupIntervalMs: number
 }
 
-const NOT_SHOWN = 'something else, which is not shown since it may hold a password'
-
-function has (value: unknown, ...methods: readonly string[]): boolean {
-  return typeof value === 'object' && value !== null && methods.every((method) => typeof (value as Record<string, unknown>)[method] === 'function')
-}
-
-const isStorage = (value: unknown): boolean => has(value, 'hasItem', 'getItemRaw', 'setItemRaw', 'removeItem', 'getKeys', 'getMount')
+const isStorage = (value: unknown): boolean => hasMethods(value, 'hasItem', 'getItemRaw', 'setItemRaw', 'removeItem', 'getKeys', 'getMount')
 
 const driver: Check<UnstorageDriver> = (value, who) => {
   const expected = 'a driver of unstorage that can write'
   if (isStorage(value)) throw new CACHE_ERR_OPTION(who, expected, 'a storage, which is the option storage')
   if (typeof value === 'function') throw new CACHE_ERR_OPTION(who, expected, 'a function: call it, its answer is the driver')
-  if (!has(value, 'hasItem', 'getItem', 'getKeys')) throw new CACHE_ERR_OPTION(who, expected, NOT_SHOWN)
+  if (!hasMethods(value, 'hasItem', 'getItem', 'getKeys')) throw new CACHE_ERR_OPTION(who, expected, kindOf(value))
   mustWrite(value as UnstorageDriver, who)
   return value as UnstorageDriver
 }
 
-const storage: Check<LentStorage> = (value, who) => {
-  if (!isStorage(value)) throw new CACHE_ERR_OPTION(who, 'a storage made with createStorage', NOT_SHOWN)
-  return value as LentStorage
-}
+const storage = discreet<LentStorage>('a storage made with createStorage', isStorage)
 
 /** Throws CACHE_ERR_OPTION when the driver would keep nothing without a word. */
 export function mustWrite (driver: UnstorageDriver, who: string): void {
   const isReadOnly = (driver.options as { readOnly?: unknown } | undefined)?.readOnly === true
-  if (!isReadOnly && has(driver, 'removeItem') && (has(driver, 'setItem') || has(driver, 'setItemRaw'))) return
+  if (!isReadOnly && hasMethods(driver, 'removeItem') && (hasMethods(driver, 'setItem') || hasMethods(driver, 'setItemRaw'))) return
   throw new CACHE_ERR_OPTION(who, 'a driver of unstorage that can write', 'one that can only read')
 }
 
-// Some file systems take names that differ only in case for the same one.
-const prefix = expects<string>('1 to 64 of a-z, 0-9, - and _', (value) => typeof value === 'string' && /^[a-z0-9_-]{1,64}$/.test(value))
-
-const CHECKS = { driver, storage, prefix, timeout: duration(), cleanupInterval: duration() }
-
 /** The settings that `options` stand for. Throws CACHE_ERR_OPTION. */
 export function readOptions (options: UnstorageOptions): Settings {
-  for (const name of isRecord(options) ? Object.keys(options) : []) {
-    if (!Object.hasOwn(CHECKS, name)) throw new CACHE_ERR_OPTION(`unstorage.${name}`, `absent: it is not an option; known are ${Object.keys(CHECKS).join(', ')}`, 'a value')
-  }
-  const given = checkOptions<UnstorageOptions>('unstorage', options, CHECKS)
-  if ((given.driver === undefined) === (given.storage === undefined)) {
-    throw new CACHE_ERR_OPTION('unstorage', 'given exactly one of driver and storage', given.driver === undefined ? 'none' : 'both')
-  }
+  const given = checkOptions<UnstorageOptions>('unstorage', options, { driver, storage, prefix: storePrefix, timeout: duration(), cleanupInterval: duration() })
+  exactlyOne('unstorage', given, ['driver', 'storage'])
   const settings = {
     driver: given.driver,
     storage: given.storage,

@@ -31,19 +31,23 @@ t.test('A24: memcached conforms on a server that takes values of a little more t
   await conforms(t, { ...clock, open: () => builtIns().open({ backend: 'memcached', options: { server, prefix: `p${prefixes++}` } }, { now: clock.now }) })
 })
 
-t.test('memcached: an option that is wrong, unknown, missing or one too many is refused', async (t) => {
+t.test('memcached: an option that is wrong, unknown, missing or one too many is refused, and no password is shown', async (t) => {
   const client = { get () {}, set () {}, delete () {}, shutdown () {} }
   const wrong: ReadonlyArray<readonly [options: object, message: RegExp]> = [
-    [{}, /exactly one of server and client, got none/],
-    [{ server: 'localhost:11211', client }, /exactly one of server and client, got both/],
-    ...['localhost', 'localhost:', 'localhost:0', 'localhost:65536', 'a b:1', 'memcached://localhost:11211', 11211].map((server) => [{ server }, /memcached\.server' must be a server as 'host:port'/] as const),
-    [{ client: {} }, /memcached\.client' must be a client of memcache-client/],
+    [{}, /exactly one of server, client, got none/],
+    [{ server: 'localhost:11211', client }, /exactly one of server, client, got server and client/],
+    ...['localhost', 'localhost:', 'localhost:0', 'localhost:65536', 'a b:1', 'memcached://localhost:11211', 'user:secret@host:11211', 11211].map((server) => [{ server }, /memcached\.server' must be a server as 'host:port'/] as const),
+    [{ client: { password: 'secret' } }, /memcached\.client' must be a client of memcache-client/],
     [{ client, prefix: 'a b' }, /memcached\.prefix' must be 1 to 64 of/],
     [{ client, prefix: 'a'.repeat(65) }, /memcached\.prefix'/],
     [{ client, timeout: '0s' }, /memcached\.timeout'/],
-    [{ client, servers: [] }, /memcached\.servers' must be absent/]
+    [{ client, servers: ['user:secret@host'] }, /memcached\.servers' must be absent/]
   ]
-  for (const [options, message] of wrong) t.match(await failureOf(() => openMemcached(t, options as MemcachedOptions)), { code: 'CACHE_ERR_OPTION', message })
+  for (const [options, message] of wrong) {
+    const failure = await failureOf(() => openMemcached(t, options as MemcachedOptions))
+    t.match(failure, { code: 'CACHE_ERR_OPTION', message })
+    t.notMatch(failure?.message, /secret/)
+  }
 })
 
 t.test('memcached: without memcache-client it says what to install', async (t) => {

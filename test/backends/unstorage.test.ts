@@ -55,8 +55,8 @@ t.test('unstorage: an option that is wrong, unknown, missing or one too many is 
   const storage = createStorage()
   const { setItem, setItemRaw, ...readOnly } = driver
   const wrong: ReadonlyArray<readonly [options: object, message: RegExp]> = [
-    [{}, /exactly one of driver and storage, got none/],
-    [{ driver, storage }, /exactly one of driver and storage, got both/],
+    [{}, /exactly one of driver, storage, got none/],
+    [{ driver, storage }, /exactly one of driver, storage, got driver and storage/],
     [{ driver: memoryDriver }, /unstorage\.driver' must be a driver of unstorage that can write, got a function: call it/],
     [{ driver: storage }, /got a storage, which is the option storage/],
     [{ driver: { url: 'secret' } }, /unstorage\.driver' must be a driver/],

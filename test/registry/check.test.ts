@@ -2,7 +2,8 @@
 import fc from 'fast-check'
 import t from 'tap'
 import {
-  boolean, checkOptions, duration, isRecord, MAX_DURATION_MS, oneOf, parseDuration, positiveInteger, show, text, textList
+  boolean, checkOptions, discreet, duration, exactlyOne, hasMethods, isRecord, kindOf, MAX_DURATION_MS, oneOf, parseDuration, positiveInteger, show, storePrefix, text,
+  textList
 } from '../../registry/check.js'
 
 const REFUSED: ReadonlyArray<readonly [name: string, value: unknown]> = [
@@ -101,6 +102,39 @@ t.test('an unknown option is refused, listing the known ones, also when it is un
   for (const options of [{ paht: 'a.db' }, { paht: undefined }]) {
     t.throws(() => checkOptions('sqlite', options, { path: text, table: text }), { ...option, message: /'sqlite\.paht' must be absent: .* known are path, table/ })
   }
+})
+
+t.test('E34: the value of an unknown option is not shown, nor what came in place of options: it may be a password under a mistyped name', async (t) => {
+  for (const secret of ['hunter2', 4713, ['hunter2'], { password: 'hunter2' }, () => 'hunter2', Symbol('hunter2'), 4713n]) {
+    try {
+      checkOptions('redis', { pasword: secret }, { password: text })
+      t.fail('it was taken')
+    } catch (error) {
+      t.match(error, { ...option, message: /^cache: 'redis\.pasword' must be absent: it is not an option; known are password, got .* that is not shown, since it may hold a password$/ })
+      t.notMatch((error as Error).message, /hunter2|4713/)
+    }
+  }
+  for (const options of ['redis://:hunter2@host', ['hunter2'], new (class Client { password = 'hunter2' })()]) {
+    t.throws(() => checkOptions('redis', options, { password: text }), { ...option, message: /^cache: 'redis' must be an object, got (?!.*hunter2).* that is not shown/ })
+  }
+  t.throws(() => checkOptions('redis', 5, { password: text }), { ...option, message: "cache: 'redis' must be an object, got 5" })
+})
+
+t.test('E34: a discreet check tells what was expected and of what kind what came is', async (t) => {
+  const check = discreet<string>('a URL', (value) => value === 'url')
+  t.equal(check('url', 'redis.url'), 'url')
+  t.throws(() => check('user:hunter2@host', 'redis.url'), { ...option, message: "cache: 'redis.url' must be a URL, got text that is not shown, since it may hold a password" })
+  t.same([undefined, null, '', []].map(kindOf), ['undefined', 'null', "''", '[]'], 'what holds nothing is shown')
+  t.match(kindOf({}), /^a value of type object that is not shown/)
+})
+
+t.test('exactly one of some options is asked for, methods are looked for, a prefix is short and without capitals', async (t) => {
+  exactlyOne<{ a?: number, b?: number, c?: number }>('keyv', { b: 0, c: 1 }, ['a', 'b'])
+  t.throws(() => exactlyOne<{ a?: number | undefined, b?: number }>('keyv', { a: undefined }, ['a', 'b']), { ...option, message: "cache: 'keyv' must be given exactly one of a, b, got none" })
+  t.throws(() => exactlyOne('keyv', { a: 1, b: 1, c: 1 }, ['a', 'b', 'c']), { ...option, message: "cache: 'keyv' must be given exactly one of a, b, c, got a and b and c" })
+  t.same([{ get () {}, set () {} }, { get () {}, set: 5 }, { get () {} }, null, 5].map((value) => hasMethods(value, 'get', 'set')), [true, false, false, false, false])
+  t.equal(storePrefix('a-0_b', 'keyv.prefix'), 'a-0_b')
+  for (const wrong of ['', 'A', 'a b', 'a:b', 'a'.repeat(65), 5]) t.throws(() => storePrefix(wrong, 'keyv.prefix'), { ...option, message: /must be 1 to 64 of a-z, 0-9, - and _, got/ })
 })
 
 t.test('E35: names that every object has are unknown options and change nothing', async (t) => {
