@@ -3,9 +3,10 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { CacheBackend, StoredEntry } from '../../registry/backend.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
+import { nameOf, storedKey } from '../../registry/frame.js'
 import type { BackendContext } from '../../registry/registry.js'
 import { Changes, type Change, type Outcome } from './changes.js'
-import { CHANGE_FIELD, changeOutcome, digestOf, entryIn, EXPIRES_AT_FIELD, expiresAtField, retryAfterMs, sealed } from './protocol.js'
+import { CHANGE_FIELD, changeOutcome, entryIn, EXPIRES_AT_FIELD, expiresAtField, retryAfterMs, sealed } from './protocol.js'
 import { Wire } from './wire.js'
 import type { Settings } from './options.js'
 
@@ -39,7 +40,7 @@ export class HttpBackend implements CacheBackend {
     const change = this.#changes.find(key)
     // What is on its way there is told from here: nobody reads what was changed already.
     if (change !== undefined) return this.#live(change.entry)
-    const digest = digestOf(key)
+    const digest = nameOf(storedKey(key))
     const found = entryIn(await this.#wire.exchange({ operation: 'get', digest }), digest)
     if (typeof found === 'string') throw this.#wire.failure('get', found)
     return this.#live(found)
@@ -71,7 +72,7 @@ export class HttpBackend implements CacheBackend {
   /** Never rejects. */
   async #send ({ key, entry }: Change, timeoutMs: number): Promise<Outcome> {
     const operation = entry === undefined ? 'delete' : 'set'
-    const digest = digestOf(key)
+    const digest = nameOf(storedKey(key))
     const change = { [CHANGE_FIELD]: `${this.#writer}/${++this.#sent}` }
     try {
       const answer = await this.#wire.exchange(entry === undefined

@@ -1,5 +1,4 @@
 // What is said between the backend and its service: paths, header fields, the bytes that travel, and what a status means.
-import { hash } from 'node:crypto'
 import type { StoredEntry } from '../../registry/backend.js'
 
 /** The instant at which an entry is gone, in epoch milliseconds; on every PUT and every 200 to a GET. */
@@ -11,7 +10,7 @@ export const CHANGE_FIELD = 'cache-change'
 /** The status of an entry that is not there (or not any more). */
 const isMissing = (status: number): boolean => status === 404 || status === 410
 
-// Behind the value that travels stands the digest of its key, so that no mix-up on the way hands out another key's bytes.
+// Behind the value that travels stands the digest of its key, which names it on the wire, so that no mix-up on the way hands out another key's bytes.
 export const SEAL_BYTES = 32
 
 /** An answer of the service, its body whole. The body is empty unless the status is 200. */
@@ -19,13 +18,6 @@ export interface Answer {
   readonly status: number
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
   readonly body: Uint8Array
-}
-
-/** The digest of a key, in hex: no two keys share it, not even two that are no valid Unicode. */
-export function digestOf (key: string): string {
-  if (key.isWellFormed()) return hash('sha256', key)
-  // No text has a 0xff in UTF-8.
-  return hash('sha256', Buffer.concat([Buffer.of(0xff), Buffer.from(key, 'utf16le')]))
 }
 
 /** The bytes that travel for the value of a key. */

@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import { cacheService } from '../../examples/cache-service/service.js'
 import { readSettings } from '../../examples/cache-service/settings.js'
-import { digestOf, sealed } from '../../backends/http/protocol.js'
+import { sealed } from '../../backends/http/protocol.js'
+import { nameOf, storedKey } from '../../registry/frame.js'
 import { until } from '../support/barrier.js'
 import { Chaos } from '../support/chaos.js'
 import { testClock } from '../support/clock.js'
@@ -29,7 +30,7 @@ for (const name of ['memory', 'sqlite'] as const) {
   })
 }
 
-const DIGEST = digestOf('key')
+const DIGEST = nameOf(storedKey('key'))
 const PATH = `/cache/${DIGEST}`
 const authorized = { authorization: `Bearer ${TOKEN}` }
 const put = { ...authorized, 'cache-expires-at': String(NEVER_AT) }

@@ -7,7 +7,7 @@ import t from 'tap'
 import plugin from '../../plugin.js'
 import { HTTP_MAX_VALUE_BYTES } from '../../backends/http.js'
 import { readOptions } from '../../backends/http/options.js'
-import { digestOf } from '../../backends/http/protocol.js'
+import { nameOf, storedKey } from '../../registry/frame.js'
 import { Wire } from '../../backends/http/wire.js'
 import { builtIns, type HttpOptions } from '../../backends/index.js'
 import { powersOf } from '../../registry/backend.js'
@@ -92,8 +92,11 @@ t.test('E33: whatever stands in a key, one segment of hex is asked for, at the o
 t.test('A22: keys that differ have digests that differ, lone surrogates among them', async (t) => {
   const keys = ['', 'a', 'A', '\0', 'a\n', '../', '%2e', '\u00e9', 'e\u0301', '__proto__', 'constructor', 'x'.repeat(300), 'x'.repeat(1_000_000), 'CON', '\ufffd', '\ud800', '\udfff', 'a\ud800', '\ud800a', '\udfff\ud800']
   for (let high = 0xd800; high < 0xe000; high++) keys.push(`${String.fromCharCode(high)}!`)
+  const digestOf = (key: string) => nameOf(storedKey(key))
   t.equal(new Set(keys.map(digestOf)).size, keys.length)
   t.equal(digestOf('a'), 'ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb')
+  t.equal(digestOf('grün ✓'), '549ddeffdfa42a82fff672aa9395b6ed065e768f687415d1c628cad359bfd4c0')
+  t.equal(digestOf('\ud800'), '1b18f23af3291fa7aaf6450a6e927d8414326b406d651a634411f3c228c80b2e')
 })
 
 t.test('A23: empty, single, all bytes, invalid UTF-8 and 32 MiB come back as they were, in memory of their own', async (t) => {

@@ -6,8 +6,9 @@ import { inspect } from 'node:util'
 import type { Test } from 'tap'
 import { builtIns, type HttpOptions } from '../../backends/index.js'
 import { cacheService } from '../../examples/cache-service/service.js'
-import { digestOf, sealed } from '../../backends/http/protocol.js'
+import { sealed } from '../../backends/http/protocol.js'
 import type { CacheBackend, StoredEntry } from '../../registry/backend.js'
+import { nameOf, storedKey } from '../../registry/frame.js'
 import type { BackendChoice } from '../../registry/names.js'
 
 export const TOKEN = 'a-token-for-the-tests-only'
@@ -77,7 +78,7 @@ export const entry = (text: string): StoredEntry => ({ value: Buffer.from(text),
 
 /** What a good service answers to a GET of `key`. */
 export function good (response: ServerResponse, key: string, text: string, expiresAt = NEVER_AT): void {
-  response.writeHead(200, { 'cache-expires-at': String(expiresAt) }).end(sealed(Buffer.from(text), digestOf(key)))
+  response.writeHead(200, { 'cache-expires-at': String(expiresAt) }).end(sealed(Buffer.from(text), nameOf(storedKey(key))))
 }
 
 /** What a get came to, as text. */
