@@ -48,6 +48,7 @@ export class RedisBackend implements CacheBackend {
     this.#calls.client()
     const stored = this.#stored(key)
     const expiresAt = Math.min(Math.floor(entry.expiresAt), Number.MAX_SAFE_INTEGER)
+    if (!(expiresAt > this.#now())) return await this.delete(key)
     await this.#order.put(key, {
       operation: 'set',
       act: async () => {
