@@ -7,6 +7,8 @@ export interface ExchangeOptions {
   readonly timeoutMs: number
   /** The body of a 200 is read up to here. */
   readonly maxBodyBytes: number
+  /** Told once what came of it. */
+  readonly over: (exchange: Exchange, outcome: Answer | Error) => void
 }
 
 // What other statuses say is of no interest; a little of it is read so that the connection can be used again.
@@ -19,36 +21,26 @@ type Controller = Pick<Dispatcher.DispatchController, 'abort'>
 
 /** A request under way. */
 export class Exchange implements Dispatcher.DispatchHandler {
-  /** Rejects with what went wrong. */
-  readonly answer: Promise<Answer>
   readonly #options: ExchangeOptions
   readonly #timer: NodeJS.Timeout
   readonly #chunks: Buffer[] = []
-  #resolve!: (answer: Answer) => void
-  #reject!: (error: Error) => void
   #controller: Controller | undefined
   #ended: Error | undefined
+  #isOver = false
   #status = 0
   #headers: Answer['headers'] = {}
   #bytes = 0
 
   constructor (options: ExchangeOptions) {
     this.#options = options
-    this.answer = new Promise((resolve, reject) => {
-      this.#resolve = resolve
-      this.#reject = reject
-    })
-    // Whoever asked learns of it; there is nobody when the request could not even be made.
-    this.answer.catch(() => {})
     const waitMs = Math.min(Math.max(options.timeoutMs, 0), LONGEST_TIMER_MS)
     this.#timer = after(() => this.end(new Error(`no answer within ${Math.round(waitMs)} ms`)), waitMs).unref()
   }
 
   /** Ends the exchange with an error, also while it waits for a connection. */
   end (error: Error): void {
-    clearTimeout(this.#timer)
-    this.#ended ??= error
-    this.#reject(error)
+    if (!this.#settle(error)) return
+    this.#ended = error
     this.#controller?.abort(error)
   }
 
@@ -79,14 +71,21 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd (): void {
-    clearTimeout(this.#timer)
     const body = this.#status === 200 ? this.#body() : EMPTY
-    this.#resolve({ status: this.#status, headers: this.#headers, body })
+    this.#settle({ status: this.#status, headers: this.#headers, body })
   }
 
   onResponseError (_controller: Controller, error: Error): void {
+    this.#settle(error)
+  }
+
+  /** Answers false when that was done before. */
+  #settle (outcome: Answer | Error): boolean {
+    const isFirst = !this.#isOver
+    this.#isOver = true
     clearTimeout(this.#timer)
-    this.#reject(error)
+    if (isFirst) this.#options.over(this, outcome)
+    return isFirst
   }
 
   /** In memory of its own: a chunk is a part of what was read from the socket, and would keep all of that. */

@@ -41,20 +41,25 @@ export class Wire {
   }
 
   /** The answer, whatever its status. Rejects with CACHE_ERR_BACKEND_FAILED when there is none, with CACHE_ERR_CLOSED once closed. */
-  async exchange (asked: Asked, timeoutMs = this.#settings.timeoutMs): Promise<Answer> {
-    if (this.#closed) throw new CACHE_ERR_CLOSED(`http.${asked.operation}`)
-    const exchange = new Exchange({ timeoutMs, maxBodyBytes: this.#settings.maxValueBytes + SEAL_BYTES })
-    this.#underWay.add(exchange)
-    try {
-      this.#pool.dispatch(this.#requestOf(asked), exchange)
-      return await exchange.answer
-    } catch (error) {
-      exchange.end(error as Error)
-      if (this.#closed) throw new CACHE_ERR_CLOSED(`http.${asked.operation}`)
-      throw this.failure(asked.operation, error)
-    } finally {
-      this.#underWay.delete(exchange)
-    }
+  exchange (asked: Asked, timeoutMs = this.#settings.timeoutMs): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed) return reject(new CACHE_ERR_CLOSED(`http.${asked.operation}`))
+      const exchange = new Exchange({
+        timeoutMs,
+        maxBodyBytes: this.#settings.maxValueBytes + SEAL_BYTES,
+        over: (ended, outcome) => {
+          this.#underWay.delete(ended)
+          if (!(outcome instanceof Error)) resolve(outcome)
+          else reject(this.#closed ? new CACHE_ERR_CLOSED(`http.${asked.operation}`) : this.failure(asked.operation, outcome))
+        }
+      })
+      this.#underWay.add(exchange)
+      try {
+        this.#pool.dispatch(this.#requestOf(asked), exchange)
+      } catch (error) {
+        exchange.end(error as Error)
+      }
+    })
   }
 
   /** An error that tells what happened and no secret. */

@@ -114,13 +114,16 @@ function sqlite (database: Database.Database): Subject {
 
 function http (url: string): Subject {
   const pool = new Pool(url, { connections: 100, pipelining: 1 })
-  const ask = (method: Dispatcher.HttpMethod, key: string, body?: Buffer): Promise<Buffer> => new Promise((resolve, reject) => {
+  const ask = (method: Dispatcher.HttpMethod, key: string, body?: Buffer): Promise<Buffer | undefined> => new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
+    let status = 0
     const headers = body === undefined ? {} : { 'cache-expires-at': String(Date.now() + LIFE_MS) }
     pool.dispatch({ method, path: `/cache/${encodeURIComponent(key)}`, headers, ...(body !== undefined && { body }) }, {
       onRequestStart () {},
+      // Without the status nobody can tell an entry from the text of an error.
+      onResponseStart (_controller, answered) { status = answered },
       onResponseData (_controller, chunk) { chunks.push(chunk) },
-      onResponseEnd () { resolve(Buffer.concat(chunks)) },
+      onResponseEnd () { resolve(status === 200 ? Buffer.concat(chunks) : undefined) },
       onResponseError (_controller, error) { reject(error) }
     })
   })
