@@ -7,6 +7,7 @@ import type { BackendContext } from '../../registry/registry.js'
 import { Folder } from './folder.js'
 import { frameHead, HEAD_BYTES, readFrame } from '../../registry/frame.js'
 import { Listing } from './listing.js'
+import { Near } from './near.js'
 import type { Settings } from './options.js'
 import { Places, type Place } from './places.js'
 import { Desk, headOf, openEntry, readAndClose, touch, TOUCH_AFTER_MS, type OpenFile } from './read.js'
@@ -30,6 +31,7 @@ export class FileBackend implements CacheBackend {
   readonly #folder: Folder
   readonly #places: Places
   readonly #desk = new Desk()
+  readonly #near = new Near()
   readonly #files: Files
   readonly #writes: Writes
   readonly #upkeep: Upkeep
@@ -63,7 +65,7 @@ export class FileBackend implements CacheBackend {
     const at = this.#now()
     // Most reads need neither note a use nor look at anything but the bytes.
     if (at - place.usedAt <= TOUCH_AFTER_MS) {
-      const entry = this.#desk.read(place.path, place.key)
+      const entry = this.#near.get(place.path) ?? this.#near.read(place.path, () => this.#desk.read(place.path, place.key))
       if (entry !== undefined && entry.expiresAt > at) return entry
     }
     return this.#look(place)
@@ -109,7 +111,8 @@ export class FileBackend implements CacheBackend {
   set (key: string, { value, expiresAt }: StoredEntry): Promise<void> {
     if (this.#closing !== undefined) return Promise.reject(new CACHE_ERR_CLOSED('file.set'))
     const place = this.#places.of(key)
-    const { name, key: stored } = place
+    const { name, key: stored, path } = place
+    this.#near.drop(path)
     const change = { name, key: stored, entry: undefined }
     const wholeMs = Math.min(Math.floor(expiresAt), Number.MAX_SAFE_INTEGER)
     if (!(wholeMs > this.#now())) return this.#writes.put(change)
@@ -126,7 +129,8 @@ export class FileBackend implements CacheBackend {
 
   delete (key: string): Promise<void> {
     if (this.#closing !== undefined) return Promise.reject(new CACHE_ERR_CLOSED('file.delete'))
-    const { name, key: stored } = this.#places.of(key)
+    const { name, key: stored, path } = this.#places.of(key)
+    this.#near.drop(path)
     return this.#writes.put({ name, key: stored, entry: undefined })
   }
 

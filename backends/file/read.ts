@@ -60,7 +60,7 @@ export class Desk {
     } finally {
       closeSync(descriptor)
     }
-    const entry = count > AT_ONCE_BYTES ? undefined : readFrame(this.#bytes.subarray(0, count), key)
+    const entry = count > AT_ONCE_BYTES ? undefined : readFrame(this.#bytes, key, count)
     return entry && { value: copyOf(entry.value), expiresAt: entry.expiresAt }
   }
 }
