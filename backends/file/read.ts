@@ -40,6 +40,8 @@ export interface OpenFile {
   readonly inode: number
   readonly expiresAt: number
   readonly usedAt: number
+  /** Whether it has another name, somewhere: then it is not ours alone. */
+  readonly isShared: boolean
 }
 
 /** Reads small files into the same memory, one after the other. */
@@ -87,7 +89,7 @@ export function openEntry (path: string): OpenFile | undefined {
   if (descriptor === undefined) return undefined
   try {
     const stat = fstatSync(descriptor)
-    if (stat.isFile()) return { descriptor, size: stat.size, inode: stat.ino, expiresAt: expiryOf(stat), usedAt: stat.atimeMs }
+    if (stat.isFile()) return { descriptor, size: stat.size, inode: stat.ino, expiresAt: expiryOf(stat), usedAt: stat.atimeMs, isShared: stat.nlink > 1 }
   } catch (error) {
     closeSync(descriptor)
     throw error
@@ -96,9 +98,12 @@ export function openEntry (path: string): OpenFile | undefined {
   return undefined
 }
 
-/** Notes that an open file is used, unless that was done not long ago. A hint: where it can't be written it is not. Answers what stands there now. */
-export function touch ({ descriptor, expiresAt, usedAt }: OpenFile, at: number): number {
-  if (at - usedAt <= TOUCH_AFTER_MS) return usedAt
+/**
+ * Notes that an open file is used, unless that was done not long ago. A hint: where it can't be written it is not, nor in
+ * a file of somebody else's that was linked here. Answers what stands there now.
+ */
+export function touch ({ descriptor, expiresAt, usedAt, isShared }: OpenFile, at: number): number {
+  if (isShared || at - usedAt <= TOUCH_AFTER_MS) return usedAt
   try {
     futimesSync(descriptor, ...timesOf(at, expiresAt))
   } catch {}

@@ -2,6 +2,7 @@
 import type { Stats } from 'node:fs'
 import { begunAt, type Folder } from './folder.js'
 import { HEAD_BYTES } from '../../registry/frame.js'
+import { LeastUsed } from './least-used.js'
 import { expiryOf } from './read.js'
 import { inSteps, walk, type Found, type Pace } from './walk.js'
 import { removeNow, statIfThere } from './write.js'
@@ -13,7 +14,7 @@ const ORPHAN_AFTER_MS = 60_000
 // Every eviction walks over the whole folder: it makes room for a good many writes.
 const KEPT_SHARE = 0.9
 
-// Walks remember no more than twice this many: a folder of any size takes a bounded memory.
+// Walks remember no more: a folder of any size takes a bounded memory.
 const MAX_CANDIDATES = 20_000
 
 const MAX_ROUNDS = 100
@@ -116,21 +117,20 @@ export class Upkeep {
     }
   }
 
-  async #sweepOnce (): Promise<{ candidates: Candidate[], failure: unknown }> {
+  async #sweepOnce (): Promise<{ candidates: readonly Candidate[], failure: unknown }> {
     const { folder } = this.#options
     const at = this.#options.now()
-    let candidates: Candidate[] = []
+    const candidates = new LeastUsed<Candidate>(MAX_CANDIDATES)
     let bytes = 0
     this.#grownBy = 0
     const failure = await walk(folder, (found) => {
       const kept = this.#lookAt(found, at)
       if (kept === undefined) return
       bytes += kept.bytes
-      if (found.isEntry) candidates.push(kept)
-      if (candidates.length > MAX_CANDIDATES * 2) candidates = leastUsed(candidates).slice(0, MAX_CANDIDATES)
+      if (found.isEntry) candidates.add(kept)
     }, this.#pace()).then(() => undefined, (error: unknown) => error)
     this.#bytes = bytes
-    return { candidates: leastUsed(candidates), failure }
+    return { candidates: candidates.inOrder, failure }
   }
 
   /** Removes what must not stay. Answers what does. */
@@ -172,9 +172,4 @@ export class Upkeep {
 
 function isKept (stat: Stats, at: number): boolean {
   return stat.isFile() && stat.size >= HEAD_BYTES && expiryOf(stat) > at
-}
-
-/** Those that are to go first stand first. */
-function leastUsed (candidates: Candidate[]): Candidate[] {
-  return candidates.sort((one, other) => one.usedAt - other.usedAt)
 }

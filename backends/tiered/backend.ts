@@ -66,7 +66,8 @@ export class TieredBackend implements CacheBackend {
     this.#refuseClosed('set')
     if (!(entry.expiresAt > this.#now())) return this.#forget('set', key)
     const mark = this.#fence.move(key)
-    // First of all, so that a process that ends in between leaves nothing older behind in a tier that outlives it.
+    // First of all, so that a process that ends in between leaves nothing older behind in a tier that outlives it. A tier
+    // that is slow to forget does not keep the last one waiting: what it still has then lives for nearTtl at most.
     const forgotten = this.#tiers.slice(0, -1).map((tier) => tier.change(key, undefined))
     const kept = this.#tiers.at(-1)!.change(key, entry)
     return andThen(all([...forgotten, kept]), (outcomes) => {

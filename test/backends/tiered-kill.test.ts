@@ -1,0 +1,58 @@
+// The tiered backend after its process was killed between two tiers that both outlive it.
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { builtIns } from '../../backends/index.js'
+import type { BackendChoice } from '../../registry/names.js'
+import { compiled } from '../support/compiled.js'
+import { choiceOf, NEAR_TTL, NEAR_TTL_MS, wordOf } from '../support/tiered-kill.js'
+
+// Processes take their time to start on a machine that is busy.
+t.setTimeout(120_000)
+
+const start = compiled(t, 'support/children/tiered.ts')
+
+/** The folders of a near and a far tier, as a process left them that was killed where it stopped. */
+async function left (t: Test, far: string, stop: string): Promise<{ near: BackendChoice, far: BackendChoice }> {
+  const folder = mkdtempSync(join(tmpdir(), 'tiered-kill-'))
+  t.teardown(() => { rmSync(folder, { recursive: true }) })
+  const child = start(folder, far, stop)
+  t.equal(String((await once(child.stdout!, 'data'))[0]), 'stopped\n')
+  child.kill('SIGKILL')
+  t.same(await once(child, 'close'), [null, 'SIGKILL'])
+  return { near: choiceOf('file', join(folder, 'near')), far: choiceOf(far, join(folder, 'far')) }
+}
+
+/** What is under the key in a backend that is opened for this alone, `passedMs` from now. */
+async function wordIn (choice: BackendChoice, passedMs = 0): Promise<string | undefined> {
+  const backend = await builtIns().open(choice, { now: () => Date.now() + passedMs })
+  try {
+    return wordOf(await backend.get('key'))
+  } finally {
+    await backend.close()
+  }
+}
+
+const STOPS: ReadonlyArray<readonly [stop: string, near: string | undefined, far: string]> = [
+  ['before the far write', undefined, 'old'],
+  ['before the far write is confirmed', undefined, 'new'],
+  ['before the near write', undefined, 'new'],
+  // Nobody was told that the set had come to an end.
+  ['before the near tier has forgotten', 'old', 'new']
+]
+
+for (const far of ['sqlite', 'file']) {
+  for (const [stop, nearHas, farHas] of STOPS) {
+    t.test(`A03: files before ${far}, killed with SIGKILL ${stop}: what is left is whole, and nothing older is served after nearTtl`, async (t) => {
+      const choices = await left(t, far, stop)
+      t.equal(await wordIn(choices.far), farHas)
+      t.equal(await wordIn(choices.near), nearHas)
+      const tiered = { backend: 'tiered', options: { tiers: [choices.near, choices.far], nearTtl: NEAR_TTL } } as const
+      t.equal(await wordIn(tiered), nearHas ?? farHas)
+      t.equal(await wordIn(choices.near), nearHas ?? farHas, 'copied')
+      t.equal(await wordIn(tiered, NEAR_TTL_MS), farHas)
+    })
+  }
+}

@@ -1,0 +1,50 @@
+// Every built-in backend, each time on a store that holds nothing yet: what the tests run through that all of them must pass.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import KeyvSqlite from '@keyv/sqlite'
+import root, { type Test } from 'tap'
+import fsDriver from 'unstorage/drivers/fs'
+import { builtIns } from '../../backends/index.js'
+import type { CacheBackend } from '../../registry/backend.js'
+import type { BackendChoice } from '../../registry/names.js'
+import { serve, TOKEN } from './http.js'
+import { startMemcached, type MemcachedServer } from './memcached-server.js'
+import { startServer, type RedisServer } from './redis-server.js'
+
+let prefixes = 0
+let redis: Promise<RedisServer> | undefined
+let memcached: Promise<MemcachedServer> | undefined
+
+/** A folder of the test's own. Not t.testdir(): its name is made of the tests' names, and grows too long. */
+export function newFolder (t: Test): string {
+  const folder = mkdtempSync(join(tmpdir(), 'every-backend-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+async function onRedis (): Promise<BackendChoice> {
+  // One server for a file of tests.
+  const { url } = await (redis ??= startServer(root))
+  return { backend: 'redis', options: { url, prefix: `${prefixes++}:` } }
+}
+
+export const EVERY: Readonly<Record<string, (t: Test) => Promise<BackendChoice>>> = {
+  memory: async () => ({ backend: 'memory' }),
+  file: async (t) => ({ backend: 'file', options: { dir: join(newFolder(t), 'cache') } }),
+  sqlite: async (t) => ({ backend: 'sqlite', options: { path: join(newFolder(t), 'cache.db') } }),
+  redis: onRedis,
+  http: async (t) => ({ backend: 'http', options: { baseUrl: (await serve(t)).baseUrl, authToken: TOKEN } }),
+  // As it is, it takes a megabyte with all that belongs to it.
+  memcached: async () => ({ backend: 'memcached', options: { server: (await (memcached ??= startMemcached(root, ['-I', '8m', '-m', '256']))).server, prefix: String(prefixes++) } }),
+  keyv: async () => ({ backend: 'keyv', options: { store: new KeyvSqlite() } }),
+  unstorage: async (t) => ({ backend: 'unstorage', options: { driver: fsDriver({ base: newFolder(t) }) } }),
+  tiered: async () => ({ backend: 'tiered', options: { tiers: [{ backend: 'memory' }, await onRedis()] } })
+}
+
+/** Opens what is chosen; it is closed when the test ends. */
+export async function opened (t: Test, choice: BackendChoice, now = Date.now): Promise<CacheBackend> {
+  const backend = await builtIns().open(choice, { now })
+  t.teardown(async () => await backend.close())
+  return backend
+}
