@@ -116,6 +116,21 @@ t.test('getOrSet: what was softly invalidated is answered for as long as what wa
   t.ok(app.warnings().length > 0)
 }))
 
+t.test('getOrSet: what is softly invalidated every minute is not answered for ever', async (t) => forEachBackend(t, async (t, on) => {
+  const { cache, clock } = await build(t, { ...on, routes () {} })
+  const options = { ttl: '1h', staleWhileRevalidate: '3m', tags: ['t'] }
+  const fails = async (): Promise<unknown> => await cache.getOrSet('k', options, () => { throw new Error('broken') })
+  t.equal(await cache.getOrSet('k', options, () => 'old'), 'old')
+  for (let minute = 0; minute < 3; minute++) {
+    await clock.pass(MINUTE_MS)
+    await cache.invalidate({ tags: ['t'], soft: true })
+    t.equal(await fails(), 'old')
+  }
+  await clock.pass(MINUTE_MS)
+  await cache.invalidate({ tags: ['t'], soft: true })
+  await t.rejects(fails(), { message: 'broken' })
+}))
+
 t.test('getOrSet: a producer that fails behind a stale value is left alone for a while', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, { ...on, routes () {} })
   const { cache, clock } = app
