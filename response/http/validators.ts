@@ -32,8 +32,13 @@ export function validatorsOf (pairs: readonly string[], at: number): Validators 
 }
 
 /** The same fields, but for an ETag. */
-export function withoutEtag (pairs: readonly string[]): string[] {
+function withoutEtag (pairs: readonly string[]): string[] {
   return pairs.filter((_, index) => pairs[index - index % 2] !== 'etag')
+}
+
+/** Those that the handler knows: not an ETag that was made here. */
+export function handlersValidators ({ fields, ownEtag }: { readonly fields: readonly string[], readonly ownEtag?: boolean }, at: number): Validators {
+  return validatorsOf(ownEtag === true ? withoutEtag(fields) : fields, at)
 }
 
 /** Whether the handler can be asked whether an answer with these validators still holds. */
