@@ -19,13 +19,18 @@ export function fieldIn (pairs: readonly string[], name: string): string | undef
   return undefined
 }
 
+/** The entity tag among an answer's fields, if it is one. */
+export function entityTagIn (pairs: readonly string[]): string | undefined {
+  const etag = fieldIn(pairs, 'etag')
+  return etag !== undefined && ENTITY_TAG.test(etag) ? etag : undefined
+}
+
 /** The validators among an answer's fields. `at`: the present, in epoch milliseconds. */
 export function validatorsOf (pairs: readonly string[], at: number): Validators {
-  const etag = fieldIn(pairs, 'etag')
   const lastModified = fieldIn(pairs, 'last-modified')
   const lastModifiedAt = parseHttpDate(lastModified, at)
   return {
-    etag: etag !== undefined && ENTITY_TAG.test(etag) ? etag : undefined,
+    etag: entityTagIn(pairs),
     lastModified: lastModifiedAt === undefined ? undefined : lastModified,
     lastModifiedAt
   }

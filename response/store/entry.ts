@@ -96,7 +96,9 @@ export interface Entry<H extends Head = Head> {
   readonly head: H
   readonly body: Buffer
   /** What was sent of it last. */
-  sent?: SentFields
+  sent?: SentFields | undefined
+  /** The 304 that says that this is what the client has; made when one was first asked for. */
+  notModified?: Entry<ResponseHead> | undefined
   /** Of a list of variants: the keys of those that were asked for, by the fields that select them. */
   keys?: Map<string, string>
 }
@@ -146,7 +148,8 @@ export class EntryCodec {
     if (end < SUMMED_FROM || bytes.toString('latin1', 0, SUMMED_FROM) !== MAGIC + checksum(bytes)) return undefined
     const head = this.#head(bytes, end)
     if (head?.key !== key) return undefined
-    const entry = { head, body: bytes.subarray(end + 1) }
+    // With all its properties from the start: what every hit reads is of one shape.
+    const entry: Entry = { head, body: bytes.subarray(end + 1), sent: undefined, notModified: undefined }
     this.#byBytes.set(value, entry)
     return entry
   }
