@@ -62,7 +62,7 @@ export class Refreshes {
     let hasSucceeded = false
     const refresh: Refresh = {
       key,
-      isEncrypted: request.protocol === 'https',
+      isEncrypted: (request.raw.socket as { encrypted?: boolean }).encrypted === true,
       succeed: () => {
         hasSucceeded = true
         // It may come when the answer has long been sent: a network takes its time to store it.
@@ -90,6 +90,12 @@ export class Refreshes {
 function marked (refresh: Refresh): typeof Readable {
   return class extends Readable {
     get [kRefresh] (): Refresh { return refresh }
+
+    /** Called before any hook is shown the request: it has no connection of its own, and tells of the client's. */
+    override once (...listening: Parameters<Readable['once']>): this {
+      if (refresh.isEncrypted) Object.assign((this as unknown as { socket: object }).socket, { encrypted: true })
+      return super.once(...listening)
+    }
   }
 }
 
