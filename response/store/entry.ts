@@ -38,6 +38,9 @@ export interface ResponseHead extends Kept {
   readonly text: boolean
 }
 
+/** Under which a list of variants, once read, remembers the keys of those that were asked for, by the fields that select them. */
+export const kKeys = Symbol('fastify-response-cache.keys')
+
 /** Says that a key's answers vary, on what, and which variants there are. */
 export interface VariantsHead extends Kept {
   readonly kind: 'variants'
@@ -46,6 +49,7 @@ export interface VariantsHead extends Kept {
   readonly list: string
   /** The variants, the one stored last at the end. */
   readonly ids: readonly string[]
+  [kKeys]?: Map<string, string>
 }
 
 /** A value of the data cache: JSON, or bytes as they are. */
@@ -99,8 +103,6 @@ export interface Entry<H extends Head = Head> {
   sent?: SentFields | undefined
   /** The 304 that says that this is what the client has; made when one was first asked for. */
   notModified?: Entry<ResponseHead> | undefined
-  /** Of a list of variants: the keys of those that were asked for, by the fields that select them. */
-  keys?: Map<string, string>
 }
 
 /** Header fields of an answer from the cache, in the second for which they hold, as `writeHead` takes them. */
