@@ -52,14 +52,6 @@ const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, given) 
   const lookup = new Lookup(() => fastify.initialConfig)
   decorate(fastify, settings.decorateAs, engine, new ResponseCache(engine, lookup, closing.signal))
   const report = new Report()
-  // A refresh has no connection of its own: the hooks of an application that is served by TLS are shown the client's.
-  if (isEncrypted(fastify)) {
-    fastify.addHook('onRequest', (request, _reply, done) => {
-      const refresh = refreshOf(request)
-      if (refresh !== undefined) Object.assign(request.raw.socket, { encrypted: refresh.isEncrypted })
-      done()
-    })
-  }
   fastify.addHook('onRoute', function (route) {
     if (nearest(this) === engine) report.add(route, addRoute(engine, lookup, route, settings.defaults))
   })
@@ -101,10 +93,6 @@ function decorate (fastify: FastifyInstance, decorateAs: string, engine: Engine,
     (this as FillingReply)[kFilling]?.fill.tell(options)
     return this
   })
-}
-
-function isEncrypted (fastify: FastifyInstance): boolean {
-  return fastify.initialConfig.https !== undefined && fastify.initialConfig.https !== false
 }
 
 function nearest (fastify: FastifyInstance): Engine | undefined {

@@ -38,6 +38,14 @@ interface Job<T> {
   readonly produce: (context: ProduceContext) => Promise<T> | T
 }
 
+/** One run of a producer. */
+interface Production {
+  readonly mark: number
+  readonly value: Promise<unknown>
+  /** Set when one that began later has stored already. */
+  isSuperseded: boolean
+}
+
 /** With so many producers under way none is begun behind a stale value: the next who asks begins it. */
 const MAX_PRODUCERS_BEHIND = 100
 
@@ -49,7 +57,8 @@ export function dataKey (namespace: string, key: string): string {
 export class DataCache {
   readonly #engine: Engine
   readonly #signal: AbortSignal
-  readonly #producing = new Map<string, { readonly mark: number, readonly value: Promise<unknown> }>()
+  /** The producers under way, by key, in the order in which they began. */
+  readonly #producing = new Map<string, Set<Production>>()
   readonly #backoff: Backoff
 
   constructor (engine: Engine, signal: AbortSignal) {
@@ -64,8 +73,7 @@ export class DataCache {
   }
 
   async has (key: string): Promise<boolean> {
-    const held = await this.#find(this.#key(key))
-    return held !== undefined && this.#isFresh(held)
+    return await this.get(key) !== undefined
   }
 
   async set (key: string, value: unknown, options: SetOptions): Promise<void> {
@@ -77,6 +85,7 @@ export class DataCache {
     fence.move(stored)
     await guard.change('set', stored, entry)
     fence.move(stored)
+    this.#backoff.succeeded(stored)
   }
 
   async delete (key: string): Promise<void> {
@@ -114,7 +123,7 @@ export class DataCache {
   #refresh<T> (job: Job<T>): void {
     const { stored } = job
     if (this.#producing.has(stored) || this.#producing.size >= MAX_PRODUCERS_BEHIND || this.#backoff.pauses(stored)) return
-    this.#engine.guard.track(this.#one(job).then(() => { this.#backoff.succeeded(stored) }, (err) => {
+    this.#engine.guard.track(this.#one(job).catch((err) => {
       this.#backoff.failed(stored)
       this.#failed(err)
     }))
@@ -127,28 +136,30 @@ export class DataCache {
   /** What the producer makes, one at a time for a key. */
   async #one<T> (job: Job<T>): Promise<T> {
     const { stored, mark, names } = job
-    const under = this.#producing.get(stored)
+    const under = [...this.#producing.get(stored) ?? []].findLast(({ isSuperseded }) => !isSuperseded)
     if (under !== undefined && !this.#engine.fence.movedSince(under.mark, names)) {
       // Not for ever: the producer that is waited for may be waiting for this very value.
       const waited = await within(this.#engine.lockTimeoutMs, under.value)
       if (waited !== LATE) return waited as T
     }
-    const value = this.#produce(job)
-    const entry = { mark, value }
-    this.#producing.set(stored, entry)
+    const production: Production = { mark, value: this.#produce(job, () => this.#mayStore(job, production)), isSuperseded: false }
+    const all = this.#producing.get(stored) ?? new Set()
+    this.#producing.set(stored, all.add(production))
     try {
-      return await value
+      return await production.value as T
     } finally {
-      if (this.#producing.get(stored) === entry) this.#producing.delete(stored)
+      all.delete(production)
+      if (all.size === 0) this.#producing.delete(stored)
     }
   }
 
-  async #produce<T> ({ stored, settings, mark, names, produce }: Job<T>): Promise<T> {
-    const { fence, guard, tags } = this.#engine
+  async #produce<T> ({ stored, settings, produce }: Job<T>, mayStore: () => boolean): Promise<T> {
+    const { guard, tags } = this.#engine
     const stamps = settings.tags.length === 0 ? [] : await tags.stamped(settings.tags, guard.deadline())
     const value = await produce({ signal: this.#signal })
+    this.#backoff.succeeded(stored)
     // What can't be stored was produced all the same: the caller has it.
-    if (stamps !== UNAVAILABLE && value !== undefined && !fence.movedSince(mark, names)) {
+    if (stamps !== UNAVAILABLE && value !== undefined && mayStore()) {
       try {
         guard.put(stored, this.#encode(stored, value, settings, stamps))
       } catch (fault) {
@@ -156,6 +167,16 @@ export class DataCache {
       }
     }
     return value
+  }
+
+  /** Whether what a producer made is still the latest. Those that began before it have an older value from then on. */
+  #mayStore<T> ({ stored, mark, names }: Job<T>, production: Production): boolean {
+    if (production.isSuperseded || this.#engine.fence.movedSince(mark, names)) return false
+    for (const other of this.#producing.get(stored) ?? []) {
+      if (other === production) return true
+      other.isSuperseded = true
+    }
+    return true
   }
 
   #isFresh ({ freshUntil }: Held): boolean {
@@ -171,8 +192,7 @@ export class DataCache {
     const currentUntil = await this.#currentUntil(tags)
     if (currentUntil === undefined) return undefined
     const lives = staleFrom({ freshUntil, staleUntil, staleOnErrorUntil }, currentUntil)
-    const value: unknown = json ? JSON.parse(entry.body.toString()) : Buffer.from(entry.body)
-    return { value, ...lives, tags: tagsOf(tags) }
+    return { value: json ? JSON.parse(entry.body.toString()) : Buffer.from(entry.body), ...lives, tags: tagsOf(tags) }
   }
 
   /** Since when a value under these stamps is stale for a soft invalidation, if it is; undefined where it is gone, or nobody can say. */

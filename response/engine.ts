@@ -93,7 +93,7 @@ export class Engine {
     this.flights = new Flights(now, options.lockTimeoutMs)
     this.sender = new Sender(this.internals, options.cacheStatus?.field)
     this.status = new CacheStatus(options.cacheStatus?.signature)
-    this.refreshes = new Refreshes(now)
+    this.refreshes = new Refreshes(now, this.notices)
   }
 
   get closed (): boolean {

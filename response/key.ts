@@ -85,25 +85,39 @@ export function keyBuilder (prefix: string, policy: RoutePolicy): (request: Fast
     if (known !== undefined) return known
     const base = prefix + targetPart(options.query === true ? target : pathOf(target))
     const located = options.host ? base + originPart(`${protocol}://${host}`) : base
-    return isPlain ? recent.set(target, request, { key: located }) : withExtra(located, request, options, withBody)
+    return isPlain ? recent.set(target, { key: located }) : withExtra(located, request, options, withBody)
   }
 }
 
-/** Keys made a moment ago: to make one anew costs a hit more than anything else in it, most of all the digest of a query. */
+/** Keys made a moment ago, by origin and target: to make one anew costs a hit more than anything else in it, most of all the digest of a query. */
 class RecentKeys {
-  readonly #keys = new Map<string, Keyed>()
+  readonly #origins = new Map<string, Map<string, Keyed>>()
+  #count = 0
+  /** The origin that was asked last. */
   #protocol = ''
   #host = ''
+  #keys: Map<string, Keyed> | undefined
 
   get (target: string, protocol: string, host: string): Keyed | undefined {
-    return protocol === this.#protocol && host === this.#host ? this.#keys.get(target) : undefined
+    if (protocol !== this.#protocol || host !== this.#host) {
+      this.#protocol = protocol
+      this.#host = host
+      this.#keys = this.#origins.get(`${protocol}://${host}`)
+    }
+    return this.#keys?.get(target)
   }
 
-  set (target: string, { protocol, host }: FastifyRequest, keyed: Keyed): Keyed {
-    if (protocol !== this.#protocol || host !== this.#host || this.#keys.size >= RECENT_KEYS) this.#keys.clear()
-    this.#protocol = protocol
-    this.#host = host
-    if (target.length <= LONGEST_RECENT_CHARACTERS) this.#keys.set(target, keyed)
+  /** Right after `get` had none. */
+  set (target: string, keyed: Keyed): Keyed {
+    const origin = `${this.#protocol}://${this.#host}`
+    if (target.length + origin.length > LONGEST_RECENT_CHARACTERS) return keyed
+    if (++this.#count > RECENT_KEYS) {
+      this.#origins.clear()
+      this.#keys = undefined
+      this.#count = 1
+    }
+    if (this.#keys === undefined) this.#origins.set(origin, this.#keys = new Map())
+    this.#keys.set(target, keyed)
     return keyed
   }
 }

@@ -52,3 +52,10 @@ export async function within<T> (ms: number, promise: Promise<T>): Promise<T | t
     clearTimeout(timer)
   }
 }
+
+/** Keeps `work` in a set until it settles. */
+export function hold (among: Set<Promise<unknown>>, work: Promise<unknown>): void {
+  const over = (): void => { among.delete(work) }
+  among.add(work)
+  work.then(over, over)
+}

@@ -114,14 +114,12 @@ export const ROUTE_DEFAULTS = {
 
 export const KEY_DEFAULTS = { query: true, headers: [], cookies: [], host: true, body: false } as const satisfies KeyOptions
 
-export { areTags, MAX_TAG_CHARACTERS, MAX_TAGS } from './invalidation/targets.js'
+/** A duration in milliseconds, or zero: none at all. */
+export const durationOrZero: Check<number> = duration({ zero: true })
 
-/** What `ttl` may be while a handler runs: zero is an answer there ("not this one"). */
-export const ttlOnTheWay: Check<number> = duration({ zero: true })
-
-/** A duration as it was written, or zero: none at all. */
-export const aWindow: Check<Duration> = (value, who) => {
-  duration({ zero: true })(value, who)
+/** The same as it was written. */
+export const aDurationOrZero: Check<Duration> = (value, who) => {
+  durationOrZero(value, who)
   return value as Duration
 }
 
@@ -144,9 +142,9 @@ const key: Check<RouteCacheOptions['key']> = (value, who) => {
 
 const ROUTE_CHECKS: { [K in keyof RouteCacheOptions]-?: Check<RouteCacheOptions[K]> } = {
   ttl: aDuration,
-  staleWhileRevalidate: aWindow,
-  staleIfError: aWindow,
-  keep: aWindow,
+  staleWhileRevalidate: aDurationOrZero,
+  staleIfError: aDurationOrZero,
+  keep: aDurationOrZero,
   heuristic: boolean,
   targetList: textList,
   setCookie: oneOf('refuse', 'store'),
@@ -174,9 +172,9 @@ export function routePolicy (who: string, options: unknown, defaults: Partial<Ro
   const all = { ...ROUTE_DEFAULTS, ...defaults, ...own }
   return Object.freeze({
     ttlMs: all.ttl === undefined ? undefined : duration()(all.ttl, `${who}.ttl`),
-    staleWhileRevalidateMs: ttlOnTheWay(all.staleWhileRevalidate, `${who}.staleWhileRevalidate`),
-    staleIfErrorMs: ttlOnTheWay(all.staleIfError, `${who}.staleIfError`),
-    keepMs: ttlOnTheWay(all.keep, `${who}.keep`),
+    staleWhileRevalidateMs: durationOrZero(all.staleWhileRevalidate, `${who}.staleWhileRevalidate`),
+    staleIfErrorMs: durationOrZero(all.staleIfError, `${who}.staleIfError`),
+    keepMs: durationOrZero(all.keep, `${who}.keep`),
     heuristic: all.heuristic,
     targetList: all.targetList.map((name) => name.toLowerCase()),
     setCookie: all.setCookie,

@@ -14,7 +14,7 @@ import { limitQuery, pathOf } from './query.js'
 import type { RoutePolicy } from './options.js'
 import { selected } from './http/partial.js'
 import { refreshOf } from './fill/refresh.js'
-import { servedFresh, servedStale } from './http/stale.js'
+import { useOf } from './http/stale.js'
 import { count, emptyStats, type RouteStats } from './stats.js'
 import type { BypassReason, RefusalReason } from './status.js'
 import type { Found } from './store/store.js'
@@ -109,29 +109,26 @@ export class CachedRoute {
   }
 
   #answer (visit: Visit, found: Found, wishes: Wishes | undefined): unknown {
-    const { request, reply } = visit
-    const { entry, at } = found
-    if (entry !== undefined && at !== undefined) {
-      if (servedFresh(entry.head, at, wishes)) {
-        this.stats.hits++
-        visit.refresh?.succeed()
-        return this.#serve(visit, entry, this.#engine.status.hit(entry.head.freshUntil - at), at)
-      }
-      visit = { ...visit, why: 'request', behind: entry }
-    } else if (found.stale !== undefined && at !== undefined) {
-      const why = visit.refresh === undefined ? servedStale(found.stale.head, at, wishes) : undefined
-      if (why !== undefined) return this.#serveStale(visit, found.stale, why, at)
-      visit = { ...visit, why: 'stale', behind: found.stale }
+    const { request, reply, refresh } = visit
+    const at = found.at as number
+    const use = useOf(found, request.method, wishes, refresh !== undefined)
+    if (use === 'fresh') {
+      const entry = found.entry as Entry<ResponseHead>
+      this.stats.hits++
+      refresh?.succeed()
+      return this.#serve(visit, entry, this.#engine.status.hit(entry.head.freshUntil - at), at)
     }
+    if (use === 'while-revalidate' || use === 'max-stale') return this.#serveStale(visit, found.stale as Entry<ResponseHead>, use, at)
     this.stats.misses++
-    // RFC 9111 section 5.2.1.7
-    if (wishes?.onlyIfCached === true) {
+    if (use === 'only-if-cached') {
       this.#engine.sender.mark(reply, this.#engine.status.unsatisfied())
       return reply.code(504).send()
     }
-    // A HEAD without an entry is the handler's business alone: its answer has no content that could be stored.
-    if (request.method === 'HEAD') return visit.behind === undefined ? this.#unrecorded(visit, 'head') : this.#fill(visit, found, undefined, 'head')
-    if (visit.refresh === undefined && this.#engine.isNested(visit)) return this.#unrecorded(visit, 'nested')
+    if (use === 'head') return this.#unrecorded(visit, use)
+    const behind = found.entry ?? found.stale
+    if (behind !== undefined) visit = { ...visit, why: use, behind }
+    if (request.method === 'HEAD') return this.#fill(visit, found, undefined, 'head')
+    if (refresh === undefined && this.#engine.isNested(visit)) return this.#unrecorded(visit, 'nested')
     return this.policy.lock ? this.#locked(visit, found) : this.#fill(visit, found)
   }
 

@@ -1,6 +1,7 @@
 // How a value of the data cache is kept: what `set` and `getOrSet` take, checked.
 import { aDuration, checkOptions, duration, expects, type Duration } from '../registry/check.js'
-import { areTags, aWindow, MAX_TAGS } from './options.js'
+import { aDurationOrZero, durationOrZero } from './options.js'
+import { areTags, MAX_TAGS } from './invalidation/targets.js'
 
 /** How a value is kept. */
 export interface SetOptions {
@@ -25,7 +26,7 @@ const SET_CHECKS = {
   tags: expects<readonly string[]>(`an array of at most ${MAX_TAGS} strings`, areTags)
 }
 
-const GET_OR_SET_CHECKS = { ...SET_CHECKS, staleWhileRevalidate: aWindow, staleIfError: aWindow }
+const GET_OR_SET_CHECKS = { ...SET_CHECKS, staleWhileRevalidate: aDurationOrZero, staleIfError: aDurationOrZero }
 
 /** How long, in milliseconds, and under which tags a value is kept. */
 export interface Settings {
@@ -47,11 +48,10 @@ export function getOrSetSettings (options: unknown): Settings {
 
 function settings (who: string, options: Partial<GetOrSetOptions>): Settings {
   const { ttl, staleWhileRevalidate, staleIfError, tags } = { ...VALUE_DEFAULTS, ...options }
-  const window = duration({ zero: true })
   return {
     ttlMs: duration()(ttl, `${who}.ttl`),
-    staleWhileRevalidateMs: window(staleWhileRevalidate, `${who}.staleWhileRevalidate`),
-    staleIfErrorMs: window(staleIfError, `${who}.staleIfError`),
+    staleWhileRevalidateMs: durationOrZero(staleWhileRevalidate, `${who}.staleWhileRevalidate`),
+    staleIfErrorMs: durationOrZero(staleIfError, `${who}.staleIfError`),
     tags
   }
 }

@@ -13,10 +13,11 @@ import type { Located, Lookup } from './lookup.js'
 import type { RoutePolicy } from '../options.js'
 import { pathOf } from '../query.js'
 import type { CachedRoute } from '../route.js'
-import { servedFresh, servedStale } from '../http/stale.js'
+import { useOf } from '../http/stale.js'
 import type { BypassReason, MissReason } from '../status.js'
 import type { Found } from '../store/store.js'
 import { partsOf } from '../invalidation/targets.js'
+import { canBeValidated, handlersValidators } from '../http/validators.js'
 import type { Wishes } from '../http/wishes.js'
 
 /** A request to be explained. */
@@ -85,17 +86,21 @@ function bypassed ({ status }: Engine, route: CachedRoute, reason: BypassReason,
   return { decision: 'bypass', reason, because: why, cacheStatus: status.bypass(reason), route: route.name }
 }
 
-/** What a request does with what was found, in the order in which it asks. */
+/** What a request does with what was found, as the route itself decides it. */
 function decided ({ status }: Engine, { method }: FastifyRequest, found: Found, wishes: Wishes | undefined): Explained {
-  const { entry, stale, at = 0 } = found
-  if (entry !== undefined && servedFresh(entry.head, at, wishes)) return { decision: 'hit', reason: 'fresh', because: BECAUSE.fresh, cacheStatus: status.hit(entry.head.freshUntil - at) }
-  const why = stale === undefined ? undefined : servedStale(stale.head, at, wishes)
-  if (stale !== undefined && why !== undefined) return { decision: 'stale', reason: why, because: BECAUSE[why], cacheStatus: status.hit(stale.head.freshUntil - at) }
-  if (wishes?.onlyIfCached === true) return missed('only-if-cached', status.unsatisfied())
-  if (entry !== undefined) return missed('request', status.forwarded('request', {}))
-  if (stale !== undefined) return missed('stale', status.forwarded('stale', {}))
-  if (method === 'HEAD') return missed('head', status.forwarded('miss', { detail: 'head' }))
-  return missed(found.missing ?? 'absent', status.forwarded('miss', {}))
+  const { entry, stale, at = 0, missing = 'absent' } = found
+  const use = useOf(found, method, wishes, false)
+  const there = entry ?? stale
+  switch (use) {
+    case 'fresh': return { decision: 'hit', reason: use, because: BECAUSE[use], cacheStatus: status.hit(entry!.head.freshUntil - at) }
+    case 'while-revalidate': case 'max-stale': return { decision: 'stale', reason: use, because: BECAUSE[use], cacheStatus: status.hit(stale!.head.freshUntil - at) }
+    case 'only-if-cached': return missed(use, status.unsatisfied())
+    case 'head': return missed(use, status.forwarded('miss', { detail: use }))
+    case 'miss': return missed(missing, status.forwarded(use, { detail: found.unavailable === true ? 'unavailable' : undefined }))
+  }
+  // A HEAD stores nothing, unless its handler says that the entry still holds, as one can that named a validator.
+  const stores = method !== 'HEAD' || canBeValidated(handlersValidators(there!.head, at))
+  return missed(use, status.forwarded(use, { detail: stores ? undefined : 'head' }))
 }
 
 const missed = (reason: MissReason, cacheStatus: string): Explained => ({ decision: 'miss', reason, because: BECAUSE[reason], cacheStatus })

@@ -1,7 +1,7 @@
 // An answer of a handler that was asked without the client's conditions: what of it the client is given.
 import type { FastifyReply } from 'fastify'
 import { joined } from '../http/cache-control.js'
-import type { Conditions } from '../http/conditional.js'
+import { isConditional, type Conditions } from '../http/conditional.js'
 import { selected } from '../http/partial.js'
 import type { Fields } from '../http/policy.js'
 
@@ -17,12 +17,14 @@ export interface Delivery {
 
 /** Makes the reply a 304, a part or a condition that failed, where the client's conditions ask for that. Answers the payload to go on with. */
 export function deliver (reply: FastifyReply, payload: unknown, delivery: Delivery): unknown {
+  const { conditions } = delivery
+  if (!isConditional(conditions)) return payload
   // What comes as a stream is sent as a whole: that is never wrong.
   const body = payload === undefined || payload === null ? '' : payload
   if (typeof body !== 'string' && !(body instanceof Uint8Array)) return payload
   const fields = Object.entries(reply.getHeaders() as Fields).flatMap(([name, value]) => value === undefined ? [] : [name, joined(value)])
   const head = { kind: 'response', key: '', status: reply.statusCode, fields, storedAt: delivery.at, freshUntil: delivery.at, ageMs: 0, text: true } as const
-  const given = selected({ head, body: Buffer.from(body) }, delivery.conditions, delivery)
+  const given = selected({ head, body: conditions.range === undefined ? NO_BYTES : bytesOf(body) }, conditions, delivery)
   if (given.head.status === head.status) return payload
   const left = new Map<string, string>()
   for (let at = 0; at < given.head.fields.length; at += 2) left.set(given.head.fields[at] as string, given.head.fields[at + 1] as string)
@@ -33,4 +35,11 @@ export function deliver (reply: FastifyReply, payload: unknown, delivery: Delive
   }
   reply.removeHeader('content-length').code(given.head.status)
   return given.body.byteLength === 0 ? undefined : Buffer.from(given.body)
+}
+
+const NO_BYTES = Buffer.alloc(0)
+
+/** No copy: parts of it are only looked at. */
+function bytesOf (body: string | Uint8Array): Buffer {
+  return typeof body === 'string' ? Buffer.from(body) : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
 }

@@ -14,7 +14,7 @@ import type { RefusalReason } from '../status.js'
 import { CONDITIONAL_STATUSES } from '../http/statuses.js'
 import { Recording, teeNodeStream, teeWebStream, type RecordingBudget } from './tee.js'
 import type { Validation } from './validation.js'
-import { canBeValidated, validatorsOf, withoutEtag } from '../http/validators.js'
+import { canBeValidated, handlersValidators } from '../http/validators.js'
 
 export class Fill {
   readonly policy: RoutePolicy
@@ -187,7 +187,7 @@ export class Fill {
       status: taken.status,
       fields: reply.getHeaders() as Fields,
       vary: taken.vary,
-      hasValidator: (request.method === 'GET' || request.method === 'HEAD') && canBeValidated(validatorsOf(taken.ownEtag ? withoutEtag(taken.fields) : taken.fields, at)),
+      hasValidator: (request.method === 'GET' || request.method === 'HEAD') && canBeValidated(handlersValidators(taken, at)),
       authorized: request.headers.authorization !== undefined && this.policy.credentials === 'ignore',
       askedAt: this.#askedAt,
       at,

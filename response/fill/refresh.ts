@@ -6,6 +6,7 @@ import type { FastifyInstance, FastifyRequest, InjectOptions } from 'fastify'
 import { Backoff } from '../backoff.js'
 import { CONDITION_FIELDS } from '../http/conditional.js'
 import { noop } from '../later.js'
+import type { Notices } from '../notices.js'
 
 /** How long one may take in all, hooks and body among it. */
 const DEADLINE_MS = 30_000
@@ -37,10 +38,12 @@ export function refreshOf (request: FastifyRequest): Refresh | undefined {
 export class Refreshes {
   readonly #under = new Map<string, Promise<void>>()
   readonly #backoff: Backoff
+  readonly #notices: Notices
   readonly #closing = new AbortController()
 
-  constructor (now: () => number) {
+  constructor (now: () => number, notices: Notices) {
     this.#backoff = new Backoff(now)
+    this.#notices = notices
   }
 
   /** Runs the route of `request` again, unless it is running for this entry already, or has failed a moment ago. */
@@ -59,7 +62,7 @@ export class Refreshes {
     let hasSucceeded = false
     const refresh: Refresh = {
       key,
-      isEncrypted: request.protocol === 'https',
+      isEncrypted: (request.raw.socket as { encrypted?: boolean }).encrypted === true,
       succeed: () => {
         hasSucceeded = true
         // It may come when the answer has long been sent: a network takes its time to store it.
@@ -77,6 +80,7 @@ export class Refreshes {
       await finished(response.stream().resume())
     } finally {
       clearTimeout(timer)
+      if (deadline.signal.aborted) this.#notices.warn('refresh', { key, deadlineMs: DEADLINE_MS }, 'cache: a refresh was not over before its deadline and was ended, what is stale is sent meanwhile')
       if (!hasSucceeded) this.#backoff.failed(key)
     }
   }
@@ -86,6 +90,12 @@ export class Refreshes {
 function marked (refresh: Refresh): typeof Readable {
   return class extends Readable {
     get [kRefresh] (): Refresh { return refresh }
+
+    /** Called before any hook is shown the request: it has no connection of its own, and tells of the client's. */
+    override once (...listening: Parameters<Readable['once']>): this {
+      if (refresh.isEncrypted) Object.assign((this as unknown as { socket: object }).socket, { encrypted: true })
+      return super.once(...listening)
+    }
   }
 }
 

@@ -1,6 +1,6 @@
 // What a handler may say of its one answer: `reply.cache({ ... })`.
 import { boolean, checkOptions, expects, type Duration } from '../../registry/check.js'
-import { ttlOnTheWay } from '../options.js'
+import { aDurationOrZero, durationOrZero } from '../options.js'
 import type { Decision } from '../http/policy.js'
 import { areTags, MAX_TAGS } from '../invalidation/targets.js'
 
@@ -15,10 +15,8 @@ export interface ReplyCacheOptions {
 }
 
 const REPLY_CHECKS = {
-  ttl: (value: unknown, who: string) => {
-    ttlOnTheWay(value, who)
-    return value as Duration
-  },
+  // Zero is an answer here: "not this one".
+  ttl: aDurationOrZero,
   tags: expects<readonly string[]>(`an array of at most ${MAX_TAGS} strings`, areTags),
   store: boolean
 }
@@ -26,5 +24,5 @@ const REPLY_CHECKS = {
 /** What was decided, and what was decided before. Throws CACHE_ERR_OPTION. */
 export function decisionOf (options: ReplyCacheOptions, before: Decision): Decision {
   const { ttl, ...others } = checkOptions<ReplyCacheOptions>('reply.cache', options, REPLY_CHECKS)
-  return { ...before, ...others, ...(ttl !== undefined && { ttlMs: ttlOnTheWay(ttl, 'reply.cache.ttl') }) }
+  return { ...before, ...others, ...(ttl !== undefined && { ttlMs: durationOrZero(ttl, 'reply.cache.ttl') }) }
 }

@@ -6,7 +6,7 @@ import { ageSeconds, type Entry, type ResponseHead } from '../store/entry.js'
 import type { Fields } from '../http/policy.js'
 import { grouped, payloadOf } from '../payload.js'
 import { isError, isReplacing } from '../http/statuses.js'
-import { canBeValidated, fieldIn, isSameWeakly, validatorsOf, withoutEtag, type Validators } from '../http/validators.js'
+import { canBeValidated, fieldIn, handlersValidators, isSameWeakly, type Validators } from '../http/validators.js'
 
 /** What a 304 may say of a body that it doesn't carry, and what is not believed: Fastify names a type for an empty text. */
 const OF_THE_BODY: readonly string[] = ['content-type', 'content-encoding', 'content-range', 'content-length']
@@ -25,7 +25,7 @@ export class Validation {
   constructor (request: FastifyRequest, entry: Entry<ResponseHead>, at: number) {
     this.entry = entry
     this.#request = request
-    this.#validators = validatorsOf(entry.head.ownEtag === true ? withoutEtag(entry.head.fields) : entry.head.fields, at)
+    this.#validators = handlersValidators(entry.head, at)
     this.conditions = picked(request.headers)
   }
 

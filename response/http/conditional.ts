@@ -1,7 +1,7 @@
 // Conditional requests: what a stored answer makes of a client's conditions (RFC 9110 section 13, RFC 9111 section 4.3.2).
 import { joined, type FieldValue } from './cache-control.js'
 import { parseHttpDate } from './http-date.js'
-import { entityTags, fieldIn, isSameStrongly, isSameWeakly, validatorsOf, type Validators } from './validators.js'
+import { entityTags, entityTagIn, fieldIn, isSameStrongly, isSameWeakly, validatorsOf, type Validators } from './validators.js'
 
 /** A request's header fields. */
 export type Conditions = Readonly<Record<string, FieldValue>>
@@ -23,17 +23,21 @@ export interface Selected {
   readonly at: number
 }
 
-/** In the order of RFC 9110 section 13.2.2: 412 or 304 where a condition is false, else 200: the answer as it is, or a part of it. */
+/** In the order of RFC 9110 section 13.2.2: 412 or 304 where a condition is false, else 200: the answer as it is, or a part of it. Dates are read only where one counts. */
 export function precondition (headers: Conditions, { fields, at }: Selected): 200 | 304 | 412 {
-  const validators = validatorsOf(fields, at)
-  if (headers['if-match'] !== undefined) {
-    if (!matches(headers['if-match'], validators.etag, isSameStrongly)) return 412
-  } else if (headers['if-unmodified-since'] !== undefined && isModifiedSince(headers['if-unmodified-since'], validators.lastModifiedAt, at)) return 412
-  if (headers['if-none-match'] !== undefined) return matches(headers['if-none-match'], validators.etag, isSameWeakly) ? 304 : 200
-  if (headers['if-modified-since'] === undefined) return 200
+  const ifMatch = headers['if-match']
+  if (ifMatch !== undefined) {
+    if (!matches(ifMatch, entityTagIn(fields), isSameStrongly)) return 412
+  } else if (headers['if-unmodified-since'] !== undefined && isModifiedSince(headers['if-unmodified-since'], parseHttpDate(fieldIn(fields, 'last-modified'), at), at)) return 412
+  const ifNoneMatch = headers['if-none-match']
+  if (ifNoneMatch !== undefined) return matches(ifNoneMatch, entityTagIn(fields), isSameWeakly) ? 304 : 200
+  const since = headers['if-modified-since']
+  if (since === undefined) return 200
+  const lastModified = fieldIn(fields, 'last-modified')
+  const lastModifiedAt = parseHttpDate(lastModified, at)
+  if (lastModifiedAt !== undefined && since === lastModified) return 304
   // RFC 9111 section 4.3.2: without Last-Modified, the Date tells since when it can't have changed.
-  const changedAt = validators.lastModifiedAt ?? parseHttpDate(fieldIn(fields, 'date'), at)
-  return isUnmodifiedSince(headers['if-modified-since'], changedAt, at) ? 304 : 200
+  return isUnmodifiedSince(since, lastModifiedAt ?? parseHttpDate(fieldIn(fields, 'date'), at), at) ? 304 : 200
 }
 
 /** Whether the range that was asked for is of this very answer (RFC 9110 section 13.1.5); without If-Range it is. */
@@ -51,6 +55,8 @@ function isStrongDate (lastModifiedAt: number, dateAt: number | undefined): bool
 }
 
 function matches (field: FieldValue, etag: string | undefined, isSame: (one: string, other: string) => boolean): boolean {
+  // Mostly it is the one tag that was sent last.
+  if (field === etag && etag !== undefined && isSame(etag, etag)) return true
   const tags = entityTags(field)
   // `*` is any answer at all, and there is one.
   if (tags === '*') return true

@@ -25,7 +25,8 @@ export function selected (entry: Entry<ResponseHead>, headers: Conditions, { met
 
 /** RFC 9110 section 15.4.5: the fields of the 200 but for those that describe its content. */
 function notModified (entry: Entry<ResponseHead>): Entry<ResponseHead> {
-  return replaced(entry, 304, without(entry.head.fields, DESCRIBES_CONTENT), NO_BYTES)
+  entry.notModified ??= replaced(entry, 304, without(entry.head.fields, DESCRIBES_CONTENT), NO_BYTES)
+  return entry.notModified
 }
 
 /** RFC 9110 section 15.3.7.1 */

@@ -19,21 +19,31 @@ export function fieldIn (pairs: readonly string[], name: string): string | undef
   return undefined
 }
 
+/** The entity tag among an answer's fields, if it is one. */
+export function entityTagIn (pairs: readonly string[]): string | undefined {
+  const etag = fieldIn(pairs, 'etag')
+  return etag !== undefined && ENTITY_TAG.test(etag) ? etag : undefined
+}
+
 /** The validators among an answer's fields. `at`: the present, in epoch milliseconds. */
 export function validatorsOf (pairs: readonly string[], at: number): Validators {
-  const etag = fieldIn(pairs, 'etag')
   const lastModified = fieldIn(pairs, 'last-modified')
   const lastModifiedAt = parseHttpDate(lastModified, at)
   return {
-    etag: etag !== undefined && ENTITY_TAG.test(etag) ? etag : undefined,
+    etag: entityTagIn(pairs),
     lastModified: lastModifiedAt === undefined ? undefined : lastModified,
     lastModifiedAt
   }
 }
 
 /** The same fields, but for an ETag. */
-export function withoutEtag (pairs: readonly string[]): string[] {
+function withoutEtag (pairs: readonly string[]): string[] {
   return pairs.filter((_, index) => pairs[index - index % 2] !== 'etag')
+}
+
+/** Those that the handler knows: not an ETag that was made here. */
+export function handlersValidators ({ fields, ownEtag }: { readonly fields: readonly string[], readonly ownEtag?: boolean }, at: number): Validators {
+  return validatorsOf(ownEtag === true ? withoutEtag(fields) : fields, at)
 }
 
 /** Whether the handler can be asked whether an answer with these validators still holds. */

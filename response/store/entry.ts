@@ -38,6 +38,9 @@ export interface ResponseHead extends Kept {
   readonly text: boolean
 }
 
+/** Under which a list of variants, once read, remembers the keys of those that were asked for, by the fields that select them. */
+export const kKeys = Symbol('fastify-response-cache.keys')
+
 /** Says that a key's answers vary, on what, and which variants there are. */
 export interface VariantsHead extends Kept {
   readonly kind: 'variants'
@@ -46,6 +49,7 @@ export interface VariantsHead extends Kept {
   readonly list: string
   /** The variants, the one stored last at the end. */
   readonly ids: readonly string[]
+  [kKeys]?: Map<string, string>
 }
 
 /** A value of the data cache: JSON, or bytes as they are. */
@@ -96,9 +100,9 @@ export interface Entry<H extends Head = Head> {
   readonly head: H
   readonly body: Buffer
   /** What was sent of it last. */
-  sent?: SentFields
-  /** Of a list of variants: the keys of those that were asked for, by the fields that select them. */
-  keys?: Map<string, string>
+  sent?: SentFields | undefined
+  /** The 304 that says that this is what the client has; made when one was first asked for. */
+  notModified?: Entry<ResponseHead> | undefined
 }
 
 /** Header fields of an answer from the cache, in the second for which they hold, as `writeHead` takes them. */
@@ -146,7 +150,8 @@ export class EntryCodec {
     if (end < SUMMED_FROM || bytes.toString('latin1', 0, SUMMED_FROM) !== MAGIC + checksum(bytes)) return undefined
     const head = this.#head(bytes, end)
     if (head?.key !== key) return undefined
-    const entry = { head, body: bytes.subarray(end + 1) }
+    // With all its properties from the start: what every hit reads is of one shape.
+    const entry: Entry = { head, body: bytes.subarray(end + 1), sent: undefined, notModified: undefined }
     this.#byBytes.set(value, entry)
     return entry
   }

@@ -3,7 +3,7 @@ import { setTimeout as after } from 'node:timers'
 import type { CacheBackend, MaybePromise, StoredEntry } from '../../registry/backend.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import { Breaker } from './breaker.js'
-import { Deadline, isPromise, LATE, NO_ANSWER, noop, within } from '../later.js'
+import { Deadline, hold, isPromise, LATE, NO_ANSWER, noop, within } from '../later.js'
 import { safeCause, safeError, type Notices } from '../notices.js'
 
 /** The backend could not say: not a miss, nothing is known of what it holds. */
@@ -29,8 +29,9 @@ export class Guard {
   readonly #backend: CacheBackend
   readonly #options: GuardOptions
   readonly #breaker: Breaker
-  /** Changes that have not settled yet. */
+  /** Changes of the backend that have not settled yet, and what else goes on behind replies. */
   readonly #changes = new Set<Promise<unknown>>()
+  readonly #others = new Set<Promise<unknown>>()
   /** Those of them that missed their deadline, by key: such a one may still come to pass, so the next one waits for it. */
   readonly #late = new Map<string, Promise<unknown>>()
   #pending = 0
@@ -89,7 +90,7 @@ export class Guard {
         return true
       }
       const done = Promise.resolve(answer)
-      this.track(done)
+      hold(this.#changes, done)
       this.track(this.#awaited('set', done, this.deadline(), key, () => this.#breaker.succeeded()).then((settled) => { if (settled === UNAVAILABLE) this.#isLate(key, done) }))
       return true
     } catch (err) {
@@ -109,7 +110,7 @@ export class Guard {
     const act = async (): Promise<void> => await (operation === 'set' ? this.#backend.set(key, entry as StoredEntry) : this.#backend.delete(key))
     const before = this.#late.get(key)
     const done = before === undefined ? act() : before.then(act)
-    this.track(done)
+    hold(this.#changes, done)
     try {
       await this.#onPurpose(operation, done, key)
     } catch (err) {
@@ -124,7 +125,7 @@ export class Guard {
     const act = async (): Promise<void> => await this.#backend.clear?.(prefix)
     const before = [...this.#late].filter(([key]) => key.startsWith(prefix)).map(([, settled]) => settled)
     const done = before.length === 0 ? act() : Promise.all(before).then(act)
-    this.track(done)
+    hold(this.#changes, done)
     await this.#onPurpose('clear', done)
   }
 
@@ -146,18 +147,15 @@ export class Guard {
 
   /** Work that goes on behind a reply: awaited at close, by whoever started it looked after when it fails. */
   track (work: MaybePromise<unknown>): void {
-    if (!isPromise(work)) return
-    this.#changes.add(work)
-    const over = (): void => { this.#changes.delete(work) }
-    work.then(over, over)
+    if (isPromise(work)) hold(this.#others, work)
   }
 
   /** Waits for changes under way, then closes the backend; both at most until their deadline. Never rejects. */
   async close (settleMs: number, closeMs: number): Promise<void> {
     this.#closed = true
     const { name, notices } = this.#options
-    const settled = await within(settleMs, Promise.allSettled(this.#changes))
-    if (settled === LATE) notices.warn('settle', { backend: name, writes: this.#changes.size }, 'cache: closing while writes have not settled')
+    const settled = await within(settleMs, Promise.allSettled([...this.#changes, ...this.#others]))
+    if (settled === LATE) notices.warn('settle', { backend: name, writes: this.#changes.size, others: this.#others.size }, 'cache: closing while writes or other work has not settled')
     try {
       const closed = await within(closeMs, (async () => await this.#backend.close())())
       if (closed === LATE) notices.warn('close', { backend: name, deadlineMs: closeMs }, 'cache: the backend did not close in time, going on without it')

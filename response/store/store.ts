@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import type { MaybePromise } from '../../registry/backend.js'
 import type { Spelling } from '../http/accept.js'
-import { EntryCodec, isOfUseStale, staleFrom, type Entry, type Head, type ResponseHead, type VariantsHead } from './entry.js'
+import { EntryCodec, isOfUseStale, kKeys, staleFrom, type Entry, type Head, type ResponseHead, type VariantsHead } from './entry.js'
 import { UNAVAILABLE, type Guard, type Read } from './guard.js'
 import { digest, type RequestFields } from '../key.js'
 import { andThen, type Deadline } from '../later.js'
@@ -119,7 +119,7 @@ export class Store {
 
   #findVariant (variants: Entry<VariantsHead>, selecting: string, deadline: Deadline): MaybePromise<Found> {
     const none: Found = { variants, missing: 'variant' }
-    const variant = keyIn(variants, selecting)
+    const variant = keyIn(variants.head, selecting)
     if (variant === undefined) return none
     return andThen(this.#guard.get(variant, deadline), (read) => {
       const entry = this.believed(read, variant)
@@ -154,15 +154,15 @@ export class Store {
 }
 
 /** The key of the variant that these fields select; undefined where the list has none. Only what is short and in the list is remembered. */
-function keyIn (variants: Entry<VariantsHead>, selecting: string): string | undefined {
-  const known = variants.keys?.get(selecting)
+function keyIn (list: VariantsHead, selecting: string): string | undefined {
+  const known = list[kKeys]?.get(selecting)
   if (known !== undefined) return known
   const id = digest(selecting)
-  if (!variants.head.ids.includes(id)) return undefined
-  const key = variantKey(variants.head, id)
+  if (!list.ids.includes(id)) return undefined
+  const key = variantKey(list, id)
   if (selecting.length <= LONGEST_SELECTING_CHARACTERS) {
-    variants.keys ??= new Map()
-    variants.keys.set(selecting, key)
+    list[kKeys] ??= new Map()
+    list[kKeys].set(selecting, key)
   }
   return key
 }

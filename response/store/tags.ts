@@ -10,12 +10,15 @@ import { andThen, type Deadline } from '../later.js'
 const STAMP_LIFE_MS = 365 * 86_400_000
 const LONGEST_CLEAR_TAG_CHARACTERS = 128
 const SEEDS_REMEMBERED = 1_000
+const SOFT_REMEMBERED = 32
 
 const STAMP = /^([0-9a-z]{1,11})\.[\w-]{12}\.[0-9a-z]+$/
+const INSTANTS = /^[0-9a-z]{1,11}(?:,[0-9a-z]{1,11})*$/
 
 /**
  * A tag has two stamps. Whatever invalidates it changes the first, which is all that a hit reads; only what is not soft
- * changes the second. Neither is ever made out of what was read, so no writer can undo what another one did.
+ * changes the second. Neither is ever made out of what was read, so no writer can undo what another one did. Beside them
+ * stands when it was invalidated softly, which only tells how long what is stale has been so.
  */
 export class Tags {
   readonly #guard: Guard
@@ -55,16 +58,18 @@ export class Tags {
    * them was soft; undefined when one of them makes the entry gone.
    */
   staleSince (pairs: readonly string[], deadline: Deadline): MaybePromise<number | undefined | typeof UNAVAILABLE> {
-    const keys = tagsOf(pairs).flatMap((tag) => [this.#key(tag), this.#hardKey(tag)])
+    const keys = tagsOf(pairs).flatMap((tag) => [this.#key(tag), this.#hardKey(tag), this.#softKey(tag)])
     return andThen(this.#stamps(keys, deadline), (stamps) => {
       if (stamps === UNAVAILABLE) return UNAVAILABLE
       let since = this.#now()
-      for (let index = 0; index * 2 < keys.length; index++) {
-        const [stamp, hard] = stampsIn(pairs, index)
-        const present = stamps[index * 2]
-        const madeAt = present === undefined ? undefined : STAMP.exec(present)?.[1]
-        if (madeAt === undefined || stamps[index * 2 + 1] !== hard) return undefined
-        if (present !== stamp) since = Math.min(since, parseInt(madeAt, 36))
+      for (let index = 0; index * 3 < keys.length; index++) {
+        const [stamp, hard] = stampsIn(pairs, index) as [string, string]
+        const present = stamps[index * 3]
+        const madeAt = madeAtOf(present)
+        if (madeAt === undefined || stamps[index * 3 + 1] !== hard) return undefined
+        if (present === stamp) continue
+        const filledAfter = madeAtOf(stamp) ?? madeAt
+        since = Math.min(since, instantsIn(stamps[index * 3 + 2]).find((at) => at > filledAfter) ?? madeAt)
       }
       return since
     })
@@ -75,8 +80,17 @@ export class Tags {
    * can see one as it was. Rejects with CACHE_ERR_BACKEND_FAILED.
    */
   async invalidate (tag: string, soft = false): Promise<void> {
+    if (soft) await this.#noteSoft(this.#softKey(tag))
     const keys = soft ? [this.#key(tag)] : [this.#hardKey(tag), this.#key(tag)]
     await Promise.all(keys.map(async (key) => await this.#guard.change('set', key, this.#stamp())))
+  }
+
+  /** Adds the present to a tag's soft invalidations: what was stale already is not stale anew. */
+  async #noteSoft (key: string): Promise<void> {
+    const stamps = await this.#stamps([key], this.#guard.deadline())
+    const at = this.#now()
+    const instants = thinned([...instantsIn(stamps === UNAVAILABLE ? undefined : stamps[0]), at], at)
+    await this.#guard.change('set', key, this.#entry(instants.map((instant) => instant.toString(36)).join(), at))
   }
 
   #stamps (keys: readonly string[], deadline: Deadline): MaybePromise<Array<string | undefined> | typeof UNAVAILABLE> {
@@ -106,7 +120,10 @@ export class Tags {
 
   #stamp (): { value: Buffer, expiresAt: number } {
     const at = this.#now()
-    const text = `${at.toString(36)}.${this.#process}.${(++this.#made).toString(36)}`
+    return this.#entry(`${at.toString(36)}.${this.#process}.${(++this.#made).toString(36)}`, at)
+  }
+
+  #entry (text: string, at: number): { value: Buffer, expiresAt: number } {
     const value = Buffer.allocUnsafeSlow(text.length)
     value.write(text, 'latin1')
     return { value, expiresAt: at + STAMP_LIFE_MS }
@@ -119,9 +136,30 @@ export class Tags {
   #hardKey (tag: string): string {
     return `${this.#key(tag)} !`
   }
+
+  #softKey (tag: string): string {
+    return `${this.#key(tag)} ?`
+  }
 }
 
 /** The tags of an entry's stamps. */
 export const tagsOf = (pairs: readonly string[]): string[] => pairs.filter((_, at) => at % 2 === 0)
 
 const stampsIn = (pairs: readonly string[], index: number): string[] => pairs[index * 2 + 1]!.split(' ')
+
+const madeAtOf = (stamp: string | undefined): number | undefined => {
+  const madeAt = STAMP.exec(stamp ?? '')?.[1]
+  return madeAt === undefined ? undefined : parseInt(madeAt, 36)
+}
+
+/** Epoch milliseconds, in their order; none where they can't be read. */
+const instantsIn = (text: string | undefined): number[] => INSTANTS.test(text ?? '') ? text!.split(',').map((at) => parseInt(at, 36)) : []
+
+/** At most so many: of those that are much alike, seen from the present, the earlier one goes. */
+function thinned (instants: number[], at: number): number[] {
+  while (instants.length > SOFT_REMEMBERED) {
+    const likeness = instants.slice(0, -1).map((instant, index) => (instants[index + 1]! - instant) / (at - instant + 1))
+    instants.splice(likeness.indexOf(Math.min(...likeness)), 1)
+  }
+  return instants
+}

@@ -2,7 +2,8 @@
 import t, { type Test } from 'tap'
 import type { RedisOptions } from '../../backends/redis.js'
 import { runChild } from '../support/child.js'
-import { freePort, startCluster, startServer } from '../support/redis-server.js'
+import { freePort } from '../support/free-port.js'
+import { startCluster, startServer } from '../support/redis-server.js'
 import { entry, failureOf, openRedis } from '../support/redis.js'
 
 const SOON_MS = 1_000

@@ -4,7 +4,8 @@ import { once } from 'node:events'
 import t, { type Test } from 'tap'
 import type { RedisOptions } from '../../backends/redis.js'
 import { build, type TestApp } from '../support/app.js'
-import { freePort, newServer, startProxy, startServer, until } from '../support/redis-server.js'
+import { freePort } from '../support/free-port.js'
+import { newServer, startProxy, startServer, until } from '../support/redis-server.js'
 import { openRedis, soon } from '../support/redis.js'
 
 const BOOT_MS = 1_000

@@ -2,11 +2,10 @@
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import fc from 'fast-check'
-import { builtIns, defineBackend, type RouteCacheOptions } from '../../plugin.js'
+import { builtIns, defineBackend } from '../../plugin.js'
 import { build, forEachBackend, type Probe } from '../support/app.js'
 import { Barrier } from '../support/barrier.js'
-
-const cached = (cache: RouteCacheOptions = {}) => ({ config: { cache: { ttl: '1m', ...cache } } })
+import { cached } from '../support/document.js'
 
 const HOSTILE = ['', '__proto__', 'constructor', 'a\0b', 'a\nb', '../../etc/passwd', '%2e%2e/', '*', '?', '[', "'; drop table cache_entries; --", '\ud800', '\udfff', '\u00e9', 'e\u0301', '0:', '0:d ', '0:r GET 1:/', 'CON', 'a:b', 'a/b', 'x'.repeat(1_000), 'x'.repeat(1_001), ' ', '  ']
 

@@ -1,11 +1,9 @@
 // Attacks: several users at once, and what one user's request leaves for another's.
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
-import type { RouteCacheOptions } from '../../plugin.js'
 import { build, forEachBackend, type Probe } from '../support/app.js'
 import { Barrier } from '../support/barrier.js'
-
-const cached = (cache: RouteCacheOptions = {}) => ({ config: { cache: { ttl: '1m', ...cache } } })
+import { cached } from '../support/document.js'
 
 /** Options for one more of the same backend, with nothing in it. */
 let made = 0

@@ -5,9 +5,8 @@ import { builtIns, defineBackend, type RouteCacheOptions } from '../../plugin.js
 import type { StoredEntry } from '../../registry/backend.js'
 import { build, forEachBackend, type Probe } from '../support/app.js'
 import { Barrier, turns } from '../support/barrier.js'
+import { cached } from '../support/document.js'
 import { mapBackend } from '../support/map-backend.js'
-
-const cached = (cache: RouteCacheOptions = {}) => ({ config: { cache: { ttl: '1m', ...cache } } })
 
 t.test('E12: a parameter that the list does not name can not poison an entry by way of request.query', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {

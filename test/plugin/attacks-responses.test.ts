@@ -1,11 +1,9 @@
 // Attacks: answers that must not be kept, and stored bytes that must not be believed.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import t from 'tap'
-import type { RouteCacheOptions } from '../../plugin.js'
 import { EntryCodec, type ResponseHead } from '../../response/store/entry.js'
 import { build, forEachBackend, type Probe } from '../support/app.js'
-
-const cached = (cache: RouteCacheOptions = {}) => ({ config: { cache: { ttl: '1m', ...cache } } })
+import { cached } from '../support/document.js'
 
 /** A route whose answer has the fields that the query asks for. */
 const says = (app: FastifyInstance, probe: Probe): void => {

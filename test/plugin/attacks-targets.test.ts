@@ -3,8 +3,7 @@ import type { FastifyInstance, FastifyRequest, FastifyServerOptions } from 'fast
 import t from 'tap'
 import type { RouteCacheOptions } from '../../plugin.js'
 import { build, forEachBackend, type Probe } from '../support/app.js'
-
-const cached = (cache: RouteCacheOptions = {}) => ({ config: { cache: { ttl: '1m', ...cache } } })
+import { cached } from '../support/document.js'
 
 /** Options for one more of the same backend, with nothing in it. */
 let made = 0

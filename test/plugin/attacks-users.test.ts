@@ -3,10 +3,8 @@ import cookie from '@fastify/cookie'
 import session from '@fastify/session'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import t from 'tap'
-import type { RouteCacheOptions } from '../../plugin.js'
 import { build, forEachBackend, type Probe } from '../support/app.js'
-
-const cached = (cache: RouteCacheOptions = {}) => ({ config: { cache: { ttl: '1m', ...cache } } })
+import { cached } from '../support/document.js'
 
 /** Options for one more of the same backend, with nothing in it. */
 let made = 0

@@ -1,10 +1,9 @@
 // What a client may ask of a stored answer: whether it has changed, a part of it, only if it is there.
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
-import type { RouteCacheOptions } from '../../plugin.js'
 import { build, forEachBackend, type Probe } from '../support/app.js'
+import { cached } from '../support/document.js'
 
-const cached = (cache: RouteCacheOptions = {}) => ({ config: { cache: { ttl: '1m', ...cache } } })
 const BODY = 'abcdefghij'.repeat(100)
 const [CHANGED, LATER, EARLIER] = ['Tue, 06 May 2031 06:00:00 GMT', 'Tue, 06 May 2031 06:30:00 GMT', 'Tue, 06 May 2031 05:00:00 GMT']
 

@@ -1,6 +1,7 @@
 // The data cache: values of the application's own, kept beside its answers.
 import t from 'tap'
-import { build, forEachBackend } from '../support/app.js'
+import type { ResponseCache } from '../../plugin.js'
+import { build, databasePath, forEachBackend } from '../support/app.js'
 import { Barrier, turns, until } from '../support/barrier.js'
 import { failureOf } from '../support/sqlite.js'
 
@@ -115,6 +116,21 @@ t.test('getOrSet: what was softly invalidated is answered for as long as what wa
   t.ok(app.warnings().length > 0)
 }))
 
+t.test('getOrSet: what is softly invalidated every minute is not answered for ever', async (t) => forEachBackend(t, async (t, on) => {
+  const { cache, clock } = await build(t, { ...on, routes () {} })
+  const options = { ttl: '1h', staleWhileRevalidate: '3m', tags: ['t'] }
+  const fails = async (): Promise<unknown> => await cache.getOrSet('k', options, () => { throw new Error('broken') })
+  t.equal(await cache.getOrSet('k', options, () => 'old'), 'old')
+  for (let minute = 0; minute < 3; minute++) {
+    await clock.pass(MINUTE_MS)
+    await cache.invalidate({ tags: ['t'], soft: true })
+    t.equal(await fails(), 'old')
+  }
+  await clock.pass(MINUTE_MS)
+  await cache.invalidate({ tags: ['t'], soft: true })
+  await t.rejects(fails(), { message: 'broken' })
+}))
+
 t.test('getOrSet: a producer that fails behind a stale value is left alone for a while', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, { ...on, routes () {} })
   const { cache, clock } = app
@@ -132,6 +148,36 @@ t.test('getOrSet: a producer that fails behind a stale value is left alone for a
   await until(async () => runs === 3)
   t.match(app.warnings()[0], { msg: /a producer failed/ })
 }))
+
+t.test('getOrSet: the pause after failures is over with the next value, whether it was produced or set', async (t) => {
+  const options = { path: databasePath(t) }
+  const { cache, clock } = await build(t, { backend: 'sqlite', options, routes () {} })
+  // What is set can't be stale: another process makes it anew.
+  const other = await build(t, { backend: 'sqlite', options, clock, routes () {} })
+  const kept = { ttl: '1s', staleWhileRevalidate: '1h' }
+  const ways: ReadonlyArray<readonly [way: string, make: () => Promise<unknown>, by: ResponseCache]> = [
+    ['nothing of this process', async () => {}, other.cache],
+    ['set', async () => await cache.set('k', 'set', { ttl: '1s' }), other.cache],
+    ['produced', async () => {}, cache]
+  ]
+  for (const [way, make, by] of ways) {
+    let failures = 0
+    const fails = async (passMs: number): Promise<void> => {
+      await clock.pass(passMs)
+      await cache.getOrSet('k', kept, () => { failures++; throw new Error('broken') })
+      await turns()
+    }
+    await cache.getOrSet('k', kept, () => 'first')
+    for (const passMs of [1_000, 1_000, 2_000]) await fails(passMs)
+    await make()
+    await by.delete('k')
+    await by.getOrSet('k', kept, () => 'made')
+    await until(async () => await cache.get('k') === 'made')
+    await fails(1_000)
+    t.equal(failures, way.startsWith('nothing') ? 3 : 4, way)
+    await cache.delete('k')
+  }
+})
 
 t.test('getOrSet: staleIfError answers the stale value when the producer fails, and not what was invalidated meanwhile', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, { ...on, routes () {} })

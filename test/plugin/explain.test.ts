@@ -2,10 +2,11 @@
 import { inspect } from 'node:util'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
-import responseCache, { type ExplainOptions, type RouteCacheOptions } from '../../plugin.js'
+import responseCache, { type ExplainOptions } from '../../plugin.js'
 import { build } from '../support/app.js'
 import { Chaos } from '../support/chaos.js'
 import { testClock } from '../support/clock.js'
+import { cached } from '../support/document.js'
 
 async function setUp (t: Test, routes: (app: FastifyInstance) => unknown, options: object = {}) {
   const clock = testClock()
@@ -15,8 +16,6 @@ async function setUp (t: Test, routes: (app: FastifyInstance) => unknown, option
   t.teardown(async () => await app.close())
   return { app, clock, explain: async (asked: ExplainOptions | string) => await app.cache.explain(typeof asked === 'string' ? { url: asked } : asked) }
 }
-
-const cached = (cache: RouteCacheOptions = {}) => ({ config: { cache: { ttl: '1m', ...cache } } })
 
 t.test('explain: it says what the next request is then told', async (t) => {
   const { app, clock, explain } = await setUp(t, (app) => {

@@ -4,8 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import { rfc9111, type RouteCacheOptions } from '../../plugin.js'
 import { build, forEachBackend, type Probe } from '../support/app.js'
-
-const cached = (cache: RouteCacheOptions = {}) => ({ config: { cache: { ttl: '1m', ...cache } } })
+import { cached } from '../support/document.js'
 
 /** A route whose answer has the fields that the query asks for. */
 const says = (cache: RouteCacheOptions) => (app: FastifyInstance, probe: Probe): void => {

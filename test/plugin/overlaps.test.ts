@@ -210,3 +210,20 @@ t.test('C16: a producer that asks for its own value gets one', async (t) => {
   const { cache } = await dataCache(t, { backend: 'memory', options: {} }, { lockTimeout: '30ms' })
   t.equal(await cache.getOrSet('k', { ttl: '1m' }, async () => `outer ${await cache.getOrSet('k', { ttl: '1m' }, () => 'inner')}`), 'outer inner')
 })
+
+for (const [name, order] of [['last', [1, 0]], ['first', [0, 1]]] as const) {
+  t.test(`C15: of two producers of a value, since one was waited for too long, the one that began last is kept; the older one ends ${name}`, async (t) => {
+    await forEachBackend(t, async (t, on) => {
+      const { cache } = await dataCache(t, on, { lockTimeout: '30ms' })
+      const barriers = [new Barrier(), new Barrier()]
+      const asked = barriers.map(async (barrier, run) => await cache.getOrSet('k', { ttl: '1m', tags: ['news'] }, async () => { await barrier.pass(); return run }))
+      for (const barrier of barriers) await barrier.reached()
+      for (const run of order) {
+        barriers[run]!.open()
+        t.equal(await asked[run], run)
+        await turns()
+      }
+      t.equal(await cache.get('k'), 1)
+    })
+  })
+}

@@ -4,8 +4,8 @@ import t from 'tap'
 import type { RouteCacheOptions } from '../../plugin.js'
 import { build, forEachBackend, type Probe, type TestApp } from '../support/app.js'
 import { Barrier, turns, until } from '../support/barrier.js'
+import { cached } from '../support/document.js'
 
-const cached = (cache: RouteCacheOptions = {}) => ({ config: { cache: { ttl: '1m', ...cache } } })
 const SWR = { staleWhileRevalidate: '10m' }
 
 /** A route whose answers are numbered, in the application with the cache alone. */

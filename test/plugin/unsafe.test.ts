@@ -2,12 +2,12 @@
 import { Readable } from 'node:stream'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type RouteHandlerMethod } from 'fastify'
 import t from 'tap'
-import responseCache, { type RouteCacheOptions } from '../../plugin.js'
+import responseCache from '../../plugin.js'
 import { build, forEachBackend, type Probe } from '../support/app.js'
 import { Barrier, turns } from '../support/barrier.js'
 import { Chaos } from '../support/chaos.js'
+import { cached } from '../support/document.js'
 
-const cached = (cache: RouteCacheOptions = {}) => ({ config: { cache: { ttl: '1m', ...cache } } })
 const UNSAFE = ['POST', 'PUT', 'PATCH', 'DELETE'] as const
 
 /** A cached route, and one for every method with the same pattern. */

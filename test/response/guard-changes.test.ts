@@ -1,7 +1,7 @@
 // The guard and changes: their order, the ones that came late, and closing.
 import t from 'tap'
 import { UNAVAILABLE } from '../../response/store/guard.js'
-import { turns } from '../support/barrier.js'
+import { Barrier, turns } from '../support/barrier.js'
 import { fails, guardSetUp, lateAt, SLACK_MS, textOf, took } from '../support/guard.js'
 
 t.test('B08: changes on purpose do not pile up behind a backend that hangs: beyond a thousand they reject at once', async (t) => {
@@ -15,6 +15,27 @@ t.test('B08: changes on purpose do not pile up behind a backend that hangs: beyo
   await Promise.all(changes)
   chaos.delete.heal()
   await guard.change('delete', 'one more')
+})
+
+t.test('guard: work behind replies that is no change of the backend leaves changes their room, and is left its own', async (t) => {
+  const { chaos, guard, entry } = guardSetUp()
+  const barrier = new Barrier()
+  for (let at = 0; at < 1_000; at++) guard.track(barrier.pass())
+  await guard.change('set', 'a', entry('one'))
+  chaos.set.hang()
+  chaos.delete.hang()
+  for (let at = 0; at < 16; at++) guard.put(`p${at}`, entry('one'))
+  const changes = Array.from({ length: 984 }, async (_, at) => await guard.change('delete', `${at}`))
+  await fails(t, guard.change('delete', 'one more'), undefined, /too many/)
+  chaos.set.release()
+  chaos.delete.release()
+  await Promise.all(changes)
+  const closed = guard.close(5_000, 5_000)
+  await turns()
+  t.equal(chaos.close.calls.length, 0, 'it is waited for at close all the same')
+  barrier.open()
+  await closed
+  t.equal(chaos.close.calls.length, 1)
 })
 
 t.test('O6: a write that missed its deadline is waited for by the change that comes after it', async (t) => {

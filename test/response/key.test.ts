@@ -214,6 +214,19 @@ t.test('a body is in the key, with its type, exactly as it was parsed', async (t
   t.notMatch(keyOf({ method: 'POST' }, {}, { methods: ['POST'] }), 'bypass', 'none at all is one too')
 })
 
+t.test('keys made a moment ago are known, whatever other host is asked in between, and not for ever', async (t) => {
+  const build = builder()
+  const asks = ['a.example', 'b.example'].flatMap((host) => ['http', 'https'].flatMap((protocol) => ['/p', '/p?q=1'].map((url) => ({ url, host, protocol }))))
+  const first = asks.map(build)
+  t.equal(new Set(first.map((keyed) => JSON.stringify(keyed))).size, asks.length)
+  for (let times = 0; times < 2; times++) for (const [at, ask] of asks.entries()) t.equal(build(ask), first[at], JSON.stringify(ask))
+  for (let at = 0; at < 1_000; at++) build({ url: '/p', host: `${at}.example` })
+  t.not(build(asks[0]), first[0])
+  t.same(asks.map(build), first, 'made anew they are the same')
+  const long = { url: '/p', host: 'x'.repeat(300) }
+  t.not(build(long), build(long), 'what is long is not kept')
+})
+
 t.test('rewriteUrl: the target as it came is in the key beside the one that it became', async (t) => {
   t.not(keyOf({ url: '/p', originalUrl: '/de/p' }), keyOf({ url: '/p', originalUrl: '/fr/p' }))
   t.not(keyOf({ url: '/p', originalUrl: '/de/p' }), keyOf({ url: '/p' }))

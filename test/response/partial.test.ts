@@ -21,6 +21,13 @@ t.test('RFC 9110 section 15.4.5: a 304 has the fields of the 200 but for those t
   t.match(answer({ 'if-match': '"b"' }), { status: 412, text: '' })
 })
 
+t.test('the 304 of an entry is made once', async (t) => {
+  const entry = entryOf('0123456789')
+  const ask = { method: 'GET', at: AT, wholeOnly: false }
+  t.equal(selected(entry, { 'if-none-match': '"a"' }, ask), selected(entry, { 'if-none-match': '*' }, ask))
+  t.not(selected(entryOf('0123456789'), { 'if-none-match': '"a"' }, ask), selected(entry, { 'if-none-match': '"a"' }, ask))
+})
+
 t.test('RFC 9110 section 15.3.7.1: one part, with all fields of the 200', async (t) => {
   t.same(answer({ range: 'bytes=2-4' }), { status: 206, text: '234', fields: { 'content-type': 'text/plain', etag: '"a"', 'cache-control': 'max-age=60', vary: 'accept', 'x-own': '1', 'content-range': 'bytes 2-4/10' } })
   t.match(answer({ range: 'bytes=-1' }), { status: 206, text: '9', fields: { 'content-range': 'bytes 9-9/10' } })

@@ -4,12 +4,14 @@ import t from 'tap'
 import type { StoredEntry } from '../../registry/backend.js'
 import { Guard, UNAVAILABLE } from '../../response/store/guard.js'
 import { Deadline } from '../../response/later.js'
-import { areTags, MAX_TAG_CHARACTERS, MAX_TAGS } from '../../response/options.js'
+import { areTags, MAX_TAG_CHARACTERS, MAX_TAGS } from '../../response/invalidation/targets.js'
 import { Notices } from '../../response/notices.js'
 import { Tags } from '../../response/store/tags.js'
 import { Chaos } from '../support/chaos.js'
 import { testClock } from '../support/clock.js'
 import { mapBackend } from '../support/map-backend.js'
+
+const MINUTE_MS = 60_000
 
 function setUp (namespace = '') {
   const clock = testClock()
@@ -87,6 +89,61 @@ t.test('a tag that was invalidated softly makes stale what was gone before no mo
   t.equal(await areCurrent(await stamped('a', 'b')), true, 'what is filled now is current')
   await tags.invalidate('b', true)
   t.equal(await staleSince(pairs), softAt, 'the first of several counts')
+})
+
+t.test('what is softly invalidated again and again is stale since the first time after it was filled', async (t) => {
+  const { tags, stamped, staleSince, areCurrent, clock, entries } = setUp()
+  const first = await stamped('a')
+  await clock.pass(MINUTE_MS)
+  const firstAt = clock.now()
+  await tags.invalidate('a', true)
+  await clock.pass(MINUTE_MS)
+  const second = await stamped('a')
+  await clock.pass(MINUTE_MS)
+  const secondAt = clock.now()
+  for (let times = 0; times < 10; times++) {
+    await tags.invalidate('a', true)
+    await clock.pass(MINUTE_MS)
+  }
+  t.equal(await staleSince(first), firstAt)
+  t.equal(await staleSince(second), secondAt, 'what was filled in between, since the next one')
+  t.equal(await areCurrent(await stamped('a')), true)
+  const size = () => [...entries.values()].reduce((sum, { value }) => sum + value.byteLength, 0)
+  await repeatedly(100)
+  const bytes = size()
+  await repeatedly(900)
+  t.equal(entries.size, 3, 'two stamps and one list')
+  t.ok(size() <= bytes, 'which does not grow')
+  for (const [pairs, at] of [[first, firstAt], [second, secondAt]] as const) {
+    const since = await staleSince(pairs) as number
+    t.ok(since >= at && clock.now() - since > (clock.now() - at) / 2, 'and is no less than half right')
+  }
+
+  async function repeatedly (count: number): Promise<void> {
+    for (let times = 0; times < count; times++) {
+      await clock.pass(MINUTE_MS)
+      await tags.invalidate('a', true)
+    }
+  }
+})
+
+t.test('B10: without the list of soft invalidations, or with a damaged one, the last one counts; a failure to write it is told', async (t) => {
+  const { tags, stamped, staleSince, clock, entries, chaos } = setUp()
+  const pairs = await stamped('a')
+  for (let times = 0; times < 2; times++) {
+    await clock.pass(MINUTE_MS)
+    await tags.invalidate('a', true)
+  }
+  const lastAt = clock.now()
+  const [key, { expiresAt }] = [...entries].find(([key]) => key.endsWith('?')) as [string, StoredEntry]
+  for (const text of ['', ',', '!', 'zzzzzzzzzzzzzzzzz', '\xff', '{"a":1}']) {
+    entries.set(key, { value: Buffer.from(text, 'latin1'), expiresAt })
+    t.equal(await staleSince(pairs), lastAt, JSON.stringify(text))
+  }
+  entries.delete(key)
+  t.equal(await staleSince(pairs), lastAt)
+  chaos.set.reject()
+  await t.rejects(tags.invalidate('a', true), { code: 'CACHE_ERR_BACKEND_FAILED' })
 })
 
 t.test('what a tag makes gone stays gone, whatever is done softly before, after and at the same time', async (t) => {

@@ -35,7 +35,7 @@ export interface Spec extends Omit<CommonOptions, 'now'> {
   backend?: string
   options?: object
   clock?: TestClock
-  fastify?: FastifyServerOptions & { http2?: boolean }
+  fastify?: FastifyServerOptions & { http2?: boolean, https?: object }
   /** What is compared in every answer (O1). False: nothing. */
   compare?: Comparable | false
   /** Bytes that the cache may hold; given, the heap is measured (O7). */

@@ -1,8 +1,11 @@
 // Clients for tests: a request as it is written, over a socket, HTTP/2 or inject, and the answer as it came.
 import http from 'node:http'
 import http2 from 'node:http2'
+import https from 'node:https'
 import net from 'node:net'
+import tls from 'node:tls'
 import type { FastifyInstance, InjectOptions } from 'fastify'
+import { cert } from './certificate.js'
 
 export interface Ask {
   url: string
@@ -41,7 +44,7 @@ export const HOST = 'test.example'
 
 export async function send (app: FastifyInstance, ask: Ask): Promise<Answer> {
   const startedAt = performance.now()
-  const raw = await (ask.via === 'inject' ? byInject(app, ask) : ask.via === 'h2' ? byHttp2(await portOf(app), ask) : bySocket(await portOf(app), ask))
+  const raw = await (ask.via === 'inject' ? byInject(app, ask) : ask.via === 'h2' ? byHttp2(app, ask) : bySocket(app, ask))
   const body = Buffer.concat(raw.chunks)
   const cacheStatus = String(raw.headers['cache-status'] ?? '')
   return {
@@ -81,9 +84,14 @@ export function portOf (app: FastifyInstance): Promise<number> {
   return port
 }
 
-function bySocket (port: number, { url, method = 'GET', headers = {}, body, leaveAfterBytes, onProgress }: Ask): Promise<Raw> {
-  return new Promise((resolve, reject) => {
-    const request = http.request({ host: '127.0.0.1', port, path: url, method, headers: { host: HOST, ...headers }, agent: false })
+/** Whether it is served by TLS, with the certificate of these tests. */
+const isEncrypted = (app: FastifyInstance): boolean => app.server instanceof tls.Server
+
+async function bySocket (app: FastifyInstance, { url, method = 'GET', headers = {}, body, leaveAfterBytes, onProgress }: Ask): Promise<Raw> {
+  const port = await portOf(app)
+  return await new Promise((resolve, reject) => {
+    const options = { host: '127.0.0.1', port, path: url, method, headers: { host: HOST, ...headers }, agent: false }
+    const request = isEncrypted(app) ? https.request({ ...options, ca: cert, servername: 'localhost' }) : http.request(options)
     const hints: number[] = []
     request.on('information', ({ statusCode }) => hints.push(statusCode))
     request.on('upgrade', (response, socket) => {
@@ -114,9 +122,10 @@ async function byInject (app: FastifyInstance, { url, method = 'GET', headers = 
   return { status: response.statusCode, headers: response.headers as Answer['headers'], chunks: [response.rawPayload], trailers: response.trailers }
 }
 
-function byHttp2 (port: number, { url, method = 'GET', headers = {}, body }: Ask): Promise<Raw> {
-  return new Promise((resolve, reject) => {
-    const session = http2.connect(`http://127.0.0.1:${port}`)
+async function byHttp2 (app: FastifyInstance, { url, method = 'GET', headers = {}, body }: Ask): Promise<Raw> {
+  const port = await portOf(app)
+  return await new Promise((resolve, reject) => {
+    const session = http2.connect(`${isEncrypted(app) ? 'https' : 'http'}://127.0.0.1:${port}`, { ca: cert, servername: 'localhost' })
     session.on('error', reject)
     const stream = session.request({ ':path': url, ':method': method, ':authority': HOST, ...headers }, { endStream: body === undefined })
     let head: http2.IncomingHttpHeaders = {}

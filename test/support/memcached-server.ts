@@ -3,7 +3,8 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import type { Test } from 'tap'
-import { freePort, until } from './redis-server.js'
+import { freePort } from './free-port.js'
+import { until } from './redis-server.js'
 import { ServerProcess } from './server-process.js'
 
 /** One server. */

@@ -1,8 +1,8 @@
 // What a reader of the docs has installed: the packed package, what the pages tell to install beside it, and their programs.
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Test } from 'tap'
+import { freePort } from './free-port.js'
 import { packed } from './packed.js'
 import { runPage, type PageOutcome } from './page-run.js'
 import { root, type Source } from './sources.js'
@@ -50,12 +50,4 @@ async function withFreePorts (text: string): Promise<string> {
   let rewritten = text
   for (const port of ports) rewritten = rewritten.replaceAll(new RegExp(`\\b(127\\.0\\.0\\.1:|port: )${port}\\b`, 'g'), `$1${await freePort()}`)
   return rewritten
-}
-
-async function freePort (): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import type { Test } from 'tap'
+import { freePort } from './free-port.js'
 import { ServerProcess } from './server-process.js'
 
 const LONGEST_WAIT_MS = 15_000
@@ -24,16 +25,6 @@ export async function until (what: string, holds: () => unknown): Promise<void> 
 /** The programs that this machine has. */
 export function serverPrograms (): string[] {
   return ['redis-server', 'valkey-server'].filter((program) => spawnSync(program, ['--version']).status === 0)
-}
-
-/** A port that nobody listens on. */
-export async function freePort (): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 /** One server, which may be stopped, killed and started again on its port. */

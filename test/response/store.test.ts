@@ -1,0 +1,30 @@
+// Entries in the backend: what a look under a key need not do again.
+import t from 'tap'
+import type { StoredEntry } from '../../registry/backend.js'
+import { Deadline } from '../../response/later.js'
+import { Notices } from '../../response/notices.js'
+import { kKeys, type Entry, type ResponseHead, type VariantsHead } from '../../response/store/entry.js'
+import { Guard } from '../../response/store/guard.js'
+import { Store } from '../../response/store/store.js'
+import { Tags } from '../../response/store/tags.js'
+import { testClock } from '../support/clock.js'
+import { mapBackend } from '../support/map-backend.js'
+
+t.test('the keys of variants are remembered with their list, though a backend hands out other bytes each time', async (t) => {
+  const { now } = testClock()
+  const entries = new Map<string, StoredEntry>()
+  const backend = mapBackend(now, entries)
+  const copies = { ...backend, get: async (key: string) => { const entry = await backend.get(key); return entry && { ...entry, value: Buffer.from(entry.value) } } }
+  const notices = new Notices({ debug () {}, info () {}, warn () {}, error () {} }, now)
+  const guard = new Guard(copies, { name: 'copies', deadlineMs: 1_000, now, notices })
+  const store = new Store(guard, new Tags(guard, '', now), now, notices)
+  const asked = (language: string) => ({ headers: { 'accept-language': language }, raw: { rawHeaders: [] } })
+  const head: ResponseHead = { kind: 'response', key: 'k', status: 200, fields: [], storedAt: now(), freshUntil: now() + 60_000, ageMs: 0, text: true }
+  const find = async (language: string) => await store.find('k', asked(language), 'exact', new Deadline(1_000))
+  for (const language of ['de', 'en']) {
+    await store.keep({ key: 'k', head, body: language, varyNames: ['accept-language'], asked: asked(language), spelling: 'exact', variants: undefined, mayStore: () => true }, now() + 60_000)
+  }
+  for (const language of ['de', 'en', 'de', 'fr', 'x'.repeat(300)]) t.equal((await find(language)).entry?.body.toString(), ['de', 'en'].includes(language) ? language : undefined)
+  const list = store.codec.decode(Buffer.from(entries.get('k')!.value), 'k') as Entry<VariantsHead>
+  t.same([...list.head[kKeys] ?? []].map(([selecting, key]) => [selecting, entries.has(key)]), [['2:de', true], ['2:en', true]])
+})
