@@ -8,7 +8,7 @@ const ALMOST_FULL_BYTES = MAX_BYTES * 0.9
 const OVERHEAD_BYTES = 400
 
 // Where more is read than fits, taking each of it in costs more than it saves, and none would stay until it is read again.
-const HELD_OF_FULL = 8
+const HELD_OF_FULL = 32
 
 /** What was read lately, by key. */
 export class Recent<T extends { readonly value: Uint8Array }> {
@@ -24,7 +24,7 @@ export class Recent<T extends { readonly value: Uint8Array }> {
     return this.#held.get(key)
   }
 
-  /** Whether what is read next is to be held: all of it while there is room, each eighth where others would have to go. */
+  /** Whether what is read next is to be held: all of it while there is room, one in 32 where others would have to go. */
   takes (): boolean {
     return this.#held.calculatedSize <= ALMOST_FULL_BYTES || ++this.#passed % HELD_OF_FULL === 0
   }

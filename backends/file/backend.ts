@@ -65,7 +65,7 @@ export class FileBackend implements CacheBackend {
     const at = this.#now()
     // Most reads need neither note a use nor look at anything but the bytes.
     if (at - place.usedAt <= TOUCH_AFTER_MS) {
-      const entry = this.#near.get(place.path) ?? this.#near.read(place.path, () => this.#desk.read(place.path, place.key))
+      const entry = this.#near.get(place.path) ?? this.#near.read(place.path, (isHeld) => this.#desk.read(place, isHeld))
       if (entry !== undefined && entry.expiresAt > at) return entry
     }
     return this.#look(place)

@@ -35,11 +35,15 @@ export class Near {
     return undefined
   }
 
-  /** What `read` finds at `path`, which is held if there is room. A file that comes in its place meanwhile is not taken for it: the look was before. */
-  read (path: string, read: () => StoredEntry | undefined): StoredEntry | undefined {
+  /**
+   * What `read` finds at `path`, which is held if there is room: then it must be in memory of its own. A file that comes in
+   * its place meanwhile is not taken for it: the look was before.
+   */
+  read (path: string, read: (isHeld: boolean) => StoredEntry | undefined): StoredEntry | undefined {
     const stat = this.#entries.takes() ? look(path) : undefined
-    const entry = read()
-    if (entry === undefined || stat === undefined || stat.ctimeMs > this.#wallNow() - SETTLED_AFTER_MS) return entry
+    if (stat === undefined || stat.ctimeMs > this.#wallNow() - SETTLED_AFTER_MS) return read(false)
+    const entry = read(true)
+    if (entry === undefined) return undefined
     const { ino: inode, size, mtimeMs, ctimeMs } = stat
     this.#entries.hold(path, { ...entry, inode, size, mtimeMs, ctimeMs })
     return entry

@@ -1,12 +1,11 @@
 // Where the entries of keys lie: found out once for those asked lately, since hashing a key takes as long as opening its file.
-import { LRUCache } from 'lru-cache'
 import { nameOf, storedKey } from '../../registry/frame.js'
 import type { Folder } from './folder.js'
 import { copyOf } from './read.js'
 
 // Some 300 bytes each beside the key, which has any length.
 const PLACE_BYTES = 300
-const MAX_PLACES_BYTES = 16 * 1024 * 1024
+const MAX_BYTES = 16 * 1024 * 1024
 
 /** Where a key's entry lies. */
 export interface Place {
@@ -17,10 +16,12 @@ export interface Place {
   usedAt: number
 }
 
-/** The places of keys. */
+/** The places of keys, in two halves: when the younger one is full, it takes the place of the older. A use in its order costs more than it is worth. */
 export class Places {
   readonly #folder: Folder
-  readonly #places = new LRUCache<string, Place>({ maxSize: MAX_PLACES_BYTES, sizeCalculation: (_place, text) => text.length * 3 + PLACE_BYTES })
+  #young = new Map<string, Place>()
+  #old = new Map<string, Place>()
+  #youngBytes = 0
 
   constructor (folder: Folder) {
     this.#folder = folder
@@ -28,14 +29,23 @@ export class Places {
 
   /** The place of `key`, which is remembered. */
   of (key: string): Place {
-    return this.#places.get(key) ?? this.#found(key)
+    return this.#young.get(key) ?? this.#remember(key, this.#old.get(key) ?? this.#find(key))
   }
 
-  #found (text: string): Place {
+  #remember (text: string, place: Place): Place {
+    this.#youngBytes += text.length * 3 + PLACE_BYTES
+    if (this.#youngBytes > MAX_BYTES / 2) {
+      this.#old = this.#young
+      this.#young = new Map()
+      this.#youngBytes = 0
+    }
+    this.#young.set(text, place)
+    return place
+  }
+
+  #find (text: string): Place {
     const key = copyOf(storedKey(text))
     const name = nameOf(key)
-    const place = { key, name, path: this.#folder.pathOf(name), usedAt: -Infinity }
-    this.#places.set(text, place)
-    return place
+    return { key, name, path: this.#folder.pathOf(name), usedAt: -Infinity }
   }
 }

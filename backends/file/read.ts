@@ -49,8 +49,11 @@ export class Desk {
   // One byte more than is read of a file: what fills it is larger.
   readonly #bytes = Buffer.allocUnsafeSlow(AT_ONCE_BYTES + 1)
 
-  /** The entry of `key` in the file at `path`, in memory of its own; undefined unless all is as it should be. Throws what keeps it from being read. */
-  read (path: string, key: Buffer): StoredEntry | undefined {
+  /**
+   * The entry of a key in its file, with `isHeld` in memory of its own, else in Node's pool; undefined unless all is as it
+   * should be. Throws what keeps it from being read.
+   */
+  read ({ path, key }: { readonly path: string, readonly key: Buffer }, isHeld: boolean): StoredEntry | undefined {
     const descriptor = openIfThere(path)
     if (descriptor === undefined) return undefined
     let count
@@ -63,7 +66,7 @@ export class Desk {
       closeSync(descriptor)
     }
     const entry = count > AT_ONCE_BYTES ? undefined : readFrame(this.#bytes, key, count)
-    return entry && { value: copyOf(entry.value), expiresAt: entry.expiresAt }
+    return entry && { value: isHeld ? copyOf(entry.value) : Buffer.from(entry.value), expiresAt: entry.expiresAt }
   }
 }
 

@@ -88,9 +88,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
     return isFirst
   }
 
-  /** In memory of its own: a chunk is a part of what was read from the socket, and would keep all of that. */
+  /** A copy: a chunk is a part of what was read from the socket, and would keep all of that. */
   #body (): Buffer {
-    const body = Buffer.allocUnsafeSlow(this.#bytes)
+    const body = Buffer.allocUnsafe(this.#bytes)
     let at = 0
     for (const chunk of this.#chunks) at += chunk.copy(body, at)
     return body
