@@ -8,7 +8,7 @@ export interface ExchangeOptions {
   /** The body of a 200 is read up to here. */
   readonly maxBodyBytes: number
   /** Told once what came of it. */
-  readonly over: (exchange: Exchange, outcome: Answer | Error) => void
+  readonly over: (outcome: Answer | Error) => void
 }
 
 // What other statuses say is of no interest; a little of it is read so that the connection can be used again.
@@ -84,13 +84,13 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const isFirst = !this.#isOver
     this.#isOver = true
     clearTimeout(this.#timer)
-    if (isFirst) this.#options.over(this, outcome)
+    if (isFirst) this.#options.over(outcome)
     return isFirst
   }
 
-  /** A copy: a chunk is a part of what was read from the socket, and would keep all of that. */
+  /** In memory of its own: a chunk is a part of what was read from the socket, and would keep all of that. */
   #body (): Buffer {
-    const body = Buffer.allocUnsafe(this.#bytes)
+    const body = Buffer.allocUnsafeSlow(this.#bytes)
     let at = 0
     for (const chunk of this.#chunks) at += chunk.copy(body, at)
     return body

@@ -21,7 +21,9 @@ export class Wire {
   readonly #settings: Settings
   readonly #pool: Pool
   readonly #fields: Readonly<Record<string, string>>
-  readonly #underWay = new Set<Exchange>()
+  /** In places that are used again. A Set leaves its outgrown tables behind, and for a while each keeps all that was in it. */
+  readonly #underWay: Array<Exchange | undefined> = []
+  readonly #freePlaces: number[] = []
   /** Sockets that don't belong to the pool yet: it forgets to end them. */
   readonly #connecting = new Set<Socket>()
   #closed = false
@@ -44,16 +46,17 @@ export class Wire {
   exchange (asked: Asked, timeoutMs = this.#settings.timeoutMs): Promise<Answer> {
     return new Promise((resolve, reject) => {
       if (this.#closed) return reject(new CACHE_ERR_CLOSED(`http.${asked.operation}`))
-      const exchange = new Exchange({
+      const place = this.#freePlaces.pop() ?? this.#underWay.length
+      const exchange = this.#underWay[place] = new Exchange({
         timeoutMs,
         maxBodyBytes: this.#settings.maxValueBytes + SEAL_BYTES,
-        over: (ended, outcome) => {
-          this.#underWay.delete(ended)
+        over: (outcome) => {
+          this.#underWay[place] = undefined
+          this.#freePlaces.push(place)
           if (!(outcome instanceof Error)) resolve(outcome)
           else reject(this.#closed ? new CACHE_ERR_CLOSED(`http.${asked.operation}`) : this.failure(asked.operation, outcome))
         }
       })
-      this.#underWay.add(exchange)
       try {
         this.#pool.dispatch(this.#requestOf(asked), exchange)
       } catch (error) {
@@ -76,7 +79,7 @@ export class Wire {
   async close (): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    for (const exchange of this.#underWay) exchange.end(new Error('closed'))
+    for (const exchange of [...this.#underWay]) exchange?.end(new Error('closed'))
     for (const socket of this.#connecting) socket.destroy()
     await this.#pool.destroy()
   }
