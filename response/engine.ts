@@ -4,6 +4,7 @@ import type { FastifyReply, onErrorHookHandler, onSendHookHandler } from 'fastif
 import type { CacheBackend } from '../registry/backend.js'
 import { Fence } from '../registry/fence.js'
 import type { CacheLog } from '../registry/registry.js'
+import { KeyedSlots } from '../registry/slots.js'
 import { around, FastifyInternals, type RouteContext } from './fastify-internals.js'
 import type { Filling, Visit } from './fill/filling.js'
 import { Flights, type Flight } from './fill/flight.js'
@@ -70,7 +71,7 @@ export class Engine {
   readonly routes: CachedRoute[] = []
   readonly patterns = new Patterns(this.routes)
   /** Fills under way by key, in the order in which they began. */
-  readonly #fillings = new Map<string, Filling[]>()
+  readonly #fillings = new KeyedSlots<Filling[]>()
   #closed = false
   #closing: Promise<void> | undefined
   #order = 0

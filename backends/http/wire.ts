@@ -2,6 +2,7 @@
 import { Pool, buildConnector, type Dispatcher } from 'undici'
 import type { Socket } from 'node:net'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
+import { Slots } from '../../registry/slots.js'
 import { Exchange } from './exchange.js'
 import { SEAL_BYTES, type Answer } from './protocol.js'
 import type { Settings } from './options.js'
@@ -21,9 +22,7 @@ export class Wire {
   readonly #settings: Settings
   readonly #pool: Pool
   readonly #fields: Readonly<Record<string, string>>
-  /** In places that are used again. A Set leaves its outgrown tables behind, and for a while each keeps all that was in it. */
-  readonly #underWay: Array<Exchange | undefined> = []
-  readonly #freePlaces: number[] = []
+  readonly #underWay = new Slots<Exchange>()
   /** Sockets that don't belong to the pool yet: it forgets to end them. */
   readonly #connecting = new Set<Socket>()
   #closed = false
@@ -46,17 +45,16 @@ export class Wire {
   exchange (asked: Asked, timeoutMs = this.#settings.timeoutMs): Promise<Answer> {
     return new Promise((resolve, reject) => {
       if (this.#closed) return reject(new CACHE_ERR_CLOSED(`http.${asked.operation}`))
-      const place = this.#freePlaces.pop() ?? this.#underWay.length
-      const exchange = this.#underWay[place] = new Exchange({
+      const exchange = new Exchange({
         timeoutMs,
         maxBodyBytes: this.#settings.maxValueBytes + SEAL_BYTES,
         over: (outcome) => {
-          this.#underWay[place] = undefined
-          this.#freePlaces.push(place)
+          this.#underWay.remove(place)
           if (!(outcome instanceof Error)) resolve(outcome)
           else reject(this.#closed ? new CACHE_ERR_CLOSED(`http.${asked.operation}`) : this.failure(asked.operation, outcome))
         }
       })
+      const place = this.#underWay.add(exchange)
       try {
         this.#pool.dispatch(this.#requestOf(asked), exchange)
       } catch (error) {
@@ -79,7 +77,7 @@ export class Wire {
   async close (): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    for (const exchange of [...this.#underWay]) exchange?.end(new Error('closed'))
+    for (const exchange of this.#underWay.all()) exchange.end(new Error('closed'))
     for (const socket of this.#connecting) socket.destroy()
     await this.#pool.destroy()
   }

@@ -1,5 +1,6 @@
 // Single flight: one request does the work of a key, the others wait for its outcome, and never for ever.
 import { LRUCache } from 'lru-cache'
+import { KeyedSlots } from '../../registry/slots.js'
 import type { Entry, ResponseHead } from '../store/entry.js'
 
 /** What came of a flight: an answer to share, or why there is none. */
@@ -18,7 +19,7 @@ export class Flight {
   readonly mark: number
   readonly #startedAt = performance.now()
   readonly #lockTimeoutMs: number
-  readonly #awaits = new Set<Flight>()
+  #awaits: Flight[] | undefined
   #waiters: Array<(outcome: Outcome) => void> | undefined
   #timer: NodeJS.Timeout | undefined
   #outcome: Outcome | undefined
@@ -35,12 +36,13 @@ export class Flight {
 
   /** Its own work waits for another flight. */
   awaits (other: Flight): void {
-    this.#awaits.add(other)
+    this.#awaits ??= []
+    if (!this.#awaits.includes(other)) this.#awaits.push(other)
   }
 
   /** Whether `other` must end before this one can. */
   waitsFor (other: Flight): boolean {
-    return this === other || [...this.#awaits].some((next) => !next.over && next.waitsFor(other))
+    return this === other || (this.#awaits ?? []).some((next) => !next.over && next.waitsFor(other))
   }
 
   /** Whether somebody waits. */
@@ -70,7 +72,7 @@ export class Flight {
 
 /** The flights under way. */
 export class Flights {
-  readonly #flights = new Map<string, Flight>()
+  readonly #flights = new KeyedSlots<Flight>()
   readonly #alone = new LRUCache<string, number>({ max: ALONE_REMEMBERED })
   readonly #now: () => number
   readonly #lockTimeoutMs: number
@@ -113,7 +115,7 @@ export class Flights {
 
   /** Releases everybody who waits. */
   close (): void {
-    for (const flight of this.#flights.values()) this.release(flight, 'failed')
+    for (const flight of this.#flights.all()) this.release(flight, 'failed')
   }
 
   #remove (flight: Flight): void {
