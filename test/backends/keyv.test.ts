@@ -8,7 +8,7 @@ import { storedKey, nameOf } from '../../registry/frame.js'
 import { TestAdapter } from '../support/keyv-adapter.js'
 import { startServer } from '../support/redis-server.js'
 import { entry, failureOf, textAt } from '../support/redis.js'
-import { listeners, open, SHORT, type Opened } from '../support/stores.js'
+import { listeners, open, type Opened } from '../support/stores.js'
 
 const DAY_MS = 86_400_000
 
@@ -163,11 +163,11 @@ t.test('keyv: a value that a Keyv was still making something of when the cache c
 
 t.test('keyv: a server that is stopped costs the timeout, closing it no longer than a moment, and it is used again when it goes on', async (t) => {
   const server = await startServer(t)
-  const { backend } = await openKeyv(t, { store: new KeyvRedis(server.url), timeout: SHORT })
+  const { backend } = await openKeyv(t, { store: new KeyvRedis(server.url), timeout: '600ms' })
   await backend.set('key', entry('value'))
   server.stop()
   for (const call of [() => backend.get('key'), () => backend.set('other', entry('value')), () => backend.delete('another')]) {
-    t.match(await failureOf(call), { code: 'CACHE_ERR_BACKEND_FAILED', message: /within 150 ms/ })
+    t.match(await failureOf(call), { code: 'CACHE_ERR_BACKEND_FAILED', message: /within 600 ms/ })
   }
   server.goOn()
   t.equal(await textAt(backend, 'key'), 'value')
@@ -175,7 +175,7 @@ t.test('keyv: a server that is stopped costs the timeout, closing it no longer t
   server.stop()
   const beganAt = performance.now()
   await backend.close()
-  t.ok(performance.now() - beganAt < 1_000)
+  t.ok(performance.now() - beganAt < 5_000)
 })
 
 t.test('keyv: a lifetime becomes whole seconds, never none and never too few, and 30 days at most', async (t) => {

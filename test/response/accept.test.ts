@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { selecting, type Spelling } from '../../response/http/accept.js'
+import { workedMs } from '../support/loop.js'
 
 const isOne = (name: string, one: string | string[], other: string | string[], spelling: Spelling = 'normalised'): boolean => JSON.stringify(selecting(name, one, spelling)) === JSON.stringify(selecting(name, other, spelling))
 
@@ -43,9 +44,9 @@ t.test('whatever comes, blanks are all that is taken for nothing', async (t) => 
 t.test('E21, E36: 100 KB take time in proportion to their length', async (t) => {
   for (const name of ['accept-encoding', 'accept-language', 'foo']) {
     for (const unit of [' ', ',', '"', ', ', ';', 'a,', ';q=', '\t']) {
-      const startedAt = performance.now()
+      const before = workedMs()
       selecting(name, `a${unit.repeat(100_000 / unit.length)}x`, 'normalised')
-      t.ok(performance.now() - startedAt < 200, `${name} ${JSON.stringify(unit)}`)
+      t.ok(workedMs() - before < 200, `${name} ${JSON.stringify(unit)}`)
     }
   }
 })

@@ -3,6 +3,7 @@ import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
 import t from 'tap'
 import { EntryCodec, type Entry, type Head, type ResponseHead } from '../../response/store/entry.js'
+import { workedMs } from '../support/loop.js'
 
 const KEY = '0:r GET 2:/a 2:/a 16:http://a.example'
 const HEAD: ResponseHead = { kind: 'response', key: KEY, status: 200, fields: ['content-type', 'text/plain', 'x-é', 'é'].map((item) => item.replace('x-é', 'x-a')), storedAt: 1_900_000_000_000, freshUntil: 1_900_000_060_000, ageMs: 0, text: true, tags: ['products', 'stamp'] }
@@ -116,8 +117,8 @@ t.test('bytes that share a buffer with others are read in their own bounds', asy
 
 t.test('E36: a line of 5 MB, or none in 5 MB, is read in time', async (t) => {
   for (const bytes of [Buffer.alloc(5e6, 'a'), byHand({ ...HEAD, fields: ['x', 'a'.repeat(5e6)] }), byHand({ ...HEAD, tags: Array.from({ length: 2e5 }, () => 'tag') }), byHand(`"a":${'['.repeat(1e5)}`)]) {
-    const startedAt = performance.now()
+    const before = workedMs()
     decode(bytes)
-    t.ok(performance.now() - startedAt < 1_000)
+    t.ok(workedMs() - before < 1_000)
   }
 })

@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { parseHttpDate } from '../../response/http/http-date.js'
+import { workedMs } from '../support/loop.js'
 
 const AT = Date.UTC(2031, 4, 6, 7, 8, 9)
 
@@ -41,7 +42,7 @@ t.test('every second that JavaScript writes as an HTTP date is read back', async
 
 t.test('E36: never throws, and 100 KB take no time', async (t) => {
   fc.assert(fc.property(fc.oneof(fc.string(), fc.array(fc.string())), (text) => [undefined, 'number'].includes(typeof parseHttpDate(text, AT) === 'number' ? 'number' : undefined)))
-  const startedAt = performance.now()
+  const before = workedMs()
   for (const unit of [' ', 'Thu, ', '0', ':', ',']) parseHttpDate(unit.repeat(100_000), AT)
-  t.ok(performance.now() - startedAt < 100)
+  t.ok(workedMs() - before < 100)
 })

@@ -4,6 +4,7 @@ import t from 'tap'
 import { customKey, digest, keyBuilder, originPart, part, routePrefix, targetPart, value, type Keyed } from '../../response/key.js'
 import { routePolicy, type KeyOptions, type RouteCacheOptions } from '../../response/options.js'
 import { fakeRequest, type RequestParts } from '../support/request.js'
+import { workedMs } from '../support/loop.js'
 
 function builder (key: RouteCacheOptions['key'] = {}, more: RouteCacheOptions = {}): (parts?: RequestParts) => Keyed {
   const build = keyBuilder(routePrefix('', 'GET', '/'), routePolicy('test', { ttl: 60, key, ...more }, {}))
@@ -159,9 +160,9 @@ t.test('cookies are found in every spelling in which some parser finds them', as
 
 t.test('E36: a Cookie field of 100 KB is looked through in time', async (t) => {
   for (const unit of [';', '=', ' ', 'session;', 'session=', ' ;', ',', ';session =x']) {
-    const startedAt = performance.now()
+    const before = workedMs()
     keyOf({ headers: { cookie: unit.repeat(100_000 / unit.length) } }, { cookies: ['session', 'b'] })
-    t.ok(performance.now() - startedAt < 300, unit)
+    t.ok(workedMs() - before < 300, unit)
   }
 })
 

@@ -4,6 +4,7 @@ import t from 'tap'
 import { routePolicy, type RouteCacheOptions } from '../../response/options.js'
 import { decide, type Answer, type Fields, type Storable } from '../../response/http/policy.js'
 import { wishesOf } from '../../response/http/wishes.js'
+import { workedMs } from '../support/loop.js'
 
 const AT = Date.UTC(2031, 4, 6, 7, 8, 9)
 const DATE = 'Tue, 06 May 2031 07:08:09 GMT'
@@ -232,10 +233,10 @@ t.test('E36: 100 KB in any field that is looked at are judged in time', async (t
   for (const unit of [',', ' ', '"', 'a,', "'nonce", '0', '* ', '\t']) {
     const value = unit.repeat(100_000 / unit.length)
     const fields = { age: value, expires: value, vary: value, 'content-type': value, 'content-security-policy': value }
-    const startedAt = performance.now()
+    const before = workedMs()
     verdict(fields)
     wishesOf({ pragma: value })
     wishesOf({ 'cache-control': value })
-    t.ok(performance.now() - startedAt < 200, JSON.stringify(unit))
+    t.ok(workedMs() - before < 200, JSON.stringify(unit))
   }
 })

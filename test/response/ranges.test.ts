@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { MAX_RANGES, rangesOf } from '../../response/http/ranges.js'
+import { workedMs } from '../support/loop.js'
 
 const of = (field: string | string[], length = 10): unknown => {
   const ranges = rangesOf(field, length)
@@ -48,8 +49,8 @@ t.test('E18: whatever is asked for, the parts are within the answer, apart and a
 
 t.test('E18: 100 KB take time in proportion to their length', async (t) => {
   for (const unit of [' ', ',', '-', '0', '0-,', ' ,', '\t']) {
-    const startedAt = performance.now()
+    const before = workedMs()
     rangesOf(`bytes=${unit.repeat(100_000 / unit.length)}x`, 1_000)
-    t.ok(performance.now() - startedAt < 100, JSON.stringify(unit))
+    t.ok(workedMs() - before < 100, JSON.stringify(unit))
   }
 })

@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { canBeValidated, entityTags, isSameStrongly, isSameWeakly, validatorsOf } from '../../response/http/validators.js'
+import { workedMs } from '../support/loop.js'
 
 const AT = Date.UTC(2031, 4, 6, 7, 8, 9)
 const DATE = 'Tue, 06 May 2031 07:00:00 GMT'
@@ -42,8 +43,8 @@ t.test('E19: never throws, and takes time in proportion to the length', async (t
   }), { numRuns: 10_000 })
   t.equal(entityTags(Array.from({ length: 10_000 }, (_, at) => `"${at}"`).join(', '))?.length, 10_000)
   for (const unit of [' ', '"', '","', 'W/', '" ,', '\t,']) {
-    const startedAt = performance.now()
+    const before = workedMs()
     entityTags(`"a"${unit.repeat(100_000 / unit.length)}x`)
-    t.ok(performance.now() - startedAt < 100, JSON.stringify(unit))
+    t.ok(workedMs() - before < 100, JSON.stringify(unit))
   }
 })

@@ -27,21 +27,22 @@ function processMs (): number {
   return (user + system) / 1_000
 }
 
-/** What tells the processor time of this thread; that of the process, with the threads that help it, where the system says no more. */
-function newWatch (): () => number {
+function isOwnTimeTold (): boolean {
   try {
-    return ownMs() > 0 ? ownMs : processMs
+    return ownMs() > 0
   } catch {
-    return processMs
+    return false
   }
 }
+
+/** The processor time of this thread, in milliseconds; that of the process, with the threads that help it, where the system says no more. */
+export const workedMs = isOwnTimeTold() ? ownMs : processMs
 
 /** Watches until the answer is called. The watch keeps the process alive. */
 export function watchLoop (): () => Promise<LoopStalls> {
   let longestWorkMs = 0
   let longestPauseMs = 0
   let at = performance.now()
-  const workedMs = newWatch()
   let worked = workedMs()
   const look = (): void => {
     longestWorkMs = Math.max(longestWorkMs, workedMs() - worked)
