@@ -1,4 +1,6 @@
 // Slots: things under way, by place and by key.
+import { getHeapStatistics, setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { KeyedSlots, Slots } from '../../registry/slots.js'
 
@@ -45,4 +47,29 @@ t.test('slots: by key they hold what a Map would hold', async (t) => {
     if (slots.get(other) !== map.get(other) || slots.size !== map.size) t.fail(`step ${step}`)
   }
   t.same(slots.all().sort(), [...map.values()].sort())
+})
+
+t.test('slots: what has come and gone is not kept until the whole heap is collected', async (t) => {
+  setFlagsFromString('--expose-gc')
+  const gc = runInNewContext('gc') as (options?: { type: 'minor' }) => void
+  const slots = new KeyedSlots<object>()
+  const underWay: string[] = []
+  let number = 0
+  const pass = (): void => {
+    const key = `key ${number++}`
+    slots.set(key, new Array(2_000).fill(number))
+    underWay.push(key)
+    if (underWay.length > 64) slots.delete(underWay.shift() as string)
+  }
+  for (let times = 0; times < 1_000; times++) pass()
+  gc()
+  // What is held now is old from here on, and only the young are collected.
+  const before = getHeapStatistics().used_heap_size
+  for (let times = 0; times < 2_000; times++) {
+    pass()
+    if (times % 100 === 0) gc({ type: 'minor' })
+  }
+  gc({ type: 'minor' })
+  const grownBytes = getHeapStatistics().used_heap_size - before
+  t.ok(grownBytes < 8_000_000, `${grownBytes} of 32 000 000 bytes are left`)
 })
