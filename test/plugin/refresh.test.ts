@@ -197,7 +197,7 @@ t.test('C22: closing ends a refresh whose handler never answers', async (t) => f
   await until(() => app.runs() === 2)
   const startedAt = performance.now()
   await app.app.close()
-  t.ok(performance.now() - startedAt < 10_000, 'and not at its own deadline')
+  t.ok(performance.now() - startedAt < 700)
 }))
 
 t.test('HEAD is served stale too, and has a GET refreshed; what has a body is not', async (t) => forEachBackend(t, async (t, on) => {
