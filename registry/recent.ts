@@ -1,43 +1,93 @@
 // What a store was read for a moment ago, bounded by bytes: for backends that can tell cheaply whether it is still true.
-import { LRUCache } from 'lru-cache'
 
 /** Bytes of values held at most, and the largest value that is worth it. */
 const MAX_BYTES = 16 * 1024 * 1024
 const MAX_VALUE_BYTES = 1024 * 1024
 const ALMOST_FULL_BYTES = MAX_BYTES * 0.9
+// The objects around a value.
 const OVERHEAD_BYTES = 400
 
 // Where more is read than fits, taking each of it in costs more than it saves, and none would stay until it is read again.
 const HELD_OF_FULL = 32
 
-/** What was read lately, by key. */
-export class Recent<T extends { readonly value: Uint8Array }> {
-  readonly #held = new LRUCache<string, T>({
-    maxSize: MAX_BYTES,
-    maxEntrySize: MAX_VALUE_BYTES,
-    sizeCalculation: ({ value }, key) => value.byteLength + key.length * 2 + OVERHEAD_BYTES
-  })
+// However many were used: what has to go is found in these steps.
+const LOOKS = 64
 
+/** Where something that was read is held, by whoever finds it there. */
+export interface Holder<T> {
+  held: T | undefined
+  /** Told by whoever used it. */
+  wasUsed: boolean
+  /** Where it stands among the others. */
+  slot: number
+}
+
+/**
+ * What was read lately. What is used is only marked, and what has to go is found by a hand that goes round, takes marks
+ * away and stops where there was none (the algorithm CLOCK): an order of uses would cost each of them.
+ */
+export class Recent<T extends { readonly value: Uint8Array }, H extends Holder<T>> {
+  readonly #holders: H[] = []
+  readonly #gone: (holder: H) => void
+  #hand = 0
+  #bytes = 0
   #passed = 0
 
-  get (key: string): T | undefined {
-    return this.#held.get(key)
+  /** `gone` is told of each that has to go to make room. */
+  constructor (gone: (holder: H) => void = () => {}) {
+    this.#gone = gone
   }
 
   /** Whether what is read next is to be held: all of it while there is room, one in 32 where others would have to go. */
   takes (): boolean {
-    return this.#held.calculatedSize <= ALMOST_FULL_BYTES || ++this.#passed % HELD_OF_FULL === 0
+    return this.#bytes <= ALMOST_FULL_BYTES || ++this.#passed % HELD_OF_FULL === 0
   }
 
-  hold (key: string, read: T): void {
-    this.#held.set(key, read)
+  /** Answers whether it is held: it is not too large. */
+  hold (holder: H, read: T): boolean {
+    this.drop(holder)
+    if (read.value.byteLength > MAX_VALUE_BYTES) return false
+    const bytes = bytesOf(read)
+    while (this.#bytes + bytes > MAX_BYTES) this.#makeRoom()
+    holder.held = read
+    holder.wasUsed = false
+    holder.slot = this.#holders.push(holder) - 1
+    this.#bytes += bytes
+    return true
   }
 
-  drop (key: string): void {
-    this.#held.delete(key)
+  drop (holder: H): void {
+    if (holder.held === undefined) return
+    this.#bytes -= bytesOf(holder.held)
+    holder.held = undefined
+    const last = this.#holders.pop() as H
+    if (last === holder) return
+    last.slot = holder.slot
+    this.#holders[last.slot] = last
   }
 
   clear (): void {
-    this.#held.clear()
+    for (const holder of this.#holders) holder.held = undefined
+    this.#holders.length = 0
+    this.#bytes = 0
   }
+
+  #makeRoom (): void {
+    let holder = this.#next()
+    for (let looks = 1; holder.wasUsed && looks < LOOKS; looks++) {
+      holder.wasUsed = false
+      holder = this.#next()
+    }
+    this.drop(holder)
+    this.#gone(holder)
+  }
+
+  #next (): H {
+    if (++this.#hand >= this.#holders.length) this.#hand = 0
+    return this.#holders[this.#hand] as H
+  }
+}
+
+function bytesOf ({ value }: { readonly value: Uint8Array }): number {
+  return value.byteLength + OVERHEAD_BYTES
 }

@@ -65,7 +65,7 @@ export class FileBackend implements CacheBackend {
     const at = this.#now()
     // Most reads need neither note a use nor look at anything but the bytes.
     if (at - place.usedAt <= TOUCH_AFTER_MS) {
-      const entry = this.#near.get(place.path) ?? this.#near.read(place.path, (isHeld) => this.#desk.read(place, isHeld))
+      const entry = this.#near.get(place) ?? this.#near.read(place, (isHeld) => this.#desk.read(place, isHeld))
       if (entry !== undefined && entry.expiresAt > at) return entry
     }
     return this.#look(place)
@@ -111,8 +111,8 @@ export class FileBackend implements CacheBackend {
   set (key: string, { value, expiresAt }: StoredEntry): Promise<void> {
     if (this.#closing !== undefined) return Promise.reject(new CACHE_ERR_CLOSED('file.set'))
     const place = this.#places.of(key)
-    const { name, key: stored, path } = place
-    this.#near.drop(path)
+    const { name, key: stored } = place
+    this.#near.drop(place)
     const change = { name, key: stored, entry: undefined }
     const wholeMs = Math.min(Math.floor(expiresAt), Number.MAX_SAFE_INTEGER)
     if (!(wholeMs > this.#now())) return this.#writes.put(change)
@@ -129,8 +129,9 @@ export class FileBackend implements CacheBackend {
 
   delete (key: string): Promise<void> {
     if (this.#closing !== undefined) return Promise.reject(new CACHE_ERR_CLOSED('file.delete'))
-    const { name, key: stored, path } = this.#places.of(key)
-    this.#near.drop(path)
+    const place = this.#places.of(key)
+    const { name, key: stored } = place
+    this.#near.drop(place)
     return this.#writes.put({ name, key: stored, entry: undefined })
   }
 

@@ -1,9 +1,14 @@
 // Rows that were read a moment ago: worth reading again only when another connection has written, which SQLite tells.
-import { Recent } from '../../registry/recent.js'
+import { Recent, type Holder } from '../../registry/recent.js'
 import type { Row } from './connection.js'
 
+interface HeldRow extends Holder<Row> {
+  readonly key: string
+}
+
 export class Near {
-  readonly #rows = new Recent<Row>()
+  readonly #rows = new Map<string, HeldRow>()
+  readonly #recent = new Recent<Row, HeldRow>(({ key }) => { this.#rows.delete(key) })
   readonly #foreignWrites: () => unknown
   #heldUnder: unknown
   #askedAtMs = -1
@@ -16,23 +21,33 @@ export class Near {
 
   /** The row under `key`, if it was read and nobody has written since: nobody else up to the millisecond before. */
   get (key: string): Row | undefined {
-    const row = this.#rows.get(key)
-    if (row === undefined || this.#isCurrent()) return row
+    const holder = this.#rows.get(key)
+    if (holder === undefined) return undefined
+    if (this.#isCurrent()) {
+      holder.wasUsed = true
+      return holder.held
+    }
     this.clear()
     return undefined
   }
 
   /** Holds a row, if there is room. One that was read after a foreign write which was not noticed yet is dropped when that is. */
   hold (key: string, row: Row): void {
-    if (this.#rows.takes()) this.#rows.hold(key, row)
+    if (!this.#recent.takes()) return
+    const holder: HeldRow = { key, held: undefined, wasUsed: false, slot: 0 }
+    if (this.#recent.hold(holder, row)) this.#rows.set(key, holder)
   }
 
   /** Our own connection has written this key. */
   drop (key: string): void {
-    this.#rows.drop(key)
+    const holder = this.#rows.get(key)
+    if (holder === undefined) return
+    this.#recent.drop(holder)
+    this.#rows.delete(key)
   }
 
   clear (): void {
+    this.#recent.clear()
     this.#rows.clear()
   }
 

@@ -3,7 +3,9 @@ import { linkSync, renameSync, rmSync, symlinkSync, truncateSync, utimesSync, wr
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { Near } from '../../backends/file/near.js'
+import { Folder } from '../../backends/file/folder.js'
+import { Near, type NearPlace } from '../../backends/file/near.js'
+import { Places } from '../../backends/file/places.js'
 import { testClock } from '../support/clock.js'
 import { entry, openFiles, pathIn } from '../support/files.js'
 
@@ -11,14 +13,16 @@ import { entry, openFiles, pathIn } from '../support/files.js'
 const UNTIL_SETTLED_MS = 2_100
 const later = () => Date.now() + 60_000
 
-function held (t: Test): { path: string, near: Near, found: ReturnType<Near['get']> } {
-  const path = join(t.testdir({ file: 'bytes', other: 'bytes' }), 'file')
+const placeAt = (path: string): NearPlace => ({ path, held: undefined, wasUsed: false, slot: 0 })
+
+function held (t: Test): { place: NearPlace, near: Near } {
+  const place = placeAt(join(t.testdir({ file: 'bytes', other: 'bytes' }), 'file'))
   const near = new Near(later)
   const found = entry('value')
-  t.equal(near.get(path), undefined)
-  t.equal(near.read(path, () => found), found, 'what was read is answered')
-  t.equal(near.get(path)?.value, found.value, 'and held')
-  return { path, near, found }
+  t.equal(near.get(place), undefined)
+  t.equal(near.read(place, () => found), found, 'what was read is answered')
+  t.equal(near.get(place)?.value, found.value, 'and held')
+  return { place, near }
 }
 
 const CHANGES: ReadonlyArray<readonly [name: string, change: (path: string) => void]> = [
@@ -40,38 +44,38 @@ const CHANGES: ReadonlyArray<readonly [name: string, change: (path: string) => v
 
 for (const [name, change] of CHANGES) {
   t.test(`file: of a file that was ${name}, nothing is held`, async (t) => {
-    const { path, near } = held(t)
-    utimesSync(path, 1, 1)
-    near.read(path, () => entry('value'))
-    change(path)
-    t.equal(near.get(path), undefined)
-    t.equal(near.get(path), undefined, 'and not the next time either')
+    const { place, near } = held(t)
+    utimesSync(place.path, 1, 1)
+    near.read(place, () => entry('value'))
+    change(place.path)
+    t.equal(near.get(place), undefined)
+    t.equal(near.get(place), undefined, 'and not the next time either')
   })
 }
 
 t.test('file: what comes in place of a file while it is read is not taken for it', async (t) => {
-  const { path, near } = held(t)
-  near.drop(path)
-  near.read(path, () => {
-    renameSync(join(path, '..', 'other'), path)
+  const { place, near } = held(t)
+  near.drop(place)
+  near.read(place, () => {
+    renameSync(join(place.path, '..', 'other'), place.path)
     return entry('value')
   })
-  t.equal(near.get(path), undefined)
+  t.equal(near.get(place), undefined)
 })
 
 t.test('file: a file that was changed just now is not held: it may change within the same instant', async (t) => {
-  const path = join(t.testdir({ file: 'bytes' }), 'file')
+  const place = placeAt(join(t.testdir({ file: 'bytes' }), 'file'))
   const near = new Near()
-  near.read(path, () => entry('value'))
-  t.equal(near.get(path), undefined)
+  near.read(place, () => entry('value'))
+  t.equal(near.get(place), undefined)
 })
 
 t.test('file: what does not lie there is not held', async (t) => {
   const near = new Near(later)
-  const path = join(t.testdir({ folder: {} }), 'none', 'file')
-  t.equal(near.read(path, () => undefined), undefined)
-  t.equal(near.read(path, () => entry('value'))?.expiresAt, Infinity)
-  t.equal(near.get(path), undefined)
+  const place = placeAt(join(t.testdir({ folder: {} }), 'none', 'file'))
+  t.equal(near.read(place, () => undefined), undefined)
+  t.equal(near.read(place, () => entry('value'))?.expiresAt, Infinity)
+  t.equal(near.get(place), undefined)
 })
 
 t.test('file: a near entry is read once, and what another process changes is seen at once', async (t) => {
@@ -97,4 +101,19 @@ t.test('file: a near entry is read once, and what another process changes is see
   t.equal(await read(), second)
   await clock.pass(1_000)
   t.equal(await read(), undefined, 'and it ends at its instant')
+})
+
+t.test('file: the places of keys are remembered up to a bound; what is found out anew is the same', async (t) => {
+  const places = new Places(new Folder(t.testdir(), Date.now))
+  const first = places.of('first')
+  t.equal(places.of('first'), first)
+  let last = first
+  for (let number = 0; number < 60_000; number++) last = places.of(`key ${number}`)
+  t.equal(places.of('key 59999'), last)
+  const again = places.of('first')
+  t.not(again, first, 'forgotten in between')
+  t.same(again, first)
+  const long = 'x'.repeat(4_000_000)
+  t.not(places.of(long), places.of(long), 'a key that would take the room of all others is never remembered')
+  t.equal(places.of('first'), again)
 })
