@@ -98,7 +98,7 @@ export class Filling implements FillEnd {
     const at = engine.now()
     // What was asked with a body can't be asked again without a client.
     const isRepeatable = this.#visit.request.method === 'GET' || this.#visit.request.method === 'HEAD'
-    const { freshMs, ageMs, varyNames, keptMs, ...after } = recorded.verdict
+    const { freshMs, ageMs, varyNames, keptMs, staleWhileRevalidateMs, staleIfErrorMs, mustRevalidate } = recorded.verdict
     const head: ResponseHead = {
       kind: 'response',
       key: this.key,
@@ -108,9 +108,9 @@ export class Filling implements FillEnd {
       ...(recorded.removed.length > 0 && { removed: recorded.removed }),
       storedAt: at,
       freshUntil: Math.max(at + freshMs, 0),
-      ...(after.staleWhileRevalidateMs > 0 && isRepeatable && { staleUntil: at + freshMs + after.staleWhileRevalidateMs }),
-      ...(after.staleIfErrorMs > 0 && { staleOnErrorUntil: at + freshMs + after.staleIfErrorMs }),
-      ...(after.mustRevalidate && { mustRevalidate: true }),
+      ...(staleWhileRevalidateMs > 0 && isRepeatable && { staleUntil: at + freshMs + staleWhileRevalidateMs }),
+      ...(staleIfErrorMs > 0 && { staleOnErrorUntil: at + freshMs + staleIfErrorMs }),
+      ...(mustRevalidate && { mustRevalidate: true }),
       ...(recorded.ownEtag && { ownEtag: true }),
       ageMs,
       text: typeof recorded.body === 'string'

@@ -24,7 +24,11 @@ export function fieldsToStore (before: Fields, after: Fields, setCookie: 'refuse
   for (const name of Object.keys(after)) {
     const value = after[name]
     if (value === before[name] || value === undefined || FIELDS_NOT_STORED.has(name) || listed.includes(name)) continue
-    for (const line of name !== 'set-cookie' ? [value].flat() : setCookie === 'store' ? cookiesSince(before, value) : []) pairs.push(name, String(line))
+    if (name === 'set-cookie') {
+      if (setCookie === 'store') for (const line of cookiesSince(before, value)) pairs.push(name, String(line))
+    } else if (Array.isArray(value)) {
+      for (const line of value) pairs.push(name, String(line))
+    } else pairs.push(name, String(value))
   }
   return areFields(pairs) ? pairs : undefined
 }
