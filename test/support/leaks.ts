@@ -9,8 +9,8 @@ const CASES: ReadonlyArray<readonly [name: string, task: string, mayGrowBytes: n
   ['C09: a hundred thousand invalidations of different things', 'invalidations', 4 * MB],
   ['D05: ten thousand entries have no timers of their own', 'entries', 40 * MB],
   ['D06: ten thousand requests while the backend hangs', 'outage', 8 * MB],
-  ['D07: two thousand clients that leave handlers which never answer', 'aborted', 4 * MB],
-  ['C24: registered and closed three hundred times', 'lives', 10 * MB]
+  ['D07: ten thousand clients that leave handlers which never answer', 'aborted', 4 * MB],
+  ['C24: registered and closed five hundred times', 'lives', 10 * MB]
 ]
 
 /** Runs every case on the backend of `choice`. */

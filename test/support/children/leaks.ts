@@ -81,12 +81,12 @@ const TASKS: Record<string, () => Promise<LeaksReport>> = {
     const app = await server()
     await app.listen({ port: 0, host: '127.0.0.1' })
     const { port } = app.server.address() as { port: number }
-    const report = await measured(50, async (at) => await Promise.all(Array.from({ length: 40 }, async (_, one) => await leave(port, `/never/${at}-${one}`))))
+    const report = await measured(100, async (at) => await Promise.all(Array.from({ length: 100 }, async (_, one) => await leave(port, `/never/${at}-${one}`))))
     await app.close()
     return report
   },
   async lives () {
-    return await measured(300, async (at) => {
+    return await measured(500, async (at) => {
       const app = await server()
       if (at % 10 === 0) await app.inject('/a/1')
       else await app.ready()
