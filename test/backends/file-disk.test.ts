@@ -7,7 +7,8 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { runChild } from '../support/child.js'
 import { testClock } from '../support/clock.js'
-import { asideIn, entry, failureOf, filesIn, openFiles, pathIn, textAt } from '../support/files.js'
+import { entry, failureOf, textAt } from '../support/entries.js'
+import { asideIn, filesIn, openFiles, pathIn } from '../support/files.js'
 
 t.setTimeout(120_000)
 

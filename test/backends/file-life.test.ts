@@ -3,7 +3,8 @@ import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { runChild } from '../support/child.js'
-import { asideIn, entry, failureOf, openFiles, pathIn, textAt } from '../support/files.js'
+import { entry, everyCall, failureOf, textAt } from '../support/entries.js'
+import { asideIn, openFiles, pathIn } from '../support/files.js'
 
 const CHILD = 'support/children/file.ts'
 
@@ -82,18 +83,7 @@ t.test('C23: close may be called twice, lets what was called settle, and every l
   const [cleaned, ...others] = await Promise.all(running)
   t.equal(cleaned, undefined, 'a cleanup ends without an error')
   for (const failure of others) if (failure !== undefined) t.match(failure, { code: 'CACHE_ERR_CLOSED' })
-  const calls: Record<string, () => unknown> = {
-    get: () => backend.get('key'),
-    set: () => backend.set('key', entry('value')),
-    delete: () => backend.delete('key'),
-    has: () => backend.has('key'),
-    getMany: () => backend.getMany(['key']),
-    clear: () => backend.clear(),
-    keys: () => backend.keys(),
-    size: () => backend.size(),
-    stats: () => backend.stats()
-  }
-  for (const [name, call] of Object.entries(calls)) {
+  for (const [name, call] of Object.entries(everyCall(backend))) {
     t.match(await failureOf(call), { code: 'CACHE_ERR_CLOSED', message: name === 'getMany' ? 'file.get' : `file.${name}` }, name)
   }
   t.equal(await textAt((await openFiles(t, { dir })).backend, 'last'), 'value')

@@ -3,7 +3,8 @@
 import { join } from 'node:path'
 import t from 'tap'
 import { testClock } from '../support/clock.js'
-import { entry, filesIn, openFiles } from '../support/files.js'
+import { entry } from '../support/entries.js'
+import { filesIn, openFiles } from '../support/files.js'
 import { LONGEST_WORK_MS, watchLoop } from '../support/loop.js'
 
 const FILES = Number(process.env.MANY_FILES ?? 20_000)

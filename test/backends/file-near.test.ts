@@ -7,7 +7,8 @@ import { Folder } from '../../backends/file/folder.js'
 import { Near, type NearPlace } from '../../backends/file/near.js'
 import { Places } from '../../backends/file/places.js'
 import { testClock } from '../support/clock.js'
-import { entry, openFiles, pathIn } from '../support/files.js'
+import { entry } from '../support/entries.js'
+import { openFiles, pathIn } from '../support/files.js'
 
 // As long as a file counts as changed just now, by the clock of the file system, and a little.
 const UNTIL_SETTLED_MS = 2_100

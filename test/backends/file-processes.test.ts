@@ -9,7 +9,8 @@ import t from 'tap'
 import type { CacheBackend } from '../../registry/backend.js'
 import { runChild } from '../support/child.js'
 import { compiled } from '../support/compiled.js'
-import { asideIn, entry, openFiles, textAt } from '../support/files.js'
+import { entry, textAt } from '../support/entries.js'
+import { asideIn, openFiles } from '../support/files.js'
 
 // Many processes have to start, on a machine that may be busy.
 t.setTimeout(300_000)

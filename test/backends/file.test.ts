@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
 import { testClock } from '../support/clock.js'
-import { entry, failureOf, filesIn, openFiles, pathIn, textAt } from '../support/files.js'
+import { entry, failureOf, textAt } from '../support/entries.js'
+import { filesIn, openFiles, pathIn } from '../support/files.js'
 import { LONGEST_WORK_MS, watchLoop } from '../support/loop.js'
 
 t.test('A19: an option that is wrong is refused by name', async (t) => {

@@ -1,7 +1,8 @@
 // Writes and deletes of the HTTP backend over a real connection: retried where that helps, told to who reads meanwhile.
 import t from 'tap'
 import { Barrier, until } from '../support/barrier.js'
-import { entry, failureOf, good, stub, textAt } from '../support/http.js'
+import { textAt } from '../support/entries.js'
+import { entry, failureOf, good, stub } from '../support/http.js'
 
 t.test('http: a write that meets 503, 429 or a connection that breaks comes through in the end, one that is refused does not', async (t) => {
   const service = await stub(t, (response, _seen, number) => {

@@ -12,7 +12,8 @@ import { Wire } from '../../backends/http/wire.js'
 import { builtIns, type HttpOptions } from '../../backends/index.js'
 import { powersOf } from '../../registry/backend.js'
 import { runChild } from '../support/child.js'
-import { entry, failureOf, listen, NEVER_AT, openHttp, serve, stub, textAt, TOKEN } from '../support/http.js'
+import { textAt } from '../support/entries.js'
+import { entry, failureOf, listen, NEVER_AT, openHttp, serve, stub, TOKEN } from '../support/http.js'
 
 const open = (options: unknown) => builtIns().open({ backend: 'http', options: options as HttpOptions })
 const baseUrl = 'http://127.0.0.1:9'

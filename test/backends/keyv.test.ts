@@ -7,7 +7,8 @@ import keyvBackend, { type KeyvOptions } from '../../backends/keyv.js'
 import { storedKey, nameOf } from '../../registry/frame.js'
 import { TestAdapter } from '../support/keyv-adapter.js'
 import { startServer } from '../support/redis-server.js'
-import { entry, failureOf, textAt } from '../support/redis.js'
+import { failureOf, textAt } from '../support/entries.js'
+import { entry } from '../support/redis.js'
 import { listeners, open, type Opened } from '../support/stores.js'
 
 const DAY_MS = 86_400_000

@@ -12,7 +12,8 @@ import { testClock } from '../support/clock.js'
 import { conforms } from '../support/conformance.js'
 import { newMemcached, startMemcached, type MemcachedServer } from '../support/memcached-server.js'
 import { until } from '../support/redis-server.js'
-import { entry, failureOf, textAt } from '../support/redis.js'
+import { failureOf, textAt } from '../support/entries.js'
+import { entry } from '../support/redis.js'
 import { open, SHORT, type Opened } from '../support/stores.js'
 
 const DAY_MS = 86_400_000

@@ -4,7 +4,8 @@ import type { RedisOptions } from '../../backends/redis.js'
 import { runChild } from '../support/child.js'
 import { freePort } from '../support/free-port.js'
 import { startCluster, startServer } from '../support/redis-server.js'
-import { entry, failureOf, openRedis } from '../support/redis.js'
+import { failureOf } from '../support/entries.js'
+import { entry, openRedis } from '../support/redis.js'
 
 const SOON_MS = 1_000
 

@@ -2,7 +2,8 @@
 import t from 'tap'
 import { build } from '../support/app.js'
 import { startCluster, startSentinel, until } from '../support/redis-server.js'
-import { entry, failureOf, openRedis, textAt } from '../support/redis.js'
+import { failureOf, textAt } from '../support/entries.js'
+import { entry, openRedis } from '../support/redis.js'
 
 t.test('B13: on a Cluster keys, tags and clear reach over all nodes', async (t) => {
   const { servers, nodes } = await startCluster(t)

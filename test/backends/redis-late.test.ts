@@ -1,7 +1,8 @@
 // Writes that the Redis backend gave up and that arrive all the same: by a server that was stopped, by a connection that was lost.
 import t from 'tap'
 import { startProxy, startServer, until } from '../support/redis-server.js'
-import { entry, failureOf, openRedis, SHORT_MS, soon, textAt } from '../support/redis.js'
+import { failureOf, textAt } from '../support/entries.js'
+import { entry, openRedis, SHORT_MS, soon } from '../support/redis.js'
 import { build } from '../support/app.js'
 
 t.test('B05: a set that failed while the server was stopped is not there when it goes on', async (t) => {

@@ -6,7 +6,8 @@ import t, { type Test } from 'tap'
 import responseCache from '../../plugin.js'
 import { build } from '../support/app.js'
 import { startServer } from '../support/redis-server.js'
-import { entry, failureOf, openRedis, textAt } from '../support/redis.js'
+import { failureOf, textAt } from '../support/entries.js'
+import { entry, openRedis } from '../support/redis.js'
 
 const listeners = (client: Redis): string => client.eventNames().map((name) => `${String(name)} ${client.listenerCount(name)}`).sort().join()
 

@@ -8,7 +8,8 @@ import type { RedisOptions } from '../../backends/redis.js'
 import { build } from '../support/app.js'
 import { testClock } from '../support/clock.js'
 import { startServer } from '../support/redis-server.js'
-import { entry, failureOf, openRedis, textAt } from '../support/redis.js'
+import { failureOf, textAt } from '../support/entries.js'
+import { entry, openRedis } from '../support/redis.js'
 
 t.test('redis: exactly one way to a client is asked for, and an unknown option is refused', async (t) => {
   const open = (options: object) => failureOf(() => openRedis(t, options as RedisOptions))

@@ -4,7 +4,8 @@ import { setTimeout as wait } from 'node:timers/promises'
 import t from 'tap'
 import { testClock } from '../support/clock.js'
 import { LONGEST_WORK_MS, watchLoop } from '../support/loop.js'
-import { beside, entry, failureOf, openSqlite, textAt } from '../support/sqlite.js'
+import { entry, failureOf, textAt } from '../support/entries.js'
+import { beside, openSqlite } from '../support/sqlite.js'
 
 // 200 000 rows take their time on a machine that is busy.
 t.setTimeout(120_000)

@@ -2,7 +2,8 @@
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import t from 'tap'
-import { entry, openSqlite, textAt } from '../support/sqlite.js'
+import { entry, textAt } from '../support/entries.js'
+import { openSqlite } from '../support/sqlite.js'
 
 t.test('sqlite: clear forgets what was set before it, and nothing that is set after it was called', async (t) => {
   const { backend } = await openSqlite(t, { path: join(t.testdir(), 'cache.db') })

@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import { testClock } from '../support/clock.js'
 import { watchLoop } from '../support/loop.js'
-import { beside, entry, failureOf, openSqlite } from '../support/sqlite.js'
+import { entry, everyCall, failureOf } from '../support/entries.js'
+import { beside, openSqlite } from '../support/sqlite.js'
 
 t.test('sqlite: close writes what waits', async (t) => {
   const path = join(t.testdir(), 'cache.db')
@@ -35,18 +36,7 @@ t.test('C23: close may be called twice, and every later call is an error that sa
   const { backend } = await openSqlite(t, { path: join(t.testdir(), 'cache.db') })
   await Promise.all([backend.close(), backend.close()])
   await backend.close()
-  const calls: Record<string, () => unknown> = {
-    get: () => backend.get('key'),
-    set: () => backend.set('key', entry('value', Infinity)),
-    delete: () => backend.delete('key'),
-    has: () => backend.has('key'),
-    getMany: () => backend.getMany(['key']),
-    clear: () => backend.clear(),
-    keys: () => backend.keys(),
-    size: () => backend.size(),
-    stats: () => backend.stats()
-  }
-  for (const [name, call] of Object.entries(calls)) {
+  for (const [name, call] of Object.entries(everyCall(backend))) {
     t.match(await failureOf(call), { code: 'CACHE_ERR_CLOSED', message: `sqlite.${name}` }, name)
   }
 })

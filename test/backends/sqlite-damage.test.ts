@@ -6,7 +6,8 @@ import type { Test } from 'tap'
 import { isCutShort } from '../../backends/sqlite/file.js'
 import { Home } from '../../backends/sqlite/home.js'
 import { readOptions } from '../../backends/sqlite/options.js'
-import { changeFile, entry, failureOf, FILLED, filledFile, openSqlite, textAt } from '../support/sqlite.js'
+import { entry, failureOf, textAt } from '../support/entries.js'
+import { changeFile, FILLED, filledFile, openSqlite } from '../support/sqlite.js'
 
 const PAGE_BYTES = 4096
 

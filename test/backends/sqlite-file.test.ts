@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import t from 'tap'
 import { builtIns } from '../../backends/index.js'
-import { beside, entry, failureOf, filledFile, openSqlite, textAt } from '../support/sqlite.js'
+import { entry, failureOf, textAt } from '../support/entries.js'
+import { beside, filledFile, openSqlite } from '../support/sqlite.js'
 
 for (const mask of [0, 0o077, 0o777]) {
   t.test(`E31: the file and those beside it are their owner's alone under umask ${mask.toString(8)}`, async (t) => {

@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import { runChild } from '../support/child.js'
 import { LONGEST_PAUSE_MS, LONGEST_WORK_MS, type LoopStalls } from '../support/loop.js'
-import { entry, openSqlite } from '../support/sqlite.js'
+import { entry } from '../support/entries.js'
+import { openSqlite } from '../support/sqlite.js'
 
 // Processes take their time to start on a machine that is busy.
 t.setTimeout(120_000)

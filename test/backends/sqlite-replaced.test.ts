@@ -3,7 +3,8 @@ import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import t from 'tap'
-import { beside, changeFile, entry, failureOf, FILLED, filledFile, openSqlite, textAt } from '../support/sqlite.js'
+import { entry, failureOf, textAt } from '../support/entries.js'
+import { beside, changeFile, FILLED, filledFile, openSqlite } from '../support/sqlite.js'
 
 const PAGE_BYTES = 4096
 

@@ -5,7 +5,8 @@ import { setTimeout as wait } from 'node:timers/promises'
 import Database from 'better-sqlite3'
 import t from 'tap'
 import { LONGEST_PAUSE_MS, LONGEST_WORK_MS, watchLoop } from '../support/loop.js'
-import { beside, entry, failureOf, openSqlite, textAt } from '../support/sqlite.js'
+import { entry, failureOf, textAt } from '../support/entries.js'
+import { beside, openSqlite } from '../support/sqlite.js'
 
 const MEBIBYTE = 1024 * 1024
 

@@ -9,7 +9,8 @@ import { loadDriver } from '../../backends/sqlite/driver.js'
 import { readOptions } from '../../backends/sqlite/options.js'
 import { testClock } from '../support/clock.js'
 import { conforms } from '../support/conformance.js'
-import { beside, entry, failureOf, openSqlite, textAt } from '../support/sqlite.js'
+import { entry, failureOf, textAt } from '../support/entries.js'
+import { beside, openSqlite } from '../support/sqlite.js'
 
 const MINUTE_MS = 60_000
 const MEBIBYTE = 1024 * 1024

@@ -15,7 +15,8 @@ import { nameOf, storedKey } from '../../registry/frame.js'
 import { testClock } from '../support/clock.js'
 import { conforms } from '../support/conformance.js'
 import { startServer } from '../support/redis-server.js'
-import { entry, failureOf, textAt } from '../support/redis.js'
+import { failureOf, textAt } from '../support/entries.js'
+import { entry } from '../support/redis.js'
 import { open, SHORT, type Opened } from '../support/stores.js'
 
 const openUnstorage = (t: Test, options: UnstorageOptions): Promise<Opened> => open(t, unstorage, options)

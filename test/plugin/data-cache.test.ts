@@ -3,7 +3,7 @@ import t from 'tap'
 import type { ResponseCache } from '../../plugin.js'
 import { build, databasePath, forEachBackend } from '../support/app.js'
 import { Barrier, turns, until } from '../support/barrier.js'
-import { failureOf } from '../support/sqlite.js'
+import { failureOf } from '../support/entries.js'
 
 const MINUTE_MS = 60_000
 

@@ -4,7 +4,7 @@ import { builtIns, defineBackend, fromStringStore, type BackendOptions, type Res
 import { build, forEachBackend } from '../support/app.js'
 import { HOST } from '../support/client.js'
 import { mapBackend } from '../support/map-backend.js'
-import { failureOf } from '../support/sqlite.js'
+import { failureOf } from '../support/entries.js'
 import { stringMap } from '../support/string-map.js'
 
 const CACHED = { config: { cache: { ttl: '1m' } } }

@@ -2,7 +2,8 @@
 import t from 'tap'
 import { MOST_CHANGING_KEYS } from '../../registry/calls.js'
 import { name, TestStore, wear } from '../support/byte-store.js'
-import { entry, failureOf, textAt } from '../support/redis.js'
+import { failureOf, textAt } from '../support/entries.js'
+import { entry } from '../support/redis.js'
 
 const LATE = { code: 'CACHE_ERR_BACKEND_FAILED', message: /the store has not answered within 50 ms/ }
 

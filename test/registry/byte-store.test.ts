@@ -4,7 +4,8 @@ import { frame, storedKey } from '../../registry/frame.js'
 import { name, TestStore, wear } from '../support/byte-store.js'
 import { testClock } from '../support/clock.js'
 import { conforms } from '../support/conformance.js'
-import { entry, failureOf, textAt } from '../support/redis.js'
+import { failureOf, textAt } from '../support/entries.js'
+import { entry } from '../support/redis.js'
 
 t.test('A24: a store that can be listed, and reads several at once, conforms', async (t) => {
   const clock = testClock()

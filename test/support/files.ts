@@ -4,7 +4,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import type { Test } from 'tap'
 import file, { type FileOptions } from '../../backends/file.js'
-import type { CacheBackend, StoredEntry } from '../../registry/backend.js'
+import type { CacheBackend } from '../../registry/backend.js'
 import { byHand } from './by-hand.js'
 import { testClock, type TestClock } from './clock.js'
 
@@ -44,24 +44,4 @@ export function filesIn (dir: string): string[] {
 /** What was begun to be written and is not renamed yet. */
 export function asideIn (dir: string): string[] {
   return filesIn(dir).filter((path) => basename(path).startsWith('.'))
-}
-
-export function entry (text: string, expiresAt = Infinity): StoredEntry {
-  return { value: Buffer.from(text), expiresAt }
-}
-
-/** What a get came to, as text. */
-export async function textAt (backend: CacheBackend, key: string): Promise<string | undefined> {
-  const found = await backend.get(key)
-  return found === undefined ? undefined : Buffer.from(found.value).toString()
-}
-
-/** What `call` threw or rejected with. */
-export async function failureOf (call: () => unknown): Promise<{ code?: string, message: string } | undefined> {
-  try {
-    await call()
-    return undefined
-  } catch (error) {
-    return error as Error
-  }
 }

@@ -81,12 +81,6 @@ export function good (response: ServerResponse, key: string, text: string, expir
   response.writeHead(200, { 'cache-expires-at': String(expiresAt) }).end(sealed(Buffer.from(text), nameOf(storedKey(key))))
 }
 
-/** What a get came to, as text. */
-export async function textAt (backend: CacheBackend, key: string): Promise<string | undefined> {
-  const found = await backend.get(key)
-  return found === undefined ? undefined : Buffer.from(found.value).toString()
-}
-
 /** The error of `call`, and everything that a log could make of it. */
 export async function failureOf (call: () => unknown): Promise<{ code: string, message: string, shown: string }> {
   try {

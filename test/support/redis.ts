@@ -34,19 +34,3 @@ export function soon (port: number, more: object = {}): RedisOptions {
 export function entry (text: string, lifeMs = LIFE_MS): StoredEntry {
   return { value: Buffer.from(text), expiresAt: testClock().now() + lifeMs }
 }
-
-/** What a get came to, as text. */
-export async function textAt (backend: CacheBackend, key: string): Promise<string | undefined> {
-  const found = await backend.get(key)
-  return found === undefined ? undefined : Buffer.from(found.value).toString()
-}
-
-/** What `call` threw or rejected with. */
-export async function failureOf (call: () => unknown): Promise<{ code?: string, name: string, message: string } | undefined> {
-  try {
-    await call()
-    return undefined
-  } catch (error) {
-    return error as Error
-  }
-}

@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import type { Test } from 'tap'
 import sqlite, { type SqliteOptions } from '../../backends/sqlite.js'
-import type { CacheBackend, StoredEntry } from '../../registry/backend.js'
+import type { CacheBackend } from '../../registry/backend.js'
 import { byHand } from './by-hand.js'
 import { testClock } from './clock.js'
+import { entry } from './entries.js'
 
 export interface OpenedSqlite {
   readonly backend: Required<CacheBackend>
@@ -34,26 +35,6 @@ export function beside (t: Test, path: string): Database.Database {
   const database = new Database(path, { timeout: 0 })
   t.teardown(() => { database.close() })
   return database
-}
-
-export function entry (text: string, expiresAt: number): StoredEntry {
-  return { value: Buffer.from(text), expiresAt }
-}
-
-/** What a get came to, as text. */
-export async function textAt (backend: CacheBackend, key: string): Promise<string | undefined> {
-  const found = await backend.get(key)
-  return found === undefined ? undefined : Buffer.from(found.value).toString()
-}
-
-/** What `call` threw or rejected with. */
-export async function failureOf (call: () => unknown): Promise<{ code?: string, message: string } | undefined> {
-  try {
-    await call()
-    return undefined
-  } catch (error) {
-    return error as Error
-  }
 }
 
 /** What `filledFile` writes: this value under `key-0`, `key-1`, ... */
