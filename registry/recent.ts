@@ -1,8 +1,8 @@
 // What a store was read for a moment ago, bounded by bytes: for backends that can tell cheaply whether it is still true.
 
-/** Bytes of values held at most, and the largest value that is worth it. */
+/** Bytes held at most, with their keys, and the largest key or value that is worth it. */
 const MAX_BYTES = 16 * 1024 * 1024
-const MAX_VALUE_BYTES = 1024 * 1024
+const MAX_PART_BYTES = 1024 * 1024
 const ALMOST_FULL_BYTES = MAX_BYTES * 0.9
 // The objects around a value.
 const OVERHEAD_BYTES = 400
@@ -15,6 +15,8 @@ const LOOKS = 64
 
 /** Where something that was read is held, by whoever finds it there. */
 export interface Holder<T> {
+  /** What its key takes, in bytes. */
+  readonly keyBytes: number
   held: T | undefined
   /** Told by whoever used it. */
   wasUsed: boolean
@@ -43,11 +45,11 @@ export class Recent<T extends { readonly value: Uint8Array }, H extends Holder<T
     return this.#bytes <= ALMOST_FULL_BYTES || ++this.#passed % HELD_OF_FULL === 0
   }
 
-  /** Answers whether it is held: it is not too large. */
+  /** Answers whether it is held: neither it nor its key is too large. */
   hold (holder: H, read: T): boolean {
     this.drop(holder)
-    if (read.value.byteLength > MAX_VALUE_BYTES) return false
-    const bytes = bytesOf(read)
+    if (Math.max(read.value.byteLength, holder.keyBytes) > MAX_PART_BYTES) return false
+    const bytes = bytesOf(holder, read)
     while (this.#bytes + bytes > MAX_BYTES) this.#makeRoom()
     holder.held = read
     holder.wasUsed = false
@@ -58,7 +60,7 @@ export class Recent<T extends { readonly value: Uint8Array }, H extends Holder<T
 
   drop (holder: H): void {
     if (holder.held === undefined) return
-    this.#bytes -= bytesOf(holder.held)
+    this.#bytes -= bytesOf(holder, holder.held)
     holder.held = undefined
     const last = this.#holders.pop() as H
     if (last === holder) return
@@ -88,6 +90,6 @@ export class Recent<T extends { readonly value: Uint8Array }, H extends Holder<T
   }
 }
 
-function bytesOf ({ value }: { readonly value: Uint8Array }): number {
-  return value.byteLength + OVERHEAD_BYTES
+function bytesOf ({ keyBytes }: Holder<unknown>, { value }: { readonly value: Uint8Array }): number {
+  return keyBytes + value.byteLength + OVERHEAD_BYTES
 }

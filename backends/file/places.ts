@@ -53,7 +53,7 @@ export class Places {
   #find (text: string): Place {
     const key = copyOf(storedKey(text))
     const name = nameOf(key)
-    return { key, name, path: this.#folder.pathOf(name), usedAt: -Infinity, held: undefined, wasUsed: false, slot: 0 }
+    return { key, name, path: this.#folder.pathOf(name), usedAt: -Infinity, keyBytes: key.length, held: undefined, wasUsed: false, slot: 0 }
   }
 }
 

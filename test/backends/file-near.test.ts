@@ -14,7 +14,7 @@ import { openFiles, pathIn } from '../support/files.js'
 const UNTIL_SETTLED_MS = 2_100
 const later = () => Date.now() + 60_000
 
-const placeAt = (path: string): NearPlace => ({ path, held: undefined, wasUsed: false, slot: 0 })
+const placeAt = (path: string): NearPlace => ({ path, keyBytes: path.length, held: undefined, wasUsed: false, slot: 0 })
 
 function held (t: Test): { place: NearPlace, near: Near } {
   const place = placeAt(join(t.testdir({ file: 'bytes', other: 'bytes' }), 'file'))

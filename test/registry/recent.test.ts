@@ -4,7 +4,8 @@ import { Recent, type Holder } from '../../registry/recent.js'
 
 const MEBIBYTE = 1024 * 1024
 const read = { value: Buffer.alloc(100_000) }
-const holder = (): Holder<typeof read> => ({ held: undefined, wasUsed: false, slot: 0 })
+const holderOf = (keyBytes: number): Holder<typeof read> => ({ keyBytes, held: undefined, wasUsed: false, slot: 0 })
+const holder = (): Holder<typeof read> => holderOf(10)
 
 t.test('recent: all is taken while there is room, one in 32 when there is none', async (t) => {
   const recent = new Recent<typeof read, Holder<typeof read>>()
@@ -64,4 +65,13 @@ t.test('recent: whatever is dropped and held again, none is held twice and all r
   const large = { value: Buffer.alloc(MEBIBYTE) }
   for (let number = 0; number < 14; number++) recent.hold(holder(), large)
   t.ok(recent.takes(), 'no room is lost')
+})
+
+t.test('recent: keys count too, and what has a key that is too large is not held', async (t) => {
+  const recent = new Recent<typeof read, Holder<typeof read>>()
+  const small = { value: Buffer.alloc(1) }
+  const holders = Array.from({ length: 100 }, () => holderOf(MEBIBYTE))
+  for (const one of holders) recent.hold(one, small)
+  t.equal(holders.filter(({ held }) => held !== undefined).length, 15)
+  t.notOk(recent.hold(holderOf(MEBIBYTE + 1), small))
 })
