@@ -15,9 +15,9 @@ const LOOKS = 64
 
 /** Where something that was read is held, by whoever finds it there. */
 export interface Holder<T> {
-  /** What its key takes, in bytes. */
-  readonly keyBytes: number
   held: T | undefined
+  /** What that takes, its key with it. */
+  bytes: number
   /** Told by whoever used it. */
   wasUsed: boolean
   /** Where it stands among the others. */
@@ -45,13 +45,15 @@ export class Recent<T extends { readonly value: Uint8Array }, H extends Holder<T
     return this.#bytes <= ALMOST_FULL_BYTES || ++this.#passed % HELD_OF_FULL === 0
   }
 
-  /** Answers whether it is held: neither it nor its key is too large. */
-  hold (holder: H, read: T): boolean {
+  /** Answers whether it is held: neither it nor its key is too large. `keyBytes`: what is kept of its key for this alone. */
+  hold (holder: H, read: T, keyBytes = 0): boolean {
     this.drop(holder)
-    if (Math.max(read.value.byteLength, holder.keyBytes) > MAX_PART_BYTES) return false
-    const bytes = bytesOf(holder, read)
+    const { byteLength } = read.value
+    if (Math.max(byteLength, keyBytes) > MAX_PART_BYTES) return false
+    const bytes = byteLength + keyBytes + OVERHEAD_BYTES
     while (this.#bytes + bytes > MAX_BYTES) this.#makeRoom()
     holder.held = read
+    holder.bytes = bytes
     holder.wasUsed = false
     holder.slot = this.#holders.push(holder) - 1
     this.#bytes += bytes
@@ -60,7 +62,7 @@ export class Recent<T extends { readonly value: Uint8Array }, H extends Holder<T
 
   drop (holder: H): void {
     if (holder.held === undefined) return
-    this.#bytes -= bytesOf(holder, holder.held)
+    this.#bytes -= holder.bytes
     holder.held = undefined
     const last = this.#holders.pop() as H
     if (last === holder) return
@@ -88,8 +90,4 @@ export class Recent<T extends { readonly value: Uint8Array }, H extends Holder<T
     if (++this.#hand >= this.#holders.length) this.#hand = 0
     return this.#holders[this.#hand] as H
   }
-}
-
-function bytesOf ({ keyBytes }: Holder<unknown>, { value }: { readonly value: Uint8Array }): number {
-  return keyBytes + value.byteLength + OVERHEAD_BYTES
 }

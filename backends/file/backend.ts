@@ -48,7 +48,7 @@ export class FileBackend implements CacheBackend {
     this.#settings = settings
     this.#folder = new Folder(settings.dir, context.now)
     this.#folder.open()
-    this.#places = new Places(this.#folder)
+    this.#places = new Places(this.#folder, (place) => { this.#near.drop(place) })
     this.#files = new Files(this.#folder, settings.fsync)
     this.#writes = new Writes((change) => this.#carryOut(change))
     const around = { folder: this.#folder, writes: this.#writes, now: context.now, goOn: () => { this.#endWhenClosed() } }

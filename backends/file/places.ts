@@ -4,9 +4,12 @@ import type { Folder } from './folder.js'
 import type { NearPlace } from './near.js'
 import { copyOf } from './read.js'
 
-// Some 300 bytes each beside the key, which has any length.
-const PLACE_BYTES = 300
-const MAX_BYTES = 16 * 1024 * 1024
+// Some 600 bytes each beside the key, which has any length.
+const PLACE_BYTES = 600
+const MAX_BYTES = 24 * 1024 * 1024
+
+// However many were asked for: which one is forgotten is found in these steps.
+const LOOKS = 64
 
 /** Where a key's entry lies, and what was read there. */
 export interface Place extends NearPlace {
@@ -14,22 +17,30 @@ export interface Place extends NearPlace {
   readonly name: string
   /** The last use that is known to be noted in the file. */
   usedAt: number
+  /** Whether it was asked for again since it was found out, or since it was last spared. */
+  wasAsked: boolean
 }
 
-/** The places of keys. Those that were found out first are forgotten first: an order of uses costs each use more than it is worth. */
+/** The places of keys. Those that were found out first are forgotten first, but those asked for again are spared once: an order of uses would cost each use. */
 export class Places {
   readonly #folder: Folder
+  readonly #forgotten: (place: Place) => void
   readonly #places = new Map<string, Place>()
   #oldest: Iterator<string, undefined> | undefined
   #bytes = 0
 
-  constructor (folder: Folder) {
+  /** `forgotten` is told of each place that is not remembered any longer. */
+  constructor (folder: Folder, forgotten: (place: Place) => void) {
     this.#folder = folder
+    this.#forgotten = forgotten
   }
 
   /** The place of `key`, which is remembered. */
   of (key: string): Place {
-    return this.#places.get(key) ?? this.#remember(key)
+    const place = this.#places.get(key)
+    if (place === undefined) return this.#remember(key)
+    place.wasAsked = true
+    return place
   }
 
   #remember (text: string): Place {
@@ -45,15 +56,24 @@ export class Places {
   /** One iterator for all of them: a new one would have to pass by all that were deleted. */
   #forgetOldest (): void {
     this.#oldest ??= this.#places.keys()
-    const text = this.#oldest.next().value as string
-    this.#places.delete(text)
-    this.#bytes -= bytesOf(text)
+    for (let looks = 1; ; looks++) {
+      const text = this.#oldest.next().value as string
+      const place = this.#places.get(text) as Place
+      this.#places.delete(text)
+      if (!place.wasAsked || looks === LOOKS) {
+        this.#bytes -= bytesOf(text)
+        this.#forgotten(place)
+        return
+      }
+      place.wasAsked = false
+      this.#places.set(text, place)
+    }
   }
 
   #find (text: string): Place {
     const key = copyOf(storedKey(text))
     const name = nameOf(key)
-    return { key, name, path: this.#folder.pathOf(name), usedAt: -Infinity, keyBytes: key.length, held: undefined, wasUsed: false, slot: 0 }
+    return { key, name, path: this.#folder.pathOf(name), usedAt: -Infinity, wasAsked: false, held: undefined, bytes: 0, wasUsed: false, slot: 0 }
   }
 }
 

@@ -34,8 +34,9 @@ export class Near {
   /** Holds a row, if there is room. One that was read after a foreign write which was not noticed yet is dropped when that is. */
   hold (key: string, row: Row): void {
     if (!this.#recent.takes()) return
-    const holder: HeldRow = { key, keyBytes: key.length * 2, held: undefined, wasUsed: false, slot: 0 }
-    if (this.#recent.hold(holder, row)) this.#rows.set(key, holder)
+    this.drop(key)
+    const holder: HeldRow = { key, held: undefined, bytes: 0, wasUsed: false, slot: 0 }
+    if (this.#recent.hold(holder, row, key.length * 2)) this.#rows.set(key, holder)
   }
 
   /** Our own connection has written this key. */

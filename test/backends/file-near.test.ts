@@ -2,6 +2,8 @@
 import { linkSync, renameSync, rmSync, symlinkSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import t, { type Test } from 'tap'
 import { Folder } from '../../backends/file/folder.js'
 import { Near, type NearPlace } from '../../backends/file/near.js'
@@ -14,7 +16,7 @@ import { openFiles, pathIn } from '../support/files.js'
 const UNTIL_SETTLED_MS = 2_100
 const later = () => Date.now() + 60_000
 
-const placeAt = (path: string): NearPlace => ({ path, keyBytes: path.length, held: undefined, wasUsed: false, slot: 0 })
+const placeAt = (path: string): NearPlace => ({ path, held: undefined, bytes: 0, wasUsed: false, slot: 0 })
 
 function held (t: Test): { place: NearPlace, near: Near } {
   const place = placeAt(join(t.testdir({ file: 'bytes', other: 'bytes' }), 'file'))
@@ -105,16 +107,52 @@ t.test('file: a near entry is read once, and what another process changes is see
 })
 
 t.test('file: the places of keys are remembered up to a bound; what is found out anew is the same', async (t) => {
-  const places = new Places(new Folder(t.testdir(), Date.now))
+  const forgotten = new Set<string>()
+  const places = new Places(new Folder(t.testdir(), Date.now), ({ key }) => { forgotten.add(String(key)) })
   const first = places.of('first')
-  t.equal(places.of('first'), first)
-  let last = first
-  for (let number = 0; number < 60_000; number++) last = places.of(`key ${number}`)
-  t.equal(places.of('key 59999'), last)
+  const hot = places.of('hot')
+  for (let number = 0; number < 60_000; number++) {
+    places.of(`key ${number}`)
+    if (places.of('hot') !== hot) t.fail('what is asked for all the time is not forgotten')
+  }
   const again = places.of('first')
   t.not(again, first, 'forgotten in between')
   t.same(again, first)
-  const long = 'x'.repeat(4_000_000)
+  t.ok(forgotten.has('first') && forgotten.has('key 0'))
+  t.notOk(forgotten.has('hot') || forgotten.has('key 59999'))
+  const long = 'x'.repeat(6_000_000)
   t.not(places.of(long), places.of(long), 'a key that would take the room of all others is never remembered')
   t.equal(places.of('first'), again)
+})
+
+t.test('file: where all are asked for again and again, some are forgotten all the same', async (t) => {
+  let forgotten = 0
+  const places = new Places(new Folder(t.testdir(), Date.now), () => { forgotten++ })
+  for (let number = 0; number < 60_000; number++) {
+    places.of(`key ${number}`)
+    places.of(`key ${number}`)
+  }
+  t.ok(forgotten > 10_000)
+})
+
+t.test('file: nothing is held of a key whose place is forgotten', async (t) => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const { backend } = await openFiles(t, { dir: join(t.testdir(), 'cache') })
+  const keys = ['one', 'two']
+  for (const key of keys) await backend.set(key, entry(key.repeat(100)))
+  await wait(UNTIL_SETTLED_MS)
+  // The first read looks at the file, the second may hold what it finds.
+  const seen = async (key: string) => new WeakRef((await backend.get(key))!.value)
+  for (const key of keys) await backend.get(key)
+  const [one, two] = [await seen('one'), await seen('two')]
+  // Twice as many as are remembered: a key that was asked for again is spared once.
+  for (let number = 0; number < 100_000; number++) {
+    await backend.get(`absent ${number}`)
+    if (number % 1_000 === 0) await backend.get('one')
+  }
+  await wait(0)
+  collect()
+  t.ok(one.deref())
+  t.equal(two.deref(), undefined)
 })

@@ -4,8 +4,7 @@ import { Recent, type Holder } from '../../registry/recent.js'
 
 const MEBIBYTE = 1024 * 1024
 const read = { value: Buffer.alloc(100_000) }
-const holderOf = (keyBytes: number): Holder<typeof read> => ({ keyBytes, held: undefined, wasUsed: false, slot: 0 })
-const holder = (): Holder<typeof read> => holderOf(10)
+const holder = (): Holder<typeof read> => ({ held: undefined, bytes: 0, wasUsed: false, slot: 0 })
 
 t.test('recent: all is taken while there is room, one in 32 when there is none', async (t) => {
   const recent = new Recent<typeof read, Holder<typeof read>>()
@@ -70,8 +69,18 @@ t.test('recent: whatever is dropped and held again, none is held twice and all r
 t.test('recent: keys count too, and what has a key that is too large is not held', async (t) => {
   const recent = new Recent<typeof read, Holder<typeof read>>()
   const small = { value: Buffer.alloc(1) }
-  const holders = Array.from({ length: 100 }, () => holderOf(MEBIBYTE))
-  for (const one of holders) recent.hold(one, small)
+  const holders = Array.from({ length: 100 }, holder)
+  for (const one of holders) recent.hold(one, small, MEBIBYTE)
   t.equal(holders.filter(({ held }) => held !== undefined).length, 15)
-  t.notOk(recent.hold(holderOf(MEBIBYTE + 1), small))
+  t.notOk(recent.hold(holder(), small, MEBIBYTE + 1))
+})
+
+t.test('recent: what somebody takes the bytes of away counts as it did', async (t) => {
+  const recent = new Recent<typeof read, Holder<typeof read>>()
+  for (let number = 0; number < 1_000; number++) {
+    const value = Buffer.from(new ArrayBuffer(100_000))
+    recent.hold(holder(), { value })
+    structuredClone(value.buffer, { transfer: [value.buffer] })
+  }
+  t.notOk(recent.takes(), 'it is full, and nothing threw')
 })
