@@ -183,6 +183,29 @@ t.test('C07: an invalidation during a refresh is not undone by it', async (t) =>
   t.match(await app.ask('/'), { text: '2', hit: true })
 }))
 
+t.test('a refresh whose answer ends the entry has not failed: what is stored next is refreshed as soon as it is stale', async (t) => forEachBackend(t, async (t, on) => {
+  const app = await build(t, {
+    ...on,
+    compare: false,
+    routes (app, probe) {
+      app.get('/', cached({ ...SWR, tags: ['t'] }), async (_request, reply) => {
+        const times = probe.ran()
+        if (times === 2) reply.header('cache-control', 'private')
+        return `number ${times}`
+      })
+    }
+  })
+  await app.ask('/')
+  await app.cache.invalidate({ tags: ['t'], soft: true })
+  t.match(await app.ask('/'), { text: 'number 1', hit: true })
+  await until(async () => (await app.cache.stats()).refusals.private === 1)
+  t.match(await app.ask('/'), { text: 'number 3', hit: false })
+  await app.cache.invalidate({ tags: ['t'], soft: true })
+  t.match(await app.ask('/'), { text: 'number 3', hit: true })
+  await stored(app, 3)
+  t.match(await app.ask('/'), { text: 'number 4', hit: true })
+}))
+
 t.test('C22: closing ends a refresh whose handler never answers', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
