@@ -167,12 +167,9 @@ export class Filling implements FillEnd {
     clearTimeout(this.#patience)
     engine.ended(this)
     this.fill.validation?.putBack()
-    // RFC 9111 section 4.3.3: what the handler answered in its place tells that the stored answer holds no more.
-    if (this.fill.isOutdated) {
-      engine.guard.forget((this.#visit.behind as Entry<ResponseHead>).head.key)
-      // A refresh has done its work with that: the next one need not wait.
-      this.#visit.refresh?.succeed()
-    }
+    // RFC 9111 section 4.3.3: what the handler answered in its place tells that the stored answer holds no more. That is all that a refresh has to find out.
+    if (this.fill.isOutdated) engine.guard.forget((this.#visit.behind as Entry<ResponseHead>).head.key)
+    if (this.fill.isOutdated) this.#visit.refresh?.succeed()
     if (this.flight !== undefined && !this.#stoodIn) engine.flights.release(this.flight, TRANSIENT.has(reason) ? 'failed' : 'not-shareable')
     if (fault !== undefined) engine.fault(this.#route.name, reason, fault)
     if (reason === 'csp-nonce') engine.fault(this.#route.name, reason, new Error('Content-Security-Policy holds a nonce, which is for one answer only'))
