@@ -101,7 +101,7 @@ export const brokenFaults: Readonly<Record<string, Broken>> = {
   'garble: clear forgets damaged entries too, and stops at none': ofStore(stumblesIn('clear')),
   'garble: close settles': ofStore(stumblesIn('close')),
 
-  'kill: of a process that is killed while it writes, each value is whole or a miss': ofProgram('torn'),
+  'kill: of a process that is killed while it writes, each value is whole or a miss': ofProgram('halved'),
   'kill: what a process had set before it was killed is there': ofProgram('late'),
   'kill: when the store is killed in the middle of sets, they end, and each value is whole or a miss': ofStore(inHalves),
 

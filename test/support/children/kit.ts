@@ -8,6 +8,8 @@ import type { CacheBackend } from '../../../registry/backend.js'
 
 const HEAD_BYTES = 8
 const HALFWAY_MS = 5
+// Longer than whoever kills a process waits before that.
+const UNTIL_KILLED_MS = 300
 const LATE_MS = 400
 
 const nameOf = (key: string): string => Buffer.from(key).toString('hex')
@@ -34,17 +36,20 @@ function files (dir: string, write: (path: string, bytes: Buffer) => unknown): C
   }
 }
 
+const inHalves = (dir: string, pauseMs: number): CacheBackend => files(dir, async (path, bytes) => {
+  writeFileSync(path, bytes.subarray(0, bytes.byteLength >> 1))
+  await wait(pauseMs)
+  writeFileSync(path, bytes)
+})
+
 const WAYS: Record<string, (dir: string) => CacheBackend | Promise<CacheBackend>> = {
   correct: (dir) => builtIns().open({ backend: 'file', options: { dir } }),
   alive (dir) {
     setInterval(() => {}, 1_000)
     return files(dir, writeFileSync)
   },
-  torn: (dir) => files(dir, async (path, bytes) => {
-    writeFileSync(path, bytes.subarray(0, bytes.byteLength >> 1))
-    await wait(HALFWAY_MS)
-    writeFileSync(path, bytes)
-  }),
+  torn: (dir) => inHalves(dir, HALFWAY_MS),
+  halved: (dir) => inHalves(dir, UNTIL_KILLED_MS),
   late: (dir) => files(dir, (path, bytes) => { setTimeout(() => writeFileSync(path, bytes), LATE_MS) }),
   alone: () => mapBackend(Date.now)
 }
