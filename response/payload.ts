@@ -19,3 +19,9 @@ export function grouped (fields: readonly string[]): Record<string, string | str
   }
   return all
 }
+
+/** Lets go of a handler's payload that something else is sent in place of. A source that breaks off later is nobody's matter any more. */
+export function discard (payload: unknown): void {
+  if (payload instanceof Readable) payload.on('error', () => {}).destroy()
+  else if (payload instanceof ReadableStream && !payload.locked) payload.cancel().catch(() => {})
+}

@@ -5,7 +5,9 @@ import type { ReadableStream } from 'node:stream/web'
 import { deliver } from './deliver.js'
 import { etagOf } from '../http/etag.js'
 import { fieldsRemoved, fieldsToStore, isForOneOrigin } from '../http/fields.js'
+import { sent } from '../key.js'
 import type { RoutePolicy } from '../options.js'
+import { discard } from '../payload.js'
 import { decide, unfitStatus, type Decision, type Fields, type Verdict } from '../http/policy.js'
 import type { FillEnd, Recorded, Taken } from './recorded.js'
 import { decisionOf, type ReplyCacheOptions } from './reply-cache.js'
@@ -110,6 +112,7 @@ export class Fill {
     // RFC 9111 section 4.3.5: a HEAD that says that the answer to a GET still holds has freshened that.
     if (this.isUpheld && this.forbidden === 'head') this.forbidden = undefined
     if (settled.refused !== undefined) this.refuse(settled.refused)
+    if (settled.payload !== payload) discard(payload)
     return settled.payload
   }
 
@@ -188,7 +191,7 @@ export class Fill {
       fields: reply.getHeaders() as Fields,
       vary: taken.vary,
       hasValidator: (request.method === 'GET' || request.method === 'HEAD') && canBeValidated(handlersValidators(taken, at)),
-      authorized: request.headers.authorization !== undefined && this.policy.credentials === 'ignore',
+      authorized: this.policy.credentials === 'ignore' && sent(request, 'authorization') !== undefined,
       askedAt: this.#askedAt,
       at,
       decision: this.decision
@@ -217,7 +220,7 @@ export class Fill {
     const taken = this.#taken as Taken
     const isWeb = typeof (payload as ReadableStream).getReader === 'function'
     // What Fastify is going to refuse, it shall find as it was.
-    if (isWeb ? (payload as ReadableStream).locked : typeof (payload as Readable).pipe !== 'function') return this.#refusing('stream-failed', payload)
+    if (isWeb ? (payload as ReadableStream).locked : typeof (payload as Readable).pipe !== 'function' || (payload as Readable).destroyed) return this.#refusing('stream-failed', payload)
     // What is not going to be stored is not recorded, and nobody waits for its end.
     const early = this.#decide(taken)
     if ('refused' in early) return this.#refusing(early.refused, payload)

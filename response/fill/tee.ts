@@ -87,6 +87,8 @@ export function teeNodeStream (source: Readable, recording: Recording): Readable
       done(err)
     }
   })
+  // Nobody may listen yet, and whoever does later sees what became of it.
+  tee.on('error', () => {})
   source.on('error', (err) => tee.destroy(err))
   source.on('close', () => { if (!source.readableEnded && !tee.writableEnded) tee.destroy(Object.assign(new Error('Premature close'), { code: 'ERR_STREAM_PREMATURE_CLOSE' })) })
   return source.pipe(tee)
