@@ -1,4 +1,4 @@
-// A stored body as the handler would have given it, and stored fields by name.
+// A stored body as the handler would have given it, stored fields by name, and what becomes of a payload that isn't sent.
 import { Readable } from 'node:stream'
 import type { ResponseHead } from './store/entry.js'
 
@@ -22,6 +22,11 @@ export function grouped (fields: readonly string[]): Record<string, string | str
 
 /** Lets go of a handler's payload that something else is sent in place of. A source that breaks off later is nobody's matter any more. */
 export function discard (payload: unknown): void {
-  if (payload instanceof Readable) payload.on('error', () => {}).destroy()
+  if (isNodeStream(payload)) payload.on('error', () => {}).destroy()
   else if (payload instanceof ReadableStream && !payload.locked) payload.cancel().catch(() => {})
+}
+
+/** As Fastify tells them: streams of packages need not be Node's own. */
+function isNodeStream (payload: unknown): payload is Readable {
+  return typeof (payload as Readable | undefined)?.pipe === 'function' && typeof (payload as Readable).destroy === 'function'
 }

@@ -39,6 +39,25 @@ t.test('E02: what was asked with a Cookie is neither stored nor answered from th
   t.match(await app.ask('/me'), { hit: true, text: 'you are nobody' })
 }))
 
+t.test('E01: an answer to Authorization is not stored unless it says so, also where a schema or the handler took that away', async (t) => forEachBackend(t, async (t, on) => {
+  const routes = (app: FastifyInstance, probe: Probe): void => {
+    app.decorateRequest('who', '')
+    app.addHook('onRequest', async (request) => { (request as unknown as { who: string }).who = request.headers.authorization as string })
+    const who = async (request: FastifyRequest): Promise<string> => {
+      probe.ran()
+      delete request.headers.authorization
+      return `you are ${(request as unknown as { who: string }).who}`
+    }
+    const options = cached({ credentials: 'ignore' })
+    app.get('/handler', options, who)
+    app.get('/schema', { schema: { headers: { type: 'object', properties: {}, additionalProperties: false } }, ...options }, who)
+  }
+  const app = await build(t, { ...on, routes })
+  for (const url of ['/handler', '/schema']) {
+    for (const user of [app.canary('alice'), app.canary('bob')]) t.match(await app.ask({ url, headers: { authorization: user } }), { hit: false, text: `you are ${user}`, cacheStatus: /detail=authorization/ }, url)
+  }
+}))
+
 t.test('E01: a headers schema that takes Authorization, Cookie and Host away does not make their users one', async (t) => forEachBackend(t, async (t, on) => {
   const routes = (app: FastifyInstance, probe: Probe): void => {
     app.decorateRequest('who', '')
