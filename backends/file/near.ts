@@ -1,22 +1,30 @@
 // Entries that were read a moment ago: worth reading again only when another file lies in the place, which one look tells.
 import { lstatSync, type Stats } from 'node:fs'
 import type { StoredEntry } from '../../registry/backend.js'
-import { Recent, type Holder } from '../../registry/recent.js'
+import { NEAR_BYTES, Recent, type Member } from '../../registry/recent.js'
 
 // A file that was changed just now may be changed once more within what its file system takes for one instant: 10 ms
 // where it is a tick of the kernel, 2 s on FAT.
 const SETTLED_AFTER_MS = 2_000
 
+// The objects around a value.
+const OVERHEAD_BYTES = 400
+
 /** An entry, and what its file was when it was read. */
-class Held implements StoredEntry {
+class Held implements StoredEntry, Member {
+  readonly place: NearPlace
   readonly value: Uint8Array
   readonly expiresAt: number
+  bytes = 0
+  wasUsed = false
+  slot = 0
   readonly #inode: number
   readonly #size: number
   readonly #mtimeMs: number
   readonly #ctimeMs: number
 
-  constructor ({ value, expiresAt }: StoredEntry, { ino, size, mtimeMs, ctimeMs }: Stats) {
+  constructor (place: NearPlace, { value, expiresAt }: StoredEntry, { ino, size, mtimeMs, ctimeMs }: Stats) {
+    this.place = place
     this.value = value
     this.expiresAt = expiresAt
     this.#inode = ino
@@ -32,13 +40,14 @@ class Held implements StoredEntry {
 }
 
 /** A path, and what was read there, for as long as it is held. */
-export interface NearPlace extends Holder<Held> {
+export interface NearPlace {
   readonly path: string
+  held: Held | undefined
 }
 
 /** Entries as their files had them. */
 export class Near {
-  readonly #recent = new Recent<Held, NearPlace>()
+  readonly #recent = new Recent<Held>(NEAR_BYTES, ({ place }) => { place.held = undefined })
   readonly #wallNow: () => number
 
   /** `wallNow` is the clock by which files change, in epoch milliseconds, whatever time it is for the cache. */
@@ -52,10 +61,10 @@ export class Near {
     if (held === undefined) return undefined
     const stat = look(place.path)
     if (stat !== undefined && held.isOf(stat)) {
-      place.wasUsed = true
+      held.wasUsed = true
       return held
     }
-    this.#recent.drop(place)
+    this.drop(place)
     return undefined
   }
 
@@ -68,13 +77,17 @@ export class Near {
     if (stat === undefined || stat.ctimeMs > this.#wallNow() - SETTLED_AFTER_MS) return read(false)
     const entry = read(true)
     if (entry === undefined) return undefined
-    this.#recent.hold(place, new Held(entry, stat))
+    this.drop(place)
+    const held = new Held(place, entry, stat)
+    if (this.#recent.add(held, entry.value.byteLength + OVERHEAD_BYTES)) place.held = held
     return entry
   }
 
   /** What lies at `place` is changed from here. */
   drop (place: NearPlace): void {
-    this.#recent.drop(place)
+    if (place.held === undefined) return
+    this.#recent.remove(place.held)
+    place.held = undefined
   }
 }
 

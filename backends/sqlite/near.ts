@@ -1,14 +1,18 @@
 // Rows that were read a moment ago: worth reading again only when another connection has written, which SQLite tells.
-import { Recent, type Holder } from '../../registry/recent.js'
+import { NEAR_BYTES, Recent, type Member } from '../../registry/recent.js'
 import type { Row } from './connection.js'
 
-interface HeldRow extends Holder<Row> {
+// The objects around a value.
+const OVERHEAD_BYTES = 400
+
+interface HeldRow extends Member {
   readonly key: string
+  readonly row: Row
 }
 
 export class Near {
   readonly #rows = new Map<string, HeldRow>()
-  readonly #recent = new Recent<Row, HeldRow>(({ key }) => { this.#rows.delete(key) })
+  readonly #recent = new Recent<HeldRow>(NEAR_BYTES, ({ key }) => { this.#rows.delete(key) })
   readonly #foreignWrites: () => unknown
   #heldUnder: unknown
   #askedAtMs = -1
@@ -21,11 +25,11 @@ export class Near {
 
   /** The row under `key`, if it was read and nobody has written since: nobody else up to the millisecond before. */
   get (key: string): Row | undefined {
-    const holder = this.#rows.get(key)
-    if (holder === undefined) return undefined
+    const held = this.#rows.get(key)
+    if (held === undefined) return undefined
     if (this.#isCurrent()) {
-      holder.wasUsed = true
-      return holder.held
+      held.wasUsed = true
+      return held.row
     }
     this.clear()
     return undefined
@@ -35,15 +39,15 @@ export class Near {
   hold (key: string, row: Row): void {
     if (!this.#recent.takes()) return
     this.drop(key)
-    const holder: HeldRow = { key, held: undefined, bytes: 0, wasUsed: false, slot: 0 }
-    if (this.#recent.hold(holder, row, key.length * 2)) this.#rows.set(key, holder)
+    const held: HeldRow = { key, row, bytes: 0, wasUsed: false, slot: 0 }
+    if (this.#recent.add(held, row.value.byteLength + key.length * 2 + OVERHEAD_BYTES)) this.#rows.set(key, held)
   }
 
   /** Our own connection has written this key. */
   drop (key: string): void {
-    const holder = this.#rows.get(key)
-    if (holder === undefined) return
-    this.#recent.drop(holder)
+    const held = this.#rows.get(key)
+    if (held === undefined) return
+    this.#recent.remove(held)
     this.#rows.delete(key)
   }
 

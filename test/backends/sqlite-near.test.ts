@@ -74,6 +74,17 @@ t.test('sqlite: of rows that don\'t all fit, read one after the other again and 
   await backend.close()
 })
 
+t.test('sqlite: what is held of long keys is bounded too', async (t) => {
+  const backend = await builtIns().open({ backend: 'sqlite', options: { path: ':memory:' } })
+  const keys = Array.from({ length: 30 }, (_, at) => `${at} `.repeat(150_000))
+  for (const key of keys) await backend.set(key, entry('value'))
+  const round = async () => await Promise.all(keys.map(async (key) => (await backend.get(key))?.value))
+  const [before, after] = [await round(), await round()]
+  const held = after.filter((value, at) => value === before[at]).length
+  t.ok(held > 10 && held < 25, `${held} were not read again`)
+  await backend.close()
+})
+
 t.test('sqlite: a near row ends at its instant', async (t) => {
   let now = 1_000_000
   const backend = await builtIns().open({ backend: 'sqlite', options: { path: ':memory:' } }, { now: () => now })
