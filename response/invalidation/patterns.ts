@@ -40,10 +40,17 @@ export class Patterns {
   }
 }
 
-/** A router for each pattern: one for all would tell but one of several that a path fits. */
+/**
+ * Routers for each pattern: one for all would tell but one of several that a path fits. Those that ignore a slash at the
+ * end take it from a parameter that is empty too, and applications differ in what they ignore: there is one of each kind.
+ */
 function matcher (pattern: string): Pick<Pattern, 'prefix' | 'matches'> {
-  const router = findMyWay({ ignoreTrailingSlash: true, ignoreDuplicateSlashes: true, caseSensitive: false, allowUnsafeRegex: true, maxParamLength: Number.MAX_SAFE_INTEGER })
-  router.on('GET', pattern, () => {})
+  const ignored = [{}, { ignoreTrailingSlash: true }, { ignoreDuplicateSlashes: true }, { ignoreTrailingSlash: true, ignoreDuplicateSlashes: true }]
+  const routers = ignored.map((slashes) => {
+    const router = findMyWay({ ...slashes, caseSensitive: false, allowUnsafeRegex: true, maxParamLength: Number.MAX_SAFE_INTEGER })
+    router.on('GET', pattern, () => {})
+    return router
+  })
   const prefix = pattern.includes('//') ? '' : /^[^:*(%]*/.exec(pattern)![0].replace(/\/$/, '').toLowerCase()
-  return { prefix, matches: (path) => router.find('GET', path) !== null }
+  return { prefix, matches: (path) => routers.some((router) => router.find('GET', path) !== null) }
 }
