@@ -6,7 +6,7 @@ import { Fence } from '../registry/fence.js'
 import type { CacheLog } from '../registry/registry.js'
 import { KeyedSlots } from '../registry/slots.js'
 import { around, FastifyInternals, type RouteContext } from './fastify-internals.js'
-import type { Filling, Visit } from './fill/filling.js'
+import type { Filling } from './fill/filling.js'
 import { Flights, type Flight } from './fill/flight.js'
 import { Guard } from './store/guard.js'
 import { Notices, safeError } from './notices.js'
@@ -18,6 +18,7 @@ import { CacheStatus } from './status.js'
 import { Store } from './store/store.js'
 import { Tags } from './store/tags.js'
 import { RecordingBudget } from './fill/tee.js'
+import type { Visit } from './fill/visit.js'
 
 /** Under which a reply keeps the filling that it belongs to. */
 export const kFilling = Symbol('fastify-response-cache.filling')

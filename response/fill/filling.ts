@@ -1,5 +1,4 @@
 // What becomes of a fill: stored where it may be, shared with those who wait, counted either way.
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { MaybePromise } from '../../registry/backend.js'
 import type { Engine } from '../engine.js'
 import type { Entry, ResponseHead } from '../store/entry.js'
@@ -7,38 +6,18 @@ import { Fill } from './fill.js'
 import type { Flight } from './flight.js'
 import { UNAVAILABLE } from '../store/guard.js'
 import type { RequestFields } from '../key.js'
-import { andThen, type Deadline } from '../later.js'
+import { andThen } from '../later.js'
 import { areTags } from '../invalidation/targets.js'
 import type { CachedRoute } from '../route.js'
 import { count } from '../stats.js'
 import type { FillEnd, Recorded } from './recorded.js'
-import type { Refresh } from './refresh.js'
-import type { Forwarding, RefusalReason } from '../status.js'
+import type { RefusalReason } from '../status.js'
 import type { Found } from '../store/store.js'
 import { Validation } from './validation.js'
 import { tagsOf } from '../store/tags.js'
+import type { Visit } from './visit.js'
 import { fieldIn } from '../http/validators.js'
 import { variantOf } from '../http/vary.js'
-
-/** One request on its way through the cache. */
-export interface Visit {
-  readonly instance: FastifyInstance
-  readonly request: FastifyRequest
-  readonly reply: FastifyReply
-  readonly key: string
-  /** The request target as the handler finds it. */
-  readonly target: string
-  /** The fence's mark before the first read of the backend. */
-  readonly mark: number
-  /** Until when it waits for the backend, all calls together. */
-  readonly deadline: Deadline
-  /** Why the handler is asked (RFC 9211 section 2.2). */
-  readonly why: Forwarding
-  /** The stored answer that was not to be served as it is: it may be validated, or stand in for an error. */
-  readonly behind?: Entry<ResponseHead>
-  /** Set where this is a refresh. */
-  readonly refresh?: Refresh | undefined
-}
 
 /** Reasons that don't speak of the answer itself: the next one may well be stored. After any other nobody should wait for it. */
 const TRANSIENT: ReadonlySet<RefusalReason> = new Set(['condition', 'handler-error', 'client-gone', 'stream-failed', 'invalidated', 'superseded', 'lock-timeout', 'unavailable', 'closed'])
@@ -78,6 +57,7 @@ export class Filling implements FillEnd {
     this.#asked = { headers: { ...visit.request.headers }, raw: visit.request.raw }
     this.fill = new Fill(route.policy, visit.request, visit.reply, { end: this, budget: engine.budget, now: engine.now })
     if (visit.behind !== undefined) this.fill.validation = new Validation(visit.request, visit.behind, engine.now())
+    visit.refresh?.begin()
     engine.began(this)
   }
 
@@ -168,8 +148,10 @@ export class Filling implements FillEnd {
     engine.ended(this)
     this.fill.validation?.putBack()
     // RFC 9111 section 4.3.3: what the handler answered in its place tells that the stored answer holds no more. That is all that a refresh has to find out.
-    if (this.fill.isOutdated) engine.guard.forget((this.#visit.behind as Entry<ResponseHead>).head.key)
-    if (this.fill.isOutdated) this.#visit.refresh?.succeed()
+    if (this.fill.isOutdated) {
+      engine.guard.forget((this.#visit.behind as Entry<ResponseHead>).head.key)
+      this.#visit.refresh?.succeed()
+    } else this.#visit.refresh?.fail(reason)
     if (this.flight !== undefined && !this.#stoodIn) engine.flights.release(this.flight, TRANSIENT.has(reason) ? 'failed' : 'not-shareable')
     if (fault !== undefined) engine.fault(this.#route.name, reason, fault)
     if (reason === 'csp-nonce') engine.fault(this.#route.name, reason, new Error('Content-Security-Policy holds a nonce, which is for one answer only'))

@@ -6,7 +6,8 @@ import type { FastifyInstance, FastifyRequest, InjectOptions } from 'fastify'
 import { Backoff } from '../backoff.js'
 import { CONDITION_FIELDS } from '../http/conditional.js'
 import { noop } from '../later.js'
-import type { Notices } from '../notices.js'
+import { safeError, type Notices } from '../notices.js'
+import type { RefusalReason } from '../status.js'
 
 /** How long one may take in all, hooks and body among it. */
 const DEADLINE_MS = 30_000
@@ -26,8 +27,12 @@ export interface Refresh {
   readonly key: string
   /** Whether the client's connection was encrypted. */
   readonly isEncrypted: boolean
+  /** Its handler is asked. */
+  begin (): void
   /** There is a fresh answer. */
   succeed (): void
+  /** The handler's answer is not stored. */
+  fail (reason: RefusalReason): void
 }
 
 /** The refresh that a request is; undefined for one that came from outside, which can't make itself one. */
@@ -60,28 +65,41 @@ export class Refreshes {
 
   async #run (instance: FastifyInstance, request: FastifyRequest, key: string): Promise<void> {
     let hasSucceeded = false
+    // Undefined while it may yet be stored: a network takes its time.
+    let reason: RefusalReason | 'not-asked' | undefined = 'not-asked'
     const refresh: Refresh = {
       key,
       isEncrypted: (request.raw.socket as { encrypted?: boolean }).encrypted === true,
+      begin: () => { reason = undefined },
       succeed: () => {
         hasSucceeded = true
-        // It may come when the answer has long been sent: a network takes its time to store it.
         this.#backoff.succeeded(key)
-      }
+      },
+      fail: (why) => { reason = why }
     }
     const again = { ...repeated(request), Request: marked(refresh) }
     // The stale answer goes out first.
     await turn()
+    const outcome = await this.#send(instance, again, key)
+    if (hasSucceeded) return
+    this.#backoff.failed(key)
+    if (outcome !== undefined && reason !== undefined) this.#notices.warn('refresh-failed', { key, reason, ...outcome }, 'cache: a refresh brought nothing to store, what is stale is sent meanwhile')
+  }
+
+  /** Answers the status that it got, or why it got none; undefined where it was ended. Never rejects. */
+  async #send (instance: FastifyInstance, again: InjectOptions, key: string): Promise<{ readonly statusCode: number } | { readonly err: object } | undefined> {
     const deadline = new AbortController()
     const timer = setTimeout(() => deadline.abort(), DEADLINE_MS).unref()
     const signal = AbortSignal.any([this.#closing.signal, deadline.signal])
     try {
       const response = await instance.inject({ ...again, signal, payloadAsStream: true } as unknown as InjectOptions)
       await finished(response.stream().resume())
+      return { statusCode: response.statusCode }
+    } catch (err) {
+      if (deadline.signal.aborted) this.#notices.warn('refresh', { key, deadlineMs: DEADLINE_MS }, 'cache: a refresh was not over before its deadline and was ended, what is stale is sent meanwhile')
+      return signal.aborted ? undefined : { err: safeError(err) }
     } finally {
       clearTimeout(timer)
-      if (deadline.signal.aborted) this.#notices.warn('refresh', { key, deadlineMs: DEADLINE_MS }, 'cache: a refresh was not over before its deadline and was ended, what is stale is sent meanwhile')
-      if (!hasSucceeded) this.#backoff.failed(key)
     }
   }
 }
@@ -99,13 +117,17 @@ function marked (refresh: Refresh): typeof Readable {
   }
 }
 
-/** The request as it came, but for what is about that one alone. */
+/** The request as it came, but for what is about that one alone. Schemas and hooks take fields out of `headers`, and out of `raw.headers` with that. */
 function repeated (request: FastifyRequest): InjectOptions {
-  const headers: Record<string, string | string[]> = {}
-  for (const [name, value] of Object.entries(request.raw.headers)) {
-    // HTTP/2 has its pseudo fields among them.
-    if (value !== undefined && !name.startsWith(':') && !NOT_REPEATED.has(name)) headers[name] = value
+  const { raw } = request
+  const lines: Record<string, string[]> = Object.create(null)
+  for (let at = 0; at < raw.rawHeaders.length; at += 2) {
+    const name = (raw.rawHeaders[at] as string).toLowerCase()
+    ;(lines[name] ??= []).push(raw.rawHeaders[at + 1] as string)
   }
-  headers.host ??= request.raw.headers[':authority'] as string ?? request.host
-  return { method: 'GET', url: request.originalUrl, headers, remoteAddress: request.raw.socket.remoteAddress ?? '127.0.0.1' }
+  // HTTP/2 has its pseudo fields among them.
+  const repeatedLines = Object.entries(lines).filter(([name]) => !name.startsWith(':') && !NOT_REPEATED.has(name))
+  // An injected request without a User-Agent is given one, unless it is said to be undefined.
+  const headers = { 'user-agent': undefined, host: lines[':authority'] ?? [request.host], ...Object.fromEntries(repeatedLines) }
+  return { method: 'GET', url: request.originalUrl, headers: headers as {}, remoteAddress: raw.socket.remoteAddress ?? '127.0.0.1' }
 }

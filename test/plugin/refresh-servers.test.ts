@@ -1,4 +1,4 @@
-// Refreshes on every kind of server: to the application's hooks one looks like its client's request, protocol and host among it.
+// Refreshes on every kind of server: to the application's hooks one looks like its client's request, protocol, host and fields among it.
 import { createServer } from 'node:https'
 import type { FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify'
 import t from 'tap'
@@ -66,4 +66,29 @@ t.test('a refresh behind a proxy is told what the proxy told, and no more of the
   await until(async () => (await app.cache.stats()).stores === 2)
   t.match(await ask(), { text: 'number 2', hit: true })
   t.same(seen.map((one) => JSON.stringify(one)).filter((one, at, all) => all.indexOf(one) === at), [false, true].map((isRefresh) => JSON.stringify([isRefresh, 'https', 'shop.example', '192.0.2.1', false])))
+})
+
+t.test('a refresh asks as its client asked, whatever a schema or a hook took out of the request', async (t) => {
+  const seen: unknown[] = []
+  const app = await build(t, {
+    compare: false,
+    routes (app, probe) {
+      app.addHook('onRequest', async (request, reply) => {
+        if (probe.cached) seen.push([request.isCacheRefresh, request.headers.authorization, request.headers['x-tenant'], request.headers.accept, request.headers['user-agent'], request.headers.cookie])
+        if (request.headers.authorization !== 'Bearer alice') return await reply.code(401).send('who are you')
+        const { cookie: _taken, ...others } = request.headers
+        request.raw.headers = others
+      })
+      app.get('/', { ...cached({ staleWhileRevalidate: '10m', key: { by: (request) => `user ${request.headers['x-tenant']}`, headers: ['user-agent'] } }), schema: { headers: { type: 'object', properties: { 'x-tenant': { type: 'number' } }, additionalProperties: false } } }, async (request) => `number ${probe.ran()} for ${request.headers['x-tenant']}`)
+    }
+  })
+  const ask = async (): Promise<unknown> => await app.ask({ url: '/', headers: { authorization: 'Bearer alice', 'x-tenant': '07', accept: ['text/html', 'text/plain'], cookie: 'a=1' } })
+  await ask()
+  await app.clock.pass(61_000)
+  t.match(await ask(), { text: 'number 1 for 7', hit: true })
+  await until(async () => (await app.cache.stats()).stores === 2)
+  t.match(await ask(), { text: 'number 2 for 7', cacheStatus: /hit; ttl=60/ })
+  const asked = ['Bearer alice', '07', 'text/html, text/plain', undefined, 'a=1']
+  t.same(seen, [[false, ...asked], [false, ...asked], [true, ...asked], [false, ...asked]])
+  t.same(app.warnings(), [])
 })
