@@ -2,6 +2,7 @@
 import type { FastifyReply } from 'fastify'
 import { joined } from '../http/cache-control.js'
 import { isConditional, type Conditions } from '../http/conditional.js'
+import { DESCRIBES_CONTENT } from '../http/fields.js'
 import { selected } from '../http/partial.js'
 import type { Fields } from '../http/policy.js'
 
@@ -28,7 +29,7 @@ export function deliver (reply: FastifyReply, payload: unknown, delivery: Delive
   if (given.head.status === head.status) return payload
   const left = new Map<string, string>()
   for (let at = 0; at < given.head.fields.length; at += 2) left.set(given.head.fields[at] as string, given.head.fields[at + 1] as string)
-  for (const name of ['content-type', 'content-encoding', 'content-language', 'content-range']) {
+  for (const name of DESCRIBES_CONTENT) {
     const value = left.get(name)
     if (value === undefined) reply.removeHeader(name)
     else reply.header(name, value)

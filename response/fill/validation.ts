@@ -3,13 +3,14 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { joined } from '../http/cache-control.js'
 import { CONDITION_FIELDS, precondition, type Conditions } from '../http/conditional.js'
 import { ageSeconds, type Entry, type ResponseHead } from '../store/entry.js'
+import { CONTENT_DIGESTS } from '../http/fields.js'
 import type { Fields } from '../http/policy.js'
 import { grouped, payloadOf } from '../payload.js'
 import { isError, isReplacing } from '../http/statuses.js'
 import { canBeValidated, fieldIn, handlersValidators, isSameWeakly, type Validators } from '../http/validators.js'
 
 /** What a 304 may say of a body that it doesn't carry, and what is not believed: Fastify names a type for an empty text. */
-const OF_THE_BODY: readonly string[] = ['content-type', 'content-encoding', 'content-range', 'content-length']
+const OF_THE_BODY: readonly string[] = ['content-type', 'content-encoding', 'content-range', 'content-length', ...CONTENT_DIGESTS]
 
 export class Validation {
   readonly entry: Entry<ResponseHead>

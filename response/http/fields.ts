@@ -13,6 +13,12 @@ export const FIELDS_NOT_STORED: ReadonlySet<string> = new Set([
   'x-ratelimit-limit', 'x-ratelimit-remaining', 'x-ratelimit-reset', 'ratelimit', 'ratelimit-policy', 'ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset'
 ])
 
+/** Digests of the very bytes that an answer has as its content (RFC 9530 section 2, RFC 1864), not of the whole that they are a part of. */
+export const CONTENT_DIGESTS: readonly string[] = ['content-digest', 'content-md5']
+
+/** What describes the content of the answer that it stands in. */
+export const DESCRIBES_CONTENT: readonly string[] = ['content-type', 'content-encoding', 'content-language', 'content-range', ...CONTENT_DIGESTS]
+
 const NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
 // RFC 9110 section 5.5: no CR, LF, NUL; Node sends latin1.
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/

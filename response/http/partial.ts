@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { isRangeOf, precondition, type Conditions } from './conditional.js'
 import type { Entry, ResponseHead } from '../store/entry.js'
+import { CONTENT_DIGESTS, DESCRIBES_CONTENT } from './fields.js'
 import { rangesOf, type ByteRange } from './ranges.js'
 import { fieldIn } from './validators.js'
 
@@ -32,7 +33,7 @@ function notModified (entry: Entry<ResponseHead>): Entry<ResponseHead> {
 /** RFC 9110 section 15.3.7.1 */
 function part (entry: Entry<ResponseHead>, range: ByteRange): Entry<ResponseHead> {
   const { head, body } = entry
-  return replaced(entry, 206, [...head.fields, 'content-range', contentRange(range, body.byteLength)], body.subarray(range.first, range.last + 1))
+  return replaced(entry, 206, [...without(head.fields, CONTENT_DIGESTS), 'content-range', contentRange(range, body.byteLength)], body.subarray(range.first, range.last + 1))
 }
 
 /** RFC 9110 section 15.3.7.2 */
@@ -47,7 +48,7 @@ function parts (entry: Entry<ResponseHead>, ranges: readonly ByteRange[]): Entry
   const whole = Buffer.concat([...pieces, Buffer.from(`\r\n--${boundary}--\r\n`)])
   // More than the whole would take: then the whole it is.
   if (whole.byteLength >= body.byteLength) return entry
-  return replaced(entry, 206, [...without(head.fields, ['content-type']), 'content-type', `multipart/byteranges; boundary=${boundary}`], whole)
+  return replaced(entry, 206, [...without(head.fields, ['content-type', ...CONTENT_DIGESTS]), 'content-type', `multipart/byteranges; boundary=${boundary}`], whole)
 }
 
 function contentRange ({ first, last }: ByteRange, length: number): string {
@@ -55,7 +56,6 @@ function contentRange ({ first, last }: ByteRange, length: number): string {
 }
 
 const NO_BYTES = Buffer.alloc(0)
-const DESCRIBES_CONTENT: readonly string[] = ['content-type', 'content-encoding', 'content-language', 'content-range']
 
 function without (fields: readonly string[], names: readonly string[]): string[] {
   return fields.filter((_, index) => !names.includes(fields[index - index % 2] as string))

@@ -49,7 +49,7 @@ t.test('RFC 9111 section 3.2: the fields of the 304 are those of the answer and 
     routes (app, probe) {
       app.get('/', cached(), async (_request, reply) => {
         const times = probe.ran()
-        reply.headers({ etag: '"1"', 'x-times': String(times), 'cache-control': `max-age=${times}0`, 'content-type': `text/${times}` })
+        reply.headers({ etag: '"1"', 'x-times': String(times), 'cache-control': `max-age=${times}0`, 'content-type': `text/${times}`, 'content-digest': String(times) })
         if (times === 1) return await reply.header('x-once', 'yes').send('body')
         return await reply.code(304).headers({ 'content-encoding': 'br', connection: 'x-hop', 'x-hop': 'x' }).send('')
       })
@@ -57,7 +57,7 @@ t.test('RFC 9111 section 3.2: the fields of the 304 are those of the answer and 
   })
   await app.ask('/')
   await app.clock.pass(11_000)
-  const fields = { 'x-times': '2', 'x-once': 'yes', 'cache-control': 'max-age=20', 'content-type': 'text/1', 'content-encoding': undefined, 'content-length': '4' }
+  const fields = { 'x-times': '2', 'x-once': 'yes', 'cache-control': 'max-age=20', 'content-type': 'text/1', 'content-digest': '1', 'content-encoding': undefined, 'content-length': '4' }
   t.match(await app.ask('/'), { status: 200, text: 'body', headers: fields })
   t.match(await app.ask('/'), { hit: true, text: 'body', cacheStatus: /ttl=20/, headers: { ...fields, 'x-hop': undefined } })
 }))
