@@ -1,4 +1,4 @@
-// A stored body as the handler would have given it, stored fields by name, and what becomes of a payload that isn't sent.
+// A stored body as the handler would have given it, stored fields by name, kinds of payloads, and what becomes of one that isn't sent.
 import { Readable } from 'node:stream'
 import type { ResponseHead } from './store/entry.js'
 
@@ -29,4 +29,9 @@ export function discard (payload: unknown): void {
 /** As Fastify tells them: streams of packages need not be Node's own. */
 function isNodeStream (payload: unknown): payload is Readable {
   return typeof (payload as Readable | undefined)?.pipe === 'function' && typeof (payload as Readable).destroy === 'function'
+}
+
+/** As Fastify tells them. */
+export function isFetchResponse (payload: unknown): payload is Response {
+  return typeof payload === 'object' && Object.prototype.toString.call(payload) === '[object Response]'
 }

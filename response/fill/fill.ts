@@ -7,7 +7,7 @@ import { etagOf } from '../http/etag.js'
 import { fieldsRemoved, fieldsToStore, isForOneOrigin } from '../http/fields.js'
 import { sent } from '../key.js'
 import type { RoutePolicy } from '../options.js'
-import { discard } from '../payload.js'
+import { discard, isFetchResponse } from '../payload.js'
 import { decide, unfitStatus, type Decision, type Fields, type Verdict } from '../http/policy.js'
 import type { FillEnd, Recorded, Taken } from './recorded.js'
 import { decisionOf, type ReplyCacheOptions } from './reply-cache.js'
@@ -153,6 +153,8 @@ export class Fill {
   commit (): void {
     const taken = this.#taken
     if (this.#over || taken?.body === undefined || this.#verdict === undefined || 'refused' in this.#verdict) return
+    // Written past Fastify as the head was: a session begins.
+    if (this.policy.setCookie === 'refuse' && this.reply.raw.getHeader('set-cookie') !== undefined) return this.refuse('set-cookie')
     this.#over = true
     taken.verdict = this.#verdict
     const { withheld } = this.#verdict
@@ -237,10 +239,6 @@ export class Fill {
     })
     return isWeb ? teeWebStream(payload as ReadableStream, recording) : teeNodeStream(payload as Readable, recording)
   }
-}
-
-function isFetchResponse (payload: unknown): payload is Response {
-  return typeof payload === 'object' && Object.prototype.toString.call(payload) === '[object Response]'
 }
 
 function announcedLength (reply: FastifyReply): number | undefined {

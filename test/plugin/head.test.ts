@@ -1,6 +1,8 @@
 // HEAD: answered from what GET stored, and what its own answer tells of that (RFC 9110 section 9.3.2, RFC 9111 section 4.3.5).
+import { Readable } from 'node:stream'
+import type { FastifyInstance } from 'fastify'
 import t from 'tap'
-import { build, forEachBackend } from '../support/app.js'
+import { build, databasePath, forEachBackend } from '../support/app.js'
 
 const CACHED = { config: { cache: { ttl: '1m' } } }
 const HEAD = { url: '/', method: 'HEAD' }
@@ -11,6 +13,37 @@ t.test('E15: HEAD is answered from the entry of GET, with its length; it never m
   t.match(await app.ask('/'), { text: 'a body', hit: false })
   t.match(await app.ask(HEAD), { status: 200, text: '', hit: true, headers: { 'content-length': '6' } })
   t.match(await app.ask('/'), { text: 'a body', hit: true })
+}))
+
+t.test('E15: HEAD of every kind of route and payload, with hooks and without', async (t) => forEachBackend(t, async (t, on) => {
+  const routes = (app: FastifyInstance, ran: () => void): void => {
+    app.get('/', CACHED, async () => { ran(); return { hello: 'world' } })
+    app.get('/stream', CACHED, async () => { ran(); return Readable.from(['hello']) })
+    app.head('/own', CACHED, async (_request, reply) => { ran(); return await reply.type('text/plain; charset=utf-8').header('content-length', 5).send() })
+    app.get('/own', CACHED, async () => { ran(); return 'hello' })
+    app.route({ method: ['GET', 'HEAD'], url: '/both', ...CACHED, handler: async () => { ran(); return 'hello' } })
+  }
+  for (const hooked of [false, true]) {
+    const options = on.backend === 'sqlite' ? { path: databasePath(t) } : {}
+    await t.test(hooked ? 'with a hook' : 'straight', async (t) => {
+      const app = await build(t, { ...on, options, routes (app, probe) { if (hooked) app.addHook('onSend', async () => {}); routes(app, () => { probe.ran() }) } })
+      for (const url of ['/', '/stream', '/own', '/both']) {
+        for (let times = 0; times < 2; times++) t.match(await app.ask({ url, method: 'HEAD' }), { status: 200, hit: false, text: '' }, `HEAD ${url} first`)
+        t.match(await app.ask(url), { hit: false }, 'no entry came of it')
+        t.match(await app.ask(url), { hit: true })
+        const before = app.runs()
+        const { body } = await app.ask(url)
+        for (const via of ['socket', 'inject'] as const) {
+          const head = await app.ask({ url, method: 'HEAD', via })
+          t.match(head, { status: 200, hit: true, text: '' }, `HEAD ${url} ${via}`)
+          if (url !== '/stream') t.equal(head.headers['content-length'], String(body.byteLength))
+        }
+        t.equal(app.runs(), before, 'the handler did not run')
+        t.ok((await app.ask(url)).body.equals(body), 'GET is whole afterwards')
+      }
+      t.equal((await app.raw('HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')).split('\r\n\r\n')[1], '', 'not a byte of a body')
+    })
+  }
 }))
 
 t.test('RFC 9111 section 4.3.5: a HEAD that names the same validator makes the stale entry of GET fresh, with the fields that it brings', async (t) => forEachBackend(t, async (t, on) => {
