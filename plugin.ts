@@ -49,7 +49,7 @@ const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, given) 
     closing.abort()
     await Promise.all([engine.close(), background.close()])
   })
-  const lookup = new Lookup(() => fastify.initialConfig)
+  const lookup = new Lookup(fastify)
   decorate(fastify, settings.decorateAs, engine, new ResponseCache(engine, lookup, closing.signal))
   const report = new Report()
   fastify.addHook('onRoute', function (route) {

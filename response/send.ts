@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { joined } from './http/cache-control.js'
 import { ageSeconds, type Entry, type ResponseHead, type SentFields } from './store/entry.js'
 import type { FastifyInternals } from './fastify-internals.js'
-import { isField } from './http/fields.js'
+import { isField, without } from './http/fields.js'
 import { grouped, payloadOf } from './payload.js'
 import { hasNoContent } from './http/statuses.js'
 
@@ -50,7 +50,7 @@ export class Sender {
   }
 
   #own ({ head, body }: Entry<ResponseHead>, age: number, status: string): string[] {
-    const fields = hasNoContent(head.status) ? [...head.fields, 'age', String(age)] : [...head.fields, 'content-length', String(body.byteLength), 'age', String(age)]
+    const fields = hasNoContent(head.status) ? [...without(head.fields, ['content-type']), 'age', String(age)] : [...head.fields, 'content-length', String(body.byteLength), 'age', String(age)]
     if (this.#statusField !== undefined) fields.push(this.#statusField, status)
     return fields
   }

@@ -1,5 +1,5 @@
 // Which route a request would come to: a router of its own with all routes below the registration, as Fastify's is not to be asked.
-import type { RouteOptions } from 'fastify'
+import type { FastifyInstance, RouteOptions } from 'fastify'
 import findMyWay, { type HTTPMethod } from 'find-my-way'
 import type { CachedRoute } from '../route.js'
 
@@ -17,12 +17,11 @@ type Options = Partial<Record<typeof OPTIONS[number], unknown>>
 
 export class Lookup {
   readonly #routes: Array<{ readonly options: RouteOptions, readonly cached: ReadonlyMap<string, CachedRoute> | undefined }> = []
-  readonly #options: () => Options & { readonly routerOptions?: Options }
+  readonly #application: Pick<FastifyInstance, 'initialConfig' | 'hasRoute'>
   #router: ReturnType<typeof findMyWay> | undefined
 
-  /** `options`: what the application was made with (`fastify.initialConfig`). */
-  constructor (options: () => object) {
-    this.#options = options
+  constructor (application: Pick<FastifyInstance, 'initialConfig' | 'hasRoute'>) {
+    this.#application = application
   }
 
   add (options: RouteOptions, cached: ReadonlyMap<string, CachedRoute> | undefined): void {
@@ -38,19 +37,25 @@ export class Lookup {
   }
 
   #made (): ReturnType<typeof findMyWay> {
-    const given = this.#options()
+    const given: Options & { readonly routerOptions?: Options } = this.#application.initialConfig
     const all: Options = { ...given, ...given.routerOptions }
     const router = findMyWay(Object.fromEntries(OPTIONS.filter((name) => all[name] !== undefined).map((name) => [name, all[name]])))
-    for (const { options: { method, url, constraints }, cached } of this.#routes) {
-      for (const one of [method].flat()) {
-        const store = { name: `${one} ${url}`, cached: cached?.get(one) }
-        try {
-          router.on(one as HTTPMethod, url, constraints === undefined ? {} : { constraints: constraints as never }, () => {}, store)
-        } catch {
-          // Constraints of the application's own making, which only its router knows.
-        }
+    for (const { options, cached } of this.#routes) this.#addTo(router, options, cached, false)
+    // What has the path of its own stands before.
+    for (const { options, cached } of this.#routes) this.#addTo(router, options, cached, true)
+    return router
+  }
+
+  /** `twins`: the route `/` below a prefix answers with a slash and without (`prefixTrailingSlash`), and Fastify tells of one of the two. */
+  #addTo (router: ReturnType<typeof findMyWay>, { method, url, constraints, routePath }: RouteOptions & { routePath?: string }, cached: ReadonlyMap<string, CachedRoute> | undefined, twins: boolean): void {
+    const path = twins ? `${url}/` : url
+    for (const one of [method].flat()) {
+      if (twins && !(routePath === '' && this.#application.hasRoute({ method: one, url: path, constraints: constraints ?? {} }))) continue
+      try {
+        router.on(one as HTTPMethod, path, constraints === undefined ? {} : { constraints: constraints as never }, () => {}, { name: `${one} ${url}`, cached: cached?.get(one) })
+      } catch {
+        // Constraints of the application's own making, which only its router knows; or a twin whose path another route has.
       }
     }
-    return router
   }
 }

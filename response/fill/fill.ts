@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream'
 import type { ReadableStream } from 'node:stream/web'
 import { deliver } from './deliver.js'
 import { etagOf } from '../http/etag.js'
-import { fieldsRemoved, fieldsToStore, isForOneOrigin } from '../http/fields.js'
+import { fieldsRemoved, fieldsToStore, isForOneOrigin, without } from '../http/fields.js'
 import { sent } from '../key.js'
 import type { RoutePolicy } from '../options.js'
 import { discard, isFetchResponse } from '../payload.js'
@@ -159,7 +159,7 @@ export class Fill {
     taken.verdict = this.#verdict
     const { withheld } = this.#verdict
     // RFC 9111 sections 5.2.2.4 and 5.2.2.7
-    if (withheld.length > 0) taken.fields = taken.fields.filter((_, at) => !withheld.includes(taken.fields[at - at % 2] as string))
+    if (withheld.length > 0) taken.fields = without(taken.fields, withheld)
     this.#end.stored(taken as Recorded)
   }
 

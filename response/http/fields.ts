@@ -57,6 +57,11 @@ export function areFields (pairs: unknown): pairs is string[] {
     (index % 2 === 0 ? NAME.test(item) && item !== '__proto__' && !FIELDS_NOT_STORED.has(item) : VALUE.test(item)))
 }
 
+/** The pairs but for those of these names. */
+export function without (pairs: readonly string[], names: readonly string[]): string[] {
+  return pairs.filter((_, at) => !names.includes(pairs[at - at % 2] as string))
+}
+
 /** Whether Node sends this field of another hook, in place of throwing. */
 export function isField (name: string, line: string): boolean {
   return NAME.test(name) && VALUE.test(line)

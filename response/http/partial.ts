@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { isRangeOf, precondition, type Conditions } from './conditional.js'
 import type { Entry, ResponseHead } from '../store/entry.js'
-import { CONTENT_DIGESTS, DESCRIBES_CONTENT } from './fields.js'
+import { CONTENT_DIGESTS, DESCRIBES_CONTENT, without } from './fields.js'
 import { rangesOf, type ByteRange } from './ranges.js'
 import { fieldIn } from './validators.js'
 
@@ -56,10 +56,6 @@ function contentRange ({ first, last }: ByteRange, length: number): string {
 }
 
 const NO_BYTES = Buffer.alloc(0)
-
-function without (fields: readonly string[], names: readonly string[]): string[] {
-  return fields.filter((_, index) => !names.includes(fields[index - index % 2] as string))
-}
 
 function replaced ({ head }: Entry<ResponseHead>, status: number, fields: readonly string[], body: Buffer): Entry<ResponseHead> {
   return { head: { ...head, status, fields, text: false }, body }

@@ -134,6 +134,23 @@ t.test('explain: the route is the one that Fastify chooses', async (t) => {
   t.equal(await routeOf('/v'), undefined)
 })
 
+t.test('explain: the route / below a prefix answers with a slash at the end or without, as Fastify has it', async (t) => {
+  const { app, explain } = await setUp(t, (app) => {
+    for (const prefixTrailingSlash of ['both', 'slash', 'no-slash'] as const) {
+      app.register(async (scope) => { scope.get('/', { ...cached(), prefixTrailingSlash }, async () => prefixTrailingSlash) }, { prefix: `/${prefixTrailingSlash}` })
+    }
+    app.register(async (scope) => {
+      scope.get('', cached(), async () => '')
+      scope.get('/', { prefixTrailingSlash: 'slash' }, async () => '')
+    }, { prefix: '/two' })
+  })
+  await app.ready()
+  for (const url of ['/both', '/both/', '/slash', '/slash/', '/no-slash', '/no-slash/', '/two', '/two/']) {
+    await app.inject(url)
+    t.equal((await explain({ url, headers: { host: 'localhost:80' } })).decision, (await app.inject(url)).headers['cache-status']?.toString().includes('hit') === true ? 'hit' : 'bypass', url)
+  }
+})
+
 t.test('explain: it prints as a page, and is data for programs', async (t) => {
   const { app, clock, explain } = await setUp(t, (app) => app.get('/items/:id', cached({ tags: ['items'] }), async () => 'answer'))
   await app.inject('/items/1')

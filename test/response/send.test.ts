@@ -97,6 +97,13 @@ t.test('an answer without a type is given none', async (t) => {
   }
 })
 
+t.test('RFC 9110 section 8.6: a 204 says nothing of a content, whatever type its handler named', async (t) => {
+  for (const app of await both(t, entryOf({ status: 204, fields: ['content-type', 'text/plain', 'x-a', 'b'] }, ''))) {
+    const { headers } = await app.inject('/')
+    t.match(headers, { 'x-a': 'b', 'content-type': undefined, 'content-length': undefined })
+  }
+})
+
 t.test('mark() stands behind what an upstream said (RFC 9211 section 2)', async (t) => {
   const app = Fastify()
   const sender = new Sender(new FastifyInternals(), 'cache-status')
