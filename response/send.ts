@@ -50,7 +50,9 @@ export class Sender {
   }
 
   #own ({ head, body }: Entry<ResponseHead>, age: number, status: string): string[] {
-    const fields = hasNoContent(head.status) ? [...without(head.fields, ['content-type']), 'age', String(age)] : [...head.fields, 'content-length', String(body.byteLength), 'age', String(age)]
+    // RFC 9110 section 8.6: as Fastify does it. A 304 of ours has no type to begin with.
+    const said = head.status === 204 ? without(head.fields, ['content-type']) : head.fields
+    const fields = hasNoContent(head.status) ? [...said, 'age', String(age)] : [...head.fields, 'content-length', String(body.byteLength), 'age', String(age)]
     if (this.#statusField !== undefined) fields.push(this.#statusField, status)
     return fields
   }

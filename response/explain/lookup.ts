@@ -15,8 +15,13 @@ const OPTIONS = ['caseSensitive', 'ignoreTrailingSlash', 'ignoreDuplicateSlashes
 
 type Options = Partial<Record<typeof OPTIONS[number], unknown>>
 
+interface Registered {
+  readonly options: RouteOptions & { readonly routePath?: string }
+  readonly cached: ReadonlyMap<string, CachedRoute> | undefined
+}
+
 export class Lookup {
-  readonly #routes: Array<{ readonly options: RouteOptions, readonly cached: ReadonlyMap<string, CachedRoute> | undefined }> = []
+  readonly #routes: Registered[] = []
   readonly #application: Pick<FastifyInstance, 'initialConfig' | 'hasRoute'>
   #router: ReturnType<typeof findMyWay> | undefined
 
@@ -40,17 +45,18 @@ export class Lookup {
     const given: Options & { readonly routerOptions?: Options } = this.#application.initialConfig
     const all: Options = { ...given, ...given.routerOptions }
     const router = findMyWay(Object.fromEntries(OPTIONS.filter((name) => all[name] !== undefined).map((name) => [name, all[name]])))
-    for (const { options, cached } of this.#routes) this.#addTo(router, options, cached, false)
-    // What has the path of its own stands before.
-    for (const { options, cached } of this.#routes) this.#addTo(router, options, cached, true)
+    for (const route of this.#routes) this.#addTo(router, route, false)
+    // A route whose own the path is goes before another one's twin.
+    for (const route of this.#routes) this.#addTo(router, route, true)
     return router
   }
 
-  /** `twins`: the route `/` below a prefix answers with a slash and without (`prefixTrailingSlash`), and Fastify tells of one of the two. */
-  #addTo (router: ReturnType<typeof findMyWay>, { method, url, constraints, routePath }: RouteOptions & { routePath?: string }, cached: ReadonlyMap<string, CachedRoute> | undefined, twins: boolean): void {
-    const path = twins ? `${url}/` : url
+  /** `isTwin`: the route `/` below a prefix answers with a slash and without (`prefixTrailingSlash`), and Fastify tells of one of the two. */
+  #addTo (router: ReturnType<typeof findMyWay>, { options, cached }: Registered, isTwin: boolean): void {
+    const { method, url, constraints, routePath } = options
+    const path = isTwin ? `${url}/` : url
     for (const one of [method].flat()) {
-      if (twins && !(routePath === '' && this.#application.hasRoute({ method: one, url: path, constraints: constraints ?? {} }))) continue
+      if (isTwin && !(routePath === '' && this.#application.hasRoute({ method: one, url: path, constraints: constraints ?? {} }))) continue
       try {
         router.on(one as HTTPMethod, path, constraints === undefined ? {} : { constraints: constraints as never }, () => {}, { name: `${one} ${url}`, cached: cached?.get(one) })
       } catch {

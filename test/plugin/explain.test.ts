@@ -151,6 +151,13 @@ t.test('explain: the route / below a prefix answers with a slash at the end or w
   }
 })
 
+t.test('explain: what came by way of a proxy is explained by the URL that the client asked for', async (t) => {
+  const { app, explain } = await setUp(t, (app) => { app.get('/', cached(), async () => '') }, { trustProxy: true })
+  await app.inject({ url: '/', headers: { 'x-forwarded-proto': 'https', 'x-forwarded-host': 'shop.example' } })
+  t.match(await explain('https://shop.example/'), { decision: 'hit' })
+  t.match(await explain('http://shop.example/'), { decision: 'miss', reason: 'absent' })
+})
+
 t.test('explain: it prints as a page, and is data for programs', async (t) => {
   const { app, clock, explain } = await setUp(t, (app) => app.get('/items/:id', cached({ tags: ['items'] }), async () => 'answer'))
   await app.inject('/items/1')

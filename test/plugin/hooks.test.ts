@@ -106,6 +106,20 @@ t.test('an onSend hook that throws costs what it costs without the cache, and no
   t.match(await app.ask('/'), { status: 200, hit: true })
 }))
 
+t.test('E12: with a list of parameters, hooks behind the handler find those alone on a miss, and all on a hit', async (t) => forEachBackend(t, async (t, on) => {
+  const seen: unknown[] = []
+  const app = await build(t, {
+    ...on,
+    compare: false,
+    routes (app, probe) {
+      app.addHook('onSend', async ({ url, query }) => { if (probe.cached) seen.push([url, { ...query as object }]) })
+      app.get('/', { config: { cache: { ttl: '1m', key: { query: ['a'] } } } }, async () => 'x')
+    }
+  })
+  for (const hit of [false, true]) t.match(await app.ask('/?a=1&b=2'), { hit })
+  t.same(seen, [['/?a=1', { a: '1' }], ['/?a=1&b=2', { a: '1', b: '2' }]])
+}))
+
 t.test('E03: a cookie that a later hook sets keeps the answer out of the cache', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
