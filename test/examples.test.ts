@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { freePort } from './support/free-port.js'
+import { freePort } from '../benchmarks/backends/free-port.js'
 import { newServer, startServer, until } from './support/redis-server.js'
 
 const SERVER = fileURLToPath(new URL('../dist/examples/packages/server.js', import.meta.url))

@@ -1,9 +1,9 @@
 // The servers behind backends: a redis-server and the HTTP service, each a process of its own on a free port.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer, type AddressInfo } from 'node:net'
 import { createInterface } from 'node:readline'
 import { Child } from '../core/child.js'
+import { freePort } from './free-port.js'
 
 export interface Servers {
   readonly redisUrl: string
@@ -44,13 +44,4 @@ async function startRedis (folder: string): Promise<{ redis: ChildProcess, port:
     createInterface({ input: redis.stdout }).on('line', (line) => { if (line.includes('Ready to accept connections')) resolve() })
   })
   return { redis, port }
-}
-
-async function freePort (): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }

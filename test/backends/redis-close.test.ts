@@ -2,7 +2,7 @@
 import t, { type Test } from 'tap'
 import type { RedisOptions } from '../../backends/redis.js'
 import { runChild } from '../support/child.js'
-import { freePort } from '../support/free-port.js'
+import { freePort } from '../../benchmarks/backends/free-port.js'
 import { startCluster, startServer } from '../support/redis-server.js'
 import { failureOf } from '../support/entries.js'
 import { entry, openRedis } from '../support/redis.js'

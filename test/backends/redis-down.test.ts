@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import t, { type Test } from 'tap'
 import type { RedisOptions } from '../../backends/redis.js'
 import { build, type TestApp } from '../support/app.js'
-import { freePort } from '../support/free-port.js'
+import { freePort } from '../../benchmarks/backends/free-port.js'
 import { newServer, startProxy, startServer, until } from '../support/redis-server.js'
 import { openRedis, soon } from '../support/redis.js'
 

@@ -10,7 +10,7 @@ import type { BackendChoice } from '../../registry/names.js'
 import { conformance, faults, museum, type ConformanceCase, type ConformanceSubject } from '../kit/index.js'
 import { testClock } from './clock.js'
 import { filesIn } from './files.js'
-import { freePort } from './free-port.js'
+import { freePort } from '../../benchmarks/backends/free-port.js'
 import { newServer } from './redis-server.js'
 
 /** What is left to be run of a backend that passes the cases without levers elsewhere. */

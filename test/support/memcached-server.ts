@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import type { Test } from 'tap'
-import { freePort } from './free-port.js'
+import { freePort } from '../../benchmarks/backends/free-port.js'
 import { until } from './redis-server.js'
 import { ServerProcess } from './server-process.js'
 

@@ -2,7 +2,7 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { freePort } from './free-port.js'
+import { freePort } from '../../benchmarks/backends/free-port.js'
 import { packed } from './packed.js'
 import { runPage, type PageOutcome } from './page-run.js'
 import { root, type Source } from './sources.js'

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import type { Test } from 'tap'
-import { freePort } from './free-port.js'
+import { freePort } from '../../benchmarks/backends/free-port.js'
 import { ServerProcess } from './server-process.js'
 
 const LONGEST_WAIT_MS = 15_000
