@@ -1,4 +1,5 @@
 // A stored body as the handler would have given it, stored fields by name, kinds of payloads, and what becomes of one that isn't sent.
+import type { FastifyReply } from 'fastify'
 import { Readable } from 'node:stream'
 import type { ResponseHead } from './store/entry.js'
 
@@ -31,7 +32,15 @@ function isNodeStream (payload: unknown): payload is Readable {
   return typeof (payload as Readable | undefined)?.pipe === 'function' && typeof (payload as Readable).destroy === 'function'
 }
 
+/** Applies a fetch Response to the reply, as Fastify does; what remains is its body. Anything else is left as it is. */
+export function unpacked (payload: unknown, reply: FastifyReply): unknown {
+  if (!isFetchResponse(payload) || payload.bodyUsed) return payload
+  reply.code(payload.status)
+  for (const [name, value] of payload.headers) reply.header(name, value)
+  return payload.body
+}
+
 /** As Fastify tells them. */
-export function isFetchResponse (payload: unknown): payload is Response {
+function isFetchResponse (payload: unknown): payload is Response {
   return typeof payload === 'object' && Object.prototype.toString.call(payload) === '[object Response]'
 }

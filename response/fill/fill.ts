@@ -7,7 +7,7 @@ import { etagOf } from '../http/etag.js'
 import { fieldsRemoved, fieldsToStore, isForOneOrigin, without } from '../http/fields.js'
 import { sent } from '../key.js'
 import type { RoutePolicy } from '../options.js'
-import { discard, isFetchResponse } from '../payload.js'
+import { discard, unpacked } from '../payload.js'
 import { decide, unfitStatus, type Decision, type Fields, type Verdict } from '../http/policy.js'
 import type { FillEnd, Recorded, Taken } from './recorded.js'
 import { decisionOf, type ReplyCacheOptions } from './reply-cache.js'
@@ -86,11 +86,11 @@ export class Fill {
   /** The handler's answer before other hooks see it; gives back the payload to go on with. `copies`: they may change it. */
   take (payload: unknown, copies = false): unknown {
     const { validation } = this
-    if (validation === undefined) return this.#over ? payload : this.#take(isFetchResponse(payload) ? this.#unpack(payload) : payload, copies)
+    if (validation === undefined) return this.#over ? payload : this.#take(unpacked(payload, this.reply), copies)
     validation.putBack()
     if (this.#isSettled) return this.#over ? payload : this.#take(payload, copies)
     this.#isSettled = true
-    const settled = this.#settle(validation, isFetchResponse(payload) ? this.#unpack(payload) : payload)
+    const settled = this.#settle(validation, unpacked(payload, this.reply))
     const taken = this.#over ? settled : this.#take(settled, copies)
     if (!validation.wasAsked && this.answered === undefined) return taken
     return deliver(this.reply, taken, { conditions: validation.conditions, method: this.request.method, at: this.#now(), wholeOnly: copies })
@@ -153,13 +153,12 @@ export class Fill {
   commit (): void {
     const taken = this.#taken
     if (this.#over || taken?.body === undefined || this.#verdict === undefined || 'refused' in this.#verdict) return
-    // Written past Fastify as the head was: a session begins.
-    if (this.policy.setCookie === 'refuse' && this.reply.raw.getHeader('set-cookie') !== undefined) return this.refuse('set-cookie')
+    const verdict = this.#lastVerdict(taken, this.#verdict)
+    if ('refused' in verdict) return this.refuse(verdict.refused)
     this.#over = true
-    taken.verdict = this.#verdict
-    const { withheld } = this.#verdict
+    taken.verdict = verdict
     // RFC 9111 sections 5.2.2.4 and 5.2.2.7
-    if (withheld.length > 0) taken.fields = without(taken.fields, withheld)
+    if (verdict.withheld.length > 0) taken.fields = without(taken.fields, verdict.withheld)
     this.#end.stored(taken as Recorded)
   }
 
@@ -180,8 +179,16 @@ export class Fill {
     return answer
   }
 
+  /** Once more where more is known by now: what was set past Fastify as the head was written (a session began), how old a stream is that has ended. */
+  #lastVerdict (taken: Taken, verdict: Verdict): Verdict {
+    const { raw } = this.reply
+    const isSetPastFastify = raw.getHeaderNames().length > 0
+    if (!isSetPastFastify && this.#recording === undefined) return verdict
+    return this.#decide(taken, isSetPastFastify ? raw.getHeaders() as Fields : undefined)
+  }
+
   /** The verdict on the answer with the fields of all hooks; what the handler set decides what is stored. */
-  #decide (taken: Taken): Verdict {
+  #decide (taken: Taken, fields = this.reply.getHeaders() as Fields): Verdict {
     const { reply, request } = this
     if (this.forbidden !== undefined) return { refused: this.forbidden }
     // A hook may answer a condition or cut out a part of what the handler made: the whole remains true.
@@ -190,7 +197,7 @@ export class Fill {
     const at = this.#now()
     const verdict = decide({
       status: taken.status,
-      fields: reply.getHeaders() as Fields,
+      fields,
       vary: taken.vary,
       hasValidator: (request.method === 'GET' || request.method === 'HEAD') && canBeValidated(handlersValidators(taken, at)),
       authorized: this.policy.credentials === 'ignore' && sent(request, 'authorization') !== undefined,
@@ -208,14 +215,6 @@ export class Fill {
     taken.fields = [...taken.fields, 'etag', etag]
     taken.ownEtag = true
     return etag
-  }
-
-  /** Applies a fetch Response as Fastify does; what remains is its body. */
-  #unpack (response: Response): unknown {
-    if (response.bodyUsed) return response
-    this.reply.code(response.status)
-    for (const [name, value] of response.headers) this.reply.header(name, value)
-    return response.body
   }
 
   #takeStream (payload: unknown): unknown {

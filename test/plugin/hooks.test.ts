@@ -138,25 +138,29 @@ t.test('E03: a cookie that a later hook sets keeps the answer out of the cache',
   }
 }))
 
-t.test('E03: a cookie that is set as the head is written, past Fastify, keeps the answer out of the cache', async (t) => forEachBackend(t, async (t, on) => {
+t.test('E03: what is set as the head is written, past Fastify, keeps the answer out of the cache as if it had been set before', async (t) => forEachBackend(t, async (t, on) => {
+  const late: Record<string, readonly [name: string, value: string]> = {}
+  for (const url of ['/', '/stream', '/kept']) late[url] = ['Set-Cookie', 'a=1']
+  for (const url of ['/private', '/private-stream']) late[url] = ['Cache-Control', 'private']
+  late['/packed'] = ['Vary', 'Accept-Encoding']
   const app = await build(t, {
     ...on,
     routes (app) {
-      // As express-session does it, by way of on-headers.
-      app.addHook('onRequest', async (_request, { raw }) => {
+      // As express-session and compression do it, by way of on-headers.
+      app.addHook('onRequest', async ({ url }, { raw }) => {
         const writeHead = raw.writeHead.bind(raw) as (status: number, fields: object) => typeof raw
-        raw.writeHead = ((status: number, fields: object) => { raw.setHeader('Set-Cookie', 'a=1'); return writeHead(status, fields) }) as typeof raw.writeHead
+        raw.writeHead = ((status: number, fields: object) => { raw.setHeader(...late[url]!); return writeHead(status, fields) }) as typeof raw.writeHead
       })
-      app.get('/', CACHED, async () => 'x')
-      app.get('/stream', CACHED, async () => Readable.from(['x']))
+      for (const url of ['/', '/private', '/packed']) app.get(url, CACHED, async () => 'x')
+      for (const url of ['/stream', '/private-stream']) app.get(url, CACHED, async () => Readable.from(['x']))
       app.get('/kept', { config: { cache: { ttl: '1m', setCookie: 'store' } } }, async () => 'x')
     }
   })
-  for (const url of ['/', '/stream']) {
-    for (let times = 0; times < 2; times++) t.match(await app.ask(url), { hit: false, headers: { 'set-cookie': ['a=1'] } })
-    t.match((await app.cache.stats()).routes[`GET ${url}`], { stores: 0, refusals: { 'set-cookie': 2 } })
+  for (const [url, reason] of [['/', 'set-cookie'], ['/stream', 'set-cookie'], ['/private', 'private'], ['/private-stream', 'private']] as const) {
+    for (let times = 0; times < 2; times++) t.match(await app.ask(url), { hit: false })
+    t.match((await app.cache.stats()).routes[`GET ${url}`], { stores: 0, refusals: { [reason]: 2 } })
   }
-  for (const hit of [false, true]) t.match(await app.ask('/kept'), { hit })
+  for (const url of ['/kept', '/packed']) for (const hit of [false, true]) t.match(await app.ask(url), { hit })
 }))
 
 t.test('trailers are sent, by the handler on a miss and by a hook each time', async (t) => forEachBackend(t, async (t, on) => {

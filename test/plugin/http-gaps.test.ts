@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import { rfc9111, type RouteCacheOptions } from '../../plugin.js'
 import { build, forEachBackend, type Probe } from '../support/app.js'
+import { Barrier } from '../support/barrier.js'
 import { cached } from '../support/document.js'
 
 /** A route whose answer has the fields that the query asks for. */
@@ -132,6 +133,34 @@ t.test('trailers are not lost on a miss, and a hit has none that nobody set', as
   })
   t.match(await app.ask('/'), { hit: false, trailers: { 'x-sum': 'sum' } })
   t.match(await app.ask('/'), { hit: true, text: 'x', trailers: { 'x-sum': undefined } })
+}))
+
+t.test('RFC 9111 section 4.2.3: an answer that came from elsewhere grows older while its stream passes', async (t) => forEachBackend(t, async (t, on) => {
+  const [soon, late] = [new Barrier(), new Barrier()]
+  const app = await build(t, {
+    ...on,
+    compare: false,
+    routes (app) {
+      for (const [url, middle] of [['/soon', soon], ['/late', late]] as const) {
+        app.get(url, { config: { cache: true } }, async (_request, reply) => await reply.headers({ age: '50', 'cache-control': 'max-age=60' }).send(Readable.from((async function * () {
+          yield 'first'
+          await middle.pass()
+          yield 'second'
+        })())))
+      }
+    }
+  })
+  const answers = ['/soon', '/late'].map((url) => app.ask(url))
+  await Promise.all([soon.reached(), late.reached()])
+  await app.clock.pass(4_000)
+  soon.open()
+  await answers[0]
+  await app.clock.pass(5_000)
+  t.match(await app.ask('/soon'), { hit: true, headers: { age: '59' } })
+  await app.clock.pass(2_000)
+  late.open()
+  await answers[1]
+  t.match((await app.cache.stats()).routes['GET /late'], { stores: 0, refusals: { expired: 1 } })
 }))
 
 t.test('C17-C19: a stream that breaks off, or is of another length than it says, in place of a validated entry is not stored', async (t) => forEachBackend(t, async (t, on) => {
