@@ -88,7 +88,9 @@ export class Fill {
     const { validation } = this
     if (validation === undefined) return this.#over ? payload : this.#take(unpacked(payload, this.reply), copies)
     validation.putBack()
-    if (this.#isSettled) return this.#over ? payload : this.#take(payload, copies)
+    // An error on the way out has the hooks run again. A stream that broke before it began is the handler's own.
+    const isBroken = this.refusedFor === 'stream-failed' && validation.mayStandIn(this.reply.statusCode, this.#now())
+    if (this.#isSettled && !isBroken) return this.#over ? payload : this.#take(payload, copies)
     this.#isSettled = true
     const settled = this.#settle(validation, unpacked(payload, this.reply))
     const taken = this.#over ? settled : this.#take(settled, copies)

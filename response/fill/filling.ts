@@ -22,6 +22,9 @@ import { variantOf } from '../http/vary.js'
 /** Reasons that don't speak of the answer itself: the next one may well be stored. After any other nobody should wait for it. */
 const TRANSIENT: ReadonlySet<RefusalReason> = new Set(['condition', 'handler-error', 'client-gone', 'stream-failed', 'invalidated', 'superseded', 'lock-timeout', 'unavailable', 'closed'])
 
+/** Reasons that leave it open what the handler had to say: the answer did not come whole, or another request's was waited for in vain. */
+const INCOMPLETE: ReadonlySet<RefusalReason> = new Set(['client-gone', 'stream-failed', 'length', 'lock-timeout', 'closed'])
+
 export class Filling implements FillEnd {
   readonly key: string
   readonly fill: Fill
@@ -147,15 +150,23 @@ export class Filling implements FillEnd {
     clearTimeout(this.#patience)
     engine.ended(this)
     this.fill.validation?.putBack()
-    // RFC 9111 section 4.3.3: what the handler answered in its place tells that the stored answer holds no more. That is all that a refresh has to find out.
-    if (this.fill.isOutdated) {
-      engine.guard.forget((this.#visit.behind as Entry<ResponseHead>).head.key)
+    // That is all that a refresh has to find out.
+    if (this.#endsWhatIsBehind(reason)) {
+      engine.supersede(this)
+      engine.guard.track(engine.store.forget(this.#visit.behind as Entry<ResponseHead>))
       this.#visit.refresh?.succeed()
     } else this.#visit.refresh?.fail(reason)
     if (this.flight !== undefined && !this.#stoodIn) engine.flights.release(this.flight, TRANSIENT.has(reason) ? 'failed' : 'not-shareable')
     if (fault !== undefined) engine.fault(this.#route.name, reason, fault)
     if (reason === 'csp-nonce') engine.fault(this.#route.name, reason, new Error('Content-Security-Policy holds a nonce, which is for one answer only'))
     this.#refuse(reason)
+  }
+
+  /** Whether the handler's answer, which is not stored, tells that the stored one holds no more (RFC 9111 section 4.3.3) or may not be kept any longer (section 3.2). */
+  #endsWhatIsBehind (reason: RefusalReason): boolean {
+    const { isOutdated, isUpheld } = this.fill
+    // A cookie is for the one who asked.
+    return !INCOMPLETE.has(reason) && (isOutdated || (isUpheld && reason !== 'set-cookie'))
   }
 
   stoodIn ({ head, body }: Entry<ResponseHead>): void {

@@ -1,6 +1,7 @@
 // What a handler's answer makes of the stored one behind it: upheld, outdated, or sent in place of an error.
 import type { FastifyReply } from 'fastify'
 import type { Fields } from '../http/policy.js'
+import { isGone } from '../http/statuses.js'
 import type { RefusalReason } from '../status.js'
 import type { Validation } from './validation.js'
 
@@ -37,7 +38,7 @@ export function settle (validation: Validation, { reply, before, at, hasFailed }
   if (validation.mayStandIn(answered, at)) {
     return { payload: validation.revive(reply, before, { isFreshened: false, at }), answered, refused: hasFailed ? 'handler-error' : 'status', isStandIn: true }
   }
-  if (hasFailed) return { payload, refused: 'handler-error' }
+  if (hasFailed) return { payload, refused: 'handler-error', isOutdated: isGone(answered) }
   const outcome = validation.outcome(reply, before, at)
   if (outcome === undefined) return { payload, isOutdated: validation.isOutdated(reply, before) }
   if (outcome === 'theirs') return { payload, isOutdated: true }

@@ -1,5 +1,6 @@
 // A stored answer behind a request that the handler is asked for: validated by it (RFC 9111 section 4.3), or standing in for it (RFC 5861).
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { isDeepStrictEqual } from 'node:util'
 import { joined } from '../http/cache-control.js'
 import { CONDITION_FIELDS, precondition, type Conditions } from '../http/conditional.js'
 import { ageSeconds, type Entry, type ResponseHead } from '../store/entry.js'
@@ -100,12 +101,15 @@ export class Validation {
   revive (reply: FastifyReply, before: Fields, { isFreshened, at }: { isFreshened: boolean, at: number }): unknown {
     const { head, body } = this.entry
     const said = isFreshened ? saidBy(reply, before) : {}
-    for (const name of Object.keys(saidBy(reply, before))) if (said[name] === undefined || OF_THE_BODY.includes(name)) reply.removeHeader(name)
+    const isOver = (name: string): boolean => !isFreshened || OF_THE_BODY.includes(name)
+    for (const name of Object.keys(saidBy(reply, before))) if (isOver(name)) reply.removeHeader(name)
+    // What hooks have set for this request is not the handler's to take away.
+    for (const name in before) if (isOver(name) && before[name] !== undefined && !reply.hasHeader(name)) reply.header(name, before[name])
     const stored = grouped(head.fields)
     for (const name in stored) {
       // RFC 9110 section 6.6.1: the Date of what was said just now is the present, unless it says otherwise.
       if (name === 'date' && isFreshened) continue
-      if (said[name] === undefined || OF_THE_BODY.includes(name)) reply.header(name, stored[name])
+      if (said[name] === undefined || isOver(name)) reply.header(name, stored[name])
     }
     for (const name of head.removed ?? []) reply.removeHeader(name)
     if (!isFreshened) reply.header('age', String(ageSeconds(head, at)))
@@ -129,7 +133,7 @@ export class Validation {
 
 /** The fields that were set since. */
 function saidBy (reply: FastifyReply, before: Fields): Fields {
-  return Object.fromEntries(Object.entries(reply.getHeaders() as Fields).filter(([name, value]) => value !== undefined && value !== before[name]))
+  return Object.fromEntries(Object.entries(reply.getHeaders() as Fields).filter(([name, value]) => value !== undefined && !isDeepStrictEqual(value, before[name])))
 }
 
 function pairsOf (fields: Fields): string[] {

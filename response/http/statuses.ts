@@ -12,7 +12,6 @@ const UNDERSTOOD: ReadonlySet<number> = new Set([
   400, 401, 402, 403, 404, 405, 406, 407, 408, 409, 410, 411, 413, 414, 415, 417, 421, 422, 426, 500, 501, 502, 503, 504, 505
 ])
 
-/** Statuses that say of the resource itself that it is not there any more. */
 const GONE: ReadonlySet<number> = new Set([404, 410, 451])
 
 /** RFC 5861 section 4: what counts as an error there. */
@@ -38,9 +37,14 @@ export function isError (status: number): boolean {
   return ERRORS.has(status)
 }
 
+/** Whether a status says of the resource itself that it is not there any more. */
+export function isGone (status: number): boolean {
+  return GONE.has(status)
+}
+
 /** Whether an answer of this status tells that an older one holds no more. Other refusals may be for the one who asked. */
 export function isReplacing (status: number): boolean {
-  return status < 400 ? !CONDITIONAL_STATUSES.includes(status) : GONE.has(status)
+  return status < 400 ? !CONDITIONAL_STATUSES.includes(status) : isGone(status)
 }
 
 /** Whether a 304 can say of an answer of this status that it still holds: conditions are about a 200 (RFC 9110 section 13.2.1). */

@@ -94,6 +94,14 @@ export class Store {
     return answer.mayStore() && this.put(answer.key, answer.head, answer.body, expiresAt)
   }
 
+  /** Forgets an answer that holds no more, if it is still the one that is there. */
+  forget ({ head: { key, storedAt }, body }: Entry<ResponseHead>): MaybePromise<void> {
+    return andThen(this.#guard.get(key, this.#guard.deadline()), (read) => {
+      const there = this.believed(read, key)
+      if (there === UNAVAILABLE || (there?.head.storedAt === storedAt && there.body.equals(body))) this.#guard.forget(key)
+    })
+  }
+
   put (key: string, head: Head, body: Buffer | string, expiresAt: number): boolean {
     return this.#guard.put(key, { value: this.codec.encode(head, body), expiresAt })
   }
