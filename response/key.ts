@@ -1,30 +1,20 @@
 // Request -> key, or the reason why this request is not for the cache. Distinct requests may split, never merge.
 import { hash } from 'node:crypto'
+import { inspect } from 'node:util'
 import type { FastifyRequest } from 'fastify'
 import { isRecord } from '../registry/check.js'
 import { listed, pathOf } from './query.js'
 import type { KeyFunction, KeyOptions, RoutePolicy } from './options.js'
+import { ABSENT, part, sent, value, WHOLLY } from './sent.js'
 import type { BypassReason } from './status.js'
 
 /** The key of a request, or why it has none; `fault` is what a developer should hear of. */
 export type Keyed = { readonly key: string } | { readonly bypass: BypassReason, readonly fault?: unknown }
 
-/** What is read of a request's header fields: as they are now, and as they came. */
-export interface RequestFields {
-  readonly headers: FastifyRequest['headers']
-  readonly raw: { readonly rawHeaders: readonly string[] }
-}
-
 const LONGEST_CLEAR_CHARACTERS = 512
 const LARGEST_KEY_BODY_BYTES = 1024 * 1024
 const RECENT_KEYS = 512
 const LONGEST_RECENT_CHARACTERS = 256
-const ABSENT = '-'
-
-/** A part that can't run into the next one: its length stands before it. */
-export function part (value: string): string {
-  return `${value.length}:${value}`
-}
 
 /** What is secret, long or not for a log. Collision-free for all practical purposes, lone surrogates included. */
 export function digest (value: string): string {
@@ -44,6 +34,14 @@ export function namespacePrefix (namespace: string): string {
 /** What all keys of one route and method begin with. HEAD is answered from GET. */
 export function routePrefix (namespace: string, method: string, pattern: string): string {
   return `${namespacePrefix(namespace)}r ${method === 'HEAD' ? 'GET' : method} ${part(pattern)} `
+}
+
+/** The same, where routes of one pattern are told apart by constraints: they are different ones, also where those look the same. */
+export function distinctPrefix (namespace: string, { method, url, constraints }: { method: string, url: string, constraints: object | undefined }, others: ReadonlyArray<{ method: string, prefix: string }>): string {
+  const told = constraints === undefined ? url : `${url} ${inspect(constraints, WHOLLY)}`
+  let prefix = routePrefix(namespace, method, told)
+  for (let at = 1; others.some((other) => other.method === method && other.prefix === prefix); at++) prefix = routePrefix(namespace, method, `${told} ${at}`)
+  return prefix
 }
 
 /** The part of a key that a raw request target becomes: the path in clear, the query as a digest. */
@@ -69,6 +67,7 @@ export function keyBuilder (prefix: string, policy: RoutePolicy): (request: Fast
   if (typeof options === 'function') return (request) => refusal(request, isBodied(request.method)) ?? functionKey(prefix, options, request)
   const cookiesCount = bypassing && options.by === undefined && options.cookies.length === 0 && !options.headers.includes('cookie')
   const authorizationCounts = bypassing && options.by === undefined && !options.headers.includes('authorization')
+  const shape = part(JSON.stringify({ headers: options.headers, cookies: options.cookies, by: options.by !== undefined }))
   const recent = new RecentKeys()
   const plain = options.query === true && options.headers.length === 0 && options.cookies.length === 0 && options.by === undefined && !options.body
 
@@ -85,7 +84,7 @@ export function keyBuilder (prefix: string, policy: RoutePolicy): (request: Fast
     if (known !== undefined) return known
     const base = prefix + targetPart(options.query === true ? target : pathOf(target))
     const located = options.host ? base + originPart(`${protocol}://${host}`) : base
-    return isPlain ? recent.set(target, { key: located }) : withExtra(located, request, options, withBody)
+    return isPlain ? recent.set(target, { key: located }) : withExtra(located, request, options, { shape, withBody })
   }
 }
 
@@ -127,15 +126,18 @@ function isBodied (method: string): boolean {
   return method === 'POST' || method === 'QUERY'
 }
 
-function withExtra (located: string, request: FastifyRequest, options: Required<Omit<KeyOptions, 'by'>> & Pick<KeyOptions, 'by'>, withBody: boolean): Keyed {
-  const extra = options.headers.map((name) => value(sent(request, name)))
+function withExtra (located: string, request: FastifyRequest, options: Required<Omit<KeyOptions, 'by'>> & Pick<KeyOptions, 'by'>, { shape, withBody }: { shape: string, withBody: boolean }): Keyed {
+  // Which fields these are values of: a store outlives the options of a route.
+  const extra = [shape, ...options.headers.map((name) => value(sent(request, name)))]
   if (options.cookies.length > 0) {
     const pairs = text(sent(request, 'cookie')).split(';')
     extra.push(...options.cookies.map((name) => cookiePairs(pairs, name).map(part).join('') || ABSENT))
   }
   if (options.query !== true) {
     const { query, target } = listed(request, options.query)
-    extra.push(part(JSON.stringify(query)), part(target))
+    const json = exactJson(query)
+    if (json === undefined) return { bypass: 'key', fault: new TypeError('a query parameter that is part of the key is no JSON: the querystringParser made something else of it') }
+    extra.push(part(json), part(target))
   }
   if (request.originalUrl !== request.raw.url) extra.push(`u${part(request.originalUrl)}`)
   // X-Forwarded-Proto may be any text; in `http://a` + `://` + `b` nobody sees where it ends.
@@ -181,6 +183,9 @@ function refusal (request: FastifyRequest, withBody: boolean): Keyed | undefined
   // RFC 9112 section 3.2.1: origin form only; Node hands out `/p#x` and absolute targets as they came.
   if (target === undefined || target.charCodeAt(0) !== 47 || target.includes('#')) return { bypass: 'target' }
   if (headers.upgrade !== undefined) return { bypass: 'upgrade' }
+  // RFC 9113 section 8.3.1: HTTP/2 asks for one host by two names, and handlers read either.
+  if (headers[':authority'] !== undefined && headers.host !== undefined && headers.host !== headers[':authority']) return { bypass: 'target' }
+  if (request.validationError) return { bypass: 'validation' }
   return !withBody && hasBody(request) ? { bypass: 'request-body' } : undefined
 }
 
@@ -188,27 +193,6 @@ function hasBody (request: FastifyRequest): boolean {
   const length = sent(request, 'content-length')
   const { stream } = request.raw as { stream?: { endAfterHeaders?: boolean } }
   return sent(request, 'transfer-encoding') !== undefined || (length !== undefined && length !== '0') || stream?.endAfterHeaders === false
-}
-
-/**
- * The value of a request's field, in `request.headers` or as it came: validation against a schema takes fields out of
- * there, and turns their values into numbers, after a hook may have seen them.
- */
-export function sent (request: RequestFields, name: string): string | readonly string[] | undefined {
-  const field: unknown = Object.hasOwn(request.headers, name) ? request.headers[name] : undefined
-  if (typeof field === 'string' || (Array.isArray(field) && field.every((line) => typeof line === 'string'))) return field
-  const { rawHeaders } = request.raw
-  const lines: string[] = []
-  for (let at = 0; at < rawHeaders.length; at += 2) {
-    if (rawHeaders[at]!.length === name.length && rawHeaders[at]!.toLowerCase() === name) lines.push(rawHeaders[at + 1]!)
-  }
-  return lines.length === 0 ? undefined : lines.length === 1 ? lines[0] : lines
-}
-
-/** A field's value as a part: no other value has the same. */
-export function value (field: string | readonly string[] | undefined): string {
-  if (field === undefined) return ABSENT
-  return typeof field === 'string' ? part(field) : `+${part(field.map(part).join(''))}`
 }
 
 function text (field: string | readonly string[] | undefined): string {

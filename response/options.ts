@@ -182,8 +182,7 @@ export function routePolicy (who: string, options: unknown, defaults: Partial<Ro
     vary: all.vary,
     methods: new Set(all.methods),
     statuses: new Set(all.statuses),
-    // A route that names its parameters still has the user that the defaults put into every key.
-    key: typeof all.key === 'function' ? all.key : namesLowerCased({ ...KEY_DEFAULTS, ...(typeof defaults.key === 'object' && defaults.key), ...all.key }),
+    key: keyPolicy(who, all.key, defaults.key),
     credentials: all.credentials,
     tags: all.tags,
     invalidates: all.invalidates,
@@ -191,6 +190,15 @@ export function routePolicy (who: string, options: unknown, defaults: Partial<Ro
     clientCacheControl: all.clientCacheControl,
     lock: all.lock
   })
+}
+
+/** A route that names its parameters still has the user that the defaults put into every key. */
+function keyPolicy (who: string, key: RouteCacheOptions['key'], common: RouteCacheOptions['key']): RoutePolicy['key'] {
+  if (typeof key === 'function') return key
+  if (typeof common === 'function') throw new CACHE_ERR_OPTION(`${who}.key`, 'a function, since the key in defaults is one, and what that puts into keys would be lost', show(key))
+  const all = { ...KEY_DEFAULTS, ...common, ...key }
+  const united = (name: 'headers' | 'cookies'): string[] => [...new Set([...common?.[name] ?? [], ...all[name]])]
+  return namesLowerCased({ ...all, headers: united('headers'), cookies: united('cookies') })
 }
 
 function namesLowerCased<T extends { headers: readonly string[] }> (options: T): T {

@@ -29,6 +29,8 @@ export function limitQuery (request: FastifyRequest, named: boolean | readonly s
   // One that was rewritten is another one, and part of the key. Fastify keeps what it answered the first time.
   if (request.originalUrl === request.raw.url) Object.defineProperty(request, 'originalUrl', { value: target })
   request.raw.url = target
+  // Fastify's own, for rewriteUrl.
+  if ((request.raw as { originalUrl?: string }).originalUrl !== undefined && request.originalUrl === target) Object.assign(request.raw, { originalUrl: target })
 }
 
 function nameOf (pair: string): string {

@@ -1,5 +1,4 @@
 // A cached route: the handler with the cache in front of it. Sends what is stored, else lets one request fill.
-import { inspect } from 'node:util'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
 import { kFilling, type Engine, type FillingReply } from './engine.js'
 import { isConditional } from './http/conditional.js'
@@ -8,7 +7,7 @@ import type { RouteContext } from './fastify-internals.js'
 import { Filling, tagName } from './fill/filling.js'
 import type { Flight, Outcome } from './fill/flight.js'
 import type { UNAVAILABLE } from './store/guard.js'
-import { keyBuilder, routePrefix, targetPart, type Keyed } from './key.js'
+import { distinctPrefix, keyBuilder, targetPart, type Keyed } from './key.js'
 import { isPromise, whenSent } from './later.js'
 import { limitQuery, pathOf } from './query.js'
 import type { RoutePolicy } from './options.js'
@@ -47,8 +46,7 @@ export class CachedRoute {
     this.method = method
     this.url = url
     this.policy = policy
-    // Routes of one pattern that are told apart by constraints are different routes.
-    this.prefix = routePrefix(engine.namespace, method, constraints === undefined ? url : `${url} ${inspect(constraints)}`)
+    this.prefix = distinctPrefix(engine.namespace, { method, url, constraints }, engine.routes)
     this.#engine = engine
     this.#handler = handler
     this.#keyOf = keyBuilder(this.prefix, policy)

@@ -7,6 +7,7 @@ export const BYPASS_REASONS = [
   'target', // the request target is not in origin form (RFC 9112 section 3.2.1), or holds a `#`
   'request-body', // a body where none is expected, or one that can't be part of the key
   'upgrade', // the connection is to become something else
+  'validation', // the request is not valid, which the handler is to find out (attachValidation)
   'key', // the route's key function or `by` gave no usable string
   'no-store', // the request's Cache-Control says so
   'nested', // asked by the handler that fills this very key

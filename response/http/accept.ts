@@ -6,9 +6,12 @@ export type Spelling = 'exact' | 'normalised'
 
 const MEMBER = /^([!#$%&'*+.^_`|~0-9a-z-]+)(?:[ \t]*;[ \t]*q=([01](?:\.[0-9]{0,3})?))?$/
 
+/** Fields that are no lists: a comma in them is like any other character. */
+const NO_LISTS: ReadonlySet<string> = new Set(['cookie', 'authorization', 'proxy-authorization', 'user-agent', 'referer', 'from', 'date', 'origin', 'host', 'if-modified-since', 'if-unmodified-since', 'if-range'])
+
 /** A field that Vary names, as it tells variants apart. What can't be read stays as it is. */
 export function selecting (name: string, value: string | readonly string[] | undefined, spelling: Spelling): string | readonly string[] | undefined {
-  if (value === undefined || spelling === 'exact') return value
+  if (value === undefined || spelling === 'exact' || NO_LISTS.has(name)) return value
   const text = joined(value as FieldValue)
   return name === 'accept-encoding' || name === 'accept-language' ? inOneSpelling(text) ?? text : withoutBlanks(text)
 }
@@ -17,7 +20,7 @@ export function selecting (name: string, value: string | readonly string[] | und
 function inOneSpelling (text: string): string | undefined {
   const members: string[] = []
   for (const listed of text.toLowerCase().split(',')) {
-    const member = listed.trim()
+    const member = trimmed(listed)
     if (member === '') continue
     const [, range, weight] = MEMBER.exec(member) ?? []
     if (range === undefined || Number(weight ?? 1) > 1) return undefined
@@ -28,7 +31,7 @@ function inOneSpelling (text: string): string | undefined {
 
 /** RFC 9110 section 5.6.1: blanks around the commas of a list say nothing. What stands in quotes stays as it is; with quotes that don't close, all of it. */
 function withoutBlanks (text: string): string {
-  const pieces = text.trim().split('"')
+  const pieces = trimmed(text).split('"')
   if (pieces.length % 2 === 0 || text.includes('\\')) return text
   return pieces.map((piece, index) => index % 2 === 1 ? piece : besideCommas(piece)).join('"')
 }
@@ -36,7 +39,17 @@ function withoutBlanks (text: string): string {
 function besideCommas (piece: string): string {
   const members = piece.split(',')
   return members.map((member, at) => {
-    const begun = at === 0 ? member : member.trimStart()
-    return at === members.length - 1 ? begun : begun.trimEnd()
+    const begun = at === 0 ? member : trimmedStart(member)
+    return at === members.length - 1 ? begun : trimmedEnd(begun)
   }).join(',')
+}
+
+const trimmed = (text: string): string => trimmedEnd(trimmedStart(text))
+
+const trimmedStart = (text: string): string => text.replace(/^[ \t]+/, '')
+
+function trimmedEnd (text: string): string {
+  let end = text.length
+  while (end > 0 && (text[end - 1] === ' ' || text[end - 1] === '\t')) end--
+  return text.slice(0, end)
 }

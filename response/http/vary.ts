@@ -1,7 +1,8 @@
 // Vary: which request header fields select among the stored answers of one key (RFC 9111 section 4.1).
 import { selecting, type Spelling } from './accept.js'
 import { joined, type FieldValue } from './cache-control.js'
-import { digest, sent, value, type RequestFields } from '../key.js'
+import { digest } from '../key.js'
+import { sent, value, type RequestFields } from '../sent.js'
 
 /** An answer that varies on more than this is as good as never found again. */
 export const MAX_VARY_FIELDS = 10

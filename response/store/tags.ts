@@ -3,7 +3,8 @@ import { randomBytes } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { MaybePromise } from '../../registry/backend.js'
 import { UNAVAILABLE, type Guard } from './guard.js'
-import { digest, namespacePrefix, part } from '../key.js'
+import { digest, namespacePrefix } from '../key.js'
+import { part } from '../sent.js'
 import { andThen, type Deadline } from '../later.js'
 
 // A stamp that is gone makes its entries misses, never the other way round; so this need only be long.

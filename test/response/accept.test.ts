@@ -34,6 +34,11 @@ t.test('other fields are told apart by all but blanks around commas', async (t) 
   for (const [one, other] of [['"a, b"', '"a,b"'], ['a b', 'ab'], ['a "x" b', 'a"x"b'], ['A', 'a'], ['"a , b', '"a,b'], ['"\\", a"', '"\\",a"']] as const) t.notOk(isOne('foo', one, other), `${one} | ${other}`)
 })
 
+t.test('a field that is no list is told apart by all of it, and what is no blank of HTTP is none', async (t) => {
+  for (const [name, one, other] of [['cookie', 'u=smith, john', 'u=smith,john'], ['user-agent', 'M (a, b)', 'M (a,b)'], ['authorization', 'Digest a, b', 'Digest a,b']] as const) t.notOk(isOne(name, one, other), name)
+  for (const name of ['foo', 'accept-encoding']) for (const other of ['bob\xa0', '\xa0bob', 'a,\xa0bob']) t.notOk(isOne(name, other.replace('\xa0', ''), other), name)
+})
+
 t.test('whatever comes, blanks are all that is taken for nothing', async (t) => {
   const text = fc.string({ unit: fc.constantFrom(...'ab," \\;=q01') })
   const bare = (field: string): string => field.replaceAll(/[ \t]/g, '')

@@ -1,7 +1,8 @@
 // From a request to its key: distinct requests may split, they never merge.
 import fc from 'fast-check'
 import t from 'tap'
-import { customKey, digest, keyBuilder, originPart, part, routePrefix, targetPart, value, type Keyed } from '../../response/key.js'
+import { customKey, digest, keyBuilder, originPart, routePrefix, targetPart, type Keyed } from '../../response/key.js'
+import { part, value } from '../../response/sent.js'
 import { routePolicy, type KeyOptions, type RouteCacheOptions } from '../../response/options.js'
 import { fakeRequest, type RequestParts } from '../support/request.js'
 import { workedMs } from '../support/loop.js'

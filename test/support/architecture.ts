@@ -32,7 +32,7 @@ function mayImport (path: string, { target, how }: Import): boolean {
   if (path === 'backends/index.ts') return isIn(target, 'registry') || (isIn(target, 'backends') && how !== 'static')
   if (isIn(path, 'backends')) return isIn(target, 'registry') || (isIn(target, 'backends') && backendOf(target) === backendOf(path))
   // The rules of HTTP know of nobody who lives by them.
-  if (isIn(path, 'response/http')) return isIn(target, 'response/http', 'registry', 'response/key.ts') || (isIn(target, 'response') && how === 'types')
+  if (isIn(path, 'response/http')) return isIn(target, 'response/http', 'registry', 'response/key.ts', 'response/sent.ts') || (isIn(target, 'response') && how === 'types')
   if (isIn(path, 'response')) return isIn(target, 'response', 'registry')
   if (path === 'plugin.ts') return isIn(target, 'response', 'registry', 'backends/index.ts')
   if (isIn(path, 'test/kit')) return isIn(target, 'test/kit') || (isIn(target, 'registry') && how === 'types')
