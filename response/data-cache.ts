@@ -11,6 +11,7 @@ import { digest, namespacePrefix } from './key.js'
 import { LATE, within } from './later.js'
 import { safeError } from './notices.js'
 import { tagsOf } from './store/tags.js'
+import { asRead, json } from './values.js'
 import { getOrSetSettings, setSettings, type GetOrSetOptions, type SetOptions, type Settings } from './value-options.js'
 
 /** Lent to a producer. */
@@ -140,7 +141,7 @@ export class DataCache {
     if (under !== undefined && !this.#engine.fence.movedSince(under.mark, names)) {
       // Not for ever: the producer that is waited for may be waiting for this very value.
       const waited = await within(this.#engine.lockTimeoutMs, under.value)
-      if (waited !== LATE) return waited as T
+      if (waited !== LATE) return asRead(waited) as T
     }
     const production: Production = { mark, value: this.#produce(job, () => this.#mayStore(job, production)), isSuperseded: false }
     const all = this.#producing.get(stored) ?? new Set()
@@ -237,14 +238,5 @@ export class DataCache {
   #key (key: unknown): string {
     if (typeof key !== 'string' || key === '') throw new CACHE_ERR_OPTION('cache key', 'a string that is not empty', show(key))
     return dataKey(this.#engine.namespace, key)
-  }
-}
-
-/** undefined for what has no JSON: a function, a BigInt, a circle. */
-function json (value: unknown): string | undefined {
-  try {
-    return JSON.stringify(value)
-  } catch {
-    return undefined
   }
 }

@@ -44,3 +44,9 @@ export function unpacked (payload: unknown, reply: FastifyReply): unknown {
 function isFetchResponse (payload: unknown): payload is Response {
   return typeof payload === 'object' && Object.prototype.toString.call(payload) === '[object Response]'
 }
+
+/** The length that the answer is said to have, if it is. */
+export function announcedLength (reply: FastifyReply): number | undefined {
+  const length = reply.getHeader('content-length')
+  return length === undefined ? undefined : Number(length)
+}

@@ -174,7 +174,7 @@ export class CachedRoute {
     if (variantOf(outcome.varyNames, visit.request, this.policy.vary) !== outcome.variant) return this.#fill(visit, found)
     this.stats.coalesced++
     visit.refresh?.succeed()
-    return this.#serve(visit, outcome.entry, status.collapsed(), now())
+    return this.#serve(visit, outcome.entry, status.collapsed(visit.why), now())
   }
 
   /** Lets the handler run, and records what it makes. */

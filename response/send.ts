@@ -6,6 +6,7 @@ import type { FastifyInternals } from './fastify-internals.js'
 import { isField, without } from './http/fields.js'
 import { grouped, payloadOf } from './payload.js'
 import { hasNoContent } from './http/statuses.js'
+import { union } from './http/vary.js'
 
 /** Sends `entry` as the answer to this request; `status` is the value of the Cache-Status field, `at` the present. */
 export class Sender {
@@ -114,11 +115,4 @@ function addVary (fields: string[], present: string): void {
   const at = fields.findIndex((item, index) => index % 2 === 0 && item === 'vary')
   if (at === -1) fields.push('vary', present)
   else fields[at + 1] = union(present, fields[at + 1] as string)
-}
-
-/** Both lists of names, each name once (RFC 9110 section 12.5.5). */
-function union (one: string, other: string): string {
-  const all = new Map<string, string>()
-  for (const name of `${one},${other}`.split(',')) if (name.trim() !== '') all.set(name.trim().toLowerCase(), name.trim())
-  return [...all.values()].join(', ')
 }

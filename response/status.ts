@@ -102,7 +102,7 @@ export class CacheStatus {
     return `${this.#name}; detail=only-if-cached`
   }
 
-  collapsed (): string {
-    return `${this.#name}; fwd=miss; collapsed`
+  collapsed (why: Forwarding): string {
+    return `${this.#name}; fwd=${why}; collapsed`
   }
 }

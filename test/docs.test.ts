@@ -123,7 +123,7 @@ t.test('docs: the values of Cache-Status are those that are sent', async (t) => 
     status.hit(57_900),
     status.forwarded('miss', { stored: true }),
     status.forwarded('miss', {}),
-    status.collapsed(),
+    status.collapsed('miss'),
     status.forwarded('miss', { detail: 'set-cookie' }),
     status.forwarded('request', { stored: true }),
     status.hit(-2_100),

@@ -29,11 +29,8 @@ export function deliver (reply: FastifyReply, payload: unknown, delivery: Delive
   if (given.head.status === head.status) return payload
   const left = new Map<string, string>()
   for (let at = 0; at < given.head.fields.length; at += 2) left.set(given.head.fields[at] as string, given.head.fields[at + 1] as string)
-  for (const name of DESCRIBES_CONTENT) {
-    const value = left.get(name)
-    if (value === undefined) reply.removeHeader(name)
-    else reply.header(name, value)
-  }
+  for (const name of Object.keys(reply.getHeaders())) if (!left.has(name)) reply.removeHeader(name)
+  for (const name of DESCRIBES_CONTENT) if (left.has(name)) reply.header(name, left.get(name))
   reply.removeHeader('content-length').code(given.head.status)
   return given.body.byteLength === 0 ? undefined : Buffer.from(given.body)
 }

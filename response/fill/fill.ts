@@ -7,8 +7,8 @@ import { etagOf } from '../http/etag.js'
 import { fieldsRemoved, fieldsToStore, isForOneOrigin, without } from '../http/fields.js'
 import { sent } from '../sent.js'
 import type { RoutePolicy } from '../options.js'
-import { discard, unpacked } from '../payload.js'
-import { decide, unfitStatus, type Decision, type Fields, type Verdict } from '../http/policy.js'
+import { announcedLength, discard, unpacked } from '../payload.js'
+import { decide, forbiddenFor, unfitStatus, type Decision, type Fields, type Verdict } from '../http/policy.js'
 import type { FillEnd, Recorded, Taken } from './recorded.js'
 import { decisionOf, type ReplyCacheOptions } from './reply-cache.js'
 import { settle } from './settle.js'
@@ -41,6 +41,8 @@ export class Fill {
   readonly #now: () => number
   readonly #askedAt: number
   #taken: Taken | undefined
+  /** The answer's fields before a condition or a range of the client took some out. */
+  #whole: Fields | undefined
   #recording: Recording | undefined
   #verdict: Verdict | undefined
   #over = false
@@ -95,6 +97,7 @@ export class Fill {
     const settled = this.#settle(validation, unpacked(payload, this.reply))
     const taken = this.#over ? settled : this.#take(settled, copies)
     if (!validation.wasAsked && this.answered === undefined) return taken
+    this.#whole = this.reply.getHeaders() as Fields
     return deliver(this.reply, taken, { conditions: validation.conditions, method: this.request.method, at: this.#now(), wholeOnly: copies })
   }
 
@@ -123,12 +126,14 @@ export class Fill {
     const after = reply.getHeaders() as Fields
     const fields = fieldsToStore(this.#before, after, this.policy.setCookie)
     if (fields === undefined) return this.#refusing('header', payload)
-    this.#taken = { status: reply.statusCode, fields, removed: fieldsRemoved(this.#before, after), vary: after.vary, body: undefined, verdict: undefined, copies, ownEtag: this.answered !== undefined && this.validation?.hasOwnEtag(reply) === true }
+    this.#taken = { status: reply.statusCode, fields, removed: fieldsRemoved(this.#before, after), vary: after.vary, body: undefined, madeAt: this.#now(), verdict: undefined, copies, ownEtag: this.answered !== undefined && this.validation?.hasOwnEtag(reply) === true }
     const unfit = unfitStatus(reply.statusCode)
     if (unfit !== undefined) return this.#refusing(unfit, payload)
     if (payload === undefined || payload === null || typeof payload === 'string' || payload instanceof Uint8Array) {
       const body = payload ?? ''
       if (Buffer.byteLength(body as string) > this.policy.maxBodyBytes) return this.#refusing('too-large', payload)
+      const forbidden = copies ? forbiddenFor(this.#decide(this.#taken)) : undefined
+      if (forbidden !== undefined) return this.#refusing(forbidden, payload)
       this.#taken.body = typeof body === 'string' ? body : copies ? Buffer.from(body) : Buffer.from(body.buffer as ArrayBuffer, body.byteOffset, body.byteLength)
       return payload
     }
@@ -199,12 +204,13 @@ export class Fill {
     const at = this.#now()
     const verdict = decide({
       status: taken.status,
-      fields,
+      fields: this.#whole === undefined ? fields : { ...this.#whole, ...fields },
       vary: taken.vary,
       hasValidator: (request.method === 'GET' || request.method === 'HEAD') && canBeValidated(handlersValidators(taken, at)),
       authorized: this.policy.credentials === 'ignore' && sent(request, 'authorization') !== undefined,
       askedAt: this.#askedAt,
       at,
+      madeAt: taken.madeAt,
       decision: this.decision
     }, this.policy)
     return 'varyNames' in verdict && isForOneOrigin(taken.fields, verdict.varyNames) ? { refused: 'cors' } : verdict
@@ -240,9 +246,4 @@ export class Fill {
     })
     return isWeb ? teeWebStream(payload as ReadableStream, recording) : teeNodeStream(payload as Readable, recording)
   }
-}
-
-function announcedLength (reply: FastifyReply): number | undefined {
-  const length = reply.getHeader('content-length')
-  return length === undefined ? undefined : Number(length)
 }

@@ -87,7 +87,7 @@ export class Filling implements FillEnd {
       key: this.key,
       status: recorded.status,
       // RFC 9110 section 6.6.1: an answer without a Date is dated when it came.
-      fields: fieldIn(recorded.fields, 'date') !== undefined ? recorded.fields : [...recorded.fields, 'date', engine.httpDate(at)],
+      fields: fieldIn(recorded.fields, 'date') !== undefined ? recorded.fields : [...recorded.fields, 'date', engine.httpDate(recorded.madeAt)],
       ...(recorded.removed.length > 0 && { removed: recorded.removed }),
       storedAt: at,
       freshUntil: Math.max(at + freshMs, 0),
@@ -98,7 +98,8 @@ export class Filling implements FillEnd {
       ageMs,
       text: typeof recorded.body === 'string'
     }
-    const tags = this.#tags
+    // A handler may name them while its stream passes.
+    const tags = this.fill.decision.tags ?? this.#tags
     this.#share(head, recorded.body, varyNames, tags ?? [])
     // A backend that answers later finds the bytes as they are now, whatever becomes of a buffer that was lent to us.
     const body = typeof recorded.body === 'string' || (tags?.length === 0 && varyNames.length === 0) ? recorded.body : Buffer.from(recorded.body)
@@ -199,7 +200,7 @@ export class Filling implements FillEnd {
     if (typeof tags !== 'function') return fill.isUpheld ? this.#withStored(tags) : tags
     try {
       const given: unknown = tags(this.#visit.request, this.#visit.reply)
-      if (areTags(given)) return given
+      if (areTags(given)) return fill.isUpheld ? this.#withStored(given) : given
       // A promise's own failure belongs to nobody any more.
       if (given instanceof Promise) given.catch(() => {})
       this.#engine.fault(this.#route.name, 'tags', new TypeError('tags must answer an array of strings that are not empty'))

@@ -9,6 +9,8 @@ export interface Recorded {
   readonly fields: readonly string[]
   readonly removed: readonly string[]
   readonly body: Buffer | string
+  /** When the handler made its head, in epoch milliseconds. */
+  readonly madeAt: number
   readonly verdict: Storable
   /** Whether the ETag among the fields was made here. */
   readonly ownEtag: boolean
@@ -23,12 +25,13 @@ export interface FillEnd {
 }
 
 /** What the handler made, before the verdict; the body is absent while a stream has yet to end. */
-export interface Taken extends Omit<Recorded, 'verdict' | 'body' | 'fields' | 'ownEtag'> {
+export interface Taken extends Omit<Recorded, 'verdict' | 'body' | 'fields' | 'ownEtag' | 'madeAt'> {
   fields: readonly string[]
   readonly vary: Fields['vary']
   /** Whether other hooks may change the body. */
   readonly copies: boolean
   ownEtag: boolean
+  madeAt: number
   body: Buffer | string | undefined
   verdict: Recorded['verdict'] | undefined
 }

@@ -8,6 +8,7 @@ import { CONTENT_DIGESTS } from '../http/fields.js'
 import type { Fields } from '../http/policy.js'
 import { grouped, payloadOf } from '../payload.js'
 import { isError, isReplacing } from '../http/statuses.js'
+import { union } from '../http/vary.js'
 import { canBeValidated, fieldIn, handlersValidators, isSameWeakly, type Validators } from '../http/validators.js'
 
 /** What a 304 may say of a body that it doesn't carry, and what is not believed: Fastify names a type for an empty text. */
@@ -109,7 +110,7 @@ export class Validation {
     for (const name in stored) {
       // RFC 9110 section 6.6.1: the Date of what was said just now is the present, unless it says otherwise.
       if (name === 'date' && isFreshened) continue
-      if (said[name] === undefined || isOver(name)) reply.header(name, stored[name])
+      if (said[name] === undefined || isOver(name)) reply.header(name, name === 'vary' ? union(joined(before.vary), joined(stored.vary)) : stored[name])
     }
     for (const name of head.removed ?? []) reply.removeHeader(name)
     if (!isFreshened) reply.header('age', String(ageSeconds(head, at)))

@@ -5,6 +5,7 @@ export type FieldValue = string | number | readonly string[] | undefined
 
 /** Directives by lower-case name; `true` without an argument. Of a repeated number the smaller one counts. */
 export interface CacheControl {
+  /** Those that can be read, where others can't. */
   readonly directives: ReadonlyMap<string, string | true>
   readonly malformed: boolean
 }
@@ -13,7 +14,6 @@ export interface CacheControl {
 export const MAX_DELTA_SECONDS = 2 ** 31 - 1
 
 const NONE: CacheControl = { directives: new Map(), malformed: false }
-const MALFORMED: CacheControl = { directives: new Map(), malformed: true }
 
 const BETWEEN = /[ \t,]*/y
 const SPACE = /[ \t]*/y
@@ -30,7 +30,7 @@ export function parseCacheControl (value: FieldValue): CacheControl {
   const text = joined(value)
   if (text === '') return NONE
   const directives = new Map<string, string | true>()
-  let at = 0
+  let [at, malformed] = [0, false]
   const take = (pattern: RegExp): string | undefined => {
     pattern.lastIndex = at
     const match = pattern.exec(text)
@@ -41,18 +41,22 @@ export function parseCacheControl (value: FieldValue): CacheControl {
   // #( token [ "=" ( token / quoted-string ) ] ) (RFC 9111 section 5.2)
   while (take(BETWEEN) !== undefined && at < text.length) {
     const name = take(TOKEN)?.toLowerCase()
-    if (name === undefined) return MALFORMED
-    let argument: string | true = true
-    if (text[at] === '=') {
+    let argument: string | true | undefined = true
+    if (name !== undefined && text[at] === '=') {
       at++
-      const given = text[at] === '"' ? take(QUOTED) : take(TOKEN)
-      if (given === undefined) return MALFORMED
-      argument = given
+      argument = text[at] === '"' ? take(QUOTED) : take(TOKEN)
     }
-    if (take(SPACE) !== undefined && at < text.length && text[at] !== ',') return MALFORMED
-    directives.set(name, directives.has(name) ? combined(name, directives.get(name)!, argument) : argument)
+    take(SPACE)
+    if (name !== undefined && argument !== undefined && (at === text.length || text[at] === ',')) {
+      directives.set(name, directives.has(name) ? combined(name, directives.get(name)!, argument) : argument)
+      continue
+    }
+    malformed = true
+    const next = text.indexOf(',', at)
+    if (next === -1) break
+    at = next
   }
-  return { directives, malformed: false }
+  return { directives, malformed }
 }
 
 /** Directives whose argument is a list of fields (RFC 9111 sections 5.2.2.4 and 5.2.2.7). */

@@ -19,6 +19,9 @@ export const CONTENT_DIGESTS: readonly string[] = ['content-digest', 'content-md
 /** What describes the content of the answer that it stands in. */
 export const DESCRIBES_CONTENT: readonly string[] = ['content-type', 'content-encoding', 'content-language', 'content-range', ...CONTENT_DIGESTS]
 
+/** What a body is, without which nobody else can read it: stored also if a hook had said the same of it before. */
+const GOES_WITH_THE_BODY: readonly string[] = ['content-type', 'content-encoding', 'content-language']
+
 const NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
 // RFC 9110 section 5.5: no CR, LF, NUL; Node sends latin1.
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
@@ -29,7 +32,7 @@ export function fieldsToStore (before: Fields, after: Fields, setCookie: 'refuse
   const pairs: string[] = []
   for (const name of Object.keys(after)) {
     const value = after[name]
-    if (value === before[name] || value === undefined || FIELDS_NOT_STORED.has(name) || listed.includes(name)) continue
+    if ((value === before[name] && !GOES_WITH_THE_BODY.includes(name)) || value === undefined || FIELDS_NOT_STORED.has(name) || listed.includes(name)) continue
     if (name === 'set-cookie') {
       if (setCookie === 'store') for (const line of cookiesSince(before, value)) pairs.push(name, String(line))
     } else if (Array.isArray(value)) {

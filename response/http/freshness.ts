@@ -9,6 +9,8 @@ import { isHeuristicallyCacheable } from './statuses.js'
 export interface Timing {
   readonly askedAt: number
   readonly at: number
+  /** When the handler made its head, if it came whole only later. */
+  readonly madeAt?: number
 }
 
 /** RFC 9111 section 4.2.2: the part of the time since the last change that is taken for the time until the next one. */
@@ -16,10 +18,9 @@ const HEURISTIC_FRACTION = 0.1
 /** A guess is trusted for a day at most. */
 const LONGEST_HEURISTIC_MS = 86_400_000
 
-/** The age in milliseconds with which an answer comes (RFC 9111 section 4.2.3). One without Age and Date was made by the handler just now. */
-export function initialAgeMs (fields: Fields, { askedAt, at }: Timing): number {
-  const dateAt = parseHttpDate(fields.date, at)
-  const apparentMs = dateAt === undefined ? 0 : at - dateAt
+/** The age in milliseconds with which an answer comes (RFC 9111 section 4.2.3). One without Age and Date was made by the handler then. */
+export function initialAgeMs (fields: Fields, { askedAt, at, madeAt = at }: Timing): number {
+  const apparentMs = at - (parseHttpDate(fields.date, at) ?? madeAt)
   const ageMs = fields.age === undefined ? undefined : ageValueMs(fields.age)
   const correctedMs = ageMs === undefined ? 0 : ageMs + at - askedAt
   return Math.min(Math.max(apparentMs, correctedMs, 0), MAX_DELTA_SECONDS * 1_000)

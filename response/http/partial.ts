@@ -13,13 +13,13 @@ export function selected (entry: Entry<ResponseHead>, headers: Conditions, { met
   if (head.status < 200 || head.status > 299 || (method !== 'GET' && method !== 'HEAD')) return entry
   const outcome = precondition(headers, { fields: head.fields, at })
   if (outcome === 304) return notModified(entry)
-  if (outcome === 412) return replaced(entry, 412, without(head.fields, DESCRIBES_CONTENT), NO_BYTES)
+  if (outcome === 412) return replaced(entry, 412, without(head.fields, OF_THE_WHOLE), NO_BYTES)
   if (headers.range === undefined || method !== 'GET' || head.status !== 200 || wholeOnly) return entry
   if (!isRangeOf(headers['if-range'], { fields: head.fields, at })) return entry
   const ranges = rangesOf(headers.range, body.byteLength)
   if (ranges === undefined) return entry
   if (ranges === 'unsatisfiable') {
-    return replaced(entry, 416, [...without(head.fields, DESCRIBES_CONTENT), 'content-range', `bytes */${body.byteLength}`], NO_BYTES)
+    return replaced(entry, 416, [...without(head.fields, OF_THE_WHOLE), 'content-range', `bytes */${body.byteLength}`], NO_BYTES)
   }
   return ranges.length === 1 ? part(entry, ranges[0] as ByteRange) : parts(entry, ranges)
 }
@@ -54,6 +54,9 @@ function parts (entry: Entry<ResponseHead>, ranges: readonly ByteRange[]): Entry
 function contentRange ({ first, last }: ByteRange, length: number): string {
   return `bytes ${first}-${last}/${length}`
 }
+
+/** What an error in its place is not: the content, and for as long as that is fresh. A cache in front would keep the error for everybody. */
+const OF_THE_WHOLE: readonly string[] = [...DESCRIBES_CONTENT, 'expires', 'cache-control', 'cdn-cache-control', 'surrogate-control', 'last-modified']
 
 const NO_BYTES = Buffer.alloc(0)
 

@@ -32,6 +32,8 @@ export interface Answer {
   readonly askedAt: number
   /** Epoch milliseconds. */
   readonly at: number
+  /** When the handler made its head, if it came whole only now. */
+  readonly madeAt?: number
   readonly decision: Decision
 }
 
@@ -72,8 +74,8 @@ export function decide (answer: Answer, policy: RoutePolicy): Verdict {
   if (ttlMs === undefined && !isValidated) return no(policy.ttlMs === undefined ? 'no-freshness' : 'status')
   if (decision.ttlMs === 0) return no('ttl')
   // What the application says counts from now, whatever the Date of its answer.
-  const isOurs = decision.ttlMs !== undefined || (own === undefined && policy.ttlMs !== undefined)
-  const ageMs = initialAgeMs(isOurs ? { age: fields.age } : fields, answer)
+  const isOurs = decision.ttlMs !== undefined || (own === undefined && policy.ttlMs !== undefined && policy.statuses.has(answer.status))
+  const ageMs = isOurs ? initialAgeMs({ age: fields.age }, { askedAt: answer.askedAt, at: answer.at }) : initialAgeMs(fields, answer)
   const freshMs = isValidated ? 0 : (ttlMs as number) - (decision.ttlMs === undefined ? ageMs : 0)
   const after = afterwards(answer, directives, policy)
   if (freshMs + after.keptMs <= 0) return no(isValidated ? 'no-cache' : 'expired')
@@ -91,6 +93,14 @@ function lifetimeMs ({ status, fields, at, decision }: Answer, own: number | und
   return decision.ttlMs ?? own ??
     (policy.statuses.has(status) ? policy.ttlMs : undefined) ??
     (policy.heuristic ? heuristicMs(status, directives, fields, at) : undefined)
+}
+
+/** Refusals that what an answer said once stands by, whatever a hook makes of it later: not for this cache. */
+const FORBIDDING: ReadonlySet<RefusalReason> = new Set(['no-store', 'private', 'cache-control', 'vary', 'set-cookie', 'authorization', 'cors', 'csp-nonce', 'event-stream'])
+
+/** The reason for which an answer must not be stored, also if later hooks take that out of it. */
+export function forbiddenFor (verdict: Verdict): RefusalReason | undefined {
+  return 'refused' in verdict && FORBIDDING.has(verdict.refused) ? verdict.refused : undefined
 }
 
 const SHAREABLE = ['public', 's-maxage', 'must-revalidate']

@@ -29,3 +29,10 @@ export function selection (names: readonly string[], request: RequestFields, spe
 export function variantOf (names: readonly string[], request: RequestFields, spelling: Spelling = 'exact'): string {
   return digest(selection(names, request, spelling))
 }
+
+/** Both lists of names, each name once (RFC 9110 section 12.5.5). */
+export function union (one: string, other: string): string {
+  const all = new Map<string, string>()
+  for (const name of `${one},${other}`.split(',')) if (name.trim() !== '') all.set(name.trim().toLowerCase(), name.trim())
+  return [...all.values()].join(', ')
+}

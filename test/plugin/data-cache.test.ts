@@ -35,6 +35,31 @@ t.test('data cache: JSON values and Buffers, by key, for a time, with tags', asy
   }
 }))
 
+t.test('getOrSet: who waits for another\'s producer is given a value of their own, as on a hit', async (t) => forEachBackend(t, async (t, on) => {
+  const { cache } = await build(t, { ...on, routes () {} })
+  for (const [key, made] of [['json', { viewer: '' }], ['bytes', Buffer.from('-----')]] as const) {
+    const barrier = new Barrier()
+    const ask = async (viewer: string): Promise<unknown> => {
+      const value = await cache.getOrSet<typeof made>(key, { ttl: '1m' }, async () => {
+        await barrier.pass()
+        return made
+      })
+      // It is changed for the one who asked, and sent later.
+      if (Buffer.isBuffer(value)) value.write(viewer)
+      else (value as { viewer: string }).viewer = viewer
+      await turns()
+      return value
+    }
+    const asking = [ask('alice'), ask('bobby')]
+    await barrier.reached()
+    await turns()
+    barrier.open()
+    const [alice, bobby] = await Promise.all(asking)
+    t.not(alice, bobby)
+    t.same([alice, bobby], key === 'json' ? [{ viewer: 'alice' }, { viewer: 'bobby' }] : [Buffer.from('alice'), Buffer.from('bobby')])
+  }
+}))
+
 t.test('data cache: wrong arguments are refused by name, and nothing is kept', async (t) => forEachBackend(t, async (t, on) => {
   const { cache } = await build(t, { ...on, routes () {} })
   const circle: unknown[] = []

@@ -181,6 +181,7 @@ t.test('RFC 9111 section 4.2.2: a lifetime is guessed where the route asks for i
   t.equal(verdict(before(-60), { policy: heuristic }), 'expired', 'changed in the future')
   t.equal(verdict({ ...before(1_000), ...cc('max-age=7') }, { policy: heuristic }), 7)
   t.equal(verdict(before(1_000), { policy: policyOf({ heuristic: true, ttl: 60 }) }), 60, 'the route says how long')
+  t.equal(verdict({ ...before(1_000), date: new Date(AT - 30_000).toUTCString() }, { policy: policyOf({ heuristic: true, ttl: 60 }), status: 404 }), 67, 'the route says nothing of a 404: what is guessed is as old as it is')
   t.equal(verdict({ ...before(1_000), date: new Date(AT - 500_000).toUTCString() }, { policy: heuristic }), 'expired', 'of the time until Date')
   for (const status of [200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501]) t.equal(verdict(before(1_000), { policy: heuristic, status }), 100, String(status))
   for (const status of [201, 202, 302, 303, 307, 400, 403, 500, 502, 503, 504, 599]) {
