@@ -11,7 +11,7 @@ import type { BackendChoice } from './registry/names.js'
 import { defineBackend, Registry } from './registry/registry.js'
 import { fromStringStore } from './registry/string-store.js'
 import { ResponseCache } from './response/cache.js'
-import { Engine, kFilling, type FillingReply } from './response/engine.js'
+import { Engine, kFilling, kToldBefore, type FillingReply } from './response/engine.js'
 import { rewritesUrls } from './response/fastify-internals.js'
 import { fromEnvironment } from './response/environment.js'
 import { Lookup } from './response/explain/lookup.js'
@@ -89,8 +89,11 @@ function decorate (fastify: FastifyInstance, decorateAs: string, engine: Engine,
   if (fastify.hasReplyDecorator(kFilling)) return
   fastify.decorateRequest('isCacheRefresh', { getter () { return refreshOf(this) !== undefined } })
   fastify.decorateReply(kFilling, null)
+  fastify.decorateReply(kToldBefore, null)
   fastify.decorateReply('cache', function (this: FastifyReply, options: ReplyCacheOptions) {
-    (this as FillingReply)[kFilling]?.fill.tell(options)
+    const reply = this as FillingReply
+    if (reply[kFilling] === null) (reply[kToldBefore] ??= []).push(options)
+    else reply[kFilling].fill.tell(options)
     return this
   })
 }

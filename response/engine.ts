@@ -7,6 +7,7 @@ import type { CacheLog } from '../registry/registry.js'
 import { KeyedSlots } from '../registry/slots.js'
 import { around, FastifyInternals, type RouteContext } from './fastify-internals.js'
 import type { Filling } from './fill/filling.js'
+import type { ReplyCacheOptions } from './fill/reply-cache.js'
 import { Flights, type Flight } from './fill/flight.js'
 import { Guard } from './store/guard.js'
 import { Notices, safeError } from './notices.js'
@@ -23,8 +24,11 @@ import type { Visit } from './fill/visit.js'
 /** Under which a reply keeps the filling that it belongs to. */
 export const kFilling = Symbol('fastify-response-cache.filling')
 
+/** What hooks in front of the handler said of the answer to come. */
+export const kToldBefore = Symbol('fastify-response-cache.told-before')
+
 /** A reply as the plugin decorates it. */
-export interface FillingReply extends FastifyReply { [kFilling]: Filling | null }
+export interface FillingReply extends FastifyReply { [kFilling]: Filling | null, [kToldBefore]: ReplyCacheOptions[] | null }
 
 /** The fills whose handlers the present asynchronous chain runs in, the innermost first. */
 export interface FillChain { readonly filling: Filling, readonly outer: FillChain | undefined }

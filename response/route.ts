@@ -1,6 +1,6 @@
 // A cached route: the handler with the cache in front of it. Sends what is stored, else lets one request fill.
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
-import { kFilling, type Engine, type FillingReply } from './engine.js'
+import { kFilling, kToldBefore, type Engine, type FillingReply } from './engine.js'
 import { isConditional } from './http/conditional.js'
 import type { Entry, ResponseHead } from './store/entry.js'
 import type { RouteContext } from './fastify-internals.js'
@@ -199,6 +199,7 @@ export class CachedRoute {
     filling.stamps = stamps
     fill.validation?.ask()
     ;(reply as FillingReply)[kFilling] = filling
+    for (const options of (reply as FillingReply)[kToldBefore] ?? []) fill.tell(options)
     internals.useContext(request, recording)
     reply.raw.once('close', () => filling.closed())
     const result: unknown = filling.followed

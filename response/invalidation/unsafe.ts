@@ -25,9 +25,11 @@ const NAMING_FIELDS = ['location', 'content-location'] as const
 export function invalidateAfter (engine: Engine, route: RouteOptions, invalidates: readonly InvalidationTarget[] | InvalidatesFunction): void {
   if ([route.method].flat().every(isSafe)) return
   const { handler } = route
-  const pending = new WeakSet<FastifyReply>()
+  /** The targets as they came: handlers may take a prefix out of them. */
+  const pending = new WeakMap<FastifyReply, string>()
   const settle = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
-    if (pending.delete(reply) && reply.statusCode < 400 && !engine.closed) await changed(engine, request, reply, invalidates)
+    const target = pending.get(reply)
+    if (pending.delete(reply) && reply.statusCode < 400 && !engine.closed) await changed(engine, { request, reply, target: target as string }, invalidates)
   }
   const onSend: onSendHookHandler = (request, reply, payload, done) => {
     const send = (): void => done(null, payload)
@@ -36,7 +38,7 @@ export function invalidateAfter (engine: Engine, route: RouteOptions, invalidate
   const contexts = new WeakMap<RouteContext, RouteContext>()
   route.handler = function (request, reply) {
     if (isSafe(request.method)) return handler.call(this, request, reply)
-    pending.add(reply)
+    pending.set(reply, request.raw.url as string)
     hook(engine, request, contexts, onSend)
     const over = (): void => { settle(request, reply).catch(noop) }
     reply.raw.once('finish', over).once('close', over)
@@ -53,13 +55,16 @@ function hook ({ internals }: Engine, request: FastifyRequest, contexts: WeakMap
   internals.useContext(request, hooked)
 }
 
+/** An answer to an unsafe request, and the target that was asked for. */
+interface Answered { readonly request: FastifyRequest, readonly reply: FastifyReply, readonly target: string }
+
 /** Settles when all is forgotten, or when the answer can't wait any longer. Never rejects. */
-async function changed (engine: Engine, request: FastifyRequest, reply: FastifyReply, invalidates: readonly InvalidationTarget[] | InvalidatesFunction): Promise<void> {
+async function changed (engine: Engine, { request, reply, target }: Answered, invalidates: readonly InvalidationTarget[] | InvalidatesFunction): Promise<void> {
   const origin = `${request.protocol}://${request.host}`
   const failed = (err: unknown): void => engine.notices.warn('invalidates', { err: safeError(err), route: `${request.method} ${request.routeOptions.url}` }, 'cache: an answer that changes something was sent, and what it invalidates could not be forgotten')
   const all = [
-    ...targetsOf(request, reply, origin).map(async (target) => await forgetTarget(engine, target, origin)),
-    ...listed(request, reply, invalidates, failed).map(async (target) => await invalidate(engine, target))
+    ...targetsOf(target, reply, origin).map(async (other) => await forgetTarget(engine, other, origin)),
+    ...listed(request, reply, invalidates, failed).map(async (aim) => await invalidate(engine, aim))
   ].map(async (work) => await work.catch(failed))
   const settled = Promise.all(all)
   engine.guard.track(settled)
@@ -78,8 +83,7 @@ function listed (request: FastifyRequest, reply: FastifyReply, invalidates: read
 }
 
 /** The request's own target, and those of the same origin that the answer names. */
-function targetsOf (request: FastifyRequest, reply: FastifyReply, origin: string): string[] {
-  const own = request.raw.url as string
+function targetsOf (own: string, reply: FastifyReply, origin: string): string[] {
   const targets = new Set([own])
   for (const name of NAMING_FIELDS) {
     const value = reply.getHeader(name) ?? reply.raw.getHeader(name)

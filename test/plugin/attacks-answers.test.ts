@@ -32,6 +32,30 @@ t.test('E22: a type that a hook had set before goes with the body all the same, 
   for (const [accept, hit] of [['*/*', false], ['text/html', true]] as const) t.match(await app.ask({ url: '/', headers: { accept } }), { hit, headers: { 'content-type': 'application/json; charset=utf-8' } })
 }))
 
+t.test('what a hook in front of the handler says of the answer counts', async (t) => forEachBackend(t, async (t, on) => {
+  const app = await build(t, {
+    ...on,
+    compare: false,
+    routes (app) {
+      app.get('/:what', {
+        preHandler: async (request, reply) => {
+          const { what } = request.params as { what: string }
+          if (what === 'draft') reply.cache({ store: false })
+          else if (what === 'wrong') reply.cache({ ttl: 'never' as '1m' })
+          else reply.cache({ tags: ['product 1'] }).cache({ ttl: '5m' })
+        },
+        config: { cache: { ttl: '1m' } }
+      }, async () => 'x')
+    }
+  })
+  for (const [what, detail] of [['draft', 'reply-store-false'], ['wrong', 'ttl']] as const) for (let times = 0; times < 2; times++) t.match(await app.ask(`/${what}`), { hit: false, cacheStatus: new RegExp(`; detail=${detail}$`) })
+  await app.ask('/product')
+  await app.clock.pass(240_000)
+  t.match(await app.ask('/product'), { hit: true })
+  await app.cache.invalidate('product 1')
+  t.match(await app.ask('/product'), { hit: false })
+}))
+
 t.test('tags that are named while a stream passes count', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
@@ -179,6 +203,23 @@ t.test('RFC 9211: who waits for what replaces a stale answer is told that it was
   await until(async () => (await app.cache.stats()).misses === 3)
   slow.open()
   t.match((await Promise.all(asking)).map(({ cacheStatus }) => cacheStatus).sort(), [/fwd=stale; collapsed$/, /fwd=stale; stored$/])
+}))
+
+t.test('RFC 9111 section 4.4: a write forgets the URL that was asked for, whatever its handler makes of it', async (t) => forEachBackend(t, async (t, on) => {
+  const app = await build(t, {
+    ...on,
+    compare: false,
+    routes (app) {
+      app.get('/api/item', { config: { cache: { ttl: '1m' } } }, async () => 'x')
+      app.post('/api/item', async ({ raw }) => {
+        raw.url = raw.url!.slice('/api'.length)
+        return 'changed'
+      })
+    }
+  })
+  for (const hit of [false, true]) t.match(await app.ask('/api/item'), { hit })
+  await app.ask({ url: '/api/item', method: 'POST' })
+  t.match(await app.ask('/api/item'), { hit: false })
 }))
 
 t.test('a client\'s no-store counts beside what can not be read', async (t) => forEachBackend(t, async (t, on) => {
