@@ -10,6 +10,7 @@ import { CACHE_ERR_OPTION } from './registry/errors.js'
 import type { BackendChoice } from './registry/names.js'
 import { defineBackend, Registry } from './registry/registry.js'
 import { fromStringStore } from './registry/string-store.js'
+import { hasArrived, kArrival } from './response/arrival.js'
 import { ResponseCache } from './response/cache.js'
 import { Engine, kFilling, kToldBefore, type FillingReply } from './response/engine.js'
 import { rewritesUrls } from './response/fastify-internals.js'
@@ -19,6 +20,7 @@ import { routePolicy, type RouteCacheOptions, type RoutePolicy } from './respons
 import { AUTH_PLUGINS, Report, type Facts } from './response/explain/report.js'
 import type { ReplyCacheOptions } from './response/fill/reply-cache.js'
 import { rfc9111 } from './response/presets.js'
+import { noteArrivals } from './response/note-arrivals.js'
 import { refreshOf } from './response/fill/refresh.js'
 import { CachedRoute } from './response/route.js'
 import { checkSettings, NAME, type ResponseCacheOptions } from './response/settings.js'
@@ -49,6 +51,7 @@ const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, given) 
     closing.abort()
     await Promise.all([engine.close(), background.close()])
   })
+  noteArrivals(fastify, engine.internals)
   const lookup = new Lookup(fastify)
   decorate(fastify, settings.decorateAs, engine, new ResponseCache(engine, lookup, closing.signal))
   const report = new Report()
@@ -117,10 +120,13 @@ function addRoute (engine: Engine, lookup: Lookup, route: RouteOptions, defaults
   if (policy === undefined) return undefined
   const { handler } = route
   const cached = new Map(methods.map((method) => [method, new CachedRoute(engine, { method, url, constraints, policy, handler })]))
+  const [first] = cached.values()
   engine.routes.push(...cached.values())
   lookup.add(route, cached)
   route.handler = function (request, reply) {
-    return cached.get(request.method)!.handle(this, request, reply)
+    // The method that came, which the router found the route by: a hook may have made another one of it.
+    const method = hasArrived(request) ? request[kArrival].method : request.method
+    return (cached.get(method) ?? (first as CachedRoute)).handle(this, request, reply)
   }
   return policy
 }

@@ -1,8 +1,9 @@
 // What is read of Fastify that it doesn't publish, in one place. Where it is missing, nothing is cached, and that is said.
 import type { FastifyInstance, FastifyReply, FastifyRequest, onErrorHookHandler, onSendHookHandler } from 'fastify'
 
-/** The compiled hooks of a route: functions, or null where there are none. */
+/** What Fastify has compiled of a route: its hooks, functions or null where there are none, and its `config`. */
 export interface RouteContext {
+  readonly config?: { readonly cache?: unknown }
   readonly onSend: readonly onSendHookHandler[] | null
   readonly onError: readonly onErrorHookHandler[] | null
 }
@@ -10,6 +11,8 @@ export interface RouteContext {
 const CONTEXT = 'Symbol(fastify.context)'
 const OPTIONS = 'Symbol(fastify.options)'
 const FIELDS = 'Symbol(fastify.reply.headers)'
+const REQUEST = 'Symbol(fastify.Request)'
+const PAYLOAD = 'Symbol(fastify.RequestPayloadStream)'
 const TRAILERS = 'Symbol(fastify.reply.trailers)'
 
 /** Finds symbols once, by their description. */
@@ -17,6 +20,7 @@ export class FastifyInternals {
   #context: symbol | undefined
   #fields: symbol | undefined
   #trailers: symbol | undefined
+  #payload: symbol | undefined
 
   /** The hooks of the route that this request is for; undefined where this Fastify keeps them elsewhere. */
   contextOf (request: FastifyRequest): RouteContext | undefined {
@@ -41,6 +45,12 @@ export class FastifyInternals {
     return this.#fields === undefined || reply.raw.getHeaderNames().length > 0 || Object.keys((reply as unknown as Record<symbol, object>)[this.#fields]!).length > 0
   }
 
+  /** Whether the parser was given what came: no preParsing hook put another stream in its place, as far as that can be known. */
+  isParsedAsItCame (request: FastifyRequest): boolean {
+    this.#payload ??= symbolOf(request, PAYLOAD)
+    return this.#payload !== undefined && (request as unknown as Record<symbol, unknown>)[this.#payload] === request.raw
+  }
+
   /** Whether somebody has announced trailers, or whether that can't be known. */
   mayHaveTrailers (reply: FastifyReply): boolean {
     this.#trailers ??= symbolOf(reply, TRAILERS)
@@ -50,11 +60,30 @@ export class FastifyInternals {
 
 /** Whether the application rewrites URLs (`rewriteUrl`), or whether that can't be known. */
 export function rewritesUrls (fastify: FastifyInstance): boolean {
+  const options = keptBy<{ rewriteUrl?: unknown }>(fastify, OPTIONS)
+  return options === undefined || options.rewriteUrl !== undefined
+}
+
+const kMade = Symbol('fastify-response-cache.made')
+
+/**
+ * Has `made` called with each request below this instance as soon as it is made, before any hook. Fastify assigns what a request is
+ * decorated with in its constructor; here a setter is in the way of that.
+ */
+export function onRequestMade (fastify: FastifyInstance, made: (request: FastifyRequest) => void): void {
+  const requests = keptBy<{ readonly prototype: object }>(fastify, REQUEST)
+  if (requests === undefined || fastify.hasRequestDecorator(kMade)) return
+  fastify.decorateRequest(kMade, null)
+  Object.defineProperty(requests.prototype, kMade, { set (this: FastifyRequest) { made(this) } })
+}
+
+/** What the instance, or one around it, keeps under a symbol of this description. */
+function keptBy<T> (fastify: FastifyInstance, description: string): T | undefined {
   for (let scope: object | null = fastify; scope !== null; scope = Object.getPrototypeOf(scope)) {
-    const symbol = symbolOf(scope, OPTIONS)
-    if (symbol !== undefined) return (scope as Record<symbol, { rewriteUrl?: unknown }>)[symbol]?.rewriteUrl !== undefined
+    const symbol = symbolOf(scope, description)
+    if (symbol !== undefined) return (scope as Record<symbol, T>)[symbol]
   }
-  return true
+  return undefined
 }
 
 /** `context` with other hooks for onSend, and maybe one before those of onError. */

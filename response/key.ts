@@ -2,17 +2,17 @@
 import { hash } from 'node:crypto'
 import { inspect } from 'node:util'
 import type { FastifyRequest } from 'fastify'
-import { isRecord } from '../registry/check.js'
-import { listed, pathOf } from './query.js'
+import { kArrival, type ArrivedRequest } from './arrival.js'
+import { bodyText, exactJson } from './body-part.js'
+import { limitedTarget, listed, pathOf } from './query.js'
 import type { KeyFunction, KeyOptions, RoutePolicy } from './options.js'
-import { ABSENT, part, sent, value, WHOLLY } from './sent.js'
+import { ABSENT, fieldPart, part, sent, WHOLLY } from './sent.js'
 import type { BypassReason } from './status.js'
 
 /** The key of a request, or why it has none; `fault` is what a developer should hear of. */
 export type Keyed = { readonly key: string } | { readonly bypass: BypassReason, readonly fault?: unknown }
 
 const LONGEST_CLEAR_CHARACTERS = 512
-const LARGEST_KEY_BODY_BYTES = 1024 * 1024
 const RECENT_KEYS = 512
 const LONGEST_RECENT_CHARACTERS = 256
 
@@ -61,7 +61,7 @@ export function customKey (prefix: string, value: string): string {
 }
 
 /** A builder of keys for one route. */
-export function keyBuilder (prefix: string, policy: RoutePolicy): (request: FastifyRequest) => Keyed {
+export function keyBuilder (prefix: string, policy: RoutePolicy): (request: ArrivedRequest) => Keyed {
   const options = policy.key
   const bypassing = policy.credentials === 'bypass'
   if (typeof options === 'function') return (request) => refusal(request, isBodied(request.method)) ?? functionKey(prefix, options, request)
@@ -72,20 +72,36 @@ export function keyBuilder (prefix: string, policy: RoutePolicy): (request: Fast
   const plain = options.query === true && options.headers.length === 0 && options.cookies.length === 0 && options.by === undefined && !options.body
 
   return (request) => {
-    const { method } = request
-    const withBody = options.body || isBodied(method)
+    const { [kArrival]: arrival, headers } = request
+    const withBody = options.body || isBodied(arrival.method)
     const refused = refusal(request, withBody)
     if (refused !== undefined) return refused
-    if ((authorizationCounts && sent(request, 'authorization') !== undefined) || (cookiesCount && sent(request, 'cookie') !== undefined)) return { bypass: 'credentials' }
-    const target = request.raw.url as string
-    const { host, protocol } = request
-    const isPlain = plain && !withBody && request.originalUrl === target && host !== '' && !protocol.includes(':')
+    if (authorizationCounts && (arrival.hasAuthorization || headers.authorization !== undefined)) return { bypass: 'credentials' }
+    if (cookiesCount && (arrival.hasCookie || headers.cookie !== undefined)) return { bypass: 'credentials' }
+    arrival.changes = changesOf(request, options)
+    const { target, protocol, host } = arrival
+    const isPlain = plain && !withBody && arrival.originalTarget === target && host !== '' && !protocol.includes(':')
     const known = isPlain ? recent.get(target, protocol, host) : undefined
     if (known !== undefined) return known
     const base = prefix + targetPart(options.query === true ? target : pathOf(target))
     const located = options.host ? base + originPart(`${protocol}://${host}`) : base
     return isPlain ? recent.set(target, { key: located }) : withExtra(located, request, options, { shape, withBody })
   }
+}
+
+/**
+ * What hooks have made of the target and the origin, as far as these count; '' where that is what came. Stored responses are kept
+ * apart by it under one key, which is that of what the client asked for: so an invalidation of that URL reaches all of them.
+ */
+function changesOf (request: ArrivedRequest, { query, host }: Required<Omit<KeyOptions, 'by'>>): string {
+  const { [kArrival]: arrival, raw } = request
+  const hasTarget = raw.url === arrival.target && request.originalUrl === arrival.originalTarget
+  const hasOrigin = !host || (request.host === arrival.host && request.protocol === arrival.protocol)
+  if (hasTarget && hasOrigin) return ''
+  const [came, now] = [[arrival.target, arrival.originalTarget], [raw.url as string, request.originalUrl]]
+    .map((targets) => targets.map((target) => part(limitedTarget(target, query))).join('')) as [string, string]
+  if (came === now && hasOrigin) return ''
+  return hasOrigin ? now : `${now}${part(request.protocol)}${part(request.host)}`
 }
 
 /** Keys made a moment ago, by origin and target: to make one anew costs a hit more than anything else in it, most of all the digest of a query. */
@@ -126,24 +142,19 @@ function isBodied (method: string): boolean {
   return method === 'POST' || method === 'QUERY'
 }
 
-function withExtra (located: string, request: FastifyRequest, options: Required<Omit<KeyOptions, 'by'>> & Pick<KeyOptions, 'by'>, { shape, withBody }: { shape: string, withBody: boolean }): Keyed {
+function withExtra (located: string, request: ArrivedRequest, options: Required<Omit<KeyOptions, 'by'>> & Pick<KeyOptions, 'by'>, { shape, withBody }: { shape: string, withBody: boolean }): Keyed {
+  const { target, originalTarget, protocol, host } = request[kArrival]
   // Which fields these are values of: a store outlives the options of a route.
-  const extra = [shape, ...options.headers.map((name) => value(sent(request, name)))]
-  if (options.cookies.length > 0) {
-    const pairs = text(sent(request, 'cookie')).split(';')
-    extra.push(...options.cookies.map((name) => cookiePairs(pairs, name).map(part).join('') || ABSENT))
-  }
+  const extra = [shape, ...options.headers.map((name) => fieldPart(request, name)), ...options.cookies.map((name) => cookiePart(request, name))]
   if (options.query !== true) {
-    const { query, target } = listed(request, options.query)
-    const json = exactJson(query)
+    const json = exactJson(listed(request.query as Record<string, unknown>, options.query))
     if (json === undefined) return { bypass: 'key', fault: new TypeError('a query parameter that is part of the key is no JSON: the querystringParser made something else of it') }
-    extra.push(part(json), part(target))
+    extra.push(part(json), part(limitedTarget(target, options.query)))
   }
-  if (request.originalUrl !== request.raw.url) extra.push(`u${part(request.originalUrl)}`)
+  if (originalTarget !== target) extra.push(`u${part(originalTarget)}`)
   // X-Forwarded-Proto may be any text; in `http://a` + `://` + `b` nobody sees where it ends.
-  if (request.protocol.includes(':')) extra.push(`p${part(request.protocol)}`)
-  // A schema may have taken Host away after a hook had read it.
-  if (options.host && request.host === '') extra.push(`h${value(sent(request, 'host'))}`)
+  if (protocol.includes(':')) extra.push(`p${part(protocol)}`)
+  if (options.host && host === '') extra.push(`h${fieldPart(request, 'host')}`)
   if (options.by !== undefined) {
     const by = usable(options.by, request)
     if (typeof by !== 'string') return by
@@ -151,13 +162,13 @@ function withExtra (located: string, request: FastifyRequest, options: Required<
   }
   if (withBody) {
     const body = bodyPart(request)
-    if (body === undefined) return { bypass: 'request-body' }
+    if (typeof body !== 'string') return body
     extra.push(body)
   }
   return { key: `${located} +${digest(extra.join('|'))}` }
 }
 
-function functionKey (prefix: string, keyOf: KeyFunction, request: FastifyRequest): Keyed {
+function functionKey (prefix: string, keyOf: KeyFunction, request: ArrivedRequest): Keyed {
   const custom = usable(keyOf, request)
   return typeof custom === 'string' ? { key: customKey(prefix, custom) } : custom
 }
@@ -177,56 +188,40 @@ function usable (keyOf: KeyFunction, request: FastifyRequest): string | { bypass
 }
 
 /** What no cached route answers from the cache, whatever its options. */
-function refusal (request: FastifyRequest, withBody: boolean): Keyed | undefined {
-  const { headers } = request
-  const target = request.raw.url
+function refusal (request: ArrivedRequest, withBody: boolean): Keyed | undefined {
+  const { target, hasUpgrade, hasTwoHosts, hasBody } = request[kArrival]
   // RFC 9112 section 3.2.1: origin form only; Node hands out `/p#x` and absolute targets as they came.
-  if (target === undefined || target.charCodeAt(0) !== 47 || target.includes('#')) return { bypass: 'target' }
-  if (headers.upgrade !== undefined) return { bypass: 'upgrade' }
-  // RFC 9113 section 8.3.1: HTTP/2 asks for one host by two names, and handlers read either.
-  if (headers[':authority'] !== undefined && headers.host !== undefined && headers.host !== headers[':authority']) return { bypass: 'target' }
+  if (target.charCodeAt(0) !== 47 || target.includes('#')) return { bypass: 'target' }
+  if (hasUpgrade) return { bypass: 'upgrade' }
+  if (hasTwoHosts) return { bypass: 'target' }
   if (request.validationError) return { bypass: 'validation' }
-  return !withBody && hasBody(request) ? { bypass: 'request-body' } : undefined
-}
-
-function hasBody (request: FastifyRequest): boolean {
-  const length = sent(request, 'content-length')
-  const { stream } = request.raw as { stream?: { endAfterHeaders?: boolean } }
-  return sent(request, 'transfer-encoding') !== undefined || (length !== undefined && length !== '0') || stream?.endAfterHeaders === false
+  return !withBody && hasBody ? { bypass: 'request-body' } : undefined
 }
 
 function text (field: string | readonly string[] | undefined): string {
   return field === undefined ? '' : typeof field === 'string' ? field : field.join(';')
 }
 
+/** A cookie as it came, and what hooks have made of it where that is another one. */
+function cookiePart (request: ArrivedRequest, name: string): string {
+  const came = cookiePairs(text(sent(request, 'cookie')), name)
+  const now = cookiePairs(String(request.headers.cookie ?? ''), name)
+  return came === now ? came : `${came}!${now}`
+}
+
 /** Every pair that some parser of cookies, however lenient, takes for that cookie, as it came. */
-function cookiePairs (pairs: readonly string[], name: string): string[] {
-  return pairs.filter((pair) => pair.split(',').some((piece) => piece.split('=', 1)[0]!.trim() === name)).map((pair) => pair.replace(/^[ \t]+/, ''))
+function cookiePairs (field: string, name: string): string {
+  const pairs = field.split(';').filter((pair) => pair.split(',').some((piece) => piece.split('=', 1)[0]!.trim() === name))
+  return pairs.map((pair) => part(pair.replace(/^[ \t]+/, ''))).join('') || ABSENT
 }
 
-/** The parsed body and its type, as a part; undefined for one that can't be told apart beyond doubt. */
-function bodyPart (request: FastifyRequest): string | undefined {
-  const type = value(sent(request, 'content-type'))
-  const { body } = request
+/** The parsed body as it came, what hooks have made of it, and its type. */
+function bodyPart (request: ArrivedRequest): string | Exclude<Keyed, { key: string }> {
+  const { hasBody, body, isBodyReplaced } = request[kArrival]
+  if (isBodyReplaced) return { bypass: 'key', fault: new Error('a preParsing hook gave the parser something other than what came, so the body can not be part of the key') }
   // What Fastify's parsers left alone is the handler's to read: nobody knows here what it says.
-  if (body === undefined) return hasBody(request) ? undefined : `${type}${ABSENT}`
-  if (Buffer.isBuffer(body)) return body.byteLength > LARGEST_KEY_BODY_BYTES ? undefined : `${type}b${part(body.toString('latin1'))}`
-  const json = exactJson(body)
-  return json === undefined || json.length > LARGEST_KEY_BODY_BYTES ? undefined : `${type}j${part(json)}`
-}
-
-/** JSON of a parsed body; undefined where it doesn't say all of it: `1e999`, which is parsed, becomes `null` in it. */
-function exactJson (body: unknown): string | undefined {
-  let isExact = true
-  const json = JSON.stringify(body, function (this: Record<string, unknown>, name, item: unknown) {
-    isExact &&= isJson(this[name])
-    return isExact ? item : undefined
-  })
-  return isExact ? json : undefined
-}
-
-function isJson (item: unknown): boolean {
-  if (typeof item === 'number') return Number.isFinite(item) && !Object.is(item, -0)
-  if (typeof item !== 'object') return typeof item === 'string' || typeof item === 'boolean'
-  return item === null || ((Array.isArray(item) || isRecord(item)) && typeof (item as { toJSON?: unknown }).toJSON !== 'function')
+  const came = hasBody ? body : ABSENT
+  const now = bodyText(request.body)
+  if (came === undefined || now === undefined) return { bypass: 'request-body' }
+  return `${fieldPart(request, 'content-type')}${came}${came === now ? '' : `!${now}`}`
 }

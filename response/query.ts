@@ -8,24 +8,28 @@ export function pathOf (target: string): string {
   return mark === -1 ? target : target.slice(0, mark)
 }
 
-/** The named parameters, in the order of the list, and the target with their pairs alone, as they came. */
-export function listed (request: FastifyRequest, named: false | readonly string[]): { readonly query: Record<string, unknown>, readonly target: string } {
-  const all = request.query as Record<string, unknown>
+/** The named parameters, in the order of the list. */
+export function listed (all: Readonly<Record<string, unknown>>, named: false | readonly string[]): Record<string, unknown> {
   const query: Record<string, unknown> = Object.create(null)
   for (const name of named === false ? [] : named) {
     if (Object.hasOwn(all, name)) query[name] = all[name]
   }
-  const target = request.raw.url as string
+  return query
+}
+
+/** A target as far as its query counts: with the pairs of the named parameters alone, as they came. */
+export function limitedTarget (target: string, named: boolean | readonly string[]): string {
+  if (named === true) return target
   const path = pathOf(target)
   const pairs = named === false ? [] : target.slice(path.length + 1).split('&').filter((pair) => named.includes(nameOf(pair)))
-  return { query, target: pairs.length === 0 ? path : `${path}?${pairs.join('&')}` }
+  return pairs.length === 0 ? path : `${path}?${pairs.join('&')}`
 }
 
 /** Takes the other parameters out of what the handler can read, so that they can't poison an entry. */
 export function limitQuery (request: FastifyRequest, named: boolean | readonly string[]): void {
   if (named === true) return
-  const { query, target } = listed(request, named)
-  request.query = query
+  const target = limitedTarget(request.raw.url as string, named)
+  request.query = listed(request.query as Record<string, unknown>, named)
   // One that was rewritten is another one, and part of the key. Fastify keeps what it answered the first time.
   if (request.originalUrl === request.raw.url) Object.defineProperty(request, 'originalUrl', { value: target })
   request.raw.url = target

@@ -1,5 +1,6 @@
 // A cached route: the handler with the cache in front of it. Sends what is stored, else lets one request fill.
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
+import { hasArrived, kArrival, type ArrivedRequest } from './arrival.js'
 import { kFilling, kToldBefore, type Engine, type FillingReply } from './engine.js'
 import { isConditional } from './http/conditional.js'
 import type { Entry, ResponseHead } from './store/entry.js'
@@ -39,7 +40,7 @@ export class CachedRoute {
   readonly stats: RouteStats = emptyStats()
   readonly #engine: Engine
   readonly #handler: RouteHandlerMethod
-  readonly #keyOf: (request: FastifyRequest) => Keyed
+  readonly #keyOf: (request: ArrivedRequest) => Keyed
   #recording: { readonly of: RouteContext, readonly context: RouteContext } | undefined
 
   constructor (engine: Engine, { method, url, constraints, policy, handler }: RouteDescription) {
@@ -59,13 +60,14 @@ export class CachedRoute {
 
   /** Stands in for the route's handler. */
   handle (instance: FastifyInstance, request: FastifyRequest, reply: FastifyReply): unknown {
+    if (!hasArrived(request)) return this.#bypass(instance, request, reply, 'key', new Error('how the request came could not be noted before hooks ran: they may have changed it'))
     const keyed = this.keyed(request)
     if ('bypass' in keyed) return this.#bypass(instance, request, reply, keyed.bypass, keyed.fault)
     const wishes = this.wishes(request)
     if (wishes?.noStore === true) return this.#bypass(instance, request, reply, 'no-store')
     const { fence, guard, store } = this.#engine
     // The mark comes before the first read of the backend: what is invalidated from here on, this request doesn't store.
-    const visit: Visit = { instance, request, reply, key: keyed.key, target: request.raw.url as string, mark: fence.mark(), deadline: guard.deadline(), why: 'miss', refresh: refreshOf(request) }
+    const visit: Visit = { instance, request, reply, key: keyed.key, target: request[kArrival].target, mark: fence.mark(), deadline: guard.deadline(), why: 'miss', refresh: refreshOf(request) }
     const found = store.find(keyed.key, request, this.policy.vary, visit.deadline)
     return isPromise(found)
       ? found.then((there) => whenSent(this.#answer(visit, there, wishes), reply))
@@ -89,9 +91,11 @@ export class CachedRoute {
   }
 
   /** The key under which this request is looked up, or why it isn't. Never throws. */
-  keyed (request: FastifyRequest): Keyed {
+  keyed (request: ArrivedRequest): Keyed {
+    const { method } = request[kArrival]
     if (this.#engine.closed) return { bypass: 'closed' }
-    if (!this.policy.methods.has(request.method)) return { bypass: 'method' }
+    // A hook may have made another method of the one that came: no response to that is one to this.
+    if (!this.policy.methods.has(method) || request.method !== method) return { bypass: 'method' }
     try {
       return this.#keyOf(request)
     } catch (fault) {
@@ -224,7 +228,7 @@ export class CachedRoute {
   }
 
   /** The route's hooks with the recording ones around them, made once. */
-  #recordingFor (request: FastifyRequest): RouteContext | undefined {
+  #recordingFor (request: ArrivedRequest): RouteContext | undefined {
     const of = this.#engine.internals.contextOf(request)
     if (of === undefined) return undefined
     if (this.#recording?.of !== of) this.#recording = { of, context: this.#engine.recording(of) }

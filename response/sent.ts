@@ -1,12 +1,16 @@
-// A request's header fields as keys and variants read them: no value is another's.
+// A request's header fields as keys and variants read them: as they came, and as hooks left them. No value is another's.
 import type { FastifyRequest } from 'fastify'
 import { inspect } from 'node:util'
+import { kArrival, type Arrival } from './arrival.js'
 
 /** What is read of a request's header fields: as they are now, and as they came. */
 export interface RequestFields {
   readonly headers: FastifyRequest['headers']
-  readonly raw: { readonly rawHeaders: readonly string[] }
+  readonly [kArrival]: Arrival
 }
+
+/** A field's value, or its lines. */
+export type FieldLines = string | readonly string[] | undefined
 
 export const ABSENT = '-'
 /** How `inspect()` leaves nothing out. */
@@ -17,25 +21,48 @@ export function part (value: string): string {
   return `${value.length}:${value}`
 }
 
+/** A request's field as it came; of several lines that Node joins, the joined ones. */
+export function sent (request: RequestFields, name: string): FieldLines {
+  return came(request, name).value
+}
+
 /**
- * The value of a request's field, in `request.headers` or as it came: validation against a schema takes fields out of
- * there, and turns their values into numbers, after a hook may have seen them.
+ * A field as a part: no other value has the same. What a hook or a schema has made of it stands behind what came, where that says
+ * something else: the handler may have read either. `spelled` is applied to both.
  */
-export function sent (request: RequestFields, name: string): string | readonly string[] | undefined {
-  const field: unknown = Object.hasOwn(request.headers, name) ? request.headers[name] : name === 'host' ? request.headers[':authority'] : undefined
-  if (typeof field === 'string' || (Array.isArray(field) && field.every((line) => typeof line === 'string'))) return field
-  const { rawHeaders } = request.raw
-  const lines: string[] = []
-  for (let at = 0; at < rawHeaders.length; at += 2) {
-    if (rawHeaders[at]!.length === name.length && rawHeaders[at]!.toLowerCase() === name) lines.push(rawHeaders[at + 1]!)
-  }
-  // What a schema made a number of says no more than it did. What a hook put there does.
-  if (field !== undefined && (lines.length !== 1 || String(field) !== lines[0])) return [...lines, `${typeof field} ${inspect(field, WHOLLY)}`]
-  return lines.length === 0 ? undefined : lines.length === 1 ? lines[0] : lines
+export function fieldPart (request: RequestFields, name: string, spelled: (value: FieldLines) => FieldLines = (value) => value): string {
+  const before = came(request, name)
+  return before.isUnchanged ? value(spelled(before.value)) : `${value(spelled(before.value))}!${value(spelled(now(request, name)))}`
 }
 
 /** A field's value as a part: no other value has the same. */
-export function value (field: string | readonly string[] | undefined): string {
+export function value (field: FieldLines): string {
   if (field === undefined) return ABSENT
   return typeof field === 'string' ? part(field) : `+${part(field.map(part).join(''))}`
+}
+
+function came (request: RequestFields, name: string): { readonly value: FieldLines, readonly isUnchanged: boolean } {
+  const field = present(request, name)
+  const arrival = request[kArrival]
+  let lines = arrival.lines(name)
+  if (lines.length === 0 && name === 'host') lines = arrival.lines(':authority')
+  if (lines.length === 0) return { value: undefined, isUnchanged: field === undefined }
+  // Of some fields Node hands out the first line alone.
+  if (lines.length > 1) return lines.join(name === 'cookie' ? '; ' : ', ') === field ? { value: field as string, isUnchanged: true } : { value: lines, isUnchanged: isDeepSame(field, lines) }
+  // What a schema made a number of says no more than it did.
+  return { value: lines[0], isUnchanged: field === lines[0] || (field !== undefined && typeof field !== 'object' && String(field) === lines[0]) }
+}
+
+function present ({ headers }: RequestFields, name: string): unknown {
+  return Object.hasOwn(headers, name) ? headers[name] : name === 'host' ? headers[':authority'] : undefined
+}
+
+function now (request: RequestFields, name: string): FieldLines {
+  const field = present(request, name)
+  if (field === undefined || typeof field === 'string') return field
+  return [`${typeof field} ${inspect(field, WHOLLY)}`]
+}
+
+function isDeepSame (field: unknown, lines: readonly string[]): boolean {
+  return Array.isArray(field) && field.length === lines.length && field.every((line, at) => line === lines[at])
 }

@@ -3,6 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import { parse } from 'node:querystring'
 import { checkOptions, expects, isRecord, text } from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
+import { Arrival, kArrival, type ArrivedRequest } from '../arrival.js'
 import { joined } from '../http/cache-control.js'
 import type { Engine } from '../engine.js'
 import { ageSeconds, type Entry, type ResponseHead } from '../store/entry.js'
@@ -63,7 +64,7 @@ export async function explain (engine: Engine, lookup: Lookup, options: ExplainO
   return new Explanation(`${request.method} ${request.protocol}://${request.host}${request.raw.url}`, await explained(engine, located, request))
 }
 
-async function explained (engine: Engine, located: Located | undefined, request: FastifyRequest): Promise<Explained> {
+async function explained (engine: Engine, located: Located | undefined, request: ArrivedRequest): Promise<Explained> {
   const route = located?.cached
   if (route === undefined) return { decision: 'bypass', reason: 'uncached', because: BECAUSE.uncached, ...(located !== undefined && { route: located.name }) }
   const keyed = route.keyed(request)
@@ -105,7 +106,7 @@ function decided ({ status }: Engine, { method }: FastifyRequest, found: Found, 
 
 const missed = (reason: MissReason, cacheStatus: string): Explained => ({ decision: 'miss', reason, because: BECAUSE[reason], cacheStatus })
 
-function keyOf (key: string, policy: RoutePolicy, request: FastifyRequest): ExplainedKey {
+function keyOf (key: string, policy: RoutePolicy, request: ArrivedRequest): ExplainedKey {
   const { key: options } = policy
   const target = request.raw.url as string
   if (typeof options === 'function') return { text: key, parts: { function: String(options(request)) } }
@@ -124,7 +125,7 @@ function keyOf (key: string, policy: RoutePolicy, request: FastifyRequest): Expl
   }
 }
 
-function valuesOf (names: readonly string[], request: FastifyRequest): Record<string, string> {
+function valuesOf (names: readonly string[], request: ArrivedRequest): Record<string, string> {
   return Object.fromEntries(names.map((name) => [name, joined(sent(request, name)) || '(none)']))
 }
 
@@ -151,7 +152,7 @@ function instant (at: number): Instant {
 }
 
 /** What the rules read of a request: nothing that only hooks or a connection could have put there. */
-function requestOf (method: string, url: string, given: Readonly<Record<string, string | readonly string[]>>): FastifyRequest {
+function requestOf (method: string, url: string, given: Readonly<Record<string, string | readonly string[]>>): ArrivedRequest {
   const { origin, target } = partsOf(url)
   const headers = Object.fromEntries(Object.entries(given).map(([name, value]) => [name.toLowerCase(), value]))
   const [, scheme, authority] = /^(https?):\/\/(.*)$/i.exec(origin ?? '') ?? []
@@ -172,5 +173,5 @@ function requestOf (method: string, url: string, given: Readonly<Record<string, 
     ip: '127.0.0.1',
     raw: { method, url: target, headers, rawHeaders }
   }
-  return request as unknown as FastifyRequest
+  return Object.assign(request as unknown as FastifyRequest, { [kArrival]: new Arrival(request as unknown as FastifyRequest) })
 }

@@ -1,11 +1,11 @@
 // A fill: what a handler makes of one miss, from the moment it starts until its answer is stored, shared or refused.
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply } from 'fastify'
 import type { Readable } from 'node:stream'
 import type { ReadableStream } from 'node:stream/web'
+import { kArrival, type ArrivedRequest } from '../arrival.js'
 import { deliver } from './deliver.js'
 import { etagOf } from '../http/etag.js'
 import { fieldsRemoved, fieldsToStore, isForOneOrigin, without } from '../http/fields.js'
-import { sent } from '../sent.js'
 import type { RoutePolicy } from '../options.js'
 import { announcedLength, discard, unpacked } from '../payload.js'
 import { decide, forbiddenFor, unfitStatus, type Decision, type Fields, type Verdict } from '../http/policy.js'
@@ -20,7 +20,7 @@ import { canBeValidated, handlersValidators } from '../http/validators.js'
 
 export class Fill {
   readonly policy: RoutePolicy
-  readonly request: FastifyRequest
+  readonly request: ArrivedRequest
   readonly reply: FastifyReply
   decision: Decision = {}
   /** Set when the answer must not be stored whatever it is. */
@@ -49,7 +49,7 @@ export class Fill {
   #hasFailed = false
   #isSettled = false
 
-  constructor (policy: RoutePolicy, request: FastifyRequest, reply: FastifyReply, { end, budget, now }: { end: FillEnd, budget: RecordingBudget, now: () => number }) {
+  constructor (policy: RoutePolicy, request: ArrivedRequest, reply: FastifyReply, { end, budget, now }: { end: FillEnd, budget: RecordingBudget, now: () => number }) {
     this.policy = policy
     this.request = request
     this.reply = reply
@@ -207,7 +207,7 @@ export class Fill {
       fields: this.#whole === undefined ? fields : { ...this.#whole, ...fields },
       vary: taken.vary,
       hasValidator: (request.method === 'GET' || request.method === 'HEAD') && canBeValidated(handlersValidators(taken, at)),
-      authorized: this.policy.credentials === 'ignore' && sent(request, 'authorization') !== undefined,
+      authorized: this.policy.credentials === 'ignore' && (request[kArrival].hasAuthorization || request.headers.authorization !== undefined),
       askedAt: this.#askedAt,
       at,
       madeAt: taken.madeAt,

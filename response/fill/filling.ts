@@ -1,5 +1,6 @@
 // What becomes of a fill: stored where it may be, shared with those who wait, counted either way.
 import type { MaybePromise } from '../../registry/backend.js'
+import { kArrival } from '../arrival.js'
 import type { Engine } from '../engine.js'
 import type { Entry, ResponseHead } from '../store/entry.js'
 import { Fill } from './fill.js'
@@ -57,7 +58,7 @@ export class Filling implements FillEnd {
     this.#visit = visit
     this.#found = found
     this.flight = flight
-    this.#asked = { headers: { ...visit.request.headers }, raw: visit.request.raw }
+    this.#asked = { headers: { ...visit.request.headers }, [kArrival]: visit.request[kArrival] }
     this.fill = new Fill(route.policy, visit.request, visit.reply, { end: this, budget: engine.budget, now: engine.now })
     if (visit.behind !== undefined) this.fill.validation = new Validation(visit.request, visit.behind, engine.now())
     visit.refresh?.begin()

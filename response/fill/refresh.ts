@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { FastifyInstance, FastifyRequest, InjectOptions } from 'fastify'
+import { kArrival, type ArrivedRequest } from '../arrival.js'
 import { Backoff } from '../backoff.js'
 import { CONDITION_FIELDS } from '../http/conditional.js'
 import { noop } from '../later.js'
@@ -52,7 +53,7 @@ export class Refreshes {
   }
 
   /** Runs the route of `request` again, unless it is running for this entry already, or has failed a moment ago. */
-  start (instance: FastifyInstance, request: FastifyRequest, key: string): void {
+  start (instance: FastifyInstance, request: ArrivedRequest, key: string): void {
     if (this.#closing.signal.aborted || this.#under.has(key) || this.#under.size >= MAX_REFRESHES || this.#backoff.pauses(key)) return
     this.#under.set(key, this.#run(instance, request, key).catch(noop).finally(() => { this.#under.delete(key) }))
   }
@@ -63,7 +64,7 @@ export class Refreshes {
     await Promise.all(this.#under.values())
   }
 
-  async #run (instance: FastifyInstance, request: FastifyRequest, key: string): Promise<void> {
+  async #run (instance: FastifyInstance, request: ArrivedRequest, key: string): Promise<void> {
     let hasSucceeded = false
     // Undefined while it may yet be stored: a network takes its time.
     let reason: RefusalReason | 'not-asked' | undefined = 'not-asked'
@@ -117,17 +118,16 @@ function marked (refresh: Refresh): typeof Readable {
   }
 }
 
-/** The request as it came, but for what is about that one alone. Schemas and hooks take fields out of `headers`, and out of `raw.headers` with that. */
-function repeated (request: FastifyRequest): InjectOptions {
-  const { raw } = request
+/** The request as it came, whatever hooks have made of it, but for what is about that one alone. */
+function repeated ({ raw, [kArrival]: { rawHeaders, host, originalTarget } }: ArrivedRequest): InjectOptions {
   const lines: Record<string, string[]> = Object.create(null)
-  for (let at = 0; at < raw.rawHeaders.length; at += 2) {
-    const name = (raw.rawHeaders[at] as string).toLowerCase()
-    ;(lines[name] ??= []).push(raw.rawHeaders[at + 1] as string)
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = (rawHeaders[at] as string).toLowerCase()
+    ;(lines[name] ??= []).push(rawHeaders[at + 1] as string)
   }
   // HTTP/2 has its pseudo fields among them.
   const repeatedLines = Object.entries(lines).filter(([name]) => !name.startsWith(':') && !NOT_REPEATED.has(name))
   // An injected request without a User-Agent is given one, unless it is said to be undefined.
-  const headers = { 'user-agent': undefined, host: lines[':authority'] ?? [request.host], ...Object.fromEntries(repeatedLines) }
-  return { method: 'GET', url: request.originalUrl, headers: headers as {}, remoteAddress: raw.socket.remoteAddress ?? '127.0.0.1' }
+  const headers = { 'user-agent': undefined, host: lines[':authority'] ?? [host], ...Object.fromEntries(repeatedLines) }
+  return { method: 'GET', url: originalTarget, headers: headers as {}, remoteAddress: raw.socket.remoteAddress ?? '127.0.0.1' }
 }

@@ -1,5 +1,6 @@
 // A visit: one request on its way through the cache.
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { ArrivedRequest } from '../arrival.js'
 import type { Entry, ResponseHead } from '../store/entry.js'
 import type { Deadline } from '../later.js'
 import type { Refresh } from './refresh.js'
@@ -8,10 +9,10 @@ import type { Forwarding } from '../status.js'
 /** One request on its way through the cache. */
 export interface Visit {
   readonly instance: FastifyInstance
-  readonly request: FastifyRequest
+  readonly request: ArrivedRequest
   readonly reply: FastifyReply
   readonly key: string
-  /** The request target as the handler finds it. */
+  /** The request target that the client asked for. */
   readonly target: string
   /** The fence's mark before the first read of the backend. */
   readonly mark: number

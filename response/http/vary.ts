@@ -2,7 +2,8 @@
 import { selecting, type Spelling } from './accept.js'
 import { joined, type FieldValue } from './cache-control.js'
 import { digest } from '../key.js'
-import { sent, value, type RequestFields } from '../sent.js'
+import { kArrival } from '../arrival.js'
+import { fieldPart, part, type RequestFields } from '../sent.js'
 
 /** An answer that varies on more than this is as good as never found again. */
 export const MAX_VARY_FIELDS = 10
@@ -20,9 +21,14 @@ export function varyNames (field: FieldValue): string[] | undefined {
   return [...names].sort()
 }
 
-/** The fields that Vary names, as this request has them: the same text exactly when they all mean the same. */
+/**
+ * The fields that Vary names, as this request has them, and what hooks have made of its target: the same text exactly when they all
+ * mean the same.
+ */
 export function selection (names: readonly string[], request: RequestFields, spelling: Spelling): string {
-  return names.map((name) => value(selecting(name, sent(request, name), spelling))).join('|')
+  const { changes } = request[kArrival]
+  const fields = names.map((name) => fieldPart(request, name, (value) => selecting(name, value, spelling))).join('|')
+  return changes === '' ? fields : `${fields}|!${part(changes)}`
 }
 
 /** Which variant this request asks for. */

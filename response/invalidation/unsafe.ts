@@ -1,5 +1,6 @@
 // What an answer to an unsafe request invalidates: its own URL, those that it names, and what its route lists (RFC 9111 section 4.4).
 import type { FastifyReply, FastifyRequest, RouteOptions, onSendHookHandler } from 'fastify'
+import { Arrival, hasArrived, kArrival } from '../arrival.js'
 import type { Engine } from '../engine.js'
 import { around, type RouteContext } from '../fastify-internals.js'
 import { forgetTarget, invalidate } from './invalidation.js'
@@ -25,11 +26,11 @@ const NAMING_FIELDS = ['location', 'content-location'] as const
 export function invalidateAfter (engine: Engine, route: RouteOptions, invalidates: readonly InvalidationTarget[] | InvalidatesFunction): void {
   if ([route.method].flat().every(isSafe)) return
   const { handler } = route
-  /** The targets as they came: handlers may take a prefix out of them. */
-  const pending = new WeakMap<FastifyReply, string>()
+  /** The requests as they came: hooks and handlers may take a prefix out of the target. */
+  const pending = new WeakMap<FastifyReply, Arrival>()
   const settle = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
-    const target = pending.get(reply)
-    if (pending.delete(reply) && reply.statusCode < 400 && !engine.closed) await changed(engine, { request, reply, target: target as string }, invalidates)
+    const arrival = pending.get(reply)
+    if (pending.delete(reply) && reply.statusCode < 400 && !engine.closed) await changed(engine, { request, reply, arrival: arrival as Arrival }, invalidates)
   }
   const onSend: onSendHookHandler = (request, reply, payload, done) => {
     const send = (): void => done(null, payload)
@@ -37,8 +38,10 @@ export function invalidateAfter (engine: Engine, route: RouteOptions, invalidate
   }
   const contexts = new WeakMap<RouteContext, RouteContext>()
   route.handler = function (request, reply) {
-    if (isSafe(request.method)) return handler.call(this, request, reply)
-    pending.set(reply, request.raw.url as string)
+    const arrival = hasArrived(request) ? request[kArrival] : new Arrival(request)
+    // A hook may have made another method of the one that came.
+    if (isSafe(request.method) && isSafe(arrival.method)) return handler.call(this, request, reply)
+    pending.set(reply, arrival)
     hook(engine, request, contexts, onSend)
     const over = (): void => { settle(request, reply).catch(noop) }
     reply.raw.once('finish', over).once('close', over)
@@ -55,15 +58,15 @@ function hook ({ internals }: Engine, request: FastifyRequest, contexts: WeakMap
   internals.useContext(request, hooked)
 }
 
-/** An answer to an unsafe request, and the target that was asked for. */
-interface Answered { readonly request: FastifyRequest, readonly reply: FastifyReply, readonly target: string }
+/** A response to an unsafe request, and the request as it came. */
+interface Answered { readonly request: FastifyRequest, readonly reply: FastifyReply, readonly arrival: Arrival }
 
 /** Settles when all is forgotten, or when the answer can't wait any longer. Never rejects. */
-async function changed (engine: Engine, { request, reply, target }: Answered, invalidates: readonly InvalidationTarget[] | InvalidatesFunction): Promise<void> {
-  const origin = `${request.protocol}://${request.host}`
+async function changed (engine: Engine, { request, reply, arrival }: Answered, invalidates: readonly InvalidationTarget[] | InvalidatesFunction): Promise<void> {
+  const origin = `${arrival.protocol}://${arrival.host}`
   const failed = (err: unknown): void => engine.notices.warn('invalidates', { err: safeError(err), route: `${request.method} ${request.routeOptions.url}` }, 'cache: an answer that changes something was sent, and what it invalidates could not be forgotten')
   const all = [
-    ...targetsOf(target, reply, origin).map(async (other) => await forgetTarget(engine, other, origin)),
+    ...targetsOf(arrival.target, reply, origin).map(async (other) => await forgetTarget(engine, other, origin)),
     ...listed(request, reply, invalidates, failed).map(async (aim) => await invalidate(engine, aim))
   ].map(async (work) => await work.catch(failed))
   const settled = Promise.all(all)

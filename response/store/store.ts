@@ -4,6 +4,7 @@ import type { MaybePromise } from '../../registry/backend.js'
 import type { Spelling } from '../http/accept.js'
 import { EntryCodec, isOfUseStale, kKeys, staleFrom, type Entry, type Head, type ResponseHead, type VariantsHead } from './entry.js'
 import { UNAVAILABLE, type Guard, type Read } from './guard.js'
+import { kArrival } from '../arrival.js'
 import { digest } from '../key.js'
 import type { RequestFields } from '../sent.js'
 import { andThen, type Deadline } from '../later.js'
@@ -50,6 +51,7 @@ const MAX_CLOCK_SKEW_MS = 60_000
 
 const ABSENT: Found = Object.freeze({ missing: 'absent' })
 const DAMAGED: Found = Object.freeze({ missing: 'damaged' })
+const OTHER_VARIANT: Found = Object.freeze({ missing: 'variant' })
 const NO_ANSWER: Found = Object.freeze({ unavailable: true, missing: 'unavailable' })
 
 export class Store {
@@ -72,6 +74,8 @@ export class Store {
     return andThen(this.#guard.get(key, deadline), (read) => {
       const entry = this.believed(read, key)
       if (entry === UNAVAILABLE) return NO_ANSWER
+      // One that was stored alone is of a request that no hook had rewritten.
+      if (entry?.head.kind === 'response' && asked[kArrival].changes !== '') return OTHER_VARIANT
       if (entry?.head.kind === 'response') return this.#current(entry as Entry<ResponseHead>, deadline, undefined)
       if (entry?.head.kind === 'variants') return this.#findVariant(entry as Entry<VariantsHead>, selection((entry as Entry<VariantsHead>).head.names, asked, spelling), deadline)
       return read === undefined ? ABSENT : DAMAGED
@@ -91,7 +95,7 @@ export class Store {
 
   /** Keeps an answer, behind the reply. Answers false when it may not be stored any more, or the backend could not be asked. */
   keep (answer: Keepable, expiresAt: number): MaybePromise<boolean> {
-    if (answer.varyNames.length > 0 || answer.variants !== undefined) return this.#keepVariant(answer, expiresAt)
+    if (answer.varyNames.length > 0 || answer.variants !== undefined || answer.asked[kArrival].changes !== '') return this.#keepVariant(answer, expiresAt)
     return answer.mayStore() && this.put(answer.key, answer.head, answer.body, expiresAt)
   }
 

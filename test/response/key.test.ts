@@ -134,7 +134,7 @@ t.test('E01: with Authorization in the key every value of it is a key of its own
   const rows: RequestParts[] = [{}, { headers: { authorization: '' } }, { headers: { authorization: 'a' } }, { headers: { authorization: 'A' } }, { headers: { authorization: 'a ' } }, { rawHeaders: ['Authorization', 'b'] }, { rawHeaders: ['authorization', 'c'] }]
   const keys = rows.map((parts) => keyOf(parts, { headers: ['authorization'] }))
   t.equal(new Set(keys).size, keys.length)
-  t.equal(keyOf({ rawHeaders: ['Authorization', 'a'] }, { headers: ['authorization'] }), keyOf({ headers: { authorization: 'a' } }, { headers: ['authorization'] }))
+  t.not(keyOf({ rawHeaders: ['Authorization', 'a'] }, { headers: ['authorization'] }), keyOf({ headers: { authorization: 'a' } }, { headers: ['authorization'] }), 'nor is one that was taken out one that was left')
 })
 
 t.test('E13: header fields run into each other in no spelling', async (t) => {

@@ -9,6 +9,7 @@ import { Store } from '../../response/store/store.js'
 import { Tags } from '../../response/store/tags.js'
 import { testClock } from '../support/clock.js'
 import { mapBackend } from '../support/map-backend.js'
+import { fakeFields } from '../support/request.js'
 
 t.test('the keys of variants are remembered with their list, though a backend hands out other bytes each time', async (t) => {
   const { now } = testClock()
@@ -18,7 +19,7 @@ t.test('the keys of variants are remembered with their list, though a backend ha
   const notices = new Notices({ debug () {}, info () {}, warn () {}, error () {} }, now)
   const guard = new Guard(copies, { name: 'copies', deadlineMs: 1_000, now, notices })
   const store = new Store(guard, new Tags(guard, '', now), now, notices)
-  const asked = (language: string) => ({ headers: { 'accept-language': language }, raw: { rawHeaders: [] } })
+  const asked = (language: string) => fakeFields({ 'accept-language': language })
   const head: ResponseHead = { kind: 'response', key: 'k', status: 200, fields: [], storedAt: now(), freshUntil: now() + 60_000, ageMs: 0, text: true }
   const find = async (language: string) => await store.find('k', asked(language), 'exact', new Deadline(1_000))
   for (const language of ['de', 'en']) {

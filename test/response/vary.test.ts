@@ -2,8 +2,8 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { MAX_VARY_FIELDS, variantOf, varyNames } from '../../response/http/vary.js'
+import { fakeFields as asked } from '../support/request.js'
 
-const asked = (headers: Record<string, unknown>, rawHeaders: string[] = []) => ({ headers: headers as Record<string, string>, raw: { rawHeaders } })
 
 t.test('E05: `*` anywhere, invalid names, names that every object has, and too many names can not be kept', async (t) => {
   const many = (count: number): string => Array.from({ length: count }, (_, at) => `x-${at}`).join(',')
@@ -53,7 +53,7 @@ t.test('E06: a field that a schema took out of request.headers, or turned into a
   t.not(removed[0], removed[1])
   const coerced = [3, 4].map((value) => variantOf(['x-version'], asked({ 'x-version': value }, ['X-Version', String(value)])))
   t.not(coerced[0], coerced[1])
-  t.equal(variantOf(['a'], asked({ a: 'x' })), variantOf(['a'], asked({}, ['A', 'x'])), 'in whichever place it stands')
+  t.not(variantOf(['a'], asked({ a: 'x' })), variantOf(['a'], asked({}, ['A', 'x'])), 'nor is one that was taken out one that was left')
 })
 
 t.test('names that every object has are not read from the prototype', async (t) => {

@@ -1,5 +1,7 @@
 // A request as the rules of response/ see it, without a server.
 import type { FastifyRequest } from 'fastify'
+import { Arrival, kArrival, type ArrivedRequest } from '../../response/arrival.js'
+import { bodyText } from '../../response/body-part.js'
 
 export interface RequestParts {
   method?: string
@@ -16,6 +18,24 @@ export interface RequestParts {
   body?: unknown
 }
 
-export function fakeRequest ({ method = 'GET', url = '/', originalUrl = url, headers = {}, rawHeaders = [], protocol = 'http', host = 'a.example', query = {}, body }: RequestParts = {}): FastifyRequest {
-  return { method, headers, raw: { url, rawHeaders }, originalUrl, protocol, host, query, body } as unknown as FastifyRequest
+/** What came is what `headers` say, unless `rawHeaders` say what it was. */
+export function fakeRequest ({ method = 'GET', url = '/', originalUrl = url, headers = {}, rawHeaders = linesOf(headers), protocol = 'http', host = 'a.example', query = {}, body }: RequestParts = {}): ArrivedRequest {
+  const raw = { method, url, rawHeaders, headers: fieldsOf(rawHeaders), ...(originalUrl !== url && { originalUrl }) }
+  const request = { method, headers, raw, originalUrl, protocol, host, query, body } as unknown as FastifyRequest
+  const arrival = new Arrival(request)
+  if (body !== undefined) arrival.body = bodyText(body)
+  return Object.assign(request, { [kArrival]: arrival })
+}
+
+/** A request's fields, and the lines that they came in. */
+export function fakeFields (headers: Record<string, unknown>, rawHeaders = linesOf(headers)): Pick<ArrivedRequest, 'headers' | typeof kArrival> {
+  return { headers, [kArrival]: fakeRequest({ headers, rawHeaders })[kArrival] } as Pick<ArrivedRequest, 'headers' | typeof kArrival>
+}
+
+function linesOf (headers: Record<string, unknown>): string[] {
+  return Object.entries(headers).flatMap(([name, value]) => [value].flat().flatMap((line) => line === undefined ? [] : [name, String(line)]))
+}
+
+function fieldsOf (rawHeaders: readonly string[]): Record<string, string> {
+  return Object.fromEntries(rawHeaders.flatMap((name, at) => at % 2 === 0 ? [[name.toLowerCase(), rawHeaders[at + 1] as string]] : []))
 }
