@@ -4,6 +4,8 @@ import type { FastifyRequest } from 'fastify'
 /** Where a request keeps how it came; undefined where that was not noted. */
 export const kArrival = Symbol('fastify-response-cache.arrival')
 
+export const NOT_NOTED = 'how the request came could not be noted before hooks ran: they may have changed it'
+
 /** What a handler depends on and hooks may change, as it was before they did. */
 export class Arrival {
   readonly method: string
@@ -30,7 +32,7 @@ export class Arrival {
 
   constructor ({ raw, protocol, host }: Pick<FastifyRequest, 'raw' | 'protocol' | 'host'>) {
     const { headers, method, url, originalUrl, stream } = raw as unknown as RawRequest
-    const { [':authority']: authority, 'content-length': length } = headers
+    const { ':authority': authority, 'content-length': length } = headers
     this.method = method
     this.target = url
     this.originalTarget = originalUrl ?? url

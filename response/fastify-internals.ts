@@ -74,7 +74,7 @@ export function onRequestMade (fastify: FastifyInstance, made: (request: Fastify
   const requests = keptBy<{ readonly prototype: object }>(fastify, REQUEST)
   if (requests === undefined || fastify.hasRequestDecorator(kMade)) return
   fastify.decorateRequest(kMade, null)
-  Object.defineProperty(requests.prototype, kMade, { set (this: FastifyRequest) { made(this) } })
+  Object.defineProperty(requests.prototype, kMade, { get: () => null, set (this: FastifyRequest) { made(this) } })
 }
 
 /** What the instance, or one around it, keeps under a symbol of this description. */

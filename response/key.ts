@@ -93,7 +93,7 @@ export function keyBuilder (prefix: string, policy: RoutePolicy): (request: Arri
  * What hooks have made of the target and the origin, as far as these count; '' where that is what came. Stored responses are kept
  * apart by it under one key, which is that of what the client asked for: so an invalidation of that URL reaches all of them.
  */
-function changesOf (request: ArrivedRequest, { query, host }: Required<Omit<KeyOptions, 'by'>>): string {
+function changesOf (request: ArrivedRequest, { query, host }: BuiltKey): string {
   const { [kArrival]: arrival, raw } = request
   const hasTarget = raw.url === arrival.target && request.originalUrl === arrival.originalTarget
   const hasOrigin = !host || (request.host === arrival.host && request.protocol === arrival.protocol)
@@ -142,7 +142,9 @@ function isBodied (method: string): boolean {
   return method === 'POST' || method === 'QUERY'
 }
 
-function withExtra (located: string, request: ArrivedRequest, options: Required<Omit<KeyOptions, 'by'>> & Pick<KeyOptions, 'by'>, { shape, withBody }: { shape: string, withBody: boolean }): Keyed {
+type BuiltKey = Required<Omit<KeyOptions, 'by'>> & Pick<KeyOptions, 'by'>
+
+function withExtra (located: string, request: ArrivedRequest, options: BuiltKey, { shape, withBody }: { shape: string, withBody: boolean }): Keyed {
   const { target, originalTarget, protocol, host } = request[kArrival]
   // Which fields these are values of: a store outlives the options of a route.
   const extra = [shape, ...options.headers.map((name) => fieldPart(request, name)), ...options.cookies.map((name) => cookiePart(request, name))]
@@ -215,10 +217,12 @@ function cookiePairs (field: string, name: string): string {
   return pairs.map((pair) => part(pair.replace(/^[ \t]+/, ''))).join('') || ABSENT
 }
 
+const BODY_REPLACED = 'a preParsing hook gave the parser something other than what came, so the body can not be part of the key'
+
 /** The parsed body as it came, what hooks have made of it, and its type. */
 function bodyPart (request: ArrivedRequest): string | Exclude<Keyed, { key: string }> {
   const { hasBody, body, isBodyReplaced } = request[kArrival]
-  if (isBodyReplaced) return { bypass: 'key', fault: new Error('a preParsing hook gave the parser something other than what came, so the body can not be part of the key') }
+  if (isBodyReplaced) return { bypass: 'key', fault: new Error(BODY_REPLACED) }
   // What Fastify's parsers left alone is the handler's to read: nobody knows here what it says.
   const came = hasBody ? body : ABSENT
   const now = bodyText(request.body)

@@ -1,6 +1,6 @@
 // A cached route: the handler with the cache in front of it. Sends what is stored, else lets one request fill.
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
-import { hasArrived, kArrival, type ArrivedRequest } from './arrival.js'
+import { hasArrived, kArrival, NOT_NOTED, type ArrivedRequest } from './arrival.js'
 import { kFilling, kToldBefore, type Engine, type FillingReply } from './engine.js'
 import { isConditional } from './http/conditional.js'
 import type { Entry, ResponseHead } from './store/entry.js'
@@ -60,7 +60,7 @@ export class CachedRoute {
 
   /** Stands in for the route's handler. */
   handle (instance: FastifyInstance, request: FastifyRequest, reply: FastifyReply): unknown {
-    if (!hasArrived(request)) return this.#bypass(instance, request, reply, 'key', new Error('how the request came could not be noted before hooks ran: they may have changed it'))
+    if (!hasArrived(request)) return this.#bypass(instance, request, reply, 'key', new Error(NOT_NOTED))
     const keyed = this.keyed(request)
     if ('bypass' in keyed) return this.#bypass(instance, request, reply, keyed.bypass, keyed.fault)
     const wishes = this.wishes(request)
@@ -92,10 +92,9 @@ export class CachedRoute {
 
   /** The key under which this request is looked up, or why it isn't. Never throws. */
   keyed (request: ArrivedRequest): Keyed {
-    const { method } = request[kArrival]
     if (this.#engine.closed) return { bypass: 'closed' }
     // A hook may have made another method of the one that came: no response to that is one to this.
-    if (!this.policy.methods.has(method) || request.method !== method) return { bypass: 'method' }
+    if (!this.policy.methods.has(request.method) || request.method !== request[kArrival].method) return { bypass: 'method' }
     try {
       return this.#keyOf(request)
     } catch (fault) {

@@ -35,6 +35,11 @@ export function fieldPart (request: RequestFields, name: string, spelled: (value
   return before.isUnchanged ? value(spelled(before.value)) : `${value(spelled(before.value))}!${value(spelled(now(request, name)))}`
 }
 
+/** What hooks have made of the request's target and origin, as a part behind others; nothing where that is what came. */
+export function changesPart ({ [kArrival]: { changes } }: RequestFields): string {
+  return changes === '' ? '' : `|!${part(changes)}`
+}
+
 /** A field's value as a part: no other value has the same. */
 export function value (field: FieldLines): string {
   if (field === undefined) return ABSENT
@@ -48,7 +53,10 @@ function came (request: RequestFields, name: string): { readonly value: FieldLin
   if (lines.length === 0 && name === 'host') lines = arrival.lines(':authority')
   if (lines.length === 0) return { value: undefined, isUnchanged: field === undefined }
   // Of some fields Node hands out the first line alone.
-  if (lines.length > 1) return lines.join(name === 'cookie' ? '; ' : ', ') === field ? { value: field as string, isUnchanged: true } : { value: lines, isUnchanged: isDeepSame(field, lines) }
+  if (lines.length > 1) {
+    const isJoined = lines.join(name === 'cookie' ? '; ' : ', ') === field
+    return isJoined ? { value: field as string, isUnchanged: true } : { value: lines, isUnchanged: isDeepSame(field, lines) }
+  }
   // What a schema made a number of says no more than it did.
   return { value: lines[0], isUnchanged: field === lines[0] || (field !== undefined && typeof field !== 'object' && String(field) === lines[0]) }
 }

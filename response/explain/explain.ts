@@ -43,7 +43,7 @@ const BECAUSE: Readonly<Record<Exclude<Explained['reason'], BypassReason> | 'no-
   'max-stale': 'what is stored is stale, and the request says that this will do',
   uncached: 'no cached route answers this request',
   absent: 'nothing is stored for it',
-  variant: 'what is stored is for other values of the fields that Vary names',
+  variant: 'what is stored is for other values of the fields that Vary names, or for a request that hooks rewrote (no hook ran for this one)',
   invalidated: 'what is stored has a tag that was invalidated',
   stale: 'what is stored is stale, and the handler is asked whether it still holds, or for a new one',
   request: "the request's Cache-Control asks for another one than is stored",

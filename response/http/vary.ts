@@ -2,8 +2,7 @@
 import { selecting, type Spelling } from './accept.js'
 import { joined, type FieldValue } from './cache-control.js'
 import { digest } from '../key.js'
-import { kArrival } from '../arrival.js'
-import { fieldPart, part, type RequestFields } from '../sent.js'
+import { changesPart, fieldPart, type RequestFields } from '../sent.js'
 
 /** An answer that varies on more than this is as good as never found again. */
 export const MAX_VARY_FIELDS = 10
@@ -26,9 +25,7 @@ export function varyNames (field: FieldValue): string[] | undefined {
  * mean the same.
  */
 export function selection (names: readonly string[], request: RequestFields, spelling: Spelling): string {
-  const { changes } = request[kArrival]
-  const fields = names.map((name) => fieldPart(request, name, (value) => selecting(name, value, spelling))).join('|')
-  return changes === '' ? fields : `${fields}|!${part(changes)}`
+  return names.map((name) => fieldPart(request, name, (value) => selecting(name, value, spelling))).join('|') + changesPart(request)
 }
 
 /** Which variant this request asks for. */

@@ -1,0 +1,14 @@
+// What hooks do that rewrite a request, and what they keep of it.
+import type { FastifyRequest } from 'fastify'
+
+export const kWho = Symbol('who')
+
+/** Who asks, as a hook has read it of the request before it rewrote that. */
+export const who = (request: FastifyRequest): string => String((request as unknown as Record<symbol, unknown>)[kWho])
+
+/** Takes `/t/:tenant` out of the URL. Returns the tenant. */
+export function stripTenant (request: FastifyRequest): string {
+  const [, tenant, rest] = /^\/t\/([^/]+)(\/.*)$/.exec(request.raw.url as string) ?? []
+  if (rest !== undefined) request.raw.url = rest
+  return String(tenant)
+}
