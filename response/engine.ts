@@ -1,6 +1,6 @@
 // What the routes of one registration share: the guarded backend, the fence, the flights, and the fills under way.
 import { AsyncLocalStorage } from 'node:async_hooks'
-import type { FastifyReply, onErrorHookHandler, onSendHookHandler } from 'fastify'
+import type { FastifyReply, onErrorHookHandler, onSendHookHandler, preHandlerHookHandler } from 'fastify'
 import type { CacheBackend } from '../registry/backend.js'
 import { Fence } from '../registry/fence.js'
 import type { CacheLog } from '../registry/registry.js'
@@ -171,7 +171,9 @@ export class Engine {
 
   /** The hooks of a route with the recording ones around them. */
   recording (context: RouteContext): RouteContext {
-    return context.onSend === null ? around(context, [whole], onError) : around(context, [first, ...context.onSend, last], onError)
+    const hooked = recorded(context)
+    this.internals.replaceNotFound(hooked, (notFound) => Object.assign(recorded(notFound), { preHandler: [elsewhere, ...(notFound.preHandler ?? [])] }))
+    return hooked
   }
 
   /** Something that a developer did wrong on a route; the answer was delivered. */
@@ -189,10 +191,15 @@ export class Engine {
   }
 }
 
+/** A route's hooks with the recording ones around them. */
+function recorded (context: RouteContext): RouteContext {
+  return context.onSend === null ? around(context, [whole], onError) : around(context, [first, ...context.onSend, last], onError)
+}
+
 /** Before all other hooks. They may change a buffer in place: what is recorded is a copy. */
 const first: onSendHookHandler = (_request, reply, payload, done) => {
   const filling = (reply as FillingReply)[kFilling]
-  done(null, filling === null ? payload : filling.fill.take(payload, true))
+  done(null, filling === null ? payload : taken(filling, payload, true))
 }
 
 /** After all other hooks. */
@@ -203,8 +210,14 @@ const last: onSendHookHandler = (_request, reply, payload, done) => {
 /** Both at once, where there are no other hooks. */
 const whole: onSendHookHandler = (_request, reply, payload, done) => {
   const filling = (reply as FillingReply)[kFilling]
-  const passed = filling === null ? payload : filling.fill.take(payload)
+  const passed = filling === null ? payload : taken(filling, payload, false)
   conclude(filling, () => done(null, passed))
+}
+
+/** Fastify keeps the payload that it has where a hook hands on `undefined`: that none is to be sent is said by `null`. */
+function taken ({ fill }: Filling, payload: unknown, copies: boolean): unknown {
+  const given = fill.take(payload, copies)
+  return given === undefined && payload !== undefined ? null : given
 }
 
 /** What is stored is stored behind the reply. */
@@ -212,6 +225,16 @@ function conclude (filling: Filling | null, send: () => void): void {
   filling?.judge()
   send()
   filling?.fill.commit()
+}
+
+/** Before the hooks of the not-found handler, which runs in place of the rest of the handler. Its response isn't stored: a hit would run none of those hooks. */
+const elsewhere: preHandlerHookHandler = (_request, reply, done) => {
+  const fill = (reply as FillingReply)[kFilling]?.fill
+  if (fill !== undefined) {
+    fill.forbidden ??= 'hijacked'
+    fill.validation?.withdraw()
+  }
+  done()
 }
 
 const onError: onErrorHookHandler = (_request, reply, _error, done) => {

@@ -1,15 +1,17 @@
 // What is read of Fastify that it doesn't publish, in one place. Where it is missing, nothing is cached, and that is said.
-import type { FastifyInstance, FastifyReply, FastifyRequest, onErrorHookHandler, onSendHookHandler } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, onErrorHookHandler, onSendHookHandler, preHandlerHookHandler } from 'fastify'
 
 /** The compiled hooks of a route: functions, or null where there are none. */
 export interface RouteContext {
   readonly onSend: readonly onSendHookHandler[] | null
   readonly onError: readonly onErrorHookHandler[] | null
+  readonly preHandler: readonly preHandlerHookHandler[] | null
 }
 
 const CONTEXT = 'Symbol(fastify.context)'
 const OPTIONS = 'Symbol(fastify.options)'
 const FIELDS = 'Symbol(fastify.reply.headers)'
+const NOT_FOUND = 'Symbol(fastify.404ContextKey)'
 const TRAILERS = 'Symbol(fastify.reply.trailers)'
 
 /** Finds symbols once, by their description. */
@@ -17,12 +19,22 @@ export class FastifyInternals {
   #context: symbol | undefined
   #fields: symbol | undefined
   #trailers: symbol | undefined
+  #notFound: symbol | undefined
 
   /** The hooks of the route that this request is for; undefined where this Fastify keeps them elsewhere. */
   contextOf (request: FastifyRequest): RouteContext | undefined {
     this.#context ??= symbolOf(request, CONTEXT)
     const context = this.#context === undefined ? undefined : (request as unknown as Record<symbol, RouteContext>)[this.#context]
-    return context !== undefined && isHooks(context.onSend) && isHooks(context.onError) ? context : undefined
+    return context !== undefined && areHooks(context) ? context : undefined
+  }
+
+  /** What `hooks` makes of the hooks with which the not-found handler runs, put into `context` for `reply.callNotFound()`. Where this Fastify keeps them elsewhere, nothing is. */
+  replaceNotFound (context: RouteContext, hooks: (notFound: RouteContext) => RouteContext): void {
+    this.#notFound ??= symbolOf(context, NOT_FOUND)
+    if (this.#notFound === undefined) return
+    const all = context as unknown as Record<symbol, RouteContext | null | undefined>
+    const notFound = all[this.#notFound]
+    if (notFound !== null && notFound !== undefined && areHooks(notFound)) all[this.#notFound] = hooks(notFound)
   }
 
   /** Lets this one request's answer run through other hooks. */
@@ -63,6 +75,10 @@ export function around (context: RouteContext, onSend: readonly onSendHookHandle
   copy.onSend = onSend
   if (onError !== undefined) copy.onError = [onError, ...(context.onError ?? [])]
   return copy
+}
+
+function areHooks ({ onSend, onError, preHandler }: RouteContext): boolean {
+  return isHooks(onSend) && isHooks(onError) && isHooks(preHandler)
 }
 
 function isHooks (value: unknown): boolean {
