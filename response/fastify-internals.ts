@@ -1,5 +1,6 @@
 // What is read of Fastify that it doesn't publish, in one place. Where it is missing, nothing is cached, and that is said.
 import type { FastifyInstance, FastifyReply, FastifyRequest, onErrorHookHandler, onSendHookHandler, preHandlerHookHandler } from 'fastify'
+import { hasNoContent } from './http/statuses.js'
 
 /** The compiled hooks of a route: functions, or null where there are none. */
 export interface RouteContext {
@@ -28,7 +29,10 @@ export class FastifyInternals {
     return context !== undefined && areHooks(context) ? context : undefined
   }
 
-  /** What `hooks` makes of the hooks with which the not-found handler runs, put into `context` for `reply.callNotFound()`. Where this Fastify keeps them elsewhere, nothing is. */
+  /**
+   * Has `reply.callNotFound()` run with other hooks: those that `hooks` makes of the not-found handler's own. Does nothing
+   * where this Fastify keeps them elsewhere.
+   */
   replaceNotFound (context: RouteContext, hooks: (notFound: RouteContext) => RouteContext): void {
     this.#notFound ??= symbolOf(context, NOT_FOUND)
     if (this.#notFound === undefined) return
@@ -40,6 +44,12 @@ export class FastifyInternals {
   /** Lets this one request's answer run through other hooks. */
   useContext (request: FastifyRequest, context: RouteContext): void {
     (request as unknown as Record<symbol, RouteContext>)[this.#context as symbol] = context
+  }
+
+  /** Lets this one request's answer run through one hook more, behind all others. */
+  addLast (request: FastifyRequest, hook: onSendHookHandler): void {
+    const context = this.contextOf(request)
+    if (context !== undefined) this.useContext(request, around(context, [...context.onSend ?? [], hook]))
   }
 
   /** Whether this request came by `inject()` and not by a connection. */
@@ -75,6 +85,18 @@ export function around (context: RouteContext, onSend: readonly onSendHookHandle
   copy.onSend = onSend
   if (onError !== undefined) copy.onError = [onError, ...(context.onError ?? [])]
   return copy
+}
+
+type Done = (err: null, payload?: unknown) => void
+
+/**
+ * A hook behind all others. Fastify's own for HEAD says of no content that it is 0 bytes long, and a 204 or a 304 must not
+ * say that (RFC 9110 section 8.6).
+ */
+export function withoutLength (request: FastifyRequest, reply: FastifyReply, payload: unknown, done: Done): void {
+  const isWrong = request.method === 'HEAD' && hasNoContent(reply.statusCode) && reply.getHeader('content-length') === '0'
+  if (isWrong) reply.removeHeader('content-length')
+  done(null, payload)
 }
 
 function areHooks ({ onSend, onError, preHandler }: RouteContext): boolean {

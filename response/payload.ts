@@ -23,7 +23,7 @@ export function grouped (fields: readonly string[]): Record<string, string | str
   return all
 }
 
-/** Destroys a stream of a handler's that is not sent; what else is not sent is left alone. A source that fails later is nobody's matter any more. */
+/** Destroys a stream of a handler's that is not sent; any other payload is left alone. Nobody hears of it when the source fails later. */
 export function discard (payload: unknown): void {
   if (isNodeStream(payload)) {
     payload.on('error', noop)
@@ -57,7 +57,7 @@ export function unpacked (payload: unknown, reply: FastifyReply): unknown {
   if (!isFetchResponse(payload) || payload.bodyUsed) return payload
   reply.code(payload.status)
   for (const [name, value] of payload.headers) reply.header(name, value)
-  return payload.body
+  return payload.body ?? undefined
 }
 
 /** As Fastify tells them. */

@@ -17,7 +17,10 @@ export interface Delivery {
   readonly wholeOnly: boolean
 }
 
-/** Makes the reply a 304, a part or a condition that failed, where the client's conditions ask for that. Returns the payload to go on with; undefined: none. */
+/**
+ * Makes the reply a 304, a part or a condition that failed, where the client's conditions ask for that. Returns the payload
+ * to go on with; undefined where there is to be none.
+ */
 export function deliver (reply: FastifyReply, payload: unknown, delivery: Delivery): unknown {
   const { conditions } = delivery
   if (!isConditional(conditions)) return payload
@@ -27,7 +30,8 @@ export function deliver (reply: FastifyReply, payload: unknown, delivery: Delive
   if (typeof body !== 'string' && !(body instanceof Uint8Array)) return payload
   const fields = Object.entries(reply.getHeaders() as Fields).flatMap(([name, value]) => value === undefined ? [] : [name, joined(value)])
   const head = { kind: 'response', key: '', status: reply.statusCode, fields, storedAt: delivery.at, freshUntil: delivery.at, ageMs: 0, text: true } as const
-  const given = selected({ head, body: conditions.range === undefined ? NO_BYTES : bytesOf(body) }, conditions, isStream ? { ...delivery, wholeOnly: true } : delivery)
+  const whole = { head, body: conditions.range === undefined ? NO_BYTES : bytesOf(body) }
+  const given = selected(whole, conditions, isStream ? { ...delivery, wholeOnly: true } : delivery)
   if (given.head.status === head.status) return payload
   const left = new Map<string, string>()
   for (let at = 0; at < given.head.fields.length; at += 2) left.set(given.head.fields[at] as string, given.head.fields[at + 1] as string)

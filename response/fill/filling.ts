@@ -138,7 +138,7 @@ export class Filling implements FillEnd {
     })
   }
 
-  /** The connection is over. Of what was sent past Fastify only the status is known, and only now. What is still being made is waited for a while longer. */
+  /** The connection is over. Only now the status of what was sent past Fastify is known. What is still being made is waited for. */
   closed (): void {
     const { fill } = this
     const { raw } = this.#visit.reply

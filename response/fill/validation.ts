@@ -54,7 +54,7 @@ export class Validation {
     Object.assign(raw.headers, own)
   }
 
-  /** Another handler is called in place of the one that was asked: it finds the request as it came, and its response is not about the entry. */
+  /** Another handler is called in place of the one that was asked: it finds the request as it came, and speaks of something else. */
   withdraw (): void {
     this.putBack()
     this.#wasAsked = false
@@ -91,7 +91,8 @@ export class Validation {
 
   /** Whether an answer tells that the entry holds no more: another whole one, or, to a HEAD, other validators (RFC 9111 section 4.3.5). */
   isOutdated (reply: FastifyReply, before: Fields): boolean {
-    return this.#isHead && reply.statusCode === 200 && !this.#isWithdrawn ? this.#agrees(saidBy(reply, before)) === false : isReplacing(reply.statusCode)
+    const isAboutGet = this.#isHead && reply.statusCode === 200 && !this.#isWithdrawn
+    return isAboutGet ? this.#agrees(saidBy(reply, before)) === false : isReplacing(reply.statusCode)
   }
 
   /** Whether the reply's ETag is the one that was made here, of the entry's body. */
