@@ -1,13 +1,13 @@
 // What the routes of one registration share: the guarded backend, the fence, the flights, and the fills under way.
 import { AsyncLocalStorage } from 'node:async_hooks'
-import type { FastifyReply, onErrorHookHandler, onSendHookHandler } from 'fastify'
+import type { FastifyReply } from 'fastify'
 import type { CacheBackend } from '../registry/backend.js'
 import { Fence } from '../registry/fence.js'
 import type { CacheLog } from '../registry/registry.js'
 import { KeyedSlots } from '../registry/slots.js'
-import { around, FastifyInternals, type RouteContext } from './fastify-internals.js'
+import { FastifyInternals, type RouteContext } from './fastify-internals.js'
 import type { Filling } from './fill/filling.js'
-import type { ReplyCacheOptions } from './fill/reply-cache.js'
+import { recording } from './fill/hooks.js'
 import { Flights, type Flight } from './fill/flight.js'
 import { Guard } from './store/guard.js'
 import { Notices, safeError } from './notices.js'
@@ -21,14 +21,7 @@ import { Tags } from './store/tags.js'
 import { RecordingBudget } from './fill/tee.js'
 import type { Visit } from './fill/visit.js'
 
-/** Under which a reply keeps the filling that it belongs to. */
-export const kFilling = Symbol('fastify-response-cache.filling')
-
-/** What hooks in front of the handler said of the answer to come. */
-export const kToldBefore = Symbol('fastify-response-cache.told-before')
-
-/** A reply as the plugin decorates it. */
-export interface FillingReply extends FastifyReply { [kFilling]: Filling | null, [kToldBefore]: ReplyCacheOptions[] | null }
+export { kFilling, kToldBefore, type FillingReply } from './fill/hooks.js'
 
 /** The fills whose handlers the present asynchronous chain runs in, the innermost first. */
 export interface FillChain { readonly filling: Filling, readonly outer: FillChain | undefined }
@@ -171,7 +164,7 @@ export class Engine {
 
   /** The hooks of a route with the recording ones around them. */
   recording (context: RouteContext): RouteContext {
-    return context.onSend === null ? around(context, [whole], onError) : around(context, [first, ...context.onSend, last], onError)
+    return recording(context, this.internals)
   }
 
   /** Something that a developer did wrong on a route; the answer was delivered. */
@@ -187,34 +180,4 @@ export class Engine {
     this.#closing ??= this.guard.close(SETTLE_MS, CLOSE_MS)
     await this.#closing
   }
-}
-
-/** Before all other hooks. They may change a buffer in place: what is recorded is a copy. */
-const first: onSendHookHandler = (_request, reply, payload, done) => {
-  const filling = (reply as FillingReply)[kFilling]
-  done(null, filling === null ? payload : filling.fill.take(payload, true))
-}
-
-/** After all other hooks. */
-const last: onSendHookHandler = (_request, reply, payload, done) => {
-  conclude((reply as FillingReply)[kFilling], () => done(null, payload))
-}
-
-/** Both at once, where there are no other hooks. */
-const whole: onSendHookHandler = (_request, reply, payload, done) => {
-  const filling = (reply as FillingReply)[kFilling]
-  const passed = filling === null ? payload : filling.fill.take(payload)
-  conclude(filling, () => done(null, passed))
-}
-
-/** What is stored is stored behind the reply. */
-function conclude (filling: Filling | null, send: () => void): void {
-  filling?.judge()
-  send()
-  filling?.fill.commit()
-}
-
-const onError: onErrorHookHandler = (_request, reply, _error, done) => {
-  (reply as FillingReply)[kFilling]?.fill.fail()
-  done()
 }

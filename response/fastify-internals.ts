@@ -1,11 +1,13 @@
 // What is read of Fastify that it doesn't publish, in one place. Where it is missing, nothing is cached, and that is said.
-import type { FastifyInstance, FastifyReply, FastifyRequest, onErrorHookHandler, onSendHookHandler } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, onErrorHookHandler, onSendHookHandler, preHandlerHookHandler } from 'fastify'
+import { hasNoContent } from './http/statuses.js'
 
 /** What Fastify has compiled of a route: its hooks, functions or null where there are none, and its `config`. */
 export interface RouteContext {
   readonly config?: { readonly cache?: unknown }
   readonly onSend: readonly onSendHookHandler[] | null
   readonly onError: readonly onErrorHookHandler[] | null
+  readonly preHandler: readonly preHandlerHookHandler[] | null
 }
 
 const CONTEXT = 'Symbol(fastify.context)'
@@ -13,6 +15,7 @@ const OPTIONS = 'Symbol(fastify.options)'
 const FIELDS = 'Symbol(fastify.reply.headers)'
 const REQUEST = 'Symbol(fastify.Request)'
 const PAYLOAD = 'Symbol(fastify.RequestPayloadStream)'
+const NOT_FOUND = 'Symbol(fastify.404ContextKey)'
 const TRAILERS = 'Symbol(fastify.reply.trailers)'
 
 /** Finds symbols once, by their description. */
@@ -21,17 +24,36 @@ export class FastifyInternals {
   #fields: symbol | undefined
   #trailers: symbol | undefined
   #payload: symbol | undefined
+  #notFound: symbol | undefined
 
   /** The hooks of the route that this request is for; undefined where this Fastify keeps them elsewhere. */
   contextOf (request: FastifyRequest): RouteContext | undefined {
     this.#context ??= symbolOf(request, CONTEXT)
     const context = this.#context === undefined ? undefined : (request as unknown as Record<symbol, RouteContext>)[this.#context]
-    return context !== undefined && isHooks(context.onSend) && isHooks(context.onError) ? context : undefined
+    return context !== undefined && areHooks(context) ? context : undefined
+  }
+
+  /**
+   * Has `reply.callNotFound()` run with other hooks: those that `hooks` makes of the not-found handler's own. Does nothing
+   * where this Fastify keeps them elsewhere.
+   */
+  replaceNotFound (context: RouteContext, hooks: (notFound: RouteContext) => RouteContext): void {
+    this.#notFound ??= symbolOf(context, NOT_FOUND)
+    if (this.#notFound === undefined) return
+    const all = context as unknown as Record<symbol, RouteContext | null | undefined>
+    const notFound = all[this.#notFound]
+    if (notFound !== null && notFound !== undefined && areHooks(notFound)) all[this.#notFound] = hooks(notFound)
   }
 
   /** Lets this one request's answer run through other hooks. */
   useContext (request: FastifyRequest, context: RouteContext): void {
     (request as unknown as Record<symbol, RouteContext>)[this.#context as symbol] = context
+  }
+
+  /** Lets this one request's answer run through one hook more, behind all others. */
+  addLast (request: FastifyRequest, hook: onSendHookHandler): void {
+    const context = this.contextOf(request)
+    if (context !== undefined) this.useContext(request, around(context, [...context.onSend ?? [], hook]))
   }
 
   /** Whether this request came by `inject()` and not by a connection. */
@@ -92,6 +114,22 @@ export function around (context: RouteContext, onSend: readonly onSendHookHandle
   copy.onSend = onSend
   if (onError !== undefined) copy.onError = [onError, ...(context.onError ?? [])]
   return copy
+}
+
+type Done = (err: null, payload?: unknown) => void
+
+/**
+ * A hook behind all others. Fastify's own for HEAD says of no content that it is 0 bytes long, and a 204 or a 304 must not
+ * say that (RFC 9110 section 8.6).
+ */
+export function withoutLength (request: FastifyRequest, reply: FastifyReply, payload: unknown, done: Done): void {
+  const isWrong = request.method === 'HEAD' && hasNoContent(reply.statusCode) && reply.getHeader('content-length') === '0'
+  if (isWrong) reply.removeHeader('content-length')
+  done(null, payload)
+}
+
+function areHooks ({ onSend, onError, preHandler }: RouteContext): boolean {
+  return isHooks(onSend) && isHooks(onError) && isHooks(preHandler)
 }
 
 function isHooks (value: unknown): boolean {

@@ -1,6 +1,8 @@
 // A stored body as the handler would have given it, stored fields by name, kinds of payloads, and what becomes of one that isn't sent.
 import type { FastifyReply } from 'fastify'
 import { Readable } from 'node:stream'
+import type { ReadableStream } from 'node:stream/web'
+import { noop } from './later.js'
 import type { ResponseHead } from './store/entry.js'
 
 /** The body as the handler would have given it. A copy: what hooks are handed they may change, what is stored nobody may. */
@@ -21,15 +23,33 @@ export function grouped (fields: readonly string[]): Record<string, string | str
   return all
 }
 
-/** Lets go of a handler's payload that something else is sent in place of. A source that breaks off later is nobody's matter any more. */
+/** Destroys a stream of a handler's that is not sent; any other payload is left alone. Nobody hears of it when the source fails later. */
 export function discard (payload: unknown): void {
-  if (isNodeStream(payload)) payload.on('error', () => {}).destroy()
-  else if (payload instanceof ReadableStream && !payload.locked) payload.cancel().catch(() => {})
+  if (isNodeStream(payload)) {
+    payload.on('error', noop)
+    // As Fastify ends a stream whose client has left.
+    if (typeof payload.destroy === 'function') payload.destroy()
+    else if (typeof payload.close === 'function') payload.close(noop)
+    else payload.abort?.()
+  } else if (isWebStream(payload) && !payload.locked) payload.cancel().catch(noop)
 }
 
-/** As Fastify tells them: streams of packages need not be Node's own. */
-function isNodeStream (payload: unknown): payload is Readable {
-  return typeof (payload as Readable | undefined)?.pipe === 'function' && typeof (payload as Readable).destroy === 'function'
+/** Which kind of stream a payload is; undefined where it is none, or one that can't be read any more. */
+export function streamKind (payload: unknown): 'node' | 'web' | undefined {
+  if (isWebStream(payload)) return payload.locked ? undefined : 'web'
+  return isNodeStream(payload) && !payload.destroyed ? 'node' : undefined
+}
+
+/** A stream as packages make them: not all of them are Node's own. */
+type NodeStream = Readable & { close?: (done: () => void) => void, abort?: () => void }
+
+/** As Fastify tells them. */
+function isNodeStream (payload: unknown): payload is NodeStream {
+  return typeof (payload as Readable | null | undefined)?.pipe === 'function'
+}
+
+function isWebStream (payload: unknown): payload is ReadableStream {
+  return typeof (payload as ReadableStream | null | undefined)?.getReader === 'function'
 }
 
 /** Applies a fetch Response to the reply, as Fastify does; what remains is its body. Anything else is left as it is. */
@@ -37,7 +57,7 @@ export function unpacked (payload: unknown, reply: FastifyReply): unknown {
   if (!isFetchResponse(payload) || payload.bodyUsed) return payload
   reply.code(payload.status)
   for (const [name, value] of payload.headers) reply.header(name, value)
-  return payload.body
+  return payload.body ?? undefined
 }
 
 /** As Fastify tells them. */

@@ -2,7 +2,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { joined } from './http/cache-control.js'
 import { ageSeconds, type Entry, type ResponseHead, type SentFields } from './store/entry.js'
-import type { FastifyInternals } from './fastify-internals.js'
+import { withoutLength, type FastifyInternals } from './fastify-internals.js'
 import { isField, without } from './http/fields.js'
 import { grouped, payloadOf } from './payload.js'
 import { hasNoContent } from './http/statuses.js'
@@ -23,7 +23,7 @@ export class Sender {
     const age = ageSeconds(entry.head, at)
     const fields = this.#goesStraight(request, reply) ? this.#together(reply, entry, age, status) : undefined
     if (fields !== undefined) straight(request, reply, entry, fields)
-    else this.#throughHooks(reply, entry, String(age), status)
+    else this.#throughHooks(request, reply, entry, { age: String(age), status })
   }
 
   /**
@@ -79,7 +79,9 @@ export class Sender {
     return areApart ? grouped(fields) : forNode(fields)
   }
 
-  #throughHooks (reply: FastifyReply, { head, body }: Entry<ResponseHead>, age: string, status: string): void {
+  #throughHooks (request: FastifyRequest, reply: FastifyReply, entry: Entry<ResponseHead>, { age, status }: Record<'age' | 'status', string>): void {
+    const { head, body } = entry
+    if (request.method === 'HEAD' && hasNoContent(head.status)) this.#internals.addLast(request, withoutLength)
     const vary = joined(reply.getHeader('vary') as string | undefined)
     for (const name of head.removed ?? []) reply.removeHeader(name)
     const seen = grouped(head.fields)

@@ -5,6 +5,7 @@ import { isConditional, type Conditions } from '../http/conditional.js'
 import { DESCRIBES_CONTENT } from '../http/fields.js'
 import { selected } from '../http/partial.js'
 import type { Fields } from '../http/policy.js'
+import { streamKind } from '../payload.js'
 
 /** What is to be known of the request. */
 export interface Delivery {
@@ -16,16 +17,21 @@ export interface Delivery {
   readonly wholeOnly: boolean
 }
 
-/** Makes the reply a 304, a part or a condition that failed, where the client's conditions ask for that. Answers the payload to go on with. */
+/**
+ * Makes the reply a 304, a part or a condition that failed, where the client's conditions ask for that. Returns the payload
+ * to go on with; undefined where there is to be none.
+ */
 export function deliver (reply: FastifyReply, payload: unknown, delivery: Delivery): unknown {
   const { conditions } = delivery
   if (!isConditional(conditions)) return payload
-  // What comes as a stream is sent as a whole: that is never wrong.
-  const body = payload === undefined || payload === null ? '' : payload
+  // Conditions are about header fields alone. A range of a stream is ignored, as RFC 9110 section 14.2 allows.
+  const isStream = streamKind(payload) !== undefined
+  const body = payload === undefined || payload === null || isStream ? '' : payload
   if (typeof body !== 'string' && !(body instanceof Uint8Array)) return payload
   const fields = Object.entries(reply.getHeaders() as Fields).flatMap(([name, value]) => value === undefined ? [] : [name, joined(value)])
   const head = { kind: 'response', key: '', status: reply.statusCode, fields, storedAt: delivery.at, freshUntil: delivery.at, ageMs: 0, text: true } as const
-  const given = selected({ head, body: conditions.range === undefined ? NO_BYTES : bytesOf(body) }, conditions, delivery)
+  const whole = { head, body: conditions.range === undefined ? NO_BYTES : bytesOf(body) }
+  const given = selected(whole, conditions, isStream ? { ...delivery, wholeOnly: true } : delivery)
   if (given.head.status === head.status) return payload
   const left = new Map<string, string>()
   for (let at = 0; at < given.head.fields.length; at += 2) left.set(given.head.fields[at] as string, given.head.fields[at + 1] as string)

@@ -1,20 +1,18 @@
 // A fill: what a handler makes of one miss, from the moment it starts until its answer is stored, shared or refused.
 import type { FastifyReply } from 'fastify'
-import type { Readable } from 'node:stream'
-import type { ReadableStream } from 'node:stream/web'
 import { kArrival, type ArrivedRequest } from '../arrival.js'
 import { deliver } from './deliver.js'
 import { etagOf } from '../http/etag.js'
 import { fieldsRemoved, fieldsToStore, isForOneOrigin, without } from '../http/fields.js'
 import type { RoutePolicy } from '../options.js'
-import { announcedLength, discard, unpacked } from '../payload.js'
+import { announcedLength, discard, streamKind, unpacked } from '../payload.js'
 import { decide, forbiddenFor, unfitStatus, type Decision, type Fields, type Verdict } from '../http/policy.js'
 import type { FillEnd, Recorded, Taken } from './recorded.js'
 import { decisionOf, type ReplyCacheOptions } from './reply-cache.js'
 import { settle } from './settle.js'
 import type { RefusalReason } from '../status.js'
 import { CONDITIONAL_STATUSES } from '../http/statuses.js'
-import { Recording, teeNodeStream, teeWebStream, type RecordingBudget } from './tee.js'
+import { Recording, teed, type RecordingBudget } from './tee.js'
 import type { Validation } from './validation.js'
 import { canBeValidated, handlersValidators } from '../http/validators.js'
 
@@ -98,7 +96,9 @@ export class Fill {
     const taken = this.#over ? settled : this.#take(settled, copies)
     if (!validation.wasAsked && this.answered === undefined) return taken
     this.#whole = this.reply.getHeaders() as Fields
-    return deliver(this.reply, taken, { conditions: validation.conditions, method: this.request.method, at: this.#now(), wholeOnly: copies })
+    const given = deliver(this.reply, taken, { conditions: validation.conditions, method: this.request.method, at: this.#now(), wholeOnly: copies })
+    if (given !== taken && streamKind(taken) !== undefined) discard(this.#refusing('condition', taken))
+    return given
   }
 
   /** The handler failed. Another stored answer may yet be sent in place of what becomes of that. */
@@ -227,9 +227,9 @@ export class Fill {
 
   #takeStream (payload: unknown): unknown {
     const taken = this.#taken as Taken
-    const isWeb = typeof (payload as ReadableStream).getReader === 'function'
+    const kind = streamKind(payload)
     // What Fastify is going to refuse, it shall find as it was.
-    if (isWeb ? (payload as ReadableStream).locked : typeof (payload as Readable).pipe !== 'function' || (payload as Readable).destroyed) return this.#refusing('stream-failed', payload)
+    if (kind === undefined) return this.#refusing('stream-failed', payload)
     // What is not going to be stored is not recorded, and nobody waits for its end.
     const early = this.#decide(taken)
     if ('refused' in early) return this.#refusing(early.refused, payload)
@@ -244,6 +244,6 @@ export class Fill {
       },
       failed: (why) => this.refuse(why === 'stream-failed' && this.reply.raw.destroyed && !this.reply.raw.writableFinished ? 'client-gone' : why)
     })
-    return isWeb ? teeWebStream(payload as ReadableStream, recording) : teeNodeStream(payload as Readable, recording)
+    return teed(kind, payload, recording)
   }
 }

@@ -17,6 +17,7 @@ import type { Found } from '../store/store.js'
 import { Validation } from './validation.js'
 import { tagsOf } from '../store/tags.js'
 import type { Visit } from './visit.js'
+import { isGone } from '../http/statuses.js'
 import { fieldIn } from '../http/validators.js'
 import { variantOf } from '../http/vary.js'
 
@@ -138,12 +139,15 @@ export class Filling implements FillEnd {
     })
   }
 
-  /** The connection is over. What is still being made then is waited for a while longer, if it can come at all. */
+  /** The connection is over. Only now the status of what was sent past Fastify is known. What is still being made is waited for. */
   closed (): void {
     const { fill } = this
-    if (fill.over) return
+    const { raw } = this.#visit.reply
+    const isPastFastify = !fill.taken && raw.writableEnded
+    if (isPastFastify) fill.isOutdated = this.#visit.behind !== undefined && isGone(raw.statusCode)
+    if (fill.over) return isPastFastify && fill.isOutdated ? this.#endWhatIsBehind() : undefined
     if (fill.streaming) return fill.abandon()
-    if (!fill.taken && this.#visit.reply.raw.writableEnded) return fill.refuse('hijacked')
+    if (isPastFastify) return fill.refuse('hijacked')
     this.#patience = setTimeout(() => fill.refuse('client-gone'), this.#engine.lockTimeoutMs).unref()
   }
 
@@ -152,12 +156,8 @@ export class Filling implements FillEnd {
     clearTimeout(this.#patience)
     engine.ended(this)
     this.fill.validation?.putBack()
-    // That is all that a refresh has to find out.
-    if (this.#endsWhatIsBehind(reason)) {
-      engine.supersede(this)
-      engine.guard.track(engine.store.forget(this.#visit.behind as Entry<ResponseHead>))
-      this.#visit.refresh?.succeed()
-    } else this.#visit.refresh?.fail(reason)
+    if (this.#endsWhatIsBehind(reason)) this.#endWhatIsBehind()
+    else this.#visit.refresh?.fail(reason)
     if (this.flight !== undefined && !this.#stoodIn) engine.flights.release(this.flight, TRANSIENT.has(reason) ? 'failed' : 'not-shareable')
     if (fault !== undefined) engine.fault(this.#route.name, reason, fault)
     if (reason === 'csp-nonce') engine.fault(this.#route.name, reason, new Error('Content-Security-Policy holds a nonce, which is for one answer only'))
@@ -169,6 +169,13 @@ export class Filling implements FillEnd {
     const { isOutdated, isUpheld } = this.fill
     // A cookie is for the one who asked.
     return !INCOMPLETE.has(reason) && (isOutdated || (isUpheld && reason !== 'set-cookie'))
+  }
+
+  /** Forgets it. That is all that a refresh has to find out. */
+  #endWhatIsBehind (): void {
+    this.#engine.supersede(this)
+    this.#engine.guard.track(this.#engine.store.forget(this.#visit.behind as Entry<ResponseHead>))
+    this.#visit.refresh?.succeed()
   }
 
   stoodIn ({ head, body }: Entry<ResponseHead>): void {

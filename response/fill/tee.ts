@@ -70,8 +70,13 @@ export class Recording {
   }
 }
 
-/** A stream that passes `source` on, and records it. The source's error is the new stream's; who drops one drops the other. */
-export function teeNodeStream (source: Readable, recording: Recording): Readable {
+/** A stream that passes `source` on, and records it. */
+export function teed (kind: 'node' | 'web', source: unknown, recording: Recording): Readable | ReadableStream {
+  return kind === 'web' ? teeWebStream(source as ReadableStream, recording) : teeNodeStream(source as Readable, recording)
+}
+
+/** The source's error is the new stream's; who drops one drops the other. */
+function teeNodeStream (source: Readable, recording: Recording): Readable {
   const tee = new Transform({
     transform (chunk, _encoding, done) {
       recording.add(chunk)
@@ -95,7 +100,7 @@ export function teeNodeStream (source: Readable, recording: Recording): Readable
 }
 
 /** The same for a web stream. */
-export function teeWebStream (source: ReadableStream, recording: Recording): ReadableStream {
+function teeWebStream (source: ReadableStream, recording: Recording): ReadableStream {
   const reader = source.getReader()
   return new ReadableStream({
     async pull (controller) {

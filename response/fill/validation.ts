@@ -22,6 +22,7 @@ export class Validation {
   readonly #validators: Validators
   #wasAsked = false
   #isReplaced = false
+  #isWithdrawn = false
   #headers: FastifyRequest['headers'] | undefined
 
   /** `at`: the present, in epoch milliseconds. */
@@ -53,6 +54,13 @@ export class Validation {
     Object.assign(raw.headers, own)
   }
 
+  /** Another handler is called in place of the one that was asked: it finds the request as it came, and speaks of something else. */
+  withdraw (): void {
+    this.putBack()
+    this.#wasAsked = false
+    this.#isWithdrawn = true
+  }
+
   /** The request is as it came again, for whoever stands behind the handler. */
   putBack (): void {
     if (!this.#isReplaced) return
@@ -69,6 +77,7 @@ export class Validation {
    * reply's fields as they were before the handler ran.
    */
   outcome (reply: FastifyReply, before: Fields, at: number): 'upheld' | 'unclear' | 'other' | 'theirs' | undefined {
+    if (this.#isWithdrawn) return undefined
     const said = saidBy(reply, before)
     // RFC 9111 section 4.3.5: the answer to a HEAD tells of the one to a GET.
     if (this.#isHead && reply.statusCode === 200) return this.entry.head.status === 200 && this.#agrees(said) === true ? 'upheld' : undefined
@@ -82,7 +91,8 @@ export class Validation {
 
   /** Whether an answer tells that the entry holds no more: another whole one, or, to a HEAD, other validators (RFC 9111 section 4.3.5). */
   isOutdated (reply: FastifyReply, before: Fields): boolean {
-    return this.#isHead && reply.statusCode === 200 ? this.#agrees(saidBy(reply, before)) === false : isReplacing(reply.statusCode)
+    const isAboutGet = this.#isHead && reply.statusCode === 200 && !this.#isWithdrawn
+    return isAboutGet ? this.#agrees(saidBy(reply, before)) === false : isReplacing(reply.statusCode)
   }
 
   /** Whether the reply's ETag is the one that was made here, of the entry's body. */
