@@ -11,6 +11,7 @@ import type { ReplyCacheOptions } from './fill/reply-cache.js'
 import { Flights, type Flight } from './fill/flight.js'
 import { Guard } from './store/guard.js'
 import { Notices, safeError } from './notices.js'
+import { asResponse, unpacked } from './payload.js'
 import { Patterns } from './invalidation/patterns.js'
 import { Refreshes, refreshOf } from './fill/refresh.js'
 import type { CachedRoute } from './route.js'
@@ -192,12 +193,14 @@ export class Engine {
 /** Before all other hooks. They may change a buffer in place: what is recorded is a copy. */
 const first: onSendHookHandler = (_request, reply, payload, done) => {
   const filling = (reply as FillingReply)[kFilling]
-  done(null, filling === null ? payload : filling.fill.take(payload, true))
+  done(null, filling === null ? payload : asResponse(payload, reply, (given) => filling.fill.take(given, true)))
 }
 
-/** After all other hooks. */
+/** After all other hooks. A fetch Response that they were given or have made says the fields of what is sent. */
 const last: onSendHookHandler = (_request, reply, payload, done) => {
-  conclude((reply as FillingReply)[kFilling], () => done(null, payload))
+  const filling = (reply as FillingReply)[kFilling]
+  const passed = filling === null ? payload : unpacked(payload, reply)
+  conclude(filling, () => done(null, passed))
 }
 
 /** Both at once, where there are no other hooks. */
