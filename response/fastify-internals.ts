@@ -1,5 +1,6 @@
 // What is read of Fastify that it doesn't publish, in one place. Where it is missing, nothing is cached, and that is said.
 import type { FastifyInstance, FastifyReply, FastifyRequest, onErrorHookHandler, onSendHookHandler, preHandlerHookHandler } from 'fastify'
+import type { Fields } from './http/policy.js'
 import { hasNoContent } from './http/statuses.js'
 
 /** What Fastify has compiled of a route: its hooks, functions or null where there are none, and its `config`. */
@@ -16,12 +17,14 @@ const FIELDS = 'Symbol(fastify.reply.headers)'
 const REQUEST = 'Symbol(fastify.Request)'
 const PAYLOAD = 'Symbol(fastify.RequestPayloadStream)'
 const NOT_FOUND = 'Symbol(fastify.404ContextKey)'
+const SERIALIZER = 'Symbol(fastify.reply.serializer)'
 const TRAILERS = 'Symbol(fastify.reply.trailers)'
 
 /** Finds symbols once, by their description. */
 export class FastifyInternals {
   #context: symbol | undefined
   #fields: symbol | undefined
+  #serializer: symbol | undefined
   #trailers: symbol | undefined
   #payload: symbol | undefined
   #notFound: symbol | undefined
@@ -61,10 +64,28 @@ export class FastifyInternals {
     return (reply.raw as { isLightMyRequest?: boolean }).isLightMyRequest === true
   }
 
-  /** Whether a header field was set on this answer, or whether that can't be known. `getHeaders()` copies them all to say so. */
-  mayHaveFields (reply: FastifyReply): boolean {
+  /** The header fields that were set on this reply, those past Fastify not among them unless that can't be known. To be read only. */
+  fieldsOf (reply: FastifyReply): Fields {
     this.#fields ??= symbolOf(reply, FIELDS)
-    return this.#fields === undefined || reply.raw.getHeaderNames().length > 0 || Object.keys((reply as unknown as Record<symbol, object>)[this.#fields]!).length > 0
+    return this.#fields === undefined ? reply.getHeaders() as Fields : (reply as unknown as Record<symbol, Fields>)[this.#fields]!
+  }
+
+  /** Gives the reply these fields in place of those that were set on it, to keep. */
+  useFields (reply: FastifyReply, fields: Fields): void {
+    if (this.#fields !== undefined) (reply as unknown as Record<symbol, Fields>)[this.#fields] = fields
+    else {
+      for (const name in reply.getHeaders()) reply.removeHeader(name)
+      reply.headers(fields as Record<string, string>)
+    }
+  }
+
+  /** Sends text as it is, whatever serializer a hook has set. That one is back before any hook is shown the text. */
+  sendText (reply: FastifyReply, text: string): void {
+    this.#serializer ??= symbolOf(reply, SERIALIZER)
+    const own = (this.#serializer === undefined ? null : (reply as unknown as Record<symbol, unknown>)[this.#serializer]) as (payload: unknown) => string
+    const putBack = (): void => { reply.serializer(own) }
+    reply.serializer((payload: string) => { putBack(); return payload })
+    reply.send(text)
   }
 
   /** Whether the parser was given what came: no preParsing hook put another stream in its place, as far as that can be known. */
@@ -75,8 +96,21 @@ export class FastifyInternals {
 
   /** Whether somebody has announced trailers, or whether that can't be known. */
   mayHaveTrailers (reply: FastifyReply): boolean {
+    return this.#trailersIn(reply) !== null
+  }
+
+  /** Tells, when asked, whether trailers were added since, or taken away; no where that can't be known. */
+  trailersSince (reply: FastifyReply): () => boolean {
+    const before = { ...this.#trailersIn(reply) }
+    return () => {
+      const now = this.#trailersIn(reply) ?? {}
+      return Object.keys({ ...before, ...now }).some((name) => now[name] !== before[name])
+    }
+  }
+
+  #trailersIn (reply: FastifyReply): Record<string, unknown> | null | undefined {
     this.#trailers ??= symbolOf(reply, TRAILERS)
-    return this.#trailers === undefined || (reply as unknown as Record<symbol, unknown>)[this.#trailers] !== null
+    return this.#trailers === undefined ? undefined : (reply as unknown as Record<symbol, Record<string, unknown> | null>)[this.#trailers]
   }
 }
 

@@ -1,7 +1,7 @@
 // A stored body as the handler would have given it, stored fields by name, kinds of payloads, and what becomes of one that isn't sent.
 import type { FastifyReply } from 'fastify'
 import { Readable } from 'node:stream'
-import type { ReadableStream } from 'node:stream/web'
+import { ReadableStream } from 'node:stream/web'
 import { noop } from './later.js'
 import type { ResponseHead } from './store/entry.js'
 
@@ -58,6 +58,23 @@ export function unpacked (payload: unknown, reply: FastifyReply): unknown {
   reply.code(payload.status)
   for (const [name, value] of payload.headers) reply.header(name, value)
   return payload.body ?? undefined
+}
+
+/**
+ * What hooks are given of a fetch Response: a Response, which is applied to the reply behind them, as without the cache. `take` needs it applied, and
+ * returns what is to be sent. Where that is something else, the reply remains as it has become.
+ */
+export function asResponse (payload: unknown, reply: FastifyReply, take: (payload: unknown) => unknown): unknown {
+  if (!isFetchResponse(payload) || payload.bodyUsed) return take(payload)
+  const { statusCode } = reply
+  // Fastify adds cookies to the list that is there.
+  const before = Object.entries(reply.getHeaders()).map(([name, value]) => [name, Array.isArray(value) ? [...value] : value] as const)
+  const given = take(payload)
+  if (reply.statusCode !== payload.status || !(given === payload.body || given instanceof ReadableStream)) return given
+  reply.raw.statusCode = statusCode
+  for (const [name] of payload.headers) reply.removeHeader(name)
+  for (const [name, value] of before) if (value !== undefined && !reply.hasHeader(name)) reply.header(name, value)
+  return given === payload.body ? payload : new Response(given as ReadableStream, payload)
 }
 
 /** As Fastify tells them. */

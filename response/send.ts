@@ -3,10 +3,15 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { joined } from './http/cache-control.js'
 import { ageSeconds, type Entry, type ResponseHead, type SentFields } from './store/entry.js'
 import { withoutLength, type FastifyInternals } from './fastify-internals.js'
-import { isField, without } from './http/fields.js'
+import { DESCRIBES_CONTENT, without } from './http/fields.js'
+import type { Fields } from './http/policy.js'
 import { grouped, payloadOf } from './payload.js'
 import { hasNoContent } from './http/statuses.js'
+import { fieldIn } from './http/validators.js'
 import { union } from './http/vary.js'
+
+/** What the content of a hit is, its entry says. What a hook has set for another response is not about it. */
+const OF_THE_CONTENT: ReadonlySet<string> = new Set([...DESCRIBES_CONTENT, 'content-length'])
 
 /** Sends `entry` as the answer to this request; `status` is the value of the Cache-Status field, `at` the present. */
 export class Sender {
@@ -19,11 +24,28 @@ export class Sender {
     this.#statusField = statusField
   }
 
+  /** Throws what is thrown while the head is written; the reply is then as it was before, for Fastify's error handler. */
   send (request: FastifyRequest, reply: FastifyReply, entry: Entry<ResponseHead>, status: string, at: number): void {
-    const age = ageSeconds(entry.head, at)
-    const fields = this.#goesStraight(request, reply) ? this.#together(reply, entry, age, status) : undefined
-    if (fields !== undefined) straight(request, reply, entry, fields)
-    else this.#throughHooks(request, reply, entry, { age: String(age), status })
+    const { raw } = reply
+    // Somebody else has sent a response meanwhile: Fastify says so in the log, and sends no second one.
+    if (reply.sent) {
+      reply.send()
+      return
+    }
+    const own = this.#internals.fieldsOf(reply)
+    const past = raw.getHeaderNames().length > 0 ? raw.getHeaders() : undefined
+    const isStraight = this.#goesStraight(request, reply)
+    const fields = this.#together(reply, entry, this.#stored(entry, ageSeconds(entry.head, at), status), past === undefined ? own : { ...past, ...own }, isStraight)
+    // HTTP/2 has no reason phrase, and warns of who asks for it.
+    const before = { own, past, statusCode: raw.statusCode, statusMessage: request.raw.httpVersionMajor === 1 ? raw.statusMessage : undefined }
+    this.#internals.useFields(reply, fields)
+    try {
+      if (isStraight) straight(request, reply, entry, fields)
+      else this.#throughHooks(request, reply, entry)
+    } catch (err) {
+      this.#putBack(reply, fields, before)
+      throw err
+    }
   }
 
   /**
@@ -40,81 +62,81 @@ export class Sender {
   /** Only where no hook of anybody else would be skipped, and nothing but status, fields and body is to be sent. */
   #goesStraight (request: FastifyRequest, reply: FastifyReply): boolean {
     return this.#internals.contextOf(request)?.onSend === null && request.raw.httpVersionMajor === 1 &&
-      !this.#internals.mayHaveTrailers(reply) && !reply.sent && !reply.raw.headersSent
+      !this.#internals.mayHaveTrailers(reply) && !reply.raw.headersSent
   }
 
-  /** The entry's fields and those of this request's hooks; undefined where Node would refuse one, which Fastify knows to answer. */
-  #together (reply: FastifyReply, entry: Entry<ResponseHead>, age: number, status: string): SentFields['fields'] | undefined {
-    if (this.#internals.mayHaveFields(reply)) return this.#withPresent(reply, entry, age, status)
-    if (entry.sent?.age !== age || entry.sent.status !== status) entry.sent = { age, status, fields: forNode(this.#own(entry, age, status)) }
-    return entry.sent.fields
-  }
-
-  #own ({ head, body }: Entry<ResponseHead>, age: number, status: string): string[] {
+  /** The entry's own fields, made anew once a second. */
+  #stored (entry: Entry<ResponseHead>, age: number, status: string): SentFields['fields'] {
+    if (entry.sent?.age === age && entry.sent.status === status) return entry.sent.fields
+    const { head, body } = entry
     // RFC 9110 section 8.6: as Fastify does it. A 304 of ours has no type to begin with.
     const said = head.status === 204 ? without(head.fields, ['content-type']) : head.fields
-    const fields = hasNoContent(head.status) ? [...said, 'age', String(age)] : [...head.fields, 'content-length', String(body.byteLength), 'age', String(age)]
-    if (this.#statusField !== undefined) fields.push(this.#statusField, status)
+    const length = hasNoContent(head.status) ? [] : ['content-length', String(body.byteLength)]
+    // Spread into an object that V8 copies fast.
+    const fields = { ...grouped([...said, ...length, 'age', String(age), ...(this.#statusField === undefined ? [] : [this.#statusField, status])]) }
+    entry.sent = { age, status, fields, hasLists: Object.values(fields).some(Array.isArray) }
     return fields
   }
 
-  #withPresent (reply: FastifyReply, entry: Entry<ResponseHead>, age: number, status: string): SentFields['fields'] | undefined {
-    const { head } = entry
-    const fields = this.#own(entry, age, status)
-    const present = reply.getHeaders()
-    let areApart = false
+  /** Those fields and those of this request's hooks, in an object of this response's own: hooks may yet set others. */
+  #together ({ raw }: FastifyReply, { head, sent }: Entry<ResponseHead>, stored: SentFields['fields'], present: Fields, isStraight: boolean): SentFields['fields'] {
+    const fields = isStraight && Object.keys(present).length === 0 ? { ...stored } : copied(stored, isStraight)
+    if (sent?.hasLists === true) for (const name in fields) if (Array.isArray(fields[name])) fields[name] = [...fields[name] as string[]]
     for (const name in present) {
-      const value = present[name]
-      if (value === undefined || head.removed?.includes(name)) continue
-      const lines = Array.isArray(value) ? value.map(String) : [String(value)]
-      if (!lines.every((line) => isField(name, line))) return undefined
-      if (name === 'vary') addVary(fields, joined(lines))
-      else if (!names(fields, name)) for (const line of lines) fields.push(name, line)
-      else if (name === 'set-cookie') {
-        // This request's own beside those that were stored.
-        for (const line of lines) fields.push(name, line)
-        areApart = true
-      }
+      const value = present[name] as string | string[] | undefined
+      if (value === undefined) continue
+      if (OF_THE_CONTENT.has(name) || head.removed?.includes(name)) raw.headersSent || raw.removeHeader(name)
+      else if (!Object.hasOwn(fields, name)) fields[name] = value
+      else if (name === 'vary') fields[name] = union(joined(value), joined(fields[name]))
+      // This request's own beside those that were stored.
+      else if (name === 'set-cookie') fields[name] = [fields[name] as string | string[], value].flat()
     }
-    return areApart ? grouped(fields) : forNode(fields)
+    return fields
   }
 
-  #throughHooks (request: FastifyRequest, reply: FastifyReply, entry: Entry<ResponseHead>, { age, status }: Record<'age' | 'status', string>): void {
-    const { head, body } = entry
+  #throughHooks (request: FastifyRequest, reply: FastifyReply, { head, body }: Entry<ResponseHead>): void {
     if (request.method === 'HEAD' && hasNoContent(head.status)) this.#internals.addLast(request, withoutLength)
-    const vary = joined(reply.getHeader('vary') as string | undefined)
-    for (const name of head.removed ?? []) reply.removeHeader(name)
-    const seen = grouped(head.fields)
-    for (const name in seen) reply.header(name, name === 'vary' ? union(vary, joined(seen[name])) : seen[name])
-    reply.header('age', age)
-    if (this.#statusField !== undefined) reply.header(this.#statusField, status)
-    reply.code(head.status).send(payloadOf(head, body, seen['content-type'] !== undefined))
+    const payload = payloadOf(head, body, fieldIn(head.fields, 'content-type') !== undefined)
+    reply.code(head.status)
+    if (typeof payload === 'string') this.#internals.sendText(reply, payload)
+    else reply.send(payload)
+  }
+
+  /** An error that is sent in the place of a hit has nothing of the entry: not its status, and not how long it is fresh. */
+  #putBack (reply: FastifyReply, fields: SentFields['fields'], { own, past, statusCode, statusMessage }: Before): void {
+    const { raw } = reply
+    this.#internals.useFields(reply, own as SentFields['fields'])
+    if (raw.headersSent) return
+    for (const name in fields) raw.removeHeader(name)
+    for (const name in past) raw.setHeader(name, past[name] as string)
+    raw.statusCode = statusCode
+    if (reply.request.raw.httpVersionMajor === 1) raw.statusMessage = statusMessage as string
   }
 }
 
+/** What a reply was before a hit was written to it. */
+interface Before {
+  readonly own: Fields
+  readonly past: Fields | undefined
+  readonly statusCode: number
+  readonly statusMessage: string | undefined
+}
+
+/**
+ * As Fastify does it: with an object, since who has replaced `writeHead` may not know that it takes lists. The reply is
+ * the cache's only when it is written: before that, what is thrown is Fastify's to answer.
+ */
 function straight (request: FastifyRequest, reply: FastifyReply, { head, body }: Entry<ResponseHead>, fields: SentFields['fields']): void {
   const { raw } = reply
-  for (const name of head.removed ?? []) raw.removeHeader(name)
-  reply.hijack()
   raw.writeHead(head.status, fields)
   if (request.method === 'HEAD' || hasNoContent(head.status)) raw.end()
   else raw.end(body)
+  reply.hijack()
 }
 
-function names (fields: readonly string[], name: string): boolean {
-  for (let at = 0; at < fields.length; at += 2) if (fields[at] === name) return true
-  return false
-}
-
-/** Node drops all but the last line of a repeated name from a list, once anybody has set a field on the raw answer. */
-function forNode (fields: string[]): SentFields['fields'] {
-  // The lines of one name follow each other.
-  for (let at = 2; at < fields.length; at += 2) if (fields[at] === fields[at - 2]) return grouped(fields)
+/** A copy to which fields can be added: that takes V8 much longer with what the spread of an object is. */
+function copied (stored: SentFields['fields'], withLength: boolean): SentFields['fields'] {
+  const fields: SentFields['fields'] = {}
+  for (const name in stored) if (withLength || name !== 'content-length') fields[name] = stored[name] as string | string[]
   return fields
-}
-
-function addVary (fields: string[], present: string): void {
-  const at = fields.findIndex((item, index) => index % 2 === 0 && item === 'vary')
-  if (at === -1) fields.push('vary', present)
-  else fields[at + 1] = union(present, fields[at + 1] as string)
 }

@@ -41,6 +41,7 @@ export const REFUSAL_REASONS = [
   'vary', // Vary is `*`, malformed, or names too many fields
   'cors', // Access-Control-Allow-Origin names one origin, and Vary does not say so
   'csp-nonce', // Content-Security-Policy holds a nonce, which is for one answer
+  'trailer', // the handler announced trailers, which end one response
   'header', // a header field that could not be sent again as it is
   'event-stream', 'hijacked', // not the cache's to keep
   'too-large', // beyond maxBodyBytes, or too much is being recorded at once

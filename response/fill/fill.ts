@@ -126,6 +126,7 @@ export class Fill {
     const after = reply.getHeaders() as Fields
     const fields = fieldsToStore(this.#before, after, this.policy.setCookie)
     if (fields === undefined) return this.#refusing('header', payload)
+    if (this.#end.hasTrailers() || after.trailer !== this.#before.trailer) this.forbidden ??= 'trailer'
     this.#taken = { status: reply.statusCode, fields, removed: fieldsRemoved(this.#before, after), vary: after.vary, body: undefined, madeAt: this.#now(), verdict: undefined, copies, ownEtag: this.answered !== undefined && this.validation?.hasOwnEtag(reply) === true }
     const unfit = unfitStatus(reply.statusCode)
     if (unfit !== undefined) return this.#refusing(unfit, payload)

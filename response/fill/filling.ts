@@ -33,6 +33,7 @@ export class Filling implements FillEnd {
   readonly order: number
   /** Whether requests that its handler makes by `inject()` can be told from others. */
   readonly followed: boolean
+  readonly hasTrailers: () => boolean
   /** Set when a fill that began later has stored already. */
   superseded = false
   /** Tag, stamp, tag, stamp ... of the route's own tags, taken before the handler ran. */
@@ -54,6 +55,7 @@ export class Filling implements FillEnd {
     this.key = visit.key
     this.order = engine.nextOrder()
     this.followed = engine.follows(visit.reply)
+    this.hasTrailers = engine.internals.trailersSince(visit.reply)
     this.#engine = engine
     this.#route = route
     this.#visit = visit

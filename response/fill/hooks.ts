@@ -1,6 +1,7 @@
 // The hooks around those of a route while it fills: the first takes the response up, the last judges it.
 import type { FastifyReply, onErrorHookHandler, onSendHookHandler, preHandlerHookHandler } from 'fastify'
 import { around, withoutLength, type FastifyInternals, type RouteContext } from '../fastify-internals.js'
+import { asResponse, unpacked } from '../payload.js'
 import type { Filling } from './filling.js'
 import type { ReplyCacheOptions } from './reply-cache.js'
 
@@ -42,25 +43,23 @@ function shownNone (hook: onSendHookHandler): onSendHookHandler {
 
 /** Before all other hooks. They may change a buffer in place: what is recorded is a copy. */
 const first: onSendHookHandler = (_request, reply, payload, done) => {
-  const given = taken((reply as FillingReply)[kFilling], payload, true)
+  const filling = (reply as FillingReply)[kFilling]
+  const given = filling === null ? payload : asResponse(payload, reply, (unpacked) => filling.fill.take(unpacked, true))
   done(null, given === undefined ? NONE : given)
 }
 
-/** After all other hooks. */
+/** After all other hooks. A fetch Response that they were given or have made says the fields of what is sent. */
 const last: onSendHookHandler = (request, reply, payload, done) => {
-  const sent = payload === NONE ? null : payload
-  conclude((reply as FillingReply)[kFilling], () => withoutLength(request, reply, sent, done))
+  const filling = (reply as FillingReply)[kFilling]
+  const sent = payload === NONE ? null : filling === null ? payload : unpacked(payload, reply)
+  conclude(filling, () => withoutLength(request, reply, sent, done))
 }
 
 /** Both at once, where there are no other hooks. */
 const whole: onSendHookHandler = (_request, reply, payload, done) => {
   const filling = (reply as FillingReply)[kFilling]
-  const sent = taken(filling, payload, false) ?? null
+  const sent = (filling === null ? payload : filling.fill.take(payload)) ?? null
   conclude(filling, () => done(null, sent))
-}
-
-function taken (filling: Filling | null, payload: unknown, copies: boolean): unknown {
-  return filling === null ? payload : filling.fill.take(payload, copies)
 }
 
 /** What is stored is stored behind the reply. */

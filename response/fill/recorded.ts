@@ -16,12 +16,14 @@ export interface Recorded {
   readonly ownEtag: boolean
 }
 
-/** Whom a fill tells. Exactly one of the first two is called, once. */
+/** Whom a fill tells, and asks. Exactly one of the first two is called, once. */
 export interface FillEnd {
   stored (recorded: Recorded): void
   refused (reason: RefusalReason, fault?: unknown): void
   /** Before that: a stored answer is sent in place of an error. */
   stoodIn (entry: Entry<ResponseHead>): void
+  /** Whether trailers were announced, or taken back, since the handler started. */
+  hasTrailers (): boolean
 }
 
 /** What the handler made, before the verdict; the body is absent while a stream has yet to end. */

@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { joined } from '../http/cache-control.js'
 import { CONDITION_FIELDS, precondition, type Conditions } from '../http/conditional.js'
 import { ageSeconds, type Entry, type ResponseHead } from '../store/entry.js'
-import { CONTENT_DIGESTS } from '../http/fields.js'
+import { CONTENT_DIGESTS, DESCRIBES_CONTENT } from '../http/fields.js'
 import type { Fields } from '../http/policy.js'
 import { grouped, payloadOf } from '../payload.js'
 import { isError, isReplacing } from '../http/statuses.js'
@@ -122,6 +122,8 @@ export class Validation {
       if (name === 'date' && isFreshened) continue
       if (said[name] === undefined || isOver(name)) reply.header(name, name === 'vary' ? union(joined(before.vary), joined(stored.vary)) : stored[name])
     }
+    // A default that a hook in front has set is not about this content.
+    for (const name of [...DESCRIBES_CONTENT, 'content-length']) if (stored[name] === undefined && (said[name] === undefined || isOver(name))) reply.removeHeader(name)
     for (const name of head.removed ?? []) reply.removeHeader(name)
     if (!isFreshened) reply.header('age', String(ageSeconds(head, at)))
     reply.code(head.status)

@@ -65,11 +65,6 @@ export function without (pairs: readonly string[], names: readonly string[]): st
   return pairs.filter((_, at) => !names.includes(pairs[at - at % 2] as string))
 }
 
-/** Whether Node sends this field of another hook, in place of throwing. */
-export function isField (name: string, line: string): boolean {
-  return NAME.test(name) && VALUE.test(line)
-}
-
 /** RFC 9110 section 5.6.1: an Access-Control-Allow-Origin for one origin that Vary doesn't tell of would go to others. */
 export function isForOneOrigin (pairs: readonly string[], varyNames: readonly string[]): boolean {
   return !varyNames.includes('origin') && pairs.some((name, at) => at % 2 === 0 && name === 'access-control-allow-origin' && pairs[at + 1] !== '*')

@@ -105,11 +105,13 @@ export interface Entry<H extends Head = Head> {
   notModified?: Entry<ResponseHead> | undefined
 }
 
-/** Header fields of an answer from the cache, in the second for which they hold, as `writeHead` takes them. */
+/** Header fields of a response from the cache, in the second for which they hold, as `writeHead` takes them. Copied for each response. */
 export interface SentFields {
   readonly age: number
   readonly status: string
-  readonly fields: string[] | Record<string, string | string[]>
+  readonly fields: Record<string, string | string[]>
+  /** Whether one of them has several lines. */
+  readonly hasLists: boolean
 }
 
 // The format number and the checksum stand at fixed places; the checksum is over everything behind it.
