@@ -12,6 +12,9 @@ const OPTIONS = 'Symbol(fastify.options)'
 const FIELDS = 'Symbol(fastify.reply.headers)'
 const TRAILERS = 'Symbol(fastify.reply.trailers)'
 
+/** Of find-my-way. */
+const DEFAULT_MAX_PARAM_LENGTH = 100
+
 /** Finds symbols once, by their description. */
 export class FastifyInternals {
   #context: symbol | undefined
@@ -48,13 +51,49 @@ export class FastifyInternals {
   }
 }
 
+/** How an application's router reads paths. */
+export interface Routing {
+  readonly caseSensitive: boolean
+  readonly ignoreTrailingSlash: boolean
+  readonly ignoreDuplicateSlashes: boolean
+  readonly useSemicolonDelimiter: boolean
+  readonly allowUnsafeRegex: boolean
+  /** The most characters that a parameter has. */
+  readonly maxParamLength: number
+}
+
+interface Options { readonly rewriteUrl?: unknown, readonly routerOptions?: object }
+
 /** Whether the application rewrites URLs (`rewriteUrl`), or whether that can't be known. */
 export function rewritesUrls (fastify: FastifyInstance): boolean {
+  const options = optionsOf(fastify)
+  return options === undefined || options.rewriteUrl !== undefined
+}
+
+/**
+ * What the application's router was given. `initialConfig` is the second choice: where `routerOptions` is given, it has defaults in
+ * there for what was given beside it.
+ */
+export function routingOf (fastify: FastifyInstance): Routing {
+  const options = optionsOf(fastify) ?? fastify.initialConfig as Options
+  const given = { ...options, ...options.routerOptions } as { readonly [name in keyof Routing]?: unknown }
+  return {
+    caseSensitive: given.caseSensitive !== false,
+    ignoreTrailingSlash: Boolean(given.ignoreTrailingSlash),
+    ignoreDuplicateSlashes: Boolean(given.ignoreDuplicateSlashes),
+    useSemicolonDelimiter: Boolean(given.useSemicolonDelimiter),
+    allowUnsafeRegex: Boolean(given.allowUnsafeRegex),
+    maxParamLength: Number(given.maxParamLength) || DEFAULT_MAX_PARAM_LENGTH
+  }
+}
+
+/** The options of the application, with defaults; undefined where this Fastify keeps them elsewhere. */
+function optionsOf (fastify: FastifyInstance): Options | undefined {
   for (let scope: object | null = fastify; scope !== null; scope = Object.getPrototypeOf(scope)) {
     const symbol = symbolOf(scope, OPTIONS)
-    if (symbol !== undefined) return (scope as Record<symbol, { rewriteUrl?: unknown }>)[symbol]?.rewriteUrl !== undefined
+    if (symbol !== undefined) return (scope as Record<symbol, Options | undefined>)[symbol]
   }
-  return true
+  return undefined
 }
 
 /** `context` with other hooks for onSend, and maybe one before those of onError. */

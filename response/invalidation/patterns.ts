@@ -1,56 +1,100 @@
-// Which cached routes a path belongs to, found with Fastify's own router.
+// Which cached routes a path belongs to: by the segments of their patterns, and by Fastify's own router where a regular expression has a say.
 import findMyWay from 'find-my-way'
+import type { Routing } from '../fastify-internals.js'
 import type { CachedRoute } from '../route.js'
+import { allows, alternatives, shapeOf, type Shape } from './shape.js'
 
 interface Pattern {
-  /** What its paths begin with, in lower case; only for paths that are written plainly. */
-  readonly prefix: string
-  readonly matches: (path: string) => boolean
+  readonly shapes: readonly Shape[]
+  /** Present where a regular expression has a say. */
+  readonly router: ReturnType<typeof findMyWay> | undefined
   readonly routes: CachedRoute[]
 }
 
-/** Routes by the paths that are theirs. A little too often yes is no harm: what isn't there can't be forgotten. */
+/** A path as a router may read it. */
+interface Reading {
+  readonly path: string
+  /** Decoded, and in one case where case does not count. */
+  readonly segments: readonly string[]
+}
+
+/**
+ * Routes by the paths that are theirs. A path that is taken for a route's and is not costs the deletion of an absent key; one
+ * that is not taken for it leaves a stale response. So what is too long for the application's router is taken for the route's.
+ */
 export class Patterns {
   readonly #routes: readonly CachedRoute[]
+  readonly #routing: Routing
   #known = 0
   readonly #patterns = new Map<string, Pattern>()
 
   /** `routes` may grow. */
-  constructor (routes: readonly CachedRoute[]) {
+  constructor (routes: readonly CachedRoute[], routing: Routing) {
     this.#routes = routes
+    this.#routing = routing
   }
 
-  /** The routes, of whatever method, that may answer this path. */
+  /** The routes, of whatever method, that may respond to this path. */
   routesOf (path: string): CachedRoute[] {
     for (; this.#known < this.#routes.length; this.#known++) this.#add(this.#routes[this.#known] as CachedRoute)
-    const plain = path.includes('%') || path.includes('//') ? undefined : path.toLowerCase()
-    // `useSemicolonDelimiter` makes `/a;b` a path `/a`.
-    const paths = path.includes(';') ? [path, path.split(';', 1)[0] as string] : [path]
-    const found: CachedRoute[] = []
-    for (const { prefix, matches, routes } of this.#patterns.values()) {
-      if ((plain === undefined || plain.startsWith(prefix)) && paths.some(matches)) found.push(...routes)
-    }
-    return found
+    const readings = this.#readingsOf(path)
+    return [...this.#patterns.values()].filter((pattern) => readings.some((reading) => this.#fits(pattern, reading))).flatMap(({ routes }) => routes)
   }
 
   #add (route: CachedRoute): void {
     const there = this.#patterns.get(route.url)
-    if (there !== undefined) there.routes.push(route)
-    else this.#patterns.set(route.url, { ...matcher(route.url), routes: [route] })
+    if (there !== undefined) {
+      there.routes.push(route)
+      return
+    }
+    const { ignoreTrailingSlash } = this.#routing
+    const urls = alternatives(route.url).map((url) => this.#deduplicated(url)).map((url) => ignoreTrailingSlash ? findMyWay.trimLastSlash(url) : url)
+    const shapes = urls.map((url) => shapeOf(this.#folded(url)))
+    const isTested = shapes.some(({ segments }) => segments.some((segment) => segment.isTested))
+    this.#patterns.set(route.url, { shapes, router: isTested ? this.#routerOf(urls) : undefined, routes: [route] })
   }
-}
 
-/**
- * Routers for each pattern: one for all would tell but one of several that a path fits. Those that ignore a slash at the
- * end take it from a parameter that is empty too, and applications differ in what they ignore: there is one of each kind.
- */
-function matcher (pattern: string): Pick<Pattern, 'prefix' | 'matches'> {
-  const ignored = [{}, { ignoreTrailingSlash: true }, { ignoreDuplicateSlashes: true }, { ignoreTrailingSlash: true, ignoreDuplicateSlashes: true }]
-  const routers = ignored.map((slashes) => {
-    const router = findMyWay({ ...slashes, caseSensitive: false, allowUnsafeRegex: true, maxParamLength: Number.MAX_SAFE_INTEGER })
-    router.on('GET', pattern, () => {})
+  /** A router for one pattern: one for all would name but one of several that a path fits. It has no limit of its own: see #fits. */
+  #routerOf (urls: readonly string[]): ReturnType<typeof findMyWay> {
+    const router = findMyWay({ caseSensitive: this.#routing.caseSensitive, allowUnsafeRegex: true, maxParamLength: Number.MAX_SAFE_INTEGER })
+    for (const url of urls) router.on('GET', url, () => {})
     return router
-  })
-  const prefix = pattern.includes('//') ? '' : /^[^:*(%]*/.exec(pattern)![0].replace(/\/$/, '').toLowerCase()
-  return { prefix, matches: (path) => routers.some((router) => router.find('GET', path) !== null) }
+  }
+
+  /** No regular expression runs on more characters than the application's own router lets a parameter have. */
+  #fits ({ shapes, router }: Pattern, { path, segments }: Reading): boolean {
+    const { maxParamLength } = this.#routing
+    return shapes.some((shape) => allows(shape, segments) && (
+      router === undefined ||
+      shape.segments.some(({ isTested }, at) => isTested && segments[at]!.length > maxParamLength) ||
+      router.find('GET', path) !== null))
+  }
+
+  /** The path as the router reads it, and without a slash at the end: a route that responds to both (`prefixTrailingSlash`) is known by one. */
+  #readingsOf (target: string): Reading[] {
+    const { useSemicolonDelimiter } = this.#routing
+    const path = this.#deduplicated(useSemicolonDelimiter ? target.split(';', 1)[0] as string : target)
+    return [...new Set([path, findMyWay.trimLastSlash(path)])].flatMap((path) => {
+      const segments = this.#decoded(path)
+      return segments === undefined ? [] : [{ path, segments }]
+    })
+  }
+
+  /** Undefined where it can't be decoded: no route responds to that. */
+  #decoded (path: string): string[] | undefined {
+    try {
+      return path.split('/').map((segment) => this.#folded(segment.includes('%') ? decodeURIComponent(segment) : segment))
+    } catch {
+      return undefined
+    }
+  }
+
+  #deduplicated (path: string): string {
+    return this.#routing.ignoreDuplicateSlashes ? findMyWay.removeDuplicateSlashes(path) : path
+  }
+
+  /** A sigma at the end of a word has a lower case of its own, which depends on what follows. */
+  #folded (text: string): string {
+    return this.#routing.caseSensitive ? text : text.toLowerCase().replaceAll('\u03c2', '\u03c3')
+  }
 }
