@@ -1,4 +1,4 @@
-// Which cached routes a path belongs to: by the segments of their patterns, and by Fastify's own router where a regular expression has a say.
+// Which cached routes a path belongs to: by their patterns' segments, and by a router of Fastify's where regular expressions have a say.
 import findMyWay from 'find-my-way'
 import type { Routing } from '../fastify-internals.js'
 import type { CachedRoute } from '../route.js'
@@ -38,7 +38,8 @@ export class Patterns {
   routesOf (path: string): CachedRoute[] {
     for (; this.#known < this.#routes.length; this.#known++) this.#add(this.#routes[this.#known] as CachedRoute)
     const readings = this.#readingsOf(path)
-    return [...this.#patterns.values()].filter((pattern) => readings.some((reading) => this.#fits(pattern, reading))).flatMap(({ routes }) => routes)
+    const found = [...this.#patterns.values()].filter((pattern) => readings.some((reading) => this.#fits(pattern, reading)))
+    return found.flatMap(({ routes }) => routes)
   }
 
   #add (route: CachedRoute): void {
@@ -48,15 +49,19 @@ export class Patterns {
       return
     }
     const { ignoreTrailingSlash } = this.#routing
-    const urls = alternatives(route.url).map((url) => this.#deduplicated(url)).map((url) => ignoreTrailingSlash ? findMyWay.trimLastSlash(url) : url)
+    const urls = alternatives(route.url).map((url) => {
+      const deduplicated = this.#deduplicated(url)
+      return ignoreTrailingSlash ? findMyWay.trimLastSlash(deduplicated) : deduplicated
+    })
     const shapes = urls.map((url) => shapeOf(this.#folded(url)))
     const isTested = shapes.some(({ segments }) => segments.some((segment) => segment.isTested))
     this.#patterns.set(route.url, { shapes, router: isTested ? this.#routerOf(urls) : undefined, routes: [route] })
   }
 
-  /** A router for one pattern: one for all would name but one of several that a path fits. It has no limit of its own: see #fits. */
+  /** A router for one pattern: one for all would name but one of several that a path fits. #fits has the limit. */
   #routerOf (urls: readonly string[]): ReturnType<typeof findMyWay> {
-    const router = findMyWay({ caseSensitive: this.#routing.caseSensitive, allowUnsafeRegex: true, maxParamLength: Number.MAX_SAFE_INTEGER })
+    const { caseSensitive } = this.#routing
+    const router = findMyWay({ caseSensitive, allowUnsafeRegex: true, maxParamLength: Number.MAX_SAFE_INTEGER })
     for (const url of urls) router.on('GET', url, () => {})
     return router
   }
@@ -70,7 +75,10 @@ export class Patterns {
       router.find('GET', path) !== null))
   }
 
-  /** The path as the router reads it, and without a slash at the end: a route that responds to both (`prefixTrailingSlash`) is known by one. */
+  /**
+   * The path as the router reads it, and without a slash at the end: a route that responds to both (`prefixTrailingSlash`) is
+   * known by one of them.
+   */
   #readingsOf (target: string): Reading[] {
     const { useSemicolonDelimiter } = this.#routing
     const path = this.#deduplicated(useSemicolonDelimiter ? target.split(';', 1)[0] as string : target)

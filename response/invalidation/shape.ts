@@ -36,10 +36,12 @@ export function alternatives (pattern: string): string[] {
 export function shapeOf (pattern: string): Shape {
   const segments: Segment[] = []
   for (let at = 0; at <= pattern.length; at++) {
-    const static_ = read(TEXT, pattern, at)
-    const text = static_.replaceAll('::', ':').split(LONGER, 1)[0] as string
-    at += static_.length
-    if (pattern[at] === '*' || static_.includes(LONGER)) return { segments: [...segments, { text, isOpen: true, isTested: false }], isEndless: true }
+    const written = read(TEXT, pattern, at)
+    const text = written.replaceAll('::', ':').split(LONGER, 1)[0] as string
+    at += written.length
+    if (pattern[at] === '*' || written.includes(LONGER)) {
+      return { segments: [...segments, { text, isOpen: true, isTested: false }], isEndless: true }
+    }
     const begins = at
     at = endOfParameters(pattern, at)
     segments.push({ text, isOpen: at > begins, isTested: /[-.(]/.test(pattern.slice(begins, at)) })
