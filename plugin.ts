@@ -13,7 +13,7 @@ import { fromStringStore } from './registry/string-store.js'
 import { hasArrived, kArrival } from './response/arrival.js'
 import { ResponseCache } from './response/cache.js'
 import { Engine, kFilling, kToldBefore, type FillingReply } from './response/engine.js'
-import { rewritesUrls } from './response/fastify-internals.js'
+import { rewritesUrls, routingOf } from './response/fastify-internals.js'
 import { fromEnvironment } from './response/environment.js'
 import { Lookup } from './response/explain/lookup.js'
 import { routePolicy, type RouteCacheOptions, type RoutePolicy } from './response/options.js'
@@ -45,6 +45,7 @@ const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, given) 
     backendName: backend,
     cacheStatus: cacheStatus === false ? undefined : { field: 'cache-status', signature: cacheStatus === true ? CACHE_STATUS_NAME : cacheStatus },
     rewritesUrls: rewritesUrls(fastify),
+    routing: routingOf(fastify),
     log: fastify.log
   })
   fastify.addHook('onClose', async () => {

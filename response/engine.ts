@@ -5,7 +5,7 @@ import type { CacheBackend } from '../registry/backend.js'
 import { Fence } from '../registry/fence.js'
 import type { CacheLog } from '../registry/registry.js'
 import { KeyedSlots } from '../registry/slots.js'
-import { FastifyInternals, type RouteContext } from './fastify-internals.js'
+import { FastifyInternals, type RouteContext, type Routing } from './fastify-internals.js'
 import type { Filling } from './fill/filling.js'
 import { recording } from './fill/hooks.js'
 import { Flights, type Flight } from './fill/flight.js'
@@ -36,6 +36,7 @@ export interface EngineOptions {
   readonly cacheStatus: { readonly field: string, readonly signature: string } | undefined
   /** Whether the URL that a client asked for may be another one than routes see. */
   readonly rewritesUrls: boolean
+  readonly routing: Routing
   readonly now: () => number
   readonly log: CacheLog
 }
@@ -67,7 +68,7 @@ export class Engine {
   readonly chain = new AsyncLocalStorage<FillChain>()
   /** Every cached route of this registration, one for each of its methods. */
   readonly routes: CachedRoute[] = []
-  readonly patterns = new Patterns(this.routes)
+  readonly patterns: Patterns
   /** Fills under way by key, in the order in which they began. */
   readonly #fillings = new KeyedSlots<Filling[]>()
   #closed = false
@@ -84,6 +85,7 @@ export class Engine {
     this.deadlineMs = deadlineMs
     this.lockTimeoutMs = options.lockTimeoutMs
     this.rewritesUrls = options.rewritesUrls
+    this.patterns = new Patterns(this.routes, options.routing)
     this.now = now
     this.notices = new Notices(options.log, now)
     this.guard = new Guard(backend, { name: backendName, deadlineMs, now, notices: this.notices })

@@ -20,6 +20,9 @@ const NOT_FOUND = 'Symbol(fastify.404ContextKey)'
 const SERIALIZER = 'Symbol(fastify.reply.serializer)'
 const TRAILERS = 'Symbol(fastify.reply.trailers)'
 
+/** Of find-my-way. */
+const DEFAULT_MAX_PARAM_LENGTH = 100
+
 /** Finds symbols once, by their description. */
 export class FastifyInternals {
   #context: symbol | undefined
@@ -114,10 +117,40 @@ export class FastifyInternals {
   }
 }
 
+/** How an application's router reads paths. */
+export interface Routing {
+  readonly caseSensitive: boolean
+  readonly ignoreTrailingSlash: boolean
+  readonly ignoreDuplicateSlashes: boolean
+  readonly useSemicolonDelimiter: boolean
+  readonly allowUnsafeRegex: boolean
+  /** The most characters that a parameter has. */
+  readonly maxParamLength: number
+}
+
+interface Options { readonly rewriteUrl?: unknown, readonly routerOptions?: object }
+
 /** Whether the application rewrites URLs (`rewriteUrl`), or whether that can't be known. */
 export function rewritesUrls (fastify: FastifyInstance): boolean {
-  const options = keptBy<{ rewriteUrl?: unknown }>(fastify, OPTIONS)
+  const options = keptBy<Options>(fastify, OPTIONS)
   return options === undefined || options.rewriteUrl !== undefined
+}
+
+/**
+ * What the application's router was given. `initialConfig` is the second choice: where `routerOptions` is given, it has defaults in
+ * there for what was given beside it.
+ */
+export function routingOf (fastify: FastifyInstance): Routing {
+  const options = keptBy<Options>(fastify, OPTIONS) ?? fastify.initialConfig as Options
+  const given = { ...options, ...options.routerOptions } as { readonly [name in keyof Routing]?: unknown }
+  return {
+    caseSensitive: given.caseSensitive !== false,
+    ignoreTrailingSlash: Boolean(given.ignoreTrailingSlash),
+    ignoreDuplicateSlashes: Boolean(given.ignoreDuplicateSlashes),
+    useSemicolonDelimiter: Boolean(given.useSemicolonDelimiter),
+    allowUnsafeRegex: Boolean(given.allowUnsafeRegex),
+    maxParamLength: Number(given.maxParamLength) || DEFAULT_MAX_PARAM_LENGTH
+  }
 }
 
 const kMade = Symbol('fastify-response-cache.made')

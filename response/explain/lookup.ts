@@ -1,6 +1,7 @@
 // Which route a request would come to: a router of its own with all routes below the registration, as Fastify's is not to be asked.
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import findMyWay, { type HTTPMethod } from 'find-my-way'
+import { routingOf } from '../fastify-internals.js'
 import type { CachedRoute } from '../route.js'
 
 /** A route that was found: cached or not, with its path's parameters. */
@@ -10,11 +11,6 @@ export interface Located {
   readonly params: Readonly<Record<string, string | undefined>>
 }
 
-/** Options of Fastify that say how paths are matched. */
-const OPTIONS = ['caseSensitive', 'ignoreTrailingSlash', 'ignoreDuplicateSlashes', 'allowUnsafeRegex', 'maxParamLength', 'useSemicolonDelimiter'] as const
-
-type Options = Partial<Record<typeof OPTIONS[number], unknown>>
-
 interface Registered {
   readonly options: RouteOptions & { readonly routePath?: string }
   readonly cached: ReadonlyMap<string, CachedRoute> | undefined
@@ -22,10 +18,10 @@ interface Registered {
 
 export class Lookup {
   readonly #routes: Registered[] = []
-  readonly #application: Pick<FastifyInstance, 'initialConfig' | 'hasRoute'>
+  readonly #application: FastifyInstance
   #router: ReturnType<typeof findMyWay> | undefined
 
-  constructor (application: Pick<FastifyInstance, 'initialConfig' | 'hasRoute'>) {
+  constructor (application: FastifyInstance) {
     this.#application = application
   }
 
@@ -42,9 +38,7 @@ export class Lookup {
   }
 
   #made (): ReturnType<typeof findMyWay> {
-    const given: Options & { readonly routerOptions?: Options } = this.#application.initialConfig
-    const all: Options = { ...given, ...given.routerOptions }
-    const router = findMyWay(Object.fromEntries(OPTIONS.filter((name) => all[name] !== undefined).map((name) => [name, all[name]])))
+    const router = findMyWay({ ...routingOf(this.#application) })
     for (const route of this.#routes) this.#addTo(router, route, false)
     // A route whose own the path is goes before another one's twin.
     for (const route of this.#routes) this.#addTo(router, route, true)

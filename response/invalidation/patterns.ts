@@ -1,5 +1,6 @@
 // Which cached routes a path belongs to, found with Fastify's own router.
 import findMyWay from 'find-my-way'
+import type { Routing } from '../fastify-internals.js'
 import type { CachedRoute } from '../route.js'
 
 interface Pattern {
@@ -9,26 +10,29 @@ interface Pattern {
   readonly routes: CachedRoute[]
 }
 
-/** Routes by the paths that are theirs. A little too often yes is no harm: what isn't there can't be forgotten. */
+/**
+ * Routes by the paths that are theirs. A path that is taken for a route's and is not costs the deletion of an absent key; one
+ * that is not taken for it would leave a stale response.
+ */
 export class Patterns {
   readonly #routes: readonly CachedRoute[]
+  readonly #routing: Routing
   #known = 0
   readonly #patterns = new Map<string, Pattern>()
 
   /** `routes` may grow. */
-  constructor (routes: readonly CachedRoute[]) {
+  constructor (routes: readonly CachedRoute[], routing: Routing) {
     this.#routes = routes
+    this.#routing = routing
   }
 
-  /** The routes, of whatever method, that may answer this path. */
+  /** The routes, of whatever method, that may respond to this path. */
   routesOf (path: string): CachedRoute[] {
     for (; this.#known < this.#routes.length; this.#known++) this.#add(this.#routes[this.#known] as CachedRoute)
-    const plain = path.includes('%') || path.includes('//') ? undefined : path.toLowerCase()
-    // `useSemicolonDelimiter` makes `/a;b` a path `/a`.
-    const paths = path.includes(';') ? [path, path.split(';', 1)[0] as string] : [path]
+    const plain = NOT_PLAIN.test(path) ? undefined : path.toLowerCase()
     const found: CachedRoute[] = []
     for (const { prefix, matches, routes } of this.#patterns.values()) {
-      if ((plain === undefined || plain.startsWith(prefix)) && paths.some(matches)) found.push(...routes)
+      if ((plain === undefined || plain.startsWith(prefix)) && matches(path)) found.push(...routes)
     }
     return found
   }
@@ -36,21 +40,22 @@ export class Patterns {
   #add (route: CachedRoute): void {
     const there = this.#patterns.get(route.url)
     if (there !== undefined) there.routes.push(route)
-    else this.#patterns.set(route.url, { ...matcher(route.url), routes: [route] })
+    else this.#patterns.set(route.url, { ...matcher(route.url, this.#routing), routes: [route] })
   }
 }
 
+/** Encoded, with slashes that may be ignored, or not ASCII, of which the case is a matter of its own. */
+const NOT_PLAIN = /[%\u0080-\uffff]|\/\//
+
 /**
- * Routers for each pattern: one for all would tell but one of several that a path fits. Those that ignore a slash at the
- * end take it from a parameter that is empty too, and applications differ in what they ignore: there is one of each kind.
+ * A router for the pattern, as the application's own: one for all patterns would name but one of several that a path fits. So no
+ * regular expression runs on more than that one lets it; what is too long for it counts as fitting.
  */
-function matcher (pattern: string): Pick<Pattern, 'prefix' | 'matches'> {
-  const ignored = [{}, { ignoreTrailingSlash: true }, { ignoreDuplicateSlashes: true }, { ignoreTrailingSlash: true, ignoreDuplicateSlashes: true }]
-  const routers = ignored.map((slashes) => {
-    const router = findMyWay({ ...slashes, caseSensitive: false, allowUnsafeRegex: true, maxParamLength: Number.MAX_SAFE_INTEGER })
-    router.on('GET', pattern, () => {})
-    return router
-  })
-  const prefix = pattern.includes('//') ? '' : /^[^:*(%]*/.exec(pattern)![0].replace(/\/$/, '').toLowerCase()
-  return { prefix, matches: (path) => routers.some((router) => router.find('GET', path) !== null) }
+function matcher (pattern: string, routing: Routing): Pick<Pattern, 'prefix' | 'matches'> {
+  const router = findMyWay({ ...routing })
+  router.on('GET', pattern, () => {})
+  const prefix = pattern.includes('//') ? '' : /^[^:*(%\u0080-\uffff]*/.exec(pattern)![0].replace(/\/$/, '').toLowerCase()
+  const isTooLong = pattern.includes(':') ? (path: string) => path.split('/').some((segment) => segment.length > routing.maxParamLength) : () => false
+  // A route that responds with a slash at the end and without (`prefixTrailingSlash`) is known by one of the two.
+  return { prefix, matches: (path) => isTooLong(path) || router.find('GET', path) !== null || router.find('GET', findMyWay.trimLastSlash(path)) !== null }
 }
