@@ -10,7 +10,7 @@ const CACHED = { config: { cache: { ttl: '1m' } } }
 const wrapped = (data: unknown): string => JSON.stringify({ data })
 
 // Loaded without its types: they ask for `config.serializers` of every route of whoever imports them.
-const acceptsSerializer = createRequire(import.meta.url)('@fastify/accepts-serializer') as FastifyPluginCallback<{ serializers: object[] }>
+const acceptsSerializer = createRequire(import.meta.url)('@fastify/accepts-serializer') as FastifyPluginCallback<{ default?: string, serializers?: object[] }>
 
 t.test('the serializer that @fastify/accepts-serializer chooses is not run on a hit', async (t) => forEachWay(t, async (t, { on, via, hook }) => {
   const app = await build(t, {
