@@ -78,53 +78,69 @@ class Draw {
   }
 }
 
+/** What the requests of a plan are about. They are few, so that requests meet. */
+type Subject = Pick<Asked, 'route' | 'id'>
+
+/** Routes that a hook makes a difference to. */
+const CONCERNED: { readonly [hook in HookName]?: ReadonlyArray<readonly string[]> } = {
+  strip: [['doc', 'tenant'], ['page', 'localised']],
+  token: [['mine'], ['token']],
+  anonymous: [['mine'], ['token']],
+  cookie: [['session']],
+  language: [['varied']],
+  body: [['search']],
+  method: [['search']]
+}
+
 export function planOf (seed: number, protocol: Plan['protocol']): Plan {
   const draw = new Draw(seed)
   const rewriting = draw.happens(0.6) ? [draw.of(REWRITING), draw.of(REWRITING)] : []
   const hooks = [...new Set([...rewriting, ...HOOKS.filter((name) => !REWRITING.includes(name) && draw.happens(0.15))])]
-  const routes = [...new Set([draw.of(ROUTES), draw.of(ROUTES), draw.of(ROUTES), ...hooks.includes('strip') ? ROUTES.filter(({ name }) => name === 'doc' || name === 'tenant') : []])].map(({ name }) => name)
+  const routes = new Set([draw.of(ROUTES).name, draw.of(ROUTES).name, ...hooks.flatMap((name) => draw.of(CONCERNED[name] ?? [[]]))])
+  const id = draw.of([1, 2, 3])
+  const subjects = [...routes].map((route) => ({ route, id }))
   const trustsProxy = hooks.includes('forwarded') || draw.happens(0.2)
   const profile = {
     staleWhileRevalidate: draw.of([0, 5]), staleIfError: draw.of([0, 20]), keep: draw.of([0, 60]), etag: draw.happens(0.2), lock: draw.happens(0.8)
   }
   const base = { protocol, profile, hooks, first: draw.happens(0.5), stage: draw.of(['onRequest', 'preHandler'] as const), trustsProxy }
-  return { ...base, actions: Array.from({ length: LONGEST_ACTIONS }, () => actionOf(draw, routes, trustsProxy)) }
+  return { ...base, actions: Array.from({ length: LONGEST_ACTIONS }, () => actionOf(draw, subjects, trustsProxy)) }
 }
 
-function actionOf (draw: Draw, routes: readonly string[], trustsProxy: boolean): Action {
+const STEPS_MS = [1_000, 5_000, 9_999, 10_000, 10_001, 12_000, 12_000, 15_000, 25_000, 80_000] as const
+
+function actionOf (draw: Draw, subjects: readonly Subject[], trustsProxy: boolean): Action {
   const kind = draw.below(100)
-  if (kind < 14) return { do: 'pass', ms: draw.of([1_000, 5_000, 9_999, 10_000, 12_000, 15_000, 25_000, 80_000]) }
-  if (kind < 24) return { do: 'release', nth: draw.below(4) }
-  const asked = askedOf(draw, draw.of(routes), trustsProxy)
+  if (kind < 18) return { do: 'pass', ms: draw.of(STEPS_MS) }
+  if (kind < 26) return { do: 'release', nth: draw.below(4) }
+  const asked = askedOf(draw, draw.of(subjects), trustsProxy)
   if (kind < 34) {
-    const { route, id, host, who, query, forwarded } = asked
+    const { mood, held, directive, ifNoneMatch, ifMatch, ifRange, range, method, auth, sid, language, ...about } = asked
     const by = draw.of(['tag', 'tag', 'all', 'path', 'href', 'route', 'clear'] as const)
-    const about = Object.fromEntries(Object.entries({ who, query, forwarded }).filter(([, value]) => value !== undefined))
-    return { do: 'change', by, asked: { route, id, host, payload: 'text', ...about }, ...(by === 'tag' || by === 'all' ? draw.maybe('soft', 0.4, [true as const]) : {}) }
+    return { do: 'change', by, asked: about, ...(by === 'tag' || by === 'all' ? draw.maybe('soft', 0.5, [true as const]) : {}) }
   }
-  const more = kind < 80 ? 0 : 1 + draw.below(3)
-  const requests = [asked, ...Array.from({ length: more }, () => draw.happens(0.4) ? asked : askedOf(draw, draw.of(routes), trustsProxy))]
+  const more = kind < 82 ? 0 : 1 + draw.below(3)
+  const requests = [asked, ...Array.from({ length: more }, () => draw.happens(0.4) ? asked : askedOf(draw, draw.of(subjects), trustsProxy))]
   const cuts: Cut[] = [{ sent: draw.below(100) / 100 }, { received: draw.below(1_200) }, { received: draw.below(60_000) }, { stream: draw.below(2_000) }]
   return { do: 'ask', requests, ...draw.maybe('cut', 0.12, cuts), ...draw.maybe('pieces', 0.2, [2, 5]) }
 }
 
-function askedOf (draw: Draw, route: string, trustsProxy: boolean): Asked {
-  const base: Asked = { route, id: draw.of([1, 1, 2, 2, 3]), host: draw.of(['a.example', 'a.example', 'b.example']), payload: draw.of(PAYLOADS) }
+function askedOf (draw: Draw, subject: Subject, trustsProxy: boolean): Asked {
+  const base: Asked = { ...subject, host: draw.happens(0.15) ? 'b.example' : 'a.example', payload: draw.of(PAYLOADS) }
   const { method, pattern, shares } = routeOf(base)
-  const talksOfUsers = shares.length > 0
   return {
     ...base,
-    ...(method === 'GET' ? draw.maybe('method', 0.16, ['HEAD', 'PUT', 'DELETE'] as const) : { criteria: draw.of(['x', 'y']), ...draw.maybe('override', 0.15, ['PUT']) }),
+    ...(method === 'GET' ? draw.maybe('method', 0.16, ['HEAD', 'HEAD', 'PUT', 'DELETE'] as const) : { criteria: draw.of(['x', 'y']), ...draw.maybe('override', 0.15, ['PUT']) }),
     ...(pattern.includes(':who') ? { who: draw.of(['en', 'de']) } : {}),
-    ...draw.maybe('query', route === 'list' ? 0.8 : 0.2, ['?page=1', '?page=2', '?page=1&x=1']),
-    ...(trustsProxy ? draw.maybe('forwarded', 0.5, ['c.example', 'd.example']) : {}),
-    ...draw.maybe('auth', talksOfUsers ? 0.7 : 0.06, ['alice', 'bob']),
-    ...draw.maybe('sid', talksOfUsers ? 0.7 : 0.06, ['s1', 's2']),
-    ...draw.maybe('language', route === 'varied' ? 0.8 : 0.1, ['en', 'de']),
+    ...draw.maybe('query', subject.route === 'list' ? 0.8 : 0.1, ['?page=1', '?page=2', '?page=1&x=1']),
+    ...(trustsProxy ? draw.maybe('forwarded', 0.4, ['c.example', 'd.example']) : {}),
+    ...draw.maybe('auth', shares.includes('auth') ? 0.7 : 0.03, ['alice', 'bob']),
+    ...draw.maybe('sid', shares.includes('sid') ? 0.7 : 0.03, ['s1', 's2']),
+    ...draw.maybe('language', subject.route === 'varied' ? 0.7 : 0.1, ['en', 'de']),
     ...draw.maybe('mood', 0.2, MOODS),
-    ...draw.maybe('held', 0.16, ['start', 'middle'] as const),
+    ...draw.maybe('held', 0.12, ['start', 'middle'] as const),
     ...draw.maybe('directive', 0.12, DIRECTIVES),
-    ...draw.maybe('ifNoneMatch', 0.15, ['last', 'last', 'other'] as const),
+    ...draw.maybe('ifNoneMatch', 0.25, ['last', 'last', 'last', 'other'] as const),
     ...draw.maybe('ifMatch', 0.05, ['last', 'other'] as const),
     ...draw.maybe('range', 0.12, RANGES),
     ...draw.maybe('ifRange', 0.04, ['last', 'other'] as const)
