@@ -1,0 +1,39 @@
+// A model fuzzer: random requests, invalidations, clock steps, hooks and clients that leave, judged by what handlers made for whom.
+// Fixed seeds for about a minute; FUZZ_SECONDS=600 goes on from FUZZ_SEED for so long, FUZZ_SEED alone plays that one.
+import t from 'tap'
+import { BACKENDS, campaignOf, PROTOCOLS, run } from './fuzz/campaign.js'
+import { HOOKS } from './fuzz/hooks.js'
+import { planOf, reduced } from './fuzz/plan.js'
+import { play } from './fuzz/play.js'
+import { SABOTAGES } from './fuzz/sabotages.js'
+
+const campaign = campaignOf(process.env)
+const pairs = BACKENDS.flatMap((backend) => PROTOCOLS.map((protocol) => ({ backend, protocol })))
+  .filter((pair) => campaign.on.size === 0 || Object.values(pair).some((name) => campaign.on.has(name)))
+  .filter(({ protocol }) => (campaign.plan?.protocol ?? protocol) === protocol)
+
+t.setTimeout((campaign.seconds + 120) * 1_000)
+
+for (const { backend, protocol } of pairs) {
+  t.test(`no client is given what was not made for it, is too old, or is cut short: ${backend}, ${protocol}`, async (t) => {
+    const { failure, plans, requests, hits } = await run(campaign, { backend, protocol, share: 1 / pairs.length })
+    if (failure !== undefined) t.fail('a plan fails', { failure })
+    t.comment(`${plans} plans, ${requests} requests, ${hits} hits`)
+    if (campaign.plan === undefined && plans > 20) t.ok(hits > requests / 20, 'the cache was in use')
+  })
+}
+
+t.test('without the cache nothing is found: what the rules say is of the cache alone', async (t) => {
+  for (const protocol of PROTOCOLS) for (let seed = 1; seed <= 6; seed++) t.same((await play(planOf(seed, protocol), { backend: 'none' })).wrong, [], `seed ${seed}, ${protocol}`)
+})
+
+for (const [name, sabotage] of Object.entries(SABOTAGES)) {
+  t.test(`what is wrong with a cache is found: ${name}`, async (t) => {
+    const rules = new Set<string>()
+    for (let seed = 1; seed <= 40 && !rules.has(sabotage.rule); seed++) {
+      const { wrong } = await play(reduced(planOf(seed, 'http1'), new Set(HOOKS)), { backend: 'memory', sabotage })
+      for (const fault of wrong) rules.add(fault.slice(0, fault.indexOf(':')))
+    }
+    t.ok(rules.has(sabotage.rule), sabotage.rule)
+  })
+}
