@@ -1,12 +1,14 @@
 // Middleware that stands between Fastify and Node: a hit is served through it, and what it throws while a hit is written is answered by the error handler.
+import { createRequire } from 'node:module'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import middie from '@fastify/middie'
 import t from 'tap'
-// CVE-2025-7339: it takes a list of header fields for a list of pairs, and throws.
-import onHeaders from 'on-headers-vulnerable'
 import { build, forEachBackend, type Probe } from '../support/app.js'
 import { HOST } from '../support/client.js'
 import { forEachWay } from '../support/ways.js'
+
+// on-headers 1.0.2, which has no types. CVE-2025-7339: it takes a list of header fields for a list of pairs, and throws.
+const onHeaders = createRequire(import.meta.url)('on-headers-vulnerable') as (response: object, listener: () => void) => void
 
 const BACKENDS = ['memory', 'sqlite', 'file']
 const CACHED = { config: { cache: { ttl: '1m', staleWhileRevalidate: '1h' } } }
