@@ -1,16 +1,16 @@
 // What a handler made is serialised once, on the miss: a hit sends the text and the bytes as they were stored, whatever serializer the reply has.
 import { createRequire } from 'node:module'
-import type { FastifyInstance, FastifyPluginCallback, FastifyReply } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from 'fastify'
 import t from 'tap'
 import { build } from '../support/app.js'
 import { forEachWay } from '../support/ways.js'
 
 const CACHED = { config: { cache: { ttl: '1m' } } }
 
-const wrapped = (data: unknown): string => JSON.stringify({ data })
+// Its types ask every route of every application for an option of its own.
+const acceptsSerializer = createRequire(import.meta.url)('@fastify/accepts-serializer') as FastifyPluginAsync<{ serializers: object[], default: string }>
 
-// Loaded without its types: they ask for `config.serializers` of every route of whoever imports them.
-const acceptsSerializer = createRequire(import.meta.url)('@fastify/accepts-serializer') as FastifyPluginCallback<{ default?: string, serializers?: object[] }>
+const wrapped = (data: unknown): string => JSON.stringify({ data })
 
 t.test('the serializer that @fastify/accepts-serializer chooses is not run on a hit', async (t) => forEachWay(t, async (t, { on, via, hook }) => {
   const app = await build(t, {
@@ -59,8 +59,7 @@ t.test('hooks behind a hit find the serializer that the hook in front has set, a
     routes (app) {
       app.addHook('onSend', (request, reply, payload, done) => {
         reply.header('x-serialised', reply.serialize({ by: 'hook' }))
-        if (request.headers['x-fail'] !== undefined && reply.statusCode === 200) done(new Error('the hook failed'))
-        else done(null, payload)
+        done((request.headers['x-fail'] !== undefined && reply.statusCode === 200 ? new Error('the hook failed') : null) as null, payload)
       })
       app.setErrorHandler((error, _request, reply) => reply.code(500).type('application/json').send({ failed: (error as Error).message }))
       serve(app, () => {})
