@@ -3,6 +3,9 @@ import { Transform, type Readable } from 'node:stream'
 import { ReadableStream } from 'node:stream/web'
 import { Pieces } from '../../registry/pieces.js'
 
+// Node bounds by bytes what waits in a stream, so a slow reader leaves as many pieces of one byte there: few are enough here.
+const WAITING_BYTES = 1024
+
 /** What all recordings together may hold. */
 export class RecordingBudget {
   readonly #maxBytes: number
@@ -77,6 +80,7 @@ export class Recording {
 /** A stream that passes `source` on, and records it. The source's error is the new stream's; who drops one drops the other. */
 export function teeNodeStream (source: Readable, recording: Recording): Readable {
   const tee = new Transform({
+    highWaterMark: WAITING_BYTES,
     transform (chunk, _encoding, done) {
       recording.add(chunk)
       done(null, chunk)
