@@ -97,9 +97,11 @@ export class Home {
     try {
       // Nothing may ever wait for a lock on the event loop.
       database = new Driver(path, { timeout: 0 })
+      // Before anything is written to it, and when what lies beside it is open too.
+      this.#refuseExchanged()
       configure(database)
-      if (this.#isFile() && !isStill(path, this.#identity)) throw driverError('SQLITE_BUSY', 'the file was exchanged while it was opened')
       ensureTable(database, table)
+      this.#refuseExchanged()
       const connection = new Connection(database, table, { own: true })
       if (this.#isFile()) this.#logIdentity = identityOf(logOf(path))
       return connection
@@ -108,6 +110,10 @@ export class Home {
       if (isNoAccess(error)) refusePath(path, (error as { code: string }).code)
       throw error
     }
+  }
+
+  #refuseExchanged (): void {
+    if (this.#isFile() && !isStill(this.#settings.path, this.#identity)) throw driverError('SQLITE_BUSY', 'the file was exchanged while it was opened')
   }
 
   #noteSpoilt (file: string): void {
