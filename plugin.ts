@@ -37,7 +37,12 @@ const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, given) 
   const background = new Background(fastify.log)
   const { backend, options, now, registry = builtIns(), cacheStatus } = settings
   const opened = await registry.open({ backend, options } as BackendChoice, {
-    now, log: fastify.log, signal: closing.signal, background, decoration: (name) => (fastify as unknown as Record<string, unknown>)[name]
+    now,
+    log: fastify.log,
+    signal: closing.signal,
+    background,
+    deadlineMs: settings.deadlineMs,
+    decoration: (name) => (fastify as unknown as Record<string, unknown>)[name]
   })
   const engine = new Engine({
     ...settings,

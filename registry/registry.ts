@@ -29,6 +29,8 @@ export interface BackendContext {
   readonly background: BackgroundTasks
   /** Opens another backend by name, for backends that are made of backends. Whoever opens closes. */
   open (choice: BackendChoice): Promise<CacheBackend>
+  /** How long a request waits for a read: what comes later is used by nobody, so it need not be read on. Absent outside of an application. */
+  readonly deadlineMs?: number
   /** What the application is decorated with under `name` by now; undefined when nothing is. Absent outside of an application. */
   decoration? (name: string): unknown
 }
@@ -87,6 +89,7 @@ export class Registry {
       signal: context.signal ?? new AbortController().signal,
       background: context.background ?? new Background(context.log ?? silent),
       open: context.open ?? ((inner) => this.open(inner, lent)),
+      ...(context.deadlineMs !== undefined && { deadlineMs: context.deadlineMs }),
       ...(context.decoration !== undefined && { decoration: context.decoration })
     }
     return checkContract(name, await definition.create(options, lent))

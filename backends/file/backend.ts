@@ -3,6 +3,7 @@ import { closeSync, unlinkSync } from 'node:fs'
 import type { BackendStats, CacheBackend, MaybePromise, StoredEntry } from '../../registry/backend.js'
 import type { BackgroundTask } from '../../registry/background.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
+import { spoiltNotice } from '../../registry/own-file.js'
 import type { BackendContext } from '../../registry/registry.js'
 import { Folder } from './folder.js'
 import { frameHead, HEAD_BYTES, readFrame } from '../../registry/frame.js'
@@ -10,7 +11,7 @@ import { Listing } from './listing.js'
 import { Near } from './near.js'
 import type { Settings } from './options.js'
 import { Places, type Place } from './places.js'
-import { Desk, headOf, openEntry, readAndClose, touch, TOUCH_AFTER_MS, type OpenFile } from './read.js'
+import { Desk, headOf, isTrusted, openEntry, readAndClose, touch, TOUCH_AFTER_MS, type OpenFile } from './read.js'
 import { Upkeep } from './upkeep.js'
 import { Files, statIfThere } from './write.js'
 import { Writes, type Change } from './writes.js'
@@ -37,6 +38,7 @@ export class FileBackend implements CacheBackend {
   readonly #upkeep: Upkeep
   readonly #listing: Listing
   readonly #cleanup: BackgroundTask
+  readonly #noteSpoilt: (path: string) => void
   readonly #underWay = new Set<Promise<unknown>>()
   #latestUseAt = 0
   #damaged = 0
@@ -51,8 +53,9 @@ export class FileBackend implements CacheBackend {
     this.#places = new Places(this.#folder, (place) => { this.#near.drop(place) })
     this.#files = new Files(this.#folder, settings.fsync)
     this.#writes = new Writes((change) => this.#carryOut(change))
+    this.#noteSpoilt = spoiltNotice(context.log)
     const around = { folder: this.#folder, writes: this.#writes, now: context.now, goOn: () => { this.#endWhenClosed() } }
-    this.#upkeep = new Upkeep({ ...around, maxBytes: settings.maxBytes })
+    this.#upkeep = new Upkeep({ ...around, maxBytes: settings.maxBytes, noteSpoilt: this.#noteSpoilt })
     this.#listing = new Listing(around)
     this.#cleanup = context.background.every('file cleanup', settings.cleanupIntervalMs, () => this.#clean())
   }
@@ -76,8 +79,10 @@ export class FileBackend implements CacheBackend {
     place.usedAt = -Infinity
     const file = openEntry(place.path)
     if (file === undefined) return undefined
-    if (file.expiresAt <= this.#now() || file.size > MAX_FILE_BYTES) {
+    if (!isTrusted(file) || file.expiresAt <= this.#now() || file.size > MAX_FILE_BYTES) {
       closeSync(file.descriptor)
+      if (!isTrusted(file)) this.#damaged++
+      if (file.standing === 'spoilt') this.#noteSpoilt(place.path)
       this.#discard(place, file)
       return undefined
     }
@@ -101,7 +106,7 @@ export class FileBackend implements CacheBackend {
     const file = openEntry(place.path)
     if (file === undefined) return false
     try {
-      const head = headOf(file)
+      const head = isTrusted(file) ? headOf(file) : undefined
       return head !== undefined && head.key.equals(place.key) && Math.min(head.expiresAt, file.expiresAt) > this.#now()
     } finally {
       closeSync(file.descriptor)

@@ -4,6 +4,7 @@ import { accessSync, chmodSync, closeSync, constants, lstatSync, mkdirSync, open
 import { dirname, join } from 'node:path'
 import { show } from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
+import { whyForeign } from '../../registry/own-file.js'
 
 // Changed with every change of the frame or of the names: no version reads another's files.
 const FORMAT = 'v1'
@@ -117,19 +118,14 @@ function makePrivate (path: string): void {
     if (codeOf(error) !== 'EEXIST') throw error
     isOurs = false
   }
-  const { uid, mode, ...stat } = describe(path)
-  if (stat.isLink) refuse(path, 'a link')
-  if (!stat.isFolder) refuse(path, 'not a folder')
-  const userId = process.geteuid?.()
-  if (userId === undefined) return
-  if (uid !== userId) refuse(path, `it belongs to the user ${uid}, this process to ${userId}`)
+  const stat = lstatSync(path)
+  const why = whyForeign(stat)
+  if (!stat.isDirectory() && !stat.isSymbolicLink()) refuse(path, 'not a folder')
+  if (why !== undefined) refuse(path, why)
+  if (process.geteuid === undefined) return
+  const { mode } = stat
   if (isOurs && (mode & 0o777) !== OWNER_ONLY) chmodSync(path, OWNER_ONLY)
   else if ((mode & WRITABLE_BY_OTHERS) !== 0) refuse(path, `others can write it, its mode is ${(mode & 0o777).toString(8)}`)
-}
-
-function describe (path: string): { uid: number, mode: number, isLink: boolean, isFolder: boolean } {
-  const stat = lstatSync(path)
-  return { uid: stat.uid, mode: stat.mode, isLink: stat.isSymbolicLink(), isFolder: stat.isDirectory() }
 }
 
 /** Written once. A folder without it is used all the same. */

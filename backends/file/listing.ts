@@ -3,7 +3,7 @@ import { closeSync } from 'node:fs'
 import { matchesGlob } from '../../registry/glob.js'
 import type { Folder } from './folder.js'
 import { keyOf, nameOf } from '../../registry/frame.js'
-import { headOf, openEntry } from './read.js'
+import { headOf, isTrusted, openEntry } from './read.js'
 import { walk, type Found } from './walk.js'
 import { removeNow } from './write.js'
 import type { Writes } from './writes.js'
@@ -70,7 +70,7 @@ function keyIn ({ name, path, isEntry }: Found): { key: string, expiresAt: numbe
   const file = isEntry ? openEntry(path) : undefined
   if (file === undefined) return undefined
   try {
-    const head = headOf(file)
+    const head = isTrusted(file) ? headOf(file) : undefined
     if (head === undefined || nameOf(head.key) !== name) return undefined
     return { key: keyOf(head.key), expiresAt: Math.min(head.expiresAt, file.expiresAt) }
   } finally {

@@ -1,8 +1,9 @@
 // Reads one entry's file: never a link, never waiting, small ones at once, large ones while the loop turns.
-import { close, closeSync, constants, fstatSync, futimesSync, openSync, read, readSync } from 'node:fs'
+import { close, closeSync, constants, fchmodSync, fstatSync, futimesSync, openSync, read, readSync, type Stats } from 'node:fs'
 import type { MaybePromise, StoredEntry } from '../../registry/backend.js'
 import { codeOf } from './folder.js'
 import { HEAD_BYTES, headBytesOf, readFrame, readHead, type Head } from '../../registry/frame.js'
+import { OWNER_ONLY, standingOf, type Standing } from '../../registry/own-file.js'
 
 // A link is not followed; a FIFO or a device that somebody put here does not make the open wait; reading is no use
 // that the file system need note, we do.
@@ -33,7 +34,7 @@ export function expiryOf ({ mtimeMs }: { mtimeMs: number }): number {
   return expiresAt >= LAST_MTIME_MS ? Infinity : expiresAt
 }
 
-/** An open file of ours. */
+/** An open file. */
 export interface OpenFile {
   readonly descriptor: number
   readonly size: number
@@ -42,6 +43,12 @@ export interface OpenFile {
   readonly usedAt: number
   /** Whether it has another name, somewhere: then it is not ours alone. */
   readonly isShared: boolean
+  readonly standing: Standing
+}
+
+/** Whether what a file holds may be believed. */
+export function isTrusted ({ standing }: Pick<OpenFile, 'standing'>): boolean {
+  return standing === 'private' || standing === 'opened'
 }
 
 /** Reads small files into the same memory, one after the other. */
@@ -58,9 +65,11 @@ export class Desk {
     if (descriptor === undefined) return undefined
     let count
     try {
+      // By the descriptor: what lies at the path may be exchanged meanwhile.
+      if (!isTrusted({ standing: admitted(descriptor, fstatSync(descriptor)) })) return undefined
       count = readSync(descriptor, this.#bytes, 0, this.#bytes.length, 0)
     } catch {
-      // A folder, or a FIFO: whoever looks closer will see.
+      // A FIFO: whoever looks closer will see.
       return undefined
     } finally {
       closeSync(descriptor)
@@ -86,19 +95,45 @@ function openIfThere (path: string): number | undefined {
   }
 }
 
-/** Opens a file; undefined when there is none, or something else. Throws what keeps it from being read. */
+/**
+ * Opens a file, and makes one of ours private again; undefined when there is none, or something else. Whether it may be believed
+ * is for the caller to ask. Throws what keeps it from being read.
+ */
 export function openEntry (path: string): OpenFile | undefined {
   const descriptor = openIfThere(path)
   if (descriptor === undefined) return undefined
   try {
     const stat = fstatSync(descriptor)
-    if (stat.isFile()) return { descriptor, size: stat.size, inode: stat.ino, expiresAt: expiryOf(stat), usedAt: stat.atimeMs, isShared: stat.nlink > 1 }
+    if (stat.isFile()) {
+      return {
+        descriptor,
+        size: stat.size,
+        inode: stat.ino,
+        expiresAt: expiryOf(stat),
+        usedAt: stat.atimeMs,
+        isShared: stat.nlink > 1,
+        standing: admitted(descriptor, stat)
+      }
+    }
   } catch (error) {
     closeSync(descriptor)
     throw error
   }
   closeSync(descriptor)
   return undefined
+}
+
+/**
+ * What an open file is to us; one of ours is made private again. It stays as it is where the disk is read-only, and where it has
+ * another name, which may be somebody else's.
+ */
+function admitted (descriptor: number, stat: Stats): Standing {
+  const standing = standingOf(stat)
+  if (standing !== 'opened' || stat.nlink > 1) return standing
+  try {
+    fchmodSync(descriptor, OWNER_ONLY)
+  } catch {}
+  return standing
 }
 
 /**

@@ -2,8 +2,9 @@
 import type { Stats } from 'node:fs'
 import { begunAt, type Folder } from './folder.js'
 import { HEAD_BYTES } from '../../registry/frame.js'
+import { standingOf } from '../../registry/own-file.js'
 import { LeastUsed } from './least-used.js'
-import { expiryOf } from './read.js'
+import { expiryOf, isTrusted } from './read.js'
 import { inSteps, walk, type Found, type Pace } from './walk.js'
 import { removeNow, statIfThere } from './write.js'
 import type { Writes } from './writes.js'
@@ -27,6 +28,8 @@ export interface UpkeepOptions {
   readonly maxBytes: number
   /** Throws when the backend closes. */
   readonly goOn: () => void
+  /** Told of a file that everybody could write, which is removed. */
+  readonly noteSpoilt: (path: string) => void
 }
 
 interface Candidate {
@@ -142,7 +145,9 @@ export class Upkeep {
     }
     const stat = statIfThere(path)
     if (stat === undefined) return undefined
-    if (isEntry && !isKept(stat, at) && this.#options.writes.find(name) === undefined) {
+    const standing = standingOf(stat)
+    if (isEntry && !(isTrusted({ standing }) && isKept(stat, at)) && this.#options.writes.find(name) === undefined) {
+      if (standing === 'spoilt') this.#options.noteSpoilt(path)
       removeNow(path)
       return undefined
     }
@@ -171,5 +176,5 @@ export class Upkeep {
 }
 
 function isKept (stat: Stats, at: number): boolean {
-  return stat.isFile() && stat.size >= HEAD_BYTES && expiryOf(stat) > at
+  return stat.size >= HEAD_BYTES && expiryOf(stat) > at
 }

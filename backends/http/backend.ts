@@ -20,10 +20,10 @@ export class HttpBackend implements CacheBackend {
   #sent = 0
   #closing: Promise<void> | undefined
 
-  constructor (settings: Settings, { now }: BackendContext) {
+  constructor (settings: Settings, { now, deadlineMs = Infinity }: BackendContext) {
     this.#now = now
     this.#maxValueBytes = settings.maxValueBytes
-    this.#wire = new Wire(settings)
+    this.#wire = new Wire(settings, deadlineMs)
     this.#changes = new Changes({
       send: (change, timeoutMs) => this.#send(change, timeoutMs),
       // A process that has nothing else to do does not wait for the service to come back.

@@ -1,17 +1,21 @@
 // One exchange as undici's handler: what comes is gathered up to a cap, and one deadline ends it wherever it stands.
-import { setTimeout as after } from 'node:timers'
+import { setImmediate as turn, setTimeout as after } from 'node:timers'
 import type { Dispatcher } from 'undici'
+import { Pieces } from '../../registry/pieces.js'
 import type { Answer } from './protocol.js'
 
 export interface ExchangeOptions {
+  /** When whoever asked waits no longer; Infinity: not before `timeoutMs`. */
+  readonly deadlineMs: number
+  /** How long it may take in all. */
   readonly timeoutMs: number
-  /** The body of a 200 is read up to here. */
-  readonly maxBodyBytes: number
+  /** The body of a 200 is read up to here; undefined: no body is of interest. */
+  readonly maxBodyBytes: number | undefined
   /** Told once what came of it. */
   readonly over: (outcome: Answer | Error) => void
 }
 
-// What other statuses say is of no interest; a little of it is read so that the connection can be used again.
+// What else is said is of no interest; a little of it is read so that the connection can be used again.
 const MAX_OTHER_BYTES = 16 * 1024
 
 const LONGEST_TIMER_MS = 2 ** 31 - 1
@@ -22,48 +26,55 @@ type Controller = Pick<Dispatcher.DispatchController, 'abort'>
 /** A request under way. */
 export class Exchange implements Dispatcher.DispatchHandler {
   readonly #options: ExchangeOptions
-  readonly #timer: NodeJS.Timeout
-  readonly #chunks: Buffer[] = []
+  readonly #maxBodyBytes: number
+  readonly #pieces = new Pieces()
+  #timer: NodeJS.Timeout
   #controller: Controller | undefined
-  #ended: Error | undefined
-  #isOver = false
+  /** `awaited`: somebody waits for it. `left`: nobody does, and the connection is kept if what comes yet is small. */
+  #stage: 'awaited' | 'left' | 'ended' = 'awaited'
+  #failure: Error | undefined
   #status = 0
   #headers: Answer['headers'] = {}
   #bytes = 0
 
   constructor (options: ExchangeOptions) {
     this.#options = options
-    const waitMs = Math.min(Math.max(options.timeoutMs, 0), LONGEST_TIMER_MS)
-    this.#timer = after(() => this.end(new Error(`no answer within ${Math.round(waitMs)} ms`)), waitMs).unref()
+    this.#maxBodyBytes = options.maxBodyBytes ?? 0
+    const { deadlineMs, timeoutMs } = options
+    this.#timer = deadlineMs < timeoutMs ? timer(deadlineMs, () => this.#leave()) : timer(timeoutMs, () => this.end(late(timeoutMs)))
   }
 
   /** Ends the exchange with an error, also while it waits for a connection. */
   end (error: Error): void {
-    if (!this.#settle(error)) return
-    this.#ended = error
+    if (this.#stage === 'ended') return
+    this.#settle(error)
+    this.#failure = error
     this.#controller?.abort(error)
   }
 
   onRequestStart (controller: Controller): void {
     this.#controller = controller
-    if (this.#ended !== undefined) controller.abort(this.#ended)
+    // To throw keeps the connection, to abort would close it: the next exchange need not wait for another one.
+    if (this.#failure !== undefined) throw this.#failure
   }
 
   onResponseStart (_controller: Controller, status: number, headers: Answer['headers']): void {
     if (status < 200) return
     this.#status = status
     this.#headers = headers
+    if (!this.#isRead()) return
     const encoding = headers['content-encoding']
-    if (status === 200 && encoding !== undefined && encoding !== 'identity') this.end(new Error('the answer has a content-encoding that was not asked for'))
-    else if (status === 200 && Number(headers['content-length']) > this.#options.maxBodyBytes) this.#isTooLarge()
+    if (encoding !== undefined && encoding !== 'identity') this.end(new Error('the answer has a content-encoding that was not asked for'))
+    else if (Number(headers['content-length']) > this.#maxBodyBytes) this.#isTooLarge()
   }
 
   onResponseData (controller: Controller, chunk: Buffer): void {
-    if (this.#ended !== undefined) return
+    if (this.#stage === 'ended') return
     this.#bytes += chunk.byteLength
-    if (this.#status === 200) {
-      this.#chunks.push(chunk)
-      if (this.#bytes > this.#options.maxBodyBytes) this.#isTooLarge()
+    if (this.#isRead()) {
+      if (this.#bytes > this.#maxBodyBytes) this.#isTooLarge()
+      // Copied: a chunk is a view of what was read from the socket, and would keep all of that.
+      else this.#pieces.add(chunk)
     } else if (this.#bytes > MAX_OTHER_BYTES) {
       this.onResponseEnd()
       controller.abort(new Error('enough'))
@@ -71,33 +82,44 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd (): void {
-    const body = this.#status === 200 ? this.#body() : EMPTY
-    this.#settle({ status: this.#status, headers: this.#headers, body })
+    this.#settle({ status: this.#status, headers: this.#headers, body: this.#isRead() ? this.#pieces.whole() : EMPTY })
   }
 
   onResponseError (_controller: Controller, error: Error): void {
     this.#settle(error)
   }
 
-  /** Answers false when that was done before. */
-  #settle (outcome: Answer | Error): boolean {
-    const isFirst = !this.#isOver
-    this.#isOver = true
-    clearTimeout(this.#timer)
-    if (isFirst) this.#options.over(outcome)
-    return isFirst
+  /** Whether the body that comes is wanted. */
+  #isRead (): boolean {
+    return this.#stage === 'awaited' && this.#status === 200 && this.#options.maxBodyBytes !== undefined
   }
 
-  /** In memory of its own: a chunk is a part of what was read from the socket, and would keep all of that. */
-  #body (): Buffer {
-    const body = Buffer.allocUnsafeSlow(this.#bytes)
-    let at = 0
-    for (const chunk of this.#chunks) at += chunk.copy(body, at)
-    return body
+  /**
+   * The deadline of whoever asked has passed. A body that has begun is not read on. Where no response has, the connection is
+   * kept for the next exchange: to close it each time would have every one of them wait for a connection and be late in its turn.
+   */
+  #leave (): void {
+    const { deadlineMs, timeoutMs } = this.#options
+    if (this.#status !== 0 || this.#controller === undefined) return this.end(late(deadlineMs))
+    this.#settle(late(deadlineMs), 'left')
+    this.#timer = timer(timeoutMs - deadlineMs, () => this.end(late(timeoutMs)))
+  }
+
+  #settle (outcome: Answer | Error, stage: 'left' | 'ended' = 'ended'): void {
+    const wasAwaited = this.#stage === 'awaited'
+    this.#stage = stage
+    clearTimeout(this.#timer)
+    if (wasAwaited) this.#options.over(outcome)
   }
 
   #isTooLarge (): void {
-    this.#chunks.length = 0
-    this.end(new Error(`the answer is larger than ${this.#options.maxBodyBytes} bytes`))
+    this.end(new Error(`the answer is larger than ${this.#maxBodyBytes} bytes`))
   }
+}
+
+const late = (ms: number): Error => new Error(`no answer within ${Math.round(Math.max(ms, 0))} ms`)
+
+/** A loop that was held up comes to its timers first: what has arrived meanwhile is read in the same turn. */
+function timer (ms: number, act: () => void): NodeJS.Timeout {
+  return after(() => turn(act), Math.min(Math.max(ms, 0), LONGEST_TIMER_MS)).unref()
 }

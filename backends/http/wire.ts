@@ -20,6 +20,7 @@ const METHODS = { get: 'GET', set: 'PUT', delete: 'DELETE' } as const
 /** The connections to one service. */
 export class Wire {
   readonly #settings: Settings
+  readonly #deadlineMs: number
   readonly #pool: Pool
   readonly #fields: Readonly<Record<string, string>>
   readonly #underWay = new Slots<Exchange>()
@@ -27,8 +28,10 @@ export class Wire {
   readonly #connecting = new Set<Socket>()
   #closed = false
 
-  constructor (settings: Settings) {
+  /** `deadlineMs`: how long a read is waited for. */
+  constructor (settings: Settings, deadlineMs = Infinity) {
     this.#settings = settings
+    this.#deadlineMs = deadlineMs
     // RFC 9110 section 12.5.3: what is stored are bytes; nothing is inflated here.
     this.#fields = { 'accept-encoding': 'identity', ...(settings.authorization !== undefined && { authorization: settings.authorization }) }
     this.#pool = new Pool(settings.origin, {
@@ -41,13 +44,17 @@ export class Wire {
     })
   }
 
-  /** The answer, whatever its status. Rejects with CACHE_ERR_BACKEND_FAILED when there is none, with CACHE_ERR_CLOSED once closed. */
+  /**
+   * The answer, whatever its status, its body where it was asked for with `get`. Rejects with CACHE_ERR_BACKEND_FAILED when there
+   * is none in time, with CACHE_ERR_CLOSED once closed.
+   */
   exchange (asked: Asked, timeoutMs = this.#settings.timeoutMs): Promise<Answer> {
     return new Promise((resolve, reject) => {
       if (this.#closed) return reject(new CACHE_ERR_CLOSED(`http.${asked.operation}`))
       const exchange = new Exchange({
+        deadlineMs: asked.operation === 'get' ? this.#deadlineMs : Infinity,
         timeoutMs,
-        maxBodyBytes: this.#settings.maxValueBytes + SEAL_BYTES,
+        maxBodyBytes: asked.operation === 'get' ? this.#settings.maxValueBytes + SEAL_BYTES : undefined,
         over: (outcome) => {
           this.#underWay.remove(place)
           if (!(outcome instanceof Error)) resolve(outcome)

@@ -1,48 +1,118 @@
 // The database file from outside: made private, told apart from another one at the same path, set aside when damaged.
-import { closeSync, fchmodSync, openSync, readSync, renameSync, rmSync, statSync } from 'node:fs'
+import {
+  accessSync, closeSync, constants, fchmodSync, fstatSync, lstatSync, openSync, readSync, renameSync, rmSync, statSync
+} from 'node:fs'
 import { show } from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
+import { OWNER_ONLY, standingOf, whyForeign, type Standing } from '../../registry/own-file.js'
 
-const OWNER_ONLY = 0o600
 const DAMAGED = '.damaged'
+
+const EXPECTED = 'a file of this user\'s own that can be written, and no link, in a directory that exists and can be written; ' +
+  'create the directory, change the owner or the rights, or choose another path'
 
 /** Throws CACHE_ERR_OPTION: nothing can be kept at this path. */
 export function refusePath (path: string, why: string): never {
-  throw new CACHE_ERR_OPTION('sqlite.path', 'a file that can be written in a directory that exists and can be written; create the directory, change its rights or choose another path', `${show(path)} (${why})`)
+  throw new CACHE_ERR_OPTION('sqlite.path', EXPECTED, `${show(path)} (${why})`)
 }
 
 /**
  * Makes the file when there is none, readable and writable by its owner alone under any umask; SQLite gives the same
- * rights to what it writes beside it. Throws CACHE_ERR_OPTION when nothing can be kept there.
+ * rights to what it writes beside it. Files that are there are made so again. Where everybody could write one of them, all of them
+ * are deleted, and `noteSpoilt` is told which it was. Throws CACHE_ERR_OPTION when nothing can be kept there.
  */
-export function makePrivate (path: string): void {
+export function makePrivate (path: string, noteSpoilt: (path: string) => void): void {
   try {
-    if (statSync(path, { throwIfNoEntry: false })?.isFile() === false) refusePath(path, 'not a file')
-    const created = createIfAbsent(path)
-    const file = created ?? openSync(path, 'r+')
-    try {
-      if (created !== undefined) fchmodSync(file, OWNER_ONLY)
-    } finally {
-      closeSync(file)
+    // Told before the look: another process that begins anew at the same time must not lose what it has begun.
+    for (let identity = identityOf(path), spoilt; (spoilt = spoiltAt(path)) !== undefined; identity = identityOf(path)) {
+      noteSpoilt(spoilt)
+      removeAll(path, identity)
     }
+    createIfAbsent(path)
+    accessSync(path, constants.R_OK | constants.W_OK)
   } catch (error) {
     if (error instanceof CACHE_ERR_OPTION) throw error
     refusePath(path, (error as NodeJS.ErrnoException).code ?? 'unusable')
   }
 }
 
-function createIfAbsent (path: string): number | undefined {
+/**
+ * Whether the file is still the one that was looked at, now that SQLite has opened it by its path. One that is exchanged and put
+ * back between two looks is not noticed; only who can write the directory can do that. Throws CACHE_ERR_OPTION when a file
+ * beside it is not this user's own.
+ */
+export function isStill (path: string, identity: string | undefined): boolean {
+  for (const file of filesOf(path)) if (standingAt(file) === 'foreign') refuseForeign(file)
+  return identity !== undefined && identityOf(path) === identity
+}
+
+/** The file and all that SQLite reads beside it, which it believes: the log, the index of the log, the journal of another mode. */
+function filesOf (path: string): string[] {
+  return [logOf(path), path + '-shm', path + '-journal', path]
+}
+
+/** Makes private what is ours. Answers a file that everybody could write, undefined where there is none. */
+function spoiltAt (path: string): string | undefined {
+  let spoilt: string | undefined
+  for (const file of filesOf(path)) {
+    const standing = standingAt(file)
+    if (standing === 'foreign') refuseForeign(file)
+    if (standing === 'opened') closeToOthers(file)
+    if (standing === 'spoilt') spoilt = file
+  }
+  return spoilt
+}
+
+/** Without opening it: to close a file lets go of every lock that SQLite holds on it in this process. */
+function standingAt (path: string): Standing | undefined {
+  const stat = lstatSync(path, { throwIfNoEntry: false })
+  return stat && standingOf(stat)
+}
+
+function refuseForeign (path: string): never {
+  const stat = lstatSync(path, { throwIfNoEntry: false })
+  refusePath(path, (stat && whyForeign(stat)) ?? 'not a file')
+}
+
+/** By a descriptor: what comes to lie at the path meanwhile, a link to elsewhere, keeps its rights. */
+function closeToOthers (path: string): void {
+  const file = openSync(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0))
   try {
-    return openSync(path, 'wx+', OWNER_ONLY)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return undefined
-    throw error
+    if (standingOf(fstatSync(file)) === 'opened') fchmodSync(file, OWNER_ONLY)
+  } finally {
+    closeSync(file)
   }
 }
 
-/** What tells one file from another that took its place; undefined when there is none. */
+/**
+ * The log goes first: a process that opens the path in between must not find it beside a new file. Another process may do the
+ * same: where it has begun a new file by now, what lies there is that one's.
+ */
+function removeAll (path: string, identity: string | undefined): void {
+  for (const file of filesOf(path)) {
+    if (identityOf(path) !== identity) return
+    rmSync(file, { force: true })
+  }
+}
+
+function createIfAbsent (path: string): void {
+  let file
+  try {
+    file = openSync(path, 'wx+', OWNER_ONLY)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return
+    throw error
+  }
+  try {
+    fchmodSync(file, OWNER_ONLY)
+  } finally {
+    closeSync(file)
+  }
+}
+
+/** What tells one file, or link, from another that took its place; undefined when there is none. */
 export function identityOf (path: string): string | undefined {
-  const stat = statSync(path, { bigint: true, throwIfNoEntry: false })
+  const stat = lstatSync(path, { bigint: true, throwIfNoEntry: false })
   return stat === undefined ? undefined : `${stat.dev}:${stat.ino}`
 }
 

@@ -3,7 +3,7 @@ import type { CacheLog } from '../../registry/registry.js'
 import { CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import { Connection } from './connection.js'
 import { driverError, isDamage, isNoAccess, type Database, type Driver } from './driver.js'
-import { identityOf, isCutShort, logOf, makePrivate, refusePath, removeLog, setAside } from './file.js'
+import { identityOf, isCutShort, isStill, logOf, makePrivate, refusePath, removeLog, setAside } from './file.js'
 import { IN_MEMORY, type Settings } from './options.js'
 import { ensureTable } from './schema.js'
 
@@ -89,7 +89,7 @@ export class Home {
 
   #openOwn (Driver: Driver, path: string, table: string): Connection {
     if (this.#isFile()) {
-      makePrivate(path)
+      makePrivate(path, (file) => this.#noteSpoilt(file))
       this.#identity = identityOf(path)
       if (isCutShort(path)) throw driverError('SQLITE_CORRUPT', 'the file is shorter than its header says')
     }
@@ -97,8 +97,11 @@ export class Home {
     try {
       // Nothing may ever wait for a lock on the event loop.
       database = new Driver(path, { timeout: 0 })
+      // Before anything is written to it, and when what lies beside it is open too.
+      this.#refuseExchanged()
       configure(database)
       ensureTable(database, table)
+      this.#refuseExchanged()
       const connection = new Connection(database, table, { own: true })
       if (this.#isFile()) this.#logIdentity = identityOf(logOf(path))
       return connection
@@ -107,6 +110,15 @@ export class Home {
       if (isNoAccess(error)) refusePath(path, (error as { code: string }).code)
       throw error
     }
+  }
+
+  #refuseExchanged (): void {
+    if (this.#isFile() && !isStill(this.#settings.path, this.#identity)) throw driverError('SQLITE_BUSY', 'the file was exchanged while it was opened')
+  }
+
+  #noteSpoilt (file: string): void {
+    const { path } = this.#settings
+    this.#log.warn({ path, file }, 'cache: everybody could write the SQLite file or one beside it; it is deleted with all that belongs to it, and a new one is begun')
   }
 
   #rebuild (error: unknown): void {

@@ -1,6 +1,10 @@
-// Recording a body while it is passed on as it comes: chunks go through at once, and stop being kept beyond a limit.
+// Recording a body while it is passed on as it comes: chunks go through at once, and their bytes stop being kept beyond a limit.
 import { Transform, type Readable } from 'node:stream'
 import { ReadableStream } from 'node:stream/web'
+import { Pieces } from '../../registry/pieces.js'
+
+// Node bounds by bytes what waits in a stream, so a slow reader leaves as many pieces of one byte there: few are enough here.
+const WAITING_BYTES = 1024
 
 /** What all recordings together may hold. */
 export class RecordingBudget {
@@ -28,13 +32,14 @@ export interface RecordingEnd {
   failed (why: 'too-large' | 'stream-failed'): void
 }
 
-/** Keeps the chunks of one body. */
+/** Keeps the bytes of one body. */
 export class Recording {
   readonly #maxBytes: number
   readonly #budget: RecordingBudget
   readonly #end: RecordingEnd
-  #chunks: Buffer[] | undefined = []
-  #bytes = 0
+  #pieces: Pieces | undefined = new Pieces()
+  /** The memory that is taken of the budget. */
+  #takenBytes = 0
 
   constructor (maxBytes: number, budget: RecordingBudget, end: RecordingEnd) {
     this.#maxBytes = maxBytes
@@ -43,30 +48,32 @@ export class Recording {
   }
 
   add (chunk: unknown): void {
-    if (this.#chunks === undefined) return
-    const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk instanceof Uint8Array ? Buffer.from(chunk) : undefined
-    if (bytes === undefined) return this.fail('stream-failed')
-    if (this.#bytes + bytes.byteLength > this.#maxBytes || !this.#budget.take(bytes.byteLength)) return this.fail('too-large')
-    this.#bytes += bytes.byteLength
-    this.#chunks.push(bytes)
+    const pieces = this.#pieces
+    if (pieces === undefined) return
+    const piece = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
+    if (!(piece instanceof Uint8Array)) return this.fail('stream-failed')
+    const costBytes = pieces.costOf(piece.byteLength)
+    if (pieces.bytes + piece.byteLength > this.#maxBytes || !this.#budget.take(costBytes)) return this.fail('too-large')
+    this.#takenBytes += costBytes
+    pieces.add(piece)
   }
 
   complete (): void {
-    if (this.#chunks === undefined) return
-    const body = Buffer.concat(this.#chunks, this.#bytes)
+    if (this.#pieces === undefined) return
+    const body = this.#pieces.whole()
     this.#drop()
     this.#end.whole(body)
   }
 
   fail (why: 'too-large' | 'stream-failed'): void {
-    if (this.#chunks === undefined) return
+    if (this.#pieces === undefined) return
     this.#drop()
     this.#end.failed(why)
   }
 
   #drop (): void {
-    this.#chunks = undefined
-    this.#budget.give(this.#bytes)
+    this.#pieces = undefined
+    this.#budget.give(this.#takenBytes)
   }
 }
 
@@ -78,6 +85,7 @@ export function teed (kind: 'node' | 'web', source: unknown, recording: Recordin
 /** The source's error is the new stream's; who drops one drops the other. */
 function teeNodeStream (source: Readable, recording: Recording): Readable {
   const tee = new Transform({
+    highWaterMark: WAITING_BYTES,
     transform (chunk, _encoding, done) {
       recording.add(chunk)
       done(null, chunk)

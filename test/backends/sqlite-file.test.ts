@@ -18,13 +18,6 @@ for (const mask of [0, 0o077, 0o777]) {
   })
 }
 
-t.test('E31: a file that was there keeps the rights that it was given', async (t) => {
-  const path = await filledFile(t)
-  chmodSync(path, 0o640)
-  await openSqlite(t, { path })
-  t.equal(statSync(path).mode & 0o777, 0o640)
-})
-
 t.test('sqlite: a path at which nothing can be kept is refused with what to do', async (t) => {
   const folder = t.testdir({ folder: {}, file: '' })
   const made = await openSqlite(t, { path: join(folder, 'log.db') })

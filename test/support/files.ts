@@ -5,6 +5,7 @@ import { basename, join } from 'node:path'
 import type { Test } from 'tap'
 import file, { type FileOptions } from '../../backends/file.js'
 import type { CacheBackend } from '../../registry/backend.js'
+import type { CacheLog } from '../../registry/registry.js'
 import { byHand } from './by-hand.js'
 import { testClock, type TestClock } from './clock.js'
 
@@ -14,12 +15,13 @@ export interface OpenedFiles {
   cleanup (): Promise<void>
 }
 
-export async function openFiles (t: Test, options: FileOptions, { now }: TestClock = testClock()): Promise<OpenedFiles> {
+/** `warn` is told what the backend warns of; without one a warning fails the test. */
+export async function openFiles (t: Test, options: FileOptions, { now }: TestClock = testClock(), warn?: CacheLog['warn']): Promise<OpenedFiles> {
   const { background, cleanup } = byHand(t)
   const fail = () => t.fail('a backend logs nothing')
   const backend = await file.create(options, {
     now,
-    log: { debug: fail, info: fail, error: fail, warn: fail },
+    log: { debug: fail, info: fail, error: fail, warn: warn ?? fail },
     signal: new AbortController().signal,
     background,
     open: () => { throw new Error('opens no other backend') }

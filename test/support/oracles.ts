@@ -161,15 +161,16 @@ export class Versions {
 
 /** O7: the heap stays within half as much again as is configured, and 30 MB. */
 export class Heap {
-  readonly #before = used()
+  readonly #before = usedBytes()
 
   beyond (configuredBytes: number): string[] {
-    const grownBytes = used() - this.#before
+    const grownBytes = usedBytes() - this.#before
     return grownBytes <= configuredBytes * 1.5 + 30e6 ? [] : [`O7: the heap grew by ${(grownBytes / 1e6).toFixed(0)} MB`]
   }
 }
 
-function used (): number {
+/** Bytes in use, on the heap and beside it, once what is free was given back. */
+export function usedBytes (): number {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void
   // What is found to be free the first time gives back its memory outside of the heap the second time.

@@ -1,0 +1,148 @@
+// The HTTP backend while a value comes in very many pieces, or when nobody waits for it any more: what is held, and what is read on.
+import { createServer, type Server, type Socket } from 'node:net'
+import t, { type Test } from 'tap'
+import { sealed } from '../../backends/http/protocol.js'
+import { builtIns } from '../../backends/index.js'
+import { nameOf, storedKey } from '../../registry/frame.js'
+import { build } from '../support/app.js'
+import { Barrier, turns, until } from '../support/barrier.js'
+import { failureOf, listen, openHttp } from '../support/http.js'
+import { usedBytes } from '../support/oracles.js'
+
+const READS = 10
+const VALUE_BYTES = 180_000
+const MB = 1e6
+
+const HEAD = 'HTTP/1.1 200 OK\r\ncache-expires-at: 9007199254740991\r\n'
+const CHUNKED = `${HEAD}transfer-encoding: chunked\r\n\r\n`
+const LAST_CHUNK = '0\r\n\r\n'
+
+/** Bytes as chunks of one byte each, as HTTP/1.1 frames them. */
+function byteByByte (bytes: Buffer): Buffer {
+  const framed = Buffer.alloc(bytes.byteLength * 6)
+  for (const [at, byte] of bytes.entries()) framed.write('1\r\nx\r\n', at * 6) && framed.writeUInt8(byte, at * 6 + 3)
+  return framed
+}
+
+/** A service below HTTP: `talk` is called with each request that comes on any connection. */
+function service (talk: (socket: Socket, number: number) => void): Server & { connections: Socket[] } {
+  let requests = 0
+  const connections: Socket[] = []
+  return Object.assign(createServer((socket) => {
+    connections.push(socket)
+    socket.on('error', () => {}).on('data', () => talk(socket, requests++))
+  }), { connections })
+}
+
+async function urlOf (t: Test, server: Server): Promise<string> {
+  return `http://127.0.0.1:${await listen(t, server)}`
+}
+
+t.test('http: reads that come in chunks of one byte hold what their bytes take, and bring the value', async (t) => {
+  const value = Buffer.alloc(VALUE_BYTES, 'the value ')
+  const chunks = byteByByte(sealed(value, nameOf(storedKey('key'))))
+  const sent = new Barrier()
+  const server = service((socket) => {
+    socket.write(CHUNKED)
+    socket.write(chunks, () => { sent.pass().then(() => socket.write(LAST_CHUNK)) })
+  })
+  const backend = await openHttp(t, { baseUrl: await urlOf(t, server), timeout: '60s' })
+  const before = usedBytes()
+  const reads = Array.from({ length: READS }, () => backend.get('key'))
+  await sent.reached(READS)
+  await turns(50)
+  const heldBytes = usedBytes() - before
+  sent.open()
+  for (const found of await Promise.all(reads)) t.ok(value.equals(found!.value))
+  t.ok(heldBytes < 2 * READS * VALUE_BYTES + 10 * MB, `${(heldBytes / MB).toFixed(1)} MB are held for ${READS * VALUE_BYTES / MB} MB`)
+})
+
+t.test('http: the body of a write\'s response is not kept', async (t) => {
+  let body: Socket | undefined
+  const server = service((socket) => {
+    socket.write('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n')
+    body = socket
+  })
+  const backend = await openHttp(t, { baseUrl: await urlOf(t, server), timeout: '60s' })
+  const written = backend.delete('key')
+  await until(() => body !== undefined)
+  body!.write(byteByByte(Buffer.alloc(20_000, 'x')))
+  await written
+  t.pass('it is done when it is known that it was, however long the response goes on')
+})
+
+/** An application with a short deadline on a service that is in no hurry. */
+async function cached (t: Test, server: Server, deadline = '50ms') {
+  const baseUrl = await urlOf(t, server)
+  return await build(t, {
+    backend: 'http',
+    options: { baseUrl, timeout: '60s', maxConnections: 1 },
+    deadline,
+    routes: (app) => { app.get('/', { config: { cache: { ttl: '1m' } } }, async () => 'made') },
+    compare: false
+  })
+}
+
+t.test('http: a value whose body is late is not read on when the request\'s deadline has passed', async (t) => {
+  let isClosed = false
+  const server = service((socket, number) => {
+    if (number > 0) return
+    socket.write(CHUNKED)
+    const drip = setInterval(() => socket.write('1\r\nx\r\n'), 5)
+    socket.on('close', () => {
+      clearInterval(drip)
+      isClosed = true
+    })
+  })
+  const app = await cached(t, server)
+  t.match(await app.ask('/'), { text: 'made' })
+  await until(() => isClosed)
+  t.pass('long before the timeout of the backend')
+})
+
+t.test('http: a response that begins after the deadline and is small leaves its connection to the next read', async (t) => {
+  let late: Socket | undefined
+  const server = service((socket, number) => {
+    if (number === 0) late = socket
+    else if (number === 1) socket.write('HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n')
+  })
+  const backend = await builtIns().open({ backend: 'http', options: { baseUrl: await urlOf(t, server), timeout: '60s', maxConnections: 1 } }, { deadlineMs: 50 })
+  t.teardown(() => backend.close())
+  t.match((await failureOf(() => backend.get('key'))).message, 'no answer within 50 ms')
+  late!.write(`${HEAD}content-length: 5\r\n\r\nvalue`)
+  await turns()
+  t.equal(await backend.get('key'), undefined)
+  t.equal(server.connections.length, 1)
+})
+
+t.test('http: a response that begins after the deadline and is large is not read on', async (t) => {
+  let late: Socket | undefined
+  const server = service((socket) => { late = socket })
+  const backend = await builtIns().open({ backend: 'http', options: { baseUrl: await urlOf(t, server), timeout: '60s' } }, { deadlineMs: 50 })
+  t.teardown(() => backend.close())
+  await failureOf(() => backend.get('key'))
+  late!.write(`${HEAD}content-length: ${MB}\r\n\r\n`)
+  late!.write(Buffer.alloc(100_000))
+  await until(() => late!.destroyed)
+  t.pass('the connection is closed')
+})
+
+t.test('http: a read whose deadline passes while it waits for a connection is not sent, and keeps the connection', async (t) => {
+  const seen: number[] = []
+  let held: Socket | undefined
+  const server = service((socket, number) => {
+    seen.push(number)
+    if (number === 0) held = socket
+    else socket.write('HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n')
+  })
+  const backend = await builtIns().open({ backend: 'http', options: { baseUrl: await urlOf(t, server), timeout: '60s', maxConnections: 1 } }, { deadlineMs: 50 })
+  t.teardown(() => backend.close())
+  const writing = backend.delete('other')
+  await until(() => held !== undefined)
+  await Promise.all(Array.from({ length: 5 }, () => failureOf(() => backend.get('key'))))
+  held!.write('HTTP/1.1 204 No Content\r\n\r\n')
+  await writing
+  t.equal(await backend.get('key'), undefined)
+  t.same(seen, [0, 1], 'of those that were given up none was sent')
+  t.equal(server.connections.length, 1)
+})
