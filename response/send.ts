@@ -8,6 +8,9 @@ import { grouped, payloadOf } from './payload.js'
 import { hasNoContent } from './http/statuses.js'
 import { union } from './http/vary.js'
 
+/** Cache-Status as it was set on a response, and what stood there before. */
+export interface Marked { readonly upstream: string, readonly value: string }
+
 /** Sends `entry` as the answer to this request; `status` is the value of the Cache-Status field, `at` the present. */
 export class Sender {
   readonly #internals: FastifyInternals
@@ -27,14 +30,16 @@ export class Sender {
   }
 
   /**
-   * Sets Cache-Status on an answer that is not from the cache, beside what the handler's upstream said (RFC 9211
-   * section 2). Answers the latter, to be given when the same answer is marked again.
+   * Sets Cache-Status on a response that is not from the cache, behind the members of its upstream (RFC 9211 section 2).
+   * Returns what it set, to be given when the same response is marked again.
    */
-  mark (reply: FastifyReply, status: string, upstream?: string): string {
-    if (this.#statusField === undefined) return ''
-    const before = upstream ?? joined(reply.getHeader(this.#statusField) as string | undefined)
-    reply.header(this.#statusField, before === '' ? status : `${before}, ${status}`)
-    return before
+  mark (reply: FastifyReply, status: string, last?: Marked): Marked | undefined {
+    if (this.#statusField === undefined) return undefined
+    const present = joined(reply.getHeader(this.#statusField) as string | undefined)
+    const upstream = present === last?.value ? last.upstream : present
+    const value = withMember(upstream, status)
+    reply.header(this.#statusField, value)
+    return { upstream, value }
   }
 
   /** Only where no hook of anybody else would be skipped, and nothing but status, fields and body is to be sent. */
@@ -54,7 +59,7 @@ export class Sender {
     // RFC 9110 section 8.6: as Fastify does it. A 304 of ours has no type to begin with.
     const said = head.status === 204 ? without(head.fields, ['content-type']) : head.fields
     const fields = hasNoContent(head.status) ? [...said, 'age', String(age)] : [...head.fields, 'content-length', String(body.byteLength), 'age', String(age)]
-    if (this.#statusField !== undefined) fields.push(this.#statusField, status)
+    if (this.#statusField !== undefined) addMember(fields, this.#statusField, status)
     return fields
   }
 
@@ -69,7 +74,7 @@ export class Sender {
       const lines = Array.isArray(value) ? value.map(String) : [String(value)]
       if (!lines.every((line) => isField(name, line))) return undefined
       if (name === 'vary') addVary(fields, joined(lines))
-      else if (!names(fields, name)) for (const line of lines) fields.push(name, line)
+      else if (placeOf(fields, name) === -1) for (const line of lines) fields.push(name, line)
       else if (name === 'set-cookie') {
         // This request's own beside those that were stored.
         for (const line of lines) fields.push(name, line)
@@ -85,7 +90,7 @@ export class Sender {
     const seen = grouped(head.fields)
     for (const name in seen) reply.header(name, name === 'vary' ? union(vary, joined(seen[name])) : seen[name])
     reply.header('age', age)
-    if (this.#statusField !== undefined) reply.header(this.#statusField, status)
+    if (this.#statusField !== undefined) reply.header(this.#statusField, withMember(joined(seen[this.#statusField]), status))
     reply.code(head.status).send(payloadOf(head, body, seen['content-type'] !== undefined))
   }
 }
@@ -99,9 +104,22 @@ function straight (request: FastifyRequest, reply: FastifyReply, { head, body }:
   else raw.end(body)
 }
 
-function names (fields: readonly string[], name: string): boolean {
-  for (let at = 0; at < fields.length; at += 2) if (fields[at] === name) return true
-  return false
+/** Where a name stands among names and values; -1: nowhere. */
+function placeOf (fields: readonly string[], name: string): number {
+  for (let at = 0; at < fields.length; at += 2) if (fields[at] === name) return at
+  return -1
+}
+
+/** RFC 9211 section 2: the last member is that of the cache nearest to the user. */
+function withMember (upstream: string, status: string): string {
+  return upstream === '' ? status : `${upstream}, ${status}`
+}
+
+/** The stored members of other caches stay: section 3 shows a hit behind a hit. */
+function addMember (fields: string[], name: string, status: string): void {
+  const at = placeOf(fields, name)
+  if (at === -1) fields.push(name, status)
+  else fields[at + 1] = withMember(fields[at + 1] as string, status)
 }
 
 /** Node drops all but the last line of a repeated name from a list, once anybody has set a field on the raw answer. */
@@ -112,7 +130,7 @@ function forNode (fields: string[]): SentFields['fields'] {
 }
 
 function addVary (fields: string[], present: string): void {
-  const at = fields.findIndex((item, index) => index % 2 === 0 && item === 'vary')
+  const at = placeOf(fields, 'vary')
   if (at === -1) fields.push('vary', present)
   else fields[at + 1] = union(present, fields[at + 1] as string)
 }

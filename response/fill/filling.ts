@@ -11,6 +11,7 @@ import { areTags } from '../invalidation/targets.js'
 import type { CachedRoute } from '../route.js'
 import { count } from '../stats.js'
 import type { FillEnd, Recorded } from './recorded.js'
+import type { Marked } from '../send.js'
 import type { RefusalReason } from '../status.js'
 import type { Found } from '../store/store.js'
 import { Validation } from './validation.js'
@@ -36,7 +37,7 @@ export class Filling implements FillEnd {
   /** Tag, stamp, tag, stamp ... of the route's own tags, taken before the handler ran. */
   stamps: readonly string[] | typeof UNAVAILABLE | undefined
   #tags: readonly string[] | undefined
-  #upstream: string | undefined
+  #marked: Marked | undefined
   #stoodIn = false
   #patience: NodeJS.Timeout | undefined
   readonly #engine: Engine
@@ -72,7 +73,7 @@ export class Filling implements FillEnd {
     const detail = fill.refusedFor ?? this.#obstacle(this.#tags)
     const status = this.#engine.status.forwarded(this.#visit.why, { stored: storing === true && detail === undefined, detail, status: fill.answered })
     // An error on the way out has the hooks run again.
-    this.#upstream = this.#engine.sender.mark(this.#visit.reply, status, this.#upstream)
+    this.#marked = this.#engine.sender.mark(this.#visit.reply, status, this.#marked)
   }
 
   stored (recorded: Recorded): void {
