@@ -204,7 +204,9 @@ const last: onSendHookHandler = (_request, reply, payload, done) => {
 const whole: onSendHookHandler = (_request, reply, payload, done) => {
   const filling = (reply as FillingReply)[kFilling]
   const passed = filling === null ? payload : filling.fill.take(payload)
-  conclude(filling, () => done(null, passed))
+  // A stream that a part is to be cut out of is waited for.
+  if (passed instanceof Promise) passed.then((whole) => conclude(filling, () => done(null, whole ?? null))).catch(done)
+  else conclude(filling, () => done(null, passed === undefined && payload !== undefined ? null : passed))
 }
 
 /** What is stored is stored behind the reply. */

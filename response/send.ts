@@ -2,8 +2,10 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { joined } from './http/cache-control.js'
 import { ageSeconds, type Entry, type ResponseHead, type SentFields } from './store/entry.js'
+import { announce } from './fill/deliver.js'
 import type { FastifyInternals } from './fastify-internals.js'
 import { isField, without } from './http/fields.js'
+import { announcesRanges } from './http/ranges.js'
 import { grouped, payloadOf } from './payload.js'
 import { hasNoContent } from './http/statuses.js'
 import { union } from './http/vary.js'
@@ -51,7 +53,7 @@ export class Sender {
   /** The entry's fields and those of this request's hooks; undefined where Node would refuse one, which Fastify knows to answer. */
   #together (reply: FastifyReply, entry: Entry<ResponseHead>, age: number, status: string): SentFields['fields'] | undefined {
     if (this.#internals.mayHaveFields(reply)) return this.#withPresent(reply, entry, age, status)
-    if (entry.sent?.age !== age || entry.sent.status !== status) entry.sent = { age, status, fields: forNode(this.#own(entry, age, status)) }
+    if (entry.sent?.age !== age || entry.sent.status !== status) entry.sent = { age, status, fields: forNode(announced(this.#own(entry, age, status), reply, entry)) }
     return entry.sent.fields
   }
 
@@ -81,6 +83,7 @@ export class Sender {
         areApart = true
       }
     }
+    announced(fields, reply, entry)
     return areApart ? grouped(fields) : forNode(fields)
   }
 
@@ -91,7 +94,9 @@ export class Sender {
     for (const name in seen) reply.header(name, name === 'vary' ? union(vary, joined(seen[name])) : seen[name])
     reply.header('age', age)
     if (this.#statusField !== undefined) reply.header(this.#statusField, withMember(joined(seen[this.#statusField]), status))
-    reply.code(head.status).send(payloadOf(head, body, seen['content-type'] !== undefined))
+    reply.code(head.status)
+    if (this.#internals.contextOf(reply.request)?.onSend === null) announce(reply)
+    reply.send(payloadOf(head, body, seen['content-type'] !== undefined))
   }
 }
 
@@ -126,6 +131,11 @@ function addMember (fields: string[], name: string, status: string): void {
 function forNode (fields: string[]): SentFields['fields'] {
   // The lines of one name follow each other.
   for (let at = 2; at < fields.length; at += 2) if (fields[at] === fields[at - 2]) return grouped(fields)
+  return fields
+}
+
+function announced (fields: string[], { request }: FastifyReply, { head }: Entry<ResponseHead>): string[] {
+  if (announcesRanges(request.method, head.status) && placeOf(fields, 'accept-ranges') === -1) fields.push('accept-ranges', 'bytes')
   return fields
 }
 

@@ -44,6 +44,11 @@ export function fieldsToStore (before: Fields, after: Fields, setCookie: 'refuse
   return areFields(pairs) ? pairs : undefined
 }
 
+/** Fields that stay what they are: Fastify adds cookies to the list that is there. */
+export function asTheyAre (fields: Fields): Fields {
+  return Array.isArray(fields['set-cookie']) ? { ...fields, 'set-cookie': [...fields['set-cookie']] } : fields
+}
+
 /** Fastify puts cookies beside those that a hook has set, which belong to the present request. */
 function cookiesSince (before: Fields, after: FieldValue): unknown[] {
   const known: readonly unknown[] = [before['set-cookie']].flat()
