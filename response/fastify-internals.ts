@@ -12,6 +12,9 @@ const OPTIONS = 'Symbol(fastify.options)'
 const FIELDS = 'Symbol(fastify.reply.headers)'
 const TRAILERS = 'Symbol(fastify.reply.trailers)'
 
+/** The name of that hook, which is bound to its instance. */
+const HEAD_HOOK = 'bound headRouteOnSendHandler'
+
 /** Finds symbols once, by their description. */
 export class FastifyInternals {
   #context: symbol | undefined
@@ -23,6 +26,12 @@ export class FastifyInternals {
     this.#context ??= symbolOf(request, CONTEXT)
     const context = this.#context === undefined ? undefined : (request as unknown as Record<symbol, RouteContext>)[this.#context]
     return context !== undefined && isHooks(context.onSend) && isHooks(context.onError) ? context : undefined
+  }
+
+  /** Whether the body stays what it is from here on, so that the cache serves ranges of it. Fastify's own hook of a HEAD route takes the body away alone. */
+  servesRanges (request: FastifyRequest): boolean {
+    const hooks = this.contextOf(request)?.onSend
+    return hooks === null || (request.method === 'HEAD' && hooks?.length === 1 && hooks[0]?.name === HEAD_HOOK)
   }
 
   /** Lets this one request's answer run through other hooks. */

@@ -95,7 +95,7 @@ export class Sender {
     reply.header('age', age)
     if (this.#statusField !== undefined) reply.header(this.#statusField, withMember(joined(seen[this.#statusField]), status))
     reply.code(head.status)
-    if (this.#internals.contextOf(reply.request)?.onSend === null) announce(reply)
+    if (this.#internals.servesRanges(reply.request)) announce(reply)
     reply.send(payloadOf(head, body, seen['content-type'] !== undefined))
   }
 }

@@ -24,6 +24,8 @@ export class Fill {
   readonly request: FastifyRequest
   readonly reply: FastifyReply
   decision: Decision = {}
+  /** Whether ranges are cut out of what is stored, and announced. */
+  servesRanges = false
   /** Set when the answer must not be stored whatever it is. */
   forbidden: RefusalReason | undefined
   /** Why the answer is not stored, once that is known. */
@@ -149,16 +151,12 @@ export class Fill {
     return this.#takeStream(payload)
   }
 
-  /**
-   * When all hooks have had their say and the answer is about to be sent. Answers whether it is going to be stored;
-   * undefined while a stream has yet to end.
-   */
+  /** When all hooks have had their say. Returns whether the response is going to be stored; undefined while a stream has yet to end. */
   judge (): boolean | undefined {
     const isStored = this.#judge()
-    const taken = this.#taken
     // A HEAD is told what a GET would be told.
-    const wouldBeStored = (): boolean => this.refusedFor === 'head' && (announcedLength(this.reply) ?? 0) <= this.policy.maxBodyBytes && !('refused' in this.#decide(taken as Taken, undefined, true))
-    if (taken?.copies === false && (isStored !== false || this.answered !== undefined || wouldBeStored())) announce(this.reply)
+    const wouldBeStored = (): boolean => this.refusedFor === 'head' && (announcedLength(this.reply) ?? 0) <= this.policy.maxBodyBytes && !('refused' in this.#decide(this.#taken as Taken, undefined, true))
+    if (this.servesRanges && (isStored !== false || this.answered !== undefined || wouldBeStored())) announce(this.reply)
     return isStored
   }
 

@@ -60,10 +60,14 @@ export class Filling implements FillEnd {
     this.flight = flight
     this.#asked = { headers: { ...visit.request.headers }, raw: visit.request.raw }
     this.fill = new Fill(route.policy, visit.request, visit.reply, { end: this, budget: engine.budget, now: engine.now })
+    this.fill.servesRanges = engine.internals.servesRanges(visit.request)
     if (visit.behind !== undefined) this.fill.validation = new Validation(visit.request, visit.behind, engine.now())
     visit.refresh?.begin()
     engine.began(this)
   }
+
+  /** Whether an entry may yet come of it: none comes of a HEAD. */
+  get mayStore (): boolean { return !this.fill.over && this.fill.forbidden !== 'head' }
 
   /** The verdict, and what Cache-Status says of it. */
   judge (): void {

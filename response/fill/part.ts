@@ -42,6 +42,7 @@ export class Part {
   whenWhole (payload: unknown, taken: Taken, isRecorded: () => boolean): MaybePromise<unknown> {
     if (this.#held === undefined) return payload
     return whenEnded(this.#held, isRecorded, this.#budget).then((passed) => {
+      this.#held = undefined
       if (passed !== undefined) return passed
       // RFC 9112 section 6.2: its length is known by now.
       this.#reply.removeHeader('transfer-encoding')
