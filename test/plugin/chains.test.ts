@@ -6,6 +6,8 @@ import { build, forEachBackend, type Spec, type TestApp } from '../support/app.j
 import { Barrier, turns } from '../support/barrier.js'
 import { portOf } from '../support/client.js'
 import { cached } from '../support/document.js'
+import { needs } from '../support/programs.js'
+import { startNginx, startVarnish } from '../support/proxies.js'
 
 const FIVE_SECONDS = { ttl: '5s', staleIfError: '1m' }
 
@@ -55,6 +57,26 @@ t.test('the same is sent where hooks see the response, where they set fields of 
   t.equal((await near.ask({ url: '/', via: 'h2' })).cacheStatus, 'one; hit, two; hit, near; fwd=miss; stored')
   t.equal((await near.ask({ url: '/', via: 'h2' })).cacheStatus, 'one; hit, two; hit, near; hit; ttl=5')
 }))
+
+const FRONTS: Record<string, (t: Test, port: number) => Promise<{ origin: string }>> = {
+  nginx: async (t, port) => await startNginx(t, port, "proxy_cache stored; proxy_cache_valid 200 1m; add_header Cache-Status 'front; detail=$upstream_cache_status';"),
+  varnishd: async (t, port) => await startVarnish(t, port, `sub vcl_backend_fetch { set bereq.http.Host = "127.0.0.1"; }
+    sub vcl_backend_response { set beresp.ttl = 1m; }
+    sub vcl_deliver { set resp.http.Cache-Status = resp.http.Cache-Status + ", front; detail=" + obj.hits; }`)
+}
+
+for (const [program, start] of Object.entries(FRONTS)) {
+  t.test(`${program} in front of two caches is the last member, and keeps theirs when it serves what it has stored`, needs(program), async (t) => forEachBackend(t, async (t, on) => {
+    const { near } = await chain(t, on, { far: page })
+    const front = await start(t, await portOf(near.app))
+    const statusOf = async ({ origin }: { origin: string }): Promise<string | null> => (await fetch(`${origin}/1`, { headers: { connection: 'close' } })).headers.get('cache-status')
+    const [first, second] = program === 'nginx' ? ['MISS', 'HIT'] : ['0', '1']
+    t.match(await statusOf(front), new RegExp(`^far; fwd=miss; stored, near; fwd=miss, front; detail=${first}$`))
+    t.match(await statusOf(front), new RegExp(`^far; fwd=miss; stored, near; fwd=miss, front; detail=${second}$`))
+    // Another front finds the response in the cache behind it.
+    t.match(await statusOf(await start(t, await portOf(near.app))), new RegExp(`^far; fwd=miss; stored, near; hit; ttl=5, front; detail=${first}$`))
+  }))
+}
 
 t.test('RFC 9111 section 3.2: a 304 brings its own members, which are stored in place of the former', async (t) => forEachBackend(t, async (t, on) => {
   const { near } = await chain(t, on, { far: page })
