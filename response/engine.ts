@@ -116,9 +116,9 @@ export class Engine {
    */
   isNested ({ key, reply }: Visit): boolean {
     for (let link = this.chain.getStore(); link !== undefined; link = link.outer) {
-      if (link.filling.key === key && !link.filling.fill.over) return true
+      if (link.filling.key === key && link.filling.mayStore) return true
     }
-    return this.internals.isInjected(reply) && (this.#fillings.get(key) ?? []).some((filling) => !filling.followed && !filling.fill.over)
+    return this.internals.isInjected(reply) && (this.#fillings.get(key) ?? []).some((filling) => !filling.followed && filling.mayStore)
   }
 
   /** Whether `flight` waits, by way of others, for work that this asynchronous chain is part of. */

@@ -22,6 +22,8 @@ const TRAILERS = 'Symbol(fastify.reply.trailers)'
 
 /** Of find-my-way. */
 const DEFAULT_MAX_PARAM_LENGTH = 100
+/** The name of that hook, which is bound to its instance. */
+const HEAD_HOOK = 'bound headRouteOnSendHandler'
 
 /** Finds symbols once, by their description. */
 export class FastifyInternals {
@@ -49,6 +51,12 @@ export class FastifyInternals {
     const all = context as unknown as Record<symbol, RouteContext | null | undefined>
     const notFound = all[this.#notFound]
     if (notFound !== null && notFound !== undefined && areHooks(notFound)) all[this.#notFound] = hooks(notFound)
+  }
+
+  /** Whether the body stays what it is from here on, so that the cache serves ranges of it. Fastify's own hook of a HEAD route takes the body away alone. */
+  servesRanges (request: FastifyRequest): boolean {
+    const hooks = this.contextOf(request)?.onSend
+    return hooks === null || (request.method === 'HEAD' && hooks?.length === 1 && hooks[0]?.name === HEAD_HOOK)
   }
 
   /** Lets this one request's answer run through other hooks. */

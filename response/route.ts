@@ -126,7 +126,7 @@ export class CachedRoute {
       this.#engine.sender.mark(reply, this.#engine.status.unsatisfied())
       return reply.code(504).send()
     }
-    if (use === 'head') return this.#unrecorded(visit, use)
+    if (use === 'head') return this.#fill(visit, found, undefined, use)
     const behind = found.entry ?? found.stale
     if (behind !== undefined) visit = { ...visit, why: use, behind }
     if (request.method === 'HEAD') return this.#fill(visit, found, undefined, 'head')
@@ -138,7 +138,7 @@ export class CachedRoute {
   #serve ({ request, reply }: Visit, entry: Entry<ResponseHead>, status: string, at: number): undefined {
     const { internals, sender } = this.#engine
     const { headers, method } = request
-    const given = isConditional(headers) ? selected(entry, headers, { method, at, wholeOnly: internals.contextOf(request)?.onSend !== null }) : entry
+    const given = isConditional(headers) ? selected(entry, headers, { method, at, wholeOnly: internals.contextOf(request)?.onSend !== null, acceptRanges: reply.getHeader('accept-ranges') as string | undefined }) : entry
     sender.send(request, reply, given, status, at)
     return undefined
   }

@@ -5,6 +5,7 @@ import { ageSeconds, type Entry, type ResponseHead, type SentFields } from './st
 import { withoutLength, type FastifyInternals } from './fastify-internals.js'
 import { DESCRIBES_CONTENT, without } from './http/fields.js'
 import type { Fields } from './http/policy.js'
+import { announcesRanges } from './http/ranges.js'
 import { grouped, payloadOf } from './payload.js'
 import { hasNoContent } from './http/statuses.js'
 import { fieldIn } from './http/validators.js'
@@ -12,6 +13,8 @@ import { union } from './http/vary.js'
 
 /** What the content of a hit is, its entry says. What a hook has set for another response is not about it. */
 const OF_THE_CONTENT: ReadonlySet<string> = new Set([...DESCRIBES_CONTENT, 'content-length'])
+/** Cache-Status as it was set on a response, and what stood there before. */
+export interface Marked { readonly upstream: string, readonly value: string }
 
 /** Sends `entry` as the answer to this request; `status` is the value of the Cache-Status field, `at` the present. */
 export class Sender {
@@ -35,7 +38,9 @@ export class Sender {
     const own = this.#internals.fieldsOf(reply)
     const past = raw.getHeaderNames().length > 0 ? raw.getHeaders() : undefined
     const isStraight = this.#goesStraight(request, reply)
-    const fields = this.#together(reply, entry, this.#stored(entry, ageSeconds(entry.head, at), status), past === undefined ? own : { ...past, ...own }, isStraight)
+    const servesRanges = announcesRanges(request.method, entry.head.status) && (isStraight || this.#internals.servesRanges(request))
+    const stored = this.#stored(entry, ageSeconds(entry.head, at), status, servesRanges)
+    const fields = this.#together(reply, entry, stored, past === undefined ? own : { ...past, ...own }, isStraight)
     // HTTP/2 has no reason phrase, and warns of who asks for it.
     const before = { own, past, statusCode: raw.statusCode, statusMessage: request.raw.httpVersionMajor === 1 ? raw.statusMessage : undefined }
     this.#internals.useFields(reply, fields)
@@ -49,14 +54,16 @@ export class Sender {
   }
 
   /**
-   * Sets Cache-Status on an answer that is not from the cache, beside what the handler's upstream said (RFC 9211
-   * section 2). Answers the latter, to be given when the same answer is marked again.
+   * Sets Cache-Status on a response that is not from the cache, behind the members of its upstream (RFC 9211 section 2).
+   * Returns what it set, to be given when the same response is marked again.
    */
-  mark (reply: FastifyReply, status: string, upstream?: string): string {
-    if (this.#statusField === undefined) return ''
-    const before = upstream ?? joined(reply.getHeader(this.#statusField) as string | undefined)
-    reply.header(this.#statusField, before === '' ? status : `${before}, ${status}`)
-    return before
+  mark (reply: FastifyReply, status: string, last?: Marked): Marked | undefined {
+    if (this.#statusField === undefined) return undefined
+    const present = joined(reply.getHeader(this.#statusField) as string | undefined)
+    const upstream = present === last?.value ? last.upstream : present
+    const value = withMember(upstream, status)
+    reply.header(this.#statusField, value)
+    return { upstream, value }
   }
 
   /** Only where no hook of anybody else would be skipped, and nothing but status, fields and body is to be sent. */
@@ -66,15 +73,18 @@ export class Sender {
   }
 
   /** The entry's own fields, made anew once a second. */
-  #stored (entry: Entry<ResponseHead>, age: number, status: string): SentFields['fields'] {
-    if (entry.sent?.age === age && entry.sent.status === status) return entry.sent.fields
+  #stored (entry: Entry<ResponseHead>, age: number, status: string, servesRanges: boolean): SentFields['fields'] {
+    if (entry.sent?.age === age && entry.sent.status === status && entry.sent.servesRanges === servesRanges) return entry.sent.fields
     const { head, body } = entry
     // RFC 9110 section 8.6: as Fastify does it. A 304 of ours has no type to begin with.
-    const said = head.status === 204 ? without(head.fields, ['content-type']) : head.fields
-    const length = hasNoContent(head.status) ? [] : ['content-length', String(body.byteLength)]
+    const said = grouped(head.status === 204 ? without(head.fields, ['content-type']) : head.fields)
+    if (!hasNoContent(head.status)) said['content-length'] = String(body.byteLength)
+    said.age = String(age)
+    if (this.#statusField !== undefined) said[this.#statusField] = withMember(joined(said[this.#statusField]), status)
+    if (servesRanges) said['accept-ranges'] ??= 'bytes'
     // Spread into an object that V8 copies fast.
-    const fields = { ...grouped([...said, ...length, 'age', String(age), ...(this.#statusField === undefined ? [] : [this.#statusField, status])]) }
-    entry.sent = { age, status, fields, hasLists: Object.values(fields).some(Array.isArray) }
+    const fields = { ...said }
+    entry.sent = { age, status, servesRanges, fields, hasLists: Object.values(fields).some(Array.isArray) }
     return fields
   }
 
@@ -86,7 +96,7 @@ export class Sender {
       const value = present[name] as string | string[] | undefined
       if (value === undefined) continue
       if (OF_THE_CONTENT.has(name) || head.removed?.includes(name)) raw.headersSent || raw.removeHeader(name)
-      else if (!Object.hasOwn(fields, name)) fields[name] = value
+      else if (!Object.hasOwn(fields, name) || isAnnounced(name, head)) fields[name] = value
       else if (name === 'vary') fields[name] = union(joined(value), joined(fields[name]))
       // This request's own beside those that were stored.
       else if (name === 'set-cookie') fields[name] = [fields[name] as string | string[], value].flat()
@@ -132,6 +142,16 @@ function straight (request: FastifyRequest, reply: FastifyReply, { head, body }:
   if (request.method === 'HEAD' || hasNoContent(head.status)) raw.end()
   else raw.end(body)
   reply.hijack()
+}
+
+/** RFC 9211 section 2: the last member is that of the cache nearest to the user. Section 3 shows a hit behind a hit. */
+function withMember (upstream: string, status: string): string {
+  return upstream === '' ? status : `${upstream}, ${status}`
+}
+
+/** Whether it is said here and not by the entry that ranges are served: a hook may have said otherwise. */
+function isAnnounced (name: string, { fields }: ResponseHead): boolean {
+  return name === 'accept-ranges' && fieldIn(fields, name) === undefined
 }
 
 /** A copy to which fields can be added: that takes V8 much longer with what the spread of an object is. */

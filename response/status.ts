@@ -66,6 +66,12 @@ export type MissReason = typeof MISS_REASONS[number]
 /** Why an answer was not stored. @useDeclaredType */
 export type RefusalReason = typeof REFUSAL_REASONS[number]
 
+/** Reasons that don't speak of the answer itself: the next one may well be stored. After any other nobody should wait for it. */
+export const TRANSIENT: ReadonlySet<RefusalReason> = new Set(['condition', 'handler-error', 'client-gone', 'stream-failed', 'invalidated', 'superseded', 'lock-timeout', 'unavailable', 'closed'])
+
+/** Reasons that leave it open what the handler had to say: the answer did not come whole, or another request's was waited for in vain. */
+export const INCOMPLETE: ReadonlySet<RefusalReason> = new Set(['client-gone', 'stream-failed', 'length', 'lock-timeout', 'closed'])
+
 /** Why the handler is asked, of those that are looked up (RFC 9211 section 2.2). */
 export type Forwarding = 'miss' | 'request' | 'stale'
 

@@ -4,6 +4,7 @@ import { joined } from '../http/cache-control.js'
 import { isConditional, type Conditions } from '../http/conditional.js'
 import { DESCRIBES_CONTENT } from '../http/fields.js'
 import { selected } from '../http/partial.js'
+import { announcesRanges } from '../http/ranges.js'
 import type { Fields } from '../http/policy.js'
 import { streamKind } from '../payload.js'
 
@@ -37,8 +38,14 @@ export function deliver (reply: FastifyReply, payload: unknown, delivery: Delive
   for (let at = 0; at < given.head.fields.length; at += 2) left.set(given.head.fields[at] as string, given.head.fields[at + 1] as string)
   for (const name of Object.keys(reply.getHeaders())) if (!left.has(name)) reply.removeHeader(name)
   for (const name of DESCRIBES_CONTENT) if (left.has(name)) reply.header(name, left.get(name))
-  reply.removeHeader('content-length').code(given.head.status)
+  // RFC 9112 section 6.2: what is cut has another length, which is known.
+  reply.removeHeader('content-length').removeHeader('transfer-encoding').code(given.head.status)
   return given.body.byteLength === 0 ? undefined : Buffer.from(given.body)
+}
+
+/** Says that ranges are served, where nobody has said anything of them. */
+export function announce (reply: FastifyReply): void {
+  if (announcesRanges(reply.request.method, reply.statusCode) && !reply.hasHeader('accept-ranges')) reply.header('accept-ranges', 'bytes')
 }
 
 const NO_BYTES = Buffer.alloc(0)

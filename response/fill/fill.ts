@@ -1,26 +1,30 @@
 // A fill: what a handler makes of one miss, from the moment it starts until its answer is stored, shared or refused.
 import type { FastifyReply } from 'fastify'
-import { kArrival, type ArrivedRequest } from '../arrival.js'
-import { deliver } from './deliver.js'
+import type { ArrivedRequest } from '../arrival.js'
+import { isConditional, type Conditions } from '../http/conditional.js'
+import { announce, deliver } from './deliver.js'
 import { etagOf } from '../http/etag.js'
-import { fieldsRemoved, fieldsToStore, isForOneOrigin, without } from '../http/fields.js'
+import { asTheyAre, fieldsRemoved, fieldsToStore, without } from '../http/fields.js'
+import { andThen } from '../later.js'
 import type { RoutePolicy } from '../options.js'
+import { Part } from './part.js'
 import { announcedLength, discard, streamKind, unpacked } from '../payload.js'
-import { decide, forbiddenFor, unfitStatus, type Decision, type Fields, type Verdict } from '../http/policy.js'
-import type { FillEnd, Recorded, Taken } from './recorded.js'
-import { decisionOf, type ReplyCacheOptions } from './reply-cache.js'
+import { forbiddenFor, unfitStatus, type Decision, type Fields, type Verdict } from '../http/policy.js'
+import { addEtag, type FillEnd, type Recorded, type Taken } from './recorded.js'
+import { decisionOf, refusalFor, type ReplyCacheOptions } from './reply-cache.js'
 import { settle } from './settle.js'
 import type { RefusalReason } from '../status.js'
-import { CONDITIONAL_STATUSES } from '../http/statuses.js'
 import { Recording, teed, type RecordingBudget } from './tee.js'
 import type { Validation } from './validation.js'
-import { canBeValidated, handlersValidators } from '../http/validators.js'
+import { verdictOn } from './verdict.js'
 
 export class Fill {
   readonly policy: RoutePolicy
   readonly request: ArrivedRequest
   readonly reply: FastifyReply
   decision: Decision = {}
+  /** Whether ranges are cut out of what is stored, and announced. */
+  servesRanges = false
   /** Set when the answer must not be stored whatever it is. */
   forbidden: RefusalReason | undefined
   /** Why the answer is not stored, once that is known. */
@@ -42,6 +46,7 @@ export class Fill {
   /** The answer's fields before a condition or a range of the client took some out. */
   #whole: Fields | undefined
   #recording: Recording | undefined
+  readonly #part: Part | undefined
   #verdict: Verdict | undefined
   #over = false
   #hasFailed = false
@@ -55,38 +60,28 @@ export class Fill {
     this.#budget = budget
     this.#now = now
     this.#askedAt = now()
-    const before = reply.getHeaders() as Fields
-    // Fastify adds cookies to the list that is there.
-    this.#before = Array.isArray(before['set-cookie']) ? { ...before, 'set-cookie': [...before['set-cookie']] } : before
+    if (request.headers.range !== undefined) this.#part = new Part(request, reply, budget)
+    this.#before = asTheyAre(reply.getHeaders() as Fields)
   }
 
-  get over (): boolean {
-    return this.#over
-  }
-
-  get taken (): boolean {
-    return this.#taken !== undefined
-  }
-
+  get over (): boolean { return this.#over }
+  get taken (): boolean { return this.#taken !== undefined }
   /** Whether the handler's answer is a stream that has yet to end. */
-  get streaming (): boolean {
-    return this.#taken !== undefined && this.#taken.body === undefined
-  }
+  get streaming (): boolean { return this.#taken !== undefined && this.#taken.body === undefined }
 
   /** `reply.cache(options)`. A wrong option doesn't cost the answer: it is delivered and not stored. */
   tell (options: ReplyCacheOptions): void {
     try {
       this.decision = decisionOf(options, this.decision)
     } catch (err) {
-      const name = /reply\.cache\.(ttl|tags)/.exec((err as Error).message)?.[1] as 'ttl' | 'tags' | undefined
-      this.refuse(name ?? 'reply-cache', err)
+      this.refuse(refusalFor(err), err)
     }
   }
 
-  /** The handler's answer before other hooks see it; gives back the payload to go on with. `copies`: they may change it. */
+  /** The handler's response before other hooks see it; returns the payload to go on with, a promise where a stream is held back. `copies`: they may change it. */
   take (payload: unknown, copies = false): unknown {
     const { validation } = this
-    if (validation === undefined) return this.#over ? payload : this.#take(unpacked(payload, this.reply), copies)
+    if (validation === undefined) return this.#over ? payload : this.#cut(this.#take(unpacked(payload, this.reply), copies))
     validation.putBack()
     // An error on the way out has the hooks run again. A stream that broke before it began is the handler's own.
     const isBroken = this.refusedFor === 'stream-failed' && validation.mayStandIn(this.reply.statusCode, this.#now())
@@ -94,11 +89,28 @@ export class Fill {
     this.#isSettled = true
     const settled = this.#settle(validation, unpacked(payload, this.reply))
     const taken = this.#over ? settled : this.#take(settled, copies)
-    if (!validation.wasAsked && this.answered === undefined) return taken
-    this.#whole = this.reply.getHeaders() as Fields
-    const given = deliver(this.reply, taken, { conditions: validation.conditions, method: this.request.method, at: this.#now(), wholeOnly: copies })
-    if (given !== taken && streamKind(taken) !== undefined) discard(this.#refusing('condition', taken))
-    return given
+    if (!validation.wasAsked && this.answered === undefined) return this.#cut(taken)
+    return this.#deliver(taken, validation.conditions, copies)
+  }
+
+  /** What a client that asks for a part is given of a response that is going to be stored, as on a hit. Without a range, its conditions are the handler's to answer. */
+  #cut (payload: unknown): unknown {
+    if (this.#part === undefined || this.#taken?.copies !== false || (!this.#part.holds && !this.#isToBeStored())) return payload
+    return this.#deliver(payload, this.#part.conditions, false)
+  }
+
+  #deliver (payload: unknown, conditions: Conditions, copies: boolean): unknown {
+    return andThen(this.#part?.whenWhole(payload, this.#taken as Taken, () => !this.#over) ?? payload, (whole) => {
+      if (isConditional(conditions) && this.#isToBeStored()) this.#addEtag(this.#taken as Recorded & Taken, true)
+      this.#whole = this.reply.getHeaders() as Fields
+      const given = deliver(this.reply, whole, { conditions, method: this.request.method, at: this.#now(), wholeOnly: copies })
+      if (given !== whole && streamKind(whole) !== undefined) discard(this.#refusing('condition', whole))
+      return given
+    })
+  }
+
+  #isToBeStored (): boolean {
+    return !this.#over && this.#taken?.body !== undefined && !('refused' in this.#decide(this.#taken))
   }
 
   /** The handler failed. Another stored answer may yet be sent in place of what becomes of that. */
@@ -141,19 +153,23 @@ export class Fill {
     return this.#takeStream(payload)
   }
 
-  /**
-   * When all hooks have had their say and the answer is about to be sent. Answers whether it is going to be stored;
-   * undefined while a stream has yet to end.
-   */
+  /** When all hooks have had their say. Returns whether the response is going to be stored; undefined while a stream has yet to end. */
   judge (): boolean | undefined {
+    const isStored = this.#judge()
+    // A HEAD is told what a GET would be told.
+    const wouldBeStored = (): boolean => this.refusedFor === 'head' && (announcedLength(this.reply) ?? 0) <= this.policy.maxBodyBytes && !('refused' in this.#decide(this.#taken as Taken, undefined, true))
+    if (this.servesRanges && (isStored !== false || this.answered !== undefined || wouldBeStored())) announce(this.reply)
+    return isStored
+  }
+
+  #judge (): boolean | undefined {
     if (this.#over) return false
     const taken = this.#taken
     if (taken === undefined) return this.#refusing('hijacked', false)
     this.#verdict = this.#decide(taken)
     if ('refused' in this.#verdict) return this.#refusing(this.#verdict.refused, false)
     if (taken.body === undefined) return undefined
-    const etag = this.#addEtag(taken, taken.body)
-    if (etag !== undefined && this.reply.statusCode === taken.status) this.reply.header('etag', etag)
+    this.#addEtag(taken as Recorded & Taken, true)
     return true
   }
 
@@ -173,6 +189,7 @@ export class Fill {
   /** The answer is over: a stream that has not ended by now never will, another hook sent something else in its place. */
   abandon (): void {
     this.#recording?.fail('stream-failed')
+    this.#part?.abandon()
   }
 
   refuse (reason: RefusalReason, fault?: unknown): void {
@@ -190,40 +207,21 @@ export class Fill {
   /** Once more where more is known by now: what was set past Fastify as the head was written (a session began), how old a stream is that has ended. */
   #lastVerdict (taken: Taken, verdict: Verdict): Verdict {
     const { raw } = this.reply
-    const isSetPastFastify = raw.getHeaderNames().length > 0
-    if (!isSetPastFastify && this.#recording === undefined) return verdict
-    return this.#decide(taken, isSetPastFastify ? raw.getHeaders() as Fields : undefined)
+    const past = raw.getHeaderNames().length > 0 ? raw.getHeaders() as Fields : undefined
+    return past === undefined && this.#recording === undefined ? verdict : this.#decide(taken, past)
   }
 
-  /** The verdict on the answer with the fields of all hooks; what the handler set decides what is stored. */
-  #decide (taken: Taken, fields = this.reply.getHeaders() as Fields): Verdict {
-    const { reply, request } = this
-    if (this.forbidden !== undefined) return { refused: this.forbidden }
-    // A hook may answer a condition or cut out a part of what the handler made: the whole remains true.
-    const cut = CONDITIONAL_STATUSES.includes(reply.statusCode)
-    if (reply.statusCode !== taken.status && !cut) return { refused: 'status' }
-    const at = this.#now()
-    const verdict = decide({
-      status: taken.status,
-      fields: this.#whole === undefined ? fields : { ...this.#whole, ...fields },
-      vary: taken.vary,
-      hasValidator: (request.method === 'GET' || request.method === 'HEAD') && canBeValidated(handlersValidators(taken, at)),
-      authorized: this.policy.credentials === 'ignore' && (request[kArrival].hasAuthorization || request.headers.authorization !== undefined),
-      askedAt: this.#askedAt,
-      at,
-      madeAt: taken.madeAt,
-      decision: this.decision
-    }, this.policy)
-    return 'varyNames' in verdict && isForOneOrigin(taken.fields, verdict.varyNames) ? { refused: 'cors' } : verdict
+  #decide (taken: Taken, fields = this.reply.getHeaders() as Fields, asGet = false): Verdict {
+    const { request, reply, policy, decision, forbidden } = this
+    if (forbidden !== undefined && !asGet) return { refused: forbidden }
+    return verdictOn(taken, { request, reply, policy, decision, fields, whole: this.#whole, askedAt: this.#askedAt, at: this.#now() })
   }
 
   /** Names an ETag where the route asks for that, the handler named none, and nobody else may change the body. */
-  #addEtag (taken: Taken, body: Buffer | string): string | undefined {
-    if (!this.policy.etag || taken.copies || taken.status !== 200 || this.reply.hasHeader('etag')) return undefined
-    const etag = etagOf(body)
-    taken.fields = [...taken.fields, 'etag', etag]
-    taken.ownEtag = true
-    return etag
+  #addEtag (taken: Recorded & Taken, isSent: boolean): void {
+    if (!this.policy.etag || taken.copies || taken.status !== 200 || this.reply.hasHeader('etag')) return
+    const etag = addEtag(taken, etagOf(taken.body))
+    if (isSent && this.reply.statusCode === taken.status) this.reply.header('etag', etag)
   }
 
   #takeStream (payload: unknown): unknown {
@@ -240,11 +238,13 @@ export class Fill {
       whole: (body) => {
         if (announced !== undefined && announced !== body.byteLength) return this.refuse('length')
         taken.body = body
-        this.#addEtag(taken, body)
+        if (this.#part?.holds === true) return
+        this.#addEtag(taken as Recorded & Taken, false)
         this.commit()
       },
       failed: (why) => this.refuse(why === 'stream-failed' && this.reply.raw.destroyed && !this.reply.raw.writableFinished ? 'client-gone' : why)
     })
-    return teed(kind, payload, recording)
+    const tee = teed(kind, payload, recording)
+    return this.#part === undefined ? tee : this.#part.hold(tee, taken, this.#now())
   }
 }

@@ -12,7 +12,8 @@ import { areTags } from '../invalidation/targets.js'
 import type { CachedRoute } from '../route.js'
 import { count } from '../stats.js'
 import type { FillEnd, Recorded } from './recorded.js'
-import type { RefusalReason } from '../status.js'
+import type { Marked } from '../send.js'
+import { INCOMPLETE, TRANSIENT, type RefusalReason } from '../status.js'
 import type { Found } from '../store/store.js'
 import { Validation } from './validation.js'
 import { tagsOf } from '../store/tags.js'
@@ -20,12 +21,6 @@ import type { Visit } from './visit.js'
 import { isGone } from '../http/statuses.js'
 import { fieldIn } from '../http/validators.js'
 import { variantOf } from '../http/vary.js'
-
-/** Reasons that don't speak of the answer itself: the next one may well be stored. After any other nobody should wait for it. */
-const TRANSIENT: ReadonlySet<RefusalReason> = new Set(['condition', 'handler-error', 'client-gone', 'stream-failed', 'invalidated', 'superseded', 'lock-timeout', 'unavailable', 'closed'])
-
-/** Reasons that leave it open what the handler had to say: the answer did not come whole, or another request's was waited for in vain. */
-const INCOMPLETE: ReadonlySet<RefusalReason> = new Set(['client-gone', 'stream-failed', 'length', 'lock-timeout', 'closed'])
 
 export class Filling implements FillEnd {
   readonly key: string
@@ -39,7 +34,7 @@ export class Filling implements FillEnd {
   /** Tag, stamp, tag, stamp ... of the route's own tags, taken before the handler ran. */
   stamps: readonly string[] | typeof UNAVAILABLE | undefined
   #tags: readonly string[] | undefined
-  #upstream: string | undefined
+  #marked: Marked | undefined
   #stoodIn = false
   #patience: NodeJS.Timeout | undefined
   readonly #engine: Engine
@@ -63,10 +58,14 @@ export class Filling implements FillEnd {
     this.flight = flight
     this.#asked = { headers: { ...visit.request.headers }, [kArrival]: visit.request[kArrival] }
     this.fill = new Fill(route.policy, visit.request, visit.reply, { end: this, budget: engine.budget, now: engine.now })
+    this.fill.servesRanges = engine.internals.servesRanges(visit.request)
     if (visit.behind !== undefined) this.fill.validation = new Validation(visit.request, visit.behind, engine.now())
     visit.refresh?.begin()
     engine.began(this)
   }
+
+  /** Whether an entry may yet come of it: none comes of a HEAD. */
+  get mayStore (): boolean { return !this.fill.over && this.fill.forbidden !== 'head' }
 
   /** The verdict, and what Cache-Status says of it. */
   judge (): void {
@@ -76,7 +75,7 @@ export class Filling implements FillEnd {
     const detail = fill.refusedFor ?? this.#obstacle(this.#tags)
     const status = this.#engine.status.forwarded(this.#visit.why, { stored: storing === true && detail === undefined, detail, status: fill.answered })
     // An error on the way out has the hooks run again.
-    this.#upstream = this.#engine.sender.mark(this.#visit.reply, status, this.#upstream)
+    this.#marked = this.#engine.sender.mark(this.#visit.reply, status, this.#marked)
   }
 
   stored (recorded: Recorded): void {
@@ -114,7 +113,7 @@ export class Filling implements FillEnd {
       if (refused === undefined) {
         this.#route.stats.stores++
         this.#visit.refresh?.succeed()
-      } else this.#refuse(refused)
+      } else count(this.#route.stats.refusals, refused)
     }))
   }
 
@@ -163,7 +162,7 @@ export class Filling implements FillEnd {
     if (this.flight !== undefined && !this.#stoodIn) engine.flights.release(this.flight, TRANSIENT.has(reason) ? 'failed' : 'not-shareable')
     if (fault !== undefined) engine.fault(this.#route.name, reason, fault)
     if (reason === 'csp-nonce') engine.fault(this.#route.name, reason, new Error('Content-Security-Policy holds a nonce, which is for one answer only'))
-    this.#refuse(reason)
+    count(this.#route.stats.refusals, reason)
   }
 
   /** Whether the handler's answer, which is not stored, tells that the stored one holds no more (RFC 9111 section 4.3.3) or may not be kept any longer (section 3.2). */
@@ -184,10 +183,6 @@ export class Filling implements FillEnd {
     this.#stoodIn = true
     this.#route.stats.staleHits++
     this.#share(head, body, [], tagsOf(head.tags ?? []))
-  }
-
-  #refuse (reason: RefusalReason): void {
-    count(this.#route.stats.refusals, reason)
   }
 
   /** Gives the answer to those who wait, whether or not it can be stored. */

@@ -58,8 +58,10 @@ const last: onSendHookHandler = (request, reply, payload, done) => {
 /** Both at once, where there are no other hooks. */
 const whole: onSendHookHandler = (_request, reply, payload, done) => {
   const filling = (reply as FillingReply)[kFilling]
-  const sent = (filling === null ? payload : filling.fill.take(payload)) ?? null
-  conclude(filling, () => done(null, sent))
+  const given = filling === null ? payload : filling.fill.take(payload)
+  // A stream that a part is to be cut out of is waited for.
+  if (given instanceof Promise) given.then((sent) => conclude(filling, () => done(null, sent ?? null))).catch(done)
+  else conclude(filling, () => done(null, given ?? null))
 }
 
 /** What is stored is stored behind the reply. */

@@ -37,3 +37,10 @@ export interface Taken extends Omit<Recorded, 'verdict' | 'body' | 'fields' | 'o
   body: Buffer | string | undefined
   verdict: Recorded['verdict'] | undefined
 }
+
+/** Gives it an ETag that was made here, and returns that. */
+export function addEtag (taken: Taken, etag: string): string {
+  taken.fields = [...taken.fields, 'etag', etag]
+  taken.ownEtag = true
+  return etag
+}

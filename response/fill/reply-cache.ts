@@ -2,6 +2,7 @@
 import { boolean, checkOptions, expects, type Duration } from '../../registry/check.js'
 import { aDurationOrZero, durationOrZero } from '../options.js'
 import type { Decision } from '../http/policy.js'
+import type { RefusalReason } from '../status.js'
 import { areTags, MAX_TAGS } from '../invalidation/targets.js'
 
 /** What `reply.cache()` takes: what to do with this one answer. */
@@ -25,4 +26,9 @@ const REPLY_CHECKS = {
 export function decisionOf (options: ReplyCacheOptions, before: Decision): Decision {
   const { ttl, ...others } = checkOptions<ReplyCacheOptions>('reply.cache', options, REPLY_CHECKS)
   return { ...before, ...others, ...(ttl !== undefined && { ttlMs: durationOrZero(ttl, 'reply.cache.ttl') }) }
+}
+
+/** Why a response is not stored whose options are these. */
+export function refusalFor (err: unknown): RefusalReason {
+  return /reply\.cache\.(ttl|tags)/.exec((err as Error).message)?.[1] as 'ttl' | 'tags' | undefined ?? 'reply-cache'
 }

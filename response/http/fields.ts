@@ -8,7 +8,7 @@ import type { Fields } from './policy.js'
  */
 export const FIELDS_NOT_STORED: ReadonlySet<string> = new Set([
   'connection', 'keep-alive', 'proxy-authenticate', 'proxy-authentication-info', 'proxy-authorization', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade',
-  'content-length', 'age', 'cache-status',
+  'content-length', 'age',
   'x-request-id', 'request-id', 'x-correlation-id', 'traceparent', 'tracestate', 'server-timing', 'x-response-time',
   'x-ratelimit-limit', 'x-ratelimit-remaining', 'x-ratelimit-reset', 'ratelimit', 'ratelimit-policy', 'ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset'
 ])
@@ -33,13 +33,20 @@ export function fieldsToStore (before: Fields, after: Fields, setCookie: 'refuse
   for (const name of Object.keys(after)) {
     const value = after[name]
     if ((value === before[name] && !GOES_WITH_THE_BODY.includes(name)) || value === undefined || FIELDS_NOT_STORED.has(name) || listed.includes(name)) continue
-    if (name === 'set-cookie') {
+    // RFC 9211 section 2: the members of the caches that are nearer to the origin, as one line that this one's follows.
+    if (name === 'cache-status') pairs.push(name, joined(value))
+    else if (name === 'set-cookie') {
       if (setCookie === 'store') for (const line of cookiesSince(before, value)) pairs.push(name, String(line))
     } else if (Array.isArray(value)) {
       for (const line of value) pairs.push(name, String(line))
     } else pairs.push(name, String(value))
   }
   return areFields(pairs) ? pairs : undefined
+}
+
+/** Fields that stay what they are: Fastify adds cookies to the list that is there. */
+export function asTheyAre (fields: Fields): Fields {
+  return Array.isArray(fields['set-cookie']) ? { ...fields, 'set-cookie': [...fields['set-cookie']] } : fields
 }
 
 /** Fastify puts cookies beside those that a hook has set, which belong to the present request. */

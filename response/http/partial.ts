@@ -1,27 +1,45 @@
 // A stored answer cut to what a request asks for: not modified, a part, several parts, or a condition that failed.
 import { randomBytes } from 'node:crypto'
+import type { FieldValue } from './cache-control.js'
 import { isRangeOf, precondition, type Conditions } from './conditional.js'
 import type { Entry, ResponseHead } from '../store/entry.js'
 import { CONTENT_DIGESTS, DESCRIBES_CONTENT, without } from './fields.js'
-import { rangesOf, type ByteRange } from './ranges.js'
+import { allowsRanges, rangesOf, type ByteRange } from './ranges.js'
 import { fieldIn } from './validators.js'
 
-/** What of an answer a request is given. `at`: the present, in epoch milliseconds. `wholeOnly`: no parts, since others may yet change the body. */
-export function selected (entry: Entry<ResponseHead>, headers: Conditions, { method, at, wholeOnly }: { method: string, at: number, wholeOnly: boolean }): Entry<ResponseHead> {
+/** What is to be known beside a response and the client's conditions. */
+export interface Selection {
+  readonly method: string
+  /** The present, in epoch milliseconds. */
+  readonly at: number
+  /** No parts, since others may yet change the body. */
+  readonly wholeOnly: boolean
+  /** Accept-Ranges of the response to come, where the stored one has none. */
+  readonly acceptRanges?: FieldValue
+}
+
+/** What of a response a request is given. */
+export function selected (entry: Entry<ResponseHead>, headers: Conditions, selection: Selection): Entry<ResponseHead> {
+  const { method, at } = selection
   const { head, body } = entry
   // RFC 9110 section 13.2.1: conditions are about an answer that would be a success.
   if (head.status < 200 || head.status > 299 || (method !== 'GET' && method !== 'HEAD')) return entry
   const outcome = precondition(headers, { fields: head.fields, at })
   if (outcome === 304) return notModified(entry)
   if (outcome === 412) return replaced(entry, 412, without(head.fields, OF_THE_WHOLE), NO_BYTES)
-  if (headers.range === undefined || method !== 'GET' || head.status !== 200 || wholeOnly) return entry
-  if (!isRangeOf(headers['if-range'], { fields: head.fields, at })) return entry
+  if (!mayBeCut(head, headers, selection)) return entry
   const ranges = rangesOf(headers.range, body.byteLength)
   if (ranges === undefined) return entry
   if (ranges === 'unsatisfiable') {
     return replaced(entry, 416, [...without(head.fields, OF_THE_WHOLE), 'content-range', `bytes */${body.byteLength}`], NO_BYTES)
   }
   return ranges.length === 1 ? part(entry, ranges[0] as ByteRange) : parts(entry, ranges)
+}
+
+/** Whether a part is asked for, and may be had, of a response with this head. */
+export function mayBeCut ({ status, fields }: Pick<ResponseHead, 'status' | 'fields'>, headers: Conditions, { method, at, wholeOnly, acceptRanges }: Selection): boolean {
+  return headers.range !== undefined && method === 'GET' && status === 200 && !wholeOnly &&
+    allowsRanges(fieldIn(fields, 'accept-ranges') ?? acceptRanges) && isRangeOf(headers['if-range'], { fields, at })
 }
 
 /** RFC 9110 section 15.4.5: the fields of the 200 but for those that describe its content. */

@@ -109,6 +109,8 @@ export interface Entry<H extends Head = Head> {
 export interface SentFields {
   readonly age: number
   readonly status: string
+  /** Whether they say that ranges are served. */
+  readonly servesRanges: boolean
   readonly fields: Record<string, string | string[]>
   /** Whether one of them has several lines. */
   readonly hasLists: boolean

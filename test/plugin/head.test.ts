@@ -134,3 +134,19 @@ t.test('a HEAD is given the stale entry in place of an error', async (t) => forE
   await app.clock.pass(61_000)
   t.match(await app.ask(HEAD), { status: 200, text: '', cacheStatus: /fwd=stale; fwd-status=500/, headers: { 'content-length': '6' } })
 }))
+
+t.test('a HEAD whose handler asks for the GET by inject() has that stored', async (t) => forEachBackend(t, async (t, on) => {
+  const app = await build(t, {
+    ...on,
+    routes (app) {
+      app.get('/', { ...CACHED, exposeHeadRoute: false }, async () => 'a body')
+      app.head('/', CACHED, async (request, reply) => {
+        const { headers } = await app.inject({ url: '/', headers: { host: request.headers.host as string } })
+        return await reply.type('text/plain; charset=utf-8').header('content-length', headers['content-length']).send()
+      })
+    }
+  })
+  for (const via of ['socket', 'inject'] as const) t.match(await app.ask({ ...HEAD, via }), { status: 200, headers: { 'content-length': '6' } })
+  t.match(await app.cache.stats(), { stores: 1, bypasses: { nested: undefined } })
+  t.match(await app.ask('/'), { hit: true })
+}))

@@ -16,7 +16,6 @@ t.test('E23: fields of one connection, one answer or one request are not stored'
     upgrade: 'h2c',
     'content-length': '3',
     age: '7',
-    'cache-status': 'up; hit',
     'set-cookie': ['a=b'],
     'x-request-id': '1',
     'x-correlation-id': '1',
@@ -32,6 +31,12 @@ t.test('E23: fields of one connection, one answer or one request are not stored'
   }
   t.strictSame(fieldsToStore({}, fields), ['etag', '"1"', 'date', 'Tue, 06 May 2031 07:08:09 GMT', 'x-keep', '1'])
   for (const name of FIELDS_NOT_STORED) t.strictSame(fieldsToStore({}, { [name]: 'x', etag: '"1"' }), ['etag', '"1"'], name)
+})
+
+t.test('RFC 9211 section 2: the members of upstream caches are stored, as one line', async (t) => {
+  t.strictSame(fieldsToStore({}, { 'cache-status': 'up; hit' }), ['cache-status', 'up; hit'])
+  t.strictSame(fieldsToStore({}, { 'cache-status': ['far; hit', 'near; fwd=miss'] }), ['cache-status', 'far; hit, near; fwd=miss'])
+  t.strictSame(fieldsToStore({ 'cache-status': 'hook; hit' }, { 'cache-status': 'hook; hit' }), [])
 })
 
 t.test('E23: what hooks had set before the handler ran is the request\'s own, unless the handler changed it', async (t) => {

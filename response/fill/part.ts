@@ -1,0 +1,104 @@
+// The part that a client asks for on a miss. A stream is held back until it has ended, so that the part can be cut out of it; one that is not recorded to its end is passed on.
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { Readable } from 'node:stream'
+import type { ReadableStream } from 'node:stream/web'
+import type { MaybePromise } from '../../registry/backend.js'
+import { Pieces } from '../../registry/pieces.js'
+import type { Conditions } from '../http/conditional.js'
+import { mayBeCut } from '../http/partial.js'
+import type { Taken } from './recorded.js'
+import type { RecordingBudget } from './tee.js'
+
+type Chunk = Uint8Array | string
+
+export class Part {
+  /** The client's conditions as they came: handlers change `request.headers` before they pass a request on. */
+  readonly conditions: Conditions
+  readonly #method: string
+  readonly #reply: FastifyReply
+  readonly #budget: RecordingBudget
+  #held: Readable | undefined
+
+  constructor ({ headers, method }: FastifyRequest, reply: FastifyReply, budget: RecordingBudget) {
+    this.conditions = { ...headers }
+    this.#method = method
+    this.#reply = reply
+    this.#budget = budget
+  }
+
+  /** Whether a stream is held back. */
+  get holds (): boolean {
+    return this.#held !== undefined
+  }
+
+  /** Holds back a stream that is recorded, if a part of it is to be cut out. `at`: the present, in epoch milliseconds. */
+  hold (stream: Readable | ReadableStream, taken: Taken, at: number): Readable | ReadableStream {
+    const acceptRanges = this.#reply.getHeader('accept-ranges') as string | undefined
+    if (!mayBeCut(taken, this.conditions, { method: this.#method, at, wholeOnly: taken.copies, acceptRanges })) return stream
+    this.#held = stream instanceof Readable ? stream : Readable.fromWeb(stream)
+    return this.#held
+  }
+
+  /** The payload to go on with: of a stream that was held back, its body, or what is passed on in place of it. */
+  whenWhole (payload: unknown, taken: Taken, isRecorded: () => boolean): MaybePromise<unknown> {
+    if (this.#held === undefined) return payload
+    return whenEnded(this.#held, isRecorded, this.#budget).then((passed) => {
+      this.#held = undefined
+      if (passed !== undefined) return passed
+      // RFC 9112 section 6.2: its length is known by now.
+      this.#reply.removeHeader('transfer-encoding')
+      return taken.body
+    })
+  }
+
+  /** Nobody waits for it any more. */
+  abandon (): void {
+    this.#held?.destroy()
+  }
+}
+
+/**
+ * Waits for the end of `source`; undefined when it was recorded until then. Once it is not recorded any more, what has come
+ * is returned as a stream that the rest follows. Never rejects: a stream that breaks is returned itself.
+ */
+async function whenEnded (source: Readable, isRecorded: () => boolean, budget: RecordingBudget): Promise<Readable | undefined> {
+  const chunks: AsyncIterator<Chunk> = source[Symbol.asyncIterator]()
+  const pieces = new Pieces()
+  let heldBytes = 0
+  const release = (): void => {
+    budget.give(heldBytes)
+    heldBytes = 0
+  }
+  let beyond: Chunk | undefined
+  try {
+    while (beyond === undefined && isRecorded()) {
+      const { done, value } = await chunks.next()
+      if (done === true) {
+        if (!isRecorded()) break
+        release()
+        return undefined
+      }
+      const piece = typeof value === 'string' ? Buffer.from(value) : value
+      // It is held a second time beside its recording, and that counts as well.
+      const costBytes = pieces.costOf(piece.byteLength)
+      if (budget.take(costBytes)) {
+        heldBytes += costBytes
+        pieces.add(piece)
+      } else beyond = piece
+    }
+  } catch {
+    release()
+    return source
+  }
+  // A generator that waits for the next chunk can't be told to stop: the source is.
+  return Readable.from(passing([pieces.whole(), ...(beyond === undefined ? [] : [beyond])], chunks, release)).once('close', () => {
+    release()
+    source.destroy()
+  })
+}
+
+async function * passing (held: readonly Chunk[], rest: AsyncIterator<Chunk>, release: () => void): AsyncGenerator<Chunk> {
+  for (const piece of held) if (piece.length > 0) yield piece
+  release()
+  yield * { [Symbol.asyncIterator]: () => rest }
+}

@@ -1,0 +1,26 @@
+// Programs that are no part of Node: which of them are there, and what comes of running one.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+
+interface Program { readonly program: string }
+
+const { PROGRAMS, env, missing } = await import(new URL('../../scripts/servers.js', import.meta.url).href) as { PROGRAMS: readonly Program[], env: NodeJS.ProcessEnv, missing: (one: Program) => string | undefined }
+
+/** As programs are to be looked for. */
+export { env }
+
+/** Options of a test that starts these programs: where one is missing it is skipped, and says how to get it. */
+export function needs (...programs: string[]): { skip: string } | {} {
+  const failures = programs.flatMap((program) => missing(PROGRAMS.find((one) => one.program === program) as Program) ?? [])
+  return failures.length === 0 ? {} : { skip: failures.join('; ') }
+}
+
+/** What a program has said when it ended. Killed with the test's own process, and after half a minute. */
+export async function ran (program: string, args: readonly string[], { cwd }: { cwd?: string } = {}): Promise<{ code: number | null, stdout: Buffer, stderr: string }> {
+  const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'], timeout: 30_000, ...(cwd !== undefined && { cwd }) })
+  const [out, err]: Buffer[][] = [[], []]
+  child.stdout.on('data', (chunk: Buffer) => out?.push(chunk))
+  child.stderr.on('data', (chunk: Buffer) => err?.push(chunk))
+  const [code] = await once(child, 'close') as [number | null]
+  return { code, stdout: Buffer.concat(out as Buffer[]), stderr: Buffer.concat(err as Buffer[]).toString() }
+}
