@@ -3,6 +3,8 @@ import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import t from 'tap'
 import responseCache, { type ResponseCacheOptions } from '../../plugin.js'
 import { build } from '../support/app.js'
+import { turns } from '../support/barrier.js'
+import { Chaos } from '../support/chaos.js'
 import { send, type Answer, type Ask } from '../support/client.js'
 import { forEachWay } from '../support/ways.js'
 
@@ -58,7 +60,7 @@ t.test('onResponse hooks find the fields, the status and the duration of a hit, 
     t.match(rest, { status, hasEtag: true, type: answer.headers['content-type'] }, label)
     t.ok(rest.tookMs > 0 && rest.tookMs < 10_000, `${label}: ${rest.tookMs}`)
   }
-}, ['memory', 'sqlite', 'file']))
+}, ['memory', 'sqlite', 'later']))
 
 t.test('the log line of a hit has what the application\'s own serializer reads of the reply', async (t) => forEachWay(t, async (t, { on: { fastify, ...on }, via, hook }) => {
   const lines: Array<Record<string, any>> = []
@@ -108,3 +110,31 @@ t.test('what a hook sets on a hit, or does to a list of its fields, is in no oth
     t.strictSame({ link, etag, cookies, late }, { link: '</a>, </b>', etag: '"a"', cookies: ['a=1', 'b=2'], late: undefined })
   }
 }))
+
+t.test('a response that a hook sends while the backend is asked stays what it is, also in the log', async (t) => {
+  const chaos = new Chaos()
+  const seen: Seen[] = []
+  let sendMeanwhile: (() => void) | undefined
+  const app = await build(t, {
+    ...chaos.over({ backend: 'memory' }),
+    deadline: '10s',
+    compare: false,
+    routes (app, probe) {
+      app.addHook('preHandler', async ({ headers }, reply) => { if (headers['x-timeout'] !== undefined) sendMeanwhile = () => { reply.code(503).type('text/x-late').send('too late') } })
+      if (probe.cached) watch(app, seen)
+      app.get('/', { config: { cache: { ttl: '1m' } } }, async () => 'stored')
+    }
+  })
+  for (const hit of [false, true]) t.match(await app.ask('/'), { hit })
+  chaos.get.hang()
+  seen.length = 0
+  const asked = send(app.app, { url: '/', headers: { 'x-timeout': 'yes' } })
+  await chaos.get.hangs()
+  sendMeanwhile?.()
+  t.match(await asked, { status: 503, text: 'too late', headers: { 'content-type': 'text/x-late', 'cache-status': undefined } })
+  chaos.get.release()
+  await turns(5)
+  t.match(seen, [{ status: 503, type: 'text/x-late' }])
+  chaos.get.heal()
+  t.match(await app.ask('/'), { status: 200, hit: true, text: 'stored' })
+})

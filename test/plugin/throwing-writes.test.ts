@@ -10,7 +10,7 @@ import { forEachWay } from '../support/ways.js'
 // on-headers 1.0.2, which has no types. CVE-2025-7339: it takes a list of header fields for a list of pairs, and throws.
 const onHeaders = createRequire(import.meta.url)('on-headers-vulnerable') as (response: object, listener: () => void) => void
 
-const BACKENDS = ['memory', 'sqlite', 'file']
+const BACKENDS = ['memory', 'sqlite', 'later']
 const CACHED = { config: { cache: { ttl: '1m', staleWhileRevalidate: '1h' } } }
 const FIELDS = { etag: '"a"', 'cache-control': 'public, max-age=60', link: ['</a>', '</b>'] }
 /** What is not of an error that stands in the place of a hit. */
