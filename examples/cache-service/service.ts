@@ -1,7 +1,9 @@
 // The cache service: any backend, served over HTTP to the backend `http` of other machines.
 import { createHash, timingSafeEqual } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { CacheBackend } from 'fastify-response-cache'
+import { readBody } from './body.js'
 import { Order } from './order.js'
 
 /** What the service is made of. */
@@ -27,7 +29,7 @@ interface Named { Params: { digest: string } }
 export function cacheService ({ backend, token, maxBodyBytes, logger = false }: ServiceSettings): FastifyInstance {
   const app = Fastify({ bodyLimit: maxBodyBytes, requestTimeout: 30_000, forceCloseConnections: true, exposeHeadRoutes: false, logger: logger && { level: 'warn' } })
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  app.addContentTypeParser('*', async (_request: FastifyRequest, payload: IncomingMessage) => await readBody(payload, maxBodyBytes))
   // Before the body is read.
   app.addHook('onRequest', bearer(token))
   app.setErrorHandler(async (error: Error & { statusCode?: number }, request, reply) => {

@@ -1,15 +1,19 @@
 // The HTTP backend while a value comes in very many pieces, or when nobody waits for it any more: what is held, and what is read on.
-import { createServer, type Server, type Socket } from 'node:net'
+import { connect, createServer, type Server, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { sealed } from '../../backends/http/protocol.js'
 import { builtIns } from '../../backends/index.js'
 import { nameOf, storedKey } from '../../registry/frame.js'
 import { build } from '../support/app.js'
 import { Barrier, turns, until } from '../support/barrier.js'
-import { failureOf, listen, openHttp } from '../support/http.js'
+import { failureOf, listen, openHttp, serve, TOKEN } from '../support/http.js'
 import { usedBytes } from '../support/oracles.js'
 
+// A million chunks take their time on a machine that is busy.
+t.setTimeout(120_000)
+
 const READS = 10
+const WRITES = 3
 const VALUE_BYTES = 180_000
 const MB = 1e6
 
@@ -69,6 +73,47 @@ t.test('http: the body of a write\'s response is not kept', async (t) => {
   body!.write(byteByByte(Buffer.alloc(20_000, 'x')))
   await written
   t.pass('it is done when it is known that it was, however long the response goes on')
+})
+
+t.test('cache service: values that are written in chunks of one byte take what their bytes take, and are kept whole', async (t) => {
+  const { baseUrl, backend } = await serve(t)
+  const value = Buffer.alloc(VALUE_BYTES, 'the value ')
+  const chunks = byteByByte(value)
+  const digest = nameOf(storedKey('key'))
+  const head = `PUT /cache/${digest} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${TOKEN}\r\n` +
+    'cache-expires-at: 9007199254740991\r\ncontent-type: application/octet-stream\r\ntransfer-encoding: chunked\r\n\r\n'
+  const before = usedBytes()
+  const writes = await Promise.all(Array.from({ length: WRITES }, async () => {
+    const socket = connect(Number(new URL(baseUrl).port), '127.0.0.1')
+    await new Promise((resolve) => { socket.write(head); socket.write(chunks, resolve) })
+    return socket
+  }))
+  await turns(50)
+  const heldBytes = usedBytes() - before
+  for (const socket of writes) {
+    const said = new Promise((resolve) => { socket.once('data', resolve) })
+    socket.write(LAST_CHUNK)
+    t.match(String(await said), /^HTTP\/1.1 204 /)
+    socket.destroy()
+  }
+  t.ok(value.equals((await backend.get(digest))!.value))
+  t.ok(heldBytes < 2 * WRITES * VALUE_BYTES + 10 * MB, `${(heldBytes / MB).toFixed(1)} MB are held for ${WRITES * VALUE_BYTES / MB} MB`)
+})
+
+t.test('cache service: a body without a length that grows too large is refused, and the client is told', async (t) => {
+  const { baseUrl, backend } = await serve(t, { maxBodyBytes: 100_000 })
+  const digest = nameOf(storedKey('key'))
+  const put = async (body: unknown) => await fetch(`${baseUrl}/cache/${digest}`, {
+    method: 'PUT',
+    headers: { authorization: `Bearer ${TOKEN}`, 'cache-expires-at': '9007199254740991', 'content-type': 'application/octet-stream' },
+    body: body as never,
+    duplex: 'half'
+  } as RequestInit)
+  async function * parts (count: number) { for (let at = 0; at < count; at++) yield Buffer.alloc(1_000, 'x') }
+  for (const body of [parts(101), Buffer.alloc(100_001)]) t.equal((await put(body)).status, 413)
+  t.equal(await backend.get(digest), undefined)
+  for (const body of [parts(100), Buffer.alloc(100_000)]) t.equal((await put(body)).status, 204)
+  t.equal((await backend.get(digest))!.value.byteLength, 100_000)
 })
 
 /** An application with a short deadline on a service that is in no hurry. */
