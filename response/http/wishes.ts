@@ -37,5 +37,6 @@ export function satisfies ({ noCache, maxAgeMs, minFreshMs, maxStaleMs }: Wishes
   if (noCache || ageMs >= maxAgeMs) return false
   // RFC 9111 section 5.2.1.3: min-fresh asks for a fresh one, whatever max-stale says beside it.
   if (freshMs > 0 || minFreshMs > 0) return freshMs > 0 && freshMs >= minFreshMs
-  return mayBeStale && -freshMs <= maxStaleMs
+  // RFC 9111 section 4.2: at the end of its freshness it is stale already.
+  return mayBeStale && maxStaleMs > 0 && -freshMs <= maxStaleMs
 }

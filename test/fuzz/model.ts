@@ -89,7 +89,7 @@ function freshFault (world: World, { sent, run, status, received }: Given): stri
   const softAt = Math.min(...world.changes.filter(({ soft, covers, beganSeq, ackedSeq }) => soft && covers(run.sent) && beganSeq > startedSeq && ackedSeq < sent.sentSeq).map(({ ackedAt }) => ackedAt))
   const staleMs = sent.sentAt - Math.min(at + TTL_S * 1_000, softAt)
   const said = /; hit; ttl=(-?\d+)/.exec(status)?.[1]
-  const inPlaceOfError = /fwd=stale; fwd-status=5/.test(status)
+  const inPlaceOfError = /fwd=(?:stale|request); fwd-status=5/.test(status)
   if (said === undefined && !inPlaceOfError) return `it was stored, and the cache says ${JSON.stringify(status)}`
   if (inPlaceOfError) return staleMs >= staleIfError * 1_000 ? `in place of an error, stale for ${staleMs} ms` : undefined
   if (Number(received.fields.age) < Math.floor(ageMs / 1_000)) return `its age is ${String(received.fields.age)}, it is ${ageMs} ms old`
@@ -102,10 +102,13 @@ function freshFault (world: World, { sent, run, status, received }: Given): stri
   return directive === 'min-fresh=5' && staleMs > -5_000 ? `it is fresh for ${-staleMs} ms, the client asked for more` : undefined
 }
 
-/** A handler's 404, and what is not to be stored, end what was stored before. */
+/** A handler's 404, and what is not to be stored, end what was stored when they were asked for. */
 function endedFault (world: World, sent: Sent, run: Run): string | undefined {
-  const end = [...world.runs.values()].find((other) => other.sent.identity === run.sent.identity && other.finishedSeq < sent.sentSeq && isEnd(other) &&
-    confirmations(world, run).every(({ finishedSeq }) => finishedSeq < other.startedSeq))
+  const confirmed = confirmations(world, run)
+  const end = [...world.runs.values()].find((other) => {
+    const askedSeq = other.isRefresh ? other.startedSeq : other.sent.sentSeq
+    return other.sent.identity === run.sent.identity && other.finishedSeq < sent.sentSeq && isEnd(other) && confirmed.every(({ finishedSeq }) => finishedSeq < askedSeq)
+  })
   return end && `${end.id} of ${end.sent.id} ${JSON.stringify(end.sent.asked)}${end.isRefresh ? ', a refresh,' : ''} had ended it`
 }
 

@@ -92,9 +92,9 @@ class Game {
     const over = exchange.done.then(({ responses, rest }) => {
       if (rest.byteLength > 0 && cut === undefined) this.#world.fault('rest', `${rest.byteLength} bytes after ${JSON.stringify(requests)}: ${JSON.stringify(rest.toString('latin1', 0, 200))}`)
       // A handler that breaks off ends the connection, and with it what others asked for on it.
-      const broken = responses.findIndex((received) => received?.isWhole === false)
+      const isBroken = [...this.#world.runs.values()].some((run) => run.isBroken && sent.some(({ identity, sentSeq }) => identity === run.sent.identity && sentSeq < run.finishedSeq))
       sent.forEach((one, at) => {
-        if (broken !== -1 && at > broken) one.left = true
+        if (isBroken && responses[at]?.isWhole !== true) one.left = true
         this.#over(one, responses[at])
       })
       this.#open.delete(over)
@@ -106,9 +106,7 @@ class Game {
   #over (sent: Sent, given: Received | undefined): void {
     sent.isOver = true
     if (given === undefined) {
-      // A stream may break off before its head has left.
-      const isBroken = [...this.#world.runs.values()].some((run) => run.isBroken && run.sent.identity === sent.identity && run.finishedSeq > sent.sentSeq)
-      if (!sent.left && !isBroken) this.#world.fault('whole', `nothing came for ${sent.id} ${JSON.stringify(sent.asked)}`)
+      if (!sent.left) this.#world.fault('whole', `nothing came for ${sent.id} ${JSON.stringify(sent.asked)}`)
       return
     }
     sent.given = given

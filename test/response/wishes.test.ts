@@ -32,4 +32,6 @@ t.test('RFC 9111 section 5.2.1.2: max-stale takes a stale entry, bare any, with 
   t.notOk(staleMs('max-stale=10, no-cache', 1))
   t.notOk(staleMs('max-stale=x', 1))
   t.notOk(staleMs('only-if-cached', 1))
+  t.notOk(staleMs('only-if-cached', 0), 'stale since this very millisecond')
+  t.notOk(staleMs('max-age=1000', 0))
 })
