@@ -72,6 +72,16 @@ export const keyPowerCases: readonly ConformanceCase[] = [
     }
   }, { advice: 'A prefix is text: escape it where your store takes a pattern' }),
 
+  withPower('clear', 'white space and control characters at either end of a prefix are part of it', async (backend, subject) => {
+    const keys = ['a', 'a 1', 'a\n1', 'a\r\n1', 'a\x001', 'a\ufeff1', ' a', '\na', '\ufeffa', '\0a', 'ab']
+    for (const prefix of ['a ', 'a\n', 'a\r\n', 'a\0', 'a\ufeff', ' ', '\n', '\ufeff', '\0']) {
+      await fill(backend, subject, keys)
+      await backend.clear(prefix)
+      const kept = keys.filter((key) => !key.startsWith(prefix))
+      assertSame(await keptOf(backend, keys), kept, `what is left after clear(${JSON.stringify(prefix)})`)
+    }
+  }, { advice: 'A prefix is text: take it as it is' }),
+
   withPower('clear', 'a key can be set again afterwards', async (backend, subject) => {
     await fill(backend, subject, ['a'])
     await backend.clear()
@@ -97,6 +107,20 @@ export const keyPowerCases: readonly ConformanceCase[] = [
       assertSame(await backend.keys(pattern), matches, `keys(${JSON.stringify(pattern)})`)
     }
   }, { advice: 'Only * and ? have a meaning, and letters are told apart by their case: escape the rest, or match the keys yourself' }),
+
+  withPower('keys', 'white space and control characters at either end of a key are told too', async (backend, subject) => {
+    const keys = ['a', 'a\n', '\na', 'a\r\n', ' a', 'a ', '\ufeffa', 'a\ufeff', 'a\0', '\0a', '\n', '\u2028a']
+    await fill(backend, subject, keys)
+    assertSame(await backend.keys(), keys, 'keys()')
+  }),
+
+  withPower('keys', 'a star and a question mark stand for line ends too', async (backend, subject) => {
+    const keys = ['a\nb', 'a\rb', 'a\r\nb', 'a\u2028b', 'a\n', 'b']
+    await fill(backend, subject, keys)
+    assertSame(await backend.keys('a*'), ['a\nb', 'a\rb', 'a\r\nb', 'a\u2028b', 'a\n'], 'keys("a*")')
+    assertSame(await backend.keys('a?b'), ['a\nb', 'a\rb', 'a\u2028b'], 'keys("a?b")')
+    assertSame(await backend.keys('a'), [], 'keys("a")')
+  }),
 
   withPower('keys', 'what was deleted or is over is not among them', async (backend, subject) => {
     await fill(backend, subject, ['kept', 'deleted'])

@@ -8,13 +8,32 @@ const LONG = 'k'.repeat(4096)
 const KEYS: ReadonlyArray<readonly [name: string, keys: readonly string[]]> = [
   ['keys in any script survive', ['ключ', '鍵', 'schlüssel', '🗝️', '🗝']],
   ['composed and decomposed letters are different keys', ['\u00e9', 'e\u0301', 'e']],
+  [
+    'compatibility forms of letters are different keys',
+    ['\ufb01', 'fi', '\uff21', 'A', '\u212b', '\u00c5', 'A\u030a', '\u2460', '1', '\u017f', 's']
+  ],
+  ['characters that differ in their upper byte alone are different keys', ['A', '\u0141', '\u0241', '\u4e41', '\u{1f441}']],
+  [
+    'a key and what it is in some encoding are different keys',
+    ['\u00e9', 'c3a9', 'C3A9', 'w6k=', '%C3%A9', '\\u00e9', '\u00c3\u00a9', 'xn--9ca']
+  ],
   ['keys that look like paths are different keys', ['a', './a', '/a', '../a', '../../a', 'b/../a', 'a/', 'a//b', 'a/b', 'a\\b', 'C:\\a', 'CON', 'a.']],
   ['separators and escapes are part of the key', ['a:b', 'a/b', 'a%3Ab', 'a%3ab', 'a%2Fb', 'a?b', 'a#b', 'a&b', 'a+b', 'a b', 'a%20b', '%', '%00', '%zz']],
   ['wildcards and quotes are part of the key', ['*', '?', '[a]', 'a_b', 'aXb', 'a%b', "'", '"', "'; DROP TABLE cache_entries; --", '{a}', '`$(a)`']],
   ['control characters are part of the key', ['a', 'a\0', '\0', 'a\0b', 'ab', 'a\nb', 'a\r\nb', 'a\tb', 'a\x7fb']],
   ['spaces around a key are part of it', [' a', 'a ', 'a', '\ufeffa', '\u00a0a']],
+  ['a newline at either end of a key is part of it', ['a', 'a\n', '\na', 'a\n\n', 'a\r\n', '\r\na', 'a\r', '\ra', 'a\u2028', '\n', '\r\n']],
+  ['line ends within a key are part of it', ['a\nb', 'a\r\nb', 'a\rb', 'a\n\rb', 'a\u0085b', 'a\u2028b']],
+  [
+    'a NUL or a byte order mark at either end of a key is part of it',
+    ['a', 'a\ufeff', '\ufeffa', '\ufeff', '\ufffea', 'a\0', '\0a', 'a\0\0', '\0\0']
+  ],
   ['keys of 4 KiB that differ in their last character are different keys', [LONG, `${LONG.slice(1)}x`, LONG.slice(1)]],
   ['keys that differ only in case are different keys', ['key', 'Key', 'KEY']],
+  [
+    'keys in any script that differ only in case are different keys',
+    ['\u00e9', '\u00c9', '\u00df', 'ss', 'SS', '\u1e9e', '\u0130', 'i', 'I', '\u0131', '\u03c3', '\u03c2', '\u03a3']
+  ],
   ['lone surrogates are different keys', ['\ud800', '\udfff', '\ufffd', '\udfff\ud800', 'a\ud800', 'a\udfff']],
   ['names that every object has are keys like others', ['__proto__', 'constructor', 'toString', 'hasOwnProperty', 'prototype']],
   ['numbers are keys like others', ['0', '1', '01', '1.0', '1e0', '-1', '4294967295', 'NaN', 'null', 'undefined']],

@@ -1,7 +1,7 @@
 // Powers that count and look: has, size, stats, getMany.
 import assert from 'node:assert/strict'
 import { withPower, type ConformanceCase } from './case.js'
-import { bytesOf, entryOf } from './entries.js'
+import { bytesOf, entryOf, LIFE_MS } from './entries.js'
 import { assertHolds, assertMiss } from './expect.js'
 import { show } from './outcome.js'
 
@@ -23,6 +23,13 @@ export const powerCases: readonly ConformanceCase[] = [
     await backend.set('key', entryOf('value', subject))
     await backend.delete('key')
     assertIs(await backend.has('key'), false, "has('key')")
+  }),
+
+  withPower('has', 'tells keys apart as get does', async (backend, subject) => {
+    await backend.set('a', entryOf('value', subject))
+    for (const key of [' a', 'a ', 'a\n', '\na', 'a\0', '\ufeffa', 'a\ufeff', 'A', '\u0141', '\uff41']) {
+      assertIs(await backend.has(key), false, `has(${JSON.stringify(key)}), where "a" was set,`)
+    }
   }),
 
   withPower('has', 'false from expiresAt on', async (backend, subject) => {
@@ -63,6 +70,14 @@ export const powerCases: readonly ConformanceCase[] = [
     assertIs(answers.length, 5, 'the number of answers of getMany() for five keys')
     for (const [at, key] of [[0, 'c'], [2, 'a'], [3, 'b'], [4, 'c']] as const) assertHolds(answers[at], bytesOf(`value ${key}`), `getMany()[${at}]`)
     assertMiss(answers[1], 'getMany()[1], for a key that is not there,')
+  }),
+
+  withPower('getMany', 'bytes come back as they were, each under its own key', async (backend, subject) => {
+    const keys = ['a', 'a\n', ' a', 'a\0', '\ufeffa']
+    const values = ['a\n', ' a ', '\ufeffa', 'a\0', '\r\n'].map(bytesOf)
+    for (const [at, key] of keys.entries()) await backend.set(key, { value: values[at]!, expiresAt: subject.now() + LIFE_MS })
+    const answers = await backend.getMany(keys)
+    for (const [at, value] of values.entries()) assertHolds(answers[at], value, `getMany()[${at}]`)
   }),
 
   withPower('getMany', 'an entry is gone from its expiresAt on', async (backend, subject) => {

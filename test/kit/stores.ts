@@ -30,6 +30,16 @@ export const storeCases: readonly ConformanceCase[] = [
     assertHolds(await again.get('\ud800'), bytesOf('odd'), 'get() of a lone surrogate after the store was opened again')
   }, { advice: 'A set settles when the entry is kept: write before it does, at close() at the latest' }),
 
+  withLevers(['reopen'], 'what stands at either end of a key or a value is kept when the store is opened again', async (backend, subject) => {
+    const [keys, values] = [['a', 'a\n', ' a', 'a\0', '\ufeffa'], ['a\n', ' a ', 'a\0', '\ufeffa', '\r\n']]
+    for (const [at, key] of keys.entries()) await backend.set(key, entryOf(values[at]!, subject))
+    await backend.close()
+    const again = await subject.reopen()
+    for (const [at, key] of keys.entries()) {
+      assertHolds(await again.get(key), bytesOf(values[at]!), `get(${JSON.stringify(key)}) after the store was opened again`)
+    }
+  }, { advice: 'What is remembered hides what is kept: keys and values are kept as they are' }),
+
   withLevers(['reopen'], 'what was deleted or is over is not there when the store is opened again', async (backend, subject) => {
     for (const key of ['kept', 'deleted']) await backend.set(key, entryOf(key, subject))
     await backend.set('over', entryOf('value', subject, 1_000))

@@ -1,9 +1,10 @@
 // Backends broken in one way each, by the name of the case of `conformance` that has to notice it.
+import { gunzipSync } from 'node:zlib'
 import type { StoredEntry } from '../../../registry/backend.js'
 import { mapBackend } from '../map-backend.js'
 import { ofMap, ofProgram, ofStore, type Broken } from './broken.js'
 import {
-  clearsBy, countsSets, failsAfterClose, GARBAGE, immortal, inAnObject, instantsAs, keepsThePast, keysAs, lastFirst, lastKeyOnly, oneBuffer, overflows, refuse, setsOnce,
+  asText, clearsBy, countsSets, failsAfterClose, GARBAGE, immortal, inAnObject, instantsAs, keepsThePast, keysAs, lastFirst, lastKeyOnly, oneBuffer, overflows, refuse, setsOnce,
   throughText, torn, valuesAs, type Breakage
 } from './ways.js'
 
@@ -23,23 +24,47 @@ const breakages: Readonly<Record<string, Breakage>> = {
 
   'an empty value is an entry and not a miss': ({ correct }) => ({ get: (key) => correct.get(key)?.value.byteLength === 0 ? undefined : correct.get(key) }),
   'a value of one byte survives': valuesAs((value) => value.byteLength === 1 ? GARBAGE : value),
+  'each of the 256 bytes survives as a value of its own': valuesAs((value) => value[0] === 0x1a ? value.subarray(1) : value),
   'a NUL, a newline and 0xFF survive': valuesAs((value) => value.subarray(0, value.indexOf(0))),
+  'white space at either end of a value survives': valuesAs(asText((text) => text.replace(/^ +| +$/g, ''))),
+  'a newline at either end of a value survives': valuesAs((value) => value.at(-1) === 0x0a ? value.subarray(0, -1) : value),
+  'line ends within a value survive as they are': valuesAs(asText((text) => text.replaceAll('\r\n', '\n'))),
+  'a NUL at either end of a value survives': valuesAs(asText((text) => text.replace(/\0+$/, ''))),
   'all 256 bytes survive': valuesAs(throughText('utf8')),
   'bytes that are not UTF-8 survive': valuesAs(throughText('utf8')),
+  'text in any script survives': valuesAs(asText((text) => text.replace(/[\u{10000}-\u{10ffff}]/gu, '?'))),
+  'composed and decomposed letters of a value survive': valuesAs(asText((text) => text.normalize('NFC'))),
   'text that looks like nothing or like JSON survives': valuesAs((value) => Buffer.from(value).toString().startsWith('null') ? GARBAGE : value),
+  'text that looks like a number survives': valuesAs(asText((text) => /^0\d/.test(text) ? String(Number(text)) : text)),
+  'text that looks like bytes in some encoding survives': valuesAs((value) => {
+    const [prefix, text] = Buffer.from(value).toString().split(':')
+    return prefix === 'base64' ? Buffer.from(text!, 'base64') : value
+  }),
+  'bytes that are compressed already survive': valuesAs((value) => value[0] === 0x1f && value[1] === 0x8b ? gunzipSync(value) : value),
   'a byte order mark survives': valuesAs((value) => new TextEncoder().encode(new TextDecoder().decode(value))),
+  'a byte order mark at the end of a value, alone, or of another encoding survives': valuesAs(
+    asText((text) => text.replace(/\ufeff$/, ''))
+  ),
+  'values of sizes around those of buffers survive': valuesAs((value) => value.byteLength === 4_097 ? value.subarray(0, -1) : value),
   '1 MiB survives': valuesAs((value) => value.subarray(0, 65_535)),
   'of a view into a larger buffer only the view is stored': valuesAs((value) => new Uint8Array(value.buffer)),
 
   'keys in any script survive': keysAs((key) => key.replace(/[^ -~]+/g, '?')),
   'composed and decomposed letters are different keys': keysAs((key) => key.normalize('NFC')),
+  'compatibility forms of letters are different keys': keysAs((key) => key.replaceAll('\uff21', 'A')),
+  'characters that differ in their upper byte alone are different keys': keysAs((key) => Buffer.from(key, 'latin1').toString('latin1')),
+  'a key and what it is in some encoding are different keys': keysAs((key) => /[^ -~]/.test(key) ? Buffer.from(key).toString('hex') : key),
   'keys that look like paths are different keys': keysAs((key) => new URL(key, 'http://cache/').href),
   'separators and escapes are part of the key': keysAs((key) => key.replace('/', ':')),
   'wildcards and quotes are part of the key': keysAs((key) => key.replace('_', '%')),
   'control characters are part of the key': keysAs((key) => key.split('\0', 1)[0] ?? ''),
   'spaces around a key are part of it': keysAs((key) => key.trim()),
+  'a newline at either end of a key is part of it': keysAs((key) => key.replace(/\n$/, '')),
+  'line ends within a key are part of it': keysAs((key) => key.replace(/\r(?!\n)/g, '\n')),
+  'a NUL or a byte order mark at either end of a key is part of it': keysAs((key) => key.replace(/\ufeff$/, '')),
   'keys of 4 KiB that differ in their last character are different keys': keysAs((key) => key.slice(0, 255)),
   'keys that differ only in case are different keys': keysAs((key) => key.toLowerCase()),
+  'keys in any script that differ only in case are different keys': keysAs((key) => key.replace(/[\u00c0-\u00de]/g, (letter) => letter.toLowerCase())),
   'lone surrogates are different keys': keysAs((key) => Buffer.from(key).toString()),
   'names that every object has are keys like others': inAnObject,
   'numbers are keys like others': keysAs((key) => String(Number(key))),
@@ -91,12 +116,19 @@ const breakages: Readonly<Record<string, Breakage>> = {
 
   'has: true for an entry, also for an empty one': ({ correct }) => ({ has: (key) => (correct.get(key)?.value.byteLength ?? 0) > 0 }),
   'has: false for what was never set, and for what was deleted': ({ entries }) => ({ has: (key) => key in Object.fromEntries(entries) }),
+  'has: tells keys apart as get does': ({ correct }) => ({ has: (key) => correct.has(key.trim()) }),
   'has: false from expiresAt on': ({ entries }) => ({ has: (key) => entries.has(key) }),
   'size: the number of entries held': countsSets(),
   'stats: what it tells is a number that is not negative': () => ({ stats: () => ({ entries: 1, hitRatio: NaN }) }),
   'stats: entries and bytes, where it knows them, are those that were set': () => ({ stats: () => ({ entries: 0, bytes: 0 }) }),
   'getMany: the answers stand in the order of the keys, a miss as undefined': ({ entries }) => ({
     getMany: (keys) => [...entries].filter(([key]) => keys.includes(key)).map(([, entry]) => entry)
+  }),
+  'getMany: bytes come back as they were, each under its own key': ({ correct }) => ({
+    getMany: (keys) => keys.map((key) => {
+      const entry = correct.get(key)
+      return entry && { ...entry, value: asText((text) => text.trimEnd())(entry.value) }
+    })
   }),
   'getMany: an entry is gone from its expiresAt on': ({ entries }) => ({ getMany: (keys) => keys.map((key) => entries.get(key)) }),
   'getMany: of no keys answers an empty list': ({ correct }) => ({ getMany: (keys) => keys.length === 0 ? [undefined] : correct.getMany(keys) }),
@@ -108,6 +140,9 @@ const breakages: Readonly<Record<string, Breakage>> = {
     clear (prefix = '') {
       for (const key of correct.keys().filter((key) => key >= prefix && key < prefix + '\uffff')) correct.delete(key)
     }
+  }),
+  'clear: white space and control characters at either end of a prefix are part of it': ({ correct }) => ({
+    clear: (prefix = '') => correct.clear(prefix.trim())
   }),
   'clear: a key can be set again afterwards': ({ correct }) => {
     let cleared = false
@@ -124,6 +159,13 @@ const breakages: Readonly<Record<string, Breakage>> = {
   'keys: a star is any text, a question mark any one character, everything else is itself': ({ correct }) => ({
     keys: (pattern = '*') => correct.keys().filter((key) => new RegExp(`^${pattern.replace(/[\\[()^+]/g, '\\$&').replace(/\*/g, '.*').replace(/\?/g, '.')}$`, 's').test(key))
   }),
+  'keys: white space and control characters at either end of a key are told too': ({ correct }) => ({
+    keys: (pattern) => correct.keys(pattern).map((key) => key.trim())
+  }),
+  'keys: a star and a question mark stand for line ends too': ({ correct }) => ({
+    // A dot that is not told otherwise stands for no line end.
+    keys: (pattern) => correct.keys(pattern).filter((key) => pattern === undefined || /^.*$/.test(key))
+  }),
   'keys: what was deleted or is over is not among them': ({ entries }) => ({ keys: () => [...entries.keys()] })
 }
 
@@ -135,6 +177,12 @@ export const brokenConformance: Readonly<Record<string, Broken>> = {
 
   'two backends that were opened do not share entries': ofMap(({ now }) => mapBackend(now, ofEverybody)),
   'what was set before a close is there when the store is opened again': ofStore(({ entries }) => ({ close () { entries.clear() } })),
+  'what stands at either end of a key or a value is kept when the store is opened again': ofStore(({ correct, entries }) => ({
+    async close () {
+      for (const [key, entry] of entries) entries.set(key, { ...entry, value: asText((text) => text.trimEnd())(entry.value) })
+      await correct.close()
+    }
+  })),
   'what was deleted or is over is not there when the store is opened again': ofStore(({ entries }) => ({ get: (key) => entries.get(key) })),
   'what one backend of a store sets and deletes, another one sees': ofStore(({ entries }) => {
     const seen = new Map<string, StoredEntry>()

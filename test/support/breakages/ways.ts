@@ -1,4 +1,5 @@
 // Ways in which a backend in a Map is broken.
+import { isUtf8 } from 'node:buffer'
 import type { CacheBackend, StoredEntry } from '../../../registry/backend.js'
 import type { MapBackend } from '../map-backend.js'
 
@@ -27,6 +28,10 @@ export const instantsAs = (change: (expiresAt: number, now: number) => number): 
 })
 
 export const throughText = (encoding: BufferEncoding) => (value: Uint8Array) => Buffer.from(Buffer.from(value).toString(encoding), encoding)
+
+/** What is valid text passes through `change`. */
+export const asText = (change: (text: string) => string) => (value: Uint8Array): Uint8Array =>
+  isUtf8(value) ? Buffer.from(change(Buffer.from(value).toString())) : value
 
 /** Entries never expire by themselves. */
 export const immortal: Breakage = ({ entries }) => ({ get: (key) => entries.get(key) })
