@@ -8,7 +8,7 @@ import type { RoutePolicy } from '../options.js'
 import { announcedLength, discard, streamKind, unpacked } from '../payload.js'
 import { decide, forbiddenFor, unfitStatus, type Decision, type Fields, type Verdict } from '../http/policy.js'
 import type { FillEnd, Recorded, Taken } from './recorded.js'
-import { decisionOf, type ReplyCacheOptions } from './reply-cache.js'
+import { decisionOf, refusalFor, type ReplyCacheOptions } from './reply-cache.js'
 import { settle } from './settle.js'
 import type { RefusalReason } from '../status.js'
 import { CONDITIONAL_STATUSES } from '../http/statuses.js'
@@ -78,8 +78,7 @@ export class Fill {
     try {
       this.decision = decisionOf(options, this.decision)
     } catch (err) {
-      const name = /reply\.cache\.(ttl|tags)/.exec((err as Error).message)?.[1] as 'ttl' | 'tags' | undefined
-      this.refuse(name ?? 'reply-cache', err)
+      this.refuse(refusalFor(err), err)
     }
   }
 
@@ -97,7 +96,10 @@ export class Fill {
     if (!validation.wasAsked && this.answered === undefined) return taken
     this.#whole = this.reply.getHeaders() as Fields
     const given = deliver(this.reply, taken, { conditions: validation.conditions, method: this.request.method, at: this.#now(), wholeOnly: copies })
-    if (given !== taken && streamKind(taken) !== undefined) discard(this.#refusing('condition', taken))
+    if (given !== taken && streamKind(taken) !== undefined) {
+      this.isOutdated &&= !validation.hasStoredEtag(this.reply)
+      discard(this.#refusing('condition', taken))
+    }
     return given
   }
 
@@ -188,10 +190,9 @@ export class Fill {
 
   /** Once more where more is known by now: what was set past Fastify as the head was written (a session began), how old a stream is that has ended. */
   #lastVerdict (taken: Taken, verdict: Verdict): Verdict {
-    const { raw } = this.reply
-    const isSetPastFastify = raw.getHeaderNames().length > 0
+    const isSetPastFastify = this.reply.raw.getHeaderNames().length > 0
     if (!isSetPastFastify && this.#recording === undefined) return verdict
-    return this.#decide(taken, isSetPastFastify ? raw.getHeaders() as Fields : undefined)
+    return this.#decide(taken, isSetPastFastify ? this.reply.raw.getHeaders() as Fields : undefined)
   }
 
   /** The verdict on the answer with the fields of all hooks; what the handler set decides what is stored. */

@@ -21,6 +21,11 @@ const REPLY_CHECKS = {
   store: boolean
 }
 
+/** Why a response is not stored for which an option was wrong: the error that `decisionOf` threw. */
+export function refusalFor (err: unknown): 'ttl' | 'tags' | 'reply-cache' {
+  return /reply\.cache\.(ttl|tags)/.exec((err as Error).message)?.[1] as 'ttl' | 'tags' | undefined ?? 'reply-cache'
+}
+
 /** What was decided, and what was decided before. Throws CACHE_ERR_OPTION. */
 export function decisionOf (options: ReplyCacheOptions, before: Decision): Decision {
   const { ttl, ...others } = checkOptions<ReplyCacheOptions>('reply.cache', options, REPLY_CHECKS)
