@@ -95,23 +95,23 @@ export class Fill {
 
   /** What a client that asks for a part is given of a response that is going to be stored, as on a hit. Without a range, its conditions are the handler's to answer. */
   #cut (payload: unknown): unknown {
-    if (this.#part === undefined || this.#taken?.copies !== false || (!this.#part.holds && !this.#isToBeStored())) return payload
+    if (this.#part === undefined || this.#taken?.copies !== false || (!this.#part.holds && !this.#isToBeStored)) return payload
     return this.#deliver(payload, this.#part.conditions, false)
   }
 
   #deliver (payload: unknown, conditions: Conditions, copies: boolean): unknown {
     return andThen(this.#part?.whenWhole(payload, this.#taken as Taken, () => !this.#over) ?? payload, (whole) => {
-      if (isConditional(conditions) && this.#isToBeStored()) this.#addEtag(this.#taken as Recorded & Taken, true)
+      if (isConditional(conditions) && this.#isToBeStored) this.#addEtag(this.#taken as Recorded & Taken, true)
       this.#whole = this.reply.getHeaders() as Fields
       const given = deliver(this.reply, whole, { conditions, method: this.request.method, at: this.#now(), wholeOnly: copies })
-      if (given !== whole && streamKind(whole) !== undefined) discard(this.#refusing('condition', whole))
+      const isLeft = given !== whole && streamKind(whole) !== undefined
+      if (isLeft) this.isOutdated &&= this.validation?.hasStoredEtag(this.reply) !== true
+      if (isLeft) discard(this.#refusing('condition', whole))
       return given
     })
   }
 
-  #isToBeStored (): boolean {
-    return !this.#over && this.#taken?.body !== undefined && !('refused' in this.#decide(this.#taken))
-  }
+  get #isToBeStored (): boolean { return !this.#over && this.#taken?.body !== undefined && !('refused' in this.#decide(this.#taken)) }
 
   /** The handler failed. Another stored answer may yet be sent in place of what becomes of that. */
   fail (): void {

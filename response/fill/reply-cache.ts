@@ -2,7 +2,6 @@
 import { boolean, checkOptions, expects, type Duration } from '../../registry/check.js'
 import { aDurationOrZero, durationOrZero } from '../options.js'
 import type { Decision } from '../http/policy.js'
-import type { RefusalReason } from '../status.js'
 import { areTags, MAX_TAGS } from '../invalidation/targets.js'
 
 /** What `reply.cache()` takes: what to do with this one answer. */
@@ -22,13 +21,13 @@ const REPLY_CHECKS = {
   store: boolean
 }
 
+/** Why a response is not stored for which an option was wrong: the error that `decisionOf` threw. */
+export function refusalFor (err: unknown): 'ttl' | 'tags' | 'reply-cache' {
+  return /reply\.cache\.(ttl|tags)/.exec((err as Error).message)?.[1] as 'ttl' | 'tags' | undefined ?? 'reply-cache'
+}
+
 /** What was decided, and what was decided before. Throws CACHE_ERR_OPTION. */
 export function decisionOf (options: ReplyCacheOptions, before: Decision): Decision {
   const { ttl, ...others } = checkOptions<ReplyCacheOptions>('reply.cache', options, REPLY_CHECKS)
   return { ...before, ...others, ...(ttl !== undefined && { ttlMs: durationOrZero(ttl, 'reply.cache.ttl') }) }
-}
-
-/** Why a response is not stored whose options are these. */
-export function refusalFor (err: unknown): RefusalReason {
-  return /reply\.cache\.(ttl|tags)/.exec((err as Error).message)?.[1] as 'ttl' | 'tags' | undefined ?? 'reply-cache'
 }

@@ -97,7 +97,12 @@ export class Validation {
 
   /** Whether the reply's ETag is the one that was made here, of the entry's body. */
   hasOwnEtag (reply: FastifyReply): boolean {
-    return this.entry.head.ownEtag === true && reply.getHeader('etag') === fieldIn(this.entry.head.fields, 'etag')
+    return this.entry.head.ownEtag === true && this.hasStoredEtag(reply)
+  }
+
+  /** Whether the reply has the entry's ETag. */
+  hasStoredEtag (reply: FastifyReply): boolean {
+    return reply.hasHeader('etag') && reply.getHeader('etag') === fieldIn(this.entry.head.fields, 'etag')
   }
 
   /** Whether the entry may be sent in place of an answer of this status (RFC 5861 section 4). */
