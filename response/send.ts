@@ -41,14 +41,15 @@ export class Sender {
     const servesRanges = announcesRanges(request.method, entry.head.status) && (isStraight || this.#internals.servesRanges(request))
     const stored = this.#stored(entry, ageSeconds(entry.head, at), status, servesRanges)
     const fields = this.#together(reply, entry, stored, past === undefined ? own : { ...past, ...own }, isStraight)
+    const { statusCode } = raw
     // HTTP/2 has no reason phrase, and warns of who asks for it.
-    const before = { own, past, statusCode: raw.statusCode, statusMessage: request.raw.httpVersionMajor === 1 ? raw.statusMessage : undefined }
+    const statusMessage = request.raw.httpVersionMajor === 1 ? raw.statusMessage : undefined
     this.#internals.useFields(reply, fields)
     try {
       if (isStraight) straight(request, reply, entry, fields)
       else this.#throughHooks(request, reply, entry)
     } catch (err) {
-      this.#putBack(reply, fields, before)
+      this.#putBack(reply, fields, { own, past, statusCode, statusMessage })
       throw err
     }
   }
@@ -133,15 +134,13 @@ interface Before {
 }
 
 /**
- * As Fastify does it: with an object, since who has replaced `writeHead` may not know that it takes lists. The reply is
- * the cache's only when it is written: before that, what is thrown is Fastify's to answer.
+ * As Fastify does it: with an object, since who has replaced `writeHead` may not know that it takes lists, and without
+ * `hijack()`, after which nobody would answer for what is thrown.
  */
-function straight (request: FastifyRequest, reply: FastifyReply, { head, body }: Entry<ResponseHead>, fields: SentFields['fields']): void {
-  const { raw } = reply
+function straight (request: FastifyRequest, { raw }: FastifyReply, { head, body }: Entry<ResponseHead>, fields: SentFields['fields']): void {
   raw.writeHead(head.status, fields)
   if (request.method === 'HEAD' || hasNoContent(head.status)) raw.end()
   else raw.end(body)
-  reply.hijack()
 }
 
 /** RFC 9211 section 2: the last member is that of the cache nearest to the user. Section 3 shows a hit behind a hit. */

@@ -10,6 +10,7 @@ import { forEachWay } from '../support/ways.js'
 // on-headers 1.0.2, which has no types. CVE-2025-7339: it takes a list of header fields for a list of pairs, and throws.
 const onHeaders = createRequire(import.meta.url)('on-headers-vulnerable') as (response: object, listener: () => void) => void
 
+/** Some throw in the turn of the request, others in a later one. */
 const BACKENDS = ['memory', 'sqlite', 'later']
 const CACHED = { config: { cache: { ttl: '1m', staleWhileRevalidate: '1h' } } }
 const FIELDS = { etag: '"a"', 'cache-control': 'public, max-age=60', link: ['</a>', '</b>'] }
@@ -145,4 +146,20 @@ t.test('what throws when the head is out ends the connection and is logged: nobo
   t.not(failed, 'whole')
   t.ok(app.logs.some(({ err }) => err?.message === 'thrown on the way out'))
   t.match(await app.ask({ url: '/', via }), { status: 200, hit: true, text: 'stored' })
+}, BACKENDS))
+
+t.test('a hit whose end is put off, as express-session does until it has stored the session, is sent once and whole', async (t) => forEachWay(t, async (t, { on, via, hook }) => {
+  const app = await build(t, {
+    ...on,
+    routes (app, probe) {
+      hook(app)
+      app.addHook('onRequest', async (_request, { raw }) => {
+        const end = raw.end.bind(raw) as (...args: unknown[]) => unknown
+        raw.end = ((...args: unknown[]) => { setImmediate(() => end(...args)) }) as never
+      })
+      serve(app, probe)
+    }
+  })
+  for (const hit of [false, true, true]) t.match(await app.ask({ url: '/plain', via }), { status: 200, hit, whole: true })
+  t.strictSame(app.logs.filter(({ level }) => level >= 40), [])
 }, BACKENDS))
