@@ -34,7 +34,7 @@ export function whyForeign (stat: Stats): string | undefined {
 export function spoiltNotice (log: CacheLog): (path: string) => void {
   let isNoted = false
   return (path) => {
-    if (!isNoted) log.warn({ path }, 'cache: everybody could write this file, so it is deleted and begun anew, and so is every other one like it')
+    if (!isNoted) log.warn({ path }, 'cache: everybody could write this file, so it is deleted, and so is every other one like it')
     isNoted = true
   }
 }

@@ -3,7 +3,7 @@
 /** A block is as large as what was gathered before it, up to this, so that adding is linear and half of the memory is in use. */
 const MAX_BLOCK_BYTES = 1024 * 1024
 
-/** The pieces of one body. A list of pieces of one byte would hold a hundred bytes for each, and more where each is a view of a larger buffer. */
+/** The pieces of one body. A list of them would hold a hundred bytes for each, be it one byte long, and more where it is a view. */
 export class Pieces {
   readonly #blocks: Buffer[] = []
   #freeBytes = 0

@@ -113,12 +113,13 @@ export class Home {
   }
 
   #refuseExchanged (): void {
-    if (this.#isFile() && !isStill(this.#settings.path, this.#identity)) throw driverError('SQLITE_BUSY', 'the file was exchanged while it was opened')
+    if (!this.#isFile() || isStill(this.#settings.path, this.#identity)) return
+    throw driverError('SQLITE_BUSY', 'the file was exchanged while it was opened')
   }
 
   #noteSpoilt (file: string): void {
     const { path } = this.#settings
-    this.#log.warn({ path, file }, 'cache: everybody could write the SQLite file or one beside it; it is deleted with all that belongs to it, and a new one is begun')
+    this.#log.warn({ path, file }, 'cache: everybody could write the SQLite file or one beside it; all are deleted and begun anew')
   }
 
   #rebuild (error: unknown): void {

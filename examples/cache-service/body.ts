@@ -20,7 +20,8 @@ export function readBody (payload: IncomingMessage, maxBytes: number): Promise<B
         return
       }
       // Doubled, so that copying stays linear. A list of pieces would take a hundred bytes for each, be it one byte long.
-      if (bytes + piece.byteLength > body.byteLength) body = resized(body, Math.max(bytes + piece.byteLength, Math.min(body.byteLength * 2, maxBytes)))
+      const neededBytes = bytes + piece.byteLength
+      if (neededBytes > body.byteLength) body = resized(body, Math.max(neededBytes, Math.min(body.byteLength * 2, maxBytes)))
       piece.copy(body, bytes)
       bytes += piece.byteLength
     }

@@ -15,8 +15,10 @@ const CHILD = 'support/children/found-files.ts'
 const KEY = 'GET /products/1'
 const LARGE = 'v'.repeat(100_000)
 
+interface Found extends OpenedFiles { path: string, dir: string, warnings: object[] }
+
 /** A backend on a folder in which another one left an entry; what it warns of. */
-async function found (t: Test, change: (path: string) => void, value = 'old'): Promise<OpenedFiles & { path: string, dir: string, warnings: object[] }> {
+async function found (t: Test, change: (path: string) => void, value = 'old'): Promise<Found> {
   const dir = join(newFolder(t), 'cache')
   const before = await openFiles(t, { dir })
   await before.backend.set(KEY, entry(value))
@@ -88,7 +90,7 @@ t.test('file: an entry that comes to be everybody\'s while it is held in memory 
   t.equal(await textAt(backend, KEY), undefined)
 })
 
-t.test('file: the cleanup removes what everybody could write and what is another user\'s, and says so once', { skip: needsRoot }, async (t) => {
+t.test('file: the cleanup removes another user\'s entry and what everybody could write, and warns once', { skip: needsRoot }, async (t) => {
   const { backend, cleanup, dir, warnings } = await found(t, (path) => chmodSync(path, 0o666))
   for (const key of ['spoilt', 'foreign', 'opened', 'private']) await backend.set(key, entry(key))
   chmodSync(pathIn(dir, 'spoilt'), 0o602)
@@ -100,7 +102,7 @@ t.test('file: the cleanup removes what everybody could write and what is another
   t.equal(warnings.length, 1)
 })
 
-t.test('file: an ordinary user\'s process does not believe root\'s entry, nor one that everybody could write, and replaces both', { skip: needsSetpriv }, async (t) => {
+t.test('file: an ordinary user\'s process replaces root\'s entry and its own spoilt one', { skip: needsSetpriv }, async (t) => {
   const cases: ReadonlyArray<readonly [mode: number, owner: number, kept: string, warnings: number]> = [
     [0o644, 0, 'nothing', 0],
     [0o666, 0, 'nothing', 0],

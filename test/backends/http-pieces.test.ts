@@ -3,6 +3,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { sealed } from '../../backends/http/protocol.js'
 import { builtIns } from '../../backends/index.js'
+import type { CacheBackend } from '../../registry/backend.js'
 import { nameOf, storedKey } from '../../registry/frame.js'
 import { build } from '../support/app.js'
 import { Barrier, turns, until } from '../support/barrier.js'
@@ -145,14 +146,21 @@ t.test('http: a value whose body is late is not read on when the request\'s dead
   t.pass('long before the timeout of the backend')
 })
 
+/** A backend whose reads are waited for as long as such an application would, and whose only connection is seen. */
+async function hurried (t: Test, server: Server): Promise<CacheBackend> {
+  const options = { baseUrl: await urlOf(t, server), timeout: '60s', maxConnections: 1 } as const
+  const backend = await builtIns().open({ backend: 'http', options }, { deadlineMs: 50 })
+  t.teardown(() => backend.close())
+  return backend
+}
+
 t.test('http: a response that begins after the deadline and is small leaves its connection to the next read', async (t) => {
   let late: Socket | undefined
   const server = service((socket, number) => {
     if (number === 0) late = socket
     else if (number === 1) socket.write('HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n')
   })
-  const backend = await builtIns().open({ backend: 'http', options: { baseUrl: await urlOf(t, server), timeout: '60s', maxConnections: 1 } }, { deadlineMs: 50 })
-  t.teardown(() => backend.close())
+  const backend = await hurried(t, server)
   t.match((await failureOf(() => backend.get('key'))).message, 'no answer within 50 ms')
   late!.write(`${HEAD}content-length: 5\r\n\r\nvalue`)
   await turns()
@@ -163,8 +171,7 @@ t.test('http: a response that begins after the deadline and is small leaves its 
 t.test('http: a response that begins after the deadline and is large is not read on', async (t) => {
   let late: Socket | undefined
   const server = service((socket) => { late = socket })
-  const backend = await builtIns().open({ backend: 'http', options: { baseUrl: await urlOf(t, server), timeout: '60s' } }, { deadlineMs: 50 })
-  t.teardown(() => backend.close())
+  const backend = await hurried(t, server)
   await failureOf(() => backend.get('key'))
   late!.write(`${HEAD}content-length: ${MB}\r\n\r\n`)
   late!.write(Buffer.alloc(100_000))
@@ -180,8 +187,7 @@ t.test('http: a read whose deadline passes while it waits for a connection is no
     if (number === 0) held = socket
     else socket.write('HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n')
   })
-  const backend = await builtIns().open({ backend: 'http', options: { baseUrl: await urlOf(t, server), timeout: '60s', maxConnections: 1 } }, { deadlineMs: 50 })
-  t.teardown(() => backend.close())
+  const backend = await hurried(t, server)
   const writing = backend.delete('other')
   await until(() => held !== undefined)
   await Promise.all(Array.from({ length: 5 }, () => failureOf(() => backend.get('key'))))

@@ -83,7 +83,7 @@ for (const rest of ALL) {
   }
 
   for (const mode of [0o602, 0o606, 0o666, 0o777]) {
-    t.test(`sqlite: ${name} with the mode ${mode.toString(8)}, which everybody could write, is deleted with all that belongs to it, and begun anew`, async (t) => {
+    t.test(`sqlite: ${name} with the mode ${mode.toString(8)} is deleted with all that belongs to it, and begun anew`, async (t) => {
       const path = await left(t)
       chmodSync(path + rest, mode)
       const { backend, warnings } = await openSqlite(t, { path })
@@ -99,7 +99,7 @@ for (const rest of ALL) {
   }
 }
 
-t.test('sqlite: a file that comes to be a link, or everybody\'s, while it is open is seen when it is opened again', async (t) => {
+t.test('sqlite: a file that comes to be a link, or everybody\'s, is seen when it is opened again', async (t) => {
   const path = await left(t)
   const { backend, cleanup, warnings } = await openSqlite(t, { path })
   t.equal(await textAt(backend, 'kept'), 'old')
@@ -113,7 +113,7 @@ t.test('sqlite: a file that comes to be a link, or everybody\'s, while it is ope
   t.equal(warnings.length, 1)
 })
 
-t.test('sqlite: a file in whose place a link is put while it is opened is refused before anything is written where that leads', async (t) => {
+t.test('sqlite: where a link takes the place of a file while that is opened, nothing is written where it leads', async (t) => {
   const path = join(newFolder(t), 'cache.db')
   const victim = join(dirname(path), 'victim.db')
   const made = new Database(victim)
@@ -151,7 +151,7 @@ t.test('sqlite: the file of a lent database is its owner\'s matter', async (t) =
   t.same(warnings, [])
 })
 
-t.test('sqlite: an ordinary user\'s process refuses root\'s file, begins anew what everybody could write, and makes private what a group could', { skip: needsSetpriv }, async (t) => {
+t.test('sqlite: an ordinary user\'s process refuses root\'s file, and treats its own by their modes', { skip: needsSetpriv }, async (t) => {
   const cases: ReadonlyArray<readonly [mode: number, owner: number, stdout: object | string]> = [
     [0o644, 0, ''],
     [0o666, 0, ''],
@@ -172,7 +172,7 @@ t.test('sqlite: an ordinary user\'s process refuses root\'s file, begins anew wh
   }))
 })
 
-t.test('sqlite: of several processes that find a file that everybody could write, none loses what another sets in the new one', async (t) => {
+t.test('sqlite: several processes that find a file that everybody could write begin one new file together', async (t) => {
   const names = ['one', 'two', 'three']
   const path = await left(t)
   chmodSync(path, 0o666)

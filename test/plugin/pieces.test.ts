@@ -10,6 +10,7 @@ import { usedBytes } from '../support/oracles.js'
 
 const PIECES = 150_000
 const MB = 1e6
+const CACHED = { config: { cache: { ttl: '1m' } } }
 
 /** Pieces of one byte, which stop at the barrier before the last. */
 async function * pieces (last: Barrier): AsyncGenerator<Uint8Array> {
@@ -35,13 +36,14 @@ const KINDS = {
 }
 
 for (const [kind, make] of Object.entries(KINDS)) {
-  t.test(`a ${kind} stream of ${PIECES} pieces of one byte takes little more than its bytes while it is recorded`, async (t) => forEachBackend(t, async (t, on) => {
+  const name = `a ${kind} stream of ${PIECES} pieces of one byte takes little more than its bytes while it is recorded`
+  t.test(name, async (t) => forEachBackend(t, async (t, on) => {
     const last = new Barrier()
     const app = await build(t, {
       ...on,
       compare: false,
       routes (app) {
-        app.get('/', { config: { cache: { ttl: '1m' } } }, async (_request, reply) => await reply.type('text/plain').send(make(last)))
+        app.get('/', CACHED, async (_request, reply) => await reply.type('text/plain').send(make(last)))
       }
     })
     const port = await portOf(app.app)

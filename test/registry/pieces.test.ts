@@ -17,7 +17,7 @@ function gathered (sizes: readonly number[]): { pieces: Pieces, expected: Buffer
 
 t.test('pieces: the whole is what was added, in order, in memory of its own', async (t) => {
   const random = seeded(11)
-  const lists = Array.from({ length: 200 }, () => Array.from({ length: Math.floor(random() * 60) }, () => Math.floor(random() ** 4 * 5_000)))
+  const lists = Array.from({ length: 200 }, () => Array.from({ length: Math.floor(random() * 60) }, () => Math.floor(random() ** 4 * 5e3)))
   for (const sizes of [[], [0], [0, 0, 1, 0], [5], [1_000, 1], [1, 1_000], [3_000_000, 1, 3_000_000], ...lists]) {
     const { pieces, expected } = gathered(sizes)
     const whole = pieces.whole()

@@ -15,8 +15,10 @@ export interface OpenedFiles {
   cleanup (): Promise<void>
 }
 
+type Warn = CacheLog['warn']
+
 /** `warn` is told what the backend warns of; without one a warning fails the test. */
-export async function openFiles (t: Test, options: FileOptions, { now }: TestClock = testClock(), warn?: CacheLog['warn']): Promise<OpenedFiles> {
+export async function openFiles (t: Test, options: FileOptions, { now }: TestClock = testClock(), warn?: Warn): Promise<OpenedFiles> {
   const { background, cleanup } = byHand(t)
   const fail = () => t.fail('a backend logs nothing')
   const backend = await file.create(options, {
