@@ -6,6 +6,7 @@ import { HOOKS } from './fuzz/hooks.js'
 import { planOf, reduced } from './fuzz/plan.js'
 import { play } from './fuzz/play.js'
 import { SABOTAGES } from './fuzz/sabotages.js'
+import { Resources } from './support/oracles.js'
 
 const campaign = campaignOf(process.env)
 const pairs = BACKENDS.flatMap((backend) => PROTOCOLS.map((protocol) => ({ backend, protocol })))
@@ -16,8 +17,12 @@ t.setTimeout((campaign.seconds + 120) * 1_000)
 
 for (const { backend, protocol } of pairs) {
   t.test(`no client is given what was not made for it, is too old, or is cut short: ${backend}, ${protocol}`, async (t) => {
+    const resources = new Resources()
     const { failure, plans, requests, hits } = await run(campaign, { backend, protocol, share: 1 / pairs.length })
     if (failure !== undefined) t.fail('a plan fails', { failure })
+    // Also as they are, to be copied.
+    for (const line of failure ?? []) t.comment(line)
+    t.same(await resources.left(), [])
     t.comment(`${plans} plans, ${requests} requests, ${hits} hits`)
     if (campaign.plan === undefined && plans > 20) t.ok(hits > requests / 20, 'the cache was in use')
   })

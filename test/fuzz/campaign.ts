@@ -20,9 +20,9 @@ export interface Campaign {
   readonly plan: Plan | undefined
 }
 
-const DEFAULT_SECONDS = 56
+const DEFAULT_SECONDS = 48
 /** So that every machine plays the same ones, unless it is very slow. */
-const DEFAULT_SEEDS = 70
+const DEFAULT_SEEDS = 120
 const SHRINK_MS = 20_000
 
 const listOf = (text = ''): ReadonlySet<string> => new Set(text.split(',').filter((name) => name !== ''))
@@ -47,7 +47,7 @@ export async function run ({ seed: first, seeds, seconds, without, plan: given }
   const endsAt = performance.now() + seconds * share * 1_000
   const on = (plan: Plan): Promise<Played> => play(plan, { backend, without })
   for (let seed = first; seed < first + (given === undefined ? seeds : 1) && performance.now() < endsAt; seed++) {
-    const plan = given ?? reduced(planOf(seed, protocol), without)
+    const plan = reduced(given ?? planOf(seed, protocol), without)
     const { wrong, requests, hits } = await on(plan)
     report.plans++
     report.requests += requests

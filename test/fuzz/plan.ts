@@ -59,6 +59,8 @@ export interface Plan {
   readonly stage: 'onRequest' | 'preHandler'
   readonly trustsProxy: boolean
   readonly actions: readonly Action[]
+  /** Whether the application is closed while handlers are held. */
+  readonly endsHeld: boolean
 }
 
 export const TTL_S = 10
@@ -104,7 +106,8 @@ export function planOf (seed: number, protocol: Plan['protocol']): Plan {
     staleWhileRevalidate: draw.of([0, 5]), staleIfError: draw.of([0, 20]), keep: draw.of([0, 60]), etag: draw.happens(0.2), lock: draw.happens(0.8)
   }
   const base = { protocol, profile, hooks, first: draw.happens(0.5), stage: draw.of(['onRequest', 'preHandler'] as const), trustsProxy }
-  return { ...base, actions: Array.from({ length: LONGEST_ACTIONS }, () => actionOf(draw, subjects, trustsProxy)) }
+  const actions = Array.from({ length: LONGEST_ACTIONS }, () => actionOf(draw, subjects, trustsProxy))
+  return { ...base, actions, endsHeld: draw.happens(0.3) }
 }
 
 const STEPS_MS = [1_000, 5_000, 9_999, 10_000, 10_001, 12_000, 12_000, 15_000, 25_000, 80_000] as const

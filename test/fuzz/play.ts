@@ -72,16 +72,23 @@ class Game {
     await this.#settled()
   }
 
-  /** All that is held goes on, all that was asked for comes, and the application closes. */
+  /** All that is held goes on, all that was asked for comes, and the application closes; or it closes first. */
   async end (): Promise<void> {
-    for (const gate of this.#world.gates.values()) gate.open()
+    const { plan, sent, gates } = this.#world
+    if (plan.endsHeld) for (const one of sent.values()) one.left ||= !one.isOver
+    const closing = plan.endsHeld ? this.#close() : undefined
+    for (const gate of gates.values()) gate.open()
     if (!await inTime(Promise.all(this.#open), LONGEST_WAIT_MS)) {
-      const waiting = [...this.#world.sent.values()].filter(({ left, isOver }) => !left && !isOver)
+      const waiting = [...sent.values()].filter(({ left, isOver }) => !left && !isOver)
       this.#world.fault('hang', waiting.map(({ id, asked }) => `${id} ${JSON.stringify(asked)}`).join(', '))
     }
     for (const exchange of this.#exchanges) exchange.destroy()
     await this.#settled()
     this.#judgeAfter()
+    await (closing ?? this.#close())
+  }
+
+  async #close (): Promise<void> {
     if (!await inTime(this.#app.close(), LONGEST_CLOSE_MS)) this.#world.fault('close', 'it takes too long')
   }
 
