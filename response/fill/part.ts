@@ -87,17 +87,19 @@ async function whenEnded (source: Readable, isRecorded: () => boolean, budget: R
     give(bytes)
     return source
   }
-  // A generator that waits for the next chunk can't be told to stop: the source is.
-  return Readable.from(passing(pieces, chunks, (size) => give(Math.min(size, bytes)))).once('close', () => {
-    give(bytes)
-    source.destroy()
+  return new Readable({
+    read () {
+      const piece = pieces.shift()
+      if (piece === undefined) chunks.next().then(({ done, value }) => this.push(done === true ? null : value), (err) => this.destroy(err))
+      else {
+        give(Math.min(Buffer.byteLength(piece), bytes))
+        this.push(piece)
+      }
+    },
+    destroy (err, done) {
+      give(bytes)
+      source.destroy()
+      done(err)
+    }
   })
-}
-
-async function * passing (pieces: Chunk[], rest: AsyncIterator<Chunk>, passed: (size: number) => void): AsyncGenerator<Chunk> {
-  for (let piece = pieces.shift(); piece !== undefined; piece = pieces.shift()) {
-    yield piece
-    passed(Buffer.byteLength(piece))
-  }
-  yield * { [Symbol.asyncIterator]: () => rest }
 }
