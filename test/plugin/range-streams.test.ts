@@ -97,7 +97,7 @@ t.test('what was held back is let go of, however its stream ended: ranges are cu
     routes (app) {
       const ways: Record<string, () => Readable> = {
         large: () => Readable.from([MIB, MIB, MIB]),
-        broken: () => Readable.from((async function * () { yield MIB; await new Promise(setImmediate); throw new Error('the source failed') })()),
+        broken: () => Readable.from((async function * () { yield MIB; yield MIB; await new Promise(setImmediate); throw new Error('the source failed') })()),
         whole: () => Readable.from([MIB, MIB])
       }
       app.get<{ Params: { way: string } }>('/:way/:name', cached({ maxBodyBytes: 2 * MIB.length }), async ({ params: { way } }, reply) => await reply.type('text/plain').send((ways[way] as () => Readable)()))
