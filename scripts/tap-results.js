@@ -15,6 +15,8 @@ export class TapResults {
   skipped = 0
   /** The full names of what failed. */
   failures = []
+  /** Those of what was skipped, with the reason. */
+  skips = []
   #onFile
   #file
   #lines = []
@@ -71,7 +73,8 @@ export class TapResults {
       outer.tests++
       if (outcome === 'failed') outer.failures++
     }
-    if (outcome === 'failed') this.failures.push([...this.#open.map((outer) => outer.name), name].join(' > '))
+    const list = { failed: this.failures, skipped: this.skips }[outcome]
+    list?.push([...this.#open.map((outer) => outer.name), name].join(' > '))
   }
 }
 

@@ -38,7 +38,8 @@ async function runTap () {
 }
 
 function checkTests ({ results, exitCode }) {
-  const { passed, failed, skipped, failures } = results
+  const { passed, failed, skipped, failures, skips } = results
+  for (const name of skips) console.log(`skipped: ${name}`)
   for (const name of failures) console.log(`failed: ${name}`)
   if (failed > 0) throw new StepFailed(`tests failed: ${failed} of ${passed + failed}`)
   if (passed === 0) throw new StepFailed(`tests failed: none passed, ${skipped} were skipped`)

@@ -1,7 +1,7 @@
 // The counting of tests in scripts/: what is a test, and that nothing that fails is lost.
 import t from 'tap'
 
-interface Results { passed: number, failed: number, skipped: number, failures: string[], write (line: string): void, end (): void }
+interface Results { passed: number, failed: number, skipped: number, failures: string[], skips: string[], write (line: string): void, end (): void }
 interface FileEnd { name: string, ok: boolean, tests: number, lines: string[] }
 
 const { TapResults } = await import(new URL('../scripts/tap-results.js', import.meta.url).href) as { TapResults: new (onFile: (file: FileEnd) => void) => Results }
@@ -11,8 +11,8 @@ function read (tap: string) {
   const results = new TapResults((file) => { files.push(file) })
   for (const line of tap.split('\n')) results.write(line)
   results.end()
-  const { passed, failed, skipped, failures } = results
-  return { counts: [passed, failed, skipped], failures, files }
+  const { passed, failed, skipped, failures, skips } = results
+  return { counts: [passed, failed, skipped], failures, skips, files }
 }
 
 t.test('scripts: the innermost named blocks are counted, not assertions and not what holds them', async (t) => {
@@ -70,8 +70,10 @@ t.test('scripts: a file that crashes, a plan that does not fit and a failed asse
   t.same(read('# Subtest: a.test.ts\n    # Subtest: one\n        1..0\n    ok 1 - one\n    not ok 2 - assertion\nnot ok 1 - a.test.ts').counts, [1, 1, 0])
 })
 
-t.test('scripts: what is skipped or to do is counted apart', async (t) => {
-  t.same(read('# Subtest: a.test.ts\n    ok 1 - one # SKIP for a reason\n    not ok 2 - two # TODO\n    # Subtest: three\n        ok 1 - assertion\n    ok 3 - three\nok 1 - a.test.ts').counts, [1, 0, 2])
+t.test('scripts: what is skipped or to do is counted apart, and named with its reason', async (t) => {
+  const { counts, skips } = read('# Subtest: a.test.ts\n    ok 1 - one # SKIP for a reason\n    not ok 2 - two # TODO\n    # Subtest: three\n        ok 1 - assertion\n    ok 3 - three\nok 1 - a.test.ts')
+  t.same(counts, [1, 0, 2])
+  t.same(skips, ['a.test.ts > one # SKIP for a reason', 'a.test.ts > two # TODO'])
 })
 
 t.test('scripts: no tests are no tests', async (t) => {

@@ -1,4 +1,4 @@
-// An answer of a handler that was asked without the client's conditions: what of it the client is given.
+// What a client is given of a handler's response whose conditions are the cache's to answer.
 import type { FastifyReply } from 'fastify'
 import { joined } from '../http/cache-control.js'
 import { isConditional, type Conditions } from '../http/conditional.js'

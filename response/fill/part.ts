@@ -90,15 +90,18 @@ async function whenEnded (source: Readable, isRecorded: () => boolean, budget: R
     release()
     return source
   }
-  // A generator that waits for the next chunk can't be told to stop: the source is.
-  return Readable.from(passing([pieces.whole(), ...(beyond === undefined ? [] : [beyond])], chunks, release)).once('close', () => {
-    release()
-    source.destroy()
+  const held = [pieces.whole(), ...(beyond === undefined ? [] : [beyond])].filter(({ length }) => length > 0)
+  return new Readable({
+    read () {
+      const piece = held.shift()
+      release()
+      if (piece !== undefined) this.push(piece)
+      else chunks.next().then(({ done, value }) => this.push(done === true ? null : value), (err) => this.destroy(err))
+    },
+    destroy (err, done) {
+      release()
+      source.destroy()
+      done(err)
+    }
   })
-}
-
-async function * passing (held: readonly Chunk[], rest: AsyncIterator<Chunk>, release: () => void): AsyncGenerator<Chunk> {
-  for (const piece of held) if (piece.length > 0) yield piece
-  release()
-  yield * { [Symbol.asyncIterator]: () => rest }
 }

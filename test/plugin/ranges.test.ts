@@ -1,11 +1,9 @@
 // Ranges: announced wherever the cache would cut one out, and on a miss the same as on a hit.
-import { request } from 'node:http'
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import t from 'tap'
 import { build, forEachBackend } from '../support/app.js'
-import { Barrier } from '../support/barrier.js'
-import { portOf, type Answer } from '../support/client.js'
+import type { Answer } from '../support/client.js'
 import { cached } from '../support/document.js'
 
 const BODY = 'abcdefghij'.repeat(100)
@@ -155,65 +153,6 @@ t.test('RFC 9110 section 14.3: a value of the handler\'s own stays, and one that
       }
     }
   }
-}))
-
-t.test('a range of a stream is cut out if that is stored, and the whole if it passes a bound or has not the length that it announced', async (t) => forEachBackend(t, async (t, on) => {
-  const LARGE = Buffer.alloc(300_000, 'x')
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    routes (app) {
-      const large = (): Readable => Readable.from((function * () { for (let at = 0; at < LARGE.length; at += 10_000) yield LARGE.subarray(at, at + 10_000) })())
-      app.get('/node', cached({ maxBodyBytes: 200_000 }), async (_request, reply) => await reply.type('text/plain').send(large()))
-      app.get('/web', cached({ maxBodyBytes: 200_000 }), async (_request, reply) => await reply.type('text/plain').send(new Blob([LARGE]).stream()))
-      app.get('/within', cached({ maxBodyBytes: LARGE.length }), async (_request, reply) => await reply.type('text/plain').send(large()))
-      app.get('/shorter', cached(), async (_request, reply) => await reply.header('content-length', 400_000).send(large()))
-    }
-  })
-  for (const url of ['/node', '/web']) t.match(await app.ask({ url, headers: { range: 'bytes=0-1' } }), { status: 200, body: LARGE, whole: true, hit: false }, url)
-  t.match(await app.ask({ url: '/shorter', headers: { range: 'bytes=0-1' } }), { status: 200, body: LARGE, whole: false, hit: false }, 'as without a range')
-  t.match(await app.ask({ url: '/within', headers: { range: 'bytes=0-1' } }), { status: 206, text: 'xx', cacheStatus: /stored/ })
-  t.match((await app.cache.stats()), { entries: 1, routes: { 'GET /node': { refusals: { 'too-large': 1 } }, 'GET /web': { refusals: { 'too-large': 1 } }, 'GET /shorter': { refusals: { length: 1 } } } })
-}))
-
-t.test('a stream that breaks while a part of it is waited for is an error of the handler, or the stored response in its place', async (t) => forEachBackend(t, async (t, on) => {
-  let breaks = true
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    routes (app) {
-      const broken = (): Readable => Readable.from((async function * () { yield 'abc'; if (breaks) throw new Error('the source failed'); yield 'def' })())
-      app.get('/', cached({ ttl: '5s', staleIfError: '1m' }), async (_request, reply) => await reply.type('text/plain').send(broken()))
-    }
-  })
-  const ask = { url: '/', headers: { range: 'bytes=1-2' } }
-  t.match(await app.ask(ask), { status: 500, whole: true })
-  breaks = false
-  t.match(await app.ask(ask), { status: 206, text: 'bc', hit: false })
-  breaks = true
-  await app.clock.pass(6_000)
-  t.match(await app.ask(ask), { status: 206, text: 'bc', headers: { 'content-range': 'bytes 1-2/6' } })
-}))
-
-t.test('a client that leaves while its part is waited for ends the stream, and nothing is stored', async (t) => forEachBackend(t, async (t, on) => {
-  const [begun, ended] = [new Barrier(), new Barrier()]
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    routes (app) {
-      const endless = (): Readable => new Readable({
-        read () { if (begun.arrived === 0) { this.push('abc'); begun.pass().catch(() => {}) } },
-        destroy (err, done) { ended.pass().catch(() => {}); done(err) }
-      })
-      app.get('/', cached(), async (_request, reply) => await reply.type('text/plain').send(begun.arrived === 0 ? endless() : Readable.from(['abc'])))
-    }
-  })
-  const leaving = request({ host: '127.0.0.1', port: await portOf(app.app), headers: { range: 'bytes=0-1' }, agent: false }).on('error', () => {}).end()
-  await begun.reached()
-  leaving.destroy()
-  await ended.reached()
-  t.match(await app.cache.stats(), { entries: 0, routes: { 'GET /': { refusals: { 'client-gone': 1 } } } })
-  t.match(await app.ask({ url: '/', headers: { range: 'bytes=0-1' } }), { status: 206, text: 'ab', hit: false })
 }))
 
 t.test('a part on a miss has the ETag that the cache makes, and If-Range knows it from then on', async (t) => forEachBackend(t, async (t, on) => {

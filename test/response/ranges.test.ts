@@ -1,7 +1,7 @@
 // Ranges: which bytes a request asks for, and when it asks for none.
 import fc from 'fast-check'
 import t from 'tap'
-import { MAX_RANGES, rangesOf } from '../../response/http/ranges.js'
+import { allowsRanges, announcesRanges, MAX_RANGES, rangesOf } from '../../response/http/ranges.js'
 import { workedMs } from '../support/loop.js'
 
 const of = (field: string | string[], length = 10): unknown => {
@@ -53,4 +53,14 @@ t.test('E18: 100 KB take time in proportion to their length', async (t) => {
     rangesOf(`bytes=${unit.repeat(100_000 / unit.length)}x`, 1_000)
     t.ok(workedMs() - before < 100, JSON.stringify(unit))
   }
+})
+
+t.test('RFC 9110 section 14.3: Accept-Ranges that names bytes, or is absent, lets a response be cut', async (t) => {
+  for (const field of [undefined, 'bytes', 'Bytes', 'items, bytes', 'bytes ,items', ['items', 'bytes']]) t.equal(allowsRanges(field), true, String(field))
+  for (const field of ['none', '', 'items', 'bytesx', 'xbytes', 'none, items']) t.equal(allowsRanges(field), false, field)
+})
+
+t.test('ranges are announced on the whole, a part and an unsatisfiable range, to GET and HEAD', async (t) => {
+  for (const status of [200, 206, 416]) for (const [method, is] of [['GET', true], ['HEAD', true], ['POST', false], ['QUERY', false]] as const) t.equal(announcesRanges(method, status), is, `${method} ${status}`)
+  for (const status of [203, 204, 301, 304, 404, 412, 500]) t.equal(announcesRanges('GET', status), false, String(status))
 })
