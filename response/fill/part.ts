@@ -91,16 +91,23 @@ async function whenEnded (source: Readable, isRecorded: () => boolean, budget: R
     return source
   }
   const held = [pieces.whole(), ...(beyond === undefined ? [] : [beyond])].filter(({ length }) => length > 0)
+  return passedOn(held, chunks, (isOver) => {
+    release()
+    if (isOver) source.destroy()
+  })
+}
+
+/** What was held, and the rest of what it came from. `released` is told when the former is passed on, and when nobody reads on. */
+function passedOn (held: Chunk[], rest: AsyncIterator<Chunk>, released: (isOver: boolean) => void): Readable {
   return new Readable({
     read () {
       const piece = held.shift()
-      release()
+      released(false)
       if (piece !== undefined) this.push(piece)
-      else chunks.next().then(({ done, value }) => this.push(done === true ? null : value), (err) => this.destroy(err))
+      else rest.next().then(({ done, value }) => this.push(done === true ? null : value), (err) => this.destroy(err))
     },
     destroy (err, done) {
-      release()
-      source.destroy()
+      released(true)
       done(err)
     }
   })

@@ -4,7 +4,6 @@ import t from 'tap'
 import { MAX_VARY_FIELDS, variantOf, varyNames } from '../../response/http/vary.js'
 import { fakeFields as asked } from '../support/request.js'
 
-
 t.test('E05: `*` anywhere, invalid names, names that every object has, and too many names can not be kept', async (t) => {
   const many = (count: number): string => Array.from({ length: count }, (_, at) => `x-${at}`).join(',')
   for (const value of ['*', '* ', ' *', '*,', ',*', 'a, *', 'a,*,b', ['a', '*'], ['*'], 'constructor', 'a, Constructor', '__proto__', 'a b', 'a\u00e9', 'a:b', '"a"', 'a\nb', 'a;q=1', 'ﬀ', many(MAX_VARY_FIELDS + 1)]) {
