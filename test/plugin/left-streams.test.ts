@@ -2,7 +2,8 @@
 import { EventEmitter } from 'node:events'
 import { Readable } from 'node:stream'
 import t from 'tap'
-import { build } from '../support/app.js'
+import { build, forEachBackend } from '../support/app.js'
+import { until } from '../support/barrier.js'
 import { cached } from '../support/document.js'
 
 t.test('a stream that was destroyed before it is returned is an error at once, as without the cache', async (t) => {
@@ -30,6 +31,14 @@ const kinds: Record<string, () => { payload: object, isEnded: () => boolean }> =
     const payload = Object.assign(new EventEmitter(), { isEnded: false, pipe () {}, destroy () { payload.isEnded = true } })
     return { payload, isEnded: () => payload.isEnded }
   },
+  'stream that can only be closed' () {
+    const payload = Object.assign(new EventEmitter(), { isEnded: false, pipe () {}, close () { payload.isEnded = true } })
+    return { payload, isEnded: () => payload.isEnded }
+  },
+  'stream that can only be aborted' () {
+    const payload = Object.assign(new EventEmitter(), { isEnded: false, pipe () {}, abort () { payload.isEnded = true } })
+    return { payload, isEnded: () => payload.isEnded }
+  },
   'web stream' () {
     let isEnded = false
     return { payload: new ReadableStream({ cancel () { isEnded = true } }), isEnded: () => isEnded }
@@ -52,6 +61,26 @@ for (const [name, make] of Object.entries(kinds)) {
     if (payload instanceof EventEmitter) payload.emit('error', new Error('broken off'))
   })
 }
+
+t.test('a stream that is not sent ends the stored response only if it is another version', async (t) => forEachBackend(t, async (t, on) => {
+  const app = await build(t, {
+    ...on,
+    compare: false,
+    routes (app, probe) {
+      app.get<{ Params: { etag: string } }>('/:etag', cached(), async ({ params }, reply) => {
+        const etag = probe.ran(params.etag) === 1 ? '"1"' : `"${params.etag}"`
+        return await reply.header('etag', etag).send(Readable.from(['x']))
+      })
+    }
+  })
+  const headers = { 'cache-control': 'no-cache', 'if-match': '"other"' }
+  for (const url of ['/1', '/2']) {
+    await app.ask(url)
+    t.match(await app.ask({ url, headers }), { status: 412, text: '', cacheStatus: /fwd=request; detail=condition$/ })
+  }
+  await until(async () => (await app.cache.stats()).entries === 1)
+  for (const [url, hit] of [['/1', true], ['/2', false]] as const) t.match(await app.ask(url), { status: 200, text: 'x', hit })
+}))
 
 t.test('the source of a stream that another hook took the place of may fail later', async (t) => {
   const source = new Readable({ read () {} })

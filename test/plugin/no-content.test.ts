@@ -54,7 +54,7 @@ function selected ({ etag, text }: typeof STORED, { conditions, method, cuts }: 
 
 const CONDITIONS: ReadonlyArray<Record<string, string>> = [
   {}, { 'if-none-match': STORED.etag }, { 'if-none-match': NEW.etag }, { 'if-match': '"other"' },
-  { range: 'bytes=2-4' }, { range: 'bytes=900-' }
+  { range: 'bytes=2-4' }, { range: 'bytes=2-4', 'if-range': CHANGED }, { range: 'bytes=900-' }
 ]
 
 const isStream = (kind: PayloadName): boolean => !['nothing', 'a text', 'a Buffer'].includes(kind)
