@@ -63,3 +63,27 @@ for (const [kind, make] of Object.entries(KINDS)) {
     t.ok(stored.body.equals(Buffer.alloc(PIECES, 'piece by piece ')), 'and what is stored is the whole')
   }))
 }
+
+t.test('of a stream that nobody reads yet, few pieces are taken however small they are', async (t) => forEachBackend(t, async (t, on) => {
+  let taken = 0
+  const app = await build(t, {
+    ...on,
+    compare: false,
+    routes (app, { cached }) {
+      const onSend = async (_request: unknown, _reply: unknown, payload: unknown): Promise<unknown> => {
+        // Until no more is taken.
+        for (let before = -1; before !== taken;) {
+          before = taken
+          await turns()
+        }
+        if (cached) t.ok(taken < 4_096, `${taken} pieces wait`)
+        return payload
+      }
+      app.get('/', { ...CACHED, onSend }, async (_request, reply) => await reply.type('text/plain').send(new Readable({
+        highWaterMark: 1,
+        read () { this.push(++taken > PIECES ? null : 'x') }
+      })))
+    }
+  })
+  t.match(await app.ask('/'), { hit: false, whole: true })
+}))
