@@ -191,9 +191,11 @@ export class Engine {
 }
 
 /** Before all other hooks. They may change a buffer in place: what is recorded is a copy. */
-const first: onSendHookHandler = (_request, reply, payload, done) => {
+const first: onSendHookHandler = ({ method }, reply, payload, done) => {
   const filling = (reply as FillingReply)[kFilling]
-  done(null, filling === null ? payload : asResponse(payload, reply, (given) => filling.fill.take(given, true)))
+  const take = (given: unknown): unknown => filling === null ? given : filling.fill.take(given, true)
+  // Fastify's own hook behind those of a HEAD fails on a fetch Response.
+  done(null, method === 'HEAD' ? take(payload) : asResponse(payload, reply, take))
 }
 
 /** After all other hooks. A fetch Response that they were given or have made says the fields of what is sent. */
