@@ -177,3 +177,21 @@ t.test('what a hook reads of the Response on a miss is what the handler made', a
   for (const hit of [false, true]) t.match(await app.ask({ url: '/', via }), { hit, text: '{"a":1}' })
   t.same(read, ['{"a":1}'])
 }))
+
+t.test('a HEAD for which the handler of a stale response sends a Response is answered, and the body is let go', async (t) => forEachWay(t, async (t, { on, via, hook }) => {
+  let cancelled = 0
+  const app = await build(t, {
+    ...on,
+    // Fastify alone answers 500.
+    compare: false,
+    routes (app) {
+      hook(app)
+      app.get('/', { config: { cache: { ttl: '1m', keep: '1h' } } }, async ({ method }) =>
+        new Response(method === 'GET' ? 'x' : new ReadableStream({ cancel () { cancelled++ } }), { headers: { etag: `"${method}"`, 'x-own': method } }))
+    }
+  })
+  await app.ask({ url: '/', via })
+  await app.clock.pass(61_000)
+  t.match(await app.ask({ url: '/', via, method: 'HEAD' }), { status: 200, text: '', headers: { 'x-own': 'HEAD' }, cacheStatus: /fwd=stale/ })
+  t.equal(cancelled, 1)
+}))
