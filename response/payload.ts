@@ -70,11 +70,12 @@ export function asResponse (payload: unknown, reply: FastifyReply, take: (payloa
   // Fastify adds cookies to the list that is there.
   const before = Object.entries(reply.getHeaders()).map(([name, value]) => [name, Array.isArray(value) ? [...value] : value] as const)
   const given = take(payload)
-  if (reply.statusCode !== payload.status || !(given === payload.body || given instanceof ReadableStream)) return given
+  const isWhole = (given ?? null) === payload.body
+  if (reply.statusCode !== payload.status || !(isWhole || given instanceof ReadableStream)) return given
   reply.raw.statusCode = statusCode
   for (const [name] of payload.headers) reply.removeHeader(name)
   for (const [name, value] of before) if (value !== undefined && !reply.hasHeader(name)) reply.header(name, value)
-  return given === payload.body ? payload : new Response(given as ReadableStream, payload)
+  return isWhole ? payload : new Response(given as ReadableStream, payload)
 }
 
 /** As Fastify tells them. */
