@@ -64,7 +64,8 @@ async function whenEnded (source: Readable, isRecorded: () => boolean, budget: R
   const chunks: AsyncIterator<Chunk> = source[Symbol.asyncIterator]()
   const pieces: Chunk[] = []
   let bytes = 0
-  const give = (size: number): void => {
+  const give = (upTo: number): void => {
+    const size = Math.min(upTo, bytes)
     bytes -= size
     budget.give(size)
   }
@@ -74,7 +75,7 @@ async function whenEnded (source: Readable, isRecorded: () => boolean, budget: R
       const { done, value } = await chunks.next()
       if (done === true) {
         if (!isRecorded()) break
-        give(bytes)
+        give(Infinity)
         return undefined
       }
       pieces.push(value)
@@ -84,20 +85,25 @@ async function whenEnded (source: Readable, isRecorded: () => boolean, budget: R
       if (!isTooMuch) bytes += size
     }
   } catch {
-    give(bytes)
+    give(Infinity)
     return source
   }
+  return passedOn(pieces, chunks, { source, give })
+}
+
+/** What was held back, and the rest as it comes. `give`: so many bytes are not held any more. */
+function passedOn (pieces: Chunk[], rest: AsyncIterator<Chunk>, { source, give }: { source: Readable, give: (bytes: number) => void }): Readable {
   return new Readable({
     read () {
       const piece = pieces.shift()
-      if (piece === undefined) chunks.next().then(({ done, value }) => this.push(done === true ? null : value), (err) => this.destroy(err))
+      if (piece === undefined) rest.next().then(({ done, value }) => this.push(done === true ? null : value), (err) => this.destroy(err))
       else {
-        give(Math.min(Buffer.byteLength(piece), bytes))
+        give(Buffer.byteLength(piece))
         this.push(piece)
       }
     },
     destroy (err, done) {
-      give(bytes)
+      give(Infinity)
       source.destroy()
       done(err)
     }
