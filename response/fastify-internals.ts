@@ -28,7 +28,7 @@ export class FastifyInternals {
     return context !== undefined && isHooks(context.onSend) && isHooks(context.onError) ? context : undefined
   }
 
-  /** Whether the body stays what it is from here on, so that the cache serves ranges of it. Fastify's own hook of a HEAD route takes the body away alone. */
+  /** Whether nobody may change the body, so that ranges of it are served. All that Fastify's own hook of a HEAD route does is take it away. */
   servesRanges (request: FastifyRequest): boolean {
     const hooks = this.contextOf(request)?.onSend
     return hooks === null || (request.method === 'HEAD' && hooks?.length === 1 && hooks[0]?.name === HEAD_HOOK)

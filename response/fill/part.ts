@@ -1,4 +1,4 @@
-// The part that a client asks for on a miss. A stream is held back until it has ended, so that the part can be cut out of it; one that is not recorded to its end is passed on.
+// The part that a client asks for on a miss: a stream is held back until it has ended, and is passed on if it is not recorded to its end.
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Readable } from 'node:stream'
 import type { ReadableStream } from 'node:stream/web'
@@ -92,19 +92,19 @@ async function whenEnded (source: Readable, isRecorded: () => boolean, budget: R
 }
 
 /** What was held back, and the rest as it comes. `give`: so many bytes are not held any more. */
-function passedOn (pieces: Chunk[], rest: AsyncIterator<Chunk>, { source, give }: { source: Readable, give: (bytes: number) => void }): Readable {
+function passedOn (pieces: Chunk[], rest: AsyncIterator<Chunk>, held: { source: Readable, give: (bytes: number) => void }): Readable {
   return new Readable({
     read () {
       const piece = pieces.shift()
       if (piece === undefined) rest.next().then(({ done, value }) => this.push(done === true ? null : value), (err) => this.destroy(err))
       else {
-        give(Buffer.byteLength(piece))
+        held.give(Buffer.byteLength(piece))
         this.push(piece)
       }
     },
     destroy (err, done) {
-      give(Infinity)
-      source.destroy()
+      held.give(Infinity)
+      held.source.destroy()
       done(err)
     }
   })
