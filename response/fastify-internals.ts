@@ -53,7 +53,7 @@ export class FastifyInternals {
     if (notFound !== null && notFound !== undefined && areHooks(notFound)) all[this.#notFound] = hooks(notFound)
   }
 
-  /** Whether the body stays what it is from here on, so that the cache serves ranges of it. Fastify's own hook of a HEAD route takes the body away alone. */
+  /** Whether nobody may change the body, so that ranges of it are served. All that Fastify's own hook of a HEAD route does is take it away. */
   servesRanges (request: FastifyRequest): boolean {
     const hooks = this.contextOf(request)?.onSend
     return hooks === null || (request.method === 'HEAD' && hooks?.length === 1 && hooks[0]?.name === HEAD_HOOK)

@@ -1,4 +1,4 @@
-// The part that a client asks for on a miss. A stream is held back until it has ended, so that the part can be cut out of it; one that is not recorded to its end is passed on.
+// The part that a client asks for on a miss: a stream is held back until it has ended, and is passed on if it is not recorded to its end.
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Readable } from 'node:stream'
 import type { ReadableStream } from 'node:stream/web'

@@ -7,12 +7,18 @@ export interface ByteRange {
   readonly last: number
 }
 
-/** Whether a response with this Accept-Ranges may be cut: one without the field, and one that names `bytes`. `none`, or other units alone, say that it may not (RFC 9110 section 14.3). */
+/**
+ * Whether a response with this Accept-Ranges may be cut: one without the field, and one that names `bytes`. `none`, or other
+ * units alone, say that it may not (RFC 9110 section 14.3).
+ */
 export function allowsRanges (field: FieldValue): boolean {
   return field === undefined || /(?:^|,)[ \t]*bytes[ \t]*(?:,|$)/i.test(joined(field))
 }
 
-/** Whether a response says that ranges are served (RFC 9110 section 14.3): the whole of what could be cut, a part of it, and the error where none of the parts is there. */
+/**
+ * Whether a response says that ranges are served (RFC 9110 section 14.3): the whole of what could be cut, a part of it, and
+ * the error where no part is there.
+ */
 export function announcesRanges (method: string, status: number): boolean {
   return (status === 200 || status === 206 || status === 416) && (method === 'GET' || method === 'HEAD')
 }

@@ -4,7 +4,13 @@ import { once } from 'node:events'
 
 interface Program { readonly program: string }
 
-const { PROGRAMS, env, missing } = await import(new URL('../../scripts/servers.js', import.meta.url).href) as { PROGRAMS: readonly Program[], env: NodeJS.ProcessEnv, missing: (one: Program) => string | undefined }
+interface Servers {
+  PROGRAMS: readonly Program[]
+  env: NodeJS.ProcessEnv
+  missing: (one: Program) => string | undefined
+}
+
+const { PROGRAMS, env, missing } = await import(new URL('../../scripts/servers.js', import.meta.url).href) as Servers
 
 /** As programs are to be looked for. */
 export { env }
@@ -15,8 +21,10 @@ export function needs (...programs: string[]): { skip: string } | {} {
   return failures.length === 0 ? {} : { skip: failures.join('; ') }
 }
 
+interface Ran { readonly code: number | null, readonly stdout: Buffer, readonly stderr: string }
+
 /** What a program has said when it ended. Killed with the test's own process, and after half a minute. */
-export async function ran (program: string, args: readonly string[], { cwd }: { cwd?: string } = {}): Promise<{ code: number | null, stdout: Buffer, stderr: string }> {
+export async function ran (program: string, args: readonly string[], { cwd }: { cwd?: string } = {}): Promise<Ran> {
   const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'], timeout: 30_000, ...(cwd !== undefined && { cwd }) })
   const [out, err]: Buffer[][] = [[], []]
   child.stdout.on('data', (chunk: Buffer) => out?.push(chunk))

@@ -51,7 +51,7 @@ async function proxyFor (t: Test): Promise<Proxy> {
   return proxy
 }
 
-/** nginx, which passes everything on to `port` by what `location` says; its cache zone is `stored`. One process, as whoever runs the tests. */
+/** nginx, which passes everything on to `port` by what `location` says; its cache zone is `stored`. One process. */
 export async function startNginx (t: Test, port: number, location: string): Promise<Proxy> {
   const proxy = await proxyFor(t)
   const folder = (name: string): string => join(proxy.folder, name)
@@ -87,5 +87,6 @@ export async function startVarnish (t: Test, port: number, vcl: string): Promise
   const proxy = await proxyFor(t)
   const file = join(proxy.folder, 'default.vcl')
   writeFileSync(file, `vcl 4.1;\nbackend default { .host = "127.0.0.1"; .port = "${port}"; }\n${vcl}\n`)
-  return await proxy.start('varnishd', ['-F', '-j', 'none', '-n', join(proxy.folder, 'work'), '-a', `127.0.0.1:${proxy.port}`, '-f', file, '-s', 'malloc,32m'])
+  const work = join(proxy.folder, 'work')
+  return await proxy.start('varnishd', ['-F', '-j', 'none', '-n', work, '-a', `127.0.0.1:${proxy.port}`, '-f', file, '-s', 'malloc,32m'])
 }
