@@ -40,6 +40,12 @@ export function streamKind (payload: unknown): 'node' | 'web' | undefined {
   return isNodeStream(payload) && !payload.destroyed ? 'node' : undefined
 }
 
+/** Whether the client has left: over HTTP/2, and where another response is sent before, Fastify does not see that and leaves a stream as it is. */
+export function hasLeft ({ raw, request }: FastifyReply): boolean {
+  const { stream } = raw as { stream?: { destroyed: boolean } }
+  return raw.destroyed || request.raw.destroyed || stream?.destroyed === true
+}
+
 /** A stream as packages make them: not all of them are Node's own. */
 type NodeStream = Readable & { close?: (done: () => void) => void, abort?: () => void }
 

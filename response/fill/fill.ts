@@ -8,7 +8,7 @@ import { asTheyAre, fieldsRemoved, fieldsToStore, without } from '../http/fields
 import { andThen } from '../later.js'
 import type { RoutePolicy } from '../options.js'
 import { Part } from './part.js'
-import { announcedLength, discard, streamKind, unpacked } from '../payload.js'
+import { announcedLength, discard, hasLeft, streamKind, unpacked } from '../payload.js'
 import { forbiddenFor, unfitStatus, type Decision, type Fields, type Verdict } from '../http/policy.js'
 import { addEtag, type FillEnd, type Recorded, type Taken } from './recorded.js'
 import { decisionOf, refusalFor, type ReplyCacheOptions } from './reply-cache.js'
@@ -227,8 +227,8 @@ export class Fill {
   #takeStream (payload: unknown): unknown {
     const taken = this.#taken as Taken
     const kind = streamKind(payload)
-    // What Fastify is going to refuse, it shall find as it was.
-    if (kind === undefined) return this.#refusing('stream-failed', payload)
+    // What Fastify is going to refuse, it shall find as it was; and a stream that it reads for nobody, nobody waits for.
+    if (kind === undefined || hasLeft(this.reply)) return this.#refusing(kind === undefined ? 'stream-failed' : 'client-gone', payload)
     // What is not going to be stored is not recorded, and nobody waits for its end.
     const early = this.#decide(taken)
     if ('refused' in early) return this.#refusing(early.refused, payload)

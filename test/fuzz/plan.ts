@@ -124,7 +124,7 @@ function actionOf (draw: Draw, subjects: readonly Subject[], trustsProxy: boolea
   }
   const more = kind < 82 ? 0 : 1 + draw.below(3)
   const requests = [asked, ...Array.from({ length: more }, () => draw.happens(0.4) ? asked : askedOf(draw, draw.of(subjects), trustsProxy))]
-  const cuts: Cut[] = [{ sent: draw.below(100) / 100 }, { received: draw.below(1_200) }, { received: draw.below(60_000) }, { stream: draw.below(2_000) }]
+  const cuts: Cut[] = [{ sent: draw.below(100) / 100 }, { sent: 1 }, { received: draw.below(1_200) }, { received: draw.below(60_000) }, { stream: draw.below(2_000) }]
   return { do: 'ask', requests, ...draw.maybe('cut', 0.12, cuts), ...draw.maybe('pieces', 0.2, [2, 5]) }
 }
 

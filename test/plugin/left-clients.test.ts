@@ -1,0 +1,68 @@
+// Streams for clients that left: no request waits for the end of what nobody reads.
+import { once } from 'node:events'
+import http2 from 'node:http2'
+import net from 'node:net'
+import { Readable } from 'node:stream'
+import type { FastifyInstance } from 'fastify'
+import t from 'tap'
+import { build, forEachBackend, type Probe } from '../support/app.js'
+import { Barrier, turns } from '../support/barrier.js'
+import { portOf } from '../support/client.js'
+import { cached } from '../support/document.js'
+
+/** More than a connection, and all that lies between, takes at once. */
+const PIECES: readonly string[] = Array.from({ length: 20 }, () => 'x'.repeat(15_000))
+const LARGE = PIECES.join('')
+
+const streamed: Record<string, () => unknown> = {
+  'a Node stream': () => Readable.from(PIECES, { objectMode: false }),
+  'a web stream': () => Readable.toWeb(Readable.from(PIECES, { objectMode: false })),
+  'a fetch Response': () => new Response(LARGE)
+}
+
+/** Routes whose first handlers are held. */
+const routes = (barriers: { slow?: Barrier, streamed?: Barrier }, make: () => unknown) => (app: FastifyInstance, probe: Probe): void => {
+  app.get('/slow', async () => { await barriers.slow?.pass() })
+  app.get('/streamed', cached(), async (_request, reply) => {
+    if (probe.ran() === 1) await barriers.streamed?.pass()
+    return await reply.send(make())
+  })
+}
+
+for (const [name, make] of Object.entries(streamed)) {
+  for (const isMade of [true, false]) {
+    t.test(`HTTP/1.1: ${name} for a client that left ${isMade ? 'while' : 'before'} it waited behind another response holds up nobody`, async (t) => forEachBackend(t, async (t, on) => {
+      const barriers = { slow: new Barrier(), streamed: new Barrier() }
+      const app = await build(t, { ...on, compare: false, routes: routes(barriers, make) })
+      const socket = net.connect(await portOf(app.app), '127.0.0.1').on('error', () => {})
+      socket.write('GET /slow HTTP/1.1\r\nHost: test.example\r\n\r\nGET /streamed HTTP/1.1\r\nHost: test.example\r\n\r\n')
+      await barriers.streamed.reached()
+      if (isMade) barriers.streamed.open()
+      await turns()
+      const waiter = app.ask('/streamed')
+      await turns()
+      socket.destroy()
+      await turns()
+      barriers.streamed.open()
+      t.match(await waiter, { status: 200, text: LARGE, cacheStatus: /^((?!lock-timeout).)*$/ })
+      barriers.slow.open()
+      t.match(await app.ask('/streamed'), { text: LARGE, hit: true })
+    }))
+  }
+
+  t.test(`HTTP/2: ${name} for a client that left before it was made holds up nobody`, async (t) => forEachBackend(t, async (t, on) => {
+    const barrier = new Barrier()
+    const app = await build(t, { ...on, compare: false, fastify: { http2: true }, routes: routes({ streamed: barrier }, make) })
+    const session = http2.connect(`http://127.0.0.1:${await portOf(app.app)}`).on('error', () => {})
+    const stream = session.request({ ':path': '/streamed', ':authority': 'test.example' }).on('error', () => {})
+    await barrier.reached()
+    const waiter = app.ask({ url: '/streamed', via: 'h2' })
+    await turns()
+    session.destroy()
+    if (!stream.closed) await once(stream, 'close')
+    await turns()
+    barrier.open()
+    t.match(await waiter, { status: 200, text: LARGE, cacheStatus: /^((?!lock-timeout).)*$/ })
+    t.match(await app.ask({ url: '/streamed', via: 'h2' }), { text: LARGE, hit: true })
+  }))
+}
