@@ -22,7 +22,7 @@ export function whenSent<T> (result: unknown, reply: T): unknown {
 
 /**
  * Calls `act` once, when the exchange is over. A response that waits behind another of its connection (RFC 9112 section 9.3.2)
- * is not closed when the client leaves: its request is.
+ * is not closed when the client leaves: its request is. A request also is when its body has been read.
  */
 export function whenOver ({ request, raw }: FastifyReply, act: () => void): void {
   let isOver = false
@@ -31,7 +31,7 @@ export function whenOver ({ request, raw }: FastifyReply, act: () => void): void
     isOver = true
   }
   raw.once('close', over)
-  request.raw.once('close', over)
+  request.raw.once('close', () => { if (request.raw.socket.destroyed) over() })
 }
 
 /** When all waits of one request together must be over, in `performance.now()`. Its time begins with the first of them. */

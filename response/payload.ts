@@ -43,7 +43,7 @@ export function streamKind (payload: unknown): 'node' | 'web' | undefined {
 /** Whether the client has left: over HTTP/2, and where another response is sent before, Fastify does not see that and leaves a stream as it is. */
 export function hasLeft ({ raw, request }: FastifyReply): boolean {
   const { stream } = raw as { stream?: { destroyed: boolean } }
-  return raw.destroyed || request.raw.destroyed || stream?.destroyed === true
+  return raw.destroyed || (stream ?? request.raw.socket).destroyed
 }
 
 /** A stream as packages make them: not all of them are Node's own. */

@@ -66,3 +66,23 @@ for (const [name, make] of Object.entries(streamed)) {
     t.match(await app.ask({ url: '/streamed', via: 'h2' }), { text: LARGE, hit: true })
   }))
 }
+
+t.test('a client whose request body has been read has not left: its stream is stored', async (t) => forEachBackend(t, async (t, on) => {
+  for (const via of ['socket', 'h2', 'inject'] as const) {
+    const app = await build(t, {
+      ...on,
+      namespace: via,
+      fastify: { http2: via === 'h2' },
+      routes (app, probe) {
+        app.post('/', cached({ methods: ['POST'] }), async (request) => {
+          // Node closes a request when its body has been read, some turns later.
+          await turns()
+          probe.ran()
+          return Readable.from([JSON.stringify(request.body)])
+        })
+      }
+    })
+    const ask = { url: '/', method: 'POST', body: '{"a":1}', headers: { 'content-type': 'application/json' }, via } as const
+    for (const hit of [false, true]) t.match(await app.ask(ask), { hit, text: '{"a":1}', cacheStatus: /^((?!client-gone).)*$/ }, via)
+  }
+}))
