@@ -5,6 +5,7 @@ import type { CacheBackend } from '../registry/backend.js'
 import { Fence } from '../registry/fence.js'
 import type { CacheLog } from '../registry/registry.js'
 import { KeyedSlots } from '../registry/slots.js'
+import { Connections } from './connections.js'
 import { FastifyInternals, type RouteContext, type Routing } from './fastify-internals.js'
 import type { Filling } from './fill/filling.js'
 import { recording } from './fill/hooks.js'
@@ -64,6 +65,7 @@ export class Engine {
   readonly refreshes: Refreshes
   readonly fence = new Fence()
   readonly internals = new FastifyInternals()
+  readonly connections = new Connections()
   readonly budget = new RecordingBudget(MAX_RECORDING_BYTES)
   readonly chain = new AsyncLocalStorage<FillChain>()
   /** Every cached route of this registration, one for each of its methods. */

@@ -1,6 +1,5 @@
 // Now or later: the one helper that tells a value from a promise, for the path of a hit; and later than one can wait.
 import { setTimeout as after } from 'node:timers'
-import type { FastifyReply } from 'fastify'
 import type { MaybePromise } from '../registry/backend.js'
 
 export function isPromise<T> (value: MaybePromise<T>): value is Promise<T> {
@@ -18,20 +17,6 @@ export function andThen<T, R> (value: MaybePromise<T>, next: (value: T) => Maybe
  */
 export function whenSent<T> (result: unknown, reply: T): unknown {
   return result === undefined ? reply : result
-}
-
-/**
- * Calls `act` once, when the exchange is over. A response that waits behind another of its connection (RFC 9112 section 9.3.2)
- * is not closed when the client leaves: its request is. A request also is when its body has been read.
- */
-export function whenOver ({ request, raw }: FastifyReply, act: () => void): void {
-  let isOver = false
-  const over = (): void => {
-    if (!isOver) act()
-    isOver = true
-  }
-  raw.once('close', over)
-  request.raw.once('close', () => { if (request.raw.socket.destroyed) over() })
 }
 
 /** When all waits of one request together must be over, in `performance.now()`. Its time begins with the first of them. */

@@ -9,7 +9,7 @@ import { Filling, tagName } from './fill/filling.js'
 import type { Flight, Outcome } from './fill/flight.js'
 import type { UNAVAILABLE } from './store/guard.js'
 import { distinctPrefix, keyBuilder, targetPart, type Keyed } from './key.js'
-import { isPromise, whenOver, whenSent } from './later.js'
+import { isPromise, whenSent } from './later.js'
 import { limitQuery, pathOf } from './query.js'
 import type { RoutePolicy } from './options.js'
 import { selected } from './http/partial.js'
@@ -197,14 +197,14 @@ export class CachedRoute {
   }
 
   #run ({ instance, request, reply }: Visit, filling: Filling, recording: RouteContext, stamps?: readonly string[] | typeof UNAVAILABLE): unknown {
-    const { chain, internals } = this.#engine
+    const { chain, connections, internals } = this.#engine
     const { fill } = filling
     filling.stamps = stamps
     fill.validation?.ask()
     ;(reply as FillingReply)[kFilling] = filling
     for (const options of (reply as FillingReply)[kToldBefore] ?? []) fill.tell(options)
     internals.useContext(request, recording)
-    whenOver(reply, () => filling.closed())
+    connections.whenOver(reply, () => filling.closed())
     const result: unknown = filling.followed
       ? chain.run({ filling, outer: chain.getStore() }, () => this.#callHandler(instance, request, reply))
       : this.#callHandler(instance, request, reply)

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import http2 from 'node:http2'
 import net from 'node:net'
 import { Readable } from 'node:stream'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import t from 'tap'
 import { build, forEachBackend, type Probe } from '../support/app.js'
 import { Barrier, turns } from '../support/barrier.js'
@@ -20,33 +20,37 @@ const streamed: Record<string, () => unknown> = {
   'a fetch Response': () => new Response(LARGE)
 }
 
+const BODY = 'Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}'
+
 /** Routes whose first handlers are held. */
 const routes = (barriers: { slow?: Barrier, streamed?: Barrier }, make: () => unknown) => (app: FastifyInstance, probe: Probe): void => {
   app.get('/slow', async () => { await barriers.slow?.pass() })
-  app.get('/streamed', cached(), async (_request, reply) => {
+  const handler = async (_request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
     if (probe.ran() === 1) await barriers.streamed?.pass()
     return await reply.send(make())
-  })
+  }
+  app.route({ url: '/streamed', method: ['GET', 'POST'], handler, ...cached({ methods: ['GET', 'POST'] }) })
 }
 
 for (const [name, make] of Object.entries(streamed)) {
-  for (const isMade of [true, false]) {
-    t.test(`HTTP/1.1: ${name} for a client that left ${isMade ? 'while' : 'before'} it waited behind another response holds up nobody`, async (t) => forEachBackend(t, async (t, on) => {
+  for (const [isMade, method] of [[true, 'GET'], [false, 'GET'], [true, 'POST']] as const) {
+    t.test(`HTTP/1.1: ${name} for a client that left ${isMade ? 'while' : 'before'} the response to its ${method} waited behind another holds up nobody`, async (t) => forEachBackend(t, async (t, on) => {
       const barriers = { slow: new Barrier(), streamed: new Barrier() }
       const app = await build(t, { ...on, compare: false, routes: routes(barriers, make) })
       const socket = net.connect(await portOf(app.app), '127.0.0.1').on('error', () => {})
-      socket.write('GET /slow HTTP/1.1\r\nHost: test.example\r\n\r\nGET /streamed HTTP/1.1\r\nHost: test.example\r\n\r\n')
+      socket.write(`GET /slow HTTP/1.1\r\nHost: test.example\r\n\r\n${method} /streamed HTTP/1.1\r\nHost: test.example\r\n${method === 'GET' ? '\r\n' : BODY}`)
       await barriers.streamed.reached()
       if (isMade) barriers.streamed.open()
       await turns()
-      const waiter = app.ask('/streamed')
+      const ask = method === 'GET' ? '/streamed' : { url: '/streamed', method, body: '{}', headers: { 'content-type': 'application/json' } }
+      const waiter = app.ask(ask)
       await turns()
       socket.destroy()
       await turns()
       barriers.streamed.open()
       t.match(await waiter, { status: 200, text: LARGE, cacheStatus: /^((?!lock-timeout).)*$/ })
       barriers.slow.open()
-      t.match(await app.ask('/streamed'), { text: LARGE, hit: true })
+      t.match(await app.ask(ask), { text: LARGE, hit: true })
     }))
   }
 
@@ -86,3 +90,15 @@ t.test('a client whose request body has been read has not left: its stream is st
     for (const hit of [false, true]) t.match(await app.ask(ask), { hit, text: '{"a":1}', cacheStatus: /^((?!client-gone).)*$/ }, via)
   }
 }))
+
+t.test('twenty responses may wait on one connection: its client is listened to once', async (t) => {
+  const barriers = { slow: new Barrier() }
+  const app = await build(t, { compare: false, routes: routes(barriers, () => 'x') })
+  const socket = net.connect(await portOf(app.app), '127.0.0.1').on('error', () => {})
+  const paths = ['/slow', ...Array.from({ length: 20 }, (_, at) => `/streamed?${at}`)]
+  socket.write(paths.map((path) => `GET ${path} HTTP/1.1\r\nHost: test.example\r\n\r\n`).join(''))
+  await barriers.slow.reached()
+  while (app.runs() < 20) await turns(1)
+  socket.destroy()
+  barriers.slow.open()
+})
