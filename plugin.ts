@@ -10,7 +10,7 @@ import { CACHE_ERR_OPTION } from './registry/errors.js'
 import type { BackendChoice } from './registry/names.js'
 import { defineBackend, Registry } from './registry/registry.js'
 import { fromStringStore } from './registry/string-store.js'
-import { hasArrived, kArrival } from './response/arrival.js'
+import { hasArrived, kArrival, kBodyCounts } from './response/arrival.js'
 import { ResponseCache } from './response/cache.js'
 import { Engine, kFilling, kToldBefore, type FillingReply } from './response/engine.js'
 import { rewritesUrls, routingOf } from './response/fastify-internals.js'
@@ -22,6 +22,7 @@ import type { ReplyCacheOptions } from './response/fill/reply-cache.js'
 import { rfc9111 } from './response/presets.js'
 import { noteArrivals } from './response/note-arrivals.js'
 import { refreshOf } from './response/fill/refresh.js'
+import { isKeyedByBody } from './response/key.js'
 import { CachedRoute } from './response/route.js'
 import { checkSettings, NAME, type ResponseCacheOptions } from './response/settings.js'
 import { CACHE_STATUS_NAME } from './response/status.js'
@@ -124,6 +125,8 @@ function addRoute (engine: Engine, lookup: Lookup, route: RouteOptions, defaults
   const policy = chosen === undefined ? undefined : routePolicy(`${methods.join(',')} ${url} config.cache`, chosen, defaults)
   invalidateAfter(engine, route, policy?.invalidates ?? [])
   if (policy === undefined) return undefined
+  // Fastify makes a copy of it.
+  if (isKeyedByBody(policy)) route.config = Object.assign({ ...route.config }, { [kBodyCounts]: true })
   const { handler } = route
   const cached = new Map(methods.map((method) => [method, new CachedRoute(engine, { method, url, constraints, policy, handler })]))
   const [first] = cached.values()

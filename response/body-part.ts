@@ -2,7 +2,7 @@
 import { isRecord } from '../registry/check.js'
 import { ABSENT, part } from './sent.js'
 
-const LARGEST_KEY_BODY_BYTES = 1024 * 1024
+export const LARGEST_KEY_BODY_BYTES = 1024 * 1024
 
 /** The parsed body as a part; undefined for one that can't be told apart beyond doubt. */
 export function bodyText (body: unknown): string | undefined {
@@ -12,18 +12,28 @@ export function bodyText (body: unknown): string | undefined {
   return json === undefined || json.length > LARGEST_KEY_BODY_BYTES ? undefined : `j${part(json)}`
 }
 
-/** JSON of a parsed value; undefined where it doesn't say all of it: `1e999`, which is parsed, becomes `null` in it. */
+/** JSON of a parsed value; undefined where it doesn't say all of it (`1e999`, which is parsed, becomes `null` in it), or where there is none. */
 export function exactJson (body: unknown): string | undefined {
   let isExact = true
-  const json = JSON.stringify(body, function (this: Record<string, unknown>, name, item: unknown) {
-    isExact &&= isJson(this[name])
-    return isExact ? item : undefined
-  })
-  return isExact ? json : undefined
+  try {
+    const json = JSON.stringify(body, function (this: Record<string, unknown>, name, item: unknown) {
+      isExact &&= isJson(this[name])
+      return isExact ? item : undefined
+    })
+    return isExact ? json : undefined
+  } catch {
+    // Nested deeper than the stack, which parsing is not bound by; or in a circle.
+    return undefined
+  }
 }
 
 function isJson (item: unknown): boolean {
   if (typeof item === 'number') return Number.isFinite(item) && !Object.is(item, -0)
   if (typeof item !== 'object') return typeof item === 'string' || typeof item === 'boolean'
-  return item === null || ((Array.isArray(item) || isRecord(item)) && typeof (item as { toJSON?: unknown }).toJSON !== 'function')
+  return item === null || (typeof (item as { toJSON?: unknown }).toJSON !== 'function' && (Array.isArray(item) || isPlain(item)))
+}
+
+/** Whether JSON leaves no property of it out. */
+function isPlain (item: object): boolean {
+  return isRecord(item) && Reflect.ownKeys(item).length === Object.keys(item).length
 }

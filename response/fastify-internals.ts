@@ -1,11 +1,12 @@
 // What is read of Fastify that it doesn't publish, in one place. Where it is missing, nothing is cached, and that is said.
 import type { FastifyInstance, FastifyReply, FastifyRequest, onErrorHookHandler, onSendHookHandler, preHandlerHookHandler } from 'fastify'
+import type { kBodyCounts } from './arrival.js'
 import type { Fields } from './http/policy.js'
 import { hasNoContent } from './http/statuses.js'
 
 /** What Fastify has compiled of a route: its hooks, functions or null where there are none, and its `config`. */
 export interface RouteContext {
-  readonly config?: { readonly cache?: unknown }
+  readonly config?: { readonly cache?: unknown, readonly [kBodyCounts]?: true }
   readonly onSend: readonly onSendHookHandler[] | null
   readonly onError: readonly onErrorHookHandler[] | null
   readonly preHandler: readonly preHandlerHookHandler[] | null
@@ -165,13 +166,20 @@ const kMade = Symbol('fastify-response-cache.made')
 
 /**
  * Has `made` called with each request below this instance as soon as it is made, before any hook. Fastify assigns what a request is
- * decorated with in its constructor; here a setter is in the way of that.
+ * decorated with in its constructor; here a setter is in the way of that. Nobody would catch there what `made` throws: it is let go.
  */
 export function onRequestMade (fastify: FastifyInstance, made: (request: FastifyRequest) => void): void {
   const requests = keptBy<{ readonly prototype: object }>(fastify, REQUEST)
   if (requests === undefined || fastify.hasRequestDecorator(kMade)) return
   fastify.decorateRequest(kMade, null)
-  Object.defineProperty(requests.prototype, kMade, { get: () => null, set (this: FastifyRequest) { made(this) } })
+  Object.defineProperty(requests.prototype, kMade, {
+    get: () => null,
+    set (this: FastifyRequest) {
+      try {
+        made(this)
+      } catch {}
+    }
+  })
 }
 
 /** What the instance, or one around it, keeps under a symbol of this description. */

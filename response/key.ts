@@ -2,7 +2,7 @@
 import { hash } from 'node:crypto'
 import { inspect } from 'node:util'
 import type { FastifyRequest } from 'fastify'
-import { kArrival, type ArrivedRequest } from './arrival.js'
+import { kArrival, NOT_NOTED, type ArrivedRequest } from './arrival.js'
 import { bodyText, exactJson } from './body-part.js'
 import { limitedTarget, listed, pathOf } from './query.js'
 import type { KeyFunction, KeyOptions, RoutePolicy } from './options.js'
@@ -80,6 +80,7 @@ export function keyBuilder (prefix: string, policy: RoutePolicy): (request: Arri
     if (cookiesCount && (arrival.hasCookie || headers.cookie !== undefined)) return { bypass: 'credentials' }
     arrival.changes = changesOf(request, options)
     const { target, protocol, host } = arrival
+    if (protocol === undefined || host === undefined) return { bypass: 'key', fault: new Error(NOT_NOTED) }
     const isPlain = plain && !withBody && arrival.originalTarget === target && host !== '' && !protocol.includes(':')
     const known = isPlain ? recent.get(target, protocol, host) : undefined
     if (known !== undefined) return known
@@ -96,12 +97,12 @@ export function keyBuilder (prefix: string, policy: RoutePolicy): (request: Arri
 function changesOf (request: ArrivedRequest, { query, host }: BuiltKey): string {
   const { [kArrival]: arrival, raw } = request
   const hasTarget = raw.url === arrival.target && request.originalUrl === arrival.originalTarget
-  const hasOrigin = !host || (request.host === arrival.host && request.protocol === arrival.protocol)
+  const hasOrigin = !host || (request.host === arrival.host && request.protocol === arrival.protocol && arrival.originFields === '')
   if (hasTarget && hasOrigin) return ''
   const [came, now] = [[arrival.target, arrival.originalTarget], [raw.url as string, request.originalUrl]]
     .map((targets) => targets.map((target) => part(limitedTarget(target, query))).join('')) as [string, string]
   if (came === now && hasOrigin) return ''
-  return hasOrigin ? now : `${now}${part(request.protocol)}${part(request.host)}`
+  return hasOrigin ? now : `${now}${part(request.protocol)}${part(request.host)}${part(arrival.originFields)}`
 }
 
 /** Keys made a moment ago, by origin and target: to make one anew costs a hit more than anything else in it, most of all the digest of a query. */
@@ -137,6 +138,11 @@ class RecentKeys {
   }
 }
 
+/** Whether some of the route's keys are made of bodies too. */
+export function isKeyedByBody ({ key, methods }: RoutePolicy): boolean {
+  return typeof key !== 'function' && (key.body || [...methods].some(isBodied))
+}
+
 /** Methods whose requests are told apart by their body. */
 function isBodied (method: string): boolean {
   return method === 'POST' || method === 'QUERY'
@@ -145,7 +151,7 @@ function isBodied (method: string): boolean {
 type BuiltKey = Required<Omit<KeyOptions, 'by'>> & Pick<KeyOptions, 'by'>
 
 function withExtra (located: string, request: ArrivedRequest, options: BuiltKey, { shape, withBody }: { shape: string, withBody: boolean }): Keyed {
-  const { target, originalTarget, protocol, host } = request[kArrival]
+  const { target, originalTarget, protocol = '', host } = request[kArrival]
   // Which fields these are values of: a store outlives the options of a route.
   const extra = [shape, ...options.headers.map((name) => fieldPart(request, name)), ...options.cookies.map((name) => cookiePart(request, name))]
   if (options.query !== true) {
@@ -217,15 +223,15 @@ function cookiePairs (field: string, name: string): string {
   return pairs.map((pair) => part(pair.replace(/^[ \t]+/, ''))).join('') || ABSENT
 }
 
-const BODY_REPLACED = 'a preParsing hook gave the parser something other than what came, so the body can not be part of the key'
+const BODY_REPLACED = 'the parsed body may not be what came, so it can not be part of the key: a preParsing hook replaced the payload, or it was not read to its end'
 
 /** The parsed body as it came, what hooks have made of it, and its type. */
 function bodyPart (request: ArrivedRequest): string | Exclude<Keyed, { key: string }> {
   const { hasBody, body, isBodyReplaced } = request[kArrival]
-  if (isBodyReplaced) return { bypass: 'key', fault: new Error(BODY_REPLACED) }
   // What Fastify's parsers left alone is the handler's to read: nobody knows here what it says.
-  const came = hasBody ? body : ABSENT
+  const came = hasBody ? body : request.body === undefined ? ABSENT : undefined
   const now = bodyText(request.body)
   if (came === undefined || now === undefined) return { bypass: 'request-body' }
+  if (isBodyReplaced) return { bypass: 'key', fault: new Error(BODY_REPLACED) }
   return `${fieldPart(request, 'content-type')}${came}${came === now ? '' : `!${now}`}`
 }

@@ -1,29 +1,19 @@
 // Notes how requests come, as Fastify makes them: no hook of anybody has run by then.
-import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { Arrival, kArrival, type ArrivedRequest } from './arrival.js'
-import { bodyText } from './body-part.js'
+import type { FastifyInstance } from 'fastify'
+import { Arrival, kArrival, kBodyCounts, type ArrivedRequest } from './arrival.js'
+import { bodyText, LARGEST_KEY_BODY_BYTES } from './body-part.js'
 import { onRequestMade, type FastifyInternals } from './fastify-internals.js'
 import { isSafe } from './invalidation/unsafe.js'
 
 /** Has every request below this instance that the cache will have to do with keep how it came. */
 export function noteArrivals (fastify: FastifyInstance, internals: FastifyInternals): void {
   onRequestMade(fastify, (request) => {
-    const { cache } = internals.contextOf(request)?.config ?? {}
+    const { cache, [kBodyCounts]: bodyCounts } = internals.contextOf(request)?.config ?? {}
     if ((cache === undefined || cache === false) && isSafe(request.method)) return
-    const arrival = arrivalOf(request)
-    if (arrival === undefined) return
+    const arrival = new Arrival(request)
     ;(request as { [kArrival]?: Arrival })[kArrival] = arrival
-    if (arrival.hasBody) noteBody(request as ArrivedRequest, internals)
+    if (bodyCounts === true && arrival.hasBody) noteBody(request as ArrivedRequest, internals)
   })
-}
-
-/** A function of the application's own, `trustProxy`, may throw. Fastify is not prepared for that here. */
-function arrivalOf (request: FastifyRequest): Arrival | undefined {
-  try {
-    return new Arrival(request)
-  } catch {
-    return undefined
-  }
 }
 
 /** Notes the body when Fastify has parsed it: hooks may change it in place afterwards. */
@@ -33,10 +23,12 @@ function noteBody (request: ArrivedRequest, internals: FastifyInternals): void {
     ...plain,
     get: () => undefined,
     set (body: unknown) {
-      const arrival = request[kArrival]
-      arrival.body = body === undefined ? undefined : bodyText(body)
-      arrival.isBodyReplaced = !internals.isParsedAsItCame(request)
       Object.defineProperty(request, 'body', { ...plain, writable: true, value: body })
+      const arrival = request[kArrival]
+      // What was not read to its end the parser has not seen, or a hook has set a body in its place.
+      arrival.isBodyReplaced = !internals.isParsedAsItCame(request) || !request.raw.readableEnded
+      const isTooLarge = Number(request.headers['content-length']) > LARGEST_KEY_BODY_BYTES
+      if (body !== undefined && !isTooLarge) arrival.body = bodyText(body)
     }
   })
 }
