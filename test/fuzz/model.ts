@@ -89,7 +89,8 @@ function freshFault (world: World, { sent, run, status, received }: Given): stri
   const softAt = Math.min(...world.changes.filter(({ soft, covers, beganSeq, ackedSeq }) => soft && covers(run.sent) && beganSeq > startedSeq && ackedSeq < sent.sentSeq).map(({ ackedAt }) => ackedAt))
   const staleMs = sent.sentAt - Math.min(at + TTL_S * 1_000, softAt)
   const said = /; hit; ttl=(-?\d+)/.exec(status)?.[1]
-  const inPlaceOfError = /fwd=(?:stale|request); fwd-status=5/.test(status)
+  // Whoever waited for a handler that failed is given the same as its own client.
+  const inPlaceOfError = /fwd=(?:stale|request); (?:fwd-status=5|collapsed)/.test(status)
   if (said === undefined && !inPlaceOfError) return `it was stored, and the cache says ${JSON.stringify(status)}`
   if (inPlaceOfError) return staleMs >= staleIfError * 1_000 ? `in place of an error, stale for ${staleMs} ms` : undefined
   if (Number(received.fields.age) < Math.floor(ageMs / 1_000)) return `its age is ${String(received.fields.age)}, it is ${ageMs} ms old`
@@ -112,7 +113,9 @@ function endedFault (world: World, sent: Sent, run: Run): string | undefined {
   return end && `${end.id} of ${end.sent.id} ${JSON.stringify(end.sent.asked)}${end.isRefresh ? ', a refresh,' : ''} had ended it`
 }
 
-function isEnd ({ sent, status, isUnshared, isBroken }: Run): boolean {
-  if (isPersonal(sent.asked) || sent.asked.directive === 'no-store' || sent.asked.method === 'HEAD' || sent.left || isBroken) return false
+/** Of what bypasses the cache nothing is known there, and what a client did not wait for may not be a whole response. */
+function isEnd ({ sent, status, isRefresh, isUnshared, isBroken }: Run): boolean {
+  const isForwarded = isRefresh || /fwd=(?:miss|stale|request)/.test(sent.given?.fields['cache-status'] ?? '')
+  if (!isForwarded || sent.asked.method === 'HEAD' || sent.left || isBroken) return false
   return status === 404 || (isUnshared && status === 200 && sent.asked.mood !== 'hijack')
 }
