@@ -95,9 +95,11 @@ function freshFault (world: World, { sent, run, status, received }: Given): stri
   if (inPlaceOfError) return staleMs >= staleIfError * 1_000 ? `in place of an error, stale for ${staleMs} ms` : undefined
   if (Number(received.fields.age) < Math.floor(ageMs / 1_000)) return `its age is ${String(received.fields.age)}, it is ${ageMs} ms old`
   if (staleMs >= 0) {
-    const maxStale = directive === 'max-stale' ? Math.max(keep, staleWhileRevalidate, staleIfError) : directive === 'max-stale=3' ? 3.001 : 0
+    // What was invalidated softly is kept for as long as it would have been.
+    const leftMs = (TTL_S + Math.max(keep, staleWhileRevalidate, staleIfError)) * 1_000 - ageMs
+    const isTaken = (directive === 'max-stale' || (directive === 'max-stale=3' && staleMs <= 3_000)) && leftMs > 0
     if (staleMs > 0 && Number(said) >= 0) return `it has been stale for ${staleMs} ms`
-    if (staleMs >= Math.max(staleWhileRevalidate, maxStale) * 1_000) return `it has been stale for ${staleMs} ms, which is beyond every window`
+    if (staleMs >= staleWhileRevalidate * 1_000 && !isTaken) return `it has been stale for ${staleMs} ms, which is beyond every window`
   }
   if (directive === 'no-cache' || directive === 'max-age=0' || (directive === 'max-age=5' && ageMs >= 5_000)) return `it is ${ageMs} ms old, which the client did not want`
   return directive === 'min-fresh=5' && staleMs > -5_000 ? `it is fresh for ${-staleMs} ms, the client asked for more` : undefined
