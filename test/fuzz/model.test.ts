@@ -87,7 +87,7 @@ t.test('found: what is older than an invalidation, than its lifetime, than what 
   t.equal(ask(-1), '', 'within the window')
   await world.clock.pass(5_000)
   t.equal(ask(-6), 'fresh', 'beyond the window')
-  const end = world.begin(world.send(ASKED), false)
+  const end = world.begin(world.send(ASKED), true)
   end.status = 404
   world.finish(end)
   t.equal(ask(-6), 'fresh ended')

@@ -89,14 +89,17 @@ function freshFault (world: World, { sent, run, status, received }: Given): stri
   const softAt = Math.min(...world.changes.filter(({ soft, covers, beganSeq, ackedSeq }) => soft && covers(run.sent) && beganSeq > startedSeq && ackedSeq < sent.sentSeq).map(({ ackedAt }) => ackedAt))
   const staleMs = sent.sentAt - Math.min(at + TTL_S * 1_000, softAt)
   const said = /; hit; ttl=(-?\d+)/.exec(status)?.[1]
-  const inPlaceOfError = /fwd=(?:stale|request); fwd-status=5/.test(status)
+  // Whoever waited for a handler that failed is given the same as its own client.
+  const inPlaceOfError = /fwd=(?:stale|request); (?:fwd-status=5|collapsed)/.test(status)
   if (said === undefined && !inPlaceOfError) return `it was stored, and the cache says ${JSON.stringify(status)}`
   if (inPlaceOfError) return staleMs >= staleIfError * 1_000 ? `in place of an error, stale for ${staleMs} ms` : undefined
   if (Number(received.fields.age) < Math.floor(ageMs / 1_000)) return `its age is ${String(received.fields.age)}, it is ${ageMs} ms old`
   if (staleMs >= 0) {
-    const maxStale = directive === 'max-stale' ? Math.max(keep, staleWhileRevalidate, staleIfError) : directive === 'max-stale=3' ? 3.001 : 0
+    // What was invalidated softly is kept for as long as it would have been.
+    const leftMs = (TTL_S + Math.max(keep, staleWhileRevalidate, staleIfError)) * 1_000 - ageMs
+    const isTaken = (directive === 'max-stale' || (directive === 'max-stale=3' && staleMs <= 3_000)) && leftMs > 0
     if (staleMs > 0 && Number(said) >= 0) return `it has been stale for ${staleMs} ms`
-    if (staleMs >= Math.max(staleWhileRevalidate, maxStale) * 1_000) return `it has been stale for ${staleMs} ms, which is beyond every window`
+    if (staleMs >= staleWhileRevalidate * 1_000 && !isTaken) return `it has been stale for ${staleMs} ms, which is beyond every window`
   }
   if (directive === 'no-cache' || directive === 'max-age=0' || (directive === 'max-age=5' && ageMs >= 5_000)) return `it is ${ageMs} ms old, which the client did not want`
   return directive === 'min-fresh=5' && staleMs > -5_000 ? `it is fresh for ${-staleMs} ms, the client asked for more` : undefined
@@ -112,7 +115,9 @@ function endedFault (world: World, sent: Sent, run: Run): string | undefined {
   return end && `${end.id} of ${end.sent.id} ${JSON.stringify(end.sent.asked)}${end.isRefresh ? ', a refresh,' : ''} had ended it`
 }
 
-function isEnd ({ sent, status, isUnshared, isBroken }: Run): boolean {
-  if (isPersonal(sent.asked) || sent.asked.directive === 'no-store' || sent.asked.method === 'HEAD' || sent.left || isBroken) return false
+/** Of what bypasses the cache nothing is known there, and what a client did not wait for may not be a whole response. */
+function isEnd ({ sent, status, isRefresh, isUnshared, isBroken }: Run): boolean {
+  const isForwarded = isRefresh || /fwd=(?:miss|stale|request)/.test(sent.given?.fields['cache-status'] ?? '')
+  if (!isForwarded || sent.asked.method === 'HEAD' || sent.left || isBroken) return false
   return status === 404 || (isUnshared && status === 200 && sent.asked.mood !== 'hijack')
 }
