@@ -120,6 +120,11 @@ export class FastifyInternals {
     }
   }
 
+  /** Takes all trailers away. */
+  dropTrailers (reply: FastifyReply): void {
+    for (const name of Object.keys(this.#trailersIn(reply) ?? {})) reply.removeTrailer(name)
+  }
+
   #trailersIn (reply: FastifyReply): Record<string, unknown> | null | undefined {
     this.#trailers ??= symbolOf(reply, TRAILERS)
     return this.#trailers === undefined ? undefined : (reply as unknown as Record<symbol, Record<string, unknown> | null>)[this.#trailers]

@@ -107,6 +107,8 @@ export class Sender {
 
   #throughHooks (request: FastifyRequest, reply: FastifyReply, { head, body }: Entry<ResponseHead>): void {
     if (request.method === 'HEAD' && hasNoContent(head.status)) this.#internals.addLast(request, withoutLength)
+    // RFC 9110 section 15.4.5: it ends with its header section. Fastify makes a 500 of it where trailers are announced.
+    if (head.status === 304) this.#internals.dropTrailers(reply)
     const payload = payloadOf(head, body, fieldIn(head.fields, 'content-type') !== undefined)
     reply.code(head.status)
     if (typeof payload === 'string') this.#internals.sendText(reply, payload)

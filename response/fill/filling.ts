@@ -76,6 +76,8 @@ export class Filling implements FillEnd {
     const status = this.#engine.status.forwarded(this.#visit.why, { stored: storing === true && detail === undefined, detail, status: fill.answered })
     // An error on the way out has the hooks run again.
     this.#marked = this.#engine.sender.mark(this.#visit.reply, status, this.#marked)
+    // RFC 9110 section 15.4.5, as for a hit.
+    if (this.#visit.reply.statusCode === 304) this.#engine.internals.dropTrailers(this.#visit.reply)
   }
 
   stored (recorded: Recorded): void {

@@ -1,5 +1,5 @@
 // What a client may ask of a stored answer: whether it has changed, a part of it, only if it is there.
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import t from 'tap'
 import { build, forEachBackend, type Probe } from '../support/app.js'
 import { cached } from '../support/document.js'
@@ -184,4 +184,31 @@ t.test('etag: an answer without one is given a strong one of its body, on the mi
   t.match(await app.ask('/dated'), { cacheStatus: /fwd-status=304; stored/ }, 'and not the second time either')
   t.same(asked, [undefined, undefined, undefined])
   for (let times = 0; times < 2; times++) t.equal((await app.ask('/hooked')).headers.etag, undefined, 'a hook may change the body')
+}))
+
+t.test('RFC 9110 section 15.4.5: a 304 has no trailer section, whoever announced trailers', async (t) => forEachBackend(t, async (t, on) => {
+  for (const via of ['socket', 'h2'] as const) {
+    for (const by of ['a hook', 'the handler'] as const) {
+      const app = await build(t, {
+        ...on,
+        namespace: `${via} ${by}`,
+        compare: false,
+        fastify: { http2: via === 'h2' },
+        routes (app, probe) {
+          const announce = (reply: FastifyReply): unknown => reply.trailer('x-sum', async () => 'sum')
+          if (by === 'a hook') app.addHook('onRequest', async (_request, reply) => { announce(reply) })
+          app.get('/', cached(), async (_request, reply) => {
+            // The first is stored; the second tells that it holds still, and has trailers.
+            if (probe.ran() === 2 && by === 'the handler') announce(reply)
+            return await reply.header('etag', '"1"').send(Buffer.from(BODY))
+          })
+        }
+      })
+      await app.ask({ url: '/', via })
+      if (by === 'the handler') await app.clock.pass(61_000)
+      const given = await app.ask({ url: '/', via, headers: { 'if-none-match': '"1"' } })
+      t.match(given, { status: 304, text: '', trailers: {}, whole: true }, `${by}, ${via}`)
+      t.same([given.headers.trailer, given.headers['transfer-encoding'], Object.keys(given.trailers)], [undefined, undefined, []], `${by}, ${via}`)
+    }
+  }
 }))
