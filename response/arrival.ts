@@ -49,37 +49,70 @@ export class Arrival {
     } catch {
       this.protocol = this.host = undefined
     }
-    const isUntouched = ORIGIN_FIELDS.every((name) => headers[name] === undefined ? !this.#has(name) : this.lines(name).join(', ') === headers[name])
-    this.originFields = isUntouched ? '' : JSON.stringify(ORIGIN_FIELDS.map((name) => this.lines(name)))
+    const came = counted(this.rawHeaders)
+    const isUntouched = headers.host === came.host && authority === came[':authority'] &&
+      headers['x-forwarded-host'] === came['x-forwarded-host'] && headers['x-forwarded-proto'] === came['x-forwarded-proto']
+    this.originFields = isUntouched ? '' : JSON.stringify(['host', ':authority', 'x-forwarded-host', 'x-forwarded-proto'].map((name) => this.lines(name)))
     // In `headers` or as it came: what runs before hooks may have taken it away, or put it there.
-    const has = (name: string): boolean => headers[name] !== undefined || this.#has(name)
-    this.hasAuthorization = has('authorization')
-    this.hasCookie = has('cookie')
-    this.hasUpgrade = has('upgrade')
+    this.hasAuthorization = (headers.authorization ?? came.authorization) !== undefined
+    this.hasCookie = (headers.cookie ?? came.cookie) !== undefined
+    this.hasUpgrade = (headers.upgrade ?? came.upgrade) !== undefined
     this.hasTwoHosts = authority !== undefined && host !== undefined && host !== authority
-    this.hasBody = has('transfer-encoding') || stream?.endAfterHeaders === false || (has('content-length') && headers['content-length'] !== '0')
+    const length = headers['content-length'] ?? came['content-length']
+    this.hasBody = (headers['transfer-encoding'] ?? came['transfer-encoding']) !== undefined || (length !== undefined && length !== '0') || stream?.endAfterHeaders === false
   }
 
-  /** The lines of a header field. */
+  /** The line of a header field; undefined where there is none, null where there are several. */
+  line (name: string): string | undefined | null {
+    const { rawHeaders } = this
+    let line: string | undefined
+    for (let at = 0; at < rawHeaders.length; at += 2) {
+      if (rawHeaders[at]!.length !== name.length || rawHeaders[at]!.toLowerCase() !== name) continue
+      if (line !== undefined) return null
+      line = rawHeaders[at + 1]
+    }
+    return line
+  }
+
+  /** Its lines. */
   lines (name: string): string[] {
-    const { rawHeaders } = this
-    const lines: string[] = []
-    for (let at = 0; at < rawHeaders.length; at += 2) {
-      if (rawHeaders[at]!.length === name.length && rawHeaders[at]!.toLowerCase() === name) lines.push(rawHeaders[at + 1]!)
-    }
-    return lines
-  }
-
-  #has (name: string): boolean {
-    const { rawHeaders } = this
-    for (let at = 0; at < rawHeaders.length; at += 2) {
-      if (rawHeaders[at]!.length === name.length && rawHeaders[at]!.toLowerCase() === name) return true
-    }
-    return false
+    return this.rawHeaders.filter((_, at) => at % 2 === 1 && this.rawHeaders[at - 1]!.toLowerCase() === name)
   }
 }
 
-const ORIGIN_FIELDS = ['host', ':authority', 'x-forwarded-host', 'x-forwarded-proto'] as const
+/** Of a request's fields those that every key has to do with. */
+class Counted {
+  host: string | undefined = undefined
+  ':authority': string | undefined = undefined
+  'x-forwarded-host': string | undefined = undefined
+  'x-forwarded-proto': string | undefined = undefined
+  authorization: string | undefined = undefined
+  cookie: string | undefined = undefined
+  upgrade: string | undefined = undefined
+  'content-length': string | undefined = undefined
+  'transfer-encoding': string | undefined = undefined
+}
+
+/** What their names begin with, by the length of the name; of two of one length, what the other begins with. */
+const FIRST = new Uint8Array(18)
+const OTHER_FIRST = new Uint8Array(18)
+for (const name of Object.keys(new Counted())) (FIRST[name.length] === 0 ? FIRST : OTHER_FIRST)[name.length] = name.charCodeAt(0)
+
+const LOWER_CASE = 32
+
+/** Asked of every request: one walk for all of them, in which hardly any other name is looked at whole. */
+function counted (rawHeaders: readonly string[]): Counted {
+  const found = new Counted()
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const { length } = rawHeaders[at]!
+    if (length >= FIRST.length) continue
+    const first = rawHeaders[at]!.charCodeAt(0) | LOWER_CASE
+    if (first !== FIRST[length] && first !== OTHER_FIRST[length]) continue
+    const name = rawHeaders[at]!.toLowerCase() as keyof Counted
+    if (Object.hasOwn(found, name)) found[name] = found[name] === undefined ? rawHeaders[at + 1]! : `${found[name]}, ${rawHeaders[at + 1]!}`
+  }
+  return found
+}
 
 /** A request whose arrival was noted. */
 export type ArrivedRequest = FastifyRequest & { readonly [kArrival]: Arrival }

@@ -31,6 +31,9 @@ export function sent (request: RequestFields, name: string): FieldLines {
  * something else: the handler may have read either. `spelled` is applied to both.
  */
 export function fieldPart (request: RequestFields, name: string, spelled: (value: FieldLines) => FieldLines = (value) => value): string {
+  // Mostly one line, or none, that nobody has changed.
+  const line = request[kArrival].line(name)
+  if (line !== null && line === present(request, name)) return value(spelled(line))
   const before = came(request, name)
   return before.isUnchanged ? value(spelled(before.value)) : `${value(spelled(before.value))}!${value(spelled(now(request, name)))}`
 }
