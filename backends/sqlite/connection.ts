@@ -58,6 +58,7 @@ function statementsOf (database: Database, table: string) {
 export class Connection {
   readonly sql: ReturnType<typeof statementsOf>
   readonly #database: Database
+  readonly #own: boolean
   readonly #touched = new Map<number, number>()
   readonly #pageBytes: number
   readonly #near: Near | undefined
@@ -69,6 +70,7 @@ export class Connection {
   /** `own`: nobody else writes through this very connection, so that SQLite tells of every write but ours. */
   constructor (database: Database, table: string, { own }: { own: boolean }) {
     this.#database = database
+    this.#own = own
     this.sql = statementsOf(database, table)
     this.#near = own ? new Near(() => this.sql.foreignWrites.get()) : undefined
     this.#pageBytes = this.sql.pageBytes.get() as number
@@ -157,6 +159,16 @@ export class Connection {
   /** Gives a few free pages back to the file system. */
   shrink (): void {
     this.#database.exec('PRAGMA incremental_vacuum(16)')
+  }
+
+  /**
+   * Writes all of the log into the file and empties it. Answers whether that was done: not while somebody reads or writes. The log
+   * of a lent database is its owner's, who may have told SQLite to wait for others on the event loop.
+   */
+  truncateLog (): boolean {
+    if (!this.#own) return false
+    const [answer] = this.#database.pragma('wal_checkpoint(TRUNCATE)') as [{ busy: number }]
+    return answer.busy === 0
   }
 
   /**

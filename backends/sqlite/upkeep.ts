@@ -10,8 +10,9 @@ const ROWS_AT_ONCE = 16
 // A little more is evicted than must be, or every flush of a full cache would evict again.
 const KEPT_SHARE = 0.99
 
-// Free pages are used again by later writes. Only where they are many are they given back.
-const MAX_FREE_SHARE = 0.25
+// Free pages are used again by later writes. Where they are many, they are given back until few are left.
+const MANY_FREE_SHARE = 0.25
+const FEW_FREE_SHARE = 0.05
 
 /** What the upkeep needs around it. */
 export interface UpkeepOptions {
@@ -58,7 +59,11 @@ export class Upkeep {
     await this.#unhurried((connection, hasTime) => connection.writeTouches(hasTime))
     await this.#unhurried((connection, hasTime) => this.#dropExpired(connection, hasTime))
     await this.makeRoom()
-    await this.#unhurried((connection, hasTime) => this.#shrink(connection, hasTime))
+    if (this.#home.use((connection) => connection.freeShare() > MANY_FREE_SHARE)) {
+      await this.#unhurried((connection, hasTime) => this.#shrink(connection, hasTime))
+    }
+    // SQLite cuts the file itself off only when all of the log is in it.
+    if (!this.#stopped) this.#home.use((connection) => connection.truncateLog())
   }
 
   #write<T> (work: (connection: Connection) => T): T {
@@ -99,7 +104,7 @@ export class Upkeep {
   }
 
   #shrink (connection: Connection, hasTime: () => boolean): boolean {
-    while (connection.freeShare() > MAX_FREE_SHARE) {
+    while (connection.freeShare() > FEW_FREE_SHARE) {
       const before = connection.fileBytes()
       connection.shrink()
       // A file that was made without auto_vacuum keeps its pages.
