@@ -1,5 +1,6 @@
 // One open database with its prepared statements: every SQL text on rows stands here.
 import { performance } from 'node:perf_hooks'
+import { putAside, sweepAside } from './cleared.js'
 import { Near } from './near.js'
 import { driverError, type Database, type Statement } from './driver.js'
 
@@ -40,6 +41,7 @@ function statementsOf (database: Database, table: string) {
     dropExpired: prepare('DELETE FROM # WHERE id IN (SELECT id FROM # WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)'),
     dropUnused: prepare('DELETE FROM # WHERE id IN (SELECT id FROM # ORDER BY used_at, id LIMIT ?)'),
     list: prepare('SELECT key, expires_at AS expiresAt FROM # WHERE key >= ? AND key < ? ORDER BY key LIMIT ?'),
+    valueBytes: number('SELECT length(value) FROM # WHERE key = ?'),
     latestUse: number('SELECT max(used_at) FROM #'),
     count: number('SELECT count(*) FROM #'),
     countLive: number('SELECT count(*) FROM # WHERE expires_at > ?'),
@@ -58,6 +60,7 @@ function statementsOf (database: Database, table: string) {
 export class Connection {
   readonly sql: ReturnType<typeof statementsOf>
   readonly #database: Database
+  readonly #table: string
   readonly #own: boolean
   readonly #touched = new Map<number, number>()
   readonly #pageBytes: number
@@ -70,6 +73,7 @@ export class Connection {
   /** `own`: nobody else writes through this very connection, so that SQLite tells of every write but ours. */
   constructor (database: Database, table: string, { own }: { own: boolean }) {
     this.#database = database
+    this.#table = table
     this.#own = own
     this.sql = statementsOf(database, table)
     this.#near = own ? new Near(() => this.sql.foreignWrites.get()) : undefined
@@ -124,6 +128,21 @@ export class Connection {
     return this.#dropped(this.sql.dropUnused.run(max).changes)
   }
 
+  /** Forgets all but what is under the stored keys `kept`, inside a transaction. Answers whether it did: not in a lent database. */
+  clear (kept: Iterable<string>): boolean {
+    if (!this.#own) return false
+    putAside(this.#database, this.#table, kept)
+    this.#near?.clear()
+    this.#touched.clear()
+    this.#entries = undefined
+    return true
+  }
+
+  /** Deletes rows that a clear has left, `max` at most. Answers whether there were any. */
+  sweep (max: number): boolean {
+    return this.#own && sweepAside(this.#database, this.#table, max)
+  }
+
   /** Notes that a row was used, to be written by `writeTouches`. */
   touch (row: Row, at: number): void {
     const use = this.#useAt(at)
@@ -161,10 +180,7 @@ export class Connection {
     this.#database.exec('PRAGMA incremental_vacuum(16)')
   }
 
-  /**
-   * Writes all of the log into the file and empties it. Answers whether that was done: not while somebody reads or writes. The log
-   * of a lent database is its owner's, who may have told SQLite to wait for others on the event loop.
-   */
+  /** Writes all of the log into the file and empties it. Answers whether it did: not while others read, not that of a lent database. */
   truncateLog (): boolean {
     if (!this.#own) return false
     const [answer] = this.#database.pragma('wal_checkpoint(TRUNCATE)') as [{ busy: number }]
