@@ -4,6 +4,7 @@ import type { BackgroundTask } from '../../registry/background.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import type { BackendContext } from '../../registry/registry.js'
 import type { Connection } from './connection.js'
+import { Disk } from './disk.js'
 import { isBusy, type Driver } from './driver.js'
 import { Home } from './home.js'
 import { storedKey } from './keys.js'
@@ -11,6 +12,7 @@ import { Listing } from './listing.js'
 import type { Settings } from './options.js'
 import { Pace } from './pace.js'
 import { Upkeep } from './upkeep.js'
+import { WriteAheadLog } from './write-ahead-log.js'
 import { Writes } from './writes.js'
 
 /** How long closing waits for another process's lock before it drops the writes that wait. */
@@ -31,6 +33,7 @@ export class SqliteBackend implements CacheBackend {
   readonly #home: Home
   readonly #writes: Writes
   readonly #upkeep: Upkeep
+  readonly #disk: Disk
   readonly #listing: Listing
   readonly #cleanup: BackgroundTask
   #closing: Promise<void> | undefined
@@ -40,7 +43,7 @@ export class SqliteBackend implements CacheBackend {
     const home = new Home({ settings, driver, log: context.log })
     const backend = new SqliteBackend(home, settings, context)
     try {
-      await backend.#pace.retry(() => home.use(() => {}))
+      await backend.#disk.withRoom(async () => await backend.#pace.retry(() => home.use(() => {})), () => 'invalidation')
       return backend
     } catch (error) {
       await backend.close()
@@ -53,10 +56,13 @@ export class SqliteBackend implements CacheBackend {
     this.#now = context.now
     this.#settings = settings
     this.#home = home
-    this.#upkeep = new Upkeep({ home, pace, now: context.now, settings })
-    this.#writes = new Writes({ pace, now: context.now, home, afterBatch: () => this.#upkeep.makeRoom() })
-    this.#listing = new Listing({ home, pace, now: context.now, writes: this.#writes })
-    this.#cleanup = context.background.every('sqlite cleanup', settings.cleanupIntervalMs, () => this.#upkeep.cleanup())
+    const writeAheadLog = new WriteAheadLog(home, settings.maxBytes)
+    const upkeep = this.#upkeep = new Upkeep({ home, pace, now: context.now, settings, writeAheadLog })
+    const disk = this.#disk = new Disk({ home, upkeep, writeAheadLog, log: context.log })
+    this.#writes = new Writes({ pace, now: context.now, home, disk, writeAheadLog, afterBatch: () => upkeep.makeRoom() })
+    this.#listing = new Listing({ home, pace, now: context.now, writes: this.#writes, disk })
+    const cleanup = async (): Promise<void> => { await disk.withRoom(async () => await upkeep.cleanup(), () => 'upkeep') }
+    this.#cleanup = context.background.every('sqlite cleanup', settings.cleanupIntervalMs, cleanup)
   }
 
   get (key: string): MaybePromise<StoredEntry | undefined> {
@@ -80,10 +86,10 @@ export class SqliteBackend implements CacheBackend {
     if (!(expiresAt > this.#now())) return this.#writes.put(key, undefined)
     // The key stands in the table and in an index, as UTF-8.
     const bytes = value.byteLength / PAGE_USE + key.length * 6 + TABLE_BYTES
-    if (bytes > this.#settings.maxBytes || bytes > MAX_ROW_BYTES) {
+    if (bytes > this.#upkeep.maxBytes || bytes > MAX_ROW_BYTES) {
       // What was there before must not be taken for what could not be stored.
       this.#writes.put(key, undefined)
-      return Promise.reject(new CACHE_ERR_BACKEND_FAILED('sqlite', 'set', 'the entry is larger than sqlite.maxBytes allows'))
+      return Promise.reject(new CACHE_ERR_BACKEND_FAILED('sqlite', 'set', 'the entry is larger than sqlite.maxBytes, or the disk, allows'))
     }
     return this.#writes.put(key, { value, expiresAt: Math.min(Math.floor(expiresAt), Number.MAX_SAFE_INTEGER) })
   }

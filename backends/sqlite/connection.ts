@@ -187,10 +187,12 @@ export class Connection {
     return answer.busy === 0
   }
 
-  /**
-   * The number of entries. Counted once and kept up with our own changes; counted again, now and then, when another
-   * process has written.
-   */
+  /** From now on a commit that finds so many pages in the log writes them into the file. */
+  checkpointAt (pages: number): void {
+    this.#database.pragma(`wal_autocheckpoint = ${pages}`)
+  }
+
+  /** The number of entries. Counted once and kept up with our own changes; counted again, now and then, when others have written. */
   entries (): number {
     const foreignWrites = this.sql.foreignWrites.get()
     const at = performance.now()

@@ -62,6 +62,11 @@ export function isNoAccess (error: unknown): boolean {
   return /^SQLITE_(CANTOPEN|READONLY|PERM|AUTH)/.test(codeOf(error))
 }
 
+/** Whether there is no room: on the disk (FULL), in a quota or below a limit on the size of files (a write that fails). */
+export function isFull (error: unknown): boolean {
+  return /^SQLITE_(FULL|IOERR_(WRITE|SHMSIZE))/.test(codeOf(error))
+}
+
 /** An error of the driver's kind, for what this backend finds out before the driver does. */
 export function driverError (code: `SQLITE_${string}`, message: string): Error {
   return Object.assign(new Error(message), { code })

@@ -88,7 +88,7 @@ function closeToOthers (path: string): void {
  * The log goes first: a process that opens the path in between must not find it beside a new file. Another process may do the
  * same: where it has begun a new file by now, what lies there is that one's.
  */
-function removeAll (path: string, identity: string | undefined): void {
+export function removeAll (path: string, identity: string | undefined): void {
   for (const file of filesOf(path)) {
     if (identityOf(path) !== identity) return
     rmSync(file, { force: true })
@@ -121,6 +121,11 @@ export function logOf (path: string): string {
   return path + '-wal'
 }
 
+/** Bytes that a file takes, none where it is not there. */
+export function bytesAt (path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0
+}
+
 /** Removes the log of a file that is no longer at `path`: SQLite would play it into the file that is there now. */
 export function removeLog (path: string): void {
   rmSync(logOf(path), { force: true })
@@ -151,7 +156,7 @@ function moveIfPresent (from: string, to: string): void {
  * written into the gap by then. A file with a log is left to SQLite: a checkpoint may have been cut short.
  */
 export function isCutShort (path: string): boolean {
-  if ((statSync(logOf(path), { throwIfNoEntry: false })?.size ?? 0) > 0) return false
+  if (bytesAt(logOf(path)) > 0) return false
   const header = Buffer.alloc(100)
   const file = openSync(path, 'r')
   try {

@@ -3,16 +3,18 @@ import type { CacheLog } from '../../registry/registry.js'
 import { CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import { Connection } from './connection.js'
 import { driverError, isDamage, isNoAccess, type Database, type Driver } from './driver.js'
-import { identityOf, isCutShort, isStill, logOf, makePrivate, refusePath, removeLog, setAside } from './file.js'
+import { bytesAt, identityOf, isCutShort, isStill, logOf, makePrivate, refusePath, removeAll, removeLog, setAside } from './file.js'
 import { IN_MEMORY, type Settings } from './options.js'
 import { ensureTable } from './schema.js'
+import { KEPT_LOG_BYTES } from './write-ahead-log.js'
 
 // A disk that damages every new file at once must not have us make files without end.
 const REBUILD_GAP_MS = 1_000
 const LOOK_MS = 1_000
 
-// What a burst leaves in the log is given back beyond this.
-const MAX_LOG_BYTES = 16 * 1024 * 1024
+// SQLite's own default, and the page size that it gives to new files.
+const LOG_PAGES = 1_000
+const PAGE_BYTES = 4_096
 
 /** What a home needs to know. */
 export interface HomeOptions {
@@ -32,6 +34,7 @@ export class Home {
   #logIdentity: string | undefined
   #rebuiltAt = -Infinity
   #lookedAt = 0
+  #logPages = LOG_PAGES
   #closed = false
   /** How many damaged files were set aside. */
   rebuilds = 0
@@ -62,6 +65,38 @@ export class Home {
     if (this.#connection === undefined || !this.#isFile() || at - this.#lookedAt < LOOK_MS) return
     this.#lookedAt = at
     if (identityOf(this.#settings.path) !== this.#identity) this.#letGo()
+  }
+
+  get path (): string {
+    return this.#settings.path
+  }
+
+  /** Whether there is a file of the cache's own. */
+  get hasFile (): boolean {
+    return this.#isFile()
+  }
+
+  /** Bytes that the write-ahead log of the open file takes of the disk. */
+  logBytes (): number {
+    return this.#isFile() && this.#connection !== undefined ? bytesAt(logOf(this.path)) : 0
+  }
+
+  /** Bytes of the file or of its log, whichever is larger: a limit may be one on each file. */
+  diskBytes (): number {
+    return this.#isFile() ? Math.max(bytesAt(this.path), bytesAt(logOf(this.path))) : 0
+  }
+
+  /** From now on the log is written into the file when it has so many bytes, where that is less than what SQLite does. */
+  keepLogBelow (bytes: number): void {
+    this.#logPages = Math.max(Math.min(Math.floor(bytes / PAGE_BYTES), LOG_PAGES), 1)
+    if (this.#isFile()) this.#connection?.checkpointAt(this.#logPages)
+  }
+
+  /** Deletes the file with all that it holds; the next use makes a new one. A rename would free nothing. */
+  beginAnew (): void {
+    this.#connection?.close()
+    this.#connection = undefined
+    removeAll(this.path, this.#identity)
   }
 
   /** Closes what was opened; a lent database stays open. May be called twice. */
@@ -104,6 +139,7 @@ export class Home {
       this.#refuseExchanged()
       const connection = new Connection(database, table, { own: true })
       if (this.#isFile()) this.#logIdentity = identityOf(logOf(path))
+      if (this.#logPages !== LOG_PAGES) connection.checkpointAt(this.#logPages)
       return connection
     } catch (error) {
       database?.close()
@@ -150,5 +186,5 @@ function configure (database: Database): void {
   database.pragma('journal_mode = WAL')
   // Survives the end of the process at any instant. After a loss of power the file may be damaged, and is set aside then.
   database.pragma('synchronous = OFF')
-  database.pragma(`journal_size_limit = ${MAX_LOG_BYTES}`)
+  database.pragma(`journal_size_limit = ${KEPT_LOG_BYTES}`)
 }

@@ -1,6 +1,7 @@
 // What walks over many keys: clear by prefix and keys by pattern, in steps of a few milliseconds.
 import { matchesGlob } from '../../registry/glob.js'
 import type { Connection, Listed } from './connection.js'
+import type { Disk } from './disk.js'
 import type { Home } from './home.js'
 import { afterKey, keyOf, outsideOf, rangesOf, storedKey, type KeyRange } from './keys.js'
 import type { Pace } from './pace.js'
@@ -22,6 +23,7 @@ export interface ListingOptions {
   readonly pace: Pace
   readonly now: () => number
   readonly writes: Writes
+  readonly disk: Disk
 }
 
 /** Walks over the keys of one backend. */
@@ -34,23 +36,26 @@ export class Listing {
 
   /** Forgets what was put, before this call, under keys that begin with `prefix`. */
   async clear (prefix: string): Promise<void> {
-    const { writes, pace, home } = this.#options
+    const { writes, disk } = this.#options
     const later = new Set<string>()
     writes.clear(prefix)
     const forgotten = writes.flush()
     const unlisten = writes.onCommitted((key) => later.add(key))
-    const isMeant = (text: string): boolean => text.startsWith(prefix) && !later.has(text)
     try {
-      const cleared = await pace.retry(() => home.use((connection) => clearAtOnce(connection, prefix, { later, isMeant })))
-      if (!cleared) {
-        await this.#walk(prefix, (connection, { key }) => {
-          if (isMeant(keyOf(key))) connection.remove(key)
-        }, (connection, work) => connection.transact(work))
-      }
+      await disk.withRoom(async () => await this.#clear(prefix, later), () => 'invalidation')
       await forgotten
     } finally {
       unlisten()
     }
+  }
+
+  async #clear (prefix: string, later: ReadonlySet<string>): Promise<void> {
+    const { pace, home } = this.#options
+    const isMeant = (text: string): boolean => text.startsWith(prefix) && !later.has(text)
+    if (await pace.retry(() => home.use((connection) => clearAtOnce(connection, prefix, { later, isMeant })))) return
+    await this.#walk(prefix, (connection, { key }) => {
+      if (isMeant(keyOf(key))) connection.remove(key)
+    }, (connection, work) => connection.transact(work))
   }
 
   /** The keys of live entries that match `pattern`. */

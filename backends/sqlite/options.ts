@@ -57,8 +57,8 @@ export interface Settings {
   readonly cleanupIntervalMs: number
 }
 
-// The empty table and its indexes take 7 pages of 4096 bytes; below this there is no room to work in.
-const LEAST_BYTES = 65_536
+/** The empty table and its indexes take 7 pages of 4096 bytes; below this there is no room to work in. */
+export const LEAST_BYTES = 65_536
 
 const table = expects<string>("a letter or '_', then letters, digits and '_', 63 characters at most, and not begin with sqlite_", (value) =>
   typeof value === 'string' && /^[A-Za-z_][A-Za-z0-9_]{0,62}$/.test(value) && !/^sqlite_/i.test(value))

@@ -1,8 +1,9 @@
 // What keeps the table within its bounds: expired entries go first, then the least recently used, a few milliseconds at a time.
 import type { Connection } from './connection.js'
 import type { Home } from './home.js'
-import type { Settings } from './options.js'
-import type { Pace, Step } from './pace.js'
+import { LEAST_BYTES, type Settings } from './options.js'
+import type { Pace, PaceOptions } from './pace.js'
+import type { WriteAheadLog } from './write-ahead-log.js'
 
 // Rows that are deleted between two looks at the clock.
 const ROWS_AT_ONCE = 16
@@ -17,31 +18,52 @@ const KEPT_SHARE = 0.99
 const MANY_FREE_SHARE = 0.25
 const FEW_FREE_SHARE = 0.05
 
+// On a disk that was full so much is left to the log and to whoever else writes there.
+const ROOM_BYTES = 8 * 1024 * 1024
+const ROOM_SHARE = 64
+
+// The log is written into the file when it has this share of the size that the file may have, or as SQLite does it, at 4 MiB.
+const LOG_SHARE = 4
+
+// The disk may have more room by now: each cleanup allows the file so much more.
+const GROWTH = 1.05
+
 /** What the upkeep needs around it. */
 export interface UpkeepOptions {
   readonly home: Home
   readonly pace: Pace
   readonly now: () => number
   readonly settings: Settings
+  readonly writeAheadLog: WriteAheadLog
 }
+
+type Work = (connection: Connection, hasTime: () => boolean) => boolean
 
 /** Eviction and cleanup of one backend. */
 export class Upkeep {
   readonly #home: Home
   readonly #pace: Pace
   readonly #now: () => number
+  readonly #writeAheadLog: WriteAheadLog
   readonly #maxEntries: number
-  readonly #maxBytes: number
+  readonly #allowedBytes: number
+  #maxBytes: number
   #stopped = false
   /** How many entries were deleted to make room. */
   evictions = 0
 
-  constructor ({ home, pace, now, settings }: UpkeepOptions) {
+  constructor ({ home, pace, now, settings, writeAheadLog }: UpkeepOptions) {
     this.#home = home
     this.#pace = pace
     this.#now = now
     this.#maxEntries = settings.maxEntries
-    this.#maxBytes = settings.maxBytes
+    this.#writeAheadLog = writeAheadLog
+    this.#allowedBytes = this.#maxBytes = settings.maxBytes
+  }
+
+  /** Bytes of the file in use at most: what the option says, or less since the disk was full. */
+  get maxBytes (): number {
+    return this.#maxBytes
   }
 
   /** Ends a cleanup that is under way at its next step. */
@@ -52,13 +74,37 @@ export class Upkeep {
   /** Evicts until the table is within its bounds, where it is not. */
   async makeRoom (): Promise<void> {
     const isFull = this.#home.use((connection) => this.#excess(connection, this.#maxBytes) > 0)
-    if (!isFull) return
-    await this.#pace.steps((hasTime) => this.#write((connection) => this.#evict(connection, hasTime)))
+    if (isFull) await this.#pace.steps((hasTime) => this.#step((connection) => this.#evict(connection, hasTime), hasTime))
+  }
+
+  /** Evicts so that the file and its log have room where the larger of them took `bytes` and found no more. */
+  async fitInto (bytes: number): Promise<void> {
+    const before = this.#maxBytes
+    this.keepBelow(bytes)
+    try {
+      await this.makeRoom()
+      await this.#pace.steps((hasTime) => this.#step((connection) => this.#shrink(connection, hasTime), hasTime))
+    } catch (error) {
+      this.#bound(before)
+      throw error
+    }
+  }
+
+  /** From now on the file takes less than `bytes`, at which it or its log found no more room. */
+  keepBelow (bytes: number): void {
+    const most = Math.min(this.#maxBytes, bytes)
+    this.#bound(Math.max(most - Math.max(most / ROOM_SHARE, ROOM_BYTES), most / 2, LEAST_BYTES))
+  }
+
+  #bound (maxBytes: number): void {
+    this.#maxBytes = Math.min(maxBytes, this.#allowedBytes)
+    this.#home.keepLogBelow(this.#maxBytes / LOG_SHARE)
   }
 
   /** Drops what has expired, notes what was used, gives back what is free. The background task. */
   async cleanup (): Promise<void> {
     this.#home.follow()
+    if (this.#maxBytes < this.#allowedBytes) this.#bound(this.#maxBytes * GROWTH)
     await this.#unhurried((connection, hasTime) => connection.writeTouches(hasTime))
     await this.#unhurried(sweepSome)
     await this.#unhurried((connection, hasTime) => this.#dropExpired(connection, hasTime))
@@ -72,16 +118,20 @@ export class Upkeep {
 
   /** Begins to delete the rows that clears have left. Nobody waits for it: what fails is done, and told of, by the next cleanup. */
   sweep (): void {
-    this.#unhurried(sweepSome, SWEEP_PAUSE_MS).catch(() => {})
+    this.#unhurried(sweepSome, { pauseMs: SWEEP_PAUSE_MS }).catch(() => {})
   }
 
   #write<T> (work: (connection: Connection) => T): T {
     return this.#home.use((connection) => connection.transact(() => work(connection)))
   }
 
-  async #unhurried (work: (connection: Connection, hasTime: () => boolean) => boolean, pauseMs?: number): Promise<void> {
-    const step: Step = (hasTime) => this.#stopped || this.#write((connection) => work(connection, hasTime))
-    await this.#pace.steps(step, { ref: false, ...(pauseMs !== undefined && { pauseMs }) })
+  async #unhurried (work: Work, options: PaceOptions = {}): Promise<void> {
+    await this.#pace.steps((hasTime) => this.#stopped || this.#step(work, hasTime), { ref: false, ...options })
+  }
+
+  /** What can wait does not make a log longer that is too long already. */
+  #step (work: Work, hasTime: () => boolean): boolean {
+    return this.#writeAheadLog.isFull() || this.#write((connection) => work(connection, hasTime))
   }
 
   #dropExpired (connection: Connection, hasTime: () => boolean): boolean {

@@ -2,9 +2,12 @@
 import type { StoredEntry } from '../../registry/backend.js'
 import { CACHE_ERR_BACKEND_FAILED } from '../../registry/errors.js'
 import type { Connection } from './connection.js'
+import type { Disk } from './disk.js'
+import { isFull } from './driver.js'
 import type { Home } from './home.js'
 import { storedKey } from './keys.js'
 import { stepClock, type Pace } from './pace.js'
+import type { WriteAheadLog } from './write-ahead-log.js'
 
 /** A write that waits: an entry, or none where the key is to be forgotten. */
 export interface Write {
@@ -18,6 +21,8 @@ export interface WritesOptions {
   readonly pace: Pace
   readonly now: () => number
   readonly home: Home
+  readonly disk: Disk
+  readonly writeAheadLog: WriteAheadLog
   /** Called when a batch was written, before it settles. */
   readonly afterBatch: () => Promise<void>
 }
@@ -32,8 +37,9 @@ const INLINE_BYTES = 8 * 1024 * 1024
 const MAX_WAITING_BYTES = 64 * 1024 * 1024
 const WRITE_OVERHEAD_BYTES = 200
 
-class Batch {
-  readonly writes = new Map<string, Write>()
+const LOG_IS_FULL = 'the write-ahead log is longer than maxBytes, since another process keeps a read transaction on the file open; end that'
+
+class Outcome {
   readonly settled: Promise<void>
   resolve!: () => void
   reject!: (error: unknown) => void
@@ -42,6 +48,36 @@ class Batch {
     this.settled = new Promise((resolve, reject) => { Object.assign(this, { resolve, reject }) })
     // Whoever awaits a write learns that it failed; nobody needs to.
     this.settled.catch(() => {})
+  }
+}
+
+class Batch {
+  readonly writes = new Map<string, Write>()
+  /** What becomes of the sets. They may be refused where deletes are not. */
+  readonly stored = new Outcome()
+  /** What becomes of the whole. */
+  readonly done = new Outcome()
+
+  get hasDeletes (): boolean {
+    return [...this.writes.values()].some(({ entry }) => entry === undefined)
+  }
+
+  /** Makes deletes of the sets: what was there before must not be taken for what could not be stored. Answers whether there were any. */
+  refuseSets (error: unknown): boolean {
+    const sets = [...this.writes.values()].filter(({ entry }) => entry !== undefined)
+    for (const write of sets) this.writes.set(write.key, { ...write, entry: undefined })
+    if (sets.length > 0) this.stored.reject(error)
+    return sets.length > 0
+  }
+
+  resolve (): void {
+    this.stored.resolve()
+    this.done.resolve()
+  }
+
+  reject (error: unknown): void {
+    this.stored.reject(error)
+    this.done.reject(error)
   }
 }
 
@@ -82,7 +118,7 @@ export class Writes {
     this.#bytes += grownBy
     if (this.#bytes > INLINE_BYTES) this.#writeInline()
     else this.#schedule()
-    return batch.settled
+    return (entry === undefined ? batch.done : batch.stored).settled
   }
 
   /** Forgets the entries that wait under keys which begin with `prefix`. */
@@ -100,9 +136,9 @@ export class Writes {
     return () => { this.#listeners.delete(listener) }
   }
 
-  /** Writes what waits, now. Settles when it is committed; rejects with what the driver throws. */
+  /** Writes what waits, now. Settles when it is committed, but for sets that were refused; rejects with what the driver throws. */
   flush (): Promise<void> {
-    const settled = (this.#gathering ?? this.#flushing)?.settled ?? Promise.resolve()
+    const settled = (this.#gathering ?? this.#flushing)?.done.settled ?? Promise.resolve()
     this.#start()
     return settled
   }
@@ -126,15 +162,13 @@ export class Writes {
 
   /** Never rejects: a failure belongs to the batch. */
   async #drain (): Promise<void> {
-    const { pace, home, afterBatch } = this.#options
     this.#draining = true
     while (this.#gathering !== undefined) {
       const batch = this.#flushing = this.#gathering
       this.#gathering = undefined
       try {
-        home.follow()
-        await pace.steps((hasTime) => home.use((connection) => this.#writeSome(connection, batch, hasTime)))
-        await afterBatch()
+        this.#options.home.follow()
+        await this.#write(batch)
         batch.resolve()
       } catch (error) {
         batch.reject(error)
@@ -144,6 +178,20 @@ export class Writes {
     }
     // In the same turn in which nothing was found to wait: a later write starts anew.
     this.#draining = false
+  }
+
+  async #write (batch: Batch): Promise<void> {
+    const { pace, home, disk, afterBatch } = this.#options
+    const write = async (): Promise<void> => {
+      await pace.steps((hasTime) => home.use((connection) => this.#writeSome(connection, batch, hasTime)))
+      await afterBatch()
+    }
+    try {
+      await disk.withRoom(write, () => batch.hasDeletes ? 'invalidation' : 'store')
+    } catch (error) {
+      if (!isFull(error) || !batch.refuseSets(error)) throw error
+      await disk.withRoom(write, () => 'store')
+    }
   }
 
   #writeInline (): void {
@@ -160,6 +208,7 @@ export class Writes {
   }
 
   #writeSome (connection: Connection, batch: Batch, hasTime: () => boolean): boolean {
+    if (this.#options.writeAheadLog.isFull()) batch.refuseSets(new CACHE_ERR_BACKEND_FAILED('sqlite', 'set', LOG_IS_FULL))
     const at = this.#options.now()
     const written: Write[] = []
     connection.transact(() => {

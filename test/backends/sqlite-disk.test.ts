@@ -1,12 +1,17 @@
-// What the SQLite backend takes of a disk: how it gives back what it no longer needs.
-import { statSync } from 'node:fs'
+// The SQLite backend on its disk: full, limited, given back what is no longer needed.
+import { rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import type { CacheBackend } from '../../registry/backend.js'
+import { runChild } from '../support/child.js'
 import { testClock } from '../support/clock.js'
-import { openSqlite } from '../support/sqlite.js'
+import { fillDisk, needsMount, needsShell, smallDisk } from '../support/disk.js'
+import { entry, failureOf, textAt } from '../support/entries.js'
+import { beside, openSqlite } from '../support/sqlite.js'
 
 t.setTimeout(120_000)
 
+const CHILD = 'support/children/sqlite.ts'
 const MINUTE_MS = 60_000
 
 /** Bytes of the file and of the log beside it, as the file system counts them. */
@@ -30,4 +35,62 @@ t.test('sqlite: after most entries have expired the next cleanup gives their roo
   const { usedBytes } = await backend.stats()
   t.comment(`${before} bytes on disk before, ${diskBytes(path)} after, ${usedBytes} in use`)
   t.ok(diskBytes(path) < usedBytes! * 1.1)
+})
+
+const BODY_BYTES = 3_000
+
+/** Sets many entries, some at a time, as fills do that nobody waits for. Answers what became of each wave. */
+async function fillWaves (backend: CacheBackend, waves: number): Promise<string[]> {
+  const outcomes: string[] = []
+  for (let wave = 0; wave < waves; wave++) {
+    const sets = Array.from({ length: 20 }, (_, at) => backend.set(`${wave}-${at}`, { value: Buffer.alloc(BODY_BYTES, wave), expiresAt: Infinity }))
+    outcomes.push(...(await Promise.allSettled(sets)).map(({ status }) => status))
+  }
+  return outcomes
+}
+
+t.test('sqlite: on a disk that the cache itself has filled new entries are stored, and what is deleted or cleared is gone', { skip: needsMount }, async (t) => {
+  const path = join(smallDisk(t, 'size=8m'), 'cache.db')
+  const { backend, warnings, cleanup } = await openSqlite(t, { path })
+  const outcomes = await fillWaves(backend, 400)
+  t.comment(`${outcomes.filter((one) => one === 'rejected').length} of ${outcomes.length} sets were refused, ${warnings.length} warnings, ${await backend.size()} entries on ${diskBytes(path)} bytes`)
+  t.equal(outcomes.slice(-1_000).filter((one) => one === 'rejected').length, 0)
+  t.equal((await backend.get('399-0'))?.value[0], 399 % 256)
+  t.ok(await backend.size() > 300, 'a good part of the disk is used')
+  const other = beside(t, path)
+  await backend.delete('399-0')
+  t.equal(other.prepare('SELECT count(*) FROM cache_entries WHERE key = ?').pluck().get('399-0'), 0)
+  other.close()
+  await cleanup()
+  await backend.clear()
+  t.equal(await backend.size(), 0)
+  t.ok(warnings.length <= 1)
+})
+
+t.test('sqlite: below a limit on the size of files new entries are stored, and what is deleted or cleared is gone', { skip: needsShell }, async (t) => {
+  const path = join(t.testdir(), 'cache.db')
+  const { stdout, stderr, ...end } = await runChild(CHILD, { args: [path, 'fill'], under: ['sh', '-c', 'ulimit -f 8192; exec "$@"', 'sh'] })
+  const { refused, ...rest } = JSON.parse(stdout || JSON.stringify({ stderr, ...end })) as { refused: number }
+  t.comment(`${refused} of 8000 sets were refused`)
+  t.same(rest, { last: 'stored', deleted: 'nothing', gone: true, cleared: 'nothing', left: 0 })
+  t.ok(refused < 400)
+})
+
+t.test('sqlite: on a disk that others have filled a set is refused, an invalidation holds, and sets come back with the room', { skip: needsMount }, async (t) => {
+  const disk = smallDisk(t, 'size=2m')
+  const path = join(disk, 'cache.db')
+  const { backend } = await openSqlite(t, { path })
+  await fillWaves(backend, 5)
+  fillDisk(disk)
+  const refused = await failureOf(() => backend.set('large', { value: Buffer.alloc(1_500_000), expiresAt: Infinity }))
+  t.match(refused, { code: /^SQLITE_(FULL|IOERR_WRITE)$/ })
+  fillDisk(disk)
+  await failureOf(async () => await backend.set('key', entry('old', Infinity)))
+  await backend.delete('key')
+  t.equal(await backend.get('key'), undefined)
+  await backend.clear('0-')
+  t.equal(await backend.get('0-0'), undefined)
+  for (let at = 0; at < 100; at++) rmSync(join(disk, `filler-${at}`), { force: true })
+  await backend.set('key', entry('new', Infinity))
+  t.equal(await textAt(backend, 'key'), 'new')
 })

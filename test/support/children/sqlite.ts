@@ -38,9 +38,36 @@ async function contend (): Promise<void> {
   await cache.close()
 }
 
+/** Sets more than there is room for, deletes and clears, and tells what became of it. */
+async function fill (): Promise<void> {
+  // Node ignores this signal, with which the system tells of a file that is too large; the tests' loader ends the process with it.
+  process.on('SIGXFSZ', () => {})
+  const large = Buffer.alloc(3_000, name)
+  const outcome = async (act: () => unknown): Promise<string> => {
+    try {
+      await act()
+      return 'nothing'
+    } catch (error) {
+      return String(error)
+    }
+  }
+  let refused = 0
+  for (let wave = 0; wave < 400; wave++) {
+    const sets = Array.from({ length: AT_ONCE }, (_, at) => cache.set(`${wave}-${at}`, { value: large, expiresAt: Infinity }))
+    refused += (await Promise.allSettled(sets)).filter(({ status }) => status === 'rejected').length
+  }
+  const last = await cache.get('399-0') === undefined ? 'missing' : 'stored'
+  const deleted = await outcome(() => cache.delete('399-0'))
+  const gone = await cache.get('399-0') === undefined
+  const cleared = await outcome(() => cache.clear?.())
+  console.log(JSON.stringify({ refused, last, deleted, gone, cleared, left: await cache.size?.() }))
+  await cache.close()
+}
+
 const WAYS: Record<string, () => unknown> = {
   'write until killed': writeUntilKilled,
   contend,
+  fill,
   async 'set and close' () {
     await cache.set('key', { value, expiresAt: Infinity })
     await cache.close()

@@ -1,0 +1,44 @@
+// Small disks of a test's own, and what a test needs for that.
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+
+function runs (command: string, ...args: string[]): boolean {
+  try {
+    execFileSync(command, args, { stdio: 'ignore' })
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Why a test that mounts a disk can't run here; false when it can. */
+export const needsMount = process.getuid?.() === 0 && runs('unshare', '--mount', 'mount', '-t', 'tmpfs', 'none', '/mnt') ? false : 'SKIPPED: needs root and the right to mount'
+
+/** Why a test that limits the size of files can't run here; false when it can. */
+export const needsShell = process.platform === 'win32' ? 'SKIPPED: needs a shell with ulimit' : false as const
+
+/** A small disk: `options` are those of tmpfs. Tap's own folders are removed before the teardowns run, so it lies elsewhere. */
+export function smallDisk (t: Test, options: string): string {
+  const path = mkdtempSync(join(tmpdir(), 'small-disk-'))
+  execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'none', path])
+  t.teardown(() => {
+    execFileSync('umount', ['-l', path])
+    rmSync(path, { recursive: true })
+  })
+  return path
+}
+
+/** Writes files until there is no room for one more block. Answers how much room they take away. */
+export function fillDisk (path: string): number {
+  for (let at = 0; ; at++) {
+    try {
+      writeFileSync(join(path, `filler-${at}`), Buffer.alloc(4_096))
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'ENOSPC') throw error
+      return at * 4_096
+    }
+  }
+}
