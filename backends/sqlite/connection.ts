@@ -2,6 +2,8 @@
 import { performance } from 'node:perf_hooks'
 import { Near } from './near.js'
 import { driverError, type Database, type Statement } from './driver.js'
+import { tableName, tableState, type TableChoice } from './schema.js'
+import { dropUnusedTables } from './versions.js'
 import type { Watch } from './watch.js'
 
 /** A row that was found. */
@@ -59,6 +61,7 @@ function statementsOf (database: Database, table: string) {
 export class Connection {
   readonly #sql: ReturnType<typeof statementsOf>
   readonly #database: Database
+  readonly #choice: TableChoice
   readonly #watch: Watch | undefined
   readonly #touched = new Map<number, number>()
   readonly #pageBytes: number
@@ -69,10 +72,11 @@ export class Connection {
   #countedAt = 0
 
   /** `own`: nobody else writes through this very connection, so that SQLite tells of every write but ours. */
-  constructor (database: Database, table: string, { own, watch }: { own: boolean, watch?: Watch | undefined }) {
+  constructor (database: Database, choice: TableChoice, { own, watch }: { own: boolean, watch?: Watch | undefined }) {
     this.#database = database
+    this.#choice = choice
     this.#watch = watch
-    this.#sql = statementsOf(database, table)
+    this.#sql = statementsOf(database, tableName(choice))
     this.#near = own ? new Near(() => this.sql.foreignWrites.get()) : undefined
     this.#pageBytes = this.sql.pageBytes.get() as number
     this.#latestUseAt = (this.sql.latestUse.get() as number | null) ?? 0
@@ -136,6 +140,16 @@ export class Connection {
     return this.#dropped(this.#sql.dropUnused.run(max).changes)
   }
 
+  /** Drops tables of other versions that none has used for a day at `at`, inside a transaction. Answers whether nothing is left to do. */
+  dropUnusedTables (at: number, hasTime: () => boolean): boolean {
+    return dropUnusedTables(this.#database, this.#choice, { at, hasTime })
+  }
+
+  /** Whether the table is there as it was made. Throws CACHE_ERR_OPTION when somebody else's is in its place. */
+  hasTable (): boolean {
+    return tableState(this.#database, this.#choice) === 'intact'
+  }
+
   /** Notes that a row was used, to be written by `writeTouches`. */
   touch (row: Row, at: number): void {
     const use = this.#useAt(at)
@@ -194,7 +208,8 @@ export class Connection {
 
   #read (key: string): Row | undefined {
     const columns = this.sql.find.get(key) as [number, number, number, Buffer] | undefined
-    if (columns === undefined) return undefined
+    // What another tool has written there may be of any type.
+    if (columns === undefined || typeof columns[1] !== 'number' || !(columns[3] instanceof Uint8Array)) return undefined
     const row = { id: columns[0], expiresAt: columns[1], usedAt: columns[2], value: columns[3] }
     this.#near?.hold(key, row)
     return row

@@ -2,7 +2,7 @@
 import type { CacheLog } from '../../registry/registry.js'
 import { CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import { Connection } from './connection.js'
-import { driverError, isDamage, isMoved, isNoAccess, type Database, type Driver } from './driver.js'
+import { driverError, isDamage, isMoved, isNoAccess, isStatementError, type Database, type Driver } from './driver.js'
 import { identityOf, isCutShort, isStill, makePrivate, refusePath, removeAll, removeLog, setAside } from './file.js'
 import { IN_MEMORY, type Settings } from './options.js'
 import { ensureTable } from './schema.js'
@@ -10,6 +10,8 @@ import { Watch } from './watch.js'
 
 // A disk that damages every new file at once must not have us make files without end.
 const REBUILD_GAP_MS = 1_000
+
+const NOTICE_GAP_MS = 60_000
 
 // What a burst leaves in the log is given back beyond this.
 const MAX_LOG_BYTES = 16 * 1024 * 1024
@@ -31,6 +33,7 @@ export class Home {
   #identity: string | undefined
   #watch: Watch | undefined
   #rebuiltAt = -Infinity
+  #notedAt = -Infinity
   #closed = false
   /** How many damaged files were set aside. */
   rebuilds = 0
@@ -57,8 +60,7 @@ export class Home {
   /** Closes what was opened; a lent database stays open. May be called twice. */
   close (): void {
     this.#closed = true
-    if (this.#driver !== undefined) this.#connection?.close()
-    this.#connection = undefined
+    this.#disconnect()
   }
 
   #isFile (): boolean {
@@ -67,17 +69,21 @@ export class Home {
 
   #open (): Connection {
     if (this.#closed) throw new CACHE_ERR_CLOSED('sqlite')
-    const { database, path, table } = this.#settings
+    const { database, path } = this.#settings
     if (this.#driver === undefined) {
-      ensureTable(database as Database, table)
-      this.#connection = new Connection(database as Database, table, { own: false })
+      this.#ensureTable(database as Database)
+      this.#connection = new Connection(database as Database, this.#settings, { own: false })
     } else {
-      this.#connection = this.#openOwn(this.#driver, path, table)
+      this.#connection = this.#openOwn(this.#driver, path)
     }
     return this.#connection
   }
 
-  #openOwn (Driver: Driver, path: string, table: string): Connection {
+  #ensureTable (database: Database): void {
+    if (ensureTable(database, this.#settings) === 'altered') this.#noteLost()
+  }
+
+  #openOwn (Driver: Driver, path: string): Connection {
     if (this.#isFile()) {
       makePrivate(path, (file) => this.#noteSpoilt(file))
       this.#identity = identityOf(path)
@@ -90,10 +96,10 @@ export class Home {
       // Before anything is written to it, and when what lies beside it is open too.
       this.#refuseExchanged()
       configure(database)
-      ensureTable(database, table)
+      this.#ensureTable(database)
       this.#refuseExchanged()
       this.#watch = this.#isFile() ? new Watch(path, this.#identity) : undefined
-      return new Connection(database, table, { own: true, watch: this.#watch })
+      return new Connection(database, this.#settings, { own: true, watch: this.#watch })
     } catch (error) {
       database?.close()
       if (isNoAccess(error) && !isMoved(error)) refusePath(path, (error as { code: string }).code)
@@ -113,23 +119,36 @@ export class Home {
 
   /** Does away with what is behind an error, as far as that can be done. Answers whether it was. */
   #mend (error: unknown): boolean {
-    if (this.#driver === undefined) return false
-    if (isMoved(error)) this.#letGo()
-    else if (isDamage(error)) this.#rebuild(error)
-    else return false
+    if (isStatementError(error) && this.#connection?.hasTable() === false) this.#noteLost()
+    else if (this.#driver === undefined) return false
+    else if (isDamage(error)) return this.#rebuild(error)
+    else if (!isMoved(error)) return false
+    this.#letGo()
     return true
   }
 
-  #rebuild (error: unknown): void {
+  /** Once a minute at most: a tool may drop the table again and again. */
+  #noteLost (): void {
+    const { table } = this.#settings
+    if (performance.now() - this.#notedAt < NOTICE_GAP_MS) return
+    this.#notedAt = performance.now()
+    this.#log.warn({ table }, 'cache: the SQLite table was dropped or altered by somebody else; it is made again, empty')
+  }
+
+  #rebuild (error: unknown): true {
     const { path } = this.#settings
     if (performance.now() - this.#rebuiltAt < REBUILD_GAP_MS) throw error
-    if (this.#isFile() && identityOf(path) !== this.#identity) return this.#letGo()
+    if (this.#isFile() && identityOf(path) !== this.#identity) {
+      this.#letGo()
+      return true
+    }
     this.#rebuiltAt = performance.now()
     this.rebuilds++
     this.#disconnect()
-    if (!this.#isFile()) return
+    if (!this.#isFile()) return true
     const aside = setAside(path)
     this.#log.warn({ err: error, path, aside }, 'cache: the SQLite file is damaged; it was moved to the path under aside, and a new one is used')
+    return true
   }
 
   /** The next use opens the file that is at the path by then. */
@@ -153,7 +172,7 @@ export class Home {
   }
 
   #disconnect (): void {
-    this.#connection?.close()
+    if (this.#driver !== undefined) this.#connection?.close()
     this.#connection = this.#watch = undefined
   }
 }

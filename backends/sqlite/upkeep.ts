@@ -56,6 +56,7 @@ export class Upkeep {
   async cleanup (): Promise<void> {
     await this.#unhurried((connection, hasTime) => connection.writeTouches(hasTime))
     await this.#unhurried((connection, hasTime) => this.#dropExpired(connection, hasTime))
+    await this.#unhurried((connection, hasTime) => connection.dropUnusedTables(this.#now(), hasTime))
     await this.makeRoom()
     await this.#unhurried((connection, hasTime) => this.#shrink(connection, hasTime))
   }
