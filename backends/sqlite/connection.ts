@@ -1,8 +1,9 @@
-// One open database with its prepared statements: every SQL text on rows stands here.
+// One open database, with what is known of its rows without asking.
 import { performance } from 'node:perf_hooks'
 import { Near } from './near.js'
-import { driverError, type Database, type Statement } from './driver.js'
+import { driverError, type Database } from './driver.js'
 import { tableName, tableState, type TableChoice } from './schema.js'
+import { statementsOf, type Statements } from './statements.js'
 import { dropUnusedTables } from './versions.js'
 import type { Watch } from './watch.js'
 
@@ -29,37 +30,9 @@ const TOUCH_AFTER_MS = 60_000
 
 const RECOUNT_MS = 1_000
 
-function statementsOf (database: Database, table: string) {
-  const prepare = (sql: string): Statement => database.prepare(sql.replace('#', `"${table}"`).replace('#', `"${table}"`)).safeIntegers(false)
-  const number = (sql: string): Statement => prepare(sql).pluck(true)
-  return {
-    // The key is compared in the row too, not in the index alone: a damaged index must not answer with another key's row.
-    find: prepare('SELECT found.id, found.expires_at, found.used_at, found.value FROM # AS named CROSS JOIN # AS found ON found.id = named.id AND +found.key = named.key WHERE named.key = ?').raw(true),
-    has: number('SELECT 1 FROM # WHERE key = ? AND expires_at > ?'),
-    insert: prepare('INSERT INTO # (expires_at, used_at, key, value) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO NOTHING'),
-    update: prepare('UPDATE # SET expires_at = ?, used_at = ?, value = ? WHERE key = ?'),
-    remove: prepare('DELETE FROM # WHERE key = ?'),
-    touch: prepare('UPDATE # SET used_at = ? WHERE id = ?'),
-    dropExpired: prepare('DELETE FROM # WHERE id IN (SELECT id FROM # WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)'),
-    dropUnused: prepare('DELETE FROM # WHERE id IN (SELECT id FROM # ORDER BY used_at, id LIMIT ?)'),
-    list: prepare('SELECT key, expires_at AS expiresAt FROM # WHERE key >= ? AND key < ? ORDER BY key LIMIT ?'),
-    latestUse: number('SELECT max(used_at) FROM #'),
-    count: number('SELECT count(*) FROM #'),
-    countLive: number('SELECT count(*) FROM # WHERE expires_at > ?'),
-    pages: number('PRAGMA page_count'),
-    freePages: number('PRAGMA freelist_count'),
-    pageBytes: number('PRAGMA page_size'),
-    foreignWrites: number('PRAGMA data_version'),
-    lockWaitMs: number('PRAGMA busy_timeout'),
-    begin: prepare('BEGIN IMMEDIATE'),
-    commit: prepare('COMMIT'),
-    rollback: prepare('ROLLBACK')
-  }
-}
-
 /** An open database. Nothing of it is used after `close`. */
 export class Connection {
-  readonly #sql: ReturnType<typeof statementsOf>
+  readonly #sql: Statements
   readonly #database: Database
   readonly #choice: TableChoice
   readonly #watch: Watch | undefined
@@ -83,7 +56,7 @@ export class Connection {
   }
 
   /** The statements. Throws SQLITE_READONLY_DBMOVED when the file is no longer the one at its path, which is seen within a second. */
-  get sql (): ReturnType<typeof statementsOf> {
+  get sql (): Statements {
     this.#watch?.glance()
     return this.#sql
   }
