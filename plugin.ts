@@ -12,6 +12,7 @@ import { defineBackend, Registry } from './registry/registry.js'
 import { fromStringStore } from './registry/string-store.js'
 import { hasArrived, kArrival, kBodyCounts } from './response/arrival.js'
 import { ResponseCache } from './response/cache.js'
+import { Clock } from './response/clock.js'
 import { Engine, kFilling, kToldBefore, type FillingReply } from './response/engine.js'
 import { rewritesUrls, routingOf } from './response/fastify-internals.js'
 import { fromEnvironment } from './response/environment.js'
@@ -26,6 +27,7 @@ import { isKeyedByBody } from './response/key.js'
 import { CachedRoute } from './response/route.js'
 import { checkSettings, NAME, type ResponseCacheOptions } from './response/settings.js'
 import { CACHE_STATUS_NAME } from './response/status.js'
+import { dropEverything } from './response/invalidation/invalidation.js'
 import { invalidateAfter } from './response/invalidation/unsafe.js'
 
 /** Marks the scope's own cache: a route is cached by the nearest registration above it, and by that alone. */
@@ -36,7 +38,9 @@ const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, given) 
   checkScope(fastify, settings.decorateAs)
   const closing = new AbortController()
   const background = new Background(fastify.log)
-  const { backend, options, now, registry = builtIns(), cacheStatus } = settings
+  const { backend, options, registry = builtIns(), cacheStatus } = settings
+  const clock = new Clock({ onSetBack: (byMs) => dropEverything(engine, byMs) })
+  const { now = clock.now, now: steadyNow = () => performance.now() } = settings
   const opened = await registry.open({ backend, options } as BackendChoice, {
     now,
     log: fastify.log,
@@ -45,8 +49,10 @@ const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, given) 
     deadlineMs: settings.deadlineMs,
     decoration: (name) => (fastify as unknown as Record<string, unknown>)[name]
   })
-  const engine = new Engine({
+  const engine: Engine = new Engine({
     ...settings,
+    now,
+    steadyNow,
     backend: opened,
     backendName: backend,
     cacheStatus: cacheStatus === false ? undefined : { field: 'cache-status', signature: cacheStatus === true ? CACHE_STATUS_NAME : cacheStatus },

@@ -38,7 +38,10 @@ export interface EngineOptions {
   /** Whether the URL that a client asked for may be another one than routes see. */
   readonly rewritesUrls: boolean
   readonly routing: Routing
+  /** Epoch milliseconds: how long stored responses live. */
   readonly now: () => number
+  /** Milliseconds that never jump: how long anything else lasts. */
+  readonly steadyNow: () => number
   readonly log: CacheLog
 }
 
@@ -52,6 +55,7 @@ export class Engine {
   readonly backendName: string
   readonly namespace: string
   readonly now: () => number
+  readonly steadyNow: () => number
   readonly deadlineMs: number
   readonly lockTimeoutMs: number
   readonly rewritesUrls: boolean
@@ -80,7 +84,7 @@ export class Engine {
   #follows = false
 
   constructor (options: EngineOptions) {
-    const { backend, backendName, namespace, now, deadlineMs } = options
+    const { backend, backendName, namespace, now, steadyNow, deadlineMs } = options
     this.backend = backend
     this.backendName = backendName
     this.namespace = namespace
@@ -89,14 +93,15 @@ export class Engine {
     this.rewritesUrls = options.rewritesUrls
     this.patterns = new Patterns(this.routes, options.routing)
     this.now = now
-    this.notices = new Notices(options.log, now)
-    this.guard = new Guard(backend, { name: backendName, deadlineMs, now, notices: this.notices })
+    this.steadyNow = steadyNow
+    this.notices = new Notices(options.log, steadyNow)
+    this.guard = new Guard(backend, { name: backendName, deadlineMs, now, steadyNow, notices: this.notices })
     this.tags = new Tags(this.guard, namespace, now)
     this.store = new Store(this.guard, this.tags, now, this.notices)
-    this.flights = new Flights(now, options.lockTimeoutMs)
+    this.flights = new Flights(steadyNow, options.lockTimeoutMs)
     this.sender = new Sender(this.internals, options.cacheStatus?.field)
     this.status = new CacheStatus(options.cacheStatus?.signature)
-    this.refreshes = new Refreshes(now, this.notices)
+    this.refreshes = new Refreshes(steadyNow, this.notices)
   }
 
   get closed (): boolean {

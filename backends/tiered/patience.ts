@@ -23,7 +23,9 @@ export class Breaker {
   /** Whether it may be asked. While it recovers, one call in a pause may; that one may hang, and never say how it went. */
   admits (): boolean {
     if (this.isWell) return true
-    if (this.#now() < this.#pausedUntil) return false
+    const leftMs = this.#pausedUntil - this.#now()
+    // More than a pause is left where the clock was set back.
+    if (leftMs > 0 && leftMs <= PAUSE_MS) return false
     this.#pausedUntil = this.#now() + PAUSE_MS
     return true
   }

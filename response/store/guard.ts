@@ -21,6 +21,8 @@ export interface GuardOptions {
   readonly name: string
   readonly deadlineMs: number
   readonly now: () => number
+  /** Milliseconds that never jump. */
+  readonly steadyNow: () => number
   readonly notices: Notices
 }
 
@@ -40,7 +42,7 @@ export class Guard {
   constructor (backend: CacheBackend, options: GuardOptions) {
     this.#backend = backend
     this.#options = options
-    this.#breaker = new Breaker(options.now)
+    this.#breaker = new Breaker(options.steadyNow)
   }
 
   /** For a request that is going to ask. Real waits have a clock of their own, which nobody sets. */

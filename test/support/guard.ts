@@ -18,7 +18,7 @@ export function guardSetUp ({ deadlineMs = DEADLINE_MS } = {}) {
   const warn = (details: object, message: string) => { lines.push({ details: details as Record<string, unknown>, message }) }
   const chaos = new Chaos()
   const backend = chaos.wrap(mapBackend(clock.now))
-  const guard = new Guard(backend, { name: 'chaos', deadlineMs, now: clock.now, notices: new Notices({ debug () {}, info () {}, error () {}, warn }, clock.now) })
+  const guard = new Guard(backend, { name: 'chaos', deadlineMs, now: clock.now, steadyNow: clock.now, notices: new Notices({ debug () {}, info () {}, error () {}, warn }, clock.now) })
   const entry = (text: string): StoredEntry => ({ value: Buffer.from(text), expiresAt: clock.now() + 60_000 })
   const get = async (key = 'a') => await guard.get(key, guard.deadline())
   return { clock, lines, chaos, backend, guard, entry, get }
