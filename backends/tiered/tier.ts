@@ -1,5 +1,5 @@
 // One tier: read within a deadline, believed only where nothing is in doubt, left alone while it fails.
-import type { CacheBackend, MaybePromise, StoredEntry } from '../../registry/backend.js'
+import type { CacheBackend, ClearOptions, MaybePromise, StoredEntry } from '../../registry/backend.js'
 import type { BackendContext } from '../../registry/registry.js'
 import { Lanes, MAX_UNCONFIRMED } from './lanes.js'
 import { all, andThen, isPromise, outcomeOf, type Outcome } from './outcome.js'
@@ -93,8 +93,8 @@ export class Tier {
     return this.#noted(outcomeOf(() => this.#lanes.change(key, entry)))
   }
 
-  async clear (prefix: string): Promise<Outcome> {
-    return await this.#noted(outcomeOf(() => this.#lanes.clear(prefix)))
+  async clear (prefix: string, options: ClearOptions | undefined): Promise<Outcome> {
+    return await this.#noted(outcomeOf(() => this.#lanes.clear(prefix, options)))
   }
 
   /** Keeps a copy of what another tier holds, if it is well and has nothing else to do with the key. Not waited for. */
