@@ -6,8 +6,13 @@ export const kArrival = Symbol('fastify-response-cache.arrival')
 
 export const NOT_NOTED = 'how the request came could not be noted before hooks ran: they may have changed it'
 
-/** Marks the `config` of routes whose keys are made of bodies too. */
-export const kBodyCounts = Symbol('fastify-response-cache.body-counts')
+/** In the `config` of a route: what its keys are made of beside what every arrival has. */
+export const kAlsoNoted = Symbol('fastify-response-cache.also-noted')
+export interface AlsoNoted {
+  readonly body: boolean
+  /** The parameters that a parser of the application's own may have made of the query. */
+  readonly query: readonly string[]
+}
 
 /** What a handler depends on and hooks may change, as it was before they did. */
 export class Arrival {
@@ -30,6 +35,8 @@ export class Arrival {
   readonly hasBody: boolean
   /** The parsed body as a part of a key; undefined until it is parsed, and where it can't be told apart beyond doubt. */
   body: string | undefined
+  /** JSON of the parameters that count, as the application's own parser made them of the query; undefined where Fastify's did, '' where they are no JSON. */
+  query: string | undefined
   /** Whether what was parsed may be something other than what came. */
   isBodyReplaced = false
   /** What hooks have made of the target and the origin, where that differs; a part of every selection among stored responses. */

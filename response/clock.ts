@@ -1,4 +1,5 @@
 // The clock: the system's, followed with care. It decides how long stored responses live.
+import { noop } from './later.js'
 
 /** How often the system's clock is looked at. */
 const LOOK_MS = 1_000
@@ -12,8 +13,6 @@ export interface ClockOptions {
   readonly wall?: () => number
   /** Milliseconds that never jump, and stand still while a machine sleeps. @default performance.now */
   readonly steady?: () => number
-  /** Called when the clock was set back, by so many milliseconds: what was stored before has instants of the future. */
-  readonly onSetBack?: (byMs: number) => void
 }
 
 /**
@@ -22,20 +21,25 @@ export interface ClockOptions {
  * `onSetBack` has to see to it that no stored response lives longer for it.
  */
 export class Clock {
+  /** Called when the clock was set back, by so many milliseconds: what was stored before has instants of the future. */
+  onSetBack: (byMs: number) => void = noop
   readonly #wall: () => number
   readonly #steady: () => number
-  readonly #onSetBack: (byMs: number) => void
   /** The epoch milliseconds at which `steady` was 0. */
   #startedAt: number
   #nextLookAt = 0
   /** In `steady`; undefined while the system's clock is not behind. */
   #behindSince: number | undefined
 
-  constructor ({ wall = Date.now, steady = () => performance.now(), onSetBack = () => {} }: ClockOptions = {}) {
+  constructor ({ wall = Date.now, steady = () => performance.now() }: ClockOptions = {}) {
     this.#wall = wall
     this.#steady = steady
-    this.#onSetBack = onSetBack
     this.#startedAt = wall() - steady()
+  }
+
+  /** Milliseconds that never jump: how long anything lasts that is not stored. */
+  get steadyNow (): () => number {
+    return this.#steady
   }
 
   /** Epoch milliseconds, whole ones. */
@@ -61,6 +65,11 @@ export class Clock {
     if (steady - this.#behindSince < BELIEVED_AFTER_MS) return
     this.#behindSince = undefined
     this.#startedAt += aheadMs
-    this.#onSetBack(-aheadMs)
+    this.onSetBack(-aheadMs)
   }
+}
+
+/** The clock of a registration: the application's own, where it has one. */
+export function clockOf (own: (() => number) | undefined): Pick<Clock, 'now' | 'steadyNow' | 'onSetBack'> {
+  return own === undefined ? new Clock() : { now: own, steadyNow: own, onSetBack: noop }
 }

@@ -5,6 +5,7 @@ import type { CacheBackend } from '../registry/backend.js'
 import { Fence } from '../registry/fence.js'
 import type { CacheLog } from '../registry/registry.js'
 import { KeyedSlots } from '../registry/slots.js'
+import type { Clock } from './clock.js'
 import { Connections } from './connections.js'
 import { FastifyInternals, type RouteContext, type Routing } from './fastify-internals.js'
 import type { Filling } from './fill/filling.js'
@@ -37,11 +38,10 @@ export interface EngineOptions {
   readonly cacheStatus: { readonly field: string, readonly signature: string } | undefined
   /** Whether the URL that a client asked for may be another one than routes see. */
   readonly rewritesUrls: boolean
+  /** Whether the parameters that hooks and handlers see may be named otherwise than in the URL. */
+  readonly parsesQueries: boolean
   readonly routing: Routing
-  /** Epoch milliseconds: how long stored responses live. */
-  readonly now: () => number
-  /** Milliseconds that never jump: how long anything else lasts. */
-  readonly steadyNow: () => number
+  readonly clock: Pick<Clock, 'now' | 'steadyNow'>
   readonly log: CacheLog
 }
 
@@ -54,11 +54,14 @@ export class Engine {
   readonly backend: CacheBackend
   readonly backendName: string
   readonly namespace: string
+  /** Epoch milliseconds: how long stored responses live. */
   readonly now: () => number
+  /** Milliseconds that never jump: how long anything else lasts. */
   readonly steadyNow: () => number
   readonly deadlineMs: number
   readonly lockTimeoutMs: number
   readonly rewritesUrls: boolean
+  readonly parsesQueries: boolean
   readonly notices: Notices
   readonly guard: Guard
   readonly tags: Tags
@@ -84,13 +87,14 @@ export class Engine {
   #follows = false
 
   constructor (options: EngineOptions) {
-    const { backend, backendName, namespace, now, steadyNow, deadlineMs } = options
+    const { backend, backendName, namespace, deadlineMs, clock: { now, steadyNow } } = options
     this.backend = backend
     this.backendName = backendName
     this.namespace = namespace
     this.deadlineMs = deadlineMs
     this.lockTimeoutMs = options.lockTimeoutMs
     this.rewritesUrls = options.rewritesUrls
+    this.parsesQueries = options.parsesQueries
     this.patterns = new Patterns(this.routes, options.routing)
     this.now = now
     this.steadyNow = steadyNow

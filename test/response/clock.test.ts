@@ -9,7 +9,8 @@ const HOUR_MS = 3_600_000
 function machine () {
   const at = { wall: START_AT, steady: 5_000 }
   const setBack: number[] = []
-  const clock = new Clock({ wall: () => at.wall, steady: () => at.steady, onSetBack: (byMs) => setBack.push(byMs) })
+  const clock = new Clock({ wall: () => at.wall, steady: () => at.steady })
+  clock.onSetBack = (byMs) => setBack.push(byMs)
   return {
     clock,
     setBack,
