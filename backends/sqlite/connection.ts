@@ -2,6 +2,7 @@
 import { performance } from 'node:perf_hooks'
 import { Near } from './near.js'
 import { driverError, type Database, type Statement } from './driver.js'
+import type { Watch } from './watch.js'
 
 /** A row that was found. */
 export interface Row {
@@ -56,8 +57,9 @@ function statementsOf (database: Database, table: string) {
 
 /** An open database. Nothing of it is used after `close`. */
 export class Connection {
-  readonly sql: ReturnType<typeof statementsOf>
+  readonly #sql: ReturnType<typeof statementsOf>
   readonly #database: Database
+  readonly #watch: Watch | undefined
   readonly #touched = new Map<number, number>()
   readonly #pageBytes: number
   readonly #near: Near | undefined
@@ -67,23 +69,34 @@ export class Connection {
   #countedAt = 0
 
   /** `own`: nobody else writes through this very connection, so that SQLite tells of every write but ours. */
-  constructor (database: Database, table: string, { own }: { own: boolean }) {
+  constructor (database: Database, table: string, { own, watch }: { own: boolean, watch?: Watch | undefined }) {
     this.#database = database
-    this.sql = statementsOf(database, table)
+    this.#watch = watch
+    this.#sql = statementsOf(database, table)
     this.#near = own ? new Near(() => this.sql.foreignWrites.get()) : undefined
     this.#pageBytes = this.sql.pageBytes.get() as number
     this.#latestUseAt = (this.sql.latestUse.get() as number | null) ?? 0
   }
 
-  /** Does `work` in one transaction. Throws SQLITE_BUSY at once when another process or the lender writes. */
+  /** The statements. Throws SQLITE_READONLY_DBMOVED when the file is no longer the one at its path, which is seen within a second. */
+  get sql (): ReturnType<typeof statementsOf> {
+    this.#watch?.glance()
+    return this.#sql
+  }
+
+  /**
+   * Does `work` in one transaction. Throws SQLITE_BUSY at once when another process or the lender writes, SQLITE_READONLY_DBMOVED when
+   * it was committed to a file that nobody else will read.
+   */
   transact<T> (work: () => T): T {
     if (this.#database.inTransaction) throw driverError('SQLITE_BUSY', 'the database is inside a transaction of its owner')
-    const { commit, rollback } = this.sql
+    const { commit, rollback } = this.#sql
     const entries = this.#entries
     this.#begin()
     try {
       const answer = work()
       commit.run()
+      this.#watch?.look()
       return answer
     } catch (error) {
       this.#entries = entries
@@ -99,27 +112,28 @@ export class Connection {
     return row !== undefined && row.expiresAt > at ? row : undefined
   }
 
+  /** Inside a transaction, as all that changes rows: that ends with a look at the file. */
   put (key: string, value: Uint8Array, expiresAt: number, at: number): void {
     this.#near?.drop(key)
     const usedAt = this.#useAt(at)
-    const inserted = this.sql.insert.run(expiresAt, usedAt, key, value).changes
-    if (inserted === 0) this.sql.update.run(expiresAt, usedAt, value, key)
+    const inserted = this.#sql.insert.run(expiresAt, usedAt, key, value).changes
+    if (inserted === 0) this.#sql.update.run(expiresAt, usedAt, value, key)
     this.#changed(inserted)
   }
 
   remove (key: string): void {
     this.#near?.drop(key)
-    this.#changed(-this.sql.remove.run(key).changes)
+    this.#changed(-this.#sql.remove.run(key).changes)
   }
 
   /** Deletes entries that are gone at `at`, `max` at most. Answers how many. */
   dropExpired (at: number, max: number): number {
-    return this.#dropped(this.sql.dropExpired.run(at, max).changes)
+    return this.#dropped(this.#sql.dropExpired.run(at, max).changes)
   }
 
   /** Deletes the least recently used entries, `max` at most. Answers how many. */
   dropUnused (max: number): number {
-    return this.#dropped(this.sql.dropUnused.run(max).changes)
+    return this.#dropped(this.#sql.dropUnused.run(max).changes)
   }
 
   /** Notes that a row was used, to be written by `writeTouches`. */
@@ -134,7 +148,7 @@ export class Connection {
   writeTouches (hasTime: () => boolean): boolean {
     for (const [id, at] of this.#touched) {
       if (!hasTime()) return false
-      this.sql.touch.run(at, id)
+      this.#sql.touch.run(at, id)
       this.#touched.delete(id)
     }
     return true
@@ -188,7 +202,7 @@ export class Connection {
 
   /** Begins a transaction or throws at once, also where a lent database was opened to wait for locks on the event loop. */
   #begin (): void {
-    const { begin, lockWaitMs } = this.sql
+    const { begin, lockWaitMs } = this.#sql
     const waitMs = lockWaitMs.get() as number
     if (waitMs === 0) {
       begin.run()

@@ -57,6 +57,11 @@ export function isDamage (error: unknown): boolean {
   return /^SQLITE_(CORRUPT|NOTADB)/.test(codeOf(error))
 }
 
+/** Whether what is open is no longer what is at the path. */
+export function isMoved (error: unknown): boolean {
+  return codeOf(error) === 'SQLITE_READONLY_DBMOVED'
+}
+
 /** Whether the file or what must be written beside it can't be opened or written. */
 export function isNoAccess (error: unknown): boolean {
   return /^SQLITE_(CANTOPEN|READONLY|PERM|AUTH)/.test(codeOf(error))

@@ -88,7 +88,7 @@ function closeToOthers (path: string): void {
  * The log goes first: a process that opens the path in between must not find it beside a new file. Another process may do the
  * same: where it has begun a new file by now, what lies there is that one's.
  */
-function removeAll (path: string, identity: string | undefined): void {
+export function removeAll (path: string, identity: string | undefined): void {
   for (const file of filesOf(path)) {
     if (identityOf(path) !== identity) return
     rmSync(file, { force: true })

@@ -2,14 +2,14 @@
 import type { CacheLog } from '../../registry/registry.js'
 import { CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import { Connection } from './connection.js'
-import { driverError, isDamage, isNoAccess, type Database, type Driver } from './driver.js'
-import { identityOf, isCutShort, isStill, logOf, makePrivate, refusePath, removeLog, setAside } from './file.js'
+import { driverError, isDamage, isMoved, isNoAccess, type Database, type Driver } from './driver.js'
+import { identityOf, isCutShort, isStill, makePrivate, refusePath, removeAll, removeLog, setAside } from './file.js'
 import { IN_MEMORY, type Settings } from './options.js'
 import { ensureTable } from './schema.js'
+import { Watch } from './watch.js'
 
 // A disk that damages every new file at once must not have us make files without end.
 const REBUILD_GAP_MS = 1_000
-const LOOK_MS = 1_000
 
 // What a burst leaves in the log is given back beyond this.
 const MAX_LOG_BYTES = 16 * 1024 * 1024
@@ -29,9 +29,8 @@ export class Home {
   readonly #log: CacheLog
   #connection: Connection | undefined
   #identity: string | undefined
-  #logIdentity: string | undefined
+  #watch: Watch | undefined
   #rebuiltAt = -Infinity
-  #lookedAt = 0
   #closed = false
   /** How many damaged files were set aside. */
   rebuilds = 0
@@ -43,25 +42,16 @@ export class Home {
   }
 
   /**
-   * What `work` answers on the open database. When it finds the file damaged, the file is set aside and `work` is
-   * done once more on a new one. Throws what the driver throws, CACHE_ERR_CLOSED after `close`.
+   * What `work` answers on the open database. When it finds that the file is no longer the one at the path, or damaged, `work` is
+   * done once more on the one that is, or on a new one. Throws what the driver throws, CACHE_ERR_CLOSED after `close`.
    */
   use<T> (work: (connection: Connection) => T): T {
     try {
       return work(this.#connection ?? this.#open())
     } catch (error) {
-      if (!isDamage(error) || this.#driver === undefined || this.#closed) throw error
-      this.#rebuild(error)
+      if (this.#closed || !this.#mend(error)) throw error
       return work(this.#connection ?? this.#open())
     }
-  }
-
-  /** Lets go of a file that is no longer the one at the path; the next use opens the one that is. Looks at most once a second. */
-  follow (): void {
-    const at = performance.now()
-    if (this.#connection === undefined || !this.#isFile() || at - this.#lookedAt < LOOK_MS) return
-    this.#lookedAt = at
-    if (identityOf(this.#settings.path) !== this.#identity) this.#letGo()
   }
 
   /** Closes what was opened; a lent database stays open. May be called twice. */
@@ -102,12 +92,11 @@ export class Home {
       configure(database)
       ensureTable(database, table)
       this.#refuseExchanged()
-      const connection = new Connection(database, table, { own: true })
-      if (this.#isFile()) this.#logIdentity = identityOf(logOf(path))
-      return connection
+      this.#watch = this.#isFile() ? new Watch(path, this.#identity) : undefined
+      return new Connection(database, table, { own: true, watch: this.#watch })
     } catch (error) {
       database?.close()
-      if (isNoAccess(error)) refusePath(path, (error as { code: string }).code)
+      if (isNoAccess(error) && !isMoved(error)) refusePath(path, (error as { code: string }).code)
       throw error
     }
   }
@@ -122,25 +111,50 @@ export class Home {
     this.#log.warn({ path, file }, 'cache: everybody could write the SQLite file or one beside it; all are deleted and begun anew')
   }
 
+  /** Does away with what is behind an error, as far as that can be done. Answers whether it was. */
+  #mend (error: unknown): boolean {
+    if (this.#driver === undefined) return false
+    if (isMoved(error)) this.#letGo()
+    else if (isDamage(error)) this.#rebuild(error)
+    else return false
+    return true
+  }
+
   #rebuild (error: unknown): void {
     const { path } = this.#settings
     if (performance.now() - this.#rebuiltAt < REBUILD_GAP_MS) throw error
     if (this.#isFile() && identityOf(path) !== this.#identity) return this.#letGo()
     this.#rebuiltAt = performance.now()
     this.rebuilds++
-    this.#connection?.close()
-    this.#connection = undefined
+    this.#disconnect()
     if (!this.#isFile()) return
     const aside = setAside(path)
     this.#log.warn({ err: error, path, aside }, 'cache: the SQLite file is damaged; it was moved to the path under aside, and a new one is used')
   }
 
+  /** The next use opens the file that is at the path by then. */
   #letGo (): void {
     const { path } = this.#settings
+    const watch = this.#watch
+    if (watch?.isFileHere() === true && !watch.isLogHere()) this.#dropUnlogged()
+    this.#disconnect()
+    // SQLite would play the log of a file that is gone into the one that is there now.
+    if (watch?.isFileHere() === false && watch.isLogHere()) removeLog(path)
+  }
+
+  /**
+   * The file without the log that was open with it. Others may have begun a log of their own since, and to close the file would write
+   * the one into it that was removed, over what they have changed. So nothing in it can be believed.
+   */
+  #dropUnlogged (): void {
+    const { path } = this.#settings
+    removeAll(path, this.#identity)
+    this.#log.warn({ path }, 'cache: the log beside the SQLite file was removed while it was open; both are deleted and begun anew')
+  }
+
+  #disconnect (): void {
     this.#connection?.close()
-    this.#connection = undefined
-    const left = identityOf(logOf(path))
-    if (left !== undefined && left === this.#logIdentity) removeLog(path)
+    this.#connection = this.#watch = undefined
   }
 }
 

@@ -54,7 +54,6 @@ export class Upkeep {
 
   /** Drops what has expired, notes what was used, gives back what is free. The background task. */
   async cleanup (): Promise<void> {
-    this.#home.follow()
     await this.#unhurried((connection, hasTime) => connection.writeTouches(hasTime))
     await this.#unhurried((connection, hasTime) => this.#dropExpired(connection, hasTime))
     await this.makeRoom()
