@@ -1,5 +1,6 @@
 // One open database with its prepared statements: every SQL text on rows stands here.
 import { performance } from 'node:perf_hooks'
+import { putAside, sweepAside } from './cleared.js'
 import { Near } from './near.js'
 import { driverError, type Database, type Statement } from './driver.js'
 import type { Watch } from './watch.js'
@@ -41,6 +42,7 @@ function statementsOf (database: Database, table: string) {
     dropExpired: prepare('DELETE FROM # WHERE id IN (SELECT id FROM # WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)'),
     dropUnused: prepare('DELETE FROM # WHERE id IN (SELECT id FROM # ORDER BY used_at, id LIMIT ?)'),
     list: prepare('SELECT key, expires_at AS expiresAt FROM # WHERE key >= ? AND key < ? ORDER BY key LIMIT ?'),
+    valueBytes: number('SELECT length(value) FROM # WHERE key = ?'),
     latestUse: number('SELECT max(used_at) FROM #'),
     count: number('SELECT count(*) FROM #'),
     countLive: number('SELECT count(*) FROM # WHERE expires_at > ?'),
@@ -60,6 +62,8 @@ export class Connection {
   readonly #sql: ReturnType<typeof statementsOf>
   readonly #database: Database
   readonly #watch: Watch | undefined
+  readonly #table: string
+  readonly #own: boolean
   readonly #touched = new Map<number, number>()
   readonly #pageBytes: number
   readonly #near: Near | undefined
@@ -72,6 +76,8 @@ export class Connection {
   constructor (database: Database, table: string, { own, watch }: { own: boolean, watch?: Watch | undefined }) {
     this.#database = database
     this.#watch = watch
+    this.#table = table
+    this.#own = own
     this.#sql = statementsOf(database, table)
     this.#near = own ? new Near(() => this.sql.foreignWrites.get()) : undefined
     this.#pageBytes = this.sql.pageBytes.get() as number
@@ -136,6 +142,21 @@ export class Connection {
     return this.#dropped(this.#sql.dropUnused.run(max).changes)
   }
 
+  /** Forgets all but what is under the stored keys `kept`, inside a transaction. Answers whether it did: not in a lent database. */
+  clear (kept: Iterable<string>): boolean {
+    if (!this.#own) return false
+    putAside(this.#database, this.#table, kept)
+    this.#near?.clear()
+    this.#touched.clear()
+    this.#entries = undefined
+    return true
+  }
+
+  /** Deletes rows that a clear has left, `max` at most. Answers whether there were any. */
+  sweep (max: number): boolean {
+    return this.#own && sweepAside(this.#database, this.#table, max)
+  }
+
   /** Notes that a row was used, to be written by `writeTouches`. */
   touch (row: Row, at: number): void {
     const use = this.#useAt(at)
@@ -171,6 +192,13 @@ export class Connection {
   /** Gives a few free pages back to the file system. */
   shrink (): void {
     this.#database.exec('PRAGMA incremental_vacuum(16)')
+  }
+
+  /** Writes all of the log into the file and empties it. Answers whether it did: not while others read, not that of a lent database. */
+  truncateLog (): boolean {
+    if (!this.#own) return false
+    const [answer] = this.#database.pragma('wal_checkpoint(TRUNCATE)') as [{ busy: number }]
+    return answer.busy === 0
   }
 
   /**
