@@ -36,9 +36,9 @@ export async function fails (t: Test, call: Promise<unknown>, code = 'CACHE_ERR_
 
 export const textOf = (read: unknown): unknown => read === undefined || read === UNAVAILABLE ? read : Buffer.from((read as StoredEntry).value).toString()
 
-/** Settles when a write that was put before this has missed its deadline. */
-export async function lateAt (guard: Guard): Promise<void> {
+/** Settles when `writes` that were put just before have missed their deadline. */
+export async function lateAt (guard: Guard, writes = 1): Promise<void> {
   const before = guard.errors.set ?? 0
-  await until(() => (guard.errors.set ?? 0) > before)
+  await until(() => (guard.errors.set ?? 0) === before + writes)
   await turns()
 }
