@@ -35,7 +35,8 @@ export interface OwnClient extends Client {
   /** Of a Cluster: when the slots are asked for again. */
   readonly slotsTimer?: NodeJS.Timeout | null
   connect (): Promise<void>
-  disconnect (): void
+  /** With `true` it connects again. */
+  disconnect (reconnect?: boolean): void
   on (event: string, listener: (value: any) => void): this
 }
 
