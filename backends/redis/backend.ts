@@ -67,7 +67,10 @@ export class RedisBackend implements CacheBackend {
     // A set that is on its way would be there afterwards.
     await Promise.all(this.#order.keys(prefix).map((key) => this.delete(key)))
     await this.#walk(prefix, async (keys) => {
-      await Promise.all(keys.filter((key) => key.startsWith(prefix)).map((key) => this.delete(key)))
+      const meant = keys.filter((key) => key.startsWith(prefix))
+      // What is being changed has an order; all else goes together.
+      const together = meant.filter((key) => !this.#order.has(key)).map((key) => this.#stored(key))
+      await Promise.all([this.#changes.removeAll(together), ...meant.filter((key) => this.#order.has(key)).map((key) => this.delete(key))])
     })
   }
 

@@ -98,7 +98,8 @@ function make (Redis: Driver, way: Way): OwnClient {
     lazyConnect: true,
     // Here it holds what waits for a node that is being connected. Nothing is asked of a Cluster that is not ready.
     enableOfflineQueue: true,
-    enableAutoPipelining: true,
+    // The driver follows ASK and MOVED, which come while slots move, only for a command that is sent by itself.
+    enableAutoPipelining: false,
     redisOptions: { ...ofNodes, ...redisOptions, autoResendUnfulfilledCommands: false, maxRetriesPerRequest: 0, stringNumbers: false }
   })
 }
