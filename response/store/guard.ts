@@ -1,9 +1,9 @@
 // The one place through which a backend is called: deadline, breaker, and a failure that costs no answer.
-import { setTimeout as after } from 'node:timers'
 import type { CacheBackend, MaybePromise, StoredEntry } from '../../registry/backend.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import { Breaker } from './breaker.js'
-import { Deadline, hold, isPromise, LATE, NO_ANSWER, noop, within } from '../later.js'
+import { inTime, ON_PURPOSE_DEADLINE_MS, Progress } from './on-purpose.js'
+import { Deadline, HELD_UP, hold, isPromise, LATE, NO_ANSWER, noop, within } from '../later.js'
 import { safeCause, safeError, type Notices } from '../notices.js'
 
 /** The backend could not say: not a miss, nothing is known of what it holds. */
@@ -14,8 +14,6 @@ export type Read = StoredEntry | undefined | typeof UNAVAILABLE
 const MAX_PENDING = 1_000
 /** Writes that missed their deadline and are still under way at most: a backend that is behind is given no more. */
 const MAX_LATE = 16
-/** Calls that somebody made on purpose (`cache.set`, `invalidate`, ...) may take this long. */
-const ON_PURPOSE_DEADLINE_MS = 2_000
 
 export interface GuardOptions {
   readonly name: string
@@ -112,21 +110,22 @@ export class Guard {
     const done = before === undefined ? act() : before.then(act)
     hold(this.#changes, done)
     try {
-      await this.#onPurpose(operation, done, key)
+      await this.#onPurpose(operation, inTime(done), key)
     } catch (err) {
       this.#isLate(key, done)
       throw err
     }
   }
 
-  /** Forgets what begins with `prefix`, on purpose, after late changes there. */
+  /** Forgets what begins with `prefix`, on purpose, after late changes there. A long walk that says that it goes on is waited for. */
   async clear (prefix: string): Promise<void> {
     this.#mustAdmit('clear')
-    const act = async (): Promise<void> => await this.#backend.clear?.(prefix)
+    const progress = new Progress()
+    const act = async (): Promise<void> => await this.#backend.clear?.(prefix, progress)
     const before = [...this.#late].filter(([key]) => key.startsWith(prefix)).map(([, settled]) => settled)
     const done = before.length === 0 ? act() : Promise.all(before).then(act)
     hold(this.#changes, done)
-    await this.#onPurpose('clear', done)
+    await this.#onPurpose('clear', inTime(done, progress))
   }
 
   /** A read that somebody made on purpose. Rejects with CACHE_ERR_BACKEND_FAILED when the backend can't say. */
@@ -179,8 +178,7 @@ export class Guard {
 
   async #onPurpose<T> (operation: string, done: Promise<T>, key?: string): Promise<T> {
     try {
-      const answer = await within(ON_PURPOSE_DEADLINE_MS, done)
-      if (answer === LATE) throw new Error(`no answer within ${ON_PURPOSE_DEADLINE_MS} ms`)
+      const answer = await done
       this.#breaker.succeeded()
       return answer
     } catch (err) {
@@ -197,7 +195,7 @@ export class Guard {
       const end = (value: () => T | typeof UNAVAILABLE): void => {
         if (!open) return
         open = false
-        clearTimeout(timer)
+        wait.cancel()
         this.#pending--
         try {
           resolve(value())
@@ -205,9 +203,7 @@ export class Guard {
           resolve(this.#failed(operation, err, key))
         }
       }
-      const waitMs = Math.max(deadline.at - performance.now(), 0)
-      // A loop that was held up comes to its timers first: what has arrived meanwhile is read in the same turn.
-      const timer = after(() => setImmediate(() => end(() => this.#failed(operation, NO_ANSWER, key))), waitMs)
+      const wait = deadline.wait((heldUp) => end(() => this.#failed(operation, heldUp ? HELD_UP : NO_ANSWER, key)))
       // What only looks like a promise may throw in its `then`.
       Promise.resolve(answer).then(
         (value) => end(() => use(value)),
@@ -239,7 +235,7 @@ export class Guard {
     this.errors[operation] = (this.errors[operation] ?? 0) + 1
     // Of several tiers one failed: the others answer, and the whole is not left alone for that.
     if ((err as { isPartial?: unknown } | null | undefined)?.isPartial === true) this.#breaker.succeeded()
-    else if (err === NO_ANSWER && operation === 'set') this.#breaker.late()
+    else if (err === HELD_UP || (err === NO_ANSWER && operation === 'set')) this.#breaker.late()
     else this.#breaker.failed()
     const details = { err: safeError(err), backend: this.#options.name, operation, key }
     this.#options.notices.warn(`${operation} ${details.err.code ?? details.err.type}`, details, `cache: ${operation} failed, answering without the backend`)

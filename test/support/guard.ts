@@ -3,7 +3,7 @@ import type { Test } from 'tap'
 import type { StoredEntry } from '../../registry/backend.js'
 import { Guard, UNAVAILABLE } from '../../response/store/guard.js'
 import { Notices } from '../../response/notices.js'
-import { turns } from './barrier.js'
+import { turns, until } from './barrier.js'
 import { Chaos } from './chaos.js'
 import { testClock } from './clock.js'
 import { mapBackend } from './map-backend.js'
@@ -38,6 +38,7 @@ export const textOf = (read: unknown): unknown => read === undefined || read ===
 
 /** Settles when a write that was put before this has missed its deadline. */
 export async function lateAt (guard: Guard): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, Math.max(guard.deadline().at - performance.now(), 0) + 5))
+  const before = guard.errors.set ?? 0
+  await until(() => (guard.errors.set ?? 0) > before)
   await turns()
 }
