@@ -20,8 +20,8 @@ export async function walk (calls: Calls, { prefix, begin }: { prefix: string, b
     do {
       const [next, found] = await calls.on(node, (node) => node.scan(cursor, 'MATCH', beginsWith(front + begin), 'COUNT', LOOK_AT))
       const ours = found.filter((key) => key.startsWith(front)).map((key) => key.slice(front.length))
-      if (ours.length > 0) await look(ours)
-      else await turn()
+      await look(ours)
+      if (ours.length === 0) await turn()
       cursor = next
     } while (cursor !== '0')
   }

@@ -12,7 +12,8 @@ export interface Relay {
   made (): number
 }
 
-export async function startRelay (t: Test, first: RedisServer): Promise<Relay> {
+/** A relay to `first`. What the server says takes `delayMs` longer. */
+export async function startRelay (t: Test, first: RedisServer, delayMs = 0): Promise<Relay> {
   let [leadsTo, made] = [first, 0]
   const all = new Set<Socket>()
   const relay = createServer((near) => {
@@ -20,8 +21,11 @@ export async function startRelay (t: Test, first: RedisServer): Promise<Relay> {
     const far = connect(leadsTo.port, '127.0.0.1')
     for (const [from, to] of [[near, far], [far, near]] as const) {
       all.add(from)
-      from.on('error', () => {}).on('close', () => { to.destroySoon() }).pipe(to)
+      from.on('error', () => {}).on('close', () => { to.destroySoon() })
     }
+    near.pipe(far)
+    if (delayMs === 0) far.pipe(near)
+    else far.on('data', (chunk) => setTimeout(() => near.write(chunk), delayMs))
   }).listen(0, '127.0.0.1')
   await once(relay, 'listening')
   t.teardown(() => {
