@@ -37,7 +37,7 @@ for (const [name, wayOf] of Object.entries(ways)) {
   t.test(`${name}: reads that were asked for before the event loop was held up have their entries, and nothing counts as a failure`, async (t) => {
     const log = { debug () {}, info () {}, warn (d: object, m: string) { t.comment(m, d) }, error () {} }
     const backend = await builtIns().open(await wayOf(t), { deadlineMs: DEADLINE_MS })
-    const guard = new Guard(backend, { name, deadlineMs: DEADLINE_MS, now: Date.now, notices: new Notices(log, Date.now) })
+    const guard = new Guard(backend, { name, deadlineMs: DEADLINE_MS, now: Date.now, steadyNow: Date.now, notices: new Notices(log, Date.now) })
     t.teardown(() => guard.close(500, 500))
     const keys = Array.from({ length: READS }, (_, at) => `key ${at}`)
     for (const key of keys) await guard.change('set', key, { value: Buffer.alloc(100_000, key), expiresAt: Date.now() + 60_000 })
