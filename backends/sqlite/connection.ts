@@ -1,5 +1,6 @@
 // One open database, with what is known of its rows without asking.
 import { performance } from 'node:perf_hooks'
+import { putAside, sweepAside } from './cleared.js'
 import { Near } from './near.js'
 import { driverError, type Database } from './driver.js'
 import { tableName, tableState, type TableChoice } from './schema.js'
@@ -36,6 +37,7 @@ export class Connection {
   readonly #database: Database
   readonly #choice: TableChoice
   readonly #watch: Watch | undefined
+  readonly #own: boolean
   readonly #touched = new Map<number, number>()
   readonly #pageBytes: number
   readonly #near: Near | undefined
@@ -49,6 +51,7 @@ export class Connection {
     this.#database = database
     this.#choice = choice
     this.#watch = watch
+    this.#own = own
     this.#sql = statementsOf(database, tableName(choice))
     this.#near = own ? new Near(() => this.sql.foreignWrites.get()) : undefined
     this.#pageBytes = this.sql.pageBytes.get() as number
@@ -123,6 +126,21 @@ export class Connection {
     return tableState(this.#database, this.#choice) === 'intact'
   }
 
+  /** Forgets all but what is under the stored keys `kept`, inside a transaction. Answers whether it did: not in a lent database. */
+  clear (kept: Iterable<string>): boolean {
+    if (!this.#own) return false
+    putAside(this.#database, tableName(this.#choice), kept)
+    this.#near?.clear()
+    this.#touched.clear()
+    this.#entries = undefined
+    return true
+  }
+
+  /** Deletes rows that a clear has left, `max` at most. Answers whether there were any. */
+  sweep (max: number): boolean {
+    return this.#own && sweepAside(this.#database, tableName(this.#choice), max)
+  }
+
   /** Notes that a row was used, to be written by `writeTouches`. */
   touch (row: Row, at: number): void {
     const use = this.#useAt(at)
@@ -158,6 +176,13 @@ export class Connection {
   /** Gives a few free pages back to the file system. */
   shrink (): void {
     this.#database.exec('PRAGMA incremental_vacuum(16)')
+  }
+
+  /** Writes all of the log into the file and empties it. Answers whether it did: not while others read, not that of a lent database. */
+  truncateLog (): boolean {
+    if (!this.#own) return false
+    const [answer] = this.#database.pragma('wal_checkpoint(TRUNCATE)') as [{ busy: number }]
+    return answer.busy === 0
   }
 
   /**

@@ -19,6 +19,7 @@ export function statementsOf (database: Database, table: string) {
     dropExpired: prepare('DELETE FROM # WHERE id IN (SELECT id FROM # WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)'),
     dropUnused: prepare('DELETE FROM # WHERE id IN (SELECT id FROM # ORDER BY used_at, id LIMIT ?)'),
     list: prepare('SELECT key, expires_at AS expiresAt FROM # WHERE key >= ? AND key < ? ORDER BY key LIMIT ?'),
+    valueBytes: number('SELECT length(value) FROM # WHERE key = ?'),
     latestUse: number('SELECT max(used_at) FROM #'),
     count: number('SELECT count(*) FROM #'),
     countLive: number('SELECT count(*) FROM # WHERE expires_at > ?'),
