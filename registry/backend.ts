@@ -21,6 +21,15 @@ export interface BackendStats {
   readonly [name: string]: number | undefined
 }
 
+/** How a `clear` says that it goes on. */
+export interface ClearOptions {
+  /**
+   * To be called after each step of a walk over many keys, with the number of entries that this step forgot, also where that is
+   * none. Whoever waits for the walk gives up after two seconds of silence: a walk that says nothing must be over by then.
+   */
+  readonly onProgress?: ((forgotten: number) => void) | undefined
+}
+
 /**
  * Where bytes rest (the guide's "Backend Interface"). Backends throw when they fail, log nothing, and are called
  * as methods, so a class may be one. Changes of one key take effect in the order in which they were called, before
@@ -38,8 +47,11 @@ export interface CacheBackend {
 
   /** Power: whether `get` would find an entry, without reading its value. */
   has? (key: string): MaybePromise<boolean>
-  /** Power: forgets every key that begins with `prefix`; without one, everything. Settles when no later read can see them. */
-  clear? (prefix?: string): MaybePromise<void>
+  /**
+   * Power: forgets what was set, before the call, under keys that begin with `prefix`; without one, everything. Settles when no later
+   * read can see it. One that takes longer than two seconds says with `onProgress` that it goes on.
+   */
+  clear? (prefix?: string, options?: ClearOptions): MaybePromise<void>
   /** Power: the keys of live entries that match `pattern`, in which `*` is any text and `?` any one character. @default '*' */
   keys? (pattern?: string): MaybePromise<string[]>
   /** Power: the number of entries held. */

@@ -1,6 +1,8 @@
 // Now or later: the one helper that tells a value from a promise, for the path of a hit; and later than one can wait.
-import { setTimeout as after } from 'node:timers'
 import type { MaybePromise } from '../registry/backend.js'
+import { Deadline, type Wait } from '../registry/deadline.js'
+
+export { Deadline }
 
 export function isPromise<T> (value: MaybePromise<T>): value is Promise<T> {
   return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
@@ -19,37 +21,19 @@ export function whenSent<T> (result: unknown, reply: T): unknown {
   return result === undefined ? reply : result
 }
 
-/** When all waits of one request together must be over, in `performance.now()`. Its time begins with the first of them. */
-export class Deadline {
-  readonly #ms: number
-  #at: number | undefined
-
-  constructor (ms: number) {
-    this.#ms = ms
-  }
-
-  get at (): number {
-    this.#at ??= performance.now() + this.#ms
-    return this.#at
-  }
-
-  /** Waiting for somebody else is not held against it. */
-  extend (ms: number): void {
-    if (this.#at !== undefined) this.#at += ms
-  }
-}
-
 export const LATE = Symbol('late')
 export const NO_ANSWER = new Error('no answer before the deadline')
+export const HELD_UP = new Error('no answer before the deadline, while the event loop of this process was held up')
 export const noop = (): void => {}
 
-/** What `promise` brings, or LATE when it takes longer than `ms`. */
-export async function within<T> (ms: number, promise: Promise<T>): Promise<T | typeof LATE> {
-  let timer: NodeJS.Timeout | undefined
+/** What `promise` brings, or LATE when it takes longer than `limit`: milliseconds, or a deadline that may be moved meanwhile. */
+export async function within<T> (limit: number | Deadline, promise: Promise<T>): Promise<T | typeof LATE> {
+  const deadline = typeof limit === 'number' ? new Deadline(limit) : limit
+  let wait: Wait | undefined
   try {
-    return await Promise.race([promise, new Promise<typeof LATE>((resolve) => { timer = after(() => resolve(LATE), ms) })])
+    return await Promise.race([promise, new Promise<typeof LATE>((resolve) => { wait = deadline.wait(() => resolve(LATE)) })])
   } finally {
-    clearTimeout(timer)
+    wait?.cancel()
   }
 }
 

@@ -1,5 +1,5 @@
 // The Redis backend itself: an entry under one key, read and written in one command.
-import type { BackendStats, CacheBackend, StoredEntry } from '../../registry/backend.js'
+import type { BackendStats, CacheBackend, ClearOptions, StoredEntry } from '../../registry/backend.js'
 import { matchesGlob } from '../../registry/glob.js'
 import { InOrder } from '../../registry/in-order.js'
 import type { BackendContext } from '../../registry/registry.js'
@@ -63,11 +63,15 @@ export class RedisBackend implements CacheBackend {
     await this.#order.put(key, { operation: 'delete', act: () => this.#changes.remove(this.#stored(key)) })
   }
 
-  async clear (prefix = ''): Promise<void> {
+  async clear (prefix = '', { onProgress }: ClearOptions = {}): Promise<void> {
     // A set that is on its way would be there afterwards.
     await Promise.all(this.#order.keys(prefix).map((key) => this.delete(key)))
     await this.#walk(prefix, async (keys) => {
-      await Promise.all(keys.filter((key) => key.startsWith(prefix)).map((key) => this.delete(key)))
+      const meant = keys.filter((key) => key.startsWith(prefix))
+      // What is being changed has an order; all else goes together.
+      const together = meant.filter((key) => !this.#order.has(key)).map((key) => this.#stored(key))
+      await Promise.all([this.#changes.removeAll(together), ...meant.filter((key) => this.#order.has(key)).map((key) => this.delete(key))])
+      onProgress?.(meant.length)
     })
   }
 

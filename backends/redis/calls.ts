@@ -3,7 +3,7 @@ import { setTimeout as after } from 'node:timers'
 import { CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import { Waits } from '../../registry/waits.js'
 import type { Client } from './driver.js'
-import { failure, failureOf } from './failures.js'
+import { failure, failureOf, type Failure } from './failures.js'
 import type { Link } from './link.js'
 
 /** Calls under way, and waits that belong to them. */
@@ -51,9 +51,14 @@ export class Calls {
         resolve(answer)
       }, (error) => {
         this.#waits.over(wait)
-        reject(failureOf(error))
+        reject(this.failed(error))
       })
     })
+  }
+
+  /** What the server, or the way to it, said no with. It may mean that another server must be found. */
+  failed (error: unknown): Failure {
+    return this.#link.heard(failureOf(error))
   }
 
   /** Settles at `at`, in `performance.now()`, or when the backend is closed. */

@@ -18,11 +18,15 @@ export interface Client {
   getBuffer (key: string): Promise<Buffer | null>
   getrangeBuffer (key: string, start: number, end: number): Promise<Buffer>
   eval (script: string, keys: number, ...values: Array<string | number | Buffer>): Promise<unknown>
-  unlink (key: string): Promise<unknown>
+  unlink (...keys: string[]): Promise<unknown>
   pipeline (): Pipeline
   scan (cursor: string, ...options: Array<string | number>): Promise<[cursor: string, keys: string[]]>
   /** Only a client of a Cluster has it. */
   nodes? (role: 'master'): Client[]
+  /** Of a Cluster: asks which node serves which slot. Answers undefined at once, and calls back. */
+  refreshSlotsCache? (done: (error: unknown) => void): void
+  /** Of a node of a Cluster. */
+  cluster? (about: 'NODES'): Promise<unknown>
 }
 
 /** The methods by which a lent client is known to be one. */
@@ -35,7 +39,8 @@ export interface OwnClient extends Client {
   /** Of a Cluster: when the slots are asked for again. */
   readonly slotsTimer?: NodeJS.Timeout | null
   connect (): Promise<void>
-  disconnect (): void
+  /** With `true` it connects again. */
+  disconnect (reconnect?: boolean): void
   on (event: string, listener: (value: any) => void): this
 }
 

@@ -10,6 +10,8 @@ import { SETTLED, type Settings, type Way } from './options.js'
 export interface Link {
   /** A client that can be asked now. Throws when there is none, so that no call ever waits for a connection. */
   client (): Client
+  /** `failure`, of a call. Where it means that this server can't do its part, a connection of our own is ended: the next one may lead to another. */
+  heard (failure: Failure): Failure
   /** Ends a client of our own; one that was lent stays as it is. */
   close (): void
 }
@@ -22,6 +24,13 @@ const SOCKET_TIMEOUT_MS = 2_000
 const GOODBYE_MS = 100
 const FIRST_RETRY_MS = 50
 const LONGEST_RETRY_MS = 2_000
+
+// Said by a server behind an address that may lead to another one by now: a failover leaves the connections to a demoted master open.
+// Of a Cluster the driver keeps track by itself.
+const LEFT_FOR = new Set(['READONLY', 'LOADING', 'MASTERDOWN'])
+// How long a new connection is kept whatever its server says: longer and longer while that stays the same.
+const FIRST_STAY_MS = 1_000
+const LONGEST_STAY_MS = 16_000
 
 /** The link for `way`. With a client of our own it settles when that is connected, failed to, or takes long. */
 export async function openLink ({ way }: Settings, context: BackendContext): Promise<Link> {
@@ -40,9 +49,16 @@ function lentLink (find: () => Client): Link {
       if (client.status === 'ready' || client.status === 'wait') return client
       throw failure('ENOTCONN', `the client that was lent is not connected, its status is '${client.status}'`)
     },
+    heard (failed) {
+      if (LEFT_FOR.has(failed.code)) failed.message += LENT_ADVICE
+      return failed
+    },
     close () {}
   }
 }
+
+// The connection is the application's: only its own options can end it.
+const LENT_ADVICE = '; the client was lent, so give it reconnectOnError, or the backend a connection of its own, to follow a failover behind one address'
 
 /** Looked up for each call: a plugin that is registered after ours decorates the application later. */
 function clientOf (namespace: string, { decoration }: BackendContext): Client {
@@ -60,10 +76,19 @@ function retryDelayMs (times: number): number {
 }
 
 function make (Redis: Driver, way: Way): OwnClient {
-  const defaults = { connectTimeout: CONNECT_TIMEOUT_MS, socketTimeout: SOCKET_TIMEOUT_MS, disconnectTimeout: GOODBYE_MS, retryStrategy: retryDelayMs }
+  const defaults = {
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    socketTimeout: SOCKET_TIMEOUT_MS,
+    disconnectTimeout: GOODBYE_MS,
+    retryStrategy: retryDelayMs,
+    // It asks INFO, which needs a right of its own. A server that isn't ready says so to each command.
+    enableReadyCheck: false
+  }
   if (way.kind === 'url') return new Redis(way.url, { ...defaults, ...SETTLED })
   const { connection } = way as Way & { connection: object }
-  if (way.kind !== 'cluster') return new Redis({ ...defaults, sentinelRetryStrategy: retryDelayMs, ...connection, ...SETTLED })
+  // But what Sentinels call the master may be one no more, which only INFO tells.
+  const enableReadyCheck = 'sentinels' in connection
+  if (way.kind !== 'cluster') return new Redis({ ...defaults, enableReadyCheck, sentinelRetryStrategy: retryDelayMs, ...connection, ...SETTLED })
   const { retryStrategy, ...ofNodes } = defaults
   const { natMap, dnsLookup, ...redisOptions } = connection as Record<string, unknown>
   return new Redis.Cluster(way.nodes, {
@@ -73,7 +98,8 @@ function make (Redis: Driver, way: Way): OwnClient {
     lazyConnect: true,
     // Here it holds what waits for a node that is being connected. Nothing is asked of a Cluster that is not ready.
     enableOfflineQueue: true,
-    enableAutoPipelining: true,
+    // The driver follows ASK and MOVED, which come while slots move, only for a command that is sent by itself.
+    enableAutoPipelining: false,
     redisOptions: { ...ofNodes, ...redisOptions, autoResendUnfulfilledCommands: false, maxRetriesPerRequest: 0, stringNumbers: false }
   })
 }
@@ -81,6 +107,8 @@ function make (Redis: Driver, way: Way): OwnClient {
 class OwnLink implements Link {
   readonly #client: OwnClient
   #trouble: Failure | undefined
+  #stayMs = FIRST_STAY_MS
+  #stayUntil = 0
   #closed = false
 
   constructor (driver: Driver, way: Way) {
@@ -107,10 +135,24 @@ class OwnLink implements Link {
     throw failure(code, `not connected: ${message}`)
   }
 
+  heard (failed: Failure): Failure {
+    if (LEFT_FOR.has(failed.code)) this.#leave()
+    return failed
+  }
+
   close (): void {
     if (this.#closed) return
     this.#closed = true
     this.#client.disconnect()
+  }
+
+  /** Ends the connection and makes a new one. What is under way fails, and nothing is sent again. */
+  #leave (): void {
+    const at = performance.now()
+    if (this.#closed || at < this.#stayUntil || this.#client.status !== 'ready') return
+    this.#stayMs = at < this.#stayUntil + this.#stayMs ? Math.min(this.#stayMs * 2, LONGEST_STAY_MS) : FIRST_STAY_MS
+    this.#stayUntil = at + this.#stayMs
+    this.#client.disconnect(true)
   }
 
   /** The driver gives up when looking for a server fails, as a name that is not known does. */

@@ -1,24 +1,29 @@
 // Walks over our keys with SCAN, in small steps on every master, never on a request's path.
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Calls } from './calls.js'
+import { covering } from './coverage.js'
+import type { Client } from './driver.js'
 import { beginsWith } from './keys.js'
 
-// Keys that the server looks at in one step.
-const LOOK_AT = 500
+// Keys that the server looks at in one step: well below a millisecond of its time.
+const LOOK_AT = 1_000
+
+type Look = (stored: string[]) => Promise<unknown>
 
 /** Shows `look` the stored keys, without our prefix, that begin with `begin`; some may be shown twice. */
-export async function walk (calls: Calls, { prefix, begin }: { prefix: string, begin: string }, look: (stored: string[]) => Promise<unknown>): Promise<void> {
+export async function walk (calls: Calls, { prefix, begin }: { prefix: string, begin: string }, look: Look): Promise<void> {
   const client = calls.client()
   // The driver puts it in front of the keys of commands, but neither into patterns nor into what SCAN answers.
   const front = (client.options.keyPrefix ?? '') + prefix
-  for (const node of client.nodes?.('master') ?? [client]) {
+  const scan = async (node: Client): Promise<void> => {
     let cursor = '0'
     do {
       const [next, found] = await calls.on(node, (node) => node.scan(cursor, 'MATCH', beginsWith(front + begin), 'COUNT', LOOK_AT))
       const ours = found.filter((key) => key.startsWith(front)).map((key) => key.slice(front.length))
-      if (ours.length > 0) await look(ours)
-      else await turn()
+      await look(ours)
+      if (ours.length === 0) await turn()
       cursor = next
     } while (cursor !== '0')
   }
+  await (client.nodes === undefined ? scan(client) : covering(calls, client, scan))
 }

@@ -1,7 +1,7 @@
 // Reads: those of one turn of the loop are sent together, and wait together.
 import type { Calls } from './calls.js'
 import type { Answer } from './driver.js'
-import { failureOf, type Failure } from './failures.js'
+import type { Failure } from './failures.js'
 
 /** What becomes of an answer, and of a failure; both may throw. */
 export interface Reading<T> {
@@ -61,7 +61,7 @@ export class Reads<T> {
 
   #settle ({ resolve, reject }: Asked<T>, [error, bytes]: Answer): void {
     try {
-      resolve(error === null ? this.#reading.answered(bytes) : this.#reading.failed(failureOf(error)))
+      resolve(error === null ? this.#reading.answered(bytes) : this.#reading.failed(this.#calls.failed(error)))
     } catch (error) {
       reject(error)
     }

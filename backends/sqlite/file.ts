@@ -4,7 +4,7 @@ import {
 } from 'node:fs'
 import { show } from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
-import { OWNER_ONLY, standingOf, whyForeign, type Standing } from '../../registry/own-file.js'
+import { MODES_ARE_FIXED, OWNER_ONLY, standingOf, whyForeign, type Standing } from '../../registry/own-file.js'
 
 const DAMAGED = '.damaged'
 
@@ -105,6 +105,11 @@ function createIfAbsent (path: string): void {
   }
   try {
     fchmodSync(file, OWNER_ONLY)
+    // Else each start, and each process that follows another's file, would delete it and begin anew.
+    if (standingOf(fstatSync(file)) === 'spoilt') refusePath(path, `everybody can write it, and ${MODES_ARE_FIXED}`)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EPERM') refusePath(path, MODES_ARE_FIXED)
+    throw error
   } finally {
     closeSync(file)
   }

@@ -103,11 +103,11 @@ export class Upkeep {
 
   /** Drops what has expired, notes what was used, gives back what is free. The background task. */
   async cleanup (): Promise<void> {
-    this.#home.follow()
     if (this.#maxBytes < this.#allowedBytes) this.#bound(this.#maxBytes * GROWTH)
     await this.#unhurried((connection, hasTime) => connection.writeTouches(hasTime))
     await this.#unhurried(sweepSome)
     await this.#unhurried((connection, hasTime) => this.#dropExpired(connection, hasTime))
+    await this.#unhurried((connection, hasTime) => connection.dropUnusedTables(this.#now(), hasTime))
     await this.makeRoom()
     if (this.#home.use((connection) => connection.freeShare() > MANY_FREE_SHARE)) {
       await this.#unhurried((connection, hasTime) => this.#shrink(connection, hasTime))

@@ -167,7 +167,6 @@ export class Writes {
       const batch = this.#flushing = this.#gathering
       this.#gathering = undefined
       try {
-        this.#options.home.follow()
         await this.#write(batch)
         batch.resolve()
       } catch (error) {

@@ -153,10 +153,10 @@ t.test('redis: clear goes in small steps, and only clear, keys and size do', asy
   const calls = async (command: string) => Number(new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(await server.admin.info('commandstats'))?.[1] ?? 0)
   t.equal(await calls('scan'), 0)
   t.equal(await backend.size(), keys.length)
-  t.ok(await calls('scan') >= 3)
+  t.ok(await calls('scan') >= 2)
   await backend.clear()
   t.equal(await server.admin.dbsize(), 0)
-  t.equal(await calls('unlink'), keys.length)
+  t.ok(await calls('unlink') >= 2 && await calls('unlink') <= 20, 'many in one command')
 })
 
 t.test('redis: an entry has the native expiry of its instant, and one that is over leaves nothing', async (t) => {

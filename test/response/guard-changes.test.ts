@@ -1,5 +1,7 @@
 // The guard and changes: their order, the ones that came late, and closing.
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import type { ClearOptions } from '../../registry/backend.js'
 import { UNAVAILABLE } from '../../response/store/guard.js'
 import { Barrier, turns } from '../support/barrier.js'
 import { fails, guardSetUp, lateAt, SLACK_MS, textOf, took } from '../support/guard.js'
@@ -55,6 +57,29 @@ t.test('O6: a write that missed its deadline is waited for by the change that co
   t.equal(await get(), undefined)
   t.equal(guard.put('a', entry('new')), true)
   t.equal(textOf(await get()), 'new')
+})
+
+t.test('guard: a clear that says that it goes on is waited for, however long it takes', async (t) => {
+  const { chaos, guard } = guardSetUp()
+  chaos.clear.instead(async (_act, _prefix, options) => {
+    for (let step = 0; step < 5; step++) {
+      await sleep(600)
+      ;(options as ClearOptions).onProgress?.(0)
+    }
+  })
+  await t.resolves(guard.clear(''))
+  t.same({ ...guard.errors }, {})
+})
+
+t.test('guard: a clear of which nothing is heard any more rejects, and says how far it came', async (t) => {
+  const { chaos, guard } = guardSetUp()
+  chaos.clear.instead(async (_act, _prefix, options) => {
+    const onProgress = (options as ClearOptions).onProgress!
+    onProgress(1_000)
+    onProgress(500)
+    await new Promise(() => {})
+  })
+  await fails(t, guard.clear(''), undefined, /no answer within 2000 ms, after 1500 entries were forgotten/)
 })
 
 t.test('O6: clear waits for the late writes that it is meant for, and for those alone', async (t) => {

@@ -8,8 +8,8 @@ import { defineBackend, type Registry } from '../../registry/registry.js'
 import { Barrier } from './barrier.js'
 
 type Method = keyof CacheBackend
-/** What happens in place of a call; `act` is the call itself, `argument` what it was called with first. */
-type Fault = (act: () => unknown, argument: unknown) => unknown
+/** What happens in place of a call; `act` is the call itself, the others are what it was called with. */
+type Fault = (act: () => unknown, argument: unknown, option?: unknown) => unknown
 
 export class ChaosError extends Error {
   override readonly name = 'ChaosError'
@@ -73,10 +73,10 @@ export class ChaosMethod {
   async hangs (count = 1): Promise<void> { await this.#barrier.reached(count) }
 
   /** @internal */
-  run (argument: unknown, act: () => unknown): unknown {
+  run (act: () => unknown, argument: unknown, option?: unknown): unknown {
     this.calls.push(argument)
     const keys = (Array.isArray(argument) ? argument : [argument ?? '']) as string[]
-    return this.#fault === undefined || !keys.some(this.#meant) ? act() : this.#fault(act, argument)
+    return this.#fault === undefined || !keys.some(this.#meant) ? act() : this.#fault(act, argument, option)
   }
 
   #become (fault: Fault): void {
@@ -111,7 +111,7 @@ export class Chaos {
     const methods = this.#methods ?? [...REQUIRED_METHODS, ...powersOf(inner)]
     const wrapped = methods.map((method) => {
       const act = inner[method] as (...args: unknown[]) => unknown
-      return [method, (...args: unknown[]) => this[method].run(args[0], () => act.apply(inner, args))]
+      return [method, (...args: unknown[]) => this[method].run(() => act.apply(inner, args), args[0], args[1])]
     })
     return Object.fromEntries(wrapped)
   }
