@@ -20,6 +20,7 @@ export interface Client {
   eval (script: string, keys: number, ...values: Array<string | number | Buffer>): Promise<unknown>
   unlink (...keys: string[]): Promise<unknown>
   pipeline (): Pipeline
+  config? (operation: 'GET', name: string): Promise<unknown>
   scan (cursor: string, ...options: Array<string | number>): Promise<[cursor: string, keys: string[]]>
   /** Only a client of a Cluster has it. */
   nodes? (role: 'master'): Client[]
