@@ -18,7 +18,7 @@ import { parsesQueries, rewritesUrls, routingOf } from './response/fastify-inter
 import { fromEnvironment } from './response/environment.js'
 import { Lookup } from './response/explain/lookup.js'
 import { routePolicy, type RouteCacheOptions, type RoutePolicy } from './response/options.js'
-import { AUTH_PLUGINS, Report, type Facts } from './response/explain/report.js'
+import { AUTH_PLUGINS, nearTtlOf, Report, type Facts } from './response/explain/report.js'
 import type { ReplyCacheOptions } from './response/fill/reply-cache.js'
 import { rfc9111 } from './response/presets.js'
 import { noteArrivals } from './response/note-arrivals.js'
@@ -28,6 +28,7 @@ import { CachedRoute } from './response/route.js'
 import { checkSettings, NAME, type ResponseCacheOptions } from './response/settings.js'
 import { CACHE_STATUS_NAME } from './response/status.js'
 import { dropEverything } from './response/invalidation/invalidation.js'
+import { stampPrefix } from './response/store/tags.js'
 import { invalidateAfter } from './response/invalidation/unsafe.js'
 
 /** Marks the scope's own cache: a route is cached by the nearest registration above it, and by that alone. */
@@ -40,12 +41,14 @@ const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, given) 
   const background = new Background(fastify.log)
   const { backend, options, registry = builtIns(), cacheStatus } = settings
   const clock = clockOf(settings.now)
+  const stamps = stampPrefix(settings.namespace)
   const opened = await registry.open({ backend, options } as BackendChoice, {
     now: clock.now,
     log: fastify.log,
     signal: closing.signal,
     background,
     deadlineMs: settings.deadlineMs,
+    isStamp: (key) => key.startsWith(stamps),
     decoration: (name) => (fastify as unknown as Record<string, unknown>)[name]
   })
   const engine = new Engine({
@@ -71,13 +74,14 @@ const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, given) 
   fastify.addHook('onRoute', function (route) {
     if (nearest(this) === engine) report.add(route, addRoute(engine, lookup, route, settings.defaults))
   })
-  fastify.addHook('onReady', async () => report.say(fastify.log, factsOf(fastify, backend, opened)))
+  fastify.addHook('onReady', async () => report.say(fastify.log, factsOf(fastify, settings, opened)))
 }
 
 /** What the report at ready needs to know beside the routes. */
-function factsOf (fastify: FastifyInstance, backendName: string, { clear }: CacheBackend): Facts {
+function factsOf (fastify: FastifyInstance, { backend, options }: { backend: string, options: unknown }, { clear }: CacheBackend): Facts {
   return {
-    backendName,
+    backendName: backend,
+    nearTtlMs: nearTtlOf(backend, options),
     hasClear: clear !== undefined,
     // PM2 numbers the processes of a cluster so.
     isOneOfSeveral: cluster.isWorker || process.env.NODE_APP_INSTANCE !== undefined,

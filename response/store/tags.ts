@@ -16,6 +16,11 @@ const SOFT_REMEMBERED = 32
 const STAMP = /^([0-9a-z]{1,11})\.[\w-]{12}\.[0-9a-z]+$/
 const INSTANTS = /^[0-9a-z]{1,11}(?:,[0-9a-z]{1,11})*$/
 
+/** What the keys of all stamps in a namespace begin with. */
+export function stampPrefix (namespace: string): string {
+  return `${namespacePrefix(namespace)}t `
+}
+
 /**
  * A tag has two stamps. Whatever invalidates it changes the first, which is all that a hit reads; only what is not soft
  * changes the second. Neither is ever made out of what was read, so no writer can undo what another one did. Beside them
@@ -32,7 +37,7 @@ export class Tags {
 
   constructor (guard: Guard, namespace: string, now: () => number) {
     this.#guard = guard
-    this.#prefix = `${namespacePrefix(namespace)}t `
+    this.#prefix = stampPrefix(namespace)
     this.#now = now
   }
 
