@@ -10,10 +10,11 @@ import { CACHE_ERR_OPTION } from './registry/errors.js'
 import type { BackendChoice } from './registry/names.js'
 import { defineBackend, Registry } from './registry/registry.js'
 import { fromStringStore } from './registry/string-store.js'
-import { hasArrived, kArrival, kBodyCounts } from './response/arrival.js'
+import { hasArrived, kAlsoNoted, kArrival } from './response/arrival.js'
 import { ResponseCache } from './response/cache.js'
+import { clockOf } from './response/clock.js'
 import { Engine, kFilling, kToldBefore, type FillingReply } from './response/engine.js'
-import { rewritesUrls, routingOf } from './response/fastify-internals.js'
+import { parsesQueries, rewritesUrls, routingOf } from './response/fastify-internals.js'
 import { fromEnvironment } from './response/environment.js'
 import { Lookup } from './response/explain/lookup.js'
 import { routePolicy, type RouteCacheOptions, type RoutePolicy } from './response/options.js'
@@ -22,10 +23,11 @@ import type { ReplyCacheOptions } from './response/fill/reply-cache.js'
 import { rfc9111 } from './response/presets.js'
 import { noteArrivals } from './response/note-arrivals.js'
 import { refreshOf } from './response/fill/refresh.js'
-import { isKeyedByBody } from './response/key.js'
+import { isKeyedByBody, parametersOf } from './response/key.js'
 import { CachedRoute } from './response/route.js'
 import { checkSettings, NAME, type ResponseCacheOptions } from './response/settings.js'
 import { CACHE_STATUS_NAME } from './response/status.js'
+import { dropEverything } from './response/invalidation/invalidation.js'
 import { invalidateAfter } from './response/invalidation/unsafe.js'
 
 /** Marks the scope's own cache: a route is cached by the nearest registration above it, and by that alone. */
@@ -36,9 +38,10 @@ const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, given) 
   checkScope(fastify, settings.decorateAs)
   const closing = new AbortController()
   const background = new Background(fastify.log)
-  const { backend, options, now, registry = builtIns(), cacheStatus } = settings
+  const { backend, options, registry = builtIns(), cacheStatus } = settings
+  const clock = clockOf(settings.now)
   const opened = await registry.open({ backend, options } as BackendChoice, {
-    now,
+    now: clock.now,
     log: fastify.log,
     signal: closing.signal,
     background,
@@ -47,13 +50,16 @@ const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, given) 
   })
   const engine = new Engine({
     ...settings,
+    clock,
     backend: opened,
     backendName: backend,
     cacheStatus: cacheStatus === false ? undefined : { field: 'cache-status', signature: cacheStatus === true ? CACHE_STATUS_NAME : cacheStatus },
     rewritesUrls: rewritesUrls(fastify),
+    parsesQueries: parsesQueries(fastify),
     routing: routingOf(fastify),
     log: fastify.log
   })
+  clock.onSetBack = (byMs) => dropEverything(engine, byMs)
   fastify.addHook('onClose', async () => {
     closing.abort()
     await Promise.all([engine.close(), background.close()])
@@ -125,8 +131,9 @@ function addRoute (engine: Engine, lookup: Lookup, route: RouteOptions, defaults
   const policy = chosen === undefined ? undefined : routePolicy(`${methods.join(',')} ${url} config.cache`, chosen, defaults)
   invalidateAfter(engine, route, policy?.invalidates ?? [])
   if (policy === undefined) return undefined
+  const also = { body: isKeyedByBody(policy), query: engine.parsesQueries ? parametersOf(policy) : [] }
   // Fastify makes a copy of it.
-  if (isKeyedByBody(policy)) route.config = Object.assign({ ...route.config }, { [kBodyCounts]: true })
+  if (also.body || also.query.length > 0) route.config = Object.assign({ ...route.config }, { [kAlsoNoted]: also })
   const { handler } = route
   const cached = new Map(methods.map((method) => [method, new CachedRoute(engine, { method, url, constraints, policy, handler })]))
   const [first] = cached.values()

@@ -1,9 +1,10 @@
 // The memory backend: lru-cache bounded by bytes, the least recently used goes first.
+import { setImmediate as turn } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
 import { checkOptions, positiveInteger } from '../registry/check.js'
 import { matchesGlob } from '../registry/glob.js'
 import { defineBackend, type BackendContext } from '../registry/registry.js'
-import type { BackendStats, CacheBackend, StoredEntry } from '../registry/backend.js'
+import type { BackendStats, CacheBackend, ClearOptions, MaybePromise, StoredEntry } from '../registry/backend.js'
 
 /** Options of the backend `memory`. */
 export interface MemoryOptions {
@@ -20,18 +21,37 @@ export const MEMORY_MAX_BYTES = 64 * 1024 * 1024
 // 890 bytes in the heap after 100 000 small responses that all fit, 1040 to 1340 after a flood of 1 000 000.
 const ENTRY_OVERHEAD_BYTES = 1024
 
+/** How long one step of `clear` may keep the event loop. */
+const STEP_MS = 4
+/** Keys looked at before the clock is. */
+const KEYS_AT_ONCE = 32
+
+/** A `clear` by prefix under way. */
+interface Sweep {
+  readonly prefix: string
+  /** In the order in which they were first set, which changes meanwhile don't disturb. */
+  readonly keys: Iterator<string>
+  /** Keys that may have been there when it began. */
+  left: number
+  /** Keys set since then: they stay. */
+  readonly later: Set<string>
+}
+
 class MemoryBackend implements CacheBackend {
-  readonly #entries: LRUCache<string, StoredEntry>
+  readonly #empty: () => LRUCache<string, StoredEntry>
+  #entries: LRUCache<string, StoredEntry>
+  readonly #sweeps = new Set<Sweep>()
   readonly #now: () => number
 
   constructor (options: MemoryOptions, context: BackendContext) {
     const { maxBytes = MEMORY_MAX_BYTES, maxEntries } = checkOptions<MemoryOptions>('memory', options, { maxBytes: positiveInteger, maxEntries: positiveInteger })
     this.#now = context.now
-    this.#entries = new LRUCache({
+    this.#empty = () => new LRUCache({
       maxSize: maxBytes,
       ...(maxEntries !== undefined && { max: maxEntries }),
       sizeCalculation: ({ value }, key) => value.byteLength + key.length * 2 + ENTRY_OVERHEAD_BYTES
     })
+    this.#entries = this.#empty()
   }
 
   get (key: string): StoredEntry | undefined {
@@ -48,6 +68,7 @@ class MemoryBackend implements CacheBackend {
   }
 
   set (key: string, entry: StoredEntry): void {
+    if (this.#sweeps.size > 0) this.#noteLater(key)
     if (entry.expiresAt > this.#now()) this.#entries.set(key, entry)
     else this.#entries.delete(key)
   }
@@ -60,11 +81,14 @@ class MemoryBackend implements CacheBackend {
     return (this.#entries.peek(key)?.expiresAt ?? 0) > this.#now()
   }
 
-  clear (prefix = ''): void {
-    if (prefix === '') return this.#entries.clear()
-    for (const key of [...this.#entries.keys()]) {
-      if (key.startsWith(prefix)) this.#entries.delete(key)
-    }
+  /** At once where a few milliseconds are enough, else in steps. */
+  clear (prefix = '', { onProgress }: ClearOptions = {}): MaybePromise<void> {
+    if (prefix === '') return this.#forgetAll()
+    // The library's own lists follow the order of use, which each hit changes.
+    const { keyMap } = LRUCache.unsafeExposeInternals(this.#entries)
+    const sweep: Sweep = { prefix, keys: keyMap.keys() as Iterator<string>, left: keyMap.size, later: new Set() }
+    this.#step(sweep)
+    return sweep.left > 0 ? this.#sweep(sweep, onProgress) : undefined
   }
 
   keys (pattern = '*'): string[] {
@@ -80,7 +104,40 @@ class MemoryBackend implements CacheBackend {
   }
 
   close (): void {
-    this.#entries.clear()
+    this.#forgetAll()
+  }
+
+  /** Begins anew: to clear a large one would take as long as many steps. */
+  #forgetAll (): void {
+    this.#entries = this.#empty()
+    for (const sweep of this.#sweeps) sweep.left = 0
+  }
+
+  #noteLater (key: string): void {
+    for (const { prefix, later } of this.#sweeps) if (key.startsWith(prefix)) later.add(key)
+  }
+
+  async #sweep (sweep: Sweep, onProgress: ClearOptions['onProgress']): Promise<void> {
+    this.#sweeps.add(sweep)
+    while (sweep.left > 0) {
+      await turn()
+      const forgotten = this.#step(sweep)
+      onProgress?.(forgotten)
+    }
+    this.#sweeps.delete(sweep)
+  }
+
+  /** Looks at as many keys as there is time for. Returns how many entries it forgot. */
+  #step (sweep: Sweep): number {
+    const endsAt = performance.now() + STEP_MS
+    let forgotten = 0
+    for (let looked = 0; sweep.left > 0; looked++, sweep.left--) {
+      if (looked % KEYS_AT_ONCE === 0 && performance.now() > endsAt) break
+      const { done, value: key } = sweep.keys.next()
+      if (done === true) sweep.left = 1
+      else if (key.startsWith(sweep.prefix) && !sweep.later.has(key) && this.#entries.delete(key)) forgotten++
+    }
+    return forgotten
   }
 }
 

@@ -1,5 +1,6 @@
 // What walks over all that lies in a store of bytes: clear by prefix, keys by pattern, size, and the sweep of what is over.
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { ClearOptions } from './backend.js'
 import type { ByteStore } from './byte-store.js'
 import type { Calls } from './calls.js'
 import { CACHE_ERR_CLOSED } from './errors.js'
@@ -49,7 +50,7 @@ export class ByteListing {
   }
 
   /** Forgets the keys that begin with `prefix`. */
-  async clear (prefix: string): Promise<void> {
+  async clear (prefix: string, { onProgress }: ClearOptions = {}): Promise<void> {
     const { calls, delete: forget } = this.#options
     // What is on its way would be there afterwards.
     await Promise.all(calls.changing(prefix).map((key) => forget(key)))
@@ -58,10 +59,11 @@ export class ByteListing {
       const found = new Map<string, Found>()
       for await (const one of this.#walk('clear', prefix !== '')) {
         if (prefix === '' || one.head?.key.startsWith(prefix) === true) found.set(one.name, one)
+        onProgress?.(0)
         if (found.size >= MOST_REMEMBERED) break
       }
       if (found.size === 0) return
-      await this.#removeAll([...found.values()], before)
+      await this.#removeAll([...found.values()], before, onProgress)
       if (found.size < MOST_REMEMBERED) walks++
       before = found
     }
@@ -102,9 +104,11 @@ export class ByteListing {
   }
 
   /** `before`: what was removed already. Where that is found again, somebody has set it meanwhile, or the store doesn't do what it is told. */
-  async #removeAll (found: readonly Found[], before: ReadonlyMap<string, Found>): Promise<void> {
+  async #removeAll (found: readonly Found[], before: ReadonlyMap<string, Found>, onProgress: ClearOptions['onProgress']): Promise<void> {
     for (let at = 0; at < found.length; at += AT_ONCE) {
-      await Promise.all(found.slice(at, at + AT_ONCE).map((one) => before.has(one.name) ? this.#removeForSure(one) : this.#remove(one)))
+      const some = found.slice(at, at + AT_ONCE)
+      await Promise.all(some.map((one) => before.has(one.name) ? this.#removeForSure(one) : this.#remove(one)))
+      onProgress?.(some.length)
     }
   }
 

@@ -1,6 +1,6 @@
 // A store of bytes that was not made for this, worn as a backend: entries with their instant and key in a frame, under digests.
 import type { BackgroundTask } from './background.js'
-import type { BackendStats, CacheBackend, MaybePromise, StoredEntry } from './backend.js'
+import type { BackendStats, CacheBackend, ClearOptions, MaybePromise, StoredEntry } from './backend.js'
 import { ByteListing, type Listed } from './byte-listing.js'
 import { Calls } from './calls.js'
 import { frame, nameOf, readFrame, storedKey } from './frame.js'
@@ -36,7 +36,7 @@ export interface ByteStoreSettings {
 /** A backend on a store of bytes. It can be cleared, counted and listed where the store can be listed. */
 export class ByteStoreBackend implements CacheBackend {
   declare readonly getMany?: (keys: readonly string[]) => Promise<Array<StoredEntry | undefined>>
-  declare readonly clear?: (prefix?: string) => Promise<void>
+  declare readonly clear?: (prefix?: string, options?: ClearOptions) => Promise<void>
   declare readonly keys?: (pattern?: string) => Promise<string[]>
   declare readonly size?: () => Promise<number>
   readonly #store: ByteStore
@@ -55,7 +55,7 @@ export class ByteStoreBackend implements CacheBackend {
     if (store.getMany !== undefined) this.getMany = (keys) => this.#getMany(keys)
     if (store.list === undefined) return
     const listing = new ByteListing({ store, calls: this.#calls, now, delete: (key) => this.delete(key), drop: (key) => this.#drop(key) })
-    this.clear = (prefix = '') => listing.clear(prefix)
+    this.clear = (prefix = '', options) => listing.clear(prefix, options)
     this.keys = (pattern = '*') => listing.keys(pattern)
     this.size = () => listing.size()
     if (!store.forgets && cleanupIntervalMs !== undefined) this.#cleanup = background.every(`${name} cleanup`, cleanupIntervalMs, () => listing.sweep())

@@ -1,10 +1,13 @@
 // Those who wait for an answer, all equally long: one timer for all of them, so that a call makes none.
-import { setTimeout as after } from 'node:timers'
+import { setImmediate as turn, setTimeout as after } from 'node:timers'
+import { isHeldUp } from './deadline.js'
 
 /** Somebody who waits, tied to who came before and who came after. */
 export interface Wait {
   /** In `performance.now()`. */
-  readonly endsAt: number
+  endsAt: number
+  /** Whether it began anew since the loop was held up. */
+  renewed: boolean
   /** What is waited for, for the error. */
   readonly operation: string
   readonly end: (error: Error) => void
@@ -31,10 +34,10 @@ export class Waits {
   /** Begins a wait, which calls `end` unless it is over in time. It keeps the process alive. */
   begin (end: (error: Error) => void, operation = ''): Wait {
     const ends = this.#ends
-    const wait = { endsAt: performance.now() + this.#forMs, operation, end, before: ends.before, after: ends }
+    const wait = { endsAt: performance.now() + this.#forMs, renewed: false, operation, end, before: ends, after: ends }
     if (this.#timer === undefined) this.#arm(this.#forMs)
     else if (ends.after === ends) this.#timer.ref()
-    ends.before = ends.before.after = wait
+    this.#append(wait)
     return wait
   }
 
@@ -58,16 +61,39 @@ export class Waits {
     wait.end(error)
   }
 
-  #arm (waitMs: number): void {
-    this.#timer = after(() => this.#endLate(), waitMs)
+  #append (wait: Wait): void {
+    const ends = this.#ends
+    wait.before = ends.before
+    wait.after = ends
+    ends.before = ends.before.after = wait
   }
 
-  #endLate (): void {
-    this.#timer = undefined
+  #arm (waitMs: number): void {
+    const dueAt = performance.now() + waitMs
+    this.#timer = after(() => { this.#due(dueAt) }, waitMs)
+  }
+
+  #due (dueAt: number): void {
     const at = performance.now()
+    const heldUp = isHeldUp(dueAt, at)
+    // The loop comes to its timers first: what has arrived meanwhile is read in the same turn.
+    turn(() => { this.#endLate(at, heldUp) })
+  }
+
+  /** Ends those whose time was over at `at`, or begins them anew, once, where the loop was held up. */
+  #endLate (at: number, heldUp: boolean): void {
+    this.#timer = undefined
     for (let wait = this.#ends.after; wait !== this.#ends; wait = this.#ends.after) {
-      if (wait.endsAt > at) return this.#arm(Math.ceil(wait.endsAt - at))
-      this.#end(wait, this.#late(wait.operation))
+      if (wait.endsAt > at) return this.#arm(Math.max(Math.ceil(wait.endsAt - performance.now()), 0))
+      if (heldUp && !wait.renewed) this.#renew(wait)
+      else this.#end(wait, this.#late(wait.operation))
     }
+  }
+
+  #renew (wait: Wait): void {
+    this.over(wait)
+    wait.renewed = true
+    wait.endsAt = performance.now() + this.#forMs
+    this.#append(wait)
   }
 }

@@ -6,8 +6,13 @@ export const kArrival = Symbol('fastify-response-cache.arrival')
 
 export const NOT_NOTED = 'how the request came could not be noted before hooks ran: they may have changed it'
 
-/** Marks the `config` of routes whose keys are made of bodies too. */
-export const kBodyCounts = Symbol('fastify-response-cache.body-counts')
+/** In the `config` of a route: what its keys are made of beside what every arrival has. */
+export const kAlsoNoted = Symbol('fastify-response-cache.also-noted')
+export interface AlsoNoted {
+  readonly body: boolean
+  /** The parameters that a parser of the application's own may have made of the query. */
+  readonly query: readonly string[]
+}
 
 /** What a handler depends on and hooks may change, as it was before they did. */
 export class Arrival {
@@ -23,14 +28,15 @@ export class Arrival {
   readonly originFields: string
   /** Name, value, name, value ...: the header fields. A copy. */
   readonly rawHeaders: readonly string[]
-  readonly hasAuthorization: boolean
-  readonly hasCookie: boolean
-  readonly hasUpgrade: boolean
+  /** Those of `COUNTED` that the request has, in `headers` or as they came: what runs before hooks may have taken one away, or put it there. */
+  readonly #has: number
   /** RFC 9113 section 8.3.1: HTTP/2 has two names for the host, and handlers read either. */
   readonly hasTwoHosts: boolean
   readonly hasBody: boolean
   /** The parsed body as a part of a key; undefined until it is parsed, and where it can't be told apart beyond doubt. */
   body: string | undefined
+  /** JSON of the parameters that count, as the application's own parser made them of the query; undefined where Fastify's did, '' where they are no JSON. */
+  query: string | undefined
   /** Whether what was parsed may be something other than what came. */
   isBodyReplaced = false
   /** What hooks have made of the target and the origin, where that differs; a part of every selection among stored responses. */
@@ -38,7 +44,6 @@ export class Arrival {
 
   constructor (request: Pick<FastifyRequest, 'raw' | 'protocol' | 'host'>) {
     const { headers, method, url, originalUrl, rawHeaders, stream } = request.raw as unknown as RawRequest
-    const { ':authority': authority, host } = headers
     this.method = method
     this.target = url
     this.originalTarget = originalUrl ?? url
@@ -49,17 +54,24 @@ export class Arrival {
     } catch {
       this.protocol = this.host = undefined
     }
-    const came = counted(this.rawHeaders)
-    const isUntouched = headers.host === came.host && authority === came[':authority'] &&
-      headers['x-forwarded-host'] === came['x-forwarded-host'] && headers['x-forwarded-proto'] === came['x-forwarded-proto']
-    this.originFields = isUntouched ? '' : JSON.stringify(['host', ':authority', 'x-forwarded-host', 'x-forwarded-proto'].map((name) => this.lines(name)))
-    // In `headers` or as it came: what runs before hooks may have taken it away, or put it there.
-    this.hasAuthorization = (headers.authorization ?? came.authorization) !== undefined
-    this.hasCookie = (headers.cookie ?? came.cookie) !== undefined
-    this.hasUpgrade = (headers.upgrade ?? came.upgrade) !== undefined
-    this.hasTwoHosts = authority !== undefined && host !== undefined && host !== authority
-    const length = headers['content-length'] ?? came['content-length']
-    this.hasBody = (headers['transfer-encoding'] ?? came['transfer-encoding']) !== undefined || (length !== undefined && length !== '0') || stream?.endAfterHeaders === false
+    const has = this.#has = inLines(this.rawHeaders) | inFields(headers)
+    // Mostly there is Host alone.
+    const isUntouched = (has & ORIGIN) === HOST ? headers.host === this.line('host') : ORIGIN_FIELDS.every((name) => headers[name] === this.#joined(name))
+    this.originFields = isUntouched ? '' : JSON.stringify(ORIGIN_FIELDS.map((name) => this.lines(name)))
+    this.hasTwoHosts = (has & ORIGIN) !== HOST && headers[':authority'] !== undefined && headers.host !== undefined && headers.host !== headers[':authority']
+    this.hasBody = (has & CONTENT) !== 0 || stream?.endAfterHeaders === false
+  }
+
+  get hasAuthorization (): boolean {
+    return (this.#has & AUTHORIZATION) !== 0
+  }
+
+  get hasCookie (): boolean {
+    return (this.#has & COOKIE) !== 0
+  }
+
+  get hasUpgrade (): boolean {
+    return (this.#has & UPGRADE) !== 0
   }
 
   /** The line of a header field; undefined where there is none, null where there are several. */
@@ -74,44 +86,58 @@ export class Arrival {
     return line
   }
 
+  #joined (name: string): string | undefined {
+    const lines = this.lines(name)
+    return lines.length === 0 ? undefined : lines.join(', ')
+  }
+
   /** Its lines. */
   lines (name: string): string[] {
     return this.rawHeaders.filter((_, at) => at % 2 === 1 && this.rawHeaders[at - 1]!.toLowerCase() === name)
   }
 }
 
-/** Of a request's fields those that every key has to do with. */
-class Counted {
-  host: string | undefined = undefined
-  ':authority': string | undefined = undefined
-  'x-forwarded-host': string | undefined = undefined
-  'x-forwarded-proto': string | undefined = undefined
-  authorization: string | undefined = undefined
-  cookie: string | undefined = undefined
-  upgrade: string | undefined = undefined
-  'content-length': string | undefined = undefined
-  'transfer-encoding': string | undefined = undefined
-}
+const HOST = 1
+const ORIGIN_FIELDS = ['host', ':authority', 'x-forwarded-host', 'x-forwarded-proto'] as const
+/** Every key has to do with these fields. Each is a bit, in this order. */
+const COUNTED = [...ORIGIN_FIELDS, 'authorization', 'cookie', 'upgrade', 'content-length', 'transfer-encoding'] as const
+const [AUTHORIZATION, COOKIE, UPGRADE] = [1 << 4, 1 << 5, 1 << 6]
+const ORIGIN = AUTHORIZATION - 1
+const CONTENT = 1 << 7 | 1 << 8
 
-/** What their names begin with, by the length of the name; of two of one length, what the other begins with. */
-const FIRST = new Uint8Array(18)
-const OTHER_FIRST = new Uint8Array(18)
-for (const name of Object.keys(new Counted())) (FIRST[name.length] === 0 ? FIRST : OTHER_FIRST)[name.length] = name.charCodeAt(0)
-
+/** By the length of the name. */
+const BY_LENGTH: Array<Array<{ readonly name: string, readonly first: number, readonly bit: number }> | undefined> = Array(32).fill(undefined)
+COUNTED.forEach((name, at) => { (BY_LENGTH[name.length] ??= []).push({ name, first: name.charCodeAt(0), bit: 1 << at }) })
 const LOWER_CASE = 32
 
 /** Asked of every request: one walk for all of them, in which hardly any other name is looked at whole. */
-function counted (rawHeaders: readonly string[]): Counted {
-  const found = new Counted()
+function inLines (rawHeaders: readonly string[]): number {
+  let has = 0
   for (let at = 0; at < rawHeaders.length; at += 2) {
-    const { length } = rawHeaders[at]!
-    if (length >= FIRST.length) continue
-    const first = rawHeaders[at]!.charCodeAt(0) | LOWER_CASE
-    if (first !== FIRST[length] && first !== OTHER_FIRST[length]) continue
-    const name = rawHeaders[at]!.toLowerCase() as keyof Counted
-    if (Object.hasOwn(found, name)) found[name] = found[name] === undefined ? rawHeaders[at + 1]! : `${found[name]}, ${rawHeaders[at + 1]!}`
+    const raw = rawHeaders[at]!
+    const alike = raw.length < BY_LENGTH.length ? BY_LENGTH[raw.length] : undefined
+    if (alike === undefined) continue
+    for (const { name, first, bit } of alike) {
+      if ((raw.charCodeAt(0) | LOWER_CASE) === first && raw.toLowerCase() === name && !isNoContent(name, rawHeaders[at + 1])) has |= bit
+    }
   }
-  return found
+  return has
+}
+
+function inFields (headers: RawRequest['headers']): number {
+  return (headers.host === undefined ? 0 : HOST) |
+    (headers[':authority'] === undefined ? 0 : 1 << 1) |
+    (headers['x-forwarded-host'] === undefined ? 0 : 1 << 2) |
+    (headers['x-forwarded-proto'] === undefined ? 0 : 1 << 3) |
+    (headers.authorization === undefined ? 0 : AUTHORIZATION) |
+    (headers.cookie === undefined ? 0 : COOKIE) |
+    (headers.upgrade === undefined ? 0 : UPGRADE) |
+    (headers['content-length'] === undefined || headers['content-length'] === '0' ? 0 : 1 << 7) |
+    (headers['transfer-encoding'] === undefined ? 0 : 1 << 8)
+}
+
+function isNoContent (name: string, value: unknown): boolean {
+  return value === '0' && name === 'content-length'
 }
 
 /** A request whose arrival was noted. */

@@ -65,7 +65,7 @@ export class DataCache {
   constructor (engine: Engine, signal: AbortSignal) {
     this.#engine = engine
     this.#signal = signal
-    this.#backoff = new Backoff(engine.now)
+    this.#backoff = new Backoff(engine.steadyNow)
   }
 
   async get (key: string): Promise<unknown> {

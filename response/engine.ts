@@ -5,6 +5,7 @@ import type { CacheBackend } from '../registry/backend.js'
 import { Fence } from '../registry/fence.js'
 import type { CacheLog } from '../registry/registry.js'
 import { KeyedSlots } from '../registry/slots.js'
+import type { Clock } from './clock.js'
 import { Connections } from './connections.js'
 import { FastifyInternals, type RouteContext, type Routing } from './fastify-internals.js'
 import type { Filling } from './fill/filling.js'
@@ -37,8 +38,10 @@ export interface EngineOptions {
   readonly cacheStatus: { readonly field: string, readonly signature: string } | undefined
   /** Whether the URL that a client asked for may be another one than routes see. */
   readonly rewritesUrls: boolean
+  /** Whether the parameters that hooks and handlers see may be named otherwise than in the URL. */
+  readonly parsesQueries: boolean
   readonly routing: Routing
-  readonly now: () => number
+  readonly clock: Pick<Clock, 'now' | 'steadyNow'>
   readonly log: CacheLog
 }
 
@@ -51,10 +54,14 @@ export class Engine {
   readonly backend: CacheBackend
   readonly backendName: string
   readonly namespace: string
+  /** Epoch milliseconds: how long stored responses live. */
   readonly now: () => number
+  /** Milliseconds that never jump: how long anything else lasts. */
+  readonly steadyNow: () => number
   readonly deadlineMs: number
   readonly lockTimeoutMs: number
   readonly rewritesUrls: boolean
+  readonly parsesQueries: boolean
   readonly notices: Notices
   readonly guard: Guard
   readonly tags: Tags
@@ -80,23 +87,25 @@ export class Engine {
   #follows = false
 
   constructor (options: EngineOptions) {
-    const { backend, backendName, namespace, now, deadlineMs } = options
+    const { backend, backendName, namespace, deadlineMs, clock: { now, steadyNow } } = options
     this.backend = backend
     this.backendName = backendName
     this.namespace = namespace
     this.deadlineMs = deadlineMs
     this.lockTimeoutMs = options.lockTimeoutMs
     this.rewritesUrls = options.rewritesUrls
+    this.parsesQueries = options.parsesQueries
     this.patterns = new Patterns(this.routes, options.routing)
     this.now = now
-    this.notices = new Notices(options.log, now)
-    this.guard = new Guard(backend, { name: backendName, deadlineMs, now, notices: this.notices })
+    this.steadyNow = steadyNow
+    this.notices = new Notices(options.log, steadyNow)
+    this.guard = new Guard(backend, { name: backendName, deadlineMs, now, steadyNow, notices: this.notices })
     this.tags = new Tags(this.guard, namespace, now)
     this.store = new Store(this.guard, this.tags, now, this.notices)
-    this.flights = new Flights(now, options.lockTimeoutMs)
+    this.flights = new Flights(steadyNow, options.lockTimeoutMs)
     this.sender = new Sender(this.internals, options.cacheStatus?.field)
     this.status = new CacheStatus(options.cacheStatus?.signature)
-    this.refreshes = new Refreshes(now, this.notices)
+    this.refreshes = new Refreshes(steadyNow, this.notices)
   }
 
   get closed (): boolean {

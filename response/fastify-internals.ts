@@ -1,12 +1,12 @@
 // What is read of Fastify that it doesn't publish, in one place. Where it is missing, nothing is cached, and that is said.
 import type { FastifyInstance, FastifyReply, FastifyRequest, onErrorHookHandler, onSendHookHandler, preHandlerHookHandler } from 'fastify'
-import type { kBodyCounts } from './arrival.js'
+import type { AlsoNoted, kAlsoNoted } from './arrival.js'
 import type { Fields } from './http/policy.js'
 import { hasNoContent } from './http/statuses.js'
 
 /** What Fastify has compiled of a route: its hooks, functions or null where there are none, and its `config`. */
 export interface RouteContext {
-  readonly config?: { readonly cache?: unknown, readonly [kBodyCounts]?: true }
+  readonly config?: { readonly cache?: unknown, readonly [kAlsoNoted]?: AlsoNoted }
   readonly onSend: readonly onSendHookHandler[] | null
   readonly onError: readonly onErrorHookHandler[] | null
   readonly preHandler: readonly preHandlerHookHandler[] | null
@@ -148,6 +148,12 @@ interface Options { readonly rewriteUrl?: unknown, readonly routerOptions?: obje
 export function rewritesUrls (fastify: FastifyInstance): boolean {
   const options = keptBy<Options>(fastify, OPTIONS)
   return options === undefined || options.rewriteUrl !== undefined
+}
+
+/** Whether queries are parsed by a function of the application's own, or whether that can't be known. */
+export function parsesQueries (fastify: FastifyInstance): boolean {
+  const options = keptBy<Options>(fastify, OPTIONS)
+  return options === undefined || ({ ...options, ...options.routerOptions } as { querystringParser?: unknown }).querystringParser !== undefined
 }
 
 /**

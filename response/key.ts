@@ -143,6 +143,11 @@ export function isKeyedByBody ({ key, methods }: RoutePolicy): boolean {
   return typeof key !== 'function' && (key.body || [...methods].some(isBodied))
 }
 
+/** The parameters that some of the route's keys are made of, and no others. */
+export function parametersOf ({ key }: RoutePolicy): readonly string[] {
+  return typeof key === 'function' || typeof key.query === 'boolean' ? [] : key.query
+}
+
 /** Methods whose requests are told apart by their body. */
 function isBodied (method: string): boolean {
   return method === 'POST' || method === 'QUERY'
@@ -151,13 +156,15 @@ function isBodied (method: string): boolean {
 type BuiltKey = Required<Omit<KeyOptions, 'by'>> & Pick<KeyOptions, 'by'>
 
 function withExtra (located: string, request: ArrivedRequest, options: BuiltKey, { shape, withBody }: { shape: string, withBody: boolean }): Keyed {
-  const { target, originalTarget, protocol = '', host } = request[kArrival]
+  const { target, originalTarget, protocol = '', host, query } = request[kArrival]
   // Which fields these are values of: a store outlives the options of a route.
   const extra = [shape, ...options.headers.map((name) => fieldPart(request, name)), ...options.cookies.map((name) => cookiePart(request, name))]
   if (options.query !== true) {
     const json = exactJson(listed(request.query as Record<string, unknown>, options.query))
-    if (json === undefined) return { bypass: 'key', fault: new TypeError('a query parameter that is part of the key is no JSON: the querystringParser made something else of it') }
+    if (json === undefined || query === '') return { bypass: 'key', fault: new TypeError('a query parameter that is part of the key is no JSON: the querystringParser made something else of it') }
     extra.push(part(json), part(limitedTarget(target, options.query)))
+    // Named otherwise in the target, and taken out of the query by a hook.
+    if (query !== undefined && query !== json) extra.push(`q${part(query)}`)
   }
   if (originalTarget !== target) extra.push(`u${part(originalTarget)}`)
   // X-Forwarded-Proto may be any text; in `http://a` + `://` + `b` nobody sees where it ends.

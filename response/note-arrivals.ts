@@ -1,18 +1,21 @@
 // Notes how requests come, as Fastify makes them: no hook of anybody has run by then.
 import type { FastifyInstance } from 'fastify'
-import { Arrival, kArrival, kBodyCounts, type ArrivedRequest } from './arrival.js'
-import { bodyText, LARGEST_KEY_BODY_BYTES } from './body-part.js'
+import { Arrival, kAlsoNoted, kArrival, type ArrivedRequest } from './arrival.js'
+import { bodyText, exactJson, LARGEST_KEY_BODY_BYTES } from './body-part.js'
 import { onRequestMade, type FastifyInternals } from './fastify-internals.js'
 import { isSafe } from './invalidation/unsafe.js'
+import { listed } from './query.js'
 
 /** Has every request below this instance that the cache will have to do with keep how it came. */
 export function noteArrivals (fastify: FastifyInstance, internals: FastifyInternals): void {
   onRequestMade(fastify, (request) => {
-    const { cache, [kBodyCounts]: bodyCounts } = internals.contextOf(request)?.config ?? {}
+    const { cache, [kAlsoNoted]: also } = internals.contextOf(request)?.config ?? {}
     if ((cache === undefined || cache === false) && isSafe(request.method)) return
     const arrival = new Arrival(request)
     ;(request as { [kArrival]?: Arrival })[kArrival] = arrival
-    if (bodyCounts === true && arrival.hasBody) noteBody(request as ArrivedRequest, internals)
+    if (also === undefined) return
+    if (also.query.length > 0) arrival.query = exactJson(listed(request.query as Record<string, unknown>, also.query)) ?? ''
+    if (also.body && arrival.hasBody) noteBody(request as ArrivedRequest, internals)
   })
 }
 

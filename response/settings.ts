@@ -23,7 +23,7 @@ export interface CommonOptions {
   lockTimeout?: Duration
   /** Whether Cache-Status is sent, and under which name. @default true */
   cacheStatus?: boolean | string
-  /** The clock: epoch milliseconds. The default starts with the system's and only goes forward, whatever is done to that. @default a steady clock */
+  /** The clock: epoch milliseconds. The default follows the system's, but for a step back that is put right within ten seconds. @default the system's clock */
   now?: () => number
 }
 
@@ -60,15 +60,6 @@ export function checkSettings (given: unknown) {
     options: settings.options === undefined ? {} : settings.options,
     defaults: settings.defaults ?? {},
     deadlineMs: duration()(settings.deadline, `${NAME}.deadline`),
-    lockTimeoutMs: duration()(settings.lockTimeout, `${NAME}.lockTimeout`),
-    now: settings.now ?? steadyClock
+    lockTimeoutMs: duration()(settings.lockTimeout, `${NAME}.lockTimeout`)
   }
-}
-
-// The getter costs more than the clock.
-const STARTED_AT = performance.timeOrigin
-
-/** Epoch milliseconds that only go forward: a step of the system's clock neither ends entries nor makes them immortal. */
-function steadyClock (): number {
-  return Math.floor(STARTED_AT + performance.now())
 }

@@ -14,7 +14,8 @@ export const PROGRAMS = [
   { name: 'chromium', package: 'chromium', program: 'chromium', asks: '--version', wanted: 'Chromium 112 or later' },
   { name: 'aria2', package: 'aria2', program: 'aria2c', asks: '--version', wanted: 'aria2 1.36 or later' },
   { name: 'wget', package: 'wget', program: 'wget', asks: '--version', wanted: 'GNU Wget 1.20 or later' },
-  { name: 'curl', package: 'curl', program: 'curl', asks: '--version', wanted: 'curl 7.84 or later' }
+  { name: 'curl', package: 'curl', program: 'curl', asks: '--version', wanted: 'curl 7.84 or later' },
+  { name: 'faketime', package: 'faketime', program: 'faketime', asks: '--version', wanted: 'faketime 0.9.10 or later' }
 ]
 
 /** As programs are looked for: servers stand where the PATH of an ordinary user may not look. */

@@ -50,7 +50,7 @@ for (const { heading, at, constants, others = {} } of DOCUMENTED) {
       if (property?.isOptional === false) t.equal(given, 'required', name)
       else t.equal(['none', 'see below'].includes(given) ? 'none' : given, declared ?? 'none', `${name}: the docs and @default`)
       if (Object.hasOwn(constants, name)) t.same(valueOf(given, constants[name]), constants[name], `${name}: the docs and the constant`)
-      else t.ok(['none', 'see below', 'required', 'builtIns()', 'a steady clock'].includes(given) || name in others, `${name}: ${given} is a constant in the code`)
+      else t.ok(['none', 'see below', 'required', 'builtIns()', 'the system\'s clock'].includes(given) || name in others, `${name}: ${given} is a constant in the code`)
     }
   })
 }
@@ -60,7 +60,7 @@ t.test('docs: README shows every option of the plugin, of routes and of answers,
   for (const heading of ['## Plugin options', '## Route options', '### The key', '### While a handler runs']) {
     for (const row of optionsBelow(heading)) {
       const value = codeIn(row.default!)
-      const line = `${codeIn(row.option!)}: ${['none', 'see below', 'a steady clock'].includes(value) ? '' : value}`
+      const line = `${codeIn(row.option!)}: ${['none', 'see below', 'the system\'s clock'].includes(value) ? '' : value}`
       t.ok(shown.includes(line), `${heading}: ${line}`)
     }
   }

@@ -1,6 +1,6 @@
 // The file backend itself: small entries are answered at once, changes take their turn, everything long goes in steps.
 import { closeSync, unlinkSync } from 'node:fs'
-import type { BackendStats, CacheBackend, MaybePromise, StoredEntry } from '../../registry/backend.js'
+import type { BackendStats, CacheBackend, ClearOptions, MaybePromise, StoredEntry } from '../../registry/backend.js'
 import type { BackgroundTask } from '../../registry/background.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import { spoiltNotice } from '../../registry/own-file.js'
@@ -140,9 +140,9 @@ export class FileBackend implements CacheBackend {
     return this.#writes.put({ name, key: stored, entry: undefined })
   }
 
-  async clear (prefix = ''): Promise<void> {
+  async clear (prefix = '', options: ClearOptions = {}): Promise<void> {
     this.#refuseClosed('clear')
-    await this.#later(this.#listing.clear(prefix))
+    await this.#later(this.#listing.clear(prefix, options))
   }
 
   async keys (pattern = '*'): Promise<string[]> {

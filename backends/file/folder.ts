@@ -4,13 +4,11 @@ import { accessSync, chmodSync, closeSync, constants, lstatSync, mkdirSync, open
 import { dirname, join } from 'node:path'
 import { show } from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
-import { whyForeign } from '../../registry/own-file.js'
+import { FOLDER_OWNER_ONLY, MODES_ARE_FIXED, whyNotPrivate } from '../../registry/own-file.js'
 
 // Changed with every change of the frame or of the names: no version reads another's files.
 const FORMAT = 'v1'
 
-const OWNER_ONLY = 0o700
-const WRITABLE_BY_OTHERS = 0o022
 const SHARD_DIGITS = 2
 
 // https://bford.info/cachedir/: backups leave such a folder out.
@@ -22,7 +20,7 @@ const TAG_TEXT = `Signature: 8a477f597d28d172789f06886806bc55
 // What may pass by itself: the folder is tried again with the next write.
 const PASSING = ['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'ENOMEM']
 
-const EXPECTED = 'a folder of this user\'s own that nobody else can write, or a path at which one can be made; change its owner or its rights, or choose another path'
+const EXPECTED = 'a folder of this user\'s own that can be made private, or a path at which one can be made; change its owner or its rights, or choose another path'
 
 const ASIDE = /^\.([0-9a-z]{1,11})-[0-9a-f]{16}$/
 
@@ -111,21 +109,24 @@ function refuse (path: string, why: string): never {
 
 /** Makes a folder that its owner alone may enter under any umask, or makes sure of the one that is there. */
 function makePrivate (path: string): void {
-  let isOurs = true
   try {
-    mkdirSync(path, OWNER_ONLY)
+    mkdirSync(path, FOLDER_OWNER_ONLY)
+    undoUmask(path)
   } catch (error) {
     if (codeOf(error) !== 'EEXIST') throw error
-    isOurs = false
   }
-  const stat = lstatSync(path)
-  const why = whyForeign(stat)
-  if (!stat.isDirectory() && !stat.isSymbolicLink()) refuse(path, 'not a folder')
+  const why = whyNotPrivate(path)
   if (why !== undefined) refuse(path, why)
-  if (process.geteuid === undefined) return
-  const { mode } = stat
-  if (isOurs && (mode & 0o777) !== OWNER_ONLY) chmodSync(path, OWNER_ONLY)
-  else if ((mode & WRITABLE_BY_OTHERS) !== 0) refuse(path, `others can write it, its mode is ${(mode & 0o777).toString(8)}`)
+}
+
+function undoUmask (path: string): void {
+  if (process.geteuid === undefined || (lstatSync(path).mode & 0o777) === FOLDER_OWNER_ONLY) return
+  try {
+    chmodSync(path, FOLDER_OWNER_ONLY)
+  } catch (error) {
+    if (codeOf(error) === 'EPERM') refuse(path, MODES_ARE_FIXED)
+    throw error
+  }
 }
 
 /** Written once. A folder without it is used all the same. */

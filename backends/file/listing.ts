@@ -1,5 +1,6 @@
 // What walks over many keys: clear by prefix, keys by pattern.
 import { closeSync } from 'node:fs'
+import type { ClearOptions } from '../../registry/backend.js'
 import { matchesGlob } from '../../registry/glob.js'
 import type { Folder } from './folder.js'
 import { keyOf, nameOf } from '../../registry/frame.js'
@@ -26,17 +27,25 @@ export class Listing {
   }
 
   /** Forgets what was put, before this call, under keys that begin with `prefix`. */
-  async clear (prefix: string): Promise<void> {
-    const { folder, writes } = this.#options
+  async clear (prefix: string, { onProgress }: ClearOptions): Promise<void> {
+    const { folder, writes, goOn } = this.#options
     const forgotten = writes.changes().filter(({ key, entry }) => entry !== undefined && keyOf(key).startsWith(prefix))
       .map(({ name, key }) => writes.put({ name, key, entry: undefined }))
     const later = new Set<string>()
+    let removed = 0
+    const betweenSteps = (): void => {
+      goOn()
+      onProgress?.(removed)
+      removed = 0
+    }
     const unlisten = writes.onPut((name) => later.add(name))
     try {
       await walk(folder, (found) => {
         if (!found.isEntry || later.has(found.name)) return
-        if (prefix === '' || keyIn(found)?.key.startsWith(prefix) === true) removeNow(found.path)
-      }, this.#options)
+        if (prefix !== '' && keyIn(found)?.key.startsWith(prefix) !== true) return
+        removeNow(found.path)
+        removed++
+      }, { goOn: betweenSteps })
       await Promise.all(forgotten)
     } finally {
       unlisten()

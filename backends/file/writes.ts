@@ -1,8 +1,9 @@
-// Changes wait here for their turn: those of one key in the order of the calls, few at once; reads ask here first.
+// Changes wait here for their turn: those of one key in the order of the calls, deletes before sets, few at once; reads ask here first.
 import type { StoredEntry } from '../../registry/backend.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 
-// More would only wait for libuv's threads, each with a file open.
+// More would only wait for libuv's threads, each with a file open. Deletes have places of their own: a set may hold its one until
+// there is room for it.
 const AT_ONCE = 8
 
 const MAX_WAITING_BYTES = 64 * 1024 * 1024
@@ -23,12 +24,14 @@ interface Job {
   readonly reject: (error: unknown) => void
 }
 
-/** The changes that wait, the last one per name, and those under way. */
+/** The changes that wait and those under way. Of a name wait one delete at most and, behind it, one set: a set may fail, and a delete must not with it. */
 export class Writes {
   readonly #carryOut: (change: Change) => Promise<void>
-  readonly #waiting = new Map<string, Job>()
+  readonly #deletes = new Map<string, Job>()
+  readonly #sets = new Map<string, Job>()
   readonly #running = new Map<string, Job>()
   readonly #listeners = new Set<(name: string) => void>()
+  #runningSets = 0
   #bytes = 0
   #closed = false
 
@@ -38,30 +41,52 @@ export class Writes {
 
   /** How many changes have not settled. */
   get waiting (): number {
-    return this.#waiting.size + this.#running.size
+    return this.#deletes.size + this.#sets.size + this.#running.size
   }
 
   /** The last change of this name that has not settled. */
   find (name: string): Change | undefined {
     if (this.waiting === 0) return undefined
-    return (this.#waiting.get(name) ?? this.#running.get(name))?.change
+    return (this.#sets.get(name) ?? this.#deletes.get(name) ?? this.#running.get(name))?.change
   }
 
-  /** Puts a change behind the one that is under way for its name, in place of the one that waits. Settles when it is carried out. */
+  /** Puts a change behind the one that is under way for its name, in place of a set that waits. Settles when it is carried out. */
   put (change: Change): Promise<void> {
     if (this.#closed) return Promise.reject(new CACHE_ERR_CLOSED('file'))
-    const waiting = this.#waiting.get(change.name)
-    const bytes = change.key.length + (change.entry?.value.byteLength ?? 0) + CHANGE_OVERHEAD_BYTES
-    const grownBy = bytes - (waiting?.bytes ?? 0)
-    if (this.#bytes > 0 && grownBy > 0 && this.#bytes + grownBy > MAX_WAITING_BYTES) {
-      return Promise.reject(new CACHE_ERR_BACKEND_FAILED('file', 'set', 'too many writes are waiting for the disk'))
-    }
-    this.#bytes += grownBy
-    if (change.entry !== undefined) for (const listener of this.#listeners) listener(change.name)
-    const job = waiting === undefined ? jobOf(change, bytes) : Object.assign(waiting, { change, bytes })
-    this.#waiting.set(change.name, job)
+    const job = change.entry === undefined ? this.#putDelete(change) : this.#putSet(change)
+    if (job === undefined) return Promise.reject(new CACHE_ERR_BACKEND_FAILED('file', 'set', 'too many writes are waiting for the disk'))
     this.#start()
     return job.settled
+  }
+
+  #putSet (change: Change): Job | undefined {
+    const waiting = this.#sets.get(change.name)
+    const bytes = bytesOf(change)
+    const grownBy = bytes - (waiting?.bytes ?? 0)
+    if (this.#bytes > 0 && grownBy > 0 && this.#bytes + grownBy > MAX_WAITING_BYTES) return undefined
+    this.#bytes += grownBy
+    for (const listener of this.#listeners) listener(change.name)
+    const job = waiting === undefined ? jobOf(change, bytes) : Object.assign(waiting, { change, bytes })
+    this.#sets.set(change.name, job)
+    return job
+  }
+
+  /** Never refused: what was invalidated must not be served because the disk is slow. */
+  #putDelete (change: Change): Job {
+    const { name } = change
+    const bytes = bytesOf(change)
+    const replaced = this.#sets.get(name)
+    this.#sets.delete(name)
+    this.#bytes -= replaced?.bytes ?? 0
+    const waiting = this.#deletes.get(name)
+    if (waiting !== undefined) {
+      if (replaced !== undefined) waiting.settled.then(replaced.resolve, replaced.reject)
+      return waiting
+    }
+    const job = replaced === undefined ? jobOf(change, bytes) : Object.assign(replaced, { change, bytes })
+    this.#deletes.set(name, job)
+    this.#bytes += bytes
+    return job
   }
 
   /** Calls `listener` with every name for which an entry is put from now on. Answers how to end that. */
@@ -72,12 +97,12 @@ export class Writes {
 
   /** The changes that have not settled, the last one of each name. */
   changes (): Change[] {
-    return [...new Set([...this.#running.keys(), ...this.#waiting.keys()])].map((name) => this.find(name) as Change)
+    return [...new Set([...this.#running.keys(), ...this.#deletes.keys(), ...this.#sets.keys()])].map((name) => this.find(name) as Change)
   }
 
   /** Settles when every change put so far has settled, well or not. */
   async flush (): Promise<void> {
-    await Promise.allSettled([...this.#running.values(), ...this.#waiting.values()].map(({ settled }) => settled))
+    await Promise.allSettled(this.#all().map(({ settled }) => settled))
   }
 
   /** Takes no more. What is not carried out within `patienceMs` is refused. */
@@ -87,32 +112,48 @@ export class Writes {
     const late = new Promise((resolve) => { timer = setTimeout(resolve, patienceMs) })
     await Promise.race([this.flush(), late])
     clearTimeout(timer)
-    for (const job of [...this.#waiting.values(), ...this.#running.values()]) job.reject(new CACHE_ERR_CLOSED('file'))
-    this.#waiting.clear()
+    for (const job of this.#all()) job.reject(new CACHE_ERR_CLOSED('file'))
+    this.#deletes.clear()
+    this.#sets.clear()
+  }
+
+  #all (): Job[] {
+    return [...this.#deletes.values(), ...this.#sets.values(), ...this.#running.values()]
   }
 
   #start (): void {
-    for (const [name, job] of this.#waiting) {
-      if (this.#running.size >= AT_ONCE) return
-      if (this.#running.has(name)) continue
-      this.#waiting.delete(name)
-      this.#running.set(name, job)
-      this.#run(job)
+    for (const [name, job] of this.#deletes) {
+      if (this.#running.size - this.#runningSets >= AT_ONCE) break
+      if (!this.#running.has(name)) this.#run(this.#deletes, job)
+    }
+    for (const [name, job] of this.#sets) {
+      if (this.#runningSets >= AT_ONCE) return
+      if (!this.#running.has(name) && !this.#deletes.has(name)) this.#run(this.#sets, job)
     }
   }
 
   /** Never rejects: a failure belongs to the job. */
-  async #run (job: Job): Promise<void> {
+  async #run (waiting: Map<string, Job>, job: Job): Promise<void> {
+    const { change: { name }, bytes } = job
+    const isSet = waiting === this.#sets
+    waiting.delete(name)
+    this.#running.set(name, job)
+    if (isSet) this.#runningSets++
     try {
       await this.#carryOut(job.change)
       job.resolve()
     } catch (error) {
       job.reject(error)
     }
-    this.#bytes -= job.bytes
-    this.#running.delete(job.change.name)
+    this.#bytes -= bytes
+    this.#running.delete(name)
+    if (isSet) this.#runningSets--
     this.#start()
   }
+}
+
+function bytesOf ({ key, entry }: Change): number {
+  return key.length + (entry?.value.byteLength ?? 0) + CHANGE_OVERHEAD_BYTES
 }
 
 function jobOf (change: Change, bytes: number): Job {

@@ -1,6 +1,6 @@
 // One exchange as undici's handler: what comes is gathered up to a cap, and one deadline ends it wherever it stands.
-import { setImmediate as turn, setTimeout as after } from 'node:timers'
 import type { Dispatcher } from 'undici'
+import { Deadline, type Wait } from '../../registry/deadline.js'
 import { Pieces } from '../../registry/pieces.js'
 import type { Answer } from './protocol.js'
 
@@ -18,7 +18,6 @@ export interface ExchangeOptions {
 // What else is said is of no interest; a little of it is read so that the connection can be used again.
 const MAX_OTHER_BYTES = 16 * 1024
 
-const LONGEST_TIMER_MS = 2 ** 31 - 1
 const EMPTY = Buffer.alloc(0)
 
 type Controller = Pick<Dispatcher.DispatchController, 'abort'>
@@ -28,7 +27,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   readonly #options: ExchangeOptions
   readonly #maxBodyBytes: number
   readonly #pieces = new Pieces()
-  #timer: NodeJS.Timeout
+  #wait: Wait
   #controller: Controller | undefined
   /** `awaited`: somebody waits for it. `left`: nobody does, and the connection is kept if what comes yet is small. */
   #stage: 'awaited' | 'left' | 'ended' = 'awaited'
@@ -41,7 +40,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#options = options
     this.#maxBodyBytes = options.maxBodyBytes ?? 0
     const { deadlineMs, timeoutMs } = options
-    this.#timer = deadlineMs < timeoutMs ? timer(deadlineMs, () => this.#leave()) : timer(timeoutMs, () => this.end(late(timeoutMs)))
+    this.#wait = deadlineMs < timeoutMs ? waitFor(deadlineMs, () => this.#leave()) : waitFor(timeoutMs, () => this.end(late(timeoutMs)))
   }
 
   /** Ends the exchange with an error, also while it waits for a connection. */
@@ -102,13 +101,13 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const { deadlineMs, timeoutMs } = this.#options
     if (this.#status !== 0 || this.#controller === undefined) return this.end(late(deadlineMs))
     this.#settle(late(deadlineMs), 'left')
-    this.#timer = timer(timeoutMs - deadlineMs, () => this.end(late(timeoutMs)))
+    this.#wait = waitFor(timeoutMs - deadlineMs, () => this.end(late(timeoutMs)))
   }
 
   #settle (outcome: Answer | Error, stage: 'left' | 'ended' = 'ended'): void {
     const wasAwaited = this.#stage === 'awaited'
     this.#stage = stage
-    clearTimeout(this.#timer)
+    this.#wait.cancel()
     if (wasAwaited) this.#options.over(outcome)
   }
 
@@ -119,7 +118,6 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
 const late = (ms: number): Error => new Error(`no answer within ${Math.round(Math.max(ms, 0))} ms`)
 
-/** A loop that was held up comes to its timers first: what has arrived meanwhile is read in the same turn. */
-function timer (ms: number, act: () => void): NodeJS.Timeout {
-  return after(() => turn(act), Math.min(Math.max(ms, 0), LONGEST_TIMER_MS)).unref()
+function waitFor (ms: number, act: () => void): Wait {
+  return new Deadline(Math.max(ms, 0)).wait(act, { ref: false })
 }

@@ -35,7 +35,8 @@ export async function openClient ({ client, server, timeoutMs }: Settings, load:
   const { MemcacheClient } = await load().catch((cause: unknown) => {
     throw new CACHE_ERR_DEPENDENCY_MISSING('memcached', PACKAGE, PACKAGE, { cause })
   }) as Driver
-  // A connection on which a command had no answer in time is given up by the driver itself.
-  const own = new MemcacheClient({ server, cmdTimeout: timeoutMs, connectTimeout: timeoutMs, noDelay: true })
+  // A connection on which a command had no answer is given up by the driver itself. It goes by a clock that an event loop which is held
+  // up does not stop, so its turn comes later than that of our own waits, even of one that begins anew.
+  const own = new MemcacheClient({ server, cmdTimeout: timeoutMs * 2, connectTimeout: timeoutMs, noDelay: true })
   return { client: own, close: () => own.shutdown() }
 }

@@ -96,6 +96,7 @@ export class SqliteBackend implements CacheBackend {
   async clear (prefix = ''): Promise<void> {
     this.#refuseClosed('clear')
     await this.#listing.clear(prefix)
+    this.#upkeep.sweep()
   }
 
   async keys (pattern = '*'): Promise<string[]> {

@@ -1,7 +1,12 @@
-// One open database with its prepared statements: every SQL text on rows stands here.
+// One open database, with what is known of its rows without asking.
 import { performance } from 'node:perf_hooks'
+import { putAside, sweepAside } from './cleared.js'
 import { Near } from './near.js'
-import { driverError, type Database, type Statement } from './driver.js'
+import { driverError, type Database } from './driver.js'
+import { tableName, tableState, type TableChoice } from './schema.js'
+import { statementsOf, type Statements } from './statements.js'
+import { dropUnusedTables } from './versions.js'
+import type { Watch } from './watch.js'
 
 /** A row that was found. */
 export interface Row {
@@ -26,38 +31,13 @@ const TOUCH_AFTER_MS = 60_000
 
 const RECOUNT_MS = 1_000
 
-function statementsOf (database: Database, table: string) {
-  const prepare = (sql: string): Statement => database.prepare(sql.replace('#', `"${table}"`).replace('#', `"${table}"`)).safeIntegers(false)
-  const number = (sql: string): Statement => prepare(sql).pluck(true)
-  return {
-    // The key is compared in the row too, not in the index alone: a damaged index must not answer with another key's row.
-    find: prepare('SELECT found.id, found.expires_at, found.used_at, found.value FROM # AS named CROSS JOIN # AS found ON found.id = named.id AND +found.key = named.key WHERE named.key = ?').raw(true),
-    has: number('SELECT 1 FROM # WHERE key = ? AND expires_at > ?'),
-    insert: prepare('INSERT INTO # (expires_at, used_at, key, value) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO NOTHING'),
-    update: prepare('UPDATE # SET expires_at = ?, used_at = ?, value = ? WHERE key = ?'),
-    remove: prepare('DELETE FROM # WHERE key = ?'),
-    touch: prepare('UPDATE # SET used_at = ? WHERE id = ?'),
-    dropExpired: prepare('DELETE FROM # WHERE id IN (SELECT id FROM # WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)'),
-    dropUnused: prepare('DELETE FROM # WHERE id IN (SELECT id FROM # ORDER BY used_at, id LIMIT ?)'),
-    list: prepare('SELECT key, expires_at AS expiresAt FROM # WHERE key >= ? AND key < ? ORDER BY key LIMIT ?'),
-    latestUse: number('SELECT max(used_at) FROM #'),
-    count: number('SELECT count(*) FROM #'),
-    countLive: number('SELECT count(*) FROM # WHERE expires_at > ?'),
-    pages: number('PRAGMA page_count'),
-    freePages: number('PRAGMA freelist_count'),
-    pageBytes: number('PRAGMA page_size'),
-    foreignWrites: number('PRAGMA data_version'),
-    lockWaitMs: number('PRAGMA busy_timeout'),
-    begin: prepare('BEGIN IMMEDIATE'),
-    commit: prepare('COMMIT'),
-    rollback: prepare('ROLLBACK')
-  }
-}
-
 /** An open database. Nothing of it is used after `close`. */
 export class Connection {
-  readonly sql: ReturnType<typeof statementsOf>
+  readonly #sql: Statements
   readonly #database: Database
+  readonly #choice: TableChoice
+  readonly #watch: Watch | undefined
+  readonly #own: boolean
   readonly #touched = new Map<number, number>()
   readonly #pageBytes: number
   readonly #near: Near | undefined
@@ -67,23 +47,36 @@ export class Connection {
   #countedAt = 0
 
   /** `own`: nobody else writes through this very connection, so that SQLite tells of every write but ours. */
-  constructor (database: Database, table: string, { own }: { own: boolean }) {
+  constructor (database: Database, choice: TableChoice, { own, watch }: { own: boolean, watch?: Watch | undefined }) {
     this.#database = database
-    this.sql = statementsOf(database, table)
+    this.#choice = choice
+    this.#watch = watch
+    this.#own = own
+    this.#sql = statementsOf(database, tableName(choice))
     this.#near = own ? new Near(() => this.sql.foreignWrites.get()) : undefined
     this.#pageBytes = this.sql.pageBytes.get() as number
     this.#latestUseAt = (this.sql.latestUse.get() as number | null) ?? 0
   }
 
-  /** Does `work` in one transaction. Throws SQLITE_BUSY at once when another process or the lender writes. */
+  /** The statements. Throws SQLITE_READONLY_DBMOVED when the file is no longer the one at its path, which is seen within a second. */
+  get sql (): Statements {
+    this.#watch?.glance()
+    return this.#sql
+  }
+
+  /**
+   * Does `work` in one transaction. Throws SQLITE_BUSY at once when another process or the lender writes, SQLITE_READONLY_DBMOVED when
+   * it was committed to a file that nobody else will read.
+   */
   transact<T> (work: () => T): T {
     if (this.#database.inTransaction) throw driverError('SQLITE_BUSY', 'the database is inside a transaction of its owner')
-    const { commit, rollback } = this.sql
+    const { commit, rollback } = this.#sql
     const entries = this.#entries
     this.#begin()
     try {
       const answer = work()
       commit.run()
+      this.#watch?.look()
       return answer
     } catch (error) {
       this.#entries = entries
@@ -99,27 +92,53 @@ export class Connection {
     return row !== undefined && row.expiresAt > at ? row : undefined
   }
 
+  /** Inside a transaction, as all that changes rows: that ends with a look at the file. */
   put (key: string, value: Uint8Array, expiresAt: number, at: number): void {
     this.#near?.drop(key)
     const usedAt = this.#useAt(at)
-    const inserted = this.sql.insert.run(expiresAt, usedAt, key, value).changes
-    if (inserted === 0) this.sql.update.run(expiresAt, usedAt, value, key)
+    const inserted = this.#sql.insert.run(expiresAt, usedAt, key, value).changes
+    if (inserted === 0) this.#sql.update.run(expiresAt, usedAt, value, key)
     this.#changed(inserted)
   }
 
   remove (key: string): void {
     this.#near?.drop(key)
-    this.#changed(-this.sql.remove.run(key).changes)
+    this.#changed(-this.#sql.remove.run(key).changes)
   }
 
   /** Deletes entries that are gone at `at`, `max` at most. Answers how many. */
   dropExpired (at: number, max: number): number {
-    return this.#dropped(this.sql.dropExpired.run(at, max).changes)
+    return this.#dropped(this.#sql.dropExpired.run(at, max).changes)
   }
 
   /** Deletes the least recently used entries, `max` at most. Answers how many. */
   dropUnused (max: number): number {
-    return this.#dropped(this.sql.dropUnused.run(max).changes)
+    return this.#dropped(this.#sql.dropUnused.run(max).changes)
+  }
+
+  /** Drops tables of other versions that none has used for a day at `at`, inside a transaction. Answers whether nothing is left to do. */
+  dropUnusedTables (at: number, hasTime: () => boolean): boolean {
+    return dropUnusedTables(this.#database, this.#choice, { at, hasTime })
+  }
+
+  /** Whether the table is there as it was made. Throws CACHE_ERR_OPTION when somebody else's is in its place. */
+  hasTable (): boolean {
+    return tableState(this.#database, this.#choice) === 'intact'
+  }
+
+  /** Forgets all but what is under the stored keys `kept`, inside a transaction. Answers whether it did: not in a lent database. */
+  clear (kept: Iterable<string>): boolean {
+    if (!this.#own) return false
+    putAside(this.#database, tableName(this.#choice), kept)
+    this.#near?.clear()
+    this.#touched.clear()
+    this.#entries = undefined
+    return true
+  }
+
+  /** Deletes rows that a clear has left, `max` at most. Answers whether there were any. */
+  sweep (max: number): boolean {
+    return this.#own && sweepAside(this.#database, tableName(this.#choice), max)
   }
 
   /** Notes that a row was used, to be written by `writeTouches`. */
@@ -134,7 +153,7 @@ export class Connection {
   writeTouches (hasTime: () => boolean): boolean {
     for (const [id, at] of this.#touched) {
       if (!hasTime()) return false
-      this.sql.touch.run(at, id)
+      this.#sql.touch.run(at, id)
       this.#touched.delete(id)
     }
     return true
@@ -159,6 +178,13 @@ export class Connection {
     this.#database.exec('PRAGMA incremental_vacuum(16)')
   }
 
+  /** Writes all of the log into the file and empties it. Answers whether it did: not while others read, not that of a lent database. */
+  truncateLog (): boolean {
+    if (!this.#own) return false
+    const [answer] = this.#database.pragma('wal_checkpoint(TRUNCATE)') as [{ busy: number }]
+    return answer.busy === 0
+  }
+
   /**
    * The number of entries. Counted once and kept up with our own changes; counted again, now and then, when another
    * process has written.
@@ -180,7 +206,8 @@ export class Connection {
 
   #read (key: string): Row | undefined {
     const columns = this.sql.find.get(key) as [number, number, number, Buffer] | undefined
-    if (columns === undefined) return undefined
+    // What another tool has written there may be of any type.
+    if (columns === undefined || typeof columns[1] !== 'number' || !(columns[3] instanceof Uint8Array)) return undefined
     const row = { id: columns[0], expiresAt: columns[1], usedAt: columns[2], value: columns[3] }
     this.#near?.hold(key, row)
     return row
@@ -188,7 +215,7 @@ export class Connection {
 
   /** Begins a transaction or throws at once, also where a lent database was opened to wait for locks on the event loop. */
   #begin (): void {
-    const { begin, lockWaitMs } = this.sql
+    const { begin, lockWaitMs } = this.#sql
     const waitMs = lockWaitMs.get() as number
     if (waitMs === 0) {
       begin.run()

@@ -57,6 +57,16 @@ export function isDamage (error: unknown): boolean {
   return /^SQLITE_(CORRUPT|NOTADB)/.test(codeOf(error))
 }
 
+/** Whether a statement doesn't fit the table, as one that was dropped or altered, or is wrong for another reason. */
+export function isStatementError (error: unknown): boolean {
+  return /^SQLITE_(ERROR|SCHEMA|CONSTRAINT|MISMATCH)/.test(codeOf(error))
+}
+
+/** Whether what is open is no longer what is at the path. */
+export function isMoved (error: unknown): boolean {
+  return codeOf(error) === 'SQLITE_READONLY_DBMOVED'
+}
+
 /** Whether the file or what must be written beside it can't be opened or written. */
 export function isNoAccess (error: unknown): boolean {
   return /^SQLITE_(CANTOPEN|READONLY|PERM|AUTH)/.test(codeOf(error))

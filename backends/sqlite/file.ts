@@ -4,7 +4,7 @@ import {
 } from 'node:fs'
 import { show } from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
-import { OWNER_ONLY, standingOf, whyForeign, type Standing } from '../../registry/own-file.js'
+import { MODES_ARE_FIXED, OWNER_ONLY, standingOf, whyForeign, type Standing } from '../../registry/own-file.js'
 
 const DAMAGED = '.damaged'
 
@@ -88,7 +88,7 @@ function closeToOthers (path: string): void {
  * The log goes first: a process that opens the path in between must not find it beside a new file. Another process may do the
  * same: where it has begun a new file by now, what lies there is that one's.
  */
-function removeAll (path: string, identity: string | undefined): void {
+export function removeAll (path: string, identity: string | undefined): void {
   for (const file of filesOf(path)) {
     if (identityOf(path) !== identity) return
     rmSync(file, { force: true })
@@ -105,6 +105,11 @@ function createIfAbsent (path: string): void {
   }
   try {
     fchmodSync(file, OWNER_ONLY)
+    // Else each start, and each process that follows another's file, would delete it and begin anew.
+    if (standingOf(fstatSync(file)) === 'spoilt') refusePath(path, `everybody can write it, and ${MODES_ARE_FIXED}`)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EPERM') refusePath(path, MODES_ARE_FIXED)
+    throw error
   } finally {
     closeSync(file)
   }

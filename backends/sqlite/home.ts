@@ -2,14 +2,16 @@
 import type { CacheLog } from '../../registry/registry.js'
 import { CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import { Connection } from './connection.js'
-import { driverError, isDamage, isNoAccess, type Database, type Driver } from './driver.js'
-import { identityOf, isCutShort, isStill, logOf, makePrivate, refusePath, removeLog, setAside } from './file.js'
+import { driverError, isDamage, isMoved, isNoAccess, isStatementError, type Database, type Driver } from './driver.js'
+import { identityOf, isCutShort, isStill, makePrivate, refusePath, removeAll, removeLog, setAside } from './file.js'
 import { IN_MEMORY, type Settings } from './options.js'
 import { ensureTable } from './schema.js'
+import { Watch } from './watch.js'
 
 // A disk that damages every new file at once must not have us make files without end.
 const REBUILD_GAP_MS = 1_000
-const LOOK_MS = 1_000
+
+const NOTICE_GAP_MS = 60_000
 
 // What a burst leaves in the log is given back beyond this.
 const MAX_LOG_BYTES = 16 * 1024 * 1024
@@ -29,9 +31,9 @@ export class Home {
   readonly #log: CacheLog
   #connection: Connection | undefined
   #identity: string | undefined
-  #logIdentity: string | undefined
+  #watch: Watch | undefined
   #rebuiltAt = -Infinity
-  #lookedAt = 0
+  #notedAt = -Infinity
   #closed = false
   /** How many damaged files were set aside. */
   rebuilds = 0
@@ -43,32 +45,22 @@ export class Home {
   }
 
   /**
-   * What `work` answers on the open database. When it finds the file damaged, the file is set aside and `work` is
-   * done once more on a new one. Throws what the driver throws, CACHE_ERR_CLOSED after `close`.
+   * What `work` answers on the open database. When it finds that the file is no longer the one at the path, or damaged, `work` is
+   * done once more on the one that is, or on a new one. Throws what the driver throws, CACHE_ERR_CLOSED after `close`.
    */
   use<T> (work: (connection: Connection) => T): T {
     try {
       return work(this.#connection ?? this.#open())
     } catch (error) {
-      if (!isDamage(error) || this.#driver === undefined || this.#closed) throw error
-      this.#rebuild(error)
+      if (this.#closed || !this.#mend(error)) throw error
       return work(this.#connection ?? this.#open())
     }
-  }
-
-  /** Lets go of a file that is no longer the one at the path; the next use opens the one that is. Looks at most once a second. */
-  follow (): void {
-    const at = performance.now()
-    if (this.#connection === undefined || !this.#isFile() || at - this.#lookedAt < LOOK_MS) return
-    this.#lookedAt = at
-    if (identityOf(this.#settings.path) !== this.#identity) this.#letGo()
   }
 
   /** Closes what was opened; a lent database stays open. May be called twice. */
   close (): void {
     this.#closed = true
-    if (this.#driver !== undefined) this.#connection?.close()
-    this.#connection = undefined
+    this.#disconnect()
   }
 
   #isFile (): boolean {
@@ -77,17 +69,21 @@ export class Home {
 
   #open (): Connection {
     if (this.#closed) throw new CACHE_ERR_CLOSED('sqlite')
-    const { database, path, table } = this.#settings
+    const { database, path } = this.#settings
     if (this.#driver === undefined) {
-      ensureTable(database as Database, table)
-      this.#connection = new Connection(database as Database, table, { own: false })
+      this.#ensureTable(database as Database)
+      this.#connection = new Connection(database as Database, this.#settings, { own: false })
     } else {
-      this.#connection = this.#openOwn(this.#driver, path, table)
+      this.#connection = this.#openOwn(this.#driver, path)
     }
     return this.#connection
   }
 
-  #openOwn (Driver: Driver, path: string, table: string): Connection {
+  #ensureTable (database: Database): void {
+    if (ensureTable(database, this.#settings) === 'altered') this.#noteLost()
+  }
+
+  #openOwn (Driver: Driver, path: string): Connection {
     if (this.#isFile()) {
       makePrivate(path, (file) => this.#noteSpoilt(file))
       this.#identity = identityOf(path)
@@ -100,14 +96,13 @@ export class Home {
       // Before anything is written to it, and when what lies beside it is open too.
       this.#refuseExchanged()
       configure(database)
-      ensureTable(database, table)
+      this.#ensureTable(database)
       this.#refuseExchanged()
-      const connection = new Connection(database, table, { own: true })
-      if (this.#isFile()) this.#logIdentity = identityOf(logOf(path))
-      return connection
+      this.#watch = this.#isFile() ? new Watch(path, this.#identity) : undefined
+      return new Connection(database, this.#settings, { own: true, watch: this.#watch })
     } catch (error) {
       database?.close()
-      if (isNoAccess(error)) refusePath(path, (error as { code: string }).code)
+      if (isNoAccess(error) && !isMoved(error)) refusePath(path, (error as { code: string }).code)
       throw error
     }
   }
@@ -122,25 +117,63 @@ export class Home {
     this.#log.warn({ path, file }, 'cache: everybody could write the SQLite file or one beside it; all are deleted and begun anew')
   }
 
-  #rebuild (error: unknown): void {
-    const { path } = this.#settings
-    if (performance.now() - this.#rebuiltAt < REBUILD_GAP_MS) throw error
-    if (this.#isFile() && identityOf(path) !== this.#identity) return this.#letGo()
-    this.#rebuiltAt = performance.now()
-    this.rebuilds++
-    this.#connection?.close()
-    this.#connection = undefined
-    if (!this.#isFile()) return
-    const aside = setAside(path)
-    this.#log.warn({ err: error, path, aside }, 'cache: the SQLite file is damaged; it was moved to the path under aside, and a new one is used')
+  /** Does away with what is behind an error, as far as that can be done. Answers whether it was. */
+  #mend (error: unknown): boolean {
+    if (isStatementError(error) && this.#connection?.hasTable() === false) this.#noteLost()
+    else if (this.#driver === undefined) return false
+    else if (isDamage(error)) return this.#rebuild(error)
+    else if (!isMoved(error)) return false
+    this.#letGo()
+    return true
   }
 
+  /** Once a minute at most: a tool may drop the table again and again. */
+  #noteLost (): void {
+    const { table } = this.#settings
+    if (performance.now() - this.#notedAt < NOTICE_GAP_MS) return
+    this.#notedAt = performance.now()
+    this.#log.warn({ table }, 'cache: the SQLite table was dropped or altered by somebody else; it is made again, empty')
+  }
+
+  #rebuild (error: unknown): true {
+    const { path } = this.#settings
+    if (performance.now() - this.#rebuiltAt < REBUILD_GAP_MS) throw error
+    if (this.#isFile() && identityOf(path) !== this.#identity) {
+      this.#letGo()
+      return true
+    }
+    this.#rebuiltAt = performance.now()
+    this.rebuilds++
+    this.#disconnect()
+    if (!this.#isFile()) return true
+    const aside = setAside(path)
+    this.#log.warn({ err: error, path, aside }, 'cache: the SQLite file is damaged; it was moved to the path under aside, and a new one is used')
+    return true
+  }
+
+  /** The next use opens the file that is at the path by then. */
   #letGo (): void {
     const { path } = this.#settings
-    this.#connection?.close()
-    this.#connection = undefined
-    const left = identityOf(logOf(path))
-    if (left !== undefined && left === this.#logIdentity) removeLog(path)
+    const watch = this.#watch
+    if (watch?.isFileHere() === true && !watch.isLogHere()) this.#dropUnlogged()
+    this.#disconnect()
+    // SQLite would play the log of a file that is gone into the one that is there now.
+    if (watch?.isFileHere() === false && watch.isLogHere()) removeLog(path)
+  }
+
+  /**
+   * The file without the log that was open with it. Others may have begun a log of their own since, and to close the file would write
+   * the one into it that was removed, over what they have changed. So nothing in it can be believed.
+   */
+  #dropUnlogged (): void {
+    const { path } = this.#settings
+    removeAll(path, this.#identity)
+    this.#log.warn({ path }, 'cache: the log beside the SQLite file was removed while it was open; both are deleted and begun anew')
+  }
+
+  #disconnect (): void {
+    if (this.#driver !== undefined) this.#connection?.close()
+    this.#connection = this.#watch = undefined
   }
 }
 

@@ -20,7 +20,7 @@ export function keyOf (text: string): string {
 
 /** Stored keys from `from` on, and before `before`. */
 export interface KeyRange {
-  readonly from: string
+  readonly from: string | Uint8Array
   /** An empty blob where there is no end: SQLite sorts every blob after every text. */
   readonly before: string | Uint8Array
 }
@@ -38,6 +38,11 @@ export function rangesOf (prefix: string): KeyRange[] {
   const head = lone === null ? prefix : prefix.slice(0, lone.index)
   if (head === '') return rangesOf('')
   return [{ from: head, before: successorOf(head) }, { from: SPELLED_OUT, before: successorOf(SPELLED_OUT) }]
+}
+
+/** The ranges before and behind a range. */
+export function outsideOf ({ from, before }: KeyRange): KeyRange[] {
+  return [{ from: '', before: from }, { from: before, before: WITHOUT_END }]
 }
 
 /** The least stored key behind `text` itself. */

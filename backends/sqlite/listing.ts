@@ -2,11 +2,16 @@
 import { matchesGlob } from '../../registry/glob.js'
 import type { Connection, Listed } from './connection.js'
 import type { Home } from './home.js'
-import { afterKey, keyOf, rangesOf, type KeyRange } from './keys.js'
+import { afterKey, keyOf, outsideOf, rangesOf, storedKey, type KeyRange } from './keys.js'
 import type { Pace } from './pace.js'
 import type { Writes } from './writes.js'
 
 const ROWS_AT_ONCE = 64
+
+// A clear of many entries begins a new table, which takes a few milliseconds whatever their number, where few others are there to be kept.
+const MANY_ROWS = 1_000
+const FEW_ROWS = 256
+const FEW_BYTES = 1024 * 1024
 
 type Look = (connection: Connection, row: Listed) => void
 type Within = <T>(connection: Connection, work: () => T) => T
@@ -29,16 +34,19 @@ export class Listing {
 
   /** Forgets what was put, before this call, under keys that begin with `prefix`. */
   async clear (prefix: string): Promise<void> {
-    const { writes } = this.#options
+    const { writes, pace, home } = this.#options
     const later = new Set<string>()
     writes.clear(prefix)
     const forgotten = writes.flush()
     const unlisten = writes.onCommitted((key) => later.add(key))
+    const isMeant = (text: string): boolean => text.startsWith(prefix) && !later.has(text)
     try {
-      await this.#walk(prefix, (connection, { key }) => {
-        const text = keyOf(key)
-        if (text.startsWith(prefix) && !later.has(text)) connection.remove(key)
-      }, (connection, work) => connection.transact(work))
+      const cleared = await pace.retry(() => home.use((connection) => clearAtOnce(connection, prefix, { later, isMeant })))
+      if (!cleared) {
+        await this.#walk(prefix, (connection, { key }) => {
+          if (isMeant(keyOf(key))) connection.remove(key)
+        }, (connection, work) => connection.transact(work))
+      }
       await forgotten
     } finally {
       unlisten()
@@ -62,23 +70,52 @@ export class Listing {
   async #walk (prefix: string, look: Look, within: Within = (_connection, work) => work()): Promise<void> {
     const { pace, home } = this.#options
     for (const { from, before } of rangesOf(prefix)) {
-      let next: string | undefined = from
+      let next: KeyRange['from'] | undefined = from
       await pace.steps((hasTime) => {
-        next = home.use((connection) => within(connection, () => walkSome(connection, { from: next as string, before }, { look, hasTime })))
+        next = home.use((connection) => within(connection, () => walkSome(connection, { from: next as KeyRange['from'], before }, { look, hasTime })))
         return next === undefined
       })
     }
   }
 }
 
+interface Meant {
+  /** The keys under which entries were committed since the clear was called. */
+  readonly later: ReadonlySet<string>
+  readonly isMeant: (key: string) => boolean
+}
+
+/** Clears by way of a new table where that is quicker. Answers whether it did. */
+function clearAtOnce (connection: Connection, prefix: string, { later, isMeant }: Meant): boolean {
+  const [range] = rangesOf(prefix) as [KeyRange]
+  // Half a surrogate pair: what lies in the range need not begin with the prefix.
+  if (range.from !== prefix || listed(connection, range, MANY_ROWS + 1).length <= MANY_ROWS) return false
+  return connection.transact(() => {
+    const others = outsideOf(range).flatMap((outside) => listed(connection, outside, FEW_ROWS + 1))
+    if (others.length + later.size > FEW_ROWS) return false
+    const kept = new Set([...others.map(({ key }) => key).filter((key) => !isMeant(keyOf(key))), ...[...later].map(storedKey)])
+    return bytesOf(connection, kept) <= FEW_BYTES && connection.clear(kept)
+  })
+}
+
 /** Walks as far as time allows. Answers where to go on; undefined at the end. */
-function walkSome (connection: Connection, { from, before }: KeyRange, { look, hasTime }: { look: Look, hasTime: () => boolean }): string | undefined {
+function walkSome (connection: Connection, { from, before }: KeyRange, { look, hasTime }: { look: Look, hasTime: () => boolean }): KeyRange['from'] | undefined {
   for (let start = from; ;) {
-    const rows = connection.sql.list.all(start, before, ROWS_AT_ONCE) as Listed[]
+    const rows = listed(connection, { from: start, before }, ROWS_AT_ONCE)
     for (const row of rows) look(connection, row)
     const last = rows.at(-1)
     if (last === undefined || rows.length < ROWS_AT_ONCE) return undefined
     start = afterKey(last.key)
     if (!hasTime()) return start
   }
+}
+
+function listed (connection: Connection, { from, before }: KeyRange, max: number): Listed[] {
+  return connection.sql.list.all(from, before, max) as Listed[]
+}
+
+function bytesOf (connection: Connection, keys: Iterable<string>): number {
+  let bytes = 0
+  for (const key of keys) bytes += (connection.sql.valueBytes.get(key) as number | undefined) ?? 0
+  return bytes
 }

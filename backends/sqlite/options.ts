@@ -2,6 +2,7 @@
 import { checkOptions, duration, expects, hasMethods, isPositiveInteger, positiveInteger, text, type Duration } from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 import type { Database } from './driver.js'
+import { FORMAT } from './schema.js'
 
 /** A better-sqlite3 `Database` of the application's own. It is used and left open. */
 export interface LentDatabase {
@@ -52,6 +53,8 @@ export interface Settings {
   readonly path: string
   readonly database: Database | undefined
   readonly table: string
+  /** The format of the table, another one than the present in tests alone. */
+  readonly format: number
   readonly maxEntries: number
   readonly maxBytes: number
   readonly cleanupIntervalMs: number
@@ -82,6 +85,7 @@ export function readOptions (options: SqliteOptions): Settings {
     path: given.path ?? SQLITE_PATH,
     database: given.database as Database | undefined,
     table: given.table ?? SQLITE_TABLE,
+    format: FORMAT,
     maxEntries: given.maxEntries ?? Infinity,
     maxBytes: given.maxBytes ?? (given.database === undefined ? SQLITE_MAX_BYTES : Infinity),
     // The check turned the duration into milliseconds.

@@ -17,8 +17,13 @@ const LONGEST_WAIT_MS = 25
 /** Does as much as it has time for. Answers whether nothing is left to do. */
 export type Step = (hasTime: () => boolean) => boolean
 
-/** Whether a wait keeps the process alive. */
-export interface PaceOptions { ref?: boolean }
+/** How work is waited for. */
+export interface PaceOptions {
+  /** Whether a wait keeps the process alive. */
+  ref?: boolean
+  /** How long the loop has its turn between two steps. */
+  pauseMs?: number
+}
 
 /** A clock for one step that begins now. */
 export function stepClock (): () => boolean {
@@ -50,9 +55,9 @@ export class Pace {
   }
 
   /** Takes `step` again until nothing is left to do. */
-  async steps (step: Step, options: PaceOptions = {}): Promise<void> {
-    while (!await this.retry(() => step(stepClock()), options)) {
-      await sleep(PAUSE_MS, undefined, options)
+  async steps (step: Step, { ref = true, pauseMs = PAUSE_MS }: PaceOptions = {}): Promise<void> {
+    while (!await this.retry(() => step(stepClock()), { ref })) {
+      await sleep(pauseMs, undefined, { ref })
     }
   }
 }

@@ -7,11 +7,15 @@ import type { Pace, Step } from './pace.js'
 // Rows that are deleted between two looks at the clock.
 const ROWS_AT_ONCE = 16
 
+// Nobody waits for the rows that a clear has left, and many requests come after one: they have most of the time.
+const SWEEP_PAUSE_MS = 10
+
 // A little more is evicted than must be, or every flush of a full cache would evict again.
 const KEPT_SHARE = 0.99
 
-// Free pages are used again by later writes. Only where they are many are they given back.
-const MAX_FREE_SHARE = 0.25
+// Free pages are used again by later writes. Where they are many, they are given back until few are left.
+const MANY_FREE_SHARE = 0.25
+const FEW_FREE_SHARE = 0.05
 
 /** What the upkeep needs around it. */
 export interface UpkeepOptions {
@@ -54,20 +58,30 @@ export class Upkeep {
 
   /** Drops what has expired, notes what was used, gives back what is free. The background task. */
   async cleanup (): Promise<void> {
-    this.#home.follow()
     await this.#unhurried((connection, hasTime) => connection.writeTouches(hasTime))
+    await this.#unhurried(sweepSome)
     await this.#unhurried((connection, hasTime) => this.#dropExpired(connection, hasTime))
+    await this.#unhurried((connection, hasTime) => connection.dropUnusedTables(this.#now(), hasTime))
     await this.makeRoom()
-    await this.#unhurried((connection, hasTime) => this.#shrink(connection, hasTime))
+    if (this.#home.use((connection) => connection.freeShare() > MANY_FREE_SHARE)) {
+      await this.#unhurried((connection, hasTime) => this.#shrink(connection, hasTime))
+    }
+    // SQLite cuts the file itself off only when all of the log is in it.
+    if (!this.#stopped) this.#home.use((connection) => connection.truncateLog())
+  }
+
+  /** Begins to delete the rows that clears have left. Nobody waits for it: what fails is done, and told of, by the next cleanup. */
+  sweep (): void {
+    this.#unhurried(sweepSome, SWEEP_PAUSE_MS).catch(() => {})
   }
 
   #write<T> (work: (connection: Connection) => T): T {
     return this.#home.use((connection) => connection.transact(() => work(connection)))
   }
 
-  async #unhurried (work: (connection: Connection, hasTime: () => boolean) => boolean): Promise<void> {
+  async #unhurried (work: (connection: Connection, hasTime: () => boolean) => boolean, pauseMs?: number): Promise<void> {
     const step: Step = (hasTime) => this.#stopped || this.#write((connection) => work(connection, hasTime))
-    await this.#pace.steps(step, { ref: false })
+    await this.#pace.steps(step, { ref: false, ...(pauseMs !== undefined && { pauseMs }) })
   }
 
   #dropExpired (connection: Connection, hasTime: () => boolean): boolean {
@@ -84,10 +98,13 @@ export class Upkeep {
       const excess = this.#excess(connection, this.#maxBytes * KEPT_SHARE)
       if (excess === 0) return true
       const max = Math.min(excess, ROWS_AT_ONCE)
-      const dropped = connection.dropExpired(at, max) || connection.dropUnused(max)
-      // Nothing of ours is left: what fills the file is somebody else's.
-      if (dropped === 0) return true
-      this.evictions += dropped
+      // What a clear has left counts only among the bytes.
+      if (connection.usedBytes() <= this.#maxBytes * KEPT_SHARE || !connection.sweep(ROWS_AT_ONCE)) {
+        const dropped = connection.dropExpired(at, max) || connection.dropUnused(max)
+        // Nothing of ours is left: what fills the file is somebody else's.
+        if (dropped === 0) return true
+        this.evictions += dropped
+      }
       if (!hasTime()) return false
     }
   }
@@ -99,7 +116,7 @@ export class Upkeep {
   }
 
   #shrink (connection: Connection, hasTime: () => boolean): boolean {
-    while (connection.freeShare() > MAX_FREE_SHARE) {
+    while (connection.freeShare() > FEW_FREE_SHARE) {
       const before = connection.fileBytes()
       connection.shrink()
       // A file that was made without auto_vacuum keeps its pages.
@@ -108,4 +125,11 @@ export class Upkeep {
     }
     return true
   }
+}
+
+function sweepSome (connection: Connection, hasTime: () => boolean): boolean {
+  while (connection.sweep(ROWS_AT_ONCE)) {
+    if (!hasTime()) return false
+  }
+  return true
 }

@@ -132,7 +132,6 @@ export class Writes {
       const batch = this.#flushing = this.#gathering
       this.#gathering = undefined
       try {
-        home.follow()
         await pace.steps((hasTime) => home.use((connection) => this.#writeSome(connection, batch, hasTime)))
         await afterBatch()
         batch.resolve()

@@ -1,6 +1,6 @@
 // The tiered backend itself: written from far to near, and what a tier did not confirm is neither read nor forgotten.
 import { Fence } from '../../registry/fence.js'
-import type { BackendStats, CacheBackend, MaybePromise, StoredEntry } from '../../registry/backend.js'
+import type { BackendStats, CacheBackend, ClearOptions, MaybePromise, StoredEntry } from '../../registry/backend.js'
 import type { BackgroundTask } from '../../registry/background.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import type { BackendContext } from '../../registry/registry.js'
@@ -16,7 +16,7 @@ const RETRY_INTERVAL_MS = 1_000
 export class TieredBackend implements CacheBackend {
   // Powers stand here only when the tiers have what they need.
   declare has?: (key: string) => MaybePromise<boolean>
-  declare clear?: (prefix?: string) => MaybePromise<void>
+  declare clear?: (prefix?: string, options?: ClearOptions) => MaybePromise<void>
   declare keys?: (pattern?: string) => MaybePromise<string[]>
   declare size?: () => MaybePromise<number>
   declare stats?: () => MaybePromise<BackendStats>
@@ -115,10 +115,10 @@ export class TieredBackend implements CacheBackend {
     throw Object.assign(error, { isPartial: outcomes.includes(undefined) })
   }
 
-  async #clear (prefix: string): Promise<void> {
+  async #clear (prefix: string, options: ClearOptions | undefined): Promise<void> {
     this.#refuseClosed('clear')
     this.#fence.moveAll()
-    const outcomes = await Promise.all(this.#tiers.toReversed().map((tier) => tier.clear(prefix)))
+    const outcomes = await Promise.all(this.#tiers.toReversed().map((tier) => tier.clear(prefix, options)))
     this.#confirm('clear', outcomes.toReversed())
   }
 
@@ -131,7 +131,7 @@ export class TieredBackend implements CacheBackend {
       return act(...args)
     }
     if (haveAll('has')) this.has = open('has', (key: string) => has(this.#shared, key))
-    if (haveAll('clear')) this.clear = async (prefix = '') => { await this.#clear(prefix) }
+    if (haveAll('clear')) this.clear = async (prefix = '', options) => { await this.#clear(prefix, options) }
     if (backend.getMany !== undefined) this.getMany = open('getMany', (keys: readonly string[]) => readMany(this.#shared, keys))
     if (backend.keys !== undefined) this.keys = open('keys', (pattern?: string) => andThen(backend.keys!(pattern), (keys) => keys.filter((key) => !last.isInDoubt(key))))
     if (backend.size !== undefined) this.size = open('size', () => backend.size!())

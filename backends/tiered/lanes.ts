@@ -1,5 +1,5 @@
 // A tier's changes: in call order for each key, and remembered until they are confirmed, so that nobody reads around them.
-import type { CacheBackend, MaybePromise, StoredEntry } from '../../registry/backend.js'
+import type { CacheBackend, ClearOptions, MaybePromise, StoredEntry } from '../../registry/backend.js'
 import { isPromise, outcomeOf } from './outcome.js'
 import type { Breaker } from './patience.js'
 
@@ -73,11 +73,11 @@ export class Lanes {
   }
 
   /** Forgets what begins with `prefix`, after changes under way there. */
-  async clear (prefix: string): Promise<void> {
+  async clear (prefix: string, options?: ClearOptions): Promise<void> {
     const before = [...this.#lanes].filter(([key, { running }]) => running && key.startsWith(prefix)).map(([key]) => this.change(key, undefined))
     const record = { failed: false }
     this.#prefixes.set(prefix, record)
-    const cleared = outcomeOf(() => this.#backend.clear?.(prefix))
+    const cleared = outcomeOf(() => this.#backend.clear?.(prefix, options))
     const [outcome, ...others] = await Promise.all([cleared, ...before.map(async (change) => await outcomeOf(() => change))])
     if (outcome === undefined) this.#breaker.succeeded()
     else this.#breaker.failed()

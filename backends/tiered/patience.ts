@@ -1,5 +1,5 @@
 // How long a tier is waited for, and when one that fails is left alone.
-import { setImmediate as turn, setTimeout as after } from 'node:timers'
+import type { Deadline, Wait } from '../../registry/deadline.js'
 
 const FAILURES_TO_PAUSE = 5
 // Short, since what is asked meanwhile is asked of the other tiers, and a change that is refused has to be made up for.
@@ -23,7 +23,9 @@ export class Breaker {
   /** Whether it may be asked. While it recovers, one call in a pause may; that one may hang, and never say how it went. */
   admits (): boolean {
     if (this.isWell) return true
-    if (this.#now() < this.#pausedUntil) return false
+    const leftMs = this.#pausedUntil - this.#now()
+    // More than a pause is left where the clock was set back.
+    if (leftMs > 0 && leftMs <= PAUSE_MS) return false
     this.#pausedUntil = this.#now() + PAUSE_MS
     return true
   }
@@ -38,26 +40,18 @@ export class Breaker {
   }
 }
 
-/** When a read must be over, in `performance.now()`: shared by the tiers that are still to be asked. */
-export class Deadline {
-  readonly #endsAt: number
+/** There is no answer, and it can't be told whether the tier or this process was too slow: its event loop was held up. */
+export const HELD_UP = new Error('no answer before the deadline, while the event loop of this process was held up')
 
-  constructor (ms: number) {
-    this.#endsAt = performance.now() + ms
-  }
-
-  /** What `promise` brings; rejects when it takes longer than an equal share of what is left for `tiers` tiers. */
-  async share<T> (tiers: number, promise: Promise<T>): Promise<T> {
-    const waitMs = Math.max(this.#endsAt - performance.now(), 0) / tiers
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<never>((_resolve, reject) => {
-      // After a turn in which the loop was kept, the answer may be there and not have been read.
-      timer = after(() => { turn(() => reject(new Error('no answer before the deadline'))) }, waitMs)
-    })
-    try {
-      return await Promise.race([promise, late])
-    } finally {
-      clearTimeout(timer)
-    }
+/** What `promise` brings; rejects when it takes longer than an equal share of what is left of `deadline` for `tiers` tiers. */
+export async function share<T> (deadline: Deadline, tiers: number, promise: Promise<T>): Promise<T> {
+  let wait: Wait | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    wait = deadline.wait((heldUp) => reject(heldUp ? HELD_UP : new Error('no answer before the deadline')), { sharing: tiers })
+  })
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    wait?.cancel()
   }
 }

@@ -1,9 +1,9 @@
 // Reads: near to far, until a tier has it; what a far tier has is copied to the nearer ones with what is left of its life.
 import type { MaybePromise, StoredEntry } from '../../registry/backend.js'
+import { Deadline } from '../../registry/deadline.js'
 import { CACHE_ERR_BACKEND_FAILED } from '../../registry/errors.js'
 import type { Fence } from '../../registry/fence.js'
 import { andThen } from './outcome.js'
-import { Deadline } from './patience.js'
 import { UNSAID, type Asking, type Read, type Tier } from './tier.js'
 
 /** What the methods of the backend share. */

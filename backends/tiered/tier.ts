@@ -1,9 +1,10 @@
 // One tier: read within a deadline, believed only where nothing is in doubt, left alone while it fails.
-import type { CacheBackend, MaybePromise, StoredEntry } from '../../registry/backend.js'
+import type { CacheBackend, ClearOptions, MaybePromise, StoredEntry } from '../../registry/backend.js'
+import type { Deadline } from '../../registry/deadline.js'
 import type { BackendContext } from '../../registry/registry.js'
 import { Lanes, MAX_UNCONFIRMED } from './lanes.js'
 import { all, andThen, isPromise, outcomeOf, type Outcome } from './outcome.js'
-import { Breaker, type Deadline } from './patience.js'
+import { Breaker, HELD_UP, share } from './patience.js'
 
 /** The tier could not say. Not a miss: nothing is known of what it holds. */
 export const UNSAID = Symbol('unsaid')
@@ -93,8 +94,8 @@ export class Tier {
     return this.#noted(outcomeOf(() => this.#lanes.change(key, entry)))
   }
 
-  async clear (prefix: string): Promise<Outcome> {
-    return await this.#noted(outcomeOf(() => this.#lanes.clear(prefix)))
+  async clear (prefix: string, options: ClearOptions | undefined): Promise<Outcome> {
+    return await this.#noted(outcomeOf(() => this.#lanes.clear(prefix, options)))
   }
 
   /** Keeps a copy of what another tier holds, if it is well and has nothing else to do with the key. Not waited for. */
@@ -121,7 +122,7 @@ export class Tier {
   async #awaited<T> (answer: Promise<unknown>, { deadline }: Asking, use: (answer: unknown) => T): Promise<T | typeof UNSAID> {
     try {
       // What only looks like a promise may throw in its `then`.
-      return this.#said(use(await deadline.share(this.#sharing, Promise.resolve(answer))))
+      return this.#said(use(await share(deadline, this.#sharing, Promise.resolve(answer))))
     } catch (error) {
       return this.#unsaid(error)
     }
@@ -134,7 +135,7 @@ export class Tier {
 
   #unsaid (error: unknown): typeof UNSAID {
     this.error = error
-    this.#breaker.failed()
+    if (error !== HELD_UP) this.#breaker.failed()
     return UNSAID
   }
 

@@ -1,5 +1,6 @@
 // Single flight: one request does the work of a key, the others wait for its outcome, and never for ever.
 import { LRUCache } from 'lru-cache'
+import { Deadline, type Wait } from '../../registry/deadline.js'
 import { KeyedSlots } from '../../registry/slots.js'
 import type { Entry, ResponseHead } from '../store/entry.js'
 
@@ -21,7 +22,7 @@ export class Flight {
   readonly #lockTimeoutMs: number
   #awaits: Flight[] | undefined
   #waiters: Array<(outcome: Outcome) => void> | undefined
-  #timer: NodeJS.Timeout | undefined
+  #wait: Wait | undefined
   #outcome: Outcome | undefined
 
   constructor (key: string, mark: number, lockTimeoutMs: number) {
@@ -56,7 +57,7 @@ export class Flight {
       if (this.#outcome !== undefined) return resolve(this.#outcome)
       this.#waiters ??= []
       this.#waiters.push(resolve)
-      this.#timer ??= setTimeout(() => this.settle({ released: 'lock-timeout' }), Math.max(this.#lockTimeoutMs - (performance.now() - this.#startedAt), 0))
+      this.#wait ??= new Deadline(Math.max(this.#lockTimeoutMs - (performance.now() - this.#startedAt), 0)).wait(() => this.settle({ released: 'lock-timeout' }))
     })
   }
 
@@ -64,7 +65,7 @@ export class Flight {
   settle (outcome: Outcome): void {
     if (this.#outcome !== undefined) return
     this.#outcome = outcome
-    clearTimeout(this.#timer)
+    this.#wait?.cancel()
     for (const resolve of this.#waiters ?? []) resolve(outcome)
     this.#waiters = undefined
   }

@@ -3,6 +3,7 @@ import { show } from '../../registry/check.js'
 import { CACHE_ERR_CLOSED, CACHE_ERR_OPTION, CACHE_ERR_POWER_MISSING } from '../../registry/errors.js'
 import type { Engine } from '../engine.js'
 import { dataKey } from '../data-cache.js'
+import { safeError } from '../notices.js'
 import { tagName } from '../fill/filling.js'
 import { customKey, namespacePrefix, originPart } from '../key.js'
 import { pathOf } from '../query.js'
@@ -23,6 +24,18 @@ export async function invalidate (engine: Engine, target: InvalidationTarget): P
 /** Forgets everything in this namespace. */
 export async function clear (engine: Engine): Promise<void> {
   await fenced(() => engine.fence.moveAll(), async () => await clearPrefix(engine, 'clear()', namespacePrefix(engine.namespace)))
+}
+
+/**
+ * After the clock was set back: what was stored before has instants of the future, and nobody could tell any more how old it
+ * is. Fills under way are not stored either.
+ */
+export function dropEverything (engine: Engine, byMs: number): void {
+  const { backendName: backend, notices, guard } = engine
+  notices.warn('clock', { byMs, backend }, 'cache: the system\'s clock was set back, so everything that was stored before is dropped')
+  guard.track(clear(engine).catch((err: unknown) => {
+    notices.warn('clock clear', { err: safeError(err), byMs, backend }, 'cache: what was stored before the clock was set back could not be dropped, and may be served for that much too long')
+  }))
 }
 
 async function invalidateTags (engine: Engine, tags: readonly string[], soft: boolean): Promise<void> {

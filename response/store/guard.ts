@@ -2,6 +2,8 @@
 import type { CacheBackend, MaybePromise, StoredEntry } from '../../registry/backend.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import { Breaker } from './breaker.js'
+import { Fills, WAITED } from './fills.js'
+import { Late } from './late.js'
 import { inTime, ON_PURPOSE_DEADLINE_MS, Progress } from './on-purpose.js'
 import { Deadline, HELD_UP, hold, isPromise, LATE, NO_ANSWER, noop, within } from '../later.js'
 import { safeCause, safeError, type Notices } from '../notices.js'
@@ -12,13 +14,13 @@ export type Read = StoredEntry | undefined | typeof UNAVAILABLE
 
 /** Calls under way at most; the next one finds the backend unavailable at once. */
 const MAX_PENDING = 1_000
-/** Writes that missed their deadline and are still under way at most: a backend that is behind is given no more. */
-const MAX_LATE = 16
 
 export interface GuardOptions {
   readonly name: string
   readonly deadlineMs: number
   readonly now: () => number
+  /** Milliseconds that never jump. */
+  readonly steadyNow: () => number
   readonly notices: Notices
 }
 
@@ -27,18 +29,18 @@ export class Guard {
   readonly #backend: CacheBackend
   readonly #options: GuardOptions
   readonly #breaker: Breaker
+  readonly #fills = new Fills({ send: (key, entry) => this.#send(key, entry), dropped: (key) => this.#failed('set', WAITED, key) })
   /** Changes of the backend that have not settled yet, and what else goes on behind replies. */
   readonly #changes = new Set<Promise<unknown>>()
   readonly #others = new Set<Promise<unknown>>()
-  /** Those of them that missed their deadline, by key: such a one may still come to pass, so the next one waits for it. */
-  readonly #late = new Map<string, Promise<unknown>>()
+  readonly #late = new Late()
   #pending = 0
   #closed = false
 
   constructor (backend: CacheBackend, options: GuardOptions) {
     this.#backend = backend
     this.#options = options
-    this.#breaker = new Breaker(options.now)
+    this.#breaker = new Breaker(options.steadyNow)
   }
 
   /** For a request that is going to ask. Real waits have a clock of their own, which nobody sets. */
@@ -48,6 +50,8 @@ export class Guard {
 
   /** The entry under `key`, or UNAVAILABLE; at once where the backend has it at once, never later than `deadline`. Never rejects. */
   get (key: string, deadline: Deadline): MaybePromise<Read> {
+    const waiting = this.#fills.find(key)
+    if (waiting !== undefined) return waiting.expiresAt > this.#options.now() ? waiting : undefined
     if (!this.#admits()) return UNAVAILABLE
     try {
       const answer: MaybePromise<unknown> = this.#backend.get(key)
@@ -59,7 +63,7 @@ export class Guard {
 
   /** Several reads in one step where the backend can, else side by side. */
   getMany (keys: readonly string[], deadline: Deadline): MaybePromise<readonly Read[]> {
-    if (this.#backend.getMany === undefined || keys.length < 2) {
+    if (this.#backend.getMany === undefined || keys.length < 2 || this.#fills.waiting > 0) {
       const reads = keys.map((key) => this.get(key, deadline))
       return reads.some(isPromise) ? Promise.all(reads) : reads as Read[]
     }
@@ -78,23 +82,9 @@ export class Guard {
     }
   }
 
-  /** Stores without being waited for; a failure is counted. Answers whether the backend was asked: not while a late change of the key is under way. */
+  /** Stores without being waited for; a failure is counted. Answers whether it will be: not while a late change of the key is under way. */
   put (key: string, entry: StoredEntry): boolean {
-    if (this.#late.has(key) || this.#late.size >= MAX_LATE || !this.#admits()) return false
-    try {
-      const answer: MaybePromise<void> = this.#backend.set(key, entry)
-      if (!isPromise(answer)) {
-        this.#breaker.succeeded()
-        return true
-      }
-      const done = Promise.resolve(answer)
-      hold(this.#changes, done)
-      this.track(this.#awaited('set', done, this.deadline(), key, () => this.#breaker.succeeded()).then((settled) => { if (settled === UNAVAILABLE) this.#isLate(key, done) }))
-      return true
-    } catch (err) {
-      this.#failed('set', err, key)
-      return false
-    }
+    return !this.#closed && !this.#late.areMany && this.#fills.put(key, entry)
   }
 
   /** Deletes without being waited for: for what nobody can reach any more. */
@@ -105,14 +95,15 @@ export class Guard {
   /** A change that somebody made on purpose, after a late one of the same key. Rejects with CACHE_ERR_BACKEND_FAILED. */
   async change (operation: 'set' | 'delete', key: string, entry?: StoredEntry): Promise<void> {
     this.#mustAdmit(operation)
+    this.#fills.forget(key)
     const act = async (): Promise<void> => await (operation === 'set' ? this.#backend.set(key, entry as StoredEntry) : this.#backend.delete(key))
-    const before = this.#late.get(key)
+    const before = this.#late.of(key)
     const done = before === undefined ? act() : before.then(act)
     hold(this.#changes, done)
     try {
       await this.#onPurpose(operation, inTime(done), key)
     } catch (err) {
-      this.#isLate(key, done)
+      if (this.#changes.has(done)) this.#late.note(key, done)
       throw err
     }
   }
@@ -120,9 +111,10 @@ export class Guard {
   /** Forgets what begins with `prefix`, on purpose, after late changes there. A long walk that says that it goes on is waited for. */
   async clear (prefix: string): Promise<void> {
     this.#mustAdmit('clear')
+    this.#fills.forgetAll(prefix)
     const progress = new Progress()
     const act = async (): Promise<void> => await this.#backend.clear?.(prefix, progress)
-    const before = [...this.#late].filter(([key]) => key.startsWith(prefix)).map(([, settled]) => settled)
+    const before = this.#late.under(prefix)
     const done = before.length === 0 ? act() : Promise.all(before).then(act)
     hold(this.#changes, done)
     await this.#onPurpose('clear', inTime(done, progress))
@@ -151,6 +143,7 @@ export class Guard {
 
   /** Waits for changes under way, then closes the backend; both at most until their deadline. Never rejects. */
   async close (settleMs: number, closeMs: number): Promise<void> {
+    this.#fills.flush()
     this.#closed = true
     const { name, notices } = this.#options
     const settled = await within(settleMs, Promise.allSettled([...this.#changes, ...this.#others]))
@@ -160,6 +153,24 @@ export class Guard {
       if (closed === LATE) notices.warn('close', { backend: name, deadlineMs: closeMs }, 'cache: the backend did not close in time, going on without it')
     } catch (err) {
       notices.warn('close', { err: safeError(err), backend: name }, 'cache: the backend failed to close')
+    }
+  }
+
+  #send (key: string, entry: StoredEntry): Promise<unknown> | boolean {
+    if (this.#late.of(key) !== undefined || !this.#admits()) return false
+    try {
+      const answer: MaybePromise<void> = this.#backend.set(key, entry)
+      if (!isPromise(answer)) {
+        this.#breaker.succeeded()
+        return true
+      }
+      const done = Promise.resolve(answer)
+      hold(this.#changes, done)
+      this.track(this.#awaited('set', done, this.deadline(), key, () => this.#breaker.succeeded()).then((settled) => { if (settled === UNAVAILABLE && this.#changes.has(done)) this.#late.note(key, done) }))
+      return done.then(noop, noop)
+    } catch (err) {
+      this.#failed('set', err, key)
+      return false
     }
   }
 
@@ -211,13 +222,6 @@ export class Guard {
     })
   }
 
-  /** `done` failed or missed its deadline; in the latter case it is remembered until it settles. */
-  #isLate (key: string, done: Promise<unknown>): void {
-    if (!this.#changes.has(done)) return
-    const settled = done.then(noop, noop).then(() => { if (this.#late.get(key) === settled) this.#late.delete(key) })
-    this.#late.set(key, settled)
-  }
-
   #checked (value: unknown, key: string): Read {
     if (value === undefined) {
       this.#breaker.succeeded()
@@ -237,7 +241,7 @@ export class Guard {
     // And one that refuses an entry for what it is, too large for one, is well.
     const { isPartial, isRefusal } = (err ?? {}) as { isPartial?: unknown, isRefusal?: unknown }
     if (isPartial === true || isRefusal === true) this.#breaker.succeeded()
-    else if (err === HELD_UP || (err === NO_ANSWER && operation === 'set')) this.#breaker.late()
+    else if (err === HELD_UP || ((err === NO_ANSWER || err === WAITED) && operation === 'set')) this.#breaker.late()
     else this.#breaker.failed()
     const details = { err: safeError(err), backend: this.#options.name, operation, key }
     this.#options.notices.warn(`${operation} ${details.err.code ?? details.err.type}`, details, `cache: ${operation} failed, answering without the backend`)

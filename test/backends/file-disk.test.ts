@@ -9,6 +9,7 @@ import { runChild } from '../support/child.js'
 import { testClock } from '../support/clock.js'
 import { entry, failureOf, textAt } from '../support/entries.js'
 import { asideIn, filesIn, openFiles, pathIn } from '../support/files.js'
+import { injecting, needsStrace } from '../support/strace.js'
 
 t.setTimeout(120_000)
 
@@ -28,7 +29,6 @@ function runs (command: string, ...args: string[]): boolean {
 const needs = {
   mount: process.getuid?.() === 0 && runs('unshare', '--mount', 'mount', '-t', 'tmpfs', 'none', '/mnt') ? false : 'SKIPPED: needs root and the right to mount',
   setpriv: process.getuid?.() === 0 && runs('setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', process.execPath, '--version') ? false : 'SKIPPED: needs root and setpriv',
-  strace: runs('strace', '-o', '/dev/null', '-e', 'inject=fsync:error=EIO', 'true') ? false : 'SKIPPED: needs strace and the right to trace',
   shell: process.platform === 'win32' ? 'SKIPPED: needs a shell with ulimit' : false as const
 }
 
@@ -171,12 +171,11 @@ const INJECTED: ReadonlyArray<readonly [what: string, inject: string, code: stri
   ['the fsync of its folder', 'fsync:error=EIO:when=4', 'EIO', 'fsync', 'nothing']
 ]
 
-t.test('A16: when a call to the disk fails in a set it is refused, nothing newer is read, nothing is left over, and the next set is kept', { skip: needs.strace }, async (t) => {
+t.test('A16: when a call to the disk fails in a set it is refused, nothing newer is read, nothing is left over, and the next set is kept', { skip: needsStrace }, async (t) => {
   t.testdir()
   await Promise.all(INJECTED.map(async ([what, inject, code, name, then], at) => {
     const dir = join(t.testdirName, `${at}`)
-    const under = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', `trace=${inject.split(':')[0]}`, '-e', `inject=${inject}`]
-    const { stdout, stderr } = await runChild(CHILD, { args: [dir, 'set thrice', name], under, env: { UV_THREADPOOL_SIZE: '1' } })
+    const { stdout, stderr } = await runChild(CHILD, { args: [dir, 'set thrice', name], under: injecting(inject), env: { UV_THREADPOOL_SIZE: '1' } })
     t.same(JSON.parse(stdout || JSON.stringify(stderr)), { sets: ['nothing', code], then, last: 'nothing', now: 'three' }, what)
     t.same(asideIn(dir), [], what)
   }))

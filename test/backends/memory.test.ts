@@ -3,16 +3,22 @@ import t from 'tap'
 import { MEMORY_MAX_BYTES } from '../../backends/memory.js'
 import { builtIns, type MemoryOptions } from '../../backends/index.js'
 import { runChild } from '../support/child.js'
+import { turns } from '../support/barrier.js'
 import { testClock } from '../support/clock.js'
+import { LONGEST_WORK_MS, watchLoop } from '../support/loop.js'
+import type { CacheBackend } from '../../registry/backend.js'
 import type { MapBackend } from '../support/map-backend.js'
 
 const LIFE_MS = 60_000
 const MEBIBYTE = 1024 * 1024
+const MANY = 300_000
+
+type Opened = Omit<MapBackend, 'clear'> & Pick<Required<CacheBackend>, 'clear'>
 
 async function setUp (options: MemoryOptions = {}) {
   const clock = testClock()
   // Every method has its answer now, which is what these tests read.
-  const backend = await builtIns().open({ backend: 'memory', options }, { now: clock.now }) as MapBackend
+  const backend = await builtIns().open({ backend: 'memory', options }, { now: clock.now }) as Opened
   const put = (key: string, bytes = 1, lifeMs = LIFE_MS) => backend.set(key, { value: Buffer.alloc(bytes), expiresAt: clock.now() + lifeMs })
   const kept = (...keys: string[]) => keys.filter((key) => backend.has(key))
   return { clock, backend, put, kept }
@@ -25,6 +31,51 @@ t.test('memory: answers are there now and not later', async (t) => {
   t.equal(backend.has('key'), true)
   t.equal(backend.delete('key'), undefined)
   t.equal(backend.get('key'), undefined)
+  t.equal(backend.close(), undefined)
+})
+
+/** Half of them are below the prefix 'a:'. A clear takes some hundred milliseconds. */
+async function setUpMany () {
+  const many = await setUp({ maxBytes: 1024 * MEBIBYTE })
+  for (let at = 0; at < MANY; at++) many.put(`${at % 2 === 0 ? 'a' : 'b'}:${at}`)
+  return many
+}
+
+t.test('memory: a clear of very many entries keeps the event loop for no longer than a few milliseconds at a time', async (t) => {
+  const { backend } = await setUpMany()
+  const watched = watchLoop()
+  await backend.clear('a:')
+  const { longestWorkMs } = await watched()
+  t.ok(longestWorkMs < LONGEST_WORK_MS, `${longestWorkMs} ms of work between two turns`)
+  t.same([backend.size(), backend.keys('a:*').length], [MANY / 2, 0])
+})
+
+t.test('memory: what is set while clear goes on stays, and hits and deletes meanwhile hide no entry from it', async (t) => {
+  const { backend, put, kept } = await setUpMany()
+  const steps: number[] = []
+  const cleared = backend.clear('a:', { onProgress: (forgotten) => { steps.push(forgotten) } })
+  for (let at = 0; steps.length === 0 && at < 20_000; at += 2) {
+    // The first and the last of them, by when they were set and by when they were used.
+    backend.get(`a:${at}`)
+    backend.get(`a:${MANY - 2 - at}`)
+    backend.delete(`a:${MANY / 2 + at}`)
+    put(`a:later ${at % 100}`)
+    put(`a:${MANY - 2}`)
+    if (at % 200 === 0) await turns(1)
+  }
+  await cleared
+  t.same(kept('a:0', 'a:2', `a:${MANY / 2}`, `a:${MANY - 4}`, `a:${MANY - 2}`, 'a:later 0', 'b:1'), [`a:${MANY - 2}`, 'a:later 0', 'b:1'])
+  t.ok(backend.keys('a:*').every((key) => key === `a:${MANY - 2}` || key.startsWith('a:later')))
+  t.ok(steps.length > 1 && steps.some((forgotten) => forgotten > 0), 'it says that it goes on')
+})
+
+t.test('memory: a clear of everything is over at once, and so is a close while entries are cleared', async (t) => {
+  const { backend, put, kept } = await setUpMany()
+  const cleared = backend.clear('a:')
+  t.equal(backend.clear(), undefined)
+  put('a:1')
+  await cleared
+  t.same([backend.size(), kept('a:1')], [1, ['a:1']])
   t.equal(backend.close(), undefined)
 })
 

@@ -4,6 +4,7 @@ import t from 'tap'
 import { UNAVAILABLE } from '../../response/store/guard.js'
 import { turns } from '../support/barrier.js'
 import { DEADLINE_MS, guardSetUp, lateAt } from '../support/guard.js'
+import { holdUp } from '../support/slow.js'
 
 t.test('B02: after five failures in a row nothing is asked any more, and what is asked costs no time', async (t) => {
   const { chaos, guard, get } = guardSetUp()
@@ -89,7 +90,7 @@ t.test('A26: writes that nobody waits for and that take long don\'t end the read
   chaos.set.hang()
   const put = Array.from({ length: 16 }, (_, at) => guard.put(`${at}`, entry('x')))
   t.ok(put.every(Boolean))
-  await lateAt(guard)
+  await lateAt(guard, put.length)
   t.same({ ...guard.errors }, { set: 16 })
   t.equal(guard.put('one more', entry('x')), false)
   t.equal(await get(), undefined, 'it is asked')
@@ -124,4 +125,20 @@ t.test('O3: an answer that came while the loop was held up is not too late', asy
   const until = performance.now() + DEADLINE_MS + 20
   while (performance.now() < until);
   t.equal(await read, undefined)
+})
+
+t.test('breaker: reads that miss their deadline while the event loop is held up again and again say nothing of the backend', async (t) => {
+  const { chaos, get, guard } = guardSetUp()
+  chaos.get.hang()
+  for (let at = 1; at <= 6; at++) {
+    const read = get()
+    for (const held of ['by then', 'and again']) {
+      holdUp(DEADLINE_MS * 2)
+      await turns(held === 'by then' ? 1 : 3)
+    }
+    t.equal(await read, UNAVAILABLE)
+  }
+  t.same({ ...guard.errors }, { get: 6 }, 'they are counted')
+  chaos.get.heal()
+  t.equal(await get(), undefined, 'and it is asked')
 })

@@ -17,7 +17,7 @@ t.test('the keys of variants are remembered with their list, though a backend ha
   const backend = mapBackend(now, entries)
   const copies = { ...backend, get: async (key: string) => { const entry = await backend.get(key); return entry && { ...entry, value: Buffer.from(entry.value) } } }
   const notices = new Notices({ debug () {}, info () {}, warn () {}, error () {} }, now)
-  const guard = new Guard(copies, { name: 'copies', deadlineMs: 1_000, now, notices })
+  const guard = new Guard(copies, { name: 'copies', deadlineMs: 1_000, now, steadyNow: now, notices })
   const store = new Store(guard, new Tags(guard, '', now), now, notices)
   const asked = (language: string) => fakeFields({ 'accept-language': language })
   const head: ResponseHead = { kind: 'response', key: 'k', status: 200, fields: [], storedAt: now(), freshUntil: now() + 60_000, ageMs: 0, text: true }

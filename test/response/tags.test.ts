@@ -18,7 +18,7 @@ function setUp (namespace = '') {
   const entries = new Map<string, StoredEntry>()
   const chaos = new Chaos()
   const silent = { debug () {}, info () {}, warn () {}, error () {} }
-  const guard = new Guard(chaos.wrap(mapBackend(clock.now, entries)), { name: 'map', deadlineMs: 30, now: clock.now, notices: new Notices(silent, clock.now) })
+  const guard = new Guard(chaos.wrap(mapBackend(clock.now, entries)), { name: 'map', deadlineMs: 30, now: clock.now, steadyNow: clock.now, notices: new Notices(silent, clock.now) })
   const tagsOf = (name: string): Tags => new Tags(guard, name, clock.now)
   const tags = tagsOf(namespace)
   return {

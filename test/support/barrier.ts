@@ -44,9 +44,9 @@ export async function turns (count = 20): Promise<void> {
 
 const LONGEST_WAIT_MS = 10_000
 
-/** Waits, turn by turn, until it `holds`. Throws after ten seconds. */
-export async function until (holds: () => unknown): Promise<void> {
-  const endsAt = performance.now() + LONGEST_WAIT_MS
+/** Waits, turn by turn, until it `holds`. Throws after `longestMs`, ten seconds unless told otherwise. */
+export async function until (holds: () => unknown, longestMs = LONGEST_WAIT_MS): Promise<void> {
+  const endsAt = performance.now() + longestMs
   while (await holds() !== true) {
     if (performance.now() > endsAt) throw new Error(`still waiting for ${holds.toString()}`)
     await turn()

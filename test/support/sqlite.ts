@@ -3,7 +3,11 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import type { Test } from 'tap'
-import sqlite, { type SqliteOptions } from '../../backends/sqlite.js'
+import type { SqliteOptions } from '../../backends/sqlite.js'
+import { SqliteBackend } from '../../backends/sqlite/backend.js'
+import { loadDriver } from '../../backends/sqlite/driver.js'
+import { readOptions } from '../../backends/sqlite/options.js'
+import { FORMAT } from '../../backends/sqlite/schema.js'
 import type { CacheBackend } from '../../registry/backend.js'
 import { byHand } from './by-hand.js'
 import { testClock } from './clock.js'
@@ -16,10 +20,17 @@ export interface OpenedSqlite {
   cleanup (): Promise<void>
 }
 
-export async function openSqlite (t: Test, options: SqliteOptions, { now } = testClock()): Promise<OpenedSqlite> {
+export interface OpenSqliteOptions {
+  readonly now?: () => number
+  /** That of another version of the package. */
+  readonly format?: number
+}
+
+export async function openSqlite (t: Test, options: SqliteOptions, { now = testClock().now, format = FORMAT }: OpenSqliteOptions = {}): Promise<OpenedSqlite> {
   const warnings: Array<Record<string, unknown>> = []
   const { background, cleanup } = byHand(t)
-  const backend = await sqlite.create(options, {
+  const driver = options.database === undefined ? await loadDriver() : undefined
+  const backend = await SqliteBackend.open({ ...readOptions(options), format }, driver, {
     now,
     log: { debug () {}, info () {}, error () {}, warn: (details, message) => { warnings.push({ ...details, message }) } },
     signal: new AbortController().signal,

@@ -1,0 +1,21 @@
+// The tables of versions with other formats beside ours: each version has its own, and what none has used for a day is dropped.
+import type { Database, Statement } from './driver.js'
+import { otherTables, type TableChoice } from './schema.js'
+
+const UNUSED_MS = 86_400_000
+
+// Rows that are deleted between two looks at the clock: to drop a large table at once would keep the event loop.
+const ROWS_AT_ONCE = 16
+
+/** Drops what no version has used for a day, inside a transaction. An empty table is dropped too. Answers whether nothing is left to do. */
+export function dropUnusedTables (database: Database, choice: TableChoice, { at, hasTime }: { at: number, hasTime: () => boolean }): boolean {
+  for (const table of otherTables(database, choice)) {
+    const prepare = (sql: string): Statement => database.prepare(sql.replaceAll('#', `"${table}"`)).safeIntegers(false)
+    const usedAt = prepare('SELECT max(used_at) FROM #').pluck(true).get() as number | null
+    if (usedAt !== null && usedAt > at - UNUSED_MS) continue
+    const remove = prepare('DELETE FROM # WHERE rowid IN (SELECT rowid FROM # LIMIT ?)')
+    while (remove.run(ROWS_AT_ONCE).changes > 0) if (!hasTime()) return false
+    database.exec(`DROP TABLE "${table}"`)
+  }
+  return true
+}

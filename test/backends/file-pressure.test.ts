@@ -1,0 +1,85 @@
+// The file backend while more is written than its disk takes: what is deleted goes first, whatever becomes of the writes.
+import { join } from 'node:path'
+import t from 'tap'
+import { Writes, type Change } from '../../backends/file/writes.js'
+import { Barrier, turns } from '../support/barrier.js'
+import { runChild } from '../support/child.js'
+import { failureOf } from '../support/entries.js'
+import { newFolder } from '../support/every-backend.js'
+import { injecting, needsStrace } from '../support/strace.js'
+
+t.setTimeout(120_000)
+
+const AT_ONCE = 8
+
+const set = (name: string, bytes = 1): Change => ({ name, key: Buffer.from(name), entry: { value: Buffer.alloc(bytes), expiresAt: Infinity } })
+const remove = (name: string): Change => ({ ...set(name), entry: undefined })
+
+/** Writes that stop at a barrier; which were begun, in order; those of a name that is in `failing` fail. */
+function writesSetUp () {
+  const barrier = new Barrier()
+  const failing = new Set<string>()
+  const begun: string[] = []
+  const writes = new Writes(async ({ name, entry }) => {
+    begun.push(`${entry === undefined ? 'delete' : 'set'} ${name}`)
+    await barrier.pass()
+    if (entry !== undefined && failing.has(name)) throw new Error('no room')
+  })
+  return { writes, barrier, failing, begun }
+}
+
+t.test('file: deletes go before sets that wait, and don\'t wait for those that are under way', async (t) => {
+  const { writes, barrier, begun } = writesSetUp()
+  const sets = Array.from({ length: 20 }, (_, at) => writes.put(set(`${at}`)))
+  const deletes = ['a', 'b'].map((name) => writes.put(remove(name)))
+  t.same(begun, [...Array.from({ length: AT_ONCE }, (_, at) => `set ${at}`), 'delete a', 'delete b'])
+  barrier.open()
+  await Promise.all([...sets, ...deletes])
+  t.equal(begun.length, 22)
+})
+
+t.test('file: a delete behind its own key\'s set is the next one of that key, before other sets', async (t) => {
+  const { writes, barrier, begun } = writesSetUp()
+  const sets = Array.from({ length: 20 }, (_, at) => writes.put(set(`${at}`)))
+  const gone = writes.put(remove('0'))
+  barrier.letGo(1)
+  await turns()
+  t.same(begun.slice(AT_ONCE), ['delete 0', 'set 8'])
+  t.equal(writes.find('0')?.entry, undefined)
+  barrier.open()
+  await Promise.all([gone, ...sets])
+})
+
+t.test('file: a set that fails does not take the delete before it with it', async (t) => {
+  const { writes, barrier, failing, begun } = writesSetUp()
+  failing.add('key')
+  const first = failureOf(() => writes.put(set('key')))
+  const replaced = failureOf(() => writes.put(set('key')))
+  const gone = failureOf(() => writes.put(remove('key')))
+  const last = failureOf(() => writes.put(set('key')))
+  t.ok(writes.find('key')?.entry, 'the last change is what is read')
+  barrier.open()
+  t.match(await first, { message: 'no room' })
+  t.equal(await replaced, undefined, 'the delete stands for it')
+  t.equal(await gone, undefined)
+  t.match(await last, { message: 'no room' })
+  t.same(begun, ['set key', 'delete key', 'set key'])
+})
+
+t.test('file: a delete is not refused where so much waits that sets are', async (t) => {
+  const { writes, barrier } = writesSetUp()
+  const sets = Array.from({ length: 7 }, (_, at) => failureOf(() => writes.put(set(`${at}`, 10_000_000))))
+  const gone = failureOf(() => writes.put(remove('key')))
+  barrier.open()
+  t.match((await Promise.all(sets)).at(-1), { code: 'CACHE_ERR_BACKEND_FAILED', message: 'too many writes are waiting' })
+  t.equal(await gone, undefined)
+})
+
+t.test('file: beside ten clients that fill it, on a disk whose renames take 50 ms, nothing that is invalidated, deleted or cleared is refused', { skip: needsStrace }, async (t) => {
+  const renames = 'rename,renameat,renameat2'
+  const args = [join(newFolder(t), 'cache'), '1500']
+  const { stdout, stderr } = await runChild('support/children/write-pressure.ts', { args, under: injecting(`${renames}:delay_exit=50000`) })
+  const { failures, stores } = JSON.parse(stdout || JSON.stringify({ failures: stderr })) as { failures: unknown, stores: number }
+  t.same(failures, [])
+  t.ok(stores > 0, `${stores} stores`)
+})

@@ -1,0 +1,53 @@
+// An event loop that the application holds up: no failure of a store that answers within its deadline, and no cost to what lies there.
+import t, { type Test } from 'tap'
+import { builtIns } from '../../backends/index.js'
+import type { BackendChoice } from '../../registry/names.js'
+import { Notices } from '../../response/notices.js'
+import { Guard } from '../../response/store/guard.js'
+import { textOf } from '../support/guard.js'
+import { startMemcached } from '../support/memcached-server.js'
+import { startServer } from '../support/redis-server.js'
+import { holdUp, startRelay, startSlowService } from '../support/slow.js'
+
+const LATE_MS = 50
+const DEADLINE_MS = 100
+const HELD_UP_MS = 1_200
+const READS = 8
+
+const TOKEN = 'a-token-that-nobody-guesses'
+
+const ways: Record<string, (t: Test) => Promise<BackendChoice>> = {
+  async redis (t) {
+    const { port } = await startServer(t)
+    return { backend: 'redis', options: { url: `redis://127.0.0.1:${await startRelay(t, port, LATE_MS)}` } }
+  },
+  async memcached (t) {
+    const { port } = await startMemcached(t)
+    return { backend: 'memcached', options: { server: `127.0.0.1:${await startRelay(t, port, LATE_MS)}` } }
+  },
+  async http (t) {
+    return { backend: 'http', options: { baseUrl: `http://127.0.0.1:${await startSlowService(t, TOKEN, LATE_MS)}`, authToken: TOKEN } }
+  },
+  async tiered (t) {
+    return { backend: 'tiered', options: { tiers: [{ backend: 'memory', options: { maxEntries: 1 } }, await ways.redis!(t)] } }
+  }
+}
+
+for (const [name, wayOf] of Object.entries(ways)) {
+  t.test(`${name}: reads that were asked for before the event loop was held up have their entries, and nothing counts as a failure`, async (t) => {
+    const log = { debug () {}, info () {}, warn (d: object, m: string) { t.comment(m, d) }, error () {} }
+    const backend = await builtIns().open(await wayOf(t), { deadlineMs: DEADLINE_MS })
+    const guard = new Guard(backend, { name, deadlineMs: DEADLINE_MS, now: Date.now, steadyNow: Date.now, notices: new Notices(log, Date.now) })
+    t.teardown(() => guard.close(500, 500))
+    const keys = Array.from({ length: READS }, (_, at) => `key ${at}`)
+    for (const key of keys) await guard.change('set', key, { value: Buffer.alloc(100_000, key), expiresAt: Date.now() + 60_000 })
+    for (const when of ['in the turn in which they were asked for', 'in the turn after that']) {
+      const reads = Promise.all(keys.map(async (key) => await guard.get(key, guard.deadline())))
+      if (when === 'in the turn after that') await new Promise((resolve) => setTimeout(resolve, 5))
+      holdUp(HELD_UP_MS)
+      const found = await reads
+      t.equal(found.filter((read) => typeof textOf(read) === 'string').length, READS, when)
+    }
+    t.same({ ...guard.errors }, {})
+  })
+}
