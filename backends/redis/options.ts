@@ -49,7 +49,7 @@ export interface RedisOptions {
   prefix?: string
   /**
    * Larger values are not sent: the set is refused, and what was stored under its key is deleted. Less where the server's own
-   * `proto-max-bulk-len` is less, as far as it may be asked. @default 8388608 (8 MiB)
+   * `proto-max-bulk-len` is less, as far as it may be asked. @default 8388608
    */
   maxValueBytes?: number
 }
@@ -89,8 +89,22 @@ export const SETTLED = {
   enableAutoPipelining: true
 } as const
 
-const client = discreet<LentRedis>('a client of ioredis, which app.redis of @fastify/redis is', (value) =>
+const isClient = discreet<LentRedis>('a client of ioredis, which app.redis of @fastify/redis is', (value) =>
   hasMethods(value, ...CLIENT_METHODS) && typeof (value as { status?: unknown }).status === 'string')
+
+const client: Check<LentRedis> = (value, who) => {
+  const found = isClient(value, who)
+  refuseReplicas((found as { options?: object }).options, who)
+  return found
+}
+
+/** A replica may answer with what an invalidation, which the master has acknowledged, has forgotten. */
+export function refuseReplicas (options: { scaleReads?: unknown, role?: unknown } = {}, who: string): void {
+  const { scaleReads = 'master', role = 'master' } = options
+  if (scaleReads === 'master' && role === 'master') return
+  const got = scaleReads === 'master' ? "Sentinel's role 'slave'" : 'scaleReads, which reads from replicas'
+  throw new CACHE_ERR_OPTION(who, "a client that reads from masters, since a replica may not know yet what was invalidated: one with scaleReads: 'master', or url or connection", `one with ${got}`)
+}
 
 const url = discreet<string>('a URL that begins with redis:// or rediss://, or the path of a socket', (value) =>
   typeof value === 'string' && (value.startsWith('/') || (/^rediss?:\/\//.test(value) && URL.canParse(value))))
@@ -104,6 +118,7 @@ const connection: Check<RedisConnection> = (value, who) => {
     if (Object.hasOwn(value, name)) throw new CACHE_ERR_OPTION(`${who}.${name}`, 'absent: the backend depends on its own value', 'a value')
   }
   nodes(value.cluster, `${who}.cluster`)
+  refuseReplicas(value, who)
   if (value.commandTimeout !== undefined) expects('a positive integer of milliseconds', isPositiveInteger)(value.commandTimeout, `${who}.commandTimeout`)
   return value
 }
