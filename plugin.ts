@@ -14,7 +14,7 @@ import { hasArrived, kAlsoNoted, kArrival } from './response/arrival.js'
 import { ResponseCache } from './response/cache.js'
 import { clockOf } from './response/clock.js'
 import { Engine, kFilling, kToldBefore, type FillingReply } from './response/engine.js'
-import { parsesQueries, rewritesUrls, routingOf } from './response/fastify-internals.js'
+import { rewritesUrls, routingOf } from './response/fastify-internals.js'
 import { fromEnvironment } from './response/environment.js'
 import { Lookup } from './response/explain/lookup.js'
 import { routePolicy, type RouteCacheOptions, type RoutePolicy } from './response/options.js'
@@ -28,7 +28,7 @@ import { CachedRoute } from './response/route.js'
 import { checkSettings, NAME, type ResponseCacheOptions } from './response/settings.js'
 import { CACHE_STATUS_NAME } from './response/status.js'
 import { dropEverything } from './response/invalidation/invalidation.js'
-import { stampPrefix } from './response/store/tags.js'
+import { isStampIn } from './response/store/tags.js'
 import { invalidateAfter } from './response/invalidation/unsafe.js'
 
 /** Marks the scope's own cache: a route is cached by the nearest registration above it, and by that alone. */
@@ -41,14 +41,13 @@ const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, given) 
   const background = new Background(fastify.log)
   const { backend, options, registry = builtIns(), cacheStatus } = settings
   const clock = clockOf(settings.now)
-  const stamps = stampPrefix(settings.namespace)
   const opened = await registry.open({ backend, options } as BackendChoice, {
     now: clock.now,
     log: fastify.log,
     signal: closing.signal,
     background,
     deadlineMs: settings.deadlineMs,
-    isStamp: (key) => key.startsWith(stamps),
+    isStamp: isStampIn(settings.namespace),
     decoration: (name) => (fastify as unknown as Record<string, unknown>)[name]
   })
   const engine = new Engine({
@@ -58,7 +57,6 @@ const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, given) 
     backendName: backend,
     cacheStatus: cacheStatus === false ? undefined : { field: 'cache-status', signature: cacheStatus === true ? CACHE_STATUS_NAME : cacheStatus },
     rewritesUrls: rewritesUrls(fastify),
-    parsesQueries: parsesQueries(fastify),
     routing: routingOf(fastify),
     log: fastify.log
   })
@@ -135,7 +133,7 @@ function addRoute (engine: Engine, lookup: Lookup, route: RouteOptions, defaults
   const policy = chosen === undefined ? undefined : routePolicy(`${methods.join(',')} ${url} config.cache`, chosen, defaults)
   invalidateAfter(engine, route, policy?.invalidates ?? [])
   if (policy === undefined) return undefined
-  const also = { body: isKeyedByBody(policy), query: engine.parsesQueries ? parametersOf(policy) : [] }
+  const also = { body: isKeyedByBody(policy), query: engine.routing.parsesQueries ? parametersOf(policy) : [] }
   // Fastify makes a copy of it.
   if (also.body || also.query.length > 0) route.config = Object.assign({ ...route.config }, { [kAlsoNoted]: also })
   const { handler } = route

@@ -16,8 +16,14 @@ const SOFT_REMEMBERED = 32
 const STAMP = /^([0-9a-z]{1,11})\.[\w-]{12}\.[0-9a-z]+$/
 const INSTANTS = /^[0-9a-z]{1,11}(?:,[0-9a-z]{1,11})*$/
 
+/** Tells the keys of a namespace's stamps from others. */
+export function isStampIn (namespace: string): (key: string) => boolean {
+  const prefix = stampPrefix(namespace)
+  return (key) => key.startsWith(prefix)
+}
+
 /** What the keys of all stamps in a namespace begin with. */
-export function stampPrefix (namespace: string): string {
+function stampPrefix (namespace: string): string {
   return `${namespacePrefix(namespace)}t `
 }
 

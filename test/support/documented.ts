@@ -5,6 +5,7 @@ import { KEYV_CLEANUP_INTERVAL_MS, KEYV_PREFIX, KEYV_TIMEOUT_MS } from '../../ba
 import { MEMCACHED_PREFIX, MEMCACHED_TIMEOUT_MS } from '../../backends/memcached.js'
 import { MEMORY_MAX_BYTES } from '../../backends/memory.js'
 import { REDIS_PREFIX } from '../../backends/redis.js'
+import { REDIS_MAX_VALUE_BYTES } from '../../backends/redis/options.js'
 import { SQLITE_CLEANUP_INTERVAL_MS, SQLITE_MAX_BYTES, SQLITE_PATH, SQLITE_TABLE } from '../../backends/sqlite.js'
 import { TIERED_DEADLINE_MS, TIERED_NEAR_TTL_MS } from '../../backends/tiered.js'
 import { UNSTORAGE_CLEANUP_INTERVAL_MS, UNSTORAGE_PREFIX, UNSTORAGE_TIMEOUT_MS } from '../../backends/unstorage.js'
@@ -40,6 +41,6 @@ export const DOCUMENTED: readonly Documented[] = [
   { heading: '### keyv', at: [['backends/keyv/options.ts', 'KeyvOptions']], constants: { prefix: KEYV_PREFIX, timeout: KEYV_TIMEOUT_MS, cleanupInterval: KEYV_CLEANUP_INTERVAL_MS } },
   { heading: '### memcached', at: [['backends/memcached/options.ts', 'MemcachedOptions']], constants: { prefix: MEMCACHED_PREFIX, timeout: MEMCACHED_TIMEOUT_MS } },
   { heading: '### unstorage', at: [['backends/unstorage/options.ts', 'UnstorageOptions']], constants: { prefix: UNSTORAGE_PREFIX, timeout: UNSTORAGE_TIMEOUT_MS, cleanupInterval: UNSTORAGE_CLEANUP_INTERVAL_MS } },
-  { heading: '### redis', at: [['backends/redis/options.ts', 'RedisOptions']], constants: { prefix: REDIS_PREFIX } },
+  { heading: '### redis', at: [['backends/redis/options.ts', 'RedisOptions']], constants: { prefix: REDIS_PREFIX, maxValueBytes: REDIS_MAX_VALUE_BYTES } },
   { heading: '## `fastify.cache`', at: [['response/value-options.ts', 'GetOrSetOptions'], ['response/value-options.ts', 'SetOptions']], constants: VALUE_DEFAULTS }
 ]
