@@ -87,8 +87,7 @@ export class Home {
 
   /** Deletes the file with all that it holds; the next use makes a new one. A rename would free nothing. */
   beginAnew (): void {
-    this.#connection?.close()
-    this.#connection = undefined
+    this.#disconnect()
     removeAll(this.path, this.#identity)
   }
 
