@@ -14,11 +14,11 @@ import { hasArrived, kAlsoNoted, kArrival } from './response/arrival.js'
 import { ResponseCache } from './response/cache.js'
 import { clockOf } from './response/clock.js'
 import { Engine, kFilling, kToldBefore, type FillingReply } from './response/engine.js'
-import { parsesQueries, rewritesUrls, routingOf } from './response/fastify-internals.js'
+import { rewritesUrls, routingOf } from './response/fastify-internals.js'
 import { fromEnvironment } from './response/environment.js'
 import { Lookup } from './response/explain/lookup.js'
 import { routePolicy, type RouteCacheOptions, type RoutePolicy } from './response/options.js'
-import { AUTH_PLUGINS, Report, type Facts } from './response/explain/report.js'
+import { AUTH_PLUGINS, nearTtlOf, Report, type Facts } from './response/explain/report.js'
 import type { ReplyCacheOptions } from './response/fill/reply-cache.js'
 import { rfc9111 } from './response/presets.js'
 import { noteArrivals } from './response/note-arrivals.js'
@@ -28,6 +28,7 @@ import { CachedRoute } from './response/route.js'
 import { checkSettings, NAME, type ResponseCacheOptions } from './response/settings.js'
 import { CACHE_STATUS_NAME } from './response/status.js'
 import { dropEverything } from './response/invalidation/invalidation.js'
+import { isStampIn } from './response/store/tags.js'
 import { invalidateAfter } from './response/invalidation/unsafe.js'
 
 /** Marks the scope's own cache: a route is cached by the nearest registration above it, and by that alone. */
@@ -46,6 +47,7 @@ const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, given) 
     signal: closing.signal,
     background,
     deadlineMs: settings.deadlineMs,
+    isStamp: isStampIn(settings.namespace),
     decoration: (name) => (fastify as unknown as Record<string, unknown>)[name]
   })
   const engine = new Engine({
@@ -55,7 +57,6 @@ const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, given) 
     backendName: backend,
     cacheStatus: cacheStatus === false ? undefined : { field: 'cache-status', signature: cacheStatus === true ? CACHE_STATUS_NAME : cacheStatus },
     rewritesUrls: rewritesUrls(fastify),
-    parsesQueries: parsesQueries(fastify),
     routing: routingOf(fastify),
     log: fastify.log
   })
@@ -71,13 +72,14 @@ const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, given) 
   fastify.addHook('onRoute', function (route) {
     if (nearest(this) === engine) report.add(route, addRoute(engine, lookup, route, settings.defaults))
   })
-  fastify.addHook('onReady', async () => report.say(fastify.log, factsOf(fastify, backend, opened)))
+  fastify.addHook('onReady', async () => report.say(fastify.log, factsOf(fastify, settings, opened)))
 }
 
 /** What the report at ready needs to know beside the routes. */
-function factsOf (fastify: FastifyInstance, backendName: string, { clear }: CacheBackend): Facts {
+function factsOf (fastify: FastifyInstance, { backend, options }: { backend: string, options: unknown }, { clear }: CacheBackend): Facts {
   return {
-    backendName,
+    backendName: backend,
+    nearTtlMs: nearTtlOf(backend, options),
     hasClear: clear !== undefined,
     // PM2 numbers the processes of a cluster so.
     isOneOfSeveral: cluster.isWorker || process.env.NODE_APP_INSTANCE !== undefined,
@@ -131,7 +133,7 @@ function addRoute (engine: Engine, lookup: Lookup, route: RouteOptions, defaults
   const policy = chosen === undefined ? undefined : routePolicy(`${methods.join(',')} ${url} config.cache`, chosen, defaults)
   invalidateAfter(engine, route, policy?.invalidates ?? [])
   if (policy === undefined) return undefined
-  const also = { body: isKeyedByBody(policy), query: engine.parsesQueries ? parametersOf(policy) : [] }
+  const also = { body: isKeyedByBody(policy), query: engine.routing.parsesQueries ? parametersOf(policy) : [] }
   // Fastify makes a copy of it.
   if (also.body || also.query.length > 0) route.config = Object.assign({ ...route.config }, { [kAlsoNoted]: also })
   const { handler } = route

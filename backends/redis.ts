@@ -5,7 +5,7 @@ import { Calls } from './redis/calls.js'
 import { openLink } from './redis/link.js'
 import { readOptions, type RedisOptions } from './redis/options.js'
 
-export { REDIS_PREFIX, type LentRedis, type RedisConnection, type RedisOptions } from './redis/options.js'
+export { REDIS_MAX_VALUE_BYTES, REDIS_PREFIX, type LentRedis, type RedisConnection, type RedisOptions } from './redis/options.js'
 
 export default defineBackend<RedisOptions>({
   name: 'redis',

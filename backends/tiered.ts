@@ -3,7 +3,7 @@ import { defineBackend } from '../registry/registry.js'
 import { TieredBackend } from './tiered/backend.js'
 import { readOptions, type TieredOptions } from './tiered/options.js'
 
-export { TIERED_DEADLINE_MS, type TieredOptions } from './tiered/options.js'
+export { TIERED_DEADLINE_MS, TIERED_NEAR_TTL_MS, type TieredOptions } from './tiered/options.js'
 
 export default defineBackend<TieredOptions>({
   name: 'tiered',

@@ -31,6 +31,8 @@ export interface BackendContext {
   open (choice: BackendChoice): Promise<CacheBackend>
   /** How long a request waits for a read: what comes later is used by nobody, so it need not be read on. Absent outside of an application. */
   readonly deadlineMs?: number
+  /** Whether `key` is that of a tag's stamp, which decides over other entries: a copy of one is used for a second at most. Absent outside of an application. */
+  isStamp? (key: string): boolean
   /** What the application is decorated with under `name` by now; undefined when nothing is. Absent outside of an application. */
   decoration? (name: string): unknown
 }
@@ -90,6 +92,7 @@ export class Registry {
       background: context.background ?? new Background(context.log ?? silent),
       open: context.open ?? ((inner) => this.open(inner, lent)),
       ...(context.deadlineMs !== undefined && { deadlineMs: context.deadlineMs }),
+      ...(context.isStamp !== undefined && { isStamp: context.isStamp }),
       ...(context.decoration !== undefined && { decoration: context.decoration })
     }
     return checkContract(name, await definition.create(options, lent))

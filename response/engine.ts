@@ -38,8 +38,6 @@ export interface EngineOptions {
   readonly cacheStatus: { readonly field: string, readonly signature: string } | undefined
   /** Whether the URL that a client asked for may be another one than routes see. */
   readonly rewritesUrls: boolean
-  /** Whether the parameters that hooks and handlers see may be named otherwise than in the URL. */
-  readonly parsesQueries: boolean
   readonly routing: Routing
   readonly clock: Pick<Clock, 'now' | 'steadyNow'>
   readonly log: CacheLog
@@ -61,7 +59,7 @@ export class Engine {
   readonly deadlineMs: number
   readonly lockTimeoutMs: number
   readonly rewritesUrls: boolean
-  readonly parsesQueries: boolean
+  readonly routing: Routing
   readonly notices: Notices
   readonly guard: Guard
   readonly tags: Tags
@@ -94,7 +92,7 @@ export class Engine {
     this.deadlineMs = deadlineMs
     this.lockTimeoutMs = options.lockTimeoutMs
     this.rewritesUrls = options.rewritesUrls
-    this.parsesQueries = options.parsesQueries
+    this.routing = options.routing
     this.patterns = new Patterns(this.routes, options.routing)
     this.now = now
     this.steadyNow = steadyNow

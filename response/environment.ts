@@ -14,9 +14,6 @@ export const VARIABLES = [
 
 type Variable = typeof VARIABLES[number]
 
-/** How long the memory in front of another tier keeps what that one holds: other processes may change it there. */
-const NEAR_TTL = '10s'
-
 // Which variable says that a backend is to be the far tier.
 const FAR: ReadonlyArray<readonly [variable: Variable, backend: string]> = [
   ['REDIS_URL', 'redis'], ['CACHE_HTTP_URL', 'http'], ['SQLITE_PATH', 'sqlite'], ['CACHE_DIR', 'file']
@@ -80,7 +77,7 @@ const BACKENDS: Readonly<Record<string, (read: Reader) => object>> = {
   http: (read) => given({ baseUrl: read.url('CACHE_HTTP_URL', 'for the backend http', ['http:', 'https:']), authToken: read.token('CACHE_HTTP_TOKEN') }),
   tiered: (read) => {
     const far = farBackend(read)
-    return { tiers: [choice(read, 'memory'), choice(read, far)], nearTtl: NEAR_TTL }
+    return { tiers: [choice(read, 'memory'), choice(read, far)] }
   }
 }
 

@@ -140,6 +140,8 @@ export interface Routing {
   readonly allowUnsafeRegex: boolean
   /** The most characters that a parameter has. */
   readonly maxParamLength: number
+  /** Whether a function of the application's own parses queries: parameters may be named otherwise than in the URL. */
+  readonly parsesQueries: boolean
 }
 
 interface Options { readonly rewriteUrl?: unknown, readonly routerOptions?: object }
@@ -148,12 +150,6 @@ interface Options { readonly rewriteUrl?: unknown, readonly routerOptions?: obje
 export function rewritesUrls (fastify: FastifyInstance): boolean {
   const options = keptBy<Options>(fastify, OPTIONS)
   return options === undefined || options.rewriteUrl !== undefined
-}
-
-/** Whether queries are parsed by a function of the application's own, or whether that can't be known. */
-export function parsesQueries (fastify: FastifyInstance): boolean {
-  const options = keptBy<Options>(fastify, OPTIONS)
-  return options === undefined || ({ ...options, ...options.routerOptions } as { querystringParser?: unknown }).querystringParser !== undefined
 }
 
 /**
@@ -169,7 +165,9 @@ export function routingOf (fastify: FastifyInstance): Routing {
     ignoreDuplicateSlashes: Boolean(given.ignoreDuplicateSlashes),
     useSemicolonDelimiter: Boolean(given.useSemicolonDelimiter),
     allowUnsafeRegex: Boolean(given.allowUnsafeRegex),
-    maxParamLength: Number(given.maxParamLength) || DEFAULT_MAX_PARAM_LENGTH
+    maxParamLength: Number(given.maxParamLength) || DEFAULT_MAX_PARAM_LENGTH,
+    // What can't be known is taken for one.
+    parsesQueries: keptBy(fastify, OPTIONS) === undefined || (given as { querystringParser?: unknown }).querystringParser !== undefined
   }
 }
 

@@ -7,6 +7,7 @@ import type { Calls } from './calls.js'
 import { Changes } from './changes.js'
 import { keyOf, storedKey, storedPrefix } from './keys.js'
 import { walk } from './listing.js'
+import { Largest } from './largest.js'
 import type { Settings } from './options.js'
 import { Reads } from './reads.js'
 import { expiryOf, HEADER_BYTES, unpack } from './value.js'
@@ -15,15 +16,17 @@ import { expiryOf, HEADER_BYTES, unpack } from './value.js'
 export class RedisBackend implements CacheBackend {
   readonly #calls: Calls
   readonly #changes: Changes
+  readonly #largest: Largest
   readonly #order = new InOrder()
   readonly #reads: Reads<StoredEntry | undefined>
   readonly #prefix: string
   readonly #now: () => number
   #foreign = 0
 
-  constructor (calls: Calls, { prefix }: Settings, { now }: BackendContext) {
+  constructor (calls: Calls, { prefix, maxValueBytes }: Settings, { now }: BackendContext) {
     this.#calls = calls
-    this.#changes = new Changes(calls)
+    this.#largest = new Largest(calls, maxValueBytes)
+    this.#changes = new Changes(calls, this.#largest)
     this.#reads = new Reads(calls, { answered: this.#entry, failed: this.#nothing })
     this.#prefix = prefix
     this.#now = now
@@ -52,9 +55,12 @@ export class RedisBackend implements CacheBackend {
     await this.#order.put(key, {
       operation: 'set',
       act: async () => {
+        const refusal = await this.#largest.refuses(entry.value.byteLength + HEADER_BYTES)
         const lifeMs = expiresAt - this.#now()
-        if (lifeMs > 0) await this.#changes.store(stored, { value: entry.value, expiresAt }, lifeMs)
+        if (refusal === undefined && lifeMs > 0) await this.#changes.store(stored, { value: entry.value, expiresAt }, lifeMs)
+        // What was there before must not be taken for what could not be stored.
         else await this.#changes.remove(stored)
+        if (refusal !== undefined) throw refusal
       }
     })
   }
@@ -93,7 +99,7 @@ export class RedisBackend implements CacheBackend {
 
   /** What is known without asking: the server counts keys, but not whose they are. */
   stats (): BackendStats {
-    return { foreignValues: this.#foreign, timeouts: this.#calls.timeouts, refusedWrites: this.#changes.refused }
+    return { foreignValues: this.#foreign, timeouts: this.#calls.timeouts, refusedWrites: this.#changes.refused + this.#largest.refused }
   }
 
   close (): void {

@@ -2,7 +2,8 @@
 // after which the server itself refuses it, however late it arrives and by whichever connection.
 import type { StoredEntry } from '../../registry/backend.js'
 import type { Calls } from './calls.js'
-import { failure, isAnswer } from './failures.js'
+import { failure, isAnswer, isTooLarge } from './failures.js'
+import type { Largest } from './largest.js'
 import { pack } from './value.js'
 
 // One key, which a Cluster asks for. Answers whether it was stored, and the server's clock.
@@ -26,8 +27,11 @@ export class Changes {
   #asking: Promise<Ahead> | undefined
   #mayLearn = true
 
-  constructor (calls: Calls) {
+  readonly #largest: Largest
+
+  constructor (calls: Calls, largest: Largest) {
     this.#calls = calls
+    this.#largest = largest
   }
 
   /** Asks for the server's clock when it is not known, so that a set that follows is sent at once. Of no effect when that fails. */
@@ -85,8 +89,10 @@ export class Changes {
       const ahead = this.#ahead = { leastMs: Number(serverNow) - performance.now(), mostMs: Number(serverNow) + 1 - askedAt }
       return { isStored: Number(isStored) === 1, ahead }
     } catch (error) {
+      if (isTooLarge(error)) this.#largest.learn(values[0].length)
       if (!isAnswer(error)) {
         // The next answer may be another server's.
+        this.#largest.forget()
         this.#ahead = undefined
         this.#mayLearn = true
         await this.#calls.until(until)

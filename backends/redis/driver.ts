@@ -14,12 +14,13 @@ export interface Pipeline {
 /** A client of one server or of a Cluster, as far as this backend uses one that was lent. */
 export interface Client {
   readonly status: string
-  readonly options: { readonly keyPrefix?: string | undefined }
+  readonly options: { readonly keyPrefix?: string | undefined, readonly scaleReads?: unknown, readonly role?: unknown }
   getBuffer (key: string): Promise<Buffer | null>
   getrangeBuffer (key: string, start: number, end: number): Promise<Buffer>
   eval (script: string, keys: number, ...values: Array<string | number | Buffer>): Promise<unknown>
   unlink (...keys: string[]): Promise<unknown>
   pipeline (): Pipeline
+  config? (operation: 'GET', name: string): Promise<unknown>
   scan (cursor: string, ...options: Array<string | number>): Promise<[cursor: string, keys: string[]]>
   /** Only a client of a Cluster has it. */
   nodes? (role: 'master'): Client[]

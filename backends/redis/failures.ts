@@ -18,6 +18,11 @@ export function isAnswer (error: unknown): boolean {
   return (error as Error | undefined)?.name === 'ReplyError'
 }
 
+/** Whether the server didn't take a value for its size. It ends the connection then. */
+export function isTooLarge (error: unknown): boolean {
+  return isAnswer(error) && /invalid bulk length/.test((error as Error).message)
+}
+
 /** `error` without what must not be in a log. */
 export function failureOf (error: unknown): Failure {
   if (!(error instanceof Error)) return failure('UNKNOWN', 'the driver failed with something that is not an Error')

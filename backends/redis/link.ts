@@ -4,7 +4,7 @@ import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 import type { BackendContext } from '../../registry/registry.js'
 import { loadDriver, type Client, type Driver, type OwnClient } from './driver.js'
 import { failure, failureOf, type Failure } from './failures.js'
-import { SETTLED, type Settings, type Way } from './options.js'
+import { refuseReplicas, SETTLED, type Settings, type Way } from './options.js'
 
 /** A way to a client. */
 export interface Link {
@@ -35,7 +35,13 @@ const LONGEST_STAY_MS = 16_000
 /** The link for `way`. With a client of our own it settles when that is connected, failed to, or takes long. */
 export async function openLink ({ way }: Settings, context: BackendContext): Promise<Link> {
   if (way.kind === 'client') return lentLink(() => way.client)
-  if (way.kind === 'namespace') return lentLink(() => clientOf(way.namespace, context))
+  if (way.kind === 'namespace') {
+    const { namespace } = way
+    // At once, where it is there at once.
+    const found = context.decoration?.('redis') as Record<string, { options?: object }> | undefined
+    if (found !== undefined && Object.hasOwn(found, namespace)) refuseReplicas(found[namespace]!.options, 'redis.namespace')
+    return lentLink(() => clientOf(namespace, context))
+  }
   const link = new OwnLink(loadDriver(), way)
   await link.open()
   return link
@@ -64,7 +70,10 @@ const LENT_ADVICE = '; the client was lent, so give it reconnectOnError, or the 
 function clientOf (namespace: string, { decoration }: BackendContext): Client {
   const found = decoration?.('redis') as Record<string, unknown> | undefined
   const client = found !== undefined && Object.hasOwn(found, namespace) ? found[namespace] as Client : undefined
-  if (typeof client?.getBuffer === 'function') return client
+  if (typeof client?.getBuffer === 'function') {
+    refuseReplicas(client.options, 'redis.namespace')
+    return client
+  }
   // A client of its own is what the application has where @fastify/redis was registered without a namespace.
   const known = found === undefined || 'status' in found ? [] : Object.keys(found)
   throw new CACHE_ERR_OPTION('redis.namespace', `that of a registered @fastify/redis; known are ${known.length === 0 ? 'none' : known.join(', ')}`, `'${namespace}'`)

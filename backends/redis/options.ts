@@ -1,5 +1,5 @@
 // The options of the backend `redis`: their checks, and what they come to. No value of theirs is ever shown: they hold passwords.
-import { checkOptions, discreet, exactlyOne, expects, hasMethods, isPositiveInteger, isRecord, kindOf, text, type Check } from '../../registry/check.js'
+import { checkOptions, discreet, exactlyOne, expects, hasMethods, isPositiveInteger, isRecord, kindOf, positiveInteger, text, type Check } from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 import { CLIENT_METHODS, type Client } from './driver.js'
 
@@ -47,10 +47,18 @@ export interface RedisOptions {
   connection?: RedisConnection
   /** What every key begins with. No other key is touched. @default 'frc:' */
   prefix?: string
+  /**
+   * Larger values are not sent: the set is refused, and what was stored under its key is deleted. Less where the server's own
+   * `proto-max-bulk-len` is less, as far as it may be asked. @default 8388608
+   */
+  maxValueBytes?: number
 }
 
 /** @default for `prefix` */
 export const REDIS_PREFIX = 'frc:'
+
+/** @default for `maxValueBytes`: 8 MiB, which at 1 Gbit/s are read in less than the default deadline of a request. */
+export const REDIS_MAX_VALUE_BYTES = 8 * 1024 * 1024
 
 /** How long a call may take before it has failed: less than the guard's patience with calls on purpose, even twice. */
 export const CALL_TIMEOUT_MS = 900
@@ -67,6 +75,7 @@ export type Way =
 export interface Settings {
   readonly way: Way
   readonly prefix: string
+  readonly maxValueBytes: number
   readonly timeoutMs: number
 }
 
@@ -80,8 +89,22 @@ export const SETTLED = {
   enableAutoPipelining: true
 } as const
 
-const client = discreet<LentRedis>('a client of ioredis, which app.redis of @fastify/redis is', (value) =>
+const isClient = discreet<LentRedis>('a client of ioredis, which app.redis of @fastify/redis is', (value) =>
   hasMethods(value, ...CLIENT_METHODS) && typeof (value as { status?: unknown }).status === 'string')
+
+const client: Check<LentRedis> = (value, who) => {
+  const found = isClient(value, who)
+  refuseReplicas((found as { options?: object }).options, who)
+  return found
+}
+
+/** A replica may answer with what an invalidation, which the master has acknowledged, has forgotten. */
+export function refuseReplicas (options: { scaleReads?: unknown, role?: unknown } = {}, who: string): void {
+  const { scaleReads = 'master', role = 'master' } = options
+  if (scaleReads === 'master' && role === 'master') return
+  const got = scaleReads === 'master' ? "Sentinel's role 'slave'" : 'scaleReads, which reads from replicas'
+  throw new CACHE_ERR_OPTION(who, "a client that reads from masters, since a replica may not know yet what was invalidated: one with scaleReads: 'master', or url or connection", `one with ${got}`)
+}
 
 const url = discreet<string>('a URL that begins with redis:// or rediss://, or the path of a socket', (value) =>
   typeof value === 'string' && (value.startsWith('/') || (/^rediss?:\/\//.test(value) && URL.canParse(value))))
@@ -95,17 +118,19 @@ const connection: Check<RedisConnection> = (value, who) => {
     if (Object.hasOwn(value, name)) throw new CACHE_ERR_OPTION(`${who}.${name}`, 'absent: the backend depends on its own value', 'a value')
   }
   nodes(value.cluster, `${who}.cluster`)
+  refuseReplicas(value, who)
   if (value.commandTimeout !== undefined) expects('a positive integer of milliseconds', isPositiveInteger)(value.commandTimeout, `${who}.commandTimeout`)
   return value
 }
 
 /** The settings that `options` stand for. Throws CACHE_ERR_OPTION. */
 export function readOptions (options: RedisOptions): Settings {
-  const given = checkOptions<RedisOptions>('redis', options, { client, namespace: text, url, connection, prefix: text })
+  const given = checkOptions<RedisOptions>('redis', options, { client, namespace: text, url, connection, prefix: text, maxValueBytes: positiveInteger })
   exactlyOne('redis', given, ['client', 'namespace', 'url', 'connection'])
   return {
     way: wayOf(given),
     prefix: given.prefix ?? REDIS_PREFIX,
+    maxValueBytes: given.maxValueBytes ?? REDIS_MAX_VALUE_BYTES,
     timeoutMs: given.connection?.commandTimeout ?? CALL_TIMEOUT_MS
   }
 }

@@ -43,10 +43,13 @@ export class TieredBackend implements CacheBackend {
     return new TieredBackend(tiers, settings, context)
   }
 
-  private constructor (tiers: readonly Tier[], { deadlineMs, nearTtlMs }: Settings, { now, background }: BackendContext) {
+  private constructor (tiers: readonly Tier[], { deadlineMs, nearTtlMs, stampTtlMs }: Settings, { now, background, isStamp }: BackendContext) {
     this.#tiers = tiers
     this.#now = now
-    const capped = ({ value, expiresAt }: StoredEntry): StoredEntry => ({ value, expiresAt: Math.floor(Math.min(expiresAt, now() + nearTtlMs)) })
+    const capped = (key: string, { value, expiresAt }: StoredEntry): StoredEntry => {
+      const ttlMs = isStamp?.(key) === true ? stampTtlMs : nearTtlMs
+      return { value, expiresAt: Math.floor(Math.min(expiresAt, now() + ttlMs)) }
+    }
     this.#shared = { tiers, fence: this.#fence, deadlineMs, capped }
     this.#retries = background.every('tiered: changes that were not confirmed', RETRY_INTERVAL_MS, () => { for (const tier of tiers) tier.retry() })
     this.#addPowers()
@@ -99,7 +102,7 @@ export class TieredBackend implements CacheBackend {
   #keepNear (key: string, entry: StoredEntry, outcomes: readonly Outcome[]): MaybePromise<readonly Outcome[]> {
     const settled: Array<MaybePromise<Outcome>> = [...outcomes]
     for (let index = this.#tiers.length - 2; index >= 0; index--) {
-      const copy = this.#tiers[index]!.change(key, this.#shared.capped(entry))
+      const copy = this.#tiers[index]!.change(key, this.#shared.capped(key, entry))
       if (outcomes[index] !== undefined) settled[index] = copy
     }
     return all(settled)

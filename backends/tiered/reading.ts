@@ -13,7 +13,7 @@ export interface Shared {
   readonly fence: Fence
   readonly deadlineMs: number
   /** What a tier before the last one keeps of an entry. */
-  readonly capped: (entry: StoredEntry) => StoredEntry
+  readonly capped: (key: string, entry: StoredEntry) => StoredEntry
 }
 
 /** One read: its tiers share one deadline, which begins with the first of them that has no answer at once. */
@@ -99,7 +99,7 @@ export function has (shared: Shared, key: string): MaybePromise<boolean> {
 function copied ({ tiers, fence, capped }: Shared, { key, mark, index, found }: { key: string, mark: number, index: number, found: StoredEntry }): StoredEntry {
   if (fence.movedSince(mark, () => [key])) return found
   const entry = owning(found)
-  for (const tier of tiers.slice(0, index)) tier.copy(key, capped(entry))
+  for (const tier of tiers.slice(0, index)) tier.copy(key, capped(key, entry))
   return entry
 }
 

@@ -1,5 +1,6 @@
 // What is said once, when the application is ready: every cached route with its policy, and what is likely a mistake.
 import type { RouteOptions } from 'fastify'
+import { duration, type Duration } from '../../registry/check.js'
 import type { CacheLog } from '../../registry/registry.js'
 import { ROUTE_DEFAULTS, type RoutePolicy } from '../options.js'
 import { isSafe } from '../invalidation/unsafe.js'
@@ -7,6 +8,8 @@ import { isSafe } from '../invalidation/unsafe.js'
 /** What is known once all plugins are there. */
 export interface Facts {
   readonly backendName: string
+  /** Of the backend `tiered`: the `nearTtl` that was given where others may share the last tier, else 0. */
+  readonly nearTtlMs: number
   /** Whether the backend can look through its keys. */
   readonly hasClear: boolean
   /** Whether other processes run the same application. */
@@ -38,6 +41,8 @@ type Rule = (cached: readonly Cached[], facts: Facts, seen: readonly Seen[]) => 
 /** Plugins after which a request is somebody's. */
 export const AUTH_PLUGINS = ['@fastify/auth', '@fastify/jwt', '@fastify/basic-auth', '@fastify/bearer-auth', '@fastify/passport', '@fastify/session', '@fastify/secure-session', '@fastify/oauth2']
 const AUTH_NAME = /auth|jwt|session|login|permission|guard|verifyuser/i
+// What the backend does by default.
+const LONGEST_NEAR_TTL_MS = 1_000
 const HOOKS = ['onRequest', 'preParsing', 'preValidation', 'preHandler'] as const
 
 export class Report {
@@ -70,6 +75,13 @@ export class Report {
   }
 }
 
+/** The `nearTtl` among these options of a backend, where other processes may share the last tier, else 0. */
+export function nearTtlOf (backend: string, options: unknown): number {
+  const { nearTtl, tiers } = (options ?? {}) as { nearTtl?: Duration, tiers?: ReadonlyArray<{ backend: string }> }
+  if (backend !== 'tiered' || nearTtl === undefined || tiers?.at(-1)?.backend === 'memory') return 0
+  return duration()(nearTtl, 'tiered.nearTtl') as number
+}
+
 const namesOf = (routes: readonly Seen[]): string[] => routes.map(({ name }) => name)
 
 /** Whether the key tells users apart, so that their answers are not each other's. */
@@ -98,6 +110,10 @@ const RULES: readonly Rule[] = [
   (cached, { backendName, isOneOfSeveral }) => ({
     routes: isOneOfSeveral && backendName === 'memory' ? namesOf(cached.filter(({ policy }) => typeof policy.tags === 'function' || policy.tags.length > 0)) : [],
     message: "tags on the backend 'memory' are each process's own: an invalidation is not seen by the others; use a backend that they share, sqlite on one machine or redis"
+  }),
+  (cached, { isOneOfSeveral, nearTtlMs }) => ({
+    routes: isOneOfSeveral && nearTtlMs > LONGEST_NEAR_TTL_MS ? namesOf(cached) : [],
+    message: `the backend 'tiered' has a nearTtl of ${seconds(nearTtlMs)}: for so long this process goes on serving what another one has invalidated by URL, route or key; make it 1 s or less, or leave it out`
   }),
   (cached, { authPlugins }) => ({
     routes: namesOf(cached.filter(({ policy, guards }) => policy.credentials === 'ignore' && !isPersonal(policy) && (guards.length > 0 || authPlugins.length > 0))),

@@ -238,7 +238,9 @@ export class Guard {
     if (this.#closed) return UNAVAILABLE
     this.errors[operation] = (this.errors[operation] ?? 0) + 1
     // Of several tiers one failed: the others answer, and the whole is not left alone for that.
-    if ((err as { isPartial?: unknown } | null | undefined)?.isPartial === true) this.#breaker.succeeded()
+    // And one that refuses an entry for what it is, too large for one, is well.
+    const { isPartial, isRefusal } = (err ?? {}) as { isPartial?: unknown, isRefusal?: unknown }
+    if (isPartial === true || isRefusal === true) this.#breaker.succeeded()
     else if (err === HELD_UP || ((err === NO_ANSWER || err === WAITED) && operation === 'set')) this.#breaker.late()
     else this.#breaker.failed()
     const details = { err: safeError(err), backend: this.#options.name, operation, key }

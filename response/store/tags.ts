@@ -16,6 +16,17 @@ const SOFT_REMEMBERED = 32
 const STAMP = /^([0-9a-z]{1,11})\.[\w-]{12}\.[0-9a-z]+$/
 const INSTANTS = /^[0-9a-z]{1,11}(?:,[0-9a-z]{1,11})*$/
 
+/** Tells the keys of a namespace's stamps from others. */
+export function isStampIn (namespace: string): (key: string) => boolean {
+  const prefix = stampPrefix(namespace)
+  return (key) => key.startsWith(prefix)
+}
+
+/** What the keys of all stamps in a namespace begin with. */
+function stampPrefix (namespace: string): string {
+  return `${namespacePrefix(namespace)}t `
+}
+
 /**
  * A tag has two stamps. Whatever invalidates it changes the first, which is all that a hit reads; only what is not soft
  * changes the second. Neither is ever made out of what was read, so no writer can undo what another one did. Beside them
@@ -32,7 +43,7 @@ export class Tags {
 
   constructor (guard: Guard, namespace: string, now: () => number) {
     this.#guard = guard
-    this.#prefix = `${namespacePrefix(namespace)}t `
+    this.#prefix = stampPrefix(namespace)
     this.#now = now
   }
 

@@ -61,7 +61,7 @@ t.test('A22: two different keys are never stored as the same text', async (t) =>
 
 t.test('A23: 16 MiB of bytes come back as they were', async (t) => {
   const server = await startServer(t)
-  const backend = await openRedis(t, { url: server.url })
+  const backend = await openRedis(t, { url: server.url, maxValueBytes: 32 * 1024 * 1024 })
   const value = Buffer.alloc(16 * 1024 * 1024, Uint8Array.from({ length: 251 }, (_, at) => at))
   await backend.set('key', { ...entry(''), value })
   t.ok(value.equals((await backend.get('key'))!.value))

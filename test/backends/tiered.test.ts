@@ -69,12 +69,33 @@ t.test('tiered: a hit in a middle tier is copied to the nearest alone', async (t
 })
 
 t.test('S1: a copy lives for what is left of the entry, nearTtl at most', async (t) => {
-  for (const [nearTtl, leftMs, expectedMs] of [[undefined, 5_000, 5_000], ['2s', 5_000, 2_000], ['10s', 5_000, 5_000]] as const) {
+  for (const [nearTtl, leftMs, expectedMs] of [[undefined, 5_000, 1_000], ['2s', 5_000, 2_000], ['10s', 5_000, 5_000]] as const) {
     const { held, entry, text, clock } = await tieredSetUp(t, nearTtl === undefined ? {} : { nearTtl })
     held[1].set('a', entry('value', 10_000))
     await clock.pass(10_000 - leftMs)
     await text()
     t.equal(held[0].get('a')?.expiresAt, clock.now() + expectedMs, `nearTtl ${nearTtl}`)
+  }
+})
+
+t.test('S1: without nearTtl nothing but the life of an entry ends its copies where the last tier is memory, which no other process shares', async (t) => {
+  const clock = testClock()
+  const near = mapBackend(clock.now)
+  const registry = builtIns().add('near' as 'file', () => defineBackend({ name: 'near', create: () => near }))
+  const backend = await registry.open({ backend: 'tiered', options: { tiers: [{ backend: 'near' as 'file' }, { backend: 'memory' }] } }, { now: clock.now, isStamp: () => true })
+  t.teardown(() => backend.close())
+  await backend.set('a', { value: Buffer.from('value'), expiresAt: clock.now() + 5_000 })
+  t.equal(near.get('a')?.expiresAt, clock.now() + 5_000)
+})
+
+t.test("S1: a copy of a tag's stamp is used for a second at most, whatever nearTtl says", async (t) => {
+  for (const [nearTtl, expectedMs] of [['1h', 1_000], ['250ms', 250]] as const) {
+    const { backend, held, entry, text, clock } = await tieredSetUp(t, { nearTtl, isStamp: (key) => key === 'stamp' })
+    held[1].set('stamp', entry('read'))
+    await text('stamp')
+    t.equal(held[0].get('stamp')!.expiresAt - clock.now(), expectedMs)
+    await backend.set('stamp', entry('written'))
+    t.equal(held[0].get('stamp')!.expiresAt - clock.now(), expectedMs)
   }
 })
 

@@ -33,7 +33,7 @@ t.test('environment: each backend has its variables, and those of others are not
 })
 
 t.test('environment: tiered is memory before the one that a variable names, SQLite when none does', async (t) => {
-  const tiered = (far: object, near = {}) => ({ backend: 'tiered', options: { tiers: [{ backend: 'memory', options: near }, far], nearTtl: '10s' } })
+  const tiered = (far: object, near = {}) => ({ backend: 'tiered', options: { tiers: [{ backend: 'memory', options: near }, far] } })
   t.same(fromEnvironment({ CACHE_BACKEND: 'tiered' }), tiered({ backend: 'sqlite', options: {} }))
   t.same(fromEnvironment({ CACHE_BACKEND: 'tiered', REDIS_URL: 'redis://h', MEMORY_CACHE_BYTES: '5' }), tiered({ backend: 'redis', options: { url: 'redis://h' } }, { maxBytes: 5 }))
   t.same(fromEnvironment({ CACHE_BACKEND: 'tiered', CACHE_DIR: 'd' }), tiered({ backend: 'file', options: { dir: 'd' } }))

@@ -185,3 +185,11 @@ t.test('B24: a backend of several of which one failed goes on being asked, howev
   t.equal(await get(), undefined)
   t.equal(guard.errors.set, 20)
 })
+
+t.test('guard: a backend that refuses entries for what they are goes on being asked, however often that is', async (t) => {
+  const { chaos, guard, entry, get } = guardSetUp()
+  chaos.set.reject(Object.assign(new Error('too large'), { isRefusal: true }))
+  for (let time = 0; time < 20; time++) await fails(t, guard.change('set', 'a', entry('value')))
+  t.equal(await get(), undefined)
+  t.equal(guard.errors.set, 20)
+})

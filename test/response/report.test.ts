@@ -4,9 +4,9 @@ import t from 'tap'
 import type { RouteCacheOptions } from '../../plugin.js'
 import { rfc9111 } from '../../plugin.js'
 import { routePolicy } from '../../response/options.js'
-import { described, Report, type Facts } from '../../response/explain/report.js'
+import { described, nearTtlOf, Report, type Facts } from '../../response/explain/report.js'
 
-const FACTS: Facts = { backendName: 'sqlite', hasClear: true, isOneOfSeveral: false, authPlugins: [] }
+const FACTS: Facts = { backendName: 'sqlite', nearTtlMs: 0, hasClear: true, isOneOfSeveral: false, authPlugins: [] }
 const policyOf = (cache: RouteCacheOptions | true) => routePolicy('test', cache, {})
 
 type Told = Partial<RouteOptions> & { cache?: RouteCacheOptions | true }
@@ -32,6 +32,19 @@ t.test('report: neither ttl nor heuristic is said once, with every route', async
 t.test('report: statuses without a ttl, which they are about', async (t) => {
   t.match(mistakes([{ cache: { statuses: [200, 404] } }]), [['GET /', /statuses without ttl/]])
   t.same(mistakes([{ cache: { statuses: [200, 404], ttl: 1 } }]), [])
+})
+
+t.test('report: a nearTtl for which one of several processes serves what another one has invalidated', async (t) => {
+  const cached: Told[] = [{ cache: { ttl: 1 } }, { url: '/none' }]
+  const facts = { backendName: 'tiered', isOneOfSeveral: true }
+  t.match(mistakes(cached, { ...facts, nearTtlMs: 10_000 }), [['GET /', /'tiered' has a nearTtl of 10 s: .*make it 1 s or less/]])
+  t.same(mistakes(cached, { ...facts, nearTtlMs: 1_000 }), [])
+  t.same(mistakes(cached, { ...facts, nearTtlMs: 10_000, isOneOfSeveral: false }), [], 'one process hears itself')
+})
+
+t.test('report: the nearTtl that counts is one that was given, before a last tier that others may share', async (t) => {
+  const near = (last: string, options: object = {}) => nearTtlOf('tiered', { tiers: [{ backend: 'memory' }, { backend: last }], ...options })
+  t.same([near('redis', { nearTtl: '10s' }), near('redis'), near('memory', { nearTtl: '10s' }), nearTtlOf('sqlite', {})], [10_000, 0, 0, 0])
 })
 
 t.test('report: tags that other processes don\'t hear of', async (t) => {

@@ -1,6 +1,8 @@
 // Runs a TypeScript file of the tests in a Node process of its own and tells how that ended.
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import type { Test } from 'tap'
 
 export interface ChildEnd {
   readonly exitCode: number
@@ -30,4 +32,17 @@ export function runChild (file: string, { nodeArgs = [], args = [], timeoutMs = 
       resolve({ exitCode, signal: err?.signal ?? null, stdout, stderr })
     })
   })
+}
+
+/** Starts `file` of test/support/children, which goes on until the test ends. Settles with the first thing that it says. */
+export async function startChild (t: Test, file: string, args: readonly string[]): Promise<string> {
+  const path = fileURLToPath(new URL(`./children/${file}`, import.meta.url))
+  const child = spawn(process.execPath, [...process.execArgv, path, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const ended = once(child, 'exit')
+  t.teardown(async () => {
+    child.kill('SIGKILL')
+    await ended
+  })
+  const [said] = await once(child.stdout, 'data') as [Buffer]
+  return said.toString().trim()
 }

@@ -5,8 +5,9 @@ import { KEYV_CLEANUP_INTERVAL_MS, KEYV_PREFIX, KEYV_TIMEOUT_MS } from '../../ba
 import { MEMCACHED_PREFIX, MEMCACHED_TIMEOUT_MS } from '../../backends/memcached.js'
 import { MEMORY_MAX_BYTES } from '../../backends/memory.js'
 import { REDIS_PREFIX } from '../../backends/redis.js'
+import { REDIS_MAX_VALUE_BYTES } from '../../backends/redis/options.js'
 import { SQLITE_CLEANUP_INTERVAL_MS, SQLITE_MAX_BYTES, SQLITE_PATH, SQLITE_TABLE } from '../../backends/sqlite.js'
-import { TIERED_DEADLINE_MS } from '../../backends/tiered.js'
+import { TIERED_DEADLINE_MS, TIERED_NEAR_TTL_MS } from '../../backends/tiered.js'
 import { UNSTORAGE_CLEANUP_INTERVAL_MS, UNSTORAGE_PREFIX, UNSTORAGE_TIMEOUT_MS } from '../../backends/unstorage.js'
 import { KEY_DEFAULTS, ROUTE_DEFAULTS } from '../../response/options.js'
 import * as settings from '../../response/settings.js'
@@ -36,10 +37,10 @@ export const DOCUMENTED: readonly Documented[] = [
   { heading: '### file', at: [['backends/file/options.ts', 'FileOptions']], constants: FILE_DEFAULTS },
   { heading: '### sqlite', at: [['backends/sqlite/options.ts', 'SqliteOptions']], constants: SQLITE_DEFAULTS },
   { heading: '### http', at: [['backends/http/options.ts', 'HttpOptions']], constants: HTTP_DEFAULTS },
-  { heading: '### tiered', at: [['backends/tiered/options.ts', 'TieredOptions']], constants: { deadline: TIERED_DEADLINE_MS } },
+  { heading: '### tiered', at: [['backends/tiered/options.ts', 'TieredOptions']], constants: { nearTtl: TIERED_NEAR_TTL_MS, deadline: TIERED_DEADLINE_MS } },
   { heading: '### keyv', at: [['backends/keyv/options.ts', 'KeyvOptions']], constants: { prefix: KEYV_PREFIX, timeout: KEYV_TIMEOUT_MS, cleanupInterval: KEYV_CLEANUP_INTERVAL_MS } },
   { heading: '### memcached', at: [['backends/memcached/options.ts', 'MemcachedOptions']], constants: { prefix: MEMCACHED_PREFIX, timeout: MEMCACHED_TIMEOUT_MS } },
   { heading: '### unstorage', at: [['backends/unstorage/options.ts', 'UnstorageOptions']], constants: { prefix: UNSTORAGE_PREFIX, timeout: UNSTORAGE_TIMEOUT_MS, cleanupInterval: UNSTORAGE_CLEANUP_INTERVAL_MS } },
-  { heading: '### redis', at: [['backends/redis/options.ts', 'RedisOptions']], constants: { prefix: REDIS_PREFIX } },
+  { heading: '### redis', at: [['backends/redis/options.ts', 'RedisOptions']], constants: { prefix: REDIS_PREFIX, maxValueBytes: REDIS_MAX_VALUE_BYTES } },
   { heading: '## `fastify.cache`', at: [['response/value-options.ts', 'GetOrSetOptions'], ['response/value-options.ts', 'SetOptions']], constants: VALUE_DEFAULTS }
 ]

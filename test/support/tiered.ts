@@ -13,10 +13,12 @@ import { mapBackend, type MapBackend } from './map-backend.js'
 export interface TieredSetUp extends Omit<TieredOptions, 'tiers'> {
   /** Tiers, near to far. */
   tiers?: readonly Chaos[]
+  /** Whether a key is that of a tag's stamp. */
+  isStamp?: (key: string) => boolean
 }
 
 /** Two tiers unless told otherwise. */
-export async function tieredSetUp (t: Test, { tiers = [new Chaos(), new Chaos()], ...options }: TieredSetUp = {}) {
+export async function tieredSetUp (t: Test, { tiers = [new Chaos(), new Chaos()], isStamp = () => false, ...options }: TieredSetUp = {}) {
   const clock = testClock()
   const warnings: Array<Record<string, any>> = []
   const runs: Array<() => unknown> = []
@@ -32,7 +34,7 @@ export async function tieredSetUp (t: Test, { tiers = [new Chaos(), new Chaos()]
   })
   const log = { debug () {}, info () {}, error () {}, warn: (details: object) => { warnings.push(details as Record<string, any>) } }
   const background = { every: (_name: string, _ms: number, run: () => unknown) => { runs.push(run); return { cancel: async () => {} } } }
-  const backend = await registry.open({ backend: 'tiered', options: { tiers: choices, ...options } }, { now: clock.now, log, background })
+  const backend = await registry.open({ backend: 'tiered', options: { tiers: choices, ...options } }, { now: clock.now, log, background, isStamp })
   t.teardown(async () => await end(backend, tiers))
   const entry = (text: string, lifeMs = 60_000): StoredEntry => ({ value: Buffer.from(text), expiresAt: clock.now() + lifeMs })
   return {

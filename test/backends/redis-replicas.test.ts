@@ -1,0 +1,76 @@
+// The Redis backend on a Cluster with replicas: nothing is read from one, since it may not know yet what was invalidated.
+import { Cluster, Redis } from 'ioredis'
+import Fastify from 'fastify'
+import t, { type Test } from 'tap'
+import responseCache from '../../plugin.js'
+import { failureOf, textAt } from '../support/entries.js'
+import { startCluster, startServer, until, type RedisCluster, type RedisServer } from '../support/redis-server.js'
+import { freePort } from '../../benchmarks/backends/free-port.js'
+import { entry, openRedis } from '../support/redis.js'
+
+/** Three masters, and a replica of each. */
+async function withReplicas (t: Test): Promise<RedisCluster & { replicas: readonly RedisServer[] }> {
+  const cluster = await startCluster(t)
+  const replicas: RedisServer[] = []
+  for (const master of cluster.servers) {
+    const busPort = await freePort()
+    const replica = await startServer(t, {
+      args: ['--cluster-enabled', 'yes', '--cluster-config-file', 'nodes.conf', '--cluster-node-timeout', '2000', '--cluster-port', String(busPort), '--repl-diskless-sync-delay', '0']
+    })
+    await master.admin.config('SET', 'repl-diskless-sync-delay', '0')
+    await master.admin.call('CLUSTER', 'MEET', '127.0.0.1', replica.port, busPort)
+    const id = String(await master.admin.call('CLUSTER', 'MYID'))
+    await until('it may follow', async () => await replica.admin.call('CLUSTER', 'REPLICATE', id).then(() => true, () => false))
+    await until('it follows', async () => (await replica.admin.info('replication')).includes('master_link_status:up'))
+    replicas.push(replica)
+  }
+  for (const { admin } of cluster.servers) {
+    await until('all know the replicas', async () => (await admin.call('CLUSTER', 'SLOTS') as unknown[][]).every((range) => range.length === 4))
+  }
+  return { ...cluster, replicas }
+}
+
+t.test('redis: a lent client that reads from replicas is refused at registration, with what to do', async (t) => {
+  const { nodes } = await withReplicas(t)
+  for (const scaleReads of ['slave', 'all', () => []] as const) {
+    const client = new Cluster([...nodes], { scaleReads } as object)
+    t.teardown(() => client.disconnect())
+    const message = /'redis\.client' must be a client that reads from masters.*scaleReads: 'master'/
+    const app = Fastify()
+    t.teardown(() => app.close())
+    t.match(await failureOf(async () => await app.register(responseCache, { backend: 'redis', options: { client } })), { code: 'CACHE_ERR_OPTION', message })
+    const decoration = () => ({ store: client })
+    t.match(await failureOf(() => openRedis(t, { namespace: 'store' }, { decoration })), { code: 'CACHE_ERR_OPTION', message: /'redis\.namespace' must be a client that reads from masters/ })
+  }
+})
+
+t.test('redis: a namespace that was registered later, and options of a connection, are refused as well', async (t) => {
+  const client = new Cluster([{ port: 1 }], { lazyConnect: true, scaleReads: 'slave' })
+  const found: Record<string, unknown> = {}
+  const backend = await openRedis(t, { namespace: 'store' }, { decoration: () => found })
+  found.store = client
+  t.match(await failureOf(() => backend.get('key')), { code: 'CACHE_ERR_OPTION', message: /reads from masters/ })
+  const sentinels = [{ host: '127.0.0.1', port: 1 }]
+  const replica = new Redis({ sentinels, name: 'main', role: 'slave', lazyConnect: true })
+  for (const options of [{ client: replica }, { connection: { sentinels, name: 'main', role: 'slave' } }, { connection: { cluster: [{ port: 1 }], scaleReads: 'all' } }]) {
+    t.match(await failureOf(() => openRedis(t, options)), { code: 'CACHE_ERR_OPTION', message: /reads from masters/ })
+  }
+})
+
+t.test('redis: on a Cluster with replicas nothing is asked of them, and what was deleted stays so while they are behind', async (t) => {
+  const { nodes, replicas } = await withReplicas(t)
+  const lent = new Cluster([...nodes])
+  t.teardown(() => lent.disconnect())
+  for (const options of [{ connection: { cluster: nodes } }, { client: lent }]) {
+    const backend = await openRedis(t, options)
+    const keys = Array.from({ length: 30 }, (_, at) => `key ${at}`)
+    await until('all are stored', async () => (await Promise.allSettled(keys.map((key) => backend.set(key, entry(key))))).every(({ status }) => status === 'fulfilled'))
+    for (const key of keys) t.equal(await textAt(backend, key), key)
+    for (const replica of replicas) replica.stop()
+    for (const key of keys) await backend.delete(key)
+    for (const replica of replicas) replica.goOn()
+    for (const key of keys) t.equal(await backend.get(key), undefined)
+    await backend.clear()
+    for (const { admin } of replicas) t.notMatch(await admin.info('commandstats'), /cmdstat_get:/)
+  }
+})
