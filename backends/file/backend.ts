@@ -55,7 +55,7 @@ export class FileBackend implements CacheBackend {
     this.#writes = new Writes((change) => this.#carryOut(change))
     this.#noteSpoilt = spoiltNotice(context.log)
     const around = { folder: this.#folder, writes: this.#writes, now: context.now, goOn: () => { this.#endWhenClosed() } }
-    this.#upkeep = new Upkeep({ ...around, maxBytes: settings.maxBytes, noteSpoilt: this.#noteSpoilt })
+    this.#upkeep = new Upkeep({ ...around, maxBytes: settings.maxBytes, noteSpoilt: this.#noteSpoilt, log: context.log })
     this.#listing = new Listing(around)
     this.#cleanup = context.background.every('file cleanup', settings.cleanupIntervalMs, () => this.#clean())
   }
@@ -210,9 +210,8 @@ export class FileBackend implements CacheBackend {
       return
     }
     const { value, expiresAt } = entry
-    this.#upkeep.grow(await this.#files.put(name, { head: frameHead(key, entry), value, expiresAt, usedAt: this.#useAt() }))
-    // The entry is kept, whatever comes of this; the next cleanup will say what stands in its way.
-    await this.#upkeep.makeRoom().catch(() => {})
+    const contents = { head: frameHead(key, entry), value, expiresAt, usedAt: this.#useAt() }
+    await this.#upkeep.keep(contents.head.length + value.byteLength, () => this.#files.put(name, contents))
   }
 
   #check (bytes: Buffer, place: Place, file: OpenFile): StoredEntry | undefined {

@@ -1,8 +1,9 @@
 // What keeps the folder within its bounds: the expired go first, then the least recently used; and what killed writers left.
 import type { Stats } from 'node:fs'
-import { begunAt, type Folder } from './folder.js'
+import { begunAt, codeOf, type Folder } from './folder.js'
 import { HEAD_BYTES } from '../../registry/frame.js'
 import { standingOf } from '../../registry/own-file.js'
+import type { CacheLog } from '../../registry/registry.js'
 import { LeastUsed } from './least-used.js'
 import { expiryOf, isTrusted } from './read.js'
 import { inSteps, walk, type Found, type Pace } from './walk.js'
@@ -20,6 +21,18 @@ const MAX_CANDIDATES = 20_000
 
 const MAX_ROUNDS = 100
 
+// The disk has no room, or this user may have no more of it.
+const FULL = ['ENOSPC', 'EDQUOT']
+
+const DISK_FULL = 'cache: the disk is full before file.maxBytes is reached; old entries are removed and the folder is kept below limitBytes; ' +
+  'make room, or lower file.maxBytes'
+
+// A disk that others fill too takes at once what is given back: no more is, for so long.
+const GIVE_WAY_GAP_MS = 1_000
+
+// With each cleanup the folder may grow again by so much, up to maxBytes: the disk may have room by now.
+const REGROWTH = 1.25
+
 /** What the upkeep needs around it. */
 export interface UpkeepOptions {
   readonly folder: Folder
@@ -30,6 +43,7 @@ export interface UpkeepOptions {
   readonly goOn: () => void
   /** Told of a file that everybody could write, which is removed. */
   readonly noteSpoilt: (path: string) => void
+  readonly log: CacheLog
 }
 
 interface Candidate {
@@ -53,13 +67,18 @@ export class Upkeep {
   /** As far as is known: other processes write too. */
   #bytes: number | undefined
   #grownBy = 0
+  /** `maxBytes`, or less where the disk has turned out to be smaller. */
+  #limitBytes: number
   #run: Promise<void> | undefined
   #awaited = 0
+  #gaveWayAt = -Infinity
+  #gaveWay = false
   /** How many entries were removed to make room. */
   evictions = 0
 
   constructor (options: UpkeepOptions) {
     this.#options = options
+    this.#limitBytes = options.maxBytes
   }
 
   /** The folder has become larger by this. */
@@ -67,8 +86,19 @@ export class Upkeep {
     this.#grownBy += bytes
   }
 
+  /** Does `put`, which answers by how much it made the folder larger, and makes room: before, where the disk is full. Throws what `put` throws. */
+  async keep (neededBytes: number, put: () => Promise<number>): Promise<void> {
+    const grownBy = await put().catch(async (error: unknown) => {
+      if (!FULL.includes(codeOf(error)) || !await this.#giveWay(neededBytes)) throw error
+      return await put()
+    })
+    this.grow(grownBy)
+    // The entry is kept, whatever comes of this; the next cleanup will say what stands in its way.
+    await this.#makeRoom().catch(() => {})
+  }
+
   /** Removes until the folder is within its bounds, where it is not. */
-  async makeRoom (): Promise<void> {
+  async #makeRoom (): Promise<void> {
     this.#awaited++
     try {
       // A run that was under way may not have seen all.
@@ -78,9 +108,25 @@ export class Upkeep {
     }
   }
 
+  /**
+   * The disk is full, and the folder is not: removes what is expired, then the least recently used, and keeps the folder below what it
+   * held. Returns whether that makes room: not where the folder holds little beside the `neededBytes`.
+   */
+  async #giveWay (neededBytes: number): Promise<boolean> {
+    this.#awaited++
+    try {
+      await this.#run?.catch(() => {})
+      if (performance.now() - this.#gaveWayAt > GIVE_WAY_GAP_MS) await this.#runAlone(() => this.#shrink(neededBytes))
+    } finally {
+      this.#awaited--
+    }
+    return this.#gaveWay
+  }
+
   /** Removes what is expired, damaged or left behind, and makes room. The background task. */
   async cleanup (): Promise<void> {
     await this.#run
+    this.#limitBytes = Math.min(this.#limitBytes * REGROWTH, this.#options.maxBytes)
     await this.#sweep()
   }
 
@@ -100,13 +146,35 @@ export class Upkeep {
   }
 
   #isFull (): boolean {
-    return this.#bytes === undefined || this.#bytes + this.#grownBy > this.#options.maxBytes
+    return this.#bytes === undefined || this.#bytes + this.#grownBy > this.#limitBytes
+  }
+
+  #sweep (): Promise<void> {
+    return this.#runAlone(() => this.#sweepAll())
   }
 
   /** One run at a time: whoever comes while one is under way gets that. */
-  #sweep (): Promise<void> {
-    this.#run ??= this.#sweepAll().finally(() => { this.#run = undefined })
+  #runAlone (run: () => Promise<void>): Promise<void> {
+    this.#run ??= run().finally(() => { this.#run = undefined })
     return this.#run
+  }
+
+  async #shrink (neededBytes: number): Promise<void> {
+    const { candidates } = await this.#sweepOnce()
+    this.#options.goOn()
+    const bytes = this.#bytes as number
+    this.#gaveWay = bytes >= neededBytes * 2
+    if (this.#gaveWay) {
+      this.#limitTo(Math.floor(bytes * KEPT_SHARE))
+      await this.#evict(candidates)
+    }
+    this.#gaveWayAt = performance.now()
+  }
+
+  #limitTo (limitBytes: number): void {
+    const { folder, log, maxBytes } = this.#options
+    if (this.#limitBytes === maxBytes) log.warn({ dir: folder.home, limitBytes, maxBytes }, DISK_FULL)
+    this.#limitBytes = limitBytes
   }
 
   async #sweepAll (): Promise<void> {
@@ -156,11 +224,11 @@ export class Upkeep {
 
   /** Removes the first of `candidates` until there is room. Answers how many. */
   async #evict (candidates: readonly Candidate[]): Promise<number> {
-    const { writes, maxBytes } = this.#options
+    const { writes } = this.#options
     const before = this.evictions
     let bytes = this.#bytes as number
     await inSteps(candidates, ({ name, path, inode, bytes: its }) => {
-      if (bytes + this.#grownBy <= maxBytes * KEPT_SHARE) return
+      if (bytes + this.#grownBy <= this.#limitBytes * KEPT_SHARE) return
       // It may have been replaced since, here or by another process.
       if (writes.find(name) !== undefined || statIfThere(path)?.ino !== inode) return
       removeNow(path)

@@ -101,6 +101,26 @@ t.test('A06: on a disk without inodes a set is refused, reads go on, and writes 
   t.equal(await textAt(backend, 'key'), 'new')
 })
 
+t.test('file: on a disk that the cache itself has filled new entries are stored, older ones give way, and that is logged once', { skip: needs.mount }, async (t) => {
+  const dir = join(disk(t, 'size=8m'), 'cache')
+  const warnings: string[] = []
+  const { backend } = await openFiles(t, { dir }, testClock(), (_details, message) => { warnings.push(message) })
+  let refused = 0
+  for (let wave = 0; wave < 200; wave++) {
+    const sets = Array.from({ length: 10 }, (_, at) => backend.set(`${wave}-${at}`, { value: Buffer.alloc(8_000, wave), expiresAt: Infinity }))
+    const outcomes = await Promise.allSettled(sets)
+    if (wave >= 150) refused += outcomes.filter(({ status }) => status === 'rejected').length
+  }
+  t.equal(refused, 0)
+  t.equal((await backend.get('199-0'))?.value[0], 199)
+  t.ok((await backend.stats()).entries! > 200, 'a good part of the disk is used')
+  t.same(warnings.map((message) => message.split(';', 1)[0]), ['cache: the disk is full before file.maxBytes is reached'])
+  await backend.delete('199-0')
+  t.equal(await backend.get('199-0'), undefined)
+  await backend.clear()
+  t.equal((await backend.stats()).entries, 0)
+})
+
 t.test('A08: on a disk that became read-only reads go on, changes are refused, and both come back', { skip: needs.mount }, async (t) => {
   const path = disk(t, 'size=1m')
   const dir = join(path, 'cache')

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { Order } from '../../examples/cache-service/order.js'
 import { cacheService } from '../../examples/cache-service/service.js'
 import { readSettings } from '../../examples/cache-service/settings.js'
 import { sealed } from '../../backends/http/protocol.js'
@@ -111,6 +112,32 @@ t.test('service: a change that was late on its way does not undo a later one of 
   t.equal(await backend.get(DIGEST), undefined)
   t.equal(await change('PUT', 'you/1', 'of another'), 204)
   for (const unreadable of [undefined, 'me', 'me/x', '/5', 'me/1/2']) t.equal(await change('PUT', unreadable, 'any'), 204)
+})
+
+t.test('service: a change that was late is refused too where another writer has changed the entry since', async (t) => {
+  const { app, backend } = await serve(t)
+  const change = async (method: 'PUT' | 'DELETE', from: string, payload?: string) => (await app.inject({
+    method, url: PATH, headers: { ...put, 'cache-change': from }, ...(payload !== undefined && { payload })
+  })).statusCode
+  t.equal(await change('DELETE', 'a/2'), 204)
+  t.equal(await change('PUT', 'b/1', 'of another'), 204)
+  t.equal(await change('PUT', 'a/1', 'late'), 409)
+  t.equal((await app.inject({ url: PATH, headers: authorized })).body, 'of another')
+  t.equal(await change('PUT', 'a/3', 'next'), 204)
+  t.equal(await change('DELETE', 'b/1'), 204, 'the same once more')
+  t.equal(await backend.get(DIGEST), undefined)
+})
+
+t.test('service: where a change is no longer remembered, one that may be earlier is refused', async (t) => {
+  const order = new Order(2)
+  for (const [digest, change] of [['x', 'a/1'], ['x', 'b/1'], ['y', 'a/2'], ['z', 'a/5'], ['w', 'a/6'], ['v', 'a/7']]) {
+    t.ok(order.admits(digest as string, change), change as string)
+  }
+  t.notOk(order.admits('y', 'a/1'), 'earlier than one that is not remembered')
+  t.notOk(order.admits('z', 'a/4'))
+  t.ok(order.admits('u', 'a/8'))
+  t.ok(order.admits('x', 'b/2'))
+  t.ok(order.admits('x', 'c/1'), 'a writer that was never seen')
 })
 
 t.test('service: a backend that fails is a 500 without its words, for which the other end tries a change again', async (t) => {
