@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { MaybePromise } from '../../registry/backend.js'
 import { UNAVAILABLE, type Guard } from './guard.js'
+import { isSilence } from './on-purpose.js'
 import { digest, namespacePrefix } from '../key.js'
 import { part } from '../sent.js'
 import { andThen, type Deadline } from '../later.js'
@@ -92,9 +93,20 @@ export class Tags {
    * can see one as it was. Rejects with CACHE_ERR_BACKEND_FAILED.
    */
   async invalidate (tag: string, soft = false): Promise<void> {
-    if (soft) await this.#noteSoft(this.#softKey(tag))
+    // Where that can't be noted, no more can a stamp, and what is stale is gone.
+    if (soft) await this.#noteSoft(this.#softKey(tag)).catch(unlessSilent)
     const keys = soft ? [this.#key(tag)] : [this.#hardKey(tag), this.#key(tag)]
-    await Promise.all(keys.map(async (key) => await this.#guard.change('set', key, this.#stamp())))
+    await Promise.all(keys.map(async (key) => await this.#renew(key)))
+  }
+
+  /** A store without room for a new stamp has the old one deleted all the same: one that is gone is another one too. */
+  async #renew (key: string): Promise<void> {
+    try {
+      await this.#guard.change('set', key, this.#stamp())
+    } catch (err) {
+      unlessSilent(err)
+      await this.#guard.change('delete', key)
+    }
   }
 
   /** Adds the present to a tag's soft invalidations: what was stale already is not stale anew. */
@@ -174,4 +186,9 @@ function thinned (instants: number[], at: number): number[] {
     instants.splice(likeness.indexOf(Math.min(...likeness)), 1)
   }
   return instants
+}
+
+/** Throws what a backend didn't say itself: who didn't hear of one change doesn't hear of another. */
+function unlessSilent (err: unknown): void {
+  if (isSilence(err)) throw err
 }

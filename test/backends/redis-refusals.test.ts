@@ -3,7 +3,8 @@ import t, { type Test } from 'tap'
 import type { RedisOptions } from '../../backends/redis.js'
 import { build, type TestApp } from '../support/app.js'
 import { startServer, until, type RedisServer } from '../support/redis-server.js'
-import { openRedis } from '../support/redis.js'
+import { entry, openRedis } from '../support/redis.js'
+import { source } from '../support/sources.js'
 
 const SECRETS = { password: 'pa55-planted', body: 'b0dy-planted', bearer: 'bear3r-planted', cookie: 'co0kie-planted', key: 'k3y-planted' }
 
@@ -41,8 +42,62 @@ t.test('B09, E34: where there is no memory left sets fail quietly, and gets go o
   const app = await start(t, server)
   await app.ask({ url: '/kept', headers })
   await server.admin.config('SET', 'maxmemory', '1mb')
-  await refuses(t, app, 'OOM', '/b')
+  await app.ask({ url: '/b', headers })
   t.match((await app.ask({ url: '/kept', headers })).cacheStatus, /; hit/)
+  await refuses(t, app, 'OOM', '/b')
+})
+
+t.test('where there is no memory left what is invalidated is gone all the same, by tag and by route, softly too', async (t) => {
+  const server = await startServer(t)
+  const app = await start(t, server)
+  const isHit = async (url: string) => /; hit/.test((await app.ask({ url, headers })).cacheStatus ?? '')
+  await app.ask({ url: '/kept', headers })
+  await until('it is stored', async () => await isHit('/kept'))
+  await server.admin.config('SET', 'maxmemory', '1mb')
+  t.ok(await isHit('/kept'))
+  await app.cache.invalidate({ tags: ['all'] })
+  t.notOk(await isHit('/kept'))
+
+  for (const target of [{ tags: ['all'], soft: true }, { route: '/:id' }]) {
+    await server.admin.config('SET', 'maxmemory', '0')
+    await until('it is stored again', async () => {
+      await app.clock.pass(31_000)
+      return await isHit('/kept')
+    })
+    await server.admin.config('SET', 'maxmemory', '1mb')
+    await app.cache.invalidate(target)
+    t.notOk(await isHit('/kept'), JSON.stringify(target))
+  }
+})
+
+t.test('a user with the rights that the docs name can do all that the backend does, no right is too many, and nothing is printed', async (t) => {
+  const named = /needs `EVAL` and `TIME` beside `GET`, `GETRANGE`, `SET`, `UNLINK` and\s`SCAN`/.exec(source('docs/backends.md').text)?.[0] ?? ''
+  const rights = [...named.matchAll(/`(\w+)`/g)].map(([, right]) => (right as string).toLowerCase())
+  t.equal(rights.length, 7)
+  const server = await startServer(t)
+  const printed: unknown[] = []
+  for (const way of ['log', 'warn', 'error'] as const) t.intercept(console, way, { value: (...words: unknown[]) => printed.push(words) })
+  /** What fails for a user with these rights. */
+  const failing = async (name: string, allowed: readonly string[]): Promise<string[]> => {
+    await server.admin.call('ACL', 'SETUSER', name, 'on', '>pw', '~frc:*', '-@all', ...allowed.map((right) => `+${right}`))
+    const backend = await openRedis(t, { connection: { host: '127.0.0.1', port: server.port, username: name, password: 'pw' } })
+    const value = Buffer.alloc(2_000_000)
+    const calls: Record<string, () => unknown> = {
+      set: () => backend.set('a', entry('value')),
+      'a large set': () => backend.set('b', { ...entry(''), value }),
+      get: () => backend.get('a'),
+      has: () => backend.has('a'),
+      keys: () => backend.keys(),
+      delete: () => backend.delete('a'),
+      clear: () => backend.clear()
+    }
+    const failures: string[] = []
+    for (const [call, act] of Object.entries(calls)) await (async () => await act())().catch(() => { failures.push(call) })
+    return failures
+  }
+  t.same(await failing('all', rights), [])
+  for (const right of rights) t.not((await failing(`without-${right}`, rights.filter((other) => other !== right))).length, 0, right)
+  t.same(printed, [])
 })
 
 t.test('B11, E34: a replica that may not be written to answers what it has', async (t) => {
