@@ -3,6 +3,7 @@ import { rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { CacheBackend } from '../../registry/backend.js'
+import { until } from '../support/barrier.js'
 import { runChild } from '../support/child.js'
 import { testClock } from '../support/clock.js'
 import { fillDisk, needsMount, needsShell, smallDisk } from '../support/disk.js'
@@ -74,6 +75,32 @@ t.test('sqlite: below a limit on the size of files new entries are stored, and w
   t.comment(`${refused} of 8000 sets were refused`)
   t.same(rest, { last: 'stored', deleted: 'nothing', gone: true, cleared: 'nothing', left: 0 })
   t.ok(refused < 400)
+})
+
+t.test('sqlite: while another one keeps a read transaction open the log is bounded: sets are refused, deletes go on, and both come back', async (t) => {
+  const MAX_BYTES = 8 * 1024 * 1024
+  // A log of that size is left as it is.
+  const MAX_LOG_BYTES = 16 * 1024 * 1024
+  const path = join(t.testdir(), 'cache.db')
+  const { backend } = await openSqlite(t, { path, maxBytes: MAX_BYTES })
+  await fillWaves(backend, 1)
+  const other = beside(t, path)
+  other.exec('BEGIN')
+  other.prepare('SELECT count(*) FROM cache_entries').get()
+  const outcomes = await fillWaves(backend, 1_000)
+  t.comment(`${outcomes.filter((one) => one === 'rejected').length} of ${outcomes.length} sets were refused, ${diskBytes(path)} bytes on disk`)
+  t.equal(outcomes.at(-1), 'rejected')
+  t.ok(diskBytes(path) < MAX_BYTES * 2 + MAX_LOG_BYTES * 1.5, 'file and log together')
+  t.match(await failureOf(() => backend.set('key', entry('value', Infinity))), { message: 'another process keeps a read transaction on the file open' })
+  const [key] = await backend.keys('*-0') as [string]
+  await backend.delete(key)
+  t.equal(await backend.get(key), undefined)
+  await backend.clear()
+  t.equal(await backend.size(), 0)
+  other.exec('COMMIT')
+  await until(async () => await failureOf(async () => await backend.set('key', entry('value', Infinity))) === undefined)
+  t.equal(await textAt(backend, 'key'), 'value')
+  t.ok(diskBytes(path) < MAX_BYTES * 2 + MAX_LOG_BYTES)
 })
 
 t.test('sqlite: on a disk that others have filled a set is refused, an invalidation holds, and sets come back with the room', { skip: needsMount }, async (t) => {
