@@ -40,5 +40,6 @@ export function safeError (err: unknown): { type: string, code: unknown, message
 /** The same as an Error, to be the cause of another one: whoever logs that one logs its cause, stack and all. */
 export function safeCause (err: unknown): Error {
   const { type, code, message } = safeError(err)
-  return Object.assign(new Error(message), { name: type, ...(code !== undefined && { code }) })
+  const { isFull } = (err ?? {}) as { isFull?: unknown }
+  return Object.assign(new Error(message), { name: type, ...(code !== undefined && { code }), ...(isFull === true && { isFull }) })
 }

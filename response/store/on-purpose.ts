@@ -4,11 +4,9 @@ import { Deadline, LATE, within } from '../later.js'
 /** How long nothing may be heard of such a call (`cache.set`, `invalidate`, `clear`, ...). */
 export const ON_PURPOSE_DEADLINE_MS = 2_000
 
-const SILENCE = 'ETIMEDOUT'
-
-/** Whether such a call failed since nothing was heard of it, and not by what the backend said. */
-export function isSilence (err: unknown): boolean {
-  return ((err as Error | undefined)?.cause as { code?: unknown } | undefined)?.code === SILENCE
+/** Whether such a call failed since the backend has no room, as it says itself: what is there can be deleted all the same. */
+export function isForWantOfRoom (err: unknown): boolean {
+  return ((err as Error | undefined)?.cause as { isFull?: unknown } | undefined)?.isFull === true
 }
 
 /** What is heard of one. */
@@ -30,6 +28,6 @@ export class Progress {
 /** What `done` brings. Rejects when nothing is heard of it for too long, and says how far it had come. */
 export async function inTime<T> (done: Promise<T>, progress = new Progress()): Promise<T> {
   const answer = await within(progress.silence, done)
-  if (answer === LATE) throw Object.assign(new Error(`no answer within ${ON_PURPOSE_DEADLINE_MS} ms${String(progress)}`), { code: SILENCE })
+  if (answer === LATE) throw new Error(`no answer within ${ON_PURPOSE_DEADLINE_MS} ms${String(progress)}`)
   return answer
 }

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { MaybePromise } from '../../registry/backend.js'
 import { UNAVAILABLE, type Guard } from './guard.js'
-import { isSilence } from './on-purpose.js'
+import { isForWantOfRoom } from './on-purpose.js'
 import { digest, namespacePrefix } from '../key.js'
 import { part } from '../sent.js'
 import { andThen, type Deadline } from '../later.js'
@@ -94,7 +94,7 @@ export class Tags {
    */
   async invalidate (tag: string, soft = false): Promise<void> {
     // Where that can't be noted, no more can a stamp, and what is stale is gone.
-    if (soft) await this.#noteSoft(this.#softKey(tag)).catch(unlessSilent)
+    if (soft) await this.#noteSoft(this.#softKey(tag)).catch(ifFull)
     const keys = soft ? [this.#key(tag)] : [this.#hardKey(tag), this.#key(tag)]
     await Promise.all(keys.map(async (key) => await this.#renew(key)))
   }
@@ -104,7 +104,7 @@ export class Tags {
     try {
       await this.#guard.change('set', key, this.#stamp())
     } catch (err) {
-      unlessSilent(err)
+      ifFull(err)
       await this.#guard.change('delete', key)
     }
   }
@@ -188,7 +188,7 @@ function thinned (instants: number[], at: number): number[] {
   return instants
 }
 
-/** Throws what a backend didn't say itself: who didn't hear of one change doesn't hear of another. */
-function unlessSilent (err: unknown): void {
-  if (isSilence(err)) throw err
+/** Throws whatever else a change failed for. */
+function ifFull (err: unknown): void {
+  if (!isForWantOfRoom(err)) throw err
 }

@@ -78,7 +78,8 @@ t.test('redis: where the limit may not be asked for, one value that ends the con
   await server.admin.call('ACL', 'SETUSER', 'cache', 'on', '>pw', '~*', '+@all', '-config')
   const backend = await openRedis(t, { connection: { host: '127.0.0.1', port: server.port, username: 'cache', password: 'pw' } })
   await backend.set('small', entry('small'))
-  t.match(await failureOf(() => backend.set('large', sized(2 * MIB))), { message: /invalid bulk length/ })
+  // The connection may be gone before what the server said of it was read.
+  await until('the server has told it', async () => (await failureOf(() => backend.set('large', sized(2 * MIB))))?.code === 'ETOOLARGE')
   await until('it is connected again', async () => await failureOf(() => backend.get('small')) === undefined)
   const before = await connectionsMade(server)
   for (let time = 0; time < 10; time++) t.match(await failureOf(() => backend.set('large', sized(2 * MIB))), { code: 'ETOOLARGE' })
