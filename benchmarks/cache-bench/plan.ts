@@ -7,6 +7,7 @@ export interface Plan {
   readonly rounds: number
   readonly sliceMs: number
   readonly delayMs: number
+  readonly writingMs: number
   readonly sizeRounds: number
   readonly sizeMs: number
   readonly servedRounds: number
@@ -18,7 +19,7 @@ export interface Plan {
 /** Rounds that are not counted: compilers and caches are cold. */
 export const WARM_ROUNDS = 1
 
-const SHARES = { fill: 0.1, operations: 0.4, delay: 0.08, sizes: 0.17, served: 0.25 }
+const SHARES = { fill: 0.1, operations: 0.36, delay: 0.06, writing: 0.1, sizes: 0.15, served: 0.23 }
 
 // Slices of a round: get, set with delete (which counts twice), replace, miss.
 const SLICES = 5
@@ -39,6 +40,7 @@ export function planOf ({ seconds, entries, valueBytes, sizes, inFlight }: Setti
     rounds,
     sliceMs: ms(SHARES.operations) / (rounds + WARM_ROUNDS) / SLICES,
     delayMs: ms(SHARES.delay),
+    writingMs: ms(SHARES.writing),
     sizeRounds,
     sizeMs: ms(SHARES.sizes) / sizes.length / sizeRounds / SIZE_SLICES,
     servedRounds,

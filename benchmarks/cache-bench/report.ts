@@ -38,8 +38,10 @@ export interface BackendReport {
   readonly entries: number
   readonly operations: Readonly<Record<Operation, OperationReport>>
   readonly sizes: readonly SizeReport[]
-  /** Milliseconds by which timers were late at a steady pace. */
+  /** Milliseconds by which timers were late at a steady pace, one in ten a write. */
   readonly delay: Delay
+  /** The same, of writes alone. */
+  readonly writing: Delay
   /** Bytes for an entry: in this process's heap and Buffers, in its resident memory, and as the backend itself says. */
   readonly memory: { readonly heapBytes: number, readonly rssBytes: number, readonly storedBytes?: number }
   /** Requests to a Fastify application: without the cache, hits, misses. */
@@ -47,6 +49,8 @@ export interface BackendReport {
   /** What a handler must take at least. */
   readonly breakEven: { readonly cpuUs: number, readonly latencyUs: number }
 }
+
+const DELAYS = ['p50Ms', 'p99Ms', 'p999Ms', 'maxMs', 'operationsPerSecond'] as const satisfies ReadonlyArray<keyof Delay>
 
 /** What must be the same for two reports to be compared. */
 const CONDITIONS = ['entries', 'valueBytes', 'inFlight', 'hitRatio'] as const
@@ -80,7 +84,7 @@ export function reportOf ({ parts, results, yardsticks }: Outcome, settings: Set
 }
 
 function backendReport (part: Part, results: Outcome['results'][number], { hitRatio, sizes }: Pick<Settings, 'hitRatio' | 'sizes'>): BackendReport {
-  const { source, filled, delay, served } = part
+  const { source, filled, delay, writing, served } = part
   const routes = each(ROUTES, (route) => medians(served.samples[route]))
   const least = (what: keyof RouteSample): number =>
     significant(breakEvenUs({ floorUs: routes.floor[what], hitUs: routes.hit[what], missUs: routes.miss[what] }, hitRatio))
@@ -91,7 +95,8 @@ function backendReport (part: Part, results: Outcome['results'][number], { hitRa
     sizes: part.sizes.map(({ get, replace, entries }, at) => ({
       valueBytes: sizes[at]!, entries, getPerSecond: significant(median(get)), setPerSecond: significant(median(replace))
     })),
-    delay: each(['p50Ms', 'p99Ms', 'maxMs', 'operationsPerSecond'] as const, (name) => significant(delay[name])),
+    delay: each(DELAYS, (name) => significant(delay[name])),
+    writing: each(DELAYS, (name) => significant(writing[name])),
     memory: {
       heapBytes: Math.round(filled.heapBytesPerEntry),
       rssBytes: Math.round(filled.rssBytesPerEntry),

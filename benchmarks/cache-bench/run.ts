@@ -20,6 +20,8 @@ export interface Part {
   readonly served: Served
   filled: Filled
   delay: Delay
+  /** The same, of writes alone. */
+  writing: Delay
   /** By workload, from 1 on: operations a second, round by round. */
   readonly sizes: Array<{ get: number[], replace: number[], entries: number }>
 }
@@ -68,7 +70,7 @@ async function open (source: Source, { plan, signal, progress, folder, parts }: 
   signal.throwIfAborted()
   progress.say(`${source.name}: opening and filling`)
   const privateFolder = makePrivate(folder, `${parts.length}-operations`)
-  const part: Part = { source, contender: new Contender(source.name), served: new Served(), filled: undefined as never, delay: undefined as never, sizes: [] }
+  const part: Part = { source, contender: new Contender(source.name), served: new Served(), filled: undefined as never, delay: undefined as never, writing: undefined as never, sizes: [] }
   parts.push(part)
   try {
     await part.contender.open({ moduleUrl: import.meta.resolve('../core/opened.js'), options: source.at(privateFolder), workloads: plan.workloads, tidies: source.stays, privateFolder })
@@ -93,7 +95,9 @@ async function measure (parts: readonly Part[], { plan, signal, progress }: Stag
   for (const part of parts) {
     signal.throwIfAborted()
     progress.say(`event-loop delay: ${part.source.name}`)
-    part.delay = await about(part, () => part.contender.delay(PACE_PER_SECOND, plan.delayMs))
+    part.delay = await about(part, () => part.contender.delay({ perSecond: PACE_PER_SECOND, setsInTen: 1 }, plan.delayMs))
+    progress.say(`event-loop delay, writes alone: ${part.source.name}`)
+    part.writing = await about(part, () => part.contender.delay({ perSecond: PACE_PER_SECOND, setsInTen: 10 }, plan.writingMs))
     await about(part, () => part.contender.tidy(0))
   }
   for (let at = 1; at < plan.workloads.length; at++) await measureSize(parts, at, { plan, signal, progress })

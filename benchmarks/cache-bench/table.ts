@@ -27,7 +27,7 @@ export function table (report: Report): string {
     heading(report),
     section('Operations', operationRows(report.backends)),
     section('Operations a second by the size of values', sizeRows(report.backends)),
-    section(`Event-loop delay at ${figure(report.pacePerSecond)} operations a second, one in ten a write; memory for an entry`, loopRows(report.backends)),
+    section(`Event-loop delay at ${figure(report.pacePerSecond)} operations a second, one in ten a write, and of writes alone; memory for an entry`, loopRows(report.backends)),
     section('Requests to a Fastify application, the server in a process of its own', servedRows(report.backends)),
     [...report.backends.map(({ name, breakEven }) => breakEvenSentence(name, breakEven, report.conditions.hitRatio)), ...warnings(report.backends)].join('\n')
   ].join('\n\n')
@@ -69,9 +69,10 @@ function sizeRows (backends: readonly BackendReport[]): string[][] {
 
 function loopRows (backends: readonly BackendReport[]): string[][] {
   return [
-    ['', 'operations/s', 'delay p50 ms', 'p99 ms', 'longest ms', 'heap', 'resident', 'stored'],
-    ...backends.map(({ name, delay, memory }) => [
+    ['', 'operations/s', 'delay p50 ms', 'p99 ms', 'longest ms', 'writes/s', 'p99 ms', 'p99.9 ms', 'heap', 'resident', 'stored'],
+    ...backends.map(({ name, delay, writing, memory }) => [
       name, figure(delay.operationsPerSecond), delay.p50Ms.toFixed(2), delay.p99Ms.toFixed(2), delay.maxMs.toFixed(2),
+      figure(writing.operationsPerSecond), writing.p99Ms.toFixed(2), writing.p999Ms.toFixed(2),
       bytes(Math.max(0, memory.heapBytes)), bytes(Math.max(0, memory.rssBytes)), memory.storedBytes === undefined ? '-' : bytes(memory.storedBytes)
     ])
   ]

@@ -42,7 +42,6 @@ const VALUES = 64
 // Keys that come and go: a part of those that are kept, so that a bounded store has room for both.
 const SPARE_SHARE = 4
 
-const SETS_IN_TEN = 1
 const CHECKED = 50
 
 /** Timing costs about a quarter of a microsecond: so many a second don't show. */
@@ -111,9 +110,9 @@ export class Bench {
     return sum
   }
 
-  /** Nine gets and a replace in ten, at a steady pace. */
-  async delay (perSecond: number, forMs: number): Promise<Delay> {
-    const operate = (number: number): MaybePromise<unknown> => number % 10 < SETS_IN_TEN ? this.#operate.replace(number) : this.#operate.get(number)
+  /** Gets and so many replaces in ten, at a steady pace. */
+  async delay (perSecond: number, forMs: number, setsInTen: number): Promise<Delay> {
+    const operate = (number: number): MaybePromise<unknown> => number % 10 < setsInTen ? this.#operate.replace(number) : this.#operate.get(number)
     return await loopDelay({ operate, perSecond, forMs, inFlight: this.#workload.inFlight })
   }
 

@@ -47,8 +47,8 @@ export class Contender {
     await this.#ask('tidy', { at }, 0)
   }
 
-  async delay (perSecond: number, forMs: number): Promise<Delay> {
-    return await this.#ask('delay', { perSecond, forMs }, forMs)
+  async delay (pace: { readonly perSecond: number, readonly setsInTen: number }, forMs: number): Promise<Delay> {
+    return await this.#ask('delay', { ...pace, forMs }, forMs)
   }
 
   /** One round: a slice of each operation; `set` and `delete` come together. */

@@ -7,6 +7,7 @@ import { isLater, type MaybePromise } from './subject.js'
 export interface Delay {
   readonly p50Ms: number
   readonly p99Ms: number
+  readonly p999Ms: number
   readonly maxMs: number
   readonly operationsPerSecond: number
 }
@@ -44,6 +45,7 @@ export async function loopDelay ({ operate, perSecond, forMs, inFlight }: Paced)
   return {
     p50Ms: lateMs(monitor.percentile(50)),
     p99Ms: lateMs(monitor.percentile(99)),
+    p999Ms: lateMs(monitor.percentile(99.9)),
     maxMs: lateMs(monitor.max),
     operationsPerSecond: operations / (performance.now() - startedAt) * 1_000
   }

@@ -42,7 +42,7 @@ answerCalls({
   fill: of((bench, { forMs }: { forMs: number, at?: number }) => bench.fill(forMs)),
   slice: of((bench, { operation, forMs }: { operation: 'get' | 'replace' | 'miss', forMs: number, at?: number }) => bench.slice(operation, forMs)),
   churn: of((bench, { forMs }: { forMs: number, at?: number }) => bench.churn(forMs)),
-  delay: of((bench, { perSecond, forMs }: { perSecond: number, forMs: number, at?: number }) => bench.delay(perSecond, forMs)),
+  delay: of((bench, { perSecond, setsInTen, forMs }: { perSecond: number, setsInTen: number, forMs: number, at?: number }) => bench.delay(perSecond, forMs, setsInTen)),
   tidy: of((bench, _: { at: number }) => bench.tidy(Infinity)),
   forgetLatencies: of(async (bench) => bench.forgetLatencies()),
   latencies: of(async (bench) => bench.latencies())
