@@ -1,4 +1,5 @@
 // What is forgotten on a Cluster on purpose: every slot was reached, or the call rejects; also while slots move.
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Cluster, type Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import type { CacheBackend } from '../../registry/backend.js'
@@ -24,6 +25,16 @@ async function comesBack ({ servers }: RedisCluster, at: number): Promise<void> 
   for (const { admin } of servers) await until('the Cluster is whole', async () => String(await admin.call('CLUSTER', 'INFO')).includes('cluster_slots_ok:16384'))
 }
 
+const AWAY_ASKED = 10
+
+/** Asks for what is to be refused while a master is away, again and again: at first the driver still knows that one, later it doesn't. */
+async function rejectsEachTime (t: Test, act: () => unknown, failure: object): Promise<void> {
+  for (let time = 0; time < AWAY_ASKED; time++) {
+    t.match(await failureOf(act) ?? 'acknowledged', failure)
+    await sleep(200)
+  }
+}
+
 async function filled (backend: CacheBackend, keys: readonly string[]): Promise<void> {
   await until('all are stored', async () => (await Promise.allSettled(keys.map((key) => backend.set(key, entry(key))))).every(({ status }) => status === 'fulfilled'))
 }
@@ -34,8 +45,7 @@ t.test('redis: clear rejects while a master of the Cluster is away, forgets what
   const keys = Array.from({ length: 30 }, (_, at) => `key ${at}`)
   await filled(backend, keys)
   await cluster.servers[0]!.kill()
-  await until('the driver has noticed', async () => (await failureOf(() => backend.size())) !== undefined)
-  t.match(await failureOf(() => backend.clear()), { code: /ECOVERAGE|ECONN/ })
+  await rejectsEachTime(t, () => backend.clear(), { code: /^E/ })
   for (const server of cluster.servers.slice(1)) t.equal(await server.admin.dbsize(), 0)
   await comesBack(cluster, 0)
   t.ok(await cluster.servers[0]!.admin.dbsize() > 0, 'it has what it had')
@@ -66,8 +76,7 @@ t.test('redis: invalidation by route, tag and URL rejects for what a master has 
   }
   t.same(await are(/; hit/), urls)
   await cluster.servers[0]!.kill()
-  await until('an invalidation by route rejects', async () => await failureOf(() => cache.invalidate({ route: '/plain/:id' })) !== undefined)
-  await t.rejects(cache.invalidate({ route: '/plain/:id' }), { code: 'CACHE_ERR_BACKEND_FAILED' })
+  await rejectsEachTime(t, () => cache.invalidate({ route: '/plain/:id' }), { code: 'CACHE_ERR_BACKEND_FAILED' })
   const tags = await Promise.allSettled(ids.map((id) => cache.invalidate(id)))
   t.ok(tags.some(({ status }) => status === 'rejected') && tags.some(({ status }) => status === 'fulfilled'))
   await comesBack(cluster, 0)
