@@ -30,6 +30,15 @@ async function withReplicas (t: Test): Promise<RedisCluster & { replicas: readon
   return { ...cluster, replicas }
 }
 
+/** No replica hears any more of what its master is told, and each goes on answering what it has. */
+async function cutOff ({ servers, replicas }: { servers: readonly RedisServer[], replicas: readonly RedisServer[] }): Promise<void> {
+  for (const { admin } of servers) {
+    await admin.call('ACL', 'SETUSER', 'default', '-psync', '-sync')
+    await admin.call('CLIENT', 'KILL', 'TYPE', 'replica')
+  }
+  for (const { admin } of replicas) await until('it is cut off', async () => (await admin.info('replication')).includes('master_link_status:down'))
+}
+
 t.test('redis: a lent client that reads from replicas is refused at registration, with what to do', async (t) => {
   const { nodes } = await withReplicas(t)
   for (const scaleReads of ['slave', 'all', () => []] as const) {
@@ -58,19 +67,22 @@ t.test('redis: a namespace that was registered later, and options of a connectio
 })
 
 t.test('redis: on a Cluster with replicas nothing is asked of them, and what was deleted stays so while they are behind', async (t) => {
-  const { nodes, replicas } = await withReplicas(t)
-  const lent = new Cluster([...nodes])
+  const cluster = await withReplicas(t)
+  const lent = new Cluster([...cluster.nodes])
   t.teardown(() => lent.disconnect())
-  for (const options of [{ connection: { cluster: nodes } }, { client: lent }]) {
-    const backend = await openRedis(t, options)
-    const keys = Array.from({ length: 30 }, (_, at) => `key ${at}`)
-    await until('all are stored', async () => (await Promise.allSettled(keys.map((key) => backend.set(key, entry(key))))).every(({ status }) => status === 'fulfilled'))
-    for (const key of keys) t.equal(await textAt(backend, key), key)
-    for (const replica of replicas) replica.stop()
-    for (const key of keys) await backend.delete(key)
-    for (const replica of replicas) replica.goOn()
+  const backends = [await openRedis(t, { connection: { cluster: cluster.nodes } }), await openRedis(t, { client: lent })]
+  const keys = Array.from({ length: 30 }, (_, at) => `key ${at}`)
+  const [writer] = backends
+  await until('all are stored', async () => (await Promise.allSettled(keys.map((key) => writer!.set(key, entry(key))))).every(({ status }) => status === 'fulfilled'))
+  for (const backend of backends) t.equal(await textAt(backend, keys[0]!), keys[0])
+  for (const { admin } of cluster.servers) await admin.wait(1, 10_000)
+  await cutOff(cluster)
+  for (const key of keys) await writer!.delete(key)
+  const behind = await Promise.all(cluster.replicas.map(async ({ admin }) => await admin.dbsize()))
+  t.equal(behind.reduce((sum, each) => sum + each, 0), keys.length, 'the replicas have them still')
+  for (const backend of backends) {
     for (const key of keys) t.equal(await backend.get(key), undefined)
-    await backend.clear()
-    for (const { admin } of replicas) t.notMatch(await admin.info('commandstats'), /cmdstat_get:/)
+    t.same(await backend.keys(), [])
   }
+  for (const { admin } of cluster.replicas) t.notMatch(await admin.info('commandstats'), /cmdstat_get:/)
 })
