@@ -1,5 +1,5 @@
 // The file backend: its options, its bounds, its keys and values.
-import { existsSync, lstatSync, readdirSync, readFileSync, statSync, utimesSync } from 'node:fs'
+import { existsSync, lstatSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
@@ -138,4 +138,23 @@ t.test('E29: a key never becomes a path', async (t) => {
   t.same(readdirSync(dir).sort(), ['CACHEDIR.TAG', 'v1'])
   for (const path of filesIn(dir)) t.match(path, /\/v1\/([0-9a-f]{2})\/\1[0-9a-f]{62}$/)
   t.match(readFileSync(join(dir, 'CACHEDIR.TAG'), 'utf8'), /^Signature: 8a477f597d28d172789f06886806bc55\n/)
+})
+
+t.test('file: what a version with another format keeps beside it is neither read nor cleared', async (t) => {
+  const dir = join(t.testdir(), 'cache')
+  const { backend: other } = await openFiles(t, { dir })
+  await other.set('key', entry('of the other version'))
+  await other.close()
+  renameSync(join(dir, 'v1'), join(dir, 'v2'))
+  const { backend, cleanup } = await openFiles(t, { dir })
+  t.equal(await textAt(backend, 'key'), undefined)
+  await backend.set('key', entry('ours'))
+  await cleanup()
+  t.equal((await backend.stats()).entries, 1)
+  await backend.clear()
+  t.equal(await textAt(backend, 'key'), undefined)
+  await backend.close()
+  rmSync(join(dir, 'v1'), { recursive: true })
+  renameSync(join(dir, 'v2'), join(dir, 'v1'))
+  t.equal(await textAt((await openFiles(t, { dir })).backend, 'key'), 'of the other version')
 })

@@ -124,6 +124,7 @@ t.test('guard: beside fills without end, a store whose writes stand in one queue
     }
     over.abort()
     await Promise.all(clients)
+    t.ok(guard.errors.set! > 0, 'what waited too long is counted')
     chaos.each((method) => method.heal())
   }
 })
