@@ -4,6 +4,7 @@ import type { BackendStats, CacheBackend, ClearOptions, MaybePromise, StoredEntr
 import type { BackgroundTask } from '../../registry/background.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import { spoiltNotice } from '../../registry/own-file.js'
+import { refusal } from '../../registry/refusal.js'
 import type { BackendContext } from '../../registry/registry.js'
 import { Folder } from './folder.js'
 import { frameHead, HEAD_BYTES, readFrame } from '../../registry/frame.js'
@@ -125,7 +126,7 @@ export class FileBackend implements CacheBackend {
     if (bytes > this.#settings.maxBytes || bytes > MAX_FILE_BYTES) {
       // What was there before must not be taken for what could not be stored.
       this.#writes.put(change)
-      return Promise.reject(new CACHE_ERR_BACKEND_FAILED('file', 'set', 'the entry is larger than file.maxBytes allows'))
+      return Promise.reject(refusal(new CACHE_ERR_BACKEND_FAILED('file', 'set', 'the entry is larger than file.maxBytes allows')))
     }
     // To write it is to use it.
     place.usedAt = this.#now()
@@ -197,11 +198,9 @@ export class FileBackend implements CacheBackend {
   }
 
   async #clean (): Promise<void> {
-    try {
-      await this.#upkeep.cleanup()
-    } catch (error) {
+    await this.#upkeep.cleanup().catch((error: unknown) => {
       if (!(error instanceof CACHE_ERR_CLOSED)) throw error
-    }
+    })
   }
 
   async #carryOut ({ name, key, entry }: Change): Promise<void> {

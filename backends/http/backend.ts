@@ -4,9 +4,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { CacheBackend, StoredEntry } from '../../registry/backend.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import { nameOf, storedKey } from '../../registry/frame.js'
+import { refusal } from '../../registry/refusal.js'
 import type { BackendContext } from '../../registry/registry.js'
 import { Changes, type Change, type Outcome } from './changes.js'
-import { CHANGE_FIELD, changeOutcome, entryIn, EXPIRES_AT_FIELD, expiresAtField, retryAfterMs, sealed } from './protocol.js'
+import { CHANGE_FIELD, changeOutcome, entryIn, EXPIRES_AT_FIELD, expiresAtField, isTooLarge, retryAfterMs, sealed } from './protocol.js'
 import { Wire } from './wire.js'
 import type { Settings } from './options.js'
 
@@ -50,7 +51,7 @@ export class HttpBackend implements CacheBackend {
     if (entry.value.byteLength > this.#maxValueBytes) {
       // What was there before must not be taken for what could not be stored.
       await this.delete(key)
-      throw new CACHE_ERR_BACKEND_FAILED('http', 'set', 'the value is larger than http.maxValueBytes allows')
+      throw refusal(new CACHE_ERR_BACKEND_FAILED('http', 'set', 'the value is larger than http.maxValueBytes allows'))
     }
     await this.#changes.put({ key, entry: this.#live(entry) })
   }
@@ -85,7 +86,8 @@ export class HttpBackend implements CacheBackend {
           }, timeoutMs)
       const kind = changeOutcome(answer, entry === undefined)
       if (kind === 'done') return { kind }
-      const error = this.#wire.failure(operation, `the service answered ${answer.status}`)
+      const failure = this.#wire.failure(operation, `the service answered ${answer.status}`)
+      const error = isTooLarge(answer) ? refusal(failure) : failure
       return kind === 'refused' ? { kind, error } : { kind, error, retryAfterMs: retryAfterMs(answer, this.#now()) }
     } catch (error) {
       return { kind: 'failed', error }

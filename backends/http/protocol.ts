@@ -56,6 +56,9 @@ export function changeOutcome ({ status }: Answer, isDelete: boolean): 'done' | 
   return status === 429 || status >= 500 ? 'failed' : 'refused'
 }
 
+/** Whether the answer to a PUT is that the value is larger than the service takes. */
+export const isTooLarge = ({ status }: Answer): boolean => status === 413
+
 /** Milliseconds that Retry-After asks for (RFC 9110 section 10.2.3); undefined where it doesn't, or not readably. */
 export function retryAfterMs ({ headers }: Answer, at: number): number | undefined {
   const field = headers['retry-after']

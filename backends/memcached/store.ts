@@ -1,11 +1,15 @@
 // What is asked of Memcached: frames as they are, lifetimes as it counts them.
 import type { ByteStore } from '../../registry/byte-store.js'
+import { refusal } from '../../registry/refusal.js'
 import type { Client, Opened } from './driver.js'
 
 const SECOND_MS = 1_000
 // A number of seconds beyond 30 days is taken for a date.
 const MOST_SECONDS = 30 * 86_400
 const LATEST_DATE = 2 ** 31 - 1
+
+// The server's words for a value that it doesn't take.
+const TOO_LARGE = /object too large for cache/
 
 const NOTHING = Buffer.alloc(0)
 
@@ -37,7 +41,11 @@ export class MemcachedStore implements ByteStore {
 
   async set (name: string, bytes: Uint8Array, lifeMs: number): Promise<void> {
     const value = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    await this.#client.set(this.#prefix + name, value, { lifetime: lifetimeOf(lifeMs, this.#now()) })
+    try {
+      await this.#client.set(this.#prefix + name, value, { lifetime: lifetimeOf(lifeMs, this.#now()) })
+    } catch (error) {
+      throw error instanceof Error && TOO_LARGE.test(error.message) ? refusal(error) : error
+    }
   }
 
   async delete (name: string): Promise<void> {

@@ -1,4 +1,5 @@
 // The largest value that is sent: a server ends the connection of one that it doesn't take, and with it what others have under way there.
+import { refusal } from '../../registry/refusal.js'
 import type { Calls } from './calls.js'
 import { failure, type Failure } from './failures.js'
 
@@ -26,9 +27,7 @@ export class Largest {
     if (bytes <= most) return undefined
     this.refused++
     const limit = most < this.#maxBytes ? "the server's proto-max-bulk-len" : 'redis.maxValueBytes'
-    const refusal = failure('ETOOLARGE', `a value of ${bytes} bytes is not sent: ${limit} allows ${most}; raise that, or lower maxBodyBytes of the route`)
-    // For whoever counts failures: the server is well.
-    return Object.assign(refusal, { isRefusal: true })
+    return refusal(failure('ETOOLARGE', `a value of ${bytes} bytes is not sent: ${limit} allows ${most}; raise that, or lower maxBodyBytes of the route`))
   }
 
   /** The server has ended the connection over a value of so many bytes: there may have been no right to ask. */

@@ -2,6 +2,7 @@
 import type { BackendStats, CacheBackend, MaybePromise, StoredEntry } from '../../registry/backend.js'
 import type { BackgroundTask } from '../../registry/background.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
+import { refusal } from '../../registry/refusal.js'
 import type { BackendContext } from '../../registry/registry.js'
 import type { Connection } from './connection.js'
 import { Disk } from './disk.js'
@@ -89,7 +90,7 @@ export class SqliteBackend implements CacheBackend {
     if (bytes > this.#upkeep.maxBytes || bytes > MAX_ROW_BYTES) {
       // What was there before must not be taken for what could not be stored.
       this.#writes.put(key, undefined)
-      return Promise.reject(new CACHE_ERR_BACKEND_FAILED('sqlite', 'set', 'the entry is larger than sqlite.maxBytes, or the disk, allows'))
+      return Promise.reject(refusal(new CACHE_ERR_BACKEND_FAILED('sqlite', 'set', 'the entry is larger than sqlite.maxBytes, or the disk, allows')))
     }
     return this.#writes.put(key, { value, expiresAt: Math.min(Math.floor(expiresAt), Number.MAX_SAFE_INTEGER) })
   }

@@ -3,6 +3,7 @@ import { Fence } from '../../registry/fence.js'
 import type { BackendStats, CacheBackend, ClearOptions, MaybePromise, StoredEntry } from '../../registry/backend.js'
 import type { BackgroundTask } from '../../registry/background.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
+import { isRefusal } from '../../registry/refusal.js'
 import type { BackendContext } from '../../registry/registry.js'
 import type { Settings } from './options.js'
 import { all, andThen, outcomeOf, type Outcome } from './outcome.js'
@@ -114,8 +115,9 @@ export class TieredBackend implements CacheBackend {
     const which = `tier ${failed + 1} of ${outcomes.length}, '${this.#tiers[failed]!.name}',`
     const why = operation === 'close' ? `${which} did not close` : `${which} did not confirm it; until it has, it is not asked about what this changes`
     const error = new CACHE_ERR_BACKEND_FAILED('tiered', operation, why, { cause: outcomes[failed]!.error })
-    // The others go on: nobody need leave the whole alone for this.
-    throw Object.assign(error, { isPartial: outcomes.includes(undefined) })
+    // The others go on, or all are well: nobody need leave the whole alone for this.
+    const isPartial = outcomes.some((outcome) => outcome === undefined || isRefusal(outcome.error))
+    throw Object.assign(error, { isPartial })
   }
 
   async #clear (prefix: string, options: ClearOptions | undefined): Promise<void> {

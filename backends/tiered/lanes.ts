@@ -1,6 +1,7 @@
 // A tier's changes: in call order for each key, and remembered until they are confirmed, so that nobody reads around them.
 import type { CacheBackend, ClearOptions, MaybePromise, StoredEntry } from '../../registry/backend.js'
-import { isPromise, outcomeOf } from './outcome.js'
+import { isRefusal } from '../../registry/refusal.js'
+import { isPromise, outcomeOf, type Outcome } from './outcome.js'
 import type { Breaker } from './patience.js'
 
 /** What a tier is to hold under a key that has a change under way, or one that it did not confirm. */
@@ -110,12 +111,12 @@ export class Lanes {
       if (entry !== undefined && !this.#breaker.admits()) throw new Error('it fails, and is left alone for a moment')
       answer = entry === undefined ? this.#backend.delete(key) : this.#backend.set(key, entry)
     } catch (error) {
-      this.#over(key, known ?? this.#open(key), true)
+      this.#over(key, known ?? this.#open(key), { error })
       throw error
     }
     if (!isPromise(answer)) {
       this.#breaker.succeeded()
-      if (known !== undefined) this.#over(key, known, false)
+      if (known !== undefined) this.#over(key, known, undefined)
       return undefined
     }
     const lane = known ?? this.#open(key)
@@ -130,7 +131,7 @@ export class Lanes {
     // What only looks like a promise may throw in its `then`: so it is adopted, not called.
     const outcome = await outcomeOf(() => answer)
     this.#running--
-    this.#over(key, lane, outcome !== undefined)
+    this.#over(key, lane, outcome)
     if (outcome !== undefined) throw outcome.error
     this.#breaker.succeeded()
   }
@@ -142,19 +143,20 @@ export class Lanes {
   }
 
   /** A call has ended: the next one begins, or the key is as it should be, or it is remembered as unconfirmed. */
-  #over (key: string, lane: Lane, hasFailed: boolean): void {
+  #over (key: string, lane: Lane, failure: Outcome): void {
     const { next } = lane
     lane.running = false
-    if (hasFailed) this.#breaker.failed()
+    if (failure !== undefined && isRefusal(failure.error)) this.#breaker.succeeded()
+    else if (failure !== undefined) this.#breaker.failed()
     if (next !== undefined) {
       lane.next = undefined
       // In this very turn: nothing gets in between.
       const outcome = outcomeOf(() => this.#run(key, lane, lane.entry))
-      Promise.resolve(outcome).then((failure) => failure === undefined ? next.resolve() : next.reject(failure.error))
+      Promise.resolve(outcome).then((later) => later === undefined ? next.resolve() : next.reject(later.error))
       return
     }
     this.#failed.delete(key)
-    if (!hasFailed) {
+    if (failure === undefined) {
       this.#lanes.delete(key)
       return
     }

@@ -1,6 +1,7 @@
 // The one place through which a backend is called: deadline, breaker, and a failure that costs no answer.
 import type { CacheBackend, MaybePromise, StoredEntry } from '../../registry/backend.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
+import { isRefusal } from '../../registry/refusal.js'
 import { Breaker } from './breaker.js'
 import { Fills, WAITED } from './fills.js'
 import { Late } from './late.js'
@@ -239,8 +240,7 @@ export class Guard {
     this.errors[operation] = (this.errors[operation] ?? 0) + 1
     // Of several tiers one failed: the others answer, and the whole is not left alone for that.
     // And one that refuses an entry for what it is, too large for one, is well.
-    const { isPartial, isRefusal } = (err ?? {}) as { isPartial?: unknown, isRefusal?: unknown }
-    if (isPartial === true || isRefusal === true) this.#breaker.succeeded()
+    if ((err as { isPartial?: unknown } | undefined)?.isPartial === true || isRefusal(err)) this.#breaker.succeeded()
     else if (err === HELD_UP || ((err === NO_ANSWER || err === WAITED) && operation === 'set')) this.#breaker.late()
     else this.#breaker.failed()
     const details = { err: safeError(err), backend: this.#options.name, operation, key }
