@@ -204,11 +204,11 @@ export class Fill {
     return answer
   }
 
-  /** Once more where more is known by now: what was set past Fastify as the head was written (a session began), how old a stream is that has ended. */
+  /** Once more with what was set past Fastify as the head was written: a cookie of a session, all fields of a stream, which is older by now. */
   #lastVerdict (taken: Taken, verdict: Verdict): Verdict {
     const { raw } = this.reply
     const past = raw.getHeaderNames().length > 0 ? raw.getHeaders() as Fields : undefined
-    return past === undefined && this.#recording === undefined ? verdict : this.#decide(taken, past)
+    return past === undefined ? verdict : this.#decide(taken, past)
   }
 
   #decide (taken: Taken, fields = this.reply.getHeaders() as Fields, asGet = false): Verdict {

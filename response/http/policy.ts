@@ -95,8 +95,8 @@ function lifetimeMs ({ status, fields, at, decision }: Answer, own: number | und
     (policy.heuristic ? heuristicMs(status, directives, fields, at) : undefined)
 }
 
-/** Refusals that what an answer said once stands by, whatever a hook makes of it later: not for this cache. */
-const FORBIDDING: ReadonlySet<RefusalReason> = new Set(['no-store', 'private', 'cache-control', 'vary', 'set-cookie', 'authorization', 'cors', 'csp-nonce', 'event-stream'])
+/** Refusals that what an answer said once stands by, whatever a hook makes of it later: not for this cache. Its Vary was taken down with it. */
+const FORBIDDING: ReadonlySet<RefusalReason> = new Set(['no-store', 'private', 'cache-control', 'set-cookie', 'authorization', 'csp-nonce', 'event-stream'])
 
 /** The reason for which an answer must not be stored, also if later hooks take that out of it. */
 export function forbiddenFor (verdict: Verdict): RefusalReason | undefined {

@@ -89,7 +89,7 @@ function listed (request: FastifyRequest, reply: FastifyReply, invalidates: read
 function targetsOf (own: string, reply: FastifyReply, origin: string): string[] {
   const targets = new Set([own])
   for (const name of NAMING_FIELDS) {
-    const value = reply.getHeader(name) ?? reply.raw.getHeader(name)
+    const value = reply.getHeader(name)
     const url = typeof value === 'string' && URL.canParse(value, origin + own) ? new URL(value, origin + own) : undefined
     // Who names another origin's URL may not be who is asked there.
     if (url !== undefined && URL.canParse(origin) && url.origin === new URL(origin).origin) targets.add(url.pathname + url.search)

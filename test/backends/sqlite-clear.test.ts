@@ -119,6 +119,20 @@ t.test('sqlite: a clear of many entries that waits for a lock keeps what is set 
   t.equal(await textAt(backend, 'ns:7'), 'new')
 })
 
+t.test('sqlite: a clear forgets what is being written when it is called, and waits for a lock', async (t) => {
+  const path = join(t.testdir(), 'cache.db')
+  const { backend } = await openSqlite(t, { path })
+  const other = beside(t, path)
+  other.exec('BEGIN IMMEDIATE')
+  const sets = ['ns:1', 'ns:2', 'other'].map((key) => backend.set(key, entry('old', Infinity)))
+  await wait(50)
+  const cleared = backend.clear('ns:')
+  t.same([backend.get('ns:1'), backend.get('ns:2')], [undefined, undefined], 'at once')
+  other.exec('COMMIT')
+  await Promise.all([...sets, cleared])
+  t.same(await backend.keys(), ['other'])
+})
+
 t.test('sqlite: rows that a clear has left are deleted by the next cleanup of whoever opens the file, and before anything is evicted', async (t) => {
   const maxBytes = 2 * 1024 * 1024
   const path = join(t.testdir(), 'cache.db')

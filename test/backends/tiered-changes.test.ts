@@ -127,6 +127,25 @@ for (const [name, change, left] of [['delete', 'delete', undefined], ['set', 'se
   })
 }
 
+t.test('C06: what a near tier did not confirm to have forgotten gets no copy until it did', async (t) => {
+  for (const operation of ['delete', 'clear'] as const) {
+    const { backend, text, entry, held, chaos: [near], retry } = await tieredSetUp(t)
+    await backend.set('a', entry('old'))
+    near[operation].reject()
+    await t.rejects((async () => await backend[operation]!('a'))(), FAILED, operation)
+    t.equal(heldIn(held[0]), 'old')
+    held[1].set('a', entry('new'))
+    near.set.calls.length = 0
+    t.same([await text(), await text()], ['new', 'new'])
+    t.same(near.set.calls, [], 'it is not read either')
+    near[operation].heal()
+    await retry()
+    t.equal(heldIn(held[0]), undefined)
+    t.equal(await text(), 'new')
+    t.equal(heldIn(held[0]), 'new')
+  }
+})
+
 t.test('tiered: changes of one key take effect in call order, though a tier settles them out of order', async (t) => {
   const { backend, text, entry, held, chaos: [, far] } = await tieredSetUp(t)
   far.set.hang()

@@ -147,3 +147,28 @@ t.test('E42: an entry that was moved to another user\'s key is not that user\'s'
   t.match(await ask(bob), { hit: false, text: `you are ${bob}` })
   t.match(await ask(alice), { hit: true, text: `you are ${alice}` })
 }))
+
+t.test('E04: what a response forbids when its handler is done, no hook allows', async (t) => forEachBackend(t, async (t, on) => {
+  const forbidding: ReadonlyArray<readonly [reason: string, fields: Record<string, string>, headers?: Record<string, string>]> = [
+    ['no-store', { 'cache-control': 'no-store' }], ['private', { 'cache-control': 'private' }], ['cache-control', { 'cache-control': 'max-age="' }],
+    ['vary', { vary: '*' }], ['set-cookie', { 'set-cookie': 'a=b' }], ['cors', { 'access-control-allow-origin': 'https://evil' }],
+    ['csp-nonce', { 'content-security-policy': "script-src 'nonce-abc'" }], ['event-stream', { 'content-type': 'text/event-stream' }],
+    ['authorization', {}, { authorization: 'Basic YTpi' }]
+  ]
+  const app = await build(t, {
+    ...on,
+    routes (app) {
+      for (const [reason, fields] of forbidding) {
+        const onSend = async (_request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+          for (const name of Object.keys(fields)) reply.removeHeader(name)
+          reply.headers({ 'cache-control': 'public, max-age=60', 'content-type': 'text/plain' })
+        }
+        app.get(`/${reason}`, { ...cached({ credentials: 'ignore' }), onSend }, async (_request, reply) => await reply.headers(fields).send('said'))
+      }
+    }
+  })
+  for (const [reason, , headers = {}] of forbidding) {
+    for (let times = 0; times < 2; times++) t.match(await app.ask({ url: `/${reason}`, headers }), { hit: false, text: 'said', cacheStatus: new RegExp(`detail=${reason}$`) }, reason)
+  }
+  t.match(await app.cache.stats(), { stores: 0 })
+}))

@@ -219,3 +219,18 @@ t.test('getOrSet: staleIfError answers the stale value when the producer fails, 
   await t.rejects(fails(), { message: 'broken' }, 'too old')
   for (const window of [-1, '5 m', NaN, {}]) await t.rejects(cache.getOrSet('k', { ttl: 1, staleIfError: window as never }, () => 1), { code: 'CACHE_ERR_OPTION', message: /getOrSet\.staleIfError/ })
 }))
+
+t.test('getOrSet: a hundred producers run behind stale values at once; beyond them stale values are answered, and made anew when they are next asked for', async (t) => forEachBackend(t, async (t, on) => {
+  const { cache, clock } = await build(t, { ...on, routes () {} })
+  const barrier = new Barrier()
+  const keys = Array.from({ length: 102 }, (_, at) => `k${at}`)
+  const ask = async (key: string): Promise<string> => await cache.getOrSet(key, { ttl: '1m', staleWhileRevalidate: '1h' }, async () => { await barrier.pass(); return 'new' })
+  for (const key of keys) await cache.getOrSet(key, { ttl: '1m', staleWhileRevalidate: '1h' }, () => 'old')
+  await clock.pass(MINUTE_MS)
+  for (const key of [...keys, ...keys]) t.equal(await ask(key), 'old')
+  await barrier.reached(100)
+  await turns()
+  t.equal(barrier.arrived, 100)
+  barrier.open()
+  await until(async () => (await Promise.all(keys.map(async (key) => await ask(key)))).every((value) => value === 'new'))
+}))

@@ -203,6 +203,21 @@ t.test('a stream behind slow asynchronous hooks is stored whole', async (t) => f
   }
 }))
 
+t.test('a stream that takes half of its lifetime to end is fresh for the other half', async (t) => forEachBackend(t, async (t, on) => {
+  const app = await build(t, {
+    ...on,
+    compare: false,
+    routes (app, { cached, clock }) {
+      app.get('/', CACHED, async (_request, reply) => await reply.header('cache-control', 'max-age=60').type('text/plain').send(MADE.Node(async (at) => {
+        if (at === 1 && cached) await clock.pass(30_000)
+        return at < 2 ? PIECE : undefined
+      })))
+    }
+  })
+  t.match(await app.ask('/'), { hit: false, whole: true })
+  t.match(await app.ask('/'), { hit: true, cacheStatus: /ttl=30/, headers: { age: '30' } })
+}))
+
 t.test('E25: an event stream is not held back, and two clients have one each', async (t) => forEachBackend(t, async (t, on) => {
   const end = new Barrier()
   const app = await build(t, {

@@ -49,6 +49,16 @@ t.test('RFC 9110 section 15.5.17: nothing of it is there', async (t) => {
   t.match(answer({ range: 'bytes=10-' }), { status: 416, text: '', fields: { 'content-range': 'bytes */10', 'content-type': undefined, 'content-digest': undefined } })
 })
 
+t.test('a 412 and a 416 say nothing of the content that they stand in place of, nor for how long that is fresh', async (t) => {
+  const ofTheWhole = [
+    'content-type', 'content-encoding', 'content-language', 'content-range', 'content-digest', 'content-md5',
+    'expires', 'cache-control', 'cdn-cache-control', 'surrogate-control', 'last-modified'
+  ]
+  const fields = [...ofTheWhole, 'etag', 'vary', 'x-own'].flatMap((name) => [name, '"a"'])
+  t.same(answer({ 'if-match': '"b"' }, { fields }), { status: 412, text: '', fields: { etag: '"a"', vary: '"a"', 'x-own': '"a"' } })
+  t.same(answer({ range: 'bytes=10-' }, { fields }), { status: 416, text: '', fields: { etag: '"a"', vary: '"a"', 'x-own': '"a"', 'content-range': 'bytes */10' } })
+})
+
 t.test('RFC 9110 section 14.2: the whole where a part would not do', async (t) => {
   const whole = { status: 200, text: '0123456789', fields: { 'content-range': undefined } }
   t.match(answer({ range: 'bytes=0-1' }, { method: 'HEAD' }), whole)
