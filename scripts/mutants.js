@@ -1,0 +1,118 @@
+// node scripts/mutants.js [NAME...]: makes each mutant of mutants.json in a copy of the code, and runs the tests that must fail for it.
+import { spawn } from 'node:child_process'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import ts from 'typescript'
+
+const ROOT = dirname(import.meta.dirname)
+const LONGEST_TEST_SECONDS = 90
+
+const read = (file) => readFileSync(join(ROOT, file), 'utf8')
+const compiled = (file) => file.replace(/\.ts$/, '.js')
+
+/** The mutants of these names; all where none is named. */
+function chosen (names) {
+  const all = JSON.parse(read('scripts/mutants.json'))
+  const wrong = names.filter((name) => !all.some((mutant) => mutant.name === name))
+  if (wrong.length > 0) throw new Error(`no mutant is called ${wrong.join(', ')}; the names are in scripts/mutants.json`)
+  return names.length === 0 ? all : all.filter(({ name }) => names.includes(name))
+}
+
+/** Compiles one file as `compile` does. */
+function transpiled (file, source, compilerOptions) {
+  const options = { ...compilerOptions, module: ts.ModuleKind.ESNext, moduleResolution: ts.ModuleResolutionKind.Bundler, outDir: undefined, rootDir: undefined }
+  const { outputText, diagnostics } = ts.transpileModule(source, { compilerOptions: options, fileName: file, reportDiagnostics: true })
+  if (diagnostics.length > 0) throw new Error(`${file} can not be compiled: ${ts.flattenDiagnosticMessageText(diagnostics[0].messageText, ' ')}`)
+  return outputText
+}
+
+/** A mutant's file, compiled. Throws where what it replaces is not there exactly once. */
+function mutated ({ file, find, put }, compilerOptions) {
+  const source = read(file)
+  const times = source.split(find).length - 1
+  if (times !== 1) throw new Error(`the text to replace is ${times} times in ${file}`)
+  const original = transpiled(file, source, compilerOptions)
+  return { original, code: transpiled(file, source.replace(find, () => put), compilerOptions) }
+}
+
+/** Compiles these tests, and all that they import, into `folder`. Types are `npm run types`'s business. */
+function compile (tests, folder) {
+  const { config } = ts.readConfigFile(join(ROOT, 'tsconfig.json'), ts.sys.readFile)
+  const { options } = ts.convertCompilerOptionsFromJson(config.compilerOptions, ROOT)
+  const compilerOptions = { ...options, outDir: folder, rootDir: ROOT, declaration: false, sourceMap: false, noCheck: true }
+  const { emitSkipped } = ts.createProgram(tests.map((test) => join(ROOT, test)), compilerOptions).emit()
+  if (emitSkipped) throw new Error('the code can not be compiled')
+  cpSync(join(ROOT, 'package.json'), join(folder, 'package.json'))
+  symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
+  return compilerOptions
+}
+
+/** Runs one test in a copy; whether it passes. */
+function passes (test, folder) {
+  return new Promise((resolve) => {
+    const env = { ...process.env, TAP_BAIL: '1', TAP_TIMEOUT: String(LONGEST_TEST_SECONDS) }
+    // A pipe, since the tests count open files, and Node opens one more for a file.
+    const child = spawn(process.execPath, [compiled(test)], { cwd: folder, env, stdio: ['ignore', 'pipe', 'ignore'] })
+    child.stdout.resume()
+    const limit = setTimeout(() => child.kill('SIGKILL'), (LONGEST_TEST_SECONDS + 10) * 1_000)
+    child.on('close', (code) => {
+      clearTimeout(limit)
+      resolve(code === 0)
+    })
+  })
+}
+
+/** Which of its tests fails for a mutant; undefined where all pass. */
+async function killerOf ({ file, tests }, { original, code }, folder) {
+  const place = join(folder, compiled(file))
+  if (readFileSync(place, 'utf8') !== original) throw new Error(`${file} is not what was compiled`)
+  if (code === original) throw new Error('it changes nothing')
+  writeFileSync(place, code)
+  try {
+    for (const test of tests) if (!await passes(test, folder)) return test
+  } finally {
+    writeFileSync(place, original)
+  }
+}
+
+/** What becomes of the mutants, each told to `say` as soon as that is known. */
+async function judge (mutants, copies, compilerOptions, say) {
+  const clean = new Map()
+  const left = [...mutants]
+  await Promise.all(copies.map(async (folder) => {
+    for (let mutant = left.shift(); mutant !== undefined; mutant = left.shift()) {
+      try {
+        const killer = await killerOf(mutant, mutated(mutant, compilerOptions), folder)
+        if (killer === undefined) throw new Error(`survived: ${mutant.says}`)
+        // A test that fails anyway kills nothing.
+        if (!clean.has(killer)) clean.set(killer, passes(killer, folder))
+        if (!await clean.get(killer)) throw new Error(`${killer} fails without it`)
+        say(mutant, `killed by ${killer}`)
+      } catch (error) {
+        say(mutant, undefined, error.message)
+      }
+    }
+  }))
+}
+
+async function main (names) {
+  const mutants = chosen(names)
+  const temporary = mkdtempSync(join(tmpdir(), 'mutants-'))
+  process.once('exit', () => rmSync(temporary, { recursive: true, force: true }))
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
+  const copies = Array.from({ length: availableParallelism() }, (_, at) => join(temporary, String(at)))
+  copies.forEach((copy) => mkdirSync(copy))
+  const compilerOptions = compile([...new Set(mutants.flatMap(({ tests }) => tests))], copies[0])
+  for (const copy of copies.slice(1)) cpSync(copies[0], copy, { recursive: true, verbatimSymlinks: true })
+  const wrong = []
+  await judge(mutants, copies, compilerOptions, ({ name }, good, bad) => {
+    if (bad !== undefined) wrong.push(name)
+    console.log(bad === undefined ? `ok      ${name}: ${good}` : `NOT OK  ${name}: ${bad}`)
+  })
+  console.log(`${mutants.length - wrong.length} of ${mutants.length} mutants were killed${wrong.length > 0 ? `; not: ${wrong.join(', ')}` : ''}`)
+  return wrong.length > 0 ? 1 : 0
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) process.exit(await main(process.argv.slice(2)))
