@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import type { CacheBackend, Power } from '../../registry/backend.js'
 import type { ConformanceSubject, Lever, SubjectWith } from './subject.js'
+import { patiently } from './outcome.js'
 import { Tracked } from './track.js'
 
 /** One thing that every backend does. Any test runner can run it; assertions are those of node:assert. */
@@ -29,12 +30,14 @@ interface About {
   readonly reference?: string
   /** What to do about it; stands behind the message of whatever fails. */
   readonly advice?: string
+  /** Fails the case when a promise rejects and nobody handles it. Any other case leaves that to those that watch, so that one such promise is one failure. */
+  readonly watchesRejections?: true
 }
 
 /** A case about the four required methods. */
 export function always (name: string, body: Body, about: About = {}): ConformanceCase {
-  const { advice, ...told } = about
-  return { name, ...told, run: (subject) => run(subject, about, body) }
+  const { advice, watchesRejections, ...told } = about
+  return { name, ...told, run: async (subject) => await patiently(subject.patience ?? 1, () => run(subject, about, body)) }
 }
 
 /** A case about a power. */
@@ -88,7 +91,7 @@ async function run (given: ConformanceSubject, about: About, body: Body): Promis
     await advised(about.advice, body(backend, subject))
     await tracked.end()
     const [lost] = await rejections()
-    assert.ok(lost === undefined, `no promise may reject without anybody knowing; one did, with ${String(lost)}. Await it, return it, or catch it`)
+    assert.ok(about.watchesRejections === undefined || lost === undefined, `no promise may reject without anybody knowing; one did, with ${String(lost)}. Await it, return it, or catch it`)
     return 'passed'
   } finally {
     await tracked.end()

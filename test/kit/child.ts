@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { pathToFileURL } from 'node:url'
 import { isAbsolute } from 'node:path'
+import { patient } from './outcome.js'
 import type { Program } from './subject.js'
 
 /** What the process does with the backend that it opened. */
@@ -53,7 +54,7 @@ export interface Child {
   begun (): Promise<void>
   /** Settles when the backend is closed there, with what is open all the same. */
   closed (): Promise<readonly string[]>
-  /** Settles when the process has ended; whether it did so within `patienceMs`. */
+  /** Settles when the process has ended; whether it did so within `patienceMs`, times the subject's patience. */
   ends (patienceMs: number): Promise<boolean>
   kill (): Promise<void>
   /** What it wrote to its standard error. */
@@ -90,10 +91,11 @@ function watch (child: ChildProcess): Child {
   })
 
   const until = async (what: string, holds: () => boolean): Promise<void> => {
-    const endsAt = performance.now() + LONGEST_START_MS
+    const longestMs = patient(LONGEST_START_MS)
+    const endsAt = performance.now() + longestMs
     while (!holds()) {
       assert.ok(child.exitCode === null && child.signalCode === null, `the program must ${what}; it ended with ${child.signalCode ?? `exit code ${child.exitCode}`}: ${errors.trim()}`)
-      assert.ok(performance.now() < endsAt, `the program must ${what}; it had not done so after ${LONGEST_START_MS} ms: ${errors.trim()}`)
+      assert.ok(performance.now() < endsAt, `the program must ${what}; it had not done so after ${longestMs} ms: ${errors.trim()}`)
       await within(endsAt - performance.now(), new Promise<void>((resolve) => waiting.add(resolve)))
       waiting.clear()
     }
@@ -105,7 +107,7 @@ function watch (child: ChildProcess): Child {
       await until('use its backend and close it', () => open !== undefined)
       return open ?? []
     },
-    ends: (patienceMs) => within(patienceMs, exited),
+    ends: (patienceMs) => within(patient(patienceMs), exited),
     async kill () {
       child.kill('SIGKILL')
       await exited

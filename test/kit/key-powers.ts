@@ -1,7 +1,8 @@
 // Powers over many keys: clear, with and without a prefix, and keys by pattern.
+import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises'
 import type { CacheBackend } from '../../registry/backend.js'
 import { withPower, type ConformanceCase } from './case.js'
-import { bytesOf, entryOf } from './entries.js'
+import { bytesOf, entryOf, LIFE_MS } from './entries.js'
 import { assertHolds, assertMiss, assertSame } from './expect.js'
 import { answerOf } from './outcome.js'
 import type { ConformanceSubject } from './subject.js'
@@ -17,6 +18,11 @@ async function keptOf (backend: CacheBackend, keys: readonly string[]): Promise<
   }
   return kept
 }
+
+const LARGE_BYTES = 64 * 1024
+
+/** What a backend does by itself after it settled is done by then. */
+const LATE_MS = 50
 
 const WILD_KEYS = ['a*b', 'a?b', 'a[b]', 'a%b', 'a_b', 'a\\b', 'a.b', 'aXb', 'aXXb', '^a', 'a+', '(a)', 'A*b']
 
@@ -88,6 +94,22 @@ export const keyPowerCases: readonly ConformanceCase[] = [
     await fill(backend, subject, ['a'])
     assertHolds(await backend.get('a'), bytesOf('a'), 'get() of a key that was set after clear()')
   }),
+
+  withPower('clear', 'forgets a set that is under way too', async (backend, subject) => {
+    const keys = Array.from({ length: 5 }, (_, at) => `key ${at}`)
+    const large = { value: new Uint8Array(LARGE_BYTES), expiresAt: subject.now() + LIFE_MS }
+    for (const prefix of [undefined, 'key']) {
+      for (const turns of [2, 1, 0]) {
+        const changes: Array<Promise<void>> = keys.map(async (key) => backend.set(key, large))
+        for (let passed = 0; passed < turns; passed++) await turn()
+        changes.push((async () => backend.clear(prefix))())
+        await Promise.all(changes)
+        assertSame(await keptOf(backend, keys), [], 'what is left after sets and a clear() that was called before they had settled')
+      }
+    }
+    await wait(LATE_MS)
+    assertSame(await keptOf(backend, keys), [], 'what is left some time after sets and a clear() that was called before they had settled')
+  }, { advice: 'clear() forgets what was set before the call, settled or not: wait for the sets that are under way, or have them find out that they were cleared' }),
 
   withPower('clear', 'of nothing is no error', async (backend) => {
     await answerOf('clear() of nothing', () => backend.clear())

@@ -4,6 +4,14 @@ import { bytesOf, entryOf } from './entries.js'
 import { assertHolds, assertMiss } from './expect.js'
 
 const LONG = 'k'.repeat(4096)
+const LONGER = 'k'.repeat(20_000)
+const MANY_KEYS = 5_000
+const FEW_KEYS = 200
+const AT_ONCE = 10
+const LONGEST_MS = 500
+
+/** `text` with an x in place of the character at `at`. */
+const markedAt = (text: string, at: number): string => `${text.slice(0, at)}x${text.slice(at + 1)}`
 
 const KEYS: ReadonlyArray<readonly [name: string, keys: readonly string[]]> = [
   ['keys in any script survive', ['ключ', '鍵', 'schlüssel', '🗝️', '🗝']],
@@ -29,6 +37,8 @@ const KEYS: ReadonlyArray<readonly [name: string, keys: readonly string[]]> = [
     ['a', 'a\ufeff', '\ufeffa', '\ufeff', '\ufffea', 'a\0', '\0a', 'a\0\0', '\0\0']
   ],
   ['keys of 4 KiB that differ in their last character are different keys', [LONG, `${LONG.slice(1)}x`, LONG.slice(1)]],
+  ['keys of 4 KiB that differ only in their middle are different keys', [LONG, ...[1_024, 2_047, 2_048, 3_072].map((at) => markedAt(LONG, at))]],
+  ['keys that differ only beyond 8 KiB are different keys', [LONGER, ...[8_192, 12_000, 16_384, 19_999].map((at) => markedAt(LONGER, at))]],
   ['keys that differ only in case are different keys', ['key', 'Key', 'KEY']],
   [
     'keys in any script that differ only in case are different keys',
@@ -48,7 +58,7 @@ function get (key: string, when = ''): string {
   return `get(${JSON.stringify(key.length > SHOWN_CHARACTERS ? `${key.slice(0, SHOWN_CHARACTERS)}...` : key)})${when}`
 }
 
-export const keyCases: readonly ConformanceCase[] = KEYS.map(([name, keys]) =>
+const tableCases: readonly ConformanceCase[] = KEYS.map(([name, keys]) =>
   always(name, async (backend, subject) => {
     for (const key of keys) assertMiss(await backend.get(key), get(key, ' before it is set'))
     for (const [at, key] of keys.entries()) await backend.set(key, entryOf(`value ${at}`, subject))
@@ -60,3 +70,30 @@ export const keyCases: readonly ConformanceCase[] = KEYS.map(([name, keys]) =>
       if (next !== undefined) assertHolds(await backend.get(next), bytesOf(`value ${at + 1}`), get(next, ' after another key was deleted'))
     }
   }, { advice: ADVICE }))
+
+/** Calls `call` for each key, some at once. */
+async function forEach (keys: readonly string[], call: (key: string) => Promise<void>): Promise<void> {
+  for (let at = 0; at < keys.length; at += AT_ONCE) await Promise.all(keys.slice(at, at + AT_ONCE).map(call))
+}
+
+export const keyCases: readonly ConformanceCase[] = [
+  ...tableCases,
+
+  always('of thousands of keys none answers the value of another', async (backend, subject) => {
+    const keys: string[] = []
+    const endsAt = performance.now() + LONGEST_MS
+    // A slow store is asked for fewer.
+    while (keys.length < MANY_KEYS && (keys.length < FEW_KEYS || performance.now() < endsAt)) {
+      const more = Array.from({ length: AT_ONCE }, (_, at) => `GET /items/${keys.length + at}`)
+      await Promise.all(more.map(async (key) => backend.set(key, entryOf(key, subject))))
+      keys.push(...more)
+    }
+    await forEach(keys, async (key) => {
+      const hit = await backend.get(key)
+      // A backend that is bounded may have dropped it.
+      if (hit !== undefined) assertHolds(hit, bytesOf(key), get(key))
+    })
+    // Where all backends are on one store, those of other cases would walk over them.
+    await forEach(keys, async (key) => { await backend.delete(key) })
+  }, { advice: 'A short hash has collisions: name an entry by its key or by a digest of 128 bits or more, or compare the key that is kept with the entry' })
+]

@@ -1,5 +1,6 @@
 // Waits that end: what a call came to, in time; what holds soon.
 import assert from 'node:assert/strict'
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout as wait } from 'node:timers/promises'
 
 /** How long a call may take that has to be over by itself. */
@@ -10,14 +11,26 @@ const RECOVERY_MS = 15_000
 
 const PAUSE_MS = 20
 
+const factor = new AsyncLocalStorage<number>()
+
+/** Runs a case of a subject with this `patience`: every limit in it is as many times as long. */
+export function patiently<T> (patience: number, run: () => T): T {
+  assert.ok(patience > 0 && Number.isFinite(patience), `the subject's patience must be a number greater than 0; got ${show(patience)}`)
+  return factor.run(patience, run)
+}
+
+/** A limit of `ms` as the subject has it. */
+export const patient = (ms: number): number => ms * (factor.getStore() ?? 1)
+
 /** What a call came to. */
 export type Outcome<T> = { readonly answer: T } | { readonly error: unknown }
 
-/** What `call` came to: its answer, or the error that it threw or rejected with. Fails when it comes to nothing in time. */
+/** What `call` came to: its answer, or the error that it threw or rejected with. Fails when it comes to nothing in `patienceMs`, times the subject's patience. */
 export async function outcomeOf<T> (what: string, call: () => T | Promise<T>, patienceMs = PATIENCE_MS): Promise<Outcome<T>> {
+  const limitMs = patient(patienceMs)
   const giveUp = new AbortController()
-  const tooLong = wait(patienceMs, undefined, { signal: giveUp.signal })
-    .then(() => assert.fail(`${what} must come to an answer or an error; it came to neither in ${patienceMs} ms`))
+  const tooLong = wait(limitMs, undefined, { signal: giveUp.signal })
+    .then(() => assert.fail(`${what} must come to an answer or an error; it came to neither in ${limitMs} ms`))
   tooLong.catch(() => {})
   const outcome = (async () => call())().then((answer) => ({ answer }), (error: unknown) => ({ error }))
   try {
@@ -40,9 +53,9 @@ export async function assertFails (what: string, call: () => unknown): Promise<v
   if ('answer' in outcome) assert.fail(`${what} must be an error; it answered ${show(outcome.answer)}`)
 }
 
-/** Tries `attempt` until it does not fail any more. Fails with its last failure after `patienceMs`. */
+/** Tries `attempt` until it does not fail any more. Fails with its last failure after `patienceMs`, times the subject's patience. */
 export async function soon (attempt: () => Promise<void>, patienceMs: number = RECOVERY_MS): Promise<void> {
-  const endsAt = performance.now() + patienceMs
+  const endsAt = performance.now() + patient(patienceMs)
   for (;;) {
     try {
       return await attempt()

@@ -1,13 +1,22 @@
 // Powers that count and look: has, size, stats, getMany.
 import assert from 'node:assert/strict'
+import type { BackendStats } from '../../registry/backend.js'
 import { withPower, type ConformanceCase } from './case.js'
 import { bytesOf, entryOf, LIFE_MS } from './entries.js'
 import { assertHolds, assertMiss } from './expect.js'
-import { show } from './outcome.js'
+import { answerOf, show } from './outcome.js'
 
 function assertIs (came: unknown, expected: unknown, what: string): void {
   assert.ok(came === expected, `${what} must be ${show(expected)}; got ${show(came)}`)
 }
+
+function assertNumbers (stats: BackendStats): void {
+  for (const [name, number] of Object.entries(stats)) {
+    assert.ok(number === undefined || (Number.isFinite(number) && number >= 0), `stats().${name} must be a number that is not negative, or absent; got ${show(number)}`)
+  }
+}
+
+const NOT_PROLONGED = 'Nothing but a set changes the life of an entry: no sliding expiry'
 
 export const powerCases: readonly ConformanceCase[] = [
   withPower('has', 'true for an entry, also for an empty one', async (backend, subject) => {
@@ -38,6 +47,14 @@ export const powerCases: readonly ConformanceCase[] = [
     assertIs(await backend.has('key'), false, 'has() at expiresAt')
   }),
 
+  withPower('has', 'does not prolong the life of its entry', async (backend, subject) => {
+    await backend.set('key', entryOf('value', subject, 1_000))
+    await subject.pass(600)
+    await backend.has('key')
+    await subject.pass(400)
+    assertMiss(await backend.get('key'), 'get() at expiresAt, after an earlier has()')
+  }, { advice: NOT_PROLONGED }),
+
   withPower('size', 'the number of entries held', async (backend, subject) => {
     assertIs(await backend.size(), 0, 'size() at first')
     for (const key of ['a', 'b', 'c']) await backend.set(key, entryOf('value', subject))
@@ -51,9 +68,7 @@ export const powerCases: readonly ConformanceCase[] = [
 
   withPower('stats', 'what it tells is a number that is not negative', async (backend, subject) => {
     await backend.set('key', entryOf('value', subject))
-    for (const [name, number] of Object.entries(await backend.stats())) {
-      assert.ok(number === undefined || (Number.isFinite(number) && number >= 0), `stats().${name} must be a number that is not negative, or absent; got ${show(number)}`)
-    }
+    assertNumbers(await backend.stats())
   }),
 
   withPower('stats', 'entries and bytes, where it knows them, are those that were set', async (backend, subject) => {
@@ -62,6 +77,16 @@ export const powerCases: readonly ConformanceCase[] = [
     const { entries = 3, bytes = 1 } = await backend.stats()
     assertIs(entries, 3, 'stats().entries after three sets')
     assert.ok(bytes > 0, `stats().bytes after three sets must be more than 0; got ${show(bytes)}. Leave out what the backend does not know`)
+  }),
+
+  withPower('stats', 'it answers after clear, or after everything was deleted, as before', async (backend, subject) => {
+    const forget = backend.clear === undefined ? () => backend.delete('key') : () => backend.clear!()
+    for (const prefix of [undefined, 'k']) {
+      await backend.set('key', entryOf('value', subject))
+      await backend.stats()
+      await (prefix === undefined ? forget() : backend.clear?.(prefix))
+      assertNumbers(await answerOf('stats() when nothing is left', () => backend.stats()))
+    }
   }),
 
   withPower('getMany', 'the answers stand in the order of the keys, a miss as undefined', async (backend, subject) => {
@@ -88,6 +113,14 @@ export const powerCases: readonly ConformanceCase[] = [
     assertMiss(short, 'getMany() of an entry that is over')
     assertHolds(long, bytesOf('value'), 'getMany() of an entry that is not over')
   }),
+
+  withPower('getMany', 'does not prolong the lives of its entries', async (backend, subject) => {
+    await backend.set('key', entryOf('value', subject, 1_000))
+    await subject.pass(600)
+    await backend.getMany(['key'])
+    await subject.pass(400)
+    assertMiss(await backend.get('key'), 'get() at expiresAt, after an earlier getMany()')
+  }, { advice: NOT_PROLONGED }),
 
   withPower('getMany', 'of no keys answers an empty list', async (backend) => {
     assertIs((await backend.getMany([])).length, 0, 'the number of answers of getMany([])')

@@ -41,6 +41,8 @@ export interface ConformanceSubject {
   readonly isOneStore?: true
   /** How long it may take until a backend works again after its store does. @default 15_000 */
   readonly recoveryMs?: number
+  /** How many times as long as usual the kit waits before it says that something takes too long: more than 1 for a slow machine. @default 1 */
+  readonly patience?: number
   /** Opens anew what `open` opened last, after it was closed. Declares that entries outlive the backend. */
   reopen? (): Promise<CacheBackend>
   /** Opens what `open` opened last a second time, while the first is open. Declares that several backends may use one store at once. */

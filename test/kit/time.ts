@@ -7,14 +7,19 @@ import { assertEntry, assertHolds, assertMiss } from './expect.js'
 
 const DAY_MS = 86_400_000
 
-function longLife (name: string, lifeMs: number): ConformanceCase {
+/** What a backend does by itself later, because it was asked for something that is over, is done by then. */
+const LATE_MS = 50
+
+const NO_TIMER = 'A timer of more than 2^31 - 1 ms fires at once: compare expiresAt with the clock when you are asked, and use no timer for each entry'
+
+function longLife (name: string, lifeMs: number, advice = NO_TIMER): ConformanceCase {
   return always(name, async (backend, subject) => {
     await backend.set('key', entryOf('value', subject, lifeMs))
     await subject.pass(10)
     // A timer that overflows fires after a real millisecond, whatever clock the backend was given.
     await wait(10)
     assertHolds(await backend.get('key'), bytesOf('value'), 'get()')
-  }, { advice: 'A timer of more than 2^31 - 1 ms fires at once: compare expiresAt with the clock when you are asked, and use no timer for each entry' })
+  }, { advice })
 }
 
 export const timeCases: readonly ConformanceCase[] = [
@@ -51,6 +56,26 @@ export const timeCases: readonly ConformanceCase[] = [
     assertMiss(await backend.get('key'), 'get() at expiresAt, after an earlier get()')
   }, { advice: 'The life of an entry is not prolonged by reading it: no sliding expiry' }),
 
+  always('what removes an entry that is over leaves a newer one under its key', async (backend, subject) => {
+    const looks: ReadonlyArray<(key: string) => unknown> = [
+      (key) => backend.get(key), (key) => backend.has?.(key), (key) => backend.getMany?.([key]), (key) => backend.keys?.(key), () => backend.size?.()
+    ]
+    const keys = looks.flatMap((_, at) => [`beside ${at}`, `after ${at}`])
+    for (const key of keys) await backend.set(key, entryOf('old', subject, 1_000))
+    await subject.pass(1_000)
+    for (const [at, look] of looks.entries()) {
+      await Promise.all([(async () => look(`beside ${at}`))(), (async () => backend.set(`beside ${at}`, entryOf('new', subject)))()])
+      await look(`after ${at}`)
+      await backend.set(`after ${at}`, entryOf('new', subject))
+    }
+    const assertNew = async (when: string): Promise<void> => {
+      for (const key of keys) assertHolds(await backend.get(key), bytesOf('new'), `get() ${when} of a key that was set again when its entry was over`)
+    }
+    await assertNew('at once')
+    await wait(LATE_MS)
+    await assertNew('some time later')
+  }, { advice: 'Between a look and the removal of what is over, the key may be set: remove an entry on condition that it is still the one that was looked at' }),
+
   always('an entry that expired already leaves nothing', async (backend, subject) => {
     await backend.set('key', entryOf('value', subject, -1))
     assertMiss(await backend.get('key'), 'get() after a set() with an expiresAt in the past')
@@ -77,6 +102,15 @@ export const timeCases: readonly ConformanceCase[] = [
   }, { advice: 'Round expiresAt down where your store wants integers' }),
 
   longLife('an entry of 2^31 milliseconds is there', 2 ** 31),
+  longLife('an entry of 2^32 milliseconds is there', 2 ** 32, 'Keep expiresAt in a number of 64 bits, or as text: 32 bits hold 49 days of milliseconds'),
   longLife('an entry of 40 days is there', 40 * DAY_MS),
-  longLife('an entry of ten years is there', 3_650 * DAY_MS)
+  longLife('an entry of ten years is there', 3_650 * DAY_MS),
+
+  always('an instant beyond 2106 is taken', async (backend) => {
+    for (const seconds of [2 ** 32, 2 ** 32 + 60, 2 ** 33]) {
+      const entry = { value: bytesOf(`${seconds}`), expiresAt: seconds * 1_000 }
+      await backend.set('key', entry)
+      assertHolds(await backend.get('key'), entry.value, `get() of an entry until ${new Date(entry.expiresAt).toISOString()}`)
+    }
+  }, { advice: 'Seconds of the epoch in 32 bits end in 2106, or in 2038 where they have a sign: keep expiresAt in a number of 64 bits, or as text' })
 ]

@@ -10,13 +10,14 @@ export class Tracked {
   readonly #ends: Array<() => unknown> = []
 
   constructor (given: ConformanceSubject) {
-    const { reopen, share, lend, hang, fail, garble, footprint, kill, jump, program, isOneStore, recoveryMs } = given
+    const { reopen, share, lend, hang, fail, garble, footprint, kill, jump, program, isOneStore, recoveryMs, patience } = given
     this.subject = {
       open: this.#opening(() => given.open()),
       now: () => given.now(),
       pass: (ms) => given.pass(ms),
       ...(isOneStore && { isOneStore }),
       ...(recoveryMs !== undefined && { recoveryMs }),
+      ...(patience !== undefined && { patience }),
       ...(program && { program }),
       ...(reopen && { reopen: this.#opening(() => reopen.call(given)) }),
       ...(share && { share: this.#opening(() => share.call(given)) }),

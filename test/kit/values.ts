@@ -3,6 +3,7 @@ import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import { always, type ConformanceCase } from './case.js'
 import { bytesOf, LIFE_MS } from './entries.js'
 import { assertHolds } from './expect.js'
+import { outcomeOf } from './outcome.js'
 
 const MEBIBYTE = 1024 * 1024
 const ALL_BYTES = Uint8Array.from({ length: 256 }, (_, byte) => byte)
@@ -45,10 +46,23 @@ const VALUES: ReadonlyArray<readonly [name: string, values: readonly Uint8Array[
 
 const ADVICE = 'Values are bytes, not text: store them as they are (a BLOB, a Buffer), or through base64'
 
-export const valueCases: readonly ConformanceCase[] = VALUES.map(([name, values]) =>
+const tableCases: readonly ConformanceCase[] = VALUES.map(([name, values]) =>
   always(name, async (backend, subject) => {
     for (const value of values) {
       await backend.set('key', { value, expiresAt: subject.now() + LIFE_MS })
       assertHolds(await backend.get('key'), value, 'get()')
     }
   }, { advice: ADVICE }))
+
+export const valueCases: readonly ConformanceCase[] = [
+  ...tableCases,
+
+  always('a value of a little more than 2 MiB comes back whole or not at all', async (backend, subject) => {
+    const value = Buffer.alloc(2 * MEBIBYTE + 1, ALL_BYTES)
+    const set = await outcomeOf('set() of a little more than 2 MiB', () => backend.set('key', { value, expiresAt: subject.now() + LIFE_MS }))
+    // A store may refuse what is too large for it.
+    if ('error' in set) return
+    const hit = await backend.get('key')
+    if (hit !== undefined) assertHolds(hit, value, 'get()')
+  }, { advice: 'Refuse a value that is too large for your store, or store nothing: half a value is none' })
+]

@@ -1,6 +1,8 @@
 // Writes: the last one wins, whole, and what was handed out before stays as it was.
 import assert from 'node:assert/strict'
+import { setImmediate as turn } from 'node:timers/promises'
 import { always, type ConformanceCase } from './case.js'
+import type { StoredEntry } from '../../registry/backend.js'
 import { bytesOf, entryOf } from './entries.js'
 import { assertEntry, assertHolds, assertMiss } from './expect.js'
 
@@ -9,6 +11,23 @@ const WRITTEN_BYTES = 64 * 1024
 
 // Of different lengths, so that the head of one with the tail of another is none of them.
 const patterns = Array.from({ length: WRITERS }, (_, writer) => new Uint8Array(WRITTEN_BYTES + writer * 1_024).fill(0x61 + writer))
+
+/** Fails when `hit` is the value of one of `entries` under a later instant than that one's. */
+function assertOwnInstant (hit: StoredEntry | undefined, entries: readonly StoredEntry[]): void {
+  const own = entries.find(({ value }) => hit !== undefined && Buffer.compare(value, hit.value) === 0)
+  assert.ok(own === undefined || hit!.expiresAt <= own.expiresAt, `get() must answer a value with its own expiresAt, ${own?.expiresAt} at most; got ${hit?.expiresAt}`)
+}
+
+/** Settles when all have; `look` is called again and again until then. */
+async function meanwhile (changes: ReadonlyArray<Promise<unknown>>, look: () => Promise<void>): Promise<void> {
+  const state = { isUnderWay: true }
+  const all = Promise.all(changes).finally(() => { state.isUnderWay = false })
+  while (state.isUnderWay) {
+    await look()
+    await turn()
+  }
+  await all
+}
 
 const WHOLE = 'Write aside and put it in place in one step, such as a rename, a transaction, or one command'
 
@@ -84,5 +103,29 @@ export const writeCases: readonly ConformanceCase[] = [
     assertHolds(await backend.get('set'), patterns.at(-1)!, 'get() of a key that was set several times at once')
     assertMiss(await backend.get('deleted'), 'get() of a key that was set, and deleted before the set settled,')
     assertHolds(await backend.get('again'), bytesOf('value'), 'get() of a key that was deleted, and set before the delete settled,')
-  }, { advice: 'Chain the changes of one key: begin each when the one before has settled' })
+  }, { advice: 'Chain the changes of one key: begin each when the one before has settled' }),
+
+  always('a new value is never under the instant of an older one', async (backend, subject) => {
+    const livesMs = patterns.map((_, at) => (at + 1) * 60_000)
+    for (const [key, lives] of [['longer', livesMs], ['shorter', livesMs.toReversed()]] as const) {
+      const entries = patterns.map((value, at) => ({ value, expiresAt: subject.now() + lives[at]! }))
+      const read = async (): Promise<void> => {
+        for (const hit of [await backend.get(key), ...await backend.getMany?.([key]) ?? []]) assertOwnInstant(hit, entries)
+      }
+      for (const entry of entries) {
+        await meanwhile([(async () => backend.set(key, entry))()], read)
+        await read()
+      }
+      await meanwhile(entries.map(async (entry) => backend.set(key, entry)), read)
+      await read()
+    }
+  }, { advice: 'Write a value and its instant in one step, and remember neither without the other' }),
+
+  always('a set replaces the life of the entry also where the value is the same', async (backend, subject) => {
+    for (const [key, lifeMs] of [['shorter', 60_000], ['longer', 1_000]] as const) await backend.set(key, entryOf('value', subject, lifeMs))
+    for (const [key, lifeMs] of [['shorter', 1_000], ['longer', 60_000]] as const) await backend.set(key, entryOf('value', subject, lifeMs))
+    await subject.pass(1_000)
+    assertMiss(await backend.get('shorter'), 'get() of the entry whose second life is over')
+    assertHolds(await backend.get('longer'), bytesOf('value'), 'get() of the entry whose second life is longer')
+  }, { advice: 'An entry is its value and its instant: it is changed when either is' })
 ]

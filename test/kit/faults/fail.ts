@@ -75,5 +75,5 @@ export const failCases: readonly ConformanceCase[] = [
     await subject.fail()
     const calls: ReadonlyArray<() => unknown> = [() => backend.get('key'), () => backend.set('key', entryOf('value', subject)), () => backend.delete('key')]
     for (const call of calls) await outcomeOf('a call while the store fails', call)
-  })
+  }, { watchesRejections: true })
 ]

@@ -2,6 +2,7 @@
 import { gunzipSync } from 'node:zlib'
 import type { StoredEntry } from '../../../registry/backend.js'
 import { mapBackend } from '../map-backend.js'
+import { alone } from './alone.js'
 import { ofMap, ofProgram, ofStore, type Broken } from './broken.js'
 import {
   asText, clearsBy, countsSets, failsAfterClose, GARBAGE, immortal, inAnObject, instantsAs, keepsThePast, keysAs, lastFirst, lastKeyOnly, oneBuffer, overflows, refuse, setsOnce,
@@ -64,7 +65,6 @@ const breakages: Readonly<Record<string, Breakage>> = {
   'a NUL or a byte order mark at either end of a key is part of it': keysAs((key) => key.replace(/\ufeff$/, '')),
   'keys of 4 KiB that differ in their last character are different keys': keysAs((key) => key.slice(0, 255)),
   'keys that differ only in case are different keys': keysAs((key) => key.toLowerCase()),
-  'keys in any script that differ only in case are different keys': keysAs((key) => key.replace(/[\u00c0-\u00de]/g, (letter) => letter.toLowerCase())),
   'lone surrogates are different keys': keysAs((key) => Buffer.from(key).toString()),
   'names that every object has are keys like others': inAnObject,
   'numbers are keys like others': keysAs((key) => String(Number(key))),
@@ -170,7 +170,7 @@ const breakages: Readonly<Record<string, Breakage>> = {
 }
 
 export const brokenConformance: Readonly<Record<string, Broken>> = {
-  ...Object.fromEntries(Object.entries(breakages).map(([name, breakage]) => [name, ofMap(breakage)])),
+  ...Object.fromEntries([...Object.entries(breakages), ...alone.toReversed()].map(([name, breakage]) => [name, ofMap(breakage)])),
 
   'a process whose backend is closed ends by itself': ofProgram('alive', 'correct'),
   'a client that was lent is open after close': ofStore(({ client }) => ({ close () { if (client !== undefined) client.isOpen = false } })),

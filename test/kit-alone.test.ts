@@ -1,0 +1,18 @@
+// What one case of the kit notices and no other: the case that names it fails, and all others pass.
+import t from 'tap'
+import { conformance, museum } from './kit/index.js'
+import { alone } from './support/breakages/alone.js'
+import { ofMap } from './support/breakages/broken.js'
+
+for (const [at, [name, breakage]] of alone.entries()) {
+  t.test(`A24: a backend with the defect ${at + 1} fails one case: ${name}`, async (t) => {
+    const failed: string[] = []
+    for (const { name, run } of [...conformance, ...museum]) {
+      await run(ofMap(breakage)(t)).catch((error: Error) => {
+        failed.push(name)
+        t.comment(`${name}: ${error.message}`)
+      })
+    }
+    t.same(failed, [name])
+  })
+}
