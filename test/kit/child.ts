@@ -91,11 +91,10 @@ function watch (child: ChildProcess): Child {
   })
 
   const until = async (what: string, holds: () => boolean): Promise<void> => {
-    const longestMs = patient(LONGEST_START_MS)
-    const endsAt = performance.now() + longestMs
+    const endsAt = performance.now() + patient(LONGEST_START_MS)
     while (!holds()) {
       assert.ok(child.exitCode === null && child.signalCode === null, `the program must ${what}; it ended with ${child.signalCode ?? `exit code ${child.exitCode}`}: ${errors.trim()}`)
-      assert.ok(performance.now() < endsAt, `the program must ${what}; it had not done so after ${longestMs} ms: ${errors.trim()}`)
+      assert.ok(performance.now() < endsAt, `the program must ${what}; it had not done so after ${patient(LONGEST_START_MS)} ms: ${errors.trim()}`)
       await within(endsAt - performance.now(), new Promise<void>((resolve) => waiting.add(resolve)))
       waiting.clear()
     }
