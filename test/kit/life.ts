@@ -28,12 +28,20 @@ function held (): number {
   return process.getActiveResourcesInfo().length + process.eventNames().reduce((sum, name) => sum + process.listenerCount(name), 0)
 }
 
+/** Whether the first who is not Node's timers is Node all the same: each HTTP server has an interval, and a subject may start one. */
+function isNodes (stack = ''): boolean {
+  const [, , ...callers] = stack.split('\n').filter((line) => !/node:(internal|timers)/.test(line))
+  return callers[0]?.includes('node:') === true
+}
+
 /** Counts the intervals that are made from now on and not cleared. The process tells of them though they are unref'd. */
 function watchIntervals (): { left (): number, stop (): void } {
   const running = new Set<number>()
   const hook = createHook({
     // What repeats has its period there, in every version of Node.
-    init (id, type, _trigger, resource: { readonly _repeat?: number | null }) { if (type === 'Timeout' && typeof resource._repeat === 'number') running.add(id) },
+    init (id, type, _trigger, resource: { readonly _repeat?: number | null }) {
+      if (type === 'Timeout' && typeof resource._repeat === 'number' && !isNodes(new Error('made here').stack)) running.add(id)
+    },
     destroy (id) { running.delete(id) }
   }).enable()
   return { left: () => running.size, stop () { hook.disable() } }
