@@ -33,9 +33,16 @@ export interface Client {
 /** The methods by which a lent client is known to be one. */
 export const CLIENT_METHODS = ['getBuffer', 'getrangeBuffer', 'eval', 'unlink', 'scan', 'pipeline'] as const
 
+/** A connection, as far as a client that this backend made has it. */
+export interface Stream {
+  readonly bytesRead?: number
+  destroy? (error?: Error): unknown
+  unref (): unknown
+}
+
 /** A client that this backend made. */
 export interface OwnClient extends Client {
-  readonly stream?: { unref (): unknown } | null
+  readonly stream?: Stream | null
   readonly reconnectTimeout?: NodeJS.Timeout | null
   /** Of a Cluster: when the slots are asked for again. */
   readonly slotsTimer?: NodeJS.Timeout | null

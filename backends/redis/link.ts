@@ -1,5 +1,6 @@
 // The way to a client: lent, found by its namespace, or one of our own that is connected again whenever it was lost.
 import { setTimeout as after } from 'node:timers'
+import { Deadline } from '../../registry/deadline.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 import type { BackendContext } from '../../registry/registry.js'
 import { loadDriver, type Client, type Driver, type OwnClient } from './driver.js'
@@ -20,6 +21,7 @@ export interface Link {
 const OPEN_WAIT_MS = 500
 const CONNECT_TIMEOUT_MS = 2_000
 const SOCKET_TIMEOUT_MS = 2_000
+const LAST_WORDS_MS = 50
 // A server that is stopped never says goodbye.
 const GOODBYE_MS = 100
 const FIRST_RETRY_MS = 50
@@ -125,9 +127,11 @@ class OwnLink implements Link {
     this.#client.on('error', (error) => { this.#trouble = failureOf(error) })
     this.#client.on('ready', () => { this.#trouble = undefined })
     this.#client.on('end', () => { this.#again() })
-    letGo(this.#client)
     // A Cluster's connections are its nodes', and it asks for the slots now and then.
-    this.#client.on('+node', letGo)
+    for (const own of [letGo, hearOut]) {
+      own(this.#client)
+      this.#client.on('+node', own)
+    }
     for (const event of ['ready', 'refresh']) this.#client.on(event, () => setImmediate(() => { this.#client.slotsTimer?.unref() }))
   }
 
@@ -175,6 +179,24 @@ class OwnLink implements Link {
 function letGo (client: OwnClient): void {
   client.on('connect', () => { client.stream?.unref() })
   client.on('reconnecting', () => { client.reconnectTimeout?.unref() })
+}
+
+/**
+ * The driver ends a connection on which nothing has come for a while. Its timer comes before the data that arrived while the event
+ * loop was held up: a moment later they have been read, and the connection stays.
+ */
+function hearOut (client: OwnClient): void {
+  client.on('connect', () => {
+    const { stream } = client
+    if (stream?.destroy === undefined) return
+    const destroy = stream.destroy.bind(stream)
+    stream.destroy = (error) => {
+      if (!error?.message.startsWith('Socket timeout')) return destroy(error)
+      const before = stream.bytesRead
+      new Deadline(LAST_WORDS_MS).wait(() => { if (stream.bytesRead === before) destroy(error) }, { ref: false })
+      return stream
+    }
+  })
 }
 
 const noop = (): void => {}
