@@ -15,6 +15,9 @@ export interface Asked {
   readonly body?: Uint8Array
 }
 
+// Nobody waits for a set: many of them must leave connections to what is read and deleted.
+const SHARE_OF_SETS = 4
+
 const METHODS = { get: 'GET', set: 'PUT', delete: 'DELETE' } as const
 
 /** The connections to one service. */
@@ -22,6 +25,8 @@ export class Wire {
   readonly #settings: Settings
   readonly #deadlineMs: number
   readonly #pool: Pool
+  /** Of a quarter of the connections; where there are fewer than four, the same. */
+  readonly #poolOfSets: Pool
   readonly #fields: Readonly<Record<string, string>>
   readonly #underWay = new Slots<Exchange>()
   /** Sockets that don't belong to the pool yet: it forgets to end them. */
@@ -34,14 +39,9 @@ export class Wire {
     this.#deadlineMs = deadlineMs
     // RFC 9110 section 12.5.3: what is stored are bytes; nothing is inflated here.
     this.#fields = { 'accept-encoding': 'identity', ...(settings.authorization !== undefined && { authorization: settings.authorization }) }
-    this.#pool = new Pool(settings.origin, {
-      connections: settings.maxConnections,
-      pipelining: 1,
-      connect: this.#connector(),
-      // Every exchange has its own total deadline, which also ends a slow drip.
-      headersTimeout: 0,
-      bodyTimeout: 0
-    })
+    const ofSets = Math.floor(settings.maxConnections / SHARE_OF_SETS)
+    this.#pool = this.#poolOf(settings.maxConnections - ofSets)
+    this.#poolOfSets = ofSets === 0 ? this.#pool : this.#poolOf(ofSets)
   }
 
   /**
@@ -63,7 +63,7 @@ export class Wire {
       })
       const place = this.#underWay.add(exchange)
       try {
-        this.#pool.dispatch(this.#requestOf(asked), exchange)
+        (asked.operation === 'set' ? this.#poolOfSets : this.#pool).dispatch(this.#requestOf(asked), exchange)
       } catch (error) {
         exchange.end(error as Error)
       }
@@ -86,7 +86,18 @@ export class Wire {
     this.#closed = true
     for (const exchange of this.#underWay.all()) exchange.end(new Error('closed'))
     for (const socket of this.#connecting) socket.destroy()
-    await this.#pool.destroy()
+    await Promise.all([this.#pool.destroy(), this.#poolOfSets.destroy()])
+  }
+
+  #poolOf (connections: number): Pool {
+    return new Pool(this.#settings.origin, {
+      connections,
+      pipelining: 1,
+      connect: this.#connector(),
+      // Every exchange has its own total deadline, which also ends a slow drip.
+      headersTimeout: 0,
+      bodyTimeout: 0
+    })
   }
 
   #requestOf ({ operation, digest, headers, body }: Asked): Dispatcher.DispatchOptions {
