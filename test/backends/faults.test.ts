@@ -1,7 +1,10 @@
 // The backends memory, file and tiered through the kit's cases that need levers, its faults and its museum, as far as they have them.
 import t from 'tap'
 import { conforms } from '../support/conformance.js'
-import { fileSubject, leverCases, memorySubject, remoteCases, tieredSubject } from '../support/levers.js'
+import { needsMount } from '../support/disk.js'
+import { fileSubject, leverCases, memorySubject, onSmallDisk, remoteCases, roomCases, tieredSubject } from '../support/levers.js'
+
+t.setTimeout(300_000)
 
 t.test('A24: memory survives what it can meet', async (t) => {
   await conforms(t, memorySubject(), leverCases)
@@ -14,3 +17,9 @@ t.test('A24: file survives kills and damaged files', async (t) => {
 t.test('A24: tiered, memory before files, survives damaged files', async (t) => {
   await conforms(t, tieredSubject(t), remoteCases)
 })
+
+for (const [name, subjectIn] of [['file', fileSubject], ['tiered, memory before files,', tieredSubject]] as const) {
+  t.test(`${name} survives a disk without room, and makes room on one that it has filled`, { skip: needsMount }, async (t) => {
+    await conforms(t, onSmallDisk(t, subjectIn), roomCases)
+  })
+}

@@ -4,6 +4,8 @@ import { conforms } from '../support/conformance.js'
 import { httpSubject } from '../support/hostile.js'
 import { remoteCases } from '../support/levers.js'
 
+t.setTimeout(300_000)
+
 t.test('A24: http survives a service that hangs, refuses, or answers garbage', async (t) => {
   await conforms(t, httpSubject(t), remoteCases)
 })

@@ -1,11 +1,17 @@
 // The Redis backend through the kit's cases that need levers, on a server that is stopped and killed.
 import t from 'tap'
 import { conforms } from '../support/conformance.js'
-import { remoteCases, redisSubject } from '../support/levers.js'
+import { farRedisSubject, redisSubject, remoteCases, slowCases } from '../support/levers.js'
 import { serverPrograms } from '../support/redis-server.js'
+
+t.setTimeout(300_000)
 
 const skip = serverPrograms().includes('redis-server') ? false : 'there is no redis-server on this machine'
 
 t.test('A24: redis survives a server that hangs, is killed, or holds garbage', { skip }, async (t) => {
   await conforms(t, await redisSubject(t), remoteCases)
+})
+
+t.test('redis survives a server that is far away', { skip }, async (t) => {
+  await conforms(t, await farRedisSubject(t), slowCases)
 })

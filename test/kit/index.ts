@@ -1,10 +1,15 @@
 // The test kit: what every backend does, what it survives, and which public bugs it has not, as lists that any runner can run.
 import type { ConformanceCase } from './case.js'
 import { failCases } from './faults/fail.js'
+import { fillCases } from './faults/fill.js'
 import { garbleCases } from './faults/garble.js'
 import { hangCases } from './faults/hang.js'
+import { heldUpCases } from './faults/held-up.js'
 import { jumpCases } from './faults/jump.js'
 import { killCases } from './faults/kill.js'
+import { loosenCases } from './faults/loosen.js'
+import { removeCases } from './faults/remove.js'
+import { slowCases } from './faults/slow.js'
 import { guideCases } from './guide.js'
 import { keyCases } from './keys.js'
 import { keyPowerCases } from './key-powers.js'
@@ -13,6 +18,7 @@ import { growthCases } from './museum/growth.js'
 import { keyBugCases } from './museum/keys.js'
 import { outageCases } from './museum/outages.js'
 import { raceCases } from './museum/races.js'
+import { roomCases } from './museum/room.js'
 import { timeBugCases } from './museum/time.js'
 import { powerCases } from './powers.js'
 import { storeCases } from './stores.js'
@@ -37,13 +43,21 @@ export const conformance: readonly ConformanceCase[] = [
   ...keyPowerCases
 ]
 
-/** What a backend survives when its store hangs, fails, hands out garbage, is killed, or its clock jumps; each case needs a lever. */
+/**
+ * What a backend survives when its store hangs, fails, hands out garbage, is killed, removed, full or slow, when its clock jumps or
+ * its process is held up. Most cases need a lever.
+ */
 export const faults: readonly ConformanceCase[] = [
   ...hangCases,
   ...failCases,
   ...garbleCases,
   ...killCases,
-  ...jumpCases
+  ...jumpCases,
+  ...removeCases,
+  ...loosenCases,
+  ...fillCases,
+  ...slowCases,
+  ...heldUpCases
 ]
 
 /** Public bugs of other caches, each with its reference: the same mistake made by a backend. Some cases need a lever. */
@@ -52,5 +66,6 @@ export const museum: readonly ConformanceCase[] = [
   ...timeBugCases,
   ...raceCases,
   ...growthCases,
-  ...outageCases
+  ...outageCases,
+  ...roomCases
 ]

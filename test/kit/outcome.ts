@@ -41,8 +41,8 @@ export async function outcomeOf<T> (what: string, call: () => T | Promise<T>, pa
 }
 
 /** The answer of `call`. Fails when it throws, rejects or never answers. */
-export async function answerOf<T> (what: string, call: () => T | Promise<T>): Promise<T> {
-  const outcome = await outcomeOf(what, call)
+export async function answerOf<T> (what: string, call: () => T | Promise<T>, patienceMs = PATIENCE_MS): Promise<T> {
+  const outcome = await outcomeOf(what, call, patienceMs)
   if ('error' in outcome) assert.fail(`${what} must not fail; it failed with ${String(outcome.error)}`)
   return outcome.answer
 }

@@ -64,10 +64,22 @@ export interface ConformanceSubject {
   kill? (): MaybePromise<void>
   /** Sets the backend's clock on or back by `ms`, at once and without time passing. */
   jump? (ms: number): MaybePromise<void>
+  /** Removes all that the store holds for the backend that was opened last, under it: its files, its table, its keys. */
+  remove? (): MaybePromise<void>
+  /** Gives a group rights on all that the store holds for the backend that was opened last, which is closed: `chmod -R g+rwX`. */
+  loosen? (): MaybePromise<void>
+  /** The store has no room left for anything new. Returns how it has some again. */
+  fill? (): MaybePromise<Heal>
+  /** Opens a backend on a store of its own that has room for 4 to 16 MiB. Declares that it may fill its store, and makes room by itself. */
+  cramped? (): Promise<CacheBackend>
+  /** Each change takes the store 50 ms, of whatever it does at once. Returns how it is fast again. */
+  slow? (): MaybePromise<Heal>
 }
 
 /** The parts of a subject that may be missing and that cases need. */
-export const LEVERS = ['reopen', 'share', 'lend', 'program', 'footprint', 'hang', 'fail', 'garble', 'kill', 'jump'] as const
+export const LEVERS = [
+  'reopen', 'share', 'lend', 'program', 'footprint', 'hang', 'fail', 'garble', 'kill', 'jump', 'remove', 'loosen', 'fill', 'cramped', 'slow'
+] as const
 
 /** The name of a part of a subject that may be missing. @useDeclaredType */
 export type Lever = typeof LEVERS[number]

@@ -10,7 +10,9 @@ export class Tracked {
   readonly #ends: Array<() => unknown> = []
 
   constructor (given: ConformanceSubject) {
-    const { reopen, share, lend, hang, fail, garble, footprint, kill, jump, program, isOneStore, recoveryMs, patience } = given
+    const {
+      reopen, share, lend, hang, fail, garble, footprint, kill, jump, remove, loosen, fill, cramped, slow, program, isOneStore, recoveryMs, patience
+    } = given
     this.subject = {
       open: this.#opening(() => given.open()),
       now: () => given.now(),
@@ -27,7 +29,12 @@ export class Tracked {
       ...(garble && { garble: this.#breaking(() => garble.call(given)) }),
       ...(footprint && { footprint: () => footprint.call(given) }),
       ...(kill && { kill: () => kill.call(given) }),
-      ...(jump && { jump: (ms: number) => jump.call(given, ms) })
+      ...(jump && { jump: (ms: number) => jump.call(given, ms) }),
+      ...(remove && { remove: () => remove.call(given) }),
+      ...(loosen && { loosen: () => loosen.call(given) }),
+      ...(fill && { fill: this.#breaking(() => fill.call(given)) }),
+      ...(cramped && { cramped: this.#opening(() => cramped.call(given)) }),
+      ...(slow && { slow: this.#breaking(() => slow.call(given)) })
     }
   }
 

@@ -1,6 +1,6 @@
 // Small disks of a test's own, and what a test needs for that.
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
@@ -29,6 +29,20 @@ export function smallDisk (t: Test, options: string): string {
     rmSync(path, { recursive: true })
   })
   return path
+}
+
+/** Takes all the room that there is. Returns how it is given back. */
+export function takeRoom (path: string): () => void {
+  const filler = join(path, 'filler')
+  for (let bytes = 1_048_576; bytes >= 4_096;) {
+    try {
+      appendFileSync(filler, Buffer.alloc(bytes))
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'ENOSPC') throw error
+      bytes /= 2
+    }
+  }
+  return () => { rmSync(filler, { force: true }) }
 }
 
 /** Writes files until there is no room for one more block. Answers how much room they take away. */

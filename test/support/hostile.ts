@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
 import { builtIns } from '../../backends/index.js'
 import type { CacheBackend } from '../../registry/backend.js'
+import type { BackendChoice } from '../../registry/names.js'
 import type { ConformanceSubject, Heal } from '../kit/index.js'
 import { Barrier } from './barrier.js'
 import { testClock } from './clock.js'
@@ -13,8 +14,33 @@ import { serve, TOKEN } from './http.js'
 /** Far enough for a busy machine, nearer than the kit's own patience. */
 const TIMEOUT = '1500ms'
 
+const CRAMPED_BYTES = 4 * 2 ** 20
+const SLOW_MS = 50
+
 /** What all proxies do with a request; undefined: they pass it on. */
-interface Mood { act: ((from: IncomingMessage, to: ServerResponse, pass: () => void) => void) | undefined }
+interface Mood { act: Act | undefined }
+type Act = (from: IncomingMessage, to: ServerResponse, pass: () => void) => void
+
+const refuse: Act = (from, to) => {
+  from.resume()
+  to.writeHead(503).end()
+}
+
+const answerGarbage: Act = (from, to) => {
+  from.resume()
+  to.writeHead(200, { 'cache-expires-at': '9007199254740991' }).end('<html>it works!</html>')
+}
+
+const haveNoRoom: Act = (from, to, pass) => {
+  if (from.method !== 'PUT') return pass()
+  from.resume()
+  to.writeHead(507).end()
+}
+
+const takeTime: Act = (from, _to, pass) => {
+  if (from.method === 'GET') pass()
+  else setTimeout(pass, SLOW_MS)
+}
 
 async function startProxy (t: Test, service: string, mood: Mood): Promise<{ server: Server, baseUrl: string }> {
   const { hostname, port } = new URL(service)
@@ -46,7 +72,13 @@ export function httpSubject (t: Test): ConformanceSubject {
   let baseUrl = ''
   const choice = () => ({ backend: 'http' as const, options: { baseUrl, authToken: TOKEN, timeout: TIMEOUT, maxRetries: 1 } })
   const again = (): Promise<CacheBackend> => builtIns().open(choice(), { now: clock.now })
-  const become = (act: Mood['act'], heal: Heal = () => {}): Heal => {
+  let service: Awaited<ReturnType<typeof serve>>
+  const openOn = async (behind: BackendChoice): Promise<CacheBackend> => {
+    service = await serve(t, { behind, now: clock.now })
+    baseUrl = (await startProxy(t, service.baseUrl, mood)).baseUrl
+    return await again()
+  }
+  const become = (act: Act, heal: Heal = () => {}): Heal => {
     mood.act = act
     return async () => {
       mood.act = undefined
@@ -55,11 +87,8 @@ export function httpSubject (t: Test): ConformanceSubject {
   }
   return {
     ...clock,
-    async open () {
-      const { baseUrl: service } = await serve(t, { now: clock.now })
-      baseUrl = (await startProxy(t, service, mood)).baseUrl
-      return await again()
-    },
+    open: () => openOn({ backend: 'memory' }),
+    cramped: () => openOn({ backend: 'memory', options: { maxBytes: CRAMPED_BYTES } }),
     reopen: again,
     share: again,
     program: { module: new URL('./children/open.ts', import.meta.url), where: () => JSON.stringify(choice()) },
@@ -68,13 +97,10 @@ export function httpSubject (t: Test): ConformanceSubject {
       const barrier = new Barrier()
       return become((_from, _to, pass) => { barrier.pass().then(pass, () => {}) }, () => { barrier.open() })
     },
-    fail: () => become((from, to) => {
-      from.resume()
-      to.writeHead(503).end()
-    }),
-    garble: () => become((from, to) => {
-      from.resume()
-      to.writeHead(200, { 'cache-expires-at': '9007199254740991' }).end('<html>it works!</html>')
-    })
+    fail: () => become(refuse),
+    garble: () => become(answerGarbage),
+    async remove () { await service.backend.clear!() },
+    fill: () => become(haveNoRoom),
+    slow: () => become(takeTime)
   }
 }

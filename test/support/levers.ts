@@ -1,17 +1,22 @@
 // The built-in backends as subjects of the kit, with the levers that their stores have.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import Database from 'better-sqlite3'
 import { Redis } from 'ioredis'
 import type { Test } from 'tap'
 import { builtIns } from '../../backends/index.js'
+import type { CacheBackend } from '../../registry/backend.js'
 import type { BackendChoice } from '../../registry/names.js'
 import { conformance, faults, museum, type ConformanceCase, type ConformanceSubject } from '../kit/index.js'
 import { testClock } from './clock.js'
+import { smallDisk, takeRoom } from './disk.js'
 import { filesIn } from './files.js'
 import { freePort } from '../../benchmarks/backends/free-port.js'
-import { newServer } from './redis-server.js'
+import { startRelay } from './redis-relay.js'
+import { newServer, type RedisServer } from './redis-server.js'
+import { slowRenames } from './slow-store.js'
 
 /** What is left to be run of a backend that passes the cases without levers elsewhere. */
 export const leverCases: readonly ConformanceCase[] = [...conformance.filter(({ levers }) => levers !== undefined), ...faults, ...museum]
@@ -24,8 +29,17 @@ const TIMEOUT_MS = 1_500
 
 const MODULE = new URL('./children/open.ts', import.meta.url)
 
+/** What is about a disk that is small. */
+export const roomCases = leverCases.filter(({ levers = [] }) => levers.includes('fill') || levers.includes('cramped'))
+
+/** What is about a store in which all that it holds is removed. */
+export const removeCases = leverCases.filter(({ levers = [] }) => levers.includes('remove'))
+
+/** What is about a store that is slow. */
+export const slowCases = leverCases.filter(({ levers = [] }) => levers.includes('slow'))
+
 /** Opens one choice after another; the last one may be opened again, beside itself, and elsewhere. */
-function choosing (next: () => BackendChoice): ConformanceSubject {
+export function choosing (next: () => BackendChoice): ConformanceSubject {
   const clock = testClock()
   let choice: BackendChoice
   const again = () => builtIns().open(choice, { now: clock.now })
@@ -61,25 +75,55 @@ function damage (path: string, fromByte = 0): void {
 
 const mended = (): void => {}
 
-export function fileSubject (t: Test): ConformanceSubject {
-  const folder = newFolder(t)
+/** What the kubelet does with a volume before each start of a pod with `fsGroup`. */
+function loosen (path: string): void {
+  execFileSync('chmod', ['-R', 'g+rwX', path])
+  execFileSync('find', [path, '-type', 'd', '-exec', 'chmod', 'g+s', '{}', '+'])
+}
+
+/** Where there are users. */
+const loosening = (path: () => string): Pick<ConformanceSubject, 'loosen'> => process.geteuid === undefined ? {} : { loosen: () => loosen(path()) }
+
+/** What is kept in files by `subjectIn`, on a disk of 8 MiB that is empty for each backend. */
+export function onSmallDisk (t: Test, subjectIn: (t: Test, folder: string) => ConformanceSubject): ConformanceSubject {
+  const disk = smallDisk(t, 'size=8m')
+  const folder = join(disk, 'stores')
+  const subject = subjectIn(t, folder)
+  const open = async (): Promise<CacheBackend> => {
+    rmSync(folder, { recursive: true, force: true })
+    mkdirSync(folder)
+    return await subject.open()
+  }
+  return { ...subject, open, cramped: open, fill: () => takeRoom(disk) }
+}
+
+/** The levers of a folder of the backend `file`. */
+function onFiles (dir: () => string): Partial<ConformanceSubject> {
+  return {
+    footprint: () => filesIn(dir()).length,
+    garble () {
+      for (const path of filesIn(dir())) damage(path)
+      return mended
+    },
+    remove: () => rmSync(dir(), { recursive: true }),
+    ...loosening(dir),
+    slow: slowRenames
+  }
+}
+
+export function fileSubject (t: Test, folder = newFolder(t)): ConformanceSubject {
   let [opened, dir] = [0, '']
   return {
     ...choosing(() => {
       dir = join(folder, String(opened++))
       return { backend: 'file', options: { dir } }
     }),
-    footprint: () => filesIn(dir).length,
-    garble () {
-      for (const path of filesIn(dir)) damage(path)
-      return mended
-    }
+    ...onFiles(() => dir)
   }
 }
 
 /** Memory before files: what is in memory is not shared, and not damaged. */
-export function tieredSubject (t: Test): ConformanceSubject {
-  const folder = newFolder(t)
+export function tieredSubject (t: Test, folder = newFolder(t)): ConformanceSubject {
   let [opened, dir] = [0, '']
   const { share, ...subject } = choosing(() => {
     dir = join(folder, String(opened++))
@@ -87,16 +131,21 @@ export function tieredSubject (t: Test): ConformanceSubject {
   })
   return {
     ...subject,
-    footprint: () => filesIn(dir).length,
-    garble () {
-      for (const path of filesIn(dir)) damage(path)
-      return mended
-    }
+    ...onFiles(() => dir)
   }
 }
 
-export function sqliteSubject (t: Test): ConformanceSubject {
-  const folder = newFolder(t)
+/** How all that a database holds is removed: with its files, or as another tool does it. */
+const REMOVALS = {
+  files: (path: string): void => { for (const rest of ['', '-wal', '-shm']) rmSync(path + rest, { force: true }) },
+  table (path: string): void {
+    const other = new Database(path)
+    other.exec('DROP TABLE cache_entries')
+    other.close()
+  }
+}
+
+export function sqliteSubject (t: Test, folder = newFolder(t), removed: keyof typeof REMOVALS = 'files'): ConformanceSubject {
   let [opened, path] = [0, '']
   return {
     ...choosing(() => {
@@ -121,6 +170,44 @@ export function sqliteSubject (t: Test): ConformanceSubject {
       // The first page is left, so that it is a database at first sight.
       damage(path, 4_096)
       return mended
+    },
+    remove: () => REMOVALS[removed](path),
+    ...loosening(() => dirname(path))
+  }
+}
+
+/** How long the answers of a server take that is far away. */
+export const FAR_MS = 50
+
+/** Its store is slow from the start, and stays so. */
+export const farAway = (subject: ConformanceSubject): ConformanceSubject => ({ ...subject, slow: () => mended })
+
+export async function farRedisSubject (t: Test): Promise<ConformanceSubject> {
+  const server = await (await newServer(t, { port: await freePort() })).start()
+  const { port } = await startRelay(t, server, FAR_MS)
+  let opened = 0
+  return farAway(choosing(() => ({ backend: 'redis', options: { url: `redis://127.0.0.1:${port}`, prefix: `${opened++}:` } })))
+}
+
+/** What can be done to a server. */
+function leversOf (server: RedisServer): Partial<ConformanceSubject> {
+  return {
+    hang () {
+      server.stop()
+      return () => { server.goOn() }
+    },
+    async fail () {
+      await server.kill()
+      return async () => { await server.start() }
+    },
+    async kill () {
+      await server.kill()
+      await server.start()
+    },
+    async remove () { await server.admin.flushall() },
+    async fill () {
+      await server.admin.config('SET', 'maxmemory', '1mb')
+      return async () => { await server.admin.config('SET', 'maxmemory', '0') }
     }
   }
 }
@@ -143,21 +230,16 @@ export async function redisSubject (t: Test): Promise<ConformanceSubject> {
       return { backend, isOpen: async () => await client.ping() === 'PONG', release () { client.disconnect() } }
     },
     footprint: async () => (await keys()).length,
-    hang () {
-      server.stop()
-      return () => { server.goOn() }
-    },
-    async fail () {
-      await server.kill()
-      return async () => { await server.start() }
-    },
     async garble () {
       for (const key of await keys()) await server.admin.set(key, 'garbage')
       return mended
     },
-    async kill () {
-      await server.kill()
-      await server.start()
+    ...leversOf(server),
+    async cramped () {
+      const small = await (await newServer(t, { port: await freePort() })).start()
+      await small.admin.config('SET', 'maxmemory', '8mb')
+      await small.admin.config('SET', 'maxmemory-policy', 'allkeys-lru')
+      return await builtIns().open({ backend: 'redis', options: { url: small.url } }, { now: subject.now })
     }
   }
 }

@@ -13,8 +13,9 @@ export interface Relay {
 }
 
 /** A relay to `first`. What the server says takes `delayMs` longer. */
-export async function startRelay (t: Test, first: RedisServer, delayMs = 0): Promise<Relay> {
-  let [leadsTo, made] = [first, 0]
+export async function startRelay (t: Test, first: Pick<RedisServer, 'port'>, delayMs = 0): Promise<Relay> {
+  let leadsTo = first
+  let made = 0
   const all = new Set<Socket>()
   const relay = createServer((near) => {
     made++

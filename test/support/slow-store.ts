@@ -1,5 +1,18 @@
 // A store that is slow: what changes it stands in one queue, and takes its time.
+import { promises } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+
+const CHANGE_MS = 50
+
+/** A disk on which each rename and each removal takes its time, as one that is written to by others. Returns how it is fast again. */
+export function slowRenames (): () => void {
+  const { rename, unlink } = promises
+  Object.assign(promises, {
+    async rename (...args: Parameters<typeof rename>) { await sleep(CHANGE_MS); await rename(...args) },
+    async unlink (...args: Parameters<typeof unlink>) { await sleep(CHANGE_MS); await unlink(...args) }
+  })
+  return () => { Object.assign(promises, { rename, unlink }) }
+}
 
 /** Does `act` after those that came before it, `atOnce` at a time, each in `ms`. For `ChaosMethod.instead`. */
 export function oneQueue (ms: number, atOnce: number): (act: () => unknown) => Promise<unknown> {
@@ -11,5 +24,22 @@ export function oneQueue (ms: number, atOnce: number): (act: () => unknown) => P
     places[at] = turn
     await turn
     return await act()
+  }
+}
+
+/** Begins `act` when fewer than `count` that were given before are under way. */
+export function fewAtOnce (count: number): <T>(act: () => Promise<T>) => Promise<T> {
+  let free = count
+  const waiting: Array<() => void> = []
+  return async (act) => {
+    if (free > 0) free--
+    else await new Promise<void>((resolve) => waiting.push(resolve))
+    try {
+      return await act()
+    } finally {
+      const next = waiting.shift()
+      if (next === undefined) free++
+      else next()
+    }
   }
 }

@@ -1,7 +1,10 @@
 // Backends broken in one way each, by the name of the case of `faults` that has to notice it.
-import { ofOpening, ofProgram, ofStore, type Broken, type StoreBreakage } from './broken.js'
+import { setImmediate as turn } from 'node:timers/promises'
+import { ofMap, ofOpening, ofProgram, ofStore, type Broken, type StoreBreakage } from './broken.js'
 import { storeBackend, type StoreGiven } from '../faulty-store.js'
+import { mapBackend } from '../map-backend.js'
 import type { StoredEntry } from '../../../registry/backend.js'
+import type { Breakage } from './ways.js'
 
 const HELD_UP_MS = 1_100
 const ZOMBIE_MS = 60
@@ -59,6 +62,53 @@ function isLostFromTheStart (given: StoreGiven): ReturnType<typeof storeBackend>
   const fails = async (): Promise<never> => { throw new Error('it never connected') }
   return given.network.state === 'well' ? correct : { ...correct, get: fails, set: fails, delete: fails }
 }
+
+/** Reads what was opened, though it may be gone by now; `unless`: in its place something else is read. */
+const readsWhatWasOpened = (unless: (found: StoredEntry | undefined) => boolean = () => false): StoreBreakage => ({ correct, entries, now }) => ({
+  async get (key) {
+    const found = await correct.get(key)
+    return unless(found) ? found : mapBackend(now, entries).get(key)
+  }
+})
+
+/** To forget is written down first. */
+export const needsRoom = (method: 'delete' | 'clear'): StoreBreakage => ({ correct, network }) => ({
+  [method] (...args: [never]) {
+    if (network.state === 'is full') throw new Error('there is no room')
+    return correct[method](...args)
+  }
+})
+
+/** A call waits for all sets that were called before it. */
+const inOneQueue = (method: 'get' | 'delete' | 'clear'): StoreBreakage => ({ correct }) => {
+  let sets: Promise<unknown> = Promise.resolve()
+  return {
+    set (key, entry) {
+      const set = correct.set(key, entry)
+      sets = Promise.allSettled([sets, set])
+      return set
+    },
+    async [method] (...args: [never]) {
+      await sets
+      return await correct[method](...args)
+    }
+  }
+}
+
+const OWN_TIMEOUT_MS = 1_000
+
+/** An answer takes a turn of the event loop, and a timer that is due comes before it. */
+const ownTimeout = (method: 'get' | 'delete'): Breakage => ({ correct }) => ({
+  async [method] (key: string) {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_resolve, reject) => { timer = setTimeout(() => reject(new Error('it timed out')), OWN_TIMEOUT_MS) })
+    try {
+      return await Promise.race([turn().then(turn).then(() => correct[method](key)), late])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+})
 
 export const brokenFaults: Readonly<Record<string, Broken>> = {
   'hang: close ends what waits for a store that hangs': ofStore(({ network, entries }) => ({ get: (key) => network.call(() => entries.get(key)) })),
@@ -124,5 +174,59 @@ export const brokenFaults: Readonly<Record<string, Broken>> = {
         return entries.get(key)!.expiresAt > latest ? entries.get(key) : undefined
       }
     }
-  })
+  }),
+  'jump: after a day ahead and back, what another backend of the store changes is seen': ofStore(({ correct, now }) => {
+    const seen = new Map<string, { readonly entry: StoredEntry | undefined, readonly at: number }>()
+    return {
+      async get (key) {
+        if (now() < (seen.get(key)?.at ?? 0)) return seen.get(key)?.entry
+        seen.set(key, { entry: await correct.get(key), at: now() })
+        return seen.get(key)?.entry
+      }
+    }
+  }),
+
+  'remove: what was removed is soon a miss': ofStore(readsWhatWasOpened()),
+  'remove: what is set afterwards is in the store': ofStore(({ correct, entries, now }) => ({
+    async set (key, entry) {
+      await correct.has(key)
+      mapBackend(now, entries).set(key, entry)
+    }
+  })),
+  'remove: a backend that only reads soon finds what another one sets and deletes afterwards': ofStore(readsWhatWasOpened((found) => found === undefined)),
+
+  'loosen: each opening after a group was given rights on the store works as the first': ofOpening(async (given) => {
+    if (given.isLoose === true) throw new Error('its mode is 770')
+    return storeBackend(given)
+  }),
+
+  'fill: what was set before there was no room is read': ofStore(({ correct, network }) => ({
+    async get (key) {
+      const found = await correct.get(key)
+      if (found !== undefined && network.state === 'is full') throw new Error('when it was used could not be written down')
+      return found
+    }
+  })),
+  'fill: a set without room is an error, or its entry is kept': ofStore(({ correct, network }) => ({
+    async set (key, entry) { if (network.state !== 'is full') await correct.set(key, entry) }
+  })),
+  'fill: what is deleted without room is gone': ofStore(needsRoom('delete')),
+  'fill: what is cleared without room is gone': ofStore(needsRoom('clear')),
+  'fill: when there is room again, what is set is kept': ofStore(({ correct, network }) => {
+    let isGivenUp = false
+    return {
+      set (key, entry) {
+        isGivenUp ||= network.state === 'is full'
+        if (isGivenUp) throw new Error('it was full')
+        return correct.set(key, entry)
+      }
+    }
+  }),
+
+  'slow: a delete beside many sets is over in time': ofStore(inOneQueue('delete')),
+  'slow: clear beside many sets is over in time': ofStore(inOneQueue('clear')),
+  'slow: a get beside many sets is over in time': ofStore(inOneQueue('get')),
+
+  'held up: calls that are under way while the process is held up, in the turn in which they are made, come to what they would have come to': ofMap(ownTimeout('get')),
+  'held up: calls that are under way while the process is held up, in a later turn, come to what they would have come to': ofMap(ownTimeout('delete'))
 }

@@ -148,6 +148,23 @@ export const messages: Readonly<Record<string, string>> = {
   'jump: a clock that is set on by a day ends what is over by it': 'get() of an entry that is over since the clock was set on must answer undefined; got an entry of 5 bytes',
   'jump: a clock that is set back by an hour ends nothing early and prolongs nothing': 'get() after the clock was set back must answer the 5 bytes that were set; got undefined',
   'jump: after a day ahead and back, entries are kept as before': 'get() of what was set after the clock was set on and back must answer the 5 bytes that were set; got undefined',
+  'jump: after a day ahead and back, what another backend of the store changes is seen': 'get() after the clock was set on and back, of a key that another backend of the store set must answer the 5 bytes that were set; got',
+  'remove: what was removed is soon a miss': 'get() of a key that was read before all that the store holds was removed must answer undefined; got an entry of 4 bytes',
+  'remove: what is set afterwards is in the store': 'get() when the store is opened again, of what was set after all that it holds was removed must answer the 5 bytes that were set; got undefined',
+  'remove: a backend that only reads soon finds what another one sets and deletes afterwards': 'get() of a key that another backend, after all that the store holds was removed, set must answer the 5 bytes that were set; got 6 bytes',
+  'loosen: each opening after a group was given rights on the store works as the first': 'opening a store on which a group was given rights must not fail; it failed with Error: its mode is 770',
+  'fill: what was set before there was no room is read': 'get() of a store without room must not fail; it failed with Error: when it was used could not be written down',
+  'fill: a set without room is an error, or its entry is kept': 'get() of what was set without room and without an error must answer the 100000 bytes that were set; got undefined',
+  'fill: what is deleted without room is gone': 'delete() without room must not fail; it failed with Error: there is no room',
+  'fill: what is cleared without room is gone': 'clear() of a prefix without room must not fail; it failed with Error: there is no room',
+  'fill: when there is room again, what is set is kept': 'set() when there is room again must not fail; it failed with Error: it was full',
+  'slow: a delete beside many sets is over in time': 'delete() beside many sets must come to an answer or an error; it came to neither in 4000 ms',
+  'slow: clear beside many sets is over in time': 'clear() beside many sets must come to an answer or an error; it came to neither in 4000 ms',
+  'slow: a get beside many sets is over in time': 'get() beside many sets must come to an answer or an error; it came to neither in 4000 ms',
+  'held up: calls that are under way while the process is held up, in the turn in which they are made, come to what they would have come to':
+    'get() that was under way while the process was held up for 2000 ms, in the turn in which they are made, must not fail; it failed with Error: it timed out',
+  'held up: calls that are under way while the process is held up, in a later turn, come to what they would have come to':
+    'a change that was under way while the process was held up for 2000 ms, in a later turn, must not fail; it failed with Error: it timed out',
   'keys that differ only behind a question mark are different keys': 'get("GET /list") must answer the 12 bytes that were set; got 19 bytes that differ from byte 12: 0x3f706167653d32 instead of nothing',
   'keys of the same pieces between other separators are different keys': 'get("a:b,c") must answer the 8 bytes that were set; got 9 bytes that differ from byte 4: 0x2c3a622c63 instead of 0x3a622c63',
   'an entry that is over does not hide another one whose key begins alike': 'get() of another variant must answer the 2 bytes that were set; got undefined',
@@ -175,5 +192,8 @@ export const messages: Readonly<Record<string, string>> = {
   'a connection that has gone silent is not waited on for ever': 'get() when the store answers again must not fail; it failed with Error: the connection is lost',
   'calls during an outage leave no connection and no timer behind': '50 calls while the store is down must leave nothing open; they left',
   'an outage does not look like a cache that is empty': "get('a') of what was set before an outage must be an error; it answered undefined",
-  'an entry that was damaged is not an error for ever': 'set() of what was damaged must not fail; it failed with SyntaxError: Unexpected token'
+  'an entry that was damaged is not an error for ever': 'set() of what was damaged must not fail; it failed with SyntaxError: Unexpected token',
+  'a store that was removed is made again': 'set() after all that the store holds was removed must not fail; it failed with Error: no such table',
+  'a store without room can be cleared': 'clear() of a store without room must not fail; it failed with Error: there is no room',
+  'in a store that the cache itself has filled, new entries take the place of old ones': 'a cache that has filled its store must make room for new entries; 500 of the last 500 sets were refused'
 }

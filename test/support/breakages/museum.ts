@@ -2,7 +2,7 @@
 import type { StoredEntry } from '../../../registry/backend.js'
 import { mapBackend } from '../map-backend.js'
 import { ofMap, ofOpening, ofProgram, ofStore, type Broken, type StoreBreakage } from './broken.js'
-import { inHalves, isLostWhen, stumblesIn, swallows } from './faults.js'
+import { inHalves, isLostWhen, needsRoom, stumblesIn, swallows } from './faults.js'
 import { storeBackend } from '../faulty-store.js'
 import { instantsAs, keysAs, overflows } from './ways.js'
 
@@ -109,4 +109,20 @@ const outages: Readonly<Record<string, Broken>> = {
   'an entry that was damaged is not an error for ever': ofStore(stumblesIn('set'))
 }
 
-export const brokenMuseum: Readonly<Record<string, Broken>> = { ...keyBugs, ...timeBugs, ...races, ...growth, ...outages }
+const room: Readonly<Record<string, Broken>> = {
+  'a store that was removed is made again': ofStore(({ correct, entries }) => ({
+    async set (key, entry) {
+      if (entries.size > 0 && await correct.size() === 0) throw new Error('no such table')
+      await correct.set(key, entry)
+    }
+  })),
+  'a store without room can be cleared': ofStore(needsRoom('clear')),
+  'in a store that the cache itself has filled, new entries take the place of old ones': ofStore(({ correct, entries, roomBytes = Infinity }) => ({
+    set (key, entry) {
+      if ((entries.size + 1) * entry.value.byteLength > roomBytes) throw new Error('there is no room')
+      return correct.set(key, entry)
+    }
+  }))
+}
+
+export const brokenMuseum: Readonly<Record<string, Broken>> = { ...keyBugs, ...timeBugs, ...races, ...growth, ...outages, ...room }

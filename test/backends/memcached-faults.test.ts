@@ -1,0 +1,15 @@
+// The memcached backend through the kit's cases that need levers, on a server that is stopped, killed, emptied, full or far away.
+import t from 'tap'
+import { conforms } from '../support/conformance.js'
+import { remoteCases, slowCases } from '../support/levers.js'
+import { farMemcachedSubject, memcachedSubject } from '../support/memcached-levers.js'
+
+t.setTimeout(300_000)
+
+t.test('memcached survives a server that hangs, is killed, loses what it held, or is full', async (t) => {
+  await conforms(t, await memcachedSubject(t), remoteCases)
+})
+
+t.test('memcached survives a server that is far away', async (t) => {
+  await conforms(t, await farMemcachedSubject(t), slowCases)
+})

@@ -1,0 +1,39 @@
+// The backend memcached as a subject of the kit, on a real server, near or far away.
+import type { Test } from 'tap'
+import type { ConformanceSubject } from '../kit/index.js'
+import { choosing, FAR_MS, farAway } from './levers.js'
+import { startMemcached } from './memcached-server.js'
+import { startRelay } from './redis-relay.js'
+
+/** Far enough for a busy machine, nearer than the kit's own patience. */
+const TIMEOUT = '1500ms'
+
+/** The server has room for 8 MiB, and drops what was used least recently. */
+export async function memcachedSubject (t: Test): Promise<ConformanceSubject> {
+  const server = await startMemcached(t, ['-m', '8', '-I', '2m'])
+  let opened = 0
+  const subject = choosing(() => ({ backend: 'memcached', options: { server: server.server, prefix: `p${opened++}`, timeout: TIMEOUT } }))
+  return {
+    ...subject,
+    cramped: () => subject.open(),
+    hang () {
+      server.stop()
+      return () => { server.goOn() }
+    },
+    async fail () {
+      await server.kill()
+      return async () => { await server.start() }
+    },
+    async kill () {
+      await server.kill()
+      await server.start()
+    },
+    async remove () { await server.say('flush_all\r\n') }
+  }
+}
+
+export async function farMemcachedSubject (t: Test): Promise<ConformanceSubject> {
+  const relay = await startRelay(t, await startMemcached(t), FAR_MS)
+  let opened = 0
+  return farAway(choosing(() => ({ backend: 'memcached', options: { server: `127.0.0.1:${relay.port}`, prefix: `p${opened++}` } })))
+}
