@@ -234,3 +234,14 @@ t.test('getOrSet: a hundred producers run behind stale values at once; beyond th
   barrier.open()
   await until(async () => (await Promise.all(keys.map(async (key) => await ask(key)))).every((value) => value === 'new'))
 }))
+
+t.test('getOrSet: of two producers the one that began later has the last word, whichever ends first', async (t) => {
+  for (const order of [[0, 1], [1, 0]]) {
+    const { cache } = await build(t, { lockTimeout: '1ms', routes () {} })
+    const barriers = [new Barrier(), new Barrier()] as const
+    const making = barriers.map(async (barrier, at) => await cache.getOrSet('k', { ttl: '1m' }, async () => { await barrier.pass(); return at }))
+    for (const barrier of barriers) await barrier.reached()
+    for (const at of order) await (barriers[at]!.open(), making[at])
+    t.equal(await cache.get('k'), 1, order.join())
+  }
+})

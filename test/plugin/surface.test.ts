@@ -2,6 +2,7 @@
 import t from 'tap'
 import { builtIns, defineBackend, fromStringStore, type BackendOptions, type ResponseCache } from '../../plugin.js'
 import { build, forEachBackend } from '../support/app.js'
+import { Chaos } from '../support/chaos.js'
 import { HOST } from '../support/client.js'
 import { mapBackend } from '../support/map-backend.js'
 import { failureOf } from '../support/entries.js'
@@ -184,3 +185,13 @@ t.test('after close, what is asked of the cache is refused, and stats still answ
   for (const call of calls) t.match(await failureOf(call), { code: 'CACHE_ERR_CLOSED' })
   t.match(await cache.stats(), { stores: 1, entries: undefined })
 }))
+
+t.test('stats() says what the cache counted where the backend does not say what it holds', async (t) => {
+  const chaos = new Chaos()
+  const { ask, cache } = await build(t, { ...chaos.over(), routes (app) { app.get('/', CACHED, async () => 'x') } })
+  await ask('/')
+  for (const fault of ['reject', 'throw'] as const) {
+    chaos.stats[fault]()
+    t.match(await cache.stats(), { stores: 1, misses: 1, entries: undefined, bytes: undefined }, fault)
+  }
+})

@@ -83,6 +83,7 @@ t.test('E42: an entry of another key is a miss, also for the one who wrote it', 
     t.equal(decode(bytes, key), undefined)
   }
   t.ok(codec.decode(bytes, KEY))
+  t.equal(codec.decode(bytes, 'another'), undefined, 'nor when it was read before')
 })
 
 t.test('E22: a head with a right checksum and a wrong field is not believed', async (t) => {

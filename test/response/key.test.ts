@@ -157,6 +157,9 @@ t.test('cookies are found in every spelling in which some parser finds them', as
   const named = ['session=x', 'session =x', ' session\t= x', 'session= x', 'session=', 'session="x"', 'session=%78', 'a=b,session=x', 'session=x,y', 'session=x; session=y', 'session=y; session=x', 'session=y', '\u00a0session=x', 'session=x\u00a0', 'session']
   t.equal(new Set([without, ...named.map(of)]).size, named.length + 1, 'each of them is a key of its own')
   t.equal(of('a=b; session=x; c=d'), of('session=x'), 'the others do not split')
+  const changed = (cookie: string): string => keyOf({ headers: { cookie }, rawHeaders: ['Cookie', 'session=x'] }, { cookies: ['session'] })
+  t.equal(new Set(['session=x', 'session=y', ''].map(changed)).size, 3, 'what a hook has made of it is in the key beside what came')
+  t.equal(changed('session=x; a=b'), of('session=x'))
 })
 
 t.test('E36: a Cookie field of 100 KB is looked through in time', async (t) => {

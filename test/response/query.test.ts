@@ -1,7 +1,7 @@
 // The query in the key, and what a handler sees of it.
 import t from 'tap'
 import { keyBuilder, routePrefix, type Keyed } from '../../response/key.js'
-import { limitQuery } from '../../response/query.js'
+import { limitedTarget, limitQuery } from '../../response/query.js'
 import { routePolicy, type RouteCacheOptions } from '../../response/options.js'
 import { fakeRequest, type RequestParts } from '../support/request.js'
 
@@ -48,4 +48,9 @@ t.test('E12: no parameter at all leaves an empty query', async (t) => {
   t.same(request.query, {})
   limitQuery(request, true)
   t.equal(keyOf({ url: '/p?a=1' }, { query: false }), keyOf({ url: '/p?b' }, { query: false }))
+})
+
+t.test('a parameter is found in the target under each spelling of its name', async (t) => {
+  for (const pair of ['a+b=1', 'a%20b=1', '%61+b=1', 'a%20%62=1', 'a b=1']) t.equal(limitedTarget(`/p?x=1&${pair}&y=2`, ['a b']), `/p?${pair}`, pair)
+  for (const pair of ['a%2Bb=1', 'ab=1', 'a++b=1', 'A+b=1']) t.equal(limitedTarget(`/p?x=1&${pair}&y=2`, ['a b']), '/p', pair)
 })

@@ -226,3 +226,11 @@ t.test('E39: tags are capped in number and length, and hold any text', async (t)
   t.equal(entries.size, 8)
   t.ok([...entries.keys()].every((key) => key.length < 200), 'keys stay short')
 })
+
+t.test('first fills of a tag that read at the same time share one stamp, and all are hits', async (t) => {
+  const { chaos, stamped, areCurrent } = setUp()
+  for (const method of [chaos.get, chaos.getMany]) method.later()
+  const all = await Promise.all(Array.from({ length: 5 }, async () => await stamped('a')))
+  t.same(new Set(all.map(([, stamps]) => stamps)).size, 1)
+  for (const pairs of all) t.equal(await areCurrent(pairs), true)
+})

@@ -58,3 +58,9 @@ t.test('E06: a field that a schema took out of request.headers, or turned into a
 t.test('names that every object has are not read from the prototype', async (t) => {
   for (const name of ['constructor', '__proto__', 'tostring', 'hasOwnProperty']) t.equal(variantOf([name], asked({})), variantOf(['absent'], asked({})), name)
 })
+
+t.test('a field that came twice is not the same that came once, though Node hands out its first line alone', async (t) => {
+  const lines = (...values: string[]): string => variantOf(['authorization'], asked({ authorization: values[0] }, values.flatMap((value) => ['Authorization', value])))
+  const all = [lines('x'), lines('x', 'x'), lines('x', 'y'), lines('x', 'y', 'x'), lines('y', 'x')]
+  t.equal(new Set(all).size, all.length)
+})
