@@ -1,4 +1,5 @@
 // The lists of the kit: each case passes a correct backend and is skipped by name where something is missing. test/kit-*.test.ts break backends.
+import { setTimeout as wait } from 'node:timers/promises'
 import t from 'tap'
 import { conformance, faults, museum, skipReason, type ConformanceCase, type ConformanceSubject } from './kit/index.js'
 import { broken, correctMap, correctProgram, correctStore } from './support/breakages/index.js'
@@ -7,9 +8,12 @@ import { mapSubject } from './support/breakages/broken.js'
 import { messages } from './support/breakages/messages.js'
 import { conforms } from './support/conformance.js'
 import { codeIn, tableBelow } from './support/docs.js'
+import { storeBackend, storeSubject } from './support/faulty-store.js'
 import { source } from './support/sources.js'
 import type { CacheBackend } from '../registry/backend.js'
 import type { MapBackend } from './support/map-backend.js'
+
+const LATE_MS = 1
 
 const all = [...conformance, ...faults, ...museum]
 
@@ -29,6 +33,25 @@ t.test('A24: a correct backend whose every answer comes later passes them too', 
 
 t.test('A24: a correct backend with levers passes every case of all lists, those of processes apart', async (t) => {
   await conforms(t, correctStore(), all)
+})
+
+t.test('A24: a correct backend whose every answer comes late passes every case of all lists, those of processes apart', async (t) => {
+  const late = <A extends unknown[], R> (method: (...args: A) => R) => async (...args: A) => {
+    const answer = await method(...args)
+    await wait(LATE_MS)
+    return answer
+  }
+  const subject = storeSubject((given) => Object.fromEntries(Object.entries(storeBackend(given)).map(([name, method]) => [name, late(method as never)])) as unknown as CacheBackend)
+  await conforms(t, subject, all)
+})
+
+t.test('A24: with patience a limit is as many times as long', async (t) => {
+  const twice = conformance.find(({ name }) => name === 'close may be called twice')!
+  const slow = (patience?: number): ConformanceSubject => ({ ...subjectOf((correct) => ({ ...correct, close: () => wait(400) })), ...(patience !== undefined && { patience }) })
+  await t.rejects(twice.run(slow(0.05)), { message: /close\(\) must come to an answer or an error; it came to neither in 100 ms/ })
+  t.equal(await twice.run(slow()), 'passed')
+  t.equal(await twice.run(slow(2)), 'passed')
+  for (const patience of [0, -1, NaN, Infinity]) await t.rejects(twice.run(slow(patience)), { message: /patience must be a number greater than 0/ })
 })
 
 // Those with a program are run in test/backends/faults.test.ts.
