@@ -195,3 +195,12 @@ t.test('stats() says what the cache counted where the backend does not say what 
     t.match(await cache.stats(), { stores: 1, misses: 1, entries: undefined, bytes: undefined }, fault)
   }
 })
+
+t.test('invalidate({ url, method }): HEAD is GET, in any case of letters, and another method is not', async (t) => {
+  const { ask, cache } = await build(t, { fastify: { exposeHeadRoutes: false }, routes (app) { app.get('/', CACHED, async () => 'x') } })
+  for (const [method, hit] of [['HEAD', false], ['head', false], ['get', false], ['POST', true]] as const) {
+    await ask('/')
+    await cache.invalidate({ url: '/', method })
+    t.equal((await ask('/')).hit, hit, method)
+  }
+})

@@ -136,3 +136,14 @@ t.test('D06: a read that fails after its deadline, or after close, is nobody\'s 
   t.equal(await second, UNAVAILABLE)
   await turns()
 })
+
+t.test('guard: a failure of one tier of several, told so, is counted and keeps nobody from asking', async (t) => {
+  const { chaos, guard, get, entry } = guardSetUp()
+  chaos.set.reject(Object.assign(new Error('one tier failed'), { isPartial: true }))
+  for (let times = 0; times < 20; times++) {
+    guard.put(`k${times}`, entry('x'))
+    await turns()
+  }
+  t.same({ ...guard.errors }, { set: 20 })
+  t.equal(await get(), undefined, 'the backend is asked')
+})

@@ -5,7 +5,7 @@ import { Deadline } from '../../response/later.js'
 import { Notices } from '../../response/notices.js'
 import { kKeys, type Entry, type ResponseHead, type VariantsHead } from '../../response/store/entry.js'
 import { Guard } from '../../response/store/guard.js'
-import { Store } from '../../response/store/store.js'
+import { MAX_VARIANTS, Store } from '../../response/store/store.js'
 import { Tags } from '../../response/store/tags.js'
 import { testClock } from '../support/clock.js'
 import { mapBackend } from '../support/map-backend.js'
@@ -28,4 +28,31 @@ t.test('the keys of variants are remembered with their list, though a backend ha
   for (const language of ['de', 'en', 'de', 'fr', 'x'.repeat(300)]) t.equal((await find(language)).entry?.body.toString(), ['de', 'en'].includes(language) ? language : undefined)
   const list = store.codec.decode(Buffer.from(entries.get('k')!.value), 'k') as Entry<VariantsHead>
   t.same([...list.head[kKeys] ?? []].map(([selecting, key]) => [selecting, entries.has(key)]), [['2:de', true], ['2:en', true]])
+})
+
+t.test('a key has 32 variants at most: the one that was stored longest ago goes', async (t) => {
+  const { now } = testClock()
+  const entries = new Map<string, StoredEntry>()
+  const notices = new Notices({ debug () {}, info () {}, warn () {}, error () {} }, now)
+  const guard = new Guard(mapBackend(now, entries), { name: 'map', deadlineMs: 1_000, now, steadyNow: now, notices })
+  const store = new Store(guard, new Tags(guard, '', now), now, notices)
+  const head: ResponseHead = { kind: 'response', key: 'k', status: 200, fields: [], storedAt: now(), freshUntil: now() + 60_000, ageMs: 0, text: true }
+  for (let at = 0; at < 40; at++) {
+    const asked = fakeFields({ 'accept-language': `l${at}` })
+    await store.keep({ key: 'k', head, body: `l${at}`, varyNames: ['accept-language'], asked, spelling: 'exact', variants: undefined, mayStore: () => true }, now() + 60_000)
+  }
+  t.equal(entries.size, MAX_VARIANTS + 1, 'those that went are deleted, and the list is an entry too')
+  const found = async (language: string): Promise<string | undefined> => (await store.find('k', fakeFields({ 'accept-language': language }), 'exact', new Deadline(1_000))).entry?.body.toString()
+  t.same([await found('l7'), await found('l8'), await found('l39')], [undefined, 'l8', 'l39'])
+})
+
+t.test('an entry of another clock is believed up to a minute ahead', async (t) => {
+  const { now } = testClock()
+  const notices = new Notices({ debug () {}, info () {}, warn () {}, error () {} }, now)
+  const guard = new Guard(mapBackend(now), { name: 'map', deadlineMs: 1_000, now, steadyNow: now, notices })
+  const store = new Store(guard, new Tags(guard, '', now), now, notices)
+  for (const [aheadMs, isBelieved] of [[60_000, true], [60_001, false]] as const) {
+    const head: ResponseHead = { kind: 'response', key: 'k', status: 200, fields: [], storedAt: now() + aheadMs, freshUntil: now() + 120_000, ageMs: 0, text: true }
+    t.equal(store.believed({ value: store.codec.encode(head, ''), expiresAt: now() + 120_000 }, 'k') !== undefined, isBelieved, String(aheadMs))
+  }
 })
