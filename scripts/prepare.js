@@ -1,13 +1,14 @@
 // What must be there before anything runs: the packages of package-lock.json and a build that is not older than its sources.
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /** The folder of package.json. */
 export const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
-const STAMP = join(root, 'dist', '.built')
+const DIST = join(root, 'dist')
+const STAMP = join(DIST, '.built')
 
 // By its path: the alias of TypeScript 7 takes node_modules/.bin/tsc for itself.
 const TSC = join('node_modules', 'typescript', 'bin', 'tsc')
@@ -56,23 +57,33 @@ export function install () {
   else run('install', process.platform === 'win32' ? 'npm.cmd' : 'npm', args)
 }
 
-/** Compiles the sources to dist/, from nothing. */
+/** Checks the types of everything, tests too, and compiles to dist/ what has changed. */
 export function build () {
   const startedAt = new Date()
-  rmSync(join(root, 'dist'), { recursive: true, force: true })
-  compile('build', ['-p', 'tsconfig.build.json'])
-  mkdirSync(dirname(STAMP), { recursive: true })
+  compile('build', ['-p', 'tsconfig.json'])
+  for (const path of withoutSource()) rmSync(join(DIST, path))
   writeFileSync(STAMP, '')
   // A source that changes while the compiler runs is newer than its build.
   utimesSync(STAMP, startedAt, startedAt)
+}
+
+/** The same for the package, from nothing, without what only our tests and debuggers need. */
+function buildPackage () {
+  rmSync(DIST, { recursive: true, force: true })
+  compile('build', ['-p', 'tsconfig.json', '--incremental', 'false', '--tsBuildInfoFile', 'null', '--sourceMap', 'false'])
+}
+
+/** What was compiled of sources that are gone. */
+function withoutSource () {
+  return readdirSync(DIST, { recursive: true }).filter((path) => /\.(js|d\.ts|js\.map)$/.test(path) && !existsSync(join(root, path.replace(/\.(js|d\.ts|js\.map)$/, '.ts'))))
 }
 
 /** Whether dist/ was built after the last change of a source. */
 export function isBuilt () {
   if (!existsSync(STAMP)) return false
   const builtAtMs = statSync(STAMP).mtimeMs
-  const { include } = JSON.parse(readFileSync(join(root, 'tsconfig.build.json'), 'utf8'))
-  return ['tsconfig.json', 'tsconfig.build.json', 'package.json', ...include].every((path) => newestMs(join(root, path)) <= builtAtMs)
+  const { include } = JSON.parse(readFileSync(join(root, 'tsconfig.json'), 'utf8'))
+  return ['tsconfig.json', 'package.json', ...include].every((path) => newestMs(join(root, path)) <= builtAtMs)
 }
 
 function newestMs (path) {
@@ -96,6 +107,7 @@ export async function main (work) {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   await main(() => {
     install()
-    build()
+    if (process.argv.includes('--package')) buildPackage()
+    else build()
   })
 }

@@ -1,10 +1,10 @@
-// The programs that the tests start: installed where they are missing, on Debian and its like.
+// The programs that the tests start. Continuous integration (`CI`) installs what is missing, on Debian and its like; nobody else is asked to have them.
 import { spawnSync } from 'node:child_process'
 import { StepFailed } from './prepare.js'
 
 /**
- * Programs by the package that brings them, how each is asked whether it is there, and what is wanted. Without one that
- * is required nothing is tested; of one that is not, the tests that need it are skipped.
+ * Programs by the package that brings them, how each is asked whether it is there, and what is wanted. The tests that need
+ * one that is missing are skipped; continuous integration does not go without one that is required.
  */
 export const PROGRAMS = [
   { name: 'redis', package: 'redis-server', program: 'redis-server', asks: '--version', wanted: 'Redis 6.2 or later', isRequired: true },
@@ -31,12 +31,12 @@ function succeeds (command, args, stdio = 'ignore') {
   return spawnSync(command, args, { stdio, env: { ...env, DEBIAN_FRONTEND: 'noninteractive' } }).status === 0
 }
 
-/** Sees to it that all of them are there. Throws StepFailed when one that is required is not and can't be had. */
+/** Says which of them are missing. With `CI` it installs them, and throws StepFailed when one that is required can't be had. */
 export function getServers () {
   for (const server of PROGRAMS) {
-    const failure = getServer(server)
+    const failure = process.env.CI ? getServer(server) : missing(server)
     if (failure === undefined) continue
-    if (server.isRequired) throw new StepFailed(`${server.name} failed: ${failure}`)
+    if (server.isRequired && process.env.CI) throw new StepFailed(`${server.name} failed: ${failure}`)
     console.log(`> ${server.name}: its tests are skipped: ${failure}`)
   }
 }

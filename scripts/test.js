@@ -1,46 +1,69 @@
-// npm test: packages, lint, types, build, tests, coverage; stops at the first step that fails and says which.
+// npm test: packages, servers, lint, types and build, tests, coverage; stops at the first step that fails and says which.
 import { spawn } from 'node:child_process'
 import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { join, relative } from 'node:path'
-import { createInterface } from 'node:readline'
+import { parseArgs } from 'node:util'
 import { getServers } from './servers.js'
-import { build, compile, install, main, root, runNode, StepFailed } from './prepare.js'
-import { TapResults } from './tap-results.js'
+import { build, install, main, root, runNode, StepFailed } from './prepare.js'
+import { Results } from './results.js'
+import { filesNamed, filesOf, noteTimes } from './test-files.js'
+
+const HELP = `npm test                   lint, types, build, every test, coverage
+npm test -- FILE ...       build, then these files: test/docs.test.ts, or a part of the path
+npm run test:quick         build, then what tells soonest, on the backend memory alone: half a minute
+npm run test:package       build, then what uses the packed package, the docs and the examples as users do
+
+Environment:
+FULL=1                     random and large cases in their whole size, as continuous integration runs them
+CI=1                       programs that are missing and that the tests start (redis-server, ...) are installed by apt-get
+FUZZ_SEED, FUZZ_SECONDS    the model fuzzer: one schedule again, or for longer
+
+What a test needs and this machine lacks skips it, by name. Watching and debugging: see CONTRIBUTING.md.`
 
 const LEAST_LINES_PERCENT = 95
 const SUMMARY = join(root, '.tap', 'report', 'coverage-summary.json')
 const COVERED_ROOMS = ['plugin.ts', 'registry', 'backends', 'response']
 
-const files = process.argv.slice(2)
 const started = performance.now()
+const totals = { passed: 0, failed: 0, skipped: 0 }
 
 function step (name) {
   console.log(`\n> ${name} (at ${((performance.now() - started) / 1_000).toFixed(1)} s)`)
 }
 
 // A good file is a line; of one that failed, what did not pass follows.
-function printFile ({ name, ok, tests, lines }) {
-  console.log(`${ok ? 'ok' : 'NOT OK'}  ${name}  (${tests} tests)`)
+function printFile ({ name, ok, tests, seconds, lines }) {
+  console.log(`${ok ? 'ok' : 'NOT OK'}  ${name}  (${tests} tests, ${seconds.toFixed(1)} s)`)
   if (!ok) console.log(lines.join('\n'))
 }
 
-async function runTap () {
-  const results = new TapResults(printFile)
-  const tap = join('node_modules', 'tap', 'dist', 'esm', 'run.mjs')
-  const child = spawn(process.execPath, [tap, 'run', '--reporter=tap', ...files], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] })
-  const exited = new Promise((resolve) => child.on('close', resolve))
-  for await (const line of createInterface({ input: child.stdout })) {
-    if (/^(-+\|| *[\w./ -]+ *\|)/.test(line)) console.log(line)
-    else results.write(line)
-  }
-  results.end()
-  return { results, exitCode: await exited }
+// A name that begins with a compiled file, with its source in the place of it.
+function sourceOf (name) {
+  return name.replace(/^dist\/(\S+)\.js/, '$1.ts')
 }
 
-function checkTests ({ results, exitCode }) {
+async function runTap (files, { args = [], env = {} } = {}) {
+  const seconds = {}
+  const results = new Results((file) => {
+    const name = sourceOf(file.name)
+    seconds[name] = file.seconds
+    printFile({ ...file, name })
+  })
+  const tap = join('node_modules', 'tap', 'dist', 'esm', 'run.mjs')
+  const compiled = files.map((path) => join('dist', path.replace(/\.ts$/, '.js')))
+  const child = spawn(process.execPath, [tap, 'run', '--reporter=tap', ...args, ...compiled], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, ...env } })
+  const exited = new Promise((resolve) => child.on('close', resolve))
+  for await (const text of child.stdout.setEncoding('utf8')) results.write(text)
+  results.end()
+  noteTimes(seconds)
+  check(results, await exited)
+}
+
+function check (results, exitCode) {
   const { passed, failed, skipped, failures, skips } = results
-  for (const name of skips) console.log(`skipped: ${name}`)
-  for (const name of failures) console.log(`failed: ${name}`)
+  for (const outcome in totals) totals[outcome] += results[outcome]
+  for (const name of skips) console.log(`skipped: ${sourceOf(name)}`)
+  for (const name of failures) console.log(`failed: ${sourceOf(name)}`)
   if (failed > 0) throw new StepFailed(`tests failed: ${failed} of ${passed + failed}`)
   if (passed === 0) throw new StepFailed(`tests failed: none passed, ${skipped} were skipped`)
   if (exitCode !== 0) throw new StepFailed(`tests failed: tap ended with exit code ${exitCode}`)
@@ -67,30 +90,48 @@ function checkCoverage () {
   if (!(lines.pct >= LEAST_LINES_PERCENT)) throw new StepFailed(`coverage failed: ${lines.pct} % of lines, at least ${LEAST_LINES_PERCENT} % are asked for`)
 }
 
-let outcome
+const UNCOVERED = { args: ['--disable-coverage'] }
 
-await main(async () => {
-  install()
-  getServers()
-  if (files.length === 0) {
-    step('lint')
-    runNode('lint', ['node_modules/eslint/bin/eslint.js', '.'])
-    step('types')
-    compile('types', ['-p', 'tsconfig.json', '--noEmit'])
-  }
-  step('build')
+async function testAll () {
+  step('lint')
+  runNode('lint', ['node_modules/eslint/bin/eslint.js', '.'])
+  step('types and build')
   build()
   step('tests')
   rmSync(SUMMARY, { force: true })
-  outcome = await runTap()
-  checkTests(outcome)
-  if (files.length === 0) {
-    step('coverage')
-    checkCoverage()
+  await runTap(filesOf('rest'))
+  step('coverage')
+  checkCoverage()
+  step('tests of the package')
+  await runTap(filesOf('package'), UNCOVERED)
+}
+
+async function testSome ({ values, positionals }) {
+  step('types and build')
+  build()
+  step('tests')
+  if (values.quick) await runTap(filesOf('quick'), { ...UNCOVERED, env: { BACKENDS: 'memory' } })
+  else await runTap(values.package ? filesOf('package') : filesNamed(positionals), UNCOVERED)
+}
+
+function readArguments () {
+  try {
+    return parseArgs({ allowPositionals: true, options: { help: { type: 'boolean', short: 'h' }, quick: { type: 'boolean' }, package: { type: 'boolean' } } })
+  } catch (err) {
+    throw new StepFailed(`${err.message}\n\n${HELP}`)
+  }
+}
+
+await main(async () => {
+  const given = readArguments()
+  if (given.values.help) return console.log(HELP)
+  const isAll = given.positionals.length === 0 && !given.values.quick && !given.values.package
+  install()
+  if (isAll) getServers()
+  try {
+    await (isAll ? testAll() : testSome(given))
+  } finally {
+    const { passed, failed, skipped } = totals
+    process.once('exit', () => { if (passed + failed + skipped > 0) console.log(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`) })
   }
 })
-
-if (outcome !== undefined) {
-  const { passed, failed, skipped } = outcome.results
-  console.log(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`)
-}

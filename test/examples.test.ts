@@ -1,6 +1,6 @@
 // The example behind `npm start`, as it was built: its table, its end, its refusals. Run in processes of its own.
 import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,11 +8,10 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { freePort } from '../benchmarks/backends/free-port.js'
 import { newServer, startServer, until } from './support/redis-server.js'
+import { needs } from './support/programs.js'
 
-const SERVER = fileURLToPath(new URL('../dist/examples/packages/server.js', import.meta.url))
+const SERVER = fileURLToPath(new URL('../examples/packages/server.js', import.meta.url))
 const PACKAGES = ['/packages', '/licenses', '/packages/fastify', '/packages/@fastify/error']
-
-if (!existsSync(SERVER)) t.bailout('there is no dist/examples: run npm run build first')
 
 const folder = mkdtempSync(join(tmpdir(), 'example-'))
 t.teardown(() => rmSync(folder, { recursive: true, force: true }))
@@ -71,7 +70,7 @@ t.test('example: --once prints the table and ends with exit code 0, a second tim
 
 const LOST: typeof TABLE = [...TABLE.slice(0, 4), [...all('MISS'), '/packages/no-such-package MISS']]
 
-t.test('example: does the same on the other backends, and says what is true of each', async (t) => {
+t.test('example: does the same on the other backends, and says what is true of each', needs('redis-server'), async (t) => {
   const { url } = await startServer(t)
   const kinds: Array<[env: Record<string, string>, table: typeof TABLE, title: RegExp, reopened: RegExp]> = [
     [{ CACHE_BACKEND: 'memory' }, LOST, /cached in memory$/m, /Memory has kept nothing/],
@@ -90,7 +89,7 @@ t.test('example: does the same on the other backends, and says what is true of e
   }
 })
 
-t.test('example: without its Redis it says so, serves all the same, and caches when Redis comes', async (t) => {
+t.test('example: without its Redis it says so, serves all the same, and caches when Redis comes', needs('redis-server'), async (t) => {
   const port = await freePort()
   const { child, ended, printed } = start({ env: { CACHE_BACKEND: 'redis', REDIS_URL: `redis://:secret@127.0.0.1:${port}` } })
   const url = /Serving at (\S+)/.exec(await printed('Serving at'))?.[1]

@@ -5,6 +5,9 @@ import { turns, until } from '../support/barrier.js'
 import { fenced, WAYS } from '../support/fencing.js'
 import { serve, TOKEN } from '../support/http.js'
 import { startServer } from '../support/redis-server.js'
+import { fileNeeds } from '../support/programs.js'
+
+fileNeeds(t, 'redis-server')
 
 interface On { readonly backend: string, readonly options: object }
 

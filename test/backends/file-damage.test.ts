@@ -10,6 +10,7 @@ import type { Test } from 'tap'
 import { testClock } from '../support/clock.js'
 import { entry, failureOf, textAt } from '../support/entries.js'
 import { asideIn, filesIn, openFiles, pathIn } from '../support/files.js'
+import { newFolder } from '../support/folder.js'
 
 const VALUE = 'the value, 26 bytes of text'
 const KEY = 'GET /products/1'
@@ -23,7 +24,7 @@ function plant (path: string, bytes: Uint8Array): void {
 }
 
 async function stored (t: Test): Promise<{ dir: string, path: string, bytes: Buffer, backend: Awaited<ReturnType<typeof openFiles>>['backend'] }> {
-  const dir = join(t.testdir(), 'cache')
+  const dir = join(newFolder(t), 'cache')
   const { backend } = await openFiles(t, { dir })
   await backend.set(KEY, entry(VALUE))
   const path = pathIn(dir, KEY)
@@ -96,7 +97,7 @@ t.test('A12: what is not an entry of ours is a miss', async (t) => {
 })
 
 t.test('A25: an entry as 0.1.0 wrote it is read', async (t) => {
-  const dir = join(t.testdir(), 'cache')
+  const dir = join(newFolder(t), 'cache')
   const fixture = 'ZnJjMei5YMNaZ76O////////P0MFAAAAAwAAAGtleXZhbHVl'
   plant(pathIn(dir, 'key'), Buffer.from(fixture, 'base64'))
   chmodSync(dir, 0o700)
@@ -186,7 +187,7 @@ t.test('E30: a shard that is a link is replaced', async (t) => {
 
 for (const mask of [0, 0o077, 0o777]) {
   t.test(`E31: folders and files are their owner's alone under umask ${mask.toString(8)}`, async (t) => {
-    const dir = join(t.testdir(), 'cache')
+    const dir = join(newFolder(t), 'cache')
     const before = process.umask(mask)
     t.teardown(() => { process.umask(before) })
     const { backend } = await openFiles(t, { dir })
@@ -198,7 +199,7 @@ for (const mask of [0, 0o077, 0o777]) {
 }
 
 t.test('S10b: the cleanup leaves what is being written, and removes what was begun long ago or in a time to come', async (t) => {
-  const dir = join(t.testdir(), 'cache')
+  const dir = join(newFolder(t), 'cache')
   const clock = testClock()
   const { backend, cleanup } = await openFiles(t, { dir }, clock)
   await backend.set(KEY, entry(VALUE))

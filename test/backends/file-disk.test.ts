@@ -10,11 +10,12 @@ import { testClock } from '../support/clock.js'
 import { entry, failureOf, textAt } from '../support/entries.js'
 import { asideIn, filesIn, openFiles, pathIn } from '../support/files.js'
 import { injecting, needsStrace } from '../support/strace.js'
+import { asNobody, needsSetpriv, NOBODY } from '../support/users.js'
+import { newFolder } from '../support/folder.js'
 
 t.setTimeout(120_000)
 
-const CHILD = 'support/children/file.ts'
-const NOBODY = 65_534
+const CHILD = 'support/children/file.js'
 
 function runs (command: string, ...args: string[]): boolean {
   try {
@@ -28,7 +29,6 @@ function runs (command: string, ...args: string[]): boolean {
 /** Why a test that needs this can't run here; false when it can. Said in the output, so that nobody takes it for passed. */
 const needs = {
   mount: process.getuid?.() === 0 && runs('unshare', '--mount', 'mount', '-t', 'tmpfs', 'none', '/mnt') ? false : 'SKIPPED: needs root and the right to mount',
-  setpriv: process.getuid?.() === 0 && runs('setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', process.execPath, '--version') ? false : 'SKIPPED: needs root and setpriv',
   shell: process.platform === 'win32' ? 'SKIPPED: needs a shell with ulimit' : false as const
 }
 
@@ -140,34 +140,32 @@ t.test('A08: on a disk that became read-only reads go on, changes are refused, a
 })
 
 /** A folder of another user's with an entry, and a child process as that user. */
-async function asNobody (t: Test, name: string, change: (path: string, dir: string) => void): Promise<{ stdout: string, stderr: string }> {
-  const dir = join(t.testdirName, name, 'cache')
+async function changedByNobody (t: Test, change: (path: string, dir: string) => void): Promise<{ stdout: string, stderr: string }> {
+  const dir = join(mkdtempSync(join(tmpdir(), 'file-nobody-')), 'cache')
+  t.teardown(() => rmSync(dirname(dir), { recursive: true, force: true }))
   const { backend } = await openFiles(t, { dir })
   await backend.set('kept', entry('old'))
   await backend.close()
   const path = pathIn(dir, 'kept')
   for (const each of [dirname(dir), dir, dirname(dirname(path)), dirname(path), path]) chownSync(each, NOBODY, NOBODY)
   change(path, dir)
-  return await runChild(CHILD, { args: [dir, 'try all'], under: ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'] })
+  return await runChild(CHILD, { args: [dir, 'try all'], under: asNobody })
 }
 
-t.test('A07: a process without rights on an entry misses it, and replaces it', { skip: needs.setpriv }, async (t) => {
-  t.testdir()
-  const { stdout, stderr } = await asNobody(t, 'entry', (path) => chmodSync(path, 0))
+t.test('A07: a process without rights on an entry misses it, and replaces it', { skip: needsSetpriv }, async (t) => {
+  const { stdout, stderr } = await changedByNobody(t, (path) => chmodSync(path, 0))
   t.same(JSON.parse(stdout || JSON.stringify(stderr)), { kept: 'nothing', set: 'nothing', then: 'newer', remove: 'nothing' })
 })
 
-t.test('A07: a process that may not write a shard reads on, and its changes are refused', { skip: needs.setpriv }, async (t) => {
-  t.testdir()
-  const { stdout, stderr } = await asNobody(t, 'shard', (path) => chmodSync(dirname(path), 0o500))
+t.test('A07: a process that may not write a shard reads on, and its changes are refused', { skip: needsSetpriv }, async (t) => {
+  const { stdout, stderr } = await changedByNobody(t, (path) => chmodSync(dirname(path), 0o500))
   t.same(JSON.parse(stdout || JSON.stringify(stderr)), { kept: 'old', set: 'EACCES', then: 'old', remove: 'EACCES' })
 })
 
-t.test("A07: a folder without rights, or another user's, is refused when opened", { skip: needs.setpriv }, async (t) => {
-  t.testdir()
+t.test("A07: a folder without rights, or another user's, is refused when opened", { skip: needsSetpriv }, async (t) => {
   const changes = [(dir: string) => chmodSync(dir, 0o500), (dir: string) => chownSync(dir, 0, 0)]
-  await Promise.all(changes.map(async (change, at) => {
-    const { stdout, stderr } = await asNobody(t, `${at}`, (_path, dir) => {
+  await Promise.all(changes.map(async (change) => {
+    const { stdout, stderr } = await changedByNobody(t, (_path, dir) => {
       rmSync(join(dir, 'v1'), { recursive: true })
       change(dir)
     })
@@ -177,7 +175,7 @@ t.test("A07: a folder without rights, or another user's, is refused when opened"
 })
 
 t.test('A16: a process without file handles refuses a set and a get, and goes on when it has some', { skip: needs.shell }, async (t) => {
-  const dir = join(t.testdir(), 'cache')
+  const dir = join(newFolder(t), 'cache')
   const { stdout, stderr } = await runChild(CHILD, { args: [dir, 'run out of files'], under: ['sh', '-c', 'ulimit -n 100; exec "$@"', 'sh'] })
   t.same(JSON.parse(stdout || JSON.stringify(stderr)), {
     first: 'nothing', set: 'EMFILE', get: 'EMFILE', keys: 'EMFILE', then: 'one', again: 'nothing', now: 'three'
@@ -192,7 +190,7 @@ const INJECTED: ReadonlyArray<readonly [what: string, inject: string, code: stri
 ]
 
 t.test('A16: when a call to the disk fails in a set it is refused, nothing newer is read, nothing is left over, and the next set is kept', { skip: needsStrace }, async (t) => {
-  t.testdir()
+  newFolder(t)
   await Promise.all(INJECTED.map(async ([what, inject, code, name, then], at) => {
     const dir = join(t.testdirName, `${at}`)
     const { stdout, stderr } = await runChild(CHILD, { args: [dir, 'set thrice', name], under: injecting(inject), env: { UV_THREADPOOL_SIZE: '1' } })

@@ -4,14 +4,14 @@ import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
 import { runChild } from '../support/child.js'
 import { entry, textAt } from '../support/entries.js'
-import { newFolder } from '../support/every-backend.js'
 import { openFiles, pathIn, type OpenedFiles } from '../support/files.js'
 import { asNobody, needsRoot, needsSetpriv, NOBODY } from '../support/users.js'
 import { testClock } from '../support/clock.js'
+import { newFolder } from '../support/folder.js'
 
 t.setTimeout(120_000)
 
-const CHILD = 'support/children/found-files.ts'
+const CHILD = 'support/children/found-files.js'
 const KEY = 'GET /products/1'
 const LARGE = 'v'.repeat(100_000)
 

@@ -5,11 +5,12 @@ import t from 'tap'
 import { runChild } from '../support/child.js'
 import { entry, everyCall, failureOf, textAt } from '../support/entries.js'
 import { asideIn, openFiles, pathIn } from '../support/files.js'
+import { newFolder } from '../support/folder.js'
 
-const CHILD = 'support/children/file.ts'
+const CHILD = 'support/children/file.js'
 
 t.test('C05: changes of one key take effect in the order of the calls, awaited or not', async (t) => {
-  const dir = join(t.testdir(), 'cache')
+  const dir = join(newFolder(t), 'cache')
   const { backend } = await openFiles(t, { dir })
   for (let round = 0; round < 50; round++) {
     const done: unknown[] = []
@@ -27,7 +28,7 @@ t.test('C05: changes of one key take effect in the order of the calls, awaited o
 })
 
 t.test('C05: a clear forgets what was put before it, by keys and not by names, and leaves what is put after it', async (t) => {
-  const dir = join(t.testdir(), 'cache')
+  const dir = join(newFolder(t), 'cache')
   const { backend } = await openFiles(t, { dir })
   await Promise.all(Array.from({ length: 500 }, (_, at) => backend.set(`a${at}`, entry('value'))))
   const done = [backend.set('a-new', entry('before')), backend.set('b-new', entry('before'))]
@@ -45,7 +46,7 @@ t.test('C05: a clear forgets what was put before it, by keys and not by names, a
 })
 
 t.test('C06: a clear and a delete reach what another process holds', async (t) => {
-  const dir = join(t.testdir(), 'cache')
+  const dir = join(newFolder(t), 'cache')
   const one = (await openFiles(t, { dir })).backend
   const other = (await openFiles(t, { dir })).backend
   for (const key of ['a', 'b', 'c']) await one.set(key, entry(key))
@@ -59,7 +60,7 @@ t.test('C06: a clear and a delete reach what another process holds', async (t) =
 })
 
 t.test('file: the bytes that wait for the disk are bounded', async (t) => {
-  const { backend } = await openFiles(t, { dir: join(t.testdir(), 'cache') })
+  const { backend } = await openFiles(t, { dir: join(newFolder(t), 'cache') })
   const value = Buffer.alloc(10_000_000)
   const sets = Array.from({ length: 10 }, (_, at) => failureOf(() => backend.set(String(at), { value, expiresAt: Infinity })))
   const failures = (await Promise.all(sets)).filter((failure) => failure !== undefined)
@@ -69,7 +70,7 @@ t.test('file: the bytes that wait for the disk are bounded', async (t) => {
 })
 
 t.test('C23: close may be called twice, lets what was called settle, and every later call is an error that says so', async (t) => {
-  const dir = join(t.testdir(), 'cache')
+  const dir = join(newFolder(t), 'cache')
   const { backend, cleanup } = await openFiles(t, { dir })
   await Promise.all(Array.from({ length: 500 }, (_, at) => backend.set(`key-${at}`, entry('value'))))
   const big = backend.set('big', { value: Buffer.alloc(100_000), expiresAt: Infinity })
@@ -90,13 +91,13 @@ t.test('C23: close may be called twice, lets what was called settle, and every l
 })
 
 t.test('D08: a process that closes its cache ends by itself, and leaves no file open', async (t) => {
-  const { exitCode, stdout } = await runChild(CHILD, { args: [join(t.testdir(), 'cache'), 'set and close'], timeoutMs: 20_000 })
+  const { exitCode, stdout } = await runChild(CHILD, { args: [join(newFolder(t), 'cache'), 'set and close'], timeoutMs: 20_000 })
   t.equal(exitCode, 0)
   t.match(JSON.parse(stdout), { resources: [], left: 0 })
 })
 
 t.test('D09: a process that never closes its cache ends by itself, and what it set is kept', async (t) => {
-  const dir = join(t.testdir(), 'cache')
+  const dir = join(newFolder(t), 'cache')
   const { exitCode } = await runChild(CHILD, { args: [dir, 'set and leave'], timeoutMs: 20_000 })
   t.equal(exitCode, 0)
   const { backend } = await openFiles(t, { dir })
@@ -104,7 +105,7 @@ t.test('D09: a process that never closes its cache ends by itself, and what it s
 })
 
 t.test('A15: a folder that is removed while it is used is a miss, and comes back with the next set', async (t) => {
-  const parent = t.testdir()
+  const parent = newFolder(t)
   const dir = join(parent, 'a', 'cache')
   const { backend, cleanup } = await openFiles(t, { dir })
   for (const gone of [join(parent, 'a'), dir, join(dir, 'v1')]) {

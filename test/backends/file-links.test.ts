@@ -6,6 +6,7 @@ import type { FileOptions } from '../../backends/file.js'
 import { testClock, type TestClock } from '../support/clock.js'
 import { entry, textAt } from '../support/entries.js'
 import { filesIn, openFiles, pathIn, type OpenedFiles } from '../support/files.js'
+import { newFolder } from '../support/folder.js'
 
 const KEY = 'GET /products/1'
 const VALUE = 'the value'
@@ -50,7 +51,7 @@ function known (path: string): object {
 
 /** A folder with an entry, whose file is exchanged for another name of the victim's. */
 async function linked (t: Test, victim: typeof VICTIMS[string], options: Partial<FileOptions>): Promise<Linked & { path: string, bytes: Buffer }> {
-  const dir = join(t.testdir(), 'cache')
+  const dir = join(newFolder(t), 'cache')
   const path = join(dirname(dir), 'victim')
   const clock = testClock()
   const opened = await openFiles(t, { dir, ...options }, clock)

@@ -6,6 +6,7 @@ import { testClock } from '../support/clock.js'
 import { entry } from '../support/entries.js'
 import { filesIn, openFiles } from '../support/files.js'
 import { LONGEST_WORK_MS, watchLoop } from '../support/loop.js'
+import { newFolder } from '../support/folder.js'
 
 const FILES = Number(process.env.MANY_FILES ?? 20_000)
 const AT_ONCE = 500
@@ -16,7 +17,7 @@ t.setTimeout(900_000)
 
 t.test(`D11: with ${FILES} files the loop is never kept, memory stays bounded, and what is expired goes`, { timeout: 900_000 }, async (t) => {
   const clock = testClock()
-  const dir = join(t.testdir(), 'cache')
+  const dir = join(newFolder(t), 'cache')
   const { backend, cleanup } = await openFiles(t, { dir, maxBytes: 2 ** 40 }, clock)
   for (let made = 0; made < FILES; made += AT_ONCE) {
     await Promise.all(Array.from({ length: AT_ONCE }, (_, at) => backend.set(`key-${made + at}`, entry(VALUE, clock.now() + ((made + at) % 10 === 0 ? 1_000 : 1_000_000)))))

@@ -11,6 +11,7 @@ import { Places } from '../../backends/file/places.js'
 import { testClock } from '../support/clock.js'
 import { entry } from '../support/entries.js'
 import { openFiles, pathIn } from '../support/files.js'
+import { newFolder } from '../support/folder.js'
 
 // As long as a file counts as changed just now, by the clock of the file system, and a little.
 const UNTIL_SETTLED_MS = 2_100
@@ -82,7 +83,7 @@ t.test('file: what does not lie there is not held', async (t) => {
 })
 
 t.test('file: a near entry is read once, and what another process changes is seen at once', async (t) => {
-  const dir = join(t.testdir(), 'cache')
+  const dir = join(newFolder(t), 'cache')
   const clock = testClock()
   const { backend: one } = await openFiles(t, { dir }, clock)
   const { backend: two } = await openFiles(t, { dir }, clock)
@@ -108,7 +109,7 @@ t.test('file: a near entry is read once, and what another process changes is see
 
 t.test('file: the places of keys are remembered up to a bound; what is found out anew is the same', async (t) => {
   const forgotten = new Set<string>()
-  const places = new Places(new Folder(t.testdir(), Date.now), ({ key }) => { forgotten.add(String(key)) })
+  const places = new Places(new Folder(newFolder(t), Date.now), ({ key }) => { forgotten.add(String(key)) })
   const first = places.of('first')
   const hot = places.of('hot')
   for (let number = 0; number < 60_000; number++) {
@@ -127,7 +128,7 @@ t.test('file: the places of keys are remembered up to a bound; what is found out
 
 t.test('file: where all are asked for again and again, some are forgotten all the same', async (t) => {
   let forgotten = 0
-  const places = new Places(new Folder(t.testdir(), Date.now), () => { forgotten++ })
+  const places = new Places(new Folder(newFolder(t), Date.now), () => { forgotten++ })
   for (let number = 0; number < 60_000; number++) {
     places.of(`key ${number}`)
     places.of(`key ${number}`)
@@ -138,7 +139,7 @@ t.test('file: where all are asked for again and again, some are forgotten all th
 t.test('file: nothing is held of a key whose place is forgotten', async (t) => {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void
-  const { backend } = await openFiles(t, { dir: join(t.testdir(), 'cache') })
+  const { backend } = await openFiles(t, { dir: join(newFolder(t), 'cache') })
   const keys = ['one', 'two']
   for (const key of keys) await backend.set(key, entry(key.repeat(100)))
   await wait(UNTIL_SETTLED_MS)

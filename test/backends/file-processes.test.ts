@@ -7,15 +7,15 @@ import { dirname, join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import t from 'tap'
 import type { CacheBackend } from '../../registry/backend.js'
-import { runChild } from '../support/child.js'
-import { compiled } from '../support/compiled.js'
+import { runChild, startBare } from '../support/child.js'
 import { entry, textAt } from '../support/entries.js'
 import { asideIn, openFiles } from '../support/files.js'
+import { newFolder } from '../support/folder.js'
 
 // Many processes have to start, on a machine that may be busy.
 t.setTimeout(300_000)
 
-const CHILD = 'support/children/file.ts'
+const CHILD = 'support/children/file.js'
 const LARGE_BYTES = 8_000_000
 const KEYS = 4
 const KILLS = 50
@@ -47,13 +47,12 @@ async function lettersOf (backend: CacheBackend): Promise<Array<number | undefin
 t.test(`A01: after ${KILLS} kills with SIGKILL nothing is torn, nothing acknowledged is lost, and what was begun is removed`, async (t) => {
   const dir = join(mkdtempSync(join(tmpdir(), 'file-kills-')), 'cache')
   t.teardown(() => { rmSync(dirname(dir), { recursive: true }) })
-  const start = compiled(t, CHILD)
   const wrong: string[] = []
   const counts = { large: 0, acknowledged: 0, begun: 0 }
   let held: Array<number | undefined> = []
   for (let kill = 0; kill < KILLS; kill++) {
     const name = `a${kill}`
-    const last = await killed(start(dir, 'write until killed', name))
+    const last = await killed(startBare(CHILD, dir, 'write until killed', name))
     const begun = asideIn(dir).length
     counts.begun += begun
     const { backend, cleanup } = await openFiles(t, { dir }, { now: () => Date.now() + 61_000, pass: async () => {} })
@@ -85,7 +84,7 @@ t.test(`A01: after ${KILLS} kills with SIGKILL nothing is torn, nothing acknowle
 })
 
 t.test('A04: two processes that write one key and three that read it meet no error, and nobody reads a mixture', async (t) => {
-  const dir = join(t.testdir(), 'cache')
+  const dir = join(newFolder(t), 'cache')
   const ends = await Promise.all(['a', 'b', 'reader'].map((name) => runChild(CHILD, { args: [dir, 'contend', name] })))
   for (const { exitCode, stdout, stderr } of ends) {
     t.equal(exitCode, 0, stderr)

@@ -5,6 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import t from 'tap'
 import { entry, textAt } from '../support/entries.js'
 import { openFiles } from '../support/files.js'
+import { newFolder } from '../support/folder.js'
 
 // A file that was changed just now is not held in memory.
 const UNTIL_HELD_MS = 2_100
@@ -20,7 +21,7 @@ const WAYS: Record<string, (dir: string, other: string) => void> = {
 
 for (const [name, change] of Object.entries(WAYS)) {
   t.test(`file: a process that only reads sees at once that its folder was ${name}, also for what it holds in memory`, async (t) => {
-    const folder = t.testdir()
+    const folder = newFolder(t)
     const dir = join(folder, 'cache')
     const other = join(folder, 'other')
     const { backend } = await openFiles(t, { dir })

@@ -7,6 +7,7 @@ import { testClock } from '../support/clock.js'
 import { entry, failureOf, textAt } from '../support/entries.js'
 import { filesIn, openFiles, pathIn } from '../support/files.js'
 import { LONGEST_WORK_MS, watchLoop } from '../support/loop.js'
+import { newFolder } from '../support/folder.js'
 
 t.test('A19: an option that is wrong is refused by name', async (t) => {
   const wrong: ReadonlyArray<readonly [options: object, who: string]> = [
@@ -17,7 +18,7 @@ t.test('A19: an option that is wrong is refused by name', async (t) => {
 })
 
 t.test('D11: expiry is known from the outside: the time of change is the instant, and an entry whose time is past is a miss and removed', async (t) => {
-  const dir = join(t.testdir(), 'cache')
+  const dir = join(newFolder(t), 'cache')
   const clock = testClock()
   const { backend } = await openFiles(t, { dir }, clock)
   const expiresAt = clock.now() + 1_500
@@ -34,7 +35,7 @@ t.test('D11: expiry is known from the outside: the time of change is the instant
 })
 
 t.test('D11: the cleanup removes what is expired, in short steps, and only that', async (t) => {
-  const dir = join(t.testdir(), 'cache')
+  const dir = join(newFolder(t), 'cache')
   const clock = testClock()
   const { backend, cleanup } = await openFiles(t, { dir }, clock)
   await Promise.all(Array.from({ length: 3_000 }, (_, at) => backend.set(`key-${at}`, entry('value', clock.now() + (at % 3 === 0 ? 5_000 : 1_000)))))
@@ -49,7 +50,7 @@ t.test('D11: the cleanup removes what is expired, in short steps, and only that'
 })
 
 t.test('file: a full folder stays within maxBytes: the expired go first, then the least recently used', async (t) => {
-  const dir = join(t.testdir(), 'cache')
+  const dir = join(newFolder(t), 'cache')
   const clock = testClock()
   const { backend } = await openFiles(t, { dir, maxBytes: 20_000 }, clock)
   const used = () => filesIn(dir).reduce((sum, path) => sum + lstatSync(path).size, 0)
@@ -72,7 +73,7 @@ t.test('file: a full folder stays within maxBytes: the expired go first, then th
 })
 
 t.test('file: what another process left is counted from the first write on', async (t) => {
-  const dir = join(t.testdir(), 'cache')
+  const dir = join(newFolder(t), 'cache')
   const first = await openFiles(t, { dir })
   for (let at = 0; at < 20; at++) await first.backend.set(`key-${at}`, entry('v'.repeat(1_000)))
   await first.backend.close()
@@ -83,14 +84,14 @@ t.test('file: what another process left is counted from the first write on', asy
 })
 
 t.test('A23: an entry that can never fit is refused, and what was there before is gone', async (t) => {
-  const { backend } = await openFiles(t, { dir: join(t.testdir(), 'cache'), maxBytes: 1_000 })
+  const { backend } = await openFiles(t, { dir: join(newFolder(t), 'cache'), maxBytes: 1_000 })
   await backend.set('key', entry('value'))
   t.match(await failureOf(() => backend.set('key', entry('v'.repeat(1_001)))), { code: 'CACHE_ERR_BACKEND_FAILED', message: 'file.maxBytes' })
   t.equal(await textAt(backend, 'key'), undefined)
 })
 
 t.test('A23: large values come back byte for byte, while the loop turns', async (t) => {
-  const dir = join(t.testdir(), 'cache')
+  const dir = join(newFolder(t), 'cache')
   const { backend } = await openFiles(t, { dir })
   for (const bytes of [65_535, 65_536, 65_537, 40_000_000]) {
     const value = Buffer.alloc(bytes, 'pattern')
@@ -105,7 +106,7 @@ t.test('A23: large values come back byte for byte, while the loop turns', async 
 })
 
 t.test('A22: two different keys are two files, whatever stands in them', async (t) => {
-  const dir = join(t.testdir(), 'cache')
+  const dir = join(newFolder(t), 'cache')
   const { backend } = await openFiles(t, { dir })
   const units = fc.oneof(fc.constantFrom('\ud800', '\udfff', '\ufffd', '\u00ff', '\0', '/', '..', 'e\u0301', '\u00e9'), fc.string({ unit: 'binary' }))
   const keys = fc.uniqueArray(fc.array(units, { maxLength: 4 }).map((parts) => parts.join('')), { minLength: 2, maxLength: 40 })
@@ -141,7 +142,7 @@ t.test('E29: a key never becomes a path', async (t) => {
 })
 
 t.test('file: what a version with another format keeps beside it is neither read nor cleared', async (t) => {
-  const dir = join(t.testdir(), 'cache')
+  const dir = join(newFolder(t), 'cache')
   const { backend: other } = await openFiles(t, { dir })
   await other.set('key', entry('of the other version'))
   await other.close()

@@ -5,6 +5,7 @@ import type { BackendChoice } from '../../registry/names.js'
 import { Notices } from '../../response/notices.js'
 import { Guard } from '../../response/store/guard.js'
 import { textOf } from '../support/guard.js'
+import { needsFor } from '../support/every-backend.js'
 import { startMemcached } from '../support/memcached-server.js'
 import { startServer } from '../support/redis-server.js'
 import { holdUp, startRelay, startSlowService } from '../support/slow.js'
@@ -35,7 +36,7 @@ const ways: Record<string, (t: Test) => Promise<BackendChoice>> = {
 }
 
 for (const [name, wayOf] of Object.entries(ways)) {
-  t.test(`${name}: reads that were asked for before the event loop was held up have their entries, and nothing counts as a failure`, async (t) => {
+  t.test(`${name}: reads that were asked for before the event loop was held up have their entries, and nothing counts as a failure`, needsFor(name), async (t) => {
     const log = { debug () {}, info () {}, warn (d: object, m: string) { t.comment(m, d) }, error () {} }
     const backend = await builtIns().open(await wayOf(t), { deadlineMs: DEADLINE_MS })
     const guard = new Guard(backend, { name, deadlineMs: DEADLINE_MS, now: Date.now, steadyNow: Date.now, notices: new Notices(log, Date.now) })

@@ -1,6 +1,5 @@
 // The cache service of the examples: what it refuses, that it conforms with memory and SQLite behind it, and its program.
 import { spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { Order } from '../../examples/cache-service/order.js'
@@ -17,15 +16,15 @@ import { entry, failureOf, NEVER_AT, openHttp, serve, TOKEN } from '../support/h
 import { mapBackend } from '../support/map-backend.js'
 import { root } from '../support/sources.js'
 import type { BackendChoice } from '../../registry/names.js'
+import { newFolder } from '../support/folder.js'
 
 const SERVER = join(root, 'dist', 'examples', 'cache-service', 'server.js')
-if (!existsSync(SERVER)) t.bailout('there is no dist/examples: run npm run build first')
 
 let files = 0
 
 for (const name of ['memory', 'sqlite'] as const) {
   t.test(`A24: http conforms, with ${name} behind the service`, async (t) => {
-    const folder = t.testdir()
+    const folder = newFolder(t)
     const clock = testClock()
     const behind = (): BackendChoice => name === 'memory' ? { backend: name } : { backend: name, options: { path: join(folder, `${files++}.db`) } }
     await conforms(t, { ...clock, open: async () => (await serve(t, { behind: behind(), now: clock.now })).open() })
@@ -184,7 +183,7 @@ function start (env: Record<string, string>) {
 }
 
 t.test('service: its program serves a SQLite file that outlives it, and ends on a signal', async (t) => {
-  const env = { CACHE_HTTP_TOKEN: TOKEN, CACHE_OPTIONS: JSON.stringify({ path: join(t.testdir(), 'shared.db') }) }
+  const env = { CACHE_HTTP_TOKEN: TOKEN, CACHE_OPTIONS: JSON.stringify({ path: join(newFolder(t), 'shared.db') }) }
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     const { child, ended, url } = start(env)
     const backend = await openHttp(t, { baseUrl: await url(), authToken: TOKEN })

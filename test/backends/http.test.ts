@@ -201,14 +201,14 @@ t.test('C23: close may be called twice, and every later call is an error that sa
 
 t.test('D08: a process that closed the backend has nothing open and ends by itself', async (t) => {
   const service = await stub(t, (response, { method }) => response.writeHead(method === 'PUT' ? 204 : 404).end())
-  const { exitCode, stdout, stderr } = await runChild('support/children/http.ts', { args: [service.baseUrl, 'use and close'], timeoutMs: 30_000 })
+  const { exitCode, stdout, stderr } = await runChild('support/children/http.js', { args: [service.baseUrl, 'use and close'], timeoutMs: 30_000 })
   t.same([exitCode, stdout, stderr], [0, '\n', ''])
 })
 
 t.test('D09: neither idle connections nor a change that waits to be tried again keep a process alive', async (t) => {
   for (const [way, status] of [['use and leave', 204], ['leave a retry', 503]] as const) {
     const service = await stub(t, (response, { method }) => response.writeHead(method === 'PUT' ? status : 404, { 'keep-alive': 'timeout=600', 'retry-after': '50' }).end())
-    const { exitCode, signal, stderr } = await runChild('support/children/http.ts', { args: [service.baseUrl, way], timeoutMs: 30_000 })
+    const { exitCode, signal, stderr } = await runChild('support/children/http.js', { args: [service.baseUrl, way], timeoutMs: 30_000 })
     t.same([exitCode, signal, stderr], [0, null, ''], way)
   }
 })

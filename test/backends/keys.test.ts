@@ -3,7 +3,8 @@ import t from 'tap'
 import fc from 'fast-check'
 import { builtIns } from '../../backends/index.js'
 import type { CacheBackend } from '../../registry/backend.js'
-import { EVERY, opened } from '../support/every-backend.js'
+import { EVERY, needsFor, opened } from '../support/every-backend.js'
+import { sized } from '../support/size.js'
 
 t.setTimeout(300_000)
 
@@ -24,7 +25,7 @@ const text = fc.array(unit, { maxLength: 6 }).map((units) => String.fromCharCode
 /** A text and one that is almost the same. */
 const pair = fc.tuple(text, unit, fc.nat(6)).map(([one, code, at]) => [one, one.slice(0, at) + String.fromCharCode(code) + one.slice(at)] as const)
 
-const PAIRS = 10_000
+const PAIRS = sized(10_000)
 const AT_ONCE = 250
 
 /** Calls `act` for each of them, a few hundred at once. */
@@ -48,7 +49,7 @@ t.test('A22: the list of backends is complete', async (t) => {
 })
 
 for (const [name, choose] of Object.entries(EVERY)) {
-  t.test(`A22: on ${name}, hostile keys and those of a megabyte stay apart, and each is forgotten alone`, async (t) => {
+  t.test(`A22: on ${name}, hostile keys and those of a megabyte stay apart, and each is forgotten alone`, needsFor(name), async (t) => {
     const backend = await opened(t, await choose(t))
     t.equal(new Set(HOSTILE).size, HOSTILE.length)
     t.same(await confused(backend, HOSTILE), [])
@@ -58,7 +59,7 @@ for (const [name, choose] of Object.entries(EVERY)) {
     for (const key of kept) t.ok(await backend.get(key), JSON.stringify(key.slice(0, 40)))
   })
 
-  t.test(`A22: on ${name}, ten thousand pairs of random keys stay apart`, async (t) => {
+  t.test(`A22: on ${name}, ${PAIRS} pairs of random keys stay apart`, needsFor(name), async (t) => {
     const backend = await opened(t, await choose(t))
     const keys = [...new Set(fc.sample(pair, PAIRS).flat())]
     t.same(await confused(backend, keys), [], `${keys.length} keys`)

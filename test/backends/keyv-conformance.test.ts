@@ -11,6 +11,9 @@ import type { KeyvOptions } from '../../backends/keyv.js'
 import { testClock } from '../support/clock.js'
 import { conforms } from '../support/conformance.js'
 import { startServer } from '../support/redis-server.js'
+import { fileNeeds } from '../support/programs.js'
+
+fileNeeds(t, 'redis-server')
 
 /** Runs the list. `options` are asked for each backend anew. */
 async function check (t: Test, options: () => KeyvOptions): Promise<void> {

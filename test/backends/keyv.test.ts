@@ -10,6 +10,7 @@ import { startServer } from '../support/redis-server.js'
 import { failureOf, textAt } from '../support/entries.js'
 import { entry } from '../support/redis.js'
 import { listeners, open, type Opened } from '../support/stores.js'
+import { needs } from '../support/programs.js'
 
 const DAY_MS = 86_400_000
 
@@ -62,7 +63,7 @@ t.test('keyv: an adapter that is handed over is disconnected once, a Keyv that i
   await keyv.disconnect()
 })
 
-t.test('keyv: clear takes nothing of other users of the store', async (t) => {
+t.test('keyv: clear takes nothing of other users of the store', needs('redis-server'), async (t) => {
   const { url, admin } = await startServer(t)
   const { backend } = await openKeyv(t, { store: new KeyvRedis(url) })
   const other = (await openKeyv(t, { store: new KeyvRedis(url), prefix: 'other' })).backend
@@ -86,7 +87,7 @@ t.test('keyv: what a Keyv does with values, compression or encryption, is done t
   t.same(await backend.keys!(), ['key'])
 })
 
-t.test('keyv: a failure that @keyv/redis only tells in an event is a failure, for reads, writes and deletes', async (t) => {
+t.test('keyv: a failure that @keyv/redis only tells in an event is a failure, for reads, writes and deletes', needs('redis-server'), async (t) => {
   const { url, admin } = await startServer(t)
   const { backend } = await openKeyv(t, { store: new KeyvRedis(url) })
   await admin.lpush(`frc::${nameIn('list')}`, 'a list is no text')
@@ -100,7 +101,7 @@ t.test('keyv: a failure that @keyv/redis only tells in an event is a failure, fo
   t.equal(await textAt(backend, 'key'), 'value')
 })
 
-t.test('keyv: a Keyv that was told to be silent about errors hides none from the cache', async (t) => {
+t.test('keyv: a Keyv that was told to be silent about errors hides none from the cache', needs('redis-server'), async (t) => {
   const { url, admin } = await startServer(t)
   const keyv = createKeyv(url)
   keyv.opts.emitErrors = false
@@ -162,7 +163,7 @@ t.test('keyv: a value that a Keyv was still making something of when the cache c
   t.equal(store.held.size, 0)
 })
 
-t.test('keyv: a server that is stopped costs the timeout, closing it no longer than a moment, and it is used again when it goes on', async (t) => {
+t.test('keyv: a server that is stopped costs the timeout, closing it no longer than a moment, and it is used again when it goes on', needs('redis-server'), async (t) => {
   const server = await startServer(t)
   const { backend } = await openKeyv(t, { store: new KeyvRedis(server.url), timeout: '600ms' })
   await backend.set('key', entry('value'))
@@ -179,7 +180,7 @@ t.test('keyv: a server that is stopped costs the timeout, closing it no longer t
   t.ok(performance.now() - beganAt < 1_000)
 })
 
-t.test('keyv: a lifetime becomes whole seconds, never none and never too few, and 30 days at most', async (t) => {
+t.test('keyv: a lifetime becomes whole seconds, never none and never too few, and 30 days at most', needs('redis-server'), async (t) => {
   const { url, admin } = await startServer(t)
   const { backend } = await openKeyv(t, { store: new KeyvRedis(url) })
   for (const [lifeMs, least, most] of [[1, 1_000, 2_000], [999, 1_000, 2_000], [1_500, 2_000, 3_000], [40 * DAY_MS, 30 * DAY_MS - 1_000, 30 * DAY_MS]] as const) {

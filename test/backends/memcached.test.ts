@@ -15,6 +15,9 @@ import { until } from '../support/redis-server.js'
 import { failureOf, textAt } from '../support/entries.js'
 import { entry } from '../support/redis.js'
 import { open, SHORT, type Opened } from '../support/stores.js'
+import { fileNeeds } from '../support/programs.js'
+
+fileNeeds(t, 'memcached')
 
 const DAY_MS = 86_400_000
 const MEBIBYTE = 1024 * 1024

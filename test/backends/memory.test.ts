@@ -180,7 +180,7 @@ t.test('memory: a bound that is no positive integer is refused', async (t) => {
 
 /** What a process of its own says that the backend took. */
 async function measure (count: number, valueBytes: number, maxBytes: number) {
-  const { exitCode, stdout, stderr } = await runChild('support/children/memory.ts', { nodeArgs: ['--expose-gc'], args: [String(count), String(valueBytes), String(maxBytes)] })
+  const { exitCode, stdout, stderr } = await runChild('support/children/memory.js', { nodeArgs: ['--expose-gc'], args: [String(count), String(valueBytes), String(maxBytes)] })
   if (exitCode !== 0) throw new Error(stderr)
   return JSON.parse(stdout) as { entries: number, bytes: number, usedBytes: number }
 }

@@ -5,6 +5,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { startServer } from '../support/redis-server.js'
+import { fileNeeds } from '../support/programs.js'
+
+fileNeeds(t, 'redis-server')
 
 const PROCESSES = 4
 
@@ -16,7 +19,7 @@ t.test('C03: of fifty who ask each of four processes for one key, each process l
     { backend: 'file', options: { dir: join(folder, 'cache') } },
     { backend: 'redis', options: { url } }
   ]
-  const script = fileURLToPath(new URL('../support/children/same-key.ts', import.meta.url))
+  const script = fileURLToPath(new URL('../support/children/same-key.js', import.meta.url))
   const children = Array.from({ length: PROCESSES }, () => {
     const child = spawn(process.execPath, [...process.execArgv, script, JSON.stringify(choices)], { stdio: ['pipe', 'pipe', 'inherit'] })
     t.teardown(() => child.kill('SIGKILL'))

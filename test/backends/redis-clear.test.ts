@@ -4,6 +4,9 @@ import { build } from '../support/app.js'
 import { startServer, type RedisServer } from '../support/redis-server.js'
 import { startRelay } from '../support/redis-relay.js'
 import { openRedis } from '../support/redis.js'
+import { fileNeeds } from '../support/programs.js'
+
+fileNeeds(t, 'redis-server')
 
 const FILL = "for at = 1, tonumber(ARGV[1]) do redis.call('SET', KEYS[1] .. at, 'value', 'PX', 3600000) end"
 

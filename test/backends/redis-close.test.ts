@@ -6,6 +6,9 @@ import { freePort } from '../../benchmarks/backends/free-port.js'
 import { startCluster, startServer } from '../support/redis-server.js'
 import { failureOf } from '../support/entries.js'
 import { entry, openRedis } from '../support/redis.js'
+import { fileNeeds } from '../support/programs.js'
+
+fileNeeds(t, 'redis-server')
 
 const SOON_MS = 1_000
 
@@ -35,7 +38,7 @@ const LONGEST_END_MS = 3_000
 
 /** How such a process ended, and what it had printed. */
 async function run (t: Test, options: RedisOptions, way: string): Promise<string> {
-  const { exitCode, signal, stdout, stderr } = await runChild('support/children/redis.ts', { args: [JSON.stringify(options), way], timeoutMs: 60_000 })
+  const { exitCode, signal, stdout, stderr } = await runChild('support/children/redis.js', { args: [JSON.stringify(options), way], timeoutMs: 60_000 })
   t.same({ exitCode, signal, stderr }, { exitCode: 0, signal: null, stderr: '' })
   t.ok(Number(/ended after (\d+) ms/.exec(stdout)?.[1]) < LONGEST_END_MS, stdout)
   return stdout

@@ -4,6 +4,9 @@ import { build } from '../support/app.js'
 import { startCluster, startSentinel, until } from '../support/redis-server.js'
 import { failureOf, textAt } from '../support/entries.js'
 import { entry, openRedis } from '../support/redis.js'
+import { fileNeeds } from '../support/programs.js'
+
+fileNeeds(t, 'redis-server')
 
 t.test('B13: on a Cluster keys, tags and clear reach over all nodes', async (t) => {
   const { servers, nodes } = await startCluster(t)

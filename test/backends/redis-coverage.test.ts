@@ -7,6 +7,9 @@ import { build } from '../support/app.js'
 import { failureOf } from '../support/entries.js'
 import { startCluster, until, type RedisCluster } from '../support/redis-server.js'
 import { entry, openRedis } from '../support/redis.js'
+import { fileNeeds } from '../support/programs.js'
+
+fileNeeds(t, 'redis-server')
 
 const AOF = ['--appendonly', 'yes', '--appendfsync', 'always', '--cluster-require-full-coverage', 'no']
 

@@ -6,6 +6,9 @@ import { failureOf, textAt } from '../support/entries.js'
 import { startCluster, startServer, until, type RedisServer } from '../support/redis-server.js'
 import { follow, startRelay, type Relay } from '../support/redis-relay.js'
 import { entry, openRedis } from '../support/redis.js'
+import { fileNeeds } from '../support/programs.js'
+
+fileNeeds(t, 'redis-server')
 
 interface Pair { readonly master: RedisServer, readonly other: RedisServer, readonly relay: Relay }
 

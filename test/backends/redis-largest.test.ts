@@ -5,6 +5,9 @@ import { build, type TestApp } from '../support/app.js'
 import { failureOf, textAt } from '../support/entries.js'
 import { startServer, until, type RedisServer } from '../support/redis-server.js'
 import { entry, openRedis } from '../support/redis.js'
+import { fileNeeds } from '../support/programs.js'
+
+fileNeeds(t, 'redis-server')
 
 const MIB = 1024 * 1024
 const sized = (bytes: number) => ({ ...entry(''), value: Buffer.alloc(bytes, 'v') })

@@ -4,6 +4,9 @@ import { startProxy, startServer, until } from '../support/redis-server.js'
 import { failureOf, textAt } from '../support/entries.js'
 import { entry, openRedis, SHORT_MS, soon } from '../support/redis.js'
 import { build } from '../support/app.js'
+import { fileNeeds } from '../support/programs.js'
+
+fileNeeds(t, 'redis-server')
 
 t.test('B05: a set that failed while the server was stopped is not there when it goes on', async (t) => {
   const server = await startServer(t)

@@ -8,6 +8,9 @@ import { build } from '../support/app.js'
 import { startServer } from '../support/redis-server.js'
 import { failureOf, textAt } from '../support/entries.js'
 import { entry, openRedis } from '../support/redis.js'
+import { fileNeeds } from '../support/programs.js'
+
+fileNeeds(t, 'redis-server')
 
 const listeners = (client: Redis): string => client.eventNames().map((name) => `${String(name)} ${client.listenerCount(name)}`).sort().join()
 

@@ -5,6 +5,9 @@ import { build, type TestApp } from '../support/app.js'
 import { startServer, until, type RedisServer } from '../support/redis-server.js'
 import { entry, openRedis } from '../support/redis.js'
 import { source } from '../support/sources.js'
+import { fileNeeds } from '../support/programs.js'
+
+fileNeeds(t, 'redis-server')
 
 const SECRETS = { password: 'pa55-planted', body: 'b0dy-planted', bearer: 'bear3r-planted', cookie: 'co0kie-planted', key: 'k3y-planted' }
 

@@ -7,6 +7,9 @@ import { failureOf, textAt } from '../support/entries.js'
 import { startCluster, startServer, until, type RedisCluster, type RedisServer } from '../support/redis-server.js'
 import { freePort } from '../../benchmarks/backends/free-port.js'
 import { entry, openRedis } from '../support/redis.js'
+import { fileNeeds } from '../support/programs.js'
+
+fileNeeds(t, 'redis-server')
 
 /** Three masters, and a replica of each. */
 async function withReplicas (t: Test): Promise<RedisCluster & { replicas: readonly RedisServer[] }> {

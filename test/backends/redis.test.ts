@@ -10,6 +10,9 @@ import { testClock } from '../support/clock.js'
 import { startServer } from '../support/redis-server.js'
 import { failureOf, textAt } from '../support/entries.js'
 import { entry, openRedis } from '../support/redis.js'
+import { fileNeeds } from '../support/programs.js'
+
+fileNeeds(t, 'redis-server')
 
 t.test('redis: exactly one way to a client is asked for, and an unknown option is refused', async (t) => {
   const open = (options: object) => failureOf(() => openRedis(t, options as RedisOptions))

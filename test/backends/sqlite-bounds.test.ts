@@ -6,6 +6,7 @@ import { testClock } from '../support/clock.js'
 import { LONGEST_WORK_MS, watchLoop } from '../support/loop.js'
 import { entry, failureOf, textAt } from '../support/entries.js'
 import { beside, openSqlite } from '../support/sqlite.js'
+import { newFolder } from '../support/folder.js'
 
 // 200 000 rows take their time on a machine that is busy.
 t.setTimeout(120_000)
@@ -70,7 +71,7 @@ t.test('sqlite: what was read lately is kept, what was not goes', async (t) => {
 
 t.test('sqlite: the cleanup writes down what was read where nothing is written', async (t) => {
   const clock = testClock()
-  const path = join(t.testdir(), 'cache.db')
+  const path = join(newFolder(t), 'cache.db')
   const { backend, cleanup } = await openSqlite(t, { path }, clock)
   await backend.set('key', entry('value', Infinity))
   await clock.pass(2 * MINUTE_MS)
@@ -81,7 +82,7 @@ t.test('sqlite: the cleanup writes down what was read where nothing is written',
 
 t.test('D02: of very many reads only so many are noted', async (t) => {
   const clock = testClock()
-  const path = join(t.testdir(), 'cache.db')
+  const path = join(newFolder(t), 'cache.db')
   const { backend, cleanup } = await openSqlite(t, { path }, clock)
   const keys = Array.from({ length: 11_000 }, (_, at) => String(at))
   await Promise.all(keys.map((key) => backend.set(key, entry('value', Infinity))))
@@ -94,7 +95,7 @@ t.test('D02: of very many reads only so many are noted', async (t) => {
 t.test('D01: the file in use stays within maxBytes, and the newest entries are there', async (t) => {
   const clock = testClock()
   const maxBytes = 4 * MEBIBYTE
-  const { backend } = await openSqlite(t, { path: join(t.testdir(), 'cache.db'), maxBytes }, clock)
+  const { backend } = await openSqlite(t, { path: join(newFolder(t), 'cache.db'), maxBytes }, clock)
   const ended = watchLoop()
   for (let wave = 0; wave < 50; wave++) {
     await Promise.all(Array.from({ length: 20 }, (_, at) => backend.set(`${wave}-${at}`, { value: Buffer.alloc(20_000), expiresAt: Infinity })))
@@ -119,7 +120,7 @@ t.test('sqlite: an entry larger than maxBytes is refused, takes nothing with it,
 })
 
 t.test('sqlite: a lent database that is full of other things ends the eviction, not the application', async (t) => {
-  const path = join(t.testdir(), 'app.db')
+  const path = join(newFolder(t), 'app.db')
   const database = beside(t, path)
   database.exec('CREATE TABLE orders (body BLOB); INSERT INTO orders VALUES (zeroblob(1000000))')
   const { backend } = await openSqlite(t, { database, maxBytes: 100_000 })
@@ -129,7 +130,7 @@ t.test('sqlite: a lent database that is full of other things ends the eviction, 
 })
 
 t.test('sqlite: entries of another process count too', async (t) => {
-  const path = join(t.testdir(), 'cache.db')
+  const path = join(newFolder(t), 'cache.db')
   const one = await openSqlite(t, { path, maxEntries: 50 })
   const two = await openSqlite(t, { path })
   await one.backend.set('mine', entry('value', Infinity))
@@ -142,7 +143,7 @@ t.test('sqlite: entries of another process count too', async (t) => {
 
 t.test('A27: of 200 000 rows the expired are dropped, the file shrinks, and the loop turns', async (t) => {
   const clock = testClock()
-  const { backend, cleanup } = await openSqlite(t, { path: join(t.testdir(), 'cache.db') }, clock)
+  const { backend, cleanup } = await openSqlite(t, { path: join(newFolder(t), 'cache.db') }, clock)
   for (let at = 0; at < 200_000; at++) {
     backend.set(`GET:/items/${at}`, entry('v'.repeat(300), clock.now() + (at % 10 === 0 ? MINUTE_MS : at % 2 === 0 ? HOUR_MS : 2 * HOUR_MS)))
   }

@@ -7,6 +7,7 @@ import type { CacheBackend } from '../../registry/backend.js'
 import { entry, textAt } from '../support/entries.js'
 import { LONGEST_WORK_MS, watchLoop, workedMs } from '../support/loop.js'
 import { beside, openSqlite } from '../support/sqlite.js'
+import { newFolder } from '../support/folder.js'
 
 // 200 000 rows take their time on a machine that is busy.
 t.setTimeout(120_000)
@@ -20,7 +21,7 @@ async function fill (backend: CacheBackend, prefix: string, entries: number): Pr
 const tables = (database: Database.Database): unknown => database.prepare("SELECT count(*) FROM sqlite_master WHERE type = 'table'").pluck().get()
 
 t.test('sqlite: clear forgets what was set before it, and nothing that is set after it was called', async (t) => {
-  const { backend } = await openSqlite(t, { path: join(t.testdir(), 'cache.db') })
+  const { backend } = await openSqlite(t, { path: join(newFolder(t), 'cache.db') })
   const keys = Array.from({ length: 20_000 }, (_, at) => `user:${at}`)
   await Promise.all(keys.map((key) => backend.set(key, entry('old', Infinity))))
   await backend.set('other', entry('old', Infinity))
@@ -59,7 +60,7 @@ t.test('sqlite: clear takes half a surrogate pair for what it is, a beginning', 
 })
 
 t.test('sqlite: a clear of 200 000 entries takes some milliseconds, and the loop turns while their rows are deleted behind it', async (t) => {
-  const path = join(t.testdir(), 'cache.db')
+  const path = join(newFolder(t), 'cache.db')
   const { backend } = await openSqlite(t, { path })
   await fill(backend, 'ns:', 200_000)
   await backend.set('other', entry('kept', Infinity))
@@ -80,7 +81,7 @@ t.test('sqlite: a clear of 200 000 entries takes some milliseconds, and the loop
 })
 
 t.test('sqlite: a clear of many entries is seen at once by others on the file, which go on writing', async (t) => {
-  const path = join(t.testdir(), 'cache.db')
+  const path = join(newFolder(t), 'cache.db')
   const { backend: one } = await openSqlite(t, { path })
   const { backend: two } = await openSqlite(t, { path, maxEntries: 5_000 })
   await fill(one, 'ns:', 3_000)
@@ -105,7 +106,7 @@ t.test('sqlite: a clear of many entries is seen at once by others on the file, w
 })
 
 t.test('sqlite: a clear of many entries that waits for a lock keeps what is set meanwhile', async (t) => {
-  const path = join(t.testdir(), 'cache.db')
+  const path = join(newFolder(t), 'cache.db')
   const { backend } = await openSqlite(t, { path })
   await fill(backend, 'ns:', 3_000)
   const other = beside(t, path)
@@ -135,7 +136,7 @@ t.test('sqlite: a clear forgets what is being written when it is called, and wai
 
 t.test('sqlite: rows that a clear has left are deleted by the next cleanup of whoever opens the file, and before anything is evicted', async (t) => {
   const maxBytes = 2 * 1024 * 1024
-  const path = join(t.testdir(), 'cache.db')
+  const path = join(newFolder(t), 'cache.db')
   const { backend: first } = await openSqlite(t, { path, maxBytes })
   await fill(first, '', 3_000)
   await first.clear()

@@ -5,9 +5,10 @@ import { testClock } from '../support/clock.js'
 import { watchLoop } from '../support/loop.js'
 import { entry, everyCall, failureOf } from '../support/entries.js'
 import { beside, openSqlite } from '../support/sqlite.js'
+import { newFolder } from '../support/folder.js'
 
 t.test('sqlite: close writes what waits', async (t) => {
-  const path = join(t.testdir(), 'cache.db')
+  const path = join(newFolder(t), 'cache.db')
   const first = await openSqlite(t, { path })
   for (let at = 0; at < 10_000; at++) first.backend.set(String(at), entry('value', Infinity))
   first.backend.delete('0')
@@ -17,7 +18,7 @@ t.test('sqlite: close writes what waits', async (t) => {
 })
 
 t.test('C22: close ends within 2 s while another process holds the lock', async (t) => {
-  const path = join(t.testdir(), 'cache.db')
+  const path = join(newFolder(t), 'cache.db')
   const { backend } = await openSqlite(t, { path })
   const other = beside(t, path)
   other.exec('BEGIN IMMEDIATE')
@@ -33,7 +34,7 @@ t.test('C22: close ends within 2 s while another process holds the lock', async 
 })
 
 t.test('C23: close may be called twice, and every later call is an error that says so', async (t) => {
-  const { backend } = await openSqlite(t, { path: join(t.testdir(), 'cache.db') })
+  const { backend } = await openSqlite(t, { path: join(newFolder(t), 'cache.db') })
   await Promise.all([backend.close(), backend.close()])
   await backend.close()
   for (const [name, call] of Object.entries(everyCall(backend))) {
@@ -43,7 +44,7 @@ t.test('C23: close may be called twice, and every later call is an error that sa
 
 t.test('C22: close ends a cleanup that is under way, without an error', async (t) => {
   const clock = testClock()
-  const path = join(t.testdir(), 'cache.db')
+  const path = join(newFolder(t), 'cache.db')
   const { backend, cleanup } = await openSqlite(t, { path }, clock)
   await Promise.all(Array.from({ length: 20_000 }, (_, at) => backend.set(String(at), entry('value', clock.now() + 1_000))))
   await clock.pass(1_000)

@@ -8,6 +8,7 @@ import { Home } from '../../backends/sqlite/home.js'
 import { readOptions } from '../../backends/sqlite/options.js'
 import { entry, failureOf, textAt } from '../support/entries.js'
 import { changeFile, FILLED, filledFile, openSqlite } from '../support/sqlite.js'
+import { newFolder } from '../support/folder.js'
 
 const PAGE_BYTES = 4096
 
@@ -78,7 +79,7 @@ t.test('A13: a file whose end is in its log is not taken for one that was cut sh
 })
 
 t.test('A13: the log of a file that was damaged before is not left beside the one damaged now', async (t) => {
-  const path = join(t.testdir(), 'cache.db')
+  const path = join(newFolder(t), 'cache.db')
   writeFileSync(`${path}.damaged-wal`, 'older')
   writeFileSync(path, 'damaged'.padEnd(8192))
   await openSqlite(t, { path })
@@ -87,7 +88,7 @@ t.test('A13: the log of a file that was damaged before is not left beside the on
 })
 
 t.test('A13: a disk that damages every file makes errors, and not files without end', async (t) => {
-  const path = join(t.testdir(), 'cache.db')
+  const path = join(newFolder(t), 'cache.db')
   let warnings = 0
   class Broken {
     readonly inTransaction = false

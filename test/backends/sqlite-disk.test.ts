@@ -9,10 +9,11 @@ import { testClock } from '../support/clock.js'
 import { fillDisk, needsMount, needsShell, smallDisk } from '../support/disk.js'
 import { entry, failureOf, textAt } from '../support/entries.js'
 import { beside, openSqlite } from '../support/sqlite.js'
+import { newFolder } from '../support/folder.js'
 
 t.setTimeout(120_000)
 
-const CHILD = 'support/children/sqlite.ts'
+const CHILD = 'support/children/sqlite.js'
 const MINUTE_MS = 60_000
 
 /** Bytes of the file and of the log beside it, as the file system counts them. */
@@ -22,7 +23,7 @@ function diskBytes (path: string): number {
 
 t.test('sqlite: after most entries have expired the next cleanup gives their room back to the disk, and that of the log', async (t) => {
   const clock = testClock()
-  const path = join(t.testdir(), 'cache.db')
+  const path = join(newFolder(t), 'cache.db')
   const { backend, cleanup } = await openSqlite(t, { path }, clock)
   for (let at = 0; at < 12_000; at++) {
     backend.set(`key-${at}`, { value: Buffer.alloc(3_300, at), expiresAt: clock.now() + (at % 4 === 0 ? 1_000 : 1) * MINUTE_MS })
@@ -69,7 +70,7 @@ t.test('sqlite: on a disk that the cache itself has filled new entries are store
 })
 
 t.test('sqlite: below a limit on the size of files new entries are stored, and what is deleted or cleared is gone', { skip: needsShell }, async (t) => {
-  const path = join(t.testdir(), 'cache.db')
+  const path = join(newFolder(t), 'cache.db')
   const { stdout, stderr, ...end } = await runChild(CHILD, { args: [path, 'fill'], under: ['sh', '-c', 'ulimit -f 8192; exec "$@"', 'sh'] })
   const { refused, ...rest } = JSON.parse(stdout || JSON.stringify({ stderr, ...end })) as { refused: number }
   t.comment(`${refused} of 8000 sets were refused`)
@@ -81,7 +82,7 @@ t.test('sqlite: while another one keeps a read transaction open the log is bound
   const MAX_BYTES = 8 * 1024 * 1024
   // A log of that size is left as it is.
   const MAX_LOG_BYTES = 16 * 1024 * 1024
-  const path = join(t.testdir(), 'cache.db')
+  const path = join(newFolder(t), 'cache.db')
   const { backend } = await openSqlite(t, { path, maxBytes: MAX_BYTES })
   await fillWaves(backend, 1)
   const other = beside(t, path)

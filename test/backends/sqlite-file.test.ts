@@ -6,10 +6,11 @@ import t from 'tap'
 import { builtIns } from '../../backends/index.js'
 import { entry, failureOf, textAt } from '../support/entries.js'
 import { beside, filledFile, openSqlite } from '../support/sqlite.js'
+import { newFolder } from '../support/folder.js'
 
 for (const mask of [0, 0o077, 0o777]) {
   t.test(`E31: the file and those beside it are their owner's alone under umask ${mask.toString(8)}`, async (t) => {
-    const path = join(t.testdir(), 'cache.db')
+    const path = join(newFolder(t), 'cache.db')
     const before = process.umask(mask)
     t.teardown(() => { process.umask(before) })
     const { backend } = await openSqlite(t, { path })
@@ -43,7 +44,7 @@ t.test('A07: a file or a directory that may not be written is refused', { skip: 
 })
 
 t.test("sqlite: somebody else's table of the same name is never touched", async (t) => {
-  const path = join(t.testdir(), 'app.db')
+  const path = join(newFolder(t), 'app.db')
   for (const [name, sql] of [['orders', 'CREATE TABLE orders (key TEXT, value BLOB)'], ['seen', 'CREATE VIEW seen AS SELECT 1'], ['by_key', 'CREATE INDEX by_key ON orders (key)']]) {
     const database = new Database(path)
     database.exec(sql!)
@@ -56,7 +57,7 @@ t.test("sqlite: somebody else's table of the same name is never touched", async 
 })
 
 t.test('sqlite: a table that can only be made in part is not made', async (t) => {
-  const path = join(t.testdir(), 'app.db')
+  const path = join(newFolder(t), 'app.db')
   const database = beside(t, path)
   database.exec('CREATE TABLE cache_entries_used_at (id)')
   t.match(await failureOf(() => openSqlite(t, { database })), { code: 'SQLITE_ERROR' })
@@ -65,14 +66,14 @@ t.test('sqlite: a table that can only be made in part is not made', async (t) =>
 })
 
 t.test('sqlite: a table of a format that its name does not say is not ours', async (t) => {
-  const path = join(t.testdir(), 'cache.db')
+  const path = join(newFolder(t), 'cache.db')
   const database = beside(t, path)
   database.exec('CREATE TABLE cache_entries ( /* fastify-response-cache format 999 */ k, v)')
   t.match(await failureOf(() => openSqlite(t, { path })), { code: 'CACHE_ERR_OPTION', message: 'sqlite.table' })
 })
 
 t.test('sqlite: what was set before is there after the next start, two tables in one file apart', async (t) => {
-  const path = join(t.testdir(), 'cache.db')
+  const path = join(newFolder(t), 'cache.db')
   for (const table of ['one', 'two']) {
     const { backend } = await openSqlite(t, { path, table })
     await backend.set('key', entry(table, Infinity))

@@ -11,13 +11,13 @@ import { readOptions } from '../../backends/sqlite/options.js'
 import type { Driver } from '../../backends/sqlite/driver.js'
 import { runChild } from '../support/child.js'
 import { entry, failureOf, textAt } from '../support/entries.js'
-import { newFolder } from '../support/every-backend.js'
 import { beside, openSqlite } from '../support/sqlite.js'
 import { asNobody, needsRoot, needsSetpriv, NOBODY } from '../support/users.js'
+import { newFolder } from '../support/folder.js'
 
 t.setTimeout(120_000)
 
-const CHILD = 'support/children/found-files.ts'
+const CHILD = 'support/children/found-files.js'
 const BESIDE = ['-wal', '-shm', '-journal'] as const
 const ALL = ['', ...BESIDE] as const
 

@@ -6,6 +6,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { beside, openSqlite } from '../support/sqlite.js'
+import { newFolder } from '../support/folder.js'
 
 // Ten processes have to start, on a machine that may be busy.
 t.setTimeout(120_000)
@@ -17,7 +18,7 @@ interface Writer {
 }
 
 function startWriter (path: string, name: string): Writer {
-  const script = fileURLToPath(new URL('../support/children/sqlite.ts', import.meta.url))
+  const script = fileURLToPath(new URL('../support/children/sqlite.js', import.meta.url))
   const child = spawn(process.execPath, [...process.execArgv, script, path, 'write until killed', name], { stdio: ['ignore', 'pipe', 'inherit'] })
   const writer: Writer = { process: child, acknowledged: 0 }
   let text = ''
@@ -31,7 +32,7 @@ function startWriter (path: string, name: string): Writer {
 }
 
 t.test('A02: after 10 kills with SIGKILL the file is sound and nothing acknowledged is lost', async (t) => {
-  const path = join(t.testdir(), 'cache.db')
+  const path = join(newFolder(t), 'cache.db')
   const expected = new Map<string, number>()
   for (let round = 0; round < 5; round++) {
     const writers = [`a${round}`, `b${round}`].map((name) => [name, startWriter(path, name)] as const)

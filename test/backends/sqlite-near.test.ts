@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import t from 'tap'
 import { builtIns } from '../../backends/index.js'
+import { newFolder } from '../support/folder.js'
 
 const TTL_MS = 60_000
 const entry = (text: string) => ({ value: Buffer.from(text), expiresAt: Date.now() + TTL_MS })
@@ -14,7 +15,7 @@ async function openTwo (folder: string) {
 }
 
 t.test('sqlite: a row that was read is the very same bytes when it is read again', async (t) => {
-  const { one, other } = await openTwo(t.testdir())
+  const { one, other } = await openTwo(newFolder(t))
   await one.set('key', entry('value'))
   // The first look finds that the other connection has written: it made its table sure.
   await one.get('key')
@@ -24,7 +25,7 @@ t.test('sqlite: a row that was read is the very same bytes when it is read again
 })
 
 t.test('sqlite: what another connection writes, deletes and clears is seen at once', async (t) => {
-  const { one, other } = await openTwo(t.testdir())
+  const { one, other } = await openTwo(newFolder(t))
   await one.set('key', entry('old'))
   t.same((await one.get('key'))?.value, Buffer.from('old'))
   await other.set('key', entry('new'))
@@ -40,7 +41,7 @@ t.test('sqlite: what another connection writes, deletes and clears is seen at on
 })
 
 t.test('sqlite: what its own connection writes, deletes, evicts and clears is seen at once', async (t) => {
-  const { one, other } = await openTwo(t.testdir())
+  const { one, other } = await openTwo(newFolder(t))
   await one.set('key', entry('old'))
   await one.get('key')
   await one.set('key', entry('new'))

@@ -5,14 +5,15 @@ import { runChild } from '../support/child.js'
 import { LONGEST_PAUSE_MS, LONGEST_WORK_MS, type LoopStalls } from '../support/loop.js'
 import { entry } from '../support/entries.js'
 import { openSqlite } from '../support/sqlite.js'
+import { newFolder } from '../support/folder.js'
 
 // Processes take their time to start on a machine that is busy.
 t.setTimeout(120_000)
 
-const CHILD = 'support/children/sqlite.ts'
+const CHILD = 'support/children/sqlite.js'
 
 t.test('A26: two processes that write at once meet no error, and neither keeps its loop', async (t) => {
-  const path = join(t.testdir(), 'cache.db')
+  const path = join(newFolder(t), 'cache.db')
   const ends = await Promise.all(['a', 'b'].map((name) => runChild(CHILD, { args: [path, 'contend', name] })))
   for (const { exitCode, stdout, stderr } of ends) {
     t.equal(exitCode, 0, stderr)
@@ -25,14 +26,14 @@ t.test('A26: two processes that write at once meet no error, and neither keeps i
 })
 
 t.test('D08: a process that closes its cache ends by itself', async (t) => {
-  const path = join(t.testdir(), 'cache.db')
+  const path = join(newFolder(t), 'cache.db')
   const { exitCode, stdout } = await runChild(CHILD, { args: [path, 'set and close'], timeoutMs: 10_000 })
   t.equal(exitCode, 0)
   t.equal(stdout.trim(), '', 'nothing of the cache is left')
 })
 
 t.test('D09: a process that never closes its cache ends by itself, and what it set is kept', async (t) => {
-  const path = join(t.testdir(), 'cache.db')
+  const path = join(newFolder(t), 'cache.db')
   const { exitCode } = await runChild(CHILD, { args: [path, 'set and leave'], timeoutMs: 10_000 })
   t.equal(exitCode, 0)
   const { backend } = await openSqlite(t, { path })

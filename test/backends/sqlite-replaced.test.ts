@@ -17,7 +17,7 @@ const NOTICED_WITHIN_MS = 1_000
 
 /** In a process of its own: the file goes by `way`, `changed` is set in the new one and `invalidated` is deleted from it. */
 async function replaceElsewhere (t: Test, path: string, way: 'removal' | 'replacement' | 'remove the log'): Promise<void> {
-  const { exitCode, stderr } = await runChild('support/children/sqlite-replace.ts', { args: [path, way] })
+  const { exitCode, stderr } = await runChild('support/children/sqlite-replace.js', { args: [path, way] })
   t.equal(exitCode, 0, stderr)
 }
 

@@ -6,10 +6,11 @@ import responseCache from '../../plugin.js'
 import { testClock } from '../support/clock.js'
 import { entry, failureOf, textAt } from '../support/entries.js'
 import { beside, openSqlite } from '../support/sqlite.js'
+import { newFolder } from '../support/folder.js'
 
 const DAY_MS = 86_400_000
 
-const pathIn = (t: Test): string => join(t.testdir(), 'cache.db')
+const pathIn = (t: Test): string => join(newFolder(t), 'cache.db')
 
 /** The table as 0.1.0 made it. */
 const FIRST_FORMAT = `CREATE TABLE "cache_entries" ( /* fastify-response-cache format 1 */

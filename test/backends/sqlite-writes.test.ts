@@ -7,13 +7,14 @@ import t from 'tap'
 import { LONGEST_PAUSE_MS, LONGEST_WORK_MS, watchLoop } from '../support/loop.js'
 import { entry, failureOf, textAt } from '../support/entries.js'
 import { beside, openSqlite } from '../support/sqlite.js'
+import { newFolder } from '../support/folder.js'
 
 const MEBIBYTE = 1024 * 1024
 
 const count = (database: Database.Database) => database.prepare('SELECT count(*) FROM cache_entries').pluck().get()
 
 t.test('sqlite: a set is seen at once by its own process, and by others when its promise settles', async (t) => {
-  const path = join(t.testdir(), 'cache.db')
+  const path = join(newFolder(t), 'cache.db')
   const { backend } = await openSqlite(t, { path })
   const other = beside(t, path)
   const set = backend.set('key', entry('value', Infinity))
@@ -31,7 +32,7 @@ t.test('sqlite: a set is seen at once by its own process, and by others when its
 })
 
 t.test('sqlite: many sets of one turn are one transaction', async (t) => {
-  const path = join(t.testdir(), 'cache.db')
+  const path = join(newFolder(t), 'cache.db')
   const { backend } = await openSqlite(t, { path })
   const other = beside(t, path)
   const first = backend.set('0', entry('value', Infinity))
@@ -63,7 +64,7 @@ t.test('sqlite: a write that follows upon a write that settled settles too', asy
 })
 
 t.test('sqlite: a loop that never awaits does not gather without end', async (t) => {
-  const { backend } = await openSqlite(t, { path: join(t.testdir(), 'cache.db') })
+  const { backend } = await openSqlite(t, { path: join(newFolder(t), 'cache.db') })
   const value = Buffer.alloc(20_000)
   const sets: unknown[] = []
   for (let at = 0; at < 5_000; at++) sets.push(backend.set(String(at), { value, expiresAt: Infinity }))
@@ -72,7 +73,7 @@ t.test('sqlite: a loop that never awaits does not gather without end', async (t)
 })
 
 t.test('sqlite: a lock of another process delays writes, and neither reads nor the event loop', async (t) => {
-  const path = join(t.testdir(), 'cache.db')
+  const path = join(newFolder(t), 'cache.db')
   const { backend } = await openSqlite(t, { path })
   await backend.set('old', entry('value', Infinity))
   const other = beside(t, path)
@@ -92,7 +93,7 @@ t.test('sqlite: a lock of another process delays writes, and neither reads nor t
 })
 
 t.test('sqlite: a lent database that was opened to wait for locks is not waited for on the event loop', async (t) => {
-  const path = join(t.testdir(), 'app.db')
+  const path = join(newFolder(t), 'app.db')
   const database = new Database(path, { timeout: 2_000 })
   t.teardown(() => { database.close() })
   database.pragma('journal_mode = WAL')
@@ -109,7 +110,7 @@ t.test('sqlite: a lent database that was opened to wait for locks is not waited 
 })
 
 t.test('sqlite: a reader that is kept out is answered later', async (t) => {
-  const path = join(t.testdir(), 'app.db')
+  const path = join(newFolder(t), 'app.db')
   const { backend } = await openSqlite(t, { database: beside(t, path) })
   await backend.set('key', entry('value', Infinity))
   const other = beside(t, path)
@@ -122,7 +123,7 @@ t.test('sqlite: a reader that is kept out is answered later', async (t) => {
 })
 
 t.test('sqlite: writes that wait too long for a lock are given up, and later ones go on', async (t) => {
-  const path = join(t.testdir(), 'cache.db')
+  const path = join(newFolder(t), 'cache.db')
   const { backend } = await openSqlite(t, { path })
   const other = beside(t, path)
   other.exec('BEGIN IMMEDIATE')
@@ -134,7 +135,7 @@ t.test('sqlite: writes that wait too long for a lock are given up, and later one
 })
 
 t.test('sqlite: more bytes than may wait are refused, and those that wait are written', async (t) => {
-  const path = join(t.testdir(), 'cache.db')
+  const path = join(newFolder(t), 'cache.db')
   const { backend } = await openSqlite(t, { path })
   const other = beside(t, path)
   other.exec('BEGIN IMMEDIATE')
@@ -149,7 +150,7 @@ t.test('sqlite: more bytes than may wait are refused, and those that wait are wr
 })
 
 t.test('A05: a full disk refuses writes and answers reads; with room again, writes go on', async (t) => {
-  const database = new Database(join(t.testdir(), 'app.db'))
+  const database = new Database(join(newFolder(t), 'app.db'))
   t.teardown(() => { database.close() })
   database.pragma('journal_mode = WAL')
   const { backend } = await openSqlite(t, { database })

@@ -11,12 +11,13 @@ import { testClock } from '../support/clock.js'
 import { conforms } from '../support/conformance.js'
 import { entry, failureOf, textAt } from '../support/entries.js'
 import { beside, openSqlite } from '../support/sqlite.js'
+import { newFolder } from '../support/folder.js'
 
 const MINUTE_MS = 60_000
 const MEBIBYTE = 1024 * 1024
 
 t.test('A24: sqlite conforms in a file, in memory, and in a lent database', async (t) => {
-  const folder = t.testdir()
+  const folder = newFolder(t)
   let files = 0
   const places: Record<string, () => SqliteOptions> = {
     file: () => ({ path: join(folder, `${files++}.db`) }),
@@ -72,7 +73,7 @@ t.test('sqlite: a driver that is not installed is an error that says what to ins
 
 t.test('sqlite: a read is answered at once, without a promise', async (t) => {
   const clock = testClock()
-  const { backend } = await openSqlite(t, { path: join(t.testdir(), 'cache.db') }, clock)
+  const { backend } = await openSqlite(t, { path: join(newFolder(t), 'cache.db') }, clock)
   const expiresAt = clock.now() + MINUTE_MS
   await backend.set('key', entry('value', expiresAt))
   t.match(backend.get('key'), { value: Buffer.from('value'), expiresAt })
@@ -114,7 +115,7 @@ t.test('A18: the clock a day forward and back drops what was over, and nothing t
 })
 
 t.test('A22: any two different strings are two keys', async (t) => {
-  const { backend } = await openSqlite(t, { path: join(t.testdir(), 'cache.db') })
+  const { backend } = await openSqlite(t, { path: join(newFolder(t), 'cache.db') })
   const unit = fc.oneof(fc.integer({ min: 0, max: 0xFFFF }), fc.integer({ min: 0xD7FE, max: 0xE001 }), fc.constantFrom(0, 0x61, 0xFFFD))
   const anyText = fc.array(unit, { maxLength: 6 }).map((units) => String.fromCharCode(...units))
   // What the backend itself writes for a key that is no text.
@@ -130,7 +131,7 @@ t.test('A22: any two different strings are two keys', async (t) => {
 })
 
 t.test('A23: a value of many megabytes survives, byte for byte, and the log gives its room back', async (t) => {
-  const path = join(t.testdir(), 'cache.db')
+  const path = join(newFolder(t), 'cache.db')
   const { backend } = await openSqlite(t, { path })
   const value = Buffer.alloc(32 * MEBIBYTE, Buffer.from(Array.from({ length: 251 }, (_, at) => at)))
   await backend.set('large', { value, expiresAt: Infinity })
@@ -140,7 +141,7 @@ t.test('A23: a value of many megabytes survives, byte for byte, and the log give
 })
 
 t.test('sqlite: a lent database is used beside what it holds, and left open', async (t) => {
-  const database = beside(t, join(t.testdir(), 'app.db'))
+  const database = beside(t, join(newFolder(t), 'app.db'))
   database.exec('CREATE TABLE orders (id INTEGER); INSERT INTO orders VALUES (1)')
   database.defaultSafeIntegers(true)
   const { backend } = await openSqlite(t, { database, table: 'answers' })
@@ -155,7 +156,7 @@ t.test('sqlite: a lent database is used beside what it holds, and left open', as
 })
 
 t.test('sqlite: a write waits while the owner of a lent database is inside a transaction', async (t) => {
-  const database = beside(t, join(t.testdir(), 'app.db'))
+  const database = beside(t, join(newFolder(t), 'app.db'))
   const { backend } = await openSqlite(t, { database })
   database.exec('BEGIN')
   const set = backend.set('key', entry('value', Infinity))
@@ -173,7 +174,7 @@ t.test('sqlite: a damaged lent database is not rebuilt', async (t) => {
 
 t.test('sqlite: stats tell entries, live and expired, and the size of the file', async (t) => {
   const clock = testClock()
-  const path = join(t.testdir(), 'cache.db')
+  const path = join(newFolder(t), 'cache.db')
   const { backend } = await openSqlite(t, { path, maxEntries: 100 }, clock)
   await backend.set('short', entry('value', clock.now() + 1_000))
   await backend.set('long', entry('value', clock.now() + MINUTE_MS))

@@ -9,6 +9,7 @@ import type { Driver } from 'unstorage'
 import fsDriver from 'unstorage/drivers/fs'
 import { build, type TestApp } from '../support/app.js'
 import { startMemcached } from '../support/memcached-server.js'
+import { needs } from '../support/programs.js'
 import { startServer, until } from '../support/redis-server.js'
 
 /** What can be done to a store's server. */
@@ -23,6 +24,8 @@ interface Row {
   readonly backend: string
   /** Whether there is a server that can die. */
   readonly canDie?: true
+  /** The program that is that server. */
+  readonly program?: string
   start (t: Test): Promise<{ options: object, server?: Server }>
 }
 
@@ -32,6 +35,7 @@ const ROWS: readonly Row[] = [
     name: 'keyv on @keyv/redis',
     backend: 'keyv',
     canDie: true,
+    program: 'redis-server',
     async start (t) {
       const server = await startServer(t)
       return { options: { store: new KeyvRedis(server.url) }, server }
@@ -41,6 +45,7 @@ const ROWS: readonly Row[] = [
     name: 'memcached',
     backend: 'memcached',
     canDie: true,
+    program: 'memcached',
     async start (t) {
       const server = await startMemcached(t)
       return { options: { server: server.server }, server }
@@ -106,8 +111,9 @@ async function untilHit ({ ask, clock }: TestApp, url: string, passMs = 0): Prom
   })
 }
 
-for (const { name, backend, canDie, start } of ROWS) {
-  t.test(`${name}: a route is a hit, a tag is invalidated, a path too where the store can be listed`, async (t) => {
+for (const { name, backend, canDie, program, start } of ROWS) {
+  const needed = program === undefined ? {} : needs(program)
+  t.test(`${name}: a route is a hit, a tag is invalidated, a path too where the store can be listed`, needed, async (t) => {
     const app = await startApp(t, { backend, deadline: '2s', ...await start(t) })
     await untilHit(app, '/a')
     await untilHit(app, '/b')
@@ -125,7 +131,7 @@ for (const { name, backend, canDie, start } of ROWS) {
   })
 
   if (canDie === undefined) continue
-  t.test(`${name}: a store that is stopped, goes on and dies costs the deadline and never an answer`, async (t) => {
+  t.test(`${name}: a store that is stopped, goes on and dies costs the deadline and never a response`, needed, async (t) => {
     const { options, server } = await start(t) as { options: object, server: Server }
     const app = await startApp(t, { backend, options: { ...options, timeout: '200ms' } })
     // The first failure is logged with a stack, for which source maps are read here: that time is not the cache's.

@@ -3,6 +3,9 @@ import { join } from 'node:path'
 import t from 'tap'
 import { endsByItself } from '../support/closing.js'
 import { startServer } from '../support/redis-server.js'
+import { fileNeeds } from '../support/programs.js'
+
+fileNeeds(t, 'redis-server')
 
 t.test('tiered: memory before SQLite', async (t) => {
   await endsByItself(t, (t) => ({ backend: 'tiered', options: { tiers: [{ backend: 'memory' }, { backend: 'sqlite', options: { path: join(t.testdir({}), 'cache.db') } }] } }), ['D08', 'D09'])

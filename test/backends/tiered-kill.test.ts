@@ -6,19 +6,17 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { builtIns } from '../../backends/index.js'
 import type { BackendChoice } from '../../registry/names.js'
-import { compiled } from '../support/compiled.js'
+import { startBare } from '../support/child.js'
 import { choiceOf, NEAR_TTL, NEAR_TTL_MS, wordOf } from '../support/tiered-kill.js'
 
 // Processes take their time to start on a machine that is busy.
 t.setTimeout(120_000)
 
-const start = compiled(t, 'support/children/tiered.ts')
-
 /** The folders of a near and a far tier, as a process left them that was killed where it stopped. */
 async function left (t: Test, far: string, stop: string): Promise<{ near: BackendChoice, far: BackendChoice }> {
   const folder = mkdtempSync(join(tmpdir(), 'tiered-kill-'))
   t.teardown(() => { rmSync(folder, { recursive: true }) })
-  const child = start(folder, far, stop)
+  const child = startBare('support/children/tiered.js', folder, far, stop)
   t.equal(String((await once(child.stdout!, 'data'))[0]), 'stopped\n')
   child.kill('SIGKILL')
   t.same(await once(child, 'close'), [null, 'SIGKILL'])

@@ -6,6 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { startChild } from '../support/child.js'
 import { startServer } from '../support/redis-server.js'
+import { fileNeeds } from '../support/programs.js'
+
+fileNeeds(t, 'redis-server')
 
 /** A second, and what reads, timers and another process take. */
 const SOON_MS = 1_250
@@ -30,7 +33,7 @@ for (const [last, choiceOf] of Object.entries(LAST)) {
       const version = join(folder, 'version')
       const tiers = [{ backend: 'memory' }, await choiceOf(t, folder)]
       const options = JSON.stringify({ backend: 'tiered', options: { tiers, ...(nearTtl !== undefined && { nearTtl }) } })
-      const [one, other] = await Promise.all([1, 2].map(async () => await startChild(t, 'near.ts', [options, version]))) as [string, string]
+      const [one, other] = await Promise.all([1, 2].map(async () => await startChild(t, 'near.js', [options, version]))) as [string, string]
       const versionAt = async (path: string): Promise<unknown> => (await (await fetch(other + path)).json() as { version: unknown }).version
       writeFileSync(version, 'old')
       // The second time it is in the other process's memory.

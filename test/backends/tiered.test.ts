@@ -10,6 +10,7 @@ import { testClock } from '../support/clock.js'
 import { mapBackend } from '../support/map-backend.js'
 import { startServer } from '../support/redis-server.js'
 import { heldIn, textOf, tieredSetUp } from '../support/tiered.js'
+import { needs } from '../support/programs.js'
 
 const TWO = [{ backend: 'memory' }, { backend: 'memory' }] as const
 
@@ -200,7 +201,7 @@ t.test('C23: close is done once, and afterwards everything is CACHE_ERR_CLOSED',
   for (const call of calls) await t.rejects((async () => await call())(), { code: 'CACHE_ERR_CLOSED' })
 })
 
-t.test('B26: what one process changes, another one with a memory of its own goes on serving for nearTtl at most', async (t) => {
+t.test('B26: what one process changes, another one with a memory of its own goes on serving for nearTtl at most', needs('redis-server'), async (t) => {
   const { url } = await startServer(t)
   const clock = testClock()
   const open = async () => await builtIns().open({ backend: 'tiered', options: { tiers: [{ backend: 'memory' }, { backend: 'redis', options: { url } }], nearTtl: '10s' } }, { now: clock.now })

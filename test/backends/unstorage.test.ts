@@ -18,6 +18,7 @@ import { startServer } from '../support/redis-server.js'
 import { failureOf, textAt } from '../support/entries.js'
 import { entry } from '../support/redis.js'
 import { open, SHORT, type Opened } from '../support/stores.js'
+import { needs } from '../support/programs.js'
 
 const openUnstorage = (t: Test, options: UnstorageOptions): Promise<Opened> => open(t, unstorage, options)
 
@@ -41,7 +42,7 @@ t.test('A24: unstorage conforms on the driver fs, a folder for each backend', as
   await check(t, () => ({ driver: fsDriver({ base: join(folder, `${numbers++}`) }) }))
 })
 
-t.test('A24: unstorage conforms on the driver redis, which takes text', async (t) => {
+t.test('A24: unstorage conforms on the driver redis, which takes text', needs('redis-server'), async (t) => {
   const { port } = await startServer(t)
   await check(t, () => ({ driver: redisDriver({ host: '127.0.0.1', port }), prefix: `p${numbers++}` }))
 })
@@ -196,7 +197,7 @@ t.test('unstorage: where the driver does not list what it holds, clear rejects i
   await backend.clear!()
 })
 
-t.test('unstorage: what is over goes when it is met and by the cleanup, but not where the driver is told how long it lives', async (t) => {
+t.test('unstorage: what is over goes when it is met and by the cleanup, but not where the driver is told how long it lives', needs('redis-server'), async (t) => {
   const base = newFolder(t)
   const { backend, clock, tasks } = await openUnstorage(t, { driver: fsDriver({ base }) })
   for (const key of ['a', 'b', 'c']) await backend.set(key, entry(key, key === 'c' ? 60_000 : 1_000))

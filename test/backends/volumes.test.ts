@@ -5,16 +5,16 @@ import { dirname, join } from 'node:path'
 import t from 'tap'
 import { runChild } from '../support/child.js'
 import { entry, failureOf, textAt } from '../support/entries.js'
-import { newFolder } from '../support/every-backend.js'
 import { openFiles, pathIn } from '../support/files.js'
 import { fixModes } from '../support/fixed-modes.js'
 import { openSqlite } from '../support/sqlite.js'
 import { injecting, needsStrace } from '../support/strace.js'
 import { asNobody, needsRoot, needsSetpriv, NOBODY } from '../support/users.js'
+import { newFolder } from '../support/folder.js'
 
 t.setTimeout(120_000)
 
-const CHILD = 'support/children/found-files.ts'
+const CHILD = 'support/children/found-files.js'
 const GROUP = 2_000
 
 /** What the kubelet does with a volume before each start of a pod with `fsGroup`. */

@@ -1,13 +1,9 @@
 // cache-bench: when it is stopped or killed in the middle of its work.
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import Database from 'better-sqlite3'
 import t from 'tap'
 import { benchFolder, startBench } from '../support/cache-bench.js'
-import { root } from '../support/sources.js'
-
-if (!existsSync(join(root, 'dist/benchmarks/cache-bench/cli.js'))) t.bailout('there is no dist: run npm run build first')
 
 /** Waits until the run is in the middle of its work. */
 async function underWay (run: ReturnType<typeof startBench>): Promise<void> {

@@ -1,11 +1,8 @@
 // cache-bench: what it refuses before it measures anything, and what it says of a backend that fails.
-import { existsSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { benchFolder, startBench, TINY } from '../support/cache-bench.js'
-import { root } from '../support/sources.js'
-
-if (!existsSync(join(root, 'dist/benchmarks/cache-bench/cli.js'))) t.bailout('there is no dist: run npm run build first')
 
 const WRONG: ReadonlyArray<readonly [args: readonly string[], says: RegExp]> = [
   [[], /^cache-bench: what is to be measured\? Give --backend sqlite, or --module .*--help/],

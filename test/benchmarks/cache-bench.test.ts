@@ -1,14 +1,11 @@
 // cache-bench as its users run it: what it prints, keeps, draws and compares, what it refuses, and what it leaves behind.
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import t from 'tap'
 import type { Report } from '../../benchmarks/cache-bench/report.js'
 import { benchFolder, startBench, TINY } from '../support/cache-bench.js'
-import { root } from '../support/sources.js'
 import { wrongXml } from '../support/xml.js'
-
-if (!existsSync(join(root, 'dist/benchmarks/cache-bench/cli.js'))) t.bailout('there is no dist: run npm run build first')
 
 const OWN_BACKEND = `
 const entries = new Map()

@@ -1,11 +1,7 @@
 // Where cache-bench has backends keep their data: in a folder of its own unless the user named a place.
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import t from 'tap'
-import { root } from '../support/sources.js'
 
 // The room uses the package by its name, as it is built.
-if (!existsSync(join(root, 'dist', 'plugin.js'))) t.bailout('there is no dist: run npm run build first')
 const { sourcesOf } = await import('../../benchmarks/cache-bench/sources.js')
 
 const opened = (backend: string, options: object = {}) => sourcesOf([{ backend, options }])[0]!.at('/private').options

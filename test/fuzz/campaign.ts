@@ -2,6 +2,7 @@
 import { planOf, reduced, type Plan } from './plan.js'
 import { play, type Played, type Setting } from './play.js'
 import { shrink } from './shrink.js'
+import { sized } from '../support/size.js'
 
 export const BACKENDS = ['memory', 'sqlite'] as const
 export const PROTOCOLS = ['http1', 'http2'] as const
@@ -20,9 +21,9 @@ export interface Campaign {
   readonly plan: Plan | undefined
 }
 
-const DEFAULT_SECONDS = 48
+const DEFAULT_SECONDS = sized(48)
 /** So that every machine plays the same ones, unless it is very slow. */
-const DEFAULT_SEEDS = 120
+const DEFAULT_SEEDS = sized(120)
 const SHRINK_MS = 20_000
 
 const listOf = (text = ''): ReadonlySet<string> => new Set(text.split(',').filter((name) => name !== ''))

@@ -8,6 +8,7 @@ import { build, forEachBackend } from '../support/app.js'
 import { turns, until } from '../support/barrier.js'
 import { needs } from '../support/programs.js'
 import { Served, WallClock } from '../support/served.js'
+import { newFolder } from '../support/folder.js'
 
 const HOUR_MS = 3_600_000
 
@@ -70,8 +71,8 @@ t.test('A18: forward a day and back: what expired is gone, what comes later is k
 })
 
 t.test('a step forward of one process\'s clock is followed, and once it is put right all processes agree again and nothing lives longer', { timeout: 180_000, ...needs('faketime') }, async (t) => {
-  const options = { backend: 'sqlite', options: { path: join(t.testdir(), 'cache.db') } }
-  const wall = new WallClock(join(t.testdir(), 'wall'))
+  const options = { backend: 'sqlite', options: { path: join(newFolder(t), 'cache.db') } }
+  const wall = new WallClock(join(newFolder(t), 'wall'))
   const first = await Served.start(options, wall)
   t.teardown(() => first.kill())
   await first.ask('/a')

@@ -194,7 +194,7 @@ t.test('A21: a task of 40 days runs after 40 days, although the timer wakes befo
 })
 
 t.test('D09: a process whose background tasks were never closed exits by itself', async (t) => {
-  const { exitCode, signal, stdout } = await runChild('support/children/background.ts')
+  const { exitCode, signal, stdout } = await runChild('support/children/background.js')
   t.equal(signal, null)
   t.equal(exitCode, 0)
   t.equal(stdout, 'ran\n')

@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { Fence } from '../../registry/fence.js'
+import { sized } from '../support/size.js'
 
 t.test('C04: a name that was moved after a mark has moved since it, and never before', async (t) => {
   const fence = new Fence()
@@ -38,7 +39,7 @@ t.test('C09: however names and marks come, no move is missed; a collision only s
       }
     }
     return marks.every(({ mark, moved, all }) => [...moved].every((each) => fence.movedSince(mark, () => ['x', each])) && (!all || fence.movedSince(mark, () => [])))
-  }), { numRuns: 5_000 })
+  }), { numRuns: sized(5_000) })
   t.pass('for every row of steps that was tried')
 })
 

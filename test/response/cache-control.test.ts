@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { deltaSeconds, joined, MAX_DELTA_SECONDS, parseCacheControl, type FieldValue } from '../../response/http/cache-control.js'
+import { sized } from '../support/size.js'
 
 const MALFORMED = 'malformed'
 
@@ -60,7 +61,7 @@ const hostile = fc.string({ unit: fc.oneof({ weight: 9, arbitrary: fc.constantFr
 t.test('E04: never throws, whatever comes', async (t) => {
   fc.assert(fc.property(fc.oneof(hostile, fc.array(hostile), fc.string(), fc.integer()), (value) => {
     return [...parseCacheControl(value).directives.keys()].every((name) => name === name.toLowerCase() && name !== '')
-  }), { numRuns: 20_000 })
+  }), { numRuns: sized(20_000) })
   t.pass('for every value that was tried')
 })
 
@@ -82,7 +83,7 @@ t.test('E04: what is in the grammar is understood, each directive of it, and no 
     const { directives, malformed } = parseCacheControl(list.map(([{ text }, separator]) => text + separator).join(''))
     const names = new Set(list.map(([{ name }]) => name.toLowerCase()))
     return !malformed && directives.size === names.size && [...names].every((name) => directives.has(name))
-  }), { numRuns: 5_000 })
+  }), { numRuns: sized(5_000) })
   t.pass('for every list that was tried')
 })
 
@@ -90,7 +91,7 @@ t.test('E04: a directive before, behind or between broken text is seen, or all o
   fc.assert(fc.property(hostile.filter((text) => !text.includes('"')), hostile.filter((text) => !text.includes('"')), (before, behind) => {
     const { directives, malformed } = parseCacheControl([before, 'no-store', behind])
     return malformed || directives.has('no-store')
-  }), { numRuns: 10_000 })
+  }), { numRuns: sized(10_000) })
   t.pass('for every text without a quote')
 })
 

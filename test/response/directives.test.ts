@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { directivesOf, parseTargeted } from '../../response/http/directives.js'
 import { workedMs } from '../support/loop.js'
+import { sized } from '../support/size.js'
 
 const parsed = (field: string | string[]): unknown => { const found = parseTargeted(field); return found === undefined ? undefined : Object.fromEntries(found) }
 
@@ -37,7 +38,7 @@ t.test('RFC 9213 section 2.2: the first field of the target list that is there a
 })
 
 t.test('E36: never throws, and 100 KB take time in proportion to their length', async (t) => {
-  fc.assert(fc.property(fc.oneof(fc.string(), fc.string({ unit: fc.constantFrom(...'max-age=10,;"?()@%: ') })), (field) => [true, false].includes(parseTargeted(field) === undefined)), { numRuns: 10_000 })
+  fc.assert(fc.property(fc.oneof(fc.string(), fc.string({ unit: fc.constantFrom(...'max-age=10,;"?()@%: ') })), (field) => [true, false].includes(parseTargeted(field) === undefined)), { numRuns: sized(10_000) })
   for (const unit of [',', ' ', '"', 'a,', '=', '(', '\\', 'a;', '%"']) {
     const before = workedMs()
     parseTargeted(`a=${unit.repeat(100_000 / unit.length)}`)

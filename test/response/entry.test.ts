@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { EntryCodec, type Entry, type Head, type ResponseHead } from '../../response/store/entry.js'
 import { workedMs } from '../support/loop.js'
+import { sized } from '../support/size.js'
 
 const KEY = '0:r GET 2:/a 2:/a 16:http://a.example'
 const HEAD: ResponseHead = { kind: 'response', key: KEY, status: 200, fields: ['content-type', 'text/plain', 'x-é', 'é'].map((item) => item.replace('x-é', 'x-a')), storedAt: 1_900_000_000_000, freshUntil: 1_900_000_060_000, ageMs: 0, text: true, tags: ['products', 'stamp'] }
@@ -36,7 +37,7 @@ t.test('A23: any head and any body come back as they were', async (t) => {
     const bytes = encode({ ...HEAD, key, status }, Buffer.from(body))
     const entry = decode(new Uint8Array(bytes), key)
     return entry !== undefined && entry.body.equals(body) && (entry.head as ResponseHead).status === status
-  }), { numRuns: 2_000 })
+  }), { numRuns: sized(2_000) })
   for (const body of [Buffer.alloc(0), Buffer.from([0]), Buffer.from(Array.from({ length: 256 }, (_, at) => at)), Buffer.from('\n\n'), Buffer.alloc(3_000_000, '\n')]) t.ok(decode(encode(HEAD, body))?.body.equals(body))
 })
 
@@ -70,9 +71,9 @@ t.test('A12: bytes of others are a miss', async (t) => {
     t.equal(decode(Buffer.from(text, 'latin1')), undefined, JSON.stringify(text))
   }
   t.equal(decode(byHand(HEAD, '', { magic: '{"frc":2,"sum":"' })), undefined, 'another format number')
-  fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => decode(bytes) === undefined), { numRuns: 5_000 })
-  fc.assert(fc.property(fc.string(), (text) => decode(byHand(text)) === undefined), { numRuns: 2_000 })
-  fc.assert(fc.property(fc.json(), (text) => decode(byHand(`"x":${text}}`)) === undefined), { numRuns: 2_000 })
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => decode(bytes) === undefined), { numRuns: sized(5_000) })
+  fc.assert(fc.property(fc.string(), (text) => decode(byHand(text)) === undefined), { numRuns: sized(2_000) })
+  fc.assert(fc.property(fc.json(), (text) => decode(byHand(`"x":${text}}`)) === undefined), { numRuns: sized(2_000) })
 })
 
 t.test('E42: an entry of another key is a miss, also for the one who wrote it', async (t) => {

@@ -3,6 +3,7 @@ import { validateHeaderName, validateHeaderValue } from 'node:http'
 import fc from 'fast-check'
 import t from 'tap'
 import { areFields, FIELDS_NOT_STORED, fieldsRemoved, fieldsToStore, isForOneOrigin } from '../../response/http/fields.js'
+import { sized } from '../support/size.js'
 
 t.test('E23: fields of one connection, one answer or one request are not stored', async (t) => {
   const fields = {
@@ -87,7 +88,7 @@ t.test('E22: what is stored can be sent by Node, whatever a handler set', async 
       validateHeaderValue(pairs![at]!, pairs![at + 1]!)
     }
     return pairs === undefined || areFields(pairs)
-  }), { numRuns: 10_000 })
+  }), { numRuns: sized(10_000) })
   t.pass('for all that was tried')
 })
 

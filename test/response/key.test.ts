@@ -6,6 +6,7 @@ import { part, value } from '../../response/sent.js'
 import { routePolicy, type KeyOptions, type RouteCacheOptions } from '../../response/options.js'
 import { fakeRequest, type RequestParts } from '../support/request.js'
 import { workedMs } from '../support/loop.js'
+import { sized } from '../support/size.js'
 
 function builder (key: RouteCacheOptions['key'] = {}, more: RouteCacheOptions = {}): (parts?: RequestParts) => Keyed {
   const build = keyBuilder(routePrefix('', 'GET', '/'), routePolicy('test', { ttl: 60, key, ...more }, {}))
@@ -57,7 +58,7 @@ t.test('E13: the parts of a key are told apart whatever they are', async (t) => 
   const one = fc.record({ namespace: nasty, method: fc.constantFrom('GET', 'POST'), pattern: nasty, target: nasty.map((path) => `/${path}`), origin: fc.option(nasty, { nil: undefined }) })
   const whole = ({ namespace, method, pattern, target, origin }: { namespace: string, method: string, pattern: string, target: string, origin: string | undefined }): string =>
     routePrefix(namespace, method, pattern) + targetPart(target) + (origin === undefined ? '' : originPart(origin))
-  fc.assert(fc.property(one, one, (a, b) => (whole(a) === whole(b)) === (JSON.stringify(a) === JSON.stringify(b))), { numRuns: 20_000 })
+  fc.assert(fc.property(one, one, (a, b) => (whole(a) === whole(b)) === (JSON.stringify(a) === JSON.stringify(b))), { numRuns: sized(20_000) })
   t.pass('for every pair that was tried')
 })
 
@@ -66,7 +67,7 @@ t.test('E13: no key of one route, and none of one namespace, begins with what an
   fc.assert(fc.property(prefixes, prefixes, (a, b) => {
     const [one, other] = [routePrefix(...a), routePrefix(...b)]
     return JSON.stringify(a) === JSON.stringify(b) || (!one.startsWith(other) && !other.startsWith(one))
-  }), { numRuns: 10_000 })
+  }), { numRuns: sized(10_000) })
   t.pass('for every pair that was tried')
 })
 
@@ -141,7 +142,7 @@ t.test('E13: header fields run into each other in no spelling', async (t) => {
   const of = (a: unknown, b: unknown): string => keyOf({ headers: { a, b } }, { headers: ['a', 'b'] })
   const pairs: unknown[][] = [[undefined, undefined], ['', ''], ['-', '-'], ['x', undefined], [undefined, 'x'], ['x:b=y', undefined], ['x', 'b=y'], ['1:x|1', 'y'], ['x|1:y', ''], ['x', 'y'], ['xy', ''], ['', 'xy'], [['x', 'y'], undefined], ['1:x1:y', undefined], ['+6:1:x1:y', undefined], [['x'], 'y']]
   t.equal(new Set(pairs.map(([a, b]) => of(a, b))).size, pairs.length)
-  fc.assert(fc.property(fc.oneof(nasty, fc.array(nasty)), fc.oneof(nasty, fc.array(nasty)), (a, b) => (value(a) === value(b)) === (JSON.stringify(a) === JSON.stringify(b))), { numRuns: 10_000 })
+  fc.assert(fc.property(fc.oneof(nasty, fc.array(nasty)), fc.oneof(nasty, fc.array(nasty)), (a, b) => (value(a) === value(b)) === (JSON.stringify(a) === JSON.stringify(b))), { numRuns: sized(10_000) })
 })
 
 t.test('a header field that validation turned into a number is in the key as it came', async (t) => {

@@ -10,6 +10,7 @@ import { Tags } from '../../response/store/tags.js'
 import { Chaos } from '../support/chaos.js'
 import { testClock } from '../support/clock.js'
 import { mapBackend } from '../support/map-backend.js'
+import { sized } from '../support/size.js'
 
 const MINUTE_MS = 60_000
 
@@ -208,7 +209,7 @@ t.test('E39: distinct tags, and those of distinct namespaces, never share a stam
     await tagsOf(namespace).stamped([one], new Deadline(1_000))
     await tagsOf(otherNamespace).stamped([other], new Deadline(1_000))
     return entries.size === (one === other && namespace === otherNamespace ? 2 : 4)
-  }), { numRuns: 2_000 })
+  }), { numRuns: sized(2_000) })
   t.pass('for every pair that was tried')
 })
 

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { MAX_VARY_FIELDS, variantOf, varyNames } from '../../response/http/vary.js'
 import { fakeFields as asked } from '../support/request.js'
+import { sized } from '../support/size.js'
 
 t.test('E05: `*` anywhere, invalid names, names that every object has, and too many names can not be kept', async (t) => {
   const many = (count: number): string => Array.from({ length: count }, (_, at) => `x-${at}`).join(',')
@@ -26,7 +27,7 @@ t.test('never throws on whatever stands in Vary', async (t) => {
   fc.assert(fc.property(fc.oneof(fc.string(), fc.array(fc.string())), (value) => {
     const names = varyNames(value)
     return names === undefined || (names.length <= MAX_VARY_FIELDS && names.every((name) => /^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(name) && name !== '*'))
-  }), { numRuns: 10_000 })
+  }), { numRuns: sized(10_000) })
   t.pass('for every value that was tried')
 })
 
@@ -37,7 +38,7 @@ t.test('E07: two requests ask for one variant exactly when all named fields are 
   fc.assert(fc.property(headers, headers, (one, other) => {
     const same = one.a === other.a && one.b === other.b
     return same === (variantOf(names, asked(one)) === variantOf(names, asked(other)))
-  }), { numRuns: 20_000 })
+  }), { numRuns: sized(20_000) })
   t.pass('for every pair that was tried')
 })
 

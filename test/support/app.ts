@@ -1,7 +1,5 @@
 // An application built twice of the same routes, with the cache and without; what is asked of the one is asked of the other,
 // and the oracles watch both until they are closed.
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import type { Test } from 'tap'
@@ -11,6 +9,8 @@ import { duration } from '../../registry/check.js'
 import { testClock, type TestClock } from './clock.js'
 import { send, sendBytes, type Answer, type Ask } from './client.js'
 import { Canaries, differences, Heap, latency, Quiet, Resources, Versions, type Comparable } from './oracles.js'
+import { newFolder } from './folder.js'
+import { watchLateness } from './loop.js'
 
 /** What `routes` is told of the application that it builds. */
 export interface Probe {
@@ -162,13 +162,15 @@ function testApp (run: Run): TestApp {
 
 async function askBoth ({ cached, control, canaries, versions, wrong, spec }: Run, ask: AskMore): Promise<Answer> {
   const isCurrent = versions.watch()
+  const late = ask.slow === true ? watchLateness() : () => 0
   const answer = await send(cached.app, ask)
+  const lateMs = late()
   wrong.push(...canaries.inAnswer(ask, answer), ...isCurrent(answer))
   const compared = ask.compare ?? spec.compare ?? {}
   if (compared === false && ask.slow !== true) return answer
   const expected = await send(control.app, ask)
   if (compared !== false) wrong.push(...differences(answer, expected, compared).map((line) => `${line} (${ask.method ?? 'GET'} ${ask.url}, ${answer.cacheStatus})`))
-  if (ask.slow === true) wrong.push(...latency(answer, expected, duration()(spec.deadline ?? '100ms', 'deadline')))
+  if (ask.slow === true) wrong.push(...latency(answer, expected, { deadlineMs: duration()(spec.deadline ?? '100ms', 'deadline'), lateMs }))
   return answer
 }
 
@@ -188,16 +190,17 @@ function newServer (options: Spec['fastify']): { app: FastifyInstance, lines: st
 /** The backends that every test of the plugin runs on. */
 export const BACKENDS = ['memory', 'sqlite'] as const
 
-/** Where a database of the test's own may be. Not t.testdir(): its name is made of the tests' names, and grows too long. */
+/** Where a database of the test's own may be. */
 export function databasePath (t: Test): string {
-  const folder = mkdtempSync(join(tmpdir(), 'response-cache-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-  return join(folder, 'cache.db')
+  return join(newFolder(t), 'cache.db')
 }
+
+/** `BACKENDS=memory` asks for that one alone. */
+const isAsked = (backend: string): boolean => process.env.BACKENDS?.split(',').includes(backend) ?? true
 
 /** Runs a test on each of them: what it is given goes to `build`. */
 export async function forEachBackend (t: Test, run: (t: Test, on: { backend: string, options: object }) => Promise<unknown>, backends: ReadonlyArray<keyof typeof OPTIONS> = BACKENDS): Promise<void> {
-  for (const backend of backends) {
+  for (const backend of backends.filter(isAsked)) {
     await t.test(`on ${backend}`, async (t) => {
       await run(t, { backend, options: OPTIONS[backend](t) })
     })

@@ -1,6 +1,4 @@
 // Every built-in backend, each time on a store that holds nothing yet: what the tests run through that all of them must pass.
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import KeyvSqlite from '@keyv/sqlite'
 import root, { type Test } from 'tap'
@@ -8,20 +6,15 @@ import fsDriver from 'unstorage/drivers/fs'
 import { builtIns } from '../../backends/index.js'
 import type { CacheBackend } from '../../registry/backend.js'
 import type { BackendChoice } from '../../registry/names.js'
+import { newFolder } from './folder.js'
 import { serve, TOKEN } from './http.js'
+import { needs } from './programs.js'
 import { startMemcached, type MemcachedServer } from './memcached-server.js'
 import { startServer, type RedisServer } from './redis-server.js'
 
 let prefixes = 0
 let redis: Promise<RedisServer> | undefined
 let memcached: Promise<MemcachedServer> | undefined
-
-/** A folder of the test's own. Not t.testdir(): its name is made of the tests' names, and grows too long. */
-export function newFolder (t: Test): string {
-  const folder = mkdtempSync(join(tmpdir(), 'every-backend-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-  return folder
-}
 
 async function onRedis (): Promise<BackendChoice> {
   // One server for a file of tests.
@@ -39,7 +32,15 @@ export const EVERY: Readonly<Record<string, (t: Test) => Promise<BackendChoice>>
   memcached: async () => ({ backend: 'memcached', options: { server: (await (memcached ??= startMemcached(root, ['-I', '8m', '-m', '256']))).server, prefix: String(prefixes++) } }),
   keyv: async () => ({ backend: 'keyv', options: { store: new KeyvSqlite() } }),
   unstorage: async (t) => ({ backend: 'unstorage', options: { driver: fsDriver({ base: newFolder(t) }) } }),
-  tiered: async () => ({ backend: 'tiered', options: { tiers: [{ backend: 'memory' }, await onRedis()] } })
+  tiered: async () => ({ backend: 'tiered', options: { tiers: [{ backend: 'memory' }, await onRedis()], deadline: '10s' } })
+}
+
+const PROGRAMS: Readonly<Record<string, string>> = { redis: 'redis-server', tiered: 'redis-server', memcached: 'memcached' }
+
+/** Options of a test on this one of them: it is skipped where the program is missing that the backend needs. */
+export function needsFor (name: string): { skip: string } | {} {
+  const program = PROGRAMS[name]
+  return program === undefined ? {} : needs(program)
 }
 
 /** Opens what is chosen; it is closed when the test ends. */

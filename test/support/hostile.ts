@@ -91,7 +91,7 @@ export function httpSubject (t: Test): ConformanceSubject {
     cramped: () => openOn({ backend: 'memory', options: { maxBytes: CRAMPED_BYTES } }),
     reopen: again,
     share: again,
-    program: { module: new URL('./children/open.ts', import.meta.url), where: () => JSON.stringify(choice()) },
+    program: { module: new URL('./children/open.js', import.meta.url), where: () => JSON.stringify(choice()) },
     // What it kept back is passed on when it goes on: late, and all the same.
     hang () {
       const barrier = new Barrier()

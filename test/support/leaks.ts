@@ -6,18 +6,18 @@ import type { LeaksReport } from './children/leaks.js'
 const MB = 1e6
 
 const CASES: ReadonlyArray<readonly [name: string, task: string, mayGrowBytes: number]> = [
-  ['C09: a hundred thousand invalidations of different things', 'invalidations', 4 * MB],
-  ['D05: ten thousand entries have no timers of their own', 'entries', 40 * MB],
-  ['D06: ten thousand requests while the backend hangs', 'outage', 8 * MB],
-  ['D07: ten thousand clients that leave handlers which never answer', 'aborted', 4 * MB],
-  ['C24: registered and closed five hundred times', 'lives', 10 * MB]
+  ['C09: many invalidations of different things', 'invalidations', 4 * MB],
+  ['D05: many entries have no timers of their own', 'entries', 40 * MB],
+  ['D06: many requests while the backend hangs', 'outage', 8 * MB],
+  ['D07: many clients that leave handlers which never answer', 'aborted', 4 * MB],
+  ['C24: registered and closed many times', 'lives', 10 * MB]
 ]
 
 /** Runs every case on the backend of `choice`. */
 export async function leavesNothing (t: Test, choice: (t: Test) => object): Promise<void> {
   for (const [name, task, mayGrowBytes] of CASES) {
     await t.test(name, async (t) => {
-      const { exitCode, stdout, stderr } = await runChild('support/children/leaks.ts', { args: [task, JSON.stringify(choice(t))], nodeArgs: ['--expose-gc', '--unhandled-rejections=strict'] })
+      const { exitCode, stdout, stderr } = await runChild('support/children/leaks.js', { args: [task, JSON.stringify(choice(t))], nodeArgs: ['--expose-gc', '--unhandled-rejections=strict'] })
       t.equal(exitCode, 0, stderr)
       t.notMatch(stderr, /MaxListeners|TimeoutOverflow|unhandled/)
       const { heapBytes, timers, files, listeners } = JSON.parse(stdout) as LeaksReport

@@ -27,7 +27,7 @@ export const remoteCases = leverCases.filter(({ levers = [] }) => !levers.includ
 /** Far enough for a busy machine, nearer than the kit's own patience. */
 const TIMEOUT_MS = 1_500
 
-const MODULE = new URL('./children/open.ts', import.meta.url)
+const MODULE = new URL('./children/open.js', import.meta.url)
 
 /** What is about a disk that is small. */
 export const roomCases = leverCases.filter(({ levers = [] }) => levers.includes('fill') || levers.includes('cramped'))

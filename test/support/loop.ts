@@ -58,3 +58,21 @@ export function watchLoop (): () => Promise<LoopStalls> {
     return { longestWorkMs, longestPauseMs }
   }
 }
+
+const TICK_MS = 5
+
+/** Adds up by how much timers are late, until it is asked. */
+export function watchLateness (): () => number {
+  let lateMs = 0
+  let at = performance.now()
+  const look = (): void => {
+    lateMs += Math.max(0, performance.now() - at - TICK_MS)
+    at = performance.now()
+  }
+  const watching = setInterval(look, TICK_MS)
+  return () => {
+    clearInterval(watching)
+    look()
+    return lateMs
+  }
+}

@@ -1,6 +1,7 @@
 // Programs that are no part of Node: which of them are there, and what comes of running one.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import type { Test } from 'tap'
 
 interface Program { readonly program: string }
 
@@ -10,7 +11,7 @@ interface Servers {
   missing: (one: Program) => string | undefined
 }
 
-const { PROGRAMS, env, missing } = await import(new URL('../../scripts/servers.js', import.meta.url).href) as Servers
+const { PROGRAMS, env, missing } = await import(new URL('../../../scripts/servers.js', import.meta.url).href) as Servers
 
 /** As programs are to be looked for. */
 export { env }
@@ -19,6 +20,14 @@ export { env }
 export function needs (...programs: string[]): { skip: string } | {} {
   const failures = programs.flatMap((program) => missing(PROGRAMS.find((one) => one.program === program) as Program) ?? [])
   return failures.length === 0 ? {} : { skip: failures.join('; ') }
+}
+
+/** Skips the whole file where one of these programs is missing. To be called before anything else. */
+export function fileNeeds (t: Test, ...programs: string[]): void {
+  const lack = needs(...programs)
+  if (!('skip' in lack)) return
+  t.plan(0, lack.skip)
+  process.exit()
 }
 
 interface Ran { readonly code: number | null, readonly stdout: Buffer, readonly stderr: string }

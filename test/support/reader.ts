@@ -1,11 +1,11 @@
 // What a reader of the docs has installed: the packed package, what the pages tell to install beside it, and their programs.
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { freePort } from '../../benchmarks/backends/free-port.js'
 import { packed } from './packed.js'
 import { runPage, type PageOutcome } from './page-run.js'
-import { root, type Source } from './sources.js'
+import { type Source } from './sources.js'
 import type { Known } from './page-rules.js'
 
 /** What the pages tell to install. */
@@ -20,7 +20,6 @@ export interface Reader {
 
 /** Packs the package and installs it for a reader, until `t` ends. */
 export function reader (t: Test): Reader {
-  if (!existsSync(join(root, 'dist', 'plugin.d.ts'))) t.bailout('there is no dist: run npm run build first')
   // Each command has a limit of its own.
   t.setTimeout(300_000)
   const { folder, manifest, remove } = packed(INSTALLED)

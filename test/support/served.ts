@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { env } from './programs.js'
 import { ServerProcess } from './server-process.js'
 
-const CHILD = fileURLToPath(new URL('children/served.ts', import.meta.url))
+const CHILD = fileURLToPath(new URL('children/served.js', import.meta.url))
 
 /** The wall clock of some processes. It needs the program `faketime`. */
 export class WallClock {

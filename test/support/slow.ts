@@ -9,10 +9,10 @@ export function holdUp (ms: number): void {
 
 /** A relay to the server on `port`, which keeps back for so long whatever the server says. Returns its port. */
 export async function startRelay (t: Test, port: number, lateMs: number): Promise<number> {
-  return Number(await startChild(t, 'slow.ts', [String(lateMs), String(port)]))
+  return Number(await startChild(t, 'slow.js', [String(lateMs), String(port)]))
 }
 
 /** The cache service with the backend memory. Returns its port. */
 export async function startSlowService (t: Test, token: string, lateMs: number): Promise<number> {
-  return Number(await startChild(t, 'slow.ts', [String(lateMs), '0', token]))
+  return Number(await startChild(t, 'slow.js', [String(lateMs), '0', token]))
 }

@@ -1,11 +1,11 @@
 // Reads the project's TypeScript: its files, what each imports and how, and how long its functions are.
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { dirname, join, posix } from 'node:path'
+import { join, posix } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 
 /** The folder of package.json. */
-export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
+export const root = fileURLToPath(new URL('../../../', import.meta.url)).replace(/[\\/]$/, '')
 
 /** A source file by its path from the project's folder, with forward slashes. */
 export interface Source {

@@ -12,6 +12,7 @@ import type { CacheBackend } from '../../registry/backend.js'
 import { byHand } from './by-hand.js'
 import { testClock } from './clock.js'
 import { entry } from './entries.js'
+import { newFolder } from './folder.js'
 
 export interface OpenedSqlite {
   readonly backend: Required<CacheBackend>
@@ -53,7 +54,7 @@ export const FILLED = { entries: 500, value: 'v'.repeat(400) }
 
 /** The path of a closed database file with some entries. */
 export async function filledFile (t: Test): Promise<string> {
-  const path = join(t.testdir(), 'cache.db')
+  const path = join(newFolder(t), 'cache.db')
   const { backend } = await openSqlite(t, { path })
   await Promise.all(Array.from({ length: FILLED.entries }, (_, at) => backend.set(`key-${at}`, entry(FILLED.value, Infinity))))
   await backend.close()

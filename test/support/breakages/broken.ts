@@ -60,6 +60,6 @@ export const ofProgram = (way: string, here = way): Broken => (t) => {
     },
     reopen: () => open(whereIn(here)),
     share: () => open(whereIn(here)),
-    program: { module: new URL('../children/kit.ts', import.meta.url), where: () => whereIn(way) }
+    program: { module: new URL('../children/kit.js', import.meta.url), where: () => whereIn(way) }
   }
 }

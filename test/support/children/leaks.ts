@@ -5,6 +5,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import Fastify from 'fastify'
 import responseCache, { type ResponseCacheOptions } from '../../../plugin.js'
 import { Chaos } from '../chaos.js'
+import { sized } from '../size.js'
 
 export interface LeaksReport {
   /** Growth between the first tenth and the end. */
@@ -71,7 +72,7 @@ async function leave (port: number, id: string): Promise<void> {
 const TASKS: Record<string, () => Promise<LeaksReport>> = {
   async invalidations () {
     const app = await server()
-    const report = await measured(1_000, async (at) => await Promise.all(Array.from({ length: 100 }, async (_, one) => await app.cache.invalidate(one % 2 === 0 ? { key: `${at} ${one}` } : { url: `http://localhost:80/a/${at}-${one}` }))))
+    const report = await measured(sized(1_000), async (at) => await Promise.all(Array.from({ length: 100 }, async (_, one) => await app.cache.invalidate(one % 2 === 0 ? { key: `${at} ${one}` } : { url: `http://localhost:80/a/${at}-${one}` }))))
     await app.close()
     return report
   },
@@ -79,7 +80,7 @@ const TASKS: Record<string, () => Promise<LeaksReport>> = {
     const chaos = new Chaos()
     const app = await server(chaos)
     chaos.each((method) => method.hang())
-    const report = await measured(500, async (at) => await Promise.all(Array.from({ length: 20 }, async (_, one) => await app.inject(`/a/${at}-${one}`))))
+    const report = await measured(sized(500), async (at) => await Promise.all(Array.from({ length: 20 }, async (_, one) => await app.inject(`/a/${at}-${one}`))))
     chaos.each((method) => method.release())
     await app.close()
     return report
@@ -88,12 +89,12 @@ const TASKS: Record<string, () => Promise<LeaksReport>> = {
     const app = await server()
     await app.listen({ port: 0, host: '127.0.0.1' })
     const { port } = app.server.address() as { port: number }
-    const report = await measured(100, async (at) => await Promise.all(Array.from({ length: 100 }, async (_, one) => await leave(port, `${at}-${one}`))))
+    const report = await measured(sized(100), async (at) => await Promise.all(Array.from({ length: 100 }, async (_, one) => await leave(port, `${at}-${one}`))))
     await app.close()
     return report
   },
   async lives () {
-    return await measured(500, async (at) => {
+    return await measured(sized(500), async (at) => {
       const app = await server()
       if (at % 10 === 0) await app.inject('/a/1')
       else await app.ready()
@@ -102,7 +103,7 @@ const TASKS: Record<string, () => Promise<LeaksReport>> = {
   },
   async entries () {
     const app = await server()
-    const report = await measured(100, async (at) => await Promise.all(Array.from({ length: 100 }, async (_, one) => await app.inject(`/a/${at}-${one}`))))
+    const report = await measured(sized(100), async (at) => await Promise.all(Array.from({ length: 100 }, async (_, one) => await app.inject(`/a/${at}-${one}`))))
     await app.close()
     return report
   }

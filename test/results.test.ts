@@ -1,15 +1,15 @@
 // The counting of tests in scripts/: what is a test, and that nothing that fails is lost.
 import t from 'tap'
 
-interface Results { passed: number, failed: number, skipped: number, failures: string[], skips: string[], write (line: string): void, end (): void }
+interface Counted { passed: number, failed: number, skipped: number, failures: string[], skips: string[], write (text: string): void, end (): void }
 interface FileEnd { name: string, ok: boolean, tests: number, lines: string[] }
 
-const { TapResults } = await import(new URL('../scripts/tap-results.js', import.meta.url).href) as { TapResults: new (onFile: (file: FileEnd) => void) => Results }
+const { Results } = await import(new URL('../../scripts/results.js', import.meta.url).href) as { Results: new (onFile: (file: FileEnd) => void) => Counted }
 
 function read (tap: string) {
   const files: FileEnd[] = []
-  const results = new TapResults((file) => { files.push(file) })
-  for (const line of tap.split('\n')) results.write(line)
+  const results = new Results((file) => { files.push(file) })
+  results.write(tap)
   results.end()
   const { passed, failed, skipped, failures, skips } = results
   return { counts: [passed, failed, skipped], failures, skips, files }
@@ -74,6 +74,13 @@ t.test('scripts: what is skipped or to do is counted apart, and named with its r
   const { counts, skips } = read('# Subtest: a.test.ts\n    ok 1 - one # SKIP for a reason\n    not ok 2 - two # TODO\n    # Subtest: three\n        ok 1 - assertion\n    ok 3 - three\nok 1 - a.test.ts')
   t.same(counts, [1, 0, 2])
   t.same(skips, ['a.test.ts > one # SKIP for a reason', 'a.test.ts > two # TODO'])
+})
+
+t.test('scripts: a test that the time limit ended is named, and why it failed', async (t) => {
+  const { counts, failures } = read('# Subtest: a.test.ts\n    # Subtest: one\n        # Subtest: two\n            not ok 1 - timeout!\n        not ok 1 - two\n    not ok 1 - one\nnot ok 1 - timeout!')
+  t.same(counts, [0, 1, 0])
+  t.match(failures, [/^a\.test\.ts > one > two \(.*time limit/])
+  t.match(read('not ok 1 - timeout!\n  ---\n  expired: a.test.ts\n  ...').counts, [0, 1, 0])
 })
 
 t.test('scripts: no tests are no tests', async (t) => {

@@ -1,0 +1,56 @@
+// Which files npm test runs, and in which order.
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { root, StepFailed } from './prepare.js'
+
+/** How many seconds each file took when it ran last. */
+const TIMES = join(root, 'dist', '.times.json')
+
+/** They pack the package, or follow the docs and the examples as users do. */
+const PACKAGE = /^test\/(?:package|outsider|docs-run[\w-]*|examples|api|benchmarks\/cache-bench[\w-]*)\.test\.ts$/
+/** What tells soonest that something is broken. */
+const QUICK = /^test\/(?:response|registry)\/|^test\/plugin\/(?:handler|hooks|stale|unsafe|closed|data-cache)\.test\.ts$/
+/** In a fresh checkout nothing is known of how long files take. These take longest, the first of them most. */
+const LONG = [
+  'backends/large', 'fuzz', 'backends/keys', 'plugin/attacks-targets', 'plugin/leaks-sqlite', 'plugin/leaks', 'plugin/clocks', 'backends/keyv-conformance', 'backends/http-service',
+  'plugin/no-content', 'backends/sqlite-clear', 'plugin/proxies', 'plugin/closing-sqlite', 'plugin/closing', 'backends/refill', 'kit-faults', 'backends/redis-replicas'
+].map((name) => `test/${name}.test.ts`)
+
+const FAR_MORE_SECONDS = 1_000
+
+/** All of them, as paths of sources. */
+function allFiles () {
+  return readdirSync(join(root, 'test'), { recursive: true, withFileTypes: true })
+    .filter(({ name }) => name.endsWith('.test.ts'))
+    .map(({ parentPath, name }) => join(parentPath, name).slice(root.length + 1).split('\\').join('/'))
+    .sort()
+}
+
+/** Those of `set`: `quick`, `package` or `rest`, which is what `package` leaves out. The longest come first, so that none is left to run alone at the end. */
+export function filesOf (set) {
+  const files = allFiles().filter((path) => set === 'quick' ? QUICK.test(path) : (set === 'package') === PACKAGE.test(path))
+  const seconds = readTimes()
+  const of = (path) => seconds[path] ?? (LONG.includes(path) ? FAR_MORE_SECONDS - LONG.indexOf(path) : 0)
+  return files.sort((one, other) => of(other) - of(one))
+}
+
+/** The files that somebody named, whole or in part, by their sources or by what they are compiled to. Throws StepFailed where nothing is meant. */
+export function filesNamed (names) {
+  const all = allFiles()
+  return [...new Set(names.flatMap((name) => {
+    const path = name.replace(/^\.\//, '').replace(/^dist\//, '').replace(/\.js$/, '.ts')
+    const meant = all.filter((file) => file === path)
+    const similar = all.filter((file) => file.includes(path))
+    if (meant.length > 0 || similar.length > 0) return meant.length > 0 ? meant : similar
+    throw new StepFailed(`no test file is named ${name}: paths are like ${all[0]}, and a part of one is enough`)
+  }))]
+}
+
+function readTimes () {
+  return existsSync(TIMES) ? JSON.parse(readFileSync(TIMES, 'utf8')) : {}
+}
+
+/** Remembers how long files took. */
+export function noteTimes (seconds) {
+  writeFileSync(TIMES, JSON.stringify({ ...readTimes(), ...seconds }, null, 1))
+}
