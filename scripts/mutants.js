@@ -37,15 +37,15 @@ function mutated ({ file, find, put }, compilerOptions) {
   return { original, code: transpiled(file, source.replace(find, () => put), compilerOptions) }
 }
 
-/** Compiles these tests, and all that they import, into `folder`. Types are `npm run types`'s business. */
+/** Compiles these tests, and all that they import, into `dist` of `folder`. Types are `npm run build`'s business. */
 function compile (tests, folder) {
   const { config } = ts.readConfigFile(join(ROOT, 'tsconfig.json'), ts.sys.readFile)
   const { options } = ts.convertCompilerOptionsFromJson(config.compilerOptions, ROOT)
-  const compilerOptions = { ...options, outDir: folder, rootDir: ROOT, declaration: false, sourceMap: false, noCheck: true }
+  const compilerOptions = { ...options, outDir: join(folder, 'dist'), rootDir: ROOT, declaration: false, sourceMap: false, incremental: false, tsBuildInfoFile: undefined, noCheck: true }
   const { emitSkipped } = ts.createProgram(tests.map((test) => join(ROOT, test)), compilerOptions).emit()
   if (emitSkipped) throw new Error('the code can not be compiled')
   cpSync(join(ROOT, 'package.json'), join(folder, 'package.json'))
-  symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
+  for (const name of ['node_modules', 'scripts']) symlinkSync(join(ROOT, name), join(folder, name))
   return compilerOptions
 }
 
@@ -54,7 +54,7 @@ function passes (test, folder) {
   return new Promise((resolve) => {
     const env = { ...process.env, BACKENDS: 'memory', TAP_BAIL: '1', TAP_TIMEOUT: String(LONGEST_TEST_SECONDS) }
     // A pipe, since the tests count open files, and Node opens one more for a file.
-    const child = spawn(process.execPath, [compiled(test)], { cwd: folder, env, stdio: ['ignore', 'pipe', 'ignore'] })
+    const child = spawn(process.execPath, [join('dist', compiled(test))], { cwd: folder, env, stdio: ['ignore', 'pipe', 'ignore'] })
     child.stdout.resume()
     const limit = setTimeout(() => child.kill('SIGKILL'), (LONGEST_TEST_SECONDS + 10) * 1_000)
     child.on('close', (code) => {
@@ -66,7 +66,7 @@ function passes (test, folder) {
 
 /** Which of its tests fails for a mutant; undefined where all pass. */
 async function killerOf ({ file, tests }, { original, code }, folder) {
-  const place = join(folder, compiled(file))
+  const place = join(folder, 'dist', compiled(file))
   if (readFileSync(place, 'utf8') !== original) throw new Error(`${file} is not what was compiled`)
   if (code === original) throw new Error('it changes nothing')
   writeFileSync(place, code)
