@@ -110,7 +110,7 @@ t.test('A25: an entry as 0.1.0 wrote it is read', async (t) => {
 
 t.test('A15: a folder, a FIFO, a socket, a device or a link in the place of an entry is a miss at once, and is replaced by the next set', async (t) => {
   const { dir, path, backend } = await stored(t)
-  const victim = join(t.testdirName, 'victim')
+  const victim = join(newFolder(t), 'victim')
   writeFileSync(victim, 'untouched')
   const server = createServer()
   t.teardown(() => { server.close() })
