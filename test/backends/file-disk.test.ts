@@ -190,9 +190,9 @@ const INJECTED: ReadonlyArray<readonly [what: string, inject: string, code: stri
 ]
 
 t.test('A16: when a call to the disk fails in a set it is refused, nothing newer is read, nothing is left over, and the next set is kept', { skip: needsStrace }, async (t) => {
-  newFolder(t)
+  const folder = newFolder(t)
   await Promise.all(INJECTED.map(async ([what, inject, code, name, then], at) => {
-    const dir = join(t.testdirName, `${at}`)
+    const dir = join(folder, `${at}`)
     const { stdout, stderr } = await runChild(CHILD, { args: [dir, 'set thrice', name], under: injecting(inject), env: { UV_THREADPOOL_SIZE: '1' } })
     t.same(JSON.parse(stdout || JSON.stringify(stderr)), { sets: ['nothing', code], then, last: 'nothing', now: 'three' }, what)
     t.same(asideIn(dir), [], what)

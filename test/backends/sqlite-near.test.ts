@@ -54,7 +54,7 @@ t.test('sqlite: what its own connection writes, deletes, evicts and clears is se
   t.equal(await one.get('key'), undefined)
   await Promise.all([one.close(), other.close()])
 
-  const small = await builtIns().open({ backend: 'sqlite', options: { path: join(t.testdirName, 'small.db'), maxEntries: 1 } })
+  const small = await builtIns().open({ backend: 'sqlite', options: { path: join(newFolder(t), 'small.db'), maxEntries: 1 } })
   await small.set('first', entry('first'))
   await small.get('first')
   await small.set('second', entry('second'))
