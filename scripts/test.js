@@ -5,7 +5,6 @@ import { join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
 import { getServers } from './servers.js'
 import { build, install, main, root, runNode, StepFailed } from './prepare.js'
-import { Results } from './results.js'
 import { filesNamed, filesOf, noteTimes } from './test-files.js'
 
 const HELP = `npm test                   lint, types, build, every test, coverage
@@ -43,6 +42,8 @@ function sourceOf (name) {
 }
 
 async function runTap (files, { args = [], env = {} } = {}) {
+  // Its parser is a package, which has just been installed.
+  const { Results } = await import('./results.js')
   const seconds = {}
   const results = new Results((file) => {
     const name = sourceOf(file.name)
