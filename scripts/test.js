@@ -15,6 +15,7 @@ npm run test:package       build, then what uses the packed package, the docs an
 Environment:
 FULL=1                     random and large cases in their whole size, as continuous integration runs them
 CI=1                       programs that are missing and that the tests start (redis-server, ...) are installed by apt-get
+BACKENDS=memory            the tests that run on several backends run on this one alone
 FUZZ_SEED, FUZZ_SECONDS    the model fuzzer: one schedule again, or for longer
 
 What a test needs and this machine lacks skips it, by name. Watching and debugging: see CONTRIBUTING.md.`
@@ -129,10 +130,8 @@ await main(async () => {
   const isAll = given.positionals.length === 0 && !given.values.quick && !given.values.package
   install()
   if (isAll) getServers()
-  try {
-    await (isAll ? testAll() : testSome(given))
-  } finally {
-    const { passed, failed, skipped } = totals
-    process.once('exit', () => { if (passed + failed + skipped > 0) console.log(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`) })
-  }
+  await (isAll ? testAll() : testSome(given))
 })
+
+const { passed, failed, skipped } = totals
+if (passed + failed + skipped > 0) console.log(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`)

@@ -10,7 +10,7 @@ import { testClock, type TestClock } from './clock.js'
 import { send, sendBytes, type Answer, type Ask } from './client.js'
 import { Canaries, differences, Heap, latency, Quiet, Resources, Versions, type Comparable } from './oracles.js'
 import { newFolder } from './folder.js'
-import { watchLateness } from './loop.js'
+import { waitedMs } from './loop.js'
 
 /** What `routes` is told of the application that it builds. */
 export interface Probe {
@@ -162,15 +162,15 @@ function testApp (run: Run): TestApp {
 
 async function askBoth ({ cached, control, canaries, versions, wrong, spec }: Run, ask: AskMore): Promise<Answer> {
   const isCurrent = versions.watch()
-  const late = ask.slow === true ? watchLateness() : () => 0
+  const waited = waitedMs()
   const answer = await send(cached.app, ask)
-  const lateMs = late()
+  const busyMs = waitedMs() - waited
   wrong.push(...canaries.inAnswer(ask, answer), ...isCurrent(answer))
   const compared = ask.compare ?? spec.compare ?? {}
   if (compared === false && ask.slow !== true) return answer
   const expected = await send(control.app, ask)
   if (compared !== false) wrong.push(...differences(answer, expected, compared).map((line) => `${line} (${ask.method ?? 'GET'} ${ask.url}, ${answer.cacheStatus})`))
-  if (ask.slow === true) wrong.push(...latency(answer, expected, { deadlineMs: duration()(spec.deadline ?? '100ms', 'deadline'), lateMs }))
+  if (ask.slow === true) wrong.push(...latency(answer, expected, { deadlineMs: duration()(spec.deadline ?? '100ms', 'deadline'), busyMs }))
   return answer
 }
 

@@ -16,6 +16,7 @@ import { filesIn } from './files.js'
 import { freePort } from '../../benchmarks/backends/free-port.js'
 import { startRelay } from './redis-relay.js'
 import { newServer, type RedisServer } from './redis-server.js'
+import { leversOf } from './server-levers.js'
 import { slowRenames } from './slow-store.js'
 
 /** What is left to be run of a backend that passes the cases without levers elsewhere. */
@@ -189,21 +190,9 @@ export async function farRedisSubject (t: Test): Promise<ConformanceSubject> {
   return farAway(choosing(() => ({ backend: 'redis', options: { url: `redis://127.0.0.1:${port}`, prefix: `${opened++}:` } })))
 }
 
-/** What can be done to a server. */
-function leversOf (server: RedisServer): Partial<ConformanceSubject> {
+function leversOfRedis (server: RedisServer): Partial<ConformanceSubject> {
   return {
-    hang () {
-      server.stop()
-      return () => { server.goOn() }
-    },
-    async fail () {
-      await server.kill()
-      return async () => { await server.start() }
-    },
-    async kill () {
-      await server.kill()
-      await server.start()
-    },
+    ...leversOf(server),
     async remove () { await server.admin.flushall() },
     async fill () {
       await server.admin.config('SET', 'maxmemory', '1mb')
@@ -234,7 +223,7 @@ export async function redisSubject (t: Test): Promise<ConformanceSubject> {
       for (const key of await keys()) await server.admin.set(key, 'garbage')
       return mended
     },
-    ...leversOf(server),
+    ...leversOfRedis(server),
     async cramped () {
       const small = await (await newServer(t, { port: await freePort() })).start()
       await small.admin.config('SET', 'maxmemory', '8mb')

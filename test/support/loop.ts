@@ -15,12 +15,14 @@ export const LONGEST_WORK_MS = 50
 /** No machine is as busy as that: something waited for a lock, as SQLite does for 5 s unless told otherwise. */
 export const LONGEST_PAUSE_MS = 1_500
 
-// Nanoseconds that this thread was on a processor, and two more numbers.
+// Nanoseconds that this thread was on a processor, those that it waited for one, and one more number.
 const OWN_TIME = `/proc/self/task/${process.pid}/schedstat`
 
-function ownMs (): number {
-  return Number(readFileSync(OWN_TIME, 'latin1').split(' ')[0]) / 1_000_000
+function schedstatMs (field: 0 | 1): number {
+  return Number(readFileSync(OWN_TIME, 'latin1').split(' ')[field]) / 1_000_000
 }
+
+const ownMs = (): number => schedstatMs(0)
 
 function processMs (): number {
   const { user, system } = process.cpuUsage()
@@ -37,6 +39,9 @@ function isOwnTimeTold (): boolean {
 
 /** The processor time of this thread, in milliseconds; that of the process, with the threads that help it, where the system says no more. */
 export const workedMs = isOwnTimeTold() ? ownMs : processMs
+
+/** How long this thread could have worked and was given no processor, in milliseconds: what a busy machine takes, and neither work nor a lock. 0 where the system doesn't say. */
+export const waitedMs = isOwnTimeTold() ? () => schedstatMs(1) : () => 0
 
 /** Watches until the answer is called. The watch keeps the process alive. */
 export function watchLoop (): () => Promise<LoopStalls> {
@@ -56,23 +61,5 @@ export function watchLoop (): () => Promise<LoopStalls> {
     await wait(5)
     clearInterval(watching)
     return { longestWorkMs, longestPauseMs }
-  }
-}
-
-const TICK_MS = 5
-
-/** Adds up by how much timers are late, until it is asked. */
-export function watchLateness (): () => number {
-  let lateMs = 0
-  let at = performance.now()
-  const look = (): void => {
-    lateMs += Math.max(0, performance.now() - at - TICK_MS)
-    at = performance.now()
-  }
-  const watching = setInterval(look, TICK_MS)
-  return () => {
-    clearInterval(watching)
-    look()
-    return lateMs
   }
 }

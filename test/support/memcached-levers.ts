@@ -4,6 +4,7 @@ import type { ConformanceSubject } from '../kit/index.js'
 import { choosing, FAR_MS, farAway } from './levers.js'
 import { startMemcached } from './memcached-server.js'
 import { startRelay } from './redis-relay.js'
+import { leversOf } from './server-levers.js'
 
 /** Far enough for a busy machine, nearer than the kit's own patience. */
 const TIMEOUT = '1500ms'
@@ -16,18 +17,7 @@ export async function memcachedSubject (t: Test): Promise<ConformanceSubject> {
   return {
     ...subject,
     cramped: () => subject.open(),
-    hang () {
-      server.stop()
-      return () => { server.goOn() }
-    },
-    async fail () {
-      await server.kill()
-      return async () => { await server.start() }
-    },
-    async kill () {
-      await server.kill()
-      await server.start()
-    },
+    ...leversOf(server),
     async remove () { await server.say('flush_all\r\n') }
   }
 }

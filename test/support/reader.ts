@@ -5,7 +5,7 @@ import type { Test } from 'tap'
 import { freePort } from '../../benchmarks/backends/free-port.js'
 import { packed } from './packed.js'
 import { runPage, type PageOutcome } from './page-run.js'
-import { type Source } from './sources.js'
+import type { Source } from './sources.js'
 import type { Known } from './page-rules.js'
 
 /** What the pages tell to install. */
