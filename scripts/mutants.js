@@ -2,14 +2,14 @@
 import { spawn } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
+import { build, root } from './prepare.js'
 
-const ROOT = dirname(import.meta.dirname)
 const LONGEST_TEST_SECONDS = 90
 
-const read = (file) => readFileSync(join(ROOT, file), 'utf8')
+const read = (file) => readFileSync(join(root, file), 'utf8')
 const compiled = (file) => file.replace(/\.ts$/, '.js')
 
 /** The mutants of these names; all where none is named. */
@@ -20,33 +20,32 @@ function chosen (names) {
   return names.length === 0 ? all : all.filter(({ name }) => names.includes(name))
 }
 
-/** Compiles one file as `compile` does. */
-function transpiled (file, source, compilerOptions) {
-  const options = { ...compilerOptions, module: ts.ModuleKind.ESNext, moduleResolution: ts.ModuleResolutionKind.Bundler, outDir: undefined, rootDir: undefined }
-  const { outputText, diagnostics } = ts.transpileModule(source, { compilerOptions: options, fileName: file, reportDiagnostics: true })
+const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile)
+const { options } = ts.convertCompilerOptionsFromJson(config.compilerOptions, root)
+const ALONE = { module: ts.ModuleKind.ESNext, moduleResolution: ts.ModuleResolutionKind.Bundler, outDir: undefined, rootDir: undefined }
+
+/** Compiles one file as the build does. */
+function transpiled (file, source) {
+  const { outputText, diagnostics } = ts.transpileModule(source, { compilerOptions: { ...options, ...ALONE }, fileName: file, reportDiagnostics: true })
   if (diagnostics.length > 0) throw new Error(`${file} can not be compiled: ${ts.flattenDiagnosticMessageText(diagnostics[0].messageText, ' ')}`)
   return outputText
 }
 
 /** A mutant's file, compiled. Throws where what it replaces is not there exactly once. */
-function mutated ({ file, find, put }, compilerOptions) {
+function mutated ({ file, find, put }) {
   const source = read(file)
   const times = source.split(find).length - 1
   if (times !== 1) throw new Error(`the text to replace is ${times} times in ${file}`)
-  const original = transpiled(file, source, compilerOptions)
-  return { original, code: transpiled(file, source.replace(find, () => put), compilerOptions) }
+  const original = transpiled(file, source)
+  return { original, code: transpiled(file, source.replace(find, () => put)) }
 }
 
-/** Compiles these tests, and all that they import, into `dist` of `folder`. Types are `npm run build`'s business. */
-function compile (tests, folder) {
-  const { config } = ts.readConfigFile(join(ROOT, 'tsconfig.json'), ts.sys.readFile)
-  const { options } = ts.convertCompilerOptionsFromJson(config.compilerOptions, ROOT)
-  const compilerOptions = { ...options, outDir: join(folder, 'dist'), rootDir: ROOT, declaration: false, sourceMap: false, incremental: false, tsBuildInfoFile: undefined, noCheck: true }
-  const { emitSkipped } = ts.createProgram(tests.map((test) => join(ROOT, test)), compilerOptions).emit()
-  if (emitSkipped) throw new Error('the code can not be compiled')
-  cpSync(join(ROOT, 'package.json'), join(folder, 'package.json'))
-  for (const name of ['node_modules', 'scripts']) symlinkSync(join(ROOT, name), join(folder, name))
-  return compilerOptions
+/** A copy of what was built, in which a test finds all that it finds here. */
+function copyTo (folder) {
+  mkdirSync(folder)
+  cpSync(join(root, 'dist'), join(folder, 'dist'), { recursive: true })
+  cpSync(join(root, 'package.json'), join(folder, 'package.json'))
+  for (const name of ['node_modules', 'scripts']) symlinkSync(join(root, name), join(folder, name))
 }
 
 /** Runs one test in a copy; whether it passes. */
@@ -78,13 +77,13 @@ async function killerOf ({ file, tests }, { original, code }, folder) {
 }
 
 /** What becomes of the mutants, each told to `say` as soon as that is known. */
-async function judge (mutants, copies, compilerOptions, say) {
+async function judge (mutants, copies, say) {
   const clean = new Set()
   const left = [...mutants]
   await Promise.all(copies.map(async (folder) => {
     for (let mutant = left.shift(); mutant !== undefined; mutant = left.shift()) {
       try {
-        const killer = await killerOf(mutant, mutated(mutant, compilerOptions), folder)
+        const killer = await killerOf(mutant, mutated(mutant), folder)
         if (killer === undefined) throw new Error(`survived: ${mutant.says}`)
         // A test that fails anyway kills nothing.
         if (!clean.has(killer) && !await passes(killer, folder)) throw new Error(`${killer} fails without it`)
@@ -103,11 +102,10 @@ async function main (names) {
   process.once('exit', () => rmSync(temporary, { recursive: true, force: true }))
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
   const copies = Array.from({ length: availableParallelism() * 2 }, (_, at) => join(temporary, String(at)))
-  copies.forEach((copy) => mkdirSync(copy))
-  const compilerOptions = compile([...new Set(mutants.flatMap(({ tests }) => tests))], copies[0])
-  for (const copy of copies.slice(1)) cpSync(copies[0], copy, { recursive: true, verbatimSymlinks: true })
+  build()
+  copies.forEach(copyTo)
   const wrong = []
-  await judge(mutants, copies, compilerOptions, ({ name }, good, bad) => {
+  await judge(mutants, copies, ({ name }, good, bad) => {
     if (bad !== undefined) wrong.push(name)
     console.log(bad === undefined ? `ok      ${name}: ${good}` : `NOT OK  ${name}: ${bad}`)
   })

@@ -75,7 +75,8 @@ function buildPackage () {
 
 /** What was compiled of sources that are gone. */
 function withoutSource () {
-  return readdirSync(DIST, { recursive: true }).filter((path) => /\.(js|d\.ts|js\.map)$/.test(path) && !existsSync(join(root, path.replace(/\.(js|d\.ts|js\.map)$/, '.ts'))))
+  const compiled = /\.(js|d\.ts|js\.map)$/
+  return readdirSync(DIST, { recursive: true }).filter((path) => compiled.test(path) && !existsSync(join(root, path.replace(compiled, '.ts'))))
 }
 
 /** Whether dist/ was built after the last change of a source. */

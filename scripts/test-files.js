@@ -12,8 +12,9 @@ const PACKAGE = /^test\/(?:package|outsider|docs-run[\w-]*|examples|api|benchmar
 const QUICK = /^test\/(?:response|registry)\/|^test\/plugin\/(?:handler|hooks|stale|unsafe|closed|data-cache)\.test\.ts$/
 /** In a fresh checkout nothing is known of how long files take. These take longest, the first of them most. */
 const LONG = [
-  'backends/large', 'fuzz', 'backends/keys', 'plugin/attacks-targets', 'plugin/leaks-sqlite', 'plugin/leaks', 'plugin/clocks', 'backends/keyv-conformance', 'backends/http-service',
-  'plugin/no-content', 'backends/sqlite-clear', 'plugin/proxies', 'plugin/closing-sqlite', 'plugin/closing', 'backends/refill', 'kit-faults', 'backends/redis-replicas'
+  'backends/keys', 'fuzz', 'plugin/leaks-sqlite', 'kit-faults', 'backends/faults', 'plugin/leaks', 'kit', 'plugin/proxies',
+  'backends/sqlite-faults', 'plugin/closing-sqlite', 'plugin/closing', 'backends/large', 'backends/keyv-conformance', 'plugin/pieces',
+  'backends/conformance', 'plugin/attacks-targets', 'backends/http-faults', 'plugin/clocks'
 ].map((name) => `test/${name}.test.ts`)
 
 const FAR_MORE_SECONDS = 1_000

@@ -53,7 +53,8 @@ async function runTap (files, { args = [], env = {} } = {}) {
   })
   const tap = join('node_modules', 'tap', 'dist', 'esm', 'run.mjs')
   const compiled = files.map((path) => join('dist', path.replace(/\.ts$/, '.js')))
-  const child = spawn(process.execPath, [tap, 'run', '--reporter=tap', ...args, ...compiled], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, ...env } })
+  const how = { cwd: root, stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, ...env } }
+  const child = spawn(process.execPath, [tap, 'run', '--reporter=tap', ...args, ...compiled], how)
   const exited = new Promise((resolve) => child.on('close', resolve))
   for await (const text of child.stdout.setEncoding('utf8')) results.write(text)
   results.end()
