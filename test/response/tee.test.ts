@@ -1,6 +1,7 @@
 // Recording: all recordings together hold so much, and what one has let go another may take.
+import { Readable } from 'node:stream'
 import t from 'tap'
-import { Recording, RecordingBudget, type RecordingEnd } from '../../response/fill/tee.js'
+import { Recording, RecordingBudget, teed, type RecordingEnd } from '../../response/fill/tee.js'
 
 const BYTES = 1_000
 
@@ -54,5 +55,27 @@ t.test('a body may be as large as the limit, and no larger', async (t) => {
     one.add(Buffer.alloc(1 + more, 'x'))
     one.complete()
     t.same(ends, [end])
+  }
+})
+
+t.test('a source whose recorded stream is dropped is dropped too', async (t) => {
+  const kinds: Record<'node' | 'web', () => { source: object, isDropped: () => boolean }> = {
+    node () {
+      const source = new Readable({ read () {} })
+      return { source, isDropped: () => source.destroyed }
+    },
+    web () {
+      let isCancelled = false
+      return { source: new ReadableStream({ cancel () { isCancelled = true } }), isDropped: () => isCancelled }
+    }
+  }
+  for (const kind of ['node', 'web'] as const) {
+    const { source, isDropped } = kinds[kind]()
+    const { ends, recording: one } = recording(new RecordingBudget(BYTES))
+    const stream = teed(kind, source, one)
+    if (stream instanceof Readable) stream.destroy()
+    else await stream.cancel()
+    t.ok(isDropped(), kind)
+    t.same(ends, ['stream-failed'], kind)
   }
 })
