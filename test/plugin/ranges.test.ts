@@ -120,11 +120,12 @@ t.test('ranges are announced where the cache would cut one out, and nowhere else
       await app.register(async (scope) => {
         scope.addHook('onSend', async (_request, _reply, payload) => payload)
         scope.get('/hooked', cached(), async () => BODY)
+        scope.route({ method: ['GET', 'HEAD'], url: '/hooked-own-head', ...cached(), handler: async () => BODY })
       })
     }
   })
   t.match(await app.ask('/stored'), { headers: { 'accept-ranges': 'bytes' } })
-  for (const url of ['/missing', '/no-store', '/large', '/large-stream', '/posted', '/uncached', '/hooked']) {
+  for (const url of ['/missing', '/no-store', '/large', '/large-stream', '/posted', '/uncached', '/hooked', '/hooked-own-head']) {
     const ask = { url, method: url === '/posted' ? 'POST' : 'GET' }
     for (let times = 0; times < 2; times++) t.equal((await app.ask(ask)).headers['accept-ranges'], undefined, `${url} ${times}`)
     t.match(await app.ask({ ...ask, headers: { range: 'bytes=0-1' } }), { status: url === '/missing' ? 404 : 200, text: BODY, headers: { 'accept-ranges': undefined } }, url)
@@ -171,6 +172,16 @@ t.test('a part on a miss has the ETag that the cache makes, and If-Range knows i
     t.match(etag, /^"/)
     t.match(await app.ask({ url, headers: { range: 'bytes=2-3', 'if-range': String(etag) } }), { status: 206, text: 'cd', hit: true, headers: { etag } })
   }
+}))
+
+t.test('RFC 9110 section 13.1.5: If-Range with the Last-Modified of a response without Date holds on a miss too', async (t) => forEachBackend(t, async (t, on) => {
+  const app = await build(t, {
+    ...on,
+    compare: false,
+    routes (app) { app.get('/', cached(), async (_request, reply) => await reply.header('last-modified', CHANGED).send(BODY)) }
+  })
+  const headers = { range: 'bytes=0-1', 'if-range': CHANGED }
+  for (const hit of [false, true]) t.match(await app.ask({ url: '/', headers }), { status: 206, text: 'ab', hit })
 }))
 
 t.test('a part of what replaces a stale entry is cut out of a stream too', async (t) => forEachBackend(t, async (t, on) => {
