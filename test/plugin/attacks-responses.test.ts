@@ -66,6 +66,19 @@ t.test('E24: an error is not stored, also where an error handler makes a 200 of 
   t.equal((await app.cache.stats()).stores, 0)
 }))
 
+t.test('E24: a response of which a hook makes an error is not stored', async (t) => forEachBackend(t, async (t, on) => {
+  const app = await build(t, {
+    ...on,
+    routes (app) {
+      app.addHook('onSend', async ({ headers }, reply) => { if (headers['x-over-quota'] !== undefined) reply.code(429) })
+      app.get('/', cached(), async () => 'made')
+    }
+  })
+  const headers = { 'x-over-quota': 'yes' }
+  for (let times = 0; times < 2; times++) t.match(await app.ask({ url: '/', headers }), { status: 429, cacheStatus: /; fwd=miss; detail=status$/ })
+  for (const hit of [false, true]) t.match(await app.ask('/'), { status: 200, text: 'made', hit })
+}))
+
 t.test('a 304 that a hook made of a whole answer is not what the next one gets', async (t) => forEachBackend(t, async (t, on) => {
   const routes = (app: FastifyInstance, probe: Probe): void => {
     app.addHook('onSend', async (request, reply, payload) => {

@@ -195,6 +195,20 @@ t.test('E16: a method that a field or a parameter asks for is not the method', a
   t.match(statusOf(await app.raw(get('/p'))), /hit/)
 }))
 
+t.test('E16: a request whose method a hook changes bypasses the cache', async (t) => forEachBackend(t, async (t, on) => {
+  const app = await build(t, {
+    ...on,
+    routes (app) {
+      app.addHook('onRequest', async ({ headers, raw }) => { if (headers['x-method'] !== undefined) raw.method = headers['x-method'] as string })
+      app.route({ method: ['GET', 'POST'], url: '/', ...cached({ methods: ['GET', 'POST'] }), handler: async ({ method }) => `made for ${method}` })
+    }
+  })
+  for (const [method, other] of [['GET', 'POST'], ['POST', 'GET']] as const) {
+    for (const hit of [false, true]) t.match(await app.ask({ url: '/', method }), { hit, text: `made for ${method}` })
+    t.match(await app.ask({ url: '/', method, headers: { 'x-method': other } }), { text: `made for ${other}`, cacheStatus: /; fwd=method$/ })
+  }
+}))
+
 t.test('E15: HEAD is answered from what GET stored, and makes nothing that GET could be given', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
