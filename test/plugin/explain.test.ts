@@ -134,6 +134,13 @@ t.test('explain: the route is the one that Fastify chooses', async (t) => {
   t.equal(await routeOf('/v'), undefined)
 })
 
+t.test('explain: a route that is added after another was explained is found', async (t) => {
+  const { app, explain } = await setUp(t, (app) => app.get('/first', cached(), async () => ''))
+  t.match(await explain('/second'), { decision: 'bypass', route: undefined })
+  app.get('/second', cached(), async () => '')
+  t.match(await explain('/second'), { decision: 'miss', route: 'GET /second' })
+})
+
 t.test('explain: the route / below a prefix answers with a slash at the end or without, as Fastify has it', async (t) => {
   const { app, explain } = await setUp(t, (app) => {
     for (const prefixTrailingSlash of ['both', 'slash', 'no-slash'] as const) {

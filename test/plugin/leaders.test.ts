@@ -87,6 +87,25 @@ for (const [name, first, status] of failures) {
   })
 }
 
+t.test('C10: a leader that hijacks, and has yet to end its response', async (t) => {
+  await forEachBackend(t, async (t, on) => {
+    const left = new Barrier()
+    const { ask, asked, barrier } = await setUp(t, on, (_request, reply) => {
+      reply.hijack()
+      left.pass().then(() => reply.raw.end('by hand'), () => {})
+    }, { lockTimeout: '1h' })
+    const leader = ask()
+    await barrier.reached()
+    const follower = ask()
+    await asked(2)
+    barrier.open()
+    let text: string | undefined
+    follower.then((response) => { text = response.text }, () => {})
+    await until(() => text === 'good').finally(() => left.open())
+    t.equal((await leader).text, 'by hand')
+  })
+})
+
 t.test('C10: a leader that runs into handlerTimeout', async (t) => {
   await forEachBackend(t, async (t, on) => {
     const { ask, asked, barrier, runs } = await setUp(t, on, () => 'too late', { route: { handlerTimeout: 60 } })
