@@ -1,6 +1,6 @@
 // What ends a stored answer that the handler was asked about, what leaves it, and what is sent in its place.
 import { Readable } from 'node:stream'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
 import type { RouteCacheOptions } from '../../plugin.js'
 import { build, forEachBackend, type TestApp } from '../support/app.js'
@@ -139,6 +139,30 @@ for (const statusCode of [404, 410, 451]) {
     }
   }))
 }
+
+t.test('a 404 that the handler throws ends the stale response, whatever status a hook sends it with', async (t) => forEachBackend(t, async (t, on) => {
+  const app = await stale(t, on, { staleIfError: '1h' }, {
+    before (app: FastifyInstance) { app.addHook('onSend', async (_request, reply) => { if (reply.statusCode === 404) reply.code(200) }) }
+  })
+  app.does(() => { throw Object.assign(new Error('gone'), { statusCode: 404 }) })
+  t.match(await app.ask('/'), { status: 200, text: /gone/ })
+  app.does((_request, reply) => reply.code(503).send('down'))
+  t.match(await app.ask('/'), { status: 503 })
+}))
+
+t.test('an error of a hook is not stored as fresh as the new response that the hook failed on', async (t) => forEachBackend(t, async (t, on) => {
+  let isBroken = false
+  const app = await stale(t, on, { staleIfError: '1h' }, {
+    before (app: FastifyInstance) {
+      app.addHook('onSend', async (_request, reply) => { if (isBroken && reply.statusCode === 200) throw new Error('the hook failed') })
+    }
+  })
+  app.does((_request, reply) => reply.header('cache-control', 'max-age=60').send('better'))
+  isBroken = true
+  t.match(await app.ask('/'), { status: 500, cacheStatus: /; fwd=stale; detail=handler-error$/ })
+  isBroken = false
+  t.match(await app.ask('/'), { status: 200, text: 'better', hit: false })
+}))
 
 t.test('what stands in for an error has the fields that hooks set for this request, as a hit has', async (t) => forEachBackend(t, async (t, on) => {
   let isDown = false

@@ -122,6 +122,22 @@ t.test('a 304 on a client\'s own condition is never taken for the entry\'s', asy
   t.match(await app.ask('/?named'), { text: '"v2"', hit: false, cacheStatus: /fwd=miss; stored/ }, 'the entry is no more')
 }))
 
+t.test('RFC 9111 section 4.3.4: a 304 that names the weak form of the stored ETag makes the entry fresh', async (t) => forEachBackend(t, async (t, on) => {
+  const app = await build(t, {
+    ...on,
+    compare: false,
+    routes (app, probe) {
+      app.get('/', cached(), async (_request, reply) => {
+        return probe.ran() === 1 ? await reply.header('etag', '"1"').send('one') : await reply.code(304).header('etag', 'W/"1"').send()
+      })
+    }
+  })
+  await app.ask('/')
+  await app.clock.pass(61_000)
+  t.match(await app.ask('/'), { status: 200, text: 'one', cacheStatus: /fwd=stale; fwd-status=304; stored$/ })
+  t.match(await app.ask('/'), { text: 'one', hit: true })
+}))
+
 t.test('a 304 that names another version makes nothing fresh, and ends the entry', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
