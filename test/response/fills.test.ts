@@ -112,7 +112,7 @@ t.test('guard: beside fills without end, a store whose writes stand in one queue
     const fill = async (client: number): Promise<void> => {
       for (let at = 0; !over.signal.aborted; at++) {
         guard.put(`${client}-${at}`, entry('value'))
-        await turns(1)
+        await sleep(1)
       }
     }
     const clients = Array.from({ length: 10 }, (_, client) => fill(client))

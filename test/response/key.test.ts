@@ -31,7 +31,8 @@ function picker (seed: number): (count: number) => number {
   }
 }
 
-t.test('E13: a hundred thousand random tuples of parts have the same key exactly when they are the same', async (t) => {
+t.test('E13: random tuples of parts have the same key exactly when they are the same', async (t) => {
+  const count = sized(100_000)
   const seed = Date.now() >>> 0
   const pick = picker(seed)
   const text = (): string => Array.from({ length: pick(4) }, () => DELIMITERS[pick(DELIMITERS.length)]).join('')
@@ -40,7 +41,7 @@ t.test('E13: a hundred thousand random tuples of parts have the same key exactly
   const keys = new Map<string, string>()
   const build = builder({ headers: ['a', 'b'], cookies: [], by: ({ headers }) => headers['by'] as string })
   let [merged, split] = [0, 0]
-  for (let times = 0; times < 100_000; times++) {
+  for (let times = 0; times < count; times++) {
     const parts = { url: `/${text().replaceAll('#', '')}`, a: field(), b: field(), by: `x${text()}`, host: text(), protocol: pick(3) === 0 ? text() : 'http', originalUrl: pick(3) === 0 ? text() : undefined }
     const keyed = build({ url: parts.url, host: parts.host, protocol: parts.protocol, ...(parts.originalUrl !== undefined && { originalUrl: parts.originalUrl }), headers: { a: parts.a, b: parts.b, by: parts.by } })
     if (!('key' in keyed)) return t.fail(`no key: ${keyed.bypass}`)
@@ -51,7 +52,7 @@ t.test('E13: a hundred thousand random tuples of parts have the same key exactly
     keys.set(whole, keyed.key)
   }
   t.strictSame({ merged, split }, { merged: 0, split: 0 }, `seed ${seed}`)
-  t.ok(seen.size > 90_000, `${seen.size} of them were different`)
+  t.ok(seen.size > 0.9 * count, `${seen.size} of them were different`)
 })
 
 t.test('E13: the parts of a key are told apart whatever they are', async (t) => {
