@@ -11,6 +11,7 @@ import { send, sendBytes, type Answer, type Ask } from './client.js'
 import { Canaries, differences, Heap, latency, Quiet, Resources, Versions, type Comparable } from './oracles.js'
 import { newFolder } from './folder.js'
 import { waitedMs } from './loop.js'
+import { inTurn } from './size.js'
 
 /** What `routes` is told of the application that it builds. */
 export interface Probe {
@@ -187,7 +188,7 @@ function newServer (options: Spec['fastify']): { app: FastifyInstance, lines: st
   return { app, lines }
 }
 
-/** The backends that every test of the plugin runs on. */
+/** The backends that every test of the plugin runs on; where it is not to be whole, half of them on each. */
 export const BACKENDS = ['memory', 'sqlite'] as const
 
 /** Where a database of the test's own may be. */
@@ -199,8 +200,8 @@ export function databasePath (t: Test): string {
 const isAsked = (backend: string): boolean => process.env.BACKENDS?.split(',').includes(backend) ?? true
 
 /** Runs a test on each of them: what it is given goes to `build`. */
-export async function forEachBackend (t: Test, run: (t: Test, on: { backend: string, options: object }) => Promise<unknown>, backends: ReadonlyArray<keyof typeof OPTIONS> = BACKENDS): Promise<void> {
-  for (const backend of backends.filter(isAsked)) {
+export async function forEachBackend (t: Test, run: (t: Test, on: { backend: string, options: object }) => Promise<unknown>, backends?: ReadonlyArray<keyof typeof OPTIONS>): Promise<void> {
+  for (const backend of backends?.filter(isAsked) ?? inTurn(BACKENDS.filter(isAsked))) {
     await t.test(`on ${backend}`, async (t) => {
       await run(t, { backend, options: OPTIONS[backend](t) })
     })
