@@ -121,7 +121,7 @@ t.test('sqlite: a clear of many entries that waits for a lock keeps what is set 
 })
 
 t.test('sqlite: a clear forgets what is being written when it is called, and waits for a lock', async (t) => {
-  const path = join(t.testdir(), 'cache.db')
+  const path = join(newFolder(t), 'cache.db')
   const { backend } = await openSqlite(t, { path })
   const other = beside(t, path)
   other.exec('BEGIN IMMEDIATE')
