@@ -1,12 +1,12 @@
 // What failed a moment ago is not tried again at once: longer pauses from failure to failure.
-import { LRUCache } from 'lru-cache'
+import { lruOf } from '../registry/lru.js'
 
 const FIRST_PAUSE_MS = 1_000
 const LONGEST_PAUSE_MS = 60_000
 const FAILURES_REMEMBERED = 10_000
 
 export class Backoff {
-  readonly #failures = new LRUCache<string, { readonly pauseMs: number, readonly until: number }>({ max: FAILURES_REMEMBERED })
+  readonly #failures = lruOf<{ readonly pauseMs: number, readonly until: number }>(FAILURES_REMEMBERED)
   readonly #now: () => number
 
   constructor (now: () => number) {

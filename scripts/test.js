@@ -43,7 +43,11 @@ function sourceOf (name) {
   return name.replace(/^dist\/(\S+)\.js/, '$1.ts')
 }
 
-async function runTap (files, { args = [], env = {} } = {}) {
+// A file may take so many seconds, and so many run at once.
+const { timeout: SECONDS, jobs: JOBS } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).tap
+const tap = (...args) => [join('node_modules', 'tap', 'dist', 'esm', 'run.mjs'), 'run', '--reporter=tap', ...args]
+
+async function runTap (files, { isCovered = false, env = {} } = {}) {
   // Its parser is a package, which has just been installed.
   const { Results } = await import('./results.js')
   const seconds = {}
@@ -52,10 +56,10 @@ async function runTap (files, { args = [], env = {} } = {}) {
     seconds[name] = file.seconds
     printFile({ ...file, name })
   })
-  const tap = join('node_modules', 'tap', 'dist', 'esm', 'run.mjs')
   const compiled = files.map((path) => join('dist', path.replace(/\.ts$/, '.js')))
   const how = { cwd: root, stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, ...env } }
-  const child = spawn(process.execPath, [tap, 'run', '--reporter=tap', ...args, ...compiled], how)
+  const program = isCovered ? tap(...compiled) : [join('scripts', 'run-files.js'), SECONDS, JOBS, ...compiled]
+  const child = spawn(process.execPath, program, how)
   const exited = new Promise((resolve) => child.on('close', resolve))
   for await (const text of child.stdout.setEncoding('utf8')) results.write(text)
   results.end()
@@ -70,7 +74,7 @@ function check (results, exitCode) {
   for (const name of failures) console.log(`failed: ${sourceOf(name)}`)
   if (failed > 0) throw new StepFailed(`tests failed: ${failed} of ${passed + failed}`)
   if (passed === 0) throw new StepFailed(`tests failed: none passed, ${skipped} were skipped`)
-  if (exitCode !== 0) throw new StepFailed(`tests failed: tap ended with exit code ${exitCode}`)
+  if (exitCode !== 0) throw new StepFailed(`tests failed: the run ended with exit code ${exitCode}`)
 }
 
 function sourcesIn (path) {
@@ -94,9 +98,7 @@ function checkCoverage () {
   if (!(lines.pct >= LEAST_LINES_PERCENT)) throw new StepFailed(`coverage failed: ${lines.pct} % of lines, at least ${LEAST_LINES_PERCENT} % are asked for`)
 }
 
-// Noting what is covered takes each of two hundred processes a tenth of its time.
 const isFull = process.env.FULL === '1'
-const UNCOVERED = { args: ['--disable-coverage'] }
 
 async function testAll () {
   step('lint')
@@ -105,21 +107,21 @@ async function testAll () {
   build()
   step('tests')
   if (isFull) rmSync(SUMMARY, { force: true })
-  await runTap(filesOf('rest'), isFull ? {} : UNCOVERED)
+  await runTap(filesOf('rest'), { isCovered: isFull })
   if (isFull) {
     step('coverage')
     checkCoverage()
   }
   step('tests of the package')
-  await runTap(filesOf('package'), UNCOVERED)
+  await runTap(filesOf('package'))
 }
 
 async function testSome ({ values, positionals }) {
   step('types and build')
   build()
   step('tests')
-  if (values.quick) await runTap(filesOf('quick'), { ...UNCOVERED, env: { BACKENDS: 'memory' } })
-  else await runTap(values.package ? filesOf('package') : filesNamed(positionals), UNCOVERED)
+  if (values.quick) await runTap(filesOf('quick'), { env: { BACKENDS: 'memory' } })
+  else await runTap(values.package ? filesOf('package') : filesNamed(positionals))
 }
 
 function readArguments () {

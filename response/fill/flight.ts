@@ -1,6 +1,6 @@
 // Single flight: one request does the work of a key, the others wait for its outcome, and never for ever.
-import { LRUCache } from 'lru-cache'
 import { Deadline, type Wait } from '../../registry/deadline.js'
+import { lruOf } from '../../registry/lru.js'
 import { KeyedSlots } from '../../registry/slots.js'
 import type { Entry, ResponseHead } from '../store/entry.js'
 
@@ -74,7 +74,7 @@ export class Flight {
 /** The flights under way. */
 export class Flights {
   readonly #flights = new KeyedSlots<Flight>()
-  readonly #alone = new LRUCache<string, number>({ max: ALONE_REMEMBERED })
+  readonly #alone = lruOf<number>(ALONE_REMEMBERED)
   readonly #now: () => number
   readonly #lockTimeoutMs: number
 

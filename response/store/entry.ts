@@ -1,7 +1,7 @@
 // What is kept under a key, and the bytes that it becomes: one JSON line, a newline, the body as it was sent.
 import { crc32 } from 'node:zlib'
-import { LRUCache } from 'lru-cache'
 import { isRecord } from '../../registry/check.js'
+import { lruOf } from '../../registry/lru.js'
 import { areFields } from '../http/fields.js'
 import { fieldIn } from '../http/validators.js'
 
@@ -128,7 +128,7 @@ const LONGEST_HEAD_REMEMBERED_BYTES = 4096
 /** Turns entries into bytes and back. Remembers what was read: by the bytes object, and heads by their own text. */
 export class EntryCodec {
   readonly #byBytes = new WeakMap<Uint8Array, Entry>()
-  readonly #byText = new LRUCache<string, Head>({ max: HEADS_REMEMBERED })
+  readonly #byText = lruOf<Head>(HEADS_REMEMBERED)
 
   encode (head: Head, body: Buffer | string): Buffer {
     const bodyBytes = typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength

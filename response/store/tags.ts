@@ -1,7 +1,7 @@
 // Tags are version stamps, not an index: an entry keeps the stamps it was filled under, invalidating writes new ones.
 import { randomBytes } from 'node:crypto'
-import { LRUCache } from 'lru-cache'
 import type { MaybePromise } from '../../registry/backend.js'
+import { lruOf } from '../../registry/lru.js'
 import { UNAVAILABLE, type Guard } from './guard.js'
 import { isForWantOfRoom } from './on-purpose.js'
 import { digest, namespacePrefix } from '../key.js'
@@ -40,7 +40,7 @@ export class Tags {
   readonly #process = randomBytes(9).toString('base64url')
   #made = 0
   /** The stamps that keys without one were given, and which of all stamps made they were. */
-  readonly #seeds = new LRUCache<string, { readonly stamp: string, readonly made: number }>({ max: SEEDS_REMEMBERED })
+  readonly #seeds = lruOf<{ readonly stamp: string, readonly made: number }>(SEEDS_REMEMBERED)
 
   constructor (guard: Guard, namespace: string, now: () => number) {
     this.#guard = guard

@@ -104,7 +104,7 @@ t.test('guard: closing stores what waits', async (t) => {
 })
 
 t.test('guard: beside fills without end, a store whose writes stand in one queue, and take 50 ms, carries out every change on purpose', async (t) => {
-  for (const [writeMs, atOnce] of [[50, 8], [20, 1]] as const) {
+  await Promise.all(([[50, 8], [20, 1]] as const).map(async ([writeMs, atOnce]) => {
     const { chaos, guard } = guardSetUp({ deadlineMs: 100 })
     const queue = oneQueue(writeMs, atOnce)
     for (const method of [chaos.set, chaos.delete, chaos.clear]) method.instead(queue)
@@ -126,7 +126,7 @@ t.test('guard: beside fills without end, a store whose writes stand in one queue
     await Promise.all(clients)
     t.ok(guard.errors.set! > 0, 'what waited too long is counted')
     chaos.each((method) => method.heal())
-  }
+  }))
 })
 
 t.test('guard: a thousand changes on purpose are admitted, however many fills wait', async (t) => {
