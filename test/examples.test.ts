@@ -1,6 +1,6 @@
 // The example behind `npm start`, as it was built: its table, its end, its refusals. Run in processes of its own.
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,16 +9,21 @@ import t from 'tap'
 import { freePort } from '../benchmarks/backends/free-port.js'
 import { newServer, startServer, until } from './support/redis-server.js'
 import { needs } from './support/programs.js'
+import { root } from './support/sources.js'
 
 const SERVER = fileURLToPath(new URL('../examples/packages/server.js', import.meta.url))
+const NAMES = ['fastify', '@fastify/error']
 const PACKAGES = ['/packages', '/licenses', '/packages/fastify', '/packages/@fastify/error']
 
 const folder = mkdtempSync(join(tmpdir(), 'example-'))
 t.teardown(() => rmSync(folder, { recursive: true, force: true }))
 
+// A project of two packages: to walk our own takes seconds each time.
+for (const name of NAMES) cpSync(join(root, 'node_modules', name), join(folder, 'project', 'node_modules', name), { recursive: true })
+
 function start ({ file = 'packages.db', port = '0', args = [] as string[], env = {} as Record<string, string> } = {}) {
   const child = spawn(process.execPath, [SERVER, ...args], {
-    env: { PATH: process.env.PATH, PORT: port, SQLITE_PATH: join(folder, file), CACHE_DIR: join(folder, 'files'), ...env },
+    env: { PATH: process.env.PATH, PORT: port, PROJECT: join(folder, 'project'), SQLITE_PATH: join(folder, file), CACHE_DIR: join(folder, 'files'), ...env },
     stdio: ['ignore', 'pipe', 'pipe']
   })
   t.teardown(() => child.kill('SIGKILL'))
@@ -143,6 +148,7 @@ t.test('example: a port that is in use or none is refused in one sentence, with 
     [{ port: taken }, /^Port \d+ is in use\. .+\n$/],
     [{ port: '70000' }, /^PORT must be .+\n$/],
     [{ port: 'http' }, /^PORT must be .+\n$/],
+    [{ env: { PROJECT: join(folder, 'nowhere') } }, /^PROJECT must be a folder with a node_modules, got .+\n$/],
     [{ args: ['--twice'] }, /^The only argument is --once.+\n$/],
     [{ env: { CACHE_BACKEND: 'http' } }, /^CACHE_BACKEND must be one of sqlite, redis, file, tiered, memory, .+\n$/],
     [{ env: { CACHE_BACKEND: 'redis' } }, /REDIS_URL.+\n$/],

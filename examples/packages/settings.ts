@@ -1,5 +1,6 @@
-// What the command line and the environment say: PORT, CACHE_BACKEND and its companions, --once.
-import { dirname } from 'node:path'
+// What the command line and the environment say: PORT, PROJECT, CACHE_BACKEND and its companions, --once.
+import { existsSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Settings } from './application.js'
 import { Refusal, storageOf } from './storage.js'
@@ -18,8 +19,14 @@ export function readSettings (env: NodeJS.ProcessEnv, args: readonly string[]): 
   const unknown = args.find((arg) => arg !== '--once')
   if (unknown !== undefined) throw new Refusal(`The only argument is --once, got ${JSON.stringify(unknown)}.`)
   // By the package's own name: the same from the sources and from the build.
-  const project = dirname(fileURLToPath(import.meta.resolve('fastify-response-cache/package.json')))
-  return { project, storage: storageOf(env, project), port: readPort(env.PORT), once: args.length > 0 }
+  const own = dirname(fileURLToPath(import.meta.resolve('fastify-response-cache/package.json')))
+  return { project: readProject(env.PROJECT, own), storage: storageOf(env, own), port: readPort(env.PORT), once: args.length > 0 }
+}
+
+function readProject (given: string | undefined, own: string): string {
+  const project = resolve(given === undefined || given === '' ? own : given)
+  if (!existsSync(join(project, 'node_modules'))) throw new Refusal(`PROJECT must be a folder with a node_modules, got ${JSON.stringify(given)}.`)
+  return project
 }
 
 function readPort (given: string | undefined): number {
