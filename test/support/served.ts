@@ -1,12 +1,27 @@
 // An application in a process of its own, whose wall clock a file sets while the clock that never jumps goes on.
 import { execFileSync, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { env } from './programs.js'
 import { ServerProcess } from './server-process.js'
 
 const CHILD = fileURLToPath(new URL('children/served.js', import.meta.url))
+
+// What a process that was killed leaves of faketime has its number, and keeps the next one of that number from starting.
+const leftBy = (pid: number): string[] => [`/dev/shm/faketime_shm_${pid}`, `/dev/shm/sem.faketime_sem_${pid}`]
+const MOST_TRIES = 5
+
+/** The library that faketime loads into a process. */
+function faketimeLibrary (tries = 1): string {
+  try {
+    return execFileSync('faketime', ['-f', '+0', 'printenv', 'LD_PRELOAD'], { env, encoding: 'utf8', stdio: 'pipe' }).trim()
+  } catch (err) {
+    // Left behind by somebody else: the next process has another number.
+    if (tries < MOST_TRIES && String(err).includes('File exists')) return faketimeLibrary(tries + 1)
+    throw err
+  }
+}
 
 /** The wall clock of some processes. It needs the program `faketime`. */
 export class WallClock {
@@ -24,8 +39,7 @@ export class WallClock {
 
   /** The environment of a process that goes by it. */
   get env (): Record<string, string> {
-    const library = execFileSync('faketime', ['-f', '+0', 'printenv', 'LD_PRELOAD'], { env, encoding: 'utf8' }).trim()
-    return { LD_PRELOAD: library, FAKETIME_TIMESTAMP_FILE: this.#file, FAKETIME_NO_CACHE: '1', FAKETIME_DONT_FAKE_MONOTONIC: '1' }
+    return { LD_PRELOAD: faketimeLibrary(), FAKETIME_TIMESTAMP_FILE: this.#file, FAKETIME_NO_CACHE: '1', FAKETIME_DONT_FAKE_MONOTONIC: '1' }
   }
 }
 
@@ -35,6 +49,7 @@ export class Served extends ServerProcess {
   private constructor (options: object, wall: WallClock) {
     super()
     this.#child = fork(CHILD, [JSON.stringify(options)], { env: { ...process.env, ...wall.env } })
+    this.#child.once('exit', () => { for (const file of leftBy(this.#child.pid!)) rmSync(file, { force: true }) })
     this.runs(this.#child)
   }
 
