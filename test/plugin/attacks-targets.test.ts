@@ -4,6 +4,7 @@ import t from 'tap'
 import type { RouteCacheOptions } from '../../plugin.js'
 import { build, forEachBackend, type Probe } from '../support/app.js'
 import { cached } from '../support/document.js'
+import { someOf } from '../support/size.js'
 
 /** Options for one more of the same backend, with nothing in it. */
 let made = 0
@@ -50,16 +51,17 @@ t.test('E11, E12: every spelling of a target is answered as it would be without 
     await t.test(router, async (t) => {
       const options = another(on)
       const app = await build(t, { ...on, options, fastify: fastify as FastifyServerOptions, routes: routes() })
+      const targets = someOf(TARGETS)
       let hits = 0
       for (const times of [1, 2]) {
-        for (const target of TARGETS) {
+        for (const target of targets) {
           // The oracle compares with the application that has no cache.
           const answer = await app.raw(Buffer.from(get(target), 'utf8'))
           if (times === 1 && statusOf(answer).startsWith('hit')) t.fail(`${target} is answered with what another one made`)
           if (times === 2 && statusOf(answer).startsWith('hit')) hits++
         }
       }
-      t.ok(hits > 30, `${hits} of ${TARGETS.length} were answered from the cache in the second round`)
+      t.ok(hits > 0.37 * targets.length, `${hits} of ${targets.length} were answered from the cache in the second round`)
     })
   }
 }))
@@ -79,7 +81,7 @@ t.test('E11: every spelling of a target is forgotten by the URL that its route s
           }
         })
         const isHit = async (target: string): Promise<boolean> => statusOf(await app.raw(Buffer.from(get(target), 'utf8'))).startsWith('hit')
-        for (const target of TARGETS) {
+        for (const target of someOf(TARGETS)) {
           const url = /"url":("[^"]+")/.exec(await app.raw(Buffer.from(get(target), 'utf8')))?.[1]
           if (url === undefined || !await isHit(target)) continue
           await app.cache.invalidate({ url: JSON.parse(url) })

@@ -13,3 +13,12 @@ let turn = 0
 export function inTurn<T> (kinds: readonly T[]): readonly T[] {
   return isFull ? kinds : kinds.slice(turn % kinds.length, (turn++ % kinds.length) + 1)
 }
+
+let from = 0
+
+/** All of many cases, or a third: with each call another one, so that several lists have all of them among them. */
+export function someOf<T> (cases: readonly T[]): readonly T[] {
+  if (isFull) return cases
+  const rest = from++ % 3
+  return cases.filter((_, at) => at % 3 === rest)
+}
