@@ -1,5 +1,5 @@
 // The Keyv backend: entries in whatever Keyv 5 has an adapter for, through the adapter itself.
-import { ByteStoreBackend } from '../registry/byte-store.js'
+import { ByteStoreBackend } from '../registry/byte-backend.js'
 import { defineBackend } from '../registry/registry.js'
 import { KeyvStore } from './keyv/store.js'
 import { readOptions, type KeyvOptions } from './keyv/options.js'

@@ -1,5 +1,5 @@
 // The Memcached backend: an entry under one key of a server, in bytes, by way of memcache-client.
-import { ByteStoreBackend } from '../registry/byte-store.js'
+import { ByteStoreBackend } from '../registry/byte-backend.js'
 import { defineBackend } from '../registry/registry.js'
 import { openClient } from './memcached/driver.js'
 import { readOptions, type MemcachedOptions } from './memcached/options.js'

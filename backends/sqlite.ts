@@ -1,7 +1,7 @@
 // The SQLite backend: one table of a better-sqlite3 database, reads answered at once, writes gathered into transactions.
 import { defineBackend } from '../registry/registry.js'
 import { SqliteBackend } from './sqlite/backend.js'
-import { loadDriver } from './sqlite/driver.js'
+import { driverVersion, driverWarning, loadDriver } from './sqlite/driver.js'
 import { readOptions, type SqliteOptions } from './sqlite/options.js'
 
 export { SQLITE_CLEANUP_INTERVAL_MS, SQLITE_MAX_BYTES, SQLITE_PATH, SQLITE_TABLE, type LentDatabase, type SqliteOptions } from './sqlite/options.js'
@@ -10,6 +10,8 @@ export default defineBackend<SqliteOptions>({
   name: 'sqlite',
   async create (options, context) {
     const settings = readOptions(options)
+    const warning = driverWarning(driverVersion(), process.versions.node)
+    if (warning !== undefined) context.log.warn({ backend: 'sqlite' }, warning)
     return await SqliteBackend.open(settings, settings.database === undefined ? await loadDriver() : undefined, context)
   }
 })

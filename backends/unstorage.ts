@@ -1,5 +1,5 @@
 // The unstorage backend: entries in whatever unstorage has a driver for.
-import { ByteStoreBackend } from '../registry/byte-store.js'
+import { ByteStoreBackend } from '../registry/byte-backend.js'
 import { defineBackend } from '../registry/registry.js'
 import { openStorage } from './unstorage/driver.js'
 import { readOptions, type UnstorageOptions } from './unstorage/options.js'

@@ -7,13 +7,6 @@ import { CACHE_ERR_CLOSED } from './errors.js'
 import { keyOf, nameOf, readHead } from './frame.js'
 import { matchesGlob } from './glob.js'
 
-/** Something that lies in a store under a name that may be ours. */
-export interface Listed {
-  readonly name: string
-  /** What lies there, where it came along. */
-  readonly bytes?: Uint8Array | undefined
-}
-
 /** What a listing needs around it. */
 export interface ByteListingOptions {
   readonly store: ByteStore

@@ -1,7 +1,7 @@
 // What is read of Fastify that it doesn't publish, in one place. Where it is missing, nothing is cached, and that is said.
 import type { FastifyInstance, FastifyReply, FastifyRequest, onErrorHookHandler, onSendHookHandler, preHandlerHookHandler } from 'fastify'
 import type { AlsoNoted, kAlsoNoted } from './arrival.js'
-import type { Fields } from './http/policy.js'
+import type { Fields } from './http/field-values.js'
 import { hasNoContent } from './http/statuses.js'
 
 /** What Fastify has compiled of a route: its hooks, functions or null where there are none, and its `config`. */

@@ -1,10 +1,9 @@
 // Sending a stored answer: through Fastify where other hooks want to see it, else straight to the socket.
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { joined } from './http/cache-control.js'
+import { joined, type Fields } from './http/field-values.js'
 import { ageSeconds, type Entry, type ResponseHead, type SentFields } from './store/entry.js'
 import { withoutLength, type FastifyInternals } from './fastify-internals.js'
 import { DESCRIBES_CONTENT, without } from './http/fields.js'
-import type { Fields } from './http/policy.js'
 import { announcesRanges } from './http/ranges.js'
 import { grouped, payloadOf } from './payload.js'
 import { hasNoContent } from './http/statuses.js'

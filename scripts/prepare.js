@@ -39,7 +39,17 @@ export function isInstalled () {
   const installed = readPackages(join(root, 'node_modules', '.package-lock.json'))
   if (wanted === undefined || installed === undefined) return wanted === undefined && existsSync(join(root, 'node_modules'))
   return Object.entries(wanted).every(([path, { version, optional, link }]) =>
-    path === '' || optional === true || link === true || installed[path]?.version === version)
+    path === '' || optional === true || link === true || installed[path]?.version === version ||
+    (path === DRIVER && installed[path]?.version.startsWith(`${NEWER_DRIVER}.`)))
+}
+
+const DRIVER = 'node_modules/better-sqlite3'
+const NEWER_DRIVER = 13
+
+// better-sqlite3 12 ends the process on Node 24.19 and later, and 13 needs Node 22; package-lock.json has the one for Node 20.
+function needsNewerDriver () {
+  const [major, minor] = process.versions.node.split('.').map(Number)
+  return major > 24 || (major === 24 && minor >= 19)
 }
 
 function readPackages (path) {
@@ -53,8 +63,9 @@ export function install () {
   console.log(`> install: npm ${verb} (better-sqlite3 and sqlite3 may be compiled, which takes about three minutes)`)
   const npm = process.env.npm_execpath
   const args = [verb, '--include=dev', '--no-audit', '--no-fund']
-  if (npm?.endsWith('.js')) runNode('install', [npm, ...args])
-  else run('install', process.platform === 'win32' ? 'npm.cmd' : 'npm', args)
+  const runNpm = (...args) => npm?.endsWith('.js') ? runNode('install', [npm, ...args]) : run('install', process.platform === 'win32' ? 'npm.cmd' : 'npm', args)
+  runNpm(...args)
+  if (needsNewerDriver()) runNpm('install', '--no-save', '--no-audit', '--no-fund', `better-sqlite3@${NEWER_DRIVER}`)
 }
 
 /** Checks the types of everything, tests too, and compiles to dist/ what has changed. */

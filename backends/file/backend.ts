@@ -2,6 +2,7 @@
 import { closeSync, unlinkSync } from 'node:fs'
 import type { BackendStats, CacheBackend, ClearOptions, MaybePromise, StoredEntry } from '../../registry/backend.js'
 import type { BackgroundTask } from '../../registry/background.js'
+import { staysAlive } from './alive.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import { spoiltNotice } from '../../registry/own-file.js'
 import { refusal } from '../../registry/refusal.js'
@@ -179,14 +180,13 @@ export class FileBackend implements CacheBackend {
   }
 
   async #close (): Promise<void> {
-    // A cleanup's pauses would let the process end before whoever awaits this knows.
-    const alive = setTimeout(() => {}, CLOSE_PATIENCE_MS)
-    // From here on the walks end at their next step.
-    await Promise.resolve()
-    await this.#cleanup.cancel()
-    await this.#writes.close(CLOSE_PATIENCE_MS)
-    await Promise.allSettled(this.#underWay)
-    clearTimeout(alive)
+    await staysAlive(async () => {
+      // From here on the walks end at their next step.
+      await Promise.resolve()
+      await this.#cleanup.cancel()
+      await this.#writes.close(CLOSE_PATIENCE_MS)
+      await Promise.allSettled(this.#underWay)
+    })
   }
 
   #refuseClosed (operation: string): void {

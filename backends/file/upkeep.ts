@@ -1,5 +1,6 @@
 // What keeps the folder within its bounds: the expired go first, then the least recently used; and what killed writers left.
 import type { Stats } from 'node:fs'
+import { staysAlive } from './alive.js'
 import { begunAt, codeOf, type Folder } from './folder.js'
 import { HEAD_BYTES } from '../../registry/frame.js'
 import { standingOf } from '../../registry/own-file.js'
@@ -70,7 +71,6 @@ export class Upkeep {
   /** `maxBytes`, or less where the disk has turned out to be smaller. */
   #limitBytes: number
   #run: Promise<void> | undefined
-  #awaited = 0
   #gaveWayAt = -Infinity
   #gaveWay = false
   /** How many entries were removed to make room. */
@@ -99,13 +99,8 @@ export class Upkeep {
 
   /** Removes until the folder is within its bounds, where it is not. */
   async #makeRoom (): Promise<void> {
-    this.#awaited++
-    try {
-      // A run that was under way may not have seen all.
-      for (let run = 0; run < 2 && this.#isFull(); run++) await this.#sweep()
-    } finally {
-      this.#awaited--
-    }
+    // A run that was under way may not have seen all.
+    for (let run = 0; run < 2 && this.#isFull(); run++) await staysAlive(() => this.#sweep())
   }
 
   /**
@@ -113,13 +108,10 @@ export class Upkeep {
    * held. Returns whether that makes room: not where the folder holds little beside the `neededBytes`.
    */
   async #giveWay (neededBytes: number): Promise<boolean> {
-    this.#awaited++
-    try {
+    await staysAlive(async () => {
       await this.#run?.catch(() => {})
       if (performance.now() - this.#gaveWayAt > GIVE_WAY_GAP_MS) await this.#runAlone(() => this.#shrink(neededBytes))
-    } finally {
-      this.#awaited--
-    }
+    })
     return this.#gaveWay
   }
 
@@ -239,7 +231,7 @@ export class Upkeep {
   }
 
   #pace (): Pace {
-    return { goOn: this.#options.goOn, ref: () => this.#awaited > 0 }
+    return { goOn: this.#options.goOn, ref: () => false }
   }
 }
 

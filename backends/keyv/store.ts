@@ -1,6 +1,5 @@
 // What is asked of a Keyv adapter: a frame in the envelope that Keyv puts around every value, as base64, since some databases take text without NUL alone.
-import type { ByteStore } from '../../registry/byte-store.js'
-import type { Listed } from '../../registry/byte-listing.js'
+import type { ByteStore, Listed } from '../../registry/byte-store.js'
 import { isRecord } from '../../registry/check.js'
 import { AskedAdapter } from './adapter.js'
 import type { LentKeyv, Settings } from './options.js'

@@ -3,19 +3,11 @@ import { performance } from 'node:perf_hooks'
 import { putAside, sweepAside } from './cleared.js'
 import { Near } from './near.js'
 import { driverError, type Database } from './driver.js'
+import type { Row } from './row.js'
 import { tableName, tableState, type TableChoice } from './schema.js'
 import { statementsOf, type Statements } from './statements.js'
 import { dropUnusedTables } from './versions.js'
 import type { Watch } from './watch.js'
-
-/** A row that was found. */
-export interface Row {
-  readonly id: number
-  readonly expiresAt: number
-  /** When the last use was noted. */
-  usedAt: number
-  readonly value: Buffer
-}
 
 /** A row without its value. */
 export interface Listed {

@@ -1,4 +1,5 @@
 // The driver better-sqlite3: loaded when first needed, the part of it that is used, and what its errors mean.
+import { createRequire } from 'node:module'
 import { CACHE_ERR_DEPENDENCY_MISSING } from '../../registry/errors.js'
 
 /** A prepared statement, as far as this backend uses one. */
@@ -38,6 +39,23 @@ export async function loadDriver (load: () => Promise<{ default: unknown }> = ()
   } catch (cause) {
     throw new CACHE_ERR_DEPENDENCY_MISSING('sqlite', PACKAGE, PACKAGE, { cause })
   }
+}
+
+/** The version of the driver that is installed; undefined where that can't be told. */
+export function driverVersion (): string | undefined {
+  try {
+    return (createRequire(import.meta.url)(`${PACKAGE}/package.json`) as { version: string }).version
+  } catch {
+    return undefined
+  }
+}
+
+/** What is to be said of this driver on this Node: before 13 it ends the process there, at some garbage collection (WiseLibs/better-sqlite3#1515). */
+export function driverWarning (driver: string | undefined, node: string): string | undefined {
+  const [major, minor] = node.split('.').map(Number) as [number, number]
+  const isNodeAffected = major > 24 || (major === 24 && minor >= 19)
+  if (!isNodeAffected || driver === undefined || Number.parseInt(driver) >= 13) return undefined
+  return `cache: ${PACKAGE} ${driver} aborts the process at some garbage collection on Node 24.19 and later; run npm install ${PACKAGE}@13`
 }
 
 function codeOf (error: unknown): string {

@@ -7,12 +7,14 @@ import { bytesAt, identityOf, isCutShort, isStill, logOf, makePrivate, refusePat
 import { IN_MEMORY, type Settings } from './options.js'
 import { ensureTable } from './schema.js'
 import { Watch } from './watch.js'
-import { KEPT_LOG_BYTES } from './write-ahead-log.js'
 
 // A disk that damages every new file at once must not have us make files without end.
 const REBUILD_GAP_MS = 1_000
 
 const NOTICE_GAP_MS = 60_000
+
+/** A write-ahead log up to this size is left as it is: what a burst leaves. */
+export const KEPT_LOG_BYTES = 16 * 1024 * 1024
 
 // SQLite's own default, and the page size that it gives to new files.
 const LOG_PAGES = 1_000

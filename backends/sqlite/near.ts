@@ -1,6 +1,6 @@
 // Rows that were read a moment ago: worth reading again only when another connection has written, which SQLite tells.
 import { NEAR_BYTES, Recent, type Member } from '../../registry/recent.js'
-import type { Row } from './connection.js'
+import type { Row } from './row.js'
 
 // The objects around a value.
 const OVERHEAD_BYTES = 400

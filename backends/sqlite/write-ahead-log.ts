@@ -1,8 +1,5 @@
 // How long the write-ahead log may become. SQLite can't begin it again while another process keeps a read transaction open.
-import type { Home } from './home.js'
-
-/** A log up to this size is left as it is: what a burst leaves. */
-export const KEPT_LOG_BYTES = 16 * 1024 * 1024
+import { KEPT_LOG_BYTES, type Home } from './home.js'
 
 // A log that can't be emptied now can't be a moment later, most likely.
 const RETRY_MS = 50

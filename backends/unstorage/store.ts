@@ -1,6 +1,5 @@
 // What is asked of unstorage: frames as bytes; what drivers answer in place of throwing, or do not do without a word, is a failure.
-import type { Listed } from '../../registry/byte-listing.js'
-import type { ByteStore } from '../../registry/byte-store.js'
+import type { ByteStore, Listed } from '../../registry/byte-store.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import type { Opened } from './driver.js'
 import type { LentStorage } from './options.js'

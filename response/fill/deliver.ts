@@ -1,11 +1,10 @@
 // What a client is given of a handler's response whose conditions are the cache's to answer.
 import type { FastifyReply } from 'fastify'
-import { joined } from '../http/cache-control.js'
+import { joined, type Fields } from '../http/field-values.js'
 import { isConditional, type Conditions } from '../http/conditional.js'
 import { DESCRIBES_CONTENT } from '../http/fields.js'
 import { selected } from '../http/partial.js'
 import { announcesRanges } from '../http/ranges.js'
-import type { Fields } from '../http/policy.js'
 import { streamKind } from '../payload.js'
 
 /** What is to be known of the request. */

@@ -1,6 +1,7 @@
 // A handler's answer as it was recorded, and who is told what came of it.
 import type { Entry, ResponseHead } from '../store/entry.js'
-import type { Fields, Storable } from '../http/policy.js'
+import type { Fields } from '../http/field-values.js'
+import type { Storable } from '../http/policy.js'
 import type { RefusalReason } from '../status.js'
 
 /** A recorded answer that may be stored. */

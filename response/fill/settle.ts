@@ -1,6 +1,6 @@
 // What a handler's answer makes of the stored one behind it: upheld, outdated, or sent in place of an error.
 import type { FastifyReply } from 'fastify'
-import type { Fields } from '../http/policy.js'
+import type { Fields } from '../http/field-values.js'
 import { isGone } from '../http/statuses.js'
 import type { RefusalReason } from '../status.js'
 import type { Validation } from './validation.js'

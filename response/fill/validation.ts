@@ -1,11 +1,10 @@
 // A stored answer behind a request that the handler is asked for: validated by it (RFC 9111 section 4.3), or standing in for it (RFC 5861).
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { isDeepStrictEqual } from 'node:util'
-import { joined } from '../http/cache-control.js'
+import { joined, type Fields } from '../http/field-values.js'
 import { CONDITION_FIELDS, precondition, type Conditions } from '../http/conditional.js'
 import { ageSeconds, type Entry, type ResponseHead } from '../store/entry.js'
 import { CONTENT_DIGESTS, DESCRIBES_CONTENT } from '../http/fields.js'
-import type { Fields } from '../http/policy.js'
 import { grouped, payloadOf } from '../payload.js'
 import { isError, isReplacing } from '../http/statuses.js'
 import { union } from '../http/vary.js'

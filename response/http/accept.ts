@@ -1,5 +1,5 @@
 // Selecting request fields in the one spelling of those that mean the same (RFC 9111 section 4.1).
-import { joined, type FieldValue } from './cache-control.js'
+import { joined, type FieldValue } from './field-values.js'
 
 /** How far spellings are taken for one: to the letter, or as far as RFC 9111 section 4.1 allows. */
 export type Spelling = 'exact' | 'normalised'

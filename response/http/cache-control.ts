@@ -1,7 +1,5 @@
 // Cache-Control, parsed strictly: what can't be read beyond doubt is said to be malformed, and the caller refuses.
-
-/** A header field's value as Fastify and Node hand it out. */
-export type FieldValue = string | number | readonly string[] | undefined
+import { joined, type FieldValue } from './field-values.js'
 
 /** Directives by lower-case name; `true` without an argument. Of a repeated number the smaller one counts. */
 export interface CacheControl {
@@ -19,11 +17,6 @@ const BETWEEN = /[ \t,]*/y
 const SPACE = /[ \t]*/y
 const TOKEN = /[!#$%&'*+.^_`|~0-9A-Za-z-]+/y
 const QUOTED = /"((?:[^"\\\p{Cc}]|\t|\\[\t\x20-\x7e\x80-\xff])*)"/yu
-
-/** All lines of a field as one value (RFC 9110 section 5.3). */
-export function joined (value: FieldValue): string {
-  return Array.isArray(value) ? value.join(', ') : value === undefined ? '' : String(value)
-}
 
 /** Parses every line of a Cache-Control field. Never throws; linear in the length. */
 export function parseCacheControl (value: FieldValue): CacheControl {

@@ -1,5 +1,5 @@
 // Conditional requests: what a stored answer makes of a client's conditions (RFC 9110 section 13, RFC 9111 section 4.3.2).
-import { joined, type FieldValue } from './cache-control.js'
+import { joined, type FieldValue } from './field-values.js'
 import { parseHttpDate } from './http-date.js'
 import { entityTags, entityTagIn, fieldIn, isSameStrongly, isSameWeakly, validatorsOf, type Validators } from './validators.js'
 

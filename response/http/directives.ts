@@ -1,7 +1,7 @@
 // Which cache directives of an answer are addressed to this cache: those of a targeted field (RFC 9213), else Cache-Control.
 import { parseDictionary } from 'structured-headers'
-import { joined, parseCacheControl, type CacheControl, type FieldValue } from './cache-control.js'
-import type { Fields } from './policy.js'
+import { joined, type FieldValue, type Fields } from './field-values.js'
+import { parseCacheControl, type CacheControl } from './cache-control.js'
 
 /** The directives that count, and whether they come from a targeted field, in place of Cache-Control and Expires. */
 export interface Directives extends CacheControl {

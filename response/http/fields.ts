@@ -1,6 +1,5 @@
 // Which header fields of an answer belong to the entry: those that the handler set, and that another answer may carry.
-import { joined, type FieldValue } from './cache-control.js'
-import type { Fields } from './policy.js'
+import { joined, type FieldValue, type Fields } from './field-values.js'
 
 /**
  * Never stored: hop-by-hop (RFC 9111 section 3.1, RFC 9110 section 7.6.1), made anew for each answer, or about

@@ -1,8 +1,8 @@
 // How old an answer is when it comes, and for how long it is fresh by what it says itself (RFC 9111 section 4.2).
-import { deltaSeconds, joined, MAX_DELTA_SECONDS, type FieldValue } from './cache-control.js'
+import { joined, type FieldValue, type Fields } from './field-values.js'
+import { deltaSeconds, MAX_DELTA_SECONDS } from './cache-control.js'
 import type { Directives } from './directives.js'
 import { parseHttpDate } from './http-date.js'
-import type { Fields } from './policy.js'
 import { isHeuristicallyCacheable } from './statuses.js'
 
 /** When an answer was asked for and when it came, in epoch milliseconds. */

@@ -1,5 +1,5 @@
 // Dates as HTTP writes them (RFC 9110 section 5.6.7): the format that is sent, and the two obsolete ones that are still read.
-import { joined, type FieldValue } from './cache-control.js'
+import { joined, type FieldValue } from './field-values.js'
 
 const MONTHS = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec']
 const MONTH = MONTHS.join('|')

@@ -1,6 +1,6 @@
 // A stored answer cut to what a request asks for: not modified, a part, several parts, or a condition that failed.
 import { randomBytes } from 'node:crypto'
-import type { FieldValue } from './cache-control.js'
+import type { FieldValue } from './field-values.js'
 import { isRangeOf, precondition, type Conditions } from './conditional.js'
 import type { Entry, ResponseHead } from '../store/entry.js'
 import { CONTENT_DIGESTS, DESCRIBES_CONTENT, without } from './fields.js'

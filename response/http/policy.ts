@@ -1,14 +1,12 @@
 // May an answer be stored, and until when may it be used for what (RFC 9111 sections 3 and 4, RFC 5861). Pure; any doubt means no.
-import { deltaSeconds, joined, qualifiedNames, type FieldValue } from './cache-control.js'
+import { deltaSeconds, qualifiedNames } from './cache-control.js'
+import { joined, type Fields, type FieldValue } from './field-values.js'
 import { directivesOf, type Directives } from './directives.js'
 import { heuristicMs, initialAgeMs, statedMs } from './freshness.js'
 import type { RoutePolicy } from '../options.js'
 import { CONDITIONAL_STATUSES, isCacheableStatus, isUnderstood, isValidatable } from './statuses.js'
 import type { RefusalReason } from '../status.js'
 import { varyNames } from './vary.js'
-
-/** Header fields by lower-case name. */
-export type Fields = Readonly<Record<string, FieldValue>>
 
 /** What `reply.cache()` said while the handler ran. */
 export interface Decision {

@@ -1,5 +1,5 @@
 // Ranges of bytes: which parts of an answer a request asks for (RFC 9110 section 14).
-import { joined, type FieldValue } from './cache-control.js'
+import { joined, type FieldValue } from './field-values.js'
 
 /** A part: its first byte and its last one, both among it. */
 export interface ByteRange {

@@ -1,5 +1,5 @@
 // Validators: the entity tags and dates by which versions of an answer are told apart (RFC 9110 section 8.8).
-import { joined, type FieldValue } from './cache-control.js'
+import { joined, type FieldValue } from './field-values.js'
 import { parseHttpDate } from './http-date.js'
 
 /** What an answer can be told by: its own words, and only those that are well-formed. */

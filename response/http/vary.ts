@@ -1,6 +1,6 @@
 // Vary: which request header fields select among the stored answers of one key (RFC 9111 section 4.1).
 import { selecting, type Spelling } from './accept.js'
-import { joined, type FieldValue } from './cache-control.js'
+import { joined, type FieldValue } from './field-values.js'
 import { digest } from '../key.js'
 import { changesPart, fieldPart, type RequestFields } from '../sent.js'
 

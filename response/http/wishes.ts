@@ -1,6 +1,6 @@
 // What a request asks of caches (RFC 9111 section 5.2.1), and whether an entry is what it asks for.
-import { deltaSeconds, joined, parseCacheControl } from './cache-control.js'
-import type { Fields } from './policy.js'
+import { joined, type Fields } from './field-values.js'
+import { deltaSeconds, parseCacheControl } from './cache-control.js'
 
 export interface Wishes {
   readonly noStore: boolean

@@ -96,3 +96,8 @@ t.test('A04: two processes that write one key and three that read it meet no err
   }
   t.same(asideIn(dir), [])
 })
+
+t.test('file: a set that waits for a cleanup under way keeps the process alive until it is done', async (t) => {
+  const { exitCode, stdout, stderr } = await runChild(CHILD, { args: [join(newFolder(t), 'cache'), 'set beside cleanups', 'a'] })
+  t.same({ exitCode, stdout, stderr }, { exitCode: 0, stdout: '"done"\n', stderr: '' })
+})

@@ -149,7 +149,7 @@ t.test('B10: where any key may be evicted, no entry is served whose tag was inva
   const server = await startServer(t, { args: ['--maxmemory', '2mb', '--maxmemory-policy', 'allkeys-lru'] })
   await server.admin.ping()
   let made = 0
-  const { cache } = await build(t, { backend: 'redis', options: { url: server.url }, routes () {} })
+  const { cache } = await build(t, { backend: 'redis', options: { url: server.url }, deadline: '10s', routes () {} })
   const value = 'v'.repeat(1_000)
   for (let at = 0; at < 1_500; at++) await cache.set(`key ${at}`, { at, value }, { ttl: 60, tags: [`tag ${at % 10}`] })
   for (let tag = 0; tag < 10; tag++) await cache.invalidate(`tag ${tag}`)

@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import fc from 'fast-check'
 import t from 'tap'
+import { builtIns } from '../../backends/index.js'
 import { SQLITE_CLEANUP_INTERVAL_MS, SQLITE_MAX_BYTES, SQLITE_PATH, SQLITE_TABLE, type SqliteOptions } from '../../backends/sqlite.js'
-import { loadDriver } from '../../backends/sqlite/driver.js'
+import { driverVersion, driverWarning, loadDriver } from '../../backends/sqlite/driver.js'
 import { readOptions } from '../../backends/sqlite/options.js'
 import { testClock } from '../support/clock.js'
 import { conforms } from '../support/conformance.js'
@@ -61,6 +62,19 @@ t.test('E32: a table name is a plain name or it is refused', async (t) => {
   const { backend } = await openSqlite(t, { path: ':memory:', table: 'select' })
   await backend.set('key', entry('value', Infinity))
   t.equal(await textAt(backend, 'key'), 'value', 'a word of SQL is a name like others')
+})
+
+t.test('sqlite: a driver that aborts the process on this Node is told of, with what to install', async (t) => {
+  for (const node of ['24.19.0', '24.21.0', '26.0.0']) t.match(driverWarning('12.11.1', node), /better-sqlite3 12\.11\.1 aborts the process .* run npm install better-sqlite3@13/)
+  for (const [driver, node] of [['12.11.1', '24.18.9'], ['12.11.1', '20.20.2'], ['13.0.0', '24.21.0'], [undefined, '24.21.0']] as const) t.equal(driverWarning(driver, node), undefined)
+  t.match(driverVersion(), /^\d+\.\d+\.\d+$/)
+  const warned: string[] = []
+  const version = Object.getOwnPropertyDescriptor(process.versions, 'node')!
+  Object.defineProperty(process.versions, 'node', { ...version, value: '24.21.0' })
+  t.teardown(() => Object.defineProperty(process.versions, 'node', version))
+  const log = { debug () {}, info () {}, error () {}, warn: (_fields: object, text: string) => { warned.push(text) } }
+  await (await builtIns().open({ backend: 'sqlite', options: { path: ':memory:' } }, { log })).close()
+  t.equal(warned.length, Number(driverVersion()!.split('.')[0]) < 13 ? 1 : 0)
 })
 
 t.test('sqlite: a driver that is not installed is an error that says what to install', async (t) => {

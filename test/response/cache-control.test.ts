@@ -1,7 +1,8 @@
 // Cache-Control, parsed strictly: what it says is read, what can't be read beyond doubt is malformed, whatever comes.
 import fc from 'fast-check'
 import t from 'tap'
-import { deltaSeconds, joined, MAX_DELTA_SECONDS, parseCacheControl, type FieldValue } from '../../response/http/cache-control.js'
+import { joined, type FieldValue } from '../../response/http/field-values.js'
+import { deltaSeconds, MAX_DELTA_SECONDS, parseCacheControl } from '../../response/http/cache-control.js'
 import { sized } from '../support/size.js'
 
 const MALFORMED = 'malformed'

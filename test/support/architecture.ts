@@ -2,7 +2,7 @@
 import { builtinModules } from 'node:module'
 import { functionsOf, importsOf, mentions, type Import, type Source } from './sources.js'
 
-const MAX_FILE_LINES = 250
+const MAX_FILE_LINES = 320
 const MAX_FUNCTION_LINES = 40
 
 /** The rooms whose code users run. */
@@ -58,6 +58,25 @@ export function wrongImports (files: readonly Source[], rules: Rules): string[] 
   return files.flatMap((file) => importsOf(file)
     .filter((found) => !(found.target.endsWith('.ts') ? mayImport(file.path, found) : mayUse(file.path, found, rules)))
     .map(({ target, how }) => `${file.path} imports ${target} (${how})`))
+}
+
+/** Files that import each other, types counted: each circle with all that are in it, by path. */
+export function circles (files: readonly Source[]): string[][] {
+  const targets = new Map(files.map((file) => [file.path, importsOf(file).map(({ target }) => target)]))
+  const reached = new Map([...targets.keys()].map((path) => [path, from(path)]))
+  function from (start: string): Set<string> {
+    const seen = new Set<string>()
+    const left = [...targets.get(start) ?? []]
+    for (let path = left.pop(); path !== undefined; path = left.pop()) {
+      if (seen.has(path)) continue
+      seen.add(path)
+      left.push(...targets.get(path) ?? [])
+    }
+    return seen
+  }
+  const isWith = (one: string, other: string): boolean => reached.get(one)!.has(other) && reached.get(other)!.has(one)
+  const found = [...targets.keys()].map((path) => [...targets.keys()].filter((other) => isWith(path, other)).sort())
+  return found.filter((circle, at) => circle.length > 0 && found.findIndex(([first]) => first === circle[0]) === at)
 }
 
 export function longFiles (files: readonly Source[]): string[] {

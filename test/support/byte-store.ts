@@ -1,7 +1,7 @@
 // A store of bytes for tests, in memory, that hangs and fails as it is told, and the backend that wears it.
 import type { Test } from 'tap'
-import { ByteStoreBackend, type ByteStore } from '../../registry/byte-store.js'
-import type { Listed } from '../../registry/byte-listing.js'
+import { ByteStoreBackend } from '../../registry/byte-backend.js'
+import type { ByteStore, Listed } from '../../registry/byte-store.js'
 import { nameOf, storedKey } from '../../registry/frame.js'
 import type { BackendContext } from '../../registry/registry.js'
 import { testClock } from './clock.js'

@@ -16,7 +16,7 @@ const FRAMING = ['content-length', 'transfer-encoding']
 /** O1: the cached application's answer is the control's. */
 export function differences (cached: Answer, control: Answer, { status = true, body = true, headers = true, ignore = [] }: Comparable): string[] {
   const found: string[] = []
-  if (status && cached.status !== control.status) found.push(`O1: status ${cached.status}, without the cache ${control.status}`)
+  if (status && !Object.is(cached.status, control.status)) found.push(`O1: status ${cached.status}, without the cache ${control.status}`)
   if (cached.whole !== control.whole) found.push(`O1: the answer is ${cached.whole ? '' : 'not '}whole, without the cache it is ${control.whole ? '' : 'not '}`)
   if (body && control.whole && !cached.body.equals(control.body)) found.push(`O1: body ${shown(cached.body)}, without the cache ${shown(control.body)}`)
   if (!headers) return found

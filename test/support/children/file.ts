@@ -5,7 +5,7 @@ import { builtIns } from '../../../backends/index.js'
 const [dir = '', way = '', name = ''] = process.argv.slice(2)
 const openFiles = () => readdirSync('/proc/self/fd').length
 const before = process.platform === 'linux' ? openFiles() : 0
-const cache = await builtIns().open({ backend: 'file', options: { dir, cleanupInterval: '100ms', fsync: name === 'fsync' } })
+const cache = await builtIns().open({ backend: 'file', options: { dir, cleanupInterval: '100ms', fsync: name === 'fsync', ...(way === 'set beside cleanups' && { maxBytes: 500_000 }) } })
 
 /** Tells on standard output, at once, also when killed a moment later. */
 const tell = (answer: unknown): void => { writeSync(1, `${JSON.stringify(answer)}\n`) }
@@ -14,6 +14,7 @@ const KEYS = 4
 const LARGE_BYTES = 8_000_000
 const CONTENDED_BYTES = 200_000
 const CONTEND_MS = 3_000
+const BESIDE_MS = 1_500
 
 /** Sets large values under a few keys, and a small one for each round, until killed; tells which rounds are acknowledged. */
 async function writeUntilKilled (): Promise<void> {
@@ -103,6 +104,13 @@ const WAYS: Record<string, () => unknown> = {
     await reading
     const resources = process.getActiveResourcesInfo().filter((kind) => kind !== 'PipeWrap' && kind !== 'TTYWrap')
     tell({ resources, left: process.platform === 'linux' ? openFiles() - before : 0 })
+  },
+  /** Sets beside cleanups, in a folder that is full, while nothing else keeps the process alive. */
+  async 'set beside cleanups' () {
+    const endsAt = performance.now() + BESIDE_MS
+    for (let at = 0; performance.now() < endsAt; at++) await cache.set(`${at % 3_000}`, { value: Buffer.alloc(100), expiresAt: Infinity })
+    tell('done')
+    await cache.close()
   },
   'set and leave' () {
     cache.set('key', { value: Buffer.from(name), expiresAt: Infinity })

@@ -1,0 +1,13 @@
+// A process goes on while somebody in it waits, though what is waited for would let it end.
+
+const LONGEST_MS = 2 ** 31 - 1
+
+/** What `act` returns; until then the process doesn't end by itself. A cleanup's pauses would let it. */
+export async function staysAlive<T> (act: () => Promise<T>): Promise<T> {
+  const alive = setTimeout(() => {}, LONGEST_MS)
+  try {
+    return await act()
+  } finally {
+    clearTimeout(alive)
+  }
+}

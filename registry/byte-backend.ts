@@ -1,0 +1,122 @@
+// A store of bytes that was not made for this, worn as a backend: entries with their instant and key in a frame, under digests.
+import type { BackgroundTask } from './background.js'
+import type { BackendStats, CacheBackend, ClearOptions, StoredEntry } from './backend.js'
+import { ByteListing } from './byte-listing.js'
+import type { ByteStore } from './byte-store.js'
+import { Calls } from './calls.js'
+import { frame, nameOf, readFrame, storedKey } from './frame.js'
+import type { BackendContext } from './registry.js'
+
+/** What the backend is told of its store. */
+export interface ByteStoreSettings {
+  /** The backend's name, for errors. */
+  readonly name: string
+  readonly timeoutMs: number
+  /** How often a store that forgets nothing by itself, and can be listed, is cleaned up. */
+  readonly cleanupIntervalMs?: number
+}
+
+/** A backend on a store of bytes. It can be cleared, counted and listed where the store can be listed. */
+export class ByteStoreBackend implements CacheBackend {
+  declare readonly getMany?: (keys: readonly string[]) => Promise<Array<StoredEntry | undefined>>
+  declare readonly clear?: (prefix?: string, options?: ClearOptions) => Promise<void>
+  declare readonly keys?: (pattern?: string) => Promise<string[]>
+  declare readonly size?: () => Promise<number>
+  readonly #store: ByteStore
+  readonly #calls: Calls
+  readonly #now: () => number
+  readonly #cleanup: BackgroundTask | undefined
+  /** Looks at what may be over, by key; a change of the key takes its own out. */
+  readonly #drops = new Map<string, object>()
+  #foreign = 0
+  #closing: Promise<void> | undefined
+
+  constructor (store: ByteStore, { name, timeoutMs, cleanupIntervalMs }: ByteStoreSettings, { now, background }: BackendContext) {
+    this.#store = store
+    this.#calls = new Calls(name, timeoutMs)
+    this.#now = now
+    if (store.getMany !== undefined) this.getMany = (keys) => this.#getMany(keys)
+    if (store.list === undefined) return
+    const listing = new ByteListing({ store, calls: this.#calls, now, delete: (key) => this.delete(key), drop: (key) => this.#drop(key) })
+    this.clear = (prefix = '', options) => listing.clear(prefix, options)
+    this.keys = (pattern = '*') => listing.keys(pattern)
+    this.size = () => listing.size()
+    if (!store.forgets && cleanupIntervalMs !== undefined) this.#cleanup = background.every(`${name} cleanup`, cleanupIntervalMs, () => listing.sweep())
+  }
+
+  async get (key: string): Promise<StoredEntry | undefined> {
+    const stored = storedKey(key)
+    const bytes = await this.#calls.run('get', () => this.#store.get(nameOf(stored)))
+    const entry = this.#read(bytes, stored)
+    // Where nothing is forgotten by itself, what is met goes.
+    if (entry !== undefined && !this.#isLive(entry) && !this.#store.forgets) this.#drop(key).catch(() => {})
+    return entry !== undefined && this.#isLive(entry) ? entry : undefined
+  }
+
+  async set (key: string, { value, expiresAt }: StoredEntry): Promise<void> {
+    const wholeMs = Math.min(Math.floor(expiresAt), Number.MAX_SAFE_INTEGER)
+    if (!(wholeMs > this.#now())) return await this.delete(key)
+    const stored = storedKey(key)
+    this.#drops.delete(key)
+    await this.#calls.change(key, 'set', () => {
+      const lifeMs = wholeMs - this.#now()
+      return lifeMs > 0 ? this.#store.set(nameOf(stored), frame(stored, { value, expiresAt: wholeMs }), lifeMs) : this.#store.delete(nameOf(stored))
+    })
+  }
+
+  async delete (key: string): Promise<void> {
+    this.#drops.delete(key)
+    await this.#calls.change(key, 'delete', () => this.#store.delete(nameOf(storedKey(key))))
+  }
+
+  /** What is known without asking. */
+  stats (): BackendStats {
+    return { foreignValues: this.#foreign, timeouts: this.#calls.timeouts }
+  }
+
+  close (): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close (): Promise<void> {
+    this.#calls.close()
+    await this.#cleanup?.cancel()
+    await this.#store.close()
+  }
+
+  async #getMany (keys: readonly string[]): Promise<Array<StoredEntry | undefined>> {
+    const stored = keys.map(storedKey)
+    const found = await this.#calls.run('getMany', () => this.#store.getMany!(stored.map(nameOf)))
+    return found.map((bytes, at) => {
+      const entry = this.#read(bytes, stored[at]!)
+      return entry !== undefined && this.#isLive(entry) ? entry : undefined
+    })
+  }
+
+  /** Removes what lies under `key` if it is over and nobody changes the key meanwhile: whoever does need not wait for this. */
+  async #drop (key: string): Promise<void> {
+    if (this.#drops.has(key) || this.#calls.isChanging(key)) return
+    const stored = storedKey(key)
+    const drop = {}
+    this.#drops.set(key, drop)
+    try {
+      const entry = this.#read(await this.#calls.run('get', () => this.#store.get(nameOf(stored))), stored)
+      if (entry !== undefined && !this.#isLive(entry) && this.#drops.get(key) === drop) await this.delete(key)
+    } finally {
+      if (this.#drops.get(key) === drop) this.#drops.delete(key)
+    }
+  }
+
+  /** The entry in these bytes. Others than ours, cut off or altered ones, and those of another key are none. */
+  #read (bytes: Uint8Array | undefined, stored: Buffer): StoredEntry | undefined {
+    if (bytes === undefined) return undefined
+    const entry = readFrame(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), stored)
+    if (entry === undefined) this.#foreign++
+    return entry
+  }
+
+  #isLive (entry: StoredEntry): boolean {
+    return entry.expiresAt > this.#now()
+  }
+}

@@ -1,0 +1,12 @@
+// Header fields and their values, as Fastify and Node hand them out.
+
+/** A header field's value. */
+export type FieldValue = string | number | readonly string[] | undefined
+
+/** Header fields by lower-case name. */
+export type Fields = Readonly<Record<string, FieldValue>>
+
+/** All lines of a field as one value (RFC 9110 section 5.3). */
+export function joined (value: FieldValue): string {
+  return Array.isArray(value) ? value.join(', ') : value === undefined ? '' : String(value)
+}
