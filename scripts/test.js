@@ -9,7 +9,7 @@ import { filesNamed, filesOf, noteTimes } from './test-files.js'
 
 const HELP = `npm test                   lint, types, build, every test; with FULL=1 coverage, too
 npm test -- FILE ...       build, then these files: test/docs.test.ts, or a part of the path
-npm run test:quick         build, then what tells soonest, on the backend memory alone: less than a minute
+npm run test:quick         build, then what tells soonest, on the backend memory alone: half a minute
 npm run test:package       build, then what uses the packed package, the docs and the examples as users do
 
 Environment:

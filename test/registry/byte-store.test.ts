@@ -6,6 +6,10 @@ import { testClock } from '../support/clock.js'
 import { conforms } from '../support/conformance.js'
 import { failureOf, textAt } from '../support/entries.js'
 import { entry } from '../support/redis.js'
+import { sized } from '../support/size.js'
+
+// A tenth of that is remembered whole.
+const MORE_THAN_REMEMBERED = sized(10_050)
 
 t.test('A24: a store that can be listed, and reads several at once, conforms', async (t) => {
   const clock = testClock()
@@ -88,7 +92,7 @@ t.test('byte store: however many readers meet an entry that is over, it is remov
 })
 
 t.test('byte store: a clear of a store that keeps what it is told to delete rejects', async (t) => {
-  for (const [count, prefix] of [[1, ''], [1, 'key'], [10_050, 'key']] as const) {
+  for (const [count, prefix] of [[1, ''], [1, 'key'], [MORE_THAN_REMEMBERED, 'key']] as const) {
     const store = new TestStore()
     const { backend } = wear(t, store, { timeoutMs: 60_000 })
     for (let number = 0; number < count; number++) store.held.set(name(`key ${number}`), frame(storedKey(`key ${number}`), entry('value')))
@@ -143,7 +147,7 @@ t.test('byte store: of more keys than are remembered, clear leaves none', async 
   const store = new TestStore()
   const { backend } = wear(t, store)
   const value = Buffer.from('value')
-  for (let number = 0; number < 10_050; number++) {
+  for (let number = 0; number < MORE_THAN_REMEMBERED; number++) {
     const key = `key ${number}`
     store.held.set(name(key), frame(storedKey(key), { value, expiresAt: 2e12 }))
   }
