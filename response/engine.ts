@@ -1,16 +1,14 @@
 // What the routes of one registration share: the guarded backend, the fence, the flights, and the fills under way.
-import { AsyncLocalStorage } from 'node:async_hooks'
 import type { FastifyReply } from 'fastify'
 import type { CacheBackend } from '../registry/backend.js'
 import { Fence } from '../registry/fence.js'
 import type { CacheLog } from '../registry/registry.js'
-import { KeyedSlots } from '../registry/slots.js'
 import type { Clock } from './clock.js'
 import { Connections } from './connections.js'
 import { FastifyInternals, type RouteContext, type Routing } from './fastify-internals.js'
-import type { Filling } from './fill/filling.js'
+import { FillsUnderWay } from './fill/fills-under-way.js'
 import { recording } from './fill/hooks.js'
-import { Flights, type Flight } from './fill/flight.js'
+import { Flights } from './fill/flight.js'
 import { Guard } from './store/guard.js'
 import { Notices, safeError } from './notices.js'
 import { Patterns } from './invalidation/patterns.js'
@@ -21,12 +19,8 @@ import { CacheStatus } from './status.js'
 import { Store } from './store/store.js'
 import { Tags } from './store/tags.js'
 import { RecordingBudget } from './fill/tee.js'
-import type { Visit } from './fill/visit.js'
 
 export { kFilling, kToldBefore, type FillingReply } from './fill/hooks.js'
-
-/** The fills whose handlers the present asynchronous chain runs in, the innermost first. */
-export interface FillChain { readonly filling: Filling, readonly outer: FillChain | undefined }
 
 export interface EngineOptions {
   readonly backend: CacheBackend
@@ -72,15 +66,12 @@ export class Engine {
   readonly internals = new FastifyInternals()
   readonly connections = new Connections()
   readonly budget = new RecordingBudget(MAX_RECORDING_BYTES)
-  readonly chain = new AsyncLocalStorage<FillChain>()
+  readonly fills = new FillsUnderWay()
   /** Every cached route of this registration, one for each of its methods. */
   readonly routes: CachedRoute[] = []
-  readonly patterns: Patterns
-  /** Fills under way by key, in the order in which they began. */
-  readonly #fillings = new KeyedSlots<Filling[]>()
+  readonly patterns: Patterns<CachedRoute>
   #closed = false
   #closing: Promise<void> | undefined
-  #order = 0
   #date: { readonly second: number, readonly text: string } | undefined
   #follows = false
 
@@ -119,58 +110,11 @@ export class Engine {
     return this.#follows
   }
 
-  /**
-   * Whether this request was made by the handler that is filling its key already, or may have been. What it is answered
-   * is not what others are: something that is no part of the key made the handler ask no further.
-   */
-  isNested ({ key, reply }: Visit): boolean {
-    for (let link = this.chain.getStore(); link !== undefined; link = link.outer) {
-      if (link.filling.key === key && link.filling.mayStore) return true
-    }
-    return this.internals.isInjected(reply) && (this.#fillings.get(key) ?? []).some((filling) => !filling.followed && filling.mayStore)
-  }
-
-  /** Whether `flight` waits, by way of others, for work that this asynchronous chain is part of. */
-  wouldWaitForItself (flight: Flight): boolean {
-    for (let link = this.chain.getStore(); link !== undefined; link = link.outer) {
-      if (link.filling.flight !== undefined && flight.waitsFor(link.filling.flight)) return true
-    }
-    return false
-  }
-
-  /** This asynchronous chain is going to wait for `flight`. */
-  waits (flight: Flight): void {
-    for (let link = this.chain.getStore(); link !== undefined; link = link.outer) link.filling.flight?.awaits(flight)
-  }
-
   /** IMF-fixdate of `at` (RFC 9110 section 5.6.7), written once a second. */
   httpDate (at: number): string {
     const second = Math.floor(at / 1_000)
     if (this.#date?.second !== second) this.#date = { second, text: new Date(second * 1_000).toUTCString() }
     return this.#date.text
-  }
-
-  nextOrder (): number {
-    return ++this.#order
-  }
-
-  began (filling: Filling): void {
-    const others = this.#fillings.get(filling.key)
-    if (others === undefined) this.#fillings.set(filling.key, [filling])
-    else others.push(filling)
-  }
-
-  ended (filling: Filling): void {
-    const left = this.#fillings.get(filling.key)?.filter((other) => other !== filling)
-    if (left === undefined || left.length === 0) this.#fillings.delete(filling.key)
-    else this.#fillings.set(filling.key, left)
-  }
-
-  /** A fill stores: those that began before it and are not done yet have an older answer. */
-  supersede (filling: Filling): void {
-    for (const other of this.#fillings.get(filling.key) ?? []) {
-      if (other.order < filling.order) other.superseded = true
-    }
   }
 
   /** The hooks of a route with the recording ones around them. */

@@ -1,17 +1,5 @@
-// Now or later: the one helper that tells a value from a promise, for the path of a hit; and later than one can wait.
-import type { MaybePromise } from '../registry/backend.js'
+// Waiting: for a reply that is sent, for a promise within a deadline, for all that is under way.
 import { Deadline, type Wait } from '../registry/deadline.js'
-
-export { Deadline }
-
-export function isPromise<T> (value: MaybePromise<T>): value is Promise<T> {
-  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
-}
-
-/** `next(value)` at once where the value is there, else when it comes. */
-export function andThen<T, R> (value: MaybePromise<T>, next: (value: T) => MaybePromise<R>): MaybePromise<R> {
-  return isPromise(value) ? value.then(next) : next(value)
-}
 
 /**
  * What an asynchronous handler must answer: Fastify sends what its promise brings, `undefined` too, so an answer that
@@ -22,8 +10,6 @@ export function whenSent<T> (result: unknown, reply: T): unknown {
 }
 
 export const LATE = Symbol('late')
-export const NO_ANSWER = new Error('no answer before the deadline')
-export const HELD_UP = new Error('no answer before the deadline, while the event loop of this process was held up')
 export const noop = (): void => {}
 
 /** What `promise` brings, or LATE when it takes longer than `limit`: milliseconds, or a deadline that may be moved meanwhile. */

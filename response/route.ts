@@ -9,7 +9,8 @@ import { Filling, tagName } from './fill/filling.js'
 import type { Flight, Outcome } from './fill/flight.js'
 import type { UNAVAILABLE } from './store/guard.js'
 import { distinctPrefix, keyBuilder, targetPart, type Keyed } from './key.js'
-import { isPromise, whenSent } from './later.js'
+import { isPromise } from '../registry/maybe-promise.js'
+import { whenSent } from './later.js'
 import { limitQuery, pathOf } from './query.js'
 import type { RoutePolicy } from './options.js'
 import { selected } from './http/partial.js'
@@ -130,7 +131,7 @@ export class CachedRoute {
     const behind = found.entry ?? found.stale
     if (behind !== undefined) visit = { ...visit, why: use, behind }
     if (request.method === 'HEAD') return this.#fill(visit, found, undefined, 'head')
-    if (refresh === undefined && this.#engine.isNested(visit)) return this.#unrecorded(visit, 'nested')
+    if (refresh === undefined && this.#engine.fills.isNested(visit.key, this.#engine.internals.isInjected(reply))) return this.#unrecorded(visit, 'nested')
     return this.policy.lock ? this.#locked(visit, found) : this.#fill(visit, found)
   }
 
@@ -152,17 +153,16 @@ export class CachedRoute {
 
   /** Joins the flight of this key, or begins it. */
   #locked (visit: Visit, found: Found): unknown {
-    const engine = this.#engine
-    const { flights, fence } = engine
+    const { fills, flights, fence } = this.#engine
     const { tags } = this.policy
     // Tags that the handler has yet to name are looked at when its answer is there.
     const names = (): string[] => [visit.key, ...this.fenceNames(visit.target), ...(typeof tags === 'function' ? [] : tags.map(tagName))]
-    const flight = flights.toJoin(visit.key, (other) => !engine.wouldWaitForItself(other) && !fence.movedSince(other.mark, names))
+    const flight = flights.toJoin(visit.key, (other) => !fills.wouldWaitForItself(other) && !fence.movedSince(other.mark, names))
     // What is asked for a part, or on a condition, is answered with that: it is nobody else's.
     if (flight === undefined) return this.#fill(visit, found, visit.behind === undefined && isConditional(visit.request.headers) ? undefined : flights.begin(visit.key, visit.mark))
     const joinedAt = fence.mark()
     const began = performance.now()
-    engine.waits(flight)
+    fills.waits(flight)
     return flight.wait().then((outcome) => {
       visit.deadline.extend(performance.now() - began)
       return whenSent(this.#follow(visit, found, { flight, joinedAt }, outcome), visit.reply)
@@ -197,7 +197,7 @@ export class CachedRoute {
   }
 
   #run ({ instance, request, reply }: Visit, filling: Filling, recording: RouteContext, stamps?: readonly string[] | typeof UNAVAILABLE): unknown {
-    const { chain, connections, internals } = this.#engine
+    const { connections, fills, internals } = this.#engine
     const { fill } = filling
     filling.stamps = stamps
     fill.validation?.ask()
@@ -206,7 +206,7 @@ export class CachedRoute {
     internals.useContext(request, recording)
     connections.whenOver(reply, () => filling.closed())
     const result: unknown = filling.followed
-      ? chain.run({ filling, outer: chain.getStore() }, () => this.#callHandler(instance, request, reply))
+      ? fills.follow(filling, () => this.#callHandler(instance, request, reply))
       : this.#callHandler(instance, request, reply)
     const noticeHijack = (): void => { if (reply.sent && !fill.taken) fill.refuse('hijacked') }
     if (result === reply || !isPromise(result)) {

@@ -6,7 +6,8 @@ import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/error
 import { isRefusal } from '../../registry/refusal.js'
 import type { BackendContext } from '../../registry/registry.js'
 import type { Settings } from './options.js'
-import { all, andThen, outcomeOf, type Outcome } from './outcome.js'
+import { andThen } from '../../registry/maybe-promise.js'
+import { all, outcomeOf, type Outcome } from './outcome.js'
 import { has, read, readMany, type Shared } from './reading.js'
 import { Tier } from './tier.js'
 

@@ -1,7 +1,8 @@
 // A tier's changes: in call order for each key, and remembered until they are confirmed, so that nobody reads around them.
 import type { CacheBackend, ClearOptions, MaybePromise, StoredEntry } from '../../registry/backend.js'
 import { isRefusal } from '../../registry/refusal.js'
-import { isPromise, outcomeOf, type Outcome } from './outcome.js'
+import { isPromise } from '../../registry/maybe-promise.js'
+import { outcomeOf, type Outcome } from './outcome.js'
 import type { Breaker } from './patience.js'
 
 /** What a tier is to hold under a key that has a change under way, or one that it did not confirm. */

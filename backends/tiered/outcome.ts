@@ -1,17 +1,9 @@
 // What calls of several tiers came to, now or later: no tier's failure ends the work on the others.
 import type { MaybePromise } from '../../registry/backend.js'
+import { isPromise } from '../../registry/maybe-promise.js'
 
 /** What a call failed with; undefined when it was confirmed. */
 export type Outcome = { readonly error: unknown } | undefined
-
-export function isPromise<T> (value: MaybePromise<T>): value is Promise<T> {
-  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
-}
-
-/** `next(value)` at once where the value is there, else when it comes. */
-export function andThen<T, R> (value: MaybePromise<T>, next: (value: T) => MaybePromise<R>): MaybePromise<R> {
-  return isPromise(value) ? value.then(next) : next(value)
-}
 
 /** What `call` comes to. Never throws, never rejects. */
 export function outcomeOf (call: () => MaybePromise<unknown>): MaybePromise<Outcome> {

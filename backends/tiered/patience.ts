@@ -1,5 +1,5 @@
 // How long a tier is waited for, and when one that fails is left alone.
-import type { Deadline, Wait } from '../../registry/deadline.js'
+import { HELD_UP, NO_ANSWER, type Deadline, type Wait } from '../../registry/deadline.js'
 
 const FAILURES_TO_PAUSE = 5
 // Short, since what is asked meanwhile is asked of the other tiers, and a change that is refused has to be made up for.
@@ -40,14 +40,11 @@ export class Breaker {
   }
 }
 
-/** There is no answer, and it can't be told whether the tier or this process was too slow: its event loop was held up. */
-export const HELD_UP = new Error('no answer before the deadline, while the event loop of this process was held up')
-
 /** What `promise` brings; rejects when it takes longer than an equal share of what is left of `deadline` for `tiers` tiers. */
 export async function share<T> (deadline: Deadline, tiers: number, promise: Promise<T>): Promise<T> {
   let wait: Wait | undefined
   const late = new Promise<never>((_resolve, reject) => {
-    wait = deadline.wait((heldUp) => reject(heldUp ? HELD_UP : new Error('no answer before the deadline')), { sharing: tiers })
+    wait = deadline.wait((heldUp) => reject(heldUp ? HELD_UP : NO_ANSWER), { sharing: tiers })
   })
   try {
     return await Promise.race([promise, late])

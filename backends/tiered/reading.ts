@@ -3,7 +3,7 @@ import type { MaybePromise, StoredEntry } from '../../registry/backend.js'
 import { Deadline } from '../../registry/deadline.js'
 import { CACHE_ERR_BACKEND_FAILED } from '../../registry/errors.js'
 import type { Fence } from '../../registry/fence.js'
-import { andThen } from './outcome.js'
+import { andThen } from '../../registry/maybe-promise.js'
 import { UNSAID, type Asking, type Read, type Tier } from './tier.js'
 
 /** What the methods of the backend share. */

@@ -1,10 +1,11 @@
 // One tier: read within a deadline, believed only where nothing is in doubt, left alone while it fails.
 import type { CacheBackend, ClearOptions, MaybePromise, StoredEntry } from '../../registry/backend.js'
-import type { Deadline } from '../../registry/deadline.js'
+import { type Deadline, HELD_UP } from '../../registry/deadline.js'
 import type { BackendContext } from '../../registry/registry.js'
 import { Lanes, MAX_UNCONFIRMED } from './lanes.js'
-import { all, andThen, isPromise, outcomeOf, type Outcome } from './outcome.js'
-import { Breaker, HELD_UP, share } from './patience.js'
+import { andThen, isPromise } from '../../registry/maybe-promise.js'
+import { all, outcomeOf, type Outcome } from './outcome.js'
+import { Breaker, share } from './patience.js'
 
 /** The tier could not say. Not a miss: nothing is known of what it holds. */
 export const UNSAID = Symbol('unsaid')

@@ -4,10 +4,11 @@ import { kArrival } from '../arrival.js'
 import type { Engine } from '../engine.js'
 import type { Entry, ResponseHead } from '../store/entry.js'
 import { Fill } from './fill.js'
+import type { FillUnderWay } from './fills-under-way.js'
 import type { Flight } from './flight.js'
 import { UNAVAILABLE } from '../store/guard.js'
 import type { RequestFields } from '../sent.js'
-import { andThen } from '../later.js'
+import { andThen } from '../../registry/maybe-promise.js'
 import { areTags } from '../invalidation/targets.js'
 import type { CachedRoute } from '../route.js'
 import { count } from '../stats.js'
@@ -22,33 +23,30 @@ import { isGone } from '../http/statuses.js'
 import { fieldIn } from '../http/validators.js'
 import { variantOf } from '../http/vary.js'
 
-export class Filling implements FillEnd {
+export class Filling implements FillEnd, FillUnderWay {
   readonly key: string
   readonly fill: Fill
   readonly order: number
-  /** Whether requests that its handler makes by `inject()` can be told from others. */
   readonly followed: boolean
   readonly hasTrailers: () => boolean
-  /** Set when a fill that began later has stored already. */
-  superseded = false
   /** Tag, stamp, tag, stamp ... of the route's own tags, taken before the handler ran. */
   stamps: readonly string[] | typeof UNAVAILABLE | undefined
   #tags: readonly string[] | undefined
   #marked: Marked | undefined
   #stoodIn = false
+  #superseded = false
   #patience: NodeJS.Timeout | undefined
   readonly #engine: Engine
   readonly #route: CachedRoute
   readonly #visit: Visit
   readonly #found: Found
-  /** What others may wait for. */
   readonly flight: Flight | undefined
   /** A copy: handlers change `request.headers` before they pass a request on. */
   readonly #asked: RequestFields
 
   constructor (engine: Engine, route: CachedRoute, visit: Visit, found: Found, flight: Flight | undefined) {
     this.key = visit.key
-    this.order = engine.nextOrder()
+    this.order = engine.fills.nextOrder()
     this.followed = engine.follows(visit.reply)
     this.hasTrailers = engine.internals.trailersSince(visit.reply)
     this.#engine = engine
@@ -61,11 +59,15 @@ export class Filling implements FillEnd {
     this.fill.servesRanges = engine.internals.servesRanges(visit.request)
     if (visit.behind !== undefined) this.fill.validation = new Validation(visit.request, visit.behind, engine.now())
     visit.refresh?.begin()
-    engine.began(this)
+    engine.fills.began(this)
   }
 
-  /** Whether an entry may yet come of it: none comes of a HEAD. */
+  /** None comes of a HEAD. */
   get mayStore (): boolean { return !this.fill.over && this.fill.forbidden !== 'head' }
+
+  supersede (): void {
+    this.#superseded = true
+  }
 
   /** The verdict, and what Cache-Status says of it. */
   judge (): void {
@@ -111,7 +113,7 @@ export class Filling implements FillEnd {
     const keeping = tags === undefined ? 'tags' : this.#keep(head, body, { tags, varyNames, expiresAt: at + freshMs + keptMs })
     engine.guard.track(andThen(keeping, (refused) => {
       // Not before: until it is stored, a fill that began later may still overtake it.
-      engine.ended(this)
+      engine.fills.ended(this)
       if (refused === undefined) {
         this.#route.stats.stores++
         this.#visit.refresh?.succeed()
@@ -128,7 +130,7 @@ export class Filling implements FillEnd {
       if (stamps === UNAVAILABLE) return 'unavailable'
       const obstacle = this.#obstacle(tags)
       if (obstacle !== undefined) return obstacle
-      engine.supersede(this)
+      engine.fills.supersede(this)
       return andThen(engine.store.keep({
         key: this.key,
         head: stamps.length === 0 ? head : { ...head, tags: stamps },
@@ -157,7 +159,7 @@ export class Filling implements FillEnd {
   refused (reason: RefusalReason, fault?: unknown): void {
     const engine = this.#engine
     clearTimeout(this.#patience)
-    engine.ended(this)
+    engine.fills.ended(this)
     this.fill.validation?.putBack()
     if (this.#endsWhatIsBehind(reason)) this.#endWhatIsBehind()
     else this.#visit.refresh?.fail(reason)
@@ -176,7 +178,7 @@ export class Filling implements FillEnd {
 
   /** Forgets it. That is all that a refresh has to find out. */
   #endWhatIsBehind (): void {
-    this.#engine.supersede(this)
+    this.#engine.fills.supersede(this)
     this.#engine.guard.track(this.#engine.store.forget(this.#visit.behind as Entry<ResponseHead>))
     this.#visit.refresh?.succeed()
   }
@@ -234,7 +236,7 @@ export class Filling implements FillEnd {
     const { fence, closed } = this.#engine
     if (tags === undefined) return 'tags'
     if (this.#found.unavailable === true) return 'unavailable'
-    if (this.superseded) return 'superseded'
+    if (this.#superseded) return 'superseded'
     if (closed) return 'closed'
     return fence.movedSince(this.#visit.mark, () => this.#names(tags)) ? 'invalidated' : undefined
   }

@@ -2,7 +2,7 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { ArrivedRequest } from '../arrival.js'
 import type { Entry, ResponseHead } from '../store/entry.js'
-import type { Deadline } from '../later.js'
+import type { Deadline } from '../../registry/deadline.js'
 import type { Refresh } from './refresh.js'
 import type { Forwarding } from '../status.js'
 

@@ -1,14 +1,16 @@
 // Which cached routes a path belongs to: by their patterns' segments, and by a router of Fastify's where regular expressions have a say.
 import findMyWay from 'find-my-way'
 import type { Routing } from '../fastify-internals.js'
-import type { CachedRoute } from '../route.js'
 import { allows, alternatives, shapeOf, type Shape } from './shape.js'
 
-interface Pattern {
+/** A route, as far as its pattern goes. */
+interface Routed { readonly url: string }
+
+interface Pattern<R> {
   readonly shapes: readonly Shape[]
   /** Present where a regular expression has a say. */
   readonly router: ReturnType<typeof findMyWay> | undefined
-  readonly routes: CachedRoute[]
+  readonly routes: R[]
 }
 
 /** A path as a router may read it. */
@@ -22,27 +24,27 @@ interface Reading {
  * Routes by the paths that are theirs. A path that is taken for a route's and is not costs the deletion of an absent key; one
  * that is not taken for it leaves a stale response. So what is too long for the application's router is taken for the route's.
  */
-export class Patterns {
-  readonly #routes: readonly CachedRoute[]
+export class Patterns<R extends Routed> {
+  readonly #routes: readonly R[]
   readonly #routing: Routing
   #known = 0
-  readonly #patterns = new Map<string, Pattern>()
+  readonly #patterns = new Map<string, Pattern<R>>()
 
   /** `routes` may grow. */
-  constructor (routes: readonly CachedRoute[], routing: Routing) {
+  constructor (routes: readonly R[], routing: Routing) {
     this.#routes = routes
     this.#routing = routing
   }
 
   /** The routes, of whatever method, that may respond to this path. */
-  routesOf (path: string): CachedRoute[] {
-    for (; this.#known < this.#routes.length; this.#known++) this.#add(this.#routes[this.#known] as CachedRoute)
+  routesOf (path: string): R[] {
+    for (; this.#known < this.#routes.length; this.#known++) this.#add(this.#routes[this.#known] as R)
     const readings = this.#readingsOf(path)
     const found = [...this.#patterns.values()].filter((pattern) => readings.some((reading) => this.#fits(pattern, reading)))
     return found.flatMap(({ routes }) => routes)
   }
 
-  #add (route: CachedRoute): void {
+  #add (route: R): void {
     const there = this.#patterns.get(route.url)
     if (there !== undefined) {
       there.routes.push(route)
@@ -67,7 +69,7 @@ export class Patterns {
   }
 
   /** No regular expression runs on more characters than the application's own router lets a parameter have. */
-  #fits ({ shapes, router }: Pattern, { path, segments }: Reading): boolean {
+  #fits ({ shapes, router }: Pattern<R>, { path, segments }: Reading): boolean {
     const { maxParamLength } = this.#routing
     return shapes.some((shape) => allows(shape, segments) && (
       router === undefined ||

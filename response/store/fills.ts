@@ -1,6 +1,6 @@
 // Fills on their way to the backend: few at once, so that a change that somebody waits for never stands behind many of them.
 import type { StoredEntry } from '../../registry/backend.js'
-import { isPromise } from '../later.js'
+import { isPromise } from '../../registry/maybe-promise.js'
 
 /** More would stand in a queue of the backend: 32 writes of 50 ms each, one after the other, take 1.6 s, and an invalidation has 2 s. */
 const MOST_UNDER_WAY = 32

@@ -6,7 +6,9 @@ import { Breaker } from './breaker.js'
 import { Fills, WAITED } from './fills.js'
 import { Late } from './late.js'
 import { inTime, ON_PURPOSE_DEADLINE_MS, Progress } from './on-purpose.js'
-import { Deadline, HELD_UP, hold, isPromise, LATE, NO_ANSWER, noop, within } from '../later.js'
+import { isPromise } from '../../registry/maybe-promise.js'
+import { Deadline, HELD_UP, NO_ANSWER } from '../../registry/deadline.js'
+import { hold, LATE, noop, within } from '../later.js'
 import { safeCause, safeError, type Notices } from '../notices.js'
 
 /** The backend could not say: not a miss, nothing is known of what it holds. */

@@ -1,5 +1,6 @@
 // A call that somebody made on purpose and waits for: its deadline is on silence, not on a long walk that says that it goes on.
-import { Deadline, LATE, within } from '../later.js'
+import { Deadline } from '../../registry/deadline.js'
+import { LATE, within } from '../later.js'
 
 /** How long nothing may be heard of such a call (`cache.set`, `invalidate`, `clear`, ...). */
 export const ON_PURPOSE_DEADLINE_MS = 2_000

@@ -6,7 +6,8 @@ import { UNAVAILABLE, type Guard } from './guard.js'
 import { isForWantOfRoom } from './on-purpose.js'
 import { digest, namespacePrefix } from '../key.js'
 import { part } from '../sent.js'
-import { andThen, type Deadline } from '../later.js'
+import { andThen } from '../../registry/maybe-promise.js'
+import type { Deadline } from '../../registry/deadline.js'
 
 // A stamp that is gone makes its entries misses, never the other way round; so this need only be long.
 const STAMP_LIFE_MS = 365 * 86_400_000

@@ -128,7 +128,7 @@ t.test('B08: a server that is paused is not asked more and more', async (t) => {
 t.test('B12: a server that was emptied gives misses', async (t) => {
   const server = await startServer(t)
   await server.admin.ping()
-  const app = await start(t, { url: server.url })
+  const app = await start(t, { url: server.url }, { deadline: '5s' })
   await app.ask('/a')
   await server.admin.flushall()
   t.match((await app.ask('/a')).cacheStatus, /fwd=miss; stored/)

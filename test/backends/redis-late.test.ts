@@ -8,13 +8,16 @@ import { fileNeeds } from '../support/programs.js'
 
 fileNeeds(t, 'redis-server')
 
+// The connection is given up as well: on a busy machine before the call is.
+const GIVEN_UP = { code: /^(ETIMEDOUT|ECONNLOST)$/ }
+
 t.test('B05: a set that failed while the server was stopped is not there when it goes on', async (t) => {
   const server = await startServer(t)
   const backend = await openRedis(t, soon(server.port))
   await backend.set('key', entry('before'))
   await backend.delete('key')
   server.stop()
-  t.match(await failureOf(() => backend.set('key', entry('zombie'))), { code: 'ETIMEDOUT' })
+  t.match(await failureOf(() => backend.set('key', entry('zombie'))), GIVEN_UP)
   server.goOn()
   await until('it can be asked again', async () => await failureOf(() => backend.get('other')) === undefined)
   t.equal(await textAt(backend, 'key'), undefined)
@@ -31,7 +34,7 @@ t.test('B05: a set whose connection was lost does not come to pass after a later
   await backend.set('key', entry('before'))
   proxy.hold()
   const set = failureOf(() => backend.set('key', entry('zombie')))
-  t.match(await set, { code: 'ETIMEDOUT' })
+  t.match(await set, GIVEN_UP)
   await other.delete('key')
   // The command was on its way all the time, and arrives now.
   proxy.release()
@@ -49,7 +52,7 @@ t.test('B05: a set by a lent client that keeps commands for later is not carried
   await backend.set('key', entry('before'))
   server.stop()
   const set = failureOf(() => backend.set('key', entry('zombie')))
-  t.match(await set, { code: 'ETIMEDOUT' })
+  t.match(await set, GIVEN_UP)
   // The client's queue of unanswered commands is sent once more to what comes next.
   await server.kill()
   await server.start()

@@ -47,7 +47,7 @@ for (const far of ['sqlite', 'file']) {
       const choices = await left(t, far, stop)
       t.equal(await wordIn(choices.far), farHas)
       t.equal(await wordIn(choices.near), nearHas)
-      const tiered = { backend: 'tiered', options: { tiers: [choices.near, choices.far], nearTtl: NEAR_TTL } } as const
+      const tiered = { backend: 'tiered', options: { tiers: [choices.near, choices.far], nearTtl: NEAR_TTL, deadline: '10s' } } as const
       t.equal(await wordIn(tiered), nearHas ?? farHas)
       t.equal(await wordIn(choices.near), nearHas ?? farHas, 'copied')
       t.equal(await wordIn(tiered, NEAR_TTL_MS), farHas)

@@ -61,9 +61,9 @@ t.test('O2 finds a canary in the answer to somebody else, in the backend, and in
 })
 
 t.test('O3 finds an answer for which the cache took longer than the deadline and a little', async (t) => {
-  const slow = route(async (probe) => { if (probe.cached) await after(90) })
-  t.match(await verdict(t, { ...slow, deadline: '10ms' }, async (app) => await app.ask({ url: '/', slow: true })), /O3: the cache cost/)
-  t.equal(await verdict(t, { ...slow, deadline: '100ms' }, async (app) => await app.ask({ url: '/', slow: true })), 'nothing')
+  const slow = (byMs: number) => route(async (probe) => { if (probe.cached) await after(byMs) })
+  t.match(await verdict(t, { ...slow(500), deadline: '10ms' }, async (app) => await app.ask({ url: '/', slow: true })), /O3: the cache cost/)
+  t.equal(await verdict(t, { ...slow(90), deadline: '100ms' }, async (app) => await app.ask({ url: '/', slow: true })), 'nothing')
 })
 
 t.test('O4 finds a warning', async (t) => {

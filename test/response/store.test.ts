@@ -1,7 +1,7 @@
 // Entries in the backend: what a look under a key need not do again.
 import t from 'tap'
 import type { StoredEntry } from '../../registry/backend.js'
-import { Deadline } from '../../response/later.js'
+import { Deadline } from '../../registry/deadline.js'
 import { Notices } from '../../response/notices.js'
 import { kKeys, type Entry, type ResponseHead, type VariantsHead } from '../../response/store/entry.js'
 import { Guard } from '../../response/store/guard.js'
