@@ -7,7 +7,7 @@ import { explain, type ExplainOptions } from './explain/explain.js'
 import type { Explanation } from './explain/explanation.js'
 import { clear, invalidate } from './invalidation/invalidation.js'
 import type { Lookup } from './explain/lookup.js'
-import type { CachedRoute } from './route.js'
+import type { KnownRoute } from './known-route.js'
 import { sum, type CacheStats, type RouteStats } from './stats.js'
 import type { GetOrSetOptions, SetOptions } from './value-options.js'
 import type { InvalidationTarget } from './invalidation/targets.js'
@@ -99,6 +99,6 @@ export class ResponseCache {
 }
 
 /** Routes of one name, told apart by constraints, are one line. */
-function byName (routes: readonly CachedRoute[]): Record<string, RouteStats> {
+function byName (routes: readonly KnownRoute[]): Record<string, RouteStats> {
   return Object.fromEntries(routes.map(({ name }) => [name, sum(routes.filter((route) => route.name === name).map((route) => route.stats))]))
 }

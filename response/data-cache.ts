@@ -5,7 +5,7 @@ import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED, CACHE_ERR_OPTION } from '..
 import { Backoff } from './backoff.js'
 import type { Engine } from './engine.js'
 import { staleFrom, type ValueHead } from './store/entry.js'
-import { tagName } from './fill/filling.js'
+import { tagName } from './known-route.js'
 import { UNAVAILABLE } from './store/guard.js'
 import { digest, namespacePrefix } from './key.js'
 import { LATE, within } from './later.js'

@@ -5,22 +5,19 @@ import { Fence } from '../registry/fence.js'
 import type { CacheLog } from '../registry/registry.js'
 import type { Clock } from './clock.js'
 import { Connections } from './connections.js'
-import { FastifyInternals, type RouteContext, type Routing } from './fastify-internals.js'
+import { FastifyInternals, type Routing } from './fastify-internals.js'
 import { FillsUnderWay } from './fill/fills-under-way.js'
-import { recording } from './fill/hooks.js'
 import { Flights } from './fill/flight.js'
 import { Guard } from './store/guard.js'
 import { Notices, safeError } from './notices.js'
 import { Patterns } from './invalidation/patterns.js'
 import { Refreshes, refreshOf } from './fill/refresh.js'
-import type { CachedRoute } from './route.js'
+import type { KnownRoute } from './known-route.js'
 import { Sender } from './send.js'
 import { CacheStatus } from './status.js'
 import { Store } from './store/store.js'
 import { Tags } from './store/tags.js'
 import { RecordingBudget } from './fill/tee.js'
-
-export { kFilling, kToldBefore, type FillingReply } from './fill/hooks.js'
 
 export interface EngineOptions {
   readonly backend: CacheBackend
@@ -68,8 +65,8 @@ export class Engine {
   readonly budget = new RecordingBudget(MAX_RECORDING_BYTES)
   readonly fills = new FillsUnderWay()
   /** Every cached route of this registration, one for each of its methods. */
-  readonly routes: CachedRoute[] = []
-  readonly patterns: Patterns<CachedRoute>
+  readonly routes: KnownRoute[] = []
+  readonly patterns: Patterns<KnownRoute>
   #closed = false
   #closing: Promise<void> | undefined
   #date: { readonly second: number, readonly text: string } | undefined
@@ -115,11 +112,6 @@ export class Engine {
     const second = Math.floor(at / 1_000)
     if (this.#date?.second !== second) this.#date = { second, text: new Date(second * 1_000).toUTCString() }
     return this.#date.text
-  }
-
-  /** The hooks of a route with the recording ones around them. */
-  recording (context: RouteContext): RouteContext {
-    return recording(context, this.internals)
   }
 
   /** Something that a developer did wrong on a route; the answer was delivered. */

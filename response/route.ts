@@ -1,62 +1,45 @@
 // A cached route: the handler with the cache in front of it. Sends what is stored, else lets one request fill.
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
 import { hasArrived, kArrival, NOT_NOTED, type ArrivedRequest } from './arrival.js'
-import { kFilling, kToldBefore, type Engine, type FillingReply } from './engine.js'
+import type { Engine } from './engine.js'
 import { isConditional } from './http/conditional.js'
 import type { Entry, ResponseHead } from './store/entry.js'
 import type { RouteContext } from './fastify-internals.js'
-import { Filling, tagName } from './fill/filling.js'
+import { Filling } from './fill/filling.js'
 import type { Flight, Outcome } from './fill/flight.js'
+import { kFilling, kToldBefore, recording, type FillingReply } from './fill/hooks.js'
 import type { UNAVAILABLE } from './store/guard.js'
-import { distinctPrefix, keyBuilder, targetPart, type Keyed } from './key.js'
+import { keyBuilder, type Keyed } from './key.js'
+import { KnownRoute, tagName, type RouteDescription } from './known-route.js'
 import { isPromise } from '../registry/maybe-promise.js'
 import { whenSent } from './later.js'
-import { limitQuery, pathOf } from './query.js'
-import type { RoutePolicy } from './options.js'
+import { limitQuery } from './query.js'
 import { selected } from './http/partial.js'
 import { refreshOf } from './fill/refresh.js'
 import type { Visit } from './fill/visit.js'
 import { useOf } from './http/stale.js'
-import { count, emptyStats, type RouteStats } from './stats.js'
+import { count } from './stats.js'
 import type { BypassReason, RefusalReason } from './status.js'
 import type { Found } from './store/store.js'
 import { variantOf } from './http/vary.js'
 import { wishesOf, type Wishes } from './http/wishes.js'
 
-export interface RouteDescription {
-  readonly method: string
-  /** The route's pattern with its prefix. */
-  readonly url: string
-  readonly constraints: object | undefined
-  readonly policy: RoutePolicy
+/** A route, with the handler that the cache stands before. */
+export interface HandledRoute extends RouteDescription {
   readonly handler: RouteHandlerMethod
 }
 
-export class CachedRoute {
-  readonly method: string
-  readonly url: string
-  readonly policy: RoutePolicy
-  /** What all keys of the route begin with. */
-  readonly prefix: string
-  readonly stats: RouteStats = emptyStats()
+export class CachedRoute extends KnownRoute {
   readonly #engine: Engine
   readonly #handler: RouteHandlerMethod
   readonly #keyOf: (request: ArrivedRequest) => Keyed
   #recording: { readonly of: RouteContext, readonly context: RouteContext } | undefined
 
-  constructor (engine: Engine, { method, url, constraints, policy, handler }: RouteDescription) {
-    this.method = method
-    this.url = url
-    this.policy = policy
-    this.prefix = distinctPrefix(engine.namespace, { method, url, constraints }, engine.routes)
+  constructor (engine: Engine, route: HandledRoute) {
+    super(route, engine.namespace, engine.routes)
     this.#engine = engine
-    this.#handler = handler
-    this.#keyOf = keyBuilder(this.prefix, policy)
-  }
-
-  /** As people write it: `GET /products/:id`. */
-  get name (): string {
-    return `${this.method} ${this.url}`
+    this.#handler = route.handler
+    this.#keyOf = keyBuilder(this.prefix, route.policy)
   }
 
   /** Stands in for the route's handler. */
@@ -73,17 +56,6 @@ export class CachedRoute {
     return isPromise(found)
       ? found.then((there) => whenSent(this.#answer(visit, there, wishes), reply))
       : this.#answer(visit, found, wishes)
-  }
-
-  /** The names under which the fence knows what this route answers this request with, beside the key. */
-  fenceNames (target: string): string[] {
-    return [routeName(this.prefix), this.targetPrefix(target)]
-  }
-
-  /** What all keys of one target begin with. */
-  targetPrefix (target: string): string {
-    const { key } = this.policy
-    return this.prefix + targetPart(typeof key === 'function' || key.query === true ? target : pathOf(target))
   }
 
   /** What the client asks of the cache, where that counts. */
@@ -182,28 +154,28 @@ export class CachedRoute {
 
   /** Lets the handler run, and records what it makes. */
   #fill (visit: Visit, found: Found, flight?: Flight, forbidden?: RefusalReason): unknown {
-    const recording = this.#recordingFor(visit.request)
-    if (recording === undefined) {
+    const context = this.#recordingFor(visit.request)
+    if (context === undefined) {
       if (flight !== undefined) this.#engine.flights.release(flight, 'not-shareable')
       return this.#bypass(visit.instance, visit.request, visit.reply, 'unsupported', new Error('this version of fastify keeps its hooks elsewhere'))
     }
     const filling = new Filling(this.#engine, this, visit, found, flight)
     filling.fill.forbidden = forbidden
     const { tags } = this.policy
-    if (typeof tags === 'function' || tags.length === 0 || found.unavailable === true) return this.#run(visit, filling, recording)
+    if (typeof tags === 'function' || tags.length === 0 || found.unavailable === true) return this.#run(visit, filling, context)
     const stamps = this.#engine.tags.stamped(tags, visit.deadline)
-    if (!isPromise(stamps)) return this.#run(visit, filling, recording, stamps)
-    return stamps.then((there) => whenSent(this.#run(visit, filling, recording, there), visit.reply))
+    if (!isPromise(stamps)) return this.#run(visit, filling, context, stamps)
+    return stamps.then((there) => whenSent(this.#run(visit, filling, context, there), visit.reply))
   }
 
-  #run ({ instance, request, reply }: Visit, filling: Filling, recording: RouteContext, stamps?: readonly string[] | typeof UNAVAILABLE): unknown {
+  #run ({ instance, request, reply }: Visit, filling: Filling, context: RouteContext, stamps?: readonly string[] | typeof UNAVAILABLE): unknown {
     const { connections, fills, internals } = this.#engine
     const { fill } = filling
     filling.stamps = stamps
     fill.validation?.ask()
     ;(reply as FillingReply)[kFilling] = filling
     for (const options of (reply as FillingReply)[kToldBefore] ?? []) fill.tell(options)
-    internals.useContext(request, recording)
+    internals.useContext(request, context)
     connections.whenOver(reply, () => filling.closed())
     const result: unknown = filling.followed
       ? fills.follow(filling, () => this.#callHandler(instance, request, reply))
@@ -228,9 +200,10 @@ export class CachedRoute {
 
   /** The route's hooks with the recording ones around them, made once. */
   #recordingFor (request: ArrivedRequest): RouteContext | undefined {
-    const of = this.#engine.internals.contextOf(request)
+    const { internals } = this.#engine
+    const of = internals.contextOf(request)
     if (of === undefined) return undefined
-    if (this.#recording?.of !== of) this.#recording = { of, context: this.#engine.recording(of) }
+    if (this.#recording?.of !== of) this.#recording = { of, context: recording(of, internals) }
     return this.#recording.context
   }
 
@@ -242,9 +215,4 @@ export class CachedRoute {
     sender.mark(reply, status.forwarded('miss', { detail }))
     return this.#callHandler(instance, request, reply)
   }
-}
-
-/** Under which the fence knows all answers of a route. */
-export function routeName (prefix: string): string {
-  return `r ${prefix}`
 }

@@ -10,7 +10,7 @@ import { UNAVAILABLE } from '../store/guard.js'
 import type { RequestFields } from '../sent.js'
 import { andThen } from '../../registry/maybe-promise.js'
 import { areTags } from '../invalidation/targets.js'
-import type { CachedRoute } from '../route.js'
+import { tagName, type KnownRoute } from '../known-route.js'
 import { count } from '../stats.js'
 import type { FillEnd, Recorded } from './recorded.js'
 import type { Marked } from '../send.js'
@@ -37,14 +37,14 @@ export class Filling implements FillEnd, FillUnderWay {
   #superseded = false
   #patience: NodeJS.Timeout | undefined
   readonly #engine: Engine
-  readonly #route: CachedRoute
+  readonly #route: KnownRoute
   readonly #visit: Visit
   readonly #found: Found
   readonly flight: Flight | undefined
   /** A copy: handlers change `request.headers` before they pass a request on. */
   readonly #asked: RequestFields
 
-  constructor (engine: Engine, route: CachedRoute, visit: Visit, found: Found, flight: Flight | undefined) {
+  constructor (engine: Engine, route: KnownRoute, visit: Visit, found: Found, flight: Flight | undefined) {
     this.key = visit.key
     this.order = engine.fills.nextOrder()
     this.followed = engine.follows(visit.reply)
@@ -244,9 +244,4 @@ export class Filling implements FillEnd, FillUnderWay {
   #names (tags: readonly string[]): string[] {
     return [this.key, ...this.#route.fenceNames(this.#visit.target), ...tags.map(tagName)]
   }
-}
-
-/** Under which the fence knows a tag. */
-export function tagName (tag: string): string {
-  return `t ${tag}`
 }

@@ -4,10 +4,9 @@ import { CACHE_ERR_CLOSED, CACHE_ERR_OPTION, CACHE_ERR_POWER_MISSING } from '../
 import type { Engine } from '../engine.js'
 import { dataKey } from '../data-cache.js'
 import { safeError } from '../notices.js'
-import { tagName } from '../fill/filling.js'
 import { customKey, namespacePrefix, originPart } from '../key.js'
 import { pathOf } from '../query.js'
-import { routeName, type CachedRoute } from '../route.js'
+import { routeName, tagName, type KnownRoute } from '../known-route.js'
 import { aimOf, partsOf, type InvalidationTarget } from './targets.js'
 
 /** Settles when no later read can see what was stored for `target`. Rejects when that could not be confirmed. */
@@ -74,7 +73,7 @@ export async function forgetTarget (engine: Engine, target: string, origin: stri
 }
 
 /** The one key that the URL means, where the target and the origin are all that keys are made of. */
-function exactKey (route: CachedRoute, target: string, origin: string | undefined): string | undefined {
+function exactKey (route: KnownRoute, target: string, origin: string | undefined): string | undefined {
   const { method, policy: { key } } = route
   const plain = typeof key !== 'function' && method === 'GET' && !key.body && key.by === undefined && key.query === true && key.headers.length === 0 && key.cookies.length === 0
   if (!plain) return undefined
