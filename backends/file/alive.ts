@@ -2,9 +2,9 @@
 
 const LONGEST_MS = 2 ** 31 - 1
 
-/** What `act` returns; until then the process doesn't end by itself. A cleanup's pauses would let it. */
-export async function staysAlive<T> (act: () => Promise<T>): Promise<T> {
-  const alive = setTimeout(() => {}, LONGEST_MS)
+/** What `act` returns; until then, and for `longestMs` at most, the process doesn't end by itself. A cleanup's pauses would let it. */
+export async function staysAlive<T> (act: () => Promise<T>, longestMs = LONGEST_MS): Promise<T> {
+  const alive = setTimeout(() => {}, longestMs)
   try {
     return await act()
   } finally {

@@ -186,7 +186,7 @@ export class FileBackend implements CacheBackend {
       await this.#cleanup.cancel()
       await this.#writes.close(CLOSE_PATIENCE_MS)
       await Promise.allSettled(this.#underWay)
-    })
+    }, CLOSE_PATIENCE_MS)
   }
 
   #refuseClosed (operation: string): void {

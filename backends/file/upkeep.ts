@@ -231,7 +231,7 @@ export class Upkeep {
   }
 
   #pace (): Pace {
-    return { goOn: this.#options.goOn, ref: () => false }
+    return { goOn: this.#options.goOn, ref: false }
   }
 }
 

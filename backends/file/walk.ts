@@ -25,14 +25,14 @@ export interface Pace {
   /** Throws when the walk is to end. */
   readonly goOn: () => void
   /** Whether the pauses keep the process alive. @default always */
-  readonly ref?: () => boolean
+  readonly ref?: boolean
 }
 
 /**
  * Calls `look` for each item, with pauses. What one item or one shard throws doesn't keep the others from being looked
  * at; the first of such errors is thrown at the end.
  */
-export async function inSteps<T> (items: Iterable<T>, look: (item: T) => void, { goOn, ref = () => true }: Pace): Promise<void> {
+export async function inSteps<T> (items: Iterable<T>, look: (item: T) => void, { goOn, ref = true }: Pace): Promise<void> {
   const failures: unknown[] = []
   let endsAt = performance.now() + STEP_MS
   for (const item of items) {
@@ -42,7 +42,7 @@ export async function inSteps<T> (items: Iterable<T>, look: (item: T) => void, {
       if (failures.length === 0) failures.push(error)
     }
     if (performance.now() < endsAt) continue
-    await sleep(PAUSE_MS, undefined, { ref: ref() })
+    await sleep(PAUSE_MS, undefined, { ref })
     goOn()
     endsAt = performance.now() + STEP_MS
   }
