@@ -13,8 +13,7 @@ import { fromStringStore } from './registry/string-store.js'
 import { hasArrived, kAlsoNoted, kArrival } from './response/arrival.js'
 import { ResponseCache } from './response/cache.js'
 import { clockOf } from './response/clock.js'
-import { Engine } from './response/engine.js'
-import { kFilling, kToldBefore, type FillingReply } from './response/fill/hooks.js'
+import { choose, kFill, kToldBefore } from './response/fill/hooks.js'
 import { rewritesUrls, routingOf } from './response/fastify-internals.js'
 import { fromEnvironment } from './response/environment.js'
 import { Lookup } from './response/explain/lookup.js'
@@ -27,7 +26,8 @@ import { refreshOf } from './response/fill/refresh.js'
 import { isKeyedByBody, parametersOf } from './response/key.js'
 import { CachedRoute } from './response/route.js'
 import { checkSettings, NAME, type ResponseCacheOptions } from './response/settings.js'
-import { CACHE_STATUS_NAME } from './response/status.js'
+import { CACHE_STATUS_NAME } from './response/observe/cache-status.js'
+import { close, servicesOf, type Services } from './response/services.js'
 import { dropEverything } from './response/invalidation/invalidation.js'
 import { isStampIn } from './response/store/tags.js'
 import { invalidateAfter } from './response/invalidation/unsafe.js'
@@ -51,7 +51,7 @@ const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, given) 
     isStamp: isStampIn(settings.namespace),
     decoration: (name) => (fastify as unknown as Record<string, unknown>)[name]
   })
-  const engine = new Engine({
+  const services = servicesOf({
     ...settings,
     clock,
     backend: opened,
@@ -61,17 +61,17 @@ const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, given) 
     routing: routingOf(fastify),
     log: fastify.log
   })
-  clock.onSetBack = (byMs) => dropEverything(engine, byMs)
+  clock.onSetBack = (byMs) => dropEverything(services, byMs)
   fastify.addHook('onClose', async () => {
     closing.abort()
-    await Promise.all([engine.close(), background.close()])
+    await Promise.all([close(services), background.close()])
   })
-  noteArrivals(fastify, engine.internals)
+  noteArrivals(fastify, services.internals)
   const lookup = new Lookup(fastify)
-  decorate(fastify, settings.decorateAs, engine, new ResponseCache(engine, lookup, closing.signal))
+  decorate(fastify, settings.decorateAs, services, new ResponseCache(services, lookup, closing.signal))
   const report = new Report()
   fastify.addHook('onRoute', function (route) {
-    if (nearest(this) === engine) report.add(route, addRoute(engine, lookup, route, settings.defaults))
+    if (nearest(this) === services) report.add(route, addRoute(services, lookup, route, settings.defaults))
   })
   fastify.addHook('onReady', async () => report.say(fastify.log, factsOf(fastify, settings, opened)))
 }
@@ -97,50 +97,48 @@ function checkScope (fastify: FastifyInstance, decorateAs: string): void {
     const taker = fastify.hasPlugin('@fastify/caching') ? '@fastify/caching took it' : 'another plugin took it, @fastify/caching for one does'
     throw new CACHE_ERR_OPTION(`${NAME}.decorateAs`, 'a name that is free', `'${decorateAs}': ${taker}. Choose another, { decorateAs: 'responseCache' } say`)
   }
-  if (fastify.hasReplyDecorator('cache') && !fastify.hasReplyDecorator(kFilling)) {
+  if (fastify.hasReplyDecorator('cache') && !fastify.hasReplyDecorator(kFill)) {
     throw new CACHE_ERR_OPTION(NAME, 'the only plugin that decorates the reply with \'cache\'', 'an application in which another plugin did')
   }
 }
 
-function decorate (fastify: FastifyInstance, decorateAs: string, engine: Engine, cache: ResponseCache): void {
+function decorate (fastify: FastifyInstance, decorateAs: string, services: Services, cache: ResponseCache): void {
   fastify.decorate(decorateAs, cache)
-  fastify.decorate(kNearest, engine)
-  if (fastify.hasReplyDecorator(kFilling)) return
+  fastify.decorate(kNearest, services)
+  if (fastify.hasReplyDecorator(kFill)) return
   fastify.decorateRequest('isCacheRefresh', { getter () { return refreshOf(this) !== undefined } })
-  fastify.decorateReply(kFilling, null)
+  fastify.decorateReply(kFill, null)
   fastify.decorateReply(kToldBefore, null)
   fastify.decorateReply('cache', function (this: FastifyReply, options: ReplyCacheOptions) {
-    const reply = this as FillingReply
-    if (reply[kFilling] === null) (reply[kToldBefore] ??= []).push(options)
-    else reply[kFilling].fill.tell(options)
+    choose(this, options)
     return this
   })
 }
 
-function nearest (fastify: FastifyInstance): Engine | undefined {
-  return (fastify as unknown as Record<symbol, Engine | undefined>)[kNearest]
+function nearest (fastify: FastifyInstance): Services | undefined {
+  return (fastify as unknown as Record<symbol, Services | undefined>)[kNearest]
 }
 
 /**
  * Puts the cache in front of the route's handler if the route opted in, and the invalidations behind it unless it opted out.
  * Answers its policy.
  */
-function addRoute (engine: Engine, lookup: Lookup, route: RouteOptions, defaults: Partial<RouteCacheOptions>): RoutePolicy | undefined {
+function addRoute (services: Services, lookup: Lookup, route: RouteOptions, defaults: Partial<RouteCacheOptions>): RoutePolicy | undefined {
   const chosen: unknown = (route.config as { cache?: unknown } | undefined)?.cache
   if (chosen === undefined || chosen === false) lookup.add(route, undefined)
   if (chosen === false) return undefined
   const { url, constraints } = route
   const methods = [route.method].flat()
   const policy = chosen === undefined ? undefined : routePolicy(`${methods.join(',')} ${url} config.cache`, chosen, defaults)
-  invalidateAfter(engine, route, policy?.invalidates ?? [])
+  invalidateAfter(services, route, policy?.invalidates ?? [])
   if (policy === undefined) return undefined
-  const also = { body: isKeyedByBody(policy), query: engine.routing.parsesQueries ? parametersOf(policy) : [] }
+  const also = { body: isKeyedByBody(policy), query: services.routing.parsesQueries ? parametersOf(policy) : [] }
   // Fastify makes a copy of it.
   if (also.body || also.query.length > 0) route.config = Object.assign({ ...route.config }, { [kAlsoNoted]: also })
   const { handler } = route
-  const cached = new Map(methods.map((method) => [method, new CachedRoute(engine, { method, url, constraints, policy, handler })]))
+  const cached = new Map(methods.map((method) => [method, new CachedRoute(services, { method, url, constraints, policy, handler })]))
   const [first] = cached.values()
-  engine.routes.push(...cached.values())
+  services.routes.push(...cached.values())
   lookup.add(route, cached)
   route.handler = function (request, reply) {
     // The method that came, which the router found the route by: a hook may have made another one of it.
@@ -195,8 +193,8 @@ export type { GetOrSetOptions, SetOptions } from './response/value-options.js'
 export type { ExplainOptions } from './response/explain/explain.js'
 export type { Explained, ExplainedEntry, ExplainedKey, ExplainedVariants, Explanation, Instant } from './response/explain/explanation.js'
 export type { InvalidationTarget } from './response/invalidation/targets.js'
-export type { BypassReason, MissReason, RefusalReason } from './response/status.js'
-export type { CacheStats, RouteStats } from './response/stats.js'
+export type { BypassReason, MissReason, RefusalReason } from './response/observe/reasons.js'
+export type { CacheStats, RouteStats } from './response/observe/stats.js'
 export { builtIns, defineBackend, fromEnvironment, fromStringStore, Registry, responseCache, rfc9111 }
 
 /** What require() answers: the plugin function, with what else can be imported as its properties. @internal */

@@ -2,13 +2,13 @@
 import type { Power } from '../registry/backend.js'
 import { powersOf } from '../registry/backend.js'
 import { DataCache, type ProduceContext } from './data-cache.js'
-import type { Engine } from './engine.js'
+import type { Services } from './services.js'
 import { explain, type ExplainOptions } from './explain/explain.js'
 import type { Explanation } from './explain/explanation.js'
 import { clear, invalidate } from './invalidation/invalidation.js'
 import type { Lookup } from './explain/lookup.js'
 import type { KnownRoute } from './known-route.js'
-import { sum, type CacheStats, type RouteStats } from './stats.js'
+import { sum, type CacheStats, type RouteStats } from './observe/stats.js'
 import type { GetOrSetOptions, SetOptions } from './value-options.js'
 import type { InvalidationTarget } from './invalidation/targets.js'
 
@@ -25,16 +25,16 @@ export class ResponseCache {
     readonly powers: readonly Power[]
   }
 
-  readonly #engine: Engine
+  readonly #services: Services
   readonly #data: DataCache
   readonly #lookup: Lookup
 
   /** @internal */
-  constructor (engine: Engine, lookup: Lookup, signal: AbortSignal) {
-    this.#engine = engine
+  constructor (services: Services, lookup: Lookup, signal: AbortSignal) {
+    this.#services = services
     this.#lookup = lookup
-    this.#data = new DataCache(engine, signal)
-    this.backend = Object.freeze({ name: engine.backendName, powers: Object.freeze(powersOf(engine.backend)) })
+    this.#data = new DataCache(services, signal)
+    this.backend = Object.freeze({ name: services.backendName, powers: Object.freeze(powersOf(services.backend)) })
   }
 
   /** The value under `key` in the data cache: a JSON value, or a Buffer where bytes were set; undefined when absent. */
@@ -67,7 +67,7 @@ export class ResponseCache {
 
   /** Settles when no later read can see what was stored for `target`. CACHE_ERR_POWER_MISSING where only `clear` could. */
   async invalidate (target: InvalidationTarget): Promise<void> {
-    await invalidate(this.#engine, target)
+    await invalidate(this.#services, target)
   }
 
   /**
@@ -75,17 +75,17 @@ export class ResponseCache {
    * that requests go by, and runs no handler and no hook: what hooks put on a request is not there.
    */
   async explain (request: ExplainOptions): Promise<Explanation> {
-    return await explain(this.#engine, this.#lookup, request)
+    return await explain(this.#services, this.#lookup, request)
   }
 
   /** Forgets everything in this namespace. Needs a backend that has `clear`. */
   async clear (): Promise<void> {
-    await clear(this.#engine)
+    await clear(this.#services)
   }
 
   /** Counters since start, and what the backend holds. Never rejects: what the backend can't say is undefined. */
   async stats (): Promise<CacheStats> {
-    const { backend, guard, routes, store } = this.#engine
+    const { backend, guard, routes, store } = this.#services
     const held = backend.stats === undefined ? undefined : await guard.call('stats', () => backend.stats!()).catch(() => undefined)
     return {
       ...sum(routes.map((route) => route.stats)),

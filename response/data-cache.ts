@@ -3,16 +3,34 @@ import { show } from '../registry/check.js'
 import type { StoredEntry } from '../registry/backend.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED, CACHE_ERR_OPTION } from '../registry/errors.js'
 import { Backoff } from './backoff.js'
-import type { Engine } from './engine.js'
+import type { Fence } from '../registry/fence.js'
+import type { Observer } from './observe/observer.js'
 import { staleFrom, type ValueHead } from './store/entry.js'
 import { tagName } from './known-route.js'
-import { UNAVAILABLE } from './store/guard.js'
+import { UNAVAILABLE, type Guard } from './store/guard.js'
+import type { Store } from './store/store.js'
 import { digest, namespacePrefix } from './key.js'
 import { LATE, within } from './later.js'
-import { safeError } from './notices.js'
-import { tagsOf } from './store/tags.js'
+import { safeError, type Notices } from './observe/log.js'
+import { tagsOf, type Tags } from './store/tags.js'
 import { asRead, json } from './values.js'
 import { getOrSetSettings, setSettings, type GetOrSetOptions, type SetOptions, type Settings } from './value-options.js'
+
+/** What the data cache needs of the registration. */
+export interface DataServices {
+  readonly backendName: string
+  readonly fence: Fence
+  readonly guard: Guard
+  readonly lockTimeoutMs: number
+  readonly namespace: string
+  /** Epoch milliseconds. */
+  readonly now: () => number
+  readonly notices: Notices
+  readonly observer: Observer
+  readonly steadyNow: () => number
+  readonly store: Store
+  readonly tags: Tags
+}
 
 /** Lent to a producer. */
 export interface ProduceContext {
@@ -56,16 +74,16 @@ export function dataKey (namespace: string, key: string): string {
 }
 
 export class DataCache {
-  readonly #engine: Engine
+  readonly #services: DataServices
   readonly #signal: AbortSignal
   /** The producers under way, by key, in the order in which they began. */
   readonly #producing = new Map<string, Set<Production>>()
   readonly #backoff: Backoff
 
-  constructor (engine: Engine, signal: AbortSignal) {
-    this.#engine = engine
+  constructor (services: DataServices, signal: AbortSignal) {
+    this.#services = services
     this.#signal = signal
-    this.#backoff = new Backoff(engine.steadyNow)
+    this.#backoff = new Backoff(services.steadyNow)
   }
 
   async get (key: string): Promise<unknown> {
@@ -80,7 +98,7 @@ export class DataCache {
   async set (key: string, value: unknown, options: SetOptions): Promise<void> {
     const stored = this.#key(key)
     const kept = setSettings(options)
-    const { fence, guard } = this.#engine
+    const { fence, guard } = this.#services
     const entry = this.#encode(stored, value, kept, await this.#stamps(kept.tags))
     // A producer that began before this knows an older value.
     fence.move(stored)
@@ -91,17 +109,17 @@ export class DataCache {
 
   async delete (key: string): Promise<void> {
     const stored = this.#key(key)
-    this.#engine.fence.move(stored)
-    await this.#engine.guard.change('delete', stored)
-    this.#engine.fence.move(stored)
+    this.#services.fence.move(stored)
+    await this.#services.guard.change('delete', stored)
+    this.#services.fence.move(stored)
   }
 
   async getOrSet<T> (key: string, options: GetOrSetOptions, produce: (context: ProduceContext) => Promise<T> | T): Promise<T> {
     const stored = this.#key(key)
     const kept = getOrSetSettings(options)
     if (typeof produce !== 'function') throw new CACHE_ERR_OPTION('cache.getOrSet(key, options, produce)', 'a function', show(produce))
-    const { closed, fence, now } = this.#engine
-    if (closed) throw new CACHE_ERR_CLOSED('getOrSet')
+    const { fence, guard, now } = this.#services
+    if (guard.isClosed) throw new CACHE_ERR_CLOSED('getOrSet')
     const job: Job<T> = { stored, settings: kept, mark: fence.mark(), names: () => [stored, ...kept.tags.map(tagName)], produce }
     const held = await this.#find(stored).catch(() => undefined)
     if (held !== undefined && this.#isFresh(held)) return held.value as T
@@ -124,23 +142,23 @@ export class DataCache {
   #refresh<T> (job: Job<T>): void {
     const { stored } = job
     if (this.#producing.has(stored) || this.#producing.size >= MAX_PRODUCERS_BEHIND || this.#backoff.pauses(stored)) return
-    this.#engine.guard.track(this.#one(job).catch((err) => {
+    this.#services.guard.track(this.#one(job).catch((err) => {
       this.#backoff.failed(stored)
       this.#failed(err)
     }))
   }
 
   #failed (err: unknown): void {
-    this.#engine.notices.warn('producer', { err: safeError(err) }, 'cache: a producer failed, its stale value was answered')
+    this.#services.notices.warn('producer', { err: safeError(err) }, 'cache: a producer failed, its stale value was answered')
   }
 
   /** What the producer makes, one at a time for a key. */
   async #one<T> (job: Job<T>): Promise<T> {
     const { stored, mark, names } = job
     const under = [...this.#producing.get(stored) ?? []].findLast(({ isSuperseded }) => !isSuperseded)
-    if (under !== undefined && !this.#engine.fence.movedSince(under.mark, names)) {
+    if (under !== undefined && !this.#services.fence.movedSince(under.mark, names)) {
       // Not for ever: the producer that is waited for may be waiting for this very value.
-      const waited = await within(this.#engine.lockTimeoutMs, under.value)
+      const waited = await within(this.#services.lockTimeoutMs, under.value)
       if (waited !== LATE) return asRead(waited) as T
     }
     const production: Production = { mark, value: this.#produce(job, () => this.#mayStore(job, production)), isSuperseded: false }
@@ -155,7 +173,7 @@ export class DataCache {
   }
 
   async #produce<T> ({ stored, settings, produce }: Job<T>, mayStore: () => boolean): Promise<T> {
-    const { guard, tags } = this.#engine
+    const { guard, tags } = this.#services
     const stamps = settings.tags.length === 0 ? [] : await tags.stamped(settings.tags, guard.deadline())
     const value = await produce({ signal: this.#signal })
     this.#backoff.succeeded(stored)
@@ -164,7 +182,7 @@ export class DataCache {
       try {
         guard.put(stored, this.#encode(stored, value, settings, stamps))
       } catch (fault) {
-        this.#engine.fault('cache.getOrSet', 'value', fault)
+        this.#services.observer.fault('cache.getOrSet', 'value', fault)
       }
     }
     return value
@@ -172,7 +190,7 @@ export class DataCache {
 
   /** Whether what a producer made is still the latest. Those that began before it have an older value from then on. */
   #mayStore<T> ({ stored, mark, names }: Job<T>, production: Production): boolean {
-    if (production.isSuperseded || this.#engine.fence.movedSince(mark, names)) return false
+    if (production.isSuperseded || this.#services.fence.movedSince(mark, names)) return false
     for (const other of this.#producing.get(stored) ?? []) {
       if (other === production) return true
       other.isSuperseded = true
@@ -181,11 +199,11 @@ export class DataCache {
   }
 
   #isFresh ({ freshUntil }: Held): boolean {
-    return this.#engine.now() < freshUntil
+    return this.#services.now() < freshUntil
   }
 
   async #find (stored: string): Promise<Held | undefined> {
-    const { guard, store } = this.#engine
+    const { guard, store } = this.#services
     const read = await guard.read(stored)
     const entry = store.believed(read, stored)
     if (read === undefined || entry === undefined || entry === UNAVAILABLE || entry.head.kind !== 'value') return undefined
@@ -199,7 +217,7 @@ export class DataCache {
   /** Since when a value under these stamps is stale for a soft invalidation, if it is; undefined where it is gone, or nobody can say. */
   async #currentUntil (stamps: readonly string[]): Promise<number | undefined> {
     if (stamps.length === 0) return Infinity
-    const { guard, tags } = this.#engine
+    const { guard, tags } = this.#services
     const deadline = guard.deadline()
     const current = await tags.areCurrent(stamps, deadline)
     if (current !== false) return current === true ? Infinity : undefined
@@ -209,8 +227,8 @@ export class DataCache {
 
   async #stamps (tags: readonly string[]): Promise<readonly string[]> {
     if (tags.length === 0) return []
-    const { guard, backendName } = this.#engine
-    const stamps = await this.#engine.tags.stamped(tags, guard.deadline())
+    const { guard, backendName } = this.#services
+    const stamps = await this.#services.tags.stamped(tags, guard.deadline())
     if (stamps === UNAVAILABLE) throw new CACHE_ERR_BACKEND_FAILED(backendName, 'get', 'no answer for the tags; the log says why')
     return stamps
   }
@@ -219,7 +237,7 @@ export class DataCache {
     const isBytes = value instanceof Uint8Array
     const body = isBytes ? Buffer.from(value) : json(value)
     if (body === undefined) throw new CACHE_ERR_OPTION('cache.set(key, value)', 'a JSON value or a Buffer', show(value))
-    const at = this.#engine.now()
+    const at = this.#services.now()
     const freshUntil = at + ttlMs
     const staleMs = Math.max(staleWhileRevalidateMs, staleIfErrorMs)
     const head: ValueHead = {
@@ -232,11 +250,11 @@ export class DataCache {
       ...(staleWhileRevalidateMs > 0 && { staleUntil: freshUntil + staleWhileRevalidateMs }),
       ...(staleIfErrorMs > 0 && { staleOnErrorUntil: freshUntil + staleIfErrorMs })
     }
-    return { value: this.#engine.store.codec.encode(head, body), expiresAt: freshUntil + staleMs }
+    return { value: this.#services.store.codec.encode(head, body), expiresAt: freshUntil + staleMs }
   }
 
   #key (key: unknown): string {
     if (typeof key !== 'string' || key === '') throw new CACHE_ERR_OPTION('cache key', 'a string that is not empty', show(key))
-    return dataKey(this.#engine.namespace, key)
+    return dataKey(this.#services.namespace, key)
   }
 }

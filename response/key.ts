@@ -7,7 +7,7 @@ import { bodyText, exactJson } from './body-part.js'
 import { limitedTarget, listed, pathOf } from './query.js'
 import type { KeyFunction, KeyOptions, RoutePolicy } from './options.js'
 import { ABSENT, fieldPart, part, sent, WHOLLY } from './sent.js'
-import type { BypassReason } from './status.js'
+import type { BypassReason } from './observe/reasons.js'
 
 /** The key of a request, or why it has none; `fault` is what a developer should hear of. */
 export type Keyed = { readonly key: string } | { readonly bypass: BypassReason, readonly fault?: unknown }

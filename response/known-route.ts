@@ -2,7 +2,7 @@
 import { distinctPrefix, targetPart } from './key.js'
 import type { RoutePolicy } from './options.js'
 import { pathOf } from './query.js'
-import { emptyStats, type RouteStats } from './stats.js'
+import { emptyStats, type RouteStats } from './observe/stats.js'
 
 export interface RouteDescription {
   readonly method: string

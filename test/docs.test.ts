@@ -9,7 +9,9 @@ import { parseDuration } from '../registry/check.js'
 import { MAX_TAG_CHARACTERS, MAX_TAGS } from '../response/invalidation/targets.js'
 import { VARIABLES } from '../response/environment.js'
 import { isCacheableStatus } from '../response/http/statuses.js'
-import { BYPASS_REASONS, CacheStatus, MISS_REASONS, REFUSAL_REASONS } from '../response/status.js'
+import { CacheStatus } from '../response/observe/cache-status.js'
+import type { Outcome } from '../response/observe/outcome.js'
+import { BYPASS_REASONS, MISS_REASONS, REFUSAL_REASONS, type ForwardReason, type RefusalReason } from '../response/observe/reasons.js'
 import { MAX_VARIANTS } from '../response/store/store.js'
 import { MAX_VARY_FIELDS } from '../response/http/vary.js'
 import { DOCUMENTED } from './support/documented.js'
@@ -118,21 +120,23 @@ t.test('docs: every error code is the code\'s, and back', async (t) => {
 })
 
 t.test('docs: the values of Cache-Status are those that are sent', async (t) => {
+  const forwarded = (forward: ForwardReason, isStored: boolean, detail?: RefusalReason, status?: number): Outcome => ({ name: 'forwarded', forward, isStored, detail, status })
   const status = new CacheStatus()
-  const sent = [
-    status.hit(57_900),
-    status.forwarded('miss', { stored: true }),
-    status.forwarded('miss', {}),
-    status.collapsed('miss'),
-    status.forwarded('miss', { detail: 'set-cookie' }),
-    status.forwarded('request', { stored: true }),
-    status.hit(-2_100),
-    status.forwarded('stale', { stored: true }),
-    status.forwarded('stale', { stored: true, status: 304 }),
-    status.forwarded('stale', { status: 503, detail: 'status' }),
-    status.bypass('credentials'),
-    status.bypass('method')
+  const outcomes: Outcome[] = [
+    { name: 'hit', ttlMs: 57_900 },
+    forwarded('miss', true),
+    forwarded('miss', false),
+    { name: 'collapsed', forward: 'miss' },
+    forwarded('miss', false, 'set-cookie'),
+    forwarded('request', true),
+    { name: 'stale', ttlMs: -2_100 },
+    forwarded('stale', true),
+    forwarded('stale', true, undefined, 304),
+    forwarded('stale', false, 'status', 503),
+    { name: 'bypass', reason: 'credentials' },
+    { name: 'bypass', reason: 'method' }
   ]
+  const sent = outcomes.map((outcome) => status.of(outcome))
   t.same(tableBelow(DOCS, '## Cache-Status').map((row) => codeIn(row.value!)), sent)
 })
 

@@ -5,7 +5,7 @@ import { checkOptions, expects, isRecord, text } from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 import { Arrival, kArrival, type ArrivedRequest } from '../arrival.js'
 import { joined } from '../http/field-values.js'
-import type { Engine } from '../engine.js'
+import type { Services } from '../services.js'
 import { ageSeconds, type Entry, type ResponseHead } from '../store/entry.js'
 import { Explanation, type Explained, type ExplainedEntry, type ExplainedKey, type Instant } from './explanation.js'
 import { UNAVAILABLE } from '../store/guard.js'
@@ -14,8 +14,8 @@ import type { Located, Lookup } from './lookup.js'
 import type { RoutePolicy } from '../options.js'
 import { pathOf } from '../query.js'
 import type { CachedRoute } from '../route.js'
-import { useOf } from '../http/stale.js'
-import type { BypassReason, MissReason } from '../status.js'
+import { decide } from '../decision.js'
+import type { BypassReason, ForwardReason, MissReason, RefusalReason } from '../observe/reasons.js'
 import type { Found } from '../store/store.js'
 import { partsOf } from '../invalidation/targets.js'
 import { canBeValidated, handlersValidators } from '../http/validators.js'
@@ -55,53 +55,60 @@ const BECAUSE: Readonly<Record<Exclude<Explained['reason'], BypassReason> | 'no-
 }
 
 /** Explains a request. Rejects with CACHE_ERR_OPTION when it can't be one. */
-export async function explain (engine: Engine, lookup: Lookup, options: ExplainOptions): Promise<Explanation> {
+export async function explain (services: Services, lookup: Lookup, options: ExplainOptions): Promise<Explanation> {
   const { method = 'GET', url, headers = {} } = checkOptions<ExplainOptions>('explain', options, CHECKS)
   if (url === undefined) throw new CACHE_ERR_OPTION('explain.url', 'given', 'nothing')
   const request = requestOf(method.toUpperCase(), url, headers)
   const located = lookup.find(request.method, pathOf(request.raw.url as string), { host: request.host, version: joined(request.headers['accept-version']) || undefined })
   Object.assign(request, { params: located?.params ?? {} })
-  return new Explanation(`${request.method} ${request.protocol}://${request.host}${request.raw.url}`, await explained(engine, located, request))
+  return new Explanation(`${request.method} ${request.protocol}://${request.host}${request.raw.url}`, await explained(services, located, request))
 }
 
-async function explained (engine: Engine, located: Located | undefined, request: ArrivedRequest): Promise<Explained> {
+async function explained (services: Services, located: Located | undefined, request: ArrivedRequest): Promise<Explained> {
   const route = located?.cached
   if (route === undefined) return { decision: 'bypass', reason: 'uncached', because: BECAUSE.uncached, ...(located !== undefined && { route: located.name }) }
   const keyed = route.keyed(request)
-  const wishes = route.wishes(request)
-  const bypass = 'bypass' in keyed ? keyed.bypass : wishes?.noStore === true ? 'no-store' : undefined
-  if (bypass !== undefined || 'bypass' in keyed) return bypassed(engine, route, bypass as BypassReason, 'fault' in keyed ? keyed.fault : undefined)
-  const found = await engine.store.find(keyed.key, request, route.policy.vary, engine.guard.deadline())
-  const entry = found.entry ?? found.stale
+  const directives = route.directives(request)
+  const bypass = 'bypass' in keyed ? keyed.bypass : directives?.noStore === true ? 'no-store' : undefined
+  if (bypass !== undefined || 'bypass' in keyed) return bypassed(services, route, bypass as BypassReason, 'fault' in keyed ? keyed.fault : undefined)
+  const found = await services.store.find(keyed.key, request, route.policy.vary, services.guard.deadline())
   return {
-    ...decided(engine, request, found, wishes),
+    ...decided(services, request, found, directives),
     route: route.name,
     key: keyOf(keyed.key, route.policy, request),
     ...(found.variants !== undefined && { variants: { count: found.variants.head.ids.length, fields: valuesOf(found.variants.head.names, request) } }),
-    ...(entry !== undefined && { entry: await entryOf(engine, entry, found.at as number) })
+    ...(found.entry !== undefined && { entry: await entryOf(services, found.entry, found.at) })
   }
 }
 
-function bypassed ({ status }: Engine, route: CachedRoute, reason: BypassReason, fault: unknown): Explained {
+function bypassed ({ observer: { status } }: Services, route: CachedRoute, reason: BypassReason, fault: unknown): Explained {
   const why = reason === 'key' ? `the key function gave no usable string${fault instanceof Error ? ` (${fault.message})` : ''}; no hook ran, so what hooks put on a request was not there` : reason === 'no-store' ? BECAUSE['no-store'] : `the request goes past the cache: ${reason}`
-  return { decision: 'bypass', reason, because: why, cacheStatus: status.bypass(reason), route: route.name }
+  return { decision: 'bypass', reason, because: why, cacheStatus: status.of({ name: 'bypass', reason }), route: route.name }
 }
 
 /** What a request does with what was found, as the route itself decides it. */
-function decided ({ status }: Engine, { method }: FastifyRequest, found: Found, wishes: Wishes | undefined): Explained {
-  const { entry, stale, at = 0, missing = 'absent' } = found
-  const use = useOf(found, method, wishes, false)
-  const there = entry ?? stale
-  switch (use) {
-    case 'fresh': return { decision: 'hit', reason: use, because: BECAUSE[use], cacheStatus: status.hit(entry!.head.freshUntil - at) }
-    case 'while-revalidate': case 'max-stale': return { decision: 'stale', reason: use, because: BECAUSE[use], cacheStatus: status.hit(stale!.head.freshUntil - at) }
-    case 'only-if-cached': return missed(use, status.unsatisfied())
-    case 'head': return missed(use, status.forwarded('miss', { detail: use }))
-    case 'miss': return missed(missing, status.forwarded(use, { detail: found.unavailable === true ? 'unavailable' : undefined }))
+function decided ({ observer: { status } }: Services, { method }: FastifyRequest, found: Found, directives: Wishes | undefined): Explained {
+  const decision = decide(found, method, directives, false)
+  switch (decision.name) {
+    case 'serve-fresh': return { decision: 'hit', reason: 'fresh', because: BECAUSE.fresh, cacheStatus: status.of({ name: 'hit', ttlMs: decision.entry.head.freshUntil - decision.at }) }
+    case 'serve-while-revalidate': case 'serve-max-stale': {
+      const reason = decision.name === 'serve-max-stale' ? 'max-stale' : 'while-revalidate'
+      return { decision: 'stale', reason, because: BECAUSE[reason], cacheStatus: status.of({ name: 'stale', ttlMs: decision.entry.head.freshUntil - decision.at }) }
+    }
+    case 'unsatisfiable': return missed('only-if-cached', status.of({ name: 'unsatisfiable' }))
+    case 'forward-head': return missed('head', forwarded('miss', 'head'))
+    case 'forward-miss': return missed('missing' in found ? found.missing : 'absent', forwarded('miss', found.state === 'unavailable' ? 'unavailable' : undefined))
+    case 'forward-stale': case 'forward-request': {
+      const reason = decision.name === 'forward-stale' ? 'stale' : 'request'
+      // A HEAD stores nothing, unless its handler says that the entry is still valid, as one can that named a validator.
+      const mayStore = method !== 'HEAD' || canBeValidated(handlersValidators(decision.entry.head, decision.at))
+      return missed(reason, forwarded(reason, mayStore ? undefined : 'head'))
+    }
   }
-  // A HEAD stores nothing, unless its handler says that the entry still holds, as one can that named a validator.
-  const stores = method !== 'HEAD' || canBeValidated(handlersValidators(there!.head, at))
-  return missed(use, status.forwarded(use, { detail: stores ? undefined : 'head' }))
+
+  function forwarded (forward: ForwardReason, detail: RefusalReason | undefined): string {
+    return status.of({ name: 'forwarded', forward, isStored: false, detail, status: undefined })
+  }
 }
 
 const missed = (reason: MissReason, cacheStatus: string): Explained => ({ decision: 'miss', reason, because: BECAUSE[reason], cacheStatus })
@@ -129,8 +136,8 @@ function valuesOf (names: readonly string[], request: ArrivedRequest): Record<st
   return Object.fromEntries(names.map((name) => [name, joined(sent(request, name)) || '(none)']))
 }
 
-async function entryOf (engine: Engine, { head, body }: Entry<ResponseHead>, at: number): Promise<ExplainedEntry> {
-  const read = await engine.guard.get(head.key, engine.guard.deadline())
+async function entryOf (services: Services, { head, body }: Entry<ResponseHead>, at: number): Promise<ExplainedEntry> {
+  const read = await services.guard.get(head.key, services.guard.deadline())
   const { storedAt, freshUntil, staleUntil, staleOnErrorUntil, tags = [] } = head
   return {
     status: head.status,

@@ -1,6 +1,6 @@
 // What `explain()` answers: plain data that prints as a page to read.
 import { inspect } from 'node:util'
-import type { BypassReason, MissReason } from '../status.js'
+import type { BypassReason, MissReason } from '../observe/reasons.js'
 
 /** A moment, for programs and for people. */
 export interface Instant {

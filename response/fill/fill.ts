@@ -1,251 +1,319 @@
-// A fill: what a handler makes of one miss, from the moment it starts until its answer is stored, shared or refused.
-import type { FastifyReply } from 'fastify'
-import type { ArrivedRequest } from '../arrival.js'
-import { isConditional, type Conditions } from '../http/conditional.js'
-import { announce, deliver } from './deliver.js'
-import { etagOf } from '../http/etag.js'
-import { asTheyAre, fieldsRemoved, fieldsToStore, without } from '../http/fields.js'
+// A fill: one request that is forwarded to its handler, and what the handler responds with on its way to the client and into the cache.
 import { andThen } from '../../registry/maybe-promise.js'
-import type { RoutePolicy } from '../options.js'
-import { Part } from './part.js'
-import { announcedLength, discard, hasLeft, streamKind, unpacked } from '../payload.js'
+import { isConditional, type Conditions } from '../http/conditional.js'
+import { asTheyAre, without } from '../http/fields.js'
 import type { Fields } from '../http/field-values.js'
-import { forbiddenFor, unfitStatus, type Decision, type Verdict } from '../http/policy.js'
-import { addEtag, type FillEnd, type Recorded, type Taken } from './recorded.js'
-import { decisionOf, refusalFor, type ReplyCacheOptions } from './reply-cache.js'
-import { settle } from './settle.js'
-import type { RefusalReason } from '../status.js'
-import { Recording, teed, type RecordingBudget } from './tee.js'
-import type { Validation } from './validation.js'
-import { verdictOn } from './verdict.js'
+import { unfitStatus } from '../http/policy.js'
+import type { KnownRoute } from '../known-route.js'
+import { TRANSIENT, type ForwardReason, type RefusalReason } from '../observe/reasons.js'
+import { discard, streamKind, unpacked } from '../payload.js'
+import { whenReturned } from '../later.js'
+import type { Marked } from '../send.js'
+import { tagsOf } from '../store/tags.js'
+import { announce, deliver } from './deliver.js'
+import { BodyCapture } from './body-capture.js'
+import type { Exchange, Forward } from './exchange.js'
+import { NEXT_STATES, type FillState } from './fill-state.js'
+import type { FillServices } from './fill-services.js'
+import type { FillUnderWay } from './fills-under-way.js'
+import type { Flight } from './flight.js'
+import { HandlerResponse } from './handler-response.js'
+import { Judgement } from './judgement.js'
+import { refusalFor, type ReplyCacheOptions } from './reply-cache.js'
+import { Storing, type Shareable } from './storing.js'
+import { Validation } from './validation.js'
 
-export class Fill {
-  readonly policy: RoutePolicy
-  readonly request: ArrivedRequest
-  readonly reply: FastifyReply
-  decision: Decision = {}
-  /** Whether ranges are cut out of what is stored, and announced. */
-  servesRanges = false
-  /** Set when the answer must not be stored whatever it is. */
-  forbidden: RefusalReason | undefined
-  /** Why the answer is not stored, once that is known. */
-  refusedFor: RefusalReason | undefined
-  /** The stored answer behind this request, if there is one. */
-  validation: Validation | undefined
-  /** The status that the handler answered with, where another is sent. */
-  answered: number | undefined
-  /** Whether the handler's answer says that the stored one holds no more. */
-  isOutdated = false
-  /** Whether the stored answer holds still, as the handler says. */
-  isUpheld = false
+export class Fill implements FillUnderWay {
+  readonly key: string
+  readonly order: number
+  readonly followed: boolean
+  readonly flight: Flight | undefined
+  readonly #services: FillServices
+  readonly #route: KnownRoute
+  readonly #exchange: Exchange
+  readonly #reason: ForwardReason
+  readonly #judgement: Judgement
+  readonly #storing: Storing
+  readonly #validation: Validation | undefined
+  readonly #body: BodyCapture
+  readonly #hasTrailers: () => boolean
+  readonly #servesRanges: boolean
+  /** The reply's fields before the handler ran. */
   readonly #before: Fields
-  readonly #end: FillEnd
-  readonly #budget: RecordingBudget
-  readonly #now: () => number
-  readonly #askedAt: number
-  #taken: Taken | undefined
-  /** The answer's fields before a condition or a range of the client took some out. */
-  #whole: Fields | undefined
-  #recording: Recording | undefined
-  readonly #part: Part | undefined
-  #verdict: Verdict | undefined
-  #over = false
-  #hasFailed = false
-  #isSettled = false
+  #state: FillState = { name: 'running' }
+  #response: HandlerResponse | undefined
+  #tags: readonly string[] | undefined
+  #marked: Marked | undefined
+  #patience: NodeJS.Timeout | undefined
 
-  constructor (policy: RoutePolicy, request: ArrivedRequest, reply: FastifyReply, { end, budget, now }: { end: FillEnd, budget: RecordingBudget, now: () => number }) {
-    this.policy = policy
-    this.request = request
-    this.reply = reply
-    this.#end = end
-    this.#budget = budget
-    this.#now = now
-    this.#askedAt = now()
-    if (request.headers.range !== undefined) this.#part = new Part(request, reply, budget)
+  constructor (services: FillServices, route: KnownRoute, exchange: Exchange, { reason, found, stored, flight, forbidden }: Forward) {
+    const { budget, fills, internals, now } = services
+    const { request, reply, refresh } = exchange
+    this.#services = services
+    this.#route = route
+    this.#exchange = exchange
+    this.#reason = reason
+    this.key = exchange.key
+    this.flight = flight
+    this.order = fills.nextOrder()
+    this.followed = fills.follows(internals.isInjected(reply) && refresh === undefined)
+    this.#hasTrailers = internals.trailersSince(reply)
+    this.#servesRanges = internals.servesRanges(request)
+    this.#judgement = new Judgement(exchange, route.policy, now, forbidden)
+    this.#storing = new Storing(services, route, exchange, found)
+    this.#body = new BodyCapture(exchange, {
+      judgement: this.#judgement,
+      budget,
+      maxBytes: route.policy.maxBodyBytes,
+      now,
+      streamed: (response) => {
+        if (route.policy.etag) response.addEtag(reply, false)
+        this.commit()
+      },
+      refuse: (reason) => this.refuse(reason)
+    })
     this.#before = asTheyAre(reply.getHeaders() as Fields)
+    if (stored !== undefined) this.#validation = new Validation(request, stored, now())
+    refresh?.begin()
+    fills.began(this)
   }
 
-  get over (): boolean { return this.#over }
-  get taken (): boolean { return this.#taken !== undefined }
-  /** Whether the handler's answer is a stream that has yet to end. */
-  get streaming (): boolean { return this.#taken !== undefined && this.#taken.body === undefined }
+  /** Whether an entry may yet come of it: none does of a HEAD. */
+  get mayStore (): boolean {
+    return !this.#isOver && this.#judgement.forbidden !== 'head'
+  }
 
-  /** `reply.cache(options)`. A wrong option doesn't cost the answer: it is delivered and not stored. */
-  tell (options: ReplyCacheOptions): void {
+  /** Runs the handler. Returns what it does; a promise as one. */
+  run (handler: () => unknown): unknown {
+    const { connections, fills } = this.#services
+    const { reply } = this.#exchange
+    this.#validation?.ask()
+    connections.whenOver(reply, () => this.#closed())
+    const result = this.followed ? fills.follow(this, handler) : handler()
+    return whenReturned(result, reply, () => { if (reply.sent && this.#response === undefined) this.refuse('hijacked') })
+  }
+
+  /** Before `run`: settles when the backend was asked for what has to be known from before. */
+  prepare (): ReturnType<Storing['prepare']> {
+    return this.#storing.prepare()
+  }
+
+  /** `reply.cache(options)`. A wrong option doesn't cost the response: it is delivered and not stored. */
+  choose (options: ReplyCacheOptions): void {
     try {
-      this.decision = decisionOf(options, this.decision)
+      this.#judgement.choose(options)
     } catch (err) {
       this.refuse(refusalFor(err), err)
     }
   }
 
-  /** The handler's response before other hooks see it; returns the payload to go on with, a promise where a stream is held back. `copies`: they may change it. */
-  take (payload: unknown, copies = false): unknown {
-    const { validation } = this
-    if (validation === undefined) return this.#over ? payload : this.#cut(this.#take(unpacked(payload, this.reply), copies))
+  /** The handler called another one in place of itself, for which the request is as it came. What that sends is not stored: a hit would run none of its hooks. */
+  withdraw (): void {
+    this.#judgement.forbid('hijacked')
+    this.#validation?.withdraw()
+  }
+
+  /** The handler threw. A stored response may yet be sent in place of what becomes of that. */
+  fail (): void {
+    this.#validation?.putBack()
+    if (this.#validation === undefined || this.#response !== undefined) this.refuse('handler-error')
+    else if (this.#state.name === 'running') this.#become({ name: 'failed' })
+  }
+
+  /** The handler's response before other hooks see it; returns the payload to go on with, a promise where a stream is held back. `mayChange`: they may change it. */
+  capture (payload: unknown, mayChange = false): unknown {
+    const { reply } = this.#exchange
+    const validation = this.#validation
+    if (validation === undefined) return this.#isOver ? payload : this.#cut(this.#captured(unpacked(payload, reply), mayChange))
     validation.putBack()
     // An error on the way out has the hooks run again. A stream that broke before it began is the handler's own.
-    const isBroken = this.refusedFor === 'stream-failed' && validation.mayStandIn(this.reply.statusCode, this.#now())
-    if (this.#isSettled && !isBroken) return this.#over ? payload : this.#take(payload, copies)
-    this.#isSettled = true
-    const settled = this.#settle(validation, unpacked(payload, this.reply))
-    const taken = this.#over ? settled : this.#take(settled, copies)
-    if (!validation.wasAsked && this.answered === undefined) return this.#cut(taken)
-    return this.#deliver(taken, validation.conditions, copies)
+    const isBroken = this.#refusedFor === 'stream-failed' && validation.mayServeOnError(reply.statusCode, this.#services.now())
+    if (validation.isSettled && !isBroken) return this.#isOver ? payload : this.#captured(payload, mayChange)
+    const settled = this.#settled(validation, unpacked(payload, reply))
+    const captured = this.#isOver ? settled : this.#captured(settled, mayChange)
+    if (!validation.wasAsked && validation.handlerStatus === undefined) return this.#cut(captured)
+    return this.#applyConditions(captured, validation.conditions, mayChange)
   }
 
-  /** What a client that asks for a part is given of a response that is going to be stored, as on a hit. Without a range, its conditions are the handler's to answer. */
-  #cut (payload: unknown): unknown {
-    if (this.#part === undefined || this.#taken?.copies !== false || (!this.#part.holds && !this.#isToBeStored)) return payload
-    return this.#deliver(payload, this.#part.conditions, false)
-  }
-
-  #deliver (payload: unknown, conditions: Conditions, copies: boolean): unknown {
-    return andThen(this.#part?.whenWhole(payload, this.#taken as Taken, () => !this.#over) ?? payload, (whole) => {
-      if (isConditional(conditions) && this.#isToBeStored) this.#addEtag(this.#taken as Recorded & Taken, true)
-      this.#whole = this.reply.getHeaders() as Fields
-      const given = deliver(this.reply, whole, { conditions, method: this.request.method, at: this.#now(), wholeOnly: copies })
-      const isLeft = given !== whole && streamKind(whole) !== undefined
-      if (isLeft) this.isOutdated &&= this.validation?.hasStoredEtag(this.reply) !== true
-      if (isLeft) discard(this.#refusing('condition', whole))
-      return given
+  /** When all hooks have had their say: whether it is going to be stored, and what Cache-Status says of it. */
+  judge (): void {
+    const { internals, observer, sender } = this.#services
+    const { reply } = this.#exchange
+    const isStorable = this.#judge()
+    if (this.#servesRanges && (isStorable || this.#validation?.handlerStatus !== undefined || this.#isLikeGet)) announce(reply)
+    if (isStorable) this.#tags = this.#storing.tags(this.#judgement.chosenTags, this.#validation?.keptTags)
+    const detail = this.#refusedFor ?? this.#storing.obstacle(this, this.#tags)
+    const status = observer.tell(this.#route, {
+      name: 'forwarded',
+      forward: this.#reason,
+      isStored: isStorable && detail === undefined && this.#response?.body !== undefined,
+      detail,
+      status: this.#validation?.handlerStatus
     })
+    // An error on the way out has the hooks run again.
+    this.#marked = sender.mark(reply, status, this.#marked)
+    // RFC 9110 section 15.4.5, as for a hit.
+    if (reply.statusCode === 304) internals.dropTrailers(reply)
   }
 
-  get #isToBeStored (): boolean { return !this.#over && this.#taken?.body !== undefined && !('refused' in this.#decide(this.#taken)) }
-
-  /** The handler failed. Another stored answer may yet be sent in place of what becomes of that. */
-  fail (): void {
-    this.validation?.putBack()
-    if (this.validation === undefined || this.taken) this.refuse('handler-error')
-    else this.#hasFailed = true
+  /** After the response was handed to the socket: stores it, if it is whole. */
+  commit (): void {
+    const response = this.#response
+    if (this.#state.name !== 'storable' || response?.body === undefined) return
+    const terms = this.#judgement.last(response, this.#state.terms)
+    if ('refused' in terms) return this.refuse(terms.refused)
+    // RFC 9111 sections 5.2.2.4 and 5.2.2.7
+    if (terms.withheld.length > 0) response.fields = without(response.fields, terms.withheld)
+    this.#become({ name: 'storing' })
+    clearTimeout(this.#patience)
+    // A handler may name tags while its stream passes.
+    const ready = this.#storing.ready(response, response.body, terms, this.#judgement.chosenTags ?? this.#tags)
+    this.#share(ready)
+    this.#services.guard.track(andThen(this.#storing.store(this, ready), (refused) => this.#stored(refused)))
   }
 
-  #settle (validation: Validation, payload: unknown): unknown {
-    const settled = settle(validation, { reply: this.reply, before: this.#before, at: this.#now(), hasFailed: this.#hasFailed }, payload)
-    this.answered = settled.answered
-    this.isOutdated = settled.isOutdated === true
-    this.isUpheld = settled.isUpheld === true
-    if (settled.isStandIn === true) this.#end.stoodIn(validation.entry)
-    // RFC 9111 section 4.3.5: a HEAD that says that the answer to a GET still holds has freshened that.
-    if (this.isUpheld && this.forbidden === 'head') this.forbidden = undefined
+  refuse (reason: RefusalReason, fault?: unknown): void {
+    if (this.#isOver) return
+    const { fills, flights, observer } = this.#services
+    this.#become({ name: 'refused', reason })
+    clearTimeout(this.#patience)
+    fills.ended(this)
+    this.#validation?.putBack()
+    if (this.#validation?.endsStored(reason) === true) this.#endStored()
+    else this.#exchange.refresh?.fail(reason)
+    if (this.flight !== undefined && this.#validation?.outcome !== 'served-on-error') flights.release(this.flight, TRANSIENT.has(reason) ? 'failed' : 'not-shareable')
+    if (reason === 'csp-nonce') fault = new Error('Content-Security-Policy holds a nonce, which is for one answer only')
+    observer.tell(this.#route, { name: 'refused', reason, fault })
+  }
+
+  get #isOver (): boolean {
+    const { name } = this.#state
+    return name === 'storing' || name === 'stored' || name === 'refused'
+  }
+
+  get #refusedFor (): RefusalReason | undefined {
+    return this.#state.name === 'refused' ? this.#state.reason : undefined
+  }
+
+  #become (next: FillState): void {
+    const { name } = this.#state
+    if (NEXT_STATES[name].includes(next.name)) this.#state = next
+    else this.#services.observer.impossible(`a fill that is ${name} becomes ${next.name}`)
+  }
+
+  #refusing<T> (reason: RefusalReason, payload: T): T {
+    this.refuse(reason)
+    return payload
+  }
+
+  /** Finds what became of the stored response. Returns the payload to go on with. */
+  #settled (validation: Validation, payload: unknown): unknown {
+    const { now, observer } = this.#services
+    const { reply } = this.#exchange
+    const settled = validation.settle({ reply, before: this.#before, at: now(), hasFailed: this.#state.name === 'failed' }, payload)
+    if (validation.outcome === 'served-on-error') {
+      const { head, body } = validation.entry
+      observer.tell(this.#route, { name: 'served-on-error' })
+      this.#share({ head, body, varyNames: [], tags: tagsOf(head.tags ?? []) })
+    }
+    if (validation.isValidated) this.#judgement.allowHead()
     if (settled.refused !== undefined) this.refuse(settled.refused)
     if (settled.payload !== payload) discard(payload)
     return settled.payload
   }
 
-  #take (payload: unknown, copies: boolean): unknown {
-    const { reply } = this
-    const after = reply.getHeaders() as Fields
-    const fields = fieldsToStore(this.#before, after, this.policy.setCookie)
-    if (fields === undefined) return this.#refusing('header', payload)
-    if (this.#end.hasTrailers() || after.trailer !== this.#before.trailer) this.forbidden ??= 'trailer'
-    this.#taken = { status: reply.statusCode, fields, removed: fieldsRemoved(this.#before, after), vary: after.vary, body: undefined, madeAt: this.#now(), verdict: undefined, copies, ownEtag: this.answered !== undefined && this.validation?.hasOwnEtag(reply) === true }
+  #captured (payload: unknown, mayChange: boolean): unknown {
+    const { reply } = this.#exchange
+    const ownEtag = this.#validation?.handlerStatus !== undefined && this.#validation.hasOwnEtag(reply)
+    const response = HandlerResponse.of(reply, this.#before, this.#route.policy.setCookie, { madeAt: this.#services.now(), mayChange, ownEtag })
+    if (response === undefined) return this.#refusing('header', payload)
+    if (this.#hasTrailers() || reply.getHeader('trailer') !== this.#before.trailer) this.#judgement.forbid('trailer')
+    this.#response = response
+    this.#become({ name: 'responded' })
     const unfit = unfitStatus(reply.statusCode)
     if (unfit !== undefined) return this.#refusing(unfit, payload)
-    if (payload === undefined || payload === null || typeof payload === 'string' || payload instanceof Uint8Array) {
-      const body = payload ?? ''
-      if (Buffer.byteLength(body as string) > this.policy.maxBodyBytes) return this.#refusing('too-large', payload)
-      const forbidden = copies ? forbiddenFor(this.#decide(this.#taken)) : undefined
-      if (forbidden !== undefined) return this.#refusing(forbidden, payload)
-      this.#taken.body = typeof body === 'string' ? body : copies ? Buffer.from(body) : Buffer.from(body.buffer as ArrayBuffer, body.byteOffset, body.byteLength)
-      return payload
-    }
-    return this.#takeStream(payload)
+    const taken = this.#body.take(response, payload)
+    return 'refused' in taken ? this.#refusing(taken.refused, payload) : taken.payload
   }
 
-  /** When all hooks have had their say. Returns whether the response is going to be stored; undefined while a stream has yet to end. */
-  judge (): boolean | undefined {
-    const isStored = this.#judge()
-    // A HEAD is told what a GET would be told.
-    const wouldBeStored = (): boolean => this.refusedFor === 'head' && (announcedLength(this.reply) ?? 0) <= this.policy.maxBodyBytes && !('refused' in this.#decide(this.#taken as Taken, undefined, true))
-    if (this.servesRanges && (isStored !== false || this.answered !== undefined || wouldBeStored())) announce(this.reply)
-    return isStored
+  /** What a client that asks for a part is given of a response that is going to be stored, as on a hit. Without a range, its conditions are the handler's to apply. */
+  #cut (payload: unknown): unknown {
+    const { conditions, holds } = this.#body
+    if (conditions === undefined || this.#response?.mayChange !== false || (!holds && !this.#isToBeStored)) return payload
+    return this.#applyConditions(payload, conditions, false)
   }
 
-  #judge (): boolean | undefined {
-    if (this.#over) return false
-    const taken = this.#taken
-    if (taken === undefined) return this.#refusing('hijacked', false)
-    this.#verdict = this.#decide(taken)
-    if ('refused' in this.#verdict) return this.#refusing(this.#verdict.refused, false)
-    if (taken.body === undefined) return undefined
-    this.#addEtag(taken as Recorded & Taken, true)
+  #applyConditions (payload: unknown, conditions: Conditions, wholeOnly: boolean): unknown {
+    const { reply, request: { method } } = this.#exchange
+    return andThen(this.#body.whenWhole(payload, this.#response, () => !this.#isOver), (body) => {
+      if (this.#route.policy.etag && isConditional(conditions) && this.#isToBeStored) this.#response?.addEtag(reply, true)
+      this.#judgement.noteWhole()
+      const given = deliver(reply, body, { conditions, method, at: this.#services.now(), wholeOnly })
+      if (given === body || streamKind(body) === undefined) return given
+      this.#validation?.settleUnread(reply)
+      discard(this.#refusing('condition', body))
+      return given
+    })
+  }
+
+  get #isToBeStored (): boolean {
+    const response = this.#response
+    return !this.#isOver && response?.body !== undefined && !('refused' in this.#judgement.of(response))
+  }
+
+  /** A response to a HEAD is told what one to a GET would be told. */
+  get #isLikeGet (): boolean {
+    return this.#refusedFor === 'head' && this.#response !== undefined && this.#judgement.ofGet(this.#response)
+  }
+
+  /** Returns whether the response is going to be stored, once it is whole. */
+  #judge (): boolean {
+    if (this.#isOver) return false
+    const response = this.#response
+    if (response === undefined) return this.#refusing('hijacked', false)
+    const terms = this.#judgement.of(response)
+    if ('refused' in terms) return this.#refusing(terms.refused, false)
+    this.#become({ name: 'storable', terms })
+    if (this.#route.policy.etag) response.addEtag(this.#exchange.reply, true)
     return true
   }
 
-  /** After the answer was handed to the socket: stores it, if it is whole. */
-  commit (): void {
-    const taken = this.#taken
-    if (this.#over || taken?.body === undefined || this.#verdict === undefined || 'refused' in this.#verdict) return
-    const verdict = this.#lastVerdict(taken, this.#verdict)
-    if ('refused' in verdict) return this.refuse(verdict.refused)
-    this.#over = true
-    taken.verdict = verdict
-    // RFC 9111 sections 5.2.2.4 and 5.2.2.7
-    if (verdict.withheld.length > 0) taken.fields = without(taken.fields, verdict.withheld)
-    this.#end.stored(taken as Recorded)
+  /** Sends it to those who wait, whether or not it can be stored. */
+  #share (response: Shareable): void {
+    if (this.flight !== undefined) this.#services.flights.share(this.flight, () => this.#storing.shared(response))
   }
 
-  /** The answer is over: a stream that has not ended by now never will, another hook sent something else in its place. */
-  abandon (): void {
-    this.#recording?.fail('stream-failed')
-    this.#part?.abandon()
+  #stored (refused: RefusalReason | undefined): void {
+    const { fills, observer } = this.#services
+    // Not before: until it is stored, a fill that began later may still overtake it.
+    fills.ended(this)
+    if (refused !== undefined) {
+      this.#become({ name: 'refused', reason: refused })
+      observer.tell(this.#route, { name: 'refused', reason: refused })
+      return
+    }
+    this.#become({ name: 'stored' })
+    observer.tell(this.#route, { name: 'stored' })
+    this.#exchange.refresh?.succeed()
   }
 
-  refuse (reason: RefusalReason, fault?: unknown): void {
-    if (this.#over) return
-    this.#over = true
-    this.refusedFor = reason
-    this.#end.refused(reason, fault)
+  /** The connection is over. Only now the status of what was sent past Fastify is known. What is still being made is waited for. */
+  #closed (): void {
+    const { raw } = this.#exchange.reply
+    const isPastFastify = this.#response === undefined && raw.writableEnded
+    if (isPastFastify) this.#validation?.settlePast(raw.statusCode)
+    if (this.#isOver) return isPastFastify && this.#validation?.isOver === true ? this.#endStored() : undefined
+    // A stream that has not ended by now never will, or another hook sent something else in its place.
+    if (this.#response !== undefined && this.#response.body === undefined) return this.#body.abandon()
+    if (isPastFastify) return this.refuse('hijacked')
+    this.#patience = setTimeout(() => this.refuse('client-gone'), this.#services.lockTimeoutMs).unref()
   }
 
-  #refusing<T> (reason: RefusalReason, answer: T): T {
-    this.refuse(reason)
-    return answer
-  }
-
-  /** Once more with what was set past Fastify as the head was written: a cookie of a session, all fields of a stream, which is older by now. */
-  #lastVerdict (taken: Taken, verdict: Verdict): Verdict {
-    const { raw } = this.reply
-    const past = raw.getHeaderNames().length > 0 ? raw.getHeaders() as Fields : undefined
-    return past === undefined ? verdict : this.#decide(taken, past)
-  }
-
-  #decide (taken: Taken, fields = this.reply.getHeaders() as Fields, asGet = false): Verdict {
-    const { request, reply, policy, decision, forbidden } = this
-    if (forbidden !== undefined && !asGet) return { refused: forbidden }
-    return verdictOn(taken, { request, reply, policy, decision, fields, whole: this.#whole, askedAt: this.#askedAt, at: this.#now() })
-  }
-
-  /** Names an ETag where the route asks for that, the handler named none, and nobody else may change the body. */
-  #addEtag (taken: Recorded & Taken, isSent: boolean): void {
-    if (!this.policy.etag || taken.copies || taken.status !== 200 || this.reply.hasHeader('etag')) return
-    const etag = addEtag(taken, etagOf(taken.body))
-    if (isSent && this.reply.statusCode === taken.status) this.reply.header('etag', etag)
-  }
-
-  #takeStream (payload: unknown): unknown {
-    const taken = this.#taken as Taken
-    const kind = streamKind(payload)
-    // What Fastify is going to refuse, it shall find as it was; and a stream that it reads for nobody, nobody waits for.
-    if (kind === undefined || hasLeft(this.reply)) return this.#refusing(kind === undefined ? 'stream-failed' : 'client-gone', payload)
-    // What is not going to be stored is not recorded, and nobody waits for its end.
-    const early = this.#decide(taken)
-    if ('refused' in early) return this.#refusing(early.refused, payload)
-    const announced = announcedLength(this.reply)
-    if (announced !== undefined && announced > this.policy.maxBodyBytes) return this.#refusing('too-large', payload)
-    const recording = this.#recording = new Recording(this.policy.maxBodyBytes, this.#budget, {
-      whole: (body) => {
-        if (announced !== undefined && announced !== body.byteLength) return this.refuse('length')
-        taken.body = body
-        if (this.#part?.holds === true) return
-        this.#addEtag(taken as Recorded & Taken, false)
-        this.commit()
-      },
-      failed: (why) => this.refuse(why === 'stream-failed' && this.reply.raw.destroyed && !this.reply.raw.writableFinished ? 'client-gone' : why)
-    })
-    const tee = teed(kind, payload, recording)
-    return this.#part === undefined ? tee : this.#part.hold(tee, taken, this.#now())
+  /** Deletes it. That is all that a refresh has to find out. */
+  #endStored (): void {
+    const { fills, guard, store } = this.#services
+    fills.supersede(this)
+    guard.track(store.forget((this.#validation as Validation).entry))
+    this.#exchange.refresh?.succeed()
   }
 }

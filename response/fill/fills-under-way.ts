@@ -14,8 +14,6 @@ export interface FillUnderWay {
   readonly mayStore: boolean
   /** What others may wait for. */
   readonly flight: Flight | undefined
-  /** A fill that began later stores. */
-  supersede (): void
 }
 
 /** The fills whose handlers an asynchronous chain runs in, the innermost first. */
@@ -24,7 +22,9 @@ interface Chain { readonly fill: FillUnderWay, readonly outer: Chain | undefined
 export class FillsUnderWay {
   readonly #byKey = new KeyedSlots<FillUnderWay[]>()
   readonly #chain = new AsyncLocalStorage<Chain>()
+  readonly #superseded = new WeakSet<FillUnderWay>()
   #order = 0
+  #follows = false
 
   nextOrder (): number {
     return ++this.#order
@@ -45,8 +45,22 @@ export class FillsUnderWay {
   /** `fill` stores: those that began before it and are not done yet have an older response. */
   supersede (fill: FillUnderWay): void {
     for (const other of this.#byKey.get(fill.key) ?? []) {
-      if (other.order < fill.order) other.supersede()
+      if (other.order < fill.order) this.#superseded.add(other)
     }
+  }
+
+  /** Whether a fill of the same key that began later has stored. */
+  isSuperseded (fill: FillUnderWay): boolean {
+    return this.#superseded.has(fill)
+  }
+
+  /**
+   * Whether fills are followed by AsyncLocalStorage. A handler can ask its own route by `inject()` alone without a
+   * connection between, and following costs every promise of the process on Node 20: so only once one was injected.
+   */
+  follows (isInjected: boolean): boolean {
+    this.#follows ||= isInjected
+    return this.#follows
   }
 
   /** Runs `handler` so that what it asks for is known to come from `fill`. */

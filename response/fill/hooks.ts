@@ -2,17 +2,17 @@
 import type { FastifyReply, onErrorHookHandler, onSendHookHandler, preHandlerHookHandler } from 'fastify'
 import { around, withoutLength, type FastifyInternals, type RouteContext } from '../fastify-internals.js'
 import { asResponse, unpacked } from '../payload.js'
-import type { Filling } from './filling.js'
+import type { Fill } from './fill.js'
 import type { ReplyCacheOptions } from './reply-cache.js'
 
-/** Under which a reply keeps the filling that it belongs to. */
-export const kFilling = Symbol('fastify-response-cache.filling')
+/** Under which a reply keeps the fill that it belongs to. */
+export const kFill = Symbol('fastify-response-cache.fill')
 
 /** What hooks in front of the handler said of the answer to come. */
 export const kToldBefore = Symbol('fastify-response-cache.told-before')
 
 /** A reply as the plugin decorates it. */
-export interface FillingReply extends FastifyReply { [kFilling]: Filling | null, [kToldBefore]: ReplyCacheOptions[] | null }
+export interface FillReply extends FastifyReply { [kFill]: Fill | null, [kToldBefore]: ReplyCacheOptions[] | null }
 
 /** The hooks of a route with the recording ones around them, also for what it sends by `reply.callNotFound()`. */
 export function recording (context: RouteContext, internals: FastifyInternals): RouteContext {
@@ -43,37 +43,37 @@ function shownNone (hook: onSendHookHandler): onSendHookHandler {
 
 /** Before all other hooks. They may change a buffer in place: what is recorded is a copy. */
 const first: onSendHookHandler = (_request, reply, payload, done) => {
-  const filling = (reply as FillingReply)[kFilling]
-  const given = filling === null ? payload : takenUp(filling, reply, payload)
+  const fill = (reply as FillReply)[kFill]
+  const given = fill === null ? payload : captured(fill, reply, payload)
   done(null, given === undefined ? NONE : given)
 }
 
 /** Fastify's own hook of a HEAD route fails on a fetch Response: it is given the body. */
-function takenUp ({ fill }: Filling, reply: FastifyReply, payload: unknown): unknown {
-  return reply.request.method === 'HEAD' ? fill.take(payload, true) : asResponse(payload, reply, (body) => fill.take(body, true))
+function captured (fill: Fill, reply: FastifyReply, payload: unknown): unknown {
+  return reply.request.method === 'HEAD' ? fill.capture(payload, true) : asResponse(payload, reply, (body) => fill.capture(body, true))
 }
 
 /** After all other hooks. A fetch Response that they were given or have made says the fields of what is sent. */
 const last: onSendHookHandler = (request, reply, payload, done) => {
-  const filling = (reply as FillingReply)[kFilling]
-  const sent = payload === NONE ? null : filling === null ? payload : unpacked(payload, reply)
-  conclude(filling, () => withoutLength(request, reply, sent, done))
+  const fill = (reply as FillReply)[kFill]
+  const sent = payload === NONE ? null : fill === null ? payload : unpacked(payload, reply)
+  conclude(fill, () => withoutLength(request, reply, sent, done))
 }
 
 /** Both at once, where there are no other hooks. */
 const whole: onSendHookHandler = (_request, reply, payload, done) => {
-  const filling = (reply as FillingReply)[kFilling]
-  const given = filling === null ? payload : filling.fill.take(payload)
+  const fill = (reply as FillReply)[kFill]
+  const given = fill === null ? payload : fill.capture(payload)
   // A stream that a part is to be cut out of is waited for.
-  if (given instanceof Promise) given.then((sent) => conclude(filling, () => done(null, sent ?? null))).catch(done)
-  else conclude(filling, () => done(null, given ?? null))
+  if (given instanceof Promise) given.then((sent) => conclude(fill, () => done(null, sent ?? null))).catch(done)
+  else conclude(fill, () => done(null, given ?? null))
 }
 
 /** What is stored is stored behind the reply. */
-function conclude (filling: Filling | null, send: () => void): void {
-  filling?.judge()
+function conclude (fill: Fill | null, send: () => void): void {
+  fill?.judge()
   send()
-  filling?.fill.commit()
+  fill?.commit()
 }
 
 /**
@@ -81,15 +81,24 @@ function conclude (filling: Filling | null, send: () => void): void {
  * of those hooks.
  */
 const passedOn: preHandlerHookHandler = (_request, reply, done) => {
-  const fill = (reply as FillingReply)[kFilling]?.fill
-  if (fill !== undefined) {
-    fill.forbidden ??= 'hijacked'
-    fill.validation?.withdraw()
-  }
+  (reply as FillReply)[kFill]?.withdraw()
   done()
 }
 
 const onError: onErrorHookHandler = (_request, reply, _error, done) => {
-  (reply as FillingReply)[kFilling]?.fill.fail()
+  (reply as FillReply)[kFill]?.fail()
   done()
+}
+
+/** Has the hooks of a reply find the fill that it belongs to, which is told what hooks in front of the handler said. */
+export function attach (fill: Fill, reply: FastifyReply): void {
+  (reply as FillReply)[kFill] = fill
+  for (const options of (reply as FillReply)[kToldBefore] ?? []) fill.choose(options)
+}
+
+/** `reply.cache(options)`: for the fill, or for the one that may come. */
+export function choose (reply: FastifyReply, options: ReplyCacheOptions): void {
+  const { [kFill]: fill } = reply as FillReply
+  if (fill === null) ((reply as FillReply)[kToldBefore] ??= []).push(options)
+  else fill.choose(options)
 }

@@ -6,7 +6,7 @@ import type { MaybePromise } from '../../registry/backend.js'
 import { Pieces } from '../../registry/pieces.js'
 import type { Conditions } from '../http/conditional.js'
 import { mayBeCut } from '../http/partial.js'
-import type { Taken } from './recorded.js'
+import type { HandlerResponse } from './handler-response.js'
 import type { RecordingBudget } from './tee.js'
 
 type Chunk = Uint8Array | string
@@ -32,22 +32,22 @@ export class Part {
   }
 
   /** Holds back a stream that is recorded, if a part of it is to be cut out. `at`: the present, in epoch milliseconds. */
-  hold (stream: Readable | ReadableStream, taken: Taken, at: number): Readable | ReadableStream {
+  hold (stream: Readable | ReadableStream, response: Pick<HandlerResponse, 'status' | 'fields' | 'mayChange'>, at: number): Readable | ReadableStream {
     const acceptRanges = this.#reply.getHeader('accept-ranges') as string | undefined
-    if (!mayBeCut(taken, this.conditions, { method: this.#method, at, wholeOnly: taken.copies, acceptRanges })) return stream
+    if (!mayBeCut(response, this.conditions, { method: this.#method, at, wholeOnly: response.mayChange, acceptRanges })) return stream
     this.#held = stream instanceof Readable ? stream : Readable.fromWeb(stream)
     return this.#held
   }
 
-  /** The payload to go on with: of a stream that was held back, its body, or what is passed on in place of it. */
-  whenWhole (payload: unknown, taken: Taken, isRecorded: () => boolean): MaybePromise<unknown> {
+  /** The payload to go on with: of a stream that was held back, its body, which `recorded` has, or what is passed on in place of it. */
+  whenWhole (payload: unknown, recorded: () => unknown, isRecorded: () => boolean): MaybePromise<unknown> {
     if (this.#held === undefined) return payload
     return whenEnded(this.#held, isRecorded, this.#budget).then((passed) => {
       this.#held = undefined
       if (passed !== undefined) return passed
       // RFC 9112 section 6.2: its length is known by now.
       this.#reply.removeHeader('transfer-encoding')
-      return taken.body
+      return recorded()
     })
   }
 

@@ -7,8 +7,8 @@ import { kArrival, type ArrivedRequest } from '../arrival.js'
 import { Backoff } from '../backoff.js'
 import { CONDITION_FIELDS } from '../http/conditional.js'
 import { noop } from '../later.js'
-import { safeError, type Notices } from '../notices.js'
-import type { RefusalReason } from '../status.js'
+import { safeError, type Notices } from '../observe/log.js'
+import type { RefusalReason } from '../observe/reasons.js'
 
 /** How long one may take in all, hooks and body among it. */
 const DEADLINE_MS = 30_000

@@ -6,12 +6,35 @@ import { CONDITION_FIELDS, precondition, type Conditions } from '../http/conditi
 import { ageSeconds, type Entry, type ResponseHead } from '../store/entry.js'
 import { CONTENT_DIGESTS, DESCRIBES_CONTENT } from '../http/fields.js'
 import { grouped, payloadOf } from '../payload.js'
-import { isError, isReplacing } from '../http/statuses.js'
+import { isError, isGone, isReplacing } from '../http/statuses.js'
+import { INCOMPLETE, type RefusalReason } from '../observe/reasons.js'
+import { tagsOf } from '../store/tags.js'
 import { union } from '../http/vary.js'
 import { canBeValidated, fieldIn, handlersValidators, isSameWeakly, type Validators } from '../http/validators.js'
 
 /** What a 304 may say of a body that it doesn't carry, and what is not believed: Fastify names a type for an empty text. */
 const OF_THE_BODY: readonly string[] = ['content-type', 'content-encoding', 'content-range', 'content-length', ...CONTENT_DIGESTS]
+
+/**
+ * What became of the stored response: still valid, as the handler says (`validated`); one is valid, and not clear which
+ * (`ambiguous`), another one (`mismatched`), or the client's own (`client-current`); `replaced` by what the handler
+ * responded with; `served-on-error` in place of that; or nothing was said of it.
+ */
+export type ValidationOutcome = 'none' | 'validated' | 'ambiguous' | 'mismatched' | 'client-current' | 'replaced' | 'served-on-error'
+
+/** Outcomes after which the stored response must not be used any more (RFC 9111 section 4.3.3). */
+const ENDING: ReadonlySet<ValidationOutcome> = new Set(['mismatched', 'client-current', 'replaced'])
+
+/** The handler's response as it is when its outcome is looked for. */
+export interface Responded {
+  readonly reply: FastifyReply
+  /** The reply's fields as they were before the handler ran. */
+  readonly before: Fields
+  /** Now, in epoch milliseconds. */
+  readonly at: number
+  /** Whether the handler threw. */
+  readonly hasFailed: boolean
+}
 
 export class Validation {
   readonly entry: Entry<ResponseHead>
@@ -19,8 +42,10 @@ export class Validation {
   readonly conditions: Conditions
   readonly #request: FastifyRequest
   readonly #validators: Validators
+  #outcome: ValidationOutcome | undefined
+  #handlerStatus: number | undefined
   #wasAsked = false
-  #isReplaced = false
+  #areConditionsReplaced = false
   #isWithdrawn = false
   #headers: FastifyRequest['headers'] | undefined
 
@@ -41,7 +66,7 @@ export class Validation {
   ask (): void {
     if (!canBeValidated(this.#validators)) return
     const { etag, lastModified } = this.#validators
-    this.#wasAsked = this.#isReplaced = true
+    this.#wasAsked = this.#areConditionsReplaced = true
     const { raw } = this.#request
     const own = { ...(etag !== undefined && { 'if-none-match': etag }), ...(lastModified !== undefined && { 'if-modified-since': lastModified }) }
     // Validation against a schema puts other fields in front of those that came.
@@ -62,58 +87,115 @@ export class Validation {
 
   /** The request is as it came again, for whoever stands behind the handler. */
   putBack (): void {
-    if (!this.#isReplaced) return
-    this.#isReplaced = false
+    if (!this.#areConditionsReplaced) return
+    this.#areConditionsReplaced = false
     const { raw } = this.#request
     for (const name of CONDITION_FIELDS) delete raw.headers[name]
     Object.assign(raw.headers, this.conditions)
     if (this.#headers !== undefined) this.#request.headers = this.#headers
   }
 
-  /**
-   * What the handler's answer says of the entry: that it still holds; that one holds, and not which (`unclear`) or another
-   * one (`other`); that the client's own one holds (`theirs`); undefined where it is an answer of its own. `before`: the
-   * reply's fields as they were before the handler ran.
-   */
-  outcome (reply: FastifyReply, before: Fields, at: number): 'upheld' | 'unclear' | 'other' | 'theirs' | undefined {
+  /** What became of the stored response; `none` before the handler has responded. */
+  get outcome (): ValidationOutcome {
+    return this.#outcome ?? 'none'
+  }
+
+  get isSettled (): boolean {
+    return this.#outcome !== undefined
+  }
+
+  get isValidated (): boolean {
+    return this.#outcome === 'validated'
+  }
+
+  /** Whether the stored response must not be used any more. */
+  get isOver (): boolean {
+    return ENDING.has(this.outcome)
+  }
+
+  /** Tags under which the stored response was, and under which it stays where it is still valid, though the handler did not name them again. */
+  get keptTags (): readonly string[] {
+    return this.isValidated ? tagsOf(this.entry.head.tags ?? []) : []
+  }
+
+  /** Whether a response that is not stored says that the stored one must not be used any more (RFC 9111 section 4.3.3), or may not be kept (section 3.2). */
+  endsStored (reason: RefusalReason): boolean {
+    // A cookie is for the one who asked.
+    return !INCOMPLETE.has(reason) && (this.isOver || (this.isValidated && reason !== 'set-cookie'))
+  }
+
+  /** The status of the handler's response, where the stored one is sent. */
+  get handlerStatus (): number | undefined {
+    return this.#handlerStatus
+  }
+
+  /** Finds the outcome. The reply becomes the stored response where that is what is to be sent. Returns the payload to go on with, and why this response is not stored, where that is known. */
+  settle (responded: Responded, payload: unknown): { readonly payload: unknown, readonly refused?: RefusalReason } {
+    const { reply, hasFailed, before, at } = responded
+    const status = reply.statusCode
+    const outcome = this.#outcome = this.#outcomeOf(responded)
+    if (outcome === 'none' || outcome === 'replaced' || outcome === 'client-current') return { payload, ...(hasFailed && { refused: 'handler-error' }) }
+    this.#handlerStatus = status
+    const restored = this.#restore(reply, before, { isFreshened: outcome === 'validated', at })
+    if (outcome === 'validated') return { payload: restored }
+    return { payload: restored, refused: outcome !== 'served-on-error' ? 'condition' : hasFailed ? 'handler-error' : 'status' }
+  }
+
+  /** The handler has sent a response of this status past Fastify: only now it is known. */
+  settlePast (status: number): void {
+    this.#outcome = isGone(status) ? 'replaced' : 'none'
+  }
+
+  /** The client's condition was met, and what the handler made was not read: with the same ETag it is no other response. */
+  settleUnread (reply: FastifyReply): void {
+    if (this.isOver && this.#hasStoredEtag(reply)) this.#outcome = 'none'
+  }
+
+  #outcomeOf ({ reply, before, at, hasFailed }: Responded): ValidationOutcome {
+    if (this.mayServeOnError(reply.statusCode, at)) return 'served-on-error'
+    if (hasFailed) return isGone(reply.statusCode) ? 'replaced' : 'none'
+    return this.#saidOf(reply, before, at) ?? (this.#isReplaced(reply, before) ? 'replaced' : 'none')
+  }
+
+  /** What the handler says of the stored response; undefined where its own is one of another kind. */
+  #saidOf (reply: FastifyReply, before: Fields, at: number): ValidationOutcome | undefined {
     if (this.#isWithdrawn) return undefined
     const said = saidBy(reply, before)
     // RFC 9111 section 4.3.5: the answer to a HEAD tells of the one to a GET.
-    if (this.#isHead && reply.statusCode === 200) return this.entry.head.status === 200 && this.#agrees(said) === true ? 'upheld' : undefined
+    if (this.#isHead && reply.statusCode === 200) return this.entry.head.status === 200 && this.#agrees(said) === true ? 'validated' : undefined
     if (reply.statusCode !== 304 || !this.#wasAsked) return undefined
     // RFC 9111 section 4.3.4: a 304 that names no validator is about the one that was asked for, unless the client had
     // conditions of its own, which may have come to the handler by another way.
     const isMeant = this.#agrees(said) ?? (Object.keys(this.conditions).length === 0 ? true : undefined)
-    if (isMeant !== false) return isMeant === true ? 'upheld' : 'unclear'
-    return precondition(this.conditions, { fields: pairsOf(said), at }) === 304 ? 'theirs' : 'other'
+    if (isMeant !== false) return isMeant === true ? 'validated' : 'ambiguous'
+    return precondition(this.conditions, { fields: pairsOf(said), at }) === 304 ? 'client-current' : 'mismatched'
   }
 
-  /** Whether an answer tells that the entry holds no more: another whole one, or, to a HEAD, other validators (RFC 9111 section 4.3.5). */
-  isOutdated (reply: FastifyReply, before: Fields): boolean {
+  /** Another whole response, or, to a HEAD, other validators (RFC 9111 section 4.3.5). */
+  #isReplaced (reply: FastifyReply, before: Fields): boolean {
     const isAboutGet = this.#isHead && reply.statusCode === 200 && !this.#isWithdrawn
     return isAboutGet ? this.#agrees(saidBy(reply, before)) === false : isReplacing(reply.statusCode)
   }
 
   /** Whether the reply's ETag is the one that was made here, of the entry's body. */
   hasOwnEtag (reply: FastifyReply): boolean {
-    return this.entry.head.ownEtag === true && this.hasStoredEtag(reply)
+    return this.entry.head.ownEtag === true && this.#hasStoredEtag(reply)
   }
 
-  /** Whether the reply has the entry's ETag. */
-  hasStoredEtag (reply: FastifyReply): boolean {
+  #hasStoredEtag (reply: FastifyReply): boolean {
     return reply.hasHeader('etag') && reply.getHeader('etag') === fieldIn(this.entry.head.fields, 'etag')
   }
 
   /** Whether the entry may be sent in place of an answer of this status (RFC 5861 section 4). */
-  mayStandIn (status: number, at: number): boolean {
+  mayServeOnError (status: number, at: number): boolean {
     return isError(status) && at < (this.entry.head.staleOnErrorUntil ?? 0)
   }
 
   /**
    * Makes the reply what the handler answered when the entry was stored, with the fields that it has said anew (RFC 9111
-   * section 3.2), or without them. Answers the payload.
+   * section 3.2), or without them. Returns the payload.
    */
-  revive (reply: FastifyReply, before: Fields, { isFreshened, at }: { isFreshened: boolean, at: number }): unknown {
+  #restore (reply: FastifyReply, before: Fields, { isFreshened, at }: { isFreshened: boolean, at: number }): unknown {
     const { head, body } = this.entry
     const said = isFreshened ? saidBy(reply, before) : {}
     const isOver = (name: string): boolean => !isFreshened || OF_THE_BODY.includes(name)

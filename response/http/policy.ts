@@ -5,7 +5,7 @@ import { directivesOf, type Directives } from './directives.js'
 import { heuristicMs, initialAgeMs, statedMs } from './freshness.js'
 import type { RoutePolicy } from '../options.js'
 import { CONDITIONAL_STATUSES, isCacheableStatus, isUnderstood, isValidatable } from './statuses.js'
-import type { RefusalReason } from '../status.js'
+import type { RefusalReason } from '../observe/reasons.js'
 import { varyNames } from './vary.js'
 
 /** What `reply.cache()` said while the handler ran. */

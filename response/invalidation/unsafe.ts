@@ -1,11 +1,11 @@
 // What an answer to an unsafe request invalidates: its own URL, those that it names, and what its route lists (RFC 9111 section 4.4).
 import type { FastifyReply, FastifyRequest, RouteOptions, onSendHookHandler } from 'fastify'
 import { Arrival, hasArrived, kArrival } from '../arrival.js'
-import type { Engine } from '../engine.js'
+import type { Services } from '../services.js'
 import { around, type RouteContext } from '../fastify-internals.js'
 import { forgetTarget, invalidate } from './invalidation.js'
 import { noop, within } from '../later.js'
-import { safeError } from '../notices.js'
+import { safeError } from '../observe/log.js'
 import type { InvalidatesFunction } from '../options.js'
 import { aimsOf, type InvalidationTarget } from './targets.js'
 
@@ -23,14 +23,14 @@ const NAMING_FIELDS = ['location', 'content-location'] as const
  * that is an error changes nothing; one that was sent past Fastify invalidates once it was sent. Requests with a safe
  * method get no hook: what is cached beside it is sent as fast as ever.
  */
-export function invalidateAfter (engine: Engine, route: RouteOptions, invalidates: readonly InvalidationTarget[] | InvalidatesFunction): void {
+export function invalidateAfter (services: Services, route: RouteOptions, invalidates: readonly InvalidationTarget[] | InvalidatesFunction): void {
   if ([route.method].flat().every(isSafe)) return
   const { handler } = route
   /** The requests as they came: hooks and handlers may take a prefix out of the target. */
   const pending = new WeakMap<FastifyReply, Arrival>()
   const settle = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
     const arrival = pending.get(reply)
-    if (pending.delete(reply) && reply.statusCode < 400 && !engine.closed) await changed(engine, { request, reply, arrival: arrival as Arrival }, invalidates)
+    if (pending.delete(reply) && reply.statusCode < 400 && !services.guard.isClosed) await changed(services, { request, reply, arrival: arrival as Arrival }, invalidates)
   }
   const onSend: onSendHookHandler = (request, reply, payload, done) => {
     const send = (): void => done(null, payload)
@@ -42,7 +42,7 @@ export function invalidateAfter (engine: Engine, route: RouteOptions, invalidate
     // A hook may have made another method of the one that came.
     if (isSafe(request.method) && isSafe(arrival.method)) return handler.call(this, request, reply)
     pending.set(reply, arrival)
-    hook(engine, request, contexts, onSend)
+    hook(services, request, contexts, onSend)
     const over = (): void => { settle(request, reply).catch(noop) }
     reply.raw.once('finish', over).once('close', over)
     return handler.call(this, request, reply)
@@ -50,7 +50,7 @@ export function invalidateAfter (engine: Engine, route: RouteOptions, invalidate
 }
 
 /** Lets this one request's answer run through one hook more. Where that can't be done, it invalidates when it was sent. */
-function hook ({ internals }: Engine, request: FastifyRequest, contexts: WeakMap<RouteContext, RouteContext>, onSend: onSendHookHandler): void {
+function hook ({ internals }: Services, request: FastifyRequest, contexts: WeakMap<RouteContext, RouteContext>, onSend: onSendHookHandler): void {
   const context = internals.contextOf(request)
   if (context === undefined) return
   let hooked = contexts.get(context)
@@ -62,16 +62,16 @@ function hook ({ internals }: Engine, request: FastifyRequest, contexts: WeakMap
 interface Answered { readonly request: FastifyRequest, readonly reply: FastifyReply, readonly arrival: Arrival }
 
 /** Settles when all is forgotten, or when the answer can't wait any longer. Never rejects. */
-async function changed (engine: Engine, { request, reply, arrival }: Answered, invalidates: readonly InvalidationTarget[] | InvalidatesFunction): Promise<void> {
+async function changed (services: Services, { request, reply, arrival }: Answered, invalidates: readonly InvalidationTarget[] | InvalidatesFunction): Promise<void> {
   const origin = `${arrival.protocol}://${arrival.host}`
-  const failed = (err: unknown): void => engine.notices.warn('invalidates', { err: safeError(err), route: `${request.method} ${request.routeOptions.url}` }, 'cache: an answer that changes something was sent, and what it invalidates could not be forgotten')
+  const failed = (err: unknown): void => services.notices.warn('invalidates', { err: safeError(err), route: `${request.method} ${request.routeOptions.url}` }, 'cache: an answer that changes something was sent, and what it invalidates could not be forgotten')
   const all = [
-    ...targetsOf(arrival.target, reply, origin).map(async (other) => await forgetTarget(engine, other, origin)),
-    ...listed(request, reply, invalidates, failed).map(async (aim) => await invalidate(engine, aim))
+    ...targetsOf(arrival.target, reply, origin).map(async (other) => await forgetTarget(services, other, origin)),
+    ...listed(request, reply, invalidates, failed).map(async (aim) => await invalidate(services, aim))
   ].map(async (work) => await work.catch(failed))
   const settled = Promise.all(all)
-  engine.guard.track(settled)
-  if (all.length > 0) await within(engine.deadlineMs, settled).catch(noop)
+  services.guard.track(settled)
+  if (all.length > 0) await within(services.deadlineMs, settled).catch(noop)
 }
 
 /** What the route says of this answer; nothing where its function is at fault. */

@@ -9,7 +9,7 @@ import { inTime, ON_PURPOSE_DEADLINE_MS, Progress } from './on-purpose.js'
 import { isPromise } from '../../registry/maybe-promise.js'
 import { Deadline, HELD_UP, NO_ANSWER } from '../../registry/deadline.js'
 import { hold, LATE, noop, within } from '../later.js'
-import { safeCause, safeError, type Notices } from '../notices.js'
+import { safeCause, safeError, type Notices } from '../observe/log.js'
 
 /** The backend could not say: not a miss, nothing is known of what it holds. */
 export const UNAVAILABLE = Symbol('unavailable')
@@ -44,6 +44,10 @@ export class Guard {
     this.#backend = backend
     this.#options = options
     this.#breaker = new Breaker(options.steadyNow)
+  }
+
+  get isClosed (): boolean {
+    return this.#closed
   }
 
   /** For a request that is going to ask. Real waits have a clock of their own, which nobody sets. */

@@ -9,24 +9,31 @@ import { digest } from '../key.js'
 import type { RequestFields } from '../sent.js'
 import { andThen } from '../../registry/maybe-promise.js'
 import type { Deadline } from '../../registry/deadline.js'
-import type { Notices } from '../notices.js'
-import type { MissReason } from '../status.js'
+import type { Notices } from '../observe/log.js'
+import type { MissReason } from '../observe/reasons.js'
 import type { Tags } from './tags.js'
 import { MAX_VARY_FIELDS, selection, variantOf } from '../http/vary.js'
 
-/** What a look under a key came to. `variants` is the list that stands there, if one does. */
-export interface Found {
-  /** One that is fresh. */
-  readonly entry?: Entry<ResponseHead>
-  /** When it was found to be so: the present, but for what its tags took to be read. */
-  readonly at?: number
-  /** One that is not. */
-  readonly stale?: Entry<ResponseHead>
-  readonly variants?: Entry<VariantsHead> | undefined
-  readonly unavailable?: true
-  /** Why there is neither. */
-  readonly missing?: MissReason
+/** A stored response that no tag makes gone, and when it was found to be so: now, but for what its tags took to be read. */
+export interface Present {
+  readonly state: 'fresh' | 'stale'
+  readonly entry: Entry<ResponseHead>
+  /** Epoch milliseconds. */
+  readonly at: number
+  /** The list of variants that stands under the key, if one does. */
+  readonly variants: Entry<VariantsHead> | undefined
 }
+
+/** Nothing that could be used, and why; of a backend that does not answer nobody knows. */
+export interface Absent {
+  readonly state: 'absent' | 'unavailable'
+  readonly entry?: undefined
+  readonly missing: MissReason
+  readonly variants?: Entry<VariantsHead> | undefined
+}
+
+/** What a look under a key came to. */
+export type Found = Present | Absent
 
 /** An answer to be kept. */
 export interface Keepable {
@@ -50,10 +57,10 @@ const LONGEST_SELECTING_CHARACTERS = 256
 /** An entry from further in the future was written under another clock. */
 const MAX_CLOCK_SKEW_MS = 60_000
 
-const ABSENT: Found = Object.freeze({ missing: 'absent' })
-const DAMAGED: Found = Object.freeze({ missing: 'damaged' })
-const OTHER_VARIANT: Found = Object.freeze({ missing: 'variant' })
-const NO_ANSWER: Found = Object.freeze({ unavailable: true, missing: 'unavailable' })
+const ABSENT: Found = Object.freeze({ state: 'absent', missing: 'absent' })
+const DAMAGED: Found = Object.freeze({ state: 'absent', missing: 'damaged' })
+const OTHER_VARIANT: Found = Object.freeze({ state: 'absent', missing: 'variant' })
+const UNKNOWN: Found = Object.freeze({ state: 'unavailable', missing: 'unavailable' })
 
 export class Store {
   readonly codec = new EntryCodec()
@@ -74,7 +81,7 @@ export class Store {
   find (key: string, asked: RequestFields, spelling: Spelling, deadline: Deadline): MaybePromise<Found> {
     return andThen(this.#guard.get(key, deadline), (read) => {
       const entry = this.believed(read, key)
-      if (entry === UNAVAILABLE) return NO_ANSWER
+      if (entry === UNAVAILABLE) return UNKNOWN
       // One that was stored alone is of a request that no hook had rewritten.
       if (entry?.head.kind === 'response' && asked[kArrival].changes !== '') return OTHER_VARIANT
       if (entry?.head.kind === 'response') return this.#current(entry as Entry<ResponseHead>, deadline, undefined)
@@ -116,28 +123,28 @@ export class Store {
   #current (entry: Entry<ResponseHead>, deadline: Deadline, variants: Found['variants']): MaybePromise<Found> {
     const at = this.#now()
     const { tags } = entry.head
-    const found: Found = entry.head.freshUntil > at ? { entry, at, variants } : { stale: entry, at, variants }
+    const found: Found = { state: entry.head.freshUntil > at ? 'fresh' : 'stale', entry, at, variants }
     if (tags === undefined) return found
     return andThen(this.#tags.areCurrent(tags, deadline), (current) =>
-      current === UNAVAILABLE ? NO_ANSWER : current ? found : this.#softened(entry, deadline, variants))
+      current === UNAVAILABLE ? UNKNOWN : current ? found : this.#softened(entry, deadline, variants))
   }
 
   /** `entry` with a tag that was invalidated: stale since then, where that was done softly. */
   #softened (entry: Entry<ResponseHead>, deadline: Deadline, variants: Found['variants']): MaybePromise<Found> {
     const { head, body } = entry
-    const gone: Found = { variants, missing: 'invalidated' }
+    const gone: Found = { state: 'absent', missing: 'invalidated', variants }
     if (!isOfUseStale(head)) return gone
     return andThen(this.#tags.staleSince(head.tags as readonly string[], deadline), (since) =>
-      since === UNAVAILABLE ? NO_ANSWER : since === undefined ? gone : { stale: { head: staleFrom(head, since), body }, at: this.#now(), variants })
+      since === UNAVAILABLE ? UNKNOWN : since === undefined ? gone : { state: 'stale', entry: { head: staleFrom(head, since), body }, at: this.#now(), variants })
   }
 
   #findVariant (variants: Entry<VariantsHead>, selecting: string, deadline: Deadline): MaybePromise<Found> {
-    const none: Found = { variants, missing: 'variant' }
+    const none: Found = { state: 'absent', missing: 'variant', variants }
     const variant = keyIn(variants.head, selecting)
     if (variant === undefined) return none
     return andThen(this.#guard.get(variant, deadline), (read) => {
       const entry = this.believed(read, variant)
-      if (entry === UNAVAILABLE) return NO_ANSWER
+      if (entry === UNAVAILABLE) return UNKNOWN
       return entry?.head.kind === 'response' ? this.#current(entry as Entry<ResponseHead>, deadline, variants) : none
     })
   }

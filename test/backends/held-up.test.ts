@@ -2,7 +2,7 @@
 import t, { type Test } from 'tap'
 import { builtIns } from '../../backends/index.js'
 import type { BackendChoice } from '../../registry/names.js'
-import { Notices } from '../../response/notices.js'
+import { Notices } from '../../response/observe/log.js'
 import { Guard } from '../../response/store/guard.js'
 import { textOf } from '../support/guard.js'
 import { needsFor } from '../support/every-backend.js'

@@ -2,7 +2,7 @@
 import Fastify from 'fastify'
 import t from 'tap'
 import responseCache, { type Explanation, type ResponseCacheOptions, type RouteCacheOptions } from '../../plugin.js'
-import { REFUSAL_REASONS } from '../../response/status.js'
+import { REFUSAL_REASONS } from '../../response/observe/reasons.js'
 import { Chaos } from '../support/chaos.js'
 import { testClock } from '../support/clock.js'
 import { cached } from '../support/document.js'

@@ -1,6 +1,6 @@
 // Log lines that don't flood, and errors that tell no secrets.
 import t from 'tap'
-import { Notices, safeCause, safeError } from '../../response/notices.js'
+import { Notices, safeCause, safeError } from '../../response/observe/log.js'
 import { testClock } from '../support/clock.js'
 
 function setUp () {

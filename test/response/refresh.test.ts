@@ -1,7 +1,7 @@
 // Refreshes: what closing waits for, and what of a request is repeated.
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import t from 'tap'
-import { Notices } from '../../response/notices.js'
+import { Notices } from '../../response/observe/log.js'
 import { Refreshes } from '../../response/fill/refresh.js'
 import { Barrier, turns } from '../support/barrier.js'
 import { fakeRequest, type RequestParts } from '../support/request.js'

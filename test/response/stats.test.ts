@@ -1,6 +1,6 @@
 // Counters, and their sum.
 import t from 'tap'
-import { count, emptyStats, sum } from '../../response/stats.js'
+import { count, emptyStats, sum } from '../../response/observe/stats.js'
 
 t.test('the whole is the sum of the routes', async (t) => {
   const [one, other] = [emptyStats(), emptyStats()]

@@ -1,6 +1,6 @@
 // Reason codes: which say nothing of the next response, and which leave open what the handler had to say.
 import t from 'tap'
-import { INCOMPLETE, REFUSAL_REASONS, TRANSIENT } from '../../response/status.js'
+import { INCOMPLETE, REFUSAL_REASONS, TRANSIENT } from '../../response/observe/reasons.js'
 
 t.test('after these refusals others go on waiting for one request; after any other they do not', async (t) => {
   const transient = ['condition', 'handler-error', 'client-gone', 'stream-failed', 'invalidated', 'superseded', 'lock-timeout', 'unavailable', 'closed']

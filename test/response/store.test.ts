@@ -2,7 +2,7 @@
 import t from 'tap'
 import type { StoredEntry } from '../../registry/backend.js'
 import { Deadline } from '../../registry/deadline.js'
-import { Notices } from '../../response/notices.js'
+import { Notices } from '../../response/observe/log.js'
 import { kKeys, type Entry, type ResponseHead, type VariantsHead } from '../../response/store/entry.js'
 import { Guard } from '../../response/store/guard.js'
 import { MAX_VARIANTS, Store } from '../../response/store/store.js'

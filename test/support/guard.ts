@@ -2,7 +2,7 @@
 import type { Test } from 'tap'
 import type { StoredEntry } from '../../registry/backend.js'
 import { Guard, UNAVAILABLE } from '../../response/store/guard.js'
-import { Notices } from '../../response/notices.js'
+import { Notices } from '../../response/observe/log.js'
 import { turns, until } from './barrier.js'
 import { Chaos } from './chaos.js'
 import { testClock } from './clock.js'

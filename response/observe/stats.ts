@@ -1,5 +1,5 @@
 // Counters since start, kept per route pattern; the whole is their sum.
-import type { BypassReason, RefusalReason } from './status.js'
+import type { BypassReason, RefusalReason } from './reasons.js'
 
 /** What happened on one route, or on all of them. */
 export interface RouteStats {

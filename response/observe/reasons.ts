@@ -1,4 +1,4 @@
-// Cache-Status (RFC 9211) and the reason codes that headers, logs and stats share.
+// The reason codes that Cache-Status, the log, stats() and explain() share.
 
 /** Why a request was not looked up in the cache. */
 export const BYPASS_REASONS = [
@@ -73,43 +73,4 @@ export const TRANSIENT: ReadonlySet<RefusalReason> = new Set(['condition', 'hand
 export const INCOMPLETE: ReadonlySet<RefusalReason> = new Set(['client-gone', 'stream-failed', 'length', 'lock-timeout', 'closed'])
 
 /** Why the handler is asked, of those that are looked up (RFC 9211 section 2.2). */
-export type Forwarding = 'miss' | 'request' | 'stale'
-
-/** The name under which this cache signs Cache-Status unless told otherwise. */
-export const CACHE_STATUS_NAME = 'fastify-response-cache'
-
-/** RFC 9211 members of one answer, already formatted; the cache's name comes first. */
-export class CacheStatus {
-  readonly #name: string
-  /** The text of the last hit: many are sent within one second. */
-  #hit = { seconds: NaN, text: '' }
-
-  constructor (name: string = CACHE_STATUS_NAME) {
-    this.#name = name
-  }
-
-  /** RFC 9211 sections 2.1 and 2.4: ttl in seconds, rounded so that it never promises more. */
-  hit (ttlMs: number): string {
-    const seconds = Math.floor(ttlMs / 1000)
-    if (seconds !== this.#hit.seconds) this.#hit = { seconds, text: `${this.#name}; hit; ttl=${seconds}` }
-    return this.#hit.text
-  }
-
-  bypass (reason: BypassReason): string {
-    return reason === 'method' ? `${this.#name}; fwd=method` : `${this.#name}; fwd=bypass; detail=${reason}`
-  }
-
-  /** `status`: what the handler answered, where that is not what is sent. */
-  forwarded (why: Forwarding, { stored = false, detail, status }: { stored?: boolean, detail?: string | undefined, status?: number | undefined }): string {
-    return `${this.#name}; fwd=${why}${status === undefined ? '' : `; fwd-status=${status}`}${stored ? '; stored' : ''}${detail === undefined ? '' : `; detail=${detail}`}`
-  }
-
-  /** The cache's own 504: nothing stored, and nobody else was to be asked. */
-  unsatisfied (): string {
-    return `${this.#name}; detail=only-if-cached`
-  }
-
-  collapsed (why: Forwarding): string {
-    return `${this.#name}; fwd=${why}; collapsed`
-  }
-}
+export type ForwardReason = 'miss' | 'request' | 'stale'

@@ -1,5 +1,5 @@
 // Log lines that don't flood: one of a kind within ten seconds, with the number of those that were left out.
-import type { CacheLog } from '../registry/registry.js'
+import type { CacheLog } from '../../registry/registry.js'
 
 const QUIET_MS = 10_000
 const KINDS_REMEMBERED = 256

@@ -1,0 +1,29 @@
+// What fills need of the registration that they belong to.
+import type { Fence } from '../../registry/fence.js'
+import type { Connections } from '../connections.js'
+import type { FastifyInternals } from '../fastify-internals.js'
+import type { Observer } from '../observe/observer.js'
+import type { Sender } from '../send.js'
+import type { Guard } from '../store/guard.js'
+import type { Store } from '../store/store.js'
+import type { Tags } from '../store/tags.js'
+import type { FillsUnderWay } from './fills-under-way.js'
+import type { Flights } from './flight.js'
+import type { RecordingBudget } from './tee.js'
+
+export interface FillServices {
+  readonly budget: RecordingBudget
+  readonly connections: Connections
+  readonly fence: Fence
+  readonly fills: FillsUnderWay
+  readonly flights: Flights
+  readonly guard: Guard
+  readonly internals: FastifyInternals
+  readonly lockTimeoutMs: number
+  /** Epoch milliseconds. */
+  readonly now: () => number
+  readonly observer: Observer
+  readonly sender: Sender
+  readonly store: Store
+  readonly tags: Tags
+}

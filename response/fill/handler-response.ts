@@ -1,0 +1,51 @@
+// What a handler responded with, captured before other hooks see it.
+import type { FastifyReply } from 'fastify'
+import { etagOf } from '../http/etag.js'
+import { fieldsRemoved, fieldsToStore } from '../http/fields.js'
+import type { Fields } from '../http/field-values.js'
+import type { RoutePolicy } from '../options.js'
+
+/** A handler's response; its body is absent while a stream has yet to end. */
+export class HandlerResponse {
+  readonly status: number
+  readonly vary: Fields['vary']
+  /** Names of fields that hooks in front of the handler had set and that it took away. */
+  readonly removed: readonly string[]
+  /** When its head was made, in epoch milliseconds. */
+  readonly madeAt: number
+  /** Whether other hooks may yet change the body. */
+  readonly mayChange: boolean
+  fields: readonly string[]
+  body: Buffer | string | undefined
+  /** Whether the ETag among the fields was made here. */
+  ownEtag: boolean
+
+  private constructor (reply: FastifyReply, before: Fields, fields: readonly string[], { madeAt, mayChange, ownEtag }: Captured) {
+    const after = reply.getHeaders() as Fields
+    this.status = reply.statusCode
+    this.vary = after.vary
+    this.removed = fieldsRemoved(before, after)
+    this.fields = fields
+    this.madeAt = madeAt
+    this.mayChange = mayChange
+    this.ownEtag = ownEtag
+  }
+
+  /** The reply as the handler left it; undefined where a field of it could not be sent again as it is. `before`: the reply's fields before the handler ran. */
+  static of (reply: FastifyReply, before: Fields, setCookie: RoutePolicy['setCookie'], captured: Captured): HandlerResponse | undefined {
+    const fields = fieldsToStore(before, reply.getHeaders() as Fields, setCookie)
+    return fields === undefined ? undefined : new HandlerResponse(reply, before, fields, captured)
+  }
+
+  /** Adds an ETag made of the body, where it is whole, the handler named none, and nobody else may change it. `isSent`: to the reply, too. */
+  addEtag (reply: FastifyReply, isSent: boolean): void {
+    if (this.body === undefined || this.mayChange || this.status !== 200 || reply.hasHeader('etag')) return
+    const etag = etagOf(this.body)
+    this.fields = [...this.fields, 'etag', etag]
+    this.ownEtag = true
+    if (isSent && reply.statusCode === this.status) reply.header('etag', etag)
+  }
+}
+
+/** What is to be known of a response beside the reply. */
+interface Captured extends Pick<HandlerResponse, 'madeAt' | 'mayChange' | 'ownEtag'> {}

@@ -1,0 +1,98 @@
+// Whether a handler's response may be stored: asked when it is captured, when all hooks have run, and when it was sent.
+import { kArrival } from '../arrival.js'
+import { isForOneOrigin } from '../http/fields.js'
+import type { Fields } from '../http/field-values.js'
+import { decide, type Decision as ReplyDecision, type Verdict } from '../http/policy.js'
+import { CONDITIONAL_STATUSES } from '../http/statuses.js'
+import { canBeValidated, handlersValidators } from '../http/validators.js'
+import type { RefusalReason } from '../observe/reasons.js'
+import type { RoutePolicy } from '../options.js'
+import { announcedLength } from '../payload.js'
+import type { Exchange } from './exchange.js'
+import type { HandlerResponse } from './handler-response.js'
+import { decisionOf, type ReplyCacheOptions } from './reply-cache.js'
+
+export class Judgement {
+  readonly #exchange: Exchange
+  readonly #policy: RoutePolicy
+  readonly #now: () => number
+  readonly #askedAt: number
+  #forbidden: RefusalReason | undefined
+  #chosen: ReplyDecision = {}
+  #whole: Fields | undefined
+
+  /** `forbidden`: why the response is not stored whatever it is, if that is known. */
+  constructor (exchange: Exchange, policy: RoutePolicy, now: () => number, forbidden: RefusalReason | undefined) {
+    this.#exchange = exchange
+    this.#policy = policy
+    this.#now = now
+    this.#askedAt = now()
+    this.#forbidden = forbidden
+  }
+
+  get forbidden (): RefusalReason | undefined {
+    return this.#forbidden
+  }
+
+  /** The tags that `reply.cache()` was told, in place of the route's. */
+  get chosenTags (): readonly string[] | undefined {
+    return this.#chosen.tags
+  }
+
+  /** `reply.cache(options)`. Throws CACHE_ERR_OPTION. */
+  choose (options: ReplyCacheOptions): void {
+    this.#chosen = decisionOf(options, this.#chosen)
+  }
+
+  /** The response is not stored, whatever it is. The first reason counts. */
+  forbid (reason: RefusalReason): void {
+    this.#forbidden ??= reason
+  }
+
+  /** RFC 9111 section 4.3.5: a HEAD that says that the response to a GET is still valid has freshened that. */
+  allowHead (): void {
+    if (this.#forbidden === 'head') this.#forbidden = undefined
+  }
+
+  /** A condition or a range of the client is about to take fields out of the reply: the whole response has those that it has now. */
+  noteWhole (): void {
+    this.#whole = this.#exchange.reply.getHeaders() as Fields
+  }
+
+  /** On what terms it may be stored as it stands, or why not. The fields of all hooks decide that; what the handler set is what is stored. */
+  of (response: HandlerResponse, fields = this.#exchange.reply.getHeaders() as Fields): Verdict {
+    return this.#forbidden !== undefined ? { refused: this.#forbidden } : this.#verdict(response, fields)
+  }
+
+  /** Once more with what was set past Fastify as the head was written: a cookie of a session, all fields of a stream, which is older by now. */
+  last (response: HandlerResponse, terms: Verdict): Verdict {
+    const { raw } = this.#exchange.reply
+    return raw.getHeaderNames().length > 0 ? this.of(response, raw.getHeaders() as Fields) : terms
+  }
+
+  /** Whether a response to GET would be stored that has these fields. */
+  ofGet (response: HandlerResponse): boolean {
+    const { reply } = this.#exchange
+    return (announcedLength(reply) ?? 0) <= this.#policy.maxBodyBytes && !('refused' in this.#verdict(response, reply.getHeaders() as Fields))
+  }
+
+  #verdict (response: HandlerResponse, fields: Fields): Verdict {
+    const { request, reply } = this.#exchange
+    // A hook may answer a condition or cut out a part of what the handler made: the whole remains true.
+    const isCut = CONDITIONAL_STATUSES.includes(reply.statusCode)
+    if (reply.statusCode !== response.status && !isCut) return { refused: 'status' }
+    const at = this.#now()
+    const verdict = decide({
+      status: response.status,
+      fields: this.#whole === undefined ? fields : { ...this.#whole, ...fields },
+      vary: response.vary,
+      hasValidator: (request.method === 'GET' || request.method === 'HEAD') && canBeValidated(handlersValidators(response, at)),
+      authorized: this.#policy.credentials === 'ignore' && (request[kArrival].hasAuthorization || request.headers.authorization !== undefined),
+      askedAt: this.#askedAt,
+      at,
+      madeAt: response.madeAt,
+      decision: this.#chosen
+    }, this.#policy)
+    return 'varyNames' in verdict && isForOneOrigin(response.fields, verdict.varyNames) ? { refused: 'cors' } : verdict
+  }
+}

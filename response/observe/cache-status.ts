@@ -1,0 +1,39 @@
+// Cache-Status (RFC 9211): how outcomes stand in it.
+import type { Outcome } from './outcome.js'
+
+/** The name under which this cache signs Cache-Status unless told otherwise. */
+export const CACHE_STATUS_NAME = 'fastify-response-cache'
+
+/** Writes this cache's member of the field; the cache's name comes first. */
+export class CacheStatus {
+  readonly #name: string
+  /** The text of the last hit: many are sent within one second. */
+  #hit = { seconds: NaN, text: '' }
+
+  constructor (name: string = CACHE_STATUS_NAME) {
+    this.#name = name
+  }
+
+  /** The member that tells of an outcome; empty where no response has it. */
+  of (outcome: Outcome): string {
+    switch (outcome.name) {
+      case 'hit': case 'stale': return this.#served(outcome.ttlMs)
+      case 'bypass': return `${this.#name}; fwd=${outcome.reason === 'method' ? 'method' : `bypass; detail=${outcome.reason}`}`
+      case 'nested': return `${this.#name}; fwd=miss; detail=nested`
+      case 'collapsed': return `${this.#name}; fwd=${outcome.forward}; collapsed`
+      case 'unsatisfiable': return `${this.#name}; detail=only-if-cached`
+      case 'forwarded': {
+        const { forward, isStored, detail, status } = outcome
+        return `${this.#name}; fwd=${forward}${status === undefined ? '' : `; fwd-status=${status}`}${isStored ? '; stored' : ''}${detail === undefined ? '' : `; detail=${detail}`}`
+      }
+      default: return ''
+    }
+  }
+
+  /** RFC 9211 sections 2.1 and 2.4: ttl in seconds, rounded so that it never promises more. */
+  #served (ttlMs: number): string {
+    const seconds = Math.floor(ttlMs / 1000)
+    if (seconds !== this.#hit.seconds) this.#hit = { seconds, text: `${this.#name}; hit; ttl=${seconds}` }
+    return this.#hit.text
+  }
+}

@@ -1,0 +1,69 @@
+// Told of every outcome by one call: counts it, logs what a developer did wrong, hands it to subscribers, and says what Cache-Status tells of it.
+import type { CacheStatus } from './cache-status.js'
+import { safeError, type Notices } from './log.js'
+import type { Outcome } from './outcome.js'
+import { count, type RouteStats } from './stats.js'
+
+/** Whose outcome it is. */
+export interface ObservedRoute {
+  /** As people write it: `GET /products/:id`. */
+  readonly name: string
+  readonly stats: RouteStats
+}
+
+/** Called with every outcome, in the turn in which it happens: it must be quick, and must not throw. */
+export type Subscriber = (route: ObservedRoute, outcome: Outcome) => void
+
+export class Observer {
+  readonly status: CacheStatus
+  readonly #log: Notices
+  readonly #throwsImpossible: boolean
+  #subscribers: readonly Subscriber[] = []
+
+  /** `throwsImpossible`: whether what can't be is thrown, as in tests, or logged. */
+  constructor (status: CacheStatus, log: Notices, throwsImpossible: boolean) {
+    this.status = status
+    this.#log = log
+    this.#throwsImpossible = throwsImpossible
+  }
+
+  /** Returns this cache's member of Cache-Status; empty where the outcome is none of a response. */
+  tell (route: ObservedRoute, outcome: Outcome): string {
+    counted(route.stats, outcome)
+    if ('fault' in outcome && outcome.fault !== undefined) this.fault(route.name, outcome.reason, outcome.fault)
+    if (this.#subscribers.length > 0) for (const subscriber of this.#subscribers) subscriber(route, outcome)
+    return this.status.of(outcome)
+  }
+
+  /** Returns what ends the subscription. */
+  subscribe (subscriber: Subscriber): () => void {
+    this.#subscribers = [...this.#subscribers, subscriber]
+    return () => { this.#subscribers = this.#subscribers.filter((other) => other !== subscriber) }
+  }
+
+  /** Something that a developer did wrong; the response was delivered all the same. */
+  fault (route: string, reason: string, fault: unknown): void {
+    this.#log.warn(`fault ${route} ${reason}`, { err: safeError(fault), route, reason }, 'cache: this answer could not be cached, it was delivered')
+  }
+
+  /** A mistake of this package's own. */
+  impossible (what: string): void {
+    const err = new Error(`cache: impossible, please report it: ${what}`)
+    if (this.#throwsImpossible) throw err
+    this.#log.warn('impossible', { err }, err.message)
+  }
+}
+
+function counted (stats: RouteStats, outcome: Outcome): void {
+  switch (outcome.name) {
+    case 'hit': stats.hits++; break
+    case 'stale': case 'served-on-error': stats.staleHits++; break
+    case 'miss': stats.misses++; break
+    case 'collapsed': stats.coalesced++; break
+    case 'stored': stats.stores++; break
+    case 'nested': count(stats.bypasses, 'nested'); break
+    case 'bypass': count(stats.bypasses, outcome.reason); break
+    case 'refused': count(stats.refusals, outcome.reason); break
+    default:
+  }
+}
