@@ -2,9 +2,9 @@
 import type { Test } from 'tap'
 import { startChild } from './child.js'
 
-/** Keeps the event loop, as an application does that computes. */
+/** Keeps the event loop, as an application does that calls something synchronous. */
 export function holdUp (ms: number): void {
-  for (const endsAt = performance.now() + ms; performance.now() < endsAt;);
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
 }
 
 /** A relay to the server on `port`, which keeps back for so long whatever the server says. Returns its port. */

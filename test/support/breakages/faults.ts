@@ -3,6 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { ofMap, ofOpening, ofProgram, ofStore, type Broken, type StoreBreakage } from './broken.js'
 import { storeBackend, type StoreGiven } from '../faulty-store.js'
 import { mapBackend } from '../map-backend.js'
+import { holdUp } from '../slow.js'
 import type { StoredEntry } from '../../../registry/backend.js'
 import type { Breakage } from './ways.js'
 
@@ -50,11 +51,6 @@ export const inHalves: StoreBreakage = ({ correct, entries }) => ({
     await correct.set(key, entry)
   }
 })
-
-function holdUp (): void {
-  const endsAt = performance.now() + HELD_UP_MS
-  while (performance.now() < endsAt);
-}
 
 /** A backend that was opened while the network failed never works. */
 function isLostFromTheStart (given: StoreGiven): ReturnType<typeof storeBackend> {
@@ -114,7 +110,7 @@ export const brokenFaults: Readonly<Record<string, Broken>> = {
   'hang: close ends what waits for a store that hangs': ofStore(({ network, entries }) => ({ get: (key) => network.call(() => entries.get(key)) })),
   'hang: calls that wait for the store do not hold up the process': ofStore(({ correct, network }) => ({
     get (key) {
-      if (network.state === 'hangs') holdUp()
+      if (network.state === 'hangs') holdUp(HELD_UP_MS)
       return correct.get(key)
     }
   })),
