@@ -63,8 +63,13 @@ function keep ({ network, entries, roomBytes }: StoreGiven, set: () => void): vo
   if (network.state === 'is full') throw new Error('there is no room')
   set()
   if (roomBytes === undefined) return
-  const bytes = (): number => [...entries.values()].reduce((sum, { value }) => sum + value.byteLength, 0)
-  for (const key of entries.keys()) if (bytes() > roomBytes) entries.delete(key)
+  let bytes = 0
+  for (const { value } of entries.values()) bytes += value.byteLength
+  for (const [key, { value }] of entries) {
+    if (bytes <= roomBytes) return
+    entries.delete(key)
+    bytes -= value.byteLength
+  }
 }
 
 /** Whether a change is still the last one of its key. */
