@@ -1,6 +1,7 @@
 // The rules that the rooms keep, each as a function from source files to the sentences that tell who breaks it.
 import { builtinModules } from 'node:module'
-import { functionsOf, importsOf, mentions, type Import, type Source } from './sources.js'
+import type { Source } from './sources.js'
+import { functionsOf, importsOf, mentions, type Import } from './syntax.js'
 
 const MAX_FILE_LINES = 320
 const MAX_FUNCTION_LINES = 40
