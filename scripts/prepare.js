@@ -90,12 +90,12 @@ function withoutSource () {
   return readdirSync(DIST, { recursive: true }).filter((path) => compiled.test(path) && !existsSync(join(root, path.replace(compiled, '.ts'))))
 }
 
-/** Whether dist/ was built after the last change of a source. */
+/** Whether dist/ was built after the last change of a source or a package. */
 export function isBuilt () {
   if (!existsSync(STAMP)) return false
   const builtAtMs = statSync(STAMP).mtimeMs
   const { include } = JSON.parse(readFileSync(join(root, 'tsconfig.json'), 'utf8'))
-  return ['tsconfig.json', 'package.json', ...include].every((path) => newestMs(join(root, path)) <= builtAtMs)
+  return ['tsconfig.json', 'package.json', join('node_modules', '.package-lock.json'), ...include].every((path) => newestMs(join(root, path)) <= builtAtMs)
 }
 
 function newestMs (path) {

@@ -1,10 +1,11 @@
 // npm test: packages, servers, lint, types and build, tests, in whole size their coverage; stops at the first step that fails and says which.
 import { spawn } from 'node:child_process'
-import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
 import { getServers } from './servers.js'
-import { build, install, main, root, runNode, StepFailed } from './prepare.js'
+import { build, install, isBuilt, main, root, runNode, StepFailed } from './prepare.js'
 import { filesNamed, filesOf, noteTimes } from './test-files.js'
 
 const HELP = `npm test                   lint, types, build, every test; with FULL=1 coverage, too
@@ -100,11 +101,28 @@ function checkCoverage () {
 
 const isFull = process.env.FULL === '1'
 
+function buildChanges () {
+  step('types and build')
+  if (!isFull && isBuilt()) console.log('nothing has changed since the last build')
+  else build()
+}
+
+/** The package is packed once for all of them. */
+async function testPackage () {
+  const { pack } = await import('../dist/test/support/packed.js')
+  const folder = mkdtempSync(join(tmpdir(), 'packed-once-'))
+  try {
+    pack(folder)
+    await runTap(filesOf('package'), { env: { PACKED: folder } })
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
 async function testAll () {
   step('lint')
   runNode('lint', ['node_modules/eslint/bin/eslint.js', '--cache', '--cache-strategy', 'content', '--cache-location', 'node_modules/.cache/eslint/', '.'])
-  step('types and build')
-  build()
+  buildChanges()
   step('tests')
   if (isFull) rmSync(SUMMARY, { force: true })
   await runTap(filesOf('rest'), { isCovered: isFull })
@@ -113,15 +131,15 @@ async function testAll () {
     checkCoverage()
   }
   step('tests of the package')
-  await runTap(filesOf('package'))
+  await testPackage()
 }
 
 async function testSome ({ values, positionals }) {
-  step('types and build')
-  build()
+  buildChanges()
   step('tests')
   if (values.quick) await runTap(filesOf('quick'), { env: { BACKENDS: 'memory' } })
-  else await runTap(values.package ? filesOf('package') : filesNamed(positionals))
+  else if (values.package) await testPackage()
+  else await runTap(filesNamed(positionals))
 }
 
 function readArguments () {

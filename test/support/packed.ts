@@ -25,21 +25,37 @@ export interface Packed {
   remove (): void
 }
 
-/**
- * Packs and unpacks. `beside` names what the user has installed, taken from the project's node_modules, so that nothing
- * is fetched; what the package needs and does not list as a dependency is not there.
- */
-export function packed (beside: readonly string[]): Packed {
-  const folder = mkdtempSync(join(tmpdir(), 'packed-'))
+interface Pack {
+  readonly filename: string
+  readonly name: string
+  readonly files: ReadonlyArray<{ readonly path: string }>
+}
+
+const REPORT = 'pack.json'
+
+/** Packs the package into a folder, with what npm says of it beside it. */
+export function pack (folder: string): void {
   const npm = process.env.npm_execpath
   const args = ['pack', '--json', '--ignore-scripts', '--pack-destination', folder]
   const report = npm?.endsWith('.js') === true
     ? execFileSync(process.execPath, [npm, ...args], { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
     : execFileSync('npm', args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
-  const [{ filename, name, files }] = JSON.parse(report) as [{ filename: string, name: string, files: Array<{ path: string }> }]
+  writeFileSync(join(folder, REPORT), report)
+}
+
+/**
+ * Packs, unless `PACKED` names a folder in which that was done for several tests, and unpacks. `beside` names what the user has
+ * installed, taken from the project's node_modules, so that nothing is fetched; what the package needs and does not list as a
+ * dependency is not there.
+ */
+export function packed (beside: readonly string[]): Packed {
+  const folder = mkdtempSync(join(tmpdir(), 'packed-'))
+  const { PACKED: from = folder } = process.env
+  if (from === folder) pack(folder)
+  const [{ filename, name, files }] = JSON.parse(readFileSync(join(from, REPORT), 'utf8')) as [Pack]
   const home = join(folder, 'node_modules', name)
   mkdirSync(home, { recursive: true })
-  execFileSync('tar', ['-xzf', join(folder, filename), '-C', home, '--strip-components=1'])
+  execFileSync('tar', ['-xzf', join(from, filename), '-C', home, '--strip-components=1'])
   const manifest = JSON.parse(readFileSync(join(home, 'package.json'), 'utf8')) as Manifest
   // As npm does it when it links them.
   for (const program of Object.values(manifest.bin)) chmodSync(join(home, program), 0o755)
