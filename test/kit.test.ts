@@ -9,6 +9,7 @@ import { messages } from './support/breakages/messages.js'
 import { conforms } from './support/conformance.js'
 import { codeIn, tableBelow } from './support/docs.js'
 import { storeBackend, storeSubject } from './support/faulty-store.js'
+import { someOf } from './support/size.js'
 import { source } from './support/sources.js'
 import type { CacheBackend } from '../registry/backend.js'
 import type { MapBackend } from './support/map-backend.js'
@@ -42,7 +43,7 @@ t.test('A24: a correct backend whose every answer comes late passes every case o
     return answer
   }
   const subject = storeSubject((given) => Object.fromEntries(Object.entries(storeBackend(given)).map(([name, method]) => [name, late(method as never)])) as unknown as CacheBackend)
-  await conforms(t, subject, all)
+  await conforms(t, subject, someOf(all))
 })
 
 t.test('A24: with patience a limit is as many times as long', async (t) => {

@@ -5,6 +5,7 @@ import { Writes, type Change } from '../../backends/file/writes.js'
 import { Barrier, turns } from '../support/barrier.js'
 import { runChild } from '../support/child.js'
 import { failureOf } from '../support/entries.js'
+import { sized } from '../support/size.js'
 import { injecting, needsStrace } from '../support/strace.js'
 import { newFolder } from '../support/folder.js'
 
@@ -77,7 +78,7 @@ t.test('file: a delete is not refused where so much waits that sets are', async 
 
 t.test('file: beside ten clients that fill it, on a disk whose renames take 50 ms, nothing that is invalidated, deleted or cleared is refused', { skip: needsStrace }, async (t) => {
   const renames = 'rename,renameat,renameat2'
-  const args = [join(newFolder(t), 'cache'), '1500']
+  const args = [join(newFolder(t), 'cache'), '1500', String(sized(4))]
   const { stdout, stderr } = await runChild('support/children/write-pressure.js', { args, under: injecting(`${renames}:delay_exit=50000`) })
   const { failures, stores } = JSON.parse(stdout || JSON.stringify({ failures: stderr })) as { failures: unknown, stores: number }
   t.same(failures, [])

@@ -10,10 +10,12 @@ import { nameOf, storedKey } from '../../registry/frame.js'
 import { until } from '../support/barrier.js'
 import { Chaos } from '../support/chaos.js'
 import { testClock } from '../support/clock.js'
+import { conformance } from '../kit/index.js'
 import { conforms } from '../support/conformance.js'
 import { textAt } from '../support/entries.js'
 import { entry, failureOf, NEVER_AT, openHttp, serve, TOKEN } from '../support/http.js'
 import { mapBackend } from '../support/map-backend.js'
+import { someOf } from '../support/size.js'
 import { root } from '../support/sources.js'
 import type { BackendChoice } from '../../registry/names.js'
 import { newFolder } from '../support/folder.js'
@@ -27,7 +29,7 @@ for (const name of ['memory', 'sqlite'] as const) {
     const folder = newFolder(t)
     const clock = testClock()
     const behind = (): BackendChoice => name === 'memory' ? { backend: name } : { backend: name, options: { path: join(folder, `${files++}.db`) } }
-    await conforms(t, { ...clock, open: async () => (await serve(t, { behind: behind(), now: clock.now })).open() })
+    await conforms(t, { ...clock, open: async () => (await serve(t, { behind: behind(), now: clock.now })).open() }, name === 'memory' ? conformance : someOf(conformance))
   })
 }
 

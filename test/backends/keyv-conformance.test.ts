@@ -9,16 +9,18 @@ import t, { type Test } from 'tap'
 import { builtIns } from '../../backends/index.js'
 import type { KeyvOptions } from '../../backends/keyv.js'
 import { testClock } from '../support/clock.js'
+import { conformance } from '../kit/index.js'
 import { conforms } from '../support/conformance.js'
 import { startServer } from '../support/redis-server.js'
 import { fileNeeds } from '../support/programs.js'
+import { someOf } from '../support/size.js'
 
 fileNeeds(t, 'redis-server')
 
 /** Runs the list. `options` are asked for each backend anew. */
 async function check (t: Test, options: () => KeyvOptions): Promise<void> {
   const clock = testClock()
-  await conforms(t, { ...clock, open: () => builtIns().open({ backend: 'keyv', options: options() }, { now: clock.now }) })
+  await conforms(t, { ...clock, open: () => builtIns().open({ backend: 'keyv', options: options() }, { now: clock.now }) }, someOf(conformance))
 }
 
 function newFolder (t: Test): string {

@@ -13,12 +13,14 @@ import unstorage, { type UnstorageOptions } from '../../backends/unstorage.js'
 import { openStorage } from '../../backends/unstorage/driver.js'
 import { nameOf, storedKey } from '../../registry/frame.js'
 import { testClock } from '../support/clock.js'
+import { conformance } from '../kit/index.js'
 import { conforms } from '../support/conformance.js'
 import { startServer } from '../support/redis-server.js'
 import { failureOf, textAt } from '../support/entries.js'
 import { entry } from '../support/redis.js'
 import { open, SHORT, type Opened } from '../support/stores.js'
 import { needs } from '../support/programs.js'
+import { someOf } from '../support/size.js'
 
 const openUnstorage = (t: Test, options: UnstorageOptions): Promise<Opened> => open(t, unstorage, options)
 
@@ -34,7 +36,7 @@ let numbers = 0
 
 async function check (t: Test, options: () => UnstorageOptions): Promise<void> {
   const clock = testClock()
-  await conforms(t, { ...clock, open: () => builtIns().open({ backend: 'unstorage', options: options() }, { now: clock.now }) })
+  await conforms(t, { ...clock, open: () => builtIns().open({ backend: 'unstorage', options: options() }, { now: clock.now }) }, someOf(conformance))
 }
 
 t.test('A24: unstorage conforms on the driver fs, a folder for each backend', async (t) => {

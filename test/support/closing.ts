@@ -19,7 +19,10 @@ async function run (t: Test, task: ClosingTask): Promise<ClosingReport> {
   return report
 }
 
-const cases: ReadonlyArray<readonly [name: string, task: Omit<ClosingTask, 'choice'>, mayTakeMs: number]> = [
+type Case = readonly [name: string, task: Omit<ClosingTask, 'choice'>, mayTakeMs: number]
+
+/** What a backend may do when the process is to end. */
+export const CASES: readonly Case[] = [
   ['D08: ends after close()', {}, 0],
   ['D09: ends without close() when nothing else is left to do', { close: 'never' }, 0],
   ['C22: a request in flight is answered', { inFlight: true }, 0],
@@ -32,9 +35,9 @@ const cases: ReadonlyArray<readonly [name: string, task: Omit<ClosingTask, 'choi
   ['C23: close() hangs, a request is in flight', { chaos: { method: 'close', command: 'hang' }, inFlight: true }, 800]
 ]
 
-/** Runs every case, or those whose name begins with one of `ids`, on the backend of `choice`. */
-export async function endsByItself (t: Test, choice: (t: Test) => MaybePromise<ClosingTask['choice']>, ids: readonly string[] = ['']): Promise<void> {
-  for (const [name, task, mayTakeMs] of cases.filter(([name]) => ids.some((id) => name.startsWith(id)))) {
+/** Runs the cases on the backend of `choice`. */
+export async function endsByItself (t: Test, choice: (t: Test) => MaybePromise<ClosingTask['choice']>, cases = CASES): Promise<void> {
+  for (const [name, task, mayTakeMs] of cases) {
     await t.test(name, async (t) => {
       const { closeMs, statuses } = await run(t, { ...task, choice: await choice(t) })
       t.ok(closeMs < mayTakeMs + SLACK_MS, `closing took ${closeMs.toFixed(0)} ms`)

@@ -5,7 +5,7 @@ import type { LeaksReport } from './children/leaks.js'
 
 const MB = 1e6
 
-const CASES: ReadonlyArray<readonly [name: string, task: string, mayGrowBytes: number]> = [
+export const CASES: ReadonlyArray<readonly [name: string, task: string, mayGrowBytes: number]> = [
   ['C09: many invalidations of different things', 'invalidations', 4 * MB],
   ['D05: many entries have no timers of their own', 'entries', 40 * MB],
   ['D06: many requests while the backend hangs', 'outage', 8 * MB],
@@ -13,9 +13,9 @@ const CASES: ReadonlyArray<readonly [name: string, task: string, mayGrowBytes: n
   ['C24: registered and closed many times', 'lives', 10 * MB]
 ]
 
-/** Runs every case on the backend of `choice`. */
-export async function leavesNothing (t: Test, choice: (t: Test) => object): Promise<void> {
-  for (const [name, task, mayGrowBytes] of CASES) {
+/** Runs the cases on the backend of `choice`. */
+export async function leavesNothing (t: Test, choice: (t: Test) => object, cases = CASES): Promise<void> {
+  for (const [name, task, mayGrowBytes] of cases) {
     await t.test(name, async (t) => {
       const { exitCode, stdout, stderr } = await runChild('support/children/leaks.js', { args: [task, JSON.stringify(choice(t))], nodeArgs: ['--expose-gc', '--unhandled-rejections=strict'] })
       t.equal(exitCode, 0, stderr)

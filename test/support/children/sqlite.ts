@@ -3,12 +3,13 @@ import { writeSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
 import { builtIns } from '../../../backends/index.js'
 import { watchLoop } from '../loop.js'
+import { isFull } from '../size.js'
 
 const [path = '', way = '', name = ''] = process.argv.slice(2)
 const cache = await builtIns().open({ backend: 'sqlite', options: { path, cleanupInterval: '100ms' } })
 const value = Buffer.alloc(1_200, name)
 const AT_ONCE = 20
-const WRITING_MS = 5_000
+const WRITING_MS = isFull ? 5_000 : 2_500
 
 /** Sets `name-0`, `name-1`, ... until killed, and tells how many are acknowledged. */
 async function writeUntilKilled (): Promise<void> {

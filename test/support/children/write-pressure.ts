@@ -1,11 +1,10 @@
-// A process that invalidates, deletes and clears while ten clients at a time fill its cache: folder of the backend file, and for how long.
+// A process that invalidates, deletes and clears while ten clients at a time fill its cache: folder of the backend file, for how long, and how many rounds.
 import { writeSync } from 'node:fs'
 import Fastify from 'fastify'
 import responseCache from '../../../plugin.js'
 
-const [dir = '', ms = ''] = process.argv.slice(2)
+const [dir = '', ms = '', rounds = ''] = process.argv.slice(2)
 const CLIENTS = 10
-const ROUNDS = 4
 
 const app = Fastify()
 await app.register(responseCache, { backend: 'file', options: { dir } })
@@ -30,7 +29,7 @@ const changes: ReadonlyArray<() => Promise<unknown>> = [
   () => app.cache.delete('key'),
   () => app.cache.clear()
 ]
-for (let round = 0; round < ROUNDS; round++) {
+for (let round = 0; round < Number(rounds); round++) {
   for (const change of changes) await change().catch((error: unknown) => { failures.push(String(error)) })
 }
 over.abort()
