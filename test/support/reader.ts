@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'no
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { freePort } from '../../benchmarks/backends/free-port.js'
+import { TINY } from './cache-bench.js'
 import { packed } from './packed.js'
 import { runPage, type PageOutcome } from './page-run.js'
 import { isFull } from './size.js'
@@ -47,7 +48,7 @@ function linkPrograms (folder: string, name: string): string[] {
 
 /** Where not all is to have its whole size, cache-bench measures as short as it can. */
 function withShortRuns (text: string): string {
-  return isFull ? text : text.replaceAll(/^npx cache-bench(?= )/gm, 'npx cache-bench --seconds 0.5')
+  return isFull ? text : text.replaceAll(/^npx cache-bench(?= )/gm, `npx cache-bench ${TINY.join(' ')}`)
 }
 
 async function withFreePorts (text: string): Promise<string> {
