@@ -10,7 +10,7 @@ import { CACHE_ERR_OPTION } from './registry/errors.js'
 import type { BackendChoice } from './registry/names.js'
 import { defineBackend, Registry } from './registry/registry.js'
 import { fromStringStore } from './registry/string-store.js'
-import { hasArrived, kAlsoNoted, kArrival } from './response/arrival.js'
+import { kAlsoNoted } from './response/arrival.js'
 import { ResponseCache } from './response/cache.js'
 import { clockOf } from './response/clock.js'
 import { choose, kFill, kToldBefore } from './response/fill/hooks.js'
@@ -24,7 +24,7 @@ import { rfc9111 } from './response/presets.js'
 import { noteArrivals } from './response/note-arrivals.js'
 import { refreshOf } from './response/fill/refresh.js'
 import { isKeyedByBody, parametersOf } from './response/key.js'
-import { CachedRoute } from './response/route.js'
+import { CachedRoute, handlerOf } from './response/route.js'
 import { checkSettings, NAME, type ResponseCacheOptions } from './response/settings.js'
 import { CACHE_STATUS_NAME } from './response/observe/cache-status.js'
 import { close, servicesOf, type Services } from './response/services.js'
@@ -137,14 +137,9 @@ function addRoute (services: Services, lookup: Lookup, route: RouteOptions, defa
   if (also.body || also.query.length > 0) route.config = Object.assign({ ...route.config }, { [kAlsoNoted]: also })
   const { handler } = route
   const cached = new Map(methods.map((method) => [method, new CachedRoute(services, { method, url, constraints, policy, handler })]))
-  const [first] = cached.values()
   services.routes.push(...cached.values())
   lookup.add(route, cached)
-  route.handler = function (request, reply) {
-    // The method that came, which the router found the route by: a hook may have made another one of it.
-    const method = hasArrived(request) ? request[kArrival].method : request.method
-    return (cached.get(method) ?? (first as CachedRoute)).handle(this, request, reply)
-  }
+  route.handler = handlerOf(cached)
   return policy
 }
 

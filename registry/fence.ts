@@ -9,26 +9,22 @@ const STRIPES = 4096
 export class Fence {
   readonly #movedAt = new Float64Array(STRIPES)
   #allMovedAt = 0
-  #sequence = 0
-
-  /** The present moment, to be asked about later. */
-  mark (): number {
-    return this.#sequence
-  }
+  /** The present moment, to be asked about later. Read only. */
+  mark = 0
 
   /** Moves a name. Answers the mark of the moment right after. */
   move (name: string): number {
-    this.#movedAt[stripeOf(name)] = ++this.#sequence
-    return this.#sequence
+    this.#movedAt[stripeOf(name)] = ++this.mark
+    return this.mark
   }
 
   moveAll (): void {
-    this.#allMovedAt = ++this.#sequence
+    this.#allMovedAt = ++this.mark
   }
 
   /** Whether one of the names was invalidated after `mark` was taken. They are asked for only when anything was. */
   movedSince (mark: number, names: () => readonly string[]): boolean {
-    if (this.#sequence === mark) return false
+    if (this.mark === mark) return false
     return this.#allMovedAt > mark || names().some((name) => this.#movedAt[stripeOf(name)]! > mark)
   }
 }

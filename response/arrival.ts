@@ -28,8 +28,10 @@ export class Arrival {
   readonly originFields: string
   /** Name, value, name, value ...: the header fields. A copy. */
   readonly rawHeaders: readonly string[]
-  /** Those of `COUNTED` that the request has, in `headers` or as they came: what runs before hooks may have taken one away, or put it there. */
-  readonly #has: number
+  /** In `headers` or as they came: what runs before hooks may have taken one away, or put it there. */
+  readonly hasAuthorization: boolean
+  readonly hasCookie: boolean
+  readonly hasUpgrade: boolean
   /** RFC 9113 section 8.3.1: HTTP/2 has two names for the host, and handlers read either. */
   readonly hasTwoHosts: boolean
   readonly hasBody: boolean
@@ -54,24 +56,15 @@ export class Arrival {
     } catch {
       this.protocol = this.host = undefined
     }
-    const has = this.#has = inLines(this.rawHeaders) | inFields(headers)
+    const has = inLines(this.rawHeaders) | inFields(headers)
+    this.hasAuthorization = (has & AUTHORIZATION) !== 0
+    this.hasCookie = (has & COOKIE) !== 0
+    this.hasUpgrade = (has & UPGRADE) !== 0
     // Mostly there is Host alone.
     const isUntouched = (has & ORIGIN) === HOST ? headers.host === this.line('host') : ORIGIN_FIELDS.every((name) => headers[name] === this.#joined(name))
     this.originFields = isUntouched ? '' : JSON.stringify(ORIGIN_FIELDS.map((name) => this.lines(name)))
     this.hasTwoHosts = (has & ORIGIN) !== HOST && headers[':authority'] !== undefined && headers.host !== undefined && headers.host !== headers[':authority']
     this.hasBody = (has & CONTENT) !== 0 || stream?.endAfterHeaders === false
-  }
-
-  get hasAuthorization (): boolean {
-    return (this.#has & AUTHORIZATION) !== 0
-  }
-
-  get hasCookie (): boolean {
-    return (this.#has & COOKIE) !== 0
-  }
-
-  get hasUpgrade (): boolean {
-    return (this.#has & UPGRADE) !== 0
   }
 
   /** The line of a header field; undefined where there is none, null where there are several. */

@@ -120,7 +120,7 @@ export class DataCache {
     if (typeof produce !== 'function') throw new CACHE_ERR_OPTION('cache.getOrSet(key, options, produce)', 'a function', show(produce))
     const { fence, guard, now } = this.#services
     if (guard.isClosed) throw new CACHE_ERR_CLOSED('getOrSet')
-    const job: Job<T> = { stored, settings: kept, mark: fence.mark(), names: () => [stored, ...kept.tags.map(tagName)], produce }
+    const job: Job<T> = { stored, settings: kept, mark: fence.mark, names: () => [stored, ...kept.tags.map(tagName)], produce }
     const held = await this.#find(stored).catch(() => undefined)
     if (held !== undefined && this.#isFresh(held)) return held.value as T
     if (held !== undefined && now() < held.staleUntil) {

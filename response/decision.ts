@@ -27,11 +27,6 @@ const MISS: Decision = Object.freeze({ name: 'forward-miss' })
 const HEAD: Decision = Object.freeze({ name: 'forward-head' })
 const UNSATISFIABLE: Decision = Object.freeze({ name: 'unsatisfiable' })
 
-/** Whether a stored response is sent. */
-export function isServed (decision: Decision): decision is Serve {
-  return decision.name.startsWith('serve')
-}
-
 /** What a request with this method and these directives does with what was found. A refresh is never sent what is stale. */
 export function decide (found: Found, method: string, directives: Wishes | undefined, isRefresh: boolean): Decision {
   if (found.state === 'fresh') {

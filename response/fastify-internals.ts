@@ -26,6 +26,16 @@ const DEFAULT_MAX_PARAM_LENGTH = 100
 /** The name of that hook, which is bound to its instance. */
 const HEAD_HOOK = 'bound headRouteOnSendHandler'
 
+/** A request before its handler runs. */
+export interface ReplyFacts {
+  /** It came by `inject()` and not by a connection. */
+  readonly isInjected: boolean
+  /** Nobody may change the body, so that ranges of it are served. */
+  readonly servesRanges: boolean
+  /** Whether trailers were added since, or taken away; no where that can't be known. */
+  readonly hasNewTrailers: () => boolean
+}
+
 /** Finds symbols once, by their description. */
 export class FastifyInternals {
   #context: symbol | undefined
@@ -39,7 +49,9 @@ export class FastifyInternals {
   contextOf (request: FastifyRequest): RouteContext | undefined {
     this.#context ??= symbolOf(request, CONTEXT)
     const context = this.#context === undefined ? undefined : (request as unknown as Record<symbol, RouteContext>)[this.#context]
-    return context !== undefined && areHooks(context) ? context : undefined
+    if (context === undefined) return undefined
+    const { onSend, onError, preHandler } = context
+    return (onSend === null || Array.isArray(onSend)) && (onError === null || Array.isArray(onError)) && (preHandler === null || Array.isArray(preHandler)) ? context : undefined
   }
 
   /**
@@ -65,10 +77,28 @@ export class FastifyInternals {
     (request as unknown as Record<symbol, RouteContext>)[this.#context as symbol] = context
   }
 
+  /**
+   * Lets this one request's response run through the hooks that `hooks` makes of its route's, once for a route. Returns whether it
+   * does: this Fastify may keep them elsewhere.
+   */
+  rehook (request: FastifyRequest, made: WeakMap<RouteContext, RouteContext>, hooks: (context: RouteContext) => RouteContext): boolean {
+    const context = this.contextOf(request)
+    if (context === undefined) return false
+    let other = made.get(context)
+    if (other === undefined) made.set(context, other = hooks(context))
+    this.useContext(request, other)
+    return true
+  }
+
   /** Lets this one request's answer run through one hook more, behind all others. */
   addLast (request: FastifyRequest, hook: onSendHookHandler): void {
     const context = this.contextOf(request)
     if (context !== undefined) this.useContext(request, around(context, [...context.onSend ?? [], hook]))
+  }
+
+  /** What has to be known of a request before its handler runs, and before it is rehooked. */
+  factsOf (request: FastifyRequest, reply: FastifyReply): ReplyFacts {
+    return { isInjected: this.isInjected(reply), servesRanges: this.servesRanges(request), hasNewTrailers: this.#trailersSince(reply) }
   }
 
   /** Whether this request came by `inject()` and not by a connection. */
@@ -111,8 +141,7 @@ export class FastifyInternals {
     return this.#trailersIn(reply) !== null
   }
 
-  /** Tells, when asked, whether trailers were added since, or taken away; no where that can't be known. */
-  trailersSince (reply: FastifyReply): () => boolean {
+  #trailersSince (reply: FastifyReply): () => boolean {
     const before = { ...this.#trailersIn(reply) }
     return () => {
       const now = this.#trailersIn(reply) ?? {}
@@ -221,11 +250,7 @@ export function withoutLength (request: FastifyRequest, reply: FastifyReply, pay
 }
 
 function areHooks ({ onSend, onError, preHandler }: RouteContext): boolean {
-  return isHooks(onSend) && isHooks(onError) && isHooks(preHandler)
-}
-
-function isHooks (value: unknown): boolean {
-  return value === null || Array.isArray(value)
+  return (onSend === null || Array.isArray(onSend)) && (onError === null || Array.isArray(onError)) && (preHandler === null || Array.isArray(preHandler))
 }
 
 function symbolOf (object: object, description: string): symbol | undefined {

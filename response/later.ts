@@ -1,6 +1,5 @@
 // Waiting: for a reply that is sent, for a promise within a deadline, for all that is under way.
 import { Deadline, type Wait } from '../registry/deadline.js'
-import { isPromise } from '../registry/maybe-promise.js'
 
 /**
  * What an asynchronous handler must answer: Fastify sends what its promise brings, `undefined` too, so an answer that
@@ -8,18 +7,6 @@ import { isPromise } from '../registry/maybe-promise.js'
  */
 export function whenSent<T> (result: unknown, reply: T): unknown {
   return result === undefined ? reply : result
-}
-
-/** Calls `act` once a handler has returned `result`, or its promise has settled; `reply` looks like one. Returns what Fastify is to be given. */
-export function whenReturned (result: unknown, reply: unknown, act: () => void): unknown {
-  if (result === reply || !isPromise(result)) {
-    act()
-    return result
-  }
-  // A query builder runs each time that its `then` is called: Fastify calls that of the promise.
-  const promise = Promise.resolve(result)
-  promise.then(act, act)
-  return promise
 }
 
 export const LATE = Symbol('late')

@@ -1,8 +1,8 @@
 // A cached route, and the life of a request through it: key, look up, decide; then serve, forward or bypass.
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
-import { isPromise } from '../registry/maybe-promise.js'
-import { hasArrived, kArrival, NOT_NOTED, type ArrivedRequest } from './arrival.js'
-import { decide, isServed, type ForwardStored, type Serve } from './decision.js'
+import { Deadline } from '../registry/deadline.js'
+import { kArrival, NOT_NOTED, type ArrivedRequest } from './arrival.js'
+import { decide, type ForwardStored, type Serve } from './decision.js'
 import type { RouteContext } from './fastify-internals.js'
 import type { Exchange, Forward } from './fill/exchange.js'
 import { Fill } from './fill/fill.js'
@@ -31,7 +31,8 @@ export class CachedRoute extends KnownRoute {
   readonly #services: Services
   readonly #handler: RouteHandlerMethod
   readonly #keyOf: (request: ArrivedRequest) => Keyed
-  #recording: { readonly of: RouteContext, readonly context: RouteContext } | undefined
+  /** The route's hooks with the recording ones around them. */
+  readonly #recorded = new WeakMap<RouteContext, RouteContext>()
 
   constructor (services: Services, route: HandledRoute) {
     super(route, services.namespace, services.routes)
@@ -40,29 +41,32 @@ export class CachedRoute extends KnownRoute {
     this.#keyOf = keyBuilder(this.prefix, route.policy)
   }
 
+  /** A request whose arrival was not noted. */
+  handleUnnoted (instance: FastifyInstance, request: FastifyRequest, reply: FastifyReply): unknown {
+    return this.#bypass(instance, request, reply, 'key', new Error(NOT_NOTED))
+  }
+
   /** Stands in for the route's handler. */
-  handle (instance: FastifyInstance, request: FastifyRequest, reply: FastifyReply): unknown {
-    if (!hasArrived(request)) return this.#bypass(instance, request, reply, 'key', new Error(NOT_NOTED))
+  handle (instance: FastifyInstance, request: ArrivedRequest, reply: FastifyReply): unknown {
     const keyed = this.keyed(request)
     if ('bypass' in keyed) return this.#bypass(instance, request, reply, keyed.bypass, keyed.fault)
     const directives = this.directives(request)
     if (directives?.noStore === true) return this.#bypass(instance, request, reply, 'no-store')
-    const { fence, guard, store } = this.#services
+    const { deadlineMs, fence, store } = this.#services
     const { key } = keyed
-    const exchange: Exchange = { instance, request, reply, key, target: request[kArrival].target, mark: fence.mark(), deadline: guard.deadline(), refresh: refreshOf(request) }
+    const exchange: Exchange = { instance, request, reply, key, target: request[kArrival].target, mark: fence.mark, deadline: new Deadline(deadlineMs), refresh: refreshOf(request) }
     const found = store.find(key, request, this.policy.vary, exchange.deadline)
-    return isPromise(found) ? found.then((there) => whenSent(this.#act(exchange, there, directives), reply)) : this.#act(exchange, found, directives)
+    return found instanceof Promise ? found.then((there) => whenSent(this.#act(exchange, there, directives), reply)) : this.#act(exchange, found, directives)
   }
 
   /** Does what is decided. */
   #act (exchange: Exchange, found: Found, directives: Wishes | undefined): unknown {
     const decision = decide(found, exchange.request.method, directives, exchange.refresh !== undefined)
-    if (!isServed(decision)) this.#services.observer.tell(this, MISS)
     switch (decision.name) {
       case 'serve-fresh': return this.#serveFresh(exchange, decision)
       case 'serve-while-revalidate': case 'serve-max-stale': return this.#serveStale(exchange, decision)
       case 'unsatisfiable': return this.#refuse(exchange)
-      case 'forward-head': return this.#fill(exchange, { reason: 'miss', found, forbidden: 'head' })
+      case 'forward-head': return this.#fillHead(exchange, { reason: 'miss', found })
       case 'forward-miss': return this.#forward(exchange, { reason: 'miss', found })
       case 'forward-stale': case 'forward-request': return this.#forwardStored(exchange, found, decision)
     }
@@ -70,35 +74,42 @@ export class CachedRoute extends KnownRoute {
 
   #serveFresh (exchange: Exchange, { entry, at }: Serve): undefined {
     exchange.refresh?.succeed()
-    const status = this.#services.observer.tell(this, { name: 'hit', ttlMs: entry.head.freshUntil - at })
+    const status = this.#services.observer.tellSent(this, { name: 'hit', ttlMs: entry.head.freshUntil - at })
     this.#send(exchange, entry, status, at)
   }
 
   #serveStale (exchange: Exchange, { name, entry, at }: Serve): undefined {
     const { observer, refreshes } = this.#services
     if (name === 'serve-while-revalidate') refreshes.start(exchange.instance, exchange.request, entry.head.key)
-    const status = observer.tell(this, { name: 'stale', ttlMs: entry.head.freshUntil - at })
+    const status = observer.tellSent(this, { name: 'stale', ttlMs: entry.head.freshUntil - at })
     this.#send(exchange, entry, status, at)
   }
 
   /** RFC 9111 section 5.2.1.7 */
   #refuse ({ reply }: Exchange): unknown {
     const { observer, sender } = this.#services
-    sender.mark(reply, observer.tell(this, { name: 'unsatisfiable' }))
+    observer.tell(this, MISS)
+    sender.mark(reply, observer.tellSent(this, { name: 'unsatisfiable' }))
     return reply.code(504).send()
   }
 
   #forwardStored (exchange: Exchange, found: Found, { name, entry: stored }: ForwardStored): unknown {
     const reason = name === 'forward-stale' ? 'stale' : 'request'
-    // None of what a HEAD brings is stored, unless it validates what is.
-    if (exchange.request.method === 'HEAD') return this.#fill(exchange, { reason, found, stored, forbidden: 'head' })
+    if (exchange.request.method === 'HEAD') return this.#fillHead(exchange, { reason, found, stored })
     return this.#forward(exchange, { reason, found, stored })
+  }
+
+  /** A HEAD is collapsed with nothing, and what it brings is not stored, unless it validates what is. */
+  #fillHead (exchange: Exchange, forward: Forward): unknown {
+    this.#services.observer.tell(this, MISS)
+    return this.#fill(exchange, { ...forward, forbidden: 'head' })
   }
 
   /** Asks the handler, or waits for another request that does. */
   #forward (exchange: Exchange, forward: Forward): unknown {
-    const { fills, internals } = this.#services
-    const isNested = exchange.refresh === undefined && fills.isNested(exchange.key, internals.isInjected(exchange.reply))
+    const { fills, internals, observer } = this.#services
+    observer.tell(this, MISS)
+    const isNested = exchange.refresh === undefined && fills.isNested(exchange.key, () => internals.isInjected(exchange.reply))
     if (isNested) return this.#unrecorded(exchange)
     return this.policy.lock ? this.#collapse(exchange, forward) : this.#fill(exchange, forward)
   }
@@ -110,13 +121,11 @@ export class CachedRoute extends KnownRoute {
     const { tags } = this.policy
     // Tags that the handler has yet to name are looked at when its response is there.
     const names = (): string[] => [key, ...this.fenceNames(target), ...(typeof tags === 'function' ? [] : tags.map(tagName))]
-    const flight = flights.toJoin(key, (other) => !fills.wouldWaitForItself(other) && !fence.movedSince(other.mark, names))
-    if (flight === undefined) {
-      // What is asked for a part, or on a condition, is sent that: it is nobody else's.
-      const isOwn = forward.stored === undefined && isConditional(request.headers)
-      return this.#fill(exchange, { ...forward, flight: isOwn ? undefined : flights.begin(key, mark) })
-    }
-    const joinedAt = fence.mark()
+    // What is asked for a part, or on a condition, is sent that: it is nobody else's.
+    const mayBegin = forward.stored !== undefined || !isConditional(request.headers)
+    const { joined: flight, begun } = flights.joinOrBegin(key, mark, mayBegin, (other) => !fills.wouldWaitForItself(other) && !fence.movedSince(other.mark, names))
+    if (flight === undefined) return this.#fill(exchange, { ...forward, flight: begun })
+    const joinedAt = fence.mark
     const began = performance.now()
     fills.waits(flight)
     return flight.wait().then((outcome) => {
@@ -129,47 +138,43 @@ export class CachedRoute extends KnownRoute {
     const { fence, now, observer } = this.#services
     if ('released' in outcome) return this.#fill(exchange, outcome.released === 'lock-timeout' ? { ...forward, forbidden: 'lock-timeout' } : forward)
     // What was made before an invalidation is for those who asked before it.
-    if (joinedAt !== flight.mark && fence.movedSince(flight.mark, () => outcome.names)) return this.#collapse({ ...exchange, mark: fence.mark() }, forward)
+    if (joinedAt !== flight.mark && fence.movedSince(flight.mark, () => outcome.names)) return this.#collapse({ ...exchange, mark: fence.mark }, forward)
     if (variantOf(outcome.varyNames, exchange.request, this.policy.vary) !== outcome.variant) return this.#fill(exchange, forward)
     exchange.refresh?.succeed()
-    this.#send(exchange, outcome.entry, observer.tell(this, { name: 'collapsed', forward: forward.reason }), now())
+    this.#send(exchange, outcome.entry, observer.tellSent(this, { name: 'collapsed', forward: forward.reason }), now())
   }
 
   /** Lets the handler run, and records what it responds with. */
   #fill (exchange: Exchange, forward: Forward): unknown {
     const { instance, request, reply } = exchange
-    const context = this.#recordingContext(request)
-    if (context === undefined) {
-      if (forward.flight !== undefined) this.#services.flights.release(forward.flight, 'not-shareable')
+    const { flights, internals } = this.#services
+    const facts = internals.factsOf(request, reply)
+    if (!internals.rehook(request, this.#recorded, (context) => recording(context, internals))) {
+      if (forward.flight !== undefined) flights.release(forward.flight, 'not-shareable')
       return this.#bypass(instance, request, reply, 'unsupported', new Error('this version of fastify keeps its hooks elsewhere'))
     }
-    const fill = new Fill(this.#services, this, exchange, forward)
-    const run = (): unknown => {
-      attach(fill, reply)
-      this.#services.internals.useContext(request, context)
-      return fill.run(() => this.#callHandler(instance, request, reply))
-    }
-    const prepared = fill.prepare()
-    return isPromise(prepared) ? prepared.then(() => whenSent(run(), reply)) : run()
+    const fill = new Fill(this.#services, this, { exchange, forward, facts })
+    attach(fill, reply)
+    return fill.run(() => this.#callHandler(instance, request, reply))
   }
 
   /** Lets the handler run for a request that it made itself: neither collapsed, which would wait for itself, nor stored, since something that is no part of the key made it ask no further. */
   #unrecorded ({ instance, request, reply }: Exchange): unknown {
     const { observer, sender } = this.#services
-    sender.mark(reply, observer.tell(this, { name: 'nested' }))
+    sender.mark(reply, observer.tellSent(this, { name: 'nested' }))
     return this.#callHandler(instance, request, reply)
   }
 
   #bypass (instance: FastifyInstance, request: FastifyRequest, reply: FastifyReply, reason: BypassReason, fault?: unknown): unknown {
     const { observer, sender } = this.#services
-    sender.mark(reply, observer.tell(this, { name: 'bypass', reason, fault }))
+    sender.mark(reply, observer.tellSent(this, { name: 'bypass', reason, fault }))
     return this.#callHandler(instance, request, reply)
   }
 
   /** Lets the handler run, with what it may see of the query. */
   #callHandler (instance: FastifyInstance, request: FastifyRequest, reply: FastifyReply): unknown {
     const { key, methods } = this.policy
-    if (typeof key !== 'function' && methods.has(request.method)) limitQuery(request, key.query)
+    if (typeof key !== 'function' && key.query !== true && methods.has(request.method)) limitQuery(request, key.query)
     return this.#handler.call(instance, request, reply)
   }
 
@@ -183,7 +188,8 @@ export class CachedRoute extends KnownRoute {
 
   /** The request directives, where the route heeds them (RFC 9111 section 5.2.1). */
   directives ({ headers }: Pick<FastifyRequest, 'headers'>): Wishes | undefined {
-    return this.policy.clientCacheControl === 'honour' ? wishesOf(headers) : undefined
+    const isAsked = headers['cache-control'] !== undefined || headers.pragma !== undefined
+    return isAsked && this.policy.clientCacheControl === 'honour' ? wishesOf(headers) : undefined
   }
 
   /** The key under which this request is looked up, or why it bypasses the cache. Never throws. */
@@ -197,15 +203,17 @@ export class CachedRoute extends KnownRoute {
       return { bypass: 'key', fault }
     }
   }
-
-  /** The route's hooks with the recording ones around them, made once. */
-  #recordingContext (request: ArrivedRequest): RouteContext | undefined {
-    const { internals } = this.#services
-    const of = internals.contextOf(request)
-    if (of === undefined) return undefined
-    if (this.#recording?.of !== of) this.#recording = { of, context: recording(of, internals) }
-    return this.#recording.context
-  }
 }
 
 const MISS = { name: 'miss' } as const
+
+/** The handler of a route that is cached for these methods. */
+export function handlerOf (cached: ReadonlyMap<string, CachedRoute>): RouteHandlerMethod {
+  const [first] = cached.values() as Iterable<CachedRoute>
+  return function (request, reply) {
+    // The method that came, which the router found the route by: a hook may have made another one of it.
+    const { [kArrival]: arrival } = request as Partial<ArrivedRequest>
+    const route = cached.get(arrival?.method ?? request.method) ?? first as CachedRoute
+    return arrival === undefined ? route.handleUnnoted(this, request, reply) : route.handle(this, request as ArrivedRequest, reply)
+  }
+}

@@ -1,12 +1,11 @@
 // Sending a stored answer: through Fastify where other hooks want to see it, else straight to the socket.
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { joined, type Fields } from './http/field-values.js'
+import { joined, type Fields, type FieldValue } from './http/field-values.js'
 import { ageSeconds, type Entry, type ResponseHead, type SentFields } from './store/entry.js'
 import { withoutLength, type FastifyInternals } from './fastify-internals.js'
 import { DESCRIBES_CONTENT, without } from './http/fields.js'
-import { announcesRanges } from './http/ranges.js'
 import { grouped, payloadOf } from './payload.js'
-import { hasNoContent } from './http/statuses.js'
+import { announcesRanges, hasNoContent } from './http/statuses.js'
 import { fieldIn } from './http/validators.js'
 import { union } from './http/vary.js'
 
@@ -59,11 +58,17 @@ export class Sender {
    */
   mark (reply: FastifyReply, status: string, last?: Marked): Marked | undefined {
     if (this.#statusField === undefined) return undefined
-    const present = joined(reply.getHeader(this.#statusField) as string | undefined)
+    const there = reply.getHeader(this.#statusField) as FieldValue
+    const present = there === undefined ? '' : joined(there)
     const upstream = present === last?.value ? last.upstream : present
     const value = withMember(upstream, status)
     reply.header(this.#statusField, value)
     return { upstream, value }
+  }
+
+  /** Says that ranges are served, where nobody has said anything of them. */
+  announceRanges (reply: FastifyReply): void {
+    if (announcesRanges(reply.request.method, reply.statusCode) && !reply.hasHeader('accept-ranges')) reply.header('accept-ranges', 'bytes')
   }
 
   /** Only where no hook of anybody else would be skipped, and nothing but status, fields and body is to be sent. */

@@ -10,7 +10,7 @@ import { MAX_TAG_CHARACTERS, MAX_TAGS } from '../response/invalidation/targets.j
 import { VARIABLES } from '../response/environment.js'
 import { isCacheableStatus } from '../response/http/statuses.js'
 import { CacheStatus } from '../response/observe/cache-status.js'
-import type { Outcome } from '../response/observe/outcome.js'
+import type { SentOutcome } from '../response/observe/outcome.js'
 import { BYPASS_REASONS, MISS_REASONS, REFUSAL_REASONS, type ForwardReason, type RefusalReason } from '../response/observe/reasons.js'
 import { MAX_VARIANTS } from '../response/store/store.js'
 import { MAX_VARY_FIELDS } from '../response/http/vary.js'
@@ -120,9 +120,9 @@ t.test('docs: every error code is the code\'s, and back', async (t) => {
 })
 
 t.test('docs: the values of Cache-Status are those that are sent', async (t) => {
-  const forwarded = (forward: ForwardReason, isStored: boolean, detail?: RefusalReason, status?: number): Outcome => ({ name: 'forwarded', forward, isStored, detail, status })
+  const forwarded = (forward: ForwardReason, isStored: boolean, detail?: RefusalReason, status?: number): SentOutcome => ({ name: 'forwarded', forward, isStored, detail, status })
   const status = new CacheStatus()
-  const outcomes: Outcome[] = [
+  const outcomes: SentOutcome[] = [
     { name: 'hit', ttlMs: 57_900 },
     forwarded('miss', true),
     forwarded('miss', false),

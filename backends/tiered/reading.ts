@@ -38,7 +38,7 @@ function failure ({ tiers }: Shared, operation: string): Error {
 
 /** The live entry under `key` in the nearest tier that has it. Throws CACHE_ERR_BACKEND_FAILED when no tier could say. */
 export function read (shared: Shared, key: string): MaybePromise<StoredEntry | undefined> {
-  const mark = shared.fence.mark()
+  const mark = shared.fence.mark
   const asking = new OneRead(shared)
   const next = (index: number, couldSay: boolean): MaybePromise<StoredEntry | undefined> => {
     const tier = shared.tiers[index]
@@ -57,7 +57,7 @@ export function read (shared: Shared, key: string): MaybePromise<StoredEntry | u
 
 /** The same for several keys, a step for each tier. */
 export function readMany (shared: Shared, keys: readonly string[]): MaybePromise<Array<StoredEntry | undefined>> {
-  const mark = shared.fence.mark()
+  const mark = shared.fence.mark
   const asking = new OneRead(shared)
   const found = new Map<string, StoredEntry>()
   const said = new Set<string>()

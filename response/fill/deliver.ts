@@ -4,7 +4,6 @@ import { joined, type Fields } from '../http/field-values.js'
 import { isConditional, type Conditions } from '../http/conditional.js'
 import { DESCRIBES_CONTENT } from '../http/fields.js'
 import { selected } from '../http/partial.js'
-import { announcesRanges } from '../http/ranges.js'
 import { streamKind } from '../payload.js'
 
 /** What is to be known of the request. */
@@ -42,11 +41,6 @@ export function deliver (reply: FastifyReply, payload: unknown, delivery: Delive
   // RFC 9112 section 6.2: what is cut has another length, which is known.
   reply.removeHeader('content-length').removeHeader('transfer-encoding').code(given.head.status)
   return given.body.byteLength === 0 ? undefined : Buffer.from(given.body)
-}
-
-/** Says that ranges are served, where nobody has said anything of them. */
-export function announce (reply: FastifyReply): void {
-  if (announcesRanges(reply.request.method, reply.statusCode) && !reply.hasHeader('accept-ranges')) reply.header('accept-ranges', 'bytes')
 }
 
 const NO_BYTES = Buffer.alloc(0)

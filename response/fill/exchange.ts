@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { ArrivedRequest } from '../arrival.js'
 import type { Deadline } from '../../registry/deadline.js'
 import type { ForwardReason, RefusalReason } from '../observe/reasons.js'
+import type { ReplyFacts } from '../fastify-internals.js'
 import type { Entry, ResponseHead } from '../store/entry.js'
 import type { Found } from '../store/store.js'
 import type { Flight } from './flight.js'
@@ -21,6 +22,13 @@ export interface Exchange {
   readonly deadline: Deadline
   /** Set where this is a refresh. */
   readonly refresh: Refresh | undefined
+}
+
+/** What a fill begins with. */
+export interface FillStart {
+  readonly exchange: Exchange
+  readonly forward: Forward
+  readonly facts: ReplyFacts
 }
 
 /** Why a request is forwarded, and what is known before. */

@@ -1,23 +1,21 @@
 // A fill: one request that is forwarded to its handler, and what the handler responds with on its way to the client and into the cache.
-import { andThen } from '../../registry/maybe-promise.js'
+import { andThen, whenReturned } from '../../registry/maybe-promise.js'
 import { isConditional, type Conditions } from '../http/conditional.js'
-import { asTheyAre, without } from '../http/fields.js'
-import type { Fields } from '../http/field-values.js'
-import { unfitStatus } from '../http/policy.js'
+import { without } from '../http/fields.js'
 import type { KnownRoute } from '../known-route.js'
 import { TRANSIENT, type ForwardReason, type RefusalReason } from '../observe/reasons.js'
 import { discard, streamKind, unpacked } from '../payload.js'
-import { whenReturned } from '../later.js'
+import { whenSent } from '../later.js'
 import type { Marked } from '../send.js'
 import { tagsOf } from '../store/tags.js'
-import { announce, deliver } from './deliver.js'
-import { BodyCapture } from './body-capture.js'
-import type { Exchange, Forward } from './exchange.js'
+import { deliver } from './deliver.js'
+import { Capture } from './capture.js'
+import type { Exchange, FillStart } from './exchange.js'
 import { NEXT_STATES, type FillState } from './fill-state.js'
 import type { FillServices } from './fill-services.js'
-import type { FillUnderWay } from './fills-under-way.js'
+import type { FillUnderWay, Place } from './fills-under-way.js'
 import type { Flight } from './flight.js'
-import { HandlerResponse } from './handler-response.js'
+import type { HandlerResponse } from './handler-response.js'
 import { Judgement } from './judgement.js'
 import { refusalFor, type ReplyCacheOptions } from './reply-cache.js'
 import { Storing, type Shareable } from './storing.js'
@@ -25,8 +23,6 @@ import { Validation } from './validation.js'
 
 export class Fill implements FillUnderWay {
   readonly key: string
-  readonly order: number
-  readonly followed: boolean
   readonly flight: Flight | undefined
   readonly #services: FillServices
   readonly #route: KnownRoute
@@ -35,19 +31,18 @@ export class Fill implements FillUnderWay {
   readonly #judgement: Judgement
   readonly #storing: Storing
   readonly #validation: Validation | undefined
-  readonly #body: BodyCapture
-  readonly #hasTrailers: () => boolean
+  readonly #capture: Capture
   readonly #servesRanges: boolean
-  /** The reply's fields before the handler ran. */
-  readonly #before: Fields
+  readonly #place: Place
   #state: FillState = { name: 'running' }
   #response: HandlerResponse | undefined
   #tags: readonly string[] | undefined
   #marked: Marked | undefined
   #patience: NodeJS.Timeout | undefined
 
-  constructor (services: FillServices, route: KnownRoute, exchange: Exchange, { reason, found, stored, flight, forbidden }: Forward) {
-    const { budget, fills, internals, now } = services
+  constructor (services: FillServices, route: KnownRoute, { exchange, forward, facts }: FillStart) {
+    const { budget, fills, now } = services
+    const { reason, found, stored, flight, forbidden } = forward
     const { request, reply, refresh } = exchange
     this.#services = services
     this.#route = route
@@ -55,27 +50,25 @@ export class Fill implements FillUnderWay {
     this.#reason = reason
     this.key = exchange.key
     this.flight = flight
-    this.order = fills.nextOrder()
-    this.followed = fills.follows(internals.isInjected(reply) && refresh === undefined)
-    this.#hasTrailers = internals.trailersSince(reply)
-    this.#servesRanges = internals.servesRanges(request)
+    this.#servesRanges = facts.servesRanges
     this.#judgement = new Judgement(exchange, route.policy, now, forbidden)
     this.#storing = new Storing(services, route, exchange, found)
-    this.#body = new BodyCapture(exchange, {
+    this.#capture = new Capture(exchange, {
       judgement: this.#judgement,
       budget,
       maxBytes: route.policy.maxBodyBytes,
+      setCookie: route.policy.setCookie,
+      hasNewTrailers: facts.hasNewTrailers,
       now,
       streamed: (response) => {
         if (route.policy.etag) response.addEtag(reply, false)
-        this.commit()
+        this.#commit()
       },
       refuse: (reason) => this.refuse(reason)
     })
-    this.#before = asTheyAre(reply.getHeaders() as Fields)
     if (stored !== undefined) this.#validation = new Validation(request, stored, now())
     refresh?.begin()
-    fills.began(this)
+    this.#place = fills.begin(this, facts.isInjected && refresh === undefined)
   }
 
   /** Whether an entry may yet come of it: none does of a HEAD. */
@@ -83,19 +76,19 @@ export class Fill implements FillUnderWay {
     return !this.#isOver && this.#judgement.forbidden !== 'head'
   }
 
-  /** Runs the handler. Returns what it does; a promise as one. */
+  /** Runs the handler, once what has to be known from before is known. Returns what it does; a promise as one. */
   run (handler: () => unknown): unknown {
+    const prepared = this.#storing.needsStamps ? this.#storing.prepare() : undefined
+    return prepared === undefined ? this.#run(handler) : prepared.then(() => whenSent(this.#run(handler), this.#exchange.reply))
+  }
+
+  #run (handler: () => unknown): unknown {
     const { connections, fills } = this.#services
     const { reply } = this.#exchange
     this.#validation?.ask()
     connections.whenOver(reply, () => this.#closed())
-    const result = this.followed ? fills.follow(this, handler) : handler()
+    const result = this.#place.isFollowed ? fills.follow(this.#place, handler) : handler()
     return whenReturned(result, reply, () => { if (reply.sent && this.#response === undefined) this.refuse('hijacked') })
-  }
-
-  /** Before `run`: settles when the backend was asked for what has to be known from before. */
-  prepare (): ReturnType<Storing['prepare']> {
-    return this.#storing.prepare()
   }
 
   /** `reply.cache(options)`. A wrong option doesn't cost the response: it is delivered and not stored. */
@@ -124,7 +117,7 @@ export class Fill implements FillUnderWay {
   capture (payload: unknown, mayChange = false): unknown {
     const { reply } = this.#exchange
     const validation = this.#validation
-    if (validation === undefined) return this.#isOver ? payload : this.#cut(this.#captured(unpacked(payload, reply), mayChange))
+    if (validation === undefined) return this.#isOver ? payload : this.#cut(this.#captured(typeof payload === 'object' ? unpacked(payload, reply) : payload, mayChange))
     validation.putBack()
     // An error on the way out has the hooks run again. A stream that broke before it began is the handler's own.
     const isBroken = this.#refusedFor === 'stream-failed' && validation.mayServeOnError(reply.statusCode, this.#services.now())
@@ -135,29 +128,36 @@ export class Fill implements FillUnderWay {
     return this.#applyConditions(captured, validation.conditions, mayChange)
   }
 
-  /** When all hooks have had their say: whether it is going to be stored, and what Cache-Status says of it. */
-  judge (): void {
+  /** Whether it is going to be stored, and what Cache-Status says of it. */
+  #conclude (): void {
     const { internals, observer, sender } = this.#services
     const { reply } = this.#exchange
     const isStorable = this.#judge()
-    if (this.#servesRanges && (isStorable || this.#validation?.handlerStatus !== undefined || this.#isLikeGet)) announce(reply)
-    if (isStorable) this.#tags = this.#storing.tags(this.#judgement.chosenTags, this.#validation?.keptTags)
-    const detail = this.#refusedFor ?? this.#storing.obstacle(this, this.#tags)
-    const status = observer.tell(this.#route, {
+    if (isStorable) this.#tags = this.#storing.tags(this.#judgement.chosen.tags, this.#validation?.keptTags)
+    const detail = this.#refusedFor ?? this.#storing.obstacle(this.#place, this.#tags)
+    const status = observer.tellSent(this.#route, {
       name: 'forwarded',
       forward: this.#reason,
       isStored: isStorable && detail === undefined && this.#response?.body !== undefined,
       detail,
       status: this.#validation?.handlerStatus
     })
+    if (this.#servesRanges && (isStorable || this.#validation?.handlerStatus !== undefined || this.#isLikeGet)) sender.announceRanges(reply)
     // An error on the way out has the hooks run again.
     this.#marked = sender.mark(reply, status, this.#marked)
     // RFC 9110 section 15.4.5, as for a hit.
     if (reply.statusCode === 304) internals.dropTrailers(reply)
   }
 
-  /** After the response was handed to the socket: stores it, if it is whole. */
-  commit (): void {
+  /** All hooks have run: judges the response, sends it, and stores it behind that. */
+  conclude (send: () => void): void {
+    this.#conclude()
+    send()
+    this.#commit()
+  }
+
+  /** Stores a response that was sent, if it is whole. */
+  #commit (): void {
     const response = this.#response
     if (this.#state.name !== 'storable' || response?.body === undefined) return
     const terms = this.#judgement.last(response, this.#state.terms)
@@ -167,9 +167,11 @@ export class Fill implements FillUnderWay {
     this.#become({ name: 'storing' })
     clearTimeout(this.#patience)
     // A handler may name tags while its stream passes.
-    const ready = this.#storing.ready(response, response.body, terms, this.#judgement.chosenTags ?? this.#tags)
+    const ready = this.#storing.ready(response, response.body, terms, this.#judgement.chosen.tags ?? this.#tags)
     this.#share(ready)
-    this.#services.guard.track(andThen(this.#storing.store(this, ready), (refused) => this.#stored(refused)))
+    const stored = this.#storing.store(this.#place, ready)
+    if (stored instanceof Promise) this.#services.guard.track(stored.then((refused) => this.#stored(refused)))
+    else this.#stored(stored)
   }
 
   refuse (reason: RefusalReason, fault?: unknown): void {
@@ -177,7 +179,7 @@ export class Fill implements FillUnderWay {
     const { fills, flights, observer } = this.#services
     this.#become({ name: 'refused', reason })
     clearTimeout(this.#patience)
-    fills.ended(this)
+    fills.end(this.#place)
     this.#validation?.putBack()
     if (this.#validation?.endsStored(reason) === true) this.#endStored()
     else this.#exchange.refresh?.fail(reason)
@@ -210,7 +212,7 @@ export class Fill implements FillUnderWay {
   #settled (validation: Validation, payload: unknown): unknown {
     const { now, observer } = this.#services
     const { reply } = this.#exchange
-    const settled = validation.settle({ reply, before: this.#before, at: now(), hasFailed: this.#state.name === 'failed' }, payload)
+    const settled = validation.settle({ reply, before: this.#capture.before, at: now(), hasFailed: this.#state.name === 'failed' }, payload)
     if (validation.outcome === 'served-on-error') {
       const { head, body } = validation.entry
       observer.tell(this.#route, { name: 'served-on-error' })
@@ -223,29 +225,25 @@ export class Fill implements FillUnderWay {
   }
 
   #captured (payload: unknown, mayChange: boolean): unknown {
-    const { reply } = this.#exchange
-    const ownEtag = this.#validation?.handlerStatus !== undefined && this.#validation.hasOwnEtag(reply)
-    const response = HandlerResponse.of(reply, this.#before, this.#route.policy.setCookie, { madeAt: this.#services.now(), mayChange, ownEtag })
+    const ownEtag = this.#validation?.handlerStatus !== undefined && this.#validation.hasOwnEtag(this.#exchange.reply)
+    const response = this.#capture.head(mayChange, ownEtag)
     if (response === undefined) return this.#refusing('header', payload)
-    if (this.#hasTrailers() || reply.getHeader('trailer') !== this.#before.trailer) this.#judgement.forbid('trailer')
     this.#response = response
     this.#become({ name: 'responded' })
-    const unfit = unfitStatus(reply.statusCode)
-    if (unfit !== undefined) return this.#refusing(unfit, payload)
-    const taken = this.#body.take(response, payload)
+    const taken = this.#capture.body(response, payload)
     return 'refused' in taken ? this.#refusing(taken.refused, payload) : taken.payload
   }
 
   /** What a client that asks for a part is given of a response that is going to be stored, as on a hit. Without a range, its conditions are the handler's to apply. */
   #cut (payload: unknown): unknown {
-    const { conditions, holds } = this.#body
+    const { conditions, holds } = this.#capture
     if (conditions === undefined || this.#response?.mayChange !== false || (!holds && !this.#isToBeStored)) return payload
     return this.#applyConditions(payload, conditions, false)
   }
 
   #applyConditions (payload: unknown, conditions: Conditions, wholeOnly: boolean): unknown {
     const { reply, request: { method } } = this.#exchange
-    return andThen(this.#body.whenWhole(payload, this.#response, () => !this.#isOver), (body) => {
+    return andThen(this.#capture.whenWhole(payload, this.#response, () => !this.#isOver), (body) => {
       if (this.#route.policy.etag && isConditional(conditions) && this.#isToBeStored) this.#response?.addEtag(reply, true)
       this.#judgement.noteWhole()
       const given = deliver(reply, body, { conditions, method, at: this.#services.now(), wholeOnly })
@@ -278,7 +276,6 @@ export class Fill implements FillUnderWay {
     return true
   }
 
-  /** Sends it to those who wait, whether or not it can be stored. */
   #share (response: Shareable): void {
     if (this.flight !== undefined) this.#services.flights.share(this.flight, () => this.#storing.shared(response))
   }
@@ -286,7 +283,7 @@ export class Fill implements FillUnderWay {
   #stored (refused: RefusalReason | undefined): void {
     const { fills, observer } = this.#services
     // Not before: until it is stored, a fill that began later may still overtake it.
-    fills.ended(this)
+    fills.end(this.#place)
     if (refused !== undefined) {
       this.#become({ name: 'refused', reason: refused })
       observer.tell(this.#route, { name: 'refused', reason: refused })
@@ -304,7 +301,7 @@ export class Fill implements FillUnderWay {
     if (isPastFastify) this.#validation?.settlePast(raw.statusCode)
     if (this.#isOver) return isPastFastify && this.#validation?.isOver === true ? this.#endStored() : undefined
     // A stream that has not ended by now never will, or another hook sent something else in its place.
-    if (this.#response !== undefined && this.#response.body === undefined) return this.#body.abandon()
+    if (this.#response !== undefined && this.#response.body === undefined) return this.#capture.abandon()
     if (isPastFastify) return this.refuse('hijacked')
     this.#patience = setTimeout(() => this.refuse('client-gone'), this.#services.lockTimeoutMs).unref()
   }
@@ -312,7 +309,7 @@ export class Fill implements FillUnderWay {
   /** Deletes it. That is all that a refresh has to find out. */
   #endStored (): void {
     const { fills, guard, store } = this.#services
-    fills.supersede(this)
+    fills.supersede(this.#place)
     guard.track(store.forget((this.#validation as Validation).entry))
     this.#exchange.refresh?.succeed()
   }

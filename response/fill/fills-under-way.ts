@@ -6,65 +6,66 @@ import type { Flight } from './flight.js'
 /** A fill, as far as others need to know of it. */
 export interface FillUnderWay {
   readonly key: string
-  /** Smaller than that of every fill which began later. */
-  readonly order: number
-  /** Whether requests that its handler makes by `inject()` can be told from others. */
-  readonly followed: boolean
   /** Whether an entry may yet come of it. */
   readonly mayStore: boolean
   /** What others may wait for. */
   readonly flight: Flight | undefined
 }
 
+/** A fill among the others of its key. */
+export interface Place {
+  readonly fill: FillUnderWay
+  /** Smaller than that of every fill which began later. */
+  readonly order: number
+  /** Whether requests that its handler makes by `inject()` can be told from others. */
+  readonly isFollowed: boolean
+  /** Whether a fill that began later has stored. */
+  readonly isSuperseded: boolean
+  /** All places of the key, in their order. */
+  readonly among: Place[]
+}
+
 /** The fills whose handlers an asynchronous chain runs in, the innermost first. */
 interface Chain { readonly fill: FillUnderWay, readonly outer: Chain | undefined }
 
 export class FillsUnderWay {
-  readonly #byKey = new KeyedSlots<FillUnderWay[]>()
+  readonly #byKey = new KeyedSlots<Place[]>()
   readonly #chain = new AsyncLocalStorage<Chain>()
-  readonly #superseded = new WeakSet<FillUnderWay>()
   #order = 0
   #follows = false
 
-  nextOrder (): number {
-    return ++this.#order
-  }
-
-  began (fill: FillUnderWay): void {
+  /**
+   * A fill begins. Fills are followed by AsyncLocalStorage from the first on that was injected: a handler can ask its own route by
+   * `inject()` alone without a connection between, and following costs every promise of the process on Node 20.
+   */
+  begin (fill: FillUnderWay, isInjected: boolean): Place {
+    this.#follows ||= isInjected
     const others = this.#byKey.get(fill.key)
-    if (others === undefined) this.#byKey.set(fill.key, [fill])
-    else others.push(fill)
+    const among = others ?? []
+    if (others === undefined) this.#byKey.set(fill.key, among)
+    const place: Place = { fill, order: ++this.#order, isFollowed: this.#follows, isSuperseded: false, among }
+    among.push(place)
+    return place
   }
 
-  ended (fill: FillUnderWay): void {
-    const left = this.#byKey.get(fill.key)?.filter((other) => other !== fill)
-    if (left === undefined || left.length === 0) this.#byKey.delete(fill.key)
-    else this.#byKey.set(fill.key, left)
+  /** It is done. May be called twice. */
+  end (place: Place): void {
+    const { fill: { key }, among } = place
+    const at = among.indexOf(place)
+    if (at === -1) return
+    among.splice(at, 1)
+    if (among.length === 0) this.#byKey.delete(key)
   }
 
-  /** `fill` stores: those that began before it and are not done yet have an older response. */
-  supersede (fill: FillUnderWay): void {
-    for (const other of this.#byKey.get(fill.key) ?? []) {
-      if (other.order < fill.order) this.#superseded.add(other)
+  /** The fill in this place stores: those that began before it and are not done yet have an older response. */
+  supersede ({ among, order }: Place): void {
+    for (const other of among) {
+      if (other.order < order) (other as { isSuperseded: boolean }).isSuperseded = true
     }
   }
 
-  /** Whether a fill of the same key that began later has stored. */
-  isSuperseded (fill: FillUnderWay): boolean {
-    return this.#superseded.has(fill)
-  }
-
-  /**
-   * Whether fills are followed by AsyncLocalStorage. A handler can ask its own route by `inject()` alone without a
-   * connection between, and following costs every promise of the process on Node 20: so only once one was injected.
-   */
-  follows (isInjected: boolean): boolean {
-    this.#follows ||= isInjected
-    return this.#follows
-  }
-
   /** Runs `handler` so that what it asks for is known to come from `fill`. */
-  follow<T> (fill: FillUnderWay, handler: () => T): T {
+  follow<T> ({ fill }: Place, handler: () => T): T {
     return this.#chain.run({ fill, outer: this.#chain.getStore() }, handler)
   }
 
@@ -72,11 +73,12 @@ export class FillsUnderWay {
    * Whether a request for `key` was made by the handler that is filling it already, or may have been. What it is sent is not what
    * others are: something that is no part of the key made the handler ask no further.
    */
-  isNested (key: string, isInjected: boolean): boolean {
+  isNested (key: string, isInjected: () => boolean): boolean {
     for (let link = this.#chain.getStore(); link !== undefined; link = link.outer) {
       if (link.fill.key === key && link.fill.mayStore) return true
     }
-    return isInjected && (this.#byKey.get(key) ?? []).some((fill) => !fill.followed && fill.mayStore)
+    const others = this.#byKey.get(key)
+    return others !== undefined && others.some(({ isFollowed, fill }) => !isFollowed && fill.mayStore) && isInjected()
   }
 
   /** Whether `flight` waits, by way of others, for work that this asynchronous chain is part of. */

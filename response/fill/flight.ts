@@ -83,18 +83,17 @@ export class Flights {
     this.#lockTimeoutMs = lockTimeoutMs
   }
 
-  /** The flight to wait for; undefined when there is none, or when waiting would be of no use. */
-  toJoin (key: string, stillGood: (flight: Flight) => boolean): Flight | undefined {
-    const flight = this.#flights.get(key)
-    return flight !== undefined && !flight.over && stillGood(flight) ? flight : undefined
-  }
-
-  /** Begins a flight that others may join, unless the key's answers were not shareable a moment ago. */
-  begin (key: string, mark: number): Flight | undefined {
-    if (this.#alone.size > 0 && (this.#alone.get(key) ?? 0) > this.#now()) return undefined
-    const flight = new Flight(key, mark, this.#lockTimeoutMs)
-    this.#flights.set(key, flight)
-    return flight
+  /**
+   * The flight of `key` to wait for, where there is one that is `stillGood`; else one that begins, for others to join, where
+   * `mayBegin` and the key's responses were shareable a moment ago. Undefined: neither.
+   */
+  joinOrBegin (key: string, mark: number, mayBegin: boolean, stillGood: (flight: Flight) => boolean): { readonly joined?: Flight, readonly begun?: Flight } {
+    const there = this.#flights.get(key)
+    if (there !== undefined && !there.over && stillGood(there)) return { joined: there }
+    if (!mayBegin || (this.#alone.size > 0 && (this.#alone.get(key) ?? 0) > this.#now())) return {}
+    const begun = new Flight(key, mark, this.#lockTimeoutMs)
+    this.#flights.set(key, begun)
+    return { begun }
   }
 
   /** Ends a flight with an answer, which is made only if somebody waits for it. */

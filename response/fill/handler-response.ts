@@ -2,13 +2,13 @@
 import type { FastifyReply } from 'fastify'
 import { etagOf } from '../http/etag.js'
 import { fieldsRemoved, fieldsToStore } from '../http/fields.js'
-import type { Fields } from '../http/field-values.js'
+import type { Fields, FieldValue } from '../http/field-values.js'
 import type { RoutePolicy } from '../options.js'
 
 /** A handler's response; its body is absent while a stream has yet to end. */
 export class HandlerResponse {
   readonly status: number
-  readonly vary: Fields['vary']
+  readonly vary: FieldValue
   /** Names of fields that hooks in front of the handler had set and that it took away. */
   readonly removed: readonly string[]
   /** When its head was made, in epoch milliseconds. */
@@ -20,11 +20,10 @@ export class HandlerResponse {
   /** Whether the ETag among the fields was made here. */
   ownEtag: boolean
 
-  private constructor (reply: FastifyReply, before: Fields, fields: readonly string[], { madeAt, mayChange, ownEtag }: Captured) {
-    const after = reply.getHeaders() as Fields
+  private constructor (reply: FastifyReply, fields: readonly string[], removed: readonly string[], { madeAt, mayChange, ownEtag }: Captured) {
     this.status = reply.statusCode
-    this.vary = after.vary
-    this.removed = fieldsRemoved(before, after)
+    this.vary = reply.getHeader('vary') as FieldValue
+    this.removed = removed
     this.fields = fields
     this.madeAt = madeAt
     this.mayChange = mayChange
@@ -33,8 +32,9 @@ export class HandlerResponse {
 
   /** The reply as the handler left it; undefined where a field of it could not be sent again as it is. `before`: the reply's fields before the handler ran. */
   static of (reply: FastifyReply, before: Fields, setCookie: RoutePolicy['setCookie'], captured: Captured): HandlerResponse | undefined {
-    const fields = fieldsToStore(before, reply.getHeaders() as Fields, setCookie)
-    return fields === undefined ? undefined : new HandlerResponse(reply, before, fields, captured)
+    const after = reply.getHeaders() as Fields
+    const fields = fieldsToStore(before, after, setCookie)
+    return fields === undefined ? undefined : new HandlerResponse(reply, fields, fieldsRemoved(before, after), captured)
   }
 
   /** Adds an ETag made of the body, where it is whole, the handler named none, and nobody else may change it. `isSent`: to the reply, too. */

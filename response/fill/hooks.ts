@@ -57,23 +57,18 @@ function captured (fill: Fill, reply: FastifyReply, payload: unknown): unknown {
 const last: onSendHookHandler = (request, reply, payload, done) => {
   const fill = (reply as FillReply)[kFill]
   const sent = payload === NONE ? null : fill === null ? payload : unpacked(payload, reply)
-  conclude(fill, () => withoutLength(request, reply, sent, done))
+  if (fill === null) withoutLength(request, reply, sent, done)
+  else fill.conclude(() => withoutLength(request, reply, sent, done))
 }
 
 /** Both at once, where there are no other hooks. */
 const whole: onSendHookHandler = (_request, reply, payload, done) => {
   const fill = (reply as FillReply)[kFill]
-  const given = fill === null ? payload : fill.capture(payload)
+  if (fill === null) return done(null, payload)
+  const given = fill.capture(payload)
   // A stream that a part is to be cut out of is waited for.
-  if (given instanceof Promise) given.then((sent) => conclude(fill, () => done(null, sent ?? null))).catch(done)
-  else conclude(fill, () => done(null, given ?? null))
-}
-
-/** What is stored is stored behind the reply. */
-function conclude (fill: Fill | null, send: () => void): void {
-  fill?.judge()
-  send()
-  fill?.commit()
+  if (given instanceof Promise) given.then((sent) => fill.conclude(() => done(null, sent ?? null))).catch(done)
+  else fill.conclude(() => done(null, given ?? null))
 }
 
 /**

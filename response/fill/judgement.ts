@@ -18,7 +18,8 @@ export class Judgement {
   readonly #now: () => number
   readonly #askedAt: number
   #forbidden: RefusalReason | undefined
-  #chosen: ReplyDecision = {}
+  /** What `reply.cache()` was told. Changed by `choose` alone. */
+  chosen: ReplyDecision = {}
   #whole: Fields | undefined
 
   /** `forbidden`: why the response is not stored whatever it is, if that is known. */
@@ -34,14 +35,9 @@ export class Judgement {
     return this.#forbidden
   }
 
-  /** The tags that `reply.cache()` was told, in place of the route's. */
-  get chosenTags (): readonly string[] | undefined {
-    return this.#chosen.tags
-  }
-
   /** `reply.cache(options)`. Throws CACHE_ERR_OPTION. */
   choose (options: ReplyCacheOptions): void {
-    this.#chosen = decisionOf(options, this.#chosen)
+    this.chosen = decisionOf(options, this.chosen)
   }
 
   /** The response is not stored, whatever it is. The first reason counts. */
@@ -91,7 +87,7 @@ export class Judgement {
       askedAt: this.#askedAt,
       at,
       madeAt: response.madeAt,
-      decision: this.#chosen
+      decision: this.chosen
     }, this.#policy)
     return 'varyNames' in verdict && isForOneOrigin(response.fields, verdict.varyNames) ? { refused: 'cors' } : verdict
   }

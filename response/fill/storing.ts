@@ -1,6 +1,5 @@
 // From a handler's response to what is stored: its head, its tags and their stamps, and what may yet stand against storing it.
 import type { MaybePromise } from '../../registry/backend.js'
-import { andThen, isPromise } from '../../registry/maybe-promise.js'
 import { kArrival } from '../arrival.js'
 import { variantOf } from '../http/vary.js'
 import { fieldIn } from '../http/validators.js'
@@ -14,7 +13,7 @@ import { UNAVAILABLE } from '../store/guard.js'
 import type { Found } from '../store/store.js'
 import type { Exchange } from './exchange.js'
 import type { FillServices } from './fill-services.js'
-import type { FillUnderWay } from './fills-under-way.js'
+import type { Place } from './fills-under-way.js'
 import type { Outcome } from './flight.js'
 import type { HandlerResponse } from './handler-response.js'
 
@@ -34,6 +33,8 @@ export interface Ready extends Shareable {
 }
 
 export class Storing {
+  /** Whether the route has tags of its own, which `prepare` asks the backend for. */
+  readonly needsStamps: boolean
   readonly #services: FillServices
   readonly #route: KnownRoute
   readonly #exchange: Exchange
@@ -48,16 +49,17 @@ export class Storing {
     this.#route = route
     this.#exchange = exchange
     this.#found = found
+    const { tags } = route.policy
+    this.needsStamps = typeof tags !== 'function' && tags.length > 0 && found.state !== 'unavailable'
     this.#asked = { headers: { ...exchange.request.headers }, [kArrival]: exchange.request[kArrival] }
   }
 
   /** Takes the stamps of the route's own tags, before the handler runs: what is invalidated from here on is not stored under them. */
-  prepare (): MaybePromise<void> {
-    const { tags } = this.#route.policy
-    if (typeof tags === 'function' || tags.length === 0 || this.#found.state === 'unavailable') return
-    const stamps = this.#services.tags.stamped(tags, this.#exchange.deadline)
-    if (isPromise(stamps)) return stamps.then((there) => { this.#stamps = there })
+  prepare (): Promise<void> | undefined {
+    const stamps = this.#services.tags.stamped(this.#route.policy.tags as readonly string[], this.#exchange.deadline)
+    if (stamps instanceof Promise) return stamps.then((there) => { this.#stamps = there })
     this.#stamps = stamps
+    return undefined
   }
 
   /** The response's tags, and those that it has `also`; undefined when what was given is not usable. */
@@ -79,11 +81,11 @@ export class Storing {
   }
 
   /** Why a response that could be stored isn't; undefined where nothing stands against it. */
-  obstacle (fill: FillUnderWay, tags: readonly string[] | undefined): RefusalReason | undefined {
-    const { fence, fills, guard } = this.#services
+  obstacle (place: Place, tags: readonly string[] | undefined): RefusalReason | undefined {
+    const { fence, guard } = this.#services
     if (tags === undefined) return 'tags'
     if (this.#found.state === 'unavailable') return 'unavailable'
-    if (fills.isSuperseded(fill)) return 'superseded'
+    if (place.isSuperseded) return 'superseded'
     if (guard.isClosed) return 'closed'
     return fence.movedSince(this.#exchange.mark, () => this.#names(tags)) ? 'invalidated' : undefined
   }
@@ -115,18 +117,17 @@ export class Storing {
   }
 
   /** Stores it, with its tags' stamps. Returns why it was not stored, if it was not. */
-  store (fill: FillUnderWay, { head, body, varyNames, tags, expiresAt }: Ready): MaybePromise<RefusalReason | undefined> {
+  store (place: Place, { head, body, varyNames, tags, expiresAt }: Ready): MaybePromise<RefusalReason | undefined> {
     const { fills, store } = this.#services
-    const known = this.obstacle(fill, tags)
-    if (known !== undefined || tags === undefined) return known
+    if (tags === undefined) return 'tags'
     // A backend that takes its time finds the bytes as they are now, whatever becomes of a buffer that is the caller's own.
     const kept = typeof body === 'string' || (tags.length === 0 && varyNames.length === 0) ? body : Buffer.from(body)
-    return andThen(this.#stampsOf(tags), (stamps) => {
+    const write = (stamps: readonly string[] | typeof UNAVAILABLE): MaybePromise<RefusalReason | undefined> => {
       if (stamps === UNAVAILABLE) return 'unavailable'
-      const obstacle = this.obstacle(fill, tags)
+      const obstacle = this.obstacle(place, tags)
       if (obstacle !== undefined) return obstacle
-      fills.supersede(fill)
-      return andThen(store.keep({
+      fills.supersede(place)
+      const isKept = store.keep({
         key: this.#exchange.key,
         head: stamps.length === 0 ? head : { ...head, tags: stamps },
         body: kept,
@@ -134,9 +135,13 @@ export class Storing {
         asked: this.#asked,
         spelling: this.#route.policy.vary,
         variants: this.#found.variants,
-        mayStore: () => this.obstacle(fill, tags) === undefined
-      }, expiresAt), (isKept) => isKept ? undefined : this.obstacle(fill, tags) ?? 'unavailable')
-    })
+        mayStore: () => this.obstacle(place, tags) === undefined
+      }, expiresAt)
+      const outcome = (is: boolean): RefusalReason | undefined => is ? undefined : this.obstacle(place, tags) ?? 'unavailable'
+      return isKept instanceof Promise ? isKept.then(outcome) : outcome(isKept)
+    }
+    const stamps = this.#stampsOf(tags)
+    return stamps instanceof Promise ? stamps.then(write) : write(stamps)
   }
 
   /** What those who wait are given: the response, and what it varies on. */

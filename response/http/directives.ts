@@ -8,6 +8,8 @@ export interface Directives extends CacheControl {
   readonly isTargeted: boolean
 }
 
+const NO_DIRECTIVES: Directives = { directives: new Map(), malformed: false, isTargeted: false }
+
 const NUMBERS: ReadonlySet<string> = new Set(['max-age', 's-maxage', 'stale-while-revalidate', 'stale-if-error'])
 const LISTS: ReadonlySet<string> = new Set(['no-cache', 'private'])
 
@@ -17,6 +19,7 @@ export function directivesOf (fields: Fields, targetList: readonly string[]): Di
     const directives = fields[name] === undefined ? undefined : parseTargeted(fields[name])
     if (directives !== undefined) return { directives, malformed: false, isTargeted: true }
   }
+  if (fields['cache-control'] === undefined) return NO_DIRECTIVES
   const { directives, malformed } = parseCacheControl(fields['cache-control'])
   return { directives, malformed, isTargeted: false }
 }

@@ -20,7 +20,7 @@ const LONGEST_HEURISTIC_MS = 86_400_000
 
 /** The age in milliseconds with which an answer comes (RFC 9111 section 4.2.3). One without Age and Date was made by the handler then. */
 export function initialAgeMs (fields: Fields, { askedAt, at, madeAt = at }: Timing): number {
-  const apparentMs = at - (parseHttpDate(fields.date, at) ?? madeAt)
+  const apparentMs = at - ((fields.date === undefined ? undefined : parseHttpDate(fields.date, at)) ?? madeAt)
   const ageMs = fields.age === undefined ? undefined : ageValueMs(fields.age)
   const correctedMs = ageMs === undefined ? 0 : ageMs + at - askedAt
   return Math.min(Math.max(apparentMs, correctedMs, 0), MAX_DELTA_SECONDS * 1_000)
@@ -34,7 +34,7 @@ function ageValueMs (field: FieldValue): number | undefined {
 
 /** The freshness lifetime in milliseconds that an answer states (RFC 9111 section 4.2.1); undefined where it states none. */
 export function statedMs (directives: Directives, fields: Fields, at: number): number | undefined {
-  const seconds = deltaSeconds(directives, 's-maxage') ?? deltaSeconds(directives, 'max-age')
+  const seconds = directives.directives.size === 0 ? undefined : deltaSeconds(directives, 's-maxage') ?? deltaSeconds(directives, 'max-age')
   if (seconds !== undefined) return seconds * 1_000
   // RFC 9213 section 2.2: a targeted field stands in place of Expires, too.
   if (directives.isTargeted || fields.expires === undefined) return undefined

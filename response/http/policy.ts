@@ -4,7 +4,7 @@ import { joined, type Fields, type FieldValue } from './field-values.js'
 import { directivesOf, type Directives } from './directives.js'
 import { heuristicMs, initialAgeMs, statedMs } from './freshness.js'
 import type { RoutePolicy } from '../options.js'
-import { CONDITIONAL_STATUSES, isCacheableStatus, isUnderstood, isValidatable } from './statuses.js'
+import { isUnderstood, isValidatable, unfitStatus } from './statuses.js'
 import type { RefusalReason } from '../observe/reasons.js'
 import { varyNames } from './vary.js'
 
@@ -60,7 +60,7 @@ const no = (refused: RefusalReason): Verdict => ({ refused })
 /** Whether and how this answer may be stored on this route. Never throws. */
 export function decide (answer: Answer, policy: RoutePolicy): Verdict {
   const { fields, decision } = answer
-  const names = varyNames(answer.vary)
+  const names = answer.vary === undefined ? NOTHING : varyNames(answer.vary)
   const directives = directivesOf(fields, policy.targetList)
   const isClear = names !== undefined && (fields.vary === answer.vary || varyNames(fields.vary) !== undefined)
   const refused = forbidden(answer, directives, policy) ?? (isClear ? undefined : 'vary')
@@ -77,13 +77,7 @@ export function decide (answer: Answer, policy: RoutePolicy): Verdict {
   const freshMs = isValidated ? 0 : (ttlMs as number) - (decision.ttlMs === undefined ? ageMs : 0)
   const after = afterwards(answer, directives, policy)
   if (freshMs + after.keptMs <= 0) return no(isValidated ? 'no-cache' : 'expired')
-  return { freshMs, ageMs, varyNames: names as string[], ...after, withheld: withheldBy(directives) }
-}
-
-/** Why no answer of this status is stored, whatever it says; undefined where it may be. */
-export function unfitStatus (status: number): RefusalReason | undefined {
-  if (isCacheableStatus(status)) return undefined
-  return CONDITIONAL_STATUSES.includes(status) ? 'condition' : 'status'
+  return { freshMs, ageMs, varyNames: names as readonly string[], ...after, withheld: withheldBy(directives) }
 }
 
 /** The lifetime: what `reply.cache()` says, else the answer, else the route, else a guess where the route asks for one. */
@@ -102,6 +96,7 @@ export function forbiddenFor (verdict: Verdict): RefusalReason | undefined {
 }
 
 const SHAREABLE = ['public', 's-maxage', 'must-revalidate']
+const EVENT_STREAM = /^\s*text\/event-stream/i
 const SECURITY_POLICIES = ['content-security-policy', 'content-security-policy-report-only']
 
 /** RFC 9111 section 3. */
@@ -123,8 +118,7 @@ function forbidden ({ status, fields, authorized, decision }: Answer, control: D
 
 /** Fields that were made for one request and would be wrong in another's answer. */
 function perRequest (fields: Fields): RefusalReason | undefined {
-  const type = joined(fields['content-type']).trimStart().toLowerCase()
-  if (type.startsWith('text/event-stream')) return 'event-stream'
+  if (EVENT_STREAM.test(String(fields['content-type']))) return 'event-stream'
   if (SECURITY_POLICIES.some((name) => fields[name] !== undefined && joined(fields[name]).toLowerCase().includes("'nonce-"))) return 'csp-nonce'
   return undefined
 }
@@ -139,7 +133,7 @@ function afterwards ({ status, hasValidator }: Answer, directives: Directives, p
   const isUseful = status < 400
   const windowMs = (directive: string, routeMs: number): number => {
     if (mustRevalidate || !isUseful) return 0
-    const seconds = deltaSeconds(directives, directive)
+    const seconds = directives.directives.size === 0 ? undefined : deltaSeconds(directives, directive)
     return seconds === undefined ? routeMs : seconds * 1_000
   }
   const staleWhileRevalidateMs = windowMs('stale-while-revalidate', policy.staleWhileRevalidateMs)

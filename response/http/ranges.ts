@@ -15,14 +15,6 @@ export function allowsRanges (field: FieldValue): boolean {
   return field === undefined || /(?:^|,)[ \t]*bytes[ \t]*(?:,|$)/i.test(joined(field))
 }
 
-/**
- * Whether a response says that ranges are served (RFC 9110 section 14.3): the whole of what could be cut, a part of it, and
- * the error where no part is there.
- */
-export function announcesRanges (method: string, status: number): boolean {
-  return (status === 200 || status === 206 || status === 416) && (method === 'GET' || method === 'HEAD')
-}
-
 /** So many parts at most; who asks for more is given the whole (RFC 9110 section 14.2). */
 export const MAX_RANGES = 16
 

@@ -28,7 +28,7 @@ export function entityTagIn (pairs: readonly string[]): string | undefined {
 /** The validators among an answer's fields. `at`: the present, in epoch milliseconds. */
 export function validatorsOf (pairs: readonly string[], at: number): Validators {
   const lastModified = fieldIn(pairs, 'last-modified')
-  const lastModifiedAt = parseHttpDate(lastModified, at)
+  const lastModifiedAt = lastModified === undefined ? undefined : parseHttpDate(lastModified, at)
   return {
     etag: entityTagIn(pairs),
     lastModified: lastModifiedAt === undefined ? undefined : lastModified,

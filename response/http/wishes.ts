@@ -18,7 +18,7 @@ const NO_WISHES: Wishes = { noStore: false, noCache: false, onlyIfCached: false,
 /** The wishes in Cache-Control, or in Pragma where there is none (RFC 9111 section 5.4); undefined where there are none. */
 export function wishesOf (fields: Fields): Wishes | undefined {
   const line = fields['cache-control']
-  if (line === undefined) return /\bno-cache\b/i.test(joined(fields.pragma)) ? { ...NO_WISHES, noCache: true } : undefined
+  if (line === undefined) return fields.pragma !== undefined && /\bno-cache\b/i.test(joined(fields.pragma)) ? { ...NO_WISHES, noCache: true } : undefined
   const control = parseCacheControl(line)
   const maxAge = deltaSeconds(control, 'max-age')
   return {

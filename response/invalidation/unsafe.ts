@@ -51,11 +51,7 @@ export function invalidateAfter (services: Services, route: RouteOptions, invali
 
 /** Lets this one request's answer run through one hook more. Where that can't be done, it invalidates when it was sent. */
 function hook ({ internals }: Services, request: FastifyRequest, contexts: WeakMap<RouteContext, RouteContext>, onSend: onSendHookHandler): void {
-  const context = internals.contextOf(request)
-  if (context === undefined) return
-  let hooked = contexts.get(context)
-  if (hooked === undefined) contexts.set(context, hooked = around(context, [...context.onSend ?? [], onSend]))
-  internals.useContext(request, hooked)
+  internals.rehook(request, contexts, (context) => around(context, [...context.onSend ?? [], onSend]))
 }
 
 /** A response to an unsafe request, and the request as it came. */

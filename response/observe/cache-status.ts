@@ -1,5 +1,5 @@
 // Cache-Status (RFC 9211): how outcomes stand in it.
-import type { Outcome } from './outcome.js'
+import type { SentOutcome } from './outcome.js'
 
 /** The name under which this cache signs Cache-Status unless told otherwise. */
 export const CACHE_STATUS_NAME = 'fastify-response-cache'
@@ -14,8 +14,8 @@ export class CacheStatus {
     this.#name = name
   }
 
-  /** The member that tells of an outcome; empty where no response has it. */
-  of (outcome: Outcome): string {
+  /** The member that tells of an outcome. */
+  of (outcome: SentOutcome): string {
     switch (outcome.name) {
       case 'hit': case 'stale': return this.#served(outcome.ttlMs)
       case 'bypass': return `${this.#name}; fwd=${outcome.reason === 'method' ? 'method' : `bypass; detail=${outcome.reason}`}`
@@ -26,7 +26,6 @@ export class CacheStatus {
         const { forward, isStored, detail, status } = outcome
         return `${this.#name}; fwd=${forward}${status === undefined ? '' : `; fwd-status=${status}`}${isStored ? '; stored' : ''}${detail === undefined ? '' : `; detail=${detail}`}`
       }
-      default: return ''
     }
   }
 

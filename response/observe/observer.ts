@@ -1,7 +1,7 @@
-// Told of every outcome by one call: counts it, logs what a developer did wrong, hands it to subscribers, and says what Cache-Status tells of it.
+// Told of every outcome by one call: counts it, logs what a developer did wrong, hands it to subscribers, and has Cache-Status tell of it.
 import type { CacheStatus } from './cache-status.js'
 import { safeError, type Notices } from './log.js'
-import type { Outcome } from './outcome.js'
+import type { Outcome, SentOutcome } from './outcome.js'
 import { count, type RouteStats } from './stats.js'
 
 /** Whose outcome it is. */
@@ -27,11 +27,15 @@ export class Observer {
     this.#throwsImpossible = throwsImpossible
   }
 
-  /** Returns this cache's member of Cache-Status; empty where the outcome is none of a response. */
-  tell (route: ObservedRoute, outcome: Outcome): string {
+  tell (route: ObservedRoute, outcome: Outcome): void {
     counted(route.stats, outcome)
     if ('fault' in outcome && outcome.fault !== undefined) this.fault(route.name, outcome.reason, outcome.fault)
     if (this.#subscribers.length > 0) for (const subscriber of this.#subscribers) subscriber(route, outcome)
+  }
+
+  /** The same of a response that is about to be sent. Returns this cache's member of Cache-Status. */
+  tellSent (route: ObservedRoute, outcome: SentOutcome): string {
+    this.tell(route, outcome)
     return this.status.of(outcome)
   }
 

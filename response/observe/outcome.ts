@@ -1,12 +1,10 @@
 // What becomes of a request, of its response, or of the fill between them: the one thing that is told of everything that happens.
 import type { BypassReason, ForwardReason, RefusalReason } from './reasons.js'
 
-/** Each with what there is to say of it. */
-export type Outcome =
+/** Of a response that is about to be sent, each with what there is to say of it. */
+export type SentOutcome =
   /** A stored response is sent: fresh, or stale on conditions (RFC 9111 section 4.2.4). How long it is, or was, fresh from now. */
   | { readonly name: 'hit' | 'stale', readonly ttlMs: number }
-  /** Nothing stored is sent. What the handler is asked for, or why it is not, is told next. */
-  | { readonly name: 'miss' }
   /** Another request's response is sent (RFC 9211 section 2.6). */
   | { readonly name: 'collapsed', readonly forward: ForwardReason }
   /** The cache's own 504: nothing stored is fit to be sent, and the request forbids to ask the handler. */
@@ -17,6 +15,12 @@ export type Outcome =
   | { readonly name: 'nested' }
   /** The handler's response is about to be sent. `status`: its status, where a stored response is sent in place of it. */
   | { readonly name: 'forwarded', readonly forward: ForwardReason, readonly isStored: boolean, readonly detail: RefusalReason | undefined, readonly status: number | undefined }
+
+/** Those, and what happens beside. */
+export type Outcome =
+  | SentOutcome
+  /** Nothing stored is sent. What the handler is asked for, or why it is not, is told next. */
+  | { readonly name: 'miss' }
   /** A stored response is sent in place of an error (RFC 5861 section 4). */
   | { readonly name: 'served-on-error' }
   | { readonly name: 'stored' }

@@ -7,6 +7,8 @@ const LONGEST_PAUSE_MS = 30_000
 const JITTER = 0.2
 
 export class Breaker {
+  /** Whether there is nothing to be asked or told, as long as nothing fails. Read only. */
+  isQuiet = true
   readonly #now: () => number
   #failures = 0
   #pauseMs = 0
@@ -26,7 +28,7 @@ export class Breaker {
   }
 
   succeeded (): void {
-    if (this.#failures === 0) return
+    this.isQuiet = true
     this.#failures = 0
     this.#pauseMs = 0
     this.#probing = false
@@ -39,6 +41,7 @@ export class Breaker {
 
   failed (): void {
     this.#failures++
+    this.isQuiet = false
     // Of those who were admitted before it opened, many may fail at once: they say nothing new.
     if (this.#failures < FAILURES_TO_OPEN || (this.#pauseMs > 0 && !this.#probing)) return
     this.#probing = false

@@ -1,6 +1,5 @@
 // Fills on their way to the backend: few at once, so that a change that somebody waits for never stands behind many of them.
 import type { StoredEntry } from '../../registry/backend.js'
-import { isPromise } from '../../registry/maybe-promise.js'
 
 /** More would stand in a queue of the backend: 32 writes of 50 ms each, one after the other, take 1.6 s, and an invalidation has 2 s. */
 const MOST_UNDER_WAY = 32
@@ -27,6 +26,8 @@ export class Fills {
   readonly #options: FillsOptions
   readonly #now: () => number
   readonly #waiting = new Map<string, Waiting>()
+  /** Those that wait, by key. */
+  readonly waiting: ReadonlyMap<string, unknown> = this.#waiting
   #bytes = 0
   #underWay = 0
 
@@ -35,14 +36,9 @@ export class Fills {
     this.#now = options.now ?? (() => performance.now())
   }
 
-  /** How many wait. */
-  get waiting (): number {
-    return this.#waiting.size
-  }
-
   /** The entry that waits to be stored under `key`. */
   find (key: string): StoredEntry | undefined {
-    return this.#waiting.size === 0 ? undefined : this.#waiting.get(key)?.entry
+    return this.#waiting.get(key)?.entry
   }
 
   /** Stores an entry now or in its turn. Returns false where the backend did not take it, or too many wait. */
@@ -77,7 +73,7 @@ export class Fills {
 
   #begin (key: string, entry: StoredEntry): boolean {
     const sent = this.#options.send(key, entry)
-    if (!isPromise(sent)) return sent
+    if (!(sent instanceof Promise)) return sent
     this.#underWay++
     sent.then(() => {
       this.#underWay--

@@ -4,7 +4,7 @@ import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/error
 import { isRefusal } from '../../registry/refusal.js'
 import { Breaker } from './breaker.js'
 import { Fills, WAITED } from './fills.js'
-import { Late } from './late.js'
+import { Late, MANY_LATE } from './late.js'
 import { inTime, ON_PURPOSE_DEADLINE_MS, Progress } from './on-purpose.js'
 import { isPromise } from '../../registry/maybe-promise.js'
 import { Deadline, HELD_UP, NO_ANSWER } from '../../registry/deadline.js'
@@ -29,6 +29,8 @@ export interface GuardOptions {
 
 export class Guard {
   readonly errors: Record<string, number> = Object.create(null)
+  /** Set once `close` was called. Read only. */
+  isClosed = false
   readonly #backend: CacheBackend
   readonly #options: GuardOptions
   readonly #breaker: Breaker
@@ -38,16 +40,11 @@ export class Guard {
   readonly #others = new Set<Promise<unknown>>()
   readonly #late = new Late()
   #pending = 0
-  #closed = false
 
   constructor (backend: CacheBackend, options: GuardOptions) {
     this.#backend = backend
     this.#options = options
     this.#breaker = new Breaker(options.steadyNow)
-  }
-
-  get isClosed (): boolean {
-    return this.#closed
   }
 
   /** For a request that is going to ask. Real waits have a clock of their own, which nobody sets. */
@@ -57,7 +54,7 @@ export class Guard {
 
   /** The entry under `key`, or UNAVAILABLE; at once where the backend has it at once, never later than `deadline`. Never rejects. */
   get (key: string, deadline: Deadline): MaybePromise<Read> {
-    const waiting = this.#fills.find(key)
+    const waiting = this.#fills.waiting.size === 0 ? undefined : this.#fills.find(key)
     if (waiting !== undefined) return waiting.expiresAt > this.#options.now() ? waiting : undefined
     if (!this.#admits()) return UNAVAILABLE
     try {
@@ -70,7 +67,7 @@ export class Guard {
 
   /** Several reads in one step where the backend can, else side by side. */
   getMany (keys: readonly string[], deadline: Deadline): MaybePromise<readonly Read[]> {
-    if (this.#backend.getMany === undefined || keys.length < 2 || this.#fills.waiting > 0) {
+    if (this.#backend.getMany === undefined || keys.length < 2 || this.#fills.waiting.size > 0) {
       const reads = keys.map((key) => this.get(key, deadline))
       return reads.some(isPromise) ? Promise.all(reads) : reads as Read[]
     }
@@ -91,12 +88,12 @@ export class Guard {
 
   /** Stores without being waited for; a failure is counted. Answers whether it will be: not while a late change of the key is under way. */
   put (key: string, entry: StoredEntry): boolean {
-    return !this.#closed && !this.#late.areMany && this.#fills.put(key, entry)
+    return !this.isClosed && this.#late.byKey.size < MANY_LATE && this.#fills.put(key, entry)
   }
 
   /** Deletes without being waited for: for what nobody can reach any more. */
   forget (key: string): void {
-    if (!this.#closed) this.change('delete', key).catch(noop)
+    if (!this.isClosed) this.change('delete', key).catch(noop)
   }
 
   /** A change that somebody made on purpose, after a late one of the same key. Rejects with CACHE_ERR_BACKEND_FAILED. */
@@ -104,7 +101,7 @@ export class Guard {
     this.#mustAdmit(operation)
     this.#fills.forget(key)
     const act = async (): Promise<void> => await (operation === 'set' ? this.#backend.set(key, entry as StoredEntry) : this.#backend.delete(key))
-    const before = this.#late.of(key)
+    const before = this.#late.byKey.get(key)
     const done = before === undefined ? act() : before.then(act)
     hold(this.#changes, done)
     try {
@@ -145,13 +142,13 @@ export class Guard {
 
   /** Work that goes on behind a reply: awaited at close, by whoever started it looked after when it fails. */
   track (work: MaybePromise<unknown>): void {
-    if (isPromise(work)) hold(this.#others, work)
+    if (work instanceof Promise) hold(this.#others, work)
   }
 
   /** Waits for changes under way, then closes the backend; both at most until their deadline. Never rejects. */
   async close (settleMs: number, closeMs: number): Promise<void> {
     this.#fills.flush()
-    this.#closed = true
+    this.isClosed = true
     const { name, notices } = this.#options
     const settled = await within(settleMs, Promise.allSettled([...this.#changes, ...this.#others]))
     if (settled === LATE) notices.warn('settle', { backend: name, writes: this.#changes.size, others: this.#others.size }, 'cache: closing while writes or other work has not settled')
@@ -164,16 +161,16 @@ export class Guard {
   }
 
   #send (key: string, entry: StoredEntry): Promise<unknown> | boolean {
-    if (this.#late.of(key) !== undefined || !this.#admits()) return false
+    if (this.#late.byKey.get(key) !== undefined || !this.#admits()) return false
     try {
       const answer: MaybePromise<void> = this.#backend.set(key, entry)
       if (!isPromise(answer)) {
-        this.#breaker.succeeded()
+        this.#succeeded()
         return true
       }
       const done = Promise.resolve(answer)
       hold(this.#changes, done)
-      this.track(this.#awaited('set', done, this.deadline(), key, () => this.#breaker.succeeded()).then((settled) => { if (settled === UNAVAILABLE && this.#changes.has(done)) this.#late.note(key, done) }))
+      this.track(this.#awaited('set', done, this.deadline(), key, () => this.#succeeded()).then((settled) => { if (settled === UNAVAILABLE && this.#changes.has(done)) this.#late.note(key, done) }))
       return done.then(noop, noop)
     } catch (err) {
       this.#failed('set', err, key)
@@ -182,11 +179,15 @@ export class Guard {
   }
 
   #admits (): boolean {
-    return !this.#closed && this.#pending < MAX_PENDING && this.#breaker.admits()
+    return !this.isClosed && this.#pending < MAX_PENDING && (this.#breaker.isQuiet || this.#breaker.admits())
+  }
+
+  #succeeded (): void {
+    if (!this.#breaker.isQuiet) this.#breaker.succeeded()
   }
 
   #mustBeOpen (operation: string): void {
-    if (this.#closed) throw new CACHE_ERR_CLOSED(operation)
+    if (this.isClosed) throw new CACHE_ERR_CLOSED(operation)
   }
 
   #mustAdmit (operation: string): void {
@@ -197,7 +198,7 @@ export class Guard {
   async #onPurpose<T> (operation: string, done: Promise<T>, key?: string): Promise<T> {
     try {
       const answer = await done
-      this.#breaker.succeeded()
+      this.#succeeded()
       return answer
     } catch (err) {
       this.#failed(operation, err, key)
@@ -231,22 +232,22 @@ export class Guard {
 
   #checked (value: unknown, key: string): Read {
     if (value === undefined) {
-      this.#breaker.succeeded()
+      if (!this.#breaker.isQuiet) this.#breaker.succeeded()
       return undefined
     }
     const { value: bytes, expiresAt } = (value ?? {}) as Partial<StoredEntry>
     if (!(bytes instanceof Uint8Array) || typeof expiresAt !== 'number') return this.#failed('get', new TypeError('the answer is not an entry'), key)
-    this.#breaker.succeeded()
+    this.#succeeded()
     // A sloppy backend can lose an entry, never make one live longer.
     return expiresAt > this.#options.now() ? value as StoredEntry : undefined
   }
 
   #failed (operation: string, err: unknown, key: string | undefined): typeof UNAVAILABLE {
-    if (this.#closed) return UNAVAILABLE
+    if (this.isClosed) return UNAVAILABLE
     this.errors[operation] = (this.errors[operation] ?? 0) + 1
     // Of several tiers one failed: the others answer, and the whole is not left alone for that.
     // And one that refuses an entry for what it is, too large for one, is well.
-    if ((err as { isPartial?: unknown } | undefined)?.isPartial === true || isRefusal(err)) this.#breaker.succeeded()
+    if ((err as { isPartial?: unknown } | undefined)?.isPartial === true || isRefusal(err)) this.#succeeded()
     else if (err === HELD_UP || ((err === NO_ANSWER || err === WAITED) && operation === 'set')) this.#breaker.late()
     else this.#breaker.failed()
     const details = { err: safeError(err), backend: this.#options.name, operation, key }

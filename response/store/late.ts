@@ -1,24 +1,16 @@
 // Changes that missed their deadline and have not settled: one may still come to pass, so the next one of its key waits for it.
 import { noop } from '../later.js'
 
-/** Of those that nobody waits for: a backend that is behind is given no more. */
-const MOST = 16
+/** With so many under way a backend is behind, and no fill is begun. */
+export const MANY_LATE = 16
 
 /** The late changes of one backend. */
 export class Late {
   readonly #byKey = new Map<string, Promise<unknown>>()
+  /** Those that are under way, by key; each settles, well in any case, with its change. */
+  readonly byKey: ReadonlyMap<string, Promise<unknown>> = this.#byKey
 
-  /** Whether there are so many that no fill is begun. */
-  get areMany (): boolean {
-    return this.#byKey.size >= MOST
-  }
-
-  /** Settles, well in any case, with the late change of `key`; undefined when there is none. */
-  of (key: string): Promise<unknown> | undefined {
-    return this.#byKey.get(key)
-  }
-
-  /** So for all keys that begin with `prefix`. */
+  /** Those of all keys that begin with `prefix`. */
   under (prefix: string): Array<Promise<unknown>> {
     return [...this.#byKey].filter(([key]) => key.startsWith(prefix)).map(([, settled]) => settled)
   }

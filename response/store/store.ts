@@ -47,7 +47,7 @@ export interface Keepable {
   readonly spelling: Spelling
   /** The list of variants that was seen under the key when the fill began. */
   readonly variants: Entry<VariantsHead> | undefined
-  /** Asked again right before each write. */
+  /** Asked again where writing has to wait for a read. */
   readonly mayStore: () => boolean
 }
 
@@ -79,15 +79,18 @@ export class Store {
 
   /** The answer under `key` for a request with these fields. Never rejects. */
   find (key: string, asked: RequestFields, spelling: Spelling, deadline: Deadline): MaybePromise<Found> {
-    return andThen(this.#guard.get(key, deadline), (read) => {
-      const entry = this.believed(read, key)
-      if (entry === UNAVAILABLE) return UNKNOWN
-      // One that was stored alone is of a request that no hook had rewritten.
-      if (entry?.head.kind === 'response' && asked[kArrival].changes !== '') return OTHER_VARIANT
-      if (entry?.head.kind === 'response') return this.#current(entry as Entry<ResponseHead>, deadline, undefined)
-      if (entry?.head.kind === 'variants') return this.#findVariant(entry as Entry<VariantsHead>, selection((entry as Entry<VariantsHead>).head.names, asked, spelling), deadline)
-      return read === undefined ? ABSENT : DAMAGED
-    })
+    const read = this.#guard.get(key, deadline)
+    return read instanceof Promise ? read.then((there) => this.#found(there, key, { asked, spelling, deadline })) : this.#found(read, key, { asked, spelling, deadline })
+  }
+
+  #found (read: Read, key: string, { asked, spelling, deadline }: { asked: RequestFields, spelling: Spelling, deadline: Deadline }): MaybePromise<Found> {
+    const entry = this.believed(read, key)
+    if (entry === UNAVAILABLE) return UNKNOWN
+    // One that was stored alone is of a request that no hook had rewritten.
+    if (entry?.head.kind === 'response' && asked[kArrival].changes !== '') return OTHER_VARIANT
+    if (entry?.head.kind === 'response') return this.#current(entry as Entry<ResponseHead>, deadline, undefined)
+    if (entry?.head.kind === 'variants') return this.#findVariant(entry as Entry<VariantsHead>, selection((entry as Entry<VariantsHead>).head.names, asked, spelling), deadline)
+    return read === undefined ? ABSENT : DAMAGED
   }
 
   /** The entry in what was read; undefined when there is none, or none to be believed. */
@@ -104,7 +107,7 @@ export class Store {
   /** Keeps an answer, behind the reply. Answers false when it may not be stored any more, or the backend could not be asked. */
   keep (answer: Keepable, expiresAt: number): MaybePromise<boolean> {
     if (answer.varyNames.length > 0 || answer.variants !== undefined || answer.asked[kArrival].changes !== '') return this.#keepVariant(answer, expiresAt)
-    return answer.mayStore() && this.put(answer.key, answer.head, answer.body, expiresAt)
+    return this.put(answer.key, answer.head, answer.body, expiresAt)
   }
 
   /** Forgets an answer that holds no more, if it is still the one that is there. */

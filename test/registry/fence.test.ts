@@ -6,21 +6,21 @@ import { sized } from '../support/size.js'
 
 t.test('C04: a name that was moved after a mark has moved since it, and never before', async (t) => {
   const fence = new Fence()
-  const mark = fence.mark()
+  const mark = fence.mark
   t.notOk(fence.movedSince(mark, () => { throw new Error('nobody is asked for names') }))
   fence.move('a')
   t.ok(fence.movedSince(mark, () => ['b', 'a']))
   t.notOk(fence.movedSince(mark, () => []))
-  t.notOk(fence.movedSince(fence.mark(), () => ['a']), 'not since a later mark')
+  t.notOk(fence.movedSince(fence.mark, () => ['a']), 'not since a later mark')
 })
 
 t.test('C05: when all have moved, every name has', async (t) => {
   const fence = new Fence()
-  const mark = fence.mark()
+  const mark = fence.mark
   fence.moveAll()
   t.ok(fence.movedSince(mark, () => ['never heard of']))
   t.ok(fence.movedSince(mark, () => []))
-  t.notOk(fence.movedSince(fence.mark(), () => ['a']))
+  t.notOk(fence.movedSince(fence.mark, () => ['a']))
 })
 
 t.test('C09: however names and marks come, no move is missed; a collision only says yes too often', async (t) => {
@@ -29,7 +29,7 @@ t.test('C09: however names and marks come, no move is missed; a collision only s
     const fence = new Fence()
     const marks: Array<{ mark: number, moved: Set<string>, all: boolean }> = []
     for (const step of steps) {
-      if ('marked' in step) marks.push({ mark: fence.mark(), moved: new Set(), all: false })
+      if ('marked' in step) marks.push({ mark: fence.mark, moved: new Set(), all: false })
       else if ('all' in step) {
         fence.moveAll()
         for (const one of marks) one.all = true
@@ -45,7 +45,7 @@ t.test('C09: however names and marks come, no move is missed; a collision only s
 
 t.test('C09: a million names take no memory, and two names seldom share a place', async (t) => {
   const fence = new Fence()
-  const mark = fence.mark()
+  const mark = fence.mark
   for (let at = 0; at < 40; at++) fence.move(`t product-${at}`)
   let wrong = 0
   for (let at = 0; at < 10_000; at++) if (fence.movedSince(mark, () => [`0:r GET 9:/items/:id ${at}`])) wrong++

@@ -39,14 +39,14 @@ t.test('fills: beyond 32 under way the next ones wait for their turn, in the ord
   barrier.open()
   await turns()
   t.same(sent(), ['a', 'b', 'c'])
-  t.equal(fills.waiting, 0)
+  t.equal(fills.waiting.size, 0)
 })
 
 t.test('fills: of one key the last entry waits, and is found meanwhile', async (t) => {
   const { fills, barrier, sent } = fillsSetUp()
   fills.put('a', entry('old'))
   fills.put('a', entry('new'))
-  t.equal(fills.waiting, 1)
+  t.equal(fills.waiting.size, 1)
   t.equal(textOf(fills.find('a')), 'new')
   barrier.open()
   await turns()

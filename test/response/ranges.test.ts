@@ -1,7 +1,8 @@
 // Ranges: which bytes a request asks for, and when it asks for none.
 import fc from 'fast-check'
 import t from 'tap'
-import { allowsRanges, announcesRanges, MAX_RANGES, rangesOf } from '../../response/http/ranges.js'
+import { allowsRanges, MAX_RANGES, rangesOf } from '../../response/http/ranges.js'
+import { announcesRanges } from '../../response/http/statuses.js'
 import { workedMs } from '../support/loop.js'
 import { sized } from '../support/size.js'
 

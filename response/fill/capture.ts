@@ -1,11 +1,15 @@
 // The body of a handler's response: taken at once, or recorded while it is passed on; held back where a part that the client asks for is to be cut out.
 import type { MaybePromise } from '../../registry/backend.js'
 import type { Conditions } from '../http/conditional.js'
+import { asTheyAre } from '../http/fields.js'
+import type { Fields } from '../http/field-values.js'
 import { forbiddenFor } from '../http/policy.js'
+import { unfitStatus } from '../http/statuses.js'
 import type { RefusalReason } from '../observe/reasons.js'
+import type { RoutePolicy } from '../options.js'
 import { announcedLength, hasLeft, streamKind } from '../payload.js'
 import type { Exchange } from './exchange.js'
-import type { HandlerResponse } from './handler-response.js'
+import { HandlerResponse } from './handler-response.js'
 import type { Judgement } from './judgement.js'
 import { Part } from './part.js'
 import { Recording, teed, type RecordingBudget } from './tee.js'
@@ -15,27 +19,32 @@ export interface CaptureOptions {
   readonly judgement: Judgement
   readonly budget: RecordingBudget
   readonly maxBytes: number
+  readonly setCookie: RoutePolicy['setCookie']
+  readonly hasNewTrailers: () => boolean
   readonly now: () => number
   /** A stream has ended that was sent meanwhile: the response has its body. */
   readonly streamed: (response: HandlerResponse) => void
   readonly refuse: (reason: RefusalReason) => void
 }
 
-export class BodyCapture {
+export class Capture {
+  /** The reply's fields before the handler ran. */
+  readonly before: Fields
+  /** The client's conditions as they came, where it asks for a part. */
+  readonly conditions: Conditions | undefined
   readonly #exchange: Exchange
   readonly #options: CaptureOptions
   readonly #part: Part | undefined
   #recording: Recording | undefined
 
   constructor (exchange: Exchange, options: CaptureOptions) {
+    const { request, reply } = exchange
     this.#exchange = exchange
     this.#options = options
-    if (exchange.request.headers.range !== undefined) this.#part = new Part(exchange.request, exchange.reply, options.budget)
-  }
-
-  /** The client's conditions as they came, where it asks for a part. */
-  get conditions (): Conditions | undefined {
-    return this.#part?.conditions
+    if (request.headers.range !== undefined) this.#part = new Part(request, reply, options.budget)
+    this.conditions = this.#part?.conditions
+    const before = reply.getHeaders() as Fields
+    this.before = before['set-cookie'] === undefined ? before : asTheyAre(before)
   }
 
   /** Whether a stream is held back. */
@@ -43,8 +52,19 @@ export class BodyCapture {
     return this.#part?.holds === true
   }
 
+  /** The reply as the handler left it; undefined where a field of it could not be sent again as it is. */
+  head (mayChange: boolean, ownEtag: boolean): HandlerResponse | undefined {
+    const { judgement, now, setCookie, hasNewTrailers } = this.#options
+    const { reply } = this.#exchange
+    const response = HandlerResponse.of(reply, this.before, setCookie, { madeAt: now(), mayChange, ownEtag })
+    if (hasNewTrailers() || reply.getHeader('trailer') !== this.before.trailer) judgement.forbid('trailer')
+    return response
+  }
+
   /** Takes the body of `response`. Returns the payload to go on with, or why the response is not stored. */
-  take (response: HandlerResponse, payload: unknown): { readonly payload: unknown } | { readonly refused: RefusalReason } {
+  body (response: HandlerResponse, payload: unknown): { readonly payload: unknown } | { readonly refused: RefusalReason } {
+    const unfit = unfitStatus(response.status)
+    if (unfit !== undefined) return { refused: unfit }
     if (payload !== undefined && payload !== null && typeof payload !== 'string' && !(payload instanceof Uint8Array)) return this.#record(response, payload)
     const { judgement, maxBytes } = this.#options
     const body = payload ?? ''
