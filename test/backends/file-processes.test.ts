@@ -11,7 +11,7 @@ import { runChild, startBare } from '../support/child.js'
 import { entry, textAt } from '../support/entries.js'
 import { asideIn, openFiles } from '../support/files.js'
 import { newFolder } from '../support/folder.js'
-import { sized } from '../support/size.js'
+import { isFull } from '../support/size.js'
 
 // Many processes have to start, on a machine that may be busy.
 t.setTimeout(300_000)
@@ -19,7 +19,7 @@ t.setTimeout(300_000)
 const CHILD = 'support/children/file.js'
 const LARGE_BYTES = 8_000_000
 const KEYS = 4
-const KILLS = sized(50)
+const KILLS = isFull ? 50 : 10
 
 /** Waits until a process that writes has acknowledged so many rounds, and kills it at some moment of the next. Returns the last round that it acknowledged. */
 async function killed (child: ChildProcess, rounds: number): Promise<number> {

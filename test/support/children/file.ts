@@ -14,7 +14,7 @@ const tell = (answer: unknown): void => { writeSync(1, `${JSON.stringify(answer)
 const KEYS = 4
 const LARGE_BYTES = 8_000_000
 const CONTENDED_BYTES = 200_000
-const CONTEND_MS = isFull ? 3_000 : 1_000
+const CONTEND_MS = isFull ? 3_000 : 2_000
 const BESIDE_MS = 1_500
 
 /** Sets large values under a few keys, and a small one for each round, until killed; tells which rounds are acknowledged. */
