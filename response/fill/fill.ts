@@ -9,13 +9,12 @@ import { whenSent } from '../later.js'
 import type { Marked } from '../send.js'
 import { tagsOf } from '../store/tags.js'
 import { deliver } from './deliver.js'
-import { Capture } from './capture.js'
+import { Capture, type HandlerResponse } from './capture.js'
 import type { Exchange, FillStart } from './exchange.js'
 import { NEXT_STATES, type FillState } from './fill-state.js'
 import type { FillServices } from './fill-services.js'
 import type { FillUnderWay, Place } from './fills-under-way.js'
 import type { Flight } from './flight.js'
-import type { HandlerResponse } from './handler-response.js'
 import { Judgement } from './judgement.js'
 import { refusalFor, type ReplyCacheOptions } from './reply-cache.js'
 import { Storing, type Shareable } from './storing.js'
@@ -133,8 +132,9 @@ export class Fill implements FillUnderWay {
     const { internals, observer, sender } = this.#services
     const { reply } = this.#exchange
     const isStorable = this.#judge()
+    const refused = this.#refusedFor
     if (isStorable) this.#tags = this.#storing.tags(this.#judgement.chosen.tags, this.#validation?.keptTags)
-    const detail = this.#refusedFor ?? this.#storing.obstacle(this.#place, this.#tags)
+    const detail = refused ?? this.#storing.obstacle(this.#place, this.#tags)
     const status = observer.tellSent(this.#route, {
       name: 'forwarded',
       forward: this.#reason,
@@ -160,7 +160,8 @@ export class Fill implements FillUnderWay {
   #commit (): void {
     const response = this.#response
     if (this.#state.name !== 'storable' || response?.body === undefined) return
-    const terms = this.#judgement.last(response, this.#state.terms)
+    const isSetPast = this.#exchange.reply.raw.getHeaderNames().length > 0
+    const terms = isSetPast ? this.#judgement.last(response) : this.#state.terms
     if ('refused' in terms) return this.refuse(terms.refused)
     // RFC 9111 sections 5.2.2.4 and 5.2.2.7
     if (terms.withheld.length > 0) response.fields = without(response.fields, terms.withheld)
@@ -236,8 +237,8 @@ export class Fill implements FillUnderWay {
 
   /** What a client that asks for a part is given of a response that is going to be stored, as on a hit. Without a range, its conditions are the handler's to apply. */
   #cut (payload: unknown): unknown {
-    const { conditions, holds } = this.#capture
-    if (conditions === undefined || this.#response?.mayChange !== false || (!holds && !this.#isToBeStored)) return payload
+    const { conditions } = this.#capture
+    if (conditions === undefined || this.#response?.mayChange !== false || (!this.#capture.holds && !this.#isToBeStored)) return payload
     return this.#applyConditions(payload, conditions, false)
   }
 

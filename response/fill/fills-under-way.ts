@@ -32,6 +32,7 @@ export class FillsUnderWay {
   readonly #byKey = new KeyedSlots<Place[]>()
   readonly #chain = new AsyncLocalStorage<Chain>()
   #order = 0
+  #count = 0
   #follows = false
 
   /**
@@ -45,6 +46,7 @@ export class FillsUnderWay {
     if (others === undefined) this.#byKey.set(fill.key, among)
     const place: Place = { fill, order: ++this.#order, isFollowed: this.#follows, isSuperseded: false, among }
     among.push(place)
+    this.#count++
     return place
   }
 
@@ -54,6 +56,7 @@ export class FillsUnderWay {
     const at = among.indexOf(place)
     if (at === -1) return
     among.splice(at, 1)
+    this.#count--
     if (among.length === 0) this.#byKey.delete(key)
   }
 
@@ -74,6 +77,7 @@ export class FillsUnderWay {
    * others are: something that is no part of the key made the handler ask no further.
    */
   isNested (key: string, isInjected: () => boolean): boolean {
+    if (this.#count === 0) return false
     for (let link = this.#chain.getStore(); link !== undefined; link = link.outer) {
       if (link.fill.key === key && link.fill.mayStore) return true
     }

@@ -1,7 +1,6 @@
 // Whether a handler's response may be stored: asked when it is captured, when all hooks have run, and when it was sent.
 import { kArrival } from '../arrival.js'
-import { isForOneOrigin } from '../http/fields.js'
-import type { Fields } from '../http/field-values.js'
+import type { Fields, FieldValue } from '../http/field-values.js'
 import { decide, type Decision as ReplyDecision, type Verdict } from '../http/policy.js'
 import { CONDITIONAL_STATUSES } from '../http/statuses.js'
 import { canBeValidated, handlersValidators } from '../http/validators.js'
@@ -9,8 +8,18 @@ import type { RefusalReason } from '../observe/reasons.js'
 import type { RoutePolicy } from '../options.js'
 import { announcedLength } from '../payload.js'
 import type { Exchange } from './exchange.js'
-import type { HandlerResponse } from './handler-response.js'
 import { decisionOf, type ReplyCacheOptions } from './reply-cache.js'
+
+/** What it needs to know of a handler's response. */
+export interface JudgedResponse {
+  readonly status: number
+  readonly fields: readonly string[]
+  readonly vary: FieldValue
+  /** When its head was made, in epoch milliseconds. */
+  readonly madeAt: number
+  readonly ownEtag: boolean
+  readonly allowsOneOrigin: boolean
+}
 
 export class Judgement {
   readonly #exchange: Exchange
@@ -56,23 +65,22 @@ export class Judgement {
   }
 
   /** On what terms it may be stored as it stands, or why not. The fields of all hooks decide that; what the handler set is what is stored. */
-  of (response: HandlerResponse, fields = this.#exchange.reply.getHeaders() as Fields): Verdict {
+  of (response: JudgedResponse, fields = this.#exchange.reply.getHeaders() as Fields): Verdict {
     return this.#forbidden !== undefined ? { refused: this.#forbidden } : this.#verdict(response, fields)
   }
 
   /** Once more with what was set past Fastify as the head was written: a cookie of a session, all fields of a stream, which is older by now. */
-  last (response: HandlerResponse, terms: Verdict): Verdict {
-    const { raw } = this.#exchange.reply
-    return raw.getHeaderNames().length > 0 ? this.of(response, raw.getHeaders() as Fields) : terms
+  last (response: JudgedResponse): Verdict {
+    return this.of(response, this.#exchange.reply.raw.getHeaders() as Fields)
   }
 
   /** Whether a response to GET would be stored that has these fields. */
-  ofGet (response: HandlerResponse): boolean {
+  ofGet (response: JudgedResponse): boolean {
     const { reply } = this.#exchange
     return (announcedLength(reply) ?? 0) <= this.#policy.maxBodyBytes && !('refused' in this.#verdict(response, reply.getHeaders() as Fields))
   }
 
-  #verdict (response: HandlerResponse, fields: Fields): Verdict {
+  #verdict (response: JudgedResponse, fields: Fields): Verdict {
     const { request, reply } = this.#exchange
     // A hook may answer a condition or cut out a part of what the handler made: the whole remains true.
     const isCut = CONDITIONAL_STATUSES.includes(reply.statusCode)
@@ -89,6 +97,7 @@ export class Judgement {
       madeAt: response.madeAt,
       decision: this.chosen
     }, this.#policy)
-    return 'varyNames' in verdict && isForOneOrigin(response.fields, verdict.varyNames) ? { refused: 'cors' } : verdict
+    // RFC 9110 section 5.6.1: a response for one origin that Vary doesn't tell of would go to others.
+    return 'varyNames' in verdict && response.allowsOneOrigin && !verdict.varyNames.includes('origin') ? { refused: 'cors' } : verdict
   }
 }

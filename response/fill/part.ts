@@ -6,7 +6,7 @@ import type { MaybePromise } from '../../registry/backend.js'
 import { Pieces } from '../../registry/pieces.js'
 import type { Conditions } from '../http/conditional.js'
 import { mayBeCut } from '../http/partial.js'
-import type { HandlerResponse } from './handler-response.js'
+import type { HandlerResponse } from './capture.js'
 import type { RecordingBudget } from './tee.js'
 
 type Chunk = Uint8Array | string

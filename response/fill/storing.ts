@@ -15,7 +15,7 @@ import type { Exchange } from './exchange.js'
 import type { FillServices } from './fill-services.js'
 import type { Place } from './fills-under-way.js'
 import type { Outcome } from './flight.js'
-import type { HandlerResponse } from './handler-response.js'
+import type { HandlerResponse } from './capture.js'
 
 /** What those who wait for a response are sent of it. */
 export interface Shareable {

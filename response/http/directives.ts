@@ -8,7 +8,8 @@ export interface Directives extends CacheControl {
   readonly isTargeted: boolean
 }
 
-const NO_DIRECTIVES: Directives = { directives: new Map(), malformed: false, isTargeted: false }
+/** Of a response that says nothing. */
+export const NO_DIRECTIVES: Directives = { directives: new Map(), malformed: false, isTargeted: false }
 
 const NUMBERS: ReadonlySet<string> = new Set(['max-age', 's-maxage', 'stale-while-revalidate', 'stale-if-error'])
 const LISTS: ReadonlySet<string> = new Set(['no-cache', 'private'])

@@ -71,7 +71,7 @@ export function without (pairs: readonly string[], names: readonly string[]): st
   return pairs.filter((_, at) => !names.includes(pairs[at - at % 2] as string))
 }
 
-/** RFC 9110 section 5.6.1: an Access-Control-Allow-Origin for one origin that Vary doesn't tell of would go to others. */
-export function isForOneOrigin (pairs: readonly string[], varyNames: readonly string[]): boolean {
-  return !varyNames.includes('origin') && pairs.some((name, at) => at % 2 === 0 && name === 'access-control-allow-origin' && pairs[at + 1] !== '*')
+/** Whether only one origin may read the response (Fetch standard, CORS protocol). */
+export function allowsOneOrigin (pairs: readonly string[]): boolean {
+  return pairs.some((name, at) => at % 2 === 0 && name === 'access-control-allow-origin' && pairs[at + 1] !== '*')
 }

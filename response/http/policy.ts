@@ -1,7 +1,7 @@
 // May an answer be stored, and until when may it be used for what (RFC 9111 sections 3 and 4, RFC 5861). Pure; any doubt means no.
 import { deltaSeconds, qualifiedNames } from './cache-control.js'
 import { joined, type Fields, type FieldValue } from './field-values.js'
-import { directivesOf, type Directives } from './directives.js'
+import { directivesOf, NO_DIRECTIVES, type Directives } from './directives.js'
 import { heuristicMs, initialAgeMs, statedMs } from './freshness.js'
 import type { RoutePolicy } from '../options.js'
 import { isUnderstood, isValidatable, unfitStatus } from './statuses.js'
@@ -61,19 +61,20 @@ const no = (refused: RefusalReason): Verdict => ({ refused })
 export function decide (answer: Answer, policy: RoutePolicy): Verdict {
   const { fields, decision } = answer
   const names = answer.vary === undefined ? NOTHING : varyNames(answer.vary)
-  const directives = directivesOf(fields, policy.targetList)
+  const saysNothing = fields['cache-control'] === undefined && policy.targetList.length === 0
+  const directives = saysNothing ? NO_DIRECTIVES : directivesOf(fields, policy.targetList)
   const isClear = names !== undefined && (fields.vary === answer.vary || varyNames(fields.vary) !== undefined)
   const refused = forbidden(answer, directives, policy) ?? (isClear ? undefined : 'vary')
   if (refused !== undefined) return no(refused)
   const own = statedMs(directives, fields, answer.at)
+  // What the application says counts from now, whatever the Date of its answer.
+  const isOurs = decision.ttlMs !== undefined || (own === undefined && policy.ttlMs !== undefined && policy.statuses.has(answer.status))
+  const ageMs = isOurs ? initialAgeMs({ age: fields.age }, { askedAt: answer.askedAt, at: answer.at }) : initialAgeMs(fields, answer)
   const ttlMs = lifetimeMs(answer, own, directives, policy)
   const isValidated = isBare(directives, 'no-cache')
   // An answer that must be validated each time needs no lifetime, only a validator.
   if (ttlMs === undefined && !isValidated) return no(policy.ttlMs === undefined ? 'no-freshness' : 'status')
   if (decision.ttlMs === 0) return no('ttl')
-  // What the application says counts from now, whatever the Date of its answer.
-  const isOurs = decision.ttlMs !== undefined || (own === undefined && policy.ttlMs !== undefined && policy.statuses.has(answer.status))
-  const ageMs = isOurs ? initialAgeMs({ age: fields.age }, { askedAt: answer.askedAt, at: answer.at }) : initialAgeMs(fields, answer)
   const freshMs = isValidated ? 0 : (ttlMs as number) - (decision.ttlMs === undefined ? ageMs : 0)
   const after = afterwards(answer, directives, policy)
   if (freshMs + after.keptMs <= 0) return no(isValidated ? 'no-cache' : 'expired')
