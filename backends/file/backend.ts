@@ -2,7 +2,7 @@
 import { closeSync, unlinkSync } from 'node:fs'
 import type { BackendStats, CacheBackend, ClearOptions, MaybePromise, StoredEntry } from '../../registry/backend.js'
 import type { BackgroundTask } from '../../registry/background.js'
-import { staysAlive } from './alive.js'
+import { staysAlive } from '../../registry/alive.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import { spoiltNotice } from '../../registry/own-file.js'
 import { refusal } from '../../registry/refusal.js'

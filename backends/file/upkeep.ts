@@ -1,6 +1,6 @@
 // What keeps the folder within its bounds: the expired go first, then the least recently used; and what killed writers left.
 import type { Stats } from 'node:fs'
-import { staysAlive } from './alive.js'
+import { staysAlive } from '../../registry/alive.js'
 import { begunAt, codeOf, type Folder } from './folder.js'
 import { HEAD_BYTES } from '../../registry/frame.js'
 import { standingOf } from '../../registry/own-file.js'

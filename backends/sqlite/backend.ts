@@ -1,4 +1,5 @@
 // The SQLite backend itself: reads are answered at once, writes are gathered, everything long goes in steps.
+import { staysAlive } from '../../registry/alive.js'
 import type { BackendStats, CacheBackend, MaybePromise, StoredEntry } from '../../registry/backend.js'
 import type { BackgroundTask } from '../../registry/background.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
@@ -148,7 +149,7 @@ export class SqliteBackend implements CacheBackend {
   async #close (): Promise<void> {
     this.#pace.endWithin(CLOSE_PATIENCE_MS)
     this.#upkeep.stop()
-    await this.#cleanup.cancel()
+    await staysAlive(async () => await this.#cleanup.cancel(), CLOSE_PATIENCE_MS)
     // Whoever awaits the writes learns of a failure from them.
     await this.#writes.flush().catch(() => {})
     this.#home.close()

@@ -40,3 +40,8 @@ t.test('D09: a process that never closes its cache ends by itself, and what it s
   t.equal(backend.has('key'), true)
   await backend.set('other', entry('value', Infinity))
 })
+
+t.test('sqlite: closing beside a cleanup keeps the process alive until it is done', async (t) => {
+  const { exitCode, stdout, stderr } = await runChild(CHILD, { args: [join(newFolder(t), 'cache.db'), 'close beside a cleanup'] })
+  t.same({ exitCode, stdout, stderr }, { exitCode: 0, stdout: '20000 true\n', stderr: '' })
+})

@@ -74,6 +74,16 @@ const WAYS: Record<string, () => unknown> = {
     await cache.close()
     console.log(process.getActiveResourcesInfo().filter((kind) => kind !== 'PipeWrap' && kind !== 'TTYWrap').join())
   },
+  /** Closes when a cleanup has dropped some of the rows that have expired, and not all. */
+  async 'close beside a cleanup' () {
+    const expiresAt = Date.now() + 1_500
+    for (let wave = 0; wave < 200; wave++) await Promise.all(Array.from({ length: 100 }, (_, at) => cache.set(`${wave}-${at}`, { value, expiresAt })))
+    const { entries } = await cache.stats!()
+    while ((await cache.stats!()).entries === entries) await wait(1)
+    const { entries: left } = await cache.stats!()
+    await cache.close()
+    console.log(entries, left > 0)
+  },
   'set and leave' () {
     cache.set('key', { value, expiresAt: Infinity })
   }
