@@ -10,27 +10,27 @@ import { CACHE_ERR_OPTION } from './registry/errors.js'
 import type { BackendChoice } from './registry/names.js'
 import { defineBackend, Registry } from './registry/registry.js'
 import { fromStringStore } from './registry/string-store.js'
-import { kAlsoNoted } from './response/arrival.js'
+import { kAlsoNoted } from './response/request/arrival.js'
 import { ResponseCache } from './response/cache.js'
 import { clockOf } from './response/clock.js'
-import { choose, kFill, kToldBefore } from './response/fill/hooks.js'
-import { rewritesUrls, routingOf } from './response/fastify-internals.js'
-import { fromEnvironment } from './response/environment.js'
-import { Lookup } from './response/explain/lookup.js'
-import { routePolicy, type RouteCacheOptions, type RoutePolicy } from './response/options.js'
-import { AUTH_PLUGINS, nearTtlOf, Report, type Facts } from './response/explain/report.js'
-import type { ReplyCacheOptions } from './response/fill/reply-cache.js'
-import { rfc9111 } from './response/presets.js'
-import { noteArrivals } from './response/note-arrivals.js'
+import { choose, kFill, kEarlyOptions } from './response/fill/recording-hooks.js'
+import { rewritesUrls, routingOf } from './response/fastify/fastify-internals.js'
+import { fromEnvironment } from './response/options/environment.js'
+import { RouteLookup } from './response/explain/route-lookup.js'
+import { routePolicy, type RouteCacheOptions, type RoutePolicy } from './response/options/route-options.js'
+import { AUTH_PLUGINS, nearTtlOf, StartupReport, type Facts } from './response/explain/startup-report.js'
+import type { ReplyCacheOptions } from './response/fill/reply-options.js'
+import { rfc9111 } from './response/options/presets.js'
+import { noteArrivals } from './response/request/note-arrivals.js'
 import { refreshOf } from './response/fill/refresh.js'
-import { isKeyedByBody, parametersOf } from './response/key.js'
+import { isKeyedByBody, parametersOf } from './response/request/key.js'
 import { CachedRoute, handlerOf } from './response/route.js'
-import { checkSettings, NAME, type ResponseCacheOptions } from './response/settings.js'
+import { checkSettings, NAME, type ResponseCacheOptions } from './response/options/plugin-options.js'
 import { CACHE_STATUS_NAME } from './response/observe/cache-status.js'
 import { close, servicesOf, type Services } from './response/services.js'
-import { dropEverything } from './response/invalidation/invalidation.js'
+import { dropEverything } from './response/invalidation/invalidate.js'
 import { isStampIn } from './response/store/tags.js'
-import { invalidateAfter } from './response/invalidation/unsafe.js'
+import { invalidateAfter } from './response/invalidation/unsafe-methods.js'
 
 /** Marks the scope's own cache: a route is cached by the nearest registration above it, and by that alone. */
 const kNearest = Symbol('fastify-response-cache.nearest')
@@ -67,9 +67,9 @@ const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, given) 
     await Promise.all([close(services), background.close()])
   })
   noteArrivals(fastify, services.internals)
-  const lookup = new Lookup(fastify)
+  const lookup = new RouteLookup(fastify)
   decorate(fastify, settings.decorateAs, services, new ResponseCache(services, lookup, closing.signal))
-  const report = new Report()
+  const report = new StartupReport()
   fastify.addHook('onRoute', function (route) {
     if (nearest(this) === services) report.add(route, addRoute(services, lookup, route, settings.defaults))
   })
@@ -108,7 +108,7 @@ function decorate (fastify: FastifyInstance, decorateAs: string, services: Servi
   if (fastify.hasReplyDecorator(kFill)) return
   fastify.decorateRequest('isCacheRefresh', { getter () { return refreshOf(this) !== undefined } })
   fastify.decorateReply(kFill, null)
-  fastify.decorateReply(kToldBefore, null)
+  fastify.decorateReply(kEarlyOptions, null)
   fastify.decorateReply('cache', function (this: FastifyReply, options: ReplyCacheOptions) {
     choose(this, options)
     return this
@@ -123,7 +123,7 @@ function nearest (fastify: FastifyInstance): Services | undefined {
  * Puts the cache in front of the route's handler if the route opted in, and the invalidations behind it unless it opted out.
  * Answers its policy.
  */
-function addRoute (services: Services, lookup: Lookup, route: RouteOptions, defaults: Partial<RouteCacheOptions>): RoutePolicy | undefined {
+function addRoute (services: Services, lookup: RouteLookup, route: RouteOptions, defaults: Partial<RouteCacheOptions>): RoutePolicy | undefined {
   const chosen: unknown = (route.config as { cache?: unknown } | undefined)?.cache
   if (chosen === undefined || chosen === false) lookup.add(route, undefined)
   if (chosen === false) return undefined
@@ -177,17 +177,17 @@ export type {
   RedisConnection, RedisOptions, SqliteOptions, TieredOptions, UnstorageDriver, UnstorageOptions
 } from './backends/index.js'
 export type { Duration } from './registry/check.js'
-export type { Spelling } from './response/http/accept.js'
-export type { Environment } from './response/environment.js'
-export type { InvalidatesFunction, KeyFunction, KeyOptions, RouteCacheOptions } from './response/options.js'
-export type { ReplyCacheOptions } from './response/fill/reply-cache.js'
-export type { CommonOptions, ResponseCacheOptions } from './response/settings.js'
+export type { Spelling } from './response/http/selecting-fields.js'
+export type { Environment } from './response/options/environment.js'
+export type { InvalidatesFunction, KeyFunction, KeyOptions, RouteCacheOptions } from './response/options/route-options.js'
+export type { ReplyCacheOptions } from './response/fill/reply-options.js'
+export type { CommonOptions, ResponseCacheOptions } from './response/options/plugin-options.js'
 export type { ResponseCache } from './response/cache.js'
-export type { ProduceContext } from './response/data-cache.js'
-export type { GetOrSetOptions, SetOptions } from './response/value-options.js'
+export type { ProduceContext } from './response/data/data-cache.js'
+export type { GetOrSetOptions, SetOptions } from './response/data/value-options.js'
 export type { ExplainOptions } from './response/explain/explain.js'
 export type { Explained, ExplainedEntry, ExplainedKey, ExplainedVariants, Explanation, Instant } from './response/explain/explanation.js'
-export type { InvalidationTarget } from './response/invalidation/targets.js'
+export type { InvalidationTarget } from './response/options/invalidation-target.js'
 export type { BypassReason, MissReason, RefusalReason } from './response/observe/reasons.js'
 export type { CacheStats, RouteStats } from './response/observe/stats.js'
 export { builtIns, defineBackend, fromEnvironment, fromStringStore, Registry, responseCache, rfc9111 }

@@ -1,5 +1,5 @@
 // The Keyv backend: entries in whatever Keyv 5 has an adapter for, through the adapter itself.
-import { ByteStoreBackend } from '../registry/byte-backend.js'
+import { ByteBackend } from '../registry/byte-backend.js'
 import { defineBackend } from '../registry/registry.js'
 import { KeyvStore } from './keyv/store.js'
 import { readOptions, type KeyvOptions } from './keyv/options.js'
@@ -10,6 +10,6 @@ export default defineBackend<KeyvOptions>({
   name: 'keyv',
   create (options, context) {
     const settings = readOptions(options)
-    return new ByteStoreBackend(new KeyvStore(settings), { name: 'keyv', ...settings }, context)
+    return new ByteBackend(new KeyvStore(settings), { name: 'keyv', ...settings }, context)
   }
 })

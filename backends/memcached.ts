@@ -1,5 +1,5 @@
 // The Memcached backend: an entry under one key of a server, in bytes, by way of memcache-client.
-import { ByteStoreBackend } from '../registry/byte-backend.js'
+import { ByteBackend } from '../registry/byte-backend.js'
 import { defineBackend } from '../registry/registry.js'
 import { openClient } from './memcached/driver.js'
 import { readOptions, type MemcachedOptions } from './memcached/options.js'
@@ -12,6 +12,6 @@ export default defineBackend<MemcachedOptions>({
   async create (options, context) {
     const settings = readOptions(options)
     const store = new MemcachedStore(await openClient(settings), { prefix: settings.prefix, now: context.now })
-    return new ByteStoreBackend(store, { name: 'memcached', timeoutMs: settings.timeoutMs }, context)
+    return new ByteBackend(store, { name: 'memcached', timeoutMs: settings.timeoutMs }, context)
   }
 })

@@ -1,5 +1,5 @@
 // The unstorage backend: entries in whatever unstorage has a driver for.
-import { ByteStoreBackend } from '../registry/byte-backend.js'
+import { ByteBackend } from '../registry/byte-backend.js'
 import { defineBackend } from '../registry/registry.js'
 import { openStorage } from './unstorage/driver.js'
 import { readOptions, type UnstorageOptions } from './unstorage/options.js'
@@ -13,6 +13,6 @@ export default defineBackend<UnstorageOptions>({
   name: 'unstorage',
   async create (options, context) {
     const settings = readOptions(options)
-    return new ByteStoreBackend(new UnstorageStore(await openStorage(settings), settings.prefix), { name: 'unstorage', ...settings }, context)
+    return new ByteBackend(new UnstorageStore(await openStorage(settings), settings.prefix), { name: 'unstorage', ...settings }, context)
   }
 })

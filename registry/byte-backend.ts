@@ -1,10 +1,10 @@
 // A store of bytes that was not made for this, worn as a backend: entries with their instant and key in a frame, under digests.
 import type { BackgroundTask } from './background.js'
 import type { BackendStats, CacheBackend, ClearOptions, StoredEntry } from './backend.js'
-import { ByteListing } from './byte-listing.js'
+import { ByteScan } from './byte-scan.js'
 import type { ByteStore } from './byte-store.js'
-import { Calls } from './calls.js'
-import { frame, nameOf, readFrame, storedKey } from './frame.js'
+import { BoundedCalls } from './bounded-calls.js'
+import { encodeRecord, nameOf, decodeRecord, storedKey } from './record.js'
 import type { BackendContext } from './registry.js'
 
 /** What the backend is told of its store. */
@@ -17,13 +17,13 @@ export interface ByteStoreSettings {
 }
 
 /** A backend on a store of bytes. It can be cleared, counted and listed where the store can be listed. */
-export class ByteStoreBackend implements CacheBackend {
+export class ByteBackend implements CacheBackend {
   declare readonly getMany?: (keys: readonly string[]) => Promise<Array<StoredEntry | undefined>>
   declare readonly clear?: (prefix?: string, options?: ClearOptions) => Promise<void>
   declare readonly keys?: (pattern?: string) => Promise<string[]>
   declare readonly size?: () => Promise<number>
   readonly #store: ByteStore
-  readonly #calls: Calls
+  readonly #calls: BoundedCalls
   readonly #now: () => number
   readonly #cleanup: BackgroundTask | undefined
   /** Looks at what may be over, by key; a change of the key takes its own out. */
@@ -33,11 +33,11 @@ export class ByteStoreBackend implements CacheBackend {
 
   constructor (store: ByteStore, { name, timeoutMs, cleanupIntervalMs }: ByteStoreSettings, { now, background }: BackendContext) {
     this.#store = store
-    this.#calls = new Calls(name, timeoutMs)
+    this.#calls = new BoundedCalls(name, timeoutMs)
     this.#now = now
     if (store.getMany !== undefined) this.getMany = (keys) => this.#getMany(keys)
     if (store.list === undefined) return
-    const listing = new ByteListing({ store, calls: this.#calls, now, delete: (key) => this.delete(key), drop: (key) => this.#drop(key) })
+    const listing = new ByteScan({ store, calls: this.#calls, now, delete: (key) => this.delete(key), drop: (key) => this.#drop(key) })
     this.clear = (prefix = '', options) => listing.clear(prefix, options)
     this.keys = (pattern = '*') => listing.keys(pattern)
     this.size = () => listing.size()
@@ -60,7 +60,7 @@ export class ByteStoreBackend implements CacheBackend {
     this.#drops.delete(key)
     await this.#calls.change(key, 'set', () => {
       const lifeMs = wholeMs - this.#now()
-      return lifeMs > 0 ? this.#store.set(nameOf(stored), frame(stored, { value, expiresAt: wholeMs }), lifeMs) : this.#store.delete(nameOf(stored))
+      return lifeMs > 0 ? this.#store.set(nameOf(stored), encodeRecord(stored, { value, expiresAt: wholeMs }), lifeMs) : this.#store.delete(nameOf(stored))
     })
   }
 
@@ -111,7 +111,7 @@ export class ByteStoreBackend implements CacheBackend {
   /** The entry in these bytes. Others than ours, cut off or altered ones, and those of another key are none. */
   #read (bytes: Uint8Array | undefined, stored: Buffer): StoredEntry | undefined {
     if (bytes === undefined) return undefined
-    const entry = readFrame(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), stored)
+    const entry = decodeRecord(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), stored)
     if (entry === undefined) this.#foreign++
     return entry
   }

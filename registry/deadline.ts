@@ -111,3 +111,17 @@ export class Wait {
     })
   }
 }
+
+/** What `within` returns where the promise takes longer. */
+export const LATE = Symbol('late')
+
+/** What `promise` brings, or LATE when it takes longer than `limit`: milliseconds, or a deadline that may be moved meanwhile. */
+export async function within<T> (limit: number | Deadline, promise: Promise<T>): Promise<T | typeof LATE> {
+  const deadline = typeof limit === 'number' ? new Deadline(limit) : limit
+  let wait: Wait | undefined
+  try {
+    return await Promise.race([promise, new Promise<typeof LATE>((resolve) => { wait = deadline.wait(() => resolve(LATE)) })])
+  } finally {
+    wait?.cancel()
+  }
+}

@@ -10,14 +10,11 @@ export function andThen<T, R> (value: MaybePromise<T>, next: (value: T) => Maybe
   return isPromise(value) ? value.then(next) : next(value)
 }
 
-/** Calls `act` once a handler has returned `result`, or its promise has settled; `reply` looks like one. Returns what Fastify is to be given. */
-export function whenReturned (result: unknown, reply: unknown, act: () => void): unknown {
-  if (result === reply || !isPromise(result)) {
-    act()
-    return result
-  }
-  // A query builder runs each time that its `then` is called: Fastify calls that of the promise.
-  const promise = Promise.resolve(result)
-  promise.then(act, act)
-  return promise
+export const noop = (): void => {}
+
+/** Keeps `work` in a set until it settles. */
+export function hold (among: Set<Promise<unknown>>, work: Promise<unknown>): void {
+  const over = (): void => { among.delete(work) }
+  among.add(work)
+  work.then(over, over)
 }

@@ -1,16 +1,16 @@
 // `fastify.cache`: what an application may ask of its cache.
 import type { Power } from '../registry/backend.js'
 import { powersOf } from '../registry/backend.js'
-import { DataCache, type ProduceContext } from './data-cache.js'
+import { DataCache, type ProduceContext } from './data/data-cache.js'
 import type { Services } from './services.js'
 import { explain, type ExplainOptions } from './explain/explain.js'
 import type { Explanation } from './explain/explanation.js'
-import { clear, invalidate } from './invalidation/invalidation.js'
-import type { Lookup } from './explain/lookup.js'
+import { clear, invalidate } from './invalidation/invalidate.js'
+import type { RouteLookup } from './explain/route-lookup.js'
 import type { KnownRoute } from './known-route.js'
 import { sum, type CacheStats, type RouteStats } from './observe/stats.js'
-import type { GetOrSetOptions, SetOptions } from './value-options.js'
-import type { InvalidationTarget } from './invalidation/targets.js'
+import type { GetOrSetOptions, SetOptions } from './data/value-options.js'
+import type { InvalidationTarget } from './options/invalidation-target.js'
 
 /**
  * The cache of one registration. What is called here was called on purpose: it rejects with CACHE_ERR_BACKEND_FAILED
@@ -27,10 +27,10 @@ export class ResponseCache {
 
   readonly #services: Services
   readonly #data: DataCache
-  readonly #lookup: Lookup
+  readonly #lookup: RouteLookup
 
   /** @internal */
-  constructor (services: Services, lookup: Lookup, signal: AbortSignal) {
+  constructor (services: Services, lookup: RouteLookup, signal: AbortSignal) {
     this.#services = services
     this.#lookup = lookup
     this.#data = new DataCache(services, signal)

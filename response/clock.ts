@@ -1,5 +1,5 @@
 // The clock: the system's, followed with care. It decides how long stored responses live.
-import { noop } from './later.js'
+import { noop } from '../registry/maybe-promise.js'
 
 /** How often the system's clock is looked at. */
 const LOOK_MS = 1_000

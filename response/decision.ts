@@ -1,6 +1,6 @@
 // What is done with a request once its key was looked up: a pure function, which routes and explain() ask.
 import type { Entry, ResponseHead } from './store/entry.js'
-import { satisfies, type Wishes } from './http/wishes.js'
+import { satisfies, type RequestDirectives } from './http/request-directives.js'
 import type { Found } from './store/store.js'
 
 /** A stored response is sent without the handler: it is fresh, or stale and why that will do. */
@@ -28,7 +28,7 @@ const HEAD: Decision = Object.freeze({ name: 'forward-head' })
 const UNSATISFIABLE: Decision = Object.freeze({ name: 'unsatisfiable' })
 
 /** What a request with this method and these directives does with what was found. A refresh is never sent what is stale. */
-export function decide (found: Found, method: string, directives: Wishes | undefined, isRefresh: boolean): Decision {
+export function decide (found: Found, method: string, directives: RequestDirectives | undefined, isRefresh: boolean): Decision {
   if (found.state === 'fresh') {
     if (mayServeFresh(found.entry.head, found.at, directives)) return { name: 'serve-fresh', entry: found.entry, at: found.at }
   } else if (found.state === 'stale' && !isRefresh) {
@@ -42,12 +42,12 @@ export function decide (found: Found, method: string, directives: Wishes | undef
   return method === 'HEAD' ? HEAD : MISS
 }
 
-function mayServeFresh ({ ageMs, storedAt, freshUntil }: ResponseHead, at: number, directives: Wishes | undefined): boolean {
+function mayServeFresh ({ ageMs, storedAt, freshUntil }: ResponseHead, at: number, directives: RequestDirectives | undefined): boolean {
   return directives === undefined || satisfies(directives, ageMs + at - storedAt, freshUntil - at)
 }
 
 /** RFC 9111 section 4.2.4, RFC 5861 section 3: a refresh is to run, or the client said that it will do; undefined where it may not be sent. */
-export function mayServeStale (head: ResponseHead, at: number, directives: Wishes | undefined): 'serve-while-revalidate' | 'serve-max-stale' | undefined {
+export function mayServeStale (head: ResponseHead, at: number, directives: RequestDirectives | undefined): 'serve-while-revalidate' | 'serve-max-stale' | undefined {
   if (head.mustRevalidate === true) return undefined
   const ageMs = head.ageMs + at - head.storedAt
   const isInWindow = head.staleUntil !== undefined && at < head.staleUntil

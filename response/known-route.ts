@@ -1,7 +1,7 @@
 // A cached route as all know it: its prefix of keys, what the fence calls its responses, its counters.
-import { distinctPrefix, targetPart } from './key.js'
-import type { RoutePolicy } from './options.js'
-import { pathOf } from './query.js'
+import { distinctPrefix, targetPart } from './request/key.js'
+import type { RoutePolicy } from './options/route-options.js'
+import { pathOf } from './request/query.js'
 import { emptyStats, type RouteStats } from './observe/stats.js'
 
 export interface RouteDescription {

@@ -1,23 +1,23 @@
 // A cached route, and the life of a request through it: key, look up, decide; then serve, forward or bypass.
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
 import { Deadline } from '../registry/deadline.js'
-import { kArrival, NOT_NOTED, type ArrivedRequest } from './arrival.js'
+import { kArrival, NOT_NOTED, type ArrivedRequest } from './request/arrival.js'
 import { decide, type ForwardStored, type Serve } from './decision.js'
-import type { RouteContext } from './fastify-internals.js'
+import type { RouteContext } from './fastify/fastify-internals.js'
 import type { Exchange, Forward } from './fill/exchange.js'
 import { Fill } from './fill/fill.js'
-import type { Flight, Outcome } from './fill/flight.js'
-import { attach, recording } from './fill/hooks.js'
+import type { Flight, Outcome } from './fill/single-flight.js'
+import { attach, recording } from './fill/recording-hooks.js'
 import { refreshOf } from './fill/refresh.js'
 import { isConditional } from './http/conditional.js'
-import { selected } from './http/partial.js'
+import { selectRepresentation } from './serve/representation.js'
 import { variantOf } from './http/vary.js'
-import { wishesOf, type Wishes } from './http/wishes.js'
-import { keyBuilder, type Keyed } from './key.js'
+import { requestDirectivesOf, type RequestDirectives } from './http/request-directives.js'
+import { keyBuilder, type Keyed } from './request/key.js'
 import { KnownRoute, tagName, type RouteDescription } from './known-route.js'
-import { whenSent } from './later.js'
+import { replyOrResult } from './fastify/async-handler.js'
 import type { BypassReason } from './observe/reasons.js'
-import { limitQuery } from './query.js'
+import { limitQuery } from './request/query.js'
 import type { Services } from './services.js'
 import type { Entry, ResponseHead } from './store/entry.js'
 import type { Found } from './store/store.js'
@@ -56,11 +56,11 @@ export class CachedRoute extends KnownRoute {
     const { key } = keyed
     const exchange: Exchange = { instance, request, reply, key, target: request[kArrival].target, mark: fence.mark, deadline: new Deadline(deadlineMs), refresh: refreshOf(request) }
     const found = store.find(key, request, this.policy.vary, exchange.deadline)
-    return found instanceof Promise ? found.then((there) => whenSent(this.#act(exchange, there, directives), reply)) : this.#act(exchange, found, directives)
+    return found instanceof Promise ? found.then((there) => replyOrResult(this.#act(exchange, there, directives), reply)) : this.#act(exchange, found, directives)
   }
 
   /** Does what is decided. */
-  #act (exchange: Exchange, found: Found, directives: Wishes | undefined): unknown {
+  #act (exchange: Exchange, found: Found, directives: RequestDirectives | undefined): unknown {
     const decision = decide(found, exchange.request.method, directives, exchange.refresh !== undefined)
     switch (decision.name) {
       case 'serve-fresh': return this.#serveFresh(exchange, decision)
@@ -89,7 +89,7 @@ export class CachedRoute extends KnownRoute {
   #refuse ({ reply }: Exchange): unknown {
     const { observer, sender } = this.#services
     observer.tell(this, MISS)
-    sender.mark(reply, observer.tellSent(this, { name: 'unsatisfiable' }))
+    sender.setCacheStatus(reply, observer.tellSent(this, { name: 'unsatisfiable' }))
     return reply.code(504).send()
   }
 
@@ -130,7 +130,7 @@ export class CachedRoute extends KnownRoute {
     fills.waits(flight)
     return flight.wait().then((outcome) => {
       deadline.extend(performance.now() - began)
-      return whenSent(this.#collapsed(exchange, forward, { flight, joinedAt }, outcome), reply)
+      return replyOrResult(this.#collapsed(exchange, forward, { flight, joinedAt }, outcome), reply)
     })
   }
 
@@ -161,13 +161,13 @@ export class CachedRoute extends KnownRoute {
   /** Lets the handler run for a request that it made itself: neither collapsed, which would wait for itself, nor stored, since something that is no part of the key made it ask no further. */
   #unrecorded ({ instance, request, reply }: Exchange): unknown {
     const { observer, sender } = this.#services
-    sender.mark(reply, observer.tellSent(this, { name: 'nested' }))
+    sender.setCacheStatus(reply, observer.tellSent(this, { name: 'nested' }))
     return this.#callHandler(instance, request, reply)
   }
 
   #bypass (instance: FastifyInstance, request: FastifyRequest, reply: FastifyReply, reason: BypassReason, fault?: unknown): unknown {
     const { observer, sender } = this.#services
-    sender.mark(reply, observer.tellSent(this, { name: 'bypass', reason, fault }))
+    sender.setCacheStatus(reply, observer.tellSent(this, { name: 'bypass', reason, fault }))
     return this.#callHandler(instance, request, reply)
   }
 
@@ -182,14 +182,14 @@ export class CachedRoute extends KnownRoute {
   #send ({ request, reply }: Pick<Exchange, 'request' | 'reply'>, entry: Entry<ResponseHead>, status: string, at: number): void {
     const { internals, sender } = this.#services
     const { headers, method } = request
-    const given = isConditional(headers) ? selected(entry, headers, { method, at, wholeOnly: internals.contextOf(request)?.onSend !== null, acceptRanges: reply.getHeader('accept-ranges') as string | undefined }) : entry
+    const given = isConditional(headers) ? selectRepresentation(entry, headers, { method, at, wholeOnly: internals.contextOf(request)?.onSend !== null, acceptRanges: reply.getHeader('accept-ranges') as string | undefined }) : entry
     sender.send(request, reply, given, status, at)
   }
 
   /** The request directives, where the route heeds them (RFC 9111 section 5.2.1). */
-  directives ({ headers }: Pick<FastifyRequest, 'headers'>): Wishes | undefined {
+  directives ({ headers }: Pick<FastifyRequest, 'headers'>): RequestDirectives | undefined {
     const isAsked = headers['cache-control'] !== undefined || headers.pragma !== undefined
-    return isAsked && this.policy.clientCacheControl === 'honour' ? wishesOf(headers) : undefined
+    return isAsked && this.policy.clientCacheControl === 'honour' ? requestDirectivesOf(headers) : undefined
   }
 
   /** The key under which this request is looked up, or why it bypasses the cache. Never throws. */

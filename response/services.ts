@@ -3,22 +3,22 @@ import type { CacheBackend } from '../registry/backend.js'
 import { Fence } from '../registry/fence.js'
 import type { CacheLog } from '../registry/registry.js'
 import type { Clock } from './clock.js'
-import { Connections } from './connections.js'
-import { FastifyInternals, type Routing } from './fastify-internals.js'
+import { Connections } from './fastify/connections.js'
+import { FastifyInternals, type Routing } from './fastify/fastify-internals.js'
 import type { FillServices } from './fill/fill-services.js'
 import { FillsUnderWay } from './fill/fills-under-way.js'
-import { Flights } from './fill/flight.js'
-import { Guard } from './store/guard.js'
-import { Notices } from './observe/log.js'
+import { Flights } from './fill/single-flight.js'
+import { BackendGuard } from './store/backend-guard.js'
+import { ThrottledLog } from './observe/log.js'
 import { Observer } from './observe/observer.js'
-import { Patterns } from './invalidation/patterns.js'
+import { RoutesOfUrl } from './invalidation/routes-of-url.js'
 import { Refreshes } from './fill/refresh.js'
 import type { KnownRoute } from './known-route.js'
-import { Sender } from './send.js'
+import { Sender } from './serve/send.js'
 import { CacheStatus } from './observe/cache-status.js'
 import { Store } from './store/store.js'
 import { Tags } from './store/tags.js'
-import { RecordingBudget } from './fill/tee.js'
+import { RecordingBudget } from './fill/recording.js'
 
 export interface ServiceOptions {
   readonly backend: CacheBackend
@@ -39,11 +39,11 @@ export interface ServiceOptions {
 export interface Services extends FillServices, Pick<ServiceOptions, 'backend' | 'backendName' | 'namespace' | 'deadlineMs' | 'rewritesUrls' | 'routing'> {
   /** Milliseconds that never jump: how long anything but a stored response lasts. */
   readonly steadyNow: () => number
-  readonly notices: Notices
+  readonly log: ThrottledLog
   readonly refreshes: Refreshes
   /** Every cached route of this registration, one for each of its methods. */
   readonly routes: KnownRoute[]
-  readonly patterns: Patterns<KnownRoute>
+  readonly routesOfUrl: RoutesOfUrl<KnownRoute>
 }
 
 /** Streams that are being recorded at the same time hold this much together at most. */
@@ -53,8 +53,8 @@ const CLOSE_MS = 800
 
 export function servicesOf (options: ServiceOptions): Services {
   const { backend, backendName, namespace, deadlineMs, lockTimeoutMs, rewritesUrls, routing, cacheStatus, clock: { now, steadyNow } } = options
-  const notices = new Notices(options.log, steadyNow)
-  const guard = new Guard(backend, { name: backendName, deadlineMs, now, steadyNow, notices })
+  const log = new ThrottledLog(options.log, steadyNow)
+  const guard = new BackendGuard(backend, { name: backendName, deadlineMs, now, steadyNow, log })
   const tags = new Tags(guard, namespace, now)
   const internals = new FastifyInternals()
   const routes: KnownRoute[] = []
@@ -68,21 +68,21 @@ export function servicesOf (options: ServiceOptions): Services {
     routing,
     now,
     steadyNow,
-    notices,
+    log,
     guard,
     tags,
     internals,
     routes,
-    store: new Store(guard, tags, now, notices),
+    store: new Store(guard, tags, now, log),
     fence: new Fence(),
     fills: new FillsUnderWay(),
     flights: new Flights(steadyNow, lockTimeoutMs),
-    refreshes: new Refreshes(steadyNow, notices),
+    refreshes: new Refreshes(steadyNow, log),
     budget: new RecordingBudget(MAX_RECORDING_BYTES),
     connections: new Connections(),
-    patterns: new Patterns(routes, routing),
+    routesOfUrl: new RoutesOfUrl(routes, routing),
     sender: new Sender(internals, cacheStatus?.field),
-    observer: new Observer(new CacheStatus(cacheStatus?.signature), notices, process.env.NODE_ENV === 'test')
+    observer: new Observer(new CacheStatus(cacheStatus?.signature), log, process.env.NODE_ENV === 'test')
   }
 }
 

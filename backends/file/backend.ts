@@ -8,7 +8,7 @@ import { spoiltNotice } from '../../registry/own-file.js'
 import { refusal } from '../../registry/refusal.js'
 import type { BackendContext } from '../../registry/registry.js'
 import { Folder } from './folder.js'
-import { frameHead, HEAD_BYTES, readFrame } from '../../registry/frame.js'
+import { encodeHead, HEAD_BYTES, decodeRecord } from '../../registry/record.js'
 import { Listing } from './listing.js'
 import { Near } from './near.js'
 import type { Settings } from './options.js'
@@ -209,12 +209,12 @@ export class FileBackend implements CacheBackend {
       return
     }
     const { value, expiresAt } = entry
-    const contents = { head: frameHead(key, entry), value, expiresAt, usedAt: this.#useAt() }
+    const contents = { head: encodeHead(key, entry), value, expiresAt, usedAt: this.#useAt() }
     await this.#upkeep.keep(contents.head.length + value.byteLength, () => this.#files.put(name, contents))
   }
 
   #check (bytes: Buffer, place: Place, file: OpenFile): StoredEntry | undefined {
-    const entry = bytes.length === file.size ? readFrame(bytes, place.key) : undefined
+    const entry = bytes.length === file.size ? decodeRecord(bytes, place.key) : undefined
     if (entry !== undefined) return this.#alive(entry)
     this.#damaged++
     this.#discard(place, file)

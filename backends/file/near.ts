@@ -1,7 +1,7 @@
 // Entries that were read a moment ago: worth reading again only when another file lies in the place, which one look tells.
 import { lstatSync, type Stats } from 'node:fs'
 import type { StoredEntry } from '../../registry/backend.js'
-import { NEAR_BYTES, Recent, type Member } from '../../registry/recent.js'
+import { NEAR_BYTES, ClockCache, type Member } from '../../registry/clock-cache.js'
 
 // A file that was changed just now may be changed once more within what its file system takes for one instant: 10 ms
 // where it is a tick of the kernel, 2 s on FAT.
@@ -47,7 +47,7 @@ export interface NearPlace {
 
 /** Entries as their files had them. */
 export class Near {
-  readonly #recent = new Recent<Held>(NEAR_BYTES, ({ place }) => { place.held = undefined })
+  readonly #recent = new ClockCache<Held>(NEAR_BYTES, ({ place }) => { place.held = undefined })
   readonly #wallNow: () => number
 
   /** `wallNow` is the clock by which files change, in epoch milliseconds, whatever time it is for the cache. */

@@ -1,6 +1,6 @@
 // Where the entries of keys lie: found out once for those asked lately, since hashing a key takes as long as opening its file.
-import { nameOf, storedKey } from '../../registry/frame.js'
-import { Recent, type Member } from '../../registry/recent.js'
+import { nameOf, storedKey } from '../../registry/record.js'
+import { ClockCache, type Member } from '../../registry/clock-cache.js'
 import type { Folder } from './folder.js'
 import type { NearPlace } from './near.js'
 import { copyOf } from './read.js'
@@ -23,12 +23,12 @@ export interface Place extends NearPlace, Member {
 export class Places {
   readonly #folder: Folder
   readonly #places = new Map<string, Place>()
-  readonly #recent: Recent<Place>
+  readonly #recent: ClockCache<Place>
 
   /** `forgotten` is told of each place that is not remembered any longer. */
   constructor (folder: Folder, forgotten: (place: Place) => void) {
     this.#folder = folder
-    this.#recent = new Recent(MAX_BYTES, (place) => {
+    this.#recent = new ClockCache(MAX_BYTES, (place) => {
       this.#places.delete(place.text)
       forgotten(place)
     })

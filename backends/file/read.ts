@@ -2,7 +2,7 @@
 import { close, closeSync, constants, fchmodSync, fstatSync, futimesSync, openSync, read, readSync, type Stats } from 'node:fs'
 import type { MaybePromise, StoredEntry } from '../../registry/backend.js'
 import { codeOf } from './folder.js'
-import { HEAD_BYTES, headBytesOf, readFrame, readHead, type Head } from '../../registry/frame.js'
+import { HEAD_BYTES, headBytesOf, decodeRecord, readHead, type Head } from '../../registry/record.js'
 import { OWNER_ONLY, standingOf, type Standing } from '../../registry/own-file.js'
 
 // A link is not followed; a FIFO or a device that somebody put here does not make the open wait; reading is no use
@@ -74,7 +74,7 @@ export class Desk {
     } finally {
       closeSync(descriptor)
     }
-    const entry = count > AT_ONCE_BYTES ? undefined : readFrame(this.#bytes, key, count)
+    const entry = count > AT_ONCE_BYTES ? undefined : decodeRecord(this.#bytes, key, count)
     return entry && { value: isHeld ? copyOf(entry.value) : Buffer.from(entry.value), expiresAt: entry.expiresAt }
   }
 }

@@ -2,7 +2,7 @@
 import type { Stats } from 'node:fs'
 import { staysAlive } from '../../registry/alive.js'
 import { begunAt, codeOf, type Folder } from './folder.js'
-import { HEAD_BYTES } from '../../registry/frame.js'
+import { HEAD_BYTES } from '../../registry/record.js'
 import { standingOf } from '../../registry/own-file.js'
 import type { CacheLog } from '../../registry/registry.js'
 import { LeastUsed } from './least-used.js'

@@ -1,7 +1,7 @@
 // The Redis backend itself: an entry under one key, read and written in one command.
 import type { BackendStats, CacheBackend, ClearOptions, StoredEntry } from '../../registry/backend.js'
 import { matchesGlob } from '../../registry/glob.js'
-import { InOrder } from '../../registry/in-order.js'
+import { WriteQueue } from '../../registry/write-queue.js'
 import type { BackendContext } from '../../registry/registry.js'
 import type { Calls } from './calls.js'
 import { Changes } from './changes.js'
@@ -17,7 +17,7 @@ export class RedisBackend implements CacheBackend {
   readonly #calls: Calls
   readonly #changes: Changes
   readonly #largest: Largest
-  readonly #order = new InOrder()
+  readonly #order = new WriteQueue()
   readonly #reads: Reads<StoredEntry | undefined>
   readonly #prefix: string
   readonly #now: () => number

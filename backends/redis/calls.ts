@@ -1,7 +1,7 @@
 // One call of the server: it has an answer in time or has failed, and ends when the backend is closed.
 import { setTimeout as after } from 'node:timers'
 import { CACHE_ERR_CLOSED } from '../../registry/errors.js'
-import { Waits } from '../../registry/waits.js'
+import { Timeouts } from '../../registry/timeouts.js'
 import type { Client } from './driver.js'
 import { failure, failureOf, type Failure } from './failures.js'
 import type { Link } from './link.js'
@@ -13,14 +13,14 @@ export class Calls {
   /** Calls that had no answer in time. */
   timeouts = 0
   readonly #link: Link
-  readonly #waits: Waits
+  readonly #waits: Timeouts
   readonly #pauses = new Set<() => void>()
   #closed = false
 
   constructor (link: Link, timeoutMs: number) {
     this.#link = link
     this.timeoutMs = timeoutMs
-    this.#waits = new Waits(timeoutMs, () => {
+    this.#waits = new Timeouts(timeoutMs, () => {
       this.timeouts++
       return failure('ETIMEDOUT', `no answer within ${timeoutMs} ms`)
     })

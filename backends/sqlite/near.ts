@@ -1,5 +1,5 @@
 // Rows that were read a moment ago: worth reading again only when another connection has written, which SQLite tells.
-import { NEAR_BYTES, Recent, type Member } from '../../registry/recent.js'
+import { NEAR_BYTES, ClockCache, type Member } from '../../registry/clock-cache.js'
 import type { Row } from './row.js'
 
 // The objects around a value.
@@ -12,7 +12,7 @@ interface HeldRow extends Member {
 
 export class Near {
   readonly #rows = new Map<string, HeldRow>()
-  readonly #recent = new Recent<HeldRow>(NEAR_BYTES, ({ key }) => { this.#rows.delete(key) })
+  readonly #recent = new ClockCache<HeldRow>(NEAR_BYTES, ({ key }) => { this.#rows.delete(key) })
   readonly #foreignWrites: () => unknown
   #heldUnder: unknown
   #askedAtMs = -1

@@ -3,23 +3,23 @@ import type { FastifyRequest } from 'fastify'
 import { parse } from 'node:querystring'
 import { checkOptions, expects, isRecord, text } from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
-import { Arrival, kArrival, type ArrivedRequest } from '../arrival.js'
+import { Arrival, kArrival, type ArrivedRequest } from '../request/arrival.js'
 import { joined } from '../http/field-values.js'
 import type { Services } from '../services.js'
 import { ageSeconds, type Entry, type ResponseHead } from '../store/entry.js'
 import { Explanation, type Explained, type ExplainedEntry, type ExplainedKey, type Instant } from './explanation.js'
-import { UNAVAILABLE } from '../store/guard.js'
-import { sent } from '../sent.js'
-import type { Located, Lookup } from './lookup.js'
-import type { RoutePolicy } from '../options.js'
-import { pathOf } from '../query.js'
+import { UNAVAILABLE } from '../store/backend-guard.js'
+import { fieldOf } from '../request/request-fields.js'
+import type { Located, RouteLookup } from './route-lookup.js'
+import type { RoutePolicy } from '../options/route-options.js'
+import { pathOf } from '../request/query.js'
 import type { CachedRoute } from '../route.js'
 import { decide } from '../decision.js'
 import type { BypassReason, ForwardReason, MissReason, RefusalReason } from '../observe/reasons.js'
 import type { Found } from '../store/store.js'
-import { partsOf } from '../invalidation/targets.js'
+import { partsOf } from '../options/invalidation-target.js'
 import { canBeValidated, handlersValidators } from '../http/validators.js'
-import type { Wishes } from '../http/wishes.js'
+import type { RequestDirectives } from '../http/request-directives.js'
 
 /** A request to be explained. */
 export interface ExplainOptions {
@@ -55,7 +55,7 @@ const BECAUSE: Readonly<Record<Exclude<Explained['reason'], BypassReason> | 'no-
 }
 
 /** Explains a request. Rejects with CACHE_ERR_OPTION when it can't be one. */
-export async function explain (services: Services, lookup: Lookup, options: ExplainOptions): Promise<Explanation> {
+export async function explain (services: Services, lookup: RouteLookup, options: ExplainOptions): Promise<Explanation> {
   const { method = 'GET', url, headers = {} } = checkOptions<ExplainOptions>('explain', options, CHECKS)
   if (url === undefined) throw new CACHE_ERR_OPTION('explain.url', 'given', 'nothing')
   const request = requestOf(method.toUpperCase(), url, headers)
@@ -87,7 +87,7 @@ function bypassed ({ observer: { status } }: Services, route: CachedRoute, reaso
 }
 
 /** What a request does with what was found, as the route itself decides it. */
-function decided ({ observer: { status } }: Services, { method }: FastifyRequest, found: Found, directives: Wishes | undefined): Explained {
+function decided ({ observer: { status } }: Services, { method }: FastifyRequest, found: Found, directives: RequestDirectives | undefined): Explained {
   const decision = decide(found, method, directives, false)
   switch (decision.name) {
     case 'serve-fresh': return { decision: 'hit', reason: 'fresh', because: BECAUSE.fresh, cacheStatus: status.of({ name: 'hit', ttlMs: decision.entry.head.freshUntil - decision.at }) }
@@ -133,7 +133,7 @@ function keyOf (key: string, policy: RoutePolicy, request: ArrivedRequest): Expl
 }
 
 function valuesOf (names: readonly string[], request: ArrivedRequest): Record<string, string> {
-  return Object.fromEntries(names.map((name) => [name, joined(sent(request, name)) || '(none)']))
+  return Object.fromEntries(names.map((name) => [name, joined(fieldOf(request, name)) || '(none)']))
 }
 
 async function entryOf (services: Services, { head, body }: Entry<ResponseHead>, at: number): Promise<ExplainedEntry> {

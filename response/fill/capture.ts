@@ -2,18 +2,18 @@
 import type { FastifyReply } from 'fastify'
 import type { MaybePromise } from '../../registry/backend.js'
 import type { Conditions } from '../http/conditional.js'
-import { etagOf } from '../http/etag.js'
-import { allowsOneOrigin, asTheyAre, fieldsRemoved, fieldsToStore } from '../http/fields.js'
+import { etagOf } from '../http/validators.js'
+import { allowsOneOrigin, asTheyAre, fieldsRemoved, fieldsToStore } from '../http/stored-fields.js'
 import type { Fields, FieldValue } from '../http/field-values.js'
-import { forbiddenFor } from '../http/policy.js'
-import { unfitStatus } from '../http/statuses.js'
+import { forbiddenFor } from '../http/storability.js'
+import { unfitStatus } from '../http/status-codes.js'
 import type { RefusalReason } from '../observe/reasons.js'
-import type { RoutePolicy } from '../options.js'
-import { announcedLength, hasLeft, streamKind } from '../payload.js'
+import type { RoutePolicy } from '../options/route-options.js'
+import { announcedLength, hasLeft, streamKind } from '../serve/payload.js'
 import type { Exchange } from './exchange.js'
 import type { Judgement } from './judgement.js'
 import { Part } from './part.js'
-import { Recording, teed, type RecordingBudget } from './tee.js'
+import { BodyRecording, teed, type RecordingBudget } from './recording.js'
 
 /** A handler's response; its body is absent while a stream has yet to end. */
 export class HandlerResponse {
@@ -81,7 +81,7 @@ export class Capture {
   readonly #exchange: Exchange
   readonly #options: CaptureOptions
   readonly #part: Part | undefined
-  #recording: Recording | undefined
+  #recording: BodyRecording | undefined
 
   constructor (exchange: Exchange, options: CaptureOptions) {
     const { request, reply } = exchange
@@ -143,7 +143,7 @@ export class Capture {
     if ('refused' in early) return early
     const announced = announcedLength(reply)
     if (announced !== undefined && announced > maxBytes) return { refused: 'too-large' }
-    this.#recording = new Recording(maxBytes, budget, {
+    this.#recording = new BodyRecording(maxBytes, budget, {
       whole: (body) => {
         if (announced !== undefined && announced !== body.byteLength) return refuse('length')
         response.body = body

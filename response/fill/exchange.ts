@@ -1,12 +1,12 @@
 // One request and its response on the way through the cache: what every stage needs to know, and none changes.
 import type { FastifyInstance, FastifyReply } from 'fastify'
-import type { ArrivedRequest } from '../arrival.js'
+import type { ArrivedRequest } from '../request/arrival.js'
 import type { Deadline } from '../../registry/deadline.js'
 import type { ForwardReason, RefusalReason } from '../observe/reasons.js'
-import type { ReplyFacts } from '../fastify-internals.js'
+import type { ReplyFacts } from '../fastify/fastify-internals.js'
 import type { Entry, ResponseHead } from '../store/entry.js'
 import type { Found } from '../store/store.js'
-import type { Flight } from './flight.js'
+import type { Flight } from './single-flight.js'
 import type { Refresh } from './refresh.js'
 
 export interface Exchange {

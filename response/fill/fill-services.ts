@@ -1,15 +1,15 @@
 // What fills need of the registration that they belong to.
 import type { Fence } from '../../registry/fence.js'
-import type { Connections } from '../connections.js'
-import type { FastifyInternals } from '../fastify-internals.js'
+import type { Connections } from '../fastify/connections.js'
+import type { FastifyInternals } from '../fastify/fastify-internals.js'
 import type { Observer } from '../observe/observer.js'
-import type { Sender } from '../send.js'
-import type { Guard } from '../store/guard.js'
+import type { Sender } from '../serve/send.js'
+import type { BackendGuard } from '../store/backend-guard.js'
 import type { Store } from '../store/store.js'
 import type { Tags } from '../store/tags.js'
 import type { FillsUnderWay } from './fills-under-way.js'
-import type { Flights } from './flight.js'
-import type { RecordingBudget } from './tee.js'
+import type { Flights } from './single-flight.js'
+import type { RecordingBudget } from './recording.js'
 
 export interface FillServices {
   readonly budget: RecordingBudget
@@ -17,7 +17,7 @@ export interface FillServices {
   readonly fence: Fence
   readonly fills: FillsUnderWay
   readonly flights: Flights
-  readonly guard: Guard
+  readonly guard: BackendGuard
   readonly internals: FastifyInternals
   readonly lockTimeoutMs: number
   /** Epoch milliseconds. */

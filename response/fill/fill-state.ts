@@ -1,5 +1,5 @@
 // The states of a fill, and which may follow which.
-import type { Storable } from '../http/policy.js'
+import type { Storable } from '../http/storability.js'
 import type { RefusalReason } from '../observe/reasons.js'
 
 export type FillState =

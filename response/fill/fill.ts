@@ -1,22 +1,22 @@
 // A fill: one request that is forwarded to its handler, and what the handler responds with on its way to the client and into the cache.
-import { andThen, whenReturned } from '../../registry/maybe-promise.js'
+import { andThen } from '../../registry/maybe-promise.js'
 import { isConditional, type Conditions } from '../http/conditional.js'
-import { without } from '../http/fields.js'
+import { without } from '../http/stored-fields.js'
 import type { KnownRoute } from '../known-route.js'
 import { TRANSIENT, type ForwardReason, type RefusalReason } from '../observe/reasons.js'
-import { discard, streamKind, unpacked } from '../payload.js'
-import { whenSent } from '../later.js'
-import type { Marked } from '../send.js'
+import { discard, streamKind, unpacked } from '../serve/payload.js'
+import { replyOrResult, whenReturned } from '../fastify/async-handler.js'
+import type { Marked } from '../serve/send.js'
 import { tagsOf } from '../store/tags.js'
-import { deliver } from './deliver.js'
+import { applyConditions } from '../serve/conditional-reply.js'
 import { Capture, type HandlerResponse } from './capture.js'
 import type { Exchange, FillStart } from './exchange.js'
 import { NEXT_STATES, type FillState } from './fill-state.js'
 import type { FillServices } from './fill-services.js'
 import type { FillUnderWay, Place } from './fills-under-way.js'
-import type { Flight } from './flight.js'
+import type { Flight } from './single-flight.js'
 import { Judgement } from './judgement.js'
-import { refusalFor, type ReplyCacheOptions } from './reply-cache.js'
+import { refusalFor, type ReplyCacheOptions } from './reply-options.js'
 import { Storing, type Shareable } from './storing.js'
 import { Validation } from './validation.js'
 
@@ -78,7 +78,7 @@ export class Fill implements FillUnderWay {
   /** Runs the handler, once what has to be known from before is known. Returns what it does; a promise as one. */
   run (handler: () => unknown): unknown {
     const prepared = this.#storing.needsStamps ? this.#storing.prepare() : undefined
-    return prepared === undefined ? this.#run(handler) : prepared.then(() => whenSent(this.#run(handler), this.#exchange.reply))
+    return prepared === undefined ? this.#run(handler) : prepared.then(() => replyOrResult(this.#run(handler), this.#exchange.reply))
   }
 
   #run (handler: () => unknown): unknown {
@@ -144,7 +144,7 @@ export class Fill implements FillUnderWay {
     })
     if (this.#servesRanges && (isStorable || this.#validation?.handlerStatus !== undefined || this.#isLikeGet)) sender.announceRanges(reply)
     // An error on the way out has the hooks run again.
-    this.#marked = sender.mark(reply, status, this.#marked)
+    this.#marked = sender.setCacheStatus(reply, status, this.#marked)
     // RFC 9110 section 15.4.5, as for a hit.
     if (reply.statusCode === 304) internals.dropTrailers(reply)
   }
@@ -247,7 +247,7 @@ export class Fill implements FillUnderWay {
     return andThen(this.#capture.whenWhole(payload, this.#response, () => !this.#isOver), (body) => {
       if (this.#route.policy.etag && isConditional(conditions) && this.#isToBeStored) this.#response?.addEtag(reply, true)
       this.#judgement.noteWhole()
-      const given = deliver(reply, body, { conditions, method, at: this.#services.now(), wholeOnly })
+      const given = applyConditions(reply, body, { conditions, method, at: this.#services.now(), wholeOnly })
       if (given === body || streamKind(body) === undefined) return given
       this.#validation?.settleUnread(reply)
       discard(this.#refusing('condition', body))
@@ -311,7 +311,7 @@ export class Fill implements FillUnderWay {
   #endStored (): void {
     const { fills, guard, store } = this.#services
     fills.supersede(this.#place)
-    guard.track(store.forget((this.#validation as Validation).entry))
+    guard.track(store.deleteResponse((this.#validation as Validation).entry))
     this.#exchange.refresh?.succeed()
   }
 }

@@ -1,7 +1,7 @@
 // Fills that are under way, by key and in the order in which they began, and which of them the present asynchronous chain runs in.
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { KeyedSlots } from '../../registry/slots.js'
-import type { Flight } from './flight.js'
+import { SlotMap } from '../../registry/slot-map.js'
+import type { Flight } from './single-flight.js'
 
 /** A fill, as far as others need to know of it. */
 export interface FillUnderWay {
@@ -29,7 +29,7 @@ export interface Place {
 interface Chain { readonly fill: FillUnderWay, readonly outer: Chain | undefined }
 
 export class FillsUnderWay {
-  readonly #byKey = new KeyedSlots<Place[]>()
+  readonly #byKey = new SlotMap<Place[]>()
   readonly #chain = new AsyncLocalStorage<Chain>()
   #order = 0
   #count = 0

@@ -1,14 +1,14 @@
 // Whether a handler's response may be stored: asked when it is captured, when all hooks have run, and when it was sent.
-import { kArrival } from '../arrival.js'
+import { kArrival } from '../request/arrival.js'
 import type { Fields, FieldValue } from '../http/field-values.js'
-import { decide, type Decision as ReplyDecision, type Verdict } from '../http/policy.js'
-import { CONDITIONAL_STATUSES } from '../http/statuses.js'
+import { storability, type ReplyOptions as ReplyDecision, type Storability } from '../http/storability.js'
+import { CONDITIONAL_STATUSES } from '../http/status-codes.js'
 import { canBeValidated, handlersValidators } from '../http/validators.js'
 import type { RefusalReason } from '../observe/reasons.js'
-import type { RoutePolicy } from '../options.js'
-import { announcedLength } from '../payload.js'
+import type { RoutePolicy } from '../options/route-options.js'
+import { announcedLength } from '../serve/payload.js'
 import type { Exchange } from './exchange.js'
-import { decisionOf, type ReplyCacheOptions } from './reply-cache.js'
+import { replyOptionsOf, type ReplyCacheOptions } from './reply-options.js'
 
 /** What it needs to know of a handler's response. */
 export interface JudgedResponse {
@@ -46,7 +46,7 @@ export class Judgement {
 
   /** `reply.cache(options)`. Throws CACHE_ERR_OPTION. */
   choose (options: ReplyCacheOptions): void {
-    this.chosen = decisionOf(options, this.chosen)
+    this.chosen = replyOptionsOf(options, this.chosen)
   }
 
   /** The response is not stored, whatever it is. The first reason counts. */
@@ -65,12 +65,12 @@ export class Judgement {
   }
 
   /** On what terms it may be stored as it stands, or why not. The fields of all hooks decide that; what the handler set is what is stored. */
-  of (response: JudgedResponse, fields = this.#exchange.reply.getHeaders() as Fields): Verdict {
+  of (response: JudgedResponse, fields = this.#exchange.reply.getHeaders() as Fields): Storability {
     return this.#forbidden !== undefined ? { refused: this.#forbidden } : this.#verdict(response, fields)
   }
 
   /** Once more with what was set past Fastify as the head was written: a cookie of a session, all fields of a stream, which is older by now. */
-  last (response: JudgedResponse): Verdict {
+  last (response: JudgedResponse): Storability {
     return this.of(response, this.#exchange.reply.raw.getHeaders() as Fields)
   }
 
@@ -80,13 +80,13 @@ export class Judgement {
     return (announcedLength(reply) ?? 0) <= this.#policy.maxBodyBytes && !('refused' in this.#verdict(response, reply.getHeaders() as Fields))
   }
 
-  #verdict (response: JudgedResponse, fields: Fields): Verdict {
+  #verdict (response: JudgedResponse, fields: Fields): Storability {
     const { request, reply } = this.#exchange
     // A hook may answer a condition or cut out a part of what the handler made: the whole remains true.
     const isCut = CONDITIONAL_STATUSES.includes(reply.statusCode)
     if (reply.statusCode !== response.status && !isCut) return { refused: 'status' }
     const at = this.#now()
-    const verdict = decide({
+    const verdict = storability({
       status: response.status,
       fields: this.#whole === undefined ? fields : { ...this.#whole, ...fields },
       vary: response.vary,
@@ -95,7 +95,7 @@ export class Judgement {
       askedAt: this.#askedAt,
       at,
       madeAt: response.madeAt,
-      decision: this.chosen
+      options: this.chosen
     }, this.#policy)
     // RFC 9110 section 5.6.1: a response for one origin that Vary doesn't tell of would go to others.
     return 'varyNames' in verdict && response.allowsOneOrigin && !verdict.varyNames.includes('origin') ? { refused: 'cors' } : verdict

@@ -5,9 +5,9 @@ import type { ReadableStream } from 'node:stream/web'
 import type { MaybePromise } from '../../registry/backend.js'
 import { Pieces } from '../../registry/pieces.js'
 import type { Conditions } from '../http/conditional.js'
-import { mayBeCut } from '../http/partial.js'
+import { mayBeCut } from '../serve/representation.js'
 import type { HandlerResponse } from './capture.js'
-import type { RecordingBudget } from './tee.js'
+import type { RecordingBudget } from './recording.js'
 
 type Chunk = Uint8Array | string
 

@@ -3,11 +3,11 @@ import { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { FastifyInstance, FastifyRequest, InjectOptions } from 'fastify'
-import { kArrival, type ArrivedRequest } from '../arrival.js'
-import { Backoff } from '../backoff.js'
+import { kArrival, type ArrivedRequest } from '../request/arrival.js'
+import { Backoff } from '../../registry/backoff.js'
 import { CONDITION_FIELDS } from '../http/conditional.js'
-import { noop } from '../later.js'
-import { safeError, type Notices } from '../observe/log.js'
+import { noop } from '../../registry/maybe-promise.js'
+import { safeError, type ThrottledLog } from '../observe/log.js'
 import type { RefusalReason } from '../observe/reasons.js'
 
 /** How long one may take in all, hooks and body among it. */
@@ -44,12 +44,12 @@ export function refreshOf (request: FastifyRequest): Refresh | undefined {
 export class Refreshes {
   readonly #under = new Map<string, Promise<void>>()
   readonly #backoff: Backoff
-  readonly #notices: Notices
+  readonly #log: ThrottledLog
   readonly #closing = new AbortController()
 
-  constructor (now: () => number, notices: Notices) {
+  constructor (now: () => number, log: ThrottledLog) {
     this.#backoff = new Backoff(now)
-    this.#notices = notices
+    this.#log = log
   }
 
   /** Runs the route of `request` again, unless it is running for this entry already, or has failed a moment ago. */
@@ -84,7 +84,7 @@ export class Refreshes {
     const outcome = await this.#send(instance, again, key)
     if (hasSucceeded) return
     this.#backoff.failed(key)
-    if (outcome !== undefined && reason !== undefined) this.#notices.warn('refresh-failed', { key, reason, ...outcome }, 'cache: a refresh brought nothing to store, what is stale is sent meanwhile')
+    if (outcome !== undefined && reason !== undefined) this.#log.warn('refresh-failed', { key, reason, ...outcome }, 'cache: a refresh brought nothing to store, what is stale is sent meanwhile')
   }
 
   /** Answers the status that it got, or why it got none; undefined where it was ended. Never rejects. */
@@ -97,7 +97,7 @@ export class Refreshes {
       await finished(response.stream().resume())
       return { statusCode: response.statusCode }
     } catch (err) {
-      if (deadline.signal.aborted) this.#notices.warn('refresh', { key, deadlineMs: DEADLINE_MS }, 'cache: a refresh was not over before its deadline and was ended, what is stale is sent meanwhile')
+      if (deadline.signal.aborted) this.#log.warn('refresh', { key, deadlineMs: DEADLINE_MS }, 'cache: a refresh was not over before its deadline and was ended, what is stale is sent meanwhile')
       return signal.aborted ? undefined : { err: safeError(err) }
     } finally {
       clearTimeout(timer)

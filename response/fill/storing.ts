@@ -1,20 +1,20 @@
 // From a handler's response to what is stored: its head, its tags and their stamps, and what may yet stand against storing it.
 import type { MaybePromise } from '../../registry/backend.js'
-import { kArrival } from '../arrival.js'
+import { kArrival } from '../request/arrival.js'
 import { variantOf } from '../http/vary.js'
 import { fieldIn } from '../http/validators.js'
-import type { Storable } from '../http/policy.js'
-import { areTags } from '../invalidation/targets.js'
+import type { Storable } from '../http/storability.js'
+import { areTags } from '../options/invalidation-target.js'
 import { tagName, type KnownRoute } from '../known-route.js'
 import type { RefusalReason } from '../observe/reasons.js'
-import type { RequestFields } from '../sent.js'
+import type { RequestFields } from '../request/request-fields.js'
 import type { ResponseHead } from '../store/entry.js'
-import { UNAVAILABLE } from '../store/guard.js'
+import { UNAVAILABLE } from '../store/backend-guard.js'
 import type { Found } from '../store/store.js'
 import type { Exchange } from './exchange.js'
 import type { FillServices } from './fill-services.js'
 import type { Place } from './fills-under-way.js'
-import type { Outcome } from './flight.js'
+import type { Outcome } from './single-flight.js'
 import type { HandlerResponse } from './capture.js'
 
 /** What those who wait for a response are sent of it. */
@@ -127,7 +127,7 @@ export class Storing {
       const obstacle = this.obstacle(place, tags)
       if (obstacle !== undefined) return obstacle
       fills.supersede(place)
-      const isKept = store.keep({
+      const isKept = store.storeResponse({
         key: this.#exchange.key,
         head: stamps.length === 0 ? head : { ...head, tags: stamps },
         body: kept,

@@ -1,9 +1,9 @@
 // How old an answer is when it comes, and for how long it is fresh by what it says itself (RFC 9111 section 4.2).
 import { joined, type FieldValue, type Fields } from './field-values.js'
 import { deltaSeconds, MAX_DELTA_SECONDS } from './cache-control.js'
-import type { Directives } from './directives.js'
+import type { ResponseDirectives } from './response-directives.js'
 import { parseHttpDate } from './http-date.js'
-import { isHeuristicallyCacheable } from './statuses.js'
+import { isHeuristicallyCacheable } from './status-codes.js'
 
 /** When an answer was asked for and when it came, in epoch milliseconds. */
 export interface Timing {
@@ -33,7 +33,7 @@ function ageValueMs (field: FieldValue): number | undefined {
 }
 
 /** The freshness lifetime in milliseconds that an answer states (RFC 9111 section 4.2.1); undefined where it states none. */
-export function statedMs (directives: Directives, fields: Fields, at: number): number | undefined {
+export function statedMs (directives: ResponseDirectives, fields: Fields, at: number): number | undefined {
   const seconds = directives.directives.size === 0 ? undefined : deltaSeconds(directives, 's-maxage') ?? deltaSeconds(directives, 'max-age')
   if (seconds !== undefined) return seconds * 1_000
   // RFC 9213 section 2.2: a targeted field stands in place of Expires, too.
@@ -45,7 +45,7 @@ export function statedMs (directives: Directives, fields: Fields, at: number): n
 }
 
 /** A guess at the lifetime, where RFC 9111 section 4.2.2 allows one; undefined elsewhere. */
-export function heuristicMs (status: number, { directives }: Directives, fields: Fields, at: number): number | undefined {
+export function heuristicMs (status: number, { directives }: ResponseDirectives, fields: Fields, at: number): number | undefined {
   if (!isHeuristicallyCacheable(status) && !directives.has('public')) return undefined
   const lastModifiedAt = parseHttpDate(fields['last-modified'], at)
   if (lastModifiedAt === undefined) return undefined

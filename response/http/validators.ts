@@ -1,4 +1,5 @@
 // Validators: the entity tags and dates by which versions of an answer are told apart (RFC 9110 section 8.8).
+import { hash } from 'node:crypto'
 import { joined, type FieldValue } from './field-values.js'
 import { parseHttpDate } from './http-date.js'
 
@@ -77,4 +78,11 @@ export function isSameWeakly (one: string, other: string): boolean {
 
 function opaque (tag: string): string {
   return tag.startsWith('W/') ? tag.slice(2) : tag
+}
+
+const ETAG_CHARACTERS = 27
+
+/** A strong entity tag: the same exactly for the same bytes. */
+export function etagOf (body: Buffer | string): string {
+  return `"${hash('sha256', body, 'base64url').slice(0, ETAG_CHARACTERS)}"`
 }

@@ -1,8 +1,8 @@
 // Vary: which request header fields select among the stored answers of one key (RFC 9111 section 4.1).
-import { selecting, type Spelling } from './accept.js'
+import { normalized, type Spelling } from './selecting-fields.js'
 import { joined, type FieldValue } from './field-values.js'
-import { digest } from '../key.js'
-import { changesPart, fieldPart, type RequestFields } from '../sent.js'
+import { digest } from '../request/key.js'
+import { changesPart, fieldPart, type RequestFields } from '../request/request-fields.js'
 
 /** An answer that varies on more than this is as good as never found again. */
 export const MAX_VARY_FIELDS = 10
@@ -25,7 +25,7 @@ export function varyNames (field: FieldValue): string[] | undefined {
  * mean the same.
  */
 export function selection (names: readonly string[], request: RequestFields, spelling: Spelling): string {
-  return names.map((name) => fieldPart(request, name, (value) => selecting(name, value, spelling))).join('|') + changesPart(request)
+  return names.map((name) => fieldPart(request, name, (value) => normalized(name, value, spelling))).join('|') + changesPart(request)
 }
 
 /** Which variant this request asks for. */

@@ -7,7 +7,7 @@ const LONGEST_MESSAGE_CHARACTERS = 200
 
 interface Kind { quietUntil: number, suppressed: number }
 
-export class Notices {
+export class ThrottledLog {
   readonly #kinds = new Map<string, Kind>()
   readonly #log: CacheLog
   readonly #now: () => number

@@ -1,6 +1,6 @@
 // Told of every outcome by one call: counts it, logs what a developer did wrong, hands it to subscribers, and has Cache-Status tell of it.
 import type { CacheStatus } from './cache-status.js'
-import { safeError, type Notices } from './log.js'
+import { safeError, type ThrottledLog } from './log.js'
 import type { Outcome, SentOutcome } from './outcome.js'
 import { count, type RouteStats } from './stats.js'
 
@@ -16,12 +16,12 @@ export type Subscriber = (route: ObservedRoute, outcome: Outcome) => void
 
 export class Observer {
   readonly status: CacheStatus
-  readonly #log: Notices
+  readonly #log: ThrottledLog
   readonly #throwsImpossible: boolean
   #subscribers: readonly Subscriber[] = []
 
   /** `throwsImpossible`: whether what can't be is thrown, as in tests, or logged. */
-  constructor (status: CacheStatus, log: Notices, throwsImpossible: boolean) {
+  constructor (status: CacheStatus, log: ThrottledLog, throwsImpossible: boolean) {
     this.status = status
     this.#log = log
     this.#throwsImpossible = throwsImpossible

@@ -2,7 +2,7 @@
 import { crc32 } from 'node:zlib'
 import { isRecord } from '../../registry/check.js'
 import { lruOf } from '../../registry/lru.js'
-import { areFields } from '../http/fields.js'
+import { areFields } from '../http/stored-fields.js'
 import { fieldIn } from '../http/validators.js'
 
 interface Kept {

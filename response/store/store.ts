@@ -1,15 +1,15 @@
 // Entries in the backend: found by key and variant, believed only when whole and not invalidated, written behind the reply.
 import { randomBytes } from 'node:crypto'
 import type { MaybePromise } from '../../registry/backend.js'
-import type { Spelling } from '../http/accept.js'
+import type { Spelling } from '../http/selecting-fields.js'
 import { EntryCodec, isOfUseStale, kKeys, staleFrom, type Entry, type Head, type ResponseHead, type VariantsHead } from './entry.js'
-import { UNAVAILABLE, type Guard, type Read } from './guard.js'
-import { kArrival } from '../arrival.js'
-import { digest } from '../key.js'
-import type { RequestFields } from '../sent.js'
+import { UNAVAILABLE, type BackendGuard, type Read } from './backend-guard.js'
+import { kArrival } from '../request/arrival.js'
+import { digest } from '../request/key.js'
+import type { RequestFields } from '../request/request-fields.js'
 import { andThen } from '../../registry/maybe-promise.js'
 import type { Deadline } from '../../registry/deadline.js'
-import type { Notices } from '../observe/log.js'
+import type { ThrottledLog } from '../observe/log.js'
 import type { MissReason } from '../observe/reasons.js'
 import type { Tags } from './tags.js'
 import { MAX_VARY_FIELDS, selection, variantOf } from '../http/vary.js'
@@ -36,7 +36,7 @@ export interface Absent {
 export type Found = Present | Absent
 
 /** An answer to be kept. */
-export interface Keepable {
+export interface ResponseToStore {
   readonly key: string
   readonly head: ResponseHead
   readonly body: Buffer | string
@@ -65,16 +65,16 @@ const UNKNOWN: Found = Object.freeze({ state: 'unavailable', missing: 'unavailab
 export class Store {
   readonly codec = new EntryCodec()
   damaged = 0
-  readonly #guard: Guard
+  readonly #guard: BackendGuard
   readonly #tags: Tags
   readonly #now: () => number
-  readonly #notices: Notices
+  readonly #log: ThrottledLog
 
-  constructor (guard: Guard, tags: Tags, now: () => number, notices: Notices) {
+  constructor (guard: BackendGuard, tags: Tags, now: () => number, log: ThrottledLog) {
     this.#guard = guard
     this.#tags = tags
     this.#now = now
-    this.#notices = notices
+    this.#log = log
   }
 
   /** The answer under `key` for a request with these fields. Never rejects. */
@@ -99,27 +99,27 @@ export class Store {
     const entry = this.codec.decode(read.value, key)
     if (entry === undefined) {
       this.damaged++
-      this.#notices.warn('damaged', { key }, 'cache: an entry is damaged or not ours, taken as a miss')
+      this.#log.warn('damaged', { key }, 'cache: an entry is damaged or not ours, taken as a miss')
     }
     return entry === undefined || entry.head.storedAt > this.#now() + MAX_CLOCK_SKEW_MS ? undefined : entry
   }
 
   /** Keeps an answer, behind the reply. Answers false when it may not be stored any more, or the backend could not be asked. */
-  keep (answer: Keepable, expiresAt: number): MaybePromise<boolean> {
+  storeResponse (answer: ResponseToStore, expiresAt: number): MaybePromise<boolean> {
     if (answer.varyNames.length > 0 || answer.variants !== undefined || answer.asked[kArrival].changes !== '') return this.#keepVariant(answer, expiresAt)
     return this.put(answer.key, answer.head, answer.body, expiresAt)
   }
 
   /** Forgets an answer that holds no more, if it is still the one that is there. */
-  forget ({ head: { key, storedAt }, body }: Entry<ResponseHead>): MaybePromise<void> {
+  deleteResponse ({ head: { key, storedAt }, body }: Entry<ResponseHead>): MaybePromise<void> {
     return andThen(this.#guard.get(key, this.#guard.deadline()), (read) => {
       const there = this.believed(read, key)
-      if (there === UNAVAILABLE || (there?.head.storedAt === storedAt && there.body.equals(body))) this.#guard.forget(key)
+      if (there === UNAVAILABLE || (there?.head.storedAt === storedAt && there.body.equals(body))) this.#guard.deleteBehind(key)
     })
   }
 
   put (key: string, head: Head, body: Buffer | string, expiresAt: number): boolean {
-    return this.#guard.put(key, { value: this.codec.encode(head, body), expiresAt })
+    return this.#guard.writeBehind(key, { value: this.codec.encode(head, body), expiresAt })
   }
 
   /** `entry`, fresh or stale, where no tag of it makes it gone. */
@@ -153,7 +153,7 @@ export class Store {
   }
 
   /** Adds the answer to the list of variants, which it reads anew: others may have been added meanwhile. */
-  #keepVariant (answer: Keepable, expiresAt: number): MaybePromise<boolean> {
+  #keepVariant (answer: ResponseToStore, expiresAt: number): MaybePromise<boolean> {
     const { key } = answer
     return andThen(this.#guard.get(key, this.#guard.deadline()), (read) => {
       const there = this.believed(read, key)
@@ -171,7 +171,7 @@ export class Store {
       // The variant first: a list never names what is not there yet.
       const kept = this.put(variant, { ...answer.head, key: variant }, answer.body, expiresAt) &&
         this.put(key, list, '', Math.max(expiresAt, listed ? (read as { expiresAt: number }).expiresAt : 0))
-      if (kept) for (const old of dropped) this.#guard.forget(variantKey(list, old))
+      if (kept) for (const old of dropped) this.#guard.deleteBehind(variantKey(list, old))
       return kept
     })
   }

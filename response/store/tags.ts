@@ -2,10 +2,10 @@
 import { randomBytes } from 'node:crypto'
 import type { MaybePromise } from '../../registry/backend.js'
 import { lruOf } from '../../registry/lru.js'
-import { UNAVAILABLE, type Guard } from './guard.js'
-import { isForWantOfRoom } from './on-purpose.js'
-import { digest, namespacePrefix } from '../key.js'
-import { part } from '../sent.js'
+import { UNAVAILABLE, type BackendGuard } from './backend-guard.js'
+import { isForWantOfRoom } from './explicit-calls.js'
+import { digest, namespacePrefix } from '../request/key.js'
+import { lengthPrefixed } from '../request/request-fields.js'
 import { andThen } from '../../registry/maybe-promise.js'
 import type { Deadline } from '../../registry/deadline.js'
 
@@ -35,7 +35,7 @@ function stampPrefix (namespace: string): string {
  * stands when it was invalidated softly, which only tells how long what is stale has been so.
  */
 export class Tags {
-  readonly #guard: Guard
+  readonly #guard: BackendGuard
   readonly #prefix: string
   readonly #now: () => number
   readonly #process = randomBytes(9).toString('base64url')
@@ -43,7 +43,7 @@ export class Tags {
   /** The stamps that keys without one were given, and which of all stamps made they were. */
   readonly #seeds = lruOf<{ readonly stamp: string, readonly made: number }>(SEEDS_REMEMBERED)
 
-  constructor (guard: Guard, namespace: string, now: () => number) {
+  constructor (guard: BackendGuard, namespace: string, now: () => number) {
     this.#guard = guard
     this.#prefix = stampPrefix(namespace)
     this.#now = now
@@ -103,10 +103,10 @@ export class Tags {
   /** A store without room for a new stamp has the old one deleted all the same: one that is gone is another one too. */
   async #renew (key: string): Promise<void> {
     try {
-      await this.#guard.change('set', key, this.#stamp())
+      await this.#guard.write('set', key, this.#stamp())
     } catch (err) {
       ifFull(err)
-      await this.#guard.change('delete', key)
+      await this.#guard.write('delete', key)
     }
   }
 
@@ -115,7 +115,7 @@ export class Tags {
     const stamps = await this.#stamps([key], this.#guard.deadline())
     const at = this.#now()
     const instants = thinned([...instantsIn(stamps === UNAVAILABLE ? undefined : stamps[0]), at], at)
-    await this.#guard.change('set', key, this.#entry(instants.map((instant) => instant.toString(36)).join(), at))
+    await this.#guard.write('set', key, this.#entry(instants.map((instant) => instant.toString(36)).join(), at))
   }
 
   #stamps (keys: readonly string[], deadline: Deadline): MaybePromise<Array<string | undefined> | typeof UNAVAILABLE> {
@@ -139,7 +139,7 @@ export class Tags {
     const entry = this.#stamp()
     const stamp = entry.value.toString('latin1')
     this.#seeds.set(key, { stamp, made: this.#made })
-    this.#guard.put(key, entry)
+    this.#guard.writeBehind(key, entry)
     return stamp
   }
 
@@ -155,7 +155,7 @@ export class Tags {
   }
 
   #key (tag: string): string {
-    return this.#prefix + (tag.length <= LONGEST_CLEAR_TAG_CHARACTERS ? part(tag) : `~${digest(tag)}`)
+    return this.#prefix + (tag.length <= LONGEST_CLEAR_TAG_CHARACTERS ? lengthPrefixed(tag) : `~${digest(tag)}`)
   }
 
   #hardKey (tag: string): string {

@@ -2,8 +2,8 @@
 import t, { type Test } from 'tap'
 import { builtIns } from '../../backends/index.js'
 import type { BackendChoice } from '../../registry/names.js'
-import { Notices } from '../../response/observe/log.js'
-import { Guard } from '../../response/store/guard.js'
+import { ThrottledLog } from '../../response/observe/log.js'
+import { BackendGuard } from '../../response/store/backend-guard.js'
 import { textOf } from '../support/guard.js'
 import { needsFor } from '../support/every-backend.js'
 import { startMemcached } from '../support/memcached-server.js'
@@ -39,10 +39,10 @@ for (const [name, wayOf] of Object.entries(ways)) {
   t.test(`${name}: reads that were asked for before the event loop was held up have their entries, and nothing counts as a failure`, needsFor(name), async (t) => {
     const log = { debug () {}, info () {}, warn (d: object, m: string) { t.comment(m, d) }, error () {} }
     const backend = await builtIns().open(await wayOf(t), { deadlineMs: DEADLINE_MS })
-    const guard = new Guard(backend, { name, deadlineMs: DEADLINE_MS, now: Date.now, steadyNow: Date.now, notices: new Notices(log, Date.now) })
+    const guard = new BackendGuard(backend, { name, deadlineMs: DEADLINE_MS, now: Date.now, steadyNow: Date.now, log: new ThrottledLog(log, Date.now) })
     t.teardown(() => guard.close(500, 500))
     const keys = Array.from({ length: READS }, (_, at) => `key ${at}`)
-    for (const key of keys) await guard.change('set', key, { value: Buffer.alloc(100_000, key), expiresAt: Date.now() + 60_000 })
+    for (const key of keys) await guard.write('set', key, { value: Buffer.alloc(100_000, key), expiresAt: Date.now() + 60_000 })
     for (const when of ['in the turn in which they were asked for', 'in the turn after that']) {
       const reads = Promise.all(keys.map(async (key) => await guard.get(key, guard.deadline())))
       if (when === 'in the turn after that') await new Promise((resolve) => setTimeout(resolve, 5))

@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { builtIns } from '../../backends/index.js'
 import type { BackendChoice } from '../../registry/names.js'
-import { Notices } from '../../response/observe/log.js'
-import { Guard } from '../../response/store/guard.js'
+import { ThrottledLog } from '../../response/observe/log.js'
+import { BackendGuard } from '../../response/store/backend-guard.js'
 import { failureOf } from '../support/entries.js'
 import { textOf } from '../support/guard.js'
 import { serve, TOKEN } from '../support/http.js'
@@ -30,13 +30,13 @@ for (const [name, wayOf] of Object.entries(ways)) {
   t.test(`${name}: entries that are refused as too large cost no other entry a hit or a set`, async (t) => {
     const silent = { debug () {}, info () {}, warn () {}, error () {} }
     const backend = await builtIns().open(await wayOf(t))
-    const guard = new Guard(backend, { name, deadlineMs: 2_000, now: Date.now, steadyNow: () => performance.now(), notices: new Notices(silent, Date.now) })
+    const guard = new BackendGuard(backend, { name, deadlineMs: 2_000, now: Date.now, steadyNow: () => performance.now(), log: new ThrottledLog(silent, Date.now) })
     t.teardown(() => guard.close(500, 500))
     const entry = (bytes: number) => ({ value: Buffer.alloc(bytes, 'v'), expiresAt: Date.now() + 60_000 })
-    await guard.change('set', 'small', entry(5))
-    for (let time = 0; time < TIMES; time++) t.match(await failureOf(() => guard.change('set', `large ${time}`, entry(LARGE_BYTES))), { code: 'CACHE_ERR_BACKEND_FAILED' })
+    await guard.write('set', 'small', entry(5))
+    for (let time = 0; time < TIMES; time++) t.match(await failureOf(() => guard.write('set', `large ${time}`, entry(LARGE_BYTES))), { code: 'CACHE_ERR_BACKEND_FAILED' })
     t.equal(textOf(await guard.get('small', guard.deadline())), 'vvvvv')
-    await guard.change('set', 'another', entry(5))
+    await guard.write('set', 'another', entry(5))
     t.equal(textOf(await guard.get('another', guard.deadline())), 'vvvvv')
     t.equal(guard.errors.set, TIMES, 'they are counted')
   })

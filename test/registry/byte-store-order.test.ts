@@ -1,6 +1,6 @@
 // The order of changes in a store of bytes: each begins when the store is done with the one before, however long that takes; and closing.
 import t from 'tap'
-import { MOST_CHANGING_KEYS } from '../../registry/calls.js'
+import { MOST_CHANGING_KEYS } from '../../registry/bounded-calls.js'
 import { name, TestStore, wear } from '../support/byte-store.js'
 import { failureOf, textAt } from '../support/entries.js'
 import { entry } from '../support/redis.js'

@@ -1,6 +1,6 @@
 // A store of bytes worn as a backend: what is over, and walks over stores that are awkward to walk over.
 import t from 'tap'
-import { frame, storedKey } from '../../registry/frame.js'
+import { encodeRecord, storedKey } from '../../registry/record.js'
 import { name, TestStore, wear } from '../support/byte-store.js'
 import { testClock } from '../support/clock.js'
 import { conforms } from '../support/conformance.js'
@@ -95,7 +95,7 @@ t.test('byte store: a clear of a store that keeps what it is told to delete reje
   for (const [count, prefix] of [[1, ''], [1, 'key'], [MORE_THAN_REMEMBERED, 'key']] as const) {
     const store = new TestStore()
     const { backend } = wear(t, store, { timeoutMs: 60_000 })
-    for (let number = 0; number < count; number++) store.held.set(name(`key ${number}`), frame(storedKey(`key ${number}`), entry('value')))
+    for (let number = 0; number < count; number++) store.held.set(name(`key ${number}`), encodeRecord(storedKey(`key ${number}`), entry('value')))
     store.delete = async () => {}
     t.match(await failureOf(() => backend.clear!(prefix)), { code: 'CACHE_ERR_BACKEND_FAILED', message: /'test' failed in clear: the store still has what it was told to delete/ })
   }
@@ -105,7 +105,7 @@ t.test('byte store: a clear takes no entry that is set anew all the time for one
   const store = new TestStore()
   const { backend } = wear(t, store)
   let number = 0
-  const setAnew = () => store.held.set(name('key'), frame(storedKey('key'), entry(`value ${number++}`)))
+  const setAnew = () => store.held.set(name('key'), encodeRecord(storedKey('key'), entry(`value ${number++}`)))
   setAnew()
   const forget = store.delete.bind(store)
   store.delete = async (name) => {
@@ -120,13 +120,13 @@ t.test('byte store: the sweep removes what is over, and what was damaged two tim
   const store = new TestStore()
   const { backend, sweep, clock } = wear(t, store)
   for (const key of ['a', 'b', 'c']) await backend.set(key, entry(key, key === 'b' ? 60_000 : 1_000))
-  const half = frame(storedKey('half'), entry('half of it')).subarray(0, 40)
+  const half = encodeRecord(storedKey('half'), entry('half of it')).subarray(0, 40)
   store.held.set(name('half'), half)
-  store.held.set(name('moved'), frame(storedKey('of another key'), entry('value')))
+  store.held.set(name('moved'), encodeRecord(storedKey('of another key'), entry('value')))
   await clock.pass(1_000)
   await sweep()
   t.same([...store.held.keys()].sort(), [name('b'), name('half'), name('moved')].sort())
-  store.held.set(name('half'), frame(storedKey('half'), entry('half of it')))
+  store.held.set(name('half'), encodeRecord(storedKey('half'), entry('half of it')))
   await sweep()
   t.same((await backend.keys!()).sort(), ['b', 'half'])
   t.equal(store.held.size, 2)
@@ -149,7 +149,7 @@ t.test('byte store: of more keys than are remembered, clear leaves none', async 
   const value = Buffer.from('value')
   for (let number = 0; number < MORE_THAN_REMEMBERED; number++) {
     const key = `key ${number}`
-    store.held.set(name(key), frame(storedKey(key), { value, expiresAt: 2e12 }))
+    store.held.set(name(key), encodeRecord(storedKey(key), { value, expiresAt: 2e12 }))
   }
   await backend.clear!('key')
   t.equal(store.held.size, 0)

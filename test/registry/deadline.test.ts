@@ -1,7 +1,7 @@
 // Waits that end: what becomes of them when the event loop is held up.
 import t from 'tap'
 import { Deadline } from '../../registry/deadline.js'
-import { Waits } from '../../registry/waits.js'
+import { Timeouts } from '../../registry/timeouts.js'
 import { turns } from '../support/barrier.js'
 import { holdUp } from '../support/slow.js'
 
@@ -39,7 +39,7 @@ t.test('deadline: one that passed while nothing waited begins anew with the next
 })
 
 t.test('waits: those that an event loop which was held up let lapse begin anew, once, and end in their order', async (t) => {
-  const waits = new Waits(FOR_MS, (operation) => new Error(operation))
+  const waits = new Timeouts(FOR_MS, (operation) => new Error(operation))
   const ended: string[] = []
   const begin = (name: string) => waits.begin(({ message }) => { ended.push(message) }, name)
   begin('first')

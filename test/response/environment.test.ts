@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import Fastify from 'fastify'
 import t from 'tap'
 import responseCache, { builtIns, defineBackend, fromEnvironment } from '../../plugin.js'
-import { VARIABLES } from '../../response/environment.js'
+import { VARIABLES } from '../../response/options/environment.js'
 
 const refused = (environment: Record<string, string>): Error => {
   try {

@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers'
 import Fastify from 'fastify'
 import t from 'tap'
 import { Part } from '../../response/fill/part.js'
-import { RecordingBudget } from '../../response/fill/tee.js'
+import { RecordingBudget } from '../../response/fill/recording.js'
 
 const AT = Date.UTC(2031, 4, 6, 7, 8, 9)
 

@@ -1,7 +1,7 @@
 // Payloads: what of a stored body is handed out, and which streams can be read.
 import { Readable } from 'node:stream'
 import t from 'tap'
-import { payloadOf, streamKind } from '../../response/payload.js'
+import { payloadOf, streamKind } from '../../response/serve/payload.js'
 import type { ResponseHead } from '../../response/store/entry.js'
 
 const HEAD: ResponseHead = { kind: 'response', key: 'k', status: 200, fields: [], storedAt: 0, freshUntil: 1, ageMs: 0, text: false }

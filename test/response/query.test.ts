@@ -1,8 +1,8 @@
 // The query in the key, and what a handler sees of it.
 import t from 'tap'
-import { keyBuilder, routePrefix, type Keyed } from '../../response/key.js'
-import { limitedTarget, limitQuery } from '../../response/query.js'
-import { routePolicy, type RouteCacheOptions } from '../../response/options.js'
+import { keyBuilder, routePrefix, type Keyed } from '../../response/request/key.js'
+import { limitedTarget, limitQuery } from '../../response/request/query.js'
+import { routePolicy, type RouteCacheOptions } from '../../response/options/route-options.js'
 import { fakeRequest, type RequestParts } from '../support/request.js'
 
 function builder (key: RouteCacheOptions['key'] = {}, more: RouteCacheOptions = {}): (parts?: RequestParts) => Keyed {

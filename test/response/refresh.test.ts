@@ -1,7 +1,7 @@
 // Refreshes: what closing waits for, and what of a request is repeated.
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import t from 'tap'
-import { Notices } from '../../response/observe/log.js'
+import { ThrottledLog } from '../../response/observe/log.js'
 import { Refreshes } from '../../response/fill/refresh.js'
 import { Barrier, turns } from '../support/barrier.js'
 import { fakeRequest, type RequestParts } from '../support/request.js'
@@ -15,7 +15,7 @@ function refreshing () {
     await barrier.pass()
     throw new Error('no response')
   }
-  const refreshes = new Refreshes(() => 0, new Notices({ debug () {}, info () {}, warn () {}, error () {} }, () => 0))
+  const refreshes = new Refreshes(() => 0, new ThrottledLog({ debug () {}, info () {}, warn () {}, error () {} }, () => 0))
   const start = (parts: RequestParts = {}): void => {
     const request = fakeRequest(parts)
     Object.assign(request.raw, { socket: {} })

@@ -2,8 +2,8 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import type { Entry, ResponseHead } from '../../response/store/entry.js'
-import { FastifyInternals } from '../../response/fastify-internals.js'
-import { Sender } from '../../response/send.js'
+import { FastifyInternals } from '../../response/fastify/fastify-internals.js'
+import { Sender } from '../../response/serve/send.js'
 
 const AT = 1_900_000_000_000
 
@@ -109,7 +109,7 @@ t.test('mark() stands behind what an upstream said (RFC 9211 section 2)', async 
   const sender = new Sender(new FastifyInternals(), 'cache-status')
   app.get('/', async (_request, reply) => {
     reply.header('cache-status', 'upstream; hit')
-    sender.mark(reply, 'name; fwd=miss')
+    sender.setCacheStatus(reply, 'name; fwd=miss')
     return 'x'
   })
   t.equal((await app.inject('/')).headers['cache-status'], 'upstream; hit, name; fwd=miss')

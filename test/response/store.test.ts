@@ -2,9 +2,9 @@
 import t from 'tap'
 import type { StoredEntry } from '../../registry/backend.js'
 import { Deadline } from '../../registry/deadline.js'
-import { Notices } from '../../response/observe/log.js'
+import { ThrottledLog } from '../../response/observe/log.js'
 import { kKeys, type Entry, type ResponseHead, type VariantsHead } from '../../response/store/entry.js'
-import { Guard } from '../../response/store/guard.js'
+import { BackendGuard } from '../../response/store/backend-guard.js'
 import { MAX_VARIANTS, Store } from '../../response/store/store.js'
 import { Tags } from '../../response/store/tags.js'
 import { testClock } from '../support/clock.js'
@@ -16,14 +16,14 @@ t.test('the keys of variants are remembered with their list, though a backend ha
   const entries = new Map<string, StoredEntry>()
   const backend = mapBackend(now, entries)
   const copies = { ...backend, get: async (key: string) => { const entry = await backend.get(key); return entry && { ...entry, value: Buffer.from(entry.value) } } }
-  const notices = new Notices({ debug () {}, info () {}, warn () {}, error () {} }, now)
-  const guard = new Guard(copies, { name: 'copies', deadlineMs: 1_000, now, steadyNow: now, notices })
-  const store = new Store(guard, new Tags(guard, '', now), now, notices)
+  const log = new ThrottledLog({ debug () {}, info () {}, warn () {}, error () {} }, now)
+  const guard = new BackendGuard(copies, { name: 'copies', deadlineMs: 1_000, now, steadyNow: now, log })
+  const store = new Store(guard, new Tags(guard, '', now), now, log)
   const asked = (language: string) => fakeFields({ 'accept-language': language })
   const head: ResponseHead = { kind: 'response', key: 'k', status: 200, fields: [], storedAt: now(), freshUntil: now() + 60_000, ageMs: 0, text: true }
   const find = async (language: string) => await store.find('k', asked(language), 'exact', new Deadline(1_000))
   for (const language of ['de', 'en']) {
-    await store.keep({ key: 'k', head, body: language, varyNames: ['accept-language'], asked: asked(language), spelling: 'exact', variants: undefined, mayStore: () => true }, now() + 60_000)
+    await store.storeResponse({ key: 'k', head, body: language, varyNames: ['accept-language'], asked: asked(language), spelling: 'exact', variants: undefined, mayStore: () => true }, now() + 60_000)
   }
   for (const language of ['de', 'en', 'de', 'fr', 'x'.repeat(300)]) t.equal((await find(language)).entry?.body.toString(), ['de', 'en'].includes(language) ? language : undefined)
   const list = store.codec.decode(Buffer.from(entries.get('k')!.value), 'k') as Entry<VariantsHead>
@@ -33,13 +33,13 @@ t.test('the keys of variants are remembered with their list, though a backend ha
 t.test('a key has 32 variants at most: the one that was stored longest ago goes', async (t) => {
   const { now } = testClock()
   const entries = new Map<string, StoredEntry>()
-  const notices = new Notices({ debug () {}, info () {}, warn () {}, error () {} }, now)
-  const guard = new Guard(mapBackend(now, entries), { name: 'map', deadlineMs: 1_000, now, steadyNow: now, notices })
-  const store = new Store(guard, new Tags(guard, '', now), now, notices)
+  const log = new ThrottledLog({ debug () {}, info () {}, warn () {}, error () {} }, now)
+  const guard = new BackendGuard(mapBackend(now, entries), { name: 'map', deadlineMs: 1_000, now, steadyNow: now, log })
+  const store = new Store(guard, new Tags(guard, '', now), now, log)
   const head: ResponseHead = { kind: 'response', key: 'k', status: 200, fields: [], storedAt: now(), freshUntil: now() + 60_000, ageMs: 0, text: true }
   for (let at = 0; at < 40; at++) {
     const asked = fakeFields({ 'accept-language': `l${at}` })
-    await store.keep({ key: 'k', head, body: `l${at}`, varyNames: ['accept-language'], asked, spelling: 'exact', variants: undefined, mayStore: () => true }, now() + 60_000)
+    await store.storeResponse({ key: 'k', head, body: `l${at}`, varyNames: ['accept-language'], asked, spelling: 'exact', variants: undefined, mayStore: () => true }, now() + 60_000)
   }
   t.equal(entries.size, MAX_VARIANTS + 1, 'those that went are deleted, and the list is an entry too')
   const found = async (language: string): Promise<string | undefined> => (await store.find('k', fakeFields({ 'accept-language': language }), 'exact', new Deadline(1_000))).entry?.body.toString()
@@ -48,9 +48,9 @@ t.test('a key has 32 variants at most: the one that was stored longest ago goes'
 
 t.test('an entry of another clock is believed up to a minute ahead', async (t) => {
   const { now } = testClock()
-  const notices = new Notices({ debug () {}, info () {}, warn () {}, error () {} }, now)
-  const guard = new Guard(mapBackend(now), { name: 'map', deadlineMs: 1_000, now, steadyNow: now, notices })
-  const store = new Store(guard, new Tags(guard, '', now), now, notices)
+  const log = new ThrottledLog({ debug () {}, info () {}, warn () {}, error () {} }, now)
+  const guard = new BackendGuard(mapBackend(now), { name: 'map', deadlineMs: 1_000, now, steadyNow: now, log })
+  const store = new Store(guard, new Tags(guard, '', now), now, log)
   for (const [aheadMs, isBelieved] of [[60_000, true], [60_001, false]] as const) {
     const head: ResponseHead = { kind: 'response', key: 'k', status: 200, fields: [], storedAt: now() + aheadMs, freshUntil: now() + 120_000, ageMs: 0, text: true }
     t.equal(store.believed({ value: store.codec.encode(head, ''), expiresAt: now() + 120_000 }, 'k') !== undefined, isBelieved, String(aheadMs))

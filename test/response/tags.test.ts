@@ -2,10 +2,10 @@
 import fc from 'fast-check'
 import t from 'tap'
 import type { StoredEntry } from '../../registry/backend.js'
-import { Guard, UNAVAILABLE } from '../../response/store/guard.js'
+import { BackendGuard, UNAVAILABLE } from '../../response/store/backend-guard.js'
 import { Deadline } from '../../registry/deadline.js'
-import { areTags, MAX_TAG_CHARACTERS, MAX_TAGS } from '../../response/invalidation/targets.js'
-import { Notices } from '../../response/observe/log.js'
+import { areTags, MAX_TAG_CHARACTERS, MAX_TAGS } from '../../response/options/invalidation-target.js'
+import { ThrottledLog } from '../../response/observe/log.js'
 import { Tags } from '../../response/store/tags.js'
 import { Chaos } from '../support/chaos.js'
 import { testClock } from '../support/clock.js'
@@ -19,7 +19,7 @@ function setUp (namespace = '') {
   const entries = new Map<string, StoredEntry>()
   const chaos = new Chaos()
   const silent = { debug () {}, info () {}, warn () {}, error () {} }
-  const guard = new Guard(chaos.wrap(mapBackend(clock.now, entries)), { name: 'map', deadlineMs: 30, now: clock.now, steadyNow: clock.now, notices: new Notices(silent, clock.now) })
+  const guard = new BackendGuard(chaos.wrap(mapBackend(clock.now, entries)), { name: 'map', deadlineMs: 30, now: clock.now, steadyNow: clock.now, log: new ThrottledLog(silent, clock.now) })
   const tagsOf = (name: string): Tags => new Tags(guard, name, clock.now)
   const tags = tagsOf(namespace)
   return {

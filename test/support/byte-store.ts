@@ -1,8 +1,8 @@
 // A store of bytes for tests, in memory, that hangs and fails as it is told, and the backend that wears it.
 import type { Test } from 'tap'
-import { ByteStoreBackend } from '../../registry/byte-backend.js'
+import { ByteBackend } from '../../registry/byte-backend.js'
 import type { ByteStore, Listed } from '../../registry/byte-store.js'
-import { nameOf, storedKey } from '../../registry/frame.js'
+import { nameOf, storedKey } from '../../registry/record.js'
 import type { BackendContext } from '../../registry/registry.js'
 import { testClock } from './clock.js'
 
@@ -48,7 +48,7 @@ export class TestStore implements ByteStore {
 }
 
 export interface Worn {
-  readonly backend: ByteStoreBackend
+  readonly backend: ByteBackend
   /** Runs the cleanup. */
   readonly sweep: () => unknown
   readonly clock: ReturnType<typeof testClock>
@@ -57,7 +57,7 @@ export interface Worn {
 export function wear (t: Test, store: ByteStore, { timeoutMs = 1_000, clock = testClock() } = {}): Worn {
   let sweep: () => unknown = () => undefined
   const background = { every: (_name: string, _intervalMs: number, run: () => unknown) => { sweep = run; return { cancel: async () => {} } } }
-  const backend = new ByteStoreBackend(store, { name: 'test', timeoutMs, cleanupIntervalMs: 1_000 }, { now: clock.now, background } as unknown as BackendContext)
+  const backend = new ByteBackend(store, { name: 'test', timeoutMs, cleanupIntervalMs: 1_000 }, { now: clock.now, background } as unknown as BackendContext)
   t.teardown(() => backend.close())
   return { backend, sweep: () => sweep(), clock }
 }

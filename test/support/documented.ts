@@ -9,9 +9,9 @@ import { REDIS_MAX_VALUE_BYTES } from '../../backends/redis/options.js'
 import { SQLITE_CLEANUP_INTERVAL_MS, SQLITE_MAX_BYTES, SQLITE_PATH, SQLITE_TABLE } from '../../backends/sqlite.js'
 import { TIERED_DEADLINE_MS, TIERED_NEAR_TTL_MS } from '../../backends/tiered.js'
 import { UNSTORAGE_CLEANUP_INTERVAL_MS, UNSTORAGE_PREFIX, UNSTORAGE_TIMEOUT_MS } from '../../backends/unstorage.js'
-import { KEY_DEFAULTS, ROUTE_DEFAULTS } from '../../response/options.js'
-import * as settings from '../../response/settings.js'
-import { VALUE_DEFAULTS } from '../../response/value-options.js'
+import { KEY_DEFAULTS, ROUTE_DEFAULTS } from '../../response/options/route-options.js'
+import * as settings from '../../response/options/plugin-options.js'
+import { VALUE_DEFAULTS } from '../../response/data/value-options.js'
 
 export interface Documented {
   readonly heading: string

@@ -1,8 +1,8 @@
 // A guard over a backend of chaos, on a clock that stands still.
 import type { Test } from 'tap'
 import type { StoredEntry } from '../../registry/backend.js'
-import { Guard, UNAVAILABLE } from '../../response/store/guard.js'
-import { Notices } from '../../response/observe/log.js'
+import { BackendGuard, UNAVAILABLE } from '../../response/store/backend-guard.js'
+import { ThrottledLog } from '../../response/observe/log.js'
 import { turns, until } from './barrier.js'
 import { Chaos } from './chaos.js'
 import { testClock } from './clock.js'
@@ -18,7 +18,7 @@ export function guardSetUp ({ deadlineMs = DEADLINE_MS } = {}) {
   const warn = (details: object, message: string) => { lines.push({ details: details as Record<string, unknown>, message }) }
   const chaos = new Chaos()
   const backend = chaos.wrap(mapBackend(clock.now))
-  const guard = new Guard(backend, { name: 'chaos', deadlineMs, now: clock.now, steadyNow: clock.now, notices: new Notices({ debug () {}, info () {}, error () {}, warn }, clock.now) })
+  const guard = new BackendGuard(backend, { name: 'chaos', deadlineMs, now: clock.now, steadyNow: clock.now, log: new ThrottledLog({ debug () {}, info () {}, error () {}, warn }, clock.now) })
   const entry = (text: string): StoredEntry => ({ value: Buffer.from(text), expiresAt: clock.now() + 60_000 })
   const get = async (key = 'a') => await guard.get(key, guard.deadline())
   return { clock, lines, chaos, backend, guard, entry, get }
@@ -37,7 +37,7 @@ export async function fails (t: Test, call: Promise<unknown>, code = 'CACHE_ERR_
 export const textOf = (read: unknown): unknown => read === undefined || read === UNAVAILABLE ? read : Buffer.from((read as StoredEntry).value).toString()
 
 /** Settles when `writes` that were put just before have missed their deadline. */
-export async function lateAt (guard: Guard, writes = 1): Promise<void> {
+export async function lateAt (guard: BackendGuard, writes = 1): Promise<void> {
   const before = guard.errors.set ?? 0
   await until(() => (guard.errors.set ?? 0) === before + writes)
   await turns()

@@ -8,7 +8,7 @@ import { builtIns, type HttpOptions } from '../../backends/index.js'
 import { cacheService } from '../../examples/cache-service/service.js'
 import { sealed } from '../../backends/http/protocol.js'
 import type { CacheBackend, StoredEntry } from '../../registry/backend.js'
-import { nameOf, storedKey } from '../../registry/frame.js'
+import { nameOf, storedKey } from '../../registry/record.js'
 import type { BackendChoice } from '../../registry/names.js'
 
 export const TOKEN = 'a-token-for-the-tests-only'

@@ -80,7 +80,7 @@ const WAYS: Record<string, () => unknown> = {
     for (let wave = 0; wave < 200; wave++) await Promise.all(Array.from({ length: 100 }, (_, at) => cache.set(`${wave}-${at}`, { value, expiresAt })))
     const { entries } = await cache.stats!()
     while ((await cache.stats!()).entries === entries) await wait(1)
-    const { entries: left } = await cache.stats!()
+    const { entries: left = 0 } = await cache.stats!()
     await cache.close()
     console.log(entries, left > 0)
   },

@@ -1,0 +1,30 @@
+// What failed a moment ago is not tried again at once: longer pauses from failure to failure.
+import { lruOf } from './lru.js'
+
+const FIRST_PAUSE_MS = 1_000
+const LONGEST_PAUSE_MS = 60_000
+const FAILURES_REMEMBERED = 10_000
+
+export class Backoff {
+  readonly #failures = lruOf<{ readonly pauseMs: number, readonly until: number }>(FAILURES_REMEMBERED)
+  readonly #now: () => number
+
+  constructor (now: () => number) {
+    this.#now = now
+  }
+
+  /** Whether `key` failed so lately that it is left alone. */
+  pauses (key: string): boolean {
+    const failed = this.#failures.get(key)
+    return failed !== undefined && this.#now() < failed.until
+  }
+
+  failed (key: string): void {
+    const pauseMs = Math.min((this.#failures.get(key)?.pauseMs ?? FIRST_PAUSE_MS / 2) * 2, LONGEST_PAUSE_MS)
+    this.#failures.set(key, { pauseMs, until: this.#now() + pauseMs })
+  }
+
+  succeeded (key: string): void {
+    this.#failures.delete(key)
+  }
+}

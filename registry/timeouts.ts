@@ -1,0 +1,99 @@
+// Those who wait for an answer, all equally long: one timer for all of them, so that a call makes none.
+import { setImmediate as turn, setTimeout as after } from 'node:timers'
+import { isHeldUp } from './deadline.js'
+
+/** Somebody who waits, tied to who came before and who came after. */
+export interface Wait {
+  /** In `performance.now()`. */
+  endsAt: number
+  /** Whether it began anew since the loop was held up. */
+  renewed: boolean
+  /** What is waited for, for the error. */
+  readonly operation: string
+  readonly end: (error: Error) => void
+  before: Wait
+  after: Wait
+}
+
+/** Waits of one length. The one that began first is the first to end. */
+export class Timeouts {
+  readonly #forMs: number
+  readonly #late: (operation: string) => Error
+  /** Stands before the first and after the last. */
+  readonly #ends: Wait
+  #timer: NodeJS.Timeout | undefined
+
+  /** `late` makes the error with which a wait of `forMs` ends. */
+  constructor (forMs: number, late: (operation: string) => Error) {
+    this.#forMs = forMs
+    this.#late = late
+    const ends = { endsAt: Infinity, operation: '', end () {} } as unknown as Wait
+    this.#ends = ends.before = ends.after = ends
+  }
+
+  /** Begins a wait, which calls `end` unless it is over in time. It keeps the process alive. */
+  begin (end: (error: Error) => void, operation = ''): Wait {
+    const ends = this.#ends
+    const wait = { endsAt: performance.now() + this.#forMs, renewed: false, operation, end, before: ends, after: ends }
+    if (this.#timer === undefined) this.#arm(this.#forMs)
+    else if (ends.after === ends) this.#timer.ref()
+    this.#append(wait)
+    return wait
+  }
+
+  /** Ends a wait without a word. May be called twice. */
+  over (wait: Wait): void {
+    const { before, after } = wait
+    before.after = after
+    after.before = before
+    wait.before = wait.after = wait
+    if (this.#ends.after === this.#ends) this.#timer?.unref()
+  }
+
+  /** Ends all of them with an error, and the timer with them. */
+  close (error: Error): void {
+    clearTimeout(this.#timer)
+    while (this.#ends.after !== this.#ends) this.#end(this.#ends.after, error)
+  }
+
+  #end (wait: Wait, error: Error): void {
+    this.over(wait)
+    wait.end(error)
+  }
+
+  #append (wait: Wait): void {
+    const ends = this.#ends
+    wait.before = ends.before
+    wait.after = ends
+    ends.before = ends.before.after = wait
+  }
+
+  #arm (waitMs: number): void {
+    const dueAt = performance.now() + waitMs
+    this.#timer = after(() => { this.#due(dueAt) }, waitMs)
+  }
+
+  #due (dueAt: number): void {
+    const at = performance.now()
+    const heldUp = isHeldUp(dueAt, at)
+    // The loop comes to its timers first: what has arrived meanwhile is read in the same turn.
+    turn(() => { this.#endLate(at, heldUp) })
+  }
+
+  /** Ends those whose time was over at `at`, or begins them anew, once, where the loop was held up. */
+  #endLate (at: number, heldUp: boolean): void {
+    this.#timer = undefined
+    for (let wait = this.#ends.after; wait !== this.#ends; wait = this.#ends.after) {
+      if (wait.endsAt > at) return this.#arm(Math.max(Math.ceil(wait.endsAt - performance.now()), 0))
+      if (heldUp && !wait.renewed) this.#renew(wait)
+      else this.#end(wait, this.#late(wait.operation))
+    }
+  }
+
+  #renew (wait: Wait): void {
+    this.over(wait)
+    wait.renewed = true
+    wait.endsAt = performance.now() + this.#forMs
+    this.#append(wait)
+  }
+}

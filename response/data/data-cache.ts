@@ -1,0 +1,275 @@
+// The data cache: JSON values and bytes of the application, in the same backend, in a key space of their own.
+import { show } from '../../registry/check.js'
+import type { StoredEntry } from '../../registry/backend.js'
+import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED, CACHE_ERR_OPTION } from '../../registry/errors.js'
+import { Backoff } from '../../registry/backoff.js'
+import type { Fence } from '../../registry/fence.js'
+import type { Observer } from '../observe/observer.js'
+import { staleFrom, type ValueHead } from '../store/entry.js'
+import { tagName } from '../known-route.js'
+import { UNAVAILABLE, type BackendGuard } from '../store/backend-guard.js'
+import type { Store } from '../store/store.js'
+import { digest, namespacePrefix } from '../request/key.js'
+import { LATE, within } from '../../registry/deadline.js'
+import { safeError, type ThrottledLog } from '../observe/log.js'
+import { tagsOf, type Tags } from '../store/tags.js'
+import { getOrSetSettings, setSettings, type GetOrSetOptions, type SetOptions, type Settings } from './value-options.js'
+
+/** What the data cache needs of the registration. */
+export interface DataServices {
+  readonly backendName: string
+  readonly fence: Fence
+  readonly guard: BackendGuard
+  readonly lockTimeoutMs: number
+  readonly namespace: string
+  /** Epoch milliseconds. */
+  readonly now: () => number
+  readonly log: ThrottledLog
+  readonly observer: Observer
+  readonly steadyNow: () => number
+  readonly store: Store
+  readonly tags: Tags
+}
+
+/** Lent to a producer. */
+export interface ProduceContext {
+  /** Aborted when the cache closes. */
+  readonly signal: AbortSignal
+}
+
+/** What was found; instants are epoch milliseconds. */
+interface StoredValue {
+  readonly value: unknown
+  readonly freshUntil: number
+  readonly staleUntil: number
+  readonly staleOnErrorUntil: number
+  readonly tags: readonly string[]
+}
+
+/** What `getOrSet` was asked to do, and when. */
+interface ValueRequest<T> {
+  readonly stored: string
+  readonly settings: Settings
+  readonly mark: number
+  /** Under which the fence knows the value. */
+  readonly names: () => string[]
+  readonly produce: (context: ProduceContext) => Promise<T> | T
+}
+
+/** One run of a producer. */
+interface ProducerRun {
+  readonly mark: number
+  readonly value: Promise<unknown>
+  /** Set when one that began later has stored already. */
+  isSuperseded: boolean
+}
+
+/** With so many producers under way none is begun behind a stale value: the next who asks begins it. */
+const MAX_PRODUCERS_BEHIND = 100
+
+/** The key under which the backend holds a value. A digest: an application's keys may hold what no log should show. */
+export function dataKey (namespace: string, key: string): string {
+  return `${namespacePrefix(namespace)}d ${digest(key)}`
+}
+
+export class DataCache {
+  readonly #services: DataServices
+  readonly #signal: AbortSignal
+  /** The producers under way, by key, in the order in which they began. */
+  readonly #producing = new Map<string, Set<ProducerRun>>()
+  readonly #backoff: Backoff
+
+  constructor (services: DataServices, signal: AbortSignal) {
+    this.#services = services
+    this.#signal = signal
+    this.#backoff = new Backoff(services.steadyNow)
+  }
+
+  async get (key: string): Promise<unknown> {
+    const held = await this.#find(this.#key(key))
+    return held !== undefined && this.#isFresh(held) ? held.value : undefined
+  }
+
+  async has (key: string): Promise<boolean> {
+    return await this.get(key) !== undefined
+  }
+
+  async set (key: string, value: unknown, options: SetOptions): Promise<void> {
+    const stored = this.#key(key)
+    const kept = setSettings(options)
+    const { fence, guard } = this.#services
+    const entry = this.#encode(stored, value, kept, await this.#stamps(kept.tags))
+    // A producer that began before this knows an older value.
+    fence.move(stored)
+    await guard.write('set', stored, entry)
+    fence.move(stored)
+    this.#backoff.succeeded(stored)
+  }
+
+  async delete (key: string): Promise<void> {
+    const stored = this.#key(key)
+    this.#services.fence.move(stored)
+    await this.#services.guard.write('delete', stored)
+    this.#services.fence.move(stored)
+  }
+
+  async getOrSet<T> (key: string, options: GetOrSetOptions, produce: (context: ProduceContext) => Promise<T> | T): Promise<T> {
+    const stored = this.#key(key)
+    const kept = getOrSetSettings(options)
+    if (typeof produce !== 'function') throw new CACHE_ERR_OPTION('cache.getOrSet(key, options, produce)', 'a function', show(produce))
+    const { fence, guard, now } = this.#services
+    if (guard.isClosed) throw new CACHE_ERR_CLOSED('getOrSet')
+    const job: ValueRequest<T> = { stored, settings: kept, mark: fence.mark, names: () => [stored, ...kept.tags.map(tagName)], produce }
+    const held = await this.#find(stored).catch(() => undefined)
+    if (held !== undefined && this.#isFresh(held)) return held.value as T
+    if (held !== undefined && now() < held.staleUntil) {
+      this.#refresh(job)
+      return held.value as T
+    }
+    try {
+      return await this.#one(job)
+    } catch (err) {
+      // What was invalidated while the producer ran is not answered for its failure.
+      const isGone = held === undefined || now() >= held.staleOnErrorUntil || fence.movedSince(job.mark, () => [...job.names(), ...held.tags.map(tagName)])
+      if (isGone) throw err
+      this.#failed(err)
+      return held.value as T
+    }
+  }
+
+  /** Makes a stale value anew behind the answer, unless that is under way, or has failed a moment ago. */
+  #refresh<T> (job: ValueRequest<T>): void {
+    const { stored } = job
+    if (this.#producing.has(stored) || this.#producing.size >= MAX_PRODUCERS_BEHIND || this.#backoff.pauses(stored)) return
+    this.#services.guard.track(this.#one(job).catch((err) => {
+      this.#backoff.failed(stored)
+      this.#failed(err)
+    }))
+  }
+
+  #failed (err: unknown): void {
+    this.#services.log.warn('producer', { err: safeError(err) }, 'cache: a producer failed, its stale value was answered')
+  }
+
+  /** What the producer makes, one at a time for a key. */
+  async #one<T> (job: ValueRequest<T>): Promise<T> {
+    const { stored, mark, names } = job
+    const under = [...this.#producing.get(stored) ?? []].findLast(({ isSuperseded }) => !isSuperseded)
+    if (under !== undefined && !this.#services.fence.movedSince(under.mark, names)) {
+      // Not for ever: the producer that is waited for may be waiting for this very value.
+      const waited = await within(this.#services.lockTimeoutMs, under.value)
+      if (waited !== LATE) return asRead(waited) as T
+    }
+    const production: ProducerRun = { mark, value: this.#produce(job, () => this.#mayStore(job, production)), isSuperseded: false }
+    const all = this.#producing.get(stored) ?? new Set()
+    this.#producing.set(stored, all.add(production))
+    try {
+      return await production.value as T
+    } finally {
+      all.delete(production)
+      if (all.size === 0) this.#producing.delete(stored)
+    }
+  }
+
+  async #produce<T> ({ stored, settings, produce }: ValueRequest<T>, mayStore: () => boolean): Promise<T> {
+    const { guard, tags } = this.#services
+    const stamps = settings.tags.length === 0 ? [] : await tags.stamped(settings.tags, guard.deadline())
+    const value = await produce({ signal: this.#signal })
+    this.#backoff.succeeded(stored)
+    // What can't be stored was produced all the same: the caller has it.
+    if (stamps !== UNAVAILABLE && value !== undefined && mayStore()) {
+      try {
+        guard.writeBehind(stored, this.#encode(stored, value, settings, stamps))
+      } catch (fault) {
+        this.#services.observer.fault('cache.getOrSet', 'value', fault)
+      }
+    }
+    return value
+  }
+
+  /** Whether what a producer made is still the latest. Those that began before it have an older value from then on. */
+  #mayStore<T> ({ stored, mark, names }: ValueRequest<T>, production: ProducerRun): boolean {
+    if (production.isSuperseded || this.#services.fence.movedSince(mark, names)) return false
+    for (const other of this.#producing.get(stored) ?? []) {
+      if (other === production) return true
+      other.isSuperseded = true
+    }
+    return true
+  }
+
+  #isFresh ({ freshUntil }: StoredValue): boolean {
+    return this.#services.now() < freshUntil
+  }
+
+  async #find (stored: string): Promise<StoredValue | undefined> {
+    const { guard, store } = this.#services
+    const read = await guard.read(stored)
+    const entry = store.believed(read, stored)
+    if (read === undefined || entry === undefined || entry === UNAVAILABLE || entry.head.kind !== 'value') return undefined
+    const { json, tags = [], freshUntil = read.expiresAt, staleUntil = 0, staleOnErrorUntil = 0 } = entry.head
+    const currentUntil = await this.#currentUntil(tags)
+    if (currentUntil === undefined) return undefined
+    const lives = staleFrom({ freshUntil, staleUntil, staleOnErrorUntil }, currentUntil)
+    return { value: json ? JSON.parse(entry.body.toString()) : Buffer.from(entry.body), ...lives, tags: tagsOf(tags) }
+  }
+
+  /** Since when a value under these stamps is stale for a soft invalidation, if it is; undefined where it is gone, or nobody can say. */
+  async #currentUntil (stamps: readonly string[]): Promise<number | undefined> {
+    if (stamps.length === 0) return Infinity
+    const { guard, tags } = this.#services
+    const deadline = guard.deadline()
+    const current = await tags.areCurrent(stamps, deadline)
+    if (current !== false) return current === true ? Infinity : undefined
+    const since = await tags.staleSince(stamps, deadline)
+    return since === UNAVAILABLE ? undefined : since
+  }
+
+  async #stamps (tags: readonly string[]): Promise<readonly string[]> {
+    if (tags.length === 0) return []
+    const { guard, backendName } = this.#services
+    const stamps = await this.#services.tags.stamped(tags, guard.deadline())
+    if (stamps === UNAVAILABLE) throw new CACHE_ERR_BACKEND_FAILED(backendName, 'get', 'no answer for the tags; the log says why')
+    return stamps
+  }
+
+  #encode (stored: string, value: unknown, { ttlMs, staleWhileRevalidateMs, staleIfErrorMs }: Settings, stamps: readonly string[]): StoredEntry {
+    const isBytes = value instanceof Uint8Array
+    const body = isBytes ? Buffer.from(value) : json(value)
+    if (body === undefined) throw new CACHE_ERR_OPTION('cache.set(key, value)', 'a JSON value or a Buffer', show(value))
+    const at = this.#services.now()
+    const freshUntil = at + ttlMs
+    const staleMs = Math.max(staleWhileRevalidateMs, staleIfErrorMs)
+    const head: ValueHead = {
+      kind: 'value',
+      key: stored,
+      storedAt: at,
+      json: !isBytes,
+      ...(stamps.length > 0 && { tags: stamps }),
+      ...(staleMs > 0 && { freshUntil }),
+      ...(staleWhileRevalidateMs > 0 && { staleUntil: freshUntil + staleWhileRevalidateMs }),
+      ...(staleIfErrorMs > 0 && { staleOnErrorUntil: freshUntil + staleIfErrorMs })
+    }
+    return { value: this.#services.store.codec.encode(head, body), expiresAt: freshUntil + staleMs }
+  }
+
+  #key (key: unknown): string {
+    if (typeof key !== 'string' || key === '') throw new CACHE_ERR_OPTION('cache key', 'a string that is not empty', show(key))
+    return dataKey(this.#services.namespace, key)
+  }
+}
+
+/** undefined for what has no JSON: a function, a BigInt, a circle. */
+function json (value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value)
+  } catch {
+    return undefined
+  }
+}
+
+/** A value of one's own, as whoever reads the stored one is given it. What can't be stored is nobody's own. */
+function asRead (value: unknown): unknown {
+  if (value instanceof Uint8Array) return Buffer.from(value)
+  const text = json(value)
+  return text === undefined ? value : JSON.parse(text)
+}

@@ -1,0 +1,57 @@
+// How a value of the data cache is kept: what `set` and `getOrSet` take, checked.
+import { aDuration, checkOptions, duration, expects, type Duration } from '../../registry/check.js'
+import { aDurationOrZero, durationOrZero } from '../options/route-options.js'
+import { areTags, MAX_TAGS } from '../options/invalidation-target.js'
+
+/** How a value is kept. */
+export interface SetOptions {
+  /** How long it is kept. Required. */
+  ttl: Duration
+  /** Names by which it can be invalidated. @default [] */
+  tags?: readonly string[]
+}
+
+/** How a produced value is kept. */
+export interface GetOrSetOptions extends SetOptions {
+  /** How long after `ttl` the value is still answered while one producer makes a new one. @default 0 */
+  staleWhileRevalidate?: Duration
+  /** How long after `ttl` the value is still answered when the producer fails. @default 0 */
+  staleIfError?: Duration
+}
+
+export const VALUE_DEFAULTS = { staleWhileRevalidate: 0, staleIfError: 0, tags: [] } as const satisfies Partial<GetOrSetOptions>
+
+const SET_CHECKS = {
+  ttl: aDuration,
+  tags: expects<readonly string[]>(`an array of at most ${MAX_TAGS} strings`, areTags)
+}
+
+const GET_OR_SET_CHECKS = { ...SET_CHECKS, staleWhileRevalidate: aDurationOrZero, staleIfError: aDurationOrZero }
+
+/** How long, in milliseconds, and under which tags a value is kept. */
+export interface Settings {
+  readonly ttlMs: number
+  readonly staleWhileRevalidateMs: number
+  readonly staleIfErrorMs: number
+  readonly tags: readonly string[]
+}
+
+/** The options of `set`. Throws CACHE_ERR_OPTION. */
+export function setSettings (options: unknown): Settings {
+  return settings('cache.set', checkOptions<SetOptions>('cache.set', options, SET_CHECKS))
+}
+
+/** The options of `getOrSet`. Throws CACHE_ERR_OPTION. */
+export function getOrSetSettings (options: unknown): Settings {
+  return settings('cache.getOrSet', checkOptions<GetOrSetOptions>('cache.getOrSet', options, GET_OR_SET_CHECKS))
+}
+
+function settings (who: string, options: Partial<GetOrSetOptions>): Settings {
+  const { ttl, staleWhileRevalidate, staleIfError, tags } = { ...VALUE_DEFAULTS, ...options }
+  return {
+    ttlMs: duration()(ttl, `${who}.ttl`),
+    staleWhileRevalidateMs: durationOrZero(staleWhileRevalidate, `${who}.staleWhileRevalidate`),
+    staleIfErrorMs: durationOrZero(staleIfError, `${who}.staleIfError`),
+    tags
+  }
+}

@@ -1,0 +1,61 @@
+// Which route a request would come to: a router of its own with all routes below the registration, as Fastify's is not to be asked.
+import type { FastifyInstance, RouteOptions } from 'fastify'
+import findMyWay, { type HTTPMethod } from 'find-my-way'
+import { routingOf } from '../fastify/fastify-internals.js'
+import type { CachedRoute } from '../route.js'
+
+/** A route that was found: cached or not, with its path's parameters. */
+export interface Located {
+  readonly name: string
+  readonly cached: CachedRoute | undefined
+  readonly params: Readonly<Record<string, string | undefined>>
+}
+
+interface Registered {
+  readonly options: RouteOptions & { readonly routePath?: string }
+  readonly cached: ReadonlyMap<string, CachedRoute> | undefined
+}
+
+export class RouteLookup {
+  readonly #routes: Registered[] = []
+  readonly #application: FastifyInstance
+  #router: ReturnType<typeof findMyWay> | undefined
+
+  constructor (application: FastifyInstance) {
+    this.#application = application
+  }
+
+  add (options: RouteOptions, cached: ReadonlyMap<string, CachedRoute> | undefined): void {
+    this.#routes.push({ options: { ...options }, cached })
+    this.#router = undefined
+  }
+
+  /** The route for this method and path; undefined where none below the registration has it. */
+  find (method: string, path: string, { host, version }: { host: string, version: string | undefined }): Located | undefined {
+    this.#router ??= this.#made()
+    const found = this.#router.find(method as HTTPMethod, path, { host, version } as never)
+    return found === null ? undefined : { ...(found.store as Pick<Located, 'name' | 'cached'>), params: found.params }
+  }
+
+  #made (): ReturnType<typeof findMyWay> {
+    const router = findMyWay({ ...routingOf(this.#application) })
+    for (const route of this.#routes) this.#addTo(router, route, false)
+    // A route whose own the path is goes before another one's twin.
+    for (const route of this.#routes) this.#addTo(router, route, true)
+    return router
+  }
+
+  /** `isTwin`: the route `/` below a prefix answers with a slash and without (`prefixTrailingSlash`), and Fastify tells of one of the two. */
+  #addTo (router: ReturnType<typeof findMyWay>, { options, cached }: Registered, isTwin: boolean): void {
+    const { method, url, constraints, routePath } = options
+    const path = isTwin ? `${url}/` : url
+    for (const one of [method].flat()) {
+      if (isTwin && !(routePath === '' && this.#application.hasRoute({ method: one, url: path, constraints: constraints ?? {} }))) continue
+      try {
+        router.on(one as HTTPMethod, path, constraints === undefined ? {} : { constraints: constraints as never }, () => {}, { name: `${one} ${url}`, cached: cached?.get(one) })
+      } catch {
+        // Constraints of the application's own making, which only its router knows; or a twin whose path another route has.
+      }
+    }
+  }
+}

@@ -1,0 +1,164 @@
+// What is said once, when the application is ready: every cached route with its policy, and what is likely a mistake.
+import type { RouteOptions } from 'fastify'
+import { duration, type Duration } from '../../registry/check.js'
+import type { CacheLog } from '../../registry/registry.js'
+import { ROUTE_DEFAULTS, type RoutePolicy } from '../options/route-options.js'
+import { isSafe } from '../invalidation/unsafe-methods.js'
+
+/** What is known once all plugins are there. */
+export interface Facts {
+  readonly backendName: string
+  /** Of the backend `tiered`: the `nearTtl` that was given where others may share the last tier, else 0. */
+  readonly nearTtlMs: number
+  /** Whether the backend can look through its keys. */
+  readonly hasClear: boolean
+  /** Whether other processes run the same application. */
+  readonly isOneOfSeveral: boolean
+  /** Registered plugins that tell who asks. */
+  readonly authPlugins: readonly string[]
+}
+
+/** Something that is likely not what was meant. */
+export interface Mistake {
+  readonly routes: readonly string[]
+  /** What is wrong and what to do, in one line. */
+  readonly message: string
+}
+
+interface Seen {
+  readonly name: string
+  readonly url: string
+  readonly methods: readonly string[]
+  readonly policy: RoutePolicy | undefined
+  /** Hooks of the route itself whose names say that they tell who asks. */
+  readonly guards: readonly string[]
+}
+
+type Cached = Seen & { readonly policy: RoutePolicy }
+/** The routes to which it applies and what to say of them; nothing where there are none. */
+type Rule = (cached: readonly Cached[], facts: Facts, seen: readonly Seen[]) => Mistake | Mistake[]
+
+/** Plugins after which a request is somebody's. */
+export const AUTH_PLUGINS = ['@fastify/auth', '@fastify/jwt', '@fastify/basic-auth', '@fastify/bearer-auth', '@fastify/passport', '@fastify/session', '@fastify/secure-session', '@fastify/oauth2']
+const AUTH_NAME = /auth|jwt|session|login|permission|guard|verifyuser/i
+// What the backend does by default.
+const LONGEST_NEAR_TTL_MS = 1_000
+const HOOKS = ['onRequest', 'preParsing', 'preValidation', 'preHandler'] as const
+
+export class StartupReport {
+  readonly #seen: Seen[] = []
+
+  /** A route below the registration; `policy` where it asks for the cache. */
+  add (route: RouteOptions, policy: RoutePolicy | undefined): void {
+    const methods = [route.method].flat()
+    // Fastify adds a HEAD to each GET.
+    if (methods.join() === 'HEAD') return
+    const guards = HOOKS.flatMap((hook) => [route[hook] ?? []].flat()).map((hook) => (hook as { name: string }).name).filter((name) => AUTH_NAME.test(name))
+    this.#seen.push({ name: `${methods.join(',')} ${route.url}`, url: route.url, methods, policy, guards })
+  }
+
+  /** A line for each cached route at debug level, and one for each kind of mistake at warn level. */
+  say (log: CacheLog, facts: Facts): void {
+    for (const { name, policy } of this.#cached()) log.debug({ route: name }, `cache: ${name}: ${described(policy)}`)
+    for (const { routes, message } of this.mistakes(facts)) log.warn({ routes }, `cache: ${message}`)
+  }
+
+  mistakes (facts: Facts): Mistake[] {
+    const asked = this.#seen.filter((seen): seen is Cached => seen.policy !== undefined)
+    const cached = this.#cached()
+    return [...RULES.flatMap((rule) => rule(cached, facts, this.#seen)), ...ASKING_RULES.flatMap((rule) => rule(asked, facts, this.#seen))].filter(({ routes }) => routes.length > 0)
+  }
+
+  /** Those of which something can be stored. */
+  #cached (): Cached[] {
+    return this.#seen.filter((seen): seen is Cached => seen.policy !== undefined && seen.methods.some((method) => seen.policy!.methods.has(method)))
+  }
+}
+
+/** The `nearTtl` among these options of a backend, where other processes may share the last tier, else 0. */
+export function nearTtlOf (backend: string, options: unknown): number {
+  const { nearTtl, tiers } = (options ?? {}) as { nearTtl?: Duration, tiers?: ReadonlyArray<{ backend: string }> }
+  if (backend !== 'tiered' || nearTtl === undefined || tiers?.at(-1)?.backend === 'memory') return 0
+  return duration()(nearTtl, 'tiered.nearTtl') as number
+}
+
+const namesOf = (routes: readonly Seen[]): string[] => routes.map(({ name }) => name)
+
+/** Whether the key tells users apart, so that their answers are not each other's. */
+function isPersonal ({ key }: RoutePolicy): boolean {
+  return typeof key === 'function' || key.by !== undefined || key.cookies.length > 0 || key.headers.some((name) => ['authorization', 'cookie'].includes(name))
+}
+
+/** Whether the URL is the whole key, so that a write to it finds the entry. */
+function isKeyedByUrl ({ key }: RoutePolicy): boolean {
+  return typeof key !== 'function' && key.query === true && key.by === undefined && !key.body && key.headers.length === 0 && key.cookies.length === 0
+}
+
+const lists = ({ invalidates }: RoutePolicy): boolean => typeof invalidates === 'function' || invalidates.length > 0
+
+const isDefault = (statuses: ReadonlySet<number>): boolean => [...statuses].join() === ROUTE_DEFAULTS.statuses.join()
+
+const RULES: readonly Rule[] = [
+  (cached) => ({
+    routes: namesOf(cached.filter(({ policy }) => policy.ttlMs === undefined && !policy.heuristic && isDefault(policy.statuses))),
+    message: 'no ttl: only answers that say themselves how long they are fresh are stored; give the route a ttl, or heuristic: true'
+  }),
+  (cached) => ({
+    routes: namesOf(cached.filter(({ policy }) => policy.ttlMs === undefined && !isDefault(policy.statuses))),
+    message: 'statuses without ttl does nothing: it says to which statuses the ttl applies; give the route a ttl'
+  }),
+  (cached, { backendName, isOneOfSeveral }) => ({
+    routes: isOneOfSeveral && backendName === 'memory' ? namesOf(cached.filter(({ policy }) => typeof policy.tags === 'function' || policy.tags.length > 0)) : [],
+    message: "tags on the backend 'memory' are each process's own: an invalidation is not seen by the others; use a backend that they share, sqlite on one machine or redis"
+  }),
+  (cached, { isOneOfSeveral, nearTtlMs }) => ({
+    routes: isOneOfSeveral && nearTtlMs > LONGEST_NEAR_TTL_MS ? namesOf(cached) : [],
+    message: `the backend 'tiered' has a nearTtl of ${seconds(nearTtlMs)}: for so long this process goes on serving what another one has invalidated by URL, route or key; make it 1 s or less, or leave it out`
+  }),
+  (cached, { authPlugins }) => ({
+    routes: namesOf(cached.filter(({ policy, guards }) => policy.credentials === 'ignore' && !isPersonal(policy) && (guards.length > 0 || authPlugins.length > 0))),
+    message: `credentials: 'ignore' in an application that tells users apart${authPlugins.length > 0 ? ` (${authPlugins.join(', ')})` : ''}: what the handler answers one user others are given; leave it out, or name the user in the key, key: { by: (request) => ... }`
+  }),
+  (cached, _facts, seen) => ({
+    routes: namesOf(cached.filter(({ url, policy }) => !isKeyedByUrl(policy) && typeof policy.tags !== 'function' && policy.tags.length === 0 &&
+      seen.some((other) => other.url === url && other.methods.some((method) => !isSafe(method)) && !(other.policy !== undefined && lists(other.policy))))),
+    message: 'writes to the same URL forget nothing, as the keys hold more than the URL; give the route tags, and the writing one invalidates: [...]'
+  })
+]
+
+/** These are about whoever asked for the cache, even where nothing can be stored. */
+const ASKING_RULES: readonly Rule[] = [
+  (asked) => ({
+    routes: namesOf(asked.filter(({ methods, policy }) => !lists(policy) && !methods.some((method) => policy.methods.has(method)))),
+    message: "none of the route's methods is cached; name it, methods: ['POST'] say, if its answers may be stored"
+  }),
+  (asked) => ({
+    routes: namesOf(asked.filter(({ methods, policy }) => methods.every(isSafe) && lists(policy))),
+    message: 'invalidates on a route that has safe methods only does nothing; put it on the route that changes something'
+  }),
+  (asked, { hasClear, backendName }) => ({
+    routes: hasClear ? [] : namesOf(asked.filter(({ policy }) => typeof policy.invalidates !== 'function' && policy.invalidates.some((target) => typeof target === 'object' && 'route' in target))),
+    message: `invalidates: { route } needs a backend that has clear, and '${backendName}' has none; give the routes a tag and list the tag`
+  })
+]
+
+const seconds = (ms: number): string => `${ms / 1_000} s`
+
+/** The policy in words. */
+export function described (policy: RoutePolicy): string {
+  const { ttlMs, heuristic, staleWhileRevalidateMs, staleIfErrorMs, key, tags } = policy
+  const own = 'as the answer says'
+  return [
+    `fresh ${ttlMs !== undefined ? `${own}, else ${seconds(ttlMs)}` : heuristic ? `${own}, else a tenth of its age` : own}`,
+    staleWhileRevalidateMs > 0 && `stale for ${seconds(staleWhileRevalidateMs)} while a refresh runs`,
+    staleIfErrorMs > 0 && `stale for ${seconds(staleIfErrorMs)} if the handler fails`,
+    typeof key === 'function' ? 'keyed by its function' : `keyed by ${keyedBy(key)}`,
+    policy.credentials === 'ignore' && 'credentials ignored',
+    typeof tags === 'function' ? 'tags by its function' : tags.length > 0 && `tags ${tags.join(', ')}`
+  ].filter((part) => part !== false).join('; ')
+}
+
+function keyedBy ({ query, headers, cookies, host, body, by }: Exclude<RoutePolicy['key'], (...given: never) => unknown>): string {
+  const list = (what: string, names: readonly string[]): string | false => names.length > 0 && `${what} ${names.join(' ')}`
+  return ['path', query === true ? 'query' : query !== false && list('parameters', query), host && 'host', list('fields', headers), list('cookies', cookies), body && 'body', by !== undefined && 'its function by'].filter((part) => part !== false).join(', ')
+}

@@ -1,0 +1,134 @@
+// Recording a body while it is passed on as it comes: chunks go through at once, and their bytes stop being kept beyond a limit.
+import { Transform, type Readable } from 'node:stream'
+import { ReadableStream } from 'node:stream/web'
+import { Pieces } from '../../registry/pieces.js'
+
+// Node bounds by bytes what waits in a stream, so a slow reader leaves as many pieces of one byte there: few are enough here.
+const WAITING_BYTES = 1024
+
+/** What all recordings together may hold. */
+export class RecordingBudget {
+  readonly #maxBytes: number
+  #heldBytes = 0
+
+  constructor (maxBytes: number) {
+    this.#maxBytes = maxBytes
+  }
+
+  take (bytes: number): boolean {
+    if (this.#heldBytes + bytes > this.#maxBytes) return false
+    this.#heldBytes += bytes
+    return true
+  }
+
+  give (bytes: number): void {
+    this.#heldBytes -= bytes
+  }
+}
+
+/** How a recording ended; `whole` at most once, `failed` also after the limit was passed. */
+export interface RecordingEnd {
+  whole (body: Buffer): void
+  failed (why: 'too-large' | 'stream-failed'): void
+}
+
+/** Keeps the bytes of one body. */
+export class BodyRecording {
+  readonly #maxBytes: number
+  readonly #budget: RecordingBudget
+  readonly #end: RecordingEnd
+  #pieces: Pieces | undefined = new Pieces()
+  /** The memory that is taken of the budget. */
+  #takenBytes = 0
+
+  constructor (maxBytes: number, budget: RecordingBudget, end: RecordingEnd) {
+    this.#maxBytes = maxBytes
+    this.#budget = budget
+    this.#end = end
+  }
+
+  add (chunk: unknown): void {
+    const pieces = this.#pieces
+    if (pieces === undefined) return
+    const piece = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
+    if (!(piece instanceof Uint8Array)) return this.fail('stream-failed')
+    const costBytes = pieces.costOf(piece.byteLength)
+    if (pieces.bytes + piece.byteLength > this.#maxBytes || !this.#budget.take(costBytes)) return this.fail('too-large')
+    this.#takenBytes += costBytes
+    pieces.add(piece)
+  }
+
+  complete (): void {
+    if (this.#pieces === undefined) return
+    const body = this.#pieces.whole()
+    this.#drop()
+    this.#end.whole(body)
+  }
+
+  fail (why: 'too-large' | 'stream-failed'): void {
+    if (this.#pieces === undefined) return
+    this.#drop()
+    this.#end.failed(why)
+  }
+
+  #drop (): void {
+    this.#pieces = undefined
+    this.#budget.give(this.#takenBytes)
+  }
+}
+
+/** A stream that passes `source` on, and records it. */
+export function teed (kind: 'node' | 'web', source: unknown, recording: BodyRecording): Readable | ReadableStream {
+  return kind === 'web' ? teeWebStream(source as ReadableStream, recording) : teeNodeStream(source as Readable, recording)
+}
+
+/** The source's error is the new stream's; who drops one drops the other. */
+function teeNodeStream (source: Readable, recording: BodyRecording): Readable {
+  const tee = new Transform({
+    highWaterMark: WAITING_BYTES,
+    transform (chunk, _encoding, done) {
+      recording.add(chunk)
+      done(null, chunk)
+    },
+    flush (done) {
+      recording.complete()
+      done()
+    },
+    destroy (err, done) {
+      recording.fail('stream-failed')
+      source.destroy?.()
+      done(err)
+    }
+  })
+  // Nobody may listen yet, and whoever does later sees what became of it.
+  tee.on('error', () => {})
+  source.on('error', (err) => tee.destroy(err))
+  source.on('close', () => { if (!source.readableEnded && !tee.writableEnded) tee.destroy(Object.assign(new Error('Premature close'), { code: 'ERR_STREAM_PREMATURE_CLOSE' })) })
+  return source.pipe(tee)
+}
+
+/** The same for a web stream. */
+function teeWebStream (source: ReadableStream, recording: BodyRecording): ReadableStream {
+  const reader = source.getReader()
+  return new ReadableStream({
+    async pull (controller) {
+      try {
+        const { done, value } = await reader.read()
+        if (done) {
+          recording.complete()
+          controller.close()
+        } else {
+          recording.add(value)
+          controller.enqueue(value)
+        }
+      } catch (err) {
+        recording.fail('stream-failed')
+        controller.error(err)
+      }
+    },
+    async cancel (reason) {
+      recording.fail('stream-failed')
+      await reader.cancel(reason)
+    }
+  }, { highWaterMark: 0 })
+}

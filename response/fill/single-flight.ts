@@ -1,0 +1,124 @@
+// Single flight: one request does the work of a key, the others wait for its outcome, and never for ever.
+import { Deadline, type Wait } from '../../registry/deadline.js'
+import { lruOf } from '../../registry/lru.js'
+import { SlotMap } from '../../registry/slot-map.js'
+import type { Entry, ResponseHead } from '../store/entry.js'
+
+/** What came of a flight: an answer to share, or why there is none. */
+export type Outcome =
+  | { readonly entry: Entry<ResponseHead>, readonly varyNames: readonly string[], readonly variant: string, readonly names: readonly string[] }
+  | { readonly released: 'not-shareable' | 'failed' | 'lock-timeout' }
+
+/** Keys whose answers turned out not to be shareable are not waited for during this time. */
+const ALONE_MS = 10_000
+const ALONE_REMEMBERED = 10_000
+
+/** One request's work on a key. */
+export class Flight {
+  readonly key: string
+  /** The fence's mark when the work began. */
+  readonly mark: number
+  readonly #startedAt = performance.now()
+  readonly #lockTimeoutMs: number
+  #awaits: Flight[] | undefined
+  #waiters: Array<(outcome: Outcome) => void> | undefined
+  #wait: Wait | undefined
+  #outcome: Outcome | undefined
+
+  constructor (key: string, mark: number, lockTimeoutMs: number) {
+    this.key = key
+    this.mark = mark
+    this.#lockTimeoutMs = lockTimeoutMs
+  }
+
+  get over (): boolean {
+    return this.#outcome !== undefined || performance.now() - this.#startedAt >= this.#lockTimeoutMs
+  }
+
+  /** Its own work waits for another flight. */
+  awaits (other: Flight): void {
+    this.#awaits ??= []
+    if (!this.#awaits.includes(other)) this.#awaits.push(other)
+  }
+
+  /** Whether `other` must end before this one can. */
+  waitsFor (other: Flight): boolean {
+    return this === other || (this.#awaits ?? []).some((next) => !next.over && next.waitsFor(other))
+  }
+
+  /** Whether somebody waits. */
+  get awaited (): boolean {
+    return this.#waiters !== undefined
+  }
+
+  /** The outcome, or a release when the lock times out first. Never rejects. */
+  wait (): Promise<Outcome> {
+    return new Promise((resolve) => {
+      if (this.#outcome !== undefined) return resolve(this.#outcome)
+      this.#waiters ??= []
+      this.#waiters.push(resolve)
+      this.#wait ??= new Deadline(Math.max(this.#lockTimeoutMs - (performance.now() - this.#startedAt), 0)).wait(() => this.settle({ released: 'lock-timeout' }))
+    })
+  }
+
+  /** The first outcome counts. */
+  settle (outcome: Outcome): void {
+    if (this.#outcome !== undefined) return
+    this.#outcome = outcome
+    this.#wait?.cancel()
+    for (const resolve of this.#waiters ?? []) resolve(outcome)
+    this.#waiters = undefined
+  }
+}
+
+/** The flights under way. */
+export class Flights {
+  readonly #flights = new SlotMap<Flight>()
+  readonly #alone = lruOf<number>(ALONE_REMEMBERED)
+  readonly #now: () => number
+  readonly #lockTimeoutMs: number
+
+  constructor (now: () => number, lockTimeoutMs: number) {
+    this.#now = now
+    this.#lockTimeoutMs = lockTimeoutMs
+  }
+
+  /**
+   * The flight of `key` to wait for, where there is one that is `stillGood`; else one that begins, for others to join, where
+   * `mayBegin` and the key's responses were shareable a moment ago. Undefined: neither.
+   */
+  joinOrBegin (key: string, mark: number, mayBegin: boolean, stillGood: (flight: Flight) => boolean): { readonly joined?: Flight, readonly begun?: Flight } {
+    const there = this.#flights.get(key)
+    if (there !== undefined && !there.over && stillGood(there)) return { joined: there }
+    if (!mayBegin || (this.#alone.size > 0 && (this.#alone.get(key) ?? 0) > this.#now())) return {}
+    const begun = new Flight(key, mark, this.#lockTimeoutMs)
+    this.#flights.set(key, begun)
+    return { begun }
+  }
+
+  /** Ends a flight with an answer, which is made only if somebody waits for it. */
+  share (flight: Flight, outcome: () => Outcome): void {
+    this.#remove(flight)
+    if (flight.awaited) flight.settle(outcome())
+  }
+
+  /** Ends a flight without an answer to share. */
+  release (flight: Flight, released: 'not-shareable' | 'failed'): void {
+    this.#remove(flight)
+    if (released === 'not-shareable') this.#alone.set(flight.key, this.#now() + ALONE_MS)
+    flight.settle({ released })
+  }
+
+  get size (): number {
+    return this.#flights.size
+  }
+
+  /** Releases everybody who waits. */
+  close (): void {
+    for (const flight of this.#flights.all()) this.release(flight, 'failed')
+  }
+
+  #remove (flight: Flight): void {
+    if (this.#flights.get(flight.key) === flight) this.#flights.delete(flight.key)
+  }
+}

@@ -1,0 +1,53 @@
+// Which cache directives of an answer are addressed to this cache: those of a targeted field (RFC 9213), else Cache-Control.
+import { parseDictionary } from 'structured-headers'
+import { joined, type FieldValue, type Fields } from './field-values.js'
+import { parseCacheControl, type CacheControl } from './cache-control.js'
+
+/** The directives that count, and whether they come from a targeted field, in place of Cache-Control and Expires. */
+export interface ResponseDirectives extends CacheControl {
+  readonly isTargeted: boolean
+}
+
+/** Of a response that says nothing. */
+export const NO_DIRECTIVES: ResponseDirectives = { directives: new Map(), malformed: false, isTargeted: false }
+
+const NUMBERS: ReadonlySet<string> = new Set(['max-age', 's-maxage', 'stale-while-revalidate', 'stale-if-error'])
+const LISTS: ReadonlySet<string> = new Set(['no-cache', 'private'])
+
+/** RFC 9213 section 2.2: the first field of the target list that is there and valid, and nothing beside it. */
+export function responseDirectivesOf (fields: Fields, targetList: readonly string[]): ResponseDirectives {
+  for (const name of targetList) {
+    const directives = fields[name] === undefined ? undefined : parseTargeted(fields[name])
+    if (directives !== undefined) return { directives, malformed: false, isTargeted: true }
+  }
+  if (fields['cache-control'] === undefined) return NO_DIRECTIVES
+  const { directives, malformed } = parseCacheControl(fields['cache-control'])
+  return { directives, malformed, isTargeted: false }
+}
+
+/** A targeted field's directives; undefined where it is to be taken for absent: empty, malformed, a directive of the wrong type (RFC 9213 section 2.1). */
+export function parseTargeted (field: FieldValue): ReadonlyMap<string, string | true> | undefined {
+  let dictionary: ReturnType<typeof parseDictionary>
+  try {
+    dictionary = parseDictionary(joined(field))
+  } catch {
+    return undefined
+  }
+  const directives = new Map<string, string | true>()
+  for (const [name, [value]] of dictionary) {
+    const argument = argumentOf(name, value)
+    if (argument === undefined) return undefined
+    directives.set(name, argument)
+  }
+  return directives.size === 0 ? undefined : directives
+}
+
+/** Integers where seconds are meant, a list of names where one may stand, no argument elsewhere; of unknown directives anything. */
+function argumentOf (name: string, value: unknown): string | true | undefined {
+  if (NUMBERS.has(name)) return Number.isInteger(value) ? String(value) : undefined
+  if (value === true) return true
+  if (LISTS.has(name)) return typeof value === 'string' ? value : undefined
+  return FLAGS.has(name) ? undefined : ''
+}
+
+const FLAGS: ReadonlySet<string> = new Set(['no-store', 'public', 'must-revalidate', 'proxy-revalidate', 'must-understand', 'no-transform', 'immutable'])

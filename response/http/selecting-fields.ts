@@ -1,0 +1,55 @@
+// Selecting request fields in the one spelling of those that mean the same (RFC 9111 section 4.1).
+import { joined, type FieldValue } from './field-values.js'
+
+/** How far spellings are taken for one: to the letter, or as far as RFC 9111 section 4.1 allows. */
+export type Spelling = 'exact' | 'normalised'
+
+const MEMBER = /^([!#$%&'*+.^_`|~0-9a-z-]+)(?:[ \t]*;[ \t]*q=([01](?:\.[0-9]{0,3})?))?$/
+
+/** Fields that are no lists: a comma in them is like any other character. */
+const NO_LISTS: ReadonlySet<string> = new Set(['cookie', 'authorization', 'proxy-authorization', 'user-agent', 'referer', 'from', 'date', 'origin', 'host', 'if-modified-since', 'if-unmodified-since', 'if-range'])
+
+/** A field that Vary names, as it tells variants apart. What can't be read stays as it is. */
+export function normalized (name: string, value: string | readonly string[] | undefined, spelling: Spelling): string | readonly string[] | undefined {
+  if (value === undefined || spelling === 'exact' || NO_LISTS.has(name)) return value
+  const text = joined(value as FieldValue)
+  return name === 'accept-encoding' || name === 'accept-language' ? inOneSpelling(text) ?? text : withoutBlanks(text)
+}
+
+/** RFC 9110 sections 12.5.3 and 12.5.4: names in any case, blanks anywhere, `q=1` said or not. The order of those that weigh the same says nothing. */
+function inOneSpelling (text: string): string | undefined {
+  const members: string[] = []
+  for (const listed of text.toLowerCase().split(',')) {
+    const member = trimmed(listed)
+    if (member === '') continue
+    const [, range, weight] = MEMBER.exec(member) ?? []
+    if (range === undefined || Number(weight ?? 1) > 1) return undefined
+    members.push(weight === undefined || Number(weight) === 1 ? range : `${range};q=${Number(weight)}`)
+  }
+  return members.sort().join(',')
+}
+
+/** RFC 9110 section 5.6.1: blanks around the commas of a list say nothing. What stands in quotes stays as it is; with quotes that don't close, all of it. */
+function withoutBlanks (text: string): string {
+  const pieces = trimmed(text).split('"')
+  if (pieces.length % 2 === 0 || text.includes('\\')) return text
+  return pieces.map((piece, index) => index % 2 === 1 ? piece : besideCommas(piece)).join('"')
+}
+
+function besideCommas (piece: string): string {
+  const members = piece.split(',')
+  return members.map((member, at) => {
+    const begun = at === 0 ? member : trimmedStart(member)
+    return at === members.length - 1 ? begun : trimmedEnd(begun)
+  }).join(',')
+}
+
+const trimmed = (text: string): string => trimmedEnd(trimmedStart(text))
+
+const trimmedStart = (text: string): string => text.replace(/^[ \t]+/, '')
+
+function trimmedEnd (text: string): string {
+  let end = text.length
+  while (end > 0 && (text[end - 1] === ' ' || text[end - 1] === '\t')) end--
+  return text.slice(0, end)
+}

@@ -1,0 +1,114 @@
+// Invalidation: by tag, URL, route or key. The fence is moved before and after, so that no fill under way undoes it.
+import { show } from '../../registry/check.js'
+import { CACHE_ERR_CLOSED, CACHE_ERR_OPTION, CACHE_ERR_POWER_MISSING } from '../../registry/errors.js'
+import type { Services } from '../services.js'
+import { dataKey } from '../data/data-cache.js'
+import { safeError } from '../observe/log.js'
+import { customKey, namespacePrefix, originPart } from '../request/key.js'
+import { pathOf } from '../request/query.js'
+import { routeName, tagName, type KnownRoute } from '../known-route.js'
+import { parseTarget, partsOf, type InvalidationTarget } from '../options/invalidation-target.js'
+
+/** Settles when no later read can see what was stored for `target`. Rejects when that could not be confirmed. */
+export async function invalidate (services: Services, target: InvalidationTarget): Promise<void> {
+  const aim = parseTarget(target, 'invalidate(target)')
+  // Said here too: a URL that no route answers needs nothing of the backend.
+  if (services.guard.isClosed) throw new CACHE_ERR_CLOSED('invalidate')
+  if ('tags' in aim) return await invalidateTags(services, aim.tags, aim.soft === true)
+  if ('url' in aim) return await invalidateUrl(services, aim.url, aim.method ?? 'GET')
+  if ('route' in aim) return await invalidateRoute(services, aim.route)
+  await invalidateKey(services, aim.key)
+}
+
+/** Forgets everything in this namespace. */
+export async function clear (services: Services): Promise<void> {
+  await fenced(() => services.fence.moveAll(), async () => await clearPrefix(services, 'clear()', namespacePrefix(services.namespace)))
+}
+
+/**
+ * After the clock was set back: what was stored before has instants of the future, and nobody could tell any more how old it
+ * is. Fills under way are not stored either.
+ */
+export function dropEverything (services: Services, byMs: number): void {
+  const { backendName: backend, log, guard } = services
+  log.warn('clock', { byMs, backend }, 'cache: the system\'s clock was set back, so everything that was stored before is dropped')
+  guard.track(clear(services).catch((err: unknown) => {
+    log.warn('clock clear', { err: safeError(err), byMs, backend }, 'cache: what was stored before the clock was set back could not be dropped, and may be served for that much too long')
+  }))
+}
+
+async function invalidateTags (services: Services, tags: readonly string[], soft: boolean): Promise<void> {
+  await fenced(() => tags.forEach((tag) => services.fence.move(tagName(tag))), async () => {
+    await Promise.all(tags.map(async (tag) => await services.tags.invalidate(tag, soft)))
+  })
+}
+
+async function invalidateUrl (services: Services, url: string, method: string): Promise<void> {
+  const { origin, target } = partsOf(url)
+  const stored = method.toUpperCase() === 'HEAD' ? 'GET' : method.toUpperCase()
+  const meant = services.routesOfUrl.routesOf(pathOf(target)).filter((route) => typeof route.policy.key !== 'function' && route.method === stored)
+  await Promise.all(meant.map(async (route) => {
+    const exact = services.rewritesUrls ? undefined : exactKey(route, target, origin)
+    if (exact !== undefined) return await deleteResponse(services, route.targetPrefix(target), exact)
+    // Hosts, users, header fields, URLs before they were rewritten: they stand behind the target in the key, after a blank.
+    const prefix = exactKey(route, target, origin) ?? `${route.targetPrefix(target)} `
+    await fenced(() => services.fence.move(route.targetPrefix(target)), async () => await clearPrefix(services, 'invalidate({ url })', prefix))
+  }))
+}
+
+/** Forgets one answer with all its variants. `name`: under which the fence knows its target. */
+async function deleteResponse (services: Services, name: string, key: string): Promise<void> {
+  await fenced(() => services.fence.move(name), async () => await services.guard.write('delete', key))
+}
+
+/**
+ * Forgets what GET stored for a request target, where a key says which entry that is: one delete. Other keys would need
+ * to be looked for, which is too much for every answer to an unsafe method.
+ */
+export async function deleteTarget (services: Services, target: string, origin: string): Promise<void> {
+  await Promise.all(services.routesOfUrl.routesOf(pathOf(target)).map(async (route) => {
+    const key = exactKey(route, target, origin)
+    if (key !== undefined) await deleteResponse(services, route.targetPrefix(target), key)
+  }))
+}
+
+/** The one key that the URL means, where the target and the origin are all that keys are made of. */
+function exactKey (route: KnownRoute, target: string, origin: string | undefined): string | undefined {
+  const { method, policy: { key } } = route
+  const plain = typeof key !== 'function' && method === 'GET' && !key.body && key.by === undefined && key.query === true && key.headers.length === 0 && key.cookies.length === 0
+  if (!plain) return undefined
+  const prefix = route.targetPrefix(target)
+  return !key.host ? prefix : origin === undefined ? undefined : prefix + originPart(origin)
+}
+
+async function invalidateRoute (services: Services, route: string): Promise<void> {
+  const [, method, pattern] = /^(?:([A-Z-]+) )?(.*)$/s.exec(route) as unknown as [string, string | undefined, string]
+  const meant = services.routes.filter((one) => one.url === pattern && (method === undefined || one.method === method))
+  if (meant.length === 0) throw new CACHE_ERR_OPTION('invalidate({ route })', `a cached route's pattern, one of ${services.routes.map((one) => one.name).join(', ')}`, show(route))
+  for (const { prefix } of meant) {
+    await fenced(() => services.fence.move(routeName(prefix)), async () => await clearPrefix(services, 'invalidate({ route })', prefix))
+  }
+}
+
+async function invalidateKey (services: Services, key: string): Promise<void> {
+  const custom = services.routes.filter((route) => typeof route.policy.key === 'function').map((route) => customKey(route.prefix, key))
+  const keys = [dataKey(services.namespace, key), ...new Set(custom)]
+  await fenced(() => keys.forEach((one) => services.fence.move(one)), async () => {
+    await Promise.all(keys.map(async (one) => await services.guard.write('delete', one)))
+  })
+}
+
+async function clearPrefix (services: Services, operation: string, prefix: string): Promise<void> {
+  if (services.backend.clear === undefined) throw new CACHE_ERR_POWER_MISSING(operation, services.backendName, 'clear', 'give the routes a tag and invalidate the tag')
+  await services.guard.clear(prefix)
+}
+
+/** Before: fills under way are not stored. After: nor are those that read while it went on. */
+async function fenced (move: () => void, act: () => Promise<void>): Promise<void> {
+  move()
+  try {
+    await act()
+  } finally {
+    move()
+  }
+}

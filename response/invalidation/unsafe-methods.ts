@@ -1,0 +1,95 @@
+// What an answer to an unsafe request invalidates: its own URL, those that it names, and what its route lists (RFC 9111 section 4.4).
+import type { FastifyReply, FastifyRequest, RouteOptions, onSendHookHandler } from 'fastify'
+import { Arrival, hasArrived, kArrival } from '../request/arrival.js'
+import type { Services } from '../services.js'
+import { around, type RouteContext } from '../fastify/fastify-internals.js'
+import { deleteTarget, invalidate } from './invalidate.js'
+import { within } from '../../registry/deadline.js'
+import { noop } from '../../registry/maybe-promise.js'
+import { safeError } from '../observe/log.js'
+import type { InvalidatesFunction } from '../options/route-options.js'
+import { parseTargets, type InvalidationTarget } from '../options/invalidation-target.js'
+
+/** RFC 9110 section 9.2.1, and QUERY. What is not known to be safe isn't. */
+const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'QUERY'])
+
+/** Whether a request with this method asks for no change. */
+export const isSafe = (method: string): boolean => SAFE_METHODS.has(method)
+
+/** RFC 9111 section 4.4: fields that name what else has changed. */
+const NAMING_FIELDS = ['location', 'content-location'] as const
+
+/**
+ * Has the answers of this route's handler to unsafe methods invalidate what they change, before they are sent. An answer
+ * that is an error changes nothing; one that was sent past Fastify invalidates once it was sent. Requests with a safe
+ * method get no hook: what is cached beside it is sent as fast as ever.
+ */
+export function invalidateAfter (services: Services, route: RouteOptions, invalidates: readonly InvalidationTarget[] | InvalidatesFunction): void {
+  if ([route.method].flat().every(isSafe)) return
+  const { handler } = route
+  /** The requests as they came: hooks and handlers may take a prefix out of the target. */
+  const pending = new WeakMap<FastifyReply, Arrival>()
+  const settle = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    const arrival = pending.get(reply)
+    if (pending.delete(reply) && reply.statusCode < 400 && !services.guard.isClosed) await changed(services, { request, reply, arrival: arrival as Arrival }, invalidates)
+  }
+  const onSend: onSendHookHandler = (request, reply, payload, done) => {
+    const send = (): void => done(null, payload)
+    settle(request, reply).then(send, send)
+  }
+  const contexts = new WeakMap<RouteContext, RouteContext>()
+  route.handler = function (request, reply) {
+    const arrival = hasArrived(request) ? request[kArrival] : new Arrival(request)
+    // A hook may have made another method of the one that came.
+    if (isSafe(request.method) && isSafe(arrival.method)) return handler.call(this, request, reply)
+    pending.set(reply, arrival)
+    hook(services, request, contexts, onSend)
+    const over = (): void => { settle(request, reply).catch(noop) }
+    reply.raw.once('finish', over).once('close', over)
+    return handler.call(this, request, reply)
+  }
+}
+
+/** Lets this one request's answer run through one hook more. Where that can't be done, it invalidates when it was sent. */
+function hook ({ internals }: Services, request: FastifyRequest, contexts: WeakMap<RouteContext, RouteContext>, onSend: onSendHookHandler): void {
+  internals.rehook(request, contexts, (context) => around(context, [...context.onSend ?? [], onSend]))
+}
+
+/** A response to an unsafe request, and the request as it came. */
+interface Answered { readonly request: FastifyRequest, readonly reply: FastifyReply, readonly arrival: Arrival }
+
+/** Settles when all is forgotten, or when the answer can't wait any longer. Never rejects. */
+async function changed (services: Services, { request, reply, arrival }: Answered, invalidates: readonly InvalidationTarget[] | InvalidatesFunction): Promise<void> {
+  const origin = `${arrival.protocol}://${arrival.host}`
+  const failed = (err: unknown): void => services.log.warn('invalidates', { err: safeError(err), route: `${request.method} ${request.routeOptions.url}` }, 'cache: an answer that changes something was sent, and what it invalidates could not be forgotten')
+  const all = [
+    ...targetsOf(arrival.target, reply, origin).map(async (other) => await deleteTarget(services, other, origin)),
+    ...listed(request, reply, invalidates, failed).map(async (aim) => await invalidate(services, aim))
+  ].map(async (work) => await work.catch(failed))
+  const settled = Promise.all(all)
+  services.guard.track(settled)
+  if (all.length > 0) await within(services.deadlineMs, settled).catch(noop)
+}
+
+/** What the route says of this answer; nothing where its function is at fault. */
+function listed (request: FastifyRequest, reply: FastifyReply, invalidates: readonly InvalidationTarget[] | InvalidatesFunction, failed: (err: unknown) => void): readonly InvalidationTarget[] {
+  if (typeof invalidates !== 'function') return invalidates
+  try {
+    return parseTargets(invalidates(request, reply), 'what invalidates(request, reply) answers')
+  } catch (err) {
+    failed(err)
+    return []
+  }
+}
+
+/** The request's own target, and those of the same origin that the answer names. */
+function targetsOf (own: string, reply: FastifyReply, origin: string): string[] {
+  const targets = new Set([own])
+  for (const name of NAMING_FIELDS) {
+    const value = reply.getHeader(name)
+    const url = typeof value === 'string' && URL.canParse(value, origin + own) ? new URL(value, origin + own) : undefined
+    // Who names another origin's URL may not be who is asked there.
+    if (url !== undefined && URL.canParse(origin) && url.origin === new URL(origin).origin) targets.add(url.pathname + url.search)
+  }
+  return [...targets].filter((target) => target.startsWith('/') && !target.includes('#'))
+}

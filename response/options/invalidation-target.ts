@@ -1,0 +1,79 @@
+// What an invalidation may be aimed at: a tag, URL, route or key, checked where it is given.
+import { isRecord, isTextList, show } from '../../registry/check.js'
+import { CACHE_ERR_OPTION } from '../../registry/errors.js'
+
+/** What to invalidate: a tag, or one of these. */
+export type InvalidationTarget =
+  | string
+  | {
+    /** All answers and values with one of these tags. */
+    readonly tags: readonly string[]
+    /** Whether they are made stale and not forgotten: they may be validated, or served while one refresh runs. @default false */
+    readonly soft?: boolean
+  }
+  | {
+    /** A path with its query, on every host; or an absolute URL, on its host alone. */
+    readonly url: string
+    /** Of which method. @default 'GET' */
+    readonly method?: string
+  }
+  | {
+    /** A route's pattern as it was registered, with its prefix; every method, or the one before it: `GET /products/:id`. */
+    readonly route: string
+  }
+  | {
+    /** What a route's key function answered, and the data cache's entry of that name. */
+    readonly key: string
+  }
+
+/** The same, taken apart. */
+export type ParsedTarget = Exclude<InvalidationTarget, string>
+
+/** The most tags that one answer carries, and the most characters of one. */
+export const MAX_TAGS = 64
+export const MAX_TAG_CHARACTERS = 1024
+
+const EXPECTED = 'a tag, { tags: [...], soft? }, { url, method? }, { route } or { key }'
+const OTHERS: Readonly<Record<string, string>> = { tags: 'soft', url: 'method' }
+
+export function areTags (value: unknown): value is string[] {
+  return isTextList(value) && (value as string[]).length <= MAX_TAGS && (value as string[]).every(isTag)
+}
+
+const isTag = (tag: string): boolean => tag.length <= MAX_TAG_CHARACTERS
+
+/** A target taken apart. Throws CACHE_ERR_OPTION naming `who`. */
+export function parseTarget (target: unknown, who: string): ParsedTarget {
+  const aim = typeof target === 'string' ? { tags: [target] } : target
+  const names = isRecord(aim) ? Object.keys(aim) : []
+  const kind = ['tags', 'url', 'route', 'key'].find((name) => names.includes(name))
+  if (!isRecord(aim) || kind === undefined || names.some((name) => name !== kind && name !== OTHERS[kind])) throw new CACHE_ERR_OPTION(who, EXPECTED, show(target))
+  if (kind === 'tags') checkTags(aim, who)
+  else if (typeof aim[kind] !== 'string' || aim[kind] === '') throw new CACHE_ERR_OPTION(who, EXPECTED, show(target))
+  if (kind === 'url') checkUrl(aim, who)
+  return aim as unknown as ParsedTarget
+}
+
+/** The same of a list. */
+export function parseTargets (targets: unknown, who: string): readonly ParsedTarget[] {
+  if (!Array.isArray(targets)) throw new CACHE_ERR_OPTION(who, `an array of ${EXPECTED}`, show(targets))
+  return targets.map((target) => parseTarget(target, who))
+}
+
+function checkTags ({ tags, soft }: Record<string, unknown>, who: string): void {
+  const wrong = isTextList(tags) ? (tags as string[]).find((tag) => !isTag(tag)) : tags
+  if (wrong !== undefined || !isTextList(tags)) throw new CACHE_ERR_OPTION(who, `a tag, a string of 1 to ${MAX_TAG_CHARACTERS} characters (an answer has at most ${MAX_TAGS} of them), or a list of them`, show(wrong))
+  if (soft !== undefined && typeof soft !== 'boolean') throw new CACHE_ERR_OPTION(`${who}.soft`, 'true or false', show(soft))
+}
+
+function checkUrl ({ url, method }: Record<string, unknown>, who: string): void {
+  const { target } = partsOf(url as string)
+  if (!target.startsWith('/') || target.includes('#')) throw new CACHE_ERR_OPTION(`${who}.url`, 'a path that begins with / and may have a query, or an absolute http URL, without a fragment', show(url))
+  if (method !== undefined && typeof method !== 'string') throw new CACHE_ERR_OPTION(`${who}.method`, 'a method', show(method))
+}
+
+/** Origin, where there is one, and request target of a URL. */
+export function partsOf (url: string): { readonly origin: string | undefined, readonly target: string } {
+  const [, origin, rest] = /^(https?:\/\/[^/?#]+)([/?].*)?$/is.exec(url) ?? []
+  return origin === undefined ? { origin, target: url } : { origin, target: rest === undefined ? '/' : rest.startsWith('/') ? rest : `/${rest}` }
+}

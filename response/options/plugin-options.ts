@@ -1,0 +1,65 @@
+// What a registration may say: checked once, defaults written once.
+import { aDuration, checkOptions, duration, expects, text, type Check, type Duration } from '../../registry/check.js'
+import type { BackendChoice } from '../../registry/names.js'
+import { Registry } from '../../registry/registry.js'
+import { checkRouteOptions, type RouteCacheOptions } from './route-options.js'
+
+/** The package's name, by which errors speak of a registration. */
+export const NAME = 'fastify-response-cache'
+
+/** What every registration may say beside its backend. */
+export interface CommonOptions {
+  /** Where backends are found by name. @default builtIns() */
+  registry?: Registry
+  /** The decorator's name. @default 'cache' */
+  decorateAs?: string
+  /** Route options for every route that says `cache: true` or `cache: {...}`. @default {} */
+  defaults?: RouteCacheOptions
+  /** Keeps two applications apart on one store. @default '' */
+  namespace?: string
+  /** For each call of the backend that a request waits for. @default '100ms' */
+  deadline?: Duration
+  /** How long a request waits for another one that fills the same entry before it asks the handler itself. @default '5s' */
+  lockTimeout?: Duration
+  /** Whether Cache-Status is sent, and under which name. @default true */
+  cacheStatus?: boolean | string
+  /** The clock: epoch milliseconds. The default follows the system's, but for a step back that is put right within ten seconds. @default the system's clock */
+  now?: () => number
+}
+
+/** Options of the plugin: a backend by name with that backend's options (`memory` where none is named), and the common ones. */
+export type ResponseCacheOptions = CommonOptions & (BackendChoice | {
+  /** The backend's name. @default 'memory' */
+  backend?: undefined
+  /** That backend's own options. @default {} */
+  options?: undefined
+})
+
+export const PLUGIN_DEFAULTS = { backend: 'memory', decorateAs: 'cache', namespace: '', deadline: '100ms', lockTimeout: '5s', cacheStatus: true } as const
+
+type Given = CommonOptions & { backend?: string, options?: unknown }
+
+const PLUGIN_CHECKS: { [K in keyof Given]-?: Check<Given[K]> } = {
+  backend: text,
+  options: (value) => value,
+  registry: expects('a Registry, made with builtIns()', (value) => value instanceof Registry),
+  decorateAs: text,
+  defaults: (value, who) => checkRouteOptions(who, value),
+  namespace: expects('a string', (value) => typeof value === 'string'),
+  deadline: aDuration,
+  lockTimeout: aDuration,
+  cacheStatus: expects('true, false, or the name to sign Cache-Status with, a token', (value) => typeof value === 'boolean' || (typeof value === 'string' && /^[A-Za-z*][\w!#$%&'*+.^`|~:/-]*$/.test(value))),
+  now: expects('a function that answers epoch milliseconds', (value) => typeof value === 'function')
+}
+
+/** The options of a registration with every default filled in but the registry's. Throws CACHE_ERR_OPTION. */
+export function checkSettings (given: unknown) {
+  const settings = { ...PLUGIN_DEFAULTS, ...checkOptions(NAME, given, PLUGIN_CHECKS) }
+  return {
+    ...settings,
+    options: settings.options === undefined ? {} : settings.options,
+    defaults: settings.defaults ?? {},
+    deadlineMs: duration()(settings.deadline, `${NAME}.deadline`),
+    lockTimeoutMs: duration()(settings.lockTimeout, `${NAME}.lockTimeout`)
+  }
+}

@@ -1,0 +1,107 @@
+// Fills on their way to the backend: few at once, so that a change that somebody waits for never stands behind many of them.
+import type { StoredEntry } from '../../registry/backend.js'
+
+/** More would stand in a queue of the backend: 32 writes of 50 ms each, one after the other, take 1.6 s, and an invalidation has 2 s. */
+const MOST_UNDER_WAY = 32
+const LONGEST_WAIT_MS = 1_000
+const MOST_WAITING = 1_000
+const MOST_WAITING_BYTES = 64 * 1024 * 1024
+
+/** Why an entry is not stored. */
+export const WAITED = new Error('the entry waited too long for its turn, and is not stored')
+
+interface Waiting { readonly entry: StoredEntry, readonly until: number }
+
+export interface WriteQueueOptions {
+  /** Hands an entry to the backend. Returns whether it took it, or a promise that settles with the write. Never throws or rejects. */
+  readonly send: (key: string, entry: StoredEntry) => Promise<unknown> | boolean
+  /** Told of an entry that waited too long, and is not stored. */
+  readonly dropped: (key: string) => void
+  /** Milliseconds that never jump. @default performance.now */
+  readonly now?: () => number
+}
+
+/** The fills of one backend. Those that wait are read from here, and whatever changes their key on purpose takes them out. */
+export class WriteQueue {
+  readonly #options: WriteQueueOptions
+  readonly #now: () => number
+  readonly #waiting = new Map<string, Waiting>()
+  /** Those that wait, by key. */
+  readonly waiting: ReadonlyMap<string, unknown> = this.#waiting
+  #bytes = 0
+  #underWay = 0
+
+  constructor (options: WriteQueueOptions) {
+    this.#options = options
+    this.#now = options.now ?? (() => performance.now())
+  }
+
+  /** The entry that waits to be stored under `key`. */
+  find (key: string): StoredEntry | undefined {
+    return this.#waiting.get(key)?.entry
+  }
+
+  /** Stores an entry now or in its turn. Returns false where the backend did not take it, or too many wait. */
+  put (key: string, entry: StoredEntry): boolean {
+    this.forget(key)
+    if (this.#underWay < MOST_UNDER_WAY) return this.#begin(key, entry)
+    const until = this.#now() + LONGEST_WAIT_MS
+    this.#dropOld()
+    if (this.#waiting.size >= MOST_WAITING || this.#bytes + entry.value.byteLength > MOST_WAITING_BYTES) return false
+    this.#waiting.set(key, { entry, until })
+    this.#bytes += entry.value.byteLength
+    return true
+  }
+
+  /** Takes out what waits under `key`. */
+  forget (key: string): void {
+    const found = this.find(key)
+    if (found === undefined) return
+    this.#waiting.delete(key)
+    this.#bytes -= found.value.byteLength
+  }
+
+  /** Takes out what waits under keys that begin with `prefix`. */
+  forgetAll (prefix: string): void {
+    for (const key of [...this.#waiting.keys()]) if (key.startsWith(prefix)) this.forget(key)
+  }
+
+  /** Hands over all that waits. */
+  flush (): void {
+    for (const key of [...this.#waiting.keys()]) this.#beginWaiting(key)
+  }
+
+  #begin (key: string, entry: StoredEntry): boolean {
+    const sent = this.#options.send(key, entry)
+    if (!(sent instanceof Promise)) return sent
+    this.#underWay++
+    sent.then(() => {
+      this.#underWay--
+      this.#next()
+    })
+    return true
+  }
+
+  #beginWaiting (key: string): void {
+    const { entry } = this.#waiting.get(key) as Waiting
+    this.forget(key)
+    this.#begin(key, entry)
+  }
+
+  #next (): void {
+    this.#dropOld()
+    for (const key of this.#waiting.keys()) {
+      if (this.#underWay >= MOST_UNDER_WAY) return
+      this.#beginWaiting(key)
+    }
+  }
+
+  #dropOld (): void {
+    const at = this.#now()
+    for (const [key, { until }] of this.#waiting) {
+      if (until > at) return
+      this.forget(key)
+      this.#options.dropped(key)
+    }
+  }
+}

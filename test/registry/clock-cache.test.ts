@@ -1,0 +1,74 @@
+// What was used lately: bounded by bytes, hardly renewed where more is read than fits, and what is used stays longer.
+import t from 'tap'
+import { ClockCache, type Member } from '../../registry/clock-cache.js'
+
+const MAX_BYTES = 1_600
+const BYTES = 10
+const member = (): Member => ({ bytes: 0, wasUsed: false, slot: 0 })
+const isKept = ({ bytes }: Member): boolean => bytes > 0
+
+t.test('recent: all is taken while there is room, one in 32 when there is none', async (t) => {
+  const recent = new ClockCache<Member>(MAX_BYTES, () => {})
+  const first = member()
+  recent.add(first, BYTES)
+  let kept = 1
+  for (; recent.takes(); kept++) recent.add(member(), BYTES)
+  t.ok(kept > 140 && kept < 150, `${kept} are kept`)
+  let taken = 0
+  for (let others = 0; others < 3_200; others++) if (recent.takes()) taken++
+  t.equal(taken, 100)
+  recent.clear()
+  t.notOk(isKept(first))
+  t.ok(recent.takes(), 'there is room again')
+})
+
+t.test('recent: what was not used goes, whoever has it is told, and what is too large is not kept', async (t) => {
+  const gone = new Set<Member>()
+  const recent = new ClockCache<Member>(MAX_BYTES, (member) => gone.add(member))
+  const members = Array.from({ length: 1_000 }, member)
+  for (const one of members) {
+    recent.add(one, BYTES)
+    members[0]!.wasUsed = true
+  }
+  const kept = members.filter(isKept)
+  t.equal(kept.length, 160)
+  t.ok(kept.includes(members[0]!), 'the used one')
+  t.ok(kept.includes(members.at(-1)!), 'the last one')
+  t.equal(gone.size, members.length - kept.length)
+  t.ok(kept.every((one) => !gone.has(one)))
+  t.ok(recent.add(member(), MAX_BYTES / 16))
+  t.notOk(recent.add(member(), MAX_BYTES / 16 + 1))
+})
+
+t.test('recent: of what was not used, what came first goes first', async (t) => {
+  const gone: Member[] = []
+  const recent = new ClockCache<Member>(MAX_BYTES, (member) => gone.push(member))
+  const members = Array.from({ length: 200 }, member)
+  for (const one of members) recent.add(one, BYTES)
+  t.same(gone.map((one) => members.indexOf(one)), Array.from({ length: 40 }, (_, at) => at))
+})
+
+t.test('recent: where all are used, something goes all the same', async (t) => {
+  const recent = new ClockCache<Member>(MAX_BYTES, () => {})
+  const members = Array.from({ length: 1_000 }, member)
+  for (const one of members) {
+    recent.add(one, BYTES)
+    for (const other of members) other.wasUsed = true
+  }
+  t.equal(members.filter(isKept).length, 160)
+})
+
+t.test('recent: whatever is removed and added again, none is there twice and all room comes back', async (t) => {
+  const recent = new ClockCache<Member>(MAX_BYTES, () => {})
+  const members = Array.from({ length: 10 }, member)
+  for (let round = 0; round < 1_000; round++) {
+    const one = members[round * 7 % 10]!
+    recent.remove(one)
+    if (round % 3 > 0) recent.add(one, 1 + round % 90)
+    const slots = members.filter(isKept).map(({ slot }) => slot)
+    if (new Set(slots).size < slots.length) t.fail(`round ${round}: two in one slot`)
+  }
+  for (const one of members) recent.remove(one)
+  for (let number = 0; number < 14; number++) recent.add(member(), 100)
+  t.ok(recent.takes(), 'no room is lost')
+})

@@ -1,0 +1,149 @@
+// The guard: what a backend's failure costs those who asked, and what it never costs them.
+import t from 'tap'
+import { UNAVAILABLE } from '../../response/store/backend-guard.js'
+import { turns } from '../support/barrier.js'
+import { garbage } from '../support/chaos.js'
+import { DEADLINE_MS, fails, guardSetUp, SLACK_MS, textOf, took } from '../support/guard.js'
+
+t.test('guard: an answer that is there at once is given at once, without a promise', async (t) => {
+  const { guard, entry } = guardSetUp()
+  t.equal(guard.writeBehind('a', entry('one')), true)
+  t.equal(textOf(guard.get('a', guard.deadline())), 'one')
+  t.equal(guard.get('b', guard.deadline()), undefined)
+  t.same((guard.getMany(['a', 'b'], guard.deadline()) as unknown[]).map(textOf), ['one', undefined])
+})
+
+for (const way of ['throw', 'reject'] as const) {
+  t.test(`guard: a read that ${way}s is unavailable and no miss, counted, and said once`, async (t) => {
+    const { chaos, guard, get, lines } = guardSetUp()
+    chaos.get[way]()
+    chaos.getMany[way]()
+    t.equal(await get(), UNAVAILABLE)
+    t.equal(await get(), UNAVAILABLE)
+    t.same(await guard.getMany(['a', 'b'], guard.deadline()), [UNAVAILABLE, UNAVAILABLE])
+    t.same({ ...guard.errors }, { get: 2, getMany: 1 })
+    t.equal(lines.length, 2)
+    t.match(lines[0], { details: { operation: 'get', key: 'a', backend: 'chaos', err: { type: 'ChaosError' } } })
+  })
+
+  t.test(`guard: a write that ${way}s is counted and does not throw`, async (t) => {
+    const { chaos, guard, entry } = guardSetUp()
+    chaos.set[way]()
+    guard.writeBehind('a', entry('one'))
+    await turns()
+    t.same({ ...guard.errors }, { set: 1 })
+    chaos.set.heal()
+    t.equal(guard.writeBehind('a', entry('two')), true, 'a change that failed is no longer under way')
+  })
+
+  t.test(`guard: a change on purpose that ${way}s rejects, with the cause`, async (t) => {
+    const { chaos, guard, entry } = guardSetUp()
+    const cause = new Error('no space left')
+    for (const method of [chaos.set, chaos.delete, chaos.clear, chaos.get]) method[way](cause)
+    await t.rejects(guard.write('set', 'a', entry('one')), { code: 'CACHE_ERR_BACKEND_FAILED', cause, message: /chaos.*set.*no space left/ })
+    await t.rejects(guard.write('delete', 'a'), { code: 'CACHE_ERR_BACKEND_FAILED', cause })
+    await t.rejects(guard.clear(''), { code: 'CACHE_ERR_BACKEND_FAILED', cause })
+    await fails(t, guard.read('a'))
+  })
+}
+
+t.test('O3: a read that hangs is unavailable at the deadline, and what it brings later is let go', async (t) => {
+  const { chaos, guard, get } = guardSetUp()
+  chaos.get.hang()
+  chaos.getMany.hang()
+  const ms = await took(async () => t.equal(await get(), UNAVAILABLE))
+  t.ok(ms >= DEADLINE_MS - 2 && ms < DEADLINE_MS + SLACK_MS, `${ms} ms`)
+  t.same(await guard.getMany(['a', 'b'], guard.deadline()), [UNAVAILABLE, UNAVAILABLE])
+  chaos.each((method) => method.release())
+  await turns()
+  t.same({ ...guard.errors }, { get: 1, getMany: 1 })
+})
+
+t.test('O3: several calls with one deadline end at that deadline, even on a clock that stands still or is set back', async (t) => {
+  const { chaos, clock, guard } = guardSetUp()
+  chaos.get.hang()
+  const ms = await took(async () => {
+    const deadline = guard.deadline()
+    await guard.get('a', deadline)
+    await clock.pass(-3_600_000)
+    await guard.get('b', deadline)
+    await guard.get('c', deadline)
+  })
+  t.ok(ms < DEADLINE_MS + SLACK_MS, `${ms} ms`)
+})
+
+t.test('guard: garbage for a read is unavailable or bytes for the codec to refuse, never an error of the caller', async (t) => {
+  const { chaos, guard, entry, get, clock } = guardSetUp()
+  for (const [name, answer] of garbage(entry('one'), entry('two'))) {
+    const answers = name.includes('then') ? [answer] : [answer, Promise.resolve(answer)]
+    for (const answered of answers) {
+      chaos.get.answer(answered)
+      chaos.getMany.answer([answered, answered])
+      const read = await get()
+      t.ok(read === undefined || read === UNAVAILABLE || read.value instanceof Uint8Array, name)
+      t.equal((await guard.getMany(['a', 'b'], guard.deadline())).length, 2, name)
+      await clock.pass(60_000)
+    }
+  }
+  for (const answer of [42, null, undefined, {}, [], [entry('one')], 'ab', new Array(3)]) {
+    chaos.getMany.answer(answer)
+    t.same(await guard.getMany(['a', 'b'], guard.deadline()), [UNAVAILABLE, UNAVAILABLE])
+    await clock.pass(60_000)
+  }
+})
+
+t.test('guard: an entry past its instant is none, whatever the backend thinks', async (t) => {
+  const { chaos, get, clock, entry } = guardSetUp()
+  const old = entry('one')
+  chaos.get.answer(old)
+  t.equal(textOf(await get()), 'one')
+  await clock.pass(60_000)
+  t.equal(await get(), undefined)
+})
+
+t.test('guard: garbage for a write is no failure', async (t) => {
+  const { chaos, guard, entry } = guardSetUp()
+  for (const answer of [42, null, 'stored', { then: 1 }]) {
+    chaos.set.answer(answer)
+    t.equal(guard.writeBehind('a', entry('one')), true)
+  }
+  chaos.set.answer({ then (): never { throw new Error('a then that throws') } })
+  guard.writeBehind('b', entry('one'))
+  await turns()
+  t.same({ ...guard.errors }, { set: 1 })
+})
+
+t.test('B08: with a thousand calls under way the next one is unavailable at once', async (t) => {
+  const { chaos, guard } = guardSetUp({ deadlineMs: 2_000 })
+  chaos.get.hang()
+  const reads = Array.from({ length: 1_000 }, async (_, at) => await guard.get(`${at}`, guard.deadline()))
+  t.equal(guard.get('one more', guard.deadline()), UNAVAILABLE)
+  t.equal(chaos.get.calls.length, 1_000)
+  chaos.get.release()
+  await Promise.all(reads)
+  chaos.get.heal()
+  t.equal(guard.get('one more', guard.deadline()), undefined)
+})
+
+t.test('D06: a read that fails after its deadline, or after close, is nobody\'s unhandled rejection', async (t) => {
+  const { chaos, guard, get } = guardSetUp()
+  let fail!: (err: Error) => void
+  chaos.get.answer(new Promise((_resolve, reject) => { fail = reject }))
+  t.equal(await get(), UNAVAILABLE)
+  const second = get()
+  await guard.close(10, 10)
+  fail(new Error('much too late'))
+  t.equal(await second, UNAVAILABLE)
+  await turns()
+})
+
+t.test('guard: a failure of one tier of several, told so, is counted and keeps nobody from asking', async (t) => {
+  const { chaos, guard, get, entry } = guardSetUp()
+  chaos.set.reject(Object.assign(new Error('one tier failed'), { isPartial: true }))
+  for (let times = 0; times < 20; times++) {
+    guard.writeBehind(`k${times}`, entry('x'))
+    await turns()
+  }
+  t.same({ ...guard.errors }, { set: 20 })
+  t.equal(await get(), undefined, 'the backend is asked')
+})

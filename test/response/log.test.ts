@@ -1,0 +1,59 @@
+// Log lines that don't flood, and errors that tell no secrets.
+import t from 'tap'
+import { ThrottledLog, safeCause, safeError } from '../../response/observe/log.js'
+import { testClock } from '../support/clock.js'
+
+function setUp () {
+  const clock = testClock()
+  const lines: Array<Record<string, unknown>> = []
+  const log = new ThrottledLog({ debug () {}, info () {}, error () {}, warn: (details, message) => { lines.push({ ...details, message }) } }, clock.now)
+  return { clock, lines, log }
+}
+
+t.test('D13: ten thousand errors are a few lines, with the number of those left out', async (t) => {
+  const { clock, lines, log } = setUp()
+  for (let at = 0; at < 10_000; at++) {
+    log.warn('get ECONNREFUSED', { at }, 'cache: get failed')
+    await clock.pass(5)
+  }
+  t.equal(lines.length, 5, 'in fifty seconds')
+  t.strictSame(lines[0], { at: 0, message: 'cache: get failed' })
+  t.equal(lines[1]!['suppressed'], 1_999)
+  t.equal(lines.reduce((sum, { suppressed = 0 }) => sum + (suppressed as number), 0) + lines.length + 1_999, 10_000, 'none is lost but those that nobody was told of yet')
+})
+
+t.test('D13: each kind has a line of its own, and a flood of kinds is forgotten, not kept', async (t) => {
+  const { lines, log } = setUp()
+  log.warn('a', {}, 'a')
+  log.warn('b', {}, 'b')
+  log.warn('a', {}, 'a')
+  t.strictSame(lines.map(({ message }) => message), ['a', 'b'])
+  for (let at = 0; at < 100_000; at++) log.warn(`kind ${at}`, {}, 'x')
+  t.ok(lines.length > 2)
+})
+
+t.test('E34: of an error only its type, code and the beginning of its message are told', async (t) => {
+  const err = Object.assign(new Error(`OOM command not allowed\nSET key ${'secret'.repeat(9)}`), { code: 'ERR', command: { args: ['key', 'secret body'] }, password: 'secret', cause: new Error('secret') })
+  const safe = safeError(err)
+  t.strictSame(safe, { type: 'Error', code: 'ERR', message: 'OOM command not allowed' })
+  t.equal(safeError(new Error('x'.repeat(10_000))).message.length, 200)
+  for (const url of ['redis://:secret@cache:6379/0', 'rediss://user:secret@cache', 'https://user:sec:ret@cache/path', 'https://user:s@ec@ret@cache/path', 'connect to //secret@host failed']) {
+    const { message } = safeError(new Error(`can not reach ${url}`))
+    t.notMatch(message, 'sec', message)
+    t.match(message, '@', 'where it went is still there')
+  }
+})
+
+t.test('E34: an error that is the cause of another one says no more, its stack neither', async (t) => {
+  const cause = safeCause(Object.assign(new RangeError('too big\nSET secret'), { code: 'ERR_OOM', command: 'secret' }))
+  t.match(cause, { name: 'RangeError', code: 'ERR_OOM', message: 'too big' })
+  t.notMatch(cause.stack, 'secret')
+  t.notOk('command' in cause)
+  t.ok(safeCause(undefined) instanceof Error)
+})
+
+t.test('what is thrown and is no Error is told as such', async (t) => {
+  for (const [thrown, type] of [['secret', 'string'], [undefined, 'undefined'], [null, 'object'], [{ message: 'secret' }, 'object'], [Symbol('secret'), 'symbol']] as const) {
+    t.strictSame(safeError(thrown), { type, code: undefined, message: 'something that is not an Error was thrown' })
+  }
+})
