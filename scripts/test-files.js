@@ -9,12 +9,12 @@ const TIMES = join(root, 'dist', '.times.json')
 /** They pack the package, or follow the docs and the examples as users do. */
 const PACKAGE = /^test\/(?:package|outsider|docs-run[\w-]*|examples|api|benchmarks\/cache-bench[\w-]*)\.test\.ts$/
 /** What tells soonest that something is broken. */
-const QUICK = /^test\/(?:response|registry)\/|^test\/plugin\/(?:handler|hooks|stale|unsafe|closed|data-cache)\.test\.ts$/
+const QUICK = /^test\/(?:response|registry)\/|^test\/plugin\/(?:serve\/hooks-before-handler|serve\/hooks-behind-handler|stale\/when-served|invalidation\/unsafe-methods|close\/under-way|application\/data-cache)\.test\.ts$/
 /** In a fresh checkout nothing is known of how long files take. These take longest, the first of them most. */
 const LONG = [
-  'backends/keys', 'fuzz', 'plugin/leaks-sqlite', 'kit-faults', 'backends/faults', 'plugin/leaks', 'kit', 'plugin/proxies',
-  'backends/sqlite-faults', 'plugin/closing-sqlite', 'plugin/closing', 'backends/large', 'backends/keyv-conformance', 'plugin/pieces',
-  'backends/conformance', 'plugin/attacks-targets', 'backends/http-faults', 'plugin/clocks'
+  'backends/keys', 'fuzz', 'plugin/close/leaks-sqlite', 'kit-faults', 'backends/faults', 'plugin/close/leaks-memory', 'kit', 'plugin/fill/proxied-responses',
+  'backends/sqlite-faults', 'plugin/close/process-sqlite', 'plugin/close/process-memory', 'backends/large', 'backends/keyv-conformance', 'plugin/fill/small-pieces',
+  'backends/conformance', 'plugin/attacks/targets', 'backends/http-faults', 'plugin/failures/clocks'
 ].map((name) => `test/${name}.test.ts`)
 
 const FAR_MORE_SECONDS = 1_000

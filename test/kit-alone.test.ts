@@ -5,7 +5,7 @@ import { alone } from './support/breakages/alone.js'
 import { ofMap } from './support/breakages/broken.js'
 
 for (const [at, [name, breakage]] of alone.entries()) {
-  t.test(`A24: a backend with the defect ${at + 1} fails one case: ${name}`, async (t) => {
+  t.test(`a backend with the defect ${at + 1} fails one case: ${name}`, async (t) => {
     const failed: string[] = []
     for (const { name, run } of [...conformance, ...museum]) {
       await run(ofMap(breakage)(t)).catch((error: Error) => {

@@ -3,6 +3,6 @@ import t from 'tap'
 import { conformance } from './kit/index.js'
 import { failsItsOwn } from './support/kit.js'
 
-t.test('A24: each case of conformance fails the backend that is broken in its way', async (t) => {
+t.test('each case of conformance fails the backend that is broken in its way', async (t) => {
   await failsItsOwn(t, conformance)
 })

@@ -3,10 +3,10 @@ import t from 'tap'
 import { faults, museum } from './kit/index.js'
 import { failsItsOwn } from './support/kit.js'
 
-t.test('A24: each case of faults fails the backend that is broken in its way', async (t) => {
+t.test('each case of faults fails the backend that is broken in its way', async (t) => {
   await failsItsOwn(t, faults)
 })
 
-t.test('A24: each case of museum fails the backend that is broken in its way', async (t) => {
+t.test('each case of museum fails the backend that is broken in its way', async (t) => {
   await failsItsOwn(t, museum)
 })

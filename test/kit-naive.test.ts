@@ -25,7 +25,7 @@ const FOUND = [
   'each entry has a life of its own'
 ]
 
-t.test('A24: the kit finds the defects of a backend that was ported as the guide has it', async (t) => {
+t.test('the kit finds the defects of a backend that was ported as the guide has it', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'naive-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   const clock = testClock()

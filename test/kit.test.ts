@@ -20,11 +20,11 @@ const all = [...conformance, ...faults, ...museum]
 
 const subjectOf = (open: (correct: MapBackend) => CacheBackend): ConformanceSubject => mapSubject(({ correct }) => open(correct))
 
-t.test('A24: a correct backend passes every case of conformance and museum for which it needs no lever', async (t) => {
+t.test('a correct backend passes every case of conformance and museum for which it needs no lever', async (t) => {
   await conforms(t, correctMap(), [...conformance, ...museum])
 })
 
-t.test('A24: a correct backend whose every answer comes later passes them too', async (t) => {
+t.test('a correct backend whose every answer comes later passes them too', async (t) => {
   const later = <A extends unknown[], R> (method: (...args: A) => R) => async (...args: A) => {
     await Promise.resolve()
     return method(...args)
@@ -32,11 +32,11 @@ t.test('A24: a correct backend whose every answer comes later passes them too', 
   await conforms(t, subjectOf((correct) => Object.fromEntries(Object.entries(correct).map(([name, method]) => [name, later(method)])) as unknown as CacheBackend))
 })
 
-t.test('A24: a correct backend with levers passes every case of all lists, those of processes apart', async (t) => {
+t.test('a correct backend with levers passes every case of all lists, those of processes apart', async (t) => {
   await conforms(t, correctStore(), all)
 })
 
-t.test('A24: a correct backend whose every answer comes late passes every case of all lists, those of processes apart', async (t) => {
+t.test('a correct backend whose every answer comes late passes every case of all lists, those of processes apart', async (t) => {
   const late = <A extends unknown[], R> (method: (...args: A) => R) => async (...args: A) => {
     const answer = await method(...args)
     await wait(LATE_MS)
@@ -46,7 +46,7 @@ t.test('A24: a correct backend whose every answer comes late passes every case o
   await conforms(t, subject, someOf(all))
 })
 
-t.test('A24: with patience a limit is as many times as long', async (t) => {
+t.test('with patience a limit is as many times as long', async (t) => {
   const twice = conformance.find(({ name }) => name === 'close may be called twice')!
   const slow = (patience?: number): ConformanceSubject => ({ ...subjectOf((correct) => ({ ...correct, close: () => wait(400) })), ...(patience !== undefined && { patience }) })
   await t.rejects(twice.run(slow(0.05)), { message: /close\(\) must come to an answer or an error; it came to neither in 100 ms/ })
@@ -56,29 +56,29 @@ t.test('A24: with patience a limit is as many times as long', async (t) => {
 })
 
 // Those with a program are run in test/backends/faults.test.ts.
-t.test('A24: each case is run on a correct backend', async (t) => {
+t.test('each case is run on a correct backend', async (t) => {
   const subjects = [correctStore(), correctProgram(t)]
   const backends = await Promise.all(subjects.map((subject) => subject.open()))
   const isRun = (one: ConformanceCase) => subjects.some((subject, at) => skipReason(one, subject, backends[at]!) === undefined)
   t.same(all.filter((one) => !isRun(one)).map(({ name }) => name), [])
 })
 
-t.test('A24: each case has a broken backend and its message, and neither is listed for a case that is not there', async (t) => {
+t.test('each case has a broken backend and its message, and neither is listed for a case that is not there', async (t) => {
   const names = all.map(({ name }) => name).sort()
   t.same(Object.keys(broken).sort(), names)
   t.same(Object.keys(messages).sort(), names)
 })
 
-t.test('A24: the names of the cases are unique', async (t) => {
+t.test('the names of the cases are unique', async (t) => {
   t.equal(new Set(all.map(({ name }) => name)).size, all.length)
 })
 
-t.test('A24: each case of the museum has a reference, and no other case has', async (t) => {
+t.test('each case of the museum has a reference, and no other case has', async (t) => {
   for (const { name, reference } of museum) t.match(reference, /^[\w.-]+\/[\w.-]+#\d+$/, name)
   t.same([...conformance, ...faults].filter(({ reference }) => reference !== undefined), [])
 })
 
-t.test('A24: a case for which a lever is missing is skipped, opens nothing, and the levers are named', async (t) => {
+t.test('a case for which a lever is missing is skipped, opens nothing, and the levers are named', async (t) => {
   let opened = 0
   const { now, pass } = correctMap()
   const subject: ConformanceSubject = { now, pass, open: async () => { opened++; return correctMap().open() } }
@@ -90,7 +90,7 @@ t.test('A24: a case for which a lever is missing is skipped, opens nothing, and 
   t.equal(opened, 1)
 })
 
-t.test('A24: a case for a power that the backend lacks answers that it was skipped, and names the power', async (t) => {
+t.test('a case for a power that the backend lacks answers that it was skipped, and names the power', async (t) => {
   const required = subjectOf(({ get, set, delete: forget, close }) => ({ get, set, delete: forget, close }))
   const backend = await required.open()
   for (const one of conformance.filter(({ levers }) => levers === undefined)) {
@@ -101,7 +101,7 @@ t.test('A24: a case for a power that the backend lacks answers that it was skipp
   }
 })
 
-t.test('A24: a backend that never answers after close fails its case and does not hang it', async (t) => {
+t.test('a backend that never answers after close fails its case and does not hang it', async (t) => {
   const hangs = conformance.find(({ name }) => name === 'after close a get is an error or a miss, and never hangs')
   const hanging = subjectOf((correct) => {
     let closed = false
@@ -114,7 +114,7 @@ t.test('A24: a backend that never answers after close fails its case and does no
   await t.rejects(async () => hangs?.run(hanging), { message: /must come to an answer or an error/ })
 })
 
-t.test('A24: every case closes what it opened, also when it fails', async (t) => {
+t.test('every case closes what it opened, also when it fails', async (t) => {
   let open = 0
   const counted = subjectOf((correct) => {
     let closed = false
@@ -132,7 +132,7 @@ t.test('A24: every case closes what it opened, also when it fails', async (t) =>
   t.equal(open, 0)
 })
 
-t.test('A24: every case ends the faults that it began and releases what it was lent, also when it fails', async (t) => {
+t.test('every case ends the faults that it began and releases what it was lent, also when it fails', async (t) => {
   let [broken, lent] = [0, 0]
   const correct = correctStore()
   const breaking = async () => { broken++; return () => { broken-- } }

@@ -20,7 +20,7 @@ const USES = `
   console.log(JSON.stringify({ calls, type: typeof responseCache }))
 `
 
-t.test('E46: package: it holds what users run and its types, and nothing else', async (t) => {
+t.test('package: it holds what users run and its types, and nothing else', async (t) => {
   const allowed = /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|docs\/[\w-]+\.(md|svg)|dist\/(plugin|(backends|registry|response|test\/kit)\/[\w/-]+)(\.js|\.d\.ts)|dist\/benchmarks\/(core|cache-bench)\/[\w-]+\.js)$/
   t.same(user.files.filter((path) => !allowed.test(path)), [])
   for (const path of ['dist/plugin.js', 'dist/plugin.d.ts', 'dist/backends/memory.js', 'dist/test/kit/index.js', 'dist/test/kit/index.d.ts', 'LICENSE']) {
@@ -28,7 +28,7 @@ t.test('E46: package: it holds what users run and its types, and nothing else', 
   }
 })
 
-t.test('E46: package: installing it runs nothing', async (t) => {
+t.test('package: installing it runs nothing', async (t) => {
   for (const script of ['preinstall', 'install', 'postinstall', 'prepare']) t.notOk(user.manifest.scripts[script], script)
 })
 
@@ -49,7 +49,7 @@ t.test('package: require() of it returns the plugin function', async (t) => {
   t.equal(exitCode, 0)
 })
 
-t.test('E46: package: a backend whose package is not installed says which one to install', async (t) => {
+t.test('package: a backend whose package is not installed says which one to install', async (t) => {
   user.write('missing.mjs', `import { builtIns } from 'fastify-response-cache'
     await builtIns().open({ backend: 'sqlite' }).catch((err) => console.log(err.code, err.message, err.cause?.code))`)
   t.match(user.node('missing.mjs').output, /^CACHE_ERR_DEPENDENCY_MISSING .*npm install better-sqlite3.* ERR_MODULE_NOT_FOUND\n$/)

@@ -35,7 +35,7 @@ const ROWS: readonly Row[] = [
 ]
 
 for (const { name, open } of ROWS) {
-  t.test(`A24: ${name} conforms`, async (t) => {
+  t.test(`${name} conforms`, async (t) => {
     const folder = mkdtempSync(join(tmpdir(), 'conformance-'))
     t.teardown(() => rmSync(folder, { recursive: true, force: true }))
     const clock = testClock()

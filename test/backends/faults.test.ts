@@ -6,15 +6,15 @@ import { fileSubject, leverCases, memorySubject, onSmallDisk, remoteCases, roomC
 
 t.setTimeout(300_000)
 
-t.test('A24: memory survives what it can meet', async (t) => {
+t.test('memory survives what it can meet', async (t) => {
   await conforms(t, memorySubject(), leverCases)
 })
 
-t.test('A24: file survives kills and damaged files', async (t) => {
+t.test('file survives kills and damaged files', async (t) => {
   await conforms(t, fileSubject(t), leverCases)
 })
 
-t.test('A24: tiered, memory before files, survives damaged files', async (t) => {
+t.test('tiered, memory before files, survives damaged files', async (t) => {
   await conforms(t, tieredSubject(t), remoteCases)
 })
 

@@ -22,7 +22,7 @@ const KINDS: Readonly<Record<string, (t: Test) => Promise<On>>> = {
 }
 
 for (const [name, open] of Object.entries(KINDS)) {
-  t.test(`C05: on ${name}, what a handler made before an invalidation is not stored`, async (t) => {
+  t.test(`on ${name}, what a handler made before an invalidation is not stored`, async (t) => {
     for (const way of WAYS) {
       await t.test(way.name, async (t) => {
         const { barrier, version, invalidated, cache, runs } = await fenced(t, await open(t), way, { deadline: '5s' })

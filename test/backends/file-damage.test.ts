@@ -31,7 +31,7 @@ async function stored (t: Test): Promise<{ dir: string, path: string, bytes: Buf
   return { dir, path, bytes: readFileSync(path), backend }
 }
 
-t.test('A09: a flip of any bit of a stored entry is a miss, and the file is removed', async (t) => {
+t.test('a flip of any bit of a stored entry is a miss, and the file is removed', async (t) => {
   const { path, bytes, backend } = await stored(t)
   let flips = 0
   const wrong: string[] = []
@@ -50,7 +50,7 @@ t.test('A09: a flip of any bit of a stored entry is a miss, and the file is remo
   t.equal(await textAt(backend, KEY), VALUE, 'unchanged, it is a hit')
 })
 
-t.test('A11: a file that is cut short or has more behind it is a miss, is removed, and the next set is kept', async (t) => {
+t.test('a file that is cut short or has more behind it is a miss, is removed, and the next set is kept', async (t) => {
   const { path, bytes, backend } = await stored(t)
   const cuts = [0, 1, HEAD_BYTES - 1, HEAD_BYTES, HEAD_BYTES + 1, HEAD_BYTES + KEY.length, bytes.length - 1]
   for (const changed of [...cuts.map((length) => bytes.subarray(0, length)), Buffer.concat([bytes, Buffer.of(0)]), Buffer.concat([bytes, bytes])]) {
@@ -64,7 +64,7 @@ t.test('A11: a file that is cut short or has more behind it is a miss, is remove
   }
 })
 
-t.test('A11: a large file that is cut short is a miss too', async (t) => {
+t.test('a large file that is cut short is a miss too', async (t) => {
   const { path, backend } = await stored(t)
   await backend.set(KEY, { value: Buffer.alloc(200_000, 'x'), expiresAt: Infinity })
   plant(path, readFileSync(path).subarray(0, 199_000))
@@ -72,7 +72,7 @@ t.test('A11: a large file that is cut short is a miss too', async (t) => {
   t.notOk(existsSync(path))
 })
 
-t.test('A12: what is not an entry of ours is a miss', async (t) => {
+t.test('what is not an entry of ours is a miss', async (t) => {
   const { dir, path, bytes, backend } = await stored(t)
   await backend.set('another key', entry('of somebody else'))
   const future = Buffer.from(bytes)
@@ -96,7 +96,7 @@ t.test('A12: what is not an entry of ours is a miss', async (t) => {
   }
 })
 
-t.test('A25: an entry as 0.1.0 wrote it is read', async (t) => {
+t.test('an entry as 0.1.0 wrote it is read', async (t) => {
   const dir = join(newFolder(t), 'cache')
   const fixture = 'ZnJjMei5YMNaZ76O////////P0MFAAAAAwAAAGtleXZhbHVl'
   plant(pathIn(dir, 'key'), Buffer.from(fixture, 'base64'))
@@ -108,7 +108,7 @@ t.test('A25: an entry as 0.1.0 wrote it is read', async (t) => {
   t.equal(readFileSync(pathIn(dir, 'key')).toString('base64'), fixture, 'and is written in the same way')
 })
 
-t.test('A15: a folder, a FIFO, a socket, a device or a link in the place of an entry is a miss at once, and is replaced by the next set', async (t) => {
+t.test('a folder, a FIFO, a socket, a device or a link in the place of an entry is a miss at once, and is replaced by the next set', async (t) => {
   const { dir, path, backend } = await stored(t)
   const victim = join(newFolder(t), 'victim')
   writeFileSync(victim, 'untouched')
@@ -138,7 +138,7 @@ t.test('A15: a folder, a FIFO, a socket, a device or a link in the place of an e
   t.equal(readFileSync(victim, 'utf8'), 'untouched')
 })
 
-t.test('A15: the cleanup, a delete and a clear remove what is no entry, and nothing that a link leads to', async (t) => {
+t.test('the cleanup, a delete and a clear remove what is no entry, and nothing that a link leads to', async (t) => {
   const dir = join(t.testdir({ victims: { file: 'untouched' } }), 'cache')
   const victims = join(t.testdirName, 'victims')
   const { backend, cleanup } = await openFiles(t, { dir })
@@ -155,7 +155,7 @@ t.test('A15: the cleanup, a delete and a clear remove what is no entry, and noth
   t.equal(readFileSync(join(victims, 'file'), 'utf8'), 'untouched')
 })
 
-t.test('E30: a folder that is a link or no folder is refused, also when it comes later', async (t) => {
+t.test('a folder that is a link or no folder is refused, also when it comes later', async (t) => {
   const parent = t.testdir({ foreign: { file: 'untouched' }, file: '', fine: {} })
   symlinkSync(join(parent, 'foreign'), join(parent, 'link'))
   chmodSync(join(parent, 'fine'), 0o755)
@@ -175,7 +175,7 @@ t.test('E30: a folder that is a link or no folder is refused, also when it comes
   t.equal(await textAt(backend, KEY), VALUE, 'and used again when it is gone')
 })
 
-t.test('E30: a shard that is a link is replaced', async (t) => {
+t.test('a shard that is a link is replaced', async (t) => {
   const dir = join(t.testdir({ victims: {} }), 'cache')
   await (await openFiles(t, { dir })).backend.close()
   symlinkSync(join(t.testdirName, 'victims'), dirname(pathIn(dir, KEY)))
@@ -186,7 +186,7 @@ t.test('E30: a shard that is a link is replaced', async (t) => {
 })
 
 for (const mask of [0, 0o077, 0o777]) {
-  t.test(`E31: folders and files are their owner's alone under umask ${mask.toString(8)}`, async (t) => {
+  t.test(`folders and files are their owner's alone under umask ${mask.toString(8)}`, async (t) => {
     const dir = join(newFolder(t), 'cache')
     const before = process.umask(mask)
     t.teardown(() => { process.umask(before) })
@@ -198,7 +198,7 @@ for (const mask of [0, 0o077, 0o777]) {
   })
 }
 
-t.test('S10b: the cleanup leaves what is being written, and removes what was begun long ago or in a time to come', async (t) => {
+t.test('the cleanup leaves what is being written, and removes what was begun long ago or in a time to come', async (t) => {
   const dir = join(newFolder(t), 'cache')
   const clock = testClock()
   const { backend, cleanup } = await openFiles(t, { dir }, clock)

@@ -59,7 +59,7 @@ function fillUntil (code: string, fill: (at: number) => void): void {
   throw new Error('it does not become full')
 }
 
-t.test('A05: on a full disk a set is refused, reads go on, nothing is left over, and writes come back with the room', { skip: needs.mount }, async (t) => {
+t.test('on a full disk a set is refused, reads go on, nothing is left over, and writes come back with the room', { skip: needs.mount }, async (t) => {
   const path = disk(t, 'size=256k')
   const dir = join(path, 'cache')
   const { backend, cleanup } = await openFiles(t, { dir })
@@ -85,7 +85,7 @@ t.test('A05: on a full disk a set is refused, reads go on, nothing is left over,
   t.equal((await backend.stats()).damagedFiles, 0)
 })
 
-t.test('A06: on a disk without inodes a set is refused, reads go on, and writes come back', { skip: needs.mount }, async (t) => {
+t.test('on a disk without inodes a set is refused, reads go on, and writes come back', { skip: needs.mount }, async (t) => {
   const path = disk(t, 'size=4m,nr_inodes=64')
   const dir = join(path, 'cache')
   const { backend } = await openFiles(t, { dir })
@@ -121,7 +121,7 @@ t.test('file: on a disk that the cache itself has filled new entries are stored,
   t.equal((await backend.stats()).entries, 0)
 })
 
-t.test('A08: on a disk that became read-only reads go on, changes are refused, and both come back', { skip: needs.mount }, async (t) => {
+t.test('on a disk that became read-only reads go on, changes are refused, and both come back', { skip: needs.mount }, async (t) => {
   const path = disk(t, 'size=1m')
   const dir = join(path, 'cache')
   const { backend, cleanup } = await openFiles(t, { dir })
@@ -152,17 +152,17 @@ async function changedByNobody (t: Test, change: (path: string, dir: string) => 
   return await runChild(CHILD, { args: [dir, 'try all'], under: asNobody })
 }
 
-t.test('A07: a process without rights on an entry misses it, and replaces it', { skip: needsSetpriv }, async (t) => {
+t.test('a process without rights on an entry misses it, and replaces it', { skip: needsSetpriv }, async (t) => {
   const { stdout, stderr } = await changedByNobody(t, (path) => chmodSync(path, 0))
   t.same(JSON.parse(stdout || JSON.stringify(stderr)), { kept: 'nothing', set: 'nothing', then: 'newer', remove: 'nothing' })
 })
 
-t.test('A07: a process that may not write a shard reads on, and its changes are refused', { skip: needsSetpriv }, async (t) => {
+t.test('a process that may not write a shard reads on, and its changes are refused', { skip: needsSetpriv }, async (t) => {
   const { stdout, stderr } = await changedByNobody(t, (path) => chmodSync(dirname(path), 0o500))
   t.same(JSON.parse(stdout || JSON.stringify(stderr)), { kept: 'old', set: 'EACCES', then: 'old', remove: 'EACCES' })
 })
 
-t.test("A07: a folder without rights, or another user's, is refused when opened", { skip: needsSetpriv }, async (t) => {
+t.test("a folder without rights, or another user's, is refused when opened", { skip: needsSetpriv }, async (t) => {
   const changes = [(dir: string) => chmodSync(dir, 0o500), (dir: string) => chownSync(dir, 0, 0)]
   await Promise.all(changes.map(async (change) => {
     const { stdout, stderr } = await changedByNobody(t, (_path, dir) => {
@@ -174,7 +174,7 @@ t.test("A07: a folder without rights, or another user's, is refused when opened"
   }))
 })
 
-t.test('A16: a process without file handles refuses a set and a get, and goes on when it has some', { skip: needs.shell }, async (t) => {
+t.test('a process without file handles refuses a set and a get, and goes on when it has some', { skip: needs.shell }, async (t) => {
   const dir = join(newFolder(t), 'cache')
   const { stdout, stderr } = await runChild(CHILD, { args: [dir, 'run out of files'], under: ['sh', '-c', 'ulimit -n 100; exec "$@"', 'sh'] })
   t.same(JSON.parse(stdout || JSON.stringify(stderr)), {
@@ -189,7 +189,7 @@ const INJECTED: ReadonlyArray<readonly [what: string, inject: string, code: stri
   ['the fsync of its folder', 'fsync:error=EIO:when=4', 'EIO', 'fsync', 'nothing']
 ]
 
-t.test('A16: when a call to the disk fails in a set it is refused, nothing newer is read, nothing is left over, and the next set is kept', { skip: needsStrace }, async (t) => {
+t.test('when a call to the disk fails in a set it is refused, nothing newer is read, nothing is left over, and the next set is kept', { skip: needsStrace }, async (t) => {
   const folder = newFolder(t)
   await Promise.all(INJECTED.map(async ([what, inject, code, name, then], at) => {
     const dir = join(folder, `${at}`)

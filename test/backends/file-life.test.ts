@@ -9,7 +9,7 @@ import { newFolder } from '../support/folder.js'
 
 const CHILD = 'support/children/file.js'
 
-t.test('C05: changes of one key take effect in the order of the calls, awaited or not', async (t) => {
+t.test('changes of one key take effect in the order of the calls, awaited or not', async (t) => {
   const dir = join(newFolder(t), 'cache')
   const { backend } = await openFiles(t, { dir })
   for (let round = 0; round < 50; round++) {
@@ -27,7 +27,7 @@ t.test('C05: changes of one key take effect in the order of the calls, awaited o
   t.same(asideIn(dir), [])
 })
 
-t.test('C05: a clear forgets what was put before it, by keys and not by names, and leaves what is put after it', async (t) => {
+t.test('a clear forgets what was put before it, by keys and not by names, and leaves what is put after it', async (t) => {
   const dir = join(newFolder(t), 'cache')
   const { backend } = await openFiles(t, { dir })
   await Promise.all(Array.from({ length: 500 }, (_, at) => backend.set(`a${at}`, entry('value'))))
@@ -45,7 +45,7 @@ t.test('C05: a clear forgets what was put before it, by keys and not by names, a
   t.same(await backend.keys(), ['c'])
 })
 
-t.test('C06: a clear and a delete reach what another process holds', async (t) => {
+t.test('a clear and a delete reach what another process holds', async (t) => {
   const dir = join(newFolder(t), 'cache')
   const one = (await openFiles(t, { dir })).backend
   const other = (await openFiles(t, { dir })).backend
@@ -69,7 +69,7 @@ t.test('file: the bytes that wait for the disk are bounded', async (t) => {
   t.equal(await failureOf(() => backend.set('again', entry('value'))), undefined)
 })
 
-t.test('C23: close may be called twice, lets what was called settle, and every later call is an error that says so', async (t) => {
+t.test('close may be called twice, lets what was called settle, and every later call is an error that says so', async (t) => {
   const dir = join(newFolder(t), 'cache')
   const { backend, cleanup } = await openFiles(t, { dir })
   await Promise.all(Array.from({ length: 500 }, (_, at) => backend.set(`key-${at}`, entry('value'))))
@@ -90,13 +90,13 @@ t.test('C23: close may be called twice, lets what was called settle, and every l
   t.equal(await textAt((await openFiles(t, { dir })).backend, 'last'), 'value')
 })
 
-t.test('D08: a process that closes its cache ends by itself, and leaves no file open', async (t) => {
+t.test('a process that closes its cache ends by itself, and leaves no file open', async (t) => {
   const { exitCode, stdout } = await runChild(CHILD, { args: [join(newFolder(t), 'cache'), 'set and close'], timeoutMs: 20_000 })
   t.equal(exitCode, 0)
   t.match(JSON.parse(stdout), { resources: [], left: 0 })
 })
 
-t.test('D09: a process that never closes its cache ends by itself, and what it set is kept', async (t) => {
+t.test('a process that never closes its cache ends by itself, and what it set is kept', async (t) => {
   const dir = join(newFolder(t), 'cache')
   const { exitCode } = await runChild(CHILD, { args: [dir, 'set and leave'], timeoutMs: 20_000 })
   t.equal(exitCode, 0)
@@ -104,7 +104,7 @@ t.test('D09: a process that never closes its cache ends by itself, and what it s
   t.equal(backend.has('key'), true)
 })
 
-t.test('A15: a folder that is removed while it is used is a miss, and comes back with the next set', async (t) => {
+t.test('a folder that is removed while it is used is a miss, and comes back with the next set', async (t) => {
   const parent = newFolder(t)
   const dir = join(parent, 'a', 'cache')
   const { backend, cleanup } = await openFiles(t, { dir })

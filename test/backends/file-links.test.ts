@@ -67,7 +67,7 @@ async function linked (t: Test, victim: typeof VICTIMS[string], options: Partial
 }
 
 for (const [act, run] of Object.entries(ACTS)) {
-  t.test(`E30: ${act} leaves a file alone that has an entry's name as one more of its own`, async (t) => {
+  t.test(`${act} leaves a file alone that has an entry's name as one more of its own`, async (t) => {
     for (const [name, victim] of Object.entries(VICTIMS)) {
       await t.test(name, async (t) => {
         const opened = await linked(t, victim, act === 'an eviction' ? { maxBytes: 500_000 } : {})
@@ -80,7 +80,7 @@ for (const [act, run] of Object.entries(ACTS)) {
   })
 }
 
-t.test('E30: another name of a file that is no entry is a miss and goes; what is set in its place is a file of its own', async (t) => {
+t.test('another name of a file that is no entry is a miss and goes; what is set in its place is a file of its own', async (t) => {
   for (const [name, victim] of Object.entries(VICTIMS)) {
     await t.test(name, async (t) => {
       const { backend, dir, path } = await linked(t, victim, {})

@@ -16,7 +16,7 @@ const GROWTH_BYTES = 64 * 1024 * 1024
 
 t.setTimeout(900_000)
 
-t.test(`D11: with ${FILES} files the loop is never kept, memory stays bounded, and what is expired goes`, { timeout: 900_000 }, async (t) => {
+t.test(`with ${FILES} files the loop is never kept, memory stays bounded, and what is expired goes`, { timeout: 900_000 }, async (t) => {
   const clock = testClock()
   const dir = join(newFolder(t), 'cache')
   const { backend, cleanup } = await openFiles(t, { dir, maxBytes: 2 ** 40 }, clock)

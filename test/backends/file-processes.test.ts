@@ -45,7 +45,7 @@ async function lettersOf (backend: CacheBackend): Promise<Array<number | undefin
   }))
 }
 
-t.test(`A01: after ${KILLS} kills with SIGKILL nothing is torn, nothing acknowledged is lost, and what was begun is removed`, async (t) => {
+t.test(`after ${KILLS} kills with SIGKILL nothing is torn, nothing acknowledged is lost, and what was begun is removed`, async (t) => {
   const dir = join(mkdtempSync(join(tmpdir(), 'file-kills-')), 'cache')
   t.teardown(() => { rmSync(dirname(dir), { recursive: true }) })
   const wrong: string[] = []
@@ -85,7 +85,7 @@ t.test(`A01: after ${KILLS} kills with SIGKILL nothing is torn, nothing acknowle
   t.equal(await textAt(backend, 'large-0'), 'value')
 })
 
-t.test('A04: two processes that write one key and three that read it meet no error, and nobody reads a mixture', async (t) => {
+t.test('two processes that write one key and three that read it meet no error, and nobody reads a mixture', async (t) => {
   const dir = join(newFolder(t), 'cache')
   const ends = await Promise.all(['a', 'b', 'reader'].map((name) => runChild(CHILD, { args: [dir, 'contend', name] })))
   for (const { exitCode, stdout, stderr } of ends) {

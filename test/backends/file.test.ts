@@ -9,7 +9,7 @@ import { filesIn, openFiles, pathIn } from '../support/files.js'
 import { LONGEST_WORK_MS, watchLoop } from '../support/loop.js'
 import { newFolder } from '../support/folder.js'
 
-t.test('A19: an option that is wrong is refused by name', async (t) => {
+t.test('an option that is wrong is refused by name', async (t) => {
   const wrong: ReadonlyArray<readonly [options: object, who: string]> = [
     [{ dir: '' }, 'file.dir'], [{ dir: 1 }, 'file.dir'], [{ maxBytes: 0 }, 'file.maxBytes'], [{ maxBytes: '1' }, 'file.maxBytes'],
     [{ cleanupInterval: 0 }, 'file.cleanupInterval'], [{ fsync: 1 }, 'file.fsync'], [{ path: 'x' }, 'file.path']
@@ -17,7 +17,7 @@ t.test('A19: an option that is wrong is refused by name', async (t) => {
   for (const [options, who] of wrong) t.match(await failureOf(() => openFiles(t, options)), { code: 'CACHE_ERR_OPTION', message: who })
 })
 
-t.test('D11: expiry is known from the outside: the time of change is the instant, and an entry whose time is past is a miss and removed', async (t) => {
+t.test('expiry is known from the outside: the time of change is the instant, and an entry whose time is past is a miss and removed', async (t) => {
   const dir = join(newFolder(t), 'cache')
   const clock = testClock()
   const { backend } = await openFiles(t, { dir }, clock)
@@ -34,7 +34,7 @@ t.test('D11: expiry is known from the outside: the time of change is the instant
   t.equal((await backend.get('for ever'))?.expiresAt, Number.MAX_SAFE_INTEGER)
 })
 
-t.test('D11: the cleanup removes what is expired, in short steps, and only that', async (t) => {
+t.test('the cleanup removes what is expired, in short steps, and only that', async (t) => {
   const dir = join(newFolder(t), 'cache')
   const clock = testClock()
   const { backend, cleanup } = await openFiles(t, { dir }, clock)
@@ -83,14 +83,14 @@ t.test('file: what another process left is counted from the first write on', asy
   t.equal(await textAt(second.backend, 'key'), 'value')
 })
 
-t.test('A23: an entry that can never fit is refused, and what was there before is gone', async (t) => {
+t.test('an entry that can never fit is refused, and what was there before is gone', async (t) => {
   const { backend } = await openFiles(t, { dir: join(newFolder(t), 'cache'), maxBytes: 1_000 })
   await backend.set('key', entry('value'))
   t.match(await failureOf(() => backend.set('key', entry('v'.repeat(1_001)))), { code: 'CACHE_ERR_BACKEND_FAILED', message: 'file.maxBytes' })
   t.equal(await textAt(backend, 'key'), undefined)
 })
 
-t.test('A23: large values come back byte for byte, while the loop turns', async (t) => {
+t.test('large values come back byte for byte, while the loop turns', async (t) => {
   const dir = join(newFolder(t), 'cache')
   const { backend } = await openFiles(t, { dir })
   for (const bytes of [65_535, 65_536, 65_537, 40_000_000]) {
@@ -105,7 +105,7 @@ t.test('A23: large values come back byte for byte, while the loop turns', async 
   t.notOk(backend.get('key') instanceof Promise, 'at once')
 })
 
-t.test('A22: two different keys are two files, whatever stands in them', async (t) => {
+t.test('two different keys are two files, whatever stands in them', async (t) => {
   const dir = join(newFolder(t), 'cache')
   const { backend } = await openFiles(t, { dir })
   const units = fc.oneof(fc.constantFrom('\ud800', '\udfff', '\ufffd', '\u00ff', '\0', '/', '..', 'e\u0301', '\u00e9'), fc.string({ unit: 'binary' }))
@@ -125,7 +125,7 @@ t.test('A22: two different keys are two files, whatever stands in them', async (
   t.same((await backend.keys('*')).map((key) => key.length).sort(), [1_000_000, 1_000_001])
 })
 
-t.test('E29: a key never becomes a path', async (t) => {
+t.test('a key never becomes a path', async (t) => {
   const parent = t.testdir({ victim: 'untouched' })
   const dir = join(parent, 'cache')
   const { backend } = await openFiles(t, { dir })

@@ -192,7 +192,7 @@ t.test('http: the keys and the bytes that wait are bounded, and come free again'
   await turns(2)
 })
 
-t.test('C22: close rejects what waits, wakes what would be tried again, and sends nothing more', async (t) => {
+t.test('close rejects what waits, wakes what would be tried again, and sends nothing more', async (t) => {
   const { changes, sent, waits, put } = setUp()
   const retried = put('a')
   await sent[0]!.answer(failed('503'))

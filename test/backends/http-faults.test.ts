@@ -6,6 +6,6 @@ import { remoteCases } from '../support/levers.js'
 
 t.setTimeout(300_000)
 
-t.test('A24: http survives a service that hangs, refuses, or answers garbage', async (t) => {
+t.test('http survives a service that hangs, refuses, or answers garbage', async (t) => {
   await conforms(t, httpSubject(t), remoteCases)
 })

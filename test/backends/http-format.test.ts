@@ -33,7 +33,7 @@ async function exchanged (baseUrl: string, head: string, body: Buffer): Promise<
   return answer
 }
 
-t.test('A25: an entry as the service of 0.1.0 answers it is read', async (t) => {
+t.test('an entry as the service of 0.1.0 answers it is read', async (t) => {
   for (const { key, body } of ENTRIES) {
     const bytes = Buffer.from(body, 'base64')
     const baseUrl = await answering(t, `HTTP/1.1 200 OK
@@ -51,7 +51,7 @@ Keep-Alive: timeout=72
   }
 })
 
-t.test('A25: what is sent is what 0.1.0 sent, field for field', async (t) => {
+t.test('what is sent is what 0.1.0 sent, field for field', async (t) => {
   const service = await stub(t, (response) => response.writeHead(404).end())
   const backend = await service.open({ maxRetries: 0 })
   for (const { key, digest, body } of ENTRIES) {
@@ -73,7 +73,7 @@ t.test('A25: what is sent is what 0.1.0 sent, field for field', async (t) => {
   }
 })
 
-t.test('A25: the service takes what the backend of 0.1.0 sends, and answers it as then', async (t) => {
+t.test('the service takes what the backend of 0.1.0 sends, and answers it as then', async (t) => {
   const { baseUrl, open } = await serve(t, { now: () => EXPIRES_AT - 60_000 })
   for (const { key, digest, body } of ENTRIES) {
     const bytes = Buffer.from(body, 'base64')

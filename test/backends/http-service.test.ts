@@ -25,7 +25,7 @@ const SERVER = join(root, 'dist', 'examples', 'cache-service', 'server.js')
 let files = 0
 
 for (const name of ['memory', 'sqlite'] as const) {
-  t.test(`A24: http conforms, with ${name} behind the service`, async (t) => {
+  t.test(`http conforms, with ${name} behind the service`, async (t) => {
     const folder = newFolder(t)
     const clock = testClock()
     const behind = (): BackendChoice => name === 'memory' ? { backend: name } : { backend: name, options: { path: join(folder, `${files++}.db`) } }

@@ -78,7 +78,7 @@ t.test('http: what is sent is PUT, GET and DELETE of the key\'s digest below the
   }
 })
 
-t.test('E33: whatever stands in a key, one segment of hex is asked for, at the one service', async (t) => {
+t.test('whatever stands in a key, one segment of hex is asked for, at the one service', async (t) => {
   const service = await stub(t, (response) => response.writeHead(404).end())
   const backend = await service.open()
   const keys = ['../../admin?x=1#f', '//host', '@host', 'a\r\nHost: other\r\n\r\nGET / HTTP/1.1', 'http://169.254.169.254/', '%2e%2e', '', '\0', 'file:///etc/passwd']
@@ -90,7 +90,7 @@ t.test('E33: whatever stands in a key, one segment of hex is asked for, at the o
   t.equal(new Set(service.seen.map(({ url }) => url)).size, keys.length)
 })
 
-t.test('A22: keys that differ have digests that differ, lone surrogates among them', async (t) => {
+t.test('keys that differ have digests that differ, lone surrogates among them', async (t) => {
   const keys = ['', 'a', 'A', '\0', 'a\n', '../', '%2e', '\u00e9', 'e\u0301', '__proto__', 'constructor', 'x'.repeat(300), 'x'.repeat(1_000_000), 'CON', '\ufffd', '\ud800', '\udfff', 'a\ud800', '\ud800a', '\udfff\ud800']
   for (let high = 0xd800; high < 0xe000; high++) keys.push(`${String.fromCharCode(high)}!`)
   const digestOf = (key: string) => nameOf(storedKey(key))
@@ -100,7 +100,7 @@ t.test('A22: keys that differ have digests that differ, lone surrogates among th
   t.equal(digestOf('\ud800'), '1b18f23af3291fa7aaf6450a6e927d8414326b406d651a634411f3c228c80b2e')
 })
 
-t.test('A23: empty, single, all bytes, invalid UTF-8 and 32 MiB come back as they were, in memory of their own', async (t) => {
+t.test('empty, single, all bytes, invalid UTF-8 and 32 MiB come back as they were, in memory of their own', async (t) => {
   const backend = await (await serve(t)).open()
   for (const value of [Buffer.alloc(0), Buffer.of(0), Buffer.from(Array.from({ length: 256 }, (_, at) => at)), Buffer.of(0xff, 0xfe), Buffer.alloc(32 * 1024 * 1024, 'abc')]) {
     await backend.set('key', { value, expiresAt: NEVER_AT })
@@ -110,7 +110,7 @@ t.test('A23: empty, single, all bytes, invalid UTF-8 and 32 MiB come back as the
   }
 })
 
-t.test('E33: credentials in baseUrl are sent as Basic, to the service only, and stand in no path', async (t) => {
+t.test('credentials in baseUrl are sent as Basic, to the service only, and stand in no path', async (t) => {
   const service = await stub(t, (response) => response.writeHead(404).end())
   for (const [userinfo, pair] of [['user:p%40ss', 'user:p@ss'], ['user', 'user:'], [':secret', ':secret'], ['a%zz:b', 'a%zz:b']] as const) {
     const backend = await openHttp(t, { baseUrl: service.baseUrl.replace('//', `//${userinfo}@`) })
@@ -122,7 +122,7 @@ t.test('E33: credentials in baseUrl are sent as Basic, to the service only, and 
   }
 })
 
-t.test('E34: no option error, no call error, no inspection and no log line tells token, password or value', async (t) => {
+t.test('no option error, no call error, no inspection and no log line tells token, password or value', async (t) => {
   const secrets = /pl4nted|cGw0bnRlZ|4nted/
   const shown: string[] = []
   const keep = async (call: () => unknown) => { shown.push((await failureOf(call)).shown) }
@@ -160,7 +160,7 @@ t.test('E34: no option error, no call error, no inspection and no log line tells
   t.same(shown.filter((text) => secrets.test(text)), [])
 })
 
-t.test('E34: words of a driver that hold a secret are told without it, and its error is not handed on', async (t) => {
+t.test('words of a driver that hold a secret are told without it, and its error is not handed on', async (t) => {
   const wire = new Wire(readOptions({ baseUrl: 'http://user:pl%34nted@host' }))
   t.teardown(() => wire.close())
   const driver = Object.assign(new Error('refused http://user:pl4nted@host, pl%34nted, Basic dXNlcjpwbDRudGVk'), { code: 'E_ANY', headers: { authorization: 'pl4nted' } })
@@ -170,7 +170,7 @@ t.test('E34: words of a driver that hold a secret are told without it, and its e
   t.notMatch(shown, /pl4nted|pl%34nted|dXNlcjpwbDRudGVk/)
 })
 
-t.test('C22: close ends reads, writes and retries that are under way, at once', async (t) => {
+t.test('close ends reads, writes and retries that are under way, at once', async (t) => {
   const hangs = await stub(t, () => {})
   const fails = await stub(t, (response) => response.writeHead(503, { 'retry-after': '20' }).end())
   const waiting = await openHttp(t, { baseUrl: hangs.baseUrl, timeout: '60s', maxConnections: 2 })
@@ -190,7 +190,7 @@ t.test('C22: close ends reads, writes and retries that are under way, at once', 
   t.equal(fails.seen.length, 1)
 })
 
-t.test('C23: close may be called twice, and every later call is an error that says so', async (t) => {
+t.test('close may be called twice, and every later call is an error that says so', async (t) => {
   const backend = await (await serve(t)).open()
   await backend.set('key', entry('value'))
   await Promise.all([backend.close(), backend.close()])
@@ -199,13 +199,13 @@ t.test('C23: close may be called twice, and every later call is an error that sa
   for (const [name, call] of Object.entries(calls)) t.match(await failureOf(call), { code: 'CACHE_ERR_CLOSED', message: `http.${name}` })
 })
 
-t.test('D08: a process that closed the backend has nothing open and ends by itself', async (t) => {
+t.test('a process that closed the backend has nothing open and ends by itself', async (t) => {
   const service = await stub(t, (response, { method }) => response.writeHead(method === 'PUT' ? 204 : 404).end())
   const { exitCode, stdout, stderr } = await runChild('support/children/http.js', { args: [service.baseUrl, 'use and close'], timeoutMs: 30_000 })
   t.same([exitCode, stdout, stderr], [0, '\n', ''])
 })
 
-t.test('D09: neither idle connections nor a change that waits to be tried again keep a process alive', async (t) => {
+t.test('neither idle connections nor a change that waits to be tried again keep a process alive', async (t) => {
   for (const [way, status] of [['use and leave', 204], ['leave a retry', 503]] as const) {
     const service = await stub(t, (response, { method }) => response.writeHead(method === 'PUT' ? status : 404, { 'keep-alive': 'timeout=600', 'retry-after': '50' }).end())
     const { exitCode, signal, stderr } = await runChild('support/children/http.js', { args: [service.baseUrl, way], timeoutMs: 30_000 })

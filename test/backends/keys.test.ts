@@ -44,12 +44,12 @@ async function confused (backend: CacheBackend, keys: readonly string[]): Promis
   return wrong
 }
 
-t.test('A22: the list of backends is complete', async (t) => {
+t.test('the list of backends is complete', async (t) => {
   t.same(Object.keys(EVERY).sort(), builtIns().names().sort())
 })
 
 for (const [name, choose] of Object.entries(EVERY)) {
-  t.test(`A22: on ${name}, hostile keys and those of a megabyte stay apart, and each is forgotten alone`, needsFor(name), async (t) => {
+  t.test(`on ${name}, hostile keys and those of a megabyte stay apart, and each is forgotten alone`, needsFor(name), async (t) => {
     const backend = await opened(t, await choose(t))
     t.equal(new Set(HOSTILE).size, HOSTILE.length)
     t.same(await confused(backend, HOSTILE), [])
@@ -59,7 +59,7 @@ for (const [name, choose] of Object.entries(EVERY)) {
     for (const key of kept) t.ok(await backend.get(key), JSON.stringify(key.slice(0, 40)))
   })
 
-  t.test(`A22: on ${name}, ${PAIRS} pairs of random keys stay apart`, needsFor(name), async (t) => {
+  t.test(`on ${name}, ${PAIRS} pairs of random keys stay apart`, needsFor(name), async (t) => {
     const backend = await opened(t, await choose(t))
     const keys = [...new Set(fc.sample(pair, PAIRS).flat())]
     t.same(await confused(backend, keys), [], `${keys.length} keys`)

@@ -31,29 +31,29 @@ function newFolder (t: Test): string {
 
 let numbers = 0
 
-t.test('A24: keyv conforms on @keyv/sqlite, a file for each backend', async (t) => {
+t.test('keyv conforms on @keyv/sqlite, a file for each backend', async (t) => {
   const folder = newFolder(t)
   await check(t, () => ({ store: new KeyvSqlite(`sqlite://${join(folder, `${numbers++}.db`)}`) }))
 })
 
-t.test('A24: keyv conforms on @keyv/redis, a prefix for each backend', async (t) => {
+t.test('keyv conforms on @keyv/redis, a prefix for each backend', async (t) => {
   const { url } = await startServer(t)
   await check(t, () => ({ store: new KeyvRedis(url), prefix: `p${numbers++}` }))
 })
 
-t.test('A24: keyv conforms on a Keyv of @keyv/redis that is lent, without a namespace', async (t) => {
+t.test('keyv conforms on a Keyv of @keyv/redis that is lent, without a namespace', async (t) => {
   const { url } = await startServer(t)
   const keyv = createKeyv(url)
   t.teardown(async () => await keyv.disconnect())
   await check(t, () => ({ keyv, prefix: `p${numbers++}` }))
 })
 
-t.test('A24: keyv conforms on a Keyv that is lent, whose keys have a namespace', async (t) => {
+t.test('keyv conforms on a Keyv that is lent, whose keys have a namespace', async (t) => {
   const keyv = new Keyv({ store: new KeyvSqlite(), namespace: 'theirs' })
   t.teardown(async () => await keyv.disconnect())
   await check(t, () => ({ keyv, prefix: `p${numbers++}` }))
 })
 
-t.test('A24: keyv conforms on a Keyv over a Map', async (t) => {
+t.test('keyv conforms on a Keyv over a Map', async (t) => {
   await check(t, () => ({ keyv: new Keyv() }))
 })

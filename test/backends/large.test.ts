@@ -40,7 +40,7 @@ function large (): Buffer {
 }
 
 for (const [name, choose] of Object.entries(ROWS)) {
-  t.test(`A23: on ${name}, ${LARGE} come back byte for byte`, needsFor(name), async (t) => {
+  t.test(`on ${name}, ${LARGE} come back byte for byte`, needsFor(name), async (t) => {
     const backend = await opened(t, await choose(t))
     const value = large()
     await backend.set('large', { value, expiresAt: Date.now() + 3_600_000 })
@@ -52,7 +52,7 @@ for (const [name, choose] of Object.entries(ROWS)) {
   })
 }
 
-t.test(`A23: a response of ${LARGE} is delivered whole, and stored where maxBodyBytes allows it, else refused`, async (t) => {
+t.test(`a response of ${LARGE} is delivered whole, and stored where maxBodyBytes allows it, else refused`, async (t) => {
   const value = large()
   const app = await build(t, {
     backend: 'file',

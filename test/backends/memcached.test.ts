@@ -29,7 +29,7 @@ const ask = (server: MemcachedServer, command: string, key: string, flags = ''):
 
 let prefixes = 0
 
-t.test('A24: memcached conforms on a server that takes values of a little more than 1 MiB', async (t) => {
+t.test('memcached conforms on a server that takes values of a little more than 1 MiB', async (t) => {
   const { server } = await startMemcached(t, ['-I', '2m'])
   const clock = testClock()
   await conforms(t, { ...clock, open: () => builtIns().open({ backend: 'memcached', options: { server, prefix: `p${prefixes++}` } }, { now: clock.now }) })

@@ -163,7 +163,7 @@ t.test('memory: an entry that is over is dropped when it is asked for', async (t
   t.equal(backend.size(), 0)
 })
 
-t.test('E40: a hundred thousand keys that are numbers or begin alike are found at once', async (t) => {
+t.test('a hundred thousand keys that are numbers or begin alike are found at once', async (t) => {
   const { backend, put } = await setUp({ maxBytes: 1024 * MEBIBYTE })
   for (let number = 0; number < 100_000; number++) put(String(number))
   t.equal(backend.size(), 100_000)
@@ -186,7 +186,7 @@ async function measure (count: number, valueBytes: number, maxBytes: number) {
   return JSON.parse(stdout) as { entries: number, bytes: number, usedBytes: number }
 }
 
-t.test('D01: values of 20 KB in 50 MB take 50 MB, however many are set', async (t) => {
+t.test('values of 20 KB in 50 MB take 50 MB, however many are set', async (t) => {
   const maxBytes = 50 * MEBIBYTE
   const { entries, bytes, usedBytes } = await measure(sized(100_000), 20_000, maxBytes)
   t.ok(bytes <= maxBytes)
@@ -194,7 +194,7 @@ t.test('D01: values of 20 KB in 50 MB take 50 MB, however many are set', async (
   t.ok(usedBytes <= maxBytes * 1.1, `${usedBytes} bytes`)
 })
 
-t.test('D02: values of a byte take what maxBytes says, keys and overhead among it, however many are set', async (t) => {
+t.test('values of a byte take what maxBytes says, keys and overhead among it, however many are set', async (t) => {
   const maxBytes = 64 * MEBIBYTE
   const { entries, bytes, usedBytes } = await measure(sized(1_000_000), 1, maxBytes)
   t.ok(bytes <= maxBytes)

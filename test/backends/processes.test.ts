@@ -11,7 +11,7 @@ fileNeeds(t, 'redis-server')
 
 const PROCESSES = 4
 
-t.test('C03: of fifty who ask each of four processes for one key, each process lets one run the handler at most, on a shared file, folder and Redis', { timeout: 120_000 }, async (t) => {
+t.test('of fifty who ask each of four processes for one key, each process lets one run the handler at most, on a shared file, folder and Redis', { timeout: 120_000 }, async (t) => {
   const { url } = await startServer(t)
   const folder = t.testdir({})
   const choices = [

@@ -8,7 +8,7 @@ import { fileNeeds } from '../support/programs.js'
 
 fileNeeds(t, 'redis-server')
 
-t.test('B13: on a Cluster keys, tags and clear reach over all nodes', async (t) => {
+t.test('on a Cluster keys, tags and clear reach over all nodes', async (t) => {
   const { servers, nodes } = await startCluster(t)
   for (const { admin } of servers) await admin.ping()
   const { ask, cache, runs } = await build(t, {
@@ -31,7 +31,7 @@ t.test('B13: on a Cluster keys, tags and clear reach over all nodes', async (t) 
   for (const { admin } of servers) t.equal(await admin.dbsize(), 0)
 })
 
-t.test('B13: while slots move to another node, gets, sets and deletes go on', async (t) => {
+t.test('while slots move to another node, gets, sets and deletes go on', async (t) => {
   const { servers, nodes } = await startCluster(t)
   const backend = await openRedis(t, { connection: { cluster: nodes } })
   const keys = Array.from({ length: 60 }, (_, at) => `key ${at}`)
@@ -69,7 +69,7 @@ t.test('B13: while slots move to another node, gets, sets and deletes go on', as
   t.equal(await backend.size(), 0)
 })
 
-t.test('B13: a node that hangs costs the deadline, and the others answer', async (t) => {
+t.test('a node that hangs costs the deadline, and the others answer', async (t) => {
   const { servers, nodes } = await startCluster(t)
   const backend = await openRedis(t, { connection: { cluster: nodes, commandTimeout: 150, socketTimeout: 300, connectTimeout: 300 } })
   const keys = Array.from({ length: 30 }, (_, at) => `key ${at}`)
@@ -83,7 +83,7 @@ t.test('B13: a node that hangs costs the deadline, and the others answer', async
   await backend.close()
 })
 
-t.test('B13: after a failover of a Sentinel the new master is used', async (t) => {
+t.test('after a failover of a Sentinel the new master is used', async (t) => {
   const { master, replica, sentinel } = await startSentinel(t)
   const backend = await openRedis(t, { connection: { sentinels: [{ host: '127.0.0.1', port: sentinel.port }], name: 'main' } })
   await backend.set('key', entry('before'))

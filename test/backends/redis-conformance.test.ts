@@ -19,18 +19,18 @@ async function check (t: Test, options: RedisOptions, cases = conformance): Prom
 
 for (const program of ['redis-server', 'valkey-server']) {
   const skip = serverPrograms().includes(program) ? false : `there is no ${program} on this machine`
-  t.test(`A24: redis conforms on ${program}`, { skip }, async (t) => {
+  t.test(`redis conforms on ${program}`, { skip }, async (t) => {
     const { url } = await startServer(t, { program })
     await check(t, { url })
   })
 }
 
-t.test('A24, B13: redis conforms on a Cluster of three', async (t) => {
+t.test('redis conforms on a Cluster of three', async (t) => {
   const { nodes } = await startCluster(t)
   await check(t, { connection: { cluster: nodes } }, someOf(conformance))
 })
 
-t.test('A24, B15: redis conforms on a client that was lent, with a keyPrefix of its own', async (t) => {
+t.test('redis conforms on a client that was lent, with a keyPrefix of its own', async (t) => {
   const { port } = await startServer(t)
   const client = new Redis({ port, host: '127.0.0.1', keyPrefix: 'theirs[*]:' })
   t.teardown(() => client.disconnect())

@@ -40,7 +40,7 @@ async function untilHit ({ ask, clock }: TestApp, url: string): Promise<void> {
   })
 }
 
-t.test('B01: with Redis down the application boots at once, serves, and caches when Redis comes', async (t) => {
+t.test('with Redis down the application boots at once, serves, and caches when Redis comes', async (t) => {
   const server = await newServer(t)
   const app = await start(t, { url: server.url })
   t.ok(app.bootMs < BOOT_MS, `${app.bootMs} ms`)
@@ -53,7 +53,7 @@ t.test('B01: with Redis down the application boots at once, serves, and caches w
   await server.kill()
 })
 
-t.test('B02, B03: a Redis that is killed under load costs no answer, and one that is started again is used again', async (t) => {
+t.test('a Redis that is killed under load costs no answer, and one that is started again is used again', async (t) => {
   const server = await startServer(t)
   const app = await start(t, { url: server.url })
   await app.ask('/a')
@@ -73,7 +73,7 @@ t.test('B02, B03: a Redis that is killed under load costs no answer, and one tha
   await untilHit(app, '/b')
 })
 
-t.test('B05: a Redis that is stopped costs the deadline at most, and its close takes no longer for it', async (t) => {
+t.test('a Redis that is stopped costs the deadline at most, and its close takes no longer for it', async (t) => {
   const server = await startServer(t)
   const app = await start(t, soon(server.port))
   await app.ask('/a')
@@ -82,7 +82,7 @@ t.test('B05: a Redis that is stopped costs the deadline at most, and its close t
   await t.rejects(app.cache.invalidate('all'), { code: 'CACHE_ERR_BACKEND_FAILED' })
 })
 
-t.test('B06: a server that takes connections and never answers delays neither boot nor answers nor close', async (t) => {
+t.test('a server that takes connections and never answers delays neither boot nor answers nor close', async (t) => {
   const sockets: Array<{ destroy (): void }> = []
   const silent = createServer((socket) => { sockets.push(socket.on('error', () => {})) }).listen(0, '127.0.0.1')
   await once(silent, 'listening')
@@ -99,7 +99,7 @@ t.test('B06: a server that takes connections and never answers delays neither bo
   for (const socket of sockets) socket.destroy()
 })
 
-t.test('B07: an established connection that has gone dead is noticed, given up and replaced', async (t) => {
+t.test('an established connection that has gone dead is noticed, given up and replaced', async (t) => {
   const server = await startServer(t)
   const proxy = await startProxy(t, server)
   const app = await start(t, soon(proxy.port))
@@ -112,7 +112,7 @@ t.test('B07: an established connection that has gone dead is noticed, given up a
   t.equal(proxy.connections(), 1)
 })
 
-t.test('B08: a server that is paused is not asked more and more', async (t) => {
+t.test('a server that is paused is not asked more and more', async (t) => {
   const server = await startServer(t)
   await server.admin.ping()
   const app = await start(t, { url: server.url })
@@ -125,7 +125,7 @@ t.test('B08: a server that is paused is not asked more and more', async (t) => {
   await untilHit(app, '/a')
 })
 
-t.test('B12: a server that was emptied gives misses', async (t) => {
+t.test('a server that was emptied gives misses', async (t) => {
   const server = await startServer(t)
   await server.admin.ping()
   const app = await start(t, { url: server.url }, { deadline: '5s' })
@@ -136,7 +136,7 @@ t.test('B12: a server that was emptied gives misses', async (t) => {
   t.same(app.warnings(), [])
 })
 
-t.test('B04: fifty backends come back with one connection each and repeat nothing', async (t) => {
+t.test('fifty backends come back with one connection each and repeat nothing', async (t) => {
   const port = await freePort()
   const server = await newServer(t, { port })
   const backends = await Promise.all(Array.from({ length: 50 }, () => openRedis(t, { connection: { host: '127.0.0.1', port } })))

@@ -8,7 +8,7 @@ t.setTimeout(300_000)
 
 const skip = serverPrograms().includes('redis-server') ? false : 'there is no redis-server on this machine'
 
-t.test('A24: redis survives a server that hangs, is killed, or holds garbage', { skip }, async (t) => {
+t.test('redis survives a server that hangs, is killed, or holds garbage', { skip }, async (t) => {
   await conforms(t, await redisSubject(t), remoteCases)
 })
 

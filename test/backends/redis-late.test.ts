@@ -11,7 +11,7 @@ fileNeeds(t, 'redis-server')
 // The connection is given up as well: on a busy machine before the call is.
 const GIVEN_UP = { code: /^(ETIMEDOUT|ECONNLOST)$/ }
 
-t.test('B05: a set that failed while the server was stopped is not there when it goes on', async (t) => {
+t.test('a set that failed while the server was stopped is not there when it goes on', async (t) => {
   const server = await startServer(t)
   const backend = await openRedis(t, soon(server.port))
   await backend.set('key', entry('before'))
@@ -26,7 +26,7 @@ t.test('B05: a set that failed while the server was stopped is not there when it
   t.equal(await textAt(backend, 'key'), 'after')
 })
 
-t.test('B05: a set whose connection was lost does not come to pass after a later delete by another one', async (t) => {
+t.test('a set whose connection was lost does not come to pass after a later delete by another one', async (t) => {
   const server = await startServer(t)
   const proxy = await startProxy(t, server)
   const backend = await openRedis(t, soon(proxy.port))
@@ -42,7 +42,7 @@ t.test('B05: a set whose connection was lost does not come to pass after a later
   t.equal(await textAt(other, 'key'), undefined)
 })
 
-t.test('B05: a set by a lent client that keeps commands for later is not carried out late', async (t) => {
+t.test('a set by a lent client that keeps commands for later is not carried out late', async (t) => {
   const server = await startServer(t)
   const { Redis } = await import('ioredis')
   const client = new Redis({ port: server.port, host: '127.0.0.1', retryStrategy: () => 20 }).on('error', () => {})
@@ -60,7 +60,7 @@ t.test('B05: a set by a lent client that keeps commands for later is not carried
   t.equal(await textAt(backend, 'key'), undefined)
 })
 
-t.test('B05: a later change of a key waits until an uncertain one is over', async (t) => {
+t.test('a later change of a key waits until an uncertain one is over', async (t) => {
   const server = await startServer(t)
   const backend = await openRedis(t, soon(server.port, { commandTimeout: SHORT_MS * 3 }))
   await backend.set('key', entry('before'))
@@ -78,14 +78,14 @@ t.test('B05: a later change of a key waits until an uncertain one is over', asyn
   t.ok(deleteOver >= setOver)
 })
 
-t.test('B05: many changes of one key at once leave what the last one said', async (t) => {
+t.test('many changes of one key at once leave what the last one said', async (t) => {
   const server = await startServer(t)
   const backend = await openRedis(t, { url: server.url })
   await Promise.all(Array.from({ length: 49 }, (_, at) => at % 5 === 4 ? backend.delete('key') : backend.set('key', entry(String(at)))))
   t.equal(await textAt(backend, 'key'), '48')
 })
 
-t.test('B05: a clock of the server that differs by hours ends no entry early and refuses no write', async (t) => {
+t.test('a clock of the server that differs by hours ends no entry early and refuses no write', async (t) => {
   const server = await startServer(t)
   for (const skewMs of [-7_200_000, 7_200_000]) {
     const now = () => Math.floor(Date.now() + skewMs)
@@ -97,7 +97,7 @@ t.test('B05: a clock of the server that differs by hours ends no entry early and
   }
 })
 
-t.test('B05: an answer whose store hung with the server is not served after it was invalidated', async (t) => {
+t.test('an answer whose store hung with the server is not served after it was invalidated', async (t) => {
   const server = await startServer(t)
   const { ask, cache, change, clock } = await build(t, {
     backend: 'redis',

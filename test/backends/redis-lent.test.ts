@@ -14,7 +14,7 @@ fileNeeds(t, 'redis-server')
 
 const listeners = (client: Redis): string => client.eventNames().map((name) => `${String(name)} ${client.listenerCount(name)}`).sort().join()
 
-t.test('B15: a lent client is left open, with the listeners that it had', async (t) => {
+t.test('a lent client is left open, with the listeners that it had', async (t) => {
   const server = await startServer(t)
   const client = new Redis({ port: server.port, host: '127.0.0.1' })
   t.teardown(() => client.disconnect())
@@ -33,7 +33,7 @@ t.test('B15: a lent client is left open, with the listeners that it had', async 
   t.equal(await client.ping(), 'PONG')
 })
 
-t.test('B15: a lent client that is not connected fails at once, and one that is lazy connects when it is asked', async (t) => {
+t.test('a lent client that is not connected fails at once, and one that is lazy connects when it is asked', async (t) => {
   const server = await startServer(t)
   const lost = new Redis({ port: 1, host: '127.0.0.1', retryStrategy: () => 60_000 }).on('error', () => {})
   const lazy = new Redis({ port: server.port, host: '127.0.0.1', lazyConnect: true })
@@ -56,7 +56,7 @@ async function application (t: Test, register: (app: FastifyInstance) => unknown
 
 const options = { backend: 'redis', options: { namespace: 'store' } } as const
 
-t.test('B16: the namespace is found when @fastify/redis was registered before, after, or above', async (t) => {
+t.test('the namespace is found when @fastify/redis was registered before, after, or above', async (t) => {
   const server = await startServer(t)
   const redis = { url: server.url, namespace: 'store' }
   const orders: Array<(app: FastifyInstance) => unknown> = [
@@ -72,7 +72,7 @@ t.test('B16: the namespace is found when @fastify/redis was registered before, a
   }
 })
 
-t.test('B16: a namespace that nobody registered is named by the error, with those that are known', async (t) => {
+t.test('a namespace that nobody registered is named by the error, with those that are known', async (t) => {
   const server = await startServer(t)
   const { app, ask } = await application(t, async (app) => {
     await app.register(fastifyRedis, { url: server.url, namespace: 'other' })

@@ -40,7 +40,7 @@ async function refuses (t: Test, app: TestApp, code: string, url = '/a'): Promis
   for (const [name, secret] of Object.entries(SECRETS)) if (name !== 'key') t.notMatch(JSON.stringify(app.warnings()), secret, name)
 }
 
-t.test('B09, E34: where there is no memory left sets fail quietly, and gets go on', async (t) => {
+t.test('where there is no memory left sets fail quietly, and gets go on', async (t) => {
   const server = await startServer(t)
   const app = await start(t, server)
   await app.ask({ url: '/kept', headers })
@@ -103,7 +103,7 @@ t.test('a user with the rights that the docs name can do all that the backend do
   t.same(printed, [])
 })
 
-t.test('B11, E34: a replica that may not be written to answers what it has', async (t) => {
+t.test('a replica that may not be written to answers what it has', async (t) => {
   const server = await startServer(t)
   const app = await start(t, server)
   await app.ask({ url: '/kept', headers })
@@ -117,7 +117,7 @@ t.test('B11, E34: a replica that may not be written to answers what it has', asy
   await refuses(t, app, 'MASTERDOWN', '/c')
 })
 
-t.test('B11, E34: without or with a wrong password, and without the right, requests are served', async (t) => {
+t.test('without or with a wrong password, and without the right, requests are served', async (t) => {
   const server = await startServer(t)
   await server.admin.config('SET', 'requirepass', 'another')
   await refuses(t, await start(t, server), 'NOAUTH')
@@ -128,7 +128,7 @@ t.test('B11, E34: without or with a wrong password, and without the right, reque
   await refuses(t, app, 'NOPERM')
 })
 
-t.test('B11: while the server loads its data, requests are served', async (t) => {
+t.test('while the server loads its data, requests are served', async (t) => {
   const server = await startServer(t)
   const filler = await openRedis(t, { url: server.url })
   await Promise.all(Array.from({ length: 200 }, (_, at) => filler.set(`${at}`, { value: Buffer.alloc(100), expiresAt: Infinity })))
@@ -145,7 +145,7 @@ t.test('B11: while the server loads its data, requests are served', async (t) =>
   await server.kill()
 })
 
-t.test('B10: where any key may be evicted, no entry is served whose tag was invalidated', async (t) => {
+t.test('where any key may be evicted, no entry is served whose tag was invalidated', async (t) => {
   const server = await startServer(t, { args: ['--maxmemory', '2mb', '--maxmemory-policy', 'allkeys-lru'] })
   await server.admin.ping()
   let made = 0

@@ -25,7 +25,7 @@ t.test('redis: exactly one way to a client is asked for, and an unknown option i
   }
 })
 
-t.test('E34: no wrong option is shown, since it may hold a password', async (t) => {
+t.test('no wrong option is shown, since it may hold a password', async (t) => {
   for (const options of [{ url: 'http://:s3cret@a' }, { password: 's3cret' }, { connection: 's3cret' }, { connection: { password: 's3cret', lazyConnect: false } },
     { url: 'redis://:s3cret@a', connection: { password: 's3cret' } }, { client: { password: 's3cret' } }, { connection: { cluster: [{}, 's3cret'] } }]) {
     const error = await failureOf(() => openRedis(t, options as RedisOptions))
@@ -54,7 +54,7 @@ t.test('redis: an error keeps its name, code and first line, and loses the argum
   t.notOk('command' in reply('OOM'))
 })
 
-t.test('A22: two different keys are never stored as the same text', async (t) => {
+t.test('two different keys are never stored as the same text', async (t) => {
   const parts = ['', 'a', '\0', '\0utf16:', 'utf16:', '\ud800', '\udc00', '\ud83d\udddd', '\ufffd', 'é', 'e\u0301', '*', '\\', '{a}', 'AAA=']
   const keys = new Set(parts.flatMap((first) => parts.flatMap((second) => parts.map((third) => first + second + third))))
   const stored = new Set([...keys].map((key) => Buffer.from(storedKey(key)).toString('hex')))
@@ -62,7 +62,7 @@ t.test('A22: two different keys are never stored as the same text', async (t) =>
   for (const key of keys) if (keyOf(storedKey(key)) !== key) t.fail(JSON.stringify(key))
 })
 
-t.test('A23: 16 MiB of bytes come back as they were', async (t) => {
+t.test('16 MiB of bytes come back as they were', async (t) => {
   const server = await startServer(t)
   const backend = await openRedis(t, { url: server.url, maxValueBytes: 32 * 1024 * 1024 })
   const value = Buffer.alloc(16 * 1024 * 1024, Uint8Array.from({ length: 251 }, (_, at) => at))
@@ -70,7 +70,7 @@ t.test('A23: 16 MiB of bytes come back as they were', async (t) => {
   t.ok(value.equals((await backend.get('key'))!.value))
 })
 
-t.test('B14: what is not ours under our key is a miss, is counted, and is replaced by the next set', async (t) => {
+t.test('what is not ours under our key is a miss, is counted, and is replaced by the next set', async (t) => {
   const server = await startServer(t)
   const backend = await openRedis(t, { url: server.url })
   await backend.set('ours', entry('value'))
@@ -95,7 +95,7 @@ t.test('B14: what is not ours under our key is a miss, is counted, and is replac
   t.equal(await server.admin.exists('frc:other list'), 0)
 })
 
-t.test('B14, E42: a flipped bit and the entry of another key are misses', async (t) => {
+t.test('a flipped bit and the entry of another key are misses', async (t) => {
   const server = await startServer(t)
   await server.admin.ping()
   const { ask, cache, runs } = await build(t, {
@@ -121,7 +121,7 @@ t.test('B14, E42: a flipped bit and the entry of another key are misses', async 
   t.equal((await cache.stats()).damaged, 2)
 })
 
-t.test('E38: clear and keys reach no key of another prefix, whatever stands in it', async (t) => {
+t.test('clear and keys reach no key of another prefix, whatever stands in it', async (t) => {
   const server = await startServer(t)
   const prefixes = ['a:', 'a*', 'a?', 'a[b]', 'ab', '\\a', 'a{b}:']
   const backends = await Promise.all(prefixes.map((prefix) => openRedis(t, { url: server.url, prefix })))
@@ -205,7 +205,7 @@ t.test('redis: gets of one turn of the loop are sent together, also by a client 
   t.ok(after - before < 10, `the server read ${after - before} times from its sockets`)
 })
 
-t.test('A25: an entry as 0.1.0 wrote it is read, and is written in the same way', async (t) => {
+t.test('an entry as 0.1.0 wrote it is read, and is written in the same way', async (t) => {
   const server = await startServer(t)
   const backend = await openRedis(t, { url: server.url })
   const value = Buffer.from('value')

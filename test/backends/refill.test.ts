@@ -86,7 +86,7 @@ async function isNew (t: Test, { version, runs, cache }: Refill): Promise<void> 
 
 for (const [name, choose] of Object.entries(EVERY)) {
   for (const way of WAYS) {
-    t.test(`C06: ${way[0]}, while what ${name} held is over and made anew, is not undone`, needsFor(name), async (t) => {
+    t.test(`${way[0]}, while what ${name} held is over and made anew, is not undone`, needsFor(name), async (t) => {
       const app = await stored(t, await choose(t), way, false)
       const barrier = app.handler.closed = new Barrier()
       await app.clock.pass(LIFE_MS)
@@ -103,7 +103,7 @@ for (const [name, choose] of Object.entries(EVERY)) {
       await isNew(t, app)
     })
 
-    t.test(`C06: ${way[0]}, between a read of ${name} as the far tier and the copy to the near one, is not undone`, needsFor(name), async (t) => {
+    t.test(`${way[0]}, between a read of ${name} as the far tier and the copy to the near one, is not undone`, needsFor(name), async (t) => {
       const app = await stored(t, await choose(t), way, true)
       app.far.get.only(isAnswer).stall()
       const before: Array<Promise<string>> = []
@@ -123,7 +123,7 @@ for (const [name, choose] of Object.entries(EVERY)) {
       await isNew(t, app)
     })
 
-    t.test(`C06: ${way[0]}, while what ${name} holds is stale and made anew, is not undone`, needsFor(name), async (t) => {
+    t.test(`${way[0]}, while what ${name} holds is stale and made anew, is not undone`, needsFor(name), async (t) => {
       const app = await stored(t, await choose(t), way, false)
       const barrier = app.handler.closed = new Barrier()
       await app.clock.pass(61_000)

@@ -29,7 +29,7 @@ t.test('sqlite: more entries than maxEntries are never held, and the newest are'
   t.equal((await backend.stats()).evictions, 200)
 })
 
-t.test('S18b: an overwrite never evicts another key', async (t) => {
+t.test('an overwrite never evicts another key', async (t) => {
   const { backend } = await openSqlite(t, { path: ':memory:', maxEntries: 3 })
   for (const key of ['a', 'b', 'c']) await backend.set(key, entry('first', Infinity))
   for (let round = 0; round < 20; round++) await Promise.all(['a', 'c'].map((key) => backend.set(key, entry(`round ${round}`, Infinity))))
@@ -39,7 +39,7 @@ t.test('S18b: an overwrite never evicts another key', async (t) => {
   t.same((await backend.keys()).sort(), ['b', 'c', 'd'], 'what was deleted made room')
 })
 
-t.test('S20c: what has expired is evicted before what is live', async (t) => {
+t.test('what has expired is evicted before what is live', async (t) => {
   const clock = testClock()
   const { backend } = await openSqlite(t, { path: ':memory:', maxEntries: 3 }, clock)
   await backend.set('live', entry('value', clock.now() + HOUR_MS))
@@ -66,7 +66,7 @@ t.test('sqlite: what was read lately is kept, what was not goes', async (t) => {
   await clock.pass(1)
   await backend.get('d')
   await backend.set('e', entry('value', Infinity))
-  t.same((await backend.keys()).sort(), ['c', 'd', 'e'], 'A17: also after the clock was set back')
+  t.same((await backend.keys()).sort(), ['c', 'd', 'e'], 'also after the clock was set back')
 })
 
 t.test('sqlite: the cleanup writes down what was read where nothing is written', async (t) => {
@@ -80,7 +80,7 @@ t.test('sqlite: the cleanup writes down what was read where nothing is written',
   t.equal(beside(t, path).prepare('SELECT used_at FROM cache_entries').pluck().get(), clock.now())
 })
 
-t.test('D02: of very many reads only so many are noted', async (t) => {
+t.test('of very many reads only so many are noted', async (t) => {
   const clock = testClock()
   const path = join(newFolder(t), 'cache.db')
   const { backend, cleanup } = await openSqlite(t, { path }, clock)
@@ -92,7 +92,7 @@ t.test('D02: of very many reads only so many are noted', async (t) => {
   t.equal(beside(t, path).prepare('SELECT count(*) FROM cache_entries WHERE used_at = ?').pluck().get(clock.now()), 10_000)
 })
 
-t.test('D01: the file in use stays within maxBytes, and the newest entries are there', async (t) => {
+t.test('the file in use stays within maxBytes, and the newest entries are there', async (t) => {
   const clock = testClock()
   const maxBytes = 4 * MEBIBYTE
   const { backend } = await openSqlite(t, { path: join(newFolder(t), 'cache.db'), maxBytes }, clock)
@@ -141,7 +141,7 @@ t.test('sqlite: entries of another process count too', async (t) => {
   t.equal(await one.backend.size(), 50)
 })
 
-t.test('A27: of 200 000 rows the expired are dropped, the file shrinks, and the loop turns', async (t) => {
+t.test('of 200 000 rows the expired are dropped, the file shrinks, and the loop turns', async (t) => {
   const clock = testClock()
   const { backend, cleanup } = await openSqlite(t, { path: join(newFolder(t), 'cache.db') }, clock)
   for (let at = 0; at < 200_000; at++) {

@@ -17,7 +17,7 @@ t.test('sqlite: close writes what waits', async (t) => {
   t.equal(await second.backend.size(), 9_999)
 })
 
-t.test('C22: close ends within 2 s while another process holds the lock', async (t) => {
+t.test('close ends within 2 s while another process holds the lock', async (t) => {
   const path = join(newFolder(t), 'cache.db')
   const { backend } = await openSqlite(t, { path })
   const other = beside(t, path)
@@ -33,7 +33,7 @@ t.test('C22: close ends within 2 s while another process holds the lock', async 
   t.ok(await size)
 })
 
-t.test('C23: close may be called twice, and every later call is an error that says so', async (t) => {
+t.test('close may be called twice, and every later call is an error that says so', async (t) => {
   const { backend } = await openSqlite(t, { path: join(newFolder(t), 'cache.db') })
   await Promise.all([backend.close(), backend.close()])
   await backend.close()
@@ -42,7 +42,7 @@ t.test('C23: close may be called twice, and every later call is an error that sa
   }
 })
 
-t.test('C22: close ends a cleanup that is under way, without an error', async (t) => {
+t.test('close ends a cleanup that is under way, without an error', async (t) => {
   const clock = testClock()
   const path = join(newFolder(t), 'cache.db')
   const { backend, cleanup } = await openSqlite(t, { path }, clock)

@@ -44,7 +44,7 @@ const DAMAGES: ReadonlyArray<readonly [name: string, (path: string) => void, isS
 ]
 
 for (const [name, damage, isSetAside] of DAMAGES) {
-  t.test(`A13: ${name} is ${isSetAside ? 'set aside, one line says where,' : 'begun anew'} and the next start is sound`, async (t) => {
+  t.test(`${name} is ${isSetAside ? 'set aside, one line says where,' : 'begun anew'} and the next start is sound`, async (t) => {
     const path = await filledFile(t)
     damage(path)
     const bytes = readFileSync(path)
@@ -59,7 +59,7 @@ for (const [name, damage, isSetAside] of DAMAGES) {
   })
 }
 
-t.test('A13: a file that was cut short is known as such before anything is written into its gap', async (t) => {
+t.test('a file that was cut short is known as such before anything is written into its gap', async (t) => {
   const path = await filledFile(t)
   t.equal(isCutShort(path), false)
   truncateSync(path, statSync(path).size - PAGE_BYTES)
@@ -68,7 +68,7 @@ t.test('A13: a file that was cut short is known as such before anything is writt
   t.equal(warnings.length, 1)
 })
 
-t.test('A13: a file whose end is in its log is not taken for one that was cut short', async (t) => {
+t.test('a file whose end is in its log is not taken for one that was cut short', async (t) => {
   const path = await filledFile(t)
   const { backend } = await openSqlite(t, { path })
   await Promise.all(Array.from({ length: 100 }, (_, at) => backend.set(`more-${at}`, entry(FILLED.value, Infinity))))
@@ -78,7 +78,7 @@ t.test('A13: a file whose end is in its log is not taken for one that was cut sh
   t.equal(await other.backend.size(), FILLED.entries + 100)
 })
 
-t.test('A13: the log of a file that was damaged before is not left beside the one damaged now', async (t) => {
+t.test('the log of a file that was damaged before is not left beside the one damaged now', async (t) => {
   const path = join(newFolder(t), 'cache.db')
   writeFileSync(`${path}.damaged-wal`, 'older')
   writeFileSync(path, 'damaged'.padEnd(8192))
@@ -87,7 +87,7 @@ t.test('A13: the log of a file that was damaged before is not left beside the on
   t.notOk(existsSync(`${path}.damaged-wal`))
 })
 
-t.test('A13: a disk that damages every file makes errors, and not files without end', async (t) => {
+t.test('a disk that damages every file makes errors, and not files without end', async (t) => {
   const path = join(newFolder(t), 'cache.db')
   let warnings = 0
   class Broken {
@@ -103,7 +103,7 @@ t.test('A13: a disk that damages every file makes errors, and not files without 
   t.equal(warnings, 1)
 })
 
-t.test('A13: a second damaged file takes the place of the first', async (t) => {
+t.test('a second damaged file takes the place of the first', async (t) => {
   const path = await filledFile(t)
   for (const text of ['first', 'second']) {
     writeFileSync(path, text.padEnd(1000))
@@ -113,7 +113,7 @@ t.test('A13: a second damaged file takes the place of the first', async (t) => {
   }
 })
 
-t.test('A13: damage while the file is open is a miss, and writes go on', async (t) => {
+t.test('damage while the file is open is a miss, and writes go on', async (t) => {
   const path = await filledFile(t)
   const { backend, warnings } = await openSqlite(t, { path })
   t.equal(await textAt(backend, 'key-1'), FILLED.value)
@@ -128,7 +128,7 @@ t.test('A13: damage while the file is open is a miss, and writes go on', async (
   t.equal((await backend.stats()).rebuilds, 1)
 })
 
-t.test('A13: damage that a write meets is set aside, and the write is kept', async (t) => {
+t.test('damage that a write meets is set aside, and the write is kept', async (t) => {
   const path = await filledFile(t)
   const { backend, warnings } = await openSqlite(t, { path })
   changeFile(path, (bytes) => bytes.fill(0xA5, 2 * PAGE_BYTES))
@@ -137,7 +137,7 @@ t.test('A13: damage that a write meets is set aside, and the write is kept', asy
   t.equal(warnings.length, 1)
 })
 
-t.test("S16: an index that points to another key's row answers nothing", async (t) => {
+t.test("an index that points to another key's row answers nothing", async (t) => {
   const path = await filledFile(t)
   const LEAF_OF_INDEX = 0x0A
   let changed = 0

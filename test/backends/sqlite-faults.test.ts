@@ -6,7 +6,7 @@ import { leverCases, onSmallDisk, removeCases, roomCases, sqliteSubject } from '
 
 t.setTimeout(300_000)
 
-t.test('A24: sqlite survives kills, a lock that is held, and a damaged file', async (t) => {
+t.test('sqlite survives kills, a lock that is held, and a damaged file', async (t) => {
   await conforms(t, sqliteSubject(t), leverCases)
 })
 

@@ -9,7 +9,7 @@ import { beside, filledFile, openSqlite } from '../support/sqlite.js'
 import { newFolder } from '../support/folder.js'
 
 for (const mask of [0, 0o077, 0o777]) {
-  t.test(`E31: the file and those beside it are their owner's alone under umask ${mask.toString(8)}`, async (t) => {
+  t.test(`the file and those beside it are their owner's alone under umask ${mask.toString(8)}`, async (t) => {
     const path = join(newFolder(t), 'cache.db')
     const before = process.umask(mask)
     t.teardown(() => { process.umask(before) })
@@ -31,7 +31,7 @@ t.test('sqlite: a path at which nothing can be kept is refused with what to do',
   }
 })
 
-t.test('A07: a file or a directory that may not be written is refused', { skip: process.getuid?.() === 0 ? 'root may write everywhere' : false }, async (t) => {
+t.test('a file or a directory that may not be written is refused', { skip: process.getuid?.() === 0 ? 'root may write everywhere' : false }, async (t) => {
   const path = await filledFile(t)
   chmodSync(path, 0o400)
   t.match(await failureOf(() => openSqlite(t, { path })), { code: 'CACHE_ERR_OPTION', message: 'sqlite.path' })
@@ -83,7 +83,7 @@ t.test('sqlite: what was set before is there after the next start, two tables in
   t.equal(await textAt((await openSqlite(t, { path, table: 'two' })).backend, 'key'), 'two')
 })
 
-t.test('A25: a file as 0.1.0 wrote it is read', async (t) => {
+t.test('a file as 0.1.0 wrote it is read', async (t) => {
   const path = join(t.testdir({}), 'cache.db')
   const database = new Database(path)
   database.exec(`CREATE TABLE "cache_entries" ( /* fastify-response-cache format 1 */

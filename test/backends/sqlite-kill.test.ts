@@ -31,7 +31,7 @@ function startWriter (path: string, name: string): Writer {
   return writer
 }
 
-t.test('A02: after 10 kills with SIGKILL the file is sound and nothing acknowledged is lost', async (t) => {
+t.test('after 10 kills with SIGKILL the file is sound and nothing acknowledged is lost', async (t) => {
   const path = join(newFolder(t), 'cache.db')
   const expected = new Map<string, number>()
   for (let round = 0; round < 5; round++) {

@@ -12,7 +12,7 @@ t.setTimeout(120_000)
 
 const CHILD = 'support/children/sqlite.js'
 
-t.test('A26: two processes that write at once meet no error, and neither keeps its loop', async (t) => {
+t.test('two processes that write at once meet no error, and neither keeps its loop', async (t) => {
   const path = join(newFolder(t), 'cache.db')
   const ends = await Promise.all(['a', 'b'].map((name) => runChild(CHILD, { args: [path, 'contend', name] })))
   for (const { exitCode, stdout, stderr } of ends) {
@@ -25,14 +25,14 @@ t.test('A26: two processes that write at once meet no error, and neither keeps i
   }
 })
 
-t.test('D08: a process that closes its cache ends by itself', async (t) => {
+t.test('a process that closes its cache ends by itself', async (t) => {
   const path = join(newFolder(t), 'cache.db')
   const { exitCode, stdout } = await runChild(CHILD, { args: [path, 'set and close'], timeoutMs: 10_000 })
   t.equal(exitCode, 0)
   t.equal(stdout.trim(), '', 'nothing of the cache is left')
 })
 
-t.test('D09: a process that never closes its cache ends by itself, and what it set is kept', async (t) => {
+t.test('a process that never closes its cache ends by itself, and what it set is kept', async (t) => {
   const path = join(newFolder(t), 'cache.db')
   const { exitCode } = await runChild(CHILD, { args: [path, 'set and leave'], timeoutMs: 10_000 })
   t.equal(exitCode, 0)

@@ -21,7 +21,7 @@ async function replaceElsewhere (t: Test, path: string, way: 'removal' | 'replac
   t.equal(exitCode, 0, stderr)
 }
 
-t.test('A14: a file that was unlinked while open is made again, and what is set then is kept', async (t) => {
+t.test('a file that was unlinked while open is made again, and what is set then is kept', async (t) => {
   const path = await filledFile(t)
   const { backend, cleanup, warnings } = await openSqlite(t, { path })
   rmSync(path)
@@ -32,7 +32,7 @@ t.test('A14: a file that was unlinked while open is made again, and what is set 
   t.same(warnings, [])
 })
 
-t.test('A14: a file that was replaced while open is noticed by a write', async (t) => {
+t.test('a file that was replaced while open is noticed by a write', async (t) => {
   const path = await filledFile(t)
   const other = join(t.testdir({ other: {} }), 'other', 'cache.db')
   const made = await openSqlite(t, { path: other })
@@ -52,7 +52,7 @@ t.test('A14: a file that was replaced while open is noticed by a write', async (
   t.same(warnings, [])
 })
 
-t.test('A14: two backends on one damaged file end on one new file', async (t) => {
+t.test('two backends on one damaged file end on one new file', async (t) => {
   const path = await filledFile(t)
   const one = await openSqlite(t, { path })
   const two = await openSqlite(t, { path })
@@ -67,7 +67,7 @@ t.test('A14: two backends on one damaged file end on one new file', async (t) =>
   t.ok(existsSync(`${path}.damaged-wal`), 'the log that the other still had open went with the damaged file')
 })
 
-t.test('A14: a directory that takes the place of the file is an error, and the next file is used', async (t) => {
+t.test('a directory that takes the place of the file is an error, and the next file is used', async (t) => {
   const path = await filledFile(t)
   const { backend, cleanup } = await openSqlite(t, { path })
   rmSync(path)

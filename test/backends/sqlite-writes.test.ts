@@ -149,7 +149,7 @@ t.test('sqlite: more bytes than may wait are refused, and those that wait are wr
   t.equal(await backend.size(), kept)
 })
 
-t.test('A05: a full disk refuses writes and answers reads; with room again, writes go on', async (t) => {
+t.test('a full disk refuses writes and answers reads; with room again, writes go on', async (t) => {
   const database = new Database(join(newFolder(t), 'app.db'))
   t.teardown(() => { database.close() })
   database.pragma('journal_mode = WAL')

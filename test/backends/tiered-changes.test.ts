@@ -7,7 +7,7 @@ import { heldIn, tieredSetUp } from '../support/tiered.js'
 
 const FAILED = { code: 'CACHE_ERR_BACKEND_FAILED' }
 
-t.test('B25: a delete that the far tier did not confirm rejects, and nothing brings the entry back until it did', async (t) => {
+t.test('a delete that the far tier did not confirm rejects, and nothing brings the entry back until it did', async (t) => {
   for (const command of [(method: ChaosMethod) => method.throw(), (method: ChaosMethod) => method.reject(), (method: ChaosMethod) => method.hang()]) {
     const { backend, text, entry, held, chaos: [near, far], retry, clock } = await tieredSetUp(t)
     await backend.set('a', entry('old'))
@@ -34,7 +34,7 @@ t.test('B25: a delete that the far tier did not confirm rejects, and nothing bri
   }
 })
 
-t.test('B25: a delete is tried again until it is confirmed, and a later set makes it unnecessary', async (t) => {
+t.test('a delete is tried again until it is confirmed, and a later set makes it unnecessary', async (t) => {
   const { backend, text, entry, held, chaos: [, far], retry, clock } = await tieredSetUp(t)
   await backend.set('a', entry('old'))
   await backend.set('b', entry('old'))
@@ -55,7 +55,7 @@ t.test('B25: a delete is tried again until it is confirmed, and a later set make
   t.same(far.delete.calls, ['a'], 'once confirmed it is not tried again')
 })
 
-t.test('B25: a set that was applied and rejected all the same is deleted', async (t) => {
+t.test('a set that was applied and rejected all the same is deleted', async (t) => {
   const { backend, entry, held, chaos: [, far], retry } = await tieredSetUp(t)
   far.set.applyAndReject()
   await t.rejects((async () => await backend.set('a', entry('value')))(), FAILED)
@@ -64,7 +64,7 @@ t.test('B25: a set that was applied and rejected all the same is deleted', async
   t.equal(heldIn(held[1]), undefined)
 })
 
-t.test('C05: a clear that the far tier did not confirm rejects, and what it is about is not read from there until it did', async (t) => {
+t.test('a clear that the far tier did not confirm rejects, and what it is about is not read from there until it did', async (t) => {
   const { backend, text, entry, held, chaos: [, far], retry } = await tieredSetUp(t)
   for (const key of ['a1', 'a2', 'b']) await backend.set(key, entry('old'))
   far.clear.reject()
@@ -80,7 +80,7 @@ t.test('C05: a clear that the far tier did not confirm rejects, and what it is a
   t.equal(await text('a2'), 'new')
 })
 
-t.test('C05: while a clear is under way in the far tier, nothing is brought back from there', async (t) => {
+t.test('while a clear is under way in the far tier, nothing is brought back from there', async (t) => {
   const { backend, text, entry, held, chaos: [, far] } = await tieredSetUp(t)
   await backend.set('a', entry('old'))
   far.clear.hang()
@@ -93,7 +93,7 @@ t.test('C05: while a clear is under way in the far tier, nothing is brought back
 })
 
 for (const [name, change, left] of [['delete', 'delete', undefined], ['set', 'set', 'new'], ['clear', 'clear', undefined]] as const) {
-  t.test(`C06: a ${name} between the read of the far tier and the copy to the near one is not undone`, async (t) => {
+  t.test(`a ${name} between the read of the far tier and the copy to the near one is not undone`, async (t) => {
     const { backend, text, entry, held, chaos: [, far] } = await tieredSetUp(t, { deadline: '10s' })
     held[1].set('a', entry('old'))
     far.get.stall()
@@ -109,7 +109,7 @@ for (const [name, change, left] of [['delete', 'delete', undefined], ['set', 'se
     t.equal(await text(), left)
   })
 
-  t.test(`C06: a ${name} while a copy to the near tier is under way is not undone`, async (t) => {
+  t.test(`a ${name} while a copy to the near tier is under way is not undone`, async (t) => {
     const { backend, text, entry, held, chaos: [near] } = await tieredSetUp(t)
     held[1].set('a', entry('old'))
     near.set.hang()
@@ -127,7 +127,7 @@ for (const [name, change, left] of [['delete', 'delete', undefined], ['set', 'se
   })
 }
 
-t.test('C06: what a near tier did not confirm to have forgotten gets no copy until it did', async (t) => {
+t.test('what a near tier did not confirm to have forgotten gets no copy until it did', async (t) => {
   for (const operation of ['delete', 'clear'] as const) {
     const { backend, text, entry, held, chaos: [near], retry } = await tieredSetUp(t)
     await backend.set('a', entry('old'))

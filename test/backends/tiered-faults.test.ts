@@ -12,7 +12,7 @@ const FAULTS: ReadonlyArray<readonly [name: string, command: (method: ChaosMetho
 ]
 
 for (const [name, command] of FAULTS) {
-  t.test(`S5: a near tier that ${name} hides neither what the far one has nor that it has nothing`, async (t) => {
+  t.test(`a near tier that ${name} hides neither what the far one has nor that it has nothing`, async (t) => {
     const { text, held, entry, chaos: [near] } = await tieredSetUp(t, { deadline: '20ms' })
     held[1].set('a', entry('value'))
     command(near.get)
@@ -22,7 +22,7 @@ for (const [name, command] of FAULTS) {
     t.equal(await text(), 'value', 'when the copy fails too')
   })
 
-  t.test(`B24: a far tier that ${name} costs a near hit nothing, and what is in neither is a miss`, async (t) => {
+  t.test(`a far tier that ${name} costs a near hit nothing, and what is in neither is a miss`, async (t) => {
     const { backend, text, entry, chaos: [, far] } = await tieredSetUp(t, { deadline: '20ms' })
     await backend.set('a', entry('value'))
     command(far.get)
@@ -40,7 +40,7 @@ for (const [name, command] of FAULTS) {
   })
 }
 
-t.test('B09: whatever a near tier answers that is no entry, the far one is asked', async (t) => {
+t.test('whatever a near tier answers that is no entry, the far one is asked', async (t) => {
   const { text, held, entry, chaos: [near] } = await tieredSetUp(t)
   const good = entry('good')
   held[1].set('a', entry('value'))
@@ -54,7 +54,7 @@ t.test('B09: whatever a near tier answers that is no entry, the far one is asked
   }
 })
 
-t.test('B24: a far tier that goes on hanging is left alone, and asked again a moment later', async (t) => {
+t.test('a far tier that goes on hanging is left alone, and asked again a moment later', async (t) => {
   const { backend, text, held, entry, clock, chaos: [, far] } = await tieredSetUp(t, { deadline: '5ms' })
   held[1].set('a', entry('value'))
   far.get.hang()
@@ -67,7 +67,7 @@ t.test('B24: a far tier that goes on hanging is left alone, and asked again a mo
   t.equal(await text(), 'value')
 })
 
-t.test('S4: a set that the far tier did not confirm rejects, leaves nothing old in any tier that is read, and is served here', async (t) => {
+t.test('a set that the far tier did not confirm rejects, leaves nothing old in any tier that is read, and is served here', async (t) => {
   const { backend, text, entry, held, chaos: [near, far] } = await tieredSetUp(t)
   await backend.set('a', entry('old'))
   for (const command of [(method: ChaosMethod) => method.throw(), (method: ChaosMethod) => method.reject()]) {
@@ -82,7 +82,7 @@ t.test('S4: a set that the far tier did not confirm rejects, leaves nothing old 
   }
 })
 
-t.test('S4: a near tier that fails to take a copy holds nothing old', async (t) => {
+t.test('a near tier that fails to take a copy holds nothing old', async (t) => {
   const { backend, text, entry, held, chaos: [near] } = await tieredSetUp(t)
   await backend.set('a', entry('old'))
   near.set.reject()
@@ -91,7 +91,7 @@ t.test('S4: a near tier that fails to take a copy holds nothing old', async (t) 
   t.equal(await text(), 'new')
 })
 
-t.test('S4: a near tier that neither forgets nor takes a copy is not read, and the set rejects', async (t) => {
+t.test('a near tier that neither forgets nor takes a copy is not read, and the set rejects', async (t) => {
   const { backend, text, entry, held, chaos: [near], retry } = await tieredSetUp(t)
   await backend.set('a', entry('old'))
   near.set.reject()
@@ -107,7 +107,7 @@ t.test('S4: a near tier that neither forgets nor takes a copy is not read, and t
   t.equal(heldIn(held[0]), 'new', 'and it is copied to again')
 })
 
-t.test('A03: when a process ends between the far write and the near one, nothing older is left', async (t) => {
+t.test('when a process ends between the far write and the near one, nothing older is left', async (t) => {
   const { backend, entry, held, chaos: [near, far] } = await tieredSetUp(t)
   await backend.set('a', entry('old'))
   far.set.stall()
@@ -122,7 +122,7 @@ t.test('A03: when a process ends between the far write and the near one, nothing
   await set
 })
 
-t.test('S6: every tier is closed, whatever the others do', async (t) => {
+t.test('every tier is closed, whatever the others do', async (t) => {
   for (const at of [0, 1, 2]) {
     for (const command of [(method: ChaosMethod) => method.throw(), (method: ChaosMethod) => method.reject()]) {
       const { backend, chaos } = await tieredSetUp(t, { tiers: [new Chaos(), new Chaos(), new Chaos()] })
@@ -133,7 +133,7 @@ t.test('S6: every tier is closed, whatever the others do', async (t) => {
   }
 })
 
-t.test('C23: a tier that hangs in close does not keep the others from being closed', async (t) => {
+t.test('a tier that hangs in close does not keep the others from being closed', async (t) => {
   const { backend, chaos: [near, far] } = await tieredSetUp(t)
   near.close.hang()
   const closed = backend.close()
@@ -143,7 +143,7 @@ t.test('C23: a tier that hangs in close does not keep the others from being clos
   await closed
 })
 
-t.test('C22: what comes to an end after close changes nothing', async (t) => {
+t.test('what comes to an end after close changes nothing', async (t) => {
   const { backend, entry, held, chaos: [near, far], retry } = await tieredSetUp(t)
   far.set.hang()
   far.delete.reject()

@@ -43,7 +43,7 @@ const STOPS: ReadonlyArray<readonly [stop: string, near: string | undefined, far
 
 for (const far of ['sqlite', 'file']) {
   for (const [stop, nearHas, farHas] of STOPS) {
-    t.test(`A03: files before ${far}, killed with SIGKILL ${stop}: what is left is whole, and nothing older is served after nearTtl`, async (t) => {
+    t.test(`files before ${far}, killed with SIGKILL ${stop}: what is left is whole, and nothing older is served after nearTtl`, async (t) => {
       const choices = await left(t, far, stop)
       t.equal(await wordIn(choices.far), farHas)
       t.equal(await wordIn(choices.near), nearHas)

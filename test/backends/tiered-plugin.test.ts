@@ -55,7 +55,7 @@ t.test('tiered: an answer is stored in both tiers, and a hit comes from the near
 for (const [name, command] of [
   ['throws', (method: ChaosMethod) => method.throw()], ['rejects', (method: ChaosMethod) => method.reject()], ['hangs', (method: ChaosMethod) => method.hang()]
 ] as const) {
-  t.test(`B24: while the far tier ${name}, what the near one has is served, and what comes new is kept there`, async (t) => {
+  t.test(`while the far tier ${name}, what the near one has is served, and what comes new is kept there`, async (t) => {
     const { hits, far, slow } = await overTiers(t)
     await hits(['/0', '/1', '/2'])
     far.each(command)
@@ -72,7 +72,7 @@ for (const [name, command] of [
   })
 }
 
-t.test('B24: while the near tier fails, the far one is a cache all the same', async (t) => {
+t.test('while the near tier fails, the far one is a cache all the same', async (t) => {
   const { hits, near } = await overTiers(t)
   near.each((method) => method.reject())
   await hits()
@@ -80,7 +80,7 @@ t.test('B24: while the near tier fails, the far one is a cache all the same', as
   t.equal(await hits(), PATHS.length)
 })
 
-t.test('B25: an invalidation while the far tier is down rejects, and what was stored is not served again by this process', async (t) => {
+t.test('an invalidation while the far tier is down rejects, and what was stored is not served again by this process', async (t) => {
   const { ask, change, cache, clock, far, near, hits, runs } = await overTiers(t)
   await hits()
   far.each((method) => method.reject())
@@ -100,7 +100,7 @@ t.test('B25: an invalidation while the far tier is down rejects, and what was st
   t.equal(await hits(), PATHS.length)
 })
 
-t.test('C06: an invalidation between the read of the far tier and the copy to the near one is not undone', async (t) => {
+t.test('an invalidation between the read of the far tier and the copy to the near one is not undone', async (t) => {
   for (const how of ['all', { url: '/0' }, { route: '/:id' }, undefined] as const) {
     const { ask, change, cache, far, near } = await overTiers(t, { deadline: '5s', options: { tiers: [{ backend: 'near' }, { backend: 'far' }], deadline: '4s' } })
     await ask('/0')
@@ -116,7 +116,7 @@ t.test('C06: an invalidation between the read of the far tier and the copy to th
   }
 })
 
-t.test('B28: a soak of random faults in both tiers costs hits and nothing else, and afterwards it hits as before', async (t) => {
+t.test('a soak of random faults in both tiers costs hits and nothing else, and afterwards it hits as before', async (t) => {
   const random = seeded(20_270_314)
   const chance = (share: number): boolean => random() < share
   const any = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)]!

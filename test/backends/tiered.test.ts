@@ -69,7 +69,7 @@ t.test('tiered: a hit in a middle tier is copied to the nearest alone', async (t
   t.same(chaos[2]!.set.calls, [])
 })
 
-t.test('S1: a copy lives for what is left of the entry, nearTtl at most', async (t) => {
+t.test('a copy lives for what is left of the entry, nearTtl at most', async (t) => {
   for (const [nearTtl, leftMs, expectedMs] of [[undefined, 5_000, 1_000], ['2s', 5_000, 2_000], ['10s', 5_000, 5_000]] as const) {
     const { held, entry, text, clock } = await tieredSetUp(t, nearTtl === undefined ? {} : { nearTtl })
     held[1].set('a', entry('value', 10_000))
@@ -79,7 +79,7 @@ t.test('S1: a copy lives for what is left of the entry, nearTtl at most', async 
   }
 })
 
-t.test('S1: without nearTtl nothing but the life of an entry ends its copies where the last tier is memory, which no other process shares', async (t) => {
+t.test('without nearTtl nothing but the life of an entry ends its copies where the last tier is memory, which no other process shares', async (t) => {
   const clock = testClock()
   const near = mapBackend(clock.now)
   const registry = builtIns().add('near' as 'file', () => defineBackend({ name: 'near', create: () => near }))
@@ -89,7 +89,7 @@ t.test('S1: without nearTtl nothing but the life of an entry ends its copies whe
   t.equal(near.get('a')?.expiresAt, clock.now() + 5_000)
 })
 
-t.test("S1: a copy of a tag's stamp is used for a second at most, whatever nearTtl says", async (t) => {
+t.test("a copy of a tag's stamp is used for a second at most, whatever nearTtl says", async (t) => {
   for (const [nearTtl, expectedMs] of [['1h', 1_000], ['250ms', 250]] as const) {
     const { backend, held, entry, text, clock } = await tieredSetUp(t, { nearTtl, isStamp: (key) => key === 'stamp' })
     held[1].set('stamp', entry('read'))
@@ -100,7 +100,7 @@ t.test("S1: a copy of a tag's stamp is used for a second at most, whatever nearT
   }
 })
 
-t.test('S1: a set gives the nearer tiers nearTtl at most, and the last one all', async (t) => {
+t.test('a set gives the nearer tiers nearTtl at most, and the last one all', async (t) => {
   const { backend, held, entry, clock } = await tieredSetUp(t, { nearTtl: '2s' })
   await backend.set('a', entry('value', 5_000))
   await backend.set('b', entry('value', 1_000))
@@ -108,7 +108,7 @@ t.test('S1: a set gives the nearer tiers nearTtl at most, and the last one all',
   t.same(held.map((tier) => tier.get('b')!.expiresAt - clock.now()), [1_000, 1_000])
 })
 
-t.test('B27: no tier keeps an entry longer than the last one does, whatever lives, caps and steps of the clock', async () => {
+t.test('no tier keeps an entry longer than the last one does, whatever lives, caps and steps of the clock', async () => {
   const life = fc.integer({ min: -10, max: 20_000 })
   const step = fc.oneof(
     fc.record({ set: fc.constantFrom('a', 'b'), lifeMs: fc.oneof(life, fc.double({ min: 1, max: 9_000, noNaN: true })) }),
@@ -126,7 +126,7 @@ t.test('B27: no tier keeps an entry longer than the last one does, whatever live
     try {
       for (const one of steps) {
         if ('set' in one) await backend.set(one.set, entry(one.lifeMs))
-        // Another process: it changes the last tier alone, and only to what lives longer (B26 is about the rest).
+        // Another process: it changes the last tier alone, and only to what lives longer (the rest is what a test of two processes, below, is about).
         if ('far' in one && clock.now() + one.lifeMs >= (far.get(one.far)?.expiresAt ?? 0)) far.set(one.far, entry(one.lifeMs))
         if ('forgetNear' in one) near.delete(one.forgetNear)
         if ('pass' in one) await clock.pass(one.pass)
@@ -189,7 +189,7 @@ t.test('tiered: it has the powers for which its tiers have what is needed, and n
   t.same(await powers(some, all, all), ['has', 'keys', 'size', 'stats', 'getMany'])
 })
 
-t.test('C23: close is done once, and afterwards everything is CACHE_ERR_CLOSED', async (t) => {
+t.test('close is done once, and afterwards everything is CACHE_ERR_CLOSED', async (t) => {
   const { backend, entry, chaos } = await tieredSetUp(t)
   await Promise.all([backend.close(), backend.close()])
   await backend.close()
@@ -201,7 +201,7 @@ t.test('C23: close is done once, and afterwards everything is CACHE_ERR_CLOSED',
   for (const call of calls) await t.rejects((async () => await call())(), { code: 'CACHE_ERR_CLOSED' })
 })
 
-t.test('B26: what one process changes, another one with a memory of its own goes on serving for nearTtl at most', needs('redis-server'), async (t) => {
+t.test('what one process changes, another one with a memory of its own goes on serving for nearTtl at most', needs('redis-server'), async (t) => {
   const { url } = await startServer(t)
   const clock = testClock()
   const open = async () => await builtIns().open({ backend: 'tiered', options: { tiers: [{ backend: 'memory' }, { backend: 'redis', options: { url } }], nearTtl: '10s' } }, { now: clock.now })

@@ -39,17 +39,17 @@ async function check (t: Test, options: () => UnstorageOptions): Promise<void> {
   await conforms(t, { ...clock, open: () => builtIns().open({ backend: 'unstorage', options: options() }, { now: clock.now }) }, someOf(conformance))
 }
 
-t.test('A24: unstorage conforms on the driver fs, a folder for each backend', async (t) => {
+t.test('unstorage conforms on the driver fs, a folder for each backend', async (t) => {
   const folder = newFolder(t)
   await check(t, () => ({ driver: fsDriver({ base: join(folder, `${numbers++}`) }) }))
 })
 
-t.test('A24: unstorage conforms on the driver redis, which takes text', needs('redis-server'), async (t) => {
+t.test('unstorage conforms on the driver redis, which takes text', needs('redis-server'), async (t) => {
   const { port } = await startServer(t)
   await check(t, () => ({ driver: redisDriver({ host: '127.0.0.1', port }), prefix: `p${numbers++}` }))
 })
 
-t.test('A24: unstorage conforms on a part of a storage that is lent', async (t) => {
+t.test('unstorage conforms on a part of a storage that is lent', async (t) => {
   const storage = createStorage().mount('files', fsLiteDriver({ base: newFolder(t) }))
   await check(t, () => ({ storage: prefixStorage(storage, 'files'), prefix: `p${numbers++}` }))
 })
@@ -116,7 +116,7 @@ t.test('unstorage: keys that unstorage would take for one another, or for paths,
   t.same((await backend.keys!()).sort(), keys.sort())
 })
 
-t.test('A07: unstorage: a file that can not be read is a failure and not an entry, and one that can not be removed a failed delete', async (t) => {
+t.test('unstorage: a file that can not be read is a failure and not an entry, and one that can not be removed a failed delete', async (t) => {
   const base = newFolder(t)
   const { backend } = await openUnstorage(t, { driver: fsDriver({ base }) })
   await backend.set('key', entry('value'))

@@ -60,7 +60,7 @@ t.test('background: a clock that jumped ahead gives one run and not all that wer
   await background.close()
 })
 
-t.test('C27: a run that throws or rejects is logged with the name of its task, and the next one runs', async (t) => {
+t.test('a run that throws or rejects is logged with the name of its task, and the next one runs', async (t) => {
   const { background, pass, warnings } = setUp()
   const failure = new Error('database is locked')
   const fails: Array<() => unknown> = [() => { throw failure }, async () => { throw failure }, () => Promise.reject(failure)]
@@ -79,7 +79,7 @@ t.test('C27: a run that throws or rejects is logged with the name of its task, a
   await background.close()
 })
 
-t.test('C27: runs of one task never overlap, however long one takes, and other tasks go on meanwhile', async (t) => {
+t.test('runs of one task never overlap, however long one takes, and other tasks go on meanwhile', async (t) => {
   const { background, pass } = setUp()
   const first = deferred()
   let begun = 0
@@ -158,7 +158,7 @@ t.test('background: close ends every task, waits for the runs under way, and may
   t.equal(runs, 0)
 })
 
-t.test('D05: a thousand tasks have one timer, and none is left after close', async (t) => {
+t.test('a thousand tasks have one timer, and none is left after close', async (t) => {
   const before = timers()
   const background = new Background({ warn () {} })
   const tasks = Array.from({ length: 1_000 }, () => background.every('task', 60_000, () => {}))
@@ -168,7 +168,7 @@ t.test('D05: a thousand tasks have one timer, and none is left after close', asy
   t.ok(timers() <= before, `${timers()} timers`)
 })
 
-t.test('A21: an interval above 2^31 milliseconds neither warns nor runs at once', async (t) => {
+t.test('an interval above 2^31 milliseconds neither warns nor runs at once', async (t) => {
   const warnings: Error[] = []
   const onWarning = (warning: Error) => { warnings.push(warning) }
   process.on('warning', onWarning)
@@ -182,7 +182,7 @@ t.test('A21: an interval above 2^31 milliseconds neither warns nor runs at once'
   await background.close()
 })
 
-t.test('A21: a task of 40 days runs after 40 days, although the timer wakes before', async (t) => {
+t.test('a task of 40 days runs after 40 days, although the timer wakes before', async (t) => {
   const { background, pass } = setUp()
   let runs = 0
   background.every('task', 40 * 86_400_000, () => { runs++ })
@@ -193,7 +193,7 @@ t.test('A21: a task of 40 days runs after 40 days, although the timer wakes befo
   await background.close()
 })
 
-t.test('D09: a process whose background tasks were never closed exits by itself', async (t) => {
+t.test('a process whose background tasks were never closed exits by itself', async (t) => {
   const { exitCode, signal, stdout } = await runChild('support/children/background.js')
   t.equal(signal, null)
   t.equal(exitCode, 0)

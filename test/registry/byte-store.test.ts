@@ -11,7 +11,7 @@ import { sized } from '../support/size.js'
 // A tenth of that is remembered whole.
 const MORE_THAN_REMEMBERED = sized(10_050)
 
-t.test('A24: a store that can be listed, and reads several at once, conforms', async (t) => {
+t.test('a store that can be listed, and reads several at once, conforms', async (t) => {
   const clock = testClock()
   class Many extends TestStore {
     async getMany (names: readonly string[]): Promise<Array<Uint8Array | undefined>> { return names.map((name) => this.held.get(name)) }

@@ -23,7 +23,7 @@ const TAKEN: ReadonlyArray<readonly [value: number | string, ms: number]> = [
 const option = { code: 'CACHE_ERR_OPTION' }
 
 for (const [name, value] of REFUSED) {
-  t.test(`A19: a duration of ${name} is refused, naming the option`, async (t) => {
+  t.test(`a duration of ${name} is refused, naming the option`, async (t) => {
     t.equal(parseDuration(value), undefined)
     for (const check of [duration(), duration({ zero: true })]) {
       t.throws(() => check(value, 'route.ttl'), { ...option, message: /^cache: 'route\.ttl' must be a .*number of seconds/ })
@@ -32,19 +32,19 @@ for (const [name, value] of REFUSED) {
 }
 
 for (const [value, ms] of TAKEN) {
-  t.test(`A19: a duration of ${typeof value === 'string' ? `'${value}'` : value} is ${ms} ms`, async (t) => {
+  t.test(`a duration of ${typeof value === 'string' ? `'${value}'` : value} is ${ms} ms`, async (t) => {
     t.equal(duration()(value, 'ttl'), ms)
   })
 }
 
-t.test('A19: a duration of zero is refused where it means nothing and taken where it is allowed', async (t) => {
+t.test('a duration of zero is refused where it means nothing and taken where it is allowed', async (t) => {
   for (const zero of [0, -0, '0s', '0ms', '0.0d']) {
     t.throws(() => duration()(zero, 'ttl'), { ...option, message: /'ttl' must be a positive number/ })
     t.ok(Object.is(duration({ zero: true })(zero, 'ttl'), 0), 'it is 0 and not -0')
   }
 })
 
-t.test('A19: whatever is taken as a duration is a whole number of milliseconds between zero and ten years', async (t) => {
+t.test('whatever is taken as a duration is a whole number of milliseconds between zero and ten years', async (t) => {
   fc.assert(fc.property(fc.oneof(fc.anything(), fc.double(), fc.string(), fc.tuple(fc.double(), fc.constantFrom('ms', 's', 'm', 'h', 'd')).map(([n, unit]) => `${n}${unit}`)), (value) => {
     const ms = parseDuration(value)
     return ms === undefined || (Number.isInteger(ms) && ms >= 0 && ms <= MAX_DURATION_MS)
@@ -52,20 +52,20 @@ t.test('A19: whatever is taken as a duration is a whole number of milliseconds b
   t.pass('for every value that was tried')
 })
 
-t.test('A19: a whole number with a unit is that many units', async (t) => {
+t.test('a whole number with a unit is that many units', async (t) => {
   const unitsMs = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
   fc.assert(fc.property(fc.nat(3_650), fc.constantFrom('ms', 's', 'm', 'h', 'd'), (amount, unit) => parseDuration(`${amount}${unit}`) === amount * unitsMs[unit]))
   fc.assert(fc.property(fc.nat(315_360_000), (seconds) => parseDuration(seconds) === seconds * 1_000))
   t.pass('for every amount that was tried')
 })
 
-t.test('A19: a longer duration is never fewer milliseconds', async (t) => {
+t.test('a longer duration is never fewer milliseconds', async (t) => {
   const seconds = fc.double({ min: 0, max: MAX_DURATION_MS / 1_000, noNaN: true })
   fc.assert(fc.property(seconds, seconds, (a, b) => parseDuration(Math.min(a, b))! <= parseDuration(Math.max(a, b))!))
   t.pass('for every pair that was tried')
 })
 
-t.test('A19: what is thrown for an option is a TypeError', async (t) => {
+t.test('what is thrown for an option is a TypeError', async (t) => {
   try {
     duration()(-1, 'ttl')
     t.fail('it was taken')
@@ -104,7 +104,7 @@ t.test('an unknown option is refused, listing the known ones, also when it is un
   }
 })
 
-t.test('E34: the value of an unknown option is not shown, nor what came in place of options: it may be a password under a mistyped name', async (t) => {
+t.test('the value of an unknown option is not shown, nor what came in place of options: it may be a password under a mistyped name', async (t) => {
   for (const secret of ['hunter2', 4713, ['hunter2'], { password: 'hunter2' }, () => 'hunter2', Symbol('hunter2'), 4713n]) {
     try {
       checkOptions('redis', { pasword: secret }, { password: text })
@@ -120,7 +120,7 @@ t.test('E34: the value of an unknown option is not shown, nor what came in place
   t.throws(() => checkOptions('redis', 5, { password: text }), { ...option, message: "cache: 'redis' must be an object, got 5" })
 })
 
-t.test('E34: a discreet check tells what was expected and of what kind what came is', async (t) => {
+t.test('a discreet check tells what was expected and of what kind what came is', async (t) => {
   const check = discreet<string>('a URL', (value) => value === 'url')
   t.equal(check('url', 'redis.url'), 'url')
   t.throws(() => check('user:hunter2@host', 'redis.url'), { ...option, message: "cache: 'redis.url' must be a URL, got text that is not shown, since it may hold a password" })
@@ -137,7 +137,7 @@ t.test('exactly one of some options is asked for, methods are looked for, a pref
   for (const wrong of ['', 'A', 'a b', 'a:b', 'a'.repeat(65), 5]) t.throws(() => storePrefix(wrong, 'keyv.prefix'), { ...option, message: /must be 1 to 64 of a-z, 0-9, - and _, got/ })
 })
 
-t.test('E35: names that every object has are unknown options and change nothing', async (t) => {
+t.test('names that every object has are unknown options and change nothing', async (t) => {
   for (const json of ['{"__proto__":{"polluted":true}}', '{"constructor":{"prototype":{"polluted":true}}}', '{"toString":1}']) {
     t.throws(() => checkOptions('sqlite', JSON.parse(json), { path: text }), { ...option, message: /must be absent/ })
   }

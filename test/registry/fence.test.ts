@@ -4,7 +4,7 @@ import t from 'tap'
 import { Fence } from '../../registry/fence.js'
 import { sized } from '../support/size.js'
 
-t.test('C04: a name that was moved after a mark has moved since it, and never before', async (t) => {
+t.test('a name that was moved after a mark has moved since it, and never before', async (t) => {
   const fence = new Fence()
   const mark = fence.mark
   t.notOk(fence.movedSince(mark, () => { throw new Error('nobody is asked for names') }))
@@ -14,7 +14,7 @@ t.test('C04: a name that was moved after a mark has moved since it, and never be
   t.notOk(fence.movedSince(fence.mark, () => ['a']), 'not since a later mark')
 })
 
-t.test('C05: when all have moved, every name has', async (t) => {
+t.test('when all have moved, every name has', async (t) => {
   const fence = new Fence()
   const mark = fence.mark
   fence.moveAll()
@@ -23,7 +23,7 @@ t.test('C05: when all have moved, every name has', async (t) => {
   t.notOk(fence.movedSince(fence.mark, () => ['a']))
 })
 
-t.test('C09: however names and marks come, no move is missed; a collision only says yes too often', async (t) => {
+t.test('however names and marks come, no move is missed; a collision only says yes too often', async (t) => {
   const name = fc.oneof(fc.string({ maxLength: 4 }), fc.string({ unit: 'binary', maxLength: 3 }))
   fc.assert(fc.property(fc.array(fc.oneof(name.map((moved) => ({ moved })), fc.constant({ marked: true as const }), fc.constant({ all: true as const })), { maxLength: 40 }), (steps) => {
     const fence = new Fence()
@@ -43,7 +43,7 @@ t.test('C09: however names and marks come, no move is missed; a collision only s
   t.pass('for every row of steps that was tried')
 })
 
-t.test('C09: a million names take no memory, and two names seldom share a place', async (t) => {
+t.test('a million names take no memory, and two names seldom share a place', async (t) => {
   const fence = new Fence()
   const mark = fence.mark
   for (let at = 0; at < 40; at++) fence.move(`t product-${at}`)

@@ -22,13 +22,13 @@ t.test('a star is any text, a question mark any one character, everything else i
   for (const [pattern, text, matches] of rows) t.equal(matchesGlob(pattern, text), matches, `${JSON.stringify(pattern)} and ${JSON.stringify(text)}`)
 })
 
-t.test('E36: the answer is that of the plain rule', async (t) => {
+t.test('the answer is that of the plain rule', async (t) => {
   const few = (letters: string[], maxLength: number) => fc.array(fc.constantFrom(...letters), { maxLength }).map((characters) => characters.join(''))
   fc.assert(fc.property(few(['a', 'b', '*', '?'], 8), few(['a', 'b', '*', '?'], 8), (pattern, text) => matchesGlob(pattern, text) === plainly(pattern, text)), { numRuns: sized(5_000) })
   t.pass('for every pair that was tried')
 })
 
-t.test('E36: a pattern that was made from a text by wildcards matches that text', async (t) => {
+t.test('a pattern that was made from a text by wildcards matches that text', async (t) => {
   fc.assert(fc.property(fc.string(), fc.nat(), fc.nat(), (text, a, b) => {
     const [from, to] = [a % (text.length + 1), b % (text.length + 1)].sort((one, other) => one - other) as [number, number]
     return matchesGlob(`${text.slice(0, from)}*${text.slice(to)}`, text) && matchesGlob(text.replace(/[^]/g, '?'), text)
@@ -48,7 +48,7 @@ function counted (text: string): { text: string, reads: () => number } {
   return { text: watched as string, reads: () => reads }
 }
 
-t.test('E36: many stars on a long key take steps in the order of the product of both lengths', async (t) => {
+t.test('many stars on a long key take steps in the order of the product of both lengths', async (t) => {
   const length = 2_000
   for (const pattern of ['*a*a*a*a*a*a*a*b', `${'*a'.repeat(20)}b`, '*'.repeat(1_000) + 'b', '?*'.repeat(50) + 'b', `${'a'.repeat(100)}*b`]) {
     const { text, reads } = counted('a'.repeat(length))
@@ -57,7 +57,7 @@ t.test('E36: many stars on a long key take steps in the order of the product of 
   }
 })
 
-t.test('E36: a pattern of 1 MB and a key of 1 MB are matched in time', async (t) => {
+t.test('a pattern of 1 MB and a key of 1 MB are matched in time', async (t) => {
   const MANY = 1_000_000
   const startedAt = performance.now()
   t.equal(matchesGlob('*'.repeat(MANY), 'a'.repeat(MANY)), true)

@@ -86,7 +86,7 @@ t.test('string store: it has no powers', async (t) => {
   t.same(powersOf(setUp().backend), [])
 })
 
-t.test('A23: any bytes under any key come back as they were', async (t) => {
+t.test('any bytes under any key come back as they were', async (t) => {
   await fc.assert(fc.asyncProperty(fc.uint8Array(), fc.string({ unit: 'binary' }), async (value, key) => {
     const { clock, backend } = setUp()
     await backend.set(key, { value, expiresAt: clock.now() + 1_000 })

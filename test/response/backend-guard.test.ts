@@ -113,7 +113,7 @@ t.test('guard: garbage for a write is no failure', async (t) => {
   t.same({ ...guard.errors }, { set: 1 })
 })
 
-t.test('B08: with a thousand calls under way the next one is unavailable at once', async (t) => {
+t.test('with a thousand calls under way the next one is unavailable at once', async (t) => {
   const { chaos, guard } = guardSetUp({ deadlineMs: 2_000 })
   chaos.get.hang()
   const reads = Array.from({ length: 1_000 }, async (_, at) => await guard.get(`${at}`, guard.deadline()))
@@ -125,7 +125,7 @@ t.test('B08: with a thousand calls under way the next one is unavailable at once
   t.equal(guard.get('one more', guard.deadline()), undefined)
 })
 
-t.test('D06: a read that fails after its deadline, or after close, is nobody\'s unhandled rejection', async (t) => {
+t.test('a read that fails after its deadline, or after close, is nobody\'s unhandled rejection', async (t) => {
   const { chaos, guard, get } = guardSetUp()
   let fail!: (err: Error) => void
   chaos.get.answer(new Promise((_resolve, reject) => { fail = reject }))

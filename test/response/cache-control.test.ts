@@ -13,7 +13,7 @@ function read (value: FieldValue): object | typeof MALFORMED {
   return malformed ? MALFORMED : Object.fromEntries(directives)
 }
 
-t.test('E04: directives are found in every form that the grammar has', async (t) => {
+t.test('directives are found in every form that the grammar has', async (t) => {
   const rows: ReadonlyArray<readonly [value: FieldValue, read: object]> = [
     [undefined, {}], ['', {}], [[], {}], [',,, ,\t,', {}],
     ['no-store', { 'no-store': true }], ['PRIVATE', { private: true }], ['No-Store , pRiVaTe', { 'no-store': true, private: true }],
@@ -28,7 +28,7 @@ t.test('E04: directives are found in every form that the grammar has', async (t)
   for (const [value, expected] of rows) t.same(read(value), expected, JSON.stringify(value))
 })
 
-t.test('E04: whatever is not in the grammar is malformed, and so is what a broken quote might hide', async (t) => {
+t.test('whatever is not in the grammar is malformed, and so is what a broken quote might hide', async (t) => {
   const values = [
     'no-cache = "x"', 'no-cache ="x"', 'max-age= 10', 's-maxage=', 'max-age=10;no-store', 'private="set-cookie', 'private="a\\', 'private="a\\"',
     '"no-store"', '=1', 'a="b"c', 'a="b" no-store', 'max-age=1 no-store', 'x="y", no-store"', 'a="\u0000"', 'a="\n"', 'a=\u00a0b', 'no-store\u00a0', 'no-store\u000b', 'näh=1', '(comment)', 'a=b=c', 'a=[1]', '🦊'
@@ -37,7 +37,7 @@ t.test('E04: whatever is not in the grammar is malformed, and so is what a broke
   t.equal(read(['max-age=60', 'private="']), MALFORMED, 'over two lines')
 })
 
-t.test('A20: seconds are digits, capped at 2^31-1; anything else is none at all', async (t) => {
+t.test('seconds are digits, capped at 2^31-1; anything else is none at all', async (t) => {
   const rows: ReadonlyArray<readonly [value: string, seconds: number | undefined]> = [
     ['max-age=0', 0], ['max-age=60', 60], ['max-age="10"', 10], ['max-age=007', 7],
     ['max-age=99999999999999999999', MAX_DELTA_SECONDS], [`max-age=${'9'.repeat(400)}`, MAX_DELTA_SECONDS], [`max-age=${2 ** 31 - 1}`, MAX_DELTA_SECONDS], [`max-age=${2 ** 31}`, MAX_DELTA_SECONDS],
@@ -48,7 +48,7 @@ t.test('A20: seconds are digits, capped at 2^31-1; anything else is none at all'
   for (const [value, seconds] of rows) t.equal(deltaSeconds(parseCacheControl(value), 'max-age'), seconds, value.slice(0, 40))
 })
 
-t.test('E04: a qualified form beside the bare one does not take the directive away', async (t) => {
+t.test('a qualified form beside the bare one does not take the directive away', async (t) => {
   for (const value of ['private, private="x"', 'private="x", private', 'no-cache="a", no-cache="b"', 'no-store="x"']) {
     const { directives, malformed } = parseCacheControl(value)
     t.notOk(malformed, value)
@@ -59,14 +59,14 @@ t.test('E04: a qualified form beside the bare one does not take the directive aw
 /** Text that is likely to touch a rule of the grammar. */
 const hostile = fc.string({ unit: fc.oneof({ weight: 9, arbitrary: fc.constantFrom(...'"\\,= \tab1;\r\n\u0000\u00e9', 'no-store', 'max-age=1', 'private') }, { weight: 1, arbitrary: fc.string({ minLength: 1, maxLength: 1 }) }), maxLength: 60 })
 
-t.test('E04: never throws, whatever comes', async (t) => {
+t.test('never throws, whatever comes', async (t) => {
   fc.assert(fc.property(fc.oneof(hostile, fc.array(hostile), fc.string(), fc.integer()), (value) => {
     return [...parseCacheControl(value).directives.keys()].every((name) => name === name.toLowerCase() && name !== '')
   }), { numRuns: sized(20_000) })
   t.pass('for every value that was tried')
 })
 
-t.test('E04: what can\'t be read hides nothing that can', async (t) => {
+t.test('what can\'t be read hides nothing that can', async (t) => {
   for (const [text, names] of [['no-store, ext=a/b', ['no-store']], ['ext=a/b, no-store', ['no-store']], ['ext="a, no-store', ['no-store']], ['max-age=, no-cache', ['no-cache']], ['=, a b, max-age=5', ['max-age']]] as const) {
     const { directives, malformed } = parseCacheControl(text)
     t.same([...directives.keys()], names, text)
@@ -79,7 +79,7 @@ const quoted = fc.string({ unit: fc.constantFrom(...'abc, =;\t\'', '\\"', '\\\\'
 const directive = fc.tuple(token, fc.option(fc.oneof(token, quoted), { nil: undefined })).map(([name, argument]) => ({ name, text: argument === undefined ? name : `${name}=${argument}` }))
 const between = fc.constantFrom(',', ', ', ' ,', ',,', ' , \t,')
 
-t.test('E04: what is in the grammar is understood, each directive of it, and no other', async (t) => {
+t.test('what is in the grammar is understood, each directive of it, and no other', async (t) => {
   fc.assert(fc.property(fc.array(fc.tuple(directive, between)), (list) => {
     const { directives, malformed } = parseCacheControl(list.map(([{ text }, separator]) => text + separator).join(''))
     const names = new Set(list.map(([{ name }]) => name.toLowerCase()))
@@ -88,7 +88,7 @@ t.test('E04: what is in the grammar is understood, each directive of it, and no 
   t.pass('for every list that was tried')
 })
 
-t.test('E04: a directive before, behind or between broken text is seen, or all of it is malformed', async (t) => {
+t.test('a directive before, behind or between broken text is seen, or all of it is malformed', async (t) => {
   fc.assert(fc.property(hostile.filter((text) => !text.includes('"')), hostile.filter((text) => !text.includes('"')), (before, behind) => {
     const { directives, malformed } = parseCacheControl([before, 'no-store', behind])
     return malformed || directives.has('no-store')
@@ -113,7 +113,7 @@ function leastMs (run: () => unknown): number {
   return least
 }
 
-t.test('E36: a field of 100 KB takes time in proportion to its length', async (t) => {
+t.test('a field of 100 KB takes time in proportion to its length', async (t) => {
   const units = [',', ' ', '\t', '"', '\\', '=', 'a', 'a,', 'a=,', '"a",', 'a="', 'a="",', 'a="b",', 'a="\\', 'a="\\"",', ' ,', 'no-store ', '\u0000', 'é', '🦊']
   for (const unit of units) {
     for (const prefix of ['', 'a="', 'a']) {

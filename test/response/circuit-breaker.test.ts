@@ -6,7 +6,7 @@ import { turns } from '../support/barrier.js'
 import { DEADLINE_MS, guardSetUp, lateAt } from '../support/guard.js'
 import { holdUp } from '../support/slow.js'
 
-t.test('B02: after five failures in a row nothing is asked any more, and what is asked costs no time', async (t) => {
+t.test('after five failures in a row nothing is asked any more, and what is asked costs no time', async (t) => {
   const { chaos, guard, get } = guardSetUp()
   chaos.get.hang()
   await Promise.all(Array.from({ length: 5 }, async () => await get()))
@@ -17,7 +17,7 @@ t.test('B02: after five failures in a row nothing is asked any more, and what is
   t.equal(chaos.set.calls.length, 0)
 })
 
-t.test('B03: while it recovers one probe at a time is let through, the pause grows to half a minute, and one good answer ends it', async (t) => {
+t.test('while it recovers one probe at a time is let through, the pause grows to half a minute, and one good answer ends it', async (t) => {
   const { chaos, clock, get, guard } = guardSetUp()
   chaos.get.reject()
   for (let at = 0; at < 5; at++) await get()
@@ -37,7 +37,7 @@ t.test('B03: while it recovers one probe at a time is let through, the pause gro
   t.equal(guard.writeBehind('a', { value: Buffer.from('x'), expiresAt: Infinity }), true)
 })
 
-t.test('B03: many that fail at the same moment are one failure to the pause, not a half minute without a cache', async (t) => {
+t.test('many that fail at the same moment are one failure to the pause, not a half minute without a cache', async (t) => {
   const { chaos, clock, get } = guardSetUp()
   chaos.get.hang()
   await Promise.all(Array.from({ length: 200 }, async () => await get()))
@@ -46,7 +46,7 @@ t.test('B03: many that fail at the same moment are one failure to the pause, not
   t.equal(await get(), undefined, 'asked again after the first pause')
 })
 
-t.test('B03: a probe that hangs ends at its deadline, and the next one comes', async (t) => {
+t.test('a probe that hangs ends at its deadline, and the next one comes', async (t) => {
   const { chaos, clock, get } = guardSetUp()
   chaos.get.reject()
   for (let at = 0; at < 5; at++) await get()
@@ -58,7 +58,7 @@ t.test('B03: a probe that hangs ends at its deadline, and the next one comes', a
   t.equal(await get(), undefined)
 })
 
-t.test('B03: any kind of probe reports: several keys, none, a write', async (t) => {
+t.test('any kind of probe reports: several keys, none, a write', async (t) => {
   const { chaos, clock, get, guard, entry } = guardSetUp()
   const probes: Array<() => unknown> = [
     async () => await guard.getMany(['a', 'b'], guard.deadline()),
@@ -76,7 +76,7 @@ t.test('B03: any kind of probe reports: several keys, none, a write', async (t) 
   }
 })
 
-t.test('B02: what the backend tells of itself does not end the pause', async (t) => {
+t.test('what the backend tells of itself does not end the pause', async (t) => {
   const { chaos, get, guard } = guardSetUp()
   chaos.get.reject()
   for (let at = 0; at < 5; at++) await get()
@@ -85,7 +85,7 @@ t.test('B02: what the backend tells of itself does not end the pause', async (t)
   t.equal(chaos.get.calls.length, 5)
 })
 
-t.test('A26: writes that nobody waits for and that take long don\'t end the reads; a backend that is behind is given no more', async (t) => {
+t.test('writes that nobody waits for and that take long don\'t end the reads; a backend that is behind is given no more', async (t) => {
   const { chaos, get, guard, entry } = guardSetUp()
   chaos.set.hang()
   const put = Array.from({ length: 16 }, (_, at) => guard.writeBehind(`${at}`, entry('x')))
@@ -100,7 +100,7 @@ t.test('A26: writes that nobody waits for and that take long don\'t end the read
   t.equal(guard.writeBehind('one more', entry('x')), true)
 })
 
-t.test('B03: a probe that is a write and takes long ends, and the next one comes', async (t) => {
+t.test('a probe that is a write and takes long ends, and the next one comes', async (t) => {
   const { chaos, clock, get, guard, entry } = guardSetUp()
   chaos.get.reject()
   for (let at = 0; at < 5; at++) await get()

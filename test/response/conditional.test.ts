@@ -16,7 +16,7 @@ t.test('RFC 9110 section 13.1.2: If-None-Match is false for a tag that is the sa
     t.equal(outcome({ 'if-none-match': field }, WEAK), 304, `${field}, weak`)
   }
   for (const field of ['"b"', '"A"', 'a', '"a" "b"', '', 'w/"a"']) t.equal(outcome({ 'if-none-match': field }), 200, field)
-  t.equal(outcome({ 'if-none-match': '"a"' }, []), 200, 'E19: an answer without a tag has none in common')
+  t.equal(outcome({ 'if-none-match': '"a"' }, []), 200, 'an answer without a tag has none in common')
   t.equal(outcome({ 'if-none-match': 'a' }, ['etag', 'a']), 200, 'what is no tag is no tag on either side')
 })
 
@@ -26,8 +26,8 @@ t.test('RFC 9110 section 13.1.3: If-Modified-Since is false from the date of mod
   t.equal(outcome({ 'if-modified-since': 'Tuesday, 06-May-31 07:00:00 GMT' }), 304, 'in an obsolete format')
   t.equal(outcome({ 'if-modified-since': BEFORE }), 200)
   for (const field of ['garbage', '0', '', 'Tue, 06 May 2031 09:00:00 UTC']) {
-    t.equal(outcome({ 'if-modified-since': field }), 200, `E19: ${field}`)
-    t.equal(outcome({ 'if-modified-since': field }, ['last-modified', field, 'date', AFTER]), 200, `E19: ${field} on both sides`)
+    t.equal(outcome({ 'if-modified-since': field }), 200, `${field}`)
+    t.equal(outcome({ 'if-modified-since': field }, ['last-modified', field, 'date', AFTER]), 200, `${field} on both sides`)
   }
 })
 
@@ -75,7 +75,7 @@ t.test('a request is told to be conditional by every field that makes it so', as
   t.notOk(isConditional({ 'if-range': '"a"', host: 'x' }), 'If-Range alone asks for nothing')
 })
 
-t.test('E19: there is an outcome for whatever comes', async (t) => {
+t.test('there is an outcome for whatever comes', async (t) => {
   const text = fc.oneof(fc.string(), fc.constantFrom('"a"', '*', CHANGED, BEFORE, 'W/"a"'))
   const headers = fc.record({ 'if-match': text, 'if-none-match': text, 'if-modified-since': text, 'if-unmodified-since': text }, { requiredKeys: [] })
   fc.assert(fc.property(headers, fc.array(text), text, (conditions, values, ifRange) => {

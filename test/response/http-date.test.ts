@@ -40,7 +40,7 @@ t.test('every second that JavaScript writes as an HTTP date is read back', async
   t.pass('for every one that was tried')
 })
 
-t.test('E36: never throws, and 100 KB take no time', async (t) => {
+t.test('never throws, and 100 KB take no time', async (t) => {
   fc.assert(fc.property(fc.oneof(fc.string(), fc.array(fc.string())), (text) => [undefined, 'number'].includes(typeof parseHttpDate(text, AT) === 'number' ? 'number' : undefined)))
   const before = workedMs()
   for (const unit of [' ', 'Thu, ', '0', ':', ',']) parseHttpDate(unit.repeat(100_000), AT)

@@ -31,7 +31,7 @@ function picker (seed: number): (count: number) => number {
   }
 }
 
-t.test('E13: random tuples of parts have the same key exactly when they are the same', async (t) => {
+t.test('random tuples of parts have the same key exactly when they are the same', async (t) => {
   const count = sized(100_000)
   const seed = Date.now() >>> 0
   const pick = picker(seed)
@@ -55,7 +55,7 @@ t.test('E13: random tuples of parts have the same key exactly when they are the 
   t.ok(seen.size > 0.9 * count, `${seen.size} of them were different`)
 })
 
-t.test('E13: the parts of a key are told apart whatever they are', async (t) => {
+t.test('the parts of a key are told apart whatever they are', async (t) => {
   const one = fc.record({ namespace: nasty, method: fc.constantFrom('GET', 'POST'), pattern: nasty, target: nasty.map((path) => `/${path}`), origin: fc.option(nasty, { nil: undefined }) })
   const whole = ({ namespace, method, pattern, target, origin }: { namespace: string, method: string, pattern: string, target: string, origin: string | undefined }): string =>
     routePrefix(namespace, method, pattern) + targetPart(target) + (origin === undefined ? '' : originPart(origin))
@@ -63,7 +63,7 @@ t.test('E13: the parts of a key are told apart whatever they are', async (t) => 
   t.pass('for every pair that was tried')
 })
 
-t.test('E13: no key of one route, and none of one namespace, begins with what another one begins with', async (t) => {
+t.test('no key of one route, and none of one namespace, begins with what another one begins with', async (t) => {
   const prefixes = fc.tuple(nasty, fc.constantFrom('GET', 'POST'), nasty)
   fc.assert(fc.property(prefixes, prefixes, (a, b) => {
     const [one, other] = [routePrefix(...a), routePrefix(...b)]
@@ -72,20 +72,20 @@ t.test('E13: no key of one route, and none of one namespace, begins with what an
   t.pass('for every pair that was tried')
 })
 
-t.test('E13: long parts and what a key function answers do not look like short parts', async (t) => {
+t.test('long parts and what a key function answers do not look like short parts', async (t) => {
   const long = 'x'.repeat(600)
   const keys = [keyOf({ url: `/${long}` }), keyOf({ url: `/~${digest(`/${long}`)}` }), keyOf({ url: `/${long}y` }), keyOf({ url: '/', host: long }), keyOf({ url: '/', host: `~${digest(`http://${long}`)}` }), customKey(routePrefix('', 'GET', '/'), `/${long}`)]
   t.equal(new Set(keys).size, keys.length)
 })
 
-t.test('A22: digests of lone surrogates do not collide, with each other or with their JSON', async (t) => {
+t.test('digests of lone surrogates do not collide, with each other or with their JSON', async (t) => {
   const texts = ['\ud800', '\udfff', '\ufffd', '"\\ud800"', '\\ud800', 'a\ud800', '\ud800a', '', '\0']
   t.equal(new Set(texts.map(digest)).size, texts.length)
   fc.assert(fc.property(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), (a, b) => (digest(a) === digest(b)) === (a === b)))
   fc.assert(fc.property(nasty, nasty, (a, b) => (lengthPrefixed(a) === lengthPrefixed(b)) === (a === b)))
 })
 
-t.test('E09: every spelling of the host is a key of its own, and so is the protocol', async (t) => {
+t.test('every spelling of the host is a key of its own, and so is the protocol', async (t) => {
   const hosts = ['a', 'b', 'a:80', 'A', 'a.', 'a"<x>/..', '', ' a', 'a, b']
   const keys = [...hosts.map((host) => keyOf({ host })), keyOf({ host: 'a', protocol: 'https' }), keyOf({ host: 'a', protocol: '' })]
   t.equal(new Set(keys).size, keys.length)
@@ -96,7 +96,7 @@ t.test('E09: every spelling of the host is a key of its own, and so is the proto
   t.not(keyOf({ host: '', headers: { host: 'a' } }), keyOf({ host: 'a', headers: { host: 'a' } }), 'X-Forwarded-Host: , makes an empty one')
 })
 
-t.test('E10: only a target in origin form without a fragment has a key, with whatever options', async (t) => {
+t.test('only a target in origin form without a fragment has a key, with whatever options', async (t) => {
   const bad = ['http://evil/p', 'HTTP://a/', 'evil:80', '*', '', '/p#frag', '/p?#x', '#', 'p', '?a', '\\p', ' /p']
   const good = ['/p', '//p', '/p;x', '/./p', '/../p', '//evil/p', '/?', '/??', '/p?', '/p?a', '/%23', '/p%00', '/\\p']
   for (const options of [{}, { query: false }, { host: false }, { body: true }, () => 'mine'] as Array<RouteCacheOptions['key']>) {
@@ -106,12 +106,12 @@ t.test('E10: only a target in origin form without a fragment has a key, with wha
   t.equal(new Set(good.map((url) => keyOf({ url }))).size, good.length)
 })
 
-t.test('E11: every raw spelling of a path is a key of its own', async (t) => {
+t.test('every raw spelling of a path is a key of its own', async (t) => {
   const urls = ['/1', '/%31', '/a/b', '/a%2Fb', '/a%2fb', '/a%252Fb', '/a%3Fx', '/%00', '/%2e%2e', '/..', '/A', '/a', '/a/', '//a', '/a//', '/a;b', '/a%3bb', '/é', '/%C3%A9', '/%E9']
   for (const options of [{}, { query: false }, { query: ['x'] }] as KeyOptions[]) t.equal(new Set(urls.map((url) => keyOf({ url }, options))).size, urls.length)
 })
 
-t.test('E01, E02: Authorization and Cookie keep a request out, whatever stands in them', async (t) => {
+t.test('Authorization and Cookie keep a request out, whatever stands in them', async (t) => {
   for (const field of ['', 'Bearer x', ['a', 'b']]) {
     t.equal(keyOf({ headers: { authorization: field } }), 'bypass credentials')
     t.equal(keyOf({ headers: { cookie: field } }), 'bypass credentials')
@@ -122,7 +122,7 @@ t.test('E01, E02: Authorization and Cookie keep a request out, whatever stands i
   t.equal(keyOf({ headers: { authorization: 'x' } }, {}, { credentials: 'ignore' }), keyOf())
 })
 
-t.test('E02: naming one of them in the key does not let the other one in', async (t) => {
+t.test('naming one of them in the key does not let the other one in', async (t) => {
   const both = { headers: { authorization: 'x', cookie: 'a=b' } }
   t.equal(keyOf(both, { headers: ['Authorization'] }), 'bypass credentials')
   t.equal(keyOf(both, { headers: ['cookie'] }), 'bypass credentials')
@@ -132,14 +132,14 @@ t.test('E02: naming one of them in the key does not let the other one in', async
   t.notMatch(keyOf(both, { by: () => 'me' }), 'bypass')
 })
 
-t.test('E01: with Authorization in the key every value of it is a key of its own', async (t) => {
+t.test('with Authorization in the key every value of it is a key of its own', async (t) => {
   const rows: RequestParts[] = [{}, { headers: { authorization: '' } }, { headers: { authorization: 'a' } }, { headers: { authorization: 'A' } }, { headers: { authorization: 'a ' } }, { rawHeaders: ['Authorization', 'b'] }, { rawHeaders: ['authorization', 'c'] }]
   const keys = rows.map((parts) => keyOf(parts, { headers: ['authorization'] }))
   t.equal(new Set(keys).size, keys.length)
   t.not(keyOf({ rawHeaders: ['Authorization', 'a'] }, { headers: ['authorization'] }), keyOf({ headers: { authorization: 'a' } }, { headers: ['authorization'] }), 'nor is one that was taken out one that was left')
 })
 
-t.test('E13: header fields run into each other in no spelling', async (t) => {
+t.test('header fields run into each other in no spelling', async (t) => {
   const of = (a: unknown, b: unknown): string => keyOf({ headers: { a, b } }, { headers: ['a', 'b'] })
   const pairs: unknown[][] = [[undefined, undefined], ['', ''], ['-', '-'], ['x', undefined], [undefined, 'x'], ['x:b=y', undefined], ['x', 'b=y'], ['1:x|1', 'y'], ['x|1:y', ''], ['x', 'y'], ['xy', ''], ['', 'xy'], [['x', 'y'], undefined], ['1:x1:y', undefined], ['+6:1:x1:y', undefined], [['x'], 'y']]
   t.equal(new Set(pairs.map(([a, b]) => of(a, b))).size, pairs.length)
@@ -164,7 +164,7 @@ t.test('cookies are found in every spelling in which some parser finds them', as
   t.equal(changed('session=x; a=b'), of('session=x'))
 })
 
-t.test('E36: a Cookie field of 100 KB is looked through in time', async (t) => {
+t.test('a Cookie field of 100 KB is looked through in time', async (t) => {
   for (const unit of [';', '=', ' ', 'session;', 'session=', ' ;', ',', ';session =x']) {
     const before = workedMs()
     keyOf({ headers: { cookie: unit.repeat(100_000 / unit.length) } }, { cookies: ['session', 'b'] })
@@ -172,7 +172,7 @@ t.test('E36: a Cookie field of 100 KB is looked through in time', async (t) => {
   }
 })
 
-t.test('E14: what a key function may answer, and what it gets for anything else', async (t) => {
+t.test('what a key function may answer, and what it gets for anything else', async (t) => {
   const keyed = (answer: () => unknown): Keyed => builder(answer as () => string)()
   const same = (text: string): string => (keyed(() => text) as { key: string }).key
   t.equal(new Set(['a', 'b', '\ud800', '\udfff', 'x'.repeat(1e6), 'x'.repeat(1e6) + 'y', 'undefined', '[object Object]'].map(same)).size, 8)
@@ -185,7 +185,7 @@ t.test('E14: what a key function may answer, and what it gets for anything else'
   for (const by of [() => '', () => undefined, () => ({}), () => { throw thrown }]) t.match(builder({ by: by as () => string })(), { bypass: 'key' })
 })
 
-t.test('E17: a body where none is expected keeps the request out', async (t) => {
+t.test('a body where none is expected keeps the request out', async (t) => {
   for (const headers of [{ 'content-length': '1' }, { 'content-length': '00' }, { 'content-length': '' }, { 'transfer-encoding': 'chunked' }, { 'transfer-encoding': '' }]) {
     t.equal(keyOf({ headers }), 'bypass request-body', JSON.stringify(headers))
     t.equal(keyOf({ headers }, () => 'mine'), 'bypass request-body')
@@ -195,12 +195,12 @@ t.test('E17: a body where none is expected keeps the request out', async (t) => 
   t.equal(keyOf({ rawHeaders: ['Content-Length', '5'] }), 'bypass request-body', 'also when a schema took the field away')
 })
 
-t.test('E25: an upgrade is not looked up, a range is a part of what is', async (t) => {
+t.test('an upgrade is not looked up, a range is a part of what is', async (t) => {
   t.equal(keyOf({ headers: { range: 'bytes=0-0' } }), keyOf({}))
   t.equal(keyOf({ headers: { upgrade: 'websocket' } }), 'bypass upgrade')
 })
 
-t.test('E16: only the method counts, and HEAD is that of GET', async (t) => {
+t.test('only the method counts, and HEAD is that of GET', async (t) => {
   const override = { headers: { 'x-http-method-override': 'DELETE' } }
   t.equal(keyOf(override), keyOf(), 'a field that no rule knows changes nothing')
   t.equal(routePrefix('', 'HEAD', '/'), routePrefix('', 'GET', '/'))
@@ -240,7 +240,7 @@ t.test('rewriteUrl: the target as it came is in the key beside the one that it b
   t.not(keyOf({ url: '/p', originalUrl: 'x' }, { by: () => 'y' }), keyOf({ url: '/p', protocol: 'a:' }, { by: () => 'y' }))
 })
 
-t.test('A22: paths that file systems and databases stumble over stay apart', async (t) => {
+t.test('paths that file systems and databases stumble over stay apart', async (t) => {
   const urls = ['/', '/\0', '/\n', '/../', '/%2e', '/\u00e9', '/e\u0301', '/\ud800', '/\udfff', '/__proto__', '/constructor', `/${'a'.repeat(300)}`, `/${'a'.repeat(301)}`, '/CON', '/con', '/a.', '/a', '/' + 'x'.repeat(1e6), '/' + 'x'.repeat(1e6) + 'y']
   const keys = urls.map((url) => keyOf({ url }))
   t.equal(new Set(keys).size, urls.length)

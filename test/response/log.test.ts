@@ -10,7 +10,7 @@ function setUp () {
   return { clock, lines, log }
 }
 
-t.test('D13: ten thousand errors are a few lines, with the number of those left out', async (t) => {
+t.test('ten thousand errors are a few lines, with the number of those left out', async (t) => {
   const { clock, lines, log } = setUp()
   for (let at = 0; at < 10_000; at++) {
     log.warn('get ECONNREFUSED', { at }, 'cache: get failed')
@@ -22,7 +22,7 @@ t.test('D13: ten thousand errors are a few lines, with the number of those left 
   t.equal(lines.reduce((sum, { suppressed = 0 }) => sum + (suppressed as number), 0) + lines.length + 1_999, 10_000, 'none is lost but those that nobody was told of yet')
 })
 
-t.test('D13: each kind has a line of its own, and a flood of kinds is forgotten, not kept', async (t) => {
+t.test('each kind has a line of its own, and a flood of kinds is forgotten, not kept', async (t) => {
   const { lines, log } = setUp()
   log.warn('a', {}, 'a')
   log.warn('b', {}, 'b')
@@ -32,7 +32,7 @@ t.test('D13: each kind has a line of its own, and a flood of kinds is forgotten,
   t.ok(lines.length > 2)
 })
 
-t.test('E34: of an error only its type, code and the beginning of its message are told', async (t) => {
+t.test('of an error only its type, code and the beginning of its message are told', async (t) => {
   const err = Object.assign(new Error(`OOM command not allowed\nSET key ${'secret'.repeat(9)}`), { code: 'ERR', command: { args: ['key', 'secret body'] }, password: 'secret', cause: new Error('secret') })
   const safe = safeError(err)
   t.strictSame(safe, { type: 'Error', code: 'ERR', message: 'OOM command not allowed' })
@@ -44,7 +44,7 @@ t.test('E34: of an error only its type, code and the beginning of its message ar
   }
 })
 
-t.test('E34: an error that is the cause of another one says no more, its stack neither', async (t) => {
+t.test('an error that is the cause of another one says no more, its stack neither', async (t) => {
   const cause = safeCause(Object.assign(new RangeError('too big\nSET secret'), { code: 'ERR_OOM', command: 'secret' }))
   t.match(cause, { name: 'RangeError', code: 'ERR_OOM', message: 'too big' })
   t.notMatch(cause.stack, 'secret')

@@ -2,7 +2,7 @@
 import t from 'tap'
 import { satisfies, requestDirectivesOf } from '../../response/http/request-directives.js'
 
-t.test('E20: what a request wishes', async (t) => {
+t.test('what a request wishes', async (t) => {
   t.equal(requestDirectivesOf({}), undefined)
   t.match(requestDirectivesOf({ pragma: 'No-Cache' }), { noCache: true, noStore: false })
   t.equal(requestDirectivesOf({ pragma: 'x' }), undefined)
@@ -13,7 +13,7 @@ t.test('E20: what a request wishes', async (t) => {
   t.match(requestDirectivesOf({ 'cache-control': 'max-stale=9e9' }), { maxAgeMs: Infinity, minFreshMs: 0, maxStaleMs: 0 }, 'no number of seconds')
 })
 
-t.test('E20: an entry is what was asked for when it is young and fresh enough', async (t) => {
+t.test('an entry is what was asked for when it is young and fresh enough', async (t) => {
   const wishes = { noStore: false, noCache: false, onlyIfCached: false, maxAgeMs: 10_000, minFreshMs: 5_000, maxStaleMs: 0 }
   t.ok(satisfies(wishes, 9_999, 5_000))
   t.notOk(satisfies(wishes, 10_000, 5_000))

@@ -47,7 +47,7 @@ t.test('whatever comes, blanks are all that is taken for nothing', async (t) => 
   t.pass('for every pair that was tried')
 })
 
-t.test('E21, E36: 100 KB take time in proportion to their length', async (t) => {
+t.test('100 KB take time in proportion to their length', async (t) => {
   for (const name of ['accept-encoding', 'accept-language', 'foo']) {
     for (const unit of [' ', ',', '"', ', ', ';', 'a,', ';q=', '\t']) {
       const before = workedMs()

@@ -48,7 +48,7 @@ t.test('a tag is seeded once, and its stamp stays until it is invalidated', asyn
   t.equal(entries.size, 4, 'nothing grows')
 })
 
-t.test('B10: a stamp that the backend lost, changed or damaged is a miss, and never comes back as it was', async (t) => {
+t.test('a stamp that the backend lost, changed or damaged is a miss, and never comes back as it was', async (t) => {
   const { entries, stamped, areCurrent, staleSince, clock } = setUp()
   const pairs = await stamped('a')
   const [[key, entry], [hardKey]] = [...entries] as [[string, StoredEntry], [string, StoredEntry]]
@@ -128,7 +128,7 @@ t.test('what is softly invalidated again and again is stale since the first time
   }
 })
 
-t.test('B10: without the list of soft invalidations, or with a damaged one, the last one counts; a failure to write it is told', async (t) => {
+t.test('without the list of soft invalidations, or with a damaged one, the last one counts; a failure to write it is told', async (t) => {
   const { tags, stamped, staleSince, clock, entries, chaos } = setUp()
   const pairs = await stamped('a')
   for (let times = 0; times < 2; times++) {
@@ -202,7 +202,7 @@ t.test('a backend that has no room for a new stamp but deletes the old one makes
   }
 })
 
-t.test('E39: distinct tags, and those of distinct namespaces, never share a stamp', async (t) => {
+t.test('distinct tags, and those of distinct namespaces, never share a stamp', async (t) => {
   const text = fc.string({ unit: fc.oneof(fc.constantFrom(...'0123456789:~ trd|', '\0', '\ud800', '\udfff', '__proto__'), fc.string({ minLength: 1, maxLength: 1 })), minLength: 1, maxLength: 200 })
   await fc.assert(fc.asyncProperty(text, text, fc.constantFrom('', 'a', '1:', '0:t '), fc.constantFrom('', 'a', '1:', '0:t '), async (one, other, namespace, otherNamespace) => {
     const { tagsOf, entries } = setUp()
@@ -213,7 +213,7 @@ t.test('E39: distinct tags, and those of distinct namespaces, never share a stam
   t.pass('for every pair that was tried')
 })
 
-t.test('E39: tags are capped in number and length, and hold any text', async (t) => {
+t.test('tags are capped in number and length, and hold any text', async (t) => {
   const of = (count: number): string[] => Array.from({ length: count }, (_, at) => `tag ${at}`)
   t.ok(areTags(of(MAX_TAGS)))
   t.notOk(areTags(of(MAX_TAGS + 1)))

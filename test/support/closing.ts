@@ -23,16 +23,16 @@ type Case = readonly [name: string, task: Omit<ClosingTask, 'choice'>, mayTakeMs
 
 /** What a backend may do when the process is to end. */
 export const CASES: readonly Case[] = [
-  ['D08: ends after close()', {}, 0],
-  ['D09: ends without close() when nothing else is left to do', { close: 'never' }, 0],
-  ['C22: a request in flight is answered', { inFlight: true }, 0],
-  ['C23: close() throws', { chaos: { method: 'close', command: 'throw' } }, 0],
-  ['C23: close() rejects', { chaos: { method: 'close', command: 'reject' } }, 0],
-  ['C23: close() hangs', { chaos: { method: 'close', command: 'hang' } }, 800],
-  ['C22: writes hang', { chaos: { method: 'set', command: 'hang' } }, 800],
-  ['C22: reads hang, a request is in flight', { chaos: { method: 'get', command: 'hang' }, inFlight: true }, 50],
-  ['C22: writes hang, a request is in flight', { chaos: { method: 'set', command: 'hang' }, inFlight: true }, 800],
-  ['C23: close() hangs, a request is in flight', { chaos: { method: 'close', command: 'hang' }, inFlight: true }, 800]
+  ['ends after close()', {}, 0],
+  ['ends without close() when nothing else is left to do', { close: 'never' }, 0],
+  ['a request in flight is answered', { inFlight: true }, 0],
+  ['close() throws', { chaos: { method: 'close', command: 'throw' } }, 0],
+  ['close() rejects', { chaos: { method: 'close', command: 'reject' } }, 0],
+  ['close() hangs', { chaos: { method: 'close', command: 'hang' } }, 800],
+  ['writes hang', { chaos: { method: 'set', command: 'hang' } }, 800],
+  ['reads hang, a request is in flight', { chaos: { method: 'get', command: 'hang' }, inFlight: true }, 50],
+  ['writes hang, a request is in flight', { chaos: { method: 'set', command: 'hang' }, inFlight: true }, 800],
+  ['close() hangs, a request is in flight', { chaos: { method: 'close', command: 'hang' }, inFlight: true }, 800]
 ]
 
 /** Runs the cases on the backend of `choice`. */

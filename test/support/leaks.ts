@@ -6,11 +6,11 @@ import type { LeaksReport } from './children/leaks.js'
 const MB = 1e6
 
 export const CASES: ReadonlyArray<readonly [name: string, task: string, mayGrowBytes: number]> = [
-  ['C09: many invalidations of different things', 'invalidations', 4 * MB],
-  ['D05: many entries have no timers of their own', 'entries', 40 * MB],
-  ['D06: many requests while the backend hangs', 'outage', 8 * MB],
-  ['D07: many clients that leave handlers which never answer', 'aborted', 4 * MB],
-  ['C24: registered and closed many times', 'lives', 10 * MB]
+  ['many invalidations of different things', 'invalidations', 4 * MB],
+  ['many entries have no timers of their own', 'entries', 40 * MB],
+  ['many requests while the backend hangs', 'outage', 8 * MB],
+  ['many clients that leave handlers which never answer', 'aborted', 4 * MB],
+  ['registered and closed many times', 'lives', 10 * MB]
 ]
 
 /** Runs the cases on the backend of `choice`. */
