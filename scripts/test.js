@@ -58,7 +58,7 @@ async function runTap (files, { isCovered = false, env = {} } = {}) {
     printFile({ ...file, name })
   })
   const compiled = files.map((path) => join('dist', path.replace(/\.ts$/, '.js')))
-  const how = { cwd: root, stdio: ['ignore', 'pipe', 'inherit'], env: { TAP_TIMEOUT: SECONDS, ...process.env, ...env } }
+  const how = { cwd: root, stdio: ['ignore', 'pipe', 'inherit'], env: { TAP_TIMEOUT: SECONDS, NODE_ENV: 'test', ...process.env, ...env } }
   const program = isCovered ? tap(...compiled) : [join('scripts', 'run-files.js'), SECONDS, JOBS, ...compiled]
   const child = spawn(process.execPath, program, how)
   const exited = new Promise((resolve) => child.on('close', resolve))

@@ -12,9 +12,11 @@ import { isCacheableStatus } from '../response/http/status-codes.js'
 import { CacheStatus } from '../response/observe/cache-status.js'
 import type { SentOutcome } from '../response/observe/outcome.js'
 import { BYPASS_REASONS, MISS_REASONS, REFUSAL_REASONS, type ForwardReason, type RefusalReason } from '../response/observe/reasons.js'
+import { NEXT_STATES, type FillStateName } from '../response/fill/fill-state.js'
 import { MAX_VARIANTS } from '../response/store/store.js'
 import { MAX_VARY_FIELDS } from '../response/http/vary.js'
 import { DOCUMENTED } from './support/documented.js'
+import { RESPONSE_ROOMS } from './support/architecture.js'
 import { codeIn, interfaceIn, tableBelow, type Row } from './support/docs.js'
 import { blocksOf } from './support/page.js'
 import { pages } from './support/pages.js'
@@ -165,9 +167,35 @@ t.test('docs: CHANGELOG names every power', async (t) => {
   for (const power of POWERS) t.match(source('CHANGELOG.md').text, `\`${power}\``)
 })
 
-t.test('docs: the map in CONTRIBUTING names every file of the rooms, and no other', async (t) => {
-  const named = [...CONTRIBUTING.matchAll(/^\| `((?:registry|response|backends)\/[\w./-]+\.ts|plugin\.ts)` \|/gm)].map(([, path]) => path!)
-  t.same(named.sort(), ['plugin.ts', ...sourcesIn(['registry', 'response', 'backends']).map(({ path }) => path)].sort())
+t.test('docs: the map in CONTRIBUTING names every folder of response/, and no other; the order of imports is the one that is tested', async (t) => {
+  const named = [...CONTRIBUTING.matchAll(/^\| `response\/([\w-]+)\/` \|/gm)].map(([, room]) => room!)
+  t.same(named.sort(), [...new Set(sourcesIn(['response']).map(({ path }) => path.split('/')).filter(({ length }) => length > 2).map(([, room]) => room!))].sort())
+  const [, order = ''] = /to the right of it:\s+```\s+(.+?)\s+```/s.exec(CONTRIBUTING) ?? []
+  t.same(order.split(/,\s*/), [...RESPONSE_ROOMS].reverse())
+  t.same(sourcesIn(['response']).map(({ path }) => path.split('/')[1]!.replace(/\.ts$/, '')).filter((room) => !RESPONSE_ROOMS.includes(room)), [], 'each has its place in it')
+})
+
+t.test('docs: the life of a request has the states, decisions and outcomes of the code, and says of each what comes next', async (t) => {
+  const life = CONTRIBUTING.slice(CONTRIBUTING.indexOf('## The life of a request'), CONTRIBUTING.indexOf('## Words'))
+  const states = tableBelow(CONTRIBUTING, '### States of a fill')
+  t.same(states.map(({ state }) => codeIn(state!)), Object.keys(NEXT_STATES))
+  for (const { state, next } of states) t.same([...new Set([...next!.matchAll(/`([a-z]+)`/g)].map(([, name]) => name))].sort(), [...NEXT_STATES[codeIn(state!) as FillStateName]].sort(), state!)
+  const decisions = tableBelow(CONTRIBUTING, '### Decisions').flatMap(({ decision }) => [...decision!.matchAll(/`([\w-]+)`/g)].map(([, name]) => name!))
+  t.same(decisions.sort(), [...new Set([...source('response/decision.ts').text.matchAll(/'((?:serve|forward)-[\w-]+|unsatisfiable)'/g)].map(([, name]) => name!))].sort())
+  const outcomes = [...source('response/fill/validation.ts').text.matchAll(/^export type ValidationOutcome = (.+)$/gm)].flatMap(([, names]) => [...names!.matchAll(/'([\w-]+)'/g)].map(([, name]) => name!))
+  t.ok(outcomes.length > 5)
+  for (const outcome of outcomes) t.ok(life.includes(`\`${outcome}\``), outcome)
+})
+
+t.test('docs: what the design insists on names files and tests that are there', async (t) => {
+  const rows = tableBelow(CONTRIBUTING, '## What the design insists on')
+  t.ok(rows.length > 8)
+  for (const { where, test } of rows) {
+    for (const cell of [where!, test!]) {
+      const paths = [...cell.matchAll(/`([\w/.-]+\.ts)`/g)].map(([, path]) => path!)
+      t.ok(paths.length > 0 && paths.every((path) => existsSync(join(root, path))), cell)
+    }
+  }
 })
 
 t.test('docs: links inside the project lead somewhere', async (t) => {

@@ -9,7 +9,7 @@ import { staleFrom, type ValueHead } from '../store/entry.js'
 import { tagName } from '../known-route.js'
 import { UNAVAILABLE, type BackendGuard } from '../store/backend-guard.js'
 import type { Store } from '../store/store.js'
-import { digest, namespacePrefix } from '../request/key.js'
+import { dataKey } from '../request/key.js'
 import { LATE, within } from '../../registry/deadline.js'
 import { safeError, type ThrottledLog } from '../observe/log.js'
 import { tagsOf, type Tags } from '../store/tags.js'
@@ -66,11 +66,6 @@ interface ProducerRun {
 
 /** With so many producers under way none is begun behind a stale value: the next who asks begins it. */
 const MAX_PRODUCERS_BEHIND = 100
-
-/** The key under which the backend holds a value. A digest: an application's keys may hold what no log should show. */
-export function dataKey (namespace: string, key: string): string {
-  return `${namespacePrefix(namespace)}d ${digest(key)}`
-}
 
 export class DataCache {
   readonly #services: DataServices

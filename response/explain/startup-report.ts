@@ -3,7 +3,7 @@ import type { RouteOptions } from 'fastify'
 import { duration, type Duration } from '../../registry/check.js'
 import type { CacheLog } from '../../registry/registry.js'
 import { ROUTE_DEFAULTS, type RoutePolicy } from '../options/route-options.js'
-import { isSafe } from '../invalidation/unsafe-methods.js'
+import { isSafe } from '../http/methods.js'
 
 /** What is known once all plugins are there. */
 export interface Facts {

@@ -1,12 +1,11 @@
 // What is read of Fastify that it doesn't publish, in one place. Where it is missing, nothing is cached, and that is said.
 import type { FastifyInstance, FastifyReply, FastifyRequest, onErrorHookHandler, onSendHookHandler, preHandlerHookHandler } from 'fastify'
-import type { AlsoNoted, kAlsoNoted } from '../request/arrival.js'
 import type { Fields } from '../http/field-values.js'
 import { hasNoContent } from '../http/status-codes.js'
 
 /** What Fastify has compiled of a route: its hooks, functions or null where there are none, and its `config`. */
 export interface RouteContext {
-  readonly config?: { readonly cache?: unknown, readonly [kAlsoNoted]?: AlsoNoted }
+  readonly config?: { readonly cache?: unknown }
   readonly onSend: readonly onSendHookHandler[] | null
   readonly onError: readonly onErrorHookHandler[] | null
   readonly preHandler: readonly preHandlerHookHandler[] | null

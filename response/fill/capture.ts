@@ -1,4 +1,4 @@
-// The body of a handler's response: taken at once, or recorded while it is passed on; held back where a part that the client asks for is to be cut out.
+// Capturing what a handler responds with: its head and, at once or while it is passed on, its body; held back where a part that the client asks for is to be cut out.
 import type { FastifyReply } from 'fastify'
 import type { MaybePromise } from '../../registry/backend.js'
 import type { Conditions } from '../http/conditional.js'

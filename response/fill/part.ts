@@ -6,10 +6,17 @@ import type { MaybePromise } from '../../registry/backend.js'
 import { Pieces } from '../../registry/pieces.js'
 import type { Conditions } from '../http/conditional.js'
 import { mayBeCut } from '../serve/representation.js'
-import type { HandlerResponse } from './capture.js'
 import type { RecordingBudget } from './recording.js'
 
 type Chunk = Uint8Array | string
+
+/** The response that a part is to be cut out of. */
+export interface Whole {
+  readonly status: number
+  readonly fields: readonly string[]
+  /** Whether other hooks may yet change the body: then no part is cut out. */
+  readonly mayChange: boolean
+}
 
 export class Part {
   /** The client's conditions as they came: handlers change `request.headers` before they pass a request on. */
@@ -32,7 +39,7 @@ export class Part {
   }
 
   /** Holds back a stream that is recorded, if a part of it is to be cut out. `at`: the present, in epoch milliseconds. */
-  hold (stream: Readable | ReadableStream, response: Pick<HandlerResponse, 'status' | 'fields' | 'mayChange'>, at: number): Readable | ReadableStream {
+  hold (stream: Readable | ReadableStream, response: Whole, at: number): Readable | ReadableStream {
     const acceptRanges = this.#reply.getHeader('accept-ranges') as string | undefined
     if (!mayBeCut(response, this.conditions, { method: this.#method, at, wholeOnly: response.mayChange, acceptRanges })) return stream
     this.#held = stream instanceof Readable ? stream : Readable.fromWeb(stream)

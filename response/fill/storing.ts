@@ -1,7 +1,7 @@
 // From a handler's response to what is stored: its head, its tags and their stamps, and what may yet stand against storing it.
 import type { MaybePromise } from '../../registry/backend.js'
 import { kArrival } from '../request/arrival.js'
-import { variantOf } from '../http/vary.js'
+import { variantOf } from '../request/variant.js'
 import { fieldIn } from '../http/validators.js'
 import type { Storable } from '../http/storability.js'
 import { areTags } from '../options/invalidation-target.js'

@@ -3,7 +3,6 @@ import { deltaSeconds, qualifiedNames } from './cache-control.js'
 import { joined, type Fields, type FieldValue } from './field-values.js'
 import { responseDirectivesOf, NO_DIRECTIVES, type ResponseDirectives } from './response-directives.js'
 import { heuristicMs, initialAgeMs, statedMs } from './freshness.js'
-import type { RoutePolicy } from '../options/route-options.js'
 import { isUnderstood, isValidatable, unfitStatus } from './status-codes.js'
 import type { RefusalReason } from '../observe/reasons.js'
 import { varyNames } from './vary.js'
@@ -13,6 +12,18 @@ export interface ReplyOptions {
   readonly ttlMs?: number
   readonly tags?: readonly string[]
   readonly store?: boolean
+}
+
+/** What a route says of the responses that it has stored; durations are milliseconds. */
+export interface StoragePolicy {
+  readonly ttlMs: number | undefined
+  readonly statuses: ReadonlySet<number>
+  readonly heuristic: boolean
+  readonly targetList: readonly string[]
+  readonly setCookie: 'refuse' | 'store'
+  readonly staleWhileRevalidateMs: number
+  readonly staleIfErrorMs: number
+  readonly keepMs: number
 }
 
 /** A whole answer, as it goes out. */
@@ -58,7 +69,7 @@ export type Storability = Storable | { readonly refused: RefusalReason }
 const no = (refused: RefusalReason): Storability => ({ refused })
 
 /** Whether and how this answer may be stored on this route. Never throws. */
-export function storability (answer: StorableResponse, policy: RoutePolicy): Storability {
+export function storability (answer: StorableResponse, policy: StoragePolicy): Storability {
   const { fields, options } = answer
   const names = answer.vary === undefined ? NOTHING : varyNames(answer.vary)
   const saysNothing = fields['cache-control'] === undefined && policy.targetList.length === 0
@@ -82,7 +93,7 @@ export function storability (answer: StorableResponse, policy: RoutePolicy): Sto
 }
 
 /** The lifetime: what `reply.cache()` says, else the answer, else the route, else a guess where the route asks for one. */
-function lifetimeMs ({ status, fields, at, options }: StorableResponse, own: number | undefined, directives: ResponseDirectives, policy: RoutePolicy): number | undefined {
+function lifetimeMs ({ status, fields, at, options }: StorableResponse, own: number | undefined, directives: ResponseDirectives, policy: StoragePolicy): number | undefined {
   return options.ttlMs ?? own ??
     (policy.statuses.has(status) ? policy.ttlMs : undefined) ??
     (policy.heuristic ? heuristicMs(status, directives, fields, at) : undefined)
@@ -101,7 +112,7 @@ const EVENT_STREAM = /^\s*text\/event-stream/i
 const SECURITY_POLICIES = ['content-security-policy', 'content-security-policy-report-only']
 
 /** RFC 9111 section 3. */
-function forbidden ({ status, fields, authorized, options }: StorableResponse, control: ResponseDirectives, policy: RoutePolicy): RefusalReason | undefined {
+function forbidden ({ status, fields, authorized, options }: StorableResponse, control: ResponseDirectives, policy: StoragePolicy): RefusalReason | undefined {
   if (options.store === false) return 'reply-store-false'
   const unfit = unfitStatus(status)
   if (unfit !== undefined) return unfit
@@ -128,7 +139,7 @@ function perRequest (fields: Fields): RefusalReason | undefined {
 const NEVER_STALE = ['must-revalidate', 'proxy-revalidate', 's-maxage']
 
 /** What an answer is good for when its freshness has ended. What it says itself goes before the route (RFC 5861 sections 3 and 4). */
-function afterwards ({ status, hasValidator }: StorableResponse, directives: ResponseDirectives, policy: RoutePolicy): Pick<Storable, 'staleWhileRevalidateMs' | 'staleIfErrorMs' | 'keptMs' | 'mustRevalidate'> {
+function afterwards ({ status, hasValidator }: StorableResponse, directives: ResponseDirectives, policy: StoragePolicy): Pick<Storable, 'staleWhileRevalidateMs' | 'staleIfErrorMs' | 'keptMs' | 'mustRevalidate'> {
   const mustRevalidate = isBare(directives, 'no-cache') || NEVER_STALE.some((directive) => directives.directives.has(directive))
   // An error that was stored is never what stands in for another error, nor is it kept for anything else.
   const isUseful = status < 400

@@ -1,8 +1,5 @@
 // Vary: which request header fields select among the stored answers of one key (RFC 9111 section 4.1).
-import { normalized, type Spelling } from './selecting-fields.js'
 import { joined, type FieldValue } from './field-values.js'
-import { digest } from '../request/key.js'
-import { changesPart, fieldPart, type RequestFields } from '../request/request-fields.js'
 
 /** An answer that varies on more than this is as good as never found again. */
 export const MAX_VARY_FIELDS = 10
@@ -18,19 +15,6 @@ export function varyNames (field: FieldValue): string[] | undefined {
   // RFC 9110 section 12.5.5: `*` anywhere means that nothing can be said.
   if (names.size > MAX_VARY_FIELDS || [...names].some((name) => name === '*' || !TOKEN.test(name) || name in Object.prototype)) return undefined
   return [...names].sort()
-}
-
-/**
- * The fields that Vary names, as this request has them, and what hooks have made of its target: the same text exactly when they all
- * mean the same.
- */
-export function selection (names: readonly string[], request: RequestFields, spelling: Spelling): string {
-  return names.map((name) => fieldPart(request, name, (value) => normalized(name, value, spelling))).join('|') + changesPart(request)
-}
-
-/** Which variant this request asks for. */
-export function variantOf (names: readonly string[], request: RequestFields, spelling: Spelling = 'exact'): string {
-  return digest(selection(names, request, spelling))
 }
 
 /** Both lists of names, each name once (RFC 9110 section 12.5.5). */

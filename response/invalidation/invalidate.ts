@@ -1,16 +1,35 @@
 // Invalidation: by tag, URL, route or key. The fence is moved before and after, so that no fill under way undoes it.
 import { show } from '../../registry/check.js'
 import { CACHE_ERR_CLOSED, CACHE_ERR_OPTION, CACHE_ERR_POWER_MISSING } from '../../registry/errors.js'
-import type { Services } from '../services.js'
-import { dataKey } from '../data/data-cache.js'
-import { safeError } from '../observe/log.js'
-import { customKey, namespacePrefix, originPart } from '../request/key.js'
+import type { CacheBackend } from '../../registry/backend.js'
+import type { Fence } from '../../registry/fence.js'
+import { safeError, type ThrottledLog } from '../observe/log.js'
+import type { BackendGuard } from '../store/backend-guard.js'
+import type { Tags } from '../store/tags.js'
+import type { RoutesOfUrl } from './routes-of-url.js'
+import { customKey, namespacePrefix, originPart, dataKey } from '../request/key.js'
 import { pathOf } from '../request/query.js'
 import { routeName, tagName, type KnownRoute } from '../known-route.js'
 import { parseTarget, partsOf, type InvalidationTarget } from '../options/invalidation-target.js'
 
+/** What invalidations need of the registration. */
+export interface InvalidationServices {
+  readonly backend: CacheBackend
+  readonly backendName: string
+  readonly fence: Fence
+  readonly guard: BackendGuard
+  readonly log: ThrottledLog
+  readonly namespace: string
+  /** Whether the URL that a client asked for may be another one than routes see. */
+  readonly rewritesUrls: boolean
+  /** Every cached route of this registration, one for each of its methods. */
+  readonly routes: readonly KnownRoute[]
+  readonly routesOfUrl: RoutesOfUrl<KnownRoute>
+  readonly tags: Tags
+}
+
 /** Settles when no later read can see what was stored for `target`. Rejects when that could not be confirmed. */
-export async function invalidate (services: Services, target: InvalidationTarget): Promise<void> {
+export async function invalidate (services: InvalidationServices, target: InvalidationTarget): Promise<void> {
   const aim = parseTarget(target, 'invalidate(target)')
   // Said here too: a URL that no route answers needs nothing of the backend.
   if (services.guard.isClosed) throw new CACHE_ERR_CLOSED('invalidate')
@@ -21,7 +40,7 @@ export async function invalidate (services: Services, target: InvalidationTarget
 }
 
 /** Forgets everything in this namespace. */
-export async function clear (services: Services): Promise<void> {
+export async function clear (services: InvalidationServices): Promise<void> {
   await fenced(() => services.fence.moveAll(), async () => await clearPrefix(services, 'clear()', namespacePrefix(services.namespace)))
 }
 
@@ -29,7 +48,7 @@ export async function clear (services: Services): Promise<void> {
  * After the clock was set back: what was stored before has instants of the future, and nobody could tell any more how old it
  * is. Fills under way are not stored either.
  */
-export function dropEverything (services: Services, byMs: number): void {
+export function dropEverything (services: InvalidationServices, byMs: number): void {
   const { backendName: backend, log, guard } = services
   log.warn('clock', { byMs, backend }, 'cache: the system\'s clock was set back, so everything that was stored before is dropped')
   guard.track(clear(services).catch((err: unknown) => {
@@ -37,13 +56,13 @@ export function dropEverything (services: Services, byMs: number): void {
   }))
 }
 
-async function invalidateTags (services: Services, tags: readonly string[], soft: boolean): Promise<void> {
+async function invalidateTags (services: InvalidationServices, tags: readonly string[], soft: boolean): Promise<void> {
   await fenced(() => tags.forEach((tag) => services.fence.move(tagName(tag))), async () => {
     await Promise.all(tags.map(async (tag) => await services.tags.invalidate(tag, soft)))
   })
 }
 
-async function invalidateUrl (services: Services, url: string, method: string): Promise<void> {
+async function invalidateUrl (services: InvalidationServices, url: string, method: string): Promise<void> {
   const { origin, target } = partsOf(url)
   const stored = method.toUpperCase() === 'HEAD' ? 'GET' : method.toUpperCase()
   const meant = services.routesOfUrl.routesOf(pathOf(target)).filter((route) => typeof route.policy.key !== 'function' && route.method === stored)
@@ -57,7 +76,7 @@ async function invalidateUrl (services: Services, url: string, method: string): 
 }
 
 /** Forgets one answer with all its variants. `name`: under which the fence knows its target. */
-async function deleteResponse (services: Services, name: string, key: string): Promise<void> {
+async function deleteResponse (services: InvalidationServices, name: string, key: string): Promise<void> {
   await fenced(() => services.fence.move(name), async () => await services.guard.write('delete', key))
 }
 
@@ -65,7 +84,7 @@ async function deleteResponse (services: Services, name: string, key: string): P
  * Forgets what GET stored for a request target, where a key says which entry that is: one delete. Other keys would need
  * to be looked for, which is too much for every answer to an unsafe method.
  */
-export async function deleteTarget (services: Services, target: string, origin: string): Promise<void> {
+export async function deleteTarget (services: InvalidationServices, target: string, origin: string): Promise<void> {
   await Promise.all(services.routesOfUrl.routesOf(pathOf(target)).map(async (route) => {
     const key = exactKey(route, target, origin)
     if (key !== undefined) await deleteResponse(services, route.targetPrefix(target), key)
@@ -81,7 +100,7 @@ function exactKey (route: KnownRoute, target: string, origin: string | undefined
   return !key.host ? prefix : origin === undefined ? undefined : prefix + originPart(origin)
 }
 
-async function invalidateRoute (services: Services, route: string): Promise<void> {
+async function invalidateRoute (services: InvalidationServices, route: string): Promise<void> {
   const [, method, pattern] = /^(?:([A-Z-]+) )?(.*)$/s.exec(route) as unknown as [string, string | undefined, string]
   const meant = services.routes.filter((one) => one.url === pattern && (method === undefined || one.method === method))
   if (meant.length === 0) throw new CACHE_ERR_OPTION('invalidate({ route })', `a cached route's pattern, one of ${services.routes.map((one) => one.name).join(', ')}`, show(route))
@@ -90,7 +109,7 @@ async function invalidateRoute (services: Services, route: string): Promise<void
   }
 }
 
-async function invalidateKey (services: Services, key: string): Promise<void> {
+async function invalidateKey (services: InvalidationServices, key: string): Promise<void> {
   const custom = services.routes.filter((route) => typeof route.policy.key === 'function').map((route) => customKey(route.prefix, key))
   const keys = [dataKey(services.namespace, key), ...new Set(custom)]
   await fenced(() => keys.forEach((one) => services.fence.move(one)), async () => {
@@ -98,7 +117,7 @@ async function invalidateKey (services: Services, key: string): Promise<void> {
   })
 }
 
-async function clearPrefix (services: Services, operation: string, prefix: string): Promise<void> {
+async function clearPrefix (services: InvalidationServices, operation: string, prefix: string): Promise<void> {
   if (services.backend.clear === undefined) throw new CACHE_ERR_POWER_MISSING(operation, services.backendName, 'clear', 'give the routes a tag and invalidate the tag')
   await services.guard.clear(prefix)
 }

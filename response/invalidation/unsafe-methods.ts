@@ -1,20 +1,21 @@
 // What an answer to an unsafe request invalidates: its own URL, those that it names, and what its route lists (RFC 9111 section 4.4).
 import type { FastifyReply, FastifyRequest, RouteOptions, onSendHookHandler } from 'fastify'
 import { Arrival, hasArrived, kArrival } from '../request/arrival.js'
-import type { Services } from '../services.js'
+import type { FastifyInternals } from '../fastify/fastify-internals.js'
 import { around, type RouteContext } from '../fastify/fastify-internals.js'
-import { deleteTarget, invalidate } from './invalidate.js'
+import { deleteTarget, invalidate, type InvalidationServices } from './invalidate.js'
 import { within } from '../../registry/deadline.js'
 import { noop } from '../../registry/maybe-promise.js'
 import { safeError } from '../observe/log.js'
 import type { InvalidatesFunction } from '../options/route-options.js'
+import { isSafe } from '../http/methods.js'
 import { parseTargets, type InvalidationTarget } from '../options/invalidation-target.js'
 
-/** RFC 9110 section 9.2.1, and QUERY. What is not known to be safe isn't. */
-const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'QUERY'])
-
-/** Whether a request with this method asks for no change. */
-export const isSafe = (method: string): boolean => SAFE_METHODS.has(method)
+/** What that needs of the registration beside. */
+export interface UnsafeServices extends InvalidationServices {
+  readonly deadlineMs: number
+  readonly internals: FastifyInternals
+}
 
 /** RFC 9111 section 4.4: fields that name what else has changed. */
 const NAMING_FIELDS = ['location', 'content-location'] as const
@@ -24,7 +25,7 @@ const NAMING_FIELDS = ['location', 'content-location'] as const
  * that is an error changes nothing; one that was sent past Fastify invalidates once it was sent. Requests with a safe
  * method get no hook: what is cached beside it is sent as fast as ever.
  */
-export function invalidateAfter (services: Services, route: RouteOptions, invalidates: readonly InvalidationTarget[] | InvalidatesFunction): void {
+export function invalidateAfter (services: UnsafeServices, route: RouteOptions, invalidates: readonly InvalidationTarget[] | InvalidatesFunction): void {
   if ([route.method].flat().every(isSafe)) return
   const { handler } = route
   /** The requests as they came: hooks and handlers may take a prefix out of the target. */
@@ -51,7 +52,7 @@ export function invalidateAfter (services: Services, route: RouteOptions, invali
 }
 
 /** Lets this one request's answer run through one hook more. Where that can't be done, it invalidates when it was sent. */
-function hook ({ internals }: Services, request: FastifyRequest, contexts: WeakMap<RouteContext, RouteContext>, onSend: onSendHookHandler): void {
+function hook ({ internals }: UnsafeServices, request: FastifyRequest, contexts: WeakMap<RouteContext, RouteContext>, onSend: onSendHookHandler): void {
   internals.rehook(request, contexts, (context) => around(context, [...context.onSend ?? [], onSend]))
 }
 
@@ -59,7 +60,7 @@ function hook ({ internals }: Services, request: FastifyRequest, contexts: WeakM
 interface Answered { readonly request: FastifyRequest, readonly reply: FastifyReply, readonly arrival: Arrival }
 
 /** Settles when all is forgotten, or when the answer can't wait any longer. Never rejects. */
-async function changed (services: Services, { request, reply, arrival }: Answered, invalidates: readonly InvalidationTarget[] | InvalidatesFunction): Promise<void> {
+async function changed (services: UnsafeServices, { request, reply, arrival }: Answered, invalidates: readonly InvalidationTarget[] | InvalidatesFunction): Promise<void> {
   const origin = `${arrival.protocol}://${arrival.host}`
   const failed = (err: unknown): void => services.log.warn('invalidates', { err: safeError(err), route: `${request.method} ${request.routeOptions.url}` }, 'cache: an answer that changes something was sent, and what it invalidates could not be forgotten')
   const all = [

@@ -55,6 +55,11 @@ export function originPart (origin: string): string {
   return ` ${clearPart(origin)}`
 }
 
+/** The key under which the backend holds a value. A digest: an application's keys may hold what no log should show. */
+export function dataKey (namespace: string, key: string): string {
+  return `${namespacePrefix(namespace)}d ${digest(key)}`
+}
+
 /** The key of a key function's value. */
 export function customKey (prefix: string, value: string): string {
   return `${prefix}=${digest(value)}`

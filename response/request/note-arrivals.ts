@@ -1,15 +1,15 @@
 // Notes how requests come, as Fastify makes them: no hook of anybody has run by then.
 import type { FastifyInstance } from 'fastify'
-import { Arrival, kAlsoNoted, kArrival, type ArrivedRequest } from './arrival.js'
+import { Arrival, kAlsoNoted, type AlsoNoted, kArrival, type ArrivedRequest } from './arrival.js'
 import { bodyText, exactJson, LARGEST_KEY_BODY_BYTES } from './body-part.js'
 import { onRequestMade, type FastifyInternals } from '../fastify/fastify-internals.js'
-import { isSafe } from '../invalidation/unsafe-methods.js'
+import { isSafe } from '../http/methods.js'
 import { listed } from './query.js'
 
 /** Has every request below this instance that the cache will have to do with keep how it came. */
 export function noteArrivals (fastify: FastifyInstance, internals: FastifyInternals): void {
   onRequestMade(fastify, (request) => {
-    const { cache, [kAlsoNoted]: also } = internals.contextOf(request)?.config ?? {}
+    const { cache, [kAlsoNoted]: also } = (internals.contextOf(request)?.config ?? {}) as { readonly cache?: unknown, readonly [kAlsoNoted]?: AlsoNoted }
     if ((cache === undefined || cache === false) && isSafe(request.method)) return
     const arrival = new Arrival(request)
     ;(request as { [kArrival]?: Arrival })[kArrival] = arrival

@@ -12,7 +12,8 @@ import type { Deadline } from '../../registry/deadline.js'
 import type { ThrottledLog } from '../observe/log.js'
 import type { MissReason } from '../observe/reasons.js'
 import type { Tags } from './tags.js'
-import { MAX_VARY_FIELDS, selection, variantOf } from '../http/vary.js'
+import { selection, variantOf } from '../request/variant.js'
+import { MAX_VARY_FIELDS } from '../http/vary.js'
 
 /** A stored response that no tag makes gone, and when it was found to be so: now, but for what its tags took to be read. */
 export interface Present {

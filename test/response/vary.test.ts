@@ -1,7 +1,8 @@
 // Vary: the names in it, and which variant a request asks for.
 import fc from 'fast-check'
 import t from 'tap'
-import { MAX_VARY_FIELDS, variantOf, varyNames } from '../../response/http/vary.js'
+import { variantOf } from '../../response/request/variant.js'
+import { MAX_VARY_FIELDS, varyNames } from '../../response/http/vary.js'
 import { fakeFields as asked } from '../support/request.js'
 import { sized } from '../support/size.js'
 

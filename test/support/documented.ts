@@ -29,10 +29,10 @@ const HTTP_DEFAULTS = { timeout: HTTP_TIMEOUT_MS, maxRetries: HTTP_MAX_RETRIES, 
 const { backend, ...PLUGIN_DEFAULTS } = settings.PLUGIN_DEFAULTS
 
 export const DOCUMENTED: readonly Documented[] = [
-  { heading: '## Plugin options', at: [['response/settings.ts', 'CommonOptions']], constants: { ...PLUGIN_DEFAULTS, defaults: {} }, others: { backend: `'${backend}'`, options: '{}' } },
-  { heading: '## Route options', at: [['response/options.ts', 'RouteCacheOptions']], constants: ROUTE_DEFAULTS },
-  { heading: '### The key', at: [['response/options.ts', 'KeyOptions']], constants: KEY_DEFAULTS },
-  { heading: '### While a handler runs', at: [['response/fill/reply-cache.ts', 'ReplyCacheOptions']], constants: {} },
+  { heading: '## Plugin options', at: [['response/options/plugin-options.ts', 'CommonOptions']], constants: { ...PLUGIN_DEFAULTS, defaults: {} }, others: { backend: `'${backend}'`, options: '{}' } },
+  { heading: '## Route options', at: [['response/options/route-options.ts', 'RouteCacheOptions']], constants: ROUTE_DEFAULTS },
+  { heading: '### The key', at: [['response/options/route-options.ts', 'KeyOptions']], constants: KEY_DEFAULTS },
+  { heading: '### While a handler runs', at: [['response/fill/reply-options.ts', 'ReplyCacheOptions']], constants: {} },
   { heading: '### memory', at: [['backends/memory.ts', 'MemoryOptions']], constants: { maxBytes: MEMORY_MAX_BYTES } },
   { heading: '### file', at: [['backends/file/options.ts', 'FileOptions']], constants: FILE_DEFAULTS },
   { heading: '### sqlite', at: [['backends/sqlite/options.ts', 'SqliteOptions']], constants: SQLITE_DEFAULTS },
@@ -42,5 +42,5 @@ export const DOCUMENTED: readonly Documented[] = [
   { heading: '### memcached', at: [['backends/memcached/options.ts', 'MemcachedOptions']], constants: { prefix: MEMCACHED_PREFIX, timeout: MEMCACHED_TIMEOUT_MS } },
   { heading: '### unstorage', at: [['backends/unstorage/options.ts', 'UnstorageOptions']], constants: { prefix: UNSTORAGE_PREFIX, timeout: UNSTORAGE_TIMEOUT_MS, cleanupInterval: UNSTORAGE_CLEANUP_INTERVAL_MS } },
   { heading: '### redis', at: [['backends/redis/options.ts', 'RedisOptions']], constants: { prefix: REDIS_PREFIX, maxValueBytes: REDIS_MAX_VALUE_BYTES } },
-  { heading: '## `fastify.cache`', at: [['response/value-options.ts', 'GetOrSetOptions'], ['response/value-options.ts', 'SetOptions']], constants: VALUE_DEFAULTS }
+  { heading: '## `fastify.cache`', at: [['response/data/value-options.ts', 'GetOrSetOptions'], ['response/data/value-options.ts', 'SetOptions']], constants: VALUE_DEFAULTS }
 ]

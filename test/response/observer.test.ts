@@ -1,0 +1,61 @@
+// The observer: one call tells of an outcome, and counters, the log, Cache-Status and subscribers have it from there.
+import t from 'tap'
+import { CacheStatus } from '../../response/observe/cache-status.js'
+import { ThrottledLog } from '../../response/observe/log.js'
+import { Observer } from '../../response/observe/observer.js'
+import type { Outcome } from '../../response/observe/outcome.js'
+import { emptyStats } from '../../response/observe/stats.js'
+
+function setUp (throwsImpossible = true) {
+  const lines: Array<{ details: object, message: string }> = []
+  const log = new ThrottledLog({ debug () {}, info () {}, error () {}, warn: (details, message) => { lines.push({ details, message }) } }, () => 0)
+  return { lines, observer: new Observer(new CacheStatus('cache'), log, throwsImpossible), route: { name: 'GET /', stats: emptyStats() } }
+}
+
+t.test('each outcome is counted as what it is', async (t) => {
+  const { observer, route } = setUp()
+  const outcomes: Outcome[] = [
+    { name: 'hit', ttlMs: 1_000 },
+    { name: 'stale', ttlMs: -1_000 },
+    { name: 'served-on-error' },
+    { name: 'miss' },
+    { name: 'collapsed', forward: 'miss' },
+    { name: 'unsatisfiable' },
+    { name: 'bypass', reason: 'credentials' },
+    { name: 'nested' },
+    { name: 'forwarded', forward: 'miss', isStored: true, detail: undefined, status: undefined },
+    { name: 'stored' },
+    { name: 'refused', reason: 'set-cookie' },
+    { name: 'refused', reason: 'set-cookie' }
+  ]
+  for (const outcome of outcomes) observer.tell(route, outcome)
+  t.same(route.stats, { hits: 1, staleHits: 2, misses: 1, coalesced: 1, stores: 1, bypasses: { credentials: 1, nested: 1 }, refusals: { 'set-cookie': 2 } })
+})
+
+t.test('who subscribed is told of every outcome, with its route, until the subscription is ended', async (t) => {
+  const { observer, route } = setUp()
+  const told: unknown[] = []
+  const end = observer.subscribe((of, outcome) => { told.push([of.name, outcome.name]) })
+  const other: string[] = []
+  observer.subscribe((_, { name }) => { other.push(name) })
+  observer.tell(route, { name: 'miss' })
+  t.equal(observer.tellSent(route, { name: 'hit', ttlMs: 5_000 }), 'cache; hit; ttl=5')
+  end()
+  observer.tell(route, { name: 'stored' })
+  t.same(told, [['GET /', 'miss'], ['GET /', 'hit']])
+  t.same(other, ['miss', 'hit', 'stored'])
+})
+
+t.test('what a developer did wrong is logged, once within ten seconds, and what is no fault is not', async (t) => {
+  const { lines, observer, route } = setUp()
+  for (let at = 0; at < 3; at++) observer.tell(route, { name: 'refused', reason: 'tags', fault: new TypeError('no tags') })
+  observer.tell(route, { name: 'bypass', reason: 'credentials' })
+  t.match(lines, [{ details: { route: 'GET /', reason: 'tags', err: { type: 'TypeError', message: 'no tags' } } }])
+})
+
+t.test('what can not be is thrown in tests and logged elsewhere', async (t) => {
+  t.throws(() => setUp(true).observer.impossible('a fill that is stored becomes running'), /impossible.*a fill that is stored becomes running/)
+  const { lines, observer } = setUp(false)
+  observer.impossible('a fill that is stored becomes running')
+  t.match(lines, [{ message: /impossible, please report it: a fill that is stored becomes running/ }])
+})
