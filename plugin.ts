@@ -26,7 +26,6 @@ import { refreshOf } from './response/fill/refresh.js'
 import { isKeyedByBody, parametersOf } from './response/request/key.js'
 import { CachedRoute, handlerOf } from './response/route.js'
 import { checkSettings, NAME, type ResponseCacheOptions } from './response/options/plugin-options.js'
-import { CACHE_STATUS_NAME } from './response/observe/cache-status.js'
 import { close, servicesOf, type Services } from './response/services.js'
 import { dropEverything } from './response/invalidation/invalidate.js'
 import { isStampIn } from './response/store/tags.js'
@@ -40,7 +39,7 @@ const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, given) 
   checkScope(fastify, settings.decorateAs)
   const closing = new AbortController()
   const background = new Background(fastify.log)
-  const { backend, options, registry = builtIns(), cacheStatus } = settings
+  const { backend, options, registry = builtIns() } = settings
   const clock = clockOf(settings.now)
   const opened = await registry.open({ backend, options } as BackendChoice, {
     now: clock.now,
@@ -56,7 +55,6 @@ const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, given) 
     clock,
     backend: opened,
     backendName: backend,
-    cacheStatus: cacheStatus === false ? undefined : { field: 'cache-status', signature: cacheStatus === true ? CACHE_STATUS_NAME : cacheStatus },
     rewritesUrls: rewritesUrls(fastify),
     routing: routingOf(fastify),
     log: fastify.log

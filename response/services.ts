@@ -26,8 +26,8 @@ export interface ServiceOptions {
   readonly namespace: string
   readonly deadlineMs: number
   readonly lockTimeoutMs: number
-  /** The name of the Cache-Status field and who signs it; undefined: not sent. */
-  readonly cacheStatus: { readonly field: string, readonly signature: string } | undefined
+  /** Who signs Cache-Status; true: this package; false: it is not sent. */
+  readonly cacheStatus: boolean | string
   /** Whether the URL that a client asked for may be another one than routes see. */
   readonly rewritesUrls: boolean
   readonly routing: Routing
@@ -81,8 +81,8 @@ export function servicesOf (options: ServiceOptions): Services {
     budget: new RecordingBudget(MAX_RECORDING_BYTES),
     connections: new Connections(),
     routesOfUrl: new RoutesOfUrl(routes, routing),
-    sender: new Sender(internals, cacheStatus?.field),
-    observer: new Observer(new CacheStatus(cacheStatus?.signature), log, process.env.NODE_ENV === 'test')
+    sender: new Sender(internals, cacheStatus === false ? undefined : 'cache-status'),
+    observer: new Observer(new CacheStatus(typeof cacheStatus === 'string' ? cacheStatus : undefined), log, process.env.NODE_ENV === 'test')
   }
 }
 

@@ -202,10 +202,10 @@ export function routingOf (fastify: FastifyInstance): Routing {
 const kMade = Symbol('fastify-response-cache.made')
 
 /**
- * Has `made` called with each request below this instance as soon as it is made, before any hook. Fastify assigns what a request is
+ * Has `made` called with each request below this instance, and its route's `config`, as soon as it is made, before any hook. Fastify assigns what a request is
  * decorated with in its constructor; here a setter is in the way of that. Nobody would catch there what `made` throws: it is let go.
  */
-export function onRequestMade (fastify: FastifyInstance, made: (request: FastifyRequest) => void): void {
+export function onRequestMade (fastify: FastifyInstance, internals: FastifyInternals, made: (request: FastifyRequest, config: RouteContext['config']) => void): void {
   const requests = keptBy<{ readonly prototype: object }>(fastify, REQUEST)
   if (requests === undefined || fastify.hasRequestDecorator(kMade)) return
   fastify.decorateRequest(kMade, null)
@@ -213,7 +213,7 @@ export function onRequestMade (fastify: FastifyInstance, made: (request: Fastify
     get: () => null,
     set (this: FastifyRequest) {
       try {
-        made(this)
+        made(this, internals.contextOf(this)?.config)
       } catch {}
     }
   })

@@ -99,7 +99,7 @@ export class Fill implements FillUnderWay {
     }
   }
 
-  /** The handler called another one in place of itself, for which the request is as it came. What that sends is not stored: a hit would run none of its hooks. */
+  /** The handler called another one in its place, which finds the request as it came. Its hooks are not a hit's: it is not stored. */
   withdraw (): void {
     this.#judgement.forbid('hijacked')
     this.#validation?.withdraw()
@@ -112,11 +112,13 @@ export class Fill implements FillUnderWay {
     else if (this.#state.name === 'running') this.#become({ name: 'failed' })
   }
 
-  /** The handler's response before other hooks see it; returns the payload to go on with, a promise where a stream is held back. `mayChange`: they may change it. */
+  /** The handler's response before other hooks see it, and may change it. Returns the payload to go on with, or a promise. */
   capture (payload: unknown, mayChange = false): unknown {
     const { reply } = this.#exchange
     const validation = this.#validation
-    if (validation === undefined) return this.#isOver ? payload : this.#cut(this.#captured(typeof payload === 'object' ? unpacked(payload, reply) : payload, mayChange))
+    if (validation === undefined) {
+      return this.#isOver ? payload : this.#cut(this.#captured(typeof payload === 'object' ? unpacked(payload, reply) : payload, mayChange))
+    }
     validation.putBack()
     // An error on the way out has the hooks run again. A stream that broke before it began is the handler's own.
     const isBroken = this.#refusedFor === 'stream-failed' && validation.mayServeOnError(reply.statusCode, this.#services.now())
@@ -184,7 +186,8 @@ export class Fill implements FillUnderWay {
     this.#validation?.putBack()
     if (this.#validation?.endsStored(reason) === true) this.#endStored()
     else this.#exchange.refresh?.fail(reason)
-    if (this.flight !== undefined && this.#validation?.outcome !== 'served-on-error') flights.release(this.flight, TRANSIENT.has(reason) ? 'failed' : 'not-shareable')
+    const isShared = this.#validation?.outcome === 'served-on-error'
+    if (this.flight !== undefined && !isShared) flights.release(this.flight, TRANSIENT.has(reason) ? 'failed' : 'not-shareable')
     if (reason === 'csp-nonce') fault = new Error('Content-Security-Policy holds a nonce, which is for one answer only')
     observer.tell(this.#route, { name: 'refused', reason, fault })
   }
@@ -235,7 +238,7 @@ export class Fill implements FillUnderWay {
     return 'refused' in taken ? this.#refusing(taken.refused, payload) : taken.payload
   }
 
-  /** What a client that asks for a part is given of a response that is going to be stored, as on a hit. Without a range, its conditions are the handler's to apply. */
+  /** What a client is given that asks for a part of what is going to be stored. Without a range, conditions are the handler's to apply. */
   #cut (payload: unknown): unknown {
     const { conditions } = this.#capture
     if (conditions === undefined || this.#response?.mayChange !== false || (!this.#capture.holds && !this.#isToBeStored)) return payload

@@ -126,7 +126,7 @@ export class Storing {
       if (stamps === UNAVAILABLE) return 'unavailable'
       const obstacle = this.obstacle(place, tags)
       if (obstacle !== undefined) return obstacle
-      fills.supersede(place)
+      if (place.among.length > 1) fills.supersede(place)
       const isKept = store.storeResponse({
         key: this.#exchange.key,
         head: stamps.length === 0 ? head : { ...head, tags: stamps },

@@ -57,14 +57,6 @@ export function hasNoContent (status: number): boolean {
   return status === 204 || status === 304
 }
 
-/**
- * Whether a response says that ranges are served (RFC 9110 section 14.3): the whole of what could be cut, a part of it, and
- * the error where no part is there.
- */
-export function announcesRanges (method: string, status: number): boolean {
-  return (status === 200 || status === 206 || status === 416) && (method === 'GET' || method === 'HEAD')
-}
-
 /** Why no answer of this status is stored, whatever it says; undefined where it may be. */
 export function unfitStatus (status: number): 'condition' | 'status' | undefined {
   if (isCacheableStatus(status)) return undefined

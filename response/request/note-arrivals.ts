@@ -8,8 +8,8 @@ import { listed } from './query.js'
 
 /** Has every request below this instance that the cache will have to do with keep how it came. */
 export function noteArrivals (fastify: FastifyInstance, internals: FastifyInternals): void {
-  onRequestMade(fastify, (request) => {
-    const { cache, [kAlsoNoted]: also } = (internals.contextOf(request)?.config ?? {}) as { readonly cache?: unknown, readonly [kAlsoNoted]?: AlsoNoted }
+  onRequestMade(fastify, internals, (request, config) => {
+    const { cache, [kAlsoNoted]: also } = (config ?? {}) as { readonly cache?: unknown, readonly [kAlsoNoted]?: AlsoNoted }
     if ((cache === undefined || cache === false) && isSafe(request.method)) return
     const arrival = new Arrival(request)
     ;(request as { [kArrival]?: Arrival })[kArrival] = arrival

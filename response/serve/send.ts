@@ -5,7 +5,7 @@ import { ageSeconds, type Entry, type ResponseHead, type SentFields } from '../s
 import { withoutLength, type FastifyInternals } from '../fastify/fastify-internals.js'
 import { DESCRIBES_CONTENT, without } from '../http/stored-fields.js'
 import { grouped, payloadOf } from './payload.js'
-import { announcesRanges, hasNoContent } from '../http/status-codes.js'
+import { hasNoContent } from '../http/status-codes.js'
 import { fieldIn } from '../http/validators.js'
 import { union } from '../http/vary.js'
 
@@ -164,4 +164,12 @@ function copied (stored: SentFields['fields'], withLength: boolean): SentFields[
   const fields: SentFields['fields'] = {}
   for (const name in stored) if (withLength || name !== 'content-length') fields[name] = stored[name] as string | string[]
   return fields
+}
+
+/**
+ * Whether a response says that ranges are served (RFC 9110 section 14.3): the whole of what could be cut, a part of it, and
+ * the error where no part is there.
+ */
+export function announcesRanges (method: string, status: number): boolean {
+  return (status === 200 || status === 206 || status === 416) && (method === 'GET' || method === 'HEAD')
 }

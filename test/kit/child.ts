@@ -93,8 +93,10 @@ function watch (child: ChildProcess): Child {
   const until = async (what: string, holds: () => boolean): Promise<void> => {
     const endsAt = performance.now() + patient(LONGEST_START_MS)
     while (!holds()) {
-      assert.ok(child.exitCode === null && child.signalCode === null, `the program must ${what}; it ended with ${child.signalCode ?? `exit code ${child.exitCode}`}: ${errors.trim()}`)
-      assert.ok(performance.now() < endsAt, `the program must ${what}; it had not done so after ${patient(LONGEST_START_MS)} ms: ${errors.trim()}`)
+      const end = child.signalCode ?? (child.exitCode === null ? undefined : `exit code ${child.exitCode}`)
+      assert.ok(end === undefined, `the program must ${what}; it ended with ${end}: ${errors.trim()}`)
+      const isInTime = performance.now() < endsAt
+      assert.ok(isInTime, `the program must ${what}; it had not done so after ${patient(LONGEST_START_MS)} ms: ${errors.trim()}`)
       await within(endsAt - performance.now(), new Promise<void>((resolve) => waiting.add(resolve)))
       waiting.clear()
     }

@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { allowsRanges, MAX_RANGES, rangesOf } from '../../response/http/ranges.js'
-import { announcesRanges } from '../../response/http/status-codes.js'
+import { announcesRanges } from '../../response/serve/send.js'
 import { workedMs } from '../support/loop.js'
 import { sized } from '../support/size.js'
 
