@@ -88,15 +88,22 @@ function factsOf (fastify: FastifyInstance, { backend, options }: { backend: str
 
 /** Fails before anything is opened when the names that this registration needs are taken. */
 function checkScope (fastify: FastifyInstance, decorateAs: string): void {
-  if (Object.hasOwn(fastify, kNearest)) throw new CACHE_ERR_OPTION(NAME, 'registered once in a scope', 'a second registration; put it into a scope of its own with fastify.register()')
+  if (Object.hasOwn(fastify, kNearest)) {
+    throw new CACHE_ERR_OPTION(NAME, 'registered once in a scope',
+      'a second registration; put it into a scope of its own with fastify.register()')
+  }
   // The cache of a scope around this one may be hidden behind it, nothing else may.
   const there = (fastify as unknown as Record<string, unknown>)[decorateAs]
   if (Object.hasOwn(fastify, decorateAs) || (there !== undefined && !(there instanceof ResponseCache))) {
-    const taker = fastify.hasPlugin('@fastify/caching') ? '@fastify/caching took it' : 'another plugin took it, @fastify/caching for one does'
-    throw new CACHE_ERR_OPTION(`${NAME}.decorateAs`, 'a name that is free', `'${decorateAs}': ${taker}. Choose another, { decorateAs: 'responseCache' } say`)
+    const taker = fastify.hasPlugin('@fastify/caching')
+      ? '@fastify/caching took it'
+      : 'another plugin took it, @fastify/caching for one does'
+    throw new CACHE_ERR_OPTION(`${NAME}.decorateAs`, 'a name that is free',
+      `'${decorateAs}': ${taker}. Choose another, { decorateAs: 'responseCache' } say`)
   }
   if (fastify.hasReplyDecorator('cache') && !fastify.hasReplyDecorator(kFill)) {
-    throw new CACHE_ERR_OPTION(NAME, 'the only plugin that decorates the reply with \'cache\'', 'an application in which another plugin did')
+    throw new CACHE_ERR_OPTION(NAME, 'the only plugin that decorates the reply with \'cache\'',
+      'an application in which another plugin did')
   }
 }
 
@@ -121,7 +128,9 @@ function nearest (fastify: FastifyInstance): Services | undefined {
  * Puts the cache in front of the route's handler if the route opted in, and the invalidations behind it unless it opted out.
  * Answers its policy.
  */
-function addRoute (services: Services, lookup: RouteLookup, route: RouteOptions, defaults: Partial<RouteCacheOptions>): RoutePolicy | undefined {
+function addRoute (
+  services: Services, lookup: RouteLookup, route: RouteOptions, defaults: Partial<RouteCacheOptions>
+): RoutePolicy | undefined {
   const chosen: unknown = (route.config as { cache?: unknown } | undefined)?.cache
   if (chosen === undefined || chosen === false) lookup.add(route, undefined)
   if (chosen === false) return undefined
@@ -171,8 +180,8 @@ export type { BackgroundTask, BackgroundTasks } from './registry/background.js'
 export type { BackendContext, BackendDefinition, BackendLoader, CacheLog } from './registry/registry.js'
 export type { StringStore } from './registry/string-store.js'
 export type {
-  FileOptions, HttpOptions, KeyvAdapter, KeyvOptions, LentDatabase, LentKeyv, LentMemcached, LentRedis, LentStorage, MemcachedOptions, MemoryOptions,
-  RedisConnection, RedisOptions, SqliteOptions, TieredOptions, UnstorageDriver, UnstorageOptions
+  FileOptions, HttpOptions, KeyvAdapter, KeyvOptions, LentDatabase, LentKeyv, LentMemcached, LentRedis, LentStorage, MemcachedOptions,
+  MemoryOptions, RedisConnection, RedisOptions, SqliteOptions, TieredOptions, UnstorageDriver, UnstorageOptions
 } from './backends/index.js'
 export type { Duration } from './registry/check.js'
 export type { Spelling } from './response/http/selecting-fields.js'
@@ -191,5 +200,7 @@ export type { CacheStats, RouteStats } from './response/observe/stats.js'
 export { builtIns, defineBackend, fromEnvironment, fromStringStore, Registry, responseCache, rfc9111 }
 
 /** What require() answers: the plugin function, with what else can be imported as its properties. @internal */
-const required = Object.assign(responseCache, { default: responseCache, responseCache, builtIns, defineBackend, fromEnvironment, fromStringStore, Registry, rfc9111, ...errors })
+const required = Object.assign(responseCache, {
+  default: responseCache, responseCache, builtIns, defineBackend, fromEnvironment, fromStringStore, Registry, rfc9111, ...errors
+})
 export { required as 'module.exports' }

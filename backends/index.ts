@@ -50,6 +50,6 @@ export function builtIns (): Registry {
 }
 
 export type {
-  FileOptions, HttpOptions, KeyvAdapter, KeyvOptions, LentDatabase, LentKeyv, LentMemcached, LentRedis, LentStorage, MemcachedOptions, MemoryOptions,
-  RedisConnection, RedisOptions, SqliteOptions, TieredOptions, UnstorageDriver, UnstorageOptions
+  FileOptions, HttpOptions, KeyvAdapter, KeyvOptions, LentDatabase, LentKeyv, LentMemcached, LentRedis, LentStorage, MemcachedOptions,
+  MemoryOptions, RedisConnection, RedisOptions, SqliteOptions, TieredOptions, UnstorageDriver, UnstorageOptions
 }

@@ -4,7 +4,9 @@ import { defineBackend } from '../registry/registry.js'
 import { KeyvStore } from './keyv/store.js'
 import { readOptions, type KeyvOptions } from './keyv/options.js'
 
-export { KEYV_CLEANUP_INTERVAL_MS, KEYV_PREFIX, KEYV_TIMEOUT_MS, type KeyvAdapter, type KeyvOptions, type LentKeyv } from './keyv/options.js'
+export {
+  KEYV_CLEANUP_INTERVAL_MS, KEYV_PREFIX, KEYV_TIMEOUT_MS, type KeyvAdapter, type KeyvOptions, type LentKeyv
+} from './keyv/options.js'
 
 export default defineBackend<KeyvOptions>({
   name: 'keyv',

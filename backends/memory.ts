@@ -44,7 +44,9 @@ class MemoryBackend implements CacheBackend {
   readonly #now: () => number
 
   constructor (options: MemoryOptions, context: BackendContext) {
-    const { maxBytes = MEMORY_MAX_BYTES, maxEntries } = checkOptions<MemoryOptions>('memory', options, { maxBytes: positiveInteger, maxEntries: positiveInteger })
+    const { maxBytes = MEMORY_MAX_BYTES, maxEntries } = checkOptions<MemoryOptions>('memory', options, {
+      maxBytes: positiveInteger, maxEntries: positiveInteger
+    })
     this.#now = context.now
     this.#empty = () => new LRUCache({
       maxSize: maxBytes,

@@ -4,7 +4,9 @@ import { SqliteBackend } from './sqlite/backend.js'
 import { driverVersion, driverWarning, loadDriver } from './sqlite/driver.js'
 import { readOptions, type SqliteOptions } from './sqlite/options.js'
 
-export { SQLITE_CLEANUP_INTERVAL_MS, SQLITE_MAX_BYTES, SQLITE_PATH, SQLITE_TABLE, type LentDatabase, type SqliteOptions } from './sqlite/options.js'
+export {
+  SQLITE_CLEANUP_INTERVAL_MS, SQLITE_MAX_BYTES, SQLITE_PATH, SQLITE_TABLE, type LentDatabase, type SqliteOptions
+} from './sqlite/options.js'
 
 export default defineBackend<SqliteOptions>({
   name: 'sqlite',

@@ -1,4 +1,5 @@
-// Calls of a store that somebody else wrote: each has an answer in time or has failed, changes of a key wait for the store, and all end at close.
+// Calls of a store that somebody else wrote: each has an answer in time or has failed, changes of a key wait for the store, and all end at
+// close.
 import type { MaybePromise } from './backend.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from './errors.js'
 import { WriteQueue, type Change } from './write-queue.js'
@@ -51,7 +52,9 @@ export class BoundedCalls {
    */
   async change (key: string, operation: Change['operation'], send: () => MaybePromise<unknown>): Promise<void> {
     this.refuseClosed(operation)
-    if (this.#order.size >= MOST_CHANGING_KEYS && !this.#order.has(key)) throw this.failure(operation, 'too many changes are waiting for the store')
+    if (this.#order.size >= MOST_CHANGING_KEYS && !this.#order.has(key)) {
+      throw this.failure(operation, 'too many changes are waiting for the store')
+    }
     const act = (): MaybePromise<unknown> => {
       this.refuseClosed(operation)
       return send()

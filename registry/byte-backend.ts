@@ -41,7 +41,9 @@ export class ByteBackend implements CacheBackend {
     this.clear = (prefix = '', options) => listing.clear(prefix, options)
     this.keys = (pattern = '*') => listing.keys(pattern)
     this.size = () => listing.size()
-    if (!store.forgets && cleanupIntervalMs !== undefined) this.#cleanup = background.every(`${name} cleanup`, cleanupIntervalMs, () => listing.sweep())
+    if (!store.forgets && cleanupIntervalMs !== undefined) {
+      this.#cleanup = background.every(`${name} cleanup`, cleanupIntervalMs, () => listing.sweep())
+    }
   }
 
   async get (key: string): Promise<StoredEntry | undefined> {
@@ -60,7 +62,9 @@ export class ByteBackend implements CacheBackend {
     this.#drops.delete(key)
     await this.#calls.change(key, 'set', () => {
       const lifeMs = wholeMs - this.#now()
-      return lifeMs > 0 ? this.#store.set(nameOf(stored), encodeRecord(stored, { value, expiresAt: wholeMs }), lifeMs) : this.#store.delete(nameOf(stored))
+      return lifeMs > 0
+        ? this.#store.set(nameOf(stored), encodeRecord(stored, { value, expiresAt: wholeMs }), lifeMs)
+        : this.#store.delete(nameOf(stored))
     })
   }
 

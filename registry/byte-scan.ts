@@ -96,7 +96,9 @@ export class ByteScan {
     this.#damaged = damaged
   }
 
-  /** `before`: what was removed already. Where that is found again, somebody has set it meanwhile, or the store doesn't do what it is told. */
+  /**
+   * `before`: what was removed already. Where that is found again, somebody has set it meanwhile, or the store doesn't do what it is told.
+   */
   async #removeAll (found: readonly Found[], before: ReadonlyMap<string, Found>, onProgress: ClearOptions['onProgress']): Promise<void> {
     for (let at = 0; at < found.length; at += AT_ONCE) {
       const some = found.slice(at, at + AT_ONCE)
@@ -117,7 +119,9 @@ export class ByteScan {
     const held = await calls.run('clear', () => store.get(one.name))
     await this.#remove(one)
     const left = held === undefined ? undefined : await calls.run('clear', () => store.get(one.name))
-    if (left !== undefined && Buffer.compare(left, held!) === 0) throw calls.failure('clear', 'the store still has what it was told to delete')
+    if (left !== undefined && Buffer.compare(left, held!) === 0) {
+      throw calls.failure('clear', 'the store still has what it was told to delete')
+    }
   }
 
   /** Everything under names that may be ours. With `heads`, bytes that don't come along are asked for. */

@@ -43,7 +43,8 @@ export function duration ({ zero = false } = {}): Check<number> {
   return (value, who) => {
     const ms = parseDuration(value)
     if (ms === undefined || (ms === 0 && !zero)) {
-      throw new CACHE_ERR_OPTION(who, `a ${zero ? '' : 'positive '}number of seconds or a string such as '250ms', '90s', '5m', '2h', '1d' (at most 3650d)`, show(value))
+      throw new CACHE_ERR_OPTION(who,
+        `a ${zero ? '' : 'positive '}number of seconds or a string such as '250ms', '90s', '5m', '2h', '1d' (at most 3650d)`, show(value))
     }
     return ms
   }
@@ -75,11 +76,16 @@ export const isPositiveInteger = (value: unknown): boolean => Number.isSafeInteg
 export const positiveInteger = expects<number>('a positive integer', isPositiveInteger)
 export const boolean = expects<boolean>('true or false', (value) => typeof value === 'boolean')
 export const text = expects<string>('a string that is not empty', (value) => typeof value === 'string' && value !== '')
-export const isTextList = (value: unknown): boolean => Array.isArray(value) && value.every((item) => typeof item === 'string' && item !== '')
+export const isTextList = (value: unknown): boolean =>
+  Array.isArray(value) && value.every((item) => typeof item === 'string' && item !== '')
 export const textList = expects<readonly string[]>('an array of strings that are not empty', isTextList)
 
-/** What the keys of a store begin with that others use too: short, and without capitals, as some stores take keys that differ only in case for the same one. */
-export const storePrefix = expects<string>('1 to 64 of a-z, 0-9, - and _', (value) => typeof value === 'string' && /^[a-z0-9_-]{1,64}$/.test(value))
+/**
+ * What the keys of a store begin with that others use too: short, and without capitals, as some stores take keys that differ only in case
+ * for the same one.
+ */
+export const storePrefix = expects<string>('1 to 64 of a-z, 0-9, - and _', (value) =>
+  typeof value === 'string' && /^[a-z0-9_-]{1,64}$/.test(value))
 
 /** One of a few strings. */
 export function oneOf<T extends string> (...known: readonly T[]): Check<T> {
@@ -88,18 +94,22 @@ export function oneOf<T extends string> (...known: readonly T[]): Check<T> {
 
 /** Whether this is an object with named fields, and not a list, a class's instance or null. */
 export function isRecord (value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && [Object.prototype, null].includes(Object.getPrototypeOf(value))
+  return typeof value === 'object' && value !== null && !Array.isArray(value) &&
+    [Object.prototype, null].includes(Object.getPrototypeOf(value))
 }
 
 /** Whether this is an object with these methods. */
 export function hasMethods (value: unknown, ...methods: readonly string[]): boolean {
-  return typeof value === 'object' && value !== null && methods.every((method) => typeof (value as Record<string, unknown>)[method] === 'function')
+  return typeof value === 'object' && value !== null &&
+    methods.every((method) => typeof (value as Record<string, unknown>)[method] === 'function')
 }
 
 /** Throws CACHE_ERR_OPTION unless one of the options `names` was given, and no other of them. */
 export function exactlyOne<T extends object> (who: string, options: T, names: ReadonlyArray<keyof T & string>): void {
   const given = names.filter((name) => options[name] !== undefined)
-  if (given.length !== 1) throw new CACHE_ERR_OPTION(who, `given exactly one of ${names.join(', ')}`, given.length === 0 ? 'none' : given.join(' and '))
+  if (given.length !== 1) {
+    throw new CACHE_ERR_OPTION(who, `given exactly one of ${names.join(', ')}`, given.length === 0 ? 'none' : given.join(' and '))
+  }
 }
 
 /**
@@ -107,12 +117,17 @@ export function exactlyOne<T extends object> (who: string, options: T, names: Re
  * one is refused, and not shown: a password may stand under a name that was mistyped. `who` is put before the option's
  * name in errors: `sqlite.maxBytes`.
  */
-export function checkOptions<T extends object> (who: string, options: unknown, checks: { readonly [K in keyof T]-?: Check<T[K]> }): Partial<T> {
-  if (!isRecord(options)) throw new CACHE_ERR_OPTION(who, 'an object', ['string', 'object'].includes(typeof options) ? kindOf(options) : show(options))
+export function checkOptions<T extends object> (
+  who: string, options: unknown, checks: { readonly [K in keyof T]-?: Check<T[K]> }
+): Partial<T> {
+  if (!isRecord(options)) {
+    throw new CACHE_ERR_OPTION(who, 'an object', ['string', 'object'].includes(typeof options) ? kindOf(options) : show(options))
+  }
   const checked: Partial<T> = {}
   for (const [name, value] of Object.entries(options)) {
     if (!Object.hasOwn(checks, name)) {
-      throw new CACHE_ERR_OPTION(`${who}.${name}`, `absent: it is not an option; known are ${Object.keys(checks).join(', ')}`, kindOf(value))
+      throw new CACHE_ERR_OPTION(
+        `${who}.${name}`, `absent: it is not an option; known are ${Object.keys(checks).join(', ')}`, kindOf(value))
     }
     if (value !== undefined) checked[name as keyof T] = checks[name as keyof T](value, `${who}.${name}`)
   }

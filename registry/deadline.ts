@@ -12,7 +12,10 @@ export const NO_ANSWER = new Error('no answer before the deadline')
 /** The same, and it can't be told whether the backend or this process was too slow. */
 export const HELD_UP = new Error('no answer before the deadline, while the event loop of this process was held up')
 
-/** Whether a timer that was due at `dueAt`, in `performance.now()`, fires so late that the loop was held up, by the application or a busy machine. */
+/**
+ * Whether a timer that was due at `dueAt`, in `performance.now()`, fires so late that the loop was held up, by the application or a busy
+ * machine.
+ */
 export function isHeldUp (dueAt: number, at = performance.now()): boolean {
   return at - dueAt > HELD_UP_MS
 }

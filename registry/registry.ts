@@ -29,9 +29,14 @@ export interface BackendContext {
   readonly background: BackgroundTasks
   /** Opens another backend by name, for backends that are made of backends. Whoever opens closes. */
   open (choice: BackendChoice): Promise<CacheBackend>
-  /** How long a request waits for a read: what comes later is used by nobody, so it need not be read on. Absent outside of an application. */
+  /**
+   * How long a request waits for a read: what comes later is used by nobody, so it need not be read on. Absent outside of an application.
+   */
   readonly deadlineMs?: number
-  /** Whether `key` is that of a tag's stamp, which decides over other entries: a copy of one is used for a second at most. Absent outside of an application. */
+  /**
+   * Whether `key` is that of a tag's stamp, which decides over other entries: a copy of one is used for a second at most. Absent outside of
+   * an application.
+   */
   isStamp? (key: string): boolean
   /** What the application is decorated with under `name` by now; undefined when nothing is. Absent outside of an application. */
   decoration? (name: string): unknown
@@ -61,8 +66,12 @@ export class Registry {
 
   /** Adds a backend under `name`. Throws CACHE_ERR_BACKEND_DUPLICATE when the name is taken. Answers the registry. */
   add<Name extends BackendName> (name: Name, load: BackendLoader<BackendOptions[NoInfer<Name>]>): this {
-    if (typeof name !== 'string' || name.length === 0) throw new CACHE_ERR_OPTION('registry.add(name)', 'a string that is not empty', show(name))
-    if (typeof load !== 'function') throw new CACHE_ERR_OPTION(`registry.add('${name}', load)`, 'a function that answers a backend definition', show(load))
+    if (typeof name !== 'string' || name.length === 0) {
+      throw new CACHE_ERR_OPTION('registry.add(name)', 'a string that is not empty', show(name))
+    }
+    if (typeof load !== 'function') {
+      throw new CACHE_ERR_OPTION(`registry.add('${name}', load)`, 'a function that answers a backend definition', show(load))
+    }
     if (this.#loaders.has(name)) throw new CACHE_ERR_BACKEND_DUPLICATE(name)
     this.#loaders.set(name, load)
     return this
@@ -83,7 +92,8 @@ export class Registry {
     if (load === undefined) throw new CACHE_ERR_BACKEND_UNKNOWN(show(name).replace(/^'|'$/g, ''), this.names().join(', '))
     const definition = await load()
     if (typeof definition?.create !== 'function') {
-      throw new CACHE_ERR_BACKEND_CONTRACT(name, "a definition made with defineBackend({ name, create }), which registry.add's function answers", show(definition))
+      throw new CACHE_ERR_BACKEND_CONTRACT(
+        name, "a definition made with defineBackend({ name, create }), which registry.add's function answers", show(definition))
     }
     const lent: BackendContext = {
       now: context.now ?? Date.now,

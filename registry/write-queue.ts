@@ -19,7 +19,9 @@ interface Job {
   readonly waiters: Map<Change, Waiter>
 }
 
-/** The changes of one key. A delete and, behind it, a set may wait: the set can't stand for the delete, since it may fail or be taken back. */
+/**
+ * The changes of one key. A delete and, behind it, a set may wait: the set can't stand for the delete, since it may fail or be taken back.
+ */
 interface Lane {
   underWay: Job
   delete: Job | undefined
@@ -45,7 +47,10 @@ export class WriteQueue {
     return [...this.#lanes.keys()].filter((key) => key.startsWith(prefix))
   }
 
-  /** Carries a change out when the one before it is over, at once where there is none. Settles as it does, or as a later one that stands for it. */
+  /**
+   * Carries a change out when the one before it is over, at once where there is none. Settles as it does, or as a later one that stands for
+   * it.
+   */
   put (key: string, change: Change): Promise<void> {
     return new Promise((resolve, reject) => {
       const lane = this.#lanes.get(key)

@@ -100,5 +100,7 @@ export class ResponseCache {
 
 /** Routes of one name, told apart by constraints, are one line. */
 function byName (routes: readonly KnownRoute[]): Record<string, RouteStats> {
-  return Object.fromEntries(routes.map(({ name }) => [name, sum(routes.filter((route) => route.name === name).map((route) => route.stats))]))
+  return Object.fromEntries(routes.map(({ name }) => [
+    name, sum(routes.filter((route) => route.name === name).map((route) => route.stats))
+  ]))
 }

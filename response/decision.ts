@@ -46,12 +46,18 @@ function mayServeFresh ({ ageMs, storedAt, freshUntil }: ResponseHead, at: numbe
   return directives === undefined || satisfies(directives, ageMs + at - storedAt, freshUntil - at)
 }
 
-/** RFC 9111 section 4.2.4, RFC 5861 section 3: a refresh is to run, or the client said that it will do; undefined where it may not be sent. */
-export function mayServeStale (head: ResponseHead, at: number, directives: RequestDirectives | undefined): 'serve-while-revalidate' | 'serve-max-stale' | undefined {
+/**
+ * RFC 9111 section 4.2.4, RFC 5861 section 3: a refresh is to run, or the client said that it will do; undefined where it may not be sent.
+ */
+export function mayServeStale (
+  head: ResponseHead, at: number, directives: RequestDirectives | undefined
+): 'serve-while-revalidate' | 'serve-max-stale' | undefined {
   if (head.mustRevalidate === true) return undefined
   const ageMs = head.ageMs + at - head.storedAt
   const isInWindow = head.staleUntil !== undefined && at < head.staleUntil
   // A client that says how old or how fresh it wants it is not given less for the sake of a window.
-  if (isInWindow && (directives === undefined || satisfies({ ...directives, maxStaleMs: Infinity }, ageMs, head.freshUntil - at, true))) return 'serve-while-revalidate'
+  if (isInWindow && (directives === undefined || satisfies({ ...directives, maxStaleMs: Infinity }, ageMs, head.freshUntil - at, true))) {
+    return 'serve-while-revalidate'
+  }
   return directives !== undefined && satisfies(directives, ageMs, head.freshUntil - at, true) ? 'serve-max-stale' : undefined
 }

@@ -54,9 +54,20 @@ export class CachedRoute extends KnownRoute {
     if (directives?.noStore === true) return this.#bypass(instance, request, reply, 'no-store')
     const { deadlineMs, fence, store } = this.#services
     const { key } = keyed
-    const exchange: Exchange = { instance, request, reply, key, target: request[kArrival].target, mark: fence.mark, deadline: new Deadline(deadlineMs), refresh: refreshOf(request) }
+    const exchange: Exchange = {
+      instance,
+      request,
+      reply,
+      key,
+      target: request[kArrival].target,
+      mark: fence.mark,
+      deadline: new Deadline(deadlineMs),
+      refresh: refreshOf(request)
+    }
     const found = store.find(key, request, this.policy.vary, exchange.deadline)
-    return found instanceof Promise ? found.then((there) => replyOrResult(this.#act(exchange, there, directives), reply)) : this.#act(exchange, found, directives)
+    return found instanceof Promise
+      ? found.then((there) => replyOrResult(this.#act(exchange, there, directives), reply))
+      : this.#act(exchange, found, directives)
   }
 
   /** Does what is decided. */
@@ -123,7 +134,8 @@ export class CachedRoute extends KnownRoute {
     const names = (): string[] => [key, ...this.fenceNames(target), ...(typeof tags === 'function' ? [] : tags.map(tagName))]
     // What is asked for a part, or on a condition, is sent that: it is nobody else's.
     const mayBegin = forward.stored !== undefined || !isConditional(request.headers)
-    const { joined: flight, begun } = flights.joinOrBegin(key, mark, mayBegin, (other) => !fills.wouldWaitForItself(other) && !fence.movedSince(other.mark, names))
+    const { joined: flight, begun } = flights.joinOrBegin(key, mark, mayBegin, (other) =>
+      !fills.wouldWaitForItself(other) && !fence.movedSince(other.mark, names))
     if (flight === undefined) return this.#fill(exchange, { ...forward, flight: begun })
     const joinedAt = fence.mark
     const began = performance.now()
@@ -136,9 +148,13 @@ export class CachedRoute extends KnownRoute {
 
   #collapsed (exchange: Exchange, forward: Forward, { flight, joinedAt }: { flight: Flight, joinedAt: number }, outcome: Outcome): unknown {
     const { fence, now, observer } = this.#services
-    if ('released' in outcome) return this.#fill(exchange, outcome.released === 'lock-timeout' ? { ...forward, forbidden: 'lock-timeout' } : forward)
+    if ('released' in outcome) {
+      return this.#fill(exchange, outcome.released === 'lock-timeout' ? { ...forward, forbidden: 'lock-timeout' } : forward)
+    }
     // What was made before an invalidation is for those who asked before it.
-    if (joinedAt !== flight.mark && fence.movedSince(flight.mark, () => outcome.names)) return this.#collapse({ ...exchange, mark: fence.mark }, forward)
+    if (joinedAt !== flight.mark && fence.movedSince(flight.mark, () => outcome.names)) {
+      return this.#collapse({ ...exchange, mark: fence.mark }, forward)
+    }
     if (variantOf(outcome.varyNames, exchange.request, this.policy.vary) !== outcome.variant) return this.#fill(exchange, forward)
     exchange.refresh?.succeed()
     this.#send(exchange, outcome.entry, observer.tellSent(this, { name: 'collapsed', forward: forward.reason }), now())
@@ -158,7 +174,10 @@ export class CachedRoute extends KnownRoute {
     return fill.run(() => this.#callHandler(instance, request, reply))
   }
 
-  /** Lets the handler run for a request that it made itself: neither collapsed, which would wait for itself, nor stored, since something that is no part of the key made it ask no further. */
+  /**
+   * Lets the handler run for a request that it made itself: neither collapsed, which would wait for itself, nor stored, since something
+   * that is no part of the key made it ask no further.
+   */
   #unrecorded ({ instance, request, reply }: Exchange): unknown {
     const { observer, sender } = this.#services
     sender.setCacheStatus(reply, observer.tellSent(this, { name: 'nested' }))
@@ -182,7 +201,14 @@ export class CachedRoute extends KnownRoute {
   #send ({ request, reply }: Pick<Exchange, 'request' | 'reply'>, entry: Entry<ResponseHead>, status: string, at: number): void {
     const { internals, sender } = this.#services
     const { headers, method } = request
-    const given = isConditional(headers) ? selectRepresentation(entry, headers, { method, at, wholeOnly: internals.contextOf(request)?.onSend !== null, acceptRanges: reply.getHeader('accept-ranges') as string | undefined }) : entry
+    const given = isConditional(headers)
+      ? selectRepresentation(entry, headers, {
+        method,
+        at,
+        wholeOnly: internals.contextOf(request)?.onSend !== null,
+        acceptRanges: reply.getHeader('accept-ranges') as string | undefined
+      })
+      : entry
     sender.send(request, reply, given, status, at)
   }
 

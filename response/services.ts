@@ -36,7 +36,8 @@ export interface ServiceOptions {
 }
 
 /** Handed in where they are needed, each room with what it names of them. */
-export interface Services extends FillServices, Pick<ServiceOptions, 'backend' | 'backendName' | 'namespace' | 'deadlineMs' | 'rewritesUrls' | 'routing'> {
+export interface Services extends FillServices, Pick<ServiceOptions, 'backend' | 'backendName' | 'namespace'
+  | 'deadlineMs' | 'rewritesUrls' | 'routing'> {
   /** Milliseconds that never jump: how long anything but a stored response lasts. */
   readonly steadyNow: () => number
   readonly log: ThrottledLog
@@ -52,7 +53,9 @@ const SETTLE_MS = 800
 const CLOSE_MS = 800
 
 export function servicesOf (options: ServiceOptions): Services {
-  const { backend, backendName, namespace, deadlineMs, lockTimeoutMs, rewritesUrls, routing, cacheStatus, clock: { now, steadyNow } } = options
+  const {
+    backend, backendName, namespace, deadlineMs, lockTimeoutMs, rewritesUrls, routing, cacheStatus, clock: { now, steadyNow }
+  } = options
   const log = new ThrottledLog(options.log, steadyNow)
   const guard = new BackendGuard(backend, { name: backendName, deadlineMs, now, steadyNow, log })
   const tags = new Tags(guard, namespace, now)

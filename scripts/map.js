@@ -5,7 +5,8 @@ import { dirname, join } from 'node:path'
 import { root } from './prepare.js'
 
 const [path = '.'] = process.argv.slice(2)
-const files = execFileSync('git', ['ls-files', '--', path], { cwd: root, encoding: 'utf8' }).split('\n').filter((file) => /\.[jt]s$/.test(file))
+const files = execFileSync('git', ['ls-files', '--', path], { cwd: root, encoding: 'utf8' })
+  .split('\n').filter((file) => /\.[jt]s$/.test(file))
 
 /** The comment at the head of a file, without what it is written with. */
 function firstLine (file) {

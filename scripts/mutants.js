@@ -26,8 +26,12 @@ const ALONE = { module: ts.ModuleKind.ESNext, moduleResolution: ts.ModuleResolut
 
 /** Compiles one file as the build does. */
 function transpiled (file, source) {
-  const { outputText, diagnostics } = ts.transpileModule(source, { compilerOptions: { ...options, ...ALONE }, fileName: file, reportDiagnostics: true })
-  if (diagnostics.length > 0) throw new Error(`${file} can not be compiled: ${ts.flattenDiagnosticMessageText(diagnostics[0].messageText, ' ')}`)
+  const { outputText, diagnostics } = ts.transpileModule(source, {
+    compilerOptions: { ...options, ...ALONE }, fileName: file, reportDiagnostics: true
+  })
+  if (diagnostics.length > 0) {
+    throw new Error(`${file} can not be compiled: ${ts.flattenDiagnosticMessageText(diagnostics[0].messageText, ' ')}`)
+  }
   return outputText
 }
 
@@ -109,7 +113,8 @@ async function main (names) {
     if (bad !== undefined) wrong.push(name)
     console.log(bad === undefined ? `ok      ${name}: ${good}` : `NOT OK  ${name}: ${bad}`)
   })
-  console.log(`${mutants.length - wrong.length} of ${mutants.length} mutants were killed${wrong.length > 0 ? `; not: ${wrong.join(', ')}` : ''}`)
+  console.log(
+    `${mutants.length - wrong.length} of ${mutants.length} mutants were killed${wrong.length > 0 ? `; not: ${wrong.join(', ')}` : ''}`)
   return wrong.length > 0 ? 1 : 0
 }
 

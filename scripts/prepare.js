@@ -63,7 +63,8 @@ export function install () {
   console.log(`> install: npm ${verb} (better-sqlite3 and sqlite3 may be compiled, which takes about three minutes)`)
   const npm = process.env.npm_execpath
   const args = [verb, '--include=dev', '--no-audit', '--no-fund']
-  const runNpm = (...args) => npm?.endsWith('.js') ? runNode('install', [npm, ...args]) : run('install', process.platform === 'win32' ? 'npm.cmd' : 'npm', args)
+  const runNpm = (...args) =>
+    npm?.endsWith('.js') ? runNode('install', [npm, ...args]) : run('install', process.platform === 'win32' ? 'npm.cmd' : 'npm', args)
   runNpm(...args)
   if (needsNewerDriver()) runNpm('install', '--no-save', '--no-audit', '--no-fund', `better-sqlite3@${NEWER_DRIVER}`)
 }
@@ -87,7 +88,8 @@ function buildPackage () {
 /** What was compiled of sources that are gone. */
 function withoutSource () {
   const compiled = /\.(js|d\.ts|js\.map)$/
-  return readdirSync(DIST, { recursive: true }).filter((path) => compiled.test(path) && !existsSync(join(root, path.replace(compiled, '.ts'))))
+  return readdirSync(DIST, { recursive: true }).filter((path) =>
+    compiled.test(path) && !existsSync(join(root, path.replace(compiled, '.ts'))))
 }
 
 /** Whether dist/ was built after the last change of a source or a package. */
@@ -95,7 +97,9 @@ export function isBuilt () {
   if (!existsSync(STAMP)) return false
   const builtAtMs = statSync(STAMP).mtimeMs
   const { include } = JSON.parse(readFileSync(join(root, 'tsconfig.json'), 'utf8'))
-  return ['tsconfig.json', 'package.json', join('node_modules', '.package-lock.json'), ...include].every((path) => newestMs(join(root, path)) <= builtAtMs)
+  return [
+    'tsconfig.json', 'package.json', join('node_modules', '.package-lock.json'), ...include
+  ].every((path) => newestMs(join(root, path)) <= builtAtMs)
 }
 
 function newestMs (path) {

@@ -67,7 +67,9 @@ export class Results {
     if (failsAlone) counted.failures++
     this[isSkipped ? 'skipped' : result.ok ? 'passed' : 'failed']++
     const name = [...path, block?.name ?? result.name].join(' > ')
-    if (failsAlone) this.failures.push(isOutOfTime || inside.isOutOfTime ? `${name} (it had not ended when the time limit of its file had passed)` : name)
+    if (failsAlone) {
+      this.failures.push(isOutOfTime || inside.isOutOfTime ? `${name} (it had not ended when the time limit of its file had passed)` : name)
+    }
     if (isSkipped) this.skips.push(`${name} # ${directiveOf(result)}`)
   }
 

@@ -1,4 +1,5 @@
-// The programs that the tests start. Continuous integration (`CI`) installs what is missing, on Debian and its like; nobody else is asked to have them.
+// The programs that the tests start. Continuous integration (`CI`) installs what is missing, on Debian and its like; nobody else is asked
+// to have them.
 import { spawnSync } from 'node:child_process'
 import { StepFailed } from './prepare.js'
 

@@ -9,12 +9,14 @@ const TIMES = join(root, 'dist', '.times.json')
 /** They pack the package, or follow the docs and the examples as users do. */
 const PACKAGE = /^test\/(?:package|outsider|docs-run[\w-]*|examples|api|benchmarks\/cache-bench[\w-]*)\.test\.ts$/
 /** What tells soonest that something is broken. */
-const QUICK = /^test\/(?:response|registry)\/|^test\/plugin\/(?:serve\/hooks-before-handler|serve\/hooks-behind-handler|stale\/when-served|invalidation\/unsafe-methods|close\/under-way|application\/data-cache)\.test\.ts$/
+const QUICK =
+  /^test\/(?:response|registry)\/|^test\/plugin\/(?:serve\/hooks-before-handler|serve\/hooks-behind-handler|stale\/when-served|invalidation\/unsafe-methods|close\/under-way|application\/data-cache)\.test\.ts$/
 /** In a fresh checkout nothing is known of how long files take. These take longest, the first of them most. */
 const LONG = [
-  'backends/keys', 'fuzz', 'plugin/close/leaks-sqlite', 'kit-faults', 'backends/faults', 'plugin/close/leaks-memory', 'kit', 'plugin/fill/proxied-responses',
-  'backends/sqlite-faults', 'plugin/close/process-sqlite', 'plugin/close/process-memory', 'backends/large', 'backends/keyv-conformance', 'plugin/fill/small-pieces',
-  'backends/conformance', 'plugin/attacks/targets', 'backends/http-faults', 'plugin/failures/clocks'
+  'backends/keys', 'fuzz', 'plugin/close/leaks-sqlite', 'kit-faults', 'backends/faults', 'plugin/close/leaks-memory', 'kit',
+  'plugin/fill/proxied-responses', 'backends/sqlite-faults', 'plugin/close/process-sqlite', 'plugin/close/process-memory', 'backends/large',
+  'backends/keyv-conformance', 'plugin/fill/small-pieces', 'backends/conformance', 'plugin/attacks/targets', 'backends/http-faults',
+  'plugin/failures/clocks'
 ].map((name) => `test/${name}.test.ts`)
 
 const FAR_MORE_SECONDS = 1_000
@@ -27,7 +29,10 @@ function allFiles () {
     .sort()
 }
 
-/** Those of `set`: `quick`, `package` or `rest`, which is what `package` leaves out. The longest come first, so that none is left to run alone at the end. */
+/**
+ * Those of `set`: `quick`, `package` or `rest`, which is what `package` leaves out. The longest come first, so that none is left to run
+ * alone at the end.
+ */
 export function filesOf (set) {
   const files = allFiles().filter((path) => set === 'quick' ? QUICK.test(path) : (set === 'package') === PACKAGE.test(path))
   const seconds = readTimes()
@@ -35,7 +40,10 @@ export function filesOf (set) {
   return files.sort((one, other) => of(other) - of(one))
 }
 
-/** The files that somebody named, whole or in part, by their sources or by what they are compiled to. Throws StepFailed where nothing is meant. */
+/**
+ * The files that somebody named, whole or in part, by their sources or by what they are compiled to. Throws StepFailed where nothing is
+ * meant.
+ */
 export function filesNamed (names) {
   const all = allFiles()
   return [...new Set(names.flatMap((name) => {

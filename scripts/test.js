@@ -1,4 +1,5 @@
-// npm test: packages, servers, lint, types and build, tests, in whole size their coverage; stops at the first step that fails and says which.
+// npm test: packages, servers, lint, types and build, tests, in whole size their coverage; stops at the first step that fails and says
+// which.
 import { spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -96,7 +97,9 @@ function checkCoverage () {
   if (unseen.length > 0) throw new StepFailed(`coverage failed: no test loads ${unseen.join(', ')}`)
   const { lines } = summary.total
   console.log(`lines covered: ${lines.covered} of ${lines.total}, ${lines.pct} %`)
-  if (!(lines.pct >= LEAST_LINES_PERCENT)) throw new StepFailed(`coverage failed: ${lines.pct} % of lines, at least ${LEAST_LINES_PERCENT} % are asked for`)
+  if (!(lines.pct >= LEAST_LINES_PERCENT)) {
+    throw new StepFailed(`coverage failed: ${lines.pct} % of lines, at least ${LEAST_LINES_PERCENT} % are asked for`)
+  }
 }
 
 const isFull = process.env.FULL === '1'
@@ -121,7 +124,9 @@ async function testPackage () {
 
 async function testAll () {
   step('lint')
-  runNode('lint', ['node_modules/eslint/bin/eslint.js', '--cache', '--cache-strategy', 'content', '--cache-location', 'node_modules/.cache/eslint/', '.'])
+  runNode('lint', [
+    'node_modules/eslint/bin/eslint.js', '--cache', '--cache-strategy', 'content', '--cache-location', 'node_modules/.cache/eslint/', '.'
+  ])
   buildChanges()
   step('tests')
   if (isFull) rmSync(SUMMARY, { force: true })
@@ -144,7 +149,9 @@ async function testSome ({ values, positionals }) {
 
 function readArguments () {
   try {
-    return parseArgs({ allowPositionals: true, options: { help: { type: 'boolean', short: 'h' }, quick: { type: 'boolean' }, package: { type: 'boolean' } } })
+    return parseArgs({
+      allowPositionals: true, options: { help: { type: 'boolean', short: 'h' }, quick: { type: 'boolean' }, package: { type: 'boolean' } }
+    })
   } catch (err) {
     throw new StepFailed(`${err.message}\n\n${HELP}`)
   }

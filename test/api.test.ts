@@ -35,7 +35,9 @@ t.test('docs: a name without a sentence, and a type that is left out, are compla
     'a.ts': 'interface Hidden { value: number }\n/** Options. */\nexport interface Options {\n  /** */ first: number\n  second: Hidden\n}\nexport const third = 3\n/** no sentence */\nexport const fourth = 4\n'
   })
   const messages = (await complaintsWith(join(folder, 'typedoc.json'))).join('\n')
-  for (const name of ['Options.first', 'Options.second', 'third']) t.match(messages, new RegExp(`^${name.replace('.', '\\.')} \\(\\w+\\), .* does not have any documentation$`, 'm'))
+  for (const name of ['Options.first', 'Options.second', 'third']) {
+    t.match(messages, new RegExp(`^${name.replace('.', '\\.')} \\(\\w+\\), .* does not have any documentation$`, 'm'))
+  }
   t.match(messages, /^Hidden, .* is referenced by Options\.second/m)
   t.match(messages, /^fourth has a comment that is no sentence$/m)
 })

@@ -23,7 +23,13 @@ t.test('architecture: imports go down and never up', async (t) => {
 
 t.test('architecture: no files import each other in a circle, types counted', async (t) => {
   t.same(circles(shipped), [])
-  const tree = { 'a.ts': "import './b.js'", 'b.ts': "import type { C } from './c.js'", 'c.ts': "export { a } from './a.js'\nimport './d.js'", 'd.ts': '', 'e.ts': "import './e.js'" }
+  const tree = {
+    'a.ts': "import './b.js'",
+    'b.ts': "import type { C } from './c.js'",
+    'c.ts': "export { a } from './a.js'\nimport './d.js'",
+    'd.ts': '',
+    'e.ts': "import './e.js'"
+  }
   const sources = Object.entries(tree).map(([path, text]) => ({ path, text }))
   t.same(circles(sources), [['a.ts', 'b.ts', 'c.ts'], ['e.ts']])
 })
@@ -94,7 +100,8 @@ t.test('architecture: an import that goes down is taken', async (t) => {
     'backends/index.ts': "import type { A } from './memory.js'\nimport { type B } from './sqlite.js'\nconst a = import('./memory.js')\nimport { R } from '../registry/registry.js'",
     'backends/sqlite.ts': "import { a } from './sqlite/a.js'\nconst driver = await import('better-sqlite3')",
     'backends/sqlite/a.ts': "import { a } from '../sqlite.js'\nimport { b } from '../../registry/check.js'",
-    'response/a.ts': "import type { FastifyReply } from 'fastify'\nimport { a } from '../registry/check.js'\nimport { LRUCache } from 'lru-cache'",
+    'response/a.ts':
+      "import type { FastifyReply } from 'fastify'\nimport { a } from '../registry/check.js'\nimport { LRUCache } from 'lru-cache'",
     'plugin.ts': "import { builtIns } from './backends/index.js'\nimport { a } from './response/a.js'",
     'test/kit/a.ts': "import type { A } from '../../registry/backend.js'\nimport assert from 'node:assert'",
     'test/a.test.ts': "import t from 'tap'\nimport Database from 'better-sqlite3'",
@@ -108,7 +115,10 @@ t.test('architecture: a long file, a long function, a silent first line, a stray
   t.same(breaks(longFiles, { 'a.ts': lines(320), 'b.ts': lines(321) }), ['b.ts has 321 lines'])
   const functions = `class A {\n  short () {\n${lines(38)}  }\n  long () {\n${lines(39)}  }\n}\nconst arrow = () => {\n${lines(39)}}\n`
   t.same(breaks(longFunctions, { 'a.ts': functions }), ['a.ts: long has 41 lines', 'a.ts: the function in line 84 has 41 lines'])
-  t.same(breaks(withoutFirstComment, { 'a.ts': 'import a\n// A file of its own.', 'b.ts': '// x', 'c.ts': '// A file of its own.\n' }).length, 2)
-  t.same(breaks(strayTimers, { 'response/a.ts': '// setInterval\nsetTimeout(a)', 'response/b.ts': 'const timer = globalThis.setInterval(a)' }), ['response/b.ts uses setInterval'])
+  t.same(
+    breaks(withoutFirstComment, { 'a.ts': 'import a\n// A file of its own.', 'b.ts': '// x', 'c.ts': '// A file of its own.\n' }).length, 2)
+  t.same(
+    breaks(strayTimers, { 'response/a.ts': '// setInterval\nsetTimeout(a)', 'response/b.ts': 'const timer = globalThis.setInterval(a)' }),
+    ['response/b.ts uses setInterval'])
   t.same(breaks(printers, { 'a.ts': "const a = 'console'", 'b.ts': 'console.log(a)' }), ['b.ts uses console'])
 })

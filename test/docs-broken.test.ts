@@ -22,10 +22,14 @@ const BROKEN: ReadonlyArray<readonly [what: string, block: string, problem: RegE
   ['a command that fails', '~~~sh\nfalse\n~~~', /^broken\.md:9: exit code 1, not 0/],
   ['a command that succeeds where it is said to fail', '<!-- exit: 1 -->\n~~~sh\ntrue\n~~~', /^broken\.md:10: exit code 0, not 1/],
   ['a command that prints something else', '~~~sh\necho one\n~~~\n~~~text\ntwo\n~~~', /^broken\.md:12: something else was printed:\none/],
-  ['a program that throws, with its line', '<!-- run: a.mjs -->\n~~~js\nconst a = 1\n\nthrow new Error(String(a))\n~~~', /^broken\.md:13: exit code 1/],
-  ['a program that does not compile, with its line', '<!-- run: a.ts -->\n~~~ts\nconst a = 1\nexport const b: string = a\n~~~', /^broken\.md:12: .*TS2322/],
-  ['a program that ends before it serves', '<!-- until: ready -->\n~~~sh\necho not yet\n~~~', /^broken\.md:10: it ended before it printed ready/],
-  ['a test that fails, with its line', "<!-- run: a.test.mjs -->\n~~~js\nimport assert from 'node:assert'\nassert.equal(1, 2)\n~~~", /^broken\.md:12: exit code 1/],
+  ['a program that throws, with its line', '<!-- run: a.mjs -->\n~~~js\nconst a = 1\n\nthrow new Error(String(a))\n~~~',
+    /^broken\.md:13: exit code 1/],
+  ['a program that does not compile, with its line', '<!-- run: a.ts -->\n~~~ts\nconst a = 1\nexport const b: string = a\n~~~',
+    /^broken\.md:12: .*TS2322/],
+  ['a program that ends before it serves', '<!-- until: ready -->\n~~~sh\necho not yet\n~~~',
+    /^broken\.md:10: it ended before it printed ready/],
+  ['a test that fails, with its line', "<!-- run: a.test.mjs -->\n~~~js\nimport assert from 'node:assert'\nassert.equal(1, 2)\n~~~",
+    /^broken\.md:12: exit code 1/],
   ['JSON that is none', '~~~json\n{ a: 1 }\n~~~', /^broken\.md:9: /],
   ['a program of which nothing is said', '~~~ts\n~~~', /^broken\.md:9: a block of 'ts' must be run/],
   ['a block in a language that cannot be run', '~~~python\nprint(1)\n~~~', /^broken\.md:9: a block of 'python' must be run/],
@@ -33,9 +37,11 @@ const BROKEN: ReadonlyArray<readonly [what: string, block: string, problem: RegE
   ['a block that is not run for no reason', '<!-- not run -->\n~~~sh\nfalse\n~~~', /^broken\.md:10: .* no reason is given/],
   ['a note that nobody knows', '<!-- rnu: a.mjs -->\n~~~js\n~~~', /^broken\.md:10: 'rnu' is no note/],
   ['a file that nothing runs', '<!-- file: a.mjs -->\n~~~js\n~~~', /^broken\.md:10: nothing on the page runs a\.mjs/],
-  ['a script that is not there', '<!-- not run: it waits -->\n~~~sh\nnpm run bogus\n~~~', /^broken\.md:10: package\.json has no script 'bogus'/],
+  ['a script that is not there', '<!-- not run: it waits -->\n~~~sh\nnpm run bogus\n~~~',
+    /^broken\.md:10: package\.json has no script 'bogus'/],
   ['a program that nobody has', '<!-- not run: it waits -->\n~~~sh\nnpx bogus\n~~~', /^broken\.md:10: no program 'bogus'/],
-  ['a package that the docs are not run with', '<!-- not run: it waits -->\n~~~sh\nnpm install --save-dev fastify bogus\n~~~', /^broken\.md:10: the package 'bogus'/]
+  ['a package that the docs are not run with', '<!-- not run: it waits -->\n~~~sh\nnpm install --save-dev fastify bogus\n~~~',
+    /^broken\.md:10: the package 'bogus'/]
 ]
 
 for (const [what, block, problem] of BROKEN) {

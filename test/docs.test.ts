@@ -53,8 +53,12 @@ for (const { heading, at, constants, others = {} } of DOCUMENTED) {
       const declared = property === undefined ? others[name] : property.default
       if (property?.isOptional === false) t.equal(given, 'required', name)
       else t.equal(['none', 'see below'].includes(given) ? 'none' : given, declared ?? 'none', `${name}: the docs and @default`)
-      if (Object.hasOwn(constants, name)) t.same(valueOf(given, constants[name]), constants[name], `${name}: the docs and the constant`)
-      else t.ok(['none', 'see below', 'required', 'builtIns()', 'the system\'s clock'].includes(given) || name in others, `${name}: ${given} is a constant in the code`)
+      if (Object.hasOwn(constants, name)) {
+        t.same(valueOf(given, constants[name]), constants[name], `${name}: the docs and the constant`)
+      } else {
+        t.ok(['none', 'see below', 'required', 'builtIns()', 'the system\'s clock'].includes(given) || name in others,
+          `${name}: ${given} is a constant in the code`)
+      }
     }
   })
 }
@@ -112,7 +116,8 @@ t.test('docs: every reason code is the code\'s, and back', async (t) => {
 
 t.test('docs: every reason that explain() gives is the code\'s, and back', async (t) => {
   const rows = tableBelow(DOCS, '### Decisions and their reasons')
-  const named = (decision: string): string[] => rows.filter((row) => codeIn(row.decision!) === decision).map((row) => codeIn(row.reason!)).sort()
+  const named = (decision: string): string[] =>
+    rows.filter((row) => codeIn(row.decision!) === decision).map((row) => codeIn(row.reason!)).sort()
   t.same(named('miss'), [...MISS_REASONS].sort())
   t.same([...named('hit'), ...named('stale')], ['fresh', 'max-stale', 'while-revalidate'])
 })
@@ -122,7 +127,9 @@ t.test('docs: every error code is the code\'s, and back', async (t) => {
 })
 
 t.test('docs: the values of Cache-Status are those that are sent', async (t) => {
-  const forwarded = (forward: ForwardReason, isStored: boolean, detail?: RefusalReason, status?: number): SentOutcome => ({ name: 'forwarded', forward, isStored, detail, status })
+  const forwarded = (forward: ForwardReason, isStored: boolean, detail?: RefusalReason, status?: number): SentOutcome => ({
+    name: 'forwarded', forward, isStored, detail, status
+  })
   const status = new CacheStatus()
   const outcomes: SentOutcome[] = [
     { name: 'hit', ttlMs: 57_900 },
@@ -167,22 +174,35 @@ t.test('docs: CHANGELOG names every power', async (t) => {
   for (const power of POWERS) t.match(source('CHANGELOG.md').text, `\`${power}\``)
 })
 
-t.test('docs: the map in CONTRIBUTING names every folder of response/, and no other; the order of imports is the one that is tested', async (t) => {
-  const named = [...CONTRIBUTING.matchAll(/^\| `response\/([\w-]+)\/` \|/gm)].map(([, room]) => room!)
-  t.same(named.sort(), [...new Set(sourcesIn(['response']).map(({ path }) => path.split('/')).filter(({ length }) => length > 2).map(([, room]) => room!))].sort())
-  const [, order = ''] = /to the right of it:\s+```\s+(.+?)\s+```/s.exec(CONTRIBUTING) ?? []
-  t.same(order.split(/,\s*/), [...RESPONSE_ROOMS].reverse())
-  t.same(sourcesIn(['response']).map(({ path }) => path.split('/')[1]!.replace(/\.ts$/, '')).filter((room) => !RESPONSE_ROOMS.includes(room)), [], 'each has its place in it')
-})
+t.test('docs: the map in CONTRIBUTING names every folder of response/, and no other; the order of imports is the one that is tested',
+  async (t) => {
+    const named = [...CONTRIBUTING.matchAll(/^\| `response\/([\w-]+)\/` \|/gm)].map(([, room]) => room!)
+    t.same(named.sort(), [
+      ...new Set(sourcesIn(['response']).map(({ path }) => path.split('/')).filter(({ length }) => length > 2).map(([, room]) => room!))
+    ].sort())
+    const [, order = ''] = /to the right of it:\s+```\s+(.+?)\s+```/s.exec(CONTRIBUTING) ?? []
+    t.same(order.split(/,\s*/), [...RESPONSE_ROOMS].reverse())
+    t.same(
+      sourcesIn(['response']).map(({ path }) => path.split('/')[1]!.replace(/\.ts$/, '')).filter((room) => !RESPONSE_ROOMS.includes(room)),
+      [], 'each has its place in it')
+  })
 
 t.test('docs: the life of a request has the states, decisions and outcomes of the code, and says of each what comes next', async (t) => {
   const life = CONTRIBUTING.slice(CONTRIBUTING.indexOf('## The life of a request'), CONTRIBUTING.indexOf('## Words'))
   const states = tableBelow(CONTRIBUTING, '### States of a fill')
   t.same(states.map(({ state }) => codeIn(state!)), Object.keys(NEXT_STATES))
-  for (const { state, next } of states) t.same([...new Set([...next!.matchAll(/`([a-z]+)`/g)].map(([, name]) => name))].sort(), [...NEXT_STATES[codeIn(state!) as FillStateName]].sort(), state!)
-  const decisions = tableBelow(CONTRIBUTING, '### Decisions').flatMap(({ decision }) => [...decision!.matchAll(/`([\w-]+)`/g)].map(([, name]) => name!))
-  t.same(decisions.sort(), [...new Set([...source('response/decision.ts').text.matchAll(/'((?:serve|forward)-[\w-]+|unsatisfiable)'/g)].map(([, name]) => name!))].sort())
-  const outcomes = [...source('response/fill/validation.ts').text.matchAll(/^export type ValidationOutcome = (.+)$/gm)].flatMap(([, names]) => [...names!.matchAll(/'([\w-]+)'/g)].map(([, name]) => name!))
+  for (const { state, next } of states) {
+    t.same([...new Set([...next!.matchAll(/`([a-z]+)`/g)].map(([, name]) => name))].sort(),
+      [...NEXT_STATES[codeIn(state!) as FillStateName]].sort(), state!)
+  }
+  const decisions = tableBelow(CONTRIBUTING, '### Decisions').flatMap(({ decision }) =>
+    [...decision!.matchAll(/`([\w-]+)`/g)].map(([, name]) => name!))
+  t.same(decisions.sort(), [
+    ...new Set([...source('response/decision.ts').text.matchAll(/'((?:serve|forward)-[\w-]+|unsatisfiable)'/g)].map(([, name]) => name!))
+  ].sort())
+  const outcomes = [
+    ...source('response/fill/validation.ts').text.matchAll(/^export type ValidationOutcome = (.+)$/gm)
+  ].flatMap(([, names]) => [...names!.matchAll(/'([\w-]+)'/g)].map(([, name]) => name!))
   t.ok(outcomes.length > 5)
   for (const outcome of outcomes) t.ok(life.includes(`\`${outcome}\``), outcome)
 })
@@ -203,7 +223,9 @@ t.test('docs: links inside the project lead somewhere', async (t) => {
     for (const [link, to, anchor] of text.matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)/g)) {
       const target = to === '' ? path : posix.join(posix.dirname(path), to!)
       if (!t.ok(existsSync(join(root, target)), `${path}: ${link}`) || anchor === undefined) continue
-      const anchors = [...source(target).text.matchAll(/^#+ (.*)$/gm)].map(([, title]) => title!.toLowerCase().replace(/[^\w -]/g, '').replaceAll(' ', '-'))
+      const anchors = [
+        ...source(target).text.matchAll(/^#+ (.*)$/gm)
+      ].map(([, title]) => title!.toLowerCase().replace(/[^\w -]/g, '').replaceAll(' ', '-'))
       t.ok(anchors.includes(anchor), `${path}: ${link}`)
     }
   }

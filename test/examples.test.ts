@@ -24,7 +24,14 @@ for (const name of NAMES) cpSync(join(root, 'node_modules', name), join(folder, 
 
 function start ({ file = 'packages.db', port = '0', args = [] as string[], env = {} as Record<string, string> } = {}) {
   const child = spawn(process.execPath, [SERVER, ...args], {
-    env: { PATH: process.env.PATH, PORT: port, PROJECT: join(folder, 'project'), SQLITE_PATH: join(folder, file), CACHE_DIR: join(folder, 'files'), ...env },
+    env: {
+      PATH: process.env.PATH,
+      PORT: port,
+      PROJECT: join(folder, 'project'),
+      SQLITE_PATH: join(folder, file),
+      CACHE_DIR: join(folder, 'files'),
+      ...env
+    },
     stdio: ['ignore', 'pipe', 'pipe']
   })
   t.teardown(() => child.kill('SIGKILL'))
@@ -50,7 +57,9 @@ function start ({ file = 'packages.db', port = '0', args = [] as string[], env =
 /** The rows of the table as `path outcome`, round by round. */
 function rounds (output: string): string[][] {
   return output.split(/^ +-{20,}$/m).slice(1).map((round) =>
-    [...round.matchAll(/^ {3}GET (\S+) +\d+ +(HIT|MISS|STALE|NO CACHE) +[\d.]+ {3}fastify-response-cache; /gm)].map(([, path, outcome]) => `${path} ${outcome}`))
+    [
+      ...round.matchAll(/^ {3}GET (\S+) +\d+ +(HIT|MISS|STALE|NO CACHE) +[\d.]+ {3}fastify-response-cache; /gm)
+    ].map(([, path, outcome]) => `${path} ${outcome}`))
 }
 
 const all = (outcome: string): string[] => PACKAGES.map((path) => `${path} ${outcome}`)
@@ -83,7 +92,8 @@ t.test('example: does the same on the other backends, and says what is true of e
     [{ CACHE_BACKEND: 'file' }, TABLE, /cached in files: .*files$/m, /The files have kept the answers/],
     [{ CACHE_BACKEND: 'redis', REDIS_URL: url }, TABLE, /cached in Redis: redis:/, /Redis has kept the answers/],
     [{ CACHE_BACKEND: 'tiered' }, TABLE, /cached in memory, and behind it in SQLite: .*tiered\.db$/m, /SQLite has kept the answers/],
-    [{ CACHE_BACKEND: 'tiered', REDIS_URL: url, CACHE_NAMESPACE: 'tiered' }, TABLE, /cached in memory, and behind it in Redis: redis:/, /Redis has kept the answers/]
+    [{ CACHE_BACKEND: 'tiered', REDIS_URL: url, CACHE_NAMESPACE: 'tiered' }, TABLE, /cached in memory, and behind it in Redis: redis:/,
+      /Redis has kept the answers/]
   ]
   for (const [env, table, title, reopened] of kinds) {
     const { exitCode, output, errors } = await start({ args: ['--once'], file: 'tiered.db', env }).ended
@@ -120,7 +130,9 @@ t.test('example: serves real packages under both spellings of a scoped name, and
     t.equal((await answer.json() as { name: string }).name, '@fastify/error')
     t.match(answer.headers.get('cache-status'), /fwd=miss; stored/)
     t.has(await (await ask('/packages/@fastify/error/touch', 'POST')).json(), { invalidated: ['package:@fastify/error', 'packages'] })
-    for (const path of ['/packages/@fastify/error', '/packages/@fastify%2Ferror']) t.match((await ask(path)).headers.get('cache-status'), /fwd=miss/, path)
+    for (const path of ['/packages/@fastify/error', '/packages/@fastify%2Ferror']) {
+      t.match((await ask(path)).headers.get('cache-status'), /fwd=miss/, path)
+    }
     t.equal((await ask('/packages/no-such-package/touch', 'POST')).status, 404)
     child.kill(signal)
     const end = await ended

@@ -31,7 +31,11 @@ for (const [at, { backend, protocol }] of pairs.entries()) {
 }
 
 t.test('without the cache nothing is found: what the rules say is of the cache alone', async (t) => {
-  for (const protocol of PROTOCOLS) for (let seed = 1; seed <= 6; seed++) t.same((await play(planOf(seed, protocol), { backend: 'none' })).wrong, [], `seed ${seed}, ${protocol}`)
+  for (const protocol of PROTOCOLS) {
+    for (let seed = 1; seed <= 6; seed++) {
+      t.same((await play(planOf(seed, protocol), { backend: 'none' })).wrong, [], `seed ${seed}, ${protocol}`)
+    }
+  }
 })
 
 for (const [name, sabotage] of Object.entries(SABOTAGES)) {

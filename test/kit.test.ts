@@ -1,4 +1,5 @@
-// The lists of the kit: each case passes a correct backend and is skipped by name where something is missing. test/kit-*.test.ts break backends.
+// The lists of the kit: each case passes a correct backend and is skipped by name where something is missing. test/kit-*.test.ts break
+// backends.
 import { setTimeout as wait } from 'node:timers/promises'
 import t from 'tap'
 import { conformance, faults, museum, skipReason, type ConformanceCase, type ConformanceSubject } from './kit/index.js'
@@ -29,7 +30,8 @@ t.test('a correct backend whose every answer comes later passes them too', async
     await Promise.resolve()
     return method(...args)
   }
-  await conforms(t, subjectOf((correct) => Object.fromEntries(Object.entries(correct).map(([name, method]) => [name, later(method)])) as unknown as CacheBackend))
+  await conforms(t, subjectOf((correct) =>
+    Object.fromEntries(Object.entries(correct).map(([name, method]) => [name, later(method)])) as unknown as CacheBackend))
 })
 
 t.test('a correct backend with levers passes every case of all lists, those of processes apart', async (t) => {
@@ -42,17 +44,23 @@ t.test('a correct backend whose every answer comes late passes every case of all
     await wait(LATE_MS)
     return answer
   }
-  const subject = storeSubject((given) => Object.fromEntries(Object.entries(storeBackend(given)).map(([name, method]) => [name, late(method as never)])) as unknown as CacheBackend)
+  const subject = storeSubject((given) => Object.fromEntries(Object.entries(storeBackend(given)).map(([name, method]) => [
+    name, late(method as never)
+  ])) as unknown as CacheBackend)
   await conforms(t, subject, someOf(all))
 })
 
 t.test('with patience a limit is as many times as long', async (t) => {
   const twice = conformance.find(({ name }) => name === 'close may be called twice')!
-  const slow = (patience?: number): ConformanceSubject => ({ ...subjectOf((correct) => ({ ...correct, close: () => wait(400) })), ...(patience !== undefined && { patience }) })
+  const slow = (patience?: number): ConformanceSubject => ({
+    ...subjectOf((correct) => ({ ...correct, close: () => wait(400) })), ...(patience !== undefined && { patience })
+  })
   await t.rejects(twice.run(slow(0.05)), { message: /close\(\) must come to an answer or an error; it came to neither in 100 ms/ })
   t.equal(await twice.run(slow()), 'passed')
   t.equal(await twice.run(slow(2)), 'passed')
-  for (const patience of [0, -1, NaN, Infinity]) await t.rejects(twice.run(slow(patience)), { message: /patience must be a number greater than 0/ })
+  for (const patience of [0, -1, NaN, Infinity]) {
+    await t.rejects(twice.run(slow(patience)), { message: /patience must be a number greater than 0/ })
+  }
 })
 
 // Those with a program are run in test/backends/faults.test.ts.

@@ -21,9 +21,12 @@ const USES = `
 `
 
 t.test('package: it holds what users run and its types, and nothing else', async (t) => {
-  const allowed = /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|docs\/[\w-]+\.(md|svg)|dist\/(plugin|(backends|registry|response|test\/kit)\/[\w/-]+)(\.js|\.d\.ts)|dist\/benchmarks\/(core|cache-bench)\/[\w-]+\.js)$/
+  const allowed =
+    /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|docs\/[\w-]+\.(md|svg)|dist\/(plugin|(backends|registry|response|test\/kit)\/[\w/-]+)(\.js|\.d\.ts)|dist\/benchmarks\/(core|cache-bench)\/[\w-]+\.js)$/
   t.same(user.files.filter((path) => !allowed.test(path)), [])
-  for (const path of ['dist/plugin.js', 'dist/plugin.d.ts', 'dist/backends/memory.js', 'dist/test/kit/index.js', 'dist/test/kit/index.d.ts', 'LICENSE']) {
+  for (const path of [
+    'dist/plugin.js', 'dist/plugin.d.ts', 'dist/backends/memory.js', 'dist/test/kit/index.js', 'dist/test/kit/index.d.ts', 'LICENSE'
+  ]) {
     t.ok(user.files.includes(path), path)
   }
 })
@@ -41,7 +44,8 @@ t.test('package: it can be imported, and caches', async (t) => {
 })
 
 t.test('package: require() of it returns the plugin function', async (t) => {
-  user.write('require.cjs', `const Fastify = require('fastify')\nconst responseCache = require('fastify-response-cache');\n(async () => {${USES}
+  user.write(
+    'require.cjs', `const Fastify = require('fastify')\nconst responseCache = require('fastify-response-cache');\n(async () => {${USES}
     console.log(['builtIns', 'defineBackend', 'fromStringStore', 'default'].map((name) => typeof responseCache[name]).join())
   })()`)
   const { exitCode, output } = user.node('require.cjs')
@@ -81,7 +85,8 @@ t.test('package: the test kit runs in any runner', async (t) => {
 
 t.test('package: what it does not export can not be reached', async (t) => {
   for (const path of ['dist/plugin.js', 'registry/check.js', 'dist/registry/check.js']) {
-    t.match(user.node('--input-type=module', '-e', `await import('fastify-response-cache/${path}')`).output, /ERR_PACKAGE_PATH_NOT_EXPORTED/)
+    t.match(user.node('--input-type=module', '-e', `await import('fastify-response-cache/${path}')`).output,
+      /ERR_PACKAGE_PATH_NOT_EXPORTED/)
   }
 })
 
@@ -134,9 +139,19 @@ export { choices }
 
 user.write('package.json', '{ "type": "module" }')
 user.write('consumer.ts', CONSUMER)
-user.write('consumer.cts', "import responseCache = require('fastify-response-cache')\nimport fastify = require('fastify')\nfastify().register(responseCache, { backend: 'memory', options: { maxBytes: 5 } })\n")
+user.write('consumer.cts',
+  "import responseCache = require('fastify-response-cache')\nimport fastify = require('fastify')\nfastify().register(responseCache, { backend: 'memory', options: { maxBytes: 5 } })\n")
 user.write('tsconfig.json', JSON.stringify({
-  compilerOptions: { target: 'es2023', module: 'nodenext', moduleResolution: 'nodenext', strict: true, exactOptionalPropertyTypes: true, types: ['node'], noEmit: true, skipLibCheck: false },
+  compilerOptions: {
+    target: 'es2023',
+    module: 'nodenext',
+    moduleResolution: 'nodenext',
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    types: ['node'],
+    noEmit: true,
+    skipLibCheck: false
+  },
   files: ['consumer.ts', 'consumer.cts']
 }))
 

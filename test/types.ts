@@ -111,7 +111,8 @@ take('get' satisfies Power)
 take(
   fromStringStore({ get: () => null, set () {}, delete () {}, close () {} }),
   fromStringStore({ get: async () => undefined, set: async () => true, delete: async () => 1, async close () {} }),
-  fromStringStore(new class { get () { return 'text' } set (_key: string, _value: string, _timeoutSeconds: number) {} delete () {} close () {} }())
+  fromStringStore(
+    new class { get () { return 'text' } set (_key: string, _value: string, _timeoutSeconds: number) {} delete () {} close () {} }())
 )
 // @ts-expect-error bytes and not text
 take(fromStringStore({ get: () => Buffer.alloc(0), set () {}, delete () {}, close () {} }))

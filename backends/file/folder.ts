@@ -20,7 +20,8 @@ const TAG_TEXT = `Signature: 8a477f597d28d172789f06886806bc55
 // What may pass by itself: the folder is tried again with the next write.
 const PASSING = ['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'ENOMEM']
 
-const EXPECTED = 'a folder of this user\'s own that can be made private, or a path at which one can be made; change its owner or its rights, or choose another path'
+const EXPECTED =
+  'a folder of this user\'s own that can be made private, or a path at which one can be made; change its owner or its rights, or choose another path'
 
 const ASIDE = /^\.([0-9a-z]{1,11})-[0-9a-f]{16}$/
 

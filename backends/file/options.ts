@@ -4,7 +4,10 @@ import { boolean, checkOptions, duration, positiveInteger, text, type Duration }
 
 /** Options of the backend `file`. */
 export interface FileOptions {
-  /** The folder, the cache's own; it is made when it is not there. Processes that name the same one share it. @default '.cache/fastify-response-cache' */
+  /**
+   * The folder, the cache's own; it is made when it is not there. Processes that name the same one share it.
+   * @default '.cache/fastify-response-cache'
+   */
   dir?: string
   /** Bytes of the files at most; the expired go first, then the least recently used. @default 268435456 */
   maxBytes?: number
@@ -37,7 +40,9 @@ export interface Settings {
 
 /** The settings that `options` stand for. Throws CACHE_ERR_OPTION. */
 export function readOptions (options: FileOptions): Settings {
-  const given = checkOptions<FileOptions>('file', options, { dir: text, maxBytes: positiveInteger, cleanupInterval: duration(), fsync: boolean })
+  const given = checkOptions<FileOptions>('file', options, {
+    dir: text, maxBytes: positiveInteger, cleanupInterval: duration(), fsync: boolean
+  })
   return {
     dir: resolve(given.dir ?? FILE_DIR),
     maxBytes: given.maxBytes ?? FILE_MAX_BYTES,

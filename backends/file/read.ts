@@ -23,7 +23,10 @@ const KEY_GUESS_BYTES = 512
 /** Where entries that never end are put: later than that, not every file system can say. */
 const LAST_MTIME_MS = Date.UTC(2400, 0)
 
-/** The times of a file: its last use, and in place of its last change the instant at which it expires. In seconds, as the file system takes them. */
+/**
+ * The times of a file: its last use, and in place of its last change the instant at which it expires. In seconds, as the file system takes
+ * them.
+ */
 export function timesOf (usedAt: number, expiresAt: number): [atime: number, mtime: number] {
   return [usedAt / 1_000, Math.min(expiresAt, LAST_MTIME_MS) / 1_000]
 }

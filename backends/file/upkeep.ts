@@ -25,7 +25,8 @@ const MAX_ROUNDS = 100
 // The disk has no room, or this user may have no more of it.
 const FULL = ['ENOSPC', 'EDQUOT']
 
-const DISK_FULL = 'cache: the disk is full before file.maxBytes is reached; old entries are removed and the folder is kept below limitBytes; ' +
+const DISK_FULL =
+  'cache: the disk is full before file.maxBytes is reached; old entries are removed and the folder is kept below limitBytes; ' +
   'make room, or lower file.maxBytes'
 
 // A disk that others fill too takes at once what is given back: no more is, for so long.
@@ -86,7 +87,10 @@ export class Upkeep {
     this.#grownBy += bytes
   }
 
-  /** Does `put`, which answers by how much it made the folder larger, and makes room: before, where the disk is full. Throws what `put` throws. */
+  /**
+   * Does `put`, which answers by how much it made the folder larger, and makes room: before, where the disk is full. Throws what `put`
+   * throws.
+   */
   async keep (neededBytes: number, put: () => Promise<number>): Promise<void> {
     const grownBy = await put().catch(async (error: unknown) => {
       if (!FULL.includes(codeOf(error)) || !await this.#giveWay(neededBytes)) throw error

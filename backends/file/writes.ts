@@ -24,7 +24,10 @@ interface Job {
   readonly reject: (error: unknown) => void
 }
 
-/** The changes that wait and those under way. Of a name wait one delete at most and, behind it, one set: a set may fail, and a delete must not with it. */
+/**
+ * The changes that wait and those under way. Of a name wait one delete at most and, behind it, one set: a set may fail, and a delete must
+ * not with it.
+ */
 export class Writes {
   readonly #carryOut: (change: Change) => Promise<void>
   readonly #deletes = new Map<string, Job>()

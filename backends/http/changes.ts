@@ -85,7 +85,8 @@ export class Changes {
     if (this.#closed) return Promise.reject(new CACHE_ERR_CLOSED(`http.${operation}`))
     const lane = this.#lanes.get(change.key)
     const bytes = bytesOf(change)
-    if ((lane === undefined && this.#lanes.size >= MAX_WAITING_KEYS) || (bytes > 0 && this.#bytes > 0 && this.#bytes + bytes > MAX_WAITING_BYTES)) {
+    if ((lane === undefined && this.#lanes.size >= MAX_WAITING_KEYS) ||
+      (bytes > 0 && this.#bytes > 0 && this.#bytes + bytes > MAX_WAITING_BYTES)) {
       return Promise.reject(new CACHE_ERR_BACKEND_FAILED('http', operation, 'too many changes are waiting for the service'))
     }
     return new Promise((resolve, reject) => {

@@ -1,10 +1,14 @@
 // The options of the backend `http`: their shape, their defaults, their checks, none of which shows a secret.
-import { checkOptions, discreet, duration, expects, isPositiveInteger, kindOf, positiveInteger, type Duration } from '../../registry/check.js'
+import {
+  checkOptions, discreet, duration, expects, isPositiveInteger, kindOf, positiveInteger, type Duration
+} from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 
 /** Options of the backend `http`. */
 export interface HttpOptions {
-  /** The service's URL, http or https; entries lie below it, at `/cache/<digest>`. A user and password in it are sent as Basic credentials. */
+  /**
+   * The service's URL, http or https; entries lie below it, at `/cache/<digest>`. A user and password in it are sent as Basic credentials.
+   */
   baseUrl: string
   /** Sent as a bearer token with every request, to this one origin and nowhere else. @default none */
   authToken?: string
@@ -54,13 +58,18 @@ function baseUrl (value: unknown, who: string): string {
   const expected = 'a URL that begins with http:// or https:// and has neither query nor fragment'
   const url = typeof value === 'string' && URL.canParse(value) ? new URL(value) : undefined
   if (url === undefined) throw new CACHE_ERR_OPTION(who, expected, kindOf(value))
-  if (url.protocol !== 'http:' && url.protocol !== 'https:') throw new CACHE_ERR_OPTION(who, expected, `one that begins with ${url.protocol}`)
-  if (url.search !== '' || url.hash !== '') throw new CACHE_ERR_OPTION(who, expected, `one with a ${url.search !== '' ? 'query' : 'fragment'}`)
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') {
+    throw new CACHE_ERR_OPTION(who, expected, `one that begins with ${url.protocol}`)
+  }
+  if (url.search !== '' || url.hash !== '') {
+    throw new CACHE_ERR_OPTION(who, expected, `one with a ${url.search !== '' ? 'query' : 'fragment'}`)
+  }
   return url.href
 }
 
 // What a header field can carry: anything else would end the field, or be refused with the value in the message.
-const authToken = discreet<string>('text of visible ASCII characters without spaces', (value) => typeof value === 'string' && /^[\x21-\x7e]+$/.test(value))
+const authToken = discreet<string>('text of visible ASCII characters without spaces', (value) =>
+  typeof value === 'string' && /^[\x21-\x7e]+$/.test(value))
 
 /** The settings that `options` stand for. Throws CACHE_ERR_OPTION. */
 export function readOptions (options: HttpOptions): Settings {
@@ -82,8 +91,12 @@ export function readOptions (options: HttpOptions): Settings {
 }
 
 function credentials ({ username, password }: URL, token: string | undefined): Pick<Settings, 'authorization' | 'secrets'> {
-  if (username === '' && password === '') return token === undefined ? { authorization: undefined, secrets: [] } : { authorization: `Bearer ${token}`, secrets: [token] }
-  if (token !== undefined) throw new CACHE_ERR_OPTION('http.authToken', 'absent where http.baseUrl has a user or password; choose one of them', 'both')
+  if (username === '' && password === '') {
+    return token === undefined ? { authorization: undefined, secrets: [] } : { authorization: `Bearer ${token}`, secrets: [token] }
+  }
+  if (token !== undefined) {
+    throw new CACHE_ERR_OPTION('http.authToken', 'absent where http.baseUrl has a user or password; choose one of them', 'both')
+  }
   const pair = Buffer.from(`${decoded(username)}:${decoded(password)}`).toString('base64')
   return { authorization: `Basic ${pair}`, secrets: [pair, password, decoded(password)].filter((text) => text !== '') }
 }

@@ -10,7 +10,8 @@ export const CHANGE_FIELD = 'cache-change'
 /** The status of an entry that is not there (or not any more). */
 const isMissing = (status: number): boolean => status === 404 || status === 410
 
-// Behind the value that travels stands the digest of its key, which names it on the wire, so that no mix-up on the way hands out another key's bytes.
+// Behind the value that travels stands the digest of its key, which names it on the wire, so that no mix-up on the way hands out another
+// key's bytes.
 export const SEAL_BYTES = 32
 
 /** An answer of the service, its body whole. The body is empty unless the status is 200. */

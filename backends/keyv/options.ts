@@ -30,7 +30,10 @@ export interface LentKeyv {
 export interface KeyvOptions {
   /** An adapter, `new KeyvPostgres(url)` for one. It is handed over: it is disconnected when the cache closes. @default none */
   store?: KeyvAdapter
-  /** A Keyv that the application has. It is lent: its adapter, its namespace, and its serialisation are used, and it stays connected. @default none */
+  /**
+   * A Keyv that the application has. It is lent: its adapter, its namespace, and its serialisation are used, and it stays connected.
+   * @default none
+   */
   keyv?: LentKeyv
   /** What every key begins with, behind the adapter's own namespace. @default 'frc' */
   prefix?: string
@@ -75,7 +78,9 @@ const keyv: Check<LentKeyv> = (value, who) => {
 
 /** The settings that `options` stand for. Throws CACHE_ERR_OPTION. */
 export function readOptions (options: KeyvOptions): Settings {
-  const given = checkOptions<KeyvOptions>('keyv', options, { store, keyv, prefix: storePrefix, timeout: duration(), cleanupInterval: duration() })
+  const given = checkOptions<KeyvOptions>('keyv', options, {
+    store, keyv, prefix: storePrefix, timeout: duration(), cleanupInterval: duration()
+  })
   exactlyOne('keyv', given, ['store', 'keyv'])
   return {
     adapter: given.store ?? given.keyv?.store,

@@ -1,4 +1,5 @@
-// What is asked of a Keyv adapter: a frame in the envelope that Keyv puts around every value, as base64, since some databases take text without NUL alone.
+// What is asked of a Keyv adapter: a frame in the envelope that Keyv puts around every value, as base64, since some databases take text
+// without NUL alone.
 import type { ByteStore, Listed } from '../../registry/byte-store.js'
 import { isRecord } from '../../registry/check.js'
 import { AskedAdapter } from './adapter.js'
@@ -84,7 +85,10 @@ export class KeyvStore implements ByteStore {
   }
 }
 
-/** Whole seconds and one more, as stores count in seconds, some of them up to one too few, and none is forever. The instant in the frame counts. */
+/**
+ * Whole seconds and one more, as stores count in seconds, some of them up to one too few, and none is forever. The instant in the frame
+ * counts.
+ */
 export function ttlMsOf (lifeMs: number): number {
   return Math.min((Math.ceil(lifeMs / SECOND_MS) + 1) * SECOND_MS, LONGEST_TTL_MS)
 }

@@ -30,7 +30,9 @@ export interface Opened {
 const PACKAGE = 'memcache-client'
 
 /** The client that was lent, or one of our own. Throws CACHE_ERR_DEPENDENCY_MISSING when memcache-client is not installed. */
-export async function openClient ({ client, server, timeoutMs }: Settings, load: () => Promise<unknown> = () => import('memcache-client')): Promise<Opened> {
+export async function openClient (
+  { client, server, timeoutMs }: Settings, load: () => Promise<unknown> = () => import('memcache-client')
+): Promise<Opened> {
   if (client !== undefined) return { client: client as Client, close () {} }
   const { MemcacheClient } = await load().catch((cause: unknown) => {
     throw new CACHE_ERR_DEPENDENCY_MISSING('memcached', PACKAGE, PACKAGE, { cause })

@@ -50,7 +50,8 @@ export class Changes {
   /** Forgets several together: in one command, or in one each where they lie on several nodes. */
   async removeAll (stored: readonly string[]): Promise<void> {
     if (stored.length === 0) return
-    await this.#calls.run<unknown>((client) => client.nodes === undefined ? client.unlink(...stored) : Promise.all(stored.map((key) => client.unlink(key))))
+    await this.#calls.run<unknown>((client) =>
+      client.nodes === undefined ? client.unlink(...stored) : Promise.all(stored.map((key) => client.unlink(key))))
   }
 
   /** Stores `entry` for `lifeMs`. When it has rejected, the entry is not stored any more by this call. */

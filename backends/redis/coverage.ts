@@ -19,7 +19,8 @@ export async function covering (calls: Calls, client: Client, walk: (node: Clien
   await calls.on(client, () => new Promise<unknown>((resolve) => { client.refreshSlotsCache!(resolve) })).catch(() => {})
   const { count } = await once(calls, client, walk)
   if (count === SLOTS) return
-  throw failure('ECOVERAGE', `${count} of ${SLOTS} slots were reached: a master is away, or slots are moving; what the others hold is untouched, so try again`)
+  throw failure('ECOVERAGE',
+    `${count} of ${SLOTS} slots were reached: a master is away, or slots are moving; what the others hold is untouched, so try again`)
 }
 
 /** Whether every slot was reached, and none moved. */
@@ -39,7 +40,8 @@ async function once (calls: Calls, client: Client, walk: (node: Client) => Promi
 }
 
 async function served (calls: Calls, nodes: readonly Client[]): Promise<Served> {
-  const told = await Promise.all(nodes.map(async (node) => slotsIn(String(await calls.on(node, (node) => node.cluster!('NODES')).catch(() => '')))))
+  const told = await Promise.all(nodes.map(async (node) =>
+    slotsIn(String(await calls.on(node, (node) => node.cluster!('NODES')).catch(() => '')))))
   const slots = new Set<number>()
   for (const [, first, last] of told.join(' ').matchAll(/(?<=^| )(\d+)(?:-(\d+))?(?= |$)/g)) {
     for (let slot = Number(first); slot <= Number(last ?? first); slot++) slots.add(slot)

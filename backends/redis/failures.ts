@@ -35,7 +35,9 @@ export function failureOf (error: unknown): Failure {
   if (line === 'Command timed out') return failure('ETIMEDOUT', line, name)
   if (!isAnswer(error)) return failure(typeof code === 'string' ? code : 'ECONNLOST', line === '' ? String(code) : line, name)
   const answered = CODE_IN_SCRIPT.exec(line)?.[1] ?? CODE.exec(line)?.[1] ?? 'ERR'
-  if (answered === 'ERR' && /syntax error/.test(line)) return failure('ERR', 'the server does not know PXAT: Redis 6.2 or later, or Valkey, is needed', name)
+  if (answered === 'ERR' && /syntax error/.test(line)) {
+    return failure('ERR', 'the server does not know PXAT: Redis 6.2 or later, or Valkey, is needed', name)
+  }
   const failed = failure(answered, line, name)
   return answered === 'OOM' ? Object.assign(failed, { isFull: true }) : failed
 }

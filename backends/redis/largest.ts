@@ -27,7 +27,8 @@ export class Largest {
     if (bytes <= most) return undefined
     this.refused++
     const limit = most < this.#maxBytes ? "the server's proto-max-bulk-len" : 'redis.maxValueBytes'
-    return refusal(failure('ETOOLARGE', `a value of ${bytes} bytes is not sent: ${limit} allows ${most}; raise that, or lower maxBodyBytes of the route`))
+    return refusal(failure('ETOOLARGE',
+      `a value of ${bytes} bytes is not sent: ${limit} allows ${most}; raise that, or lower maxBodyBytes of the route`))
   }
 
   /** The server has ended the connection over a value of so many bytes: there may have been no right to ask. */

@@ -11,7 +11,10 @@ import { refuseReplicas, SETTLED, type Settings, type Way } from './options.js'
 export interface Link {
   /** A client that can be asked now. Throws when there is none, so that no call ever waits for a connection. */
   client (): Client
-  /** `failure`, of a call. Where it means that this server can't do its part, a connection of our own is ended: the next one may lead to another. */
+  /**
+   * `failure`, of a call. Where it means that this server can't do its part, a connection of our own is ended: the next one may lead to
+   * another.
+   */
   heard (failure: Failure): Failure
   /** Ends a client of our own; one that was lent stays as it is. */
   close (): void
@@ -66,7 +69,8 @@ function lentLink (find: () => Client): Link {
 }
 
 // The connection is the application's: only its own options can end it.
-const LENT_ADVICE = '; the client was lent, so give it reconnectOnError, or the backend a connection of its own, to follow a failover behind one address'
+const LENT_ADVICE =
+  '; the client was lent, so give it reconnectOnError, or the backend a connection of its own, to follow a failover behind one address'
 
 /** Looked up for each call: a plugin that is registered after ours decorates the application later. */
 function clientOf (namespace: string, { decoration }: BackendContext): Client {
@@ -78,7 +82,8 @@ function clientOf (namespace: string, { decoration }: BackendContext): Client {
   }
   // A client of its own is what the application has where @fastify/redis was registered without a namespace.
   const known = found === undefined || 'status' in found ? [] : Object.keys(found)
-  throw new CACHE_ERR_OPTION('redis.namespace', `that of a registered @fastify/redis; known are ${known.length === 0 ? 'none' : known.join(', ')}`, `'${namespace}'`)
+  throw new CACHE_ERR_OPTION(
+    'redis.namespace', `that of a registered @fastify/redis; known are ${known.length === 0 ? 'none' : known.join(', ')}`, `'${namespace}'`)
 }
 
 /** Later with each failure, and never at the same instant as other processes. */
@@ -99,7 +104,9 @@ function make (Redis: Driver, way: Way): OwnClient {
   const { connection } = way as Way & { connection: object }
   // But what Sentinels call the master may be one no more, which only INFO tells.
   const enableReadyCheck = 'sentinels' in connection
-  if (way.kind !== 'cluster') return new Redis({ ...defaults, enableReadyCheck, sentinelRetryStrategy: retryDelayMs, ...connection, ...SETTLED })
+  if (way.kind !== 'cluster') {
+    return new Redis({ ...defaults, enableReadyCheck, sentinelRetryStrategy: retryDelayMs, ...connection, ...SETTLED })
+  }
   const { retryStrategy, ...ofNodes } = defaults
   const { natMap, dnsLookup, ...redisOptions } = connection as Record<string, unknown>
   return new Redis.Cluster(way.nodes, {

@@ -1,5 +1,7 @@
 // The options of the backend `redis`: their checks, and what they come to. No value of theirs is ever shown: they hold passwords.
-import { checkOptions, discreet, exactlyOne, expects, hasMethods, isPositiveInteger, isRecord, kindOf, positiveInteger, text, type Check } from '../../registry/check.js'
+import {
+  checkOptions, discreet, exactlyOne, expects, hasMethods, isPositiveInteger, isRecord, kindOf, positiveInteger, text, type Check
+} from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 import { CLIENT_METHODS, type Client } from './driver.js'
 
@@ -103,7 +105,10 @@ export function refuseReplicas (options: { scaleReads?: unknown, role?: unknown 
   const { scaleReads = 'master', role = 'master' } = options
   if (scaleReads === 'master' && role === 'master') return
   const got = scaleReads === 'master' ? "Sentinel's role 'slave'" : 'scaleReads, which reads from replicas'
-  throw new CACHE_ERR_OPTION(who, "a client that reads from masters, since a replica may not know yet what was invalidated: one with scaleReads: 'master', or url or connection", `one with ${got}`)
+  throw new CACHE_ERR_OPTION(
+    who,
+    "a client that reads from masters, since a replica may not know yet what was invalidated: one with scaleReads: 'master', or url or connection",
+    `one with ${got}`)
 }
 
 const url = discreet<string>('a URL that begins with redis:// or rediss://, or the path of a socket', (value) =>
@@ -119,13 +124,17 @@ const connection: Check<RedisConnection> = (value, who) => {
   }
   nodes(value.cluster, `${who}.cluster`)
   refuseReplicas(value, who)
-  if (value.commandTimeout !== undefined) expects('a positive integer of milliseconds', isPositiveInteger)(value.commandTimeout, `${who}.commandTimeout`)
+  if (value.commandTimeout !== undefined) {
+    expects('a positive integer of milliseconds', isPositiveInteger)(value.commandTimeout, `${who}.commandTimeout`)
+  }
   return value
 }
 
 /** The settings that `options` stand for. Throws CACHE_ERR_OPTION. */
 export function readOptions (options: RedisOptions): Settings {
-  const given = checkOptions<RedisOptions>('redis', options, { client, namespace: text, url, connection, prefix: text, maxValueBytes: positiveInteger })
+  const given = checkOptions<RedisOptions>('redis', options, {
+    client, namespace: text, url, connection, prefix: text, maxValueBytes: positiveInteger
+  })
   exactlyOne('redis', given, ['client', 'namespace', 'url', 'connection'])
   return {
     way: wayOf(given),

@@ -31,7 +31,9 @@ export class Reads<T> {
     try {
       // The nodes of a Cluster don't wait for one another.
       const client = this.#calls.client()
-      if (client.nodes !== undefined) return this.#calls.on(client, () => client.getBuffer(stored)).then(this.#reading.answered, this.#reading.failed)
+      if (client.nodes !== undefined) {
+        return this.#calls.on(client, () => client.getBuffer(stored)).then(this.#reading.answered, this.#reading.failed)
+      }
     } catch (error) {
       return Promise.reject(error)
     }

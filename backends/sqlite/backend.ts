@@ -91,7 +91,8 @@ export class SqliteBackend implements CacheBackend {
     if (bytes > this.#upkeep.maxBytes || bytes > MAX_ROW_BYTES) {
       // What was there before must not be taken for what could not be stored.
       this.#writes.put(key, undefined)
-      return Promise.reject(refusal(new CACHE_ERR_BACKEND_FAILED('sqlite', 'set', 'the entry is larger than sqlite.maxBytes, or the disk, allows')))
+      return Promise.reject(
+        refusal(new CACHE_ERR_BACKEND_FAILED('sqlite', 'set', 'the entry is larger than sqlite.maxBytes, or the disk, allows')))
     }
     return this.#writes.put(key, { value, expiresAt: Math.min(Math.floor(expiresAt), Number.MAX_SAFE_INTEGER) })
   }

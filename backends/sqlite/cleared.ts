@@ -11,7 +11,8 @@ const asideOf = (table: string, which: string): string => `${table} cleared ${wh
  */
 export function putAside (database: Database, table: string, kept: Iterable<string>): void {
   const aside = asideOf(table, randomBytes(6).toString('hex'))
-  const made = database.prepare('SELECT type, name, sql FROM main.sqlite_master WHERE tbl_name = ? COLLATE NOCASE AND sql IS NOT NULL ORDER BY type DESC')
+  const made = database.prepare(
+    'SELECT type, name, sql FROM main.sqlite_master WHERE tbl_name = ? COLLATE NOCASE AND sql IS NOT NULL ORDER BY type DESC')
     .all(table) as Array<{ type: string, name: string, sql: string }>
   // Indexes can't be renamed, and nobody will ask these any more.
   for (const { type, name } of made) if (type === 'index') database.exec(`DROP INDEX "${name}"`)
@@ -21,7 +22,9 @@ export function putAside (database: Database, table: string, kept: Iterable<stri
   for (const key of kept) keep.run(key)
 }
 
-/** Deletes some rows of a table that was put aside, by this process or another, and it itself with the last. Answers whether there was one. */
+/**
+ * Deletes some rows of a table that was put aside, by this process or another, and it itself with the last. Answers whether there was one.
+ */
 export function sweepAside (database: Database, table: string, max: number): boolean {
   const aside = database.prepare("SELECT name FROM main.sqlite_master WHERE type = 'table' AND name GLOB ? LIMIT 1").pluck(true)
     .get(asideOf(table, '*')) as string | undefined

@@ -37,7 +37,9 @@ export class Disk {
   async withRoom<T> (work: () => Promise<T>, need: () => Need): Promise<T> {
     const { home, writeAheadLog } = this.#options
     if (!home.hasFile) return await work()
-    if (need() !== 'upkeep' && writeAheadLog.isOver()) this.#beginAnew(driverError('SQLITE_FULL', 'the write-ahead log is too long and others keep it from being emptied'))
+    if (need() !== 'upkeep' && writeAheadLog.isOver()) {
+      this.#beginAnew(driverError('SQLITE_FULL', 'the write-ahead log is too long and others keep it from being emptied'))
+    }
     try {
       return await work()
     } catch (error) {
@@ -78,6 +80,7 @@ export class Disk {
     const at = this.#begunAnewAt = performance.now()
     if (at - this.#loggedAt < LOG_GAP_MS) return
     this.#loggedAt = at
-    log.warn({ err, path: home.path }, 'cache: there is no room for the SQLite file; it was deleted, with all that it held, and a new one is used')
+    log.warn({ err, path: home.path },
+      'cache: there is no room for the SQLite file; it was deleted, with all that it held, and a new one is used')
   }
 }

@@ -50,7 +50,10 @@ export function driverVersion (): string | undefined {
   }
 }
 
-/** What is to be said of this driver on this Node: before 13 it ends the process there, at some garbage collection (WiseLibs/better-sqlite3#1515). */
+/**
+ * What is to be said of this driver on this Node: before 13 it ends the process there, at some garbage collection
+ * (WiseLibs/better-sqlite3#1515).
+ */
 export function driverWarning (driver: string | undefined, node: string): string | undefined {
   const [major, minor] = node.split('.').map(Number) as [number, number]
   const isNodeAffected = major > 24 || (major === 24 && minor >= 19)

@@ -185,7 +185,8 @@ export class Home {
     this.#disconnect()
     if (!this.#isFile()) return true
     const aside = setAside(path)
-    this.#log.warn({ err: error, path, aside }, 'cache: the SQLite file is damaged; it was moved to the path under aside, and a new one is used')
+    this.#log.warn({ err: error, path, aside },
+      'cache: the SQLite file is damaged; it was moved to the path under aside, and a new one is used')
     return true
   }
 

@@ -77,7 +77,8 @@ export class Listing {
     for (const { from, before } of rangesOf(prefix)) {
       let next: KeyRange['from'] | undefined = from
       await pace.steps((hasTime) => {
-        next = home.use((connection) => within(connection, () => walkSome(connection, { from: next as KeyRange['from'], before }, { look, hasTime })))
+        next = home.use((connection) =>
+          within(connection, () => walkSome(connection, { from: next as KeyRange['from'], before }, { look, hasTime })))
         return next === undefined
       })
     }
@@ -104,7 +105,9 @@ function clearAtOnce (connection: Connection, prefix: string, { later, isMeant }
 }
 
 /** Walks as far as time allows. Answers where to go on; undefined at the end. */
-function walkSome (connection: Connection, { from, before }: KeyRange, { look, hasTime }: { look: Look, hasTime: () => boolean }): KeyRange['from'] | undefined {
+function walkSome (
+  connection: Connection, { from, before }: KeyRange, { look, hasTime }: { look: Look, hasTime: () => boolean }
+): KeyRange['from'] | undefined {
   for (let start = from; ;) {
     const rows = listed(connection, { from: start, before }, ROWS_AT_ONCE)
     for (const row of rows) look(connection, row)

@@ -1,5 +1,7 @@
 // The options of the backend `sqlite`: their shape, their defaults, their checks.
-import { checkOptions, duration, expects, hasMethods, isPositiveInteger, positiveInteger, text, type Duration } from '../../registry/check.js'
+import {
+  checkOptions, duration, expects, hasMethods, isPositiveInteger, positiveInteger, text, type Duration
+} from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 import type { Database } from './driver.js'
 import { FORMAT } from './schema.js'
@@ -71,7 +73,8 @@ const database = expects<LentDatabase>('an open, writable Database of better-sql
   hasMethods(value, 'prepare', 'exec', 'pragma') &&
   (value as { open?: unknown }).open === true && (value as { readonly?: unknown }).readonly !== true)
 
-const maxBytes = expects<number>(`an integer of at least ${LEAST_BYTES}`, (value) => isPositiveInteger(value) && (value as number) >= LEAST_BYTES)
+const maxBytes = expects<number>(`an integer of at least ${LEAST_BYTES}`, (value) =>
+  isPositiveInteger(value) && (value as number) >= LEAST_BYTES)
 
 /** The settings that `options` stand for. Throws CACHE_ERR_OPTION. */
 export function readOptions (options: SqliteOptions): Settings {

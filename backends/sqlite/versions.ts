@@ -8,7 +8,9 @@ const UNUSED_MS = 86_400_000
 const ROWS_AT_ONCE = 16
 
 /** Drops what no version has used for a day, inside a transaction. An empty table is dropped too. Answers whether nothing is left to do. */
-export function dropUnusedTables (database: Database, choice: TableChoice, { at, hasTime }: { at: number, hasTime: () => boolean }): boolean {
+export function dropUnusedTables (
+  database: Database, choice: TableChoice, { at, hasTime }: { at: number, hasTime: () => boolean }
+): boolean {
   for (const table of otherTables(database, choice)) {
     const prepare = (sql: string): Statement => database.prepare(sql.replaceAll('#', `"${table}"`)).safeIntegers(false)
     const usedAt = prepare('SELECT max(used_at) FROM #').pluck(true).get() as number | null

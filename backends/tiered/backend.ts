@@ -45,7 +45,9 @@ export class TieredBackend implements CacheBackend {
     return new TieredBackend(tiers, settings, context)
   }
 
-  private constructor (tiers: readonly Tier[], { deadlineMs, nearTtlMs, stampTtlMs }: Settings, { now, background, isStamp }: BackendContext) {
+  private constructor (
+    tiers: readonly Tier[], { deadlineMs, nearTtlMs, stampTtlMs }: Settings, { now, background, isStamp }: BackendContext
+  ) {
     this.#tiers = tiers
     this.#now = now
     const capped = (key: string, { value, expiresAt }: StoredEntry): StoredEntry => {
@@ -53,7 +55,9 @@ export class TieredBackend implements CacheBackend {
       return { value, expiresAt: Math.floor(Math.min(expiresAt, now() + ttlMs)) }
     }
     this.#shared = { tiers, fence: this.#fence, deadlineMs, capped }
-    this.#retries = background.every('tiered: changes that were not confirmed', RETRY_INTERVAL_MS, () => { for (const tier of tiers) tier.retry() })
+    this.#retries = background.every('tiered: changes that were not confirmed', RETRY_INTERVAL_MS, () => {
+      for (const tier of tiers) tier.retry()
+    })
     this.#addPowers()
   }
 
@@ -76,7 +80,9 @@ export class TieredBackend implements CacheBackend {
     const forgotten = this.#tiers.slice(0, -1).map((tier) => tier.change(key, undefined))
     const kept = this.#tiers.at(-1)!.change(key, entry)
     return andThen(all([...forgotten, kept]), (outcomes) => {
-      const copied = this.#closing === undefined && !this.#fence.movedSince(mark, () => [key]) ? this.#keepNear(key, entry, outcomes) : outcomes
+      const copied = this.#closing === undefined && !this.#fence.movedSince(mark, () => [key])
+        ? this.#keepNear(key, entry, outcomes)
+        : outcomes
       return andThen(copied, (settled) => this.#confirm('set', settled))
     })
   }
@@ -114,7 +120,9 @@ export class TieredBackend implements CacheBackend {
     const failed = outcomes.findLastIndex((outcome) => outcome !== undefined)
     if (failed === -1) return
     const which = `tier ${failed + 1} of ${outcomes.length}, '${this.#tiers[failed]!.name}',`
-    const why = operation === 'close' ? `${which} did not close` : `${which} did not confirm it; until it has, it is not asked about what this changes`
+    const why = operation === 'close'
+      ? `${which} did not close`
+      : `${which} did not confirm it; until it has, it is not asked about what this changes`
     const error = new CACHE_ERR_BACKEND_FAILED('tiered', operation, why, { cause: outcomes[failed]!.error })
     // The others go on, or all are well: nobody need leave the whole alone for this.
     const isPartial = outcomes.some((outcome) => outcome === undefined || isRefusal(outcome.error))
@@ -139,9 +147,14 @@ export class TieredBackend implements CacheBackend {
     if (haveAll('has')) this.has = open('has', (key: string) => has(this.#shared, key))
     if (haveAll('clear')) this.clear = async (prefix = '', options) => { await this.#clear(prefix, options) }
     if (backend.getMany !== undefined) this.getMany = open('getMany', (keys: readonly string[]) => readMany(this.#shared, keys))
-    if (backend.keys !== undefined) this.keys = open('keys', (pattern?: string) => andThen(backend.keys!(pattern), (keys) => keys.filter((key) => !last.isInDoubt(key))))
+    if (backend.keys !== undefined) {
+      this.keys = open('keys', (pattern?: string) => andThen(backend.keys!(pattern), (keys) => keys.filter((key) => !last.isInDoubt(key))))
+    }
     if (backend.size !== undefined) this.size = open('size', () => backend.size!())
-    if (backend.stats !== undefined) this.stats = open('stats', () => andThen(backend.stats!(), (stats) => ({ ...stats, unconfirmed: this.#tiers.reduce((sum, tier) => sum + tier.unconfirmed, 0) })))
+    if (backend.stats !== undefined) {
+      this.stats = open('stats', () =>
+        andThen(backend.stats!(), (stats) => ({ ...stats, unconfirmed: this.#tiers.reduce((sum, tier) => sum + tier.unconfirmed, 0) })))
+    }
   }
 
   #refuseClosed (operation: string): void {

@@ -24,7 +24,10 @@ class Next {
   }
 }
 
-/** Changes under way at most, beside which the next set fails at once. Deletes are asked for on purpose: as many more of them are let through. */
+/**
+ * Changes under way at most, beside which the next set fails at once. Deletes are asked for on purpose: as many more of them are let
+ * through.
+ */
 const MAX_RUNNING = 1_000
 const MAX_RUNNING_BESIDE_DELETE = 2 * MAX_RUNNING
 /** Unconfirmed changes of single keys at most: beyond, the tier as a whole is not believed until it was cleared. */
@@ -77,7 +80,9 @@ export class Lanes {
 
   /** Forgets what begins with `prefix`, after changes under way there. */
   async clear (prefix: string, options?: ClearOptions): Promise<void> {
-    const before = [...this.#lanes].filter(([key, { running }]) => running && key.startsWith(prefix)).map(([key]) => this.change(key, undefined))
+    const before = [...this.#lanes]
+      .filter(([key, { running }]) => running && key.startsWith(prefix))
+      .map(([key]) => this.change(key, undefined))
     const record = { failed: false }
     this.#prefixes.set(prefix, record)
     const cleared = outcomeOf(() => this.#backend.clear?.(prefix, options))
@@ -108,7 +113,9 @@ export class Lanes {
   #run (key: string, known: Lane | undefined, entry: StoredEntry | undefined): MaybePromise<void> {
     let answer: MaybePromise<void>
     try {
-      if (this.#running >= (entry === undefined ? MAX_RUNNING_BESIDE_DELETE : MAX_RUNNING)) throw new Error('too many changes are under way')
+      if (this.#running >= (entry === undefined ? MAX_RUNNING_BESIDE_DELETE : MAX_RUNNING)) {
+        throw new Error('too many changes are under way')
+      }
       // To forget is always tried: it is asked for on purpose, and what can't be forgotten must be known.
       if (entry !== undefined && !this.#breaker.admits()) throw new Error('it fails, and is left alone for a moment')
       answer = entry === undefined ? this.#backend.delete(key) : this.#backend.set(key, entry)

@@ -37,9 +37,13 @@ export interface Settings {
 const LEAST_TIERS = 2
 
 const tiers: Check<readonly BackendChoice[]> = (value, who) => {
-  if (!Array.isArray(value) || value.length < LEAST_TIERS) throw new CACHE_ERR_OPTION(who, 'a list of two or more backends, { backend, options }, near to far', show(value))
+  if (!Array.isArray(value) || value.length < LEAST_TIERS) {
+    throw new CACHE_ERR_OPTION(who, 'a list of two or more backends, { backend, options }, near to far', show(value))
+  }
   return value.map((choice: unknown, index) => {
-    const checked = checkOptions<{ backend: string, options: unknown }>(`${who}[${index}]`, choice, { backend: text, options: (options) => options })
+    const checked = checkOptions<{ backend: string, options: unknown }>(`${who}[${index}]`, choice, {
+      backend: text, options: (options) => options
+    })
     if (checked.backend === undefined) throw new CACHE_ERR_OPTION(`${who}[${index}].backend`, "a backend's name", 'none')
     return checked as BackendChoice
   })

@@ -33,7 +33,9 @@ class OneRead implements Asking {
 
 /** No tier could say: an error. One that could, and had nothing, makes it a miss. */
 function failure ({ tiers }: Shared, operation: string): Error {
-  return new CACHE_ERR_BACKEND_FAILED('tiered', operation, 'no tier could say', { cause: tiers.findLast(({ error }) => error !== undefined)?.error })
+  return new CACHE_ERR_BACKEND_FAILED('tiered', operation, 'no tier could say', {
+    cause: tiers.findLast(({ error }) => error !== undefined)?.error
+  })
 }
 
 /** The live entry under `key` in the nearest tier that has it. Throws CACHE_ERR_BACKEND_FAILED when no tier could say. */
@@ -96,7 +98,9 @@ export function has (shared: Shared, key: string): MaybePromise<boolean> {
 }
 
 /** `found`, after the tiers before it were given a copy; not when the key was changed since it was asked for. */
-function copied ({ tiers, fence, capped }: Shared, { key, mark, index, found }: { key: string, mark: number, index: number, found: StoredEntry }): StoredEntry {
+function copied (
+  { tiers, fence, capped }: Shared, { key, mark, index, found }: { key: string, mark: number, index: number, found: StoredEntry }
+): StoredEntry {
   if (fence.movedSince(mark, () => [key])) return found
   const entry = owning(found)
   for (const tier of tiers.slice(0, index)) tier.copy(key, capped(key, entry))

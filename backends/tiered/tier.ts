@@ -45,7 +45,8 @@ export class Tier {
     this.#breaker = new Breaker(now)
     this.#lanes = new Lanes(backend, this.#breaker, () => {
       const cure = backend.clear === undefined ? "which it can't; restart to use it again" : 'which is tried again and again'
-      log.warn({ tier: name, unconfirmed: MAX_UNCONFIRMED }, `cache: a tier did not confirm too many changes, nothing is read from it until it was cleared, ${cure}`)
+      log.warn({ tier: name, unconfirmed: MAX_UNCONFIRMED },
+        `cache: a tier did not confirm too many changes, nothing is read from it until it was cleared, ${cure}`)
     })
   }
 

@@ -16,7 +16,9 @@ interface Package {
 const PACKAGE = 'unstorage'
 
 /** The storage that was lent, or one around the driver. Throws CACHE_ERR_DEPENDENCY_MISSING when unstorage is not installed. */
-export async function openStorage ({ storage, driver, prefix }: Settings, load: () => Promise<unknown> = () => import('unstorage')): Promise<Opened> {
+export async function openStorage (
+  { storage, driver, prefix }: Settings, load: () => Promise<unknown> = () => import('unstorage')
+): Promise<Opened> {
   if (storage !== undefined) return { storage, driver: storage.getMount(prefix).driver, async close () {} }
   const { createStorage } = await load().catch((cause: unknown) => {
     throw new CACHE_ERR_DEPENDENCY_MISSING('unstorage', PACKAGE, PACKAGE, { cause })

@@ -1,5 +1,7 @@
 // The options of the backend `unstorage`: their shape, their defaults, their checks. Drivers are never shown: they hold passwords.
-import { checkOptions, discreet, duration, exactlyOne, hasMethods, kindOf, storePrefix, type Check, type Duration } from '../../registry/check.js'
+import {
+  checkOptions, discreet, duration, exactlyOne, hasMethods, kindOf, storePrefix, type Check, type Duration
+} from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 
 /** A driver of unstorage, as far as it is looked at. */
@@ -86,7 +88,9 @@ export function mustWrite (driver: UnstorageDriver, who: string): void {
 
 /** The settings that `options` stand for. Throws CACHE_ERR_OPTION. */
 export function readOptions (options: UnstorageOptions): Settings {
-  const given = checkOptions<UnstorageOptions>('unstorage', options, { driver, storage, prefix: storePrefix, timeout: duration(), cleanupInterval: duration() })
+  const given = checkOptions<UnstorageOptions>('unstorage', options, {
+    driver, storage, prefix: storePrefix, timeout: duration(), cleanupInterval: duration()
+  })
   exactlyOne('unstorage', given, ['driver', 'storage'])
   const settings = {
     driver: given.driver,

@@ -48,13 +48,16 @@ export class UnstorageStore implements ByteStore {
     const before = await this.get(name).catch(noBytes)
     if (await this.#remove(name)) return
     const after = await this.get(name).catch(noBytes)
-    if (before === undefined || after === undefined || Buffer.compare(before, after) === 0) throw failure('delete', 'the driver did not remove it')
+    if (before === undefined || after === undefined || Buffer.compare(before, after) === 0) {
+      throw failure('delete', 'the driver did not remove it')
+    }
   }
 
   async * list (): AsyncGenerator<Listed, undefined> {
     const latest = this.#latest
     const keys = await this.#storage.getKeys(this.#prefix)
-    const names = new Set(keys.filter((key) => key.startsWith(this.#prefix)).map((key) => key.slice(this.#prefix.length)).filter((name) => NAME.test(name)))
+    const names = new Set(
+      keys.filter((key) => key.startsWith(this.#prefix)).map((key) => key.slice(this.#prefix.length)).filter((name) => NAME.test(name)))
     if (latest !== undefined && !names.has(latest) && await this.#storage.hasItem(this.#prefix + latest)) {
       throw failure('list', 'the driver does not list what it holds')
     }

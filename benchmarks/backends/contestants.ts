@@ -60,12 +60,18 @@ const OPTIONS: Readonly<Record<string, (places: Places) => object>> = {
   file: ({ folder }) => ({ dir: `${folder}/entries` }),
   redis: ({ redisUrl }) => ({ url: redisUrl }),
   http: ({ httpUrl }) => ({ baseUrl: httpUrl }),
-  tiered: ({ folder }) => ({ tiers: [{ backend: 'memory', options: { maxBytes: ROOM_BYTES } }, { backend: 'sqlite', options: { path: `${folder}/cache.db` } }] })
+  tiered: ({ folder }) => ({
+    tiers: [{ backend: 'memory', options: { maxBytes: ROOM_BYTES } }, { backend: 'sqlite', options: { path: `${folder}/cache.db` } }]
+  })
 }
 
 /** How a contestant is opened in its process. */
 export function choiceOf (name: string, places: Places): SubjectChoice {
   const options = OPTIONS[name]
-  if (options === undefined) return { moduleUrl: import.meta.resolve('./raw.js'), options: { driver: name as RawOptions['driver'], ...places } satisfies RawOptions }
-  return { moduleUrl: import.meta.resolve('../core/opened.js'), options: { backend: name, options: options(places) } satisfies BackendSource }
+  if (options === undefined) {
+    return { moduleUrl: import.meta.resolve('./raw.js'), options: { driver: name as RawOptions['driver'], ...places } satisfies RawOptions }
+  }
+  return {
+    moduleUrl: import.meta.resolve('../core/opened.js'), options: { backend: name, options: options(places) } satisfies BackendSource
+  }
 }

@@ -1,7 +1,8 @@
 // A port for a server that is a program of its own. It stays free until that is started, which may be later.
 import getPort, { portNumbers } from 'get-port'
 
-// Below those that systems give to connections and to `listen(0)` (from 32768 on Linux, from 49152 elsewhere): nobody is given it by chance.
+// Below those that systems give to connections and to `listen(0)` (from 32768 on Linux, from 49152 elsewhere): nobody is given it by
+// chance.
 const FIRST = 16_384
 const LAST = 32_767
 /** How far apart processes that were started one after the other begin to look. */

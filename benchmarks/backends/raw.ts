@@ -27,12 +27,26 @@ const asBytes = (found: unknown): Uint8Array => found as Uint8Array
 const DRIVERS = {
   map (): Subject {
     const entries = new Map<string, Buffer>()
-    return { get: (key) => entries.get(key), set: (key, value) => { entries.set(key, value) }, delete: (key) => { entries.delete(key) }, bytesOf: asBytes, close () {} }
+    return {
+      get: (key) => entries.get(key),
+      set: (key, value) => { entries.set(key, value) },
+      delete: (key) => { entries.delete(key) },
+      bytesOf: asBytes,
+      close () {}
+    }
   },
 
   'lru-cache' (): Subject {
-    const entries = new LRUCache<string, Buffer>({ maxSize: 256 * 1024 * 1024, ttl: LIFE_MS, sizeCalculation: (value, key) => value.byteLength + key.length })
-    return { get: (key) => entries.get(key), set: (key, value) => { entries.set(key, value) }, delete: (key) => { entries.delete(key) }, bytesOf: asBytes, close () {} }
+    const entries = new LRUCache<string, Buffer>({
+      maxSize: 256 * 1024 * 1024, ttl: LIFE_MS, sizeCalculation: (value, key) => value.byteLength + key.length
+    })
+    return {
+      get: (key) => entries.get(key),
+      set: (key, value) => { entries.set(key, value) },
+      delete: (key) => { entries.delete(key) },
+      bytesOf: asBytes,
+      close () {}
+    }
   },
 
   fs ({ folder }: RawOptions): Subject {
@@ -87,7 +101,8 @@ function sqlite (database: Database.Database): Subject {
   for (const setting of ['journal_mode = WAL', 'synchronous = OFF']) database.pragma(setting)
   database.exec('CREATE TABLE entries (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, value BLOB NOT NULL, expires_at INTEGER NOT NULL)')
   const find = database.prepare('SELECT value FROM entries WHERE key = ? AND expires_at > ?').pluck()
-  const put = database.prepare('INSERT INTO entries (key, value, expires_at) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at')
+  const put = database.prepare(
+    'INSERT INTO entries (key, value, expires_at) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at')
   const remove = database.prepare('DELETE FROM entries WHERE key = ?')
   let waiting: Array<() => void> = []
   let settled: Promise<void> | undefined

@@ -45,7 +45,9 @@ export function rowsOf (contestants: readonly Contestant[], results: Results): R
       set,
       targets: [
         ...(leastGetRatio === undefined ? [] : [{ text: `get ${leastGetRatio}`, isReached: get.ratio! >= leastGetRatio }]),
-        ...(leastSetsPerSecond === undefined ? [] : [{ text: `set ${grouped(leastSetsPerSecond)}/s`, isReached: set.perSecond >= leastSetsPerSecond }])
+        ...(leastSetsPerSecond === undefined
+          ? []
+          : [{ text: `set ${grouped(leastSetsPerSecond)}/s`, isReached: set.perSecond >= leastSetsPerSecond }])
       ]
     }
   })
@@ -67,7 +69,8 @@ export function table ({ node, cpu, commit, entries, valueBytes, inFlight, round
   const cells = [
     ['', 'get/s', 'p99 us', 'of raw', 'set/s', 'p99 us', 'of raw', 'to reach'],
     ...rows.map(({ title, get, set, targets }) => [
-      title, ...columns(get), ...columns(set), targets.map(({ text, isReached }) => `${text} ${isReached ? 'reached' : 'MISSED'}`).join(', ')
+      title, ...columns(get), ...columns(set),
+      targets.map(({ text, isReached }) => `${text} ${isReached ? 'reached' : 'MISSED'}`).join(', ')
     ])
   ]
   const widths = cells[0]!.map((_, column) => Math.max(...cells.map((row) => row[column]!.length)))
@@ -75,7 +78,8 @@ export function table ({ node, cpu, commit, entries, valueBytes, inFlight, round
     `Node ${node}, ${cpu}, commit ${commit}`,
     `${grouped(entries)} entries of ${valueBytes} bytes, ${inFlight} in flight, ${rounds} rounds of ${sliceMs} ms, medians; ratios to the raw driver of the same round`,
     '',
-    ...cells.map((row) => row.map((cell, column) => column === 0 || column === 7 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)).join('  ').trimEnd())
+    ...cells.map((row) => row.map((cell, column) =>
+      column === 0 || column === 7 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)).join('  ').trimEnd())
   ].join('\n')
 }
 

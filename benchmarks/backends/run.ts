@@ -33,7 +33,9 @@ const folder = mkdtempSync(join(tmpdir(), 'bench-backends-'))
 const contenders: Contender[] = []
 let servers: Awaited<ReturnType<typeof startServers>> | undefined
 // Whatever waits for one of them learns that it has ended, and everything is cleaned up below.
-for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => { for (const contender of contenders) contender.stop().catch(() => {}) })
+for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(name, () => { for (const contender of contenders) contender.stop().catch(() => {}) })
+}
 try {
   servers = await startServers(folder)
   for (const { name } of contestants) {
@@ -54,7 +56,9 @@ try {
   })
   const results = new Map<string, Awaited<ReturnType<Contender['results']>>>()
   for (const contender of contenders) results.set(contender.name, await contender.results())
-  const report: Report = { ...machine(), commit: commit(), at: new Date().toISOString(), ...workload, rounds, sliceMs, rows: rowsOf(contestants, results) }
+  const report: Report = {
+    ...machine(), commit: commit(), at: new Date().toISOString(), ...workload, rounds, sliceMs, rows: rowsOf(contestants, results)
+  }
   console.log(table(report))
   if (file !== undefined) {
     writeFileSync(file, JSON.stringify(report, null, 2) + '\n')

@@ -37,7 +37,8 @@ export async function startServers (folder: string): Promise<Servers> {
 
 async function startRedis (folder: string): Promise<{ redis: ChildProcess, port: number }> {
   const port = await freePort()
-  const redis = spawn('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'no'], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const redis = spawn('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'no'],
+    { stdio: ['ignore', 'pipe', 'inherit'] })
   await new Promise<void>((resolve, reject) => {
     redis.once('error', (cause) => reject(new Error('this benchmark needs redis-server (Debian: apt-get install redis-server)', { cause })))
     redis.once('exit', () => reject(new Error('redis-server ended before it was ready')))

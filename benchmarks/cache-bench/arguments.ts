@@ -75,7 +75,9 @@ export function readArguments (args: readonly string[]): Settings | undefined {
     seconds,
     entries: Math.floor(number('entries', ENTRIES, 16, 10_000_000)),
     valueBytes: Math.floor(number('value-bytes', VALUE_BYTES, 1, 16_000_000)),
-    sizes: values.sizes === undefined ? SIZES : values.sizes.split(',').map((size) => Math.floor(readNumber('--sizes', size, 1, 16_000_000))),
+    sizes: values.sizes === undefined
+      ? SIZES
+      : values.sizes.split(',').map((size) => Math.floor(readNumber('--sizes', size, 1, 16_000_000))),
     inFlight: Math.floor(number('in-flight', IN_FLIGHT, 1, 10_000)),
     hitRatio: number('hit-ratio', HIT_RATIO, 0.01, 1),
     ...(values.json !== undefined && { json: values.json }),
@@ -86,7 +88,9 @@ export function readArguments (args: readonly string[]): Settings | undefined {
 
 type Token = { readonly kind: string, readonly name?: string, readonly value?: string | undefined }
 
-function parse (args: readonly string[]): { values: { [K in keyof typeof OPTIONS]?: typeof OPTIONS[K]['type'] extends 'boolean' ? boolean : string }, tokens: readonly Token[] } {
+function parse (args: readonly string[]): {
+  values: { [K in keyof typeof OPTIONS]?: typeof OPTIONS[K]['type'] extends 'boolean' ? boolean : string }, tokens: readonly Token[]
+} {
   // Alone, it means the standard output.
   const whole = args.map((arg, at) => arg === '--json' && (args[at + 1] === undefined || args[at + 1]!.startsWith('-')) ? '--json=' : arg)
   try {
@@ -108,7 +112,9 @@ function readBackends (tokens: readonly Token[]): readonly Asked[] {
     if (name === 'name') last.name = value!
     else last.options = readOptions(value!)
   }
-  if (backends.length === 0) throw new Refusal('what is to be measured? Give --backend sqlite, or --module ./my-backend.js; --help shows more')
+  if (backends.length === 0) {
+    throw new Refusal('what is to be measured? Give --backend sqlite, or --module ./my-backend.js; --help shows more')
+  }
   return backends
 }
 
@@ -121,7 +127,9 @@ function readOptions (json: string): object {
     const what = (error as Error).message.replace(/ in JSON at position (\d+).*/, (_, position) => ` at character ${Number(position) + 1}`)
     throw new Refusal(`--options is not JSON: ${what}, got ${shortened(json)}`)
   }
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) throw new Refusal(`--options must be a JSON object such as '{"path":":memory:"}', got ${shortened(json)}`)
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new Refusal(`--options must be a JSON object such as '{"path":":memory:"}', got ${shortened(json)}`)
+  }
   return options
 }
 

@@ -19,7 +19,9 @@ export function breakEvenUs ({ floorUs, hitUs, missUs }: Costs, hitRatio: number
 }
 
 /** The sentence that says so. */
-export function breakEvenSentence (name: string, { cpuUs, latencyUs }: { readonly cpuUs: number, readonly latencyUs: number }, hitRatio: number): string {
+export function breakEvenSentence (
+  name: string, { cpuUs, latencyUs }: { readonly cpuUs: number, readonly latencyUs: number }, hitRatio: number
+): string {
   const cpu = cpuUs === 0 ? 'always saves processor time' : `saves processor time where the handler uses more than ${micros(cpuUs)} of it`
   const latency = latencyUs === 0 ? 'always answers sooner' : `answers sooner where the handler takes longer than ${micros(latencyUs)}`
   return `${name}: with ${percent(hitRatio)} of the requests answered from it, caching ${cpu}, and ${latency}.`

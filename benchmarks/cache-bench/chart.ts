@@ -19,7 +19,8 @@ const VALUE = 66
 // Told apart by everybody (Okabe and Ito), and readable on white and on black.
 const COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#8a8a8a']
 
-const STYLE = 'svg{background:#fff;font:12px system-ui,sans-serif}text{fill:#1f2328}.soft{fill:#59636e}.title{font-size:14px;font-weight:600}.head{font-size:17px;font-weight:600}' +
+const STYLE =
+  'svg{background:#fff;font:12px system-ui,sans-serif}text{fill:#1f2328}.soft{fill:#59636e}.title{font-size:14px;font-weight:600}.head{font-size:17px;font-weight:600}' +
   '.grid{stroke:#d1d9e0;stroke-width:1}' +
   '@media (prefers-color-scheme:dark){svg{background:#0d1117}text{fill:#e6edf3}.soft{fill:#9198a1}.grid{stroke:#3d444d}}'
 
@@ -39,9 +40,17 @@ export function chart (report: Report): string {
   const total = HEAD + heights[0]! + heights[1]! + GAP * 2
   const drawn = panels.map((row, at) => row.map((panel, column) =>
     panel.draw(MARGIN + column * (PANEL_WIDTH + GAP), HEAD + (at === 0 ? 0 : heights[0]! + GAP))).join('')).join('')
-  const subtitle = `values of ${bytes(conditions.valueBytes)}, ${conditions.inFlight} operations in flight; Node ${machine.node}, ${machine.cores} x ${machine.cpu}`
-  return element('svg', { xmlns: 'http://www.w3.org/2000/svg', viewBox: `0 0 ${WIDTH} ${total}`, width: WIDTH, height: total, role: 'img', 'aria-label': `cache-bench: ${names(backends)}` },
-    element('title', {}, escaped(`cache-bench: ${names(backends)}`)) + element('style', {}, STYLE) +
+  const subtitle =
+    `values of ${bytes(conditions.valueBytes)}, ${conditions.inFlight} operations in flight; Node ${machine.node}, ${machine.cores} x ${machine.cpu}`
+  return element('svg', {
+    xmlns: 'http://www.w3.org/2000/svg',
+    viewBox: `0 0 ${WIDTH} ${total}`,
+    width: WIDTH,
+    height: total,
+    role: 'img',
+    'aria-label': `cache-bench: ${names(backends)}`
+  },
+  element('title', {}, escaped(`cache-bench: ${names(backends)}`)) + element('style', {}, STYLE) +
     text(MARGIN, 34, `cache-bench: ${names(backends)}`, { class: 'head' }) + text(MARGIN, 56, subtitle, { class: 'soft' }) + drawn) + '\n'
 }
 
@@ -59,10 +68,11 @@ function operationsPanel (backends: readonly BackendReport[]): Panel {
 
 function breakEvenPanel (backends: readonly BackendReport[], hitRatio: number): Panel {
   const shades = [['cpuUs', 'CPU', 1], ['latencyUs', 'time', 0.5]] as const
-  return barPanel(`Worth it for handlers that take more, at ${Math.round(hitRatio * 100)} % hits`, backends.map((backend, at) => shades.map(([what, label, opacity]) => {
-    const value = backend.breakEven[what]
-    return { label: `${backend.name} ${label}`, value, shown: value === 0 ? 'always' : micros(value), colour: colourOf(at), opacity }
-  })), micros)
+  return barPanel(`Worth it for handlers that take more, at ${Math.round(hitRatio * 100)} % hits`, backends.map((backend, at) =>
+    shades.map(([what, label, opacity]) => {
+      const value = backend.breakEven[what]
+      return { label: `${backend.name} ${label}`, value, shown: value === 0 ? 'always' : micros(value), colour: colourOf(at), opacity }
+    })), micros)
 }
 
 /** Groups of bars, one below the other. */
@@ -88,7 +98,9 @@ function barPanel (title: string, groups: ReadonlyArray<readonly Bar[]>, tick: (
 function drawBar ({ label, value, shown, colour, opacity }: Bar, { x, y, scale }: { x: number, y: number, scale: LogScale }): string {
   const end = value > 0 ? scale.at(value) : x + LABEL
   return text(x + LABEL - 8, y + 11, cut(label), { 'text-anchor': 'end' }) +
-    element('rect', { x: x + LABEL, y: y + 1, width: Math.max(1, end - x - LABEL), height: ROW - 3, fill: colour, 'fill-opacity': String(opacity) }) +
+    element('rect', {
+      x: x + LABEL, y: y + 1, width: Math.max(1, end - x - LABEL), height: ROW - 3, fill: colour, 'fill-opacity': String(opacity)
+    }) +
     text(Math.max(end, x + LABEL) + 6, y + 11, shown, { class: 'soft' })
 }
 
@@ -110,10 +122,13 @@ function latencyPanel (backends: readonly BackendReport[]): Panel {
         top += ROW + 4 + (isLast ? ROW_GAP : 0)
         return text(x + LABEL - 8, middle + 4, cut(label), { 'text-anchor': 'end' }) +
           element('line', { x1: first, x2: last, y1: middle, y2: middle, stroke: colour, 'stroke-width': '2', 'stroke-opacity': '0.5' }) +
-          values.map((value, at) => element('circle', { cx: scale.at(value), cy: middle, r: at === 0 ? 5 : 3.5, fill: colour, 'fill-opacity': String(1 - at * 0.2) })).join('') +
+          values.map((value, at) => element('circle', {
+            cx: scale.at(value), cy: middle, r: at === 0 ? 5 : 3.5, fill: colour, 'fill-opacity': String(1 - at * 0.2)
+          })).join('') +
           text(last + 8, middle + 4, micros(values.at(-1)!), { class: 'soft' })
       })
-      return text(x, y + 14, 'One operation takes: p50, p90, p99, p99.9', { class: 'title' }) + grid(scale, { top: y + TITLE - 4, bottom: y + height - AXIS, tick: micros }) + drawn.join('')
+      return text(x, y + 14, 'One operation takes: p50, p90, p99, p99.9', { class: 'title' }) +
+        grid(scale, { top: y + TITLE - 4, bottom: y + height - AXIS, tick: micros }) + drawn.join('')
     }
   }
 }
@@ -128,15 +143,24 @@ function sizesPanel (backends: readonly BackendReport[]): Panel {
       const across = new LogScale(points.flat().map(([size]) => size), x + 52, x + PANEL_WIDTH - VALUE - 24)
       const bottom = y + height - AXIS
       const up = new LogScale(points.flat().map(([, rate]) => rate), bottom, y + TITLE)
-      const rows = up.ticks().map((value) => element('line', { x1: x + 52, x2: x + PANEL_WIDTH - VALUE - 24, y1: up.at(value), y2: up.at(value), class: 'grid' }) +
+      const rows = up.ticks().map((value) =>
+        element('line', { x1: x + 52, x2: x + PANEL_WIDTH - VALUE - 24, y1: up.at(value), y2: up.at(value), class: 'grid' }) +
         text(x + 44, up.at(value) + 4, short(value), { class: 'soft', 'text-anchor': 'end' }))
-      const columns = across.ticks().map((value) => text(across.at(value), bottom + 18, bytes(value), { class: 'soft', 'text-anchor': 'middle' }))
+      const columns = across.ticks().map((value) => text(across.at(value), bottom + 18, bytes(value), {
+        class: 'soft', 'text-anchor': 'middle'
+      }))
       const ends = spread(points.map((line) => up.at(line.at(-1)![1])))
       const lines = points.map((line, at) =>
-        element('polyline', { points: line.map(([size, rate]) => `${across.at(size).toFixed(1)},${up.at(rate).toFixed(1)}`).join(' '), fill: 'none', stroke: colourOf(at), 'stroke-width': '2' }) +
+        element('polyline', {
+          points: line.map(([size, rate]) => `${across.at(size).toFixed(1)},${up.at(rate).toFixed(1)}`).join(' '),
+          fill: 'none',
+          stroke: colourOf(at),
+          'stroke-width': '2'
+        }) +
         line.map(([size, rate]) => element('circle', { cx: across.at(size), cy: up.at(rate), r: 3.5, fill: colourOf(at) })).join('') +
         text(across.at(line.at(-1)![0]) + 9, ends[at]! + 4, cut(backends[at]!.name)))
-      return text(x, y + 14, 'Reads a second by the size of the value', { class: 'title' }) + rows.join('') + columns.join('') + lines.join('')
+      return text(x, y + 14, 'Reads a second by the size of the value', { class: 'title' }) + rows.join('') +
+        columns.join('') + lines.join('')
     }
   }
 }

@@ -34,15 +34,32 @@ function speedOf (report: Report, before: Report): number {
 
 function compareBackend (now: BackendReport, then: BackendReport, speed: number): Comparison[] {
   const rates = OPERATIONS.map((operation) => comparison({
-    backend: now.name, what: `${operation}/s`, now: now.operations[operation].perSecondRounds, then: then.operations[operation].perSecondRounds, factor: 1 / speed, isMoreBetter: true
+    backend: now.name,
+    what: `${operation}/s`,
+    now: now.operations[operation].perSecondRounds,
+    then: then.operations[operation].perSecondRounds,
+    factor: 1 / speed,
+    isMoreBetter: true
   }))
   const costs = (['hit', 'miss'] as const).map((route) => comparison({
-    backend: now.name, what: `${route}, CPU us`, now: now.served[route].cpuUsRounds, then: then.served[route].cpuUsRounds, factor: speed, isMoreBetter: false
+    backend: now.name,
+    what: `${route}, CPU us`,
+    now: now.served[route].cpuUsRounds,
+    then: then.served[route].cpuUsRounds,
+    factor: speed,
+    isMoreBetter: false
   }))
   return [...rates, ...costs]
 }
 
-interface Rounds { readonly backend: string, readonly what: string, readonly now: readonly number[], readonly then: readonly number[], readonly factor: number, readonly isMoreBetter: boolean }
+interface Rounds {
+  readonly backend: string,
+  readonly what: string,
+  readonly now: readonly number[],
+  readonly then: readonly number[],
+  readonly factor: number,
+  readonly isMoreBetter: boolean
+}
 
 function comparison ({ backend, what, now, then, factor, isMoreBetter }: Rounds): Comparison {
   const corrected = now.map((value) => value * factor)
@@ -51,7 +68,14 @@ function comparison ({ backend, what, now, then, factor, isMoreBetter }: Rounds)
   const [thenLow, thenHigh] = quartiles(then)
   // Half of the rounds lie between the quartiles: where those meet, the runs can't be told apart.
   const isNoise = Math.abs(ratio - 1) < LEAST_CHANGE || (nowLow <= thenHigh && thenLow <= nowHigh)
-  return { backend, what, then: median(then), now: median(now), ratio, verdict: isNoise ? 'noise' : (ratio > 1) === isMoreBetter ? 'better' : 'worse' }
+  return {
+    backend,
+    what,
+    then: median(then),
+    now: median(now),
+    ratio,
+    verdict: isNoise ? 'noise' : (ratio > 1) === isMoreBetter ? 'better' : 'worse'
+  }
 }
 
 /** The comparison as people read it. */
@@ -61,7 +85,11 @@ export function comparisonTable (report: Report, before: Report): string {
   return [
     `Against the run of ${before.at} (Node ${before.machine.node}, ${before.machine.cpu})`,
     `The machine is ${ratioText(speedOf(report, before))} as fast as then, which the ratios take into account. Noise: below 5 %, or the middle halves of the rounds overlap.`,
-    ...(comparisons.length === 0 ? [] : [columns([['', '', 'then', 'now', 'ratio', ''], ...comparisons.map(({ backend, what, then, now, ratio, verdict }) => [backend, what, figure(then), figure(now), ratioText(ratio), verdict])])]),
+    ...(comparisons.length === 0
+      ? []
+      : [columns([['', '', 'then', 'now', 'ratio', ''], ...comparisons.map(({ backend, what, then, now, ratio, verdict }) => [
+          backend, what, figure(then), figure(now), ratioText(ratio), verdict
+        ])])]),
     ...(missing.length === 0 ? [] : [`Not in that run: ${missing.join(', ')}.`])
   ].join('\n')
 }

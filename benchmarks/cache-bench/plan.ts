@@ -47,7 +47,9 @@ export function planOf ({ seconds, entries, valueBytes, sizes, inFlight }: Setti
     servedMs: ms(SHARES.served) / (servedRounds + WARM_ROUNDS) / SERVED_SLICES,
     workloads: [
       { entries, valueBytes, inFlight },
-      ...sizes.map((bytes) => ({ entries: Math.min(entries, Math.max(LEAST_ENTRIES, Math.floor(SIZE_BYTES / bytes))), valueBytes: bytes, inFlight }))
+      ...sizes.map((bytes) => ({
+        entries: Math.min(entries, Math.max(LEAST_ENTRIES, Math.floor(SIZE_BYTES / bytes))), valueBytes: bytes, inFlight
+      }))
     ]
   }
 }

@@ -83,7 +83,9 @@ export function reportOf ({ parts, results, yardsticks }: Outcome, settings: Set
   }
 }
 
-function backendReport (part: Part, results: Outcome['results'][number], { hitRatio, sizes }: Pick<Settings, 'hitRatio' | 'sizes'>): BackendReport {
+function backendReport (
+  part: Part, results: Outcome['results'][number], { hitRatio, sizes }: Pick<Settings, 'hitRatio' | 'sizes'>
+): BackendReport {
   const { source, filled, delay, writing, served } = part
   const routes = each(ROUTES, (route) => medians(served.samples[route]))
   const least = (what: keyof RouteSample): number =>
@@ -135,10 +137,14 @@ export function readReport (path: string, conditions: Conditions): Report {
   } catch (error) {
     throw new Refusal(`--against ${path} can't be read: ${lineOf(error)}`)
   }
-  if (report?.format !== FORMAT || !Array.isArray(report.backends)) throw new Refusal(`--against ${path} is no report of this cache-bench (format ${FORMAT})`)
+  if (report?.format !== FORMAT || !Array.isArray(report.backends)) {
+    throw new Refusal(`--against ${path} is no report of this cache-bench (format ${FORMAT})`)
+  }
   for (const name of CONDITIONS) {
     const then = report.conditions?.[name]
-    if (then !== conditions[name]) throw new Refusal(`--against ${path} was measured with ${name} ${then}, this is ${conditions[name]}: nothing can be compared`)
+    if (then !== conditions[name]) {
+      throw new Refusal(`--against ${path} was measured with ${name} ${then}, this is ${conditions[name]}: nothing can be compared`)
+    }
   }
   return report as Report
 }

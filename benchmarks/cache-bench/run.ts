@@ -49,7 +49,9 @@ export async function run (sources: readonly Source[], settings: Settings, { sig
   const folder = makeRunFolder()
   const parts: Part[] = []
   // Whatever waits for one of the processes learns that it has ended.
-  const stopAll = async (): Promise<void> => { await Promise.all(parts.flatMap(({ contender, served }) => [contender.stop(), served.stop()])) }
+  const stopAll = async (): Promise<void> => {
+    await Promise.all(parts.flatMap(({ contender, served }) => [contender.stop(), served.stop()]))
+  }
   const aborted = (): void => { stopAll().catch(() => {}) }
   signal.addEventListener('abort', aborted)
   try {
@@ -70,10 +72,24 @@ async function open (source: Source, { plan, signal, progress, folder, parts }: 
   signal.throwIfAborted()
   progress.say(`${source.name}: opening and filling`)
   const privateFolder = makePrivate(folder, `${parts.length}-operations`)
-  const part: Part = { source, contender: new Contender(source.name), served: new Served(), filled: undefined as never, delay: undefined as never, writing: undefined as never, sizes: [] }
+  const part: Part = {
+    source,
+    contender: new Contender(source.name),
+    served: new Served(),
+    filled: undefined as never,
+    delay: undefined as never,
+    writing: undefined as never,
+    sizes: []
+  }
   parts.push(part)
   try {
-    await part.contender.open({ moduleUrl: import.meta.resolve('../core/opened.js'), options: source.at(privateFolder), workloads: plan.workloads, tidies: source.stays, privateFolder })
+    await part.contender.open({
+      moduleUrl: import.meta.resolve('../core/opened.js'),
+      options: source.at(privateFolder),
+      workloads: plan.workloads,
+      tidies: source.stays,
+      privateFolder
+    })
   } catch (error) {
     signal.throwIfAborted()
     throw new Refusal(`${source.name} can't be opened: ${lineOf(error)}`)
@@ -84,7 +100,9 @@ async function open (source: Source, { plan, signal, progress, folder, parts }: 
 /** Operations, delay, value sizes; answers the yardstick of each round. */
 async function measure (parts: readonly Part[], { plan, signal, progress }: Stage): Promise<number[]> {
   const yardsticks: number[] = []
-  for (let warm = 0; warm < WARM_ROUNDS; warm++) await takeTurns(parts, 1, async (part) => { await about(part, () => part.contender.round(OPERATIONS, plan.sliceMs)) })
+  for (let warm = 0; warm < WARM_ROUNDS; warm++) {
+    await takeTurns(parts, 1, async (part) => { await about(part, () => part.contender.round(OPERATIONS, plan.sliceMs)) })
+  }
   for (const part of parts) await about(part, () => part.contender.forget())
   await takeTurns(parts, plan.rounds, async (part, round) => {
     signal.throwIfAborted()
@@ -119,12 +137,15 @@ async function measureSize (parts: readonly Part[], at: number, { plan, signal, 
   for (const part of parts) await about(part, () => part.contender.tidy(at))
 }
 
-async function serve (parts: readonly Part[], { plan, signal, progress }: Stage, { folder, valueBytes }: { folder: string, valueBytes: number }): Promise<void> {
+async function serve (
+  parts: readonly Part[], { plan, signal, progress }: Stage, { folder, valueBytes }: { folder: string, valueBytes: number }
+): Promise<void> {
   for (const [at, part] of parts.entries()) {
     signal.throwIfAborted()
     progress.say(`hits through the plugin: opening ${part.source.name}`)
     const privateFolder = makePrivate(folder, `${at}-served`)
-    await about(part, () => part.served.open({ source: part.source.at(privateFolder), valueBytes, tidies: part.source.stays, privateFolder }))
+    await about(part, () =>
+      part.served.open({ source: part.source.at(privateFolder), valueBytes, tidies: part.source.stays, privateFolder }))
   }
   for (const part of parts) await about(part, () => part.served.round(Math.max(plan.servedMs, LEAST_WARM_MS)))
   for (const { served } of parts) served.forget()

@@ -40,7 +40,9 @@ export class Served {
     const port = await this.#child.call<number>('start', serving, PATIENCE_MS)
     this.#pool = new Pool(`http://127.0.0.1:${port}`, { connections: CONNECTIONS, pipelining: 1 })
     const fillUntil = performance.now() + FILL_MS
-    for (; this.#urls < HIT_URLS && (this.#urls === 0 || performance.now() < fillUntil); this.#urls++) await this.#request(`/hit/${this.#urls}`)
+    for (; this.#urls < HIT_URLS && (this.#urls === 0 || performance.now() < fillUntil); this.#urls++) {
+      await this.#request(`/hit/${this.#urls}`)
+    }
   }
 
   /** The share of requests to the cached routes that were the hit or the miss that they were to be. */

@@ -25,9 +25,14 @@ async function start (given: Serving): Promise<number> {
   const { source, valueBytes } = given
   const body = valueOf(valueBytes, 0)
   // The same for all: what differs is the cache.
-  const handler = async (_request: FastifyRequest, reply: FastifyReply): Promise<unknown> => reply.header('content-type', 'application/json; charset=utf-8').send(body)
+  const handler = async (_request: FastifyRequest, reply: FastifyReply): Promise<unknown> =>
+    reply.header('content-type', 'application/json; charset=utf-8').send(body)
   await app.register(responseCache, {
-    registry: registryFor(source), backend: source.backend, options: source.options, namespace: `${KEY_PREFIX}-${process.pid}`, deadline: '2s'
+    registry: registryFor(source),
+    backend: source.backend,
+    options: source.options,
+    namespace: `${KEY_PREFIX}-${process.pid}`,
+    deadline: '2s'
   } as unknown as ResponseCacheOptions)
   app.get('/floor/:id', handler)
   for (const path of ['/hit/:id', '/miss/:id']) app.get(path, { config: { cache: { ttl: TTL, maxBodyBytes: valueBytes } } }, handler)

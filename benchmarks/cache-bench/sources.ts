@@ -44,11 +44,15 @@ function nameOf (module: string): string {
 function sourceOf ({ backend, module, options, name }: Asked): Omit<Source, 'name'> {
   if (module !== undefined) {
     const source = { backend: name ?? nameOf(module), options, moduleUrl: urlOf(module) }
-    if (builtIns().names().includes(source.backend)) throw new Refusal(`'${source.backend}' is the name of a built-in backend; give the module another one with --name`)
+    if (builtIns().names().includes(source.backend)) {
+      throw new Refusal(`'${source.backend}' is the name of a built-in backend; give the module another one with --name`)
+    }
     return { stays: true, at: () => source }
   }
   const known = builtIns().names()
-  if (!known.includes(backend!)) throw new Refusal(`there is no backend '${backend}'; known are ${known.join(', ')}. One of your own: --module ./my-backend.js`)
+  if (!known.includes(backend!)) {
+    throw new Refusal(`there is no backend '${backend}'; known are ${known.join(', ')}. One of your own: --module ./my-backend.js`)
+  }
   const choice = { backend: backend!, options: options as Readonly<Record<string, unknown>> }
   return { stays: staysAt(choice), at: (folder) => ({ backend: choice.backend, options: placed(choice, folder).options ?? {} }) }
 }
@@ -72,7 +76,8 @@ function placed (choice: Choice, folder: string, number = ''): Choice {
     return { backend, options: { ...options, [place.option]: join(folder, `${number}${place.path}`) } }
   }
   if (!Array.isArray(options.tiers)) return choice
-  const tiers = (options.tiers as Choice[]).map((tier, at) => typeof tier?.backend === 'string' ? placed(tier, folder, `${number}${at}-`) : tier)
+  const tiers = (options.tiers as Choice[]).map((tier, at) =>
+    typeof tier?.backend === 'string' ? placed(tier, folder, `${number}${at}-`) : tier)
   return { backend, options: { ...options, tiers } }
 }
 

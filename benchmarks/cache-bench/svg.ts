@@ -9,7 +9,8 @@ export function escaped (text: string): string {
 
 /** An element; `content` is SVG already. */
 export function element (name: string, attributes: Attributes, content = ''): string {
-  const given = Object.entries(attributes).map(([key, value]) => ` ${key}="${typeof value === 'number' ? Number(value.toFixed(1)) : escaped(value)}"`).join('')
+  const given = Object.entries(attributes)
+    .map(([key, value]) => ` ${key}="${typeof value === 'number' ? Number(value.toFixed(1)) : escaped(value)}"`).join('')
   return content === '' ? `<${name}${given}/>` : `<${name}${given}>${content}</${name}>`
 }
 

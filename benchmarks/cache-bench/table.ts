@@ -7,7 +7,8 @@ import { median } from '../core/statistics.js'
 /** Cells in columns, the first to the left, the others to the right. */
 export function columns (rows: ReadonlyArray<readonly string[]>): string {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
-  return rows.map((row) => row.map((cell, column) => column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)).join('  ').trimEnd()).join('\n')
+  return rows.map((row) =>
+    row.map((cell, column) => column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)).join('  ').trimEnd()).join('\n')
 }
 
 /** A number with its thousands apart, and no more digits than it is good for. */
@@ -27,9 +28,14 @@ export function table (report: Report): string {
     heading(report),
     section('Operations', operationRows(report.backends)),
     section('Operations a second by the size of values', sizeRows(report.backends)),
-    section(`Event-loop delay at ${figure(report.pacePerSecond)} operations a second, one in ten a write, and of writes alone; memory for an entry`, loopRows(report.backends)),
+    section(
+      `Event-loop delay at ${figure(report.pacePerSecond)} operations a second, one in ten a write, and of writes alone; memory for an entry`,
+      loopRows(report.backends)),
     section('Requests to a Fastify application, the server in a process of its own', servedRows(report.backends)),
-    [...report.backends.map(({ name, breakEven }) => breakEvenSentence(name, breakEven, report.conditions.hitRatio)), ...warnings(report.backends)].join('\n')
+    [
+      ...report.backends.map(({ name, breakEven }) => breakEvenSentence(name, breakEven, report.conditions.hitRatio)),
+      ...warnings(report.backends)
+    ].join('\n')
   ].join('\n\n')
 }
 
@@ -51,7 +57,10 @@ function operationRows (backends: readonly BackendReport[]): string[][] {
     ...OPERATIONS.flatMap((operation) => backends.map(({ name, operations }, at) => {
       const { perSecond, perSecondRounds, p50Us, p90Us, p99Us, p999Us } = operations[operation]
       const ratio = median(perSecondRounds.map((rate, round) => rate / first.operations[operation].perSecondRounds[round]!))
-      return [at === 0 ? operation : '', name, figure(perSecond), ...(backends.length > 1 ? [ratioText(ratio)] : []), figure(p50Us), figure(p90Us), figure(p99Us), figure(p999Us)]
+      return [
+        at === 0 ? operation : '', name, figure(perSecond), ...(backends.length > 1 ? [ratioText(ratio)] : []), figure(p50Us),
+        figure(p90Us), figure(p99Us), figure(p999Us)
+      ]
     }))
   ]
 }
@@ -63,7 +72,9 @@ export function ratioText (ratio: number): string {
 function sizeRows (backends: readonly BackendReport[]): string[][] {
   return [
     ['', ...backends.flatMap(({ name }) => [`${name} get`, 'set'])],
-    ...backends[0]!.sizes.map(({ valueBytes }, at) => [bytes(valueBytes), ...backends.flatMap(({ sizes }) => [figure(sizes[at]!.getPerSecond), figure(sizes[at]!.setPerSecond)])])
+    ...backends[0]!.sizes.map(({ valueBytes }, at) => [
+      bytes(valueBytes), ...backends.flatMap(({ sizes }) => [figure(sizes[at]!.getPerSecond), figure(sizes[at]!.setPerSecond)])
+    ])
   ]
 }
 
@@ -73,7 +84,8 @@ function loopRows (backends: readonly BackendReport[]): string[][] {
     ...backends.map(({ name, delay, writing, memory }) => [
       name, figure(delay.operationsPerSecond), delay.p50Ms.toFixed(2), delay.p99Ms.toFixed(2), delay.maxMs.toFixed(2),
       figure(writing.operationsPerSecond), writing.p99Ms.toFixed(2), writing.p999Ms.toFixed(2),
-      bytes(Math.max(0, memory.heapBytes)), bytes(Math.max(0, memory.rssBytes)), memory.storedBytes === undefined ? '-' : bytes(memory.storedBytes)
+      bytes(Math.max(0, memory.heapBytes)), bytes(Math.max(0, memory.rssBytes)),
+      memory.storedBytes === undefined ? '-' : bytes(memory.storedBytes)
     ])
   ]
 }
@@ -81,14 +93,20 @@ function loopRows (backends: readonly BackendReport[]): string[][] {
 function servedRows (backends: readonly BackendReport[]): string[][] {
   return [
     ['', 'no cache CPU us', 'hit', 'miss', 'no cache takes us', 'hit', 'miss'],
-    ...backends.map(({ name, served: { floor, hit, miss } }) => [name, ...[floor, hit, miss].map(({ cpuUs }) => figure(cpuUs)), ...[floor, hit, miss].map(({ latencyUs }) => figure(latencyUs))])
+    ...backends.map(({ name, served: { floor, hit, miss } }) => [
+      name, ...[floor, hit, miss].map(({ cpuUs }) => figure(cpuUs)), ...[floor, hit, miss].map(({ latencyUs }) => figure(latencyUs))
+    ])
   ]
 }
 
 /** What makes figures mean less than they seem to. */
 function warnings (backends: readonly BackendReport[]): string[] {
   return backends.flatMap(({ name, operations, served }) => [
-    ...(operations.get.foundShare < 0.99 ? [`${name}: only ${(operations.get.foundShare * 100).toFixed(0)} % of the reads found their entry: it has no room for all of them.`] : []),
-    ...(served.asMeant < 0.99 ? [`${name}: only ${(served.asMeant * 100).toFixed(0)} % of the requests were the hit or the stored miss that they were to be.`] : [])
+    ...(operations.get.foundShare < 0.99
+      ? [`${name}: only ${(operations.get.foundShare * 100).toFixed(0)} % of the reads found their entry: it has no room for all of them.`]
+      : []),
+    ...(served.asMeant < 0.99
+      ? [`${name}: only ${(served.asMeant * 100).toFixed(0)} % of the requests were the hit or the stored miss that they were to be.`]
+      : [])
   ])
 }

@@ -13,7 +13,9 @@ export function yardstick (): number {
   const startedAt = performance.now()
   let [times, elapsedMs] = [0, 0]
   for (; elapsedMs < FOR_MS; elapsedMs = performance.now() - startedAt) {
-    for (let left = CHUNK; left > 0; left--, times++) kept.set(createHash('sha1').update(value).digest('hex').slice(0, 2) + times % 1_000, Buffer.from(value))
+    for (let left = CHUNK; left > 0; left--, times++) {
+      kept.set(createHash('sha1').update(value).digest('hex').slice(0, 2) + times % 1_000, Buffer.from(value))
+    }
   }
   return times / elapsedMs * 1_000
 }

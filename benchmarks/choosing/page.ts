@@ -9,10 +9,14 @@ const END = '<!-- end of what was measured -->'
 /** The part of the page that a report makes. */
 export function measuredPart ({ machine, conditions, seconds, backends }: Report): string {
   const rows = backends.map(({ name, operations: { get, set }, served: { floor, hit, miss }, delay, writing, memory, breakEven }) => [
-    `\`${name}\``, figure(get.perSecond), micros(get.p99Us), figure(set.perSecond), micros(set.p99Us), `${delay.p99Ms.toFixed(1)} ms`, `${figure(writing.operationsPerSecond)}: ${writing.p999Ms.toFixed(1)} ms`, bytes(Math.max(0, memory.heapBytes)),
+    `\`${name}\``, figure(get.perSecond), micros(get.p99Us), figure(set.perSecond), micros(set.p99Us), `${delay.p99Ms.toFixed(1)} ms`,
+    `${figure(writing.operationsPerSecond)}: ${writing.p999Ms.toFixed(1)} ms`, bytes(Math.max(0, memory.heapBytes)),
     `${figure(hit.cpuUs / floor.cpuUs)} / ${figure(miss.cpuUs / floor.cpuUs)}`, least(breakEven.cpuUs), least(breakEven.latencyUs)
   ])
-  const head = ['backend', 'get/s', 'p99', 'set/s', 'p99', 'loop delay p99', 'writes alone: p99.9', 'heap for an entry', 'CPU of a hit / a miss, by that of no cache', 'worth it from: CPU', 'worth it from: time']
+  const head = [
+    'backend', 'get/s', 'p99', 'set/s', 'p99', 'loop delay p99', 'writes alone: p99.9', 'heap for an entry',
+    'CPU of a hit / a miss, by that of no cache', 'worth it from: CPU', 'worth it from: time'
+  ]
   return [
     BEGIN,
     `${figure(conditions.entries)} entries of ${bytes(conditions.valueBytes)}, ${conditions.inFlight} operations in flight, about ${seconds} seconds for each backend; Node ${machine.node.slice(1)}, ${machine.cores} x ${machine.cpu}.`,

@@ -1,4 +1,5 @@
-// `npm run bench:choosing`: cache-bench on all built-in backends that need nobody's account; its result, picture and table go into the docs.
+// `npm run bench:choosing`: cache-bench on all built-in backends that need nobody's account; its result, picture and table go into the
+// docs.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -26,7 +27,8 @@ try {
   ]
   const program = fileURLToPath(new URL('../cache-bench/cli.js', import.meta.url))
   const args = asked.flatMap(([backend, options]) => ['--backend', backend, '--options', JSON.stringify(options)])
-  const child = spawn(process.execPath, [program, ...args, '--json', RESULT, '--chart', PICTURE, ...process.argv.slice(2)], { stdio: 'inherit' })
+  const child = spawn(process.execPath, [program, ...args, '--json', RESULT, '--chart', PICTURE, ...process.argv.slice(2)],
+    { stdio: 'inherit' })
   const [exitCode] = await once(child, 'exit')
   if (exitCode !== 0) throw new Error(`cache-bench ended with exit code ${exitCode}`)
   writeFileSync(PAGE, withMeasured(readFileSync(PAGE, 'utf8'), JSON.parse(readFileSync(RESULT, 'utf8')) as Report))

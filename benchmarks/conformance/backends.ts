@@ -10,7 +10,9 @@ const OPTIONS: Readonly<Record<string, (folder: string) => ResponseCacheOptions>
   sqlite: (folder) => ({ backend: 'sqlite', options: { path: join(folder, 'cache.db') } }),
   file: (folder) => ({ backend: 'file', options: { dir: join(folder, 'entries') } }),
   redis: (folder) => ({ backend: 'redis', options: { url: join(folder, 'redis.sock') } }),
-  tiered: (folder) => ({ backend: 'tiered', options: { tiers: [{ backend: 'memory' }, { backend: 'sqlite', options: { path: join(folder, 'cache.db') } }] } })
+  tiered: (folder) => ({
+    backend: 'tiered', options: { tiers: [{ backend: 'memory' }, { backend: 'sqlite', options: { path: join(folder, 'cache.db') } }] }
+  })
 }
 
 export const BACKENDS: readonly string[] = Object.keys(OPTIONS)
@@ -22,9 +24,13 @@ export async function backendFor (name: string, folder: string, signal: AbortSig
 }
 
 async function startRedis (folder: string, signal: AbortSignal): Promise<void> {
-  const child = spawn('redis-server', ['--port', '0', '--unixsocket', join(folder, 'redis.sock'), '--save', '', '--dir', folder], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn('redis-server', ['--port', '0', '--unixsocket', join(folder, 'redis.sock'), '--save', '', '--dir', folder], {
+    stdio: ['ignore', 'pipe', 'inherit']
+  })
   await once(child, 'spawn')
   signal.addEventListener('abort', () => child.kill())
-  for await (const line of createInterface({ input: child.stdout })) if (line.includes('Ready to accept connections') || line.includes('ready to accept connections')) break
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (line.includes('Ready to accept connections') || line.includes('ready to accept connections')) break
+  }
   child.stdout.resume()
 }

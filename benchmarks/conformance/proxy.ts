@@ -18,7 +18,9 @@ const PATIENCE = '2s'
 const LAST_ATTEMPT = 50
 const PAUSE_MS = 100
 
-export async function startProxy (preset: Preset, backend: ResponseCacheOptions, originPort: number): Promise<{ app: FastifyInstance, url: string }> {
+export async function startProxy (
+  preset: Preset, backend: ResponseCacheOptions, originPort: number
+): Promise<{ app: FastifyInstance, url: string }> {
   const app = Fastify({ exposeHeadRoutes: false, logger: { level: 'error', stream: process.stderr } })
   // A method that Fastify doesn't know, and that is not safe.
   app.addHttpMethod('M-SEARCH', { hasBody: true })
@@ -70,7 +72,8 @@ async function forward (port: number, request: FastifyRequest, reply: FastifyRep
 
 /** RFC 9110 section 7.6.1, but for the fields that `Connection` lists. */
 function passedOn<T extends IncomingHttpHeaders | NodeJS.Dict<string[]>> (fields: T): T {
-  const kept = Object.entries(fields).filter(([name, value]) => !FRAMING.has(name) && !(name === 'connection' && /^(?:close|keep-alive)$/i.test(String(value))))
+  const kept = Object.entries(fields)
+    .filter(([name, value]) => !FRAMING.has(name) && !(name === 'connection' && /^(?:close|keep-alive)$/i.test(String(value))))
   return Object.fromEntries(kept) as T
 }
 

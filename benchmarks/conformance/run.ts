@@ -47,17 +47,35 @@ try {
 }
 
 /** Prints what one preset on one backend came to, and keeps it if that was asked for. */
-function report (suite: Suite, { preset, backend, asked, raw }: { preset: Preset, backend: string, asked: ReadonlySet<string>, raw: readonly RawResults[] }): Anchor {
-  const verdicts = raw.map((results): Verdicts => Object.fromEntries([...asked].map((id) => [id, verdictNamed(suite.verdictOf(id, results))])))
+function report (
+  suite: Suite, { preset, backend, asked, raw }: { preset: Preset, backend: string, asked: ReadonlySet<string>, raw: readonly RawResults[] }
+): Anchor {
+  const verdicts = raw.map((results): Verdicts =>
+    Object.fromEntries([...asked].map((id) => [id, verdictNamed(suite.verdictOf(id, results))])))
   const most = majority(verdicts)
   const ours: Anchor = { name: `${preset}, ${backend}`, version: 'this', ...tally(suite.topics, most) }
   console.log(`\n${ours.name}: ${ours.score} of ${ours.required.of + ours.optimal.of}\n`)
-  console.log(isWhole ? notPassed(suite.topics, most, (id) => saidOf(raw, id)) : [...asked].map((id) => `${most[id]}  ${id}  ${saidOf(raw, id)}`).join('\n'))
+  console.log(isWhole
+    ? notPassed(suite.topics, most, (id) => saidOf(raw, id))
+    : [...asked].map((id) => `${most[id]}  ${id}  ${saidOf(raw, id)}`).join('\n'))
   const differing = unstable(verdicts)
   for (const [id, given] of Object.entries(differing)) console.log(`the runs differ: ${id} ${given.join(', ')}`)
   if (values.keep && isWhole) {
     const { score, required, optimal, check, topics } = ours
-    const kept = { suite: SUITE_COMMIT, node: process.version, preset, backend, runs: raw.length, score, required, optimal, check, topics, unstable: differing, verdicts: most }
+    const kept = {
+      suite: SUITE_COMMIT,
+      node: process.version,
+      preset,
+      backend,
+      runs: raw.length,
+      score,
+      required,
+      optimal,
+      check,
+      topics,
+      unstable: differing,
+      verdicts: most
+    }
     writeFileSync(join(HOME, `${preset}-${backend}.json`), JSON.stringify(kept, null, 2) + '\n')
   }
   return ours
@@ -65,7 +83,8 @@ function report (suite: Suite, { preset, backend, asked, raw }: { preset: Preset
 
 /** What the suite said when the test did not hold in the first run in which it did not. */
 function saidOf (raw: readonly RawResults[], id: string): string {
-  const failed = raw.map((results) => results[id]).find((result) => result !== true && result !== undefined) as readonly string[] | undefined
+  const failed = raw.map((results) => results[id])
+    .find((result) => result !== true && result !== undefined) as readonly string[] | undefined
   return failed === undefined ? '' : `${failed[0]}: ${failed[1]}`
 }
 

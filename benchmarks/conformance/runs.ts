@@ -17,7 +17,9 @@ export async function runOnce ({ backend, isPrinted, ...order }: RunOrder): Prom
   const over = new AbortController()
   try {
     const options = await backendFor(backend, folder, over.signal)
-    const child = fork(fileURLToPath(new URL('once.js', import.meta.url)), { stdio: ['ignore', isPrinted ? 'inherit' : 'ignore', 'inherit', 'ipc'] })
+    const child = fork(fileURLToPath(new URL('once.js', import.meta.url)), {
+      stdio: ['ignore', isPrinted ? 'inherit' : 'ignore', 'inherit', 'ipc']
+    })
     let results: RawResults | undefined
     child.on('message', (message) => { results = message as RawResults })
     child.send({ ...order, backend: options } satisfies Order)

@@ -90,7 +90,9 @@ export async function runTests (suite: string, ids: ReadonlySet<string>, dumped:
 
 /** Starts the suite's origin server on a free port; it ends when `signal` is aborted. */
 export async function startOrigin (suite: string, signal: AbortSignal): Promise<number> {
-  const env = { ...process.env, npm_config_protocol: 'http', npm_config_port: '0', npm_config_pidfile: join(suite, `origin-of-${process.pid}.pid`) }
+  const env = {
+    ...process.env, npm_config_protocol: 'http', npm_config_port: '0', npm_config_pidfile: join(suite, `origin-of-${process.pid}.pid`)
+  }
   const child = spawn(process.execPath, [join(suite, 'test-engine', 'server', 'server.mjs')], { env, stdio: ['ignore', 'pipe', 'inherit'] })
   signal.addEventListener('abort', () => child.kill())
   return await new Promise((resolve, reject) => {

@@ -14,7 +14,9 @@ const counted = ({ of, pass, fail, dep, setup }: Count): string => `${pass}/${fa
 export function scores (rows: readonly Anchor[]): string {
   const cells = rows.toSorted((one, other) => other.score - one.score).map(({ name, version, score, required, optimal, check }) =>
     [name, version, String(score), counted(required), counted(optimal), counted(check)])
-  return grid(['cache', 'version', `score of ${scored(rows[0]!)}`, 'required pass/fail/dep/setup', 'optimal', 'check: yes/no/dep/setup'], cells)
+  return grid([
+    'cache', 'version', `score of ${scored(rows[0]!)}`, 'required pass/fail/dep/setup', 'optimal', 'check: yes/no/dep/setup'
+  ], cells)
 }
 
 const scored = ({ required, optimal }: Tally): number => required.of + optimal.of

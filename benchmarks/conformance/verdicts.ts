@@ -9,7 +9,15 @@ const WORST_FIRST: readonly Verdict[] = ['harness', 'retry', 'setup', 'dep', 'fa
 
 /** The suite's names for its verdicts. */
 const NAMES: Readonly<Record<string, Verdict>> = {
-  pass: 'pass', fail: 'fail', optional_fail: 'miss', yes: 'yes', no: 'no', dependency_fail: 'dep', setup_fail: 'setup', retry: 'retry', harness_fail: 'harness'
+  pass: 'pass',
+  fail: 'fail',
+  optional_fail: 'miss',
+  yes: 'yes',
+  no: 'no',
+  dependency_fail: 'dep',
+  setup_fail: 'setup',
+  retry: 'retry',
+  harness_fail: 'harness'
 }
 
 export type Verdicts = Readonly<Record<string, Verdict>>
@@ -72,11 +80,18 @@ export function tally (topics: readonly Topic[], verdicts: Verdicts): Tally {
 
 function count (verdicts: readonly Verdict[]): Count {
   const number = (...which: readonly Verdict[]): number => verdicts.filter((verdict) => which.includes(verdict)).length
-  return { of: verdicts.length, pass: number('pass', 'yes'), fail: number('fail', 'miss', 'no'), dep: number('dep'), setup: number('setup', 'retry', 'harness') }
+  return {
+    of: verdicts.length,
+    pass: number('pass', 'yes'),
+    fail: number('fail', 'miss', 'no'),
+    dep: number('dep'),
+    setup: number('setup', 'retry', 'harness')
+  }
 }
 
 function passesByKind (tests: readonly Test[], verdicts: Verdicts): [number, number, number] {
-  const passes = (kind: string): number => tests.filter((test) => kindOf(test) === kind && ['pass', 'yes'].includes(verdicts[test.id] as string)).length
+  const passes = (kind: string): number =>
+    tests.filter((test) => kindOf(test) === kind && ['pass', 'yes'].includes(verdicts[test.id] as string)).length
   return [passes('required'), passes('optimal'), passes('check')]
 }
 

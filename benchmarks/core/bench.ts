@@ -76,7 +76,8 @@ export class Bench {
   async fill (forMs: number): Promise<Filled> {
     const { valueBytes } = this.#workload
     const before = memoryInUse()
-    const { operations: entries } = await this.#drive('fill', (number) => this.#subject.set(this.#keys[number]!, valueOf(valueBytes, number)), forMs, this.#keys.length)
+    const { operations: entries } = await this.#drive('fill', (number) =>
+      this.#subject.set(this.#keys[number]!, valueOf(valueBytes, number)), forMs, this.#keys.length)
     const after = memoryInUse()
     this.#signal?.throwIfAborted()
     if (entries === 0) throw new Error('no entry was written in the time that there was')
@@ -101,7 +102,8 @@ export class Bench {
   async churn (forMs: number): Promise<Record<'set' | 'delete', Slice>> {
     const sum = { set: NOTHING, delete: NOTHING }
     while (sum.set.elapsedMs < forMs && sum.delete.elapsedMs < forMs && this.#signal?.aborted !== true) {
-      const set = await this.#drive('set', (number) => this.#subject.set(this.#spare[number]!, this.#value(number)), forMs - sum.set.elapsedMs, this.#spare.length)
+      const set = await this.#drive('set', (number) =>
+        this.#subject.set(this.#spare[number]!, this.#value(number)), forMs - sum.set.elapsedMs, this.#spare.length)
       // What can't be deleted in that time is deleted all the same.
       const deleted = await this.#drive('delete', (number) => this.#subject.delete(this.#spare[number]!), Infinity, set.operations)
       sum.set = plus(sum.set, set)
@@ -112,7 +114,8 @@ export class Bench {
 
   /** Gets and so many replaces in ten, at a steady pace. */
   async delay (perSecond: number, forMs: number, setsInTen: number): Promise<Delay> {
-    const operate = (number: number): MaybePromise<unknown> => number % 10 < setsInTen ? this.#operate.replace(number) : this.#operate.get(number)
+    const operate = (number: number): MaybePromise<unknown> =>
+      number % 10 < setsInTen ? this.#operate.replace(number) : this.#operate.get(number)
     return await loopDelay({ operate, perSecond, forMs, inFlight: this.#workload.inFlight })
   }
 
@@ -132,7 +135,9 @@ export class Bench {
   async tidy (forMs: number): Promise<void> {
     const written = [...this.#keys, ...this.#spare]
     const operate = (number: number): MaybePromise<unknown> => this.#subject.delete(written[number]!)
-    await drive({ operate, inFlight: this.#workload.inFlight, forMs, most: written.length, timedOneIn: 1_000, latencies: createHistogram() })
+    await drive({
+      operate, inFlight: this.#workload.inFlight, forMs, most: written.length, timedOneIn: 1_000, latencies: createHistogram()
+    })
   }
 
   readonly #operate = {
@@ -154,11 +159,21 @@ export class Bench {
     this.#latencies.set(name, latencies)
     const timedOneIn = Math.max(1, Math.round((this.#perSecond.get(name) ?? 0) / TIMED_PER_SECOND))
     try {
-      const driven = await drive({ operate, inFlight: this.#workload.inFlight, forMs, most, timedOneIn, latencies, ...(this.#signal !== undefined && { signal: this.#signal }) })
+      const driven = await drive({
+        operate,
+        inFlight: this.#workload.inFlight,
+        forMs,
+        most,
+        timedOneIn,
+        latencies,
+        ...(this.#signal !== undefined && { signal: this.#signal })
+      })
       if (driven.elapsedMs > 0) this.#perSecond.set(name, driven.operations / driven.elapsedMs * 1_000)
       return driven
     } catch (cause) {
-      throw Object.assign(new Error(`${name} failed: ${(cause as Error).message ?? String(cause)}`, { cause }), { code: (cause as { code?: string }).code })
+      throw Object.assign(new Error(`${name} failed: ${(cause as Error).message ?? String(cause)}`, { cause }), {
+        code: (cause as { code?: string }).code
+      })
     }
   }
 

@@ -77,7 +77,10 @@ export class Contender {
     return Object.fromEntries([...this.#slices].map(([operation, slices]) => {
       const perSecondRounds = slices.map(perSecondOf)
       const [found, operations] = [sum(slices, 'found'), sum(slices, 'operations')]
-      return [operation, { perSecond: median(perSecondRounds), perSecondRounds, foundShare: found / operations, ...latencies[operation] as Latency }]
+      return [
+        operation,
+        { perSecond: median(perSecondRounds), perSecondRounds, foundShare: found / operations, ...latencies[operation] as Latency }
+      ]
     }))
   }
 

@@ -11,7 +11,13 @@ export interface Machine {
 }
 
 export function machine (): Machine {
-  return { node: process.version, cpu: cpus()[0]?.model.trim() ?? 'unknown', cores: availableParallelism(), memoryBytes: totalmem(), platform: `${process.platform} ${process.arch}` }
+  return {
+    node: process.version,
+    cpu: cpus()[0]?.model.trim() ?? 'unknown',
+    cores: availableParallelism(),
+    memoryBytes: totalmem(),
+    platform: `${process.platform} ${process.arch}`
+  }
 }
 
 /** The commit of the working tree that this is run in. */

@@ -40,9 +40,11 @@ answerCalls({
     benches = given.workloads.map((workload, at) => new Bench(opened, workload, { name: String(at), signal: ending.signal }))
   },
   fill: of((bench, { forMs }: { forMs: number, at?: number }) => bench.fill(forMs)),
-  slice: of((bench, { operation, forMs }: { operation: 'get' | 'replace' | 'miss', forMs: number, at?: number }) => bench.slice(operation, forMs)),
+  slice: of((bench, { operation, forMs }: { operation: 'get' | 'replace' | 'miss', forMs: number, at?: number }) =>
+    bench.slice(operation, forMs)),
   churn: of((bench, { forMs }: { forMs: number, at?: number }) => bench.churn(forMs)),
-  delay: of((bench, { perSecond, setsInTen, forMs }: { perSecond: number, setsInTen: number, forMs: number, at?: number }) => bench.delay(perSecond, forMs, setsInTen)),
+  delay: of((bench, { perSecond, setsInTen, forMs }: { perSecond: number, setsInTen: number, forMs: number, at?: number }) =>
+    bench.delay(perSecond, forMs, setsInTen)),
   tidy: of((bench, _: { at: number }) => bench.tidy(Infinity)),
   forgetLatencies: of(async (bench) => bench.forgetLatencies()),
   latencies: of(async (bench) => bench.latencies())

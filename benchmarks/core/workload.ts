@@ -12,7 +12,8 @@ export const KEY_PREFIX = 'cache-bench'
 
 /** `count` keys of the length that a route's key has. */
 export function keysOf (kind: string, count: number): string[] {
-  return Array.from({ length: count }, (_, number) => `${KEY_PREFIX}:${process.pid}:${kind}:GET:/products/${String(number).padStart(8, '0')}`)
+  return Array.from({ length: count }, (_, number) =>
+    `${KEY_PREFIX}:${process.pid}:${kind}:GET:/products/${String(number).padStart(8, '0')}`)
 }
 
 /** The numbers below `count` in a random order that is the same each time. */
@@ -30,5 +31,6 @@ export function shuffled (count: number): Uint32Array {
 /** Text as JSON has it, of this many bytes; each call makes bytes of their own, other ones for each `number`. */
 export function valueOf (bytes: number, number: number): Buffer {
   // Not of the shared pool, which a small value would keep alive as a whole.
-  return Buffer.allocUnsafeSlow(bytes).fill(`{"id":${number},"name":"Product number ${number}","price":{"amount":1999,"currency":"EUR"},"inStock":true},`)
+  return Buffer.allocUnsafeSlow(bytes).fill(
+    `{"id":${number},"name":"Product number ${number}","price":{"amount":1999,"currency":"EUR"},"inStock":true},`)
 }

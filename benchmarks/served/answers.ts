@@ -39,7 +39,10 @@ const TYPE = 'application/json; charset=utf-8'
 
 /** Starts the server of a row; answers it listening on a free port of 127.0.0.1. */
 export async function start (name: string): Promise<Server> {
-  if (name === 'http') return await listen(createServer((_request, response) => response.writeHead(200, { 'content-type': TYPE, 'content-length': BODY.byteLength }).end(BODY)))
+  if (name === 'http') {
+    return await listen(createServer((_request, response) =>
+      response.writeHead(200, { 'content-type': TYPE, 'content-length': BODY.byteLength }).end(BODY)))
+  }
   const app = Fastify({ exposeHeadRoutes: false })
   await ROUTES[name]!(app)
   await app.listen({ host: '127.0.0.1', port: 0 })

@@ -40,11 +40,16 @@ export class Target {
   async measure ({ seconds, connections, script }: LoadOptions): Promise<Sample> {
     const before = await this.#cpuUs()
     const scripts = new URL('../../../benchmarks/served/', import.meta.url)
-    const output = await wrk(['-t1', `-c${connections}`, `-d${seconds}s`, ...(script === undefined ? [] : ['-s', fileURLToPath(new URL(script, scripts))]), `http://127.0.0.1:${this.#port}/item/1`])
+    const output = await wrk([
+      '-t1', `-c${connections}`, `-d${seconds}s`, ...(script === undefined ? [] : ['-s', fileURLToPath(new URL(script, scripts))]),
+      `http://127.0.0.1:${this.#port}/item/1`
+    ])
     const spentUs = await this.#cpuUs() - before
     const [, requests] = /(\d+) requests in/.exec(output) ?? []
     const [, rate] = /Requests\/sec:\s+([\d.]+)/.exec(output) ?? []
-    if (requests === undefined || rate === undefined || /Non-2xx|Socket errors/.test(output)) throw new Error(`wrk did not go well:\n${output}`)
+    if (requests === undefined || rate === undefined || /Non-2xx|Socket errors/.test(output)) {
+      throw new Error(`wrk did not go well:\n${output}`)
+    }
     return { requestsPerSecond: Number(rate), cpuUsPerRequest: spentUs / Number(requests) }
   }
 
@@ -69,6 +74,8 @@ async function wrk (args: string[]): Promise<string> {
 }
 
 async function finished (child: ChildProcess): Promise<void> {
-  const [code] = await once(child, 'close').catch((err) => { throw new Error('this benchmark needs wrk, and taskset on Linux (Debian: apt-get install wrk)', { cause: err }) })
+  const [code] = await once(child, 'close').catch((err) => {
+    throw new Error('this benchmark needs wrk, and taskset on Linux (Debian: apt-get install wrk)', { cause: err })
+  })
   if (code !== 0) throw new Error(`${child.spawnfile} failed; this benchmark needs wrk (Debian: apt-get install wrk)`)
 }

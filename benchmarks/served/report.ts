@@ -27,7 +27,9 @@ export interface Report {
 }
 
 /** `samples`: by row, one for each round, in the order of the rounds. */
-export function report (samples: ReadonlyMap<string, readonly Sample[]>, settings: Pick<Report, 'rounds' | 'seconds' | 'connections'>): Report {
+export function report (
+  samples: ReadonlyMap<string, readonly Sample[]>, settings: Pick<Report, 'rounds' | 'seconds' | 'connections'>
+): Report {
   const of = (name: string): readonly Sample[] => samples.get(name) as readonly Sample[]
   const floor = of(FLOOR)
   const rows = ANSWERS.map(({ name, title, beside }) => ({
@@ -36,7 +38,9 @@ export function report (samples: ReadonlyMap<string, readonly Sample[]>, setting
     requestsPerSecond: Math.round(median(of(name).map((sample) => sample.requestsPerSecond))),
     cpuUsPerRequest: rounded(median(of(name).map((sample) => sample.cpuUsPerRequest)), 1),
     ratioToFloor: rounded(median(of(name).map((sample, round) => sample.requestsPerSecond / floor[round]!.requestsPerSecond)), 3),
-    ...(beside !== undefined && { cpuRatio: rounded(median(of(name).map((sample, round) => sample.cpuUsPerRequest / of(beside)[round]!.cpuUsPerRequest)), 3) })
+    ...(beside !== undefined && {
+      cpuRatio: rounded(median(of(name).map((sample, round) => sample.cpuUsPerRequest / of(beside)[round]!.cpuUsPerRequest)), 3)
+    })
   }))
   return { node: process.version, cpu: cpus()[0]?.model ?? 'unknown', commit: commit(), at: new Date().toISOString(), ...settings, rows }
 }

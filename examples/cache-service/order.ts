@@ -1,6 +1,8 @@
 // The order of changes: of one writer's changes of one entry, none is taken after a later one, whatever others did in between.
 
-/** Changes that are remembered, one for each writer and entry. A change is on its way for seconds, so the oldest are not needed any more. */
+/**
+ * Changes that are remembered, one for each writer and entry. A change is on its way for seconds, so the oldest are not needed any more.
+ */
 const CHANGES_REMEMBERED = 100_000
 const WRITERS_REMEMBERED = 10_000
 

@@ -27,7 +27,13 @@ interface Named { Params: { digest: string } }
 
 /** The service, ready to listen. */
 export function cacheService ({ backend, token, maxBodyBytes, logger = false }: ServiceSettings): FastifyInstance {
-  const app = Fastify({ bodyLimit: maxBodyBytes, requestTimeout: 30_000, forceCloseConnections: true, exposeHeadRoutes: false, logger: logger && { level: 'warn' } })
+  const app = Fastify({
+    bodyLimit: maxBodyBytes,
+    requestTimeout: 30_000,
+    forceCloseConnections: true,
+    exposeHeadRoutes: false,
+    logger: logger && { level: 'warn' }
+  })
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', async (_request: FastifyRequest, payload: IncomingMessage) => await readBody(payload, maxBodyBytes))
   // Before the body is read.
@@ -60,7 +66,9 @@ function addEntries (app: FastifyInstance, backend: CacheBackend): void {
     if (params.digest === undefined) return undefined
     if (!/^[0-9a-f]{64}$/.test(params.digest)) return reply.code(400).send({ error: 'the key must be a SHA-256 digest in lower case hex' })
     const isChange = method === 'PUT' || method === 'DELETE'
-    if (isChange && !order.admits(params.digest, headers[CHANGE_FIELD])) return reply.code(409).send({ error: 'a later change of this entry has taken effect already' })
+    if (isChange && !order.admits(params.digest, headers[CHANGE_FIELD])) {
+      return reply.code(409).send({ error: 'a later change of this entry has taken effect already' })
+    }
     return undefined
   })
 

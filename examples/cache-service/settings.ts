@@ -33,9 +33,12 @@ export function readSettings (env: NodeJS.ProcessEnv): Settings {
 }
 
 function readToken (given = ''): string {
-  if (given === '') throw new Refusal('CACHE_HTTP_TOKEN is missing: whoever knows it may read and change the cache. Make one with: openssl rand -hex 32')
+  if (given === '') {
+    throw new Refusal('CACHE_HTTP_TOKEN is missing: whoever knows it may read and change the cache. Make one with: openssl rand -hex 32')
+  }
   if (!/^[\x21-\x7e]+$/.test(given) || given.length < LEAST_TOKEN_CHARACTERS) {
-    throw new Refusal(`CACHE_HTTP_TOKEN must have at least ${LEAST_TOKEN_CHARACTERS} visible ASCII characters and no spaces. Make one with: openssl rand -hex 32`)
+    throw new Refusal(
+      `CACHE_HTTP_TOKEN must have at least ${LEAST_TOKEN_CHARACTERS} visible ASCII characters and no spaces. Make one with: openssl rand -hex 32`)
   }
   return given
 }
@@ -53,6 +56,8 @@ function readOptions (given: string | undefined): object {
 
 function readNumber (name: string, given: string | undefined, byDefault: number, most: number): number {
   if (given === undefined || given === '') return byDefault
-  if (!/^\d{1,10}$/.test(given) || Number(given) > most) throw new Refusal(`${name} must be a number from 0 to ${most}, got ${JSON.stringify(given)}.`)
+  if (!/^\d{1,10}$/.test(given) || Number(given) > most) {
+    throw new Refusal(`${name} must be a number from 0 to ${most}, got ${JSON.stringify(given)}.`)
+  }
   return Number(given)
 }

@@ -58,18 +58,25 @@ function addLists (app: FastifyInstance, project: string): void {
 function addPackages (app: FastifyInstance, project: string): void {
   // A scoped name holds a slash. As /packages/@fastify%2Ferror it is one parameter of the first pattern.
   for (const path of ['/packages/:name', '/packages/@:scope/:name']) {
-    app.get<Named>(path, { config: { cache: { tags: (request) => [tagOf(nameOf(request as FastifyRequest<Named>))] } } }, async (request, reply) => {
-      const installed = await find(project, nameOf(request))
-      if (installed.length === 0) return notInstalled(reply, request)
-      return { name: nameOf(request), installed: await Promise.all(installed.map(async (one) => ({ ...one, ...await sizeOf(project, one) }))) }
-    })
+    app.get<Named>(path, { config: { cache: { tags: (request) => [tagOf(nameOf(request as FastifyRequest<Named>))] } } },
+      async (request, reply) => {
+        const installed = await find(project, nameOf(request))
+        if (installed.length === 0) return notInstalled(reply, request)
+        return {
+          name: nameOf(request), installed: await Promise.all(installed.map(async (one) => ({ ...one, ...await sizeOf(project, one) })))
+        }
+      })
 
     app.post<Named>(`${path}/touch`, async (request, reply) => {
       const name = nameOf(request)
       if ((await find(project, name)).length === 0) return notInstalled(reply, request)
       const tags = [tagOf(name), ALL]
       await app.cache.invalidate({ tags })
-      return { touched: name, invalidated: tags, meaning: `what was stored of ${name} and of all packages together is not served again; what is said of other packages stays` }
+      return {
+        touched: name,
+        invalidated: tags,
+        meaning: `what was stored of ${name} and of all packages together is not served again; what is said of other packages stays`
+      }
     })
   }
 }

@@ -43,7 +43,10 @@ export async function demonstrate (stage: Stage): Promise<Shown> {
   const app = await stage.open()
   const trouble = await startEmpty(app, stage.print)
   if (trouble === undefined) return await new Demonstration(stage, app).run()
-  return { app, verdict: `The cache does not answer: ${trouble}.\nThe application serves all the same, each answer made anew, and caches as soon as it can. The table is shown when it is started with a cache that answers.` }
+  return {
+    app,
+    verdict: `The cache does not answer: ${trouble}.\nThe application serves all the same, each answer made anew, and caches as soon as it can. The table is shown when it is started with a cache that answers.`
+  }
 }
 
 /** Forgets what an earlier run stored, so that the table tells the same story every time. Answers why it could not. */
@@ -55,7 +58,8 @@ async function startEmpty (app: FastifyInstance, print: Stage['print']): Promise
       return undefined
     }
     await app.cache.clear()
-    print(`${entries === undefined ? 'Entries of an earlier run' : `It held ${entries} entries of an earlier run. They`} were forgotten (cache.clear()), so that the table starts from nothing.`)
+    print(
+      `${entries === undefined ? 'Entries of an earlier run' : `It held ${entries} entries of an earlier run. They`} were forgotten (cache.clear()), so that the table starts from nothing.`)
     return undefined
   } catch (error) {
     return (error as Error).message
@@ -75,19 +79,26 @@ class Demonstration {
 
   async run (): Promise<Shown> {
     const { print, storage: { near, lasting } } = this.#stage
-    const made = await this.#round('1. Asked for the first time. Nothing is stored, so node_modules is walked for each answer:', each('MISS'))
+    const made = await this.#round(
+      '1. Asked for the first time. Nothing is stored, so node_modules is walked for each answer:', each('MISS'))
     const kept = await this.#round(`2. Asked again. The same answers come out of ${near}:`, each('HIT'))
     print(`\n   ${made[0]!.path} took ${made[0]!.ms.toFixed(1)} ms to make and ${kept[0]!.ms.toFixed(1)} ms to find.`)
 
     const touched = await this.#ask('POST', `${PACKAGE}/touch`)
     print(`\n3. POST ${PACKAGE}/touch says:\n\n   ${touched.body}`)
-    await this.#round('   So what speaks of that package is made anew, and the other package is still there:', { ...each('MISS'), [OTHER]: 'HIT' })
+    await this.#round('   So what speaks of that package is made anew, and the other package is still there:', {
+      ...each('MISS'), [OTHER]: 'HIT'
+    })
     await this.#round('4. A package that is not installed is a 404, which is not stored:', { [UNKNOWN]: 'MISS' })
 
     await this.#app.close()
     this.#app = await this.#stage.open()
-    const what = lasting === undefined ? 'Memory has kept nothing, so all is made anew' : `${lasting[0]!.toUpperCase()}${lasting.slice(1)} ${lasting === 'the files' ? 'have' : 'has'} kept the answers`
-    await this.#round(`5. The application was closed and opened again. ${what}:`, { ...each(lasting === undefined ? 'MISS' : 'HIT'), [UNKNOWN]: 'MISS' })
+    const what = lasting === undefined
+      ? 'Memory has kept nothing, so all is made anew'
+      : `${lasting[0]!.toUpperCase()}${lasting.slice(1)} ${lasting === 'the files' ? 'have' : 'has'} kept the answers`
+    await this.#round(`5. The application was closed and opened again. ${what}:`, {
+      ...each(lasting === undefined ? 'MISS' : 'HIT'), [UNKNOWN]: 'MISS'
+    })
     return { app: this.#app, verdict: this.#wrong === 0 ? undefined : `${this.#wrong} of the rows above are not as they should be.` }
   }
 

@@ -18,8 +18,12 @@ function opener (settings: CommandLine): () => Promise<FastifyInstance> {
     try {
       await app.listen({ host: '127.0.0.1', port })
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') throw new Refusal(`Port ${port} is in use. Choose another one; PORT=0 npm start takes any that is free.`)
-      if ((error as NodeJS.ErrnoException).code === 'EACCES') throw new Refusal(`Port ${port} needs rights that this process does not have. Choose one from 1024 on: PORT=3000 npm start.`)
+      if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') {
+        throw new Refusal(`Port ${port} is in use. Choose another one; PORT=0 npm start takes any that is free.`)
+      }
+      if ((error as NodeJS.ErrnoException).code === 'EACCES') {
+        throw new Refusal(`Port ${port} needs rights that this process does not have. Choose one from 1024 on: PORT=3000 npm start.`)
+      }
       throw error
     }
     port = portOf(app)
@@ -31,7 +35,9 @@ async function run (signal: AbortSignal): Promise<void> {
   const settings = readSettings(process.env, process.argv.slice(2))
   const { title } = settings.storage
   console.log(`Installed npm packages, answers cached ${title}`)
-  const { app, verdict } = await demonstrate({ open: opener(settings), storage: settings.storage, print: (line) => console.log(line), signal })
+  const { app, verdict } = await demonstrate({
+    open: opener(settings), storage: settings.storage, print: (line) => console.log(line), signal
+  })
   if (verdict !== undefined) process.exitCode = 1
   console.log(`\n${verdict ?? 'Everything was as it should be.'}`)
   if (settings.once || signal.aborted) return

@@ -25,12 +25,16 @@ export function readSettings (env: NodeJS.ProcessEnv, args: readonly string[]): 
 
 function readProject (given: string | undefined, own: string): string {
   const project = resolve(given === undefined || given === '' ? own : given)
-  if (!existsSync(join(project, 'node_modules'))) throw new Refusal(`PROJECT must be a folder with a node_modules, got ${JSON.stringify(given)}.`)
+  if (!existsSync(join(project, 'node_modules'))) {
+    throw new Refusal(`PROJECT must be a folder with a node_modules, got ${JSON.stringify(given)}.`)
+  }
   return project
 }
 
 function readPort (given: string | undefined): number {
   if (given === undefined || given === '') return DEFAULT_PORT
-  if (!/^\d{1,5}$/.test(given) || Number(given) > 65_535) throw new Refusal(`PORT must be a number from 0 to 65535, got ${JSON.stringify(given)}.`)
+  if (!/^\d{1,5}$/.test(given) || Number(given) > 65_535) {
+    throw new Refusal(`PORT must be a number from 0 to 65535, got ${JSON.stringify(given)}.`)
+  }
   return Number(given)
 }

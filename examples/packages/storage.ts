@@ -40,7 +40,11 @@ export function storageOf (env: Environment, project: string): Storage {
     SQLITE_PATH: far === 'sqlite' ? database : undefined
   })
   if (far === 'sqlite') mkdirSync(dirname(database), { recursive: true })
-  return { options, ...wordsFor(backend, { sqlite: relative('', database), file: relative('', folder), redis: withoutPassword(env.REDIS_URL) }[far as string]) }
+  return {
+    options,
+    ...wordsFor(
+      backend, { sqlite: relative('', database), file: relative('', folder), redis: withoutPassword(env.REDIS_URL) }[far as string])
+  }
 }
 
 function optionsOf (env: Environment): ResponseCacheOptions {
@@ -54,7 +58,9 @@ function optionsOf (env: Environment): ResponseCacheOptions {
 function wordsFor (backend: Backend, where = ''): Omit<Storage, 'options'> {
   const far = { sqlite: 'SQLite', redis: 'Redis', file: 'the files' }
   if (backend === 'memory') return { title: 'in memory', near: 'memory', lasting: undefined }
-  if (backend !== 'tiered') return { title: `in ${backend === 'file' ? 'files' : far[backend]}: ${where}`, near: far[backend], lasting: far[backend] }
+  if (backend !== 'tiered') {
+    return { title: `in ${backend === 'file' ? 'files' : far[backend]}: ${where}`, near: far[backend], lasting: far[backend] }
+  }
   const lasting = /^rediss?:/.test(where) ? far.redis : far.sqlite
   return { title: `in memory, and behind it in ${lasting}: ${where}`, near: 'memory', lasting }
 }

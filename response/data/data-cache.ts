@@ -125,7 +125,8 @@ export class DataCache {
       return await this.#one(job)
     } catch (err) {
       // What was invalidated while the producer ran is not answered for its failure.
-      const isGone = held === undefined || now() >= held.staleOnErrorUntil || fence.movedSince(job.mark, () => [...job.names(), ...held.tags.map(tagName)])
+      const isGone = held === undefined || now() >= held.staleOnErrorUntil ||
+        fence.movedSince(job.mark, () => [...job.names(), ...held.tags.map(tagName)])
       if (isGone) throw err
       this.#failed(err)
       return held.value as T
@@ -227,7 +228,9 @@ export class DataCache {
     return stamps
   }
 
-  #encode (stored: string, value: unknown, { ttlMs, staleWhileRevalidateMs, staleIfErrorMs }: Settings, stamps: readonly string[]): StoredEntry {
+  #encode (
+    stored: string, value: unknown, { ttlMs, staleWhileRevalidateMs, staleIfErrorMs }: Settings, stamps: readonly string[]
+  ): StoredEntry {
     const isBytes = value instanceof Uint8Array
     const body = isBytes ? Buffer.from(value) : json(value)
     if (body === undefined) throw new CACHE_ERR_OPTION('cache.set(key, value)', 'a JSON value or a Buffer', show(value))

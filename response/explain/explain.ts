@@ -25,7 +25,9 @@ import type { RequestDirectives } from '../http/request-directives.js'
 export interface ExplainOptions {
   /** Its method. @default 'GET' */
   method?: string
-  /** An absolute URL, or a path with its query. Without an origin it is that of `headers.host`, or `http://localhost:80`, as for `inject()`. */
+  /**
+   * An absolute URL, or a path with its query. Without an origin it is that of `headers.host`, or `http://localhost:80`, as for `inject()`.
+   */
   url: string
   /** Header fields of the request. @default {} */
   headers?: Readonly<Record<string, string | readonly string[]>>
@@ -33,7 +35,8 @@ export interface ExplainOptions {
 
 const CHECKS = {
   method: text,
-  url: expects<string>('an absolute http URL, or a path that begins with /', (value) => typeof value === 'string' && partsOf(value).target.startsWith('/')),
+  url: expects<string>('an absolute http URL, or a path that begins with /', (value) =>
+    typeof value === 'string' && partsOf(value).target.startsWith('/')),
   headers: expects<Readonly<Record<string, string | readonly string[]>>>('an object of header fields', isRecord)
 }
 
@@ -59,45 +62,69 @@ export async function explain (services: Services, lookup: RouteLookup, options:
   const { method = 'GET', url, headers = {} } = checkOptions<ExplainOptions>('explain', options, CHECKS)
   if (url === undefined) throw new CACHE_ERR_OPTION('explain.url', 'given', 'nothing')
   const request = requestOf(method.toUpperCase(), url, headers)
-  const located = lookup.find(request.method, pathOf(request.raw.url as string), { host: request.host, version: joined(request.headers['accept-version']) || undefined })
+  const located = lookup.find(request.method, pathOf(request.raw.url as string), {
+    host: request.host, version: joined(request.headers['accept-version']) || undefined
+  })
   Object.assign(request, { params: located?.params ?? {} })
-  return new Explanation(`${request.method} ${request.protocol}://${request.host}${request.raw.url}`, await explained(services, located, request))
+  return new Explanation(`${request.method} ${request.protocol}://${request.host}${request.raw.url}`,
+    await explained(services, located, request))
 }
 
 async function explained (services: Services, located: Located | undefined, request: ArrivedRequest): Promise<Explained> {
   const route = located?.cached
-  if (route === undefined) return { decision: 'bypass', reason: 'uncached', because: BECAUSE.uncached, ...(located !== undefined && { route: located.name }) }
+  if (route === undefined) {
+    return { decision: 'bypass', reason: 'uncached', because: BECAUSE.uncached, ...(located !== undefined && { route: located.name }) }
+  }
   const keyed = route.keyed(request)
   const directives = route.directives(request)
   const bypass = 'bypass' in keyed ? keyed.bypass : directives?.noStore === true ? 'no-store' : undefined
-  if (bypass !== undefined || 'bypass' in keyed) return bypassed(services, route, bypass as BypassReason, 'fault' in keyed ? keyed.fault : undefined)
+  if (bypass !== undefined || 'bypass' in keyed) {
+    return bypassed(services, route, bypass as BypassReason, 'fault' in keyed ? keyed.fault : undefined)
+  }
   const found = await services.store.find(keyed.key, request, route.policy.vary, services.guard.deadline())
   return {
     ...decided(services, request, found, directives),
     route: route.name,
     key: keyOf(keyed.key, route.policy, request),
-    ...(found.variants !== undefined && { variants: { count: found.variants.head.ids.length, fields: valuesOf(found.variants.head.names, request) } }),
+    ...(found.variants !== undefined && {
+      variants: { count: found.variants.head.ids.length, fields: valuesOf(found.variants.head.names, request) }
+    }),
     ...(found.entry !== undefined && { entry: await entryOf(services, found.entry, found.at) })
   }
 }
 
 function bypassed ({ observer: { status } }: Services, route: CachedRoute, reason: BypassReason, fault: unknown): Explained {
-  const why = reason === 'key' ? `the key function gave no usable string${fault instanceof Error ? ` (${fault.message})` : ''}; no hook ran, so what hooks put on a request was not there` : reason === 'no-store' ? BECAUSE['no-store'] : `the request goes past the cache: ${reason}`
+  const why = reason === 'key'
+    ? `the key function gave no usable string${fault instanceof Error ? ` (${fault.message})` : ''}; no hook ran, so what hooks put on a request was not there`
+    : reason === 'no-store' ? BECAUSE['no-store'] : `the request goes past the cache: ${reason}`
   return { decision: 'bypass', reason, because: why, cacheStatus: status.of({ name: 'bypass', reason }), route: route.name }
 }
 
 /** What a request does with what was found, as the route itself decides it. */
-function decided ({ observer: { status } }: Services, { method }: FastifyRequest, found: Found, directives: RequestDirectives | undefined): Explained {
+function decided (
+  { observer: { status } }: Services, { method }: FastifyRequest, found: Found, directives: RequestDirectives | undefined
+): Explained {
   const decision = decide(found, method, directives, false)
   switch (decision.name) {
-    case 'serve-fresh': return { decision: 'hit', reason: 'fresh', because: BECAUSE.fresh, cacheStatus: status.of({ name: 'hit', ttlMs: decision.entry.head.freshUntil - decision.at }) }
+    case 'serve-fresh': return {
+      decision: 'hit',
+      reason: 'fresh',
+      because: BECAUSE.fresh,
+      cacheStatus: status.of({ name: 'hit', ttlMs: decision.entry.head.freshUntil - decision.at })
+    }
     case 'serve-while-revalidate': case 'serve-max-stale': {
       const reason = decision.name === 'serve-max-stale' ? 'max-stale' : 'while-revalidate'
-      return { decision: 'stale', reason, because: BECAUSE[reason], cacheStatus: status.of({ name: 'stale', ttlMs: decision.entry.head.freshUntil - decision.at }) }
+      return {
+        decision: 'stale',
+        reason,
+        because: BECAUSE[reason],
+        cacheStatus: status.of({ name: 'stale', ttlMs: decision.entry.head.freshUntil - decision.at })
+      }
     }
     case 'unsatisfiable': return missed('only-if-cached', status.of({ name: 'unsatisfiable' }))
     case 'forward-head': return missed('head', forwarded('miss', 'head'))
-    case 'forward-miss': return missed('missing' in found ? found.missing : 'absent', forwarded('miss', found.state === 'unavailable' ? 'unavailable' : undefined))
+    case 'forward-miss': return missed('missing' in found ? found.missing : 'absent',
+      forwarded('miss', found.state === 'unavailable' ? 'unavailable' : undefined))
     case 'forward-stale': case 'forward-request': {
       const reason = decision.name === 'forward-stale' ? 'stale' : 'request'
       // A HEAD stores nothing, unless its handler says that the entry is still valid, as one can that named a validator.

@@ -104,9 +104,17 @@ export class Explanation implements Explained {
     const rows: Array<readonly [string, string]> = [[`${decision}, ${reason}`, because]]
     if (route !== undefined) rows.push(['route', route])
     for (const [name, value] of Object.entries(key?.parts ?? {})) rows.push([`key: ${name}`, value])
-    if (variants !== undefined) rows.push(['variants', `${variants.count}, told apart by ${Object.entries(variants.fields).map(([name, value]) => `${name}: ${value}`).join('; ')}`])
+    if (variants !== undefined) {
+      rows.push([
+        'variants',
+        `${variants.count}, told apart by ${Object.entries(variants.fields).map(([name, value]) => `${name}: ${value}`).join('; ')}`
+      ])
+    }
     if (entry !== undefined) {
-      rows.push(['entry', `status ${entry.status}, ${entry.bytes} bytes, age ${entry.ageSeconds} s${entry.tags.length > 0 ? `, tags ${entry.tags.join(', ')}` : ''}`])
+      rows.push([
+        'entry',
+        `status ${entry.status}, ${entry.bytes} bytes, age ${entry.ageSeconds} s${entry.tags.length > 0 ? `, tags ${entry.tags.join(', ')}` : ''}`
+      ])
       for (const [name, instant] of Object.entries(entry.timeline)) rows.push([TIMELINE[name] as string, (instant as Instant).text])
     }
     if (cacheStatus !== undefined) rows.push(['Cache-Status', cacheStatus])
@@ -121,5 +129,9 @@ export class Explanation implements Explained {
 }
 
 const TIMELINE: Readonly<Record<string, string>> = {
-  stored: 'stored', freshUntil: 'fresh until', staleUntil: 'served while a refresh runs until', staleOnErrorUntil: 'served if the handler fails until', gone: 'gone'
+  stored: 'stored',
+  freshUntil: 'fresh until',
+  staleUntil: 'served while a refresh runs until',
+  staleOnErrorUntil: 'served if the handler fails until',
+  gone: 'gone'
 }

@@ -45,14 +45,18 @@ export class RouteLookup {
     return router
   }
 
-  /** `isTwin`: the route `/` below a prefix answers with a slash and without (`prefixTrailingSlash`), and Fastify tells of one of the two. */
+  /**
+   * `isTwin`: the route `/` below a prefix answers with a slash and without (`prefixTrailingSlash`), and Fastify tells of one of the two.
+   */
   #addTo (router: ReturnType<typeof findMyWay>, { options, cached }: Registered, isTwin: boolean): void {
     const { method, url, constraints, routePath } = options
     const path = isTwin ? `${url}/` : url
     for (const one of [method].flat()) {
       if (isTwin && !(routePath === '' && this.#application.hasRoute({ method: one, url: path, constraints: constraints ?? {} }))) continue
       try {
-        router.on(one as HTTPMethod, path, constraints === undefined ? {} : { constraints: constraints as never }, () => {}, { name: `${one} ${url}`, cached: cached?.get(one) })
+        router.on(one as HTTPMethod, path, constraints === undefined ? {} : { constraints: constraints as never }, () => {}, {
+          name: `${one} ${url}`, cached: cached?.get(one)
+        })
       } catch {
         // Constraints of the application's own making, which only its router knows; or a twin whose path another route has.
       }

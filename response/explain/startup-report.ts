@@ -39,7 +39,10 @@ type Cached = Seen & { readonly policy: RoutePolicy }
 type Rule = (cached: readonly Cached[], facts: Facts, seen: readonly Seen[]) => Mistake | Mistake[]
 
 /** Plugins after which a request is somebody's. */
-export const AUTH_PLUGINS = ['@fastify/auth', '@fastify/jwt', '@fastify/basic-auth', '@fastify/bearer-auth', '@fastify/passport', '@fastify/session', '@fastify/secure-session', '@fastify/oauth2']
+export const AUTH_PLUGINS = [
+  '@fastify/auth', '@fastify/jwt', '@fastify/basic-auth', '@fastify/bearer-auth', '@fastify/passport', '@fastify/session',
+  '@fastify/secure-session', '@fastify/oauth2'
+]
 const AUTH_NAME = /auth|jwt|session|login|permission|guard|verifyuser/i
 // What the backend does by default.
 const LONGEST_NEAR_TTL_MS = 1_000
@@ -53,7 +56,9 @@ export class StartupReport {
     const methods = [route.method].flat()
     // Fastify adds a HEAD to each GET.
     if (methods.join() === 'HEAD') return
-    const guards = HOOKS.flatMap((hook) => [route[hook] ?? []].flat()).map((hook) => (hook as { name: string }).name).filter((name) => AUTH_NAME.test(name))
+    const guards = HOOKS.flatMap((hook) => [route[hook] ?? []].flat())
+      .map((hook) => (hook as { name: string }).name)
+      .filter((name) => AUTH_NAME.test(name))
     this.#seen.push({ name: `${methods.join(',')} ${route.url}`, url: route.url, methods, policy, guards })
   }
 
@@ -66,12 +71,15 @@ export class StartupReport {
   mistakes (facts: Facts): Mistake[] {
     const asked = this.#seen.filter((seen): seen is Cached => seen.policy !== undefined)
     const cached = this.#cached()
-    return [...RULES.flatMap((rule) => rule(cached, facts, this.#seen)), ...ASKING_RULES.flatMap((rule) => rule(asked, facts, this.#seen))].filter(({ routes }) => routes.length > 0)
+    return [
+      ...RULES.flatMap((rule) => rule(cached, facts, this.#seen)), ...ASKING_RULES.flatMap((rule) => rule(asked, facts, this.#seen))
+    ].filter(({ routes }) => routes.length > 0)
   }
 
   /** Those of which something can be stored. */
   #cached (): Cached[] {
-    return this.#seen.filter((seen): seen is Cached => seen.policy !== undefined && seen.methods.some((method) => seen.policy!.methods.has(method)))
+    return this.#seen.filter((seen): seen is Cached =>
+      seen.policy !== undefined && seen.methods.some((method) => seen.policy!.methods.has(method)))
   }
 }
 
@@ -86,12 +94,14 @@ const namesOf = (routes: readonly Seen[]): string[] => routes.map(({ name }) => 
 
 /** Whether the key tells users apart, so that their answers are not each other's. */
 function isPersonal ({ key }: RoutePolicy): boolean {
-  return typeof key === 'function' || key.by !== undefined || key.cookies.length > 0 || key.headers.some((name) => ['authorization', 'cookie'].includes(name))
+  return typeof key === 'function' || key.by !== undefined || key.cookies.length > 0 ||
+    key.headers.some((name) => ['authorization', 'cookie'].includes(name))
 }
 
 /** Whether the URL is the whole key, so that a write to it finds the entry. */
 function isKeyedByUrl ({ key }: RoutePolicy): boolean {
-  return typeof key !== 'function' && key.query === true && key.by === undefined && !key.body && key.headers.length === 0 && key.cookies.length === 0
+  return typeof key !== 'function' && key.query === true && key.by === undefined && !key.body && key.headers.length === 0 &&
+    key.cookies.length === 0
 }
 
 const lists = ({ invalidates }: RoutePolicy): boolean => typeof invalidates === 'function' || invalidates.length > 0
@@ -108,7 +118,9 @@ const RULES: readonly Rule[] = [
     message: 'statuses without ttl does nothing: it says to which statuses the ttl applies; give the route a ttl'
   }),
   (cached, { backendName, isOneOfSeveral }) => ({
-    routes: isOneOfSeveral && backendName === 'memory' ? namesOf(cached.filter(({ policy }) => typeof policy.tags === 'function' || policy.tags.length > 0)) : [],
+    routes: isOneOfSeveral && backendName === 'memory'
+      ? namesOf(cached.filter(({ policy }) => typeof policy.tags === 'function' || policy.tags.length > 0))
+      : [],
     message: "tags on the backend 'memory' are each process's own: an invalidation is not seen by the others; use a backend that they share, sqlite on one machine or redis"
   }),
   (cached, { isOneOfSeveral, nearTtlMs }) => ({
@@ -116,12 +128,15 @@ const RULES: readonly Rule[] = [
     message: `the backend 'tiered' has a nearTtl of ${seconds(nearTtlMs)}: for so long this process goes on serving what another one has invalidated by URL, route or key; make it 1 s or less, or leave it out`
   }),
   (cached, { authPlugins }) => ({
-    routes: namesOf(cached.filter(({ policy, guards }) => policy.credentials === 'ignore' && !isPersonal(policy) && (guards.length > 0 || authPlugins.length > 0))),
+    routes: namesOf(cached.filter(({ policy, guards }) =>
+      policy.credentials === 'ignore' && !isPersonal(policy) && (guards.length > 0 || authPlugins.length > 0))),
     message: `credentials: 'ignore' in an application that tells users apart${authPlugins.length > 0 ? ` (${authPlugins.join(', ')})` : ''}: what the handler answers one user others are given; leave it out, or name the user in the key, key: { by: (request) => ... }`
   }),
   (cached, _facts, seen) => ({
-    routes: namesOf(cached.filter(({ url, policy }) => !isKeyedByUrl(policy) && typeof policy.tags !== 'function' && policy.tags.length === 0 &&
-      seen.some((other) => other.url === url && other.methods.some((method) => !isSafe(method)) && !(other.policy !== undefined && lists(other.policy))))),
+    routes: namesOf(cached.filter(({ url, policy }) =>
+      !isKeyedByUrl(policy) && typeof policy.tags !== 'function' && policy.tags.length === 0 &&
+      seen.some((other) =>
+        other.url === url && other.methods.some((method) => !isSafe(method)) && !(other.policy !== undefined && lists(other.policy))))),
     message: 'writes to the same URL forget nothing, as the keys hold more than the URL; give the route tags, and the writing one invalidates: [...]'
   })
 ]
@@ -137,7 +152,10 @@ const ASKING_RULES: readonly Rule[] = [
     message: 'invalidates on a route that has safe methods only does nothing; put it on the route that changes something'
   }),
   (asked, { hasClear, backendName }) => ({
-    routes: hasClear ? [] : namesOf(asked.filter(({ policy }) => typeof policy.invalidates !== 'function' && policy.invalidates.some((target) => typeof target === 'object' && 'route' in target))),
+    routes: hasClear
+      ? []
+      : namesOf(asked.filter(({ policy }) =>
+        typeof policy.invalidates !== 'function' && policy.invalidates.some((target) => typeof target === 'object' && 'route' in target))),
     message: `invalidates: { route } needs a backend that has clear, and '${backendName}' has none; give the routes a tag and list the tag`
   })
 ]
@@ -160,5 +178,8 @@ export function described (policy: RoutePolicy): string {
 
 function keyedBy ({ query, headers, cookies, host, body, by }: Exclude<RoutePolicy['key'], (...given: never) => unknown>): string {
   const list = (what: string, names: readonly string[]): string | false => names.length > 0 && `${what} ${names.join(' ')}`
-  return ['path', query === true ? 'query' : query !== false && list('parameters', query), host && 'host', list('fields', headers), list('cookies', cookies), body && 'body', by !== undefined && 'its function by'].filter((part) => part !== false).join(', ')
+  return [
+    'path', query === true ? 'query' : query !== false && list('parameters', query), host && 'host', list('fields', headers),
+    list('cookies', cookies), body && 'body', by !== undefined && 'its function by'
+  ].filter((part) => part !== false).join(', ')
 }

@@ -9,7 +9,10 @@ export function replyOrResult<T> (result: unknown, reply: T): unknown {
   return result === undefined ? reply : result
 }
 
-/** Calls `act` once a handler has returned `result`, or its promise has settled; `reply` looks like one. Returns what Fastify is to be given. */
+/**
+ * Calls `act` once a handler has returned `result`, or its promise has settled; `reply` looks like one. Returns what Fastify is to be
+ * given.
+ */
 export function whenReturned (result: unknown, reply: unknown, act: () => void): unknown {
   if (result === reply || !isPromise(result)) {
     act()

@@ -8,7 +8,8 @@ export class Connections {
 
   /** Calls `act` once, when the response is closed or can't be sent any more. */
   whenOver ({ raw, request: { raw: { socket } } }: FastifyReply, act: () => void): void {
-    // RFC 9112 section 9.3.2: a response behind another one has no connection yet. When the client leaves, Node closes only those that have.
+    // RFC 9112 section 9.3.2: a response behind another one has no connection yet. When the client leaves, Node closes only those that
+    // have.
     const waiting = raw.socket === null ? this.#waitingOn(socket) : undefined
     const over = (): void => {
       waiting?.delete(over)

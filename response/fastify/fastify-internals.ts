@@ -50,7 +50,10 @@ export class FastifyInternals {
     const context = this.#context === undefined ? undefined : (request as unknown as Record<symbol, RouteContext>)[this.#context]
     if (context === undefined) return undefined
     const { onSend, onError, preHandler } = context
-    return (onSend === null || Array.isArray(onSend)) && (onError === null || Array.isArray(onError)) && (preHandler === null || Array.isArray(preHandler)) ? context : undefined
+    return (onSend === null || Array.isArray(onSend)) && (onError === null || Array.isArray(onError)) &&
+      (preHandler === null || Array.isArray(preHandler))
+      ? context
+      : undefined
   }
 
   /**
@@ -65,7 +68,9 @@ export class FastifyInternals {
     if (notFound !== null && notFound !== undefined && areHooks(notFound)) all[this.#notFound] = hooks(notFound)
   }
 
-  /** Whether nobody may change the body, so that ranges of it are served. All that Fastify's own hook of a HEAD route does is take it away. */
+  /**
+   * Whether nobody may change the body, so that ranges of it are served. All that Fastify's own hook of a HEAD route does is take it away.
+   */
   servesRanges (request: FastifyRequest): boolean {
     const hooks = this.contextOf(request)?.onSend
     return hooks === null || (request.method === 'HEAD' && hooks?.length === 1 && hooks[0]?.name === HEAD_HOOK)
@@ -123,7 +128,9 @@ export class FastifyInternals {
   /** Sends text as it is, whatever serializer a hook has set. That one is back before any hook is shown the text. */
   sendText (reply: FastifyReply, text: string): void {
     this.#serializer ??= symbolOf(reply, SERIALIZER)
-    const own = (this.#serializer === undefined ? null : (reply as unknown as Record<symbol, unknown>)[this.#serializer]) as (payload: unknown) => string
+    const own = (this.#serializer === undefined
+      ? null
+      : (reply as unknown as Record<symbol, unknown>)[this.#serializer]) as (payload: unknown) => string
     const putBack = (): void => { reply.serializer(own) }
     reply.serializer((payload: string) => { putBack(); return payload })
     reply.send(text)
@@ -202,10 +209,13 @@ export function routingOf (fastify: FastifyInstance): Routing {
 const kMade = Symbol('fastify-response-cache.made')
 
 /**
- * Has `made` called with each request below this instance, and its route's `config`, as soon as it is made, before any hook. Fastify assigns what a request is
- * decorated with in its constructor; here a setter is in the way of that. Nobody would catch there what `made` throws: it is let go.
+ * Has `made` called with each request below this instance, and its route's `config`, as soon as it is made, before any hook. Fastify
+ * assigns what a request is decorated with in its constructor; here a setter is in the way of that. Nobody would catch there what `made`
+ * throws: it is let go.
  */
-export function onRequestMade (fastify: FastifyInstance, internals: FastifyInternals, made: (request: FastifyRequest, config: RouteContext['config']) => void): void {
+export function onRequestMade (
+  fastify: FastifyInstance, internals: FastifyInternals, made: (request: FastifyRequest, config: RouteContext['config']) => void
+): void {
   const requests = keptBy<{ readonly prototype: object }>(fastify, REQUEST)
   if (requests === undefined || fastify.hasRequestDecorator(kMade)) return
   fastify.decorateRequest(kMade, null)
@@ -249,7 +259,8 @@ export function withoutLength (request: FastifyRequest, reply: FastifyReply, pay
 }
 
 function areHooks ({ onSend, onError, preHandler }: RouteContext): boolean {
-  return (onSend === null || Array.isArray(onSend)) && (onError === null || Array.isArray(onError)) && (preHandler === null || Array.isArray(preHandler))
+  return (onSend === null || Array.isArray(onSend)) && (onError === null || Array.isArray(onError)) &&
+    (preHandler === null || Array.isArray(preHandler))
 }
 
 function symbolOf (object: object, description: string): symbol | undefined {

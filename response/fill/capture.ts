@@ -1,4 +1,5 @@
-// Capturing what a handler responds with: its head and, at once or while it is passed on, its body; held back where a part that the client asks for is to be cut out.
+// Capturing what a handler responds with: its head and, at once or while it is passed on, its body; held back where a part that the client
+// asks for is to be cut out.
 import type { FastifyReply } from 'fastify'
 import type { MaybePromise } from '../../registry/backend.js'
 import type { Conditions } from '../http/conditional.js'
@@ -32,7 +33,10 @@ export class HandlerResponse {
   /** Whether the ETag among the fields was made here. */
   ownEtag: boolean
 
-  private constructor (reply: FastifyReply, fields: readonly string[], removed: readonly string[], { madeAt, mayChange, ownEtag }: Pick<HandlerResponse, 'madeAt' | 'mayChange' | 'ownEtag'>) {
+  private constructor (
+    reply: FastifyReply, fields: readonly string[], removed: readonly string[],
+    { madeAt, mayChange, ownEtag }: Pick<HandlerResponse, 'madeAt' | 'mayChange' | 'ownEtag'>
+  ) {
     this.status = reply.statusCode
     this.vary = reply.getHeader('vary') as FieldValue
     this.removed = removed
@@ -43,14 +47,22 @@ export class HandlerResponse {
     this.ownEtag = ownEtag
   }
 
-  /** The reply as the handler left it; undefined where a field of it could not be sent again as it is. `before`: the reply's fields before the handler ran. */
-  static of (reply: FastifyReply, before: Fields, setCookie: RoutePolicy['setCookie'], captured: Pick<HandlerResponse, 'madeAt' | 'mayChange' | 'ownEtag'>): HandlerResponse | undefined {
+  /**
+   * The reply as the handler left it; undefined where a field of it could not be sent again as it is. `before`: the reply's fields before
+   * the handler ran.
+   */
+  static of (
+    reply: FastifyReply, before: Fields, setCookie: RoutePolicy['setCookie'],
+    captured: Pick<HandlerResponse, 'madeAt' | 'mayChange' | 'ownEtag'>
+  ): HandlerResponse | undefined {
     const after = reply.getHeaders() as Fields
     const fields = fieldsToStore(before, after, setCookie)
     return fields === undefined ? undefined : new HandlerResponse(reply, fields, fieldsRemoved(before, after), captured)
   }
 
-  /** Adds an ETag made of the body, where it is whole, the handler named none, and nobody else may change it. `isSent`: to the reply, too. */
+  /**
+   * Adds an ETag made of the body, where it is whole, the handler named none, and nobody else may change it. `isSent`: to the reply, too.
+   */
   addEtag (reply: FastifyReply, isSent: boolean): void {
     if (this.body === undefined || this.mayChange || this.status !== 200 || reply.hasHeader('etag')) return
     const etag = etagOf(this.body)
@@ -111,13 +123,17 @@ export class Capture {
   body (response: HandlerResponse, payload: unknown): { readonly payload: unknown } | { readonly refused: RefusalReason } {
     const unfit = unfitStatus(response.status)
     if (unfit !== undefined) return { refused: unfit }
-    if (payload !== undefined && payload !== null && typeof payload !== 'string' && !(payload instanceof Uint8Array)) return this.#record(response, payload)
+    if (payload !== undefined && payload !== null && typeof payload !== 'string' && !(payload instanceof Uint8Array)) {
+      return this.#record(response, payload)
+    }
     const { judgement, maxBytes } = this.#options
     const body = payload ?? ''
     if (Buffer.byteLength(body) > maxBytes) return { refused: 'too-large' }
     const forbidden = response.mayChange ? forbiddenFor(judgement.of(response)) : undefined
     if (forbidden !== undefined) return { refused: forbidden }
-    response.body = typeof body === 'string' ? body : response.mayChange ? Buffer.from(body) : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+    response.body = typeof body === 'string'
+      ? body
+      : response.mayChange ? Buffer.from(body) : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
     return { payload }
   }
 

@@ -64,12 +64,16 @@ export class Judgement {
     this.#whole = this.#exchange.reply.getHeaders() as Fields
   }
 
-  /** On what terms it may be stored as it stands, or why not. The fields of all hooks decide that; what the handler set is what is stored. */
+  /**
+   * On what terms it may be stored as it stands, or why not. The fields of all hooks decide that; what the handler set is what is stored.
+   */
   of (response: JudgedResponse, fields = this.#exchange.reply.getHeaders() as Fields): Storability {
     return this.#forbidden !== undefined ? { refused: this.#forbidden } : this.#verdict(response, fields)
   }
 
-  /** Once more with what was set past Fastify as the head was written: a cookie of a session, all fields of a stream, which is older by now. */
+  /**
+   * Once more with what was set past Fastify as the head was written: a cookie of a session, all fields of a stream, which is older by now.
+   */
   last (response: JudgedResponse): Storability {
     return this.of(response, this.#exchange.reply.raw.getHeaders() as Fields)
   }
@@ -77,7 +81,8 @@ export class Judgement {
   /** Whether a response to GET would be stored that has these fields. */
   ofGet (response: JudgedResponse): boolean {
     const { reply } = this.#exchange
-    return (announcedLength(reply) ?? 0) <= this.#policy.maxBodyBytes && !('refused' in this.#verdict(response, reply.getHeaders() as Fields))
+    return (announcedLength(reply) ?? 0) <= this.#policy.maxBodyBytes &&
+      !('refused' in this.#verdict(response, reply.getHeaders() as Fields))
   }
 
   #verdict (response: JudgedResponse, fields: Fields): Storability {
@@ -91,7 +96,8 @@ export class Judgement {
       fields: this.#whole === undefined ? fields : { ...this.#whole, ...fields },
       vary: response.vary,
       hasValidator: (request.method === 'GET' || request.method === 'HEAD') && canBeValidated(handlersValidators(response, at)),
-      authorized: this.#policy.credentials === 'ignore' && (request[kArrival].hasAuthorization || request.headers.authorization !== undefined),
+      authorized: this.#policy.credentials === 'ignore' &&
+        (request[kArrival].hasAuthorization || request.headers.authorization !== undefined),
       askedAt: this.#askedAt,
       at,
       madeAt: response.madeAt,

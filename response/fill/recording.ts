@@ -103,7 +103,11 @@ function teeNodeStream (source: Readable, recording: BodyRecording): Readable {
   // Nobody may listen yet, and whoever does later sees what became of it.
   tee.on('error', () => {})
   source.on('error', (err) => tee.destroy(err))
-  source.on('close', () => { if (!source.readableEnded && !tee.writableEnded) tee.destroy(Object.assign(new Error('Premature close'), { code: 'ERR_STREAM_PREMATURE_CLOSE' })) })
+  source.on('close', () => {
+    if (!source.readableEnded && !tee.writableEnded) {
+      tee.destroy(Object.assign(new Error('Premature close'), { code: 'ERR_STREAM_PREMATURE_CLOSE' }))
+    }
+  })
   return source.pipe(tee)
 }
 

@@ -19,7 +19,8 @@ const kRefresh = Symbol('fastify-response-cache.refresh')
 
 /** What is about the connection, or about this one request: conditions, parts, wishes of caches. */
 const NOT_REPEATED: ReadonlySet<string> = new Set([
-  ...CONDITION_FIELDS, 'cache-control', 'pragma', 'connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'content-length', 'upgrade', 'expect'
+  ...CONDITION_FIELDS, 'cache-control', 'pragma', 'connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding',
+  'content-length', 'upgrade', 'expect'
 ])
 
 /** One refresh. */
@@ -84,11 +85,16 @@ export class Refreshes {
     const outcome = await this.#send(instance, again, key)
     if (hasSucceeded) return
     this.#backoff.failed(key)
-    if (outcome !== undefined && reason !== undefined) this.#log.warn('refresh-failed', { key, reason, ...outcome }, 'cache: a refresh brought nothing to store, what is stale is sent meanwhile')
+    if (outcome !== undefined && reason !== undefined) {
+      this.#log.warn('refresh-failed', { key, reason, ...outcome },
+        'cache: a refresh brought nothing to store, what is stale is sent meanwhile')
+    }
   }
 
   /** Answers the status that it got, or why it got none; undefined where it was ended. Never rejects. */
-  async #send (instance: FastifyInstance, again: InjectOptions, key: string): Promise<{ readonly statusCode: number } | { readonly err: object } | undefined> {
+  async #send (
+    instance: FastifyInstance, again: InjectOptions, key: string
+  ): Promise<{ readonly statusCode: number } | { readonly err: object } | undefined> {
     const deadline = new AbortController()
     const timer = setTimeout(() => deadline.abort(), DEADLINE_MS).unref()
     const signal = AbortSignal.any([this.#closing.signal, deadline.signal])
@@ -97,7 +103,10 @@ export class Refreshes {
       await finished(response.stream().resume())
       return { statusCode: response.statusCode }
     } catch (err) {
-      if (deadline.signal.aborted) this.#log.warn('refresh', { key, deadlineMs: DEADLINE_MS }, 'cache: a refresh was not over before its deadline and was ended, what is stale is sent meanwhile')
+      if (deadline.signal.aborted) {
+        this.#log.warn('refresh', { key, deadlineMs: DEADLINE_MS },
+          'cache: a refresh was not over before its deadline and was ended, what is stale is sent meanwhile')
+      }
       return signal.aborted ? undefined : { err: safeError(err) }
     } finally {
       clearTimeout(timer)

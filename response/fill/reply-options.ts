@@ -6,7 +6,10 @@ import { areTags, MAX_TAGS } from '../options/invalidation-target.js'
 
 /** What `reply.cache()` takes: what to do with this one answer. */
 export interface ReplyCacheOptions {
-  /** How long this answer is fresh, whatever lifetime it states; `no-store`, `private` and `no-cache` count all the same. 0: it is not stored. */
+  /**
+   * How long this answer is fresh, whatever lifetime it states; `no-store`, `private` and `no-cache` count all the same. 0: it is not
+   * stored.
+   */
   ttl?: Duration
   /** In place of the route's tags. */
   tags?: readonly string[]

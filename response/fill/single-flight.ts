@@ -6,7 +6,9 @@ import type { Entry, ResponseHead } from '../store/entry.js'
 
 /** What came of a flight: an answer to share, or why there is none. */
 export type Outcome =
-  | { readonly entry: Entry<ResponseHead>, readonly varyNames: readonly string[], readonly variant: string, readonly names: readonly string[] }
+  | {
+    readonly entry: Entry<ResponseHead>, readonly varyNames: readonly string[], readonly variant: string, readonly names: readonly string[]
+  }
   | { readonly released: 'not-shareable' | 'failed' | 'lock-timeout' }
 
 /** Keys whose answers turned out not to be shareable are not waited for during this time. */
@@ -57,7 +59,8 @@ export class Flight {
       if (this.#outcome !== undefined) return resolve(this.#outcome)
       this.#waiters ??= []
       this.#waiters.push(resolve)
-      this.#wait ??= new Deadline(Math.max(this.#lockTimeoutMs - (performance.now() - this.#startedAt), 0)).wait(() => this.settle({ released: 'lock-timeout' }))
+      this.#wait ??= new Deadline(Math.max(this.#lockTimeoutMs - (performance.now() - this.#startedAt), 0)).wait(() =>
+        this.settle({ released: 'lock-timeout' }))
     })
   }
 
@@ -87,7 +90,9 @@ export class Flights {
    * The flight of `key` to wait for, where there is one that is `stillGood`; else one that begins, for others to join, where
    * `mayBegin` and the key's responses were shareable a moment ago. Undefined: neither.
    */
-  joinOrBegin (key: string, mark: number, mayBegin: boolean, stillGood: (flight: Flight) => boolean): { readonly joined?: Flight, readonly begun?: Flight } {
+  joinOrBegin (
+    key: string, mark: number, mayBegin: boolean, stillGood: (flight: Flight) => boolean
+  ): { readonly joined?: Flight, readonly begun?: Flight } {
     const there = this.#flights.get(key)
     if (there !== undefined && !there.over && stillGood(there)) return { joined: there }
     if (!mayBegin || (this.#alone.size > 0 && (this.#alone.get(key) ?? 0) > this.#now())) return {}

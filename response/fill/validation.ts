@@ -68,7 +68,9 @@ export class Validation {
     const { etag, lastModified } = this.#validators
     this.#wasAsked = this.#areConditionsReplaced = true
     const { raw } = this.#request
-    const own = { ...(etag !== undefined && { 'if-none-match': etag }), ...(lastModified !== undefined && { 'if-modified-since': lastModified }) }
+    const own = {
+      ...(etag !== undefined && { 'if-none-match': etag }), ...(lastModified !== undefined && { 'if-modified-since': lastModified })
+    }
     // Validation against a schema puts other fields in front of those that came.
     if (this.#request.headers !== raw.headers) {
       this.#headers = this.#request.headers
@@ -113,12 +115,17 @@ export class Validation {
     return ENDING.has(this.outcome)
   }
 
-  /** Tags under which the stored response was, and under which it stays where it is still valid, though the handler did not name them again. */
+  /**
+   * Tags under which the stored response was, and under which it stays where it is still valid, though the handler did not name them again.
+   */
   get keptTags (): readonly string[] {
     return this.isValidated ? tagsOf(this.entry.head.tags ?? []) : []
   }
 
-  /** Whether a response that is not stored says that the stored one must not be used any more (RFC 9111 section 4.3.3), or may not be kept (section 3.2). */
+  /**
+   * Whether a response that is not stored says that the stored one must not be used any more (RFC 9111 section 4.3.3), or may not be kept
+   * (section 3.2).
+   */
   endsStored (reason: RefusalReason): boolean {
     // A cookie is for the one who asked.
     return !INCOMPLETE.has(reason) && (this.isOver || (this.isValidated && reason !== 'set-cookie'))
@@ -129,12 +136,17 @@ export class Validation {
     return this.#handlerStatus
   }
 
-  /** Finds the outcome. The reply becomes the stored response where that is what is to be sent. Returns the payload to go on with, and why this response is not stored, where that is known. */
+  /**
+   * Finds the outcome. The reply becomes the stored response where that is what is to be sent. Returns the payload to go on with, and why
+   * this response is not stored, where that is known.
+   */
   settle (responded: Responded, payload: unknown): { readonly payload: unknown, readonly refused?: RefusalReason } {
     const { reply, hasFailed, before, at } = responded
     const status = reply.statusCode
     const outcome = this.#outcome = this.#outcomeOf(responded)
-    if (outcome === 'none' || outcome === 'replaced' || outcome === 'client-current') return { payload, ...(hasFailed && { refused: 'handler-error' }) }
+    if (outcome === 'none' || outcome === 'replaced' || outcome === 'client-current') {
+      return { payload, ...(hasFailed && { refused: 'handler-error' }) }
+    }
     this.#handlerStatus = status
     const restored = this.#restore(reply, before, { isFreshened: outcome === 'validated', at })
     if (outcome === 'validated') return { payload: restored }
@@ -162,7 +174,9 @@ export class Validation {
     if (this.#isWithdrawn) return undefined
     const said = saidBy(reply, before)
     // RFC 9111 section 4.3.5: the answer to a HEAD tells of the one to a GET.
-    if (this.#isHead && reply.statusCode === 200) return this.entry.head.status === 200 && this.#agrees(said) === true ? 'validated' : undefined
+    if (this.#isHead && reply.statusCode === 200) {
+      return this.entry.head.status === 200 && this.#agrees(said) === true ? 'validated' : undefined
+    }
     if (reply.statusCode !== 304 || !this.#wasAsked) return undefined
     // RFC 9111 section 4.3.4: a 304 that names no validator is about the one that was asked for, unless the client had
     // conditions of its own, which may have come to the handler by another way.
@@ -206,10 +220,14 @@ export class Validation {
     for (const name in stored) {
       // RFC 9110 section 6.6.1: the Date of what was said just now is the present, unless it says otherwise.
       if (name === 'date' && isFreshened) continue
-      if (said[name] === undefined || isOver(name)) reply.header(name, name === 'vary' ? union(joined(before.vary), joined(stored.vary)) : stored[name])
+      if (said[name] === undefined || isOver(name)) {
+        reply.header(name, name === 'vary' ? union(joined(before.vary), joined(stored.vary)) : stored[name])
+      }
     }
     // A default that a hook in front has set is not about this content.
-    for (const name of [...DESCRIBES_CONTENT, 'content-length']) if (stored[name] === undefined && (said[name] === undefined || isOver(name))) reply.removeHeader(name)
+    for (const name of [...DESCRIBES_CONTENT, 'content-length']) {
+      if (stored[name] === undefined && (said[name] === undefined || isOver(name))) reply.removeHeader(name)
+    }
     for (const name of head.removed ?? []) reply.removeHeader(name)
     if (!isFreshened) reply.header('age', String(ageSeconds(head, at)))
     reply.code(head.status)
@@ -225,14 +243,17 @@ export class Validation {
     const { etag, lastModified } = this.#validators
     if (this.#isHead && said['content-length'] !== undefined && Number(said['content-length']) !== this.entry.body.byteLength) return false
     // A strong validator names one version; a weak one may be that of a strong one.
-    if (said.etag !== undefined) return said.etag === etag || (etag !== undefined && joined(said.etag).startsWith('W/') && isSameWeakly(joined(said.etag), etag))
+    if (said.etag !== undefined) {
+      return said.etag === etag || (etag !== undefined && joined(said.etag).startsWith('W/') && isSameWeakly(joined(said.etag), etag))
+    }
     return said['last-modified'] === undefined ? undefined : said['last-modified'] === lastModified
   }
 }
 
 /** The fields that were set since. */
 function saidBy (reply: FastifyReply, before: Fields): Fields {
-  return Object.fromEntries(Object.entries(reply.getHeaders() as Fields).filter(([name, value]) => value !== undefined && !isDeepStrictEqual(value, before[name])))
+  return Object.fromEntries(
+    Object.entries(reply.getHeaders() as Fields).filter(([name, value]) => value !== undefined && !isDeepStrictEqual(value, before[name])))
 }
 
 function pairsOf (fields: Fields): string[] {

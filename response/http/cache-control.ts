@@ -56,7 +56,10 @@ export function parseCacheControl (value: FieldValue): CacheControl {
 const QUALIFIABLE: ReadonlySet<string> = new Set(['no-cache', 'private'])
 const FIELD_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
 
-/** The field names that a directive's argument lists; undefined where it has none, or one that is no such list: then it speaks of the whole answer. */
+/**
+ * The field names that a directive's argument lists; undefined where it has none, or one that is no such list: then it speaks of the whole
+ * answer.
+ */
 export function qualifiedNames (argument: string | true): readonly string[] | undefined {
   if (argument === true) return undefined
   const names = argument.toLowerCase().split(',').map((name) => name.trim()).filter((name) => name !== '')

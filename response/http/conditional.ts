@@ -23,12 +23,16 @@ export interface Selected {
   readonly at: number
 }
 
-/** In the order of RFC 9110 section 13.2.2: 412 or 304 where a condition is false, else 200: the answer as it is, or a part of it. Dates are read only where one counts. */
+/**
+ * In the order of RFC 9110 section 13.2.2: 412 or 304 where a condition is false, else 200: the answer as it is, or a part of it. Dates are
+ * read only where one counts.
+ */
 export function precondition (headers: Conditions, { fields, at }: Selected): 200 | 304 | 412 {
   const ifMatch = headers['if-match']
   if (ifMatch !== undefined) {
     if (!matches(ifMatch, entityTagIn(fields), isSameStrongly)) return 412
-  } else if (headers['if-unmodified-since'] !== undefined && isModifiedSince(headers['if-unmodified-since'], parseHttpDate(fieldIn(fields, 'last-modified'), at), at)) return 412
+  } else if (headers['if-unmodified-since'] !== undefined &&
+    isModifiedSince(headers['if-unmodified-since'], parseHttpDate(fieldIn(fields, 'last-modified'), at), at)) return 412
   const ifNoneMatch = headers['if-none-match']
   if (ifNoneMatch !== undefined) return matches(ifNoneMatch, entityTagIn(fields), isSameWeakly) ? 304 : 200
   const since = headers['if-modified-since']

@@ -16,7 +16,9 @@ const FORMATS: readonly RegExp[] = [
 
 const LONGEST_CHARACTERS = 40
 
-/** Epoch milliseconds of a field's one date; undefined for anything else. `at`, the present, tells which century a year of two digits is of. */
+/**
+ * Epoch milliseconds of a field's one date; undefined for anything else. `at`, the present, tells which century a year of two digits is of.
+ */
 export function parseHttpDate (field: FieldValue, at: number): number | undefined {
   if (field === undefined) return undefined
   const text = joined(field)

@@ -36,7 +36,9 @@ export function rangesOf (field: FieldValue, length: number): readonly ByteRange
     const [, first, last, suffix] = spec
     if (first === undefined && suffix === undefined) continue
     if (++count > MAX_RANGES) return undefined
-    const range = first === undefined ? ofSuffix(Number(suffix), length) : ofFirst(Number(first), last === '' ? Infinity : Number(last), length)
+    const range = first === undefined
+      ? ofSuffix(Number(suffix), length)
+      : ofFirst(Number(first), last === '' ? Infinity : Number(last), length)
     if (range === undefined) return undefined
     if (range !== 'unsatisfiable') ranges.push(range)
   }

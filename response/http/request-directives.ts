@@ -13,12 +13,16 @@ export interface RequestDirectives {
   readonly maxStaleMs: number
 }
 
-const NO_DIRECTIVES: RequestDirectives = { noStore: false, noCache: false, onlyIfCached: false, maxAgeMs: Infinity, minFreshMs: 0, maxStaleMs: 0 }
+const NO_DIRECTIVES: RequestDirectives = {
+  noStore: false, noCache: false, onlyIfCached: false, maxAgeMs: Infinity, minFreshMs: 0, maxStaleMs: 0
+}
 
 /** The wishes in Cache-Control, or in Pragma where there is none (RFC 9111 section 5.4); undefined where there are none. */
 export function requestDirectivesOf (fields: Fields): RequestDirectives | undefined {
   const line = fields['cache-control']
-  if (line === undefined) return fields.pragma !== undefined && /\bno-cache\b/i.test(joined(fields.pragma)) ? { ...NO_DIRECTIVES, noCache: true } : undefined
+  if (line === undefined) {
+    return fields.pragma !== undefined && /\bno-cache\b/i.test(joined(fields.pragma)) ? { ...NO_DIRECTIVES, noCache: true } : undefined
+  }
   const control = parseCacheControl(line)
   const maxAge = deltaSeconds(control, 'max-age')
   return {
@@ -33,7 +37,9 @@ export function requestDirectivesOf (fields: Fields): RequestDirectives | undefi
 }
 
 /** Whether an entry of this age, fresh for so long, is what the request asked for. `mayBeStale`: whether the entry itself allows that. */
-export function satisfies ({ noCache, maxAgeMs, minFreshMs, maxStaleMs }: RequestDirectives, ageMs: number, freshMs: number, mayBeStale = false): boolean {
+export function satisfies (
+  { noCache, maxAgeMs, minFreshMs, maxStaleMs }: RequestDirectives, ageMs: number, freshMs: number, mayBeStale = false
+): boolean {
   if (noCache || ageMs >= maxAgeMs) return false
   // RFC 9111 section 5.2.1.3: min-fresh asks for a fresh one, whatever max-stale says beside it.
   if (freshMs > 0 || minFreshMs > 0) return freshMs > 0 && freshMs >= minFreshMs

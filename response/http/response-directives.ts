@@ -25,7 +25,10 @@ export function responseDirectivesOf (fields: Fields, targetList: readonly strin
   return { directives, malformed, isTargeted: false }
 }
 
-/** A targeted field's directives; undefined where it is to be taken for absent: empty, malformed, a directive of the wrong type (RFC 9213 section 2.1). */
+/**
+ * A targeted field's directives; undefined where it is to be taken for absent: empty, malformed, a directive of the wrong type (RFC 9213
+ * section 2.1).
+ */
 export function parseTargeted (field: FieldValue): ReadonlyMap<string, string | true> | undefined {
   let dictionary: ReturnType<typeof parseDictionary>
   try {
@@ -50,4 +53,6 @@ function argumentOf (name: string, value: unknown): string | true | undefined {
   return FLAGS.has(name) ? undefined : ''
 }
 
-const FLAGS: ReadonlySet<string> = new Set(['no-store', 'public', 'must-revalidate', 'proxy-revalidate', 'must-understand', 'no-transform', 'immutable'])
+const FLAGS: ReadonlySet<string> = new Set([
+  'no-store', 'public', 'must-revalidate', 'proxy-revalidate', 'must-understand', 'no-transform', 'immutable'
+])

@@ -7,16 +7,24 @@ export type Spelling = 'exact' | 'normalised'
 const MEMBER = /^([!#$%&'*+.^_`|~0-9a-z-]+)(?:[ \t]*;[ \t]*q=([01](?:\.[0-9]{0,3})?))?$/
 
 /** Fields that are no lists: a comma in them is like any other character. */
-const NO_LISTS: ReadonlySet<string> = new Set(['cookie', 'authorization', 'proxy-authorization', 'user-agent', 'referer', 'from', 'date', 'origin', 'host', 'if-modified-since', 'if-unmodified-since', 'if-range'])
+const NO_LISTS: ReadonlySet<string> = new Set([
+  'cookie', 'authorization', 'proxy-authorization', 'user-agent', 'referer', 'from', 'date', 'origin', 'host', 'if-modified-since',
+  'if-unmodified-since', 'if-range'
+])
 
 /** A field that Vary names, as it tells variants apart. What can't be read stays as it is. */
-export function normalized (name: string, value: string | readonly string[] | undefined, spelling: Spelling): string | readonly string[] | undefined {
+export function normalized (
+  name: string, value: string | readonly string[] | undefined, spelling: Spelling
+): string | readonly string[] | undefined {
   if (value === undefined || spelling === 'exact' || NO_LISTS.has(name)) return value
   const text = joined(value as FieldValue)
   return name === 'accept-encoding' || name === 'accept-language' ? inOneSpelling(text) ?? text : withoutBlanks(text)
 }
 
-/** RFC 9110 sections 12.5.3 and 12.5.4: names in any case, blanks anywhere, `q=1` said or not. The order of those that weigh the same says nothing. */
+/**
+ * RFC 9110 sections 12.5.3 and 12.5.4: names in any case, blanks anywhere, `q=1` said or not. The order of those that weigh the same says
+ * nothing.
+ */
 function inOneSpelling (text: string): string | undefined {
   const members: string[] = []
   for (const listed of text.toLowerCase().split(',')) {
@@ -29,7 +37,10 @@ function inOneSpelling (text: string): string | undefined {
   return members.sort().join(',')
 }
 
-/** RFC 9110 section 5.6.1: blanks around the commas of a list say nothing. What stands in quotes stays as it is; with quotes that don't close, all of it. */
+/**
+ * RFC 9110 section 5.6.1: blanks around the commas of a list say nothing. What stands in quotes stays as it is; with quotes that don't
+ * close, all of it.
+ */
 function withoutBlanks (text: string): string {
   const pieces = trimmed(text).split('"')
   if (pieces.length % 2 === 0 || text.includes('\\')) return text

@@ -19,7 +19,8 @@ const ERRORS: ReadonlySet<number> = new Set([500, 502, 503, 504])
 
 /** Final statuses whose answers can be stored: not those that speak of a part or a condition of one request. */
 export function isCacheableStatus (status: unknown): boolean {
-  return Number.isInteger(status) && (status as number) >= 200 && (status as number) <= 599 && !CONDITIONAL_STATUSES.includes(status as number)
+  return Number.isInteger(status) && (status as number) >= 200 && (status as number) <= 599 &&
+    !CONDITIONAL_STATUSES.includes(status as number)
 }
 
 /** Whether freshness may be guessed where nothing states it. */

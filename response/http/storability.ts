@@ -93,14 +93,20 @@ export function storability (answer: StorableResponse, policy: StoragePolicy): S
 }
 
 /** The lifetime: what `reply.cache()` says, else the answer, else the route, else a guess where the route asks for one. */
-function lifetimeMs ({ status, fields, at, options }: StorableResponse, own: number | undefined, directives: ResponseDirectives, policy: StoragePolicy): number | undefined {
+function lifetimeMs (
+  { status, fields, at, options }: StorableResponse, own: number | undefined, directives: ResponseDirectives, policy: StoragePolicy
+): number | undefined {
   return options.ttlMs ?? own ??
     (policy.statuses.has(status) ? policy.ttlMs : undefined) ??
     (policy.heuristic ? heuristicMs(status, directives, fields, at) : undefined)
 }
 
-/** Refusals that what an answer said once stands by, whatever a hook makes of it later: not for this cache. Its Vary was taken down with it. */
-const FORBIDDING: ReadonlySet<RefusalReason> = new Set(['no-store', 'private', 'cache-control', 'set-cookie', 'authorization', 'csp-nonce', 'event-stream'])
+/**
+ * Refusals that what an answer said once stands by, whatever a hook makes of it later: not for this cache. Its Vary was taken down with it.
+ */
+const FORBIDDING: ReadonlySet<RefusalReason> = new Set([
+  'no-store', 'private', 'cache-control', 'set-cookie', 'authorization', 'csp-nonce', 'event-stream'
+])
 
 /** The reason for which an answer must not be stored, also if later hooks take that out of it. */
 export function forbiddenFor (verdict: Storability): RefusalReason | undefined {
@@ -112,7 +118,9 @@ const EVENT_STREAM = /^\s*text\/event-stream/i
 const SECURITY_POLICIES = ['content-security-policy', 'content-security-policy-report-only']
 
 /** RFC 9111 section 3. */
-function forbidden ({ status, fields, authorized, options }: StorableResponse, control: ResponseDirectives, policy: StoragePolicy): RefusalReason | undefined {
+function forbidden (
+  { status, fields, authorized, options }: StorableResponse, control: ResponseDirectives, policy: StoragePolicy
+): RefusalReason | undefined {
   if (options.store === false) return 'reply-store-false'
   const unfit = unfitStatus(status)
   if (unfit !== undefined) return unfit
@@ -131,7 +139,9 @@ function forbidden ({ status, fields, authorized, options }: StorableResponse, c
 /** Fields that were made for one request and would be wrong in another's answer. */
 function perRequest (fields: Fields): RefusalReason | undefined {
   if (EVENT_STREAM.test(String(fields['content-type']))) return 'event-stream'
-  if (SECURITY_POLICIES.some((name) => fields[name] !== undefined && joined(fields[name]).toLowerCase().includes("'nonce-"))) return 'csp-nonce'
+  if (SECURITY_POLICIES.some((name) => fields[name] !== undefined && joined(fields[name]).toLowerCase().includes("'nonce-"))) {
+    return 'csp-nonce'
+  }
   return undefined
 }
 
@@ -139,7 +149,9 @@ function perRequest (fields: Fields): RefusalReason | undefined {
 const NEVER_STALE = ['must-revalidate', 'proxy-revalidate', 's-maxage']
 
 /** What an answer is good for when its freshness has ended. What it says itself goes before the route (RFC 5861 sections 3 and 4). */
-function afterwards ({ status, hasValidator }: StorableResponse, directives: ResponseDirectives, policy: StoragePolicy): Pick<Storable, 'staleWhileRevalidateMs' | 'staleIfErrorMs' | 'keptMs' | 'mustRevalidate'> {
+function afterwards (
+  { status, hasValidator }: StorableResponse, directives: ResponseDirectives, policy: StoragePolicy
+): Pick<Storable, 'staleWhileRevalidateMs' | 'staleIfErrorMs' | 'keptMs' | 'mustRevalidate'> {
   const mustRevalidate = isBare(directives, 'no-cache') || NEVER_STALE.some((directive) => directives.directives.has(directive))
   // An error that was stored is never what stands in for another error, nor is it kept for anything else.
   const isUseful = status < 400

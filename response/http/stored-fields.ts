@@ -6,17 +6,21 @@ import { joined, type FieldValue, type Fields } from './field-values.js'
  * one request alone.
  */
 export const FIELDS_NOT_STORED: ReadonlySet<string> = new Set([
-  'connection', 'keep-alive', 'proxy-authenticate', 'proxy-authentication-info', 'proxy-authorization', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade',
+  'connection', 'keep-alive', 'proxy-authenticate', 'proxy-authentication-info', 'proxy-authorization', 'proxy-connection', 'te', 'trailer',
+  'transfer-encoding', 'upgrade',
   'content-length', 'age',
   'x-request-id', 'request-id', 'x-correlation-id', 'traceparent', 'tracestate', 'server-timing', 'x-response-time',
-  'x-ratelimit-limit', 'x-ratelimit-remaining', 'x-ratelimit-reset', 'ratelimit', 'ratelimit-policy', 'ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset'
+  'x-ratelimit-limit', 'x-ratelimit-remaining', 'x-ratelimit-reset', 'ratelimit', 'ratelimit-policy', 'ratelimit-limit',
+  'ratelimit-remaining', 'ratelimit-reset'
 ])
 
 /** Digests of the very bytes that an answer has as its content (RFC 9530 section 2, RFC 1864), not of the whole that they are a part of. */
 export const CONTENT_DIGESTS: readonly string[] = ['content-digest', 'content-md5']
 
 /** What describes the content of the answer that it stands in. */
-export const DESCRIBES_CONTENT: readonly string[] = ['content-type', 'content-encoding', 'content-language', 'content-range', ...CONTENT_DIGESTS]
+export const DESCRIBES_CONTENT: readonly string[] = [
+  'content-type', 'content-encoding', 'content-language', 'content-range', ...CONTENT_DIGESTS
+]
 
 /** What a body is, without which nobody else can read it: stored also if a hook had said the same of it before. */
 const GOES_WITH_THE_BODY: readonly string[] = ['content-type', 'content-encoding', 'content-language']
@@ -25,13 +29,17 @@ const NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
 // RFC 9110 section 5.5: no CR, LF, NUL; Node sends latin1.
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
 
-/** The handler's fields as name, value, name, value ...; undefined when one could not be sent again as it is. `setCookie`: what becomes of cookies. */
+/**
+ * The handler's fields as name, value, name, value ...; undefined when one could not be sent again as it is. `setCookie`: what becomes of
+ * cookies.
+ */
 export function fieldsToStore (before: Fields, after: Fields, setCookie: 'refuse' | 'store' = 'refuse'): string[] | undefined {
   const listed = after.connection === undefined ? [] : joined(after.connection).toLowerCase().split(',').map((name) => name.trim())
   const pairs: string[] = []
   for (const name of Object.keys(after)) {
     const value = after[name]
-    if ((value === before[name] && !GOES_WITH_THE_BODY.includes(name)) || value === undefined || FIELDS_NOT_STORED.has(name) || listed.includes(name)) continue
+    if ((value === before[name] && !GOES_WITH_THE_BODY.includes(name)) || value === undefined || FIELDS_NOT_STORED.has(name) ||
+      listed.includes(name)) continue
     // RFC 9211 section 2: the members of the caches that are nearer to the origin, as one line that this one's follows.
     if (name === 'cache-status') pairs.push(name, joined(value))
     else if (name === 'set-cookie') {

@@ -43,7 +43,9 @@ function withoutEtag (pairs: readonly string[]): string[] {
 }
 
 /** Those that the handler knows: not an ETag that was made here. */
-export function handlersValidators ({ fields, ownEtag }: { readonly fields: readonly string[], readonly ownEtag?: boolean }, at: number): Validators {
+export function handlersValidators (
+  { fields, ownEtag }: { readonly fields: readonly string[], readonly ownEtag?: boolean }, at: number
+): Validators {
   return validatorsOf(ownEtag === true ? withoutEtag(fields) : fields, at)
 }
 

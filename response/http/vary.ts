@@ -6,14 +6,19 @@ export const MAX_VARY_FIELDS = 10
 
 const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
 
-/** The names in Vary, lower case, sorted, once each; undefined where Vary is `*`, malformed, or too long. Names that every object has are no field's. */
+/**
+ * The names in Vary, lower case, sorted, once each; undefined where Vary is `*`, malformed, or too long. Names that every object has are no
+ * field's.
+ */
 export function varyNames (field: FieldValue): string[] | undefined {
   if (field === undefined) return []
   const text = joined(field)
   if (text === '') return []
   const names = new Set(text.split(',').map((name) => name.trim().toLowerCase()).filter((name) => name !== ''))
   // RFC 9110 section 12.5.5: `*` anywhere means that nothing can be said.
-  if (names.size > MAX_VARY_FIELDS || [...names].some((name) => name === '*' || !TOKEN.test(name) || name in Object.prototype)) return undefined
+  if (names.size > MAX_VARY_FIELDS || [...names].some((name) => name === '*' || !TOKEN.test(name) || name in Object.prototype)) {
+    return undefined
+  }
   return [...names].sort()
 }
 

@@ -52,7 +52,8 @@ export function dropEverything (services: InvalidationServices, byMs: number): v
   const { backendName: backend, log, guard } = services
   log.warn('clock', { byMs, backend }, 'cache: the system\'s clock was set back, so everything that was stored before is dropped')
   guard.track(clear(services).catch((err: unknown) => {
-    log.warn('clock clear', { err: safeError(err), byMs, backend }, 'cache: what was stored before the clock was set back could not be dropped, and may be served for that much too long')
+    log.warn('clock clear', { err: safeError(err), byMs, backend },
+      'cache: what was stored before the clock was set back could not be dropped, and may be served for that much too long')
   }))
 }
 
@@ -65,13 +66,15 @@ async function invalidateTags (services: InvalidationServices, tags: readonly st
 async function invalidateUrl (services: InvalidationServices, url: string, method: string): Promise<void> {
   const { origin, target } = partsOf(url)
   const stored = method.toUpperCase() === 'HEAD' ? 'GET' : method.toUpperCase()
-  const meant = services.routesOfUrl.routesOf(pathOf(target)).filter((route) => typeof route.policy.key !== 'function' && route.method === stored)
+  const meant = services.routesOfUrl.routesOf(pathOf(target))
+    .filter((route) => typeof route.policy.key !== 'function' && route.method === stored)
   await Promise.all(meant.map(async (route) => {
     const exact = services.rewritesUrls ? undefined : exactKey(route, target, origin)
     if (exact !== undefined) return await deleteResponse(services, route.targetPrefix(target), exact)
     // Hosts, users, header fields, URLs before they were rewritten: they stand behind the target in the key, after a blank.
     const prefix = exactKey(route, target, origin) ?? `${route.targetPrefix(target)} `
-    await fenced(() => services.fence.move(route.targetPrefix(target)), async () => await clearPrefix(services, 'invalidate({ url })', prefix))
+    await fenced(() => services.fence.move(route.targetPrefix(target)), async () =>
+      await clearPrefix(services, 'invalidate({ url })', prefix))
   }))
 }
 
@@ -94,7 +97,8 @@ export async function deleteTarget (services: InvalidationServices, target: stri
 /** The one key that the URL means, where the target and the origin are all that keys are made of. */
 function exactKey (route: KnownRoute, target: string, origin: string | undefined): string | undefined {
   const { method, policy: { key } } = route
-  const plain = typeof key !== 'function' && method === 'GET' && !key.body && key.by === undefined && key.query === true && key.headers.length === 0 && key.cookies.length === 0
+  const plain = typeof key !== 'function' && method === 'GET' && !key.body && key.by === undefined && key.query === true &&
+    key.headers.length === 0 && key.cookies.length === 0
   if (!plain) return undefined
   const prefix = route.targetPrefix(target)
   return !key.host ? prefix : origin === undefined ? undefined : prefix + originPart(origin)
@@ -103,7 +107,10 @@ function exactKey (route: KnownRoute, target: string, origin: string | undefined
 async function invalidateRoute (services: InvalidationServices, route: string): Promise<void> {
   const [, method, pattern] = /^(?:([A-Z-]+) )?(.*)$/s.exec(route) as unknown as [string, string | undefined, string]
   const meant = services.routes.filter((one) => one.url === pattern && (method === undefined || one.method === method))
-  if (meant.length === 0) throw new CACHE_ERR_OPTION('invalidate({ route })', `a cached route's pattern, one of ${services.routes.map((one) => one.name).join(', ')}`, show(route))
+  if (meant.length === 0) {
+    throw new CACHE_ERR_OPTION(
+      'invalidate({ route })', `a cached route's pattern, one of ${services.routes.map((one) => one.name).join(', ')}`, show(route))
+  }
   for (const { prefix } of meant) {
     await fenced(() => services.fence.move(routeName(prefix)), async () => await clearPrefix(services, 'invalidate({ route })', prefix))
   }
@@ -118,7 +125,9 @@ async function invalidateKey (services: InvalidationServices, key: string): Prom
 }
 
 async function clearPrefix (services: InvalidationServices, operation: string, prefix: string): Promise<void> {
-  if (services.backend.clear === undefined) throw new CACHE_ERR_POWER_MISSING(operation, services.backendName, 'clear', 'give the routes a tag and invalidate the tag')
+  if (services.backend.clear === undefined) {
+    throw new CACHE_ERR_POWER_MISSING(operation, services.backendName, 'clear', 'give the routes a tag and invalidate the tag')
+  }
   await services.guard.clear(prefix)
 }
 

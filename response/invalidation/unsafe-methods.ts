@@ -25,14 +25,18 @@ const NAMING_FIELDS = ['location', 'content-location'] as const
  * that is an error changes nothing; one that was sent past Fastify invalidates once it was sent. Requests with a safe
  * method get no hook: what is cached beside it is sent as fast as ever.
  */
-export function invalidateAfter (services: UnsafeServices, route: RouteOptions, invalidates: readonly InvalidationTarget[] | InvalidatesFunction): void {
+export function invalidateAfter (
+  services: UnsafeServices, route: RouteOptions, invalidates: readonly InvalidationTarget[] | InvalidatesFunction
+): void {
   if ([route.method].flat().every(isSafe)) return
   const { handler } = route
   /** The requests as they came: hooks and handlers may take a prefix out of the target. */
   const pending = new WeakMap<FastifyReply, Arrival>()
   const settle = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
     const arrival = pending.get(reply)
-    if (pending.delete(reply) && reply.statusCode < 400 && !services.guard.isClosed) await changed(services, { request, reply, arrival: arrival as Arrival }, invalidates)
+    if (pending.delete(reply) && reply.statusCode < 400 && !services.guard.isClosed) {
+      await changed(services, { request, reply, arrival: arrival as Arrival }, invalidates)
+    }
   }
   const onSend: onSendHookHandler = (request, reply, payload, done) => {
     const send = (): void => done(null, payload)
@@ -52,7 +56,9 @@ export function invalidateAfter (services: UnsafeServices, route: RouteOptions, 
 }
 
 /** Lets this one request's answer run through one hook more. Where that can't be done, it invalidates when it was sent. */
-function hook ({ internals }: UnsafeServices, request: FastifyRequest, contexts: WeakMap<RouteContext, RouteContext>, onSend: onSendHookHandler): void {
+function hook (
+  { internals }: UnsafeServices, request: FastifyRequest, contexts: WeakMap<RouteContext, RouteContext>, onSend: onSendHookHandler
+): void {
   internals.rehook(request, contexts, (context) => around(context, [...context.onSend ?? [], onSend]))
 }
 
@@ -60,9 +66,13 @@ function hook ({ internals }: UnsafeServices, request: FastifyRequest, contexts:
 interface Answered { readonly request: FastifyRequest, readonly reply: FastifyReply, readonly arrival: Arrival }
 
 /** Settles when all is forgotten, or when the answer can't wait any longer. Never rejects. */
-async function changed (services: UnsafeServices, { request, reply, arrival }: Answered, invalidates: readonly InvalidationTarget[] | InvalidatesFunction): Promise<void> {
+async function changed (
+  services: UnsafeServices, { request, reply, arrival }: Answered, invalidates: readonly InvalidationTarget[] | InvalidatesFunction
+): Promise<void> {
   const origin = `${arrival.protocol}://${arrival.host}`
-  const failed = (err: unknown): void => services.log.warn('invalidates', { err: safeError(err), route: `${request.method} ${request.routeOptions.url}` }, 'cache: an answer that changes something was sent, and what it invalidates could not be forgotten')
+  const failed = (err: unknown): void => services.log.warn('invalidates', {
+    err: safeError(err), route: `${request.method} ${request.routeOptions.url}`
+  }, 'cache: an answer that changes something was sent, and what it invalidates could not be forgotten')
   const all = [
     ...targetsOf(arrival.target, reply, origin).map(async (other) => await deleteTarget(services, other, origin)),
     ...listed(request, reply, invalidates, failed).map(async (aim) => await invalidate(services, aim))
@@ -73,7 +83,10 @@ async function changed (services: UnsafeServices, { request, reply, arrival }: A
 }
 
 /** What the route says of this answer; nothing where its function is at fault. */
-function listed (request: FastifyRequest, reply: FastifyReply, invalidates: readonly InvalidationTarget[] | InvalidatesFunction, failed: (err: unknown) => void): readonly InvalidationTarget[] {
+function listed (
+  request: FastifyRequest, reply: FastifyReply, invalidates: readonly InvalidationTarget[] | InvalidatesFunction,
+  failed: (err: unknown) => void
+): readonly InvalidationTarget[] {
   if (typeof invalidates !== 'function') return invalidates
   try {
     return parseTargets(invalidates(request, reply), 'what invalidates(request, reply) answers')

@@ -33,7 +33,9 @@ export class ThrottledLog {
 
 /** An error as it may stand in a log: drivers put commands, with bodies and passwords, into theirs. */
 export function safeError (err: unknown): { type: string, code: unknown, message: string } {
-  const { name, code, message } = err instanceof Error ? err as Error & { code?: unknown } : { name: typeof err, code: undefined, message: 'something that is not an Error was thrown' }
+  const { name, code, message } = err instanceof Error
+    ? err as Error & { code?: unknown }
+    : { name: typeof err, code: undefined, message: 'something that is not an Error was thrown' }
   return { type: name, code, message: message.split('\n', 1)[0]!.replace(/\/\/[^/\s]*@/g, '//***@').slice(0, LONGEST_MESSAGE_CHARACTERS) }
 }
 

@@ -47,7 +47,8 @@ export class Observer {
 
   /** Something that a developer did wrong; the response was delivered all the same. */
   fault (route: string, reason: string, fault: unknown): void {
-    this.#log.warn(`fault ${route} ${reason}`, { err: safeError(fault), route, reason }, 'cache: this answer could not be cached, it was delivered')
+    this.#log.warn(`fault ${route} ${reason}`, { err: safeError(fault), route, reason },
+      'cache: this answer could not be cached, it was delivered')
   }
 
   /** A mistake of this package's own. */

@@ -14,7 +14,13 @@ export type SentOutcome =
   /** Asked by the handler that fills this very key: neither collapsed nor stored. */
   | { readonly name: 'nested' }
   /** The handler's response is about to be sent. `status`: its status, where a stored response is sent in place of it. */
-  | { readonly name: 'forwarded', readonly forward: ForwardReason, readonly isStored: boolean, readonly detail: RefusalReason | undefined, readonly status: number | undefined }
+  | {
+    readonly name: 'forwarded',
+    readonly forward: ForwardReason,
+    readonly isStored: boolean,
+    readonly detail: RefusalReason | undefined,
+    readonly status: number | undefined
+  }
 
 /** Those, and what happens beside. */
 export type Outcome =

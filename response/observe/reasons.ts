@@ -67,7 +67,9 @@ export type MissReason = typeof MISS_REASONS[number]
 export type RefusalReason = typeof REFUSAL_REASONS[number]
 
 /** Reasons that don't speak of the answer itself: the next one may well be stored. After any other nobody should wait for it. */
-export const TRANSIENT: ReadonlySet<RefusalReason> = new Set(['condition', 'handler-error', 'client-gone', 'stream-failed', 'invalidated', 'superseded', 'lock-timeout', 'unavailable', 'closed'])
+export const TRANSIENT: ReadonlySet<RefusalReason> = new Set([
+  'condition', 'handler-error', 'client-gone', 'stream-failed', 'invalidated', 'superseded', 'lock-timeout', 'unavailable', 'closed'
+])
 
 /** Reasons that leave it open what the handler had to say: the answer did not come whole, or another request's was waited for in vain. */
 export const INCOMPLETE: ReadonlySet<RefusalReason> = new Set(['client-gone', 'stream-failed', 'length', 'lock-timeout', 'closed'])

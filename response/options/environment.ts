@@ -9,7 +9,8 @@ export type Environment = Readonly<Record<string, string | undefined>>
 
 /** The variables that are read. */
 export const VARIABLES = [
-  'CACHE_BACKEND', 'CACHE_DEFAULT_TTL', 'CACHE_NAMESPACE', 'MEMORY_CACHE_BYTES', 'SQLITE_PATH', 'CACHE_DIR', 'REDIS_URL', 'CACHE_HTTP_URL', 'CACHE_HTTP_TOKEN'
+  'CACHE_BACKEND', 'CACHE_DEFAULT_TTL', 'CACHE_NAMESPACE', 'MEMORY_CACHE_BYTES', 'SQLITE_PATH', 'CACHE_DIR', 'REDIS_URL', 'CACHE_HTTP_URL',
+  'CACHE_HTTP_TOKEN'
 ] as const
 
 type Variable = typeof VARIABLES[number]
@@ -41,7 +42,9 @@ class Reader {
 
   positiveInteger (variable: Variable): number | undefined {
     const value = this.text(variable)
-    if (value !== undefined && (!/^[1-9]\d*$/.test(value) || !Number.isSafeInteger(Number(value)))) throw new CACHE_ERR_OPTION(variable, 'a positive integer in digits', show(value))
+    if (value !== undefined && (!/^[1-9]\d*$/.test(value) || !Number.isSafeInteger(Number(value)))) {
+      throw new CACHE_ERR_OPTION(variable, 'a positive integer in digits', show(value))
+    }
     return value === undefined ? undefined : Number(value)
   }
 
@@ -50,20 +53,27 @@ class Reader {
     if (value === undefined) return undefined
     const given = /^\d+(\.\d+)?$/.test(value) ? Number(value) : value
     const ms = parseDuration(given)
-    if (ms === undefined || ms === 0) throw new CACHE_ERR_OPTION(variable, "a positive number of seconds or a text such as '250ms', '90s', '5m', '2h', '1d' (at most 3650d)", show(value))
+    if (ms === undefined || ms === 0) {
+      throw new CACHE_ERR_OPTION(
+        variable, "a positive number of seconds or a text such as '250ms', '90s', '5m', '2h', '1d' (at most 3650d)", show(value))
+    }
     return given
   }
 
   /** An address, in which a password may stand. */
   url (variable: Variable, why: string, protocols: readonly string[]): string {
     const value = this.required(variable, why)
-    if (!URL.canParse(value) || !protocols.includes(new URL(value).protocol)) throw new CACHE_ERR_OPTION(variable, `a URL that begins with ${protocols.map((one) => `${one}//`).join(' or ')}`, kindOf(value))
+    if (!URL.canParse(value) || !protocols.includes(new URL(value).protocol)) {
+      throw new CACHE_ERR_OPTION(variable, `a URL that begins with ${protocols.map((one) => `${one}//`).join(' or ')}`, kindOf(value))
+    }
     return value
   }
 
   token (variable: Variable): string | undefined {
     const value = this.text(variable)
-    if (value !== undefined && !/^[\x21-\x7e]+$/.test(value)) throw new CACHE_ERR_OPTION(variable, 'printable ASCII without blanks', kindOf(value))
+    if (value !== undefined && !/^[\x21-\x7e]+$/.test(value)) {
+      throw new CACHE_ERR_OPTION(variable, 'printable ASCII without blanks', kindOf(value))
+    }
     return value
   }
 }
@@ -74,7 +84,8 @@ const BACKENDS: Readonly<Record<string, (read: Reader) => object>> = {
   file: (read) => given({ dir: read.text('CACHE_DIR') }),
   sqlite: (read) => given({ path: read.text('SQLITE_PATH') }),
   redis: (read) => ({ url: read.url('REDIS_URL', 'for the backend redis', ['redis:', 'rediss:']) }),
-  http: (read) => given({ baseUrl: read.url('CACHE_HTTP_URL', 'for the backend http', ['http:', 'https:']), authToken: read.token('CACHE_HTTP_TOKEN') }),
+  http: (read) =>
+    given({ baseUrl: read.url('CACHE_HTTP_URL', 'for the backend http', ['http:', 'https:']), authToken: read.token('CACHE_HTTP_TOKEN') }),
   tiered: (read) => {
     const far = farBackend(read)
     return { tiers: [choice(read, 'memory'), choice(read, far)] }
@@ -86,7 +97,9 @@ const BACKENDS: Readonly<Record<string, (read: Reader) => object>> = {
  * `registry`, its backends may be chosen too. Throws CACHE_ERR_OPTION, which names the variable.
  */
 export function fromEnvironment (environment: Environment, { registry }: { registry?: Registry } = {}): ResponseCacheOptions {
-  if (typeof environment !== 'object' || environment === null) throw new CACHE_ERR_OPTION('fromEnvironment(environment)', 'an object of variables, process.env for one', show(environment))
+  if (typeof environment !== 'object' || environment === null) {
+    throw new CACHE_ERR_OPTION('fromEnvironment(environment)', 'an object of variables, process.env for one', show(environment))
+  }
   const read = new Reader(environment)
   const names = registry?.names() ?? Object.keys(BACKENDS)
   const backend = read.text('CACHE_BACKEND') ?? 'memory'
@@ -106,11 +119,15 @@ function choice (read: Reader, backend: string): { backend: string, options: obj
 /** Where the entries are that a memory stands in front of. */
 function farBackend (read: Reader): string {
   const named = FAR.filter(([variable]) => read.text(variable) !== undefined)
-  if (named.length > 1) throw new CACHE_ERR_OPTION('CACHE_BACKEND', `tiered with at most one of ${FAR_NAMES}, which says where the far tier is`, named.map(([variable]) => variable).join(' and '))
+  if (named.length > 1) {
+    throw new CACHE_ERR_OPTION('CACHE_BACKEND', `tiered with at most one of ${FAR_NAMES}, which says where the far tier is`,
+      named.map(([variable]) => variable).join(' and '))
+  }
   return named[0]?.[1] ?? 'sqlite'
 }
 
 /** The fields that have a value. */
 function given<T extends object> (fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as { [K in keyof T]?: Exclude<T[K], undefined> }
+  return Object.fromEntries(
+    Object.entries(fields).filter(([, value]) => value !== undefined)) as { [K in keyof T]?: Exclude<T[K], undefined> }
 }

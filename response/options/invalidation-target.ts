@@ -47,7 +47,9 @@ export function parseTarget (target: unknown, who: string): ParsedTarget {
   const aim = typeof target === 'string' ? { tags: [target] } : target
   const names = isRecord(aim) ? Object.keys(aim) : []
   const kind = ['tags', 'url', 'route', 'key'].find((name) => names.includes(name))
-  if (!isRecord(aim) || kind === undefined || names.some((name) => name !== kind && name !== OTHERS[kind])) throw new CACHE_ERR_OPTION(who, EXPECTED, show(target))
+  if (!isRecord(aim) || kind === undefined || names.some((name) => name !== kind && name !== OTHERS[kind])) {
+    throw new CACHE_ERR_OPTION(who, EXPECTED, show(target))
+  }
   if (kind === 'tags') checkTags(aim, who)
   else if (typeof aim[kind] !== 'string' || aim[kind] === '') throw new CACHE_ERR_OPTION(who, EXPECTED, show(target))
   if (kind === 'url') checkUrl(aim, who)
@@ -62,18 +64,28 @@ export function parseTargets (targets: unknown, who: string): readonly ParsedTar
 
 function checkTags ({ tags, soft }: Record<string, unknown>, who: string): void {
   const wrong = isTextList(tags) ? (tags as string[]).find((tag) => !isTag(tag)) : tags
-  if (wrong !== undefined || !isTextList(tags)) throw new CACHE_ERR_OPTION(who, `a tag, a string of 1 to ${MAX_TAG_CHARACTERS} characters (an answer has at most ${MAX_TAGS} of them), or a list of them`, show(wrong))
+  if (wrong !== undefined || !isTextList(tags)) {
+    throw new CACHE_ERR_OPTION(
+      who,
+      `a tag, a string of 1 to ${MAX_TAG_CHARACTERS} characters (an answer has at most ${MAX_TAGS} of them), or a list of them`,
+      show(wrong))
+  }
   if (soft !== undefined && typeof soft !== 'boolean') throw new CACHE_ERR_OPTION(`${who}.soft`, 'true or false', show(soft))
 }
 
 function checkUrl ({ url, method }: Record<string, unknown>, who: string): void {
   const { target } = partsOf(url as string)
-  if (!target.startsWith('/') || target.includes('#')) throw new CACHE_ERR_OPTION(`${who}.url`, 'a path that begins with / and may have a query, or an absolute http URL, without a fragment', show(url))
+  if (!target.startsWith('/') || target.includes('#')) {
+    throw new CACHE_ERR_OPTION(
+      `${who}.url`, 'a path that begins with / and may have a query, or an absolute http URL, without a fragment', show(url))
+  }
   if (method !== undefined && typeof method !== 'string') throw new CACHE_ERR_OPTION(`${who}.method`, 'a method', show(method))
 }
 
 /** Origin, where there is one, and request target of a URL. */
 export function partsOf (url: string): { readonly origin: string | undefined, readonly target: string } {
   const [, origin, rest] = /^(https?:\/\/[^/?#]+)([/?].*)?$/is.exec(url) ?? []
-  return origin === undefined ? { origin, target: url } : { origin, target: rest === undefined ? '/' : rest.startsWith('/') ? rest : `/${rest}` }
+  return origin === undefined
+    ? { origin, target: url }
+    : { origin, target: rest === undefined ? '/' : rest.startsWith('/') ? rest : `/${rest}` }
 }

@@ -23,7 +23,10 @@ export interface CommonOptions {
   lockTimeout?: Duration
   /** Whether Cache-Status is sent, and under which name. @default true */
   cacheStatus?: boolean | string
-  /** The clock: epoch milliseconds. The default follows the system's, but for a step back that is put right within ten seconds. @default the system's clock */
+  /**
+   * The clock: epoch milliseconds. The default follows the system's, but for a step back that is put right within ten seconds.
+   * @default the system's clock
+   */
   now?: () => number
 }
 
@@ -35,7 +38,9 @@ export type ResponseCacheOptions = CommonOptions & (BackendChoice | {
   options?: undefined
 })
 
-export const PLUGIN_DEFAULTS = { backend: 'memory', decorateAs: 'cache', namespace: '', deadline: '100ms', lockTimeout: '5s', cacheStatus: true } as const
+export const PLUGIN_DEFAULTS = {
+  backend: 'memory', decorateAs: 'cache', namespace: '', deadline: '100ms', lockTimeout: '5s', cacheStatus: true
+} as const
 
 type Given = CommonOptions & { backend?: string, options?: unknown }
 
@@ -48,7 +53,8 @@ const PLUGIN_CHECKS: { [K in keyof Given]-?: Check<Given[K]> } = {
   namespace: expects('a string', (value) => typeof value === 'string'),
   deadline: aDuration,
   lockTimeout: aDuration,
-  cacheStatus: expects('true, false, or the name to sign Cache-Status with, a token', (value) => typeof value === 'boolean' || (typeof value === 'string' && /^[A-Za-z*][\w!#$%&'*+.^`|~:/-]*$/.test(value))),
+  cacheStatus: expects('true, false, or the name to sign Cache-Status with, a token', (value) =>
+    typeof value === 'boolean' || (typeof value === 'string' && /^[A-Za-z*][\w!#$%&'*+.^`|~:/-]*$/.test(value))),
   now: expects('a function that answers epoch milliseconds', (value) => typeof value === 'function')
 }
 

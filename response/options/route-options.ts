@@ -1,6 +1,9 @@
 // Route options: checked once, defaults written once, frozen.
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { aDuration, boolean, checkOptions, duration, expects, isRecord, isTextList, oneOf, positiveInteger, show, textList, type Check, type Duration } from '../../registry/check.js'
+import {
+  aDuration, boolean, checkOptions, duration, expects, isRecord, isTextList, oneOf, positiveInteger, show, textList, type Check,
+  type Duration
+} from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 import type { Spelling } from '../http/selecting-fields.js'
 import { isCacheableStatus } from '../http/status-codes.js'
@@ -150,11 +153,14 @@ const ROUTE_CHECKS: { [K in keyof RouteCacheOptions]-?: Check<RouteCacheOptions[
   setCookie: oneOf('refuse', 'store'),
   etag: boolean,
   vary: oneOf('exact', 'normalised'),
-  methods: expects(`an array of ${CACHEABLE_METHODS.join(', ')}`, (value) => isTextList(value) && (value as string[]).every((item) => CACHEABLE_METHODS.includes(item as 'GET'))),
-  statuses: expects('an array of final status codes, other than 206, 304, 412 and 416', (value) => Array.isArray(value) && value.every(isCacheableStatus)),
+  methods: expects(`an array of ${CACHEABLE_METHODS.join(', ')}`, (value) =>
+    isTextList(value) && (value as string[]).every((item) => CACHEABLE_METHODS.includes(item as 'GET'))),
+  statuses: expects('an array of final status codes, other than 206, 304, 412 and 416', (value) =>
+    Array.isArray(value) && value.every(isCacheableStatus)),
   key,
   credentials: oneOf('bypass', 'ignore'),
-  tags: expects(`a function, or an array of at most ${MAX_TAGS} strings of 1 to ${MAX_TAG_CHARACTERS} characters`, (value) => typeof value === 'function' || areTags(value)),
+  tags: expects(`a function, or an array of at most ${MAX_TAGS} strings of 1 to ${MAX_TAG_CHARACTERS} characters`, (value) =>
+    typeof value === 'function' || areTags(value)),
   invalidates: (value, who) => typeof value === 'function' ? value as InvalidatesFunction : parseTargets(value, who),
   maxBodyBytes: positiveInteger,
   clientCacheControl: oneOf('honour', 'ignore'),
@@ -195,7 +201,10 @@ export function routePolicy (who: string, options: unknown, defaults: Partial<Ro
 /** A route that names its parameters still has the user that the defaults put into every key. */
 function keyPolicy (who: string, key: RouteCacheOptions['key'], common: RouteCacheOptions['key']): RoutePolicy['key'] {
   if (typeof key === 'function') return key
-  if (typeof common === 'function') throw new CACHE_ERR_OPTION(`${who}.key`, 'a function, since the key in defaults is one, and what that puts into keys would be lost', show(key))
+  if (typeof common === 'function') {
+    throw new CACHE_ERR_OPTION(
+      `${who}.key`, 'a function, since the key in defaults is one, and what that puts into keys would be lost', show(key))
+  }
   const all = { ...KEY_DEFAULTS, ...common, ...key }
   const united = (name: 'headers' | 'cookies'): string[] => [...new Set([...common?.[name] ?? [], ...all[name]])]
   return namesLowerCased({ ...all, headers: united('headers'), cookies: united('cookies') })

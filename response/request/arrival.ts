@@ -37,7 +37,10 @@ export class Arrival {
   readonly hasBody: boolean
   /** The parsed body as a part of a key; undefined until it is parsed, and where it can't be told apart beyond doubt. */
   body: string | undefined
-  /** JSON of the parameters that count, as the application's own parser made them of the query; undefined where Fastify's did, '' where they are no JSON. */
+  /**
+   * JSON of the parameters that count, as the application's own parser made them of the query; undefined where Fastify's did, '' where they
+   * are no JSON.
+   */
   query: string | undefined
   /** Whether what was parsed may be something other than what came. */
   isBodyReplaced = false
@@ -61,9 +64,12 @@ export class Arrival {
     this.hasCookie = (has & COOKIE) !== 0
     this.hasUpgrade = (has & UPGRADE) !== 0
     // Mostly there is Host alone.
-    const isUntouched = (has & ORIGIN) === HOST ? headers.host === this.line('host') : ORIGIN_FIELDS.every((name) => headers[name] === this.#joined(name))
+    const isUntouched = (has & ORIGIN) === HOST
+      ? headers.host === this.line('host')
+      : ORIGIN_FIELDS.every((name) => headers[name] === this.#joined(name))
     this.originFields = isUntouched ? '' : JSON.stringify(ORIGIN_FIELDS.map((name) => this.lines(name)))
-    this.hasTwoHosts = (has & ORIGIN) !== HOST && headers[':authority'] !== undefined && headers.host !== undefined && headers.host !== headers[':authority']
+    this.hasTwoHosts = (has & ORIGIN) !== HOST && headers[':authority'] !== undefined && headers.host !== undefined &&
+      headers.host !== headers[':authority']
     this.hasBody = (has & CONTENT) !== 0 || stream?.endAfterHeaders === false
   }
 
@@ -99,7 +105,8 @@ const ORIGIN = AUTHORIZATION - 1
 const CONTENT = 1 << 7 | 1 << 8
 
 /** By the length of the name. */
-const BY_LENGTH: Array<Array<{ readonly name: string, readonly first: number, readonly bit: number }> | undefined> = Array(32).fill(undefined)
+const BY_LENGTH: Array<Array<{ readonly name: string, readonly first: number, readonly bit: number }> | undefined> = Array(32)
+  .fill(undefined)
 COUNTED.forEach((name, at) => { (BY_LENGTH[name.length] ??= []).push({ name, first: name.charCodeAt(0), bit: 1 << at }) })
 const LOWER_CASE = 32
 

@@ -12,7 +12,10 @@ export function bodyText (body: unknown): string | undefined {
   return json === undefined || json.length > LARGEST_KEY_BODY_BYTES ? undefined : `j${lengthPrefixed(json)}`
 }
 
-/** JSON of a parsed value; undefined where it doesn't say all of it (`1e999`, which is parsed, becomes `null` in it), or where there is none. */
+/**
+ * JSON of a parsed value; undefined where it doesn't say all of it (`1e999`, which is parsed, becomes `null` in it), or where there is
+ * none.
+ */
 export function exactJson (body: unknown): string | undefined {
   let isExact = true
   try {

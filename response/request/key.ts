@@ -37,10 +37,16 @@ export function routePrefix (namespace: string, method: string, pattern: string)
 }
 
 /** The same, where routes of one pattern are told apart by constraints: they are different ones, also where those look the same. */
-export function distinctPrefix (namespace: string, { method, url, constraints }: { method: string, url: string, constraints: object | undefined }, others: ReadonlyArray<{ method: string, prefix: string }>): string {
+export function distinctPrefix (
+  namespace: string,
+  { method, url, constraints }: { method: string, url: string, constraints: object | undefined },
+  others: ReadonlyArray<{ method: string, prefix: string }>
+): string {
   const told = constraints === undefined ? url : `${url} ${inspect(constraints, WHOLLY)}`
   let prefix = routePrefix(namespace, method, told)
-  for (let at = 1; others.some((other) => other.method === method && other.prefix === prefix); at++) prefix = routePrefix(namespace, method, `${told} ${at}`)
+  for (let at = 1; others.some((other) => other.method === method && other.prefix === prefix); at++) {
+    prefix = routePrefix(namespace, method, `${told} ${at}`)
+  }
   return prefix
 }
 
@@ -74,7 +80,8 @@ export function keyBuilder (prefix: string, policy: RoutePolicy): (request: Arri
   const authorizationCounts = bypassing && options.by === undefined && !options.headers.includes('authorization')
   const shape = lengthPrefixed(JSON.stringify({ headers: options.headers, cookies: options.cookies, by: options.by !== undefined }))
   const recent = new RecentKeys()
-  const plain = options.query === true && options.headers.length === 0 && options.cookies.length === 0 && options.by === undefined && !options.body
+  const plain = options.query === true && options.headers.length === 0 && options.cookies.length === 0 &&
+    options.by === undefined && !options.body
 
   return (request) => {
     const { [kArrival]: arrival, headers } = request
@@ -110,7 +117,10 @@ function changesOf (request: ArrivedRequest, { query, host }: BuiltKey): string 
   return hasOrigin ? now : `${now}${lengthPrefixed(request.protocol)}${lengthPrefixed(request.host)}${lengthPrefixed(arrival.originFields)}`
 }
 
-/** Keys made a moment ago, by origin and target: to make one anew costs a hit more than anything else in it, most of all the digest of a query. */
+/**
+ * Keys made a moment ago, by origin and target: to make one anew costs a hit more than anything else in it, most of all the digest of a
+ * query.
+ */
 class RecentKeys {
   readonly #origins = new Map<string, Map<string, Keyed>>()
   #count = 0
@@ -160,13 +170,22 @@ function isBodied (method: string): boolean {
 
 type BuiltKey = Required<Omit<KeyOptions, 'by'>> & Pick<KeyOptions, 'by'>
 
-function withExtra (located: string, request: ArrivedRequest, options: BuiltKey, { shape, withBody }: { shape: string, withBody: boolean }): Keyed {
+function withExtra (
+  located: string, request: ArrivedRequest, options: BuiltKey, { shape, withBody }: { shape: string, withBody: boolean }
+): Keyed {
   const { target, originalTarget, protocol = '', host, query } = request[kArrival]
   // Which fields these are values of: a store outlives the options of a route.
-  const extra = [shape, ...options.headers.map((name) => fieldPart(request, name)), ...options.cookies.map((name) => cookiePart(request, name))]
+  const extra = [
+    shape, ...options.headers.map((name) => fieldPart(request, name)), ...options.cookies.map((name) => cookiePart(request, name))
+  ]
   if (options.query !== true) {
     const json = exactJson(listed(request.query as Record<string, unknown>, options.query))
-    if (json === undefined || query === '') return { bypass: 'key', fault: new TypeError('a query parameter that is part of the key is no JSON: the querystringParser made something else of it') }
+    if (json === undefined || query === '') {
+      return {
+        bypass: 'key',
+        fault: new TypeError('a query parameter that is part of the key is no JSON: the querystringParser made something else of it')
+      }
+    }
     extra.push(lengthPrefixed(json), lengthPrefixed(limitedTarget(target, options.query)))
     // Named otherwise in the target, and taken out of the query by a hook.
     if (query !== undefined && query !== json) extra.push(`q${lengthPrefixed(query)}`)
@@ -201,7 +220,11 @@ function usable (keyOf: KeyFunction, request: FastifyRequest): string | { bypass
     if (answer === undefined || answer === '') return { bypass: 'key' }
     // A promise's own failure belongs to nobody any more.
     if (answer instanceof Promise) answer.catch(() => {})
-    return { bypass: 'key', fault: new TypeError(`a key function must answer a string or undefined at once, got ${answer instanceof Promise ? 'a promise' : answer === null ? 'null' : typeof answer}`) }
+    return {
+      bypass: 'key',
+      fault: new TypeError(
+        `a key function must answer a string or undefined at once, got ${answer instanceof Promise ? 'a promise' : answer === null ? 'null' : typeof answer}`)
+    }
   } catch (fault) {
     return { bypass: 'key', fault }
   }
@@ -235,7 +258,8 @@ function cookiePairs (field: string, name: string): string {
   return pairs.map((pair) => lengthPrefixed(pair.replace(/^[ \t]+/, ''))).join('') || ABSENT
 }
 
-const BODY_REPLACED = 'the parsed body may not be what came, so it can not be part of the key: a preParsing hook replaced the payload, or it was not read to its end'
+const BODY_REPLACED =
+  'the parsed body may not be what came, so it can not be part of the key: a preParsing hook replaced the payload, or it was not read to its end'
 
 /** The parsed body as it came, what hooks have made of it, and its type. */
 function bodyPart (request: ArrivedRequest): string | Exclude<Keyed, { key: string }> {

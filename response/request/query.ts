@@ -34,7 +34,9 @@ export function limitQuery (request: FastifyRequest, named: boolean | readonly s
   if (request.originalUrl === request.raw.url) Object.defineProperty(request, 'originalUrl', { value: target })
   request.raw.url = target
   // Fastify's own, for rewriteUrl.
-  if ((request.raw as { originalUrl?: string }).originalUrl !== undefined && request.originalUrl === target) Object.assign(request.raw, { originalUrl: target })
+  if ((request.raw as { originalUrl?: string }).originalUrl !== undefined && request.originalUrl === target) {
+    Object.assign(request.raw, { originalUrl: target })
+  }
 }
 
 function nameOf (pair: string): string {

@@ -35,7 +35,9 @@ export function fieldPart (request: RequestFields, name: string, spelled: (value
   const line = request[kArrival].line(name)
   if (line !== null && line === present(request, name)) return encodeField(spelled(line))
   const before = came(request, name)
-  return before.isUnchanged ? encodeField(spelled(before.value)) : `${encodeField(spelled(before.value))}!${encodeField(spelled(now(request, name)))}`
+  return before.isUnchanged
+    ? encodeField(spelled(before.value))
+    : `${encodeField(spelled(before.value))}!${encodeField(spelled(now(request, name)))}`
 }
 
 /** What hooks have made of the request's target and origin, as a part behind others; nothing where that is what came. */
@@ -61,7 +63,9 @@ function came (request: RequestFields, name: string): { readonly value: FieldLin
     return isJoined ? { value: field as string, isUnchanged: true } : { value: lines, isUnchanged: isDeepSame(field, lines) }
   }
   // What a schema made a number of says no more than it did.
-  return { value: lines[0], isUnchanged: field === lines[0] || (field !== undefined && typeof field !== 'object' && String(field) === lines[0]) }
+  return {
+    value: lines[0], isUnchanged: field === lines[0] || (field !== undefined && typeof field !== 'object' && String(field) === lines[0])
+  }
 }
 
 function present ({ headers }: RequestFields, name: string): unknown {

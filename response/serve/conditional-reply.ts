@@ -30,7 +30,9 @@ export function applyConditions (reply: FastifyReply, payload: unknown, delivery
   const fields = Object.entries(reply.getHeaders() as Fields).flatMap(([name, value]) => value === undefined ? [] : [name, joined(value)])
   // Node dates what is not dated when it sends it. Without a Date no If-Range of a date holds (RFC 9110 section 8.8.2.2).
   if (!reply.hasHeader('date')) fields.push('date', new Date(delivery.at).toUTCString())
-  const head = { kind: 'response', key: '', status: reply.statusCode, fields, storedAt: delivery.at, freshUntil: delivery.at, ageMs: 0, text: true } as const
+  const head = {
+    kind: 'response', key: '', status: reply.statusCode, fields, storedAt: delivery.at, freshUntil: delivery.at, ageMs: 0, text: true
+  } as const
   const whole = { head, body: conditions.range === undefined ? NO_BYTES : bytesOf(body) }
   const given = selectRepresentation(whole, conditions, isStream ? { ...delivery, wholeOnly: true } : delivery)
   if (given.head.status === head.status) return payload

@@ -40,7 +40,10 @@ export function streamKind (payload: unknown): 'node' | 'web' | undefined {
   return isNodeStream(payload) && !payload.destroyed ? 'node' : undefined
 }
 
-/** Whether the client has left: over HTTP/2, and where another response is sent before, Fastify does not see that and leaves a stream as it is. */
+/**
+ * Whether the client has left: over HTTP/2, and where another response is sent before, Fastify does not see that and leaves a stream as it
+ * is.
+ */
 export function hasLeft ({ raw, request }: FastifyReply): boolean {
   const { stream } = raw as { stream?: { destroyed: boolean } }
   return raw.destroyed || (stream ?? request.raw.socket).destroyed
@@ -67,8 +70,8 @@ export function unpacked (payload: unknown, reply: FastifyReply): unknown {
 }
 
 /**
- * What hooks are given of a fetch Response: a Response, which is applied to the reply behind them, as without the cache. `take` needs it applied, and
- * returns what is to be sent. Where that is something else, the reply remains as it has become.
+ * What hooks are given of a fetch Response: a Response, which is applied to the reply behind them, as without the cache. `take` needs it
+ * applied, and returns what is to be sent. Where that is something else, the reply remains as it has become.
  */
 export function asResponse (payload: unknown, reply: FastifyReply, take: (payload: unknown) => unknown): unknown {
   if (!isFetchResponse(payload) || payload.bodyUsed) return take(payload)

@@ -37,7 +37,9 @@ export function selectRepresentation (entry: Entry<ResponseHead>, headers: Condi
 }
 
 /** Whether a part is asked for, and may be had, of a response with this head. */
-export function mayBeCut ({ status, fields }: Pick<ResponseHead, 'status' | 'fields'>, headers: Conditions, { method, at, wholeOnly, acceptRanges }: Selection): boolean {
+export function mayBeCut (
+  { status, fields }: Pick<ResponseHead, 'status' | 'fields'>, headers: Conditions, { method, at, wholeOnly, acceptRanges }: Selection
+): boolean {
   return headers.range !== undefined && method === 'GET' && status === 200 && !wholeOnly &&
     allowsRanges(fieldIn(fields, 'accept-ranges') ?? acceptRanges) && isRangeOf(headers['if-range'], { fields, at })
 }
@@ -51,7 +53,8 @@ function notModified (entry: Entry<ResponseHead>): Entry<ResponseHead> {
 /** RFC 9110 section 15.3.7.1 */
 function part (entry: Entry<ResponseHead>, range: ByteRange): Entry<ResponseHead> {
   const { head, body } = entry
-  return replaced(entry, 206, [...without(head.fields, CONTENT_DIGESTS), 'content-range', contentRange(range, body.byteLength)], body.subarray(range.first, range.last + 1))
+  return replaced(entry, 206, [...without(head.fields, CONTENT_DIGESTS), 'content-range', contentRange(range, body.byteLength)],
+    body.subarray(range.first, range.last + 1))
 }
 
 /** RFC 9110 section 15.3.7.2 */
@@ -60,21 +63,30 @@ function parts (entry: Entry<ResponseHead>, ranges: readonly ByteRange[]): Entry
   const boundary = randomBytes(18).toString('base64url')
   const type = fieldIn(head.fields, 'content-type')
   const pieces = ranges.flatMap((range) => {
-    const lines = [`\r\n--${boundary}`, ...(type === undefined ? [] : [`Content-Type: ${type}`]), `Content-Range: ${contentRange(range, body.byteLength)}`, '', '']
+    const lines = [
+      `\r\n--${boundary}`, ...(type === undefined ? [] : [`Content-Type: ${type}`]),
+      `Content-Range: ${contentRange(range, body.byteLength)}`, '', ''
+    ]
     return [Buffer.from(lines.join('\r\n'), 'latin1'), body.subarray(range.first, range.last + 1)]
   })
   const whole = Buffer.concat([...pieces, Buffer.from(`\r\n--${boundary}--\r\n`)])
   // More than the whole would take: then the whole it is.
   if (whole.byteLength >= body.byteLength) return entry
-  return replaced(entry, 206, [...without(head.fields, ['content-type', ...CONTENT_DIGESTS]), 'content-type', `multipart/byteranges; boundary=${boundary}`], whole)
+  return replaced(entry, 206, [
+    ...without(head.fields, ['content-type', ...CONTENT_DIGESTS]), 'content-type', `multipart/byteranges; boundary=${boundary}`
+  ], whole)
 }
 
 function contentRange ({ first, last }: ByteRange, length: number): string {
   return `bytes ${first}-${last}/${length}`
 }
 
-/** What an error in its place is not: the content, and for as long as that is fresh. A cache in front would keep the error for everybody. */
-const OF_THE_WHOLE: readonly string[] = [...DESCRIBES_CONTENT, 'expires', 'cache-control', 'cdn-cache-control', 'surrogate-control', 'last-modified']
+/**
+ * What an error in its place is not: the content, and for as long as that is fresh. A cache in front would keep the error for everybody.
+ */
+const OF_THE_WHOLE: readonly string[] = [
+  ...DESCRIBES_CONTENT, 'expires', 'cache-control', 'cdn-cache-control', 'surrogate-control', 'last-modified'
+]
 
 const NO_BYTES = Buffer.alloc(0)
 

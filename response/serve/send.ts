@@ -94,7 +94,9 @@ export class Sender {
   }
 
   /** Those fields and those of this request's hooks, in an object of this response's own: hooks may yet set others. */
-  #together ({ raw }: FastifyReply, { head, sent }: Entry<ResponseHead>, stored: SentFields['fields'], present: Fields, isStraight: boolean): SentFields['fields'] {
+  #together (
+    { raw }: FastifyReply, { head, sent }: Entry<ResponseHead>, stored: SentFields['fields'], present: Fields, isStraight: boolean
+  ): SentFields['fields'] {
     const fields = isStraight && Object.keys(present).length === 0 ? { ...stored } : copied(stored, isStraight)
     if (sent?.hasLists === true) for (const name in fields) if (Array.isArray(fields[name])) fields[name] = [...fields[name] as string[]]
     for (const name in present) {
@@ -143,7 +145,9 @@ interface Before {
  * As Fastify does it: with an object, since who has replaced `writeHead` may not know that it takes lists, and without
  * `hijack()`, after which nobody would answer for what is thrown.
  */
-function straight (request: FastifyRequest, { raw }: FastifyReply, { head, body }: Entry<ResponseHead>, fields: SentFields['fields']): void {
+function straight (
+  request: FastifyRequest, { raw }: FastifyReply, { head, body }: Entry<ResponseHead>, fields: SentFields['fields']
+): void {
   raw.writeHead(head.status, fields)
   if (request.method === 'HEAD' || hasNoContent(head.status)) raw.end()
   else raw.end(body)

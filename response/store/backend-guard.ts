@@ -58,7 +58,9 @@ export class BackendGuard {
     if (!this.#admits()) return UNAVAILABLE
     try {
       const answer: MaybePromise<unknown> = this.#backend.get(key)
-      return isPromise(answer) ? this.#awaited('get', answer, deadline, key, (value) => this.#checked(value, key)) : this.#checked(answer, key)
+      return isPromise(answer)
+        ? this.#awaited('get', answer, deadline, key, (value) => this.#checked(value, key))
+        : this.#checked(answer, key)
     } catch (err) {
       return this.#failed('get', err, key)
     }
@@ -78,7 +80,8 @@ export class BackendGuard {
     try {
       const answer: MaybePromise<unknown> = this.#backend.getMany(keys)
       if (!isPromise(answer)) return checked(answer)
-      return this.#awaited<readonly Read[] | typeof UNAVAILABLE>('getMany', answer, deadline, keys[0], checked).then((read) => read === UNAVAILABLE ? none : read as Read[])
+      return this.#awaited<readonly Read[] | typeof UNAVAILABLE>('getMany', answer, deadline, keys[0], checked)
+        .then((read) => read === UNAVAILABLE ? none : read as Read[])
     } catch (err) {
       this.#failed('getMany', err, keys[0])
       return none
@@ -99,7 +102,8 @@ export class BackendGuard {
   async write (operation: 'set' | 'delete', key: string, entry?: StoredEntry): Promise<void> {
     this.#mustAdmit(operation)
     this.#fills.forget(key)
-    const act = async (): Promise<void> => await (operation === 'set' ? this.#backend.set(key, entry as StoredEntry) : this.#backend.delete(key))
+    const act = async (): Promise<void> =>
+      await (operation === 'set' ? this.#backend.set(key, entry as StoredEntry) : this.#backend.delete(key))
     const before = this.#late.byKey.get(key)
     const done = before === undefined ? act() : before.then(act)
     hold(this.#changes, done)
@@ -135,7 +139,9 @@ export class BackendGuard {
   async call<T> (operation: string, act: (backend: CacheBackend) => MaybePromise<T>): Promise<T> {
     this.#mustBeOpen(operation)
     const answer = await within(EXPLICIT_CALL_DEADLINE_MS, (async () => await act(this.#backend))())
-    if (answer === LATE) throw new CACHE_ERR_BACKEND_FAILED(this.#options.name, operation, `no answer within ${EXPLICIT_CALL_DEADLINE_MS} ms`)
+    if (answer === LATE) {
+      throw new CACHE_ERR_BACKEND_FAILED(this.#options.name, operation, `no answer within ${EXPLICIT_CALL_DEADLINE_MS} ms`)
+    }
     return answer
   }
 
@@ -150,10 +156,16 @@ export class BackendGuard {
     this.isClosed = true
     const { name, log } = this.#options
     const settled = await within(settleMs, Promise.allSettled([...this.#changes, ...this.#others]))
-    if (settled === LATE) log.warn('settle', { backend: name, writes: this.#changes.size, others: this.#others.size }, 'cache: closing while writes or other work has not settled')
+    if (settled === LATE) {
+      log.warn('settle', {
+        backend: name, writes: this.#changes.size, others: this.#others.size
+      }, 'cache: closing while writes or other work has not settled')
+    }
     try {
       const closed = await within(closeMs, (async () => await this.#backend.close())())
-      if (closed === LATE) log.warn('close', { backend: name, deadlineMs: closeMs }, 'cache: the backend did not close in time, going on without it')
+      if (closed === LATE) {
+        log.warn('close', { backend: name, deadlineMs: closeMs }, 'cache: the backend did not close in time, going on without it')
+      }
     } catch (err) {
       log.warn('close', { err: safeError(err), backend: name }, 'cache: the backend failed to close')
     }
@@ -169,7 +181,9 @@ export class BackendGuard {
       }
       const done = Promise.resolve(answer)
       hold(this.#changes, done)
-      this.track(this.#awaited('set', done, this.deadline(), key, () => this.#succeeded()).then((settled) => { if (settled === UNAVAILABLE && this.#changes.has(done)) this.#late.note(key, done) }))
+      this.track(this.#awaited('set', done, this.deadline(), key, () => this.#succeeded()).then((settled) => {
+        if (settled === UNAVAILABLE && this.#changes.has(done)) this.#late.note(key, done)
+      }))
       return done.then(noop, noop)
     } catch (err) {
       this.#failed('set', err, key)
@@ -191,7 +205,9 @@ export class BackendGuard {
 
   #mustAdmit (operation: string): void {
     this.#mustBeOpen(operation)
-    if (this.#changes.size >= MAX_PENDING) throw new CACHE_ERR_BACKEND_FAILED(this.#options.name, operation, 'too many changes are under way')
+    if (this.#changes.size >= MAX_PENDING) {
+      throw new CACHE_ERR_BACKEND_FAILED(this.#options.name, operation, 'too many changes are under way')
+    }
   }
 
   async #onPurpose<T> (operation: string, done: Promise<T>, key?: string): Promise<T> {
@@ -206,7 +222,9 @@ export class BackendGuard {
   }
 
   /** The promise's answer by way of `use`, or UNAVAILABLE once the deadline has passed; what comes later is let go. */
-  #awaited<T> (operation: string, answer: Promise<unknown>, deadline: Deadline, key: string | undefined, use: (value: unknown) => T): Promise<T | typeof UNAVAILABLE> {
+  #awaited<T> (
+    operation: string, answer: Promise<unknown>, deadline: Deadline, key: string | undefined, use: (value: unknown) => T
+  ): Promise<T | typeof UNAVAILABLE> {
     this.#pending++
     return new Promise((resolve) => {
       let open = true
@@ -235,7 +253,9 @@ export class BackendGuard {
       return undefined
     }
     const { value: bytes, expiresAt } = (value ?? {}) as Partial<StoredEntry>
-    if (!(bytes instanceof Uint8Array) || typeof expiresAt !== 'number') return this.#failed('get', new TypeError('the answer is not an entry'), key)
+    if (!(bytes instanceof Uint8Array) || typeof expiresAt !== 'number') {
+      return this.#failed('get', new TypeError('the answer is not an entry'), key)
+    }
     this.#succeeded()
     // A sloppy backend can lose an entry, never make one live longer.
     return expiresAt > this.#options.now() ? value as StoredEntry : undefined
@@ -250,7 +270,8 @@ export class BackendGuard {
     else if (err === HELD_UP || ((err === NO_ANSWER || err === WAITED) && operation === 'set')) this.#breaker.late()
     else this.#breaker.failed()
     const details = { err: safeError(err), backend: this.#options.name, operation, key }
-    this.#options.log.warn(`${operation} ${details.err.code ?? details.err.type}`, details, `cache: ${operation} failed, answering without the backend`)
+    this.#options.log.warn(`${operation} ${details.err.code ?? details.err.type}`, details,
+      `cache: ${operation} failed, answering without the backend`)
     return UNAVAILABLE
   }
 }

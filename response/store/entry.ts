@@ -66,7 +66,8 @@ export interface ValueHead extends Kept {
 
 /** Whether it is of any use once it is stale: served on conditions, or validated. */
 export function isOfUseStale ({ staleUntil, staleOnErrorUntil, fields }: ResponseHead): boolean {
-  return staleUntil !== undefined || staleOnErrorUntil !== undefined || fieldIn(fields, 'etag') !== undefined || fieldIn(fields, 'last-modified') !== undefined
+  return staleUntil !== undefined || staleOnErrorUntil !== undefined || fieldIn(fields, 'etag') !== undefined ||
+    fieldIn(fields, 'last-modified') !== undefined
 }
 
 /** Until when something is fresh, and what comes after that; epoch milliseconds. */
@@ -192,11 +193,14 @@ function parseHead (text: string, bodyBytes: number): Head | undefined {
 }
 
 const KINDS: ReadonlyMap<unknown, (head: Record<string, unknown>) => boolean> = new Map([
-  ['response', (head: Record<string, unknown>) => Number.isInteger(head.status) && (head.status as number) >= 200 && (head.status as number) <= 599 &&
-    areFields(head.fields) && (head.removed === undefined || isTexts(head.removed)) &&
-    isInstant(head.freshUntil) && isInstant(head.ageMs) && typeof head.text === 'boolean' &&
-    [head.staleUntil, head.staleOnErrorUntil].every((instant) => instant === undefined || isInstant(instant)) &&
-    [head.mustRevalidate, head.ownEtag].every((flag) => flag === undefined || flag === true)],
+  ['response',
+    (head: Record<string, unknown>) => Number.isInteger(head.status) && (head.status as number) >= 200 && (head.status as number) <= 599 &&
+      areFields(head.fields) && (head.removed === undefined || isTexts(head.removed)) &&
+      isInstant(head.freshUntil) && isInstant(head.ageMs) && typeof head.text === 'boolean' &&
+      [head.staleUntil, head.staleOnErrorUntil].every((instant) => instant === undefined || isInstant(instant)) &&
+      [head.mustRevalidate, head.ownEtag].every((flag) => flag === undefined || flag === true)],
   ['variants', (head: Record<string, unknown>) => isTexts(head.names) && isText(head.list) && isTexts(head.ids)],
-  ['value', (head: Record<string, unknown>) => typeof head.json === 'boolean' && [head.freshUntil, head.staleUntil, head.staleOnErrorUntil].every((at) => at === undefined || isInstant(at))]
+  ['value', (head: Record<string, unknown>) => typeof head.json === 'boolean' && [
+    head.freshUntil, head.staleUntil, head.staleOnErrorUntil
+  ].every((at) => at === undefined || isInstant(at))]
 ])

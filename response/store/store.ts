@@ -81,16 +81,23 @@ export class Store {
   /** The answer under `key` for a request with these fields. Never rejects. */
   find (key: string, asked: RequestFields, spelling: Spelling, deadline: Deadline): MaybePromise<Found> {
     const read = this.#guard.get(key, deadline)
-    return read instanceof Promise ? read.then((there) => this.#found(there, key, { asked, spelling, deadline })) : this.#found(read, key, { asked, spelling, deadline })
+    return read instanceof Promise
+      ? read.then((there) => this.#found(there, key, { asked, spelling, deadline }))
+      : this.#found(read, key, { asked, spelling, deadline })
   }
 
-  #found (read: Read, key: string, { asked, spelling, deadline }: { asked: RequestFields, spelling: Spelling, deadline: Deadline }): MaybePromise<Found> {
+  #found (
+    read: Read, key: string, { asked, spelling, deadline }: { asked: RequestFields, spelling: Spelling, deadline: Deadline }
+  ): MaybePromise<Found> {
     const entry = this.believed(read, key)
     if (entry === UNAVAILABLE) return UNKNOWN
     // One that was stored alone is of a request that no hook had rewritten.
     if (entry?.head.kind === 'response' && asked[kArrival].changes !== '') return OTHER_VARIANT
     if (entry?.head.kind === 'response') return this.#current(entry as Entry<ResponseHead>, deadline, undefined)
-    if (entry?.head.kind === 'variants') return this.#findVariant(entry as Entry<VariantsHead>, selection((entry as Entry<VariantsHead>).head.names, asked, spelling), deadline)
+    if (entry?.head.kind === 'variants') {
+      return this.#findVariant(
+        entry as Entry<VariantsHead>, selection((entry as Entry<VariantsHead>).head.names, asked, spelling), deadline)
+    }
     return read === undefined ? ABSENT : DAMAGED
   }
 
@@ -107,7 +114,9 @@ export class Store {
 
   /** Keeps an answer, behind the reply. Answers false when it may not be stored any more, or the backend could not be asked. */
   storeResponse (answer: ResponseToStore, expiresAt: number): MaybePromise<boolean> {
-    if (answer.varyNames.length > 0 || answer.variants !== undefined || answer.asked[kArrival].changes !== '') return this.#keepVariant(answer, expiresAt)
+    if (answer.varyNames.length > 0 || answer.variants !== undefined || answer.asked[kArrival].changes !== '') {
+      return this.#keepVariant(answer, expiresAt)
+    }
     return this.put(answer.key, answer.head, answer.body, expiresAt)
   }
 
@@ -139,7 +148,9 @@ export class Store {
     const gone: Found = { state: 'absent', missing: 'invalidated', variants }
     if (!isOfUseStale(head)) return gone
     return andThen(this.#tags.staleSince(head.tags as readonly string[], deadline), (since) =>
-      since === UNAVAILABLE ? UNKNOWN : since === undefined ? gone : { state: 'stale', entry: { head: staleFrom(head, since), body }, at: this.#now(), variants })
+      since === UNAVAILABLE
+        ? UNKNOWN
+        : since === undefined ? gone : { state: 'stale', entry: { head: staleFrom(head, since), body }, at: this.#now(), variants })
   }
 
   #findVariant (variants: Entry<VariantsHead>, selecting: string, deadline: Deadline): MaybePromise<Found> {
@@ -167,7 +178,9 @@ export class Store {
       const listed = known?.head.names.join() === names.join()
       const ids = [...(listed ? known!.head.ids.filter((other) => other !== id) : []), id]
       const dropped = ids.splice(0, Math.max(ids.length - MAX_VARIANTS, 0))
-      const list: VariantsHead = { kind: 'variants', key, storedAt: this.#now(), names, ids, list: listed ? known!.head.list : randomBytes(9).toString('base64url') }
+      const list: VariantsHead = {
+        kind: 'variants', key, storedAt: this.#now(), names, ids, list: listed ? known!.head.list : randomBytes(9).toString('base64url')
+      }
       const variant = variantKey(list, id)
       // The variant first: a list never names what is not there yet.
       const kept = this.put(variant, { ...answer.head, key: variant }, answer.body, expiresAt) &&

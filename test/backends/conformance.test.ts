@@ -23,11 +23,20 @@ let files = 0
 const ROWS: readonly Row[] = [
   { name: 'memory', open: byName({ backend: 'memory' }) },
   { name: 'fromStringStore', open: async ({ now }) => fromStringStore(stringMap(now), { now }) },
-  { name: 'fromStringStore over a store that answers later', open: async ({ now }) => fromStringStore(stringMap(now, { later: true }), { now }) },
+  {
+    name: 'fromStringStore over a store that answers later',
+    open: async ({ now }) => fromStringStore(stringMap(now, { later: true }), { now })
+  },
   { name: 'file', open: (clock, folder) => byName({ backend: 'file', options: { dir: join(folder, `${files++}`) } })(clock, folder) },
   { name: 'sqlite in memory', open: byName({ backend: 'sqlite', options: { path: ':memory:' } }) },
-  { name: 'tiered, memory before memory', open: byName({ backend: 'tiered', options: { tiers: [{ backend: 'memory' }, { backend: 'memory' }] } }) },
-  { name: 'tiered, memory before sqlite', open: byName({ backend: 'tiered', options: { tiers: [{ backend: 'memory' }, { backend: 'sqlite', options: { path: ':memory:' } }] } }) },
+  {
+    name: 'tiered, memory before memory',
+    open: byName({ backend: 'tiered', options: { tiers: [{ backend: 'memory' }, { backend: 'memory' }] } })
+  },
+  {
+    name: 'tiered, memory before sqlite',
+    open: byName({ backend: 'tiered', options: { tiers: [{ backend: 'memory' }, { backend: 'sqlite', options: { path: ':memory:' } }] } })
+  },
   {
     name: 'sqlite in a file',
     open: (clock, folder) => byName({ backend: 'sqlite', options: { path: join(folder, `${files++}.db`) } })(clock, folder)

@@ -18,7 +18,9 @@ const KINDS: Readonly<Record<string, (t: Test) => Promise<On>>> = {
   file: async (t) => ({ backend: 'file', options: { dir: join(t.testdir({}), 'cache') } }),
   redis: async () => ({ backend: 'redis', options: { url, prefix: `${prefixes++}:` } }),
   http: async (t) => ({ backend: 'http', options: { baseUrl: (await serve(t)).baseUrl, authToken: TOKEN } }),
-  'memory before redis': async () => ({ backend: 'tiered', options: { tiers: [{ backend: 'memory' }, { backend: 'redis', options: { url, prefix: `${prefixes++}:` } }] } })
+  'memory before redis': async () => ({
+    backend: 'tiered', options: { tiers: [{ backend: 'memory' }, { backend: 'redis', options: { url, prefix: `${prefixes++}:` } }] }
+  })
 }
 
 for (const [name, open] of Object.entries(KINDS)) {

@@ -23,7 +23,9 @@ function plant (path: string, bytes: Uint8Array): void {
   utimesSync(path, 1, 4e9)
 }
 
-async function stored (t: Test): Promise<{ dir: string, path: string, bytes: Buffer, backend: Awaited<ReturnType<typeof openFiles>>['backend'] }> {
+async function stored (
+  t: Test
+): Promise<{ dir: string, path: string, bytes: Buffer, backend: Awaited<ReturnType<typeof openFiles>>['backend'] }> {
   const dir = join(newFolder(t), 'cache')
   const { backend } = await openFiles(t, { dir })
   await backend.set(KEY, entry(VALUE))
@@ -53,7 +55,9 @@ t.test('a flip of any bit of a stored entry is a miss, and the file is removed',
 t.test('a file that is cut short or has more behind it is a miss, is removed, and the next set is kept', async (t) => {
   const { path, bytes, backend } = await stored(t)
   const cuts = [0, 1, HEAD_BYTES - 1, HEAD_BYTES, HEAD_BYTES + 1, HEAD_BYTES + KEY.length, bytes.length - 1]
-  for (const changed of [...cuts.map((length) => bytes.subarray(0, length)), Buffer.concat([bytes, Buffer.of(0)]), Buffer.concat([bytes, bytes])]) {
+  for (const changed of [
+    ...cuts.map((length) => bytes.subarray(0, length)), Buffer.concat([bytes, Buffer.of(0)]), Buffer.concat([bytes, bytes])
+  ]) {
     plant(path, changed)
     t.equal(backend.has(KEY), false, `has with ${changed.length} bytes`)
     t.same(await backend.keys(), [])
@@ -108,35 +112,37 @@ t.test('an entry as 0.1.0 wrote it is read', async (t) => {
   t.equal(readFileSync(pathIn(dir, 'key')).toString('base64'), fixture, 'and is written in the same way')
 })
 
-t.test('a folder, a FIFO, a socket, a device or a link in the place of an entry is a miss at once, and is replaced by the next set', async (t) => {
-  const { dir, path, backend } = await stored(t)
-  const victim = join(newFolder(t), 'victim')
-  writeFileSync(victim, 'untouched')
-  const server = createServer()
-  t.teardown(() => { server.close() })
-  const places: Record<string, () => unknown> = {
-    'a folder': () => mkdirSync(join(path, 'full'), { recursive: true }),
-    'a FIFO': () => execFileSync('mkfifo', [path]),
-    // The path of a socket may not be longer than some 100 characters.
-    'a socket': () => new Promise<void>((resolve) => server.listen(relative('.', path).length < 100 ? relative('.', path) : join('/tmp', `s${process.pid}`), () => resolve())),
-    'a link': () => symlinkSync(victim, path),
-    'a link to nowhere': () => symlinkSync(join(dir, 'nowhere'), path),
-    'a link to itself': () => symlinkSync(path, path),
-    'a hard link': () => linkSync(victim, path)
-  }
-  if (process.getuid?.() === 0) places['a device'] = () => execFileSync('mknod', [path, 'c', '1', '5'])
-  for (const [name, put] of Object.entries(places)) {
-    rmSync(path, { recursive: true, force: true })
-    await put()
-    if (name === 'a socket' && !existsSync(path)) renameSync(join('/tmp', `s${process.pid}`), path)
-    t.equal(await backend.get(KEY), undefined, `get: ${name}`)
-    t.equal(backend.has(KEY), false, `has: ${name}`)
-    await backend.set(KEY, entry(VALUE))
-    t.equal(await textAt(backend, KEY), VALUE, `set: ${name}`)
-    t.ok(lstatSync(path).isFile())
-  }
-  t.equal(readFileSync(victim, 'utf8'), 'untouched')
-})
+t.test('a folder, a FIFO, a socket, a device or a link in the place of an entry is a miss at once, and is replaced by the next set',
+  async (t) => {
+    const { dir, path, backend } = await stored(t)
+    const victim = join(newFolder(t), 'victim')
+    writeFileSync(victim, 'untouched')
+    const server = createServer()
+    t.teardown(() => { server.close() })
+    const places: Record<string, () => unknown> = {
+      'a folder': () => mkdirSync(join(path, 'full'), { recursive: true }),
+      'a FIFO': () => execFileSync('mkfifo', [path]),
+      // The path of a socket may not be longer than some 100 characters.
+      'a socket': () => new Promise<void>((resolve) =>
+        server.listen(relative('.', path).length < 100 ? relative('.', path) : join('/tmp', `s${process.pid}`), () => resolve())),
+      'a link': () => symlinkSync(victim, path),
+      'a link to nowhere': () => symlinkSync(join(dir, 'nowhere'), path),
+      'a link to itself': () => symlinkSync(path, path),
+      'a hard link': () => linkSync(victim, path)
+    }
+    if (process.getuid?.() === 0) places['a device'] = () => execFileSync('mknod', [path, 'c', '1', '5'])
+    for (const [name, put] of Object.entries(places)) {
+      rmSync(path, { recursive: true, force: true })
+      await put()
+      if (name === 'a socket' && !existsSync(path)) renameSync(join('/tmp', `s${process.pid}`), path)
+      t.equal(await backend.get(KEY), undefined, `get: ${name}`)
+      t.equal(backend.has(KEY), false, `has: ${name}`)
+      await backend.set(KEY, entry(VALUE))
+      t.equal(await textAt(backend, KEY), VALUE, `set: ${name}`)
+      t.ok(lstatSync(path).isFile())
+    }
+    t.equal(readFileSync(victim, 'utf8'), 'untouched')
+  })
 
 t.test('the cleanup, a delete and a clear remove what is no entry, and nothing that a link leads to', async (t) => {
   const dir = join(t.testdir({ victims: { file: 'untouched' } }), 'cache')
@@ -144,7 +150,9 @@ t.test('the cleanup, a delete and a clear remove what is no entry, and nothing t
   const { backend, cleanup } = await openFiles(t, { dir })
   const remove: Record<string, () => unknown> = { cleanup, delete: () => backend.delete(KEY), clear: () => backend.clear() }
   for (const [name, call] of Object.entries(remove)) {
-    for (const put of [(path: string) => symlinkSync(victims, path), (path: string) => { mkdirSync(path); symlinkSync(victims, join(path, 'link')) }]) {
+    for (const put of [
+      (path: string) => symlinkSync(victims, path), (path: string) => { mkdirSync(path); symlinkSync(victims, join(path, 'link')) }
+    ]) {
       await backend.set(KEY, entry(VALUE))
       rmSync(pathIn(dir, KEY))
       put(pathIn(dir, KEY))

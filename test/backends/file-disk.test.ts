@@ -28,7 +28,9 @@ function runs (command: string, ...args: string[]): boolean {
 
 /** Why a test that needs this can't run here; false when it can. Said in the output, so that nobody takes it for passed. */
 const needs = {
-  mount: process.getuid?.() === 0 && runs('unshare', '--mount', 'mount', '-t', 'tmpfs', 'none', '/mnt') ? false : 'SKIPPED: needs root and the right to mount',
+  mount: process.getuid?.() === 0 && runs('unshare', '--mount', 'mount', '-t', 'tmpfs', 'none', '/mnt')
+    ? false
+    : 'SKIPPED: needs root and the right to mount',
   shell: process.platform === 'win32' ? 'SKIPPED: needs a shell with ulimit' : false as const
 }
 
@@ -59,31 +61,32 @@ function fillUntil (code: string, fill: (at: number) => void): void {
   throw new Error('it does not become full')
 }
 
-t.test('on a full disk a set is refused, reads go on, nothing is left over, and writes come back with the room', { skip: needs.mount }, async (t) => {
-  const path = disk(t, 'size=256k')
-  const dir = join(path, 'cache')
-  const { backend, cleanup } = await openFiles(t, { dir })
-  await backend.set('key', entry('old'))
-  await backend.set('other', entry('other'))
-  fillUntil('ENOSPC', (at) => writeFileSync(join(path, `filler-${at}`), Buffer.alloc(4_096)))
-  for (const bytes of [2_000, 30_000, 100_000]) {
-    t.match(await failureOf(() => backend.set('key', { value: Buffer.alloc(bytes), expiresAt: Infinity })), { code: 'ENOSPC' })
-    t.match(await failureOf(() => backend.set('new', { value: Buffer.alloc(bytes), expiresAt: Infinity })), { code: 'ENOSPC' })
-  }
-  t.equal(await textAt(backend, 'key'), 'old')
-  t.equal(await textAt(backend, 'other'), 'other')
-  t.equal(await textAt(backend, 'new'), undefined)
-  t.same(asideIn(dir), [])
-  await cleanup()
-  const { backend: second } = await openFiles(t, { dir })
-  t.equal(await textAt(second, 'other'), 'other', 'a process that starts now reads too')
-  await backend.delete('other')
-  rmSync(join(path, 'filler-0'))
-  rmSync(join(path, 'filler-1'))
-  await backend.set('key', entry('new'))
-  t.equal(await textAt(backend, 'key'), 'new')
-  t.equal((await backend.stats()).damagedFiles, 0)
-})
+t.test('on a full disk a set is refused, reads go on, nothing is left over, and writes come back with the room', { skip: needs.mount },
+  async (t) => {
+    const path = disk(t, 'size=256k')
+    const dir = join(path, 'cache')
+    const { backend, cleanup } = await openFiles(t, { dir })
+    await backend.set('key', entry('old'))
+    await backend.set('other', entry('other'))
+    fillUntil('ENOSPC', (at) => writeFileSync(join(path, `filler-${at}`), Buffer.alloc(4_096)))
+    for (const bytes of [2_000, 30_000, 100_000]) {
+      t.match(await failureOf(() => backend.set('key', { value: Buffer.alloc(bytes), expiresAt: Infinity })), { code: 'ENOSPC' })
+      t.match(await failureOf(() => backend.set('new', { value: Buffer.alloc(bytes), expiresAt: Infinity })), { code: 'ENOSPC' })
+    }
+    t.equal(await textAt(backend, 'key'), 'old')
+    t.equal(await textAt(backend, 'other'), 'other')
+    t.equal(await textAt(backend, 'new'), undefined)
+    t.same(asideIn(dir), [])
+    await cleanup()
+    const { backend: second } = await openFiles(t, { dir })
+    t.equal(await textAt(second, 'other'), 'other', 'a process that starts now reads too')
+    await backend.delete('other')
+    rmSync(join(path, 'filler-0'))
+    rmSync(join(path, 'filler-1'))
+    await backend.set('key', entry('new'))
+    t.equal(await textAt(backend, 'key'), 'new')
+    t.equal((await backend.stats()).damagedFiles, 0)
+  })
 
 t.test('on a disk without inodes a set is refused, reads go on, and writes come back', { skip: needs.mount }, async (t) => {
   const path = disk(t, 'size=4m,nr_inodes=64')
@@ -101,25 +104,27 @@ t.test('on a disk without inodes a set is refused, reads go on, and writes come 
   t.equal(await textAt(backend, 'key'), 'new')
 })
 
-t.test('file: on a disk that the cache itself has filled new entries are stored, older ones give way, and that is logged once', { skip: needs.mount }, async (t) => {
-  const dir = join(disk(t, 'size=8m'), 'cache')
-  const warnings: string[] = []
-  const { backend } = await openFiles(t, { dir }, testClock(), (_details, message) => { warnings.push(message) })
-  let refused = 0
-  for (let wave = 0; wave < 200; wave++) {
-    const sets = Array.from({ length: 10 }, (_, at) => backend.set(`${wave}-${at}`, { value: Buffer.alloc(8_000, wave), expiresAt: Infinity }))
-    const outcomes = await Promise.allSettled(sets)
-    if (wave >= 150) refused += outcomes.filter(({ status }) => status === 'rejected').length
-  }
-  t.equal(refused, 0)
-  t.equal((await backend.get('199-0'))?.value[0], 199)
-  t.ok((await backend.stats()).entries! > 200, 'a good part of the disk is used')
-  t.same(warnings.map((message) => message.split(';', 1)[0]), ['cache: the disk is full before file.maxBytes is reached'])
-  await backend.delete('199-0')
-  t.equal(await backend.get('199-0'), undefined)
-  await backend.clear()
-  t.equal((await backend.stats()).entries, 0)
-})
+t.test('file: on a disk that the cache itself has filled new entries are stored, older ones give way, and that is logged once',
+  { skip: needs.mount }, async (t) => {
+    const dir = join(disk(t, 'size=8m'), 'cache')
+    const warnings: string[] = []
+    const { backend } = await openFiles(t, { dir }, testClock(), (_details, message) => { warnings.push(message) })
+    let refused = 0
+    for (let wave = 0; wave < 200; wave++) {
+      const sets = Array.from({ length: 10 }, (_, at) =>
+        backend.set(`${wave}-${at}`, { value: Buffer.alloc(8_000, wave), expiresAt: Infinity }))
+      const outcomes = await Promise.allSettled(sets)
+      if (wave >= 150) refused += outcomes.filter(({ status }) => status === 'rejected').length
+    }
+    t.equal(refused, 0)
+    t.equal((await backend.get('199-0'))?.value[0], 199)
+    t.ok((await backend.stats()).entries! > 200, 'a good part of the disk is used')
+    t.same(warnings.map((message) => message.split(';', 1)[0]), ['cache: the disk is full before file.maxBytes is reached'])
+    await backend.delete('199-0')
+    t.equal(await backend.get('199-0'), undefined)
+    await backend.clear()
+    t.equal((await backend.stats()).entries, 0)
+  })
 
 t.test('on a disk that became read-only reads go on, changes are refused, and both come back', { skip: needs.mount }, async (t) => {
   const path = disk(t, 'size=1m')
@@ -176,7 +181,9 @@ t.test("a folder without rights, or another user's, is refused when opened", { s
 
 t.test('a process without file handles refuses a set and a get, and goes on when it has some', { skip: needs.shell }, async (t) => {
   const dir = join(newFolder(t), 'cache')
-  const { stdout, stderr } = await runChild(CHILD, { args: [dir, 'run out of files'], under: ['sh', '-c', 'ulimit -n 100; exec "$@"', 'sh'] })
+  const { stdout, stderr } = await runChild(CHILD, {
+    args: [dir, 'run out of files'], under: ['sh', '-c', 'ulimit -n 100; exec "$@"', 'sh']
+  })
   t.same(JSON.parse(stdout || JSON.stringify(stderr)), {
     first: 'nothing', set: 'EMFILE', get: 'EMFILE', keys: 'EMFILE', then: 'one', again: 'nothing', now: 'three'
   })
@@ -189,27 +196,31 @@ const INJECTED: ReadonlyArray<readonly [what: string, inject: string, code: stri
   ['the fsync of its folder', 'fsync:error=EIO:when=4', 'EIO', 'fsync', 'nothing']
 ]
 
-t.test('when a call to the disk fails in a set it is refused, nothing newer is read, nothing is left over, and the next set is kept', { skip: needsStrace }, async (t) => {
-  const folder = newFolder(t)
-  await Promise.all(INJECTED.map(async ([what, inject, code, name, then], at) => {
-    const dir = join(folder, `${at}`)
-    const { stdout, stderr } = await runChild(CHILD, { args: [dir, 'set thrice', name], under: injecting(inject), env: { UV_THREADPOOL_SIZE: '1' } })
-    t.same(JSON.parse(stdout || JSON.stringify(stderr)), { sets: ['nothing', code], then, last: 'nothing', now: 'three' }, what)
-    t.same(asideIn(dir), [], what)
-  }))
-})
+t.test('when a call to the disk fails in a set it is refused, nothing newer is read, nothing is left over, and the next set is kept',
+  { skip: needsStrace }, async (t) => {
+    const folder = newFolder(t)
+    await Promise.all(INJECTED.map(async ([what, inject, code, name, then], at) => {
+      const dir = join(folder, `${at}`)
+      const { stdout, stderr } = await runChild(CHILD, {
+        args: [dir, 'set thrice', name], under: injecting(inject), env: { UV_THREADPOOL_SIZE: '1' }
+      })
+      t.same(JSON.parse(stdout || JSON.stringify(stderr)), { sets: ['nothing', code], then, last: 'nothing', now: 'three' }, what)
+      t.same(asideIn(dir), [], what)
+    }))
+  })
 
-t.test('file: when one shard can\'t be swept the others are, and the cleanup says what stood in its way', { skip: needs.mount }, async (t) => {
-  const clock = testClock()
-  const dir = folderFor(t)
-  const { backend, cleanup } = await openFiles(t, { dir }, clock)
-  for (let at = 0; at < 20; at++) await backend.set(`key-${at}`, entry('value', clock.now() + 1_000))
-  await backend.set('new', entry('value'))
-  const shard = dirname(pathIn(dir, 'key-7'))
-  execFileSync('mount', ['--bind', shard, shard])
-  t.teardown(() => { execFileSync('umount', ['-l', shard]) })
-  execFileSync('mount', ['-o', 'remount,bind,ro', shard])
-  await clock.pass(1_000)
-  t.match(await failureOf(cleanup), { code: 'EROFS' })
-  t.same(filesIn(dir).sort(), [pathIn(dir, 'key-7'), pathIn(dir, 'new')].sort())
-})
+t.test('file: when one shard can\'t be swept the others are, and the cleanup says what stood in its way', { skip: needs.mount },
+  async (t) => {
+    const clock = testClock()
+    const dir = folderFor(t)
+    const { backend, cleanup } = await openFiles(t, { dir }, clock)
+    for (let at = 0; at < 20; at++) await backend.set(`key-${at}`, entry('value', clock.now() + 1_000))
+    await backend.set('new', entry('value'))
+    const shard = dirname(pathIn(dir, 'key-7'))
+    execFileSync('mount', ['--bind', shard, shard])
+    t.teardown(() => { execFileSync('umount', ['-l', shard]) })
+    execFileSync('mount', ['-o', 'remount,bind,ro', shard])
+    await clock.pass(1_000)
+    t.match(await failureOf(cleanup), { code: 'EROFS' })
+    t.same(filesIn(dir).sort(), [pathIn(dir, 'key-7'), pathIn(dir, 'new')].sort())
+  })

@@ -29,7 +29,12 @@ interface Linked extends OpenedFiles { readonly dir: string, readonly clock: Tes
 const ACTS: Readonly<Record<string, (linked: Linked) => unknown>> = {
   'a get': async ({ backend }) => await backend.get(KEY),
   'a get long after': async ({ backend, clock }) => { await clock.pass(3_600_000); await backend.get(KEY); await backend.get(KEY) },
-  'has, keys, size and stats': async ({ backend }) => { backend.has(KEY); await backend.keys(); await backend.size(); await backend.stats() },
+  'has, keys, size and stats': async ({ backend }) => {
+    backend.has(KEY)
+    await backend.keys()
+    await backend.size()
+    await backend.stats()
+  },
   'a set': async ({ backend }) => { await backend.set(KEY, entry('new')) },
   'a large set': async ({ backend }) => { await backend.set(KEY, { value: Buffer.alloc(100_000, 'new'), expiresAt: Infinity }) },
   'a set that is over': async ({ backend }) => { await backend.set(KEY, entry('new', 1)) },
@@ -50,7 +55,9 @@ function known (path: string): object {
 }
 
 /** A folder with an entry, whose file is exchanged for another name of the victim's. */
-async function linked (t: Test, victim: typeof VICTIMS[string], options: Partial<FileOptions>): Promise<Linked & { path: string, bytes: Buffer }> {
+async function linked (
+  t: Test, victim: typeof VICTIMS[string], options: Partial<FileOptions>
+): Promise<Linked & { path: string, bytes: Buffer }> {
   const dir = join(newFolder(t), 'cache')
   const path = join(dirname(dir), 'victim')
   const clock = testClock()

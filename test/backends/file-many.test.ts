@@ -21,7 +21,8 @@ t.test(`with ${FILES} files the loop is never kept, memory stays bounded, and wh
   const dir = join(newFolder(t), 'cache')
   const { backend, cleanup } = await openFiles(t, { dir, maxBytes: 2 ** 40 }, clock)
   for (let made = 0; made < FILES; made += AT_ONCE) {
-    await Promise.all(Array.from({ length: AT_ONCE }, (_, at) => backend.set(`key-${made + at}`, entry(VALUE, clock.now() + ((made + at) % 10 === 0 ? 1_000 : 1_000_000)))))
+    await Promise.all(Array.from({ length: AT_ONCE }, (_, at) =>
+      backend.set(`key-${made + at}`, entry(VALUE, clock.now() + ((made + at) % 10 === 0 ? 1_000 : 1_000_000)))))
   }
   await clock.pass(1_000)
   const alike = Array.from({ length: FILES }, (_, at) => `key-${at}`).filter((key) => /^key-12.*9$/.test(key)).length

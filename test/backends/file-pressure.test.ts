@@ -13,7 +13,9 @@ t.setTimeout(120_000)
 
 const AT_ONCE = 8
 
-const set = (name: string, bytes = 1): Change => ({ name, key: Buffer.from(name), entry: { value: Buffer.alloc(bytes), expiresAt: Infinity } })
+const set = (name: string, bytes = 1): Change => ({
+  name, key: Buffer.from(name), entry: { value: Buffer.alloc(bytes), expiresAt: Infinity }
+})
 const remove = (name: string): Change => ({ ...set(name), entry: undefined })
 
 /** Writes that stop at a barrier; which were begun, in order; those of a name that is in `failing` fail. */
@@ -76,11 +78,15 @@ t.test('file: a delete is not refused where so much waits that sets are', async 
   t.equal(await gone, undefined)
 })
 
-t.test('file: beside ten clients that fill it, on a disk whose renames take 50 ms, nothing that is invalidated, deleted or cleared is refused', { skip: needsStrace }, async (t) => {
-  const renames = 'rename,renameat,renameat2'
-  const args = [join(newFolder(t), 'cache'), '1500', String(sized(4))]
-  const { stdout, stderr } = await runChild('support/children/write-pressure.js', { args, under: injecting(`${renames}:delay_exit=50000`) })
-  const { failures, stores } = JSON.parse(stdout || JSON.stringify({ failures: stderr })) as { failures: unknown, stores: number }
-  t.same(failures, [])
-  t.ok(stores > 0, `${stores} stores`)
-})
+t.test(
+  'file: beside ten clients that fill it, on a disk whose renames take 50 ms, nothing that is invalidated, deleted or cleared is refused',
+  { skip: needsStrace }, async (t) => {
+    const renames = 'rename,renameat,renameat2'
+    const args = [join(newFolder(t), 'cache'), '1500', String(sized(4))]
+    const { stdout, stderr } = await runChild('support/children/write-pressure.js', {
+      args, under: injecting(`${renames}:delay_exit=50000`)
+    })
+    const { failures, stores } = JSON.parse(stdout || JSON.stringify({ failures: stderr })) as { failures: unknown, stores: number }
+    t.same(failures, [])
+    t.ok(stores > 0, `${stores} stores`)
+  })

@@ -21,7 +21,10 @@ const LARGE_BYTES = 8_000_000
 const KEYS = 4
 const KILLS = isFull ? 50 : 10
 
-/** Waits until a process that writes has acknowledged so many rounds, and kills it at some moment of the next. Returns the last round that it acknowledged. */
+/**
+ * Waits until a process that writes has acknowledged so many rounds, and kills it at some moment of the next. Returns the last round that
+ * it acknowledged.
+ */
 async function killed (child: ChildProcess, rounds: number): Promise<number> {
   let said = ''
   child.stdout!.setEncoding('utf8').on('data', (chunk: string) => { said += chunk })
@@ -58,7 +61,9 @@ t.test(`after ${KILLS} kills with SIGKILL nothing is torn, nothing acknowledged 
     const begun = asideIn(dir).length
     counts.begun += begun
     const { backend, cleanup } = await openFiles(t, { dir }, { now: () => Date.now() + 61_000, pass: async () => {} })
-    for (let at = 0; at <= last; at++, counts.acknowledged++) if (await textAt(backend, `${name}-${at}`) !== name) wrong.push(`${name}-${at} is lost`)
+    for (let at = 0; at <= last; at++, counts.acknowledged++) {
+      if (await textAt(backend, `${name}-${at}`) !== name) wrong.push(`${name}-${at} is lost`)
+    }
     const before = held
     held = await lettersOf(backend)
     // What was there, and is not, was just being replaced by what lies aside.
@@ -68,7 +73,9 @@ t.test(`after ${KILLS} kills with SIGKILL nothing is torn, nothing acknowledged 
       if (letter === undefined) continue
       counts.large++
       // The round before the last one was acknowledged as a whole; where it is another process's, it is what that left.
-      if (letter !== letterOf(last) && letter !== (last > 0 ? letterOf(last - 1) : before[key])) wrong.push(`${name}: large-${key} holds ${letter} after round ${last}`)
+      if (letter !== letterOf(last) && letter !== (last > 0 ? letterOf(last - 1) : before[key])) {
+        wrong.push(`${name}: large-${key} holds ${letter} after round ${last}`)
+      }
     }
     await cleanup()
     if (asideIn(dir).length > 0) wrong.push(`${name}: what was begun is left`)

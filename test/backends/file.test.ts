@@ -17,28 +17,30 @@ t.test('an option that is wrong is refused by name', async (t) => {
   for (const [options, who] of wrong) t.match(await failureOf(() => openFiles(t, options)), { code: 'CACHE_ERR_OPTION', message: who })
 })
 
-t.test('expiry is known from the outside: the time of change is the instant, and an entry whose time is past is a miss and removed', async (t) => {
-  const dir = join(newFolder(t), 'cache')
-  const clock = testClock()
-  const { backend } = await openFiles(t, { dir }, clock)
-  const expiresAt = clock.now() + 1_500
-  await backend.set('key', entry('value', expiresAt + 0.7))
-  await backend.set('for ever', entry('value'))
-  t.equal(Math.round(statSync(pathIn(dir, 'key')).mtimeMs), expiresAt)
-  t.equal((await backend.get('key'))?.expiresAt, expiresAt)
-  utimesSync(pathIn(dir, 'key'), 1, clock.now() / 1_000)
-  t.equal(backend.has('key'), false)
-  const { backend: other } = await openFiles(t, { dir }, clock)
-  t.equal(other.get('key'), undefined, 'at once, for whoever has not read it a moment ago')
-  t.notOk(existsSync(pathIn(dir, 'key')))
-  t.equal((await backend.get('for ever'))?.expiresAt, Number.MAX_SAFE_INTEGER)
-})
+t.test('expiry is known from the outside: the time of change is the instant, and an entry whose time is past is a miss and removed',
+  async (t) => {
+    const dir = join(newFolder(t), 'cache')
+    const clock = testClock()
+    const { backend } = await openFiles(t, { dir }, clock)
+    const expiresAt = clock.now() + 1_500
+    await backend.set('key', entry('value', expiresAt + 0.7))
+    await backend.set('for ever', entry('value'))
+    t.equal(Math.round(statSync(pathIn(dir, 'key')).mtimeMs), expiresAt)
+    t.equal((await backend.get('key'))?.expiresAt, expiresAt)
+    utimesSync(pathIn(dir, 'key'), 1, clock.now() / 1_000)
+    t.equal(backend.has('key'), false)
+    const { backend: other } = await openFiles(t, { dir }, clock)
+    t.equal(other.get('key'), undefined, 'at once, for whoever has not read it a moment ago')
+    t.notOk(existsSync(pathIn(dir, 'key')))
+    t.equal((await backend.get('for ever'))?.expiresAt, Number.MAX_SAFE_INTEGER)
+  })
 
 t.test('the cleanup removes what is expired, in short steps, and only that', async (t) => {
   const dir = join(newFolder(t), 'cache')
   const clock = testClock()
   const { backend, cleanup } = await openFiles(t, { dir }, clock)
-  await Promise.all(Array.from({ length: 3_000 }, (_, at) => backend.set(`key-${at}`, entry('value', clock.now() + (at % 3 === 0 ? 5_000 : 1_000)))))
+  await Promise.all(Array.from({ length: 3_000 }, (_, at) =>
+    backend.set(`key-${at}`, entry('value', clock.now() + (at % 3 === 0 ? 5_000 : 1_000)))))
   await clock.pass(1_000)
   t.match(await backend.stats(), { entries: 3_000, activeEntries: 1_000, expiredEntries: 2_000 })
   const ended = watchLoop()
@@ -63,7 +65,8 @@ t.test('file: a full folder stays within maxBytes: the expired go first, then th
   await backend.set('key-9', entry(value))
   await backend.set('key-10', entry(value))
   t.ok(used() <= 20_000, `${used()} bytes`)
-  t.same((await backend.keys()).sort(), ['key-0', 'key-10', 'key-3', 'key-4', 'key-5', 'key-6', 'key-7', 'key-8', 'key-9'].sort(), 'without the expired, key-1 and key-2')
+  t.same((await backend.keys()).sort(), ['key-0', 'key-10', 'key-3', 'key-4', 'key-5', 'key-6', 'key-7', 'key-8', 'key-9'].sort(),
+    'without the expired, key-1 and key-2')
   t.equal((await backend.stats()).evictions, 2, 'a tenth is given back at once')
   for (let at = 0; at < 50; at++) await backend.set('key-10', entry(value))
   t.equal((await backend.stats()).evictions, 2, 'setting one key again makes nothing grow')
@@ -86,7 +89,9 @@ t.test('file: what another process left is counted from the first write on', asy
 t.test('an entry that can never fit is refused, and what was there before is gone', async (t) => {
   const { backend } = await openFiles(t, { dir: join(newFolder(t), 'cache'), maxBytes: 1_000 })
   await backend.set('key', entry('value'))
-  t.match(await failureOf(() => backend.set('key', entry('v'.repeat(1_001)))), { code: 'CACHE_ERR_BACKEND_FAILED', message: 'file.maxBytes' })
+  t.match(await failureOf(() => backend.set('key', entry('v'.repeat(1_001)))), {
+    code: 'CACHE_ERR_BACKEND_FAILED', message: 'file.maxBytes'
+  })
   t.equal(await textAt(backend, 'key'), undefined)
 })
 
@@ -108,7 +113,8 @@ t.test('large values come back byte for byte, while the loop turns', async (t) =
 t.test('two different keys are two files, whatever stands in them', async (t) => {
   const dir = join(newFolder(t), 'cache')
   const { backend } = await openFiles(t, { dir })
-  const units = fc.oneof(fc.constantFrom('\ud800', '\udfff', '\ufffd', '\u00ff', '\0', '/', '..', 'e\u0301', '\u00e9'), fc.string({ unit: 'binary' }))
+  const units = fc.oneof(fc.constantFrom('\ud800', '\udfff', '\ufffd', '\u00ff', '\0', '/', '..', 'e\u0301', '\u00e9'),
+    fc.string({ unit: 'binary' }))
   const keys = fc.uniqueArray(fc.array(units, { maxLength: 4 }).map((parts) => parts.join('')), { minLength: 2, maxLength: 40 })
   await fc.assert(fc.asyncProperty(keys, async (keys) => {
     await Promise.all(keys.map((key, at) => backend.set(key, entry(String(at)))))

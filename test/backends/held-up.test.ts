@@ -31,25 +31,31 @@ const ways: Record<string, (t: Test) => Promise<BackendChoice>> = {
     return { backend: 'http', options: { baseUrl: `http://127.0.0.1:${await startSlowService(t, TOKEN, LATE_MS)}`, authToken: TOKEN } }
   },
   async tiered (t) {
-    return { backend: 'tiered', options: { deadline: `${DEADLINE_MS * 0.8}ms`, tiers: [{ backend: 'memory', options: { maxEntries: 1 } }, await ways.redis!(t)] } }
+    return {
+      backend: 'tiered',
+      options: { deadline: `${DEADLINE_MS * 0.8}ms`, tiers: [{ backend: 'memory', options: { maxEntries: 1 } }, await ways.redis!(t)] }
+    }
   }
 }
 
 for (const [name, wayOf] of Object.entries(ways)) {
-  t.test(`${name}: reads that were asked for before the event loop was held up have their entries, and nothing counts as a failure`, needsFor(name), async (t) => {
-    const log = { debug () {}, info () {}, warn (d: object, m: string) { t.comment(m, d) }, error () {} }
-    const backend = await builtIns().open(await wayOf(t), { deadlineMs: DEADLINE_MS })
-    const guard = new BackendGuard(backend, { name, deadlineMs: DEADLINE_MS, now: Date.now, steadyNow: Date.now, log: new ThrottledLog(log, Date.now) })
-    t.teardown(() => guard.close(500, 500))
-    const keys = Array.from({ length: READS }, (_, at) => `key ${at}`)
-    for (const key of keys) await guard.write('set', key, { value: Buffer.alloc(100_000, key), expiresAt: Date.now() + 60_000 })
-    for (const when of ['in the turn in which they were asked for', 'in the turn after that']) {
-      const reads = Promise.all(keys.map(async (key) => await guard.get(key, guard.deadline())))
-      if (when === 'in the turn after that') await new Promise((resolve) => setTimeout(resolve, 5))
-      holdUp(HELD_UP_MS)
-      const found = await reads
-      t.equal(found.filter((read) => typeof textOf(read) === 'string').length, READS, when)
-    }
-    t.same({ ...guard.errors }, {})
-  })
+  t.test(`${name}: reads that were asked for before the event loop was held up have their entries, and nothing counts as a failure`,
+    needsFor(name), async (t) => {
+      const log = { debug () {}, info () {}, warn (d: object, m: string) { t.comment(m, d) }, error () {} }
+      const backend = await builtIns().open(await wayOf(t), { deadlineMs: DEADLINE_MS })
+      const guard = new BackendGuard(backend, {
+        name, deadlineMs: DEADLINE_MS, now: Date.now, steadyNow: Date.now, log: new ThrottledLog(log, Date.now)
+      })
+      t.teardown(() => guard.close(500, 500))
+      const keys = Array.from({ length: READS }, (_, at) => `key ${at}`)
+      for (const key of keys) await guard.write('set', key, { value: Buffer.alloc(100_000, key), expiresAt: Date.now() + 60_000 })
+      for (const when of ['in the turn in which they were asked for', 'in the turn after that']) {
+        const reads = Promise.all(keys.map(async (key) => await guard.get(key, guard.deadline())))
+        if (when === 'in the turn after that') await new Promise((resolve) => setTimeout(resolve, 5))
+        holdUp(HELD_UP_MS)
+        const found = await reads
+        t.equal(found.filter((read) => typeof textOf(read) === 'string').length, READS, when)
+      }
+      t.same({ ...guard.errors }, {})
+    })
 }

@@ -40,7 +40,9 @@ function setUp ({ maxRetries = 3 } = {}) {
     maxRetries
   })
   const put = (key: string, text?: string) => watched(changes.put({ key, entry: text === undefined ? undefined : entry(text) }))
-  return { changes, sent, waits, put, pass: (ms: number) => { at += ms }, texts: () => sent.map(({ text }) => text.replace(/ within.*/, '')) }
+  return {
+    changes, sent, waits, put, pass: (ms: number) => { at += ms }, texts: () => sent.map(({ text }) => text.replace(/ within.*/, ''))
+  }
 }
 
 t.test('http: a change is sent in the turn in which it is called', async (t) => {
@@ -180,7 +182,8 @@ t.test('http: the keys and the bytes that wait are bounded, and come free again'
 
   const bytes = setUp({ maxRetries: 0 })
   const value = Buffer.alloc(MAX_WAITING_BYTES / 2)
-  const outcomes = Array.from({ length: 3 }, (_, at) => watched(bytes.changes.put({ key: String(at), entry: { value, expiresAt: Infinity } })))
+  const outcomes = Array.from({ length: 3 }, (_, at) =>
+    watched(bytes.changes.put({ key: String(at), entry: { value, expiresAt: Infinity } })))
   await turns(2)
   t.same(outcomes.map(({ is }) => is.slice(0, 8)), ['pending', 'pending', 'rejected'])
   t.equal(bytes.put('a delete').is, 'pending')
@@ -188,7 +191,8 @@ t.test('http: the keys and the bytes that wait are bounded, and come free again'
   for (let at = 0; at < 2; at++) bytes.changes.put({ key: `again ${at}`, entry: { value, expiresAt: Infinity } }).catch(t.error)
   await turns(2)
   // What replaces one that waits takes its room.
-  bytes.changes.put({ key: 'again 0', entry: { value: value.subarray(1), expiresAt: Infinity } }).then(() => t.fail('there is no room'), () => {})
+  bytes.changes.put({ key: 'again 0', entry: { value: value.subarray(1), expiresAt: Infinity } }).then(
+    () => t.fail('there is no room'), () => {})
   await turns(2)
 })
 

@@ -9,8 +9,16 @@ const EXPIRES_AT = 1_999_999_999_999
 
 /** Keys, their digests, and VALUE as it travels for each. */
 const ENTRIES = [
-  { key: 'key', digest: '2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683', body: 'YQD/IHZhbHVlLHDhK3oGRvkiefQnx7OOczTY5Tic/xZ6HcMOc/gmtoM=' },
-  { key: '\ud800', digest: '1b18f23af3291fa7aaf6450a6e927d8414326b406d651a634411f3c228c80b2e', body: 'YQD/IHZhbHVlGxjyOvMpH6eq9kUKbpJ9hBQya0BtZRpjRBHzwijICy4=' }
+  {
+    key: 'key',
+    digest: '2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683',
+    body: 'YQD/IHZhbHVlLHDhK3oGRvkiefQnx7OOczTY5Tic/xZ6HcMOc/gmtoM='
+  },
+  {
+    key: '\ud800',
+    digest: '1b18f23af3291fa7aaf6450a6e927d8414326b406d651a634411f3c228c80b2e',
+    body: 'YQD/IHZhbHVlGxjyOvMpH6eq9kUKbpJ9hBQya0BtZRpjRBHzwijICy4='
+  }
 ]
 
 const WRITER = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\/(\d+)$/
@@ -59,12 +67,25 @@ t.test('what is sent is what 0.1.0 sent, field for field', async (t) => {
     await t.rejects((async () => await backend.set(key, { value: VALUE, expiresAt: EXPIRES_AT }))())
     await backend.get(key)
     await backend.delete(key)
-    const seen = service.seen.map(({ method, url, headers: { host, connection, ...fields }, body }) => ({ method, url, fields, body: body.toString('base64') }))
+    const seen = service.seen.map(({ method, url, headers: { host, connection, ...fields }, body }) => ({
+      method, url, fields, body: body.toString('base64')
+    }))
     const always = { 'accept-encoding': 'identity', authorization: `Bearer ${TOKEN}` }
     const url = `/cache/${digest}`
     t.match(seen[0]?.fields['cache-change'], WRITER)
     t.strictSame(seen, [
-      { method: 'PUT', url, fields: { ...always, 'cache-change': seen[0]?.fields['cache-change'], 'cache-expires-at': String(EXPIRES_AT), 'content-type': 'application/octet-stream', 'content-length': '41' }, body },
+      {
+        method: 'PUT',
+        url,
+        fields: {
+          ...always,
+          'cache-change': seen[0]?.fields['cache-change'],
+          'cache-expires-at': String(EXPIRES_AT),
+          'content-type': 'application/octet-stream',
+          'content-length': '41'
+        },
+        body
+      },
       { method: 'GET', url, fields: always, body: '' },
       { method: 'DELETE', url, fields: { ...always, 'cache-change': seen[2]?.fields['cache-change'] }, body: '' }
     ])

@@ -24,7 +24,9 @@ const HEAD = 'HTTP/1.1 200 OK\r\ncache-expires-at: 9007199254740991\r\n'
 t.test('a service that never answers costs each call its timeout in all, and not more', async (t) => {
   const backend = await raw(t, () => {}, { maxRetries: 3 })
   const began = performance.now()
-  const failures = await Promise.all([failureOf(() => backend.get('a')), failureOf(() => backend.set('b', entry('v'))), failureOf(() => backend.delete('c'))])
+  const failures = await Promise.all([
+    failureOf(() => backend.get('a')), failureOf(() => backend.set('b', entry('v'))), failureOf(() => backend.delete('c'))
+  ])
   t.ok(performance.now() - began < TIMEOUT_MS + SLACK_MS)
   for (const { code, message } of failures) {
     t.equal(code, 'CACHE_ERR_BACKEND_FAILED')
@@ -73,7 +75,9 @@ t.test('a giant body is refused by its content-length before it is read, and cut
         let goesOn = true
         while (goesOn && !socket.destroyed) {
           sent += part.length
-          goesOn = field.startsWith('t') ? socket.write(Buffer.concat([Buffer.from('10000\r\n'), part, Buffer.from('\r\n')])) : socket.write(part)
+          goesOn = field.startsWith('t')
+            ? socket.write(Buffer.concat([Buffer.from('10000\r\n'), part, Buffer.from('\r\n')]))
+            : socket.write(part)
         }
       }
       socket.on('drain', pump)
@@ -105,7 +109,8 @@ t.test('bytes behind the end of an answer are not taken for the next one', async
   const service = await stub(t, (response, _seen, number) => {
     if (number > 0) return good(response, 'b', 'of b')
     const socket = response.socket!
-    socket.write('HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\nHTTP/1.1 200 OK\r\ncache-expires-at: 9007199254740991\r\ncontent-length: 5\r\n\r\nwrong')
+    socket.write(
+      'HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\nHTTP/1.1 200 OK\r\ncache-expires-at: 9007199254740991\r\ncontent-length: 5\r\n\r\nwrong')
   })
   const backend = await service.open({ maxConnections: 1 })
   t.equal(await textAt(backend, 'a'), undefined)
@@ -114,9 +119,12 @@ t.test('bytes behind the end of an answer are not taken for the next one', async
 
 t.test('no encoding is asked for, and an answer with one is refused and not inflated', async (t) => {
   const bomb = Buffer.alloc(8 * 1024 * 1024)
-  const encodings: Record<string, Buffer> = { gzip: gzipSync(bomb), br: brotliCompressSync(bomb), 'gzip, br': gzipSync(bomb), 'x-unknown': Buffer.from('x') }
+  const encodings: Record<string, Buffer> = {
+    gzip: gzipSync(bomb), br: brotliCompressSync(bomb), 'gzip, br': gzipSync(bomb), 'x-unknown': Buffer.from('x')
+  }
   for (const [encoding, body] of Object.entries(encodings)) {
-    const service = await stub(t, (response) => response.writeHead(200, { 'content-encoding': encoding, 'cache-expires-at': '9007199254740991' }).end(body))
+    const service = await stub(t, (response) =>
+      response.writeHead(200, { 'content-encoding': encoding, 'cache-expires-at': '9007199254740991' }).end(body))
     const backend = await service.open()
     t.match((await failureOf(() => backend.get('a'))).message, 'content-encoding', encoding)
     t.equal(service.seen[0]!.headers['accept-encoding'], 'identity')
@@ -125,9 +133,12 @@ t.test('no encoding is asked for, and an answer with one is refused and not infl
 
 t.test('a redirect is a failure, is not followed, and nobody else is sent the token', async (t) => {
   const elsewhere = await stub(t, (response) => response.end('reached'))
-  const targets = [`${elsewhere.baseUrl}/cache/x`, 'http://169.254.169.254/latest/meta-data/', 'file:///etc/passwd', '//127.0.0.1:1/', '/', 'cache']
+  const targets = [
+    `${elsewhere.baseUrl}/cache/x`, 'http://169.254.169.254/latest/meta-data/', 'file:///etc/passwd', '//127.0.0.1:1/', '/', 'cache'
+  ]
   for (const status of [300, 301, 302, 303, 307, 308]) {
-    const service = await stub(t, (response, _seen, number) => response.writeHead(status, { location: targets[number % targets.length]! }).end())
+    const service = await stub(t, (response, _seen, number) =>
+      response.writeHead(status, { location: targets[number % targets.length]! }).end())
     const backend = await service.open({ maxRetries: 2 })
     for (let asked = 0; asked < targets.length; asked++) t.match((await failureOf(() => backend.get('a'))).message, `answered ${status}`)
     t.match((await failureOf(() => backend.set('a', entry('v')))).message, `answered ${status}`)
@@ -144,9 +155,13 @@ t.test('404 and 410 are misses, and every other answer that is no entry is a fai
     ['HTML with an instant', 200, expires, '<h1>log in</h1> and some more text so that it is long enough'],
     ['JSON of another shape', 200, expires, '{"value":123,"__proto__":{"polluted":true}}'],
     ['nothing', 200, expires, ''],
-    ...['', 'soon', '-1', '1e3', '0x10', ' 5 5', '99999999999999999', '5, 6'].map((at) => [`the instant ${at}`, 200, { 'cache-expires-at': at }, 'x'.repeat(64)] as const),
+    ...[
+      '', 'soon', '-1', '1e3', '0x10', ' 5 5', '99999999999999999', '5, 6'
+    ].map((at) => [`the instant ${at}`, 200, { 'cache-expires-at': at }, 'x'.repeat(64)] as const),
     ...[201, 202, 203, 206, 207].map((status) => [`${status} with an entry`, status, expires, 'x'.repeat(64)] as const),
-    ...[204, 205, 304, 400, 401, 403, 405, 409, 412, 413, 429, 500, 502, 503, 504, 599].map((status) => [String(status), status, { 'retry-after': '0' }, ''] as const)
+    ...[
+      204, 205, 304, 400, 401, 403, 405, 409, 412, 413, 429, 500, 502, 503, 504, 599
+    ].map((status) => [String(status), status, { 'retry-after': '0' }, ''] as const)
   ]
   for (const [name, status, headers, body] of answers) {
     const service = await stub(t, (response) => response.writeHead(status, headers).end(body))

@@ -28,8 +28,10 @@ for (const name of ['memory', 'sqlite'] as const) {
   t.test(`http conforms, with ${name} behind the service`, async (t) => {
     const folder = newFolder(t)
     const clock = testClock()
-    const behind = (): BackendChoice => name === 'memory' ? { backend: name } : { backend: name, options: { path: join(folder, `${files++}.db`) } }
-    await conforms(t, { ...clock, open: async () => (await serve(t, { behind: behind(), now: clock.now })).open() }, name === 'memory' ? conformance : someOf(conformance))
+    const behind = (): BackendChoice =>
+      name === 'memory' ? { backend: name } : { backend: name, options: { path: join(folder, `${files++}.db`) } }
+    await conforms(t, { ...clock, open: async () => (await serve(t, { behind: behind(), now: clock.now })).open() },
+      name === 'memory' ? conformance : someOf(conformance))
   })
 }
 
@@ -41,11 +43,18 @@ const put = { ...authorized, 'cache-expires-at': String(NEVER_AT) }
 t.test('service: without the token nothing is told, changed or read', async (t) => {
   const { app, backend } = await serve(t)
   await backend.set(DIGEST, entry('secret'))
-  const wrong = [undefined, '', 'Bearer', 'Bearer ', `Bearer ${TOKEN}x`, `Bearer ${TOKEN.slice(1)}`, `bearer  ${TOKEN}`, TOKEN, `Basic ${Buffer.from(`user:${TOKEN}`).toString('base64')}`, 'Bearer ä']
+  const wrong = [
+    undefined, '', 'Bearer', 'Bearer ', `Bearer ${TOKEN}x`, `Bearer ${TOKEN.slice(1)}`, `bearer  ${TOKEN}`, TOKEN,
+    `Basic ${Buffer.from(`user:${TOKEN}`).toString('base64')}`, 'Bearer ä'
+  ]
   for (const authorization of wrong) {
     const headers = { 'cache-expires-at': String(NEVER_AT), ...(authorization !== undefined && { authorization }) }
-    for (const [method, url] of [['GET', PATH], ['PUT', PATH], ['DELETE', PATH], ['GET', '/'], ['GET', '/cache/nonsense'], ['PUT', '/nonsense']] as const) {
-      const { statusCode, body, headers: { 'www-authenticate': scheme } } = await app.inject({ method, url, headers, ...(method === 'PUT' && { payload: 'x' }) })
+    for (const [method, url] of [
+      ['GET', PATH], ['PUT', PATH], ['DELETE', PATH], ['GET', '/'], ['GET', '/cache/nonsense'], ['PUT', '/nonsense']
+    ] as const) {
+      const { statusCode, body, headers: { 'www-authenticate': scheme } } = await app.inject({
+        method, url, headers, ...(method === 'PUT' && { payload: 'x' })
+      })
       t.equal(statusCode, 401, `${method} ${url} with ${authorization}`)
       t.equal(scheme, 'Bearer')
       t.notMatch(body, 'secret')
@@ -59,9 +68,13 @@ t.test('service: an entry is put, got and deleted as bytes, and nobody on the wa
   t.equal((await app.inject({ url: PATH, headers: authorized })).statusCode, 404)
   for (const payload of [Buffer.of(0, 255, 10), Buffer.from('{"__proto__":1}')]) {
     for (const type of ['application/octet-stream', 'application/json', 'text/plain', undefined]) {
-      t.equal((await app.inject({ method: 'PUT', url: PATH, payload, headers: { ...put, ...(type !== undefined && { 'content-type': type }) } })).statusCode, 204)
+      t.equal((await app.inject({
+        method: 'PUT', url: PATH, payload, headers: { ...put, ...(type !== undefined && { 'content-type': type }) }
+      })).statusCode, 204)
       const { statusCode, headers, rawPayload } = await app.inject({ url: PATH, headers: authorized })
-      t.same([statusCode, headers['cache-expires-at'], headers['content-type'], headers['cache-control']], [200, String(NEVER_AT), 'application/octet-stream', 'no-store'])
+      t.same([statusCode, headers['cache-expires-at'], headers['content-type'], headers['cache-control']], [
+        200, String(NEVER_AT), 'application/octet-stream', 'no-store'
+      ])
       t.same(rawPayload, payload)
     }
   }
@@ -72,14 +85,20 @@ t.test('service: an entry is put, got and deleted as bytes, and nobody on the wa
 
 t.test('service: a key that is no digest and an instant that is none are refused', async (t) => {
   const { app, backend } = await serve(t)
-  for (const key of ['a', DIGEST.toUpperCase(), `${DIGEST}0`, DIGEST.slice(1), `${DIGEST.slice(1)}%2F`, '..%2F..%2Fetc%2Fpasswd', `${DIGEST}%00`]) {
+  for (const key of [
+    'a', DIGEST.toUpperCase(), `${DIGEST}0`, DIGEST.slice(1), `${DIGEST.slice(1)}%2F`, '..%2F..%2Fetc%2Fpasswd', `${DIGEST}%00`
+  ]) {
     for (const method of ['GET', 'PUT', 'DELETE'] as const) {
-      t.ok([400, 404].includes((await app.inject({ method, url: `/cache/${key}`, headers: put, ...(method === 'PUT' && { payload: 'x' }) })).statusCode), `${method} ${key}`)
+      t.ok([400, 404].includes((await app.inject({
+        method, url: `/cache/${key}`, headers: put, ...(method === 'PUT' && { payload: 'x' })
+      })).statusCode), `${method} ${key}`)
     }
   }
   for (const instant of [undefined, '', 'soon', '-1', '1e5', '1.5', '99999999999999999', '9007199254740993']) {
     const { 'cache-expires-at': _, ...headers } = put
-    t.equal((await app.inject({ method: 'PUT', url: PATH, payload: 'x', headers: { ...headers, ...(instant !== undefined && { 'cache-expires-at': instant }) } })).statusCode, 400, String(instant))
+    t.equal((await app.inject({
+      method: 'PUT', url: PATH, payload: 'x', headers: { ...headers, ...(instant !== undefined && { 'cache-expires-at': instant }) }
+    })).statusCode, 400, String(instant))
   }
   t.equal(await backend.get(DIGEST), undefined)
   t.same(await backend.keys?.(), [])
@@ -179,8 +198,11 @@ function start (env: Record<string, string>) {
   let seen = (): void => {}
   child.stdout.setEncoding('utf8').on('data', (text: string) => { output += text; seen() })
   child.stderr.setEncoding('utf8').on('data', (text: string) => { errors += text })
-  const ended = new Promise<{ exitCode: number | null, output: string, errors: string }>((resolve) => child.on('close', (exitCode) => resolve({ exitCode, output, errors })))
-  const listening = Promise.race([ended, new Promise<void>((resolve) => { seen = () => { if (output.includes('until Ctrl-C')) resolve() } })])
+  const ended = new Promise<{ exitCode: number | null, output: string, errors: string }>((resolve) =>
+    child.on('close', (exitCode) => resolve({ exitCode, output, errors })))
+  const listening = Promise.race([
+    ended, new Promise<void>((resolve) => { seen = () => { if (output.includes('until Ctrl-C')) resolve() } })
+  ])
   return { child, ended, url: async () => { await listening; return /at (http:\S+)/.exec(output)?.[1] ?? errors } }
 }
 

@@ -4,19 +4,20 @@ import { Barrier, until } from '../support/barrier.js'
 import { textAt } from '../support/entries.js'
 import { entry, failureOf, good, stub } from '../support/http.js'
 
-t.test('http: a write that meets 503, 429 or a connection that breaks comes through in the end, one that is refused does not', async (t) => {
-  const service = await stub(t, (response, _seen, number) => {
-    if (number === 0) response.writeHead(503, { 'retry-after': '0' }).end()
-    else if (number === 1) response.socket!.destroy()
-    else if (number === 2) response.writeHead(429).end()
-    else response.writeHead(204).end()
+t.test('http: a write that meets 503, 429 or a connection that breaks comes through in the end, one that is refused does not',
+  async (t) => {
+    const service = await stub(t, (response, _seen, number) => {
+      if (number === 0) response.writeHead(503, { 'retry-after': '0' }).end()
+      else if (number === 1) response.socket!.destroy()
+      else if (number === 2) response.writeHead(429).end()
+      else response.writeHead(204).end()
+    })
+    const backend = await service.open({ maxRetries: 3 })
+    await backend.set('a', entry('value'))
+    t.equal(service.seen.length, 4)
+    t.same(new Set(service.seen.map(({ url, body }) => `${url} ${body.toString('hex')}`)).size, 1, 'the same request each time')
+    t.same(service.seen.map(({ headers }) => Number(String(headers['cache-change']).split('/')[1])), [1, 2, 3, 4])
   })
-  const backend = await service.open({ maxRetries: 3 })
-  await backend.set('a', entry('value'))
-  t.equal(service.seen.length, 4)
-  t.same(new Set(service.seen.map(({ url, body }) => `${url} ${body.toString('hex')}`)).size, 1, 'the same request each time')
-  t.same(service.seen.map(({ headers }) => Number(String(headers['cache-change']).split('/')[1])), [1, 2, 3, 4])
-})
 
 t.test('http: reads tell what is on its way, whatever the service says meanwhile', async (t) => {
   const barrier = new Barrier()

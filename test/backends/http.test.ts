@@ -22,7 +22,10 @@ t.test('http: an option that is wrong is refused with its name', async (t) => {
   const wrong: ReadonlyArray<readonly [name: string, options: object]> = [
     ['baseUrl', {}],
     ['baseUrl', { baseUrl: undefined }],
-    ...['', 'no url', '/cache', 'localhost:4000', 'file:///etc/passwd', 'ftp://host/', 'redis://host', 'unix:/run/x', 'data:,x', 'http://h/?q=1', 'http://h/#f', 'http://', 5, null, {}, new URL('http://h/')].map((value) => ['baseUrl', { baseUrl: value }] as const),
+    ...[
+      '', 'no url', '/cache', 'localhost:4000', 'file:///etc/passwd', 'ftp://host/', 'redis://host', 'unix:/run/x', 'data:,x',
+      'http://h/?q=1', 'http://h/#f', 'http://', 5, null, {}, new URL('http://h/')
+    ].map((value) => ['baseUrl', { baseUrl: value }] as const),
     ...['', 'a b', 'a\r\nb', 'ä', 5, null].map((value) => ['authToken', { baseUrl, authToken: value }] as const),
     ['authToken', { baseUrl: 'http://user@host', authToken: 'x' }],
     ...[0, -1, 'soon', '0s', null].map((value) => ['timeout', { baseUrl, timeout: value }] as const),
@@ -38,7 +41,9 @@ t.test('http: an option that is wrong is refused with its name', async (t) => {
 })
 
 t.test('http: 0 retries, and any timeout and number of connections, are taken', async (t) => {
-  for (const options of [{ maxRetries: 0 }, { maxRetries: 100 }, { timeout: 0.001 }, { timeout: '3650d' }, { maxConnections: 1 }, { maxValueBytes: 1 }]) {
+  for (const options of [
+    { maxRetries: 0 }, { maxRetries: 100 }, { timeout: 0.001 }, { timeout: '3650d' }, { maxConnections: 1 }, { maxValueBytes: 1 }
+  ]) {
     const backend = await open({ baseUrl, ...options })
     await backend.close()
   }
@@ -71,7 +76,8 @@ t.test('http: what is sent is PUT, GET and DELETE of the key\'s digest below the
     await backend.get('key')
     await backend.delete('key')
     const digest = createHash('sha256').update('key').digest('hex')
-    t.same(service.seen.map(({ method, url }) => `${method} ${url}`), ['PUT', 'PUT', 'GET', 'DELETE'].map((method) => `${method} ${below}/cache/${digest}`))
+    t.same(service.seen.map(({ method, url }) => `${method} ${url}`),
+      ['PUT', 'PUT', 'GET', 'DELETE'].map((method) => `${method} ${below}/cache/${digest}`))
     t.same(service.seen.map(({ headers }) => headers['cache-expires-at']), ['9999999999999', String(NEVER_AT), undefined, undefined])
     t.same(service.seen[0]!.body, Buffer.concat([Buffer.from('value'), Buffer.from(digest, 'hex')]))
     for (const { headers } of service.seen) t.equal(headers.authorization, `Bearer ${TOKEN}`)
@@ -81,7 +87,10 @@ t.test('http: what is sent is PUT, GET and DELETE of the key\'s digest below the
 t.test('whatever stands in a key, one segment of hex is asked for, at the one service', async (t) => {
   const service = await stub(t, (response) => response.writeHead(404).end())
   const backend = await service.open()
-  const keys = ['../../admin?x=1#f', '//host', '@host', 'a\r\nHost: other\r\n\r\nGET / HTTP/1.1', 'http://169.254.169.254/', '%2e%2e', '', '\0', 'file:///etc/passwd']
+  const keys = [
+    '../../admin?x=1#f', '//host', '@host', 'a\r\nHost: other\r\n\r\nGET / HTTP/1.1', 'http://169.254.169.254/', '%2e%2e', '', '\0',
+    'file:///etc/passwd'
+  ]
   for (const key of keys) await backend.get(key)
   for (const { url, headers } of service.seen) {
     t.match(url, /^\/cache\/[0-9a-f]{64}$/)
@@ -91,7 +100,10 @@ t.test('whatever stands in a key, one segment of hex is asked for, at the one se
 })
 
 t.test('keys that differ have digests that differ, lone surrogates among them', async (t) => {
-  const keys = ['', 'a', 'A', '\0', 'a\n', '../', '%2e', '\u00e9', 'e\u0301', '__proto__', 'constructor', 'x'.repeat(300), 'x'.repeat(1_000_000), 'CON', '\ufffd', '\ud800', '\udfff', 'a\ud800', '\ud800a', '\udfff\ud800']
+  const keys = [
+    '', 'a', 'A', '\0', 'a\n', '../', '%2e', '\u00e9', 'e\u0301', '__proto__', 'constructor', 'x'.repeat(300), 'x'.repeat(1_000_000), 'CON',
+    '\ufffd', '\ud800', '\udfff', 'a\ud800', '\ud800a', '\udfff\ud800'
+  ]
   for (let high = 0xd800; high < 0xe000; high++) keys.push(`${String.fromCharCode(high)}!`)
   const digestOf = (key: string) => nameOf(storedKey(key))
   t.equal(new Set(keys.map(digestOf)).size, keys.length)
@@ -102,7 +114,10 @@ t.test('keys that differ have digests that differ, lone surrogates among them', 
 
 t.test('empty, single, all bytes, invalid UTF-8 and 32 MiB come back as they were, in memory of their own', async (t) => {
   const backend = await (await serve(t)).open()
-  for (const value of [Buffer.alloc(0), Buffer.of(0), Buffer.from(Array.from({ length: 256 }, (_, at) => at)), Buffer.of(0xff, 0xfe), Buffer.alloc(32 * 1024 * 1024, 'abc')]) {
+  for (const value of [
+    Buffer.alloc(0), Buffer.of(0), Buffer.from(Array.from({ length: 256 }, (_, at) => at)), Buffer.of(0xff, 0xfe),
+    Buffer.alloc(32 * 1024 * 1024, 'abc')
+  ]) {
     await backend.set('key', { value, expiresAt: NEVER_AT })
     const found = await backend.get('key')
     t.equal(Buffer.compare(found!.value, value), 0, `${value.length} bytes`)
@@ -127,9 +142,11 @@ t.test('no option error, no call error, no inspection and no log line tells toke
   const shown: string[] = []
   const keep = async (call: () => unknown) => { shown.push((await failureOf(call)).shown) }
   for (const options of [
-    { baseUrl, authToken: 'pl4nted token' }, { baseUrl, authToken: ['pl4nted'] }, { baseUrl, authtoken: 'pl4nted' }, { url: 'http://pl4nted@host' },
+    { baseUrl, authToken: 'pl4nted token' }, { baseUrl, authToken: ['pl4nted'] }, { baseUrl, authtoken: 'pl4nted' },
+    { url: 'http://pl4nted@host' },
     { baseUrl: 'ftp://user:pl4nted@host/' }, { baseUrl: 'http://user:pl4nted@host:port/' }, { baseUrl: 'http://user:pl4nted@host/?a' },
-    { baseUrl: 'user:pl4nted@host' }, { baseUrl: { url: 'http://pl4nted@host' } }, { baseUrl: 'http://user:pl4nted@host', authToken: 'pl4nted' }
+    { baseUrl: 'user:pl4nted@host' }, { baseUrl: { url: 'http://pl4nted@host' } },
+    { baseUrl: 'http://user:pl4nted@host', authToken: 'pl4nted' }
   ]) await keep(() => open(options))
 
   const service = await stub(t, (response, { headers }, number) => {
@@ -140,7 +157,8 @@ t.test('no option error, no call error, no inspection and no log line tells toke
   })
   const nobody = await listen(t, createServer((socket) => socket.destroy()))
   for (const options of [
-    { baseUrl: service.baseUrl, authToken: 'pl4nted' }, { baseUrl: `http://user:pl4nted@127.0.0.1:${nobody}` }, { baseUrl: 'http://user:pl4nted@127.0.0.1:1' }, { baseUrl: 'http://nobody.invalid', authToken: 'pl4nted' }
+    { baseUrl: service.baseUrl, authToken: 'pl4nted' }, { baseUrl: `http://user:pl4nted@127.0.0.1:${nobody}` },
+    { baseUrl: 'http://user:pl4nted@127.0.0.1:1' }, { baseUrl: 'http://nobody.invalid', authToken: 'pl4nted' }
   ]) {
     const backend = await openHttp(t, { ...options, maxRetries: 0 })
     for (let time = 0; time < 3; time++) {
@@ -163,7 +181,9 @@ t.test('no option error, no call error, no inspection and no log line tells toke
 t.test('words of a driver that hold a secret are told without it, and its error is not handed on', async (t) => {
   const wire = new Wire(readOptions({ baseUrl: 'http://user:pl%34nted@host' }))
   t.teardown(() => wire.close())
-  const driver = Object.assign(new Error('refused http://user:pl4nted@host, pl%34nted, Basic dXNlcjpwbDRudGVk'), { code: 'E_ANY', headers: { authorization: 'pl4nted' } })
+  const driver = Object.assign(new Error('refused http://user:pl4nted@host, pl%34nted, Basic dXNlcjpwbDRudGVk'), {
+    code: 'E_ANY', headers: { authorization: 'pl4nted' }
+  })
   const { message, shown } = await failureOf(() => { throw wire.failure('get', driver) })
   t.match(message, 'refused http://user:***@host, ***, Basic ***')
   t.match(shown, 'E_ANY')
@@ -201,13 +221,16 @@ t.test('close may be called twice, and every later call is an error that says so
 
 t.test('a process that closed the backend has nothing open and ends by itself', async (t) => {
   const service = await stub(t, (response, { method }) => response.writeHead(method === 'PUT' ? 204 : 404).end())
-  const { exitCode, stdout, stderr } = await runChild('support/children/http.js', { args: [service.baseUrl, 'use and close'], timeoutMs: 30_000 })
+  const { exitCode, stdout, stderr } = await runChild('support/children/http.js', {
+    args: [service.baseUrl, 'use and close'], timeoutMs: 30_000
+  })
   t.same([exitCode, stdout, stderr], [0, '\n', ''])
 })
 
 t.test('neither idle connections nor a change that waits to be tried again keep a process alive', async (t) => {
   for (const [way, status] of [['use and leave', 204], ['leave a retry', 503]] as const) {
-    const service = await stub(t, (response, { method }) => response.writeHead(method === 'PUT' ? status : 404, { 'keep-alive': 'timeout=600', 'retry-after': '50' }).end())
+    const service = await stub(t, (response, { method }) =>
+      response.writeHead(method === 'PUT' ? status : 404, { 'keep-alive': 'timeout=600', 'retry-after': '50' }).end())
     const { exitCode, signal, stderr } = await runChild('support/children/http.js', { args: [service.baseUrl, way], timeoutMs: 30_000 })
     t.same([exitCode, signal, stderr], [0, null, ''], way)
   }

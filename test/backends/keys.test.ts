@@ -12,25 +12,32 @@ const LONG = 'k'.repeat(1_000_000)
 const SEGMENT = 's'.repeat(300)
 
 const HOSTILE: readonly string[] = [
-  '', ' ', '\0', 'a', 'a\0', 'a\0b', 'a\n', '\n', 'a\nb', 'a\r\nb', '../', '../a', '../../etc/passwd', './a', '/a', 'a/', 'a//b', 'a/b', 'a\\b', 'a:b', '%2e', '.', '..', '%2e%2e/', '%2E', '%', '%00',
-  '\u00e9', 'e\u0301', '\u{1F468}\u200d\u{1F469}', '\u{1F468}\u{1F469}', '\u{1F44D}\u{1F3FD}', '\u2764\ufe0f', '\u2764', '\u00c5', '\u212b', 'A\u030a', '\ud800', '\udfff', '\ufffd', '\ud800\ud800', '\udfff\ud800', 'a\ud800', '\ud800a',
+  '', ' ', '\0', 'a', 'a\0', 'a\0b', 'a\n', '\n', 'a\nb', 'a\r\nb', '../', '../a', '../../etc/passwd', './a', '/a', 'a/', 'a//b', 'a/b',
+  'a\\b', 'a:b', '%2e', '.', '..', '%2e%2e/', '%2E', '%', '%00',
+  '\u00e9', 'e\u0301', '\u{1F468}\u200d\u{1F469}', '\u{1F468}\u{1F469}', '\u{1F44D}\u{1F3FD}', '\u2764\ufe0f', '\u2764', '\u00c5', '\u212b',
+  'A\u030a', '\ud800', '\udfff', '\ufffd', '\ud800\ud800', '\udfff\ud800', 'a\ud800', '\ud800a',
   '__proto__', 'constructor', 'toString', 'hasOwnProperty', SEGMENT, `${SEGMENT}/${SEGMENT}`, `${SEGMENT}s`, `${SEGMENT}/`,
-  'CON', 'con', 'NUL', 'aux.txt', 'COM1', 'LPT1', 'a.', 'a ', 'a?', 'a*', 'a<b', 'C:\\a', 'Key', 'key', 'KEY', '\0utf16:', 'null', 'undefined', '0', '00',
+  'CON', 'con', 'NUL', 'aux.txt', 'COM1', 'LPT1', 'a.', 'a ', 'a?', 'a*', 'a<b', 'C:\\a', 'Key', 'key', 'KEY', '\0utf16:', 'null',
+  'undefined', '0', '00',
   LONG, `${LONG}k`, `${LONG.slice(1)}x`, `x${LONG.slice(1)}`, `${LONG}\ud800`, `${LONG}\udfff`
 ]
 
-const unit = fc.oneof(fc.integer({ min: 0, max: 0xffff }), fc.integer({ min: 0xd7fe, max: 0xe001 }), fc.constantFrom(0, 0x0a, 0x25, 0x2e, 0x2f, 0x3a, 0x5c, 0x61, 0x0301, 0xfffd))
+const unit = fc.oneof(fc.integer({ min: 0, max: 0xffff }), fc.integer({ min: 0xd7fe, max: 0xe001 }),
+  fc.constantFrom(0, 0x0a, 0x25, 0x2e, 0x2f, 0x3a, 0x5c, 0x61, 0x0301, 0xfffd))
 const text = fc.array(unit, { maxLength: 6 }).map((units) => String.fromCharCode(...units))
 
 /** A text and one that is almost the same. */
-const pair = fc.tuple(text, unit, fc.nat(6)).map(([one, code, at]) => [one, one.slice(0, at) + String.fromCharCode(code) + one.slice(at)] as const)
+const pair = fc.tuple(text, unit, fc.nat(6))
+  .map(([one, code, at]) => [one, one.slice(0, at) + String.fromCharCode(code) + one.slice(at)] as const)
 
 const PAIRS = sized(10_000)
 const AT_ONCE = 250
 
 /** Calls `act` for each of them, a few hundred at once. */
 async function each<T> (items: readonly T[], act: (item: T, at: number) => Promise<void>): Promise<void> {
-  for (let from = 0; from < items.length; from += AT_ONCE) await Promise.all(items.slice(from, from + AT_ONCE).map((item, at) => act(item, from + at)))
+  for (let from = 0; from < items.length; from += AT_ONCE) {
+    await Promise.all(items.slice(from, from + AT_ONCE).map((item, at) => act(item, from + at)))
+  }
 }
 
 /** Stores a value of its own under each key. Answers those under which something else was found then. */

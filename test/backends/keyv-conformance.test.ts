@@ -20,7 +20,8 @@ fileNeeds(t, 'redis-server')
 /** Runs the list. `options` are asked for each backend anew. */
 async function check (t: Test, options: () => KeyvOptions): Promise<void> {
   const clock = testClock()
-  await conforms(t, { ...clock, open: () => builtIns().open({ backend: 'keyv', options: options() }, { now: clock.now }) }, someOf(conformance))
+  await conforms(t, { ...clock, open: () => builtIns().open({ backend: 'keyv', options: options() }, { now: clock.now }) },
+    someOf(conformance))
 }
 
 function newFolder (t: Test): string {

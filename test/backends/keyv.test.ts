@@ -87,19 +87,20 @@ t.test('keyv: what a Keyv does with values, compression or encryption, is done t
   t.same(await backend.keys!(), ['key'])
 })
 
-t.test('keyv: a failure that @keyv/redis only tells in an event is a failure, for reads, writes and deletes', needs('redis-server'), async (t) => {
-  const { url, admin } = await startServer(t)
-  const { backend } = await openKeyv(t, { store: new KeyvRedis(url) })
-  await admin.lpush(`frc::${nameIn('list')}`, 'a list is no text')
-  t.match(await failureOf(() => backend.get('list')), { message: /WRONGTYPE/ })
-  t.equal(await backend.get('nothing'), undefined, 'a miss is one')
-  await admin.replicaof('127.0.0.1', '1')
-  t.match(await failureOf(() => backend.set('key', entry('value'))), { message: /READONLY/ })
-  t.match(await failureOf(() => backend.delete('key')), { message: /READONLY/ })
-  await admin.replicaof('NO', 'ONE')
-  await backend.set('key', entry('value'))
-  t.equal(await textAt(backend, 'key'), 'value')
-})
+t.test('keyv: a failure that @keyv/redis only tells in an event is a failure, for reads, writes and deletes', needs('redis-server'),
+  async (t) => {
+    const { url, admin } = await startServer(t)
+    const { backend } = await openKeyv(t, { store: new KeyvRedis(url) })
+    await admin.lpush(`frc::${nameIn('list')}`, 'a list is no text')
+    t.match(await failureOf(() => backend.get('list')), { message: /WRONGTYPE/ })
+    t.equal(await backend.get('nothing'), undefined, 'a miss is one')
+    await admin.replicaof('127.0.0.1', '1')
+    t.match(await failureOf(() => backend.set('key', entry('value'))), { message: /READONLY/ })
+    t.match(await failureOf(() => backend.delete('key')), { message: /READONLY/ })
+    await admin.replicaof('NO', 'ONE')
+    await backend.set('key', entry('value'))
+    t.equal(await textAt(backend, 'key'), 'value')
+  })
 
 t.test('keyv: a Keyv that was told to be silent about errors hides none from the cache', needs('redis-server'), async (t) => {
   const { url, admin } = await startServer(t)
@@ -163,27 +164,30 @@ t.test('keyv: a value that a Keyv was still making something of when the cache c
   t.equal(store.held.size, 0)
 })
 
-t.test('keyv: a server that is stopped costs the timeout, closing it no longer than a moment, and it is used again when it goes on', needs('redis-server'), async (t) => {
-  const server = await startServer(t)
-  const { backend } = await openKeyv(t, { store: new KeyvRedis(server.url), timeout: '600ms' })
-  await backend.set('key', entry('value'))
-  server.stop()
-  for (const call of [() => backend.get('key'), () => backend.set('other', entry('value')), () => backend.delete('another')]) {
-    t.match(await failureOf(call), { code: 'CACHE_ERR_BACKEND_FAILED', message: /within 600 ms/ })
-  }
-  server.goOn()
-  t.equal(await textAt(backend, 'key'), 'value')
-  t.match(await backend.stats!(), { timeouts: 3 })
-  server.stop()
-  const beganAt = performance.now()
-  await backend.close()
-  t.ok(performance.now() - beganAt < 1_000)
-})
+t.test('keyv: a server that is stopped costs the timeout, closing it no longer than a moment, and it is used again when it goes on',
+  needs('redis-server'), async (t) => {
+    const server = await startServer(t)
+    const { backend } = await openKeyv(t, { store: new KeyvRedis(server.url), timeout: '600ms' })
+    await backend.set('key', entry('value'))
+    server.stop()
+    for (const call of [() => backend.get('key'), () => backend.set('other', entry('value')), () => backend.delete('another')]) {
+      t.match(await failureOf(call), { code: 'CACHE_ERR_BACKEND_FAILED', message: /within 600 ms/ })
+    }
+    server.goOn()
+    t.equal(await textAt(backend, 'key'), 'value')
+    t.match(await backend.stats!(), { timeouts: 3 })
+    server.stop()
+    const beganAt = performance.now()
+    await backend.close()
+    t.ok(performance.now() - beganAt < 1_000)
+  })
 
 t.test('keyv: a lifetime becomes whole seconds, never none and never too few, and 30 days at most', needs('redis-server'), async (t) => {
   const { url, admin } = await startServer(t)
   const { backend } = await openKeyv(t, { store: new KeyvRedis(url) })
-  for (const [lifeMs, least, most] of [[1, 1_000, 2_000], [999, 1_000, 2_000], [1_500, 2_000, 3_000], [40 * DAY_MS, 30 * DAY_MS - 1_000, 30 * DAY_MS]] as const) {
+  for (const [
+    lifeMs, least, most
+  ] of [[1, 1_000, 2_000], [999, 1_000, 2_000], [1_500, 2_000, 3_000], [40 * DAY_MS, 30 * DAY_MS - 1_000, 30 * DAY_MS]] as const) {
     await backend.set('key', entry('value', lifeMs))
     const ttlMs = await admin.pttl(`frc::${nameIn('key')}`)
     t.ok(ttlMs > least && ttlMs <= most, `${lifeMs} ms became ${ttlMs}`)
@@ -234,7 +238,10 @@ t.test('keyv: a value that the store cut off, one of another key, and what is no
   await backend.set('other', entry('of another key'))
   const [whole, others] = [store.held.get(nameIn('key')) as string, store.held.get(nameIn('other'))]
   const { value } = JSON.parse(whole) as { value: string }
-  const wrong = [whole.slice(0, -10), JSON.stringify({ value: value.slice(0, -4) }), others, 'garbage', '5', '{"value":5}', Buffer.from('garbage'), { value: 'garbage' }]
+  const wrong = [
+    whole.slice(0, -10), JSON.stringify({ value: value.slice(0, -4) }), others, 'garbage', '5', '{"value":5}', Buffer.from('garbage'),
+    { value: 'garbage' }
+  ]
   for (const one of wrong) {
     store.held.set(nameIn('key'), one)
     t.equal(await backend.get('key'), undefined, String(one))

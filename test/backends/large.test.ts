@@ -23,12 +23,19 @@ const TIMEOUT_MS = 120_000
 const ROWS: Readonly<Record<string, (t: Test) => Promise<BackendChoice>>> = {
   file: async (t) => ({ backend: 'file', options: { dir: join(newFolder(t), 'cache'), maxBytes: LIMIT_BYTES } }),
   sqlite: async (t) => ({ backend: 'sqlite', options: { path: join(newFolder(t), 'cache.db'), maxBytes: LIMIT_BYTES } }),
-  redis: async (t) => ({ backend: 'redis', options: { connection: { port: (await startServer(t)).port, host: '127.0.0.1', commandTimeout: TIMEOUT_MS }, maxValueBytes: LIMIT_BYTES } }),
+  redis: async (t) => ({
+    backend: 'redis',
+    options: {
+      connection: { port: (await startServer(t)).port, host: '127.0.0.1', commandTimeout: TIMEOUT_MS }, maxValueBytes: LIMIT_BYTES
+    }
+  }),
   async http (t) {
     const { baseUrl } = await serve(t, { behind: { backend: 'memory', options: { maxBytes: LIMIT_BYTES } }, maxBodyBytes: LIMIT_BYTES })
     return { backend: 'http', options: { baseUrl, authToken: TOKEN, maxValueBytes: LIMIT_BYTES, timeout: TIMEOUT_MS / 1_000 } }
   },
-  keyv: async (t) => ({ backend: 'keyv', options: { store: new KeyvSqlite(`sqlite://${join(newFolder(t), 'keyv.db')}`), timeout: TIMEOUT_MS / 1_000 } }),
+  keyv: async (t) => ({
+    backend: 'keyv', options: { store: new KeyvSqlite(`sqlite://${join(newFolder(t), 'keyv.db')}`), timeout: TIMEOUT_MS / 1_000 }
+  }),
   unstorage: async (t) => ({ backend: 'unstorage', options: { driver: fsDriver({ base: newFolder(t) }), timeout: TIMEOUT_MS / 1_000 } })
 }
 

@@ -25,14 +25,17 @@ const MEBIBYTE = 1024 * 1024
 const openMemcached = (t: Test, options: MemcachedOptions): Promise<Opened> => open(t, memcached, options)
 
 /** The line of the server's protocol that asks for a key's entry, or something of it. */
-const ask = (server: MemcachedServer, command: string, key: string, flags = ''): Promise<string> => server.say(`${command} frc:${nameOf(storedKey(key))}${flags}\r\n`)
+const ask = (server: MemcachedServer, command: string, key: string, flags = ''): Promise<string> =>
+  server.say(`${command} frc:${nameOf(storedKey(key))}${flags}\r\n`)
 
 let prefixes = 0
 
 t.test('memcached conforms on a server that takes values of a little more than 1 MiB', async (t) => {
   const { server } = await startMemcached(t, ['-I', '2m'])
   const clock = testClock()
-  await conforms(t, { ...clock, open: () => builtIns().open({ backend: 'memcached', options: { server, prefix: `p${prefixes++}` } }, { now: clock.now }) })
+  await conforms(t, {
+    ...clock, open: () => builtIns().open({ backend: 'memcached', options: { server, prefix: `p${prefixes++}` } }, { now: clock.now })
+  })
 })
 
 t.test('memcached: an option that is wrong, unknown, missing or one too many is refused, and no password is shown', async (t) => {
@@ -40,7 +43,9 @@ t.test('memcached: an option that is wrong, unknown, missing or one too many is 
   const wrong: ReadonlyArray<readonly [options: object, message: RegExp]> = [
     [{}, /exactly one of server, client, got none/],
     [{ server: 'localhost:11211', client }, /exactly one of server, client, got server and client/],
-    ...['localhost', 'localhost:', 'localhost:0', 'localhost:65536', 'a b:1', 'memcached://localhost:11211', 'user:secret@host:11211', 11211].map((server) => [{ server }, /memcached\.server' must be a server as 'host:port'/] as const),
+    ...[
+      'localhost', 'localhost:', 'localhost:0', 'localhost:65536', 'a b:1', 'memcached://localhost:11211', 'user:secret@host:11211', 11211
+    ].map((server) => [{ server }, /memcached\.server' must be a server as 'host:port'/] as const),
     [{ client: { password: 'secret' } }, /memcached\.client' must be a client of memcache-client/],
     [{ client, prefix: 'a b' }, /memcached\.prefix' must be 1 to 64 of/],
     [{ client, prefix: 'a'.repeat(65) }, /memcached\.prefix'/],
@@ -57,7 +62,9 @@ t.test('memcached: an option that is wrong, unknown, missing or one too many is 
 t.test('memcached: without memcache-client it says what to install', async (t) => {
   const load = async (): Promise<never> => { throw Object.assign(new Error('not there'), { code: 'ERR_MODULE_NOT_FOUND' }) }
   const failure = await failureOf(() => openClient({ server: 'localhost:11211', client: undefined, prefix: 'frc', timeoutMs: 5 }, load))
-  t.match(failure, { code: 'CACHE_ERR_DEPENDENCY_MISSING', message: /npm install memcache-client/, cause: { code: 'ERR_MODULE_NOT_FOUND' } })
+  t.match(failure, {
+    code: 'CACHE_ERR_DEPENDENCY_MISSING', message: /npm install memcache-client/, cause: { code: 'ERR_MODULE_NOT_FOUND' }
+  })
 })
 
 t.test('memcached: a client that is lent is used and not ended', async (t) => {
@@ -131,25 +138,28 @@ t.test('memcached: a server that is stopped costs the timeout, and is used again
   await backend.set('key', entry('value'))
   server.stop()
   const beganAt = performance.now()
-  for (const call of [() => backend.get('key'), () => backend.set('other', entry('value')), () => backend.delete('another')]) t.match(await failureOf(call), { message: /./ })
+  for (const call of [() => backend.get('key'), () => backend.set('other', entry('value')), () => backend.delete('another')]) {
+    t.match(await failureOf(call), { message: /./ })
+  }
   t.ok(performance.now() - beganAt < 3 * 500)
   server.goOn()
   // What still hung on the connection may take one call more with it.
   await until('it answers again', async () => await textAt(backend, 'key').catch(() => undefined) === 'value')
 })
 
-t.test('memcached: with no server there it opens, fails at once, and works when one comes; killed and started again it is used again', async (t) => {
-  const server = await newMemcached(t)
-  const { backend } = await openMemcached(t, { server: server.server })
-  t.match(await failureOf(() => backend.get('key')), { code: 'ECONNREFUSED' })
-  await server.start()
-  await backend.set('key', entry('value'))
-  await server.kill()
-  t.match(await failureOf(() => backend.get('key')), { message: /./ })
-  await server.start()
-  await backend.set('key', entry('again'))
-  t.equal(await textAt(backend, 'key'), 'again')
-})
+t.test('memcached: with no server there it opens, fails at once, and works when one comes; killed and started again it is used again',
+  async (t) => {
+    const server = await newMemcached(t)
+    const { backend } = await openMemcached(t, { server: server.server })
+    t.match(await failureOf(() => backend.get('key')), { code: 'ECONNREFUSED' })
+    await server.start()
+    await backend.set('key', entry('value'))
+    await server.kill()
+    t.match(await failureOf(() => backend.get('key')), { message: /./ })
+    await server.start()
+    await backend.set('key', entry('again'))
+    t.equal(await textAt(backend, 'key'), 'again')
+  })
 
 t.test('memcached: an answer that breaks off in its middle is a failure, and the next one is whole', async (t) => {
   const server = await startMemcached(t)

@@ -20,7 +20,8 @@ async function setUp (options: MemoryOptions = {}) {
   const clock = testClock()
   // Every method has its answer now, which is what these tests read.
   const backend = await builtIns().open({ backend: 'memory', options }, { now: clock.now }) as Opened
-  const put = (key: string, bytes = 1, lifeMs = LIFE_MS) => backend.set(key, { value: Buffer.alloc(bytes), expiresAt: clock.now() + lifeMs })
+  const put = (key: string, bytes = 1, lifeMs = LIFE_MS) =>
+    backend.set(key, { value: Buffer.alloc(bytes), expiresAt: clock.now() + lifeMs })
   const kept = (...keys: string[]) => keys.filter((key) => backend.has(key))
   return { clock, backend, put, kept }
 }
@@ -181,7 +182,9 @@ t.test('memory: a bound that is no positive integer is refused', async (t) => {
 
 /** What a process of its own says that the backend took. */
 async function measure (count: number, valueBytes: number, maxBytes: number) {
-  const { exitCode, stdout, stderr } = await runChild('support/children/memory.js', { nodeArgs: ['--expose-gc'], args: [String(count), String(valueBytes), String(maxBytes)] })
+  const { exitCode, stdout, stderr } = await runChild('support/children/memory.js', {
+    nodeArgs: ['--expose-gc'], args: [String(count), String(valueBytes), String(maxBytes)]
+  })
   if (exitCode !== 0) throw new Error(stderr)
   return JSON.parse(stdout) as { entries: number, bytes: number, usedBytes: number }
 }

@@ -24,7 +24,9 @@ t.test('redis: clear of 200 000 entries takes a few hundred commands, and gets a
   let forgotten = 0
   const cpu = process.cpuUsage()
   const beganAt = performance.now()
-  const clearing = (async () => { await backend.clear('', { onProgress: (entries) => { forgotten += entries } }) })().finally(() => { cleared.abort() })
+  const clearing = (async () => { await backend.clear('', { onProgress: (entries) => { forgotten += entries } }) })().finally(() => {
+    cleared.abort()
+  })
   while (!cleared.signal.aborted) {
     const askedAt = performance.now()
     await backend.get('none')
@@ -35,7 +37,8 @@ t.test('redis: clear of 200 000 entries takes a few hundred commands, and gets a
   const tookMs = performance.now() - beganAt
   const { user, system } = process.cpuUsage(cpu)
   waits.sort((a, b) => a - b)
-  t.comment(`${tookMs.toFixed(0)} ms, ${((user + system) / 1_000).toFixed(0)} ms of this process, ${waits.length} gets, p50 ${waits[waits.length >> 1]}, p99 ${waits[Math.floor(waits.length * 0.99)]}`)
+  t.comment(
+    `${tookMs.toFixed(0)} ms, ${((user + system) / 1_000).toFixed(0)} ms of this process, ${waits.length} gets, p50 ${waits[waits.length >> 1]}, p99 ${waits[Math.floor(waits.length * 0.99)]}`)
   t.ok(forgotten >= 200_000)
   t.equal(await server.admin.dbsize(), 1_000)
   t.ok(waits.length >= 20, `${waits.length} gets`)

@@ -17,7 +17,10 @@ t.test('closing while calls hang ends them at once', async (t) => {
   const backend = await openRedis(t, { url: server.url })
   await backend.set('key', entry('value'))
   server.stop()
-  const calls = [() => backend.get('key'), () => backend.set('key', entry('other')), () => backend.delete('key'), () => backend.clear(), () => backend.keys(), () => backend.size()].map(failureOf)
+  const calls = [
+    () => backend.get('key'), () => backend.set('key', entry('other')), () => backend.delete('key'), () => backend.clear(),
+    () => backend.keys(), () => backend.size()
+  ].map(failureOf)
   const beganAt = performance.now()
   await backend.close()
   for (const call of calls) t.match(await call, { code: 'CACHE_ERR_CLOSED' })
@@ -28,7 +31,10 @@ t.test('after close every call is a coded error, and close may be called again',
   const server = await startServer(t)
   const backend = await openRedis(t, { url: server.url })
   await Promise.all([backend.close(), backend.close()])
-  for (const call of [() => backend.get('key'), () => backend.getMany(['key']), () => backend.has('key'), () => backend.set('key', entry('a')), () => backend.delete('key'), () => backend.clear(), () => backend.keys(), () => backend.size()]) {
+  for (const call of [
+    () => backend.get('key'), () => backend.getMany(['key']), () => backend.has('key'), () => backend.set('key', entry('a')),
+    () => backend.delete('key'), () => backend.clear(), () => backend.keys(), () => backend.size()
+  ]) {
     t.match(await failureOf(call), { code: 'CACHE_ERR_CLOSED' })
   }
   await backend.close()
@@ -38,23 +44,31 @@ const LONGEST_END_MS = 3_000
 
 /** How such a process ended, and what it had printed. */
 async function run (t: Test, options: RedisOptions, way: string): Promise<string> {
-  const { exitCode, signal, stdout, stderr } = await runChild('support/children/redis.js', { args: [JSON.stringify(options), way], timeoutMs: 60_000 })
+  const { exitCode, signal, stdout, stderr } = await runChild('support/children/redis.js', {
+    args: [JSON.stringify(options), way], timeoutMs: 60_000
+  })
   t.same({ exitCode, signal, stderr }, { exitCode: 0, signal: null, stderr: '' })
   t.ok(Number(/ended after (\d+) ms/.exec(stdout)?.[1]) < LONGEST_END_MS, stdout)
   return stdout
 }
 
 for (const way of ['close', 'leave'] as const) {
-  t.test(`a process that ${way === 'close' ? 'closes the cache' : 'never closes it'} ends by itself, with Redis and with one that ${way === 'close' ? 'is stopped' : 'is not there'}`, async (t) => {
-    const [server, stopped] = [await startServer(t), await startServer(t)]
-    stopped.stop()
-    const [end, other] = await Promise.all([server.port, way === 'close' ? stopped.port : await freePort()].map((port) => run(t, { url: `redis://127.0.0.1:${port}` }, way)))
-    t.match(end, /stored\n.*; hit/)
-    t.match(other, /unavailable/)
-  })
+  t.test(
+    `a process that ${way === 'close' ? 'closes the cache' : 'never closes it'} ends by itself, with Redis and with one that ${way === 'close' ? 'is stopped' : 'is not there'}`,
+    async (t) => {
+      const [server, stopped] = [await startServer(t), await startServer(t)]
+      stopped.stop()
+      const [end, other] = await Promise.all([
+        server.port, way === 'close' ? stopped.port : await freePort()
+      ].map((port) => run(t, { url: `redis://127.0.0.1:${port}` }, way)))
+      t.match(end, /stored\n.*; hit/)
+      t.match(other, /unavailable/)
+    })
 }
 
 t.test('a process with a client of a Cluster ends by itself, whether it closes the cache or not', async (t) => {
   const { nodes } = await startCluster(t)
-  for (const way of ['close', 'leave']) t.match(await run(t, { connection: { cluster: nodes }, prefix: `${way}:` }, way), /stored\n.*; hit/, way)
+  for (const way of ['close', 'leave']) {
+    t.match(await run(t, { connection: { cluster: nodes }, prefix: `${way}:` }, way), /stored\n.*; hit/, way)
+  }
 })

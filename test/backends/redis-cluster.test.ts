@@ -16,7 +16,8 @@ t.test('on a Cluster keys, tags and clear reach over all nodes', async (t) => {
     options: { connection: { cluster: nodes.slice(0, 1), commandTimeout: 900 } },
     deadline: '900ms',
     routes (app, { ran }) {
-      app.get('/:id', { config: { cache: { ttl: '1m', tags: ['a', 'b', 'c', 'd', 'e'] } } }, async (request) => `answer ${ran()} ${(request.params as { id: string }).id}`)
+      app.get('/:id', { config: { cache: { ttl: '1m', tags: ['a', 'b', 'c', 'd', 'e'] } } }, async (request) =>
+        `answer ${ran()} ${(request.params as { id: string }).id}`)
     },
     compare: false
   })
@@ -40,7 +41,8 @@ t.test('while slots move to another node, gets, sets and deletes go on', async (
   // One node takes all, by the newest claim there is: with several, word of an older one may come late and win.
   const to = 2
   await servers[to]!.admin.call('CLUSTER', 'BUMPEPOCH')
-  const claims = async () => await Promise.all(servers.map(async ({ admin }) => new RegExp(`^${ids[to]}(?: \\S+){5} (\\d+)`, 'm').exec(String(await admin.call('CLUSTER', 'NODES')))?.[1]))
+  const claims = async () => await Promise.all(servers.map(async ({ admin }) =>
+    new RegExp(`^${ids[to]}(?: \\S+){5} (\\d+)`, 'm').exec(String(await admin.call('CLUSTER', 'NODES')))?.[1]))
   await until('all know of the claim', async () => new Set(await claims()).size === 1)
   const failures: unknown[] = []
   let moved = 0
@@ -73,7 +75,8 @@ t.test('a node that hangs costs the deadline, and the others answer', async (t) 
   const { servers, nodes } = await startCluster(t)
   const backend = await openRedis(t, { connection: { cluster: nodes, commandTimeout: 150, socketTimeout: 300, connectTimeout: 300 } })
   const keys = Array.from({ length: 30 }, (_, at) => `key ${at}`)
-  await until('all are there', async () => (await Promise.allSettled(keys.map((key) => backend.set(key, entry(key))))).every(({ status }) => status === 'fulfilled'))
+  await until('all are there', async () =>
+    (await Promise.allSettled(keys.map((key) => backend.set(key, entry(key))))).every(({ status }) => status === 'fulfilled'))
   servers[0]!.stop()
   const beganAt = performance.now()
   const answers = await Promise.allSettled(keys.map((key) => backend.get(key)))

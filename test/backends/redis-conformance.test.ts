@@ -14,7 +14,9 @@ let prefixes = 0
 /** Each backend has a prefix of its own, so that it holds nothing yet. */
 async function check (t: Test, options: RedisOptions, cases = conformance): Promise<void> {
   const clock = testClock()
-  await conforms(t, { ...clock, open: () => builtIns().open({ backend: 'redis', options: { ...options, prefix: `${prefixes++}{*}:` } }, { now: clock.now }) }, cases)
+  await conforms(t, {
+    ...clock, open: () => builtIns().open({ backend: 'redis', options: { ...options, prefix: `${prefixes++}{*}:` } }, { now: clock.now })
+  }, cases)
 }
 
 for (const program of ['redis-server', 'valkey-server']) {

@@ -25,7 +25,9 @@ async function clusterOfFiles (t: Test): Promise<RedisCluster> {
 
 async function comesBack ({ servers }: RedisCluster, at: number): Promise<void> {
   await servers[at]!.start(AOF)
-  for (const { admin } of servers) await until('the Cluster is whole', async () => String(await admin.call('CLUSTER', 'INFO')).includes('cluster_slots_ok:16384'))
+  for (const { admin } of servers) {
+    await until('the Cluster is whole', async () => String(await admin.call('CLUSTER', 'INFO')).includes('cluster_slots_ok:16384'))
+  }
 }
 
 const AWAY_ASKED = 10
@@ -39,62 +41,67 @@ async function rejectsEachTime (t: Test, act: () => unknown, failure: object): P
 }
 
 async function filled (backend: CacheBackend, keys: readonly string[]): Promise<void> {
-  await until('all are stored', async () => (await Promise.allSettled(keys.map((key) => backend.set(key, entry(key))))).every(({ status }) => status === 'fulfilled'))
+  await until('all are stored', async () =>
+    (await Promise.allSettled(keys.map((key) => backend.set(key, entry(key))))).every(({ status }) => status === 'fulfilled'))
 }
 
-t.test('redis: clear rejects while a master of the Cluster is away, forgets what it can reach, and holds when the master is back', async (t) => {
-  const cluster = await clusterOfFiles(t)
-  const backend = await openRedis(t, { connection: { cluster: cluster.nodes } })
-  const keys = Array.from({ length: 30 }, (_, at) => `key ${at}`)
-  await filled(backend, keys)
-  await cluster.servers[0]!.kill()
-  await rejectsEachTime(t, () => backend.clear(), { code: /^E/ })
-  for (const server of cluster.servers.slice(1)) t.equal(await server.admin.dbsize(), 0)
-  await comesBack(cluster, 0)
-  t.ok(await cluster.servers[0]!.admin.dbsize() > 0, 'it has what it had')
-  await until('clear succeeds', async () => await failureOf(() => backend.clear()) === undefined)
-  t.equal(await cluster.servers[0]!.admin.dbsize(), 0)
-})
-
-t.test('redis: invalidation by route, tag and URL rejects for what a master has that is away, and none of that is served as invalidated', async (t) => {
-  const cluster = await clusterOfFiles(t)
-  const { ask, cache } = await build(t, {
-    backend: 'redis',
-    options: { connection: { cluster: cluster.nodes } },
-    deadline: '900ms',
-    routes (app, { ran }) {
-      const by = (request: { params: unknown }) => (request.params as { id: string }).id
-      app.get('/plain/:id', { config: { cache: { ttl: '1h' } } }, async (request) => `answer ${ran()} ${by(request)}`)
-      app.get('/tagged/:id', { config: { cache: { ttl: '1h', tags: (request: { params: unknown }) => [by(request)] } } } as object, async (request) => `answer ${ran()} ${by(request)}`)
-    },
-    compare: false
+t.test('redis: clear rejects while a master of the Cluster is away, forgets what it can reach, and holds when the master is back',
+  async (t) => {
+    const cluster = await clusterOfFiles(t)
+    const backend = await openRedis(t, { connection: { cluster: cluster.nodes } })
+    const keys = Array.from({ length: 30 }, (_, at) => `key ${at}`)
+    await filled(backend, keys)
+    await cluster.servers[0]!.kill()
+    await rejectsEachTime(t, () => backend.clear(), { code: /^E/ })
+    for (const server of cluster.servers.slice(1)) t.equal(await server.admin.dbsize(), 0)
+    await comesBack(cluster, 0)
+    t.ok(await cluster.servers[0]!.admin.dbsize() > 0, 'it has what it had')
+    await until('clear succeeds', async () => await failureOf(() => backend.clear()) === undefined)
+    t.equal(await cluster.servers[0]!.admin.dbsize(), 0)
   })
-  const ids = Array.from({ length: 30 }, (_, at) => `${at}`)
-  const urls = ids.flatMap((id) => [`/plain/${id}`, `/tagged/${id}`])
-  for (const url of urls) await ask(url)
-  const are = async (what: RegExp): Promise<string[]> => {
-    const found: string[] = []
-    for (const url of urls) if (what.test((await ask(url)).cacheStatus ?? '')) found.push(url)
-    return found
-  }
-  t.same(await are(/; hit/), urls)
-  await cluster.servers[0]!.kill()
-  await rejectsEachTime(t, () => cache.invalidate({ route: '/plain/:id' }), { code: 'CACHE_ERR_BACKEND_FAILED' })
-  const tags = await Promise.allSettled(ids.map((id) => cache.invalidate(id)))
-  t.ok(tags.some(({ status }) => status === 'rejected') && tags.some(({ status }) => status === 'fulfilled'))
-  await comesBack(cluster, 0)
-  const confirmed = ids.filter((_, at) => tags[at]!.status === 'fulfilled').map((id) => `/tagged/${id}`)
-  await until('the driver has found it', async () => await failureOf(() => cache.invalidate({ route: '/plain/:id' })) === undefined)
-  const hits = await are(/; hit/)
-  t.same(hits.filter((url) => url.startsWith('/plain')), [], 'what was acknowledged holds')
-  t.same(hits.filter((url) => confirmed.includes(url)), [])
-})
+
+t.test('redis: invalidation by route, tag and URL rejects for what a master has that is away, and none of that is served as invalidated',
+  async (t) => {
+    const cluster = await clusterOfFiles(t)
+    const { ask, cache } = await build(t, {
+      backend: 'redis',
+      options: { connection: { cluster: cluster.nodes } },
+      deadline: '900ms',
+      routes (app, { ran }) {
+        const by = (request: { params: unknown }) => (request.params as { id: string }).id
+        app.get('/plain/:id', { config: { cache: { ttl: '1h' } } }, async (request) => `answer ${ran()} ${by(request)}`)
+        app.get('/tagged/:id', { config: { cache: { ttl: '1h', tags: (request: { params: unknown }) => [by(request)] } } } as object,
+          async (request) => `answer ${ran()} ${by(request)}`)
+      },
+      compare: false
+    })
+    const ids = Array.from({ length: 30 }, (_, at) => `${at}`)
+    const urls = ids.flatMap((id) => [`/plain/${id}`, `/tagged/${id}`])
+    for (const url of urls) await ask(url)
+    const are = async (what: RegExp): Promise<string[]> => {
+      const found: string[] = []
+      for (const url of urls) if (what.test((await ask(url)).cacheStatus ?? '')) found.push(url)
+      return found
+    }
+    t.same(await are(/; hit/), urls)
+    await cluster.servers[0]!.kill()
+    await rejectsEachTime(t, () => cache.invalidate({ route: '/plain/:id' }), { code: 'CACHE_ERR_BACKEND_FAILED' })
+    const tags = await Promise.allSettled(ids.map((id) => cache.invalidate(id)))
+    t.ok(tags.some(({ status }) => status === 'rejected') && tags.some(({ status }) => status === 'fulfilled'))
+    await comesBack(cluster, 0)
+    const confirmed = ids.filter((_, at) => tags[at]!.status === 'fulfilled').map((id) => `/tagged/${id}`)
+    await until('the driver has found it', async () => await failureOf(() => cache.invalidate({ route: '/plain/:id' })) === undefined)
+    const hits = await are(/; hit/)
+    t.same(hits.filter((url) => url.startsWith('/plain')), [], 'what was acknowledged holds')
+    t.same(hits.filter((url) => confirmed.includes(url)), [])
+  })
 
 /** `client`, on which the scan of the node at `port` begins when `first` has settled. */
 function scansLast (client: Cluster, port: number, first: () => Promise<unknown>): Cluster {
   const nodes = client.nodes.bind(client)
   let done: Promise<unknown> | undefined
-  const late = (node: Redis): Redis => Object.assign(Object.create(node), { scan: async (...args: [string]) => await (done ??= first()).then(() => node.scan(...args)) })
+  const late = (node: Redis): Redis =>
+    Object.assign(Object.create(node), { scan: async (...args: [string]) => await (done ??= first()).then(() => node.scan(...args)) })
   return Object.assign(client, { nodes: (role?: 'master') => nodes(role).map((node) => node.options.port === port ? late(node) : node) })
 }
 
@@ -140,7 +147,8 @@ t.test('redis: on a Cluster of which slots move, the calls of one turn all come 
     await from.admin.call('CLUSTER', 'SETSLOT', slot, 'MIGRATING', ids[1]!)
     await from.admin.call('MIGRATE', '127.0.0.1', to.port, key, 0, 5_000)
   }
-  const changes = await Promise.allSettled(keys.map((key, at) => at % 2 === 0 ? backend.delete(key) : backend.set(key, entry(`${key} again`))))
+  const changes = await Promise.allSettled(keys.map((key, at) =>
+    at % 2 === 0 ? backend.delete(key) : backend.set(key, entry(`${key} again`))))
   t.same(changes.filter(({ status }) => status === 'rejected'), [])
   t.same((await backend.keys()).sort(), keys.filter((_, at) => at % 2 === 1).sort())
 })

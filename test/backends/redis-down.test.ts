@@ -140,10 +140,13 @@ t.test('fifty backends come back with one connection each and repeat nothing', a
   const port = await freePort()
   const server = await newServer(t, { port })
   const backends = await Promise.all(Array.from({ length: 50 }, () => openRedis(t, { connection: { host: '127.0.0.1', port } })))
-  const calls = await Promise.allSettled(backends.flatMap((backend) => [backend.get('a'), backend.delete('a'), backend.get('b'), backend.set('a', { value: Buffer.from('a'), expiresAt: Infinity })]))
+  const calls = await Promise.allSettled(backends.flatMap((backend) => [
+    backend.get('a'), backend.delete('a'), backend.get('b'), backend.set('a', { value: Buffer.from('a'), expiresAt: Infinity })
+  ]))
   t.ok(calls.every(({ status }) => status === 'rejected'))
   await server.start()
-  await until('all are connected', async () => (await Promise.allSettled(backends.map((backend) => backend.get('a')))).every(({ status }) => status === 'fulfilled'))
+  await until('all are connected', async () =>
+    (await Promise.allSettled(backends.map((backend) => backend.get('a')))).every(({ status }) => status === 'fulfilled'))
   const clients = String(await server.admin.client('LIST')).split('\n').filter((line) => line.includes('cmd=get'))
   t.equal(clients.length, backends.length)
   t.notMatch(await server.admin.info('commandstats'), /cmdstat_(unlink|set):/)

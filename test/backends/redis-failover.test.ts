@@ -35,7 +35,8 @@ async function applicationOn (t: Test, options: object): Promise<TestApp> {
     options,
     deadline: '500ms',
     routes (app, { ran }) {
-      app.get('/:id', { config: { cache: { ttl: '1h', tags: ['all'] } } }, async (request) => `answer ${ran()} ${(request.params as { id: string }).id}`)
+      app.get('/:id', { config: { cache: { ttl: '1h', tags: ['all'] } } }, async (request) =>
+        `answer ${ran()} ${(request.params as { id: string }).id}`)
     },
     compare: false
   })
@@ -118,14 +119,16 @@ t.test('redis: a Cluster that is down is used again when it is whole', async (t)
   t.ok(down.every(({ status }) => status === 'rejected'))
   await servers[0]!.start()
   await until('it is whole', async () => String(await servers[1]!.admin.call('CLUSTER', 'INFO')).includes('cluster_state:ok'))
-  await until('all keys can be changed', async () => (await Promise.allSettled(keys.map((key) => backend.set(key, entry('again'))))).every(({ status }) => status === 'fulfilled'))
+  await until('all keys can be changed', async () =>
+    (await Promise.allSettled(keys.map((key) => backend.set(key, entry('again'))))).every(({ status }) => status === 'fulfilled'))
   for (const key of keys) t.equal(await textAt(backend, key), 'again')
 })
 
 t.test('redis: a lent client is left as it is, the log says what to do, and with reconnectOnError it finds the new master', async (t) => {
   const pair = await startPair(t)
   for (const reconnectOnError of [undefined, (error: Error) => error.message.startsWith('READONLY')]) {
-    const client = new Redis({ host: '127.0.0.1', port: pair.relay.port, ...(reconnectOnError !== undefined && { reconnectOnError }) }).on('error', () => {})
+    const client = new Redis({ host: '127.0.0.1', port: pair.relay.port, ...(reconnectOnError !== undefined && { reconnectOnError }) })
+      .on('error', () => {})
     t.teardown(() => client.disconnect())
     await client.ping()
     const { ask, cache, warnings, app } = await applicationOn(t, { client })

@@ -20,7 +20,9 @@ t.test('redis: a value larger than maxValueBytes is not sent, takes its predeces
   const server = await startServer(t)
   const backend = await openRedis(t, { url: server.url, maxValueBytes: 1_000 })
   await backend.set('key', entry('before'))
-  t.match(await failureOf(() => backend.set('key', sized(1_000))), { code: 'ETOOLARGE', message: /1012 bytes is not sent: redis\.maxValueBytes allows 1000/ })
+  t.match(await failureOf(() => backend.set('key', sized(1_000))), {
+    code: 'ETOOLARGE', message: /1012 bytes is not sent: redis\.maxValueBytes allows 1000/
+  })
   t.equal(await server.admin.dbsize(), 0)
   t.match(await backend.stats(), { refusedWrites: 1 })
   await backend.set('key', sized(988))
@@ -72,7 +74,9 @@ t.test('redis: a route whose responses the server does not take costs the others
   t.equal(await connectionsMade(server), before)
   await until('all are counted', async () => (await app.backends.at(-1)!.stats!()).refusedWrites === 40)
   t.equal(app.warnings().length, 1, 'one line')
-  t.match(app.warnings()[0], { err: { code: 'ETOOLARGE', message: /proto-max-bulk-len allows 1048576; raise that, or lower maxBodyBytes/ } })
+  t.match(app.warnings()[0], {
+    err: { code: 'ETOOLARGE', message: /proto-max-bulk-len allows 1048576; raise that, or lower maxBodyBytes/ }
+  })
 })
 
 t.test('redis: where the limit may not be asked for, one value that ends the connection tells it', async (t) => {

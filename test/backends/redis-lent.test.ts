@@ -12,7 +12,8 @@ import { fileNeeds } from '../support/programs.js'
 
 fileNeeds(t, 'redis-server')
 
-const listeners = (client: Redis): string => client.eventNames().map((name) => `${String(name)} ${client.listenerCount(name)}`).sort().join()
+const listeners = (client: Redis): string =>
+  client.eventNames().map((name) => `${String(name)} ${client.listenerCount(name)}`).sort().join()
 
 t.test('a lent client is left open, with the listeners that it had', async (t) => {
   const server = await startServer(t)
@@ -45,7 +46,9 @@ t.test('a lent client that is not connected fails at once, and one that is lazy 
   t.equal(await textAt(lazily, 'key'), 'value')
 })
 
-async function application (t: Test, register: (app: FastifyInstance) => unknown): Promise<{ app: FastifyInstance, ask: () => Promise<string> }> {
+async function application (
+  t: Test, register: (app: FastifyInstance) => unknown
+): Promise<{ app: FastifyInstance, ask: () => Promise<string> }> {
   const app = Fastify()
   t.teardown(() => app.close())
   await register(app)
@@ -80,7 +83,10 @@ t.test('a namespace that nobody registered is named by the error, with those tha
   })
   t.match(await ask(), /detail=unavailable/)
   const error = await failureOf(() => app.cache.set('key', 1, { ttl: 60 }))
-  t.match(error, { code: 'CACHE_ERR_BACKEND_FAILED', message: /'redis\.namespace' must be that of a registered @fastify\/redis; known are other, got 'store'/ })
+  t.match(error, {
+    code: 'CACHE_ERR_BACKEND_FAILED',
+    message: /'redis\.namespace' must be that of a registered @fastify\/redis; known are other, got 'store'/
+  })
   for (const decoration of [undefined, () => undefined, () => ({ status: 'ready' }), () => ({ store: 5 })]) {
     const backend = await openRedis(t, { namespace: 'store' }, decoration === undefined ? {} : { decoration })
     t.match(await failureOf(() => backend.get('key')), { code: 'CACHE_ERR_OPTION', message: /known are (none|store), got 'store'/ })

@@ -17,8 +17,9 @@ async function start (t: Test, server: RedisServer, options: RedisOptions = { ur
     backend: 'redis',
     options,
     routes (app) {
-      app.get('/:id', { config: { cache: { ttl: '1h', credentials: 'ignore', tags: ['all'], key: { headers: ['x-key'] } } } }, async (_request, reply) =>
-        await reply.type('text/plain').header('cache-control', 'public').send(SECRETS.body.repeat(40)))
+      app.get('/:id', { config: { cache: { ttl: '1h', credentials: 'ignore', tags: ['all'], key: { headers: ['x-key'] } } } },
+        async (_request, reply) =>
+          await reply.type('text/plain').header('cache-control', 'public').send(SECRETS.body.repeat(40)))
     }
   })
 }
@@ -33,7 +34,8 @@ async function refuses (t: Test, app: TestApp, code: string, url = '/a'): Promis
     return app.warnings().some(({ err }) => err?.code === code)
   })
   await app.cache.invalidate('all').catch(() => {})
-  await app.cache.set(SECRETS.key, { body: SECRETS.body }, { ttl: 60 }).catch((err) => t.notMatch(JSON.stringify([err.message, err.cause, err.cause?.message, Object.entries(err.cause ?? {})]), /planted/))
+  await app.cache.set(SECRETS.key, { body: SECRETS.body }, { ttl: 60 })
+    .catch((err) => t.notMatch(JSON.stringify([err.message, err.cause, err.cause?.message, Object.entries(err.cause ?? {})]), /planted/))
   const alike = app.warnings().filter(({ err, operation }) => err?.code === code && operation === 'get')
   t.ok(alike.every(({ suppressed }, at) => at === 0 || suppressed !== 0), 'one line of a kind at a time')
   // The key of a request stands in the log; what is in its value and what came with the request doesn't.
@@ -73,35 +75,37 @@ t.test('where there is no memory left what is invalidated is gone all the same, 
   }
 })
 
-t.test('a user with the rights that the docs name can do all that the backend does, no right is too many, and nothing is printed', async (t) => {
-  const named = /needs `EVAL` and `TIME` beside `GET`, `GETRANGE`, `SET`, `UNLINK` and\s`SCAN`/.exec(source('docs/backends.md').text)?.[0] ?? ''
-  const rights = [...named.matchAll(/`(\w+)`/g)].map(([, right]) => (right as string).toLowerCase())
-  t.equal(rights.length, 7)
-  const server = await startServer(t)
-  const printed: unknown[] = []
-  for (const way of ['log', 'warn', 'error'] as const) t.intercept(console, way, { value: (...words: unknown[]) => printed.push(words) })
-  /** What fails for a user with these rights. */
-  const failing = async (name: string, allowed: readonly string[]): Promise<string[]> => {
-    await server.admin.call('ACL', 'SETUSER', name, 'on', '>pw', '~frc:*', '-@all', ...allowed.map((right) => `+${right}`))
-    const backend = await openRedis(t, { connection: { host: '127.0.0.1', port: server.port, username: name, password: 'pw' } })
-    const value = Buffer.alloc(2_000_000)
-    const calls: Record<string, () => unknown> = {
-      set: () => backend.set('a', entry('value')),
-      'a large set': () => backend.set('b', { ...entry(''), value }),
-      get: () => backend.get('a'),
-      has: () => backend.has('a'),
-      keys: () => backend.keys(),
-      delete: () => backend.delete('a'),
-      clear: () => backend.clear()
+t.test('a user with the rights that the docs name can do all that the backend does, no right is too many, and nothing is printed',
+  async (t) => {
+    const named =
+      /needs `EVAL` and `TIME` beside `GET`, `GETRANGE`, `SET`, `UNLINK` and\s`SCAN`/.exec(source('docs/backends.md').text)?.[0] ?? ''
+    const rights = [...named.matchAll(/`(\w+)`/g)].map(([, right]) => (right as string).toLowerCase())
+    t.equal(rights.length, 7)
+    const server = await startServer(t)
+    const printed: unknown[] = []
+    for (const way of ['log', 'warn', 'error'] as const) t.intercept(console, way, { value: (...words: unknown[]) => printed.push(words) })
+    /** What fails for a user with these rights. */
+    const failing = async (name: string, allowed: readonly string[]): Promise<string[]> => {
+      await server.admin.call('ACL', 'SETUSER', name, 'on', '>pw', '~frc:*', '-@all', ...allowed.map((right) => `+${right}`))
+      const backend = await openRedis(t, { connection: { host: '127.0.0.1', port: server.port, username: name, password: 'pw' } })
+      const value = Buffer.alloc(2_000_000)
+      const calls: Record<string, () => unknown> = {
+        set: () => backend.set('a', entry('value')),
+        'a large set': () => backend.set('b', { ...entry(''), value }),
+        get: () => backend.get('a'),
+        has: () => backend.has('a'),
+        keys: () => backend.keys(),
+        delete: () => backend.delete('a'),
+        clear: () => backend.clear()
+      }
+      const failures: string[] = []
+      for (const [call, act] of Object.entries(calls)) await (async () => await act())().catch(() => { failures.push(call) })
+      return failures
     }
-    const failures: string[] = []
-    for (const [call, act] of Object.entries(calls)) await (async () => await act())().catch(() => { failures.push(call) })
-    return failures
-  }
-  t.same(await failing('all', rights), [])
-  for (const right of rights) t.not((await failing(`without-${right}`, rights.filter((other) => other !== right))).length, 0, right)
-  t.same(printed, [])
-})
+    t.same(await failing('all', rights), [])
+    for (const right of rights) t.not((await failing(`without-${right}`, rights.filter((other) => other !== right))).length, 0, right)
+    t.same(printed, [])
+  })
 
 t.test('a replica that may not be written to answers what it has', async (t) => {
   const server = await startServer(t)
@@ -122,7 +126,10 @@ t.test('without or with a wrong password, and without the right, requests are se
   await server.admin.config('SET', 'requirepass', 'another')
   await refuses(t, await start(t, server), 'NOAUTH')
   await refuses(t, await start(t, server, { url: `redis://:${SECRETS.password}@127.0.0.1:${server.port}` }), 'WRONGPASS')
-  await refuses(t, await start(t, server, { connection: { host: '127.0.0.1', port: server.port, username: 'nobody', password: SECRETS.password } }), 'WRONGPASS')
+  await refuses(
+    t,
+    await start(t, server, { connection: { host: '127.0.0.1', port: server.port, username: 'nobody', password: SECRETS.password } }),
+    'WRONGPASS')
   await server.admin.call('ACL', 'SETUSER', 'reader', 'on', '>pw', '~*', '+@all', '-eval')
   const app = await start(t, server, { connection: { host: '127.0.0.1', port: server.port, username: 'reader', password: 'pw' } })
   await refuses(t, app, 'NOPERM')

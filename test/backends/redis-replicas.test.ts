@@ -18,7 +18,10 @@ async function withReplicas (t: Test): Promise<RedisCluster & { replicas: readon
   for (const master of cluster.servers) {
     const busPort = await freePort()
     const replica = await startServer(t, {
-      args: ['--cluster-enabled', 'yes', '--cluster-config-file', 'nodes.conf', '--cluster-node-timeout', '2000', '--cluster-port', String(busPort), '--repl-diskless-sync-delay', '0']
+      args: [
+        '--cluster-enabled', 'yes', '--cluster-config-file', 'nodes.conf', '--cluster-node-timeout', '2000', '--cluster-port',
+        String(busPort), '--repl-diskless-sync-delay', '0'
+      ]
     })
     await master.admin.config('SET', 'repl-diskless-sync-delay', '0')
     await master.admin.call('CLUSTER', 'MEET', '127.0.0.1', replica.port, busPort)
@@ -28,7 +31,8 @@ async function withReplicas (t: Test): Promise<RedisCluster & { replicas: readon
     replicas.push(replica)
   }
   for (const { admin } of cluster.servers) {
-    await until('all know the replicas', async () => (await admin.call('CLUSTER', 'SLOTS') as unknown[][]).every((range) => range.length === 4))
+    await until('all know the replicas', async () =>
+      (await admin.call('CLUSTER', 'SLOTS') as unknown[][]).every((range) => range.length === 4))
   }
   return { ...cluster, replicas }
 }
@@ -39,7 +43,9 @@ async function cutOff ({ servers, replicas }: { servers: readonly RedisServer[],
     await admin.call('ACL', 'SETUSER', 'default', '-psync', '-sync')
     await admin.call('CLIENT', 'KILL', 'TYPE', 'replica')
   }
-  for (const { admin } of replicas) await until('it is cut off', async () => (await admin.info('replication')).includes('master_link_status:down'))
+  for (const { admin } of replicas) {
+    await until('it is cut off', async () => (await admin.info('replication')).includes('master_link_status:down'))
+  }
 }
 
 t.test('redis: a lent client that reads from replicas is refused at registration, with what to do', async (t) => {
@@ -50,9 +56,13 @@ t.test('redis: a lent client that reads from replicas is refused at registration
     const message = /'redis\.client' must be a client that reads from masters.*scaleReads: 'master'/
     const app = Fastify()
     t.teardown(() => app.close())
-    t.match(await failureOf(async () => await app.register(responseCache, { backend: 'redis', options: { client } })), { code: 'CACHE_ERR_OPTION', message })
+    t.match(await failureOf(async () => await app.register(responseCache, { backend: 'redis', options: { client } })), {
+      code: 'CACHE_ERR_OPTION', message
+    })
     const decoration = () => ({ store: client })
-    t.match(await failureOf(() => openRedis(t, { namespace: 'store' }, { decoration })), { code: 'CACHE_ERR_OPTION', message: /'redis\.namespace' must be a client that reads from masters/ })
+    t.match(await failureOf(() => openRedis(t, { namespace: 'store' }, { decoration })), {
+      code: 'CACHE_ERR_OPTION', message: /'redis\.namespace' must be a client that reads from masters/
+    })
   }
 })
 
@@ -64,7 +74,11 @@ t.test('redis: a namespace that was registered later, and options of a connectio
   t.match(await failureOf(() => backend.get('key')), { code: 'CACHE_ERR_OPTION', message: /reads from masters/ })
   const sentinels = [{ host: '127.0.0.1', port: 1 }]
   const replica = new Redis({ sentinels, name: 'main', role: 'slave', lazyConnect: true })
-  for (const options of [{ client: replica }, { connection: { sentinels, name: 'main', role: 'slave' } }, { connection: { cluster: [{ port: 1 }], scaleReads: 'all' } }]) {
+  for (const options of [
+    { client: replica },
+    { connection: { sentinels, name: 'main', role: 'slave' } },
+    { connection: { cluster: [{ port: 1 }], scaleReads: 'all' } }
+  ]) {
     t.match(await failureOf(() => openRedis(t, options)), { code: 'CACHE_ERR_OPTION', message: /reads from masters/ })
   }
 })
@@ -76,7 +90,8 @@ t.test('redis: on a Cluster with replicas nothing is asked of them, and what was
   const backends = [await openRedis(t, { connection: { cluster: cluster.nodes } }), await openRedis(t, { client: lent })]
   const keys = Array.from({ length: 30 }, (_, at) => `key ${at}`)
   const [writer] = backends
-  await until('all are stored', async () => (await Promise.allSettled(keys.map((key) => writer!.set(key, entry(key))))).every(({ status }) => status === 'fulfilled'))
+  await until('all are stored', async () =>
+    (await Promise.allSettled(keys.map((key) => writer!.set(key, entry(key))))).every(({ status }) => status === 'fulfilled'))
   for (const backend of backends) t.equal(await textAt(backend, keys[0]!), keys[0])
   for (const { admin } of cluster.servers) await admin.wait(1, 10_000)
   await cutOff(cluster)

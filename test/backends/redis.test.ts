@@ -19,15 +19,19 @@ t.test('redis: exactly one way to a client is asked for, and an unknown option i
   const url = 'redis://127.0.0.1:1'
   t.match(await open({}), { code: 'CACHE_ERR_OPTION', message: /exactly one of client, namespace, url, connection, got none/ })
   t.match(await open({ url, namespace: 'a' }), { code: 'CACHE_ERR_OPTION', message: /got namespace and url/ })
-  for (const options of [{ url: 'http://a' }, { url: '' }, { url: 'redis://[' }, { client: {} }, { client: 5 }, { namespace: '' }, { connection: [] }, { connection: { cluster: [] } },
-    { connection: { cluster: 'a' } }, { connection: { commandTimeout: 0 } }, { connection: { enableOfflineQueue: true } }, { url, prefix: '' }, { url, unheardOf: 1 }, { url, prefix: 5 }]) {
+  for (const options of [{ url: 'http://a' }, { url: '' }, { url: 'redis://[' }, { client: {} }, { client: 5 }, { namespace: '' },
+    { connection: [] }, { connection: { cluster: [] } },
+    { connection: { cluster: 'a' } }, { connection: { commandTimeout: 0 } }, { connection: { enableOfflineQueue: true } },
+    { url, prefix: '' }, { url, unheardOf: 1 }, { url, prefix: 5 }]) {
     t.match(await open(options), { code: 'CACHE_ERR_OPTION', message: /^cache: 'redis\./ }, Object.keys(options).join())
   }
 })
 
 t.test('no wrong option is shown, since it may hold a password', async (t) => {
-  for (const options of [{ url: 'http://:s3cret@a' }, { password: 's3cret' }, { connection: 's3cret' }, { connection: { password: 's3cret', lazyConnect: false } },
-    { url: 'redis://:s3cret@a', connection: { password: 's3cret' } }, { client: { password: 's3cret' } }, { connection: { cluster: [{}, 's3cret'] } }]) {
+  for (const options of [{ url: 'http://:s3cret@a' }, { password: 's3cret' }, { connection: 's3cret' },
+    { connection: { password: 's3cret', lazyConnect: false } },
+    { url: 'redis://:s3cret@a', connection: { password: 's3cret' } }, { client: { password: 's3cret' } },
+    { connection: { cluster: [{}, 's3cret'] } }]) {
     const error = await failureOf(() => openRedis(t, options as RedisOptions))
     t.equal(error?.code, 'CACHE_ERR_OPTION')
     t.notMatch(error?.message, /s3cret/)
@@ -36,7 +40,9 @@ t.test('no wrong option is shown, since it may hold a password', async (t) => {
 
 t.test('redis: a missing @fastify/redis is a coded error that says what to install', async (t) => {
   const cause = new Error('Cannot find module')
-  t.throws(() => loadDriver(() => { throw cause }), { code: 'CACHE_ERR_DEPENDENCY_MISSING', message: /'@fastify\/redis'; run npm install @fastify\/redis/, cause })
+  t.throws(() => loadDriver(() => { throw cause }), {
+    code: 'CACHE_ERR_DEPENDENCY_MISSING', message: /'@fastify\/redis'; run npm install @fastify\/redis/, cause
+  })
   t.equal(loadDriver(), Redis)
 })
 
@@ -49,13 +55,17 @@ t.test('redis: an error keeps its name, code and first line, and loses the argum
   t.match(reply('nonsense'), { code: 'ERR' })
   t.match(wrapped(new Error('Command timed out')), { code: 'ETIMEDOUT' })
   t.match(wrapped(Object.assign(new Error(''), { code: 'ECONNREFUSED' })), { code: 'ECONNREFUSED', message: 'ECONNREFUSED' })
-  t.match(wrapped(Object.assign(new Error('all failed'), { lastNodeError: new Error('Connection is closed.') })), { code: 'ECONNLOST', message: 'Connection is closed.' })
+  t.match(wrapped(Object.assign(new Error('all failed'), { lastNodeError: new Error('Connection is closed.') })), {
+    code: 'ECONNLOST', message: 'Connection is closed.'
+  })
   t.match(wrapped('s3cret'), { code: 'UNKNOWN', message: /^(?!.*s3cret)/ })
   t.notOk('command' in reply('OOM'))
 })
 
 t.test('two different keys are never stored as the same text', async (t) => {
-  const parts = ['', 'a', '\0', '\0utf16:', 'utf16:', '\ud800', '\udc00', '\ud83d\udddd', '\ufffd', 'é', 'e\u0301', '*', '\\', '{a}', 'AAA=']
+  const parts = [
+    '', 'a', '\0', '\0utf16:', 'utf16:', '\ud800', '\udc00', '\ud83d\udddd', '\ufffd', 'é', 'e\u0301', '*', '\\', '{a}', 'AAA='
+  ]
   const keys = new Set(parts.flatMap((first) => parts.flatMap((second) => parts.map((third) => first + second + third))))
   const stored = new Set([...keys].map((key) => Buffer.from(storedKey(key)).toString('hex')))
   t.equal(stored.size, keys.size)
@@ -153,7 +163,8 @@ t.test('redis: clear goes in small steps, and only clear, keys and size do', asy
     await backend.getMany(some)
   }
   await backend.stats()
-  const calls = async (command: string) => Number(new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(await server.admin.info('commandstats'))?.[1] ?? 0)
+  const calls = async (command: string) =>
+    Number(new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(await server.admin.info('commandstats'))?.[1] ?? 0)
   t.equal(await calls('scan'), 0)
   t.equal(await backend.size(), keys.length)
   t.ok(await calls('scan') >= 2)

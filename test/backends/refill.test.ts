@@ -35,7 +35,8 @@ async function stored (t: Test, choice: BackendChoice, [name, invalidate]: typeo
   const [near, far] = [new Chaos(), new Chaos()]
   const registry = builtIns()
   for (const [name, chaos, inner] of [['near', near, { backend: 'memory' }], ['far', far, choice]] as const) {
-    registry.add(name as 'memory', () => defineBackend({ name, create: async (_options: object, context) => chaos.wrap(await context.open(inner)) }))
+    registry.add(name as 'memory', () =>
+      defineBackend({ name, create: async (_options: object, context) => chaos.wrap(await context.open(inner)) }))
   }
   const handler: Refill['handler'] = { closed: undefined }
   const app = await build(t, {
@@ -43,7 +44,9 @@ async function stored (t: Test, choice: BackendChoice, [name, invalidate]: typeo
     ...(isFar ? { backend: 'tiered', options: { tiers: [{ backend: 'near' }, { backend: 'far' }], deadline: '4s' } } : { backend: 'far' }),
     deadline: '5s',
     compare: false,
-    routes: (app, { cached, ran, version }) => app.get('/a', { config: { cache: { ttl: '1m', staleWhileRevalidate: '10m', tags: ['news'], ...(name === 'a key' && { key: () => 'the key' }) } } }, async (_request, reply) => {
+    routes: (app, { cached, ran, version }) => app.get('/a', {
+      config: { cache: { ttl: '1m', staleWhileRevalidate: '10m', tags: ['news'], ...(name === 'a key' && { key: () => 'the key' }) } }
+    }, async (_request, reply) => {
       const seen = version()
       ran()
       if (cached) await handler.closed?.pass()
@@ -103,25 +106,26 @@ for (const [name, choose] of Object.entries(EVERY)) {
       await isNew(t, app)
     })
 
-    t.test(`${way[0]}, between a read of ${name} as the far tier and the copy to the near one, is not undone`, needsFor(name), async (t) => {
-      const app = await stored(t, await choose(t), way, true)
-      app.far.get.only(isAnswer).stall()
-      const before: Array<Promise<string>> = []
-      // While the far tier is still being written to, it is not asked.
-      await until(async () => {
-        await app.near.inner!.clear!()
-        before.push(app.version())
+    t.test(`${way[0]}, between a read of ${name} as the far tier and the copy to the near one, is not undone`, needsFor(name),
+      async (t) => {
+        const app = await stored(t, await choose(t), way, true)
+        app.far.get.only(isAnswer).stall()
+        const before: Array<Promise<string>> = []
+        // While the far tier is still being written to, it is not asked.
+        await until(async () => {
+          await app.near.inner!.clear!()
+          before.push(app.version())
+          await turns()
+          return app.far.get.hanging > 0
+        })
+        const done = await app.invalidated()
+        app.far.get.heal()
+        app.far.get.release()
+        for (const version of await Promise.all(before)) t.ok(['1', '2'].includes(version))
+        if (!done) return t.ok(mayBeMissing(way[0]))
         await turns()
-        return app.far.get.hanging > 0
+        await isNew(t, app)
       })
-      const done = await app.invalidated()
-      app.far.get.heal()
-      app.far.get.release()
-      for (const version of await Promise.all(before)) t.ok(['1', '2'].includes(version))
-      if (!done) return t.ok(mayBeMissing(way[0]))
-      await turns()
-      await isNew(t, app)
-    })
 
     t.test(`${way[0]}, while what ${name} holds is stale and made anew, is not undone`, needsFor(name), async (t) => {
       const app = await stored(t, await choose(t), way, false)

@@ -20,8 +20,12 @@ const ways: Record<string, (t: Test) => Promise<BackendChoice>> = {
   sqlite: async (t) => ({ backend: 'sqlite', options: { path: join(t.testdir(), 'cache.db'), maxBytes: 1_000_000 } }),
   redis: async (t) => ({ backend: 'redis', options: { url: (await startServer(t)).url, maxValueBytes: 1_000_000 } }),
   memcached: async (t) => ({ backend: 'memcached', options: { server: (await startMemcached(t)).server } }),
-  'http, by its own limit': async (t) => ({ backend: 'http', options: { baseUrl: (await serve(t)).baseUrl, authToken: TOKEN, maxValueBytes: 1_000_000 } }),
-  "http, by the service's": async (t) => ({ backend: 'http', options: { baseUrl: (await serve(t, { maxBodyBytes: 1_000_000 })).baseUrl, authToken: TOKEN } }),
+  'http, by its own limit': async (t) => ({
+    backend: 'http', options: { baseUrl: (await serve(t)).baseUrl, authToken: TOKEN, maxValueBytes: 1_000_000 }
+  }),
+  "http, by the service's": async (t) => ({
+    backend: 'http', options: { baseUrl: (await serve(t, { maxBodyBytes: 1_000_000 })).baseUrl, authToken: TOKEN }
+  }),
   'tiered, by its last tier': async (t) => ({ backend: 'tiered', options: { tiers: [{ backend: 'memory' }, await ways.file!(t)] } }),
   'tiered, by all tiers': async (t) => ({ backend: 'tiered', options: { tiers: [await ways.file!(t), await ways.sqlite!(t)] } })
 }
@@ -30,11 +34,15 @@ for (const [name, wayOf] of Object.entries(ways)) {
   t.test(`${name}: entries that are refused as too large cost no other entry a hit or a set`, async (t) => {
     const silent = { debug () {}, info () {}, warn () {}, error () {} }
     const backend = await builtIns().open(await wayOf(t))
-    const guard = new BackendGuard(backend, { name, deadlineMs: 2_000, now: Date.now, steadyNow: () => performance.now(), log: new ThrottledLog(silent, Date.now) })
+    const guard = new BackendGuard(backend, {
+      name, deadlineMs: 2_000, now: Date.now, steadyNow: () => performance.now(), log: new ThrottledLog(silent, Date.now)
+    })
     t.teardown(() => guard.close(500, 500))
     const entry = (bytes: number) => ({ value: Buffer.alloc(bytes, 'v'), expiresAt: Date.now() + 60_000 })
     await guard.write('set', 'small', entry(5))
-    for (let time = 0; time < TIMES; time++) t.match(await failureOf(() => guard.write('set', `large ${time}`, entry(LARGE_BYTES))), { code: 'CACHE_ERR_BACKEND_FAILED' })
+    for (let time = 0; time < TIMES; time++) {
+      t.match(await failureOf(() => guard.write('set', `large ${time}`, entry(LARGE_BYTES))), { code: 'CACHE_ERR_BACKEND_FAILED' })
+    }
     t.equal(textOf(await guard.get('small', guard.deadline())), 'vvvvv')
     await guard.write('set', 'another', entry(5))
     t.equal(textOf(await guard.get('another', guard.deadline())), 'vvvvv')

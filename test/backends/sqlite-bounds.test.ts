@@ -98,7 +98,8 @@ t.test('the file in use stays within maxBytes, and the newest entries are there'
   const { backend } = await openSqlite(t, { path: join(newFolder(t), 'cache.db'), maxBytes }, clock)
   const ended = watchLoop()
   for (let wave = 0; wave < 50; wave++) {
-    await Promise.all(Array.from({ length: 20 }, (_, at) => backend.set(`${wave}-${at}`, { value: Buffer.alloc(20_000), expiresAt: Infinity })))
+    await Promise.all(Array.from({ length: 20 }, (_, at) =>
+      backend.set(`${wave}-${at}`, { value: Buffer.alloc(20_000), expiresAt: Infinity })))
     await clock.pass(1)
     const { usedBytes } = await backend.stats()
     t.ok(usedBytes! <= maxBytes, `${usedBytes} of ${maxBytes}`)
@@ -145,7 +146,8 @@ t.test('of 200 000 rows the expired are dropped, the file shrinks, and the loop 
   const clock = testClock()
   const { backend, cleanup } = await openSqlite(t, { path: join(newFolder(t), 'cache.db') }, clock)
   for (let at = 0; at < 200_000; at++) {
-    backend.set(`GET:/items/${at}`, entry('v'.repeat(300), clock.now() + (at % 10 === 0 ? MINUTE_MS : at % 2 === 0 ? HOUR_MS : 2 * HOUR_MS)))
+    backend.set(`GET:/items/${at}`,
+      entry('v'.repeat(300), clock.now() + (at % 10 === 0 ? MINUTE_MS : at % 2 === 0 ? HOUR_MS : 2 * HOUR_MS)))
   }
   t.equal(await backend.size(), 200_000)
   for (const [passMs, left] of [[MINUTE_MS, 180_000], [HOUR_MS, 100_000], [HOUR_MS, 0]] as const) {

@@ -21,7 +21,8 @@ async function fill (backend: CacheBackend, prefix: string, entries: number): Pr
   await backend.set(`${prefix}last`, entry('old', Infinity))
 }
 
-const tables = (database: Database.Database): unknown => database.prepare("SELECT count(*) FROM sqlite_master WHERE type = 'table'").pluck().get()
+const tables = (database: Database.Database): unknown =>
+  database.prepare("SELECT count(*) FROM sqlite_master WHERE type = 'table'").pluck().get()
 
 t.test('sqlite: clear forgets what was set before it, and nothing that is set after it was called', async (t) => {
   const { backend } = await openSqlite(t, { path: join(newFolder(t), 'cache.db') })
@@ -54,7 +55,10 @@ t.test('sqlite: a set made while a clear is under way survives it', async (t) =>
 
 t.test('sqlite: clear takes half a surrogate pair for what it is, a beginning', async (t) => {
   const { backend } = await openSqlite(t, { path: ':memory:' })
-  const keys = ['a\ud83d', 'a\ud83d\ude00', 'a\ud83e', 'a', 'b\ud83d', '\ud83d\ude00', '\ud83d', '\u0000utf16:x', '\u0000', '\ud7ff', '\ud7ffa', '\ue000']
+  const keys = [
+    'a\ud83d', 'a\ud83d\ude00', 'a\ud83e', 'a', 'b\ud83d', '\ud83d\ude00', '\ud83d', '\u0000utf16:x', '\u0000', '\ud7ff', '\ud7ffa',
+    '\ue000'
+  ]
   for (const prefix of ['a\ud83d', '\ud83d', '\u0000', '\u0000utf', '\ud7ff', 'a']) {
     await Promise.all(keys.map((key) => backend.set(key, entry('value', Infinity))))
     await backend.clear(prefix)
@@ -62,26 +66,27 @@ t.test('sqlite: clear takes half a surrogate pair for what it is, a beginning', 
   }
 })
 
-t.test(`sqlite: a clear of ${MANY} entries takes some milliseconds, and the loop turns while their rows are deleted behind it`, async (t) => {
-  const path = join(newFolder(t), 'cache.db')
-  const { backend } = await openSqlite(t, { path })
-  await fill(backend, 'ns:', MANY)
-  await backend.set('other', entry('kept', Infinity))
-  const other = beside(t, path)
-  const { usedBytes: before } = await backend.stats()
-  const ended = watchLoop()
-  const workedBefore = workedMs()
-  await backend.clear('ns:')
-  const clearMs = workedMs() - workedBefore
-  t.equal(await backend.size(), 1)
-  for (let waits = 0; tables(other) !== 1 && waits < 3_000; waits++) await wait(20)
-  const { longestWorkMs } = await ended()
-  t.comment(`clear worked for ${clearMs.toFixed(1)} ms, longest work between two turns ${longestWorkMs.toFixed(1)} ms`)
-  t.ok(clearMs < MANY / 400, 'row by row it is more than four times as long')
-  t.ok(longestWorkMs < LONGEST_WORK_MS)
-  t.ok((await backend.stats()).usedBytes! < before! * 0.01, 'the rows are gone')
-  t.equal(await textAt(backend, 'other'), 'kept')
-})
+t.test(`sqlite: a clear of ${MANY} entries takes some milliseconds, and the loop turns while their rows are deleted behind it`,
+  async (t) => {
+    const path = join(newFolder(t), 'cache.db')
+    const { backend } = await openSqlite(t, { path })
+    await fill(backend, 'ns:', MANY)
+    await backend.set('other', entry('kept', Infinity))
+    const other = beside(t, path)
+    const { usedBytes: before } = await backend.stats()
+    const ended = watchLoop()
+    const workedBefore = workedMs()
+    await backend.clear('ns:')
+    const clearMs = workedMs() - workedBefore
+    t.equal(await backend.size(), 1)
+    for (let waits = 0; tables(other) !== 1 && waits < 3_000; waits++) await wait(20)
+    const { longestWorkMs } = await ended()
+    t.comment(`clear worked for ${clearMs.toFixed(1)} ms, longest work between two turns ${longestWorkMs.toFixed(1)} ms`)
+    t.ok(clearMs < MANY / 400, 'row by row it is more than four times as long')
+    t.ok(longestWorkMs < LONGEST_WORK_MS)
+    t.ok((await backend.stats()).usedBytes! < before! * 0.01, 'the rows are gone')
+    t.equal(await textAt(backend, 'other'), 'kept')
+  })
 
 t.test('sqlite: a clear of many entries is seen at once by others on the file, which go on writing', async (t) => {
   const path = join(newFolder(t), 'cache.db')
@@ -137,20 +142,21 @@ t.test('sqlite: a clear forgets what is being written when it is called, and wai
   t.same(await backend.keys(), ['other'])
 })
 
-t.test('sqlite: rows that a clear has left are deleted by the next cleanup of whoever opens the file, and before anything is evicted', async (t) => {
-  const maxBytes = 2 * 1024 * 1024
-  const path = join(newFolder(t), 'cache.db')
-  const { backend: first } = await openSqlite(t, { path, maxBytes })
-  await fill(first, '', 3_000)
-  await first.clear()
-  await first.close()
-  const other = beside(t, path)
-  t.equal(tables(other), 2, 'the process ended before it could delete them')
-  const { backend, cleanup } = await openSqlite(t, { path, maxBytes })
-  await fill(backend, '', 3_000)
-  t.equal(await backend.size(), 3_001)
-  t.equal((await backend.stats()).evictions, 0)
-  t.ok((await backend.stats()).usedBytes! <= maxBytes)
-  await cleanup()
-  t.equal(tables(other), 1)
-})
+t.test('sqlite: rows that a clear has left are deleted by the next cleanup of whoever opens the file, and before anything is evicted',
+  async (t) => {
+    const maxBytes = 2 * 1024 * 1024
+    const path = join(newFolder(t), 'cache.db')
+    const { backend: first } = await openSqlite(t, { path, maxBytes })
+    await fill(first, '', 3_000)
+    await first.clear()
+    await first.close()
+    const other = beside(t, path)
+    t.equal(tables(other), 2, 'the process ended before it could delete them')
+    const { backend, cleanup } = await openSqlite(t, { path, maxBytes })
+    await fill(backend, '', 3_000)
+    t.equal(await backend.size(), 3_001)
+    t.equal((await backend.stats()).evictions, 0)
+    t.ok((await backend.stats()).usedBytes! <= maxBytes)
+    await cleanup()
+    t.equal(tables(other), 1)
+  })

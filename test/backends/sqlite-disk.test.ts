@@ -45,80 +45,91 @@ const BODY_BYTES = 3_000
 async function fillWaves (backend: CacheBackend, waves: number): Promise<string[]> {
   const outcomes: string[] = []
   for (let wave = 0; wave < waves; wave++) {
-    const sets = Array.from({ length: 20 }, (_, at) => backend.set(`${wave}-${at}`, { value: Buffer.alloc(BODY_BYTES, wave), expiresAt: Infinity }))
+    const sets = Array.from({ length: 20 }, (_, at) =>
+      backend.set(`${wave}-${at}`, { value: Buffer.alloc(BODY_BYTES, wave), expiresAt: Infinity }))
     outcomes.push(...(await Promise.allSettled(sets)).map(({ status }) => status))
   }
   return outcomes
 }
 
-t.test('sqlite: on a disk that the cache itself has filled new entries are stored, and what is deleted or cleared is gone', { skip: needsMount }, async (t) => {
-  const path = join(smallDisk(t, 'size=8m'), 'cache.db')
-  const { backend, warnings, cleanup } = await openSqlite(t, { path })
-  const outcomes = await fillWaves(backend, 400)
-  t.comment(`${outcomes.filter((one) => one === 'rejected').length} of ${outcomes.length} sets were refused, ${warnings.length} warnings, ${await backend.size()} entries on ${diskBytes(path)} bytes`)
-  t.equal(outcomes.slice(-1_000).filter((one) => one === 'rejected').length, 0)
-  t.equal((await backend.get('399-0'))?.value[0], 399 % 256)
-  t.ok(await backend.size() > 300, 'a good part of the disk is used')
-  const other = beside(t, path)
-  await backend.delete('399-0')
-  t.equal(other.prepare('SELECT count(*) FROM cache_entries WHERE key = ?').pluck().get('399-0'), 0)
-  other.close()
-  await cleanup()
-  await backend.clear()
-  t.equal(await backend.size(), 0)
-  t.ok(warnings.length <= 1)
-})
+t.test('sqlite: on a disk that the cache itself has filled new entries are stored, and what is deleted or cleared is gone',
+  { skip: needsMount }, async (t) => {
+    const path = join(smallDisk(t, 'size=8m'), 'cache.db')
+    const { backend, warnings, cleanup } = await openSqlite(t, { path })
+    const outcomes = await fillWaves(backend, 400)
+    t.comment(
+      `${outcomes.filter((one) => one === 'rejected').length} of ${outcomes.length} sets were refused, ${warnings.length} warnings, ${await backend.size()} entries on ${diskBytes(path)} bytes`)
+    t.equal(outcomes.slice(-1_000).filter((one) => one === 'rejected').length, 0)
+    t.equal((await backend.get('399-0'))?.value[0], 399 % 256)
+    t.ok(await backend.size() > 300, 'a good part of the disk is used')
+    const other = beside(t, path)
+    await backend.delete('399-0')
+    t.equal(other.prepare('SELECT count(*) FROM cache_entries WHERE key = ?').pluck().get('399-0'), 0)
+    other.close()
+    await cleanup()
+    await backend.clear()
+    t.equal(await backend.size(), 0)
+    t.ok(warnings.length <= 1)
+  })
 
-t.test('sqlite: below a limit on the size of files new entries are stored, and what is deleted or cleared is gone', { skip: needsShell }, async (t) => {
-  const path = join(newFolder(t), 'cache.db')
-  const { stdout, stderr, ...end } = await runChild(CHILD, { args: [path, 'fill'], under: ['sh', '-c', 'ulimit -f 8192; exec "$@"', 'sh'] })
-  const { refused, ...rest } = JSON.parse(stdout || JSON.stringify({ stderr, ...end })) as { refused: number }
-  t.comment(`${refused} of 8000 sets were refused`)
-  t.same(rest, { last: 'stored', deleted: 'nothing', gone: true, cleared: 'nothing', left: 0 })
-  t.ok(refused < 400)
-})
+t.test('sqlite: below a limit on the size of files new entries are stored, and what is deleted or cleared is gone', { skip: needsShell },
+  async (t) => {
+    const path = join(newFolder(t), 'cache.db')
+    const { stdout, stderr, ...end } = await runChild(CHILD, {
+      args: [path, 'fill'], under: ['sh', '-c', 'ulimit -f 8192; exec "$@"', 'sh']
+    })
+    const { refused, ...rest } = JSON.parse(stdout || JSON.stringify({ stderr, ...end })) as { refused: number }
+    t.comment(`${refused} of 8000 sets were refused`)
+    t.same(rest, { last: 'stored', deleted: 'nothing', gone: true, cleared: 'nothing', left: 0 })
+    t.ok(refused < 400)
+  })
 
-t.test('sqlite: while another one keeps a read transaction open the log is bounded: sets are refused, deletes go on, and both come back', async (t) => {
-  const MAX_BYTES = 8 * 1024 * 1024
-  // A log of that size is left as it is.
-  const MAX_LOG_BYTES = 16 * 1024 * 1024
-  const path = join(newFolder(t), 'cache.db')
-  const { backend } = await openSqlite(t, { path, maxBytes: MAX_BYTES })
-  await fillWaves(backend, 1)
-  const other = beside(t, path)
-  other.exec('BEGIN')
-  other.prepare('SELECT count(*) FROM cache_entries').get()
-  const outcomes = await fillWaves(backend, 1_000)
-  t.comment(`${outcomes.filter((one) => one === 'rejected').length} of ${outcomes.length} sets were refused, ${diskBytes(path)} bytes on disk`)
-  t.equal(outcomes.at(-1), 'rejected')
-  t.ok(diskBytes(path) < MAX_BYTES * 2 + MAX_LOG_BYTES * 1.5, 'file and log together')
-  t.match(await failureOf(() => backend.set('key', entry('value', Infinity))), { message: 'another process keeps a read transaction on the file open' })
-  const [key] = await backend.keys('*-0') as [string]
-  await backend.delete(key)
-  t.equal(await backend.get(key), undefined)
-  await backend.clear()
-  t.equal(await backend.size(), 0)
-  other.exec('COMMIT')
-  await until(async () => await failureOf(async () => await backend.set('key', entry('value', Infinity))) === undefined)
-  t.equal(await textAt(backend, 'key'), 'value')
-  t.ok(diskBytes(path) < MAX_BYTES * 2 + MAX_LOG_BYTES)
-})
+t.test('sqlite: while another one keeps a read transaction open the log is bounded: sets are refused, deletes go on, and both come back',
+  async (t) => {
+    const MAX_BYTES = 8 * 1024 * 1024
+    // A log of that size is left as it is.
+    const MAX_LOG_BYTES = 16 * 1024 * 1024
+    const path = join(newFolder(t), 'cache.db')
+    const { backend } = await openSqlite(t, { path, maxBytes: MAX_BYTES })
+    await fillWaves(backend, 1)
+    const other = beside(t, path)
+    other.exec('BEGIN')
+    other.prepare('SELECT count(*) FROM cache_entries').get()
+    const outcomes = await fillWaves(backend, 1_000)
+    t.comment(
+      `${outcomes.filter((one) => one === 'rejected').length} of ${outcomes.length} sets were refused, ${diskBytes(path)} bytes on disk`)
+    t.equal(outcomes.at(-1), 'rejected')
+    t.ok(diskBytes(path) < MAX_BYTES * 2 + MAX_LOG_BYTES * 1.5, 'file and log together')
+    t.match(await failureOf(() => backend.set('key', entry('value', Infinity))), {
+      message: 'another process keeps a read transaction on the file open'
+    })
+    const [key] = await backend.keys('*-0') as [string]
+    await backend.delete(key)
+    t.equal(await backend.get(key), undefined)
+    await backend.clear()
+    t.equal(await backend.size(), 0)
+    other.exec('COMMIT')
+    await until(async () => await failureOf(async () => await backend.set('key', entry('value', Infinity))) === undefined)
+    t.equal(await textAt(backend, 'key'), 'value')
+    t.ok(diskBytes(path) < MAX_BYTES * 2 + MAX_LOG_BYTES)
+  })
 
-t.test('sqlite: on a disk that others have filled a set is refused, an invalidation holds, and sets come back with the room', { skip: needsMount }, async (t) => {
-  const disk = smallDisk(t, 'size=2m')
-  const path = join(disk, 'cache.db')
-  const { backend } = await openSqlite(t, { path })
-  await fillWaves(backend, 5)
-  fillDisk(disk)
-  const refused = await failureOf(() => backend.set('large', { value: Buffer.alloc(1_500_000), expiresAt: Infinity }))
-  t.match(refused, { code: /^SQLITE_(FULL|IOERR_WRITE)$/ })
-  fillDisk(disk)
-  await failureOf(async () => await backend.set('key', entry('old', Infinity)))
-  await backend.delete('key')
-  t.equal(await backend.get('key'), undefined)
-  await backend.clear('0-')
-  t.equal(await backend.get('0-0'), undefined)
-  for (let at = 0; at < 100; at++) rmSync(join(disk, `filler-${at}`), { force: true })
-  await backend.set('key', entry('new', Infinity))
-  t.equal(await textAt(backend, 'key'), 'new')
-})
+t.test('sqlite: on a disk that others have filled a set is refused, an invalidation holds, and sets come back with the room',
+  { skip: needsMount }, async (t) => {
+    const disk = smallDisk(t, 'size=2m')
+    const path = join(disk, 'cache.db')
+    const { backend } = await openSqlite(t, { path })
+    await fillWaves(backend, 5)
+    fillDisk(disk)
+    const refused = await failureOf(() => backend.set('large', { value: Buffer.alloc(1_500_000), expiresAt: Infinity }))
+    t.match(refused, { code: /^SQLITE_(FULL|IOERR_WRITE)$/ })
+    fillDisk(disk)
+    await failureOf(async () => await backend.set('key', entry('old', Infinity)))
+    await backend.delete('key')
+    t.equal(await backend.get('key'), undefined)
+    await backend.clear('0-')
+    t.equal(await backend.get('0-0'), undefined)
+    for (let at = 0; at < 100; at++) rmSync(join(disk, `filler-${at}`), { force: true })
+    await backend.set('key', entry('new', Infinity))
+    t.equal(await textAt(backend, 'key'), 'new')
+  })

@@ -27,25 +27,32 @@ t.test('sqlite: a path at which nothing can be kept is refused with what to do',
   symlinkSync(join(folder, 'nowhere'), join(folder, 'dangling'))
   const paths = ['folder', 'missing/cache.db', 'file/cache.db', 'dangling', 'nul\0byte', 'log.db'].map((name) => join(folder, name))
   for (const path of [...paths, '/dev/null']) {
-    t.match(await failureOf(() => openSqlite(t, { path })), { code: 'CACHE_ERR_OPTION', message: /sqlite\.path.*create the directory/ }, path)
+    t.match(await failureOf(() => openSqlite(t, { path })), {
+      code: 'CACHE_ERR_OPTION', message: /sqlite\.path.*create the directory/
+    }, path)
   }
 })
 
-t.test('a file or a directory that may not be written is refused', { skip: process.getuid?.() === 0 ? 'root may write everywhere' : false }, async (t) => {
-  const path = await filledFile(t)
-  chmodSync(path, 0o400)
-  t.match(await failureOf(() => openSqlite(t, { path })), { code: 'CACHE_ERR_OPTION', message: 'sqlite.path' })
-  chmodSync(path, 0o600)
-  chmodSync(join(path, '..'), 0o500)
-  const failure = await failureOf(() => openSqlite(t, { path }))
-  // Not in a teardown: tap removes the folder before.
-  chmodSync(join(path, '..'), 0o700)
-  t.match(failure, { code: 'CACHE_ERR_OPTION', message: 'sqlite.path' })
-})
+t.test('a file or a directory that may not be written is refused', { skip: process.getuid?.() === 0 ? 'root may write everywhere' : false },
+  async (t) => {
+    const path = await filledFile(t)
+    chmodSync(path, 0o400)
+    t.match(await failureOf(() => openSqlite(t, { path })), { code: 'CACHE_ERR_OPTION', message: 'sqlite.path' })
+    chmodSync(path, 0o600)
+    chmodSync(join(path, '..'), 0o500)
+    const failure = await failureOf(() => openSqlite(t, { path }))
+    // Not in a teardown: tap removes the folder before.
+    chmodSync(join(path, '..'), 0o700)
+    t.match(failure, { code: 'CACHE_ERR_OPTION', message: 'sqlite.path' })
+  })
 
 t.test("sqlite: somebody else's table of the same name is never touched", async (t) => {
   const path = join(newFolder(t), 'app.db')
-  for (const [name, sql] of [['orders', 'CREATE TABLE orders (key TEXT, value BLOB)'], ['seen', 'CREATE VIEW seen AS SELECT 1'], ['by_key', 'CREATE INDEX by_key ON orders (key)']]) {
+  for (const [name, sql] of [
+    ['orders', 'CREATE TABLE orders (key TEXT, value BLOB)'],
+    ['seen', 'CREATE VIEW seen AS SELECT 1'],
+    ['by_key', 'CREATE INDEX by_key ON orders (key)']
+  ]) {
     const database = new Database(path)
     database.exec(sql!)
     database.close()

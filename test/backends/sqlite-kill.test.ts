@@ -19,7 +19,9 @@ interface Writer {
 
 function startWriter (path: string, name: string): Writer {
   const script = fileURLToPath(new URL('../support/children/sqlite.js', import.meta.url))
-  const child = spawn(process.execPath, [...process.execArgv, script, path, 'write until killed', name], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [...process.execArgv, script, path, 'write until killed', name], {
+    stdio: ['ignore', 'pipe', 'inherit']
+  })
   const writer: Writer = { process: child, acknowledged: 0 }
   let text = ''
   child.stdout!.on('data', (chunk: Buffer) => {

@@ -25,7 +25,8 @@ const FIRST_FORMAT = `CREATE TABLE "cache_entries" ( /* fastify-response-cache f
 
 const ALTERATIONS: Record<string, string> = {
   dropped: 'DROP TABLE cache_entries',
-  'given another name': 'ALTER TABLE cache_entries RENAME TO elsewhere; DROP INDEX cache_entries_used_at; DROP INDEX cache_entries_expires_at',
+  'given another name':
+    'ALTER TABLE cache_entries RENAME TO elsewhere; DROP INDEX cache_entries_used_at; DROP INDEX cache_entries_expires_at',
   'altered by a column that has another name': 'ALTER TABLE cache_entries RENAME COLUMN value TO body',
   'altered by a column that is missing': 'DROP INDEX cache_entries_used_at; ALTER TABLE cache_entries DROP COLUMN used_at',
   'replaced by one with a column more, which may not be empty': `DROP TABLE cache_entries;
@@ -65,7 +66,8 @@ t.test('sqlite: a table that is found altered is made again, with a warning; one
   beside(t, path).exec('DROP INDEX cache_entries_used_at')
   const indexed = await openSqlite(t, { path })
   t.equal(await textAt(indexed.backend, 'key'), 'old')
-  t.equal(beside(t, path).prepare("SELECT count(*) FROM sqlite_master WHERE name = 'cache_entries_used_at'").pluck().get(), 1, 'an index is added')
+  t.equal(beside(t, path).prepare("SELECT count(*) FROM sqlite_master WHERE name = 'cache_entries_used_at'").pluck().get(), 1,
+    'an index is added')
   await indexed.backend.close()
   beside(t, path).exec('ALTER TABLE cache_entries ADD COLUMN note')
   const second = await openSqlite(t, { path })

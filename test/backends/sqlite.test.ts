@@ -37,7 +37,13 @@ t.test('sqlite conforms in a file, in memory, and in a lent database', async (t)
 
 t.test('sqlite: the defaults are those of the named constants', async (t) => {
   t.same(readOptions({}), {
-    path: SQLITE_PATH, database: undefined, table: SQLITE_TABLE, format: 1, maxEntries: Infinity, maxBytes: SQLITE_MAX_BYTES, cleanupIntervalMs: SQLITE_CLEANUP_INTERVAL_MS
+    path: SQLITE_PATH,
+    database: undefined,
+    table: SQLITE_TABLE,
+    format: 1,
+    maxEntries: Infinity,
+    maxBytes: SQLITE_MAX_BYTES,
+    cleanupIntervalMs: SQLITE_CLEANUP_INTERVAL_MS
   })
   t.equal(readOptions({ cleanupInterval: '40d' }).cleanupIntervalMs, 40 * 86_400_000, 'a long interval is no less than it says')
 })
@@ -67,8 +73,12 @@ t.test('a table name is a plain name or it is refused', async (t) => {
 })
 
 t.test('sqlite: a driver that aborts the process on this Node is told of, with what to install', async (t) => {
-  for (const node of ['24.19.0', '24.21.0', '26.0.0']) t.match(driverWarning('12.11.1', node), /better-sqlite3 12\.11\.1 aborts the process .* run npm install better-sqlite3@13/)
-  for (const [driver, node] of [['12.11.1', '24.18.9'], ['12.11.1', '20.20.2'], ['13.0.0', '24.21.0'], [undefined, '24.21.0']] as const) t.equal(driverWarning(driver, node), undefined)
+  for (const node of ['24.19.0', '24.21.0', '26.0.0']) {
+    t.match(driverWarning('12.11.1', node), /better-sqlite3 12\.11\.1 aborts the process .* run npm install better-sqlite3@13/)
+  }
+  for (const [driver, node] of [['12.11.1', '24.18.9'], ['12.11.1', '20.20.2'], ['13.0.0', '24.21.0'], [undefined, '24.21.0']] as const) {
+    t.equal(driverWarning(driver, node), undefined)
+  }
   t.match(driverVersion(), /^\d+\.\d+\.\d+$/)
   const warned: string[] = []
   const version = Object.getOwnPropertyDescriptor(process.versions, 'node')!

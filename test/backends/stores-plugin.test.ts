@@ -89,7 +89,9 @@ function mortal (driver: Driver): { options: object, server: Server } {
 }
 
 /** A cached route, and how often its handler ran. */
-async function startApp (t: Test, { backend, options, deadline = '100ms' }: { backend: string, options: object, deadline?: string }): Promise<TestApp> {
+async function startApp (
+  t: Test, { backend, options, deadline = '100ms' }: { backend: string, options: object, deadline?: string }
+): Promise<TestApp> {
   return await build(t, {
     backend,
     options,

@@ -8,7 +8,9 @@ import { heldIn, tieredSetUp } from '../support/tiered.js'
 const FAILED = { code: 'CACHE_ERR_BACKEND_FAILED' }
 
 t.test('a delete that the far tier did not confirm rejects, and nothing brings the entry back until it did', async (t) => {
-  for (const command of [(method: ChaosMethod) => method.throw(), (method: ChaosMethod) => method.reject(), (method: ChaosMethod) => method.hang()]) {
+  for (const command of [
+    (method: ChaosMethod) => method.throw(), (method: ChaosMethod) => method.reject(), (method: ChaosMethod) => method.hang()
+  ]) {
     const { backend, text, entry, held, chaos: [near, far], retry, clock } = await tieredSetUp(t)
     await backend.set('a', entry('old'))
     command(far.delete)
@@ -23,7 +25,8 @@ t.test('a delete that the far tier did not confirm rejects, and nothing brings t
     t.equal(heldIn(held[0]), undefined, 'nor was it copied')
     far.delete.heal()
     far.delete.release()
-    await deleted.then(() => t.equal(far.delete.calls.length, 1, 'the one that hung'), (err: unknown) => t.match(err, { ...FAILED, isPartial: true }))
+    await deleted.then(() => t.equal(far.delete.calls.length, 1, 'the one that hung'), (err: unknown) =>
+      t.match(err, { ...FAILED, isPartial: true }))
     await clock.pass(1_000)
     await retry()
     t.equal(heldIn(held[1]), undefined)

@@ -10,10 +10,16 @@ fileNeeds(t, 'redis-server')
 const ENDS = CASES.filter(([name]) => name.startsWith('ends '))
 
 t.test('tiered: memory before SQLite', async (t) => {
-  await endsByItself(t, (t) => ({ backend: 'tiered', options: { tiers: [{ backend: 'memory' }, { backend: 'sqlite', options: { path: join(t.testdir({}), 'cache.db') } }] } }), ENDS)
+  await endsByItself(t, (t) => ({
+    backend: 'tiered',
+    options: { tiers: [{ backend: 'memory' }, { backend: 'sqlite', options: { path: join(t.testdir({}), 'cache.db') } }] }
+  }), ENDS)
 })
 
 t.test('tiered: files before Redis', async (t) => {
   const { url } = await startServer(t)
-  await endsByItself(t, (t) => ({ backend: 'tiered', options: { tiers: [{ backend: 'file', options: { dir: join(t.testdir({}), 'cache') } }, { backend: 'redis', options: { url } }] } }), ENDS)
+  await endsByItself(t, (t) => ({
+    backend: 'tiered',
+    options: { tiers: [{ backend: 'file', options: { dir: join(t.testdir({}), 'cache') } }, { backend: 'redis', options: { url } }] }
+  }), ENDS)
 })

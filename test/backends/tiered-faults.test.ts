@@ -7,8 +7,8 @@ import { heldIn, textOf, tieredSetUp } from '../support/tiered.js'
 const FAILED = { code: 'CACHE_ERR_BACKEND_FAILED' }
 
 const FAULTS: ReadonlyArray<readonly [name: string, command: (method: ChaosMethod) => void]> = [
-  ['throws', (method) => method.throw()], ['rejects', (method) => method.reject()], ['hangs', (method) => method.hang()], ['answers garbage', (method) => method.answer(42)],
-  ['answers garbage later', (method) => method.mangle(() => ({ value: 'text' }))]
+  ['throws', (method) => method.throw()], ['rejects', (method) => method.reject()], ['hangs', (method) => method.hang()],
+  ['answers garbage', (method) => method.answer(42)], ['answers garbage later', (method) => method.mangle(() => ({ value: 'text' }))]
 ]
 
 for (const [name, command] of FAULTS) {
@@ -73,7 +73,9 @@ t.test('a set that the far tier did not confirm rejects, leaves nothing old in a
   for (const command of [(method: ChaosMethod) => method.throw(), (method: ChaosMethod) => method.reject()]) {
     command(far.set)
     far.delete.reject()
-    await t.rejects((async () => await backend.set('a', entry('new')))(), { ...FAILED, message: /tier 2 of 2, 'tier1', did not confirm it/, isPartial: true })
+    await t.rejects((async () => await backend.set('a', entry('new')))(), {
+      ...FAILED, message: /tier 2 of 2, 'tier1', did not confirm it/, isPartial: true
+    })
     t.equal(await text(), 'new')
     held[0].delete('a')
     t.equal(await text(), undefined, 'the old one is still in the far tier, and not read')

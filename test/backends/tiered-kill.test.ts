@@ -43,14 +43,15 @@ const STOPS: ReadonlyArray<readonly [stop: string, near: string | undefined, far
 
 for (const far of ['sqlite', 'file']) {
   for (const [stop, nearHas, farHas] of STOPS) {
-    t.test(`files before ${far}, killed with SIGKILL ${stop}: what is left is whole, and nothing older is served after nearTtl`, async (t) => {
-      const choices = await left(t, far, stop)
-      t.equal(await wordIn(choices.far), farHas)
-      t.equal(await wordIn(choices.near), nearHas)
-      const tiered = { backend: 'tiered', options: { tiers: [choices.near, choices.far], nearTtl: NEAR_TTL, deadline: '10s' } } as const
-      t.equal(await wordIn(tiered), nearHas ?? farHas)
-      t.equal(await wordIn(choices.near), nearHas ?? farHas, 'copied')
-      t.equal(await wordIn(tiered, NEAR_TTL_MS), farHas)
-    })
+    t.test(`files before ${far}, killed with SIGKILL ${stop}: what is left is whole, and nothing older is served after nearTtl`,
+      async (t) => {
+        const choices = await left(t, far, stop)
+        t.equal(await wordIn(choices.far), farHas)
+        t.equal(await wordIn(choices.near), nearHas)
+        const tiered = { backend: 'tiered', options: { tiers: [choices.near, choices.far], nearTtl: NEAR_TTL, deadline: '10s' } } as const
+        t.equal(await wordIn(tiered), nearHas ?? farHas)
+        t.equal(await wordIn(choices.near), nearHas ?? farHas, 'copied')
+        t.equal(await wordIn(tiered, NEAR_TTL_MS), farHas)
+      })
   }
 }

@@ -53,7 +53,8 @@ t.test('tiered: an answer is stored in both tiers, and a hit comes from the near
 })
 
 for (const [name, command] of [
-  ['throws', (method: ChaosMethod) => method.throw()], ['rejects', (method: ChaosMethod) => method.reject()], ['hangs', (method: ChaosMethod) => method.hang()]
+  ['throws', (method: ChaosMethod) => method.throw()], ['rejects', (method: ChaosMethod) => method.reject()],
+  ['hangs', (method: ChaosMethod) => method.hang()]
 ] as const) {
   t.test(`while the far tier ${name}, what the near one has is served, and what comes new is kept there`, async (t) => {
     const { hits, far, slow } = await overTiers(t)
@@ -102,7 +103,9 @@ t.test('an invalidation while the far tier is down rejects, and what was stored 
 
 t.test('an invalidation between the read of the far tier and the copy to the near one is not undone', async (t) => {
   for (const how of ['all', { url: '/0' }, { route: '/:id' }, undefined] as const) {
-    const { ask, change, cache, far, near } = await overTiers(t, { deadline: '5s', options: { tiers: [{ backend: 'near' }, { backend: 'far' }], deadline: '4s' } })
+    const { ask, change, cache, far, near } = await overTiers(t, {
+      deadline: '5s', options: { tiers: [{ backend: 'near' }, { backend: 'far' }], deadline: '4s' }
+    })
     await ask('/0')
     await near.inner!.clear!()
     far.get.only(isAnswer).stall()
@@ -122,9 +125,13 @@ t.test('a soak of random faults in both tiers costs hits and nothing else, and a
   const any = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)]!
   const { ask, change, cache, clock, backends, near, far, hits } = await overTiers(t, { deadline: '60ms', nearTtl: '30s' })
   const faults: ReadonlyArray<(method: ChaosMethod) => void> = [
-    (method) => method.throw(), (method) => method.reject(), (method) => method.later(), (method) => method.hang(), (method) => method.stall(), (method) => method.applyAndReject(), (method) => method.applyAndThrow()
+    (method) => method.throw(), (method) => method.reject(), (method) => method.later(), (method) => method.hang(),
+    (method) => method.stall(), (method) => method.applyAndReject(), (method) => method.applyAndThrow()
   ]
-  const garbled: ReadonlyArray<(method: ChaosMethod) => void> = [(method) => method.answer(42), (method) => method.answer(null), (method) => method.mangle(() => 'text'), (method) => method.mangle(() => undefined)]
+  const garbled: ReadonlyArray<(method: ChaosMethod) => void> = [
+    (method) => method.answer(42), (method) => method.answer(null), (method) => method.mangle(() => 'text'),
+    (method) => method.mangle(() => undefined)
+  ]
   for (let step = 0; step < 80; step++) {
     for (const chaos of [near, far]) {
       for (const method of chaos.all) {

@@ -27,24 +27,30 @@ const CASES: ReadonlyArray<readonly [nearTtl: string | undefined, targets: Recor
 
 for (const [last, choiceOf] of Object.entries(LAST)) {
   for (const [nearTtl, targets] of CASES) {
-    t.test(`tiered: memory before ${last}, ${nearTtl === undefined ? 'without nearTtl' : `with a nearTtl of ${nearTtl}`}: what another process invalidates is served for a second at most`, async (t) => {
-      const folder = mkdtempSync(join(tmpdir(), 'tiered-'))
-      t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-      const version = join(folder, 'version')
-      const tiers = [{ backend: 'memory' }, await choiceOf(t, folder)]
-      const options = JSON.stringify({ backend: 'tiered', options: { tiers, ...(nearTtl !== undefined && { nearTtl }) } })
-      const [one, other] = await Promise.all([1, 2].map(async () => await startChild(t, 'near.js', [options, version]))) as [string, string]
-      const versionAt = async (path: string): Promise<unknown> => (await (await fetch(other + path)).json() as { version: unknown }).version
-      writeFileSync(version, 'old')
-      // The second time it is in the other process's memory.
-      for (const path of [...Object.keys(targets), ...Object.keys(targets)]) t.equal(await versionAt(path), 'old')
-      writeFileSync(version, 'new')
-      for (const target of Object.values(targets)) {
-        const { status } = await fetch(`${one}/invalidate`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(target) })
-        t.equal(status, 204)
-      }
-      await sleep(SOON_MS)
-      for (const path of Object.keys(targets)) t.equal(await versionAt(path), 'new', path)
-    })
+    t.test(
+      `tiered: memory before ${last}, ${nearTtl === undefined ? 'without nearTtl' : `with a nearTtl of ${nearTtl}`}: what another process invalidates is served for a second at most`,
+      async (t) => {
+        const folder = mkdtempSync(join(tmpdir(), 'tiered-'))
+        t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+        const version = join(folder, 'version')
+        const tiers = [{ backend: 'memory' }, await choiceOf(t, folder)]
+        const options = JSON.stringify({ backend: 'tiered', options: { tiers, ...(nearTtl !== undefined && { nearTtl }) } })
+        const [one, other] = await Promise.all([1, 2].map(async () =>
+          await startChild(t, 'near.js', [options, version]))) as [string, string]
+        const versionAt = async (path: string): Promise<unknown> =>
+          (await (await fetch(other + path)).json() as { version: unknown }).version
+        writeFileSync(version, 'old')
+        // The second time it is in the other process's memory.
+        for (const path of [...Object.keys(targets), ...Object.keys(targets)]) t.equal(await versionAt(path), 'old')
+        writeFileSync(version, 'new')
+        for (const target of Object.values(targets)) {
+          const { status } = await fetch(`${one}/invalidate`, {
+            method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(target)
+          })
+          t.equal(status, 204)
+        }
+        await sleep(SOON_MS)
+        for (const path of Object.keys(targets)) t.equal(await versionAt(path), 'new', path)
+      })
   }
 }

@@ -31,7 +31,9 @@ t.test('tiered: wrong options are refused', async (t) => {
     ['memory.maxBytes', { tiers: [{ backend: 'memory', options: { maxBytes: -1 } }, { backend: 'memory' }] }]
   ]
   for (const [name, options] of wrong) {
-    await t.rejects(builtIns().open({ backend: 'tiered', options: options as TieredOptions }), { code: 'CACHE_ERR_OPTION', message: `cache: '${name}' must be` }, name)
+    await t.rejects(builtIns().open({ backend: 'tiered', options: options as TieredOptions }), {
+      code: 'CACHE_ERR_OPTION', message: `cache: '${name}' must be`
+    }, name)
   }
 })
 
@@ -79,15 +81,18 @@ t.test('a copy lives for what is left of the entry, nearTtl at most', async (t) 
   }
 })
 
-t.test('without nearTtl nothing but the life of an entry ends its copies where the last tier is memory, which no other process shares', async (t) => {
-  const clock = testClock()
-  const near = mapBackend(clock.now)
-  const registry = builtIns().add('near' as 'file', () => defineBackend({ name: 'near', create: () => near }))
-  const backend = await registry.open({ backend: 'tiered', options: { tiers: [{ backend: 'near' as 'file' }, { backend: 'memory' }] } }, { now: clock.now, isStamp: () => true })
-  t.teardown(() => backend.close())
-  await backend.set('a', { value: Buffer.from('value'), expiresAt: clock.now() + 5_000 })
-  t.equal(near.get('a')?.expiresAt, clock.now() + 5_000)
-})
+t.test('without nearTtl nothing but the life of an entry ends its copies where the last tier is memory, which no other process shares',
+  async (t) => {
+    const clock = testClock()
+    const near = mapBackend(clock.now)
+    const registry = builtIns().add('near' as 'file', () => defineBackend({ name: 'near', create: () => near }))
+    const backend = await registry.open({ backend: 'tiered', options: { tiers: [{ backend: 'near' as 'file' }, { backend: 'memory' }] } }, {
+      now: clock.now, isStamp: () => true
+    })
+    t.teardown(() => backend.close())
+    await backend.set('a', { value: Buffer.from('value'), expiresAt: clock.now() + 5_000 })
+    t.equal(near.get('a')?.expiresAt, clock.now() + 5_000)
+  })
 
 t.test("a copy of a tag's stamp is used for a second at most, whatever nearTtl says", async (t) => {
   for (const [nearTtl, expectedMs] of [['1h', 1_000], ['250ms', 250]] as const) {
@@ -116,37 +121,42 @@ t.test('no tier keeps an entry longer than the last one does, whatever lives, ca
     fc.record({ get: fc.constantFrom('a', 'b') }),
     fc.record({ forgetNear: fc.constantFrom('a', 'b') }),
     fc.record({ pass: fc.integer({ min: 1, max: 8_000 }) }))
-  await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 25 }), fc.option(fc.integer({ min: 1, max: 15_000 })), async (steps, nearTtlMs) => {
-    const clock = testClock()
-    const [near, far] = [mapBackend(clock.now), mapBackend(clock.now)]
-    const registry = builtIns().add('near' as 'memory', () => defineBackend({ name: 'near', create: () => near })).add('far' as 'memory', () => defineBackend({ name: 'far', create: () => far }))
-    const options = { tiers: [{ backend: 'near' as 'memory' }, { backend: 'far' as 'memory' }], ...(nearTtlMs !== null && { nearTtl: `${nearTtlMs}ms` }) }
-    const backend = await registry.open({ backend: 'tiered', options }, { now: clock.now })
-    const entry = (lifeMs: number): StoredEntry => ({ value: Buffer.from('value'), expiresAt: clock.now() + lifeMs })
-    try {
-      for (const one of steps) {
-        if ('set' in one) await backend.set(one.set, entry(one.lifeMs))
-        // Another process: it changes the last tier alone, and only to what lives longer (the rest is what a test of two processes, below, is about).
-        if ('far' in one && clock.now() + one.lifeMs >= (far.get(one.far)?.expiresAt ?? 0)) far.set(one.far, entry(one.lifeMs))
-        if ('forgetNear' in one) near.delete(one.forgetNear)
-        if ('pass' in one) await clock.pass(one.pass)
-        if ('get' in one) {
-          const hit = await backend.get(one.get)
-          if (hit !== undefined && hit.expiresAt <= clock.now()) return false
-          if ((hit === undefined) !== (far.get(one.get) === undefined)) return false
-        }
-        for (const key of ['a', 'b']) {
-          const copy = near.get(key)
-          if (copy === undefined) continue
-          if (copy.expiresAt > (far.get(key)?.expiresAt ?? -Infinity)) return false
-          if (nearTtlMs !== null && copy.expiresAt > clock.now() + nearTtlMs) return false
-        }
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 25 }), fc.option(fc.integer({ min: 1, max: 15_000 })), async (steps, nearTtlMs) => {
+      const clock = testClock()
+      const [near, far] = [mapBackend(clock.now), mapBackend(clock.now)]
+      const registry = builtIns().add('near' as 'memory', () => defineBackend({ name: 'near', create: () => near })).add('far' as 'memory',
+        () => defineBackend({ name: 'far', create: () => far }))
+      const options = {
+        tiers: [{ backend: 'near' as 'memory' }, { backend: 'far' as 'memory' }], ...(nearTtlMs !== null && { nearTtl: `${nearTtlMs}ms` })
       }
-      return true
-    } finally {
-      await backend.close()
-    }
-  }), { numRuns: 300 })
+      const backend = await registry.open({ backend: 'tiered', options }, { now: clock.now })
+      const entry = (lifeMs: number): StoredEntry => ({ value: Buffer.from('value'), expiresAt: clock.now() + lifeMs })
+      try {
+        for (const one of steps) {
+          if ('set' in one) await backend.set(one.set, entry(one.lifeMs))
+          // Another process: it changes the last tier alone, and only to what lives longer (the rest is what a test of two processes,
+          // below, is about).
+          if ('far' in one && clock.now() + one.lifeMs >= (far.get(one.far)?.expiresAt ?? 0)) far.set(one.far, entry(one.lifeMs))
+          if ('forgetNear' in one) near.delete(one.forgetNear)
+          if ('pass' in one) await clock.pass(one.pass)
+          if ('get' in one) {
+            const hit = await backend.get(one.get)
+            if (hit !== undefined && hit.expiresAt <= clock.now()) return false
+            if ((hit === undefined) !== (far.get(one.get) === undefined)) return false
+          }
+          for (const key of ['a', 'b']) {
+            const copy = near.get(key)
+            if (copy === undefined) continue
+            if (copy.expiresAt > (far.get(key)?.expiresAt ?? -Infinity)) return false
+            if (nearTtlMs !== null && copy.expiresAt > clock.now() + nearTtlMs) return false
+          }
+        }
+        return true
+      } finally {
+        await backend.close()
+      }
+    }), { numRuns: 300 })
 })
 
 t.test('tiered: an entry set when it is over removes what was there, in every tier', async (t) => {
@@ -195,27 +205,31 @@ t.test('close is done once, and afterwards everything is CACHE_ERR_CLOSED', asyn
   await backend.close()
   for (const tier of chaos) t.equal(tier.close.calls.length, 1)
   const calls: Array<() => unknown> = [
-    () => backend.get('a'), () => backend.set('a', entry('value')), () => backend.delete('a'), () => backend.has!('a'), () => backend.clear!(),
-    () => backend.keys!(), () => backend.size!(), () => backend.stats!(), () => backend.getMany!(['a'])
+    () => backend.get('a'), () => backend.set('a', entry('value')), () => backend.delete('a'), () => backend.has!('a'),
+    () => backend.clear!(), () => backend.keys!(), () => backend.size!(), () => backend.stats!(), () => backend.getMany!(['a'])
   ]
   for (const call of calls) await t.rejects((async () => await call())(), { code: 'CACHE_ERR_CLOSED' })
 })
 
-t.test('what one process changes, another one with a memory of its own goes on serving for nearTtl at most', needs('redis-server'), async (t) => {
-  const { url } = await startServer(t)
-  const clock = testClock()
-  const open = async () => await builtIns().open({ backend: 'tiered', options: { tiers: [{ backend: 'memory' }, { backend: 'redis', options: { url } }], nearTtl: '10s' } }, { now: clock.now })
-  const [one, other] = [await open(), await open()]
-  t.teardown(async () => await Promise.all([one.close(), other.close()]))
-  const textUnder = async (backend: CacheBackend, key: string) => Buffer.from((await backend.get(key))?.value ?? []).toString()
-  const entry = (text: string): StoredEntry => ({ value: Buffer.from(text), expiresAt: clock.now() + 60_000 })
-  for (const key of ['changed', 'deleted']) await one.set(key, entry('old'))
-  for (const key of ['changed', 'deleted']) t.equal(await textUnder(other, key), 'old')
-  await one.set('changed', entry('new'))
-  await one.delete('deleted')
-  t.same([await textUnder(one, 'changed'), await textUnder(one, 'deleted')], ['new', ''], 'at once where it was changed')
-  await clock.pass(9_999)
-  t.same([await textUnder(other, 'changed'), await textUnder(other, 'deleted')], ['old', 'old'], 'this test would pass without a near tier')
-  await clock.pass(1)
-  t.same([await textUnder(other, 'changed'), await textUnder(other, 'deleted')], ['new', ''])
-})
+t.test('what one process changes, another one with a memory of its own goes on serving for nearTtl at most', needs('redis-server'),
+  async (t) => {
+    const { url } = await startServer(t)
+    const clock = testClock()
+    const open = async () => await builtIns().open(
+      { backend: 'tiered', options: { tiers: [{ backend: 'memory' }, { backend: 'redis', options: { url } }], nearTtl: '10s' } },
+      { now: clock.now })
+    const [one, other] = [await open(), await open()]
+    t.teardown(async () => await Promise.all([one.close(), other.close()]))
+    const textUnder = async (backend: CacheBackend, key: string) => Buffer.from((await backend.get(key))?.value ?? []).toString()
+    const entry = (text: string): StoredEntry => ({ value: Buffer.from(text), expiresAt: clock.now() + 60_000 })
+    for (const key of ['changed', 'deleted']) await one.set(key, entry('old'))
+    for (const key of ['changed', 'deleted']) t.equal(await textUnder(other, key), 'old')
+    await one.set('changed', entry('new'))
+    await one.delete('deleted')
+    t.same([await textUnder(one, 'changed'), await textUnder(one, 'deleted')], ['new', ''], 'at once where it was changed')
+    await clock.pass(9_999)
+    t.same([await textUnder(other, 'changed'), await textUnder(other, 'deleted')], ['old', 'old'],
+      'this test would pass without a near tier')
+    await clock.pass(1)
+    t.same([await textUnder(other, 'changed'), await textUnder(other, 'deleted')], ['new', ''])
+  })

@@ -36,7 +36,8 @@ let numbers = 0
 
 async function check (t: Test, options: () => UnstorageOptions): Promise<void> {
   const clock = testClock()
-  await conforms(t, { ...clock, open: () => builtIns().open({ backend: 'unstorage', options: options() }, { now: clock.now }) }, someOf(conformance))
+  await conforms(t, { ...clock, open: () => builtIns().open({ backend: 'unstorage', options: options() }, { now: clock.now }) },
+    someOf(conformance))
 }
 
 t.test('unstorage conforms on the driver fs, a folder for each backend', async (t) => {
@@ -66,7 +67,8 @@ t.test('unstorage: an option that is wrong, unknown, missing or one too many is 
     [{ driver: { url: 'secret' } }, /unstorage\.driver' must be a driver/],
     [{ driver: readOnly }, /got one that can only read/],
     [{ driver: fsDriver({ base: 'cache', readOnly: true }) }, /got one that can only read/],
-    [{ storage: createStorage({ driver: fsDriver({ base: 'cache', readOnly: true }) }) }, /unstorage\.storage' must be .* got one that can only read/],
+    [{ storage: createStorage({ driver: fsDriver({ base: 'cache', readOnly: true }) }) },
+      /unstorage\.storage' must be .* got one that can only read/],
     [{ storage: driver }, /unstorage\.storage' must be a storage made with createStorage/],
     [{ driver, prefix: '../up' }, /unstorage\.prefix' must be 1 to 64 of/],
     [{ driver, timeout: 'soon' }, /unstorage\.timeout'/],
@@ -82,7 +84,8 @@ t.test('unstorage: an option that is wrong, unknown, missing or one too many is 
 
 t.test('unstorage: without the package it says what to install', async (t) => {
   const load = async (): Promise<never> => { throw Object.assign(new Error('not there'), { code: 'ERR_MODULE_NOT_FOUND' }) }
-  const failure = await failureOf(() => openStorage({ driver: memoryDriver(), storage: undefined, prefix: 'frc', timeoutMs: 5, cleanupIntervalMs: 5 }, load))
+  const failure = await failureOf(() =>
+    openStorage({ driver: memoryDriver(), storage: undefined, prefix: 'frc', timeoutMs: 5, cleanupIntervalMs: 5 }, load))
   t.match(failure, { code: 'CACHE_ERR_DEPENDENCY_MISSING', message: /npm install unstorage/, cause: { code: 'ERR_MODULE_NOT_FOUND' } })
 })
 
@@ -116,57 +119,64 @@ t.test('unstorage: keys that unstorage would take for one another, or for paths,
   t.same((await backend.keys!()).sort(), keys.sort())
 })
 
-t.test('unstorage: a file that can not be read is a failure and not an entry, and one that can not be removed a failed delete', async (t) => {
-  const base = newFolder(t)
-  const { backend } = await openUnstorage(t, { driver: fsDriver({ base }) })
-  await backend.set('key', entry('value'))
-  // Below a plain file nothing can be opened, whoever asks.
-  rmSync(join(base, 'frc'), { recursive: true })
-  writeFileSync(join(base, 'frc'), '')
-  t.match(await failureOf(() => backend.get('key')), { code: 'ENOTDIR' })
-  t.match(await failureOf(() => backend.set('key', entry('value'))), { message: /./ })
-  rmSync(join(base, 'frc'))
-  // A folder in its place is there and is not removed.
-  mkdirSync(pathOf(base, 'key'), { recursive: true })
-  t.match(await failureOf(() => backend.delete('key')), { code: 'CACHE_ERR_BACKEND_FAILED', message: /did not remove it/ })
-})
+t.test('unstorage: a file that can not be read is a failure and not an entry, and one that can not be removed a failed delete',
+  async (t) => {
+    const base = newFolder(t)
+    const { backend } = await openUnstorage(t, { driver: fsDriver({ base }) })
+    await backend.set('key', entry('value'))
+    // Below a plain file nothing can be opened, whoever asks.
+    rmSync(join(base, 'frc'), { recursive: true })
+    writeFileSync(join(base, 'frc'), '')
+    t.match(await failureOf(() => backend.get('key')), { code: 'ENOTDIR' })
+    t.match(await failureOf(() => backend.set('key', entry('value'))), { message: /./ })
+    rmSync(join(base, 'frc'))
+    // A folder in its place is there and is not removed.
+    mkdirSync(pathOf(base, 'key'), { recursive: true })
+    t.match(await failureOf(() => backend.delete('key')), { code: 'CACHE_ERR_BACKEND_FAILED', message: /did not remove it/ })
+  })
 
-t.test('unstorage: a delete has done what it should where somebody else sets the key at once, not where the driver keeps what it has; nothing is removed after close', async (t) => {
-  const held = new Map<string, Uint8Array>()
-  let [removals, setAgain] = [0, 0]
-  let looked: () => unknown = () => undefined
-  const driver = {
-    ...memoryDriver(),
-    getItemRaw: (key: string) => held.get(key),
-    setItemRaw: (key: string, value: Uint8Array) => { held.set(key, value) },
-    hasItem: async (key: string) => { await looked(); return held.has(key) },
-    removeItem: (key: string) => {
-      removals++
-      if (setAgain-- > 0) held.set(key, Buffer.from(`of somebody else, ${removals}`))
+t.test(
+  'unstorage: a delete has done what it should where somebody else sets the key at once, not where the driver keeps what it has; nothing is removed after close',
+  async (t) => {
+    const held = new Map<string, Uint8Array>()
+    let [removals, setAgain] = [0, 0]
+    let looked: () => unknown = () => undefined
+    const driver = {
+      ...memoryDriver(),
+      getItemRaw: (key: string) => held.get(key),
+      setItemRaw: (key: string, value: Uint8Array) => { held.set(key, value) },
+      hasItem: async (key: string) => { await looked(); return held.has(key) },
+      removeItem: (key: string) => {
+        removals++
+        if (setAgain-- > 0) held.set(key, Buffer.from(`of somebody else, ${removals}`))
+      }
     }
-  }
-  const { backend } = await openUnstorage(t, { driver })
-  await backend.set('key', entry('value'))
-  setAgain = 2
-  await backend.delete('key')
-  t.equal(removals, 2)
-  t.match(await failureOf(() => backend.delete('key')), { code: 'CACHE_ERR_BACKEND_FAILED', message: /did not remove it/ })
-  t.equal(removals, 4)
-  let goOn = (): void => {}
-  looked = () => new Promise<void>((resolve) => { goOn = resolve })
-  const deleting = failureOf(() => backend.delete('key'))
-  await new Promise(setImmediate)
-  await backend.close()
-  t.match(await deleting, { code: 'CACHE_ERR_CLOSED' })
-  goOn()
-  await new Promise(setImmediate)
-  t.equal(removals, 5)
-})
+    const { backend } = await openUnstorage(t, { driver })
+    await backend.set('key', entry('value'))
+    setAgain = 2
+    await backend.delete('key')
+    t.equal(removals, 2)
+    t.match(await failureOf(() => backend.delete('key')), { code: 'CACHE_ERR_BACKEND_FAILED', message: /did not remove it/ })
+    t.equal(removals, 4)
+    let goOn = (): void => {}
+    looked = () => new Promise<void>((resolve) => { goOn = resolve })
+    const deleting = failureOf(() => backend.delete('key'))
+    await new Promise(setImmediate)
+    await backend.close()
+    t.match(await deleting, { code: 'CACHE_ERR_CLOSED' })
+    goOn()
+    await new Promise(setImmediate)
+    t.equal(removals, 5)
+  })
 
 t.test('unstorage: a file that was cut off, altered or moved to another key\'s place is a miss, and counted', async (t) => {
   const base = newFolder(t)
   const { backend } = await openUnstorage(t, { driver: fsDriver({ base }) })
-  for (const change of [() => truncateSync(pathOf(base, 'key'), 40), () => writeFileSync(pathOf(base, 'key'), 'garbage'), () => writeFileSync(pathOf(base, 'key'), '')]) {
+  for (const change of [
+    () => truncateSync(pathOf(base, 'key'), 40),
+    () => writeFileSync(pathOf(base, 'key'), 'garbage'),
+    () => writeFileSync(pathOf(base, 'key'), '')
+  ]) {
     await backend.set('key', entry('a value'))
     change()
     t.equal(await backend.get('key'), undefined)
@@ -176,7 +186,9 @@ t.test('unstorage: a file that was cut off, altered or moved to another key\'s p
 
 t.test('unstorage: what drivers answer for bytes is read, and nothing else', async (t) => {
   const held = new Map<string, unknown>()
-  const driver = { ...memoryDriver(), getItemRaw: (key: string) => held.get(key), setItemRaw: (key: string, value: unknown) => { held.set(key, value) } }
+  const driver = {
+    ...memoryDriver(), getItemRaw: (key: string) => held.get(key), setItemRaw: (key: string, value: unknown) => { held.set(key, value) }
+  }
   const { backend } = await openUnstorage(t, { driver })
   await backend.set('key', entry('value'))
   const [[name, bytes]] = [...held] as [[string, Buffer]]
@@ -199,24 +211,25 @@ t.test('unstorage: where the driver does not list what it holds, clear rejects i
   await backend.clear!()
 })
 
-t.test('unstorage: what is over goes when it is met and by the cleanup, but not where the driver is told how long it lives', needs('redis-server'), async (t) => {
-  const base = newFolder(t)
-  const { backend, clock, tasks } = await openUnstorage(t, { driver: fsDriver({ base }) })
-  for (const key of ['a', 'b', 'c']) await backend.set(key, entry(key, key === 'c' ? 60_000 : 1_000))
-  await clock.pass(1_000)
-  t.equal(await backend.get('a'), undefined)
-  await backend.delete('a')
-  t.notOk(existsSync(pathOf(base, 'a')))
-  await tasks.get('unstorage cleanup')!()
-  t.notOk(existsSync(pathOf(base, 'b')))
-  t.equal(await textAt(backend, 'c'), 'c')
-  const { port, admin } = await startServer(t)
-  const told = await openUnstorage(t, { driver: redisDriver({ host: '127.0.0.1', port }) })
-  t.equal(told.tasks.size, 0)
-  await told.backend.set('key', entry('value', 1))
-  const seconds = await admin.ttl(`frc:${nameOf(storedKey('key'))}`)
-  t.ok(seconds > 0 && seconds <= 2, `${seconds}`)
-})
+t.test('unstorage: what is over goes when it is met and by the cleanup, but not where the driver is told how long it lives',
+  needs('redis-server'), async (t) => {
+    const base = newFolder(t)
+    const { backend, clock, tasks } = await openUnstorage(t, { driver: fsDriver({ base }) })
+    for (const key of ['a', 'b', 'c']) await backend.set(key, entry(key, key === 'c' ? 60_000 : 1_000))
+    await clock.pass(1_000)
+    t.equal(await backend.get('a'), undefined)
+    await backend.delete('a')
+    t.notOk(existsSync(pathOf(base, 'a')))
+    await tasks.get('unstorage cleanup')!()
+    t.notOk(existsSync(pathOf(base, 'b')))
+    t.equal(await textAt(backend, 'c'), 'c')
+    const { port, admin } = await startServer(t)
+    const told = await openUnstorage(t, { driver: redisDriver({ host: '127.0.0.1', port }) })
+    t.equal(told.tasks.size, 0)
+    await told.backend.set('key', entry('value', 1))
+    const seconds = await admin.ttl(`frc:${nameOf(storedKey('key'))}`)
+    t.ok(seconds > 0 && seconds <= 2, `${seconds}`)
+  })
 
 t.test('unstorage: a driver that hangs costs the timeout, and close ends it', async (t) => {
   const { backend } = await openUnstorage(t, { driver: { ...memoryDriver(), getItemRaw: () => new Promise(() => {}) }, timeout: SHORT })

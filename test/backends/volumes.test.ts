@@ -39,34 +39,36 @@ const VOLUMES: Readonly<Record<string, (volume: string) => object>> = {
 }
 
 for (const [backend, optionsOn] of Object.entries(VOLUMES)) {
-  t.test(`${backend}: each start after the kubelet has set the rights for fsGroup serves what the one before stored`, { skip: needsSetpriv }, async (t) => {
-    const volume = newFolder(t)
-    chmodSync(volume, 0o777)
-    for (const kept of ['nothing', 'kept', 'kept']) {
-      asKubelet(volume)
-      t.same(await started(backend, optionsOn(volume), 'kept', asNobody), { kept, set: 'kept', warnings: 0 })
-    }
-    t.equal(modeOf(volume), '2777', 'the volume is not ours, and stays as it is')
-  })
+  t.test(`${backend}: each start after the kubelet has set the rights for fsGroup serves what the one before stored`,
+    { skip: needsSetpriv }, async (t) => {
+      const volume = newFolder(t)
+      chmodSync(volume, 0o777)
+      for (const kept of ['nothing', 'kept', 'kept']) {
+        asKubelet(volume)
+        t.same(await started(backend, optionsOn(volume), 'kept', asNobody), { kept, set: 'kept', warnings: 0 })
+      }
+      t.equal(modeOf(volume), '2777', 'the volume is not ours, and stays as it is')
+    })
 }
 
-t.test('file: a folder of ours that others could write is made private again, with all of its folders, also while it is used', async (t) => {
-  const dir = join(newFolder(t), 'cache')
-  const shard = dirname(pathIn(dir, 'key'))
-  for (const mode of [0o2770, 0o770, 0o702, 0o777]) {
-    const { backend } = await openFiles(t, { dir })
-    await backend.set('key', entry('value'))
-    for (const path of [dir, join(dir, 'v1'), shard]) chmodSync(path, mode)
-    // Another shard, so that the folders are looked at.
-    await backend.set(`other-${mode}`, entry('value'))
-    await backend.close()
-    chmodSync(shard, mode)
-    const { backend: second } = await openFiles(t, { dir })
-    t.equal(await textAt(second, 'key'), 'value', mode.toString(8))
-    await second.set('key', entry('value'))
-    for (const path of [dir, join(dir, 'v1'), shard]) t.equal(modeOf(path), '700', path)
-  }
-})
+t.test('file: a folder of ours that others could write is made private again, with all of its folders, also while it is used',
+  async (t) => {
+    const dir = join(newFolder(t), 'cache')
+    const shard = dirname(pathIn(dir, 'key'))
+    for (const mode of [0o2770, 0o770, 0o702, 0o777]) {
+      const { backend } = await openFiles(t, { dir })
+      await backend.set('key', entry('value'))
+      for (const path of [dir, join(dir, 'v1'), shard]) chmodSync(path, mode)
+      // Another shard, so that the folders are looked at.
+      await backend.set(`other-${mode}`, entry('value'))
+      await backend.close()
+      chmodSync(shard, mode)
+      const { backend: second } = await openFiles(t, { dir })
+      t.equal(await textAt(second, 'key'), 'value', mode.toString(8))
+      await second.set('key', entry('value'))
+      for (const path of [dir, join(dir, 'v1'), shard]) t.equal(modeOf(path), '700', path)
+    }
+  })
 
 t.test('file: a folder that is meant for everybody, as /tmp is, is refused and stays as it is', async (t) => {
   const dir = join(newFolder(t), 'tmp')
@@ -91,14 +93,15 @@ const FIXED = ['chmod,fchmod,fchmodat:error=EPERM', 'chmod,fchmod,fchmodat:retva
 const WHAT_TO_DO = /does not let modes be changed: mount it so that this user alone has access.*choose a path on another one/s
 
 for (const inject of FIXED) {
-  t.test(`file: a folder that others can write is refused where chmod fails or has no effect (${inject.split(':')[1]}), with what to do`, { skip: needsStrace }, async (t) => {
-    const dir = join(newFolder(t), 'cache')
-    mkdirSync(dir)
-    chmodSync(dir, 0o777)
-    const found = await started('file', { dir }, 'one', injecting(inject))
-    t.match(found, { stderr: /CACHE_ERR_OPTION.*'file.dir'.*others can write it/s })
-    t.match(found, { stderr: WHAT_TO_DO })
-  })
+  t.test(`file: a folder that others can write is refused where chmod fails or has no effect (${inject.split(':')[1]}), with what to do`,
+    { skip: needsStrace }, async (t) => {
+      const dir = join(newFolder(t), 'cache')
+      mkdirSync(dir)
+      chmodSync(dir, 0o777)
+      const found = await started('file', { dir }, 'one', injecting(inject))
+      t.match(found, { stderr: /CACHE_ERR_OPTION.*'file.dir'.*others can write it/s })
+      t.match(found, { stderr: WHAT_TO_DO })
+    })
 }
 
 t.test('file, sqlite: on a volume whose modes are fixed at 777 the first start is refused already, with what to do', async (t) => {

@@ -17,7 +17,9 @@ for (const [what, signal, toAll, exitCode] of [
   t.test(`cache-bench: ${what} ends it at once, and nothing is left behind`, async (t) => {
     const folder = benchFolder(t)
     const path = join(folder, 'named.db')
-    const run = startBench(t, ['--seconds', '20', '--entries', '64', '--backend', 'file', '--backend', 'sqlite', '--options', JSON.stringify({ path })], folder)
+    const run = startBench(t, [
+      '--seconds', '20', '--entries', '64', '--backend', 'file', '--backend', 'sqlite', '--options', JSON.stringify({ path })
+    ], folder)
     await underWay(run)
     process.kill(toAll ? -run.pid : run.pid, signal)
     const ended = await run.ended

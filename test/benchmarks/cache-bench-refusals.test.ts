@@ -10,7 +10,8 @@ const WRONG: ReadonlyArray<readonly [args: readonly string[], says: RegExp]> = [
   [['--backend', 'sqlight'], /^cache-bench: there is no backend 'sqlight'; known are memory, .*sqlite.*--module/],
   [['--backend', 'sqlite', '--options', '{path}'], /^cache-bench: --options is not JSON: .*at character 2, got '{path}'/],
   [['--backend', 'sqlite', '--options', '[1]'], /^cache-bench: --options must be a JSON object such as .*got '\[1\]'/],
-  [['--backend', 'sqlite', '--options', '{"pth":"x"}'], /^cache-bench: sqlite can't be opened: cache: 'sqlite.pth' must be absent.*known are path/],
+  [['--backend', 'sqlite', '--options', '{"pth":"x"}'],
+    /^cache-bench: sqlite can't be opened: cache: 'sqlite.pth' must be absent.*known are path/],
   [['--backend', 'redis'], /^cache-bench: redis can't be opened: .*given exactly one of client, namespace, url, connection/],
   [['--backend', 'http'], /^cache-bench: http can't be opened: .*http.baseUrl/],
   [['--options', '{}', '--backend', 'memory'], /^cache-bench: --options belongs to the --backend or --module before it, and there is none/],
@@ -26,7 +27,8 @@ const WRONG: ReadonlyArray<readonly [args: readonly string[], says: RegExp]> = [
   [['--backend', 'memory', '--against', 'not-there.json'], /^cache-bench: --against not-there.json can't be read: ENOENT/],
   [['--backend', 'memory', '--against', 'empty.mjs'], /^cache-bench: --against empty.mjs can't be read: .*JSON/],
   [['--backend', 'memory', '--against', 'other.json'], /^cache-bench: --against other.json is no report of this cache-bench/],
-  [['--backend', 'memory', '--against', 'wide.json'], /^cache-bench: --against wide.json was measured with entries 20000, this is 64: nothing can be compared/],
+  [['--backend', 'memory', '--against', 'wide.json'],
+    /^cache-bench: --against wide.json was measured with entries 20000, this is 64: nothing can be compared/],
   [['--backend', 'memory', '--json', 'no/where.json'], /^cache-bench: no\/where.json can't be written: there is no folder/]
 ]
 

@@ -17,17 +17,25 @@ export default { name: 'mine', create: ({ size = 0 }) => ({
 t.test('cache-bench: it prints tables, keeps JSON, draws, compares with a run of before, and leaves nothing behind', async (t) => {
   const folder = benchFolder(t)
   writeFileSync(join(folder, 'mine.mjs'), OWN_BACKEND)
-  const asked = ['--backend', 'memory', '--backend', 'sqlite', '--options', '{"maxEntries":100000}', '--module', './mine.mjs', '--name', 'mine']
+  const asked = [
+    '--backend', 'memory', '--backend', 'sqlite', '--options', '{"maxEntries":100000}', '--module', './mine.mjs', '--name', 'mine'
+  ]
   const first = startBench(t, [...TINY, ...asked, '--json', 'first.json', '--chart', 'first.svg'], folder)
   const { exitCode, stdout, stderr } = await first.ended
   t.equal(exitCode, 0, stderr)
-  for (const title of ['Operations\n', 'by the size of values', 'Event-loop delay', 'Requests to a Fastify application']) t.match(stdout, title)
-  for (const name of ['memory', 'sqlite', 'mine']) t.match(stdout, new RegExp(`^${name}: with 90 % of the requests answered from it, caching .*processor time.*answers sooner`, 'm'))
+  for (const title of ['Operations\n', 'by the size of values', 'Event-loop delay', 'Requests to a Fastify application']) {
+    t.match(stdout, title)
+  }
+  for (const name of ['memory', 'sqlite', 'mine']) {
+    t.match(stdout, new RegExp(`^${name}: with 90 % of the requests answered from it, caching .*processor time.*answers sooner`, 'm'))
+  }
   t.match(stderr, /^operations, round 1 of 5: memory$/m)
   t.same(first.leftovers(), [])
 
   const report = JSON.parse(readFileSync(join(folder, 'first.json'), 'utf8')) as Report
-  t.match(report, { format: 1, conditions: { entries: 64, valueBytes: 1_200, inFlight: 64, hitRatio: 0.9 }, machine: { node: process.version } })
+  t.match(report, {
+    format: 1, conditions: { entries: 64, valueBytes: 1_200, inFlight: 64, hitRatio: 0.9 }, machine: { node: process.version }
+  })
   t.same(report.backends.map(({ name }) => name), ['memory', 'sqlite', 'mine'])
   for (const { operations, sizes, delay, writing, memory, served, breakEven } of report.backends) {
     t.same(Object.keys(operations).sort(), ['delete', 'get', 'miss', 'replace', 'set'])
@@ -38,7 +46,9 @@ t.test('cache-bench: it prints tables, keeps JSON, draws, compares with a run of
     }
     t.same([operations.get.foundShare, operations.miss.foundShare], [1, 0])
     t.same(sizes.map(({ valueBytes }) => valueBytes), [100, 10_000])
-    for (const { operationsPerSecond, p99Ms, p999Ms, maxMs } of [delay, writing]) t.ok(operationsPerSecond > 0 && maxMs >= p999Ms && p999Ms >= p99Ms)
+    for (const { operationsPerSecond, p99Ms, p999Ms, maxMs } of [delay, writing]) {
+      t.ok(operationsPerSecond > 0 && maxMs >= p999Ms && p999Ms >= p99Ms)
+    }
     t.type(memory.heapBytes, 'number')
     t.equal(served.asMeant, 1)
     for (const route of ['floor', 'hit', 'miss'] as const) t.ok(served[route].cpuUs > 0 && served[route].latencyUs > 0)

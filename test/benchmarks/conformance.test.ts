@@ -8,8 +8,16 @@ import { source } from '../support/sources.js'
 const tests = (...all: Array<Partial<Test> & { id: string }>): Test[] => all.map((test) => ({ name: test.id, ...test }))
 
 const topics: Topic[] = [
-  { id: 'fresh', name: 'Freshness', tests: tests({ id: 'none' }, { id: 'age', kind: 'optimal', depends_on: ['none'] }, { id: 'browser', browser_only: true }) },
-  { id: 'stale', name: 'Staleness', tests: tests({ id: 'swr', kind: 'optimal', depends_on: ['age'] }, { id: 'warn', kind: 'check', depends_on: ['none'] }) }
+  {
+    id: 'fresh',
+    name: 'Freshness',
+    tests: tests({ id: 'none' }, { id: 'age', kind: 'optimal', depends_on: ['none'] }, { id: 'browser', browser_only: true })
+  },
+  {
+    id: 'stale',
+    name: 'Staleness',
+    tests: tests({ id: 'swr', kind: 'optimal', depends_on: ['age'] }, { id: 'warn', kind: 'check', depends_on: ['none'] })
+  }
 ]
 const suite: Suite = { topics, verdictOf: () => 'untested' }
 
@@ -65,7 +73,9 @@ t.test('conformance: all tests are those that are not for browsers alone', async
 })
 
 t.test('conformance: the best cache stands first, with its counts', async (t) => {
-  const [, , first, second] = scores([all({ none: 'fail', age: 'dep', swr: 'dep', warn: 'dep' }, 'bad'), all({ none: 'pass', age: 'pass', swr: 'miss', warn: 'no' }, 'good')]).split('\n')
+  const [, , first, second] = scores([
+    all({ none: 'fail', age: 'dep', swr: 'dep', warn: 'dep' }, 'bad'), all({ none: 'pass', age: 'pass', swr: 'miss', warn: 'no' }, 'good')
+  ]).split('\n')
   t.match(first, /^\| good .*\| 2 +\| 1\/0\/0\/0 of 1 +\| 1\/1\/0\/0 of 2 +\| 0\/1\/0\/0 of 1/)
   t.match(second, /^\| bad .*\| 0 +\| 0\/1\/0\/0 of 1/)
 })

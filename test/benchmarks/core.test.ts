@@ -57,7 +57,9 @@ const WORKLOAD = { entries: 200, valueBytes: 50, inFlight: 8 }
 t.test('bench: get and replace meet keys that are there, miss ones that are not, set ones that are not yet', async (t) => {
   const entries = new Map<string, Buffer>()
   let added = 0
-  const bench = new Bench(subject(entries, { set: async (key, value) => { if (!entries.has(key)) added++; entries.set(key, value) } }), WORKLOAD)
+  const bench = new Bench(subject(entries, {
+    set: async (key, value) => { if (!entries.has(key)) added++; entries.set(key, value) }
+  }), WORKLOAD)
   t.match(await bench.fill(10_000), { entries: 200, heapBytesPerEntry: Number })
   const get = await bench.slice('get', 5)
   t.equal(get.found, get.operations)

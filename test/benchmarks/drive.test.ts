@@ -27,7 +27,9 @@ t.test('drive: synchronous answers are counted, those that found something apart
     numbers.push(number)
     return [undefined, null, 'found', 0][number % 4]
   }
-  const { operations, found } = await drive({ operate, inFlight: 4, forMs: LONG_MS, most: 400, timedOneIn: 1, latencies: createHistogram() })
+  const { operations, found } = await drive({
+    operate, inFlight: 4, forMs: LONG_MS, most: 400, timedOneIn: 1, latencies: createHistogram()
+  })
   t.same(numbers, Array.from({ length: 400 }, (_, number) => number))
   t.same({ operations, found }, { operations: 400, found: 200 })
 })
@@ -46,7 +48,9 @@ t.test('drive: it ends when the time is over, and lets the loop turn before that
 t.test('drive: one in so many operations is timed, each of them where that is asked', async (t) => {
   const timed = async (timedOneIn: number): Promise<number> => {
     const latencies = createHistogram()
-    await drive({ operate: (number) => number % 2 === 0 ? 1 : Promise.resolve(1), inFlight: 4, forMs: LONG_MS, most: 10_000, timedOneIn, latencies })
+    await drive({
+      operate: (number) => number % 2 === 0 ? 1 : Promise.resolve(1), inFlight: 4, forMs: LONG_MS, most: 10_000, timedOneIn, latencies
+    })
     return latencies.count
   }
   t.equal(await timed(1), 10_000)

@@ -29,7 +29,9 @@ t.test('break-even: a hit that costs less than no cache is always worth it', asy
 })
 
 t.test('figures: they have the digits that they are good for', async (t) => {
-  t.same([figure(1_234_567), figure(1_234), figure(0.01234), bytes(1_200), bytes(100), bytes(1e6)], ['1 230 000', '1230', '0.0123', '1.2 KB', '100 B', '1 MB'])
+  t.same([figure(1_234_567), figure(1_234), figure(0.01234), bytes(1_200), bytes(100), bytes(1e6)], [
+    '1 230 000', '1230', '0.0123', '1.2 KB', '100 B', '1 MB'
+  ])
   t.same([micros(0.256), micros(31.24), micros(1_500), micros(2e6)], ['0.26 us', '31.2 us', '1.5 ms', '2 s'])
 })
 
@@ -42,8 +44,17 @@ function backend (name: string, rounds: readonly number[], cpuUsRounds = [20, 21
   return {
     name,
     entries: 64,
-    operations: { get: operation(rounds), set: operation([10, 10, 10]), replace: operation([10, 10, 10]), miss: operation([10, 10, 10]), delete: operation([10, 10, 10]) },
-    sizes: [{ valueBytes: 100, entries: 64, getPerSecond: 1e6, setPerSecond: 1e5 }, { valueBytes: 1e6, entries: 16, getPerSecond: 1e3, setPerSecond: 1e2 }],
+    operations: {
+      get: operation(rounds),
+      set: operation([10, 10, 10]),
+      replace: operation([10, 10, 10]),
+      miss: operation([10, 10, 10]),
+      delete: operation([10, 10, 10])
+    },
+    sizes: [
+      { valueBytes: 100, entries: 64, getPerSecond: 1e6, setPerSecond: 1e5 },
+      { valueBytes: 1e6, entries: 16, getPerSecond: 1e3, setPerSecond: 1e2 }
+    ],
     delay: { p50Ms: 0, p99Ms: 1, p999Ms: 1.5, maxMs: 2, operationsPerSecond: 2_000 },
     writing: { p50Ms: 0, p99Ms: 3, p999Ms: 3.5, maxMs: 4, operationsPerSecond: 1_900 },
     memory: { heapBytes: 1_500, rssBytes: 2_000 },
@@ -71,7 +82,8 @@ t.test('compare: a change is told when the rounds of both runs lie apart, and is
   const then = report([backend('a', [100, 101, 102, 103])])
   t.match(verdictOf(report([backend('a', [150, 151, 152, 153])]), then), { verdict: 'better', ratio: 151.5 / 101.5 })
   t.match(verdictOf(report([backend('a', [50, 51, 52, 53])]), then), { verdict: 'worse' })
-  t.match(verdictOf(report([backend('a', [50, 100, 150, 200])]), then), { verdict: 'noise' }, 'half of the rounds are where those of before were')
+  t.match(verdictOf(report([backend('a', [50, 100, 150, 200])]), then), { verdict: 'noise' },
+    'half of the rounds are where those of before were')
   t.match(verdictOf(report([backend('a', [104, 104, 104, 104])]), then), { verdict: 'noise' }, 'a change below 5 %')
 })
 
@@ -121,14 +133,22 @@ t.test('chart: a scale has whole powers of ten around its values', async (t) => 
 t.test('plan: what is measured takes about the seconds that are asked for', async (t) => {
   for (const seconds of [0.5, 4, 20, 60]) {
     const plan = planOf(readArguments(['--backend', 'memory', '--seconds', String(seconds)])!)
-    const ms = plan.fillMs + (plan.rounds + 1) * 5 * plan.sliceMs + plan.delayMs + plan.writingMs + (plan.workloads.length - 1) * plan.sizeRounds * 3 * plan.sizeMs + (plan.servedRounds + 1) * 6 * plan.servedMs
+    const ms = plan.fillMs + (plan.rounds + 1) * 5 * plan.sliceMs + plan.delayMs + plan.writingMs +
+      (plan.workloads.length - 1) * plan.sizeRounds * 3 * plan.sizeMs + (plan.servedRounds + 1) * 6 * plan.servedMs
     t.ok(Math.abs(ms / 1_000 / seconds - 1) < 0.01, `${ms} ms`)
   }
 })
 
 t.test('arguments: options and names belong to the backend before them', async (t) => {
-  const { backends } = readArguments(['--backend', 'memory', '--backend', 'sqlite', '--options', '{"path":"a"}', '--name', 'one', '--module', './x.js', '--name', 'two', '--json'])!
-  t.same(backends, [{ backend: 'memory', options: {} }, { backend: 'sqlite', options: { path: 'a' }, name: 'one' }, { module: './x.js', options: {}, name: 'two' }])
+  const { backends } = readArguments([
+    '--backend', 'memory', '--backend', 'sqlite', '--options', '{"path":"a"}', '--name', 'one', '--module', './x.js', '--name', 'two',
+    '--json'
+  ])!
+  t.same(backends, [
+    { backend: 'memory', options: {} },
+    { backend: 'sqlite', options: { path: 'a' }, name: 'one' },
+    { module: './x.js', options: {}, name: 'two' }
+  ])
   t.equal(readArguments(['--backend', 'memory', '--json', '--quick'])!.json, '')
   t.equal(readArguments(['--backend', 'memory', '--json', 'a.json'])!.json, 'a.json')
   t.equal(readArguments(['--help']), undefined)
@@ -137,7 +157,9 @@ t.test('arguments: options and names belong to the backend before them', async (
 t.test('progress: a terminal has one line that is written over, anything else a line for each step', async (t) => {
   const told = (isTTY: boolean): string => {
     let text = ''
-    const progress = new Progress({ isTTY, columns: 8, write: (more: string | Uint8Array) => { text += String(more); return true } } as ConstructorParameters<typeof Progress>[0])
+    const progress = new Progress({
+      isTTY, columns: 8, write: (more: string | Uint8Array) => { text += String(more); return true }
+    } as ConstructorParameters<typeof Progress>[0])
     for (const step of ['one', 'one', 'two and more']) progress.say(step)
     progress.clear()
     return text

@@ -16,7 +16,10 @@ t.test('sources: tiers get private places too, each its own', async (t) => {
   const tiers = [{ backend: 'memory' }, { backend: 'sqlite' }, { backend: 'sqlite', options: { path: 'named.db' } }, { backend: 'file' }]
   t.same(opened('tiered', { tiers, nearTtl: 5 }), {
     nearTtl: 5,
-    tiers: [{ backend: 'memory' }, { backend: 'sqlite', options: { path: '/private/1-cache.db' } }, tiers[2], { backend: 'file', options: { dir: '/private/3-entries' } }]
+    tiers: [
+      { backend: 'memory' }, { backend: 'sqlite', options: { path: '/private/1-cache.db' } }, tiers[2],
+      { backend: 'file', options: { dir: '/private/3-entries' } }
+    ]
   })
 })
 

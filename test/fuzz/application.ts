@@ -11,9 +11,13 @@ import type { World } from './world.js'
 /** Calls of the backend are never late here, and whoever waits for a held handler waits until it is released. */
 const PATIENT = { deadline: '5s', lockTimeout: '20s' }
 
-export async function application (world: World, backend: ResponseCacheOptions | undefined, sabotage: Sabotage | undefined): Promise<FastifyInstance> {
+export async function application (
+  world: World, backend: ResponseCacheOptions | undefined, sabotage: Sabotage | undefined
+): Promise<FastifyInstance> {
   const { plan, clock } = world
-  const app = Fastify({ http2: plan.protocol === 'http2', trustProxy: plan.trustsProxy, forceCloseConnections: true } as object) as unknown as FastifyInstance
+  const app = Fastify({
+    http2: plan.protocol === 'http2', trustProxy: plan.trustsProxy, forceCloseConnections: true
+  } as object) as unknown as FastifyInstance
   app.addHook('onRequest', async (request, reply) => {
     const sent = world.sentFor(request)
     if (sent !== undefined) reply.header('x-echo', sent.id)
@@ -36,8 +40,15 @@ export async function application (world: World, backend: ResponseCacheOptions |
 
 function addRoute (app: FastifyInstance, world: World, route: FuzzRoute): void {
   const { pattern: url, method, options } = route
-  app.route({ url, method, config: { cache: { ttl: TTL_S, ...world.plan.profile, ...options } }, handler: async (request, reply) => await handle(world, route, { request, reply }) })
-  if (method === 'GET') app.route({ url, method: ['PUT', 'DELETE'], handler: async (request, reply) => await write(world, { request, reply }) })
+  app.route({
+    url,
+    method,
+    config: { cache: { ttl: TTL_S, ...world.plan.profile, ...options } },
+    handler: async (request, reply) => await handle(world, route, { request, reply })
+  })
+  if (method === 'GET') {
+    app.route({ url, method: ['PUT', 'DELETE'], handler: async (request, reply) => await write(world, { request, reply }) })
+  }
 }
 
 /** Changes hits once more behind what the cache does. */
@@ -61,4 +72,6 @@ function arrive (world: World, request: FastifyRequest): void {
   if (came !== expected) world.fault('refresh', `${came} was asked for ${expected}`)
 }
 
-const credentials = ({ auth, sid }: Asked): Array<string | undefined> => [auth === undefined ? auth : `Bearer ${auth}`, sid === undefined ? sid : `sid=${sid}`]
+const credentials = ({ auth, sid }: Asked): Array<string | undefined> => [
+  auth === undefined ? auth : `Bearer ${auth}`, sid === undefined ? sid : `sid=${sid}`
+]

@@ -43,7 +43,10 @@ export function campaignOf (env: NodeJS.ProcessEnv): Campaign {
 export interface Report { plans: number, requests: number, hits: number, failure?: readonly string[] }
 
 /** Plays plans until one fails, or the time is over. */
-export async function run ({ seed: first, seeds, seconds, without, plan: given }: Campaign, { backend, protocol, share }: { backend: Setting['backend'], protocol: Plan['protocol'], share: number }): Promise<Report> {
+export async function run (
+  { seed: first, seeds, seconds, without, plan: given }: Campaign,
+  { backend, protocol, share }: { backend: Setting['backend'], protocol: Plan['protocol'], share: number }
+): Promise<Report> {
   const report: Report = { plans: 0, requests: 0, hits: 0 }
   const endsAt = performance.now() + seconds * share * 1_000
   const on = (plan: Plan): Promise<Played> => play(plan, { backend, without })
@@ -53,12 +56,16 @@ export async function run ({ seed: first, seeds, seconds, without, plan: given }
     report.plans++
     report.requests += requests
     report.hits += hits
-    if (wrong.length > 0) return { ...report, failure: await told({ plan, wrong, on, again: `FUZZ_SEED=${seed} FUZZ_ON=${backend},${protocol}` }) }
+    if (wrong.length > 0) {
+      return { ...report, failure: await told({ plan, wrong, on, again: `FUZZ_SEED=${seed} FUZZ_ON=${backend},${protocol}` }) }
+    }
   }
   return report
 }
 
-async function told ({ plan, wrong, on, again }: { plan: Plan, wrong: readonly string[], on: (plan: Plan) => Promise<Played>, again: string }): Promise<string[]> {
+async function told (
+  { plan, wrong, on, again }: { plan: Plan, wrong: readonly string[], on: (plan: Plan) => Promise<Played>, again: string }
+): Promise<string[]> {
   const rule = (text: string): string => text.slice(0, text.indexOf(':'))
   const first = rule(wrong[0] as string)
   const smallest = await shrink(plan, async (less) => (await on(less)).wrong.some((text) => rule(text) === first), SHRINK_MS)

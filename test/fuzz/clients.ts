@@ -46,7 +46,8 @@ export function overHttp1 ({ port, sent, cut, pieces = 1 }: Connection): Exchang
     return `${lines.join('\r\n')}\r\n\r\n${bodyOf(one.asked) ?? ''}`
   }).join(''))
   const responses = new Responses(sent.map(methodOf))
-  const socket = cutting(net.connect(port, '127.0.0.1'), cut === undefined || !('sent' in cut) ? cut : { sent: Math.floor(cut.sent * bytes.byteLength) })
+  const socket = cutting(net.connect(port, '127.0.0.1'),
+    cut === undefined || !('sent' in cut) ? cut : { sent: Math.floor(cut.sent * bytes.byteLength) })
   const size = Math.ceil(bytes.byteLength / pieces)
   for (let at = 0; at < bytes.byteLength; at += size) socket.write(bytes.subarray(at, at + size))
   socket.on('data', (chunk: Buffer) => responses.push(chunk)).on('error', () => {})
@@ -77,7 +78,8 @@ export function overHttp2 ({ port, sent, cut }: Connection): Exchange {
 async function overStream (session: http2.ClientHttp2Session, one: Sent, cut: Cut | undefined): Promise<Received | undefined> {
   return await new Promise((resolve) => {
     const body = bodyOf(one.asked)
-    const stream = session.request({ ':method': methodOf(one), ':path': one.target, ':authority': one.asked.host, ...fieldsOf(one) }, { endStream: body === undefined })
+    const stream = session.request({ ':method': methodOf(one), ':path': one.target, ':authority': one.asked.host, ...fieldsOf(one) },
+      { endStream: body === undefined })
     const chunks: Buffer[] = []
     let fields: Record<string, string> | undefined
     let trailers = {}
@@ -96,7 +98,9 @@ async function overStream (session: http2.ClientHttp2Session, one: Sent, cut: Cu
     stream.on('end', () => { hasEnded = true })
     stream.on('error', () => {})
     stream.on('close', () => {
-      resolve(fields && { status: Number(fields[':status']), fields, body: Buffer.concat(chunks), trailers, isWhole: hasEnded && stream.rstCode === 0 })
+      resolve(fields && {
+        status: Number(fields[':status']), fields, body: Buffer.concat(chunks), trailers, isWhole: hasEnded && stream.rstCode === 0
+      })
     })
     if (body !== undefined) stream.end(body)
   })

@@ -67,7 +67,9 @@ const ENDINGS: { readonly [mood: string]: Ending } = {
     run.bytes = Buffer.from(JSON.stringify(document))
     world.finish(run)
     reply.hijack()
-    reply.raw.writeHead(200, { 'x-echo': run.sent.id, 'x-run': run.id, 'content-type': TYPE, 'content-length': run.bytes.byteLength }).end(run.bytes)
+    reply.raw.writeHead(200, {
+      'x-echo': run.sent.id, 'x-run': run.id, 'content-type': TYPE, 'content-length': run.bytes.byteLength
+    }).end(run.bytes)
   },
   private: async (world, run, made) => await send(world, run, { ...made, reply: made.reply.header('cache-control', 'private') }),
   cookie: async (world, run, made) => await send(world, run, { ...made, reply: made.reply.header('set-cookie', 'a=b') }),
@@ -89,11 +91,15 @@ async function notModified (world: World, run: Run, reply: FastifyReply): Promis
   return await reply.send(payload === 'nothing' ? undefined : payloadOf(world, run, { text: 'unseen' }))
 }
 
-async function send (world: World, run: Run, { reply, document, status = 200 }: Exchange & { readonly document: object, readonly status?: number }): Promise<unknown> {
+async function send (
+  world: World, run: Run, { reply, document, status = 200 }: Exchange & { readonly document: object, readonly status?: number }
+): Promise<unknown> {
   const text = JSON.stringify(document)
   const { payload, method } = run.sent.asked
   const isWrapped = world.plan.hooks.includes('serializer') && (payload === 'text' || payload === 'json')
-  Object.assign(run, { status, bytes: Buffer.from(payload === 'nothing' ? '' : isWrapped ? wrapped(payload === 'text' ? text : document) : text) })
+  Object.assign(run, {
+    status, bytes: Buffer.from(payload === 'nothing' ? '' : isWrapped ? wrapped(payload === 'text' ? text : document) : text)
+  })
   reply.code(status)
   if (payload === 'nothing') {
     world.finish(run)
@@ -104,7 +110,9 @@ async function send (world: World, run: Run, { reply, document, status = 200 }: 
   if (!isStreamed(run.sent.asked) || method === 'HEAD') world.finish(run)
   const made = payload === 'json' ? document : payloadOf(world, run, { text })
   // Fastify has no HEAD for a Response.
-  if (payload === 'response' && method !== 'HEAD') return await reply.send(new Response(made as ReadableStream, { status, headers: { 'content-type': TYPE } }))
+  if (payload === 'response' && method !== 'HEAD') {
+    return await reply.send(new Response(made as ReadableStream, { status, headers: { 'content-type': TYPE } }))
+  }
   return await reply.send(made)
 }
 
@@ -132,7 +140,9 @@ async function * pieces (world: World, run: Run, bytes: Buffer): AsyncGenerator<
   yield bytes.subarray(0, middle)
   if (held === 'middle') await world.gates.get(run.sent.id)?.pass()
   if (mood === 'break') throw new Error(`secret of ${run.id}`)
-  if (id > 1) for (let at = middle; at < bytes.byteLength - 1; at += 16_384) yield bytes.subarray(at, Math.min(at + 16_384, bytes.byteLength - 1))
+  if (id > 1) {
+    for (let at = middle; at < bytes.byteLength - 1; at += 16_384) yield bytes.subarray(at, Math.min(at + 16_384, bytes.byteLength - 1))
+  }
   yield bytes.subarray(id > 1 ? bytes.byteLength - 1 : middle)
   world.finish(run)
 }
@@ -140,7 +150,9 @@ async function * pieces (world: World, run: Run, bytes: Buffer): AsyncGenerator<
 /** What is made for one identity of one version is the same whenever it is made, and so is its entity tag. */
 function documentOf (world: World, run: Run): object {
   const { identity, asked } = run.sent
-  const kind = asked.payload === 'nothing' ? 'nothing' : asked.payload === 'text' || asked.payload === 'json' ? world.plan.hooks.includes('serializer') && asked.payload : ''
+  const kind = asked.payload === 'nothing'
+    ? 'nothing'
+    : asked.payload === 'text' || asked.payload === 'json' ? world.plan.hooks.includes('serializer') && asked.payload : ''
   run.etag = `"${createHash('sha256').update(`${identity} ${run.version} ${String(kind)}`).digest('hex').slice(0, 12)}"`
   return { identity, version: run.version, padding: 'abcdefghij'.repeat((PADDING[asked.id] as number) / 10) }
 }

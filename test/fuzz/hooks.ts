@@ -40,7 +40,9 @@ export function addHooks (app: FastifyInstance, world: World): void {
       else OTHERS[name as keyof typeof OTHERS](request, reply)
     }
     // There is a body only after it was parsed.
-    app.addHook(name === 'body' ? 'preHandler' : world.plan.stage as 'onRequest', async (request: FastifyRequest, reply: FastifyReply) => { hook(request, reply) })
+    app.addHook(name === 'body' ? 'preHandler' : world.plan.stage as 'onRequest', async (request: FastifyRequest, reply: FastifyReply) => {
+      hook(request, reply)
+    })
     if (name === 'passing') app.addHook('onSend', async (_request, _reply, payload) => payload)
   }
 }

@@ -23,7 +23,9 @@ export class Responses {
 
   push (chunk: Buffer): void {
     this.#rest = Buffer.concat([this.#rest, chunk])
-    for (let found = this.#next(false); found !== undefined && this.read.length < this.#methods.length; found = this.#next(false)) this.read.push(found)
+    for (let found = this.#next(false); found !== undefined && this.read.length < this.#methods.length; found = this.#next(false)) {
+      this.read.push(found)
+    }
   }
 
   /** The connection is closed: what is left is a part of a response, or nothing's. */
@@ -56,7 +58,9 @@ function framedBy (fields: Record<string, string>, content: Buffer): Framed {
   const length = Number(fields['content-length'])
   // RFC 9112 section 6.3: without a length it ends with the connection, which this server does not do.
   if (!Number.isInteger(length)) return { body: content, bytes: content.byteLength, isWhole: false, trailers: {} }
-  return { body: content.subarray(0, length), bytes: Math.min(length, content.byteLength), isWhole: content.byteLength >= length, trailers: {} }
+  return {
+    body: content.subarray(0, length), bytes: Math.min(length, content.byteLength), isWhole: content.byteLength >= length, trailers: {}
+  }
 }
 
 function chunked (content: Buffer): Framed {

@@ -22,7 +22,10 @@ const HIT = 'fastify-response-cache; hit; ttl=5'
 interface Scene { readonly world: World, readonly run: Run, readonly sent: Sent }
 
 /** What the rules say of a hit on what a handler made for `first`, given to `second`; `change` makes it wrong. */
-function said (change: (received: Received & { fields: Record<string, string> }, scene: Scene) => object, second: Partial<Asked> = {}, first: Partial<Asked> = {}): string {
+function said (
+  change: (received: Received & { fields: Record<string, string> }, scene: Scene) => object, second: Partial<Asked> = {},
+  first: Partial<Asked> = {}
+): string {
   const world = new World(PLAN, new Set())
   const run = world.begin(world.send({ ...ASKED, ...first }), false)
   Object.assign(run, { bytes: BYTES, etag: '"one"' })
@@ -34,7 +37,9 @@ function said (change: (received: Received & { fields: Record<string, string> },
   return [...new Set(world.wrong.map((how) => how.slice(0, how.indexOf(':'))))].join(' ')
 }
 
-const part = (range: string, body: string) => ({ fields }: Received): object => ({ status: 206, body: Buffer.from(body), fields: { ...fields, 'content-range': range } })
+const part = (range: string, body: string) => ({ fields }: Received): object => ({
+  status: 206, body: Buffer.from(body), fields: { ...fields, 'content-range': range }
+})
 
 t.test('a response that is as it should be breaks no rule', async (t) => {
   t.equal(said(() => ({})), '')
@@ -49,7 +54,8 @@ const WRONG: ReadonlyArray<readonly [rule: string, how: string, ...Parameters<ty
   ['status', 'another status than the handler made', () => ({ status: 404 })],
   ['identity', 'another host', () => ({}), { host: 'b.example' }],
   ['identity', 'another target', () => ({}), { query: '?page=1' }],
-  ['own', 'a request with credentials that bypasses the cache', ({ fields }) => ({ fields: { ...fields, 'cache-status': 'x; fwd=bypass; detail=credentials' } }), { auth: 'alice' }],
+  ['own', 'a request with credentials that bypasses the cache',
+    ({ fields }) => ({ fields: { ...fields, 'cache-status': 'x; fwd=bypass; detail=credentials' } }), { auth: 'alice' }],
   ['personal', "another user's response", () => ({}), {}, { auth: 'alice' }],
   ['shared', 'what was private', (_received, { run }) => { run.isUnshared = true; return {} }],
   ['broken', 'what broke off', (_received, { run }) => { run.isBroken = true; return {} }],
@@ -76,7 +82,13 @@ t.test('found: what is older than an invalidation, than its lifetime, than what 
   const ask = (ttl: number): string => {
     const sent = world.send(ASKED)
     world.wrong.splice(0)
-    judge(world, sent, { status: 200, fields: { 'x-echo': sent.id, 'x-run': run.id, age: '99', 'cache-status': `x; hit; ttl=${ttl}` }, body: BYTES, trailers: {}, isWhole: true })
+    judge(world, sent, {
+      status: 200,
+      fields: { 'x-echo': sent.id, 'x-run': run.id, age: '99', 'cache-status': `x; hit; ttl=${ttl}` },
+      body: BYTES,
+      trailers: {},
+      isWhole: true
+    })
     return world.wrong.map((how) => how.slice(0, how.indexOf(':'))).join(' ')
   }
   t.equal(ask(5), '')

@@ -4,14 +4,17 @@ import type { Run, Sent, World } from './world.js'
 
 type Fault = readonly [rule: string, how: string]
 
-const isNamedIn = (tags: string | undefined, tag: string | undefined): boolean => tags !== undefined && tag !== undefined && tags.includes(tag.replace(/^W\//, ''))
+const isNamedIn = (tags: string | undefined, tag: string | undefined): boolean =>
+  tags !== undefined && tag !== undefined && tags.includes(tag.replace(/^W\//, ''))
 
 export function conditionFaults (world: World, sent: Sent, { status, fields, body }: Received): Fault[] {
   const { asked, tags } = sent
   const { etag } = fields
   if (status === 304) return notModifiedFaults(world, sent, etag)
   if (status === 206 && asked.range === undefined) return [['range', 'nobody asked for a part']]
-  if (status === 206 && tags.ifRange !== undefined && !isNamedIn(tags.ifRange, etag)) return [['range', 'a part of another version than If-Range names']]
+  if (status === 206 && tags.ifRange !== undefined && !isNamedIn(tags.ifRange, etag)) {
+    return [['range', 'a part of another version than If-Range names']]
+  }
   const faults: Fault[] = []
   if (status === 412 && (tags.ifMatch === undefined || isNamedIn(tags.ifMatch, etag))) faults.push(['condition', 'no condition has failed'])
   if (status === 416 && asked.range === undefined) faults.push(['range', 'nobody asked for a part'])
@@ -20,11 +23,16 @@ export function conditionFaults (world: World, sent: Sent, { status, fields, bod
 }
 
 function notModifiedFaults (world: World, sent: Sent, etag: string | undefined): Fault[] {
-  if (!isNamedIn(sent.tags.ifNoneMatch, etag)) return [['condition', `a 304 of ${String(etag)}, the client named ${String(sent.tags.ifNoneMatch)}`]]
+  if (!isNamedIn(sent.tags.ifNoneMatch, etag)) {
+    return [['condition', `a 304 of ${String(etag)}, the client named ${String(sent.tags.ifNoneMatch)}`]]
+  }
   const run = world.tags.get(etag as string)
   if (run === undefined) return []
-  if (run.sent.identity !== sent.identity) return [['identity', `a 304 of what was made for ${run.sent.identity}, asked was ${sent.identity}`]]
-  const missed = world.changes.find(({ covers, soft, ackedSeq, version }) => !soft && ackedSeq < sent.sentSeq && version > run.version && covers(sent))
+  if (run.sent.identity !== sent.identity) {
+    return [['identity', `a 304 of what was made for ${run.sent.identity}, asked was ${sent.identity}`]]
+  }
+  const missed = world.changes.find(({ covers, soft, ackedSeq, version }) =>
+    !soft && ackedSeq < sent.sentSeq && version > run.version && covers(sent))
   return missed === undefined ? [] : [['version', `a 304 of version ${run.version}, ${missed.version} had been acknowledged`]]
 }
 
@@ -46,5 +54,7 @@ export function rangeFault (sent: Sent, { fields, body, isWhole }: Received, { b
 function sliceFault (range: string | undefined, body: Buffer, bytes: Buffer): string | undefined {
   const [, first, last, size] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(range ?? '') ?? []
   if (Number(size) !== bytes.byteLength) return `a part of ${String(size)} bytes, the whole has ${bytes.byteLength}`
-  return body.equals(bytes.subarray(Number(first), Number(last) + 1)) ? undefined : `${String(range)} are other bytes: ${JSON.stringify(body.toString('latin1', 0, 60))}, ${JSON.stringify(body.toString('latin1', body.byteLength - 40))} (${body.byteLength} bytes)`
+  return body.equals(bytes.subarray(Number(first), Number(last) + 1))
+    ? undefined
+    : `${String(range)} are other bytes: ${JSON.stringify(body.toString('latin1', 0, 60))}, ${JSON.stringify(body.toString('latin1', body.byteLength - 40))} (${body.byteLength} bytes)`
 }

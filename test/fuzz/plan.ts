@@ -6,8 +6,12 @@ import { ROUTES, routeOf } from './routes.js'
 /** What a handler makes of its response. */
 export const PAYLOADS = ['text', 'buffer', 'json', 'stream', 'web', 'response', 'nothing'] as const
 /** How a handler ends other than with its response. */
-export const MOODS = ['throw', '503', '404', 'throw404', 'callNotFound', 'break', 'breakEarly', 'private', 'cookie', 'trailer', 'untagged', 'redirect', 'hijack'] as const
-export const DIRECTIVES = ['no-cache', 'no-store', 'max-age=0', 'max-age=5', 'only-if-cached', 'max-stale', 'max-stale=3', 'min-fresh=5'] as const
+export const MOODS = [
+  'throw', '503', '404', 'throw404', 'callNotFound', 'break', 'breakEarly', 'private', 'cookie', 'trailer', 'untagged', 'redirect', 'hijack'
+] as const
+export const DIRECTIVES = [
+  'no-cache', 'no-store', 'max-age=0', 'max-age=5', 'only-if-cached', 'max-stale', 'max-stale=3', 'min-fresh=5'
+] as const
 const RANGES = ['bytes=0-9', 'bytes=20-', 'bytes=-7', 'bytes=900000-', 'bytes=0-4,10-14'] as const
 
 /** One request. What is absent is not sent, and the handler does nothing out of the ordinary. */
@@ -48,7 +52,13 @@ export type Action =
   /** Lets the nth of the handlers that are held go on. */
   | { readonly do: 'release', readonly nth: number }
 
-export interface Profile { readonly staleWhileRevalidate: number, readonly staleIfError: number, readonly keep: number, readonly etag: boolean, readonly lock: boolean }
+export interface Profile {
+  readonly staleWhileRevalidate: number,
+  readonly staleIfError: number,
+  readonly keep: number,
+  readonly etag: boolean,
+  readonly lock: boolean
+}
 
 export interface Plan {
   readonly protocol: 'http1' | 'http2'
@@ -103,7 +113,11 @@ export function planOf (seed: number, protocol: Plan['protocol']): Plan {
   const subjects = [...routes].map((route) => ({ route, id }))
   const trustsProxy = hooks.includes('forwarded') || draw.happens(0.2)
   const profile = {
-    staleWhileRevalidate: draw.of([0, 5]), staleIfError: draw.of([0, 20]), keep: draw.of([0, 60]), etag: draw.happens(0.2), lock: draw.happens(0.8)
+    staleWhileRevalidate: draw.of([0, 5]),
+    staleIfError: draw.of([0, 20]),
+    keep: draw.of([0, 60]),
+    etag: draw.happens(0.2),
+    lock: draw.happens(0.8)
   }
   const base = { protocol, profile, hooks, first: draw.happens(0.5), stage: draw.of(['onRequest', 'preHandler'] as const), trustsProxy }
   const actions = Array.from({ length: LONGEST_ACTIONS }, () => actionOf(draw, subjects, trustsProxy))
@@ -124,7 +138,10 @@ function actionOf (draw: Draw, subjects: readonly Subject[], trustsProxy: boolea
   }
   const more = kind < 82 ? 0 : 1 + draw.below(3)
   const requests = [asked, ...Array.from({ length: more }, () => draw.happens(0.4) ? asked : askedOf(draw, draw.of(subjects), trustsProxy))]
-  const cuts: Cut[] = [{ sent: draw.below(100) / 100 }, { sent: 1 }, { received: draw.below(1_200) }, { received: draw.below(60_000) }, { stream: draw.below(2_000) }]
+  const cuts: Cut[] = [
+    { sent: draw.below(100) / 100 }, { sent: 1 }, { received: draw.below(1_200) }, { received: draw.below(60_000) },
+    { stream: draw.below(2_000) }
+  ]
   return { do: 'ask', requests, ...draw.maybe('cut', 0.12, cuts), ...draw.maybe('pieces', 0.2, [2, 5]) }
 }
 
@@ -133,7 +150,9 @@ function askedOf (draw: Draw, subject: Subject, trustsProxy: boolean): Asked {
   const { method, pattern, shares } = routeOf(base)
   return {
     ...base,
-    ...(method === 'GET' ? draw.maybe('method', 0.16, ['HEAD', 'HEAD', 'PUT', 'DELETE'] as const) : { criteria: draw.of(['x', 'y']), ...draw.maybe('override', 0.15, ['PUT']) }),
+    ...(method === 'GET'
+      ? draw.maybe('method', 0.16, ['HEAD', 'HEAD', 'PUT', 'DELETE'] as const)
+      : { criteria: draw.of(['x', 'y']), ...draw.maybe('override', 0.15, ['PUT']) }),
     ...(pattern.includes(':who') ? { who: draw.of(['en', 'de']) } : {}),
     ...draw.maybe('query', subject.route === 'list' ? 0.8 : 0.1, ['?page=1', '?page=2', '?page=1&x=1']),
     ...(trustsProxy ? draw.maybe('forwarded', 0.4, ['c.example', 'd.example']) : {}),
@@ -153,14 +172,16 @@ function askedOf (draw: Draw, subject: Subject, trustsProxy: boolean): Asked {
 /** The plan without what has one of these names: hooks, actions, moods, payloads, fields of requests or their values. */
 export function reduced (plan: Plan, without: ReadonlySet<string>): Plan {
   const kept = (asked: Asked): Asked => ({
-    ...Object.fromEntries(Object.entries(asked).filter(([name, value]) => ALWAYS.includes(name) || !(without.has(name) || without.has(String(value))))) as unknown as Asked,
+    ...Object.fromEntries(Object.entries(asked).filter(([name, value]) =>
+      ALWAYS.includes(name) || !(without.has(name) || without.has(String(value))))) as unknown as Asked,
     payload: without.has(asked.payload) ? 'text' : asked.payload
   })
-  const actions = plan.actions.filter((action) => !without.has(action.do) && !(action.do === 'change' && without.has(action.by))).map((action): Action => {
-    if (action.do !== 'ask') return action
-    const { cut, requests, ...ask } = action
-    return { ...ask, requests: requests.map(kept), ...(cut !== undefined && !without.has('cut') ? { cut } : {}) }
-  })
+  const actions = plan.actions.filter((action) => !without.has(action.do) && !(action.do === 'change' && without.has(action.by)))
+    .map((action): Action => {
+      if (action.do !== 'ask') return action
+      const { cut, requests, ...ask } = action
+      return { ...ask, requests: requests.map(kept), ...(cut !== undefined && !without.has('cut') ? { cut } : {}) }
+    })
   return { ...plan, hooks: plan.hooks.filter((name) => !without.has(name)), actions }
 }
 

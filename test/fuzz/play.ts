@@ -95,11 +95,17 @@ class Game {
   async #ask ({ requests, cut, ...connection }: Extract<Action, { do: 'ask' }>): Promise<void> {
     const sent = requests.map((asked) => this.#world.send(asked))
     for (const one of sent) one.left = cut !== undefined
-    const exchange = (this.#world.plan.protocol === 'http1' ? overHttp1 : overHttp2)({ port: this.#port, sent, ...connection, ...(cut !== undefined && { cut }) })
+    const exchange = (this.#world.plan.protocol === 'http1' ? overHttp1 : overHttp2)({
+      port: this.#port, sent, ...connection, ...(cut !== undefined && { cut })
+    })
     const over = exchange.done.then(({ responses, rest }) => {
-      if (rest.byteLength > 0 && cut === undefined) this.#world.fault('rest', `${rest.byteLength} bytes after ${JSON.stringify(requests)}: ${JSON.stringify(rest.toString('latin1', 0, 200))}`)
+      if (rest.byteLength > 0 && cut === undefined) {
+        this.#world.fault(
+          'rest', `${rest.byteLength} bytes after ${JSON.stringify(requests)}: ${JSON.stringify(rest.toString('latin1', 0, 200))}`)
+      }
       // A handler that breaks off ends the connection, and with it what others asked for on it.
-      const isBroken = [...this.#world.runs.values()].some((run) => run.isBroken && sent.some(({ identity, sentSeq }) => identity === run.sent.identity && sentSeq < run.finishedSeq))
+      const isBroken = [...this.#world.runs.values()].some((run) =>
+        run.isBroken && sent.some(({ identity, sentSeq }) => identity === run.sent.identity && sentSeq < run.finishedSeq))
       sent.forEach((one, at) => {
         if (isBroken && responses[at]?.isWhole !== true) one.left = true
         this.#over(one, responses[at])
@@ -141,7 +147,8 @@ class Game {
     }
     const [aim, covers] = aims[by]
     const change = this.#world.change(covers, soft)
-    const done = Promise.resolve(aim === undefined ? this.#cache?.clear() : this.#cache?.invalidate(aim)).catch((err) => this.#world.fault('invalidate', String(err)))
+    const done = Promise.resolve(aim === undefined ? this.#cache?.clear() : this.#cache?.invalidate(aim))
+      .catch((err) => this.#world.fault('invalidate', String(err)))
     if (!await inTime(done, LONGEST_WAIT_MS)) this.#world.fault('hang', `${by} ${JSON.stringify(asked)}`)
     this.#world.acknowledge(change)
   }
@@ -153,7 +160,9 @@ class Game {
 
   /** Settles when nothing moves by itself: each request is over, or waits for a handler that is held. */
   async #settled (): Promise<void> {
-    const moves = (): boolean => this.#world.isBusy || (this.#world.held.length === 0 ? this.#open.size > 0 : [...this.#world.sent.values()].some(({ arrived, left, isOver }) => !arrived && !left && !isOver))
+    const moves = (): boolean => this.#world.isBusy || (this.#world.held.length === 0
+      ? this.#open.size > 0
+      : [...this.#world.sent.values()].some(({ arrived, left, isOver }) => !arrived && !left && !isOver))
     await turns(2)
     for (let times = 0; times < MOST_TURNS && moves(); times++) await turns(1)
     await turns(6)
@@ -162,10 +171,17 @@ class Game {
   #judgeAfter (): void {
     for (const { id, asked, given, seenAfter, left } of this.#world.sent.values()) {
       const run = given?.fields['x-run']
-      if (!left && given?.isWhole === true && run !== undefined && asked.mood !== 'hijack' && seenAfter !== run) this.#world.fault('observed', `hooks behind the response of ${id} ${JSON.stringify(asked)} saw ${String(seenAfter)} for ${run}: ${JSON.stringify(given.fields)}`)
+      if (!left && given?.isWhole === true && run !== undefined && asked.mood !== 'hijack' && seenAfter !== run) {
+        this.#world.fault('observed',
+          `hooks behind the response of ${id} ${JSON.stringify(asked)} saw ${String(seenAfter)} for ${run}: ${JSON.stringify(given.fields)}`)
+      }
     }
     // Fastify itself does not destroy a web stream whose client has left before.
-    for (const [{ destroyed }, { id, sent }] of this.#world.streams) if (!destroyed && !sent.left) this.#world.fault('streams', `that of ${id} for ${sent.id} ${JSON.stringify(sent.asked)} was neither read nor destroyed`)
+    for (const [{ destroyed }, { id, sent }] of this.#world.streams) {
+      if (!destroyed && !sent.left) {
+        this.#world.fault('streams', `that of ${id} for ${sent.id} ${JSON.stringify(sent.asked)} was neither read nor destroyed`)
+      }
+    }
   }
 }
 

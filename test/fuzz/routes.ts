@@ -22,14 +22,25 @@ export interface FuzzRoute {
 }
 
 const query = (asked: Asked): string => asked.query ?? ''
-const target = (pattern: string) => (asked: Asked): string => pattern.replace(':who', asked.who ?? 'en').replace(':id', String(asked.id)) + query(asked)
+const target = (pattern: string) => (asked: Asked): string =>
+  pattern.replace(':who', asked.who ?? 'en').replace(':id', String(asked.id)) + query(asked)
 const byId = (request: FastifyRequest): string[] => ['all', `id-${String((request.params as { id: string }).id)}`]
 
 /** A route whose key is target and host; `more` says in what another one differs. */
 function route (name: string, pattern: string, more: Partial<FuzzRoute> = {}): FuzzRoute {
   const targetOf = more.target ?? target(pattern)
   return {
-    name, pattern, method: 'GET', target: targetOf, options: { tags: byId }, fields: {}, counts: (asked) => [targetOf(asked)], hostCounts: true, shares: [], isPlain: true, ...more
+    name,
+    pattern,
+    method: 'GET',
+    target: targetOf,
+    options: { tags: byId },
+    fields: {},
+    counts: (asked) => [targetOf(asked)],
+    hostCounts: true,
+    shares: [],
+    isPlain: true,
+    ...more
   }
 }
 
@@ -41,20 +52,38 @@ export const ROUTES: readonly FuzzRoute[] = [
   route('tenant', '/t/:who/doc/:id'),
   route('page', '/page/:id', { options: { tags: ['all'] } }),
   route('localised', '/:who/page/:id'),
-  route('varied', '/varied/:id', { options: { tags: ['all'] }, fields: { vary: 'accept-language' }, counts: (asked) => [target('/varied/:id')(asked), asked.language] }),
+  route('varied', '/varied/:id', {
+    options: { tags: ['all'] }, fields: { vary: 'accept-language' }, counts: (asked) => [target('/varied/:id')(asked), asked.language]
+  }),
   route('mine', '/mine/:id', {
-    options: { tags: byId, key: { headers: ['authorization'] } }, counts: (asked) => [target('/mine/:id')(asked), asked.auth], shares: ['auth'], isPlain: false
+    options: { tags: byId, key: { headers: ['authorization'] } },
+    counts: (asked) => [target('/mine/:id')(asked), asked.auth],
+    shares: ['auth'],
+    isPlain: false
   }),
   route('session', '/session/:id', {
-    options: { tags: byId, key: { cookies: ['sid'] } }, counts: (asked) => [target('/session/:id')(asked), asked.sid], shares: ['sid'], isPlain: false
+    options: { tags: byId, key: { cookies: ['sid'] } },
+    counts: (asked) => [target('/session/:id')(asked), asked.sid],
+    shares: ['sid'],
+    isPlain: false
   }),
   route('token', '/token/:id', {
-    options: { tags: byId, credentials: 'ignore' }, fields: { vary: 'authorization', 'cache-control': 'public' }, counts: (asked) => [target('/token/:id')(asked), asked.auth], shares: BOTH
+    options: { tags: byId, credentials: 'ignore' },
+    fields: { vary: 'authorization', 'cache-control': 'public' },
+    counts: (asked) => [target('/token/:id')(asked), asked.auth],
+    shares: BOTH
   }),
   route('open', '/open/:id', { options: { tags: byId, credentials: 'ignore' }, fields: { 'cache-control': 'public' }, shares: BOTH }),
-  route('list', '/list/:id', { options: { tags: byId, key: { query: ['page'] } }, counts: (asked) => [asked.id, /page=\d/.exec(query(asked))?.[0]], isPlain: false }),
+  route('list', '/list/:id', {
+    options: { tags: byId, key: { query: ['page'] } }, counts: (asked) => [asked.id, /page=\d/.exec(query(asked))?.[0]], isPlain: false
+  }),
   route('shared', '/shared/:id', { options: { tags: byId, key: { host: false } }, hostCounts: false, isPlain: false }),
-  route('search', '/search/:id', { method: 'POST', options: { tags: byId, methods: ['POST'] }, counts: (asked) => [target('/search/:id')(asked), asked.criteria], isPlain: false })
+  route('search', '/search/:id', {
+    method: 'POST',
+    options: { tags: byId, methods: ['POST'] },
+    counts: (asked) => [target('/search/:id')(asked), asked.criteria],
+    isPlain: false
+  })
 ]
 
 export const routeOf = (asked: Asked): FuzzRoute => ROUTES.find(({ name }) => name === asked.route) as FuzzRoute

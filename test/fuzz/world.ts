@@ -96,7 +96,8 @@ export class World {
     const { trustsProxy } = this.plan
     const route = routeOf(asked)
     const last = [...this.tags].filter(([, { sent }]) => sent.asked.route === asked.route && sent.asked.id === asked.id).at(-1)?.[0]
-    const tag = (name: keyof Sent['tags']): Sent['tags'] => asked[name] === undefined ? {} : { [name]: asked[name] === 'last' && last !== undefined ? last : '"other"' }
+    const tag = (name: keyof Sent['tags']): Sent['tags'] =>
+      asked[name] === undefined ? {} : { [name]: asked[name] === 'last' && last !== undefined ? last : '"other"' }
     const sent: Sent = {
       id: `q${this.sent.size + 1}`,
       asked,
@@ -171,6 +172,7 @@ export class World {
 
   /** Whether a handler runs that nobody holds. */
   get isBusy (): boolean {
-    return [...this.runs.values()].filter(({ finishedSeq }) => finishedSeq === Infinity).length > this.held.reduce((sum, { waiting }) => sum + waiting, 0)
+    return [...this.runs.values()].filter(({ finishedSeq }) => finishedSeq === Infinity).length > this.held.reduce((sum, { waiting }) =>
+      sum + waiting, 0)
   }
 }

@@ -30,7 +30,10 @@ interface About {
   readonly reference?: string
   /** What to do about it; stands behind the message of whatever fails. */
   readonly advice?: string
-  /** Fails the case when a promise rejects and nobody handles it. Any other case leaves that to those that watch, so that one such promise is one failure. */
+  /**
+   * Fails the case when a promise rejects and nobody handles it. Any other case leaves that to those that watch, so that one such promise
+   * is one failure.
+   */
   readonly watchesRejections?: true
 }
 
@@ -41,13 +44,16 @@ export function always (name: string, body: Body, about: About = {}): Conformanc
 }
 
 /** A case about a power. */
-export function withPower<P extends Power> (power: P, name: string, body: (backend: WithPower<P>, subject: ConformanceSubject) => Promise<void>, about: About = {}): ConformanceCase {
+export function withPower<P extends Power> (
+  power: P, name: string, body: (backend: WithPower<P>, subject: ConformanceSubject) => Promise<void>, about: About = {}
+): ConformanceCase {
   return always(`${power}: ${name}`, body as Body, { power, ...about })
 }
 
 /** A case that needs levers; about a power, where `about` names one. */
 export function withLevers<L extends Lever, P extends Power = never> (
-  levers: readonly L[], name: string, body: (backend: WithPower<P>, subject: SubjectWith<L>) => Promise<void>, about: About & { readonly power?: P } = {}
+  levers: readonly L[], name: string, body: (backend: WithPower<P>, subject: SubjectWith<L>) => Promise<void>,
+  about: About & { readonly power?: P } = {}
 ): ConformanceCase {
   return always(name, body as Body, { levers, ...about })
 }
@@ -56,7 +62,9 @@ export function withLevers<L extends Lever, P extends Power = never> (
  * Why `run` of this case is going to answer 'skipped': what the subject or the backend lacks. Undefined when it will be run.
  * `backend` is any that the subject opened.
  */
-export function skipReason ({ power, levers = [] }: Pick<ConformanceCase, 'power' | 'levers'>, subject: ConformanceSubject, backend: CacheBackend): string | undefined {
+export function skipReason (
+  { power, levers = [] }: Pick<ConformanceCase, 'power' | 'levers'>, subject: ConformanceSubject, backend: CacheBackend
+): string | undefined {
   const missing = missingLevers(levers, subject)
   if (missing.length > 0) return `the subject has no ${missing.join(', no ')}`
   return isPowerMissing(power, backend) ? `the backend has no method ${power}` : undefined
@@ -91,7 +99,8 @@ async function run (given: ConformanceSubject, about: About, body: Body): Promis
     await advised(about.advice, body(backend, subject))
     await tracked.end()
     const [lost] = await rejections()
-    assert.ok(about.watchesRejections === undefined || lost === undefined, `no promise may reject without anybody knowing; one did, with ${String(lost)}. Await it, return it, or catch it`)
+    assert.ok(about.watchesRejections === undefined || lost === undefined,
+      `no promise may reject without anybody knowing; one did, with ${String(lost)}. Await it, return it, or catch it`)
     return 'passed'
   } finally {
     await tracked.end()

@@ -66,7 +66,9 @@ export function startChild ({ module, where }: Program, way: Way, now: number): 
   const told = [urlOf(module), where(), way, now, WRITTEN.keys, WRITTEN.bytes, WRITTEN.rounds].map((argument) => JSON.stringify(argument))
   // What is meant for a runner of tests or a debugger is not meant for it.
   const flags = process.execArgv.filter((flag) => !/^--?(test|watch|inspect|input-type|eval|print|e|p)\b/.test(flag))
-  const child = spawn(process.execPath, [...flags, '--input-type=module', '--eval', SCRIPT, '--', ...told], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [...flags, '--input-type=module', '--eval', SCRIPT, '--', ...told], {
+    stdio: ['ignore', 'pipe', 'pipe']
+  })
   return watch(child)
 }
 
@@ -94,9 +96,9 @@ function watch (child: ChildProcess): Child {
     const endsAt = performance.now() + patient(LONGEST_START_MS)
     while (!holds()) {
       const end = child.signalCode ?? (child.exitCode === null ? undefined : `exit code ${child.exitCode}`)
-      assert.ok(end === undefined, `the program must ${what}; it ended with ${end}: ${errors.trim()}`)
-      const isInTime = performance.now() < endsAt
-      assert.ok(isInTime, `the program must ${what}; it had not done so after ${patient(LONGEST_START_MS)} ms: ${errors.trim()}`)
+      const late = performance.now() < endsAt ? undefined : `had not done so after ${patient(LONGEST_START_MS)} ms`
+      const wrong = end === undefined ? late : `ended with ${end}`
+      assert.ok(wrong === undefined, `the program must ${what}; it ${wrong}: ${errors.trim()}`)
       await within(endsAt - performance.now(), new Promise<void>((resolve) => waiting.add(resolve)))
       waiting.clear()
     }
@@ -109,10 +111,7 @@ function watch (child: ChildProcess): Child {
       return open ?? []
     },
     ends: (patienceMs) => within(patient(patienceMs), exited),
-    async kill () {
-      child.kill('SIGKILL')
-      await exited
-    },
+    async kill () { child.kill('SIGKILL'); await exited },
     complaints: () => errors.trim()
   }
 }

@@ -10,15 +10,18 @@ export function assertHolds (entry: StoredEntry | undefined, value: Uint8Array, 
   assertEntry(entry, call, `the ${value.byteLength} bytes that were set`)
   const { value: came } = entry
   const at = firstDifference(came, value)
-  assert.ok(at === undefined, `${call} must answer the ${value.byteLength} bytes that were set; got ${came.byteLength} bytes that differ from byte ${at}: ${near(came, at)} instead of ${near(value, at)}`)
+  assert.ok(at === undefined,
+    `${call} must answer the ${value.byteLength} bytes that were set; got ${came.byteLength} bytes that differ from byte ${at}: ${near(came, at)} instead of ${near(value, at)}`)
 }
 
 /** Fails unless `entry` is well-formed: bytes, and an instant that is a number. */
 export function assertEntry (entry: unknown, call: string, expected = 'an entry'): asserts entry is StoredEntry {
   const { value, expiresAt } = (entry ?? {}) as Partial<StoredEntry>
   assert.ok(entry !== undefined && entry !== null, `${call} must answer ${expected}; got ${String(entry)}`)
-  assert.ok(value instanceof Uint8Array, `${call} must answer { value, expiresAt } with a Uint8Array (a Buffer is one) for a value; got ${show(entry)}`)
-  assert.ok(typeof expiresAt === 'number' && !Number.isNaN(expiresAt), `${call} must answer { value, expiresAt } with epoch milliseconds for expiresAt; got ${String(expiresAt)}`)
+  assert.ok(value instanceof Uint8Array,
+    `${call} must answer { value, expiresAt } with a Uint8Array (a Buffer is one) for a value; got ${show(entry)}`)
+  assert.ok(typeof expiresAt === 'number' && !Number.isNaN(expiresAt),
+    `${call} must answer { value, expiresAt } with epoch milliseconds for expiresAt; got ${String(expiresAt)}`)
 }
 
 /** Fails unless `entry` is a miss, which is undefined and nothing else. */
@@ -30,7 +33,8 @@ export function assertMiss (entry: unknown, call: string): void {
 export function assertSame (came: readonly string[], expected: readonly string[], call: string): void {
   assert.ok(Array.isArray(came), `${call} must answer an array of strings; got ${show(came)}`)
   const [missing, more] = [without(expected, came), without(came, expected)]
-  assert.ok(missing.length + more.length === 0, `${call}: ${missing.length > 0 ? `missing ${list(missing)}` : ''}${missing.length * more.length > 0 ? ', and ' : ''}${more.length > 0 ? `not expected ${list(more)}` : ''}`)
+  assert.ok(missing.length + more.length === 0,
+    `${call}: ${missing.length > 0 ? `missing ${list(missing)}` : ''}${missing.length * more.length > 0 ? ', and ' : ''}${more.length > 0 ? `not expected ${list(more)}` : ''}`)
 }
 
 const list = (texts: readonly string[]): string => texts.map((text) => JSON.stringify(text)).join(', ')

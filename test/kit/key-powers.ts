@@ -65,7 +65,8 @@ export const keyPowerCases: readonly ConformanceCase[] = [
     for (const prefix of ['a*', 'a?', 'a%', 'a_', 'a[', 'a\\']) {
       await fill(backend, subject, keys)
       await backend.clear(prefix)
-      assertSame(await keptOf(backend, keys), keys.filter((key) => !key.startsWith(prefix)), `what is left after clear(${JSON.stringify(prefix)})`)
+      assertSame(await keptOf(backend, keys), keys.filter((key) => !key.startsWith(prefix)),
+        `what is left after clear(${JSON.stringify(prefix)})`)
     }
   }, { advice: 'A prefix is text: escape it where your store takes a pattern' }),
 
@@ -74,7 +75,8 @@ export const keyPowerCases: readonly ConformanceCase[] = [
     for (const prefix of ['\u00e9', '\uffff', '\u{10ffff}', '\u{1f5dd}']) {
       await fill(backend, subject, keys)
       await backend.clear(prefix)
-      assertSame(await keptOf(backend, keys), keys.filter((key) => !key.startsWith(prefix)), `what is left after clear(${JSON.stringify(prefix)})`)
+      assertSame(await keptOf(backend, keys), keys.filter((key) => !key.startsWith(prefix)),
+        `what is left after clear(${JSON.stringify(prefix)})`)
     }
   }, { advice: 'A prefix is text: escape it where your store takes a pattern' }),
 
@@ -109,7 +111,9 @@ export const keyPowerCases: readonly ConformanceCase[] = [
     }
     await wait(LATE_MS)
     assertSame(await keptOf(backend, keys), [], 'what is left some time after sets and a clear() that was called before they had settled')
-  }, { advice: 'clear() forgets what was set before the call, settled or not: wait for the sets that are under way, or have them find out that they were cleared' }),
+  }, {
+    advice: 'clear() forgets what was set before the call, settled or not: wait for the sets that are under way, or have them find out that they were cleared'
+  }),
 
   withPower('clear', 'of nothing is no error', async (backend) => {
     await answerOf('clear() of nothing', () => backend.clear())

@@ -25,9 +25,12 @@ const KEYS: ReadonlyArray<readonly [name: string, keys: readonly string[]]> = [
     'a key and what it is in some encoding are different keys',
     ['\u00e9', 'c3a9', 'C3A9', 'w6k=', '%C3%A9', '\\u00e9', '\u00c3\u00a9', 'xn--9ca']
   ],
-  ['keys that look like paths are different keys', ['a', './a', '/a', '../a', '../../a', 'b/../a', 'a/', 'a//b', 'a/b', 'a\\b', 'C:\\a', 'CON', 'a.']],
-  ['separators and escapes are part of the key', ['a:b', 'a/b', 'a%3Ab', 'a%3ab', 'a%2Fb', 'a?b', 'a#b', 'a&b', 'a+b', 'a b', 'a%20b', '%', '%00', '%zz']],
-  ['wildcards and quotes are part of the key', ['*', '?', '[a]', 'a_b', 'aXb', 'a%b', "'", '"', "'; DROP TABLE cache_entries; --", '{a}', '`$(a)`']],
+  ['keys that look like paths are different keys',
+    ['a', './a', '/a', '../a', '../../a', 'b/../a', 'a/', 'a//b', 'a/b', 'a\\b', 'C:\\a', 'CON', 'a.']],
+  ['separators and escapes are part of the key',
+    ['a:b', 'a/b', 'a%3Ab', 'a%3ab', 'a%2Fb', 'a?b', 'a#b', 'a&b', 'a+b', 'a b', 'a%20b', '%', '%00', '%zz']],
+  ['wildcards and quotes are part of the key',
+    ['*', '?', '[a]', 'a_b', 'aXb', 'a%b', "'", '"', "'; DROP TABLE cache_entries; --", '{a}', '`$(a)`']],
   ['control characters are part of the key', ['a', 'a\0', '\0', 'a\0b', 'ab', 'a\nb', 'a\r\nb', 'a\tb', 'a\x7fb']],
   ['spaces around a key are part of it', [' a', 'a ', 'a', '\ufeffa', '\u00a0a']],
   ['a newline at either end of a key is part of it', ['a', 'a\n', '\na', 'a\n\n', 'a\r\n', '\r\na', 'a\r', '\ra', 'a\u2028', '\n', '\r\n']],
@@ -37,7 +40,8 @@ const KEYS: ReadonlyArray<readonly [name: string, keys: readonly string[]]> = [
     ['a', 'a\ufeff', '\ufeffa', '\ufeff', '\ufffea', 'a\0', '\0a', 'a\0\0', '\0\0']
   ],
   ['keys of 4 KiB that differ in their last character are different keys', [LONG, `${LONG.slice(1)}x`, LONG.slice(1)]],
-  ['keys of 4 KiB that differ only in their middle are different keys', [LONG, ...[1_024, 2_047, 2_048, 3_072].map((at) => markedAt(LONG, at))]],
+  ['keys of 4 KiB that differ only in their middle are different keys',
+    [LONG, ...[1_024, 2_047, 2_048, 3_072].map((at) => markedAt(LONG, at))]],
   ['keys that differ only beyond 8 KiB are different keys', [LONGER, ...[8_192, 12_000, 16_384, 19_999].map((at) => markedAt(LONGER, at))]],
   ['keys that differ only in case are different keys', ['key', 'Key', 'KEY']],
   [
@@ -50,7 +54,8 @@ const KEYS: ReadonlyArray<readonly [name: string, keys: readonly string[]]> = [
   ['the empty string is a key', ['', ' ', '""']]
 ]
 
-const ADVICE = 'Keys are any JavaScript strings, told apart by their UTF-16 code units: escape what your store gives a meaning, or name an entry by a digest of the key'
+const ADVICE =
+  'Keys are any JavaScript strings, told apart by their UTF-16 code units: escape what your store gives a meaning, or name an entry by a digest of the key'
 
 const SHOWN_CHARACTERS = 40
 
@@ -95,5 +100,7 @@ export const keyCases: readonly ConformanceCase[] = [
     })
     // Where all backends are on one store, those of other cases would walk over them.
     await forEach(keys, async (key) => { await backend.delete(key) })
-  }, { advice: 'A short hash has collisions: name an entry by its key or by a digest of 128 bits or more, or compare the key that is kept with the entry' })
+  }, {
+    advice: 'A short hash has collisions: name an entry by its key or by a digest of 128 bits or more, or compare the key that is kept with the entry'
+  })
 ]

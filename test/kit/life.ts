@@ -70,7 +70,8 @@ export const lifeCases: readonly ConformanceCase[] = [
   }),
 
   always('close while calls are under way settles, and so do they', async (backend, subject) => {
-    const calls = Array.from({ length: 5 }, (_, number) => outcomeOf('a set() that was under way', () => backend.set(`key${number}`, entryOf('value', subject))))
+    const calls = Array.from({ length: 5 }, (_, number) =>
+      outcomeOf('a set() that was under way', () => backend.set(`key${number}`, entryOf('value', subject))))
     calls.push(outcomeOf('a get() that was under way', async () => { await backend.get('key0') }))
     await answerOf('close() while calls are under way', () => backend.close())
     await Promise.all(calls)
@@ -90,10 +91,13 @@ export const lifeCases: readonly ConformanceCase[] = [
   }, { advice: 'Have every call fail that comes after close()' }),
 
   always('no promise rejects without anybody knowing', async (backend, subject) => {
-    for (const [key, lifeMs] of [['kept', 60_000], ['over', 1_000], ['past', -1]] as const) await backend.set(key, entryOf('value', subject, lifeMs))
+    for (const [key, lifeMs] of [['kept', 60_000], ['over', 1_000], ['past', -1]] as const) {
+      await backend.set(key, entryOf('value', subject, lifeMs))
+    }
     await subject.pass(1_000)
     const reads: ReadonlyArray<(key: string) => unknown> = [
-      (key) => backend.get(key), (key) => backend.has?.(key), (key) => backend.getMany?.([key]), () => backend.keys?.(), () => backend.size?.(), () => backend.stats?.()
+      (key) => backend.get(key), (key) => backend.has?.(key), (key) => backend.getMany?.([key]), () => backend.keys?.(),
+      () => backend.size?.(), () => backend.stats?.()
     ]
     for (const key of ['kept', 'over', 'past', 'nonexistent']) {
       for (const read of reads) await outcomeOf('a call', () => read(key))
@@ -116,7 +120,8 @@ export const lifeCases: readonly ConformanceCase[] = [
     // What is being closed may take a moment.
     const endsAt = performance.now() + patient(LINGER_MS)
     while (held() - before >= OPENINGS && performance.now() < endsAt) await wait(10)
-    assert.ok(held() - before < OPENINGS, `${OPENINGS} backends that were opened and closed must leave nothing open; they left ${held() - before} handles and listeners (${[...new Set(process.getActiveResourcesInfo())].join(', ')})`)
+    assert.ok(held() - before < OPENINGS,
+      `${OPENINGS} backends that were opened and closed must leave nothing open; they left ${held() - before} handles and listeners (${[...new Set(process.getActiveResourcesInfo())].join(', ')})`)
   }, { advice: LEFT }),
 
   always('openings and closings leave no interval behind, not even one that is unref\'d', async (backend, subject) => {
@@ -138,7 +143,8 @@ export const lifeCases: readonly ConformanceCase[] = [
     const child = startChild(program, 'use and close', now())
     try {
       const open = await child.closed()
-      assert.ok(await child.ends(LINGER_MS), `the process must end by itself after close(); it was still there after ${patient(LINGER_MS)} ms, with ${open.join(', ') || 'nothing that Node knows of'} open`)
+      assert.ok(await child.ends(LINGER_MS),
+        `the process must end by itself after close(); it was still there after ${patient(LINGER_MS)} ms, with ${open.join(', ') || 'nothing that Node knows of'} open`)
     } finally {
       await child.kill()
     }

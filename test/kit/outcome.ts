@@ -25,7 +25,10 @@ export const patient = (ms: number): number => ms * (factor.getStore() ?? 1)
 /** What a call came to. */
 export type Outcome<T> = { readonly answer: T } | { readonly error: unknown }
 
-/** What `call` came to: its answer, or the error that it threw or rejected with. Fails when it comes to nothing in `patienceMs`, times the subject's patience. */
+/**
+ * What `call` came to: its answer, or the error that it threw or rejected with. Fails when it comes to nothing in `patienceMs`, times the
+ * subject's patience.
+ */
 export async function outcomeOf<T> (what: string, call: () => T | Promise<T>, patienceMs = PATIENCE_MS): Promise<Outcome<T>> {
   const limitMs = patient(patienceMs)
   const giveUp = new AbortController()
@@ -74,7 +77,9 @@ export function show (value: unknown): string {
   if (value instanceof Error) return `an Error (${value.message})`
   const { value: bytes, expiresAt } = (value ?? {}) as { value?: unknown, expiresAt?: unknown }
   if (bytes instanceof Uint8Array) return `an entry of ${bytes.byteLength} bytes with the expiresAt ${String(expiresAt)}`
-  const text = typeof value === 'string' ? JSON.stringify(value) : typeof value === 'object' && value !== null ? shape(value) : String(value)
+  const text = typeof value === 'string'
+    ? JSON.stringify(value)
+    : typeof value === 'object' && value !== null ? shape(value) : String(value)
   return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}...` : text
 }
 

@@ -12,7 +12,8 @@ function assertIs (came: unknown, expected: unknown, what: string): void {
 
 function assertNumbers (stats: BackendStats): void {
   for (const [name, number] of Object.entries(stats)) {
-    assert.ok(number === undefined || (Number.isFinite(number) && number >= 0), `stats().${name} must be a number that is not negative, or absent; got ${show(number)}`)
+    assert.ok(number === undefined || (Number.isFinite(number) && number >= 0),
+      `stats().${name} must be a number that is not negative, or absent; got ${show(number)}`)
   }
 }
 
@@ -93,7 +94,9 @@ export const powerCases: readonly ConformanceCase[] = [
     for (const key of ['a', 'b', 'c']) await backend.set(key, entryOf(`value ${key}`, subject))
     const answers = await backend.getMany(['c', 'nonexistent', 'a', 'b', 'c'])
     assertIs(answers.length, 5, 'the number of answers of getMany() for five keys')
-    for (const [at, key] of [[0, 'c'], [2, 'a'], [3, 'b'], [4, 'c']] as const) assertHolds(answers[at], bytesOf(`value ${key}`), `getMany()[${at}]`)
+    for (const [at, key] of [[0, 'c'], [2, 'a'], [3, 'b'], [4, 'c']] as const) {
+      assertHolds(answers[at], bytesOf(`value ${key}`), `getMany()[${at}]`)
+    }
     assertMiss(answers[1], 'getMany()[1], for a key that is not there,')
   }),
 

@@ -21,7 +21,9 @@ export interface Program {
    * The kit runs it in a process of its own, with the present process's flags and environment.
    */
   readonly module: string | URL
-  /** Where the backend that was opened last keeps its entries, as the module's `open` is told: a path, a URL, a prefix; '' when in memory. */
+  /**
+   * Where the backend that was opened last keeps its entries, as the module's `open` is told: a path, a URL, a prefix; '' when in memory.
+   */
   where (): string
 }
 
@@ -41,7 +43,9 @@ export interface ConformanceSubject {
   readonly isOneStore?: true
   /** How long it may take until a backend works again after its store does. @default 15_000 */
   readonly recoveryMs?: number
-  /** How many times as long as usual the kit waits before it says that something takes too long: more than 1 for a slow machine. @default 1 */
+  /**
+   * How many times as long as usual the kit waits before it says that something takes too long: more than 1 for a slow machine. @default 1
+   */
   readonly patience?: number
   /** Opens anew what `open` opened last, after it was closed. Declares that entries outlive the backend. */
   reopen? (): Promise<CacheBackend>
@@ -58,7 +62,10 @@ export interface ConformanceSubject {
   hang? (): MaybePromise<Heal>
   /** Every call of the store ends with an error, or can't be made: it is down. Answers how it works again. */
   fail? (): MaybePromise<Heal>
-  /** Damages what the store holds for the backend that was opened last, or has it answer garbage. Called while that is closed where there is `reopen`. */
+  /**
+   * Damages what the store holds for the backend that was opened last, or has it answer garbage. Called while that is closed where there is
+   * `reopen`.
+   */
   garble? (): MaybePromise<Heal>
   /** Ends the store at once, as SIGKILL does, and starts it again. For a store that is a process of its own. */
   kill? (): MaybePromise<void>

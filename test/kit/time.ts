@@ -10,7 +10,8 @@ const DAY_MS = 86_400_000
 /** What a backend does by itself later, because it was asked for something that is over, is done by then. */
 const LATE_MS = 50
 
-const NO_TIMER = 'A timer of more than 2^31 - 1 ms fires at once: compare expiresAt with the clock when you are asked, and use no timer for each entry'
+const NO_TIMER =
+  'A timer of more than 2^31 - 1 ms fires at once: compare expiresAt with the clock when you are asked, and use no timer for each entry'
 
 function longLife (name: string, lifeMs: number, advice = NO_TIMER): ConformanceCase {
   return always(name, async (backend, subject) => {
@@ -45,7 +46,8 @@ export const timeCases: readonly ConformanceCase[] = [
     const hit = await backend.get('key')
     assertEntry(hit, 'get()')
     assert.ok(hit.expiresAt > before, `get() must answer an expiresAt in the future, after ${before}; got ${hit.expiresAt}`)
-    assert.ok(hit.expiresAt <= entry.expiresAt, `get() must answer the expiresAt that was set, ${entry.expiresAt}, or an earlier one; got ${hit.expiresAt}`)
+    assert.ok(hit.expiresAt <= entry.expiresAt,
+      `get() must answer the expiresAt that was set, ${entry.expiresAt}, or an earlier one; got ${hit.expiresAt}`)
   }),
 
   always('a hit does not prolong the life of its entry', async (backend, subject) => {
@@ -58,7 +60,8 @@ export const timeCases: readonly ConformanceCase[] = [
 
   always('what removes an entry that is over leaves a newer one under its key', async (backend, subject) => {
     const looks: ReadonlyArray<(key: string) => unknown> = [
-      (key) => backend.get(key), (key) => backend.has?.(key), (key) => backend.getMany?.([key]), (key) => backend.keys?.(key), () => backend.size?.()
+      (key) => backend.get(key), (key) => backend.has?.(key), (key) => backend.getMany?.([key]), (key) => backend.keys?.(key),
+      () => backend.size?.()
     ]
     const keys = looks.flatMap((_, at) => [`beside ${at}`, `after ${at}`])
     for (const key of keys) await backend.set(key, entryOf('old', subject, 1_000))
@@ -69,12 +72,16 @@ export const timeCases: readonly ConformanceCase[] = [
       await backend.set(`after ${at}`, entryOf('new', subject))
     }
     const assertNew = async (when: string): Promise<void> => {
-      for (const key of keys) assertHolds(await backend.get(key), bytesOf('new'), `get() ${when} of a key that was set again when its entry was over`)
+      for (const key of keys) {
+        assertHolds(await backend.get(key), bytesOf('new'), `get() ${when} of a key that was set again when its entry was over`)
+      }
     }
     await assertNew('at once')
     await wait(LATE_MS)
     await assertNew('some time later')
-  }, { advice: 'Between a look and the removal of what is over, the key may be set: remove an entry on condition that it is still the one that was looked at' }),
+  }, {
+    advice: 'Between a look and the removal of what is over, the key may be set: remove an entry on condition that it is still the one that was looked at'
+  }),
 
   always('an entry that expired already leaves nothing', async (backend, subject) => {
     await backend.set('key', entryOf('value', subject, -1))
@@ -102,7 +109,8 @@ export const timeCases: readonly ConformanceCase[] = [
   }, { advice: 'Round expiresAt down where your store wants integers' }),
 
   longLife('an entry of 2^31 milliseconds is there', 2 ** 31),
-  longLife('an entry of 2^32 milliseconds is there', 2 ** 32, 'Keep expiresAt in a number of 64 bits, or as text: 32 bits hold 49 days of milliseconds'),
+  longLife('an entry of 2^32 milliseconds is there', 2 ** 32,
+    'Keep expiresAt in a number of 64 bits, or as text: 32 bits hold 49 days of milliseconds'),
   longLife('an entry of 40 days is there', 40 * DAY_MS),
   longLife('an entry of ten years is there', 3_650 * DAY_MS),
 
@@ -112,5 +120,7 @@ export const timeCases: readonly ConformanceCase[] = [
       await backend.set('key', entry)
       assertHolds(await backend.get('key'), entry.value, `get() of an entry until ${new Date(entry.expiresAt).toISOString()}`)
     }
-  }, { advice: 'Seconds of the epoch in 32 bits end in 2106, or in 2038 where they have a sign: keep expiresAt in a number of 64 bits, or as text' })
+  }, {
+    advice: 'Seconds of the epoch in 32 bits end in 2106, or in 2038 where they have a sign: keep expiresAt in a number of 64 bits, or as text'
+  })
 ]

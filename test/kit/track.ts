@@ -11,7 +11,8 @@ export class Tracked {
 
   constructor (given: ConformanceSubject) {
     const {
-      reopen, share, lend, hang, fail, garble, footprint, kill, jump, remove, loosen, fill, cramped, slow, program, isOneStore, recoveryMs, patience
+      reopen, share, lend, hang, fail, garble, footprint, kill, jump, remove, loosen, fill, cramped, slow, program, isOneStore,
+      recoveryMs, patience
     } = given
     this.subject = {
       open: this.#opening(() => given.open()),

@@ -59,7 +59,8 @@ export const valueCases: readonly ConformanceCase[] = [
 
   always('a value of a little more than 2 MiB comes back whole or not at all', async (backend, subject) => {
     const value = Buffer.alloc(2 * MEBIBYTE + 1, ALL_BYTES)
-    const set = await outcomeOf('set() of a little more than 2 MiB', () => backend.set('key', { value, expiresAt: subject.now() + LIFE_MS }))
+    const set = await outcomeOf('set() of a little more than 2 MiB', () =>
+      backend.set('key', { value, expiresAt: subject.now() + LIFE_MS }))
     // A store may refuse what is too large for it.
     if ('error' in set) return
     const hit = await backend.get('key')

@@ -15,7 +15,8 @@ const patterns = Array.from({ length: WRITERS }, (_, writer) => new Uint8Array(W
 /** Fails when `hit` is the value of one of `entries` under a later instant than that one's. */
 function assertOwnInstant (hit: StoredEntry | undefined, entries: readonly StoredEntry[]): void {
   const own = entries.find(({ value }) => hit !== undefined && Buffer.compare(value, hit.value) === 0)
-  assert.ok(own === undefined || hit!.expiresAt <= own.expiresAt, `get() must answer a value with its own expiresAt, ${own?.expiresAt} at most; got ${hit?.expiresAt}`)
+  assert.ok(own === undefined || hit!.expiresAt <= own.expiresAt,
+    `get() must answer a value with its own expiresAt, ${own?.expiresAt} at most; got ${hit?.expiresAt}`)
 }
 
 /** Settles when all have; `look` is called again and again until then. */
@@ -32,7 +33,8 @@ async function meanwhile (changes: ReadonlyArray<Promise<unknown>>, look: () => 
 const WHOLE = 'Write aside and put it in place in one step, such as a rename, a transaction, or one command'
 
 function assertIsOneOfThem (value: Uint8Array, when: string): void {
-  assert.ok(patterns.some((pattern) => Buffer.compare(pattern, value) === 0), `get() ${when} must answer the bytes of one set(), whole; got a mixture of several`)
+  assert.ok(patterns.some((pattern) => Buffer.compare(pattern, value) === 0),
+    `get() ${when} must answer the bytes of one set(), whole; got a mixture of several`)
 }
 
 export const writeCases: readonly ConformanceCase[] = [

@@ -17,4 +17,6 @@ await app.cache.invalidate('all')
 console.log((await app.inject('/')).headers['cache-status'])
 await app.close()
 
-await registry.open({ backend: 'json-file', options: { path: '' } }).catch((err: { code: string, message: string }) => { console.log(err.code, err.message) })
+await registry.open({ backend: 'json-file', options: { path: '' } }).catch((err: { code: string, message: string }) => {
+  console.log(err.code, err.message)
+})

@@ -1,6 +1,8 @@
 // What must not compile, for whoever uses the package and for whoever wrote it. Compiled, and never run.
 import Fastify from 'fastify'
-import responseCache, { builtIns, defineBackend, fromStringStore, type BackendChoice, type BackendName, type CacheBackend } from 'fastify-response-cache'
+import responseCache, {
+  builtIns, defineBackend, fromStringStore, type BackendChoice, type BackendName, type CacheBackend
+} from 'fastify-response-cache'
 import { conformance, skipReason, type ConformanceSubject, type Lever } from 'fastify-response-cache/test-kit'
 import jsonFile, { type JsonFileOptions } from './index.js'
 import { JsonFile } from './json-file.js'

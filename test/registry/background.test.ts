@@ -175,7 +175,9 @@ t.test('an interval above 2^31 milliseconds neither warns nor runs at once', asy
   t.teardown(() => process.off('warning', onWarning))
   const background = new Background({ warn () {} })
   let runs = 0
-  for (const intervalMs of [2 ** 31, 40 * 86_400_000, Number.MAX_SAFE_INTEGER, Infinity]) background.every('task', intervalMs, () => { runs++ })
+  for (const intervalMs of [2 ** 31, 40 * 86_400_000, Number.MAX_SAFE_INTEGER, Infinity]) {
+    background.every('task', intervalMs, () => { runs++ })
+  }
   await wait(20)
   t.equal(runs, 0)
   t.same(warnings, [])

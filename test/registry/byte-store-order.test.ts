@@ -34,56 +34,64 @@ t.test('byte store: a change of a key waits for the one before, also when that f
   t.same(order, ['first', 'refused', 'refused too'])
 })
 
-t.test('byte store: a set that hangs is not stored after a later delete; whoever waits is told in time, and the delete is made good', async (t) => {
-  const store = new TestStore()
-  const { backend } = wear(t, store, { timeoutMs: 50 })
-  await backend.set('key', entry('before'))
-  const goOn = hang(store)
-  const set = failureOf(() => backend.set('key', entry('zombie')))
-  const deleted = failureOf(() => backend.delete('key'))
-  t.match(await set, { ...LATE, message: /'test' failed in set: the store has not answered within 50 ms/ })
-  t.match(await deleted, { ...LATE, message: /'test' failed in delete: the store has not answered within 50 ms/ })
-  t.match(await failureOf(() => backend.delete('key')), LATE)
-  t.same(store.asked, ['set', 'set'], 'nothing passes the one that hangs')
-  goOn()
-  await settled()
-  t.same(store.asked, ['set', 'set', 'delete'], 'two deletes are one')
-  t.equal(store.held.size, 0)
-  t.match(backend.stats(), { timeouts: 3 })
-  await backend.set('key', entry('after'))
-  t.equal(await textAt(backend, 'key'), 'after')
-})
+t.test('byte store: a set that hangs is not stored after a later delete; whoever waits is told in time, and the delete is made good',
+  async (t) => {
+    const store = new TestStore()
+    const { backend } = wear(t, store, { timeoutMs: 50 })
+    await backend.set('key', entry('before'))
+    const goOn = hang(store)
+    const set = failureOf(() => backend.set('key', entry('zombie')))
+    const deleted = failureOf(() => backend.delete('key'))
+    t.match(await set, { ...LATE, message: /'test' failed in set: the store has not answered within 50 ms/ })
+    t.match(await deleted, { ...LATE, message: /'test' failed in delete: the store has not answered within 50 ms/ })
+    t.match(await failureOf(() => backend.delete('key')), LATE)
+    t.same(store.asked, ['set', 'set'], 'nothing passes the one that hangs')
+    goOn()
+    await settled()
+    t.same(store.asked, ['set', 'set', 'delete'], 'two deletes are one')
+    t.equal(store.held.size, 0)
+    t.match(backend.stats(), { timeouts: 3 })
+    await backend.set('key', entry('after'))
+    t.equal(await textAt(backend, 'key'), 'after')
+  })
 
-t.test('byte store: a set that was told to have failed before its turn is never sent, and leaves the delete before it standing', async (t) => {
-  const store = new TestStore()
-  const { backend } = wear(t, store, { timeoutMs: 50 })
-  await backend.set('key', entry('before'))
-  const goOn = hang(store)
-  const calls = [() => backend.set('key', entry('a')), () => backend.delete('key'), () => backend.set('key', entry('b')), () => backend.set('key', entry('c'))].map(failureOf)
-  for (const call of calls) t.match(await call, LATE)
-  goOn()
-  await settled()
-  t.same(store.asked, ['set', 'set', 'delete'])
-  t.equal(store.held.size, 0)
-})
+t.test('byte store: a set that was told to have failed before its turn is never sent, and leaves the delete before it standing',
+  async (t) => {
+    const store = new TestStore()
+    const { backend } = wear(t, store, { timeoutMs: 50 })
+    await backend.set('key', entry('before'))
+    const goOn = hang(store)
+    const calls = [
+      () => backend.set('key', entry('a')), () => backend.delete('key'), () => backend.set('key', entry('b')),
+      () => backend.set('key', entry('c'))
+    ].map(failureOf)
+    for (const call of calls) t.match(await call, LATE)
+    goOn()
+    await settled()
+    t.same(store.asked, ['set', 'set', 'delete'])
+    t.equal(store.held.size, 0)
+  })
 
-t.test('byte store: of many changes that wait for one key a delete and a set are left, and all who asked learn what became of it', async (t) => {
-  const store = new TestStore()
-  const { backend } = wear(t, store)
-  const goOn = hang(store)
-  const calls = Array.from({ length: 100 }, (_, at) => at % 10 === 5 ? backend.delete('key') : backend.set('key', entry(String(at))))
-  goOn()
-  await Promise.all(calls)
-  t.same(store.asked, ['set', 'delete', 'set'])
-  t.equal(await textAt(backend, 'key'), '99')
-})
+t.test('byte store: of many changes that wait for one key a delete and a set are left, and all who asked learn what became of it',
+  async (t) => {
+    const store = new TestStore()
+    const { backend } = wear(t, store)
+    const goOn = hang(store)
+    const calls = Array.from({ length: 100 }, (_, at) => at % 10 === 5 ? backend.delete('key') : backend.set('key', entry(String(at))))
+    goOn()
+    await Promise.all(calls)
+    t.same(store.asked, ['set', 'delete', 'set'])
+    t.equal(await textAt(backend, 'key'), '99')
+  })
 
 t.test('byte store: a store that hangs for good is not asked about ever more keys: a change of one more rejects at once', async (t) => {
   const store = new TestStore()
   const { backend } = wear(t, store, { timeoutMs: 60_000 })
   const goOn = hang(store)
   const calls = Array.from({ length: MOST_CHANGING_KEYS }, (_, at) => backend.delete(`key ${at}`))
-  t.match(await failureOf(() => backend.delete('one more')), { code: 'CACHE_ERR_BACKEND_FAILED', message: /failed in delete: too many changes are waiting for the store/ })
+  t.match(await failureOf(() => backend.delete('one more')), {
+    code: 'CACHE_ERR_BACKEND_FAILED', message: /failed in delete: too many changes are waiting for the store/
+  })
   const again = backend.delete('key 0')
   goOn()
   await Promise.all([...calls, again])
@@ -107,7 +115,10 @@ t.test('byte store: close ends what waits, what stands behind it is never asked,
   const store = new TestStore()
   const { backend } = wear(t, store)
   const goOn = hang(store)
-  const calls = [() => backend.get('key'), () => backend.set('key', entry('value')), () => backend.delete('key'), () => backend.set('key', entry('again'))].map(failureOf)
+  const calls = [
+    () => backend.get('key'), () => backend.set('key', entry('value')), () => backend.delete('key'),
+    () => backend.set('key', entry('again'))
+  ].map(failureOf)
   await backend.close()
   await backend.close()
   for (const call of calls) t.match(await call, { code: 'CACHE_ERR_CLOSED' })
@@ -115,21 +126,25 @@ t.test('byte store: close ends what waits, what stands behind it is never asked,
   await settled()
   t.same(store.asked, ['get', 'set'])
   t.equal(store.closes, 1)
-  for (const call of [() => backend.clear!(), () => backend.keys!(), () => backend.size!(), () => backend.set('key', entry('value')), () => backend.delete('key')]) {
+  for (const call of [
+    () => backend.clear!(), () => backend.keys!(), () => backend.size!(), () => backend.set('key', entry('value')),
+    () => backend.delete('key')
+  ]) {
     t.match(await failureOf(call), { code: 'CACHE_ERR_CLOSED' })
   }
 })
 
-t.test('byte store: clear waits for a set that hangs as long as for any call, and what that set leaves is deleted in the end', async (t) => {
-  const store = new TestStore()
-  const { backend } = wear(t, store, { timeoutMs: 50 })
-  const goOn = hang(store)
-  const set = failureOf(() => backend.set('key', entry('zombie')))
-  t.match(await failureOf(() => backend.clear!('k')), LATE)
-  t.match(await set, LATE)
-  await failureOf(() => backend.clear!('another'))
-  goOn()
-  await settled()
-  t.equal(store.held.size, 0)
-  t.notOk(store.held.has(name('key')))
-})
+t.test('byte store: clear waits for a set that hangs as long as for any call, and what that set leaves is deleted in the end',
+  async (t) => {
+    const store = new TestStore()
+    const { backend } = wear(t, store, { timeoutMs: 50 })
+    const goOn = hang(store)
+    const set = failureOf(() => backend.set('key', entry('zombie')))
+    t.match(await failureOf(() => backend.clear!('k')), LATE)
+    t.match(await set, LATE)
+    await failureOf(() => backend.clear!('another'))
+    goOn()
+    await settled()
+    t.equal(store.held.size, 0)
+    t.notOk(store.held.has(name('key')))
+  })

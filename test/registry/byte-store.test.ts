@@ -42,62 +42,71 @@ t.test('byte store: a walk in which the store hangs or fails rejects', async (t)
   const { backend } = wear(t, store, { timeoutMs: 50 })
   await backend.set('key', entry('value'))
   store.act = (operation) => { if (operation === 'list') throw new Error('no listing today') }
-  for (const call of [() => backend.clear!(), () => backend.keys!(), () => backend.size!()]) t.match(await failureOf(call), { message: 'no listing today' })
+  for (const call of [() => backend.clear!(), () => backend.keys!(), () => backend.size!()]) {
+    t.match(await failureOf(call), { message: 'no listing today' })
+  }
   store.act = (operation) => operation === 'list' ? new Promise(() => {}) : undefined
   t.match(await failureOf(() => backend.clear!()), { message: /'test' failed in clear: the store has not answered within 50 ms/ })
   store.act = (operation) => { if (operation === 'delete') throw new Error('not this one') }
   t.match(await failureOf(() => backend.clear!()), { message: 'not this one' })
 })
 
-t.test('byte store: an entry that is over is removed when it is met, unless the store does that, and never one that was set since', async (t) => {
-  const store = new TestStore()
-  const { backend, clock } = wear(t, store)
-  await backend.set('key', entry('value', 1_000))
-  await clock.pass(1_000)
-  t.equal(await backend.get('key'), undefined)
-  await backend.set('key', { value: Buffer.from('again'), expiresAt: clock.now() + 1_000 })
-  t.equal(await textAt(backend, 'key'), 'again')
-  await clock.pass(1_000)
-  store.forgets = true
-  await backend.get('key')
-  store.forgets = false
-  t.equal(store.held.size, 1)
-  await backend.get('key')
-  await backend.delete('another')
-  t.equal(store.held.size, 0)
-})
+t.test('byte store: an entry that is over is removed when it is met, unless the store does that, and never one that was set since',
+  async (t) => {
+    const store = new TestStore()
+    const { backend, clock } = wear(t, store)
+    await backend.set('key', entry('value', 1_000))
+    await clock.pass(1_000)
+    t.equal(await backend.get('key'), undefined)
+    await backend.set('key', { value: Buffer.from('again'), expiresAt: clock.now() + 1_000 })
+    t.equal(await textAt(backend, 'key'), 'again')
+    await clock.pass(1_000)
+    store.forgets = true
+    await backend.get('key')
+    store.forgets = false
+    t.equal(store.held.size, 1)
+    await backend.get('key')
+    await backend.delete('another')
+    t.equal(store.held.size, 0)
+  })
 
-t.test('byte store: however many readers meet an entry that is over, it is removed once, and whoever sets it anew waits for none of that', async (t) => {
-  const store = new TestStore()
-  const { backend, clock } = wear(t, store)
-  await backend.set('key', entry('value', 1_000))
-  await clock.pass(1_000)
-  store.asked.length = 0
-  await Promise.all(Array.from({ length: 5 }, () => backend.get('key')))
-  await new Promise(setImmediate)
-  t.same(store.asked, [...Array(5).fill('get'), 'get', 'delete'])
-  await backend.set('key', { value: Buffer.from('value'), expiresAt: clock.now() + 1_000 })
-  await clock.pass(1_000)
-  const looks: Array<() => void> = []
-  store.act = (operation) => store.asked.filter((one) => one === 'get').length > 1 && operation === 'get' && new Promise<void>((resolve) => { looks.push(resolve) })
-  store.asked.length = 0
-  t.equal(await backend.get('key'), undefined)
-  await backend.set('key', { value: Buffer.from('again'), expiresAt: clock.now() + 1_000 })
-  t.same(store.asked, ['get', 'get', 'set'], 'while the store is looked at once more')
-  store.act = () => undefined
-  for (const goOn of looks) goOn()
-  await new Promise(setImmediate)
-  t.same(store.asked, ['get', 'get', 'set'])
-  t.equal(await textAt(backend, 'key'), 'again')
-})
+t.test('byte store: however many readers meet an entry that is over, it is removed once, and whoever sets it anew waits for none of that',
+  async (t) => {
+    const store = new TestStore()
+    const { backend, clock } = wear(t, store)
+    await backend.set('key', entry('value', 1_000))
+    await clock.pass(1_000)
+    store.asked.length = 0
+    await Promise.all(Array.from({ length: 5 }, () => backend.get('key')))
+    await new Promise(setImmediate)
+    t.same(store.asked, [...Array(5).fill('get'), 'get', 'delete'])
+    await backend.set('key', { value: Buffer.from('value'), expiresAt: clock.now() + 1_000 })
+    await clock.pass(1_000)
+    const looks: Array<() => void> = []
+    store.act = (operation) => store.asked.filter((one) => one === 'get').length > 1 && operation === 'get' &&
+      new Promise<void>((resolve) => { looks.push(resolve) })
+    store.asked.length = 0
+    t.equal(await backend.get('key'), undefined)
+    await backend.set('key', { value: Buffer.from('again'), expiresAt: clock.now() + 1_000 })
+    t.same(store.asked, ['get', 'get', 'set'], 'while the store is looked at once more')
+    store.act = () => undefined
+    for (const goOn of looks) goOn()
+    await new Promise(setImmediate)
+    t.same(store.asked, ['get', 'get', 'set'])
+    t.equal(await textAt(backend, 'key'), 'again')
+  })
 
 t.test('byte store: a clear of a store that keeps what it is told to delete rejects', async (t) => {
   for (const [count, prefix] of [[1, ''], [1, 'key'], [MORE_THAN_REMEMBERED, 'key']] as const) {
     const store = new TestStore()
     const { backend } = wear(t, store, { timeoutMs: 60_000 })
-    for (let number = 0; number < count; number++) store.held.set(name(`key ${number}`), encodeRecord(storedKey(`key ${number}`), entry('value')))
+    for (let number = 0; number < count; number++) {
+      store.held.set(name(`key ${number}`), encodeRecord(storedKey(`key ${number}`), entry('value')))
+    }
     store.delete = async () => {}
-    t.match(await failureOf(() => backend.clear!(prefix)), { code: 'CACHE_ERR_BACKEND_FAILED', message: /'test' failed in clear: the store still has what it was told to delete/ })
+    t.match(await failureOf(() => backend.clear!(prefix)), {
+      code: 'CACHE_ERR_BACKEND_FAILED', message: /'test' failed in clear: the store still has what it was told to delete/
+    })
   }
 })
 

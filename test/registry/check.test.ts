@@ -2,22 +2,23 @@
 import fc from 'fast-check'
 import t from 'tap'
 import {
-  boolean, checkOptions, discreet, duration, exactlyOne, hasMethods, isRecord, kindOf, MAX_DURATION_MS, oneOf, parseDuration, positiveInteger, show, storePrefix, text,
-  textList
+  boolean, checkOptions, discreet, duration, exactlyOne, hasMethods, isRecord, kindOf, MAX_DURATION_MS, oneOf, parseDuration,
+  positiveInteger, show, storePrefix, text, textList
 } from '../../registry/check.js'
 
 const REFUSED: ReadonlyArray<readonly [name: string, value: unknown]> = [
-  ['-1', -1], ['NaN', NaN], ['Infinity', Infinity], ['-Infinity', -Infinity], ['1e308', 1e308], ['2^53', 2 ** 53], ['2^31 seconds', 2 ** 31],
-  ["'5'", '5'], ["'5 m'", '5 m'], ["''", ''], ["'-5m'", '-5m'], ["' 5m'", ' 5m'], ["'5m\\n'", '5m\n'], ["'5M'", '5M'], ["'1e3s'", '1e3s'], ["'.5s'", '.5s'],
-  ["'5w'", '5w'], ["'Infinityms'", 'Infinityms'], ["'0x10s'", '0x10s'], ["'3651d'", '3651d'], ["'1.1234567s'", '1.1234567s'], ["'٥s'", '٥s'],
-  ['null', null], ['undefined', undefined], ['true', true], ['false', false], ['1n', 1n], ['{}', {}], ['[]', []], ['[5]', [5]],
-  ['a function', () => 5], ['a symbol', Symbol('5')], ['an object with valueOf', { valueOf: () => 5 }], ['a Date', new Date(5)], ['a String', Object('5s')]
+  ['-1', -1], ['NaN', NaN], ['Infinity', Infinity], ['-Infinity', -Infinity], ['1e308', 1e308], ['2^53', 2 ** 53],
+  ['2^31 seconds', 2 ** 31], ["'5'", '5'], ["'5 m'", '5 m'], ["''", ''], ["'-5m'", '-5m'], ["' 5m'", ' 5m'], ["'5m\\n'", '5m\n'],
+  ["'5M'", '5M'], ["'1e3s'", '1e3s'], ["'.5s'", '.5s'], ["'5w'", '5w'], ["'Infinityms'", 'Infinityms'], ["'0x10s'", '0x10s'],
+  ["'3651d'", '3651d'], ["'1.1234567s'", '1.1234567s'], ["'٥s'", '٥s'], ['null', null], ['undefined', undefined], ['true', true],
+  ['false', false], ['1n', 1n], ['{}', {}], ['[]', []], ['[5]', [5]], ['a function', () => 5], ['a symbol', Symbol('5')],
+  ['an object with valueOf', { valueOf: () => 5 }], ['a Date', new Date(5)], ['a String', Object('5s')]
 ]
 
 const TAKEN: ReadonlyArray<readonly [value: number | string, ms: number]> = [
-  [1, 1_000], [1.5, 1_500], [0.25, 250], [0.0001, 1], [0.0014, 1], [60, 60_000], [2 ** 31 / 1_000, 2 ** 31], [MAX_DURATION_MS / 1_000, MAX_DURATION_MS],
-  ['250ms', 250], ['90s', 90_000], ['5m', 300_000], ['2h', 7_200_000], ['1d', 86_400_000], ['40d', 3_456_000_000], ['1.5h', 5_400_000], ['0.4ms', 1],
-  ['3650d', MAX_DURATION_MS], ['007s', 7_000]
+  [1, 1_000], [1.5, 1_500], [0.25, 250], [0.0001, 1], [0.0014, 1], [60, 60_000], [2 ** 31 / 1_000, 2 ** 31],
+  [MAX_DURATION_MS / 1_000, MAX_DURATION_MS], ['250ms', 250], ['90s', 90_000], ['5m', 300_000], ['2h', 7_200_000], ['1d', 86_400_000],
+  ['40d', 3_456_000_000], ['1.5h', 5_400_000], ['0.4ms', 1], ['3650d', MAX_DURATION_MS], ['007s', 7_000]
 ]
 
 const option = { code: 'CACHE_ERR_OPTION' }
@@ -45,7 +46,8 @@ t.test('a duration of zero is refused where it means nothing and taken where it 
 })
 
 t.test('whatever is taken as a duration is a whole number of milliseconds between zero and ten years', async (t) => {
-  fc.assert(fc.property(fc.oneof(fc.anything(), fc.double(), fc.string(), fc.tuple(fc.double(), fc.constantFrom('ms', 's', 'm', 'h', 'd')).map(([n, unit]) => `${n}${unit}`)), (value) => {
+  fc.assert(fc.property(fc.oneof(fc.anything(), fc.double(), fc.string(),
+    fc.tuple(fc.double(), fc.constantFrom('ms', 's', 'm', 'h', 'd')).map(([n, unit]) => `${n}${unit}`)), (value) => {
     const ms = parseDuration(value)
     return ms === undefined || (Number.isInteger(ms) && ms >= 0 && ms <= MAX_DURATION_MS)
   }))
@@ -54,7 +56,8 @@ t.test('whatever is taken as a duration is a whole number of milliseconds betwee
 
 t.test('a whole number with a unit is that many units', async (t) => {
   const unitsMs = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
-  fc.assert(fc.property(fc.nat(3_650), fc.constantFrom('ms', 's', 'm', 'h', 'd'), (amount, unit) => parseDuration(`${amount}${unit}`) === amount * unitsMs[unit]))
+  fc.assert(fc.property(fc.nat(3_650), fc.constantFrom('ms', 's', 'm', 'h', 'd'), (amount, unit) =>
+    parseDuration(`${amount}${unit}`) === amount * unitsMs[unit]))
   fc.assert(fc.property(fc.nat(315_360_000), (seconds) => parseDuration(seconds) === seconds * 1_000))
   t.pass('for every amount that was tried')
 })
@@ -77,7 +80,9 @@ t.test('what is thrown for an option is a TypeError', async (t) => {
 t.test('each check takes what it is for and refuses the rest with who, what was expected and what came', async (t) => {
   t.equal(positiveInteger(1, 'memory.maxBytes'), 1)
   for (const value of [0, -1, 1.5, '5', NaN, Infinity, 2 ** 53, null, 1n]) {
-    t.throws(() => positiveInteger(value, 'memory.maxBytes'), { ...option, message: `cache: 'memory.maxBytes' must be a positive integer, got ${show(value)}` })
+    t.throws(() => positiveInteger(value, 'memory.maxBytes'), {
+      ...option, message: `cache: 'memory.maxBytes' must be a positive integer, got ${show(value)}`
+    })
   }
   t.equal(boolean(false, 'file.fsync'), false)
   t.throws(() => boolean('false', 'file.fsync'), { ...option, message: "cache: 'file.fsync' must be true or false, got 'false'" })
@@ -87,7 +92,9 @@ t.test('each check takes what it is for and refuses the rest with who, what was 
   t.same(textList(['a'], 'tags'), ['a'])
   for (const value of ['a', [''], [1], null, { 0: 'a', length: 1 }]) t.throws(() => textList(value, 'tags'), option)
   t.equal(oneOf('bypass', 'ignore')('ignore', 'credentials'), 'ignore')
-  t.throws(() => oneOf('bypass', 'ignore')('both', 'credentials'), { ...option, message: "cache: 'credentials' must be 'bypass' or 'ignore', got 'both'" })
+  t.throws(() => oneOf('bypass', 'ignore')('both', 'credentials'), {
+    ...option, message: "cache: 'credentials' must be 'bypass' or 'ignore', got 'both'"
+  })
 })
 
 t.test('options that were given are checked, undefined ones stay absent', async (t) => {
@@ -95,46 +102,66 @@ t.test('options that were given are checked, undefined ones stay absent', async 
   t.same(checkOptions('sqlite', { path: 'a.db', maxEntries: 5 }, checks), { path: 'a.db', maxEntries: 5 })
   t.same(Object.keys(checkOptions('sqlite', { path: undefined }, checks)), [])
   t.same(checkOptions('sqlite', Object.create(null), checks), {})
-  t.throws(() => checkOptions('sqlite', { maxEntries: -5 }, checks), { ...option, message: "cache: 'sqlite.maxEntries' must be a positive integer, got -5" })
+  t.throws(() => checkOptions('sqlite', { maxEntries: -5 }, checks), {
+    ...option, message: "cache: 'sqlite.maxEntries' must be a positive integer, got -5"
+  })
 })
 
 t.test('an unknown option is refused, listing the known ones, also when it is undefined', async (t) => {
   for (const options of [{ paht: 'a.db' }, { paht: undefined }]) {
-    t.throws(() => checkOptions('sqlite', options, { path: text, table: text }), { ...option, message: /'sqlite\.paht' must be absent: .* known are path, table/ })
+    t.throws(() => checkOptions('sqlite', options, { path: text, table: text }), {
+      ...option, message: /'sqlite\.paht' must be absent: .* known are path, table/
+    })
   }
 })
 
-t.test('the value of an unknown option is not shown, nor what came in place of options: it may be a password under a mistyped name', async (t) => {
-  for (const secret of ['hunter2', 4713, ['hunter2'], { password: 'hunter2' }, () => 'hunter2', Symbol('hunter2'), 4713n]) {
-    try {
-      checkOptions('redis', { pasword: secret }, { password: text })
-      t.fail('it was taken')
-    } catch (error) {
-      t.match(error, { ...option, message: /^cache: 'redis\.pasword' must be absent: it is not an option; known are password, got .* that is not shown, since it may hold a password$/ })
-      t.notMatch((error as Error).message, /hunter2|4713/)
+t.test('the value of an unknown option is not shown, nor what came in place of options: it may be a password under a mistyped name',
+  async (t) => {
+    for (const secret of ['hunter2', 4713, ['hunter2'], { password: 'hunter2' }, () => 'hunter2', Symbol('hunter2'), 4713n]) {
+      try {
+        checkOptions('redis', { pasword: secret }, { password: text })
+        t.fail('it was taken')
+      } catch (error) {
+        t.match(error, {
+          ...option,
+          message: /^cache: 'redis\.pasword' must be absent: it is not an option; known are password, got .* that is not shown, since it may hold a password$/
+        })
+        t.notMatch((error as Error).message, /hunter2|4713/)
+      }
     }
-  }
-  for (const options of ['redis://:hunter2@host', ['hunter2'], new (class Client { password = 'hunter2' })()]) {
-    t.throws(() => checkOptions('redis', options, { password: text }), { ...option, message: /^cache: 'redis' must be an object, got (?!.*hunter2).* that is not shown/ })
-  }
-  t.throws(() => checkOptions('redis', 5, { password: text }), { ...option, message: "cache: 'redis' must be an object, got 5" })
-})
+    for (const options of ['redis://:hunter2@host', ['hunter2'], new (class Client { password = 'hunter2' })()]) {
+      t.throws(() => checkOptions('redis', options, { password: text }), {
+        ...option, message: /^cache: 'redis' must be an object, got (?!.*hunter2).* that is not shown/
+      })
+    }
+    t.throws(() => checkOptions('redis', 5, { password: text }), { ...option, message: "cache: 'redis' must be an object, got 5" })
+  })
 
 t.test('a discreet check tells what was expected and of what kind what came is', async (t) => {
   const check = discreet<string>('a URL', (value) => value === 'url')
   t.equal(check('url', 'redis.url'), 'url')
-  t.throws(() => check('user:hunter2@host', 'redis.url'), { ...option, message: "cache: 'redis.url' must be a URL, got text that is not shown, since it may hold a password" })
+  t.throws(() => check('user:hunter2@host', 'redis.url'), {
+    ...option, message: "cache: 'redis.url' must be a URL, got text that is not shown, since it may hold a password"
+  })
   t.same([undefined, null, '', []].map(kindOf), ['undefined', 'null', "''", '[]'], 'what holds nothing is shown')
   t.match(kindOf({}), /^a value of type object that is not shown/)
 })
 
 t.test('exactly one of some options is asked for, methods are looked for, a prefix is short and without capitals', async (t) => {
   exactlyOne<{ a?: number, b?: number, c?: number }>('keyv', { b: 0, c: 1 }, ['a', 'b'])
-  t.throws(() => exactlyOne<{ a?: number | undefined, b?: number }>('keyv', { a: undefined }, ['a', 'b']), { ...option, message: "cache: 'keyv' must be given exactly one of a, b, got none" })
-  t.throws(() => exactlyOne('keyv', { a: 1, b: 1, c: 1 }, ['a', 'b', 'c']), { ...option, message: "cache: 'keyv' must be given exactly one of a, b, c, got a and b and c" })
-  t.same([{ get () {}, set () {} }, { get () {}, set: 5 }, { get () {} }, null, 5].map((value) => hasMethods(value, 'get', 'set')), [true, false, false, false, false])
+  t.throws(() => exactlyOne<{ a?: number | undefined, b?: number }>('keyv', { a: undefined }, ['a', 'b']), {
+    ...option, message: "cache: 'keyv' must be given exactly one of a, b, got none"
+  })
+  t.throws(() => exactlyOne('keyv', { a: 1, b: 1, c: 1 }, ['a', 'b', 'c']), {
+    ...option, message: "cache: 'keyv' must be given exactly one of a, b, c, got a and b and c"
+  })
+  t.same([{ get () {}, set () {} }, { get () {}, set: 5 }, { get () {} }, null, 5].map((value) => hasMethods(value, 'get', 'set')), [
+    true, false, false, false, false
+  ])
   t.equal(storePrefix('a-0_b', 'keyv.prefix'), 'a-0_b')
-  for (const wrong of ['', 'A', 'a b', 'a:b', 'a'.repeat(65), 5]) t.throws(() => storePrefix(wrong, 'keyv.prefix'), { ...option, message: /must be 1 to 64 of a-z, 0-9, - and _, got/ })
+  for (const wrong of ['', 'A', 'a b', 'a:b', 'a'.repeat(65), 5]) {
+    t.throws(() => storePrefix(wrong, 'keyv.prefix'), { ...option, message: /must be 1 to 64 of a-z, 0-9, - and _, got/ })
+  }
 })
 
 t.test('names that every object has are unknown options and change nothing', async (t) => {

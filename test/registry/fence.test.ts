@@ -25,7 +25,9 @@ t.test('when all have moved, every name has', async (t) => {
 
 t.test('however names and marks come, no move is missed; a collision only says yes too often', async (t) => {
   const name = fc.oneof(fc.string({ maxLength: 4 }), fc.string({ unit: 'binary', maxLength: 3 }))
-  fc.assert(fc.property(fc.array(fc.oneof(name.map((moved) => ({ moved })), fc.constant({ marked: true as const }), fc.constant({ all: true as const })), { maxLength: 40 }), (steps) => {
+  fc.assert(fc.property(fc.array(
+    fc.oneof(name.map((moved) => ({ moved })), fc.constant({ marked: true as const }), fc.constant({ all: true as const })),
+    { maxLength: 40 }), (steps) => {
     const fence = new Fence()
     const marks: Array<{ mark: number, moved: Set<string>, all: boolean }> = []
     for (const step of steps) {
@@ -38,7 +40,8 @@ t.test('however names and marks come, no move is missed; a collision only says y
         for (const one of marks) one.moved.add(step.moved)
       }
     }
-    return marks.every(({ mark, moved, all }) => [...moved].every((each) => fence.movedSince(mark, () => ['x', each])) && (!all || fence.movedSince(mark, () => [])))
+    return marks.every(({ mark, moved, all }) =>
+      [...moved].every((each) => fence.movedSince(mark, () => ['x', each])) && (!all || fence.movedSince(mark, () => [])))
   }), { numRuns: sized(5_000) })
   t.pass('for every row of steps that was tried')
 })

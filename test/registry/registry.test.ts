@@ -32,7 +32,8 @@ t.test('registry: the built-in backends are known, and each registry is its own'
 t.test('registry: an unknown name is refused, listing the known ones', async (t) => {
   const registry = new Registry().add(named('one'), () => definitionOf()).add(named('two'), () => definitionOf())
   for (const name of ['three', 'constructor', '__proto__', 'toString', '', 'ONE', undefined, null, 5, {}]) {
-    await t.rejects(registry.open(choiceOf(name)), { code: 'CACHE_ERR_BACKEND_UNKNOWN', message: /known are one, two\. Add yours with registry\.add/ }, String(name))
+    await t.rejects(registry.open(choiceOf(name)),
+      { code: 'CACHE_ERR_BACKEND_UNKNOWN', message: /known are one, two\. Add yours with registry\.add/ }, String(name))
   }
   await t.rejects(registry.open(choiceOf('three')), { message: /under the name 'three'/ })
 })
@@ -44,9 +45,13 @@ t.test('registry: a name that is taken is refused', async (t) => {
 })
 
 t.test('registry: a name that is no text and a loader that is no function are refused', async (t) => {
-  for (const name of ['', 5, undefined, null, Symbol('dynamo')]) t.throws(() => new Registry().add(named(name), () => definitionOf()), { code: 'CACHE_ERR_OPTION' })
+  for (const name of ['', 5, undefined, null, Symbol('dynamo')]) {
+    t.throws(() => new Registry().add(named(name), () => definitionOf()), { code: 'CACHE_ERR_OPTION' })
+  }
   for (const load of [undefined, definitionOf(), 'cache-dynamo']) {
-    t.throws(() => new Registry().add(named('dynamo'), load as never), { code: 'CACHE_ERR_OPTION', message: /registry\.add\('dynamo', load\)' must be a function/ })
+    t.throws(() => new Registry().add(named('dynamo'), load as never), {
+      code: 'CACHE_ERR_OPTION', message: /registry\.add\('dynamo', load\)' must be a function/
+    })
   }
 })
 
@@ -85,7 +90,9 @@ t.test('registry: what a backend throws when it is created is what open rejects 
 t.test('registry: a module that gives no definition is refused with what came', async (t) => {
   for (const came of [undefined, null, {}, { default: definitionOf() }, { create: 5 }, () => definitionOf(), 'dynamo']) {
     const registry = new Registry().add(named('dynamo'), () => came as never)
-    await t.rejects(registry.open(choiceOf('dynamo')), { code: 'CACHE_ERR_BACKEND_CONTRACT', message: /backend 'dynamo' must have a definition made with defineBackend/ })
+    await t.rejects(registry.open(choiceOf('dynamo')), {
+      code: 'CACHE_ERR_BACKEND_CONTRACT', message: /backend 'dynamo' must have a definition made with defineBackend/
+    })
   }
 })
 
@@ -97,7 +104,10 @@ t.test('registry: a backend that lacks methods is refused, naming them', async (
   ]
   for (const [backend, missing] of rows) {
     const registry = new Registry().add(named('dynamo'), () => defineBackend({ name: 'dynamo', create: () => backend as never }))
-    await t.rejects(registry.open(choiceOf('dynamo')), { code: 'CACHE_ERR_BACKEND_CONTRACT', message: `cache: backend 'dynamo' must have the methods get, set, delete, close, got one without ${missing}` })
+    await t.rejects(registry.open(choiceOf('dynamo')), {
+      code: 'CACHE_ERR_BACKEND_CONTRACT',
+      message: `cache: backend 'dynamo' must have the methods get, set, delete, close, got one without ${missing}`
+    })
   }
 })
 

@@ -41,7 +41,10 @@ t.test('string store: an entry that is over is deleted in the store, and never s
 
 t.test('string store: a text that is not ours is a miss', async (t) => {
   const { clock, store, backend } = setUp()
-  for (const text of ['', ' ', 'value', '5', 'x YQ==', ' YQ==', 'NaN YQ==', 'Infinity YQ==', '1.5e999 YQ==', `-${clock.now() + 1_000} YQ==`, '{"expires":1} YQ==', `${clock.now() + 0.5} YQ==`]) {
+  for (const text of [
+    '', ' ', 'value', '5', 'x YQ==', ' YQ==', 'NaN YQ==', 'Infinity YQ==', '1.5e999 YQ==', `-${clock.now() + 1_000} YQ==`,
+    '{"expires":1} YQ==', `${clock.now() + 0.5} YQ==`
+  ]) {
     await store.set('key', text, 60)
     t.equal(await backend.get('key'), undefined, JSON.stringify(text))
   }

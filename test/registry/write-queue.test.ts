@@ -4,7 +4,9 @@ import t from 'tap'
 import { WriteQueue, type Change } from '../../registry/write-queue.js'
 
 /** A change that is carried out when it is told to be. */
-function change (operation: Change['operation'], begun: string[], name: string): Change & { end: () => void, fail: (error: Error) => void } {
+function change (
+  operation: Change['operation'], begun: string[], name: string
+): Change & { end: () => void, fail: (error: Error) => void } {
   let end = (): void => {}
   let fail = (_error: Error): void => {}
   const over = new Promise<void>((resolve, reject) => { end = resolve; fail = reject })
@@ -13,19 +15,20 @@ function change (operation: Change['operation'], begun: string[], name: string):
 
 const turn = (): Promise<void> => new Promise(setImmediate)
 
-t.test('in order: the first change of a key begins at once, those of other keys too, and keys with one are known until it is over', async (t) => {
-  const order = new WriteQueue()
-  const begun: string[] = []
-  const [first, other] = [change('set', begun, 'first'), change('delete', begun, 'other')]
-  const both = [order.put('a 1', first), order.put('a 2', other)]
-  t.same(begun, ['first', 'other'])
-  t.same([order.keys(''), order.keys('a'), order.keys('a 2'), order.keys('b')], [['a 1', 'a 2'], ['a 1', 'a 2'], ['a 2'], []])
-  t.same([order.size, order.has('a 1'), order.has('a')], [2, true, false])
-  first.end()
-  other.fail(new Error('refused'))
-  t.match(await Promise.allSettled(both), [{ status: 'fulfilled' }, { status: 'rejected', reason: { message: 'refused' } }])
-  t.equal(order.size, 0)
-})
+t.test('in order: the first change of a key begins at once, those of other keys too, and keys with one are known until it is over',
+  async (t) => {
+    const order = new WriteQueue()
+    const begun: string[] = []
+    const [first, other] = [change('set', begun, 'first'), change('delete', begun, 'other')]
+    const both = [order.put('a 1', first), order.put('a 2', other)]
+    t.same(begun, ['first', 'other'])
+    t.same([order.keys(''), order.keys('a'), order.keys('a 2'), order.keys('b')], [['a 1', 'a 2'], ['a 1', 'a 2'], ['a 2'], []])
+    t.same([order.size, order.has('a 1'), order.has('a')], [2, true, false])
+    first.end()
+    other.fail(new Error('refused'))
+    t.match(await Promise.allSettled(both), [{ status: 'fulfilled' }, { status: 'rejected', reason: { message: 'refused' } }])
+    t.equal(order.size, 0)
+  })
 
 t.test('in order: a set in whose place another one stands settles with that, and a failure is told to both', async (t) => {
   const order = new WriteQueue()
@@ -41,7 +44,9 @@ t.test('in order: a set in whose place another one stands settles with that, and
 t.test('in order: a delete is carried out before the set that came after it, which may fail', async (t) => {
   const order = new WriteQueue()
   const begun: string[] = []
-  const [first, waiting, gone, last] = [change('set', begun, 'first'), change('set', begun, 'waiting'), change('delete', begun, 'gone'), change('set', begun, 'last')]
+  const [
+    first, waiting, gone, last
+  ] = [change('set', begun, 'first'), change('set', begun, 'waiting'), change('delete', begun, 'gone'), change('set', begun, 'last')]
   const calls = [first, waiting, gone, last].map((one) => order.put('key', one))
   first.end()
   gone.end()

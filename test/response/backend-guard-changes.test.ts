@@ -138,7 +138,9 @@ t.test('after close reads are unavailable, writes are dropped, and calls on purp
   t.equal(await get(), UNAVAILABLE)
   t.equal(guard.writeBehind('a', entry('one')), false)
   guard.deleteBehind('a')
-  for (const call of [guard.write('set', 'a', entry('one')), guard.write('delete', 'a'), guard.read('a'), guard.clear(''), guard.call('stats', () => 1)]) {
+  for (const call of [
+    guard.write('set', 'a', entry('one')), guard.write('delete', 'a'), guard.read('a'), guard.clear(''), guard.call('stats', () => 1)
+  ]) {
     await fails(t, call, 'CACHE_ERR_CLOSED')
   }
   t.equal(chaos.get.calls.length + chaos.set.calls.length + chaos.delete.calls.length, 0)

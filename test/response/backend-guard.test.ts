@@ -40,7 +40,9 @@ for (const way of ['throw', 'reject'] as const) {
     const { chaos, guard, entry } = guardSetUp()
     const cause = new Error('no space left')
     for (const method of [chaos.set, chaos.delete, chaos.clear, chaos.get]) method[way](cause)
-    await t.rejects(guard.write('set', 'a', entry('one')), { code: 'CACHE_ERR_BACKEND_FAILED', cause, message: /chaos.*set.*no space left/ })
+    await t.rejects(guard.write('set', 'a', entry('one')), {
+      code: 'CACHE_ERR_BACKEND_FAILED', cause, message: /chaos.*set.*no space left/
+    })
     await t.rejects(guard.write('delete', 'a'), { code: 'CACHE_ERR_BACKEND_FAILED', cause })
     await t.rejects(guard.clear(''), { code: 'CACHE_ERR_BACKEND_FAILED', cause })
     await fails(t, guard.read('a'))

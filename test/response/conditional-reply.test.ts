@@ -27,7 +27,9 @@ t.test('without a condition the payload is not looked at', async (t) => {
 
 t.test('a condition that asks for nothing less leaves the very payload', async (t) => {
   for (const payload of ['0123456789', Buffer.from('0123456789'), new Uint8Array(10)]) {
-    for (const conditions of [{ 'if-none-match': '"b"' }, { range: 'items=0-1' }] as Conditions[]) t.equal((await delivered(payload, conditions)).given, payload)
+    for (const conditions of [{ 'if-none-match': '"b"' }, { range: 'items=0-1' }] as Conditions[]) {
+      t.equal((await delivered(payload, conditions)).given, payload)
+    }
   }
 })
 
@@ -36,7 +38,9 @@ t.test('a 304 has no body, and none of its fields', async (t) => {
 })
 
 t.test('a part is cut out of text and of bytes, also of bytes within others', async (t) => {
-  for (const payload of ['0123456789', Buffer.from('0123456789'), Uint8Array.from(Buffer.from('0123456789')), Buffer.from('xx0123456789xx').subarray(2, 12)]) {
+  for (const payload of [
+    '0123456789', Buffer.from('0123456789'), Uint8Array.from(Buffer.from('0123456789')), Buffer.from('xx0123456789xx').subarray(2, 12)
+  ]) {
     const { given, status, fields } = await delivered(payload, { range: 'bytes=2-4' })
     t.equal(status, 206)
     t.equal((fields as Record<string, string>)['content-digest'], undefined, 'RFC 9530 section 2: that is of the whole')

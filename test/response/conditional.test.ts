@@ -59,25 +59,32 @@ t.test('RFC 9110 section 13.2.2: a tag goes before a date, and what must hold be
   t.equal(outcome({ 'if-unmodified-since': BEFORE, 'if-modified-since': AFTER }), 412)
 })
 
-t.test('RFC 9110 section 13.1.5: If-Range is for this very answer: the same tag strongly, or its date to the letter, if that is a strong one', async (t) => {
-  const isFor = (field: string | undefined, fields: readonly string[] = STRONG): boolean => isRangeOf(field, { fields, at: AT })
-  t.ok(isFor(undefined))
-  t.ok(isFor('"a"'))
-  t.ok(isFor(CHANGED))
-  for (const field of ['"b"', 'W/"a"', 'a', '', AFTER, BEFORE, '"a", "b"', '*', 'Tuesday, 06-May-31 07:00:00 GMT']) t.notOk(isFor(field), field)
-  t.notOk(isFor('W/"a"', WEAK))
-  t.notOk(isFor(CHANGED, ['last-modified', CHANGED]), 'nobody knows when that was said')
-  t.notOk(isFor(CHANGED, ['last-modified', CHANGED, 'date', CHANGED]), 'said in the second of the change')
-})
+t.test(
+  'RFC 9110 section 13.1.5: If-Range is for this very answer: the same tag strongly, or its date to the letter, if that is a strong one',
+  async (t) => {
+    const isFor = (field: string | undefined, fields: readonly string[] = STRONG): boolean => isRangeOf(field, { fields, at: AT })
+    t.ok(isFor(undefined))
+    t.ok(isFor('"a"'))
+    t.ok(isFor(CHANGED))
+    for (const field of ['"b"', 'W/"a"', 'a', '', AFTER, BEFORE, '"a", "b"', '*', 'Tuesday, 06-May-31 07:00:00 GMT']) {
+      t.notOk(isFor(field), field)
+    }
+    t.notOk(isFor('W/"a"', WEAK))
+    t.notOk(isFor(CHANGED, ['last-modified', CHANGED]), 'nobody knows when that was said')
+    t.notOk(isFor(CHANGED, ['last-modified', CHANGED, 'date', CHANGED]), 'said in the second of the change')
+  })
 
 t.test('a request is told to be conditional by every field that makes it so', async (t) => {
-  for (const name of ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since', 'range']) t.ok(isConditional({ [name]: '' }), name)
+  for (const name of ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since', 'range']) {
+    t.ok(isConditional({ [name]: '' }), name)
+  }
   t.notOk(isConditional({ 'if-range': '"a"', host: 'x' }), 'If-Range alone asks for nothing')
 })
 
 t.test('there is an outcome for whatever comes', async (t) => {
   const text = fc.oneof(fc.string(), fc.constantFrom('"a"', '*', CHANGED, BEFORE, 'W/"a"'))
-  const headers = fc.record({ 'if-match': text, 'if-none-match': text, 'if-modified-since': text, 'if-unmodified-since': text }, { requiredKeys: [] })
+  const headers = fc.record({ 'if-match': text, 'if-none-match': text, 'if-modified-since': text, 'if-unmodified-since': text },
+    { requiredKeys: [] })
   fc.assert(fc.property(headers, fc.array(text), text, (conditions, values, ifRange) => {
     const fields = values.flatMap((value, at) => [['etag', 'last-modified', 'date'][at % 3] as string, value])
     return [200, 304, 412].includes(outcome(conditions, fields)) && typeof isRangeOf(ifRange, { fields, at: AT }) === 'boolean'

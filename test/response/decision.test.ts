@@ -3,7 +3,9 @@ import t from 'tap'
 import { mayServeStale } from '../../response/decision.js'
 import type { ResponseHead } from '../../response/store/entry.js'
 
-const HEAD: ResponseHead = { kind: 'response', key: 'k', status: 200, fields: [], storedAt: 0, freshUntil: 1_000, staleUntil: 2_000, ageMs: 0, text: true }
+const HEAD: ResponseHead = {
+  kind: 'response', key: 'k', status: 200, fields: [], storedAt: 0, freshUntil: 1_000, staleUntil: 2_000, ageMs: 0, text: true
+}
 
 t.test('a window ends at its instant, and what must be validated has none', async (t) => {
   t.equal(mayServeStale(HEAD, 1_999, undefined), 'serve-while-revalidate')

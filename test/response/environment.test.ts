@@ -16,11 +16,19 @@ const refused = (environment: Record<string, string>): Error => {
 
 t.test('environment: without variables it is memory, with the defaults', async (t) => {
   t.same(fromEnvironment({}), { backend: 'memory', options: {} })
-  t.same(fromEnvironment(Object.fromEntries(VARIABLES.map((name) => [name, '']))), { backend: 'memory', options: {} }, 'what is empty counts as absent')
+  t.same(fromEnvironment(Object.fromEntries(VARIABLES.map((name) => [name, '']))), { backend: 'memory', options: {} },
+    'what is empty counts as absent')
 })
 
 t.test('environment: each backend has its variables, and those of others are not looked at', async (t) => {
-  const all = { MEMORY_CACHE_BYTES: '1000', SQLITE_PATH: '/a/b.db', CACHE_DIR: '/c', REDIS_URL: 'rediss://user:secret@host:1/2', CACHE_HTTP_URL: 'https://host/x', CACHE_HTTP_TOKEN: 'secret' }
+  const all = {
+    MEMORY_CACHE_BYTES: '1000',
+    SQLITE_PATH: '/a/b.db',
+    CACHE_DIR: '/c',
+    REDIS_URL: 'rediss://user:secret@host:1/2',
+    CACHE_HTTP_URL: 'https://host/x',
+    CACHE_HTTP_TOKEN: 'secret'
+  }
   const options = {
     memory: { maxBytes: 1_000 },
     sqlite: { path: '/a/b.db' },
@@ -28,20 +36,27 @@ t.test('environment: each backend has its variables, and those of others are not
     redis: { url: 'rediss://user:secret@host:1/2' },
     http: { baseUrl: 'https://host/x', authToken: 'secret' }
   }
-  for (const [backend, expected] of Object.entries(options)) t.same(fromEnvironment({ ...all, CACHE_BACKEND: backend }), { backend, options: expected })
+  for (const [backend, expected] of Object.entries(options)) {
+    t.same(fromEnvironment({ ...all, CACHE_BACKEND: backend }), { backend, options: expected })
+  }
   t.same(fromEnvironment({ CACHE_BACKEND: 'memory', REDIS_URL: 'nonsense', SQLITE_PATH: 'x' }), { backend: 'memory', options: {} })
 })
 
 t.test('environment: tiered is memory before the one that a variable names, SQLite when none does', async (t) => {
   const tiered = (far: object, near = {}) => ({ backend: 'tiered', options: { tiers: [{ backend: 'memory', options: near }, far] } })
   t.same(fromEnvironment({ CACHE_BACKEND: 'tiered' }), tiered({ backend: 'sqlite', options: {} }))
-  t.same(fromEnvironment({ CACHE_BACKEND: 'tiered', REDIS_URL: 'redis://h', MEMORY_CACHE_BYTES: '5' }), tiered({ backend: 'redis', options: { url: 'redis://h' } }, { maxBytes: 5 }))
+  t.same(fromEnvironment({ CACHE_BACKEND: 'tiered', REDIS_URL: 'redis://h', MEMORY_CACHE_BYTES: '5' }),
+    tiered({ backend: 'redis', options: { url: 'redis://h' } }, { maxBytes: 5 }))
   t.same(fromEnvironment({ CACHE_BACKEND: 'tiered', CACHE_DIR: 'd' }), tiered({ backend: 'file', options: { dir: 'd' } }))
-  t.match(refused({ CACHE_BACKEND: 'tiered', CACHE_DIR: 'd', SQLITE_PATH: 's' }), { code: 'CACHE_ERR_OPTION', message: /CACHE_BACKEND.*SQLITE_PATH and CACHE_DIR$/ })
+  t.match(refused({ CACHE_BACKEND: 'tiered', CACHE_DIR: 'd', SQLITE_PATH: 's' }), {
+    code: 'CACHE_ERR_OPTION', message: /CACHE_BACKEND.*SQLITE_PATH and CACHE_DIR$/
+  })
 })
 
 t.test('environment: namespace and ttl are the plugin\'s, a number is seconds', async (t) => {
-  t.same(fromEnvironment({ CACHE_NAMESPACE: 'shop', CACHE_DEFAULT_TTL: '90' }), { backend: 'memory', options: {}, namespace: 'shop', defaults: { ttl: 90 } })
+  t.same(fromEnvironment({ CACHE_NAMESPACE: 'shop', CACHE_DEFAULT_TTL: '90' }), {
+    backend: 'memory', options: {}, namespace: 'shop', defaults: { ttl: 90 }
+  })
   t.same(fromEnvironment({ CACHE_DEFAULT_TTL: '5m' }), { backend: 'memory', options: {}, defaults: { ttl: '5m' } })
 })
 
@@ -50,15 +65,22 @@ t.test('environment: a wrong value is refused by the name of its variable', asyn
     ['CACHE_BACKEND', { CACHE_BACKEND: 'sqllite' }],
     ['CACHE_BACKEND', { CACHE_BACKEND: '__proto__' }],
     ['CACHE_BACKEND', { CACHE_BACKEND: 'toString' }],
-    ...['-1', '0', '5 m', 'soon', '1e400', 'Infinity', '99999d'].map((value) => ['CACHE_DEFAULT_TTL', { CACHE_DEFAULT_TTL: value }] as const),
-    ...['-1', '0', '64mb', '1.5', '1e9', '99999999999999999999'].map((value) => ['MEMORY_CACHE_BYTES', { MEMORY_CACHE_BYTES: value }] as const),
+    ...[
+      '-1', '0', '5 m', 'soon', '1e400', 'Infinity', '99999d'
+    ].map((value) => ['CACHE_DEFAULT_TTL', { CACHE_DEFAULT_TTL: value }] as const),
+    ...[
+      '-1', '0', '64mb', '1.5', '1e9', '99999999999999999999'
+    ].map((value) => ['MEMORY_CACHE_BYTES', { MEMORY_CACHE_BYTES: value }] as const),
     ['REDIS_URL', { CACHE_BACKEND: 'redis' }],
     ['REDIS_URL', { CACHE_BACKEND: 'redis', REDIS_URL: 'http://host' }],
     ['CACHE_HTTP_URL', { CACHE_BACKEND: 'http' }],
     ['CACHE_HTTP_URL', { CACHE_BACKEND: 'http', CACHE_HTTP_URL: 'file:///etc/passwd' }],
     ['CACHE_HTTP_TOKEN', { CACHE_BACKEND: 'http', CACHE_HTTP_URL: 'http://host', CACHE_HTTP_TOKEN: 'a\r\nb' }]
   ]
-  for (const [name, environment] of wrong) t.match(refused(environment), { code: 'CACHE_ERR_OPTION', message: new RegExp(`^cache: '${name}' must be `) }, JSON.stringify(environment))
+  for (const [name, environment] of wrong) {
+    t.match(refused(environment), { code: 'CACHE_ERR_OPTION', message: new RegExp(`^cache: '${name}' must be `) },
+      JSON.stringify(environment))
+  }
   t.throws(() => fromEnvironment(undefined as never), { code: 'CACHE_ERR_OPTION', message: /process\.env/ })
 })
 
@@ -77,7 +99,8 @@ t.test('environment: what may be secret is in no message', async (t) => {
 
 t.test('environment: a backend of somebody else\'s may be chosen out of a registry', async (t) => {
   const mine = 'mine' as 'memory'
-  const registry = builtIns().add(mine, () => defineBackend({ name: 'mine', create: async (_options, context) => await context.open({ backend: 'memory' }) }))
+  const registry = builtIns().add(mine, () =>
+    defineBackend({ name: 'mine', create: async (_options, context) => await context.open({ backend: 'memory' }) }))
   t.same(fromEnvironment({ CACHE_BACKEND: 'mine' }, { registry }), { backend: 'mine', options: {}, registry })
   t.throws(() => fromEnvironment({ CACHE_BACKEND: 'yours' }, { registry }), { message: /one of memory, .*mine, got 'yours'/ })
 })
@@ -86,7 +109,8 @@ t.test('environment: an application is registered with what it answers, and cach
   for (const CACHE_BACKEND of ['memory', 'sqlite', 'tiered']) {
     const app = Fastify()
     const SQLITE_PATH = join(t.testdir({}), 'cache.db')
-    await app.register(responseCache, fromEnvironment({ ...process.env, CACHE_BACKEND, SQLITE_PATH, CACHE_DEFAULT_TTL: '60', CACHE_NAMESPACE: 'n' }))
+    await app.register(responseCache,
+      fromEnvironment({ ...process.env, CACHE_BACKEND, SQLITE_PATH, CACHE_DEFAULT_TTL: '60', CACHE_NAMESPACE: 'n' }))
     app.get('/', { config: { cache: true } }, async () => 'answer')
     t.match((await app.inject('/')).headers['cache-status'], /stored$/)
     t.match((await app.inject('/')).headers['cache-status'], /hit; ttl=\d+$/, CACHE_BACKEND)

@@ -4,13 +4,19 @@ import { parseTarget, parseTargets, partsOf } from '../../response/options/inval
 
 t.test('a target is taken apart, and a tag alone is a list of one', async (t) => {
   t.same(parseTarget('products', 'x'), { tags: ['products'] })
-  for (const target of [{ tags: [] }, { tags: ['a', 'b'], soft: true }, { url: '/a?b=1', method: 'QUERY' }, { url: 'https://a.example' }, { route: 'GET /a' }, { key: 'k' }]) t.equal(parseTarget(target, 'x'), target)
+  for (const target of [{ tags: [] }, { tags: ['a', 'b'], soft: true }, { url: '/a?b=1', method: 'QUERY' }, { url: 'https://a.example' },
+    { route: 'GET /a' }, { key: 'k' }]) t.equal(parseTarget(target, 'x'), target)
 })
 
 t.test('a target that is none is refused with who, what was expected and what came', async (t) => {
-  const none: unknown[] = ['', 1, null, undefined, [], ['a'], {}, { tags: 'a' }, { tags: [''] }, { tags: ['x'.repeat(1_025)] }, { tags: ['a'], soft: 1 }, { tags: ['a'], url: '/a' },
-    { url: '/a', soft: true }, { route: '/a', soft: true }, { key: 'a', soft: true }, { url: 'a' }, { url: '/a#b' }, { url: '/a', method: 1 }, { route: 1 }, { key: '' }, { soft: true }]
-  for (const target of none) t.throws(() => parseTarget(target, 'here'), { code: 'CACHE_ERR_OPTION', message: /'here(\.\w+)?' must be/ }, JSON.stringify(target))
+  const none: unknown[] = [
+    '', 1, null, undefined, [], ['a'], {}, { tags: 'a' }, { tags: [''] }, { tags: ['x'.repeat(1_025)] }, { tags: ['a'], soft: 1 },
+    { tags: ['a'], url: '/a' }, { url: '/a', soft: true }, { route: '/a', soft: true }, { key: 'a', soft: true }, { url: 'a' },
+    { url: '/a#b' }, { url: '/a', method: 1 }, { route: 1 }, { key: '' }, { soft: true }
+  ]
+  for (const target of none) {
+    t.throws(() => parseTarget(target, 'here'), { code: 'CACHE_ERR_OPTION', message: /'here(\.\w+)?' must be/ }, JSON.stringify(target))
+  }
 })
 
 t.test('a list of targets is refused for one of them', async (t) => {

@@ -19,7 +19,10 @@ function keyOf (parts: RequestParts = {}, key?: RouteCacheOptions['key'], more?:
   return 'key' in keyed ? keyed.key : `bypass ${keyed.bypass}`
 }
 
-const DELIMITERS = ['\0', ':', '|', '?', '&', ',', '"', '{', '\n', '~', '+', '=', '-', ' ', '#', '/', '//', '://', ';', '0', '1', '2', '12', 'a', 'http', '\ud800', '\udfff', '\u00e9', 'e\u0301', '__proto__']
+const DELIMITERS = [
+  '\0', ':', '|', '?', '&', ',', '"', '{', '\n', '~', '+', '=', '-', ' ', '#', '/', '//', '://', ';', '0', '1', '2', '12', 'a', 'http',
+  '\ud800', '\udfff', '\u00e9', 'e\u0301', '__proto__'
+]
 const nasty = fc.array(fc.constantFrom(...DELIMITERS), { maxLength: 5 }).map((pieces) => pieces.join(''))
 
 /** Picks in a row, faster than fast-check where a hundred thousand are wanted; the seed is told when it fails. */
@@ -42,8 +45,22 @@ t.test('random tuples of parts have the same key exactly when they are the same'
   const build = builder({ headers: ['a', 'b'], cookies: [], by: ({ headers }) => headers['by'] as string })
   let [merged, split] = [0, 0]
   for (let times = 0; times < count; times++) {
-    const parts = { url: `/${text().replaceAll('#', '')}`, a: field(), b: field(), by: `x${text()}`, host: text(), protocol: pick(3) === 0 ? text() : 'http', originalUrl: pick(3) === 0 ? text() : undefined }
-    const keyed = build({ url: parts.url, host: parts.host, protocol: parts.protocol, ...(parts.originalUrl !== undefined && { originalUrl: parts.originalUrl }), headers: { a: parts.a, b: parts.b, by: parts.by } })
+    const parts = {
+      url: `/${text().replaceAll('#', '')}`,
+      a: field(),
+      b: field(),
+      by: `x${text()}`,
+      host: text(),
+      protocol: pick(3) === 0 ? text() : 'http',
+      originalUrl: pick(3) === 0 ? text() : undefined
+    }
+    const keyed = build({
+      url: parts.url,
+      host: parts.host,
+      protocol: parts.protocol,
+      ...(parts.originalUrl !== undefined && { originalUrl: parts.originalUrl }),
+      headers: { a: parts.a, b: parts.b, by: parts.by }
+    })
     if (!('key' in keyed)) return t.fail(`no key: ${keyed.bypass}`)
     const whole = JSON.stringify([...Object.values({ ...parts, originalUrl: parts.originalUrl ?? parts.url }).map((item) => item ?? null)])
     if ((seen.get(keyed.key) ?? whole) !== whole) merged++
@@ -56,10 +73,19 @@ t.test('random tuples of parts have the same key exactly when they are the same'
 })
 
 t.test('the parts of a key are told apart whatever they are', async (t) => {
-  const one = fc.record({ namespace: nasty, method: fc.constantFrom('GET', 'POST'), pattern: nasty, target: nasty.map((path) => `/${path}`), origin: fc.option(nasty, { nil: undefined }) })
-  const whole = ({ namespace, method, pattern, target, origin }: { namespace: string, method: string, pattern: string, target: string, origin: string | undefined }): string =>
+  const one = fc.record({
+    namespace: nasty,
+    method: fc.constantFrom('GET', 'POST'),
+    pattern: nasty,
+    target: nasty.map((path) => `/${path}`),
+    origin: fc.option(nasty, { nil: undefined })
+  })
+  const whole = ({ namespace, method, pattern, target, origin }: {
+    namespace: string, method: string, pattern: string, target: string, origin: string | undefined
+  }): string =>
     routePrefix(namespace, method, pattern) + targetPart(target) + (origin === undefined ? '' : originPart(origin))
-  fc.assert(fc.property(one, one, (a, b) => (whole(a) === whole(b)) === (JSON.stringify(a) === JSON.stringify(b))), { numRuns: sized(20_000) })
+  fc.assert(fc.property(one, one, (a, b) => (whole(a) === whole(b)) === (JSON.stringify(a) === JSON.stringify(b))),
+    { numRuns: sized(20_000) })
   t.pass('for every pair that was tried')
 })
 
@@ -74,7 +100,10 @@ t.test('no key of one route, and none of one namespace, begins with what another
 
 t.test('long parts and what a key function answers do not look like short parts', async (t) => {
   const long = 'x'.repeat(600)
-  const keys = [keyOf({ url: `/${long}` }), keyOf({ url: `/~${digest(`/${long}`)}` }), keyOf({ url: `/${long}y` }), keyOf({ url: '/', host: long }), keyOf({ url: '/', host: `~${digest(`http://${long}`)}` }), customKey(routePrefix('', 'GET', '/'), `/${long}`)]
+  const keys = [
+    keyOf({ url: `/${long}` }), keyOf({ url: `/~${digest(`/${long}`)}` }), keyOf({ url: `/${long}y` }), keyOf({ url: '/', host: long }),
+    keyOf({ url: '/', host: `~${digest(`http://${long}`)}` }), customKey(routePrefix('', 'GET', '/'), `/${long}`)
+  ]
   t.equal(new Set(keys).size, keys.length)
 })
 
@@ -90,9 +119,11 @@ t.test('every spelling of the host is a key of its own, and so is the protocol',
   const keys = [...hosts.map((host) => keyOf({ host })), keyOf({ host: 'a', protocol: 'https' }), keyOf({ host: 'a', protocol: '' })]
   t.equal(new Set(keys).size, keys.length)
   t.equal(keyOf({ host: 'a' }, { host: false }), keyOf({ host: 'b' }, { host: false }))
-  t.not(keyOf({ protocol: 'http://a', host: 'b' }), keyOf({ protocol: 'http', host: 'a://b' }), 'X-Forwarded-Proto does not run into the host')
+  t.not(keyOf({ protocol: 'http://a', host: 'b' }), keyOf({ protocol: 'http', host: 'a://b' }),
+    'X-Forwarded-Proto does not run into the host')
   t.not(keyOf({ protocol: 'x:a://b', host: 'c' }), keyOf({ protocol: 'x:a', host: 'b://c' }))
-  t.not(keyOf({ host: '', rawHeaders: ['Host', 'a'] }), keyOf({ host: '', rawHeaders: ['Host', 'b'] }), 'also when a schema took it out of the header fields')
+  t.not(keyOf({ host: '', rawHeaders: ['Host', 'a'] }), keyOf({ host: '', rawHeaders: ['Host', 'b'] }),
+    'also when a schema took it out of the header fields')
   t.not(keyOf({ host: '', headers: { host: 'a' } }), keyOf({ host: 'a', headers: { host: 'a' } }), 'X-Forwarded-Host: , makes an empty one')
 })
 
@@ -107,8 +138,13 @@ t.test('only a target in origin form without a fragment has a key, with whatever
 })
 
 t.test('every raw spelling of a path is a key of its own', async (t) => {
-  const urls = ['/1', '/%31', '/a/b', '/a%2Fb', '/a%2fb', '/a%252Fb', '/a%3Fx', '/%00', '/%2e%2e', '/..', '/A', '/a', '/a/', '//a', '/a//', '/a;b', '/a%3bb', '/é', '/%C3%A9', '/%E9']
-  for (const options of [{}, { query: false }, { query: ['x'] }] as KeyOptions[]) t.equal(new Set(urls.map((url) => keyOf({ url }, options))).size, urls.length)
+  const urls = [
+    '/1', '/%31', '/a/b', '/a%2Fb', '/a%2fb', '/a%252Fb', '/a%3Fx', '/%00', '/%2e%2e', '/..', '/A', '/a', '/a/', '//a', '/a//', '/a;b',
+    '/a%3bb', '/é', '/%C3%A9', '/%E9'
+  ]
+  for (const options of [{}, { query: false }, { query: ['x'] }] as KeyOptions[]) {
+    t.equal(new Set(urls.map((url) => keyOf({ url }, options))).size, urls.length)
+  }
 })
 
 t.test('Authorization and Cookie keep a request out, whatever stands in them', async (t) => {
@@ -116,7 +152,8 @@ t.test('Authorization and Cookie keep a request out, whatever stands in them', a
     t.equal(keyOf({ headers: { authorization: field } }), 'bypass credentials')
     t.equal(keyOf({ headers: { cookie: field } }), 'bypass credentials')
   }
-  t.equal(keyOf({ rawHeaders: ['Host', 'a', 'AUTHORIZATION', 'x'] }), 'bypass credentials', 'also when a schema took it out of request.headers')
+  t.equal(keyOf({ rawHeaders: ['Host', 'a', 'AUTHORIZATION', 'x'] }), 'bypass credentials',
+    'also when a schema took it out of request.headers')
   t.equal(keyOf({ rawHeaders: ['cooKie', ''] }), 'bypass credentials')
   t.notMatch(keyOf({ rawHeaders: ['x', 'Authorization', 'x-y', 'cookie'] }), 'bypass', 'values are no names')
   t.equal(keyOf({ headers: { authorization: 'x' } }, {}, { credentials: 'ignore' }), keyOf())
@@ -133,17 +170,26 @@ t.test('naming one of them in the key does not let the other one in', async (t) 
 })
 
 t.test('with Authorization in the key every value of it is a key of its own', async (t) => {
-  const rows: RequestParts[] = [{}, { headers: { authorization: '' } }, { headers: { authorization: 'a' } }, { headers: { authorization: 'A' } }, { headers: { authorization: 'a ' } }, { rawHeaders: ['Authorization', 'b'] }, { rawHeaders: ['authorization', 'c'] }]
+  const rows: RequestParts[] = [
+    {}, { headers: { authorization: '' } }, { headers: { authorization: 'a' } }, { headers: { authorization: 'A' } },
+    { headers: { authorization: 'a ' } }, { rawHeaders: ['Authorization', 'b'] }, { rawHeaders: ['authorization', 'c'] }
+  ]
   const keys = rows.map((parts) => keyOf(parts, { headers: ['authorization'] }))
   t.equal(new Set(keys).size, keys.length)
-  t.not(keyOf({ rawHeaders: ['Authorization', 'a'] }, { headers: ['authorization'] }), keyOf({ headers: { authorization: 'a' } }, { headers: ['authorization'] }), 'nor is one that was taken out one that was left')
+  t.not(keyOf({ rawHeaders: ['Authorization', 'a'] }, { headers: ['authorization'] }), keyOf({ headers: { authorization: 'a' } },
+    { headers: ['authorization'] }), 'nor is one that was taken out one that was left')
 })
 
 t.test('header fields run into each other in no spelling', async (t) => {
   const of = (a: unknown, b: unknown): string => keyOf({ headers: { a, b } }, { headers: ['a', 'b'] })
-  const pairs: unknown[][] = [[undefined, undefined], ['', ''], ['-', '-'], ['x', undefined], [undefined, 'x'], ['x:b=y', undefined], ['x', 'b=y'], ['1:x|1', 'y'], ['x|1:y', ''], ['x', 'y'], ['xy', ''], ['', 'xy'], [['x', 'y'], undefined], ['1:x1:y', undefined], ['+6:1:x1:y', undefined], [['x'], 'y']]
+  const pairs: unknown[][] = [
+    [undefined, undefined], ['', ''], ['-', '-'], ['x', undefined], [undefined, 'x'], ['x:b=y', undefined], ['x', 'b=y'], ['1:x|1', 'y'],
+    ['x|1:y', ''], ['x', 'y'], ['xy', ''], ['', 'xy'], [['x', 'y'], undefined], ['1:x1:y', undefined], ['+6:1:x1:y', undefined],
+    [['x'], 'y']
+  ]
   t.equal(new Set(pairs.map(([a, b]) => of(a, b))).size, pairs.length)
-  fc.assert(fc.property(fc.oneof(nasty, fc.array(nasty)), fc.oneof(nasty, fc.array(nasty)), (a, b) => (encodeField(a) === encodeField(b)) === (JSON.stringify(a) === JSON.stringify(b))), { numRuns: sized(10_000) })
+  fc.assert(fc.property(fc.oneof(nasty, fc.array(nasty)), fc.oneof(nasty, fc.array(nasty)), (a, b) =>
+    (encodeField(a) === encodeField(b)) === (JSON.stringify(a) === JSON.stringify(b))), { numRuns: sized(10_000) })
 })
 
 t.test('a header field that validation turned into a number is in the key as it came', async (t) => {
@@ -155,8 +201,13 @@ t.test('a header field that validation turned into a number is in the key as it 
 t.test('cookies are found in every spelling in which some parser finds them', async (t) => {
   const of = (cookie: string | undefined): string => keyOf(cookie === undefined ? {} : { headers: { cookie } }, { cookies: ['session'] })
   const without = of(undefined)
-  for (const cookie of ['', 'a=b', 'sessions=x', 'xsession=x', 'session2=x', 'a=session=x', 'a=session']) t.equal(of(cookie), without, cookie)
-  const named = ['session=x', 'session =x', ' session\t= x', 'session= x', 'session=', 'session="x"', 'session=%78', 'a=b,session=x', 'session=x,y', 'session=x; session=y', 'session=y; session=x', 'session=y', '\u00a0session=x', 'session=x\u00a0', 'session']
+  for (const cookie of ['', 'a=b', 'sessions=x', 'xsession=x', 'session2=x', 'a=session=x', 'a=session']) {
+    t.equal(of(cookie), without, cookie)
+  }
+  const named = [
+    'session=x', 'session =x', ' session\t= x', 'session= x', 'session=', 'session="x"', 'session=%78', 'a=b,session=x', 'session=x,y',
+    'session=x; session=y', 'session=y; session=x', 'session=y', '\u00a0session=x', 'session=x\u00a0', 'session'
+  ]
   t.equal(new Set([without, ...named.map(of)]).size, named.length + 1, 'each of them is a key of its own')
   t.equal(of('a=b; session=x; c=d'), of('session=x'), 'the others do not split')
   const changed = (cookie: string): string => keyOf({ headers: { cookie }, rawHeaders: ['Cookie', 'session=x'] }, { cookies: ['session'] })
@@ -177,16 +228,23 @@ t.test('what a key function may answer, and what it gets for anything else', asy
   const same = (text: string): string => (keyed(() => text) as { key: string }).key
   t.equal(new Set(['a', 'b', '\ud800', '\udfff', 'x'.repeat(1e6), 'x'.repeat(1e6) + 'y', 'undefined', '[object Object]'].map(same)).size, 8)
   for (const answer of ['', undefined]) t.strictSame(keyed(() => answer), { bypass: 'key' }, 'a no without a fault')
-  for (const answer of [{}, NaN, 1, null, true, [], Symbol('x'), Promise.resolve('x'), Promise.reject(new Error('rejected')), Object('x')]) {
+  for (const answer of [
+    {}, NaN, 1, null, true, [], Symbol('x'), Promise.resolve('x'), Promise.reject(new Error('rejected')), Object('x')
+  ]) {
     t.match(keyed(() => answer), { bypass: 'key', fault: TypeError })
   }
   const thrown = new Error('thrown')
   t.match(keyed(() => { throw thrown }), { bypass: 'key', fault: thrown })
-  for (const by of [() => '', () => undefined, () => ({}), () => { throw thrown }]) t.match(builder({ by: by as () => string })(), { bypass: 'key' })
+  for (const by of [() => '', () => undefined, () => ({}), () => { throw thrown }]) {
+    t.match(builder({ by: by as () => string })(), { bypass: 'key' })
+  }
 })
 
 t.test('a body where none is expected keeps the request out', async (t) => {
-  for (const headers of [{ 'content-length': '1' }, { 'content-length': '00' }, { 'content-length': '' }, { 'transfer-encoding': 'chunked' }, { 'transfer-encoding': '' }]) {
+  for (const headers of [
+    { 'content-length': '1' }, { 'content-length': '00' }, { 'content-length': '' }, { 'transfer-encoding': 'chunked' },
+    { 'transfer-encoding': '' }
+  ]) {
     t.equal(keyOf({ headers }), 'bypass request-body', JSON.stringify(headers))
     t.equal(keyOf({ headers }, () => 'mine'), 'bypass request-body')
     t.equal(keyOf({ headers }, { body: true }), 'bypass request-body', 'one that no parser has read, with body: true too')
@@ -210,12 +268,20 @@ t.test('only the method counts, and HEAD is that of GET', async (t) => {
 t.test('a body is in the key, with its type, exactly as it was parsed', async (t) => {
   const post = (body: unknown, type = 'application/json', more: Record<string, unknown> = {}): string =>
     keyOf({ method: 'POST', body, headers: { 'content-type': type, 'content-length': '9', ...more } }, {}, { methods: ['POST'] })
-  const bodies: unknown[] = [null, 'null', '', 'a', '"a"', {}, [], [null], { a: 1 }, { a: '1' }, { a: [1] }, { a: null }, [1, 2], [[1], 2], '1', 1, true, 'true', Buffer.from('a'), Buffer.from(''), Buffer.from([0xff]), Buffer.from([0xc3, 0xbf]), 'ÿ', '\ud800', '\udfff', Object.assign(Object.create(null), { a: 2 })]
+  const bodies: unknown[] = [
+    null, 'null', '', 'a', '"a"', {}, [], [null], { a: 1 }, { a: '1' }, { a: [1] }, { a: null }, [1, 2], [[1], 2],
+    '1', 1, true, 'true', Buffer.from('a'), Buffer.from(''), Buffer.from([0xff]), Buffer.from([0xc3, 0xbf]), 'ÿ', '\ud800', '\udfff',
+    Object.assign(Object.create(null), { a: 2 })
+  ]
   const keys = bodies.map((body) => post(body))
   t.notOk(keys.some((key) => key.startsWith('bypass')), 'each has a key')
   t.equal(new Set(keys).size, keys.length)
   t.not(post('a', 'text/plain'), post('a', 'text/html'))
-  for (const body of [undefined, { a: Infinity }, { a: -Infinity }, { a: NaN }, { a: -0 }, { a: undefined }, [undefined], { a: new Date(0) }, { a: new Map() }, { a: Buffer.from('x') }, { a: () => {} }, { toJSON: () => 1 }, new (class Form {})(), new Date(0), NaN, 1n, Symbol('x'), 'x'.repeat(2e6), Buffer.alloc(2e6)]) {
+  for (const body of [
+    undefined, { a: Infinity }, { a: -Infinity }, { a: NaN }, { a: -0 }, { a: undefined }, [undefined], { a: new Date(0) },
+    { a: new Map() }, { a: Buffer.from('x') }, { a: () => {} }, { toJSON: () => 1 }, new (class Form {})(), new Date(0), NaN, 1n,
+    Symbol('x'), 'x'.repeat(2e6), Buffer.alloc(2e6)
+  ]) {
     t.equal(post(body), 'bypass request-body', typeof body)
   }
   t.notMatch(keyOf({ method: 'POST' }, {}, { methods: ['POST'] }), 'bypass', 'none at all is one too')
@@ -223,7 +289,8 @@ t.test('a body is in the key, with its type, exactly as it was parsed', async (t
 
 t.test('keys made a moment ago are known, whatever other host is asked in between, and not for ever', async (t) => {
   const build = builder()
-  const asks = ['a.example', 'b.example'].flatMap((host) => ['http', 'https'].flatMap((protocol) => ['/p', '/p?q=1'].map((url) => ({ url, host, protocol }))))
+  const asks = ['a.example', 'b.example'].flatMap((host) =>
+    ['http', 'https'].flatMap((protocol) => ['/p', '/p?q=1'].map((url) => ({ url, host, protocol }))))
   const first = asks.map(build)
   t.equal(new Set(first.map((keyed) => JSON.stringify(keyed))).size, asks.length)
   for (let times = 0; times < 2; times++) for (const [at, ask] of asks.entries()) t.equal(build(ask), first[at], JSON.stringify(ask))
@@ -241,7 +308,10 @@ t.test('rewriteUrl: the target as it came is in the key beside the one that it b
 })
 
 t.test('paths that file systems and databases stumble over stay apart', async (t) => {
-  const urls = ['/', '/\0', '/\n', '/../', '/%2e', '/\u00e9', '/e\u0301', '/\ud800', '/\udfff', '/__proto__', '/constructor', `/${'a'.repeat(300)}`, `/${'a'.repeat(301)}`, '/CON', '/con', '/a.', '/a', '/' + 'x'.repeat(1e6), '/' + 'x'.repeat(1e6) + 'y']
+  const urls = [
+    '/', '/\0', '/\n', '/../', '/%2e', '/\u00e9', '/e\u0301', '/\ud800', '/\udfff', '/__proto__', '/constructor', `/${'a'.repeat(300)}`,
+    `/${'a'.repeat(301)}`, '/CON', '/con', '/a.', '/a', '/' + 'x'.repeat(1e6), '/' + 'x'.repeat(1e6) + 'y'
+  ]
   const keys = urls.map((url) => keyOf({ url }))
   t.equal(new Set(keys).size, urls.length)
   t.ok(keys.every((key) => key.length < 2_000), 'and no key is long')

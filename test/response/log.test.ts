@@ -6,7 +6,9 @@ import { testClock } from '../support/clock.js'
 function setUp () {
   const clock = testClock()
   const lines: Array<Record<string, unknown>> = []
-  const log = new ThrottledLog({ debug () {}, info () {}, error () {}, warn: (details, message) => { lines.push({ ...details, message }) } }, clock.now)
+  const log = new ThrottledLog({
+    debug () {}, info () {}, error () {}, warn: (details, message) => { lines.push({ ...details, message }) }
+  }, clock.now)
   return { clock, lines, log }
 }
 
@@ -19,7 +21,8 @@ t.test('ten thousand errors are a few lines, with the number of those left out',
   t.equal(lines.length, 5, 'in fifty seconds')
   t.strictSame(lines[0], { at: 0, message: 'cache: get failed' })
   t.equal(lines[1]!['suppressed'], 1_999)
-  t.equal(lines.reduce((sum, { suppressed = 0 }) => sum + (suppressed as number), 0) + lines.length + 1_999, 10_000, 'none is lost but those that nobody was told of yet')
+  t.equal(lines.reduce((sum, { suppressed = 0 }) => sum + (suppressed as number), 0) + lines.length + 1_999, 10_000,
+    'none is lost but those that nobody was told of yet')
 })
 
 t.test('each kind has a line of its own, and a flood of kinds is forgotten, not kept', async (t) => {
@@ -33,11 +36,16 @@ t.test('each kind has a line of its own, and a flood of kinds is forgotten, not 
 })
 
 t.test('of an error only its type, code and the beginning of its message are told', async (t) => {
-  const err = Object.assign(new Error(`OOM command not allowed\nSET key ${'secret'.repeat(9)}`), { code: 'ERR', command: { args: ['key', 'secret body'] }, password: 'secret', cause: new Error('secret') })
+  const err = Object.assign(new Error(`OOM command not allowed\nSET key ${'secret'.repeat(9)}`), {
+    code: 'ERR', command: { args: ['key', 'secret body'] }, password: 'secret', cause: new Error('secret')
+  })
   const safe = safeError(err)
   t.strictSame(safe, { type: 'Error', code: 'ERR', message: 'OOM command not allowed' })
   t.equal(safeError(new Error('x'.repeat(10_000))).message.length, 200)
-  for (const url of ['redis://:secret@cache:6379/0', 'rediss://user:secret@cache', 'https://user:sec:ret@cache/path', 'https://user:s@ec@ret@cache/path', 'connect to //secret@host failed']) {
+  for (const url of [
+    'redis://:secret@cache:6379/0', 'rediss://user:secret@cache', 'https://user:sec:ret@cache/path', 'https://user:s@ec@ret@cache/path',
+    'connect to //secret@host failed'
+  ]) {
     const { message } = safeError(new Error(`can not reach ${url}`))
     t.notMatch(message, 'sec', message)
     t.match(message, '@', 'where it went is still there')
@@ -53,7 +61,9 @@ t.test('an error that is the cause of another one says no more, its stack neithe
 })
 
 t.test('what is thrown and is no Error is told as such', async (t) => {
-  for (const [thrown, type] of [['secret', 'string'], [undefined, 'undefined'], [null, 'object'], [{ message: 'secret' }, 'object'], [Symbol('secret'), 'symbol']] as const) {
+  for (const [thrown, type] of [
+    ['secret', 'string'], [undefined, 'undefined'], [null, 'object'], [{ message: 'secret' }, 'object'], [Symbol('secret'), 'symbol']
+  ] as const) {
     t.strictSame(safeError(thrown), { type, code: undefined, message: 'something that is not an Error was thrown' })
   }
 })

@@ -8,7 +8,8 @@ import { emptyStats } from '../../response/observe/stats.js'
 
 function setUp (throwsImpossible = true) {
   const lines: Array<{ details: object, message: string }> = []
-  const log = new ThrottledLog({ debug () {}, info () {}, error () {}, warn: (details, message) => { lines.push({ details, message }) } }, () => 0)
+  const log = new ThrottledLog(
+    { debug () {}, info () {}, error () {}, warn: (details, message) => { lines.push({ details, message }) } }, () => 0)
   return { lines, observer: new Observer(new CacheStatus('cache'), log, throwsImpossible), route: { name: 'GET /', stats: emptyStats() } }
 }
 
@@ -29,7 +30,9 @@ t.test('each outcome is counted as what it is', async (t) => {
     { name: 'refused', reason: 'set-cookie' }
   ]
   for (const outcome of outcomes) observer.tell(route, outcome)
-  t.same(route.stats, { hits: 1, staleHits: 2, misses: 1, coalesced: 1, stores: 1, bypasses: { credentials: 1, nested: 1 }, refusals: { 'set-cookie': 2 } })
+  t.same(route.stats, {
+    hits: 1, staleHits: 2, misses: 1, coalesced: 1, stores: 1, bypasses: { credentials: 1, nested: 1 }, refusals: { 'set-cookie': 2 }
+  })
 })
 
 t.test('who subscribed is told of every outcome, with its route, until the subscription is ended', async (t) => {
@@ -54,7 +57,8 @@ t.test('what a developer did wrong is logged, once within ten seconds, and what 
 })
 
 t.test('what can not be is thrown in tests and logged elsewhere', async (t) => {
-  t.throws(() => setUp(true).observer.impossible('a fill that is stored becomes running'), /impossible.*a fill that is stored becomes running/)
+  t.throws(() => setUp(true).observer.impossible('a fill that is stored becomes running'),
+    /impossible.*a fill that is stored becomes running/)
   const { lines, observer } = setUp(false)
   observer.impossible('a fill that is stored becomes running')
   t.match(lines, [{ message: /impossible, please report it: a fill that is stored becomes running/ }])

@@ -3,7 +3,9 @@ import t from 'tap'
 import { INCOMPLETE, REFUSAL_REASONS, TRANSIENT } from '../../response/observe/reasons.js'
 
 t.test('after these refusals others go on waiting for one request; after any other they do not', async (t) => {
-  const transient = ['condition', 'handler-error', 'client-gone', 'stream-failed', 'invalidated', 'superseded', 'lock-timeout', 'unavailable', 'closed']
+  const transient = [
+    'condition', 'handler-error', 'client-gone', 'stream-failed', 'invalidated', 'superseded', 'lock-timeout', 'unavailable', 'closed'
+  ]
   for (const reason of REFUSAL_REASONS) t.equal(TRANSIENT.has(reason), transient.includes(reason), reason)
 })
 

@@ -9,7 +9,9 @@ t.test('what is said later goes before what was said earlier, and leaves the res
 })
 
 t.test('a wrong option is told by what it is about', async (t) => {
-  for (const [options, reason] of [[{ ttl: 'x' }, 'ttl'], [{ tags: [''] }, 'tags'], [{ store: 1 }, 'reply-cache'], [{ other: 1 }, 'reply-cache'], [5, 'reply-cache']] as const) {
+  for (const [options, reason] of [
+    [{ ttl: 'x' }, 'ttl'], [{ tags: [''] }, 'tags'], [{ store: 1 }, 'reply-cache'], [{ other: 1 }, 'reply-cache'], [5, 'reply-cache']
+  ] as const) {
     try {
       replyOptionsOf(options as ReplyCacheOptions, {})
       t.fail(JSON.stringify(options))

@@ -4,19 +4,35 @@ import type { Entry, ResponseHead } from '../../response/store/entry.js'
 import { selectRepresentation } from '../../response/serve/representation.js'
 
 const AT = Date.UTC(2031, 4, 6, 7, 8, 9)
-const FIELDS = ['content-type', 'text/plain', 'etag', '"a"', 'cache-control', 'max-age=60', 'vary', 'accept', 'x-own', '1', 'repr-digest', 'r', 'content-digest', 'c', 'content-md5', 'm']
+const FIELDS = [
+  'content-type', 'text/plain', 'etag', '"a"', 'cache-control', 'max-age=60', 'vary', 'accept', 'x-own', '1', 'repr-digest', 'r',
+  'content-digest', 'c', 'content-md5', 'm'
+]
 
 function entryOf (body: string, more: Partial<ResponseHead> = {}): Entry<ResponseHead> {
-  return { head: { kind: 'response', key: 'k', status: 200, fields: FIELDS, storedAt: AT, freshUntil: AT + 1, ageMs: 0, text: true, ...more }, body: Buffer.from(body) }
+  return {
+    head: { kind: 'response', key: 'k', status: 200, fields: FIELDS, storedAt: AT, freshUntil: AT + 1, ageMs: 0, text: true, ...more },
+    body: Buffer.from(body)
+  }
 }
 
-function answer (headers: Record<string, string>, { body = '0123456789', method = 'GET', wholeOnly = false, ...more }: Partial<ResponseHead> & { body?: string, method?: string, wholeOnly?: boolean } = {}): { status: number, text: string, fields: Record<string, string> } {
+function answer (
+  headers: Record<string, string>, { body = '0123456789', method = 'GET', wholeOnly = false, ...more }: Partial<ResponseHead> & {
+    body?: string, method?: string, wholeOnly?: boolean
+  } = {}
+): { status: number, text: string, fields: Record<string, string> } {
   const { head, body: bytes } = selectRepresentation(entryOf(body, more), headers, { method, at: AT, wholeOnly })
-  return { status: head.status, text: bytes.toString('latin1'), fields: Object.fromEntries(head.fields.flatMap((name, at) => at % 2 === 0 ? [[name, head.fields[at + 1] as string]] : [])) }
+  return {
+    status: head.status,
+    text: bytes.toString('latin1'),
+    fields: Object.fromEntries(head.fields.flatMap((name, at) => at % 2 === 0 ? [[name, head.fields[at + 1] as string]] : []))
+  }
 }
 
 t.test('RFC 9110 section 15.4.5: a 304 has the fields of the 200 but for those that describe its content', async (t) => {
-  t.same(answer({ 'if-none-match': '"a"' }), { status: 304, text: '', fields: { etag: '"a"', 'cache-control': 'max-age=60', vary: 'accept', 'x-own': '1', 'repr-digest': 'r' } })
+  t.same(answer({ 'if-none-match': '"a"' }), {
+    status: 304, text: '', fields: { etag: '"a"', 'cache-control': 'max-age=60', vary: 'accept', 'x-own': '1', 'repr-digest': 'r' }
+  })
   t.match(answer({ 'if-none-match': '"a"' }, { method: 'HEAD' }), { status: 304 })
   t.match(answer({ 'if-match': '"b"' }), { status: 412, text: '' })
 })
@@ -25,11 +41,24 @@ t.test('the 304 of an entry is made once', async (t) => {
   const entry = entryOf('0123456789')
   const ask = { method: 'GET', at: AT, wholeOnly: false }
   t.equal(selectRepresentation(entry, { 'if-none-match': '"a"' }, ask), selectRepresentation(entry, { 'if-none-match': '*' }, ask))
-  t.not(selectRepresentation(entryOf('0123456789'), { 'if-none-match': '"a"' }, ask), selectRepresentation(entry, { 'if-none-match': '"a"' }, ask))
+  t.not(selectRepresentation(entryOf('0123456789'), { 'if-none-match': '"a"' }, ask),
+    selectRepresentation(entry, { 'if-none-match': '"a"' }, ask))
 })
 
 t.test('RFC 9110 section 15.3.7.1: one part, with all fields of the 200', async (t) => {
-  t.same(answer({ range: 'bytes=2-4' }), { status: 206, text: '234', fields: { 'content-type': 'text/plain', etag: '"a"', 'cache-control': 'max-age=60', vary: 'accept', 'x-own': '1', 'repr-digest': 'r', 'content-range': 'bytes 2-4/10' } })
+  t.same(answer({ range: 'bytes=2-4' }), {
+    status: 206,
+    text: '234',
+    fields: {
+      'content-type': 'text/plain',
+      etag: '"a"',
+      'cache-control': 'max-age=60',
+      vary: 'accept',
+      'x-own': '1',
+      'repr-digest': 'r',
+      'content-range': 'bytes 2-4/10'
+    }
+  })
   t.match(answer({ range: 'bytes=-1' }), { status: 206, text: '9', fields: { 'content-range': 'bytes 9-9/10' } })
   t.match(answer({ range: 'bytes=5-' }), { status: 206, text: '56789' })
 })
@@ -38,15 +67,20 @@ t.test('RFC 9110 section 15.3.7.2: several parts, each with its type and its pla
   const { status, text, fields } = answer({ range: 'bytes=0-1, 500-502, -2' }, { body: 'abc'.repeat(400) })
   t.equal(status, 206)
   const boundary = /^multipart\/byteranges; boundary=([\w-]{24})$/.exec(fields['content-type'] ?? '')?.[1] as string
-  t.equal(text, [`\r\n--${boundary}`, 'Content-Type: text/plain', 'Content-Range: bytes 0-1/1200', '', 'ab', `--${boundary}`, 'Content-Type: text/plain', 'Content-Range: bytes 500-502/1200', '', 'cab', `--${boundary}`,
-    'Content-Type: text/plain', 'Content-Range: bytes 1198-1199/1200', '', 'bc', `--${boundary}--`, ''].join('\r\n'))
+  t.equal(text, [
+    `\r\n--${boundary}`, 'Content-Type: text/plain', 'Content-Range: bytes 0-1/1200', '', 'ab', `--${boundary}`, 'Content-Type: text/plain',
+    'Content-Range: bytes 500-502/1200', '', 'cab', `--${boundary}`, 'Content-Type: text/plain', 'Content-Range: bytes 1198-1199/1200', '',
+    'bc', `--${boundary}--`, ''
+  ].join('\r\n'))
   t.match(fields, { 'repr-digest': 'r', 'content-digest': undefined, 'content-md5': undefined }, 'RFC 9530 section 2')
   t.equal(fields['content-range'], undefined, 'RFC 9110 section 15.3.7.2: not beside a multipart content')
   t.match(answer({ range: 'bytes=0-1, 5-6' }), { status: 200, text: '0123456789' })
 })
 
 t.test('RFC 9110 section 15.5.17: nothing of it is there', async (t) => {
-  t.match(answer({ range: 'bytes=10-' }), { status: 416, text: '', fields: { 'content-range': 'bytes */10', 'content-type': undefined, 'content-digest': undefined } })
+  t.match(answer({ range: 'bytes=10-' }), {
+    status: 416, text: '', fields: { 'content-range': 'bytes */10', 'content-type': undefined, 'content-digest': undefined }
+  })
 })
 
 t.test('a 412 and a 416 say nothing of the content that they stand in place of, nor for how long that is fresh', async (t) => {
@@ -56,7 +90,9 @@ t.test('a 412 and a 416 say nothing of the content that they stand in place of, 
   ]
   const fields = [...ofTheWhole, 'etag', 'vary', 'x-own'].flatMap((name) => [name, '"a"'])
   t.same(answer({ 'if-match': '"b"' }, { fields }), { status: 412, text: '', fields: { etag: '"a"', vary: '"a"', 'x-own': '"a"' } })
-  t.same(answer({ range: 'bytes=10-' }, { fields }), { status: 416, text: '', fields: { etag: '"a"', vary: '"a"', 'x-own': '"a"', 'content-range': 'bytes */10' } })
+  t.same(answer({ range: 'bytes=10-' }, { fields }), {
+    status: 416, text: '', fields: { etag: '"a"', vary: '"a"', 'x-own': '"a"', 'content-range': 'bytes */10' }
+  })
 })
 
 t.test('RFC 9110 section 14.2: the whole where a part would not do', async (t) => {

@@ -13,7 +13,9 @@ type Told = Partial<RouteOptions> & { cache?: RouteCacheOptions | true }
 
 function mistakes (routes: Told[], facts: Partial<Facts> = {}): Array<readonly [routes: string, message: string]> {
   const report = new StartupReport()
-  for (const { cache, ...route } of routes) report.add({ method: 'GET', url: '/', handler: async () => '', ...route }, cache === undefined ? undefined : policyOf(cache))
+  for (const { cache, ...route } of routes) {
+    report.add({ method: 'GET', url: '/', handler: async () => '', ...route }, cache === undefined ? undefined : policyOf(cache))
+  }
   return report.mistakes({ ...FACTS, ...facts }).map(({ routes, message }) => [routes.join(), message])
 }
 
@@ -26,7 +28,9 @@ t.test('report: routes that are right have nothing said of them', async (t) => {
 })
 
 t.test('report: neither ttl nor heuristic is said once, with every route', async (t) => {
-  t.match(mistakes([{ url: '/a', cache: true }, { url: '/b', cache: {} }, { url: '/c', cache: { ttl: 1 } }]), [['GET /a,GET /b', /no ttl.*heuristic: true/]])
+  t.match(mistakes([{ url: '/a', cache: true }, { url: '/b', cache: {} }, { url: '/c', cache: { ttl: 1 } }]), [
+    ['GET /a,GET /b', /no ttl.*heuristic: true/]
+  ])
 })
 
 t.test('report: statuses without a ttl, which they are about', async (t) => {
@@ -43,12 +47,15 @@ t.test('report: a nearTtl for which one of several processes serves what another
 })
 
 t.test('report: the nearTtl that counts is one that was given, before a last tier that others may share', async (t) => {
-  const near = (last: string, options: object = {}) => nearTtlOf('tiered', { tiers: [{ backend: 'memory' }, { backend: last }], ...options })
+  const near = (last: string, options: object = {}) =>
+    nearTtlOf('tiered', { tiers: [{ backend: 'memory' }, { backend: last }], ...options })
   t.same([near('redis', { nearTtl: '10s' }), near('redis'), near('memory', { nearTtl: '10s' }), nearTtlOf('sqlite', {})], [10_000, 0, 0, 0])
 })
 
 t.test('report: tags that other processes don\'t hear of', async (t) => {
-  const tagged: Told[] = [{ cache: { ttl: 1, tags: ['a'] } }, { url: '/f', cache: { ttl: 1, tags: () => [] } }, { url: '/none', cache: { ttl: 1 } }]
+  const tagged: Told[] = [
+    { cache: { ttl: 1, tags: ['a'] } }, { url: '/f', cache: { ttl: 1, tags: () => [] } }, { url: '/none', cache: { ttl: 1 } }
+  ]
   t.match(mistakes(tagged, { backendName: 'memory', isOneOfSeveral: true }), [['GET /,GET /f', /each process's own.*redis/]])
   t.same(mistakes(tagged, { backendName: 'memory' }), [], 'one process hears itself')
   t.same(mistakes(tagged, { isOneOfSeveral: true }), [], 'a backend that they share')
@@ -59,7 +66,9 @@ t.test('report: credentials: \'ignore\' where something tells users apart and th
   const hook = { async checkAuth () {} }.checkAuth
   t.match(mistakes([{ cache: ignoring }], { authPlugins: ['@fastify/jwt'] }), [['GET /', /@fastify\/jwt.*key: \{ by:/]])
   for (const name of ['onRequest', 'preParsing', 'preValidation', 'preHandler'] as const) {
-    t.match(mistakes([{ cache: ignoring, [name]: hook }, { url: '/open', cache: ignoring, [name]: async function count () {} }]), [['GET /', /ignore/]], name)
+    t.match(mistakes([{ cache: ignoring, [name]: hook }, { url: '/open', cache: ignoring, [name]: async function count () {} }]), [
+      ['GET /', /ignore/]
+    ], name)
     t.match(mistakes([{ cache: ignoring, [name]: [async () => {}, hook] }]), [['GET /', /ignore/]], `${name}, of several`)
   }
   for (const key of [{ by: () => 'me' }, { cookies: ['session'] }, { headers: ['Authorization'] }, () => 'me']) {
@@ -72,8 +81,10 @@ t.test('report: writes that forget nothing as the keys hold more than the URL', 
   for (const key of [{ headers: ['x-user'] }, { cookies: ['a'] }, { query: ['a'] }, { by: () => 'me' }, { body: true }, () => 'k']) {
     t.match(mistakes([{ url: '/a', cache: { ttl: 1, key } }, { url: '/a', method: 'PUT' }]), [['GET /a', /forget nothing/]])
     t.same(mistakes([{ url: '/a', cache: { ttl: 1, key, tags: ['a'] } }, { url: '/a', method: 'PUT' }]), [], 'it has tags')
-    t.same(mistakes([{ url: '/a', cache: { ttl: 1, key } }, { url: '/a', method: 'PUT', cache: { invalidates: [{ route: '/a' }] } }]), [], 'the write says what')
-    t.same(mistakes([{ url: '/a', cache: { ttl: 1, key } }, { url: '/b', method: 'PUT' }, { url: '/a', method: 'OPTIONS' }]), [], 'nobody writes there')
+    t.same(mistakes([{ url: '/a', cache: { ttl: 1, key } }, { url: '/a', method: 'PUT', cache: { invalidates: [{ route: '/a' }] } }]), [],
+      'the write says what')
+    t.same(mistakes([{ url: '/a', cache: { ttl: 1, key } }, { url: '/b', method: 'PUT' }, { url: '/a', method: 'OPTIONS' }]), [],
+      'nobody writes there')
   }
   t.same(mistakes([{ url: '/a', cache: { ttl: 1, key: { host: false } } }, { url: '/a', method: 'PUT' }]), [], 'the URL is the key')
 })
@@ -93,7 +104,15 @@ t.test('report: invalidates on a route that changes nothing, and for a backend t
 t.test('report: a policy in words', async (t) => {
   t.equal(described(policyOf(true)), 'fresh as the answer says; keyed by path, query, host')
   t.equal(described(policyOf({ heuristic: true })), 'fresh as the answer says, else a tenth of its age; keyed by path, query, host')
-  t.equal(described(policyOf({ ttl: '1m', staleWhileRevalidate: '10m', staleIfError: 1, key: { query: ['q', 'page'], headers: ['Accept'], cookies: ['lang'], host: false, body: true, by: () => '' }, credentials: 'ignore', tags: ['a', 'b'] })),
-    'fresh as the answer says, else 60 s; stale for 600 s while a refresh runs; stale for 1 s if the handler fails; keyed by path, parameters q page, fields accept, cookies lang, body, its function by; credentials ignored; tags a, b')
-  t.equal(described(policyOf({ ttl: '250ms', key: () => '', tags: () => [] })), 'fresh as the answer says, else 0.25 s; keyed by its function; tags by its function')
+  t.equal(described(policyOf({
+    ttl: '1m',
+    staleWhileRevalidate: '10m',
+    staleIfError: 1,
+    key: { query: ['q', 'page'], headers: ['Accept'], cookies: ['lang'], host: false, body: true, by: () => '' },
+    credentials: 'ignore',
+    tags: ['a', 'b']
+  })),
+  'fresh as the answer says, else 60 s; stale for 600 s while a refresh runs; stale for 1 s if the handler fails; keyed by path, parameters q page, fields accept, cookies lang, body, its function by; credentials ignored; tags a, b')
+  t.equal(described(policyOf({ ttl: '250ms', key: () => '', tags: () => [] })),
+    'fresh as the answer says, else 0.25 s; keyed by its function; tags by its function')
 })

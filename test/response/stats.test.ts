@@ -11,7 +11,9 @@ t.test('the whole is the sum of the routes', async (t) => {
   count(one.bypasses, 'upgrade')
   count(other.bypasses, 'upgrade')
   count(other.refusals, 'private')
-  t.strictSame(sum([one, other]), { hits: 5, staleHits: 1, misses: 1, coalesced: 1, stores: 1, bypasses: { upgrade: 3 }, refusals: { private: 1 } })
+  t.strictSame(sum([one, other]), {
+    hits: 5, staleHits: 1, misses: 1, coalesced: 1, stores: 1, bypasses: { upgrade: 3 }, refusals: { private: 1 }
+  })
   t.strictSame(sum([]), emptyStats())
 })
 

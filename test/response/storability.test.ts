@@ -15,8 +15,12 @@ const WITH_TTL = policyOf()
 const WITHOUT = policyOf({})
 
 /** What is decided, in a word: how many seconds it is fresh, or why it is refused. */
-function verdict (fields: Fields, { policy = WITH_TTL, ...more }: Partial<StorableResponse> & { policy?: ReturnType<typeof policyOf> } = {}): number | string {
-  const decided = storability({ status: 200, fields, vary: fields.vary, authorized: false, hasValidator: false, askedAt: AT, at: AT, options: {}, ...more }, policy)
+function verdict (
+  fields: Fields, { policy = WITH_TTL, ...more }: Partial<StorableResponse> & { policy?: ReturnType<typeof policyOf> } = {}
+): number | string {
+  const decided = storability({
+    status: 200, fields, vary: fields.vary, authorized: false, hasValidator: false, askedAt: AT, at: AT, options: {}, ...more
+  }, policy)
   return 'refused' in decided ? decided.refused : decided.freshMs / 1000
 }
 
@@ -26,21 +30,25 @@ t.test('what forbids storing forbids it in every spelling, and so does every dou
   const rows: ReadonlyArray<readonly [value: Fields[string], verdict: string]> = [
     ['private', 'private'], ['PRIVATE', 'private'], ['no-store', 'no-store'], ['no-cache', 'no-cache'], ['No-Cache', 'no-cache'],
     ['private=""', 'private'], ['private="set-cookie', 'cache-control'], ['no-cache = "x"', 'cache-control'],
-    [['public, max-age=60', 'private'], 'private'], [['public', 'max-age=60', 'no-store'], 'no-store'], ['max-age=60, no-store', 'no-store'], ['public, private, max-age=9', 'private'],
-    ['private=", max-age=60', 'cache-control'], ['max-age=60; private', 'cache-control'], ['max-age=60 private', 'cache-control'], ['x="\\", no-store', 'cache-control'], ['max-age="60, no-store', 'cache-control'],
-    ['private, private="x"', 'private'], ['no-store="x"', 'no-store']
+    [['public, max-age=60', 'private'], 'private'], [['public', 'max-age=60', 'no-store'], 'no-store'],
+    ['max-age=60, no-store', 'no-store'], ['public, private, max-age=9', 'private'], ['private=", max-age=60', 'cache-control'],
+    ['max-age=60; private', 'cache-control'], ['max-age=60 private', 'cache-control'], ['x="\\", no-store', 'cache-control'],
+    ['max-age="60, no-store', 'cache-control'], ['private, private="x"', 'private'], ['no-store="x"', 'no-store']
   ]
   for (const [value, expected] of rows) {
     t.equal(verdict(cc(value)), expected, JSON.stringify(value))
-    t.equal(verdict(cc(value), { options: { ttlMs: 5_000 } }), expected, `${JSON.stringify(value)}, and reply.cache({ ttl }) does not change that`)
+    t.equal(verdict(cc(value), { options: { ttlMs: 5_000 } }), expected,
+      `${JSON.stringify(value)}, and reply.cache({ ttl }) does not change that`)
   }
 })
 
 t.test('max-age and s-maxage that are no seconds make an answer stale', async (t) => {
   const rows: ReadonlyArray<readonly [value: string, verdict: number | string]> = [
-    ['max-age=10', 10], ['max-age="10"', 10], ['s-maxage=10, max-age=99', 10], ['max-age=99, s-maxage=10', 10], ['s-maxage=0, max-age=99', 'expired'],
+    ['max-age=10', 10], ['max-age="10"', 10], ['s-maxage=10, max-age=99', 10], ['max-age=99, s-maxage=10', 10],
+    ['s-maxage=0, max-age=99', 'expired'],
     ['max-age=10, max-age=20', 10], ['max-age=20, max-age=10', 10], ['max-age=99999999999999999999', 2 ** 31 - 1],
-    ['max-age=0', 'expired'], ['max-age=-1', 'expired'], ['max-age=1e9', 'expired'], ['max-age', 'expired'], ['max-age=1.5', 'expired'], ['s-maxage=x, max-age=99', 'expired'],
+    ['max-age=0', 'expired'], ['max-age=-1', 'expired'], ['max-age=1e9', 'expired'], ['max-age', 'expired'], ['max-age=1.5', 'expired'],
+    ['s-maxage=x, max-age=99', 'expired'],
     ['s-maxage=', 'cache-control'], ['max-age=', 'cache-control'], ['max-age= 9', 'cache-control'],
     ['public', 60], ['must-revalidate', 60], ['immutable', 60], ['', 60]
   ]
@@ -63,18 +71,24 @@ t.test('what the answer says goes before the route, and reply.cache() before bot
 t.test('Expires counts from Date, and an invalid one is in the past', async (t) => {
   const rows: ReadonlyArray<readonly [fields: Fields, verdict: number | string]> = [
     [{ expires: 'Tue, 06 May 2031 07:09:09 GMT' }, 60], [{ expires: 'Tue, 06 May 2031 07:09:09 GMT', date: DATE }, 60],
-    [{ expires: 'Tue, 06 May 2031 07:09:09 GMT', date: 'Tue, 06 May 2031 07:08:39 GMT' }, 30], [{ expires: 'Tue, 06 May 2031 07:09:09 GMT', date: 'garbage' }, 60],
-    [{ expires: DATE }, 'expired'], [{ expires: 'Tue, 06 May 2031 07:00:00 GMT' }, 'expired'], [{ expires: '0' }, 'expired'], [{ expires: '' }, 'expired'], [{ expires: '-1' }, 'expired'],
-    [{ expires: 'Tue, 06-May-31 07:09:09 GMT' }, 'expired'], [{ expires: 'Tue May  6 07:09:09 2031' }, 60], [{ expires: '2031-05-06T07:09:09Z' }, 'expired'], [{ expires: 'Tue, 06 May 2031 07:09:09 UTC' }, 'expired'],
-    [{ expires: ['Tue, 06 May 2031 07:09:09 GMT', 'Tue, 06 May 2031 07:09:09 GMT'] }, 'expired'], [{ expires: 'Tue, 99 May 2031 07:09:09 GMT' }, 'expired'],
-    [{ expires: 'Tue, 06 May 2031 07:09:09 GMT', 'cache-control': 'max-age=5' }, 5], [{ expires: 'Tue, 06 May 9999 07:09:09 GMT' }, 2 ** 31 - 1], [{ expires: 'Tue, 06 May 2031 07:09:09 GMT', date: 'Tue, 06 May 1970 07:08:39 GMT' }, 60]
+    [{ expires: 'Tue, 06 May 2031 07:09:09 GMT', date: 'Tue, 06 May 2031 07:08:39 GMT' }, 30],
+    [{ expires: 'Tue, 06 May 2031 07:09:09 GMT', date: 'garbage' }, 60], [{ expires: DATE }, 'expired'],
+    [{ expires: 'Tue, 06 May 2031 07:00:00 GMT' }, 'expired'], [{ expires: '0' }, 'expired'], [{ expires: '' }, 'expired'],
+    [{ expires: '-1' }, 'expired'], [{ expires: 'Tue, 06-May-31 07:09:09 GMT' }, 'expired'], [{ expires: 'Tue May  6 07:09:09 2031' }, 60],
+    [{ expires: '2031-05-06T07:09:09Z' }, 'expired'], [{ expires: 'Tue, 06 May 2031 07:09:09 UTC' }, 'expired'],
+    [{ expires: ['Tue, 06 May 2031 07:09:09 GMT', 'Tue, 06 May 2031 07:09:09 GMT'] }, 'expired'],
+    [{ expires: 'Tue, 99 May 2031 07:09:09 GMT' }, 'expired'],
+    [{ expires: 'Tue, 06 May 2031 07:09:09 GMT', 'cache-control': 'max-age=5' }, 5],
+    [{ expires: 'Tue, 06 May 9999 07:09:09 GMT' }, 2 ** 31 - 1],
+    [{ expires: 'Tue, 06 May 2031 07:09:09 GMT', date: 'Tue, 06 May 1970 07:08:39 GMT' }, 60]
   ]
   for (const [fields, expected] of rows) t.equal(verdict(fields, { policy: WITHOUT }), expected, JSON.stringify(fields))
 })
 
 t.test('an answer that comes with an Age has that much less to live', async (t) => {
   const rows: ReadonlyArray<readonly [age: Fields[string], verdict: number | string]> = [
-    ['10', 50], ['59', 1], ['60', 'expired'], ['999999999999', 'expired'], ['0', 60], ['10, 20', 50], [['10', '20'], 50], [10, 50], ['-5', 60], ['x', 60], ['1.5', 60], ['', 60]
+    ['10', 50], ['59', 1], ['60', 'expired'], ['999999999999', 'expired'], ['0', 60], ['10, 20', 50], [['10', '20'], 50], [10, 50],
+    ['-5', 60], ['x', 60], ['1.5', 60], ['', 60]
   ]
   for (const [age, expected] of rows) t.equal(verdict({ age, 'cache-control': 'max-age=60' }), expected, JSON.stringify(age))
   t.equal(verdict({ age: '50' }, { options: { ttlMs: 60_000 } }), 60, 'but for what reply.cache() said, which counts from now')
@@ -96,19 +110,25 @@ t.test('statuses that have no whole content of their own are never stored; other
 })
 
 t.test('an answer that sets a cookie is not stored, even an empty one', async (t) => {
-  for (const value of ['a=b', '', ['a=b', 'c=d'], []] as const) t.equal(verdict({ 'set-cookie': value, 'cache-control': 'public, max-age=60' }), 'set-cookie', JSON.stringify(value))
+  for (const value of ['a=b', '', ['a=b', 'c=d'], []] as const) {
+    t.equal(verdict({ 'set-cookie': value, 'cache-control': 'public, max-age=60' }), 'set-cookie', JSON.stringify(value))
+  }
 })
 
 t.test('with Authorization an answer must say that it is for everybody', async (t) => {
   const rows: ReadonlyArray<readonly [value: string, verdict: number | string]> = [
-    ['', 'authorization'], ['max-age=60', 'authorization'], ['public', 60], ['public, max-age=5', 5], ['s-maxage=5', 5], ['must-revalidate, max-age=5', 5],
-    ['proxy-revalidate, max-age=5', 'authorization'], ['public, private', 'private'], ['x="public"', 'authorization'], ['"public"', 'cache-control'], ['PUBLIC', 60]
+    ['', 'authorization'], ['max-age=60', 'authorization'], ['public', 60], ['public, max-age=5', 5], ['s-maxage=5', 5],
+    ['must-revalidate, max-age=5', 5], ['proxy-revalidate, max-age=5', 'authorization'], ['public, private', 'private'],
+    ['x="public"', 'authorization'], ['"public"', 'cache-control'], ['PUBLIC', 60]
   ]
   for (const [value, expected] of rows) t.equal(verdict(cc(value), { authorized: true }), expected, value)
 })
 
 t.test('a Vary that can not be kept is not stored, wherever it was set', async (t) => {
-  for (const vary of ['*', '* ', '*,', 'a, *', ['a', '*'], 'constructor', '__proto__', 'a b', 'a;q=1', '"a"', Array.from({ length: 11 }, (_, at) => `x-${at}`).join(',')]) {
+  for (const vary of [
+    '*', '* ', '*,', 'a, *', ['a', '*'], 'constructor', '__proto__', 'a b', 'a;q=1', '"a"',
+    Array.from({ length: 11 }, (_, at) => `x-${at}`).join(',')
+  ]) {
     t.equal(verdict({ vary }), 'vary', JSON.stringify(vary))
     t.equal(verdict({ vary }, { vary: undefined }), 'vary', `${JSON.stringify(vary)}, set by a hook behind the handler`)
   }
@@ -120,56 +140,73 @@ t.test('what was made for one answer alone is not stored', async (t) => {
     t.equal(verdict({ [name]: ["default-src 'self'", "script-src 'NONCE-abc'"] }), 'csp-nonce')
     t.equal(verdict({ [name]: "script-src 'self'" }), 60)
   }
-  for (const type of ['text/event-stream', 'TEXT/event-stream; charset=utf-8', ' text/event-stream']) t.equal(verdict({ 'content-type': type }), 'event-stream', type)
+  for (const type of ['text/event-stream', 'TEXT/event-stream; charset=utf-8', ' text/event-stream']) {
+    t.equal(verdict({ 'content-type': type }), 'event-stream', type)
+  }
   t.equal(verdict({ 'content-type': 'text/plain' }), 60)
 })
 
-t.test('RFC 9111 section 5.2.2.3: must-understand stands before no-store where the status is understood, and keeps others out', async (t) => {
-  t.equal(verdict(cc('no-store, must-understand, max-age=5')), 5)
-  t.equal(verdict(cc('no-store, must-understand, max-age=5'), { status: 599 }), 'status')
-  t.equal(verdict(cc('must-understand, max-age=5'), { status: 299 }), 'status')
-  t.equal(verdict(cc('must-understand, private, max-age=5')), 'private')
-})
+t.test('RFC 9111 section 5.2.2.3: must-understand stands before no-store where the status is understood, and keeps others out',
+  async (t) => {
+    t.equal(verdict(cc('no-store, must-understand, max-age=5')), 5)
+    t.equal(verdict(cc('no-store, must-understand, max-age=5'), { status: 599 }), 'status')
+    t.equal(verdict(cc('must-understand, max-age=5'), { status: 299 }), 'status')
+    t.equal(verdict(cc('must-understand, private, max-age=5')), 'private')
+  })
 
-t.test('RFC 9111 sections 5.2.2.4 and 5.2.2.7: no-cache and private with a list of fields speak of those alone, with an empty one of all', async (t) => {
-  const withheld = (value: string): unknown => (storability({ status: 200, fields: cc(value), vary: undefined, authorized: false, hasValidator: false, askedAt: AT, at: AT, options: {} }, WITH_TTL) as Storable).withheld
-  t.same(withheld('private="X-User, x-role", max-age=5'), ['x-user', 'x-role'])
-  t.same(withheld('no-cache="a", private="b", no-cache="c"'), ['b', 'a', 'c'])
-  t.same(withheld('max-age=5'), [])
-  for (const value of ['private=""', 'private=" , "', 'private="a b"', 'private="a", private', 'private="", private="a"', 'private=x, private=""']) t.equal(verdict(cc(value)), 'private', value)
-})
+t.test('RFC 9111 sections 5.2.2.4 and 5.2.2.7: no-cache and private with a list of fields speak of those alone, with an empty one of all',
+  async (t) => {
+    const withheld = (value: string): unknown => (storability({
+      status: 200, fields: cc(value), vary: undefined, authorized: false, hasValidator: false, askedAt: AT, at: AT, options: {}
+    }, WITH_TTL) as Storable).withheld
+    t.same(withheld('private="X-User, x-role", max-age=5'), ['x-user', 'x-role'])
+    t.same(withheld('no-cache="a", private="b", no-cache="c"'), ['b', 'a', 'c'])
+    t.same(withheld('max-age=5'), [])
+    for (const value of [
+      'private=""', 'private=" , "', 'private="a b"', 'private="a", private', 'private="", private="a"', 'private=x, private=""'
+    ]) t.equal(verdict(cc(value)), 'private', value)
+  })
 
-t.test('RFC 9111 section 4.3: an answer that is stale at once, or must be validated each time, is kept where the handler named a validator', async (t) => {
-  const kept = (fields: Fields, more: Partial<StorableResponse> = {}): unknown => {
-    const decided = storability({ status: 200, fields, vary: undefined, authorized: false, hasValidator: true, askedAt: AT, at: AT, options: {}, ...more }, WITH_TTL)
-    return 'refused' in decided ? decided.refused : [decided.freshMs, decided.keptMs, decided.mustRevalidate]
-  }
-  const HOUR = 3_600_000
-  t.same(kept({}), [60_000, HOUR, false])
-  t.same(kept(cc('no-cache')), [0, HOUR, true])
-  t.same(kept(cc('no-cache, max-age=99')), [0, HOUR, true])
-  t.same(kept(cc('no-cache'), { options: { ttlMs: 9_000 } }), [0, HOUR, true], 'reply.cache() does not make it fresh')
-  t.same(kept(cc('max-age=0')), [0, HOUR, false])
-  t.same(kept({ ...cc('max-age=60'), age: '90' }), [-30_000, HOUR, false])
-  t.equal(kept({ ...cc('max-age=60'), age: '3660' }), 'expired')
-  t.equal(kept(cc('no-cache'), { hasValidator: false }), 'no-cache')
-  t.equal(kept(cc('max-age=0'), { hasValidator: false }), 'expired')
-  for (const status of [301, 404, 500, 503]) t.equal(kept(cc('max-age=0'), { status }), 'expired', `a 304 says nothing of a ${status}`)
-  t.equal(kept({}, { status: 404 }), 'status')
-})
+t.test('RFC 9111 section 4.3: an answer that is stale at once, or must be validated each time, is kept where the handler named a validator',
+  async (t) => {
+    const kept = (fields: Fields, more: Partial<StorableResponse> = {}): unknown => {
+      const decided = storability({
+        status: 200, fields, vary: undefined, authorized: false, hasValidator: true, askedAt: AT, at: AT, options: {}, ...more
+      }, WITH_TTL)
+      return 'refused' in decided ? decided.refused : [decided.freshMs, decided.keptMs, decided.mustRevalidate]
+    }
+    const HOUR = 3_600_000
+    t.same(kept({}), [60_000, HOUR, false])
+    t.same(kept(cc('no-cache')), [0, HOUR, true])
+    t.same(kept(cc('no-cache, max-age=99')), [0, HOUR, true])
+    t.same(kept(cc('no-cache'), { options: { ttlMs: 9_000 } }), [0, HOUR, true], 'reply.cache() does not make it fresh')
+    t.same(kept(cc('max-age=0')), [0, HOUR, false])
+    t.same(kept({ ...cc('max-age=60'), age: '90' }), [-30_000, HOUR, false])
+    t.equal(kept({ ...cc('max-age=60'), age: '3660' }), 'expired')
+    t.equal(kept(cc('no-cache'), { hasValidator: false }), 'no-cache')
+    t.equal(kept(cc('max-age=0'), { hasValidator: false }), 'expired')
+    for (const status of [301, 404, 500, 503]) t.equal(kept(cc('max-age=0'), { status }), 'expired', `a 304 says nothing of a ${status}`)
+    t.equal(kept({}, { status: 404 }), 'status')
+  })
 
 t.test('RFC 5861: what an answer is good for after its freshness; its own words go before the route', async (t) => {
   const policy = policyOf({ ttl: 60, staleWhileRevalidate: 10, staleIfError: 20 })
   const windows = (value: string | undefined, more: Partial<StorableResponse> = {}): unknown => {
-    const decided = storability({ status: 200, fields: cc(value), vary: undefined, authorized: false, hasValidator: false, askedAt: AT, at: AT, options: {}, ...more }, policy) as Storable
+    const decided = storability({
+      status: 200, fields: cc(value), vary: undefined, authorized: false, hasValidator: false, askedAt: AT, at: AT, options: {}, ...more
+    }, policy) as Storable
     return [decided.staleWhileRevalidateMs, decided.staleIfErrorMs, decided.keptMs].map((ms) => ms / 1_000)
   }
   t.same(windows(undefined), [10, 20, 20])
   t.same(windows('stale-while-revalidate=30'), [30, 20, 30])
   t.same(windows('stale-while-revalidate=0, stale-if-error=5'), [0, 5, 5])
   t.same(windows('stale-if-error=x'), [10, 0, 10], 'what is no number is none at all')
-  for (const directive of ['must-revalidate', 'proxy-revalidate', 's-maxage=60']) t.same(windows(`max-age=60, stale-while-revalidate=30, ${directive}`), [0, 0, 0], `RFC 9111 section 4.2.4: ${directive}`)
-  for (const status of [404, 500, 503]) t.same(windows('max-age=60, stale-if-error=60', { status }), [0, 0, 0], `a stored ${status} stands in for nothing`)
+  for (const directive of ['must-revalidate', 'proxy-revalidate', 's-maxage=60']) {
+    t.same(windows(`max-age=60, stale-while-revalidate=30, ${directive}`), [0, 0, 0], `RFC 9111 section 4.2.4: ${directive}`)
+  }
+  for (const status of [404, 500, 503]) {
+    t.same(windows('max-age=60, stale-if-error=60', { status }), [0, 0, 0], `a stored ${status} stands in for nothing`)
+  }
 })
 
 t.test('RFC 9111 section 4.2.2: a lifetime is guessed where the route asks for it and nothing else says how long', async (t) => {
@@ -183,52 +220,86 @@ t.test('RFC 9111 section 4.2.2: a lifetime is guessed where the route asks for i
   t.equal(verdict(before(-60), { policy: heuristic }), 'expired', 'changed in the future')
   t.equal(verdict({ ...before(1_000), ...cc('max-age=7') }, { policy: heuristic }), 7)
   t.equal(verdict(before(1_000), { policy: policyOf({ heuristic: true, ttl: 60 }) }), 60, 'the route says how long')
-  t.equal(verdict({ ...before(1_000), date: new Date(AT - 30_000).toUTCString() }, { policy: policyOf({ heuristic: true, ttl: 60 }), status: 404 }), 67, 'the route says nothing of a 404: what is guessed is as old as it is')
-  t.equal(verdict({ ...before(1_000), date: new Date(AT - 500_000).toUTCString() }, { policy: heuristic }), 'expired', 'of the time until Date')
-  for (const status of [200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501]) t.equal(verdict(before(1_000), { policy: heuristic, status }), 100, String(status))
+  t.equal(verdict({ ...before(1_000), date: new Date(AT - 30_000).toUTCString() }, {
+    policy: policyOf({ heuristic: true, ttl: 60 }), status: 404
+  }), 67, 'the route says nothing of a 404: what is guessed is as old as it is')
+  t.equal(verdict({ ...before(1_000), date: new Date(AT - 500_000).toUTCString() }, { policy: heuristic }), 'expired',
+    'of the time until Date')
+  for (const status of [200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501]) {
+    t.equal(verdict(before(1_000), { policy: heuristic, status }), 100, String(status))
+  }
   for (const status of [201, 202, 302, 303, 307, 400, 403, 500, 502, 503, 504, 599]) {
     t.equal(verdict(before(1_000), { policy: heuristic, status }), 'no-freshness', String(status))
     t.equal(verdict({ ...before(1_000), ...cc('public') }, { policy: heuristic, status }), 100, `${status} that says it is public`)
   }
 })
 
-t.test('RFC 9213: a targeted field that the route lists stands in place of Cache-Control and Expires, one that it does not says nothing', async (t) => {
-  const cdn = policyOf({ targetList: ['CDN-Cache-Control'] })
-  const fields: Fields = { 'cdn-cache-control': 'max-age=5', 'cache-control': 'no-store', expires: '0' }
-  t.equal(verdict(fields, { policy: cdn }), 5)
-  t.equal(verdict(fields), 'no-store', 'not addressed to this cache')
-  t.equal(verdict({ 'cdn-cache-control': 'no-store', 'cache-control': 'max-age=60' }, { policy: cdn }), 'no-store')
-  t.equal(verdict({ 'cdn-cache-control': 'private', 'cache-control': 'max-age=60' }, { policy: cdn }), 'private')
-  t.equal(verdict({ 'cdn-cache-control': 'public', expires: 'Tue, 06 May 2031 07:09:09 GMT' }, { policy: cdn }), 'no-freshness', 'Expires says nothing beside it')
-  for (const broken of ['max-age=10000, &&&&&', 'max-age="10000"', '', 'max-age=1.5', 'MaX-aGe=5', 'max-age =5']) t.equal(verdict({ 'cdn-cache-control': broken, 'cache-control': 'no-store' }, { policy: cdn }), 'no-store', JSON.stringify(broken))
-})
+t.test('RFC 9213: a targeted field that the route lists stands in place of Cache-Control and Expires, one that it does not says nothing',
+  async (t) => {
+    const cdn = policyOf({ targetList: ['CDN-Cache-Control'] })
+    const fields: Fields = { 'cdn-cache-control': 'max-age=5', 'cache-control': 'no-store', expires: '0' }
+    t.equal(verdict(fields, { policy: cdn }), 5)
+    t.equal(verdict(fields), 'no-store', 'not addressed to this cache')
+    t.equal(verdict({ 'cdn-cache-control': 'no-store', 'cache-control': 'max-age=60' }, { policy: cdn }), 'no-store')
+    t.equal(verdict({ 'cdn-cache-control': 'private', 'cache-control': 'max-age=60' }, { policy: cdn }), 'private')
+    t.equal(verdict({ 'cdn-cache-control': 'public', expires: 'Tue, 06 May 2031 07:09:09 GMT' }, { policy: cdn }), 'no-freshness',
+      'Expires says nothing beside it')
+    for (const broken of ['max-age=10000, &&&&&', 'max-age="10000"', '', 'max-age=1.5', 'MaX-aGe=5', 'max-age =5']) {
+      t.equal(verdict({ 'cdn-cache-control': broken, 'cache-control': 'no-store' }, { policy: cdn }), 'no-store', JSON.stringify(broken))
+    }
+  })
 
 t.test('RFC 9111 section 7.3: an answer that sets cookies is stored where the route says so', async (t) => {
   t.equal(verdict({ 'set-cookie': 'a=b', ...cc('max-age=5') }, { policy: policyOf({ setCookie: 'store' }) }), 5)
   t.equal(verdict({ 'set-cookie': 'a=b', ...cc('private, max-age=5') }, { policy: policyOf({ setCookie: 'store' }) }), 'private')
 })
 
-t.test('RFC 9111 section 4.2.3: an answer is as old as its Date and its Age say, the older of the two, and Age grows while it is on its way', async (t) => {
-  const age = (said: Fields, askedAt = AT): number => (storability({ status: 200, fields: { 'cache-control': 'max-age=4000000000', ...said }, vary: undefined, authorized: false, hasValidator: false, askedAt, at: AT, options: {} }, WITHOUT) as Storable).ageMs / 1_000
-  t.equal(age({}), 0)
-  t.equal(age({}, AT - 5_000), 0, 'made by the handler just now')
-  t.equal(age({ age: '10' }, AT - 5_000), 15)
-  t.equal(age({ date: 'Tue, 06 May 2031 07:08:00 GMT' }), 9)
-  t.equal(age({ date: 'Tue, 06 May 2031 07:08:00 GMT', age: '4' }), 9)
-  t.equal(age({ date: 'Tue, 06 May 2031 07:08:00 GMT', age: '40' }), 40)
-  t.equal(age({ date: 'Tue, 06 May 2031 09:08:00 GMT' }), 0, 'a clock that is ahead')
-  t.equal(verdict({ date: 'Tue, 06 May 2031 07:00:00 GMT' }), 60, 'the ttl of a route counts from now')
-  t.equal(verdict({ date: 'Tue, 06 May 2031 07:00:00 GMT', age: '20' }), 40)
-})
+t.test(
+  'RFC 9111 section 4.2.3: an answer is as old as its Date and its Age say, the older of the two, and Age grows while it is on its way',
+  async (t) => {
+    const age = (said: Fields, askedAt = AT): number => (storability({
+      status: 200,
+      fields: { 'cache-control': 'max-age=4000000000', ...said },
+      vary: undefined,
+      authorized: false,
+      hasValidator: false,
+      askedAt,
+      at: AT,
+      options: {}
+    }, WITHOUT) as Storable).ageMs / 1_000
+    t.equal(age({}), 0)
+    t.equal(age({}, AT - 5_000), 0, 'made by the handler just now')
+    t.equal(age({ age: '10' }, AT - 5_000), 15)
+    t.equal(age({ date: 'Tue, 06 May 2031 07:08:00 GMT' }), 9)
+    t.equal(age({ date: 'Tue, 06 May 2031 07:08:00 GMT', age: '4' }), 9)
+    t.equal(age({ date: 'Tue, 06 May 2031 07:08:00 GMT', age: '40' }), 40)
+    t.equal(age({ date: 'Tue, 06 May 2031 09:08:00 GMT' }), 0, 'a clock that is ahead')
+    t.equal(verdict({ date: 'Tue, 06 May 2031 07:00:00 GMT' }), 60, 'the ttl of a route counts from now')
+    t.equal(verdict({ date: 'Tue, 06 May 2031 07:00:00 GMT', age: '20' }), 40)
+  })
 
-const anything = fc.oneof(fc.string(), fc.array(fc.string()), fc.integer(), fc.constant(undefined), fc.constantFrom('max-age=10', 'public', 'no-store', '*', 'Accept', DATE, '-1'))
-const anyFields = fc.record({ 'cache-control': anything, expires: anything, date: anything, age: anything, vary: anything, 'set-cookie': anything, 'content-type': anything, 'content-security-policy': anything }, { requiredKeys: [] })
+const anything = fc.oneof(fc.string(), fc.array(fc.string()), fc.integer(), fc.constant(undefined),
+  fc.constantFrom('max-age=10', 'public', 'no-store', '*', 'Accept', DATE, '-1'))
+const anyFields = fc.record({
+  'cache-control': anything,
+  expires: anything,
+  date: anything,
+  age: anything,
+  vary: anything,
+  'set-cookie': anything,
+  'content-type': anything,
+  'content-security-policy': anything
+}, { requiredKeys: [] })
 
 t.test('there is a verdict on whatever comes, and what is stored is kept for a positive whole number of milliseconds', async (t) => {
-  fc.assert(fc.property(anyFields, fc.integer({ min: -1, max: 999 }), fc.boolean(), fc.boolean(), (fields, status, authorized, hasValidator) => {
-    const decided = storability({ status, fields, vary: fields.vary, authorized, hasValidator, askedAt: AT, at: AT, options: {} }, WITH_TTL)
-    return 'refused' in decided || (Number.isSafeInteger(decided.freshMs) && decided.freshMs + decided.keptMs > 0 && decided.freshMs <= (2 ** 31 - 1) * 1000 && decided.ageMs >= 0 && fields['set-cookie'] === undefined)
-  }), { numRuns: sized(10_000) })
+  fc.assert(
+    fc.property(anyFields, fc.integer({ min: -1, max: 999 }), fc.boolean(), fc.boolean(), (fields, status, authorized, hasValidator) => {
+      const decided = storability({
+        status, fields, vary: fields.vary, authorized, hasValidator, askedAt: AT, at: AT, options: {}
+      }, WITH_TTL)
+      return 'refused' in decided || (Number.isSafeInteger(decided.freshMs) && decided.freshMs + decided.keptMs > 0 &&
+        decided.freshMs <= (2 ** 31 - 1) * 1000 && decided.ageMs >= 0 && fields['set-cookie'] === undefined)
+    }), { numRuns: sized(10_000) })
   t.pass('for every answer that was tried')
 })
 

@@ -15,17 +15,33 @@ t.test('the keys of variants are remembered with their list, though a backend ha
   const { now } = testClock()
   const entries = new Map<string, StoredEntry>()
   const backend = mapBackend(now, entries)
-  const copies = { ...backend, get: async (key: string) => { const entry = await backend.get(key); return entry && { ...entry, value: Buffer.from(entry.value) } } }
+  const copies = {
+    ...backend,
+    get: async (key: string) => { const entry = await backend.get(key); return entry && { ...entry, value: Buffer.from(entry.value) } }
+  }
   const log = new ThrottledLog({ debug () {}, info () {}, warn () {}, error () {} }, now)
   const guard = new BackendGuard(copies, { name: 'copies', deadlineMs: 1_000, now, steadyNow: now, log })
   const store = new Store(guard, new Tags(guard, '', now), now, log)
   const asked = (language: string) => fakeFields({ 'accept-language': language })
-  const head: ResponseHead = { kind: 'response', key: 'k', status: 200, fields: [], storedAt: now(), freshUntil: now() + 60_000, ageMs: 0, text: true }
+  const head: ResponseHead = {
+    kind: 'response', key: 'k', status: 200, fields: [], storedAt: now(), freshUntil: now() + 60_000, ageMs: 0, text: true
+  }
   const find = async (language: string) => await store.find('k', asked(language), 'exact', new Deadline(1_000))
   for (const language of ['de', 'en']) {
-    await store.storeResponse({ key: 'k', head, body: language, varyNames: ['accept-language'], asked: asked(language), spelling: 'exact', variants: undefined, mayStore: () => true }, now() + 60_000)
+    await store.storeResponse({
+      key: 'k',
+      head,
+      body: language,
+      varyNames: ['accept-language'],
+      asked: asked(language),
+      spelling: 'exact',
+      variants: undefined,
+      mayStore: () => true
+    }, now() + 60_000)
   }
-  for (const language of ['de', 'en', 'de', 'fr', 'x'.repeat(300)]) t.equal((await find(language)).entry?.body.toString(), ['de', 'en'].includes(language) ? language : undefined)
+  for (const language of ['de', 'en', 'de', 'fr', 'x'.repeat(300)]) {
+    t.equal((await find(language)).entry?.body.toString(), ['de', 'en'].includes(language) ? language : undefined)
+  }
   const list = store.codec.decode(Buffer.from(entries.get('k')!.value), 'k') as Entry<VariantsHead>
   t.same([...list.head[kKeys] ?? []].map(([selecting, key]) => [selecting, entries.has(key)]), [['2:de', true], ['2:en', true]])
 })
@@ -36,13 +52,18 @@ t.test('a key has 32 variants at most: the one that was stored longest ago goes'
   const log = new ThrottledLog({ debug () {}, info () {}, warn () {}, error () {} }, now)
   const guard = new BackendGuard(mapBackend(now, entries), { name: 'map', deadlineMs: 1_000, now, steadyNow: now, log })
   const store = new Store(guard, new Tags(guard, '', now), now, log)
-  const head: ResponseHead = { kind: 'response', key: 'k', status: 200, fields: [], storedAt: now(), freshUntil: now() + 60_000, ageMs: 0, text: true }
+  const head: ResponseHead = {
+    kind: 'response', key: 'k', status: 200, fields: [], storedAt: now(), freshUntil: now() + 60_000, ageMs: 0, text: true
+  }
   for (let at = 0; at < 40; at++) {
     const asked = fakeFields({ 'accept-language': `l${at}` })
-    await store.storeResponse({ key: 'k', head, body: `l${at}`, varyNames: ['accept-language'], asked, spelling: 'exact', variants: undefined, mayStore: () => true }, now() + 60_000)
+    await store.storeResponse({
+      key: 'k', head, body: `l${at}`, varyNames: ['accept-language'], asked, spelling: 'exact', variants: undefined, mayStore: () => true
+    }, now() + 60_000)
   }
   t.equal(entries.size, MAX_VARIANTS + 1, 'those that went are deleted, and the list is an entry too')
-  const found = async (language: string): Promise<string | undefined> => (await store.find('k', fakeFields({ 'accept-language': language }), 'exact', new Deadline(1_000))).entry?.body.toString()
+  const found = async (language: string): Promise<string | undefined> =>
+    (await store.find('k', fakeFields({ 'accept-language': language }), 'exact', new Deadline(1_000))).entry?.body.toString()
   t.same([await found('l7'), await found('l8'), await found('l39')], [undefined, 'l8', 'l39'])
 })
 
@@ -52,7 +73,10 @@ t.test('an entry of another clock is believed up to a minute ahead', async (t) =
   const guard = new BackendGuard(mapBackend(now), { name: 'map', deadlineMs: 1_000, now, steadyNow: now, log })
   const store = new Store(guard, new Tags(guard, '', now), now, log)
   for (const [aheadMs, isBelieved] of [[60_000, true], [60_001, false]] as const) {
-    const head: ResponseHead = { kind: 'response', key: 'k', status: 200, fields: [], storedAt: now() + aheadMs, freshUntil: now() + 120_000, ageMs: 0, text: true }
-    t.equal(store.believed({ value: store.codec.encode(head, ''), expiresAt: now() + 120_000 }, 'k') !== undefined, isBelieved, String(aheadMs))
+    const head: ResponseHead = {
+      kind: 'response', key: 'k', status: 200, fields: [], storedAt: now() + aheadMs, freshUntil: now() + 120_000, ageMs: 0, text: true
+    }
+    t.equal(store.believed({ value: store.codec.encode(head, ''), expiresAt: now() + 120_000 }, 'k') !== undefined, isBelieved,
+      String(aheadMs))
   }
 })

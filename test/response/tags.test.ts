@@ -19,7 +19,9 @@ function setUp (namespace = '') {
   const entries = new Map<string, StoredEntry>()
   const chaos = new Chaos()
   const silent = { debug () {}, info () {}, warn () {}, error () {} }
-  const guard = new BackendGuard(chaos.wrap(mapBackend(clock.now, entries)), { name: 'map', deadlineMs: 30, now: clock.now, steadyNow: clock.now, log: new ThrottledLog(silent, clock.now) })
+  const guard = new BackendGuard(chaos.wrap(mapBackend(clock.now, entries)), {
+    name: 'map', deadlineMs: 30, now: clock.now, steadyNow: clock.now, log: new ThrottledLog(silent, clock.now)
+  })
   const tagsOf = (name: string): Tags => new Tags(guard, name, clock.now)
   const tags = tagsOf(namespace)
   return {
@@ -172,7 +174,9 @@ t.test('two processes that seed at once cost a hit, and revive nothing', async (
   const { tagsOf, areCurrent, chaos } = setUp()
   const [one, other] = [tagsOf(''), tagsOf('')]
   for (const method of [chaos.get, chaos.getMany]) method.later()
-  const [mine, its] = await Promise.all([one.stamped(['a'], new Deadline(1_000)), other.stamped(['a'], new Deadline(1_000))]) as [string[], string[]]
+  const [mine, its] = await Promise.all([
+    one.stamped(['a'], new Deadline(1_000)), other.stamped(['a'], new Deadline(1_000))
+  ]) as [string[], string[]]
   t.not(mine[1], its[1])
   const current = [await areCurrent(mine), await areCurrent(its)]
   t.equal(current.filter(Boolean).length, 1)
@@ -203,13 +207,19 @@ t.test('a backend that has no room for a new stamp but deletes the old one makes
 })
 
 t.test('distinct tags, and those of distinct namespaces, never share a stamp', async (t) => {
-  const text = fc.string({ unit: fc.oneof(fc.constantFrom(...'0123456789:~ trd|', '\0', '\ud800', '\udfff', '__proto__'), fc.string({ minLength: 1, maxLength: 1 })), minLength: 1, maxLength: 200 })
-  await fc.assert(fc.asyncProperty(text, text, fc.constantFrom('', 'a', '1:', '0:t '), fc.constantFrom('', 'a', '1:', '0:t '), async (one, other, namespace, otherNamespace) => {
-    const { tagsOf, entries } = setUp()
-    await tagsOf(namespace).stamped([one], new Deadline(1_000))
-    await tagsOf(otherNamespace).stamped([other], new Deadline(1_000))
-    return entries.size === (one === other && namespace === otherNamespace ? 2 : 4)
-  }), { numRuns: sized(2_000) })
+  const text = fc.string({
+    unit: fc.oneof(fc.constantFrom(...'0123456789:~ trd|', '\0', '\ud800', '\udfff', '__proto__'),
+      fc.string({ minLength: 1, maxLength: 1 })),
+    minLength: 1,
+    maxLength: 200
+  })
+  await fc.assert(fc.asyncProperty(text, text, fc.constantFrom('', 'a', '1:', '0:t '), fc.constantFrom('', 'a', '1:', '0:t '),
+    async (one, other, namespace, otherNamespace) => {
+      const { tagsOf, entries } = setUp()
+      await tagsOf(namespace).stamped([one], new Deadline(1_000))
+      await tagsOf(otherNamespace).stamped([other], new Deadline(1_000))
+      return entries.size === (one === other && namespace === otherNamespace ? 2 : 4)
+    }), { numRuns: sized(2_000) })
   t.pass('for every pair that was tried')
 })
 
@@ -220,7 +230,9 @@ t.test('tags are capped in number and length, and hold any text', async (t) => {
   t.notOk(areTags(of(10_000)))
   t.ok(areTags(['x'.repeat(MAX_TAG_CHARACTERS)]))
   t.notOk(areTags(['x'.repeat(MAX_TAG_CHARACTERS + 1)]))
-  for (const tags of [[''], [1], [null], 'a', { 0: 'a', length: 1 }, undefined, [['a']], [Object('a')]]) t.notOk(areTags(tags), JSON.stringify(tags))
+  for (const tags of [[''], [1], [null], 'a', { 0: 'a', length: 1 }, undefined, [['a']], [Object('a')]]) {
+    t.notOk(areTags(tags), JSON.stringify(tags))
+  }
   t.ok(areTags(['__proto__', 'constructor', 'a b', 'a,b', 'a\nb', '*', '\ud800']))
   const { stamped, areCurrent, entries } = setUp()
   t.equal(await areCurrent(await stamped('x'.repeat(MAX_TAG_CHARACTERS), '__proto__', '\ud800', '\udfff')), true)

@@ -26,7 +26,9 @@ t.test('RFC 9110 section 8.8.3.2: the comparison of the four examples, weak and 
   const rows: ReadonlyArray<readonly [one: string, other: string, strongly: boolean, weakly: boolean]> = [
     ['W/"1"', 'W/"1"', false, true], ['W/"1"', 'W/"2"', false, false], ['W/"1"', '"1"', false, true], ['"1"', '"1"', true, true]
   ]
-  for (const [one, other, strongly, weakly] of rows) t.same([isSameStrongly(one, other), isSameWeakly(one, other)], [strongly, weakly], `${one} ${other}`)
+  for (const [one, other, strongly, weakly] of rows) {
+    t.same([isSameStrongly(one, other), isSameWeakly(one, other)], [strongly, weakly], `${one} ${other}`)
+  }
 })
 
 t.test('RFC 9110 section 13.1.2: a list of entity tags, `*`, and what is neither', async (t) => {
@@ -34,7 +36,9 @@ t.test('RFC 9110 section 13.1.2: a list of entity tags, `*`, and what is neither
   t.same(entityTags('"a", W/"b" ,"c,d",,\t"e"'), ['"a"', 'W/"b"', '"c,d"', '"e"'])
   t.same(entityTags(['"a"', '"b"']), ['"a"', '"b"'])
   t.equal(entityTags(' * '), '*')
-  for (const field of ['', ',', 'a', '"a" "b"', '"a", b', '"a', '*, "a"', '"a"; x', 'w/"a"']) t.equal(entityTags(field), undefined, JSON.stringify(field))
+  for (const field of ['', ',', 'a', '"a" "b"', '"a", b', '"a', '*, "a"', '"a"; x', 'w/"a"']) {
+    t.equal(entityTags(field), undefined, JSON.stringify(field))
+  }
 })
 
 t.test('never throws, and takes time in proportion to the length', async (t) => {

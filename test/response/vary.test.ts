@@ -8,7 +8,8 @@ import { sized } from '../support/size.js'
 
 t.test('`*` anywhere, invalid names, names that every object has, and too many names can not be kept', async (t) => {
   const many = (count: number): string => Array.from({ length: count }, (_, at) => `x-${at}`).join(',')
-  for (const value of ['*', '* ', ' *', '*,', ',*', 'a, *', 'a,*,b', ['a', '*'], ['*'], 'constructor', 'a, Constructor', '__proto__', 'a b', 'a\u00e9', 'a:b', '"a"', 'a\nb', 'a;q=1', 'ﬀ', many(MAX_VARY_FIELDS + 1)]) {
+  for (const value of ['*', '* ', ' *', '*,', ',*', 'a, *', 'a,*,b', ['a', '*'], ['*'], 'constructor', 'a, Constructor', '__proto__', 'a b',
+    'a\u00e9', 'a:b', '"a"', 'a\nb', 'a;q=1', 'ﬀ', many(MAX_VARY_FIELDS + 1)]) {
     t.equal(varyNames(value), undefined, JSON.stringify(value))
   }
   t.equal(varyNames(many(MAX_VARY_FIELDS))?.length, MAX_VARY_FIELDS, 'as many as are allowed')
@@ -27,14 +28,16 @@ t.test('names are lower case, sorted, once each, from every line', async (t) => 
 t.test('never throws on whatever stands in Vary', async (t) => {
   fc.assert(fc.property(fc.oneof(fc.string(), fc.array(fc.string())), (value) => {
     const names = varyNames(value)
-    return names === undefined || (names.length <= MAX_VARY_FIELDS && names.every((name) => /^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(name) && name !== '*'))
+    return names === undefined ||
+      (names.length <= MAX_VARY_FIELDS && names.every((name) => /^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(name) && name !== '*'))
   }), { numRuns: sized(10_000) })
   t.pass('for every value that was tried')
 })
 
 t.test('two requests ask for one variant exactly when all named fields are the same', async (t) => {
   const names = ['a', 'b']
-  const value = fc.option(fc.oneof(fc.string({ unit: fc.constantFrom(...'-|:0123456789+,a '), maxLength: 6 }), fc.string({ maxLength: 3 })), { nil: undefined })
+  const value = fc.option(fc.oneof(fc.string({ unit: fc.constantFrom(...'-|:0123456789+,a '), maxLength: 6 }), fc.string({ maxLength: 3 })),
+    { nil: undefined })
   const headers = fc.record({ a: value, b: value, other: value }, { requiredKeys: ['a', 'b'] })
   fc.assert(fc.property(headers, headers, (one, other) => {
     const same = one.a === other.a && one.b === other.b
@@ -45,7 +48,9 @@ t.test('two requests ask for one variant exactly when all named fields are the s
 
 t.test('missing is not empty, lists are not their joined text, spelling counts', async (t) => {
   const of = (value: unknown): string => variantOf(['a'], asked({ a: value }))
-  const all = [undefined, '', '-', '0:', 'de', 'DE', 'de,fr', 'de, fr', 'de ,fr', ['de', 'fr'], ['de'], ['2:de'], '2:de', '4:2:de', '+4:2:de', ['']]
+  const all = [
+    undefined, '', '-', '0:', 'de', 'DE', 'de,fr', 'de, fr', 'de ,fr', ['de', 'fr'], ['de'], ['2:de'], '2:de', '4:2:de', '+4:2:de', ['']
+  ]
   t.equal(new Set(all.map(of)).size, all.length)
 })
 
@@ -58,11 +63,14 @@ t.test('a field that a schema took out of request.headers, or turned into a numb
 })
 
 t.test('names that every object has are not read from the prototype', async (t) => {
-  for (const name of ['constructor', '__proto__', 'tostring', 'hasOwnProperty']) t.equal(variantOf([name], asked({})), variantOf(['absent'], asked({})), name)
+  for (const name of ['constructor', '__proto__', 'tostring', 'hasOwnProperty']) {
+    t.equal(variantOf([name], asked({})), variantOf(['absent'], asked({})), name)
+  }
 })
 
 t.test('a field that came twice is not the same that came once, though Node hands out its first line alone', async (t) => {
-  const lines = (...values: string[]): string => variantOf(['authorization'], asked({ authorization: values[0] }, values.flatMap((value) => ['Authorization', value])))
+  const lines = (...values: string[]): string =>
+    variantOf(['authorization'], asked({ authorization: values[0] }, values.flatMap((value) => ['Authorization', value])))
   const all = [lines('x'), lines('x', 'x'), lines('x', 'y'), lines('x', 'y', 'x'), lines('y', 'x')]
   t.equal(new Set(all).size, all.length)
 })

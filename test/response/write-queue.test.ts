@@ -103,31 +103,32 @@ t.test('guard: closing stores what waits', async (t) => {
   t.equal(stored, 100)
 })
 
-t.test('guard: beside fills without end, a store whose writes stand in one queue, and take 50 ms, carries out every change on purpose', async (t) => {
-  await Promise.all(([[50, 8], [20, 1]] as const).map(async ([writeMs, atOnce]) => {
-    const { chaos, guard } = guardSetUp({ deadlineMs: 100 })
-    const queue = oneQueue(writeMs, atOnce)
-    for (const method of [chaos.set, chaos.delete, chaos.clear]) method.instead(queue)
-    const over = new AbortController()
-    const fill = async (client: number): Promise<void> => {
-      for (let at = 0; !over.signal.aborted; at++) {
-        guard.writeBehind(`${client}-${at}`, entry('value'))
-        await sleep(1)
+t.test('guard: beside fills without end, a store whose writes stand in one queue, and take 50 ms, carries out every change on purpose',
+  async (t) => {
+    await Promise.all(([[50, 8], [20, 1]] as const).map(async ([writeMs, atOnce]) => {
+      const { chaos, guard } = guardSetUp({ deadlineMs: 100 })
+      const queue = oneQueue(writeMs, atOnce)
+      for (const method of [chaos.set, chaos.delete, chaos.clear]) method.instead(queue)
+      const over = new AbortController()
+      const fill = async (client: number): Promise<void> => {
+        for (let at = 0; !over.signal.aborted; at++) {
+          guard.writeBehind(`${client}-${at}`, entry('value'))
+          await sleep(1)
+        }
       }
-    }
-    const clients = Array.from({ length: 10 }, (_, client) => fill(client))
-    await sleep(500)
-    for (let round = 0; round < 2; round++) {
-      await t.resolves(guard.write('set', 'stamp', entry('new')), 'the stamp of a tag')
-      await t.resolves(guard.write('delete', 'key'), 'a delete')
-      await t.resolves(guard.clear('prefix'), 'a clear')
-    }
-    over.abort()
-    await Promise.all(clients)
-    t.ok(guard.errors.set! > 0, 'what waited too long is counted')
-    chaos.each((method) => method.heal())
-  }))
-})
+      const clients = Array.from({ length: 10 }, (_, client) => fill(client))
+      await sleep(500)
+      for (let round = 0; round < 2; round++) {
+        await t.resolves(guard.write('set', 'stamp', entry('new')), 'the stamp of a tag')
+        await t.resolves(guard.write('delete', 'key'), 'a delete')
+        await t.resolves(guard.clear('prefix'), 'a clear')
+      }
+      over.abort()
+      await Promise.all(clients)
+      t.ok(guard.errors.set! > 0, 'what waited too long is counted')
+      chaos.each((method) => method.heal())
+    }))
+  })
 
 t.test('guard: a thousand changes on purpose are admitted, however many fills wait', async (t) => {
   const { chaos, guard } = guardSetUp({ deadlineMs: 5_000 })

@@ -1,10 +1,19 @@
 // The counting of tests in scripts/: what is a test, and that nothing that fails is lost.
 import t from 'tap'
 
-interface Counted { passed: number, failed: number, skipped: number, failures: string[], skips: string[], write (text: string): void, end (): void }
+interface Counted {
+  passed: number,
+  failed: number,
+  skipped: number,
+  failures: string[],
+  skips: string[],
+  write (text: string): void,
+  end (): void
+}
 interface FileEnd { name: string, ok: boolean, tests: number, lines: string[] }
 
-const { Results } = await import(new URL('../../scripts/results.js', import.meta.url).href) as { Results: new (onFile: (file: FileEnd) => void) => Counted }
+const scripts = new URL('../../../scripts/results.js', import.meta.url).href
+const { Results } = await import(scripts) as { Results: new (onFile: (file: FileEnd) => void) => Counted }
 
 function read (tap: string) {
   const files: FileEnd[] = []
@@ -67,17 +76,21 @@ not ok 1 - a.test.ts`)
 t.test('scripts: a file that crashes, a plan that does not fit and a failed assertion outside of tests are failed tests', async (t) => {
   t.same(read('# Subtest: a.test.ts\n    1..0 # no tests found\nnot ok 1 - a.test.ts').counts, [0, 1, 0])
   t.same(read('# Subtest: a.test.ts\n    # Subtest: one\n        1..0\n    ok 1 - one\nnot ok 1 - a.test.ts').counts, [1, 1, 0])
-  t.same(read('# Subtest: a.test.ts\n    # Subtest: one\n        1..0\n    ok 1 - one\n    not ok 2 - assertion\nnot ok 1 - a.test.ts').counts, [1, 1, 0])
+  t.same(
+    read('# Subtest: a.test.ts\n    # Subtest: one\n        1..0\n    ok 1 - one\n    not ok 2 - assertion\nnot ok 1 - a.test.ts').counts,
+    [1, 1, 0])
 })
 
 t.test('scripts: what is skipped or to do is counted apart, and named with its reason', async (t) => {
-  const { counts, skips } = read('# Subtest: a.test.ts\n    ok 1 - one # SKIP for a reason\n    not ok 2 - two # TODO\n    # Subtest: three\n        ok 1 - assertion\n    ok 3 - three\nok 1 - a.test.ts')
+  const { counts, skips } = read(
+    '# Subtest: a.test.ts\n    ok 1 - one # SKIP for a reason\n    not ok 2 - two # TODO\n    # Subtest: three\n        ok 1 - assertion\n    ok 3 - three\nok 1 - a.test.ts')
   t.same(counts, [1, 0, 2])
   t.same(skips, ['a.test.ts > one # SKIP for a reason', 'a.test.ts > two # TODO'])
 })
 
 t.test('scripts: a test that the time limit ended is named, and why it failed', async (t) => {
-  const { counts, failures } = read('# Subtest: a.test.ts\n    # Subtest: one\n        # Subtest: two\n            not ok 1 - timeout!\n        not ok 1 - two\n    not ok 1 - one\nnot ok 1 - timeout!')
+  const { counts, failures } = read(
+    '# Subtest: a.test.ts\n    # Subtest: one\n        # Subtest: two\n            not ok 1 - timeout!\n        not ok 1 - two\n    not ok 1 - one\nnot ok 1 - timeout!')
   t.same(counts, [0, 1, 0])
   t.match(failures, [/^a\.test\.ts > one > two \(.*time limit/])
   t.match(read('not ok 1 - timeout!\n  ---\n  expired: a.test.ts\n  ...').counts, [0, 1, 0])

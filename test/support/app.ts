@@ -91,14 +91,23 @@ interface Run {
 const CLOSE_MS = 2_000
 
 export async function build (t: Test, spec: Spec): Promise<TestApp> {
-  const { routes, before, register = true, fastify: server = {}, clock = testClock(), compare: _compare, heapBytes, backend = 'memory', options = {}, ...common } = spec
+  const {
+    routes, before, register = true, fastify: server = {}, clock = testClock(), compare: _compare, heapBytes, backend = 'memory',
+    options = {}, ...common
+  } = spec
   const watches = { resources: new Resources(), heap: heapBytes === undefined ? undefined : new Heap(), quiet: new Quiet() }
   const versions = new Versions()
   const { registry, backends } = watched(common.registry ?? builtIns())
   const pluginOptions = { ...common, registry, backend, options, now: clock.now } as unknown as ResponseCacheOptions
   const start = async (isCached: boolean): Promise<Side> => {
     const side: Side = { ...newServer(server), runs: new Map() }
-    const probe: Probe = { cached: isCached, clock, options: pluginOptions, ran: (name = 'handler') => countRun(side, name), version: () => String(versions.current) }
+    const probe: Probe = {
+      cached: isCached,
+      clock,
+      options: pluginOptions,
+      ran: (name = 'handler') => countRun(side, name),
+      version: () => String(versions.current)
+    }
     await before?.(side.app, probe)
     if (isCached && register) await side.app.register(responseCache, pluginOptions)
     if (!isCached) side.app.decorateReply('cache', function () { return this })
@@ -130,7 +139,9 @@ function countRun ({ runs }: Side, name: string): number {
   return times
 }
 
-async function conclude (t: Test, run: Run, { resources, heap, quiet }: { resources: Resources, heap: Heap | undefined, quiet: Quiet }): Promise<void> {
+async function conclude (
+  t: Test, run: Run, { resources, heap, quiet }: { resources: Resources, heap: Heap | undefined, quiet: Quiet }
+): Promise<void> {
   const { cached, control, canaries, wrong } = run
   for (const one of run.backends) wrong.push(...await canaries.inBackend(one).catch(() => []))
   const closingAt = performance.now()
@@ -170,21 +181,29 @@ async function askBoth ({ cached, control, canaries, versions, wrong, spec }: Ru
   const compared = ask.compare ?? spec.compare ?? {}
   if (compared === false && ask.slow !== true) return answer
   const expected = await send(control.app, ask)
-  if (compared !== false) wrong.push(...differences(answer, expected, compared).map((line) => `${line} (${ask.method ?? 'GET'} ${ask.url}, ${answer.cacheStatus})`))
+  if (compared !== false) {
+    wrong.push(...differences(answer, expected, compared).map((line) =>
+      `${line} (${ask.method ?? 'GET'} ${ask.url}, ${answer.cacheStatus})`))
+  }
   if (ask.slow === true) wrong.push(...latency(answer, expected, { deadlineMs: duration()(spec.deadline ?? '100ms', 'deadline'), busyMs }))
   return answer
 }
 
 async function sendBoth ({ cached, control, wrong, spec }: Run, bytes: string | Buffer): Promise<string> {
   const answer = await sendBytes(cached.app, bytes)
-  const plain = (text: string): string => text.replace(/^(?:(?:age|cache-status|date|x-version):|accept-ranges: bytes).*\r\n/gim, '').split('\r\n\r\n').map((part) => part.split('\r\n').sort().join('\r\n')).join('\r\n\r\n')
-  if (spec.compare !== false && plain(answer) !== plain(await sendBytes(control.app, bytes))) wrong.push(`O1: to these bytes the cache answers otherwise: ${JSON.stringify(bytes.toString('latin1').slice(0, 200))}`)
+  const plain = (text: string): string => text.replace(/^(?:(?:age|cache-status|date|x-version):|accept-ranges: bytes).*\r\n/gim, '')
+    .split('\r\n\r\n').map((part) => part.split('\r\n').sort().join('\r\n')).join('\r\n\r\n')
+  if (spec.compare !== false && plain(answer) !== plain(await sendBytes(control.app, bytes))) {
+    wrong.push(`O1: to these bytes the cache answers otherwise: ${JSON.stringify(bytes.toString('latin1').slice(0, 200))}`)
+  }
   return answer
 }
 
 function newServer (options: Spec['fastify']): { app: FastifyInstance, lines: string[] } {
   const lines: string[] = []
-  const app = Fastify({ logger: { level: 'trace', stream: { write: (line: string) => { lines.push(line) } } }, ...options } as object) as unknown as FastifyInstance
+  const app = Fastify({
+    logger: { level: 'trace', stream: { write: (line: string) => { lines.push(line) } } }, ...options
+  } as object) as unknown as FastifyInstance
   return { app, lines }
 }
 
@@ -200,7 +219,9 @@ export function databasePath (t: Test): string {
 const isAsked = (backend: string): boolean => process.env.BACKENDS?.split(',').includes(backend) ?? true
 
 /** Runs a test on each of them: what it is given goes to `build`. */
-export async function forEachBackend (t: Test, run: (t: Test, on: { backend: string, options: object }) => Promise<unknown>, backends?: ReadonlyArray<keyof typeof OPTIONS>): Promise<void> {
+export async function forEachBackend (
+  t: Test, run: (t: Test, on: { backend: string, options: object }) => Promise<unknown>, backends?: ReadonlyArray<keyof typeof OPTIONS>
+): Promise<void> {
   for (const backend of backends?.filter(isAsked) ?? inTurn(BACKENDS.filter(isAsked))) {
     await t.test(`on ${backend}`, async (t) => {
       await run(t, { backend, options: OPTIONS[backend](t) })

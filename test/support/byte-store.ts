@@ -56,8 +56,12 @@ export interface Worn {
 
 export function wear (t: Test, store: ByteStore, { timeoutMs = 1_000, clock = testClock() } = {}): Worn {
   let sweep: () => unknown = () => undefined
-  const background = { every: (_name: string, _intervalMs: number, run: () => unknown) => { sweep = run; return { cancel: async () => {} } } }
-  const backend = new ByteBackend(store, { name: 'test', timeoutMs, cleanupIntervalMs: 1_000 }, { now: clock.now, background } as unknown as BackendContext)
+  const background = {
+    every: (_name: string, _intervalMs: number, run: () => unknown) => { sweep = run; return { cancel: async () => {} } }
+  }
+  const backend = new ByteBackend(store, { name: 'test', timeoutMs, cleanupIntervalMs: 1_000 }, {
+    now: clock.now, background
+  } as unknown as BackendContext)
   t.teardown(() => backend.close())
   return { backend, sweep: () => sweep(), clock }
 }

@@ -33,9 +33,10 @@ export function startBench (t: Test, args: readonly string[], folder = benchFold
   const temporary = join(folder, 'temporary')
   mkdirSync(temporary, { recursive: true })
   // By way of a shell, since tap puts its loaders into the environment of whatever is spawned; the users have none.
-  const child = spawn('sh', ['-c', 'unset NODE_OPTIONS; exec "$0" "$@"', process.execPath, join(root, 'dist/benchmarks/cache-bench/cli.js'), ...args], {
-    cwd: folder, env: { ...process.env, TMPDIR: temporary }, detached: true, stdio: ['ignore', 'pipe', 'pipe']
-  })
+  const child = spawn('sh',
+    ['-c', 'unset NODE_OPTIONS; exec "$0" "$@"', process.execPath, join(root, 'dist/benchmarks/cache-bench/cli.js'), ...args], {
+      cwd: folder, env: { ...process.env, TMPDIR: temporary }, detached: true, stdio: ['ignore', 'pipe', 'pipe']
+    })
   const pid = child.pid!
   const isGroupThere = (): boolean => {
     try {

@@ -46,7 +46,10 @@ export class ChaosMethod {
   /** Does what it is asked for and changes the answer. */
   mangle (change: (answer: any) => unknown): void { this.#become(async (act) => change(await act())) }
   /** Does what it is asked for, and rejects all the same. */
-  applyAndReject (error: unknown = new ChaosError('applied, and rejected')): void { this.#become(async (act) => { await act(); throw error }) }
+  applyAndReject (error: unknown = new ChaosError('applied, and rejected')): void {
+    this.#become(async (act) => { await act(); throw error })
+  }
+
   /** Does what it is asked for, and throws all the same. */
   applyAndThrow (error: unknown = new ChaosError('applied, and thrown')): void { this.#become((act) => { act(); throw error }) }
 
@@ -148,12 +151,14 @@ export function garbage (entry: StoredEntry, other: StoredEntry): ReadonlyArray<
   const trap = { get value (): never { throw new ChaosError('a getter that throws') }, expiresAt }
   const thenable = { then (): never { throw new ChaosError('a then that throws') } }
   return [
-    ['a number', 42], ['null', null], ['a string', 'garbage'], ['true', true], ['an empty object', {}], ['a list', [entry]], ['a symbol', Symbol('x')], ['a function', () => entry],
-    ['an Error', new ChaosError('answered')], ['a value that is text', { value: 'text', expiresAt }], ['a value of null', { value: null, expiresAt }],
-    ['no instant', { value }], ['an instant that is text', { value, expiresAt: String(expiresAt) }], ['NaN for an instant', { value, expiresAt: NaN }],
+    ['a number', 42], ['null', null], ['a string', 'garbage'], ['true', true], ['an empty object', {}], ['a list', [entry]],
+    ['a symbol', Symbol('x')], ['a function', () => entry], ['an Error', new ChaosError('answered')],
+    ['a value that is text', { value: 'text', expiresAt }], ['a value of null', { value: null, expiresAt }], ['no instant', { value }],
+    ['an instant that is text', { value, expiresAt: String(expiresAt) }], ['NaN for an instant', { value, expiresAt: NaN }],
     ['no bytes', { value: new Uint8Array(0), expiresAt }], ['truncated bytes', { value: value.subarray(0, value.length - 1), expiresAt }],
-    ['half of the bytes', { value: value.subarray(0, value.length >> 1), expiresAt }], ['one byte too many', { value: Buffer.concat([value, Buffer.from('x')]), expiresAt }],
-    ['a flipped bit', { value: flipped, expiresAt }], ["another key's bytes", other], ['a getter that throws', trap], ['a then that throws', thenable],
+    ['half of the bytes', { value: value.subarray(0, value.length >> 1), expiresAt }],
+    ['one byte too many', { value: Buffer.concat([value, Buffer.from('x')]), expiresAt }], ['a flipped bit', { value: flipped, expiresAt }],
+    ["another key's bytes", other], ['a getter that throws', trap], ['a then that throws', thenable],
     ['a promise of a number', Promise.resolve(42)], ['a promise of a getter that throws', Promise.resolve(trap)]
   ]
 }

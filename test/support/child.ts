@@ -23,7 +23,9 @@ export interface ChildOptions {
 const LONGEST_RUN_MS = 100_000
 
 /** `file` is relative to test/. The loaders of the present process are the child's too. */
-export function runChild (file: string, { nodeArgs = [], args = [], timeoutMs = LONGEST_RUN_MS, under = [], env = {} }: ChildOptions = {}): Promise<ChildEnd> {
+export function runChild (
+  file: string, { nodeArgs = [], args = [], timeoutMs = LONGEST_RUN_MS, under = [], env = {} }: ChildOptions = {}
+): Promise<ChildEnd> {
   const path = fileURLToPath(new URL(`../${file}`, import.meta.url))
   return new Promise((resolve) => {
     const [command, ...rest] = [...under, process.execPath, ...process.execArgv, ...nodeArgs, path, ...args] as [string, ...string[]]
@@ -38,7 +40,9 @@ export function runChild (file: string, { nodeArgs = [], args = [], timeoutMs = 
 export function startBare (file: string, ...args: readonly string[]): ChildProcess {
   // By way of a shell, since tap puts its loaders into the environment of whatever is spawned.
   const path = fileURLToPath(new URL(`../${file}`, import.meta.url))
-  return spawn('sh', ['-c', 'unset NODE_OPTIONS; exec "$0" "$@"', process.execPath, path, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  return spawn('sh', ['-c', 'unset NODE_OPTIONS; exec "$0" "$@"', process.execPath, path, ...args], {
+    stdio: ['ignore', 'pipe', 'inherit']
+  })
 }
 
 /** Starts `file` of test/support/children, which goes on until the test ends. Settles with the first thing that it says. */

@@ -87,7 +87,9 @@ export function portOf (app: FastifyInstance): Promise<number> {
 /** Whether it is served by TLS, with the certificate of these tests. */
 const isEncrypted = (app: FastifyInstance): boolean => app.server instanceof tls.Server
 
-async function bySocket (app: FastifyInstance, { url, method = 'GET', headers = {}, body, leaveAfterBytes, onProgress }: Ask): Promise<Raw> {
+async function bySocket (
+  app: FastifyInstance, { url, method = 'GET', headers = {}, body, leaveAfterBytes, onProgress }: Ask
+): Promise<Raw> {
   const port = await portOf(app)
   return await new Promise((resolve, reject) => {
     const options = { host: '127.0.0.1', port, path: url, method, headers: { host: HOST, ...headers }, agent: false }
@@ -103,7 +105,14 @@ async function bySocket (app: FastifyInstance, { url, method = 'GET', headers = 
       const chunks: Buffer[] = []
       let bytes = 0
       onProgress?.(0)
-      const end = (): void => resolve({ status: response.statusCode as number, headers: response.headers, trailers: response.trailers, chunks, hints, whole: response.complete })
+      const end = (): void => resolve({
+        status: response.statusCode as number,
+        headers: response.headers,
+        trailers: response.trailers,
+        chunks,
+        hints,
+        whole: response.complete
+      })
       response.on('data', (chunk: Buffer) => {
         chunks.push(chunk)
         bytes += chunk.byteLength
@@ -118,8 +127,12 @@ async function bySocket (app: FastifyInstance, { url, method = 'GET', headers = 
 }
 
 async function byInject (app: FastifyInstance, { url, method = 'GET', headers = {}, body }: Ask): Promise<Raw> {
-  const response = await app.inject({ url, method: method as 'GET', headers: { host: HOST, ...headers }, ...(body !== undefined && { payload: body }) } as InjectOptions)
-  return { status: response.statusCode, headers: response.headers as Answer['headers'], chunks: [response.rawPayload], trailers: response.trailers }
+  const response = await app.inject({
+    url, method: method as 'GET', headers: { host: HOST, ...headers }, ...(body !== undefined && { payload: body })
+  } as InjectOptions)
+  return {
+    status: response.statusCode, headers: response.headers as Answer['headers'], chunks: [response.rawPayload], trailers: response.trailers
+  }
 }
 
 async function byHttp2 (app: FastifyInstance, { url, method = 'GET', headers = {}, body }: Ask): Promise<Raw> {

@@ -9,7 +9,9 @@ const SLACK_MS = 1_000
 const EXIT_MS = 3_000
 
 async function run (t: Test, task: ClosingTask): Promise<ClosingReport> {
-  const { exitCode, signal, stdout, stderr } = await runChild('support/children/closing.js', { args: [JSON.stringify(task)], nodeArgs: ['--unhandled-rejections=strict'] })
+  const { exitCode, signal, stdout, stderr } = await runChild('support/children/closing.js', {
+    args: [JSON.stringify(task)], nodeArgs: ['--unhandled-rejections=strict']
+  })
   t.equal(signal, null, 'it was not killed')
   t.equal(exitCode, 0)
   t.notMatch(stderr, /unhandled|MaxListeners|TimeoutOverflow|Error/i)

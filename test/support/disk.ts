@@ -15,7 +15,9 @@ function runs (command: string, ...args: string[]): boolean {
 }
 
 /** Why a test that mounts a disk can't run here; false when it can. */
-export const needsMount = process.getuid?.() === 0 && runs('unshare', '--mount', 'mount', '-t', 'tmpfs', 'none', '/mnt') ? false : 'SKIPPED: needs root and the right to mount'
+export const needsMount = process.getuid?.() === 0 && runs('unshare', '--mount', 'mount', '-t', 'tmpfs', 'none', '/mnt')
+  ? false
+  : 'SKIPPED: needs root and the right to mount'
 
 /** Why a test that limits the size of files can't run here; false when it can. */
 export const needsShell = process.platform === 'win32' ? 'SKIPPED: needs a shell with ulimit' : false as const

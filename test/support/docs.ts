@@ -5,7 +5,10 @@ import { source } from './sources.js'
 /** A row of a table: its cells by the column's name. */
 export type Row = Readonly<Record<string, string>>
 
-/** The first table below `heading`, a line as it stands in the file. Throws when there is none before the next heading, or that heading stands there twice. */
+/**
+ * The first table below `heading`, a line as it stands in the file. Throws when there is none before the next heading, or that heading
+ * stands there twice.
+ */
 export function tableBelow (markdown: string, heading: string): Row[] {
   const lines = markdown.split('\n')
   const at = lines.indexOf(heading)
@@ -41,6 +44,8 @@ export function interfaceIn (path: string, name: string): Map<string, Property> 
   if (found === undefined) throw new Error(`no interface ${name} in ${path}`)
   return new Map((found as ts.InterfaceDeclaration).members.filter(ts.isPropertySignature).map((member) => {
     const tag = ts.getJSDocTags(member).find(({ tagName }) => tagName.text === 'default')
-    return [member.name.getText(tree), { isOptional: member.questionToken !== undefined, default: ts.getTextOfJSDocComment(tag?.comment)?.trim() }]
+    return [
+      member.name.getText(tree), { isOptional: member.questionToken !== undefined, default: ts.getTextOfJSDocComment(tag?.comment)?.trim() }
+    ]
   }))
 }

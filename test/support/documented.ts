@@ -25,11 +25,18 @@ export interface Documented {
 
 const FILE_DEFAULTS = { dir: FILE_DIR, maxBytes: FILE_MAX_BYTES, cleanupInterval: FILE_CLEANUP_INTERVAL_MS, fsync: FILE_FSYNC }
 const SQLITE_DEFAULTS = { path: SQLITE_PATH, table: SQLITE_TABLE, maxBytes: SQLITE_MAX_BYTES, cleanupInterval: SQLITE_CLEANUP_INTERVAL_MS }
-const HTTP_DEFAULTS = { timeout: HTTP_TIMEOUT_MS, maxRetries: HTTP_MAX_RETRIES, maxConnections: HTTP_MAX_CONNECTIONS, maxValueBytes: HTTP_MAX_VALUE_BYTES }
+const HTTP_DEFAULTS = {
+  timeout: HTTP_TIMEOUT_MS, maxRetries: HTTP_MAX_RETRIES, maxConnections: HTTP_MAX_CONNECTIONS, maxValueBytes: HTTP_MAX_VALUE_BYTES
+}
 const { backend, ...PLUGIN_DEFAULTS } = settings.PLUGIN_DEFAULTS
 
 export const DOCUMENTED: readonly Documented[] = [
-  { heading: '## Plugin options', at: [['response/options/plugin-options.ts', 'CommonOptions']], constants: { ...PLUGIN_DEFAULTS, defaults: {} }, others: { backend: `'${backend}'`, options: '{}' } },
+  {
+    heading: '## Plugin options',
+    at: [['response/options/plugin-options.ts', 'CommonOptions']],
+    constants: { ...PLUGIN_DEFAULTS, defaults: {} },
+    others: { backend: `'${backend}'`, options: '{}' }
+  },
   { heading: '## Route options', at: [['response/options/route-options.ts', 'RouteCacheOptions']], constants: ROUTE_DEFAULTS },
   { heading: '### The key', at: [['response/options/route-options.ts', 'KeyOptions']], constants: KEY_DEFAULTS },
   { heading: '### While a handler runs', at: [['response/fill/reply-options.ts', 'ReplyCacheOptions']], constants: {} },
@@ -37,10 +44,34 @@ export const DOCUMENTED: readonly Documented[] = [
   { heading: '### file', at: [['backends/file/options.ts', 'FileOptions']], constants: FILE_DEFAULTS },
   { heading: '### sqlite', at: [['backends/sqlite/options.ts', 'SqliteOptions']], constants: SQLITE_DEFAULTS },
   { heading: '### http', at: [['backends/http/options.ts', 'HttpOptions']], constants: HTTP_DEFAULTS },
-  { heading: '### tiered', at: [['backends/tiered/options.ts', 'TieredOptions']], constants: { nearTtl: TIERED_NEAR_TTL_MS, deadline: TIERED_DEADLINE_MS } },
-  { heading: '### keyv', at: [['backends/keyv/options.ts', 'KeyvOptions']], constants: { prefix: KEYV_PREFIX, timeout: KEYV_TIMEOUT_MS, cleanupInterval: KEYV_CLEANUP_INTERVAL_MS } },
-  { heading: '### memcached', at: [['backends/memcached/options.ts', 'MemcachedOptions']], constants: { prefix: MEMCACHED_PREFIX, timeout: MEMCACHED_TIMEOUT_MS } },
-  { heading: '### unstorage', at: [['backends/unstorage/options.ts', 'UnstorageOptions']], constants: { prefix: UNSTORAGE_PREFIX, timeout: UNSTORAGE_TIMEOUT_MS, cleanupInterval: UNSTORAGE_CLEANUP_INTERVAL_MS } },
-  { heading: '### redis', at: [['backends/redis/options.ts', 'RedisOptions']], constants: { prefix: REDIS_PREFIX, maxValueBytes: REDIS_MAX_VALUE_BYTES } },
-  { heading: '## `fastify.cache`', at: [['response/data/value-options.ts', 'GetOrSetOptions'], ['response/data/value-options.ts', 'SetOptions']], constants: VALUE_DEFAULTS }
+  {
+    heading: '### tiered',
+    at: [['backends/tiered/options.ts', 'TieredOptions']],
+    constants: { nearTtl: TIERED_NEAR_TTL_MS, deadline: TIERED_DEADLINE_MS }
+  },
+  {
+    heading: '### keyv',
+    at: [['backends/keyv/options.ts', 'KeyvOptions']],
+    constants: { prefix: KEYV_PREFIX, timeout: KEYV_TIMEOUT_MS, cleanupInterval: KEYV_CLEANUP_INTERVAL_MS }
+  },
+  {
+    heading: '### memcached',
+    at: [['backends/memcached/options.ts', 'MemcachedOptions']],
+    constants: { prefix: MEMCACHED_PREFIX, timeout: MEMCACHED_TIMEOUT_MS }
+  },
+  {
+    heading: '### unstorage',
+    at: [['backends/unstorage/options.ts', 'UnstorageOptions']],
+    constants: { prefix: UNSTORAGE_PREFIX, timeout: UNSTORAGE_TIMEOUT_MS, cleanupInterval: UNSTORAGE_CLEANUP_INTERVAL_MS }
+  },
+  {
+    heading: '### redis',
+    at: [['backends/redis/options.ts', 'RedisOptions']],
+    constants: { prefix: REDIS_PREFIX, maxValueBytes: REDIS_MAX_VALUE_BYTES }
+  },
+  {
+    heading: '## `fastify.cache`',
+    at: [['response/data/value-options.ts', 'GetOrSetOptions'], ['response/data/value-options.ts', 'SetOptions']],
+    constants: VALUE_DEFAULTS
+  }
 ]

@@ -29,7 +29,10 @@ export const EVERY: Readonly<Record<string, (t: Test) => Promise<BackendChoice>>
   redis: onRedis,
   http: async (t) => ({ backend: 'http', options: { baseUrl: (await serve(t)).baseUrl, authToken: TOKEN } }),
   // As it is, it takes a megabyte with all that belongs to it.
-  memcached: async () => ({ backend: 'memcached', options: { server: (await (memcached ??= startMemcached(root, ['-I', '8m', '-m', '256']))).server, prefix: String(prefixes++) } }),
+  memcached: async () => ({
+    backend: 'memcached',
+    options: { server: (await (memcached ??= startMemcached(root, ['-I', '8m', '-m', '256']))).server, prefix: String(prefixes++) }
+  }),
   keyv: async () => ({ backend: 'keyv', options: { store: new KeyvSqlite() } }),
   unstorage: async (t) => ({ backend: 'unstorage', options: { driver: fsDriver({ base: newFolder(t) }) } }),
   tiered: async () => ({ backend: 'tiered', options: { tiers: [{ backend: 'memory' }, await onRedis()], deadline: '10s' } })

@@ -56,7 +56,8 @@ export interface StoreGiven {
 
 export type StoreBackend = Required<CacheBackend>
 
-const isEntry = (found: StoredEntry | undefined): boolean => found === undefined || (found.value instanceof Uint8Array && Number.isFinite(found.expiresAt))
+const isEntry = (found: StoredEntry | undefined): boolean =>
+  found === undefined || (found.value instanceof Uint8Array && Number.isFinite(found.expiresAt))
 
 /** Sets an entry where there is room for it, if need be in place of older ones. */
 function keep ({ network, entries, roomBytes }: StoreGiven, set: () => void): void {
@@ -82,7 +83,10 @@ function lastChanges (): (key: string) => () => boolean {
   }
 }
 
-/** A correct backend: what waits ends when it is closed, and what was given up then is not carried out. Sets wait for others, and deletes don't. */
+/**
+ * A correct backend: what waits ends when it is closed, and what was given up then is not carried out. Sets wait for others, and deletes
+ * don't.
+ */
 export function storeBackend (given: StoreGiven): StoreBackend {
   const { network, now } = given
   const held = () => mapBackend(now, given.entries)

@@ -27,7 +27,11 @@ export const WAYS: readonly Way[] = [
   { name: 'a URL', invalidate: async (cache) => await cache.invalidate({ url: '/a?b=1' }) },
   { name: 'an absolute URL', invalidate: async (cache) => await cache.invalidate({ url: 'http://test.example/a?b=1' }) },
   { name: 'a route', invalidate: async (cache) => await cache.invalidate({ route: '/a' }) },
-  { name: 'a URL of an answer that varies', also: (_request, reply) => { reply.header('vary', 'accept') }, invalidate: async (cache) => await cache.invalidate({ url: '/a?b=1' }) },
+  {
+    name: 'a URL of an answer that varies',
+    also: (_request, reply) => { reply.header('vary', 'accept') },
+    invalidate: async (cache) => await cache.invalidate({ url: '/a?b=1' })
+  },
   { name: 'clear', invalidate: async (cache) => await cache.clear() }
 ]
 
@@ -44,19 +48,22 @@ export interface Fenced extends TestApp {
 export const TARGET = '/a?b=1'
 
 /** The route of a way, on a backend that is at the test's mercy. */
-export async function fenced (t: Test, on: { backend: string, options: object }, way: Way, { deadline = '50ms', ...spec }: Partial<Spec> = {}): Promise<Fenced> {
+export async function fenced (
+  t: Test, on: { backend: string, options: object }, way: Way, { deadline = '50ms', ...spec }: Partial<Spec> = {}
+): Promise<Fenced> {
   const chaos = new Chaos()
   const barrier = new Barrier()
   const built = await build(t, {
     deadline,
     ...spec,
     ...chaos.over(on as { backend: 'memory' }),
-    routes: (app, { cached, ran, version }) => app.get('/a', { config: { cache: { ttl: '1m', ...way.options } } }, async (request, reply) => {
-      const seen = version()
-      way.also?.(request, reply)
-      if (ran() === 1 && cached) await barrier.pass()
-      return await reply.header('x-version', seen).send('a')
-    })
+    routes: (app, { cached, ran, version }) =>
+      app.get('/a', { config: { cache: { ttl: '1m', ...way.options } } }, async (request, reply) => {
+        const seen = version()
+        way.also?.(request, reply)
+        if (ran() === 1 && cached) await barrier.pass()
+        return await reply.header('x-version', seen).send('a')
+      })
   })
   return {
     ...built,

@@ -18,7 +18,13 @@ export function guardSetUp ({ deadlineMs = DEADLINE_MS } = {}) {
   const warn = (details: object, message: string) => { lines.push({ details: details as Record<string, unknown>, message }) }
   const chaos = new Chaos()
   const backend = chaos.wrap(mapBackend(clock.now))
-  const guard = new BackendGuard(backend, { name: 'chaos', deadlineMs, now: clock.now, steadyNow: clock.now, log: new ThrottledLog({ debug () {}, info () {}, error () {}, warn }, clock.now) })
+  const guard = new BackendGuard(backend, {
+    name: 'chaos',
+    deadlineMs,
+    now: clock.now,
+    steadyNow: clock.now,
+    log: new ThrottledLog({ debug () {}, info () {}, error () {}, warn }, clock.now)
+  })
   const entry = (text: string): StoredEntry => ({ value: Buffer.from(text), expiresAt: clock.now() + 60_000 })
   const get = async (key = 'a') => await guard.get(key, guard.deadline())
   return { clock, lines, chaos, backend, guard, entry, get }
@@ -34,7 +40,8 @@ export async function fails (t: Test, call: Promise<unknown>, code = 'CACHE_ERR_
   await t.rejects(call, { code, ...(message !== undefined && { message }) })
 }
 
-export const textOf = (read: unknown): unknown => read === undefined || read === UNAVAILABLE ? read : Buffer.from((read as StoredEntry).value).toString()
+export const textOf = (read: unknown): unknown =>
+  read === undefined || read === UNAVAILABLE ? read : Buffer.from((read as StoredEntry).value).toString()
 
 /** Settles when `writes` that were put just before have missed their deadline. */
 export async function lateAt (guard: BackendGuard, writes = 1): Promise<void> {

@@ -29,7 +29,9 @@ export async function serve (t: Test, { behind = { backend: 'memory' } as Backen
     await app.close()
     await backend.close()
   })
-  return { app, backend, baseUrl, open: (options: Partial<HttpOptions> = {}) => openHttp(t, { baseUrl, authToken: TOKEN, ...options }, now) }
+  return {
+    app, backend, baseUrl, open: (options: Partial<HttpOptions> = {}) => openHttp(t, { baseUrl, authToken: TOKEN, ...options }, now)
+  }
 }
 
 /** Listens on a free port; what is connected at the end of the test is cut off. Answers the port. */
@@ -87,7 +89,11 @@ export async function failureOf (call: () => unknown): Promise<{ code: string, m
     await call()
   } catch (error) {
     const { code, message } = error as { code: string, message: string }
-    return { code, message, shown: `${inspect(error, { depth: 9, showHidden: true, getters: true })} ${JSON.stringify(error)} ${String((error as Error).stack)}` }
+    return {
+      code,
+      message,
+      shown: `${inspect(error, { depth: 9, showHidden: true, getters: true })} ${JSON.stringify(error)} ${String((error as Error).stack)}`
+    }
   }
   throw new Error('there was no error')
 }

@@ -17,7 +17,9 @@ export const CASES: ReadonlyArray<readonly [name: string, task: string, mayGrowB
 export async function leavesNothing (t: Test, choice: (t: Test) => object, cases = CASES): Promise<void> {
   for (const [name, task, mayGrowBytes] of cases) {
     await t.test(name, async (t) => {
-      const { exitCode, stdout, stderr } = await runChild('support/children/leaks.js', { args: [task, JSON.stringify(choice(t))], nodeArgs: ['--expose-gc', '--unhandled-rejections=strict'] })
+      const { exitCode, stdout, stderr } = await runChild('support/children/leaks.js', {
+        args: [task, JSON.stringify(choice(t))], nodeArgs: ['--expose-gc', '--unhandled-rejections=strict']
+      })
       t.equal(exitCode, 0, stderr)
       t.notMatch(stderr, /MaxListeners|TimeoutOverflow|unhandled/)
       const { heapBytes, timers, files, listeners } = JSON.parse(stdout) as LeaksReport

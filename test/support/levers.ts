@@ -83,7 +83,8 @@ function loosen (path: string): void {
 }
 
 /** Where there are users. */
-const loosening = (path: () => string): Pick<ConformanceSubject, 'loosen'> => process.geteuid === undefined ? {} : { loosen: () => loosen(path()) }
+const loosening = (path: () => string): Pick<ConformanceSubject, 'loosen'> =>
+  process.geteuid === undefined ? {} : { loosen: () => loosen(path()) }
 
 /** What is kept in files by `subjectIn`, on a disk of 8 MiB that is empty for each backend. */
 export function onSmallDisk (t: Test, subjectIn: (t: Test, folder: string) => ConformanceSubject): ConformanceSubject {
@@ -207,7 +208,9 @@ export async function redisSubject (t: Test): Promise<ConformanceSubject> {
   let [opened, prefix] = [0, '']
   const subject = choosing(() => {
     prefix = `${opened++}:`
-    return { backend: 'redis', options: { connection: { host: '127.0.0.1', port, commandTimeout: TIMEOUT_MS, connectTimeout: TIMEOUT_MS }, prefix } }
+    return {
+      backend: 'redis', options: { connection: { host: '127.0.0.1', port, commandTimeout: TIMEOUT_MS, connectTimeout: TIMEOUT_MS }, prefix }
+    }
   })
   const keys = async (): Promise<string[]> => await server.admin.keys(`${prefix}*`)
   return {

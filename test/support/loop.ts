@@ -37,10 +37,15 @@ function isOwnTimeTold (): boolean {
   }
 }
 
-/** The processor time of this thread, in milliseconds; that of the process, with the threads that help it, where the system says no more. */
+/**
+ * The processor time of this thread, in milliseconds; that of the process, with the threads that help it, where the system says no more.
+ */
 export const workedMs = isOwnTimeTold() ? ownMs : processMs
 
-/** How long this thread could have worked and was given no processor, in milliseconds: what a busy machine takes, and neither work nor a lock. 0 where the system doesn't say. */
+/**
+ * How long this thread could have worked and was given no processor, in milliseconds: what a busy machine takes, and neither work nor a
+ * lock. 0 where the system doesn't say.
+ */
 export const waitedMs = isOwnTimeTold() ? () => schedstatMs(1) : () => 0
 
 /** Watches until the answer is called. The watch keeps the process alive. */

@@ -56,7 +56,9 @@ export class NaiveFileBackend implements CacheBackend {
     for (const name of await this.#files()) {
       const path = join(this.#dir, name)
       try {
-        if ((await stat(path)).mtimeMs < this.#now() - MAX_FILE_AGE_MS || JSON.parse(await readFile(path, 'utf8')).expires < this.#now()) await this.#removeFile(path)
+        if ((await stat(path)).mtimeMs < this.#now() - MAX_FILE_AGE_MS || JSON.parse(await readFile(path, 'utf8')).expires < this.#now()) {
+          await this.#removeFile(path)
+        }
       } catch {
         await this.#removeFile(path)
       }

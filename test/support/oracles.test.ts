@@ -37,7 +37,8 @@ t.test('O1 finds an answer that the cache changed', async (t) => {
   head.before = (app, probe) => { app.addHook('onRequest', async (_request, reply) => { reply.header('x-side', String(probe.cached)) }) }
   t.match(await verdict(t, head, async (app) => await app.ask('/')), /O1: x-side: true, without the cache false/)
   t.equal(await verdict(t, head, async (app) => await app.ask({ url: '/', compare: { ignore: ['x-side'] } })), 'nothing')
-  t.match(await verdict(t, head, async (app) => await app.raw('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')), /O1: to these bytes/)
+  t.match(await verdict(t, head, async (app) => await app.raw('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')),
+    /O1: to these bytes/)
 })
 
 t.test('O2 finds a canary in the answer to somebody else, in the backend, and in the log', async (t) => {
@@ -62,7 +63,8 @@ t.test('O2 finds a canary in the answer to somebody else, in the backend, and in
 
 t.test('O3 finds an answer for which the cache took longer than the deadline and a little', async (t) => {
   const slow = (byMs: number) => route(async (probe) => { if (probe.cached) await after(byMs) })
-  t.match(await verdict(t, { ...slow(500), deadline: '10ms' }, async (app) => await app.ask({ url: '/', slow: true })), /O3: the cache cost/)
+  t.match(await verdict(t, { ...slow(500), deadline: '10ms' }, async (app) => await app.ask({ url: '/', slow: true })),
+    /O3: the cache cost/)
   t.equal(await verdict(t, { ...slow(90), deadline: '100ms' }, async (app) => await app.ask({ url: '/', slow: true })), 'nothing')
 })
 
@@ -99,5 +101,6 @@ t.test('O6 finds an answer that was made before an invalidation that was acknowl
 
 t.test('O7 finds a heap that grew beyond what was configured', async (t) => {
   const kept: Buffer[] = []
-  t.match(await verdict(t, { ...route(() => 'x'), heapBytes: 1e6 }, async () => kept.push(Buffer.alloc(64e6, 1))), /O7: the heap grew by 6\d MB/)
+  t.match(await verdict(t, { ...route(() => 'x'), heapBytes: 1e6 }, async () => kept.push(Buffer.alloc(64e6, 1))),
+    /O7: the heap grew by 6\d MB/)
 })

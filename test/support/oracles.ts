@@ -5,6 +5,7 @@ import { setTimeout as after } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import type { CacheBackend } from '../../registry/backend.js'
+import { isHeldUp } from '../../registry/deadline.js'
 import type { Answer, Ask } from './client.js'
 
 /** What an answer is compared in; header fields named in `ignore` are the request's own (an id, a counter). */
@@ -14,11 +15,17 @@ const NEVER_COMPARED = ['age', 'cache-status', 'date', 'x-version']
 const FRAMING = ['content-length', 'transfer-encoding']
 
 /** O1: the cached application's answer is the control's. */
-export function differences (cached: Answer, control: Answer, { status = true, body = true, headers = true, ignore = [] }: Comparable): string[] {
+export function differences (
+  cached: Answer, control: Answer, { status = true, body = true, headers = true, ignore = [] }: Comparable
+): string[] {
   const found: string[] = []
   if (status && !Object.is(cached.status, control.status)) found.push(`O1: status ${cached.status}, without the cache ${control.status}`)
-  if (cached.whole !== control.whole) found.push(`O1: the answer is ${cached.whole ? '' : 'not '}whole, without the cache it is ${control.whole ? '' : 'not '}`)
-  if (body && control.whole && !cached.body.equals(control.body)) found.push(`O1: body ${shown(cached.body)}, without the cache ${shown(control.body)}`)
+  if (cached.whole !== control.whole) {
+    found.push(`O1: the answer is ${cached.whole ? '' : 'not '}whole, without the cache it is ${control.whole ? '' : 'not '}`)
+  }
+  if (body && control.whole && !cached.body.equals(control.body)) {
+    found.push(`O1: body ${shown(cached.body)}, without the cache ${shown(control.body)}`)
+  }
   if (!headers) return found
   // How a body of unknown length is framed is no part of the answer.
   const framed = control.headers['content-length'] === undefined || cached.headers['content-length'] === undefined
@@ -68,11 +75,14 @@ export class Canaries {
     if (backend.keys === undefined || this.#texts.size === 0) return []
     const held: string[] = []
     for (const key of await backend.keys()) held.push(key + Buffer.from((await backend.get(key))?.value ?? []).toString('latin1'))
-    return this.#found((text, principal) => !this.#storable.has(principal) && held.some((entry) => entry.includes(text)), 'is in the backend')
+    return this.#found((text, principal) => !this.#storable.has(principal) && held.some((entry) => entry.includes(text)),
+      'is in the backend')
   }
 
   #found (isThere: (text: string, principal: string) => boolean, where: string): string[] {
-    return [...this.#texts].filter(([principal, text]) => isThere(text, principal)).map(([principal]) => `O2: what belongs to ${principal} ${where}`)
+    return [...this.#texts]
+      .filter(([principal, text]) => isThere(text, principal))
+      .map(([principal]) => `O2: what belongs to ${principal} ${where}`)
   }
 }
 
@@ -82,7 +92,9 @@ const O3_SLACK_MS = 50
 /** `busyMs`: how long the machine gave this thread no processor meanwhile, which is not the cache's doing. */
 export function latency (cached: Answer, control: Answer, { deadlineMs, busyMs }: { deadlineMs: number, busyMs: number }): string[] {
   const added = cached.tookMs - control.tookMs - busyMs
-  return added <= deadlineMs + O3_SLACK_MS ? [] : [`O3: the cache cost ${added.toFixed(0)} ms, the deadline is ${deadlineMs} ms`]
+  // Where the event loop was held up, a wait begins anew, once.
+  const mayTakeMs = isHeldUp(0, busyMs) ? 2 * deadlineMs : deadlineMs
+  return added <= mayTakeMs + O3_SLACK_MS ? [] : [`O3: the cache cost ${added.toFixed(0)} ms, the deadline is ${deadlineMs} ms`]
 }
 
 /** O4: nothing is thrown, rejected or warned of behind everybody's back. */
@@ -106,7 +118,8 @@ export class Quiet {
   }
 }
 
-const describe = (err: unknown): string => err instanceof Error ? `${err.name}: ${err.message} ${err.stack?.split('\n')[1]?.trim()}` : String(err)
+const describe = (err: unknown): string =>
+  err instanceof Error ? `${err.name}: ${err.message} ${err.stack?.split('\n')[1]?.trim()}` : String(err)
 
 /** O5: closing leaves nothing behind. */
 export class Resources {
@@ -125,7 +138,9 @@ export class Resources {
     if (--Resources.#inUse > 0) return []
     let left: string[] = []
     for (let tries = 0; tries < 60; tries++) {
-      left = [...counted()].filter(([name, times]) => times > (this.#before.get(name) ?? 0)).map(([name, times]) => `O5: ${times} ${name} after close, before ${this.#before.get(name) ?? 0}`)
+      left = [...counted()]
+        .filter(([name, times]) => times > (this.#before.get(name) ?? 0))
+        .map(([name, times]) => `O5: ${times} ${name} after close, before ${this.#before.get(name) ?? 0}`)
       if (left.length === 0) return []
       await after(5)
     }

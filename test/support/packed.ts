@@ -71,7 +71,8 @@ export function packed (beside: readonly string[]): Packed {
     write (path, text) { writeFileSync(join(folder, path), text) },
     node (...args) {
       // By way of a shell, since tap puts its loaders into the environment of whatever is spawned; the users have none.
-      const { status, stdout, stderr } = spawnSync('sh', ['-c', 'unset NODE_OPTIONS; exec "$0" "$@"', process.execPath, ...args], { cwd: folder, encoding: 'utf8' })
+      const { status, stdout, stderr } = spawnSync('sh', ['-c', 'unset NODE_OPTIONS; exec "$0" "$@"', process.execPath, ...args],
+        { cwd: folder, encoding: 'utf8' })
       return { exitCode: status, output: stdout + stderr }
     },
     remove () { rmSync(folder, { recursive: true, force: true }) }

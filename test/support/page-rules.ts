@@ -18,7 +18,9 @@ export function fateOf ({ language, notes }: Block, before: Block | undefined): 
   if (language === 'text' && before !== undefined && prints(before)) return 'output'
   if (PROGRAMS.includes(language) && notes.has('run')) return 'program'
   if (notes.has('file')) return 'file'
-  return { problem: `a block of '${language}' must be run (<!-- run: name -->, <!-- file: name -->) or say why not (<!-- not run: reason -->)` }
+  return {
+    problem: `a block of '${language}' must be run (<!-- run: name -->, <!-- file: name -->) or say why not (<!-- not run: reason -->)`
+  }
 }
 
 function prints ({ language, notes }: Block): boolean {
@@ -38,6 +40,7 @@ export function wrongWith (commands: string, known: Known): string[] {
     const words = rest!.trim().split(/\s+/).filter((word) => !word.startsWith('-'))
     if (verb === 'npm run' || verb === 'npm') return known.scripts.includes(words[0]!) ? [] : [`package.json has no script '${words[0]}'`]
     if (verb === 'npx') return known.programs.includes(words[0]!) ? [] : [`no program '${words[0]}' is installed`]
-    return words.filter((word) => !word.startsWith('.') && !known.packages.includes(word)).map((word) => `the package '${word}' is not one that the docs are run with`)
+    return words.filter((word) => !word.startsWith('.') && !known.packages.includes(word))
+      .map((word) => `the package '${word}' is not one that the docs are run with`)
   })
 }

@@ -15,7 +15,15 @@ export interface PageOutcome {
 
 const DEFAULT_TSCONFIG = {
   compilerOptions: {
-    target: 'es2023', module: 'nodenext', types: ['node'], strict: true, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true, noUnusedLocals: true, skipLibCheck: true, sourceMap: true
+    target: 'es2023',
+    module: 'nodenext',
+    types: ['node'],
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    noUncheckedIndexedAccess: true,
+    noUnusedLocals: true,
+    skipLibCheck: true,
+    sourceMap: true
   }
 }
 const PATIENCE_MS = 100_000
@@ -91,10 +99,13 @@ class PageRun {
 
   /** Compiles the TypeScript of the whole page, so that files may import each other whatever their order. */
   #compile (blocks: readonly Block[]): void {
-    const sources = blocks.filter(({ language, notes }) => (language === 'ts' || notes.get('file') === 'tsconfig.json') && !notes.has('not run'))
+    const sources = blocks.filter(({ language, notes }) =>
+      (language === 'ts' || notes.get('file') === 'tsconfig.json') && !notes.has('not run'))
     if (!sources.some(({ language }) => language === 'ts')) return
     for (const block of sources) this.#write(block)
-    if (!existsSync(join(this.#folder, 'tsconfig.json'))) writeFileSync(join(this.#folder, 'tsconfig.json'), JSON.stringify(DEFAULT_TSCONFIG))
+    if (!existsSync(join(this.#folder, 'tsconfig.json'))) {
+      writeFileSync(join(this.#folder, 'tsconfig.json'), JSON.stringify(DEFAULT_TSCONFIG))
+    }
     if (!existsSync(join(this.#folder, 'package.json'))) writeFileSync(join(this.#folder, 'package.json'), '{ "type": "module" }')
     const { output } = this.#shell('npx tsc || true')
     for (const line of output.split('\n').filter((line) => line.includes('error TS'))) this.#problem(sources[0]!, line)
@@ -112,7 +123,8 @@ class PageRun {
 
   async #execute (block: Block): Promise<string> {
     const { notes } = block
-    const program = (name: string) => `node --enable-source-maps ${name.includes('.test.') ? '--test --test-reporter=spec ' : ''}${name.replace(/\.ts$/, '.js')}`
+    const program = (name: string) =>
+      `node --enable-source-maps ${name.includes('.test.') ? '--test --test-reporter=spec ' : ''}${name.replace(/\.ts$/, '.js')}`
     const script = notes.has('run') ? program(this.#write(block)) : block.code
     if (notes.has('until')) return await this.#serve(block, script, new RegExp(notes.get('until')!))
     const { exitCode, output } = this.#shell(script)
@@ -122,12 +134,16 @@ class PageRun {
   }
 
   #shell (script: string): { exitCode: number | null, output: string } {
-    const { status, stdout, stderr } = spawnSync('sh', ['-ec', withoutLoaders(script)], { cwd: this.#folder, encoding: 'utf8', env: environment(), timeout: PATIENCE_MS })
+    const { status, stdout, stderr } = spawnSync('sh', ['-ec', withoutLoaders(script)], {
+      cwd: this.#folder, encoding: 'utf8', env: environment(), timeout: PATIENCE_MS
+    })
     return { exitCode: status, output: stdout + stderr }
   }
 
   async #serve (block: Block, script: string, until: RegExp): Promise<string> {
-    const child = spawn('sh', ['-ec', withoutLoaders(script)], { cwd: this.#folder, env: environment(), detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn('sh', ['-ec', withoutLoaders(script)], {
+      cwd: this.#folder, env: environment(), detached: true, stdio: ['ignore', 'pipe', 'pipe']
+    })
     this.#servers.push(child)
     let output = ''
     const isReady = await new Promise<boolean>((resolve) => {
@@ -147,7 +163,8 @@ class PageRun {
   #checkUse (blocks: readonly Block[]): void {
     for (const [name, block] of this.#files) {
       const stem = name.replace(/\.(ts|mjs|js)$/, '')
-      const isUsed = block.notes.has('run') || name.endsWith('.json') || blocks.some((other) => other !== block && !other.notes.has('not run') && other.code.includes(stem))
+      const isUsed = block.notes.has('run') || name.endsWith('.json') ||
+        blocks.some((other) => other !== block && !other.notes.has('not run') && other.code.includes(stem))
       if (!isUsed) this.#problem(block, `nothing on the page runs ${name}`)
     }
   }

@@ -25,7 +25,9 @@ export function blocksOf ({ path, text }: Source): Block[] {
     if (language === undefined) continue
     const end = lines.indexOf('```', at + 1)
     if (end === -1) throw new Error(`${path}:${at + 1}: the block has no end`)
-    blocks.push({ line: at + 1, language, code: lines.slice(at + 1, end).map((line) => `${line}\n`).join(''), notes: notesAbove(lines, at) })
+    blocks.push({
+      line: at + 1, language, code: lines.slice(at + 1, end).map((line) => `${line}\n`).join(''), notes: notesAbove(lines, at)
+    })
     at = end
   }
   return blocks
@@ -46,7 +48,9 @@ function notesAbove (lines: readonly string[], fence: number): Map<string, strin
  * them stand for any others; where it is empty, every number does.
  */
 export function isShown (shown: string, printed: string, vary?: string): boolean {
-  const figures = vary === undefined ? undefined : new RegExp(`${vary === '' ? '' : `(?<=\\b(?:${vary.replaceAll(', ', '|')})\\W{1,2})`}\\d+(?:\\\\\\.\\d+)?`, 'g')
+  const figures = vary === undefined
+    ? undefined
+    : new RegExp(`${vary === '' ? '' : `(?<=\\b(?:${vary.replaceAll(', ', '|')})\\W{1,2})`}\\d+(?:\\\\\\.\\d+)?`, 'g')
   const pattern = shown.trim().split('\n').map((line) => {
     if (line === '...') return '(?:.*\n)*?'
     const text = line.trimEnd().replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')

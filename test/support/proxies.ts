@@ -56,7 +56,9 @@ export async function startNginx (t: Test, port: number, location: string): Prom
   const proxy = await proxyFor(t)
   const folder = (name: string): string => join(proxy.folder, name)
   for (const name of ['cache', 'temp']) mkdirSync(folder(name))
-  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${folder('temp')}/${name};`).join('\n')
+  const temporary = [
+    'client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'
+  ].map((name) => `${name}_temp_path ${folder('temp')}/${name};`).join('\n')
   writeFileSync(folder('nginx.conf'), `
 daemon off;
 master_process off;

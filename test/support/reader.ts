@@ -11,7 +11,9 @@ import type { Source } from './sources.js'
 import type { Known } from './page-rules.js'
 
 /** What the pages tell to install. */
-const INSTALLED = ['fastify', 'typescript', '@types/node', 'better-sqlite3', '@types/better-sqlite3', '@fastify/redis', 'memcache-client', 'unstorage']
+const INSTALLED = [
+  'fastify', 'typescript', '@types/node', 'better-sqlite3', '@types/better-sqlite3', '@fastify/redis', 'memcache-client', 'unstorage'
+]
 
 export interface Reader {
   /** Runs the blocks of a page. Ports that it names are free ones here, and measurements are short. */
@@ -27,8 +29,12 @@ export function reader (t: Test): Reader {
   const { folder, manifest, remove } = packed(INSTALLED)
   t.teardown(remove)
   const packages = [manifest.name, ...Object.keys(manifest.dependencies), ...INSTALLED]
-  const known: Known = { scripts: Object.keys(manifest.scripts), programs: packages.flatMap((name) => linkPrograms(folder, name)), packages }
-  return { known, follow: async (page) => await runPage({ path: page.path, text: withShortRuns(await withFreePorts(page.text)) }, folder, known) }
+  const known: Known = {
+    scripts: Object.keys(manifest.scripts), programs: packages.flatMap((name) => linkPrograms(folder, name)), packages
+  }
+  return {
+    known, follow: async (page) => await runPage({ path: page.path, text: withShortRuns(await withFreePorts(page.text)) }, folder, known)
+  }
 }
 
 function linkPrograms (folder: string, name: string): string[] {
@@ -54,6 +60,8 @@ function withShortRuns (text: string): string {
 async function withFreePorts (text: string): Promise<string> {
   const ports = new Set(Array.from(text.matchAll(/\b(?:127\.0\.0\.1:|port: )(\d{4})\b/g), ([, port]) => port!))
   let rewritten = text
-  for (const port of ports) rewritten = rewritten.replaceAll(new RegExp(`\\b(127\\.0\\.0\\.1:|port: )${port}\\b`, 'g'), `$1${await freePort()}`)
+  for (const port of ports) {
+    rewritten = rewritten.replaceAll(new RegExp(`\\b(127\\.0\\.0\\.1:|port: )${port}\\b`, 'g'), `$1${await freePort()}`)
+  }
   return rewritten
 }

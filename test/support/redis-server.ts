@@ -55,10 +55,14 @@ export class RedisServer extends ServerProcess {
 
   async start (more: readonly string[] = []): Promise<this> {
     mkdirSync(this.#folder, { recursive: true })
-    const own = ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.#folder, '--save', '', '--appendonly', 'no', '--loglevel', 'notice']
+    const own = [
+      '--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.#folder, '--save', '', '--appendonly', 'no', '--loglevel', 'notice'
+    ]
     // A file, which only a Sentinel needs, comes first.
     const configs = this.#args[0]?.startsWith('--') === false ? 1 : 0
-    const child = spawn(this.#program, [...this.#args.slice(0, configs), ...own, ...this.#args.slice(configs), ...more], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(this.#program, [...this.#args.slice(0, configs), ...own, ...this.#args.slice(configs), ...more], {
+      stdio: ['ignore', 'pipe', 'pipe']
+    })
     this.runs(child)
     let said = ''
     child.stdout.on('data', (chunk: Buffer) => { said += chunk.toString() })
@@ -82,14 +86,18 @@ function newFolder (t: Test): string {
 }
 
 /** A server that is made and not started. */
-export async function newServer (t: Test, { program = 'redis-server', port, args = [] }: { program?: string, port?: number, args?: readonly string[] } = {}): Promise<RedisServer> {
+export async function newServer (
+  t: Test, { program = 'redis-server', port, args = [] }: { program?: string, port?: number, args?: readonly string[] } = {}
+): Promise<RedisServer> {
   const folder = newFolder(t)
   const server = new RedisServer(program, port ?? await freePort(), folder, args)
   t.teardown(() => server.end())
   return server
 }
 
-export async function startServer (t: Test, options: { program?: string, port?: number, args?: readonly string[] } = {}): Promise<RedisServer> {
+export async function startServer (
+  t: Test, options: { program?: string, port?: number, args?: readonly string[] } = {}
+): Promise<RedisServer> {
   return await (await newServer(t, options)).start()
 }
 
@@ -104,7 +112,9 @@ export interface RedisCluster {
 export async function startCluster (t: Test): Promise<RedisCluster> {
   const busPorts = [await freePort(), await freePort(), await freePort()]
   const servers = await Promise.all(busPorts.map((busPort) => startServer(t, {
-    args: ['--cluster-enabled', 'yes', '--cluster-config-file', 'nodes.conf', '--cluster-node-timeout', '2000', '--cluster-port', String(busPort)]
+    args: [
+      '--cluster-enabled', 'yes', '--cluster-config-file', 'nodes.conf', '--cluster-node-timeout', '2000', '--cluster-port', String(busPort)
+    ]
   })))
   for (const [at, server] of servers.entries()) {
     const first = Math.floor(SLOTS * at / servers.length)

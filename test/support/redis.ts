@@ -12,7 +12,9 @@ const LIFE_MS = 60_000
 
 const silent = { debug () {}, info () {}, warn () {}, error () {} }
 
-export async function openRedis (t: Test, options: RedisOptions, { now = testClock().now, decoration }: { now?: () => number, decoration?: (name: string) => unknown } = {}): Promise<Required<CacheBackend>> {
+export async function openRedis (
+  t: Test, options: RedisOptions, { now = testClock().now, decoration }: { now?: () => number, decoration?: (name: string) => unknown } = {}
+): Promise<Required<CacheBackend>> {
   const backend = await redis.create(options, {
     now,
     log: silent,
@@ -27,7 +29,9 @@ export async function openRedis (t: Test, options: RedisOptions, { now = testClo
 
 /** Options of a client whose calls soon fail. */
 export function soon (port: number, more: object = {}): RedisOptions {
-  return { connection: { host: '127.0.0.1', port, commandTimeout: SHORT_MS, connectTimeout: SHORT_MS, socketTimeout: SHORT_MS * 2, ...more } }
+  return {
+    connection: { host: '127.0.0.1', port, commandTimeout: SHORT_MS, connectTimeout: SHORT_MS, socketTimeout: SHORT_MS * 2, ...more }
+  }
 }
 
 /** An entry of a minute by the clock that stands still. */

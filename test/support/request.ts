@@ -19,7 +19,10 @@ export interface RequestParts {
 }
 
 /** What came is what `headers` say, unless `rawHeaders` say what it was. */
-export function fakeRequest ({ method = 'GET', url = '/', originalUrl = url, headers = {}, rawHeaders = linesOf(headers), protocol = 'http', host = 'a.example', query = {}, body }: RequestParts = {}): ArrivedRequest {
+export function fakeRequest ({
+  method = 'GET', url = '/', originalUrl = url, headers = {}, rawHeaders = linesOf(headers), protocol = 'http', host = 'a.example',
+  query = {}, body
+}: RequestParts = {}): ArrivedRequest {
   const raw = { method, url, rawHeaders, headers: fieldsOf(rawHeaders), ...(originalUrl !== url && { originalUrl }) }
   const request = { method, headers, raw, originalUrl, protocol, host, query, body } as unknown as FastifyRequest
   const arrival = new Arrival(request)
@@ -28,12 +31,15 @@ export function fakeRequest ({ method = 'GET', url = '/', originalUrl = url, hea
 }
 
 /** A request's fields, and the lines that they came in. */
-export function fakeFields (headers: Record<string, unknown>, rawHeaders = linesOf(headers)): Pick<ArrivedRequest, 'headers' | typeof kArrival> {
+export function fakeFields (
+  headers: Record<string, unknown>, rawHeaders = linesOf(headers)
+): Pick<ArrivedRequest, 'headers' | typeof kArrival> {
   return { headers, [kArrival]: fakeRequest({ headers, rawHeaders })[kArrival] } as Pick<ArrivedRequest, 'headers' | typeof kArrival>
 }
 
 function linesOf (headers: Record<string, unknown>): string[] {
-  return Object.entries(headers).flatMap(([name, value]) => [value].flat().flatMap((line) => line === undefined ? [] : [name, String(line)]))
+  return Object.entries(headers)
+    .flatMap(([name, value]) => [value].flat().flatMap((line) => line === undefined ? [] : [name, String(line)]))
 }
 
 function fieldsOf (rawHeaders: readonly string[]): Record<string, string> {

@@ -23,7 +23,10 @@ export abstract class ServerProcess {
     child.once('exit', () => { running.delete(child) })
   }
 
-  /** SIGSTOP: it hangs with its connections open. Answers when none of its threads runs any more, where that can be seen: the signal takes its time. */
+  /**
+   * SIGSTOP: it hangs with its connections open. Answers when none of its threads runs any more, where that can be seen: the signal takes
+   * its time.
+   */
   stop (): void {
     if (this.#process?.kill('SIGSTOP') !== true) return
     const threads = `/proc/${this.#process.pid}/task`

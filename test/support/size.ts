@@ -10,7 +10,10 @@ export function sized (count: number): number {
 
 let turn = 0
 
-/** All of several kinds of one thing, or one of them: the next with each call, so that half of the tests of a file run on the one and half on the other. */
+/**
+ * All of several kinds of one thing, or one of them: the next with each call, so that half of the tests of a file run on the one and half
+ * on the other.
+ */
 export function inTurn<T> (kinds: readonly T[]): readonly T[] {
   return isFull ? kinds : kinds.slice(turn % kinds.length, (turn++ % kinds.length) + 1)
 }

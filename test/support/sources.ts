@@ -14,7 +14,8 @@ export interface Source {
 
 /** All files of the project below those of `folders` that are there whose name ends in one of `endings`. */
 export function sourcesIn (folders: readonly string[], endings: readonly string[] = ['.ts']): Source[] {
-  return folders.filter((folder) => existsSync(join(root, folder))).flatMap((folder) => readdirSync(join(root, folder), { recursive: true, withFileTypes: true }))
+  return folders.filter((folder) => existsSync(join(root, folder)))
+    .flatMap((folder) => readdirSync(join(root, folder), { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isFile() && endings.some((ending) => entry.name.endsWith(ending)))
     .map((entry) => join(entry.parentPath, entry.name).slice(root.length + 1).split('\\').join('/'))
     .sort()

@@ -27,7 +27,9 @@ export interface OpenSqliteOptions {
   readonly format?: number
 }
 
-export async function openSqlite (t: Test, options: SqliteOptions, { now = testClock().now, format = FORMAT }: OpenSqliteOptions = {}): Promise<OpenedSqlite> {
+export async function openSqlite (
+  t: Test, options: SqliteOptions, { now = testClock().now, format = FORMAT }: OpenSqliteOptions = {}
+): Promise<OpenedSqlite> {
   const warnings: Array<Record<string, unknown>> = []
   const { background, cleanup } = byHand(t)
   const driver = options.database === undefined ? await loadDriver() : undefined

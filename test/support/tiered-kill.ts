@@ -16,7 +16,8 @@ export function valueOf (word: string): StoredEntry {
 /** The word that an entry is made of; 'torn' where it is none. */
 export function wordOf (entry: StoredEntry | undefined): string | undefined {
   if (entry === undefined) return undefined
-  return ['old', 'new'].find((word) => valueOf(word).value.every((byte, at) => byte === entry.value[at]) && entry.value.byteLength === VALUE_BYTES) ?? 'torn'
+  return ['old', 'new'].find((word) =>
+    valueOf(word).value.every((byte, at) => byte === entry.value[at]) && entry.value.byteLength === VALUE_BYTES) ?? 'torn'
 }
 
 /** A backend that keeps what it holds at `path`. */

@@ -34,7 +34,9 @@ export async function tieredSetUp (t: Test, { tiers = [new Chaos(), new Chaos()]
   })
   const log = { debug () {}, info () {}, error () {}, warn: (details: object) => { warnings.push(details as Record<string, any>) } }
   const background = { every: (_name: string, _ms: number, run: () => unknown) => { runs.push(run); return { cancel: async () => {} } } }
-  const backend = await registry.open({ backend: 'tiered', options: { tiers: choices, ...options } }, { now: clock.now, log, background, isStamp })
+  const backend = await registry.open({ backend: 'tiered', options: { tiers: choices, ...options } }, {
+    now: clock.now, log, background, isStamp
+  })
   t.teardown(async () => await end(backend, tiers))
   const entry = (text: string, lifeMs = 60_000): StoredEntry => ({ value: Buffer.from(text), expiresAt: clock.now() + lifeMs })
   return {
@@ -63,7 +65,8 @@ async function end (backend: CacheBackend, tiers: readonly Chaos[]): Promise<voi
   await Promise.resolve(backend.close()).catch(() => {})
 }
 
-export const textOf = (entry: StoredEntry | undefined): string | undefined => entry === undefined ? undefined : Buffer.from(entry.value).toString()
+export const textOf = (entry: StoredEntry | undefined): string | undefined =>
+  entry === undefined ? undefined : Buffer.from(entry.value).toString()
 
 /** The text of what a tier holds under `key`. */
 export const heldIn = (backend: CacheBackend, key = 'a'): string | undefined => textOf(backend.get(key) as StoredEntry | undefined)

@@ -14,7 +14,11 @@ export const asNobody = [...COMMAND]
 export const needsRoot = isRoot ? false : 'SKIPPED: needs root'
 
 /** Why a test can't run as another user here; false when it can. */
-export const needsSetpriv = !isRoot || !runs('') ? 'SKIPPED: needs root and setpriv' : !runs(`require('node:fs').accessSync(${JSON.stringify(import.meta.filename)})`) ? 'SKIPPED: this checkout lies where other users may not look' : false
+export const needsSetpriv = !isRoot || !runs('')
+  ? 'SKIPPED: needs root and setpriv'
+  : !runs(`require('node:fs').accessSync(${JSON.stringify(import.meta.filename)})`)
+      ? 'SKIPPED: this checkout lies where other users may not look'
+      : false
 
 /** Whether nobody can run this. */
 function runs (code: string): boolean {

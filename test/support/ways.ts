@@ -1,4 +1,5 @@
-// The ways by which a hit reaches its client: straight to the socket, through onSend hooks, over HTTP/2. A test runs by each, on each backend.
+// The ways by which a hit reaches its client: straight to the socket, through onSend hooks, over HTTP/2. A test runs by each, on each
+// backend.
 import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 import type { Registry } from '../../registry/registry.js'

@@ -8,7 +8,8 @@ import type { Power } from '../../../registry/backend.js'
 const OPENING_MS = 5_000
 const CALLS = 20
 
-const THROW = 'Throw what the driver throws. The cache knows what to do about it, as long as it is told: a failure that looks like a miss has every request asked of the origin, and what was not forgotten is served again'
+const THROW =
+  'Throw what the driver throws. The cache knows what to do about it, as long as it is told: a failure that looks like a miss has every request asked of the origin, and what was not forgotten is served again'
 
 /** A power whose answer, when the store fails, would be a lie. */
 function powerFails<P extends Power> (power: P, call: (backend: WithPower<P>) => unknown): ConformanceCase {
@@ -52,11 +53,15 @@ export const failCases: readonly ConformanceCase[] = [
 
   withLevers(['fail'], 'fail: when the store works again, so does the backend', async (backend, subject) => {
     const heal = await subject.fail()
-    for (let call = 0; call < CALLS; call++) await outcomeOf('a call while the store fails', () => call % 2 === 0 ? backend.get('key') : backend.set('key', entryOf('value', subject)))
+    for (let call = 0; call < CALLS; call++) {
+      await outcomeOf('a call while the store fails', () =>
+        call % 2 === 0 ? backend.get('key') : backend.set('key', entryOf('value', subject)))
+    }
     await heal()
     await soon(async () => {
       await answerOf('set() when the store works again', () => backend.set('key', entryOf('after', subject)))
-      assertHolds(await answerOf('get() when the store works again', () => backend.get('key')), bytesOf('after'), 'get() when the store works again')
+      assertHolds(await answerOf('get() when the store works again', () => backend.get('key')), bytesOf('after'),
+        'get() when the store works again')
     }, subject.recoveryMs)
   }, { advice: 'Connect again by yourself, after a pause that does not grow beyond some seconds' }),
 
@@ -73,7 +78,9 @@ export const failCases: readonly ConformanceCase[] = [
 
   withLevers(['fail'], 'fail: a failure is told to the caller and to nobody else', async (backend, subject) => {
     await subject.fail()
-    const calls: ReadonlyArray<() => unknown> = [() => backend.get('key'), () => backend.set('key', entryOf('value', subject)), () => backend.delete('key')]
+    const calls: ReadonlyArray<() => unknown> = [
+      () => backend.get('key'), () => backend.set('key', entryOf('value', subject)), () => backend.delete('key')
+    ]
     for (const call of calls) await outcomeOf('a call while the store fails', call)
   }, { watchesRejections: true })
 ]

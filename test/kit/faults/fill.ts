@@ -20,7 +20,8 @@ export const fillCases: readonly ConformanceCase[] = [
   withLevers(['fill'], 'fill: what was set before there was no room is read', async (backend, subject) => {
     await backend.set('key', entryOf('value', subject))
     await subject.fill()
-    assertHolds(await answerOf('get() of a store without room', () => backend.get('key')), bytesOf('value'), 'get() of a store without room')
+    assertHolds(await answerOf('get() of a store without room', () => backend.get('key')), bytesOf('value'),
+      'get() of a store without room')
   }, { advice: 'A read takes no room: write nothing for it that it could fail with' }),
 
   withLevers(['fill'], 'fill: a set without room is an error, or its entry is kept', async (backend, subject) => {
@@ -60,7 +61,8 @@ export const fillCases: readonly ConformanceCase[] = [
     await soon(async () => {
       await subject.pass(PAUSE_MS)
       await answerOf('set() when there is room again', () => backend.set('after', entryOf('after', subject)))
-      assertHolds(await answerOf('get() when there is room again', () => backend.get('after')), bytesOf('after'), 'get() when there is room again')
+      assertHolds(await answerOf('get() when there is room again', () => backend.get('after')), bytesOf('after'),
+        'get() when there is room again')
     }, subject.recoveryMs)
   }, { advice: 'A store that was full once is tried again with each set' })
 ]

@@ -18,17 +18,21 @@ async function damaged (backend: CacheBackend, subject: SubjectWith<'garble'>): 
   return { backend: await subject.reopen(), heal }
 }
 
-const ADVICE = 'Check what was read before it is handed out; what is no entry is a miss or an error, and removed or replaced by the next set'
+const ADVICE =
+  'Check what was read before it is handed out; what is no entry is a miss or an error, and removed or replaced by the next set'
 
 export const garbleCases: readonly ConformanceCase[] = [
   withLevers(['garble'], 'garble: a get answers an entry, a miss or an error, and nothing else', async (given, subject) => {
     const { backend } = await damaged(given, subject)
     for (const key of KEYS) {
       const outcome = await outcomeOf('get() of what was damaged', () => backend.get(key))
-      if ('error' in outcome) assert.ok(outcome.error instanceof Error, `get() of what was damaged must throw an Error, if it throws; it threw ${show(outcome.error)}`)
-      else if (outcome.answer !== undefined) {
+      if ('error' in outcome) {
+        assert.ok(outcome.error instanceof Error,
+          `get() of what was damaged must throw an Error, if it throws; it threw ${show(outcome.error)}`)
+      } else if (outcome.answer !== undefined) {
         assertEntry(outcome.answer, 'get() of what was damaged')
-        assert.ok(outcome.answer.expiresAt > subject.now(), `get() of what was damaged must answer no entry that is over; got ${show(outcome.answer)}`)
+        assert.ok(outcome.answer.expiresAt > subject.now(),
+          `get() of what was damaged must answer no entry that is over; got ${show(outcome.answer)}`)
       }
     }
   }, { advice: ADVICE }),
@@ -39,7 +43,8 @@ export const garbleCases: readonly ConformanceCase[] = [
     await heal()
     for (const key of KEYS) {
       await answerOf('set() of a key whose entry was damaged', () => backend.set(key, entryOf(`new ${key}`, subject)))
-      assertHolds(await answerOf('get() after the set', () => backend.get(key)), bytesOf(`new ${key}`), 'get() after a key whose entry was damaged was set again')
+      assertHolds(await answerOf('get() after the set', () => backend.get(key)), bytesOf(`new ${key}`),
+        'get() after a key whose entry was damaged was set again')
     }
   }, { advice: ADVICE }),
 

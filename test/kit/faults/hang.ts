@@ -22,7 +22,9 @@ export const hangCases: readonly ConformanceCase[] = [
   withLevers(['hang'], 'hang: close ends what waits for a store that hangs', async (backend, subject) => {
     await backend.set('key', entryOf('value', subject))
     await subject.hang()
-    const calls = [begin(() => backend.get('key')), begin(() => backend.set('key', entryOf('other', subject))), begin(() => backend.delete('key'))]
+    const calls = [
+      begin(() => backend.get('key')), begin(() => backend.set('key', entryOf('other', subject))), begin(() => backend.delete('key'))
+    ]
     await wait(UNDER_WAY_MS)
     await outcomeOf('close() while the store hangs', () => backend.close(), CLOSING_MS)
     await outcomeOf('calls that waited when close() had settled', async () => { await Promise.all(calls) })
@@ -35,7 +37,8 @@ export const hangCases: readonly ConformanceCase[] = [
     const calls = [begin(() => backend.get('key')), begin(() => backend.set('key', entryOf('other', subject)))]
     await wait(UNDER_WAY_MS)
     const heldUpMs = Math.round(performance.now() - began)
-    assert.ok(heldUpMs < patient(HELD_UP_MS), `a timer of ${UNDER_WAY_MS} ms beside calls that wait must not be late; it came after ${heldUpMs} ms`)
+    assert.ok(heldUpMs < patient(HELD_UP_MS),
+      `a timer of ${UNDER_WAY_MS} ms beside calls that wait must not be late; it came after ${heldUpMs} ms`)
     await backend.close()
     await Promise.all(calls)
   }, { advice: 'A driver that waits synchronously stops everything else: have it fail at once, and try again later' }),
@@ -50,8 +53,11 @@ export const hangCases: readonly ConformanceCase[] = [
     await soon(async () => { await answerOf('delete() after the store hung', () => backend.delete('key')) }, subject.recoveryMs)
     assertMiss(await answerOf('get()', () => backend.get('key')), 'get() of a key that was deleted after a set() that waited')
     await wait(UNDER_WAY_MS * 5)
-    assertMiss(await answerOf('get()', () => backend.get('key')), 'get() some time later, of a key that was deleted after a set() that waited,')
-  }, { advice: 'A change that was given up may not be carried out later: take it back, give it a deadline that the store knows, or hold back what comes after it until it is over' }),
+    assertMiss(await answerOf('get()', () => backend.get('key')),
+      'get() some time later, of a key that was deleted after a set() that waited,')
+  }, {
+    advice: 'A change that was given up may not be carried out later: take it back, give it a deadline that the store knows, or hold back what comes after it until it is over'
+  }),
 
   withLevers(['hang'], 'hang: when the store goes on, so does the backend', async (backend, subject) => {
     await backend.set('key', entryOf('value', subject))
@@ -72,6 +78,8 @@ export const hangCases: readonly ConformanceCase[] = [
     const opened = await outcomeOf('open() while the store hangs', () => subject.open(), OPENING_MS)
     await heal()
     if ('error' in opened) return
-    await soon(async () => { await answerOf('set() of a backend that was opened while the store hung', () => opened.answer.set('key', entryOf('value', subject))) }, subject.recoveryMs)
+    await soon(async () => {
+      await answerOf('set() of a backend that was opened while the store hung', () => opened.answer.set('key', entryOf('value', subject)))
+    }, subject.recoveryMs)
   }, { advice: 'Opening waits for no connection: begin to connect, and have calls fail until there is one' })
 ]

@@ -8,7 +8,8 @@ const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
 const SEEN_MS = 2_000
 
-const ADVICE = 'Compare expiresAt with now() whenever you are asked; keep neither how long an entry has left nor the latest time that was ever seen'
+const ADVICE =
+  'Compare expiresAt with now() whenever you are asked; keep neither how long an entry has left nor the latest time that was ever seen'
 
 export const jumpCases: readonly ConformanceCase[] = [
   withLevers(['jump'], 'jump: a clock that is set on by a day ends what is over by it', async (backend, subject) => {
@@ -44,18 +45,21 @@ export const jumpCases: readonly ConformanceCase[] = [
     assertMiss(await backend.get('after'), 'get() at expiresAt of what was set after the clock was set on and back')
   }, { advice: ADVICE }),
 
-  withLevers(['jump', 'share'], 'jump: after a day ahead and back, what another backend of the store changes is seen', async (backend, subject) => {
-    const other = await subject.share()
-    await subject.jump(DAY_MS)
-    await backend.set('key', entryOf('value', subject))
-    assertHolds(await backend.get('key'), bytesOf('value'), 'get() while the clock is ahead')
-    await subject.jump(-DAY_MS)
-    await other.set('key', entryOf('other', subject))
-    await subject.pass(SEEN_MS)
-    const seen = 'get() after the clock was set on and back, of a key that another backend of the store'
-    await soon(async () => { assertHolds(await answerOf(`${seen} set`, () => backend.get('key')), bytesOf('other'), `${seen} set`) }, SEEN_MS)
-    await other.delete('key')
-    await subject.pass(SEEN_MS)
-    await soon(async () => { assertMiss(await answerOf(`${seen} deleted`, () => backend.get('key')), `${seen} deleted`) }, SEEN_MS)
-  }, { advice: 'Measure how long ago the store was looked at by a clock that is never set, such as performance.now()' })
+  withLevers(
+    ['jump', 'share'], 'jump: after a day ahead and back, what another backend of the store changes is seen', async (backend, subject) => {
+      const other = await subject.share()
+      await subject.jump(DAY_MS)
+      await backend.set('key', entryOf('value', subject))
+      assertHolds(await backend.get('key'), bytesOf('value'), 'get() while the clock is ahead')
+      await subject.jump(-DAY_MS)
+      await other.set('key', entryOf('other', subject))
+      await subject.pass(SEEN_MS)
+      const seen = 'get() after the clock was set on and back, of a key that another backend of the store'
+      await soon(async () => {
+        assertHolds(await answerOf(`${seen} set`, () => backend.get('key')), bytesOf('other'), `${seen} set`)
+      }, SEEN_MS)
+      await other.delete('key')
+      await subject.pass(SEEN_MS)
+      await soon(async () => { assertMiss(await answerOf(`${seen} deleted`, () => backend.get('key')), `${seen} deleted`) }, SEEN_MS)
+    }, { advice: 'Measure how long ago the store was looked at by a clock that is never set, such as performance.now()' })
 ]

@@ -21,7 +21,8 @@ export function assertWhole (entry: StoredEntry | undefined, bytes: number, call
   if (entry === undefined) return
   assertEntry(entry, call)
   const { value } = entry
-  assert.ok(value.byteLength === bytes && value.every((byte) => byte === value[0]), `${call} must answer a value that was set, whole, or a miss; got ${value.byteLength} bytes of ${bytes}, ${value.every((byte) => byte === value[0]) ? 'all the same' : 'a mixture'}`)
+  assert.ok(value.byteLength === bytes && value.every((byte) => byte === value[0]),
+    `${call} must answer a value that was set, whole, or a miss; got ${value.byteLength} bytes of ${bytes}, ${value.every((byte) => byte === value[0]) ? 'all the same' : 'a mixture'}`)
 }
 
 /** Has a process write until it is killed, and answers the last round that it said was acknowledged. */
@@ -37,36 +38,46 @@ async function writeAndKill ({ program, now }: SubjectWith<'program'>): Promise<
 }
 
 export const killCases: readonly ConformanceCase[] = [
-  withLevers(['program', 'reopen'], 'kill: of a process that is killed while it writes, each value is whole or a miss', async (first, subject) => {
-    let backend = first
-    for (let time = 0; time < KILLS; time++) {
-      await backend.close()
-      await writeAndKill(subject)
-      backend = await subject.reopen()
-      for (const key of WRITTEN.keys) assertWhole(await answerOf('get() after a kill', () => backend.get(key)), WRITTEN.bytes, 'get() after a kill')
-      await answerOf('set() after a kill', () => backend.set('after', entryOf('after', subject)))
-      assertHolds(await backend.get('after'), bytesOf('after'), 'get() of what was set after a kill')
-    }
-  }, { advice: WHOLE }),
+  withLevers(
+    ['program', 'reopen'], 'kill: of a process that is killed while it writes, each value is whole or a miss', async (first, subject) => {
+      let backend = first
+      for (let time = 0; time < KILLS; time++) {
+        await backend.close()
+        await writeAndKill(subject)
+        backend = await subject.reopen()
+        for (const key of WRITTEN.keys) {
+          assertWhole(await answerOf('get() after a kill', () => backend.get(key)), WRITTEN.bytes, 'get() after a kill')
+        }
+        await answerOf('set() after a kill', () => backend.set('after', entryOf('after', subject)))
+        assertHolds(await backend.get('after'), bytesOf('after'), 'get() of what was set after a kill')
+      }
+    }, { advice: WHOLE }),
 
   withLevers(['program', 'reopen'], 'kill: what a process had set before it was killed is there', async (first, subject) => {
     await first.close()
     const last = await writeAndKill(subject)
     const backend = await subject.reopen()
-    for (let round = 0; round <= last; round++) assertHolds(await backend.get(acknowledgedKey(round)), bytesOf('value'), 'get() after a kill, of a key whose set() had settled,')
+    for (let round = 0; round <= last; round++) {
+      assertHolds(await backend.get(acknowledgedKey(round)), bytesOf('value'), 'get() after a kill, of a key whose set() had settled,')
+    }
   }, { advice: 'A set settles when the entry is kept: hand it to the system before, and one entry damages no other' }),
 
-  withLevers(['kill'], 'kill: when the store is killed in the middle of sets, they end, and each value is whole or a miss', async (backend, subject) => {
-    const keys = Array.from({ length: VALUES }, (_, at) => `key ${at}`)
-    const set = (key: string, byte: number) => backend.set(key, { value: new Uint8Array(VALUE_BYTES).fill(byte), expiresAt: subject.now() + LIFE_MS })
-    await Promise.all(keys.map(async (key) => set(key, 0x61)))
-    const sets = Promise.allSettled(keys.map(async (key) => set(key, 0x62)))
-    await subject.kill()
-    await outcomeOf('sets that were under way when the store was killed', () => sets, LIFE_MS / 4)
-    for (const key of keys) {
-      await soon(async () => { assertWhole(await answerOf('get() after the store was killed', () => backend.get(key)), VALUE_BYTES, 'get() after the store was killed') }, subject.recoveryMs)
-    }
-    await answerOf('set() after the store was killed', () => backend.set('after', entryOf('after', subject)))
-    assertHolds(await backend.get('after'), bytesOf('after'), 'get() of what was set after the store was killed')
-  }, { advice: WHOLE })
+  withLevers(['kill'], 'kill: when the store is killed in the middle of sets, they end, and each value is whole or a miss',
+    async (backend, subject) => {
+      const keys = Array.from({ length: VALUES }, (_, at) => `key ${at}`)
+      const set = (key: string, byte: number) =>
+        backend.set(key, { value: new Uint8Array(VALUE_BYTES).fill(byte), expiresAt: subject.now() + LIFE_MS })
+      await Promise.all(keys.map(async (key) => set(key, 0x61)))
+      const sets = Promise.allSettled(keys.map(async (key) => set(key, 0x62)))
+      await subject.kill()
+      await outcomeOf('sets that were under way when the store was killed', () => sets, LIFE_MS / 4)
+      for (const key of keys) {
+        await soon(async () => {
+          assertWhole(await answerOf('get() after the store was killed', () => backend.get(key)), VALUE_BYTES,
+            'get() after the store was killed')
+        }, subject.recoveryMs)
+      }
+      await answerOf('set() after the store was killed', () => backend.set('after', entryOf('after', subject)))
+      assertHolds(await backend.get('after'), bytesOf('after'), 'get() of what was set after the store was killed')
+    }, { advice: WHOLE })
 ]

@@ -29,20 +29,26 @@ export const removeCases: readonly ConformanceCase[] = [
     }, subject.recoveryMs)
     await backend.close()
     const again = await subject.reopen()
-    assertHolds(await again.get('key'), bytesOf('after'), 'get() when the store is opened again, of what was set after all that it holds was removed')
-  }, { advice: 'A set settles when the entry is in the store that is found at the path; a file that was removed takes writes all the same' }),
+    assertHolds(await again.get('key'), bytesOf('after'),
+      'get() when the store is opened again, of what was set after all that it holds was removed')
+  }, {
+    advice: 'A set settles when the entry is in the store that is found at the path; a file that was removed takes writes all the same'
+  }),
 
-  withLevers(['remove', 'share'], 'remove: a backend that only reads soon finds what another one sets and deletes afterwards', async (backend, subject) => {
-    await backend.set('key', entryOf('before', subject))
-    assertHolds(await backend.get('key'), bytesOf('before'), 'get()')
-    await subject.remove()
-    const other = await subject.share()
-    await other.set('key', entryOf('after', subject))
-    await subject.pass(NOTICED_MS)
-    const found = 'get() of a key that another backend, after all that the store holds was removed,'
-    await soon(async () => { assertHolds(await answerOf(`${found} set`, () => backend.get('key')), bytesOf('after'), `${found} set`) }, NOTICED_MS)
-    await other.delete('key')
-    await subject.pass(NOTICED_MS)
-    await soon(async () => { assertMiss(await answerOf(`${found} deleted`, () => backend.get('key')), `${found} deleted`) }, NOTICED_MS)
-  }, { advice: ADVICE })
+  withLevers(['remove', 'share'], 'remove: a backend that only reads soon finds what another one sets and deletes afterwards',
+    async (backend, subject) => {
+      await backend.set('key', entryOf('before', subject))
+      assertHolds(await backend.get('key'), bytesOf('before'), 'get()')
+      await subject.remove()
+      const other = await subject.share()
+      await other.set('key', entryOf('after', subject))
+      await subject.pass(NOTICED_MS)
+      const found = 'get() of a key that another backend, after all that the store holds was removed,'
+      await soon(async () => {
+        assertHolds(await answerOf(`${found} set`, () => backend.get('key')), bytesOf('after'), `${found} set`)
+      }, NOTICED_MS)
+      await other.delete('key')
+      await subject.pass(NOTICED_MS)
+      await soon(async () => { assertMiss(await answerOf(`${found} deleted`, () => backend.get('key')), `${found} deleted`) }, NOTICED_MS)
+    }, { advice: ADVICE })
 ]

@@ -11,7 +11,8 @@ const SETS = 1_000
 const IN_TIME_MS = 4_000
 const ENDING_MS = 30_000
 
-const ADVICE = 'Give the store few sets at a time, and deletes before those that wait: nobody waits for a set, and somebody for each of the others'
+const ADVICE =
+  'Give the store few sets at a time, and deletes before those that wait: nobody waits for a set, and somebody for each of the others'
 
 /** A backend with an entry under `key`, that is given so many sets at once. Answers how they come to an end. */
 async function beginSets (backend: CacheBackend, subject: SubjectWith<'slow'>): Promise<() => Promise<void>> {

@@ -17,7 +17,8 @@ async function assertStays (subject: SubjectWith<'footprint'>, what: string, rou
   const after = await subject.footprint()
   // Pages and tables may be filled to a different degree.
   const most = before * 2 + KEYS / 2
-  assert.ok(after <= most, `the store must not grow by ${what}; after 2 rounds of ${KEYS} it holds ${before}, after ${ROUNDS} rounds ${after}`)
+  assert.ok(
+    after <= most, `the store must not grow by ${what}; after 2 rounds of ${KEYS} it holds ${before}, after ${ROUNDS} rounds ${after}`)
 }
 
 async function setAll (backend: CacheBackend, subject: SubjectWith<'footprint'>, keys: readonly string[], lifeMs?: number): Promise<void> {

@@ -13,8 +13,11 @@ function apart (name: string, keys: readonly string[], reference: string): Confo
 }
 
 export const keyBugCases: readonly ConformanceCase[] = [
-  apart('keys that differ only behind a question mark are different keys', ['GET /list', 'GET /list?', 'GET /list?page=1', 'GET /list?page=2'], 'nodejs/undici#4209'),
-  apart('keys of the same pieces between other separators are different keys', ['a:b,c', 'a,b:c', 'a,b,c', 'a:b:c', 'abc', 'a,:b,c'], 'nodejs/undici#5012'),
+  apart('keys that differ only behind a question mark are different keys', [
+    'GET /list', 'GET /list?', 'GET /list?page=1', 'GET /list?page=2'
+  ], 'nodejs/undici#4209'),
+  apart('keys of the same pieces between other separators are different keys', ['a:b,c', 'a,b:c', 'a,b,c', 'a:b:c', 'abc', 'a,:b,c'],
+    'nodejs/undici#5012'),
 
   always('an entry that is over does not hide another one whose key begins alike', async (backend, subject) => {
     await backend.set('GET /page gzip', entryOf('gzip', subject, 1_000))
@@ -32,7 +35,8 @@ export const keyBugCases: readonly ConformanceCase[] = [
     const hit = await backend.get('key')
     assertHolds(hit, bytesOf('second'), 'get() after a second set()')
     const latest = subject.now() + 1_000
-    assert.ok(hit!.expiresAt <= latest, `get() after a second set() must answer its expiresAt, ${latest} at most; got ${hit!.expiresAt}, which belongs to the first one`)
+    assert.ok(hit!.expiresAt <= latest,
+      `get() after a second set() must answer its expiresAt, ${latest} at most; got ${hit!.expiresAt}, which belongs to the first one`)
   }, { reference: 'nodejs/undici#5109', advice: 'Replace the whole row (REPLACE, or an upsert of all columns)' }),
 
   always('a value comes back as bytes and not as what JSON makes of them', async (backend, subject) => {
@@ -53,7 +57,8 @@ export const keyBugCases: readonly ConformanceCase[] = [
   withPower('has', 'agrees with get after whatever makes an entry go', async (backend, subject) => {
     const agree = async (key: string, what: string): Promise<void> => {
       const [hit, has] = [await backend.get(key), await backend.has(key)]
-      assert.ok(has === (hit !== undefined), `has() ${what} must be ${hit !== undefined}, as get() answers ${hit === undefined ? 'undefined' : 'an entry'}; got ${has}`)
+      assert.ok(has === (hit !== undefined),
+        `has() ${what} must be ${hit !== undefined}, as get() answers ${hit === undefined ? 'undefined' : 'an entry'}; got ${has}`)
     }
     await backend.set('kept', entryOf('kept', subject))
     await backend.set('over', entryOf('over', subject, 1_000))

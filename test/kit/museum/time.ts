@@ -21,7 +21,10 @@ export const timeBugCases: readonly ConformanceCase[] = [
     await subject.pass(2_500)
     assertMiss(await backend.get('key'), 'get() after 2.5 s of an entry of 2.5 s')
     assertHolds(await backend.get('hour'), bytesOf('hour'), 'get() after 2.5 s of an entry of an hour')
-  }, { reference: 'strapi-community/plugin-rest-cache#126', advice: 'expiresAt is in milliseconds of the epoch: convert it once, where your store wants seconds' }),
+  }, {
+    reference: 'strapi-community/plugin-rest-cache#126',
+    advice: 'expiresAt is in milliseconds of the epoch: convert it once, where your store wants seconds'
+  }),
 
   always('each entry has a life of its own', async (backend, subject) => {
     for (const lifeMs of [3_000, 1_000, 2_000]) await backend.set(`${lifeMs}`, entryOf(`${lifeMs}`, subject, lifeMs))
@@ -35,7 +38,9 @@ export const timeBugCases: readonly ConformanceCase[] = [
         else if (lifeMs > passedMs + 900 && hit !== undefined) assertHolds(hit, bytesOf(`${lifeMs}`), what)
       }
     }
-  }, { reference: 'unjs/unstorage#13', advice: 'Keep each entry\'s expiresAt with it: a life that is the same for all of a store is not enough' }),
+  }, {
+    reference: 'unjs/unstorage#13', advice: 'Keep each entry\'s expiresAt with it: a life that is the same for all of a store is not enough'
+  }),
 
   always('an entry that is asked for again and again is over all the same', async (backend, subject) => {
     await backend.set('key', entryOf('value', subject, READS * 500))
@@ -51,6 +56,7 @@ export const timeBugCases: readonly ConformanceCase[] = [
     await subject.pass(1_500)
     await backend.clear!()
     await subject.jump(-1_500)
-    assertMiss(await backend.get('key'), 'get() after clear(), of an entry that was over when it was cleared and that the clock, set back, makes live again,')
+    assertMiss(await backend.get('key'),
+      'get() after clear(), of an entry that was over when it was cleared and that the clock, set back, makes live again,')
   }, { power: 'clear', reference: 'ZiggyCreatures/FusionCache#648', advice: 'Clear what the store holds, and not what is alive in it' })
 ]

@@ -32,18 +32,24 @@ t.test('what is no duration is refused wherever one is expected, by name, with w
   for (const value of NOT_DURATIONS) {
     const shown = typeof value === 'string' ? `'${value}'` : typeof value === 'bigint' ? '1n' : ''
     for (const option of ['deadline', 'lockTimeout']) {
-      t.match(await failure(register({ [option]: value })), { code: 'CACHE_ERR_OPTION', message: `fastify-response-cache.${option}' must be a positive number of seconds` }, `${option} ${String(value)}`)
+      t.match(
+        await failure(register({ [option]: value })),
+        { code: 'CACHE_ERR_OPTION', message: `fastify-response-cache.${option}' must be a positive number of seconds` },
+        `${option} ${String(value)}`)
     }
-    t.match(await failure(register({ defaults: { ttl: value } })), { code: 'CACHE_ERR_OPTION', message: /defaults\.ttl' must be/ }, `defaults.ttl ${String(value)}`)
+    t.match(await failure(register({ defaults: { ttl: value } })), { code: 'CACHE_ERR_OPTION', message: /defaults\.ttl' must be/ },
+      `defaults.ttl ${String(value)}`)
     const { code, message } = await failure(async (app) => {
       await register({})(app)
       app.get('/products', { config: { cache: { ttl: value as number } } }, async () => 'x')
     })
     t.equal(code, 'CACHE_ERR_OPTION')
-    t.ok(message.includes("'GET /products config.cache.ttl' must be a positive number of seconds or a string such as '250ms'") && message.includes(shown), message)
+    t.ok(message.includes("'GET /products config.cache.ttl' must be a positive number of seconds or a string such as '250ms'") &&
+      message.includes(shown), message)
   }
   for (const ttl of [1.5, '250ms', '40d', 2 ** 22, '1.5h', '3650d']) {
-    t.match(await failure(async (app) => { await register({})(app); app.get('/', { config: { cache: { ttl } } }, async () => 'x') }), { message: 'no error' }, String(ttl))
+    t.match(await failure(async (app) => { await register({})(app); app.get('/', { config: { cache: { ttl } } }, async () => 'x') }),
+      { message: 'no error' }, String(ttl))
   }
 })
 
@@ -53,12 +59,16 @@ const PLUGIN: Array<[why: string, options: object, code: string, says: RegExp]> 
   ['a backend that is no name', { backend: 5 }, 'CACHE_ERR_OPTION', /fastify-response-cache\.backend' must be a string.*got 5/],
   ['an empty name', { backend: '' }, 'CACHE_ERR_OPTION', /backend/],
   ['an unknown option', { ttl: 5 }, 'CACHE_ERR_OPTION', /fastify-response-cache\.ttl' must be absent.*known are backend, options/],
-  ['an unknown option of the backend', { options: { maxbytes: 5 } }, 'CACHE_ERR_OPTION', /memory\.maxbytes' must be absent.*known are maxBytes/],
-  ['a wrong option of the backend', { options: { maxBytes: '64mb' } }, 'CACHE_ERR_OPTION', /memory\.maxBytes' must be a positive integer, got '64mb'/],
+  ['an unknown option of the backend', { options: { maxbytes: 5 } }, 'CACHE_ERR_OPTION',
+    /memory\.maxbytes' must be absent.*known are maxBytes/],
+  ['a wrong option of the backend', { options: { maxBytes: '64mb' } }, 'CACHE_ERR_OPTION',
+    /memory\.maxBytes' must be a positive integer, got '64mb'/],
   ['options that are null', { options: null }, 'CACHE_ERR_OPTION', /memory' must be an object, got null/],
   ['options that are a list', { options: [] }, 'CACHE_ERR_OPTION', /memory' must be an object, got \[\]/],
-  ['a table name that is SQL', { backend: 'sqlite', options: { path: ':memory:', table: 'x; drop' } }, 'CACHE_ERR_OPTION', /sqlite\.table' must be .*got 'x; drop'/],
-  ['a directory that is not there', { backend: 'sqlite', options: { path: '/no/such/folder/cache.db' } }, 'CACHE_ERR_OPTION', /sqlite\.path/],
+  ['a table name that is SQL', { backend: 'sqlite', options: { path: ':memory:', table: 'x; drop' } }, 'CACHE_ERR_OPTION',
+    /sqlite\.table' must be .*got 'x; drop'/],
+  ['a directory that is not there', { backend: 'sqlite', options: { path: '/no/such/folder/cache.db' } }, 'CACHE_ERR_OPTION',
+    /sqlite\.path/],
   ['a registry that is none', { registry: new Map() }, 'CACHE_ERR_OPTION', /registry' must be a Registry, made with builtIns/],
   ['a namespace that is no text', { namespace: 5 }, 'CACHE_ERR_OPTION', /namespace' must be a string, got 5/],
   ['a clock that is none', { now: 5 }, 'CACHE_ERR_OPTION', /now' must be a function/],
@@ -66,16 +76,22 @@ const PLUGIN: Array<[why: string, options: object, code: string, says: RegExp]> 
   ['a cacheStatus that would split the field', { cacheStatus: 'a\r\nx: y' }, 'CACHE_ERR_OPTION', /cacheStatus/],
   ['defaults that are null', { defaults: null }, 'CACHE_ERR_OPTION', /defaults' must be an object, got null/],
   ['defaults with an unknown option', { defaults: { maxAge: 5 } }, 'CACHE_ERR_OPTION', /defaults\.maxAge' must be absent.*known are ttl/],
-  ['a decorator that is taken', { decorateAs: 'server' }, 'CACHE_ERR_OPTION', /decorateAs' must be a name that is free, got 'server'.*Choose another/],
-  ['a backend module without a definition', { backend: 'odd', registry: withBackend({}) }, 'CACHE_ERR_BACKEND_CONTRACT', /'odd' must have a definition made with defineBackend/],
-  ['a backend without methods', { backend: 'odd', registry: withBackend({ create: () => ({ get () {} }) }) }, 'CACHE_ERR_BACKEND_CONTRACT', /'odd' must have the methods get, set, delete, close, got one without set, delete, close/],
-  ['a backend that is nothing', { backend: 'odd', registry: withBackend({ create: () => undefined }) }, 'CACHE_ERR_BACKEND_CONTRACT', /'odd'/]
+  ['a decorator that is taken', { decorateAs: 'server' }, 'CACHE_ERR_OPTION',
+    /decorateAs' must be a name that is free, got 'server'.*Choose another/],
+  ['a backend module without a definition', { backend: 'odd', registry: withBackend({}) }, 'CACHE_ERR_BACKEND_CONTRACT',
+    /'odd' must have a definition made with defineBackend/],
+  ['a backend without methods', { backend: 'odd', registry: withBackend({ create: () => ({ get () {} }) }) }, 'CACHE_ERR_BACKEND_CONTRACT',
+    /'odd' must have the methods get, set, delete, close, got one without set, delete, close/],
+  ['a backend that is nothing', { backend: 'odd', registry: withBackend({ create: () => undefined }) },
+    'CACHE_ERR_BACKEND_CONTRACT', /'odd'/]
 ]
 
 t.test('a wrong option of the plugin is refused with who, what was expected, what came and what to do', async (t) => {
   for (const [why, options, code, says] of PLUGIN) t.match(await failure(register(options)), { code, message: says }, why)
   const opened = new Error('the disk is on fire')
-  t.equal(await failure(register({ backend: 'odd', registry: withBackend(defineBackend({ name: 'odd', create: () => { throw opened } })) })), opened, 'what a backend throws is handed on as it is')
+  t.equal(
+    await failure(register({ backend: 'odd', registry: withBackend(defineBackend({ name: 'odd', create: () => { throw opened } })) })),
+    opened, 'what a backend throws is handed on as it is')
 })
 
 const ROUTE: Array<[why: string, cache: unknown, says: RegExp]> = [
@@ -105,7 +121,8 @@ t.test('a wrong option of a route is refused when it is registered, and names th
   for (const [why, cache, says] of ROUTE) {
     const { code, message } = await failure(async (app) => {
       await register({})(app)
-      app.register(async (child) => { child.get('/items/:id', { config: { cache: cache as RouteCacheOptions } }, async () => 'x') }, { prefix: '/v1' })
+      app.register(async (child) => { child.get('/items/:id', { config: { cache: cache as RouteCacheOptions } }, async () => 'x') },
+        { prefix: '/v1' })
     })
     t.equal(code, 'CACHE_ERR_OPTION', why)
     t.match(message, says, why)
@@ -114,15 +131,30 @@ t.test('a wrong option of a route is refused when it is registered, and names th
 })
 
 t.test('decorateAs: a name that another plugin has taken is refused, and @fastify/caching is named', async (t) => {
-  const nested = async (app: FastifyInstance): Promise<void> => { await app.register(caching); app.register(async (child) => { await register({})(child) }) }
-  for (const [where, taken] of [['beside it', async (app: FastifyInstance) => { await app.register(caching); await register({})(app) }], ['in a scope of its own', nested]] as const) {
-    t.match(await failure(taken), { code: 'CACHE_ERR_OPTION', message: /decorateAs' must be a name that is free, got 'cache': @fastify\/caching took it/ }, where)
+  const nested = async (app: FastifyInstance): Promise<void> => {
+    await app.register(caching)
+    app.register(async (child) => { await register({})(child) })
   }
-  t.match(await failure(async (app) => { await app.register(caching); await register({ decorateAs: 'responseCache' })(app) }), { message: 'no error' })
+  for (const [where, taken] of [
+    ['beside it', async (app: FastifyInstance) => { await app.register(caching); await register({})(app) }],
+    ['in a scope of its own', nested]
+  ] as const) {
+    t.match(await failure(taken), {
+      code: 'CACHE_ERR_OPTION', message: /decorateAs' must be a name that is free, got 'cache': @fastify\/caching took it/
+    }, where)
+  }
+  t.match(await failure(async (app) => { await app.register(caching); await register({ decorateAs: 'responseCache' })(app) }),
+    { message: 'no error' })
   const other = fastifyPlugin(async (app) => { app.decorate('cache' as 'other', {} as never) })
-  t.match(await failure(async (app) => { await app.register(other); await register({})(app) }), { code: 'CACHE_ERR_OPTION', message: /another plugin took it, @fastify\/caching for one does/ })
-  t.match(await failure(async (app) => { app.decorateReply('cache' as 'other', null as never); await register({})(app) }), { code: 'CACHE_ERR_OPTION', message: /decorates the reply/ })
-  t.match(await failure(async (app) => { await register({})(app); await register({ decorateAs: 'second' })(app) }), { code: 'CACHE_ERR_OPTION', message: /once in a scope.*scope of its own/ })
+  t.match(await failure(async (app) => { await app.register(other); await register({})(app) }), {
+    code: 'CACHE_ERR_OPTION', message: /another plugin took it, @fastify\/caching for one does/
+  })
+  t.match(await failure(async (app) => { app.decorateReply('cache' as 'other', null as never); await register({})(app) }), {
+    code: 'CACHE_ERR_OPTION', message: /decorates the reply/
+  })
+  t.match(await failure(async (app) => { await register({})(app); await register({ decorateAs: 'second' })(app) }), {
+    code: 'CACHE_ERR_OPTION', message: /once in a scope.*scope of its own/
+  })
 })
 
 type Handler = (request: FastifyRequest, reply: FastifyReply) => unknown
@@ -130,8 +162,11 @@ const given = (options: unknown): Handler => async (_request, reply) => { reply.
 const plain: Handler = async () => ({ delivered: true })
 
 /** What goes wrong while a request runs: options, handler, the counter and its reason, whether it is warned about. */
-const RUNNING: Array<[why: string, cache: RouteCacheOptions, handler: Handler, counter: 'bypasses' | 'refusals', reason: string, warned: boolean]> = [
-  ...NOT_DURATIONS.filter((ttl) => ttl !== 0).map((ttl) => [`reply.cache ttl ${String(ttl)}`, {}, given({ ttl }), 'refusals', 'ttl', true] as (typeof RUNNING)[number]),
+const RUNNING: Array<[
+  why: string, cache: RouteCacheOptions, handler: Handler, counter: 'bypasses' | 'refusals', reason: string, warned: boolean
+]> = [
+  ...NOT_DURATIONS.filter((ttl) => ttl !== 0)
+    .map((ttl) => [`reply.cache ttl ${String(ttl)}`, {}, given({ ttl }), 'refusals', 'ttl', true] as (typeof RUNNING)[number]),
   ['reply.cache ttl 0', {}, given({ ttl: 0 }), 'refusals', 'ttl', false],
   ['reply.cache tags text', {}, given({ tags: 'a' }), 'refusals', 'tags', true],
   ['reply.cache empty tag', {}, given({ tags: [''] }), 'refusals', 'tags', true],
@@ -160,34 +195,45 @@ const RUNNING: Array<[why: string, cache: RouteCacheOptions, handler: Handler, c
   ['tags number', { tags: (() => [5]) as never }, plain, 'refusals', 'tags', true]
 ]
 
-t.test('what goes wrong while a request runs is delivered, not stored, counted with a reason, and warned about once', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, {
-    ...on,
-    routes (app, probe) {
-      RUNNING.forEach(([, cache, handler], at) => {
-        app.get(`/${at}`, { config: { cache: { ttl: '1m', ...cache } } }, (request, reply) => { probe.ran(String(at)); return handler(request, reply) })
-      })
+t.test('what goes wrong while a request runs is delivered, not stored, counted with a reason, and warned about once', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await build(t, {
+      ...on,
+      routes (app, probe) {
+        RUNNING.forEach(([, cache, handler], at) => {
+          app.get(`/${at}`, { config: { cache: { ttl: '1m', ...cache } } }, (request, reply) => {
+            probe.ran(String(at))
+            return handler(request, reply)
+          })
+        })
+      }
+    })
+    for (const [at, [why, , , counter, reason, warned]] of RUNNING.entries()) {
+      const before = app.warnings().length
+      for (let times = 0; times < 3; times++) {
+        t.match(await app.ask(`/${at}`), {
+          status: 200, text: '{"delivered":true}', hit: false, cacheStatus: new RegExp(`detail=${reason}$`)
+        }, why)
+      }
+      t.equal(app.runs(String(at)), 3)
+      t.match((await app.cache.stats()).routes[`GET /${at}`], { stores: 0, [counter]: { [reason]: 3 } }, why)
+      const warnings = app.warnings().slice(before)
+      t.equal(warnings.length, warned ? 1 : 0, `${why}: ${JSON.stringify(warnings)}`)
+      if (warned) t.match(warnings[0], { route: `GET /${at}`, reason, err: { message: String } }, why)
     }
-  })
-  for (const [at, [why, , , counter, reason, warned]] of RUNNING.entries()) {
-    const before = app.warnings().length
-    for (let times = 0; times < 3; times++) {
-      t.match(await app.ask(`/${at}`), { status: 200, text: '{"delivered":true}', hit: false, cacheStatus: new RegExp(`detail=${reason}$`) }, why)
-    }
-    t.equal(app.runs(String(at)), 3)
-    t.match((await app.cache.stats()).routes[`GET /${at}`], { stores: 0, [counter]: { [reason]: 3 } }, why)
-    const warnings = app.warnings().slice(before)
-    t.equal(warnings.length, warned ? 1 : 0, `${why}: ${JSON.stringify(warnings)}`)
-    if (warned) t.match(warnings[0], { route: `GET /${at}`, reason, err: { message: String } }, why)
-  }
-  t.equal((await app.cache.stats()).entries, 0)
-}))
+    t.equal((await app.cache.stats()).entries, 0)
+  }))
 
 t.test('a key of a megabyte is a key, and lone surrogates make different ones', async (t) => forEachBackend(t, async (t, on) => {
-  const keys = ['x'.repeat(1e6), `${'x'.repeat(1e6 - 1)}y`, '\ud800', '\udfff', '[object Object]', 'undefined', '__proto__', '../../etc', '\0']
+  const keys = [
+    'x'.repeat(1e6), `${'x'.repeat(1e6 - 1)}y`, '\ud800', '\udfff', '[object Object]', 'undefined', '__proto__', '../../etc', '\0'
+  ]
   const app = await build(t, {
     ...on,
-    routes (app) { app.get('/:at', { config: { cache: { ttl: '1m', key: (request) => keys[Number((request.params as { at: string }).at)] } } }, async (request) => request.params) }
+    routes (app) {
+      app.get('/:at', { config: { cache: { ttl: '1m', key: (request) => keys[Number((request.params as { at: string }).at)] } } },
+        async (request) => request.params)
+    }
   })
   for (const hit of [false, true]) for (const at of keys.keys()) t.match(await app.ask(`/${at}`), { hit, text: `{"at":"${at}"}` })
   for (const key of await app.backends.at(-1)!.keys!()) t.ok(key.length < 200, 'what a backend is given is short')
@@ -195,7 +241,9 @@ t.test('a key of a megabyte is a key, and lone surrogates make different ones', 
 
 t.test('a backend of SQLite that is given a file of something else says so and starts anew', async (t) => {
   const path = join(t.testdir({ 'cache.db': 'not a database, but long enough to be looked at '.repeat(100) }), 'cache.db')
-  const app = await build(t, { backend: 'sqlite', options: { path }, routes (app) { app.get('/', { config: { cache: { ttl: '1m' } } }, async () => 'x') } })
+  const app = await build(t, {
+    backend: 'sqlite', options: { path }, routes (app) { app.get('/', { config: { cache: { ttl: '1m' } } }, async () => 'x') }
+  })
   for (const hit of [false, true]) t.match(await app.ask('/'), { hit })
   t.match(app.warnings(), [{ msg: /damaged/ }])
 })

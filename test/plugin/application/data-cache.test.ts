@@ -35,41 +35,56 @@ t.test('data cache: JSON values and Buffers, by key, for a time, with tags', asy
   }
 }))
 
-t.test('getOrSet: who waits for another\'s producer is given a value of their own, as on a hit', async (t) => forEachBackend(t, async (t, on) => {
-  const { cache } = await build(t, { ...on, routes () {} })
-  for (const [key, made] of [['json', { viewer: '' }], ['bytes', Buffer.from('-----')]] as const) {
-    const barrier = new Barrier()
-    const ask = async (viewer: string): Promise<unknown> => {
-      const value = await cache.getOrSet<typeof made>(key, { ttl: '1m' }, async () => {
-        await barrier.pass()
-        return made
-      })
-      // It is changed for the one who asked, and sent later.
-      if (Buffer.isBuffer(value)) value.write(viewer)
-      else (value as { viewer: string }).viewer = viewer
+t.test('getOrSet: who waits for another\'s producer is given a value of their own, as on a hit', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const { cache } = await build(t, { ...on, routes () {} })
+    for (const [key, made] of [['json', { viewer: '' }], ['bytes', Buffer.from('-----')]] as const) {
+      const barrier = new Barrier()
+      const ask = async (viewer: string): Promise<unknown> => {
+        const value = await cache.getOrSet<typeof made>(key, { ttl: '1m' }, async () => {
+          await barrier.pass()
+          return made
+        })
+        // It is changed for the one who asked, and sent later.
+        if (Buffer.isBuffer(value)) value.write(viewer)
+        else (value as { viewer: string }).viewer = viewer
+        await turns()
+        return value
+      }
+      const asking = [ask('alice'), ask('bobby')]
+      await barrier.reached()
       await turns()
-      return value
+      barrier.open()
+      const [alice, bobby] = await Promise.all(asking)
+      t.not(alice, bobby)
+      t.same([alice, bobby], key === 'json' ? [{ viewer: 'alice' }, { viewer: 'bobby' }] : [Buffer.from('alice'), Buffer.from('bobby')])
     }
-    const asking = [ask('alice'), ask('bobby')]
-    await barrier.reached()
-    await turns()
-    barrier.open()
-    const [alice, bobby] = await Promise.all(asking)
-    t.not(alice, bobby)
-    t.same([alice, bobby], key === 'json' ? [{ viewer: 'alice' }, { viewer: 'bobby' }] : [Buffer.from('alice'), Buffer.from('bobby')])
-  }
-}))
+  }))
 
 t.test('data cache: wrong arguments are refused by name, and nothing is kept', async (t) => forEachBackend(t, async (t, on) => {
   const { cache } = await build(t, { ...on, routes () {} })
   const circle: unknown[] = []
   circle.push(circle)
-  for (const value of [undefined, () => {}, Symbol('s'), 1n, circle]) t.match(await failureOf(async () => await cache.set('k', value, { ttl: 5 })), { code: 'CACHE_ERR_OPTION', message: /cache\.set\(key, value\)' must be a JSON value or a Buffer/ })
-  for (const key of ['', 5, null, undefined, {}]) t.match(await failureOf(async () => await cache.get(key as string)), { code: 'CACHE_ERR_OPTION', message: /cache key' must be a string/ })
-  for (const options of [undefined, {}, { ttl: 0 }, { ttl: '5' }, { ttl: 5, tag: 'x' }, { ttl: 5, tags: 'x' }]) t.match(await failureOf(async () => await cache.set('k', 1, options as never)), { code: 'CACHE_ERR_OPTION', message: /cache\.set/ })
+  for (const value of [undefined, () => {}, Symbol('s'), 1n, circle]) {
+    t.match(await failureOf(async () => await cache.set('k', value, { ttl: 5 })), {
+      code: 'CACHE_ERR_OPTION', message: /cache\.set\(key, value\)' must be a JSON value or a Buffer/
+    })
+  }
+  for (const key of ['', 5, null, undefined, {}]) {
+    t.match(await failureOf(async () => await cache.get(key as string)), {
+      code: 'CACHE_ERR_OPTION', message: /cache key' must be a string/
+    })
+  }
+  for (const options of [undefined, {}, { ttl: 0 }, { ttl: '5' }, { ttl: 5, tag: 'x' }, { ttl: 5, tags: 'x' }]) {
+    t.match(await failureOf(async () => await cache.set('k', 1, options as never)), { code: 'CACHE_ERR_OPTION', message: /cache\.set/ })
+  }
   t.match(await failureOf(async () => await cache.getOrSet('k', { ttl: 5 }, 5 as never)), { code: 'CACHE_ERR_OPTION', message: /getOrSet/ })
-  for (const target of ['', 5, null, {}, { tag: 'x' }, { tags: 'x' }, { tags: [''] }, { url: 'x' }, { url: '/#x' }, { url: 5 }, { route: '/nowhere' }, { key: '' }, { tags: ['a'], url: '/' }]) {
-    t.match(await failureOf(async () => await cache.invalidate(target as never)), { code: 'CACHE_ERR_OPTION', message: /invalidate\(/ }, JSON.stringify(target))
+  for (const target of [
+    '', 5, null, {}, { tag: 'x' }, { tags: 'x' }, { tags: [''] }, { url: 'x' }, { url: '/#x' }, { url: 5 }, { route: '/nowhere' },
+    { key: '' }, { tags: ['a'], url: '/' }
+  ]) {
+    t.match(await failureOf(async () => await cache.invalidate(target as never)), { code: 'CACHE_ERR_OPTION', message: /invalidate\(/ },
+      JSON.stringify(target))
   }
   t.equal(await cache.get('k'), undefined)
 }))
@@ -106,7 +121,8 @@ t.test('getOrSet: a stale value is answered while one producer makes a new one b
   let runs = 0
   let barrier = new Barrier()
   barrier.open()
-  const ask = async (): Promise<number> => await cache.getOrSet('k', { ttl: '1m', staleWhileRevalidate: '1m', tags: ['t'] }, async () => { await barrier.pass(); return ++runs })
+  const ask = async (): Promise<number> =>
+    await cache.getOrSet('k', { ttl: '1m', staleWhileRevalidate: '1m', tags: ['t'] }, async () => { await barrier.pass(); return ++runs })
   t.equal(await ask(), 1)
   await clock.pass(MINUTE_MS)
   t.equal(await cache.get('k'), undefined, 'only who can make another one is given a stale value')
@@ -127,19 +143,20 @@ t.test('getOrSet: a stale value is answered while one producer makes a new one b
   t.equal(await ask(), 5, 'so is what is older than that')
 }))
 
-t.test('getOrSet: what was softly invalidated is answered for as long as what was over would be', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, { ...on, routes () {} })
-  const options = { ttl: '1h', staleWhileRevalidate: '10s', staleIfError: '20s', tags: ['t'] }
-  const fails = async (): Promise<unknown> => await app.cache.getOrSet('k', options, () => { throw new Error('broken') })
-  t.equal(await app.cache.getOrSet('k', options, () => 'old'), 'old')
-  await app.cache.invalidate({ tags: ['t'], soft: true })
-  t.equal(await fails(), 'old')
-  await app.clock.pass(10_000)
-  t.equal(await fails(), 'old')
-  await app.clock.pass(10_000)
-  await t.rejects(fails(), { message: 'broken' })
-  t.ok(app.warnings().length > 0)
-}))
+t.test('getOrSet: what was softly invalidated is answered for as long as what was over would be', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await build(t, { ...on, routes () {} })
+    const options = { ttl: '1h', staleWhileRevalidate: '10s', staleIfError: '20s', tags: ['t'] }
+    const fails = async (): Promise<unknown> => await app.cache.getOrSet('k', options, () => { throw new Error('broken') })
+    t.equal(await app.cache.getOrSet('k', options, () => 'old'), 'old')
+    await app.cache.invalidate({ tags: ['t'], soft: true })
+    t.equal(await fails(), 'old')
+    await app.clock.pass(10_000)
+    t.equal(await fails(), 'old')
+    await app.clock.pass(10_000)
+    await t.rejects(fails(), { message: 'broken' })
+    t.ok(app.warnings().length > 0)
+  }))
 
 t.test('getOrSet: what is softly invalidated every minute is not answered for ever', async (t) => forEachBackend(t, async (t, on) => {
   const { cache, clock } = await build(t, { ...on, routes () {} })
@@ -160,7 +177,8 @@ t.test('getOrSet: a producer that fails behind a stale value is left alone for a
   const app = await build(t, { ...on, routes () {} })
   const { cache, clock } = app
   let runs = 0
-  const ask = async (): Promise<number> => await cache.getOrSet('k', { ttl: '1m', staleWhileRevalidate: '1h' }, () => { if (++runs > 1) throw new Error('broken'); return runs })
+  const ask = async (): Promise<number> =>
+    await cache.getOrSet('k', { ttl: '1m', staleWhileRevalidate: '1h' }, () => { if (++runs > 1) throw new Error('broken'); return runs })
   t.equal(await ask(), 1)
   await clock.pass(MINUTE_MS)
   t.equal(await ask(), 1)
@@ -204,42 +222,52 @@ t.test('getOrSet: the pause after failures is over with the next value, whether 
   }
 })
 
-t.test('getOrSet: staleIfError answers the stale value when the producer fails, and not what was invalidated meanwhile', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, { ...on, routes () {} })
-  const { cache, clock } = app
-  const options = { ttl: '1m', staleIfError: '1m', tags: ['t'] }
-  const fails = async (before: () => Promise<void> = async () => {}): Promise<unknown> => await cache.getOrSet('k', options, async () => { await before(); throw new Error('broken') })
-  t.equal(await cache.getOrSet('k', options, () => 'old'), 'old')
-  await clock.pass(MINUTE_MS)
-  t.equal(await fails(), 'old')
-  t.match(app.warnings(), [{ msg: /a producer failed/ }])
-  await t.rejects(fails(async () => { await cache.invalidate('t') }), { message: 'broken' })
-  t.equal(await cache.getOrSet('k', options, () => 'new'), 'new')
-  await clock.pass(2 * MINUTE_MS)
-  await t.rejects(fails(), { message: 'broken' }, 'too old')
-  for (const window of [-1, '5 m', NaN, {}]) await t.rejects(cache.getOrSet('k', { ttl: 1, staleIfError: window as never }, () => 1), { code: 'CACHE_ERR_OPTION', message: /getOrSet\.staleIfError/ })
-}))
+t.test('getOrSet: staleIfError answers the stale value when the producer fails, and not what was invalidated meanwhile', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await build(t, { ...on, routes () {} })
+    const { cache, clock } = app
+    const options = { ttl: '1m', staleIfError: '1m', tags: ['t'] }
+    const fails = async (before: () => Promise<void> = async () => {}): Promise<unknown> =>
+      await cache.getOrSet('k', options, async () => { await before(); throw new Error('broken') })
+    t.equal(await cache.getOrSet('k', options, () => 'old'), 'old')
+    await clock.pass(MINUTE_MS)
+    t.equal(await fails(), 'old')
+    t.match(app.warnings(), [{ msg: /a producer failed/ }])
+    await t.rejects(fails(async () => { await cache.invalidate('t') }), { message: 'broken' })
+    t.equal(await cache.getOrSet('k', options, () => 'new'), 'new')
+    await clock.pass(2 * MINUTE_MS)
+    await t.rejects(fails(), { message: 'broken' }, 'too old')
+    for (const window of [-1, '5 m', NaN, {}]) {
+      await t.rejects(cache.getOrSet('k', { ttl: 1, staleIfError: window as never }, () => 1), {
+        code: 'CACHE_ERR_OPTION', message: /getOrSet\.staleIfError/
+      })
+    }
+  }))
 
-t.test('getOrSet: a hundred producers run behind stale values at once; beyond them stale values are answered, and made anew when they are next asked for', async (t) => forEachBackend(t, async (t, on) => {
-  const { cache, clock } = await build(t, { ...on, routes () {} })
-  const barrier = new Barrier()
-  const keys = Array.from({ length: 102 }, (_, at) => `k${at}`)
-  const ask = async (key: string): Promise<string> => await cache.getOrSet(key, { ttl: '1m', staleWhileRevalidate: '1h' }, async () => { await barrier.pass(); return 'new' })
-  for (const key of keys) await cache.getOrSet(key, { ttl: '1m', staleWhileRevalidate: '1h' }, () => 'old')
-  await clock.pass(MINUTE_MS)
-  for (const key of [...keys, ...keys]) t.equal(await ask(key), 'old')
-  await barrier.reached(100)
-  await turns()
-  t.equal(barrier.arrived, 100)
-  barrier.open()
-  await until(async () => (await Promise.all(keys.map(async (key) => await ask(key)))).every((value) => value === 'new'))
-}))
+t.test(
+  'getOrSet: a hundred producers run behind stale values at once; beyond them stale values are answered, and made anew when they are next asked for',
+  async (t) => forEachBackend(t, async (t, on) => {
+    const { cache, clock } = await build(t, { ...on, routes () {} })
+    const barrier = new Barrier()
+    const keys = Array.from({ length: 102 }, (_, at) => `k${at}`)
+    const ask = async (key: string): Promise<string> =>
+      await cache.getOrSet(key, { ttl: '1m', staleWhileRevalidate: '1h' }, async () => { await barrier.pass(); return 'new' })
+    for (const key of keys) await cache.getOrSet(key, { ttl: '1m', staleWhileRevalidate: '1h' }, () => 'old')
+    await clock.pass(MINUTE_MS)
+    for (const key of [...keys, ...keys]) t.equal(await ask(key), 'old')
+    await barrier.reached(100)
+    await turns()
+    t.equal(barrier.arrived, 100)
+    barrier.open()
+    await until(async () => (await Promise.all(keys.map(async (key) => await ask(key)))).every((value) => value === 'new'))
+  }))
 
 t.test('getOrSet: of two producers the one that began later has the last word, whichever ends first', async (t) => {
   for (const order of [[0, 1], [1, 0]]) {
     const { cache } = await build(t, { lockTimeout: '1ms', routes () {} })
     const barriers = [new Barrier(), new Barrier()] as const
-    const making = barriers.map(async (barrier, at) => await cache.getOrSet('k', { ttl: '1m' }, async () => { await barrier.pass(); return at }))
+    const making = barriers.map(async (barrier, at) =>
+      await cache.getOrSet('k', { ttl: '1m' }, async () => { await barrier.pass(); return at }))
     for (const barrier of barriers) await barrier.reached()
     for (const at of order) await (barriers[at]!.open(), making[at])
     t.equal(await cache.get('k'), 1, order.join())

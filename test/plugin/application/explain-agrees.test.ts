@@ -8,7 +8,14 @@ import { testClock } from '../../support/clock.js'
 import { cached } from '../../support/document.js'
 import { someOf } from '../../support/size.js'
 
-interface Kind { options?: RouteCacheOptions, fields?: Record<string, string>, /** Whether the handler compares tags. */ validates?: true, soft?: boolean, isAbsent?: true, isUnavailable?: true }
+interface Kind {
+  options?: RouteCacheOptions,
+  fields?: Record<string, string>,
+  /** Whether the handler compares tags. */ validates?: true,
+  soft?: boolean,
+  isAbsent?: true,
+  isUnavailable?: true
+}
 
 const MODIFIED = { 'last-modified': 'Tue, 06 May 2031 06:00:00 GMT' }
 
@@ -33,7 +40,10 @@ const KINDS: Readonly<Record<string, Kind>> = {
   'in a backend that fails': { isUnavailable: true }
 }
 
-const CONTROLS = ['', 'no-cache', 'no-store', 'only-if-cached', 'max-age=0', 'max-age=30', 'min-fresh=55', 'max-stale', 'max-stale=60', 'max-stale, only-if-cached', 'max-stale, max-age=30']
+const CONTROLS = [
+  '', 'no-cache', 'no-store', 'only-if-cached', 'max-age=0', 'max-age=30', 'min-fresh=55', 'max-stale', 'max-stale=60',
+  'max-stale, only-if-cached', 'max-stale, max-age=30'
+]
 
 const asks = ['GET', 'HEAD'].flatMap((method) => CONTROLS.flatMap((control) => [undefined, '"1"', '"2"'].map((tag) => ({
   method: method as 'GET' | 'HEAD',
@@ -98,5 +108,8 @@ for (const [name, kind] of Object.entries(KINDS)) {
 }
 
 t.test('explain: every reason was among them that a route with a key gives', async (t) => {
-  t.same([...reasons].sort(), ['absent', 'fresh', 'head', 'invalidated', 'max-stale', 'no-store', 'only-if-cached', 'request', 'stale', 'unavailable', 'variant', 'while-revalidate'])
+  t.same([...reasons].sort(), [
+    'absent', 'fresh', 'head', 'invalidated', 'max-stale', 'no-store', 'only-if-cached', 'request', 'stale', 'unavailable', 'variant',
+    'while-revalidate'
+  ])
 })

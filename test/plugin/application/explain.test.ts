@@ -14,7 +14,11 @@ async function setUp (t: Test, routes: (app: FastifyInstance) => unknown, option
   await app.register(responseCache, { now: clock.now })
   await routes(app)
   t.teardown(async () => await app.close())
-  return { app, clock, explain: async (asked: ExplainOptions | string) => await app.cache.explain(typeof asked === 'string' ? { url: asked } : asked) }
+  return {
+    app,
+    clock,
+    explain: async (asked: ExplainOptions | string) => await app.cache.explain(typeof asked === 'string' ? { url: asked } : asked)
+  }
 }
 
 t.test('explain: it says what the next request is then told', async (t) => {
@@ -26,9 +30,13 @@ t.test('explain: it says what the next request is then told', async (t) => {
     app.post('/post', cached(), async () => 'answer')
   })
   const asks: Array<{ method?: string, url: string, headers?: Record<string, string> }> = [
-    { url: '/fresh/1' }, { url: '/fresh/1?a=1' }, { method: 'HEAD', url: '/fresh/1' }, { method: 'HEAD', url: '/fresh/3' }, { url: '/fresh/1', headers: { host: 'a.example' } }, { url: '/stale' },
-    { url: '/vary', headers: { 'x-lang': 'de' } }, { url: '/vary', headers: { 'x-lang': 'en' } }, { url: '/mine', headers: { cookie: 'a=b' } }, { url: '/mine', headers: { authorization: 'x' } },
-    ...['no-cache', 'no-store', 'only-if-cached', 'max-age=0', 'max-age=5', 'min-fresh=70', 'max-stale', 'max-stale, only-if-cached'].flatMap((control) => ['/fresh/1', '/stale', '/none'].map((url) => ({ url, headers: { 'cache-control': control } }))),
+    { url: '/fresh/1' }, { url: '/fresh/1?a=1' }, { method: 'HEAD', url: '/fresh/1' }, { method: 'HEAD', url: '/fresh/3' },
+    { url: '/fresh/1', headers: { host: 'a.example' } }, { url: '/stale' },
+    { url: '/vary', headers: { 'x-lang': 'de' } }, { url: '/vary', headers: { 'x-lang': 'en' } },
+    { url: '/mine', headers: { cookie: 'a=b' } }, { url: '/mine', headers: { authorization: 'x' } },
+    ...[
+      'no-cache', 'no-store', 'only-if-cached', 'max-age=0', 'max-age=5', 'min-fresh=70', 'max-stale', 'max-stale, only-if-cached'
+    ].flatMap((control) => ['/fresh/1', '/stale', '/none'].map((url) => ({ url, headers: { 'cache-control': control } }))),
     { method: 'POST', url: '/post' }
   ]
   for (const url of ['/fresh/1', '/stale']) await app.inject(url)
@@ -41,11 +49,13 @@ t.test('explain: it says what the next request is then told', async (t) => {
       const told = (await app.inject(ask as { method: 'GET', url: string })).headers['cache-status'] as string | undefined
       // What the handler's answer adds is not known before.
       const known = told?.replace(/; (stored|fwd-status=\d+)/g, '')
-      t.equal(said.cacheStatus, known, `${ask.method ?? 'GET'} ${ask.url} ${JSON.stringify(ask.headers)} after ${passMs}: ${said.decision}, ${said.reason}`)
+      t.equal(said.cacheStatus, known,
+        `${ask.method ?? 'GET'} ${ask.url} ${JSON.stringify(ask.headers)} after ${passMs}: ${said.decision}, ${said.reason}`)
       const after = await app.cache.stats()
       t.equal(said.decision === 'hit', after.hits > before.hits)
       t.equal(said.decision === 'stale', after.staleHits > before.staleHits)
-      t.same(said.decision === 'bypass' && said.reason !== 'uncached' ? [said.reason] : [], Object.keys(after.bypasses).filter((reason) => after.bypasses[reason as 'key'] !== before.bypasses[reason as 'key']))
+      t.same(said.decision === 'bypass' && said.reason !== 'uncached' ? [said.reason] : [],
+        Object.keys(after.bypasses).filter((reason) => after.bypasses[reason as 'key'] !== before.bypasses[reason as 'key']))
     }
   }
 })
@@ -63,7 +73,8 @@ t.test('explain: no handler and no hook runs, and nothing is counted', async (t)
 })
 
 t.test('explain: the life of an entry, in instants and in text', async (t) => {
-  const { app, clock, explain } = await setUp(t, (app) => app.get('/', cached({ staleWhileRevalidate: 10, staleIfError: 100, keep: 0, tags: ['a', 'b'] }), async () => 'answer'))
+  const { app, clock, explain } = await setUp(t, (app) =>
+    app.get('/', cached({ staleWhileRevalidate: 10, staleIfError: 100, keep: 0, tags: ['a', 'b'] }), async () => 'answer'))
   const storedAt = clock.now()
   await app.inject('/')
   await clock.pass(3_000)
@@ -71,7 +82,8 @@ t.test('explain: the life of an entry, in instants and in text', async (t) => {
   t.match({ decision, reason }, { decision: 'hit', reason: 'fresh' })
   t.match(entry, { status: 200, bytes: 6, ageSeconds: 3, tags: ['a', 'b'] })
   t.same(Object.entries(entry!.timeline).map(([name, { at, text }]) => [name, at - storedAt, Date.parse(text) - storedAt]), [
-    ['stored', 0, 0], ['freshUntil', 60_000, 60_000], ['staleUntil', 70_000, 70_000], ['staleOnErrorUntil', 160_000, 160_000], ['gone', 160_000, 160_000]
+    ['stored', 0, 0], ['freshUntil', 60_000, 60_000], ['staleUntil', 70_000, 70_000], ['staleOnErrorUntil', 160_000, 160_000],
+    ['gone', 160_000, 160_000]
   ])
 })
 
@@ -81,7 +93,10 @@ t.test('explain: why there is nothing to send', async (t) => {
     app.get('/vary', cached(), async (_request, reply) => { reply.header('vary', 'x-lang'); return 'answer' })
     app.get('/none', async () => '')
   })
-  const why = async (asked: ExplainOptions | string) => { const { decision, reason } = await explain(asked); return `${decision}, ${reason}` }
+  const why = async (asked: ExplainOptions | string) => {
+    const { decision, reason } = await explain(asked)
+    return `${decision}, ${reason}`
+  }
   t.equal(await why('/tagged'), 'miss, absent')
   await app.inject('/tagged')
   t.equal(await why('/tagged'), 'hit, fresh')
@@ -93,7 +108,9 @@ t.test('explain: why there is nothing to send', async (t) => {
   await clock.pass(61_000)
   t.equal(await why('/tagged'), 'miss, stale')
   await app.inject({ url: '/vary', headers: { 'x-lang': 'de' } })
-  t.match(await explain({ url: '/vary', headers: { 'X-Lang': 'en' } }), { decision: 'miss', reason: 'variant', variants: { count: 1, fields: { 'x-lang': 'en' } } })
+  t.match(await explain({ url: '/vary', headers: { 'X-Lang': 'en' } }), {
+    decision: 'miss', reason: 'variant', variants: { count: 1, fields: { 'x-lang': 'en' } }
+  })
   t.match(await explain('/none'), { decision: 'bypass', reason: 'uncached', route: 'GET /none' })
   const { route } = await explain('/unheard-of')
   t.equal(route, undefined)
@@ -102,13 +119,19 @@ t.test('explain: why there is nothing to send', async (t) => {
 t.test('explain: the key\'s parts are what counts on the route', async (t) => {
   const { explain } = await setUp(t, (app) => {
     app.get('/all', cached(), async () => '')
-    app.get('/some/:id', cached({ key: { query: ['page'], headers: ['Accept'], cookies: ['lang'], host: false, by: (request) => (request.params as { id: string }).id } }), async () => '')
+    app.get('/some/:id', cached({
+      key: { query: ['page'], headers: ['Accept'], cookies: ['lang'], host: false, by: (request) => (request.params as { id: string }).id }
+    }), async () => '')
     app.get('/own', cached({ key: (request) => `key of ${request.url}` }), async () => '')
     app.get('/user', cached({ key: { by: (request) => (request as unknown as { user: { id: string } }).user.id } }), async () => '')
   })
   t.same((await explain('https://a.example/all?b=1')).key!.parts, { path: '/all', query: 'b=1', origin: 'https://a.example' })
-  t.same((await explain({ url: '/all', headers: { host: 'b.example' } })).key!.parts, { path: '/all', query: '', origin: 'http://b.example' })
-  t.same((await explain({ url: '/some/7?page=2&utm=x', headers: { accept: 'text/html' } })).key!.parts, { path: '/some/7', query: 'of page', 'field accept': 'text/html', cookies: 'lang', by: '7' })
+  t.same((await explain({ url: '/all', headers: { host: 'b.example' } })).key!.parts, {
+    path: '/all', query: '', origin: 'http://b.example'
+  })
+  t.same((await explain({ url: '/some/7?page=2&utm=x', headers: { accept: 'text/html' } })).key!.parts, {
+    path: '/some/7', query: 'of page', 'field accept': 'text/html', cookies: 'lang', by: '7'
+  })
   t.same((await explain('/own')).key!.parts, { function: 'key of /own' })
   const user = await explain('/user')
   t.match(user, { decision: 'bypass', reason: 'key', because: /no hook ran/ })
@@ -144,7 +167,9 @@ t.test('explain: a route that is added after another was explained is found', as
 t.test('explain: the route / below a prefix answers with a slash at the end or without, as Fastify has it', async (t) => {
   const { app, explain } = await setUp(t, (app) => {
     for (const prefixTrailingSlash of ['both', 'slash', 'no-slash'] as const) {
-      app.register(async (scope) => { scope.get('/', { ...cached(), prefixTrailingSlash }, async () => prefixTrailingSlash) }, { prefix: `/${prefixTrailingSlash}` })
+      app.register(async (scope) => { scope.get('/', { ...cached(), prefixTrailingSlash }, async () => prefixTrailingSlash) }, {
+        prefix: `/${prefixTrailingSlash}`
+      })
     }
     app.register(async (scope) => {
       scope.get('', cached(), async () => '')
@@ -154,7 +179,8 @@ t.test('explain: the route / below a prefix answers with a slash at the end or w
   await app.ready()
   for (const url of ['/both', '/both/', '/slash', '/slash/', '/no-slash', '/no-slash/', '/two', '/two/']) {
     await app.inject(url)
-    t.equal((await explain({ url, headers: { host: 'localhost:80' } })).decision, (await app.inject(url)).headers['cache-status']?.toString().includes('hit') === true ? 'hit' : 'bypass', url)
+    t.equal((await explain({ url, headers: { host: 'localhost:80' } })).decision,
+      (await app.inject(url)).headers['cache-status']?.toString().includes('hit') === true ? 'hit' : 'bypass', url)
   }
 })
 
@@ -173,7 +199,11 @@ t.test('explain: it prints as a page, and is data for programs', async (t) => {
   const lines = inspect(explanation).split('\n')
   t.equal(lines[0], 'GET http://localhost:80/items/1')
   t.match(lines[1], /^ {2}hit, fresh +what is stored is fresh$/)
-  for (const [name, value] of [['route', 'GET /items/:id'], ['key: path', '/items/1'], ['key: origin', 'http://localhost:80'], ['entry', 'status 200, 6 bytes, age 3 s, tags items'], ['fresh until', explanation.entry!.timeline.freshUntil.text], ['Cache-Status', 'fastify-response-cache; hit; ttl=57']]) {
+  for (const [name, value] of [
+    ['route', 'GET /items/:id'], ['key: path', '/items/1'], ['key: origin', 'http://localhost:80'],
+    ['entry', 'status 200, 6 bytes, age 3 s, tags items'], ['fresh until', explanation.entry!.timeline.freshUntil.text],
+    ['Cache-Status', 'fastify-response-cache; hit; ttl=57']
+  ]) {
     t.ok(lines.some((line) => new RegExp(`^ {2}${name} {2,}`).test(line) && line.endsWith(value!)), name!)
   }
   t.equal(JSON.parse(JSON.stringify(explanation)).entry.status, 200)
@@ -182,14 +212,18 @@ t.test('explain: it prints as a page, and is data for programs', async (t) => {
 
 t.test('explain: what is no request is refused', async (t) => {
   const { explain } = await setUp(t, (app) => app.get('/', cached(), async () => ''))
-  for (const asked of [{}, { url: 1 }, { url: 'a' }, { url: '' }, { url: '/', method: '' }, { url: '/', headers: [] }, { url: '/', body: '' }, undefined, null]) {
+  for (const asked of [
+    {}, { url: 1 }, { url: 'a' }, { url: '' }, { url: '/', method: '' }, { url: '/', headers: [] }, { url: '/', body: '' }, undefined, null
+  ]) {
     await t.rejects(explain(asked as never), { code: 'CACHE_ERR_OPTION' }, String(JSON.stringify(asked)))
   }
 })
 
 t.test('explain: what a backend that fails, or has damaged, can\'t be told', async (t) => {
   const chaos = new Chaos()
-  const app = await build(t, { ...chaos.over({ backend: 'memory' }), routes: (app, probe) => { app.get('/', cached(), async () => { probe.ran(); return 'answer' }) } })
+  const app = await build(t, {
+    ...chaos.over({ backend: 'memory' }), routes: (app, probe) => { app.get('/', cached(), async () => { probe.ran(); return 'answer' }) }
+  })
   await app.ask('/')
   const explained = async (): Promise<unknown> => await app.cache.explain({ url: '/', headers: { host: 'test.example' } })
   t.match(await explained(), { decision: 'hit' })

@@ -38,8 +38,12 @@ t.test('ttl, Age and the end of an entry follow the clock', async (t) => forEach
 }))
 
 t.test('cacheStatus: sent under the package\'s name, under one\'s own, or not', async (t) => forEachBackend(t, async (t, on) => {
-  for (const [cacheStatus, expected] of [[true, 'fastify-response-cache; hit; ttl=60'], ['edge-1', 'edge-1; hit; ttl=60'], [false, '']] as const) {
-    const app = await build(t, { ...on, namespace: String(cacheStatus), cacheStatus, routes (app) { app.get('/', CACHED, async () => 'x') } })
+  for (const [
+    cacheStatus, expected
+  ] of [[true, 'fastify-response-cache; hit; ttl=60'], ['edge-1', 'edge-1; hit; ttl=60'], [false, '']] as const) {
+    const app = await build(t, {
+      ...on, namespace: String(cacheStatus), cacheStatus, routes (app) { app.get('/', CACHED, async () => 'x') }
+    })
     await app.ask('/')
     const { cacheStatus: came, headers } = await app.ask('/')
     t.equal(came, expected)
@@ -49,7 +53,8 @@ t.test('cacheStatus: sent under the package\'s name, under one\'s own, or not', 
 
 t.test('two namespaces on one store, two applications: neither sees, invalidates or clears the other\'s', async (t) => {
   const entries = new Map()
-  const registry = () => builtIns().add('shared' as keyof BackendOptions, () => defineBackend({ name: 'shared', create: (_options, { now }) => ({ ...mapBackend(now, entries), close () {} }) }))
+  const registry = () => builtIns().add('shared' as keyof BackendOptions, () =>
+    defineBackend({ name: 'shared', create: (_options, { now }) => ({ ...mapBackend(now, entries), close () {} }) }))
   const app = async (namespace: string) => await build(t, {
     namespace,
     backend: 'shared',
@@ -86,7 +91,8 @@ t.test('reply.cache: ttl and tags for this one answer, or not to store it', asyn
   const app = await build(t, {
     ...on,
     routes (app) {
-      app.get('/long', CACHED, async (_request, reply) => await reply.header('cache-control', 'max-age=1').cache({ ttl: '1h', tags: ['own'] }).send('x'))
+      app.get('/long', CACHED, async (_request, reply) =>
+        await reply.header('cache-control', 'max-age=1').cache({ ttl: '1h', tags: ['own'] }).send('x'))
       app.get('/alone', { config: { cache: true } }, async (_request, reply) => await reply.cache({ ttl: 5 }).send('x'))
       app.get('/no', CACHED, async (_request, reply) => await reply.cache({ ttl: 5 }).cache({ store: false }).send('x'))
       app.get('/uncached', async (_request, reply) => await reply.cache({ ttl: 5 }).send('x'))
@@ -106,13 +112,19 @@ t.test('invalidate: by tag, URL, absolute URL, route and key; clear: all', async
   const app = await build(t, {
     ...on,
     routes (app) {
-      app.get('/items/:id', { config: { cache: { ttl: '1m', tags: (request) => ['items', `item ${(request.params as { id: string }).id}`] } } }, async () => 'x')
+      app.get(
+        '/items/:id', { config: { cache: { ttl: '1m', tags: (request) => ['items', `item ${(request.params as { id: string }).id}`] } } },
+        async () => 'x')
       app.get('/custom', { config: { cache: { ttl: '1m', key: (request) => String(request.headers['x-key']) } } }, async () => 'x')
       app.get('/by', { config: { cache: { ttl: '1m', key: { headers: ['x-key'] } } } }, async () => 'x')
     }
   })
-  const asked = [['/items/1'], ['/items/1?a=1'], ['/items/2'], ['/items/1', 'other.example'], ['/custom', HOST, 'k1'], ['/custom', HOST, 'k2'], ['/by', HOST, 'k1'], ['/by', HOST, 'k2']] as const
-  const ask = async ([url, host = HOST, key = '']: readonly [string, string?, string?]): Promise<boolean> => (await app.ask({ url, headers: { host, 'x-key': key } })).hit
+  const asked = [
+    ['/items/1'], ['/items/1?a=1'], ['/items/2'], ['/items/1', 'other.example'], ['/custom', HOST, 'k1'], ['/custom', HOST, 'k2'],
+    ['/by', HOST, 'k1'], ['/by', HOST, 'k2']
+  ] as const
+  const ask = async ([url, host = HOST, key = '']: readonly [string, string?, string?]): Promise<boolean> =>
+    (await app.ask({ url, headers: { host, 'x-key': key } })).hit
   const missing = async (target: Parameters<ResponseCache['invalidate']>[0] | undefined): Promise<number[]> => {
     for (const one of asked) await ask(one)
     for (const one of asked) if (!await ask(one)) t.fail(`${one[0]} is not cached`)
@@ -148,8 +160,22 @@ t.test('stats: counters by reason, for all and for each route', async (t) => for
   await app.ask({ url: '/a/1', headers: { 'cache-control': 'no-store' } })
   await app.ask({ url: '/a/3', method: 'HEAD' })
   const stats = await app.cache.stats()
-  t.match(stats, { hits: 1, staleHits: 0, misses: 5, stores: 2, coalesced: 0, bypasses: { credentials: 1, 'no-store': 1 }, refusals: { private: 2, head: 1 }, errors: {}, damaged: 0, entries: 2, bytes: Number })
-  t.same(stats.routes['GET /a/:id'], { hits: 1, staleHits: 0, misses: 2, coalesced: 0, stores: 2, bypasses: { credentials: 1, 'no-store': 1 }, refusals: {} })
+  t.match(stats, {
+    hits: 1,
+    staleHits: 0,
+    misses: 5,
+    stores: 2,
+    coalesced: 0,
+    bypasses: { credentials: 1, 'no-store': 1 },
+    refusals: { private: 2, head: 1 },
+    errors: {},
+    damaged: 0,
+    entries: 2,
+    bytes: Number
+  })
+  t.same(stats.routes['GET /a/:id'], {
+    hits: 1, staleHits: 0, misses: 2, coalesced: 0, stores: 2, bypasses: { credentials: 1, 'no-store': 1 }, refusals: {}
+  })
   t.same(Object.keys(stats.routes).sort(), ['GET /a/:id', 'GET /private', 'HEAD /a/:id', 'HEAD /private'])
   stats.routes['GET /a/:id']!.hits = 99
   t.equal((await app.cache.stats()).routes['GET /a/:id']!.hits, 1, 'what is handed out is a copy')
@@ -157,10 +183,19 @@ t.test('stats: counters by reason, for all and for each route', async (t) => for
 
 t.test('a backend of somebody else, by name, and one of strings: with the four methods alone everything but clear works', async (t) => {
   const registry = (): ReturnType<typeof builtIns> => builtIns()
-    .add('strings' as keyof BackendOptions, () => defineBackend({ name: 'strings', create: (_options, { now }) => fromStringStore(stringMap(now, { later: true }), { now }) }))
-    .add('bare' as keyof BackendOptions, () => defineBackend({ name: 'bare', create: (_options, { now }) => { const { get, set, delete: del, close } = mapBackend(now); return { get, set, delete: del, close } } }))
+    .add('strings' as keyof BackendOptions, () => defineBackend({
+      name: 'strings', create: (_options, { now }) => fromStringStore(stringMap(now, { later: true }), { now })
+    }))
+    .add('bare' as keyof BackendOptions, () => defineBackend({
+      name: 'bare',
+      create: (_options, { now }) => { const { get, set, delete: del, close } = mapBackend(now); return { get, set, delete: del, close } }
+    }))
   for (const backend of ['strings', 'bare']) {
-    const app = await build(t, { backend, registry: registry(), routes (app) { app.get('/', { config: { cache: { ttl: '1m', tags: ['t'] } } }, async () => ({ grüße: '✓' })) } })
+    const app = await build(t, {
+      backend,
+      registry: registry(),
+      routes (app) { app.get('/', { config: { cache: { ttl: '1m', tags: ['t'] } } }, async () => ({ grüße: '✓' })) }
+    })
     t.same(app.cache.backend, { name: backend, powers: [] })
     for (const hit of [false, true]) t.match(await app.ask('/'), { hit }, backend)
     await app.change(async () => { await app.cache.invalidate('t') })
@@ -180,8 +215,10 @@ t.test('after close, what is asked of the cache is refused, and stats still answ
   await app.ask({ url: '/', via: 'inject' })
   await app.app.close()
   const { cache } = app
-  const calls: Array<() => Promise<unknown>> = [() => cache.get('k'), () => cache.set('k', 1, { ttl: 5 }), () => cache.delete('k'), () => cache.has('k'),
-    () => cache.getOrSet('k', { ttl: 5 }, () => 1), () => cache.invalidate('t'), () => cache.clear()]
+  const calls: Array<() => Promise<unknown>> = [
+    () => cache.get('k'), () => cache.set('k', 1, { ttl: 5 }), () => cache.delete('k'), () => cache.has('k'),
+    () => cache.getOrSet('k', { ttl: 5 }, () => 1), () => cache.invalidate('t'), () => cache.clear()
+  ]
   for (const call of calls) t.match(await failureOf(call), { code: 'CACHE_ERR_CLOSED' })
   t.match(await cache.stats(), { stores: 1, entries: undefined })
 }))

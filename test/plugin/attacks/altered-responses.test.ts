@@ -11,26 +11,37 @@ t.test('what forbids to store an answer does so also if a hook takes it out of i
     defaults: { ttl: '1m', targetList: ['cdn-cache-control'] },
     routes (app) {
       app.addHook('onSend', async (_request, reply) => { reply.removeHeader('cdn-cache-control').header('cache-control', 'max-age=5') })
-      for (const [url, name] of [['/private', 'cache-control'], ['/private-stream', 'cache-control'], ['/cdn', 'cdn-cache-control']] as const) {
-        app.get(url, { config: { cache: true } }, async (_request, reply) => await reply.header(name, 'private').send(url.endsWith('stream') ? Readable.from(['x']) : 'x'))
+      for (const [url, name] of [
+        ['/private', 'cache-control'], ['/private-stream', 'cache-control'], ['/cdn', 'cdn-cache-control']
+      ] as const) {
+        app.get(url, { config: { cache: true } }, async (_request, reply) =>
+          await reply.header(name, 'private').send(url.endsWith('stream') ? Readable.from(['x']) : 'x'))
       }
       app.get('/', { config: { cache: true } }, async () => 'x')
     }
   })
-  for (const url of ['/private', '/private-stream', '/cdn']) for (let times = 0; times < 2; times++) t.match(await app.ask(url), { hit: false, cacheStatus: /; detail=private$/ })
+  for (const url of ['/private', '/private-stream', '/cdn']) {
+    for (let times = 0; times < 2; times++) t.match(await app.ask(url), { hit: false, cacheStatus: /; detail=private$/ })
+  }
   for (const hit of [false, true]) t.match(await app.ask('/'), { hit })
 }))
 
-t.test('a type that a hook had set before goes with the body all the same, to whoever is sent it', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, {
-    ...on,
-    routes (app) {
-      app.addHook('onRequest', async ({ headers }, reply) => { reply.type(headers.accept === 'text/html' ? 'text/html; charset=utf-8' : 'application/json; charset=utf-8') })
-      app.get('/', { config: { cache: { ttl: '1m' } } }, async (_request, reply) => await reply.type('application/json; charset=utf-8').send('{"name":"<script>"}'))
+t.test('a type that a hook had set before goes with the body all the same, to whoever is sent it', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await build(t, {
+      ...on,
+      routes (app) {
+        app.addHook('onRequest', async ({ headers }, reply) => {
+          reply.type(headers.accept === 'text/html' ? 'text/html; charset=utf-8' : 'application/json; charset=utf-8')
+        })
+        app.get('/', { config: { cache: { ttl: '1m' } } }, async (_request, reply) =>
+          await reply.type('application/json; charset=utf-8').send('{"name":"<script>"}'))
+      }
+    })
+    for (const [accept, hit] of [['*/*', false], ['text/html', true]] as const) {
+      t.match(await app.ask({ url: '/', headers: { accept } }), { hit, headers: { 'content-type': 'application/json; charset=utf-8' } })
     }
-  })
-  for (const [accept, hit] of [['*/*', false], ['text/html', true]] as const) t.match(await app.ask({ url: '/', headers: { accept } }), { hit, headers: { 'content-type': 'application/json; charset=utf-8' } })
-}))
+  }))
 
 t.test('what a hook in front of the handler says of the answer counts', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
@@ -48,7 +59,11 @@ t.test('what a hook in front of the handler says of the answer counts', async (t
       }, async () => 'x')
     }
   })
-  for (const [what, detail] of [['draft', 'reply-store-false'], ['wrong', 'ttl']] as const) for (let times = 0; times < 2; times++) t.match(await app.ask(`/${what}`), { hit: false, cacheStatus: new RegExp(`; detail=${detail}$`) })
+  for (const [what, detail] of [['draft', 'reply-store-false'], ['wrong', 'ttl']] as const) {
+    for (let times = 0; times < 2; times++) {
+      t.match(await app.ask(`/${what}`), { hit: false, cacheStatus: new RegExp(`; detail=${detail}$`) })
+    }
+  }
   await app.ask('/product')
   await app.clock.pass(240_000)
   t.match(await app.ask('/product'), { hit: true })
@@ -61,12 +76,13 @@ t.test('tags that are named while a stream passes count', async (t) => forEachBa
     ...on,
     compare: false,
     routes (app) {
-      app.get('/', { config: { cache: { ttl: '1m' } } }, async (_request, reply) => await reply.type('text/plain').send(Readable.from((async function * () {
-        yield 'first'
-        await new Promise(setImmediate)
-        reply.cache({ tags: ['product 1'] })
-        yield 'second'
-      })())))
+      app.get('/', { config: { cache: { ttl: '1m' } } }, async (_request, reply) =>
+        await reply.type('text/plain').send(Readable.from((async function * () {
+          yield 'first'
+          await new Promise(setImmediate)
+          reply.cache({ tags: ['product 1'] })
+          yield 'second'
+        })())))
     }
   })
   for (const hit of [false, true]) t.match(await app.ask('/'), { hit })
@@ -74,73 +90,82 @@ t.test('tags that are named while a stream passes count', async (t) => forEachBa
   t.match(await app.ask('/'), { hit: false })
 }))
 
-t.test('a 304 takes no entry away from the tags under which it is stored, also if a function names the route\'s', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    routes (app) {
-      app.get('/', { config: { cache: { ttl: '1m', tags: () => ['all'] } } }, async ({ headers }, reply) => {
-        reply.header('etag', '"1"')
-        if (headers['if-none-match'] === '"1"') return await reply.code(304).send()
-        return reply.cache({ tags: ['product 1'] }).send('x')
-      })
-    }
-  })
-  await app.ask('/')
-  await app.clock.pass(61_000)
-  t.match(await app.ask('/'), { cacheStatus: /fwd=stale; fwd-status=304; stored/ })
-  await app.cache.invalidate('product 1')
-  t.match(await app.ask('/'), { hit: false })
-}))
-
-t.test('RFC 9110 section 12.5.5: what this request\'s hooks say of Vary stands beside what was stored, also after a 304 and in place of an error', async (t) => forEachBackend(t, async (t, on) => {
-  let answers = (reply: FastifyReply): unknown => reply.headers({ etag: '"1"', vary: 'Accept-Language' }).send('x')
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    routes (app) {
-      app.addHook('onRequest', async (_request, reply) => { reply.header('vary', 'Origin') })
-      app.get('/', { config: { cache: { ttl: '1m', staleIfError: '1h' } } }, async (_request, reply) => await answers(reply))
-    }
-  })
-  await app.ask('/')
-  for (const act of [
-    () => {},
-    () => { answers = (reply) => reply.code(304).send() },
-    () => { answers = (reply) => reply.removeHeader('vary').code(503).send('down') }
-  ]) {
-    act()
-    const { status, headers } = await app.ask('/')
-    t.match({ status, vary: String(headers.vary).split(', ').sort() }, { status: 200, vary: ['Accept-Language', 'Origin'] })
-    await app.clock.pass(61_000)
-  }
-}))
-
-t.test('a condition or range that fails is not fresh for as long as the answer is, to caches in front', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    routes (app) {
-      for (const says of ['public', 'private']) {
-        app.get(`/${says}`, { config: { cache: { ttl: '1m', staleIfError: '1h' } } }, async (_request, reply) => await reply
-          .headers({ etag: '"1"', 'cache-control': `${says}, max-age=60`, expires: 'Mon, 05 May 2031 07:08:09 GMT', 'cdn-cache-control': 'max-age=60' }).send('x'))
+t.test('a 304 takes no entry away from the tags under which it is stored, also if a function names the route\'s', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await build(t, {
+      ...on,
+      compare: false,
+      routes (app) {
+        app.get('/', { config: { cache: { ttl: '1m', tags: () => ['all'] } } }, async ({ headers }, reply) => {
+          reply.header('etag', '"1"')
+          if (headers['if-none-match'] === '"1"') return await reply.code(304).send()
+          return reply.cache({ tags: ['product 1'] }).send('x')
+        })
       }
-    }
-  })
-  const failing = [[{ 'if-match': '"2"' }, 412], [{ range: 'bytes=9-' }, 416]] as const
-  const refused = async (headers: object, status: number): Promise<void> => {
-    const answer = await app.ask({ url: '/public', headers: headers as Record<string, string> })
-    t.equal(answer.status, status)
-    for (const name of ['cache-control', 'expires', 'cdn-cache-control']) t.notOk(name in answer.headers, `${status} ${name}`)
-  }
-  await app.ask('/public')
-  for (const [headers, status] of failing) await refused(headers, status)
-  for (const [headers, status] of failing) {
+    })
+    await app.ask('/')
     await app.clock.pass(61_000)
-    await refused(headers, status)
-    t.match(await app.ask('/public'), { hit: true, headers: { 'cache-control': 'public, max-age=60' } }, 'the whole was stored behind it')
-  }
-}))
+    t.match(await app.ask('/'), { cacheStatus: /fwd=stale; fwd-status=304; stored/ })
+    await app.cache.invalidate('product 1')
+    t.match(await app.ask('/'), { hit: false })
+  }))
+
+t.test(
+  'RFC 9110 section 12.5.5: what this request\'s hooks say of Vary stands beside what was stored, also after a 304 and in place of an error',
+  async (t) => forEachBackend(t, async (t, on) => {
+    let answers = (reply: FastifyReply): unknown => reply.headers({ etag: '"1"', vary: 'Accept-Language' }).send('x')
+    const app = await build(t, {
+      ...on,
+      compare: false,
+      routes (app) {
+        app.addHook('onRequest', async (_request, reply) => { reply.header('vary', 'Origin') })
+        app.get('/', { config: { cache: { ttl: '1m', staleIfError: '1h' } } }, async (_request, reply) => await answers(reply))
+      }
+    })
+    await app.ask('/')
+    for (const act of [
+      () => {},
+      () => { answers = (reply) => reply.code(304).send() },
+      () => { answers = (reply) => reply.removeHeader('vary').code(503).send('down') }
+    ]) {
+      act()
+      const { status, headers } = await app.ask('/')
+      t.match({ status, vary: String(headers.vary).split(', ').sort() }, { status: 200, vary: ['Accept-Language', 'Origin'] })
+      await app.clock.pass(61_000)
+    }
+  }))
+
+t.test('a condition or range that fails is not fresh for as long as the answer is, to caches in front', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await build(t, {
+      ...on,
+      compare: false,
+      routes (app) {
+        for (const says of ['public', 'private']) {
+          app.get(`/${says}`, { config: { cache: { ttl: '1m', staleIfError: '1h' } } }, async (_request, reply) => await reply
+            .headers({
+              etag: '"1"',
+              'cache-control': `${says}, max-age=60`,
+              expires: 'Mon, 05 May 2031 07:08:09 GMT',
+              'cdn-cache-control': 'max-age=60'
+            }).send('x'))
+        }
+      }
+    })
+    const failing = [[{ 'if-match': '"2"' }, 412], [{ range: 'bytes=9-' }, 416]] as const
+    const refused = async (headers: object, status: number): Promise<void> => {
+      const answer = await app.ask({ url: '/public', headers: headers as Record<string, string> })
+      t.equal(answer.status, status)
+      for (const name of ['cache-control', 'expires', 'cdn-cache-control']) t.notOk(name in answer.headers, `${status} ${name}`)
+    }
+    await app.ask('/public')
+    for (const [headers, status] of failing) await refused(headers, status)
+    for (const [headers, status] of failing) {
+      await app.clock.pass(61_000)
+      await refused(headers, status)
+      t.match(await app.ask('/public'), { hit: true, headers: { 'cache-control': 'public, max-age=60' } }, 'the whole was stored behind it')
+    }
+  }))
 
 t.test('what is forbidden to be stored is so behind a condition that failed', async (t) => forEachBackend(t, async (t, on) => {
   let says = 'public'
@@ -148,7 +173,8 @@ t.test('what is forbidden to be stored is so behind a condition that failed', as
     ...on,
     compare: false,
     routes (app) {
-      app.get('/', { config: { cache: { ttl: '1m' } } }, async (_request, reply) => await reply.headers({ etag: `"${says}"`, 'cache-control': `${says}, max-age=60` }).send(says))
+      app.get('/', { config: { cache: { ttl: '1m' } } }, async (_request, reply) =>
+        await reply.headers({ etag: `"${says}"`, 'cache-control': `${says}, max-age=60` }).send(says))
     }
   })
   await app.ask('/')
@@ -164,11 +190,12 @@ t.test('RFC 9110 section 6.6.1: a stream is as old as its head when it has ended
     ...on,
     compare: false,
     routes (app) {
-      app.get('/', { config: { cache: true } }, async (_request, reply) => await reply.header('cache-control', 'max-age=60').send(Readable.from((async function * () {
-        yield 'first'
-        await middle.pass()
-        yield 'second'
-      })())))
+      app.get('/', { config: { cache: true } }, async (_request, reply) =>
+        await reply.header('cache-control', 'max-age=60').send(Readable.from((async function * () {
+          yield 'first'
+          await middle.pass()
+          yield 'second'
+        })())))
     }
   })
   const askedAt = app.clock.now()
@@ -205,22 +232,23 @@ t.test('RFC 9211: who waits for what replaces a stale answer is told that it was
   t.match((await Promise.all(asking)).map(({ cacheStatus }) => cacheStatus).sort(), [/fwd=stale; collapsed$/, /fwd=stale; stored$/])
 }))
 
-t.test('RFC 9111 section 4.4: a write forgets the URL that was asked for, whatever its handler makes of it', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    routes (app) {
-      app.get('/api/item', { config: { cache: { ttl: '1m' } } }, async () => 'x')
-      app.post('/api/item', async ({ raw }) => {
-        raw.url = raw.url!.slice('/api'.length)
-        return 'changed'
-      })
-    }
-  })
-  for (const hit of [false, true]) t.match(await app.ask('/api/item'), { hit })
-  await app.ask({ url: '/api/item', method: 'POST' })
-  t.match(await app.ask('/api/item'), { hit: false })
-}))
+t.test('RFC 9111 section 4.4: a write forgets the URL that was asked for, whatever its handler makes of it', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await build(t, {
+      ...on,
+      compare: false,
+      routes (app) {
+        app.get('/api/item', { config: { cache: { ttl: '1m' } } }, async () => 'x')
+        app.post('/api/item', async ({ raw }) => {
+          raw.url = raw.url!.slice('/api'.length)
+          return 'changed'
+        })
+      }
+    })
+    for (const hit of [false, true]) t.match(await app.ask('/api/item'), { hit })
+    await app.ask({ url: '/api/item', method: 'POST' })
+    t.match(await app.ask('/api/item'), { hit: false })
+  }))
 
 t.test('a client\'s no-store counts beside what can not be read', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, { ...on, routes: (app) => app.get('/', { config: { cache: { ttl: '1m' } } }, async () => 'x') })

@@ -7,7 +7,8 @@ import { cached } from '../../support/document.js'
 
 /** Options for one more of the same backend, with nothing in it. */
 let made = 0
-const another = ({ options }: { options: { path?: string } }): object => options.path === undefined ? {} : { path: `${options.path}.${++made}` }
+const another = ({ options }: { options: { path?: string } }): object =>
+  options.path === undefined ? {} : { path: `${options.path}.${++made}` }
 
 t.test('requests of several users that come at once are never answered together', async (t) => forEachBackend(t, async (t, on) => {
   const barrier = new Barrier()
@@ -20,7 +21,8 @@ t.test('requests of several users that come at once are never answered together'
   }
   const app = await build(t, { ...on, compare: false, routes })
   const users = ['alice', 'bob', 'carol'].map((name) => app.canary(name))
-  const asked = users.flatMap((user) => [1, 2].flatMap(() => [app.ask({ url: '/me', headers: { authorization: user } }), app.ask({ url: '/me', headers: { cookie: user } })]))
+  const asked = users.flatMap((user) =>
+    [1, 2].flatMap(() => [app.ask({ url: '/me', headers: { authorization: user } }), app.ask({ url: '/me', headers: { cookie: user } })]))
   await barrier.reached(asked.length)
   barrier.open()
   const answers = await Promise.all(asked)
@@ -75,7 +77,9 @@ t.test('what hooks set for one user before the handler is never in another one\'
   }
   const app = await build(t, { ...on, routes })
   for (const user of ['alice', 'bob', 'carol'].map((name) => app.canary(name))) {
-    t.match(await app.ask({ url: '/', headers: { 'x-user': user } }), { headers: { 'x-for': user, 'x-raw': user, 'x-late': user, 'x-handler': 'set' } })
+    t.match(await app.ask({ url: '/', headers: { 'x-user': user } }), {
+      headers: { 'x-for': user, 'x-raw': user, 'x-late': user, 'x-handler': 'set' }
+    })
     t.match(await app.ask({ url: '/plain', headers: { 'x-user': user } }), { headers: { 'x-for': user, 'x-raw': user } })
   }
   t.equal(app.runs(), 1)

@@ -15,15 +15,23 @@ const says = (app: FastifyInstance, probe: Probe): void => {
   })
 }
 
-const saying = (fields: ReadonlyArray<readonly [string, string]>): string => `/says?${fields.map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`).join('&')}`
+const saying = (fields: ReadonlyArray<readonly [string, string]>): string =>
+  `/says?${fields.map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`).join('&')}`
 
 t.test('answers that say they are not to be kept are not', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, { ...on, routes: says })
   const never: ReadonlyArray<ReadonlyArray<readonly [string, string]>> = [
-    ...['private', 'PRIVATE', 'no-store', 'no-cache', 'private=""', 'private="set-cookie', 'no-cache = "x"', 'public, no-store', 'x="\\", no-store', 'max-age=0', 's-maxage=0, max-age=60', 'max-age=-1', 'max-age=1e9'].map((value) => [['cache-control', value]] as const),
-    [['cache-control', 'public'], ['cache-control', 'private']], [['cache-control', 'max-age=60'], ['cache-control', 'no-store']], [['expires', '0']], [['age', '60']],
-    ...['*', '* ', '*,', 'a, *', 'constructor', '__proto__', 'a b', Array.from({ length: 50 }, (_, at) => `x-${at}`).join(',')].map((value) => [['vary', value]] as const),
-    [['vary', 'accept'], ['vary', '*']], [['set-cookie', 'a=b']], [['content-type', 'text/event-stream']], [['content-security-policy', "script-src 'nonce-abc'"]], [['access-control-allow-origin', 'https://evil']],
+    ...[
+      'private', 'PRIVATE', 'no-store', 'no-cache', 'private=""', 'private="set-cookie', 'no-cache = "x"', 'public, no-store',
+      'x="\\", no-store', 'max-age=0', 's-maxage=0, max-age=60', 'max-age=-1', 'max-age=1e9'
+    ].map((value) => [['cache-control', value]] as const),
+    [['cache-control', 'public'], ['cache-control', 'private']], [['cache-control', 'max-age=60'], ['cache-control', 'no-store']],
+    [['expires', '0']], [['age', '60']],
+    ...[
+      '*', '* ', '*,', 'a, *', 'constructor', '__proto__', 'a b', Array.from({ length: 50 }, (_, at) => `x-${at}`).join(',')
+    ].map((value) => [['vary', value]] as const),
+    [['vary', 'accept'], ['vary', '*']], [['set-cookie', 'a=b']], [['content-type', 'text/event-stream']],
+    [['content-security-policy', "script-src 'nonce-abc'"]], [['access-control-allow-origin', 'https://evil']],
     [['access-control-expose-headers', 'access-control-allow-origin'], ['access-control-allow-origin', 'https://evil']],
     ...['201', '302', '307', '400', '401', '403', '405', '410', '429', '500', '503'].map((status) => [['status', status]] as const)
   ]
@@ -38,7 +46,9 @@ t.test('answers that say they are not to be kept are not', async (t) => forEachB
 
 t.test('an error is not stored, also where an error handler makes a 200 of it', async (t) => forEachBackend(t, async (t, on) => {
   const routes = (app: FastifyInstance, probe: Probe): void => {
-    app.setErrorHandler((err, request, reply) => { reply.code(200).send(`sorry, ${String(request.headers['x-user'])}, ${(err as Error).message}`) })
+    app.setErrorHandler((err, request, reply) => {
+      reply.code(200).send(`sorry, ${String(request.headers['x-user'])}, ${(err as Error).message}`)
+    })
     app.setNotFoundHandler((request, reply) => { reply.code(200).send(`not here, ${String(request.headers['x-user'])}`) })
     const ways: Record<string, (request: FastifyRequest, reply: FastifyReply) => unknown> = {
       throw: () => { throw new Error('thrown') },
@@ -49,11 +59,17 @@ t.test('an error is not stored, also where an error handler makes a 200 of it', 
       notFound: (_request, reply) => { reply.callNotFound() },
       notFoundAsync: async (_request, reply) => { reply.callNotFound(); return reply }
     }
-    for (const [way, handler] of Object.entries(ways)) app.get(`/${way}`, cached(), (request, reply) => { probe.ran(); return handler(request, reply) })
+    for (const [way, handler] of Object.entries(ways)) {
+      app.get(`/${way}`, cached(), (request, reply) => { probe.ran(); return handler(request, reply) })
+    }
     app.get('/hook', { ...cached(), preSerialization: async () => { throw new Error('in preSerialization') } }, async () => ({}))
     app.get('/late', { ...cached(), onSend: async () => { throw new Error('in onSend') } }, async () => 'x')
-    app.get('/own', { ...cached(), errorHandler: (_err, _request, reply) => { reply.header('cache-control', 'public, max-age=60').send('own') } }, async () => { throw new Error('x') })
-    app.get('/schema', { ...cached(), schema: { response: { 200: { type: 'object', properties: { a: { type: 'string' } }, required: ['a'] } } } }, async () => ({ b: 1 }))
+    app.get('/own', {
+      ...cached(), errorHandler: (_err, _request, reply) => { reply.header('cache-control', 'public, max-age=60').send('own') }
+    }, async () => { throw new Error('x') })
+    app.get(
+      '/schema', { ...cached(), schema: { response: { 200: { type: 'object', properties: { a: { type: 'string' } }, required: ['a'] } } } },
+      async () => ({ b: 1 }))
   }
   const app = await build(t, { ...on, routes })
   for (const way of ['throw', 'reject', 'send', 'return', 'unserialisable', 'notFound', 'notFoundAsync', 'hook', 'late', 'own', 'schema']) {
@@ -75,7 +91,9 @@ t.test('a response of which a hook makes an error is not stored', async (t) => f
     }
   })
   const headers = { 'x-over-quota': 'yes' }
-  for (let times = 0; times < 2; times++) t.match(await app.ask({ url: '/', headers }), { status: 429, cacheStatus: /; fwd=miss; detail=status$/ })
+  for (let times = 0; times < 2; times++) {
+    t.match(await app.ask({ url: '/', headers }), { status: 429, cacheStatus: /; fwd=miss; detail=status$/ })
+  }
   for (const hit of [false, true]) t.match(await app.ask('/'), { status: 200, text: 'made', hit })
 }))
 
@@ -87,7 +105,10 @@ t.test('a 304 that a hook made of a whole answer is not what the next one gets',
       return null
     })
     app.get('/', cached(), async (_request, reply) => { probe.ran(); return reply.header('etag', '"1"').send('whole') })
-    app.get('/own', cached(), async (request, reply) => { probe.ran(); return request.headers['if-none-match'] === undefined ? 'whole' : reply.code(304).send() })
+    app.get('/own', cached(), async (request, reply) => {
+      probe.ran()
+      return request.headers['if-none-match'] === undefined ? 'whole' : reply.code(304).send()
+    })
   }
   const app = await build(t, { ...on, routes })
   const conditional = { 'if-none-match': '"1"' }
@@ -103,7 +124,9 @@ t.test('a field of a hook that Node refuses to send gets what it gets without th
   const app = await build(t, {
     ...on,
     routes (app, probe) {
-      app.addHook('onRequest', async (request, reply) => { if (request.headers['x-name'] !== undefined) reply.header(request.headers['x-name'] as string, 'J✓') })
+      app.addHook('onRequest', async (request, reply) => {
+        if (request.headers['x-name'] !== undefined) reply.header(request.headers['x-name'] as string, 'J✓')
+      })
       app.get('/', cached(), async () => { probe.ran(); return 'x' })
     }
   })
@@ -113,7 +136,11 @@ t.test('a field of a hook that Node refuses to send gets what it gets without th
 }))
 
 t.test('stored bytes that somebody edited are a miss, counted, and the answer is whole', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, { ...on, routes: (app, probe) => app.get('/', cached(), async (_request, reply) => { probe.ran(); return reply.header('x-a', 'b').send('answer') }) })
+  const app = await build(t, {
+    ...on,
+    routes: (app, probe) =>
+      app.get('/', cached(), async (_request, reply) => { probe.ran(); return reply.header('x-a', 'b').send('answer') })
+  })
   await app.ask('/')
   const backend = app.backends[0]!
   const [key] = await backend.keys!('*r GET*') as [string]
@@ -148,7 +175,13 @@ t.test('stored bytes that somebody edited are a miss, counted, and the answer is
 }))
 
 t.test('an entry that was moved to another user\'s key is not that user\'s', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, { ...on, routes: (app, probe) => app.get('/me', cached({ key: { headers: ['x-user'] } }), async (request) => { probe.ran(); return `you are ${String(request.headers['x-user'])}` }) })
+  const app = await build(t, {
+    ...on,
+    routes: (app, probe) => app.get('/me', cached({ key: { headers: ['x-user'] } }), async (request) => {
+      probe.ran()
+      return `you are ${String(request.headers['x-user'])}`
+    })
+  })
   const [alice, bob] = ['alice', 'bob'].map((name) => app.canary(name, { mayBeStored: true })) as [string, string]
   const ask = async (user: string) => await app.ask({ url: '/me', headers: { 'x-user': user } })
   await ask(alice)
@@ -163,7 +196,8 @@ t.test('an entry that was moved to another user\'s key is not that user\'s', asy
 
 t.test('what a response forbids when its handler is done, no hook allows', async (t) => forEachBackend(t, async (t, on) => {
   const forbidding: ReadonlyArray<readonly [reason: string, fields: Record<string, string>, headers?: Record<string, string>]> = [
-    ['no-store', { 'cache-control': 'no-store' }], ['private', { 'cache-control': 'private' }], ['cache-control', { 'cache-control': 'max-age="' }],
+    ['no-store', { 'cache-control': 'no-store' }], ['private', { 'cache-control': 'private' }],
+    ['cache-control', { 'cache-control': 'max-age="' }],
     ['vary', { vary: '*' }], ['set-cookie', { 'set-cookie': 'a=b' }], ['cors', { 'access-control-allow-origin': 'https://evil' }],
     ['csp-nonce', { 'content-security-policy': "script-src 'nonce-abc'" }], ['event-stream', { 'content-type': 'text/event-stream' }],
     ['authorization', {}, { authorization: 'Basic YTpi' }]
@@ -176,12 +210,17 @@ t.test('what a response forbids when its handler is done, no hook allows', async
           for (const name of Object.keys(fields)) reply.removeHeader(name)
           reply.headers({ 'cache-control': 'public, max-age=60', 'content-type': 'text/plain' })
         }
-        app.get(`/${reason}`, { ...cached({ credentials: 'ignore' }), onSend }, async (_request, reply) => await reply.headers(fields).send('said'))
+        app.get(`/${reason}`, { ...cached({ credentials: 'ignore' }), onSend }, async (_request, reply) =>
+          await reply.headers(fields).send('said'))
       }
     }
   })
   for (const [reason, , headers = {}] of forbidding) {
-    for (let times = 0; times < 2; times++) t.match(await app.ask({ url: `/${reason}`, headers }), { hit: false, text: 'said', cacheStatus: new RegExp(`detail=${reason}$`) }, reason)
+    for (let times = 0; times < 2; times++) {
+      t.match(await app.ask({ url: `/${reason}`, headers }), {
+        hit: false, text: 'said', cacheStatus: new RegExp(`detail=${reason}$`)
+      }, reason)
+    }
   }
   t.match(await app.cache.stats(), { stores: 0 })
 }))

@@ -7,28 +7,36 @@ import t from 'tap'
 import responseCache, { type KeyOptions, type RouteCacheOptions } from '../../../plugin.js'
 import { build, forEachBackend } from '../../support/app.js'
 
-const seen = (names: readonly string[]) => async ({ headers }: FastifyRequest) => names.map((name) => `${name} ${String(headers[name])}`).join(', ')
+const seen = (names: readonly string[]) => async ({ headers }: FastifyRequest) =>
+  names.map((name) => `${name} ${String(headers[name])}`).join(', ')
 
 for (const [what, common, own, identity] of [
   ['header fields', { headers: ['X-Tenant'] }, { headers: ['accept-language'] }, 'x-tenant'],
   ['cookies', { cookies: ['session'] }, { cookies: ['lang'] }, 'cookie'],
   ['a function', { by: ({ headers }: FastifyRequest) => String(headers['x-user']) }, { query: ['page'] }, 'x-user']
 ] as ReadonlyArray<readonly [string, KeyOptions, KeyOptions, string]>) {
-  t.test(`${what} that the defaults put into every key are in that of a route that names others`, async (t) => forEachBackend(t, async (t, on) => {
-    const app = await build(t, {
-      ...on,
-      defaults: { ttl: '1m', key: common },
-      routes (app) { app.get('/', { config: { cache: { key: own } } }, seen([identity])) }
-    })
-    for (const hit of [false, true]) for (const user of ['session=alice', 'session=bob']) t.match(await app.ask({ url: '/', headers: { [identity]: user } }), { hit, text: user })
-  }))
+  t.test(`${what} that the defaults put into every key are in that of a route that names others`, async (t) =>
+    forEachBackend(t, async (t, on) => {
+      const app = await build(t, {
+        ...on,
+        defaults: { ttl: '1m', key: common },
+        routes (app) { app.get('/', { config: { cache: { key: own } } }, seen([identity])) }
+      })
+      for (const hit of [false, true]) {
+        for (const user of ['session=alice', 'session=bob']) {
+          t.match(await app.ask({ url: '/', headers: { [identity]: user } }), { hit, text: user })
+        }
+      }
+    }))
 }
 
 t.test('a route can\'t add to a key function of the defaults, and is told so', async (t) => {
   const app = Fastify()
   await app.register(responseCache, { defaults: { ttl: '1m', key: ({ headers }) => String(headers['x-user']) } })
   app.get('/own', { config: { cache: { key: ({ url }) => url } } }, async () => '')
-  t.throws(() => app.get('/', { config: { cache: { key: { query: ['page'] } } } }, async () => ''), { code: 'CACHE_ERR_OPTION', message: /GET \/.*key.*a function, since the key in defaults is one/ })
+  t.throws(() => app.get('/', { config: { cache: { key: { query: ['page'] } } } }, async () => ''), {
+    code: 'CACHE_ERR_OPTION', message: /GET \/.*key.*a function, since the key in defaults is one/
+  })
   await app.close()
 })
 
@@ -40,11 +48,16 @@ t.test('a field that a hook sets to a number is that number, in the key and in V
       app.addHook('onRequest', async ({ headers }) => { Object.assign(headers, { 'x-user': users[headers['x-token'] as string] }) })
       const handler = async ({ headers }: FastifyRequest): Promise<string> => JSON.stringify(headers['x-user'])
       app.get('/key', { config: { cache: { ttl: '1m', key: { headers: ['x-user'] } } } }, handler)
-      app.get('/vary', { config: { cache: { ttl: '1m' } } }, async (request, reply) => { reply.header('vary', 'X-User'); return await handler(request) })
+      app.get('/vary', { config: { cache: { ttl: '1m' } } }, async (request, reply) => {
+        reply.header('vary', 'X-User')
+        return await handler(request)
+      })
     }
   })
   for (const url of ['/key', '/vary']) {
-    for (const hit of [false, true]) for (const token of Object.keys(users)) t.match(await app.ask({ url, headers: { 'x-token': token, 'x-user': '7' } }), { hit })
+    for (const hit of [false, true]) {
+      for (const token of Object.keys(users)) t.match(await app.ask({ url, headers: { 'x-token': token, 'x-user': '7' } }), { hit })
+    }
   }
 }))
 
@@ -54,19 +67,30 @@ t.test('the Host that a key or Vary names is the :authority of HTTP/2', async (t
     fastify: { http2: true },
     routes (app) {
       app.get('/key', { config: { cache: { ttl: '1m', key: { host: false, headers: ['host'] } } } }, async ({ host }) => host)
-      app.get('/vary', { config: { cache: { ttl: '1m', key: { host: false } } } }, async ({ host }, reply) => { reply.header('vary', 'Host'); return host })
+      app.get('/vary', { config: { cache: { ttl: '1m', key: { host: false } } } }, async ({ host }, reply) => {
+        reply.header('vary', 'Host')
+        return host
+      })
     }
   })
   for (const url of ['/key', '/vary']) {
-    for (const hit of [false, true]) for (const host of ['a.example', 'b.example']) t.match(await app.ask({ url, via: 'h2', headers: { ':authority': host } }), { hit, text: host })
+    for (const hit of [false, true]) {
+      for (const host of ['a.example', 'b.example']) {
+        t.match(await app.ask({ url, via: 'h2', headers: { ':authority': host } }), { hit, text: host })
+      }
+    }
   }
-  t.match(await app.ask({ url: '/key', via: 'h2', headers: { ':authority': 'a.example', host: 'b.example' } }), { cacheStatus: /fwd=bypass; detail=target/ })
+  t.match(await app.ask({ url: '/key', via: 'h2', headers: { ':authority': 'a.example', host: 'b.example' } }), {
+    cacheStatus: /fwd=bypass; detail=target/
+  })
 }))
 
 t.test('what a store holds is not taken for an answer to other fields, once a route names others', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'names-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-  const keys: RouteCacheOptions['key'][] = [{ headers: ['x-user'] }, { headers: ['x-tenant'] }, { cookies: ['x-user'] }, { cookies: ['x-tenant'] }, { by: () => '7' }]
+  const keys: RouteCacheOptions['key'][] = [
+    { headers: ['x-user'] }, { headers: ['x-tenant'] }, { cookies: ['x-user'] }, { cookies: ['x-tenant'] }, { by: () => '7' }
+  ]
   for (const key of keys) {
     const app = Fastify()
     await app.register(responseCache, { backend: 'sqlite', options: { path: join(folder, 'cache.db') } })
@@ -84,7 +108,10 @@ const BY_LEVEL = {
   name: 'level',
   storage () {
     const handlers: unknown[] = []
-    return { get: (level: unknown) => handlers[level === 'admin' ? 0 : 1] ?? null, set: (_level: unknown, handler: unknown) => handlers.push(handler) }
+    return {
+      get: (level: unknown) => handlers[level === 'admin' ? 0 : 1] ?? null,
+      set: (_level: unknown, handler: unknown) => handlers.push(handler)
+    }
   },
   deriveConstraint: ({ headers }: FastifyRequest) => headers['x-level'],
   validate () {}
@@ -99,44 +126,59 @@ t.test('routes of one pattern whose constraints look the same are different rout
       ...on,
       fastify: { routerOptions: { constraints: { level: BY_LEVEL } } } as never,
       routes (app) {
-        for (const [constraint, text] of [[one, 'admin'], [other, 'public']]) app.get('/', { constraints: { level: constraint }, config: { cache: { ttl: '1m' } } } as never, async () => text)
+        for (const [constraint, text] of [[one, 'admin'], [other, 'public']]) {
+          app.get('/', { constraints: { level: constraint }, config: { cache: { ttl: '1m' } } } as never, async () => text)
+        }
       }
     })
-    for (const hit of [false, true]) for (const level of ['admin', 'public']) t.match(await app.ask({ url: '/', headers: { 'x-level': level } }), { hit, text: level })
+    for (const hit of [false, true]) {
+      for (const level of ['admin', 'public']) t.match(await app.ask({ url: '/', headers: { 'x-level': level } }), { hit, text: level })
+    }
   }
 }))
 
-t.test('a request that is not valid, as the handler is to find out, is the handler\'s to answer', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, {
-    ...on,
-    routes (app) {
-      app.get('/', {
-        attachValidation: true,
-        schema: { headers: { type: 'object', required: ['x-key'] } },
-        config: { cache: { ttl: '1m' } }
-      }, async (request, reply) => request.validationError === undefined ? 'for those with a key' : await reply.code(401).send('who are you?'))
-    }
-  })
-  for (const hit of [false, true]) t.match(await app.ask({ url: '/', headers: { 'x-key': 'a' } }), { hit })
-  t.match(await app.ask('/'), { status: 401, cacheStatus: /fwd=bypass; detail=validation$/ })
-}))
+t.test('a request that is not valid, as the handler is to find out, is the handler\'s to answer', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await build(t, {
+      ...on,
+      routes (app) {
+        app.get('/', {
+          attachValidation: true,
+          schema: { headers: { type: 'object', required: ['x-key'] } },
+          config: { cache: { ttl: '1m' } }
+        }, async (request, reply) =>
+          request.validationError === undefined ? 'for those with a key' : await reply.code(401).send('who are you?'))
+      }
+    })
+    for (const hit of [false, true]) t.match(await app.ask({ url: '/', headers: { 'x-key': 'a' } }), { hit })
+    t.match(await app.ask('/'), { status: 401, cacheStatus: /fwd=bypass; detail=validation$/ })
+  }))
 
 t.test('a query parameter that is no JSON is not taken for another one', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
-    fastify: { routerOptions: { querystringParser: (text: string) => ({ ids: new Set(new URLSearchParams(text).getAll('ids[]')) }) as never } },
-    routes (app) { app.get('/', { config: { cache: { ttl: '1m', key: { query: ['ids'] } } } }, async ({ query }) => [...(query as { ids: Set<string> }).ids].join()) }
+    fastify: {
+      routerOptions: { querystringParser: (text: string) => ({ ids: new Set(new URLSearchParams(text).getAll('ids[]')) }) as never }
+    },
+    routes (app) {
+      app.get('/', { config: { cache: { ttl: '1m', key: { query: ['ids'] } } } }, async ({ query }) =>
+        [...(query as { ids: Set<string> }).ids].join())
+    }
   })
   for (const id of ['1', '2']) t.match(await app.ask(`/?ids[]=${id}`), { text: id, cacheStatus: /fwd=bypass; detail=key$/ })
   t.match(app.warnings()[0]?.err.message, /a query parameter .* is no JSON/)
 }))
 
-t.test('parameters that are no part of the key are in no URL that the handler can read, also where URLs are rewritten', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    fastify: { rewriteUrl: ({ url }: { url?: string }) => url! } as never,
-    routes (app) { app.get('/', { config: { cache: { ttl: '1m', key: { query: ['page'] } } } }, async (request) => `${request.originalUrl} ${request.raw.url} ${(request.raw as { originalUrl?: string }).originalUrl} `) }
-  })
-  for (const hit of [false, true]) t.match(await app.ask('/?page=1&evil=1'), { hit, text: '/?page=1 /?page=1 /?page=1 ' })
-}))
+t.test('parameters that are no part of the key are in no URL that the handler can read, also where URLs are rewritten', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await build(t, {
+      ...on,
+      compare: false,
+      fastify: { rewriteUrl: ({ url }: { url?: string }) => url! } as never,
+      routes (app) {
+        app.get('/', { config: { cache: { ttl: '1m', key: { query: ['page'] } } } }, async (request) =>
+          `${request.originalUrl} ${request.raw.url} ${(request.raw as { originalUrl?: string }).originalUrl} `)
+      }
+    })
+    for (const hit of [false, true]) t.match(await app.ask('/?page=1&evil=1'), { hit, text: '/?page=1 /?page=1 /?page=1 ' })
+  }))

@@ -8,56 +8,69 @@ import { Barrier, turns } from '../../support/barrier.js'
 import { cached } from '../../support/document.js'
 import { mapBackend } from '../../support/map-backend.js'
 
-t.test('a parameter that the list does not name can not poison an entry by way of request.query', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    routes (app, probe) {
-      app.get('/p', cached({ key: { query: ['page', '__proto__'] } }), async (request) => { probe.ran(); return JSON.stringify(request.query) })
-      app.get('/none', cached({ key: { query: false } }), async (request) => { probe.ran(); return JSON.stringify(request.query) })
-    }
-  })
-  t.match(await app.ask('/p?page=1&utm=<script>&evil[]=1'), { hit: false, text: '{"page":"1"}' })
-  t.match(await app.ask('/p?page=1'), { hit: true, text: '{"page":"1"}' })
-  t.match(await app.ask('/p?evil=2&page=1'), { hit: true, text: '{"page":"1"}' })
-  t.match(await app.ask('/p?page=1&page=2'), { hit: false, text: '{"page":["1","2"]}' })
-  t.match(await app.ask('/p?page=1,2'), { hit: false, text: '{"page":"1,2"}' })
-  t.match(await app.ask('/p?%70age=1'), { hit: false, text: '{"page":"1"}' }, 'another spelling, which the handler could see, is another entry')
-  t.match(await app.ask({ url: '/p?page=1&evil=3', headers: { cookie: 'a=b' } }), { hit: false, text: '{"page":"1"}' }, 'nor is it there when the request is not for the cache')
-  t.match(await app.ask('/p?__proto__=x'), { text: '{"__proto__":"x"}' })
-  t.equal(({} as { x?: unknown }).x, undefined)
-  t.match(await app.ask('/none?a=1'), { hit: false, text: '{}' })
-  t.match(await app.ask('/none?b=2'), { hit: true, text: '{}' })
-}))
+t.test('a parameter that the list does not name can not poison an entry by way of request.query', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await build(t, {
+      ...on,
+      compare: false,
+      routes (app, probe) {
+        app.get('/p', cached({ key: { query: ['page', '__proto__'] } }), async (request) => {
+          probe.ran()
+          return JSON.stringify(request.query)
+        })
+        app.get('/none', cached({ key: { query: false } }), async (request) => { probe.ran(); return JSON.stringify(request.query) })
+      }
+    })
+    t.match(await app.ask('/p?page=1&utm=<script>&evil[]=1'), { hit: false, text: '{"page":"1"}' })
+    t.match(await app.ask('/p?page=1'), { hit: true, text: '{"page":"1"}' })
+    t.match(await app.ask('/p?evil=2&page=1'), { hit: true, text: '{"page":"1"}' })
+    t.match(await app.ask('/p?page=1&page=2'), { hit: false, text: '{"page":["1","2"]}' })
+    t.match(await app.ask('/p?page=1,2'), { hit: false, text: '{"page":"1,2"}' })
+    t.match(await app.ask('/p?%70age=1'), { hit: false, text: '{"page":"1"}' },
+      'another spelling, which the handler could see, is another entry')
+    t.match(await app.ask({ url: '/p?page=1&evil=3', headers: { cookie: 'a=b' } }), { hit: false, text: '{"page":"1"}' },
+      'nor is it there when the request is not for the cache')
+    t.match(await app.ask('/p?__proto__=x'), { text: '{"__proto__":"x"}' })
+    t.equal(({} as { x?: unknown }).x, undefined)
+    t.match(await app.ask('/none?a=1'), { hit: false, text: '{}' })
+    t.match(await app.ask('/none?b=2'), { hit: true, text: '{}' })
+  }))
 
-t.test('nor can it by way of request.url, originalUrl or the raw request, where what is named stands as it came', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    routes (app, probe) {
-      const all = async (request: FastifyRequest) => { probe.ran(); return [request.url, request.originalUrl, request.raw.url].join(' ') }
-      app.get('/p', cached({ key: { query: ['page', 'a b'] } }), all)
-      app.get('/none', cached({ key: { query: false } }), all)
-    }
-  })
-  const three = (url: string): string => `${url} ${url} ${url}`
-  t.match(await app.ask('/p?evil=1&page=1&evil=2'), { hit: false, text: three('/p?page=1') })
-  t.match(await app.ask('/p?page=1&evil'), { hit: true, text: three('/p?page=1') })
-  t.match(await app.ask('/p?a+b=1&a%20b=2&c=3'), { hit: false, text: three('/p?a+b=1&a%20b=2') })
-  t.match(await app.ask('/p?evil'), { hit: false, text: three('/p') })
-  t.match(await app.ask('/p'), { hit: true, text: three('/p') })
-  t.match(await app.ask('/none?evil'), { hit: false, text: three('/none') })
-  t.match(await app.ask('/none?other'), { hit: true, text: three('/none') })
-  await app.cache.invalidate({ url: '/p?page=1' })
-  t.match(await app.ask('/p?page=1'), { hit: false })
-}))
+t.test('nor can it by way of request.url, originalUrl or the raw request, where what is named stands as it came', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await build(t, {
+      ...on,
+      compare: false,
+      routes (app, probe) {
+        const all = async (request: FastifyRequest) => { probe.ran(); return [request.url, request.originalUrl, request.raw.url].join(' ') }
+        app.get('/p', cached({ key: { query: ['page', 'a b'] } }), all)
+        app.get('/none', cached({ key: { query: false } }), all)
+      }
+    })
+    const three = (url: string): string => `${url} ${url} ${url}`
+    t.match(await app.ask('/p?evil=1&page=1&evil=2'), { hit: false, text: three('/p?page=1') })
+    t.match(await app.ask('/p?page=1&evil'), { hit: true, text: three('/p?page=1') })
+    t.match(await app.ask('/p?a+b=1&a%20b=2&c=3'), { hit: false, text: three('/p?a+b=1&a%20b=2') })
+    t.match(await app.ask('/p?evil'), { hit: false, text: three('/p') })
+    t.match(await app.ask('/p'), { hit: true, text: three('/p') })
+    t.match(await app.ask('/none?evil'), { hit: false, text: three('/none') })
+    t.match(await app.ask('/none?other'), { hit: true, text: three('/none') })
+    await app.cache.invalidate({ url: '/p?page=1' })
+    t.match(await app.ask('/p?page=1'), { hit: false })
+  }))
 
 t.test('a CORS answer for the attacker\'s origin is not given to others', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     routes (app, probe) {
-      app.get('/bad', cached(), async (request, reply) => { probe.ran(); return reply.header('access-control-allow-origin', request.headers.origin ?? '*').send('x') })
-      app.get('/good', cached(), async (request, reply) => { probe.ran(); return reply.headers({ vary: 'Origin', 'access-control-allow-origin': request.headers.origin ?? '*' }).send('x') })
+      app.get('/bad', cached(), async (request, reply) => {
+        probe.ran()
+        return reply.header('access-control-allow-origin', request.headers.origin ?? '*').send('x')
+      })
+      app.get('/good', cached(), async (request, reply) => {
+        probe.ran()
+        return reply.headers({ vary: 'Origin', 'access-control-allow-origin': request.headers.origin ?? '*' }).send('x')
+      })
     }
   })
   for (const url of ['/bad', '/good']) {
@@ -72,62 +85,76 @@ t.test('a CORS answer for the attacker\'s origin is not given to others', async 
 t.test('each language has its own answer, however it is asked for', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
-    routes: (app, probe) => app.get('/', cached(), async (request, reply) => { probe.ran(); return reply.header('vary', 'Accept-Language').send(`in ${String(request.headers['accept-language'])}`) })
+    routes: (app, probe) => app.get('/', cached(), async (request, reply) => {
+      probe.ran()
+      return reply.header('vary', 'Accept-Language').send(`in ${String(request.headers['accept-language'])}`)
+    })
   })
   const asked = [undefined, '', 'de', 'fr', 'DE ,fr', 'DE,fr', 'de, fr', '*', 'de;q=0.5']
   for (const hit of [false, true]) {
-    for (const language of asked) t.match(await app.ask({ url: '/', headers: language === undefined ? {} : { 'accept-language': language } }), { hit, text: `in ${String(language)}` }, String(language))
+    for (const language of asked) {
+      t.match(await app.ask({ url: '/', headers: language === undefined ? {} : { 'accept-language': language } }),
+        { hit, text: `in ${String(language)}` }, String(language))
+    }
   }
   await app.raw('GET / HTTP/1.1\r\nHost: a\r\nAccept-Language: de\r\nAccept-Language: fr\r\nConnection: close\r\n\r\n')
 }))
 
-t.test('a handler that varies only sometimes, or now on this and now on that, gives nobody another one\'s answer', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, {
-    ...on,
-    routes: (app, probe) => app.get('/', cached(), async (request, reply) => {
-      probe.ran()
-      const { 'x-a': a, 'x-b': b } = request.headers as Record<string, string>
-      // What it looks at depends on what it found before.
-      reply.header('vary', a === '1' ? 'X-A, X-B' : 'X-A')
-      return `${String(a)} ${a === '1' ? String(b) : ''}`
+t.test('a handler that varies only sometimes, or now on this and now on that, gives nobody another one\'s answer', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await build(t, {
+      ...on,
+      routes: (app, probe) => app.get('/', cached(), async (request, reply) => {
+        probe.ran()
+        const { 'x-a': a, 'x-b': b } = request.headers as Record<string, string>
+        // What it looks at depends on what it found before.
+        reply.header('vary', a === '1' ? 'X-A, X-B' : 'X-A')
+        return `${String(a)} ${a === '1' ? String(b) : ''}`
+      })
     })
-  })
-  for (let times = 0; times < 3; times++) {
-    for (const a of ['0', '1', '2']) for (const b of ['x', 'y']) await app.ask({ url: '/', headers: { 'x-a': a, 'x-b': b } })
-  }
-  t.ok(app.runs() < 18, `${app.runs()} runs for 18 requests`)
-}))
+    for (let times = 0; times < 3; times++) {
+      for (const a of ['0', '1', '2']) for (const b of ['x', 'y']) await app.ask({ url: '/', headers: { 'x-a': a, 'x-b': b } })
+    }
+    t.ok(app.runs() < 18, `${app.runs()} runs for 18 requests`)
+  }))
 
-t.test('those who wait are given another one\'s answer only if it can not be known to vary', async (t) => forEachBackend(t, async (t, on) => {
-  const barrier = new Barrier()
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    routes: (app, probe) => app.get('/', cached({ ttl: '10s' }), async (request, reply) => {
-      if (probe.ran() > 2) await barrier.pass()
-      // No Vary for who names no language: not what RFC 9110 asks for, and often done.
-      const language = request.headers['accept-language']
-      if (language !== undefined) reply.header('vary', 'Accept-Language')
-      return `in ${String(language)}`
+t.test('those who wait are given another one\'s answer only if it can not be known to vary', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const barrier = new Barrier()
+    const app = await build(t, {
+      ...on,
+      compare: false,
+      routes: (app, probe) => app.get('/', cached({ ttl: '10s' }), async (request, reply) => {
+        if (probe.ran() > 2) await barrier.pass()
+        // No Vary for who names no language: not what RFC 9110 asks for, and often done.
+        const language = request.headers['accept-language']
+        if (language !== undefined) reply.header('vary', 'Accept-Language')
+        return `in ${String(language)}`
+      })
     })
-  })
-  for (const language of ['de', 'fr']) await app.ask({ url: '/', headers: { 'accept-language': language } })
-  const leader = app.ask('/')
-  await barrier.reached()
-  const others = ['it', 'es'].map(async (language) => await app.ask({ url: '/', headers: { 'accept-language': language } }))
-  await turns(50)
-  barrier.open()
-  t.match(await leader, { text: 'in undefined' })
-  t.strictSame((await Promise.all(others)).map(({ text }) => text), ['in it', 'in es'])
-}))
+    for (const language of ['de', 'fr']) await app.ask({ url: '/', headers: { 'accept-language': language } })
+    const leader = app.ask('/')
+    await barrier.reached()
+    const others = ['it', 'es'].map(async (language) => await app.ask({ url: '/', headers: { 'accept-language': language } }))
+    await turns(50)
+    barrier.open()
+    t.match(await leader, { text: 'in undefined' })
+    t.strictSame((await Promise.all(others)).map(({ text }) => text), ['in it', 'in es'])
+  }))
 
 t.test('variants of one URL are bounded in number, and so is what they vary on', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     compare: false,
     routes (app, probe) {
-      app.get('/many', cached(), async (request, reply) => { probe.ran(); return reply.header('vary', 'X-V').send(String(request.headers['x-v'])) })
-      app.get('/names', cached(), async (request, reply) => { probe.ran(); return reply.header('vary', String(request.headers['x-on'])).send(String(request.headers['x-on'])) })
+      app.get('/many', cached(), async (request, reply) => {
+        probe.ran()
+        return reply.header('vary', 'X-V').send(String(request.headers['x-v']))
+      })
+      app.get('/names', cached(), async (request, reply) => {
+        probe.ran()
+        return reply.header('vary', String(request.headers['x-on'])).send(String(request.headers['x-on']))
+      })
     }
   })
   const held = async (): Promise<number> => (await app.backends[0]!.keys!()).length
@@ -136,26 +163,34 @@ t.test('variants of one URL are bounded in number, and so is what they vary on',
   t.match(await app.ask({ url: '/many', headers: { 'x-v': '199' } }), { hit: true, text: '199' })
   t.match(await app.ask({ url: '/many', headers: { 'x-v': '0' } }), { hit: false, text: '0' })
   await app.cache.clear()
-  for (let at = 0; at < 100; at++) t.match(await app.ask({ url: '/names', headers: { 'x-on': `x-${at}`, 'cache-control': 'no-cache' }, via: 'inject' }), { hit: false, text: `x-${at}` })
+  for (let at = 0; at < 100; at++) {
+    t.match(await app.ask({ url: '/names', headers: { 'x-on': `x-${at}`, 'cache-control': 'no-cache' }, via: 'inject' }),
+      { hit: false, text: `x-${at}` })
+  }
   const lists = await Promise.all((await app.backends[0]!.keys!()).map(async (key) => (await app.backends[0]!.get(key))!.value))
   const longest = Math.max(...lists.map((value) => JSON.parse(Buffer.from(value).toString().split('\n', 1)[0]!).names?.length ?? 0))
   t.ok(longest > 0 && longest <= 10, `a list names ${longest} fields at most`)
 }))
 
-t.test('a handler that changes request.headers before it goes on does not change whose variant is stored', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, {
-    ...on,
-    routes: (app, probe) => app.get('/', cached(), async (request, reply) => {
-      probe.ran()
-      const language = request.headers['accept-language']
-      if (language === 'de-AT') delete request.headers['accept-language']
-      else request.headers['accept-language'] = 'en'
-      return reply.header('vary', 'Accept-Language').send(`in ${String(language)}`)
+t.test('a handler that changes request.headers before it goes on does not change whose variant is stored', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await build(t, {
+      ...on,
+      routes: (app, probe) => app.get('/', cached(), async (request, reply) => {
+        probe.ran()
+        const language = request.headers['accept-language']
+        if (language === 'de-AT') delete request.headers['accept-language']
+        else request.headers['accept-language'] = 'en'
+        return reply.header('vary', 'Accept-Language').send(`in ${String(language)}`)
+      })
     })
-  })
-  for (const hit of [false, true]) for (const language of ['de-AT', 'fr', 'en']) t.match(await app.ask({ url: '/', headers: { 'accept-language': language } }), { hit, text: `in ${language}` })
-  t.match(await app.ask('/'), { hit: false, text: 'in undefined' })
-}))
+    for (const hit of [false, true]) {
+      for (const language of ['de-AT', 'fr', 'en']) {
+        t.match(await app.ask({ url: '/', headers: { 'accept-language': language } }), { hit, text: `in ${language}` })
+      }
+    }
+    t.match(await app.ask('/'), { hit: false, text: 'in undefined' })
+  }))
 
 t.test('bodies that the parser tells apart are never one key, and unread ones have none', async (t) => forEachBackend(t, async (t, on) => {
   const post = cached({ methods: ['POST'] })
@@ -163,7 +198,11 @@ t.test('bodies that the parser tells apart are never one key, and unread ones ha
     ...on,
     routes (app, probe) {
       app.addContentTypeParser('multipart/form-data', (_request, _payload, done) => { done(null) })
-      app.post('/json', post, async (request) => { probe.ran(); const { a, ...more } = request.body as { a: number }; return `${String(a)} ${JSON.stringify(more)}` })
+      app.post('/json', post, async (request) => {
+        probe.ran()
+        const { a, ...more } = request.body as { a: number }
+        return `${String(a)} ${JSON.stringify(more)}`
+      })
       app.post('/raw', post, async (request) => {
         probe.ran()
         let body = ''
@@ -173,10 +212,16 @@ t.test('bodies that the parser tells apart are never one key, and unread ones ha
     }
   })
   for (let times = 0; times < 2; times++) {
-    for (const body of ['{"a":1e999}', '{"a":-1e999}', '{"a":null}', '{"a":"null"}', '{"a":0}', '{"a":-0}', '{"a":1,"b":2}', '{"a":1}', '{"b":2,"a":1}', '{"a":[1]}', '{"a":"1"}']) {
+    for (const body of [
+      '{"a":1e999}', '{"a":-1e999}', '{"a":null}', '{"a":"null"}', '{"a":0}', '{"a":-0}', '{"a":1,"b":2}', '{"a":1}', '{"b":2,"a":1}',
+      '{"a":[1]}', '{"a":"1"}'
+    ]) {
       t.match(await app.ask({ url: '/json', method: 'POST', body, headers: { 'content-type': 'application/json' } }), { status: 200 }, body)
     }
-    for (const body of ['one', 'two']) t.match(await app.ask({ url: '/raw', method: 'POST', body, headers: { 'content-type': 'multipart/form-data; boundary=x' } }), { text: body, hit: false })
+    for (const body of ['one', 'two']) {
+      t.match(await app.ask({ url: '/raw', method: 'POST', body, headers: { 'content-type': 'multipart/form-data; boundary=x' } }),
+        { text: body, hit: false })
+    }
   }
   const again = await app.ask({ url: '/json', method: 'POST', body: '{"a":1}', headers: { 'content-type': 'application/json' } })
   t.equal(again.hit, true)
@@ -220,22 +265,23 @@ t.test('a buffer that its owner uses again is stored as it was sent, also by a b
   }
 })
 
-t.test('a handler that changes the target of its request can not store past an invalidation of it', async (t) => forEachBackend(t, async (t, on) => {
-  const barrier = new Barrier()
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    routes: (app, probe) => app.get('/p', cached(), async (request) => {
-      request.raw.url = '/somewhere/else'
-      if (probe.ran() === 1) await barrier.pass()
-      return `run ${app === undefined ? '' : 'done'}`
+t.test('a handler that changes the target of its request can not store past an invalidation of it', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const barrier = new Barrier()
+    const app = await build(t, {
+      ...on,
+      compare: false,
+      routes: (app, probe) => app.get('/p', cached(), async (request) => {
+        request.raw.url = '/somewhere/else'
+        if (probe.ran() === 1) await barrier.pass()
+        return `run ${app === undefined ? '' : 'done'}`
+      })
     })
-  })
-  const before = app.ask('/p')
-  await barrier.reached()
-  await app.cache.invalidate({ url: 'http://test.example/p' })
-  barrier.open()
-  await before
-  t.match(await app.ask('/p'), { hit: false })
-  t.match(await app.ask('/p'), { hit: true })
-}))
+    const before = app.ask('/p')
+    await barrier.reached()
+    await app.cache.invalidate({ url: 'http://test.example/p' })
+    barrier.open()
+    await before
+    t.match(await app.ask('/p'), { hit: false })
+    t.match(await app.ask('/p'), { hit: true })
+  }))

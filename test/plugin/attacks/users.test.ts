@@ -8,7 +8,8 @@ import { cached } from '../../support/document.js'
 
 /** Options for one more of the same backend, with nothing in it. */
 let made = 0
-const another = ({ options }: { options: { path?: string } }): object => options.path === undefined ? {} : { path: `${options.path}.${++made}` }
+const another = ({ options }: { options: { path?: string } }): object =>
+  options.path === undefined ? {} : { path: `${options.path}.${++made}` }
 
 /** A page that says who asked. */
 const whoAmI = (probe: Probe) => async (request: FastifyRequest): Promise<string> => {
@@ -16,98 +17,129 @@ const whoAmI = (probe: Probe) => async (request: FastifyRequest): Promise<string
   return `you are ${request.headers.authorization ?? request.headers.cookie ?? 'nobody'}`
 }
 
-t.test('what was asked with Authorization, in any form, is neither stored nor answered from the cache', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, { ...on, routes: (app, probe) => app.get('/me', cached(), whoAmI(probe)) })
-  const users = ['alice', 'bob'].map((name) => app.canary(name))
-  for (const times of [1, 2]) {
-    for (const user of users) {
-      for (const authorization of [`Bearer ${user}`, `Basic ${user}`, user]) t.match(await app.ask({ url: '/me', headers: { authorization } }), { hit: false, text: `you are ${authorization}` })
-      t.match(await app.ask({ url: '/me', headers: { authorization: [`Bearer ${user}`, 'Bearer second'] } }), { hit: false, cacheStatus: /credentials/ })
+t.test('what was asked with Authorization, in any form, is neither stored nor answered from the cache', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await build(t, { ...on, routes: (app, probe) => app.get('/me', cached(), whoAmI(probe)) })
+    const users = ['alice', 'bob'].map((name) => app.canary(name))
+    for (const times of [1, 2]) {
+      for (const user of users) {
+        for (const authorization of [`Bearer ${user}`, `Basic ${user}`, user]) {
+          t.match(await app.ask({ url: '/me', headers: { authorization } }), { hit: false, text: `you are ${authorization}` })
+        }
+        t.match(await app.ask({ url: '/me', headers: { authorization: [`Bearer ${user}`, 'Bearer second'] } }), {
+          hit: false, cacheStatus: /credentials/
+        })
+      }
+      t.match(await app.ask({ url: '/me', headers: { authorization: '' } }), { hit: false, cacheStatus: /credentials/ }, 'an empty one')
+      t.match(await app.ask('/me'), { hit: times === 2, text: 'you are nobody' })
     }
-    t.match(await app.ask({ url: '/me', headers: { authorization: '' } }), { hit: false, cacheStatus: /credentials/ }, 'an empty one')
-    t.match(await app.ask('/me'), { hit: times === 2, text: 'you are nobody' })
-  }
-}))
+  }))
 
 t.test('what was asked with a Cookie is neither stored nor answered from the cache', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, { ...on, routes: (app, probe) => app.get('/me', cached(), whoAmI(probe)) })
   for (const user of ['alice', 'bob', 'alice'].map((name) => app.canary(name))) {
-    for (const header of [`session=${user}`, user, `a=b; session=${user}`]) t.match(await app.ask({ url: '/me', headers: { cookie: header } }), { hit: false, text: `you are ${header}` })
+    for (const header of [`session=${user}`, user, `a=b; session=${user}`]) {
+      t.match(await app.ask({ url: '/me', headers: { cookie: header } }), { hit: false, text: `you are ${header}` })
+    }
   }
   t.match(await app.ask('/me'), { hit: false })
   t.match(await app.ask({ url: '/me', headers: { cookie: '' } }), { hit: false })
   t.match(await app.ask('/me'), { hit: true, text: 'you are nobody' })
 }))
 
-t.test('an answer to Authorization is not stored unless it says so, also where a schema or the handler took that away', async (t) => forEachBackend(t, async (t, on) => {
-  const routes = (app: FastifyInstance, probe: Probe): void => {
-    app.decorateRequest('who', '')
-    app.addHook('onRequest', async (request) => { (request as unknown as { who: string }).who = request.headers.authorization as string })
-    const who = async (request: FastifyRequest): Promise<string> => {
-      probe.ran()
-      delete request.headers.authorization
-      return `you are ${(request as unknown as { who: string }).who}`
+t.test('an answer to Authorization is not stored unless it says so, also where a schema or the handler took that away', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const routes = (app: FastifyInstance, probe: Probe): void => {
+      app.decorateRequest('who', '')
+      app.addHook('onRequest', async (request) => { (request as unknown as { who: string }).who = request.headers.authorization as string })
+      const who = async (request: FastifyRequest): Promise<string> => {
+        probe.ran()
+        delete request.headers.authorization
+        return `you are ${(request as unknown as { who: string }).who}`
+      }
+      const options = cached({ credentials: 'ignore' })
+      app.get('/handler', options, who)
+      app.get('/schema', { schema: { headers: { type: 'object', properties: {}, additionalProperties: false } }, ...options }, who)
     }
-    const options = cached({ credentials: 'ignore' })
-    app.get('/handler', options, who)
-    app.get('/schema', { schema: { headers: { type: 'object', properties: {}, additionalProperties: false } }, ...options }, who)
-  }
-  const app = await build(t, { ...on, routes })
-  for (const url of ['/handler', '/schema']) {
-    for (const user of [app.canary('alice'), app.canary('bob')]) t.match(await app.ask({ url, headers: { authorization: user } }), { hit: false, text: `you are ${user}`, cacheStatus: /detail=authorization/ }, url)
-  }
-}))
+    const app = await build(t, { ...on, routes })
+    for (const url of ['/handler', '/schema']) {
+      for (const user of [app.canary('alice'), app.canary('bob')]) {
+        t.match(await app.ask({ url, headers: { authorization: user } }), {
+          hit: false, text: `you are ${user}`, cacheStatus: /detail=authorization/
+        }, url)
+      }
+    }
+  }))
 
-t.test('a headers schema that takes Authorization, Cookie and Host away does not make their users one', async (t) => forEachBackend(t, async (t, on) => {
-  const routes = (app: FastifyInstance, probe: Probe): void => {
-    app.decorateRequest('who', '')
-    app.addHook('onRequest', async (request) => { (request as unknown as { who: string }).who = `${request.headers.authorization ?? ''}${request.headers.cookie ?? ''}${request.host}` })
-    const who = async (request: FastifyRequest): Promise<string> => {
-      probe.ran()
-      return `you are ${(request as unknown as { who: string }).who}, ${String(request.headers.authorization)}`
+t.test('a headers schema that takes Authorization, Cookie and Host away does not make their users one', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const routes = (app: FastifyInstance, probe: Probe): void => {
+      app.decorateRequest('who', '')
+      app.addHook('onRequest', async (request) => {
+        (request as unknown as { who: string }).who = `${request.headers.authorization ?? ''}${request.headers.cookie ?? ''}${request.host}`
+      })
+      const who = async (request: FastifyRequest): Promise<string> => {
+        probe.ran()
+        return `you are ${(request as unknown as { who: string }).who}, ${String(request.headers.authorization)}`
+      }
+      const schema = { headers: { type: 'object', properties: { 'x-v': { type: 'integer' } }, additionalProperties: false } }
+      app.get('/me', { schema, ...cached() }, who)
+      app.get('/keyed', { schema, ...cached({ key: { headers: ['authorization'] } }) }, who)
+      app.get('/cookie', { schema, ...cached({ key: { cookies: ['session'] } }) }, who)
+      app.get('/vary', { schema, ...cached({ credentials: 'ignore' }) }, async (request, reply) => {
+        reply.header('vary', 'Authorization, Cookie').header('cache-control', 'public')
+        return await who(request)
+      })
     }
-    const schema = { headers: { type: 'object', properties: { 'x-v': { type: 'integer' } }, additionalProperties: false } }
-    app.get('/me', { schema, ...cached() }, who)
-    app.get('/keyed', { schema, ...cached({ key: { headers: ['authorization'] } }) }, who)
-    app.get('/cookie', { schema, ...cached({ key: { cookies: ['session'] } }) }, who)
-    app.get('/vary', { schema, ...cached({ credentials: 'ignore' }) }, async (request, reply) => {
-      reply.header('vary', 'Authorization, Cookie').header('cache-control', 'public')
-      return await who(request)
-    })
-  }
-  const app = await build(t, { ...on, routes })
-  const [alice, bob] = ['alice', 'bob'].map((name) => app.canary(name, { mayBeStored: true }))
-  for (const times of [1, 2]) {
-    for (const user of [alice, bob]) {
-      t.match(await app.ask({ url: '/me', headers: { authorization: `Bearer ${user}` } }), { hit: false, cacheStatus: /credentials/ })
-      t.match(await app.ask({ url: '/me', headers: { cookie: `session=${user}` } }), { hit: false, cacheStatus: /credentials/ })
-      t.match(await app.ask({ url: '/keyed', headers: { authorization: `Bearer ${user}` } }), { hit: times === 2 })
-      t.match(await app.ask({ url: '/cookie', headers: { cookie: `session=${user}` } }), { hit: times === 2 })
-      t.match(await app.ask({ url: '/vary', headers: { cookie: `session=${user}` } }), { hit: times === 2 })
+    const app = await build(t, { ...on, routes })
+    const [alice, bob] = ['alice', 'bob'].map((name) => app.canary(name, { mayBeStored: true }))
+    for (const times of [1, 2]) {
+      for (const user of [alice, bob]) {
+        t.match(await app.ask({ url: '/me', headers: { authorization: `Bearer ${user}` } }), { hit: false, cacheStatus: /credentials/ })
+        t.match(await app.ask({ url: '/me', headers: { cookie: `session=${user}` } }), { hit: false, cacheStatus: /credentials/ })
+        t.match(await app.ask({ url: '/keyed', headers: { authorization: `Bearer ${user}` } }), { hit: times === 2 })
+        t.match(await app.ask({ url: '/cookie', headers: { cookie: `session=${user}` } }), { hit: times === 2 })
+        t.match(await app.ask({ url: '/vary', headers: { cookie: `session=${user}` } }), { hit: times === 2 })
+      }
+      for (const host of ['a.example', 'b.example']) {
+        t.match(await app.ask({ url: '/me', headers: { host } }), { hit: times === 2, text: `you are ${host}, undefined` })
+      }
     }
-    for (const host of ['a.example', 'b.example']) t.match(await app.ask({ url: '/me', headers: { host } }), { hit: times === 2, text: `you are ${host}, undefined` })
-  }
-}))
+  }))
 
 t.test('an answer that sets a cookie is not stored, whoever sets it and when', async (t) => forEachBackend(t, async (t, on) => {
   const places: Record<string, (app: FastifyInstance, set: (reply: FastifyReply, request: FastifyRequest) => unknown) => void> = {
     'an onRequest hook': (app, set) => { app.addHook('onRequest', async (request, reply) => { set(reply, request) }) },
     'a preHandler hook': (app, set) => { app.addHook('preHandler', async (request, reply) => { set(reply, request) }) },
-    'a preSerialization hook': (app, set) => { app.addHook('preSerialization', async (request, reply, payload) => { set(reply, request); return payload }) },
+    'a preSerialization hook': (app, set) => {
+      app.addHook('preSerialization', async (request, reply, payload) => { set(reply, request); return payload })
+    },
     'an onSend hook': (app, set) => { app.addHook('onSend', async (request, reply, payload) => { set(reply, request); return payload }) },
-    'the response of Node': (app, set) => { app.addHook('onSend', async (request, reply, payload) => { set({ header: (name: string, value: string) => reply.raw.setHeader(name, value) } as unknown as FastifyReply, request); return payload }) }
+    'the response of Node': (app, set) => {
+      app.addHook('onSend', async (request, reply, payload) => {
+        set({ header: (name: string, value: string) => reply.raw.setHeader(name, value) } as unknown as FastifyReply, request)
+        return payload
+      })
+    }
   }
   for (const [place, hook] of Object.entries(places)) {
     for (const order of ['before', 'routes'] as const) {
       await t.test(`${place}, ${order === 'before' ? 'before the plugin' : 'after the plugin'}`, async (t) => {
-        const add = (app: FastifyInstance): void => hook(app, (reply, request) => reply.header('set-cookie', `user=${String(request.headers['x-user'])}`))
+        const add = (app: FastifyInstance): void =>
+          hook(app, (reply, request) => reply.header('set-cookie', `user=${String(request.headers['x-user'])}`))
         const page = (app: FastifyInstance, probe: Probe): void => {
           app.get('/', cached(), async () => { probe.ran(); return { ok: true } })
         }
         const options = another(on)
-        const app = await build(t, { ...on, options, ...(order === 'before' ? { before: add, routes: page } : { routes: (app, probe) => { add(app); page(app, probe) } }) })
+        const app = await build(t, {
+          ...on,
+          options,
+          ...(order === 'before' ? { before: add, routes: page } : { routes: (app, probe) => { add(app); page(app, probe) } })
+        })
         for (const user of ['alice', 'bob', 'alice'].map((name) => app.canary(name))) {
-          t.match(await app.ask({ url: '/', headers: { 'x-user': user } }), { hit: false, cacheStatus: /detail=set-cookie/, headers: { 'set-cookie': [`user=${user}`] } })
+          t.match(await app.ask({ url: '/', headers: { 'x-user': user } }), {
+            hit: false, cacheStatus: /detail=set-cookie/, headers: { 'set-cookie': [`user=${user}`] }
+          })
         }
         t.equal(app.runs(), 3)
       })
@@ -115,34 +147,35 @@ t.test('an answer that sets a cookie is not stored, whoever sets it and when', a
   }
 }))
 
-t.test('@fastify/session that begins a session, or rolls one, makes an answer that is not stored', async (t) => forEachBackend(t, async (t, on) => {
-  for (const order of ['before', 'after'] as const) {
-    const sessions = (app: FastifyInstance): void => {
-      app.register(cookie)
-      app.register(session, { secret: 's'.repeat(40), cookie: { secure: false }, rolling: true })
-    }
-    const routes = (app: FastifyInstance, probe: Probe): void => {
-      if (order === 'after') sessions(app)
-      app.register(async (child) => {
-        child.get('/', cached({ credentials: 'ignore' }), async (request) => {
-          probe.ran()
-          ;(request.session as unknown as { seen: number }).seen = 1
-          return 'welcome'
+t.test('@fastify/session that begins a session, or rolls one, makes an answer that is not stored', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    for (const order of ['before', 'after'] as const) {
+      const sessions = (app: FastifyInstance): void => {
+        app.register(cookie)
+        app.register(session, { secret: 's'.repeat(40), cookie: { secure: false }, rolling: true })
+      }
+      const routes = (app: FastifyInstance, probe: Probe): void => {
+        if (order === 'after') sessions(app)
+        app.register(async (child) => {
+          child.get('/', cached({ credentials: 'ignore' }), async (request) => {
+            probe.ran()
+            ;(request.session as unknown as { seen: number }).seen = 1
+            return 'welcome'
+          })
         })
-      })
+      }
+      const options = another(on)
+      const app = await build(t, { ...on, options, compare: { headers: false }, ...(order === 'before' && { before: sessions }), routes })
+      const first = await app.ask('/')
+      t.match(first, { hit: false, cacheStatus: /set-cookie/ })
+      const own = [first.headers['set-cookie']].flat()[0]!.split(';')[0]!
+      t.match(await app.ask({ url: '/', headers: { cookie: own } }), { hit: false, cacheStatus: /set-cookie/ })
+      const other = await app.ask('/')
+      t.match(other, { hit: false })
+      t.not([other.headers['set-cookie']].flat()[0]!.split(';')[0], own, 'each has a session of their own')
+      t.equal(app.runs(), 3)
     }
-    const options = another(on)
-    const app = await build(t, { ...on, options, compare: { headers: false }, ...(order === 'before' && { before: sessions }), routes })
-    const first = await app.ask('/')
-    t.match(first, { hit: false, cacheStatus: /set-cookie/ })
-    const own = [first.headers['set-cookie']].flat()[0]!.split(';')[0]!
-    t.match(await app.ask({ url: '/', headers: { cookie: own } }), { hit: false, cacheStatus: /set-cookie/ })
-    const other = await app.ask('/')
-    t.match(other, { hit: false })
-    t.not([other.headers['set-cookie']].flat()[0]!.split(';')[0], own, 'each has a session of their own')
-    t.equal(app.runs(), 3)
-  }
-}))
+  }))
 
 t.test('Vary: Authorization and Vary: Cookie share nothing between users', async (t) => forEachBackend(t, async (t, on) => {
   const routes = (app: FastifyInstance, probe: Probe): void => {
@@ -154,65 +187,74 @@ t.test('Vary: Authorization and Vary: Cookie share nothing between users', async
   const app = await build(t, { ...on, routes })
   for (const times of [1, 2]) {
     for (const user of ['alice', 'bob'].map((name) => app.canary(name, { mayBeStored: true }))) {
-      for (const name of ['authorization', 'cookie']) t.match(await app.ask({ url: '/me', headers: { [name]: `u=${user}` } }), { hit: times === 2, text: `you are u=${user}` })
+      for (const name of ['authorization', 'cookie']) {
+        t.match(await app.ask({ url: '/me', headers: { [name]: `u=${user}` } }), { hit: times === 2, text: `you are u=${user}` })
+      }
     }
     t.match(await app.ask('/me'), { hit: times === 2, text: 'you are nobody' })
   }
 }))
 
-t.test('credentials that are to be ignored are so only for answers that say that they are for everybody', async (t) => forEachBackend(t, async (t, on) => {
-  const routes = (app: FastifyInstance, probe: Probe): void => {
-    app.get<{ Querystring: { cc?: string } }>('/', cached({ credentials: 'ignore' }), async (request, reply) => {
-      if (request.query.cc !== undefined) reply.header('cache-control', request.query.cc)
-      probe.ran()
-      return 'the same for all'
-    })
-  }
-  const app = await build(t, { ...on, routes })
-  const authorization = 'Bearer x'
-  for (const [cc, stored] of [['public', true], ['s-maxage=9', true], ['must-revalidate, max-age=9', true], ['max-age=9', false], ['private', false], ['no-cache', false]] as const) {
-    const url = `/?cc=${encodeURIComponent(cc)}`
-    t.match(await app.ask({ url, headers: { authorization } }), { hit: false }, cc)
-    t.match(await app.ask({ url, headers: { authorization } }), { hit: stored }, cc)
-  }
-  t.match(await app.ask({ url: '/', headers: { authorization } }), { hit: false, cacheStatus: /detail=authorization/ })
-  t.match(await app.ask('/'), { hit: false })
-  t.match(await app.ask({ url: '/', headers: { authorization } }), { hit: true }, 'what was made for nobody in particular is for all')
-}))
-
-t.test('credentials that the key names have an entry for each value, and let nothing else in', async (t) => forEachBackend(t, async (t, on) => {
-  const routes = (app: FastifyInstance, probe: Probe): void => {
-    app.get('/header', cached({ key: { headers: ['Authorization'] } }), whoAmI(probe))
-    app.get('/cookie', cached({ key: { cookies: ['session'] } }), async (request) => {
-      probe.ran()
-      return `you are ${String(request.cookies['session'])}`
-    })
-    app.get('/by', cached({ key: { by: (request) => String(request.headers['x-user'] ?? '') } }), async (request) => {
-      probe.ran()
-      return `you are ${String(request.headers['x-user'])}`
-    })
-    app.get('/fn', cached({ key: (request) => request.headers['x-user'] as string | undefined }), async (request) => {
-      probe.ran()
-      return `you are ${String(request.headers['x-user'])}`
-    })
-  }
-  const app = await build(t, { ...on, before: (app) => app.register(cookie), routes })
-  const users = ['alice', 'bob'].map((name) => app.canary(name, { mayBeStored: true }))
-  for (const times of [1, 2]) {
-    for (const user of users) {
-      t.match(await app.ask({ url: '/header', headers: { authorization: user } }), { hit: times === 2 })
-      t.match(await app.ask({ url: '/header', headers: { authorization: user, cookie: 'a=b' } }), { cacheStatus: /credentials/ })
-      for (const spelling of [`session=${user}`, `session =${user}`, `other=1; session=${user}`, `session="${user}"`]) await app.ask({ url: '/cookie', headers: { cookie: spelling } })
-      t.match(await app.ask({ url: '/cookie', headers: { cookie: `session=${user}` } }), { hit: true, text: `you are ${user}` })
-      t.match(await app.ask({ url: '/by', headers: { 'x-user': user } }), { hit: times === 2, text: `you are ${user}` })
-      t.match(await app.ask({ url: '/fn', headers: { 'x-user': user } }), { hit: times === 2, text: `you are ${user}` })
+t.test('credentials that are to be ignored are so only for answers that say that they are for everybody', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const routes = (app: FastifyInstance, probe: Probe): void => {
+      app.get<{ Querystring: { cc?: string } }>('/', cached({ credentials: 'ignore' }), async (request, reply) => {
+        if (request.query.cc !== undefined) reply.header('cache-control', request.query.cc)
+        probe.ran()
+        return 'the same for all'
+      })
     }
-    t.match(await app.ask('/header'), { hit: times === 2, text: 'you are nobody' })
-    t.match(await app.ask('/cookie'), { hit: times === 2, text: 'you are undefined' })
-    t.match(await app.ask('/by'), { hit: false, cacheStatus: /detail=key/ }, 'who is nobody shares with nobody')
-    t.match(await app.ask('/fn'), { hit: false, cacheStatus: /detail=key/ })
-  }
-}))
+    const app = await build(t, { ...on, routes })
+    const authorization = 'Bearer x'
+    for (const [cc, stored] of [
+      ['public', true], ['s-maxage=9', true], ['must-revalidate, max-age=9', true], ['max-age=9', false], ['private', false],
+      ['no-cache', false]
+    ] as const) {
+      const url = `/?cc=${encodeURIComponent(cc)}`
+      t.match(await app.ask({ url, headers: { authorization } }), { hit: false }, cc)
+      t.match(await app.ask({ url, headers: { authorization } }), { hit: stored }, cc)
+    }
+    t.match(await app.ask({ url: '/', headers: { authorization } }), { hit: false, cacheStatus: /detail=authorization/ })
+    t.match(await app.ask('/'), { hit: false })
+    t.match(await app.ask({ url: '/', headers: { authorization } }), { hit: true }, 'what was made for nobody in particular is for all')
+  }))
+
+t.test('credentials that the key names have an entry for each value, and let nothing else in', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const routes = (app: FastifyInstance, probe: Probe): void => {
+      app.get('/header', cached({ key: { headers: ['Authorization'] } }), whoAmI(probe))
+      app.get('/cookie', cached({ key: { cookies: ['session'] } }), async (request) => {
+        probe.ran()
+        return `you are ${String(request.cookies['session'])}`
+      })
+      app.get('/by', cached({ key: { by: (request) => String(request.headers['x-user'] ?? '') } }), async (request) => {
+        probe.ran()
+        return `you are ${String(request.headers['x-user'])}`
+      })
+      app.get('/fn', cached({ key: (request) => request.headers['x-user'] as string | undefined }), async (request) => {
+        probe.ran()
+        return `you are ${String(request.headers['x-user'])}`
+      })
+    }
+    const app = await build(t, { ...on, before: (app) => app.register(cookie), routes })
+    const users = ['alice', 'bob'].map((name) => app.canary(name, { mayBeStored: true }))
+    for (const times of [1, 2]) {
+      for (const user of users) {
+        t.match(await app.ask({ url: '/header', headers: { authorization: user } }), { hit: times === 2 })
+        t.match(await app.ask({ url: '/header', headers: { authorization: user, cookie: 'a=b' } }), { cacheStatus: /credentials/ })
+        for (const spelling of [`session=${user}`, `session =${user}`, `other=1; session=${user}`, `session="${user}"`]) {
+          await app.ask({ url: '/cookie', headers: { cookie: spelling } })
+        }
+        t.match(await app.ask({ url: '/cookie', headers: { cookie: `session=${user}` } }), { hit: true, text: `you are ${user}` })
+        t.match(await app.ask({ url: '/by', headers: { 'x-user': user } }), { hit: times === 2, text: `you are ${user}` })
+        t.match(await app.ask({ url: '/fn', headers: { 'x-user': user } }), { hit: times === 2, text: `you are ${user}` })
+      }
+      t.match(await app.ask('/header'), { hit: times === 2, text: 'you are nobody' })
+      t.match(await app.ask('/cookie'), { hit: times === 2, text: 'you are undefined' })
+      t.match(await app.ask('/by'), { hit: false, cacheStatus: /detail=key/ }, 'who is nobody shares with nobody')
+      t.match(await app.ask('/fn'), { hit: false, cacheStatus: /detail=key/ })
+    }
+  }))
 
 t.test('a route that did not opt in is never cached, whatever its URL looks like', async (t) => forEachBackend(t, async (t, on) => {
   const routes = (app: FastifyInstance, probe: Probe): void => {
@@ -228,15 +270,18 @@ t.test('a route that did not opt in is never cached, whatever its URL looks like
   }
 }))
 
-t.test('a user that the defaults put into every key is in the key of a route that has more to say of it', async (t) => forEachBackend(t, async (t, on) => {
-  const routes = (app: FastifyInstance, probe: Probe): void => {
-    app.get('/me', cached({ key: { query: ['a'] }, credentials: 'ignore' }), async (request) => {
-      probe.ran()
-      return `you are ${String(request.headers['x-user'])}`
-    })
-  }
-  const app = await build(t, { ...on, defaults: { key: { by: (request) => String(request.headers['x-user']) } }, routes })
-  for (const hit of [false, true]) {
-    for (const user of ['alice', 'bob'].map((name) => app.canary(name, { mayBeStored: true }))) t.match(await app.ask({ url: '/me?a=1', headers: { 'x-user': user } }), { hit, text: `you are ${user}` })
-  }
-}))
+t.test('a user that the defaults put into every key is in the key of a route that has more to say of it', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const routes = (app: FastifyInstance, probe: Probe): void => {
+      app.get('/me', cached({ key: { query: ['a'] }, credentials: 'ignore' }), async (request) => {
+        probe.ran()
+        return `you are ${String(request.headers['x-user'])}`
+      })
+    }
+    const app = await build(t, { ...on, defaults: { key: { by: (request) => String(request.headers['x-user']) } }, routes })
+    for (const hit of [false, true]) {
+      for (const user of ['alice', 'bob'].map((name) => app.canary(name, { mayBeStored: true }))) {
+        t.match(await app.ask({ url: '/me?a=1', headers: { 'x-user': user } }), { hit, text: `you are ${user}` })
+      }
+    }
+  }))

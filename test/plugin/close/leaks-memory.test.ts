@@ -14,16 +14,17 @@ t.test('a thousand who wait for one big slow stream wait for no copy of it', asy
     const { ask, cache, runs } = await build(t, {
       ...on,
       compare: false,
-      routes: (app, { cached, ran }) => app.get('/big', { config: { cache: { ttl: '1m', maxBodyBytes: 4 * CHUNK_BYTES } } }, async (_request, reply) => {
-        const isFirst = ran() === 1
-        if (!isFirst || !cached) return await reply.send('small')
-        return await reply.type('application/octet-stream').send(Readable.from((async function * () {
-          for (let at = 0; at < 20; at++) {
-            if (at === 2 || at === 10) await barrier.pass()
-            yield Buffer.alloc(CHUNK_BYTES, at)
-          }
-        })()))
-      })
+      routes: (app, { cached, ran }) =>
+        app.get('/big', { config: { cache: { ttl: '1m', maxBodyBytes: 4 * CHUNK_BYTES } } }, async (_request, reply) => {
+          const isFirst = ran() === 1
+          if (!isFirst || !cached) return await reply.send('small')
+          return await reply.type('application/octet-stream').send(Readable.from((async function * () {
+            for (let at = 0; at < 20; at++) {
+              if (at === 2 || at === 10) await barrier.pass()
+              yield Buffer.alloc(CHUNK_BYTES, at)
+            }
+          })()))
+        })
     })
     const leader = ask({ url: '/big', via: 'inject' })
     await barrier.reached(1)

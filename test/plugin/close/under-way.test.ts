@@ -126,11 +126,15 @@ t.test('closing during an invalidation, a set and a producer', async (t) => {
 })
 
 const calls: ReadonlyArray<readonly [name: string, call: (cache: ResponseCache) => Promise<unknown>]> = [
-  ['get', async (cache) => await cache.get('k')], ['set', async (cache) => await cache.set('k', 1, { ttl: 1 })], ['delete', async (cache) => await cache.delete('k')],
-  ['has', async (cache) => await cache.has('k')], ['getOrSet', async (cache) => await cache.getOrSet('k', { ttl: 1 }, () => 1)], ['clear', async (cache) => await cache.clear()],
-  ['invalidate a tag', async (cache) => await cache.invalidate('news')], ['invalidate a key', async (cache) => await cache.invalidate({ key: 'k' })],
-  ['invalidate a URL', async (cache) => await cache.invalidate({ url: '/a' })], ['invalidate a URL that nobody has', async (cache) => await cache.invalidate({ url: '/none' })],
-  ['invalidate a route', async (cache) => await cache.invalidate({ route: '/a' })], ['invalidate no tags', async (cache) => await cache.invalidate({ tags: [] })]
+  ['get', async (cache) => await cache.get('k')], ['set', async (cache) => await cache.set('k', 1, { ttl: 1 })],
+  ['delete', async (cache) => await cache.delete('k')], ['has', async (cache) => await cache.has('k')],
+  ['getOrSet', async (cache) => await cache.getOrSet('k', { ttl: 1 }, () => 1)], ['clear', async (cache) => await cache.clear()],
+  ['invalidate a tag', async (cache) => await cache.invalidate('news')],
+  ['invalidate a key', async (cache) => await cache.invalidate({ key: 'k' })],
+  ['invalidate a URL', async (cache) => await cache.invalidate({ url: '/a' })],
+  ['invalidate a URL that nobody has', async (cache) => await cache.invalidate({ url: '/none' })],
+  ['invalidate a route', async (cache) => await cache.invalidate({ route: '/a' })],
+  ['invalidate no tags', async (cache) => await cache.invalidate({ tags: [] })]
 ]
 
 t.test('closed twice, and used afterwards', async (t) => {

@@ -7,7 +7,9 @@ type On = Parameters<Parameters<typeof forEachBackend>[1]>[1]
 
 /** An application with the route `/a`, whose first handler stops at the barrier, and those who have come so far. */
 async function setUp (t: Test, on: On, spec: Partial<Spec> & Pick<Spec, 'routes'>) {
-  const built = await build(t, { ...on, before: (app, probe) => { app.addHook('preHandler', async () => { probe.ran('asked') }) }, ...spec })
+  const built = await build(t, {
+    ...on, before: (app, probe) => { app.addHook('preHandler', async () => { probe.ran('asked') }) }, ...spec
+  })
   /** Settles when so many have asked, and whoever is going to wait for another's answer does. */
   const asked = async (count: number): Promise<void> => {
     await until(() => built.runs('asked') === count)
@@ -71,38 +73,39 @@ t.test('a route that wants no lock runs every handler', async (t) => {
   await Promise.all(answers)
 })
 
-t.test('when the answer is not to be shared, a hundred who waited run their handlers at the same time, and the key is remembered', async (t) => {
-  const kinds: ReadonlyArray<readonly [why: string, headers: Record<string, string>]> = [
-    ['private', { 'cache-control': 'private' }], ['set-cookie', { 'set-cookie': 'a=1' }], ['vary', { vary: '*' }]
-  ]
-  for (const [why, headers] of kinds) {
-    await t.test(why, async (t) => await forEachBackend(t, async (t, on) => {
-      const [first, others] = [new Barrier(), new Barrier()]
-      const { ask, asked, clock, stats } = await setUp(t, on, {
-        routes: (app, { cached, ran }) => app.get('/a', { config: { cache: { ttl: '1m' } } }, async (_request, reply) => {
-          const isFirst = ran() === 1
-          if (cached) await (isFirst ? first : others).pass()
-          return await reply.headers(headers).send('a')
+t.test('when the answer is not to be shared, a hundred who waited run their handlers at the same time, and the key is remembered',
+  async (t) => {
+    const kinds: ReadonlyArray<readonly [why: string, headers: Record<string, string>]> = [
+      ['private', { 'cache-control': 'private' }], ['set-cookie', { 'set-cookie': 'a=1' }], ['vary', { vary: '*' }]
+    ]
+    for (const [why, headers] of kinds) {
+      await t.test(why, async (t) => await forEachBackend(t, async (t, on) => {
+        const [first, others] = [new Barrier(), new Barrier()]
+        const { ask, asked, clock, stats } = await setUp(t, on, {
+          routes: (app, { cached, ran }) => app.get('/a', { config: { cache: { ttl: '1m' } } }, async (_request, reply) => {
+            const isFirst = ran() === 1
+            if (cached) await (isFirst ? first : others).pass()
+            return await reply.headers(headers).send('a')
+          })
         })
-      })
-      const answers = many(101, async () => await ask('/a'))
-      await asked(101)
-      t.equal(others.arrived, 0, 'they wait')
-      first.open()
-      await others.reached(100)
-      const next = many(2, async () => await ask('/a'))
-      await others.reached(102)
-      others.open()
-      await Promise.all([...answers, ...next])
-      t.match(await stats(), { refusals: { [why]: 103 }, coalesced: 0, stores: 0 })
+        const answers = many(101, async () => await ask('/a'))
+        await asked(101)
+        t.equal(others.arrived, 0, 'they wait')
+        first.open()
+        await others.reached(100)
+        const next = many(2, async () => await ask('/a'))
+        await others.reached(102)
+        others.open()
+        await Promise.all([...answers, ...next])
+        t.match(await stats(), { refusals: { [why]: 103 }, coalesced: 0, stores: 0 })
 
-      await clock.pass(10_001)
-      const again = many(10, async () => await ask('/a'))
-      await Promise.all(again)
-      t.equal((await stats()).refusals[why as 'vary'], 113)
-    }))
-  }
-})
+        await clock.pass(10_001)
+        const again = many(10, async () => await ask('/a'))
+        await Promise.all(again)
+        t.equal((await stats()).refusals[why as 'vary'], 113)
+      }))
+    }
+  })
 
 t.test('who waits for another variant than the one that was made runs the handler, in parallel', async (t) => {
   await forEachBackend(t, async (t, on) => {

@@ -13,7 +13,9 @@ type Handler = (request: FastifyRequest, reply: FastifyReply) => unknown
 const MEMORY: On = { backend: 'memory', options: {} }
 
 /** The route `/a`, whose first handler waits at the barrier and does then what `first` does; the others answer 'good'. */
-async function setUp (t: Test, on: On, first: Handler, { method = 'GET', route = {}, ...spec }: Partial<Spec> & { method?: 'GET' | 'POST', route?: object } = {}) {
+async function setUp (
+  t: Test, on: On, first: Handler, { method = 'GET', route = {}, ...spec }: Partial<Spec> & { method?: 'GET' | 'POST', route?: object } = {}
+) {
   const barrier = new Barrier()
   const built = await build(t, {
     ...on,
@@ -38,7 +40,8 @@ async function setUp (t: Test, on: On, first: Handler, { method = 'GET', route =
     await until(() => built.runs('asked') === count)
     await turns()
   }
-  const ask = async () => await built.ask({ url: '/a', method, ...(method === 'POST' && { body: '{"a":1}', headers: { 'content-type': 'application/json' } }) })
+  const ask = async () =>
+    await built.ask({ url: '/a', method, ...(method === 'POST' && { body: '{"a":1}', headers: { 'content-type': 'application/json' } }) })
   return { ...built, ask, asked, barrier }
 }
 

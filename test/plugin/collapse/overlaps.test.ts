@@ -16,11 +16,12 @@ async function overlapping (t: Test, on: On, cacheOptions: RouteCacheOptions, he
     deadline: '5s',
     compare: false,
     ...chaos.over(on as { backend: 'memory' }),
-    routes: (app, { cached, ran }) => app.get('/a', { config: { cache: { ttl: '1m', lock: false, ...cacheOptions } } }, async (_request, reply) => {
-      const run = ran()
-      if (cached) await barriers[run - 1]?.pass()
-      return await reply.headers(headers).send({ run })
-    })
+    routes: (app, { cached, ran }) =>
+      app.get('/a', { config: { cache: { ttl: '1m', lock: false, ...cacheOptions } } }, async (_request, reply) => {
+        const run = ran()
+        if (cached) await barriers[run - 1]?.pass()
+        return await reply.headers(headers).send({ run })
+      })
   })
   const ask = async () => (await built.ask('/a')).json().run as number
   const [older, newer] = barriers as [Barrier, Barrier]
@@ -32,7 +33,8 @@ async function overlapping (t: Test, on: On, cacheOptions: RouteCacheOptions, he
 }
 
 const KINDS: ReadonlyArray<readonly [name: string, options: RouteCacheOptions, headers?: Record<string, string>]> = [
-  ['plain answers', {}], ['answers with tags', { tags: ['news'] }], ['answers with tags of a function', { tags: () => ['news'] }], ['answers that vary', {}, { vary: 'accept' }]
+  ['plain answers', {}], ['answers with tags', { tags: ['news'] }], ['answers with tags of a function', { tags: () => ['news'] }],
+  ['answers that vary', {}, { vary: 'accept' }]
 ]
 
 for (const [name, options, headers] of KINDS) {
@@ -185,7 +187,8 @@ t.test('getOrSet runs one producer for two hundred who ask', async (t) => {
     const { cache } = await dataCache(t, on)
     const barrier = new Barrier()
     let runs = 0
-    const all = Array.from({ length: 200 }, async () => await cache.getOrSet('k', { ttl: '1m' }, async () => { await barrier.pass(); return ++runs }))
+    const all = Array.from({ length: 200 }, async () =>
+      await cache.getOrSet('k', { ttl: '1m' }, async () => { await barrier.pass(); return ++runs }))
     await barrier.reached()
     await turns()
     barrier.open()
@@ -197,7 +200,8 @@ t.test('a producer that fails fails for those who wait, and for nobody after the
   await forEachBackend(t, async (t, on) => {
     const { cache } = await dataCache(t, on)
     const barrier = new Barrier()
-    const all = Array.from({ length: 5 }, async () => await cache.getOrSet('k', { ttl: '1m' }, async () => { await barrier.pass(); throw new Error('broken') }))
+    const all = Array.from({ length: 5 }, async () =>
+      await cache.getOrSet('k', { ttl: '1m' }, async () => { await barrier.pass(); throw new Error('broken') }))
     await barrier.reached()
     await turns()
     barrier.open()
@@ -208,22 +212,25 @@ t.test('a producer that fails fails for those who wait, and for nobody after the
 
 t.test('a producer that asks for its own value gets one', async (t) => {
   const { cache } = await dataCache(t, { backend: 'memory', options: {} }, { lockTimeout: '30ms' })
-  t.equal(await cache.getOrSet('k', { ttl: '1m' }, async () => `outer ${await cache.getOrSet('k', { ttl: '1m' }, () => 'inner')}`), 'outer inner')
+  t.equal(
+    await cache.getOrSet('k', { ttl: '1m' }, async () => `outer ${await cache.getOrSet('k', { ttl: '1m' }, () => 'inner')}`), 'outer inner')
 })
 
 for (const [name, order] of [['last', [1, 0]], ['first', [0, 1]]] as const) {
-  t.test(`of two producers of a value, since one was waited for too long, the one that began last is kept; the older one ends ${name}`, async (t) => {
-    await forEachBackend(t, async (t, on) => {
-      const { cache } = await dataCache(t, on, { lockTimeout: '30ms' })
-      const barriers = [new Barrier(), new Barrier()]
-      const asked = barriers.map(async (barrier, run) => await cache.getOrSet('k', { ttl: '1m', tags: ['news'] }, async () => { await barrier.pass(); return run }))
-      for (const barrier of barriers) await barrier.reached()
-      for (const run of order) {
-        barriers[run]!.open()
-        t.equal(await asked[run], run)
-        await turns()
-      }
-      t.equal(await cache.get('k'), 1)
+  t.test(`of two producers of a value, since one was waited for too long, the one that began last is kept; the older one ends ${name}`,
+    async (t) => {
+      await forEachBackend(t, async (t, on) => {
+        const { cache } = await dataCache(t, on, { lockTimeout: '30ms' })
+        const barriers = [new Barrier(), new Barrier()]
+        const asked = barriers.map(async (barrier, run) =>
+          await cache.getOrSet('k', { ttl: '1m', tags: ['news'] }, async () => { await barrier.pass(); return run }))
+        for (const barrier of barriers) await barrier.reached()
+        for (const run of order) {
+          barriers[run]!.open()
+          t.equal(await asked[run], run)
+          await turns()
+        }
+        t.equal(await cache.get('k'), 1)
+      })
     })
-  })
 }

@@ -16,11 +16,14 @@ function opened (): Barrier {
 const O3_SLACK_MS = 50
 
 function inTime (t: Test, took: readonly number[], deadlineMs: number): void {
-  t.ok(Math.min(...took) <= deadlineMs + O3_SLACK_MS, `${took.map((ms) => ms.toFixed(0)).join(', ')} ms with a deadline of ${deadlineMs} ms`)
+  t.ok(Math.min(...took) <= deadlineMs + O3_SLACK_MS,
+    `${took.map((ms) => ms.toFixed(0)).join(', ')} ms with a deadline of ${deadlineMs} ms`)
 }
 
 /** The route `/a/:id` over a backend of chaos. */
-async function setUp (t: Test, on: On, { route = {}, barrier = opened(), ...spec }: Partial<Spec> & { route?: RouteCacheOptions, barrier?: Barrier } = {}) {
+async function setUp (
+  t: Test, on: On, { route = {}, barrier = opened(), ...spec }: Partial<Spec> & { route?: RouteCacheOptions, barrier?: Barrier } = {}
+) {
   const chaos = new Chaos()
   const built = await build(t, {
     deadline: '60ms',
@@ -38,7 +41,8 @@ async function setUp (t: Test, on: On, { route = {}, barrier = opened(), ...spec
 
 const WAYS: ReadonlyArray<readonly [name: string, command: (method: ChaosMethod) => void]> = [
   ['throws', (method) => method.throw()], ['rejects', (method) => method.reject()], ['hangs', (method) => method.hang()],
-  ['does what it should and rejects all the same', (method) => method.applyAndReject()], ['answers garbage', (method) => method.answer(Promise.resolve(42))]
+  ['does what it should and rejects all the same', (method) => method.applyAndReject()],
+  ['answers garbage', (method) => method.answer(Promise.resolve(42))]
 ]
 
 for (const [name, command] of WAYS) {
@@ -104,7 +108,9 @@ t.test('when the backend comes back, two hundred who ask at once are one probe a
   })
 })
 
-const SLOW: ReadonlyArray<readonly [name: string, isStored: boolean, route: RouteCacheOptions, slow: (key: string) => boolean, hanging: (key: string) => boolean]> = [
+const SLOW: ReadonlyArray<readonly [
+  name: string, isStored: boolean, route: RouteCacheOptions, slow: (key: string) => boolean, hanging: (key: string) => boolean
+]> = [
   ['a miss, then a tag', false, { tags: ['news'] }, isAnswer, isStamp],
   ['a hit, then its tag', true, { tags: ['news'] }, isAnswer, isStamp]
 ]
@@ -206,7 +212,8 @@ t.test('the data cache of a backend that is down: reads and writes reject, getOr
     await t.rejects(cache.set('k', 1, { ttl: 1 }), { code: 'CACHE_ERR_BACKEND_FAILED' })
     await t.rejects(cache.delete('k'), { code: 'CACHE_ERR_BACKEND_FAILED' })
     await t.rejects(cache.clear(), { code: 'CACHE_ERR_BACKEND_FAILED' })
-    const all = await Promise.all(Array.from({ length: 100 }, async () => await cache.getOrSet('k', { ttl: 1, tags: ['news'] }, () => ++runs)))
+    const all = await Promise.all(Array.from({ length: 100 }, async () =>
+      await cache.getOrSet('k', { ttl: 1, tags: ['news'] }, () => ++runs)))
     t.same([...new Set(all)], [1])
     t.equal((await cache.stats()).entries, on.backend === 'memory' ? 0 : (await cache.stats()).entries)
   })

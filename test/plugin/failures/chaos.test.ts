@@ -18,8 +18,9 @@ function numbers (seed: number): () => number {
 }
 
 const FAULTS: ReadonlyArray<(method: ChaosMethod) => void> = [
-  (method) => method.throw(), (method) => method.reject(), (method) => method.hang(), (method) => method.stall(), (method) => method.later(), (method) => method.delay(3),
-  (method) => method.answer(42), (method) => method.answer(Promise.resolve(null)), (method) => method.applyAndReject(), (method) => method.applyAndThrow()
+  (method) => method.throw(), (method) => method.reject(), (method) => method.hang(), (method) => method.stall(),
+  (method) => method.later(), (method) => method.delay(3), (method) => method.answer(42), (method) => method.answer(Promise.resolve(null)),
+  (method) => method.applyAndReject(), (method) => method.applyAndThrow()
 ]
 
 for (const seed of [1, 2]) {
@@ -33,14 +34,17 @@ for (const seed of [1, 2]) {
         lockTimeout: '100ms',
         ...chaos.over(on as { backend: 'memory' }),
         routes: (app, { cached, version }) => {
-          const handler = async (request: { params: unknown }, reply: { header (name: string, value: string): { send (body: unknown): unknown } }) => {
+          const handler = async (
+            request: { params: unknown }, reply: { header (name: string, value: string): { send (body: unknown): unknown } }
+          ) => {
             const seen = version()
             if (cached) await sleep(Math.floor(random() * 50))
             return reply.header('x-version', seen).send(request.params)
           }
           app.get('/tagged/:id', { config: { cache: { ttl: '1m', tags: ['news'] } } }, handler)
           app.get('/dynamic/:id', { config: { cache: { ttl: '1m', tags: () => ['news'] } } }, handler)
-          app.get('/varied/:id', { config: { cache: { ttl: '1m', tags: ['news'] } } }, async (request, reply) => await handler(request, reply.header('vary', 'accept')))
+          app.get('/varied/:id', { config: { cache: { ttl: '1m', tags: ['news'] } } }, async (request, reply) =>
+            await handler(request, reply.header('vary', 'accept')))
         }
       })
       for (let round = 0; round < 30; round++) {
@@ -48,13 +52,16 @@ for (const seed of [1, 2]) {
           method.heal()
           if (random() < 0.15) pick(FAULTS)(method)
         }
-        const asked = Array.from({ length: 12 }, async () => await ask(`/${pick(['tagged', 'dynamic', 'varied'])}/${Math.floor(random() * 3)}`))
+        const asked = Array.from({ length: 12 }, async () =>
+          await ask(`/${pick(['tagged', 'dynamic', 'varied'])}/${Math.floor(random() * 3)}`))
         await turns(Math.floor(random() * 4))
         if (random() < 0.3) {
           chaos.set.heal()
           // What hangs is late by then, and the guard knows; until then the backend itself would have to keep the order.
           await sleep(2 * DEADLINE_MS)
-          await change(async () => await cache.invalidate('news')).catch((err) => { if (err.code !== 'CACHE_ERR_BACKEND_FAILED') throw err })
+          await change(async () => await cache.invalidate('news')).catch((err) => {
+            if (err.code !== 'CACHE_ERR_BACKEND_FAILED') throw err
+          })
         }
         for (const { status } of await Promise.all(asked)) if (status !== 200) t.fail(`status ${status}`)
         if (random() < 0.3) for (const method of chaos.all) method.release()

@@ -44,7 +44,9 @@ t.test('a step back of the system\'s clock is ignored, one forward ends what has
 
 t.test('an entry from the future was stored under another clock: it is a miss and made anew', async (t) => {
   await forEachBackend(t, async (t, on) => {
-    const { ask, clock, cache } = await build(t, { ...on, routes: (app) => app.get('/a', { config: { cache: { ttl: '1m' } } }, async () => 'a') })
+    const { ask, clock, cache } = await build(t, {
+      ...on, routes: (app) => app.get('/a', { config: { cache: { ttl: '1m' } } }, async () => 'a')
+    })
     await ask('/a')
     await until(async () => (await cache.stats()).stores === 1)
     await clock.pass(-HOUR_MS)
@@ -71,31 +73,32 @@ t.test('forward a day and back: what expired is gone, what comes later is kept, 
   })
 })
 
-t.test('a step forward of one process\'s clock is followed, and once it is put right all processes agree again and nothing lives longer', { timeout: 180_000, ...needs('faketime') }, async (t) => {
-  const options = { backend: 'sqlite', options: { path: join(newFolder(t), 'cache.db') } }
-  const wall = new WallClock(join(newFolder(t), 'wall'))
-  const first = await Served.start(options, wall)
-  t.teardown(() => first.kill())
-  await first.ask('/a')
-  await until(async () => / hit;/.test(await first.ask('/a')))
+t.test('a step forward of one process\'s clock is followed, and once it is put right all processes agree again and nothing lives longer',
+  { timeout: 180_000, ...needs('faketime') }, async (t) => {
+    const options = { backend: 'sqlite', options: { path: join(newFolder(t), 'cache.db') } }
+    const wall = new WallClock(join(newFolder(t), 'wall'))
+    const first = await Served.start(options, wall)
+    t.teardown(() => first.kill())
+    await first.ask('/a')
+    await until(async () => / hit;/.test(await first.ask('/a')))
 
-  wall.set(3_600)
-  const second = await Served.start(options, wall)
-  t.teardown(() => second.kill())
-  await until(async () => !/ hit;/.test(await first.ask('/a')) || !/ hit;/.test(await second.ask('/a')))
-  await agree(first, second)
-  await first.ask('/made-in-the-future')
+    wall.set(3_600)
+    const second = await Served.start(options, wall)
+    t.teardown(() => second.kill())
+    await until(async () => !/ hit;/.test(await first.ask('/a')) || !/ hit;/.test(await second.ask('/a')))
+    await agree(first, second)
+    await first.ask('/made-in-the-future')
 
-  // Nobody knows yet which of the two is wrong; a process that begins now believes the system.
-  wall.set(0)
-  const third = await Served.start(options, wall)
-  t.teardown(() => third.kill())
-  await agree(first, third)
-  await agree(second, third)
-  wall.set(3_600)
-  await until(async () => !/ hit;/.test(await first.ask('/a')))
-  t.notMatch(await first.ask('/made-in-the-future'), / hit;/, 'what was stored an hour ago is not fresh because its time has come')
-})
+    // Nobody knows yet which of the two is wrong; a process that begins now believes the system.
+    wall.set(0)
+    const third = await Served.start(options, wall)
+    t.teardown(() => third.kill())
+    await agree(first, third)
+    await agree(second, third)
+    wall.set(3_600)
+    await until(async () => !/ hit;/.test(await first.ask('/a')))
+    t.notMatch(await first.ask('/made-in-the-future'), / hit;/, 'what was stored an hour ago is not fresh because its time has come')
+  })
 
 /** Settles when each of two processes finds what the other one has stored. */
 async function agree (one: Served, other: Served): Promise<void> {

@@ -51,7 +51,8 @@ for (const [name, make] of Object.entries(kinds)) {
     const app = await build(t, {
       compare: false,
       routes (app, probe) {
-        app.get('/', cached({ ttl: 1, staleIfError: '1h' }), async (_request, reply) => probe.ran() === 1 ? 'x' : await reply.code(503).send(payload))
+        app.get('/', cached({ ttl: 1, staleIfError: '1h' }), async (_request, reply) =>
+          probe.ran() === 1 ? 'x' : await reply.code(503).send(payload))
       }
     })
     await app.ask('/')

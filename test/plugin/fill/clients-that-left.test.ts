@@ -34,24 +34,29 @@ const routes = (barriers: { slow?: Barrier, streamed?: Barrier }, make: () => un
 
 for (const [name, make] of Object.entries(streamed)) {
   for (const [isMade, method] of [[true, 'GET'], [false, 'GET'], [true, 'POST']] as const) {
-    t.test(`HTTP/1.1: ${name} for a client that left ${isMade ? 'while' : 'before'} the response to its ${method} waited behind another holds up nobody`, async (t) => forEachBackend(t, async (t, on) => {
-      const barriers = { slow: new Barrier(), streamed: new Barrier() }
-      const app = await build(t, { ...on, compare: false, routes: routes(barriers, make) })
-      const socket = net.connect(await portOf(app.app), '127.0.0.1').on('error', () => {})
-      socket.write(`GET /slow HTTP/1.1\r\nHost: test.example\r\n\r\n${method} /streamed HTTP/1.1\r\nHost: test.example\r\n${method === 'GET' ? '\r\n' : BODY}`)
-      await barriers.streamed.reached()
-      if (isMade) barriers.streamed.open()
-      await turns()
-      const ask = method === 'GET' ? '/streamed' : { url: '/streamed', method, body: '{}', headers: { 'content-type': 'application/json' } }
-      const waiter = app.ask(ask)
-      await turns()
-      socket.destroy()
-      await turns()
-      barriers.streamed.open()
-      t.match(await waiter, { status: 200, text: LARGE, cacheStatus: /^((?!lock-timeout).)*$/ })
-      barriers.slow.open()
-      t.match(await app.ask(ask), { text: LARGE, hit: true })
-    }))
+    t.test(
+      `HTTP/1.1: ${name} for a client that left ${isMade ? 'while' : 'before'} the response to its ${method} waited behind another holds up nobody`,
+      async (t) => forEachBackend(t, async (t, on) => {
+        const barriers = { slow: new Barrier(), streamed: new Barrier() }
+        const app = await build(t, { ...on, compare: false, routes: routes(barriers, make) })
+        const socket = net.connect(await portOf(app.app), '127.0.0.1').on('error', () => {})
+        socket.write(
+          `GET /slow HTTP/1.1\r\nHost: test.example\r\n\r\n${method} /streamed HTTP/1.1\r\nHost: test.example\r\n${method === 'GET' ? '\r\n' : BODY}`)
+        await barriers.streamed.reached()
+        if (isMade) barriers.streamed.open()
+        await turns()
+        const ask = method === 'GET'
+          ? '/streamed'
+          : { url: '/streamed', method, body: '{}', headers: { 'content-type': 'application/json' } }
+        const waiter = app.ask(ask)
+        await turns()
+        socket.destroy()
+        await turns()
+        barriers.streamed.open()
+        t.match(await waiter, { status: 200, text: LARGE, cacheStatus: /^((?!lock-timeout).)*$/ })
+        barriers.slow.open()
+        t.match(await app.ask(ask), { text: LARGE, hit: true })
+      }))
   }
 
   t.test(`HTTP/2: ${name} for a client that left before it was made holds up nobody`, async (t) => forEachBackend(t, async (t, on) => {

@@ -1,4 +1,5 @@
-// A fill whose states would follow each other as they never do: thrown in tests, logged in production, where the response is delivered all the same.
+// A fill whose states would follow each other as they never do: thrown in tests, logged in production, where the response is delivered all
+// the same.
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import responseCache from '../../../plugin.js'

@@ -34,7 +34,8 @@ const STORED: Record<string, Handler> = {
   html: async (_request, reply) => await reply.type('text/html; charset=utf-8').send('<p>'),
   'json as text': async (_request, reply) => await reply.type('application/json').send('{"a":1}'),
   'hal as text': async (_request, reply) => await reply.type('application/hal+json').send({ a: 1 }),
-  'text with a charset of its own': async (_request, reply) => await reply.type('text/plain; charset=latin1').send(Buffer.from('grüße', 'latin1')),
+  'text with a charset of its own': async (_request, reply) =>
+    await reply.type('text/plain; charset=latin1').send(Buffer.from('grüße', 'latin1')),
   Buffer: async () => BYTES,
   'an empty Buffer': async () => Buffer.alloc(0),
   'a Buffer with a type': async (_request, reply) => await reply.type('image/png').send(BYTES),
@@ -73,9 +74,12 @@ const STORED: Record<string, Handler> = {
     return reply
   },
   'a redirect that is for good': async (_request, reply) => reply.redirect('/elsewhere?x=1', 308),
-  'a serializer of the reply': async (_request, reply) => await reply.type('text/x-upper').serializer((value: { a: string }) => value.a.toUpperCase()).send({ a: 'x' }),
-  'many fields': async (_request, reply) => await reply.headers({ link: ['</a>; rel=x', '</b>; rel=y'], 'x-tab': 'a\tb', 'x-empty': '', 'x-number': 5 as never }).send('x'),
-  'a Date and Last-Modified of its own': async (_request, reply) => await reply.headers({ date: 'Sun, 06 Nov 1994 08:49:37 GMT', 'last-modified': 'Sun, 06 Nov 1994 08:49:37 GMT', etag: '"a"' }).send('x'),
+  'a serializer of the reply': async (_request, reply) =>
+    await reply.type('text/x-upper').serializer((value: { a: string }) => value.a.toUpperCase()).send({ a: 'x' }),
+  'many fields': async (_request, reply) =>
+    await reply.headers({ link: ['</a>; rel=x', '</b>; rel=y'], 'x-tab': 'a\tb', 'x-empty': '', 'x-number': 5 as never }).send('x'),
+  'a Date and Last-Modified of its own': async (_request, reply) =>
+    await reply.headers({ date: 'Sun, 06 Nov 1994 08:49:37 GMT', 'last-modified': 'Sun, 06 Nov 1994 08:49:37 GMT', etag: '"a"' }).send('x'),
   'a lazy thenable, run once': () => {
     let runs = 0
     return { then (resolve: (value: unknown) => void) { resolve({ runs: ++runs }) } }
@@ -100,7 +104,9 @@ const NOT_STORED: Record<string, [reason: string, handler: Handler]> = {
   callNotFound: ['hijacked', (_request, reply) => { reply.callNotFound() }],
   'a fetch Response that is not found': ['status', async () => new Response('no', { status: 404 })],
   'a fetch Response with 204': ['status', async () => new Response(null, { status: 204 })],
-  'a fetch Response that sets cookies': ['set-cookie', async () => new Response('x', { headers: [['set-cookie', 'a=1'], ['set-cookie', 'b=2']] })],
+  'a fetch Response that sets cookies': [
+    'set-cookie', async () => new Response('x', { headers: [['set-cookie', 'a=1'], ['set-cookie', 'b=2']] })
+  ],
   'a fetch Response that was read': ['stream-failed', async () => {
     const response = new Response('read')
     await response.text()
@@ -116,10 +122,14 @@ const NOT_STORED: Record<string, [reason: string, handler: Handler]> = {
     stream.getReader()
     return stream
   }],
-  'an event stream': ['event-stream', async (_request, reply) => await reply.type('text/event-stream; charset=utf-8').send(Readable.from(['data: 1\n\n']))],
+  'an event stream': [
+    'event-stream', async (_request, reply) => await reply.type('text/event-stream; charset=utf-8').send(Readable.from(['data: 1\n\n']))
+  ],
   'an event stream as text': ['event-stream', async (_request, reply) => await reply.type('Text/Event-Stream').send('data: 1\n\n')],
   'a value that is not JSON': ['handler-error', async () => ({ big: 1n })],
-  'a serializer that throws': ['handler-error', async (_request, reply) => await reply.type('x/y').serializer(() => { throw new Error('no') }).send({})],
+  'a serializer that throws': [
+    'handler-error', async (_request, reply) => await reply.type('x/y').serializer(() => { throw new Error('no') }).send({})
+  ],
   'something that can not be sent': ['stream-failed', async (_request, reply) => await reply.type('text/plain').send({ an: 'object' })],
   'a field that can not be sent': ['header', async (_request, reply) => await reply.header('x-bad', 'a\nb').send('x')],
   hijacked: ['hijacked', (_request, reply) => {
@@ -139,7 +149,9 @@ const path = (name: string): string => `/${name.replace(/\W+/g, '-')}`
 
 for (const hooked of [false, true]) {
   const where = hooked ? 'with an onSend hook of somebody else' : 'straight'
-  const hook = (app: FastifyInstance): void => { if (hooked) app.addHook('onSend', async (_request, reply) => { reply.header('x-hooked', 'yes') }) }
+  const hook = (app: FastifyInstance): void => {
+    if (hooked) app.addHook('onSend', async (_request, reply) => { reply.header('x-hooked', 'yes') })
+  }
 
   t.test(`whatever can be answered with is stored and answered with again, ${where}`, async (t) => forEachBackend(t, async (t, on) => {
     const app = await build(t, {
@@ -182,38 +194,53 @@ for (const hooked of [false, true]) {
   }))
 }
 
-t.test('payloads of response schemas, serializers and preSerialization hooks are stored as they were sent', async (t) => forEachBackend(t, async (t, on) => {
-  const schema = {
-    response: {
-      200: { content: { 'application/json': { schema: { type: 'object', properties: { a: { type: 'string' } } } }, 'application/vnd.v1+json': { schema: { type: 'object', properties: { b: { type: 'string' } } } } } },
-      410: { type: 'object', properties: { c: { type: 'string' } } }
+t.test('payloads of response schemas, serializers and preSerialization hooks are stored as they were sent', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const schema = {
+      response: {
+        200: {
+          content: {
+            'application/json': { schema: { type: 'object', properties: { a: { type: 'string' } } } },
+            'application/vnd.v1+json': { schema: { type: 'object', properties: { b: { type: 'string' } } } }
+          }
+        },
+        410: { type: 'object', properties: { c: { type: 'string' } } }
+      }
     }
-  }
-  const cached = (probe: Probe, name: string, handler: Handler): Handler => (request, reply) => { probe.ran(name); return handler(request, reply) }
-  const all = { a: 'a', b: 'b', c: 'c', secret: 's' }
-  const app = await build(t, {
-    ...on,
-    routes (app, probe) {
-      app.get('/status', { config: { cache: { ttl: '1m', statuses: [410] } }, schema }, cached(probe, '/status', async (_request, reply) => await reply.code(410).send(all)))
-      app.get('/plain', { ...CACHED, schema }, cached(probe, '/plain', async () => all))
-      app.get('/v1', { ...CACHED, schema }, cached(probe, '/v1', async (_request, reply) => await reply.type('application/vnd.v1+json').send(all)))
-      app.get('/compiled', { ...CACHED, schema, serializerCompiler: () => (value) => `compiled ${JSON.stringify(value)}` }, cached(probe, '/compiled', async () => all))
-      app.register(async (child) => {
-        child.addHook('preSerialization', async (_request, _reply, payload) => ({ wrapped: payload }))
-        child.get('/wrapped', CACHED, cached(probe, '/wrapped', async () => all))
-      })
-      app.register(async (child) => {
-        child.setReplySerializer((value) => `own ${JSON.stringify(value)}`)
-        child.get('/own', CACHED, cached(probe, '/own', async () => all))
-      })
+    const cached = (probe: Probe, name: string, handler: Handler): Handler => (request, reply) => {
+      probe.ran(name)
+      return handler(request, reply)
     }
-  })
-  for (const [url, text] of [['/status', '{"c":"c"}'], ['/plain', '{"a":"a"}'], ['/v1', '{"b":"b"}'], ['/compiled', 'compiled'], ['/wrapped', '{"wrapped":'], ['/own', 'own {']] as const) {
-    for (const hit of [false, true, true]) {
-      const answer = await app.ask(url)
-      t.equal(answer.hit, hit, url)
-      t.ok(answer.text.startsWith(text), `${url}: ${answer.text}`)
+    const all = { a: 'a', b: 'b', c: 'c', secret: 's' }
+    const app = await build(t, {
+      ...on,
+      routes (app, probe) {
+        app.get('/status', { config: { cache: { ttl: '1m', statuses: [410] } }, schema },
+          cached(probe, '/status', async (_request, reply) => await reply.code(410).send(all)))
+        app.get('/plain', { ...CACHED, schema }, cached(probe, '/plain', async () => all))
+        app.get('/v1', { ...CACHED, schema },
+          cached(probe, '/v1', async (_request, reply) => await reply.type('application/vnd.v1+json').send(all)))
+        app.get('/compiled', { ...CACHED, schema, serializerCompiler: () => (value) => `compiled ${JSON.stringify(value)}` },
+          cached(probe, '/compiled', async () => all))
+        app.register(async (child) => {
+          child.addHook('preSerialization', async (_request, _reply, payload) => ({ wrapped: payload }))
+          child.get('/wrapped', CACHED, cached(probe, '/wrapped', async () => all))
+        })
+        app.register(async (child) => {
+          child.setReplySerializer((value) => `own ${JSON.stringify(value)}`)
+          child.get('/own', CACHED, cached(probe, '/own', async () => all))
+        })
+      }
+    })
+    for (const [url, text] of [
+      ['/status', '{"c":"c"}'], ['/plain', '{"a":"a"}'], ['/v1', '{"b":"b"}'], ['/compiled', 'compiled'], ['/wrapped', '{"wrapped":'],
+      ['/own', 'own {']
+    ] as const) {
+      for (const hit of [false, true, true]) {
+        const answer = await app.ask(url)
+        t.equal(answer.hit, hit, url)
+        t.ok(answer.text.startsWith(text), `${url}: ${answer.text}`)
+      }
+      t.equal(app.runs(url), 1, url)
     }
-    t.equal(app.runs(url), 1, url)
-  }
-}))
+  }))

@@ -57,27 +57,31 @@ for (const [kind, make] of Object.entries(MADE)) {
     t.match(await app.ask('/'), { text: '01', hit: true })
   }))
 
-  t.test(`a ${kind} stream that fails is not stored, and its failure is what it would be without the cache`, async (t) => forEachBackend(t, async (t, on) => {
-    const fails = { 'before anything': 0, 'half-way': 2, 'after the last piece': 4 }
-    const app = await build(t, {
-      ...on,
-      routes (app) {
-        for (const [when, failsAt] of Object.entries(fails)) {
-          app.get(`/${when.replaceAll(' ', '-')}`, CACHED, async (_request, reply) => await reply.type('text/plain').send(make(async (at) => {
-            await turns(2)
-            if (at === failsAt) throw new Error('the source failed')
-            return PIECE
-          })))
+  t.test(`a ${kind} stream that fails is not stored, and its failure is what it would be without the cache`, async (t) =>
+    forEachBackend(t, async (t, on) => {
+      const fails = { 'before anything': 0, 'half-way': 2, 'after the last piece': 4 }
+      const app = await build(t, {
+        ...on,
+        routes (app) {
+          for (const [when, failsAt] of Object.entries(fails)) {
+            app.get(`/${when.replaceAll(' ', '-')}`, CACHED, async (_request, reply) =>
+              await reply.type('text/plain').send(make(async (at) => {
+                await turns(2)
+                if (at === failsAt) throw new Error('the source failed')
+                return PIECE
+              })))
+          }
         }
+      })
+      for (const when of Object.keys(fails)) {
+        const url = `/${when.replaceAll(' ', '-')}`
+        for (let times = 0; times < 2; times++) {
+          t.match(await app.ask({ url, compare: { body: when === 'before anything' } }), { hit: false, whole: when === 'before anything' })
+        }
+        t.match(await routeStats(app, url), { stores: 0, misses: 2 }, when)
       }
-    })
-    for (const when of Object.keys(fails)) {
-      const url = `/${when.replaceAll(' ', '-')}`
-      for (let times = 0; times < 2; times++) t.match(await app.ask({ url, compare: { body: when === 'before anything' } }), { hit: false, whole: when === 'before anything' })
-      t.match(await routeStats(app, url), { stores: 0, misses: 2 }, when)
-    }
-    t.equal((await app.cache.stats()).entries, 0)
-  }))
+      t.equal((await app.cache.stats()).entries, 0)
+    }))
 
   t.test(`a client that leaves half-way through a ${kind} stream leaves nothing behind`, async (t) => forEachBackend(t, async (t, on) => {
     const app = await build(t, {
@@ -100,22 +104,26 @@ for (const [kind, make] of Object.entries(MADE)) {
     t.match(await app.ask('/'), { hit: true, whole: true })
   }))
 
-  t.test(`a ${kind} stream that grows beyond maxBodyBytes is delivered whole and not stored`, async (t) => forEachBackend(t, async (t, on) => {
-    const app = await build(t, {
-      ...on,
-      routes (app) {
-        for (const [url, pieces] of [['/fits', 4], ['/grows', 5]] as const) {
-          app.get(url, { config: { cache: { ttl: '1m', maxBodyBytes: PIECE.byteLength * 4 } } }, async (_request, reply) => await reply.type('text/plain').send(make(async (at) => at < pieces ? PIECE : undefined)))
+  t.test(`a ${kind} stream that grows beyond maxBodyBytes is delivered whole and not stored`, async (t) =>
+    forEachBackend(t, async (t, on) => {
+      const app = await build(t, {
+        ...on,
+        routes (app) {
+          for (const [url, pieces] of [['/fits', 4], ['/grows', 5]] as const) {
+            app.get(url, { config: { cache: { ttl: '1m', maxBodyBytes: PIECE.byteLength * 4 } } }, async (_request, reply) =>
+              await reply.type('text/plain').send(make(async (at) => at < pieces ? PIECE : undefined)))
+          }
+          app.get('/announced', { config: { cache: { ttl: '1m', maxBodyBytes: 10 } } }, async (_request, reply) =>
+            await reply.type('text/plain').header('content-length', 11).send(make(async (at) =>
+              at === 0 ? Buffer.from('eleven byte') : undefined)))
         }
-        app.get('/announced', { config: { cache: { ttl: '1m', maxBodyBytes: 10 } } }, async (_request, reply) => await reply.type('text/plain').header('content-length', 11).send(make(async (at) => at === 0 ? Buffer.from('eleven byte') : undefined)))
+      })
+      for (const [url, hit] of [['/fits', true], ['/grows', false], ['/announced', false]] as const) {
+        t.match(await app.ask(url), { whole: true, hit: false })
+        t.match(await app.ask(url), { whole: true, hit }, url)
+        if (!hit) t.match(await routeStats(app, url), { stores: 0, refusals: { 'too-large': 2 } }, url)
       }
-    })
-    for (const [url, hit] of [['/fits', true], ['/grows', false], ['/announced', false]] as const) {
-      t.match(await app.ask(url), { whole: true, hit: false })
-      t.match(await app.ask(url), { whole: true, hit }, url)
-      if (!hit) t.match(await routeStats(app, url), { stores: 0, refusals: { 'too-large': 2 } }, url)
-    }
-  }))
+    }))
 
   t.test(`a ${kind} stream of another length than was announced is not stored`, async (t) => forEachBackend(t, async (t, on) => {
     const app = await build(t, {
@@ -123,7 +131,9 @@ for (const [kind, make] of Object.entries(MADE)) {
       compare: false,
       routes (app) {
         for (const length of [9, 11, 'ten']) {
-          app.get(`/${length}`, CACHED, async (_request, reply) => await reply.type('text/plain').header('content-length', length as number).send(make(async (at) => at === 0 ? Buffer.from('ten bytes!') : undefined)))
+          app.get(`/${length}`, CACHED, async (_request, reply) => await reply.type('text/plain')
+            .header('content-length', length as number)
+            .send(make(async (at) => at === 0 ? Buffer.from('ten bytes!') : undefined)))
         }
       }
     })
@@ -134,54 +144,61 @@ for (const [kind, make] of Object.entries(MADE)) {
   }))
 }
 
-t.test('a body of another length than its Content-Length is what it would be without the cache', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, {
-    ...on,
-    routes (app) {
-      for (const length of [9, 11]) app.get(`/${length}`, CACHED, async (_request, reply) => await reply.header('content-length', length).send('ten bytes!'))
+t.test('a body of another length than its Content-Length is what it would be without the cache', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await build(t, {
+      ...on,
+      routes (app) {
+        for (const length of [9, 11]) {
+          app.get(`/${length}`, CACHED, async (_request, reply) => await reply.header('content-length', length).send('ten bytes!'))
+        }
+      }
+    })
+    for (const url of ['/9', '/11']) {
+      for (const hit of [false, true]) {
+        t.match(await app.ask(url), { text: 'ten bytes!', hit, whole: true, headers: { 'content-length': '10' } }, 'Fastify corrects it')
+      }
     }
-  })
-  for (const url of ['/9', '/11']) {
-    for (const hit of [false, true]) t.match(await app.ask(url), { text: 'ten bytes!', hit, whole: true, headers: { 'content-length': '10' } }, 'Fastify corrects it')
-  }
-}))
+  }))
 
-t.test('of 50 MB that a slow reader takes its time for, no more is kept than maxBodyBytes, and nobody else waits', async (t) => forEachBackend(t, async (t, on) => {
-  const pieces = 50 * 128
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    heapBytes: 1024 * 1024,
-    routes (app, probe) {
-      app.get('/', CACHED, async (_request, reply) => {
-        const mine = probe.ran()
-        return await reply.type('text/plain').send(MADE.Node(async (at) => {
-          probe.ran(`piece of ${mine}`)
-          return at < pieces ? Buffer.alloc(8 * 1024, 'x') : undefined
-        }))
-      })
-    }
-  })
-  const slow = request({ port: await portOf(app.app), host: '127.0.0.1', agent: false }).end()
-  const [response] = await once(slow, 'response') as [Readable]
-  response.pause()
-  await after(50)
-  t.ok(app.runs('piece of 1') < pieces, 'the source waits for the reader')
-  const fast = await fetch(`http://127.0.0.1:${await portOf(app.app)}/`)
-  let bytes = 0
-  for await (const chunk of fast.body!) bytes += (chunk as Uint8Array).byteLength
-  t.equal(bytes, pieces * 8 * 1024, 'another reader has it all meanwhile')
-  t.ok(app.runs('piece of 1') < pieces)
-  slow.destroy()
-  await once(response, 'close').catch(() => {})
-  t.match(await routeStats(app), { stores: 0, refusals: { 'too-large': 2 } })
-}))
+t.test('of 50 MB that a slow reader takes its time for, no more is kept than maxBodyBytes, and nobody else waits', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const pieces = 50 * 128
+    const app = await build(t, {
+      ...on,
+      compare: false,
+      heapBytes: 1024 * 1024,
+      routes (app, probe) {
+        app.get('/', CACHED, async (_request, reply) => {
+          const mine = probe.ran()
+          return await reply.type('text/plain').send(MADE.Node(async (at) => {
+            probe.ran(`piece of ${mine}`)
+            return at < pieces ? Buffer.alloc(8 * 1024, 'x') : undefined
+          }))
+        })
+      }
+    })
+    const slow = request({ port: await portOf(app.app), host: '127.0.0.1', agent: false }).end()
+    const [response] = await once(slow, 'response') as [Readable]
+    response.pause()
+    await after(50)
+    t.ok(app.runs('piece of 1') < pieces, 'the source waits for the reader')
+    const fast = await fetch(`http://127.0.0.1:${await portOf(app.app)}/`)
+    let bytes = 0
+    for await (const chunk of fast.body!) bytes += (chunk as Uint8Array).byteLength
+    t.equal(bytes, pieces * 8 * 1024, 'another reader has it all meanwhile')
+    t.ok(app.runs('piece of 1') < pieces)
+    slow.destroy()
+    await once(response, 'close').catch(() => {})
+    t.match(await routeStats(app), { stores: 0, refusals: { 'too-large': 2 } })
+  }))
 
 t.test('a stream in whose place another hook puts something else ends its fill', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     routes (app) {
-      app.get('/', { ...CACHED, onSend: async () => 'instead' }, async (_request, reply) => await reply.type('text/plain').send(new PassThrough().on('error', () => {})))
+      app.get('/', { ...CACHED, onSend: async () => 'instead' }, async (_request, reply) =>
+        await reply.type('text/plain').send(new PassThrough().on('error', () => {})))
     }
   })
   for (let times = 0; times < 3; times++) t.match(await app.ask('/'), { text: 'instead', hit: false })
@@ -195,7 +212,8 @@ t.test('a stream behind slow asynchronous hooks is stored whole', async (t) => f
     routes (app) {
       app.addHook('onSend', async () => { await turns(10) })
       app.get('/small', CACHED, async (_request, reply) => await reply.type('text/plain').send(Readable.from(['small'])))
-      app.get('/large', CACHED, async (_request, reply) => await reply.type('text/plain').send(Readable.from([PIECE, PIECE, PIECE, PIECE, PIECE])))
+      app.get('/large', CACHED, async (_request, reply) =>
+        await reply.type('text/plain').send(Readable.from([PIECE, PIECE, PIECE, PIECE, PIECE])))
     }
   })
   for (const url of ['/small', '/large']) {
@@ -208,10 +226,11 @@ t.test('a stream that takes half of its lifetime to end is fresh for the other h
     ...on,
     compare: false,
     routes (app, { cached, clock }) {
-      app.get('/', CACHED, async (_request, reply) => await reply.header('cache-control', 'max-age=60').type('text/plain').send(MADE.Node(async (at) => {
-        if (at === 1 && cached) await clock.pass(30_000)
-        return at < 2 ? PIECE : undefined
-      })))
+      app.get('/', CACHED, async (_request, reply) =>
+        await reply.header('cache-control', 'max-age=60').type('text/plain').send(MADE.Node(async (at) => {
+          if (at === 1 && cached) await clock.pass(30_000)
+          return at < 2 ? PIECE : undefined
+        })))
     }
   })
   t.match(await app.ask('/'), { hit: false, whole: true })

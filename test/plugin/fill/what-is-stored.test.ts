@@ -16,22 +16,30 @@ const says = (cache: RouteCacheOptions) => (app: FastifyInstance, probe: Probe):
     return await reply.code(Number(status)).send(Number(status) === 204 ? undefined : 'said')
   })
 }
-const saying = (fields: Record<string, string>): string => `/says?${Object.entries(fields).map((pair) => pair.map(encodeURIComponent).join('=')).join('&')}`
+const saying = (fields: Record<string, string>): string =>
+  `/says?${Object.entries(fields).map((pair) => pair.map(encodeURIComponent).join('=')).join('&')}`
 
 t.test('the preset rfc9111 stores what the RFCs allow, and nothing else', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, { ...on, compare: false, routes: says(rfc9111) })
   const rows: ReadonlyArray<readonly [fields: Record<string, string>, hit: boolean]> = [
     [{ 'cache-control': 'max-age=9' }, true], [{ 'cache-control': 'private, max-age=9' }, false], [{}, false],
-    [{ 'last-modified': 'Mon, 05 May 2031 07:08:09 GMT' }, true], [{ 'last-modified': 'Mon, 05 May 2031 07:08:09 GMT', status: '403' }, false], [{ 'last-modified': 'Mon, 05 May 2031 07:08:09 GMT', status: '404' }, true],
-    [{ 'cdn-cache-control': 'max-age=9', 'cache-control': 'no-store' }, true], [{ 'cdn-cache-control': 'no-store', 'cache-control': 'max-age=9' }, false],
-    [{ 'cache-control': 'max-age=9', 'set-cookie': 'a=b' }, true], [{ 'cache-control': 'max-age=9', status: '204' }, true], [{ 'cache-control': 'max-age=9', status: '302', location: '/there' }, true],
-    [{ 'cache-control': 'max-age=9', vary: '*' }, false], [{ 'cache-control': 'max-age=9, no-store, must-understand' }, true], [{ 'cache-control': 'max-age=9, no-store, must-understand', status: '299' }, false]
+    [{ 'last-modified': 'Mon, 05 May 2031 07:08:09 GMT' }, true],
+    [{ 'last-modified': 'Mon, 05 May 2031 07:08:09 GMT', status: '403' }, false],
+    [{ 'last-modified': 'Mon, 05 May 2031 07:08:09 GMT', status: '404' }, true],
+    [{ 'cdn-cache-control': 'max-age=9', 'cache-control': 'no-store' }, true],
+    [{ 'cdn-cache-control': 'no-store', 'cache-control': 'max-age=9' }, false],
+    [{ 'cache-control': 'max-age=9', 'set-cookie': 'a=b' }, true], [{ 'cache-control': 'max-age=9', status: '204' }, true],
+    [{ 'cache-control': 'max-age=9', status: '302', location: '/there' }, true], [{ 'cache-control': 'max-age=9', vary: '*' }, false],
+    [{ 'cache-control': 'max-age=9, no-store, must-understand' }, true],
+    [{ 'cache-control': 'max-age=9, no-store, must-understand', status: '299' }, false]
   ]
   for (const [fields, hit] of rows) {
     const url = saying(fields)
     const made = await app.ask(url)
     const again = await app.ask(url)
-    t.match(again, { hit, status: made.status, text: made.text, headers: { location: fields.location, 'set-cookie': made.headers['set-cookie'] } }, url)
+    t.match(again, {
+      hit, status: made.status, text: made.text, headers: { location: fields.location, 'set-cookie': made.headers['set-cookie'] }
+    }, url)
   }
 }))
 
@@ -40,15 +48,16 @@ t.test('the preset is frozen', async (t) => {
   t.ok(Object.isFrozen(rfc9111.targetList))
 })
 
-t.test('RFC 9213: CDN-Cache-Control says nothing to a cache that it is not addressed to, and is passed on', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, { ...on, routes: says({ ttl: '1m' }) })
-  const url = saying({ 'cdn-cache-control': 'no-store' })
-  await app.ask(url)
-  t.match(await app.ask(url), { hit: true, headers: { 'cdn-cache-control': 'no-store' } })
-  const other = saying({ 'cdn-cache-control': 'max-age=99', 'cache-control': 'no-store' })
-  await app.ask(other)
-  t.match(await app.ask(other), { hit: false })
-}))
+t.test('RFC 9213: CDN-Cache-Control says nothing to a cache that it is not addressed to, and is passed on', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await build(t, { ...on, routes: says({ ttl: '1m' }) })
+    const url = saying({ 'cdn-cache-control': 'no-store' })
+    await app.ask(url)
+    t.match(await app.ask(url), { hit: true, headers: { 'cdn-cache-control': 'no-store' } })
+    const other = saying({ 'cdn-cache-control': 'max-age=99', 'cache-control': 'no-store' })
+    await app.ask(other)
+    t.match(await app.ask(other), { hit: false })
+  }))
 
 t.test('RFC 9110 section 15.3.5: a stored 204 has neither a length nor a body', async (t) => forEachBackend(t, async (t, on) => {
   for (const hooked of [false, true]) {
@@ -72,11 +81,15 @@ t.test('cookies that are stored stand beside those of the present request', asyn
     ...on,
     compare: false,
     routes (app) {
-      app.addHook('onRequest', async (request, reply) => { if (request.headers['x-for'] !== undefined) reply.header('set-cookie', [`for=${String(request.headers['x-for'])}`]) })
+      app.addHook('onRequest', async (request, reply) => {
+        if (request.headers['x-for'] !== undefined) reply.header('set-cookie', [`for=${String(request.headers['x-for'])}`])
+      })
       app.get('/', cached({ setCookie: 'store' }), async (_request, reply) => await reply.header('set-cookie', 'theme=dark').send('x'))
     }
   })
-  t.match(await app.ask({ url: '/', headers: { 'x-for': 'alice' } }), { hit: false, headers: { 'set-cookie': ['for=alice', 'theme=dark'] } })
+  t.match(await app.ask({ url: '/', headers: { 'x-for': 'alice' } }), {
+    hit: false, headers: { 'set-cookie': ['for=alice', 'theme=dark'] }
+  })
   t.match(await app.ask({ url: '/', headers: { 'x-for': 'me' } }), { hit: true, headers: { 'set-cookie': ['theme=dark', 'for=me'] } })
   t.strictSame((await app.ask('/')).headers['set-cookie'], ['theme=dark'])
 }))
@@ -87,19 +100,28 @@ t.test('by default an answer that sets a cookie is still nobody else\'s', async 
   for (let times = 0; times < 2; times++) t.match(await app.ask(url), { hit: false, cacheStatus: /detail=set-cookie/ })
 }))
 
-t.test('RFC 9111 sections 5.2.2.4 and 5.2.2.7: a field that private or no-cache names is sent once and not stored', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, { ...on, compare: false, routes: says({}) })
-  const url = saying({ 'cache-control': 'max-age=60, private="x-user", no-cache="x-token"', 'x-user': 'alice', 'x-token': 't', 'x-all': 'yes' })
-  t.match(await app.ask(url), { hit: false, headers: { 'x-user': 'alice', 'x-token': 't', 'x-all': 'yes' } })
-  t.match(await app.ask(url), { hit: true, headers: { 'x-user': undefined, 'x-token': undefined, 'x-all': 'yes' } })
-}))
+t.test('RFC 9111 sections 5.2.2.4 and 5.2.2.7: a field that private or no-cache names is sent once and not stored', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await build(t, { ...on, compare: false, routes: says({}) })
+    const url = saying({
+      'cache-control': 'max-age=60, private="x-user", no-cache="x-token"', 'x-user': 'alice', 'x-token': 't', 'x-all': 'yes'
+    })
+    t.match(await app.ask(url), { hit: false, headers: { 'x-user': 'alice', 'x-token': 't', 'x-all': 'yes' } })
+    t.match(await app.ask(url), { hit: true, headers: { 'x-user': undefined, 'x-token': undefined, 'x-all': 'yes' } })
+  }))
 
 t.test('with vary normalised, spellings of one meaning share an entry; others don\'t', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
-    routes (app, probe) { app.get('/', cached({ vary: 'normalised' }), async (_request, reply) => { probe.ran(); return await reply.header('vary', 'Accept-Language, Accept-Encoding').send('x') }) }
+    routes (app, probe) {
+      app.get('/', cached({ vary: 'normalised' }), async (_request, reply) => {
+        probe.ran()
+        return await reply.header('vary', 'Accept-Language, Accept-Encoding').send('x')
+      })
+    }
   })
-  const ask = async (language: string, encoding: string) => await app.ask({ url: '/', headers: { 'accept-language': language, 'accept-encoding': encoding } })
+  const ask = async (language: string, encoding: string) =>
+    await app.ask({ url: '/', headers: { 'accept-language': language, 'accept-encoding': encoding } })
   await ask('en, de', 'gzip, br')
   t.match(await ask('DE,en', 'br,gzip;q=1'), { hit: true })
   t.match(await ask('de', 'br,gzip'), { hit: false })
@@ -135,61 +157,64 @@ t.test('trailers are not lost: a response with them is not stored', async (t) =>
   t.match(await app.ask('/'), { hit: false, text: 'x', trailers: { 'x-sum': 'sum' }, cacheStatus: /detail=trailer/ })
 }))
 
-t.test('RFC 9111 section 4.2.3: an answer that came from elsewhere grows older while its stream passes', async (t) => forEachBackend(t, async (t, on) => {
-  const [soon, late] = [new Barrier(), new Barrier()]
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    routes (app) {
-      for (const [url, middle] of [['/soon', soon], ['/late', late]] as const) {
-        app.get(url, { config: { cache: true } }, async (_request, reply) => await reply.headers({ age: '50', 'cache-control': 'max-age=60' }).send(Readable.from((async function * () {
-          yield 'first'
-          await middle.pass()
-          yield 'second'
-        })())))
+t.test('RFC 9111 section 4.2.3: an answer that came from elsewhere grows older while its stream passes', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const [soon, late] = [new Barrier(), new Barrier()]
+    const app = await build(t, {
+      ...on,
+      compare: false,
+      routes (app) {
+        for (const [url, middle] of [['/soon', soon], ['/late', late]] as const) {
+          app.get(url, { config: { cache: true } }, async (_request, reply) =>
+            await reply.headers({ age: '50', 'cache-control': 'max-age=60' }).send(Readable.from((async function * () {
+              yield 'first'
+              await middle.pass()
+              yield 'second'
+            })())))
+        }
       }
-    }
-  })
-  const answers = ['/soon', '/late'].map((url) => app.ask(url))
-  await Promise.all([soon.reached(), late.reached()])
-  await app.clock.pass(4_000)
-  soon.open()
-  await answers[0]
-  await app.clock.pass(5_000)
-  t.match(await app.ask('/soon'), { hit: true, headers: { age: '59' } })
-  await app.clock.pass(2_000)
-  late.open()
-  await answers[1]
-  t.match((await app.cache.stats()).routes['GET /late'], { stores: 0, refusals: { expired: 1 } })
-}))
+    })
+    const answers = ['/soon', '/late'].map((url) => app.ask(url))
+    await Promise.all([soon.reached(), late.reached()])
+    await app.clock.pass(4_000)
+    soon.open()
+    await answers[0]
+    await app.clock.pass(5_000)
+    t.match(await app.ask('/soon'), { hit: true, headers: { age: '59' } })
+    await app.clock.pass(2_000)
+    late.open()
+    await answers[1]
+    t.match((await app.cache.stats()).routes['GET /late'], { stores: 0, refusals: { expired: 1 } })
+  }))
 
-t.test('a stream that breaks off, or is of another length than it says, in place of a validated entry is not stored', async (t) => forEachBackend(t, async (t, on) => {
-  let body = (): Readable => Readable.from(['whole'])
-  let length: number | undefined
-  const app = await build(t, {
-    ...on,
-    routes (app) {
-      app.get('/', cached({ staleIfError: '10m' }), async (_request, reply) => {
-        if (length !== undefined) reply.header('content-length', length)
-        return await reply.header('etag', '"1"').type('text/plain').send(body())
-      })
-    }
-  })
-  await app.ask('/')
-  await app.clock.pass(61_000)
-  body = () => Readable.from((function * () { yield 'half'; throw new Error('broken off') })())
-  t.match(await app.ask('/'), { whole: false, hit: false })
-  t.match(await app.ask('/'), { whole: false, hit: false }, 'the entry that was stale is no answer either')
-  body = () => Readable.from(['whole'])
-  t.match(await app.ask('/'), { whole: true, text: 'whole', hit: false })
-  t.match(await app.ask('/'), { text: 'whole', hit: true })
-  await app.clock.pass(61_000)
-  length = 99
-  t.match(await app.ask('/'), { whole: false, hit: false })
-  length = undefined
-  t.match(await app.ask('/'), { whole: true, text: 'whole', hit: false }, 'neither the short one nor the stale one is an answer')
-  t.match(await app.ask('/'), { text: 'whole', hit: true })
-}))
+t.test('a stream that breaks off, or is of another length than it says, in place of a validated entry is not stored', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    let body = (): Readable => Readable.from(['whole'])
+    let length: number | undefined
+    const app = await build(t, {
+      ...on,
+      routes (app) {
+        app.get('/', cached({ staleIfError: '10m' }), async (_request, reply) => {
+          if (length !== undefined) reply.header('content-length', length)
+          return await reply.header('etag', '"1"').type('text/plain').send(body())
+        })
+      }
+    })
+    await app.ask('/')
+    await app.clock.pass(61_000)
+    body = () => Readable.from((function * () { yield 'half'; throw new Error('broken off') })())
+    t.match(await app.ask('/'), { whole: false, hit: false })
+    t.match(await app.ask('/'), { whole: false, hit: false }, 'the entry that was stale is no answer either')
+    body = () => Readable.from(['whole'])
+    t.match(await app.ask('/'), { whole: true, text: 'whole', hit: false })
+    t.match(await app.ask('/'), { text: 'whole', hit: true })
+    await app.clock.pass(61_000)
+    length = 99
+    t.match(await app.ask('/'), { whole: false, hit: false })
+    length = undefined
+    t.match(await app.ask('/'), { whole: true, text: 'whole', hit: false }, 'neither the short one nor the stale one is an answer')
+    t.match(await app.ask('/'), { text: 'whole', hit: true })
+  }))
 
 t.test('a client that leaves while a stale entry is replaced leaves nothing half', async (t) => forEachBackend(t, async (t, on) => {
   let isLong = false
@@ -199,7 +224,8 @@ t.test('a client that leaves while a stale entry is replaced leaves nothing half
     routes (app) {
       app.get('/', cached(), async (_request, reply) => {
         reply.header('etag', '"1"').type('text/plain')
-        return await reply.send(isLong ? Readable.from((function * () { for (let at = 0; at < 200; at++) yield 'x'.repeat(5_000) })()) : 'short')
+        return await reply.send(
+          isLong ? Readable.from((function * () { for (let at = 0; at < 200; at++) yield 'x'.repeat(5_000) })()) : 'short')
       })
     }
   })
@@ -212,15 +238,20 @@ t.test('a client that leaves while a stale entry is replaced leaves nothing half
   t.equal(whole.body.byteLength, 1_000_000)
 }))
 
-t.test('an answer that has grown too large replaces the stale entry, and is passed on unstored', async (t) => forEachBackend(t, async (t, on) => {
-  let bytes = 10
-  const app = await build(t, {
-    ...on,
-    routes (app) { app.get('/', cached({ maxBodyBytes: 1_000 }), async (_request, reply) => await reply.header('etag', '"1"').send('x'.repeat(bytes))) }
-  })
-  await app.ask('/')
-  await app.clock.pass(61_000)
-  bytes = 2_000
-  t.match(await app.ask({ url: '/', headers: { range: 'bytes=0-1' }, compare: false }), { status: 206, text: 'xx', cacheStatus: /fwd=stale; detail=too-large/ }, 'the part that was asked for all the same')
-  t.match(await app.ask('/'), { status: 200, cacheStatus: /fwd=miss; detail=too-large/ })
-}))
+t.test('an answer that has grown too large replaces the stale entry, and is passed on unstored', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    let bytes = 10
+    const app = await build(t, {
+      ...on,
+      routes (app) {
+        app.get('/', cached({ maxBodyBytes: 1_000 }), async (_request, reply) => await reply.header('etag', '"1"').send('x'.repeat(bytes)))
+      }
+    })
+    await app.ask('/')
+    await app.clock.pass(61_000)
+    bytes = 2_000
+    t.match(await app.ask({ url: '/', headers: { range: 'bytes=0-1' }, compare: false }), {
+      status: 206, text: 'xx', cacheStatus: /fwd=stale; detail=too-large/
+    }, 'the part that was asked for all the same')
+    t.match(await app.ask('/'), { status: 200, cacheStatus: /fwd=miss; detail=too-large/ })
+  }))

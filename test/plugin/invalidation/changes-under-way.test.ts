@@ -82,20 +82,21 @@ async function producing (t: Test, on: { backend: string, options: object }) {
 }
 
 for (const [name, act, after] of OF_DATA) {
-  t.test(`data cache, ${name}: what a producer made before it is not stored while it is under way`, async (t) => forEachBackend(t, async (t, on) => {
-    const { cache, chaos, barrier, produce } = await producing(t, on)
-    const before = produce()
-    await barrier.reached()
-    const change = heldUp(chaos, () => true)
-    const settled = act(cache)
-    await change.hasBegun()
-    barrier.open()
-    t.equal(await before, 'produced')
-    await turns()
-    change.settle()
-    await settled
-    t.equal(await cache.get('k'), after)
-  }))
+  t.test(`data cache, ${name}: what a producer made before it is not stored while it is under way`, async (t) =>
+    forEachBackend(t, async (t, on) => {
+      const { cache, chaos, barrier, produce } = await producing(t, on)
+      const before = produce()
+      await barrier.reached()
+      const change = heldUp(chaos, () => true)
+      const settled = act(cache)
+      await change.hasBegun()
+      barrier.open()
+      t.equal(await before, 'produced')
+      await turns()
+      change.settle()
+      await settled
+      t.equal(await cache.get('k'), after)
+    }))
 
   t.test(`data cache, ${name}: what a producer read while it was under way is not stored`, async (t) => forEachBackend(t, async (t, on) => {
     const { cache, chaos, barrier, produce } = await producing(t, on)

@@ -105,7 +105,9 @@ onEachBackend('what was stored for a path is forgotten by an invalidation of it,
 })
 
 /** Every path, forgotten by its URL and by a write to it. */
-async function forgets (t: Test, on: object, paths: readonly string[], routes: (app: FastifyInstance) => unknown, routerOptions: object = {}): Promise<void> {
+async function forgets (
+  t: Test, on: object, paths: readonly string[], routes: (app: FastifyInstance) => unknown, routerOptions: object = {}
+): Promise<void> {
   const app = Fastify({ routerOptions })
   t.teardown(async () => await app.close())
   await app.register(responseCache, on)
@@ -135,10 +137,11 @@ onEachBackend('a path is forgotten whatever follows its sigma, which has two low
   }, { caseSensitive: false })
 })
 
-onEachBackend('a route with and without a slash at the end is forgotten by both, below a prefix with a regular expression too', async (t, on) => {
-  await forgets(t, on, ['/plain', '/plain/', '/de', '/de/'], (app) => {
-    for (const prefix of ['/plain', '/:lang(^[a-z]{2}$)']) {
-      app.register(async (scope) => { scope.get('/', cached(), async () => 'found') }, { prefix })
-    }
+onEachBackend('a route with and without a slash at the end is forgotten by both, below a prefix with a regular expression too',
+  async (t, on) => {
+    await forgets(t, on, ['/plain', '/plain/', '/de', '/de/'], (app) => {
+      for (const prefix of ['/plain', '/:lang(^[a-z]{2}$)']) {
+        app.register(async (scope) => { scope.get('/', cached(), async () => 'found') }, { prefix })
+      }
+    })
   })
-})

@@ -16,19 +16,22 @@ function items (app: FastifyInstance, probe: Probe, write: RouteHandlerMethod, c
   app.route({ method: [...UNSAFE, 'OPTIONS'], url: '/items/:id', config, handler: write })
 }
 
-t.test('RFC 9111 4.4: an answer of 2xx or 3xx to an unsafe method forgets its URL before it is sent, an error does not', async (t) => forEachBackend(t, async (t, on) => {
-  const statuses = { 200: false, 201: false, 204: false, 303: false, 400: true, 404: true, 409: true, 500: true }
-  const app = await build(t, { ...on, routes: (app, probe) => items(app, probe, async (request, reply) => reply.code(Number(request.headers['x-status'])).send()) })
-  await app.ask('/items/2')
-  for (const method of UNSAFE) {
-    for (const [status, kept] of Object.entries(statuses)) {
-      await app.ask('/items/1')
-      t.match(await app.ask({ url: '/items/1', method, headers: { 'x-status': status } }), { status: Number(status) })
-      t.equal((await app.ask('/items/1')).hit, kept, `${method} ${status}`)
+t.test('RFC 9111 4.4: an answer of 2xx or 3xx to an unsafe method forgets its URL before it is sent, an error does not', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const statuses = { 200: false, 201: false, 204: false, 303: false, 400: true, 404: true, 409: true, 500: true }
+    const app = await build(t, {
+      ...on, routes: (app, probe) => items(app, probe, async (request, reply) => reply.code(Number(request.headers['x-status'])).send())
+    })
+    await app.ask('/items/2')
+    for (const method of UNSAFE) {
+      for (const [status, kept] of Object.entries(statuses)) {
+        await app.ask('/items/1')
+        t.match(await app.ask({ url: '/items/1', method, headers: { 'x-status': status } }), { status: Number(status) })
+        t.equal((await app.ask('/items/1')).hit, kept, `${method} ${status}`)
+      }
     }
-  }
-  t.ok((await app.ask('/items/2')).hit, 'another URL is not touched')
-}))
+    t.ok((await app.ask('/items/2')).hit, 'another URL is not touched')
+  }))
 
 t.test('RFC 9111 4.4: safe methods forget nothing', async (t) => {
   const app = await build(t, {
@@ -58,10 +61,13 @@ t.test('RFC 9111 4.4: a method whose safety is not known is unsafe', async (t) =
 })
 
 t.test('RFC 9111 4.4: Location and Content-Location of the same origin are forgotten, those of another are not', async (t) => {
-  const names = (name: string, value: string) => async (_request: FastifyRequest, reply: FastifyReply) => reply.code(201).header(name, value).send('made')
+  const names = (name: string, value: string) => async (_request: FastifyRequest, reply: FastifyReply) =>
+    reply.code(201).header(name, value).send('made')
   for (const [name, value, kept] of [
-    ['location', '/items/1', false], ['content-location', '/items/1', false], ['location', './1', false], ['location', 'http://test.example/items/1', false],
-    ['location', 'http://other.example/items/1', true], ['location', 'https://test.example/items/1', true], ['location', '//', true], ['location', '/items/1?a', true]
+    ['location', '/items/1', false], ['content-location', '/items/1', false], ['location', './1', false],
+    ['location', 'http://test.example/items/1', false],
+    ['location', 'http://other.example/items/1', true], ['location', 'https://test.example/items/1', true], ['location', '//', true],
+    ['location', '/items/1?a', true]
   ] as const) {
     const app = await build(t, { routes: (app, probe) => { items(app, probe, async () => ''); app.post('/items/', names(name, value)) } })
     await app.ask({ url: '/items/1', headers: { host: 'test.example' } })
@@ -73,7 +79,11 @@ t.test('RFC 9111 4.4: Location and Content-Location of the same origin are forgo
 t.test('all variants of a URL are forgotten, and of one host alone', async (t) => {
   const app = await build(t, {
     routes: (app, probe) => {
-      app.get('/', cached(), async (request, reply) => { probe.ran(); reply.header('vary', 'x-lang'); return String(request.headers['x-lang']) })
+      app.get('/', cached(), async (request, reply) => {
+        probe.ran()
+        reply.header('vary', 'x-lang')
+        return String(request.headers['x-lang'])
+      })
       app.post('/', async () => 'done')
     }
   })
@@ -132,13 +142,17 @@ t.test('an answer that a hook gave in place of the handler forgets nothing', asy
 })
 
 t.test('`invalidates` lists tags, URLs, routes and keys; for 2xx and 3xx alone', async (t) => forEachBackend(t, async (t, on) => {
-  for (const invalidates of [['all'], [{ tags: ['all'] }], [{ tags: ['all'], soft: true }], [{ url: '/a' }, { url: '/b' }], [{ route: '/:id' }], [{ route: 'GET /:id' }], [{ key: '/a' }, { key: '/b' }]]) {
+  for (const invalidates of [
+    ['all'], [{ tags: ['all'] }], [{ tags: ['all'], soft: true }], [{ url: '/a' }, { url: '/b' }], [{ route: '/:id' }],
+    [{ route: 'GET /:id' }], [{ key: '/a' }, { key: '/b' }]
+  ]) {
     const key = JSON.stringify(invalidates).includes('key') ? { key: (request: FastifyRequest) => request.url } : {}
     const app = await build(t, {
       ...on,
       routes: (app, probe) => {
         app.get('/:id', cached({ tags: ['all'], ...key }), async () => { probe.ran(); return 'answer' })
-        app.post('/change', { config: { cache: { invalidates } } }, async (request, reply) => reply.code(Number(request.headers['x-status'])).send('done'))
+        app.post('/change', { config: { cache: { invalidates } } }, async (request, reply) =>
+          reply.code(Number(request.headers['x-status'])).send('done'))
       }
     })
     const hits = async (): Promise<boolean[]> => [(await app.ask('/a')).hit, (await app.ask('/b')).hit]
@@ -154,8 +168,13 @@ t.test('`invalidates` lists tags, URLs, routes and keys; for 2xx and 3xx alone',
 t.test('`invalidates` as a function is asked with request and reply, once the status is known', async (t) => {
   const app = await build(t, {
     routes: (app, probe) => {
-      app.get('/:id', cached({ tags: (request) => [`id ${(request.params as { id: string }).id}`] }), async () => { probe.ran(); return 'answer' })
-      const invalidates = (request: FastifyRequest, reply: FastifyReply): string[] => [`id ${(request.body as { id: string }).id}`, `status ${reply.statusCode}`]
+      app.get('/:id', cached({ tags: (request) => [`id ${(request.params as { id: string }).id}`] }), async () => {
+        probe.ran()
+        return 'answer'
+      })
+      const invalidates = (request: FastifyRequest, reply: FastifyReply): string[] => [
+        `id ${(request.body as { id: string }).id}`, `status ${reply.statusCode}`
+      ]
       app.get('/made', cached({ tags: ['status 201'] }), async () => { probe.ran(); return 'answer' })
       app.post('/', { config: { cache: { invalidates } } }, async (_request, reply) => reply.code(201).send('done'))
     }
@@ -169,16 +188,21 @@ t.test('`invalidates` that is wrong is refused at registration', async (t) => {
   for (const invalidates of ['a', [1], [{ url: 'a' }], [{ tag: 'a' }], 1, null]) {
     const app = Fastify()
     await app.register(responseCache)
-    t.throws(() => app.post('/', { config: { cache: { invalidates: invalidates as never } } }, async () => ''), { code: 'CACHE_ERR_OPTION', message: /invalidates/ }, JSON.stringify(invalidates))
+    t.throws(() => app.post('/', { config: { cache: { invalidates: invalidates as never } } }, async () => ''),
+      { code: 'CACHE_ERR_OPTION', message: /invalidates/ }, JSON.stringify(invalidates))
     await app.close()
   }
 })
 
 t.test('`invalidates` that turns out to be wrong costs no answer, and is warned about', async (t) => {
-  const wrong: Array<() => unknown> = [() => 'a', () => [1], () => { throw new Error('mine') }, async () => ['a'], () => undefined, () => [{ route: '/unheard-of' }]]
+  const wrong: Array<() => unknown> = [
+    () => 'a', () => [1], () => { throw new Error('mine') }, async () => ['a'], () => undefined, () => [{ route: '/unheard-of' }]
+  ]
   for (const invalidates of wrong) {
     await t.test(invalidates.toString(), async (t) => {
-      const app = await build(t, { routes: (app) => { app.post('/', { config: { cache: { invalidates: invalidates as never } } }, async () => 'done') } })
+      const app = await build(t, {
+        routes: (app) => { app.post('/', { config: { cache: { invalidates: invalidates as never } } }, async () => 'done') }
+      })
       t.match(await app.ask({ url: '/', method: 'POST' }), { status: 200, text: 'done' })
       t.match(app.warnings(), [{ msg: /could not be forgotten/, route: 'POST /' }])
     })
@@ -212,7 +236,8 @@ t.test('a handler that was running before the change does not bring the old answ
 
 t.test('an answer that is sent past Fastify invalidates when it is sent, and what its Location names', async (t) => {
   const app = await build(t, {
-    routes: (app, probe) => items(app, probe, (_request, reply) => { reply.hijack(); reply.raw.setHeader('location', '/items/2').end('raw') }),
+    routes: (app, probe) =>
+      items(app, probe, (_request, reply) => { reply.hijack(); reply.raw.setHeader('location', '/items/2').end('raw') }),
     compare: false
   })
   for (const url of ['/items/1', '/items/2', '/items/3']) await app.ask(url)
@@ -223,7 +248,8 @@ t.test('an answer that is sent past Fastify invalidates when it is sent, and wha
 t.test('a hit on a route that has unsafe methods too goes through no hook for their sake', async (t) => {
   const app = await build(t, { routes: (app, probe) => { app.all('/', cached(), async () => { probe.ran(); return 'answer' }) } })
   await app.ask('/')
-  t.match(await app.ask({ url: '/', headers: { range: 'bytes=1-2' }, compare: false }), { status: 206, text: 'ns' }, 'a part is cut out of what goes straight to the socket')
+  t.match(await app.ask({ url: '/', headers: { range: 'bytes=1-2' }, compare: false }), { status: 206, text: 'ns' },
+    'a part is cut out of what goes straight to the socket')
   await app.ask({ url: '/', method: 'PATCH' })
   t.notOk((await app.ask('/')).hit)
 })

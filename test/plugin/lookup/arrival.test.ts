@@ -18,17 +18,22 @@ const EARLY: Record<string, (change: (raw: Raw) => void) => NonNullable<Spec['fa
 
 for (const [where, early] of Object.entries(EARLY)) {
   for (const name of ['authorization', 'cookie']) {
-    t.test(`${name} that ${where} takes away makes a request bypass the cache all the same`, async (t) => forEachBackend(t, async (t, on) => {
-      const app = await build(t, {
-        ...on,
-        fastify: early((raw) => { raw[kWho] = raw.headers[name]; delete raw.headers[name] }),
-        routes: (app) => app.get('/', cached(), async ({ raw }) => `for ${String((raw as Raw)[kWho])}`)
-      })
-      for (const user of ['alice', 'bob']) t.match(await app.ask({ url: '/', headers: { [name]: user } }), { text: `for ${user}`, cacheStatus: /detail=credentials/ })
-    }))
+    t.test(`${name} that ${where} takes away makes a request bypass the cache all the same`, async (t) =>
+      forEachBackend(t, async (t, on) => {
+        const app = await build(t, {
+          ...on,
+          fastify: early((raw) => { raw[kWho] = raw.headers[name]; delete raw.headers[name] }),
+          routes: (app) => app.get('/', cached(), async ({ raw }) => `for ${String((raw as Raw)[kWho])}`)
+        })
+        for (const user of ['alice', 'bob']) {
+          t.match(await app.ask({ url: '/', headers: { [name]: user } }), { text: `for ${user}`, cacheStatus: /detail=credentials/ })
+        }
+      }))
   }
 
-  for (const [name, becomes] of [['host', 'upstream.example'], ['x-forwarded-host', undefined], ['x-forwarded-proto', undefined]] as const) {
+  for (const [name, becomes] of [
+    ['host', 'upstream.example'], ['x-forwarded-host', undefined], ['x-forwarded-proto', undefined]
+  ] as const) {
     t.test(`${name} that ${where} changes tells clients apart`, async (t) => forEachBackend(t, async (t, on) => {
       const app = await build(t, {
         ...on,
@@ -42,70 +47,80 @@ for (const [where, early] of Object.entries(EARLY)) {
         },
         routes: (app) => app.get('/', cached(), async ({ raw }) => `for ${String((raw as Raw)[kWho])}`)
       })
-      for (const hit of [false, true]) for (const value of ['a.example', 'b.example']) t.match(await app.ask({ url: '/', headers: { [name]: value } }), { hit, text: `for ${value}` })
+      for (const hit of [false, true]) {
+        for (const value of ['a.example', 'b.example']) {
+          t.match(await app.ask({ url: '/', headers: { [name]: value } }), { hit, text: `for ${value}` })
+        }
+      }
     }))
   }
 }
 
-t.test('a body that can not be written down ends no process and no request: it is parsed as without the cache', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, {
-    ...on,
-    routes (app) {
-      app.addContentTypeParser('application/deep', async (_request: FastifyRequest, payload: AsyncIterable<Buffer>) => {
-        let text = ''
-        for await (const chunk of payload) text += chunk.toString()
-        return JSON.parse(text)
-      })
-      app.addContentTypeParser('application/circle', { parseAs: 'string' }, (_request, _body, done) => {
-        const circle: Record<string, unknown> = {}
-        circle.self = circle
-        done(null, circle)
-      })
-      app.post('/cached', cached({ methods: ['POST'] }), async () => 'ok')
-      app.post('/plain', async () => 'ok')
-    }
-  })
-  for (const url of ['/cached', '/plain']) {
-    for (const type of ['application/json', 'application/deep', 'application/circle']) {
-      for (let times = 0; times < 2; times++) {
-        t.match(await app.ask({ url, method: 'POST', body: DEEP, headers: { 'content-type': type } }), { status: 200, text: 'ok', cacheStatus: url === '/cached' ? /detail=request-body/ : '' }, `${url} ${type}`)
+t.test('a body that can not be written down ends no process and no request: it is parsed as without the cache', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await build(t, {
+      ...on,
+      routes (app) {
+        app.addContentTypeParser('application/deep', async (_request: FastifyRequest, payload: AsyncIterable<Buffer>) => {
+          let text = ''
+          for await (const chunk of payload) text += chunk.toString()
+          return JSON.parse(text)
+        })
+        app.addContentTypeParser('application/circle', { parseAs: 'string' }, (_request, _body, done) => {
+          const circle: Record<string, unknown> = {}
+          circle.self = circle
+          done(null, circle)
+        })
+        app.post('/cached', cached({ methods: ['POST'] }), async () => 'ok')
+        app.post('/plain', async () => 'ok')
+      }
+    })
+    for (const url of ['/cached', '/plain']) {
+      for (const type of ['application/json', 'application/deep', 'application/circle']) {
+        for (let times = 0; times < 2; times++) {
+          t.match(await app.ask({ url, method: 'POST', body: DEEP, headers: { 'content-type': type } }),
+            { status: 200, text: 'ok', cacheStatus: url === '/cached' ? /detail=request-body/ : '' }, `${url} ${type}`)
+        }
       }
     }
-  }
-}))
+  }))
 
-t.test('bodies that a parser leaves to the handler, or that a hook puts there, are no part of a key', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, {
-    ...on,
-    routes (app) {
-      app.addContentTypeParser('x/null', (_request, _payload, done) => { done(null, null) })
-      app.addContentTypeParser('x/some', { parseAs: 'string' }, (_request, body, done) => {
-        const made = Object.defineProperty({ same: true }, 'secret', { value: body })
-        done(null, made)
-      })
-      app.post('/read', cached({ methods: ['POST'] }), async ({ raw }) => {
-        let text = ''
-        for await (const chunk of raw) text += String(chunk)
-        return `for ${text}`
-      })
-      app.post('/hidden', cached({ methods: ['POST'] }), async ({ body }) => `for ${String((body as { secret: string }).secret)}`)
-      app.register(async (scope) => {
-        scope.addHook('preParsing', async (request) => { request.body = { by: 'hook' } })
-        scope.addHook('preHandler', async (request) => {
-          Object.assign(request, { [kWho]: (request.body as { user: string }).user })
-          request.body = {}
+t.test('bodies that a parser leaves to the handler, or that a hook puts there, are no part of a key', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await build(t, {
+      ...on,
+      routes (app) {
+        app.addContentTypeParser('x/null', (_request, _payload, done) => { done(null, null) })
+        app.addContentTypeParser('x/some', { parseAs: 'string' }, (_request, body, done) => {
+          const made = Object.defineProperty({ same: true }, 'secret', { value: body })
+          done(null, made)
         })
-        scope.post('/hook', cached({ methods: ['POST'] }), async (request) => `for ${String((request as unknown as Record<symbol, unknown>)[kWho])}`)
-      })
+        app.post('/read', cached({ methods: ['POST'] }), async ({ raw }) => {
+          let text = ''
+          for await (const chunk of raw) text += String(chunk)
+          return `for ${text}`
+        })
+        app.post('/hidden', cached({ methods: ['POST'] }), async ({ body }) => `for ${String((body as { secret: string }).secret)}`)
+        app.register(async (scope) => {
+          scope.addHook('preParsing', async (request) => { request.body = { by: 'hook' } })
+          scope.addHook('preHandler', async (request) => {
+            Object.assign(request, { [kWho]: (request.body as { user: string }).user })
+            request.body = {}
+          })
+          scope.post('/hook', cached({ methods: ['POST'] }), async (request) =>
+            `for ${String((request as unknown as Record<symbol, unknown>)[kWho])}`)
+        })
+      }
+    })
+    for (const [url, type] of [['/read', 'x/null'], ['/hidden', 'x/some'], ['/hook', 'application/json']] as const) {
+      for (const user of ['alice', 'bob']) {
+        const body = type === 'application/json' ? JSON.stringify({ user }) : user
+        t.match(await app.ask({ url, method: 'POST', body, headers: { 'content-type': type } }), {
+          text: `for ${user}`, cacheStatus: /fwd=bypass; detail=(?:key|request-body)/
+        }, url)
+      }
     }
-  })
-  for (const [url, type] of [['/read', 'x/null'], ['/hidden', 'x/some'], ['/hook', 'application/json']] as const) {
-    for (const user of ['alice', 'bob']) {
-      const body = type === 'application/json' ? JSON.stringify({ user }) : user
-      t.match(await app.ask({ url, method: 'POST', body, headers: { 'content-type': type } }), { text: `for ${user}`, cacheStatus: /fwd=bypass; detail=(?:key|request-body)/ }, url)
-    }
-  }
-}))
+  }))
 
 t.test('a trustProxy function that throws costs no request its response', async (t) => forEachBackend(t, async (t, on) => {
   // Without a logger: that of Fastify itself asks for the host of each request.

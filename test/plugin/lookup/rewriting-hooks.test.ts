@@ -50,7 +50,12 @@ const WAYS: Record<string, Way> = {
   },
   'a parameter that a parser of the application\'s own has named, taken out of the query': {
     cache: { key: { query: ['user'] } },
-    server: { routerOptions: { querystringParser: (text: string) => Object.fromEntries([...new URLSearchParams(text)].map(([name, value]) => [name.toLowerCase(), value])) } },
+    server: {
+      routerOptions: {
+        querystringParser: (text: string) =>
+          Object.fromEntries([...new URLSearchParams(text)].map(([name, value]) => [name.toLowerCase(), value]))
+      }
+    },
     hook (request) {
       const { user } = request.query as { user: string }
       request.query = {}
@@ -159,33 +164,45 @@ for (const [name, way] of Object.entries(WAYS)) {
             serve(app, way, () => probe.ran())
           }
         })
-        for (const hit of [false, true]) for (const ask of way.asks) t.match(await app.ask({ ...ask, via }), { hit, status: 200 }, `${via} ${JSON.stringify(ask)}`)
+        for (const hit of [false, true]) {
+          for (const ask of way.asks) t.match(await app.ask({ ...ask, via }), { hit, status: 200 }, `${via} ${JSON.stringify(ask)}`)
+        }
         t.equal(app.runs(), 2, `${via}: one response each`)
       }
     }))
   }
 }
 
-t.test('what a hook makes of the request by what is not in the key splits the responses to one and the same URL', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, {
-    ...on,
-    routes (app, probe) {
-      app.addHook('onRequest', async (request) => {
-        const user = request.headers['x-user'] as string | undefined
-        if (user !== undefined) request.headers.host = `${user}.upstream.example`
-        if (request.headers['x-path'] !== undefined) request.raw.url = request.headers['x-path'] as string
+t.test('what a hook makes of the request by what is not in the key splits the responses to one and the same URL', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await build(t, {
+      ...on,
+      routes (app, probe) {
+        app.addHook('onRequest', async (request) => {
+          const user = request.headers['x-user'] as string | undefined
+          if (user !== undefined) request.headers.host = `${user}.upstream.example`
+          if (request.headers['x-path'] !== undefined) request.raw.url = request.headers['x-path'] as string
+        })
+        app.get('/', { config: { cache: { ttl: '1m' } } }, async ({ host, url }) => { probe.ran(); return `${host}${url}` })
+      }
+    })
+    const asks = [
+      {}, { 'x-user': 'alice' }, { 'x-user': 'bob' }, { 'x-path': '/other' }, { 'x-path': '/other', 'x-user': 'bob' }
+    ] as ReadonlyArray<Record<string, string>>
+    for (const headers of asks) {
+      t.match(await app.ask({ url: '/', headers }), {
+        hit: false,
+        text: `${headers['x-user'] === undefined ? 'test.example' : `${headers['x-user']}.upstream.example`}${headers['x-path'] ?? '/'}`
       })
-      app.get('/', { config: { cache: { ttl: '1m' } } }, async ({ host, url }) => { probe.ran(); return `${host}${url}` })
     }
-  })
-  const asks = [{}, { 'x-user': 'alice' }, { 'x-user': 'bob' }, { 'x-path': '/other' }, { 'x-path': '/other', 'x-user': 'bob' }] as ReadonlyArray<Record<string, string>>
-  for (const headers of asks) t.match(await app.ask({ url: '/', headers }), { hit: false, text: `${headers['x-user'] === undefined ? 'test.example' : `${headers['x-user']}.upstream.example`}${headers['x-path'] ?? '/'}` })
-  // One that was stored before it was known that hooks rewrite is stored once more beside the others.
-  await app.ask('/')
-  for (const headers of [...asks, ...asks]) t.match(await app.ask({ url: '/', headers }), { hit: true }, JSON.stringify(headers))
-  await app.cache.invalidate({ url: '/' })
-  for (const headers of asks) t.match(await app.ask({ url: '/', headers }), { hit: false }, 'one invalidation of what was asked for reaches all of them')
-}))
+    // One that was stored before it was known that hooks rewrite is stored once more beside the others.
+    await app.ask('/')
+    for (const headers of [...asks, ...asks]) t.match(await app.ask({ url: '/', headers }), { hit: true }, JSON.stringify(headers))
+    await app.cache.invalidate({ url: '/' })
+    for (const headers of asks) {
+      t.match(await app.ask({ url: '/', headers }), { hit: false }, 'one invalidation of what was asked for reaches all of them')
+    }
+  }))
 
 t.test('requests that hooks rewrite differently are not given what a concurrent one is', async (t) => forEachBackend(t, async (t, on) => {
   const barrier = new Barrier()
@@ -193,7 +210,9 @@ t.test('requests that hooks rewrite differently are not given what a concurrent 
     ...on,
     compare: false,
     routes (app, probe) {
-      app.addHook('onRequest', async (request) => { if (request.headers['x-user'] !== undefined) request.headers.host = `${request.headers['x-user'] as string}.upstream.example` })
+      app.addHook('onRequest', async (request) => {
+        if (request.headers['x-user'] !== undefined) request.headers.host = `${request.headers['x-user'] as string}.upstream.example`
+      })
       app.get('/', { config: { cache: { ttl: '1m' } } }, async ({ host }) => {
         if (probe.ran() === 1) await barrier.pass()
         return host

@@ -1,4 +1,5 @@
-// Fields that describe a content come from the stored response or from nowhere: what a hook in front sets as a default is for other responses.
+// Fields that describe a content come from the stored response or from nowhere: what a hook in front sets as a default is for other
+// responses.
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import { build } from '../../support/app.js'
@@ -17,65 +18,73 @@ function setDefaults (app: FastifyInstance): void {
   })
 }
 
-const described = ({ headers }: Answer): object => Object.fromEntries(DESCRIBING.filter((name) => headers[name] !== undefined).map((name) => [name, headers[name]]))
+const described = ({ headers }: Answer): object =>
+  Object.fromEntries(DESCRIBING.filter((name) => headers[name] !== undefined).map((name) => [name, headers[name]]))
 
-t.test('a hit, and each part or condition of it, says of its content what is stored', async (t) => forEachWay(t, async (t, { on, via, hook, isHooked }) => {
-  const body = 'x'.repeat(100)
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    routes (app) {
-      setDefaults(app)
-      hook(app)
-      app.get('/', { config: { cache: { ttl: '1m' } } }, async (_request, reply) => await reply.type(HTML).header('etag', '"a"').send(body))
-      app.get('/untyped', { config: { cache: { ttl: '1m' } } }, async () => new Response(Buffer.from(body), { headers: { etag: '"a"' } }))
-      app.get('/empty', { config: { cache: { ttl: '1m', statuses: [204] } } }, async (_request, reply) => await reply.code(204).send())
-    }
-  })
-  const isCut = !isHooked
-  const cases: ReadonlyArray<readonly [status: number, headers: Record<string, string>, method: string, described: object, untyped: object]> = [
-    [200, {}, 'GET', { 'content-type': HTML }, {}],
-    [200, {}, 'HEAD', { 'content-type': HTML }, {}],
-    [304, { 'if-none-match': '"a"' }, 'GET', {}, {}],
-    [304, { 'if-none-match': '"a"' }, 'HEAD', {}, {}],
-    [412, { 'if-match': '"b"' }, 'GET', {}, {}],
-    ...(isCut
-      ? [
-          [206, { range: 'bytes=0-9' }, 'GET', { 'content-type': HTML, 'content-range': 'bytes 0-9/100' }, { 'content-range': 'bytes 0-9/100' }],
-          [416, { range: 'bytes=900-' }, 'GET', { 'content-range': 'bytes */100' }, { 'content-range': 'bytes */100' }]
-        ] as const
-      : [])
-  ]
-  for (const url of ['/', '/untyped', '/empty']) await app.ask({ url, via })
-  for (const from of ['reply', 'raw']) {
-    for (const [status, headers, method, typed, untyped] of cases) {
-      for (const [url, expected] of [['/', typed], ['/untyped', untyped]] as const) {
-        const answer = await app.ask({ url, via, method, headers: { ...headers, 'x-defaults': from } })
-        t.match(answer, { status, hit: true }, `${method} ${url} ${status}`)
-        t.strictSame(described(answer), expected, `${method} ${url} ${status}, defaults set on ${from}`)
+t.test('a hit, and each part or condition of it, says of its content what is stored', async (t) =>
+  forEachWay(t, async (t, { on, via, hook, isHooked }) => {
+    const body = 'x'.repeat(100)
+    const app = await build(t, {
+      ...on,
+      compare: false,
+      routes (app) {
+        setDefaults(app)
+        hook(app)
+        app.get('/', { config: { cache: { ttl: '1m' } } }, async (_request, reply) =>
+          await reply.type(HTML).header('etag', '"a"').send(body))
+        app.get('/untyped', { config: { cache: { ttl: '1m' } } }, async () => new Response(Buffer.from(body), { headers: { etag: '"a"' } }))
+        app.get('/empty', { config: { cache: { ttl: '1m', statuses: [204] } } }, async (_request, reply) => await reply.code(204).send())
       }
+    })
+    const isCut = !isHooked
+    const cases: ReadonlyArray<readonly [
+      status: number, headers: Record<string, string>, method: string, described: object, untyped: object
+    ]> = [
+      [200, {}, 'GET', { 'content-type': HTML }, {}],
+      [200, {}, 'HEAD', { 'content-type': HTML }, {}],
+      [304, { 'if-none-match': '"a"' }, 'GET', {}, {}],
+      [304, { 'if-none-match': '"a"' }, 'HEAD', {}, {}],
+      [412, { 'if-match': '"b"' }, 'GET', {}, {}],
+      ...(isCut
+        ? [
+            [206, { range: 'bytes=0-9' }, 'GET', { 'content-type': HTML, 'content-range': 'bytes 0-9/100' },
+              { 'content-range': 'bytes 0-9/100' }],
+            [416, { range: 'bytes=900-' }, 'GET', { 'content-range': 'bytes */100' }, { 'content-range': 'bytes */100' }]
+          ] as const
+        : [])
+    ]
+    for (const url of ['/', '/untyped', '/empty']) await app.ask({ url, via })
+    for (const from of ['reply', 'raw']) {
+      for (const [status, headers, method, typed, untyped] of cases) {
+        for (const [url, expected] of [['/', typed], ['/untyped', untyped]] as const) {
+          const answer = await app.ask({ url, via, method, headers: { ...headers, 'x-defaults': from } })
+          t.match(answer, { status, hit: true }, `${method} ${url} ${status}`)
+          t.strictSame(described(answer), expected, `${method} ${url} ${status}, defaults set on ${from}`)
+        }
+      }
+      const answer = await app.ask({ url: '/empty', via, headers: { 'x-defaults': from } })
+      t.match(answer, { status: 204, hit: true })
+      t.strictSame(described(answer), {}, `204, defaults set on ${from}`)
     }
-    const answer = await app.ask({ url: '/empty', via, headers: { 'x-defaults': from } })
-    t.match(answer, { status: 204, hit: true })
-    t.strictSame(described(answer), {}, `204, defaults set on ${from}`)
-  }
-}))
+  }))
 
-t.test('a 304 from the cache names the type of no other response, where a hook in front always sets one', async (t) => forEachWay(t, async (t, { on, via, hook }) => {
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    routes (app) {
-      app.addHook('onRequest', async (_request, reply) => { reply.header('content-type', 'application/json') })
-      hook(app)
-      app.get('/', { config: { cache: { ttl: '1m' } } }, async (_request, reply) => await reply.type(HTML).header('etag', '"a"').send('<p>'))
-    }
-  })
-  for (const hit of [false, true]) t.match(await app.ask({ url: '/', via }), { hit, headers: { 'content-type': HTML } })
-  const answer = await app.ask({ url: '/', via, headers: { 'if-none-match': '"a"' } })
-  t.match(answer, { status: 304, hit: true, headers: { etag: '"a"' } })
-  t.strictSame(described(answer), {})
-}))
+t.test('a 304 from the cache names the type of no other response, where a hook in front always sets one', async (t) =>
+  forEachWay(t, async (t, { on, via, hook }) => {
+    const app = await build(t, {
+      ...on,
+      compare: false,
+      routes (app) {
+        app.addHook('onRequest', async (_request, reply) => { reply.header('content-type', 'application/json') })
+        hook(app)
+        app.get('/', { config: { cache: { ttl: '1m' } } }, async (_request, reply) =>
+          await reply.type(HTML).header('etag', '"a"').send('<p>'))
+      }
+    })
+    for (const hit of [false, true]) t.match(await app.ask({ url: '/', via }), { hit, headers: { 'content-type': HTML } })
+    const answer = await app.ask({ url: '/', via, headers: { 'if-none-match': '"a"' } })
+    t.match(answer, { status: 304, hit: true, headers: { etag: '"a"' } })
+    t.strictSame(described(answer), {})
+  }))
 
 t.test('a length that a hook in front has set is not that of a hit', async (t) => forEachWay(t, async (t, { on, via, hook }) => {
   const app = await build(t, {
@@ -84,7 +93,8 @@ t.test('a length that a hook in front has set is not that of a hit', async (t) =
     routes (app) {
       app.addHook('onRequest', async ({ headers }, reply) => { if (headers['x-length'] !== undefined) reply.header('content-length', '7') })
       hook(app)
-      app.get('/', { config: { cache: { ttl: '1m' } } }, async (_request, reply) => await reply.type(HTML).header('etag', '"a"').send('stored'))
+      app.get('/', { config: { cache: { ttl: '1m' } } }, async (_request, reply) =>
+        await reply.type(HTML).header('etag', '"a"').send('stored'))
     }
   })
   await app.ask({ url: '/', via })
@@ -94,36 +104,37 @@ t.test('a length that a hook in front has set is not that of a hit', async (t) =
   t.equal((await app.ask({ url: '/', via, headers: { ...headers, 'if-none-match': '"a"' } })).headers['content-length'], undefined)
 }))
 
-t.test('a stand-in and a response that was validated say of their content what is stored', async (t) => forEachWay(t, async (t, { on, via, hook }) => {
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    routes (app, probe) {
-      setDefaults(app)
-      hook(app)
-      for (const [url, headers] of [['/typed', { 'content-type': HTML }], ['/untyped', {}]] as const) {
-        app.get(`/stand-in${url}`, { config: { cache: { ttl: '1m', staleIfError: '1h' } } }, async () => {
-          if (probe.ran(url) > 1) throw new Error('down')
-          return new Response(Buffer.from('stored'), { headers })
-        })
-        app.get(`/validated${url}`, { config: { cache: { ttl: '1m', keep: '1h' } } }, async (request, reply) => {
-          if (request.headers['if-none-match'] === '"a"') return await reply.code(304).send()
-          return new Response(Buffer.from('stored'), { headers: { ...headers, etag: '"a"' } })
-        })
+t.test('a stand-in and a response that was validated say of their content what is stored', async (t) =>
+  forEachWay(t, async (t, { on, via, hook }) => {
+    const app = await build(t, {
+      ...on,
+      compare: false,
+      routes (app, probe) {
+        setDefaults(app)
+        hook(app)
+        for (const [url, headers] of [['/typed', { 'content-type': HTML }], ['/untyped', {}]] as const) {
+          app.get(`/stand-in${url}`, { config: { cache: { ttl: '1m', staleIfError: '1h' } } }, async () => {
+            if (probe.ran(url) > 1) throw new Error('down')
+            return new Response(Buffer.from('stored'), { headers })
+          })
+          app.get(`/validated${url}`, { config: { cache: { ttl: '1m', keep: '1h' } } }, async (request, reply) => {
+            if (request.headers['if-none-match'] === '"a"') return await reply.code(304).send()
+            return new Response(Buffer.from('stored'), { headers: { ...headers, etag: '"a"' } })
+          })
+        }
       }
+    })
+    const urls = ['/stand-in/typed', '/stand-in/untyped', '/validated/typed', '/validated/untyped']
+    for (const url of urls) await app.ask({ url, via })
+    for (const from of ['reply', 'raw']) {
+      await app.clock.pass(61_000)
+      for (const url of urls) {
+        const answer = await app.ask({ url, via, headers: { 'x-defaults': from } })
+        t.match(answer, { status: 200, text: 'stored', cacheStatus: /fwd-status=/ }, url)
+        t.strictSame(described(answer), url.endsWith('/typed') ? { 'content-type': HTML } : {}, `${url}, defaults set on ${from}`)
+      }
+      const answer = await app.ask({ url: '/validated/typed', via, headers: { 'x-defaults': from, 'if-none-match': '"a"' } })
+      t.match(answer, { status: 304 })
+      t.strictSame(described(answer), {}, `304, defaults set on ${from}`)
     }
-  })
-  const urls = ['/stand-in/typed', '/stand-in/untyped', '/validated/typed', '/validated/untyped']
-  for (const url of urls) await app.ask({ url, via })
-  for (const from of ['reply', 'raw']) {
-    await app.clock.pass(61_000)
-    for (const url of urls) {
-      const answer = await app.ask({ url, via, headers: { 'x-defaults': from } })
-      t.match(answer, { status: 200, text: 'stored', cacheStatus: /fwd-status=/ }, url)
-      t.strictSame(described(answer), url.endsWith('/typed') ? { 'content-type': HTML } : {}, `${url}, defaults set on ${from}`)
-    }
-    const answer = await app.ask({ url: '/validated/typed', via, headers: { 'x-defaults': from, 'if-none-match': '"a"' } })
-    t.match(answer, { status: 304 })
-    t.strictSame(described(answer), {}, `304, defaults set on ${from}`)
-  }
-}))
+  }))

@@ -19,16 +19,23 @@ t.test('HEAD of every kind of route and payload, with hooks and without', async 
   const routes = (app: FastifyInstance, ran: () => void): void => {
     app.get('/', CACHED, async () => { ran(); return { hello: 'world' } })
     app.get('/stream', CACHED, async () => { ran(); return Readable.from(['hello']) })
-    app.head('/own', CACHED, async (_request, reply) => { ran(); return await reply.type('text/plain; charset=utf-8').header('content-length', 5).send() })
+    app.head('/own', CACHED, async (_request, reply) => {
+      ran()
+      return await reply.type('text/plain; charset=utf-8').header('content-length', 5).send()
+    })
     app.get('/own', CACHED, async () => { ran(); return 'hello' })
     app.route({ method: ['GET', 'HEAD'], url: '/both', ...CACHED, handler: async () => { ran(); return 'hello' } })
   }
   for (const hooked of [false, true]) {
     const options = on.backend === 'sqlite' ? { path: databasePath(t) } : {}
     await t.test(hooked ? 'with a hook' : 'straight', async (t) => {
-      const app = await build(t, { ...on, options, routes (app, probe) { if (hooked) app.addHook('onSend', async () => {}); routes(app, () => { probe.ran() }) } })
+      const app = await build(t, {
+        ...on, options, routes (app, probe) { if (hooked) app.addHook('onSend', async () => {}); routes(app, () => { probe.ran() }) }
+      })
       for (const url of ['/', '/stream', '/own', '/both']) {
-        for (let times = 0; times < 2; times++) t.match(await app.ask({ url, method: 'HEAD' }), { status: 200, hit: false, text: '' }, `HEAD ${url} first`)
+        for (let times = 0; times < 2; times++) {
+          t.match(await app.ask({ url, method: 'HEAD' }), { status: 200, hit: false, text: '' }, `HEAD ${url} first`)
+        }
         t.match(await app.ask(url), { hit: false }, 'no entry came of it')
         t.match(await app.ask(url), { hit: true })
         const before = app.runs()
@@ -46,60 +53,72 @@ t.test('HEAD of every kind of route and payload, with hooks and without', async 
   }
 }))
 
-t.test('RFC 9111 section 4.3.5: a HEAD that names the same validator makes the stale entry of GET fresh, with the fields that it brings', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    routes (app, probe) { app.get('/', CACHED, async (_request, reply) => await reply.headers({ etag: '"1"', 'x-times': String(probe.ran()) }).send('a body')) }
-  })
-  await app.ask('/')
-  await app.clock.pass(61_000)
-  t.match(await app.ask(HEAD), { status: 200, text: '', headers: { 'x-times': '2', 'content-length': '6' } })
-  t.match(await app.ask('/'), { text: 'a body', hit: true, cacheStatus: /ttl=60/, headers: { 'x-times': '2', etag: '"1"' } })
-  t.equal(app.runs(), 2)
-}))
+t.test('RFC 9111 section 4.3.5: a HEAD that names the same validator makes the stale entry of GET fresh, with the fields that it brings',
+  async (t) => forEachBackend(t, async (t, on) => {
+    const app = await build(t, {
+      ...on,
+      compare: false,
+      routes (app, probe) {
+        app.get('/', CACHED, async (_request, reply) => await reply.headers({ etag: '"1"', 'x-times': String(probe.ran()) }).send('a body'))
+      }
+    })
+    await app.ask('/')
+    await app.clock.pass(61_000)
+    t.match(await app.ask(HEAD), { status: 200, text: '', headers: { 'x-times': '2', 'content-length': '6' } })
+    t.match(await app.ask('/'), { text: 'a body', hit: true, cacheStatus: /ttl=60/, headers: { 'x-times': '2', etag: '"1"' } })
+    t.equal(app.runs(), 2)
+  }))
 
-t.test('RFC 9111 section 4.3.5: a HEAD that names another validator, or another length, ends the entry of GET', async (t) => forEachBackend(t, async (t, on) => {
-  let version = 1
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    routes (app) {
-      app.get('/etag', CACHED, async (_request, reply) => await reply.header('etag', `"${version}"`).send(`version ${version}`))
-      app.get('/date', CACHED, async (_request, reply) => await reply.header('last-modified', `Tue, 06 May 2031 06:00:0${version} GMT`).send(`version ${version}`))
-      app.route({ method: ['GET', 'HEAD'], url: '/length', ...CACHED, handler: async (_request, reply) => await reply.header('content-length', 8 + version).send('x'.repeat(8 + version)) })
+t.test('RFC 9111 section 4.3.5: a HEAD that names another validator, or another length, ends the entry of GET', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    let version = 1
+    const app = await build(t, {
+      ...on,
+      compare: false,
+      routes (app) {
+        app.get('/etag', CACHED, async (_request, reply) => await reply.header('etag', `"${version}"`).send(`version ${version}`))
+        app.get('/date', CACHED, async (_request, reply) =>
+          await reply.header('last-modified', `Tue, 06 May 2031 06:00:0${version} GMT`).send(`version ${version}`))
+        app.route({
+          method: ['GET', 'HEAD'],
+          url: '/length',
+          ...CACHED,
+          handler: async (_request, reply) => await reply.header('content-length', 8 + version).send('x'.repeat(8 + version))
+        })
+      }
+    })
+    for (const url of ['/etag', '/date', '/length']) {
+      version = 1
+      await app.ask(url)
+      version = 2
+      t.match(await app.ask({ url, method: 'HEAD', headers: { 'cache-control': 'no-cache' } }), { status: 200, hit: false },
+        `${url}, fresh until now`)
+      t.match(await app.ask(url), { hit: false, cacheStatus: /fwd=miss; stored/ }, url)
+      t.match(await app.ask(url), { hit: true }, url)
     }
-  })
-  for (const url of ['/etag', '/date', '/length']) {
-    version = 1
-    await app.ask(url)
-    version = 2
-    t.match(await app.ask({ url, method: 'HEAD', headers: { 'cache-control': 'no-cache' } }), { status: 200, hit: false }, `${url}, fresh until now`)
-    t.match(await app.ask(url), { hit: false, cacheStatus: /fwd=miss; stored/ }, url)
-    t.match(await app.ask(url), { hit: true }, url)
-  }
-}))
+  }))
 
-t.test('a HEAD without a validator says nothing of the entry of GET, nor does one that fails', async (t) => forEachBackend(t, async (t, on) => {
-  let isBroken = false
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    routes (app, probe) {
-      app.get('/', CACHED, async () => {
-        probe.ran()
-        if (isBroken) throw new Error('broken')
-        return 'a body'
-      })
-    }
-  })
-  await app.ask('/')
-  const anew = { ...HEAD, headers: { 'cache-control': 'no-cache' } }
-  await app.ask(anew)
-  isBroken = true
-  t.match(await app.ask(anew), { status: 500 })
-  t.match(await app.ask('/'), { text: 'a body', hit: true })
-}))
+t.test('a HEAD without a validator says nothing of the entry of GET, nor does one that fails', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    let isBroken = false
+    const app = await build(t, {
+      ...on,
+      compare: false,
+      routes (app, probe) {
+        app.get('/', CACHED, async () => {
+          probe.ran()
+          if (isBroken) throw new Error('broken')
+          return 'a body'
+        })
+      }
+    })
+    await app.ask('/')
+    const anew = { ...HEAD, headers: { 'cache-control': 'no-cache' } }
+    await app.ask(anew)
+    isBroken = true
+    t.match(await app.ask(anew), { status: 500 })
+    t.match(await app.ask('/'), { text: 'a body', hit: true })
+  }))
 
 t.test('a HEAD has the stale entry validated, and a 304 makes it fresh', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
@@ -114,7 +133,9 @@ t.test('a HEAD has the stale entry validated, and a 304 makes it fresh', async (
   })
   await app.ask('/')
   await app.clock.pass(61_000)
-  t.match(await app.ask(HEAD), { status: 200, text: '', cacheStatus: /fwd=stale; fwd-status=304; stored/, headers: { 'content-length': '6' } })
+  t.match(await app.ask(HEAD), {
+    status: 200, text: '', cacheStatus: /fwd=stale; fwd-status=304; stored/, headers: { 'content-length': '6' }
+  })
   t.match(await app.ask('/'), { text: 'a body', hit: true })
   t.equal(app.runs('"1"'), 1)
 }))
@@ -146,7 +167,9 @@ t.test('a HEAD whose handler asks for the GET by inject() has that stored', asyn
       })
     }
   })
-  for (const via of ['socket', 'inject'] as const) t.match(await app.ask({ ...HEAD, via }), { status: 200, headers: { 'content-length': '6' } })
+  for (const via of ['socket', 'inject'] as const) {
+    t.match(await app.ask({ ...HEAD, via }), { status: 200, headers: { 'content-length': '6' } })
+  }
   t.match(await app.cache.stats(), { stores: 1, bypasses: { nested: undefined } })
   t.match(await app.ask('/'), { hit: true })
 }))

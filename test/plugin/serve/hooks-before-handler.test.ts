@@ -44,31 +44,33 @@ t.test('a guard of the application guards hits', async (t) => forEachBackend(t, 
         t.match(await app.ask({ url: '/secret', headers: TOKEN }), { status: 200, hit: false })
         t.match(await app.ask({ url: '/secret', headers: TOKEN }), { status: 200, hit: true })
         t.match(await app.ask('/secret'), { status: 401, hit: false }, 'nobody is refused')
-        t.match(await app.ask({ url: '/secret', headers: { authorization: 'Bearer bad' } }), { status: 401, hit: false }, 'a stranger is refused')
+        t.match(await app.ask({ url: '/secret', headers: { authorization: 'Bearer bad' } }), { status: 401, hit: false },
+          'a stranger is refused')
         t.equal(app.runs(), 1)
       })
     }
   }
 }))
 
-t.test('a guard that stands before the plugin, in `before`, and one on the route, guard hits', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, {
-    ...on,
-    before: (app) => guard(app, 'onRequest'),
-    routes (app, probe) {
-      secret(app, probe)
-      const preHandler = async (request: { headers: { [name: string]: unknown } }): Promise<void> => {
-        if (request.headers['x-role'] !== 'admin') throw Object.assign(new Error('no'), { statusCode: 403 })
+t.test('a guard that stands before the plugin, in `before`, and one on the route, guard hits', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await build(t, {
+      ...on,
+      before: (app) => guard(app, 'onRequest'),
+      routes (app, probe) {
+        secret(app, probe)
+        const preHandler = async (request: { headers: { [name: string]: unknown } }): Promise<void> => {
+          if (request.headers['x-role'] !== 'admin') throw Object.assign(new Error('no'), { statusCode: 403 })
+        }
+        app.get('/admin', { ...shared, preHandler }, async (_request, reply) => { reply.header('cache-control', 'public'); return 'admin' })
       }
-      app.get('/admin', { ...shared, preHandler }, async (_request, reply) => { reply.header('cache-control', 'public'); return 'admin' })
-    }
-  })
-  const admin = { ...TOKEN, 'x-role': 'admin' }
-  await app.ask({ url: '/admin', headers: admin })
-  t.match(await app.ask({ url: '/admin', headers: admin }), { hit: true })
-  t.match(await app.ask({ url: '/admin', headers: TOKEN }), { status: 403, hit: false })
-  t.match(await app.ask({ url: '/admin', headers: { 'x-role': 'admin' } }), { status: 401, hit: false })
-}))
+    })
+    const admin = { ...TOKEN, 'x-role': 'admin' }
+    await app.ask({ url: '/admin', headers: admin })
+    t.match(await app.ask({ url: '/admin', headers: admin }), { hit: true })
+    t.match(await app.ask({ url: '/admin', headers: TOKEN }), { status: 403, hit: false })
+    t.match(await app.ask({ url: '/admin', headers: { 'x-role': 'admin' } }), { status: 401, hit: false })
+  }))
 
 t.test('what the schema refuses is refused, though there is an entry', async (t) => forEachBackend(t, async (t, on) => {
   const schema = {
@@ -99,7 +101,9 @@ t.test('what earlier hooks set on the reply is the present request\'s, on hits t
         reply.header('x-shared', 'from the hook')
         reply.raw.setHeader('x-raw-for', String(request.headers['x-for']))
       })
-      app.addHook('preHandler', async (request, reply) => { reply.headers({ 'x-pre': request.headers['x-for'], 'x-list': ['a', String(request.headers['x-for'])] }) })
+      app.addHook('preHandler', async (request, reply) => {
+        reply.headers({ 'x-pre': request.headers['x-for'], 'x-list': ['a', String(request.headers['x-for'])] })
+      })
       app.get('/', CACHED, async (_request, reply) => {
         probe.ran()
         reply.header('x-shared', 'from the handler')
@@ -110,7 +114,9 @@ t.test('what earlier hooks set on the reply is the present request\'s, on hits t
   })
   for (const who of ['one', 'two', 'three']) {
     const { headers } = await app.ask({ url: '/', headers: { 'x-for': who } })
-    t.match(headers, { 'x-for': who, 'x-raw-for': who, 'x-pre': who, 'x-list': `a, ${who}`, 'x-shared': 'from the handler', 'x-own': 'of the handler' })
+    t.match(headers, {
+      'x-for': who, 'x-raw-for': who, 'x-pre': who, 'x-list': `a, ${who}`, 'x-shared': 'from the handler', 'x-own': 'of the handler'
+    })
   }
   t.equal(app.runs(), 1)
 }))
@@ -130,26 +136,31 @@ t.test('the same holds where another plugin\'s onSend hook wants to see hits', a
   t.equal(app.runs(), 1)
 }))
 
-t.test('Vary tells on a hit what the present request\'s hooks said and what the handler said', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, {
-    ...on,
-    // The first request's own `x-one` stays in it: too much in Vary splits, too little merges.
-    compare: { ignore: ['vary'] },
-    routes (app, probe) {
-      app.addHook('onRequest', async (request, reply) => { reply.header('vary', request.headers['x-vary']) })
-      const handler = async (_request: unknown, reply: FastifyReply): Promise<string> => { probe.ran(); reply.header('vary', `${String(reply.getHeader('vary'))}, Accept-Language`); return 'x' }
-      app.get('/straight', CACHED, handler)
-      app.get('/hooked', { ...CACHED, onSend: async () => {} }, handler)
+t.test('Vary tells on a hit what the present request\'s hooks said and what the handler said', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await build(t, {
+      ...on,
+      // The first request's own `x-one` stays in it: too much in Vary splits, too little merges.
+      compare: { ignore: ['vary'] },
+      routes (app, probe) {
+        app.addHook('onRequest', async (request, reply) => { reply.header('vary', request.headers['x-vary']) })
+        const handler = async (_request: unknown, reply: FastifyReply): Promise<string> => {
+          probe.ran()
+          reply.header('vary', `${String(reply.getHeader('vary'))}, Accept-Language`)
+          return 'x'
+        }
+        app.get('/straight', CACHED, handler)
+        app.get('/hooked', { ...CACHED, onSend: async () => {} }, handler)
+      }
+    })
+    for (const url of ['/straight', '/hooked']) {
+      for (const [name, hit] of [['x-one', false], ['x-two', true], ['x-three', true]] as const) {
+        const answer = await app.ask({ url, headers: { 'x-vary': name } })
+        t.equal(answer.hit, hit)
+        t.match(answer.headers.vary, new RegExp(`${name}.*accept-language|accept-language.*${name}`, 'i'), url)
+      }
     }
-  })
-  for (const url of ['/straight', '/hooked']) {
-    for (const [name, hit] of [['x-one', false], ['x-two', true], ['x-three', true]] as const) {
-      const answer = await app.ask({ url, headers: { 'x-vary': name } })
-      t.equal(answer.hit, hit)
-      t.match(answer.headers.vary, new RegExp(`${name}.*accept-language|accept-language.*${name}`, 'i'), url)
-    }
-  }
-}))
+  }))
 
 t.test('what the handler took away stays away on hits', async (t) => forEachBackend(t, async (t, on) => {
   for (const withHook of [false, true]) {
@@ -185,7 +196,14 @@ t.test('what the handler took away stays away on hits', async (t) => forEachBack
 }))
 
 t.test('what is of one request is not frozen, though the handler itself set it', async (t) => forEachBackend(t, async (t, on) => {
-  const ofOneRequest = { 'x-request-id': 'first', 'server-timing': 'db;dur=1', 'x-ratelimit-remaining': '9', 'keep-alive': 'timeout=9', 'x-secret-hop': 'hop', age: '3' }
+  const ofOneRequest = {
+    'x-request-id': 'first',
+    'server-timing': 'db;dur=1',
+    'x-ratelimit-remaining': '9',
+    'keep-alive': 'timeout=9',
+    'x-secret-hop': 'hop',
+    age: '3'
+  }
   const app = await build(t, {
     ...on,
     compare: { headers: false },
@@ -202,7 +220,9 @@ t.test('what is of one request is not frozen, though the handler itself set it',
   const { headers, hit } = await app.ask('/')
   t.ok(hit)
   t.match(headers, { 'x-kept': 'kept', age: '5' })
-  for (const name of ['x-request-id', 'server-timing', 'x-ratelimit-remaining', 'keep-alive', 'x-secret-hop']) t.equal(headers[name], undefined, name)
+  for (const name of ['x-request-id', 'server-timing', 'x-ratelimit-remaining', 'keep-alive', 'x-secret-hop']) {
+    t.equal(headers[name], undefined, name)
+  }
 }))
 
 t.test('hooks behind the handler run on hits, and the log tells of the request', async (t) => forEachBackend(t, async (t, on) => {
@@ -224,7 +244,10 @@ t.test('a status that an earlier hook or the handler set is the answer\'s', asyn
   const app = await build(t, {
     ...on,
     routes (app, probe) {
-      app.get('/gone', { config: { cache: { ttl: '1m', statuses: [410] } } }, async (_request, reply) => { probe.ran(); return await reply.code(410).send({ gone: true }) })
+      app.get('/gone', { config: { cache: { ttl: '1m', statuses: [410] } } }, async (_request, reply) => {
+        probe.ran()
+        return await reply.code(410).send({ gone: true })
+      })
       app.get('/moved', CACHED, async (_request, reply) => { probe.ran(); return reply.redirect('/gone', 301) })
       app.get('/found', CACHED, async (_request, reply) => { probe.ran(); return reply.redirect('/gone') })
     }

@@ -8,25 +8,29 @@ import { portOf } from '../../support/client.js'
 
 const CACHED = { config: { cache: { ttl: '1m' } } }
 
-t.test('an onSend hook is handed the kind of payload on a hit that it is handed on a miss', async (t) => forEachBackend(t, async (t, on) => {
-  const kinds: string[] = []
-  const kindOf = (payload: unknown): string => payload === null ? 'null' : Buffer.isBuffer(payload) ? 'Buffer' : typeof payload === 'object' ? 'stream' : typeof payload
-  const app = await build(t, {
-    ...on,
-    routes (app, probe) {
-      app.addHook('onSend', async (request, _reply, payload) => { if (probe.cached) kinds.push(`${request.url} ${kindOf(payload)}`) })
-      app.get('/object', CACHED, async () => ({ a: 1 }))
-      app.get('/string', CACHED, async () => 'text')
-      app.get('/empty', CACHED, async (_request, reply) => await reply.send(''))
-      app.get('/buffer', CACHED, async () => Buffer.from([1, 2, 255]))
-      app.get('/nothing', CACHED, async (_request, reply) => await reply.send())
+t.test('an onSend hook is handed the kind of payload on a hit that it is handed on a miss', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const kinds: string[] = []
+    const kindOf = (payload: unknown): string =>
+      payload === null ? 'null' : Buffer.isBuffer(payload) ? 'Buffer' : typeof payload === 'object' ? 'stream' : typeof payload
+    const app = await build(t, {
+      ...on,
+      routes (app, probe) {
+        app.addHook('onSend', async (request, _reply, payload) => { if (probe.cached) kinds.push(`${request.url} ${kindOf(payload)}`) })
+        app.get('/object', CACHED, async () => ({ a: 1 }))
+        app.get('/string', CACHED, async () => 'text')
+        app.get('/empty', CACHED, async (_request, reply) => await reply.send(''))
+        app.get('/buffer', CACHED, async () => Buffer.from([1, 2, 255]))
+        app.get('/nothing', CACHED, async (_request, reply) => await reply.send())
+      }
+    })
+    for (const [url, kind] of [
+      ['/object', 'string'], ['/string', 'string'], ['/empty', 'string'], ['/buffer', 'Buffer'], ['/nothing', 'undefined']
+    ] as const) {
+      for (const hit of [false, true, true]) t.equal((await app.ask(url)).hit, hit)
+      t.same(kinds.splice(0), Array(3).fill(`${url} ${kind}`))
     }
-  })
-  for (const [url, kind] of [['/object', 'string'], ['/string', 'string'], ['/empty', 'string'], ['/buffer', 'Buffer'], ['/nothing', 'undefined']] as const) {
-    for (const hit of [false, true, true]) t.equal((await app.ask(url)).hit, hit)
-    t.same(kinds.splice(0), Array(3).fill(`${url} ${kind}`))
-  }
-}))
+  }))
 
 t.test('what a hook makes of the payload is made anew for each answer, and never stored', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
@@ -51,74 +55,77 @@ t.test('what a hook makes of the payload is made anew for each answer, and never
   }
 }))
 
-t.test('what the handler does to its object, its Buffer or its header list afterwards changes nothing', async (t) => forEachBackend(t, async (t, on) => {
-  for (const hooked of [false, true]) {
-    const options = on.backend === 'sqlite' ? { path: databasePath(t) } : {}
-    await t.test(hooked ? 'with a hook' : 'straight', async (t) => {
-      const app = await build(t, {
-        ...on,
-        options,
-        routes (app) {
-          if (hooked) app.addHook('onSend', async () => {})
-          const after = (act: () => void): void => { setImmediate(act) }
-          app.get('/object', CACHED, (_request, reply) => {
-            const made = { list: [1] }
-            reply.send(made)
-            made.list.push(2)
-          })
-          app.get('/buffer', CACHED, (_request, reply) => {
-            const made = Buffer.from('bytes')
-            const links = ['</a>', '</b>']
-            reply.header('link', links).send(made)
-            after(() => { made.fill('x'); links.push('</c>') })
-          })
-          app.get('/array', { config: { cache: { ttl: '1m', tags: ['t'] } } }, (_request, reply) => {
-            const made = new Uint8Array([1, 2, 3])
-            reply.send(made)
-            after(() => made.fill(9))
-          })
+t.test('what the handler does to its object, its Buffer or its header list afterwards changes nothing', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    for (const hooked of [false, true]) {
+      const options = on.backend === 'sqlite' ? { path: databasePath(t) } : {}
+      await t.test(hooked ? 'with a hook' : 'straight', async (t) => {
+        const app = await build(t, {
+          ...on,
+          options,
+          routes (app) {
+            if (hooked) app.addHook('onSend', async () => {})
+            const after = (act: () => void): void => { setImmediate(act) }
+            app.get('/object', CACHED, (_request, reply) => {
+              const made = { list: [1] }
+              reply.send(made)
+              made.list.push(2)
+            })
+            app.get('/buffer', CACHED, (_request, reply) => {
+              const made = Buffer.from('bytes')
+              const links = ['</a>', '</b>']
+              reply.header('link', links).send(made)
+              after(() => { made.fill('x'); links.push('</c>') })
+            })
+            app.get('/array', { config: { cache: { ttl: '1m', tags: ['t'] } } }, (_request, reply) => {
+              const made = new Uint8Array([1, 2, 3])
+              reply.send(made)
+              after(() => made.fill(9))
+            })
+          }
+        })
+        for (let times = 0; times < 3; times++) {
+          t.equal((await app.ask('/object')).text, '{"list":[1]}')
+          t.match(await app.ask('/buffer'), { text: 'bytes', headers: { link: '</a>, </b>' } })
+          t.same([...(await app.ask('/array')).body], [1, 2, 3])
+          await turns(2)
         }
       })
-      for (let times = 0; times < 3; times++) {
-        t.equal((await app.ask('/object')).text, '{"list":[1]}')
-        t.match(await app.ask('/buffer'), { text: 'bytes', headers: { link: '</a>, </b>' } })
-        t.same([...(await app.ask('/array')).body], [1, 2, 3])
-        await turns(2)
+    }
+  }))
+
+t.test('an onSend hook that throws costs what it costs without the cache, and nothing is stored', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await build(t, {
+      ...on,
+      routes (app) {
+        app.addHook('onSend', async (request) => { if (request.headers['x-throw'] !== undefined) throw new Error('the hook failed') })
+        app.get('/', CACHED, async () => ({ fine: true }))
       }
     })
-  }
-}))
+    const headers = { 'x-throw': 'yes' }
+    t.match(await app.ask({ url: '/', headers }), { status: 500, hit: false })
+    t.equal((await app.cache.stats()).stores, 0)
+    t.match(await app.ask('/'), { status: 200, hit: false })
+    t.match(await app.ask('/'), { status: 200, hit: true })
+    t.match(await app.ask({ url: '/', headers }), { status: 500 }, 'on a hit too')
+    t.match(await app.ask('/'), { status: 200, hit: true })
+  }))
 
-t.test('an onSend hook that throws costs what it costs without the cache, and nothing is stored', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, {
-    ...on,
-    routes (app) {
-      app.addHook('onSend', async (request) => { if (request.headers['x-throw'] !== undefined) throw new Error('the hook failed') })
-      app.get('/', CACHED, async () => ({ fine: true }))
-    }
-  })
-  const headers = { 'x-throw': 'yes' }
-  t.match(await app.ask({ url: '/', headers }), { status: 500, hit: false })
-  t.equal((await app.cache.stats()).stores, 0)
-  t.match(await app.ask('/'), { status: 200, hit: false })
-  t.match(await app.ask('/'), { status: 200, hit: true })
-  t.match(await app.ask({ url: '/', headers }), { status: 500 }, 'on a hit too')
-  t.match(await app.ask('/'), { status: 200, hit: true })
-}))
-
-t.test('with a list of parameters, hooks behind the handler find those alone on a miss, and all on a hit', async (t) => forEachBackend(t, async (t, on) => {
-  const seen: unknown[] = []
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    routes (app, probe) {
-      app.addHook('onSend', async ({ url, query }) => { if (probe.cached) seen.push([url, { ...query as object }]) })
-      app.get('/', { config: { cache: { ttl: '1m', key: { query: ['a'] } } } }, async () => 'x')
-    }
-  })
-  for (const hit of [false, true]) t.match(await app.ask('/?a=1&b=2'), { hit })
-  t.same(seen, [['/?a=1', { a: '1' }], ['/?a=1&b=2', { a: '1', b: '2' }]])
-}))
+t.test('with a list of parameters, hooks behind the handler find those alone on a miss, and all on a hit', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const seen: unknown[] = []
+    const app = await build(t, {
+      ...on,
+      compare: false,
+      routes (app, probe) {
+        app.addHook('onSend', async ({ url, query }) => { if (probe.cached) seen.push([url, { ...query as object }]) })
+        app.get('/', { config: { cache: { ttl: '1m', key: { query: ['a'] } } } }, async () => 'x')
+      }
+    })
+    for (const hit of [false, true]) t.match(await app.ask('/?a=1&b=2'), { hit })
+    t.same(seen, [['/?a=1', { a: '1' }], ['/?a=1&b=2', { a: '1', b: '2' }]])
+  }))
 
 t.test('a cookie that a later hook sets keeps the answer out of the cache', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
@@ -138,30 +145,36 @@ t.test('a cookie that a later hook sets keeps the answer out of the cache', asyn
   }
 }))
 
-t.test('what is set as the head is written, past Fastify, keeps the answer out of the cache as if it had been set before', async (t) => forEachBackend(t, async (t, on) => {
-  const late: Record<string, readonly [name: string, value: string]> = {}
-  for (const url of ['/', '/stream', '/kept']) late[url] = ['Set-Cookie', 'a=1']
-  for (const url of ['/private', '/private-stream']) late[url] = ['Cache-Control', 'private']
-  late['/packed'] = ['Vary', 'Accept-Encoding']
-  const app = await build(t, {
-    ...on,
-    routes (app) {
-      // As express-session and compression do it, by way of on-headers.
-      app.addHook('onRequest', async ({ url }, { raw }) => {
-        const writeHead = raw.writeHead.bind(raw) as (status: number, fields: object) => typeof raw
-        raw.writeHead = ((status: number, fields: object) => { raw.setHeader(...late[url]!); return writeHead(status, fields) }) as typeof raw.writeHead
-      })
-      for (const url of ['/', '/private', '/packed']) app.get(url, CACHED, async () => 'x')
-      for (const url of ['/stream', '/private-stream']) app.get(url, CACHED, async () => Readable.from(['x']))
-      app.get('/kept', { config: { cache: { ttl: '1m', setCookie: 'store' } } }, async () => 'x')
+t.test('what is set as the head is written, past Fastify, keeps the answer out of the cache as if it had been set before', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const late: Record<string, readonly [name: string, value: string]> = {}
+    for (const url of ['/', '/stream', '/kept']) late[url] = ['Set-Cookie', 'a=1']
+    for (const url of ['/private', '/private-stream']) late[url] = ['Cache-Control', 'private']
+    late['/packed'] = ['Vary', 'Accept-Encoding']
+    const app = await build(t, {
+      ...on,
+      routes (app) {
+        // As express-session and compression do it, by way of on-headers.
+        app.addHook('onRequest', async ({ url }, { raw }) => {
+          const writeHead = raw.writeHead.bind(raw) as (status: number, fields: object) => typeof raw
+          raw.writeHead = ((status: number, fields: object) => {
+            raw.setHeader(...late[url]!)
+            return writeHead(status, fields)
+          }) as typeof raw.writeHead
+        })
+        for (const url of ['/', '/private', '/packed']) app.get(url, CACHED, async () => 'x')
+        for (const url of ['/stream', '/private-stream']) app.get(url, CACHED, async () => Readable.from(['x']))
+        app.get('/kept', { config: { cache: { ttl: '1m', setCookie: 'store' } } }, async () => 'x')
+      }
+    })
+    for (const [url, reason] of [
+      ['/', 'set-cookie'], ['/stream', 'set-cookie'], ['/private', 'private'], ['/private-stream', 'private']
+    ] as const) {
+      for (let times = 0; times < 2; times++) t.match(await app.ask(url), { hit: false })
+      t.match((await app.cache.stats()).routes[`GET ${url}`], { stores: 0, refusals: { [reason]: 2 } })
     }
-  })
-  for (const [url, reason] of [['/', 'set-cookie'], ['/stream', 'set-cookie'], ['/private', 'private'], ['/private-stream', 'private']] as const) {
-    for (let times = 0; times < 2; times++) t.match(await app.ask(url), { hit: false })
-    t.match((await app.cache.stats()).routes[`GET ${url}`], { stores: 0, refusals: { [reason]: 2 } })
-  }
-  for (const url of ['/kept', '/packed']) for (const hit of [false, true]) t.match(await app.ask(url), { hit })
-}))
+    for (const url of ['/kept', '/packed']) for (const hit of [false, true]) t.match(await app.ask(url), { hit })
+  }))
 
 t.test('trailers are sent, by the handler on a miss and by a hook each time', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
@@ -171,17 +184,20 @@ t.test('trailers are sent, by the handler on a miss and by a hook each time', as
       app.get('/hook', CACHED, async () => 'x')
     }
   })
-  for (const hit of [false, true, true]) t.match(await app.ask({ url: '/hook', headers: { te: 'trailers' } }), { hit, text: 'x', trailers: { 'x-checked': 'yes' } })
+  for (const hit of [false, true, true]) {
+    t.match(await app.ask({ url: '/hook', headers: { te: 'trailers' } }), { hit, text: 'x', trailers: { 'x-checked': 'yes' } })
+  }
 }))
 
 t.test('early hints go out, on the way to the handler and in it', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     routes (app) {
-      app.get('/', { ...CACHED, preHandler: async (_request, reply) => { reply.raw.writeEarlyHints({ link: '</a>; rel=preload' }) } }, async (_request, reply) => {
-        reply.writeEarlyHints({ link: '</b>; rel=preload' }, () => {})
-        return 'x'
-      })
+      app.get('/', { ...CACHED, preHandler: async (_request, reply) => { reply.raw.writeEarlyHints({ link: '</a>; rel=preload' }) } },
+        async (_request, reply) => {
+          reply.writeEarlyHints({ link: '</b>; rel=preload' }, () => {})
+          return 'x'
+        })
     }
   })
   t.same((await app.ask('/')).hints, [103, 103])
@@ -207,7 +223,9 @@ t.test('an upgrade is left alone', async (t) => forEachBackend(t, async (t, on) 
 }))
 
 t.test('pipelined requests and one kept connection are answered in order', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, { ...on, routes (app) { app.get('/:id', CACHED, async (request) => `id ${(request.params as { id: string }).id}`) } })
+  const app = await build(t, {
+    ...on, routes (app) { app.get('/:id', CACHED, async (request) => `id ${(request.params as { id: string }).id}`) }
+  })
   const line = (id: string, more = ''): string => `GET /${id} HTTP/1.1\r\nHost: a\r\n${more}\r\n`
   const bytes = line('a') + line('b') + line('a') + line('b') + line('a', 'Connection: close\r\n')
   t.same((await app.raw(bytes)).match(/id \w/g), ['id a', 'id b', 'id a', 'id b', 'id a'])

@@ -27,7 +27,9 @@ const PAYLOADS: Record<string, (reply: FastifyReply) => unknown> = {
 function * pieces (): Generator<Buffer> { for (let at = 0; at < FILE.length; at += 100_000) yield FILE.subarray(at, at + 100_000) }
 
 /** The file by `/kind/name`, and the Range fields that were asked with. Before each request of `forgets` the cache is emptied. */
-async function files (t: Test, on: { backend: string, options: object }, { forgets = false } = {}): Promise<{ app: TestApp, origin: string, asked: Array<string | undefined> }> {
+async function files (
+  t: Test, on: { backend: string, options: object }, { forgets = false } = {}
+): Promise<{ app: TestApp, origin: string, asked: Array<string | undefined> }> {
   const asked: Array<string | undefined> = []
   const app = await build(t, {
     ...on,
@@ -38,7 +40,8 @@ async function files (t: Test, on: { backend: string, options: object }, { forge
         if (forgets) await all.app.cache.invalidate({ url: request.url })
       })
       for (const [kind, payload] of Object.entries(PAYLOADS)) {
-        app.get(`/${kind}/:name`, cached({ maxBodyBytes: 8 * MIB }), async (_request, reply) => await reply.header('etag', '"1"').type('application/octet-stream').send(payload(reply)))
+        app.get(`/${kind}/:name`, cached({ maxBodyBytes: 8 * MIB }), async (_request, reply) =>
+          await reply.header('etag', '"1"').type('application/octet-stream').send(payload(reply)))
       }
     }
   })
@@ -56,40 +59,49 @@ t.test('curl -r is given the part on its first visit and on the next', needs('cu
   const { origin } = await files(t, on)
   for (const kind of Object.keys(PAYLOADS)) {
     for (let times = 0; times < 2; times++) {
-      const { stdout, code } = await ran('curl', ['-sS', '-r', '100-109', '-w', '|%{http_code}|%header{content-range}', `${origin}/${kind}/file`])
+      const { stdout, code } = await ran('curl', [
+        '-sS', '-r', '100-109', '-w', '|%{http_code}|%header{content-range}', `${origin}/${kind}/file`
+      ])
       t.equal(code, 0)
       t.equal(sumOf(stdout), sumOf(Buffer.concat([FILE.subarray(100, 110), Buffer.from(`|206|bytes 100-109/${FILE.length}`)])), kind)
     }
   }
 }))
 
-t.test('wget -c fetches the rest of a file that broke off, and nothing else', needs('wget'), async (t) => forEachBackend(t, async (t, on) => {
-  const { origin, asked, app } = await files(t, on)
-  for (const kind of Object.keys(PAYLOADS)) {
-    const cwd = folder(t)
-    writeFileSync(join(cwd, 'file'), FILE.subarray(0, 2 * MIB))
-    const { code, stderr } = await ran('wget', ['-c', '--no-proxy', '--tries=1', `${origin}/${kind}/file`], { cwd })
-    t.equal(code, 0)
-    t.match(stderr, /206 Partial Content/, kind)
-    t.equal(sumOf(readFileSync(join(cwd, 'file'))), sumOf(FILE), kind)
-  }
-  t.same(asked, Object.keys(PAYLOADS).map(() => `bytes=${2 * MIB}-`))
-  t.match(await app.cache.stats(), { stores: 3, misses: 3 })
-}))
-
-t.test('aria2c -x4 downloads by four connections, also where each of them is a miss', needs('aria2c'), async (t) => forEachBackend(t, async (t, on) => {
-  for (const forgets of [false, true]) {
-    const { origin, asked } = await files(t, { ...on, ...(on.backend === 'sqlite' && { options: { path: join(folder(t), 'cache.db') } }) }, { forgets })
-    for (const kind of ['buffer', 'stream']) {
+t.test('wget -c fetches the rest of a file that broke off, and nothing else', needs('wget'), async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const { origin, asked, app } = await files(t, on)
+    for (const kind of Object.keys(PAYLOADS)) {
       const cwd = folder(t)
-      const { code, stdout } = await ran('aria2c', ['-x4', '-s4', '--min-split-size=1M', '--file-allocation=none', '--max-tries=1', '--console-log-level=warn', '--no-conf', '-d', cwd, `${origin}/${kind}/file`])
-      t.equal(code, 0, kind)
-      t.notMatch(stdout.toString(), /Invalid range|\[ERROR\]/, kind)
+      writeFileSync(join(cwd, 'file'), FILE.subarray(0, 2 * MIB))
+      const { code, stderr } = await ran('wget', ['-c', '--no-proxy', '--tries=1', `${origin}/${kind}/file`], { cwd })
+      t.equal(code, 0)
+      t.match(stderr, /206 Partial Content/, kind)
       t.equal(sumOf(readFileSync(join(cwd, 'file'))), sumOf(FILE), kind)
     }
-    t.ok(asked.filter((range) => range !== undefined).length >= 2, asked.join())
-  }
-}))
+    t.same(asked, Object.keys(PAYLOADS).map(() => `bytes=${2 * MIB}-`))
+    t.match(await app.cache.stats(), { stores: 3, misses: 3 })
+  }))
+
+t.test('aria2c -x4 downloads by four connections, also where each of them is a miss', needs('aria2c'), async (t) =>
+  forEachBackend(t, async (t, on) => {
+    for (const forgets of [false, true]) {
+      const {
+        origin, asked
+      } = await files(t, { ...on, ...(on.backend === 'sqlite' && { options: { path: join(folder(t), 'cache.db') } }) }, { forgets })
+      for (const kind of ['buffer', 'stream']) {
+        const cwd = folder(t)
+        const { code, stdout } = await ran('aria2c', [
+          '-x4', '-s4', '--min-split-size=1M', '--file-allocation=none', '--max-tries=1', '--console-log-level=warn', '--no-conf', '-d',
+          cwd, `${origin}/${kind}/file`
+        ])
+        t.equal(code, 0, kind)
+        t.notMatch(stdout.toString(), /Invalid range|\[ERROR\]/, kind)
+        t.equal(sumOf(readFileSync(join(cwd, 'file'))), sumOf(FILE), kind)
+      }
+      t.ok(asked.filter((range) => range !== undefined).length >= 2, asked.join())
+    }
+  }))
 
 /** Half a minute of silence. */
 function wav (): Buffer {
@@ -128,13 +140,17 @@ t.test('the audio element of Chromium can seek on the first visit', needs('chrom
       routes (app) {
         app.get('/', async (_request, reply) => await reply.type('text/html').send(PAGE('/sound.wav')))
         app.addHook('onRequest', async (request) => { if (request.url === '/sound.wav') asked.push(request.headers.range) })
-        app.get('/sound.wav', cached({ maxBodyBytes: 8 * MIB }), async (_request, reply) => await reply.type('audio/wav').send(kind === 'buffer' ? sound : Readable.from([sound.subarray(0, 1_000_000), sound.subarray(1_000_000)])))
+        app.get('/sound.wav', cached({ maxBodyBytes: 8 * MIB }), async (_request, reply) => await reply.type('audio/wav').send(
+          kind === 'buffer' ? sound : Readable.from([sound.subarray(0, 1_000_000), sound.subarray(1_000_000)])))
         app.post('/report', async (request) => { reports.push(request.body); await reported.pass(); return '' })
       }
     })
     reported.open()
     const profile = folder(t)
-    const child = spawn('chromium', ['--headless=new', '--no-sandbox', '--disable-gpu', '--mute-audio', '--no-first-run', '--remote-debugging-port=0', `--user-data-dir=${profile}`, `http://127.0.0.1:${await portOf(app.app)}/`], { env, stdio: 'ignore', detached: true })
+    const child = spawn('chromium', [
+      '--headless=new', '--no-sandbox', '--disable-gpu', '--mute-audio', '--no-first-run', '--remote-debugging-port=0',
+      `--user-data-dir=${profile}`, `http://127.0.0.1:${await portOf(app.app)}/`
+    ], { env, stdio: 'ignore', detached: true })
     const ended = new Promise((resolve) => child.once('close', resolve))
     try {
       await Promise.race([reported.reached(), ended])

@@ -1,4 +1,5 @@
-// What a handler made is serialised once, on the miss: a hit sends the text and the bytes as they were stored, whatever serializer the reply has.
+// What a handler made is serialised once, on the miss: a hit sends the text and the bytes as they were stored, whatever serializer the
+// reply has.
 import { createRequire } from 'node:module'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from 'fastify'
 import t from 'tap'
@@ -8,21 +9,27 @@ import { forEachWay } from '../../support/ways.js'
 const CACHED = { config: { cache: { ttl: '1m' } } }
 
 // Its types ask every route of every application for an option of its own.
-const acceptsSerializer = createRequire(import.meta.url)('@fastify/accepts-serializer') as FastifyPluginAsync<{ serializers: object[], default: string }>
+const acceptsSerializer = createRequire(import.meta.url)(
+  '@fastify/accepts-serializer') as FastifyPluginAsync<{ serializers: object[], default: string }>
 
 const wrapped = (data: unknown): string => JSON.stringify({ data })
 
-t.test('the serializer that @fastify/accepts-serializer chooses is not run on a hit', async (t) => forEachWay(t, async (t, { on, via, hook }) => {
-  const app = await build(t, {
-    ...on,
-    async routes (app) {
-      hook(app)
-      await app.register(acceptsSerializer, { serializers: [{ regex: /^application\/json$/, serializer: wrapped }], default: 'application/json' })
-      app.get('/', CACHED, async () => ({ a: 1 }))
+t.test('the serializer that @fastify/accepts-serializer chooses is not run on a hit', async (t) =>
+  forEachWay(t, async (t, { on, via, hook }) => {
+    const app = await build(t, {
+      ...on,
+      async routes (app) {
+        hook(app)
+        await app.register(acceptsSerializer, {
+          serializers: [{ regex: /^application\/json$/, serializer: wrapped }], default: 'application/json'
+        })
+        app.get('/', CACHED, async () => ({ a: 1 }))
+      }
+    })
+    for (const hit of [false, true, true]) {
+      t.match(await app.ask({ url: '/', via, headers: { accept: 'application/json' } }), { hit, text: '{"data":{"a":1}}' })
     }
-  })
-  for (const hit of [false, true, true]) t.match(await app.ask({ url: '/', via, headers: { accept: 'application/json' } }), { hit, text: '{"data":{"a":1}}' })
-}))
+  }))
 
 /** Handlers, each by the path that it has. */
 const HANDLERS: Record<string, (reply: FastifyReply) => unknown> = {
@@ -38,55 +45,68 @@ const HANDLERS: Record<string, (reply: FastifyReply) => unknown> = {
 
 function serve (app: FastifyInstance, ran: () => unknown): void {
   app.addHook('preHandler', async (_request, reply) => { reply.serializer(wrapped) })
-  for (const [name, handler] of Object.entries(HANDLERS)) app.get(`/${name}`, CACHED, async (_request, reply) => { ran(); return await handler(reply) })
+  for (const [name, handler] of Object.entries(HANDLERS)) {
+    app.get(`/${name}`, CACHED, async (_request, reply) => { ran(); return await handler(reply) })
+  }
 }
 
-t.test('what is stored is sent as it is where a hook set reply.serializer(), with the type that the handler named', async (t) => forEachWay(t, async (t, { on, via, hook }) => {
-  const app = await build(t, { ...on, routes (app, probe) { hook(app); serve(app, () => probe.ran()) } })
-  for (const name of Object.keys(HANDLERS)) {
-    const miss = await app.ask({ url: `/${name}`, via })
-    const hit = await app.ask({ url: `/${name}`, via })
-    t.same([miss.hit, hit.hit], [false, true], name)
-    t.equal(hit.text, miss.text, name)
-    t.equal(hit.headers['content-type'], miss.headers['content-type'], name)
-  }
-  t.equal(app.runs(), Object.keys(HANDLERS).length)
-}))
-
-t.test('hooks behind a hit find the serializer that the hook in front has set, and an error of theirs is serialised with it', async (t) => forEachWay(t, async (t, { on, via }) => {
-  const app = await build(t, {
-    ...on,
-    routes (app) {
-      app.addHook('onSend', (request, reply, payload, done) => {
-        reply.header('x-serialised', reply.serialize({ by: 'hook' }))
-        done((request.headers['x-fail'] !== undefined && reply.statusCode === 200 ? new Error('the hook failed') : null) as null, payload)
-      })
-      app.setErrorHandler((error, _request, reply) => reply.code(500).type('application/json').send({ failed: (error as Error).message }))
-      serve(app, () => {})
+t.test('what is stored is sent as it is where a hook set reply.serializer(), with the type that the handler named', async (t) =>
+  forEachWay(t, async (t, { on, via, hook }) => {
+    const app = await build(t, { ...on, routes (app, probe) { hook(app); serve(app, () => probe.ran()) } })
+    for (const name of Object.keys(HANDLERS)) {
+      const miss = await app.ask({ url: `/${name}`, via })
+      const hit = await app.ask({ url: `/${name}`, via })
+      t.same([miss.hit, hit.hit], [false, true], name)
+      t.equal(hit.text, miss.text, name)
+      t.equal(hit.headers['content-type'], miss.headers['content-type'], name)
     }
-  })
-  for (const hit of [false, true]) t.match(await app.ask({ url: '/object', via }), { hit, text: '{"data":{"a":1}}', headers: { 'x-serialised': '{"data":{"by":"hook"}}' } })
-  t.match(await app.ask({ url: '/object', via, headers: { 'x-fail': 'yes' } }), { status: 500, text: '{"data":{"failed":"the hook failed"}}' })
-}))
+    t.equal(app.runs(), Object.keys(HANDLERS).length)
+  }))
 
-t.test('a stand-in and a response that was validated are sent as they were stored', async (t) => forEachWay(t, async (t, { on, via, hook }) => {
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    routes (app, probe) {
-      hook(app)
-      app.addHook('preHandler', async (_request, reply) => { reply.serializer(wrapped) })
-      app.get('/stand-in', { config: { cache: { ttl: '1m', staleIfError: '1h' } } }, async (_request, reply) => {
-        if (probe.ran('stand-in') > 1) throw new Error('down')
-        return await reply.type('application/json').send({ a: 1 })
+t.test('hooks behind a hit find the serializer that the hook in front has set, and an error of theirs is serialised with it', async (t) =>
+  forEachWay(t, async (t, { on, via }) => {
+    const app = await build(t, {
+      ...on,
+      routes (app) {
+        app.addHook('onSend', (request, reply, payload, done) => {
+          reply.header('x-serialised', reply.serialize({ by: 'hook' }))
+          done((request.headers['x-fail'] !== undefined && reply.statusCode === 200 ? new Error('the hook failed') : null) as null, payload)
+        })
+        app.setErrorHandler((error, _request, reply) => reply.code(500).type('application/json').send({ failed: (error as Error).message }))
+        serve(app, () => {})
+      }
+    })
+    for (const hit of [false, true]) {
+      t.match(await app.ask({ url: '/object', via }), {
+        hit, text: '{"data":{"a":1}}', headers: { 'x-serialised': '{"data":{"by":"hook"}}' }
       })
-      app.get('/validated', { config: { cache: { ttl: '1m', keep: '1h' } } }, async (request, reply) =>
-        request.headers['if-none-match'] === '"a"' ? await reply.code(304).send() : await reply.header('etag', '"a"').type('application/json').send({ a: 1 }))
     }
-  })
-  for (const url of ['/stand-in', '/validated']) t.match(await app.ask({ url, via }), { hit: false, text: '{"data":{"a":1}}' })
-  await app.clock.pass(61_000)
-  t.match(await app.ask({ url: '/stand-in', via }), { status: 200, text: '{"data":{"a":1}}', cacheStatus: /fwd-status=500/ })
-  t.match(await app.ask({ url: '/validated', via }), { status: 200, text: '{"data":{"a":1}}', cacheStatus: /fwd-status=304; stored/ })
-  t.match(await app.ask({ url: '/validated', via }), { hit: true, text: '{"data":{"a":1}}' })
-}))
+    t.match(await app.ask({ url: '/object', via, headers: { 'x-fail': 'yes' } }), {
+      status: 500, text: '{"data":{"failed":"the hook failed"}}'
+    })
+  }))
+
+t.test('a stand-in and a response that was validated are sent as they were stored', async (t) =>
+  forEachWay(t, async (t, { on, via, hook }) => {
+    const app = await build(t, {
+      ...on,
+      compare: false,
+      routes (app, probe) {
+        hook(app)
+        app.addHook('preHandler', async (_request, reply) => { reply.serializer(wrapped) })
+        app.get('/stand-in', { config: { cache: { ttl: '1m', staleIfError: '1h' } } }, async (_request, reply) => {
+          if (probe.ran('stand-in') > 1) throw new Error('down')
+          return await reply.type('application/json').send({ a: 1 })
+        })
+        app.get('/validated', { config: { cache: { ttl: '1m', keep: '1h' } } }, async (request, reply) =>
+          request.headers['if-none-match'] === '"a"'
+            ? await reply.code(304).send()
+            : await reply.header('etag', '"a"').type('application/json').send({ a: 1 }))
+      }
+    })
+    for (const url of ['/stand-in', '/validated']) t.match(await app.ask({ url, via }), { hit: false, text: '{"data":{"a":1}}' })
+    await app.clock.pass(61_000)
+    t.match(await app.ask({ url: '/stand-in', via }), { status: 200, text: '{"data":{"a":1}}', cacheStatus: /fwd-status=500/ })
+    t.match(await app.ask({ url: '/validated', via }), { status: 200, text: '{"data":{"a":1}}', cacheStatus: /fwd-status=304; stored/ })
+    t.match(await app.ask({ url: '/validated', via }), { hit: true, text: '{"data":{"a":1}}' })
+  }))

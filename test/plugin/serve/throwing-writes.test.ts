@@ -1,4 +1,5 @@
-// Middleware that stands between Fastify and Node: a hit is served through it, and what it throws while a hit is written is answered by the error handler.
+// Middleware that stands between Fastify and Node: a hit is served through it, and what it throws while a hit is written is answered by the
+// error handler.
 import { createRequire } from 'node:module'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import middie from '@fastify/middie'
@@ -19,33 +20,44 @@ const OF_THE_HIT = ['etag', 'cache-control', 'link', 'age']
 
 function serve (app: FastifyInstance, probe: Probe): void {
   app.get('/', CACHED, async (_request, reply) => { probe.ran(); return await reply.headers(FIELDS).type('text/html').send('stored') })
-  app.get('/plain', CACHED, async (_request, reply) => { probe.ran(); return await reply.type('text/html').header('etag', '"a"').send('plain') })
+  app.get('/plain', CACHED, async (_request, reply) => {
+    probe.ran()
+    return await reply.type('text/html').header('etag', '"a"').send('plain')
+  })
 }
 
-t.test('behind Express middleware with on-headers before 1.1.0 a hit is what it is without the cache', async (t) => forEachWay(t, async (t, { on, via, hook }) => {
-  const listen = (raw: object): void => onHeaders(raw, function (this: { setHeader (name: string, value: string): void }) { this.setHeader('x-listener', 'yes') })
-  const app = await build(t, {
-    ...on,
-    async routes (app, probe) {
-      hook(app)
-      if (via === 'socket') {
-        await app.register(middie)
-        app.use((_request, response, next) => { listen(response); next() })
-      } else app.addHook('onRequest', async (_request, reply) => listen(reply.raw))
-      app.addHook('preHandler', async ({ headers }, reply) => {
-        if (headers['x-front'] !== undefined) reply.headers({ 'x-request-id': '7', 'set-cookie': ['a=1', 'b=2'] })
-      })
-      serve(app, probe)
+t.test('behind Express middleware with on-headers before 1.1.0 a hit is what it is without the cache', async (t) =>
+  forEachWay(t, async (t, { on, via, hook }) => {
+    const listen = (raw: object): void =>
+      onHeaders(raw, function (this: { setHeader (name: string, value: string): void }) { this.setHeader('x-listener', 'yes') })
+    const app = await build(t, {
+      ...on,
+      async routes (app, probe) {
+        hook(app)
+        if (via === 'socket') {
+          await app.register(middie)
+          app.use((_request, response, next) => { listen(response); next() })
+        } else app.addHook('onRequest', async (_request, reply) => listen(reply.raw))
+        app.addHook('preHandler', async ({ headers }, reply) => {
+          if (headers['x-front'] !== undefined) reply.headers({ 'x-request-id': '7', 'set-cookie': ['a=1', 'b=2'] })
+        })
+        serve(app, probe)
+      }
+    })
+    for (const [url, text] of [['/plain', 'plain'], ['/', 'stored']] as const) {
+      for (const hit of [false, true, true]) {
+        t.match(await app.ask({ url, via }), { status: 200, hit, text, headers: { 'x-listener': 'yes', etag: '"a"' } })
+      }
     }
-  })
-  for (const [url, text] of [['/plain', 'plain'], ['/', 'stored']] as const) {
-    for (const hit of [false, true, true]) t.match(await app.ask({ url, via }), { status: 200, hit, text, headers: { 'x-listener': 'yes', etag: '"a"' } })
-  }
-  t.match(await app.ask({ url: '/', via, headers: { 'x-front': 'yes' } }), { status: 200, hit: true, headers: { 'x-request-id': '7', 'set-cookie': ['a=1', 'b=2'], link: '</a>, </b>' } })
-  t.match(await app.ask({ url: '/', via, method: 'HEAD' }), { status: 200, hit: true, headers: { 'content-length': '6' } })
-  t.match(await app.ask({ url: '/', via, headers: { 'if-none-match': '"a"' }, compare: false }), { status: 304, hit: true, headers: { 'x-listener': 'yes' } })
-  t.equal(app.runs(), 2)
-}, BACKENDS))
+    t.match(await app.ask({ url: '/', via, headers: { 'x-front': 'yes' } }), {
+      status: 200, hit: true, headers: { 'x-request-id': '7', 'set-cookie': ['a=1', 'b=2'], link: '</a>, </b>' }
+    })
+    t.match(await app.ask({ url: '/', via, method: 'HEAD' }), { status: 200, hit: true, headers: { 'content-length': '6' } })
+    t.match(await app.ask({ url: '/', via, headers: { 'if-none-match': '"a"' }, compare: false }), {
+      status: 304, hit: true, headers: { 'x-listener': 'yes' }
+    })
+    t.equal(app.runs(), 2)
+  }, BACKENDS))
 
 /** What throws once while a response is written, where the request asks for it. */
 const THROWERS: Record<string, (reply: FastifyReply) => void> = {
@@ -79,87 +91,101 @@ function serveThrowing (app: FastifyInstance, probe: Probe): void {
   serve(app, probe)
 }
 
-t.test('what is thrown while the head of a hit is written is answered by the application\'s error handler, with nothing of the entry', async (t) => forEachWay(t, async (t, { on, via, hook, isHooked }) => {
-  // Behind onSend hooks it is Fastify that catches: the error is what it is without the cache, with the fields of the response that was to be sent.
-  const app = await build(t, { ...on, compare: isHooked ? {} : false, routes (app, probe) { hook(app); serveThrowing(app, probe) } })
-  await app.ask({ url: '/', via })
-  let handled = 0
-  for (const thrower of Object.keys(THROWERS)) {
-    // HTTP/2 sets no field by way of the public method.
-    if (via === 'h2' && thrower === 'setHeader') continue
-    const answer = await app.ask({ url: '/', via, headers: { 'x-throw': thrower } })
-    t.match(answer, { status: 500, headers: { 'x-front': 'yes' } }, thrower)
-    t.ok(app.logs.filter(({ msg }) => msg === 'handled').length > handled, thrower)
-    handled = app.logs.filter(({ msg }) => msg === 'handled').length
-    if (!isHooked) {
-      t.match(answer, { text: '{"handled":"thrown on the way out"}', headers: { 'content-type': 'application/json; charset=utf-8' } }, thrower)
-      t.strictSame(OF_THE_HIT.filter((name) => answer.headers[name] !== undefined), [], thrower)
+t.test('what is thrown while the head of a hit is written is answered by the application\'s error handler, with nothing of the entry',
+  async (t) => forEachWay(t, async (t, { on, via, hook, isHooked }) => {
+    // Behind onSend hooks it is Fastify that catches: the error is what it is without the cache, with the fields of the response that was
+    // to be sent.
+    const app = await build(t, { ...on, compare: isHooked ? {} : false, routes (app, probe) { hook(app); serveThrowing(app, probe) } })
+    await app.ask({ url: '/', via })
+    let handled = 0
+    for (const thrower of Object.keys(THROWERS)) {
+      // HTTP/2 sets no field by way of the public method.
+      if (via === 'h2' && thrower === 'setHeader') continue
+      const answer = await app.ask({ url: '/', via, headers: { 'x-throw': thrower } })
+      t.match(answer, { status: 500, headers: { 'x-front': 'yes' } }, thrower)
+      t.ok(app.logs.filter(({ msg }) => msg === 'handled').length > handled, thrower)
+      handled = app.logs.filter(({ msg }) => msg === 'handled').length
+      if (!isHooked) {
+        t.match(answer, {
+          text: '{"handled":"thrown on the way out"}', headers: { 'content-type': 'application/json; charset=utf-8' }
+        }, thrower)
+        t.strictSame(OF_THE_HIT.filter((name) => answer.headers[name] !== undefined), [], thrower)
+      }
+      t.match(await app.ask({ url: '/', via }), { status: 200, hit: true, text: 'stored' }, `after ${thrower}`)
     }
-    t.match(await app.ask({ url: '/', via }), { status: 200, hit: true, text: 'stored' }, `after ${thrower}`)
-  }
-  t.equal(app.runs(), 1)
-}, BACKENDS))
+    t.equal(app.runs(), 1)
+  }, BACKENDS))
 
-t.test('the status line of such an error is its own, and a field that hooks had set past Fastify is what it was', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    routes (app, probe) {
-      app.addHook('onRequest', async ({ headers }, { raw }) => { if (headers['x-throw'] !== undefined) raw.setHeader('cache-control', 'no-store') })
-      serveThrowing(app, probe)
-    }
-  })
-  await app.ask('/')
-  const text = await app.raw(`GET / HTTP/1.1\r\nHost: ${HOST}\r\nConnection: close\r\nX-Throw: a listener of on-headers\r\n\r\n`)
-  t.match(text, /^HTTP\/1\.1 500 Internal Server Error\r\n/)
-  t.match(text, /\r\ncache-control: no-store\r\n/i)
-  t.notMatch(text, /public|etag|"stored"/i)
-}))
+t.test('the status line of such an error is its own, and a field that hooks had set past Fastify is what it was', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await build(t, {
+      ...on,
+      compare: false,
+      routes (app, probe) {
+        app.addHook('onRequest', async ({ headers }, { raw }) => {
+          if (headers['x-throw'] !== undefined) raw.setHeader('cache-control', 'no-store')
+        })
+        serveThrowing(app, probe)
+      }
+    })
+    await app.ask('/')
+    const text = await app.raw(`GET / HTTP/1.1\r\nHost: ${HOST}\r\nConnection: close\r\nX-Throw: a listener of on-headers\r\n\r\n`)
+    t.match(text, /^HTTP\/1\.1 500 Internal Server Error\r\n/)
+    t.match(text, /\r\ncache-control: no-store\r\n/i)
+    t.notMatch(text, /public|etag|"stored"/i)
+  }))
 
-t.test('a redirect or an error that is stored gives its status to no error in its place', async (t) => forEachWay(t, async (t, { on, via }) => {
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    routes (app) {
-      app.addHook('onRequest', async ({ headers }, reply) => THROWERS[String(headers['x-throw'])]?.(reply))
-      app.get('/301', CACHED, async (_request, reply) => reply.code(301).redirect('/elsewhere'))
-      app.get('/404', { config: { cache: { ttl: '1m', statuses: [404] } } }, async (_request, reply) => await reply.code(404).send('not there'))
-    }
-  })
-  for (const status of [301, 404]) {
-    for (const hit of [false, true]) t.match(await app.ask({ url: `/${status}`, via }), { status, hit })
-    t.match(await app.ask({ url: `/${status}`, via, headers: { 'x-throw': 'writeHead' } }), { status: 500, text: /thrown on the way out/, headers: { location: undefined } })
-  }
-}))
-
-t.test('what throws when the head is out ends the connection and is logged: nobody waits for the rest', async (t) => forEachWay(t, async (t, { on, via, hook }) => {
-  const app = await build(t, {
-    ...on,
-    routes (app, probe) {
-      hook(app)
-      app.addHook('onRequest', async ({ headers }, reply) => { if (headers['x-throw'] === 'end') replaceOnce(reply, 'end') })
-      serve(app, probe)
-    }
-  })
-  await app.ask({ url: '/', via })
-  const failed = await app.ask({ url: '/', via, headers: { 'x-throw': 'end' } }).then(({ whole }) => whole ? 'whole' : 'broken', (err) => err.code)
-  t.not(failed, 'whole')
-  t.ok(app.logs.some(({ err }) => err?.message === 'thrown on the way out'))
-  t.match(await app.ask({ url: '/', via }), { status: 200, hit: true, text: 'stored' })
-}, BACKENDS))
-
-t.test('a hit whose end is put off, as express-session does until it has stored the session, is sent once and whole', async (t) => forEachWay(t, async (t, { on, via, hook }) => {
-  const app = await build(t, {
-    ...on,
-    routes (app, probe) {
-      hook(app)
-      app.addHook('onRequest', async (_request, { raw }) => {
-        const end = raw.end.bind(raw) as (...args: unknown[]) => unknown
-        raw.end = ((...args: unknown[]) => { setImmediate(() => end(...args)) }) as never
+t.test('a redirect or an error that is stored gives its status to no error in its place', async (t) =>
+  forEachWay(t, async (t, { on, via }) => {
+    const app = await build(t, {
+      ...on,
+      compare: false,
+      routes (app) {
+        app.addHook('onRequest', async ({ headers }, reply) => THROWERS[String(headers['x-throw'])]?.(reply))
+        app.get('/301', CACHED, async (_request, reply) => reply.code(301).redirect('/elsewhere'))
+        app.get('/404', { config: { cache: { ttl: '1m', statuses: [404] } } }, async (_request, reply) =>
+          await reply.code(404).send('not there'))
+      }
+    })
+    for (const status of [301, 404]) {
+      for (const hit of [false, true]) t.match(await app.ask({ url: `/${status}`, via }), { status, hit })
+      t.match(await app.ask({ url: `/${status}`, via, headers: { 'x-throw': 'writeHead' } }), {
+        status: 500, text: /thrown on the way out/, headers: { location: undefined }
       })
-      serve(app, probe)
     }
-  })
-  for (const hit of [false, true, true]) t.match(await app.ask({ url: '/plain', via }), { status: 200, hit, whole: true })
-  t.strictSame(app.logs.filter(({ level }) => level >= 40), [])
-}, BACKENDS))
+  }))
+
+t.test('what throws when the head is out ends the connection and is logged: nobody waits for the rest', async (t) =>
+  forEachWay(t, async (t, { on, via, hook }) => {
+    const app = await build(t, {
+      ...on,
+      routes (app, probe) {
+        hook(app)
+        app.addHook('onRequest', async ({ headers }, reply) => { if (headers['x-throw'] === 'end') replaceOnce(reply, 'end') })
+        serve(app, probe)
+      }
+    })
+    await app.ask({ url: '/', via })
+    const failed = await app.ask({ url: '/', via, headers: { 'x-throw': 'end' } }).then(({ whole }) => whole ? 'whole' : 'broken',
+      (err) => err.code)
+    t.not(failed, 'whole')
+    t.ok(app.logs.some(({ err }) => err?.message === 'thrown on the way out'))
+    t.match(await app.ask({ url: '/', via }), { status: 200, hit: true, text: 'stored' })
+  }, BACKENDS))
+
+t.test('a hit whose end is put off, as express-session does until it has stored the session, is sent once and whole', async (t) =>
+  forEachWay(t, async (t, { on, via, hook }) => {
+    const app = await build(t, {
+      ...on,
+      routes (app, probe) {
+        hook(app)
+        app.addHook('onRequest', async (_request, { raw }) => {
+          const end = raw.end.bind(raw) as (...args: unknown[]) => unknown
+          raw.end = ((...args: unknown[]) => { setImmediate(() => end(...args)) }) as never
+        })
+        serve(app, probe)
+      }
+    })
+    for (const hit of [false, true, true]) t.match(await app.ask({ url: '/plain', via }), { status: 200, hit, whole: true })
+    t.strictSame(app.logs.filter(({ level }) => level >= 40), [])
+  }, BACKENDS))

@@ -24,7 +24,10 @@ for (const [name, fastify, via, protocol] of SERVERS) {
   t.test(`RFC 5861 section 3: a refresh on a server of ${name} replaces what its client was given`, async (t) => {
     const seen: Array<[isRefresh: boolean, when: string, ...what: unknown[]]> = []
     const note = (when: string) => async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
-      seen.push([request.isCacheRefresh, when, request.protocol, request.host, request.hostname, request.url, request.ip, request.headers['x-user'], (request.raw.socket as { encrypted?: boolean }).encrypted === true])
+      seen.push([
+        request.isCacheRefresh, when, request.protocol, request.host, request.hostname, request.url, request.ip, request.headers['x-user'],
+        (request.raw.socket as { encrypted?: boolean }).encrypted === true
+      ])
       // As applications do that are to be asked by TLS alone.
       if (request.protocol !== protocol) return await reply.code(301).header('location', 'https://test.example/').send()
     }
@@ -55,17 +58,27 @@ t.test('a refresh behind a proxy is told what the proxy told, and no more of the
     fastify: { trustProxy: true },
     compare: false,
     routes (app, probe) {
-      app.addHook('onRequest', async (request) => { if (probe.cached) seen.push([request.isCacheRefresh, request.protocol, request.host, request.ip, (request.raw.socket as { encrypted?: boolean }).encrypted === true]) })
+      app.addHook('onRequest', async (request) => {
+        if (probe.cached) {
+          seen.push([
+            request.isCacheRefresh, request.protocol, request.host, request.ip,
+            (request.raw.socket as { encrypted?: boolean }).encrypted === true
+          ])
+        }
+      })
       app.get('/', cached({ staleWhileRevalidate: '10m' }), async () => `number ${probe.ran()}`)
     }
   })
-  const ask = async () => await app.ask({ url: '/', headers: { 'x-forwarded-proto': 'https', 'x-forwarded-host': 'shop.example', 'x-forwarded-for': '192.0.2.1' } })
+  const ask = async () => await app.ask({
+    url: '/', headers: { 'x-forwarded-proto': 'https', 'x-forwarded-host': 'shop.example', 'x-forwarded-for': '192.0.2.1' }
+  })
   await ask()
   await app.clock.pass(61_000)
   await ask()
   await until(async () => (await app.cache.stats()).stores === 2)
   t.match(await ask(), { text: 'number 2', hit: true })
-  t.same(seen.map((one) => JSON.stringify(one)).filter((one, at, all) => all.indexOf(one) === at), [false, true].map((isRefresh) => JSON.stringify([isRefresh, 'https', 'shop.example', '192.0.2.1', false])))
+  t.same(seen.map((one) => JSON.stringify(one)).filter((one, at, all) => all.indexOf(one) === at),
+    [false, true].map((isRefresh) => JSON.stringify([isRefresh, 'https', 'shop.example', '192.0.2.1', false])))
 })
 
 t.test('a refresh asks as its client asked, whatever a schema or a hook took out of the request', async (t) => {
@@ -74,15 +87,27 @@ t.test('a refresh asks as its client asked, whatever a schema or a hook took out
     compare: false,
     routes (app, probe) {
       app.addHook('onRequest', async (request, reply) => {
-        if (probe.cached) seen.push([request.isCacheRefresh, request.headers.authorization, request.headers['x-tenant'], request.headers.accept, request.headers['user-agent'], request.headers.cookie])
+        if (probe.cached) {
+          seen.push([
+            request.isCacheRefresh, request.headers.authorization, request.headers['x-tenant'], request.headers.accept,
+            request.headers['user-agent'], request.headers.cookie
+          ])
+        }
         if (request.headers.authorization !== 'Bearer alice') return await reply.code(401).send('who are you')
         const { cookie: _taken, ...others } = request.headers
         request.raw.headers = others
       })
-      app.get('/', { ...cached({ staleWhileRevalidate: '10m', key: { by: (request) => `user ${request.headers['x-tenant']}`, headers: ['user-agent'] } }), schema: { headers: { type: 'object', properties: { 'x-tenant': { type: 'number' } }, additionalProperties: false } } }, async (request) => `number ${probe.ran()} for ${request.headers['x-tenant']}`)
+      app.get('/', {
+        ...cached({
+          staleWhileRevalidate: '10m', key: { by: (request) => `user ${request.headers['x-tenant']}`, headers: ['user-agent'] }
+        }),
+        schema: { headers: { type: 'object', properties: { 'x-tenant': { type: 'number' } }, additionalProperties: false } }
+      }, async (request) => `number ${probe.ran()} for ${request.headers['x-tenant']}`)
     }
   })
-  const ask = async (): Promise<unknown> => await app.ask({ url: '/', headers: { authorization: 'Bearer alice', 'x-tenant': '07', accept: ['text/html', 'text/plain'], cookie: 'a=1' } })
+  const ask = async (): Promise<unknown> => await app.ask({
+    url: '/', headers: { authorization: 'Bearer alice', 'x-tenant': '07', accept: ['text/html', 'text/plain'], cookie: 'a=1' }
+  })
   await ask()
   await app.clock.pass(61_000)
   t.match(await ask(), { text: 'number 1 for 7', hit: true })

@@ -16,29 +16,34 @@ const numbered = (options: RouteCacheOptions, fields: Record<string, string> = {
 /** Waits until a refresh has stored what it got. */
 const stored = async (app: TestApp, stores: number): Promise<void> => await until(async () => (await app.cache.stats()).stores === stores)
 
-t.test('RFC 5861 section 3: one stale answer after another is served while one refresh runs, then the new one', async (t) => forEachBackend(t, async (t, on) => {
-  const barrier = new Barrier()
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    routes (app, probe) {
-      app.get('/', cached(SWR), async () => {
-        const times = probe.ran()
-        if (times > 1) await barrier.pass()
-        return `number ${times}`
+t.test('RFC 5861 section 3: one stale answer after another is served while one refresh runs, then the new one', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const barrier = new Barrier()
+    const app = await build(t, {
+      ...on,
+      compare: false,
+      routes (app, probe) {
+        app.get('/', cached(SWR), async () => {
+          const times = probe.ran()
+          if (times > 1) await barrier.pass()
+          return `number ${times}`
+        })
+      }
+    })
+    await app.ask('/')
+    await app.clock.pass(62_500)
+    for (let times = 0; times < 5; times++) {
+      t.match(await app.ask('/'), {
+        status: 200, text: 'number 1', hit: true, cacheStatus: 'fastify-response-cache; hit; ttl=-3', headers: { age: '62' }
       })
     }
-  })
-  await app.ask('/')
-  await app.clock.pass(62_500)
-  for (let times = 0; times < 5; times++) t.match(await app.ask('/'), { status: 200, text: 'number 1', hit: true, cacheStatus: 'fastify-response-cache; hit; ttl=-3', headers: { age: '62' } })
-  await barrier.reached()
-  t.equal(app.runs(), 2)
-  barrier.open()
-  await stored(app, 2)
-  t.match(await app.ask('/'), { text: 'number 2', cacheStatus: /hit; ttl=60/ })
-  t.match(await app.cache.stats(), { hits: 1, staleHits: 5, misses: 2 })
-}))
+    await barrier.reached()
+    t.equal(app.runs(), 2)
+    barrier.open()
+    await stored(app, 2)
+    t.match(await app.ask('/'), { text: 'number 2', cacheStatus: /hit; ttl=60/ })
+    t.match(await app.cache.stats(), { hits: 1, staleHits: 5, misses: 2 })
+  }))
 
 t.test('RFC 5861 section 3: when the window is over, the handler is waited for', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, { ...on, compare: false, routes: numbered({ staleWhileRevalidate: 10 }) })
@@ -54,9 +59,15 @@ t.test('a refresh goes through the whole route as its client did, and its hooks 
     compare: false,
     routes (app, probe) {
       app.addHook('onRequest', async (request) => {
-        if (probe.cached) seen.push([request.isCacheRefresh, request.headers['x-user'], request.headers['if-none-match'], request.headers['cache-control'], request.host, request.ip, request.url])
+        if (probe.cached) {
+          seen.push([
+            request.isCacheRefresh, request.headers['x-user'], request.headers['if-none-match'], request.headers['cache-control'],
+            request.host, request.ip, request.url
+          ])
+        }
       })
-      app.get('/list', cached({ ...SWR, key: { headers: ['x-user'] } }), async (request) => `${String(request.headers['x-user'])} ${probe.ran()}`)
+      app.get('/list', cached({ ...SWR, key: { headers: ['x-user'] } }), async (request) =>
+        `${String(request.headers['x-user'])} ${probe.ran()}`)
     }
   })
   const url = '/list?page=1'
@@ -76,7 +87,10 @@ t.test('nobody outside can make a request a refresh', async (t) => forEachBacken
       app.get('/', cached(SWR), async (request) => ({ refresh: request.isCacheRefresh ?? false }))
     }
   })
-  for (const via of ['socket', 'inject'] as const) t.same((await app.ask({ url: `/?${via}`, via, headers: { 'is-cache-refresh': 'true', 'x-refresh': 'true' } })).json(), { refresh: false })
+  for (const via of ['socket', 'inject'] as const) {
+    t.same((await app.ask({ url: `/?${via}`, via, headers: { 'is-cache-refresh': 'true', 'x-refresh': 'true' } })).json(),
+      { refresh: false })
+  }
 }))
 
 t.test('a refresh validates', async (t) => forEachBackend(t, async (t, on) => {
@@ -85,7 +99,9 @@ t.test('a refresh validates', async (t) => forEachBackend(t, async (t, on) => {
     routes (app, probe) {
       app.get('/', cached(SWR), async (request, reply) => {
         probe.ran(String(request.headers['if-none-match'] ?? 'bare'))
-        return request.headers['if-none-match'] === '"1"' ? await reply.header('etag', '"1"').code(304).send() : await reply.header('etag', '"1"').send('x')
+        return request.headers['if-none-match'] === '"1"'
+          ? await reply.header('etag', '"1"').code(304).send()
+          : await reply.header('etag', '"1"').send('x')
       })
     }
   })
@@ -98,69 +114,74 @@ t.test('a refresh validates', async (t) => forEachBackend(t, async (t, on) => {
   t.equal(app.runs('bare'), 1)
 }))
 
-t.test('refreshes that fail come at longer and longer intervals, and stale answers are served meanwhile', async (t) => forEachBackend(t, async (t, on) => {
-  let isBroken = false
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    routes (app, probe) {
-      app.get('/', cached(SWR), async () => {
-        probe.ran()
-        if (isBroken) throw new Error('broken')
-        return 'x'
-      })
+t.test('refreshes that fail come at longer and longer intervals, and stale answers are served meanwhile', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    let isBroken = false
+    const app = await build(t, {
+      ...on,
+      compare: false,
+      routes (app, probe) {
+        app.get('/', cached(SWR), async () => {
+          probe.ran()
+          if (isBroken) throw new Error('broken')
+          return 'x'
+        })
+      }
+    })
+    await app.ask('/')
+    isBroken = true
+    await app.clock.pass(61_000)
+    const refusals = async (count: number): Promise<void> =>
+      await until(async () => (await app.cache.stats()).refusals['handler-error'] === count)
+    for (const [afterMs, runs] of [[0, 2], [900, 2], [200, 3], [1_900, 3], [200, 4], [3_900, 4], [200, 5]] as const) {
+      await app.clock.pass(afterMs)
+      t.match(await app.ask('/'), { status: 200, text: 'x', hit: true })
+      await refusals(runs - 1)
+      t.equal(app.runs(), runs, `${afterMs} ms later`)
     }
-  })
-  await app.ask('/')
-  isBroken = true
-  await app.clock.pass(61_000)
-  const refusals = async (count: number): Promise<void> => await until(async () => (await app.cache.stats()).refusals['handler-error'] === count)
-  for (const [afterMs, runs] of [[0, 2], [900, 2], [200, 3], [1_900, 3], [200, 4], [3_900, 4], [200, 5]] as const) {
-    await app.clock.pass(afterMs)
-    t.match(await app.ask('/'), { status: 200, text: 'x', hit: true })
-    await refusals(runs - 1)
-    t.equal(app.runs(), runs, `${afterMs} ms later`)
-  }
-  t.match(app.warnings()[0], { reason: 'handler-error', statusCode: 500, msg: /^cache: a refresh brought nothing to store/ })
-  isBroken = false
-  await app.clock.pass(60_000)
-  await app.ask('/')
-  await stored(app, 2)
-  t.match(await app.ask('/'), { cacheStatus: /hit; ttl=60/ })
-}))
+    t.match(app.warnings()[0], { reason: 'handler-error', statusCode: 500, msg: /^cache: a refresh brought nothing to store/ })
+    isBroken = false
+    await app.clock.pass(60_000)
+    await app.ask('/')
+    await stored(app, 2)
+    t.match(await app.ask('/'), { cacheStatus: /hit; ttl=60/ })
+  }))
 
-t.test('a refresh that a hook refuses leaves the entry as it is; one that brings another answer ends it', async (t) => forEachBackend(t, async (t, on) => {
-  let now: 'refused' | 'gone' | 'well' = 'well'
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    routes (app, probe) {
-      app.addHook('onRequest', async (request, reply) => {
-        if (request.isCacheRefresh && now === 'refused') {
-          probe.ran('refused')
-          return await reply.code(401).send('who are you')
-        }
-      })
-      app.get('/', cached(SWR), async (_request, reply) => {
-        probe.ran()
-        return now === 'gone' ? await reply.code(404).send('gone') : 'x'
-      })
-    }
-  })
-  await app.ask('/')
-  await app.clock.pass(61_000)
-  now = 'refused'
-  t.match(await app.ask('/'), { text: 'x', hit: true })
-  await until(() => app.warnings().length > 0)
-  t.match(app.warnings(), [{ key: /^0:r GET 1:\/ /, reason: 'not-asked', statusCode: 401, msg: /^cache: a refresh brought nothing to store/ }])
-  t.equal(app.runs('refused'), 1)
-  t.match(await app.ask('/'), { text: 'x', hit: true })
-  now = 'gone'
-  await app.clock.pass(2_000)
-  t.match(await app.ask('/'), { text: 'x', hit: true })
-  await until(async () => (await app.cache.stats()).refusals.status === 1)
-  t.match(await app.ask('/'), { status: 404, text: 'gone', hit: false }, 'what the handler said in its place ends it')
-}))
+t.test('a refresh that a hook refuses leaves the entry as it is; one that brings another answer ends it', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    let now: 'refused' | 'gone' | 'well' = 'well'
+    const app = await build(t, {
+      ...on,
+      compare: false,
+      routes (app, probe) {
+        app.addHook('onRequest', async (request, reply) => {
+          if (request.isCacheRefresh && now === 'refused') {
+            probe.ran('refused')
+            return await reply.code(401).send('who are you')
+          }
+        })
+        app.get('/', cached(SWR), async (_request, reply) => {
+          probe.ran()
+          return now === 'gone' ? await reply.code(404).send('gone') : 'x'
+        })
+      }
+    })
+    await app.ask('/')
+    await app.clock.pass(61_000)
+    now = 'refused'
+    t.match(await app.ask('/'), { text: 'x', hit: true })
+    await until(() => app.warnings().length > 0)
+    t.match(app.warnings(), [
+      { key: /^0:r GET 1:\/ /, reason: 'not-asked', statusCode: 401, msg: /^cache: a refresh brought nothing to store/ }
+    ])
+    t.equal(app.runs('refused'), 1)
+    t.match(await app.ask('/'), { text: 'x', hit: true })
+    now = 'gone'
+    await app.clock.pass(2_000)
+    t.match(await app.ask('/'), { text: 'x', hit: true })
+    await until(async () => (await app.cache.stats()).refusals.status === 1)
+    t.match(await app.ask('/'), { status: 404, text: 'gone', hit: false }, 'what the handler said in its place ends it')
+  }))
 
 t.test('an invalidation during a refresh is not undone by it', async (t) => forEachBackend(t, async (t, on) => {
   const barrier = new Barrier()
@@ -186,28 +207,29 @@ t.test('an invalidation during a refresh is not undone by it', async (t) => forE
   t.match(await app.ask('/'), { text: '2', hit: true })
 }))
 
-t.test('a refresh whose answer ends the entry has not failed: what is stored next is refreshed as soon as it is stale', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    routes (app, probe) {
-      app.get('/', cached({ ...SWR, tags: ['t'] }), async (_request, reply) => {
-        const times = probe.ran()
-        if (times === 2) reply.header('cache-control', 'private')
-        return `number ${times}`
-      })
-    }
-  })
-  await app.ask('/')
-  await app.cache.invalidate({ tags: ['t'], soft: true })
-  t.match(await app.ask('/'), { text: 'number 1', hit: true })
-  await until(async () => (await app.cache.stats()).refusals.private === 1)
-  t.match(await app.ask('/'), { text: 'number 3', hit: false })
-  await app.cache.invalidate({ tags: ['t'], soft: true })
-  t.match(await app.ask('/'), { text: 'number 3', hit: true })
-  await stored(app, 3)
-  t.match(await app.ask('/'), { text: 'number 4', hit: true })
-}))
+t.test('a refresh whose answer ends the entry has not failed: what is stored next is refreshed as soon as it is stale', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await build(t, {
+      ...on,
+      compare: false,
+      routes (app, probe) {
+        app.get('/', cached({ ...SWR, tags: ['t'] }), async (_request, reply) => {
+          const times = probe.ran()
+          if (times === 2) reply.header('cache-control', 'private')
+          return `number ${times}`
+        })
+      }
+    })
+    await app.ask('/')
+    await app.cache.invalidate({ tags: ['t'], soft: true })
+    t.match(await app.ask('/'), { text: 'number 1', hit: true })
+    await until(async () => (await app.cache.stats()).refusals.private === 1)
+    t.match(await app.ask('/'), { text: 'number 3', hit: false })
+    await app.cache.invalidate({ tags: ['t'], soft: true })
+    t.match(await app.ask('/'), { text: 'number 3', hit: true })
+    await stored(app, 3)
+    t.match(await app.ask('/'), { text: 'number 4', hit: true })
+  }))
 
 t.test('closing ends a refresh whose handler never answers', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {

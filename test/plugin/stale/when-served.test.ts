@@ -17,7 +17,9 @@ const numbered = (options: RouteCacheOptions, fields: Record<string, string> = {
 const stored = async (app: TestApp, stores: number): Promise<void> => await until(async () => (await app.cache.stats()).stores === stores)
 
 t.test('RFC 5861: what the answer says goes before the route', async (t) => {
-  for (const [control, hit] of [['max-age=60, stale-while-revalidate=30', true], ['max-age=60, stale-while-revalidate=0', false]] as const) {
+  for (const [control, hit] of [
+    ['max-age=60, stale-while-revalidate=30', true], ['max-age=60, stale-while-revalidate=0', false]
+  ] as const) {
     await t.test(control, async (t) => {
       const app = await build(t, { compare: false, routes: numbered(hit ? {} : SWR, { 'cache-control': control }) })
       await app.ask('/')
@@ -48,78 +50,91 @@ t.test('RFC 9111 section 4.2.4: must-revalidate, proxy-revalidate, no-cache and 
   }
 })
 
-t.test('RFC 5861 section 4: where the handler fails, the stale answer is sent in its place', async (t) => forEachBackend(t, async (t, on) => {
-  let failing: string | undefined
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    routes (app, probe) {
-      app.addHook('onSend', async (_request, reply, payload) => { reply.header('x-seen', String(reply.statusCode)); return payload })
-      app.get('/', cached({ staleIfError: '10m' }), async (_request, reply) => {
-        probe.ran()
-        if (failing === 'throw') throw new Error('thrown')
-        if (failing !== undefined) return await reply.code(Number(failing)).headers({ 'x-error': 'yes', 'retry-after': '5' }).send({ broken: true })
-        return await reply.headers({ 'x-own': 'yes', link: ['</a>', '</b>'] }).send('good')
-      })
+t.test('RFC 5861 section 4: where the handler fails, the stale answer is sent in its place', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    let failing: string | undefined
+    const app = await build(t, {
+      ...on,
+      compare: false,
+      routes (app, probe) {
+        app.addHook('onSend', async (_request, reply, payload) => { reply.header('x-seen', String(reply.statusCode)); return payload })
+        app.get('/', cached({ staleIfError: '10m' }), async (_request, reply) => {
+          probe.ran()
+          if (failing === 'throw') throw new Error('thrown')
+          if (failing !== undefined) {
+            return await reply.code(Number(failing)).headers({ 'x-error': 'yes', 'retry-after': '5' }).send({ broken: true })
+          }
+          return await reply.headers({ 'x-own': 'yes', link: ['</a>', '</b>'] }).send('good')
+        })
+      }
+    })
+    const good = await app.ask('/')
+    await app.clock.pass(61_000)
+    for (failing of ['throw', '500', '502', '503', '504']) {
+      const answer = await app.ask('/')
+      t.match(answer, {
+        status: 200,
+        text: 'good',
+        cacheStatus: `fastify-response-cache; fwd=stale; fwd-status=${failing === 'throw' ? '500' : failing}; detail=${failing === 'throw' ? 'handler-error' : 'status'}`,
+        headers: { 'x-own': 'yes', link: '</a>, </b>', age: '61', 'x-seen': '200', 'x-error': undefined, 'retry-after': undefined }
+      }, failing)
+      t.equal(answer.headers['content-type'], good.headers['content-type'])
+      t.equal(answer.headers['content-length'], good.headers['content-length'])
     }
-  })
-  const good = await app.ask('/')
-  await app.clock.pass(61_000)
-  for (failing of ['throw', '500', '502', '503', '504']) {
-    const answer = await app.ask('/')
-    t.match(answer, { status: 200, text: 'good', cacheStatus: `fastify-response-cache; fwd=stale; fwd-status=${failing === 'throw' ? '500' : failing}; detail=${failing === 'throw' ? 'handler-error' : 'status'}`, headers: { 'x-own': 'yes', link: '</a>, </b>', age: '61', 'x-seen': '200', 'x-error': undefined, 'retry-after': undefined } }, failing)
-    t.equal(answer.headers['content-type'], good.headers['content-type'])
-    t.equal(answer.headers['content-length'], good.headers['content-length'])
-  }
-  t.equal((await app.cache.stats()).staleHits, 5)
-  for (failing of ['501', '400', '404', '429']) {
-    t.match(await app.ask('/'), { status: Number(failing), headers: { 'x-error': 'yes' } }, `${failing} is no such error`)
-    failing = undefined
+    t.equal((await app.cache.stats()).staleHits, 5)
+    for (failing of ['501', '400', '404', '429']) {
+      t.match(await app.ask('/'), { status: Number(failing), headers: { 'x-error': 'yes' } }, `${failing} is no such error`)
+      failing = undefined
+      await app.ask('/')
+      await app.clock.pass(61_000)
+    }
+    await app.clock.pass(600_000)
+    failing = 'throw'
+    t.match(await app.ask('/'), { status: 500 }, 'when the window is over')
+  }))
+
+t.test('RFC 5861 section 4: what the answer says goes before the route; a stored error stands in for nothing', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await build(t, {
+      ...on,
+      compare: false,
+      routes (app, probe) {
+        app.get('/own', cached(), async (_request, reply) => probe.ran('own') === 1
+          ? await reply.header('cache-control', 'max-age=60, stale-if-error=60').send('good')
+          : await reply.code(503).send('bad'))
+        app.get('/error', cached({ staleIfError: '10m' }), async (_request, reply) =>
+          await reply.code(503).header('cache-control', 'max-age=60').send(`bad ${probe.ran('error')}`))
+      }
+    })
+    for (const url of ['/own', '/error']) await app.ask(url)
+    await app.clock.pass(61_000)
+    t.match(await app.ask('/own'), { status: 200, text: 'good' })
+    t.match(await app.ask('/error'), { status: 503, text: 'bad 2' })
+  }))
+
+t.test('whoever waits for a handler that fails is given the stale answer too, and the handler runs once', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const barrier = new Barrier()
+    const app = await build(t, {
+      ...on,
+      compare: false,
+      routes (app, probe) {
+        app.get('/', cached({ staleIfError: '10m' }), async () => {
+          if (probe.ran() === 1) return 'good'
+          await barrier.pass()
+          throw new Error('broken')
+        })
+      }
+    })
     await app.ask('/')
     await app.clock.pass(61_000)
-  }
-  await app.clock.pass(600_000)
-  failing = 'throw'
-  t.match(await app.ask('/'), { status: 500 }, 'when the window is over')
-}))
-
-t.test('RFC 5861 section 4: what the answer says goes before the route; a stored error stands in for nothing', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    routes (app, probe) {
-      app.get('/own', cached(), async (_request, reply) => probe.ran('own') === 1 ? await reply.header('cache-control', 'max-age=60, stale-if-error=60').send('good') : await reply.code(503).send('bad'))
-      app.get('/error', cached({ staleIfError: '10m' }), async (_request, reply) => await reply.code(503).header('cache-control', 'max-age=60').send(`bad ${probe.ran('error')}`))
-    }
-  })
-  for (const url of ['/own', '/error']) await app.ask(url)
-  await app.clock.pass(61_000)
-  t.match(await app.ask('/own'), { status: 200, text: 'good' })
-  t.match(await app.ask('/error'), { status: 503, text: 'bad 2' })
-}))
-
-t.test('whoever waits for a handler that fails is given the stale answer too, and the handler runs once', async (t) => forEachBackend(t, async (t, on) => {
-  const barrier = new Barrier()
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    routes (app, probe) {
-      app.get('/', cached({ staleIfError: '10m' }), async () => {
-        if (probe.ran() === 1) return 'good'
-        await barrier.pass()
-        throw new Error('broken')
-      })
-    }
-  })
-  await app.ask('/')
-  await app.clock.pass(61_000)
-  const asked = Array.from({ length: 10 }, async () => await app.ask('/'))
-  await barrier.reached()
-  await until(async () => (await app.cache.stats()).misses >= 11)
-  barrier.open()
-  t.ok((await Promise.all(asked)).every(({ status, text }) => status === 200 && text === 'good'))
-  t.equal(app.runs(), 2)
-}))
+    const asked = Array.from({ length: 10 }, async () => await app.ask('/'))
+    await barrier.reached()
+    await until(async () => (await app.cache.stats()).misses >= 11)
+    barrier.open()
+    t.ok((await Promise.all(asked)).every(({ status, text }) => status === 200 && text === 'good'))
+    t.equal(app.runs(), 2)
+  }))
 
 t.test('a failing hook behind the handler is what it is without the cache', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
@@ -134,58 +149,64 @@ t.test('a failing hook behind the handler is what it is without the cache', asyn
   t.match(await app.ask({ url: '/', headers: { 'x-fail': 'yes' } }), { status: 500 })
 }))
 
-t.test('a soft invalidation makes what it is about stale: served while it is refreshed, validated, or sent in place of an error', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    routes (app, probe) {
-      const options = { ttl: '1h', tags: ['t'] }
-      app.get('/swr', cached({ ...options, ...SWR }), async () => `number ${probe.ran('/swr')}`)
-      app.get('/sie', cached({ ...options, staleIfError: '10m' }), async () => { if (probe.ran('/sie') > 1) throw new Error('broken'); return 'good' })
-      app.get('/etag', cached(options), async (request, reply) => request.headers['if-none-match'] === undefined ? await reply.header('etag', '"1"').send('x') : await reply.code(304).send())
-      app.get('/bare', cached(options), async () => `number ${probe.ran('/bare')}`)
-    }
-  })
-  const invalidate = async (soft: boolean): Promise<void> => await app.cache.invalidate({ tags: ['t'], soft })
-  for (const url of ['/swr', '/sie', '/etag', '/bare']) await app.ask(url)
-  await invalidate(true)
-  await app.clock.pass(1_500)
-  t.match(await app.ask('/swr'), { text: 'number 1', hit: true, cacheStatus: /hit; ttl=-2/ })
-  await stored(app, 5)
-  t.match(await app.ask('/swr'), { text: 'number 2', hit: true, cacheStatus: /hit; ttl=3600/ })
-  t.match(await app.ask('/sie'), { status: 200, text: 'good', cacheStatus: /fwd=stale; fwd-status=500/ })
-  t.match(await app.ask('/etag'), { status: 200, text: 'x', cacheStatus: /fwd=stale; fwd-status=304; stored/ })
-  t.match(await app.ask('/bare'), { text: 'number 2', cacheStatus: /fwd=miss; stored/ })
-  await app.clock.pass(600_000)
-  t.match(await app.ask('/sie'), { status: 500 }, 'the window began with the invalidation')
-  await invalidate(false)
-  for (const url of ['/swr', '/etag', '/bare']) t.match(await app.ask(url), { hit: false, cacheStatus: /fwd=miss/ }, `${url}, forgotten`)
-}))
+t.test('a soft invalidation makes what it is about stale: served while it is refreshed, validated, or sent in place of an error',
+  async (t) => forEachBackend(t, async (t, on) => {
+    const app = await build(t, {
+      ...on,
+      compare: false,
+      routes (app, probe) {
+        const options = { ttl: '1h', tags: ['t'] }
+        app.get('/swr', cached({ ...options, ...SWR }), async () => `number ${probe.ran('/swr')}`)
+        app.get('/sie', cached({ ...options, staleIfError: '10m' }), async () => {
+          if (probe.ran('/sie') > 1) throw new Error('broken')
+          return 'good'
+        })
+        app.get('/etag', cached(options), async (request, reply) =>
+          request.headers['if-none-match'] === undefined ? await reply.header('etag', '"1"').send('x') : await reply.code(304).send())
+        app.get('/bare', cached(options), async () => `number ${probe.ran('/bare')}`)
+      }
+    })
+    const invalidate = async (soft: boolean): Promise<void> => await app.cache.invalidate({ tags: ['t'], soft })
+    for (const url of ['/swr', '/sie', '/etag', '/bare']) await app.ask(url)
+    await invalidate(true)
+    await app.clock.pass(1_500)
+    t.match(await app.ask('/swr'), { text: 'number 1', hit: true, cacheStatus: /hit; ttl=-2/ })
+    await stored(app, 5)
+    t.match(await app.ask('/swr'), { text: 'number 2', hit: true, cacheStatus: /hit; ttl=3600/ })
+    t.match(await app.ask('/sie'), { status: 200, text: 'good', cacheStatus: /fwd=stale; fwd-status=500/ })
+    t.match(await app.ask('/etag'), { status: 200, text: 'x', cacheStatus: /fwd=stale; fwd-status=304; stored/ })
+    t.match(await app.ask('/bare'), { text: 'number 2', cacheStatus: /fwd=miss; stored/ })
+    await app.clock.pass(600_000)
+    t.match(await app.ask('/sie'), { status: 500 }, 'the window began with the invalidation')
+    await invalidate(false)
+    for (const url of ['/swr', '/etag', '/bare']) t.match(await app.ask(url), { hit: false, cacheStatus: /fwd=miss/ }, `${url}, forgotten`)
+  }))
 
-t.test('who asks after a tag was invalidated is not given the old answer that stands in for an error', async (t) => forEachBackend(t, async (t, on) => {
-  const barrier = new Barrier()
-  let isFailing = false
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    routes (app) {
-      app.get('/', cached({ staleIfError: '10m' }), async (_request, reply) => {
-        if (isFailing) { await barrier.pass(); throw new Error('broken') }
-        reply.cache({ tags: ['product 1'] })
-        return 'old'
-      })
-    }
-  })
-  await app.ask('/')
-  await app.clock.pass(61_000)
-  isFailing = true
-  const before = app.ask('/')
-  await barrier.reached()
-  await app.cache.invalidate('product 1')
-  const after = app.ask('/')
-  await until(async () => (await app.cache.stats()).misses === 3)
-  await turns()
-  barrier.open()
-  t.match(await before, { text: 'old' }, 'who asked before may be')
-  t.match(await after, { status: 500 })
-}))
+t.test('who asks after a tag was invalidated is not given the old answer that stands in for an error', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const barrier = new Barrier()
+    let isFailing = false
+    const app = await build(t, {
+      ...on,
+      compare: false,
+      routes (app) {
+        app.get('/', cached({ staleIfError: '10m' }), async (_request, reply) => {
+          if (isFailing) { await barrier.pass(); throw new Error('broken') }
+          reply.cache({ tags: ['product 1'] })
+          return 'old'
+        })
+      }
+    })
+    await app.ask('/')
+    await app.clock.pass(61_000)
+    isFailing = true
+    const before = app.ask('/')
+    await barrier.reached()
+    await app.cache.invalidate('product 1')
+    const after = app.ask('/')
+    await until(async () => (await app.cache.stats()).misses === 3)
+    await turns()
+    barrier.open()
+    t.match(await before, { text: 'old' }, 'who asked before may be')
+    t.match(await after, { status: 500 })
+  }))

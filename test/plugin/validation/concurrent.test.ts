@@ -3,37 +3,50 @@ import t from 'tap'
 import { build, forEachBackend } from '../../support/app.js'
 import { cached, Document } from '../../support/document.js'
 
-t.test('Last-Modified alone is a validator, too; without any, the handler is asked as the client asks', async (t) => forEachBackend(t, async (t, on) => {
-  const asked: unknown[] = []
-  const date = 'Tue, 06 May 2031 07:00:00 GMT'
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    routes (app) {
-      app.get('/dated', cached(), async (request, reply) => { asked.push(request.headers['if-modified-since']); return request.headers['if-modified-since'] === date ? await reply.code(304).send() : await reply.header('last-modified', date).send('x') })
-      app.get('/bare', cached(), async (request) => { asked.push(request.headers['if-modified-since']); return 'x' })
-      app.get('/odd', cached(), async (request, reply) => { asked.push(request.headers['if-none-match']); return await reply.header('etag', 'unquoted').send('x') })
-      app.get('/kept', cached({ keep: 0 }), async (request, reply) => { asked.push(request.headers['if-none-match']); return await reply.header('etag', '"1"').send('x') })
+t.test('Last-Modified alone is a validator, too; without any, the handler is asked as the client asks', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const asked: unknown[] = []
+    const date = 'Tue, 06 May 2031 07:00:00 GMT'
+    const app = await build(t, {
+      ...on,
+      compare: false,
+      routes (app) {
+        app.get('/dated', cached(), async (request, reply) => {
+          asked.push(request.headers['if-modified-since'])
+          return request.headers['if-modified-since'] === date
+            ? await reply.code(304).send()
+            : await reply.header('last-modified', date).send('x')
+        })
+        app.get('/bare', cached(), async (request) => { asked.push(request.headers['if-modified-since']); return 'x' })
+        app.get('/odd', cached(), async (request, reply) => {
+          asked.push(request.headers['if-none-match'])
+          return await reply.header('etag', 'unquoted').send('x')
+        })
+        app.get('/kept', cached({ keep: 0 }), async (request, reply) => {
+          asked.push(request.headers['if-none-match'])
+          return await reply.header('etag', '"1"').send('x')
+        })
+      }
+    })
+    for (const [url, expected] of [['/dated', date], ['/bare', 'own'], ['/odd', undefined], ['/kept', undefined]] as const) {
+      await app.ask(url)
+      await app.clock.pass(61_000)
+      await app.ask({ url, headers: { 'if-modified-since': 'own' } })
+      t.equal(asked.at(-1), expected, url)
     }
-  })
-  for (const [url, expected] of [['/dated', date], ['/bare', 'own'], ['/odd', undefined], ['/kept', undefined]] as const) {
-    await app.ask(url)
-    await app.clock.pass(61_000)
-    await app.ask({ url, headers: { 'if-modified-since': 'own' } })
-    t.equal(asked.at(-1), expected, url)
-  }
-}))
+  }))
 
-t.test('keep: an answer whose handler named a validator is kept for so long after its freshness, and no longer', async (t) => forEachBackend(t, async (t, on) => {
-  const document = new Document()
-  const app = await build(t, { ...on, routes: (app, probe) => document.serve(app, probe, { keep: '2m' }) })
-  await app.ask('/')
-  await app.clock.pass(60_000 + 119_000)
-  await app.ask('/')
-  await app.clock.pass(60_000 + 121_000)
-  await app.ask('/')
-  t.same(document.asked, [undefined, '"v1"', undefined])
-}))
+t.test('keep: an answer whose handler named a validator is kept for so long after its freshness, and no longer', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const document = new Document()
+    const app = await build(t, { ...on, routes: (app, probe) => document.serve(app, probe, { keep: '2m' }) })
+    await app.ask('/')
+    await app.clock.pass(60_000 + 119_000)
+    await app.ask('/')
+    await app.clock.pass(60_000 + 121_000)
+    await app.ask('/')
+    t.same(document.asked, [undefined, '"v1"', undefined])
+  }))
 
 t.test('an invalidation while the handler validates is not undone by its 304', async (t) => forEachBackend(t, async (t, on) => {
   let meanwhile = async (): Promise<void> => {}

@@ -9,7 +9,9 @@ import { Barrier, until } from '../../support/barrier.js'
 type Handler = (request: FastifyRequest, reply: FastifyReply) => unknown
 
 /** A route whose handler is told what to do, and that has stored an answer which is stale by now. */
-async function stale (t: Test, on: object, cache: RouteCacheOptions, more: object = {}): Promise<TestApp & { does: (handler: Handler) => void }> {
+async function stale (
+  t: Test, on: object, cache: RouteCacheOptions, more: object = {}
+): Promise<TestApp & { does: (handler: Handler) => void }> {
   let handler: Handler = () => 'good'
   const app = await build(t, {
     ...on,
@@ -28,23 +30,25 @@ const broken: Readonly<Record<string, () => Readable>> = {
 }
 
 for (const [when, stream] of Object.entries(broken)) {
-  t.test(`a stream that breaks ${when} does not end the stale answer, which stands in for the next error`, async (t) => forEachBackend(t, async (t, on) => {
-    const app = await stale(t, on, { staleIfError: '1h' })
-    app.does((_request, reply) => reply.type('text/plain').send(stream()))
-    const answer = await app.ask('/')
-    if (when === 'half-way') t.match(answer, { whole: false })
-    else t.match(answer, { status: 200, text: 'good', cacheStatus: /; fwd=stale; fwd-status=500; detail=stream-failed$/ })
-    app.does((_request, reply) => reply.code(503).send('down'))
-    t.match(await app.ask('/'), { status: 200, text: 'good' })
-  }))
+  t.test(`a stream that breaks ${when} does not end the stale answer, which stands in for the next error`, async (t) =>
+    forEachBackend(t, async (t, on) => {
+      const app = await stale(t, on, { staleIfError: '1h' })
+      app.does((_request, reply) => reply.type('text/plain').send(stream()))
+      const answer = await app.ask('/')
+      if (when === 'half-way') t.match(answer, { whole: false })
+      else t.match(answer, { status: 200, text: 'good', cacheStatus: /; fwd=stale; fwd-status=500; detail=stream-failed$/ })
+      app.does((_request, reply) => reply.code(503).send('down'))
+      t.match(await app.ask('/'), { status: 200, text: 'good' })
+    }))
 
-  t.test(`a refresh whose stream breaks ${when} has failed, and what is stale is sent meanwhile`, async (t) => forEachBackend(t, async (t, on) => {
-    const app = await stale(t, on, { staleWhileRevalidate: '1h' })
-    app.does((_request, reply) => reply.type('text/plain').send(stream()))
-    t.match(await app.ask('/'), { text: 'good', hit: true })
-    await until(() => app.warnings().some(({ reason }) => reason === 'stream-failed'))
-    t.match(await app.ask('/'), { text: 'good', hit: true })
-  }))
+  t.test(`a refresh whose stream breaks ${when} has failed, and what is stale is sent meanwhile`, async (t) =>
+    forEachBackend(t, async (t, on) => {
+      const app = await stale(t, on, { staleWhileRevalidate: '1h' })
+      app.does((_request, reply) => reply.type('text/plain').send(stream()))
+      t.match(await app.ask('/'), { text: 'good', hit: true })
+      await until(() => app.warnings().some(({ reason }) => reason === 'stream-failed'))
+      t.match(await app.ask('/'), { text: 'good', hit: true })
+    }))
 }
 
 t.test('a client that asks anew and leaves ends nobody\'s fresh answer', async (t) => forEachBackend(t, async (t, on) => {
@@ -62,44 +66,46 @@ t.test('a client that asks anew and leaves ends nobody\'s fresh answer', async (
   t.match(await app.ask('/'), { text: 'good', hit: true })
 }))
 
-t.test('who waited in vain for the leader, and is answered later, ends nothing that the leader has stored meanwhile', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await stale(t, on, {}, { lockTimeout: '50ms' })
-  const [leader, follower] = [new Barrier(), new Barrier()]
-  let runs = 0
-  app.does(async () => {
-    const run = ++runs
-    await (run === 1 ? leader : follower).pass()
-    return `run ${run}`
-  })
-  const first = app.ask('/')
-  await leader.reached()
-  const second = app.ask('/')
-  await follower.reached()
-  leader.open()
-  t.match(await first, { text: 'run 1', cacheStatus: /; stored/ })
-  follower.open()
-  t.match(await second, { text: 'run 2', cacheStatus: /; detail=lock-timeout/ })
-  t.match(await app.ask('/'), { text: 'run 1', hit: true })
-}))
-
-t.test('a HEAD that finds the stale answer outdated ends that one, and not what was stored since', async (t) => forEachBackend(t, async (t, on) => {
-  for (const isStoredSince of [true, false]) {
-    const head = new Barrier()
-    const app = await stale(t, on, { staleIfError: '1h' })
-    app.does(async ({ method }, reply) => {
-      if (method === 'HEAD') await head.pass()
-      return await reply.header('etag', '"2"').send('better')
+t.test('who waited in vain for the leader, and is answered later, ends nothing that the leader has stored meanwhile', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await stale(t, on, {}, { lockTimeout: '50ms' })
+    const [leader, follower] = [new Barrier(), new Barrier()]
+    let runs = 0
+    app.does(async () => {
+      const run = ++runs
+      await (run === 1 ? leader : follower).pass()
+      return `run ${run}`
     })
-    const asking = app.ask({ url: '/', method: 'HEAD' })
-    await head.reached()
-    if (isStoredSince) t.match(await app.ask('/'), { text: 'better', hit: false })
-    head.open()
-    t.match(await asking, { status: 200 })
-    if (isStoredSince) t.match(await app.ask('/'), { text: 'better', hit: true })
-    app.does((_request, reply) => reply.code(503).send('down'))
-    if (!isStoredSince) t.match(await app.ask('/'), { status: 503 })
-  }
-}))
+    const first = app.ask('/')
+    await leader.reached()
+    const second = app.ask('/')
+    await follower.reached()
+    leader.open()
+    t.match(await first, { text: 'run 1', cacheStatus: /; stored/ })
+    follower.open()
+    t.match(await second, { text: 'run 2', cacheStatus: /; detail=lock-timeout/ })
+    t.match(await app.ask('/'), { text: 'run 1', hit: true })
+  }))
+
+t.test('a HEAD that finds the stale answer outdated ends that one, and not what was stored since', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    for (const isStoredSince of [true, false]) {
+      const head = new Barrier()
+      const app = await stale(t, on, { staleIfError: '1h' })
+      app.does(async ({ method }, reply) => {
+        if (method === 'HEAD') await head.pass()
+        return await reply.header('etag', '"2"').send('better')
+      })
+      const asking = app.ask({ url: '/', method: 'HEAD' })
+      await head.reached()
+      if (isStoredSince) t.match(await app.ask('/'), { text: 'better', hit: false })
+      head.open()
+      t.match(await asking, { status: 200 })
+      if (isStoredSince) t.match(await app.ask('/'), { text: 'better', hit: true })
+      app.does((_request, reply) => reply.code(503).send('down'))
+      if (!isStoredSince) t.match(await app.ask('/'), { status: 503 })
+    }
+  }))
 
 for (const says of ['private', 'no-store']) {
   t.test(`RFC 9111 section 3.2: a 304 that says ${says} ends the answer that it is about`, async (t) => forEachBackend(t, async (t, on) => {
@@ -114,16 +120,17 @@ for (const says of ['private', 'no-store']) {
   }))
 }
 
-t.test('a 304 with a cookie is for the one who asked, and leaves the answer that it is about', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await stale(t, on, { staleIfError: '1h' })
-  app.does((_request, reply) => reply.header('etag', '"1"').send('validated'))
-  await app.ask('/')
-  await app.clock.pass(61_000)
-  app.does((_request, reply) => reply.code(304).headers({ etag: '"1"', 'set-cookie': 'a=1' }).send())
-  t.match(await app.ask('/'), { status: 200, text: 'validated', cacheStatus: /; detail=set-cookie$/ })
-  app.does((_request, reply) => reply.code(503).send('down'))
-  t.match(await app.ask('/'), { status: 200, text: 'validated' })
-}))
+t.test('a 304 with a cookie is for the one who asked, and leaves the answer that it is about', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await stale(t, on, { staleIfError: '1h' })
+    app.does((_request, reply) => reply.header('etag', '"1"').send('validated'))
+    await app.ask('/')
+    await app.clock.pass(61_000)
+    app.does((_request, reply) => reply.code(304).headers({ etag: '"1"', 'set-cookie': 'a=1' }).send())
+    t.match(await app.ask('/'), { status: 200, text: 'validated', cacheStatus: /; detail=set-cookie$/ })
+    app.does((_request, reply) => reply.code(503).send('down'))
+    t.match(await app.ask('/'), { status: 200, text: 'validated' })
+  }))
 
 for (const statusCode of [404, 410, 451]) {
   t.test(`a ${statusCode} ends the stale answer, sent or thrown`, async (t) => forEachBackend(t, async (t, on) => {
@@ -140,64 +147,73 @@ for (const statusCode of [404, 410, 451]) {
   }))
 }
 
-t.test('a 404 that the handler throws ends the stale response, whatever status a hook sends it with', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await stale(t, on, { staleIfError: '1h' }, {
-    before (app: FastifyInstance) { app.addHook('onSend', async (_request, reply) => { if (reply.statusCode === 404) reply.code(200) }) }
-  })
-  app.does(() => { throw Object.assign(new Error('gone'), { statusCode: 404 }) })
-  t.match(await app.ask('/'), { status: 200, text: /gone/ })
-  app.does((_request, reply) => reply.code(503).send('down'))
-  t.match(await app.ask('/'), { status: 503 })
-}))
+t.test('a 404 that the handler throws ends the stale response, whatever status a hook sends it with', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await stale(t, on, { staleIfError: '1h' }, {
+      before (app: FastifyInstance) { app.addHook('onSend', async (_request, reply) => { if (reply.statusCode === 404) reply.code(200) }) }
+    })
+    app.does(() => { throw Object.assign(new Error('gone'), { statusCode: 404 }) })
+    t.match(await app.ask('/'), { status: 200, text: /gone/ })
+    app.does((_request, reply) => reply.code(503).send('down'))
+    t.match(await app.ask('/'), { status: 503 })
+  }))
 
-t.test('an error of a hook is not stored as fresh as the new response that the hook failed on', async (t) => forEachBackend(t, async (t, on) => {
-  let isBroken = false
-  const app = await stale(t, on, { staleIfError: '1h' }, {
-    before (app: FastifyInstance) {
-      app.addHook('onSend', async (_request, reply) => { if (isBroken && reply.statusCode === 200) throw new Error('the hook failed') })
-    }
-  })
-  app.does((_request, reply) => reply.header('cache-control', 'max-age=60').send('better'))
-  isBroken = true
-  t.match(await app.ask('/'), { status: 500, cacheStatus: /; fwd=stale; detail=handler-error$/ })
-  isBroken = false
-  t.match(await app.ask('/'), { status: 200, text: 'better', hit: false })
-}))
+t.test('an error of a hook is not stored as fresh as the new response that the hook failed on', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    let isBroken = false
+    const app = await stale(t, on, { staleIfError: '1h' }, {
+      before (app: FastifyInstance) {
+        app.addHook('onSend', async (_request, reply) => { if (isBroken && reply.statusCode === 200) throw new Error('the hook failed') })
+      }
+    })
+    app.does((_request, reply) => reply.header('cache-control', 'max-age=60').send('better'))
+    isBroken = true
+    t.match(await app.ask('/'), { status: 500, cacheStatus: /; fwd=stale; detail=handler-error$/ })
+    isBroken = false
+    t.match(await app.ask('/'), { status: 200, text: 'better', hit: false })
+  }))
 
-t.test('what stands in for an error has the fields that hooks set for this request, as a hit has', async (t) => forEachBackend(t, async (t, on) => {
-  let isDown = false
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    routes (app) {
-      app.addHook('onRequest', async (_request, reply) => { reply.headers({ 'content-security-policy': "default-src 'none'", 'x-frame-options': 'DENY', 'set-cookie': ['csrf=1', 'sid=2'] }) })
-      app.get('/', { config: { cache: { ttl: '1m', staleIfError: '1h', setCookie: 'store' } } }, async (_request, reply) => {
-        if (isDown) reply.code(503).header('content-security-policy', "default-src 'self'").header('set-cookie', 'error=1').removeHeader('x-frame-options')
-        return isDown ? 'error page' : 'good'
-      })
-    }
-  })
-  const fields = { 'content-security-policy': "default-src 'none'", 'x-frame-options': 'DENY', 'set-cookie': ['csrf=1', 'sid=2'] }
-  await app.ask('/')
-  t.match(await app.ask('/'), { hit: true, headers: fields })
-  await app.clock.pass(61_000)
-  isDown = true
-  t.match(await app.ask('/'), { text: 'good', cacheStatus: /fwd-status=503/, headers: fields })
-}))
+t.test('what stands in for an error has the fields that hooks set for this request, as a hit has', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    let isDown = false
+    const app = await build(t, {
+      ...on,
+      compare: false,
+      routes (app) {
+        app.addHook('onRequest', async (_request, reply) => {
+          reply.headers({ 'content-security-policy': "default-src 'none'", 'x-frame-options': 'DENY', 'set-cookie': ['csrf=1', 'sid=2'] })
+        })
+        app.get('/', { config: { cache: { ttl: '1m', staleIfError: '1h', setCookie: 'store' } } }, async (_request, reply) => {
+          if (isDown) {
+            reply.code(503)
+              .header('content-security-policy', "default-src 'self'").header('set-cookie', 'error=1').removeHeader('x-frame-options')
+          }
+          return isDown ? 'error page' : 'good'
+        })
+      }
+    })
+    const fields = { 'content-security-policy': "default-src 'none'", 'x-frame-options': 'DENY', 'set-cookie': ['csrf=1', 'sid=2'] }
+    await app.ask('/')
+    t.match(await app.ask('/'), { hit: true, headers: fields })
+    await app.clock.pass(61_000)
+    isDown = true
+    t.match(await app.ask('/'), { text: 'good', cacheStatus: /fwd-status=503/, headers: fields })
+  }))
 
-t.test('an answer that ends the stored one is newer than what a fill that began before it brings', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await stale(t, on, { staleIfError: '1h' })
-  const slow = new Barrier()
-  app.does(async ({ method }, reply) => {
-    if (method === 'HEAD') return await reply.code(410).send('gone')
-    await slow.pass()
-    return 'what there was before'
-  })
-  const asking = app.ask('/')
-  await slow.reached()
-  t.match(await app.ask({ url: '/', method: 'HEAD' }), { status: 410 })
-  slow.open()
-  await asking
-  t.match(await app.ask('/'), { hit: false })
-  t.match((await app.cache.stats()).routes['GET /'], { refusals: { superseded: 1 } })
-}))
+t.test('an answer that ends the stored one is newer than what a fill that began before it brings', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await stale(t, on, { staleIfError: '1h' })
+    const slow = new Barrier()
+    app.does(async ({ method }, reply) => {
+      if (method === 'HEAD') return await reply.code(410).send('gone')
+      await slow.pass()
+      return 'what there was before'
+    })
+    const asking = app.ask('/')
+    await slow.reached()
+    t.match(await app.ask({ url: '/', method: 'HEAD' }), { status: 410 })
+    slow.open()
+    await asking
+    t.match(await app.ask('/'), { hit: false })
+    t.match((await app.cache.stats()).routes['GET /'], { refusals: { superseded: 1 } })
+  }))

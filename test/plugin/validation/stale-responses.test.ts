@@ -4,15 +4,18 @@ import t from 'tap'
 import { build, forEachBackend } from '../../support/app.js'
 import { cached, Document } from '../../support/document.js'
 
-t.test('RFC 9111 section 4.3.1: the handler is shown the validators of the stale entry, and a 304 makes it fresh again', async (t) => forEachBackend(t, async (t, on) => {
-  const document = new Document()
-  const app = await build(t, { ...on, routes: (app, probe) => document.serve(app, probe) })
-  await app.ask('/')
-  await app.clock.pass(61_000)
-  t.match(await app.ask('/'), { status: 200, text: 'version 1', cacheStatus: 'fastify-response-cache; fwd=stale; fwd-status=304; stored', headers: { etag: '"v1"' } })
-  t.match(await app.ask('/'), { hit: true, text: 'version 1', cacheStatus: /ttl=60/ })
-  t.same(document.asked, [undefined, '"v1"'])
-}))
+t.test('RFC 9111 section 4.3.1: the handler is shown the validators of the stale entry, and a 304 makes it fresh again', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const document = new Document()
+    const app = await build(t, { ...on, routes: (app, probe) => document.serve(app, probe) })
+    await app.ask('/')
+    await app.clock.pass(61_000)
+    t.match(await app.ask('/'), {
+      status: 200, text: 'version 1', cacheStatus: 'fastify-response-cache; fwd=stale; fwd-status=304; stored', headers: { etag: '"v1"' }
+    })
+    t.match(await app.ask('/'), { hit: true, text: 'version 1', cacheStatus: /ttl=60/ })
+    t.same(document.asked, [undefined, '"v1"'])
+  }))
 
 t.test('RFC 9111 section 4.3.3: a 200 replaces the entry', async (t) => forEachBackend(t, async (t, on) => {
   const document = new Document()
@@ -25,42 +28,60 @@ t.test('RFC 9111 section 4.3.3: a 200 replaces the entry', async (t) => forEachB
   t.same(document.asked, [undefined, '"v1"'])
 }))
 
-t.test('RFC 9111 section 4.3.3: an answer that replaces the entry and can not be stored ends it all the same', async (t) => forEachBackend(t, async (t, on) => {
-  const asked: unknown[] = []
-  const app = await build(t, {
-    ...on,
-    routes (app, probe) {
-      app.get('/', cached(), async (request, reply) => {
-        if (probe.cached) asked.push(request.headers['if-none-match'])
-        return probe.ran() === 1 ? await reply.header('etag', '"1"').send('open') : await reply.header('cache-control', 'no-store').send('closed')
-      })
-    }
-  })
-  await app.ask('/')
-  await app.clock.pass(61_000)
-  for (let times = 0; times < 2; times++) t.match(await app.ask('/'), { text: 'closed', cacheStatus: /detail=no-store/ })
-  t.same(asked, [undefined, '"1"', undefined], 'the second time there was nothing to validate')
-}))
+t.test('RFC 9111 section 4.3.3: an answer that replaces the entry and can not be stored ends it all the same', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const asked: unknown[] = []
+    const app = await build(t, {
+      ...on,
+      routes (app, probe) {
+        app.get('/', cached(), async (request, reply) => {
+          if (probe.cached) asked.push(request.headers['if-none-match'])
+          return probe.ran() === 1
+            ? await reply.header('etag', '"1"').send('open')
+            : await reply.header('cache-control', 'no-store').send('closed')
+        })
+      }
+    })
+    await app.ask('/')
+    await app.clock.pass(61_000)
+    for (let times = 0; times < 2; times++) t.match(await app.ask('/'), { text: 'closed', cacheStatus: /detail=no-store/ })
+    t.same(asked, [undefined, '"1"', undefined], 'the second time there was nothing to validate')
+  }))
 
-t.test('RFC 9111 section 3.2: the fields of the 304 are those of the answer and of the entry from then on; those of the body stay', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    routes (app, probe) {
-      app.get('/', cached(), async (_request, reply) => {
-        const times = probe.ran()
-        reply.headers({ etag: '"1"', 'x-times': String(times), 'cache-control': `max-age=${times}0`, 'content-type': `text/${times}`, 'content-digest': String(times) })
-        if (times === 1) return await reply.header('x-once', 'yes').send('body')
-        return await reply.code(304).headers({ 'content-encoding': 'br', connection: 'x-hop', 'x-hop': 'x' }).send('')
-      })
+t.test('RFC 9111 section 3.2: the fields of the 304 are those of the answer and of the entry from then on; those of the body stay',
+  async (t) => forEachBackend(t, async (t, on) => {
+    const app = await build(t, {
+      ...on,
+      compare: false,
+      routes (app, probe) {
+        app.get('/', cached(), async (_request, reply) => {
+          const times = probe.ran()
+          reply.headers({
+            etag: '"1"',
+            'x-times': String(times),
+            'cache-control': `max-age=${times}0`,
+            'content-type': `text/${times}`,
+            'content-digest': String(times)
+          })
+          if (times === 1) return await reply.header('x-once', 'yes').send('body')
+          return await reply.code(304).headers({ 'content-encoding': 'br', connection: 'x-hop', 'x-hop': 'x' }).send('')
+        })
+      }
+    })
+    await app.ask('/')
+    await app.clock.pass(11_000)
+    const fields = {
+      'x-times': '2',
+      'x-once': 'yes',
+      'cache-control': 'max-age=20',
+      'content-type': 'text/1',
+      'content-digest': '1',
+      'content-encoding': undefined,
+      'content-length': '4'
     }
-  })
-  await app.ask('/')
-  await app.clock.pass(11_000)
-  const fields = { 'x-times': '2', 'x-once': 'yes', 'cache-control': 'max-age=20', 'content-type': 'text/1', 'content-digest': '1', 'content-encoding': undefined, 'content-length': '4' }
-  t.match(await app.ask('/'), { status: 200, text: 'body', headers: fields })
-  t.match(await app.ask('/'), { hit: true, text: 'body', cacheStatus: /ttl=20/, headers: { ...fields, 'x-hop': undefined } })
-}))
+    t.match(await app.ask('/'), { status: 200, text: 'body', headers: fields })
+    t.match(await app.ask('/'), { hit: true, text: 'body', cacheStatus: /ttl=20/, headers: { ...fields, 'x-hop': undefined } })
+  }))
 
 t.test('RFC 9111 section 5.2.2.4: no-cache is kept and asked about each time', async (t) => forEachBackend(t, async (t, on) => {
   const document = new Document({ 'cache-control': 'no-cache' })
@@ -69,7 +90,8 @@ t.test('RFC 9111 section 5.2.2.4: no-cache is kept and asked about each time', a
   for (let times = 0; times < 2; times++) t.match(await app.ask('/'), { text: 'version 1', cacheStatus: /fwd=stale; fwd-status=304/ })
   document.version = 2
   t.match(await app.ask('/'), { text: 'version 2' })
-  t.match(await app.ask({ url: '/', headers: { 'cache-control': 'max-stale' } }), { cacheStatus: /fwd-status=304/ }, 'whatever the client would do with')
+  t.match(await app.ask({ url: '/', headers: { 'cache-control': 'max-stale' } }), { cacheStatus: /fwd-status=304/ },
+    'whatever the client would do with')
   t.same(document.asked, [undefined, '"v1"', '"v1"', '"v1"', '"v2"'])
 }))
 
@@ -77,28 +99,31 @@ t.test('RFC 9111 section 5.2.1.4: a client that wants no stored answer has it va
   const document = new Document()
   const app = await build(t, { ...on, routes: (app, probe) => document.serve(app, probe) })
   await app.ask('/')
-  t.match(await app.ask({ url: '/', headers: { 'cache-control': 'no-cache' } }), { status: 200, text: 'version 1', cacheStatus: 'fastify-response-cache; fwd=request; fwd-status=304; stored' })
+  t.match(await app.ask({ url: '/', headers: { 'cache-control': 'no-cache' } }), {
+    status: 200, text: 'version 1', cacheStatus: 'fastify-response-cache; fwd=request; fwd-status=304; stored'
+  })
   t.same(document.asked, [undefined, '"v1"'])
 }))
 
-t.test('RFC 9111 section 4.3.2: the conditions of the client are set aside and answered from what came of it', async (t) => forEachBackend(t, async (t, on) => {
-  const document = new Document()
-  const app = await build(t, { ...on, compare: { ignore: ['content-type'] }, routes: (app, probe) => document.serve(app, probe) })
-  const ask = async (etag: string) => await app.ask({ url: '/', headers: { 'if-none-match': etag } })
-  await app.ask('/')
-  await app.clock.pass(61_000)
-  t.match(await ask('"v1"'), { status: 304, text: '', cacheStatus: /fwd-status=304; stored/ })
-  await app.clock.pass(61_000)
-  t.match(await ask('"old"'), { status: 200, text: 'version 1' })
-  await app.clock.pass(61_000)
-  document.version = 2
-  t.match(await ask('"v1"'), { status: 200, text: 'version 2' }, 'the client holds what was stored')
-  await app.clock.pass(61_000)
-  document.version = 3
-  t.match(await ask('"v3"'), { status: 304, text: '' }, 'the client holds what is new')
-  t.match(await app.ask('/'), { hit: true, text: 'version 3' }, 'which was stored whole')
-  t.same(document.asked, [undefined, '"v1"', '"v1"', '"v1"', '"v2"'], 'never those of a client')
-}))
+t.test('RFC 9111 section 4.3.2: the conditions of the client are set aside and answered from what came of it', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const document = new Document()
+    const app = await build(t, { ...on, compare: { ignore: ['content-type'] }, routes: (app, probe) => document.serve(app, probe) })
+    const ask = async (etag: string) => await app.ask({ url: '/', headers: { 'if-none-match': etag } })
+    await app.ask('/')
+    await app.clock.pass(61_000)
+    t.match(await ask('"v1"'), { status: 304, text: '', cacheStatus: /fwd-status=304; stored/ })
+    await app.clock.pass(61_000)
+    t.match(await ask('"old"'), { status: 200, text: 'version 1' })
+    await app.clock.pass(61_000)
+    document.version = 2
+    t.match(await ask('"v1"'), { status: 200, text: 'version 2' }, 'the client holds what was stored')
+    await app.clock.pass(61_000)
+    document.version = 3
+    t.match(await ask('"v3"'), { status: 304, text: '' }, 'the client holds what is new')
+    t.match(await app.ask('/'), { hit: true, text: 'version 3' }, 'which was stored whole')
+    t.same(document.asked, [undefined, '"v1"', '"v1"', '"v1"', '"v2"'], 'never those of a client')
+  }))
 
 t.test('a 304 on a client\'s own condition is never taken for the entry\'s', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
@@ -118,32 +143,35 @@ t.test('a 304 on a client\'s own condition is never taken for the entry\'s', asy
   })
   await app.ask('/?named')
   await app.clock.pass(61_000)
-  t.match(await app.ask({ url: '/?named', headers: { 'if-none-match': '"v2"' } }), { status: 304, cacheStatus: /detail=condition/ }, 'it holds what the handler says it does')
+  t.match(await app.ask({ url: '/?named', headers: { 'if-none-match': '"v2"' } }), { status: 304, cacheStatus: /detail=condition/ },
+    'it holds what the handler says it does')
   t.match(await app.ask('/?named'), { text: '"v2"', hit: false, cacheStatus: /fwd=miss; stored/ }, 'the entry is no more')
 }))
 
-t.test('RFC 9111 section 4.3.4: a 304 that names the weak form of the stored ETag makes the entry fresh', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    routes (app, probe) {
-      app.get('/', cached(), async (_request, reply) => {
-        return probe.ran() === 1 ? await reply.header('etag', '"1"').send('one') : await reply.code(304).header('etag', 'W/"1"').send()
-      })
-    }
-  })
-  await app.ask('/')
-  await app.clock.pass(61_000)
-  t.match(await app.ask('/'), { status: 200, text: 'one', cacheStatus: /fwd=stale; fwd-status=304; stored$/ })
-  t.match(await app.ask('/'), { text: 'one', hit: true })
-}))
+t.test('RFC 9111 section 4.3.4: a 304 that names the weak form of the stored ETag makes the entry fresh', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await build(t, {
+      ...on,
+      compare: false,
+      routes (app, probe) {
+        app.get('/', cached(), async (_request, reply) => {
+          return probe.ran() === 1 ? await reply.header('etag', '"1"').send('one') : await reply.code(304).header('etag', 'W/"1"').send()
+        })
+      }
+    })
+    await app.ask('/')
+    await app.clock.pass(61_000)
+    t.match(await app.ask('/'), { status: 200, text: 'one', cacheStatus: /fwd=stale; fwd-status=304; stored$/ })
+    t.match(await app.ask('/'), { text: 'one', hit: true })
+  }))
 
 t.test('a 304 that names another version makes nothing fresh, and ends the entry', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     compare: false,
     routes (app, probe) {
-      app.get('/', cached(), async (_request, reply) => probe.ran() === 2 ? await reply.code(304).header('etag', '"2"').send() : await reply.header('etag', '"1"').send('one'))
+      app.get('/', cached(), async (_request, reply) =>
+        probe.ran() === 2 ? await reply.code(304).header('etag', '"2"').send() : await reply.header('etag', '"1"').send('one'))
     }
   })
   await app.ask('/')
@@ -152,33 +180,45 @@ t.test('a 304 that names another version makes nothing fresh, and ends the entry
   t.match(await app.ask('/'), { hit: false, text: 'one', cacheStatus: /fwd=miss; stored/ })
 }))
 
-t.test('the request is as it came again behind the handler, however the handler ends, and whatever a schema made of it', async (t) => forEachBackend(t, async (t, on) => {
-  const seen: unknown[] = []
-  const ends: Record<string, (reply: FastifyReply) => unknown> = {
-    answer: (reply) => reply.header('etag', '"1"').send('x'),
-    'not-modified': (reply) => reply.code(304).send(),
-    throw: () => { throw new Error('thrown') }
-  }
-  const schema = { headers: { type: 'object', properties: { 'x-number': { type: 'integer' } } } }
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    routes (app, probe) {
-      app.addHook('onSend', async (request: FastifyRequest) => { if (probe.cached) seen.push([request.headers['if-none-match'], request.headers['if-modified-since'], request.headers.range, request.raw.headers['if-none-match'], request.headers['x-number']]) })
-      for (const [end, act] of Object.entries(ends)) {
-        app.get(`/${end}`, { ...cached(), schema }, async (request, reply) => {
-          if (probe.ran(end) === 1) return await reply.header('etag', '"1"').send('x')
-          t.same([request.headers['if-none-match'], request.headers['if-modified-since'], request.headers.range, request.headers['x-number']], probe.cached ? ['"1"', undefined, undefined, 5] : ['"own"', 'then', 'bytes=0-1', 5])
-          return await (act(reply) as Promise<unknown>)
-        })
-      }
+t.test('the request is as it came again behind the handler, however the handler ends, and whatever a schema made of it', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const seen: unknown[] = []
+    const ends: Record<string, (reply: FastifyReply) => unknown> = {
+      answer: (reply) => reply.header('etag', '"1"').send('x'),
+      'not-modified': (reply) => reply.code(304).send(),
+      throw: () => { throw new Error('thrown') }
     }
-  })
-  for (const end of Object.keys(ends)) {
-    await app.ask(`/${end}`)
-    await app.clock.pass(61_000)
-    seen.length = 0
-    await app.ask({ url: `/${end}`, headers: { 'if-none-match': '"own"', 'if-modified-since': 'then', range: 'bytes=0-1', 'x-number': '5' } })
-    t.same(seen, [['"own"', 'then', 'bytes=0-1', '"own"', 5]], end)
-  }
-}))
+    const schema = { headers: { type: 'object', properties: { 'x-number': { type: 'integer' } } } }
+    const app = await build(t, {
+      ...on,
+      compare: false,
+      routes (app, probe) {
+        app.addHook('onSend', async (request: FastifyRequest) => {
+          if (probe.cached) {
+            seen.push([
+              request.headers['if-none-match'], request.headers['if-modified-since'], request.headers.range,
+              request.raw.headers['if-none-match'], request.headers['x-number']
+            ])
+          }
+        })
+        for (const [end, act] of Object.entries(ends)) {
+          app.get(`/${end}`, { ...cached(), schema }, async (request, reply) => {
+            if (probe.ran(end) === 1) return await reply.header('etag', '"1"').send('x')
+            t.same(
+              [request.headers['if-none-match'], request.headers['if-modified-since'], request.headers.range, request.headers['x-number']],
+              probe.cached ? ['"1"', undefined, undefined, 5] : ['"own"', 'then', 'bytes=0-1', 5])
+            return await (act(reply) as Promise<unknown>)
+          })
+        }
+      }
+    })
+    for (const end of Object.keys(ends)) {
+      await app.ask(`/${end}`)
+      await app.clock.pass(61_000)
+      seen.length = 0
+      await app.ask({
+        url: `/${end}`, headers: { 'if-none-match': '"own"', 'if-modified-since': 'then', range: 'bytes=0-1', 'x-number': '5' }
+      })
+      t.same(seen, [['"own"', 'then', 'bytes=0-1', '"own"', 5]], end)
+    }
+  }))

@@ -150,7 +150,8 @@ function failsWhenCleared ({ correct }: Parameters<Breakage>[0]): Partial<CacheB
 /** A case and what it notices; where there are several ways, the first is its own. */
 export const alone: ReadonlyArray<readonly [name: string, breakage: Breakage]> = [
   ['a value of a little more than 2 MiB comes back whole or not at all', valuesAs((value) => value.subarray(0, 2 * MEBIBYTE))],
-  ['keys in any script that differ only in case are different keys', namedBy((key) => key.replace(/[\u00c0-\u00de]/g, (letter) => letter.toLowerCase()))],
+  ['keys in any script that differ only in case are different keys',
+    namedBy((key) => key.replace(/[\u00c0-\u00de]/g, (letter) => letter.toLowerCase()))],
   [
     'keys of 4 KiB that differ only in their middle are different keys',
     namedBy((key) => key.length < 4_000 || key.length > 8_000 ? key : `${key.length} ${key.slice(0, 1_000)}${key.slice(-1_000)}`)

@@ -34,7 +34,9 @@ export const ofMap = (breakage: Breakage): Broken => () => mapSubject((given) =>
 export type StoreBreakage = (given: StoreGiven & { readonly correct: StoreBackend }) => Partial<CacheBackend>
 
 /** `more`: what is broken beside the backend. */
-export const ofStore = (breakage: StoreBreakage, more: (subject: ConformanceSubject) => Partial<ConformanceSubject> = () => ({})): Broken => () => {
+export const ofStore = (
+  breakage: StoreBreakage, more: (subject: ConformanceSubject) => Partial<ConformanceSubject> = () => ({})
+): Broken => () => {
   const subject = storeSubject((given) => {
     const correct = storeBackend(given)
     return { ...correct, ...breakage({ ...given, correct }) }
@@ -43,7 +45,9 @@ export const ofStore = (breakage: StoreBreakage, more: (subject: ConformanceSubj
 }
 
 /** A store on which backends are opened in a way of their own. */
-export const ofOpening = (open: (given: StoreGiven) => Promise<CacheBackend>): Broken => () => ({ ...storeSubject(open), recoveryMs: RECOVERY_MS })
+export const ofOpening = (open: (given: StoreGiven) => Promise<CacheBackend>): Broken => () => ({
+  ...storeSubject(open), recoveryMs: RECOVERY_MS
+})
 
 /** A backend that other processes open too, in one of the ways of `children/kit.ts`; `here`: the way in this process. */
 export const ofProgram = (way: string, here = way): Broken => (t) => {

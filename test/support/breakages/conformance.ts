@@ -5,8 +5,8 @@ import { mapBackend } from '../map-backend.js'
 import { alone } from './alone.js'
 import { ofMap, ofProgram, ofStore, type Broken } from './broken.js'
 import {
-  asText, clearsBy, countsSets, failsAfterClose, GARBAGE, immortal, inAnObject, instantsAs, keepsThePast, keysAs, lastFirst, lastKeyOnly, oneBuffer, overflows, refuse, setsOnce,
-  throughText, torn, valuesAs, type Breakage
+  asText, clearsBy, countsSets, failsAfterClose, GARBAGE, immortal, inAnObject, instantsAs, keepsThePast, keysAs, lastFirst, lastKeyOnly,
+  oneBuffer, overflows, refuse, setsOnce, throughText, torn, valuesAs, type Breakage
 } from './ways.js'
 
 // Longer than the case waits, short enough for the process to end.
@@ -23,7 +23,9 @@ const breakages: Readonly<Record<string, Breakage>> = {
   'many sets at once, and many gets at once, do not disturb each other': lastKeyOnly(),
   'a backend that was used closes': () => ({ close: refuse }),
 
-  'an empty value is an entry and not a miss': ({ correct }) => ({ get: (key) => correct.get(key)?.value.byteLength === 0 ? undefined : correct.get(key) }),
+  'an empty value is an entry and not a miss': ({ correct }) => ({
+    get: (key) => correct.get(key)?.value.byteLength === 0 ? undefined : correct.get(key)
+  }),
   'a value of one byte survives': valuesAs((value) => value.byteLength === 1 ? GARBAGE : value),
   'each of the 256 bytes survives as a value of its own': valuesAs((value) => value[0] === 0x1a ? value.subarray(1) : value),
   'a NUL, a newline and 0xFF survive': valuesAs((value) => value.subarray(0, value.indexOf(0))),
@@ -35,7 +37,8 @@ const breakages: Readonly<Record<string, Breakage>> = {
   'bytes that are not UTF-8 survive': valuesAs(throughText('utf8')),
   'text in any script survives': valuesAs(asText((text) => text.replace(/[\u{10000}-\u{10ffff}]/gu, '?'))),
   'composed and decomposed letters of a value survive': valuesAs(asText((text) => text.normalize('NFC'))),
-  'text that looks like nothing or like JSON survives': valuesAs((value) => Buffer.from(value).toString().startsWith('null') ? GARBAGE : value),
+  'text that looks like nothing or like JSON survives': valuesAs((value) =>
+    Buffer.from(value).toString().startsWith('null') ? GARBAGE : value),
   'text that looks like a number survives': valuesAs(asText((text) => /^0\d/.test(text) ? String(Number(text)) : text)),
   'text that looks like bytes in some encoding survives': valuesAs((value) => {
     const [prefix, text] = Buffer.from(value).toString().split(':')
@@ -103,7 +106,8 @@ const breakages: Readonly<Record<string, Breakage>> = {
   'an instant between two milliseconds is taken': instantsAs((expiresAt) => Number.isInteger(expiresAt) ? expiresAt : NaN),
   'an entry of 2^31 milliseconds is there': overflows(2 ** 31),
   'an entry of 40 days is there': overflows(40 * 86_400_000),
-  'an entry of ten years is there': instantsAs((expiresAt, now) => expiresAt - now > 30 * 365 * 86_400 ? Math.trunc(expiresAt / 1_000) : expiresAt),
+  'an entry of ten years is there': instantsAs((expiresAt, now) =>
+    expiresAt - now > 30 * 365 * 86_400 ? Math.trunc(expiresAt / 1_000) : expiresAt),
 
   'close may be called twice': failsAfterClose('close'),
   'close may be called twice at once': failsAfterClose('close'),
@@ -131,11 +135,16 @@ const breakages: Readonly<Record<string, Breakage>> = {
     })
   }),
   'getMany: an entry is gone from its expiresAt on': ({ entries }) => ({ getMany: (keys) => keys.map((key) => entries.get(key)) }),
-  'getMany: of no keys answers an empty list': ({ correct }) => ({ getMany: (keys) => keys.length === 0 ? [undefined] : correct.getMany(keys) }),
+  'getMany: of no keys answers an empty list': ({ correct }) => ({
+    getMany: (keys) => keys.length === 0 ? [undefined] : correct.getMany(keys)
+  }),
 
-  'clear: without a prefix, everything is forgotten': ({ correct }) => ({ clear (prefix) { if (prefix !== undefined) correct.clear(prefix) } }),
+  'clear: without a prefix, everything is forgotten': ({ correct }) => ({
+    clear (prefix) { if (prefix !== undefined) correct.clear(prefix) }
+  }),
   'clear: with a prefix, the keys that begin with it and no others': ({ correct }) => ({ clear: () => correct.clear() }),
-  'clear: a prefix is text and not a pattern': clearsBy((prefix) => new RegExp(`^${prefix.replace(/[\\[]/g, '\\$&').replace(/[%*?_]/g, '.')}`, 'su')),
+  'clear: a prefix is text and not a pattern': clearsBy((prefix) =>
+    new RegExp(`^${prefix.replace(/[\\[]/g, '\\$&').replace(/[%*?_]/g, '.')}`, 'su')),
   'clear: a prefix of any script, also at the end of its range': ({ correct }) => ({
     clear (prefix = '') {
       for (const key of correct.keys().filter((key) => key >= prefix && key < prefix + '\uffff')) correct.delete(key)
@@ -155,9 +164,12 @@ const breakages: Readonly<Record<string, Breakage>> = {
     }
   },
   'clear: of nothing is no error': ({ correct }) => ({ clear () { if (correct.size() === 0) refuse() } }),
-  'keys: without a pattern, the keys of all entries, as they were set': ({ correct }) => ({ keys: () => correct.keys().map((key) => Buffer.from(key).toString()) }),
+  'keys: without a pattern, the keys of all entries, as they were set': ({ correct }) => ({
+    keys: () => correct.keys().map((key) => Buffer.from(key).toString())
+  }),
   'keys: a star is any text, a question mark any one character, everything else is itself': ({ correct }) => ({
-    keys: (pattern = '*') => correct.keys().filter((key) => new RegExp(`^${pattern.replace(/[\\[()^+]/g, '\\$&').replace(/\*/g, '.*').replace(/\?/g, '.')}$`, 's').test(key))
+    keys: (pattern = '*') => correct.keys()
+      .filter((key) => new RegExp(`^${pattern.replace(/[\\[()^+]/g, '\\$&').replace(/\*/g, '.*').replace(/\?/g, '.')}$`, 's').test(key))
   }),
   'keys: white space and control characters at either end of a key are told too': ({ correct }) => ({
     keys: (pattern) => correct.keys(pattern).map((key) => key.trim())

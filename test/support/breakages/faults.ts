@@ -14,7 +14,9 @@ const TURNS = 10
 const never = new Promise<never>(() => {})
 
 /** A failure is answered with `answer`. */
-export const swallows = (method: 'get' | 'set' | 'delete' | 'has' | 'getMany' | 'keys' | 'clear', answer: unknown): StoreBreakage => ({ correct }) => ({
+export const swallows = (
+  method: 'get' | 'set' | 'delete' | 'has' | 'getMany' | 'keys' | 'clear', answer: unknown
+): StoreBreakage => ({ correct }) => ({
   [method]: (...args: [never, never]) => (correct[method] as (...args: unknown[]) => Promise<unknown>)(...args).catch(() => answer)
 })
 
@@ -60,7 +62,9 @@ function isLostFromTheStart (given: StoreGiven): ReturnType<typeof storeBackend>
 }
 
 /** Reads what was opened, though it may be gone by now; `unless`: in its place something else is read. */
-const readsWhatWasOpened = (unless: (found: StoredEntry | undefined) => boolean = () => false): StoreBreakage => ({ correct, entries, now }) => ({
+const readsWhatWasOpened = (
+  unless: (found: StoredEntry | undefined) => boolean = () => false
+): StoreBreakage => ({ correct, entries, now }) => ({
   async get (key) {
     const found = await correct.get(key)
     return unless(found) ? found : mapBackend(now, entries).get(key)
@@ -107,7 +111,9 @@ const ownTimeout = (method: 'get' | 'delete'): Breakage => ({ correct }) => ({
 })
 
 export const brokenFaults: Readonly<Record<string, Broken>> = {
-  'hang: close ends what waits for a store that hangs': ofStore(({ network, entries }) => ({ get: (key) => network.call(() => entries.get(key)) })),
+  'hang: close ends what waits for a store that hangs': ofStore(({ network, entries }) => ({
+    get: (key) => network.call(() => entries.get(key))
+  })),
   'hang: calls that wait for the store do not hold up the process': ofStore(({ correct, network }) => ({
     get (key) {
       if (network.state === 'hangs') holdUp(HELD_UP_MS)
@@ -189,7 +195,8 @@ export const brokenFaults: Readonly<Record<string, Broken>> = {
       mapBackend(now, entries).set(key, entry)
     }
   })),
-  'remove: a backend that only reads soon finds what another one sets and deletes afterwards': ofStore(readsWhatWasOpened((found) => found === undefined)),
+  'remove: a backend that only reads soon finds what another one sets and deletes afterwards': ofStore(readsWhatWasOpened((found) =>
+    found === undefined)),
 
   'loosen: each opening after a group was given rights on the store works as the first': ofOpening(async (given) => {
     if (given.isLoose === true) throw new Error('its mode is 770')
@@ -223,6 +230,8 @@ export const brokenFaults: Readonly<Record<string, Broken>> = {
   'slow: clear beside many sets is over in time': ofStore(inOneQueue('clear')),
   'slow: a get beside many sets is over in time': ofStore(inOneQueue('get')),
 
-  'held up: calls that are under way while the process is held up, in the turn in which they are made, come to what they would have come to': ofMap(ownTimeout('get')),
-  'held up: calls that are under way while the process is held up, in a later turn, come to what they would have come to': ofMap(ownTimeout('delete'))
+  'held up: calls that are under way while the process is held up, in the turn in which they are made, come to what they would have come to':
+    ofMap(ownTimeout('get')),
+  'held up: calls that are under way while the process is held up, in a later turn, come to what they would have come to':
+    ofMap(ownTimeout('delete'))
 }

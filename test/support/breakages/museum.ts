@@ -94,7 +94,8 @@ const growth: Readonly<Record<string, Broken>> = {
 }
 
 const outages: Readonly<Record<string, Broken>> = {
-  'with the store down from the start, a backend is made and its first call is over in time': ofOpening(async (given) => given.network.state === 'fails' ? await never : storeBackend(given)),
+  'with the store down from the start, a backend is made and its first call is over in time': ofOpening(async (given) =>
+    given.network.state === 'fails' ? await never : storeBackend(given)),
   'a get that is under way when the store goes down is over in time': ofStore(waitsIn('get')),
   'with the store down, many calls at once are over in time': ofStore(waitsIn('set')),
   'a store that was down for a while is used again': ofStore(isLostWhen('fails')),
@@ -117,12 +118,13 @@ const room: Readonly<Record<string, Broken>> = {
     }
   })),
   'a store without room can be cleared': ofStore(needsRoom('clear')),
-  'in a store that the cache itself has filled, new entries take the place of old ones': ofStore(({ correct, entries, roomBytes = Infinity }) => ({
-    set (key, entry) {
-      if ((entries.size + 1) * entry.value.byteLength > roomBytes) throw new Error('there is no room')
-      return correct.set(key, entry)
-    }
-  }))
+  'in a store that the cache itself has filled, new entries take the place of old ones':
+    ofStore(({ correct, entries, roomBytes = Infinity }) => ({
+      set (key, entry) {
+        if ((entries.size + 1) * entry.value.byteLength > roomBytes) throw new Error('there is no room')
+        return correct.set(key, entry)
+      }
+    }))
 }
 
 export const brokenMuseum: Readonly<Record<string, Broken>> = { ...keyBugs, ...timeBugs, ...races, ...growth, ...outages, ...room }

@@ -37,7 +37,9 @@ export const asText = (change: (text: string) => string) => (value: Uint8Array):
 export const immortal: Breakage = ({ entries }) => ({ get: (key) => entries.get(key) })
 
 /** Stores whatever the instant is, and never drops what is over. */
-export const keepsThePast: Breakage = ({ entries }) => ({ ...immortal, set: (key, entry) => { entries.set(key, entry) }, get: (key) => entries.get(key) })
+export const keepsThePast: Breakage = ({ entries }) => ({
+  ...immortal, set: (key, entry) => { entries.set(key, entry) }, get: (key) => entries.get(key)
+})
 
 /** As a backend on an overflowing timer does: everything is dropped after a millisecond. */
 export const overflows = (fromMs: number): Breakage => ({ correct, now }) => ({

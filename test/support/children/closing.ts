@@ -57,4 +57,6 @@ const closing = close === 'never' ? undefined : app.close()
 barrier.open()
 await Promise.all([slow, closing])
 const closedAt = performance.now()
-process.on('exit', () => { console.log(JSON.stringify({ statuses, closeMs: closedAt - began, lingeredMs: performance.now() - closedAt } satisfies ClosingReport)) })
+process.on('exit', () => {
+  console.log(JSON.stringify({ statuses, closeMs: closedAt - began, lingeredMs: performance.now() - closedAt } satisfies ClosingReport))
+})

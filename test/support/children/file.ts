@@ -6,7 +6,10 @@ import { isFull } from '../size.js'
 const [dir = '', way = '', name = ''] = process.argv.slice(2)
 const openFiles = () => readdirSync('/proc/self/fd').length
 const before = process.platform === 'linux' ? openFiles() : 0
-const cache = await builtIns().open({ backend: 'file', options: { dir, cleanupInterval: '100ms', fsync: name === 'fsync', ...(way === 'set beside cleanups' && { maxBytes: 500_000 }) } })
+const cache = await builtIns().open({
+  backend: 'file',
+  options: { dir, cleanupInterval: '100ms', fsync: name === 'fsync', ...(way === 'set beside cleanups' && { maxBytes: 500_000 }) }
+})
 
 /** Tells on standard output, at once, also when killed a moment later. */
 const tell = (answer: unknown): void => { writeSync(1, `${JSON.stringify(answer)}\n`) }
@@ -22,7 +25,8 @@ async function writeUntilKilled (): Promise<void> {
   for (let round = 0; ; round++) {
     await cache.set(`${name}-${round}`, { value: Buffer.from(name), expiresAt: Infinity })
     tell(round)
-    await Promise.all(Array.from({ length: KEYS }, (_, at) => cache.set(`large-${at}`, { value: Buffer.alloc(LARGE_BYTES, 97 + round % 26), expiresAt: Infinity })))
+    await Promise.all(Array.from({ length: KEYS }, (_, at) =>
+      cache.set(`large-${at}`, { value: Buffer.alloc(LARGE_BYTES, 97 + round % 26), expiresAt: Infinity })))
   }
 }
 
@@ -35,7 +39,9 @@ async function contend (): Promise<void> {
     for (let round = 0; performance.now() < endsAt; round++) await step(round).catch((error: unknown) => { failures.push(String(error)) })
   }
   const write = (writer: number) => until(async (round) => {
-    await cache.set('shared', { value: Buffer.alloc(CONTENDED_BYTES - writer * 1_000, `${name}${writer}${round % 10}`), expiresAt: Infinity })
+    await cache.set('shared', {
+      value: Buffer.alloc(CONTENDED_BYTES - writer * 1_000, `${name}${writer}${round % 10}`), expiresAt: Infinity
+    })
     counts.writes++
   })
   const read = () => until(async () => {
@@ -75,7 +81,9 @@ async function tryAll (): Promise<void> {
 
 /** Sets one key three times, of which the second is refused. */
 async function setThrice (): Promise<void> {
-  tell({ sets: [await set('key', 'one'), await set('key', 'two')], then: await get('key'), last: await set('key', 'three'), now: await get('key') })
+  tell({
+    sets: [await set('key', 'one'), await set('key', 'two')], then: await get('key'), last: await set('key', 'three'), now: await get('key')
+  })
   await cache.close()
 }
 

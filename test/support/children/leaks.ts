@@ -41,7 +41,12 @@ async function measured (times: number, act: (at: number) => unknown): Promise<L
     await act(at)
   }
   await new Promise((resolve) => setTimeout(resolve, 300))
-  return { heapBytes: used() - before.heap, timers: count('Timeout') - before.timers, files: files() - before.files, listeners: listeners() - before.listeners }
+  return {
+    heapBytes: used() - before.heap,
+    timers: count('Timeout') - before.timers,
+    files: files() - before.files,
+    listeners: listeners() - before.listeners
+  }
 }
 
 /** Who is told that the handler of `/never/:id` runs, by id. */
@@ -72,7 +77,8 @@ async function leave (port: number, id: string): Promise<void> {
 const TASKS: Record<string, () => Promise<LeaksReport>> = {
   async invalidations () {
     const app = await server()
-    const report = await measured(sized(1_000), async (at) => await Promise.all(Array.from({ length: 100 }, async (_, one) => await app.cache.invalidate(one % 2 === 0 ? { key: `${at} ${one}` } : { url: `http://localhost:80/a/${at}-${one}` }))))
+    const report = await measured(sized(1_000), async (at) => await Promise.all(Array.from({ length: 100 }, async (_, one) =>
+      await app.cache.invalidate(one % 2 === 0 ? { key: `${at} ${one}` } : { url: `http://localhost:80/a/${at}-${one}` }))))
     await app.close()
     return report
   },
@@ -80,7 +86,8 @@ const TASKS: Record<string, () => Promise<LeaksReport>> = {
     const chaos = new Chaos()
     const app = await server(chaos)
     chaos.each((method) => method.hang())
-    const report = await measured(sized(500), async (at) => await Promise.all(Array.from({ length: 20 }, async (_, one) => await app.inject(`/a/${at}-${one}`))))
+    const report = await measured(sized(500), async (at) =>
+      await Promise.all(Array.from({ length: 20 }, async (_, one) => await app.inject(`/a/${at}-${one}`))))
     chaos.each((method) => method.release())
     await app.close()
     return report
@@ -89,7 +96,8 @@ const TASKS: Record<string, () => Promise<LeaksReport>> = {
     const app = await server()
     await app.listen({ port: 0, host: '127.0.0.1' })
     const { port } = app.server.address() as { port: number }
-    const report = await measured(sized(100), async (at) => await Promise.all(Array.from({ length: 100 }, async (_, one) => await leave(port, `${at}-${one}`))))
+    const report = await measured(sized(100), async (at) =>
+      await Promise.all(Array.from({ length: 100 }, async (_, one) => await leave(port, `${at}-${one}`))))
     await app.close()
     return report
   },
@@ -103,7 +111,8 @@ const TASKS: Record<string, () => Promise<LeaksReport>> = {
   },
   async entries () {
     const app = await server()
-    const report = await measured(sized(100), async (at) => await Promise.all(Array.from({ length: 100 }, async (_, one) => await app.inject(`/a/${at}-${one}`))))
+    const report = await measured(sized(100), async (at) =>
+      await Promise.all(Array.from({ length: 100 }, async (_, one) => await app.inject(`/a/${at}-${one}`))))
     await app.close()
     return report
   }

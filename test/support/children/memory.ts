@@ -39,5 +39,7 @@ for (let number = 0; number < count; number++) {
 }
 const used = usedBytes() - before
 const stats = await backend.stats?.()
-console.log(JSON.stringify({ entries: stats?.entries, bytes: stats?.bytes, usedBytes: used, stillRemembers: remembered instanceof WeakMap }))
+console.log(JSON.stringify({
+  entries: stats?.entries, bytes: stats?.bytes, usedBytes: used, stillRemembers: remembered instanceof WeakMap
+}))
 await backend.close()

@@ -77,7 +77,9 @@ const WAYS: Record<string, () => unknown> = {
   /** Closes when a cleanup has dropped some of the rows that have expired, and not all. */
   async 'close beside a cleanup' () {
     const expiresAt = Date.now() + 1_500
-    for (let wave = 0; wave < 200; wave++) await Promise.all(Array.from({ length: 100 }, (_, at) => cache.set(`${wave}-${at}`, { value, expiresAt })))
+    for (let wave = 0; wave < 200; wave++) {
+      await Promise.all(Array.from({ length: 100 }, (_, at) => cache.set(`${wave}-${at}`, { value, expiresAt })))
+    }
     const { entries } = await cache.stats!()
     while ((await cache.stats!()).entries === entries) await wait(1)
     const { entries: left = 0 } = await cache.stats!()

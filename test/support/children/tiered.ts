@@ -1,4 +1,5 @@
-// A process that sets a key anew in two tiers that outlive it and stops in the middle of that, to be killed: folder, far backend, where to stop.
+// A process that sets a key anew in two tiers that outlive it and stops in the middle of that, to be killed: folder, far backend, where to
+// stop.
 import { join } from 'node:path'
 import { builtIns } from '../../../backends/index.js'
 import { defineBackend } from '../../../registry/registry.js'
@@ -10,7 +11,8 @@ const chaos = { near: new Chaos(), far: new Chaos() }
 const registry = builtIns()
 for (const name of ['near', 'far'] as const) {
   const choice = choiceOf(name === 'near' ? 'file' : far, join(folder, name))
-  registry.add(name as 'memory', () => defineBackend({ name, create: async (_options: object, context) => chaos[name].wrap(await context.open(choice)) }))
+  registry.add(name as 'memory', () =>
+    defineBackend({ name, create: async (_options: object, context) => chaos[name].wrap(await context.open(choice)) }))
 }
 const tiers = [{ backend: 'near' as 'memory' }, { backend: 'far' as 'memory' }]
 const cache = await registry.open({ backend: 'tiered', options: { tiers, nearTtl: NEAR_TTL } })

@@ -1,4 +1,5 @@
-// A process that invalidates, deletes and clears while ten clients at a time fill its cache: folder of the backend file, for how long, and how many rounds.
+// A process that invalidates, deletes and clears while ten clients at a time fill its cache: folder of the backend file, for how long, and
+// how many rounds.
 import { writeSync } from 'node:fs'
 import Fastify from 'fastify'
 import responseCache from '../../../plugin.js'
@@ -8,7 +9,9 @@ const CLIENTS = 10
 
 const app = Fastify()
 await app.register(responseCache, { backend: 'file', options: { dir } })
-app.get('/:id', { config: { cache: { ttl: '1h', tags: ['all'] } } }, async (request) => ({ id: (request.params as { id: string }).id, padding: 'p'.repeat(2_000) }))
+app.get('/:id', { config: { cache: { ttl: '1h', tags: ['all'] } } }, async (request) => ({
+  id: (request.params as { id: string }).id, padding: 'p'.repeat(2_000)
+}))
 await app.ready()
 
 let next = 0
