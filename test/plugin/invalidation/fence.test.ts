@@ -177,3 +177,21 @@ for (const way of WAYS) {
     })
   })
 }
+
+t.test('a URL of an answer that varies, while the backend is slow to list its variants', async (t) => {
+  await forEachBackend(t, async (t, on) => {
+    const way = WAYS.find(({ name }) => name.includes('varies'))!
+    const { barrier, chaos, version, invalidated, cache } = await fenced(t, on, way, { deadline: '5s' })
+    const before = version()
+    await barrier.reached()
+    chaos.get.only(isAnswer).stall()
+    barrier.open()
+    t.equal(await before, '1')
+    await chaos.get.hangs()
+    chaos.get.heal()
+    await invalidated()
+    chaos.get.release()
+    await until(async () => (await cache.stats()).refusals.invalidated === 1)
+    t.equal(await version(), '2')
+  })
+})
