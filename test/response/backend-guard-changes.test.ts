@@ -19,6 +19,15 @@ t.test('changes on purpose do not pile up behind a backend that hangs: beyond a 
   await guard.write('delete', 'one more')
 })
 
+t.test('changes that failed are not under way any more: after a thousand of them the next one is made', async (t) => {
+  const { chaos, guard } = guardSetUp()
+  chaos.delete.reject()
+  for (let at = 0; at < 1_000; at++) await guard.write('delete', `${at}`).catch(() => {})
+  t.equal(chaos.delete.calls.length, 1_000)
+  chaos.delete.heal()
+  await t.resolves(guard.write('delete', 'one more'))
+})
+
 t.test('guard: work behind replies that is no change of the backend leaves changes their room, and is left its own', async (t) => {
   const { chaos, guard, entry } = guardSetUp()
   const barrier = new Barrier()
@@ -102,9 +111,14 @@ t.test('O6: a change behind a write that never settles rejects, and the write is
   chaos.set.hang()
   guard.writeBehind('a', entry('old'))
   await lateAt(guard)
+  chaos.delete.hang()
   await fails(t, guard.write('delete', 'a'), undefined, /no answer within 2000 ms/)
   chaos.set.heal()
   chaos.set.release()
+  await turns()
+  t.equal(chaos.delete.calls.length, 1)
+  t.equal(guard.writeBehind('a', entry('new')), false, 'the delete is waited for, too')
+  chaos.delete.release()
   await turns()
   t.equal(await get(), undefined, 'the delete came to pass after all, after the write')
 })
