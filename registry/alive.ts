@@ -1,13 +1,13 @@
-// A process goes on while somebody in it waits, though what is waited for would let it end.
+// Keeps the process alive while something is awaited that would not do so itself, such as the pauses of a cleanup.
 
-const LONGEST_MS = 2 ** 31 - 1
+const MAX_TIMER_MS = 2 ** 31 - 1
 
-/** What `act` returns; until then, and for `longestMs` at most, the process doesn't end by itself. A cleanup's pauses would let it. */
-export async function staysAlive<T> (act: () => Promise<T>, longestMs = LONGEST_MS): Promise<T> {
-  const alive = setTimeout(() => {}, longestMs)
+/** Returns what `act` does. Until that settles, and for `longestMs` at most, the process does not end by itself. */
+export async function keepAliveDuring<T> (act: () => Promise<T>, longestMs = MAX_TIMER_MS): Promise<T> {
+  const timer = setTimeout(() => {}, longestMs)
   try {
     return await act()
   } finally {
-    clearTimeout(alive)
+    clearTimeout(timer)
   }
 }

@@ -1,4 +1,4 @@
-// The guide's own contract (strings, seconds, get/set/delete/close), worn as a backend.
+// Adapts a store of strings (get, set, delete, close, and lives in seconds) to CacheBackend.
 import type { CacheBackend, MaybePromise } from './backend.js'
 
 /** A store as the guide writes it: text under a key for a number of seconds. */
@@ -16,18 +16,18 @@ export interface StringStore {
 const SEPARATOR = ' '
 
 /**
- * A backend made of a store of strings. The instant travels in front of the bytes, which are base64, so that the
- * store's own rounding to seconds never makes an entry live longer. A text that is not ours is a miss.
+ * A backend made of a store of strings. The expiry, in epoch milliseconds, is written in front of the value, which is base64: lives
+ * are rounded up to seconds for the store, and no entry lives longer for that. A text that is not ours is a miss.
  */
 export function fromStringStore (store: StringStore, { now = Date.now }: { now?: () => number } = {}): CacheBackend {
   return {
     async get (key) {
       const text = await store.get(key)
       if (typeof text !== 'string') return undefined
-      const end = text.indexOf(SEPARATOR)
-      const expiresAt = Number(text.slice(0, end))
-      if (end <= 0 || !Number.isSafeInteger(expiresAt) || expiresAt <= now()) return undefined
-      return { value: Buffer.from(text.slice(end + 1), 'base64'), expiresAt }
+      const separatorAt = text.indexOf(SEPARATOR)
+      const expiresAt = Number(text.slice(0, separatorAt))
+      if (separatorAt <= 0 || !Number.isSafeInteger(expiresAt) || expiresAt <= now()) return undefined
+      return { value: Buffer.from(text.slice(separatorAt + 1), 'base64'), expiresAt }
     },
     async set (key, { value, expiresAt }) {
       const lifeMs = expiresAt - now()

@@ -85,12 +85,12 @@ export class ResponseCache {
 
   /** Counters since start, and what the backend holds. Never rejects: what the backend can't say is undefined. */
   async stats (): Promise<CacheStats> {
-    const { backend, guard, routes, store } = this.#services
+    const { backend, guard, observer, routes } = this.#services
     const held = backend.stats === undefined ? undefined : await guard.call('stats', () => backend.stats!()).catch(() => undefined)
     return {
       ...sum(routes.map((route) => route.stats)),
-      errors: { ...guard.errors },
-      damaged: store.damaged,
+      errors: { ...observer.errors },
+      damaged: observer.damaged,
       entries: held?.entries,
       bytes: held?.bytes,
       routes: byName(routes)

@@ -3,7 +3,7 @@ import type { Entry, ResponseHead } from './store/entry.js'
 import { satisfies, type RequestDirectives } from './http/request-directives.js'
 import type { Found } from './store/store.js'
 
-/** A stored response is sent without the handler: it is fresh, or stale and why that will do. */
+/** A stored response is sent and the handler is not asked. It is fresh, or stale and acceptable; `name` says why. */
 export interface Serve {
   readonly name: 'serve-fresh' | 'serve-while-revalidate' | 'serve-max-stale'
   readonly entry: Entry<ResponseHead>
@@ -18,10 +18,13 @@ export interface ForwardStored {
   readonly at: number
 }
 
-/** The handler is asked because nothing is stored; by a HEAD, whose response can't be stored either; or nobody may be asked (504). */
-export interface ForwardMiss { readonly name: 'forward-miss' | 'forward-head' | 'unsatisfiable' }
+/** Nothing is stored, and the handler is asked. The response to a HEAD (`forward-head`) is not stored either. */
+export interface ForwardMiss { readonly name: 'forward-miss' | 'forward-head' }
 
-export type Decision = Serve | ForwardStored | ForwardMiss
+/** Nothing fit to be sent is stored, and the request forbids to ask the handler (`only-if-cached`): 504. */
+export interface Unsatisfiable { readonly name: 'unsatisfiable' }
+
+export type Decision = Serve | ForwardStored | ForwardMiss | Unsatisfiable
 
 const MISS: Decision = Object.freeze({ name: 'forward-miss' })
 const HEAD: Decision = Object.freeze({ name: 'forward-head' })
@@ -32,7 +35,7 @@ export function decide (found: Found, method: string, directives: RequestDirecti
   if (found.state === 'fresh') {
     if (mayServeFresh(found.entry.head, found.at, directives)) return { name: 'serve-fresh', entry: found.entry, at: found.at }
   } else if (found.state === 'stale' && !isRefresh) {
-    const name = mayServeStale(found.entry.head, found.at, directives)
+    const name = whyServeStale(found.entry.head, found.at, directives)
     if (name !== undefined) return { name, entry: found.entry, at: found.at }
   }
   // RFC 9111 section 5.2.1.7
@@ -47,15 +50,16 @@ function mayServeFresh ({ ageMs, storedAt, freshUntil }: ResponseHead, at: numbe
 }
 
 /**
- * RFC 9111 section 4.2.4, RFC 5861 section 3: a refresh is to run, or the client said that it will do; undefined where it may not be sent.
+ * Why a stale response is sent (RFC 9111 section 4.2.4): it is within its stale-while-revalidate window (RFC 5861 section 3), or the
+ * request's max-stale accepts it. Undefined: it may not be sent.
  */
-export function mayServeStale (
+export function whyServeStale (
   head: ResponseHead, at: number, directives: RequestDirectives | undefined
 ): 'serve-while-revalidate' | 'serve-max-stale' | undefined {
   if (head.mustRevalidate === true) return undefined
   const ageMs = head.ageMs + at - head.storedAt
   const isInWindow = head.staleUntil !== undefined && at < head.staleUntil
-  // A client that says how old or how fresh it wants it is not given less for the sake of a window.
+  // The window does not override what the request itself says of age and freshness (max-age, min-fresh).
   if (isInWindow && (directives === undefined || satisfies({ ...directives, maxStaleMs: Infinity }, ageMs, head.freshUntil - at, true))) {
     return 'serve-while-revalidate'
   }

@@ -76,7 +76,7 @@ export class CachedRoute extends KnownRoute {
     switch (decision.name) {
       case 'serve-fresh': return this.#serveFresh(exchange, decision)
       case 'serve-while-revalidate': case 'serve-max-stale': return this.#serveStale(exchange, decision)
-      case 'unsatisfiable': return this.#refuse(exchange)
+      case 'unsatisfiable': return this.#unsatisfiable(exchange)
       case 'forward-head': return this.#fillHead(exchange, { reason: 'miss', found })
       case 'forward-miss': return this.#forward(exchange, { reason: 'miss', found })
       case 'forward-stale': case 'forward-request': return this.#forwardStored(exchange, found, decision)
@@ -97,7 +97,7 @@ export class CachedRoute extends KnownRoute {
   }
 
   /** RFC 9111 section 5.2.1.7 */
-  #refuse ({ reply }: Exchange): unknown {
+  #unsatisfiable ({ reply }: Exchange): unknown {
     const { observer, sender } = this.#services
     observer.tell(this, MISS)
     sender.setCacheStatus(reply, observer.tellSent(this, { name: 'unsatisfiable' }))

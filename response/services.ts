@@ -57,7 +57,9 @@ export function servicesOf (options: ServiceOptions): Services {
     backend, backendName, namespace, deadlineMs, lockTimeoutMs, rewritesUrls, routing, cacheStatus, clock: { now, steadyNow }
   } = options
   const log = new ThrottledLog(options.log, steadyNow)
-  const guard = new BackendGuard(backend, { name: backendName, deadlineMs, now, steadyNow, log })
+  const status = new CacheStatus(typeof cacheStatus === 'string' ? cacheStatus : undefined)
+  const observer = new Observer(status, log, process.env.NODE_ENV === 'test')
+  const guard = new BackendGuard(backend, { name: backendName, deadlineMs, now, steadyNow, observer })
   const tags = new Tags(guard, namespace, now)
   const internals = new FastifyInternals()
   const routes: KnownRoute[] = []
@@ -76,7 +78,7 @@ export function servicesOf (options: ServiceOptions): Services {
     tags,
     internals,
     routes,
-    store: new Store(guard, tags, now, log),
+    store: new Store(guard, tags, now, observer),
     fence: new Fence(),
     fills: new FillsUnderWay(),
     flights: new Flights(steadyNow, lockTimeoutMs),
@@ -84,8 +86,8 @@ export function servicesOf (options: ServiceOptions): Services {
     budget: new RecordingBudget(MAX_RECORDING_BYTES),
     connections: new Connections(),
     routesOfUrl: new RoutesOfUrl(routes, routing),
-    sender: new Sender(internals, cacheStatus === false ? undefined : 'cache-status'),
-    observer: new Observer(new CacheStatus(typeof cacheStatus === 'string' ? cacheStatus : undefined), log, process.env.NODE_ENV === 'test')
+    observer,
+    sender: new Sender(internals, cacheStatus === false ? undefined : 'cache-status')
   }
 }
 

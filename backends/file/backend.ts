@@ -2,7 +2,7 @@
 import { closeSync, unlinkSync } from 'node:fs'
 import type { BackendStats, CacheBackend, ClearOptions, MaybePromise, StoredEntry } from '../../registry/backend.js'
 import type { BackgroundTask } from '../../registry/background.js'
-import { staysAlive } from '../../registry/alive.js'
+import { keepAliveDuring } from '../../registry/alive.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import { spoiltNotice } from '../../registry/own-file.js'
 import { refusal } from '../../registry/refusal.js'
@@ -180,7 +180,7 @@ export class FileBackend implements CacheBackend {
   }
 
   async #close (): Promise<void> {
-    await staysAlive(async () => {
+    await keepAliveDuring(async () => {
       // From here on the walks end at their next step.
       await Promise.resolve()
       await this.#cleanup.cancel()

@@ -1,4 +1,4 @@
-// Entries that were read a moment ago: worth reading again only when another file lies in the place, which one look tells.
+// Entries that were read a moment ago, in memory. One `lstat` tells whether another file lies in the place by now, which has to be read.
 import { lstatSync, type Stats } from 'node:fs'
 import type { StoredEntry } from '../../registry/backend.js'
 import { NEAR_BYTES, ClockCache, type Member } from '../../registry/clock-cache.js'
@@ -34,7 +34,7 @@ class Held implements StoredEntry, Member {
   }
 
   /** Whether the file is still that. */
-  isOf ({ ino, size, mtimeMs, ctimeMs }: Stats): boolean {
+  matches ({ ino, size, mtimeMs, ctimeMs }: Stats): boolean {
     return this.#ctimeMs === ctimeMs && this.#inode === ino && this.#size === size && this.#mtimeMs === mtimeMs
   }
 }
@@ -60,7 +60,7 @@ export class Near {
     const { held } = place
     if (held === undefined) return undefined
     const stat = look(place.path)
-    if (stat !== undefined && held.isOf(stat)) {
+    if (stat !== undefined && held.matches(stat)) {
       held.wasUsed = true
       return held
     }
@@ -69,10 +69,10 @@ export class Near {
   }
 
   /**
-   * What `read` finds at `place`, which is held if there is room: then it must be in memory of its own. A file that comes in
-   * its place meanwhile is not taken for it: the look was before.
+   * Returns the entry that `read` finds at `place`, and holds it if there is room; `mayBeHeld` asks for bytes in a buffer of their own.
+   * The file is looked at before it is read: one that is put in its place meanwhile fails the next comparison.
    */
-  read (place: NearPlace, read: (isHeld: boolean) => StoredEntry | undefined): StoredEntry | undefined {
+  read (place: NearPlace, read: (mayBeHeld: boolean) => StoredEntry | undefined): StoredEntry | undefined {
     const stat = this.#recent.takes() ? look(place.path) : undefined
     if (stat === undefined || stat.ctimeMs > this.#wallNow() - SETTLED_AFTER_MS) return read(false)
     const entry = read(true)
@@ -83,7 +83,7 @@ export class Near {
     return entry
   }
 
-  /** What lies at `place` is changed from here. */
+  /** Forgets what is held of `place`: the file there is about to be changed. */
   drop (place: NearPlace): void {
     if (place.held === undefined) return
     this.#recent.remove(place.held)

@@ -1,6 +1,6 @@
 // What keeps the folder within its bounds: the expired go first, then the least recently used; and what killed writers left.
 import type { Stats } from 'node:fs'
-import { staysAlive } from '../../registry/alive.js'
+import { keepAliveDuring } from '../../registry/alive.js'
 import { begunAt, codeOf, type Folder } from './folder.js'
 import { HEAD_BYTES } from '../../registry/record.js'
 import { standingOf } from '../../registry/own-file.js'
@@ -104,7 +104,7 @@ export class Upkeep {
   /** Removes until the folder is within its bounds, where it is not. */
   async #makeRoom (): Promise<void> {
     // A run that was under way may not have seen all.
-    for (let run = 0; run < 2 && this.#isFull(); run++) await staysAlive(() => this.#sweep())
+    for (let run = 0; run < 2 && this.#isFull(); run++) await keepAliveDuring(() => this.#sweep())
   }
 
   /**
@@ -112,7 +112,7 @@ export class Upkeep {
    * held. Returns whether that makes room: not where the folder holds little beside the `neededBytes`.
    */
   async #giveWay (neededBytes: number): Promise<boolean> {
-    await staysAlive(async () => {
+    await keepAliveDuring(async () => {
       await this.#run?.catch(() => {})
       if (performance.now() - this.#gaveWayAt > GIVE_WAY_GAP_MS) await this.#runAlone(() => this.#shrink(neededBytes))
     })

@@ -31,8 +31,8 @@ export class Files {
   }
 
   /**
-   * Puts a file in the place of whatever is there. Answers by how many bytes that made the folder larger. Throws what
-   * the file system throws; then what was there is there, or nothing.
+   * Puts a file in the place of whatever is there. Returns by how many bytes that made the folder larger. Throws what the file
+   * system throws; after an error the old file is there, or none.
    */
   async put (name: string, contents: Contents): Promise<number> {
     for (let attempt = 1; ; attempt++) {
@@ -63,7 +63,7 @@ export class Files {
       // does not. Who reads in between finds nothing, and so does who reads after a crash in between.
       const replaced = await removeAny(path)
       await promises.rename(aside, path)
-      if (this.#fsync) await this.#syncShard(name).catch((error: unknown) => undo(path, error))
+      if (this.#fsync) await this.#syncShard(name).catch((error: unknown) => discardAndRethrow(path, error))
       return contents.head.length + contents.value.byteLength - replaced
     } catch (error) {
       await promises.unlink(aside).catch(() => {})
@@ -84,7 +84,7 @@ export class Files {
     }
   }
 
-  /** A name that was changed is on the disk when its folder is. */
+  /** A rename or a removal is durable once its folder is synced. */
   async #syncShard (name: string): Promise<void> {
     const shard = await openIfThere(this.#folder.shardOf(name))
     try {
@@ -95,8 +95,8 @@ export class Files {
   }
 }
 
-/** What could not be forced to the disk was not kept. Throws the error that said so. */
-async function undo (path: string, error: unknown): Promise<never> {
+/** Removes the new file, which could not be synced, and rethrows the error that said so. */
+async function discardAndRethrow (path: string, error: unknown): Promise<never> {
   await promises.unlink(path).catch(() => {})
   throw error
 }

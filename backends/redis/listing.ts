@@ -1,26 +1,27 @@
-// Walks over our keys with SCAN, in small steps on every master, never on a request's path.
+// Walks over our keys with SCAN, in small steps on every master. No request waits for it.
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Calls } from './calls.js'
 import { covering } from './coverage.js'
 import type { Client } from './driver.js'
 import { beginsWith } from './keys.js'
 
-// Keys that the server looks at in one step: well below a millisecond of its time.
-const LOOK_AT = 1_000
+// Keys that the server examines in one step: well below a millisecond of its time.
+const SCAN_COUNT = 1_000
 
-type Look = (stored: string[]) => Promise<unknown>
+type Visit = (stored: string[]) => Promise<unknown>
 
-/** Shows `look` the stored keys, without our prefix, that begin with `begin`; some may be shown twice. */
-export async function walk (calls: Calls, { prefix, begin }: { prefix: string, begin: string }, look: Look): Promise<void> {
+/** Calls `visit` with the stored keys, without our prefix, that begin with `begin`; some may be shown twice. */
+export async function walk (calls: Calls, { prefix, begin }: { prefix: string, begin: string }, visit: Visit): Promise<void> {
   const client = calls.client()
-  // The driver puts it in front of the keys of commands, but neither into patterns nor into what SCAN answers.
+  // The driver puts its `keyPrefix` in front of the keys of commands, but neither into patterns nor into what SCAN returns.
   const front = (client.options.keyPrefix ?? '') + prefix
   const scan = async (node: Client): Promise<void> => {
     let cursor = '0'
     do {
-      const [next, found] = await calls.on(node, (node) => node.scan(cursor, 'MATCH', beginsWith(front + begin), 'COUNT', LOOK_AT))
+      const [next, found] = await calls.on(node, (node) => node.scan(cursor, 'MATCH', beginsWith(front + begin), 'COUNT', SCAN_COUNT))
       const ours = found.filter((key) => key.startsWith(front)).map((key) => key.slice(front.length))
-      await look(ours)
+      await visit(ours)
+      // Many steps without a key of ours would not let the event loop have its turn.
       if (ours.length === 0) await turn()
       cursor = next
     } while (cursor !== '0')

@@ -1,5 +1,5 @@
 // The SQLite backend itself: reads are answered at once, writes are gathered, everything long goes in steps.
-import { staysAlive } from '../../registry/alive.js'
+import { keepAliveDuring } from '../../registry/alive.js'
 import type { BackendStats, CacheBackend, MaybePromise, StoredEntry } from '../../registry/backend.js'
 import type { BackgroundTask } from '../../registry/background.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
@@ -150,7 +150,7 @@ export class SqliteBackend implements CacheBackend {
   async #close (): Promise<void> {
     this.#pace.endWithin(CLOSE_PATIENCE_MS)
     this.#upkeep.stop()
-    await staysAlive(async () => await this.#cleanup.cancel(), CLOSE_PATIENCE_MS)
+    await keepAliveDuring(async () => await this.#cleanup.cancel(), CLOSE_PATIENCE_MS)
     // Whoever awaits the writes learns of a failure from them.
     await this.#writes.flush().catch(() => {})
     this.#home.close()

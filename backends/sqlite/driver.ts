@@ -51,8 +51,8 @@ export function driverVersion (): string | undefined {
 }
 
 /**
- * What is to be said of this driver on this Node: before 13 it ends the process there, at some garbage collection
- * (WiseLibs/better-sqlite3#1515).
+ * The warning for these versions, if there is one: better-sqlite3 before 13 can abort the process during a garbage collection on
+ * Node 24.19 and later (WiseLibs/better-sqlite3#1515).
  */
 export function driverWarning (driver: string | undefined, node: string): string | undefined {
   const [major, minor] = node.split('.').map(Number) as [number, number]
@@ -68,8 +68,8 @@ function codeOf (error: unknown): string {
 
 /** Whether the same call may succeed a little later: somebody else holds a lock. */
 export function isBusy (error: unknown): boolean {
-  // The last is what a lent database throws while its owner walks through a query.
   return /^SQLITE_(BUSY|LOCKED|PROTOCOL)/.test(codeOf(error)) ||
+    // A caller-owned database throws this while its owner walks through a query.
     (error instanceof TypeError && error.message.includes('busy executing a query'))
 }
 
@@ -78,7 +78,7 @@ export function isDamage (error: unknown): boolean {
   return /^SQLITE_(CORRUPT|NOTADB)/.test(codeOf(error))
 }
 
-/** Whether a statement doesn't fit the table, as one that was dropped or altered, or is wrong for another reason. */
+/** Whether a statement failed for what it says: its table was dropped or altered, or a value breaks a rule of it. */
 export function isStatementError (error: unknown): boolean {
   return /^SQLITE_(ERROR|SCHEMA|CONSTRAINT|MISMATCH)/.test(codeOf(error))
 }
@@ -88,7 +88,7 @@ export function isMoved (error: unknown): boolean {
   return codeOf(error) === 'SQLITE_READONLY_DBMOVED'
 }
 
-/** Whether the file or what must be written beside it can't be opened or written. */
+/** Whether the file or what must be written beside it can't be opened or written; `isMoved` is one case of that. */
 export function isNoAccess (error: unknown): boolean {
   return /^SQLITE_(CANTOPEN|READONLY|PERM|AUTH)/.test(codeOf(error))
 }

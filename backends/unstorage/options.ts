@@ -38,13 +38,13 @@ export interface LentStorage {
 export interface UnstorageOptions {
   /** A driver, `fsDriver({ base: 'cache' })` for one. It is handed over: it is disposed of when the cache closes. @default none */
   driver?: UnstorageDriver
-  /** A storage that the application has. It is lent: it stays as it is. @default none */
+  /** A storage that the application has. It is caller-owned: it is not disposed of when the cache closes. @default none */
   storage?: LentStorage
   /** What every key begins with; no other key is touched. @default 'frc' */
   prefix?: string
   /** How long one call of the driver may take before it has failed. @default '1s' */
   timeout?: Duration
-  /** How often entries that are over are removed from a store that doesn't do it by itself. @default '10m' */
+  /** How often expired entries are removed from a store that doesn't do it by itself. @default '10m' */
   cleanupInterval?: Duration
 }
 
@@ -73,14 +73,14 @@ const driver: Check<UnstorageDriver> = (value, who) => {
   if (isStorage(value)) throw new CACHE_ERR_OPTION(who, expected, 'a storage, which is the option storage')
   if (typeof value === 'function') throw new CACHE_ERR_OPTION(who, expected, 'a function: call it, its answer is the driver')
   if (!hasMethods(value, 'hasItem', 'getItem', 'getKeys')) throw new CACHE_ERR_OPTION(who, expected, kindOf(value))
-  mustWrite(value as UnstorageDriver, who)
+  assertWritable(value as UnstorageDriver, who)
   return value as UnstorageDriver
 }
 
 const storage = discreet<LentStorage>('a storage made with createStorage', isStorage)
 
-/** Throws CACHE_ERR_OPTION when the driver would keep nothing without a word. */
-export function mustWrite (driver: UnstorageDriver, who: string): void {
+/** Throws CACHE_ERR_OPTION when the driver would silently discard what is written. */
+export function assertWritable (driver: UnstorageDriver, who: string): void {
   const isReadOnly = (driver.options as { readOnly?: unknown } | undefined)?.readOnly === true
   if (!isReadOnly && hasMethods(driver, 'removeItem') && (hasMethods(driver, 'setItem') || hasMethods(driver, 'setItemRaw'))) return
   throw new CACHE_ERR_OPTION(who, 'a driver of unstorage that can write', 'one that can only read')
@@ -100,6 +100,6 @@ export function readOptions (options: UnstorageOptions): Settings {
     timeoutMs: given.timeout as number | undefined ?? UNSTORAGE_TIMEOUT_MS,
     cleanupIntervalMs: given.cleanupInterval as number | undefined ?? UNSTORAGE_CLEANUP_INTERVAL_MS
   }
-  if (given.storage !== undefined) mustWrite(given.storage.getMount(settings.prefix).driver, 'unstorage.storage')
+  if (given.storage !== undefined) assertWritable(given.storage.getMount(settings.prefix).driver, 'unstorage.storage')
   return settings
 }

@@ -12,8 +12,8 @@ export type Outcome =
   | { readonly released: 'not-shareable' | 'failed' | 'lock-timeout' }
 
 /** Keys whose answers turned out not to be shareable are not waited for during this time. */
-const ALONE_MS = 10_000
-const ALONE_REMEMBERED = 10_000
+const NOT_COLLAPSIBLE_MS = 10_000
+const MOST_NOT_COLLAPSIBLE = 10_000
 
 /** One request's work on a key. */
 export class Flight {
@@ -77,7 +77,7 @@ export class Flight {
 /** The flights under way. */
 export class Flights {
   readonly #flights = new SlotMap<Flight>()
-  readonly #alone = lruOf<number>(ALONE_REMEMBERED)
+  readonly #notCollapsible = lruOf<number>(MOST_NOT_COLLAPSIBLE)
   readonly #now: () => number
   readonly #lockTimeoutMs: number
 
@@ -95,7 +95,7 @@ export class Flights {
   ): { readonly joined?: Flight, readonly begun?: Flight } {
     const there = this.#flights.get(key)
     if (there !== undefined && !there.over && stillGood(there)) return { joined: there }
-    if (!mayBegin || (this.#alone.size > 0 && (this.#alone.get(key) ?? 0) > this.#now())) return {}
+    if (!mayBegin || (this.#notCollapsible.size > 0 && (this.#notCollapsible.get(key) ?? 0) > this.#now())) return {}
     const begun = new Flight(key, mark, this.#lockTimeoutMs)
     this.#flights.set(key, begun)
     return { begun }
@@ -110,7 +110,7 @@ export class Flights {
   /** Ends a flight without an answer to share. */
   release (flight: Flight, released: 'not-shareable' | 'failed'): void {
     this.#remove(flight)
-    if (released === 'not-shareable') this.#alone.set(flight.key, this.#now() + ALONE_MS)
+    if (released === 'not-shareable') this.#notCollapsible.set(flight.key, this.#now() + NOT_COLLAPSIBLE_MS)
     flight.settle({ released })
   }
 

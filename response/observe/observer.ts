@@ -1,7 +1,7 @@
 // Told of every outcome by one call: counts it, logs what a developer did wrong, hands it to subscribers, and has Cache-Status tell of it.
 import type { CacheStatus } from './cache-status.js'
 import { safeError, type ThrottledLog } from './log.js'
-import type { Outcome, SentOutcome } from './outcome.js'
+import type { BackendOutcome, Outcome, RouteOutcome, SentOutcome } from './outcome.js'
 import { count, type RouteStats } from './stats.js'
 
 /** Whose outcome it is. */
@@ -11,32 +11,53 @@ export interface ObservedRoute {
   readonly stats: RouteStats
 }
 
-/** Called with every outcome, in the turn in which it happens: it must be quick, and must not throw. */
-export type Subscriber = (route: ObservedRoute, outcome: Outcome) => void
+/**
+ * Called with every outcome, in the turn in which it happens: it must be quick, and must not throw. `route`: undefined for what happens in
+ * the backend.
+ */
+export type Subscriber = (outcome: Outcome, route: ObservedRoute | undefined) => void
 
 export class Observer {
   readonly status: CacheStatus
-  readonly #log: ThrottledLog
+  readonly log: ThrottledLog
+  /** Failed calls of the backend, by its method. */
+  readonly errors: Record<string, number> = Object.create(null)
+  /** Entries that were read and could not be believed. */
+  damaged = 0
   readonly #throwsImpossible: boolean
   #subscribers: readonly Subscriber[] = []
 
   /** `throwsImpossible`: whether what can't be is thrown, as in tests, or logged. */
-  constructor (status: CacheStatus, log: ThrottledLog, throwsImpossible: boolean) {
+  constructor (status: CacheStatus, log: ThrottledLog, throwsImpossible = false) {
     this.status = status
-    this.#log = log
+    this.log = log
     this.#throwsImpossible = throwsImpossible
   }
 
-  tell (route: ObservedRoute, outcome: Outcome): void {
+  tell (route: ObservedRoute, outcome: RouteOutcome): void {
     counted(route.stats, outcome)
     if ('fault' in outcome && outcome.fault !== undefined) this.fault(route.name, outcome.reason, outcome.fault)
-    if (this.#subscribers.length > 0) for (const subscriber of this.#subscribers) subscriber(route, outcome)
+    if (this.#subscribers.length > 0) this.#handOn(outcome, route)
   }
 
   /** The same of a response that is about to be sent. Returns this cache's member of Cache-Status. */
   tellSent (route: ObservedRoute, outcome: SentOutcome): string {
     this.tell(route, outcome)
     return this.status.of(outcome)
+  }
+
+  tellOfBackend (outcome: BackendOutcome): void {
+    if (outcome.name === 'damaged') {
+      this.damaged++
+      this.log.warn('damaged', { key: outcome.key }, 'cache: an entry is damaged or not ours, taken as a miss')
+    } else {
+      const { backend, operation, err, key } = outcome
+      const { code, type } = err as { code?: unknown, type?: unknown }
+      this.errors[operation] = (this.errors[operation] ?? 0) + 1
+      this.log.warn(`${operation} ${code ?? type}`, { err, backend, operation, key },
+        `cache: ${operation} failed, answering without the backend`)
+    }
+    this.#handOn(outcome, undefined)
   }
 
   /** Returns what ends the subscription. */
@@ -47,7 +68,7 @@ export class Observer {
 
   /** Something that a developer did wrong; the response was delivered all the same. */
   fault (route: string, reason: string, fault: unknown): void {
-    this.#log.warn(`fault ${route} ${reason}`, { err: safeError(fault), route, reason },
+    this.log.warn(`fault ${route} ${reason}`, { err: safeError(fault), route, reason },
       'cache: this answer could not be cached, it was delivered')
   }
 
@@ -55,11 +76,15 @@ export class Observer {
   impossible (what: string): void {
     const err = new Error(`cache: impossible, please report it: ${what}`)
     if (this.#throwsImpossible) throw err
-    this.#log.warn('impossible', { err }, err.message)
+    this.log.warn('impossible', { err }, err.message)
+  }
+
+  #handOn (outcome: Outcome, route: ObservedRoute | undefined): void {
+    for (const subscriber of this.#subscribers) subscriber(outcome, route)
   }
 }
 
-function counted (stats: RouteStats, outcome: Outcome): void {
+function counted (stats: RouteStats, outcome: RouteOutcome): void {
   switch (outcome.name) {
     case 'hit': stats.hits++; break
     case 'stale': case 'served-on-error': stats.staleHits++; break

@@ -1,4 +1,4 @@
-// What becomes of a request, of its response, or of the fill between them: the one thing that is told of everything that happens.
+// What becomes of a request, of its response, or of the fill between them, and what happens in the backend: all that observers are told of.
 import type { BypassReason, ForwardReason, RefusalReason } from './reasons.js'
 
 /** Of a response that is about to be sent, each with what there is to say of it. */
@@ -22,8 +22,8 @@ export type SentOutcome =
     readonly status: number | undefined
   }
 
-/** Those, and what happens beside. */
-export type Outcome =
+/** Those, and what else becomes of a route's requests. */
+export type RouteOutcome =
   | SentOutcome
   /** Nothing stored is sent. What the handler is asked for, or why it is not, is told next. */
   | { readonly name: 'miss' }
@@ -32,3 +32,18 @@ export type Outcome =
   | { readonly name: 'stored' }
   /** The handler's response is not stored. `fault`: what a developer did wrong. */
   | { readonly name: 'refused', readonly reason: RefusalReason, readonly fault?: unknown }
+
+/** What happens in the backend, of whichever route. */
+export type BackendOutcome =
+  /** A call failed or missed its deadline. `err`: as it may stand in a log. */
+  | {
+    readonly name: 'backend-failed',
+    readonly backend: string,
+    readonly operation: string,
+    readonly err: object,
+    readonly key: string | undefined
+  }
+  /** An entry was read that can't be believed: damaged, or not ours. */
+  | { readonly name: 'damaged', readonly key: string }
+
+export type Outcome = RouteOutcome | BackendOutcome

@@ -8,7 +8,8 @@ import { LateChanges, MANY_LATE } from './late-changes.js'
 import { inTime, EXPLICIT_CALL_DEADLINE_MS, Progress } from './explicit-calls.js'
 import { isPromise, hold, noop } from '../../registry/maybe-promise.js'
 import { Deadline, HELD_UP, NO_ANSWER, LATE, within } from '../../registry/deadline.js'
-import { safeCause, safeError, type ThrottledLog } from '../observe/log.js'
+import { safeCause, safeError } from '../observe/log.js'
+import type { Observer } from '../observe/observer.js'
 
 /** The backend could not say: not a miss, nothing is known of what it holds. */
 export const UNAVAILABLE = Symbol('unavailable')
@@ -23,11 +24,10 @@ export interface GuardOptions {
   readonly now: () => number
   /** Milliseconds that never jump. */
   readonly steadyNow: () => number
-  readonly log: ThrottledLog
+  readonly observer: Observer
 }
 
 export class BackendGuard {
-  readonly errors: Record<string, number> = Object.create(null)
   /** Set once `close` was called. Read only. */
   isClosed = false
   readonly #backend: CacheBackend
@@ -44,6 +44,11 @@ export class BackendGuard {
     this.#backend = backend
     this.#options = options
     this.#breaker = new CircuitBreaker(options.steadyNow)
+  }
+
+  /** Failed calls of the backend, by its method. */
+  get errors (): Readonly<Record<string, number>> {
+    return this.#options.observer.errors
   }
 
   /** For a request that is going to ask. Real waits have a clock of their own, which nobody sets. */
@@ -154,7 +159,7 @@ export class BackendGuard {
   async close (settleMs: number, closeMs: number): Promise<void> {
     this.#fills.flush()
     this.isClosed = true
-    const { name, log } = this.#options
+    const { name, observer: { log } } = this.#options
     const settled = await within(settleMs, Promise.allSettled([...this.#changes, ...this.#others]))
     if (settled === LATE) {
       log.warn('settle', {
@@ -263,15 +268,13 @@ export class BackendGuard {
 
   #failed (operation: string, err: unknown, key: string | undefined): typeof UNAVAILABLE {
     if (this.isClosed) return UNAVAILABLE
-    this.errors[operation] = (this.errors[operation] ?? 0) + 1
     // Of several tiers one failed: the others answer, and the whole is not left alone for that.
     // And one that refuses an entry for what it is, too large for one, is well.
     if ((err as { isPartial?: unknown } | undefined)?.isPartial === true || isRefusal(err)) this.#succeeded()
     else if (err === HELD_UP || ((err === NO_ANSWER || err === WAITED) && operation === 'set')) this.#breaker.late()
     else this.#breaker.failed()
-    const details = { err: safeError(err), backend: this.#options.name, operation, key }
-    this.#options.log.warn(`${operation} ${details.err.code ?? details.err.type}`, details,
-      `cache: ${operation} failed, answering without the backend`)
+    const { name: backend, observer } = this.#options
+    observer.tellOfBackend({ name: 'backend-failed', backend, operation, err: safeError(err), key })
     return UNAVAILABLE
   }
 }

@@ -9,7 +9,7 @@ import { digest } from '../request/key.js'
 import type { RequestFields } from '../request/request-fields.js'
 import { andThen } from '../../registry/maybe-promise.js'
 import type { Deadline } from '../../registry/deadline.js'
-import type { ThrottledLog } from '../observe/log.js'
+import type { Observer } from '../observe/observer.js'
 import type { MissReason } from '../observe/reasons.js'
 import type { Tags } from './tags.js'
 import { selection, variantOf } from '../request/variant.js'
@@ -65,17 +65,16 @@ const UNKNOWN: Found = Object.freeze({ state: 'unavailable', missing: 'unavailab
 
 export class Store {
   readonly codec = new EntryCodec()
-  damaged = 0
   readonly #guard: BackendGuard
   readonly #tags: Tags
   readonly #now: () => number
-  readonly #log: ThrottledLog
+  readonly #observer: Observer
 
-  constructor (guard: BackendGuard, tags: Tags, now: () => number, log: ThrottledLog) {
+  constructor (guard: BackendGuard, tags: Tags, now: () => number, observer: Observer) {
     this.#guard = guard
     this.#tags = tags
     this.#now = now
-    this.#log = log
+    this.#observer = observer
   }
 
   /** The answer under `key` for a request with these fields. Never rejects. */
@@ -105,10 +104,7 @@ export class Store {
   believed (read: Read, key: string): Entry | undefined | typeof UNAVAILABLE {
     if (read === undefined || read === UNAVAILABLE) return read
     const entry = this.codec.decode(read.value, key)
-    if (entry === undefined) {
-      this.damaged++
-      this.#log.warn('damaged', { key }, 'cache: an entry is damaged or not ours, taken as a miss')
-    }
+    if (entry === undefined) this.#observer.tellOfBackend({ name: 'damaged', key })
     return entry === undefined || entry.head.storedAt > this.#now() + MAX_CLOCK_SKEW_MS ? undefined : entry
   }
 

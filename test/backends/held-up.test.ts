@@ -2,7 +2,9 @@
 import t, { type Test } from 'tap'
 import { builtIns } from '../../backends/index.js'
 import type { BackendChoice } from '../../registry/names.js'
+import { CacheStatus } from '../../response/observe/cache-status.js'
 import { ThrottledLog } from '../../response/observe/log.js'
+import { Observer } from '../../response/observe/observer.js'
 import { BackendGuard } from '../../response/store/backend-guard.js'
 import { textOf } from '../support/guard.js'
 import { needsFor } from '../support/every-backend.js'
@@ -44,7 +46,11 @@ for (const [name, wayOf] of Object.entries(ways)) {
       const log = { debug () {}, info () {}, warn (d: object, m: string) { t.comment(m, d) }, error () {} }
       const backend = await builtIns().open(await wayOf(t), { deadlineMs: DEADLINE_MS })
       const guard = new BackendGuard(backend, {
-        name, deadlineMs: DEADLINE_MS, now: Date.now, steadyNow: Date.now, log: new ThrottledLog(log, Date.now)
+        name,
+        deadlineMs: DEADLINE_MS,
+        now: Date.now,
+        steadyNow: Date.now,
+        observer: new Observer(new CacheStatus(), new ThrottledLog(log, Date.now))
       })
       t.teardown(() => guard.close(500, 500))
       const keys = Array.from({ length: READS }, (_, at) => `key ${at}`)

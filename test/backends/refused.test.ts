@@ -3,7 +3,9 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { builtIns } from '../../backends/index.js'
 import type { BackendChoice } from '../../registry/names.js'
+import { CacheStatus } from '../../response/observe/cache-status.js'
 import { ThrottledLog } from '../../response/observe/log.js'
+import { Observer } from '../../response/observe/observer.js'
 import { BackendGuard } from '../../response/store/backend-guard.js'
 import { failureOf } from '../support/entries.js'
 import { textOf } from '../support/guard.js'
@@ -35,7 +37,11 @@ for (const [name, wayOf] of Object.entries(ways)) {
     const silent = { debug () {}, info () {}, warn () {}, error () {} }
     const backend = await builtIns().open(await wayOf(t))
     const guard = new BackendGuard(backend, {
-      name, deadlineMs: 2_000, now: Date.now, steadyNow: () => performance.now(), log: new ThrottledLog(silent, Date.now)
+      name,
+      deadlineMs: 2_000,
+      now: Date.now,
+      steadyNow: () => performance.now(),
+      observer: new Observer(new CacheStatus(), new ThrottledLog(silent, Date.now))
     })
     t.teardown(() => guard.close(500, 500))
     const entry = (bytes: number) => ({ value: Buffer.alloc(bytes, 'v'), expiresAt: Date.now() + 60_000 })

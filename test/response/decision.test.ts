@@ -1,6 +1,6 @@
 // What is stale: served until its window is over, and not at that instant.
 import t from 'tap'
-import { mayServeStale } from '../../response/decision.js'
+import { whyServeStale } from '../../response/decision.js'
 import type { ResponseHead } from '../../response/store/entry.js'
 
 const HEAD: ResponseHead = {
@@ -8,7 +8,7 @@ const HEAD: ResponseHead = {
 }
 
 t.test('a window ends at its instant, and what must be validated has none', async (t) => {
-  t.equal(mayServeStale(HEAD, 1_999, undefined), 'serve-while-revalidate')
-  t.equal(mayServeStale(HEAD, 2_000, undefined), undefined)
-  t.equal(mayServeStale({ ...HEAD, mustRevalidate: true }, 1_999, undefined), undefined)
+  t.equal(whyServeStale(HEAD, 1_999, undefined), 'serve-while-revalidate')
+  t.equal(whyServeStale(HEAD, 2_000, undefined), undefined)
+  t.equal(whyServeStale({ ...HEAD, mustRevalidate: true }, 1_999, undefined), undefined)
 })

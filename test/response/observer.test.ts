@@ -3,7 +3,7 @@ import t from 'tap'
 import { CacheStatus } from '../../response/observe/cache-status.js'
 import { ThrottledLog } from '../../response/observe/log.js'
 import { Observer } from '../../response/observe/observer.js'
-import type { Outcome } from '../../response/observe/outcome.js'
+import type { Outcome, RouteOutcome } from '../../response/observe/outcome.js'
 import { emptyStats } from '../../response/observe/stats.js'
 
 function setUp (throwsImpossible = true) {
@@ -15,7 +15,7 @@ function setUp (throwsImpossible = true) {
 
 t.test('each outcome is counted as what it is', async (t) => {
   const { observer, route } = setUp()
-  const outcomes: Outcome[] = [
+  const outcomes: RouteOutcome[] = [
     { name: 'hit', ttlMs: 1_000 },
     { name: 'stale', ttlMs: -1_000 },
     { name: 'served-on-error' },
@@ -38,15 +38,35 @@ t.test('each outcome is counted as what it is', async (t) => {
 t.test('who subscribed is told of every outcome, with its route, until the subscription is ended', async (t) => {
   const { observer, route } = setUp()
   const told: unknown[] = []
-  const end = observer.subscribe((of, outcome) => { told.push([of.name, outcome.name]) })
-  const other: string[] = []
-  observer.subscribe((_, { name }) => { other.push(name) })
+  const end = observer.subscribe((outcome, of) => { told.push([of?.name, outcome.name]) })
+  const other: Array<Outcome['name']> = []
+  observer.subscribe(({ name }) => { other.push(name) })
   observer.tell(route, { name: 'miss' })
   t.equal(observer.tellSent(route, { name: 'hit', ttlMs: 5_000 }), 'cache; hit; ttl=5')
   end()
   observer.tell(route, { name: 'stored' })
   t.same(told, [['GET /', 'miss'], ['GET /', 'hit']])
   t.same(other, ['miss', 'hit', 'stored'])
+})
+
+t.test('what happens in the backend is counted, logged and handed on, and is of no route', async (t) => {
+  const { lines, observer } = setUp()
+  const told: unknown[] = []
+  observer.subscribe((outcome, route) => { told.push([outcome.name, route]) })
+  const err = { type: 'Error', code: 'ECONNREFUSED', message: 'refused' }
+  for (const operation of ['get', 'get', 'set']) {
+    observer.tellOfBackend({ name: 'backend-failed', backend: 'redis', operation, err, key: 'k' })
+  }
+  observer.tellOfBackend({ name: 'damaged', key: 'k' })
+  t.same({ ...observer.errors }, { get: 2, set: 1 })
+  t.equal(observer.damaged, 1)
+  t.match(lines, [
+    { details: { err, backend: 'redis', operation: 'get', key: 'k' }, message: 'cache: get failed, answering without the backend' },
+    { details: { operation: 'set' } },
+    { details: { key: 'k' }, message: /damaged/ }
+  ])
+  t.equal(lines.length, 3)
+  t.same(told, [['backend-failed', undefined], ['backend-failed', undefined], ['backend-failed', undefined], ['damaged', undefined]])
 })
 
 t.test('what a developer did wrong is logged, once within ten seconds, and what is no fault is not', async (t) => {

@@ -2,7 +2,9 @@
 import t from 'tap'
 import type { StoredEntry } from '../../registry/backend.js'
 import { Deadline } from '../../registry/deadline.js'
+import { CacheStatus } from '../../response/observe/cache-status.js'
 import { ThrottledLog } from '../../response/observe/log.js'
+import { Observer } from '../../response/observe/observer.js'
 import { kKeys, type Entry, type ResponseHead, type VariantsHead } from '../../response/store/entry.js'
 import { BackendGuard } from '../../response/store/backend-guard.js'
 import { MAX_VARIANTS, Store } from '../../response/store/store.js'
@@ -19,9 +21,9 @@ t.test('the keys of variants are remembered with their list, though a backend ha
     ...backend,
     get: async (key: string) => { const entry = await backend.get(key); return entry && { ...entry, value: Buffer.from(entry.value) } }
   }
-  const log = new ThrottledLog({ debug () {}, info () {}, warn () {}, error () {} }, now)
-  const guard = new BackendGuard(copies, { name: 'copies', deadlineMs: 1_000, now, steadyNow: now, log })
-  const store = new Store(guard, new Tags(guard, '', now), now, log)
+  const observer = new Observer(new CacheStatus(), new ThrottledLog({ debug () {}, info () {}, warn () {}, error () {} }, now))
+  const guard = new BackendGuard(copies, { name: 'copies', deadlineMs: 1_000, now, steadyNow: now, observer })
+  const store = new Store(guard, new Tags(guard, '', now), now, observer)
   const asked = (language: string) => fakeFields({ 'accept-language': language })
   const head: ResponseHead = {
     kind: 'response', key: 'k', status: 200, fields: [], storedAt: now(), freshUntil: now() + 60_000, ageMs: 0, text: true
@@ -49,9 +51,9 @@ t.test('the keys of variants are remembered with their list, though a backend ha
 t.test('a key has 32 variants at most: the one that was stored longest ago goes', async (t) => {
   const { now } = testClock()
   const entries = new Map<string, StoredEntry>()
-  const log = new ThrottledLog({ debug () {}, info () {}, warn () {}, error () {} }, now)
-  const guard = new BackendGuard(mapBackend(now, entries), { name: 'map', deadlineMs: 1_000, now, steadyNow: now, log })
-  const store = new Store(guard, new Tags(guard, '', now), now, log)
+  const observer = new Observer(new CacheStatus(), new ThrottledLog({ debug () {}, info () {}, warn () {}, error () {} }, now))
+  const guard = new BackendGuard(mapBackend(now, entries), { name: 'map', deadlineMs: 1_000, now, steadyNow: now, observer })
+  const store = new Store(guard, new Tags(guard, '', now), now, observer)
   const head: ResponseHead = {
     kind: 'response', key: 'k', status: 200, fields: [], storedAt: now(), freshUntil: now() + 60_000, ageMs: 0, text: true
   }
@@ -69,9 +71,9 @@ t.test('a key has 32 variants at most: the one that was stored longest ago goes'
 
 t.test('an entry of another clock is believed up to a minute ahead', async (t) => {
   const { now } = testClock()
-  const log = new ThrottledLog({ debug () {}, info () {}, warn () {}, error () {} }, now)
-  const guard = new BackendGuard(mapBackend(now), { name: 'map', deadlineMs: 1_000, now, steadyNow: now, log })
-  const store = new Store(guard, new Tags(guard, '', now), now, log)
+  const observer = new Observer(new CacheStatus(), new ThrottledLog({ debug () {}, info () {}, warn () {}, error () {} }, now))
+  const guard = new BackendGuard(mapBackend(now), { name: 'map', deadlineMs: 1_000, now, steadyNow: now, observer })
+  const store = new Store(guard, new Tags(guard, '', now), now, observer)
   for (const [aheadMs, isBelieved] of [[60_000, true], [60_001, false]] as const) {
     const head: ResponseHead = {
       kind: 'response', key: 'k', status: 200, fields: [], storedAt: now() + aheadMs, freshUntil: now() + 120_000, ageMs: 0, text: true

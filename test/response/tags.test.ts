@@ -5,7 +5,9 @@ import type { StoredEntry } from '../../registry/backend.js'
 import { BackendGuard, UNAVAILABLE } from '../../response/store/backend-guard.js'
 import { Deadline } from '../../registry/deadline.js'
 import { areTags, MAX_TAG_CHARACTERS, MAX_TAGS } from '../../response/options/invalidation-target.js'
+import { CacheStatus } from '../../response/observe/cache-status.js'
 import { ThrottledLog } from '../../response/observe/log.js'
+import { Observer } from '../../response/observe/observer.js'
 import { Tags } from '../../response/store/tags.js'
 import { Chaos } from '../support/chaos.js'
 import { testClock } from '../support/clock.js'
@@ -20,7 +22,11 @@ function setUp (namespace = '') {
   const chaos = new Chaos()
   const silent = { debug () {}, info () {}, warn () {}, error () {} }
   const guard = new BackendGuard(chaos.wrap(mapBackend(clock.now, entries)), {
-    name: 'map', deadlineMs: 30, now: clock.now, steadyNow: clock.now, log: new ThrottledLog(silent, clock.now)
+    name: 'map',
+    deadlineMs: 30,
+    now: clock.now,
+    steadyNow: clock.now,
+    observer: new Observer(new CacheStatus(), new ThrottledLog(silent, clock.now))
   })
   const tagsOf = (name: string): Tags => new Tags(guard, name, clock.now)
   const tags = tagsOf(namespace)

@@ -2,7 +2,9 @@
 import type { Test } from 'tap'
 import type { StoredEntry } from '../../registry/backend.js'
 import { BackendGuard, UNAVAILABLE } from '../../response/store/backend-guard.js'
+import { CacheStatus } from '../../response/observe/cache-status.js'
 import { ThrottledLog } from '../../response/observe/log.js'
+import { Observer } from '../../response/observe/observer.js'
 import { turns, until } from './barrier.js'
 import { Chaos } from './chaos.js'
 import { testClock } from './clock.js'
@@ -23,7 +25,7 @@ export function guardSetUp ({ deadlineMs = DEADLINE_MS } = {}) {
     deadlineMs,
     now: clock.now,
     steadyNow: clock.now,
-    log: new ThrottledLog({ debug () {}, info () {}, error () {}, warn }, clock.now)
+    observer: new Observer(new CacheStatus(), new ThrottledLog({ debug () {}, info () {}, error () {}, warn }, clock.now))
   })
   const entry = (text: string): StoredEntry => ({ value: Buffer.from(text), expiresAt: clock.now() + 60_000 })
   const get = async (key = 'a') => await guard.get(key, guard.deadline())
