@@ -126,7 +126,7 @@ function nearest (fastify: FastifyInstance): Services | undefined {
 
 /**
  * Puts the cache in front of the route's handler if the route opted in, and the invalidations behind it unless it opted out.
- * Answers its policy.
+ * Returns its policy.
  */
 function addRoute (
   services: Services, lookup: RouteLookup, route: RouteOptions, defaults: Partial<RouteCacheOptions>
@@ -155,7 +155,7 @@ const responseCache = fastifyPlugin(plugin, { fastify: '5.x', name: NAME })
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Whether and how the route's answers are cached. */
+    /** Whether and how the route's responses are cached. */
     cache?: boolean | RouteCacheOptions
   }
   interface FastifyInstance {
@@ -163,11 +163,11 @@ declare module 'fastify' {
     cache: ResponseCache
   }
   interface FastifyRequest {
-    /** Whether this is no client's request but the cache's own, in the background, for an answer that it serves stale meanwhile. */
+    /** Whether this is no client's request but the cache's own, in the background, for a response that it serves stale meanwhile. */
     readonly isCacheRefresh: boolean
   }
   interface FastifyReply {
-    /** Decides for this one answer while the handler runs; of no effect where it is not going to be stored anyway. */
+    /** Decides for this one response while the handler runs; of no effect where it is not going to be stored anyway. */
     cache (options: ReplyCacheOptions): this
   }
 }
@@ -199,7 +199,7 @@ export type { BypassReason, MissReason, RefusalReason } from './response/observe
 export type { CacheStats, RouteStats } from './response/observe/stats.js'
 export { builtIns, defineBackend, fromEnvironment, fromStringStore, Registry, responseCache, rfc9111 }
 
-/** What require() answers: the plugin function, with what else can be imported as its properties. @internal */
+/** What require() returns: the plugin function, with what else can be imported as its properties. @internal */
 const required = Object.assign(responseCache, {
   default: responseCache, responseCache, builtIns, defineBackend, fromEnvironment, fromStringStore, Registry, rfc9111, ...errors
 })

@@ -59,7 +59,7 @@ export class ResponseCache {
 
   /**
    * The value under `key`, or what `produce` makes; one producer at a time for a key. A backend that fails costs the
-   * value nothing: it is produced and not kept. Stale values are answered as the options say. Rejects with what the producer throws.
+   * value nothing: it is produced and not kept. Stale values are returned as the options say. Rejects with what the producer throws.
    */
   async getOrSet<T> (key: string, options: GetOrSetOptions, produce: (context: ProduceContext) => Promise<T> | T): Promise<T> {
     return await this.#data.getOrSet(key, options, produce)

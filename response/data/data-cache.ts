@@ -124,7 +124,7 @@ export class DataCache {
     try {
       return await this.#one(job)
     } catch (err) {
-      // What was invalidated while the producer ran is not answered for its failure.
+      // What was invalidated while the producer ran is not returned for its failure.
       const isGone = held === undefined || now() >= held.staleOnErrorUntil ||
         fence.movedSince(job.mark, () => [...job.names(), ...held.tags.map(tagName)])
       if (isGone) throw err
@@ -133,7 +133,7 @@ export class DataCache {
     }
   }
 
-  /** Makes a stale value anew behind the answer, unless that is under way, or has failed a moment ago. */
+  /** Makes a stale value anew behind the response, unless that is under way, or has failed a moment ago. */
   #refresh<T> (job: ValueRequest<T>): void {
     const { stored } = job
     if (this.#producing.has(stored) || this.#producing.size >= MAX_PRODUCERS_BEHIND || this.#backoff.pauses(stored)) return

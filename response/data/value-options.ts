@@ -13,9 +13,9 @@ export interface SetOptions {
 
 /** How a produced value is kept. */
 export interface GetOrSetOptions extends SetOptions {
-  /** How long after `ttl` the value is still answered while one producer makes a new one. @default 0 */
+  /** How long after `ttl` the value is still returned while one producer makes a new one. @default 0 */
   staleWhileRevalidate?: Duration
-  /** How long after `ttl` the value is still answered when the producer fails. @default 0 */
+  /** How long after `ttl` the value is still returned when the producer fails. @default 0 */
   staleIfError?: Duration
 }
 

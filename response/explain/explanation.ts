@@ -1,4 +1,4 @@
-// What `explain()` answers: plain data that prints as a page to read.
+// What `explain()` returns: plain data that prints as a page to read.
 import { inspect } from 'node:util'
 import type { BypassReason, MissReason } from '../observe/reasons.js'
 
@@ -18,7 +18,7 @@ export interface ExplainedKey {
   readonly parts: Readonly<Record<string, string>>
 }
 
-/** The stored answer that was found. */
+/** The stored response that was found. */
 export interface ExplainedEntry {
   /** Its status code. */
   readonly status: number
@@ -43,7 +43,7 @@ export interface ExplainedEntry {
   }
 }
 
-/** The answers under one key, told apart by Vary. */
+/** The responses under one key, told apart by Vary. */
 export interface ExplainedVariants {
   /** How many there are. */
   readonly count: number
@@ -53,7 +53,7 @@ export interface ExplainedVariants {
 
 /** What is said of a request. */
 export interface Explained {
-  /** What would be done: the stored answer sent, sent though stale, the handler asked, or the cache not looked at. */
+  /** What would be done: the stored response sent, sent though stale, the handler asked, or the cache not looked at. */
   readonly decision: 'hit' | 'stale' | 'miss' | 'bypass'
   /** Why, as a code: those of `Cache-Status`, and a few more. */
   readonly reason: BypassReason | MissReason | 'fresh' | 'while-revalidate' | 'max-stale' | 'uncached'
@@ -61,13 +61,13 @@ export interface Explained {
   readonly because: string
   /** `Cache-Status` as far as it is known before the handler ran; absent where no cached route is asked. */
   readonly cacheStatus?: string
-  /** The route: `GET /products/:id`; absent where none below the registration answers. */
+  /** The route: `GET /products/:id`; absent where none below the registration matches. */
   readonly route?: string
   /** What the key was made of; absent where the cache is not looked at. */
   readonly key?: ExplainedKey
-  /** The stored answer that was found, fresh or stale. */
+  /** The stored response that was found, fresh or stale. */
   readonly entry?: ExplainedEntry
-  /** The answers under the key, where they are told apart by Vary. */
+  /** The responses under the key, where they are told apart by Vary. */
   readonly variants?: ExplainedVariants
 }
 
@@ -85,9 +85,9 @@ export class Explanation implements Explained {
   declare readonly route?: string
   /** What the key was made of. */
   declare readonly key?: ExplainedKey
-  /** The stored answer that was found, fresh or stale. */
+  /** The stored response that was found, fresh or stale. */
   declare readonly entry?: ExplainedEntry
-  /** The answers under the key, where they are told apart by Vary. */
+  /** The responses under the key, where they are told apart by Vary. */
   declare readonly variants?: ExplainedVariants
   readonly #asked: string
 

@@ -46,7 +46,8 @@ export class RouteLookup {
   }
 
   /**
-   * `isTwin`: the route `/` below a prefix answers with a slash and without (`prefixTrailingSlash`), and Fastify tells of one of the two.
+   * `isTwin`: the route `/` below a prefix serves paths with a slash and without (`prefixTrailingSlash`), and Fastify tells of one of the
+   * two.
    */
   #addTo (router: ReturnType<typeof findMyWay>, { options, cached }: Registered, isTwin: boolean): void {
     const { method, url, constraints, routePath } = options

@@ -92,7 +92,7 @@ export function nearTtlOf (backend: string, options: unknown): number {
 
 const namesOf = (routes: readonly Seen[]): string[] => routes.map(({ name }) => name)
 
-/** Whether the key tells users apart, so that their answers are not each other's. */
+/** Whether the key tells users apart, so that their responses are not each other's. */
 function isPersonal ({ key }: RoutePolicy): boolean {
   return typeof key === 'function' || key.by !== undefined || key.cookies.length > 0 ||
     key.headers.some((name) => ['authorization', 'cookie'].includes(name))

@@ -2,7 +2,7 @@
 import { isPromise } from '../../registry/maybe-promise.js'
 
 /**
- * What an asynchronous handler must answer: Fastify sends what its promise brings, `undefined` too, so an answer that
+ * What an asynchronous handler must return: Fastify sends what its promise brings, `undefined` too, so a response that
  * is sent by other means is waited for.
  */
 export function replyOrResult<T> (result: unknown, reply: T): unknown {

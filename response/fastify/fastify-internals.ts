@@ -76,7 +76,7 @@ export class FastifyInternals {
     return hooks === null || (request.method === 'HEAD' && hooks?.length === 1 && hooks[0]?.name === HEAD_HOOK)
   }
 
-  /** Lets this one request's answer run through other hooks. */
+  /** Lets this one request's response run through other hooks. */
   useContext (request: FastifyRequest, context: RouteContext): void {
     (request as unknown as Record<symbol, RouteContext>)[this.#context as symbol] = context
   }
@@ -94,7 +94,7 @@ export class FastifyInternals {
     return true
   }
 
-  /** Lets this one request's answer run through one hook more, behind all others. */
+  /** Lets this one request's response run through one hook more, behind all others. */
   addLast (request: FastifyRequest, hook: onSendHookHandler): void {
     const context = this.contextOf(request)
     if (context !== undefined) this.useContext(request, around(context, [...context.onSend ?? [], hook]))

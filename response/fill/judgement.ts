@@ -87,7 +87,7 @@ export class Judgement {
 
   #verdict (response: JudgedResponse, fields: Fields): Storability {
     const { request, reply } = this.#exchange
-    // A hook may answer a condition or cut out a part of what the handler made: the whole remains true.
+    // A hook may apply a condition or cut out a part of what the handler made: the whole remains true.
     const isCut = CONDITIONAL_STATUSES.includes(reply.statusCode)
     if (reply.statusCode !== response.status && !isCut) return { refused: 'status' }
     const at = this.#now()

@@ -38,7 +38,7 @@ export class Part {
     return this.#held !== undefined
   }
 
-  /** Holds back a stream that is recorded, if a part of it is to be cut out. `at`: the present, in epoch milliseconds. */
+  /** Holds back a stream that is recorded, if a part of it is to be cut out. `at`: now, in epoch milliseconds. */
   hold (stream: Readable | ReadableStream, response: Whole, at: number): Readable | ReadableStream {
     const acceptRanges = this.#reply.getHeader('accept-ranges') as string | undefined
     if (!mayBeCut(response, this.conditions, { method: this.#method, at, wholeOnly: response.mayChange, acceptRanges })) return stream

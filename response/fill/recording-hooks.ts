@@ -8,7 +8,7 @@ import type { ReplyCacheOptions } from './reply-options.js'
 /** Under which a reply keeps the fill that it belongs to. */
 export const kFill = Symbol('fastify-response-cache.fill')
 
-/** What hooks in front of the handler said of the answer to come. */
+/** What hooks in front of the handler said of the response to come. */
 export const kEarlyOptions = Symbol('fastify-response-cache.told-before')
 
 /** A reply as the plugin decorates it. */

@@ -1,4 +1,4 @@
-// Refreshes: while a stale answer is served, its route runs once more in the background, as a request of its own.
+// Refreshes: while a stale response is served, its route runs once more in the background, as a request of its own.
 import { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { setImmediate as turn } from 'node:timers/promises'
@@ -12,7 +12,7 @@ import type { RefusalReason } from '../observe/reasons.js'
 
 /** How long one may take in all, hooks and body among it. */
 const DEADLINE_MS = 30_000
-/** So many at once at most; a stale answer is served all the same, and the next request begins the refresh. */
+/** So many at once at most; a stale response is served all the same, and the next request begins the refresh. */
 const MAX_REFRESHES = 100
 
 const kRefresh = Symbol('fastify-response-cache.refresh')
@@ -31,9 +31,9 @@ export interface Refresh {
   readonly isEncrypted: boolean
   /** Its handler is asked. */
   begin (): void
-  /** There is a fresh answer. */
+  /** There is a fresh response. */
   succeed (): void
-  /** The handler's answer is not stored. */
+  /** The handler's response is not stored. */
   fail (reason: RefusalReason): void
 }
 
@@ -80,7 +80,7 @@ export class Refreshes {
       fail: (why) => { reason = why }
     }
     const again = { ...repeated(request), Request: marked(refresh) }
-    // The stale answer goes out first.
+    // The stale response goes out first.
     await turn()
     const outcome = await this.#send(instance, again, key)
     if (hasSucceeded) return
@@ -91,7 +91,7 @@ export class Refreshes {
     }
   }
 
-  /** Answers the status that it got, or why it got none; undefined where it was ended. Never rejects. */
+  /** Returns the status that it got, or why it got none; undefined where it was ended. Never rejects. */
   async #send (
     instance: FastifyInstance, again: InjectOptions, key: string
   ): Promise<{ readonly statusCode: number } | { readonly err: object } | undefined> {

@@ -1,24 +1,24 @@
-// What a handler may say of its one answer: `reply.cache({ ... })`.
+// What a handler may say of its one response: `reply.cache({ ... })`.
 import { boolean, checkOptions, expects, type Duration } from '../../registry/check.js'
 import { aDurationOrZero, durationOrZero } from '../options/route-options.js'
 import type { ReplyOptions } from '../http/storability.js'
 import { areTags, MAX_TAGS } from '../options/invalidation-target.js'
 
-/** What `reply.cache()` takes: what to do with this one answer. */
+/** What `reply.cache()` takes: what to do with this one response. */
 export interface ReplyCacheOptions {
   /**
-   * How long this answer is fresh, whatever lifetime it states; `no-store`, `private` and `no-cache` count all the same. 0: it is not
+   * How long this response is fresh, whatever lifetime it states; `no-store`, `private` and `no-cache` count all the same. 0: it is not
    * stored.
    */
   ttl?: Duration
   /** In place of the route's tags. */
   tags?: readonly string[]
-  /** `false`: this answer is not stored. */
+  /** `false`: this response is not stored. */
   store?: boolean
 }
 
 const REPLY_CHECKS = {
-  // Zero is an answer here: "not this one".
+  // Zero has a meaning here: not this one.
   ttl: aDurationOrZero,
   tags: expects<readonly string[]>(`an array of at most ${MAX_TAGS} strings`, areTags),
   store: boolean

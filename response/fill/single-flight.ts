@@ -4,14 +4,14 @@ import { lruOf } from '../../registry/lru.js'
 import { SlotMap } from '../../registry/slot-map.js'
 import type { Entry, ResponseHead } from '../store/entry.js'
 
-/** What came of a flight: an answer to share, or why there is none. */
+/** What came of a flight: a response to share, or why there is none. */
 export type Outcome =
   | {
     readonly entry: Entry<ResponseHead>, readonly varyNames: readonly string[], readonly variant: string, readonly names: readonly string[]
   }
   | { readonly released: 'not-shareable' | 'failed' | 'lock-timeout' }
 
-/** Keys whose answers turned out not to be shareable are not waited for during this time. */
+/** Keys whose responses turned out not to be shareable are not waited for during this time. */
 const NOT_COLLAPSIBLE_MS = 10_000
 const MOST_NOT_COLLAPSIBLE = 10_000
 
@@ -101,13 +101,13 @@ export class Flights {
     return { begun }
   }
 
-  /** Ends a flight with an answer, which is made only if somebody waits for it. */
+  /** Ends a flight with a response, which is made only if somebody waits for it. */
   share (flight: Flight, outcome: () => Outcome): void {
     this.#remove(flight)
     if (flight.awaited) flight.settle(outcome())
   }
 
-  /** Ends a flight without an answer to share. */
+  /** Ends a flight without a response to share. */
   release (flight: Flight, released: 'not-shareable' | 'failed'): void {
     this.#remove(flight)
     if (released === 'not-shareable') this.#notCollapsible.set(flight.key, this.#now() + NOT_COLLAPSIBLE_MS)

@@ -1,4 +1,5 @@
-// A stored answer behind a request that the handler is asked for: validated by it (RFC 9111 section 4.3), or standing in for it (RFC 5861).
+// A stored response behind a request that the handler is asked for: validated by it (RFC 9111 section 4.3), or standing in for it (RFC
+// 5861).
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { isDeepStrictEqual } from 'node:util'
 import { joined, type Fields } from '../http/field-values.js'
@@ -49,7 +50,7 @@ export class Validation {
   #isWithdrawn = false
   #headers: FastifyRequest['headers'] | undefined
 
-  /** `at`: the present, in epoch milliseconds. */
+  /** `at`: now, in epoch milliseconds. */
   constructor (request: FastifyRequest, entry: Entry<ResponseHead>, at: number) {
     this.entry = entry
     this.#request = request
@@ -57,7 +58,7 @@ export class Validation {
     this.conditions = picked(request.headers)
   }
 
-  /** Whether the handler was asked on the cache's own conditions, and the client's are for the cache to answer. */
+  /** Whether the handler was asked on the cache's own conditions, and the client's are for the cache to evaluate. */
   get wasAsked (): boolean {
     return this.#wasAsked
   }
@@ -173,7 +174,7 @@ export class Validation {
   #saidOf (reply: FastifyReply, before: Fields, at: number): ValidationOutcome | undefined {
     if (this.#isWithdrawn) return undefined
     const said = saidBy(reply, before)
-    // RFC 9111 section 4.3.5: the answer to a HEAD tells of the one to a GET.
+    // RFC 9111 section 4.3.5: the response to a HEAD tells of the one to a GET.
     if (this.#isHead && reply.statusCode === 200) {
       return this.entry.head.status === 200 && this.#agrees(said) === true ? 'validated' : undefined
     }
@@ -200,13 +201,13 @@ export class Validation {
     return reply.hasHeader('etag') && reply.getHeader('etag') === fieldIn(this.entry.head.fields, 'etag')
   }
 
-  /** Whether the entry may be sent in place of an answer of this status (RFC 5861 section 4). */
+  /** Whether the entry may be sent in place of a response of this status (RFC 5861 section 4). */
   mayServeOnError (status: number, at: number): boolean {
     return isError(status) && at < (this.entry.head.staleOnErrorUntil ?? 0)
   }
 
   /**
-   * Makes the reply what the handler answered when the entry was stored, with the fields that it has said anew (RFC 9111
+   * Makes the reply what the handler responded with when the entry was stored, with the fields that it has said anew (RFC 9111
    * section 3.2), or without them. Returns the payload.
    */
   #restore (reply: FastifyReply, before: Fields, { isFreshened, at }: { isFreshened: boolean, at: number }): unknown {
@@ -238,7 +239,7 @@ export class Validation {
     return this.#request.method === 'HEAD'
   }
 
-  /** Whether the validators of an answer, and its length, are those of the entry; undefined where it has no validator. */
+  /** Whether the validators of a response, and its length, are those of the entry; undefined where it has no validator. */
   #agrees (said: Fields): boolean | undefined {
     const { etag, lastModified } = this.#validators
     if (this.#isHead && said['content-length'] !== undefined && Number(said['content-length']) !== this.entry.body.byteLength) return false

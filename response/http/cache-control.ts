@@ -58,7 +58,7 @@ const FIELD_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
 
 /**
  * The field names that a directive's argument lists; undefined where it has none, or one that is no such list: then it speaks of the whole
- * answer.
+ * response.
  */
 export function qualifiedNames (argument: string | true): readonly string[] | undefined {
   if (argument === true) return undefined
@@ -66,7 +66,7 @@ export function qualifiedNames (argument: string | true): readonly string[] | un
   return names.length > 0 && names.every((name) => FIELD_NAME.test(name)) ? names : undefined
 }
 
-/** Seconds of a directive; 0 where its argument is not a number (an answer of unknown age is stale), undefined where it is absent. */
+/** Seconds of a directive; 0 where its argument is not a number (a response of unknown age is stale), undefined where it is absent. */
 export function deltaSeconds ({ directives }: CacheControl, name: string): number | undefined {
   const argument = directives.get(name)
   return argument === undefined ? undefined : toSeconds(argument)

@@ -1,4 +1,4 @@
-// Conditional requests: what a stored answer makes of a client's conditions (RFC 9110 section 13, RFC 9111 section 4.3.2).
+// Conditional requests: what a stored response makes of a client's conditions (RFC 9110 section 13, RFC 9111 section 4.3.2).
 import { joined, type FieldValue } from './field-values.js'
 import { parseHttpDate } from './http-date.js'
 import { entityTags, entityTagIn, fieldIn, isSameStrongly, isSameWeakly, validatorsOf, type Validators } from './validators.js'
@@ -9,13 +9,13 @@ export type Conditions = Readonly<Record<string, FieldValue>>
 /** The fields that make a request conditional, or ask for a part. */
 export const CONDITION_FIELDS = ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since', 'if-range', 'range'] as const
 
-/** Whether a request wants more than the answer as it is. Asked of every hit. */
+/** Whether a request wants more than the response as it is. Asked of every hit. */
 export function isConditional (headers: Conditions): boolean {
   return headers['if-none-match'] !== undefined || headers['if-modified-since'] !== undefined || headers.range !== undefined ||
     headers['if-match'] !== undefined || headers['if-unmodified-since'] !== undefined
 }
 
-/** The fields of an answer, and the instant of the present. */
+/** The fields of a response, and now. */
 export interface Selected {
   /** Name, value, name, value ... */
   readonly fields: readonly string[]
@@ -24,8 +24,8 @@ export interface Selected {
 }
 
 /**
- * In the order of RFC 9110 section 13.2.2: 412 or 304 where a condition is false, else 200: the answer as it is, or a part of it. Dates are
- * read only where one counts.
+ * In the order of RFC 9110 section 13.2.2: 412 or 304 where a condition is false, else 200: the response as it is, or a part of it. Dates
+ * are read only where one counts.
  */
 export function precondition (headers: Conditions, { fields, at }: Selected): 200 | 304 | 412 {
   const ifMatch = headers['if-match']
@@ -44,7 +44,7 @@ export function precondition (headers: Conditions, { fields, at }: Selected): 20
   return isUnmodifiedSince(since, lastModifiedAt ?? parseHttpDate(fieldIn(fields, 'date'), at), at) ? 304 : 200
 }
 
-/** Whether the range that was asked for is of this very answer (RFC 9110 section 13.1.5); without If-Range it is. */
+/** Whether the range that was asked for is of this very response (RFC 9110 section 13.1.5); without If-Range it is. */
 export function isRangeOf (ifRange: FieldValue, { fields, at }: Selected): boolean {
   if (ifRange === undefined) return true
   const text = joined(ifRange)
@@ -62,7 +62,7 @@ function matches (field: FieldValue, etag: string | undefined, isSame: (one: str
   // Mostly it is the one tag that was sent last.
   if (field === etag && etag !== undefined && isSame(etag, etag)) return true
   const tags = entityTags(field)
-  // `*` is any answer at all, and there is one.
+  // `*` is any response at all, and there is one.
   if (tags === '*') return true
   return etag !== undefined && tags?.some((tag) => isSame(tag, etag)) === true
 }

@@ -1,11 +1,11 @@
-// How old an answer is when it comes, and for how long it is fresh by what it says itself (RFC 9111 section 4.2).
+// How old a response is when it comes, and for how long it is fresh by what it says itself (RFC 9111 section 4.2).
 import { joined, type FieldValue, type Fields } from './field-values.js'
 import { deltaSeconds, MAX_DELTA_SECONDS } from './cache-control.js'
 import type { ResponseDirectives } from './response-directives.js'
 import { parseHttpDate } from './http-date.js'
 import { isHeuristicallyCacheable } from './status-codes.js'
 
-/** When an answer was asked for and when it came, in epoch milliseconds. */
+/** When a response was asked for and when it came, in epoch milliseconds. */
 export interface Timing {
   readonly askedAt: number
   readonly at: number
@@ -18,7 +18,7 @@ const HEURISTIC_FRACTION = 0.1
 /** A guess is trusted for a day at most. */
 const LONGEST_HEURISTIC_MS = 86_400_000
 
-/** The age in milliseconds with which an answer comes (RFC 9111 section 4.2.3). One without Age and Date was made by the handler then. */
+/** The age in milliseconds with which a response comes (RFC 9111 section 4.2.3). One without Age and Date was made by the handler then. */
 export function initialAgeMs (fields: Fields, { askedAt, at, madeAt = at }: Timing): number {
   const apparentMs = at - ((fields.date === undefined ? undefined : parseHttpDate(fields.date, at)) ?? madeAt)
   const ageMs = fields.age === undefined ? undefined : ageValueMs(fields.age)
@@ -32,7 +32,7 @@ function ageValueMs (field: FieldValue): number | undefined {
   return /^\d+$/.test(first) ? Math.min(Number(first), MAX_DELTA_SECONDS) * 1_000 : undefined
 }
 
-/** The freshness lifetime in milliseconds that an answer states (RFC 9111 section 4.2.1); undefined where it states none. */
+/** The freshness lifetime in milliseconds that a response states (RFC 9111 section 4.2.1); undefined where it states none. */
 export function statedMs (directives: ResponseDirectives, fields: Fields, at: number): number | undefined {
   const seconds = directives.directives.size === 0 ? undefined : deltaSeconds(directives, 's-maxage') ?? deltaSeconds(directives, 'max-age')
   if (seconds !== undefined) return seconds * 1_000

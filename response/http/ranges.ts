@@ -1,4 +1,4 @@
-// Ranges of bytes: which parts of an answer a request asks for (RFC 9110 section 14).
+// Ranges of bytes: which parts of a response a request asks for (RFC 9110 section 14).
 import { joined, type FieldValue } from './field-values.js'
 
 /** A part: its first byte and its last one, both among it. */

@@ -4,7 +4,7 @@ import { deltaSeconds, parseCacheControl } from './cache-control.js'
 
 export interface RequestDirectives {
   readonly noStore: boolean
-  /** The stored answer is not wanted as it is. */
+  /** The stored response is not wanted as it is. */
   readonly noCache: boolean
   readonly onlyIfCached: boolean
   readonly maxAgeMs: number
@@ -31,7 +31,7 @@ export function requestDirectivesOf (fields: Fields): RequestDirectives | undefi
     onlyIfCached: control.directives.has('only-if-cached'),
     maxAgeMs: maxAge === undefined ? Infinity : maxAge * 1_000,
     minFreshMs: (deltaSeconds(control, 'min-fresh') ?? 0) * 1_000,
-    // RFC 9111 section 5.2.1.2: without a number, an answer of any staleness.
+    // RFC 9111 section 5.2.1.2: without a number, a response of any staleness.
     maxStaleMs: control.directives.get('max-stale') === true ? Infinity : (deltaSeconds(control, 'max-stale') ?? 0) * 1_000
   }
 }

@@ -1,4 +1,4 @@
-// Which cache directives of an answer are addressed to this cache: those of a targeted field (RFC 9213), else Cache-Control.
+// Which cache directives of a response are addressed to this cache: those of a targeted field (RFC 9213), else Cache-Control.
 import { parseDictionary } from 'structured-headers'
 import { joined, type FieldValue, type Fields } from './field-values.js'
 import { parseCacheControl, type CacheControl } from './cache-control.js'

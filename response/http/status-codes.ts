@@ -1,6 +1,6 @@
 // What status codes mean to a cache (RFC 9110 section 15).
 
-/** Statuses of an answer to one request's range or condition (RFC 9110 sections 13 and 14). */
+/** Statuses of a response to one request's range or condition (RFC 9110 sections 13 and 14). */
 export const CONDITIONAL_STATUSES: readonly number[] = [206, 304, 412, 416]
 
 /** RFC 9110 section 15.1, without 206: parts are not stored. */
@@ -17,7 +17,7 @@ const GONE: ReadonlySet<number> = new Set([404, 410, 451])
 /** RFC 5861 section 4: what counts as an error there. */
 const ERRORS: ReadonlySet<number> = new Set([500, 502, 503, 504])
 
-/** Final statuses whose answers can be stored: not those that speak of a part or a condition of one request. */
+/** Final statuses whose responses can be stored: not those that speak of a part or a condition of one request. */
 export function isCacheableStatus (status: unknown): boolean {
   return Number.isInteger(status) && (status as number) >= 200 && (status as number) <= 599 &&
     !CONDITIONAL_STATUSES.includes(status as number)
@@ -33,7 +33,7 @@ export function isUnderstood (status: number): boolean {
   return UNDERSTOOD.has(status)
 }
 
-/** Whether an answer of this status may be replaced by a stale one (RFC 5861 section 4). */
+/** Whether a response of this status may be replaced by a stale one (RFC 5861 section 4). */
 export function isError (status: number): boolean {
   return ERRORS.has(status)
 }
@@ -43,22 +43,22 @@ export function isGone (status: number): boolean {
   return GONE.has(status)
 }
 
-/** Whether an answer of this status tells that an older one holds no more. Other refusals may be for the one who asked. */
+/** Whether a response of this status tells that an older one holds no more. Other refusals may be for the one who asked. */
 export function isReplacing (status: number): boolean {
   return status < 400 ? !CONDITIONAL_STATUSES.includes(status) : isGone(status)
 }
 
-/** Whether a 304 can say of an answer of this status that it still holds: conditions are about a 200 (RFC 9110 section 13.2.1). */
+/** Whether a 304 can say of a response of this status that it still holds: conditions are about a 200 (RFC 9110 section 13.2.1). */
 export function isValidatable (status: number): boolean {
   return status === 200 || status === 203
 }
 
-/** Answers that have no content and say nothing of one (RFC 9110 section 8.6). */
+/** Responses that have no content and say nothing of one (RFC 9110 section 8.6). */
 export function hasNoContent (status: number): boolean {
   return status === 204 || status === 304
 }
 
-/** Why no answer of this status is stored, whatever it says; undefined where it may be. */
+/** Why no response of this status is stored, whatever it says; undefined where it may be. */
 export function unfitStatus (status: number): 'condition' | 'status' | undefined {
   if (isCacheableStatus(status)) return undefined
   return CONDITIONAL_STATUSES.includes(status) ? 'condition' : 'status'

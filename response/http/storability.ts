@@ -1,4 +1,4 @@
-// May an answer be stored, and until when may it be used for what (RFC 9111 sections 3 and 4, RFC 5861). Pure; any doubt means no.
+// May a response be stored, and until when may it be used for what (RFC 9111 sections 3 and 4, RFC 5861). Pure; any doubt means no.
 import { deltaSeconds, qualifiedNames } from './cache-control.js'
 import { joined, type Fields, type FieldValue } from './field-values.js'
 import { responseDirectivesOf, NO_DIRECTIVES, type ResponseDirectives } from './response-directives.js'
@@ -26,10 +26,10 @@ export interface StoragePolicy {
   readonly keepMs: number
 }
 
-/** A whole answer, as it goes out. */
+/** A whole response, as it goes out. */
 export interface StorableResponse {
   readonly status: number
-  /** All fields of the answer, those of other hooks among them. */
+  /** All fields of the response, those of other hooks among them. */
   readonly fields: Fields
   /** Vary as it stood when the handler was done. */
   readonly vary: FieldValue
@@ -46,7 +46,7 @@ export interface StorableResponse {
   readonly options: ReplyOptions
 }
 
-/** An answer that may be stored: how old it is, and what comes after its freshness, counted from there. */
+/** A response that may be stored: how old it is, and what comes after its freshness, counted from there. */
 export interface Storable {
   /** How long it is fresh from now; not above zero where it is stale at once. */
   readonly freshMs: number
@@ -68,7 +68,7 @@ export type Storability = Storable | { readonly refused: RefusalReason }
 
 const no = (refused: RefusalReason): Storability => ({ refused })
 
-/** Whether and how this answer may be stored on this route. Never throws. */
+/** Whether and how this response may be stored on this route. Never throws. */
 export function storability (answer: StorableResponse, policy: StoragePolicy): Storability {
   const { fields, options } = answer
   const names = answer.vary === undefined ? NOTHING : varyNames(answer.vary)
@@ -78,12 +78,12 @@ export function storability (answer: StorableResponse, policy: StoragePolicy): S
   const refused = forbidden(answer, directives, policy) ?? (isClear ? undefined : 'vary')
   if (refused !== undefined) return no(refused)
   const own = statedMs(directives, fields, answer.at)
-  // What the application says counts from now, whatever the Date of its answer.
+  // What the application says counts from now, whatever the Date of its response.
   const isOurs = options.ttlMs !== undefined || (own === undefined && policy.ttlMs !== undefined && policy.statuses.has(answer.status))
   const ageMs = isOurs ? initialAgeMs({ age: fields.age }, { askedAt: answer.askedAt, at: answer.at }) : initialAgeMs(fields, answer)
   const ttlMs = lifetimeMs(answer, own, directives, policy)
   const isValidated = isBare(directives, 'no-cache')
-  // An answer that must be validated each time needs no lifetime, only a validator.
+  // A response that must be validated each time needs no lifetime, only a validator.
   if (ttlMs === undefined && !isValidated) return no(policy.ttlMs === undefined ? 'no-freshness' : 'status')
   if (options.ttlMs === 0) return no('ttl')
   const freshMs = isValidated ? 0 : (ttlMs as number) - (options.ttlMs === undefined ? ageMs : 0)
@@ -92,7 +92,7 @@ export function storability (answer: StorableResponse, policy: StoragePolicy): S
   return { freshMs, ageMs, varyNames: names as readonly string[], ...after, withheld: withheldBy(directives) }
 }
 
-/** The lifetime: what `reply.cache()` says, else the answer, else the route, else a guess where the route asks for one. */
+/** The lifetime: what `reply.cache()` says, else the response, else the route, else a guess where the route asks for one. */
 function lifetimeMs (
   { status, fields, at, options }: StorableResponse, own: number | undefined, directives: ResponseDirectives, policy: StoragePolicy
 ): number | undefined {
@@ -102,13 +102,14 @@ function lifetimeMs (
 }
 
 /**
- * Refusals that what an answer said once stands by, whatever a hook makes of it later: not for this cache. Its Vary was taken down with it.
+ * Refusals that what a response said once stands by, whatever a hook makes of it later: not for this cache. Its Vary was taken down with
+ * it.
  */
 const FORBIDDING: ReadonlySet<RefusalReason> = new Set([
   'no-store', 'private', 'cache-control', 'set-cookie', 'authorization', 'csp-nonce', 'event-stream'
 ])
 
-/** The reason for which an answer must not be stored, also if later hooks take that out of it. */
+/** The reason for which a response must not be stored, also if later hooks take that out of it. */
 export function forbiddenFor (verdict: Storability): RefusalReason | undefined {
   return 'refused' in verdict && FORBIDDING.has(verdict.refused) ? verdict.refused : undefined
 }
@@ -136,7 +137,7 @@ function forbidden (
   return perRequest(fields)
 }
 
-/** Fields that were made for one request and would be wrong in another's answer. */
+/** Fields that were made for one request and would be wrong in another's response. */
 function perRequest (fields: Fields): RefusalReason | undefined {
   if (EVENT_STREAM.test(String(fields['content-type']))) return 'event-stream'
   if (SECURITY_POLICIES.some((name) => fields[name] !== undefined && joined(fields[name]).toLowerCase().includes("'nonce-"))) {
@@ -148,7 +149,7 @@ function perRequest (fields: Fields): RefusalReason | undefined {
 // RFC 9111 section 4.2.4: an explicit directive; s-maxage has the meaning of proxy-revalidate too (section 5.2.2.10).
 const NEVER_STALE = ['must-revalidate', 'proxy-revalidate', 's-maxage']
 
-/** What an answer is good for when its freshness has ended. What it says itself goes before the route (RFC 5861 sections 3 and 4). */
+/** What a response is good for when its freshness has ended. What it says itself goes before the route (RFC 5861 sections 3 and 4). */
 function afterwards (
   { status, hasValidator }: StorableResponse, directives: ResponseDirectives, policy: StoragePolicy
 ): Pick<Storable, 'staleWhileRevalidateMs' | 'staleIfErrorMs' | 'keptMs' | 'mustRevalidate'> {

@@ -1,8 +1,8 @@
-// Which header fields of an answer belong to the entry: those that the handler set, and that another answer may carry.
+// Which header fields of a response belong to the entry: those that the handler set, and that another response may carry.
 import { joined, type FieldValue, type Fields } from './field-values.js'
 
 /**
- * Never stored: hop-by-hop (RFC 9111 section 3.1, RFC 9110 section 7.6.1), made anew for each answer, or about
+ * Never stored: hop-by-hop (RFC 9111 section 3.1, RFC 9110 section 7.6.1), made anew for each response, or about
  * one request alone.
  */
 export const FIELDS_NOT_STORED: ReadonlySet<string> = new Set([
@@ -14,10 +14,12 @@ export const FIELDS_NOT_STORED: ReadonlySet<string> = new Set([
   'ratelimit-remaining', 'ratelimit-reset'
 ])
 
-/** Digests of the very bytes that an answer has as its content (RFC 9530 section 2, RFC 1864), not of the whole that they are a part of. */
+/**
+ * Digests of the very bytes that a response has as its content (RFC 9530 section 2, RFC 1864), not of the whole that they are a part of.
+ */
 export const CONTENT_DIGESTS: readonly string[] = ['content-digest', 'content-md5']
 
-/** What describes the content of the answer that it stands in. */
+/** What describes the content of the response that it stands in. */
 export const DESCRIBES_CONTENT: readonly string[] = [
   'content-type', 'content-encoding', 'content-language', 'content-range', ...CONTENT_DIGESTS
 ]

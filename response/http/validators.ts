@@ -1,9 +1,9 @@
-// Validators: the entity tags and dates by which versions of an answer are told apart (RFC 9110 section 8.8).
+// Validators: the entity tags and dates by which versions of a response are told apart (RFC 9110 section 8.8).
 import { hash } from 'node:crypto'
 import { joined, type FieldValue } from './field-values.js'
 import { parseHttpDate } from './http-date.js'
 
-/** What an answer can be told by: its own words, and only those that are well-formed. */
+/** What a response can be told by: its own words, and only those that are well-formed. */
 export interface Validators {
   readonly etag: string | undefined
   readonly lastModified: string | undefined
@@ -20,13 +20,13 @@ export function fieldIn (pairs: readonly string[], name: string): string | undef
   return undefined
 }
 
-/** The entity tag among an answer's fields, if it is one. */
+/** The entity tag among a response's fields, if it is one. */
 export function entityTagIn (pairs: readonly string[]): string | undefined {
   const etag = fieldIn(pairs, 'etag')
   return etag !== undefined && ENTITY_TAG.test(etag) ? etag : undefined
 }
 
-/** The validators among an answer's fields. `at`: the present, in epoch milliseconds. */
+/** The validators among a response's fields. `at`: now, in epoch milliseconds. */
 export function validatorsOf (pairs: readonly string[], at: number): Validators {
   const lastModified = fieldIn(pairs, 'last-modified')
   const lastModifiedAt = lastModified === undefined ? undefined : parseHttpDate(lastModified, at)
@@ -49,7 +49,7 @@ export function handlersValidators (
   return validatorsOf(ownEtag === true ? withoutEtag(fields) : fields, at)
 }
 
-/** Whether the handler can be asked whether an answer with these validators still holds. */
+/** Whether the handler can be asked whether a response with these validators still holds. */
 export function canBeValidated ({ etag, lastModified }: Validators): boolean {
   return etag !== undefined || lastModified !== undefined
 }

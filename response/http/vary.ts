@@ -1,7 +1,7 @@
-// Vary: which request header fields select among the stored answers of one key (RFC 9111 section 4.1).
+// Vary: which request header fields select among the stored responses of one key (RFC 9111 section 4.1).
 import { joined, type FieldValue } from './field-values.js'
 
-/** An answer that varies on more than this is as good as never found again. */
+/** A response that varies on more than this is as good as never found again. */
 export const MAX_VARY_FIELDS = 10
 
 const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/

@@ -31,7 +31,7 @@ export interface InvalidationServices {
 /** Settles when no later read can see what was stored for `target`. Rejects when that could not be confirmed. */
 export async function invalidate (services: InvalidationServices, target: InvalidationTarget): Promise<void> {
   const aim = parseTarget(target, 'invalidate(target)')
-  // Said here too: a URL that no route answers needs nothing of the backend.
+  // Said here too: a URL that no route serves needs nothing of the backend.
   if (services.guard.isClosed) throw new CACHE_ERR_CLOSED('invalidate')
   if ('tags' in aim) return await invalidateTags(services, aim.tags, aim.soft === true)
   if ('url' in aim) return await invalidateUrl(services, aim.url, aim.method ?? 'GET')
@@ -78,14 +78,14 @@ async function invalidateUrl (services: InvalidationServices, url: string, metho
   }))
 }
 
-/** Forgets one answer with all its variants. `name`: under which the fence knows its target. */
+/** Forgets one response with all its variants. `name`: under which the fence knows its target. */
 async function deleteResponse (services: InvalidationServices, name: string, key: string): Promise<void> {
   await fenced(() => services.fence.move(name), async () => await services.guard.write('delete', key))
 }
 
 /**
  * Forgets what GET stored for a request target, where a key says which entry that is: one delete. Other keys would need
- * to be looked for, which is too much for every answer to an unsafe method.
+ * to be looked for, which is too much for every response to an unsafe method.
  */
 export async function deleteTarget (services: InvalidationServices, target: string, origin: string): Promise<void> {
   await Promise.all(services.routesOfUrl.routesOf(pathOf(target)).map(async (route) => {

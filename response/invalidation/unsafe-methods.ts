@@ -1,4 +1,4 @@
-// What an answer to an unsafe request invalidates: its own URL, those that it names, and what its route lists (RFC 9111 section 4.4).
+// What a response to an unsafe request invalidates: its own URL, those that it names, and what its route lists (RFC 9111 section 4.4).
 import type { FastifyReply, FastifyRequest, RouteOptions, onSendHookHandler } from 'fastify'
 import { Arrival, hasArrived, kArrival } from '../request/arrival.js'
 import type { FastifyInternals } from '../fastify/fastify-internals.js'
@@ -21,7 +21,7 @@ export interface UnsafeServices extends InvalidationServices {
 const NAMING_FIELDS = ['location', 'content-location'] as const
 
 /**
- * Has the answers of this route's handler to unsafe methods invalidate what they change, before they are sent. An answer
+ * Has the responses of this route's handler to unsafe methods invalidate what they change, before they are sent. A response
  * that is an error changes nothing; one that was sent past Fastify invalidates once it was sent. Requests with a safe
  * method get no hook: what is cached beside it is sent as fast as ever.
  */
@@ -55,7 +55,7 @@ export function invalidateAfter (
   }
 }
 
-/** Lets this one request's answer run through one hook more. Where that can't be done, it invalidates when it was sent. */
+/** Lets this one request's response run through one hook more. Where that can't be done, it invalidates when it was sent. */
 function hook (
   { internals }: UnsafeServices, request: FastifyRequest, contexts: WeakMap<RouteContext, RouteContext>, onSend: onSendHookHandler
 ): void {
@@ -65,7 +65,7 @@ function hook (
 /** A response to an unsafe request, and the request as it came. */
 interface Answered { readonly request: FastifyRequest, readonly reply: FastifyReply, readonly arrival: Arrival }
 
-/** Settles when all is forgotten, or when the answer can't wait any longer. Never rejects. */
+/** Settles when all is forgotten, or when the response can't wait any longer. Never rejects. */
 async function changed (
   services: UnsafeServices, { request, reply, arrival }: Answered, invalidates: readonly InvalidationTarget[] | InvalidatesFunction
 ): Promise<void> {
@@ -82,7 +82,7 @@ async function changed (
   if (all.length > 0) await within(services.deadlineMs, settled).catch(noop)
 }
 
-/** What the route says of this answer; nothing where its function is at fault. */
+/** What the route says of this response; nothing where its function is at fault. */
 function listed (
   request: FastifyRequest, reply: FastifyReply, invalidates: readonly InvalidationTarget[] | InvalidatesFunction,
   failed: (err: unknown) => void
@@ -96,7 +96,7 @@ function listed (
   }
 }
 
-/** The request's own target, and those of the same origin that the answer names. */
+/** The request's own target, and those of the same origin that the response names. */
 function targetsOf (own: string, reply: FastifyReply, origin: string): string[] {
   const targets = new Set([own])
   for (const name of NAMING_FIELDS) {

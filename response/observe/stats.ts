@@ -3,23 +3,23 @@ import type { BypassReason, RefusalReason } from './reasons.js'
 
 /** What happened on one route, or on all of them. */
 export interface RouteStats {
-  /** Answers from the cache that were fresh. */
+  /** Responses from the cache that were fresh. */
   hits: number
-  /** Answers from the cache that were stale, and served on conditions (RFC 9111 section 4.2.4). */
+  /** Responses from the cache that were stale, and served on conditions (RFC 9111 section 4.2.4). */
   staleHits: number
   /** Requests for which there was nothing to serve. */
   misses: number
-  /** Misses that waited for another request's answer and were given it. */
+  /** Misses that waited for another request's response and were given it. */
   coalesced: number
-  /** Answers that were stored. */
+  /** Responses that were stored. */
   stores: number
   /** Requests that were not looked up, by reason. */
   bypasses: Partial<Record<BypassReason, number>>
-  /** Answers that were not stored, by reason. */
+  /** Responses that were not stored, by reason. */
   refusals: Partial<Record<RefusalReason, number>>
 }
 
-/** Answer of `fastify.cache.stats()`. */
+/** What `fastify.cache.stats()` returns. */
 export interface CacheStats extends RouteStats {
   /** Failed calls of the backend, by its method. */
   errors: Record<string, number>

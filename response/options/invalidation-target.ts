@@ -6,7 +6,7 @@ import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 export type InvalidationTarget =
   | string
   | {
-    /** All answers and values with one of these tags. */
+    /** All responses and values with one of these tags. */
     readonly tags: readonly string[]
     /** Whether they are made stale and not forgotten: they may be validated, or served while one refresh runs. @default false */
     readonly soft?: boolean
@@ -22,14 +22,14 @@ export type InvalidationTarget =
     readonly route: string
   }
   | {
-    /** What a route's key function answered, and the data cache's entry of that name. */
+    /** What a route's key function returned, and the data cache's entry of that name. */
     readonly key: string
   }
 
 /** The same, taken apart. */
 export type ParsedTarget = Exclude<InvalidationTarget, string>
 
-/** The most tags that one answer carries, and the most characters of one. */
+/** The most tags that one response carries, and the most characters of one. */
 export const MAX_TAGS = 64
 export const MAX_TAG_CHARACTERS = 1024
 

@@ -21,31 +21,31 @@ export interface KeyOptions {
   host?: boolean
   /** The parsed body. On for `POST` and `QUERY`. @default false */
   body?: boolean
-  /** A user, a tenant: whoever shares an answer. No string, or an empty one: the request is not for the cache. */
+  /** A user, a tenant: whoever shares a response. No string, or an empty one: the request is not for the cache. */
   by?: (request: FastifyRequest) => string
 }
 
-/** Answers the key in place of the built one; undefined: the request is not for the cache. */
+/** Returns the key in place of the built one; undefined: the request is not for the cache. */
 export type KeyFunction = (request: FastifyRequest) => string | undefined
 
-/** Answers what the answer to this request invalidates; asked when it is about to be sent, if its status is 2xx or 3xx. */
+/** Returns what the response to this request invalidates; asked when it is about to be sent, if its status is 2xx or 3xx. */
 export type InvalidatesFunction = (request: FastifyRequest, reply: FastifyReply) => readonly InvalidationTarget[]
 
 /** `config.cache` of a route. */
 export interface RouteCacheOptions {
-  /** How long an answer is fresh that doesn't say so itself. @default none */
+  /** How long a response is fresh that doesn't say so itself. @default none */
   ttl?: Duration
-  /** How long after that it is still served while one refresh runs. An answer's own `stale-while-revalidate` goes first. @default 0 */
+  /** How long after that it is still served while one refresh runs. A response's own `stale-while-revalidate` goes first. @default 0 */
   staleWhileRevalidate?: Duration
-  /** How long after that it is still served when the handler fails. An answer's own `stale-if-error` goes first. @default 0 */
+  /** How long after that it is still served when the handler fails. A response's own `stale-if-error` goes first. @default 0 */
   staleIfError?: Duration
-  /** How long after that an answer whose handler named a validator is kept, to be asked whether it still holds. @default '1h' */
+  /** How long after that a response whose handler named a validator is kept, to be asked whether it still holds. @default '1h' */
   keep?: Duration
   /** Whether freshness is guessed from Last-Modified where nothing else says how long. @default false */
   heuristic?: boolean
   /** Targeted fields that speak to this cache in place of Cache-Control and Expires (RFC 9213), the first one first. @default [] */
   targetList?: readonly string[]
-  /** Methods that are cached; HEAD is answered from GET. @default ['GET', 'HEAD'] */
+  /** Methods that are cached; HEAD is served from GET. @default ['GET', 'HEAD'] */
   methods?: readonly string[]
   /** Statuses to which `ttl` applies. @default [200, 203, 301, 308] */
   statuses?: readonly number[]
@@ -53,17 +53,17 @@ export interface RouteCacheOptions {
   key?: KeyOptions | KeyFunction
   /** What `Authorization` and `Cookie` do to a request, unless the key names them. @default 'bypass' */
   credentials?: 'bypass' | 'ignore'
-  /** Names by which the answer can be invalidated. @default [] */
+  /** Names by which the response can be invalidated. @default [] */
   tags?: readonly string[] | ((request: FastifyRequest, reply: FastifyReply) => string[])
-  /** What an answer of 2xx or 3xx to an unsafe method (POST, PUT, DELETE ...) invalidates, beside the URL itself. @default [] */
+  /** What a response of 2xx or 3xx to an unsafe method (POST, PUT, DELETE ...) invalidates, beside the URL itself. @default [] */
   invalidates?: readonly InvalidationTarget[] | InvalidatesFunction
-  /** Whether an answer that sets cookies is stored, cookies and all. @default 'refuse' */
+  /** Whether a response that sets cookies is stored, cookies and all. @default 'refuse' */
   setCookie?: 'refuse' | 'store'
-  /** Whether an answer without ETag is given one, made of its body. @default false */
+  /** Whether a response without ETag is given one, made of its body. @default false */
   etag?: boolean
   /** How far the spellings of a request's fields that Vary names are taken for one. @default 'exact' */
   vary?: Spelling
-  /** Larger answers pass through unstored. @default 1048576 */
+  /** Larger responses pass through unstored. @default 1048576 */
   maxBodyBytes?: number
   /** Whether a request's Cache-Control counts. @default 'honour' */
   clientCacheControl?: 'honour' | 'ignore'
@@ -93,7 +93,7 @@ export interface RoutePolicy {
   readonly lock: boolean
 }
 
-/** Methods whose answers can be stored at all. */
+/** Methods whose responses can be stored at all. */
 export const CACHEABLE_METHODS = ['GET', 'HEAD', 'POST', 'QUERY'] as const
 
 export const ROUTE_DEFAULTS = {

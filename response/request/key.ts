@@ -31,7 +31,7 @@ export function namespacePrefix (namespace: string): string {
   return lengthPrefixed(namespace)
 }
 
-/** What all keys of one route and method begin with. HEAD is answered from GET. */
+/** What all keys of one route and method begin with. HEAD is served from GET. */
 export function routePrefix (namespace: string, method: string, pattern: string): string {
   return `${namespacePrefix(namespace)}r ${method === 'HEAD' ? 'GET' : method} ${lengthPrefixed(pattern)} `
 }
@@ -212,7 +212,7 @@ function functionKey (prefix: string, keyOf: KeyFunction, request: ArrivedReques
   return typeof custom === 'string' ? { key: customKey(prefix, custom) } : custom
 }
 
-/** What a user's function answers, if it can be part of a key. Never throws. */
+/** What a user's function returns, if it can be part of a key. Never throws. */
 function usable (keyOf: KeyFunction, request: FastifyRequest): string | { bypass: 'key', fault?: unknown } {
   try {
     const answer: unknown = keyOf(request)
@@ -230,7 +230,7 @@ function usable (keyOf: KeyFunction, request: FastifyRequest): string | { bypass
   }
 }
 
-/** What no cached route answers from the cache, whatever its options. */
+/** What no cached route serves from the cache, whatever its options. */
 function refusal (request: ArrivedRequest, withBody: boolean): Keyed | undefined {
   const { target, hasUpgrade, hasTwoHosts, hasBody } = request[kArrival]
   // RFC 9112 section 3.2.1: origin form only; Node hands out `/p#x` and absolute targets as they came.

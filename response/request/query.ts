@@ -30,7 +30,7 @@ export function limitQuery (request: FastifyRequest, named: boolean | readonly s
   if (named === true) return
   const target = limitedTarget(request.raw.url as string, named)
   request.query = listed(request.query as Record<string, unknown>, named)
-  // One that was rewritten is another one, and part of the key. Fastify keeps what it answered the first time.
+  // One that was rewritten is another one, and part of the key. Fastify keeps what it returned the first time.
   if (request.originalUrl === request.raw.url) Object.defineProperty(request, 'originalUrl', { value: target })
   request.raw.url = target
   // Fastify's own, for rewriteUrl.

@@ -1,4 +1,4 @@
-// What a client is given of a handler's response whose conditions are the cache's to answer.
+// What a client is given of a handler's response whose conditions are the cache's to evaluate.
 import type { FastifyReply } from 'fastify'
 import { joined, type Fields } from '../http/field-values.js'
 import { isConditional, type Conditions } from '../http/conditional.js'
@@ -10,7 +10,7 @@ import { streamKind } from './payload.js'
 export interface ConditionalReply {
   readonly conditions: Conditions
   readonly method: string
-  /** The present, in epoch milliseconds. */
+  /** Now, in epoch milliseconds. */
   readonly at: number
   /** No parts, since other hooks may yet change the body. */
   readonly wholeOnly: boolean

@@ -8,7 +8,7 @@ import type { ResponseHead } from '../store/entry.js'
 /** The body as the handler would have given it. A copy: what hooks are handed they may change, what is stored nobody may. */
 export function payloadOf (head: ResponseHead, body: Buffer, typed: boolean): string | Buffer | Readable | undefined {
   if (typed) return head.text ? body.toString() : Buffer.from(body)
-  // Fastify would name a type for text and bytes; the handler's answer had none.
+  // Fastify would name a type for text and bytes; the handler's response had none.
   return body.byteLength === 0 ? undefined : Readable.from([Buffer.from(body)])
 }
 
@@ -92,7 +92,7 @@ function isFetchResponse (payload: unknown): payload is Response {
   return typeof payload === 'object' && Object.prototype.toString.call(payload) === '[object Response]'
 }
 
-/** The length that the answer is said to have, if it is. */
+/** The length that the response is said to have, if it is. */
 export function announcedLength (reply: FastifyReply): number | undefined {
   const length = reply.getHeader('content-length')
   return length === undefined ? undefined : Number(length)

@@ -10,7 +10,7 @@ import { fieldIn } from '../http/validators.js'
 /** What the outcome depends on, beside the response and the client's conditions. */
 export interface SelectionContext {
   readonly method: string
-  /** The present, in epoch milliseconds. */
+  /** Now, in epoch milliseconds. */
   readonly at: number
   /** No parts, since others may yet change the body. */
   readonly wholeOnly: boolean

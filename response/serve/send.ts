@@ -1,4 +1,4 @@
-// Sending a stored answer: through Fastify where other hooks want to see it, else straight to the socket.
+// Sending a stored response: through Fastify where other hooks want to see it, else straight to the socket.
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { joined, type Fields, type FieldValue } from '../http/field-values.js'
 import { ageSeconds, type Entry, type ResponseHead, type SentFields } from '../store/entry.js'
@@ -14,7 +14,7 @@ const OF_THE_CONTENT: ReadonlySet<string> = new Set([...DESCRIBES_CONTENT, 'cont
 /** Cache-Status as it was set on a response, and what stood there before. */
 export interface Marked { readonly upstream: string, readonly value: string }
 
-/** Sends `entry` as the answer to this request; `status` is the value of the Cache-Status field, `at` the present. */
+/** Sends `entry` as the response to this request; `status` is the value of the Cache-Status field, `at` the present. */
 export class Sender {
   readonly #internals: FastifyInternals
   readonly #statusField: string | undefined
@@ -143,7 +143,7 @@ interface Before {
 
 /**
  * As Fastify does it: with an object, since who has replaced `writeHead` may not know that it takes lists, and without
- * `hijack()`, after which nobody would answer for what is thrown.
+ * `hijack()`, after which nobody would handle what is thrown.
  */
 function straight (
   request: FastifyRequest, { raw }: FastifyReply, { head, body }: Entry<ResponseHead>, fields: SentFields['fields']

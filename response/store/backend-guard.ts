@@ -1,4 +1,4 @@
-// The one place through which a backend is called: deadline, breaker, and a failure that costs no answer.
+// The one place through which a backend is called: deadline, breaker, and a failure that costs no response.
 import type { CacheBackend, MaybePromise, StoredEntry } from '../../registry/backend.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import { isRefusal } from '../../registry/refusal.js'
@@ -93,7 +93,7 @@ export class BackendGuard {
     }
   }
 
-  /** Stores without being waited for; a failure is counted. Answers whether it will be: not while a late change of the key is under way. */
+  /** Stores without being waited for; a failure is counted. Returns whether it will be: not while a late change of the key is under way. */
   writeBehind (key: string, entry: StoredEntry): boolean {
     return !this.isClosed && this.#late.byKey.size < MANY_LATE && this.#fills.put(key, entry)
   }
@@ -226,7 +226,7 @@ export class BackendGuard {
     }
   }
 
-  /** The promise's answer by way of `use`, or UNAVAILABLE once the deadline has passed; what comes later is let go. */
+  /** What the promise brings, by way of `use`, or UNAVAILABLE once the deadline has passed; what comes later is let go. */
   #awaited<T> (
     operation: string, answer: Promise<unknown>, deadline: Deadline, key: string | undefined, use: (value: unknown) => T
   ): Promise<T | typeof UNAVAILABLE> {
@@ -268,7 +268,7 @@ export class BackendGuard {
 
   #failed (operation: string, err: unknown, key: string | undefined): typeof UNAVAILABLE {
     if (this.isClosed) return UNAVAILABLE
-    // Of several tiers one failed: the others answer, and the whole is not left alone for that.
+    // Of several tiers one failed: the others respond, and the whole is not left alone for that.
     // And one that refuses an entry for what it is, too large for one, is well.
     if ((err as { isPartial?: unknown } | undefined)?.isPartial === true || isRefusal(err)) this.#succeeded()
     else if (err === HELD_UP || ((err === NO_ANSWER || err === WAITED) && operation === 'set')) this.#breaker.late()

@@ -14,7 +14,7 @@ interface Kept {
   readonly tags?: readonly string[]
 }
 
-/** An answer as the handler made it. */
+/** A response as the handler made it. */
 export interface ResponseHead extends Kept {
   readonly kind: 'response'
   readonly status: number
@@ -32,7 +32,7 @@ export interface ResponseHead extends Kept {
   readonly mustRevalidate?: true
   /** Its ETag was made here, of the body: the handler doesn't know it. */
   readonly ownEtag?: true
-  /** How old the answer was already when it came, in milliseconds. */
+  /** How old the response was already when it came, in milliseconds. */
   readonly ageMs: number
   /** Whether the handler gave its payload as text: other hooks are given it as they would have been. */
   readonly text: boolean
@@ -41,7 +41,7 @@ export interface ResponseHead extends Kept {
 /** Under which a list of variants, once read, remembers the keys of those that were asked for, by the fields that select them. */
 export const kKeys = Symbol('fastify-response-cache.keys')
 
-/** Says that a key's answers vary, on what, and which variants there are. */
+/** Says that a key's responses vary, on what, and which variants there are. */
 export interface VariantsHead extends Kept {
   readonly kind: 'variants'
   readonly names: readonly string[]
@@ -58,9 +58,9 @@ export interface ValueHead extends Kept {
   readonly json: boolean
   /** Epoch milliseconds from which it is stale; absent: it is fresh for as long as it is there. */
   readonly freshUntil?: number
-  /** Until when it is answered while a producer makes another one. */
+  /** Until when it is returned while a producer makes another one. */
   readonly staleUntil?: number
-  /** Until when it is answered when the producer fails. */
+  /** Until when it is returned when the producer fails. */
   readonly staleOnErrorUntil?: number
 }
 
@@ -89,7 +89,7 @@ export function staleFrom<T extends Lives> (head: T, at: number): T {
   }
 }
 
-/** RFC 9111 section 4.2.3: the age it came with, and the time that it rested here. `at`: the present, in epoch milliseconds. */
+/** RFC 9111 section 4.2.3: the age it came with, and the time that it rested here. `at`: now, in epoch milliseconds. */
 export function ageSeconds ({ ageMs, storedAt }: ResponseHead, at: number): number {
   return Math.floor((ageMs + Math.max(at - storedAt, 0)) / 1_000)
 }

@@ -25,7 +25,7 @@ export interface Present {
   readonly variants: Entry<VariantsHead> | undefined
 }
 
-/** Nothing that could be used, and why; of a backend that does not answer nobody knows. */
+/** Nothing that could be used, and why; of a backend that does not respond nobody knows. */
 export interface Absent {
   readonly state: 'absent' | 'unavailable'
   readonly entry?: undefined
@@ -36,7 +36,7 @@ export interface Absent {
 /** What a look under a key came to. */
 export type Found = Present | Absent
 
-/** An answer to be kept. */
+/** A response to be kept. */
 export interface ResponseToStore {
   readonly key: string
   readonly head: ResponseHead
@@ -52,7 +52,7 @@ export interface ResponseToStore {
   readonly mayStore: () => boolean
 }
 
-/** Answers that vary are kept in so many variants under one key; the one stored longest ago goes first. */
+/** Responses that vary are kept in so many variants under one key; the one stored longest ago goes first. */
 export const MAX_VARIANTS = 32
 const LONGEST_SELECTING_CHARACTERS = 256
 /** An entry from further in the future was written under another clock. */
@@ -77,7 +77,7 @@ export class Store {
     this.#observer = observer
   }
 
-  /** The answer under `key` for a request with these fields. Never rejects. */
+  /** The response under `key` for a request with these fields. Never rejects. */
   find (key: string, asked: RequestFields, spelling: Spelling, deadline: Deadline): MaybePromise<Found> {
     const read = this.#guard.get(key, deadline)
     return read instanceof Promise
@@ -108,7 +108,7 @@ export class Store {
     return entry === undefined || entry.head.storedAt > this.#now() + MAX_CLOCK_SKEW_MS ? undefined : entry
   }
 
-  /** Keeps an answer, behind the reply. Answers false when it may not be stored any more, or the backend could not be asked. */
+  /** Keeps a response, behind the reply. Returns false when it may not be stored any more, or the backend could not be asked. */
   storeResponse (answer: ResponseToStore, expiresAt: number): MaybePromise<boolean> {
     if (answer.varyNames.length > 0 || answer.variants !== undefined || answer.asked[kArrival].changes !== '') {
       return this.#keepVariant(answer, expiresAt)
@@ -116,7 +116,7 @@ export class Store {
     return this.put(answer.key, answer.head, answer.body, expiresAt)
   }
 
-  /** Forgets an answer that holds no more, if it is still the one that is there. */
+  /** Forgets a response that holds no more, if it is still the one that is there. */
   deleteResponse ({ head: { key, storedAt }, body }: Entry<ResponseHead>): MaybePromise<void> {
     return andThen(this.#guard.get(key, this.#guard.deadline()), (read) => {
       const there = this.believed(read, key)
@@ -160,7 +160,7 @@ export class Store {
     })
   }
 
-  /** Adds the answer to the list of variants, which it reads anew: others may have been added meanwhile. */
+  /** Adds the response to the list of variants, which it reads anew: others may have been added meanwhile. */
   #keepVariant (answer: ResponseToStore, expiresAt: number): MaybePromise<boolean> {
     const { key } = answer
     return andThen(this.#guard.get(key, this.#guard.deadline()), (read) => {
