@@ -17,7 +17,12 @@ export class CacheStatus {
   /** The member that tells of an outcome. */
   of (outcome: SentOutcome): string {
     switch (outcome.name) {
-      case 'hit': case 'stale': return this.#served(outcome.ttlMs)
+      case 'hit': case 'stale': {
+        // RFC 9211 sections 2.1 and 2.4: ttl in seconds, rounded so that it never promises more.
+        const seconds = Math.floor(outcome.ttlMs / 1000)
+        if (seconds !== this.#hit.seconds) this.#hit = { seconds, text: `${this.#name}; hit; ttl=${seconds}` }
+        return this.#hit.text
+      }
       case 'bypass': return `${this.#name}; fwd=${outcome.reason === 'method' ? 'method' : `bypass; detail=${outcome.reason}`}`
       case 'nested': return `${this.#name}; fwd=miss; detail=nested`
       case 'collapsed': return `${this.#name}; fwd=${outcome.forward}; collapsed`
@@ -27,12 +32,5 @@ export class CacheStatus {
         return `${this.#name}; fwd=${forward}${status === undefined ? '' : `; fwd-status=${status}`}${isStored ? '; stored' : ''}${detail === undefined ? '' : `; detail=${detail}`}`
       }
     }
-  }
-
-  /** RFC 9211 sections 2.1 and 2.4: ttl in seconds, rounded so that it never promises more. */
-  #served (ttlMs: number): string {
-    const seconds = Math.floor(ttlMs / 1000)
-    if (seconds !== this.#hit.seconds) this.#hit = { seconds, text: `${this.#name}; hit; ttl=${seconds}` }
-    return this.#hit.text
   }
 }

@@ -35,7 +35,18 @@ export class Observer {
   }
 
   tell (route: ObservedRoute, outcome: RouteOutcome): void {
-    counted(route.stats, outcome)
+    const { stats } = route
+    switch (outcome.name) {
+      case 'hit': stats.hits++; break
+      case 'stale': case 'served-on-error': stats.staleHits++; break
+      case 'miss': stats.misses++; break
+      case 'collapsed': stats.coalesced++; break
+      case 'stored': stats.stores++; break
+      case 'nested': count(stats.bypasses, 'nested'); break
+      case 'bypass': count(stats.bypasses, outcome.reason); break
+      case 'refused': count(stats.refusals, outcome.reason); break
+      default:
+    }
     if ('fault' in outcome && outcome.fault !== undefined) this.fault(route.name, outcome.reason, outcome.fault)
     if (this.#subscribers.length > 0) this.#handOn(outcome, route)
   }
@@ -81,19 +92,5 @@ export class Observer {
 
   #handOn (outcome: Outcome, route: ObservedRoute | undefined): void {
     for (const subscriber of this.#subscribers) subscriber(outcome, route)
-  }
-}
-
-function counted (stats: RouteStats, outcome: RouteOutcome): void {
-  switch (outcome.name) {
-    case 'hit': stats.hits++; break
-    case 'stale': case 'served-on-error': stats.staleHits++; break
-    case 'miss': stats.misses++; break
-    case 'collapsed': stats.coalesced++; break
-    case 'stored': stats.stores++; break
-    case 'nested': count(stats.bypasses, 'nested'); break
-    case 'bypass': count(stats.bypasses, outcome.reason); break
-    case 'refused': count(stats.refusals, outcome.reason); break
-    default:
   }
 }

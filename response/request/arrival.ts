@@ -118,7 +118,9 @@ function inLines (rawHeaders: readonly string[]): number {
     const alike = raw.length < BY_LENGTH.length ? BY_LENGTH[raw.length] : undefined
     if (alike === undefined) continue
     for (const { name, first, bit } of alike) {
-      if ((raw.charCodeAt(0) | LOWER_CASE) === first && raw.toLowerCase() === name && !isNoContent(name, rawHeaders[at + 1])) has |= bit
+      if ((raw.charCodeAt(0) | LOWER_CASE) !== first || raw.toLowerCase() !== name) continue
+      const saysNone = name === 'content-length' && rawHeaders[at + 1] === '0'
+      if (!saysNone) has |= bit
     }
   }
   return has
@@ -134,10 +136,6 @@ function inFields (headers: RawRequest['headers']): number {
     (headers.upgrade === undefined ? 0 : UPGRADE) |
     (headers['content-length'] === undefined || headers['content-length'] === '0' ? 0 : 1 << 7) |
     (headers['transfer-encoding'] === undefined ? 0 : 1 << 8)
-}
-
-function isNoContent (name: string, value: unknown): boolean {
-  return value === '0' && name === 'content-length'
 }
 
 /** A request whose arrival was noted. */

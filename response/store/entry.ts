@@ -106,6 +106,11 @@ export interface Entry<H extends Head = Head> {
   notModified?: Entry<ResponseHead> | undefined
 }
 
+/** Whether an entry that was read, if there is one, is of this kind. */
+export function isOf<K extends Head['kind']> (entry: Entry | undefined, kind: K): entry is Entry<Extract<Head, { kind: K }>> {
+  return entry?.head.kind === kind
+}
+
 /** Header fields of a response from the cache, in the second for which they hold, as `writeHead` takes them. Copied for each response. */
 export interface SentFields {
   readonly age: number

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import type { MaybePromise } from '../../registry/backend.js'
 import type { Spelling } from '../http/selecting-fields.js'
-import { EntryCodec, isOfUseStale, kKeys, staleFrom, type Entry, type Head, type ResponseHead, type VariantsHead } from './entry.js'
+import { EntryCodec, isOf, isOfUseStale, kKeys, staleFrom, type Entry, type Head, type ResponseHead, type VariantsHead } from './entry.js'
 import { UNAVAILABLE, type BackendGuard, type Read } from './backend-guard.js'
 import { kArrival } from '../request/arrival.js'
 import { digest } from '../request/key.js'
@@ -91,12 +91,8 @@ export class Store {
     const entry = this.believed(read, key)
     if (entry === UNAVAILABLE) return UNKNOWN
     // One that was stored alone is of a request that no hook had rewritten.
-    if (entry?.head.kind === 'response' && asked[kArrival].changes !== '') return OTHER_VARIANT
-    if (entry?.head.kind === 'response') return this.#current(entry as Entry<ResponseHead>, deadline, undefined)
-    if (entry?.head.kind === 'variants') {
-      return this.#findVariant(
-        entry as Entry<VariantsHead>, selection((entry as Entry<VariantsHead>).head.names, asked, spelling), deadline)
-    }
+    if (isOf(entry, 'response')) return asked[kArrival].changes === '' ? this.#current(entry, deadline, undefined) : OTHER_VARIANT
+    if (isOf(entry, 'variants')) return this.#findVariant(entry, selection(entry.head.names, asked, spelling), deadline)
     return read === undefined ? ABSENT : DAMAGED
   }
 
@@ -156,7 +152,7 @@ export class Store {
     return andThen(this.#guard.get(variant, deadline), (read) => {
       const entry = this.believed(read, variant)
       if (entry === UNAVAILABLE) return UNKNOWN
-      return entry?.head.kind === 'response' ? this.#current(entry as Entry<ResponseHead>, deadline, variants) : none
+      return isOf(entry, 'response') ? this.#current(entry, deadline, variants) : none
     })
   }
 
@@ -166,7 +162,7 @@ export class Store {
     return andThen(this.#guard.get(key, this.#guard.deadline()), (read) => {
       const there = this.believed(read, key)
       if (there === UNAVAILABLE || !answer.mayStore()) return false
-      const known = there?.head.kind === 'variants' ? there as Entry<VariantsHead> : undefined
+      const known = isOf(there, 'variants') ? there : undefined
       const all = new Set([...(known?.head.names ?? []), ...answer.varyNames])
       // A handler that varies now on this, now on that, would make the list longer and longer: it begins anew.
       const names = (all.size > MAX_VARY_FIELDS ? [...answer.varyNames] : [...all]).sort()
