@@ -1,11 +1,55 @@
-// What is stale: served until its window is over, and not at that instant.
+// What is done with what was found: each decision, and the instants at which one becomes another.
 import t from 'tap'
-import { whyServeStale } from '../../response/decision.js'
+import { decide, whyServeStale } from '../../response/decision.js'
+import type { RequestDirectives } from '../../response/http/request-directives.js'
 import type { ResponseHead } from '../../response/store/entry.js'
+import type { Found } from '../../response/store/store.js'
 
 const HEAD: ResponseHead = {
   kind: 'response', key: 'k', status: 200, fields: [], storedAt: 0, freshUntil: 1_000, staleUntil: 2_000, ageMs: 0, text: true
 }
+const NONE: RequestDirectives = { noStore: false, noCache: false, onlyIfCached: false, maxAgeMs: Infinity, minFreshMs: 0, maxStaleMs: 0 }
+const ABSENT: Found = { state: 'absent', missing: 'absent' }
+
+interface Asked {
+  readonly head?: Partial<ResponseHead>
+  readonly directives?: Partial<RequestDirectives>
+  readonly isRefresh?: boolean
+}
+
+/** What is decided of a response that is looked up at an instant. */
+function decided (at: number, { head, directives, isRefresh = false }: Asked = {}) {
+  const state = at < HEAD.freshUntil ? 'fresh' : 'stale'
+  const found: Found = { state, entry: { head: { ...HEAD, ...head }, body: Buffer.of() }, at, variants: undefined }
+  return decide(found, 'GET', directives === undefined ? undefined : { ...NONE, ...directives }, isRefresh).name
+}
+
+t.test('what is fresh is sent, unless the request wants one that is younger, or fresh for longer', async (t) => {
+  t.equal(decided(999), 'serve-fresh')
+  t.equal(decided(499, { directives: { maxAgeMs: 500 } }), 'serve-fresh')
+  t.equal(decided(500, { directives: { maxAgeMs: 500 } }), 'forward-request')
+  t.equal(decided(400, { head: { ageMs: 100 }, directives: { maxAgeMs: 500 } }), 'forward-request')
+  t.equal(decided(500, { directives: { minFreshMs: 500 } }), 'serve-fresh')
+  t.equal(decided(501, { directives: { minFreshMs: 500 } }), 'forward-request')
+})
+
+t.test('what is stale is sent within its window, or to who says that it will do; a refresh is not', async (t) => {
+  t.equal(decided(1_999), 'serve-while-revalidate')
+  t.equal(decided(1_999, { directives: { maxAgeMs: 1_999 } }), 'forward-stale')
+  t.equal(decided(1_999, { isRefresh: true }), 'forward-stale')
+  t.equal(decided(2_000), 'forward-stale')
+  t.equal(decided(2_000, { directives: {} }), 'forward-stale')
+  t.equal(decided(2_000, { directives: { maxStaleMs: 1_000 } }), 'serve-max-stale')
+  t.equal(decided(2_001, { directives: { maxStaleMs: 1_000 } }), 'forward-stale')
+})
+
+t.test('without anything to send the handler is asked, by a HEAD for that alone, unless the request forbids it', async (t) => {
+  t.equal(decide(ABSENT, 'GET', undefined, false).name, 'forward-miss')
+  t.equal(decide(ABSENT, 'HEAD', undefined, false).name, 'forward-head')
+  t.equal(decide(ABSENT, 'GET', { ...NONE, onlyIfCached: true }, false).name, 'unsatisfiable')
+  t.equal(decided(2_000, { directives: { onlyIfCached: true } }), 'unsatisfiable')
+  t.equal(decided(999, { directives: { onlyIfCached: true } }), 'serve-fresh')
+})
 
 t.test('a window ends at its instant, and what must be validated has none', async (t) => {
   t.equal(whyServeStale(HEAD, 1_999, undefined), 'serve-while-revalidate')
