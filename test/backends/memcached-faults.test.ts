@@ -3,6 +3,9 @@ import t from 'tap'
 import { conforms } from '../support/conformance.js'
 import { remoteCases, slowCases } from '../support/levers.js'
 import { farMemcachedSubject, memcachedSubject } from '../support/memcached-levers.js'
+import { fileNeeds } from '../support/programs.js'
+
+fileNeeds(t, 'memcached')
 
 t.setTimeout(300_000)
 

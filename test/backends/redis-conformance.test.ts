@@ -6,6 +6,7 @@ import type { RedisOptions } from '../../backends/redis.js'
 import { testClock } from '../support/clock.js'
 import { conformance } from '../kit/index.js'
 import { conforms } from '../support/conformance.js'
+import { needs } from '../support/programs.js'
 import { serverPrograms, startCluster, startServer } from '../support/redis-server.js'
 import { someOf } from '../support/size.js'
 
@@ -27,12 +28,12 @@ for (const program of ['redis-server', 'valkey-server']) {
   })
 }
 
-t.test('redis conforms on a Cluster of three', async (t) => {
+t.test('redis conforms on a Cluster of three', needs('redis-server'), async (t) => {
   const { nodes } = await startCluster(t)
   await check(t, { connection: { cluster: nodes } }, someOf(conformance))
 })
 
-t.test('redis conforms on a client that was lent, with a keyPrefix of its own', async (t) => {
+t.test('redis conforms on a client that was lent, with a keyPrefix of its own', needs('redis-server'), async (t) => {
   const { port } = await startServer(t)
   const client = new Redis({ port, host: '127.0.0.1', keyPrefix: 'theirs[*]:' })
   t.teardown(() => client.disconnect())
