@@ -8,6 +8,7 @@ import { ThrottledLog } from '../../response/observe/log.js'
 import { Observer } from '../../response/observe/observer.js'
 import { BackendGuard } from '../../response/store/backend-guard.js'
 import { failureOf } from '../support/entries.js'
+import { needsFor } from '../support/every-backend.js'
 import { textOf } from '../support/guard.js'
 import { serve, TOKEN } from '../support/http.js'
 import { startMemcached } from '../support/memcached-server.js'
@@ -33,7 +34,7 @@ const ways: Record<string, (t: Test) => Promise<BackendChoice>> = {
 }
 
 for (const [name, wayOf] of Object.entries(ways)) {
-  t.test(`${name}: entries that are refused as too large cost no other entry a hit or a set`, async (t) => {
+  t.test(`${name}: entries that are refused as too large cost no other entry a hit or a set`, needsFor(name), async (t) => {
     const silent = { debug () {}, info () {}, warn () {}, error () {} }
     const backend = await builtIns().open(await wayOf(t))
     const guard = new BackendGuard(backend, {

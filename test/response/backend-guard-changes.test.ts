@@ -178,7 +178,8 @@ t.test('close waits no longer than it may for writes that hang and for a backend
   chaos.close.hang()
   guard.writeBehind('a', entry('one'))
   const ms = await took(async () => await guard.close(40, 40))
-  t.ok(ms >= 78 && ms < 80 + SLACK_MS, `${ms} ms`)
+  // Node's timers may be a little early.
+  t.ok(ms >= 75 && ms < 80 + SLACK_MS, `${ms} ms`)
   t.same(lines.map(({ message }) => message.includes('close') || message.includes('closing')), [true, true])
   chaos.set.release()
   chaos.close.release()
