@@ -16,7 +16,7 @@ import { requestDirectivesOf, type RequestDirectives } from './http/request-dire
 import { keyBuilder, type Keyed } from './request/key.js'
 import { KnownRoute, tagName, type RouteDescription } from './known-route.js'
 import { replyOrResult } from './fastify/async-handler.js'
-import type { BypassReason } from './observe/reasons.js'
+import type { BypassReason, RefusalReason } from './observe/reasons.js'
 import { limitQuery } from './request/query.js'
 import type { Services } from './services.js'
 import type { Entry, ResponseHead } from './store/entry.js'
@@ -77,8 +77,8 @@ export class CachedRoute extends KnownRoute {
       case 'serve-fresh': return this.#serveFresh(exchange, decision)
       case 'serve-while-revalidate': case 'serve-max-stale': return this.#serveStale(exchange, decision)
       case 'unsatisfiable': return this.#unsatisfiable(exchange)
-      case 'forward-head': return this.#fillHead(exchange, { reason: 'miss', found })
-      case 'forward-miss': return this.#forward(exchange, { reason: 'miss', found })
+      case 'forward-head': return this.#fillHead(exchange, { reason: 'miss', found, stored: undefined })
+      case 'forward-miss': return this.#forward(exchange, { reason: 'miss', found, stored: undefined })
       case 'forward-stale': case 'forward-request': return this.#forwardStored(exchange, found, decision)
     }
   }
@@ -113,7 +113,7 @@ export class CachedRoute extends KnownRoute {
   /** A HEAD is collapsed with nothing, and what it brings is not stored, unless it validates what is. */
   #fillHead (exchange: Exchange, forward: Forward): unknown {
     this.#services.observer.tell(this, MISS)
-    return this.#fill(exchange, { ...forward, forbidden: 'head' })
+    return this.#fill(exchange, forward, undefined, 'head')
   }
 
   /** Asks the handler, or waits for another request that does. */
@@ -136,7 +136,7 @@ export class CachedRoute extends KnownRoute {
     const mayBegin = forward.stored !== undefined || !isConditional(request.headers)
     const { joined: flight, begun } = flights.joinOrBegin(key, mark, mayBegin, (other) =>
       !fills.wouldWaitForItself(other) && !fence.movedSince(other.mark, names))
-    if (flight === undefined) return this.#fill(exchange, { ...forward, flight: begun })
+    if (flight === undefined) return this.#fill(exchange, forward, begun)
     const joinedAt = fence.mark
     const began = performance.now()
     fills.waits(flight)
@@ -149,7 +149,7 @@ export class CachedRoute extends KnownRoute {
   #collapsed (exchange: Exchange, forward: Forward, { flight, joinedAt }: { flight: Flight, joinedAt: number }, outcome: Outcome): unknown {
     const { fence, now, observer } = this.#services
     if ('released' in outcome) {
-      return this.#fill(exchange, outcome.released === 'lock-timeout' ? { ...forward, forbidden: 'lock-timeout' } : forward)
+      return this.#fill(exchange, forward, undefined, outcome.released === 'lock-timeout' ? 'lock-timeout' : undefined)
     }
     // What was made before an invalidation is for those who asked before it.
     if (joinedAt !== flight.mark && fence.movedSince(flight.mark, () => outcome.names)) {
@@ -160,16 +160,16 @@ export class CachedRoute extends KnownRoute {
     this.#send(exchange, outcome.entry, observer.tellSent(this, { name: 'collapsed', forward: forward.reason }), now())
   }
 
-  /** Lets the handler run, and records what it responds with. */
-  #fill (exchange: Exchange, forward: Forward): unknown {
+  /** Lets the handler run, and records what it responds with. `forbidden`: why that is not stored, if that is known. */
+  #fill (exchange: Exchange, forward: Forward, flight?: Flight, forbidden?: RefusalReason): unknown {
     const { instance, request, reply } = exchange
     const { flights, internals } = this.#services
     const facts = internals.factsOf(request, reply)
     if (!internals.rehook(request, this.#recorded, (context) => recording(context, internals))) {
-      if (forward.flight !== undefined) flights.release(forward.flight, 'not-shareable')
+      if (flight !== undefined) flights.release(flight, 'not-shareable')
       return this.#bypass(instance, request, reply, 'unsupported', new Error('this version of fastify keeps its hooks elsewhere'))
     }
-    const fill = new Fill(this.#services, this, { exchange, forward, facts })
+    const fill = new Fill(this.#services, this, { exchange, forward, facts, flight, forbidden })
     attach(fill, reply)
     return fill.run(() => this.#callHandler(instance, request, reply))
   }

@@ -9,6 +9,7 @@ import type { FillServices } from './fill/fill-services.js'
 import { FillsUnderWay } from './fill/fills-under-way.js'
 import { Flights } from './fill/single-flight.js'
 import { BackendGuard } from './store/backend-guard.js'
+import { HttpDates } from './http/http-date.js'
 import { ThrottledLog } from './observe/log.js'
 import { Observer } from './observe/observer.js'
 import { RoutesOfUrl } from './invalidation/routes-of-url.js'
@@ -85,6 +86,7 @@ export function servicesOf (options: ServiceOptions): Services {
     refreshes: new Refreshes(steadyNow, log),
     budget: new RecordingBudget(MAX_RECORDING_BYTES),
     connections: new Connections(),
+    dates: new HttpDates(),
     routesOfUrl: new RoutesOfUrl(routes, routing),
     observer,
     sender: new Sender(internals, cacheStatus === false ? undefined : 'cache-status')

@@ -9,6 +9,7 @@ import type { Fields, FieldValue } from '../http/field-values.js'
 import { forbiddenFor } from '../http/storability.js'
 import { unfitStatus } from '../http/status-codes.js'
 import type { RefusalReason } from '../observe/reasons.js'
+import type { ReplyFacts } from '../fastify/fastify-internals.js'
 import type { RoutePolicy } from '../options/route-options.js'
 import { announcedLength, hasLeft, streamKind } from '../serve/payload.js'
 import type { Exchange } from './exchange.js'
@@ -72,17 +73,21 @@ export class HandlerResponse {
   }
 }
 
-/** What a capture needs, and whom it tells of the end of a stream. */
+/** Who is told of a stream. */
+export interface StreamEnd {
+  /** It has ended, and was sent meanwhile: the response has its body. */
+  streamed (response: HandlerResponse): void
+  /** It is not recorded to its end. */
+  refuse (reason: RefusalReason): void
+}
+
+/** What a capture needs of the registration and of its fill. */
 export interface CaptureOptions {
+  readonly services: { readonly budget: RecordingBudget, readonly now: () => number }
+  readonly policy: Pick<RoutePolicy, 'maxBodyBytes' | 'setCookie'>
+  readonly facts: ReplyFacts
   readonly judgement: Judgement
-  readonly budget: RecordingBudget
-  readonly maxBytes: number
-  readonly setCookie: RoutePolicy['setCookie']
-  readonly hasNewTrailers: () => boolean
-  readonly now: () => number
-  /** A stream has ended that was sent meanwhile: the response has its body. */
-  readonly streamed: (response: HandlerResponse) => void
-  readonly refuse: (reason: RefusalReason) => void
+  readonly end: StreamEnd
 }
 
 export class Capture {
@@ -99,7 +104,7 @@ export class Capture {
     const { request, reply } = exchange
     this.#exchange = exchange
     this.#options = options
-    if (request.headers.range !== undefined) this.#part = new Part(request, reply, options.budget)
+    if (request.headers.range !== undefined) this.#part = new Part(request, reply, options.services.budget)
     this.conditions = this.#part?.conditions
     const before = reply.getHeaders() as Fields
     this.before = before['set-cookie'] === undefined ? before : asTheyAre(before)
@@ -112,10 +117,10 @@ export class Capture {
 
   /** The reply as the handler left it; undefined where a field of it could not be sent again as it is. */
   head (mayChange: boolean, ownEtag: boolean): HandlerResponse | undefined {
-    const { judgement, now, setCookie, hasNewTrailers } = this.#options
+    const { facts, judgement, policy, services } = this.#options
     const { reply } = this.#exchange
-    const response = HandlerResponse.of(reply, this.before, setCookie, { madeAt: now(), mayChange, ownEtag })
-    if (hasNewTrailers() || reply.getHeader('trailer') !== this.before.trailer) judgement.forbid('trailer')
+    const response = HandlerResponse.of(reply, this.before, policy.setCookie, { madeAt: services.now(), mayChange, ownEtag })
+    if (facts.hasNewTrailers() || reply.getHeader('trailer') !== this.before.trailer) judgement.forbid('trailer')
     return response
   }
 
@@ -126,9 +131,9 @@ export class Capture {
     if (payload !== undefined && payload !== null && typeof payload !== 'string' && !(payload instanceof Uint8Array)) {
       return this.#record(response, payload)
     }
-    const { judgement, maxBytes } = this.#options
+    const { judgement, policy } = this.#options
     const body = payload ?? ''
-    if (Buffer.byteLength(body) > maxBytes) return { refused: 'too-large' }
+    if (Buffer.byteLength(body) > policy.maxBodyBytes) return { refused: 'too-large' }
     const forbidden = response.mayChange ? forbiddenFor(judgement.of(response)) : undefined
     if (forbidden !== undefined) return { refused: forbidden }
     response.body = typeof body === 'string'
@@ -149,7 +154,7 @@ export class Capture {
   }
 
   #record (response: HandlerResponse, payload: unknown): { readonly payload: unknown } | { readonly refused: RefusalReason } {
-    const { judgement, budget, maxBytes, now, streamed, refuse } = this.#options
+    const { end, judgement, policy: { maxBodyBytes }, services: { budget, now } } = this.#options
     const { reply } = this.#exchange
     const kind = streamKind(payload)
     // What Fastify is going to refuse, it shall find as it was; and a stream that it reads for nobody, nobody waits for.
@@ -158,14 +163,14 @@ export class Capture {
     const early = judgement.of(response)
     if ('refused' in early) return early
     const announced = announcedLength(reply)
-    if (announced !== undefined && announced > maxBytes) return { refused: 'too-large' }
-    this.#recording = new BodyRecording(maxBytes, budget, {
+    if (announced !== undefined && announced > maxBodyBytes) return { refused: 'too-large' }
+    this.#recording = new BodyRecording(maxBodyBytes, budget, {
       whole: (body) => {
-        if (announced !== undefined && announced !== body.byteLength) return refuse('length')
+        if (announced !== undefined && announced !== body.byteLength) return end.refuse('length')
         response.body = body
-        if (!this.holds) streamed(response)
+        if (!this.holds) end.streamed(response)
       },
-      failed: (why) => refuse(why === 'stream-failed' && reply.raw.destroyed && !reply.raw.writableFinished ? 'client-gone' : why)
+      failed: (why) => end.refuse(why === 'stream-failed' && reply.raw.destroyed && !reply.raw.writableFinished ? 'client-gone' : why)
     })
     const tee = teed(kind, payload, this.#recording)
     return { payload: this.#part === undefined ? tee : this.#part.hold(tee, response, now()) }

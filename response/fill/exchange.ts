@@ -29,6 +29,10 @@ export interface FillStart {
   readonly exchange: Exchange
   readonly forward: Forward
   readonly facts: ReplyFacts
+  /** Those who wait for the response. */
+  readonly flight: Flight | undefined
+  /** Why the response is not stored whatever it is, if that is known. */
+  readonly forbidden: RefusalReason | undefined
 }
 
 /** Why a request is forwarded, and what is known before. */
@@ -36,9 +40,5 @@ export interface Forward {
   readonly reason: ForwardReason
   readonly found: Found
   /** The stored response that is not sent as it is: it may be validated, or be served on an error. */
-  readonly stored?: Entry<ResponseHead>
-  /** Those who wait for the response. */
-  readonly flight?: Flight | undefined
-  /** Why the response is not stored whatever it is, if that is known. */
-  readonly forbidden?: RefusalReason | undefined
+  readonly stored: Entry<ResponseHead> | undefined
 }

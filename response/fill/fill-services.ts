@@ -2,6 +2,7 @@
 import type { Fence } from '../../registry/fence.js'
 import type { Connections } from '../fastify/connections.js'
 import type { FastifyInternals } from '../fastify/fastify-internals.js'
+import type { HttpDates } from '../http/http-date.js'
 import type { Observer } from '../observe/observer.js'
 import type { Sender } from '../serve/send.js'
 import type { BackendGuard } from '../store/backend-guard.js'
@@ -14,6 +15,7 @@ import type { RecordingBudget } from './recording.js'
 export interface FillServices {
   readonly budget: RecordingBudget
   readonly connections: Connections
+  readonly dates: HttpDates
   readonly fence: Fence
   readonly fills: FillsUnderWay
   readonly flights: Flights

@@ -9,7 +9,7 @@ import { replyOrResult, whenReturned } from '../fastify/async-handler.js'
 import type { Marked } from '../serve/send.js'
 import { tagsOf } from '../store/tags.js'
 import { applyConditions } from '../serve/conditional-reply.js'
-import { Capture, type HandlerResponse } from './capture.js'
+import { Capture, type HandlerResponse, type StreamEnd } from './capture.js'
 import type { Exchange, FillStart } from './exchange.js'
 import { NEXT_STATES, type FillState } from './fill-state.js'
 import type { FillServices } from './fill-services.js'
@@ -20,7 +20,7 @@ import { refusalFor, type ReplyCacheOptions } from './reply-options.js'
 import { Storing, type Shareable } from './storing.js'
 import { Validation } from './validation.js'
 
-export class Fill implements FillUnderWay {
+export class Fill implements FillUnderWay, StreamEnd {
   readonly key: string
   readonly flight: Flight | undefined
   readonly #services: FillServices
@@ -39,10 +39,10 @@ export class Fill implements FillUnderWay {
   #marked: Marked | undefined
   #patience: NodeJS.Timeout | undefined
 
-  constructor (services: FillServices, route: KnownRoute, { exchange, forward, facts }: FillStart) {
-    const { budget, fills, now } = services
-    const { reason, found, stored, flight, forbidden } = forward
-    const { request, reply, refresh } = exchange
+  constructor (services: FillServices, route: KnownRoute, { exchange, forward, facts, flight, forbidden }: FillStart) {
+    const { fills, now } = services
+    const { reason, found, stored } = forward
+    const { request, refresh } = exchange
     this.#services = services
     this.#route = route
     this.#exchange = exchange
@@ -52,19 +52,7 @@ export class Fill implements FillUnderWay {
     this.#servesRanges = facts.servesRanges
     this.#judgement = new Judgement(exchange, route.policy, now, forbidden)
     this.#storing = new Storing(services, route, exchange, found)
-    this.#capture = new Capture(exchange, {
-      judgement: this.#judgement,
-      budget,
-      maxBytes: route.policy.maxBodyBytes,
-      setCookie: route.policy.setCookie,
-      hasNewTrailers: facts.hasNewTrailers,
-      now,
-      streamed: (response) => {
-        if (route.policy.etag) response.addEtag(reply, false)
-        this.#commit()
-      },
-      refuse: (reason) => this.refuse(reason)
-    })
+    this.#capture = new Capture(exchange, { services, policy: route.policy, facts, judgement: this.#judgement, end: this })
     if (stored !== undefined) this.#validation = new Validation(request, stored, now())
     refresh?.begin()
     this.#place = fills.begin(this, facts.isInjected && refresh === undefined)
@@ -155,6 +143,12 @@ export class Fill implements FillUnderWay {
   conclude (send: () => void): void {
     this.#conclude()
     send()
+    this.#commit()
+  }
+
+  /** The response was recorded while it was sent, and is whole. */
+  streamed (response: HandlerResponse): void {
+    if (this.#route.policy.etag) response.addEtag(this.#exchange.reply, false)
     this.#commit()
   }
 

@@ -104,7 +104,7 @@ export class Storing {
       // RFC 9110 section 6.6.1: a response without a Date is dated when it came.
       fields: fieldIn(response.fields, 'date') !== undefined
         ? response.fields
-        : [...response.fields, 'date', new Date(response.madeAt).toUTCString()],
+        : [...response.fields, 'date', this.#services.dates.of(response.madeAt)],
       ...(response.removed.length > 0 && { removed: response.removed }),
       storedAt: at,
       freshUntil: Math.max(at + freshMs, 0),

@@ -46,3 +46,19 @@ function centuryOf (shortYear: number, at: number): number {
   const year = present - (present % 100) + shortYear
   return year > present + 50 ? year - 100 : year
 }
+
+/** Writes dates as HTTP sends them (RFC 9110 section 5.6.7): each once a second. */
+export class HttpDates {
+  #second = NaN
+  #text = ''
+
+  /** `at`: epoch milliseconds. */
+  of (at: number): string {
+    const second = Math.floor(at / 1_000)
+    if (second !== this.#second) {
+      this.#second = second
+      this.#text = new Date(second * 1_000).toUTCString()
+    }
+    return this.#text
+  }
+}
