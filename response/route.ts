@@ -6,7 +6,7 @@ import { decide, type ForwardStored, type Serve } from './decision.js'
 import type { RouteContext } from './fastify/fastify-internals.js'
 import type { Exchange, Forward } from './fill/exchange.js'
 import { Fill } from './fill/fill.js'
-import type { Flight, Outcome } from './fill/single-flight.js'
+import type { Flight, FlightOutcome } from './fill/single-flight.js'
 import { attach, recording } from './fill/recording-hooks.js'
 import { refreshOf } from './fill/refresh.js'
 import { isConditional } from './http/conditional.js'
@@ -146,7 +146,9 @@ export class CachedRoute extends KnownRoute {
     })
   }
 
-  #collapsed (exchange: Exchange, forward: Forward, { flight, joinedAt }: { flight: Flight, joinedAt: number }, outcome: Outcome): unknown {
+  #collapsed (
+    exchange: Exchange, forward: Forward, { flight, joinedAt }: { flight: Flight, joinedAt: number }, outcome: FlightOutcome
+  ): unknown {
     const { fence, now, observer } = this.#services
     if ('released' in outcome) {
       return this.#fill(exchange, forward, undefined, outcome.released === 'lock-timeout' ? 'lock-timeout' : undefined)

@@ -12,7 +12,8 @@ export function statementsOf (database: Database, table: string) {
   return {
     // The key is compared in the row too, not in the index alone: a damaged index must not answer with another key's row.
     find: prepare(
-      'SELECT found.id, found.expires_at, found.used_at, found.value FROM # AS named CROSS JOIN # AS found ON found.id = named.id AND +found.key = named.key WHERE named.key = ?')
+      'SELECT found.id, found.expires_at, found.used_at, found.value FROM # AS named ' +
+      'CROSS JOIN # AS found ON found.id = named.id AND +found.key = named.key WHERE named.key = ?')
       .raw(true),
     has: number('SELECT 1 FROM # WHERE key = ? AND expires_at > ?'),
     insert: prepare('INSERT INTO # (expires_at, used_at, key, value) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO NOTHING'),

@@ -76,7 +76,8 @@ export function table ({ node, cpu, commit, entries, valueBytes, inFlight, round
   const widths = cells[0]!.map((_, column) => Math.max(...cells.map((row) => row[column]!.length)))
   return [
     `Node ${node}, ${cpu}, commit ${commit}`,
-    `${grouped(entries)} entries of ${valueBytes} bytes, ${inFlight} in flight, ${rounds} rounds of ${sliceMs} ms, medians; ratios to the raw driver of the same round`,
+    `${grouped(entries)} entries of ${valueBytes} bytes, ${inFlight} in flight, ` +
+      `${rounds} rounds of ${sliceMs} ms, medians; ratios to the raw driver of the same round`,
     '',
     ...cells.map((row) => row.map((cell, column) =>
       column === 0 || column === 7 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)).join('  ').trimEnd())

@@ -20,7 +20,8 @@ const VALUE = 66
 const COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#8a8a8a']
 
 const STYLE =
-  'svg{background:#fff;font:12px system-ui,sans-serif}text{fill:#1f2328}.soft{fill:#59636e}.title{font-size:14px;font-weight:600}.head{font-size:17px;font-weight:600}' +
+  'svg{background:#fff;font:12px system-ui,sans-serif}text{fill:#1f2328}.soft{fill:#59636e}.title{font-size:14px;font-weight:600}' +
+  '.head{font-size:17px;font-weight:600}' +
   '.grid{stroke:#d1d9e0;stroke-width:1}' +
   '@media (prefers-color-scheme:dark){svg{background:#0d1117}text{fill:#e6edf3}.soft{fill:#9198a1}.grid{stroke:#3d444d}}'
 

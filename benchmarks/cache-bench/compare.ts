@@ -84,7 +84,8 @@ export function comparisonTable (report: Report, before: Report): string {
   const missing = report.backends.filter(({ name }) => !before.backends.some((one) => one.name === name)).map(({ name }) => name)
   return [
     `Against the run of ${before.at} (Node ${before.machine.node}, ${before.machine.cpu})`,
-    `The machine is ${ratioText(speedOf(report, before))} as fast as then, which the ratios take into account. Noise: below 5 %, or the middle halves of the rounds overlap.`,
+    `The machine is ${ratioText(speedOf(report, before))} as fast as then, which the ratios take into account. ` +
+      'Noise: below 5 %, or the middle halves of the rounds overlap.',
     ...(comparisons.length === 0
       ? []
       : [columns([['', '', 'then', 'now', 'ratio', ''], ...comparisons.map(({ backend, what, then, now, ratio, verdict }) => [

@@ -42,7 +42,8 @@ export function table (report: Report): string {
 function heading ({ machine, conditions, seconds }: Report): string {
   const { node, cpu, cores, platform } = machine
   return `Node ${node}, ${platform}, ${cores} x ${cpu}\n` +
-    `${figure(conditions.entries)} entries of ${bytes(conditions.valueBytes)}, ${conditions.inFlight} operations in flight, about ${seconds} s for each backend; medians of rounds in turns`
+    `${figure(conditions.entries)} entries of ${bytes(conditions.valueBytes)}, ${conditions.inFlight} operations in flight, ` +
+    `about ${seconds} s for each backend; medians of rounds in turns`
 }
 
 function section (title: string, rows: ReadonlyArray<readonly string[]>): string {

@@ -19,7 +19,8 @@ export function measuredPart ({ machine, conditions, seconds, backends }: Report
   ]
   return [
     BEGIN,
-    `${figure(conditions.entries)} entries of ${bytes(conditions.valueBytes)}, ${conditions.inFlight} operations in flight, about ${seconds} seconds for each backend; Node ${machine.node.slice(1)}, ${machine.cores} x ${machine.cpu}.`,
+    `${figure(conditions.entries)} entries of ${bytes(conditions.valueBytes)}, ${conditions.inFlight} operations in flight, ` +
+      `about ${seconds} seconds for each backend; Node ${machine.node.slice(1)}, ${machine.cores} x ${machine.cpu}.`,
     '',
     ...[head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`),
     END

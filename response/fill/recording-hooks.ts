@@ -9,7 +9,7 @@ import type { ReplyCacheOptions } from './reply-options.js'
 export const kFill = Symbol('fastify-response-cache.fill')
 
 /** What hooks in front of the handler said of the response to come. */
-export const kEarlyOptions = Symbol('fastify-response-cache.told-before')
+export const kEarlyOptions = Symbol('fastify-response-cache.early-options')
 
 /** A reply as the plugin decorates it. */
 export interface FillReply extends FastifyReply { [kFill]: Fill | null, [kEarlyOptions]: ReplyCacheOptions[] | null }

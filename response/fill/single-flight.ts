@@ -5,7 +5,7 @@ import { SlotMap } from '../../registry/slot-map.js'
 import type { Entry, ResponseHead } from '../store/entry.js'
 
 /** What came of a flight: a response to share, or why there is none. */
-export type Outcome =
+export type FlightOutcome =
   | {
     readonly entry: Entry<ResponseHead>, readonly varyNames: readonly string[], readonly variant: string, readonly names: readonly string[]
   }
@@ -23,9 +23,9 @@ export class Flight {
   readonly #startedAt = performance.now()
   readonly #lockTimeoutMs: number
   #awaits: Flight[] | undefined
-  #waiters: Array<(outcome: Outcome) => void> | undefined
+  #waiters: Array<(outcome: FlightOutcome) => void> | undefined
   #wait: Wait | undefined
-  #outcome: Outcome | undefined
+  #outcome: FlightOutcome | undefined
 
   constructor (key: string, mark: number, lockTimeoutMs: number) {
     this.key = key
@@ -54,7 +54,7 @@ export class Flight {
   }
 
   /** The outcome, or a release when the lock times out first. Never rejects. */
-  wait (): Promise<Outcome> {
+  wait (): Promise<FlightOutcome> {
     return new Promise((resolve) => {
       if (this.#outcome !== undefined) return resolve(this.#outcome)
       this.#waiters ??= []
@@ -65,7 +65,7 @@ export class Flight {
   }
 
   /** The first outcome counts. */
-  settle (outcome: Outcome): void {
+  settle (outcome: FlightOutcome): void {
     if (this.#outcome !== undefined) return
     this.#outcome = outcome
     this.#wait?.cancel()
@@ -102,7 +102,7 @@ export class Flights {
   }
 
   /** Ends a flight with a response, which is made only if somebody waits for it. */
-  share (flight: Flight, outcome: () => Outcome): void {
+  share (flight: Flight, outcome: () => FlightOutcome): void {
     this.#remove(flight)
     if (flight.awaited) flight.settle(outcome())
   }

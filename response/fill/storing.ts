@@ -14,7 +14,7 @@ import type { Found } from '../store/store.js'
 import type { Exchange } from './exchange.js'
 import type { FillServices } from './fill-services.js'
 import type { Place } from './fills-under-way.js'
-import type { Outcome } from './single-flight.js'
+import type { FlightOutcome } from './single-flight.js'
 import type { HandlerResponse } from './capture.js'
 
 /** What those who wait for a response are sent of it. */
@@ -121,14 +121,13 @@ export class Storing {
   /** Stores it, with its tags' stamps. Returns why it was not stored, if it was not. */
   store (place: Place, { head, body, varyNames, tags, expiresAt }: Ready): MaybePromise<RefusalReason | undefined> {
     const { fills, store } = this.#services
-    if (tags === undefined) return 'tags'
+    const known = this.obstacle(place, tags)
+    if (known !== undefined || tags === undefined) return known
     // A backend that takes its time finds the bytes as they are now, whatever becomes of a buffer that is the caller's own.
     const kept = typeof body === 'string' || (tags.length === 0 && varyNames.length === 0) ? body : Buffer.from(body)
     const write = (stamps: readonly string[] | typeof UNAVAILABLE): MaybePromise<RefusalReason | undefined> => {
       if (stamps === UNAVAILABLE) return 'unavailable'
-      const obstacle = this.obstacle(place, tags)
-      if (obstacle !== undefined) return obstacle
-      if (place.among.length > 1) fills.supersede(place)
+      fills.supersede(place)
       const isKept = store.storeResponse({
         key: this.#exchange.key,
         head: stamps.length === 0 ? head : { ...head, tags: stamps },
@@ -143,11 +142,11 @@ export class Storing {
       return isKept instanceof Promise ? isKept.then(outcome) : outcome(isKept)
     }
     const stamps = this.#stampsOf(tags)
-    return stamps instanceof Promise ? stamps.then(write) : write(stamps)
+    return stamps instanceof Promise ? stamps.then((there) => this.obstacle(place, tags) ?? write(there)) : write(stamps)
   }
 
   /** What those who wait are given: the response, and what it varies on. */
-  shared ({ head, body, varyNames, tags = [] }: Shareable): Outcome {
+  shared ({ head, body, varyNames, tags = [] }: Shareable): FlightOutcome {
     // What is known to vary varies for who waits too, though this response doesn't say so.
     const names = [...new Set([...varyNames, ...this.#found.variants?.head.names ?? []])]
     return {

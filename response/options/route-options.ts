@@ -7,6 +7,7 @@ import {
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 import type { Spelling } from '../http/selecting-fields.js'
 import { isCacheableStatus } from '../http/status-codes.js'
+import type { StoragePolicy } from '../http/storability.js'
 import { parseTargets, areTags, MAX_TAG_CHARACTERS, MAX_TAGS, type InvalidationTarget } from './invalidation-target.js'
 
 /** What makes two requests different ones. */
@@ -72,18 +73,10 @@ export interface RouteCacheOptions {
 }
 
 /** Route options with every default filled in; durations are milliseconds, names lower case. */
-export interface RoutePolicy {
-  readonly ttlMs: number | undefined
-  readonly staleWhileRevalidateMs: number
-  readonly staleIfErrorMs: number
-  readonly keepMs: number
-  readonly heuristic: boolean
-  readonly targetList: readonly string[]
-  readonly setCookie: 'refuse' | 'store'
+export interface RoutePolicy extends StoragePolicy {
   readonly etag: boolean
   readonly vary: Spelling
   readonly methods: ReadonlySet<string>
-  readonly statuses: ReadonlySet<number>
   readonly key: Required<Omit<KeyOptions, 'by'>> & Pick<KeyOptions, 'by'> | KeyFunction
   readonly credentials: 'bypass' | 'ignore'
   readonly tags: NonNullable<RouteCacheOptions['tags']>

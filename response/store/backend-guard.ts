@@ -3,7 +3,7 @@ import type { CacheBackend, MaybePromise, StoredEntry } from '../../registry/bac
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import { isRefusal } from '../../registry/refusal.js'
 import { CircuitBreaker } from './circuit-breaker.js'
-import { WriteQueue, WAITED } from './write-queue.js'
+import { WriteBehind, WAITED } from './write-behind.js'
 import { LateChanges, MANY_LATE } from './late-changes.js'
 import { inTime, EXPLICIT_CALL_DEADLINE_MS, Progress } from './explicit-calls.js'
 import { isPromise, hold, noop } from '../../registry/maybe-promise.js'
@@ -33,7 +33,7 @@ export class BackendGuard {
   readonly #backend: CacheBackend
   readonly #options: GuardOptions
   readonly #breaker: CircuitBreaker
-  readonly #fills = new WriteQueue({ send: (key, entry) => this.#send(key, entry), dropped: (key) => this.#failed('set', WAITED, key) })
+  readonly #fills = new WriteBehind({ send: (key, entry) => this.#send(key, entry), dropped: (key) => this.#failed('set', WAITED, key) })
   /** Changes of the backend that have not settled yet, and what else goes on behind replies. */
   readonly #changes = new Set<Promise<unknown>>()
   readonly #others = new Set<Promise<unknown>>()

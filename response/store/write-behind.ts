@@ -12,7 +12,7 @@ export const WAITED = new Error('the entry waited too long for its turn, and is 
 
 interface Waiting { readonly entry: StoredEntry, readonly until: number }
 
-export interface WriteQueueOptions {
+export interface WriteBehindOptions {
   /** Hands an entry to the backend. Returns whether it took it, or a promise that settles with the write. Never throws or rejects. */
   readonly send: (key: string, entry: StoredEntry) => Promise<unknown> | boolean
   /** Told of an entry that waited too long, and is not stored. */
@@ -22,8 +22,8 @@ export interface WriteQueueOptions {
 }
 
 /** The fills of one backend. Those that wait are read from here, and whatever changes their key on purpose takes them out. */
-export class WriteQueue {
-  readonly #options: WriteQueueOptions
+export class WriteBehind {
+  readonly #options: WriteBehindOptions
   readonly #now: () => number
   readonly #waiting = new Map<string, Waiting>()
   /** Those that wait, by key. */
@@ -31,7 +31,7 @@ export class WriteQueue {
   #bytes = 0
   #underWay = 0
 
-  constructor (options: WriteQueueOptions) {
+  constructor (options: WriteBehindOptions) {
     this.#options = options
     this.#now = options.now ?? (() => performance.now())
   }

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { StoredEntry } from '../../registry/backend.js'
-import { WriteQueue } from '../../response/store/write-queue.js'
+import { WriteBehind } from '../../response/store/write-behind.js'
 import { Barrier, turns, until } from '../support/barrier.js'
 import { fails, guardSetUp, textOf } from '../support/guard.js'
 import { oneQueue } from '../support/slow-store.js'
@@ -17,7 +17,7 @@ function fillsSetUp () {
   const sent: string[] = []
   const dropped: string[] = []
   let now = 0
-  const fills = new WriteQueue({
+  const fills = new WriteBehind({
     send (key) {
       sent.push(key)
       return barrier.pass()
