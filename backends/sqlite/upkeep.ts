@@ -25,8 +25,10 @@ const ROOM_SHARE = 64
 // The log is written into the file when it has this share of the size that the file may have, or as SQLite does it, at 4 MiB.
 const LOG_SHARE = 4
 
-// The disk may have more room by now: each cleanup allows the file so much more.
+// The disk may have more room by now: each cleanup allows the file so much more, but not soon after there was none. Whether there is
+// room is seen only by running out of it, which may cost the whole file.
 const GROWTH = 1.05
+const GROWTH_GAP_MS = 3_600_000
 
 /** What the upkeep needs around it. */
 export interface UpkeepOptions {
@@ -48,6 +50,7 @@ export class Upkeep {
   readonly #maxEntries: number
   readonly #allowedBytes: number
   #maxBytes: number
+  #fullAt = -Infinity
   #stopped = false
   /** How many entries were deleted to make room. */
   evictions = 0
@@ -92,6 +95,7 @@ export class Upkeep {
 
   /** From now on the file takes less than `bytes`, at which it or its log found no more room. */
   keepBelow (bytes: number): void {
+    this.#fullAt = this.#now()
     const most = Math.min(this.#maxBytes, bytes)
     this.#bound(Math.max(most - Math.max(most / ROOM_SHARE, ROOM_BYTES), most / 2, LEAST_BYTES))
   }
@@ -103,7 +107,7 @@ export class Upkeep {
 
   /** Drops what has expired, notes what was used, gives back what is free. The background task. */
   async cleanup (): Promise<void> {
-    if (this.#maxBytes < this.#allowedBytes) this.#bound(this.#maxBytes * GROWTH)
+    if (this.#maxBytes < this.#allowedBytes && this.#now() - this.#fullAt >= GROWTH_GAP_MS) this.#bound(this.#maxBytes * GROWTH)
     await this.#unhurried((connection, hasTime) => connection.writeTouches(hasTime))
     await this.#unhurried(sweepSome)
     await this.#unhurried((connection, hasTime) => this.#dropExpired(connection, hasTime))

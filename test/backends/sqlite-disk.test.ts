@@ -6,7 +6,7 @@ import type { CacheBackend } from '../../registry/backend.js'
 import { until } from '../support/barrier.js'
 import { runChild } from '../support/child.js'
 import { testClock } from '../support/clock.js'
-import { fillDisk, needsMount, needsShell, smallDisk } from '../support/disk.js'
+import { fillDisk, limitFileSize, needsMount, needsPrlimit, needsShell, smallDisk } from '../support/disk.js'
 import { entry, failureOf, textAt } from '../support/entries.js'
 import { beside, openSqlite } from '../support/sqlite.js'
 import { newFolder } from '../support/folder.js'
@@ -70,6 +70,32 @@ t.test('sqlite: on a disk that the cache itself has filled new entries are store
     await backend.clear()
     t.equal(await backend.size(), 0)
     t.ok(warnings.length <= 1)
+  })
+
+t.test('sqlite: it does not run into a limit again soon after it was met, and uses the room that there is later',
+  { skip: needsPrlimit }, async (t) => {
+    const clock = testClock()
+    const path = join(newFolder(t), 'cache.db')
+    const { backend, warnings, cleanup } = await openSqlite(t, { path }, clock)
+    const allowAgain = limitFileSize(4 * 1024 * 1024)
+    await fillWaves(backend, 200)
+    t.equal(warnings.length, 1)
+    const inode = statSync(path).ino
+    const before = await backend.size()
+    const passHours = async (hours: number): Promise<void> => {
+      for (let minute = 0; minute < hours * 60; minute += 5) {
+        await clock.pass(5 * MINUTE_MS)
+        await cleanup()
+        t.notOk((await fillWaves(backend, 20)).includes('rejected'))
+      }
+    }
+    await passHours(0.9)
+    allowAgain()
+    t.equal(statSync(path).ino, inode, 'it was not begun anew')
+    t.ok(await backend.size() <= before)
+    await passHours(2)
+    await fillWaves(backend, 200)
+    t.ok(await backend.size() > before * 1.5)
   })
 
 t.test('sqlite: below a limit on the size of files new entries are stored, and what is deleted or cleared is gone', { skip: needsShell },

@@ -22,6 +22,17 @@ export const needsMount = process.getuid?.() === 0 && runs('unshare', '--mount',
 /** Why a test that limits the size of files can't run here; false when it can. */
 export const needsShell = process.platform === 'win32' ? 'SKIPPED: needs a shell with ulimit' : false as const
 
+/** Why a test can't limit the files of its own process here; false when it can. */
+export const needsPrlimit = runs('prlimit', '--version') ? false : 'SKIPPED: needs prlimit'
+
+/** From now on no file that this process writes may be longer. Returns how the limit is lifted. */
+export function limitFileSize (bytes: number | 'unlimited'): () => void {
+  // The system tells of a file that is too large with this signal, which would end the process.
+  process.on('SIGXFSZ', () => {})
+  execFileSync('prlimit', [`--pid=${process.pid}`, `--fsize=${bytes}:`])
+  return () => { limitFileSize('unlimited') }
+}
+
 /** A small disk: `options` are those of tmpfs. Tap's own folders are removed before the teardowns run, so it lies elsewhere. */
 export function smallDisk (t: Test, options: string): string {
   const path = mkdtempSync(join(tmpdir(), 'small-disk-'))
