@@ -127,14 +127,14 @@ export class CachedRoute extends KnownRoute {
 
   /** Joins the flight of this key, or begins it. */
   #collapse (exchange: Exchange, forward: Forward): unknown {
-    const { fills, flights, fence } = this.#services
+    const { fills, fence } = this.#services
     const { key, mark, reply, request, target, deadline } = exchange
     const { tags } = this.policy
     // Tags that the handler has yet to name are looked at when its response is there.
     const names = (): string[] => [key, ...this.fenceNames(target), ...(typeof tags === 'function' ? [] : tags.map(tagName))]
     // What is asked for a part, or on a condition, is sent that: it is nobody else's.
     const mayBegin = forward.stored !== undefined || !isConditional(request.headers)
-    const { joined: flight, begun } = flights.joinOrBegin(key, mark, mayBegin, (other) =>
+    const { joined: flight, begun } = fills.joinOrBegin(key, mark, mayBegin, (other) =>
       !fills.wouldWaitForItself(other) && !fence.movedSince(other.mark, names))
     if (flight === undefined) return this.#fill(exchange, forward, begun)
     const joinedAt = fence.mark
@@ -165,10 +165,10 @@ export class CachedRoute extends KnownRoute {
   /** Lets the handler run, and records what it responds with. `forbidden`: why that is not stored, if that is known. */
   #fill (exchange: Exchange, forward: Forward, flight?: Flight, forbidden?: RefusalReason): unknown {
     const { instance, request, reply } = exchange
-    const { flights, internals } = this.#services
+    const { fills, internals } = this.#services
     const facts = internals.factsOf(request, reply)
     if (!internals.rehook(request, this.#recorded, (context) => recording(context, internals))) {
-      if (flight !== undefined) flights.release(flight, 'not-shareable')
+      if (flight !== undefined) fills.release(flight, 'not-shareable')
       return this.#bypass(instance, request, reply, 'unsupported', new Error('this version of fastify keeps its hooks elsewhere'))
     }
     const fill = new Fill(this.#services, this, { exchange, forward, facts, flight, forbidden })

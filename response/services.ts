@@ -1,4 +1,4 @@
-// What the routes of one registration share: the guarded backend, the fence, the flights, and the fills under way.
+// What the routes of one registration share: the guarded backend, the fence, the fills under way.
 import type { CacheBackend } from '../registry/backend.js'
 import { Fence } from '../registry/fence.js'
 import type { CacheLog } from '../registry/registry.js'
@@ -6,8 +6,7 @@ import type { Clock } from './clock.js'
 import { Connections } from './fastify/connections.js'
 import { FastifyInternals, type Routing } from './fastify/fastify-internals.js'
 import type { FillServices } from './fill/fill-services.js'
-import { FillsUnderWay } from './fill/fills-under-way.js'
-import { Flights } from './fill/single-flight.js'
+import { FillsUnderWay } from './fill/single-flight.js'
 import { BackendGuard } from './store/backend-guard.js'
 import { HttpDates } from './http/http-date.js'
 import { ThrottledLog } from './observe/log.js'
@@ -81,8 +80,7 @@ export function servicesOf (options: ServiceOptions): Services {
     routes,
     store: new Store(guard, tags, now, observer),
     fence: new Fence(),
-    fills: new FillsUnderWay(),
-    flights: new Flights(steadyNow, lockTimeoutMs),
+    fills: new FillsUnderWay(steadyNow, lockTimeoutMs),
     refreshes: new Refreshes(steadyNow, log),
     budget: new RecordingBudget(MAX_RECORDING_BYTES),
     connections: new Connections(),
@@ -94,8 +92,8 @@ export function servicesOf (options: ServiceOptions): Services {
 }
 
 /** Releases who waits, lets writes settle, closes the backend. Never rejects, never takes longer than two seconds. */
-export async function close ({ flights, guard, refreshes }: Services): Promise<void> {
-  flights.close()
+export async function close ({ fills, guard, refreshes }: Services): Promise<void> {
+  fills.close()
   guard.track(refreshes.close())
   await guard.close(SETTLE_MS, CLOSE_MS)
 }

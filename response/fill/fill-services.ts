@@ -8,8 +8,7 @@ import type { Sender } from '../serve/send.js'
 import type { BackendGuard } from '../store/backend-guard.js'
 import type { Store } from '../store/store.js'
 import type { Tags } from '../store/tags.js'
-import type { FillsUnderWay } from './fills-under-way.js'
-import type { Flights } from './single-flight.js'
+import type { FillsUnderWay } from './single-flight.js'
 import type { RecordingBudget } from './recording.js'
 
 export interface FillServices {
@@ -18,7 +17,6 @@ export interface FillServices {
   readonly dates: HttpDates
   readonly fence: Fence
   readonly fills: FillsUnderWay
-  readonly flights: Flights
   readonly guard: BackendGuard
   readonly internals: FastifyInternals
   readonly lockTimeoutMs: number

@@ -13,8 +13,7 @@ import { Capture, type HandlerResponse, type StreamEnd } from './capture.js'
 import type { Exchange, FillStart } from './exchange.js'
 import { NEXT_STATES, type FillState } from './fill-state.js'
 import type { FillServices } from './fill-services.js'
-import type { FillUnderWay, Place } from './fills-under-way.js'
-import type { Flight } from './single-flight.js'
+import type { FillUnderWay, Flight, Place } from './single-flight.js'
 import { Judgement } from './judgement.js'
 import { refusalFor, type ReplyCacheOptions } from './reply-options.js'
 import { Storing, type Shareable } from './storing.js'
@@ -173,7 +172,7 @@ export class Fill implements FillUnderWay, StreamEnd {
 
   refuse (reason: RefusalReason, fault?: unknown): void {
     if (this.#isOver) return
-    const { fills, flights, observer } = this.#services
+    const { fills, observer } = this.#services
     this.#become({ name: 'refused', reason })
     clearTimeout(this.#patience)
     fills.end(this.#place)
@@ -181,7 +180,7 @@ export class Fill implements FillUnderWay, StreamEnd {
     if (this.#validation?.endsStored(reason) === true) this.#endStored()
     else this.#exchange.refresh?.fail(reason)
     const isShared = this.#validation?.outcome === 'served-on-error'
-    if (this.flight !== undefined && !isShared) flights.release(this.flight, TRANSIENT.has(reason) ? 'failed' : 'not-shareable')
+    if (this.flight !== undefined && !isShared) fills.release(this.flight, TRANSIENT.has(reason) ? 'failed' : 'not-shareable')
     if (reason === 'csp-nonce') fault = new Error('Content-Security-Policy holds a nonce, which is for one answer only')
     observer.tell(this.#route, { name: 'refused', reason, fault })
   }
@@ -275,7 +274,7 @@ export class Fill implements FillUnderWay, StreamEnd {
   }
 
   #share (response: Shareable): void {
-    if (this.flight !== undefined) this.#services.flights.share(this.flight, () => this.#storing.shared(response))
+    if (this.flight !== undefined) this.#services.fills.share(this.flight, () => this.#storing.shared(response))
   }
 
   #stored (refused: RefusalReason | undefined): void {

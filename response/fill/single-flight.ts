@@ -1,7 +1,8 @@
-// Single flight: one request does the work of a key, the others wait for its outcome, and never for ever.
+// Single flight: the fills under way, by key. One of them does the work, and concurrent requests wait for its outcome: never for ever,
+// and never for themselves.
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { Deadline, type Wait } from '../../registry/deadline.js'
 import { lruOf } from '../../registry/lru.js'
-import { SlotMap } from '../../registry/slot-map.js'
 import type { Entry, ResponseHead } from '../store/entry.js'
 
 /** What came of a flight: a response to share, or why there is none. */
@@ -74,12 +75,48 @@ export class Flight {
   }
 }
 
-/** The flights under way. */
-export class Flights {
-  readonly #flights = new SlotMap<Flight>()
+/** A fill, as far as others need to know of it. */
+export interface FillUnderWay {
+  readonly key: string
+  /** Whether an entry may yet come of it. */
+  readonly mayStore: boolean
+  /** What others may wait for. */
+  readonly flight: Flight | undefined
+}
+
+/** A fill among the others of its key. */
+export interface Place {
+  readonly fill: FillUnderWay
+  /** Smaller than that of every fill which began later. */
+  readonly order: number
+  /** Whether requests that its handler makes by `inject()` can be told from others. */
+  readonly isFollowed: boolean
+  /** Whether a fill that began later has stored. */
+  readonly isSuperseded: boolean
+  /** All places of the key, in their order. */
+  readonly among: Place[]
+}
+
+/** The fills whose handlers an asynchronous chain runs in, the innermost first. */
+interface Chain { readonly fill: FillUnderWay, readonly outer: Chain | undefined }
+
+/** What is under way for one key. */
+interface Work {
+  /** The flight that others may join. */
+  flight: Flight | undefined
+  readonly places: Place[]
+}
+
+export class FillsUnderWay {
+  /** A table that is added to and deleted from all the time leaves outgrown ones behind: what those keep of a key is emptied before. */
+  readonly #byKey = new Map<string, Work>()
+  readonly #chain = new AsyncLocalStorage<Chain>()
   readonly #notCollapsible = lruOf<number>(MOST_NOT_COLLAPSIBLE)
   readonly #now: () => number
   readonly #lockTimeoutMs: number
+  #order = 0
+  #count = 0
+  #follows = false
 
   constructor (now: () => number, lockTimeoutMs: number) {
     this.#now = now
@@ -93,37 +130,110 @@ export class Flights {
   joinOrBegin (
     key: string, mark: number, mayBegin: boolean, stillGood: (flight: Flight) => boolean
   ): { readonly joined?: Flight, readonly begun?: Flight } {
-    const there = this.#flights.get(key)
+    const there = this.#byKey.get(key)?.flight
     if (there !== undefined && !there.over && stillGood(there)) return { joined: there }
     if (!mayBegin || (this.#notCollapsible.size > 0 && (this.#notCollapsible.get(key) ?? 0) > this.#now())) return {}
     const begun = new Flight(key, mark, this.#lockTimeoutMs)
-    this.#flights.set(key, begun)
+    this.#workOn(key).flight = begun
     return { begun }
   }
 
   /** Ends a flight with a response, which is made only if somebody waits for it. */
   share (flight: Flight, outcome: () => FlightOutcome): void {
-    this.#remove(flight)
+    this.#land(flight)
     if (flight.awaited) flight.settle(outcome())
   }
 
   /** Ends a flight without a response to share. */
   release (flight: Flight, released: 'not-shareable' | 'failed'): void {
-    this.#remove(flight)
+    this.#land(flight)
     if (released === 'not-shareable') this.#notCollapsible.set(flight.key, this.#now() + NOT_COLLAPSIBLE_MS)
     flight.settle({ released })
   }
 
-  get size (): number {
-    return this.#flights.size
-  }
-
   /** Releases everybody who waits. */
   close (): void {
-    for (const flight of this.#flights.all()) this.release(flight, 'failed')
+    for (const { flight } of [...this.#byKey.values()]) if (flight !== undefined) this.release(flight, 'failed')
   }
 
-  #remove (flight: Flight): void {
-    if (this.#flights.get(flight.key) === flight) this.#flights.delete(flight.key)
+  /**
+   * A fill begins. Fills are followed by AsyncLocalStorage from the first on that was injected: a handler can ask its own route by
+   * `inject()` alone without a connection between, and following costs every promise of the process on Node 20.
+   */
+  begin (fill: FillUnderWay, isInjected: boolean): Place {
+    this.#follows ||= isInjected
+    const among = this.#workOn(fill.key).places
+    const place: Place = { fill, order: ++this.#order, isFollowed: this.#follows, isSuperseded: false, among }
+    among.push(place)
+    this.#count++
+    return place
+  }
+
+  /** It is done. May be called twice. */
+  end (place: Place): void {
+    const { fill: { key }, among } = place
+    const at = among.indexOf(place)
+    if (at === -1) return
+    among.splice(at, 1)
+    this.#count--
+    this.#letGo(key)
+  }
+
+  /** The fill in this place stores: those that began before it and are not done yet have an older response. */
+  supersede ({ among, order }: Place): void {
+    for (const other of among) {
+      if (other.order < order) (other as { isSuperseded: boolean }).isSuperseded = true
+    }
+  }
+
+  /** Runs `handler` so that what it asks for is known to come from `fill`. */
+  follow<T> ({ fill }: Place, handler: () => T): T {
+    return this.#chain.run({ fill, outer: this.#chain.getStore() }, handler)
+  }
+
+  /**
+   * Whether a request for `key` was made by the handler that is filling it already, or may have been. What it is sent is not what
+   * others are: something that is no part of the key made the handler ask no further.
+   */
+  isNested (key: string, isInjected: () => boolean): boolean {
+    if (this.#count === 0) return false
+    for (let link = this.#chain.getStore(); link !== undefined; link = link.outer) {
+      if (link.fill.key === key && link.fill.mayStore) return true
+    }
+    const others = this.#byKey.get(key)?.places ?? []
+    return others.some(({ isFollowed, fill }) => !isFollowed && fill.mayStore) && isInjected()
+  }
+
+  /** Whether `flight` waits, by way of others, for work that this asynchronous chain is part of. */
+  wouldWaitForItself (flight: Flight): boolean {
+    for (let link = this.#chain.getStore(); link !== undefined; link = link.outer) {
+      if (link.fill.flight !== undefined && flight.waitsFor(link.fill.flight)) return true
+    }
+    return false
+  }
+
+  /** This asynchronous chain is going to wait for `flight`. */
+  waits (flight: Flight): void {
+    for (let link = this.#chain.getStore(); link !== undefined; link = link.outer) link.fill.flight?.awaits(flight)
+  }
+
+  #workOn (key: string): Work {
+    const there = this.#byKey.get(key)
+    if (there !== undefined) return there
+    const work: Work = { flight: undefined, places: [] }
+    this.#byKey.set(key, work)
+    return work
+  }
+
+  #land (flight: Flight): void {
+    const work = this.#byKey.get(flight.key)
+    if (work?.flight !== flight) return
+    work.flight = undefined
+    this.#letGo(flight.key)
+  }
+
+  #letGo (key: string): void {
+    const work = this.#byKey.get(key)
+    if (work !== undefined && work.flight === undefined && work.places.length === 0) this.#byKey.delete(key)
   }
 }

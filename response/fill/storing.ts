@@ -13,8 +13,7 @@ import { UNAVAILABLE } from '../store/backend-guard.js'
 import type { Found } from '../store/store.js'
 import type { Exchange } from './exchange.js'
 import type { FillServices } from './fill-services.js'
-import type { Place } from './fills-under-way.js'
-import type { FlightOutcome } from './single-flight.js'
+import type { FlightOutcome, Place } from './single-flight.js'
 import type { HandlerResponse } from './capture.js'
 
 /** What those who wait for a response are sent of it. */

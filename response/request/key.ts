@@ -3,10 +3,10 @@ import { hash } from 'node:crypto'
 import { inspect } from 'node:util'
 import type { FastifyRequest } from 'fastify'
 import { kArrival, NOT_NOTED, type ArrivedRequest } from './arrival.js'
-import { bodyText, exactJson } from './body-part.js'
+import { ABSENT, bodyText, exactJson, lengthPrefixed } from './key-parts.js'
 import { limitedTarget, listed, pathOf } from './query.js'
 import type { KeyFunction, KeyOptions, RoutePolicy } from '../options/route-options.js'
-import { ABSENT, fieldPart, lengthPrefixed, fieldOf, WHOLLY } from './request-fields.js'
+import { fieldPart, fieldOf, WHOLLY } from './request-fields.js'
 import type { BypassReason } from '../observe/reasons.js'
 
 /** The key of a request, or why it has none; `fault` is what a developer should hear of. */

@@ -2,6 +2,7 @@
 import type { FastifyRequest } from 'fastify'
 import { inspect } from 'node:util'
 import { kArrival, type Arrival } from './arrival.js'
+import { encodeField, lengthPrefixed, type FieldLines } from './key-parts.js'
 
 /** What is read of a request's header fields: as they are now, and as they came. */
 export interface RequestFields {
@@ -9,17 +10,8 @@ export interface RequestFields {
   readonly [kArrival]: Arrival
 }
 
-/** A field's value, or its lines. */
-export type FieldLines = string | readonly string[] | undefined
-
-export const ABSENT = '-'
 /** How `inspect()` leaves nothing out. */
 export const WHOLLY = { depth: null, maxArrayLength: null, maxStringLength: null, breakLength: Infinity } as const
-
-/** A part that can't run into the next one: its length stands before it. */
-export function lengthPrefixed (value: string): string {
-  return `${value.length}:${value}`
-}
 
 /** A request's field as it came; of several lines that Node joins, the joined ones. */
 export function fieldOf (request: RequestFields, name: string): FieldLines {
@@ -43,12 +35,6 @@ export function fieldPart (request: RequestFields, name: string, spelled: (value
 /** What hooks have made of the request's target and origin, as a part behind others; nothing where that is what came. */
 export function changesPart ({ [kArrival]: { changes } }: RequestFields): string {
   return changes === '' ? '' : `|!${lengthPrefixed(changes)}`
-}
-
-/** A field's value as a part: no other value has the same. */
-export function encodeField (field: FieldLines): string {
-  if (field === undefined) return ABSENT
-  return typeof field === 'string' ? lengthPrefixed(field) : `+${lengthPrefixed(field.map(lengthPrefixed).join(''))}`
 }
 
 function came (request: RequestFields, name: string): { readonly value: FieldLines, readonly isUnchanged: boolean } {

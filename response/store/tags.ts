@@ -5,7 +5,7 @@ import { lruOf } from '../../registry/lru.js'
 import { UNAVAILABLE, type BackendGuard } from './backend-guard.js'
 import { isForWantOfRoom } from './explicit-calls.js'
 import { digest, namespacePrefix } from '../request/key.js'
-import { lengthPrefixed } from '../request/request-fields.js'
+import { lengthPrefixed } from '../request/key-parts.js'
 import { andThen } from '../../registry/maybe-promise.js'
 import type { Deadline } from '../../registry/deadline.js'
 

@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { customKey, digest, keyBuilder, originPart, routePrefix, targetPart, type Keyed } from '../../response/request/key.js'
-import { lengthPrefixed, encodeField } from '../../response/request/request-fields.js'
+import { encodeField, lengthPrefixed } from '../../response/request/key-parts.js'
 import { routePolicy, type KeyOptions, type RouteCacheOptions } from '../../response/options/route-options.js'
 import { fakeRequest, type RequestParts } from '../support/request.js'
 import { workedMs } from '../support/loop.js'

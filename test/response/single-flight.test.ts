@@ -1,33 +1,33 @@
-// Single flight: how long it may be joined, and how long who has joined it waits.
+// Single flight: how long a flight may be joined and is waited for, which fills of a key are overtaken, which requests a handler makes itself.
 import { mock } from 'node:test'
 import t from 'tap'
-import { Flights, type Flight } from '../../response/fill/single-flight.js'
+import { FillsUnderWay, type Flight } from '../../response/fill/single-flight.js'
 import { until } from '../support/barrier.js'
 
 const LOCK_TIMEOUT_MS = 10_000
-const begin = (flights: Flights): Flight | undefined => flights.joinOrBegin('k', 0, true, () => true).begun
-const join = (flights: Flights): Flight | undefined => flights.joinOrBegin('k', 0, false, () => true).joined
+const begin = (fills: FillsUnderWay): Flight | undefined => fills.joinOrBegin('k', 0, true, () => true).begun
+const join = (fills: FillsUnderWay): Flight | undefined => fills.joinOrBegin('k', 0, false, () => true).joined
 
 t.test('a flight is joined until its lock times out; then another one begins', async (t) => {
   const at = performance.now()
   const now = mock.method(performance, 'now', () => at)
   t.teardown(() => now.mock.restore())
-  const flights = new Flights(() => 0, LOCK_TIMEOUT_MS)
-  const first = begin(flights)
+  const fills = new FillsUnderWay(() => 0, LOCK_TIMEOUT_MS)
+  const first = begin(fills)
   now.mock.mockImplementation(() => at + LOCK_TIMEOUT_MS - 1)
-  t.equal(join(flights), first)
+  t.equal(join(fills), first)
   now.mock.mockImplementation(() => at + LOCK_TIMEOUT_MS)
-  t.equal(join(flights), undefined, 'who comes now leads')
-  const second = begin(flights)
-  t.equal(join(flights), second)
-  flights.release(first!, 'failed')
-  t.equal(join(flights), second, 'the end of the first is not that of the second')
+  t.equal(join(fills), undefined, 'who comes now leads')
+  const second = begin(fills)
+  t.equal(join(fills), second)
+  fills.release(first!, 'failed')
+  t.equal(join(fills), second, 'the end of the first is not that of the second')
 })
 
 t.test('who joins late waits for what is left of the lock timeout, and not for all of it again', async (t) => {
   const at = performance.now()
   const now = mock.method(performance, 'now', () => at)
-  const flight = begin(new Flights(() => 0, LOCK_TIMEOUT_MS))!
+  const flight = begin(new FillsUnderWay(() => 0, LOCK_TIMEOUT_MS))!
   now.mock.mockImplementation(() => at + LOCK_TIMEOUT_MS - 1)
   let outcome: unknown
   const waited = flight.wait().then((given) => { outcome = given })
@@ -37,4 +37,35 @@ t.test('who joins late waits for what is left of the lock timeout, and not for a
   t.same(outcome, { released: 'lock-timeout' })
   flight.settle({ released: 'failed' })
   await waited
+})
+
+const fillOf = (key: string) => ({ key, mayStore: true, flight: undefined })
+
+t.test('a fill that stores overtakes those of its key that began before it, and no others', async (t) => {
+  const fills = new FillsUnderWay(() => 0, LOCK_TIMEOUT_MS)
+  const places = ['a', 'a', 'a', 'b'].map((key) => fills.begin(fillOf(key), false))
+  fills.supersede(places[1]!)
+  t.same(places.map(({ isSuperseded }) => isSuperseded), [true, false, false, false])
+})
+
+t.test('a fill may end twice: the others of its key, and those of others, go on', async (t) => {
+  const fills = new FillsUnderWay(() => 0, LOCK_TIMEOUT_MS)
+  const first = fills.begin(fillOf('a'), true)
+  const second = fills.begin(fillOf('a'), true)
+  fills.end(first)
+  fills.end(first)
+  const isNested = fills.follow(second, () => fills.isNested('a', () => false))
+  t.same(second.among, [second])
+  t.equal(isNested, true)
+})
+
+t.test('a request for what its own handler fills is nested, until the fill is over', async (t) => {
+  const fills = new FillsUnderWay(() => 0, LOCK_TIMEOUT_MS)
+  const place = fills.begin(fillOf('a'), true)
+  const asks = (key: string): boolean => fills.follow(place, () => fills.isNested(key, () => false))
+  t.equal(asks('a'), true)
+  t.equal(asks('b'), false)
+  t.equal(fills.isNested('a', () => false), false)
+  fills.end(place)
+  t.equal(asks('a'), false)
 })

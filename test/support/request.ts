@@ -1,7 +1,7 @@
 // A request as the rules of response/ see it, without a server.
 import type { FastifyRequest } from 'fastify'
 import { Arrival, kArrival, type ArrivedRequest } from '../../response/request/arrival.js'
-import { bodyText } from '../../response/request/body-part.js'
+import { bodyText } from '../../response/request/key-parts.js'
 
 export interface RequestParts {
   method?: string

@@ -1,6 +1,22 @@
-// A parsed request body as a part of a key: the same text exactly when the bodies say the same.
+// Parts of keys: texts that are the same exactly when what they stand for is, a header field or a parsed request body, and that can't run
+// into each other.
 import { isRecord } from '../../registry/check.js'
-import { ABSENT, lengthPrefixed } from './request-fields.js'
+
+/** A field's value, or its lines. */
+export type FieldLines = string | readonly string[] | undefined
+
+export const ABSENT = '-'
+
+/** A part that can't run into the next one: its length stands before it. */
+export function lengthPrefixed (value: string): string {
+  return `${value.length}:${value}`
+}
+
+/** A field's value as a part: no other value has the same. */
+export function encodeField (field: FieldLines): string {
+  if (field === undefined) return ABSENT
+  return typeof field === 'string' ? lengthPrefixed(field) : `+${lengthPrefixed(field.map(lengthPrefixed).join(''))}`
+}
 
 export const LARGEST_KEY_BODY_BYTES = 1024 * 1024
 
