@@ -21,7 +21,7 @@ import { routePolicy, type RouteCacheOptions, type RoutePolicy } from './respons
 import { AUTH_PLUGINS, nearTtlOf, StartupReport, type Facts } from './response/explain/startup-report.js'
 import type { ReplyCacheOptions } from './response/fill/reply-options.js'
 import { rfc9111 } from './response/options/presets.js'
-import { refreshOf } from './response/fill/refresh.js'
+import { kRefresh, type PossibleRefresh } from './response/fill/refresh.js'
 import { isKeyedByBody, parametersOf } from './response/request/key.js'
 import { CachedRoute, handlerOf } from './response/route.js'
 import { checkSettings, NAME, type ResponseCacheOptions } from './response/options/plugin-options.js'
@@ -110,7 +110,7 @@ function decorate (fastify: FastifyInstance, decorateAs: string, services: Servi
   fastify.decorate(decorateAs, cache)
   fastify.decorate(kNearest, services)
   if (fastify.hasReplyDecorator(kFill)) return
-  fastify.decorateRequest('isCacheRefresh', { getter () { return refreshOf(this) !== undefined } })
+  fastify.decorateRequest('isCacheRefresh', { getter () { return (this.raw as PossibleRefresh)[kRefresh] !== undefined } })
   fastify.decorateReply(kFill, null)
   fastify.decorateReply(kEarlyOptions, null)
   fastify.decorateReply('cache', function (this: FastifyReply, options: ReplyCacheOptions) {

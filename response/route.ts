@@ -8,7 +8,7 @@ import type { Exchange, Forward } from './fill/exchange.js'
 import { Fill } from './fill/fill.js'
 import type { Flight, FlightOutcome } from './fill/single-flight.js'
 import { attach, recording } from './fill/recording-hooks.js'
-import { refreshOf } from './fill/refresh.js'
+import { kRefresh, type PossibleRefresh } from './fill/refresh.js'
 import { isConditional } from './http/conditional.js'
 import { selectRepresentation } from './serve/representation.js'
 import { variantOf } from './request/variant.js'
@@ -62,7 +62,7 @@ export class CachedRoute extends KnownRoute {
       target: request[kArrival].target,
       mark: fence.mark,
       deadline: new Deadline(deadlineMs),
-      refresh: refreshOf(request)
+      refresh: (request.raw as PossibleRefresh)[kRefresh]
     }
     const found = store.find(key, request, this.policy.vary, exchange.deadline)
     return found instanceof Promise

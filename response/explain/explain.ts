@@ -18,7 +18,7 @@ import { decide } from '../decision.js'
 import type { BypassReason, ForwardReason, MissReason, RefusalReason } from '../observe/reasons.js'
 import type { Found } from '../store/store.js'
 import { partsOf } from '../options/invalidation-target.js'
-import { canBeValidated, handlersValidators } from '../http/validators.js'
+import { canBeValidated, handlersValidators } from '../http/conditional.js'
 import type { RequestDirectives } from '../http/request-directives.js'
 
 /** A request to be explained. */

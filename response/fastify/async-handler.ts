@@ -14,7 +14,7 @@ export function replyOrResult<T> (result: unknown, reply: T): unknown {
  * given.
  */
 export function whenReturned (result: unknown, reply: unknown, act: () => void): unknown {
-  if (result === reply || !isPromise(result)) {
+  if (result === reply || !(result instanceof Promise || isPromise(result))) {
     act()
     return result
   }

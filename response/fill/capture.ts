@@ -3,11 +3,10 @@
 import type { FastifyReply } from 'fastify'
 import type { MaybePromise } from '../../registry/backend.js'
 import type { Conditions } from '../http/conditional.js'
-import { etagOf } from '../http/validators.js'
-import { allowsOneOrigin, asTheyAre, fieldsRemoved, fieldsToStore } from '../http/stored-fields.js'
+import { etagOf } from '../http/etag.js'
+import { asTheyAre, storedFields, type HttpDates, type StoredFields } from '../http/stored-fields.js'
 import type { Fields, FieldValue } from '../http/field-values.js'
-import { forbiddenFor } from '../http/storability.js'
-import { unfitStatus } from '../http/status-codes.js'
+import { forbiddenFor, unfitStatus } from '../http/storability.js'
 import type { RefusalReason } from '../observe/reasons.js'
 import type { ReplyFacts } from '../fastify/fastify-internals.js'
 import type { RoutePolicy } from '../options/route-options.js'
@@ -34,31 +33,17 @@ export class HandlerResponse {
   /** Whether the ETag among the fields was made here. */
   ownEtag: boolean
 
-  private constructor (
-    reply: FastifyReply, fields: readonly string[], removed: readonly string[],
-    { madeAt, mayChange, ownEtag }: Pick<HandlerResponse, 'madeAt' | 'mayChange' | 'ownEtag'>
+  constructor (
+    reply: FastifyReply, stored: StoredFields, { madeAt, mayChange, ownEtag }: Pick<HandlerResponse, 'madeAt' | 'mayChange' | 'ownEtag'>
   ) {
     this.status = reply.statusCode
     this.vary = reply.getHeader('vary') as FieldValue
-    this.removed = removed
-    this.fields = fields
-    this.allowsOneOrigin = allowsOneOrigin(fields)
+    this.fields = stored.fields
+    this.removed = stored.removed
+    this.allowsOneOrigin = stored.allowsOneOrigin
     this.madeAt = madeAt
     this.mayChange = mayChange
     this.ownEtag = ownEtag
-  }
-
-  /**
-   * The reply as the handler left it; undefined where a field of it could not be sent again as it is. `before`: the reply's fields before
-   * the handler ran.
-   */
-  static of (
-    reply: FastifyReply, before: Fields, setCookie: RoutePolicy['setCookie'],
-    captured: Pick<HandlerResponse, 'madeAt' | 'mayChange' | 'ownEtag'>
-  ): HandlerResponse | undefined {
-    const after = reply.getHeaders() as Fields
-    const fields = fieldsToStore(before, after, setCookie)
-    return fields === undefined ? undefined : new HandlerResponse(reply, fields, fieldsRemoved(before, after), captured)
   }
 
   /**
@@ -81,9 +66,15 @@ export interface StreamEnd {
   refuse (reason: RefusalReason): void
 }
 
+/** What became of a body: the payload to go on with, or why the response is not stored. */
+type Body = { readonly payload: unknown } | { readonly refused: RefusalReason }
+
+/** What was taken up. No response: a field of it could not be sent again as it is. */
+export type Captured = Body & { readonly response: HandlerResponse | undefined }
+
 /** What a capture needs of the registration and of its fill. */
 export interface CaptureOptions {
-  readonly services: { readonly budget: RecordingBudget, readonly now: () => number }
+  readonly services: { readonly budget: RecordingBudget, readonly dates: HttpDates, readonly now: () => number }
   readonly policy: Pick<RoutePolicy, 'maxBodyBytes' | 'setCookie'>
   readonly facts: ReplyFacts
   readonly judgement: Judgement
@@ -115,17 +106,19 @@ export class Capture {
     return this.#part?.holds === true
   }
 
-  /** The reply as the handler left it; undefined where a field of it could not be sent again as it is. */
-  head (mayChange: boolean, ownEtag: boolean): HandlerResponse | undefined {
-    const { facts, judgement, policy, services } = this.#options
+  /** Takes up the reply as the handler left it, and its body. `ownEtag`: whether its ETag was made here. */
+  take (payload: unknown, mayChange: boolean, ownEtag: boolean): Captured {
+    const { facts, judgement, policy: { setCookie }, services: { dates, now } } = this.#options
     const { reply } = this.#exchange
-    const response = HandlerResponse.of(reply, this.before, policy.setCookie, { madeAt: services.now(), mayChange, ownEtag })
     if (facts.hasNewTrailers() || reply.getHeader('trailer') !== this.before.trailer) judgement.forbid('trailer')
-    return response
+    const madeAt = now()
+    const stored = storedFields(this.before, reply.getHeaders() as Fields, { setCookie, dates, madeAt })
+    if (stored === undefined) return { response: undefined, refused: 'header' }
+    const response = new HandlerResponse(reply, stored, { madeAt, mayChange, ownEtag })
+    return { response, ...this.#body(response, payload) }
   }
 
-  /** Takes the body of `response`. Returns the payload to go on with, or why the response is not stored. */
-  body (response: HandlerResponse, payload: unknown): { readonly payload: unknown } | { readonly refused: RefusalReason } {
+  #body (response: HandlerResponse, payload: unknown): Body {
     const unfit = unfitStatus(response.status)
     if (unfit !== undefined) return { refused: unfit }
     if (payload !== undefined && payload !== null && typeof payload !== 'string' && !(payload instanceof Uint8Array)) {
@@ -153,7 +146,7 @@ export class Capture {
     this.#part?.abandon()
   }
 
-  #record (response: HandlerResponse, payload: unknown): { readonly payload: unknown } | { readonly refused: RefusalReason } {
+  #record (response: HandlerResponse, payload: unknown): Body {
     const { end, judgement, policy: { maxBodyBytes }, services: { budget, now } } = this.#options
     const { reply } = this.#exchange
     const kind = streamKind(payload)

@@ -2,7 +2,7 @@
 import type { Fence } from '../../registry/fence.js'
 import type { Connections } from '../fastify/connections.js'
 import type { FastifyInternals } from '../fastify/fastify-internals.js'
-import type { HttpDates } from '../http/http-date.js'
+import type { HttpDates } from '../http/stored-fields.js'
 import type { Observer } from '../observe/observer.js'
 import type { Sender } from '../serve/send.js'
 import type { BackendGuard } from '../store/backend-guard.js'

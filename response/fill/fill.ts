@@ -106,11 +106,10 @@ export class Fill implements FillUnderWay, StreamEnd {
     if (validation === undefined) {
       return this.#isOver ? payload : this.#cut(this.#captured(typeof payload === 'object' ? unpacked(payload, reply) : payload, mayChange))
     }
-    validation.putBack()
     // An error on the way out has the hooks run again. A stream that broke before it began is the handler's own.
     const isBroken = this.#refusedFor === 'stream-failed' && validation.mayServeOnError(reply.statusCode, this.#services.now())
-    if (validation.isSettled && !isBroken) return this.#isOver ? payload : this.#captured(payload, mayChange)
-    const settled = this.#settled(validation, unpacked(payload, reply))
+    if (validation.outcome !== undefined && !isBroken) return this.#isOver ? payload : this.#captured(payload, mayChange)
+    const settled = this.#settled(validation, typeof payload === 'object' ? unpacked(payload, reply) : payload)
     const captured = this.#isOver ? settled : this.#captured(settled, mayChange)
     if (!validation.wasAsked && validation.handlerStatus === undefined) return this.#cut(captured)
     return this.#applyConditions(captured, validation.conditions, mayChange)
@@ -215,20 +214,22 @@ export class Fill implements FillUnderWay, StreamEnd {
       observer.tell(this.#route, { name: 'served-on-error' })
       this.#share({ head, body, varyNames: [], tags: tagsOf(head.tags ?? []) })
     }
-    if (validation.isValidated) this.#judgement.allowHead()
+    if (validation.outcome === 'validated') this.#judgement.allowHead()
     if (settled.refused !== undefined) this.refuse(settled.refused)
-    if (settled.payload !== payload) discard(payload)
+    if (typeof payload === 'object' && settled.payload !== payload) discard(payload)
     return settled.payload
   }
 
   #captured (payload: unknown, mayChange: boolean): unknown {
-    const ownEtag = this.#validation?.handlerStatus !== undefined && this.#validation.hasOwnEtag(this.#exchange.reply)
-    const response = this.#capture.head(mayChange, ownEtag)
-    if (response === undefined) return this.#refusing('header', payload)
-    this.#response = response
-    this.#become({ name: 'responded' })
-    const taken = this.#capture.body(response, payload)
-    return 'refused' in taken ? this.#refusing(taken.refused, payload) : taken.payload
+    const validation = this.#validation
+    const ownEtag = validation?.handlerStatus !== undefined && validation.entry.head.ownEtag === true &&
+      validation.hasStoredEtag(this.#exchange.reply)
+    const taken = this.#capture.take(payload, mayChange, ownEtag)
+    if (taken.response !== undefined) this.#response = taken.response
+    if ('refused' in taken) return this.#refusing(taken.refused, payload)
+    // A stream may have failed at once.
+    if (!this.#isOver) this.#become({ name: 'responded' })
+    return taken.payload
   }
 
   /** What a client is given that asks for a part of what is going to be stored. Without a range, conditions are the handler's to apply. */
@@ -239,9 +240,10 @@ export class Fill implements FillUnderWay, StreamEnd {
   }
 
   #applyConditions (payload: unknown, conditions: Conditions, wholeOnly: boolean): unknown {
+    if (!isConditional(conditions)) return payload
     const { reply, request: { method } } = this.#exchange
     return andThen(this.#capture.whenWhole(payload, this.#response, () => !this.#isOver), (body) => {
-      if (this.#route.policy.etag && isConditional(conditions) && this.#isToBeStored) this.#response?.addEtag(reply, true)
+      if (this.#route.policy.etag && this.#isToBeStored) this.#response?.addEtag(reply, true)
       this.#judgement.noteWhole()
       const given = applyConditions(reply, body, { conditions, method, at: this.#services.now(), wholeOnly })
       if (given === body || streamKind(body) === undefined) return given

@@ -15,7 +15,8 @@ const DEADLINE_MS = 30_000
 /** So many at once at most; a stale response is served all the same, and the next request begins the refresh. */
 const MAX_REFRESHES = 100
 
-const kRefresh = Symbol('fastify-response-cache.refresh')
+/** Under which a request that is a refresh has it. */
+export const kRefresh = Symbol('fastify-response-cache.refresh')
 
 /** What is about the connection, or about this one request: conditions, parts, wishes of caches. */
 const NOT_REPEATED: ReadonlySet<string> = new Set([
@@ -37,10 +38,8 @@ export interface Refresh {
   fail (reason: RefusalReason): void
 }
 
-/** The refresh that a request is; undefined for one that came from outside, which can't make itself one. */
-export function refreshOf (request: FastifyRequest): Refresh | undefined {
-  return (request.raw as { [kRefresh]?: Refresh })[kRefresh]
-}
+/** A request, which is a refresh or isn't. One that came from outside can't make itself one. */
+export type PossibleRefresh = FastifyRequest['raw'] & { readonly [kRefresh]?: Refresh }
 
 export class Refreshes {
   readonly #under = new Map<string, Promise<void>>()

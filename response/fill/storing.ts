@@ -2,7 +2,6 @@
 import type { MaybePromise } from '../../registry/backend.js'
 import { kArrival } from '../request/arrival.js'
 import { variantOf } from '../request/variant.js'
-import { fieldIn } from '../http/validators.js'
 import type { Storable } from '../http/storability.js'
 import { areTags } from '../options/invalidation-target.js'
 import { tagName, type KnownRoute } from '../known-route.js'
@@ -86,7 +85,8 @@ export class Storing {
     if (this.#found.state === 'unavailable') return 'unavailable'
     if (place.isSuperseded) return 'superseded'
     if (guard.isClosed) return 'closed'
-    return fence.movedSince(this.#exchange.mark, () => this.#names(tags)) ? 'invalidated' : undefined
+    const { mark } = this.#exchange
+    return fence.mark !== mark && fence.movedSince(mark, () => this.#names(tags)) ? 'invalidated' : undefined
   }
 
   /** What is stored of a response on these terms. `body`: whole by now. */
@@ -100,10 +100,7 @@ export class Storing {
       kind: 'response',
       key: this.#exchange.key,
       status: response.status,
-      // RFC 9110 section 6.6.1: a response without a Date is dated when it came.
-      fields: fieldIn(response.fields, 'date') !== undefined
-        ? response.fields
-        : [...response.fields, 'date', this.#services.dates.of(response.madeAt)],
+      fields: response.fields,
       ...(response.removed.length > 0 && { removed: response.removed }),
       storedAt: at,
       freshUntil: Math.max(at + freshMs, 0),

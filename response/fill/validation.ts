@@ -2,8 +2,8 @@
 // 5861).
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { isDeepStrictEqual } from 'node:util'
-import { joined, type Fields } from '../http/field-values.js'
-import { CONDITION_FIELDS, precondition, type Conditions } from '../http/conditional.js'
+import { fieldIn, joined, type Fields } from '../http/field-values.js'
+import { handlersValidators, type Validators, CONDITION_FIELDS, precondition, type Conditions } from '../http/conditional.js'
 import { ageSeconds, type Entry, type ResponseHead } from '../store/entry.js'
 import { CONTENT_DIGESTS, DESCRIBES_CONTENT } from '../http/stored-fields.js'
 import { grouped, payloadOf } from '../serve/payload.js'
@@ -11,7 +11,7 @@ import { isError, isGone, isReplacing } from '../http/status-codes.js'
 import { INCOMPLETE, type RefusalReason } from '../observe/reasons.js'
 import { tagsOf } from '../store/tags.js'
 import { union } from '../http/vary.js'
-import { canBeValidated, fieldIn, handlersValidators, isSameWeakly, type Validators } from '../http/validators.js'
+import { isSameWeakly } from '../http/etag.js'
 
 /** What a 304 may say of a body that it doesn't carry, and what is not believed: Fastify names a type for an empty text. */
 const OF_THE_BODY: readonly string[] = ['content-type', 'content-encoding', 'content-range', 'content-length', ...CONTENT_DIGESTS]
@@ -43,9 +43,17 @@ export class Validation {
   readonly conditions: Conditions
   readonly #request: FastifyRequest
   readonly #validators: Validators
-  #outcome: ValidationOutcome | undefined
-  #handlerStatus: number | undefined
-  #wasAsked = false
+  /** What became of the stored response; undefined before the handler has responded. Changed here alone, as what follows. */
+  outcome: ValidationOutcome | undefined
+  /** The status of the handler's response, where the stored one is sent. */
+  handlerStatus: number | undefined
+  /** Whether the handler was asked on the cache's own conditions, and the client's are for the cache to evaluate. */
+  wasAsked = false
+  /**
+   * Tags under which the stored response was, and under which it stays where it is still valid, though the handler did not name them
+   * again.
+   */
+  keptTags: readonly string[] = []
   #areConditionsReplaced = false
   #isWithdrawn = false
   #headers: FastifyRequest['headers'] | undefined
@@ -54,20 +62,15 @@ export class Validation {
   constructor (request: FastifyRequest, entry: Entry<ResponseHead>, at: number) {
     this.entry = entry
     this.#request = request
-    this.#validators = handlersValidators(entry.head, at)
     this.conditions = picked(request.headers)
-  }
-
-  /** Whether the handler was asked on the cache's own conditions, and the client's are for the cache to evaluate. */
-  get wasAsked (): boolean {
-    return this.#wasAsked
+    this.#validators = handlersValidators(entry.head, at)
   }
 
   /** RFC 9111 section 4.3.1: the handler is shown the validators of the entry in place of the client's conditions. */
   ask (): void {
-    if (!canBeValidated(this.#validators)) return
     const { etag, lastModified } = this.#validators
-    this.#wasAsked = this.#areConditionsReplaced = true
+    if (etag === undefined && lastModified === undefined) return
+    this.wasAsked = this.#areConditionsReplaced = true
     const { raw } = this.#request
     const own = {
       ...(etag !== undefined && { 'if-none-match': etag }), ...(lastModified !== undefined && { 'if-modified-since': lastModified })
@@ -84,7 +87,7 @@ export class Validation {
   /** Another handler is called in place of the one that was asked: it finds the request as it came, and speaks of something else. */
   withdraw (): void {
     this.putBack()
-    this.#wasAsked = false
+    this.wasAsked = false
     this.#isWithdrawn = true
   }
 
@@ -98,29 +101,9 @@ export class Validation {
     if (this.#headers !== undefined) this.#request.headers = this.#headers
   }
 
-  /** What became of the stored response; `none` before the handler has responded. */
-  get outcome (): ValidationOutcome {
-    return this.#outcome ?? 'none'
-  }
-
-  get isSettled (): boolean {
-    return this.#outcome !== undefined
-  }
-
-  get isValidated (): boolean {
-    return this.#outcome === 'validated'
-  }
-
   /** Whether the stored response must not be used any more. */
   get isOver (): boolean {
-    return ENDING.has(this.outcome)
-  }
-
-  /**
-   * Tags under which the stored response was, and under which it stays where it is still valid, though the handler did not name them again.
-   */
-  get keptTags (): readonly string[] {
-    return this.isValidated ? tagsOf(this.entry.head.tags ?? []) : []
+    return this.outcome !== undefined && ENDING.has(this.outcome)
   }
 
   /**
@@ -129,12 +112,7 @@ export class Validation {
    */
   endsStored (reason: RefusalReason): boolean {
     // A cookie is for the one who asked.
-    return !INCOMPLETE.has(reason) && (this.isOver || (this.isValidated && reason !== 'set-cookie'))
-  }
-
-  /** The status of the handler's response, where the stored one is sent. */
-  get handlerStatus (): number | undefined {
-    return this.#handlerStatus
+    return !INCOMPLETE.has(reason) && (this.isOver || (this.outcome === 'validated' && reason !== 'set-cookie'))
   }
 
   /**
@@ -144,24 +122,29 @@ export class Validation {
   settle (responded: Responded, payload: unknown): { readonly payload: unknown, readonly refused?: RefusalReason } {
     const { reply, hasFailed, before, at } = responded
     const status = reply.statusCode
-    const outcome = this.#outcome = this.#outcomeOf(responded)
+    this.putBack()
+    const outcome = this.outcome = this.#outcomeOf(responded)
     if (outcome === 'none' || outcome === 'replaced' || outcome === 'client-current') {
       return { payload, ...(hasFailed && { refused: 'handler-error' }) }
     }
-    this.#handlerStatus = status
+    this.handlerStatus = status
     const restored = this.#restore(reply, before, { isFreshened: outcome === 'validated', at })
-    if (outcome === 'validated') return { payload: restored }
+    if (outcome === 'validated') {
+      const { tags } = this.entry.head
+      if (tags !== undefined) this.keptTags = tagsOf(tags)
+      return { payload: restored }
+    }
     return { payload: restored, refused: outcome !== 'served-on-error' ? 'condition' : hasFailed ? 'handler-error' : 'status' }
   }
 
   /** The handler has sent a response of this status past Fastify: only now it is known. */
   settlePast (status: number): void {
-    this.#outcome = isGone(status) ? 'replaced' : 'none'
+    this.outcome = isGone(status) ? 'replaced' : 'none'
   }
 
   /** The client's condition was met, and what the handler made was not read: with the same ETag it is no other response. */
   settleUnread (reply: FastifyReply): void {
-    if (this.isOver && this.#hasStoredEtag(reply)) this.#outcome = 'none'
+    if (this.isOver && this.hasStoredEtag(reply)) this.outcome = 'none'
   }
 
   #outcomeOf ({ reply, before, at, hasFailed }: Responded): ValidationOutcome {
@@ -178,7 +161,7 @@ export class Validation {
     if (this.#isHead && reply.statusCode === 200) {
       return this.entry.head.status === 200 && this.#agrees(said) === true ? 'validated' : undefined
     }
-    if (reply.statusCode !== 304 || !this.#wasAsked) return undefined
+    if (reply.statusCode !== 304 || !this.wasAsked) return undefined
     // RFC 9111 section 4.3.4: a 304 that names no validator is about the one that was asked for, unless the client had
     // conditions of its own, which may have come to the handler by another way.
     const isMeant = this.#agrees(said) ?? (Object.keys(this.conditions).length === 0 ? true : undefined)
@@ -192,18 +175,14 @@ export class Validation {
     return isAboutGet ? this.#agrees(saidBy(reply, before)) === false : isReplacing(reply.statusCode)
   }
 
-  /** Whether the reply's ETag is the one that was made here, of the entry's body. */
-  hasOwnEtag (reply: FastifyReply): boolean {
-    return this.entry.head.ownEtag === true && this.#hasStoredEtag(reply)
-  }
-
-  #hasStoredEtag (reply: FastifyReply): boolean {
+  /** Whether the reply's ETag is that of the stored response. */
+  hasStoredEtag (reply: FastifyReply): boolean {
     return reply.hasHeader('etag') && reply.getHeader('etag') === fieldIn(this.entry.head.fields, 'etag')
   }
 
   /** Whether the entry may be sent in place of a response of this status (RFC 5861 section 4). */
   mayServeOnError (status: number, at: number): boolean {
-    return isError(status) && at < (this.entry.head.staleOnErrorUntil ?? 0)
+    return at < (this.entry.head.staleOnErrorUntil ?? 0) && isError(status)
   }
 
   /**

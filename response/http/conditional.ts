@@ -1,7 +1,55 @@
-// Conditional requests: what a stored response makes of a client's conditions (RFC 9110 section 13, RFC 9111 section 4.3.2).
-import { joined, type FieldValue } from './field-values.js'
+// Validators, and conditional requests: what tells versions of a response apart (RFC 9110 section 8.8), and what a stored response makes
+// of a client's conditions (RFC 9110 section 13, RFC 9111 section 4.3.2).
+import { ENTITY_TAG, entityTags, isSameStrongly, isSameWeakly } from './etag.js'
+import { fieldIn, joined, type FieldValue } from './field-values.js'
 import { parseHttpDate } from './http-date.js'
-import { entityTags, entityTagIn, fieldIn, isSameStrongly, isSameWeakly, validatorsOf, type Validators } from './validators.js'
+
+/** What a response can be told by: its own words, and only those that are well-formed. */
+export interface Validators {
+  readonly etag: string | undefined
+  readonly lastModified: string | undefined
+  /** Epoch milliseconds. */
+  readonly lastModifiedAt: number | undefined
+}
+
+/** The entity tag among a response's fields, if it is one. */
+export function entityTagIn (pairs: readonly string[]): string | undefined {
+  const etag = fieldIn(pairs, 'etag')
+  return etag !== undefined && ENTITY_TAG.test(etag) ? etag : undefined
+}
+
+/** The validators among a response's fields. `at`: now, in epoch milliseconds. */
+export function validatorsOf (pairs: readonly string[], at: number): Validators {
+  let etag: string | undefined
+  let lastModified: string | undefined
+  for (let index = 0; index < pairs.length; index += 2) {
+    if (pairs[index] === 'etag') etag ??= pairs[index + 1]
+    else if (pairs[index] === 'last-modified') lastModified ??= pairs[index + 1]
+  }
+  const lastModifiedAt = lastModified === undefined ? undefined : parseHttpDate(lastModified, at)
+  return {
+    etag: etag !== undefined && ENTITY_TAG.test(etag) ? etag : undefined,
+    lastModified: lastModifiedAt === undefined ? undefined : lastModified,
+    lastModifiedAt
+  }
+}
+
+/** The same fields, but for an ETag. */
+function withoutEtag (pairs: readonly string[]): string[] {
+  return pairs.filter((_, index) => pairs[index - index % 2] !== 'etag')
+}
+
+/** Those that the handler knows: not an ETag that was made here. */
+export function handlersValidators (
+  { fields, ownEtag }: { readonly fields: readonly string[], readonly ownEtag?: boolean }, at: number
+): Validators {
+  return validatorsOf(ownEtag === true ? withoutEtag(fields) : fields, at)
+}
+
+/** Whether the handler can be asked whether a response with these validators still holds. */
+export function canBeValidated ({ etag, lastModified }: Validators): boolean {
+  return etag !== undefined || lastModified !== undefined
+}
 
 /** A request's header fields. */
 export type Conditions = Readonly<Record<string, FieldValue>>

@@ -10,3 +10,9 @@ export type Fields = Readonly<Record<string, FieldValue>>
 export function joined (value: FieldValue): string {
   return Array.isArray(value) ? value.join(', ') : value === undefined ? '' : String(value)
 }
+
+/** The first value of a field in pairs of a name and a value. */
+export function fieldIn (pairs: readonly string[], name: string): string | undefined {
+  for (let at = 0; at < pairs.length; at += 2) if (pairs[at] === name) return pairs[at + 1]
+  return undefined
+}

@@ -1,4 +1,4 @@
-// Dates as HTTP writes them (RFC 9110 section 5.6.7): the format that is sent, and the two obsolete ones that are still read.
+// Dates as HTTP has them (RFC 9110 section 5.6.7): the format that is sent, and the two obsolete ones that are still read.
 import { joined, type FieldValue } from './field-values.js'
 
 const MONTHS = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec']
@@ -45,20 +45,4 @@ function centuryOf (shortYear: number, at: number): number {
   const present = new Date(at).getUTCFullYear()
   const year = present - (present % 100) + shortYear
   return year > present + 50 ? year - 100 : year
-}
-
-/** Writes dates as HTTP sends them (RFC 9110 section 5.6.7): each once a second. */
-export class HttpDates {
-  #second = NaN
-  #text = ''
-
-  /** `at`: epoch milliseconds. */
-  of (at: number): string {
-    const second = Math.floor(at / 1_000)
-    if (second !== this.#second) {
-      this.#second = second
-      this.#text = new Date(second * 1_000).toUTCString()
-    }
-    return this.#text
-  }
 }

@@ -17,12 +17,6 @@ const GONE: ReadonlySet<number> = new Set([404, 410, 451])
 /** RFC 5861 section 4: what counts as an error there. */
 const ERRORS: ReadonlySet<number> = new Set([500, 502, 503, 504])
 
-/** Final statuses whose responses can be stored: not those that speak of a part or a condition of one request. */
-export function isCacheableStatus (status: unknown): boolean {
-  return Number.isInteger(status) && (status as number) >= 200 && (status as number) <= 599 &&
-    !CONDITIONAL_STATUSES.includes(status as number)
-}
-
 /** Whether freshness may be guessed where nothing states it. */
 export function isHeuristicallyCacheable (status: number): boolean {
   return HEURISTICALLY_CACHEABLE.has(status)
@@ -48,18 +42,7 @@ export function isReplacing (status: number): boolean {
   return status < 400 ? !CONDITIONAL_STATUSES.includes(status) : isGone(status)
 }
 
-/** Whether a 304 can say of a response of this status that it still holds: conditions are about a 200 (RFC 9110 section 13.2.1). */
-export function isValidatable (status: number): boolean {
-  return status === 200 || status === 203
-}
-
 /** Responses that have no content and say nothing of one (RFC 9110 section 8.6). */
 export function hasNoContent (status: number): boolean {
   return status === 204 || status === 304
-}
-
-/** Why no response of this status is stored, whatever it says; undefined where it may be. */
-export function unfitStatus (status: number): 'condition' | 'status' | undefined {
-  if (isCacheableStatus(status)) return undefined
-  return CONDITIONAL_STATUSES.includes(status) ? 'condition' : 'status'
 }

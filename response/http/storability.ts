@@ -3,7 +3,7 @@ import { deltaSeconds, qualifiedNames } from './cache-control.js'
 import { joined, type Fields, type FieldValue } from './field-values.js'
 import { responseDirectivesOf, NO_DIRECTIVES, type ResponseDirectives } from './response-directives.js'
 import { heuristicMs, initialAgeMs, statedMs } from './freshness.js'
-import { isUnderstood, isValidatable, unfitStatus } from './status-codes.js'
+import { CONDITIONAL_STATUSES, isUnderstood } from './status-codes.js'
 import type { RefusalReason } from '../observe/reasons.js'
 import { varyNames } from './vary.js'
 
@@ -137,6 +137,18 @@ function forbidden (
   return perRequest(fields)
 }
 
+/** Final statuses whose responses can be stored: not those that speak of a part or a condition of one request. */
+export function isCacheableStatus (status: unknown): boolean {
+  return Number.isInteger(status) && (status as number) >= 200 && (status as number) <= 599 &&
+    !CONDITIONAL_STATUSES.includes(status as number)
+}
+
+/** Why no response of this status is stored, whatever it says; undefined where it may be. */
+export function unfitStatus (status: number): 'condition' | 'status' | undefined {
+  if (isCacheableStatus(status)) return undefined
+  return CONDITIONAL_STATUSES.includes(status) ? 'condition' : 'status'
+}
+
 /** Fields that were made for one request and would be wrong in another's response. */
 function perRequest (fields: Fields): RefusalReason | undefined {
   if (EVENT_STREAM.test(String(fields['content-type']))) return 'event-stream'
@@ -167,6 +179,11 @@ function afterwards (
   return { staleWhileRevalidateMs, staleIfErrorMs, keptMs: Math.max(staleWhileRevalidateMs, staleIfErrorMs, validatedMs), mustRevalidate }
 }
 
+/** Whether a 304 can say of a response of this status that it still holds: conditions are about a 200 (RFC 9110 section 13.2.1). */
+function isValidatable (status: number): boolean {
+  return status === 200 || status === 203
+}
+
 /** Whether a directive stands there without a list of fields that it is limited to (RFC 9111 sections 5.2.2.4 and 5.2.2.7). */
 function isBare ({ directives }: ResponseDirectives, name: string): boolean {
   const argument = directives.get(name)
@@ -177,6 +194,8 @@ function isBare ({ directives }: ResponseDirectives, name: string): boolean {
 function withheldBy ({ directives }: ResponseDirectives): readonly string[] {
   if (directives.size === 0) return NOTHING
   const names = ['private', 'no-cache'].flatMap((name) => qualifiedNames(directives.get(name) ?? true) ?? [])
+    // A stored response has a Date, whoever wrote it.
+    .filter((name) => name !== 'date')
   return names.length === 0 ? NOTHING : names
 }
 

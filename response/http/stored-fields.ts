@@ -31,6 +31,35 @@ const NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
 // RFC 9110 section 5.5: no CR, LF, NUL; Node sends latin1.
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
 
+/** What an entry keeps of a reply's header fields. */
+export interface StoredFields {
+  /** Name, value, name, value ...: the fields that the handler set, and a Date. */
+  readonly fields: readonly string[]
+  /** Names of fields that hooks in front of the handler had set and that it took away. */
+  readonly removed: readonly string[]
+  /** Whether only one origin may read the response. */
+  readonly allowsOneOrigin: boolean
+}
+
+/** How the fields of a reply are stored. */
+export interface StoredFieldsOptions {
+  readonly setCookie: 'refuse' | 'store'
+  readonly dates: HttpDates
+  /** When the head of the response was made, in epoch milliseconds. */
+  readonly madeAt: number
+}
+
+/** What is stored of a reply's fields; undefined when one could not be sent again as it is. `before`: those before the handler ran. */
+export function storedFields (before: Fields, after: Fields, { setCookie, dates, madeAt }: StoredFieldsOptions): StoredFields | undefined {
+  const own = fieldsToStore(before, after, setCookie)
+  if (own === undefined) return undefined
+  let isDated = false
+  for (let at = 0; at < own.length && !isDated; at += 2) isDated = own[at] === 'date'
+  // RFC 9110 section 6.6.1: a response without a Date is dated when it came.
+  const fields = isDated ? own : [...own, 'date', dates.of(madeAt)]
+  return { fields, removed: fieldsRemoved(before, after), allowsOneOrigin: allowsOneOrigin(own) }
+}
+
 /**
  * The handler's fields as name, value, name, value ...; undefined when one could not be sent again as it is. `setCookie`: what becomes of
  * cookies.
@@ -84,4 +113,20 @@ export function without (pairs: readonly string[], names: readonly string[]): st
 /** Whether only one origin may read the response (Fetch standard, CORS protocol). */
 export function allowsOneOrigin (pairs: readonly string[]): boolean {
   return pairs.some((name, at) => at % 2 === 0 && name === 'access-control-allow-origin' && pairs[at + 1] !== '*')
+}
+
+/** Writes dates as HTTP sends them (RFC 9110 section 5.6.7): each once a second. */
+export class HttpDates {
+  #second = NaN
+  #text = ''
+
+  /** `at`: epoch milliseconds. */
+  of (at: number): string {
+    const second = Math.floor(at / 1_000)
+    if (second !== this.#second) {
+      this.#second = second
+      this.#text = new Date(second * 1_000).toUTCString()
+    }
+    return this.#text
+  }
 }

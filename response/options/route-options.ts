@@ -6,8 +6,7 @@ import {
 } from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 import type { Spelling } from '../http/selecting-fields.js'
-import { isCacheableStatus } from '../http/status-codes.js'
-import type { StoragePolicy } from '../http/storability.js'
+import { isCacheableStatus, type StoragePolicy } from '../http/storability.js'
 import { parseTargets, areTags, MAX_TAG_CHARACTERS, MAX_TAGS, type InvalidationTarget } from './invalidation-target.js'
 
 /** What makes two requests different ones. */

@@ -5,7 +5,7 @@ import { isRangeOf, precondition, type Conditions } from '../http/conditional.js
 import type { Entry, ResponseHead } from '../store/entry.js'
 import { CONTENT_DIGESTS, DESCRIBES_CONTENT, without } from '../http/stored-fields.js'
 import { allowsRanges, rangesOf, type ByteRange } from '../http/ranges.js'
-import { fieldIn } from '../http/validators.js'
+import { fieldIn } from '../http/field-values.js'
 
 /** What the outcome depends on, beside the response and the client's conditions. */
 export interface SelectionContext {

@@ -1,12 +1,11 @@
 // Sending a stored response: through Fastify where other hooks want to see it, else straight to the socket.
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { joined, type Fields, type FieldValue } from '../http/field-values.js'
+import { fieldIn, joined, type Fields, type FieldValue } from '../http/field-values.js'
 import { ageSeconds, type Entry, type ResponseHead, type SentFields } from '../store/entry.js'
 import { withoutLength, type FastifyInternals } from '../fastify/fastify-internals.js'
 import { DESCRIBES_CONTENT, without } from '../http/stored-fields.js'
 import { grouped, payloadOf } from './payload.js'
 import { hasNoContent } from '../http/status-codes.js'
-import { fieldIn } from '../http/validators.js'
 import { union } from '../http/vary.js'
 
 /** What the content of a hit is, its entry says. What a hook has set for another response is not about it. */

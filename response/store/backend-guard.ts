@@ -63,7 +63,7 @@ export class BackendGuard {
     if (!this.#admits()) return UNAVAILABLE
     try {
       const answer: MaybePromise<unknown> = this.#backend.get(key)
-      return isPromise(answer)
+      return answer !== undefined && isPromise(answer)
         ? this.#awaited('get', answer, deadline, key, (value) => this.#checked(value, key))
         : this.#checked(answer, key)
     } catch (err) {
@@ -180,7 +180,7 @@ export class BackendGuard {
     if (this.#late.byKey.get(key) !== undefined || !this.#admits()) return false
     try {
       const answer: MaybePromise<void> = this.#backend.set(key, entry)
-      if (!isPromise(answer)) {
+      if (answer === undefined || !isPromise(answer)) {
         this.#succeeded()
         return true
       }

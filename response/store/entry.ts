@@ -1,9 +1,8 @@
 // What is kept under a key, and the bytes that it becomes: one JSON line, a newline, the body as it was sent.
 import { crc32 } from 'node:zlib'
-import { isRecord } from '../../registry/check.js'
 import { lruOf } from '../../registry/lru.js'
 import { areFields } from '../http/stored-fields.js'
-import { fieldIn } from '../http/validators.js'
+import { fieldIn } from '../http/field-values.js'
 
 interface Kept {
   /** The key under which it was stored: bytes that were moved to another key are not taken for that key's. */
@@ -186,13 +185,14 @@ const isInstant = (value: unknown): boolean => Number.isFinite(value) && (value 
 
 /** A checksum says that the bytes are whole, not that we wrote them: every field is looked at before it is believed. */
 function parseHead (text: string, bodyBytes: number): Head | undefined {
-  let head: unknown
+  let head: Record<string, unknown>
   try {
-    head = JSON.parse(text)
+    // An object, or nothing that can be parsed: it begins with the format number.
+    head = JSON.parse(text) as Record<string, unknown>
   } catch {
     return undefined
   }
-  if (!isRecord(head) || head.bodyBytes !== bodyBytes || !isText(head.key) || !isInstant(head.storedAt)) return undefined
+  if (head.bodyBytes !== bodyBytes || !isText(head.key) || !isInstant(head.storedAt)) return undefined
   if (head.tags !== undefined && !(isTexts(head.tags) && (head.tags as string[]).length % 2 === 0)) return undefined
   return KINDS.get(head.kind)?.(head) === true ? head as unknown as Head : undefined
 }

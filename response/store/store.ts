@@ -90,10 +90,11 @@ export class Store {
   ): MaybePromise<Found> {
     const entry = this.believed(read, key)
     if (entry === UNAVAILABLE) return UNKNOWN
+    if (entry === undefined) return read === undefined ? ABSENT : DAMAGED
     // One that was stored alone is of a request that no hook had rewritten.
     if (isOf(entry, 'response')) return asked[kArrival].changes === '' ? this.#current(entry, deadline, undefined) : OTHER_VARIANT
     if (isOf(entry, 'variants')) return this.#findVariant(entry, selection(entry.head.names, asked, spelling), deadline)
-    return read === undefined ? ABSENT : DAMAGED
+    return DAMAGED
   }
 
   /** The entry in what was read; undefined when there is none, or none to be believed. */

@@ -1,7 +1,7 @@
-// A client's conditions: what each makes of a stored answer, and which goes before which.
+// Validators: what is one. A client's conditions: what each makes of a stored response, and which goes before which.
 import fc from 'fast-check'
 import t from 'tap'
-import { isConditional, isRangeOf, precondition } from '../../response/http/conditional.js'
+import { canBeValidated, isConditional, isRangeOf, precondition, validatorsOf } from '../../response/http/conditional.js'
 import { sized } from '../support/size.js'
 
 const AT = Date.UTC(2031, 4, 6, 7, 8, 9)
@@ -9,6 +9,20 @@ const [BEFORE, CHANGED, AFTER] = ['Tue, 06 May 2031 06:00:00 GMT', 'Tue, 06 May 
 const STRONG = ['etag', '"a"', 'last-modified', CHANGED, 'date', AFTER]
 const WEAK = ['etag', 'W/"a"']
 const outcome = (headers: Record<string, string>, fields: readonly string[] = STRONG): number => precondition(headers, { fields, at: AT })
+
+t.test('RFC 9110 section 8.8.3: an entity tag is quoted text, weak or not; anything else is no validator', async (t) => {
+  for (const etag of ['"a"', '""', 'W/"a"', '"\xfc"', '"a,b"', '"W/"']) t.equal(validatorsOf(['etag', etag], AT).etag, etag)
+  for (const etag of ['a', '"a', 'w/"a"', 'W\\"a"', 'W"a"', '"a b"', '"a"b"', '', ' "a"', '"\x7f"', '"a", "b"']) {
+    t.equal(validatorsOf(['etag', etag], AT).etag, undefined, JSON.stringify(etag))
+    t.notOk(canBeValidated(validatorsOf(['x', 'y', 'etag', etag], AT)))
+  }
+})
+
+t.test('RFC 9110 section 8.8.2: a date of modification is one that can be read, and is passed on as it was written', async (t) => {
+  t.same(validatorsOf(['last-modified', CHANGED], AT), { etag: undefined, lastModified: CHANGED, lastModifiedAt: Date.UTC(2031, 4, 6, 7) })
+  t.notOk(canBeValidated(validatorsOf(['last-modified', 'yesterday'], AT)))
+  t.ok(canBeValidated(validatorsOf(['last-modified', CHANGED], AT)))
+})
 
 t.test('RFC 9110 section 13.1.2: If-None-Match is false for a tag that is the same weakly, and for `*`', async (t) => {
   for (const field of ['"a"', 'W/"a"', '"x", "a"', 'W/"x" , W/"a", "y"', '*']) {
