@@ -195,7 +195,7 @@ export type { ExplainOptions } from './response/explain/explain.js'
 export type { Explained, ExplainedEntry, ExplainedKey, ExplainedVariants, Explanation, Instant } from './response/explain/explanation.js'
 export type { InvalidationTarget } from './response/options/invalidation-target.js'
 export type { BypassReason, MissReason, RefusalReason } from './response/observe/reasons.js'
-export type { CacheStats, RouteStats } from './response/observe/stats.js'
+export type { CacheStats, RouteStats } from './response/observe/observer.js'
 export { builtIns, defineBackend, fromEnvironment, fromStringStore, Registry, responseCache, rfc9111 }
 
 /** What require() returns: the plugin function, with what else can be imported as its properties. @internal */

@@ -8,7 +8,7 @@ import type { Explanation } from './explain/explanation.js'
 import { clear, invalidate } from './invalidation/invalidate.js'
 import type { RouteLookup } from './explain/route-lookup.js'
 import type { KnownRoute } from './known-route.js'
-import { sum, type CacheStats, type RouteStats } from './observe/stats.js'
+import { sum, type CacheStats, type RouteStats } from './observe/observer.js'
 import type { GetOrSetOptions, SetOptions } from './data/value-options.js'
 import type { InvalidationTarget } from './options/invalidation-target.js'
 

@@ -2,7 +2,7 @@
 import { distinctPrefix, targetPart } from './request/key.js'
 import type { RoutePolicy } from './options/route-options.js'
 import { pathOf } from './request/query.js'
-import { emptyStats, type RouteStats } from './observe/stats.js'
+import { emptyStats, type RouteStats } from './observe/observer.js'
 
 export interface RouteDescription {
   readonly method: string

@@ -2,9 +2,8 @@
 import t from 'tap'
 import { CacheStatus } from '../../response/observe/cache-status.js'
 import { ThrottledLog } from '../../response/observe/log.js'
-import { Observer } from '../../response/observe/observer.js'
+import { emptyStats, Observer, sum } from '../../response/observe/observer.js'
 import type { Outcome, RouteOutcome } from '../../response/observe/outcome.js'
-import { emptyStats } from '../../response/observe/stats.js'
 
 function setUp (throwsImpossible = true) {
   const lines: Array<{ details: object, message: string }> = []
@@ -82,4 +81,25 @@ t.test('what can not be is thrown in tests and logged elsewhere', async (t) => {
   const { lines, observer } = setUp(false)
   observer.impossible('a fill that is stored becomes running')
   t.match(lines, [{ message: /impossible, please report it: a fill that is stored becomes running/ }])
+})
+
+t.test('the whole is the sum of the routes', async (t) => {
+  const [one, other] = [emptyStats(), emptyStats()]
+  one.hits = 2
+  other.hits = 3
+  other.staleHits = other.misses = other.coalesced = other.stores = 1
+  one.bypasses.upgrade = 2
+  other.bypasses.upgrade = other.refusals.private = 1
+  t.strictSame(sum([one, other]), {
+    hits: 5, staleHits: 1, misses: 1, coalesced: 1, stores: 1, bypasses: { upgrade: 3 }, refusals: { private: 1 }
+  })
+  t.strictSame(sum([]), emptyStats())
+})
+
+t.test('no two routes share a counter', async (t) => {
+  const [one, other] = [emptyStats(), emptyStats()]
+  one.refusals.vary = 1
+  sum([one, other]).refusals.vary = 2
+  t.strictSame(other.refusals, {})
+  t.strictSame(one.refusals, { vary: 1 })
 })
