@@ -1,8 +1,8 @@
 // The Redis backend: a key of Redis, Valkey or a Cluster per entry, by way of ioredis as @fastify/redis brings it.
 import { defineBackend } from '../registry/registry.js'
 import { RedisBackend } from './redis/backend.js'
-import { Calls } from './redis/calls.js'
-import { openLink } from './redis/link.js'
+import { Commands } from './redis/commands.js'
+import { openConnection } from './redis/connection.js'
 import { readOptions, type RedisOptions } from './redis/options.js'
 
 export { REDIS_MAX_VALUE_BYTES, REDIS_PREFIX, type LentRedis, type RedisConnection, type RedisOptions } from './redis/options.js'
@@ -11,7 +11,7 @@ export default defineBackend<RedisOptions>({
   name: 'redis',
   async create (options, context) {
     const settings = readOptions(options)
-    const link = await openLink(settings, context)
-    return new RedisBackend(new Calls(link, settings.timeoutMs), settings, context)
+    const connection = await openConnection(settings, context)
+    return new RedisBackend(new Commands(connection, settings.timeoutMs), settings, context)
   }
 })

@@ -4,7 +4,7 @@ import type { BackendStats, CacheBackend, ClearOptions, StoredEntry } from './ba
 import { ByteScan } from './byte-scan.js'
 import type { ByteStore } from './byte-store.js'
 import { BoundedCalls } from './bounded-calls.js'
-import { encodeRecord, nameOf, decodeRecord, storedKey } from './record.js'
+import { encodeRecord, nameOf, decodeRecord, storedKey } from './codec.js'
 import type { BackendContext } from './registry.js'
 
 /** What the backend is told of its store. */
@@ -37,12 +37,12 @@ export class ByteBackend implements CacheBackend {
     this.#now = now
     if (store.getMany !== undefined) this.getMany = (keys) => this.#getMany(keys)
     if (store.list === undefined) return
-    const listing = new ByteScan({ store, calls: this.#calls, now, delete: (key) => this.delete(key), drop: (key) => this.#drop(key) })
-    this.clear = (prefix = '', options) => listing.clear(prefix, options)
-    this.keys = (pattern = '*') => listing.keys(pattern)
-    this.size = () => listing.size()
+    const scan = new ByteScan({ store, calls: this.#calls, now, delete: (key) => this.delete(key), drop: (key) => this.#drop(key) })
+    this.clear = (prefix = '', options) => scan.clear(prefix, options)
+    this.keys = (pattern = '*') => scan.keys(pattern)
+    this.size = () => scan.size()
     if (!store.forgets && cleanupIntervalMs !== undefined) {
-      this.#cleanup = background.every(`${name} cleanup`, cleanupIntervalMs, () => listing.sweep())
+      this.#cleanup = background.every(`${name} cleanup`, cleanupIntervalMs, () => scan.sweep())
     }
   }
 

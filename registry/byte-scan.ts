@@ -4,10 +4,10 @@ import type { ClearOptions } from './backend.js'
 import type { ByteStore } from './byte-store.js'
 import type { BoundedCalls } from './bounded-calls.js'
 import { CACHE_ERR_CLOSED } from './errors.js'
-import { keyOf, nameOf, readHead } from './record.js'
+import { keyOf, nameOf, readHead } from './codec.js'
 import { matchesGlob } from './glob.js'
 
-/** What a listing needs around it. */
+/** What a scan needs around it. */
 export interface ByteScanOptions {
   readonly store: ByteStore
   readonly calls: BoundedCalls

@@ -1,7 +1,7 @@
 // What was of use a moment ago, bounded by bytes: for backends that would else find it out again.
 
 /** What two backends keep of the values that they read, at most. */
-export const NEAR_BYTES = 16 * 1024 * 1024
+export const READ_CACHE_BYTES = 16 * 1024 * 1024
 
 // What would take the room of this many is not worth it.
 const FEWEST = 16

@@ -22,7 +22,7 @@ interface Job {
 /**
  * The changes of one key. A delete and, behind it, a set may wait: the set can't stand for the delete, since it may fail or be taken back.
  */
-interface Lane {
+interface KeyWrites {
   underWay: Job
   delete: Job | undefined
   set: Job | undefined
@@ -30,21 +30,21 @@ interface Lane {
 
 /** Changes that are not over. */
 export class WriteQueue {
-  readonly #lanes = new Map<string, Lane>()
+  readonly #byKey = new Map<string, KeyWrites>()
 
   /** How many keys have such changes. */
   get size (): number {
-    return this.#lanes.size
+    return this.#byKey.size
   }
 
   /** Whether this key has. */
   has (key: string): boolean {
-    return this.#lanes.has(key)
+    return this.#byKey.has(key)
   }
 
   /** The keys that have, as far as they begin with `prefix`. */
   keys (prefix: string): string[] {
-    return [...this.#lanes.keys()].filter((key) => key.startsWith(prefix))
+    return [...this.#byKey.keys()].filter((key) => key.startsWith(prefix))
   }
 
   /**
@@ -53,55 +53,55 @@ export class WriteQueue {
    */
   put (key: string, change: Change): Promise<void> {
     return new Promise((resolve, reject) => {
-      const lane = this.#lanes.get(key)
-      if (lane !== undefined) follow(lane, change, { resolve, reject })
+      const writes = this.#byKey.get(key)
+      if (writes !== undefined) follow(writes, change, { resolve, reject })
       else this.#begin(key, { change, waiters: new Map([[change, { resolve, reject }]]) })
     })
   }
 
   /** Tells that nobody waits for `change` any more. A set that was not begun is dropped; a delete is carried out all the same. */
   giveUp (key: string, change: Change): void {
-    const lane = this.#lanes.get(key)
-    if (lane === undefined) return
-    for (const job of [lane.underWay, lane.delete, lane.set]) job?.waiters.delete(change)
-    if (lane.set?.change === change) lane.set = undefined
+    const writes = this.#byKey.get(key)
+    if (writes === undefined) return
+    for (const job of [writes.underWay, writes.delete, writes.set]) job?.waiters.delete(change)
+    if (writes.set?.change === change) writes.set = undefined
   }
 
   #begin (key: string, underWay: Job): void {
-    const lane: Lane = { underWay, delete: undefined, set: undefined }
-    this.#lanes.set(key, lane)
-    this.#run(key, lane)
+    const writes: KeyWrites = { underWay, delete: undefined, set: undefined }
+    this.#byKey.set(key, writes)
+    this.#run(key, writes)
   }
 
   /** Never rejects: a failure belongs to those who wait. */
-  async #run (key: string, lane: Lane): Promise<void> {
+  async #run (key: string, writes: KeyWrites): Promise<void> {
     for (;;) {
-      const { change, waiters } = lane.underWay
+      const { change, waiters } = writes.underWay
       try {
         await change.act()
         for (const { resolve } of waiters.values()) resolve()
       } catch (error) {
         for (const { reject } of waiters.values()) reject(error)
       }
-      const next = lane.delete ?? lane.set
+      const next = writes.delete ?? writes.set
       if (next === undefined) break
-      lane[next === lane.delete ? 'delete' : 'set'] = undefined
-      lane.underWay = next
+      writes[next === writes.delete ? 'delete' : 'set'] = undefined
+      writes.underWay = next
     }
-    this.#lanes.delete(key)
+    this.#byKey.delete(key)
   }
 }
 
 /** Puts a change behind the one under way. A set that waits is over with it. */
-function follow (lane: Lane, change: Change, waiter: Waiter): void {
-  const replaced = lane.set
+function follow (writes: KeyWrites, change: Change, waiter: Waiter): void {
+  const replaced = writes.set
   if (change.operation === 'set') {
-    lane.set = { change, waiters: replaced?.waiters ?? new Map() }
-    lane.set.waiters.set(change, waiter)
+    writes.set = { change, waiters: replaced?.waiters ?? new Map() }
+    writes.set.waiters.set(change, waiter)
     return
   }
-  lane.set = undefined
-  lane.delete ??= { change, waiters: new Map() }
-  for (const [other, itsWaiter] of replaced?.waiters ?? []) lane.delete.waiters.set(other, itsWaiter)
-  lane.delete.waiters.set(change, waiter)
+  writes.set = undefined
+  writes.delete ??= { change, waiters: new Map() }
+  for (const [other, itsWaiter] of replaced?.waiters ?? []) writes.delete.waiters.set(other, itsWaiter)
+  writes.delete.waiters.set(change, waiter)
 }

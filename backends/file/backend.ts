@@ -8,15 +8,15 @@ import { spoiltNotice } from '../../registry/own-file.js'
 import { refusal } from '../../registry/refusal.js'
 import type { BackendContext } from '../../registry/registry.js'
 import { Folder } from './folder.js'
-import { encodeHead, HEAD_BYTES, decodeRecord } from '../../registry/record.js'
-import { Listing } from './listing.js'
-import { Near } from './near.js'
+import { encodeHead, HEAD_BYTES, decodeRecord } from '../../registry/codec.js'
+import { FileScan } from './scan.js'
+import { FileReadCache } from './read-cache.js'
 import type { Settings } from './options.js'
-import { Places, type Place } from './places.js'
-import { Desk, headOf, isTrusted, openEntry, readAndClose, touch, TOUCH_AFTER_MS, type OpenFile } from './read.js'
-import { Upkeep } from './upkeep.js'
-import { Files, statIfThere } from './write.js'
-import { Writes, type Change } from './writes.js'
+import { EntryPaths, type EntryPath } from './paths.js'
+import { SmallFileReader, headOf, isTrusted, openEntry, readAndClose, touch, TOUCH_AFTER_MS, type OpenFile } from './entry-file.js'
+import { FileMaintenance } from './maintenance.js'
+import { FileWriter, statIfThere } from './file-writer.js'
+import { FileWriteQueue, type FileChange } from './write-queue.js'
 
 /** How long closing waits for a slow disk before it refuses the changes that wait. */
 const CLOSE_PATIENCE_MS = 1_000
@@ -32,13 +32,13 @@ export class FileBackend implements CacheBackend {
   readonly #now: () => number
   readonly #settings: Settings
   readonly #folder: Folder
-  readonly #places: Places
-  readonly #desk = new Desk()
-  readonly #near = new Near()
-  readonly #files: Files
-  readonly #writes: Writes
-  readonly #upkeep: Upkeep
-  readonly #listing: Listing
+  readonly #paths: EntryPaths
+  readonly #small = new SmallFileReader()
+  readonly #cache = new FileReadCache()
+  readonly #writer: FileWriter
+  readonly #writes: FileWriteQueue
+  readonly #maintenance: FileMaintenance
+  readonly #scan: FileScan
   readonly #cleanup: BackgroundTask
   readonly #noteSpoilt: (path: string) => void
   readonly #underWay = new Set<Promise<unknown>>()
@@ -52,47 +52,47 @@ export class FileBackend implements CacheBackend {
     this.#settings = settings
     this.#folder = new Folder(settings.dir, context.now)
     this.#folder.open()
-    this.#places = new Places(this.#folder, (place) => { this.#near.drop(place) })
-    this.#files = new Files(this.#folder, settings.fsync)
-    this.#writes = new Writes((change) => this.#carryOut(change))
+    this.#paths = new EntryPaths(this.#folder, (entryPath) => { this.#cache.drop(entryPath) })
+    this.#writer = new FileWriter(this.#folder, settings.fsync)
+    this.#writes = new FileWriteQueue((change) => this.#carryOut(change))
     this.#noteSpoilt = spoiltNotice(context.log)
     const around = { folder: this.#folder, writes: this.#writes, now: context.now, goOn: () => { this.#endWhenClosed() } }
-    this.#upkeep = new Upkeep({ ...around, maxBytes: settings.maxBytes, noteSpoilt: this.#noteSpoilt, log: context.log })
-    this.#listing = new Listing(around)
+    this.#maintenance = new FileMaintenance({ ...around, maxBytes: settings.maxBytes, noteSpoilt: this.#noteSpoilt, log: context.log })
+    this.#scan = new FileScan(around)
     this.#cleanup = context.background.every('file cleanup', settings.cleanupIntervalMs, () => this.#clean())
   }
 
   get (key: string): MaybePromise<StoredEntry | undefined> {
     this.#refuseClosed('get')
-    const place = this.#places.of(key)
-    const waiting = this.#writes.find(place.name)
+    const entryPath = this.#paths.of(key)
+    const waiting = this.#writes.find(entryPath.name)
     if (waiting !== undefined) return this.#alive(waiting.entry)
     const at = this.#now()
     // Most reads need neither note a use nor look at anything but the bytes.
-    if (at - place.usedAt <= TOUCH_AFTER_MS) {
-      const entry = this.#near.get(place) ?? this.#near.read(place, (isHeld) => this.#desk.read(place, isHeld))
+    if (at - entryPath.usedAt <= TOUCH_AFTER_MS) {
+      const entry = this.#cache.get(entryPath) ?? this.#cache.read(entryPath, (isHeld) => this.#small.read(entryPath, isHeld))
       if (entry !== undefined && entry.expiresAt > at) return entry
     }
-    return this.#look(place)
+    return this.#look(entryPath)
   }
 
   /** Reads a file after looking at what it is: an old, a large or a damaged one, or one whose use is to be noted. */
-  #look (place: Place): MaybePromise<StoredEntry | undefined> {
-    place.usedAt = -Infinity
-    const file = openEntry(place.path)
+  #look (entryPath: EntryPath): MaybePromise<StoredEntry | undefined> {
+    entryPath.usedAt = -Infinity
+    const file = openEntry(entryPath.path)
     if (file === undefined) return undefined
     if (!isTrusted(file) || file.expiresAt <= this.#now() || file.size > MAX_FILE_BYTES) {
       closeSync(file.descriptor)
       if (!isTrusted(file)) this.#damaged++
-      if (file.standing === 'spoilt') this.#noteSpoilt(place.path)
-      this.#discard(place, file)
+      if (file.standing === 'spoilt') this.#noteSpoilt(entryPath.path)
+      this.#discard(entryPath, file)
       return undefined
     }
     const usedAt = touch(file, this.#useAt())
     const bytes = readAndClose(file)
-    if (bytes instanceof Promise) return this.#later(bytes.then((all) => this.#check(all, place, file)))
-    place.usedAt = usedAt
-    return this.#check(bytes, place, file)
+    if (bytes instanceof Promise) return this.#later(bytes.then((all) => this.#check(all, entryPath, file)))
+    entryPath.usedAt = usedAt
+    return this.#check(bytes, entryPath, file)
   }
 
   getMany (keys: readonly string[]): MaybePromise<Array<StoredEntry | undefined>> {
@@ -102,14 +102,14 @@ export class FileBackend implements CacheBackend {
 
   has (key: string): boolean {
     this.#refuseClosed('has')
-    const place = this.#places.of(key)
-    const waiting = this.#writes.find(place.name)
+    const entryPath = this.#paths.of(key)
+    const waiting = this.#writes.find(entryPath.name)
     if (waiting !== undefined) return this.#alive(waiting.entry) !== undefined
-    const file = openEntry(place.path)
+    const file = openEntry(entryPath.path)
     if (file === undefined) return false
     try {
       const head = isTrusted(file) ? headOf(file) : undefined
-      return head !== undefined && head.key.equals(place.key) && Math.min(head.expiresAt, file.expiresAt) > this.#now()
+      return head !== undefined && head.key.equals(entryPath.key) && Math.min(head.expiresAt, file.expiresAt) > this.#now()
     } finally {
       closeSync(file.descriptor)
     }
@@ -117,9 +117,9 @@ export class FileBackend implements CacheBackend {
 
   set (key: string, { value, expiresAt }: StoredEntry): Promise<void> {
     if (this.#closing !== undefined) return Promise.reject(new CACHE_ERR_CLOSED('file.set'))
-    const place = this.#places.of(key)
-    const { name, key: stored } = place
-    this.#near.drop(place)
+    const entryPath = this.#paths.of(key)
+    const { name, key: stored } = entryPath
+    this.#cache.drop(entryPath)
     const change = { name, key: stored, entry: undefined }
     const wholeMs = Math.min(Math.floor(expiresAt), Number.MAX_SAFE_INTEGER)
     if (!(wholeMs > this.#now())) return this.#writes.put(change)
@@ -130,45 +130,45 @@ export class FileBackend implements CacheBackend {
       return Promise.reject(refusal(new CACHE_ERR_BACKEND_FAILED('file', 'set', 'the entry is larger than file.maxBytes allows')))
     }
     // To write it is to use it.
-    place.usedAt = this.#now()
+    entryPath.usedAt = this.#now()
     return this.#writes.put({ ...change, entry: { value, expiresAt: wholeMs } })
   }
 
   delete (key: string): Promise<void> {
     if (this.#closing !== undefined) return Promise.reject(new CACHE_ERR_CLOSED('file.delete'))
-    const place = this.#places.of(key)
-    const { name, key: stored } = place
-    this.#near.drop(place)
+    const entryPath = this.#paths.of(key)
+    const { name, key: stored } = entryPath
+    this.#cache.drop(entryPath)
     return this.#writes.put({ name, key: stored, entry: undefined })
   }
 
   async clear (prefix = '', options: ClearOptions = {}): Promise<void> {
     this.#refuseClosed('clear')
-    await this.#later(this.#listing.clear(prefix, options))
+    await this.#later(this.#scan.clear(prefix, options))
   }
 
   async keys (pattern = '*'): Promise<string[]> {
     this.#refuseClosed('keys')
-    return await this.#later(this.#listing.keys(pattern))
+    return await this.#later(this.#scan.keys(pattern))
   }
 
   async size (): Promise<number> {
     this.#refuseClosed('size')
-    return await this.#later(this.#listing.size())
+    return await this.#later(this.#scan.size())
   }
 
   async stats (): Promise<BackendStats> {
     this.#refuseClosed('stats')
     const waitingWrites = this.#writes.waiting
     await this.#writes.flush()
-    const { entries, expired, bytes } = await this.#later(this.#upkeep.count())
+    const { entries, expired, bytes } = await this.#later(this.#maintenance.count())
     return {
       entries,
       activeEntries: entries - expired,
       expiredEntries: expired,
       bytes,
       maxBytes: this.#settings.maxBytes,
-      evictions: this.#upkeep.evictions,
+      evictions: this.#maintenance.evictions,
       damagedFiles: this.#damaged,
       waitingWrites
     }
@@ -198,35 +198,35 @@ export class FileBackend implements CacheBackend {
   }
 
   async #clean (): Promise<void> {
-    await this.#upkeep.cleanup().catch((error: unknown) => {
+    await this.#maintenance.cleanup().catch((error: unknown) => {
       if (!(error instanceof CACHE_ERR_CLOSED)) throw error
     })
   }
 
-  async #carryOut ({ name, key, entry }: Change): Promise<void> {
+  async #carryOut ({ name, key, entry }: FileChange): Promise<void> {
     if (entry === undefined || this.#alive(entry) === undefined) {
-      this.#upkeep.grow(-await this.#files.remove(name))
+      this.#maintenance.grow(-await this.#writer.remove(name))
       return
     }
     const { value, expiresAt } = entry
     const contents = { head: encodeHead(key, entry), value, expiresAt, usedAt: this.#useAt() }
-    await this.#upkeep.keep(contents.head.length + value.byteLength, () => this.#files.put(name, contents))
+    await this.#maintenance.keep(contents.head.length + value.byteLength, () => this.#writer.put(name, contents))
   }
 
-  #check (bytes: Buffer, place: Place, file: OpenFile): StoredEntry | undefined {
-    const entry = bytes.length === file.size ? decodeRecord(bytes, place.key) : undefined
+  #check (bytes: Buffer, entryPath: EntryPath, file: OpenFile): StoredEntry | undefined {
+    const entry = bytes.length === file.size ? decodeRecord(bytes, entryPath.key) : undefined
     if (entry !== undefined) return this.#alive(entry)
     this.#damaged++
-    this.#discard(place, file)
+    this.#discard(entryPath, file)
     return undefined
   }
 
   /** Removes a file that is of no use, unless it was replaced meanwhile. Where that fails, the next set or cleanup does it. */
-  #discard ({ name, path }: Place, { inode, size }: OpenFile): void {
+  #discard ({ name, path }: EntryPath, { inode, size }: OpenFile): void {
     try {
       if (this.#writes.find(name) !== undefined || statIfThere(path)?.ino !== inode) return
       unlinkSync(path)
-      this.#upkeep.grow(-size)
+      this.#maintenance.grow(-size)
     } catch {}
   }
 

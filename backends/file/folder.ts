@@ -42,12 +42,12 @@ export class Folder {
   readonly #now: () => number
   readonly #known = new Set<string>()
   /** What holds the shards. */
-  readonly home: string
+  readonly shardsDir: string
 
   constructor (dir: string, now: () => number) {
     this.#dir = dir
     this.#now = now
-    this.home = join(dir, FORMAT)
+    this.shardsDir = join(dir, FORMAT)
   }
 
   /** Makes the folder where it is not there. Throws CACHE_ERR_OPTION when it can't be used, or what may pass by itself. */
@@ -56,8 +56,8 @@ export class Folder {
       mkdirSync(dirname(this.#dir), { recursive: true })
       makePrivate(this.#dir)
       writeTag(join(this.#dir, TAG))
-      makePrivate(this.home)
-      accessSync(this.home, constants.R_OK | constants.W_OK | constants.X_OK)
+      makePrivate(this.shardsDir)
+      accessSync(this.shardsDir, constants.R_OK | constants.W_OK | constants.X_OK)
     } catch (error) {
       if (error instanceof CACHE_ERR_OPTION || PASSING.includes(codeOf(error))) throw error
       refuse(this.#dir, codeOf(error))
@@ -75,7 +75,7 @@ export class Folder {
 
   /** The shard in which a file of this name lies. */
   shardOf (name: string): string {
-    return this.home + '/' + name.slice(0, SHARD_DIGITS)
+    return this.shardsDir + '/' + name.slice(0, SHARD_DIGITS)
   }
 
   pathOf (name: string): string {

@@ -58,8 +58,8 @@ export async function walk (folder: Folder, look: (found: Found) => void, pace: 
 }
 
 function * itemsIn (folder: Folder): Generator<Found | Error> {
-  for (const shard of shardsIn(folder.home)) {
-    const path = folder.home + '/' + shard
+  for (const shard of shardsIn(folder.shardsDir)) {
+    const path = folder.shardsDir + '/' + shard
     try {
       yield * filesIn(path)
     } catch (error) {
@@ -68,9 +68,9 @@ function * itemsIn (folder: Folder): Generator<Found | Error> {
   }
 }
 
-function shardsIn (home: string): string[] {
+function shardsIn (dir: string): string[] {
   try {
-    return readdirSync(home, { withFileTypes: true }).filter((item) => item.isDirectory() && SHARD.test(item.name)).map(({ name }) => name)
+    return readdirSync(dir, { withFileTypes: true }).filter((item) => item.isDirectory() && SHARD.test(item.name)).map(({ name }) => name)
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return []
     throw error

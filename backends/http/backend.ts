@@ -3,20 +3,21 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { CacheBackend, StoredEntry } from '../../registry/backend.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
-import { nameOf, storedKey } from '../../registry/record.js'
 import { refusal } from '../../registry/refusal.js'
 import type { BackendContext } from '../../registry/registry.js'
-import { Changes, type Change, type Outcome } from './changes.js'
-import { CHANGE_FIELD, changeOutcome, entryIn, EXPIRES_AT_FIELD, expiresAtField, isTooLarge, retryAfterMs, sealed } from './protocol.js'
-import { Wire } from './wire.js'
+import { HttpWriteQueue, type Change, type Outcome } from './write-queue.js'
+import {
+  CHANGE_FIELD, changeOutcome, digestOf, entryIn, EXPIRES_AT_FIELD, expiresAtField, isTooLarge, retryAfterMs, sealed
+} from './codec.js'
+import { ServiceConnection } from './connection.js'
 import type { Settings } from './options.js'
 
 /** A backend on a cache service. */
 export class HttpBackend implements CacheBackend {
   readonly #now: () => number
   readonly #maxValueBytes: number
-  readonly #wire: Wire
-  readonly #changes: Changes
+  readonly #connection: ServiceConnection
+  readonly #writes: HttpWriteQueue
   readonly #writer = randomUUID()
   #sent = 0
   #closing: Promise<void> | undefined
@@ -24,8 +25,8 @@ export class HttpBackend implements CacheBackend {
   constructor (settings: Settings, { now, deadlineMs = Infinity }: BackendContext) {
     this.#now = now
     this.#maxValueBytes = settings.maxValueBytes
-    this.#wire = new Wire(settings, deadlineMs)
-    this.#changes = new Changes({
+    this.#connection = new ServiceConnection(settings, deadlineMs)
+    this.#writes = new HttpWriteQueue({
       send: (change, timeoutMs) => this.#send(change, timeoutMs),
       // A process that has nothing else to do does not wait for the service to come back.
       wait: (ms, signal) => sleep(ms, undefined, { signal, ref: false }).catch(() => {}),
@@ -38,12 +39,12 @@ export class HttpBackend implements CacheBackend {
 
   async get (key: string): Promise<StoredEntry | undefined> {
     if (this.#closing !== undefined) throw new CACHE_ERR_CLOSED('http.get')
-    const change = this.#changes.find(key)
+    const change = this.#writes.find(key)
     // What is on its way there is told from here: nobody reads what was changed already.
     if (change !== undefined) return this.#live(change.entry)
-    const digest = nameOf(storedKey(key))
-    const found = entryIn(await this.#wire.exchange({ operation: 'get', digest }), digest)
-    if (typeof found === 'string') throw this.#wire.failure('get', found)
+    const digest = digestOf(key)
+    const found = entryIn(await this.#connection.exchange({ operation: 'get', digest }), digest)
+    if (typeof found === 'string') throw this.#connection.failure('get', found)
     return this.#live(found)
   }
 
@@ -53,16 +54,16 @@ export class HttpBackend implements CacheBackend {
       await this.delete(key)
       throw refusal(new CACHE_ERR_BACKEND_FAILED('http', 'set', 'the value is larger than http.maxValueBytes allows'))
     }
-    await this.#changes.put({ key, entry: this.#live(entry) })
+    await this.#writes.put({ key, entry: this.#live(entry) })
   }
 
   async delete (key: string): Promise<void> {
-    await this.#changes.put({ key, entry: undefined })
+    await this.#writes.put({ key, entry: undefined })
   }
 
   close (): Promise<void> {
-    this.#changes.close()
-    this.#closing ??= this.#wire.close()
+    this.#writes.close()
+    this.#closing ??= this.#connection.close()
     return this.#closing
   }
 
@@ -73,10 +74,10 @@ export class HttpBackend implements CacheBackend {
   /** Never rejects. */
   async #send ({ key, entry }: Change, timeoutMs: number): Promise<Outcome> {
     const operation = entry === undefined ? 'delete' : 'set'
-    const digest = nameOf(storedKey(key))
+    const digest = digestOf(key)
     const change = { [CHANGE_FIELD]: `${this.#writer}/${++this.#sent}` }
     try {
-      const answer = await this.#wire.exchange(entry === undefined
+      const answer = await this.#connection.exchange(entry === undefined
         ? { operation, digest, headers: change }
         : {
             operation,
@@ -86,7 +87,7 @@ export class HttpBackend implements CacheBackend {
           }, timeoutMs)
       const kind = changeOutcome(answer, entry === undefined)
       if (kind === 'done') return { kind }
-      const failure = this.#wire.failure(operation, `the service answered ${answer.status}`)
+      const failure = this.#connection.failure(operation, `the service answered ${answer.status}`)
       const error = isTooLarge(answer) ? refusal(failure) : failure
       return kind === 'refused' ? { kind, error } : { kind, error, retryAfterMs: retryAfterMs(answer, this.#now()) }
     } catch (error) {

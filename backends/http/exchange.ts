@@ -2,7 +2,7 @@
 import type { Dispatcher } from 'undici'
 import { Deadline, type Wait } from '../../registry/deadline.js'
 import { Pieces } from '../../registry/pieces.js'
-import type { Answer } from './protocol.js'
+import type { Answer } from './codec.js'
 
 export interface ExchangeOptions {
   /** When whoever asked waits no longer; Infinity: not before `timeoutMs`. */

@@ -3,38 +3,37 @@ import type { BackendStats, CacheBackend, ClearOptions, StoredEntry } from '../.
 import { matchesGlob } from '../../registry/glob.js'
 import { WriteQueue } from '../../registry/write-queue.js'
 import type { BackendContext } from '../../registry/registry.js'
-import type { Calls } from './calls.js'
-import { Changes } from './changes.js'
-import { keyOf, storedKey, storedPrefix } from './keys.js'
-import { walk } from './listing.js'
-import { Largest } from './largest.js'
+import type { Commands } from './commands.js'
+import { TimedWrites } from './timed-writes.js'
+import { decodeValue, expiryOf, HEADER_BYTES, keyOf, storedKey, storedPrefix } from './codec.js'
+import { walk } from './scan.js'
+import { SizeLimit } from './size-limit.js'
 import type { Settings } from './options.js'
-import { Reads } from './reads.js'
-import { expiryOf, HEADER_BYTES, unpack } from './value.js'
+import { ReadBatch } from './read-batch.js'
 
 /** A backend on the keys of a server, or a Cluster, that begin with its prefix. */
 export class RedisBackend implements CacheBackend {
-  readonly #calls: Calls
-  readonly #changes: Changes
-  readonly #largest: Largest
+  readonly #commands: Commands
+  readonly #writes: TimedWrites
+  readonly #sizeLimit: SizeLimit
   readonly #order = new WriteQueue()
-  readonly #reads: Reads<StoredEntry | undefined>
+  readonly #reads: ReadBatch<StoredEntry | undefined>
   readonly #prefix: string
   readonly #now: () => number
   #foreign = 0
 
-  constructor (calls: Calls, { prefix, maxValueBytes }: Settings, { now }: BackendContext) {
-    this.#calls = calls
-    this.#largest = new Largest(calls, maxValueBytes)
-    this.#changes = new Changes(calls, this.#largest)
-    this.#reads = new Reads(calls, { answered: this.#entry, failed: this.#nothing })
+  constructor (commands: Commands, { prefix, maxValueBytes }: Settings, { now }: BackendContext) {
+    this.#commands = commands
+    this.#sizeLimit = new SizeLimit(commands, maxValueBytes)
+    this.#writes = new TimedWrites(commands, this.#sizeLimit)
+    this.#reads = new ReadBatch(commands, { answered: this.#entry, failed: this.#nothing })
     this.#prefix = prefix
     this.#now = now
   }
 
   get (key: string): Promise<StoredEntry | undefined> {
     const stored = this.#stored(key)
-    this.#changes.learn(stored)
+    this.#writes.learn(stored)
     return this.#reads.get(stored)
   }
 
@@ -48,25 +47,25 @@ export class RedisBackend implements CacheBackend {
   }
 
   async set (key: string, entry: StoredEntry): Promise<void> {
-    this.#calls.client()
+    this.#commands.client()
     const stored = this.#stored(key)
     const expiresAt = Math.min(Math.floor(entry.expiresAt), Number.MAX_SAFE_INTEGER)
     if (!(expiresAt > this.#now())) return await this.delete(key)
     await this.#order.put(key, {
       operation: 'set',
       act: async () => {
-        const refusal = await this.#largest.refuses(entry.value.byteLength + HEADER_BYTES)
+        const refusal = await this.#sizeLimit.refuses(entry.value.byteLength + HEADER_BYTES)
         const lifeMs = expiresAt - this.#now()
-        if (refusal === undefined && lifeMs > 0) await this.#changes.store(stored, { value: entry.value, expiresAt }, lifeMs)
+        if (refusal === undefined && lifeMs > 0) await this.#writes.store(stored, { value: entry.value, expiresAt }, lifeMs)
         // What was there before must not be taken for what could not be stored.
-        else await this.#changes.remove(stored)
+        else await this.#writes.remove(stored)
         if (refusal !== undefined) throw refusal
       }
     })
   }
 
   async delete (key: string): Promise<void> {
-    await this.#order.put(key, { operation: 'delete', act: () => this.#changes.remove(this.#stored(key)) })
+    await this.#order.put(key, { operation: 'delete', act: () => this.#writes.remove(this.#stored(key)) })
   }
 
   async clear (prefix = '', { onProgress }: ClearOptions = {}): Promise<void> {
@@ -76,7 +75,7 @@ export class RedisBackend implements CacheBackend {
       const meant = keys.filter((key) => key.startsWith(prefix))
       // What is being changed has an order; all else goes together.
       const together = meant.filter((key) => !this.#order.has(key)).map((key) => this.#stored(key))
-      await Promise.all([this.#changes.removeAll(together), ...meant.filter((key) => this.#order.has(key)).map((key) => this.delete(key))])
+      await Promise.all([this.#writes.removeAll(together), ...meant.filter((key) => this.#order.has(key)).map((key) => this.delete(key))])
       onProgress?.(meant.length)
     })
   }
@@ -99,11 +98,12 @@ export class RedisBackend implements CacheBackend {
 
   /** What is known without asking: the server counts keys, but not whose they are. */
   stats (): BackendStats {
-    return { foreignValues: this.#foreign, timeouts: this.#calls.timeouts, refusedWrites: this.#changes.refused + this.#largest.refused }
+    const refusedWrites = this.#writes.refused + this.#sizeLimit.refused
+    return { foreignValues: this.#foreign, timeouts: this.#commands.timeouts, refusedWrites }
   }
 
   close (): void {
-    this.#calls.close()
+    this.#commands.close()
   }
 
   #stored (key: string): string {
@@ -112,7 +112,7 @@ export class RedisBackend implements CacheBackend {
 
   readonly #entry = (bytes: Buffer | null): StoredEntry | undefined => {
     if (bytes === null) return undefined
-    const entry = unpack(bytes)
+    const entry = decodeValue(bytes)
     if (entry === undefined) this.#foreign++
     return entry !== undefined && entry.expiresAt > this.#now() ? entry : undefined
   }
@@ -124,11 +124,11 @@ export class RedisBackend implements CacheBackend {
   }
 
   async #isLive (stored: string): Promise<boolean> {
-    const header = await this.#calls.run((client) => client.getrangeBuffer(stored, 0, HEADER_BYTES - 1)).catch(this.#nothing)
+    const header = await this.#commands.run((client) => client.getrangeBuffer(stored, 0, HEADER_BYTES - 1)).catch(this.#nothing)
     return header !== undefined && (expiryOf(header) ?? 0) > this.#now()
   }
 
   async #walk (prefix: string, look: (keys: string[]) => Promise<unknown>): Promise<void> {
-    await walk(this.#calls, { prefix: this.#prefix, begin: storedPrefix(prefix) }, (stored) => look(stored.map(keyOf)))
+    await walk(this.#commands, { prefix: this.#prefix, begin: storedPrefix(prefix) }, (stored) => look(stored.map(keyOf)))
   }
 }

@@ -1,7 +1,7 @@
 // Whether a walk over the masters of a Cluster reached every slot: a master that is away, or not known yet, may have what it didn't see.
-import type { Calls } from './calls.js'
+import type { Commands } from './commands.js'
 import type { Client } from './driver.js'
-import { failure } from './failures.js'
+import { failure } from './errors.js'
 
 const SLOTS = 16_384
 
@@ -13,35 +13,35 @@ interface Served {
 }
 
 /** Lets `walk` look through the masters until it has reached every slot. Rejects when it could not. */
-export async function covering (calls: Calls, client: Client, walk: (node: Client) => Promise<void>): Promise<void> {
-  if (await covers(calls, client, walk)) return
+export async function covering (commands: Commands, client: Client, walk: (node: Client) => Promise<void>): Promise<void> {
+  if (await covers(commands, client, walk)) return
   // Keys that move while it goes on may have come to a node that was over already; then they don't move again.
-  await calls.on(client, () => new Promise<unknown>((resolve) => { client.refreshSlotsCache!(resolve) })).catch(() => {})
-  const { count } = await once(calls, client, walk)
+  await commands.on(client, () => new Promise<unknown>((resolve) => { client.refreshSlotsCache!(resolve) })).catch(() => {})
+  const { count } = await once(commands, client, walk)
   if (count === SLOTS) return
   throw failure('ECOVERAGE',
     `${count} of ${SLOTS} slots were reached: a master is away, or slots are moving; what the others hold is untouched, so try again`)
 }
 
 /** Whether every slot was reached, and none moved. */
-async function covers (calls: Calls, client: Client, walk: (node: Client) => Promise<void>): Promise<boolean> {
-  const before = await served(calls, client.nodes!('master'))
-  const after = await once(calls, client, walk).catch(() => undefined)
+async function covers (commands: Commands, client: Client, walk: (node: Client) => Promise<void>): Promise<boolean> {
+  const before = await served(commands, client.nodes!('master'))
+  const after = await once(commands, client, walk).catch(() => undefined)
   return after?.count === SLOTS && after.text === before.text && !after.text.includes('[')
 }
 
 /** Walks over all masters side by side. Answers what those served afterwards that were walked over. */
-async function once (calls: Calls, client: Client, walk: (node: Client) => Promise<void>): Promise<Served> {
+async function once (commands: Commands, client: Client, walk: (node: Client) => Promise<void>): Promise<Served> {
   const nodes = client.nodes!('master')
   const walked = await Promise.allSettled(nodes.map(walk))
   const failed = walked.find(({ status }) => status === 'rejected') as PromiseRejectedResult | undefined
   if (failed !== undefined) throw failed.reason
-  return await served(calls, nodes)
+  return await served(commands, nodes)
 }
 
-async function served (calls: Calls, nodes: readonly Client[]): Promise<Served> {
+async function served (commands: Commands, nodes: readonly Client[]): Promise<Served> {
   const told = await Promise.all(nodes.map(async (node) =>
-    slotsIn(String(await calls.on(node, (node) => node.cluster!('NODES')).catch(() => '')))))
+    slotsIn(String(await commands.on(node, (node) => node.cluster!('NODES')).catch(() => '')))))
   const slots = new Set<number>()
   for (const [, first, last] of told.join(' ').matchAll(/(?<=^| )(\d+)(?:-(\d+))?(?= |$)/g)) {
     for (let slot = Number(first); slot <= Number(last ?? first); slot++) slots.add(slot)

@@ -8,14 +8,14 @@ import type { BackendContext } from '../../registry/registry.js'
 import type { Connection } from './connection.js'
 import { Disk } from './disk.js'
 import { isBusy, type Driver } from './driver.js'
-import { Home } from './home.js'
-import { storedKey } from './keys.js'
-import { Listing } from './listing.js'
+import { CacheDatabase } from './database.js'
+import { storedKey } from './codec.js'
+import { SqliteScan } from './scan.js'
 import type { Settings } from './options.js'
-import { Pace } from './pace.js'
-import { Upkeep } from './upkeep.js'
+import { TimeSlices } from './time-slices.js'
+import { SqliteMaintenance } from './maintenance.js'
 import { WriteAheadLog } from './write-ahead-log.js'
-import { Writes } from './writes.js'
+import { SqliteWriteQueue } from './write-queue.js'
 
 /** How long closing waits for another process's lock before it drops the writes that wait. */
 const CLOSE_PATIENCE_MS = 1_000
@@ -31,21 +31,21 @@ const PAGE_USE = 4092 / 4096
 export class SqliteBackend implements CacheBackend {
   readonly #now: () => number
   readonly #settings: Settings
-  readonly #pace = new Pace()
-  readonly #home: Home
-  readonly #writes: Writes
-  readonly #upkeep: Upkeep
+  readonly #slices = new TimeSlices()
+  readonly #database: CacheDatabase
+  readonly #writes: SqliteWriteQueue
+  readonly #maintenance: SqliteMaintenance
   readonly #disk: Disk
-  readonly #listing: Listing
+  readonly #scan: SqliteScan
   readonly #cleanup: BackgroundTask
   #closing: Promise<void> | undefined
 
   /** A backend that is ready. Throws CACHE_ERR_OPTION when the path or the table can't be used, or what the driver throws. */
   static async open (settings: Settings, driver: Driver | undefined, context: BackendContext): Promise<SqliteBackend> {
-    const home = new Home({ settings, driver, log: context.log })
-    const backend = new SqliteBackend(home, settings, context)
+    const database = new CacheDatabase({ settings, driver, log: context.log })
+    const backend = new SqliteBackend(database, settings, context)
     try {
-      await backend.#disk.withRoom(async () => await backend.#pace.retry(() => home.use(() => {})), () => 'invalidation')
+      await backend.#disk.withRoom(async () => await backend.#slices.retry(() => database.use(() => {})), () => 'invalidation')
       return backend
     } catch (error) {
       await backend.close()
@@ -53,17 +53,18 @@ export class SqliteBackend implements CacheBackend {
     }
   }
 
-  private constructor (home: Home, settings: Settings, context: BackendContext) {
-    const pace = this.#pace
+  private constructor (database: CacheDatabase, settings: Settings, context: BackendContext) {
+    const slices = this.#slices
     this.#now = context.now
     this.#settings = settings
-    this.#home = home
-    const writeAheadLog = new WriteAheadLog(home, settings.maxBytes)
-    const upkeep = this.#upkeep = new Upkeep({ home, pace, now: context.now, settings, writeAheadLog })
-    const disk = this.#disk = new Disk({ home, upkeep, writeAheadLog, log: context.log })
-    this.#writes = new Writes({ pace, now: context.now, home, disk, writeAheadLog, afterBatch: () => upkeep.makeRoom() })
-    this.#listing = new Listing({ home, pace, now: context.now, writes: this.#writes, disk })
-    const cleanup = async (): Promise<void> => { await disk.withRoom(async () => await upkeep.cleanup(), () => 'upkeep') }
+    this.#database = database
+    const writeAheadLog = new WriteAheadLog(database, settings.maxBytes)
+    const maintenance = this.#maintenance = new SqliteMaintenance({ database, slices, now: context.now, settings, writeAheadLog })
+    const disk = this.#disk = new Disk({ database, maintenance, writeAheadLog, log: context.log })
+    const afterBatch = (): Promise<void> => maintenance.makeRoom()
+    this.#writes = new SqliteWriteQueue({ slices, now: context.now, database, disk, writeAheadLog, afterBatch })
+    this.#scan = new SqliteScan({ database, slices, now: context.now, writes: this.#writes, disk })
+    const cleanup = async (): Promise<void> => { await disk.withRoom(async () => await maintenance.cleanup(), () => 'maintenance') }
     this.#cleanup = context.background.every('sqlite cleanup', settings.cleanupIntervalMs, cleanup)
   }
 
@@ -88,7 +89,7 @@ export class SqliteBackend implements CacheBackend {
     if (!(expiresAt > this.#now())) return this.#writes.put(key, undefined)
     // The key stands in the table and in an index, as UTF-8.
     const bytes = value.byteLength / PAGE_USE + key.length * 6 + TABLE_BYTES
-    if (bytes > this.#upkeep.maxBytes || bytes > MAX_ROW_BYTES) {
+    if (bytes > this.#maintenance.maxBytes || bytes > MAX_ROW_BYTES) {
       // What was there before must not be taken for what could not be stored.
       this.#writes.put(key, undefined)
       return Promise.reject(
@@ -104,13 +105,13 @@ export class SqliteBackend implements CacheBackend {
 
   async clear (prefix = ''): Promise<void> {
     this.#refuseClosed('clear')
-    await this.#listing.clear(prefix)
-    this.#upkeep.sweep()
+    await this.#scan.clear(prefix)
+    this.#maintenance.sweep()
   }
 
   async keys (pattern = '*'): Promise<string[]> {
     this.#refuseClosed('keys')
-    return await this.#listing.keys(pattern)
+    return await this.#scan.keys(pattern)
   }
 
   async size (): Promise<number> {
@@ -135,8 +136,8 @@ export class SqliteBackend implements CacheBackend {
         usedBytes: connection.usedBytes(),
         ...(maxEntries !== Infinity && { maxEntries }),
         ...(maxBytes !== Infinity && { maxBytes }),
-        evictions: this.#upkeep.evictions,
-        rebuilds: this.#home.rebuilds,
+        evictions: this.#maintenance.evictions,
+        rebuilds: this.#database.rebuilds,
         waitingWrites
       }
     })
@@ -148,12 +149,12 @@ export class SqliteBackend implements CacheBackend {
   }
 
   async #close (): Promise<void> {
-    this.#pace.endWithin(CLOSE_PATIENCE_MS)
-    this.#upkeep.stop()
+    this.#slices.endWithin(CLOSE_PATIENCE_MS)
+    this.#maintenance.stop()
     await keepAliveDuring(async () => await this.#cleanup.cancel(), CLOSE_PATIENCE_MS)
     // Whoever awaits the writes learns of a failure from them.
     await this.#writes.flush().catch(() => {})
-    this.#home.close()
+    this.#database.close()
   }
 
   #refuseClosed (operation: string): void {
@@ -164,10 +165,10 @@ export class SqliteBackend implements CacheBackend {
   #read<T> (operation: string, work: (connection: Connection) => T): MaybePromise<T> {
     if (this.#closing !== undefined) throw new CACHE_ERR_CLOSED(`sqlite.${operation}`)
     try {
-      return this.#home.use(work)
+      return this.#database.use(work)
     } catch (error) {
       if (!isBusy(error)) throw error
-      return this.#pace.retry(() => this.#home.use(work))
+      return this.#slices.retry(() => this.#database.use(work))
     }
   }
 

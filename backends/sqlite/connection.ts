@@ -1,7 +1,7 @@
 // One open database, with what is known of its rows without asking.
 import { performance } from 'node:perf_hooks'
 import { putAside, sweepAside } from './cleared.js'
-import { Near } from './near.js'
+import { SqliteReadCache } from './read-cache.js'
 import { driverError, type Database } from './driver.js'
 import type { Row } from './row.js'
 import { tableName, tableState, type TableChoice } from './schema.js'
@@ -32,7 +32,7 @@ export class Connection {
   readonly #own: boolean
   readonly #touched = new Map<number, number>()
   readonly #pageBytes: number
-  readonly #near: Near | undefined
+  readonly #cache: SqliteReadCache | undefined
   #latestUseAt: number
   #entries: number | undefined
   #foreignWrites: unknown
@@ -45,7 +45,7 @@ export class Connection {
     this.#watch = watch
     this.#own = own
     this.#sql = statementsOf(database, tableName(choice))
-    this.#near = own ? new Near(() => this.sql.foreignWrites.get()) : undefined
+    this.#cache = own ? new SqliteReadCache(() => this.sql.foreignWrites.get()) : undefined
     this.#pageBytes = this.sql.pageBytes.get() as number
     this.#latestUseAt = (this.sql.latestUse.get() as number | null) ?? 0
   }
@@ -80,13 +80,13 @@ export class Connection {
 
   /** The row under a stored key, if it is alive at `at`. */
   find (key: string, at: number): Row | undefined {
-    const row = this.#near?.get(key) ?? this.#read(key)
+    const row = this.#cache?.get(key) ?? this.#read(key)
     return row !== undefined && row.expiresAt > at ? row : undefined
   }
 
   /** Inside a transaction, as all that changes rows: that ends with a look at the file. */
   put (key: string, value: Uint8Array, expiresAt: number, at: number): void {
-    this.#near?.drop(key)
+    this.#cache?.drop(key)
     const usedAt = this.#useAt(at)
     const inserted = this.#sql.insert.run(expiresAt, usedAt, key, value).changes
     if (inserted === 0) this.#sql.update.run(expiresAt, usedAt, value, key)
@@ -94,7 +94,7 @@ export class Connection {
   }
 
   remove (key: string): void {
-    this.#near?.drop(key)
+    this.#cache?.drop(key)
     this.#changed(-this.#sql.remove.run(key).changes)
   }
 
@@ -122,7 +122,7 @@ export class Connection {
   clear (kept: Iterable<string>): boolean {
     if (!this.#own) return false
     putAside(this.#database, tableName(this.#choice), kept)
-    this.#near?.clear()
+    this.#cache?.clear()
     this.#touched.clear()
     this.#entries = undefined
     return true
@@ -203,7 +203,7 @@ export class Connection {
     // What another tool has written there may be of any type.
     if (columns === undefined || typeof columns[1] !== 'number' || !(columns[3] instanceof Uint8Array)) return undefined
     const row = { id: columns[0], expiresAt: columns[1], usedAt: columns[2], value: columns[3] }
-    this.#near?.hold(key, row)
+    this.#cache?.hold(key, row)
     return row
   }
 
@@ -230,7 +230,7 @@ export class Connection {
   }
 
   #dropped (rows: number): number {
-    if (rows > 0) this.#near?.clear()
+    if (rows > 0) this.#cache?.clear()
     this.#changed(-rows)
     return rows
   }

@@ -1,12 +1,12 @@
 // A disk without room, or a limit on the size of files: what the cache itself has filled, only the cache can empty.
 import type { CacheLog } from '../../registry/registry.js'
 import { driverError, isFull } from './driver.js'
-import type { Home } from './home.js'
-import type { Upkeep } from './upkeep.js'
+import type { CacheDatabase } from './database.js'
+import type { SqliteMaintenance } from './maintenance.js'
 import type { WriteAheadLog } from './write-ahead-log.js'
 
 /** What room is wanted for: it decides whether the file may be deleted for it. */
-export type Need = 'invalidation' | 'store' | 'upkeep'
+export type Need = 'invalidation' | 'store' | 'maintenance'
 
 // The file is deleted for what is to be stored once in so long: where others fill the disk, that does not help.
 const BEGIN_ANEW_GAP_MS = 5_000
@@ -14,8 +14,8 @@ const LOG_GAP_MS = 60_000
 
 /** What a disk needs around it. */
 export interface DiskOptions {
-  readonly home: Home
-  readonly upkeep: Upkeep
+  readonly database: CacheDatabase
+  readonly maintenance: SqliteMaintenance
   readonly writeAheadLog: WriteAheadLog
   readonly log: CacheLog
 }
@@ -35,9 +35,9 @@ export class Disk {
    * invalidation, seldom for what is to be stored. Throws what the driver throws.
    */
   async withRoom<T> (work: () => Promise<T>, need: () => Need): Promise<T> {
-    const { home, writeAheadLog } = this.#options
-    if (!home.hasFile) return await work()
-    if (need() !== 'upkeep' && writeAheadLog.isOver()) {
+    const { database, writeAheadLog } = this.#options
+    if (!database.hasFile) return await work()
+    if (need() !== 'maintenance' && writeAheadLog.isOver()) {
       this.#beginAnew(driverError('SQLITE_FULL', 'the write-ahead log is too long and others keep it from being emptied'))
     }
     try {
@@ -50,18 +50,18 @@ export class Disk {
       return await work()
     } catch (error) {
       if (!isFull(error) || !this.#mayBeginAnew(need())) throw error
-      this.#options.upkeep.keepBelow(home.diskBytes())
+      this.#options.maintenance.keepBelow(database.diskBytes())
       this.#beginAnew(error)
     }
     return await work()
   }
 
   async #makeRoom (): Promise<void> {
-    const { home, upkeep } = this.#options
-    const bytes = home.diskBytes()
-    const emptyLog = (): unknown => home.use((connection) => connection.truncateLog())
+    const { database, maintenance } = this.#options
+    const bytes = database.diskBytes()
+    const emptyLog = (): unknown => database.use((connection) => connection.truncateLog())
     // In this order: deletes are written to the log, and the file is cut off when the log is emptied.
-    for (const step of [emptyLog, async () => await upkeep.fitInto(bytes), emptyLog]) {
+    for (const step of [emptyLog, async () => await maintenance.fitInto(bytes), emptyLog]) {
       try {
         await step()
       } catch (error) {
@@ -75,12 +75,12 @@ export class Disk {
   }
 
   #beginAnew (err: unknown): void {
-    const { home, log } = this.#options
-    home.beginAnew()
+    const { database, log } = this.#options
+    database.beginAnew()
     const at = this.#begunAnewAt = performance.now()
     if (at - this.#loggedAt < LOG_GAP_MS) return
     this.#loggedAt = at
-    log.warn({ err, path: home.path },
+    log.warn({ err, path: database.path },
       'cache: there is no room for the SQLite file; it was deleted, with all that it held, and a new one is used')
   }
 }

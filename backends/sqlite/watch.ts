@@ -1,6 +1,6 @@
 // Whether the open file, and the log beside it, are still those at the path: both may be removed, moved or replaced at any time.
 import { driverError } from './driver.js'
-import { identityOf, logOf } from './file.js'
+import { identityOf, logOf } from './database-file.js'
 
 // A read notices within a second what became of the file. To look takes some microseconds, so the look is this much sooner.
 const LOOK_MS = 100

@@ -1,17 +1,17 @@
 // How long the write-ahead log may become. SQLite can't begin it again while another process keeps a read transaction open.
-import { KEPT_LOG_BYTES, type Home } from './home.js'
+import { KEPT_LOG_BYTES, type CacheDatabase } from './database.js'
 
 // A log that can't be emptied now can't be a moment later, most likely.
 const RETRY_MS = 50
 
 /** The log of one backend, as the file system has it. */
 export class WriteAheadLog {
-  readonly #home: Home
+  readonly #database: CacheDatabase
   readonly #maxBytes: number
   #triedAt = -Infinity
 
-  constructor (home: Home, maxBytes: number) {
-    this.#home = home
+  constructor (database: CacheDatabase, maxBytes: number) {
+    this.#database = database
     this.#maxBytes = Math.max(maxBytes, KEPT_LOG_BYTES)
   }
 
@@ -27,10 +27,10 @@ export class WriteAheadLog {
 
   /** Its size, after it was emptied where that is worth trying. */
   #bytesLeft (): number {
-    const bytes = this.#home.logBytes()
+    const bytes = this.#database.logBytes()
     if (bytes <= KEPT_LOG_BYTES || performance.now() - this.#triedAt < RETRY_MS) return bytes
     this.#triedAt = performance.now()
-    this.#home.use((connection) => connection.truncateLog())
-    return this.#home.logBytes()
+    this.#database.use((connection) => connection.truncateLog())
+    return this.#database.logBytes()
   }
 }

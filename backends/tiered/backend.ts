@@ -7,8 +7,8 @@ import { isRefusal } from '../../registry/refusal.js'
 import type { BackendContext } from '../../registry/registry.js'
 import type { Settings } from './options.js'
 import { andThen } from '../../registry/maybe-promise.js'
-import { all, outcomeOf, type Outcome } from './outcome.js'
-import { has, read, readMany, type Shared } from './reading.js'
+import { all, settle, type Settled } from './settled.js'
+import { has, read, readMany, type Shared } from './read-through.js'
 import { Tier } from './tier.js'
 
 /** How often changes that were not confirmed are tried again. */
@@ -107,8 +107,8 @@ export class TieredBackend implements CacheBackend {
   }
 
   /** Gives the nearer tiers a copy, the farthest of them first; only one that did not forget what it had is waited for. */
-  #keepNear (key: string, entry: StoredEntry, outcomes: readonly Outcome[]): MaybePromise<readonly Outcome[]> {
-    const settled: Array<MaybePromise<Outcome>> = [...outcomes]
+  #keepNear (key: string, entry: StoredEntry, outcomes: readonly Settled[]): MaybePromise<readonly Settled[]> {
+    const settled: Array<MaybePromise<Settled>> = [...outcomes]
     for (let index = this.#tiers.length - 2; index >= 0; index--) {
       const copy = this.#tiers[index]!.change(key, this.#shared.capped(key, entry))
       if (outcomes[index] !== undefined) settled[index] = copy
@@ -116,7 +116,7 @@ export class TieredBackend implements CacheBackend {
     return all(settled)
   }
 
-  #confirm (operation: string, outcomes: readonly Outcome[]): void {
+  #confirm (operation: string, outcomes: readonly Settled[]): void {
     const failed = outcomes.findLastIndex((outcome) => outcome !== undefined)
     if (failed === -1) return
     const which = `tier ${failed + 1} of ${outcomes.length}, '${this.#tiers[failed]!.name}',`
@@ -168,6 +168,6 @@ export class TieredBackend implements CacheBackend {
 }
 
 /** Closes each, side by side. Never rejects. */
-async function closeAll (tiers: readonly Tier[]): Promise<readonly Outcome[]> {
-  return await Promise.all(tiers.map((tier) => outcomeOf(() => tier.backend.close())))
+async function closeAll (tiers: readonly Tier[]): Promise<readonly Settled[]> {
+  return await Promise.all(tiers.map((tier) => settle(() => tier.backend.close())))
 }

@@ -2,14 +2,14 @@
 import type { CacheBackend, ClearOptions, MaybePromise, StoredEntry } from '../../registry/backend.js'
 import { type Deadline, HELD_UP } from '../../registry/deadline.js'
 import type { BackendContext } from '../../registry/registry.js'
-import { Lanes, MAX_UNCONFIRMED } from './lanes.js'
+import { TierWriteQueue, MAX_UNCONFIRMED } from './write-queue.js'
 import { andThen, isPromise } from '../../registry/maybe-promise.js'
-import { all, outcomeOf, type Outcome } from './outcome.js'
+import { all, settle, type Settled } from './settled.js'
 import { Breaker, share } from './patience.js'
 
 /** The tier could not say. Not a miss: nothing is known of what it holds. */
-export const UNSAID = Symbol('unsaid')
-export type Read = StoredEntry | undefined | typeof UNSAID
+export const UNAVAILABLE = Symbol('unsaid')
+export type Read = StoredEntry | undefined | typeof UNAVAILABLE
 
 /** Copies under way at most; beyond, what is read is not copied. */
 const MAX_COPIES = 100
@@ -35,7 +35,7 @@ export class Tier {
   readonly #sharing: number
   readonly #now: () => number
   readonly #breaker: Breaker
-  readonly #lanes: Lanes
+  readonly #writes: TierWriteQueue
 
   constructor ({ name, backend, sharing }: TierOptions, { now, log }: BackendContext) {
     this.#sharing = sharing
@@ -43,7 +43,7 @@ export class Tier {
     this.backend = backend
     this.#now = now
     this.#breaker = new Breaker(now)
-    this.#lanes = new Lanes(backend, this.#breaker, () => {
+    this.#writes = new TierWriteQueue(backend, this.#breaker, () => {
       const cure = backend.clear === undefined ? "which it can't; restart to use it again" : 'which is tried again and again'
       log.warn({ tier: name, unconfirmed: MAX_UNCONFIRMED },
         `cache: a tier did not confirm too many changes, nothing is read from it until it was cleared, ${cure}`)
@@ -52,17 +52,17 @@ export class Tier {
 
   /** Changes that were not confirmed. */
   get unconfirmed (): number {
-    return this.#lanes.unconfirmed
+    return this.#writes.unconfirmed
   }
 
   /** Whether the tier is not asked about `key`, since what it holds there is not what it should. */
   isInDoubt (key: string): boolean {
-    return this.#lanes.standing(key) !== undefined
+    return this.#writes.standing(key) !== undefined
   }
 
   /** The live entry under `key`. Never throws, never rejects. */
   read (key: string, asking: Asking): MaybePromise<Read> {
-    const standing = this.#lanes.standing(key)
+    const standing = this.#writes.standing(key)
     if (standing !== undefined) return this.#alive(standing.entry)
     return this.#ask(() => this.backend.get(key), asking, (answer) => this.#checked(answer))
   }
@@ -76,14 +76,14 @@ export class Tier {
       return new Map(asked.map((key, index) => [key, this.#checked(values[index])]))
     })
     return andThen(answers, (reads) => keys.map((key) => {
-      if (!asked.includes(key)) return this.#alive(this.#lanes.standing(key)?.entry)
-      return reads === UNSAID ? UNSAID : reads.get(key)
+      if (!asked.includes(key)) return this.#alive(this.#writes.standing(key)?.entry)
+      return reads === UNAVAILABLE ? UNAVAILABLE : reads.get(key)
     }))
   }
 
   /** Whether there is a live entry under `key`. */
-  has (key: string, asking: Asking): MaybePromise<boolean | typeof UNSAID> {
-    const standing = this.#lanes.standing(key)
+  has (key: string, asking: Asking): MaybePromise<boolean | typeof UNAVAILABLE> {
+    const standing = this.#writes.standing(key)
     if (standing !== undefined) return this.#alive(standing.entry) !== undefined
     return this.#ask(() => this.backend.has!(key), asking, (answer) => {
       if (typeof answer !== 'boolean') throw new TypeError('the answer is not true or false')
@@ -92,27 +92,27 @@ export class Tier {
   }
 
   /** Puts `entry` under `key`, or forgets the key. Never throws, never rejects. */
-  change (key: string, entry: StoredEntry | undefined): MaybePromise<Outcome> {
-    return this.#noted(outcomeOf(() => this.#lanes.change(key, entry)))
+  change (key: string, entry: StoredEntry | undefined): MaybePromise<Settled> {
+    return this.#noted(settle(() => this.#writes.change(key, entry)))
   }
 
-  async clear (prefix: string, options: ClearOptions | undefined): Promise<Outcome> {
-    return await this.#noted(outcomeOf(() => this.#lanes.clear(prefix, options)))
+  async clear (prefix: string, options: ClearOptions | undefined): Promise<Settled> {
+    return await this.#noted(settle(() => this.#writes.clear(prefix, options)))
   }
 
   /** Keeps a copy of what another tier holds, if it is well and has nothing else to do with the key. Not waited for. */
   copy (key: string, entry: StoredEntry): void {
-    if (this.#breaker.isWell && this.#lanes.running < MAX_COPIES && !this.isInDoubt(key)) this.change(key, entry)
+    if (this.#breaker.isWell && this.#writes.running < MAX_COPIES && !this.isInDoubt(key)) this.change(key, entry)
   }
 
   /** Tries again what was not confirmed. */
   retry (): void {
-    this.#lanes.retry()
+    this.#writes.retry()
   }
 
   /** What the tier says, by way of `use`, which throws when that makes no sense. */
-  #ask<T> (call: () => MaybePromise<unknown>, asking: Asking, use: (answer: unknown) => T): MaybePromise<T | typeof UNSAID> {
-    if (!this.#breaker.admits()) return UNSAID
+  #ask<T> (call: () => MaybePromise<unknown>, asking: Asking, use: (answer: unknown) => T): MaybePromise<T | typeof UNAVAILABLE> {
+    if (!this.#breaker.admits()) return UNAVAILABLE
     try {
       const answer = call()
       return isPromise(answer) ? this.#awaited(answer, asking, use) : this.#said(use(answer))
@@ -121,7 +121,7 @@ export class Tier {
     }
   }
 
-  async #awaited<T> (answer: Promise<unknown>, { deadline }: Asking, use: (answer: unknown) => T): Promise<T | typeof UNSAID> {
+  async #awaited<T> (answer: Promise<unknown>, { deadline }: Asking, use: (answer: unknown) => T): Promise<T | typeof UNAVAILABLE> {
     try {
       // What only looks like a promise may throw in its `then`.
       return this.#said(use(await share(deadline, this.#sharing, Promise.resolve(answer))))
@@ -135,13 +135,13 @@ export class Tier {
     return answer
   }
 
-  #unsaid (error: unknown): typeof UNSAID {
+  #unsaid (error: unknown): typeof UNAVAILABLE {
     this.error = error
     if (error !== HELD_UP) this.#breaker.failed()
-    return UNSAID
+    return UNAVAILABLE
   }
 
-  #noted (outcome: MaybePromise<Outcome>): MaybePromise<Outcome> {
+  #noted (outcome: MaybePromise<Settled>): MaybePromise<Settled> {
     return andThen(outcome, (failure) => {
       if (failure !== undefined) this.error = failure.error
       return failure

@@ -1,10 +1,10 @@
 // The HTTP backend while a value comes in very many pieces, or when nobody waits for it any more: what is held, and what is read on.
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
-import { sealed } from '../../backends/http/protocol.js'
+import { sealed } from '../../backends/http/codec.js'
 import { builtIns } from '../../backends/index.js'
 import type { CacheBackend } from '../../registry/backend.js'
-import { nameOf, storedKey } from '../../registry/record.js'
+import { nameOf, storedKey } from '../../registry/codec.js'
 import { build } from '../support/app.js'
 import { Barrier, turns, until } from '../support/barrier.js'
 import { failureOf, listen, openHttp, serve, TOKEN } from '../support/http.js'

@@ -7,8 +7,8 @@ import t from 'tap'
 import plugin from '../../plugin.js'
 import { HTTP_MAX_VALUE_BYTES } from '../../backends/http.js'
 import { readOptions } from '../../backends/http/options.js'
-import { nameOf, storedKey } from '../../registry/record.js'
-import { Wire } from '../../backends/http/wire.js'
+import { nameOf, storedKey } from '../../registry/codec.js'
+import { ServiceConnection } from '../../backends/http/connection.js'
 import { builtIns, type HttpOptions } from '../../backends/index.js'
 import { powersOf } from '../../registry/backend.js'
 import { runChild } from '../support/child.js'
@@ -179,7 +179,7 @@ t.test('no option error, no call error, no inspection and no log line tells toke
 })
 
 t.test('words of a driver that hold a secret are told without it, and its error is not handed on', async (t) => {
-  const wire = new Wire(readOptions({ baseUrl: 'http://user:pl%34nted@host' }))
+  const wire = new ServiceConnection(readOptions({ baseUrl: 'http://user:pl%34nted@host' }))
   t.teardown(() => wire.close())
   const driver = Object.assign(new Error('refused http://user:pl4nted@host, pl%34nted, Basic dXNlcjpwbDRudGVk'), {
     code: 'E_ANY', headers: { authorization: 'pl4nted' }

@@ -3,8 +3,8 @@ import { existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
-import { isCutShort } from '../../backends/sqlite/file.js'
-import { Home } from '../../backends/sqlite/home.js'
+import { isCutShort } from '../../backends/sqlite/database-file.js'
+import { CacheDatabase } from '../../backends/sqlite/database.js'
 import { readOptions } from '../../backends/sqlite/options.js'
 import { entry, failureOf, textAt } from '../support/entries.js'
 import { changeFile, FILLED, filledFile, openSqlite } from '../support/sqlite.js'
@@ -98,7 +98,7 @@ t.test('a disk that damages every file makes errors, and not files without end',
     close () {}
   }
   const log = { debug () {}, info () {}, error () {}, warn () { warnings++ } }
-  const home = new Home({ settings: readOptions({ path }), driver: Broken, log })
+  const home = new CacheDatabase({ settings: readOptions({ path }), driver: Broken, log })
   for (let use = 0; use < 20; use++) t.match(await failureOf(() => home.use(() => {})), { code: 'SQLITE_CORRUPT' })
   t.equal(warnings, 1)
 })

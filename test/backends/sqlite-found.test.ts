@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import Database from 'better-sqlite3'
 import t, { type Test } from 'tap'
-import { Home } from '../../backends/sqlite/home.js'
+import { CacheDatabase } from '../../backends/sqlite/database.js'
 import { readOptions } from '../../backends/sqlite/options.js'
 import type { Driver } from '../../backends/sqlite/driver.js'
 import { runChild } from '../support/child.js'
@@ -127,8 +127,8 @@ t.test('sqlite: where a link takes the place of a file while that is opened, not
       super(file, options)
     }
   } as unknown as Driver
-  const home = new Home({ settings: readOptions({ path }), driver, log: { debug () {}, info () {}, warn () {}, error () {} } })
-  t.match(await failureOf(() => home.use(() => {})), { code: 'CACHE_ERR_OPTION', message: 'a link' })
+  const database = new CacheDatabase({ settings: readOptions({ path }), driver, log: { debug () {}, info () {}, warn () {}, error () {} } })
+  t.match(await failureOf(() => database.use(() => {})), { code: 'CACHE_ERR_OPTION', message: 'a link' })
   t.ok(before.equals(readFileSync(victim)))
 })
 

@@ -36,7 +36,7 @@ for (const [last, choiceOf] of Object.entries(LAST)) {
         const tiers = [{ backend: 'memory' }, await choiceOf(t, folder)]
         const options = JSON.stringify({ backend: 'tiered', options: { tiers, ...(nearTtl !== undefined && { nearTtl }) } })
         const [one, other] = await Promise.all([1, 2].map(async () =>
-          await startChild(t, 'near.js', [options, version]))) as [string, string]
+          await startChild(t, 'tagged-routes.js', [options, version]))) as [string, string]
         const versionAt = async (path: string): Promise<unknown> =>
           (await (await fetch(other + path)).json() as { version: unknown }).version
         writeFileSync(version, 'old')

@@ -1,6 +1,6 @@
 // A store of bytes worn as a backend: what is over, and walks over stores that are awkward to walk over.
 import t from 'tap'
-import { encodeRecord, storedKey } from '../../registry/record.js'
+import { encodeRecord, storedKey } from '../../registry/codec.js'
 import { name, TestStore, wear } from '../support/byte-store.js'
 import { testClock } from '../support/clock.js'
 import { conforms } from '../support/conformance.js'

@@ -2,7 +2,7 @@
 import type { Test } from 'tap'
 import { ByteBackend } from '../../registry/byte-backend.js'
 import type { ByteStore, Listed } from '../../registry/byte-store.js'
-import { nameOf, storedKey } from '../../registry/record.js'
+import { nameOf, storedKey } from '../../registry/codec.js'
 import type { BackendContext } from '../../registry/registry.js'
 import { testClock } from './clock.js'
 

@@ -1,0 +1,88 @@
+// What walks over many keys: clear by prefix, keys by pattern.
+import { closeSync } from 'node:fs'
+import type { ClearOptions } from '../../registry/backend.js'
+import { matchesGlob } from '../../registry/glob.js'
+import type { Folder } from './folder.js'
+import { keyOf, nameOf } from '../../registry/codec.js'
+import { headOf, isTrusted, openEntry } from './entry-file.js'
+import { walk, type Found } from './walk.js'
+import { removeNow } from './file-writer.js'
+import type { FileWriteQueue } from './write-queue.js'
+
+/** What a scan needs around it. */
+export interface FileScanOptions {
+  readonly folder: Folder
+  readonly writes: FileWriteQueue
+  readonly now: () => number
+  /** Throws when the backend closes. */
+  readonly goOn: () => void
+}
+
+/** Walks over the keys of one backend. */
+export class FileScan {
+  readonly #options: FileScanOptions
+
+  constructor (options: FileScanOptions) {
+    this.#options = options
+  }
+
+  /** Forgets what was put, before this call, under keys that begin with `prefix`. */
+  async clear (prefix: string, { onProgress }: ClearOptions): Promise<void> {
+    const { folder, writes, goOn } = this.#options
+    const forgotten = writes.changes().filter(({ key, entry }) => entry !== undefined && keyOf(key).startsWith(prefix))
+      .map(({ name, key }) => writes.put({ name, key, entry: undefined }))
+    const later = new Set<string>()
+    let removed = 0
+    const betweenSteps = (): void => {
+      goOn()
+      onProgress?.(removed)
+      removed = 0
+    }
+    const unlisten = writes.onPut((name) => later.add(name))
+    try {
+      await walk(folder, (found) => {
+        if (!found.isEntry || later.has(found.name)) return
+        if (prefix !== '' && keyIn(found)?.key.startsWith(prefix) !== true) return
+        removeNow(found.path)
+        removed++
+      }, { goOn: betweenSteps })
+      await Promise.all(forgotten)
+    } finally {
+      unlisten()
+    }
+  }
+
+  /** The keys of live entries that match `pattern`. */
+  async keys (pattern: string): Promise<string[]> {
+    const { folder, writes, now } = this.#options
+    await writes.flush()
+    const found = new Set<string>()
+    await walk(folder, (file) => {
+      const { key, expiresAt } = keyIn(file) ?? { key: '', expiresAt: 0 }
+      if (expiresAt > now() && matchesGlob(pattern, key)) found.add(key)
+    }, this.#options)
+    return [...found]
+  }
+
+  /** The number of entries, expired ones among them. */
+  async size (): Promise<number> {
+    const { folder, writes } = this.#options
+    await writes.flush()
+    let entries = 0
+    await walk(folder, ({ isEntry, isFile }) => { if (isEntry && isFile) entries++ }, this.#options)
+    return entries
+  }
+}
+
+/** The key that a file holds; undefined when it is none of ours, or damaged. */
+function keyIn ({ name, path, isEntry }: Found): { key: string, expiresAt: number } | undefined {
+  const file = isEntry ? openEntry(path) : undefined
+  if (file === undefined) return undefined
+  try {
+    const head = isTrusted(file) ? headOf(file) : undefined
+    if (head === undefined || nameOf(head.key) !== name) return undefined
+    return { key: keyOf(head.key), expiresAt: Math.min(head.expiresAt, file.expiresAt) }
+  } finally {
+    closeSync(file.descriptor)
+  }
+}

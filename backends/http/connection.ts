@@ -1,0 +1,126 @@
+// One request and its answer: one origin, one total deadline, a cap on what is read, no redirects, no retries, no secrets in errors.
+import { Pool, buildConnector, type Dispatcher } from 'undici'
+import type { Socket } from 'node:net'
+import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
+import { Slots } from '../../registry/slot-map.js'
+import { Exchange } from './exchange.js'
+import { SEAL_BYTES, type Answer } from './codec.js'
+import type { Settings } from './options.js'
+
+/** A request of the protocol. */
+export interface Asked {
+  readonly operation: 'get' | 'set' | 'delete'
+  readonly digest: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: Uint8Array
+}
+
+// Nobody waits for a set: many of them must leave connections to what is read and deleted.
+const SHARE_OF_SETS = 4
+
+const METHODS = { get: 'GET', set: 'PUT', delete: 'DELETE' } as const
+
+/** The connections to one service. */
+export class ServiceConnection {
+  readonly #settings: Settings
+  readonly #deadlineMs: number
+  readonly #pool: Pool
+  /** Of a quarter of the connections; where there are fewer than four, the same. */
+  readonly #poolOfSets: Pool
+  readonly #fields: Readonly<Record<string, string>>
+  readonly #underWay = new Slots<Exchange>()
+  /** Sockets that don't belong to the pool yet: it forgets to end them. */
+  readonly #connecting = new Set<Socket>()
+  #closed = false
+
+  /** `deadlineMs`: how long a read is waited for. */
+  constructor (settings: Settings, deadlineMs = Infinity) {
+    this.#settings = settings
+    this.#deadlineMs = deadlineMs
+    // RFC 9110 section 12.5.3: what is stored are bytes; nothing is inflated here.
+    this.#fields = { 'accept-encoding': 'identity', ...(settings.authorization !== undefined && { authorization: settings.authorization }) }
+    const ofSets = Math.floor(settings.maxConnections / SHARE_OF_SETS)
+    this.#pool = this.#poolOf(settings.maxConnections - ofSets)
+    this.#poolOfSets = ofSets === 0 ? this.#pool : this.#poolOf(ofSets)
+  }
+
+  /**
+   * The answer, whatever its status, its body where it was asked for with `get`. Rejects with CACHE_ERR_BACKEND_FAILED when there
+   * is none in time, with CACHE_ERR_CLOSED once closed.
+   */
+  exchange (asked: Asked, timeoutMs = this.#settings.timeoutMs): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed) return reject(new CACHE_ERR_CLOSED(`http.${asked.operation}`))
+      const exchange = new Exchange({
+        deadlineMs: asked.operation === 'get' ? this.#deadlineMs : Infinity,
+        timeoutMs,
+        maxBodyBytes: asked.operation === 'get' ? this.#settings.maxValueBytes + SEAL_BYTES : undefined,
+        over: (outcome) => {
+          this.#underWay.remove(slot)
+          if (!(outcome instanceof Error)) resolve(outcome)
+          else reject(this.#closed ? new CACHE_ERR_CLOSED(`http.${asked.operation}`) : this.failure(asked.operation, outcome))
+        }
+      })
+      const slot = this.#underWay.add(exchange)
+      try {
+        (asked.operation === 'set' ? this.#poolOfSets : this.#pool).dispatch(this.#requestOf(asked), exchange)
+      } catch (error) {
+        exchange.end(error as Error)
+      }
+    })
+  }
+
+  /** An error that tells what happened and no secret. */
+  failure (operation: Asked['operation'], why: unknown): Error {
+    if (typeof why === 'string') return new CACHE_ERR_BACKEND_FAILED('http', operation, why)
+    const { code, name, message } = why as Error & { code?: unknown }
+    // The error itself may hold the request, headers and all: only its words go on.
+    const words = this.#redacted(message !== '' ? message : String(code ?? name))
+    const cause = Object.assign(new Error(words), typeof code === 'string' ? { code } : {})
+    return new CACHE_ERR_BACKEND_FAILED('http', operation, words, { cause })
+  }
+
+  /** Ends everything that is under way. May be called twice. */
+  async close (): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    for (const exchange of this.#underWay.all()) exchange.end(new Error('closed'))
+    for (const socket of this.#connecting) socket.destroy()
+    await Promise.all([this.#pool.destroy(), this.#poolOfSets.destroy()])
+  }
+
+  #poolOf (connections: number): Pool {
+    return new Pool(this.#settings.origin, {
+      connections,
+      pipelining: 1,
+      connect: this.#connector(),
+      // Every exchange has its own total deadline, which also ends a slow drip.
+      headersTimeout: 0,
+      bodyTimeout: 0
+    })
+  }
+
+  #requestOf ({ operation, digest, headers, body }: Asked): Dispatcher.DispatchOptions {
+    return {
+      method: METHODS[operation],
+      path: `${this.#settings.path}/cache/${digest}`,
+      headers: headers === undefined ? this.#fields : { ...this.#fields, ...headers },
+      ...(body !== undefined && { body: body as Buffer })
+    }
+  }
+
+  #redacted (text: string): string {
+    return this.#settings.secrets.reduce((clean, secret) => clean.replaceAll(secret, '***'), text)
+  }
+
+  #connector (): buildConnector.connector {
+    const connect = buildConnector({ timeout: this.#settings.timeoutMs })
+    return (options, callback) => {
+      const socket = connect(options, (...outcome) => {
+        this.#connecting.delete(socket)
+        callback(...outcome)
+      }) as unknown as Socket
+      this.#connecting.add(socket)
+    }
+  }
+}

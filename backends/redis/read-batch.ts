@@ -1,0 +1,71 @@
+// Reads: those of one turn of the loop are sent together, and wait together.
+import type { Commands } from './commands.js'
+import type { Answer } from './driver.js'
+import type { Failure } from './errors.js'
+
+/** What becomes of an answer, and of a failure; both may throw. */
+export interface Reading<T> {
+  answered (bytes: Buffer | null): T
+  failed (error: Failure): T
+}
+
+interface Asked<T> {
+  readonly stored: string
+  readonly resolve: (value: T) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** Reads, one command for each key. */
+export class ReadBatch<T> {
+  readonly #commands: Commands
+  readonly #reading: Reading<T>
+  #asked: Array<Asked<T>> = []
+
+  constructor (commands: Commands, reading: Reading<T>) {
+    this.#commands = commands
+    this.#reading = reading
+  }
+
+  /** What the reading makes of the bytes that are stored as `stored`, or of their absence. */
+  get (stored: string): Promise<T> {
+    try {
+      // The nodes of a Cluster don't wait for one another.
+      const client = this.#commands.client()
+      if (client.nodes !== undefined) {
+        return this.#commands.on(client, () => client.getBuffer(stored)).then(this.#reading.answered, this.#reading.failed)
+      }
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    return new Promise((resolve, reject) => {
+      this.#asked.push({ stored, resolve, reject })
+      if (this.#asked.length === 1) setImmediate(() => { this.#send() })
+    })
+  }
+
+  /** Never rejects: a failure belongs to those who asked. */
+  async #send (): Promise<void> {
+    const asked = this.#asked
+    this.#asked = []
+    try {
+      const answers = await this.#commands.run((client) => {
+        const pipeline = client.pipeline()
+        for (const { stored } of asked) pipeline.getBuffer(stored)
+        return pipeline.exec()
+      })
+      // What the server answered before is known before: the driver hands on its own batches a tick later.
+      await new Promise<void>((resolve) => { process.nextTick(resolve) })
+      for (let at = 0; at < asked.length; at++) this.#settle(asked[at]!, answers[at]!)
+    } catch (error) {
+      for (const { reject } of asked) reject(error)
+    }
+  }
+
+  #settle ({ resolve, reject }: Asked<T>, [error, bytes]: Answer): void {
+    try {
+      resolve(error === null ? this.#reading.answered(bytes) : this.#reading.failed(this.#commands.failed(error)))
+    } catch (error) {
+      reject(error)
+    }
+  }
+}

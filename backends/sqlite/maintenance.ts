@@ -1,0 +1,189 @@
+// What keeps the table within its bounds: expired entries go first, then the least recently used, a few milliseconds at a time.
+import type { Connection } from './connection.js'
+import type { CacheDatabase } from './database.js'
+import { LEAST_BYTES, type Settings } from './options.js'
+import type { TimeSlices, SliceOptions } from './time-slices.js'
+import type { WriteAheadLog } from './write-ahead-log.js'
+
+// Rows that are deleted between two looks at the clock.
+const ROWS_AT_ONCE = 16
+
+// Nobody waits for the rows that a clear has left, and many requests come after one: they have most of the time.
+const SWEEP_PAUSE_MS = 10
+
+// A little more is evicted than must be, or every flush of a full cache would evict again.
+const KEPT_SHARE = 0.99
+
+// Free pages are used again by later writes. Where they are many, they are given back until few are left.
+const MANY_FREE_SHARE = 0.25
+const FEW_FREE_SHARE = 0.05
+
+// On a disk that was full so much is left to the log and to whoever else writes there.
+const ROOM_BYTES = 8 * 1024 * 1024
+const ROOM_SHARE = 64
+
+// The log is written into the file when it has this share of the size that the file may have, or as SQLite does it, at 4 MiB.
+const LOG_SHARE = 4
+
+// The disk may have more room by now: each cleanup allows the file so much more, but not soon after there was none. Whether there is
+// room is seen only by running out of it, which may cost the whole file.
+const GROWTH = 1.05
+const GROWTH_GAP_MS = 3_600_000
+
+/** What the maintenance needs around it. */
+export interface SqliteMaintenanceOptions {
+  readonly database: CacheDatabase
+  readonly slices: TimeSlices
+  readonly now: () => number
+  readonly settings: Settings
+  readonly writeAheadLog: WriteAheadLog
+}
+
+type Work = (connection: Connection, hasTime: () => boolean) => boolean
+
+/** Eviction and cleanup of one backend. */
+export class SqliteMaintenance {
+  readonly #database: CacheDatabase
+  readonly #slices: TimeSlices
+  readonly #now: () => number
+  readonly #writeAheadLog: WriteAheadLog
+  readonly #maxEntries: number
+  readonly #allowedBytes: number
+  #maxBytes: number
+  #fullAt = -Infinity
+  #stopped = false
+  /** How many entries were deleted to make room. */
+  evictions = 0
+
+  constructor ({ database, slices, now, settings, writeAheadLog }: SqliteMaintenanceOptions) {
+    this.#database = database
+    this.#slices = slices
+    this.#now = now
+    this.#maxEntries = settings.maxEntries
+    this.#writeAheadLog = writeAheadLog
+    this.#allowedBytes = this.#maxBytes = settings.maxBytes
+  }
+
+  /** Bytes of the file in use at most: what the option says, or less since the disk was full. */
+  get maxBytes (): number {
+    return this.#maxBytes
+  }
+
+  /** Ends a cleanup that is under way at its next step. */
+  stop (): void {
+    this.#stopped = true
+  }
+
+  /** Evicts until the table is within its bounds, where it is not. */
+  async makeRoom (): Promise<void> {
+    const isFull = this.#database.use((connection) => this.#excess(connection, this.#maxBytes) > 0)
+    if (isFull) await this.#slices.steps((hasTime) => this.#step((connection) => this.#evict(connection, hasTime), hasTime))
+  }
+
+  /** Evicts so that the file and its log have room where the larger of them took `bytes` and found no more. */
+  async fitInto (bytes: number): Promise<void> {
+    const before = this.#maxBytes
+    this.keepBelow(bytes)
+    try {
+      await this.makeRoom()
+      await this.#slices.steps((hasTime) => this.#step((connection) => this.#shrink(connection, hasTime), hasTime))
+    } catch (error) {
+      this.#bound(before)
+      throw error
+    }
+  }
+
+  /** From now on the file takes less than `bytes`, at which it or its log found no more room. */
+  keepBelow (bytes: number): void {
+    this.#fullAt = this.#now()
+    const most = Math.min(this.#maxBytes, bytes)
+    this.#bound(Math.max(most - Math.max(most / ROOM_SHARE, ROOM_BYTES), most / 2, LEAST_BYTES))
+  }
+
+  #bound (maxBytes: number): void {
+    this.#maxBytes = Math.min(maxBytes, this.#allowedBytes)
+    this.#database.keepLogBelow(this.#maxBytes / LOG_SHARE)
+  }
+
+  /** Drops what has expired, notes what was used, gives back what is free. The background task. */
+  async cleanup (): Promise<void> {
+    if (this.#maxBytes < this.#allowedBytes && this.#now() - this.#fullAt >= GROWTH_GAP_MS) this.#bound(this.#maxBytes * GROWTH)
+    await this.#unhurried((connection, hasTime) => connection.writeTouches(hasTime))
+    await this.#unhurried(sweepSome)
+    await this.#unhurried((connection, hasTime) => this.#dropExpired(connection, hasTime))
+    await this.#unhurried((connection, hasTime) => connection.dropUnusedTables(this.#now(), hasTime))
+    await this.makeRoom()
+    if (this.#database.use((connection) => connection.freeShare() > MANY_FREE_SHARE)) {
+      await this.#unhurried((connection, hasTime) => this.#shrink(connection, hasTime))
+    }
+    // SQLite cuts the file itself off only when all of the log is in it.
+    if (!this.#stopped) this.#database.use((connection) => connection.truncateLog())
+  }
+
+  /** Begins to delete the rows that clears have left. Nobody waits for it: what fails is done, and told of, by the next cleanup. */
+  sweep (): void {
+    this.#unhurried(sweepSome, { pauseMs: SWEEP_PAUSE_MS }).catch(() => {})
+  }
+
+  #write<T> (work: (connection: Connection) => T): T {
+    return this.#database.use((connection) => connection.transact(() => work(connection)))
+  }
+
+  async #unhurried (work: Work, options: SliceOptions = {}): Promise<void> {
+    await this.#slices.steps((hasTime) => this.#stopped || this.#step(work, hasTime), { ref: false, ...options })
+  }
+
+  /** What can wait does not make a log longer that is too long already. */
+  #step (work: Work, hasTime: () => boolean): boolean {
+    return this.#writeAheadLog.isFull() || this.#write((connection) => work(connection, hasTime))
+  }
+
+  #dropExpired (connection: Connection, hasTime: () => boolean): boolean {
+    const at = this.#now()
+    while (connection.dropExpired(at, ROWS_AT_ONCE) > 0) {
+      if (!hasTime()) return false
+    }
+    return true
+  }
+
+  #evict (connection: Connection, hasTime: () => boolean): boolean {
+    const at = this.#now()
+    for (;;) {
+      const excess = this.#excess(connection, this.#maxBytes * KEPT_SHARE)
+      if (excess === 0) return true
+      const max = Math.min(excess, ROWS_AT_ONCE)
+      // What a clear has left counts only among the bytes.
+      if (connection.usedBytes() <= this.#maxBytes * KEPT_SHARE || !connection.sweep(ROWS_AT_ONCE)) {
+        const dropped = connection.dropExpired(at, max) || connection.dropUnused(max)
+        // Nothing of ours is left: what fills the file is somebody else's.
+        if (dropped === 0) return true
+        this.evictions += dropped
+      }
+      if (!hasTime()) return false
+    }
+  }
+
+  /** How many entries must go, as far as that is known: with too many bytes it is not. */
+  #excess (connection: Connection, maxBytes: number): number {
+    if (connection.usedBytes() > maxBytes) return ROWS_AT_ONCE
+    return this.#maxEntries === Infinity ? 0 : Math.max(connection.entries() - this.#maxEntries, 0)
+  }
+
+  #shrink (connection: Connection, hasTime: () => boolean): boolean {
+    while (connection.freeShare() > FEW_FREE_SHARE) {
+      const before = connection.fileBytes()
+      connection.shrink()
+      // A file that was made without auto_vacuum keeps its pages.
+      if (connection.fileBytes() === before) return true
+      if (!hasTime()) return false
+    }
+    return true
+  }
+}
+
+function sweepSome (connection: Connection, hasTime: () => boolean): boolean {
+  while (connection.sweep(ROWS_AT_ONCE)) {
+    if (!hasTime()) return false
+  }
+  return true
+}

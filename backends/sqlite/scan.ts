@@ -1,0 +1,129 @@
+// What walks over many keys: clear by prefix and keys by pattern, in steps of a few milliseconds.
+import { matchesGlob } from '../../registry/glob.js'
+import type { Connection, Listed } from './connection.js'
+import type { Disk } from './disk.js'
+import type { CacheDatabase } from './database.js'
+import { afterKey, keyOf, outsideOf, rangesOf, storedKey, type KeyRange } from './codec.js'
+import type { TimeSlices } from './time-slices.js'
+import type { SqliteWriteQueue } from './write-queue.js'
+
+const ROWS_AT_ONCE = 64
+
+// A clear of many entries begins a new table, which takes a few milliseconds whatever their number, where few others are there to be kept.
+const MANY_ROWS = 1_000
+const FEW_ROWS = 256
+const FEW_BYTES = 1024 * 1024
+
+type Look = (connection: Connection, row: Listed) => void
+type Within = <T>(connection: Connection, work: () => T) => T
+
+/** What a scan needs around it. */
+export interface SqliteScanOptions {
+  readonly database: CacheDatabase
+  readonly slices: TimeSlices
+  readonly now: () => number
+  readonly writes: SqliteWriteQueue
+  readonly disk: Disk
+}
+
+/** Walks over the keys of one backend. */
+export class SqliteScan {
+  readonly #options: SqliteScanOptions
+
+  constructor (options: SqliteScanOptions) {
+    this.#options = options
+  }
+
+  /** Forgets what was put, before this call, under keys that begin with `prefix`. */
+  async clear (prefix: string): Promise<void> {
+    const { writes, disk } = this.#options
+    const later = new Set<string>()
+    writes.clear(prefix)
+    const forgotten = writes.flush()
+    const unlisten = writes.onCommitted((key) => later.add(key))
+    try {
+      await disk.withRoom(async () => await this.#clear(prefix, later), () => 'invalidation')
+      await forgotten
+    } finally {
+      unlisten()
+    }
+  }
+
+  async #clear (prefix: string, later: ReadonlySet<string>): Promise<void> {
+    const { slices, database } = this.#options
+    const isMeant = (text: string): boolean => text.startsWith(prefix) && !later.has(text)
+    if (await slices.retry(() => database.use((connection) => clearAtOnce(connection, prefix, { later, isMeant })))) return
+    await this.#walk(prefix, (connection, { key }) => {
+      if (isMeant(keyOf(key))) connection.remove(key)
+    }, (connection, work) => connection.transact(work))
+  }
+
+  /** The keys of live entries that match `pattern`. */
+  async keys (pattern: string): Promise<string[]> {
+    const { writes, now } = this.#options
+    await writes.flush()
+    const found = new Set<string>()
+    const literal = pattern.slice(0, pattern.search(/[*?]|$/))
+    await this.#walk(literal, (_connection, { key, expiresAt }) => {
+      const text = keyOf(key)
+      if (expiresAt > now() && matchesGlob(pattern, text)) found.add(text)
+    })
+    return [...found]
+  }
+
+  /** Shows `look` every row where keys with this prefix are stored. A row may be shown again when a step is. */
+  async #walk (prefix: string, look: Look, within: Within = (_connection, work) => work()): Promise<void> {
+    const { slices, database } = this.#options
+    for (const { from, before } of rangesOf(prefix)) {
+      let next: KeyRange['from'] | undefined = from
+      await slices.steps((hasTime) => {
+        next = database.use((connection) =>
+          within(connection, () => walkSome(connection, { from: next as KeyRange['from'], before }, { look, hasTime })))
+        return next === undefined
+      })
+    }
+  }
+}
+
+interface Meant {
+  /** The keys under which entries were committed since the clear was called. */
+  readonly later: ReadonlySet<string>
+  readonly isMeant: (key: string) => boolean
+}
+
+/** Clears by way of a new table where that is quicker. Answers whether it did. */
+function clearAtOnce (connection: Connection, prefix: string, { later, isMeant }: Meant): boolean {
+  const [range] = rangesOf(prefix) as [KeyRange]
+  // Half a surrogate pair: what lies in the range need not begin with the prefix.
+  if (range.from !== prefix || listed(connection, range, MANY_ROWS + 1).length <= MANY_ROWS) return false
+  return connection.transact(() => {
+    const others = outsideOf(range).flatMap((outside) => listed(connection, outside, FEW_ROWS + 1))
+    if (others.length + later.size > FEW_ROWS) return false
+    const kept = new Set([...others.map(({ key }) => key).filter((key) => !isMeant(keyOf(key))), ...[...later].map(storedKey)])
+    return bytesOf(connection, kept) <= FEW_BYTES && connection.clear(kept)
+  })
+}
+
+/** Walks as far as time allows. Answers where to go on; undefined at the end. */
+function walkSome (
+  connection: Connection, { from, before }: KeyRange, { look, hasTime }: { look: Look, hasTime: () => boolean }
+): KeyRange['from'] | undefined {
+  for (let start = from; ;) {
+    const rows = listed(connection, { from: start, before }, ROWS_AT_ONCE)
+    for (const row of rows) look(connection, row)
+    const last = rows.at(-1)
+    if (last === undefined || rows.length < ROWS_AT_ONCE) return undefined
+    start = afterKey(last.key)
+    if (!hasTime()) return start
+  }
+}
+
+function listed (connection: Connection, { from, before }: KeyRange, max: number): Listed[] {
+  return connection.sql.list.all(from, before, max) as Listed[]
+}
+
+function bytesOf (connection: Connection, keys: Iterable<string>): number {
+  let bytes = 0
+  for (const key of keys) bytes += (connection.sql.valueBytes.get(key) as number | undefined) ?? 0
+  return bytes
+}

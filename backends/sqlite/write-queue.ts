@@ -1,0 +1,229 @@
+// Writes are gathered and written many to a transaction; reads ask here first.
+import type { StoredEntry } from '../../registry/backend.js'
+import { CACHE_ERR_BACKEND_FAILED } from '../../registry/errors.js'
+import type { Connection } from './connection.js'
+import type { Disk } from './disk.js'
+import { isFull } from './driver.js'
+import type { CacheDatabase } from './database.js'
+import { storedKey } from './codec.js'
+import { stepClock, type TimeSlices } from './time-slices.js'
+import type { WriteAheadLog } from './write-ahead-log.js'
+
+/** A write that waits: an entry, or none where the key is to be forgotten. */
+export interface Write {
+  readonly key: string
+  readonly entry: StoredEntry | undefined
+  readonly bytes: number
+}
+
+/** What the writes need around them. */
+export interface SqliteWriteQueueOptions {
+  readonly slices: TimeSlices
+  readonly now: () => number
+  readonly database: CacheDatabase
+  readonly disk: Disk
+  readonly writeAheadLog: WriteAheadLog
+  /** Called when a batch was written, before it settles. */
+  readonly afterBatch: () => Promise<void>
+}
+
+// Few writes wait this long for company; many are written at the end of the loop's turn.
+const GATHER_MS = 2
+const MANY_WRITES = 32
+const MANY_BYTES = 1024 * 1024
+
+// A loop that sets without awaiting never lets the timers run: beyond this it does the writing itself.
+const INLINE_BYTES = 8 * 1024 * 1024
+const MAX_WAITING_BYTES = 64 * 1024 * 1024
+const WRITE_OVERHEAD_BYTES = 200
+
+const LOG_IS_FULL = 'the write-ahead log is longer than maxBytes, since another process keeps a read transaction on the file open; end that'
+
+class Outcome {
+  readonly settled: Promise<void>
+  resolve!: () => void
+  reject!: (error: unknown) => void
+
+  constructor () {
+    this.settled = new Promise((resolve, reject) => { Object.assign(this, { resolve, reject }) })
+    // Whoever awaits a write learns that it failed; nobody needs to.
+    this.settled.catch(() => {})
+  }
+}
+
+class Batch {
+  readonly writes = new Map<string, Write>()
+  /** What becomes of the sets. They may be refused where deletes are not. */
+  readonly stored = new Outcome()
+  /** What becomes of the whole. */
+  readonly done = new Outcome()
+
+  get hasDeletes (): boolean {
+    return [...this.writes.values()].some(({ entry }) => entry === undefined)
+  }
+
+  /** Makes deletes of the sets: what was there before must not be taken for what could not be stored. Answers whether there were any. */
+  refuseSets (error: unknown): boolean {
+    const sets = [...this.writes.values()].filter(({ entry }) => entry !== undefined)
+    for (const write of sets) this.writes.set(write.key, { ...write, entry: undefined })
+    if (sets.length > 0) this.stored.reject(error)
+    return sets.length > 0
+  }
+
+  resolve (): void {
+    this.stored.resolve()
+    this.done.resolve()
+  }
+
+  reject (error: unknown): void {
+    this.stored.reject(error)
+    this.done.reject(error)
+  }
+}
+
+/** The writes that wait, the last one per key. */
+export class SqliteWriteQueue {
+  readonly #options: SqliteWriteQueueOptions
+  readonly #listeners = new Set<(key: string) => void>()
+  #gathering: Batch | undefined
+  #flushing: Batch | undefined
+  #draining = false
+  #immediate: NodeJS.Immediate | undefined
+  #timer: NodeJS.Timeout | undefined
+  #bytes = 0
+
+  constructor (options: SqliteWriteQueueOptions) {
+    this.#options = options
+  }
+
+  /** How many writes wait. */
+  get waiting (): number {
+    return (this.#gathering?.writes.size ?? 0) + (this.#flushing?.writes.size ?? 0)
+  }
+
+  /** The write that waits for `key`. */
+  find (key: string): Write | undefined {
+    return this.#gathering?.writes.get(key) ?? this.#flushing?.writes.get(key)
+  }
+
+  /** Puts a write in place of the one that waits for its key. Settles when it is committed. */
+  put (key: string, entry: StoredEntry | undefined): Promise<void> {
+    const bytes = key.length * 2 + (entry?.value.byteLength ?? 0) + WRITE_OVERHEAD_BYTES
+    const batch = this.#gathering ??= new Batch()
+    const grownBy = bytes - (batch.writes.get(key)?.bytes ?? 0)
+    if (this.#bytes > 0 && grownBy > 0 && this.#bytes + grownBy > MAX_WAITING_BYTES) {
+      return Promise.reject(new CACHE_ERR_BACKEND_FAILED('sqlite', 'set', 'too many writes are waiting for the database'))
+    }
+    batch.writes.set(key, { key, entry, bytes })
+    this.#bytes += grownBy
+    if (this.#bytes > INLINE_BYTES) this.#writeInline()
+    else this.#schedule()
+    return (entry === undefined ? batch.done : batch.stored).settled
+  }
+
+  /** Forgets the entries that wait under keys which begin with `prefix`. */
+  clear (prefix: string): void {
+    for (const batch of [this.#flushing, this.#gathering]) {
+      for (const { key, entry } of [...batch?.writes.values() ?? []]) {
+        if (entry !== undefined && key.startsWith(prefix)) this.put(key, undefined)
+      }
+    }
+  }
+
+  /** Calls `listener` with every key under which an entry is committed from now on. Answers how to end that. */
+  onCommitted (listener: (key: string) => void): () => void {
+    this.#listeners.add(listener)
+    return () => { this.#listeners.delete(listener) }
+  }
+
+  /** Writes what waits, now. Settles when it is committed, but for sets that were refused; rejects with what the driver throws. */
+  flush (): Promise<void> {
+    const settled = (this.#gathering ?? this.#flushing)?.done.settled ?? Promise.resolve()
+    this.#start()
+    return settled
+  }
+
+  #schedule (): void {
+    if (this.#draining) return
+    // Neither is unref'ed: both end within milliseconds, and a script that awaits its last write must see it settle.
+    this.#immediate ??= setImmediate(() => {
+      this.#immediate = undefined
+      if (this.waiting >= MANY_WRITES || this.#bytes >= MANY_BYTES) this.#start()
+      else this.#timer ??= setTimeout(() => { this.#start() }, GATHER_MS)
+    })
+  }
+
+  #start (): void {
+    clearImmediate(this.#immediate)
+    clearTimeout(this.#timer)
+    this.#immediate = this.#timer = undefined
+    if (!this.#draining) this.#drain()
+  }
+
+  /** Never rejects: a failure belongs to the batch. */
+  async #drain (): Promise<void> {
+    this.#draining = true
+    while (this.#gathering !== undefined) {
+      const batch = this.#flushing = this.#gathering
+      this.#gathering = undefined
+      try {
+        await this.#write(batch)
+        batch.resolve()
+      } catch (error) {
+        batch.reject(error)
+      }
+      for (const { bytes } of batch.writes.values()) this.#bytes -= bytes
+      this.#flushing = undefined
+    }
+    // In the same turn in which nothing was found to wait: a later write starts anew.
+    this.#draining = false
+  }
+
+  async #write (batch: Batch): Promise<void> {
+    const { slices, database, disk, afterBatch } = this.#options
+    const write = async (): Promise<void> => {
+      await slices.steps((hasTime) => database.use((connection) => this.#writeSome(connection, batch, hasTime)))
+      await afterBatch()
+    }
+    try {
+      await disk.withRoom(write, () => batch.hasDeletes ? 'invalidation' : 'store')
+    } catch (error) {
+      if (!isFull(error) || !batch.refuseSets(error)) throw error
+      await disk.withRoom(write, () => 'store')
+    }
+  }
+
+  #writeInline (): void {
+    const before = this.#flushing
+    this.#start()
+    // The start has made its first step when it found nothing under way.
+    if (before === undefined) return
+    const batch = before.writes.size > 0 ? before : this.#gathering
+    try {
+      if (batch !== undefined) this.#options.database.use((connection) => this.#writeSome(connection, batch, stepClock()))
+    } catch {
+      // The batch itself meets the same error, and tells those who wait.
+    }
+  }
+
+  #writeSome (connection: Connection, batch: Batch, hasTime: () => boolean): boolean {
+    if (this.#options.writeAheadLog.isFull()) batch.refuseSets(new CACHE_ERR_BACKEND_FAILED('sqlite', 'set', LOG_IS_FULL))
+    const at = this.#options.now()
+    const written: Write[] = []
+    connection.transact(() => {
+      for (const write of batch.writes.values()) {
+        if (write.entry === undefined) connection.remove(storedKey(write.key))
+        else connection.put(storedKey(write.key), write.entry.value, write.entry.expiresAt, at)
+        written.push(write)
+        if (!hasTime()) break
+      }
+      connection.writeTouches(hasTime)
+    })
+    for (const { key, entry, bytes } of written) {
+      batch.writes.delete(key)
+      this.#bytes -= bytes
+      if (entry !== undefined) for (const listener of this.#listeners) listener(key)
+    }
+    return batch.writes.size === 0
+  }
+}

@@ -1,0 +1,117 @@
+// Reads: near to far, until a tier has it; what a far tier has is copied to the nearer ones with what is left of its life.
+import type { MaybePromise, StoredEntry } from '../../registry/backend.js'
+import { Deadline } from '../../registry/deadline.js'
+import { CACHE_ERR_BACKEND_FAILED } from '../../registry/errors.js'
+import type { Fence } from '../../registry/fence.js'
+import { andThen } from '../../registry/maybe-promise.js'
+import { UNAVAILABLE, type Asking, type Read, type Tier } from './tier.js'
+
+/** What the methods of the backend share. */
+export interface Shared {
+  /** Near to far. */
+  readonly tiers: readonly Tier[]
+  readonly fence: Fence
+  readonly deadlineMs: number
+  /** What a tier before the last one keeps of an entry. */
+  readonly capped: (key: string, entry: StoredEntry) => StoredEntry
+}
+
+/** One read: its tiers share one deadline, which begins with the first of them that has no answer at once. */
+class OneRead implements Asking {
+  #deadline: Deadline | undefined
+  readonly #deadlineMs: number
+
+  constructor ({ deadlineMs }: Shared) {
+    this.#deadlineMs = deadlineMs
+  }
+
+  get deadline (): Deadline {
+    this.#deadline ??= new Deadline(this.#deadlineMs)
+    return this.#deadline
+  }
+}
+
+/** No tier could say: an error. One that could, and had nothing, makes it a miss. */
+function failure ({ tiers }: Shared, operation: string): Error {
+  return new CACHE_ERR_BACKEND_FAILED('tiered', operation, 'no tier could say', {
+    cause: tiers.findLast(({ error }) => error !== undefined)?.error
+  })
+}
+
+/** The live entry under `key` in the nearest tier that has it. Throws CACHE_ERR_BACKEND_FAILED when no tier could say. */
+export function read (shared: Shared, key: string): MaybePromise<StoredEntry | undefined> {
+  const mark = shared.fence.mark
+  const asking = new OneRead(shared)
+  const next = (index: number, couldSay: boolean): MaybePromise<StoredEntry | undefined> => {
+    const tier = shared.tiers[index]
+    if (tier === undefined) {
+      if (!couldSay) throw failure(shared, 'get')
+      return undefined
+    }
+    return andThen(tier.read(key, asking), (found) => {
+      if (found === UNAVAILABLE) return next(index + 1, couldSay)
+      if (found === undefined) return next(index + 1, true)
+      return index === 0 ? found : copied(shared, { key, mark, index, found })
+    })
+  }
+  return next(0, false)
+}
+
+/** The same for several keys, a step for each tier. */
+export function readMany (shared: Shared, keys: readonly string[]): MaybePromise<Array<StoredEntry | undefined>> {
+  const mark = shared.fence.mark
+  const asking = new OneRead(shared)
+  const found = new Map<string, StoredEntry>()
+  const said = new Set<string>()
+  const next = (index: number): MaybePromise<Array<StoredEntry | undefined>> => {
+    const tier = shared.tiers[index]
+    const left = [...new Set(keys)].filter((key) => !found.has(key))
+    if (tier === undefined || left.length === 0) {
+      if (left.some((key) => !said.has(key))) throw failure(shared, 'getMany')
+      return keys.map((key) => found.get(key))
+    }
+    return andThen(tier.readMany(left, asking), (reads: readonly Read[]) => {
+      for (const [at, one] of reads.entries()) {
+        const key = left[at] as string
+        if (one === UNAVAILABLE) continue
+        said.add(key)
+        if (one !== undefined) found.set(key, index === 0 ? one : copied(shared, { key, mark, index, found: one }))
+      }
+      return next(index + 1)
+    })
+  }
+  return next(0)
+}
+
+/** Whether a tier has an entry under `key`. */
+export function has (shared: Shared, key: string): MaybePromise<boolean> {
+  const asking = new OneRead(shared)
+  const next = (index: number, couldSay: boolean): MaybePromise<boolean> => {
+    const tier = shared.tiers[index]
+    if (tier === undefined) {
+      if (!couldSay) throw failure(shared, 'has')
+      return false
+    }
+    return andThen(tier.has(key, asking), (said) => said === true || next(index + 1, couldSay || said === false))
+  }
+  return next(0, false)
+}
+
+/** `found`, after the tiers before it were given a copy; not when the key was changed since it was asked for. */
+function copied (
+  { tiers, fence, capped }: Shared, { key, mark, index, found }: { key: string, mark: number, index: number, found: StoredEntry }
+): StoredEntry {
+  if (fence.movedSince(mark, () => [key])) return found
+  const entry = owning(found)
+  for (const tier of tiers.slice(0, index)) tier.copy(key, capped(key, entry))
+  return entry
+}
+
+/** `entry`, with bytes that don't keep a larger piece of memory alive. */
+function owning (entry: StoredEntry): StoredEntry {
+  const { value, expiresAt } = entry
+  if (value.buffer.byteLength <= value.byteLength * 2) return entry
+  const bytes = Buffer.allocUnsafeSlow(value.byteLength)
+  bytes.set(value)
+  return { value: bytes, expiresAt }
+}
