@@ -1,5 +1,4 @@
 // The file backend itself: small entries are answered at once, changes take their turn, everything long goes in steps.
-import { closeSync, unlinkSync } from 'node:fs'
 import type { BackendStats, CacheBackend, ClearOptions, MaybePromise, StoredEntry } from '../../registry/backend.js'
 import type { BackgroundTask } from '../../registry/background.js'
 import { keepAliveDuring } from '../../registry/alive.js'
@@ -8,21 +7,19 @@ import { spoiltNotice } from '../../registry/own-file.js'
 import { refusal } from '../../registry/refusal.js'
 import type { BackendContext } from '../../registry/registry.js'
 import { Folder } from './folder.js'
-import { encodeHead, HEAD_BYTES, decodeRecord } from '../../registry/codec.js'
+import { encodeHead, HEAD_BYTES } from '../../registry/codec.js'
 import { FileScan } from './scan.js'
 import { FileReadCache } from './read-cache.js'
 import type { Settings } from './options.js'
-import { EntryPaths, type EntryPath } from './paths.js'
-import { SmallFileReader, headOf, isTrusted, openEntry, readAndClose, touch, TOUCH_AFTER_MS, type OpenFile } from './entry-file.js'
+import { EntryPaths } from './paths.js'
+import { SmallFileReader, TOUCH_AFTER_MS } from './entry-file.js'
 import { FileMaintenance } from './maintenance.js'
-import { FileWriter, statIfThere } from './file-writer.js'
+import { FileWriter } from './file-writer.js'
+import { MAX_FILE_BYTES, SlowReader } from './slow-reader.js'
 import { FileWriteQueue, type FileChange } from './write-queue.js'
 
 /** How long closing waits for a slow disk before it refuses the changes that wait. */
 const CLOSE_PATIENCE_MS = 1_000
-
-// Far below what a Buffer, and a number of 32 bits, can hold.
-const MAX_FILE_BYTES = 1_000_000_000
 
 // Uses at one instant have an order too, and after the clock was set back; file systems and libuv keep microseconds.
 const USE_STEP_MS = 0.01
@@ -34,16 +31,15 @@ export class FileBackend implements CacheBackend {
   readonly #folder: Folder
   readonly #paths: EntryPaths
   readonly #small = new SmallFileReader()
+  readonly #slow: SlowReader
   readonly #cache = new FileReadCache()
   readonly #writer: FileWriter
   readonly #writes: FileWriteQueue
   readonly #maintenance: FileMaintenance
   readonly #scan: FileScan
   readonly #cleanup: BackgroundTask
-  readonly #noteSpoilt: (path: string) => void
   readonly #underWay = new Set<Promise<unknown>>()
   #latestUseAt = 0
-  #damaged = 0
   #closing: Promise<void> | undefined
 
   /** A backend that is ready. Throws CACHE_ERR_OPTION when the folder can't be used. */
@@ -55,9 +51,10 @@ export class FileBackend implements CacheBackend {
     this.#paths = new EntryPaths(this.#folder, (entryPath) => { this.#cache.drop(entryPath) })
     this.#writer = new FileWriter(this.#folder, settings.fsync)
     this.#writes = new FileWriteQueue((change) => this.#carryOut(change))
-    this.#noteSpoilt = spoiltNotice(context.log)
+    const noteSpoilt = spoiltNotice(context.log)
     const around = { folder: this.#folder, writes: this.#writes, now: context.now, goOn: () => { this.#endWhenClosed() } }
-    this.#maintenance = new FileMaintenance({ ...around, maxBytes: settings.maxBytes, noteSpoilt: this.#noteSpoilt, log: context.log })
+    this.#maintenance = new FileMaintenance({ ...around, maxBytes: settings.maxBytes, noteSpoilt, log: context.log })
+    this.#slow = new SlowReader({ ...around, useAt: () => this.#useAt(), maintenance: this.#maintenance, noteSpoilt })
     this.#scan = new FileScan(around)
     this.#cleanup = context.background.every('file cleanup', settings.cleanupIntervalMs, () => this.#clean())
   }
@@ -73,26 +70,8 @@ export class FileBackend implements CacheBackend {
       const entry = this.#cache.get(entryPath) ?? this.#cache.read(entryPath, (isHeld) => this.#small.read(entryPath, isHeld))
       if (entry !== undefined && entry.expiresAt > at) return entry
     }
-    return this.#look(entryPath)
-  }
-
-  /** Reads a file after looking at what it is: an old, a large or a damaged one, or one whose use is to be noted. */
-  #look (entryPath: EntryPath): MaybePromise<StoredEntry | undefined> {
-    entryPath.usedAt = -Infinity
-    const file = openEntry(entryPath.path)
-    if (file === undefined) return undefined
-    if (!isTrusted(file) || file.expiresAt <= this.#now() || file.size > MAX_FILE_BYTES) {
-      closeSync(file.descriptor)
-      if (!isTrusted(file)) this.#damaged++
-      if (file.standing === 'spoilt') this.#noteSpoilt(entryPath.path)
-      this.#discard(entryPath, file)
-      return undefined
-    }
-    const usedAt = touch(file, this.#useAt())
-    const bytes = readAndClose(file)
-    if (bytes instanceof Promise) return this.#later(bytes.then((all) => this.#check(all, entryPath, file)))
-    entryPath.usedAt = usedAt
-    return this.#check(bytes, entryPath, file)
+    const read = this.#slow.read(entryPath)
+    return read instanceof Promise ? this.#later(read) : read
   }
 
   getMany (keys: readonly string[]): MaybePromise<Array<StoredEntry | undefined>> {
@@ -105,14 +84,7 @@ export class FileBackend implements CacheBackend {
     const entryPath = this.#paths.of(key)
     const waiting = this.#writes.find(entryPath.name)
     if (waiting !== undefined) return this.#alive(waiting.entry) !== undefined
-    const file = openEntry(entryPath.path)
-    if (file === undefined) return false
-    try {
-      const head = isTrusted(file) ? headOf(file) : undefined
-      return head !== undefined && head.key.equals(entryPath.key) && Math.min(head.expiresAt, file.expiresAt) > this.#now()
-    } finally {
-      closeSync(file.descriptor)
-    }
+    return this.#slow.has(entryPath)
   }
 
   set (key: string, { value, expiresAt }: StoredEntry): Promise<void> {
@@ -169,7 +141,7 @@ export class FileBackend implements CacheBackend {
       bytes,
       maxBytes: this.#settings.maxBytes,
       evictions: this.#maintenance.evictions,
-      damagedFiles: this.#damaged,
+      damagedFiles: this.#slow.damaged,
       waitingWrites
     }
   }
@@ -211,23 +183,6 @@ export class FileBackend implements CacheBackend {
     const { value, expiresAt } = entry
     const contents = { head: encodeHead(key, entry), value, expiresAt, usedAt: this.#useAt() }
     await this.#maintenance.keep(contents.head.length + value.byteLength, () => this.#writer.put(name, contents))
-  }
-
-  #check (bytes: Buffer, entryPath: EntryPath, file: OpenFile): StoredEntry | undefined {
-    const entry = bytes.length === file.size ? decodeRecord(bytes, entryPath.key) : undefined
-    if (entry !== undefined) return this.#alive(entry)
-    this.#damaged++
-    this.#discard(entryPath, file)
-    return undefined
-  }
-
-  /** Removes a file that is of no use, unless it was replaced meanwhile. Where that fails, the next set or cleanup does it. */
-  #discard ({ name, path }: EntryPath, { inode, size }: OpenFile): void {
-    try {
-      if (this.#writes.find(name) !== undefined || statIfThere(path)?.ino !== inode) return
-      unlinkSync(path)
-      this.#maintenance.grow(-size)
-    } catch {}
   }
 
   #alive (entry: StoredEntry | undefined): StoredEntry | undefined {

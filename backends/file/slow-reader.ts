@@ -1,0 +1,83 @@
+// Reads a file after looking at what it is: an old, a large or a damaged one, or one whose use is to be noted.
+import { closeSync, unlinkSync } from 'node:fs'
+import type { MaybePromise, StoredEntry } from '../../registry/backend.js'
+import { decodeRecord } from '../../registry/codec.js'
+import { headOf, isTrusted, openEntry, readAndClose, touch, type OpenFile } from './entry-file.js'
+import { statIfThere } from './file-writer.js'
+import type { FileMaintenance } from './maintenance.js'
+import type { EntryPath } from './paths.js'
+import type { FileWriteQueue } from './write-queue.js'
+
+// Far below what a Buffer, and a number of 32 bits, can hold.
+export const MAX_FILE_BYTES = 1_000_000_000
+
+/** What a slow read needs around it. */
+export interface SlowReaderOptions {
+  readonly now: () => number
+  /** The instant that is noted for a use that happens now. */
+  readonly useAt: () => number
+  readonly writes: FileWriteQueue
+  readonly maintenance: FileMaintenance
+  /** Told of a file that everybody could write, which is removed. */
+  readonly noteSpoilt: (path: string) => void
+}
+
+export class SlowReader {
+  /** Files that were damaged, and removed. */
+  damaged = 0
+  readonly #options: SlowReaderOptions
+
+  constructor (options: SlowReaderOptions) {
+    this.#options = options
+  }
+
+  /** The live entry at `entryPath`; a promise where the file is large. A file that is of no use is removed. */
+  read (entryPath: EntryPath): MaybePromise<StoredEntry | undefined> {
+    const { now, useAt, noteSpoilt } = this.#options
+    entryPath.usedAt = -Infinity
+    const file = openEntry(entryPath.path)
+    if (file === undefined) return undefined
+    if (!isTrusted(file) || file.expiresAt <= now() || file.size > MAX_FILE_BYTES) {
+      closeSync(file.descriptor)
+      if (!isTrusted(file)) this.damaged++
+      if (file.standing === 'spoilt') noteSpoilt(entryPath.path)
+      this.#discard(entryPath, file)
+      return undefined
+    }
+    const usedAt = touch(file, useAt())
+    const bytes = readAndClose(file)
+    if (bytes instanceof Promise) return bytes.then((all) => this.#check(all, entryPath, file))
+    entryPath.usedAt = usedAt
+    return this.#check(bytes, entryPath, file)
+  }
+
+  /** Whether there is a live entry at `entryPath`, as far as its head tells. */
+  has (entryPath: EntryPath): boolean {
+    const file = openEntry(entryPath.path)
+    if (file === undefined) return false
+    try {
+      const head = isTrusted(file) ? headOf(file) : undefined
+      return head !== undefined && head.key.equals(entryPath.key) && Math.min(head.expiresAt, file.expiresAt) > this.#options.now()
+    } finally {
+      closeSync(file.descriptor)
+    }
+  }
+
+  #check (bytes: Buffer, entryPath: EntryPath, file: OpenFile): StoredEntry | undefined {
+    const entry = bytes.length === file.size ? decodeRecord(bytes, entryPath.key) : undefined
+    if (entry !== undefined) return entry.expiresAt > this.#options.now() ? entry : undefined
+    this.damaged++
+    this.#discard(entryPath, file)
+    return undefined
+  }
+
+  /** Removes a file that is of no use, unless it was replaced meanwhile. Where that fails, the next set or cleanup does it. */
+  #discard ({ name, path }: EntryPath, { inode, size }: OpenFile): void {
+    const { writes, maintenance } = this.#options
+    try {
+      if (writes.find(name) !== undefined || statIfThere(path)?.ino !== inode) return
+      unlinkSync(path)
+      maintenance.grow(-size)
+    } catch {}
+  }
+}
