@@ -18,3 +18,10 @@ export function hold (among: Set<Promise<unknown>>, work: Promise<unknown>): voi
   among.add(work)
   work.then(over, over)
 }
+
+/** A promise that is settled from outside. */
+export class Deferred {
+  resolve!: () => void
+  reject!: (error: unknown) => void
+  readonly promise = new Promise<void>((resolve, reject) => { Object.assign(this, { resolve, reject }) })
+}

@@ -5,7 +5,7 @@ import { WriteQueue } from '../../registry/write-queue.js'
 import type { BackendContext } from '../../registry/registry.js'
 import type { Commands } from './commands.js'
 import { TimedWrites } from './timed-writes.js'
-import { decodeValue, expiryOf, HEADER_BYTES, keyOf, storedKey, storedPrefix } from './codec.js'
+import { decodeValue, expiryOf, HEADER_BYTES, keyOf, storedText, storedPrefix } from './codec.js'
 import { walk } from './scan.js'
 import { SizeLimit } from './size-limit.js'
 import type { Settings } from './options.js'
@@ -107,7 +107,7 @@ export class RedisBackend implements CacheBackend {
   }
 
   #stored (key: string): string {
-    return this.#prefix + storedKey(key)
+    return this.#prefix + storedText(key)
   }
 
   readonly #entry = (bytes: Buffer | null): StoredEntry | undefined => {

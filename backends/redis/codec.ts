@@ -12,7 +12,7 @@ function earliest (...found: readonly number[]): number {
 }
 
 /** The text under which `key` is stored, behind the prefix. */
-export function storedKey (key: string): string {
+export function storedText (key: string): string {
   if (key.isWellFormed() && !key.includes(SPELLED_OUT)) return key
   const at = earliest(key.isWellFormed() ? -1 : key.search(LONE_SURROGATE), key.indexOf(SPELLED_OUT))
   return key.slice(0, at) + SPELLED_OUT + Buffer.from(key.slice(at), 'utf16le').toString('base64')

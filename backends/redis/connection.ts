@@ -2,6 +2,7 @@
 import { setTimeout as after } from 'node:timers'
 import { Deadline } from '../../registry/deadline.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
+import { noop } from '../../registry/maybe-promise.js'
 import type { BackendContext } from '../../registry/registry.js'
 import { loadDriver, type Client, type Driver, type OwnClient } from './driver.js'
 import { failure, failureOf, type Failure } from './errors.js'
@@ -205,5 +206,3 @@ function hearOut (client: OwnClient): void {
     }
   })
 }
-
-const noop = (): void => {}

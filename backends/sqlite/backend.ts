@@ -9,7 +9,7 @@ import type { Connection } from './connection.js'
 import { Disk } from './disk.js'
 import { isBusy, type Driver } from './driver.js'
 import { CacheDatabase } from './database.js'
-import { storedKey } from './codec.js'
+import { storedText } from './codec.js'
 import { SqliteScan } from './scan.js'
 import type { Settings } from './options.js'
 import { TimeSlices } from './time-slices.js'
@@ -80,7 +80,7 @@ export class SqliteBackend implements CacheBackend {
     return this.#read('has', (connection) => {
       const waiting = this.#writes.find(key)
       if (waiting !== undefined) return (waiting.entry?.expiresAt ?? 0) > this.#now()
-      return connection.sql.has.get(storedKey(key), this.#now()) !== undefined
+      return connection.sql.has.get(storedText(key), this.#now()) !== undefined
     })
   }
 
@@ -178,7 +178,7 @@ export class SqliteBackend implements CacheBackend {
     if (waiting !== undefined) {
       return waiting.entry !== undefined && waiting.entry.expiresAt > at ? waiting.entry : undefined
     }
-    const stored = storedKey(key)
+    const stored = storedText(key)
     const row = connection.find(stored, at)
     if (row === undefined) return undefined
     connection.touch(row, at)

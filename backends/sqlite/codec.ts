@@ -7,7 +7,7 @@ const LONE_SURROGATE = /\p{Surrogate}/u
 const LAST_CODE_POINT = 0x10FFFF
 
 /** The text under which `key` is stored. */
-export function storedKey (key: string): string {
+export function storedText (key: string): string {
   if (key.isWellFormed() && !key.startsWith(SPELLED_OUT)) return key
   return SPELLED_OUT + Buffer.from(key, 'utf16le').toString('base64')
 }

@@ -3,7 +3,7 @@ import { matchesGlob } from '../../registry/glob.js'
 import type { Connection, Listed } from './connection.js'
 import type { Disk } from './disk.js'
 import type { CacheDatabase } from './database.js'
-import { afterKey, keyOf, outsideOf, rangesOf, storedKey, type KeyRange } from './codec.js'
+import { afterKey, keyOf, outsideOf, rangesOf, storedText, type KeyRange } from './codec.js'
 import type { TimeSlices } from './time-slices.js'
 import type { SqliteWriteQueue } from './write-queue.js'
 
@@ -99,7 +99,7 @@ function clearAtOnce (connection: Connection, prefix: string, { later, isMeant }
   return connection.transact(() => {
     const others = outsideOf(range).flatMap((outside) => listed(connection, outside, FEW_ROWS + 1))
     if (others.length + later.size > FEW_ROWS) return false
-    const kept = new Set([...others.map(({ key }) => key).filter((key) => !isMeant(keyOf(key))), ...[...later].map(storedKey)])
+    const kept = new Set([...others.map(({ key }) => key).filter((key) => !isMeant(keyOf(key))), ...[...later].map(storedText)])
     return bytesOf(connection, kept) <= FEW_BYTES && connection.clear(kept)
   })
 }

@@ -1,11 +1,12 @@
 // Writes are gathered and written many to a transaction; reads ask here first.
 import type { StoredEntry } from '../../registry/backend.js'
 import { CACHE_ERR_BACKEND_FAILED } from '../../registry/errors.js'
+import { Deferred, noop } from '../../registry/maybe-promise.js'
 import type { Connection } from './connection.js'
 import type { Disk } from './disk.js'
 import { isFull } from './driver.js'
 import type { CacheDatabase } from './database.js'
-import { storedKey } from './codec.js'
+import { storedText } from './codec.js'
 import { stepClock, type TimeSlices } from './time-slices.js'
 import type { WriteAheadLog } from './write-ahead-log.js'
 
@@ -39,24 +40,17 @@ const WRITE_OVERHEAD_BYTES = 200
 
 const LOG_IS_FULL = 'the write-ahead log is longer than maxBytes, since another process keeps a read transaction on the file open; end that'
 
-class Outcome {
-  readonly settled: Promise<void>
-  resolve!: () => void
-  reject!: (error: unknown) => void
-
-  constructor () {
-    this.settled = new Promise((resolve, reject) => { Object.assign(this, { resolve, reject }) })
-    // Whoever awaits a write learns that it failed; nobody needs to.
-    this.settled.catch(() => {})
-  }
-}
-
 class Batch {
   readonly writes = new Map<string, Write>()
   /** What becomes of the sets. They may be refused where deletes are not. */
-  readonly stored = new Outcome()
+  readonly stored = new Deferred()
   /** What becomes of the whole. */
-  readonly done = new Outcome()
+  readonly done = new Deferred()
+
+  constructor () {
+    // Whoever awaits a write learns that it failed; nobody needs to.
+    for (const { promise } of [this.stored, this.done]) promise.catch(noop)
+  }
 
   get hasDeletes (): boolean {
     return [...this.writes.values()].some(({ entry }) => entry === undefined)
@@ -118,7 +112,7 @@ export class SqliteWriteQueue {
     this.#bytes += grownBy
     if (this.#bytes > INLINE_BYTES) this.#writeInline()
     else this.#schedule()
-    return (entry === undefined ? batch.done : batch.stored).settled
+    return (entry === undefined ? batch.done : batch.stored).promise
   }
 
   /** Forgets the entries that wait under keys which begin with `prefix`. */
@@ -138,7 +132,7 @@ export class SqliteWriteQueue {
 
   /** Writes what waits, now. Settles when it is committed, but for sets that were refused; rejects with what the driver throws. */
   flush (): Promise<void> {
-    const settled = (this.#gathering ?? this.#flushing)?.done.settled ?? Promise.resolve()
+    const settled = (this.#gathering ?? this.#flushing)?.done.promise ?? Promise.resolve()
     this.#start()
     return settled
   }
@@ -212,8 +206,8 @@ export class SqliteWriteQueue {
     const written: Write[] = []
     connection.transact(() => {
       for (const write of batch.writes.values()) {
-        if (write.entry === undefined) connection.remove(storedKey(write.key))
-        else connection.put(storedKey(write.key), write.entry.value, write.entry.expiresAt, at)
+        if (write.entry === undefined) connection.remove(storedText(write.key))
+        else connection.put(storedText(write.key), write.entry.value, write.entry.expiresAt, at)
         written.push(write)
         if (!hasTime()) break
       }

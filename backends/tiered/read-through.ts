@@ -4,7 +4,8 @@ import { Deadline } from '../../registry/deadline.js'
 import { CACHE_ERR_BACKEND_FAILED } from '../../registry/errors.js'
 import type { Fence } from '../../registry/fence.js'
 import { andThen } from '../../registry/maybe-promise.js'
-import { UNAVAILABLE, type Asking, type Read, type Tier } from './tier.js'
+import { UNAVAILABLE, type Read } from '../../registry/unavailable.js'
+import type { Asking, Tier } from './tier.js'
 
 /** What the methods of the backend share. */
 export interface Shared {

@@ -1,15 +1,12 @@
 // One tier: read within a deadline, believed only where nothing is in doubt, left alone while it fails.
 import type { CacheBackend, ClearOptions, MaybePromise, StoredEntry } from '../../registry/backend.js'
-import { type Deadline, HELD_UP } from '../../registry/deadline.js'
+import { HELD_UP, NO_ANSWER, type Deadline, type Wait } from '../../registry/deadline.js'
 import type { BackendContext } from '../../registry/registry.js'
+import { UNAVAILABLE, type Read } from '../../registry/unavailable.js'
 import { TierWriteQueue, MAX_UNCONFIRMED } from './write-queue.js'
 import { andThen, isPromise } from '../../registry/maybe-promise.js'
 import { all, settle, type Settled } from './settled.js'
-import { Breaker, share } from './patience.js'
-
-/** The tier could not say. Not a miss: nothing is known of what it holds. */
-export const UNAVAILABLE = Symbol('unsaid')
-export type Read = StoredEntry | undefined | typeof UNAVAILABLE
+import { TierPause } from './tier-pause.js'
 
 /** Copies under way at most; beyond, what is read is not copied. */
 const MAX_COPIES = 100
@@ -34,7 +31,7 @@ export class Tier {
   error: unknown
   readonly #sharing: number
   readonly #now: () => number
-  readonly #breaker: Breaker
+  readonly #pause: TierPause
   readonly #writes: TierWriteQueue
 
   constructor ({ name, backend, sharing }: TierOptions, { now, log }: BackendContext) {
@@ -42,8 +39,8 @@ export class Tier {
     this.name = name
     this.backend = backend
     this.#now = now
-    this.#breaker = new Breaker(now)
-    this.#writes = new TierWriteQueue(backend, this.#breaker, () => {
+    this.#pause = new TierPause(now)
+    this.#writes = new TierWriteQueue(backend, this.#pause, () => {
       const cure = backend.clear === undefined ? "which it can't; restart to use it again" : 'which is tried again and again'
       log.warn({ tier: name, unconfirmed: MAX_UNCONFIRMED },
         `cache: a tier did not confirm too many changes, nothing is read from it until it was cleared, ${cure}`)
@@ -102,7 +99,7 @@ export class Tier {
 
   /** Keeps a copy of what another tier holds, if it is well and has nothing else to do with the key. Not waited for. */
   copy (key: string, entry: StoredEntry): void {
-    if (this.#breaker.isWell && this.#writes.running < MAX_COPIES && !this.isInDoubt(key)) this.change(key, entry)
+    if (this.#pause.isWell && this.#writes.running < MAX_COPIES && !this.isInDoubt(key)) this.change(key, entry)
   }
 
   /** Tries again what was not confirmed. */
@@ -112,7 +109,7 @@ export class Tier {
 
   /** What the tier says, by way of `use`, which throws when that makes no sense. */
   #ask<T> (call: () => MaybePromise<unknown>, asking: Asking, use: (answer: unknown) => T): MaybePromise<T | typeof UNAVAILABLE> {
-    if (!this.#breaker.admits()) return UNAVAILABLE
+    if (!this.#pause.admits()) return UNAVAILABLE
     try {
       const answer = call()
       return isPromise(answer) ? this.#awaited(answer, asking, use) : this.#said(use(answer))
@@ -131,13 +128,13 @@ export class Tier {
   }
 
   #said<T> (answer: T): T {
-    this.#breaker.succeeded()
+    this.#pause.succeeded()
     return answer
   }
 
   #unsaid (error: unknown): typeof UNAVAILABLE {
     this.error = error
-    if (error !== HELD_UP) this.#breaker.failed()
+    if (error !== HELD_UP) this.#pause.failed()
     return UNAVAILABLE
   }
 
@@ -157,5 +154,18 @@ export class Tier {
 
   #alive (entry: StoredEntry | undefined): StoredEntry | undefined {
     return entry !== undefined && entry.expiresAt > this.#now() ? entry : undefined
+  }
+}
+
+/** What `promise` brings; rejects when it takes longer than an equal share of what is left of `deadline` for `tiers` tiers. */
+async function share<T> (deadline: Deadline, tiers: number, promise: Promise<T>): Promise<T> {
+  let wait: Wait | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    wait = deadline.wait((heldUp) => reject(heldUp ? HELD_UP : NO_ANSWER), { sharing: tiers })
+  })
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    wait?.cancel()
   }
 }

@@ -1,9 +1,9 @@
 // A tier's changes: in call order for each key, and remembered until they are confirmed, so that nobody reads around them.
 import type { CacheBackend, ClearOptions, MaybePromise, StoredEntry } from '../../registry/backend.js'
 import { isRefusal } from '../../registry/refusal.js'
-import { isPromise } from '../../registry/maybe-promise.js'
+import { Deferred, isPromise, noop } from '../../registry/maybe-promise.js'
 import { settle, type Settled } from './settled.js'
-import type { Breaker } from './patience.js'
+import type { TierPause } from './tier-pause.js'
 
 /** What a tier is to hold under a key that has a change under way, or one that it did not confirm. */
 interface KeyState {
@@ -11,17 +11,7 @@ interface KeyState {
   entry: StoredEntry | undefined
   running: boolean
   /** The change that waits for the one under way. A later one takes its place, and settles it. */
-  next: Next | undefined
-}
-
-class Next {
-  readonly settled: Promise<void>
-  resolve!: () => void
-  reject!: (error: unknown) => void
-
-  constructor () {
-    this.settled = new Promise((resolve, reject) => { Object.assign(this, { resolve, reject }) })
-  }
+  next: Deferred | undefined
 }
 
 /**
@@ -38,7 +28,7 @@ const RETRIES = 256
 
 export class TierWriteQueue {
   readonly #backend: CacheBackend
-  readonly #breaker: Breaker
+  readonly #pause: TierPause
   readonly #overflowed: () => void
   readonly #byKey = new Map<string, KeyState>()
   /** Keys whose last change failed; the one that was tried longest ago comes first. */
@@ -47,9 +37,9 @@ export class TierWriteQueue {
   readonly #prefixes = new Map<string, { failed: boolean }>()
   #running = 0
 
-  constructor (backend: CacheBackend, breaker: Breaker, overflowed: () => void) {
+  constructor (backend: CacheBackend, pause: TierPause, overflowed: () => void) {
     this.#backend = backend
-    this.#breaker = breaker
+    this.#pause = pause
     this.#overflowed = overflowed
   }
 
@@ -74,8 +64,8 @@ export class TierWriteQueue {
     const state = this.#byKey.get(key)
     if (state === undefined || !state.running) return this.#run(key, state, entry)
     state.entry = entry
-    state.next ??= new Next()
-    return state.next.settled
+    state.next ??= new Deferred()
+    return state.next.promise
   }
 
   /** Forgets what begins with `prefix`, after changes under way there. */
@@ -87,8 +77,8 @@ export class TierWriteQueue {
     this.#prefixes.set(prefix, record)
     const cleared = settle(() => this.#backend.clear?.(prefix, options))
     const [outcome, ...others] = await Promise.all([cleared, ...before.map(async (change) => await settle(() => change))])
-    if (outcome === undefined) this.#breaker.succeeded()
-    else this.#breaker.failed()
+    if (outcome === undefined) this.#pause.succeeded()
+    else this.#pause.failed()
     if (this.#prefixes.get(prefix) === record) {
       if (outcome === undefined) this.#prefixes.delete(prefix)
       else this.#clearFailed(record)
@@ -99,11 +89,11 @@ export class TierWriteQueue {
 
   /** Tries again what was not confirmed, without waiting for it: the last change of a key decides, and it is a delete. */
   retry (): void {
-    if (this.unconfirmed === 0 || !this.#breaker.admits()) return
+    if (this.unconfirmed === 0 || !this.#pause.admits()) return
     for (const [prefix, { failed }] of this.#prefixes) {
       if (failed && this.#backend.clear !== undefined) this.clear(prefix).catch(noop)
     }
-    const tries = this.#breaker.isWell ? RETRIES : 1
+    const tries = this.#pause.isWell ? RETRIES : 1
     for (const key of [...this.#failed].slice(0, tries)) {
       // Never rejects: a failure is remembered where the key is.
       settle(() => this.#run(key, this.#byKey.get(key), undefined))
@@ -117,14 +107,14 @@ export class TierWriteQueue {
         throw new Error('too many changes are under way')
       }
       // To forget is always tried: it is asked for on purpose, and what can't be forgotten must be known.
-      if (entry !== undefined && !this.#breaker.admits()) throw new Error('it fails, and is left alone for a moment')
+      if (entry !== undefined && !this.#pause.admits()) throw new Error('it fails, and is left alone for a moment')
       answer = entry === undefined ? this.#backend.delete(key) : this.#backend.set(key, entry)
     } catch (error) {
       this.#over(key, known ?? this.#open(key), { error })
       throw error
     }
     if (!isPromise(answer)) {
-      this.#breaker.succeeded()
+      this.#pause.succeeded()
       if (known !== undefined) this.#over(key, known, undefined)
       return undefined
     }
@@ -142,7 +132,7 @@ export class TierWriteQueue {
     this.#running--
     this.#over(key, state, outcome)
     if (outcome !== undefined) throw outcome.error
-    this.#breaker.succeeded()
+    this.#pause.succeeded()
   }
 
   #open (key: string): KeyState {
@@ -155,8 +145,8 @@ export class TierWriteQueue {
   #over (key: string, state: KeyState, failure: Settled): void {
     const { next } = state
     state.running = false
-    if (failure !== undefined && isRefusal(failure.error)) this.#breaker.succeeded()
-    else if (failure !== undefined) this.#breaker.failed()
+    if (failure !== undefined && isRefusal(failure.error)) this.#pause.succeeded()
+    else if (failure !== undefined) this.#pause.failed()
     if (next !== undefined) {
       state.next = undefined
       // In this very turn: nothing gets in between.
@@ -196,4 +186,3 @@ export class TierWriteQueue {
 }
 
 const NOTHING = { entry: undefined }
-const noop = (): void => {}

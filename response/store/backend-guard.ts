@@ -2,6 +2,7 @@
 import type { CacheBackend, MaybePromise, StoredEntry } from '../../registry/backend.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import { isRefusal } from '../../registry/refusal.js'
+import { UNAVAILABLE, type Read } from '../../registry/unavailable.js'
 import { CircuitBreaker } from './circuit-breaker.js'
 import { WriteBehind, WAITED } from './write-behind.js'
 import { LateChanges, MANY_LATE } from './late-changes.js'
@@ -10,10 +11,6 @@ import { isPromise, hold, noop } from '../../registry/maybe-promise.js'
 import { Deadline, HELD_UP, NO_ANSWER, LATE, within } from '../../registry/deadline.js'
 import { safeCause, safeError } from '../observe/log.js'
 import type { Observer } from '../observe/observer.js'
-
-/** The backend could not say: not a miss, nothing is known of what it holds. */
-export const UNAVAILABLE = Symbol('unavailable')
-export type Read = StoredEntry | undefined | typeof UNAVAILABLE
 
 /** Calls under way at most; the next one finds the backend unavailable at once. */
 const MAX_PENDING = 1_000

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { ClearOptions } from '../../registry/backend.js'
-import { UNAVAILABLE } from '../../response/store/backend-guard.js'
+import { UNAVAILABLE } from '../../registry/unavailable.js'
 import { Barrier, turns } from '../support/barrier.js'
 import { fails, guardSetUp, lateAt, SLACK_MS, textOf, took } from '../support/guard.js'
 

@@ -1,6 +1,6 @@
 // The guard: what a backend's failure costs those who asked, and what it never costs them.
 import t from 'tap'
-import { UNAVAILABLE } from '../../response/store/backend-guard.js'
+import { UNAVAILABLE } from '../../registry/unavailable.js'
 import { turns } from '../support/barrier.js'
 import { garbage } from '../support/chaos.js'
 import { DEADLINE_MS, fails, guardSetUp, SLACK_MS, textOf, took } from '../support/guard.js'

@@ -1,7 +1,7 @@
 // The breaker behind the guard: when a backend is left alone, and how it comes back.
 import { stat } from 'node:fs'
 import t from 'tap'
-import { UNAVAILABLE } from '../../response/store/backend-guard.js'
+import { UNAVAILABLE } from '../../registry/unavailable.js'
 import { turns } from '../support/barrier.js'
 import { DEADLINE_MS, guardSetUp, lateAt } from '../support/guard.js'
 import { holdUp } from '../support/slow.js'

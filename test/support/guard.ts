@@ -1,7 +1,8 @@
 // A guard over a backend of chaos, on a clock that stands still.
 import type { Test } from 'tap'
 import type { StoredEntry } from '../../registry/backend.js'
-import { BackendGuard, UNAVAILABLE } from '../../response/store/backend-guard.js'
+import { UNAVAILABLE } from '../../registry/unavailable.js'
+import { BackendGuard } from '../../response/store/backend-guard.js'
 import { CacheStatus } from '../../response/observe/cache-status.js'
 import { ThrottledLog } from '../../response/observe/log.js'
 import { Observer } from '../../response/observe/observer.js'

@@ -1,12 +1,12 @@
-// How long a tier is waited for, and when one that fails is left alone.
-import { HELD_UP, NO_ANSWER, type Deadline, type Wait } from '../../registry/deadline.js'
+// When a tier that fails is left alone. Not a CircuitBreaker: a call that is let through may hang and never report, so time alone lets the
+// next one through.
 
 const FAILURES_TO_PAUSE = 5
 // Short, since what is asked meanwhile is asked of the other tiers, and a change that is refused has to be made up for.
 const PAUSE_MS = 1_000
 
 /** Leaves a tier alone that fails again and again, so that the others need not wait for it. */
-export class Breaker {
+export class TierPause {
   readonly #now: () => number
   #failures = 0
   #pausedUntil = 0
@@ -37,18 +37,5 @@ export class Breaker {
   failed (): void {
     // Of those that were admitted before, many may fail at once: they say nothing new.
     if (++this.#failures === FAILURES_TO_PAUSE) this.#pausedUntil = this.#now() + PAUSE_MS
-  }
-}
-
-/** What `promise` brings; rejects when it takes longer than an equal share of what is left of `deadline` for `tiers` tiers. */
-export async function share<T> (deadline: Deadline, tiers: number, promise: Promise<T>): Promise<T> {
-  let wait: Wait | undefined
-  const late = new Promise<never>((_resolve, reject) => {
-    wait = deadline.wait((heldUp) => reject(heldUp ? HELD_UP : NO_ANSWER), { sharing: tiers })
-  })
-  try {
-    return await Promise.race([promise, late])
-  } finally {
-    wait?.cancel()
   }
 }
