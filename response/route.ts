@@ -2,7 +2,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
 import { Deadline } from '../registry/deadline.js'
 import { kArrival, NOT_NOTED, type ArrivedRequest } from './request/arrival.js'
-import { decide, type ForwardStored, type Serve } from './decision.js'
+import { decide, type ForwardStored, type Serve } from './serve-or-forward.js'
 import type { RouteContext } from './fastify/fastify-internals.js'
 import type { Exchange, Forward } from './fill/exchange.js'
 import { Fill } from './fill/fill.js'

@@ -198,7 +198,7 @@ t.test('docs: the life of a request has the states, decisions and outcomes of th
   const decisions = tableBelow(CONTRIBUTING, '### Decisions').flatMap(({ decision }) =>
     [...decision!.matchAll(/`([\w-]+)`/g)].map(([, name]) => name!))
   t.same(decisions.sort(), [
-    ...new Set([...source('response/decision.ts').text.matchAll(/'((?:serve|forward)-[\w-]+|unsatisfiable)'/g)].map(([, name]) => name!))
+    ...new Set([...source('response/serve-or-forward.ts').text.matchAll(/'((?:serve|forward)-[\w-]+|unsatisfiable)'/g)].map(([, name]) => name!))
   ].sort())
   const outcomes = [
     ...source('response/fill/validation.ts').text.matchAll(/^export type ValidationOutcome = (.+)$/gm)

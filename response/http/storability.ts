@@ -2,7 +2,7 @@
 import { deltaSeconds, qualifiedNames } from './cache-control.js'
 import { joined, type Fields, type FieldValue } from './field-values.js'
 import { responseDirectivesOf, NO_DIRECTIVES, type ResponseDirectives } from './response-directives.js'
-import { heuristicMs, initialAgeMs, statedMs } from './freshness.js'
+import { heuristicMs, initialAgeMs, statedMs } from './freshness-lifetime.js'
 import { CONDITIONAL_STATUSES, isUnderstood } from './status-codes.js'
 import type { RefusalReason } from '../observe/reasons.js'
 import { varyNames } from './vary.js'

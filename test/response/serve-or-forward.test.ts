@@ -1,6 +1,6 @@
 // What is done with what was found: each decision, and the instants at which one becomes another.
 import t from 'tap'
-import { decide, whyServeStale } from '../../response/decision.js'
+import { decide, whyServeStale } from '../../response/serve-or-forward.js'
 import type { RequestDirectives } from '../../response/http/request-directives.js'
 import type { ResponseHead } from '../../response/store/entry.js'
 import type { Found } from '../../response/store/store.js'

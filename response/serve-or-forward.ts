@@ -1,4 +1,5 @@
-// What is done with a request once its key was looked up: a pure function, which routes and explain() ask.
+// What is done with a request once its key was looked up: a stored response is served, fresh or stale, or the handler is asked. A pure
+// function, which routes and explain() ask.
 import type { Entry, ResponseHead } from './store/entry.js'
 import { satisfies, type RequestDirectives } from './http/request-directives.js'
 import type { Found } from './store/store.js'
