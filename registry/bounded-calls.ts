@@ -2,7 +2,7 @@
 // close.
 import type { MaybePromise } from './backend.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from './errors.js'
-import { WriteQueue, type Change } from './write-queue.js'
+import { WriteQueue, type Write } from './write-queue.js'
 import { Timeouts } from './timeouts.js'
 
 /** Keys with a change that the store has not settled at most: one that hangs for good never settles them. */
@@ -14,11 +14,20 @@ export class BoundedCalls {
   timeouts = 0
   readonly #backend: string
   readonly #waits: Timeouts
-  readonly #order = new WriteQueue()
+  readonly #writes: WriteQueue<Write>
   #closed = false
 
-  constructor (backend: string, timeoutMs: number) {
+  /** `carryOut` has the store make a write. */
+  constructor (backend: string, timeoutMs: number, carryOut: (write: Write) => MaybePromise<unknown>) {
     this.#backend = backend
+    this.#writes = new WriteQueue({
+      maxKeys: MOST_CHANGING_KEYS,
+      tooMany: (write) => this.failure(operationOf(write), 'too many changes are waiting for the store'),
+      carryOut: (write) => {
+        this.refuseClosed(operationOf(write))
+        return carryOut(write)
+      }
+    })
     this.#waits = new Timeouts(timeoutMs, (operation) => {
       this.timeouts++
       return this.failure(operation, `the store has not answered within ${timeoutMs} ms`)
@@ -47,35 +56,28 @@ export class BoundedCalls {
   }
 
   /**
-   * Changes `key` by `send`, when the store itself has settled the change before: a call that had no answer in time may yet
-   * come to pass. Rejects as `run` does. After that a delete is carried out all the same, and a set that was not sent never is.
+   * Carries a write out, once the store itself has settled the write before it: a call that timed out may yet take effect. Rejects as `run`
+   * does. After that a delete is carried out all the same, and a set that was not sent never is.
    */
-  async change (key: string, operation: Change['operation'], send: () => MaybePromise<unknown>): Promise<void> {
+  async write (write: Write): Promise<void> {
+    const operation = operationOf(write)
     this.refuseClosed(operation)
-    if (this.#order.size >= MOST_CHANGING_KEYS && !this.#order.has(key)) {
-      throw this.failure(operation, 'too many changes are waiting for the store')
-    }
-    const act = (): MaybePromise<unknown> => {
-      this.refuseClosed(operation)
-      return send()
-    }
-    const change = { operation, act }
     try {
-      await this.run(operation, () => this.#order.put(key, change))
+      await this.run(operation, () => this.#writes.put(write))
     } catch (error) {
-      this.#order.giveUp(key, change)
+      this.#writes.giveUp(write)
       throw error
     }
   }
 
-  /** Whether the store has not settled a change of `key`. */
-  isChanging (key: string): boolean {
-    return this.#order.has(key)
+  /** Whether the store has not settled a write of `key`. */
+  isWriting (key: string): boolean {
+    return this.#writes.has(key)
   }
 
   /** The keys for which that is so, as far as they begin with `prefix`. */
-  changing (prefix: string): string[] {
-    return this.#order.keys(prefix)
+  keysWriting (prefix: string): string[] {
+    return this.#writes.keys(prefix)
   }
 
   /** Ends every wait. May be called twice. */
@@ -83,4 +85,8 @@ export class BoundedCalls {
     this.#closed = true
     this.#waits.close(new CACHE_ERR_CLOSED(this.#backend))
   }
+}
+
+function operationOf ({ entry }: Write): 'set' | 'delete' {
+  return entry === undefined ? 'delete' : 'set'
 }

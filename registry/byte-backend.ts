@@ -1,11 +1,12 @@
 // A store of bytes that was not made for this, worn as a backend: entries with their instant and key in a frame, under digests.
 import type { BackgroundTask } from './background.js'
-import type { BackendStats, CacheBackend, ClearOptions, StoredEntry } from './backend.js'
+import type { BackendStats, CacheBackend, ClearOptions, MaybePromise, StoredEntry } from './backend.js'
 import { ByteScan } from './byte-scan.js'
 import type { ByteStore } from './byte-store.js'
 import { BoundedCalls } from './bounded-calls.js'
 import { encodeRecord, nameOf, decodeRecord, storedKey } from './codec.js'
 import type { BackendContext } from './registry.js'
+import type { Write } from './write-queue.js'
 
 /** What the backend is told of its store. */
 export interface ByteStoreSettings {
@@ -33,7 +34,7 @@ export class ByteBackend implements CacheBackend {
 
   constructor (store: ByteStore, { name, timeoutMs, cleanupIntervalMs }: ByteStoreSettings, { now, background }: BackendContext) {
     this.#store = store
-    this.#calls = new BoundedCalls(name, timeoutMs)
+    this.#calls = new BoundedCalls(name, timeoutMs, (write) => this.#carryOut(write))
     this.#now = now
     if (store.getMany !== undefined) this.getMany = (keys) => this.#getMany(keys)
     if (store.list === undefined) return
@@ -58,19 +59,13 @@ export class ByteBackend implements CacheBackend {
   async set (key: string, { value, expiresAt }: StoredEntry): Promise<void> {
     const wholeMs = Math.min(Math.floor(expiresAt), Number.MAX_SAFE_INTEGER)
     if (!(wholeMs > this.#now())) return await this.delete(key)
-    const stored = storedKey(key)
     this.#drops.delete(key)
-    await this.#calls.change(key, 'set', () => {
-      const lifeMs = wholeMs - this.#now()
-      return lifeMs > 0
-        ? this.#store.set(nameOf(stored), encodeRecord(stored, { value, expiresAt: wholeMs }), lifeMs)
-        : this.#store.delete(nameOf(stored))
-    })
+    await this.#calls.write({ key, entry: { value, expiresAt: wholeMs } })
   }
 
   async delete (key: string): Promise<void> {
     this.#drops.delete(key)
-    await this.#calls.change(key, 'delete', () => this.#store.delete(nameOf(storedKey(key))))
+    await this.#calls.write({ key, entry: undefined })
   }
 
   /** What is known without asking. */
@@ -98,9 +93,17 @@ export class ByteBackend implements CacheBackend {
     })
   }
 
+  #carryOut ({ key, entry }: Write): MaybePromise<unknown> {
+    const stored = storedKey(key)
+    const lifeMs = entry === undefined ? 0 : entry.expiresAt - this.#now()
+    return entry !== undefined && lifeMs > 0
+      ? this.#store.set(nameOf(stored), encodeRecord(stored, entry), lifeMs)
+      : this.#store.delete(nameOf(stored))
+  }
+
   /** Removes what lies under `key` if it is over and nobody changes the key meanwhile: whoever does need not wait for this. */
   async #drop (key: string): Promise<void> {
-    if (this.#drops.has(key) || this.#calls.isChanging(key)) return
+    if (this.#drops.has(key) || this.#calls.isWriting(key)) return
     const stored = storedKey(key)
     const drop = {}
     this.#drops.set(key, drop)

@@ -46,7 +46,7 @@ export class ByteScan {
   async clear (prefix: string, { onProgress }: ClearOptions = {}): Promise<void> {
     const { calls, delete: forget } = this.#options
     // What is on its way would be there afterwards.
-    await Promise.all(calls.changing(prefix).map((key) => forget(key)))
+    await Promise.all(calls.keysWriting(prefix).map((key) => forget(key)))
     let before = new Map<string, Found>()
     for (let walks = 0; walks < MOST_WALKS;) {
       const found = new Map<string, Found>()

@@ -1,11 +1,30 @@
-// Changes of keys in the order of the calls: one at a time for each key, and of those that wait the last one stands for all.
-import type { MaybePromise } from './backend.js'
+// Writes of keys in the order of the calls: one at a time for each key, and of those that wait the last one stands for all.
+import type { MaybePromise, StoredEntry } from './backend.js'
 
-/** A change of a key. */
-export interface Change {
-  readonly operation: 'set' | 'delete'
-  /** Carries it out. Settles when it has come to pass or never will: until then nothing else is done with the key. */
-  readonly act: () => MaybePromise<unknown>
+/** A write of a key: an entry, or undefined where the key is deleted. */
+export interface Write {
+  readonly key: string
+  readonly entry: StoredEntry | undefined
+}
+
+export interface WriteQueueOptions<W extends Write> {
+  /** Carries a write out. Until this settles, well or not, no other write of the key begins. */
+  readonly carryOut: (write: W) => MaybePromise<unknown>
+  /** Sets that are carried out at a time, and as many deletes beside them. @default Infinity */
+  readonly maxRunning?: number
+  /** Keys with a write at most. @default Infinity */
+  readonly maxKeys?: number
+  /** Bytes of all writes at most, as `bytesOf` counts them. Deletes are never refused for that. @default Infinity */
+  readonly maxBytes?: number
+  readonly bytesOf?: (write: W) => number
+  /** The error with which a write beyond these bounds rejects. */
+  readonly tooMany?: (write: W) => Error
+  /** Whether a set that waits replaces a delete that waits. By default both are carried out, since a set may fail. @default false */
+  readonly setsReplaceDeletes?: boolean
+  /** Whether a write that failed settles as the later one of its key does, when one waits. @default never */
+  readonly settlesWithNext?: (write: W, error: unknown) => boolean
+  /** Called when a write is put behind one that is carried out. */
+  readonly onFollowed?: (key: string) => void
 }
 
 interface Waiter {
@@ -13,95 +32,179 @@ interface Waiter {
   readonly reject: (error: unknown) => void
 }
 
-interface Job {
-  change: Change
-  /** Those who asked for it, and those for whose changes it stands. */
-  readonly waiters: Map<Change, Waiter>
+interface Job<W> {
+  readonly write: W
+  readonly bytes: number
+  /** By write: whoever awaits this one, or one that it replaced. */
+  readonly waiters: Map<unknown, Waiter>
 }
 
-/**
- * The changes of one key. A delete and, behind it, a set may wait: the set can't stand for the delete, since it may fail or be taken back.
- */
-interface KeyWrites {
-  underWay: Job
-  delete: Job | undefined
-  set: Job | undefined
+type Kind = 'delete' | 'set'
+
+/** The writes of one key. The delete that waits comes before the set that waits. */
+interface KeyWrites<W> {
+  running: Job<W> | undefined
+  delete: Job<W> | undefined
+  set: Job<W> | undefined
 }
 
-/** Changes that are not over. */
-export class WriteQueue {
-  readonly #byKey = new Map<string, KeyWrites>()
+/** Writes that have not settled. */
+export class WriteQueue<W extends Write> {
+  readonly #options: WriteQueueOptions<W>
+  readonly #byKey = new Map<string, KeyWrites<W>>()
+  /** Keys whose next write may begin. */
+  readonly #ready = { delete: new Set<string>(), set: new Set<string>() }
+  readonly #running = { delete: 0, set: 0 }
+  #bytes = 0
+  #closed: ((write: W) => Error) | undefined
 
-  /** How many keys have such changes. */
-  get size (): number {
-    return this.#byKey.size
+  constructor (options: WriteQueueOptions<W>) {
+    this.#options = options
   }
 
-  /** Whether this key has. */
+  /** How many writes have not settled. */
+  get waiting (): number {
+    return this.#jobs().length
+  }
+
   has (key: string): boolean {
     return this.#byKey.has(key)
   }
 
-  /** The keys that have, as far as they begin with `prefix`. */
-  keys (prefix: string): string[] {
+  /** Whether a write of `key` waits for the one that is carried out. */
+  isFollowed (key: string): boolean {
+    const writes = this.#byKey.get(key)
+    return (writes?.set ?? writes?.delete) !== undefined
+  }
+
+  /** The last write of `key`: what a read returns instead of what is stored. */
+  find (key: string): W | undefined {
+    if (this.#byKey.size === 0) return undefined
+    const writes = this.#byKey.get(key)
+    return (writes?.set ?? writes?.delete ?? writes?.running)?.write
+  }
+
+  /** The keys with a write that begin with `prefix`. */
+  keys (prefix = ''): string[] {
     return [...this.#byKey.keys()].filter((key) => key.startsWith(prefix))
   }
 
-  /**
-   * Carries a change out when the one before it is over, at once where there is none. Settles as it does, or as a later one that stands for
-   * it.
-   */
-  put (key: string, change: Change): Promise<void> {
+  /** Carries a write out when the one before it has settled. Settles as it does, or as a later one that replaced it. */
+  put (write: W): Promise<void> {
+    if (this.#closed !== undefined) return Promise.reject(this.#closed(write))
+    const bytes = this.#options.bytesOf?.(write) ?? 0
+    if (this.#isTooMany(write, bytes)) return Promise.reject(this.#options.tooMany?.(write))
     return new Promise((resolve, reject) => {
-      const writes = this.#byKey.get(key)
-      if (writes !== undefined) follow(writes, change, { resolve, reject })
-      else this.#begin(key, { change, waiters: new Map([[change, { resolve, reject }]]) })
+      this.#add(write, bytes).waiters.set(write, { resolve, reject })
+      this.#start()
     })
   }
 
-  /** Tells that nobody waits for `change` any more. A set that was not begun is dropped; a delete is carried out all the same. */
-  giveUp (key: string, change: Change): void {
-    const writes = this.#byKey.get(key)
-    if (writes === undefined) return
-    for (const job of [writes.underWay, writes.delete, writes.set]) job?.waiters.delete(change)
-    if (writes.set?.change === change) writes.set = undefined
+  /** Nobody awaits `write` any more. A set that has not begun is dropped; a delete is carried out all the same. */
+  giveUp (write: W): void {
+    const writes = this.#byKey.get(write.key)
+    for (const job of [writes?.running, writes?.delete, writes?.set]) job?.waiters.delete(write)
+    if (writes?.set?.write !== write) return
+    this.#drop(writes, 'set')
+    this.#ready.set.delete(write.key)
+    if (writes.running === undefined && writes.delete === undefined) this.#byKey.delete(write.key)
   }
 
-  #begin (key: string, underWay: Job): void {
-    const writes: KeyWrites = { underWay, delete: undefined, set: undefined }
-    this.#byKey.set(key, writes)
-    this.#run(key, writes)
+  /** Settles when every write put so far has settled, well or not. */
+  async flush (): Promise<void> {
+    await Promise.all(this.#jobs().map(({ waiters }) =>
+      new Promise<void>((resolve) => { waiters.set({}, { resolve, reject: () => resolve() }) })))
   }
 
-  /** Never rejects: a failure belongs to those who wait. */
-  async #run (key: string, writes: KeyWrites): Promise<void> {
-    for (;;) {
-      const { change, waiters } = writes.underWay
-      try {
-        await change.act()
-        for (const { resolve } of waiters.values()) resolve()
-      } catch (error) {
-        for (const { reject } of waiters.values()) reject(error)
-      }
-      const next = writes.delete ?? writes.set
-      if (next === undefined) break
-      writes[next === writes.delete ? 'delete' : 'set'] = undefined
-      writes.underWay = next
+  /** Whatever has not settled rejects with `refused`, and so does whatever is put; nothing more begins. May be called twice. */
+  close (refused: (write: W) => Error): void {
+    this.#closed = refused
+    for (const { write, waiters } of this.#jobs()) {
+      for (const { reject } of waiters.values()) reject(refused(write))
+      waiters.clear()
     }
-    this.#byKey.delete(key)
+    this.#byKey.clear()
+    for (const keys of Object.values(this.#ready)) keys.clear()
+  }
+
+  #jobs (): Array<Job<W>> {
+    return [...this.#byKey.values()].flatMap((writes) => [writes.running, writes.delete, writes.set].filter((job) => job !== undefined))
+  }
+
+  #isTooMany ({ key, entry }: W, bytes: number): boolean {
+    const { maxKeys = Infinity, maxBytes = Infinity } = this.#options
+    const writes = this.#byKey.get(key)
+    const grownBy = bytes - (writes?.set?.bytes ?? 0)
+    return (writes === undefined && this.#byKey.size >= maxKeys) ||
+      (entry !== undefined && this.#bytes > 0 && grownBy > 0 && this.#bytes + grownBy > maxBytes)
+  }
+
+  #add (write: W, bytes: number): Job<W> {
+    const { key, entry } = write
+    const writes = this.#byKey.get(key) ?? { running: undefined, delete: undefined, set: undefined }
+    this.#byKey.set(key, writes)
+    const kind = entry === undefined ? 'delete' : 'set'
+    const waiters = this.#drop(writes, kind)?.waiters ?? new Map<unknown, Waiter>()
+    if (kind === 'delete' || this.#options.setsReplaceDeletes === true) {
+      const other = kind === 'delete' ? 'set' : 'delete'
+      for (const [replaced, waiter] of this.#drop(writes, other)?.waiters ?? []) waiters.set(replaced, waiter)
+      this.#ready[other].delete(key)
+    }
+    this.#bytes += bytes
+    const job = writes[kind] = { write, bytes, waiters }
+    if (writes.running === undefined) this.#ready[nextOf(writes)!].add(key)
+    else this.#options.onFollowed?.(key)
+    return job
+  }
+
+  #drop (writes: KeyWrites<W>, kind: Kind): Job<W> | undefined {
+    const job = writes[kind]
+    writes[kind] = undefined
+    this.#bytes -= job?.bytes ?? 0
+    return job
+  }
+
+  #start (): void {
+    for (const kind of ['delete', 'set'] as const) {
+      for (const key of this.#ready[kind]) {
+        if (this.#running[kind] >= (this.#options.maxRunning ?? Infinity)) break
+        this.#ready[kind].delete(key)
+        this.#run(this.#byKey.get(key)!, kind)
+      }
+    }
+  }
+
+  /** Never rejects: a failure belongs to those who await the write. */
+  async #run (writes: KeyWrites<W>, kind: Kind): Promise<void> {
+    const job = writes.running = writes[kind]!
+    const { key } = job.write
+    writes[kind] = undefined
+    this.#running[kind]++
+    try {
+      await this.#options.carryOut(job.write)
+      for (const { resolve } of job.waiters.values()) resolve()
+    } catch (error) {
+      this.#failed(job, error, writes.set ?? writes.delete)
+    }
+    this.#running[kind]--
+    this.#bytes -= job.bytes
+    writes.running = undefined
+    if (this.#closed !== undefined) return
+    const next = nextOf(writes)
+    if (next === undefined) this.#byKey.delete(key)
+    else this.#ready[next].add(key)
+    this.#start()
+  }
+
+  #failed ({ waiters }: Job<W>, error: unknown, next: Job<W> | undefined): void {
+    for (const [write, waiter] of waiters) {
+      if (next !== undefined && this.#options.settlesWithNext?.(write as W, error) === true) next.waiters.set(write, waiter)
+      else waiter.reject(error)
+    }
   }
 }
 
-/** Puts a change behind the one under way. A set that waits is over with it. */
-function follow (writes: KeyWrites, change: Change, waiter: Waiter): void {
-  const replaced = writes.set
-  if (change.operation === 'set') {
-    writes.set = { change, waiters: replaced?.waiters ?? new Map() }
-    writes.set.waiters.set(change, waiter)
-    return
-  }
-  writes.set = undefined
-  writes.delete ??= { change, waiters: new Map() }
-  for (const [other, itsWaiter] of replaced?.waiters ?? []) writes.delete.waiters.set(other, itsWaiter)
-  writes.delete.waiters.set(change, waiter)
+function nextOf <W> (writes: KeyWrites<W>): Kind | undefined {
+  if (writes.delete !== undefined) return 'delete'
+  return writes.set === undefined ? undefined : 'set'
 }

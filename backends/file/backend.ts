@@ -16,7 +16,7 @@ import { SmallFileReader, TOUCH_AFTER_MS } from './entry-file.js'
 import { FileMaintenance } from './maintenance.js'
 import { FileWriter } from './file-writer.js'
 import { MAX_FILE_BYTES, SlowReader } from './slow-reader.js'
-import { FileWriteQueue, type FileChange } from './write-queue.js'
+import { FileWriteQueue, type FileWrite } from './write-queue.js'
 
 /** How long closing waits for a slow disk before it refuses the changes that wait. */
 const CLOSE_PATIENCE_MS = 1_000
@@ -50,7 +50,7 @@ export class FileBackend implements CacheBackend {
     this.#folder.open()
     this.#paths = new EntryPaths(this.#folder, (entryPath) => { this.#cache.drop(entryPath) })
     this.#writer = new FileWriter(this.#folder, settings.fsync)
-    this.#writes = new FileWriteQueue((change) => this.#carryOut(change))
+    this.#writes = new FileWriteQueue((write) => this.#carryOut(write))
     const noteSpoilt = spoiltNotice(context.log)
     const around = { folder: this.#folder, writes: this.#writes, now: context.now, goOn: () => { this.#endWhenClosed() } }
     this.#maintenance = new FileMaintenance({ ...around, maxBytes: settings.maxBytes, noteSpoilt, log: context.log })
@@ -92,18 +92,18 @@ export class FileBackend implements CacheBackend {
     const entryPath = this.#paths.of(key)
     const { name, key: stored } = entryPath
     this.#cache.drop(entryPath)
-    const change = { name, key: stored, entry: undefined }
+    const write = { key: name, stored, entry: undefined }
     const wholeMs = Math.min(Math.floor(expiresAt), Number.MAX_SAFE_INTEGER)
-    if (!(wholeMs > this.#now())) return this.#writes.put(change)
+    if (!(wholeMs > this.#now())) return this.#writes.put(write)
     const bytes = HEAD_BYTES + stored.length + value.byteLength
     if (bytes > this.#settings.maxBytes || bytes > MAX_FILE_BYTES) {
       // What was there before must not be taken for what could not be stored.
-      this.#writes.put(change)
+      this.#writes.put(write)
       return Promise.reject(refusal(new CACHE_ERR_BACKEND_FAILED('file', 'set', 'the entry is larger than file.maxBytes allows')))
     }
     // To write it is to use it.
     entryPath.usedAt = this.#now()
-    return this.#writes.put({ ...change, entry: { value, expiresAt: wholeMs } })
+    return this.#writes.put({ ...write, entry: { value, expiresAt: wholeMs } })
   }
 
   delete (key: string): Promise<void> {
@@ -111,7 +111,7 @@ export class FileBackend implements CacheBackend {
     const entryPath = this.#paths.of(key)
     const { name, key: stored } = entryPath
     this.#cache.drop(entryPath)
-    return this.#writes.put({ name, key: stored, entry: undefined })
+    return this.#writes.put({ key: name, stored, entry: undefined })
   }
 
   async clear (prefix = '', options: ClearOptions = {}): Promise<void> {
@@ -156,7 +156,7 @@ export class FileBackend implements CacheBackend {
       // From here on the walks end at their next step.
       await Promise.resolve()
       await this.#cleanup.cancel()
-      await this.#writes.close(CLOSE_PATIENCE_MS)
+      await this.#writes.closeWithin(CLOSE_PATIENCE_MS)
       await Promise.allSettled(this.#underWay)
     }, CLOSE_PATIENCE_MS)
   }
@@ -175,13 +175,13 @@ export class FileBackend implements CacheBackend {
     })
   }
 
-  async #carryOut ({ name, key, entry }: FileChange): Promise<void> {
+  async #carryOut ({ key: name, stored, entry }: FileWrite): Promise<void> {
     if (entry === undefined || this.#alive(entry) === undefined) {
       this.#maintenance.grow(-await this.#writer.remove(name))
       return
     }
     const { value, expiresAt } = entry
-    const contents = { head: encodeHead(key, entry), value, expiresAt, usedAt: this.#useAt() }
+    const contents = { head: encodeHead(stored, entry), value, expiresAt, usedAt: this.#useAt() }
     await this.#maintenance.keep(contents.head.length + value.byteLength, () => this.#writer.put(name, contents))
   }
 

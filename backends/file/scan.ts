@@ -29,8 +29,9 @@ export class FileScan {
   /** Forgets what was put, before this call, under keys that begin with `prefix`. */
   async clear (prefix: string, { onProgress }: ClearOptions): Promise<void> {
     const { folder, writes, goOn } = this.#options
-    const forgotten = writes.changes().filter(({ key, entry }) => entry !== undefined && keyOf(key).startsWith(prefix))
-      .map(({ name, key }) => writes.put({ name, key, entry: undefined }))
+    const deleted = writes.keys().map((name) => writes.find(name)!)
+      .filter(({ stored, entry }) => entry !== undefined && keyOf(stored).startsWith(prefix))
+      .map((write) => writes.put({ ...write, entry: undefined }))
     const later = new Set<string>()
     let removed = 0
     const betweenSteps = (): void => {
@@ -46,7 +47,7 @@ export class FileScan {
         removeNow(found.path)
         removed++
       }, { goOn: betweenSteps })
-      await Promise.all(forgotten)
+      await Promise.all(deleted)
     } finally {
       unlisten()
     }

@@ -5,7 +5,8 @@ import type { CacheBackend, StoredEntry } from '../../registry/backend.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import { refusal } from '../../registry/refusal.js'
 import type { BackendContext } from '../../registry/registry.js'
-import { HttpWriteQueue, type Change, type Outcome } from './write-queue.js'
+import type { Write } from '../../registry/write-queue.js'
+import { HttpWriteQueue, type Outcome } from './write-queue.js'
 import {
   CHANGE_FIELD, changeOutcome, digestOf, entryIn, EXPIRES_AT_FIELD, expiresAtField, isTooLarge, retryAfterMs, sealed
 } from './codec.js'
@@ -72,7 +73,7 @@ export class HttpBackend implements CacheBackend {
   }
 
   /** Never rejects. */
-  async #send ({ key, entry }: Change, timeoutMs: number): Promise<Outcome> {
+  async #send ({ key, entry }: Write, timeoutMs: number): Promise<Outcome> {
     const operation = entry === undefined ? 'delete' : 'set'
     const digest = digestOf(key)
     const change = { [CHANGE_FIELD]: `${this.#writer}/${++this.#sent}` }
@@ -91,7 +92,7 @@ export class HttpBackend implements CacheBackend {
       const error = isTooLarge(answer) ? refusal(failure) : failure
       return kind === 'refused' ? { kind, error } : { kind, error, retryAfterMs: retryAfterMs(answer, this.#now()) }
     } catch (error) {
-      return { kind: 'failed', error }
+      return { kind: 'failed', error: error as Error }
     }
   }
 }

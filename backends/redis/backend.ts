@@ -1,7 +1,7 @@
 // The Redis backend itself: an entry under one key, read and written in one command.
 import type { BackendStats, CacheBackend, ClearOptions, StoredEntry } from '../../registry/backend.js'
 import { matchesGlob } from '../../registry/glob.js'
-import { WriteQueue } from '../../registry/write-queue.js'
+import { WriteQueue, type Write } from '../../registry/write-queue.js'
 import type { BackendContext } from '../../registry/registry.js'
 import type { Commands } from './commands.js'
 import { TimedWrites } from './timed-writes.js'
@@ -16,7 +16,7 @@ export class RedisBackend implements CacheBackend {
   readonly #commands: Commands
   readonly #writes: TimedWrites
   readonly #sizeLimit: SizeLimit
-  readonly #order = new WriteQueue()
+  readonly #queue = new WriteQueue<Write>({ carryOut: (write) => this.#carryOut(write) })
   readonly #reads: ReadBatch<StoredEntry | undefined>
   readonly #prefix: string
   readonly #now: () => number
@@ -48,34 +48,23 @@ export class RedisBackend implements CacheBackend {
 
   async set (key: string, entry: StoredEntry): Promise<void> {
     this.#commands.client()
-    const stored = this.#stored(key)
     const expiresAt = Math.min(Math.floor(entry.expiresAt), Number.MAX_SAFE_INTEGER)
     if (!(expiresAt > this.#now())) return await this.delete(key)
-    await this.#order.put(key, {
-      operation: 'set',
-      act: async () => {
-        const refusal = await this.#sizeLimit.refuses(entry.value.byteLength + HEADER_BYTES)
-        const lifeMs = expiresAt - this.#now()
-        if (refusal === undefined && lifeMs > 0) await this.#writes.store(stored, { value: entry.value, expiresAt }, lifeMs)
-        // What was there before must not be taken for what could not be stored.
-        else await this.#writes.remove(stored)
-        if (refusal !== undefined) throw refusal
-      }
-    })
+    await this.#queue.put({ key, entry: { value: entry.value, expiresAt } })
   }
 
   async delete (key: string): Promise<void> {
-    await this.#order.put(key, { operation: 'delete', act: () => this.#writes.remove(this.#stored(key)) })
+    await this.#queue.put({ key, entry: undefined })
   }
 
   async clear (prefix = '', { onProgress }: ClearOptions = {}): Promise<void> {
     // A set that is on its way would be there afterwards.
-    await Promise.all(this.#order.keys(prefix).map((key) => this.delete(key)))
+    await Promise.all(this.#queue.keys(prefix).map((key) => this.delete(key)))
     await this.#walk(prefix, async (keys) => {
       const meant = keys.filter((key) => key.startsWith(prefix))
       // What is being changed has an order; all else goes together.
-      const together = meant.filter((key) => !this.#order.has(key)).map((key) => this.#stored(key))
-      await Promise.all([this.#writes.removeAll(together), ...meant.filter((key) => this.#order.has(key)).map((key) => this.delete(key))])
+      const together = meant.filter((key) => !this.#queue.has(key)).map((key) => this.#stored(key))
+      await Promise.all([this.#writes.removeAll(together), ...meant.filter((key) => this.#queue.has(key)).map((key) => this.delete(key))])
       onProgress?.(meant.length)
     })
   }
@@ -104,6 +93,17 @@ export class RedisBackend implements CacheBackend {
 
   close (): void {
     this.#commands.close()
+  }
+
+  async #carryOut ({ key, entry }: Write): Promise<void> {
+    const stored = this.#stored(key)
+    if (entry === undefined) return await this.#writes.remove(stored)
+    const refusal = await this.#sizeLimit.refuses(entry.value.byteLength + HEADER_BYTES)
+    const lifeMs = entry.expiresAt - this.#now()
+    if (refusal === undefined && lifeMs > 0) await this.#writes.store(stored, entry, lifeMs)
+    // What was there before must not be taken for what could not be stored.
+    else await this.#writes.remove(stored)
+    if (refusal !== undefined) throw refusal
   }
 
   #stored (key: string): string {

@@ -1,7 +1,7 @@
 // The file backend while more is written than its disk takes: what is deleted goes first, whatever becomes of the writes.
 import { join } from 'node:path'
 import t from 'tap'
-import { FileWriteQueue, type FileChange } from '../../backends/file/write-queue.js'
+import { FileWriteQueue, type FileWrite } from '../../backends/file/write-queue.js'
 import { Barrier, turns } from '../support/barrier.js'
 import { runChild } from '../support/child.js'
 import { failureOf } from '../support/entries.js'
@@ -13,20 +13,20 @@ t.setTimeout(120_000)
 
 const AT_ONCE = 8
 
-const set = (name: string, bytes = 1): FileChange => ({
-  name, key: Buffer.from(name), entry: { value: Buffer.alloc(bytes), expiresAt: Infinity }
+const set = (name: string, bytes = 1): FileWrite => ({
+  key: name, stored: Buffer.from(name), entry: { value: Buffer.alloc(bytes), expiresAt: Infinity }
 })
-const remove = (name: string): FileChange => ({ ...set(name), entry: undefined })
+const remove = (name: string): FileWrite => ({ ...set(name), entry: undefined })
 
 /** Writes that stop at a barrier; which were begun, in order; those of a name that is in `failing` fail. */
 function writesSetUp () {
   const barrier = new Barrier()
   const failing = new Set<string>()
   const begun: string[] = []
-  const writes = new FileWriteQueue(async ({ name, entry }) => {
-    begun.push(`${entry === undefined ? 'delete' : 'set'} ${name}`)
+  const writes = new FileWriteQueue(async ({ key, entry }) => {
+    begun.push(`${entry === undefined ? 'delete' : 'set'} ${key}`)
     await barrier.pass()
-    if (entry !== undefined && failing.has(name)) throw new Error('no room')
+    if (entry !== undefined && failing.has(key)) throw new Error('no room')
   })
   return { writes, barrier, failing, begun }
 }
