@@ -1,64 +1,64 @@
 // The contract between the cache and a backend: four required methods, optional powers.
 
-/** An answer that may be there now or later: memory and SQLite have it now, a network has it later. */
+/** A value or a promise of it: memory and SQLite return the value at once, a network backend returns a promise. */
 export type MaybePromise<T> = T | Promise<T>
 
-/** What lies under a key: opaque bytes, and the instant at which they are forgotten. */
+/** What is stored under a key: opaque bytes, and when they expire. */
 export interface StoredEntry {
   /** Opaque bytes. Nobody changes them once they are handed over, in either direction. */
   readonly value: Uint8Array
-  /** Epoch milliseconds from which the entry is gone: at this instant it is already not returned. */
+  /** When the entry expires, in epoch milliseconds. At this instant it is no longer returned. */
   readonly expiresAt: number
 }
 
-/** What a backend can tell of itself. A number that it does not know is absent. */
+/** What a backend reports about itself. A number that it does not know is absent. */
 export interface BackendStats {
-  /** Entries held, expired ones that were not dropped yet among them. */
+  /** Entries held, including expired ones that were not removed yet. */
   readonly entries?: number
-  /** Bytes that those entries take where the backend keeps them. */
+  /** Bytes that those entries take in the store. */
   readonly bytes?: number
-  /** Whatever else the backend counts, under names of its own. */
+  /** Other counts, under the backend's own names. */
   readonly [name: string]: number | undefined
 }
 
-/** How a `clear` says that it goes on. */
+/** How a `clear` reports progress. */
 export interface ClearOptions {
   /**
-   * To be called after each step of a walk over many keys, with the number of entries that this step forgot, also where that is
-   * none. Whoever waits for the walk gives up after two seconds of silence: a walk that says nothing must be over by then.
+   * Call this after each step of a walk over many keys, with the number of entries that the step removed, even if that is 0. The caller
+   * gives up after two seconds without a call.
    */
   readonly onProgress?: ((forgotten: number) => void) | undefined
 }
 
 /**
- * Where bytes rest (the guide's "Backend Interface"). Backends throw when they fail, log nothing, and are called
- * as methods, so a class may be one. Changes of one key take effect in the order in which they were called, before
- * they settle or not. A backend has a power exactly when it has the method.
+ * Stores bytes under keys (the guide's "Backend Interface"). Backends throw when they fail and log nothing. Methods are called on the
+ * backend, so it may be a class. Writes of one key take effect in the order of the calls, even if the caller does not wait for the first
+ * before the next. A backend has an optional method, a power, or it does not: there are no flags.
  */
 export interface CacheBackend {
   /** The entry under `key`; undefined when absent or expired. Throws what the driver throws. */
   get (key: string): MaybePromise<StoredEntry | undefined>
-  /** Puts `entry` under `key` in place of what was there; an entry already expired leaves nothing. Settles when it is kept. */
+  /** Stores `entry` under `key` and replaces what was there. An entry that has expired removes it. Settles when the entry is stored. */
   set (key: string, entry: StoredEntry): MaybePromise<void>
-  /** Forgets `key`; no error when there is nothing. Settles when no later read can see it. */
+  /** Removes the entry under `key`; no error if there is none. Settles when no later read can return it. */
   delete (key: string): MaybePromise<void>
-  /** Releases what the backend opened, ends every wait, and may be called twice. What was lent stays open. */
+  /** Releases what the backend opened and ends every wait. What is caller-owned stays open. May be called twice. */
   close (): MaybePromise<void>
 
   /** Power: whether `get` would find an entry, without reading its value. */
   has? (key: string): MaybePromise<boolean>
   /**
-   * Power: forgets what was set, before the call, under keys that begin with `prefix`; without one, everything. Settles when no later
-   * read can see it. One that takes longer than two seconds says with `onProgress` that it goes on.
+   * Power: removes what was set before the call under keys that begin with `prefix`, or everything without one. Settles when no later
+   * read can return it. If that takes longer than two seconds, it must call `onProgress` meanwhile.
    */
   clear? (prefix?: string, options?: ClearOptions): MaybePromise<void>
   /** Power: the keys of live entries that match `pattern`, in which `*` is any text and `?` any one character. @default '*' */
   keys? (pattern?: string): MaybePromise<string[]>
   /** Power: the number of entries held. */
   size? (): MaybePromise<number>
-  /** Power: what the backend can tell of itself. */
+  /** Power: what the backend reports about itself. */
   stats? (): MaybePromise<BackendStats>
-  /** Power: `get` for several keys in one step; answers stand in the order of `keys`. */
+  /** Power: `get` for several keys in one step. Results are in the order of `keys`. */
   getMany? (keys: readonly string[]): MaybePromise<Array<StoredEntry | undefined>>
 }
 

@@ -2,15 +2,15 @@
 
 /** A task that was started with `every`. */
 export interface BackgroundTask {
-  /** Ends the task; settles when a run that is under way has ended. May be called twice. */
+  /** Ends the task. Settles when a run under way has ended. May be called twice. */
   cancel (): Promise<void>
 }
 
-/** What a backend is lent to do work between requests. */
+/** How a backend does work between requests. */
 export interface BackgroundTasks {
   /**
-   * Runs `run` every `intervalMs` milliseconds until cancelled. Runs of one task never overlap, and one that fails is
-   * logged under `name` and does not end the task.
+   * Runs `run` every `intervalMs` milliseconds until cancelled. Runs of one task never overlap. A run that fails is logged under `name`
+   * and does not end the task.
    */
   every (name: string, intervalMs: number, run: () => unknown): BackgroundTask
 }
@@ -25,7 +25,7 @@ interface Scheduled {
 
 interface WarnLog { warn (details: object, message: string): void }
 
-// setTimeout fires at once beyond this.
+// setTimeout fires immediately beyond this.
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /** Owner of the one timer. `now` counts milliseconds and never jumps. */
@@ -50,7 +50,7 @@ export class Background implements BackgroundTasks {
     return { cancel: () => this.#cancel(task) }
   }
 
-  /** Ends every task; settles when all runs under way have ended, or after `deadlineMs`. May be called twice. */
+  /** Ends every task. Settles when all runs under way have ended, or after `deadlineMs`. May be called twice. */
   async close (deadlineMs = 1_000): Promise<void> {
     this.#closed = true
     clearTimeout(this.#timer)

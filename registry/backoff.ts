@@ -1,4 +1,4 @@
-// What failed a moment ago is not tried again at once: longer pauses from failure to failure.
+// Pauses between retries of what fails, by key: longer with each failure.
 import { lruOf } from './lru.js'
 
 const FIRST_PAUSE_MS = 1_000
@@ -13,7 +13,7 @@ export class Backoff {
     this.#now = now
   }
 
-  /** Whether `key` failed so lately that it is left alone. */
+  /** Whether `key` is paused after a failure. */
   pauses (key: string): boolean {
     const failed = this.#failures.get(key)
     return failed !== undefined && this.#now() < failed.until

@@ -1,16 +1,15 @@
-// Calls of a store that somebody else wrote: each has an answer in time or has failed, changes of a key wait for the store, and all end at
-// close.
+// Calls of third-party stores: each has a timeout, writes of a key wait for each other, and close ends all of them.
 import type { MaybePromise } from './backend.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from './errors.js'
 import { WriteQueue, type Write } from './write-queue.js'
 import { Timeouts } from './timeouts.js'
 
-/** Keys with a change that the store has not settled at most: one that hangs for good never settles them. */
+/** Limit on keys whose write has not settled, because a store that hangs never settles any. */
 export const MOST_CHANGING_KEYS = 10_000
 
 /** Calls under way of one backend. */
 export class BoundedCalls {
-  /** Calls that had no answer in time. */
+  /** Calls that timed out. */
   timeouts = 0
   readonly #backend: string
   readonly #waits: Timeouts
@@ -34,30 +33,30 @@ export class BoundedCalls {
     })
   }
 
-  /** An error that says what the store did wrong. */
+  /** The error for what the store did wrong. */
   failure (operation: string, why: string): Error {
     return new CACHE_ERR_BACKEND_FAILED(this.#backend, operation, why)
   }
 
-  /** Throws CACHE_ERR_CLOSED once closed. */
+  /** Throws CACHE_ERR_CLOSED after `close`. */
   refuseClosed (operation: string): void {
     if (this.#closed) throw new CACHE_ERR_CLOSED(`${this.#backend}.${operation}`)
   }
 
-  /** What `ask` answers. Rejects when that takes too long, or with CACHE_ERR_CLOSED when the backend closes; what comes later is let go. */
+  /** Returns what `ask` returns. Rejects on a timeout, and with CACHE_ERR_CLOSED on close; a late result is dropped. */
   async run<T> (operation: string, ask: () => MaybePromise<T>): Promise<T> {
     this.refuseClosed(operation)
     return await new Promise<T>((resolve, reject) => {
       const wait = this.#waits.begin(reject, operation)
-      // At once: behind a close nothing may be asked any more.
+      // In this turn, because nothing may be called after a close.
       const asked = (async () => await ask())()
       asked.then(resolve, reject).finally(() => this.#waits.over(wait))
     })
   }
 
   /**
-   * Carries a write out, once the store itself has settled the write before it: a call that timed out may yet take effect. Rejects as `run`
-   * does. After that a delete is carried out all the same, and a set that was not sent never is.
+   * Carries a write out once the store has settled the key's write before it, because a call that timed out may still take effect. Rejects
+   * as `run` does. After that, a delete is still carried out, but a set that was not sent is dropped.
    */
   async write (write: Write): Promise<void> {
     const operation = operationOf(write)
@@ -70,12 +69,12 @@ export class BoundedCalls {
     }
   }
 
-  /** Whether the store has not settled a write of `key`. */
+  /** Whether a write of `key` has not settled in the store. */
   isWriting (key: string): boolean {
     return this.#writes.has(key)
   }
 
-  /** The keys for which that is so, as far as they begin with `prefix`. */
+  /** The keys that begin with `prefix` for which that is so. */
   keysWriting (prefix: string): string[] {
     return this.#writes.keys(prefix)
   }

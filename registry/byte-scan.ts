@@ -1,4 +1,4 @@
-// What walks over all that lies in a store of bytes: clear by prefix, keys by pattern, size, and the sweep of what is over.
+// Walks over a store of bytes: clear by prefix, keys by pattern, size, and the sweep of expired entries.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClearOptions } from './backend.js'
 import type { ByteStore } from './byte-store.js'
@@ -12,21 +12,21 @@ export interface ByteScanOptions {
   readonly store: ByteStore
   readonly calls: BoundedCalls
   readonly now: () => number
-  /** Forgets a key. */
+  /** Removes the entry of a key. */
   readonly delete: (key: string) => Promise<void>
-  /** Forgets a key whose entry is over. */
+  /** Removes the entry of a key if it has expired. */
   readonly drop: (key: string) => Promise<void>
 }
 
-/** An entry, as far as its head tells; without one it is damaged or somebody else's. */
+/** An item of the store. Without a head it is damaged or somebody else's. */
 interface Found {
   readonly name: string
   readonly head?: { readonly key: string, readonly expiresAt: number }
 }
 
-// What is remembered before it is removed: stores that page by number lose their place when something goes in front of it.
+// Items are collected before they are removed: stores that page by number skip items when earlier ones are removed.
 const MOST_REMEMBERED = 10_000
-// And what another process removes meanwhile moves their place, too: walked again until nothing is found.
+// Other processes that remove items cause skips too, so the walk is repeated until nothing is found.
 const MOST_WALKS = 3
 const AT_ONCE = 8
 const SWEPT_AT_ONCE = 20
@@ -35,17 +35,17 @@ const SWEEP_PAUSE_MS = 5
 /** Walks over one store. */
 export class ByteScan {
   readonly #options: ByteScanOptions
-  /** What was damaged, or half written, when it was last looked at. */
+  /** Items that were damaged or half written at the last sweep. */
   #damaged = new Set<string>()
 
   constructor (options: ByteScanOptions) {
     this.#options = options
   }
 
-  /** Forgets the keys that begin with `prefix`. */
+  /** Removes the entries of keys that begin with `prefix`. */
   async clear (prefix: string, { onProgress }: ClearOptions = {}): Promise<void> {
     const { calls, delete: forget } = this.#options
-    // What is on its way would be there afterwards.
+    // A set under way would take effect afterwards.
     await Promise.all(calls.keysWriting(prefix).map((key) => forget(key)))
     let before = new Map<string, Found>()
     for (let walks = 0; walks < MOST_WALKS;) {
@@ -71,14 +71,14 @@ export class ByteScan {
     return [...found]
   }
 
-  /** The number of entries, those that are over among them. */
+  /** The number of entries, including expired ones. */
   async size (): Promise<number> {
     const found = new Set<string>()
     for await (const { name } of this.#walk('size', false)) found.add(name)
     return found.size
   }
 
-  /** Removes what is over, in small steps. The background task. */
+  /** Removes expired entries in small steps. The background task. */
   async sweep (): Promise<void> {
     const { store, calls, now, drop } = this.#options
     const damaged = new Set<string>()
@@ -96,9 +96,7 @@ export class ByteScan {
     this.#damaged = damaged
   }
 
-  /**
-   * `before`: what was removed already. Where that is found again, somebody has set it meanwhile, or the store doesn't do what it is told.
-   */
+  /** An item in `before` was removed already. If it is found again, it was set meanwhile, or the store did not remove it. */
   async #removeAll (found: readonly Found[], before: ReadonlyMap<string, Found>, onProgress: ClearOptions['onProgress']): Promise<void> {
     for (let at = 0; at < found.length; at += AT_ONCE) {
       const some = found.slice(at, at + AT_ONCE)
@@ -113,7 +111,7 @@ export class ByteScan {
     else await calls.run('delete', () => store.delete(name))
   }
 
-  /** Without that, a walk over a store that keeps everything would never end. */
+  /** Throws if the store still has the item, because a walk over such a store would never end. */
   async #removeForSure (one: Found): Promise<void> {
     const { store, calls } = this.#options
     const held = await calls.run('clear', () => store.get(one.name))
@@ -124,7 +122,7 @@ export class ByteScan {
     }
   }
 
-  /** Everything under names that may be ours. With `heads`, bytes that don't come along are asked for. */
+  /** All items whose names may be ours. With `heads`, bytes that the list does not include are read. */
   async * #walk (operation: string, heads: boolean): AsyncGenerator<Found> {
     const { store, calls } = this.#options
     calls.refuseClosed(operation)
@@ -137,7 +135,7 @@ export class ByteScan {
         yield bytes === undefined ? { name: value.name } : foundIn(value.name, bytes)
       }
     } finally {
-      // It may be stuck in the very call that was given up.
+      // It may hang in the call that timed out.
       Promise.resolve(items.return?.()).catch(() => {})
     }
   }

@@ -1,27 +1,27 @@
-// A store of bytes that was not made for this: what the adapters of Keyv, Memcached and unstorage make of theirs.
+// The interface that the backends for Keyv, Memcached and unstorage implement for `ByteBackend`.
 import type { MaybePromise } from './backend.js'
 
-/** A store as it is asked here. A name is 64 hexadecimal digits. What it can't do it throws; it need not know what a call waits for. */
+/** A store of bytes. Names are 64 hexadecimal digits. Methods throw what fails; timeouts are the caller's task. */
 export interface ByteStore {
-  /** Whether it forgets by itself what it was given for `lifeMs`. What doesn't is cleaned up from here. */
+  /** Whether it removes expired entries itself. If not, the backend sweeps it. */
   readonly forgets: boolean
-  /** The bytes under `name`; undefined when there are none. */
+  /** The bytes under `name`; undefined if there are none. */
   get (name: string): MaybePromise<Uint8Array | undefined>
-  /** Keeps `bytes` under `name`, for `lifeMs` at least; after that nobody asks for them. */
+  /** Stores `bytes` under `name` for at least `lifeMs`. They are not used after that. */
   set (name: string, bytes: Uint8Array, lifeMs: number): MaybePromise<unknown>
-  /** Forgets `name`; no error when there is nothing. */
+  /** Removes what is under `name`; no error if there is nothing. */
   delete (name: string): MaybePromise<unknown>
-  /** Several at once, in the order of `names`. Absent: it can't. */
+  /** Reads several names at once. Results are in the order of `names`. Optional. */
   getMany? (names: readonly string[]): MaybePromise<Array<Uint8Array | undefined>>
-  /** What lies there that may be an entry, some of it twice perhaps. Absent: it can't tell. */
+  /** Lists items that may be entries, possibly some of them twice. Optional. */
   list? (): AsyncIterator<Listed>
-  /** Releases what is ours. */
+  /** Releases what the backend opened. */
   close (): MaybePromise<unknown>
 }
 
-/** Something that lies in a store under a name that may be ours. */
+/** An item under a name that may be ours. */
 export interface Listed {
   readonly name: string
-  /** What lies there, where it came along. */
+  /** Its bytes, if the list includes them. */
   readonly bytes?: Uint8Array | undefined
 }

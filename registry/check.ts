@@ -5,22 +5,22 @@ import { CACHE_ERR_OPTION } from './errors.js'
 /** A number of seconds, or a string with a unit: `250ms 90s 5m 2h 1d`. */
 export type Duration = number | string
 
-/** Turns an option's value into what the code works with, or throws CACHE_ERR_OPTION naming `who`. */
+/** Returns an option's value as the code uses it. Throws CACHE_ERR_OPTION that names `who`. */
 export type Check<T> = (value: unknown, who: string) => T
 
-/** The longest duration that is taken: ten years. Whoever wants more has a unit wrong. */
+/** The longest duration: ten years. Anything longer is probably a wrong unit. */
 export const MAX_DURATION_MS = 10 * 365 * 86_400_000
 
 const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 const SHOWN_CHARACTERS = 60
 
-/** `value` for an error message: its shape, never long, never several lines. */
+/** `value` for an error message: short, and on one line. */
 export function show (value: unknown): string {
   const text = inspect(value, { depth: 0, breakLength: Infinity, compact: true, maxStringLength: SHOWN_CHARACTERS })
   return text.length > SHOWN_CHARACTERS * 2 ? text.slice(0, SHOWN_CHARACTERS * 2) + '...' : text
 }
 
-/** What came in place of something that may hold a password: nothing but its kind. */
+/** Describes a wrong value that may hold a password: only its type is shown. */
 export function kindOf (value: unknown): string {
   if (value === undefined || value === null || value === '' || (Array.isArray(value) && value.length === 0)) return show(value)
   return `${typeof value === 'string' ? 'text' : `a value of type ${typeof value}`} that is not shown, since it may hold a password`
@@ -50,13 +50,13 @@ export function duration ({ zero = false } = {}): Check<number> {
   }
 }
 
-/** A duration as it was written, above zero: for whoever turns it into milliseconds later. */
+/** A duration above zero, as it was written: it is turned into milliseconds later. */
 export const aDuration: Check<Duration> = (value, who) => {
   duration()(value, who)
   return value as Duration
 }
 
-/** A check by a predicate, with the words for what was expected. */
+/** A check by a predicate. `expected` describes a right value. */
 export function expects<T> (expected: string, holds: (value: unknown) => boolean): Check<T> {
   return (value, who) => {
     if (!holds(value)) throw new CACHE_ERR_OPTION(who, expected, show(value))
@@ -64,7 +64,7 @@ export function expects<T> (expected: string, holds: (value: unknown) => boolean
   }
 }
 
-/** The same for what may hold a password: its error tells nothing but the kind of what came. */
+/** The same for a value that may hold a password: the error shows only its type. */
 export function discreet<T> (expected: string, holds: (value: unknown) => boolean): Check<T> {
   return (value, who) => {
     if (!holds(value)) throw new CACHE_ERR_OPTION(who, expected, kindOf(value))
@@ -81,18 +81,17 @@ export const isTextList = (value: unknown): boolean =>
 export const textList = expects<readonly string[]>('an array of strings that are not empty', isTextList)
 
 /**
- * What the keys of a store begin with that others use too: short, and without capitals, as some stores take keys that differ only in case
- * for the same one.
+ * The prefix of our keys in a store that others use too: short, and without capitals, because some stores ignore case.
  */
 export const storePrefix = expects<string>('1 to 64 of a-z, 0-9, - and _', (value) =>
   typeof value === 'string' && /^[a-z0-9_-]{1,64}$/.test(value))
 
-/** One of a few strings. */
+/** A string from a list. */
 export function oneOf<T extends string> (...known: readonly T[]): Check<T> {
   return expects(known.map((item) => `'${item}'`).join(' or '), (value) => known.includes(value as T))
 }
 
-/** Whether this is an object with named fields, and not a list, a class's instance or null. */
+/** Whether this is a plain object: not an array, a class instance or null. */
 export function isRecord (value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) &&
     [Object.prototype, null].includes(Object.getPrototypeOf(value))
@@ -104,7 +103,7 @@ export function hasMethods (value: unknown, ...methods: readonly string[]): bool
     methods.every((method) => typeof (value as Record<string, unknown>)[method] === 'function')
 }
 
-/** Throws CACHE_ERR_OPTION unless one of the options `names` was given, and no other of them. */
+/** Throws CACHE_ERR_OPTION unless exactly one of the options `names` was given. */
 export function exactlyOne<T extends object> (who: string, options: T, names: ReadonlyArray<keyof T & string>): void {
   const given = names.filter((name) => options[name] !== undefined)
   if (given.length !== 1) {
@@ -113,9 +112,8 @@ export function exactlyOne<T extends object> (who: string, options: T, names: Re
 }
 
 /**
- * The options that were given, each through its check; an absent or undefined option stays absent, and an unknown
- * one is refused, and not shown: a password may stand under a name that was mistyped. `who` is put before the option's
- * name in errors: `sqlite.maxBytes`.
+ * Returns the given options, each checked. An absent or undefined option stays absent. An unknown one is refused and its value not shown,
+ * because a mistyped name may hold a password. `who` precedes the option's name in errors: `sqlite.maxBytes`.
  */
 export function checkOptions<T extends object> (
   who: string, options: unknown, checks: { readonly [K in keyof T]-?: Check<T[K]> }

@@ -1,26 +1,23 @@
-// When a wait must be over. An event loop that was held up has read nothing meanwhile: then the wait begins anew, once.
+// Deadlines of waits. A blocked event loop reads nothing, so a wait starts again, once, if the loop was held up.
 import { setImmediate as turn, setTimeout as after } from 'node:timers'
 
-// A loop that is not held up comes to its timers within a few milliseconds.
+// A loop that is not held up runs its timers within a few milliseconds.
 const HELD_UP_MS = 20
 
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
-/** What a call fails with whose deadline has passed. */
+/** The error of a call whose deadline has passed. */
 export const NO_ANSWER = new Error('no answer before the deadline')
 
-/** The same, and it can't be told whether the backend or this process was too slow. */
+/** The same, when either the backend or this process may have been too slow. */
 export const HELD_UP = new Error('no answer before the deadline, while the event loop of this process was held up')
 
-/**
- * Whether a timer that was due at `dueAt`, in `performance.now()`, fires so late that the loop was held up, by the application or a busy
- * machine.
- */
+/** Whether a timer due at `dueAt`, in `performance.now()`, fires so late that the event loop was held up. */
 export function isHeldUp (dueAt: number, at = performance.now()): boolean {
   return at - dueAt > HELD_UP_MS
 }
 
-/** When all waits that share it must be over. Its time begins with the first of them. */
+/** When all waits that share it must be over. Its time starts with the first of them. */
 export class Deadline {
   readonly #ms: number
   #at: number | undefined
@@ -36,17 +33,17 @@ export class Deadline {
     return this.#at
   }
 
-  /** Waiting for somebody else is not held against it. */
+  /** Adds time that was spent waiting for something else. */
   extend (ms: number): void {
     if (this.#at !== undefined) this.#at += ms
   }
 
-  /** Its time begins anew: what is waited for has said that it goes on. */
+  /** Starts its time again, because there was progress. */
   restart (): void {
     this.#at = performance.now() + this.#ms
   }
 
-  /** Its time begins anew since the loop was held up; once, so that a wait has an end. Returns whether it does. */
+  /** Starts its time again because the loop was held up, but only once. Returns whether it did. */
   renew (): boolean {
     if (this.#renewed) return false
     this.#renewed = true
@@ -54,17 +51,17 @@ export class Deadline {
     return true
   }
 
-  /** Calls `end` when the deadline has passed and what has arrived by then was read. */
+  /** Calls `end` once the deadline has passed and data that had arrived was read. */
   wait (end: WaitEnd, options?: WaitOptions): Wait {
     return new Wait(this, end, options)
   }
 }
 
-/** `heldUp`: the loop was held up again. That there is no response then says nothing of who was to give it. */
+/** `heldUp`: the loop was held up again, so the late response does not mean that the other side was slow. */
 export type WaitEnd = (heldUp: boolean) => void
 
 export interface WaitOptions {
-  /** Among how many what is left is divided: the wait ends after one equal share. @default 1 */
+  /** The wait ends after this fraction of the time that is left: 2 means half of it. @default 1 */
   readonly sharing?: number
   /** Whether the wait keeps the process alive. @default true */
   readonly ref?: boolean
@@ -82,12 +79,12 @@ export class Wait {
     this.#deadline = deadline
     this.#end = end
     this.#options = options
-    // It passed while nothing waited, and so nothing could notice that the loop was held up.
+    // It passed while nothing waited, so nothing could notice that the loop was held up.
     if (isHeldUp(deadline.at)) deadline.renew()
     this.#arm()
   }
 
-  /** Ends the wait without a word. May be called twice. */
+  /** Ends the wait without calling `end`. May be called twice. */
   cancel (): void {
     this.#over = true
     clearTimeout(this.#timer)
@@ -106,7 +103,7 @@ export class Wait {
     const heldUp = isHeldUp(dueAt)
     // Another wait may have moved the deadline.
     if (this.#deadline.at !== endsAt || (heldUp && this.#deadline.renew())) return this.#arm()
-    // The loop comes to its timers first: what has arrived meanwhile is read in the same turn.
+    // Timers run first in a turn of the loop. Data that has arrived is read later in the same turn.
     turn(() => {
       if (this.#over) return
       this.#over = true
@@ -115,10 +112,10 @@ export class Wait {
   }
 }
 
-/** What `within` returns where the promise takes longer. */
+/** What `within` returns if the promise takes longer. */
 export const LATE = Symbol('late')
 
-/** What `promise` brings, or LATE when it takes longer than `limit`: milliseconds, or a deadline that may be moved meanwhile. */
+/** The result of `promise`, or LATE if it takes longer than `limit`: milliseconds, or a deadline that may move meanwhile. */
 export async function within<T> (limit: number | Deadline, promise: Promise<T>): Promise<T | typeof LATE> {
   const deadline = typeof limit === 'number' ? new Deadline(limit) : limit
   let wait: Wait | undefined

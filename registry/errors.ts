@@ -1,4 +1,4 @@
-// Every error of the project, once, with its code. Codes are never renamed or used again; messages may improve.
+// Every error of the project, with its code. Codes are never renamed or reused; messages may improve.
 import createError from '@fastify/error'
 
 type Cause = { cause?: unknown }
@@ -11,11 +11,11 @@ export const CACHE_ERR_OPTION = createError<[who: string, expected: string, came
 export const CACHE_ERR_BACKEND_UNKNOWN = createError<[name: string, known: string]>(
   'CACHE_ERR_BACKEND_UNKNOWN', "cache: no backend is registered under the name '%s'; known are %s. Add yours with registry.add(name, load)")
 
-/** A backend of this name is registered already. */
+/** A backend of this name is already registered. */
 export const CACHE_ERR_BACKEND_DUPLICATE = createError<[name: string]>(
   'CACHE_ERR_BACKEND_DUPLICATE', "cache: a backend is registered under the name '%s' already; choose another name")
 
-/** What a backend module or its `create` gave is not a backend. */
+/** A backend module or its `create` returned something that is not a backend. */
 export const CACHE_ERR_BACKEND_CONTRACT = createError<[name: string, expected: string, came: string]>(
   'CACHE_ERR_BACKEND_CONTRACT', "cache: backend '%s' must have %s, got %s")
 
@@ -27,10 +27,10 @@ export const CACHE_ERR_DEPENDENCY_MISSING = createError<[backend: string, depend
 export const CACHE_ERR_POWER_MISSING = createError<[operation: string, name: string, power: string, advice: string]>(
   'CACHE_ERR_POWER_MISSING', "cache: %s can't be done with backend '%s', which lacks the method '%s'; %s")
 
-/** The cache was closed: nothing can be asked of it any more. */
+/** The cache is closed and was called afterwards. */
 export const CACHE_ERR_CLOSED = createError<[operation: string]>(
   'CACHE_ERR_CLOSED', 'cache: %s was called after the cache was closed')
 
-/** A call that somebody made on purpose failed in the backend. `cause` is what the backend threw, where it threw. */
+/** An explicit call failed in the backend. `cause` is what the backend threw, if it threw. */
 export const CACHE_ERR_BACKEND_FAILED = createError<[name: string, operation: string, why: string, options?: Cause]>(
   'CACHE_ERR_BACKEND_FAILED', "cache: backend '%s' failed in %s: %s")

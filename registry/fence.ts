@@ -1,18 +1,18 @@
-// Which names were invalidated or changed since when, in a fixed amount of memory. A collision only skips a store.
+// Records when names were invalidated or changed, in fixed memory. A collision only prevents one response from being stored.
 
 const STRIPES = 4096
 
 /**
- * Who is going to store what it reads takes a mark before it reads; an invalidation or a change moves the names it speaks
- * of. What was read under a mark since which one of its names has moved is not stored.
+ * Code that stores what it reads takes a mark before the read. Invalidations and changes move the names that they affect. What was read
+ * is not stored if one of its names has moved since the mark.
  */
 export class Fence {
   readonly #movedAt = new Float64Array(STRIPES)
   #allMovedAt = 0
-  /** The present moment, to be asked about later. Read only. */
+  /** The current moment, to be passed to `movedSince` later. Read only. */
   mark = 0
 
-  /** Moves a name. Answers the mark of the moment right after. */
+  /** Moves a name. Returns the mark right after that. */
   move (name: string): number {
     this.#movedAt[stripeOf(name)] = ++this.mark
     return this.mark
@@ -22,7 +22,7 @@ export class Fence {
     this.#allMovedAt = ++this.mark
   }
 
-  /** Whether one of the names was invalidated after `mark` was taken. They are asked for only when anything was. */
+  /** Whether one of the names has moved since `mark`. `names` is called only if any name has. */
   movedSince (mark: number, names: () => readonly string[]): boolean {
     if (this.mark === mark) return false
     return this.#allMovedAt > mark || names().some((name) => this.#movedAt[stripeOf(name)]! > mark)

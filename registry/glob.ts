@@ -1,6 +1,6 @@
 // Patterns over keys: `*` is any text, `?` any one character, everything else is itself. Never a regular expression.
 
-/** Whether `text` matches `pattern`; at worst the product of both lengths, never exponential. */
+/** Whether `text` matches `pattern`. At worst this takes time proportional to the product of both lengths. */
 export function matchesGlob (pattern: string, text: string): boolean {
   let at = 0
   let next = 0
@@ -14,7 +14,7 @@ export function matchesGlob (pattern: string, text: string): boolean {
       next++
       at++
     } else if (star >= 0) {
-      // The last star takes one character more; earlier stars need never be tried again.
+      // The last star matches one more character. Earlier stars need not be tried again.
       next = star + 1
       at = ++resume
     } else return false

@@ -1,11 +1,11 @@
-// Now or later: what tells a value from a promise, so that what is there is used at once.
+// Helpers for a value or a promise of it: a value is used at once, without a promise.
 import type { MaybePromise } from './backend.js'
 
 export function isPromise<T> (value: MaybePromise<T>): value is Promise<T> {
   return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
 }
 
-/** `next(value)` at once where the value is there, else when it comes. */
+/** Calls `next` with the value: at once, or when the promise has resolved. */
 export function andThen<T, R> (value: MaybePromise<T>, next: (value: T) => MaybePromise<R>): MaybePromise<R> {
   return isPromise(value) ? value.then(next) : next(value)
 }

@@ -1,7 +1,7 @@
-// Names are types: which options belong to which backend name, open to other packages by declaration merging.
+// Which options belong to which backend name, as types that other packages extend by declaration merging.
 
 /**
- * Backend name to its options. A package that adds a backend adds its name here:
+ * The options of each backend name. A package that adds a backend adds its name here:
  * `declare module 'fastify-response-cache' { interface BackendOptions { dynamo: DynamoOptions } }`
  */
 export interface BackendOptions {}
@@ -9,7 +9,7 @@ export interface BackendOptions {}
 /** The name of a backend that the types know. */
 export type BackendName = Extract<keyof BackendOptions, string>
 
-/** A backend by name with that backend's own options; the name alone is enough where every option has a default. */
+/** A backend by name, with its options. They may be left out if each has a default. */
 export type BackendChoice<Name extends BackendName = BackendName> = {
   [N in Name]: {} extends BackendOptions[N]
     ? {

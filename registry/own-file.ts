@@ -1,4 +1,4 @@
-// Whose a file or folder is that was found, and who else could read or change it: one rule for every backend that keeps files.
+// Who owns a file or folder, and who else could read or change it: one rule for all backends that keep files.
 import { closeSync, constants, fchmodSync, fstatSync, lstatSync, openSync, type Stats } from 'node:fs'
 import type { CacheLog } from './registry.js'
 
@@ -18,20 +18,20 @@ export const MODES_ARE_FIXED = 'this file system does not let modes be changed: 
   '(WSL: the option metadata, or umask=077; SMB: dir_mode=0700,file_mode=0600), or choose a path on another one'
 
 /**
- * What becomes of a file that was found. `private`: it is used. `opened`: it is ours, a group or others could read it or a group
- * write it; it is made private and used. `spoilt`: it is ours, and everybody could write it, so whose words it holds is unknown; it
- * is deleted. `foreign`: another user's, a link, or no file; it is not used.
+ * What is done with an existing file. `private`: it is used. `opened`: others could read it, or its group write it; it is made private and
+ * used. `spoilt`: everybody could write it, so anybody may have written its contents; it is deleted. `foreign`: it is another user's, a
+ * link, or no file; it is not used.
  */
 export type Standing = 'private' | 'opened' | 'spoilt' | 'foreign'
 
-/** What a file is by its `stat`, a link's own where that may be one. Where there are no users, as on Windows, modes say nothing. */
+/** The standing of a file by its `lstat` or `fstat`. Modes are ignored where there are no users, as on Windows. */
 export function standingOf (stat: Stats): Standing {
   if (!stat.isFile() || whyForeign(stat) !== undefined) return 'foreign'
   if (process.geteuid === undefined || (stat.mode & OTHERS) === 0) return 'private'
   return (stat.mode & EVERYBODY_WRITES) === 0 ? 'opened' : 'spoilt'
 }
 
-/** Why a file or folder is not this user's own; undefined where it is. */
+/** Why a file or folder is not this user's own; undefined if it is. */
 export function whyForeign (stat: Stats): string | undefined {
   if (stat.isSymbolicLink()) return 'a link'
   const userId = process.geteuid?.()
@@ -40,20 +40,20 @@ export function whyForeign (stat: Stats): string | undefined {
 }
 
 /**
- * Makes a folder of ours private again where others could write it, as the kubelet leaves it for `fsGroup`. Returns why it can't be
- * used; undefined where it can. Throws what the file system throws.
+ * Makes our folder private again if others can write it, as the kubelet leaves it for `fsGroup`. Returns why the folder can't be used;
+ * undefined if it can. Throws what the file system throws.
  */
 export function whyNotPrivate (path: string): string | undefined {
   const stat = lstatSync(path)
   if (!stat.isDirectory() && !stat.isSymbolicLink()) return 'not a folder'
   const why = whyForeign(stat)
   if (why !== undefined || !isWritableByOthers(stat)) return why
-  // Everybody is meant to use it, as /tmp.
+  // A folder that is meant for everybody, such as /tmp.
   if ((stat.mode & STICKY) !== 0) return `it is shared by all users, its mode is ${octal(stat)}; name a folder in it`
   return whyStillOpen(path)
 }
 
-/** By a descriptor: what comes to lie at the path meanwhile, a link to elsewhere, keeps its rights. */
+/** Uses a descriptor: if the folder is replaced by a link meanwhile, the mode of the link's target is not changed. */
 function whyStillOpen (path: string): string | undefined {
   const folder = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
   try {
@@ -78,7 +78,7 @@ function octal ({ mode }: Stats): string {
   return (mode & 0o7777).toString(8)
 }
 
-/** Logs that a spoilt file was found, the first time: a folder that was opened to everybody is full of them. */
+/** Logs a spoilt file, but only the first one: a folder that everybody could write is full of them. */
 export function spoiltNotice (log: CacheLog): (path: string) => void {
   let isNoted = false
   return (path) => {

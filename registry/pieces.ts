@@ -1,20 +1,20 @@
-// Bytes that arrive in pieces, gathered into a few blocks: what they hold is bounded by their bytes, however small the pieces are.
+// Collects pieces of a body into a few blocks, so that many small pieces take no more memory than a few large ones.
 
-/** A block is as large as what was gathered before it, up to this, so that adding is linear and half of the memory is in use. */
+/** A block is as large as everything before it, up to this limit: adding is linear, and at least half of the memory is used. */
 const MAX_BLOCK_BYTES = 1024 * 1024
 
-/** The pieces of one body. A list of them would hold a hundred bytes for each, be it one byte long, and more where it is a view. */
+/** The pieces of one body. An array of them would take a hundred bytes for each one-byte piece, and more for a view. */
 export class Pieces {
   readonly #blocks: Buffer[] = []
   #freeBytes = 0
   #bytes = 0
 
-  /** Bytes gathered so far. */
+  /** Bytes collected so far. */
   get bytes (): number {
     return this.#bytes
   }
 
-  /** The memory that one more piece of this length allocates: what it is to be charged. */
+  /** The memory that one more piece of this length allocates. */
   costOf (pieceBytes: number): number {
     const restBytes = pieceBytes - this.#freeBytes
     return restBytes <= 0 ? 0 : Math.max(restBytes, Math.min(this.#bytes, MAX_BLOCK_BYTES))
@@ -26,13 +26,13 @@ export class Pieces {
     const fitting = piece.subarray(0, this.#freeBytes)
     this.#copy(fitting)
     if (costBytes === 0) return
-    // Not of the shared pool: a small block that is kept would keep the whole pool.
+    // Not from the shared pool: a small block would keep the whole pool alive.
     this.#blocks.push(Buffer.allocUnsafeSlow(costBytes))
     this.#freeBytes = costBytes
     this.#copy(piece.subarray(fitting.byteLength))
   }
 
-  /** All that was gathered, in memory of its own. Nothing is added after that. */
+  /** Everything collected, in its own memory. Nothing may be added afterwards. */
   whole (): Buffer {
     const [first] = this.#blocks
     if (this.#blocks.length === 1 && this.#freeBytes === 0) return first as Buffer

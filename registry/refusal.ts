@@ -1,11 +1,11 @@
-// An entry that is refused for what it is, too large for one: the store is well, and whoever counts its failures doesn't count that.
+// Marks errors of entries that a store refuses, because they are too large for example. They are not counted as failures of the store.
 
-/** `error`, which says that. */
+/** `error`, marked. */
 export function refusal<E extends Error> (error: E): E {
   return Object.assign(error, { isRefusal: true })
 }
 
-/** Whether a backend's error says that. */
+/** Whether a backend's error is marked. */
 export function isRefusal (error: unknown): boolean {
   return (error as { isRefusal?: unknown } | null | undefined)?.isRefusal === true
 }

@@ -1,70 +1,68 @@
-// The registry: from a name to a living backend, and the context that a backend is lent.
+// The registry: opens a backend by name, with the context that backends get.
 import { Background, type BackgroundTasks } from './background.js'
 import { REQUIRED_METHODS, type CacheBackend, type MaybePromise } from './backend.js'
 import type { BackendChoice, BackendName, BackendOptions } from './names.js'
 import { show } from './check.js'
 import { CACHE_ERR_BACKEND_CONTRACT, CACHE_ERR_BACKEND_DUPLICATE, CACHE_ERR_BACKEND_UNKNOWN, CACHE_ERR_OPTION } from './errors.js'
 
-/** The part of a logger that is lent to backends. */
+/** The part of a logger that backends use. */
 export interface CacheLog {
-  /** What helps to find out why. */
+  /** Details for debugging. */
   debug (details: object, message: string): void
   /** What an operator may want to know. */
   info (details: object, message: string): void
-  /** What an operator should look at, though answers go on. */
+  /** What an operator should look at, though requests are still served. */
   warn (details: object, message: string): void
   /** What an operator must look at. */
   error (details: object, message: string): void
 }
 
-/** What a backend is lent while it lives. */
+/** What a backend gets when it is opened. */
 export interface BackendContext {
   /** The only clock: epoch milliseconds. */
   now (): number
-  /** For what an operator must know and no caller can be told. Failures are thrown, not logged. */
+  /** For what an operator must know and no caller can learn. Failures are thrown, not logged. */
   readonly log: CacheLog
   /** Aborted when the cache closes. */
   readonly signal: AbortSignal
-  /** Work between requests; the backend cancels in `close()` what it started. */
+  /** Work between requests. The backend cancels its tasks in `close()`. */
   readonly background: BackgroundTasks
-  /** Opens another backend by name, for backends that are made of backends. Whoever opens closes. */
+  /** Opens another backend by name, for backends that are made of others. The caller closes it. */
   open (choice: BackendChoice): Promise<CacheBackend>
-  /**
-   * How long a request waits for a read: what comes later is used by nobody, so it need not be read on. Absent outside of an application.
-   */
+  /** How long a request waits for a read. A later result is not used, so the read may be given up. Absent outside of an application. */
   readonly deadlineMs?: number
   /**
-   * Whether `key` is that of a tag's stamp, which decides over other entries: a copy of one is used for a second at most. Absent outside of
-   * an application.
+   * Whether `key` is the key of a tag's stamp, which other entries depend on: a copy of a stamp is used for at most a second. Absent
+   * outside of an application.
    */
   isStamp? (key: string): boolean
-  /** What the application is decorated with under `name` by now; undefined when nothing is. Absent outside of an application. */
+  /** The application's decoration `name`; undefined if there is none yet. Absent outside of an application. */
   decoration? (name: string): unknown
 }
 
 /** A backend that can be opened. Made with `defineBackend`. */
 export interface BackendDefinition<Options = any> {
-  /** The name under which it is meant to be added; a registry goes by the one that `add` was given. */
+  /** The suggested name. A registry uses the name that `add` was given. */
   readonly name: string
-  /** Checks `options`, opens the backend. Throws CACHE_ERR_OPTION for an option that is wrong. */
+  /** Checks `options` and opens the backend. Throws CACHE_ERR_OPTION for a wrong option. */
   readonly create: (options: Options, context: BackendContext) => MaybePromise<CacheBackend>
 }
 
-/** Loads a definition when its name is first asked for, so that nothing is imported for a backend that is not used. */
+/** Loads a definition when its name is first used, so that unused backends are not imported. */
 export type BackendLoader<Options = any> = () => MaybePromise<BackendDefinition<Options>>
 
-/** `definition`, checked by the types: the one thing that a backend's module exports. */
+/** Returns `definition`, with its types checked: the default export of a backend's module. */
 export function defineBackend<Options> (definition: BackendDefinition<Options>): BackendDefinition<Options> {
   return definition
 }
 
 const silent: CacheLog = { debug () {}, info () {}, warn () {}, error () {} }
 
-/** Names and what they open. Each plugin registration has its own; nothing is shared at module level. */
+/** Backends by name. Each plugin registration has its own registry; nothing is shared at module level. */
 export class Registry {
   readonly #loaders = new Map<string, BackendLoader>()
 
-  /** Adds a backend under `name`. Throws CACHE_ERR_BACKEND_DUPLICATE when the name is taken. Answers the registry. */
+  /** Adds a backend under `name`. Returns the registry. Throws CACHE_ERR_BACKEND_DUPLICATE if the name is taken. */
   add<Name extends BackendName> (name: Name, load: BackendLoader<BackendOptions[NoInfer<Name>]>): this {
     if (typeof name !== 'string' || name.length === 0) {
       throw new CACHE_ERR_OPTION('registry.add(name)', 'a string that is not empty', show(name))
@@ -83,8 +81,8 @@ export class Registry {
   }
 
   /**
-   * Opens a backend. What is missing in `context` is filled in: the system's clock, silence, a signal that never
-   * aborts. Throws CACHE_ERR_BACKEND_UNKNOWN, CACHE_ERR_BACKEND_CONTRACT, or what the backend throws.
+   * Opens a backend. Defaults for `context`: the system's clock, no logging, a signal that never aborts. Throws CACHE_ERR_BACKEND_UNKNOWN,
+   * CACHE_ERR_BACKEND_CONTRACT, or what the backend throws.
    */
   async open (choice: BackendChoice, context: Partial<BackendContext> = {}): Promise<CacheBackend> {
     const { backend: name, options = {} } = choice as { backend: string, options?: unknown }

@@ -1,12 +1,12 @@
-// Things under way for a short time, in slots that are used again. A Map or Set that is added to and deleted from all the time
-// leaves outgrown tables behind, each of which keeps the next one and all that was in it until the whole heap is collected.
+// Short-lived things in reusable slots. A Map or Set under constant adding and deleting leaves old tables behind, and each of them keeps
+// the next one, with everything in it, alive until a full garbage collection.
 
-/** Things, each in a slot of its own. */
+/** Things, each in its own slot. */
 export class Slots<T> {
   readonly #things: Array<T | undefined> = []
   readonly #free: number[] = []
 
-  /** Takes a thing in. Answers its slot. */
+  /** Adds a thing. Returns its slot. */
   add (thing: T): number {
     const slot = this.#free.pop() ?? this.#things.length
     this.#things[slot] = thing
@@ -17,24 +17,24 @@ export class Slots<T> {
     return this.#things[slot]
   }
 
-  /** Puts another thing in the slot of one that is there. */
+  /** Replaces the thing in a slot. */
   replace (slot: number, thing: T): void {
     this.#things[slot] = thing
   }
 
-  /** Lets go of the thing in a slot, once. */
+  /** Frees a slot. Called once for each. */
   remove (slot: number): void {
     this.#things[slot] = undefined
     this.#free.push(slot)
   }
 
-  /** Those that are there now. */
+  /** All things. */
   all (): T[] {
     return this.#things.filter((thing) => thing !== undefined)
   }
 }
 
-/** Things by key: what a table that was left behind still keeps are keys and numbers. */
+/** Things by key. Old tables keep only keys and numbers alive. */
 export class SlotMap<T> {
   readonly #slotOf = new Map<string, number>()
   readonly #slots = new Slots<T>()

@@ -1,13 +1,13 @@
-// Adapts a store of strings (get, set, delete, close, and lives in seconds) to CacheBackend.
+// Adapts a store of strings (get, set, delete, close, and lifetimes in seconds) to CacheBackend.
 import type { CacheBackend, MaybePromise } from './backend.js'
 
 /** A store as the guide writes it: text under a key for a number of seconds. */
 export interface StringStore {
-  /** The text under `key`; null or undefined when missing or expired. */
+  /** The text under `key`; null or undefined if missing or expired. */
   get (key: string): MaybePromise<string | null | undefined>
   /** Stores `value` for `timeoutSeconds`, a positive integer. */
   set (key: string, value: string, timeoutSeconds: number): MaybePromise<unknown>
-  /** Forgets `key`; no error when there is nothing. */
+  /** Removes `key`; no error if there is nothing. */
   delete (key: string): MaybePromise<unknown>
   /** Releases what the store opened. */
   close (): MaybePromise<unknown>
@@ -16,8 +16,8 @@ export interface StringStore {
 const SEPARATOR = ' '
 
 /**
- * A backend made of a store of strings. The expiry, in epoch milliseconds, is written in front of the value, which is base64: lives
- * are rounded up to seconds for the store, and no entry lives longer for that. A text that is not ours is a miss.
+ * A backend on a store of strings. The expiry, in epoch milliseconds, precedes the value, which is base64. Lifetimes are rounded up to
+ * seconds for the store, but no entry is returned after its expiry. A text that is not ours is a miss.
  */
 export function fromStringStore (store: StringStore, { now = Date.now }: { now?: () => number } = {}): CacheBackend {
   return {

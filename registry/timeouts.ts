@@ -1,29 +1,29 @@
-// Those who wait for an answer, all equally long: one timer for all of them, so that a call makes none.
+// Timeouts of the same length for many calls, with one timer for all of them.
 import { setImmediate as turn, setTimeout as after } from 'node:timers'
 import { isHeldUp } from './deadline.js'
 
-/** Somebody who waits, tied to who came before and who came after. */
+/** One wait, in a linked list. */
 export interface Wait {
   /** In `performance.now()`. */
   endsAt: number
-  /** Whether it began anew since the loop was held up. */
+  /** Whether it started again because the loop was held up. */
   renewed: boolean
-  /** What is waited for, for the error. */
+  /** For the error. */
   readonly operation: string
   readonly end: (error: Error) => void
   before: Wait
   after: Wait
 }
 
-/** Waits of one length. The one that began first is the first to end. */
+/** Waits of one length. The first one to start is the first one to end. */
 export class Timeouts {
   readonly #forMs: number
   readonly #late: (operation: string) => Error
-  /** Stands before the first and after the last. */
+  /** Precedes the first wait and follows the last. */
   readonly #ends: Wait
   #timer: NodeJS.Timeout | undefined
 
-  /** `late` makes the error with which a wait of `forMs` ends. */
+  /** `late` returns the error of a wait that took `forMs`. */
   constructor (forMs: number, late: (operation: string) => Error) {
     this.#forMs = forMs
     this.#late = late
@@ -31,7 +31,7 @@ export class Timeouts {
     this.#ends = ends.before = ends.after = ends
   }
 
-  /** Begins a wait, which calls `end` unless it is over in time. It keeps the process alive. */
+  /** Starts a wait, which calls `end` on its timeout. It keeps the process alive. */
   begin (end: (error: Error) => void, operation = ''): Wait {
     const ends = this.#ends
     const wait = { endsAt: performance.now() + this.#forMs, renewed: false, operation, end, before: ends, after: ends }
@@ -41,7 +41,7 @@ export class Timeouts {
     return wait
   }
 
-  /** Ends a wait without a word. May be called twice. */
+  /** Ends a wait without calling `end`. May be called twice. */
   over (wait: Wait): void {
     const { before, after } = wait
     before.after = after
@@ -50,7 +50,7 @@ export class Timeouts {
     if (this.#ends.after === this.#ends) this.#timer?.unref()
   }
 
-  /** Ends all of them with an error, and the timer with them. */
+  /** Ends all waits with an error, and the timer. */
   close (error: Error): void {
     clearTimeout(this.#timer)
     while (this.#ends.after !== this.#ends) this.#end(this.#ends.after, error)
@@ -76,11 +76,11 @@ export class Timeouts {
   #due (dueAt: number): void {
     const at = performance.now()
     const heldUp = isHeldUp(dueAt, at)
-    // The loop comes to its timers first: what has arrived meanwhile is read in the same turn.
+    // Timers run first in a turn of the loop. Data that has arrived is read later in the same turn.
     turn(() => { this.#endLate(at, heldUp) })
   }
 
-  /** Ends those whose time was over at `at`, or begins them anew, once, where the loop was held up. */
+  /** Ends the waits whose time was over at `at`, or starts them again, once, if the loop was held up. */
   #endLate (at: number, heldUp: boolean): void {
     this.#timer = undefined
     for (let wait = this.#ends.after; wait !== this.#ends; wait = this.#ends.after) {

@@ -141,7 +141,7 @@ function admitted (descriptor: number, stat: Stats): Standing {
 
 /**
  * Notes that an open file is used, unless that was done not long ago. A hint: where it can't be written it is not, nor in
- * a file of somebody else's that was linked here. Answers what stands there now.
+ * a file of somebody else's that was linked here. Returns what stands there now.
  */
 export function touch ({ descriptor, expiresAt, usedAt, isShared }: OpenFile, at: number): number {
   if (isShared || at - usedAt <= TOUCH_AFTER_MS) return usedAt

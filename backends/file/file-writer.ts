@@ -46,7 +46,7 @@ export class FileWriter {
     }
   }
 
-  /** Removes the file, or whatever is in its place. Answers how many bytes that gave back; no error when nothing is there. */
+  /** Removes the file, or whatever is in its place. Returns how many bytes that gave back; no error when nothing is there. */
   async remove (name: string): Promise<number> {
     const bytes = await removeAny(this.#folder.pathOf(name))
     if (this.#fsync) await this.#syncShard(name)
@@ -114,7 +114,7 @@ async function openIfThere (path: string): Promise<promises.FileHandle | undefin
   }
 }
 
-/** Removes whatever is at `path`, a folder with all that is in it. Answers the bytes of a file. */
+/** Removes whatever is at `path`, a folder with all that is in it. Returns the bytes of a file. */
 async function removeAny (path: string): Promise<number> {
   const stat = statIfThere(path)
   if (stat === undefined) return 0

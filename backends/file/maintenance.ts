@@ -88,7 +88,7 @@ export class FileMaintenance {
   }
 
   /**
-   * Does `put`, which answers by how much it made the folder larger, and makes room: before, where the disk is full. Throws what `put`
+   * Does `put`, which returns by how much it made the folder larger, and makes room: before, where the disk is full. Throws what `put`
    * throws.
    */
   async keep (neededBytes: number, put: () => Promise<number>): Promise<void> {
@@ -200,7 +200,7 @@ export class FileMaintenance {
     return { candidates: candidates.inOrder, failure }
   }
 
-  /** Removes what must not stay. Answers what does. */
+  /** Removes what must not stay. Returns what does. */
   #lookAt ({ name, path, isEntry }: Found, at: number): Candidate | undefined {
     const begun = begunAt(name)
     if (begun !== undefined && Math.abs(at - begun) > ORPHAN_AFTER_MS) {
@@ -218,7 +218,7 @@ export class FileMaintenance {
     return { name, path, bytes: stat.size, inode: stat.ino, usedAt: stat.atimeMs }
   }
 
-  /** Removes the first of `candidates` until there is room. Answers how many. */
+  /** Removes the first of `candidates` until there is room. Returns how many. */
   async #evict (candidates: readonly Candidate[]): Promise<number> {
     const { writes } = this.#options
     const before = this.evictions

@@ -32,7 +32,7 @@ export class Commands {
     return this.#connection.client()
   }
 
-  /** What `ask` answers. Rejects without the arguments of the command; nothing was sent when no client could be asked. */
+  /** What `ask` returns. Rejects without the arguments of the command; nothing was sent when no client could be asked. */
   run<T> (ask: (client: Client) => Promise<T>): Promise<T> {
     try {
       return this.on(this.client(), ask)

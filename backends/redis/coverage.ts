@@ -30,7 +30,7 @@ async function covers (commands: Commands, client: Client, walk: (node: Client) 
   return after?.count === SLOTS && after.text === before.text && !after.text.includes('[')
 }
 
-/** Walks over all masters side by side. Answers what those served afterwards that were walked over. */
+/** Walks over all masters side by side. Returns what those served afterwards that were walked over. */
 async function once (commands: Commands, client: Client, walk: (node: Client) => Promise<void>): Promise<Served> {
   const nodes = client.nodes!('master')
   const walked = await Promise.allSettled(nodes.map(walk))

@@ -24,7 +24,7 @@ export interface Client {
   scan (cursor: string, ...options: Array<string | number>): Promise<[cursor: string, keys: string[]]>
   /** Only a client of a Cluster has it. */
   nodes? (role: 'master'): Client[]
-  /** Of a Cluster: asks which node serves which slot. Answers undefined at once, and calls back. */
+  /** Of a Cluster: asks which node serves which slot. Returns undefined at once, and calls back. */
   refreshSlotsCache? (done: (error: unknown) => void): void
   /** Of a node of a Cluster. */
   cluster? (about: 'NODES'): Promise<unknown>

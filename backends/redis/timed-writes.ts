@@ -6,7 +6,7 @@ import type { Commands } from './commands.js'
 import { failure, isAnswer, isTooLarge } from './errors.js'
 import type { SizeLimit } from './size-limit.js'
 
-// One key, which a Cluster asks for. Answers whether it was stored, and the server's clock.
+// One key, which a Cluster asks for. Returns whether it was stored, and the server's clock.
 const SET = `local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 if now >= tonumber(ARGV[3]) then return {0, now} end

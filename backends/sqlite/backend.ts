@@ -161,7 +161,7 @@ export class SqliteBackend implements CacheBackend {
     if (this.#closing !== undefined) throw new CACHE_ERR_CLOSED(`sqlite.${operation}`)
   }
 
-  /** What `work` answers, at once unless another process keeps even readers out: while it repairs or closes the file. */
+  /** What `work` returns, at once unless another process keeps even readers out: while it repairs or closes the file. */
   #read<T> (operation: string, work: (connection: Connection) => T): MaybePromise<T> {
     if (this.#closing !== undefined) throw new CACHE_ERR_CLOSED(`sqlite.${operation}`)
     try {

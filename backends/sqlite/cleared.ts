@@ -23,7 +23,7 @@ export function putAside (database: Database, table: string, kept: Iterable<stri
 }
 
 /**
- * Deletes some rows of a table that was put aside, by this process or another, and it itself with the last. Answers whether there was one.
+ * Deletes some rows of a table that was put aside, by this process or another, and it itself with the last. Returns whether there was one.
  */
 export function sweepAside (database: Database, table: string, max: number): boolean {
   const aside = database.prepare("SELECT name FROM main.sqlite_master WHERE type = 'table' AND name GLOB ? LIMIT 1").pluck(true)

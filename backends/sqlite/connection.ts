@@ -98,17 +98,17 @@ export class Connection {
     this.#changed(-this.#sql.remove.run(key).changes)
   }
 
-  /** Deletes entries that are gone at `at`, `max` at most. Answers how many. */
+  /** Deletes entries that are gone at `at`, `max` at most. Returns how many. */
   dropExpired (at: number, max: number): number {
     return this.#dropped(this.#sql.dropExpired.run(at, max).changes)
   }
 
-  /** Deletes the least recently used entries, `max` at most. Answers how many. */
+  /** Deletes the least recently used entries, `max` at most. Returns how many. */
   dropUnused (max: number): number {
     return this.#dropped(this.#sql.dropUnused.run(max).changes)
   }
 
-  /** Drops tables of other versions that none has used for a day at `at`, inside a transaction. Answers whether nothing is left to do. */
+  /** Drops tables of other versions that none has used for a day at `at`, inside a transaction. Returns whether nothing is left to do. */
   dropUnusedTables (at: number, hasTime: () => boolean): boolean {
     return dropUnusedTables(this.#database, this.#choice, { at, hasTime })
   }
@@ -118,7 +118,7 @@ export class Connection {
     return tableState(this.#database, this.#choice) === 'intact'
   }
 
-  /** Forgets all but what is under the stored keys `kept`, inside a transaction. Answers whether it did: not in a lent database. */
+  /** Forgets all but what is under the stored keys `kept`, inside a transaction. Returns whether it did: not in a lent database. */
   clear (kept: Iterable<string>): boolean {
     if (!this.#own) return false
     putAside(this.#database, tableName(this.#choice), kept)
@@ -128,7 +128,7 @@ export class Connection {
     return true
   }
 
-  /** Deletes rows that a clear has left, `max` at most. Answers whether there were any. */
+  /** Deletes rows that a clear has left, `max` at most. Returns whether there were any. */
   sweep (max: number): boolean {
     return this.#own && sweepAside(this.#database, tableName(this.#choice), max)
   }
@@ -141,7 +141,7 @@ export class Connection {
     row.usedAt = use
   }
 
-  /** Writes, inside a transaction, which rows were used. Answers whether all are written. */
+  /** Writes, inside a transaction, which rows were used. Returns whether all are written. */
   writeTouches (hasTime: () => boolean): boolean {
     for (const [id, at] of this.#touched) {
       if (!hasTime()) return false
@@ -170,7 +170,7 @@ export class Connection {
     this.#database.exec('PRAGMA incremental_vacuum(16)')
   }
 
-  /** Writes all of the log into the file and empties it. Answers whether it did: not while others read, not that of a lent database. */
+  /** Writes all of the log into the file and empties it. Returns whether it did: not while others read, not that of a lent database. */
   truncateLog (): boolean {
     if (!this.#own) return false
     const [answer] = this.#database.pragma('wal_checkpoint(TRUNCATE)') as [{ busy: number }]

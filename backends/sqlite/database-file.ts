@@ -51,7 +51,7 @@ function filesOf (path: string): string[] {
   return [logOf(path), path + '-shm', path + '-journal', path]
 }
 
-/** Makes private what is ours. Answers a file that everybody could write, undefined where there is none. */
+/** Makes private what is ours. Returns a file that everybody could write, undefined where there is none. */
 function spoiltAt (path: string): string | undefined {
   let spoilt: string | undefined
   for (const file of filesOf(path)) {
@@ -137,7 +137,7 @@ export function removeLog (path: string): void {
   rmSync(path + '-shm', { force: true })
 }
 
-/** Moves the file, and the log that belongs to it, out of the way, in place of one moved before. Answers where it lies. */
+/** Moves the file, and the log that belongs to it, out of the way, in place of one moved before. Returns where it lies. */
 export function setAside (path: string): string {
   const aside = path + DAMAGED
   for (const rest of ['', '-wal', '-shm']) rmSync(aside + rest, { force: true, recursive: true })

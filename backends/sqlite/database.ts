@@ -52,7 +52,7 @@ export class CacheDatabase {
   }
 
   /**
-   * What `work` answers on the open database. When it finds that the file is no longer the one at the path, or damaged, `work` is
+   * What `work` returns on the open database. When it finds that the file is no longer the one at the path, or damaged, `work` is
    * done once more on the one that is, or on a new one. Throws what the driver throws, CACHE_ERR_CLOSED after `close`.
    */
   use<T> (work: (connection: Connection) => T): T {
@@ -157,7 +157,7 @@ export class CacheDatabase {
     this.#log.warn({ path, file }, 'cache: everybody could write the SQLite file or one beside it; all are deleted and begun anew')
   }
 
-  /** Does away with what is behind an error, as far as that can be done. Answers whether it was. */
+  /** Does away with what is behind an error, as far as that can be done. Returns whether it was. */
   #mend (error: unknown): boolean {
     if (isStatementError(error) && this.#connection?.hasTable() === false) this.#noteLost()
     else if (this.#driver === undefined) return false

@@ -31,7 +31,7 @@ export class Disk {
   }
 
   /**
-   * What `work` answers. Where it finds no room it is done again after eviction, and then on a new file: always for an
+   * What `work` returns. Where it finds no room it is done again after eviction, and then on a new file: always for an
    * invalidation, seldom for what is to be stored. Throws what the driver throws.
    */
   async withRoom<T> (work: () => Promise<T>, need: () => Need): Promise<T> {

@@ -91,7 +91,7 @@ interface Meant {
   readonly isMeant: (key: string) => boolean
 }
 
-/** Clears by way of a new table where that is quicker. Answers whether it did. */
+/** Clears by way of a new table where that is quicker. Returns whether it did. */
 function clearAtOnce (connection: Connection, prefix: string, { later, isMeant }: Meant): boolean {
   const [range] = rangesOf(prefix) as [KeyRange]
   // Half a surrogate pair: what lies in the range need not begin with the prefix.
@@ -104,7 +104,7 @@ function clearAtOnce (connection: Connection, prefix: string, { later, isMeant }
   })
 }
 
-/** Walks as far as time allows. Answers where to go on; undefined at the end. */
+/** Walks as far as time allows. Returns where to go on; undefined at the end. */
 function walkSome (
   connection: Connection, { from, before }: KeyRange, { look, hasTime }: { look: Look, hasTime: () => boolean }
 ): KeyRange['from'] | undefined {

@@ -42,7 +42,7 @@ function statementsOf (choice: TableChoice): string[] {
   `CREATE INDEX "${name}_used_at" ON "${name}" (used_at)`]
 }
 
-/** Makes the table unless it is there as it should be. Answers what was found. Throws CACHE_ERR_OPTION when it is not ours. */
+/** Makes the table unless it is there as it should be. Returns what was found. Throws CACHE_ERR_OPTION when it is not ours. */
 export function ensureTable (database: Database, choice: TableChoice): TableState {
   if (tableState(database, choice) === 'intact') return 'intact'
   // The driver would not say so in a way that tells it from other mistakes.

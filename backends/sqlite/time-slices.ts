@@ -14,7 +14,7 @@ const PATIENCE_MS = 5_000
 const FIRST_WAIT_MS = 2
 const LONGEST_WAIT_MS = 25
 
-/** Does as much as it has time for. Answers whether nothing is left to do. */
+/** Does as much as it has time for. Returns whether nothing is left to do. */
 export type Step = (hasTime: () => boolean) => boolean
 
 /** How work is waited for. */
@@ -40,7 +40,7 @@ export class TimeSlices {
     this.#endsAt = performance.now() + ms
   }
 
-  /** What `work` answers, tried again while the database is locked. Throws what the driver threw last. */
+  /** What `work` returns, tried again while the database is locked. Throws what the driver threw last. */
   async retry<T> (work: () => T, { ref = true }: SliceOptions = {}): Promise<T> {
     const deadline = performance.now() + PATIENCE_MS
     for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS)) {

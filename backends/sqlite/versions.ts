@@ -7,7 +7,7 @@ const UNUSED_MS = 86_400_000
 // Rows that are deleted between two looks at the clock: to drop a large table at once would keep the event loop.
 const ROWS_AT_ONCE = 16
 
-/** Drops what no version has used for a day, inside a transaction. An empty table is dropped too. Answers whether nothing is left to do. */
+/** Drops what no version has used for a day, inside a transaction. An empty table is dropped too. Returns whether nothing is left to do. */
 export function dropUnusedTables (
   database: Database, choice: TableChoice, { at, hasTime }: { at: number, hasTime: () => boolean }
 ): boolean {

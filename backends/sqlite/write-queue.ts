@@ -56,7 +56,7 @@ class Batch {
     return [...this.writes.values()].some(({ entry }) => entry === undefined)
   }
 
-  /** Makes deletes of the sets: what was there before must not be taken for what could not be stored. Answers whether there were any. */
+  /** Makes deletes of the sets: what was there before must not be taken for what could not be stored. Returns whether there were any. */
   refuseSets (error: unknown): boolean {
     const sets = [...this.writes.values()].filter(({ entry }) => entry !== undefined)
     for (const write of sets) this.writes.set(write.key, { ...write, entry: undefined })
@@ -124,7 +124,7 @@ export class SqliteWriteQueue {
     }
   }
 
-  /** Calls `listener` with every key under which an entry is committed from now on. Answers how to end that. */
+  /** Calls `listener` with every key under which an entry is committed from now on. Returns how to end that. */
   onCommitted (listener: (key: string) => void): () => void {
     this.#listeners.add(listener)
     return () => { this.#listeners.delete(listener) }
