@@ -1,4 +1,4 @@
-// The file backend: a file for each entry in a private folder, small ones read at once, each written aside and renamed.
+// The file backend: one file per entry in a private folder.
 import { defineBackend } from '../registry/registry.js'
 import { FileBackend } from './file/backend.js'
 import { readOptions, type FileOptions } from './file/options.js'

@@ -1,4 +1,4 @@
-// The one list of built-in backends: name, options type, lazy module.
+// The list of built-in backends: name, type of options, lazily imported module.
 import { Registry } from '../registry/registry.js'
 import type { FileOptions } from './file.js'
 import type { HttpOptions } from './http.js'
@@ -10,13 +10,12 @@ import type { LentDatabase, SqliteOptions } from './sqlite.js'
 import type { TieredOptions } from './tiered.js'
 import type { LentStorage, UnstorageDriver, UnstorageOptions } from './unstorage.js'
 
-// The augmentation stands here and not in each backend: a lazily imported module's augmentation does not reach
-// the published declarations.
+// The augmentation is here and not in each backend, because one in a lazily imported module would not reach the published declarations.
 declare module '../registry/names.js' {
   interface BackendOptions {
     /** In the process. */
     memory: MemoryOptions
-    /** In a folder, a file for each entry. */
+    /** In a folder, one file per entry. */
     file: FileOptions
     /** In a table of a SQLite file. */
     sqlite: SqliteOptions

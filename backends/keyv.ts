@@ -1,4 +1,4 @@
-// The Keyv backend: entries in whatever Keyv 5 has an adapter for, through the adapter itself.
+// The Keyv backend: entries in any store that Keyv 5 has an adapter for. The adapter is used directly.
 import { ByteBackend } from '../registry/byte-backend.js'
 import { defineBackend } from '../registry/registry.js'
 import { KeyvStore } from './keyv/store.js'

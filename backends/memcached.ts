@@ -1,4 +1,4 @@
-// The Memcached backend: an entry under one key of a server, in bytes, by way of memcache-client.
+// The Memcached backend: one key of a server per entry, through memcache-client.
 import { ByteBackend } from '../registry/byte-backend.js'
 import { defineBackend } from '../registry/registry.js'
 import { openClient } from './memcached/driver.js'

@@ -1,4 +1,4 @@
-// The memory backend: lru-cache bounded by bytes, the least recently used goes first.
+// The memory backend: lru-cache bounded by bytes.
 import { setImmediate as turn } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
 import { checkOptions, positiveInteger } from '../registry/check.js'
@@ -8,32 +8,32 @@ import type { BackendStats, CacheBackend, ClearOptions, MaybePromise, StoredEntr
 
 /** Options of the backend `memory`. */
 export interface MemoryOptions {
-  /** Bytes held at most: keys, values and an estimate of what an entry costs beside them. @default 67108864 */
+  /** Limit on bytes: keys, values, and an estimated overhead for each entry. @default 67108864 */
   maxBytes?: number
-  /** Entries held at most. @default none */
+  /** Limit on entries. @default none */
   maxEntries?: number
 }
 
 /** @default for `maxBytes`: 64 MiB */
 export const MEMORY_MAX_BYTES = 64 * 1024 * 1024
 
-// What Map, LRU lists, the entry object, the Buffer's header and the remembered head and body cost beside the bytes:
-// 890 bytes in the heap after 100 000 small responses that all fit, 1040 to 1340 after a flood of 1 000 000.
+// The overhead of the Map, the LRU lists, the entry object, the Buffer's header, and the remembered head and body: 890 bytes in the heap
+// after 100 000 small responses that all fit, 1040 to 1340 after a flood of 1 000 000.
 const ENTRY_OVERHEAD_BYTES = 1024
 
-/** How long one step of `clear` may keep the event loop. */
+/** How long one step of `clear` may block the event loop. */
 const STEP_MS = 4
-/** Keys looked at before the clock is. */
+/** Keys that are checked before each look at the clock. */
 const KEYS_AT_ONCE = 32
 
 /** A `clear` by prefix under way. */
 interface Sweep {
   readonly prefix: string
-  /** In the order in which they were first set, which changes meanwhile don't disturb. */
+  /** In the order in which they were first set. Changes meanwhile do not disturb the iteration. */
   readonly keys: Iterator<string>
-  /** Keys that may have been there when it began. */
+  /** How many keys that may have been there at the start are left. */
   left: number
-  /** Keys set since then: they stay. */
+  /** Keys set since then, which stay. */
   readonly later: Set<string>
 }
 
@@ -57,7 +57,7 @@ class MemoryBackend implements CacheBackend {
   }
 
   get (key: string): StoredEntry | undefined {
-    // Before the look-up: reading a clock waits for the memory reads before it.
+    // Before the lookup, because reading a clock waits for earlier memory reads.
     const at = this.#now()
     const entry = this.#entries.get(key)
     if (entry === undefined || entry.expiresAt > at) return entry
@@ -83,10 +83,10 @@ class MemoryBackend implements CacheBackend {
     return (this.#entries.peek(key)?.expiresAt ?? 0) > this.#now()
   }
 
-  /** At once where a few milliseconds are enough, else in steps. */
+  /** Synchronous if a few milliseconds are enough, else in steps. */
   clear (prefix = '', { onProgress }: ClearOptions = {}): MaybePromise<void> {
     if (prefix === '') return this.#forgetAll()
-    // The library's own lists follow the order of use, which each hit changes.
+    // The library's own iterators follow the order of use, which each hit changes.
     const { keyMap } = LRUCache.unsafeExposeInternals(this.#entries)
     const sweep: Sweep = { prefix, keys: keyMap.keys() as Iterator<string>, left: keyMap.size, later: new Set() }
     this.#step(sweep)
@@ -109,7 +109,7 @@ class MemoryBackend implements CacheBackend {
     this.#forgetAll()
   }
 
-  /** Begins anew: to clear a large one would take as long as many steps. */
+  /** Makes a new cache, because clearing a large one would block for long. */
   #forgetAll (): void {
     this.#entries = this.#empty()
     for (const sweep of this.#sweeps) sweep.left = 0
@@ -129,7 +129,7 @@ class MemoryBackend implements CacheBackend {
     this.#sweeps.delete(sweep)
   }
 
-  /** Looks at as many keys as there is time for. Returns how many entries it forgot. */
+  /** Checks as many keys as there is time for. Returns how many entries it removed. */
   #step (sweep: Sweep): number {
     const endsAt = performance.now() + STEP_MS
     let forgotten = 0

@@ -1,4 +1,4 @@
-// The unstorage backend: entries in whatever unstorage has a driver for.
+// The unstorage backend: entries in any store that unstorage has a driver for.
 import { ByteBackend } from '../registry/byte-backend.js'
 import { defineBackend } from '../registry/registry.js'
 import { openStorage } from './unstorage/driver.js'

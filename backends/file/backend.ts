@@ -1,4 +1,4 @@
-// The file backend itself: small entries are answered at once, changes take their turn, everything long goes in steps.
+// The file backend itself: small entries are read synchronously, writes are queued, and long work is done in steps.
 import type { BackendStats, CacheBackend, ClearOptions, MaybePromise, StoredEntry } from '../../registry/backend.js'
 import type { BackgroundTask } from '../../registry/background.js'
 import { keepAliveDuring } from '../../registry/alive.js'
@@ -18,10 +18,10 @@ import { FileWriter } from './file-writer.js'
 import { MAX_FILE_BYTES, SlowReader } from './slow-reader.js'
 import { FileWriteQueue, type FileWrite } from './write-queue.js'
 
-/** How long closing waits for a slow disk before it refuses the changes that wait. */
+/** How long `close` waits for a slow disk before it refuses the pending writes. */
 const CLOSE_PATIENCE_MS = 1_000
 
-// Uses at one instant have an order too, and after the clock was set back; file systems and libuv keep microseconds.
+// Orders uses at the same instant, and after the clock was set back. File systems and libuv keep microseconds.
 const USE_STEP_MS = 0.01
 
 /** A backend on one folder. */
@@ -42,7 +42,7 @@ export class FileBackend implements CacheBackend {
   #latestUseAt = 0
   #closing: Promise<void> | undefined
 
-  /** A backend that is ready. Throws CACHE_ERR_OPTION when the folder can't be used. */
+  /** Opens the folder. Throws CACHE_ERR_OPTION if it can't be used. */
   constructor (settings: Settings, context: BackendContext) {
     this.#now = context.now
     this.#settings = settings
@@ -65,7 +65,7 @@ export class FileBackend implements CacheBackend {
     const waiting = this.#writes.find(entryPath.name)
     if (waiting !== undefined) return this.#alive(waiting.entry)
     const at = this.#now()
-    // Most reads need neither note a use nor look at anything but the bytes.
+    // Most reads need neither to note a use nor to check anything but the bytes.
     if (at - entryPath.usedAt <= TOUCH_AFTER_MS) {
       const entry = this.#cache.get(entryPath) ?? this.#cache.read(entryPath, (isHeld) => this.#small.read(entryPath, isHeld))
       if (entry !== undefined && entry.expiresAt > at) return entry
@@ -97,11 +97,11 @@ export class FileBackend implements CacheBackend {
     if (!(wholeMs > this.#now())) return this.#writes.put(write)
     const bytes = HEAD_BYTES + stored.length + value.byteLength
     if (bytes > this.#settings.maxBytes || bytes > MAX_FILE_BYTES) {
-      // What was there before must not be taken for what could not be stored.
+      // The old entry must not stay in place of one that could not be stored.
       this.#writes.put(write)
       return Promise.reject(refusal(new CACHE_ERR_BACKEND_FAILED('file', 'set', 'the entry is larger than file.maxBytes allows')))
     }
-    // To write it is to use it.
+    // A write counts as a use.
     entryPath.usedAt = this.#now()
     return this.#writes.put({ ...write, entry: { value, expiresAt: wholeMs } })
   }
@@ -153,7 +153,7 @@ export class FileBackend implements CacheBackend {
 
   async #close (): Promise<void> {
     await keepAliveDuring(async () => {
-      // From here on the walks end at their next step.
+      // From now on, walks end at their next step.
       await Promise.resolve()
       await this.#cleanup.cancel()
       await this.#writes.closeWithin(CLOSE_PATIENCE_MS)
@@ -194,7 +194,7 @@ export class FileBackend implements CacheBackend {
     return this.#latestUseAt
   }
 
-  /** `close` waits for it. */
+  /** Has `close` wait for `work`. */
   #later<T> (work: Promise<T>): Promise<T> {
     const ended = work.then(() => {}, () => {}).finally(() => this.#underWay.delete(ended))
     this.#underWay.add(ended)

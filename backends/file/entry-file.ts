@@ -1,37 +1,33 @@
-// Reads one entry's file: never a link, never waiting, small ones at once, large ones while the loop turns.
+// Opens and reads an entry's file: never a link, never waiting, small files synchronously, large ones asynchronously.
 import { close, closeSync, constants, fchmodSync, fstatSync, futimesSync, openSync, read, readSync, type Stats } from 'node:fs'
 import type { MaybePromise, StoredEntry } from '../../registry/backend.js'
 import { codeOf } from './folder.js'
 import { HEAD_BYTES, headBytesOf, decodeRecord, readHead, type Head } from '../../registry/codec.js'
 import { OWNER_ONLY, standingOf, type Standing } from '../../registry/own-file.js'
 
-// A link is not followed; a FIFO or a device that somebody put here does not make the open wait; reading is no use
-// that the file system need note, we do.
+// Links are not followed. A FIFO or a device does not block the open. The file system does not note reads as uses: we do.
 const FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0) | (constants.O_NOATIME ?? 0)
 
-// Nothing there, or something that is no file of ours: the next set takes its place.
+// Nothing is there, or something that is not our file. The next set replaces it.
 const MISSES = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'EMLINK', 'ENXIO', 'ENODEV', 'EISDIR', 'EACCES', 'EPERM'])
 
-// Reading this much from the page cache takes less than waiting for a thread to do it.
+// Reading this much from the page cache is faster than waiting for a thread.
 const AT_ONCE_BYTES = 64 * 1024
 
-/** A use is noted when the one noted last is older than this: the order of eviction need not be finer. */
+/** A use is noted if the last noted use is older than this. Eviction needs no finer order. */
 export const TOUCH_AFTER_MS = 60_000
 
 const KEY_GUESS_BYTES = 512
 
-/** Where entries that never end are put: later than that, not every file system can say. */
+/** The time of files that never expire. Not every file system supports a later one. */
 const LAST_MTIME_MS = Date.UTC(2400, 0)
 
-/**
- * The times of a file: its last use, and in place of its last change the instant at which it expires. In seconds, as the file system takes
- * them.
- */
+/** The times of a file, in seconds: its last use, and its expiry in place of its last modification. */
 export function timesOf (usedAt: number, expiresAt: number): [atime: number, mtime: number] {
   return [usedAt / 1_000, Math.min(expiresAt, LAST_MTIME_MS) / 1_000]
 }
 
-/** The instant at which a file expires, by its time of change. */
+/** When a file expires, by its modification time. */
 export function expiryOf ({ mtimeMs }: { mtimeMs: number }): number {
   const expiresAt = Math.round(mtimeMs)
   return expiresAt >= LAST_MTIME_MS ? Infinity : expiresAt
@@ -44,35 +40,35 @@ export interface OpenFile {
   readonly inode: number
   readonly expiresAt: number
   readonly usedAt: number
-  /** Whether it has another name, somewhere: then it is not ours alone. */
+  /** Whether it has another hard link: then it may be somebody else's too. */
   readonly isShared: boolean
   readonly standing: Standing
 }
 
-/** Whether what a file holds may be believed. */
+/** Whether the contents of a file may be trusted. */
 export function isTrusted ({ standing }: Pick<OpenFile, 'standing'>): boolean {
   return standing === 'private' || standing === 'opened'
 }
 
-/** Reads small files into the same memory, one after the other. */
+/** Reads small files, all of them into one buffer. */
 export class SmallFileReader {
-  // One byte more than is read of a file: what fills it is larger.
+  // One byte more than the limit: a file that fills it is too large.
   readonly #bytes = Buffer.allocUnsafeSlow(AT_ONCE_BYTES + 1)
 
   /**
-   * The entry of a key in its file, with `isHeld` in memory of its own, else in Node's pool; undefined unless all is as it
-   * should be. Throws what keeps it from being read.
+   * The entry of a key in its file; undefined if anything is wrong with the file. With `isHeld` the value has its own memory, else it is in
+   * Node's pool. Throws what the file system throws.
    */
   read ({ path, key }: { readonly path: string, readonly key: Buffer }, isHeld: boolean): StoredEntry | undefined {
     const descriptor = openIfThere(path)
     if (descriptor === undefined) return undefined
     let count
     try {
-      // By the descriptor: what lies at the path may be exchanged meanwhile.
+      // By the descriptor, because the file at the path may be replaced meanwhile.
       if (!isTrusted({ standing: admitted(descriptor, fstatSync(descriptor)) })) return undefined
       count = readSync(descriptor, this.#bytes, 0, this.#bytes.length, 0)
     } catch {
-      // A FIFO: whoever looks closer will see.
+      // A FIFO, for example. The slow read finds out.
       return undefined
     } finally {
       closeSync(descriptor)
@@ -82,7 +78,7 @@ export class SmallFileReader {
   }
 }
 
-/** Not in the shared pool: a small value that is kept would keep the whole pool. */
+/** A copy that is not in the shared pool: a small value that is kept would keep the whole pool alive. */
 export function copyOf (value: Uint8Array): Buffer {
   const copy = Buffer.allocUnsafeSlow(value.byteLength)
   copy.set(value)
@@ -99,8 +95,8 @@ function openIfThere (path: string): number | undefined {
 }
 
 /**
- * Opens a file, and makes one of ours private again; undefined when there is none, or something else. Whether it may be believed
- * is for the caller to ask. Throws what keeps it from being read.
+ * Opens a file, and makes one of ours private again; undefined if there is no file. The caller must check whether it is trusted. Throws
+ * what the file system throws.
  */
 export function openEntry (path: string): OpenFile | undefined {
   const descriptor = openIfThere(path)
@@ -127,8 +123,8 @@ export function openEntry (path: string): OpenFile | undefined {
 }
 
 /**
- * What an open file is to us; one of ours is made private again. It stays as it is where the disk is read-only, and where it has
- * another name, which may be somebody else's.
+ * The standing of an open file, which is made private again if it is ours. Its mode is not changed on a read-only disk, or if it has
+ * another hard link, which may be somebody else's.
  */
 function admitted (descriptor: number, stat: Stats): Standing {
   const standing = standingOf(stat)
@@ -140,8 +136,8 @@ function admitted (descriptor: number, stat: Stats): Standing {
 }
 
 /**
- * Notes that an open file is used, unless that was done not long ago. A hint: where it can't be written it is not, nor in
- * a file of somebody else's that was linked here. Returns what stands there now.
+ * Notes the use of an open file, unless a recent use is noted. This is a hint: it is skipped if it can't be written, and for files with
+ * another hard link. Returns the last noted use.
  */
 export function touch ({ descriptor, expiresAt, usedAt, isShared }: OpenFile, at: number): number {
   if (isShared || at - usedAt <= TOUCH_AFTER_MS) return usedAt
@@ -151,9 +147,9 @@ export function touch ({ descriptor, expiresAt, usedAt, isShared }: OpenFile, at
   return at
 }
 
-/** All bytes of an open file, which is closed; fewer when it ends earlier than it said. */
+/** Reads all bytes of an open file and closes it. Returns fewer if the file was truncated. */
 export function readAndClose ({ descriptor, size }: OpenFile): MaybePromise<Buffer> {
-  // Not of the shared pool: a small value that is kept would keep the whole pool.
+  // Not from the shared pool, for the same reason as in `copyOf`.
   const bytes = Buffer.allocUnsafeSlow(size)
   if (size > AT_ONCE_BYTES) return readLater(descriptor, bytes)
   try {
@@ -163,7 +159,7 @@ export function readAndClose ({ descriptor, size }: OpenFile): MaybePromise<Buff
   }
 }
 
-/** The head of an open file, which stays open; undefined when it is damaged. */
+/** The head of an open file, which stays open; undefined if it is damaged. */
 export function headOf ({ descriptor, size }: OpenFile): Head | undefined {
   let bytes = Buffer.allocUnsafe(Math.min(size, KEY_GUESS_BYTES))
   bytes = bytes.subarray(0, readSync(descriptor, bytes, 0, bytes.length, 0))

@@ -1,9 +1,9 @@
-// Those of very many that were used longest ago, in order, in a bounded memory and without ever taking long.
+// Finds the least recently used of very many items, in order, in bounded memory and in short steps.
 
-// So many are put in order at once, and then among those that are kept: both take less than a millisecond.
+// This many are sorted and merged at once, which takes less than a millisecond.
 const BATCH = 500
 
-/** Keeps the `most` that were used longest ago of all that are added. */
+/** Keeps the `most` least recently used of the items that are added. */
 export class EvictionCandidates<T extends { readonly usedAt: number }> {
   readonly #most: number
   #kept: readonly T[] = []
@@ -18,7 +18,7 @@ export class EvictionCandidates<T extends { readonly usedAt: number }> {
     if (this.#added.push(one) >= BATCH) this.#merge()
   }
 
-  /** Those that are to go first stand first. */
+  /** The items, least recently used first. */
   get inOrder (): readonly T[] {
     this.#merge()
     return this.#kept

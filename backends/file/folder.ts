@@ -1,4 +1,4 @@
-// The folder: private and the cache's own, in it a folder for the format, in that 256 shards with the entries.
+// The cache's own private folder. It holds a folder for the format, which holds 256 shards with the entries.
 import { randomBytes } from 'node:crypto'
 import { accessSync, chmodSync, closeSync, constants, lstatSync, mkdirSync, openSync, unlinkSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -6,18 +6,18 @@ import { show } from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 import { FOLDER_OWNER_ONLY, MODES_ARE_FIXED, whyNotPrivate } from '../../registry/own-file.js'
 
-// Changed with every change of the frame or of the names: no version reads another's files.
+// Changes with the format of records or names, so that no version reads another's files.
 const FORMAT = 'v1'
 
 const SHARD_DIGITS = 2
 
-// https://bford.info/cachedir/: backups leave such a folder out.
+// https://bford.info/cachedir/: backups skip such a folder.
 const TAG = 'CACHEDIR.TAG'
 const TAG_TEXT = `Signature: 8a477f597d28d172789f06886806bc55
 # This folder holds the cache of fastify-response-cache. It may be removed at any time.
 `
 
-// What may pass by itself: the folder is tried again with the next write.
+// Errors that may be temporary: the folder is tried again with the next write.
 const PASSING = ['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'ENOMEM']
 
 const EXPECTED =
@@ -30,18 +30,18 @@ export function codeOf (error: unknown): string {
   return (error as { code?: string } | undefined)?.code ?? ''
 }
 
-/** The instant at which a file of this name was begun to be written aside; undefined when the name is another. */
+/** When the write of a temporary file began, by its name; undefined for other names. */
 export function begunAt (name: string): number | undefined {
   const begun = ASIDE.exec(name)?.[1]
   return begun === undefined ? undefined : parseInt(begun, 36)
 }
 
-/** Where the files lie. */
+/** Where the files are. */
 export class Folder {
   readonly #dir: string
   readonly #now: () => number
   readonly #known = new Set<string>()
-  /** What holds the shards. */
+  /** The folder that holds the shards. */
   readonly shardsDir: string
 
   constructor (dir: string, now: () => number) {
@@ -50,7 +50,7 @@ export class Folder {
     this.shardsDir = join(dir, FORMAT)
   }
 
-  /** Makes the folder where it is not there. Throws CACHE_ERR_OPTION when it can't be used, or what may pass by itself. */
+  /** Makes the folder if it is missing. Throws CACHE_ERR_OPTION if it can't be used, or an error that may be temporary. */
   prepare (): void {
     try {
       mkdirSync(dirname(this.#dir), { recursive: true })
@@ -64,7 +64,7 @@ export class Folder {
     }
   }
 
-  /** As `prepare`, but what may pass by itself is no error. */
+  /** The same as `prepare`, but ignores errors that may be temporary. */
   open (): void {
     try {
       this.prepare()
@@ -73,7 +73,7 @@ export class Folder {
     }
   }
 
-  /** The shard in which a file of this name lies. */
+  /** The shard of a file of this name. */
   shardOf (name: string): string {
     return this.shardsDir + '/' + name.slice(0, SHARD_DIGITS)
   }
@@ -82,23 +82,23 @@ export class Folder {
     return this.shardOf(name) + '/' + name
   }
 
-  /** A path of its own beside the entry, from which it is renamed when it is whole. */
+  /** A new path for a temporary file in the entry's shard. */
   pathAside (name: string): string {
     return `${this.shardOf(name)}/.${Math.max(0, Math.floor(this.#now())).toString(36)}-${randomBytes(8).toString('hex')}`
   }
 
-  /** Makes the shard of this name where that was not done yet. Throws what the file system throws. */
+  /** Makes the shard of this name if that was not done yet. Throws what the file system throws. */
   ensureShard (name: string): void {
     const shard = this.shardOf(name)
     if (this.#known.has(shard)) return
     this.prepare()
-    // What is no folder, or a link to one, is not ours.
+    // Anything but a folder, such as a link to one, is not ours.
     if (lstatSync(shard, { throwIfNoEntry: false })?.isDirectory() === false) unlinkSync(shard)
     makePrivate(shard)
     this.#known.add(shard)
   }
 
-  /** Somebody removed the folder, or a part of it. */
+  /** Called when somebody removed the folder or a part of it. */
   forgetShards (): void {
     this.#known.clear()
   }
@@ -108,7 +108,7 @@ function refuse (path: string, why: string): never {
   throw new CACHE_ERR_OPTION('file.dir', EXPECTED, `${show(path)} (${why})`)
 }
 
-/** Makes a folder that its owner alone may enter under any umask, or makes sure of the one that is there. */
+/** Makes a folder that only its owner may enter, whatever the umask, or checks the existing one. */
 function makePrivate (path: string): void {
   try {
     mkdirSync(path, FOLDER_OWNER_ONLY)
@@ -130,7 +130,7 @@ function undoUmask (path: string): void {
   }
 }
 
-/** Written once. A folder without it is used all the same. */
+/** Written once. A folder without a tag is used too. */
 function writeTag (path: string): void {
   try {
     const file = openSync(path, 'wx', 0o600)

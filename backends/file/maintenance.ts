@@ -1,4 +1,4 @@
-// What keeps the folder within its bounds: the expired go first, then the least recently used; and what killed writers left.
+// Keeps the folder within its bounds. Removes expired entries first, then the least recently used, and files that killed writers left.
 import type { Stats } from 'node:fs'
 import { keepAliveDuring } from '../../registry/alive.js'
 import { begunAt, codeOf, type Folder } from './folder.js'
@@ -11,28 +11,28 @@ import { inSteps, walk, type Found, type Pace } from './walk.js'
 import { removeNow, statIfThere } from './file-writer.js'
 import type { FileWriteQueue } from './write-queue.js'
 
-// A file that was begun this long ago is not written any more.
+// A temporary file older than this has no writer any more.
 const ORPHAN_AFTER_MS = 60_000
 
-// Every eviction walks over the whole folder: it makes room for a good many writes.
+// An eviction walks over the whole folder, so it makes room for many writes.
 const KEPT_SHARE = 0.9
 
-// Walks remember no more: a folder of any size takes a bounded memory.
+// Bounds the memory of a walk, whatever the size of the folder.
 const MAX_CANDIDATES = 20_000
 
 const MAX_ROUNDS = 100
 
-// The disk has no room, or this user may have no more of it.
+// The disk is full, or this user's quota is.
 const FULL = ['ENOSPC', 'EDQUOT']
 
 const DISK_FULL =
   'cache: the disk is full before file.maxBytes is reached; old entries are removed and the folder is kept below limitBytes; ' +
   'make room, or lower file.maxBytes'
 
-// A disk that others fill too takes at once what is given back: no more is, for so long.
+// If others fill the disk too, they take freed space at once. So no more is freed within this time.
 const GIVE_WAY_GAP_MS = 1_000
 
-// With each cleanup the folder may grow again by so much, up to maxBytes: the disk may have room by now.
+// Each cleanup allows the folder to grow by this factor, up to maxBytes, because the disk may have room by now.
 const REGROWTH = 1.25
 
 /** What the maintenance needs around it. */
@@ -43,7 +43,7 @@ export interface FileMaintenanceOptions {
   readonly maxBytes: number
   /** Throws when the backend closes. */
   readonly goOn: () => void
-  /** Told of a file that everybody could write, which is removed. */
+  /** Called with each file that everybody could write, which is removed. */
   readonly noteSpoilt: (path: string) => void
   readonly log: CacheLog
 }
@@ -66,10 +66,10 @@ export interface Totals {
 /** Eviction and cleanup of one backend. */
 export class FileMaintenance {
   readonly #options: FileMaintenanceOptions
-  /** As far as is known: other processes write too. */
+  /** The size at the last walk. Other processes write too. */
   #bytes: number | undefined
   #grownBy = 0
-  /** `maxBytes`, or less where the disk has turned out to be smaller. */
+  /** `maxBytes`, or less after the disk was full. */
   #limitBytes: number
   #run: Promise<void> | undefined
   #gaveWayAt = -Infinity
@@ -88,8 +88,8 @@ export class FileMaintenance {
   }
 
   /**
-   * Does `put`, which returns by how much it made the folder larger, and makes room: before, where the disk is full. Throws what `put`
-   * throws.
+   * Calls `put`, which returns by how much the folder grew, and makes room if needed. If the disk is full, it makes room and tries again.
+   * Throws what `put` throws.
    */
   async keep (neededBytes: number, put: () => Promise<number>): Promise<void> {
     const grownBy = await put().catch(async (error: unknown) => {
@@ -97,19 +97,19 @@ export class FileMaintenance {
       return await put()
     })
     this.grow(grownBy)
-    // The entry is kept, whatever comes of this; the next cleanup will say what stands in its way.
+    // The entry is stored, even if this fails. The next cleanup will report the failure.
     await this.#makeRoom().catch(() => {})
   }
 
-  /** Removes until the folder is within its bounds, where it is not. */
+  /** Removes entries until the folder is within its bounds. */
   async #makeRoom (): Promise<void> {
-    // A run that was under way may not have seen all.
+    // A run that was already under way may have missed some.
     for (let run = 0; run < 2 && this.#isFull(); run++) await keepAliveDuring(() => this.#sweep())
   }
 
   /**
-   * The disk is full, and the folder is not: removes what is expired, then the least recently used, and keeps the folder below what it
-   * held. Returns whether that makes room: not where the folder holds little beside the `neededBytes`.
+   * For a disk that is full before the folder is: removes expired entries, then the least recently used, and keeps the folder below its
+   * size. Returns whether that makes room: not if the folder is small compared to `neededBytes`.
    */
   async #giveWay (neededBytes: number): Promise<boolean> {
     await keepAliveDuring(async () => {
@@ -119,14 +119,14 @@ export class FileMaintenance {
     return this.#gaveWay
   }
 
-  /** Removes what is expired, damaged or left behind, and makes room. The background task. */
+  /** Removes what is expired, damaged or left behind, and evicts if needed. The background task. */
   async cleanup (): Promise<void> {
     await this.#run
     this.#limitBytes = Math.min(this.#limitBytes * REGROWTH, this.#options.maxBytes)
     await this.#sweep()
   }
 
-  /** Counts, and changes nothing. */
+  /** Counts entries and bytes. Changes nothing. */
   async count (): Promise<Totals> {
     const totals = { entries: 0, expired: 0, bytes: 0 }
     const at = this.#options.now()
@@ -149,7 +149,7 @@ export class FileMaintenance {
     return this.#runAlone(() => this.#sweepAll())
   }
 
-  /** One run at a time: whoever comes while one is under way gets that. */
+  /** One run at a time: calls during a run wait for that run. */
   #runAlone (run: () => Promise<void>): Promise<void> {
     this.#run ??= run().finally(() => { this.#run = undefined })
     return this.#run
@@ -177,7 +177,7 @@ export class FileMaintenance {
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const { candidates, failure } = await this.#sweepOnce()
       this.#options.goOn()
-      // What could not be looked at is no reason to leave the folder too large.
+      // Files that could not be checked are no reason to leave the folder too large.
       const evicted = this.#isFull() ? await this.#evict(candidates) : 0
       if (failure !== undefined) throw failure
       if (evicted === 0 || !this.#isFull()) return
@@ -200,7 +200,7 @@ export class FileMaintenance {
     return { candidates: candidates.inOrder, failure }
   }
 
-  /** Removes what must not stay. Returns what does. */
+  /** Removes a file that must not stay. Returns one that may. */
   #lookAt ({ name, path, isEntry }: Found, at: number): Candidate | undefined {
     const begun = begunAt(name)
     if (begun !== undefined && Math.abs(at - begun) > ORPHAN_AFTER_MS) {
@@ -218,14 +218,14 @@ export class FileMaintenance {
     return { name, path, bytes: stat.size, inode: stat.ino, usedAt: stat.atimeMs }
   }
 
-  /** Removes the first of `candidates` until there is room. Returns how many. */
+  /** Removes `candidates` in order until there is room. Returns how many. */
   async #evict (candidates: readonly Candidate[]): Promise<number> {
     const { writes } = this.#options
     const before = this.evictions
     let bytes = this.#bytes as number
     await inSteps(candidates, ({ name, path, inode, bytes: its }) => {
       if (bytes + this.#grownBy <= this.#limitBytes * KEPT_SHARE) return
-      // It may have been replaced since, here or by another process.
+      // It may have been replaced meanwhile, by us or by another process.
       if (writes.find(name) !== undefined || statIfThere(path)?.ino !== inode) return
       removeNow(path)
       this.#bytes = bytes -= its

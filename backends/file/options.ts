@@ -5,15 +5,15 @@ import { boolean, checkOptions, duration, positiveInteger, text, type Duration }
 /** Options of the backend `file`. */
 export interface FileOptions {
   /**
-   * The folder, the cache's own; it is made when it is not there. Processes that name the same one share it.
+   * The cache's own folder. It is made if it is missing. Processes that name the same folder share it.
    * @default '.cache/fastify-response-cache'
    */
   dir?: string
-  /** Bytes of the files at most; the expired go first, then the least recently used. @default 268435456 */
+  /** Limit on the bytes of all files. Expired entries are removed first, then the least recently used. @default 268435456 */
   maxBytes?: number
-  /** How often expired entries and what killed processes left are removed. @default '5m' */
+  /** How often expired entries, and files that killed processes left, are removed. @default '5m' */
   cleanupInterval?: Duration
-  /** Whether a change is forced to the disk before it settles, so that a loss of power can't undo it. @default false */
+  /** Whether a change is forced to the disk before it settles, so that a power failure can't undo it. @default false */
   fsync?: boolean
 }
 

@@ -1,21 +1,21 @@
-// Where the entries of keys lie: found out once for those asked lately, since hashing a key takes as long as opening its file.
+// The paths of keys' entries. Recent ones are remembered, because hashing a key takes as long as opening its file.
 import { nameOf, storedKey } from '../../registry/codec.js'
 import { ClockCache, type Member } from '../../registry/clock-cache.js'
 import type { Folder } from './folder.js'
 import type { CachedPath } from './read-cache.js'
 import { copyOf } from './entry-file.js'
 
-// Some 600 bytes each beside the key, which has any length.
+// A path takes about this much, without its key.
 const PATH_BYTES = 600
 const MAX_BYTES = 24 * 1024 * 1024
 
-/** Where a key's entry lies, and what was read there. */
+/** The path of a key's entry, and what was read there. */
 export interface EntryPath extends CachedPath, Member {
-  /** The key as it came, and as it is stored. */
+  /** The key as it was given, and as it is stored. */
   readonly text: string
   readonly key: Buffer
   readonly name: string
-  /** The last use that is known to be noted in the file. */
+  /** The last noted use in the file, as far as is known. */
   usedAt: number
 }
 
@@ -25,7 +25,7 @@ export class EntryPaths {
   readonly #byText = new Map<string, EntryPath>()
   readonly #clock: ClockCache<EntryPath>
 
-  /** `forgotten` is told of each path that is not remembered any longer. */
+  /** `forgotten` is called with each path that is no longer remembered. */
   constructor (folder: Folder, forgotten: (entryPath: EntryPath) => void) {
     this.#folder = folder
     this.#clock = new ClockCache(MAX_BYTES, (entryPath) => {
@@ -34,7 +34,7 @@ export class EntryPaths {
     })
   }
 
-  /** The path of `key`, which is remembered. */
+  /** The path of `key`. Remembers it. */
   of (key: string): EntryPath {
     const entryPath = this.#byText.get(key)
     if (entryPath === undefined) return this.#remember(this.#find(key))

@@ -1,16 +1,16 @@
-// Entries that were read a moment ago, in memory. One `lstat` tells whether another file lies in the place by now, which has to be read.
+// Recently read entries, in memory. Before an entry is used, one `lstat` checks that its file is still the same.
 import { lstatSync, type Stats } from 'node:fs'
 import type { StoredEntry } from '../../registry/backend.js'
 import { READ_CACHE_BYTES, ClockCache, type Member } from '../../registry/clock-cache.js'
 
-// A file that was changed just now may be changed once more within what its file system takes for one instant: 10 ms
-// where it is a tick of the kernel, 2 s on FAT.
+// A file that has just changed may change again at what its file system considers the same instant: within 10 ms for a kernel tick,
+// within 2 s on FAT.
 const SETTLED_AFTER_MS = 2_000
 
-// The objects around a value.
+// The size of the objects around a value.
 const OVERHEAD_BYTES = 400
 
-/** An entry, and what its file was when it was read. */
+/** An entry, and the `lstat` of its file when it was read. */
 class CachedEntry implements StoredEntry, Member {
   readonly entryPath: CachedPath
   readonly value: Uint8Array
@@ -33,24 +33,24 @@ class CachedEntry implements StoredEntry, Member {
     this.#ctimeMs = ctimeMs
   }
 
-  /** Whether the file is still that. */
+  /** Whether the file is still the same. */
   matches ({ ino, size, mtimeMs, ctimeMs }: Stats): boolean {
     return this.#ctimeMs === ctimeMs && this.#inode === ino && this.#size === size && this.#mtimeMs === mtimeMs
   }
 }
 
-/** A path, and what was read there, for as long as it is held. */
+/** A path, and the cached entry that was read there. */
 export interface CachedPath {
   readonly path: string
   held: CachedEntry | undefined
 }
 
-/** Entries as their files had them. */
+/** Entries as they were read from their files. */
 export class FileReadCache {
   readonly #clock = new ClockCache<CachedEntry>(READ_CACHE_BYTES, ({ entryPath }) => { entryPath.held = undefined })
   readonly #wallNow: () => number
 
-  /** `wallNow` is the clock by which files change, in epoch milliseconds, whatever time it is for the cache. */
+  /** `wallNow` is the file system's clock, in epoch milliseconds, which may differ from the cache's. */
   constructor (wallNow = Date.now) {
     this.#wallNow = wallNow
   }
@@ -69,8 +69,8 @@ export class FileReadCache {
   }
 
   /**
-   * Returns the entry that `read` finds at `entryPath`, and holds it if there is room; `mayBeHeld` asks for bytes in a buffer of their own.
-   * The file is looked at before it is read: one that is put in its place meanwhile fails the next comparison.
+   * Returns the entry that `read` finds at `entryPath`, and caches it if there is room. `mayBeHeld` asks for a value with its own memory.
+   * `lstat` comes before the read: if the file is replaced in between, the next comparison fails.
    */
   read (entryPath: CachedPath, read: (mayBeHeld: boolean) => StoredEntry | undefined): StoredEntry | undefined {
     const stat = this.#clock.takes() ? look(entryPath.path) : undefined
@@ -83,7 +83,7 @@ export class FileReadCache {
     return entry
   }
 
-  /** Forgets what is held of `entryPath`: the file there is about to be changed. */
+  /** Drops the entry of `entryPath`, because the file is about to change. */
   drop (entryPath: CachedPath): void {
     if (entryPath.held === undefined) return
     this.#clock.remove(entryPath.held)
@@ -91,7 +91,7 @@ export class FileReadCache {
   }
 }
 
-/** Whatever stands in the way of a look is for the read to find. */
+/** An error is ignored here; the read reports it. */
 function look (path: string): Stats | undefined {
   try {
     return lstatSync(path, { throwIfNoEntry: false })

@@ -1,4 +1,4 @@
-// What walks over many keys: clear by prefix, keys by pattern.
+// Walks over many keys: clear by prefix, keys by pattern, size.
 import { closeSync } from 'node:fs'
 import type { ClearOptions } from '../../registry/backend.js'
 import { matchesGlob } from '../../registry/glob.js'
@@ -26,7 +26,7 @@ export class FileScan {
     this.#options = options
   }
 
-  /** Forgets what was put, before this call, under keys that begin with `prefix`. */
+  /** Removes what was put before this call under keys that begin with `prefix`. */
   async clear (prefix: string, { onProgress }: ClearOptions): Promise<void> {
     const { folder, writes, goOn } = this.#options
     const deleted = writes.keys().map((name) => writes.find(name)!)
@@ -65,7 +65,7 @@ export class FileScan {
     return [...found]
   }
 
-  /** The number of entries, expired ones among them. */
+  /** The number of entries, including expired ones. */
   async size (): Promise<number> {
     const { folder, writes } = this.#options
     await writes.flush()
@@ -75,7 +75,7 @@ export class FileScan {
   }
 }
 
-/** The key that a file holds; undefined when it is none of ours, or damaged. */
+/** The key and expiry of a file; undefined if it is not ours, or damaged. */
 function keyIn ({ name, path, isEntry }: Found): { key: string, expiresAt: number } | undefined {
   const file = isEntry ? openEntry(path) : undefined
   if (file === undefined) return undefined

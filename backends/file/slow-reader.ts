@@ -1,4 +1,4 @@
-// Reads a file after looking at what it is: an old, a large or a damaged one, or one whose use is to be noted.
+// Reads files that need a check first: they may be expired, large or damaged, or their use has to be noted.
 import { closeSync, unlinkSync } from 'node:fs'
 import type { MaybePromise, StoredEntry } from '../../registry/backend.js'
 import { decodeRecord } from '../../registry/codec.js'
@@ -8,22 +8,22 @@ import type { FileMaintenance } from './maintenance.js'
 import type { EntryPath } from './paths.js'
 import type { FileWriteQueue } from './write-queue.js'
 
-// Far below what a Buffer, and a number of 32 bits, can hold.
+// Far below the limits of a Buffer and of 32 bits.
 export const MAX_FILE_BYTES = 1_000_000_000
 
 /** What a slow read needs around it. */
 export interface SlowReaderOptions {
   readonly now: () => number
-  /** The instant that is noted for a use that happens now. */
+  /** The instant to note for a use now. */
   readonly useAt: () => number
   readonly writes: FileWriteQueue
   readonly maintenance: FileMaintenance
-  /** Told of a file that everybody could write, which is removed. */
+  /** Called with each file that everybody could write, which is removed. */
   readonly noteSpoilt: (path: string) => void
 }
 
 export class SlowReader {
-  /** Files that were damaged, and removed. */
+  /** How many damaged files were removed. */
   damaged = 0
   readonly #options: SlowReaderOptions
 
@@ -31,7 +31,7 @@ export class SlowReader {
     this.#options = options
   }
 
-  /** The live entry at `entryPath`; a promise where the file is large. A file that is of no use is removed. */
+  /** The live entry at `entryPath`; a promise if the file is large. Removes a file that is expired or damaged. */
   read (entryPath: EntryPath): MaybePromise<StoredEntry | undefined> {
     const { now, useAt, noteSpoilt } = this.#options
     entryPath.usedAt = -Infinity
@@ -51,7 +51,7 @@ export class SlowReader {
     return this.#check(bytes, entryPath, file)
   }
 
-  /** Whether there is a live entry at `entryPath`, as far as its head tells. */
+  /** Whether there is a live entry at `entryPath`, by its head. */
   has (entryPath: EntryPath): boolean {
     const file = openEntry(entryPath.path)
     if (file === undefined) return false
@@ -71,7 +71,7 @@ export class SlowReader {
     return undefined
   }
 
-  /** Removes a file that is of no use, unless it was replaced meanwhile. Where that fails, the next set or cleanup does it. */
+  /** Removes a file, unless it was replaced meanwhile. If that fails, the next set or cleanup removes it. */
   #discard ({ name, path }: EntryPath, { inode, size }: OpenFile): void {
     const { writes, maintenance } = this.#options
     try {

@@ -1,9 +1,9 @@
-// Walks over all files, streaming the folders, a few milliseconds at a time.
+// Walks over all files in steps of a few milliseconds. Folders are streamed.
 import { opendirSync, readdirSync, type Dir, type Dirent } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { codeOf, type Folder } from './folder.js'
 
-/** How long one step may keep the event loop. */
+/** How long one step may block the event loop. */
 const STEP_MS = 4
 
 const PAUSE_MS = 1
@@ -15,22 +15,21 @@ const ENTRY = /^[0-9a-f]{64}$/
 export interface Found {
   readonly name: string
   readonly path: string
-  /** Whether this is where an entry lies, if it is a file. */
+  /** Whether its name is that of an entry. */
   readonly isEntry: boolean
   readonly isFile: boolean
 }
 
-/** How a walk goes. */
+/** How a walk is paced. */
 export interface Pace {
-  /** Throws when the walk is to end. */
+  /** Throws to end the walk. */
   readonly goOn: () => void
   /** Whether the pauses keep the process alive. @default always */
   readonly ref?: boolean
 }
 
 /**
- * Calls `look` for each item, with pauses. What one item or one shard throws doesn't keep the others from being looked
- * at; the first of such errors is thrown at the end.
+ * Calls `look` for each item, with pauses. An error does not end the walk: the first one is thrown at the end.
  */
 export async function inSteps<T> (items: Iterable<T>, look: (item: T) => void, { goOn, ref = true }: Pace): Promise<void> {
   const failures: unknown[] = []

@@ -1,17 +1,16 @@
-// Writes wait here for their turn: those of one key in the order of the calls, deletes before sets, few at once; reads look here first.
+// The queue of writes to files: a few run at a time, and deletes go first. Reads look here first.
 import type { StoredEntry } from '../../registry/backend.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import { noop } from '../../registry/maybe-promise.js'
 import { WriteQueue } from '../../registry/write-queue.js'
 
-// More would only wait for libuv's threads, each with a file open. Deletes have a limit of their own: a set may hold its slot until
-// there is room for it.
+// More would only wait for libuv's threads, each with an open file. Deletes have their own limit, because a set may wait for room.
 const AT_ONCE = 8
 
 const MAX_WAITING_BYTES = 64 * 1024 * 1024
 const WRITE_OVERHEAD_BYTES = 200
 
-/** What is to become of an entry's file: an entry, or undefined where the file is removed. */
+/** A write of an entry's file. `entry` is undefined if the file is removed. */
 export interface FileWrite {
   /** The file's name. */
   readonly key: string
@@ -34,7 +33,7 @@ export class FileWriteQueue extends WriteQueue<FileWrite> {
     })
   }
 
-  /** As `put`; nobody needs to look at what becomes of it. */
+  /** The same as `WriteQueue.put`, but the caller may ignore the result. */
   override put (write: FileWrite): Promise<void> {
     const settled = super.put(write)
     const isAccepted = this.find(write.key) === write
@@ -43,13 +42,13 @@ export class FileWriteQueue extends WriteQueue<FileWrite> {
     return settled
   }
 
-  /** Calls `listener` with the name of every entry that is put from now on. Returns how to end that. */
+  /** Calls `listener` with the name of each entry that is put from now on. Returns a function that ends this. */
   onPut (listener: (name: string) => void): () => void {
     this.#listeners.add(listener)
     return () => { this.#listeners.delete(listener) }
   }
 
-  /** Refuses what is not carried out within `patienceMs`. */
+  /** Closes the queue. Writes that are not carried out within `patienceMs` are refused. */
   async closeWithin (patienceMs: number): Promise<void> {
     let timer: NodeJS.Timeout | undefined
     const late = new Promise((resolve) => { timer = setTimeout(resolve, patienceMs) })
