@@ -1,4 +1,4 @@
-// The HTTP backend itself: a read is asked once, a change is sent until it took effect or its time is over.
+// The HTTP backend itself: a read is sent once, a write is sent until it takes effect or its time is over.
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { CacheBackend, StoredEntry } from '../../registry/backend.js'
@@ -29,7 +29,7 @@ export class HttpBackend implements CacheBackend {
     this.#connection = new ServiceConnection(settings, deadlineMs)
     this.#writes = new HttpWriteQueue({
       send: (change, timeoutMs) => this.#send(change, timeoutMs),
-      // A process that has nothing else to do does not wait for the service to come back.
+      // Waiting for a service that is down does not keep the process alive.
       wait: (ms, signal) => sleep(ms, undefined, { signal, ref: false }).catch(() => {}),
       random: Math.random,
       now: () => performance.now(),
@@ -41,7 +41,7 @@ export class HttpBackend implements CacheBackend {
   async get (key: string): Promise<StoredEntry | undefined> {
     if (this.#closing !== undefined) throw new CACHE_ERR_CLOSED('http.get')
     const change = this.#writes.find(key)
-    // What is on its way there is told from here: nobody reads what was changed already.
+    // Reads return pending writes: the service may not have them yet.
     if (change !== undefined) return this.#live(change.entry)
     const digest = digestOf(key)
     const found = entryIn(await this.#connection.exchange({ operation: 'get', digest }), digest)
@@ -51,7 +51,7 @@ export class HttpBackend implements CacheBackend {
 
   async set (key: string, entry: StoredEntry): Promise<void> {
     if (entry.value.byteLength > this.#maxValueBytes) {
-      // What was there before must not be taken for what could not be stored.
+      // The old entry must not stay in place of one that could not be stored.
       await this.delete(key)
       throw refusal(new CACHE_ERR_BACKEND_FAILED('http', 'set', 'the value is larger than http.maxValueBytes allows'))
     }

@@ -1,31 +1,30 @@
-// What is said between the backend and its service: paths, header fields, the bytes that travel, and what a status means.
+// The protocol of backend and service: digests of keys, header fields, encoded values, and the meaning of status codes.
 import type { StoredEntry } from '../../registry/backend.js'
 import { nameOf, storedKey } from '../../registry/codec.js'
 
-/** The instant at which an entry is gone, in epoch milliseconds; on every PUT and every 200 to a GET. */
+/** When an entry expires, in epoch milliseconds. On every PUT, and every 200 response to a GET. */
 export const EXPIRES_AT_FIELD = 'cache-expires-at'
 
-/** `<writer>/<number>` on every PUT and DELETE: of one writer's changes of one entry, none may take effect after a higher one. */
+/** `<writer>/<number>` on every PUT and DELETE. A writer's change of an entry must not take effect after one with a higher number. */
 export const CHANGE_FIELD = 'cache-change'
 
-/** The status of an entry that is not there (or not any more). */
+/** The status for an entry that does not exist, or no longer. */
 const isMissing = (status: number): boolean => status === 404 || status === 410
 
-// Behind the value that travels stands the digest of its key, which names it on the wire, so that no mix-up on the way hands out another
-// key's bytes.
+// The digest of the key is sent after each value, so that a mix-up on the way can't return another key's bytes.
 export const SEAL_BYTES = 32
 
-/** The digest under which the entry of `key` lies at the service. */
+/** The digest under which the service stores the entry of `key`. */
 export const digestOf = (key: string): string => nameOf(storedKey(key))
 
-/** An answer of the service, its body whole. The body is empty unless the status is 200. */
+/** A response of the service, with its whole body. The body is empty unless the status is 200. */
 export interface Answer {
   readonly status: number
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
   readonly body: Uint8Array
 }
 
-/** The bytes that travel for the value of a key. */
+/** A value as it is sent. */
 export function sealed (value: Uint8Array, digest: string): Buffer {
   const bytes = Buffer.allocUnsafeSlow(value.byteLength + SEAL_BYTES)
   bytes.set(value)
@@ -33,14 +32,14 @@ export function sealed (value: Uint8Array, digest: string): Buffer {
   return bytes
 }
 
-/** An instant as a header field. What would never end ends in the year 287396. */
+/** An expiry as a header field. Without an end it becomes the year 287396. */
 export function expiresAtField (expiresAt: number): string {
   return String(Math.min(Math.floor(expiresAt), Number.MAX_SAFE_INTEGER))
 }
 
 /**
- * The entry that a GET was answered with, undefined where there is none, or a sentence that tells why the answer is
- * none of this protocol: a service that answers something else is not one that has no entry.
+ * The entry in the response to a GET; undefined if there is none. A string says why the response does not follow the protocol, which is
+ * not the same as a missing entry.
  */
 export function entryIn ({ status, headers, body }: Answer, digest: string): StoredEntry | undefined | string {
   if (isMissing(status)) return undefined
@@ -54,17 +53,17 @@ export function entryIn ({ status, headers, body }: Answer, digest: string): Sto
   return { value: body.subarray(0, end), expiresAt }
 }
 
-/** What the answer to a PUT or DELETE means: done, refused for good, or failed for a reason that may pass. */
+/** What the response to a PUT or DELETE means: done, refused, or failed for a reason that may be temporary. */
 export function changeOutcome ({ status }: Answer, isDelete: boolean): 'done' | 'refused' | 'failed' {
   if (status >= 200 && status <= 299) return 'done'
   if (isDelete && isMissing(status)) return 'done'
   return status === 429 || status >= 500 ? 'failed' : 'refused'
 }
 
-/** Whether the answer to a PUT is that the value is larger than the service takes. */
+/** Whether the service responded to a PUT that the value is too large. */
 export const isTooLarge = ({ status }: Answer): boolean => status === 413
 
-/** Milliseconds that Retry-After asks for (RFC 9110 section 10.2.3); undefined where it doesn't, or not readably. */
+/** The milliseconds in Retry-After (RFC 9110 section 10.2.3); undefined if it is absent or not valid. */
 export function retryAfterMs ({ headers }: Answer, at: number): number | undefined {
   const field = headers['retry-after']
   if (typeof field !== 'string') return undefined

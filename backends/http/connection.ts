@@ -1,4 +1,4 @@
-// One request and its answer: one origin, one total deadline, a cap on what is read, no redirects, no retries, no secrets in errors.
+// The connection to the service: one origin, a total timeout, a limit on bodies, no redirects, no retries, no secrets in errors.
 import { Pool, buildConnector, type Dispatcher } from 'undici'
 import type { Socket } from 'node:net'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
@@ -15,7 +15,7 @@ export interface Asked {
   readonly body?: Uint8Array
 }
 
-// Nobody waits for a set: many of them must leave connections to what is read and deleted.
+// No request waits for a set, so sets get only this fraction of the connections.
 const SHARE_OF_SETS = 4
 
 const METHODS = { get: 'GET', set: 'PUT', delete: 'DELETE' } as const
@@ -25,19 +25,19 @@ export class ServiceConnection {
   readonly #settings: Settings
   readonly #deadlineMs: number
   readonly #pool: Pool
-  /** Of a quarter of the connections; where there are fewer than four, the same. */
+  /** A quarter of the connections; the same pool if there are fewer than four. */
   readonly #poolOfSets: Pool
   readonly #fields: Readonly<Record<string, string>>
   readonly #underWay = new Slots<Exchange>()
-  /** Sockets that don't belong to the pool yet: it forgets to end them. */
+  /** Sockets that the pool does not have yet, and would not end. */
   readonly #connecting = new Set<Socket>()
   #closed = false
 
-  /** `deadlineMs`: how long a read is waited for. */
+  /** `deadlineMs`: how long requests wait for a read. */
   constructor (settings: Settings, deadlineMs = Infinity) {
     this.#settings = settings
     this.#deadlineMs = deadlineMs
-    // RFC 9110 section 12.5.3: what is stored are bytes; nothing is inflated here.
+    // RFC 9110 section 12.5.3: values are bytes, and nothing is decompressed here.
     this.#fields = { 'accept-encoding': 'identity', ...(settings.authorization !== undefined && { authorization: settings.authorization }) }
     const ofSets = Math.floor(settings.maxConnections / SHARE_OF_SETS)
     this.#pool = this.#poolOf(settings.maxConnections - ofSets)
@@ -45,8 +45,8 @@ export class ServiceConnection {
   }
 
   /**
-   * The answer, whatever its status, its body where it was asked for with `get`. Rejects with CACHE_ERR_BACKEND_FAILED when there
-   * is none in time, with CACHE_ERR_CLOSED once closed.
+   * Sends a request. Returns the response, whatever its status, with the body for `get`. Rejects with CACHE_ERR_BACKEND_FAILED on a
+   * timeout or failure, and with CACHE_ERR_CLOSED after `close`.
    */
   exchange (asked: Asked, timeoutMs = this.#settings.timeoutMs): Promise<Answer> {
     return new Promise((resolve, reject) => {
@@ -70,17 +70,17 @@ export class ServiceConnection {
     })
   }
 
-  /** An error that tells what happened and no secret. */
+  /** An error that says what happened, without secrets. */
   failure (operation: Asked['operation'], why: unknown): Error {
     if (typeof why === 'string') return new CACHE_ERR_BACKEND_FAILED('http', operation, why)
     const { code, name, message } = why as Error & { code?: unknown }
-    // The error itself may hold the request, headers and all: only its words go on.
+    // The error itself may contain the request and its header. Only its message is used.
     const words = this.#redacted(message !== '' ? message : String(code ?? name))
     const cause = Object.assign(new Error(words), typeof code === 'string' ? { code } : {})
     return new CACHE_ERR_BACKEND_FAILED('http', operation, words, { cause })
   }
 
-  /** Ends everything that is under way. May be called twice. */
+  /** Ends all exchanges. May be called twice. */
   async close (): Promise<void> {
     if (this.#closed) return
     this.#closed = true
@@ -94,7 +94,7 @@ export class ServiceConnection {
       connections,
       pipelining: 1,
       connect: this.#connector(),
-      // Every exchange has its own total deadline, which also ends a slow drip.
+      // Every exchange has its own total timeout, which also ends a body that arrives too slowly.
       headersTimeout: 0,
       bodyTimeout: 0
     })

@@ -1,21 +1,21 @@
-// One exchange as undici's handler: what comes is gathered up to a cap, and one deadline ends it wherever it stands.
+// One exchange with the service, as a handler of undici: collects the body up to a limit, and has one total timeout.
 import type { Dispatcher } from 'undici'
 import { Deadline, type Wait } from '../../registry/deadline.js'
 import { Pieces } from '../../registry/pieces.js'
 import type { Answer } from './codec.js'
 
 export interface ExchangeOptions {
-  /** When whoever asked waits no longer; Infinity: not before `timeoutMs`. */
+  /** How long the caller waits; Infinity: until `timeoutMs`. */
   readonly deadlineMs: number
   /** How long it may take in all. */
   readonly timeoutMs: number
-  /** The body of a 200 is read up to here; undefined: no body is of interest. */
+  /** Limit on the body of a 200; undefined if no body is needed. */
   readonly maxBodyBytes: number | undefined
-  /** Told once what came of it. */
+  /** Called once with the result. */
   readonly over: (outcome: Answer | Error) => void
 }
 
-// What else is said is of no interest; a little of it is read so that the connection can be used again.
+// Other bodies are not needed. A small one is read anyway, so that the connection can be reused.
 const MAX_OTHER_BYTES = 16 * 1024
 
 const EMPTY = Buffer.alloc(0)
@@ -29,7 +29,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   readonly #pieces = new Pieces()
   #wait: Wait
   #controller: Controller | undefined
-  /** `awaited`: somebody waits for it. `left`: nobody does, and the connection is kept if what comes yet is small. */
+  /** `awaited`: the caller waits. `left`: it waits no longer, but the connection is kept if the rest is small. */
   #stage: 'awaited' | 'left' | 'ended' = 'awaited'
   #failure: Error | undefined
   #status = 0
@@ -43,7 +43,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#wait = deadlineMs < timeoutMs ? waitFor(deadlineMs, () => this.#leave()) : waitFor(timeoutMs, () => this.end(late(timeoutMs)))
   }
 
-  /** Ends the exchange with an error, also while it waits for a connection. */
+  /** Ends the exchange with an error, even if it still waits for a connection. */
   end (error: Error): void {
     if (this.#stage === 'ended') return
     this.#settle(error)
@@ -53,7 +53,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onRequestStart (controller: Controller): void {
     this.#controller = controller
-    // To throw keeps the connection, to abort would close it: the next exchange need not wait for another one.
+    // Throwing keeps the connection for the next exchange; aborting would close it.
     if (this.#failure !== undefined) throw this.#failure
   }
 
@@ -72,7 +72,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#bytes += chunk.byteLength
     if (this.#isRead()) {
       if (this.#bytes > this.#maxBodyBytes) this.#isTooLarge()
-      // Copied: a chunk is a view of what was read from the socket, and would keep all of that.
+      // Copied, because a chunk is a view that would keep everything read from the socket alive.
       else this.#pieces.add(chunk)
     } else if (this.#bytes > MAX_OTHER_BYTES) {
       this.onResponseEnd()
@@ -88,14 +88,14 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#settle(error)
   }
 
-  /** Whether the body that comes is wanted. */
+  /** Whether the body is needed. */
   #isRead (): boolean {
     return this.#stage === 'awaited' && this.#status === 200 && this.#options.maxBodyBytes !== undefined
   }
 
   /**
-   * The deadline of whoever asked has passed. A body that has begun is not read on. Where no response has, the connection is
-   * kept for the next exchange: to close it each time would have every one of them wait for a connection and be late in its turn.
+   * The caller waits no longer. If the response has begun, the exchange ends. Otherwise the connection is kept for the next exchange: if it
+   * were closed each time, each exchange would have to wait for a new connection and be late too.
    */
   #leave (): void {
     const { deadlineMs, timeoutMs } = this.#options

@@ -1,4 +1,4 @@
-// The options of the backend `http`: their shape, their defaults, their checks, none of which shows a secret.
+// The options of the backend `http`: their shape, their defaults, and their checks, which never show a secret.
 import {
   checkOptions, discreet, duration, expects, isPositiveInteger, kindOf, positiveInteger, type Duration
 } from '../../registry/check.js'
@@ -6,19 +6,17 @@ import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 
 /** Options of the backend `http`. */
 export interface HttpOptions {
-  /**
-   * The service's URL, http or https; entries lie below it, at `/cache/<digest>`. A user and password in it are sent as Basic credentials.
-   */
+  /** The service's URL, http or https. Entries are at `/cache/<digest>` below it. A user and password are sent as Basic credentials. */
   baseUrl: string
-  /** Sent as a bearer token with every request, to this one origin and nowhere else. @default none */
+  /** Sent as a bearer token with every request, and only to this origin. @default none */
   authToken?: string
-  /** How long one read may take in all, and how long one write may, its retries among it. @default '5s' */
+  /** How long a read may take in all, and a write including its retries. @default '5s' */
   timeout?: Duration
-  /** How often a write or delete is sent again that failed for a reason that passes. Reads are never sent again. @default 3 */
+  /** How often a write is sent again after a failure that may be temporary. Reads are never sent again. @default 3 */
   maxRetries?: number
-  /** Connections at most. @default 100 */
+  /** Limit on connections. @default 100 */
   maxConnections?: number
-  /** Bytes of one value at most: larger ones are not sent, and not read. @default 67108864 */
+  /** Limit on the bytes of one value. Larger ones are neither sent nor read. @default 67108864 */
   maxValueBytes?: number
 }
 
@@ -37,11 +35,11 @@ export const HTTP_MAX_VALUE_BYTES = 64 * 1024 * 1024
 /** The options as the code works with them. */
 export interface Settings {
   readonly origin: string
-  /** The path below which entries lie, without a slash at its end. */
+  /** The path of the service, without a slash at its end. */
   readonly path: string
-  /** The Authorization field, where there is one. */
+  /** The Authorization field, if any. */
   readonly authorization: string | undefined
-  /** What no error may tell. */
+  /** What must not be in errors. */
   readonly secrets: readonly string[]
   readonly timeoutMs: number
   readonly maxRetries: number
@@ -67,7 +65,7 @@ function baseUrl (value: unknown, who: string): string {
   return url.href
 }
 
-// What a header field can carry: anything else would end the field, or be refused with the value in the message.
+// Anything else would end the header field, or be refused with the value in the error message.
 const authToken = discreet<string>('text of visible ASCII characters without spaces', (value) =>
   typeof value === 'string' && /^[\x21-\x7e]+$/.test(value))
 
@@ -101,7 +99,7 @@ function credentials ({ username, password }: URL, token: string | undefined): P
   return { authorization: `Basic ${pair}`, secrets: [pair, password, decoded(password)].filter((text) => text !== '') }
 }
 
-/** A percent sign that stands for itself is left as it is. */
+/** Leaves a percent sign that encodes nothing as it is. */
 function decoded (text: string): string {
   try {
     return decodeURIComponent(text)

@@ -1,8 +1,8 @@
-// Writes on their way to the service: tried again for a while, settled when it is known what became of them.
+// Writes on their way to the service: tried again for a while, and settled once their outcome is known.
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import { WriteQueue, type Write } from '../../registry/write-queue.js'
 
-/** What sending a write came to: done; refused, which asking again would not alter; failed for a reason that may pass. */
+/** The result of sending a write: done; refused, so that it is not tried again; failed for a reason that may be temporary. */
 export type Outcome =
   | { readonly kind: 'done' }
   | { readonly kind: 'refused', readonly error: Error }
@@ -26,12 +26,12 @@ export interface HttpWriteQueueOptions {
 const FIRST_WAIT_MS = 100
 const LONGEST_WAIT_MS = 2_000
 
-/** Keys with a write under way at most, and bytes of the values that are. */
+/** Limits on keys with pending writes, and on the bytes of their values. */
 export const MAX_WAITING_KEYS = 10_000
 export const MAX_WAITING_BYTES = 64 * 1024 * 1024
 
 interface TimedWrite extends Write {
-  /** From then on it does not wait for a later write of its key. */
+  /** After this instant it does not wait for a later write of its key. */
   readonly until: number
 }
 
@@ -42,9 +42,9 @@ interface TimedWrite extends Write {
 export class HttpWriteQueue {
   readonly #options: HttpWriteQueueOptions
   readonly #queue: WriteQueue<TimedWrite>
-  /** By key: ends the wait before a write is sent again. */
+  /** By key: ends the wait before the next attempt. */
   readonly #waits = new Map<string, AbortController>()
-  /** What writes failed with that are not worth trying again. */
+  /** Errors of writes that were refused. */
   readonly #refusals = new WeakSet<Error>()
   #closed = false
 
@@ -80,7 +80,7 @@ export class HttpWriteQueue {
     for (const wait of this.#waits.values()) wait.abort()
   }
 
-  /** Sends a write until it takes effect. Throws what it failed with last. */
+  /** Sends a write until it takes effect. Throws its last error. */
   async #carryOut (write: Write): Promise<void> {
     const { send, now, timeoutMs } = this.#options
     const until = now() + timeoutMs
@@ -95,7 +95,7 @@ export class HttpWriteQueue {
     }
   }
 
-  /** Whether nobody awaits the write, or it settles with a later one of its key. */
+  /** Whether the queue is closed, or a later write of the key waits. */
   #isOver ({ key }: Write): boolean {
     return this.#closed || this.#queue.isFollowed(key)
   }
@@ -107,11 +107,11 @@ export class HttpWriteQueue {
     this.#waits.delete(key)
   }
 
-  /** How long to wait before a write is sent again; Infinity when it is not. */
+  /** How long to wait before the next attempt; Infinity if there is none. */
   #waitMs (retry: number, retryAfterMs = 0): number {
     if (retry >= this.#options.maxRetries) return Infinity
     const backoffMs = Math.min(FIRST_WAIT_MS * 2 ** retry, LONGEST_WAIT_MS)
-    // Many processes that met the same failure must not come back together.
+    // Jitter, so that processes do not retry together after the same failure.
     return Math.max(backoffMs * (0.5 + this.#options.random() / 2), retryAfterMs)
   }
 }

@@ -1,4 +1,4 @@
-// The Redis backend itself: an entry under one key, read and written in one command.
+// The Redis backend itself: each entry is one key, and is read or written in one command.
 import type { BackendStats, CacheBackend, ClearOptions, StoredEntry } from '../../registry/backend.js'
 import { matchesGlob } from '../../registry/glob.js'
 import { WriteQueue, type Write } from '../../registry/write-queue.js'
@@ -11,7 +11,7 @@ import { SizeLimit } from './size-limit.js'
 import type { Settings } from './options.js'
 import { ReadBatch } from './read-batch.js'
 
-/** A backend on the keys of a server, or a Cluster, that begin with its prefix. */
+/** A backend on the keys of a server or a Cluster that begin with its prefix. */
 export class RedisBackend implements CacheBackend {
   readonly #commands: Commands
   readonly #writes: TimedWrites
@@ -38,7 +38,7 @@ export class RedisBackend implements CacheBackend {
   }
 
   async getMany (keys: readonly string[]): Promise<Array<StoredEntry | undefined>> {
-    // One command each, since in a Cluster they lie on several nodes.
+    // One command each, because in a Cluster the keys are on several nodes.
     return await Promise.all(keys.map((key) => this.get(key)))
   }
 
@@ -58,11 +58,11 @@ export class RedisBackend implements CacheBackend {
   }
 
   async clear (prefix = '', { onProgress }: ClearOptions = {}): Promise<void> {
-    // A set that is on its way would be there afterwards.
+    // A set under way would take effect afterwards.
     await Promise.all(this.#queue.keys(prefix).map((key) => this.delete(key)))
     await this.#walk(prefix, async (keys) => {
       const meant = keys.filter((key) => key.startsWith(prefix))
-      // What is being changed has an order; all else goes together.
+      // Keys with writes under way are deleted in order, all others together.
       const together = meant.filter((key) => !this.#queue.has(key)).map((key) => this.#stored(key))
       await Promise.all([this.#writes.removeAll(together), ...meant.filter((key) => this.#queue.has(key)).map((key) => this.delete(key))])
       onProgress?.(meant.length)
@@ -85,7 +85,7 @@ export class RedisBackend implements CacheBackend {
     return found.size
   }
 
-  /** What is known without asking: the server counts keys, but not whose they are. */
+  /** What is known without a command: the server can't count our keys only. */
   stats (): BackendStats {
     const refusedWrites = this.#writes.refused + this.#sizeLimit.refused
     return { foreignValues: this.#foreign, timeouts: this.#commands.timeouts, refusedWrites }
@@ -101,7 +101,7 @@ export class RedisBackend implements CacheBackend {
     const refusal = await this.#sizeLimit.refuses(entry.value.byteLength + HEADER_BYTES)
     const lifeMs = entry.expiresAt - this.#now()
     if (refusal === undefined && lifeMs > 0) await this.#writes.store(stored, entry, lifeMs)
-    // What was there before must not be taken for what could not be stored.
+    // The old entry must not stay in place of one that could not be stored.
     else await this.#writes.remove(stored)
     if (refusal !== undefined) throw refusal
   }
@@ -117,7 +117,7 @@ export class RedisBackend implements CacheBackend {
     return entry !== undefined && entry.expiresAt > this.#now() ? entry : undefined
   }
 
-  /** A list, a hash or the like under our key has no bytes, and is nothing of ours. */
+  /** A value of another type under our key, such as a list, is not ours. */
   readonly #nothing = (error: { code?: unknown }): undefined => {
     if (error.code !== 'WRONGTYPE') throw error
     this.#foreign++

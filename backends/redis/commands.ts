@@ -1,4 +1,4 @@
-// One call of the server: it has an answer in time or has failed, and ends when the backend is closed.
+// Commands to the server: each has a timeout, and closing the backend ends all of them.
 import { setTimeout as after } from 'node:timers'
 import { CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import { Timeouts } from '../../registry/timeouts.js'
@@ -6,11 +6,11 @@ import type { Client } from './driver.js'
 import { failure, failureOf, type Failure } from './errors.js'
 import type { ClientConnection } from './connection.js'
 
-/** Calls under way, and waits that belong to them. */
+/** Commands under way. */
 export class Commands {
-  /** How long each call may take. */
+  /** The timeout of a command. */
   readonly timeoutMs: number
-  /** Calls that had no answer in time. */
+  /** Commands that timed out. */
   timeouts = 0
   readonly #connection: ClientConnection
   readonly #waits: Timeouts
@@ -26,13 +26,13 @@ export class Commands {
     })
   }
 
-  /** A client that can be asked now. Throws when there is none. */
+  /** A connected client. Throws if there is none. */
   client (): Client {
     if (this.#closed) throw new CACHE_ERR_CLOSED('redis')
     return this.#connection.client()
   }
 
-  /** What `ask` returns. Rejects without the arguments of the command; nothing was sent when no client could be asked. */
+  /** Returns what `ask` returns. Sends nothing if no client is connected. Errors do not contain the command's arguments. */
   run<T> (ask: (client: Client) => Promise<T>): Promise<T> {
     try {
       return this.on(this.client(), ask)
@@ -41,7 +41,7 @@ export class Commands {
     }
   }
 
-  /** The same, of a certain client: a node of a Cluster. */
+  /** The same with a given client: a node of a Cluster. */
   on<T> (client: Client, ask: (client: Client) => Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       if (this.#closed) return reject(new CACHE_ERR_CLOSED('redis'))
@@ -56,12 +56,12 @@ export class Commands {
     })
   }
 
-  /** What the server, or the way to it, said no with. It may mean that another server must be found. */
+  /** Turns an error of the driver into ours. It may cause a new connection, to another server. */
   failed (error: unknown): Failure {
     return this.#connection.heard(failureOf(error))
   }
 
-  /** Settles at `at`, in `performance.now()`, or when the backend is closed. */
+  /** Settles at `at`, in `performance.now()`, or on close. */
   async until (at: number): Promise<void> {
     const waitMs = Math.ceil(at - performance.now())
     if (waitMs <= 0 || this.#closed) return
@@ -76,7 +76,7 @@ export class Commands {
     })
   }
 
-  /** Ends all of them, and the client if it is our own. May be called twice. */
+  /** Ends all commands, and the client unless it is caller-owned. May be called twice. */
   close (): void {
     this.#closed = true
     this.#waits.close(new CACHE_ERR_CLOSED('redis'))

@@ -1,4 +1,4 @@
-// The way to a client: lent, found by its namespace, or one of our own that is connected again whenever it was lost.
+// The connection to Redis: a caller-owned client, also by its namespace, or our own client, which reconnects.
 import { setTimeout as after } from 'node:timers'
 import { Deadline } from '../../registry/deadline.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
@@ -8,42 +8,42 @@ import { loadDriver, type Client, type Driver, type OwnClient } from './driver.j
 import { failure, failureOf, type Failure } from './errors.js'
 import { refuseReplicas, SETTLED, type Settings, type Way } from './options.js'
 
-/** A way to a client. */
+/** Provides a client. */
 export interface ClientConnection {
-  /** A client that can be asked now. Throws when there is none, so that no call ever waits for a connection. */
+  /** A connected client. Throws if there is none, so that no command waits for a connection. */
   client (): Client
   /**
-   * `failure`, of a call. Where it means that this server can't do its part, a connection of our own is ended: the next one may lead to
-   * another.
+   * Returns `failure`, the error of a command. If it means that this server is the wrong one, our own connection is ended: the next one
+   * may lead to another server.
    */
   heard (failure: Failure): Failure
-  /** Ends a client of our own; one that was lent stays as it is. */
+  /** Ends our own client. A caller-owned one stays open. */
   close (): void
 }
 
-// How long opening waits for a server that neither takes a connection nor refuses it.
+// How long opening waits for a server that neither accepts a connection nor refuses it.
 const OPEN_WAIT_MS = 500
 const CONNECT_TIMEOUT_MS = 2_000
 const SOCKET_TIMEOUT_MS = 2_000
 const LAST_WORDS_MS = 50
-// A server that is stopped never says goodbye.
+// A stopped server never ends its side.
 const GOODBYE_MS = 100
 const FIRST_RETRY_MS = 50
 const LONGEST_RETRY_MS = 2_000
 
-// Said by a server behind an address that may lead to another one by now: a failover leaves the connections to a demoted master open.
-// Of a Cluster the driver keeps track by itself.
+// Errors after which the address may lead to another server: a failover leaves connections to the demoted master open. In a Cluster the
+// driver handles this.
 const LEFT_FOR = new Set(['READONLY', 'LOADING', 'MASTERDOWN'])
-// How long a new connection is kept whatever its server says: longer and longer while that stays the same.
+// How long a new connection is kept whatever its server responds. Grows while the responses stay the same.
 const FIRST_STAY_MS = 1_000
 const LONGEST_STAY_MS = 16_000
 
-/** The connection for `way`. With a client of our own it settles when that is connected, failed to, or takes long. */
+/** The connection for `way`. With our own client, settles when it has connected, has failed to, or takes long. */
 export async function openConnection ({ way }: Settings, context: BackendContext): Promise<ClientConnection> {
   if (way.kind === 'client') return callerConnection(() => way.client)
   if (way.kind === 'namespace') {
     const { namespace } = way
-    // At once, where it is there at once.
+    // Checked now if it is there now.
     const found = context.decoration?.('redis') as Record<string, { options?: object }> | undefined
     if (found !== undefined && Object.hasOwn(found, namespace)) refuseReplicas(found[namespace]!.options, 'redis.namespace')
     return callerConnection(() => clientOf(namespace, context))
@@ -57,7 +57,7 @@ function callerConnection (find: () => Client): ClientConnection {
   return {
     client () {
       const client = find()
-      // A lazy client connects when it is first asked.
+      // A lazy client connects with its first command.
       if (client.status === 'ready' || client.status === 'wait') return client
       throw failure('ENOTCONN', `the client that was lent is not connected, its status is '${client.status}'`)
     },
@@ -69,11 +69,11 @@ function callerConnection (find: () => Client): ClientConnection {
   }
 }
 
-// The connection is the application's: only its own options can end it.
+// Only the options of the caller-owned client can end its connection.
 const LENT_ADVICE =
   '; the client was lent, so give it reconnectOnError, or the backend a connection of its own, to follow a failover behind one address'
 
-/** Looked up for each call: a plugin that is registered after ours decorates the application later. */
+/** Looked up for each command, because a plugin that is registered after ours decorates the application later. */
 function clientOf (namespace: string, { decoration }: BackendContext): Client {
   const found = decoration?.('redis') as Record<string, unknown> | undefined
   const client = found !== undefined && Object.hasOwn(found, namespace) ? found[namespace] as Client : undefined
@@ -81,13 +81,13 @@ function clientOf (namespace: string, { decoration }: BackendContext): Client {
     refuseReplicas(client.options, 'redis.namespace')
     return client
   }
-  // A client of its own is what the application has where @fastify/redis was registered without a namespace.
+  // If @fastify/redis was registered without a namespace, the decoration is a client.
   const known = found === undefined || 'status' in found ? [] : Object.keys(found)
   throw new CACHE_ERR_OPTION(
     'redis.namespace', `that of a registered @fastify/redis; known are ${known.length === 0 ? 'none' : known.join(', ')}`, `'${namespace}'`)
 }
 
-/** Later with each failure, and never at the same instant as other processes. */
+/** Grows with each failure, with jitter so that processes do not retry together. */
 function retryDelayMs (times: number): number {
   return Math.min(FIRST_RETRY_MS * 2 ** Math.min(times, 10), LONGEST_RETRY_MS) * (0.5 + Math.random())
 }
@@ -98,12 +98,12 @@ function make (Redis: Driver, way: Way): OwnClient {
     socketTimeout: SOCKET_TIMEOUT_MS,
     disconnectTimeout: GOODBYE_MS,
     retryStrategy: retryDelayMs,
-    // It asks INFO, which needs a right of its own. A server that isn't ready says so to each command.
+    // The check sends INFO, which needs a permission. A server that isn't ready rejects each command anyway.
     enableReadyCheck: false
   }
   if (way.kind === 'url') return new Redis(way.url, { ...defaults, ...SETTLED })
   const { connection } = way as Way & { connection: object }
-  // But what Sentinels call the master may be one no more, which only INFO tells.
+  // But Sentinels may name a server that is no longer the master, which only INFO shows.
   const enableReadyCheck = 'sentinels' in connection
   if (way.kind !== 'cluster') {
     return new Redis({ ...defaults, enableReadyCheck, sentinelRetryStrategy: retryDelayMs, ...connection, ...SETTLED })
@@ -115,9 +115,9 @@ function make (Redis: Driver, way: Way): OwnClient {
     ...(natMap !== undefined && { natMap }),
     ...(dnsLookup !== undefined && { dnsLookup }),
     lazyConnect: true,
-    // Here it holds what waits for a node that is being connected. Nothing is asked of a Cluster that is not ready.
+    // In a Cluster this queue holds commands for a node that is connecting. Nothing is sent to a Cluster that is not ready.
     enableOfflineQueue: true,
-    // The driver follows ASK and MOVED, which come while slots move, only for a command that is sent by itself.
+    // The driver follows ASK and MOVED, which occur while slots move, only for a command outside of a pipeline.
     enableAutoPipelining: false,
     redisOptions: { ...ofNodes, ...redisOptions, autoResendUnfulfilledCommands: false, maxRetriesPerRequest: 0, stringNumbers: false }
   })
@@ -135,7 +135,7 @@ class OwnConnection implements ClientConnection {
     this.#client.on('error', (error) => { this.#trouble = failureOf(error) })
     this.#client.on('ready', () => { this.#trouble = undefined })
     this.#client.on('end', () => { this.#again() })
-    // A Cluster's connections are its nodes', and it asks for the slots now and then.
+    // A Cluster connects to its nodes, and refreshes its slots now and then.
     for (const own of [letGo, hearOut]) {
       own(this.#client)
       this.#client.on('+node', own)
@@ -167,7 +167,7 @@ class OwnConnection implements ClientConnection {
     this.#client.disconnect()
   }
 
-  /** Ends the connection and makes a new one. What is under way fails, and nothing is sent again. */
+  /** Reconnects. Commands under way fail and are not sent again. */
   #leave (): void {
     const at = performance.now()
     if (this.#closed || at < this.#stayUntil || this.#client.status !== 'ready') return
@@ -176,22 +176,22 @@ class OwnConnection implements ClientConnection {
     this.#client.disconnect(true)
   }
 
-  /** The driver gives up when looking for a server fails, as a name that is not known does. */
+  /** Connects again after the driver gave up, which it does when a host name can't be resolved, for example. */
   #again (): void {
     if (this.#closed) return
     after(() => { if (!this.#closed) this.#client.connect().catch(noop) }, LONGEST_RETRY_MS).unref()
   }
 }
 
-/** Neither a connection that nobody waits for nor the next try keeps the process alive. */
+/** Keeps an idle connection, and the next attempt to connect, from keeping the process alive. */
 function letGo (client: OwnClient): void {
   client.on('connect', () => { client.stream?.unref() })
   client.on('reconnecting', () => { client.reconnectTimeout?.unref() })
 }
 
 /**
- * The driver ends a connection on which nothing has come for a while. Its timer comes before the data that arrived while the event
- * loop was held up: a moment later they have been read, and the connection stays.
+ * The driver ends a connection that receives nothing for a while. After the event loop was held up, its timer fires before data that has
+ * arrived is read. So a moment later we check whether something was read, and keep the connection then.
  */
 function hearOut (client: OwnClient): void {
   client.on('connect', () => {

@@ -1,21 +1,21 @@
-// Whether a walk over the masters of a Cluster reached every slot: a master that is away, or not known yet, may have what it didn't see.
+// Checks that a walk over the masters of a Cluster reached every slot: a master may be down, or not known yet.
 import type { Commands } from './commands.js'
 import type { Client } from './driver.js'
 import { failure } from './errors.js'
 
 const SLOTS = 16_384
 
-/** What some nodes say of the slots that they serve. */
+/** The slots that some nodes serve. */
 interface Served {
-  /** How many slots that are. */
+  /** The number of slots. */
   readonly count: number
   readonly text: string
 }
 
-/** Lets `walk` look through the masters until it has reached every slot. Rejects when it could not. */
+/** Calls `walk` for each master, and again if not every slot was reached. Rejects if that fails too. */
 export async function covering (commands: Commands, client: Client, walk: (node: Client) => Promise<void>): Promise<void> {
   if (await covers(commands, client, walk)) return
-  // Keys that move while it goes on may have come to a node that was over already; then they don't move again.
+  // Keys may have moved to a node that was walked over already. They will not move again.
   await commands.on(client, () => new Promise<unknown>((resolve) => { client.refreshSlotsCache!(resolve) })).catch(() => {})
   const { count } = await once(commands, client, walk)
   if (count === SLOTS) return
@@ -30,7 +30,7 @@ async function covers (commands: Commands, client: Client, walk: (node: Client) 
   return after?.count === SLOTS && after.text === before.text && !after.text.includes('[')
 }
 
-/** Walks over all masters side by side. Returns what those served afterwards that were walked over. */
+/** Walks over all masters concurrently. Returns the slots that they serve afterwards. */
 async function once (commands: Commands, client: Client, walk: (node: Client) => Promise<void>): Promise<Served> {
   const nodes = client.nodes!('master')
   const walked = await Promise.allSettled(nodes.map(walk))
@@ -49,7 +49,7 @@ async function served (commands: Commands, nodes: readonly Client[]): Promise<Se
   return { count: slots.size, text: told.sort().join('\n') }
 }
 
-/** In what a node tells of all nodes, its own ranges, `0-5460 5462`, and in brackets those that move. */
+/** A node's own slots in its CLUSTER NODES text: `0-5460 5462`, and in brackets those that move. */
 function slotsIn (told: string): string {
   const own = told.split('\n').map((line) => line.split(' ')).find((fields) => fields[2]?.split(',').includes('myself'))
   return own?.slice(8).join(' ') ?? ''

@@ -1,8 +1,8 @@
-// ioredis as @fastify/redis brings it: loaded when first needed, and the part of it that is used.
+// The driver, the ioredis that @fastify/redis depends on: loaded when first needed, and the part of it that is used.
 import { createRequire } from 'node:module'
 import { CACHE_ERR_DEPENDENCY_MISSING } from '../../registry/errors.js'
 
-/** What became of one of several commands that were sent together. */
+/** The result of one command of a pipeline. */
 export type Answer = readonly [error: Error | null, bytes: Buffer | null]
 
 /** Commands that are sent together. */
@@ -11,7 +11,7 @@ export interface Pipeline {
   exec (): Promise<Answer[]>
 }
 
-/** A client of one server or of a Cluster, as far as this backend uses one that was lent. */
+/** A client of a server or a Cluster, as far as it is used if it is caller-owned. */
 export interface Client {
   readonly status: string
   readonly options: { readonly keyPrefix?: string | undefined, readonly scaleReads?: unknown, readonly role?: unknown }
@@ -22,18 +22,18 @@ export interface Client {
   pipeline (): Pipeline
   config? (operation: 'GET', name: string): Promise<unknown>
   scan (cursor: string, ...options: Array<string | number>): Promise<[cursor: string, keys: string[]]>
-  /** Only a client of a Cluster has it. */
+  /** Only for a Cluster. */
   nodes? (role: 'master'): Client[]
-  /** Of a Cluster: asks which node serves which slot. Returns undefined at once, and calls back. */
+  /** Only for a Cluster: refreshes which node serves which slot, then calls back. */
   refreshSlotsCache? (done: (error: unknown) => void): void
-  /** Of a node of a Cluster. */
+  /** Only for a node of a Cluster. */
   cluster? (about: 'NODES'): Promise<unknown>
 }
 
-/** The methods by which a lent client is known to be one. */
+/** The methods by which a caller-owned client is recognised. */
 export const CLIENT_METHODS = ['getBuffer', 'getrangeBuffer', 'eval', 'unlink', 'scan', 'pipeline'] as const
 
-/** A connection, as far as a client that this backend made has it. */
+/** A connection of our own client. */
 export interface Stream {
   readonly bytesRead?: number
   destroy? (error?: Error): unknown
@@ -44,10 +44,10 @@ export interface Stream {
 export interface OwnClient extends Client {
   readonly stream?: Stream | null
   readonly reconnectTimeout?: NodeJS.Timeout | null
-  /** Of a Cluster: when the slots are asked for again. */
+  /** Only for a Cluster: the timer of the next refresh of its slots. */
   readonly slotsTimer?: NodeJS.Timeout | null
   connect (): Promise<void>
-  /** With `true` it connects again. */
+  /** With `true`, reconnects. */
   disconnect (reconnect?: boolean): void
   on (event: string, listener: (value: any) => void): this
 }

@@ -1,37 +1,37 @@
-// What failed calls throw: name, code and one line. The driver's own errors hold commands, and so bodies, keys and passwords.
+// The errors of failed commands: name, code and one line. The driver's own errors contain commands, with bodies, keys and passwords.
 
-/** An error of a call that failed. */
+/** The error of a failed command. */
 export type Failure = Error & { readonly code: string }
 
-// Told with the name of an unknown command: what it was called with.
+// An error for an unknown command contains its arguments.
 const ARGUMENTS = /,? with args beginning with.*/s
 const CODE = /^-?([A-Z][A-Z0-9_]+)\b/
-// Before Redis 7 what a script came to stands behind where it did.
+// Before Redis 7 the code of a script's error comes after its location.
 const CODE_IN_SCRIPT = /@user_script.*?-([A-Z]{3,})\b/
 
 export function failure (code: string, message: string, name = 'RedisError'): Failure {
   return Object.assign(new Error(message), { name, code })
 }
 
-/** Whether the server itself answered with this error, so that it has done nothing and will do nothing. */
+/** Whether the server itself responded with this error: the command then had no effect and won't have any. */
 export function isAnswer (error: unknown): boolean {
   return (error as Error | undefined)?.name === 'ReplyError'
 }
 
-/** Whether the server didn't take a value for its size. It ends the connection then. */
+/** Whether the server refused a value for its size. It ends the connection then. */
 export function isTooLarge (error: unknown): boolean {
   return isAnswer(error) && /invalid bulk length/.test((error as Error).message)
 }
 
-/** `error` without what must not be in a log. */
+/** `error` without anything that must not be logged. */
 export function failureOf (error: unknown): Failure {
   if (!(error instanceof Error)) return failure('UNKNOWN', 'the driver failed with something that is not an Error')
   const { name } = error
-  // What all nodes of a Cluster came to is told by the last of them.
+  // If all nodes of a Cluster failed, this is the error of the last one.
   const { lastNodeError, code } = error as { lastNodeError?: unknown, code?: unknown }
   if (lastNodeError instanceof Error) return failureOf(lastNodeError)
   const line = error.message.split('\n', 1)[0]!.replace(ARGUMENTS, '')
-  // The timer of a lent client.
+  // The timeout of a caller-owned client.
   if (line === 'Command timed out') return failure('ETIMEDOUT', line, name)
   if (!isAnswer(error)) return failure(typeof code === 'string' ? code : 'ECONNLOST', line === '' ? String(code) : line, name)
   const answered = CODE_IN_SCRIPT.exec(line)?.[1] ?? CODE.exec(line)?.[1] ?? 'ERR'

@@ -1,57 +1,57 @@
-// The options of the backend `redis`: their checks, and what they come to. No value of theirs is ever shown: they hold passwords.
+// The options of the backend `redis` and their checks. Values are never shown, because they hold passwords.
 import {
   checkOptions, discreet, exactlyOne, expects, hasMethods, isPositiveInteger, isRecord, kindOf, positiveInteger, text, type Check
 } from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 import { CLIENT_METHODS, type Client } from './driver.js'
 
-/** What a client must have to be lent: ioredis has it, for one server and for a Cluster. */
+/** What a caller-owned client must have. Clients of ioredis have it, for one server and for a Cluster. */
 export interface LentRedis {
-  /** Whether it is connected, in ioredis' words: `ready`, `end` ... */
+  /** The state of its connection, as ioredis names it: `ready`, `end` ... */
   readonly status: string
-  /** GET, answered as bytes. */
+  /** GET, returns bytes. */
   getBuffer (...values: any[]): any
-  /** GETRANGE, answered as bytes. */
+  /** GETRANGE, returns bytes. */
   getrangeBuffer (...values: any[]): any
-  /** EVAL: changes, which carry the instant after which the server refuses them. */
+  /** EVAL: sets, with the instant after which the server refuses them. */
   eval (...values: any[]): any
   /** UNLINK: deletes. */
   unlink (...values: any[]): any
-  /** SCAN: `clear` and `keys`. A Cluster has it on each node. */
+  /** SCAN: `clear`, `keys` and `size`. In a Cluster it is called on each node. */
   scan (...values: any[]): any
-  /** A pipeline: the reads that begin in one turn of the event loop, sent together. */
+  /** A pipeline: sends the reads of one turn of the event loop together. */
   pipeline (...values: any[]): any
 }
 
-/** Options of ioredis, for a client of the backend's own: `host`, `port`, `password`, `tls`, `sentinels` with `name`, ... */
+/** Options of ioredis for the backend's own client: `host`, `port`, `password`, `tls`, `sentinels` with `name`, ... */
 export interface RedisConnection {
-  /** Some nodes of a Cluster; the other options are those of each node's connection then. */
+  /** Some nodes of a Cluster. The other options then apply to each node's connection. */
   readonly cluster?: ReadonlyArray<{
     /** The node's name or address. @default 127.0.0.1 */
     readonly host?: string
     /** Its port. @default 6379 */
     readonly port?: number
   }>
-  /** How long each call may take, in milliseconds. */
+  /** The timeout of a command, in milliseconds. */
   readonly commandTimeout?: number
   readonly [option: string]: unknown
 }
 
 /** Options of the backend `redis`. Exactly one of `client`, `namespace`, `url` and `connection` is given. */
 export interface RedisOptions {
-  /** A client of ioredis, `app.redis` for one. It is never closed, and nothing listens to it. @default none */
+  /** A caller-owned client of ioredis, for example `app.redis`. It is never closed, and no listeners are added to it. @default none */
   client?: LentRedis
-  /** The namespace under which @fastify/redis was, or will be, registered. That client is lent too. @default none */
+  /** The namespace under which @fastify/redis was, or will be, registered. Its client is caller-owned too. @default none */
   namespace?: string
   /** A server: `redis://`, with TLS `rediss://`, or the path of a socket. @default none */
   url?: string
   /** Options of ioredis for a server, Sentinels, or a Cluster. @default none */
   connection?: RedisConnection
-  /** What every key begins with. No other key is touched. @default 'frc:' */
+  /** The prefix of all keys. No other key is touched. @default 'frc:' */
   prefix?: string
   /**
-   * Larger values are not sent: the set is refused, and what was stored under its key is deleted. Less where the server's own
-   * `proto-max-bulk-len` is less, as far as it may be asked. @default 8388608
+   * Larger values are not sent: the set is refused, and the entry under its key is deleted. The server's `proto-max-bulk-len` applies too
+   * if it is smaller and may be read. @default 8388608
    */
   maxValueBytes?: number
 }
@@ -59,13 +59,13 @@ export interface RedisOptions {
 /** @default for `prefix` */
 export const REDIS_PREFIX = 'frc:'
 
-/** @default for `maxValueBytes`: 8 MiB, which at 1 Gbit/s are read in less than the default deadline of a request. */
+/** @default for `maxValueBytes`: 8 MiB, which take less than the default deadline of a request at 1 Gbit/s. */
 export const REDIS_MAX_VALUE_BYTES = 8 * 1024 * 1024
 
-/** How long a call may take before it has failed: less than the guard's patience with calls on purpose, even twice. */
+/** The timeout of a command. Twice this is less than the guard's deadline for explicit calls. */
 export const CALL_TIMEOUT_MS = 900
 
-/** The one way to a client. */
+/** How the client is given. */
 export type Way =
   | { readonly kind: 'client', readonly client: Client }
   | { readonly kind: 'namespace', readonly namespace: string }
@@ -81,7 +81,7 @@ export interface Settings {
   readonly timeoutMs: number
 }
 
-/** Options of ioredis on which it depends that a server that fails costs no answer, and that no write is repeated. */
+/** Options of ioredis that keep requests from waiting for a failed server, and writes from being repeated. */
 export const SETTLED = {
   lazyConnect: true,
   enableOfflineQueue: false,
@@ -100,7 +100,7 @@ const client: Check<LentRedis> = (value, who) => {
   return found
 }
 
-/** A replica may answer with what an invalidation, which the master has acknowledged, has forgotten. */
+/** Throws for a client that reads from replicas: a replica may return an entry that was already invalidated on the master. */
 export function refuseReplicas (options: { scaleReads?: unknown, role?: unknown } = {}, who: string): void {
   const { scaleReads = 'master', role = 'master' } = options
   if (scaleReads === 'master' && role === 'master') return
@@ -148,7 +148,7 @@ function wayOf ({ client, namespace, url, connection }: RedisOptions): Way {
   if (client !== undefined) return { kind: 'client', client: client as unknown as Client }
   if (namespace !== undefined) return { kind: 'namespace', namespace }
   if (url !== undefined) return { kind: 'url', url }
-  // The backend's own timer serves every way, so the driver's would only be a second one.
+  // The backend has its own timeout for all clients, so the driver's is not needed.
   const { cluster: nodes, commandTimeout, ...others } = connection as RedisConnection
   return nodes === undefined ? { kind: 'connection', connection: others } : { kind: 'cluster', nodes, connection: others }
 }

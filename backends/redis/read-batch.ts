@@ -1,9 +1,9 @@
-// Reads: those of one turn of the loop are sent together, and wait together.
+// Sends the reads of one turn of the event loop in one pipeline.
 import type { Commands } from './commands.js'
 import type { Answer } from './driver.js'
 import type { Failure } from './errors.js'
 
-/** What becomes of an answer, and of a failure; both may throw. */
+/** Turns a result, and a failure, into what `get` returns. Both may throw. */
 export interface Reading<T> {
   answered (bytes: Buffer | null): T
   failed (error: Failure): T
@@ -15,7 +15,7 @@ interface Asked<T> {
   readonly reject: (error: unknown) => void
 }
 
-/** Reads, one command for each key. */
+/** Reads of keys, one command each. */
 export class ReadBatch<T> {
   readonly #commands: Commands
   readonly #reading: Reading<T>
@@ -26,10 +26,10 @@ export class ReadBatch<T> {
     this.#reading = reading
   }
 
-  /** What the reading makes of the bytes that are stored as `stored`, or of their absence. */
+  /** Reads the stored key `stored`, and returns what `reading` makes of the result. */
   get (stored: string): Promise<T> {
     try {
-      // The nodes of a Cluster don't wait for one another.
+      // In a Cluster, reads from different nodes do not wait for each other.
       const client = this.#commands.client()
       if (client.nodes !== undefined) {
         return this.#commands.on(client, () => client.getBuffer(stored)).then(this.#reading.answered, this.#reading.failed)
@@ -43,7 +43,7 @@ export class ReadBatch<T> {
     })
   }
 
-  /** Never rejects: a failure belongs to those who asked. */
+  /** Never rejects: failures reject the reads. */
   async #send (): Promise<void> {
     const asked = this.#asked
     this.#asked = []
@@ -53,7 +53,7 @@ export class ReadBatch<T> {
         for (const { stored } of asked) pipeline.getBuffer(stored)
         return pipeline.exec()
       })
-      // What the server answered before is known before: the driver hands on its own batches a tick later.
+      // Keeps the order of results: the driver hands on results of its own batches a tick later.
       await new Promise<void>((resolve) => { process.nextTick(resolve) })
       for (let at = 0; at < asked.length; at++) this.#settle(asked[at]!, answers[at]!)
     } catch (error) {

@@ -1,19 +1,19 @@
-// Walks over our keys with SCAN, in small steps on every master. No request waits for it.
+// Walks over our keys with SCAN, in small steps on every master.
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Commands } from './commands.js'
 import { covering } from './coverage.js'
 import type { Client } from './driver.js'
 import { beginsWith } from './codec.js'
 
-// Keys that the server examines in one step: well below a millisecond of its time.
+// Keys that the server examines in one step, which takes well below a millisecond.
 const SCAN_COUNT = 1_000
 
 type Visit = (stored: string[]) => Promise<unknown>
 
-/** Calls `visit` with the stored keys, without our prefix, that begin with `begin`; some may be shown twice. */
+/** Calls `visit` with the stored keys that begin with `begin`, without our prefix. Keys may occur twice. */
 export async function walk (commands: Commands, { prefix, begin }: { prefix: string, begin: string }, visit: Visit): Promise<void> {
   const client = commands.client()
-  // The driver puts its `keyPrefix` in front of the keys of commands, but neither into patterns nor into what SCAN returns.
+  // The driver adds its `keyPrefix` to the keys of commands, but not to patterns, and does not remove it from what SCAN returns.
   const front = (client.options.keyPrefix ?? '') + prefix
   const scan = async (node: Client): Promise<void> => {
     let cursor = '0'
@@ -21,7 +21,7 @@ export async function walk (commands: Commands, { prefix, begin }: { prefix: str
       const [next, found] = await commands.on(node, (node) => node.scan(cursor, 'MATCH', beginsWith(front + begin), 'COUNT', SCAN_COUNT))
       const ours = found.filter((key) => key.startsWith(front)).map((key) => key.slice(front.length))
       await visit(ours)
-      // Many steps without a key of ours would not let the event loop have its turn.
+      // Many steps without a key of ours would block the event loop.
       if (ours.length === 0) await turn()
       cursor = next
     } while (cursor !== '0')

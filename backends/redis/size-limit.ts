@@ -1,18 +1,18 @@
-// The largest value that is sent: a server ends the connection of one that it doesn't take, and with it what others have under way there.
+// The largest value that is sent. A server that refuses a value for its size ends the connection, with all commands under way on it.
 import { refusal } from '../../registry/refusal.js'
 import type { Commands } from './commands.js'
 import { failure, type Failure } from './errors.js'
 
-// The least that `proto-max-bulk-len` can be set to: up to here nothing needs to be asked.
+// The least value of `proto-max-bulk-len`. Up to this size the setting need not be read.
 const ANY_SERVER_TAKES_BYTES = 1024 * 1024
 
-/** Values that may be sent. */
+/** Decides which values are sent. */
 export class SizeLimit {
-  /** Values that were not. */
+  /** How many values were refused. */
   refused = 0
   readonly #commands: Commands
   readonly #maxBytes: number
-  /** What may be sent as far as is known without asking. */
+  /** The limit that is known without reading the server's setting. */
   #ownBytes: number
   #bytes: Promise<number> | undefined
 
@@ -21,7 +21,7 @@ export class SizeLimit {
     this.#maxBytes = this.#ownBytes = maxBytes
   }
 
-  /** Why a value of so many bytes is not sent; undefined where it may be. */
+  /** Why a value of this size is not sent; undefined if it may be sent. */
   async refuses (bytes: number): Promise<Failure | undefined> {
     const most = bytes > this.#ownBytes || bytes <= ANY_SERVER_TAKES_BYTES ? this.#ownBytes : await (this.#bytes ??= this.#ask())
     if (bytes <= most) return undefined
@@ -31,18 +31,18 @@ export class SizeLimit {
       `a value of ${bytes} bytes is not sent: ${limit} allows ${most}; raise that, or lower maxBodyBytes of the route`))
   }
 
-  /** The server has ended the connection over a value of so many bytes: there may have been no right to ask. */
+  /** The server has refused a value of this size. Its setting may not have been readable. */
   learn (bytes: number): void {
     this.#ownBytes = Math.min(this.#ownBytes, Math.max(bytes - 1, ANY_SERVER_TAKES_BYTES))
     this.forget()
   }
 
-  /** What was asked may be another server's by now, or was changed since. */
+  /** The setting is read again: it may have changed, or there may be another server now. */
   forget (): void {
     this.#bytes = undefined
   }
 
-  /** A user without the right to ask, or a service that has no CONFIG, leaves the option alone to say it. */
+  /** Reads the server's setting. Without permission for CONFIG, only the option counts. */
   async #ask (): Promise<number> {
     const answer = await this.#commands.run(async (client) => await client.config?.('GET', 'proto-max-bulk-len')).catch(() => undefined)
     const told = Number(Array.isArray(answer) ? answer[1] : NaN)

@@ -1,12 +1,12 @@
-// Changes as they are sent. One settles when it has come to pass or never can: a set carries the instant, on the server's clock,
-// after which the server itself refuses it, however late it arrives and by whichever connection.
+// Sends writes. A set carries the instant, on the server's clock, after which the server refuses it. So once a set has timed out it can't
+// take effect any more, on any connection.
 import type { StoredEntry } from '../../registry/backend.js'
 import { encodeValue } from './codec.js'
 import type { Commands } from './commands.js'
 import { failure, isAnswer, isTooLarge } from './errors.js'
 import type { SizeLimit } from './size-limit.js'
 
-// One key, which a Cluster asks for. Returns whether it was stored, and the server's clock.
+// One key only, as a Cluster requires. Returns whether it was stored, and the server's clock.
 const SET = `local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 if now >= tonumber(ARGV[3]) then return {0, now} end
@@ -17,12 +17,12 @@ const LONG_AGO = 0
 
 interface Ahead { readonly leastMs: number, readonly mostMs: number }
 
-/** Changes on their way. Their order is made elsewhere: the next one of a key begins when the one before has settled. */
+/** Writes on their way. They are ordered by the write queue: the next write of a key begins when the one before has settled. */
 export class TimedWrites {
   /** Sets that arrived too late and were refused. */
   refused = 0
   readonly #commands: Commands
-  /** The server's clock less ours, as `performance.now()` tells it, in bounds; undefined when it must be asked for. */
+  /** Bounds for the server's clock minus `performance.now()`; undefined if the server must be asked. */
   #ahead: Ahead | undefined
   #asking: Promise<Ahead> | undefined
   #mayLearn = true
@@ -34,7 +34,7 @@ export class TimedWrites {
     this.#sizeLimit = sizeLimit
   }
 
-  /** Asks for the server's clock when it is not known, so that a set that follows is sent at once. Of no effect when that fails. */
+  /** Asks for the server's clock if it is not known, so that the next set is sent at once. Ignores failures. */
   learn (stored: string): void {
     if (!this.#mayLearn) return
     this.#mayLearn = false
@@ -42,22 +42,22 @@ export class TimedWrites {
     this.#asking.catch(() => {})
   }
 
-  /** Forgets what is stored as `stored`. One that failed may yet come to pass, which costs an entry at most. */
+  /** Deletes `stored`. A delete that failed may still take effect later, which can only lose an entry. */
   async remove (stored: string): Promise<void> {
     await this.#commands.run((client) => client.unlink(stored))
   }
 
-  /** Forgets several together: in one command, or in one each where they lie on several nodes. */
+  /** Deletes several keys: in one command, or in one each in a Cluster. */
   async removeAll (stored: readonly string[]): Promise<void> {
     if (stored.length === 0) return
     await this.#commands.run<unknown>((client) =>
       client.nodes === undefined ? client.unlink(...stored) : Promise.all(stored.map((key) => client.unlink(key))))
   }
 
-  /** Stores `entry` for `lifeMs`. When it has rejected, the entry is not stored any more by this call. */
+  /** Stores `entry` for `lifeMs`. After a rejection, this call can't store the entry any more. */
   async store (stored: string, entry: StoredEntry, lifeMs: number): Promise<void> {
     const bytes = encodeValue(entry)
-    // Once more when our idea of the server's clock was wrong: its answer brought a right one.
+    // The second attempt is for a wrong idea of the server's clock, which the first response has corrected.
     if (await this.#send(stored, bytes, lifeMs) || await this.#send(stored, bytes, lifeMs)) return
     this.refused++
     throw failure('ELATE', 'the entry arrived too late to be stored')
@@ -66,9 +66,9 @@ export class TimedWrites {
   async #send (stored: string, bytes: Buffer, lifeMs: number): Promise<boolean> {
     const sentAt = performance.now()
     const until = sentAt + this.#commands.timeoutMs
-    // The first time nothing is known of the clock: a set that is refused tells it.
+    // At first the clock is not known. A set that is refused returns it.
     const { leastMs, mostMs } = this.#ahead ?? await (this.#asking ??= this.#ask(stored))
-    // The instant by the server's clock, never too early: the one in the value is what counts.
+    // The expiry by the server's clock, never too early. The exact one is in the value.
     const expiresAt = Math.min(Math.ceil(sentAt + mostMs + lifeMs), Number.MAX_SAFE_INTEGER)
     const { isStored } = await this.#set(stored, [bytes, expiresAt, Math.floor(until + leastMs)], until)
     return isStored
@@ -82,7 +82,7 @@ export class TimedWrites {
     }
   }
 
-  /** Whether the server stored it. When this rejects, it has not, and after `until` it never will. */
+  /** Whether the server stored it. After a rejection it has not, and after `until` it never will. */
   async #set (stored: string, values: [Buffer | string, number, number], until: number): Promise<{ isStored: boolean, ahead: Ahead }> {
     const askedAt = performance.now()
     try {
@@ -92,7 +92,7 @@ export class TimedWrites {
     } catch (error) {
       if (isTooLarge(error)) this.#sizeLimit.learn(values[0].length)
       if (!isAnswer(error)) {
-        // The next answer may be another server's.
+        // The next response may come from another server.
         this.#sizeLimit.forget()
         this.#ahead = undefined
         this.#mayLearn = true

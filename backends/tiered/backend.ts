@@ -1,4 +1,4 @@
-// The tiered backend itself: written from far to near, and what a tier did not confirm is neither read nor forgotten.
+// The tiered backend itself: writes from far to near. A change that a tier did not confirm is remembered, and not read from that tier.
 import { Fence } from '../../registry/fence.js'
 import type { BackendStats, CacheBackend, ClearOptions, MaybePromise, StoredEntry } from '../../registry/backend.js'
 import type { BackgroundTask } from '../../registry/background.js'
@@ -11,12 +11,12 @@ import { all, settle, type Settled } from './settled.js'
 import { has, read, readMany, type Shared } from './read-through.js'
 import { Tier } from './tier.js'
 
-/** How often changes that were not confirmed are tried again. */
+/** How often unconfirmed changes are tried again. */
 const RETRY_INTERVAL_MS = 1_000
 
 /** A backend that is made of others. */
 export class TieredBackend implements CacheBackend {
-  // Powers stand here only when the tiers have what they need.
+  // Optional methods, present only if the tiers support them.
   declare has?: (key: string) => MaybePromise<boolean>
   declare clear?: (prefix?: string, options?: ClearOptions) => MaybePromise<void>
   declare keys?: (pattern?: string) => MaybePromise<string[]>
@@ -31,7 +31,7 @@ export class TieredBackend implements CacheBackend {
   readonly #retries: BackgroundTask
   #closing: Promise<void> | undefined
 
-  /** A backend whose tiers are open. What was opened is closed again when one of them can't be. */
+  /** Opens all tiers. If one of them can't be opened, the others are closed again. */
   static async open (settings: Settings, context: BackendContext): Promise<TieredBackend> {
     const tiers: Tier[] = []
     try {
@@ -61,22 +61,22 @@ export class TieredBackend implements CacheBackend {
     this.#addPowers()
   }
 
-  /** The entry in the nearest tier that has it. Throws CACHE_ERR_BACKEND_FAILED when no tier could say. */
+  /** The entry in the nearest tier that has it. Throws CACHE_ERR_BACKEND_FAILED if all tiers are unavailable. */
   get (key: string): MaybePromise<StoredEntry | undefined> {
     this.#refuseClosed('get')
     return read(this.#shared, key)
   }
 
   /**
-   * Settles when the last tier has it and no tier holds what was there before; else it rejects. The nearer tiers are given
-   * it in either case, since what the last one can't keep may still be served here.
+   * Resolves when the last tier has the entry and no tier has the previous one; else rejects. The nearer tiers get a copy in either case:
+   * an entry that the last tier can't store may still be served here.
    */
   set (key: string, entry: StoredEntry): MaybePromise<void> {
     this.#refuseClosed('set')
     if (!(entry.expiresAt > this.#now())) return this.#forget('set', key)
     const mark = this.#fence.move(key)
-    // First of all, so that a process that ends in between leaves nothing older behind in a tier that outlives it. A tier
-    // that is slow to forget does not keep the last one waiting: what it still has then lives for nearTtl at most.
+    // Deletes first: if the process ends in between, no older entry is left in a tier that outlives it. The last tier does not wait for
+    // a slow delete in a nearer one, whose old copy lives for nearTtl at most.
     const forgotten = this.#tiers.slice(0, -1).map((tier) => tier.change(key, undefined))
     const kept = this.#tiers.at(-1)!.change(key, entry)
     return andThen(all([...forgotten, kept]), (outcomes) => {
@@ -87,13 +87,13 @@ export class TieredBackend implements CacheBackend {
     })
   }
 
-  /** Settles when no tier holds it any more; rejects when one of them did not confirm that. */
+  /** Resolves when no tier has the entry any more; rejects if a tier did not confirm that. */
   delete (key: string): MaybePromise<void> {
     this.#refuseClosed('delete')
     return this.#forget('delete', key)
   }
 
-  /** Closes every tier, whatever the others do, and then tells of those that failed. */
+  /** Closes every tier, even if others fail. Rejects then if any has failed. */
   close (): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
@@ -101,12 +101,12 @@ export class TieredBackend implements CacheBackend {
 
   #forget (operation: string, key: string): MaybePromise<void> {
     this.#fence.move(key)
-    // From far to near; the answers are in that order too.
+    // From far to near. The results are in that order too.
     const outcomes = this.#tiers.toReversed().map((tier) => tier.change(key, undefined))
     return andThen(all(outcomes), (settled) => this.#confirm(operation, settled.toReversed()))
   }
 
-  /** Gives the nearer tiers a copy, the farthest of them first; only one that did not forget what it had is waited for. */
+  /** Gives the nearer tiers a copy, the farthest first. Waits only for a tier that did not confirm its delete. */
   #keepNear (key: string, entry: StoredEntry, outcomes: readonly Settled[]): MaybePromise<readonly Settled[]> {
     const settled: Array<MaybePromise<Settled>> = [...outcomes]
     for (let index = this.#tiers.length - 2; index >= 0; index--) {
@@ -124,7 +124,7 @@ export class TieredBackend implements CacheBackend {
       ? `${which} did not close`
       : `${which} did not confirm it; until it has, it is not asked about what this changes`
     const error = new CACHE_ERR_BACKEND_FAILED('tiered', operation, why, { cause: outcomes[failed]!.error })
-    // The others go on, or all are well: nobody need leave the whole alone for this.
+    // If another tier works, or the error is only a refusal, the guard need not pause the whole backend.
     const isPartial = outcomes.some((outcome) => outcome === undefined || isRefusal(outcome.error))
     throw Object.assign(error, { isPartial })
   }
@@ -167,7 +167,7 @@ export class TieredBackend implements CacheBackend {
   }
 }
 
-/** Closes each, side by side. Never rejects. */
+/** Closes all tiers concurrently. Never rejects. */
 async function closeAll (tiers: readonly Tier[]): Promise<readonly Settled[]> {
   return await Promise.all(tiers.map((tier) => settle(() => tier.backend.close())))
 }

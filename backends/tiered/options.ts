@@ -5,16 +5,17 @@ import type { BackendChoice } from '../../registry/names.js'
 
 /** Options of the backend `tiered`. */
 export interface TieredOptions {
-  /** Two or more backends by name, each with its own options, near to far. */
+  /** Two or more backends, near to far, each by name with its options. */
   tiers: readonly BackendChoice[]
   /**
-   * How long an entry stays in a tier at most, the last one excepted; never longer than it lives there. For so long this process may
-   * serve what another one has changed or invalidated. Where the last tier is `memory` there is no other one, and no default. @default '1s'
+   * How long an entry stays in a tier other than the last, never longer than its own lifetime. For this long, a process may serve what
+   * another process has changed or invalidated. If the last tier is `memory`, which no other process shares, there is no default.
+   * @default '1s'
    */
   nearTtl?: Duration
   /**
-   * How long a read waits in all for tiers that answer later; one that has not answered by then has failed. Shorter than
-   * the plugin's `deadline`, so that a tier that hangs is not taken for a cache that hangs. @default '80ms'
+   * How long a read waits in all for asynchronous tiers. A tier that has not responded by then has failed. This is shorter than the
+   * plugin's `deadline`, so that a tier that hangs does not look like a cache that hangs. @default '80ms'
    */
   deadline?: Duration
 }
@@ -22,7 +23,7 @@ export interface TieredOptions {
 /** @default for `deadline`, in milliseconds */
 export const TIERED_DEADLINE_MS = 80
 
-/** @default for `nearTtl`, in milliseconds. It is also how long a copy of a tag's stamp is used at most. */
+/** @default for `nearTtl`, in milliseconds. A copy of a tag's stamp is never used for longer. */
 export const TIERED_NEAR_TTL_MS = 1_000
 
 /** The options as the code works with them. */

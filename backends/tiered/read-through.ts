@@ -1,4 +1,4 @@
-// Reads: near to far, until a tier has it; what a far tier has is copied to the nearer ones with what is left of its life.
+// Reads from near to far until a tier has the entry, which is then copied to the nearer tiers.
 import type { MaybePromise, StoredEntry } from '../../registry/backend.js'
 import { Deadline } from '../../registry/deadline.js'
 import { CACHE_ERR_BACKEND_FAILED } from '../../registry/errors.js'
@@ -13,11 +13,11 @@ export interface Shared {
   readonly tiers: readonly Tier[]
   readonly fence: Fence
   readonly deadlineMs: number
-  /** What a tier before the last one keeps of an entry. */
+  /** The copy of an entry for a tier before the last one. */
   readonly capped: (key: string, entry: StoredEntry) => StoredEntry
 }
 
-/** One read: its tiers share one deadline, which begins with the first of them that has no answer at once. */
+/** One read. Its tiers share one deadline, which starts with the first asynchronous tier. */
 class OneRead implements Asking {
   #deadline: Deadline | undefined
   readonly #deadlineMs: number
@@ -32,14 +32,14 @@ class OneRead implements Asking {
   }
 }
 
-/** No tier could say: an error. One that could, and had nothing, makes it a miss. */
+/** The error if all tiers are unavailable. If one of them has no entry, the read is a miss. */
 function failure ({ tiers }: Shared, operation: string): Error {
   return new CACHE_ERR_BACKEND_FAILED('tiered', operation, 'no tier could say', {
     cause: tiers.findLast(({ error }) => error !== undefined)?.error
   })
 }
 
-/** The live entry under `key` in the nearest tier that has it. Throws CACHE_ERR_BACKEND_FAILED when no tier could say. */
+/** The live entry in the nearest tier that has it. Throws CACHE_ERR_BACKEND_FAILED if all tiers are unavailable. */
 export function read (shared: Shared, key: string): MaybePromise<StoredEntry | undefined> {
   const mark = shared.fence.mark
   const asking = new OneRead(shared)
@@ -58,7 +58,7 @@ export function read (shared: Shared, key: string): MaybePromise<StoredEntry | u
   return next(0, false)
 }
 
-/** The same for several keys, a step for each tier. */
+/** The same for several keys, with one step per tier. */
 export function readMany (shared: Shared, keys: readonly string[]): MaybePromise<Array<StoredEntry | undefined>> {
   const mark = shared.fence.mark
   const asking = new OneRead(shared)
@@ -98,7 +98,7 @@ export function has (shared: Shared, key: string): MaybePromise<boolean> {
   return next(0, false)
 }
 
-/** `found`, after the tiers before it were given a copy; not when the key was changed since it was asked for. */
+/** Returns `found`, and gives the nearer tiers a copy, unless the key was changed during the read. */
 function copied (
   { tiers, fence, capped }: Shared, { key, mark, index, found }: { key: string, mark: number, index: number, found: StoredEntry }
 ): StoredEntry {
@@ -108,7 +108,7 @@ function copied (
   return entry
 }
 
-/** `entry`, with bytes that don't keep a larger piece of memory alive. */
+/** `entry`, with bytes that don't keep a larger buffer alive. */
 function owning (entry: StoredEntry): StoredEntry {
   const { value, expiresAt } = entry
   if (value.buffer.byteLength <= value.byteLength * 2) return entry

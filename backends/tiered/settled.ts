@@ -1,22 +1,22 @@
-// What calls of several tiers came to, now or later: no tier's failure ends the work on the others.
+// Results of calls to several tiers. A failure of one does not end the work on the others.
 import type { MaybePromise } from '../../registry/backend.js'
 import { isPromise } from '../../registry/maybe-promise.js'
 
-/** What a call failed with; undefined when it was confirmed. */
+/** The error of a call; undefined if it succeeded. */
 export type Settled = { readonly error: unknown } | undefined
 
-/** What `call` comes to. Never throws, never rejects. */
+/** The result of `call`. Never throws or rejects. */
 export function settle (call: () => MaybePromise<unknown>): MaybePromise<Settled> {
   try {
     const answer = call()
-    // What only looks like a promise may throw in its `then`.
+    // The `then` of a thenable may throw.
     return isPromise(answer) ? Promise.resolve(answer).then(() => undefined, (error: unknown) => ({ error })) : undefined
   } catch (error) {
     return { error }
   }
 }
 
-/** All of them, at once where all are there. */
+/** All values, synchronously if none is a promise. */
 export function all<T> (values: ReadonlyArray<MaybePromise<T>>): MaybePromise<readonly T[]> {
   return values.some(isPromise) ? Promise.all(values) : values as readonly T[]
 }

@@ -1,11 +1,11 @@
-// When a tier that fails is left alone. Not a CircuitBreaker: a call that is let through may hang and never report, so time alone lets the
-// next one through.
+// Pauses a tier that fails. This is not the CircuitBreaker of response/: a probe of a tier may hang and never report, so the next probe
+// is admitted after some time, not after a report.
 
 const FAILURES_TO_PAUSE = 5
-// Short, since what is asked meanwhile is asked of the other tiers, and a change that is refused has to be made up for.
+// Short, because reads meanwhile go to the other tiers, and changes that are refused must be made up for.
 const PAUSE_MS = 1_000
 
-/** Leaves a tier alone that fails again and again, so that the others need not wait for it. */
+/** Pauses a tier that fails repeatedly, so that the others do not wait for it. */
 export class TierPause {
   readonly #now: () => number
   #failures = 0
@@ -15,16 +15,16 @@ export class TierPause {
     this.#now = now
   }
 
-  /** Whether the tier is not being left alone. */
+  /** Whether the tier is not paused. */
   get isWell (): boolean {
     return this.#failures < FAILURES_TO_PAUSE
   }
 
-  /** Whether it may be asked. While it recovers, one call in a pause may; that one may hang, and never say how it went. */
+  /** Whether a call is admitted. While the tier is paused, one call per pause is; it may hang and never report. */
   admits (): boolean {
     if (this.isWell) return true
     const leftMs = this.#pausedUntil - this.#now()
-    // More than a pause is left where the clock was set back.
+    // If the clock was set back, more than a pause is left.
     if (leftMs > 0 && leftMs <= PAUSE_MS) return false
     this.#pausedUntil = this.#now() + PAUSE_MS
     return true
@@ -35,7 +35,7 @@ export class TierPause {
   }
 
   failed (): void {
-    // Of those that were admitted before, many may fail at once: they say nothing new.
+    // Many calls that were admitted earlier may fail at once. They don't prolong the pause.
     if (++this.#failures === FAILURES_TO_PAUSE) this.#pausedUntil = this.#now() + PAUSE_MS
   }
 }

@@ -1,4 +1,4 @@
-// One tier: read within a deadline, believed only where nothing is in doubt, left alone while it fails.
+// One tier: read within a deadline, only for keys that are not in doubt, and paused while it fails.
 import type { CacheBackend, ClearOptions, MaybePromise, StoredEntry } from '../../registry/backend.js'
 import { HELD_UP, NO_ANSWER, type Deadline, type Wait } from '../../registry/deadline.js'
 import type { BackendContext } from '../../registry/registry.js'
@@ -8,26 +8,26 @@ import { andThen, isPromise } from '../../registry/maybe-promise.js'
 import { all, settle, type Settled } from './settled.js'
 import { TierPause } from './tier-pause.js'
 
-/** Copies under way at most; beyond, what is read is not copied. */
+/** Limit on copies under way. Beyond it, entries that are read are not copied. */
 const MAX_COPIES = 100
 
 /** One read of several tiers. */
 export interface Asking {
-  /** Begins when it is first looked at: with a tier that has no answer at once. */
+  /** Starts when it is first used: with an asynchronous tier. */
   readonly deadline: Deadline
 }
 
 export interface TierOptions {
   readonly name: string
   readonly backend: CacheBackend
-  /** This tier and those behind it: they share what is left of a read's deadline. */
+  /** The number of tiers from this one on, which share what is left of a read's deadline. */
   readonly sharing: number
 }
 
 export class Tier {
   readonly backend: CacheBackend
   readonly name: string
-  /** What it failed with last. */
+  /** Its last error. */
   error: unknown
   readonly #sharing: number
   readonly #now: () => number
@@ -52,19 +52,19 @@ export class Tier {
     return this.#writes.unconfirmed
   }
 
-  /** Whether the tier is not asked about `key`, since what it holds there is not what it should. */
+  /** Whether the tier is not asked about `key`, because its entry may be wrong. */
   isInDoubt (key: string): boolean {
     return this.#writes.standing(key) !== undefined
   }
 
-  /** The live entry under `key`. Never throws, never rejects. */
+  /** The live entry under `key`. Never throws or rejects. */
   read (key: string, asking: Asking): MaybePromise<Read> {
     const standing = this.#writes.standing(key)
     if (standing !== undefined) return this.#alive(standing.entry)
     return this.#ask(() => this.backend.get(key), asking, (answer) => this.#checked(answer))
   }
 
-  /** Several reads, in one step where the tier can. */
+  /** Several reads, in one step if the tier supports that. */
   readMany (keys: readonly string[], asking: Asking): MaybePromise<readonly Read[]> {
     const asked = keys.filter((key) => !this.isInDoubt(key))
     if (this.backend.getMany === undefined || asked.length < 2) return all(keys.map((key) => this.read(key, asking)))
@@ -88,7 +88,7 @@ export class Tier {
     })
   }
 
-  /** Puts `entry` under `key`, or forgets the key. Never throws, never rejects. */
+  /** Stores `entry` under `key`, or deletes the key. Never throws or rejects. */
   change (key: string, entry: StoredEntry | undefined): MaybePromise<Settled> {
     return this.#noted(settle(() => this.#writes.change(key, entry)))
   }
@@ -97,17 +97,17 @@ export class Tier {
     return await this.#noted(settle(() => this.#writes.clear(prefix, options)))
   }
 
-  /** Keeps a copy of what another tier holds, if it is well and has nothing else to do with the key. Not waited for. */
+  /** Stores a copy of another tier's entry, unless the tier is paused, busy, or has a change of the key. Not awaited. */
   copy (key: string, entry: StoredEntry): void {
     if (this.#pause.isWell && this.#writes.running < MAX_COPIES && !this.isInDoubt(key)) this.change(key, entry)
   }
 
-  /** Tries again what was not confirmed. */
+  /** Tries unconfirmed changes again. */
   retry (): void {
     this.#writes.retry()
   }
 
-  /** What the tier says, by way of `use`, which throws when that makes no sense. */
+  /** Calls the tier, and passes the result to `use`, which throws if it is not valid. */
   #ask<T> (call: () => MaybePromise<unknown>, asking: Asking, use: (answer: unknown) => T): MaybePromise<T | typeof UNAVAILABLE> {
     if (!this.#pause.admits()) return UNAVAILABLE
     try {
@@ -120,7 +120,7 @@ export class Tier {
 
   async #awaited<T> (answer: Promise<unknown>, { deadline }: Asking, use: (answer: unknown) => T): Promise<T | typeof UNAVAILABLE> {
     try {
-      // What only looks like a promise may throw in its `then`.
+      // The `then` of a thenable may throw.
       return this.#said(use(await share(deadline, this.#sharing, Promise.resolve(answer))))
     } catch (error) {
       return this.#unsaid(error)
@@ -157,7 +157,7 @@ export class Tier {
   }
 }
 
-/** What `promise` brings; rejects when it takes longer than an equal share of what is left of `deadline` for `tiers` tiers. */
+/** The result of `promise`. Rejects after this tier's share of what is left of `deadline`: one part in `tiers`. */
 async function share<T> (deadline: Deadline, tiers: number, promise: Promise<T>): Promise<T> {
   let wait: Wait | undefined
   const late = new Promise<never>((_resolve, reject) => {

@@ -1,29 +1,29 @@
-// A tier's changes: in call order for each key, and remembered until they are confirmed, so that nobody reads around them.
+// A tier's changes: in order for each key, and remembered until they are confirmed, so that reads don't see what they replace.
+// Not registry/write-queue.ts: a tier in memory changes synchronously, and a change that failed is kept and tried again as a delete.
 import type { CacheBackend, ClearOptions, MaybePromise, StoredEntry } from '../../registry/backend.js'
 import { isRefusal } from '../../registry/refusal.js'
 import { Deferred, isPromise, noop } from '../../registry/maybe-promise.js'
 import { settle, type Settled } from './settled.js'
 import type { TierPause } from './tier-pause.js'
 
-/** What a tier is to hold under a key that has a change under way, or one that it did not confirm. */
+/** A key with a change that is under way or unconfirmed. */
 interface KeyState {
-  /** The entry of the last change; undefined when nothing is to be there. */
+  /** The entry of the last change; undefined for a delete. */
   entry: StoredEntry | undefined
   running: boolean
-  /** The change that waits for the one under way. A later one takes its place, and settles it. */
+  /** The change that waits for the one under way. A later one replaces it, and settles it. */
   next: Deferred | undefined
 }
 
 /**
- * Changes under way at most, beside which the next set fails at once. Deletes are asked for on purpose: as many more of them are let
- * through.
+ * Limit on changes under way. Beyond it a set fails at once; a delete, which is an explicit call, fails only beyond twice as many.
  */
 const MAX_RUNNING = 1_000
 const MAX_RUNNING_BESIDE_DELETE = 2 * MAX_RUNNING
-/** Unconfirmed changes of single keys at most: beyond, the tier as a whole is not believed until it was cleared. */
+/** Limit on unconfirmed changes of keys. Beyond it, nothing is read from the tier until it was cleared. */
 export const MAX_UNCONFIRMED = 10_000
 const MAX_UNCONFIRMED_PREFIXES = 100
-/** Deletes tried again in one go. */
+/** Deletes that are tried again at a time. */
 const RETRIES = 256
 
 export class TierWriteQueue {
@@ -31,7 +31,7 @@ export class TierWriteQueue {
   readonly #pause: TierPause
   readonly #overflowed: () => void
   readonly #byKey = new Map<string, KeyState>()
-  /** Keys whose last change failed; the one that was tried longest ago comes first. */
+  /** Keys whose last change failed, the least recently tried first. */
   readonly #failed = new Set<string>()
   /** Prefixes whose clear is under way or failed. */
   readonly #prefixes = new Map<string, { failed: boolean }>()
@@ -43,13 +43,13 @@ export class TierWriteQueue {
     this.#overflowed = overflowed
   }
 
-  /** What a read must take the tier to hold in place of asking it; undefined when it may be asked. */
+  /** The value to assume while a change is pending or unconfirmed; undefined if the tier may be asked. */
   standing (key: string): { readonly entry: StoredEntry | undefined } | undefined {
     if (this.#byKey.size === 0 && this.#prefixes.size === 0) return undefined
     return this.#byKey.get(key) ?? (this.#isBelowPrefix(key) ? NOTHING : undefined)
   }
 
-  /** Keys and prefixes that the tier did not confirm to have forgotten. */
+  /** The number of keys and prefixes whose change is unconfirmed. */
   get unconfirmed (): number {
     return this.#failed.size + [...this.#prefixes.values()].filter(({ failed }) => failed).length
   }
@@ -59,7 +59,7 @@ export class TierWriteQueue {
     return this.#running
   }
 
-  /** Puts `entry` under `key`, or forgets the key. Until the tier confirms, it is not asked about the key. */
+  /** Stores `entry` under `key`, or deletes the key. Until the tier confirms this, it is not asked about the key. */
   change (key: string, entry: StoredEntry | undefined): MaybePromise<void> {
     const state = this.#byKey.get(key)
     if (state === undefined || !state.running) return this.#run(key, state, entry)
@@ -68,7 +68,7 @@ export class TierWriteQueue {
     return state.next.promise
   }
 
-  /** Forgets what begins with `prefix`, after changes under way there. */
+  /** Deletes keys that begin with `prefix`, after changes of them that are under way. */
   async clear (prefix: string, options?: ClearOptions): Promise<void> {
     const before = [...this.#byKey]
       .filter(([key, { running }]) => running && key.startsWith(prefix))
@@ -87,7 +87,7 @@ export class TierWriteQueue {
     if (failure !== undefined) throw failure.error
   }
 
-  /** Tries again what was not confirmed, without waiting for it: the last change of a key decides, and it is a delete. */
+  /** Tries unconfirmed changes again, as deletes, without waiting for them. */
   retry (): void {
     if (this.unconfirmed === 0 || !this.#pause.admits()) return
     for (const [prefix, { failed }] of this.#prefixes) {
@@ -95,7 +95,7 @@ export class TierWriteQueue {
     }
     const tries = this.#pause.isWell ? RETRIES : 1
     for (const key of [...this.#failed].slice(0, tries)) {
-      // Never rejects: a failure is remembered where the key is.
+      // Never rejects: a failure is remembered with the key.
       settle(() => this.#run(key, this.#byKey.get(key), undefined))
     }
   }
@@ -106,7 +106,7 @@ export class TierWriteQueue {
       if (this.#running >= (entry === undefined ? MAX_RUNNING_BESIDE_DELETE : MAX_RUNNING)) {
         throw new Error('too many changes are under way')
       }
-      // To forget is always tried: it is asked for on purpose, and what can't be forgotten must be known.
+      // A delete is always tried: it is an explicit call, and its failure must be reported.
       if (entry !== undefined && !this.#pause.admits()) throw new Error('it fails, and is left alone for a moment')
       answer = entry === undefined ? this.#backend.delete(key) : this.#backend.set(key, entry)
     } catch (error) {
@@ -127,7 +127,7 @@ export class TierWriteQueue {
   }
 
   async #settled (key: string, state: KeyState, answer: Promise<void>): Promise<void> {
-    // What only looks like a promise may throw in its `then`: so it is adopted, not called.
+    // The `then` of a thenable may throw, so it is not called here.
     const outcome = await settle(() => answer)
     this.#running--
     this.#over(key, state, outcome)
@@ -141,7 +141,7 @@ export class TierWriteQueue {
     return state
   }
 
-  /** A call has ended: the next one begins, or the key is as it should be, or it is remembered as unconfirmed. */
+  /** A change has ended: the next one begins, or the key is confirmed, or it is remembered as unconfirmed. */
   #over (key: string, state: KeyState, failure: Settled): void {
     const { next } = state
     state.running = false
@@ -149,7 +149,7 @@ export class TierWriteQueue {
     else if (failure !== undefined) this.#pause.failed()
     if (next !== undefined) {
       state.next = undefined
-      // In this very turn: nothing gets in between.
+      // In the same turn, so that nothing comes in between.
       const outcome = settle(() => this.#run(key, state, state.entry))
       Promise.resolve(outcome).then((later) => later === undefined ? next.resolve() : next.reject(later.error))
       return
@@ -159,7 +159,7 @@ export class TierWriteQueue {
       this.#byKey.delete(key)
       return
     }
-    // It may hold what was there before, or what it was given all the same.
+    // The tier may have the old entry, or the new one in spite of the failure.
     state.entry = undefined
     this.#failed.add(key)
     if (this.#failed.size > MAX_UNCONFIRMED) this.#forgetKeys()
@@ -170,7 +170,7 @@ export class TierWriteQueue {
     if (this.#prefixes.size > MAX_UNCONFIRMED_PREFIXES) this.#forgetKeys()
   }
 
-  /** Too much to remember one by one: now everything in the tier is in doubt, until a clear was confirmed. */
+  /** Too many keys to remember: everything in the tier is in doubt until a clear is confirmed. */
   #forgetKeys (): void {
     for (const key of this.#failed) this.#byKey.delete(key)
     this.#failed.clear()
