@@ -1,4 +1,4 @@
-// Writes of keys in the order of the calls: one at a time for each key, and of those that wait the last one stands for all.
+// The queue of writes by key: one write of a key at a time, in the order of the calls. A later write replaces one that waits.
 import type { MaybePromise, StoredEntry } from './backend.js'
 
 /** A write of a key: an entry, or undefined where the key is deleted. */
@@ -23,7 +23,7 @@ export interface WriteQueueOptions<W extends Write> {
   readonly setsReplaceDeletes?: boolean
   /** Whether a write that failed settles as the later one of its key does, when one waits. @default never */
   readonly settlesWithNext?: (write: W, error: unknown) => boolean
-  /** Called when a write is put behind one that is carried out. */
+  /** Called when a write has to wait for another one of its key. */
   readonly onFollowed?: (key: string) => void
 }
 
@@ -35,7 +35,7 @@ interface Waiter {
 interface Job<W> {
   readonly write: W
   readonly bytes: number
-  /** By write: whoever awaits this one, or one that it replaced. */
+  /** Callers that await this write, or one that it replaced, by their write. */
   readonly waiters: Map<unknown, Waiter>
 }
 

@@ -38,7 +38,7 @@ export interface Settings {
   readonly fsync: boolean
 }
 
-/** The settings that `options` stand for. Throws CACHE_ERR_OPTION. */
+/** Returns the settings for `options`. Throws CACHE_ERR_OPTION. */
 export function readOptions (options: FileOptions): Settings {
   const given = checkOptions<FileOptions>('file', options, {
     dir: text, maxBytes: positiveInteger, cleanupInterval: duration(), fsync: boolean

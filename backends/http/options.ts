@@ -69,7 +69,7 @@ function baseUrl (value: unknown, who: string): string {
 const authToken = discreet<string>('text of visible ASCII characters without spaces', (value) =>
   typeof value === 'string' && /^[\x21-\x7e]+$/.test(value))
 
-/** The settings that `options` stand for. Throws CACHE_ERR_OPTION. */
+/** Returns the settings for `options`. Throws CACHE_ERR_OPTION. */
 export function readOptions (options: HttpOptions): Settings {
   const given = checkOptions<HttpOptions>('http', options, {
     baseUrl, authToken, timeout: duration(), maxRetries, maxConnections: positiveInteger, maxValueBytes: positiveInteger

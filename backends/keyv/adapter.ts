@@ -1,9 +1,9 @@
-// An adapter of Keyv 5 asked directly: what it says in an event and not in its answer is heard, so that no failure looks like a miss.
+// Calls an adapter of Keyv 5 directly. Errors that it only emits as events are caught, so that no failure looks like a miss.
 import { setTimeout as after } from 'node:timers'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import type { KeyvAdapter } from './options.js'
 
-/** The rest of what adapters may have. */
+/** Other members that adapters may have. */
 interface Adapter extends KeyvAdapter {
   namespace?: string | undefined
   readonly ttlSupport?: boolean
@@ -17,15 +17,15 @@ interface Adapter extends KeyvAdapter {
 
 type Operation = 'get' | 'set' | 'delete'
 
-// A database that hangs never says goodbye.
+// How long a disconnect may take, because a database may hang.
 const GOODBYE_MS = 500
 
-/** One adapter, ours or lent. */
+/** One adapter, handed over or caller-owned. */
 export class AskedAdapter {
-  /** The names in an adapter that a Keyv is in front of, and those that adapters give themselves. */
+  /** The adapter's namespace: its own, or that of the Keyv in front of it. */
   readonly namespace: string | undefined
   readonly forgets: boolean
-  /** Absent where the adapter can't. */
+  /** Absent if the adapter can't list its keys. */
   readonly list: (() => AsyncIterator<[key: string, value: unknown]>) | undefined
   readonly #adapter: Adapter
   readonly #isOurs: boolean
@@ -37,12 +37,12 @@ export class AskedAdapter {
   constructor (adapter: KeyvAdapter, { isOurs, namespace }: { isOurs: boolean, namespace: string }) {
     this.#adapter = adapter
     this.#isOurs = isOurs
-    // With it, an adapter of ours lists nothing but what is ours.
+    // With a namespace, an adapter that was handed over lists only our keys.
     if (isOurs && this.#adapter.namespace === undefined) this.#adapter.namespace = namespace
     this.namespace = this.#adapter.namespace
     this.forgets = this.#adapter.ttlSupport === true || ['redis', 'valkey'].includes(String(this.#adapter.opts?.dialect))
     this.list = listOf(this.#adapter, this.namespace)
-    // Nobody else may listen, and then an error that is emitted would end the process.
+    // Without any listener, an emitted error would end the process.
     this.#adapter.on?.('error', this.#hear)
   }
 
@@ -58,7 +58,7 @@ export class AskedAdapter {
     return this.#ask('delete', () => this.#adapter.delete(key), (answer) => answer === true)
   }
 
-  /** Disconnects what is ours. A lent one is no longer listened to, once what is under way has ended. */
+  /** Disconnects an adapter that was handed over. Removes the listener from a caller-owned one once its calls have ended. */
   async close (): Promise<void> {
     this.#closed = true
     this.#unlisten()
@@ -68,16 +68,16 @@ export class AskedAdapter {
     const left = (async () => await this.#adapter.disconnect?.())()
     left.catch(() => {})
     try {
-      // Some take it as an order; the others are asked twice.
+      // `true` forces some adapters to disconnect. The others ignore it.
       if (await Promise.race([left, late]) === 'late') (async () => await this.#adapter.disconnect?.(true))().catch(() => {})
     } finally {
       clearTimeout(timer)
     }
   }
 
-  /** The answer of `call`, unless it is one that a failure may have made while an error was heard of. */
+  /** Returns the result of `call`. Throws if an error was emitted meanwhile and the result may come from a failure. */
   async #ask (operation: Operation, call: () => unknown, isSure: (answer: unknown) => boolean): Promise<unknown> {
-    // What a Keyv does with a value may take until then.
+    // A Keyv may have taken until then to serialise a value.
     if (this.#closed) throw new CACHE_ERR_CLOSED(`keyv.${operation}`)
     const heard = this.#heard
     this.#underWay++
@@ -98,7 +98,7 @@ export class AskedAdapter {
   }
 
   #unlisten (): void {
-    // An adapter of ours may have something to say until it is gone.
+    // An adapter that was handed over may emit errors until it is disconnected.
     if (this.#closed && !this.#isOurs && this.#underWay === 0) this.#adapter.off?.('error', this.#hear)
   }
 }

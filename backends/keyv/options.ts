@@ -1,45 +1,45 @@
-// The options of the backend `keyv`: their shape, their defaults, their checks. Adapters are never shown: they hold passwords.
+// The options of the backend `keyv`: their shape, their defaults, their checks. Adapters are never shown, because they hold passwords.
 import { checkOptions, duration, exactlyOne, hasMethods, kindOf, storePrefix, type Check, type Duration } from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 
 /** A storage adapter of Keyv 5, as far as it is used. */
 export interface KeyvAdapter {
-  /** What its keys begin with, where it has one. */
+  /** The prefix of its keys, if any. */
   readonly namespace?: string | undefined
-  /** What lies under `key`; undefined when there is nothing. */
+  /** The value under `key`; undefined if there is none. */
   get (key: string): any
-  /** Keeps `value` for `ttlMs`, where the store forgets by itself. */
+  /** Stores `value` for `ttlMs`, if the store supports that. */
   set (key: string, value: any, ttlMs?: number): any
-  /** Forgets `key`. */
+  /** Deletes `key`. */
   delete (key: string): any
 }
 
-/** A Keyv, as far as one that is lent is used. */
+/** A caller-owned Keyv, as far as it is used. */
 export interface LentKeyv {
   /** Its adapter. */
   readonly store: any
-  /** What it compresses with, if it does. */
+  /** Its compression, if any. */
   readonly compression?: unknown
-  /** What is stored for a value. */
+  /** Serialises a value. */
   serializeData (data: { value: string }): any
-  /** The value again. */
+  /** Deserialises a value. */
   deserializeData (data: any): any
 }
 
 /** Options of the backend `keyv`. Exactly one of `store` and `keyv` is given. */
 export interface KeyvOptions {
-  /** An adapter, `new KeyvPostgres(url)` for one. It is handed over: it is disconnected when the cache closes. @default none */
+  /** An adapter, for example `new KeyvPostgres(url)`. It is handed over: closing the cache disconnects it. @default none */
   store?: KeyvAdapter
   /**
-   * A Keyv that the application has. It is lent: its adapter, its namespace, and its serialisation are used, and it stays connected.
+   * A caller-owned Keyv. Its adapter, its namespace and its serialisation are used, and it stays connected.
    * @default none
    */
   keyv?: LentKeyv
-  /** What every key begins with, behind the adapter's own namespace. @default 'frc' */
+  /** The prefix of all keys, after the adapter's own namespace. @default 'frc' */
   prefix?: string
-  /** How long one call of the store may take before it has failed. @default '1s' */
+  /** The timeout of a call to the store. @default '1s' */
   timeout?: Duration
-  /** How often entries that are over are removed from a store that doesn't do it by itself, if it can list them. @default '10m' */
+  /** How often expired entries are removed from a store that does not do it itself, if it can list its keys. @default '10m' */
   cleanupInterval?: Duration
 }
 
@@ -55,7 +55,7 @@ export const KEYV_CLEANUP_INTERVAL_MS = 10 * 60_000
 /** The options as the code works with them. */
 export interface Settings {
   readonly adapter: KeyvAdapter
-  /** Undefined where the adapter was handed over. */
+  /** Undefined if the adapter was handed over. */
   readonly keyv: LentKeyv | undefined
   readonly prefix: string
   readonly timeoutMs: number
@@ -76,7 +76,7 @@ const keyv: Check<LentKeyv> = (value, who) => {
   throw new CACHE_ERR_OPTION(who, 'a Keyv of version 5', isAdapter(value) ? 'an adapter, which is the option store' : kindOf(value))
 }
 
-/** The settings that `options` stand for. Throws CACHE_ERR_OPTION. */
+/** Returns the settings for `options`. Throws CACHE_ERR_OPTION. */
 export function readOptions (options: KeyvOptions): Settings {
   const given = checkOptions<KeyvOptions>('keyv', options, {
     store, keyv, prefix: storePrefix, timeout: duration(), cleanupInterval: duration()

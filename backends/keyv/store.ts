@@ -1,12 +1,11 @@
-// What is asked of a Keyv adapter: a frame in the envelope that Keyv puts around every value, as base64, since some databases take text
-// without NUL alone.
+// An adapter of Keyv as a byte store: records as base64, because some databases take only text without NUL, in Keyv's own envelope.
 import type { ByteStore, Listed } from '../../registry/byte-store.js'
 import { isRecord } from '../../registry/check.js'
 import { AskedAdapter } from './adapter.js'
 import type { LentKeyv, Settings } from './options.js'
 
 const SECOND_MS = 1_000
-// Beyond it, Memcached for one takes a number of seconds for a date.
+// Beyond it, Memcached, for example, takes a number of seconds for a date.
 const LONGEST_TTL_MS = 30 * 86_400_000
 
 const NAME = /[0-9a-f]{64}$/
@@ -23,7 +22,7 @@ export class KeyvStore implements ByteStore {
     this.#adapter = new AskedAdapter(adapter, { isOurs: keyv === undefined, namespace: prefix })
     this.#keyv = keyv
     const { namespace } = this.#adapter
-    // As Keyv does it: adapters find the keys of a namespace by that.
+    // The same as in Keyv: adapters find the keys of a namespace by this prefix.
     this.#prefix = namespace === undefined || namespace === prefix ? `${prefix}:` : `${namespace}:${prefix}:`
     if (this.#adapter.list !== undefined) this.list = () => this.#list()
   }
@@ -65,12 +64,12 @@ export class KeyvStore implements ByteStore {
     }
   }
 
-  /** The frame in what the adapter answered; no bytes for what nobody can read. */
+  /** The record in the adapter's result; no bytes if it can't be read. */
   async #bytesIn (sealed: unknown): Promise<Uint8Array | undefined> {
     if (sealed === undefined || sealed === null) return undefined
     let data: unknown = sealed
     try {
-      // Some adapters have opened it themselves.
+      // Some adapters have parsed it already.
       if (typeof sealed === 'string' || this.#keyv?.compression !== undefined) {
         data = this.#keyv === undefined ? JSON.parse(sealed as string) : await this.#keyv.deserializeData(sealed)
       }
@@ -79,15 +78,15 @@ export class KeyvStore implements ByteStore {
     }
     if (data === undefined || data === null) return undefined
     const value = isRecord(data) ? data.value : NOTHING
-    // An adapter may answer an envelope without a value for what is not there.
+    // For a missing key, an adapter may return an envelope without a value.
     if (value === undefined || value === null) return undefined
     return typeof value === 'string' ? Buffer.from(value, 'base64') : NOTHING
   }
 }
 
 /**
- * Whole seconds and one more, as stores count in seconds, some of them up to one too few, and none is forever. The instant in the frame
- * counts.
+ * Rounded up to whole seconds, plus one: stores count in seconds, some of them up to one too few, and 0 would mean forever. The exact
+ * expiry is in the record.
  */
 export function ttlMsOf (lifeMs: number): number {
   return Math.min((Math.ceil(lifeMs / SECOND_MS) + 1) * SECOND_MS, LONGEST_TTL_MS)

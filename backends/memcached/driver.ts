@@ -1,8 +1,8 @@
-// memcache-client: loaded when needed, the part of it that is used, and one client of ours.
+// The driver memcache-client: loaded when needed, the part of it that is used, and our own client.
 import { CACHE_ERR_DEPENDENCY_MISSING } from '../../registry/errors.js'
 import type { Settings } from './options.js'
 
-/** What was found under a key. */
+/** The value under a key. */
 export interface Found { readonly value: unknown }
 
 /** A client, as far as it is used. */
@@ -21,7 +21,7 @@ interface Driver {
   readonly MemcacheClient: new (options: object) => OwnClient
 }
 
-/** A client, and how it is ended when it is ours. */
+/** A client, and how it is closed unless it is caller-owned. */
 export interface Opened {
   readonly client: Client
   readonly close: () => void
@@ -29,7 +29,7 @@ export interface Opened {
 
 const PACKAGE = 'memcache-client'
 
-/** The client that was lent, or one of our own. Throws CACHE_ERR_DEPENDENCY_MISSING when memcache-client is not installed. */
+/** The caller-owned client, or our own. Throws CACHE_ERR_DEPENDENCY_MISSING if memcache-client is not installed. */
 export async function openClient (
   { client, server, timeoutMs }: Settings, load: () => Promise<unknown> = () => import('memcache-client')
 ): Promise<Opened> {
@@ -37,8 +37,8 @@ export async function openClient (
   const { MemcacheClient } = await load().catch((cause: unknown) => {
     throw new CACHE_ERR_DEPENDENCY_MISSING('memcached', PACKAGE, PACKAGE, { cause })
   }) as Driver
-  // A connection on which a command had no answer is given up by the driver itself. It goes by a clock that an event loop which is held
-  // up does not stop, so its turn comes later than that of our own waits, even of one that begins anew.
+  // The driver drops a connection on which a command times out. Its clock does not stop while the event loop is held up, so its timeout
+  // is longer than ours, even than one that starts again.
   const own = new MemcacheClient({ server, cmdTimeout: timeoutMs * 2, connectTimeout: timeoutMs, noDelay: true })
   return { client: own, close: () => own.shutdown() }
 }

@@ -1,13 +1,13 @@
-// The options of the backend `memcached`: their shape, their defaults, their checks, none of which shows a password.
+// The options of the backend `memcached`: their shape, their defaults, and their checks, which never show a password.
 import { checkOptions, discreet, duration, exactlyOne, hasMethods, storePrefix, type Duration } from '../../registry/check.js'
 
-/** A client of memcache-client, as far as one that is lent is used. */
+/** A caller-owned client of memcache-client, as far as it is used. */
 export interface LentMemcached {
-  /** What lies under a key, or under several. */
+  /** The values under a key, or under several. */
   get (key: any): any
-  /** Keeps `value` for `lifetime` seconds. */
+  /** Stores `value` for `lifetime` seconds. */
   set (key: string, value: any, options: { lifetime: number }): any
-  /** Forgets `key`. */
+  /** Deletes `key`. */
   delete (key: string): any
 }
 
@@ -15,23 +15,23 @@ export interface LentMemcached {
 export interface MemcachedOptions {
   /** The server, as `host:port`. @default none */
   server?: string
-  /** A client of memcache-client, which is lent: it stays as it is. @default none */
+  /** A caller-owned client of memcache-client. It stays connected. @default none */
   client?: LentMemcached
-  /** What every key begins with; no other key is touched. @default 'frc' */
+  /** The prefix of all keys. No other key is touched. @default 'frc' */
   prefix?: string
-  /** How long one call of the server may take before it has failed. @default '900ms' */
+  /** The timeout of a call to the server. @default '900ms' */
   timeout?: Duration
 }
 
 /** @default for `prefix` */
 export const MEMCACHED_PREFIX = 'frc'
 
-/** @default for `timeout`, in milliseconds: less than the cache's patience with calls on purpose, even twice. */
+/** @default for `timeout`, in milliseconds. Twice this is less than the cache's deadline for explicit calls. */
 export const MEMCACHED_TIMEOUT_MS = 900
 
 /** The options as the code works with them. */
 export interface Settings {
-  /** Where `client` is undefined. */
+  /** Empty if `client` is given. */
   readonly server: string
   readonly client: LentMemcached | undefined
   readonly prefix: string
@@ -45,7 +45,7 @@ const server = discreet<string>("a server as 'host:port'", (value) => {
 
 const client = discreet<LentMemcached>('a client of memcache-client', (value) => hasMethods(value, 'get', 'set', 'delete'))
 
-/** The settings that `options` stand for. Throws CACHE_ERR_OPTION. */
+/** Returns the settings for `options`. Throws CACHE_ERR_OPTION. */
 export function readOptions (options: MemcachedOptions): Settings {
   const given = checkOptions<MemcachedOptions>('memcached', options, { server, client, prefix: storePrefix, timeout: duration() })
   exactlyOne('memcached', given, ['server', 'client'])

@@ -1,19 +1,19 @@
-// What is asked of Memcached: frames as they are, lifetimes as it counts them.
+// Memcached as a byte store: records, and lifetimes as it counts them.
 import type { ByteStore } from '../../registry/byte-store.js'
 import { refusal } from '../../registry/refusal.js'
 import type { Client, Opened } from './driver.js'
 
 const SECOND_MS = 1_000
-// A number of seconds beyond 30 days is taken for a date.
+// Memcached takes a number of seconds beyond 30 days for a date.
 const MOST_SECONDS = 30 * 86_400
 const LATEST_DATE = 2 ** 31 - 1
 
-// The server's words for a value that it doesn't take.
+// The server's error for a value that is too large.
 const TOO_LARGE = /object too large for cache/
 
 const NOTHING = Buffer.alloc(0)
 
-/** A server as a store of bytes. It has no list of its keys. */
+/** A server as a byte store. Memcached can't list its keys. */
 export class MemcachedStore implements ByteStore {
   readonly forgets = true
   readonly #client: Client
@@ -66,7 +66,7 @@ function bytesOf (found: { readonly value: unknown } | undefined): Uint8Array | 
   return found.value instanceof Uint8Array ? found.value : NOTHING
 }
 
-/** Whole seconds and one more, since the server's second may be about to end: never 0, which is forever. Beyond 30 days the date. */
+/** Whole seconds, plus one because the server's current second may be about to end; a date beyond 30 days. Never 0, which means forever. */
 export function lifetimeOf (lifeMs: number, at: number): number {
   const seconds = Math.ceil(lifeMs / SECOND_MS) + 1
   if (seconds <= MOST_SECONDS) return seconds

@@ -130,7 +130,7 @@ const connection: Check<RedisConnection> = (value, who) => {
   return value
 }
 
-/** The settings that `options` stand for. Throws CACHE_ERR_OPTION. */
+/** Returns the settings for `options`. Throws CACHE_ERR_OPTION. */
 export function readOptions (options: RedisOptions): Settings {
   const given = checkOptions<RedisOptions>('redis', options, {
     client, namespace: text, url, connection, prefix: text, maxValueBytes: positiveInteger

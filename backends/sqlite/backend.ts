@@ -1,4 +1,4 @@
-// The SQLite backend itself: reads are answered at once, writes are gathered, everything long goes in steps.
+// The SQLite backend itself: reads are synchronous, writes are gathered, and long work is done in steps.
 import { keepAliveDuring } from '../../registry/alive.js'
 import type { BackendStats, CacheBackend, MaybePromise, StoredEntry } from '../../registry/backend.js'
 import type { BackgroundTask } from '../../registry/background.js'
@@ -17,13 +17,13 @@ import { SqliteMaintenance } from './maintenance.js'
 import { WriteAheadLog } from './write-ahead-log.js'
 import { SqliteWriteQueue } from './write-queue.js'
 
-/** How long closing waits for another process's lock before it drops the writes that wait. */
+/** How long `close` waits for another process's lock before it drops the pending writes. */
 const CLOSE_PATIENCE_MS = 1_000
 
-// SQLite holds at most a billion bytes in a row.
+// SQLite's limit on a row.
 const MAX_ROW_BYTES = 1_000_000_000
 
-// What the empty table takes of maxBytes, and what a page keeps to itself of a long value.
+// The part of maxBytes that the empty table takes, and the part of a page that a long value can use.
 const TABLE_BYTES = 32_768
 const PAGE_USE = 4092 / 4096
 
@@ -40,7 +40,7 @@ export class SqliteBackend implements CacheBackend {
   readonly #cleanup: BackgroundTask
   #closing: Promise<void> | undefined
 
-  /** A backend that is ready. Throws CACHE_ERR_OPTION when the path or the table can't be used, or what the driver throws. */
+  /** Opens the backend. Throws CACHE_ERR_OPTION if the path or the table can't be used, or what the driver throws. */
   static async open (settings: Settings, driver: Driver | undefined, context: BackendContext): Promise<SqliteBackend> {
     const database = new CacheDatabase({ settings, driver, log: context.log })
     const backend = new SqliteBackend(database, settings, context)
@@ -87,10 +87,10 @@ export class SqliteBackend implements CacheBackend {
   set (key: string, { value, expiresAt }: StoredEntry): Promise<void> {
     if (this.#closing !== undefined) return Promise.reject(new CACHE_ERR_CLOSED('sqlite.set'))
     if (!(expiresAt > this.#now())) return this.#writes.put(key, undefined)
-    // The key stands in the table and in an index, as UTF-8.
+    // The key is stored in the table and in an index, as UTF-8.
     const bytes = value.byteLength / PAGE_USE + key.length * 6 + TABLE_BYTES
     if (bytes > this.#maintenance.maxBytes || bytes > MAX_ROW_BYTES) {
-      // What was there before must not be taken for what could not be stored.
+      // The old entry must not stay in place of one that could not be stored.
       this.#writes.put(key, undefined)
       return Promise.reject(
         refusal(new CACHE_ERR_BACKEND_FAILED('sqlite', 'set', 'the entry is larger than sqlite.maxBytes, or the disk, allows')))
@@ -152,7 +152,7 @@ export class SqliteBackend implements CacheBackend {
     this.#slices.endWithin(CLOSE_PATIENCE_MS)
     this.#maintenance.stop()
     await keepAliveDuring(async () => await this.#cleanup.cancel(), CLOSE_PATIENCE_MS)
-    // Whoever awaits the writes learns of a failure from them.
+    // Failures reject the writes themselves.
     await this.#writes.flush().catch(() => {})
     this.#database.close()
   }
@@ -161,7 +161,7 @@ export class SqliteBackend implements CacheBackend {
     if (this.#closing !== undefined) throw new CACHE_ERR_CLOSED(`sqlite.${operation}`)
   }
 
-  /** What `work` returns, at once unless another process keeps even readers out: while it repairs or closes the file. */
+  /** Returns what `work` returns, synchronously unless another process locks out readers, while it repairs or closes the file. */
   #read<T> (operation: string, work: (connection: Connection) => T): MaybePromise<T> {
     if (this.#closing !== undefined) throw new CACHE_ERR_CLOSED(`sqlite.${operation}`)
     try {

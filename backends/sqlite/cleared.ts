@@ -1,20 +1,20 @@
-// What a clear of very many entries does: an empty table takes the place of the old one at once, whose rows are deleted later.
+// A clear of very many entries: an empty table replaces the old one at once, and the old rows are deleted later.
 import { randomBytes } from 'node:crypto'
 import type { Database } from './driver.js'
 
-// No option `table` can say a name with blanks.
+// The option `table` allows no blanks, so this can't be another cache's table.
 const asideOf = (table: string, which: string): string => `${table} cleared ${which}`
 
 /**
- * Puts an empty table in the place of `table`, inside a transaction, and takes the rows under the stored keys `kept` over. The old
- * one is renamed: SQLite does that without looking at its rows, where to delete them, or to drop it, takes time for each page.
+ * Replaces `table` with an empty one, inside a transaction, and copies the rows of the stored keys `kept`. The old table is renamed, which
+ * takes no time, while deleting its rows or dropping it takes time for each page.
  */
 export function putAside (database: Database, table: string, kept: Iterable<string>): void {
   const aside = asideOf(table, randomBytes(6).toString('hex'))
   const made = database.prepare(
     'SELECT type, name, sql FROM main.sqlite_master WHERE tbl_name = ? COLLATE NOCASE AND sql IS NOT NULL ORDER BY type DESC')
     .all(table) as Array<{ type: string, name: string, sql: string }>
-  // Indexes can't be renamed, and nobody will ask these any more.
+  // Indexes can't be renamed, and these are not needed any more.
   for (const { type, name } of made) if (type === 'index') database.exec(`DROP INDEX "${name}"`)
   database.exec(`ALTER TABLE "${table}" RENAME TO "${aside}"`)
   for (const { sql } of made) database.exec(sql)
@@ -22,9 +22,7 @@ export function putAside (database: Database, table: string, kept: Iterable<stri
   for (const key of kept) keep.run(key)
 }
 
-/**
- * Deletes some rows of a table that was put aside, by this process or another, and it itself with the last. Returns whether there was one.
- */
+/** Deletes some rows of a table that was put aside, by any process, and drops it after the last one. Returns whether there was one. */
 export function sweepAside (database: Database, table: string, max: number): boolean {
   const aside = database.prepare("SELECT name FROM main.sqlite_master WHERE type = 'table' AND name GLOB ? LIMIT 1").pluck(true)
     .get(asideOf(table, '*')) as string | undefined

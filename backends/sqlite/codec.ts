@@ -1,7 +1,6 @@
-// Keys as SQLite stores them: UTF-8 that no two different strings share, and the ranges in which a prefix lies.
+// How keys are encoded in SQLite: as UTF-8, different for any two strings; and the ranges of keys with a prefix.
 
-// SQLite keeps text as UTF-8, in which every lone surrogate becomes U+FFFD: such keys are stored spelled out, and so
-// are those that would look like one.
+// UTF-8 turns every lone surrogate into U+FFFD, so keys with one are spelled out. So are keys that begin with this marker.
 const SPELLED_OUT = '\u0000utf16:'
 const LONE_SURROGATE = /\p{Surrogate}/u
 const LAST_CODE_POINT = 0x10FFFF
@@ -12,7 +11,7 @@ export function storedText (key: string): string {
   return SPELLED_OUT + Buffer.from(key, 'utf16le').toString('base64')
 }
 
-/** The key that is stored as `text`. */
+/** The key that was stored as `text`. */
 export function keyOf (text: string): string {
   if (!text.startsWith(SPELLED_OUT)) return text
   return Buffer.from(text.slice(SPELLED_OUT.length), 'base64').toString('utf16le')
@@ -21,41 +20,40 @@ export function keyOf (text: string): string {
 /** Stored keys from `from` on, and before `before`. */
 export interface KeyRange {
   readonly from: string | Uint8Array
-  /** An empty blob where there is no end: SQLite sorts every blob after every text. */
+  /** An empty blob if there is no end: SQLite sorts blobs after texts. */
   readonly before: string | Uint8Array
 }
 
 const WITHOUT_END = new Uint8Array(0)
 
 /**
- * Where the keys that begin with `prefix` are stored. Others lie there too, so each must be looked at; ranges may
- * overlap.
+ * The ranges of keys that begin with `prefix`. They also contain other keys, so each key must be checked. Ranges may overlap.
  */
 export function rangesOf (prefix: string): KeyRange[] {
   if (prefix === '') return [{ from: '', before: WITHOUT_END }]
-  // UTF-8 sorts by code point. What begins with half a pair lies with what begins with the text before it.
+  // UTF-8 sorts by code point. A prefix that ends in half a pair has the range of the text before that.
   const lone = LONE_SURROGATE.exec(prefix)
   const head = lone === null ? prefix : prefix.slice(0, lone.index)
   if (head === '') return rangesOf('')
   return [{ from: head, before: successorOf(head) }, { from: SPELLED_OUT, before: successorOf(SPELLED_OUT) }]
 }
 
-/** The ranges before and behind a range. */
+/** The ranges before and after a range. */
 export function outsideOf ({ from, before }: KeyRange): KeyRange[] {
   return [{ from: '', before: from }, { from: before, before: WITHOUT_END }]
 }
 
-/** The least stored key behind `text` itself. */
+/** The least stored key after `text`. */
 export function afterKey (text: string): string {
   return text + '\u0000'
 }
 
-/** The least text that is greater than all that begin with `text`. */
+/** The least text that is greater than all texts that begin with `text`. */
 function successorOf (text: string): string | Uint8Array {
   const points = Array.from(text, (character) => character.codePointAt(0) as number)
   while (points.length > 0) {
     const last = points.pop() as number
-    // Where the next one is a surrogate it becomes U+FFFD, which is greater too.
+    // If the next code point is a surrogate, it becomes U+FFFD, which is greater too.
     if (last < LAST_CODE_POINT) return String.fromCodePoint(...points, last + 1)
   }
   return WITHOUT_END

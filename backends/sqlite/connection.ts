@@ -1,4 +1,4 @@
-// One open database, with what is known of its rows without asking.
+// One open database, with a read cache, the number of entries, and uses that are not written yet.
 import { performance } from 'node:perf_hooks'
 import { putAside, sweepAside } from './cleared.js'
 import { SqliteReadCache } from './read-cache.js'
@@ -15,15 +15,15 @@ export interface Listed {
   readonly expiresAt: number
 }
 
-// Beyond this many, the least recent uses are not noted: a hint about what to evict is not worth more memory.
+// Limit on uses that are not written yet: hints for eviction are not worth more memory.
 const MAX_TOUCHED = 10_000
 
-// A use is noted when the one noted last is older than this: the order of eviction need not be finer.
+// A use is noted if the last noted use is older than this. Eviction needs no finer order.
 const TOUCH_AFTER_MS = 60_000
 
 const RECOUNT_MS = 1_000
 
-/** An open database. Nothing of it is used after `close`. */
+/** An open database. Not used after `close`. */
 export class Connection {
   readonly #sql: Statements
   readonly #database: Database
@@ -38,7 +38,7 @@ export class Connection {
   #foreignWrites: unknown
   #countedAt = 0
 
-  /** `own`: nobody else writes through this very connection, so that SQLite tells of every write but ours. */
+  /** `own`: only we write through this connection, so SQLite reports all writes by others. */
   constructor (database: Database, choice: TableChoice, { own, watch }: { own: boolean, watch?: Watch | undefined }) {
     this.#database = database
     this.#choice = choice
@@ -50,15 +50,15 @@ export class Connection {
     this.#latestUseAt = (this.sql.latestUse.get() as number | null) ?? 0
   }
 
-  /** The statements. Throws SQLITE_READONLY_DBMOVED when the file is no longer the one at its path, which is seen within a second. */
+  /** The statements. Throws SQLITE_READONLY_DBMOVED within a second after another file took this one's path. */
   get sql (): Statements {
     this.#watch?.glance()
     return this.#sql
   }
 
   /**
-   * Does `work` in one transaction. Throws SQLITE_BUSY at once when another process or the lender writes, SQLITE_READONLY_DBMOVED when
-   * it was committed to a file that nobody else will read.
+   * Does `work` in one transaction. Throws SQLITE_BUSY at once if another process or the database's owner writes, and
+   * SQLITE_READONLY_DBMOVED if it was committed to a file that is no longer at its path.
    */
   transact<T> (work: () => T): T {
     if (this.#database.inTransaction) throw driverError('SQLITE_BUSY', 'the database is inside a transaction of its owner')
@@ -72,19 +72,19 @@ export class Connection {
       return answer
     } catch (error) {
       this.#entries = entries
-      // Some errors, a full disk among them, have rolled back already.
+      // After some errors, such as a full disk, SQLite has rolled back already.
       if (this.#database.inTransaction) rollback.run()
       throw error
     }
   }
 
-  /** The row under a stored key, if it is alive at `at`. */
+  /** The row under a stored key, if it is not expired at `at`. */
   find (key: string, at: number): Row | undefined {
     const row = this.#cache?.get(key) ?? this.#read(key)
     return row !== undefined && row.expiresAt > at ? row : undefined
   }
 
-  /** Inside a transaction, as all that changes rows: that ends with a look at the file. */
+  /** Called inside a transaction, as is everything that changes rows, because its end checks the file. */
   put (key: string, value: Uint8Array, expiresAt: number, at: number): void {
     this.#cache?.drop(key)
     const usedAt = this.#useAt(at)
@@ -98,27 +98,27 @@ export class Connection {
     this.#changed(-this.#sql.remove.run(key).changes)
   }
 
-  /** Deletes entries that are gone at `at`, `max` at most. Returns how many. */
+  /** Deletes at most `max` entries that are expired at `at`. Returns how many. */
   dropExpired (at: number, max: number): number {
     return this.#dropped(this.#sql.dropExpired.run(at, max).changes)
   }
 
-  /** Deletes the least recently used entries, `max` at most. Returns how many. */
+  /** Deletes at most `max` of the least recently used entries. Returns how many. */
   dropUnused (max: number): number {
     return this.#dropped(this.#sql.dropUnused.run(max).changes)
   }
 
-  /** Drops tables of other versions that none has used for a day at `at`, inside a transaction. Returns whether nothing is left to do. */
+  /** Drops tables of other versions that were not used for a day, inside a transaction. Returns whether nothing is left to do. */
   dropUnusedTables (at: number, hasTime: () => boolean): boolean {
     return dropUnusedTables(this.#database, this.#choice, { at, hasTime })
   }
 
-  /** Whether the table is there as it was made. Throws CACHE_ERR_OPTION when somebody else's is in its place. */
+  /** Whether the table exists as it was made. Throws CACHE_ERR_OPTION if somebody else's table has its name. */
   hasTable (): boolean {
     return tableState(this.#database, this.#choice) === 'intact'
   }
 
-  /** Forgets all but what is under the stored keys `kept`, inside a transaction. Returns whether it did: not in a lent database. */
+  /** Removes all but the stored keys `kept`, inside a transaction. Does nothing in a caller-owned database, and returns false. */
   clear (kept: Iterable<string>): boolean {
     if (!this.#own) return false
     putAside(this.#database, tableName(this.#choice), kept)
@@ -128,12 +128,12 @@ export class Connection {
     return true
   }
 
-  /** Deletes rows that a clear has left, `max` at most. Returns whether there were any. */
+  /** Deletes at most `max` rows that a clear has left. Returns whether there were any. */
   sweep (max: number): boolean {
     return this.#own && sweepAside(this.#database, tableName(this.#choice), max)
   }
 
-  /** Notes that a row was used, to be written by `writeTouches`. */
+  /** Notes the use of a row, which `writeTouches` writes later. */
   touch (row: Row, at: number): void {
     const use = this.#useAt(at)
     if (use - row.usedAt <= TOUCH_AFTER_MS || this.#touched.size >= MAX_TOUCHED) return
@@ -141,7 +141,7 @@ export class Connection {
     row.usedAt = use
   }
 
-  /** Writes, inside a transaction, which rows were used. Returns whether all are written. */
+  /** Writes the noted uses, inside a transaction. Returns whether all are written. */
   writeTouches (hasTime: () => boolean): boolean {
     for (const [id, at] of this.#touched) {
       if (!hasTime()) return false
@@ -151,7 +151,7 @@ export class Connection {
     return true
   }
 
-  /** Bytes of the file that hold something. */
+  /** Bytes of the file that are in use. */
   usedBytes (): number {
     return ((this.sql.pages.get() as number) - (this.sql.freePages.get() as number)) * this.#pageBytes
   }
@@ -160,29 +160,29 @@ export class Connection {
     return (this.sql.pages.get() as number) * this.#pageBytes
   }
 
-  /** The share of the file that holds nothing. */
+  /** The share of the file that is free. */
   freeShare (): number {
     return (this.sql.freePages.get() as number) / (this.sql.pages.get() as number)
   }
 
-  /** Gives a few free pages back to the file system. */
+  /** Returns a few free pages to the file system. */
   shrink (): void {
     this.#database.exec('PRAGMA incremental_vacuum(16)')
   }
 
-  /** Writes all of the log into the file and empties it. Returns whether it did: not while others read, not that of a lent database. */
+  /** Writes the log into the file and truncates it. Returns false if it can't, because others read or the database is caller-owned. */
   truncateLog (): boolean {
     if (!this.#own) return false
     const [answer] = this.#database.pragma('wal_checkpoint(TRUNCATE)') as [{ busy: number }]
     return answer.busy === 0
   }
 
-  /** From now on a commit that finds so many pages in the log writes them into the file. */
+  /** From now on, a commit that finds this many pages in the log writes them into the file. */
   checkpointAt (pages: number): void {
     this.#database.pragma(`wal_autocheckpoint = ${pages}`)
   }
 
-  /** The number of entries. Counted once and kept up with our own changes; counted again, now and then, when others have written. */
+  /** The number of entries. Counted once, then updated with our own changes. Counted again now and then after writes by others. */
   entries (): number {
     const foreignWrites = this.sql.foreignWrites.get()
     const at = performance.now()
@@ -200,14 +200,14 @@ export class Connection {
 
   #read (key: string): Row | undefined {
     const columns = this.sql.find.get(key) as [number, number, number, Buffer] | undefined
-    // What another tool has written there may be of any type.
+    // A value that another tool has written may have any type.
     if (columns === undefined || typeof columns[1] !== 'number' || !(columns[3] instanceof Uint8Array)) return undefined
     const row = { id: columns[0], expiresAt: columns[1], usedAt: columns[2], value: columns[3] }
     this.#cache?.hold(key, row)
     return row
   }
 
-  /** Begins a transaction or throws at once, also where a lent database was opened to wait for locks on the event loop. */
+  /** Begins a transaction or throws at once, even if a caller-owned database has a timeout for locks, which would block the event loop. */
   #begin (): void {
     const { begin, lockWaitMs } = this.#sql
     const waitMs = lockWaitMs.get() as number
@@ -223,7 +223,7 @@ export class Connection {
     }
   }
 
-  /** Never before another use: after the clock was set back, what is used next would be the first to go. */
+  /** Never before an earlier use: otherwise, rows used after the clock was set back would be evicted first. */
   #useAt (at: number): number {
     if (at > this.#latestUseAt) this.#latestUseAt = at
     return this.#latestUseAt

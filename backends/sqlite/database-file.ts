@@ -1,4 +1,4 @@
-// The database file from outside: made private, told apart from another one at the same path, set aside when damaged.
+// The database file in the file system: makes it private, tells it from other files at its path, sets it aside if it is damaged.
 import {
   accessSync, closeSync, constants, fchmodSync, fstatSync, lstatSync, openSync, readSync, renameSync, rmSync, statSync
 } from 'node:fs'
@@ -11,19 +11,19 @@ const DAMAGED = '.damaged'
 const EXPECTED = 'a file of this user\'s own that can be written, and no link, in a directory that exists and can be written; ' +
   'create the directory, change the owner or the rights, or choose another path'
 
-/** Throws CACHE_ERR_OPTION: nothing can be kept at this path. */
+/** Throws CACHE_ERR_OPTION for a path that can't be used. */
 export function refusePath (path: string, why: string): never {
   throw new CACHE_ERR_OPTION('sqlite.path', EXPECTED, `${show(path)} (${why})`)
 }
 
 /**
- * Makes the file when there is none, readable and writable by its owner alone under any umask; SQLite gives the same
- * rights to what it writes beside it. Files that are there are made so again. Where everybody could write one of them, all of them
- * are deleted, and `noteSpoilt` is told which it was. Throws CACHE_ERR_OPTION when nothing can be kept there.
+ * Makes the file if it is missing, readable and writable only by its owner, whatever the umask. SQLite gives the same mode to the files
+ * beside it. Existing files are made private again. If everybody could write one of them, all are deleted, and `noteSpoilt` is called with
+ * that one. Throws CACHE_ERR_OPTION if the path can't be used.
  */
 export function makePrivate (path: string, noteSpoilt: (path: string) => void): void {
   try {
-    // Told before the look: another process that begins anew at the same time must not lose what it has begun.
+    // The identity is read first, so that a file that another process makes meanwhile is not removed.
     for (let identity = identityOf(path), spoilt; (spoilt = spoiltAt(path)) !== undefined; identity = identityOf(path)) {
       noteSpoilt(spoilt)
       removeAll(path, identity)
@@ -37,21 +37,20 @@ export function makePrivate (path: string, noteSpoilt: (path: string) => void): 
 }
 
 /**
- * Whether the file is still the one that was looked at, now that SQLite has opened it by its path. One that is exchanged and put
- * back between two looks is not noticed; only who can write the directory can do that. Throws CACHE_ERR_OPTION when a file
- * beside it is not this user's own.
+ * Whether the file is still the one that was checked, now that SQLite has opened its path. This does not notice a file that is exchanged
+ * and put back in between, which takes write access to the directory. Throws CACHE_ERR_OPTION if a file beside it is not this user's own.
  */
 export function isStill (path: string, identity: string | undefined): boolean {
   for (const file of filesOf(path)) if (standingAt(file) === 'foreign') refuseForeign(file)
   return identity !== undefined && identityOf(path) === identity
 }
 
-/** The file and all that SQLite reads beside it, which it believes: the log, the index of the log, the journal of another mode. */
+/** The file, and the files beside it that SQLite reads and trusts: the log, its index, and the journal of another mode. */
 function filesOf (path: string): string[] {
   return [logOf(path), path + '-shm', path + '-journal', path]
 }
 
-/** Makes private what is ours. Returns a file that everybody could write, undefined where there is none. */
+/** Makes our files private. Returns a file that everybody could write; undefined if there is none. */
 function spoiltAt (path: string): string | undefined {
   let spoilt: string | undefined
   for (const file of filesOf(path)) {
@@ -63,7 +62,7 @@ function spoiltAt (path: string): string | undefined {
   return spoilt
 }
 
-/** Without opening it: to close a file lets go of every lock that SQLite holds on it in this process. */
+/** Does not open the file, because closing it would release all locks that SQLite has on it in this process. */
 function standingAt (path: string): Standing | undefined {
   const stat = lstatSync(path, { throwIfNoEntry: false })
   return stat && standingOf(stat)
@@ -74,7 +73,7 @@ function refuseForeign (path: string): never {
   refusePath(path, (stat && whyForeign(stat)) ?? 'not a file')
 }
 
-/** By a descriptor: what comes to lie at the path meanwhile, a link to elsewhere, keeps its rights. */
+/** Uses a descriptor: if the file is replaced by a link meanwhile, the mode of the link's target is not changed. */
 function closeToOthers (path: string): void {
   const file = openSync(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0))
   try {
@@ -85,8 +84,8 @@ function closeToOthers (path: string): void {
 }
 
 /**
- * The log goes first: a process that opens the path in between must not find it beside a new file. Another process may do the
- * same: where it has begun a new file by now, what lies there is that one's.
+ * Removes the file and those beside it. The log goes first, so that a process that opens the path in between does not find it beside a new
+ * file. Another process may do the same: once it has made a new file, nothing more is removed.
  */
 export function removeAll (path: string, identity: string | undefined): void {
   for (const file of filesOf(path)) {
@@ -105,7 +104,7 @@ function createIfAbsent (path: string): void {
   }
   try {
     fchmodSync(file, OWNER_ONLY)
-    // Else each start, and each process that follows another's file, would delete it and begin anew.
+    // Otherwise each process that opens it would delete it and make a new one.
     if (standingOf(fstatSync(file)) === 'spoilt') refusePath(path, `everybody can write it, and ${MODES_ARE_FIXED}`)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EPERM') refusePath(path, MODES_ARE_FIXED)
@@ -115,7 +114,7 @@ function createIfAbsent (path: string): void {
   }
 }
 
-/** What tells one file, or link, from another that took its place; undefined when there is none. */
+/** Identifies a file or link, to notice that another one has replaced it; undefined if there is none. */
 export function identityOf (path: string): string | undefined {
   const stat = lstatSync(path, { bigint: true, throwIfNoEntry: false })
   return stat === undefined ? undefined : `${stat.dev}:${stat.ino}`
@@ -126,22 +125,22 @@ export function logOf (path: string): string {
   return path + '-wal'
 }
 
-/** Bytes that a file takes, none where it is not there. */
+/** The size of a file; 0 if it does not exist. */
 export function bytesAt (path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.size ?? 0
 }
 
-/** Removes the log of a file that is no longer at `path`: SQLite would play it into the file that is there now. */
+/** Removes the log of a file that is no longer at `path`: SQLite would apply it to the file that is there now. */
 export function removeLog (path: string): void {
   rmSync(logOf(path), { force: true })
   rmSync(path + '-shm', { force: true })
 }
 
-/** Moves the file, and the log that belongs to it, out of the way, in place of one moved before. Returns where it lies. */
+/** Moves the file and its log out of the way, and replaces those moved before. Returns the new path. */
 export function setAside (path: string): string {
   const aside = path + DAMAGED
   for (const rest of ['', '-wal', '-shm']) rmSync(aside + rest, { force: true, recursive: true })
-  // The log goes first: a process that opens the path in between must not find it beside a new file.
+  // The log goes first, as in `removeAll`.
   moveIfPresent(logOf(path), logOf(aside))
   rmSync(path + '-shm', { force: true })
   moveIfPresent(path, aside)
@@ -157,8 +156,8 @@ function moveIfPresent (from: string, to: string): void {
 }
 
 /**
- * Whether the file ends before its own header says that it does. SQLite finds that out page by page, and may have
- * written into the gap by then. A file with a log is left to SQLite: a checkpoint may have been cut short.
+ * Whether the file is shorter than its header says. SQLite would notice that page by page, and might write into the gap meanwhile. A file
+ * with a log is left to SQLite, because it may only be an interrupted checkpoint.
  */
 export function isCutShort (path: string): boolean {
   if (bytesAt(logOf(path)) > 0) return false
@@ -169,7 +168,7 @@ export function isCutShort (path: string): boolean {
   } finally {
     closeSync(file)
   }
-  // https://sqlite.org/fileformat.html: page size (1 stands for 65536), pages, and whether that number is to be trusted.
+  // https://sqlite.org/fileformat.html: the page size (1 means 65536), the number of pages, and whether that number is valid.
   const pageBytes = header.readUInt16BE(16) === 1 ? 65_536 : header.readUInt16BE(16)
   const pages = header.readUInt32BE(28)
   return header.readUInt32BE(24) === header.readUInt32BE(92) && statSync(path).size < pages * pageBytes

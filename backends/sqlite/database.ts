@@ -1,4 +1,4 @@
-// The database of one backend: the file, opened and opened again when another one took its place or it is damaged; or the lent database.
+// The database of one backend: a file, which is reopened after it was replaced or damaged, or a caller-owned database.
 import type { CacheLog } from '../../registry/registry.js'
 import { CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import { Connection } from './connection.js'
@@ -10,27 +10,27 @@ import { IN_MEMORY, type Settings } from './options.js'
 import { ensureTable } from './schema.js'
 import { Watch } from './watch.js'
 
-// A disk that damages every new file at once must not have us make files without end.
+// On a disk that damages every new file at once, new files must not be made endlessly.
 const REBUILD_GAP_MS = 1_000
 
 const NOTICE_GAP_MS = 60_000
 
-/** A write-ahead log up to this size is left as it is: what a burst leaves. */
+/** A write-ahead log is not truncated below this size, which a burst of writes leaves. */
 export const KEPT_LOG_BYTES = 16 * 1024 * 1024
 
-// SQLite's own default, and the page size that it gives to new files.
+// SQLite's defaults.
 const LOG_PAGES = 1_000
 const PAGE_BYTES = 4_096
 
-/** What a database needs to know. */
+/** What it is opened with. */
 export interface CacheDatabaseOptions {
   readonly settings: Settings
-  /** Absent where the database is lent. */
+  /** Absent if the database is caller-owned. */
   readonly driver: Driver | undefined
   readonly log: CacheLog
 }
 
-/** Holds the one connection of a backend. */
+/** Owns the connection of one backend. */
 export class CacheDatabase {
   readonly #settings: Settings
   readonly #driver: Driver | undefined
@@ -52,8 +52,8 @@ export class CacheDatabase {
   }
 
   /**
-   * What `work` returns on the open database. When it finds that the file is no longer the one at the path, or damaged, `work` is
-   * done once more on the one that is, or on a new one. Throws what the driver throws, CACHE_ERR_CLOSED after `close`.
+   * Returns what `work` returns. If the file turns out to be damaged, or no longer the one at the path, `work` is called again with the
+   * file that is there, or a new one. Throws what the driver throws, and CACHE_ERR_CLOSED after `close`.
    */
   use<T> (work: (connection: Connection) => T): T {
     try {
@@ -68,34 +68,34 @@ export class CacheDatabase {
     return this.#settings.path
   }
 
-  /** Whether there is a file of the cache's own. */
+  /** Whether the database is the cache's own file. */
   get hasFile (): boolean {
     return this.#isFile()
   }
 
-  /** Bytes that the write-ahead log of the open file takes of the disk. */
+  /** The size of the write-ahead log. */
   logBytes (): number {
     return this.#isFile() && this.#connection !== undefined ? bytesAt(logOf(this.path)) : 0
   }
 
-  /** Bytes of the file or of its log, whichever is larger: a limit may be one on each file. */
+  /** The size of the file or of its log, whichever is larger, because there may be a limit on the size of a file. */
   diskBytes (): number {
     return this.#isFile() ? Math.max(bytesAt(this.path), bytesAt(logOf(this.path))) : 0
   }
 
-  /** From now on the log is written into the file when it has so many bytes, where that is less than what SQLite does. */
+  /** From now on, the log is written into the file when it has this many bytes, unless SQLite does it earlier. */
   keepLogBelow (bytes: number): void {
     this.#logPages = Math.max(Math.min(Math.floor(bytes / PAGE_BYTES), LOG_PAGES), 1)
     if (this.#isFile()) this.#connection?.checkpointAt(this.#logPages)
   }
 
-  /** Deletes the file with all that it holds; the next use makes a new one. A rename would free nothing. */
+  /** Deletes the file. The next use makes a new one. A rename would free no space. */
   beginAnew (): void {
     this.#disconnect()
     removeAll(this.path, this.#identity)
   }
 
-  /** Closes what was opened; a lent database stays open. May be called twice. */
+  /** Closes the file. A caller-owned database stays open. May be called twice. */
   close (): void {
     this.#closed = true
     this.#disconnect()
@@ -129,9 +129,9 @@ export class CacheDatabase {
     }
     let database: Database | undefined
     try {
-      // Nothing may ever wait for a lock on the event loop.
+      // Waiting for a lock must never block the event loop.
       database = new Driver(path, { timeout: 0 })
-      // Before anything is written to it, and when what lies beside it is open too.
+      // Before anything is written to it, and again when the files beside it are open too.
       this.#refuseExchanged()
       configure(database)
       this.#ensureTable(database)
@@ -157,7 +157,7 @@ export class CacheDatabase {
     this.#log.warn({ path, file }, 'cache: everybody could write the SQLite file or one beside it; all are deleted and begun anew')
   }
 
-  /** Does away with what is behind an error, as far as that can be done. Returns whether it was. */
+  /** Repairs the cause of an error, if possible. Returns whether it did. */
   #mend (error: unknown): boolean {
     if (isStatementError(error) && this.#connection?.hasTable() === false) this.#noteLost()
     else if (this.#driver === undefined) return false
@@ -167,7 +167,7 @@ export class CacheDatabase {
     return true
   }
 
-  /** Once a minute at most: a tool may drop the table again and again. */
+  /** Logs at most once a minute, because a tool may drop the table repeatedly. */
   #noteLost (): void {
     const { table } = this.#settings
     if (performance.now() - this.#notedAt < NOTICE_GAP_MS) return
@@ -192,19 +192,19 @@ export class CacheDatabase {
     return true
   }
 
-  /** The next use opens the file that is at the path by then. */
+  /** Closes the file. The next use opens the one that is at the path then. */
   #letGo (): void {
     const { path } = this.#settings
     const watch = this.#watch
     if (watch?.isFileHere() === true && !watch.isLogHere()) this.#dropUnlogged()
     this.#disconnect()
-    // SQLite would play the log of a file that is gone into the one that is there now.
+    // SQLite would apply the log of the old file to the one that is there now.
     if (watch?.isFileHere() === false && watch.isLogHere()) removeLog(path)
   }
 
   /**
-   * The file without the log that was open with it. Others may have begun a log of their own since, and to close the file would write
-   * the one into it that was removed, over what they have changed. So nothing in it can be believed.
+   * Removes a file whose open log was removed. Closing the file would write the removed log into it, over changes that others have made
+   * with a new log since. So its contents can't be trusted.
    */
   #dropUnlogged (): void {
     const { path } = this.#settings
@@ -219,10 +219,10 @@ export class CacheDatabase {
 }
 
 function configure (database: Database): void {
-  // Only works before the first table is made. Costs nothing that could be measured.
+  // Only works before the first table is made. Has no measurable cost.
   database.pragma('auto_vacuum = INCREMENTAL')
   database.pragma('journal_mode = WAL')
-  // Survives the end of the process at any instant. After a loss of power the file may be damaged, and is set aside then.
+  // Safe if the process is killed. A power failure may damage the file, which is then set aside.
   database.pragma('synchronous = OFF')
   database.pragma(`journal_size_limit = ${KEPT_LOG_BYTES}`)
 }

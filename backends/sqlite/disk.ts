@@ -1,14 +1,14 @@
-// A disk without room, or a limit on the size of files: what the cache itself has filled, only the cache can empty.
+// A full disk, or a limit on the size of files: makes room by eviction, or by deleting the cache's own file.
 import type { CacheLog } from '../../registry/registry.js'
 import { driverError, isFull } from './driver.js'
 import type { CacheDatabase } from './database.js'
 import type { SqliteMaintenance } from './maintenance.js'
 import type { WriteAheadLog } from './write-ahead-log.js'
 
-/** What room is wanted for: it decides whether the file may be deleted for it. */
+/** What the room is for, which decides whether the file may be deleted for it. */
 export type Need = 'invalidation' | 'store' | 'maintenance'
 
-// The file is deleted for what is to be stored once in so long: where others fill the disk, that does not help.
+// The least time between deletions of the file for a store: they don't help if others fill the disk.
 const BEGIN_ANEW_GAP_MS = 5_000
 const LOG_GAP_MS = 60_000
 
@@ -20,7 +20,7 @@ export interface DiskOptions {
   readonly log: CacheLog
 }
 
-/** The room of one backend. */
+/** Makes room for one backend. */
 export class Disk {
   readonly #options: DiskOptions
   #begunAnewAt = -Infinity
@@ -31,8 +31,8 @@ export class Disk {
   }
 
   /**
-   * What `work` returns. Where it finds no room it is done again after eviction, and then on a new file: always for an
-   * invalidation, seldom for what is to be stored. Throws what the driver throws.
+   * Returns what `work` returns. If there is no room, `work` is called again after eviction, and then on a new file: always for an
+   * invalidation, seldom for a store. Throws what the driver throws.
    */
   async withRoom<T> (work: () => Promise<T>, need: () => Need): Promise<T> {
     const { database, writeAheadLog } = this.#options
@@ -60,7 +60,7 @@ export class Disk {
     const { database, maintenance } = this.#options
     const bytes = database.diskBytes()
     const emptyLog = (): unknown => database.use((connection) => connection.truncateLog())
-    // In this order: deletes are written to the log, and the file is cut off when the log is emptied.
+    // In this order, because deletes are written to the log, and the file shrinks when the log is emptied.
     for (const step of [emptyLog, async () => await maintenance.fitInto(bytes), emptyLog]) {
       try {
         await step()

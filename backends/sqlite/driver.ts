@@ -41,7 +41,7 @@ export async function loadDriver (load: () => Promise<{ default: unknown }> = ()
   }
 }
 
-/** The version of the driver that is installed; undefined where that can't be told. */
+/** The version of the installed driver; undefined if it is not known. */
 export function driverVersion (): string | undefined {
   try {
     return (createRequire(import.meta.url)(`${PACKAGE}/package.json`) as { version: string }).version
@@ -51,8 +51,8 @@ export function driverVersion (): string | undefined {
 }
 
 /**
- * The warning for these versions, if there is one: better-sqlite3 before 13 can abort the process during a garbage collection on
- * Node 24.19 and later (WiseLibs/better-sqlite3#1515).
+ * The warning for these versions, if any: better-sqlite3 before 13 can abort the process during a garbage collection on Node 24.19 and
+ * later (WiseLibs/better-sqlite3#1515).
  */
 export function driverWarning (driver: string | undefined, node: string): string | undefined {
   const [major, minor] = node.split('.').map(Number) as [number, number]
@@ -66,7 +66,7 @@ function codeOf (error: unknown): string {
   return typeof code === 'string' ? code : ''
 }
 
-/** Whether the same call may succeed a little later: somebody else holds a lock. */
+/** Whether somebody else has a lock, so that the same call may succeed later. */
 export function isBusy (error: unknown): boolean {
   return /^SQLITE_(BUSY|LOCKED|PROTOCOL)/.test(codeOf(error)) ||
     // A caller-owned database throws this while its owner walks through a query.
@@ -78,27 +78,27 @@ export function isDamage (error: unknown): boolean {
   return /^SQLITE_(CORRUPT|NOTADB)/.test(codeOf(error))
 }
 
-/** Whether a statement failed for what it says: its table was dropped or altered, or a value breaks a rule of it. */
+/** Whether a statement does not fit the table, which was dropped or altered. */
 export function isStatementError (error: unknown): boolean {
   return /^SQLITE_(ERROR|SCHEMA|CONSTRAINT|MISMATCH)/.test(codeOf(error))
 }
 
-/** Whether what is open is no longer what is at the path. */
+/** Whether the open file is no longer the one at the path. */
 export function isMoved (error: unknown): boolean {
   return codeOf(error) === 'SQLITE_READONLY_DBMOVED'
 }
 
-/** Whether the file or what must be written beside it can't be opened or written; `isMoved` is one case of that. */
+/** Whether the file, or one beside it, can't be opened or written. `isMoved` is one case of this. */
 export function isNoAccess (error: unknown): boolean {
   return /^SQLITE_(CANTOPEN|READONLY|PERM|AUTH)/.test(codeOf(error))
 }
 
-/** Whether there is no room: on the disk (FULL), in a quota or below a limit on the size of files (a write that fails). */
+/** Whether there is no room: on the disk (FULL), in a quota, or within a limit on the size of files (a failed write). */
 export function isFull (error: unknown): boolean {
   return /^SQLITE_(FULL|IOERR_(WRITE|SHMSIZE))/.test(codeOf(error))
 }
 
-/** An error of the driver's kind, for what this backend finds out before the driver does. */
+/** An error as the driver throws it, for what this backend notices before the driver does. */
 export function driverError (code: `SQLITE_${string}`, message: string): Error {
   return Object.assign(new Error(message), { code })
 }

@@ -1,4 +1,4 @@
-// What keeps the table within its bounds: expired entries go first, then the least recently used, a few milliseconds at a time.
+// Keeps the table within its bounds, in steps of a few milliseconds: removes expired entries first, then the least recently used.
 import type { Connection } from './connection.js'
 import type { CacheDatabase } from './database.js'
 import { LEAST_BYTES, type Settings } from './options.js'
@@ -8,25 +8,25 @@ import type { WriteAheadLog } from './write-ahead-log.js'
 // Rows that are deleted between two looks at the clock.
 const ROWS_AT_ONCE = 16
 
-// Nobody waits for the rows that a clear has left, and many requests come after one: they have most of the time.
+// Sweeping the rows that a clear has left is not urgent. Long pauses leave time for the many requests after a clear.
 const SWEEP_PAUSE_MS = 10
 
-// A little more is evicted than must be, or every flush of a full cache would evict again.
+// Evicts a little more than necessary. Otherwise every flush of a full cache would evict again.
 const KEPT_SHARE = 0.99
 
-// Free pages are used again by later writes. Where they are many, they are given back until few are left.
+// Later writes reuse free pages. If there are many, they are returned to the file system until few are left.
 const MANY_FREE_SHARE = 0.25
 const FEW_FREE_SHARE = 0.05
 
-// On a disk that was full so much is left to the log and to whoever else writes there.
+// The room on a full disk that is left to the log and to others.
 const ROOM_BYTES = 8 * 1024 * 1024
 const ROOM_SHARE = 64
 
-// The log is written into the file when it has this share of the size that the file may have, or as SQLite does it, at 4 MiB.
+// The log is written into the file at this fraction of the file's size limit, or at 4 MiB, as SQLite does it.
 const LOG_SHARE = 4
 
-// The disk may have more room by now: each cleanup allows the file so much more, but not soon after there was none. Whether there is
-// room is seen only by running out of it, which may cost the whole file.
+// The disk may have more room by now, so each cleanup allows the file to grow by this factor. But not soon after the disk was full: the
+// only test is to fill it again, which may cost the whole file.
 const GROWTH = 1.05
 const GROWTH_GAP_MS = 3_600_000
 
@@ -64,23 +64,23 @@ export class SqliteMaintenance {
     this.#allowedBytes = this.#maxBytes = settings.maxBytes
   }
 
-  /** Bytes of the file in use at most: what the option says, or less since the disk was full. */
+  /** Limit on the bytes of the file in use: the option, or less after the disk was full. */
   get maxBytes (): number {
     return this.#maxBytes
   }
 
-  /** Ends a cleanup that is under way at its next step. */
+  /** Ends a cleanup under way at its next step. */
   stop (): void {
     this.#stopped = true
   }
 
-  /** Evicts until the table is within its bounds, where it is not. */
+  /** Evicts until the table is within its bounds. */
   async makeRoom (): Promise<void> {
     const isFull = this.#database.use((connection) => this.#excess(connection, this.#maxBytes) > 0)
     if (isFull) await this.#slices.steps((hasTime) => this.#step((connection) => this.#evict(connection, hasTime), hasTime))
   }
 
-  /** Evicts so that the file and its log have room where the larger of them took `bytes` and found no more. */
+  /** Evicts so that the file and its log fit on a disk that was full when the larger of them had `bytes`. */
   async fitInto (bytes: number): Promise<void> {
     const before = this.#maxBytes
     this.keepBelow(bytes)
@@ -93,7 +93,7 @@ export class SqliteMaintenance {
     }
   }
 
-  /** From now on the file takes less than `bytes`, at which it or its log found no more room. */
+  /** From now on, keeps the file below `bytes`, at which the disk was full. */
   keepBelow (bytes: number): void {
     this.#fullAt = this.#now()
     const most = Math.min(this.#maxBytes, bytes)
@@ -105,7 +105,7 @@ export class SqliteMaintenance {
     this.#database.keepLogBelow(this.#maxBytes / LOG_SHARE)
   }
 
-  /** Drops what has expired, notes what was used, gives back what is free. The background task. */
+  /** Removes expired entries, writes noted uses, and returns free pages. The background task. */
   async cleanup (): Promise<void> {
     if (this.#maxBytes < this.#allowedBytes && this.#now() - this.#fullAt >= GROWTH_GAP_MS) this.#bound(this.#maxBytes * GROWTH)
     await this.#unhurried((connection, hasTime) => connection.writeTouches(hasTime))
@@ -116,11 +116,11 @@ export class SqliteMaintenance {
     if (this.#database.use((connection) => connection.freeShare() > MANY_FREE_SHARE)) {
       await this.#unhurried((connection, hasTime) => this.#shrink(connection, hasTime))
     }
-    // SQLite cuts the file itself off only when all of the log is in it.
+    // SQLite shrinks the file only when the whole log is written into it.
     if (!this.#stopped) this.#database.use((connection) => connection.truncateLog())
   }
 
-  /** Begins to delete the rows that clears have left. Nobody waits for it: what fails is done, and told of, by the next cleanup. */
+  /** Starts to delete the rows that clears have left. Failures are ignored: the next cleanup tries again and reports them. */
   sweep (): void {
     this.#unhurried(sweepSome, { pauseMs: SWEEP_PAUSE_MS }).catch(() => {})
   }
@@ -133,7 +133,7 @@ export class SqliteMaintenance {
     await this.#slices.steps((hasTime) => this.#stopped || this.#step(work, hasTime), { ref: false, ...options })
   }
 
-  /** What can wait does not make a log longer that is too long already. */
+  /** Does nothing while the log is too long, because this work can wait. */
   #step (work: Work, hasTime: () => boolean): boolean {
     return this.#writeAheadLog.isFull() || this.#write((connection) => work(connection, hasTime))
   }
@@ -152,10 +152,10 @@ export class SqliteMaintenance {
       const excess = this.#excess(connection, this.#maxBytes * KEPT_SHARE)
       if (excess === 0) return true
       const max = Math.min(excess, ROWS_AT_ONCE)
-      // What a clear has left counts only among the bytes.
+      // Rows that a clear has left count as bytes, but not as entries.
       if (connection.usedBytes() <= this.#maxBytes * KEPT_SHARE || !connection.sweep(ROWS_AT_ONCE)) {
         const dropped = connection.dropExpired(at, max) || connection.dropUnused(max)
-        // Nothing of ours is left: what fills the file is somebody else's.
+        // None of our entries is left. The rest of the database is somebody else's.
         if (dropped === 0) return true
         this.evictions += dropped
       }
@@ -163,7 +163,7 @@ export class SqliteMaintenance {
     }
   }
 
-  /** How many entries must go, as far as that is known: with too many bytes it is not. */
+  /** How many entries must be evicted. If there are too many bytes this is not known, so some are. */
   #excess (connection: Connection, maxBytes: number): number {
     if (connection.usedBytes() > maxBytes) return ROWS_AT_ONCE
     return this.#maxEntries === Infinity ? 0 : Math.max(connection.entries() - this.#maxEntries, 0)
@@ -173,7 +173,7 @@ export class SqliteMaintenance {
     while (connection.freeShare() > FEW_FREE_SHARE) {
       const before = connection.fileBytes()
       connection.shrink()
-      // A file that was made without auto_vacuum keeps its pages.
+      // A file that was made without auto_vacuum does not shrink.
       if (connection.fileBytes() === before) return true
       if (!hasTime()) return false
     }

@@ -1,8 +1,8 @@
-// Rows that were read a moment ago: worth reading again only when another connection has written, which SQLite tells.
+// Recently read rows, in memory. They are used until another connection writes, which SQLite reports.
 import { READ_CACHE_BYTES, ClockCache, type Member } from '../../registry/clock-cache.js'
 import type { Row } from './row.js'
 
-// The objects around a value.
+// The size of the objects around a value.
 const OVERHEAD_BYTES = 400
 
 interface HeldRow extends Member {
@@ -17,13 +17,13 @@ export class SqliteReadCache {
   #heldUnder: unknown
   #askedAtMs = -1
 
-  /** `foreignWrites` answers another number whenever another connection has committed (PRAGMA data_version). */
+  /** `foreignWrites` returns a new number after another connection has committed (PRAGMA data_version). */
   constructor (foreignWrites: () => unknown) {
     this.#foreignWrites = foreignWrites
     this.#heldUnder = foreignWrites()
   }
 
-  /** The row under `key`, if it was read and nobody has written since: nobody else up to the millisecond before. */
+  /** The row under `key`, if it is cached and nobody has written since. Writes by others are noticed within a millisecond. */
   get (key: string): Row | undefined {
     const held = this.#rows.get(key)
     if (held === undefined) return undefined
@@ -35,7 +35,7 @@ export class SqliteReadCache {
     return undefined
   }
 
-  /** Holds a row, if there is room. One that was read after a foreign write which was not noticed yet is dropped when that is. */
+  /** Caches a row, if there is room. If another connection has written unnoticed before it was read, it is dropped with the others. */
   hold (key: string, row: Row): void {
     if (!this.#clock.takes()) return
     this.drop(key)
@@ -43,7 +43,7 @@ export class SqliteReadCache {
     if (this.#clock.add(held, row.value.byteLength + key.length * 2 + OVERHEAD_BYTES)) this.#rows.set(key, held)
   }
 
-  /** Our own connection has written this key. */
+  /** Drops a key that our own connection has written. */
   drop (key: string): void {
     const held = this.#rows.get(key)
     if (held === undefined) return
@@ -56,7 +56,7 @@ export class SqliteReadCache {
     this.#rows.clear()
   }
 
-  /** SQLite is asked once a millisecond at most: the question takes locks, and costs more than the rest of a hit. */
+  /** Asks SQLite at most once a millisecond: that takes locks, and costs more than the rest of a hit. */
   #isCurrent (): boolean {
     const atMs = Math.floor(performance.now())
     if (atMs === this.#askedAtMs) return true

@@ -1,10 +1,10 @@
-// A row of the table, as reads find it.
+// A row of the table, as a read returns it.
 
 /** A row that was found. */
 export interface Row {
   readonly id: number
   readonly expiresAt: number
-  /** When the last use was noted. */
+  /** The last noted use. */
   usedAt: number
   readonly value: Buffer
 }

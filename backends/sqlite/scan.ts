@@ -1,4 +1,4 @@
-// What walks over many keys: clear by prefix and keys by pattern, in steps of a few milliseconds.
+// Walks over many keys in steps of a few milliseconds: clear by prefix, keys by pattern.
 import { matchesGlob } from '../../registry/glob.js'
 import type { Connection, Listed } from './connection.js'
 import type { Disk } from './disk.js'
@@ -9,7 +9,7 @@ import type { SqliteWriteQueue } from './write-queue.js'
 
 const ROWS_AT_ONCE = 64
 
-// A clear of many entries begins a new table, which takes a few milliseconds whatever their number, where few others are there to be kept.
+// A clear of many entries makes a new table, which takes a few milliseconds whatever their number, if only few other entries are kept.
 const MANY_ROWS = 1_000
 const FEW_ROWS = 256
 const FEW_BYTES = 1024 * 1024
@@ -34,7 +34,7 @@ export class SqliteScan {
     this.#options = options
   }
 
-  /** Forgets what was put, before this call, under keys that begin with `prefix`. */
+  /** Removes what was put before this call under keys that begin with `prefix`. */
   async clear (prefix: string): Promise<void> {
     const { writes, disk } = this.#options
     const later = new Set<string>()
@@ -71,7 +71,7 @@ export class SqliteScan {
     return [...found]
   }
 
-  /** Shows `look` every row where keys with this prefix are stored. A row may be shown again when a step is. */
+  /** Calls `look` for every row in the ranges of `prefix`. A row may occur again if a step is repeated. */
   async #walk (prefix: string, look: Look, within: Within = (_connection, work) => work()): Promise<void> {
     const { slices, database } = this.#options
     for (const { from, before } of rangesOf(prefix)) {
@@ -86,15 +86,15 @@ export class SqliteScan {
 }
 
 interface Meant {
-  /** The keys under which entries were committed since the clear was called. */
+  /** The keys of entries that were committed since the clear was called. */
   readonly later: ReadonlySet<string>
   readonly isMeant: (key: string) => boolean
 }
 
-/** Clears by way of a new table where that is quicker. Returns whether it did. */
+/** Clears with a new table if that is faster. Returns whether it did. */
 function clearAtOnce (connection: Connection, prefix: string, { later, isMeant }: Meant): boolean {
   const [range] = rangesOf(prefix) as [KeyRange]
-  // Half a surrogate pair: what lies in the range need not begin with the prefix.
+  // For half a surrogate pair, the range contains keys that don't begin with the prefix.
   if (range.from !== prefix || listed(connection, range, MANY_ROWS + 1).length <= MANY_ROWS) return false
   return connection.transact(() => {
     const others = outsideOf(range).flatMap((outside) => listed(connection, outside, FEW_ROWS + 1))
@@ -104,7 +104,7 @@ function clearAtOnce (connection: Connection, prefix: string, { later, isMeant }
   })
 }
 
-/** Walks as far as time allows. Returns where to go on; undefined at the end. */
+/** Walks as far as time allows. Returns where to continue; undefined at the end. */
 function walkSome (
   connection: Connection, { from, before }: KeyRange, { look, hasTime }: { look: Look, hasTime: () => boolean }
 ): KeyRange['from'] | undefined {

@@ -1,33 +1,33 @@
-// The table: what it looks like in each format, how it is known to be ours, and how it comes to be.
+// The table: its format, how it is recognised as ours, and how it is made.
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 import { driverError, type Database } from './driver.js'
 
 /**
- * Changed with every change of the table below, that of a word: a table that reads otherwise is taken for altered. Versions of this
- * package that have different formats use one database at the same time, each its own table. Every format keeps the column `used_at`,
- * by which the others know when a table was last used.
+ * Changes with every change of the statements below, even of one word: a table with another statement counts as altered. Versions of this
+ * package with different formats can share a database, where each has its own table. Every format has the column `used_at`, which shows
+ * the other versions when a table was last used.
  */
 export const FORMAT = 1
 
 const MARK = /\/\* fastify-response-cache format (\d+) \*\//
 
-/** Which table of a database it is: the name that the option says, and the format. */
+/** Which table of a database is ours: the name in the options, and the format. */
 export interface TableChoice {
   readonly table: string
   readonly format: number
 }
 
-/** What is found under a table's name: nothing, all, the table without an index, or a table that is not as it was made. */
+/** The state of a table: missing, complete, without an index, or changed by somebody else. */
 export type TableState = 'absent' | 'intact' | 'incomplete' | 'altered'
 
-/** The table's own name. */
+/** The table's name in the database. */
 export function tableName ({ table, format }: TableChoice): string {
   return format === 1 ? table : `${table}_v${format}`
 }
 
 /**
- * A rowid table, since it appends where a table clustered by key would rewrite pages at random. Short columns stand
- * before the value, so that a long value is read only when it is wanted.
+ * A rowid table, because it appends, while a table clustered by key would rewrite random pages. Short columns come before the value, so
+ * that a long value is read only when it is needed.
  */
 function statementsOf (choice: TableChoice): string[] {
   const name = tableName(choice)
@@ -42,14 +42,14 @@ function statementsOf (choice: TableChoice): string[] {
   `CREATE INDEX "${name}_used_at" ON "${name}" (used_at)`]
 }
 
-/** Makes the table unless it is there as it should be. Returns what was found. Throws CACHE_ERR_OPTION when it is not ours. */
+/** Makes the table unless it is intact. Returns its state before. Throws CACHE_ERR_OPTION if it is not ours. */
 export function ensureTable (database: Database, choice: TableChoice): TableState {
   if (tableState(database, choice) === 'intact') return 'intact'
-  // The driver would not say so in a way that tells it from other mistakes.
+  // The driver's own error could not be told from others.
   if (database.inTransaction) throw driverError('SQLITE_BUSY', 'the database is inside a transaction')
   database.exec('BEGIN IMMEDIATE')
   try {
-    // Another process may have been quicker.
+    // Another process may have made it meanwhile.
     const state = tableState(database, choice)
     if (state === 'altered') database.exec(`DROP TABLE "${tableName(choice)}"`)
     for (const statement of missing(database, choice)) database.exec(statement)
@@ -61,7 +61,7 @@ export function ensureTable (database: Database, choice: TableChoice): TableStat
   }
 }
 
-/** What is there under the table's name. Throws CACHE_ERR_OPTION when that is not ours. */
+/** The state of the table. Throws CACHE_ERR_OPTION if it is not ours. */
 export function tableState (database: Database, choice: TableChoice): TableState {
   const name = tableName(choice)
   const found = database.prepare('SELECT coalesce(sql, type) FROM main.sqlite_master WHERE name = ? COLLATE NOCASE').pluck(true).get(name)
@@ -72,19 +72,19 @@ export function tableState (database: Database, choice: TableChoice): TableState
   return lacks[0] === statementsOf(choice)[0] ? 'altered' : 'incomplete'
 }
 
-/** The statements that have no effect to be seen, the table's first. */
+/** The statements whose table or index is missing or different, the table's first. */
 function missing (database: Database, choice: TableChoice): string[] {
   const there = database.prepare('SELECT sql FROM main.sqlite_master WHERE tbl_name = ? COLLATE NOCASE AND sql IS NOT NULL')
     .pluck(true).all(tableName(choice)).map((sql) => wordsOf(String(sql)))
   return statementsOf(choice).filter((statement) => !there.includes(wordsOf(statement)))
 }
 
-/** A statement without what makes no difference: comments at the ends of lines, blanks, capitals. */
+/** A statement without insignificant differences: comments at the ends of lines, whitespace, capitals. */
 function wordsOf (sql: string): string {
   return sql.replace(/--.*|\s+/g, '').toLowerCase()
 }
 
-/** The tables in which versions of other formats keep what ours keeps in its own. */
+/** The tables of versions with other formats. */
 export function otherTables (database: Database, { table, format }: TableChoice): string[] {
   const tables = database.prepare("SELECT name, sql FROM main.sqlite_master WHERE type = 'table' AND sql LIKE '%used_at%'").all() as
     Array<{ name: string, sql: string }>

@@ -1,14 +1,14 @@
-// How work is spread out: steps of a few milliseconds, and patience while another process holds the lock.
+// Does long work in steps of a few milliseconds, and retries while another process has the lock.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isBusy } from './driver.js'
 
-/** How long one step may keep the event loop. */
+/** How long one step may block the event loop. */
 const STEP_MS = 4
 
-// Between two steps the loop has its turn, and other processes find the lock free. setImmediate would leave them microseconds.
+// The pause between two steps, for the event loop and for other processes, which then find the lock free.
 const PAUSE_MS = 1
 
-/** How long work is tried again that finds the database locked. */
+/** How long work is retried while the database is locked. */
 const PATIENCE_MS = 5_000
 
 const FIRST_WAIT_MS = 2
@@ -21,26 +21,26 @@ export type Step = (hasTime: () => boolean) => boolean
 export interface SliceOptions {
   /** Whether a wait keeps the process alive. */
   ref?: boolean
-  /** How long the loop has its turn between two steps. */
+  /** The pause between two steps. */
   pauseMs?: number
 }
 
-/** A clock for one step that begins now. */
+/** A clock for one step that starts now. */
 export function stepClock (): () => boolean {
   const endsAt = performance.now() + STEP_MS
   return () => performance.now() < endsAt
 }
 
-/** The waits of one backend, which all end soon once it closes. */
+/** The work of one backend. */
 export class TimeSlices {
   #endsAt = Infinity
 
-  /** From now on nothing is tried again for longer than this. */
+  /** From now on, nothing is retried for longer than this. */
   endWithin (ms: number): void {
     this.#endsAt = performance.now() + ms
   }
 
-  /** What `work` returns, tried again while the database is locked. Throws what the driver threw last. */
+  /** Returns what `work` returns, and retries while the database is locked. Throws the driver's last error. */
   async retry<T> (work: () => T, { ref = true }: SliceOptions = {}): Promise<T> {
     const deadline = performance.now() + PATIENCE_MS
     for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS)) {
@@ -49,12 +49,12 @@ export class TimeSlices {
       } catch (error) {
         if (!isBusy(error) || performance.now() > Math.min(deadline, this.#endsAt)) throw error
       }
-      // Two processes that wait for each other's lock must not stay in step.
+      // Jitter, so that two processes that wait for each other's lock don't stay in step.
       await sleep(waitMs * (0.5 + Math.random()), undefined, { ref })
     }
   }
 
-  /** Takes `step` again until nothing is left to do. */
+  /** Repeats `step` until nothing is left to do. */
   async steps (step: Step, { ref = true, pauseMs = PAUSE_MS }: SliceOptions = {}): Promise<void> {
     while (!await this.retry(() => step(stepClock()), { ref })) {
       await sleep(pauseMs, undefined, { ref })

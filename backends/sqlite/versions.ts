@@ -1,13 +1,13 @@
-// The tables of versions with other formats beside ours: each version has its own, and what none has used for a day is dropped.
+// Tables of versions with other formats. Each version has its own table, and one that was not used for a day is dropped.
 import type { Database, Statement } from './driver.js'
 import { otherTables, type TableChoice } from './schema.js'
 
 const UNUSED_MS = 86_400_000
 
-// Rows that are deleted between two looks at the clock: to drop a large table at once would keep the event loop.
+// Rows that are deleted between two looks at the clock: dropping a large table at once would block the event loop.
 const ROWS_AT_ONCE = 16
 
-/** Drops what no version has used for a day, inside a transaction. An empty table is dropped too. Returns whether nothing is left to do. */
+/** Drops tables that were not used for a day, and empty ones, inside a transaction. Returns whether nothing is left to do. */
 export function dropUnusedTables (
   database: Database, choice: TableChoice, { at, hasTime }: { at: number, hasTime: () => boolean }
 ): boolean {

@@ -1,30 +1,30 @@
-// Whether the open file, and the log beside it, are still those at the path: both may be removed, moved or replaced at any time.
+// Checks whether the open file and its log are still those at the path: both may be removed, moved or replaced at any time.
 import { driverError } from './driver.js'
 import { identityOf, logOf } from './database-file.js'
 
-// A read notices within a second what became of the file. To look takes some microseconds, so the look is this much sooner.
+// Reads must notice a change within a second. A check takes only microseconds, so it is done more often.
 const LOOK_MS = 100
 
-/** The file of one connection, as it was when that was opened. */
+/** The file and log of one connection, as they were when it was opened. */
 export class Watch {
   readonly #path: string
   readonly #identity: string | undefined
   readonly #logIdentity: string | undefined
   #lookedAtMs = performance.now()
 
-  /** `identity` is that of the file that was opened. */
+  /** `identity` is the identity of the opened file. */
   constructor (path: string, identity: string | undefined) {
     this.#path = path
     this.#identity = identity
     this.#logIdentity = identityOf(logOf(path))
   }
 
-  /** As `look`, unless that was done a moment ago. */
+  /** The same as `look`, unless that was done a moment ago. */
   glance (): void {
     if (performance.now() - this.#lookedAtMs >= LOOK_MS) this.look()
   }
 
-  /** Throws SQLITE_READONLY_DBMOVED, SQLite's own word for it, when nobody else will open what this connection has open. */
+  /** Throws SQLITE_READONLY_DBMOVED, SQLite's own code for this, if the open file or log is no longer at the path. */
   look (): void {
     this.#lookedAtMs = performance.now()
     if (this.isFileHere() && this.isLogHere()) return

@@ -1,10 +1,10 @@
-// How long the write-ahead log may become. SQLite can't begin it again while another process keeps a read transaction open.
+// Limits the write-ahead log, which SQLite can't restart while another process has a read transaction open.
 import { KEPT_LOG_BYTES, type CacheDatabase } from './database.js'
 
-// A log that can't be emptied now can't be a moment later, most likely.
+// If the log can't be emptied now, it probably can't be a moment later.
 const RETRY_MS = 50
 
-/** The log of one backend, as the file system has it. */
+/** The log of one backend. */
 export class WriteAheadLog {
   readonly #database: CacheDatabase
   readonly #maxBytes: number
@@ -15,17 +15,17 @@ export class WriteAheadLog {
     this.#maxBytes = Math.max(maxBytes, KEPT_LOG_BYTES)
   }
 
-  /** Whether the log is longer than may be and can't be emptied. Nothing may be stored then; deletes go on. */
+  /** Whether the log is too long and can't be emptied. Then nothing is stored, but deletes continue. */
   isFull (): boolean {
     return this.#bytesLeft() > this.#maxBytes
   }
 
-  /** Whether even the deletes have made it too long. */
+  /** Whether it has become too long even for deletes. */
   isOver (): boolean {
     return this.#bytesLeft() > this.#maxBytes * 2
   }
 
-  /** Its size, after it was emptied where that is worth trying. */
+  /** Its size, after an attempt to empty it if it is large. */
   #bytesLeft (): number {
     const bytes = this.#database.logBytes()
     if (bytes <= KEPT_LOG_BYTES || performance.now() - this.#triedAt < RETRY_MS) return bytes

@@ -1,4 +1,4 @@
-// Writes are gathered and written many to a transaction; reads ask here first.
+// The queue of writes: gathers them into batches, one transaction for many. Reads look here first.
 import type { StoredEntry } from '../../registry/backend.js'
 import { CACHE_ERR_BACKEND_FAILED } from '../../registry/errors.js'
 import { Deferred, noop } from '../../registry/maybe-promise.js'
@@ -10,30 +10,30 @@ import { storedText } from './codec.js'
 import { stepClock, type TimeSlices } from './time-slices.js'
 import type { WriteAheadLog } from './write-ahead-log.js'
 
-/** A write that waits: an entry, or none where the key is to be forgotten. */
+/** A write of a key. `entry` is undefined if the key is deleted. */
 export interface Write {
   readonly key: string
   readonly entry: StoredEntry | undefined
   readonly bytes: number
 }
 
-/** What the writes need around them. */
+/** What the queue needs around it. */
 export interface SqliteWriteQueueOptions {
   readonly slices: TimeSlices
   readonly now: () => number
   readonly database: CacheDatabase
   readonly disk: Disk
   readonly writeAheadLog: WriteAheadLog
-  /** Called when a batch was written, before it settles. */
+  /** Called after a batch was written, before it settles. */
   readonly afterBatch: () => Promise<void>
 }
 
-// Few writes wait this long for company; many are written at the end of the loop's turn.
+// Few writes wait this long for more; many are written at the end of the turn.
 const GATHER_MS = 2
 const MANY_WRITES = 32
 const MANY_BYTES = 1024 * 1024
 
-// A loop that sets without awaiting never lets the timers run: beyond this it does the writing itself.
+// A loop that sets without awaiting never lets timers run. Beyond this, `put` writes synchronously.
 const INLINE_BYTES = 8 * 1024 * 1024
 const MAX_WAITING_BYTES = 64 * 1024 * 1024
 const WRITE_OVERHEAD_BYTES = 200
@@ -42,13 +42,13 @@ const LOG_IS_FULL = 'the write-ahead log is longer than maxBytes, since another 
 
 class Batch {
   readonly writes = new Map<string, Write>()
-  /** What becomes of the sets. They may be refused where deletes are not. */
+  /** The result of the sets, which may be refused when deletes are not. */
   readonly stored = new Deferred()
-  /** What becomes of the whole. */
+  /** The result of the whole batch. */
   readonly done = new Deferred()
 
   constructor () {
-    // Whoever awaits a write learns that it failed; nobody needs to.
+    // The caller may ignore the result.
     for (const { promise } of [this.stored, this.done]) promise.catch(noop)
   }
 
@@ -56,7 +56,7 @@ class Batch {
     return [...this.writes.values()].some(({ entry }) => entry === undefined)
   }
 
-  /** Makes deletes of the sets: what was there before must not be taken for what could not be stored. Returns whether there were any. */
+  /** Turns sets into deletes: the old entry must not stay in place of one that could not be stored. Returns whether there were any. */
   refuseSets (error: unknown): boolean {
     const sets = [...this.writes.values()].filter(({ entry }) => entry !== undefined)
     for (const write of sets) this.writes.set(write.key, { ...write, entry: undefined })
@@ -75,7 +75,7 @@ class Batch {
   }
 }
 
-/** The writes that wait, the last one per key. */
+/** The pending writes, the last one of each key. */
 export class SqliteWriteQueue {
   readonly #options: SqliteWriteQueueOptions
   readonly #listeners = new Set<(key: string) => void>()
@@ -90,17 +90,17 @@ export class SqliteWriteQueue {
     this.#options = options
   }
 
-  /** How many writes wait. */
+  /** How many writes are pending. */
   get waiting (): number {
     return (this.#gathering?.writes.size ?? 0) + (this.#flushing?.writes.size ?? 0)
   }
 
-  /** The write that waits for `key`. */
+  /** The pending write of `key`. */
   find (key: string): Write | undefined {
     return this.#gathering?.writes.get(key) ?? this.#flushing?.writes.get(key)
   }
 
-  /** Puts a write in place of the one that waits for its key. Settles when it is committed. */
+  /** Adds a write, which replaces a pending one of its key. Settles when it is committed. */
   put (key: string, entry: StoredEntry | undefined): Promise<void> {
     const bytes = key.length * 2 + (entry?.value.byteLength ?? 0) + WRITE_OVERHEAD_BYTES
     const batch = this.#gathering ??= new Batch()
@@ -115,7 +115,7 @@ export class SqliteWriteQueue {
     return (entry === undefined ? batch.done : batch.stored).promise
   }
 
-  /** Forgets the entries that wait under keys which begin with `prefix`. */
+  /** Turns pending sets of keys that begin with `prefix` into deletes. */
   clear (prefix: string): void {
     for (const batch of [this.#flushing, this.#gathering]) {
       for (const { key, entry } of [...batch?.writes.values() ?? []]) {
@@ -124,13 +124,13 @@ export class SqliteWriteQueue {
     }
   }
 
-  /** Calls `listener` with every key under which an entry is committed from now on. Returns how to end that. */
+  /** Calls `listener` with the key of each entry that is committed from now on. Returns a function that ends this. */
   onCommitted (listener: (key: string) => void): () => void {
     this.#listeners.add(listener)
     return () => { this.#listeners.delete(listener) }
   }
 
-  /** Writes what waits, now. Settles when it is committed, but for sets that were refused; rejects with what the driver throws. */
+  /** Writes everything pending now. Settles when it is committed, even if sets were refused; rejects with what the driver throws. */
   flush (): Promise<void> {
     const settled = (this.#gathering ?? this.#flushing)?.done.promise ?? Promise.resolve()
     this.#start()
@@ -139,7 +139,7 @@ export class SqliteWriteQueue {
 
   #schedule (): void {
     if (this.#draining) return
-    // Neither is unref'ed: both end within milliseconds, and a script that awaits its last write must see it settle.
+    // Neither is unref'ed: both end within milliseconds, and a script that awaits its last write must not exit before.
     this.#immediate ??= setImmediate(() => {
       this.#immediate = undefined
       if (this.waiting >= MANY_WRITES || this.#bytes >= MANY_BYTES) this.#start()
@@ -169,7 +169,7 @@ export class SqliteWriteQueue {
       for (const { bytes } of batch.writes.values()) this.#bytes -= bytes
       this.#flushing = undefined
     }
-    // In the same turn in which nothing was found to wait: a later write starts anew.
+    // In the same turn in which nothing was pending, so that a later write starts a new drain.
     this.#draining = false
   }
 
@@ -190,13 +190,13 @@ export class SqliteWriteQueue {
   #writeInline (): void {
     const before = this.#flushing
     this.#start()
-    // The start has made its first step when it found nothing under way.
+    // If nothing was under way, `#start` has done a step already.
     if (before === undefined) return
     const batch = before.writes.size > 0 ? before : this.#gathering
     try {
       if (batch !== undefined) this.#options.database.use((connection) => this.#writeSome(connection, batch, stepClock()))
     } catch {
-      // The batch itself meets the same error, and tells those who wait.
+      // The batch meets the same error later and rejects its writes.
     }
   }
 

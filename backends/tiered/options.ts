@@ -50,7 +50,7 @@ const tiers: Check<readonly BackendChoice[]> = (value, who) => {
   })
 }
 
-/** The settings that `options` stand for. Throws CACHE_ERR_OPTION. */
+/** Returns the settings for `options`. Throws CACHE_ERR_OPTION. */
 export function readOptions (options: TieredOptions): Settings {
   const given = checkOptions<TieredOptions>('tiered', options, { tiers, nearTtl: duration(), deadline: duration() })
   const checked = given.tiers ?? tiers(undefined, 'tiered.tiers')

@@ -1,8 +1,8 @@
-// unstorage: loaded when needed, and a storage around a driver that was handed over.
+// unstorage: loaded when it is needed to make a storage for a driver that was handed over.
 import { CACHE_ERR_DEPENDENCY_MISSING } from '../../registry/errors.js'
 import type { LentStorage, Settings, UnstorageDriver } from './options.js'
 
-/** A storage, and how it is ended when it is ours. */
+/** A storage, and how it is closed unless it is caller-owned. */
 export interface Opened {
   readonly storage: LentStorage
   readonly driver: UnstorageDriver
@@ -15,7 +15,7 @@ interface Package {
 
 const PACKAGE = 'unstorage'
 
-/** The storage that was lent, or one around the driver. Throws CACHE_ERR_DEPENDENCY_MISSING when unstorage is not installed. */
+/** The caller-owned storage, or one for the driver. Throws CACHE_ERR_DEPENDENCY_MISSING if unstorage is not installed. */
 export async function openStorage (
   { storage, driver, prefix }: Settings, load: () => Promise<unknown> = () => import('unstorage')
 ): Promise<Opened> {

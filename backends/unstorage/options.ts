@@ -1,10 +1,10 @@
-// The options of the backend `unstorage`: their shape, their defaults, their checks. Drivers are never shown: they hold passwords.
+// The options of the backend `unstorage`: their shape, their defaults, their checks. Drivers are never shown, because they hold passwords.
 import {
   checkOptions, discreet, duration, exactlyOne, hasMethods, kindOf, storePrefix, type Check, type Duration
 } from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 
-/** A driver of unstorage, as far as it is looked at. */
+/** A driver of unstorage, as far as it is checked. */
 export interface UnstorageDriver {
   /** The driver's own name. */
   readonly name?: string
@@ -12,39 +12,39 @@ export interface UnstorageDriver {
   readonly options?: any
   /** Whether there is something under `key`. */
   hasItem (key: string, options: any): any
-  /** What lies under `key`, as text. */
+  /** The value under `key`, as text. */
   getItem (key: string, options?: any): any
   /** All keys. */
   getKeys (base: string, options: any): any
 }
 
-/** A storage of unstorage, as far as one that is lent is used. */
+/** A caller-owned storage of unstorage, as far as it is used. */
 export interface LentStorage {
   /** Whether there is something under `key`. */
   hasItem (key: string): Promise<boolean>
-  /** The bytes under `key`, in whatever shape the driver has them. */
+  /** The bytes under `key`, in the driver's own type. */
   getItemRaw (key: string): Promise<any>
-  /** Keeps bytes, for `ttl` seconds where the driver knows that. */
+  /** Stores bytes, for `ttl` seconds if the driver supports that. */
   setItemRaw (key: string, value: any, options?: any): Promise<void>
-  /** Forgets `key`. */
+  /** Deletes `key`. */
   removeItem (key: string): Promise<void>
   /** The keys that begin with `base`. */
   getKeys (base?: string): Promise<string[]>
-  /** Where a key belongs: its `driver` for one. */
+  /** The mount of a key, with its `driver`. */
   getMount (key?: string): any
 }
 
 /** Options of the backend `unstorage`. Exactly one of `driver` and `storage` is given. */
 export interface UnstorageOptions {
-  /** A driver, `fsDriver({ base: 'cache' })` for one. It is handed over: it is disposed of when the cache closes. @default none */
+  /** A driver, for example `fsDriver({ base: 'cache' })`. It is handed over: closing the cache disposes it. @default none */
   driver?: UnstorageDriver
-  /** A storage that the application has. It is caller-owned: it is not disposed of when the cache closes. @default none */
+  /** A caller-owned storage. Closing the cache does not dispose it. @default none */
   storage?: LentStorage
-  /** What every key begins with; no other key is touched. @default 'frc' */
+  /** The prefix of all keys. No other key is touched. @default 'frc' */
   prefix?: string
-  /** How long one call of the driver may take before it has failed. @default '1s' */
+  /** The timeout of a call to the driver. @default '1s' */
   timeout?: Duration
-  /** How often expired entries are removed from a store that doesn't do it by itself. @default '10m' */
+  /** How often expired entries are removed from a store that does not do it itself. @default '10m' */
   cleanupInterval?: Duration
 }
 
@@ -79,14 +79,14 @@ const driver: Check<UnstorageDriver> = (value, who) => {
 
 const storage = discreet<LentStorage>('a storage made with createStorage', isStorage)
 
-/** Throws CACHE_ERR_OPTION when the driver would silently discard what is written. */
+/** Throws CACHE_ERR_OPTION for a read-only driver, which would silently discard writes. */
 export function assertWritable (driver: UnstorageDriver, who: string): void {
   const isReadOnly = (driver.options as { readOnly?: unknown } | undefined)?.readOnly === true
   if (!isReadOnly && hasMethods(driver, 'removeItem') && (hasMethods(driver, 'setItem') || hasMethods(driver, 'setItemRaw'))) return
   throw new CACHE_ERR_OPTION(who, 'a driver of unstorage that can write', 'one that can only read')
 }
 
-/** The settings that `options` stand for. Throws CACHE_ERR_OPTION. */
+/** Returns the settings for `options`. Throws CACHE_ERR_OPTION. */
 export function readOptions (options: UnstorageOptions): Settings {
   const given = checkOptions<UnstorageOptions>('unstorage', options, {
     driver, storage, prefix: storePrefix, timeout: duration(), cleanupInterval: duration()

@@ -1,4 +1,4 @@
-// What is asked of unstorage: frames as bytes; what drivers answer in place of throwing, or do not do without a word, is a failure.
+// A storage of unstorage as a byte store. Errors that drivers return, and deletes that they silently skip, are failures.
 import type { ByteStore, Listed } from '../../registry/byte-store.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import type { Opened } from './driver.js'
@@ -6,11 +6,11 @@ import type { LentStorage } from './options.js'
 
 const SECOND_MS = 1_000
 const NAME = /^[0-9a-f]{64}$/
-// As unstorage marks the bytes that it hands to drivers for text.
+// How unstorage marks bytes that it passes to drivers as text.
 const BASE64 = 'base64:'
 const NOTHING = Buffer.alloc(0)
 
-// Drivers that keep an item for the time that they are told.
+// Drivers that support a lifetime.
 const FORGETTING = ['redis', 'upstash', 'vercel-kv', 'cloudflare-kv-binding', 'cloudflare-kv-http', 'deno-kv', 'vercel-runtime-cache']
 
 /** A storage as a store of bytes. */
@@ -19,7 +19,7 @@ export class UnstorageStore implements ByteStore {
   readonly #storage: LentStorage
   readonly #end: () => Promise<void>
   readonly #prefix: string
-  /** What was stored last: a list without it is none. */
+  /** The last stored name. A list without it is wrong. */
   #latest: string | undefined
   #closed = false
 
@@ -36,7 +36,7 @@ export class UnstorageStore implements ByteStore {
 
   async set (name: string, bytes: Uint8Array, lifeMs: number): Promise<void> {
     const value = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    // Whole seconds and one more, so that no store is told 0 or forgets too early. The instant in the frame counts.
+    // Rounded up to whole seconds, plus one, so that no store gets 0 or removes it too early. The exact expiry is in the record.
     await this.#storage.setItemRaw(this.#prefix + name, value, { ttl: Math.ceil(lifeMs / SECOND_MS) + 1 })
     this.#latest = name
   }
@@ -44,7 +44,7 @@ export class UnstorageStore implements ByteStore {
   async delete (name: string): Promise<void> {
     if (this.#latest === name) this.#latest = undefined
     if (await this.#remove(name)) return
-    // Either the driver keeps it, or somebody has set it since: then, once it was removed again, something else lies there.
+    // Either the driver did not remove it, or it was set again since. Only in the second case does another removal change what is there.
     const before = await this.get(name).catch(noBytes)
     if (await this.#remove(name)) return
     const after = await this.get(name).catch(noBytes)
@@ -70,7 +70,7 @@ export class UnstorageStore implements ByteStore {
     await this.#end()
   }
 
-  /** Whether it is gone afterwards: a storage doesn't tell whether it removed anything, and some drivers keep it to themselves, too. */
+  /** Removes an item. Returns whether it is gone, because neither storages nor all drivers report that. */
   async #remove (name: string): Promise<boolean> {
     if (this.#closed) throw new CACHE_ERR_CLOSED('unstorage.delete')
     await this.#storage.removeItem(this.#prefix + name)
@@ -86,7 +86,7 @@ function failure (operation: string, why: string): Error {
   return new CACHE_ERR_BACKEND_FAILED('unstorage', operation, why)
 }
 
-/** The bytes that a driver answered with. Throws an error that came as an answer, as that of a file which can't be read does. */
+/** The bytes in a driver's result. Throws an error that was returned as a result, for a file that can't be read, for example. */
 function bytesOf (answer: unknown): Uint8Array | undefined {
   if (answer === undefined || answer === null) return undefined
   if (answer instanceof Error) throw answer
