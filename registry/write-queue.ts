@@ -10,18 +10,18 @@ export interface Write {
 export interface WriteQueueOptions<W extends Write> {
   /** Carries a write out. Until this settles, well or not, no other write of the key begins. */
   readonly carryOut: (write: W) => MaybePromise<unknown>
-  /** Sets that are carried out at a time, and as many deletes beside them. @default Infinity */
+  /** Limit on concurrent sets, and a separate one on concurrent deletes. @default Infinity */
   readonly maxRunning?: number
-  /** Keys with a write at most. @default Infinity */
+  /** Limit on keys with pending writes. @default Infinity */
   readonly maxKeys?: number
-  /** Bytes of all writes at most, as `bytesOf` counts them. Deletes are never refused for that. @default Infinity */
+  /** Limit on the bytes of pending writes, as `bytesOf` counts them. It does not apply to deletes. @default Infinity */
   readonly maxBytes?: number
   readonly bytesOf?: (write: W) => number
   /** The error with which a write beyond these bounds rejects. */
   readonly tooMany?: (write: W) => Error
-  /** Whether a set that waits replaces a delete that waits. By default both are carried out, since a set may fail. @default false */
+  /** Whether a set replaces a delete that waits. By default both are carried out, because the set may fail. @default false */
   readonly setsReplaceDeletes?: boolean
-  /** Whether a write that failed settles as the later one of its key does, when one waits. @default never */
+  /** Whether a failed write settles with a later one of its key that waits. @default never */
   readonly settlesWithNext?: (write: W, error: unknown) => boolean
   /** Called when a write has to wait for another one of its key. */
   readonly onFollowed?: (key: string) => void
@@ -89,7 +89,7 @@ export class WriteQueue<W extends Write> {
     return [...this.#byKey.keys()].filter((key) => key.startsWith(prefix))
   }
 
-  /** Carries a write out when the one before it has settled. Settles as it does, or as a later one that replaced it. */
+  /** Carries a write out once the key's previous one has settled. Settles with it, or with a later one that replaced it. */
   put (write: W): Promise<void> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed(write))
     const bytes = this.#options.bytesOf?.(write) ?? 0
@@ -100,7 +100,7 @@ export class WriteQueue<W extends Write> {
     })
   }
 
-  /** Nobody awaits `write` any more. A set that has not begun is dropped; a delete is carried out all the same. */
+  /** The caller no longer awaits `write`. A set that has not begun is dropped; a delete is still carried out. */
   giveUp (write: W): void {
     const writes = this.#byKey.get(write.key)
     for (const job of [writes?.running, writes?.delete, writes?.set]) job?.waiters.delete(write)
@@ -116,7 +116,7 @@ export class WriteQueue<W extends Write> {
       new Promise<void>((resolve) => { waiters.set({}, { resolve, reject: () => resolve() }) })))
   }
 
-  /** Whatever has not settled rejects with `refused`, and so does whatever is put; nothing more begins. May be called twice. */
+  /** Rejects pending and later writes with `refused`. Nothing more begins. May be called twice. */
   close (refused: (write: W) => Error): void {
     this.#closed = refused
     for (const { write, waiters } of this.#jobs()) {
@@ -174,7 +174,7 @@ export class WriteQueue<W extends Write> {
     }
   }
 
-  /** Never rejects: a failure belongs to those who await the write. */
+  /** Never rejects: failures reject the writes. */
   async #run (writes: KeyWrites<W>, kind: Kind): Promise<void> {
     const job = writes.running = writes[kind]!
     const { key } = job.write
