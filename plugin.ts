@@ -96,13 +96,13 @@ function checkScope (fastify: FastifyInstance, decorateAs: string): void {
   if (Object.hasOwn(fastify, decorateAs) || (there !== undefined && !(there instanceof ResponseCache))) {
     const taker = fastify.hasPlugin('@fastify/caching')
       ? '@fastify/caching took it'
-      : 'another plugin took it, @fastify/caching for one does'
-    throw new CACHE_ERR_OPTION(`${NAME}.decorateAs`, 'a name that is free',
-      `'${decorateAs}': ${taker}. Choose another, { decorateAs: 'responseCache' } say`)
+      : 'another plugin took it, as @fastify/caching does for example'
+    throw new CACHE_ERR_OPTION(`${NAME}.decorateAs`, 'an unused name',
+      `'${decorateAs}': ${taker}. Choose another, for example { decorateAs: 'responseCache' }`)
   }
   if (fastify.hasReplyDecorator('cache') && !fastify.hasReplyDecorator(kFill)) {
     throw new CACHE_ERR_OPTION(NAME, 'the only plugin that decorates the reply with \'cache\'',
-      'an application in which another plugin did')
+      'an application in which another plugin has done that')
   }
 }
 

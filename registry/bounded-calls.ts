@@ -29,7 +29,7 @@ export class BoundedCalls {
     })
     this.#waits = new Timeouts(timeoutMs, (operation) => {
       this.timeouts++
-      return this.failure(operation, `the store has not answered within ${timeoutMs} ms`)
+      return this.failure(operation, `the store did not respond within ${timeoutMs} ms`)
     })
   }
 

@@ -118,7 +118,7 @@ export class ByteScan {
     await this.#remove(one)
     const left = held === undefined ? undefined : await calls.run('clear', () => store.get(one.name))
     if (left !== undefined && Buffer.compare(left, held!) === 0) {
-      throw calls.failure('clear', 'the store still has what it was told to delete')
+      throw calls.failure('clear', 'the store still has a value that it was told to delete')
     }
   }
 

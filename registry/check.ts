@@ -75,10 +75,10 @@ export function discreet<T> (expected: string, holds: (value: unknown) => boolea
 export const isPositiveInteger = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) > 0
 export const positiveInteger = expects<number>('a positive integer', isPositiveInteger)
 export const boolean = expects<boolean>('true or false', (value) => typeof value === 'boolean')
-export const text = expects<string>('a string that is not empty', (value) => typeof value === 'string' && value !== '')
+export const text = expects<string>('a non-empty string', (value) => typeof value === 'string' && value !== '')
 export const isTextList = (value: unknown): boolean =>
   Array.isArray(value) && value.every((item) => typeof item === 'string' && item !== '')
-export const textList = expects<readonly string[]>('an array of strings that are not empty', isTextList)
+export const textList = expects<readonly string[]>('an array of non-empty strings', isTextList)
 
 /**
  * The prefix of our keys in a store that others use too: short, and without capitals, because some stores ignore case.

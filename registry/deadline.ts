@@ -7,10 +7,10 @@ const HELD_UP_MS = 20
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /** The error of a call whose deadline has passed. */
-export const NO_ANSWER = new Error('no answer before the deadline')
+export const NO_ANSWER = new Error('no response before the deadline')
 
 /** The same, when either the backend or this process may have been too slow. */
-export const HELD_UP = new Error('no answer before the deadline, while the event loop of this process was held up')
+export const HELD_UP = new Error('no response before the deadline, while the event loop of this process was held up')
 
 /** Whether a timer due at `dueAt`, in `performance.now()`, fires so late that the event loop was held up. */
 export function isHeldUp (dueAt: number, at = performance.now()): boolean {

@@ -82,7 +82,7 @@ function octal ({ mode }: Stats): string {
 export function spoiltNotice (log: CacheLog): (path: string) => void {
   let isNoted = false
   return (path) => {
-    if (!isNoted) log.warn({ path }, 'cache: everybody could write this file, so it is deleted, and so is every other one like it')
+    if (!isNoted) log.warn({ path }, 'cache: everybody could write this file, so it is deleted, as is every other file like it')
     isNoted = true
   }
 }

@@ -65,10 +65,10 @@ export class Registry {
   /** Adds a backend under `name`. Returns the registry. Throws CACHE_ERR_BACKEND_DUPLICATE if the name is taken. */
   add<Name extends BackendName> (name: Name, load: BackendLoader<BackendOptions[NoInfer<Name>]>): this {
     if (typeof name !== 'string' || name.length === 0) {
-      throw new CACHE_ERR_OPTION('registry.add(name)', 'a string that is not empty', show(name))
+      throw new CACHE_ERR_OPTION('registry.add(name)', 'a non-empty string', show(name))
     }
     if (typeof load !== 'function') {
-      throw new CACHE_ERR_OPTION(`registry.add('${name}', load)`, 'a function that answers a backend definition', show(load))
+      throw new CACHE_ERR_OPTION(`registry.add('${name}', load)`, 'a function that returns a backend definition', show(load))
     }
     if (this.#loaders.has(name)) throw new CACHE_ERR_BACKEND_DUPLICATE(name)
     this.#loaders.set(name, load)
@@ -91,7 +91,7 @@ export class Registry {
     const definition = await load()
     if (typeof definition?.create !== 'function') {
       throw new CACHE_ERR_BACKEND_CONTRACT(
-        name, "a definition made with defineBackend({ name, create }), which registry.add's function answers", show(definition))
+        name, 'a definition made with defineBackend({ name, create }), returned by the function given to registry.add', show(definition))
     }
     const lent: BackendContext = {
       now: context.now ?? Date.now,

@@ -88,7 +88,7 @@ export class HttpBackend implements CacheBackend {
           }, timeoutMs)
       const kind = changeOutcome(answer, entry === undefined)
       if (kind === 'done') return { kind }
-      const failure = this.#connection.failure(operation, `the service answered ${answer.status}`)
+      const failure = this.#connection.failure(operation, `the service responded with ${answer.status}`)
       const error = isTooLarge(answer) ? refusal(failure) : failure
       return kind === 'refused' ? { kind, error } : { kind, error, retryAfterMs: retryAfterMs(answer, this.#now()) }
     } catch (error) {

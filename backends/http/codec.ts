@@ -43,13 +43,13 @@ export function expiresAtField (expiresAt: number): string {
  */
 export function entryIn ({ status, headers, body }: Answer, digest: string): StoredEntry | undefined | string {
   if (isMissing(status)) return undefined
-  if (status !== 200) return `the service answered ${status}`
+  if (status !== 200) return `the service responded with ${status}`
   const field = headers[EXPIRES_AT_FIELD]
   const expiresAt = typeof field === 'string' && /^\d{1,16}$/.test(field) ? Number(field) : NaN
-  if (!Number.isSafeInteger(expiresAt)) return `the service answered without a valid ${EXPIRES_AT_FIELD}`
+  if (!Number.isSafeInteger(expiresAt)) return `the service responded without a valid ${EXPIRES_AT_FIELD}`
   const end = body.byteLength - SEAL_BYTES
   const seal = Buffer.from(body.buffer, body.byteOffset + Math.max(end, 0), Math.min(body.byteLength, SEAL_BYTES))
-  if (seal.toString('hex') !== digest) return 'the service answered with something else than was asked for'
+  if (seal.toString('hex') !== digest) return 'the service responded with something other than what was asked for'
   return { value: body.subarray(0, end), expiresAt }
 }
 

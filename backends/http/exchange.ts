@@ -63,7 +63,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#headers = headers
     if (!this.#isRead()) return
     const encoding = headers['content-encoding']
-    if (encoding !== undefined && encoding !== 'identity') this.end(new Error('the answer has a content-encoding that was not asked for'))
+    if (encoding !== undefined && encoding !== 'identity') this.end(new Error('the response has a content-encoding that was not asked for'))
     else if (Number(headers['content-length']) > this.#maxBodyBytes) this.#isTooLarge()
   }
 
@@ -112,11 +112,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #isTooLarge (): void {
-    this.end(new Error(`the answer is larger than ${this.#maxBodyBytes} bytes`))
+    this.end(new Error(`the response is larger than ${this.#maxBodyBytes} bytes`))
   }
 }
 
-const late = (ms: number): Error => new Error(`no answer within ${Math.round(Math.max(ms, 0))} ms`)
+const late = (ms: number): Error => new Error(`no response within ${Math.round(Math.max(ms, 0))} ms`)
 
 function waitFor (ms: number, act: () => void): Wait {
   return new Deadline(Math.max(ms, 0)).wait(act, { ref: false })

@@ -22,7 +22,7 @@ export class Commands {
     this.timeoutMs = timeoutMs
     this.#waits = new Timeouts(timeoutMs, () => {
       this.timeouts++
-      return failure('ETIMEDOUT', `no answer within ${timeoutMs} ms`)
+      return failure('ETIMEDOUT', `no response within ${timeoutMs} ms`)
     })
   }
 

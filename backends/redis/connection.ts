@@ -59,7 +59,7 @@ function callerConnection (find: () => Client): ClientConnection {
       const client = find()
       // A lazy client connects with its first command.
       if (client.status === 'ready' || client.status === 'wait') return client
-      throw failure('ENOTCONN', `the client that was lent is not connected, its status is '${client.status}'`)
+      throw failure('ENOTCONN', `the caller-owned client is not connected, its status is '${client.status}'`)
     },
     heard (failed) {
       if (LEFT_FOR.has(failed.code)) failed.message += LENT_ADVICE
@@ -71,7 +71,7 @@ function callerConnection (find: () => Client): ClientConnection {
 
 // Only the options of the caller-owned client can end its connection.
 const LENT_ADVICE =
-  '; the client was lent, so give it reconnectOnError, or the backend a connection of its own, to follow a failover behind one address'
+  '; the client is caller-owned: give it reconnectOnError, or give the backend a connection of its own, to follow a failover behind one address'
 
 /** Looked up for each command, because a plugin that is registered after ours decorates the application later. */
 function clientOf (namespace: string, { decoration }: BackendContext): Client {

@@ -154,7 +154,7 @@ export class CacheDatabase {
 
   #noteSpoilt (file: string): void {
     const { path } = this.#settings
-    this.#log.warn({ path, file }, 'cache: everybody could write the SQLite file or one beside it; all are deleted and begun anew')
+    this.#log.warn({ path, file }, 'cache: everybody could write the SQLite file or one beside it; all are deleted and started anew')
   }
 
   /** Repairs the cause of an error, if possible. Returns whether it did. */
@@ -172,7 +172,7 @@ export class CacheDatabase {
     const { table } = this.#settings
     if (performance.now() - this.#notedAt < NOTICE_GAP_MS) return
     this.#notedAt = performance.now()
-    this.#log.warn({ table }, 'cache: the SQLite table was dropped or altered by somebody else; it is made again, empty')
+    this.#log.warn({ table }, 'cache: the SQLite table was dropped or altered by somebody else; it was created again, empty')
   }
 
   #rebuild (error: unknown): true {
@@ -209,7 +209,7 @@ export class CacheDatabase {
   #dropUnlogged (): void {
     const { path } = this.#settings
     removeAll(path, this.#identity)
-    this.#log.warn({ path }, 'cache: the log beside the SQLite file was removed while it was open; both are deleted and begun anew')
+    this.#log.warn({ path }, 'cache: the log beside the SQLite file was removed while it was open; both are deleted and started anew')
   }
 
   #disconnect (): void {

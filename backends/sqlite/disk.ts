@@ -81,6 +81,6 @@ export class Disk {
     if (at - this.#loggedAt < LOG_GAP_MS) return
     this.#loggedAt = at
     log.warn({ err, path: database.path },
-      'cache: there is no room for the SQLite file; it was deleted, with all that it held, and a new one is used')
+      'cache: there is no room for the SQLite file; it was deleted with everything in it, and a new one is used')
   }
 }

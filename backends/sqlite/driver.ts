@@ -58,7 +58,7 @@ export function driverWarning (driver: string | undefined, node: string): string
   const [major, minor] = node.split('.').map(Number) as [number, number]
   const isNodeAffected = major > 24 || (major === 24 && minor >= 19)
   if (!isNodeAffected || driver === undefined || Number.parseInt(driver) >= 13) return undefined
-  return `cache: ${PACKAGE} ${driver} aborts the process at some garbage collection on Node 24.19 and later; run npm install ${PACKAGE}@13`
+  return `cache: ${PACKAGE} ${driver} can abort the process during garbage collection on Node 24.19 and later; run npm install ${PACKAGE}@13`
 }
 
 function codeOf (error: unknown): string {

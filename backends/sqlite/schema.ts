@@ -100,6 +100,6 @@ function formatOf (sql: string): number | undefined {
 }
 
 function refuseForeign (name: string): never {
-  const expected = 'a name that is free in this database, or a table that this backend made; choose another name'
-  throw new CACHE_ERR_OPTION('sqlite.table', expected, `'${name}', which is somebody else's`)
+  const expected = 'a name that is unused in this database, or a table that this backend created; choose another name'
+  throw new CACHE_ERR_OPTION('sqlite.table', expected, `'${name}', which something else created`)
 }

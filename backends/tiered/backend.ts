@@ -122,7 +122,7 @@ export class TieredBackend implements CacheBackend {
     const which = `tier ${failed + 1} of ${outcomes.length}, '${this.#tiers[failed]!.name}',`
     const why = operation === 'close'
       ? `${which} did not close`
-      : `${which} did not confirm it; until it has, it is not asked about what this changes`
+      : `${which} did not confirm it; until it does, the entries that this changes are not read from it`
     const error = new CACHE_ERR_BACKEND_FAILED('tiered', operation, why, { cause: outcomes[failed]!.error })
     // If another tier works, or the error is only a refusal, the guard need not pause the whole backend.
     const isPartial = outcomes.some((outcome) => outcome === undefined || isRefusal(outcome.error))

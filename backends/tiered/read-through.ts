@@ -34,7 +34,7 @@ class OneRead implements Asking {
 
 /** The error if all tiers are unavailable. If one of them has no entry, the read is a miss. */
 function failure ({ tiers }: Shared, operation: string): Error {
-  return new CACHE_ERR_BACKEND_FAILED('tiered', operation, 'no tier could say', {
+  return new CACHE_ERR_BACKEND_FAILED('tiered', operation, 'no tier could tell', {
     cause: tiers.findLast(({ error }) => error !== undefined)?.error
   })
 }

@@ -41,9 +41,9 @@ export class Tier {
     this.#now = now
     this.#pause = new TierPause(now)
     this.#writes = new TierWriteQueue(backend, this.#pause, () => {
-      const cure = backend.clear === undefined ? "which it can't; restart to use it again" : 'which is tried again and again'
+      const cure = backend.clear === undefined ? "which it can't; restart to use it again" : 'which is retried'
       log.warn({ tier: name, unconfirmed: MAX_UNCONFIRMED },
-        `cache: a tier did not confirm too many changes, nothing is read from it until it was cleared, ${cure}`)
+        `cache: too many changes were not confirmed by a tier, nothing is read from it until it has been cleared, ${cure}`)
     })
   }
 
@@ -69,7 +69,7 @@ export class Tier {
     const asked = keys.filter((key) => !this.isInDoubt(key))
     if (this.backend.getMany === undefined || asked.length < 2) return all(keys.map((key) => this.read(key, asking)))
     const answers = this.#ask(() => this.backend.getMany!(asked), asking, (values): ReadonlyMap<string, Read> => {
-      if (!Array.isArray(values) || values.length !== asked.length) throw new TypeError('the answer is not a list of as many entries')
+      if (!Array.isArray(values) || values.length !== asked.length) throw new TypeError('the result is not a list with a value for each key')
       return new Map(asked.map((key, index) => [key, this.#checked(values[index])]))
     })
     return andThen(answers, (reads) => keys.map((key) => {
@@ -83,7 +83,7 @@ export class Tier {
     const standing = this.#writes.standing(key)
     if (standing !== undefined) return this.#alive(standing.entry) !== undefined
     return this.#ask(() => this.backend.has!(key), asking, (answer) => {
-      if (typeof answer !== 'boolean') throw new TypeError('the answer is not true or false')
+      if (typeof answer !== 'boolean') throw new TypeError('the result is not true or false')
       return answer
     })
   }
@@ -148,7 +148,7 @@ export class Tier {
   #checked (answer: unknown): StoredEntry | undefined {
     if (answer === undefined) return undefined
     const { value, expiresAt } = (answer ?? {}) as Partial<StoredEntry>
-    if (!(value instanceof Uint8Array) || typeof expiresAt !== 'number') throw new TypeError('the answer is not an entry')
+    if (!(value instanceof Uint8Array) || typeof expiresAt !== 'number') throw new TypeError('the result is not an entry')
     return this.#alive(answer as StoredEntry)
   }
 

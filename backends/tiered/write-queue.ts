@@ -107,7 +107,7 @@ export class TierWriteQueue {
         throw new Error('too many changes are under way')
       }
       // A delete is always tried: it is an explicit call, and its failure must be reported.
-      if (entry !== undefined && !this.#pause.admits()) throw new Error('it fails, and is left alone for a moment')
+      if (entry !== undefined && !this.#pause.admits()) throw new Error('it is failing and is left alone for a moment')
       answer = entry === undefined ? this.#backend.delete(key) : this.#backend.set(key, entry)
     } catch (error) {
       this.#over(key, known ?? this.#open(key), { error })

@@ -69,9 +69,9 @@ export interface Settings {
 const isStorage = (value: unknown): boolean => hasMethods(value, 'hasItem', 'getItemRaw', 'setItemRaw', 'removeItem', 'getKeys', 'getMount')
 
 const driver: Check<UnstorageDriver> = (value, who) => {
-  const expected = 'a driver of unstorage that can write'
+  const expected = 'an unstorage driver that can write'
   if (isStorage(value)) throw new CACHE_ERR_OPTION(who, expected, 'a storage, which is the option storage')
-  if (typeof value === 'function') throw new CACHE_ERR_OPTION(who, expected, 'a function: call it, its answer is the driver')
+  if (typeof value === 'function') throw new CACHE_ERR_OPTION(who, expected, 'a function: call it, it returns the driver')
   if (!hasMethods(value, 'hasItem', 'getItem', 'getKeys')) throw new CACHE_ERR_OPTION(who, expected, kindOf(value))
   assertWritable(value as UnstorageDriver, who)
   return value as UnstorageDriver
@@ -83,7 +83,7 @@ const storage = discreet<LentStorage>('a storage made with createStorage', isSto
 export function assertWritable (driver: UnstorageDriver, who: string): void {
   const isReadOnly = (driver.options as { readOnly?: unknown } | undefined)?.readOnly === true
   if (!isReadOnly && hasMethods(driver, 'removeItem') && (hasMethods(driver, 'setItem') || hasMethods(driver, 'setItemRaw'))) return
-  throw new CACHE_ERR_OPTION(who, 'a driver of unstorage that can write', 'one that can only read')
+  throw new CACHE_ERR_OPTION(who, 'an unstorage driver that can write', 'a read-only driver')
 }
 
 /** Returns the settings for `options`. Throws CACHE_ERR_OPTION. */

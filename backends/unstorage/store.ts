@@ -59,7 +59,7 @@ export class UnstorageStore implements ByteStore {
     const names = new Set(
       keys.filter((key) => key.startsWith(this.#prefix)).map((key) => key.slice(this.#prefix.length)).filter((name) => NAME.test(name)))
     if (latest !== undefined && !names.has(latest) && await this.#storage.hasItem(this.#prefix + latest)) {
-      throw failure('list', 'the driver does not list what it holds')
+      throw failure('list', 'the driver can not list its keys')
     }
     for (const name of names) yield { name }
     return undefined

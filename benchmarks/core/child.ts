@@ -32,14 +32,14 @@ export class Child {
     })
   }
 
-  /** What the other side answers. Rejects with its error, when it ends, and when there is no answer within `withinMs`. */
+  /** What the other side answers. Rejects with its error, when it ends, and when there is no response within `withinMs`. */
   async call<T> (call: string, argument: unknown, withinMs: number): Promise<T> {
     const id = ++this.#asked
     let timer: NodeJS.Timeout | undefined
     try {
       return await new Promise<T>((resolve, reject) => {
         this.#waiting.set(id, { resolve, reject })
-        timer = setTimeout(() => reject(new Error(`no answer within ${Math.round(withinMs / 1_000)} s`)), withinMs)
+        timer = setTimeout(() => reject(new Error(`no response within ${Math.round(withinMs / 1_000)} s`)), withinMs)
         if (!this.#process.connected) reject(new Error('its process has ended'))
         else this.#process.send({ id, call, argument } satisfies Question)
       })

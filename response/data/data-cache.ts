@@ -145,7 +145,7 @@ export class DataCache {
   }
 
   #failed (err: unknown): void {
-    this.#services.log.warn('producer', { err: safeError(err) }, 'cache: a producer failed, its stale value was answered')
+    this.#services.log.warn('producer', { err: safeError(err) }, 'cache: a producer failed, its stale value was returned')
   }
 
   /** What the producer makes, one at a time for a key. */
@@ -225,7 +225,7 @@ export class DataCache {
     if (tags.length === 0) return []
     const { guard, backendName } = this.#services
     const stamps = await this.#services.tags.stamped(tags, guard.deadline())
-    if (stamps === UNAVAILABLE) throw new CACHE_ERR_BACKEND_FAILED(backendName, 'get', 'no answer for the tags; the log says why')
+    if (stamps === UNAVAILABLE) throw new CACHE_ERR_BACKEND_FAILED(backendName, 'get', 'the tags could not be read; the log says why')
     return stamps
   }
 
@@ -252,7 +252,7 @@ export class DataCache {
   }
 
   #key (key: unknown): string {
-    if (typeof key !== 'string' || key === '') throw new CACHE_ERR_OPTION('cache key', 'a string that is not empty', show(key))
+    if (typeof key !== 'string' || key === '') throw new CACHE_ERR_OPTION('cache key', 'a non-empty string', show(key))
     return dataKey(this.#services.namespace, key)
   }
 }

@@ -41,19 +41,19 @@ const CHECKS = {
 }
 
 const BECAUSE: Readonly<Record<Exclude<Explained['reason'], BypassReason> | 'no-store', string>> = {
-  fresh: 'what is stored is fresh',
-  'while-revalidate': 'what is stored is stale, and sent while one refresh runs',
-  'max-stale': 'what is stored is stale, and the request says that this will do',
-  uncached: 'no cached route answers this request',
-  absent: 'nothing is stored for it',
-  variant: 'what is stored is for other values of the fields that Vary names, or for a request that hooks rewrote (no hook ran for this one)',
-  invalidated: 'what is stored has a tag that was invalidated',
-  stale: 'what is stored is stale, and the handler is asked whether it still holds, or for a new one',
-  request: "the request's Cache-Control asks for another one than is stored",
-  'only-if-cached': 'nothing fit to be sent is stored, and the request forbids to ask the handler: 504',
-  damaged: 'what is stored can not be believed: damaged, or not ours',
-  head: 'nothing is stored, and a HEAD never makes an entry',
-  unavailable: 'the backend does not answer',
+  fresh: 'the stored response is fresh',
+  'while-revalidate': 'the stored response is stale, and is served while a refresh runs',
+  'max-stale': 'the stored response is stale, and the request accepts that',
+  uncached: 'no cached route handles this request',
+  absent: 'nothing is stored for this request',
+  variant: 'the stored responses are for other values of the fields that Vary names, or for a request that hooks rewrote (no hook ran for this one)',
+  invalidated: 'the stored response has a tag that was invalidated',
+  stale: 'the stored response is stale, so the handler validates it or makes a new one',
+  request: "the request's Cache-Control does not accept the stored response",
+  'only-if-cached': 'no stored response can be served, and the request forbids asking the handler: 504',
+  damaged: 'the stored entry is damaged, or was not written by this cache',
+  head: 'nothing is stored, and a HEAD request never creates an entry',
+  unavailable: 'the backend does not respond',
   'no-store': "the request's Cache-Control says no-store"
 }
 
@@ -95,8 +95,8 @@ async function explained (services: Services, located: Located | undefined, requ
 
 function bypassed ({ observer: { status } }: Services, route: CachedRoute, reason: BypassReason, fault: unknown): Explained {
   const why = reason === 'key'
-    ? `the key function gave no usable string${fault instanceof Error ? ` (${fault.message})` : ''}; no hook ran, so what hooks put on a request was not there`
-    : reason === 'no-store' ? BECAUSE['no-store'] : `the request goes past the cache: ${reason}`
+    ? `the key function returned no usable string${fault instanceof Error ? ` (${fault.message})` : ''}; no hook ran, so nothing that hooks add to a request was there`
+    : reason === 'no-store' ? BECAUSE['no-store'] : `the request bypasses the cache: ${reason}`
   return { decision: 'bypass', reason, because: why, cacheStatus: status.of({ name: 'bypass', reason }), route: route.name }
 }
 

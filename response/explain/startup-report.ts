@@ -111,7 +111,7 @@ const isDefault = (statuses: ReadonlySet<number>): boolean => [...statuses].join
 const RULES: readonly Rule[] = [
   (cached) => ({
     routes: namesOf(cached.filter(({ policy }) => policy.ttlMs === undefined && !policy.heuristic && isDefault(policy.statuses))),
-    message: 'no ttl: only answers that say themselves how long they are fresh are stored; give the route a ttl, or heuristic: true'
+    message: 'no ttl: only responses that state their own freshness are stored; give the route a ttl, or heuristic: true'
   }),
   (cached) => ({
     routes: namesOf(cached.filter(({ policy }) => policy.ttlMs === undefined && !isDefault(policy.statuses))),
@@ -125,19 +125,19 @@ const RULES: readonly Rule[] = [
   }),
   (cached, { isOneOfSeveral, nearTtlMs }) => ({
     routes: isOneOfSeveral && nearTtlMs > LONGEST_NEAR_TTL_MS ? namesOf(cached) : [],
-    message: `the backend 'tiered' has a nearTtl of ${seconds(nearTtlMs)}: for so long this process goes on serving what another one has invalidated by URL, route or key; make it 1 s or less, or leave it out`
+    message: `the backend 'tiered' has a nearTtl of ${seconds(nearTtlMs)}: for that long this process may serve what another process has invalidated by URL, route or key; set it to 1 s or less, or leave it out`
   }),
   (cached, { authPlugins }) => ({
     routes: namesOf(cached.filter(({ policy, guards }) =>
       policy.credentials === 'ignore' && !isPersonal(policy) && (guards.length > 0 || authPlugins.length > 0))),
-    message: `credentials: 'ignore' in an application that tells users apart${authPlugins.length > 0 ? ` (${authPlugins.join(', ')})` : ''}: what the handler answers one user others are given; leave it out, or name the user in the key, key: { by: (request) => ... }`
+    message: `credentials: 'ignore' in an application that tells users apart${authPlugins.length > 0 ? ` (${authPlugins.join(', ')})` : ''}: one user's response is served to others; leave it out, or name the user in the key, key: { by: (request) => ... }`
   }),
   (cached, _facts, seen) => ({
     routes: namesOf(cached.filter(({ url, policy }) =>
       !isKeyedByUrl(policy) && typeof policy.tags !== 'function' && policy.tags.length === 0 &&
       seen.some((other) =>
         other.url === url && other.methods.some((method) => !isSafe(method)) && !(other.policy !== undefined && lists(other.policy))))),
-    message: 'writes to the same URL forget nothing, as the keys hold more than the URL; give the route tags, and the writing one invalidates: [...]'
+    message: 'writes to the same URL invalidate nothing, because the keys hold more than the URL; give this route tags, and the writing route invalidates: [...]'
   })
 ]
 
@@ -145,11 +145,11 @@ const RULES: readonly Rule[] = [
 const ASKING_RULES: readonly Rule[] = [
   (asked) => ({
     routes: namesOf(asked.filter(({ methods, policy }) => !lists(policy) && !methods.some((method) => policy.methods.has(method)))),
-    message: "none of the route's methods is cached; name it, methods: ['POST'] say, if its answers may be stored"
+    message: "none of the route's methods is cached; if its responses may be stored, name the method, for example methods: ['POST']"
   }),
   (asked) => ({
     routes: namesOf(asked.filter(({ methods, policy }) => methods.every(isSafe) && lists(policy))),
-    message: 'invalidates on a route that has safe methods only does nothing; put it on the route that changes something'
+    message: 'invalidates does nothing on a route that has safe methods only; put it on the route that changes something'
   }),
   (asked, { hasClear, backendName }) => ({
     routes: hasClear
@@ -165,7 +165,7 @@ const seconds = (ms: number): string => `${ms / 1_000} s`
 /** The policy in words. */
 export function described (policy: RoutePolicy): string {
   const { ttlMs, heuristic, staleWhileRevalidateMs, staleIfErrorMs, key, tags } = policy
-  const own = 'as the answer says'
+  const own = 'as the response says'
   return [
     `fresh ${ttlMs !== undefined ? `${own}, else ${seconds(ttlMs)}` : heuristic ? `${own}, else a tenth of its age` : own}`,
     staleWhileRevalidateMs > 0 && `stale for ${seconds(staleWhileRevalidateMs)} while a refresh runs`,

@@ -180,7 +180,7 @@ export class Fill implements FillUnderWay, StreamEnd {
     else this.#exchange.refresh?.fail(reason)
     const isShared = this.#validation?.outcome === 'served-on-error'
     if (this.flight !== undefined && !isShared) fills.release(this.flight, TRANSIENT.has(reason) ? 'failed' : 'not-shareable')
-    if (reason === 'csp-nonce') fault = new Error('Content-Security-Policy holds a nonce, which is for one answer only')
+    if (reason === 'csp-nonce') fault = new Error('Content-Security-Policy contains a nonce, which is for one response only')
     observer.tell(this.#route, { name: 'refused', reason, fault })
   }
 

@@ -86,7 +86,7 @@ export class Refreshes {
     this.#backoff.failed(key)
     if (outcome !== undefined && reason !== undefined) {
       this.#log.warn('refresh-failed', { key, reason, ...outcome },
-        'cache: a refresh brought nothing to store, what is stale is sent meanwhile')
+        'cache: a refresh produced nothing to store, the stale response is served meanwhile')
     }
   }
 
@@ -104,7 +104,7 @@ export class Refreshes {
     } catch (err) {
       if (deadline.signal.aborted) {
         this.#log.warn('refresh', { key, deadlineMs: DEADLINE_MS },
-          'cache: a refresh was not over before its deadline and was ended, what is stale is sent meanwhile')
+          'cache: a refresh timed out and was aborted, the stale response is served meanwhile')
       }
       return signal.aborted ? undefined : { err: safeError(err) }
     } finally {

@@ -71,7 +71,7 @@ export class Storing {
       if (areTags(given)) return together(given, also)
       // A promise's own failure belongs to nobody any more.
       if (given instanceof Promise) given.catch(() => {})
-      observer.fault(this.#route.name, 'tags', new TypeError('tags must answer an array of strings that are not empty'))
+      observer.fault(this.#route.name, 'tags', new TypeError('tags must return an array of non-empty strings'))
     } catch (fault) {
       observer.fault(this.#route.name, 'tags', fault)
     }

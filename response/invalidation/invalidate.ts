@@ -53,7 +53,7 @@ export function dropEverything (services: InvalidationServices, byMs: number): v
   log.warn('clock', { byMs, backend }, 'cache: the system\'s clock was set back, so everything that was stored before is dropped')
   guard.track(clear(services).catch((err: unknown) => {
     log.warn('clock clear', { err: safeError(err), byMs, backend },
-      'cache: what was stored before the clock was set back could not be dropped, and may be served for that much too long')
+      'cache: entries stored before the clock was set back could not be dropped, and may be served too long by that much')
   }))
 }
 

@@ -72,7 +72,7 @@ async function changed (
   const origin = `${arrival.protocol}://${arrival.host}`
   const failed = (err: unknown): void => services.log.warn('invalidates', {
     err: safeError(err), route: `${request.method} ${request.routeOptions.url}`
-  }, 'cache: an answer that changes something was sent, and what it invalidates could not be forgotten')
+  }, 'cache: a response to an unsafe request was sent, and what it changes could not be invalidated')
   const all = [
     ...targetsOf(arrival.target, reply, origin).map(async (other) => await deleteTarget(services, other, origin)),
     ...listed(request, reply, invalidates, failed).map(async (aim) => await invalidate(services, aim))
@@ -89,7 +89,7 @@ function listed (
 ): readonly InvalidationTarget[] {
   if (typeof invalidates !== 'function') return invalidates
   try {
-    return parseTargets(invalidates(request, reply), 'what invalidates(request, reply) answers')
+    return parseTargets(invalidates(request, reply), 'the result of invalidates(request, reply)')
   } catch (err) {
     failed(err)
     return []

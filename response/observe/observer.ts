@@ -93,13 +93,13 @@ export class Observer {
   tellOfBackend (outcome: BackendOutcome): void {
     if (outcome.name === 'damaged') {
       this.damaged++
-      this.log.warn('damaged', { key: outcome.key }, 'cache: an entry is damaged or not ours, taken as a miss')
+      this.log.warn('damaged', { key: outcome.key }, 'cache: an entry is damaged or was not written by this cache, it is treated as a miss')
     } else {
       const { backend, operation, err, key } = outcome
       const { code, type } = err as { code?: unknown, type?: unknown }
       this.errors[operation] = (this.errors[operation] ?? 0) + 1
       this.log.warn(`${operation} ${code ?? type}`, { err, backend, operation, key },
-        `cache: ${operation} failed, answering without the backend`)
+        `cache: ${operation} failed, continuing without the backend`)
     }
     this.#handOn(outcome, undefined)
   }
@@ -113,7 +113,7 @@ export class Observer {
   /** Something that a developer did wrong; the response was delivered all the same. */
   fault (route: string, reason: string, fault: unknown): void {
     this.log.warn(`fault ${route} ${reason}`, { err: safeError(fault), route, reason },
-      'cache: this answer could not be cached, it was delivered')
+      'cache: this response could not be cached, it was delivered')
   }
 
   /** A mistake of this package's own. */

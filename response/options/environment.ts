@@ -98,7 +98,7 @@ const BACKENDS: Readonly<Record<string, (read: Reader) => object>> = {
  */
 export function fromEnvironment (environment: Environment, { registry }: { registry?: Registry } = {}): ResponseCacheOptions {
   if (typeof environment !== 'object' || environment === null) {
-    throw new CACHE_ERR_OPTION('fromEnvironment(environment)', 'an object of variables, process.env for one', show(environment))
+    throw new CACHE_ERR_OPTION('fromEnvironment(environment)', 'an object of variables, for example process.env', show(environment))
   }
   const read = new Reader(environment)
   const names = registry?.names() ?? Object.keys(BACKENDS)

@@ -67,7 +67,7 @@ function checkTags ({ tags, soft }: Record<string, unknown>, who: string): void 
   if (wrong !== undefined || !isTextList(tags)) {
     throw new CACHE_ERR_OPTION(
       who,
-      `a tag, a string of 1 to ${MAX_TAG_CHARACTERS} characters (an answer has at most ${MAX_TAGS} of them), or a list of them`,
+      `a tag, a string of 1 to ${MAX_TAG_CHARACTERS} characters (a response has at most ${MAX_TAGS} of them), or a list of them`,
       show(wrong))
   }
   if (soft !== undefined && typeof soft !== 'boolean') throw new CACHE_ERR_OPTION(`${who}.soft`, 'true or false', show(soft))

@@ -55,7 +55,7 @@ const PLUGIN_CHECKS: { [K in keyof Given]-?: Check<Given[K]> } = {
   lockTimeout: aDuration,
   cacheStatus: expects('true, false, or the name to sign Cache-Status with, a token', (value) =>
     typeof value === 'boolean' || (typeof value === 'string' && /^[A-Za-z*][\w!#$%&'*+.^`|~:/-]*$/.test(value))),
-  now: expects('a function that answers epoch milliseconds', (value) => typeof value === 'function')
+  now: expects('a function that returns epoch milliseconds', (value) => typeof value === 'function')
 }
 
 /** The options of a registration with every default filled in but the registry's. Throws CACHE_ERR_OPTION. */

@@ -195,7 +195,7 @@ function keyPolicy (who: string, key: RouteCacheOptions['key'], common: RouteCac
   if (typeof key === 'function') return key
   if (typeof common === 'function') {
     throw new CACHE_ERR_OPTION(
-      `${who}.key`, 'a function, since the key in defaults is one, and what that puts into keys would be lost', show(key))
+      `${who}.key`, 'a function, because the key in defaults is one, and what that adds to keys would be lost', show(key))
   }
   const all = { ...KEY_DEFAULTS, ...common, ...key }
   const united = (name: 'headers' | 'cookies'): string[] => [...new Set([...common?.[name] ?? [], ...all[name]])]

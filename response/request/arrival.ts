@@ -8,7 +8,7 @@ import { listed } from './query.js'
 /** Where a request keeps how it came; undefined where that was not noted. */
 export const kArrival = Symbol('fastify-response-cache.arrival')
 
-export const NOT_NOTED = 'how the request came could not be noted before hooks ran: they may have changed it'
+export const NOT_NOTED = 'the request could not be recorded as it came before hooks ran, and they may have changed it'
 
 /** In the `config` of a route: what its keys are made of beside what every arrival has. */
 export const kAlsoNoted = Symbol('fastify-response-cache.also-noted')

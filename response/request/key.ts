@@ -183,7 +183,8 @@ function withExtra (
     if (json === undefined || query === '') {
       return {
         bypass: 'key',
-        fault: new TypeError('a query parameter that is part of the key is no JSON: the querystringParser made something else of it')
+        fault: new TypeError(
+          'a query parameter that is part of the key can not be represented as JSON: the querystringParser made something else of it')
       }
     }
     extra.push(lengthPrefixed(json), lengthPrefixed(limitedTarget(target, options.query)))
@@ -223,7 +224,7 @@ function usable (keyOf: KeyFunction, request: FastifyRequest): string | { bypass
     return {
       bypass: 'key',
       fault: new TypeError(
-        `a key function must answer a string or undefined at once, got ${answer instanceof Promise ? 'a promise' : answer === null ? 'null' : typeof answer}`)
+        `a key function must return a string or undefined synchronously, got ${answer instanceof Promise ? 'a promise' : answer === null ? 'null' : typeof answer}`)
     }
   } catch (fault) {
     return { bypass: 'key', fault }
@@ -259,7 +260,7 @@ function cookiePairs (field: string, name: string): string {
 }
 
 const BODY_REPLACED =
-  'the parsed body may not be what came, so it can not be part of the key: a preParsing hook replaced the payload, or it was not read to its end'
+  'the parsed body may differ from what the client sent, so it can not be part of the key: a preParsing hook replaced the payload, or it was not read to its end'
 
 /** The parsed body as it came, what hooks have made of it, and its type. */
 function bodyPart (request: ArrivedRequest): string | Exclude<Keyed, { key: string }> {

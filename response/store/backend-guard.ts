@@ -78,7 +78,7 @@ export class BackendGuard {
     if (!this.#admits()) return none
     const checked = (values: unknown): Read[] => Array.isArray(values) && values.length === keys.length
       ? Array.from(values, (value, index) => this.#checked(value, keys[index] as string))
-      : (this.#failed('getMany', new TypeError('the answer is not a list of as many entries'), keys[0]), none)
+      : (this.#failed('getMany', new TypeError('the result is not a list with a value for each key'), keys[0]), none)
     try {
       const answer: MaybePromise<unknown> = this.#backend.getMany(keys)
       if (!isPromise(answer)) return checked(answer)
@@ -133,7 +133,7 @@ export class BackendGuard {
   async read (key: string): Promise<StoredEntry | undefined> {
     this.#mustBeOpen('get')
     const value = await this.get(key, this.deadline())
-    if (value === UNAVAILABLE) throw new CACHE_ERR_BACKEND_FAILED(this.#options.name, 'get', 'no answer; the log says why')
+    if (value === UNAVAILABLE) throw new CACHE_ERR_BACKEND_FAILED(this.#options.name, 'get', 'it did not respond; the log says why')
     return value
   }
 
@@ -142,7 +142,7 @@ export class BackendGuard {
     this.#mustBeOpen(operation)
     const answer = await within(EXPLICIT_CALL_DEADLINE_MS, (async () => await act(this.#backend))())
     if (answer === LATE) {
-      throw new CACHE_ERR_BACKEND_FAILED(this.#options.name, operation, `no answer within ${EXPLICIT_CALL_DEADLINE_MS} ms`)
+      throw new CACHE_ERR_BACKEND_FAILED(this.#options.name, operation, `no response within ${EXPLICIT_CALL_DEADLINE_MS} ms`)
     }
     return answer
   }
@@ -166,7 +166,7 @@ export class BackendGuard {
     try {
       const closed = await within(closeMs, (async () => await this.#backend.close())())
       if (closed === LATE) {
-        log.warn('close', { backend: name, deadlineMs: closeMs }, 'cache: the backend did not close in time, going on without it')
+        log.warn('close', { backend: name, deadlineMs: closeMs }, 'cache: the backend did not close in time, continuing without it')
       }
     } catch (err) {
       log.warn('close', { err: safeError(err), backend: name }, 'cache: the backend failed to close')
@@ -256,7 +256,7 @@ export class BackendGuard {
     }
     const { value: bytes, expiresAt } = (value ?? {}) as Partial<StoredEntry>
     if (!(bytes instanceof Uint8Array) || typeof expiresAt !== 'number') {
-      return this.#failed('get', new TypeError('the answer is not an entry'), key)
+      return this.#failed('get', new TypeError('the result is not an entry'), key)
     }
     this.#succeeded()
     // A sloppy backend can lose an entry, never make one live longer.

@@ -21,13 +21,13 @@ export class Progress {
   }
 
   toString (): string {
-    return this.#forgotten === 0 ? '' : `, after ${this.#forgotten} entries were forgotten`
+    return this.#forgotten === 0 ? '' : `, after ${this.#forgotten} entries were deleted`
   }
 }
 
 /** What `done` brings. Rejects when nothing is heard of it for too long, and says how far it had come. */
 export async function inTime<T> (done: Promise<T>, progress = new Progress()): Promise<T> {
   const answer = await within(progress.silence, done)
-  if (answer === LATE) throw new Error(`no answer within ${EXPLICIT_CALL_DEADLINE_MS} ms${String(progress)}`)
+  if (answer === LATE) throw new Error(`no response within ${EXPLICIT_CALL_DEADLINE_MS} ms${String(progress)}`)
   return answer
 }

@@ -30,7 +30,7 @@ t.test('a service that never answers costs each call its timeout in all, and not
   t.ok(performance.now() - began < TIMEOUT_MS + SLACK_MS)
   for (const { code, message } of failures) {
     t.equal(code, 'CACHE_ERR_BACKEND_FAILED')
-    t.match(message, `no answer within ${TIMEOUT_MS} ms`)
+    t.match(message, `no response within ${TIMEOUT_MS} ms`)
   }
 })
 
@@ -44,7 +44,7 @@ t.test('a call that waits for one of maxConnections ends in time too', async (t)
   const began = performance.now()
   const failures = await Promise.all(Array.from({ length: 10 }, (_, at) => failureOf(() => backend.get(String(at)))))
   t.ok(performance.now() - began < TIMEOUT_MS + SLACK_MS)
-  for (const { message } of failures) t.match(message, /no answer within/)
+  for (const { message } of failures) t.match(message, /no response within/)
   t.ok(most <= 4, `${most} connections at a time: two, and two in the place of those whose end the server has yet to see`)
 })
 
@@ -55,7 +55,7 @@ t.test('a body that comes byte by byte does not outlive the timeout', async (t) 
     socket.on('close', () => clearInterval(drip)).on('error', () => {})
   })
   const began = performance.now()
-  t.match((await failureOf(() => backend.get('a'))).message, /no answer within/)
+  t.match((await failureOf(() => backend.get('a'))).message, /no response within/)
   t.ok(performance.now() - began < TIMEOUT_MS + SLACK_MS)
 })
 
@@ -65,7 +65,7 @@ t.test('a head that comes byte by byte does not outlive the timeout', async (t) 
     const drip = setInterval(() => socket.write('x'), 20)
     socket.on('close', () => clearInterval(drip)).on('error', () => {})
   })
-  t.match((await failureOf(() => backend.get('a'))).message, /no answer within/)
+  t.match((await failureOf(() => backend.get('a'))).message, /no response within/)
 })
 
 t.test('a giant body is refused by its content-length before it is read, and cut off at the cap when it does not tell', async (t) => {

@@ -162,7 +162,7 @@ t.test('http: a response that begins after the deadline and is small leaves its 
     else if (number === 1) socket.write('HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n')
   })
   const backend = await hurried(t, server)
-  t.match((await failureOf(() => backend.get('key'))).message, 'no answer within 50 ms')
+  t.match((await failureOf(() => backend.get('key'))).message, 'no response within 50 ms')
   late!.write(`${HEAD}content-length: 5\r\n\r\nvalue`)
   await turns()
   t.equal(await backend.get('key'), undefined)

@@ -34,7 +34,7 @@ for (const [name, command] of FAULTS) {
   t.test(`tiered: when every tier ${name}, a read is an error`, async (t) => {
     const { backend, chaos: [near, far] } = await tieredSetUp(t, { deadline: '20ms' })
     for (const tier of [near, far]) tier.each(command)
-    await t.rejects((async () => await backend.get('a'))(), { ...FAILED, message: /no tier could say/, cause: Error })
+    await t.rejects((async () => await backend.get('a'))(), { ...FAILED, message: /no tier could tell/, cause: Error })
     await t.rejects((async () => await backend.getMany!(['a', 'b']))(), FAILED)
     for (const tier of [near, far]) tier.each((method) => { method.heal(); method.release() })
   })

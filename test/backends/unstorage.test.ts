@@ -62,7 +62,7 @@ t.test('unstorage: an option that is wrong, unknown, missing or one too many is 
   const wrong: ReadonlyArray<readonly [options: object, message: RegExp]> = [
     [{}, /exactly one of driver, storage, got none/],
     [{ driver, storage }, /exactly one of driver, storage, got driver and storage/],
-    [{ driver: memoryDriver }, /unstorage\.driver' must be a driver of unstorage that can write, got a function: call it/],
+    [{ driver: memoryDriver }, /unstorage\.driver' must be an unstorage driver that can write, got a function: call it/],
     [{ driver: storage }, /got a storage, which is the option storage/],
     [{ driver: { url: 'secret' } }, /unstorage\.driver' must be a driver/],
     [{ driver: readOnly }, /got one that can only read/],
@@ -202,7 +202,7 @@ t.test('unstorage: what drivers answer for bytes is read, and nothing else', asy
   }
 })
 
-t.test('unstorage: where the driver does not list what it holds, clear rejects in place of leaving entries behind', async (t) => {
+t.test('unstorage: where the driver can not list its keys, clear rejects in place of leaving entries behind', async (t) => {
   const { backend } = await openUnstorage(t, { driver: { ...memoryDriver(), getKeys: () => [] } })
   await backend.clear!()
   await backend.set('key', entry('value'))

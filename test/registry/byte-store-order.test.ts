@@ -5,7 +5,7 @@ import { name, TestStore, wear } from '../support/byte-store.js'
 import { failureOf, textAt } from '../support/entries.js'
 import { entry } from '../support/redis.js'
 
-const LATE = { code: 'CACHE_ERR_BACKEND_FAILED', message: /the store has not answered within 50 ms/ }
+const LATE = { code: 'CACHE_ERR_BACKEND_FAILED', message: /the store did not respond within 50 ms/ }
 
 /** Lets `store` hang in what it is asked from now on, until it is told to go on. */
 function hang (store: TestStore): () => void {
@@ -42,8 +42,8 @@ t.test('byte store: a set that hangs is not stored after a later delete; whoever
     const goOn = hang(store)
     const set = failureOf(() => backend.set('key', entry('zombie')))
     const deleted = failureOf(() => backend.delete('key'))
-    t.match(await set, { ...LATE, message: /'test' failed in set: the store has not answered within 50 ms/ })
-    t.match(await deleted, { ...LATE, message: /'test' failed in delete: the store has not answered within 50 ms/ })
+    t.match(await set, { ...LATE, message: /'test' failed in set: the store did not respond within 50 ms/ })
+    t.match(await deleted, { ...LATE, message: /'test' failed in delete: the store did not respond within 50 ms/ })
     t.match(await failureOf(() => backend.delete('key')), LATE)
     t.same(store.asked, ['set', 'set'], 'nothing passes the one that hangs')
     goOn()

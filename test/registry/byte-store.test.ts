@@ -46,7 +46,7 @@ t.test('byte store: a walk in which the store hangs or fails rejects', async (t)
     t.match(await failureOf(call), { message: 'no listing today' })
   }
   store.act = (operation) => operation === 'list' ? new Promise(() => {}) : undefined
-  t.match(await failureOf(() => backend.clear!()), { message: /'test' failed in clear: the store has not answered within 50 ms/ })
+  t.match(await failureOf(() => backend.clear!()), { message: /'test' failed in clear: the store did not respond within 50 ms/ })
   store.act = (operation) => { if (operation === 'delete') throw new Error('not this one') }
   t.match(await failureOf(() => backend.clear!()), { message: 'not this one' })
 })
@@ -105,7 +105,7 @@ t.test('byte store: a clear of a store that keeps what it is told to delete reje
     }
     store.delete = async () => {}
     t.match(await failureOf(() => backend.clear!(prefix)), {
-      code: 'CACHE_ERR_BACKEND_FAILED', message: /'test' failed in clear: the store still has what it was told to delete/
+      code: 'CACHE_ERR_BACKEND_FAILED', message: /'test' failed in clear: the store still has a value that it was told to delete/
     })
   }
 })

@@ -87,7 +87,7 @@ t.test('each check takes what it is for and refuses the rest with who, what was 
   t.equal(boolean(false, 'file.fsync'), false)
   t.throws(() => boolean('false', 'file.fsync'), { ...option, message: "cache: 'file.fsync' must be true or false, got 'false'" })
   t.equal(text('a', 'namespace'), 'a')
-  t.throws(() => text('', 'namespace'), { ...option, message: "cache: 'namespace' must be a string that is not empty, got ''" })
+  t.throws(() => text('', 'namespace'), { ...option, message: "cache: 'namespace' must be a non-empty string, got ''" })
   t.same(textList([], 'tags'), [])
   t.same(textList(['a'], 'tags'), ['a'])
   for (const value of ['a', [''], [1], null, { 0: 'a', length: 1 }]) t.throws(() => textList(value, 'tags'), option)

@@ -88,7 +88,7 @@ t.test('guard: a clear of which nothing is heard any more rejects, and says how 
     onProgress(500)
     await new Promise(() => {})
   })
-  await fails(t, guard.clear(''), undefined, /no answer within 2000 ms, after 1500 entries were forgotten/)
+  await fails(t, guard.clear(''), undefined, /no response within 2000 ms, after 1500 entries were forgotten/)
 })
 
 t.test('O6: clear waits for the late writes that it is meant for, and for those alone', async (t) => {
@@ -112,7 +112,7 @@ t.test('O6: a change behind a write that never settles rejects, and the write is
   guard.writeBehind('a', entry('old'))
   await lateAt(guard)
   chaos.delete.hang()
-  await fails(t, guard.write('delete', 'a'), undefined, /no answer within 2000 ms/)
+  await fails(t, guard.write('delete', 'a'), undefined, /no response within 2000 ms/)
   chaos.set.heal()
   chaos.set.release()
   await turns()

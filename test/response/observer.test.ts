@@ -60,7 +60,7 @@ t.test('what happens in the backend is counted, logged and handed on, and is of 
   t.same({ ...observer.errors }, { get: 2, set: 1 })
   t.equal(observer.damaged, 1)
   t.match(lines, [
-    { details: { err, backend: 'redis', operation: 'get', key: 'k' }, message: 'cache: get failed, answering without the backend' },
+    { details: { err, backend: 'redis', operation: 'get', key: 'k' }, message: 'cache: get failed, continuing without the backend' },
     { details: { operation: 'set' } },
     { details: { key: 'k' }, message: /damaged/ }
   ])

@@ -1,4 +1,4 @@
-// Single flight: how long a flight may be joined and is waited for, which fills of a key are overtaken, which requests a handler makes itself.
+// Single flight: how long a flight may be joined and is waited for, which fills are superseded, which requests a handler makes itself.
 import { mock } from 'node:test'
 import t from 'tap'
 import { FillsUnderWay, type Flight } from '../../response/fill/single-flight.js'

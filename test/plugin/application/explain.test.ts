@@ -198,7 +198,7 @@ t.test('explain: it prints as a page, and is data for programs', async (t) => {
   const explanation = await explain('/items/1')
   const lines = inspect(explanation).split('\n')
   t.equal(lines[0], 'GET http://localhost:80/items/1')
-  t.match(lines[1], /^ {2}hit, fresh +what is stored is fresh$/)
+  t.match(lines[1], /^ {2}hit, fresh +the stored response is fresh$/)
   for (const [name, value] of [
     ['route', 'GET /items/:id'], ['key: path', '/items/1'], ['key: origin', 'http://localhost:80'],
     ['entry', 'status 200, 6 bytes, age 3 s, tags items'], ['fresh until', explanation.entry!.timeline.freshUntil.text],

@@ -106,7 +106,7 @@ for (const [way, site] of Object.entries(STAYS)) {
   t.test(`a refresh whose handler ${way} has failed, and what is stale is sent meanwhile`, async (t) => forEachBackend(t, async (t, on) => {
     const app = await stale(t, on, { ...site, cache: { staleWhileRevalidate: '1h' } })
     t.match(await app.ask('/'), { text: 'page', hit: true })
-    await until(() => app.warnings().some(({ msg }) => /a refresh brought nothing to store/.test(msg)))
+    await until(() => app.warnings().some(({ msg }) => /a refresh produced nothing to store/.test(msg)))
     t.match(await app.ask('/'), { text: 'page', hit: true })
   }))
 }

@@ -139,7 +139,7 @@ t.test('refreshes that fail come at longer and longer intervals, and stale answe
       await refusals(runs - 1)
       t.equal(app.runs(), runs, `${afterMs} ms later`)
     }
-    t.match(app.warnings()[0], { reason: 'handler-error', statusCode: 500, msg: /^cache: a refresh brought nothing to store/ })
+    t.match(app.warnings()[0], { reason: 'handler-error', statusCode: 500, msg: /^cache: a refresh produced nothing to store/ })
     isBroken = false
     await app.clock.pass(60_000)
     await app.ask('/')
@@ -172,7 +172,7 @@ t.test('a refresh that a hook refuses leaves the entry as it is; one that brings
     t.match(await app.ask('/'), { text: 'x', hit: true })
     await until(() => app.warnings().length > 0)
     t.match(app.warnings(), [
-      { key: /^0:r GET 1:\/ /, reason: 'not-asked', statusCode: 401, msg: /^cache: a refresh brought nothing to store/ }
+      { key: /^0:r GET 1:\/ /, reason: 'not-asked', statusCode: 401, msg: /^cache: a refresh produced nothing to store/ }
     ])
     t.equal(app.runs('refused'), 1)
     t.match(await app.ask('/'), { text: 'x', hit: true })
