@@ -69,7 +69,7 @@ export class Tier {
     const asked = keys.filter((key) => !this.isInDoubt(key))
     if (this.backend.getMany === undefined || asked.length < 2) return all(keys.map((key) => this.read(key, asking)))
     const answers = this.#ask(() => this.backend.getMany!(asked), asking, (values): ReadonlyMap<string, Read> => {
-      if (!Array.isArray(values) || values.length !== asked.length) throw new TypeError('the result is not a list with a value for each key')
+      if (!Array.isArray(values) || values.length !== asked.length) throw new TypeError('the result is not a list with a value per key')
       return new Map(asked.map((key, index) => [key, this.#checked(values[index])]))
     })
     return andThen(answers, (reads) => keys.map((key) => {

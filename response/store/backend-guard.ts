@@ -78,7 +78,7 @@ export class BackendGuard {
     if (!this.#admits()) return none
     const checked = (values: unknown): Read[] => Array.isArray(values) && values.length === keys.length
       ? Array.from(values, (value, index) => this.#checked(value, keys[index] as string))
-      : (this.#failed('getMany', new TypeError('the result is not a list with a value for each key'), keys[0]), none)
+      : (this.#failed('getMany', new TypeError('the result is not a list with a value per key'), keys[0]), none)
     try {
       const answer: MaybePromise<unknown> = this.#backend.getMany(keys)
       if (!isPromise(answer)) return checked(answer)

@@ -88,7 +88,7 @@ t.test('guard: a clear of which nothing is heard any more rejects, and says how 
     onProgress(500)
     await new Promise(() => {})
   })
-  await fails(t, guard.clear(''), undefined, /no response within 2000 ms, after 1500 entries were forgotten/)
+  await fails(t, guard.clear(''), undefined, /no response within 2000 ms, after 1500 entries were deleted/)
 })
 
 t.test('O6: clear waits for the late writes that it is meant for, and for those alone', async (t) => {

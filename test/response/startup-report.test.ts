@@ -41,7 +41,7 @@ t.test('report: statuses without a ttl, which they are about', async (t) => {
 t.test('report: a nearTtl for which one of several processes serves what another one has invalidated', async (t) => {
   const cached: Told[] = [{ cache: { ttl: 1 } }, { url: '/none' }]
   const facts = { backendName: 'tiered', isOneOfSeveral: true }
-  t.match(mistakes(cached, { ...facts, nearTtlMs: 10_000 }), [['GET /', /'tiered' has a nearTtl of 10 s: .*make it 1 s or less/]])
+  t.match(mistakes(cached, { ...facts, nearTtlMs: 10_000 }), [['GET /', /'tiered' has a nearTtl of 10 s: .*set it to 1 s or less/]])
   t.same(mistakes(cached, { ...facts, nearTtlMs: 1_000 }), [])
   t.same(mistakes(cached, { ...facts, nearTtlMs: 10_000, isOneOfSeveral: false }), [], 'one process hears itself')
 })
@@ -79,7 +79,7 @@ t.test('report: credentials: \'ignore\' where something tells users apart and th
 
 t.test('report: writes that forget nothing as the keys hold more than the URL', async (t) => {
   for (const key of [{ headers: ['x-user'] }, { cookies: ['a'] }, { query: ['a'] }, { by: () => 'me' }, { body: true }, () => 'k']) {
-    t.match(mistakes([{ url: '/a', cache: { ttl: 1, key } }, { url: '/a', method: 'PUT' }]), [['GET /a', /forget nothing/]])
+    t.match(mistakes([{ url: '/a', cache: { ttl: 1, key } }, { url: '/a', method: 'PUT' }]), [['GET /a', /invalidate nothing/]])
     t.same(mistakes([{ url: '/a', cache: { ttl: 1, key, tags: ['a'] } }, { url: '/a', method: 'PUT' }]), [], 'it has tags')
     t.same(mistakes([{ url: '/a', cache: { ttl: 1, key } }, { url: '/a', method: 'PUT', cache: { invalidates: [{ route: '/a' }] } }]), [],
       'the write says what')
