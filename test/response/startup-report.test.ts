@@ -102,8 +102,8 @@ t.test('report: invalidates on a route that changes nothing, and for a backend t
 })
 
 t.test('report: a policy in words', async (t) => {
-  t.equal(described(policyOf(true)), 'fresh as the answer says; keyed by path, query, host')
-  t.equal(described(policyOf({ heuristic: true })), 'fresh as the answer says, else a tenth of its age; keyed by path, query, host')
+  t.equal(described(policyOf(true)), 'fresh as the response says; keyed by path, query, host')
+  t.equal(described(policyOf({ heuristic: true })), 'fresh as the response says, else a tenth of its age; keyed by path, query, host')
   t.equal(described(policyOf({
     ttl: '1m',
     staleWhileRevalidate: '10m',
@@ -112,7 +112,7 @@ t.test('report: a policy in words', async (t) => {
     credentials: 'ignore',
     tags: ['a', 'b']
   })),
-  'fresh as the answer says, else 60 s; stale for 600 s while a refresh runs; stale for 1 s if the handler fails; keyed by path, parameters q page, fields accept, cookies lang, body, its function by; credentials ignored; tags a, b')
+  'fresh as the response says, else 60 s; stale for 600 s while a refresh runs; stale for 1 s if the handler fails; keyed by path, parameters q page, fields accept, cookies lang, body, its function by; credentials ignored; tags a, b')
   t.equal(described(policyOf({ ttl: '250ms', key: () => '', tags: () => [] })),
-    'fresh as the answer says, else 0.25 s; keyed by its function; tags by its function')
+    'fresh as the response says, else 0.25 s; keyed by its function; tags by its function')
 })
