@@ -1,4 +1,5 @@
-// A change is under way: the backend has made it and has yet to say so. No fill that meets it brings back what was forgotten.
+// Changes in progress: the backend has made a change, but hasn't confirmed it yet. A fill that overlaps with it doesn't bring back what
+// was invalidated.
 import t, { type Test } from 'tap'
 import type { ResponseCache } from '../../../plugin.js'
 import { build, forEachBackend } from '../../support/app.js'
@@ -6,7 +7,7 @@ import { Barrier, turns, until } from '../../support/barrier.js'
 import { Chaos, isStamp } from '../../support/chaos.js'
 import { fenced, WAYS } from '../../support/fencing.js'
 
-/** Holds up the settling of a change. `sets`: the keys whose sets are changes, and not what a fill stores. */
+/** Holds up the confirmation of a change. `sets` selects the keys whose sets belong to changes, not to fills. */
 function heldUp (chaos: Chaos, sets: (key: string) => boolean) {
   const methods = [chaos.set.only(sets), chaos.delete, chaos.clear]
   const barrier = new Barrier()
@@ -26,7 +27,7 @@ function heldUp (chaos: Chaos, sets: (key: string) => boolean) {
 }
 
 for (const way of WAYS) {
-  t.test(`${way.name}: what a handler made before it is not stored while it is under way`, async (t) => forEachBackend(t, async (t, on) => {
+  t.test(`${way.name}: a response made before it is not stored while it is in progress`, async (t) => forEachBackend(t, async (t, on) => {
     const { barrier, chaos, version, invalidated, cache } = await fenced(t, on, way, { deadline: '5s' })
     const before = version()
     await barrier.reached()
@@ -42,9 +43,9 @@ for (const way of WAYS) {
     t.match(await cache.stats(), { hits: 0 })
   }))
 
-  t.test(`${way.name}: what a handler read while it was under way is not stored`, async (t) => forEachBackend(t, async (t, on) => {
+  t.test(`${way.name}: a response made meanwhile is not stored`, async (t) => forEachBackend(t, async (t, on) => {
     const { barrier, chaos, version, cache } = await fenced(t, on, way, { deadline: '5s' })
-    // The tags have stamps: who asks meanwhile makes none.
+    // The tags have stamps already: requests in the meantime create none.
     await cache.invalidate({ tags: ['news', 'more'] })
     const change = heldUp(chaos, isStamp)
     const settled = way.invalidate(cache)
@@ -68,7 +69,7 @@ const OF_DATA: ReadonlyArray<readonly [name: string, change: (cache: ResponseCac
   ['clear', async (cache) => await cache.clear(), undefined]
 ]
 
-/** A producer that stops at a barrier, on a backend that is at the test's mercy. */
+/** A producer that stops at a barrier, on a backend that the test controls. */
 async function producing (t: Test, on: { backend: string, options: object }) {
   const chaos = new Chaos()
   const { cache } = await build(t, { ...chaos.over(on as { backend: 'memory' }), deadline: '5s', routes () {} })
@@ -82,7 +83,7 @@ async function producing (t: Test, on: { backend: string, options: object }) {
 }
 
 for (const [name, act, after] of OF_DATA) {
-  t.test(`data cache, ${name}: what a producer made before it is not stored while it is under way`, async (t) =>
+  t.test(`data cache, ${name}: a value produced before it is not stored while it is in progress`, async (t) =>
     forEachBackend(t, async (t, on) => {
       const { cache, chaos, barrier, produce } = await producing(t, on)
       const before = produce()
@@ -98,10 +99,10 @@ for (const [name, act, after] of OF_DATA) {
       t.equal(await cache.get('k'), after)
     }))
 
-  t.test(`data cache, ${name}: what a producer read while it was under way is not stored`, async (t) => forEachBackend(t, async (t, on) => {
+  t.test(`data cache, ${name}: a value produced meanwhile is not stored`, async (t) => forEachBackend(t, async (t, on) => {
     const { cache, chaos, barrier, produce } = await producing(t, on)
     const change = heldUp(chaos, () => true)
-    // What is there already would be answered.
+    // Otherwise the existing value would be returned.
     if (after !== undefined) chaos.get.answer(undefined)
     const settled = act(cache)
     await change.hasBegun()

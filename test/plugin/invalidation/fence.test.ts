@@ -1,4 +1,5 @@
-// What was made before an invalidation is for those who asked before it: it is stored by nobody, and nobody joins its work.
+// A response that was made before an invalidation is served only to requests that came before it. It is not stored, and later requests
+// don't join its fill.
 import t from 'tap'
 import { forEachBackend } from '../../support/app.js'
 import { turns, until } from '../../support/barrier.js'
@@ -6,26 +7,26 @@ import { isAnswer, isStamp } from '../../support/chaos.js'
 import { fenced, WAYS } from '../../support/fencing.js'
 
 for (const way of WAYS) {
-  t.test(`${way.name}, while the handler works`, async (t) => {
+  t.test(`${way.name}: invalidated while the handler runs`, async (t) => {
     await forEachBackend(t, async (t, on) => {
       const { barrier, version, invalidated, cache, runs } = await fenced(t, on, way)
       const before = version()
       await barrier.reached()
       await invalidated()
       const after = version()
-      if (way.late !== true) t.equal(await after, '2', 'who asks after it does not join the old work')
+      if (way.late !== true) t.equal(await after, '2', 'a request after it does not join the earlier fill')
       else await until(async () => (await cache.stats()).misses === 2)
       await turns()
       barrier.open()
-      t.equal(await before, '1', 'who asked before it is given what was made')
+      t.equal(await before, '1', 'a request before it receives what was made')
       t.equal(await after, '2')
       t.equal(await version(), '2')
-      t.equal(runs(), 2, 'the new answer is stored, the old one did not go over it')
+      t.equal(runs(), 2, 'the new response is stored, and the old one does not overwrite it')
       t.match(await cache.stats(), { stores: 1, hits: 1 })
     })
   })
 
-  t.test(`${way.name}, while the handler works and nobody else asks`, async (t) => {
+  t.test(`${way.name}: invalidated while the handler runs and no other request comes`, async (t) => {
     await forEachBackend(t, async (t, on) => {
       const { barrier, version, invalidated, cache } = await fenced(t, on, way)
       const before = version()
@@ -40,7 +41,7 @@ for (const way of WAYS) {
     })
   })
 
-  t.test(`${way.name}, after one has joined and before another does`, async (t) => {
+  t.test(`${way.name}: invalidated after one request has joined and before another does`, async (t) => {
     await forEachBackend(t, async (t, on) => {
       const { barrier, version, invalidated, cache, runs } = await fenced(t, on, way)
       const [first, second] = [version(), version()]
@@ -60,7 +61,7 @@ for (const way of WAYS) {
     })
   })
 
-  t.test(`${way.name}, while the backend is slow to say that there is nothing`, async (t) => {
+  t.test(`${way.name}: invalidated while the backend is slow to report that there is no entry`, async (t) => {
     await forEachBackend(t, async (t, on) => {
       const { barrier, chaos, version, invalidated, cache } = await fenced(t, on, way, { deadline: '5s' })
       barrier.open()
@@ -77,7 +78,7 @@ for (const way of WAYS) {
     })
   })
 
-  t.test(`${way.name}, while the backend is slow to answer with the old`, async (t) => {
+  t.test(`${way.name}: invalidated while the backend is slow to return the old response`, async (t) => {
     await forEachBackend(t, async (t, on) => {
       const { barrier, chaos, version, invalidated, cache } = await fenced(t, on, way, { deadline: '5s' })
       barrier.open()
@@ -95,7 +96,7 @@ for (const way of WAYS) {
     })
   })
 
-  t.test(`${way.name}, while the backend is slow to keep what was made`, async (t) => {
+  t.test(`${way.name}: invalidated while the backend is slow to store the response`, async (t) => {
     await forEachBackend(t, async (t, on) => {
       const { barrier, chaos, version, invalidated } = await fenced(t, on, way, { deadline: '5s' })
       barrier.open()
@@ -111,7 +112,7 @@ for (const way of WAYS) {
     })
   })
 
-  t.test(`O6: ${way.name}, when what was made is kept only after its deadline`, async (t) => {
+  t.test(`O6: ${way.name}: invalidated while the backend stores the response after its deadline`, async (t) => {
     await forEachBackend(t, async (t, on) => {
       const { barrier, chaos, version, invalidated, cache } = await fenced(t, on, way, { deadline: '20ms' })
       barrier.open()
@@ -129,7 +130,7 @@ for (const way of WAYS) {
     })
   })
 
-  t.test(`O6: ${way.name}, when what was made was kept though the backend said it was not`, async (t) => {
+  t.test(`O6: ${way.name}: invalidated after the backend stored the response although it reported a failure`, async (t) => {
     await forEachBackend(t, async (t, on) => {
       const { barrier, chaos, version, invalidated } = await fenced(t, on, way)
       barrier.open()
@@ -142,7 +143,7 @@ for (const way of WAYS) {
     })
   })
 
-  t.test(`O6: ${way.name}, when the backend refuses: it rejects, and works once the backend does`, async (t) => {
+  t.test(`O6: ${way.name}: an invalidation that the backend refuses rejects, and succeeds once the backend works`, async (t) => {
     await forEachBackend(t, async (t, on) => {
       const { barrier, chaos, version, invalidated, cache } = await fenced(t, on, way)
       barrier.open()
@@ -157,7 +158,7 @@ for (const way of WAYS) {
   })
 
   if (!way.name.includes('tag')) continue
-  t.test(`${way.name}, while the backend is slow to tell the tag's stamp`, async (t) => {
+  t.test(`${way.name}: invalidated while the backend is slow to return the tag's stamp`, async (t) => {
     await forEachBackend(t, async (t, on) => {
       const { barrier, chaos, version, invalidated, cache } = await fenced(t, on, way, { deadline: '5s' })
       barrier.open()
@@ -178,7 +179,7 @@ for (const way of WAYS) {
   })
 }
 
-t.test('a URL of an answer that varies, while the backend is slow to list its variants', async (t) => {
+t.test('a URL of a response that varies: invalidated while the backend is slow to list its variants', async (t) => {
   await forEachBackend(t, async (t, on) => {
     const way = WAYS.find(({ name }) => name.includes('varies'))!
     const { barrier, chaos, version, invalidated, cache } = await fenced(t, on, way, { deadline: '5s' })

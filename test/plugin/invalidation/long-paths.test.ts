@@ -1,4 +1,5 @@
-// Long paths: what it costs to invalidate one, and which responses that forgets. No expression runs on more than Fastify lets it.
+// Long paths: what it costs to invalidate one, and which responses that invalidates. No regular expression runs on a longer text than
+// Fastify allows.
 import Fastify, { type FastifyInstance, type FastifyServerOptions, type RouteHandlerMethod } from 'fastify'
 import t, { type Test } from 'tap'
 import responseCache, { builtIns, defineBackend, type InvalidatesFunction } from '../../../plugin.js'
@@ -11,11 +12,11 @@ import { LONGEST_WORK_MS, workedMs } from '../../support/loop.js'
 const onEachBackend = (name: string, run: Parameters<typeof forEachBackend>[1]): unknown =>
   t.test(name, async (t) => await forEachBackend(t, run))
 
-/** Safe for Fastify behind its 100 characters: what it takes grows with the cube of the length. */
+/** Fastify runs it on at most 100 characters: its time grows with the cube of the length. */
 const PATTERN = '/homes/:slug(^.+-.+-.+\\.html$)'
 const LONG = `/homes/${'-'.repeat(800)}`
 
-/** The least of three: another process may have been in the way. */
+/** The least of three, since another process may have interfered. */
 async function work (run: () => Promise<unknown>): Promise<number> {
   const took: number[] = []
   for (let times = 0; times < 3; times++) {
@@ -34,15 +35,15 @@ const write = async (app: FastifyInstance, url: string, headers: Record<string, 
 const WAYS: Readonly<Record<string, (app: FastifyInstance, path: string) => Promise<unknown>>> = {
   'a write to it': async (app, path) => await app.inject({ url: path, method: 'POST' }),
   'a write to it with a query': async (app, path) => await app.inject({ url: `${path}?${path}`, method: 'POST' }),
-  'a write whose response names it in Location': async (app, path) => await write(app, '/x', { 'x-location': path }),
-  'a write whose response names it in Content-Location': async (app, path) => await write(app, '/x', { 'x-content-location': path }),
-  'a write whose route lists it': async (app, path) => await write(app, '/listed', { 'x-listed': path }),
+  'a write with its path in Location': async (app, path) => await write(app, '/x', { 'x-location': path }),
+  'a write with its path in Content-Location': async (app, path) => await write(app, '/x', { 'x-content-location': path }),
+  'a write to a route that lists it': async (app, path) => await write(app, '/listed', { 'x-listed': path }),
   'invalidate({ url })': async (app, path) => await app.cache.invalidate({ url: path }),
   'invalidate({ url }) with an origin': async (app, path) => await app.cache.invalidate({ url: `http://a.example${path}` }),
   explain: async (app, path) => await app.cache.explain({ url: path })
 }
 
-/** A route for every write, one that lists what it was told to, and what `routes` adds. */
+/** A route for every write, a route that lists the path in `x-listed`, and the routes that `routes` adds. */
 async function start (t: Test, on: object, routes: (app: FastifyInstance) => unknown, server: FastifyServerOptions = {}) {
   const app = Fastify(server)
   t.teardown(async () => await app.close())
@@ -58,7 +59,7 @@ async function start (t: Test, on: object, routes: (app: FastifyInstance) => unk
   return app
 }
 
-onEachBackend('a long path holds up nobody where a cached route has a regular expression', async (t, on) => {
+onEachBackend('a long path does not hold up the process if a cached route has a regular expression', async (t, on) => {
   const app = await start(t, on, (app) => { app.get(PATTERN, cached(), async () => 'home') })
   for (const [way, run] of Object.entries(WAYS)) {
     for (const path of [LONG, `${LONG}/`, LONG.replaceAll('-', '%2D'), `${LONG.slice(0, 120)}/${LONG}`]) {
@@ -68,7 +69,7 @@ onEachBackend('a long path holds up nobody where a cached route has a regular ex
   }
 })
 
-onEachBackend('a path that is as long as a request may be holds up nobody where there are many cached routes', async (t, on) => {
+onEachBackend('a path as long as requests allow does not hold up the process if there are many cached routes', async (t, on) => {
   const app = await start(t, on, (app) => {
     for (let at = 0; at < 500; at++) {
       app.get(`/:tenant/page-${at}`, cached(), async () => 'page')
@@ -86,7 +87,7 @@ onEachBackend('a path that is as long as a request may be holds up nobody where 
   }
 })
 
-onEachBackend('a response whose path is longer than this application lets a parameter be is forgotten', async (t, { backend, options }) => {
+onEachBackend('a response is invalidated though its path is longer than maxParamLength here', async (t, { backend, options }) => {
   const shared = await builtIns().open({ backend, options } as BackendChoice)
   t.teardown(async () => await shared.close())
   const methods = (['get', 'set', 'delete', 'clear'] as const).map((name) => [name, (...args: [never, never]) => shared[name]!(...args)])
@@ -109,13 +110,13 @@ onEachBackend('a response whose path is longer than this application lets a para
   }
 })
 
-t.test('a regular expression that does not match keeps its route out of what is forgotten', async (t) => {
+t.test('a route whose regular expression does not match the path is not invalidated', async (t) => {
   const chaos = new Chaos()
   const app = await start(t, chaos.over({ backend: 'memory' }), (app) => {
     app.get('/:id(^\\d+$)', cached({ key: { headers: ['x-user'] } }), async () => 'number')
     app.get('/:name', cached(), async () => 'name')
   })
-  // To find what is stored for all users takes the method `clear`.
+  // Invalidating the responses that are shared by all users takes the method `clear`.
   chaos.clear.reject()
   await app.cache.invalidate({ url: 'http://a.example/name' })
   await t.rejects(async () => await app.cache.invalidate({ url: 'http://a.example/1' }))
@@ -129,7 +130,7 @@ const OPTIONS: Readonly<Record<string, FastifyServerOptions>> = {
   'both of them': { maxParamLength: 300, routerOptions: { maxParamLength: 20 } }
 }
 
-t.test('explain: what is too long for the application has no route, and what is not has the one that Fastify chooses', async (t) => {
+t.test('explain: a path that is too long for the application has no route, and any other has the route that Fastify chooses', async (t) => {
   for (const [name, options] of Object.entries(OPTIONS)) {
     const urls = ['/plain/:id', '/two/:one-:two', '/of/:slug(^[a-z]+$)', '/of/:any', '/rest/:id/*', '/last/:id?']
     const app = await start(t, { backend: 'memory', options: {} }, (app) => {

@@ -1,4 +1,5 @@
-// Whatever path Fastify's router takes for a cached route's, an invalidation of it forgets: patterns, paths and options of all kinds.
+// An invalidation of a path reaches every cached route that Fastify's router finds for the path: patterns, paths and router options of
+// all kinds.
 import fc from 'fast-check'
 import Fastify, { type FastifyInstance } from 'fastify'
 import findMyWay from 'find-my-way'
@@ -23,7 +24,7 @@ const VALUES = [
 
 interface Segment { readonly text: string, readonly pieces: ReadonlyArray<{ readonly parameter: string, readonly text: string }> }
 interface Spec { readonly segments: readonly Segment[], readonly end: string }
-/** How a path is made of a pattern: the values of its parameters, the way in which its text is encoded, and what stands at its end. */
+/** How a path is made from a pattern: the values of its parameters, the encoding of its text, and its end. */
 interface Filled { readonly values: readonly string[], readonly encode: keyof typeof ENCODINGS, readonly end: string }
 
 const ENCODINGS = {
@@ -63,7 +64,7 @@ const routerOptions = fc.record({
   maxParamLength: fc.constantFrom(3, 100)
 })
 
-/** The patterns that Fastify's router takes. */
+/** The patterns that Fastify's router accepts. */
 function accepted (specs: readonly Spec[], options: object): string[] {
   const router = findMyWay(options)
   return specs.map(patternOf).filter((pattern) => {
@@ -78,12 +79,12 @@ function accepted (specs: readonly Spec[], options: object): string[] {
 
 const some = fc.array(fc.record({ spec, paths: fc.array(filled, { minLength: 4, maxLength: 8 }) }), { minLength: 1, maxLength: 4 })
 
-onEachBackend('what was stored for a path is forgotten by an invalidation of it, whatever the pattern and the options', async (t, on) => {
+onEachBackend('the response to a path is invalidated with the path, whatever the pattern and the options', async (t, on) => {
   let [runs, hits] = [0, 0]
   await fc.assert(fc.asyncProperty(some, routerOptions, async (given, routerOptions) => {
     const app = Fastify({ routerOptions })
     try {
-      // One database for all runs: it is closed with each application, and holds what was stored before.
+      // One database for all runs. It is closed with each application, and still holds what earlier runs stored.
       await app.register(responseCache, { ...on, namespace: String(runs++) } as object)
       for (const pattern of accepted(given.map(({ spec }) => spec), routerOptions)) {
         app.get(pattern, cached(), async (request, reply) => { reply.header('x-path', request.raw.url!); return 'found' })
@@ -104,8 +105,8 @@ onEachBackend('what was stored for a path is forgotten by an invalidation of it,
   t.ok(hits > 40, `${hits} paths were stored`)
 })
 
-/** Every path, forgotten by its URL and by a write to it. */
-async function forgets (
+/** Invalidates every path by its URL and by a write to it. */
+async function invalidates (
   t: Test, on: object, paths: readonly string[], routes: (app: FastifyInstance) => unknown, routerOptions: object = {}
 ): Promise<void> {
   const app = Fastify({ routerOptions })
@@ -116,30 +117,30 @@ async function forgets (
   for (const path of paths) {
     const isHit = async (): Promise<boolean> => String((await app.inject(path)).headers['cache-status']).includes('; hit')
     const ways = [async () => await app.cache.invalidate({ url: path }), async () => await app.inject({ url: path, method: 'POST' })]
-    for (const forget of ways) {
+    for (const invalidate of ways) {
       await app.inject(path)
       t.ok(await isHit(), `${path} is stored`)
-      await forget()
-      t.notOk(await isHit(), `${path} is forgotten`)
+      await invalidate()
+      t.notOk(await isHit(), `${path} is invalidated`)
     }
   }
 }
 
-onEachBackend('a path is forgotten whatever the lower case of its letters is, where case counts', async (t, on) => {
-  await forgets(t, on, ['/\u0130/of', '/\u0130/aa', '/\u039f\u03a3abc'].map(encodeURI), (app) => {
+onEachBackend('a path is invalidated whatever the lower case of its letters, if case matters', async (t, on) => {
+  await invalidates(t, on, ['/\u0130/of', '/\u0130/aa', '/\u039f\u03a3abc'].map(encodeURI), (app) => {
     for (const url of ['/:name/of', '/\u0130/:id(^a+$)', '/\u039f\u03a3:name']) app.get(url, cached(), async () => 'found')
   })
 })
 
-onEachBackend('a path is forgotten whatever follows its sigma, which has two lower cases, where case does not count', async (t, on) => {
-  await forgets(t, on, ['/a\u03a3-1', '/A\u03c2-1'].map(encodeURI), (app) => {
+onEachBackend('a path is invalidated whatever follows its sigma, which has two lower cases, if case does not matter', async (t, on) => {
+  await invalidates(t, on, ['/a\u03a3-1', '/A\u03c2-1'].map(encodeURI), (app) => {
     app.get('/a\u03a3:name', cached(), async () => 'found')
   }, { caseSensitive: false })
 })
 
-onEachBackend('a route with and without a slash at the end is forgotten by both, below a prefix with a regular expression too',
+onEachBackend('a route with and without a trailing slash is invalidated by both paths, also below a prefix with a regular expression',
   async (t, on) => {
-    await forgets(t, on, ['/plain', '/plain/', '/de', '/de/'], (app) => {
+    await invalidates(t, on, ['/plain', '/plain/', '/de', '/de/'], (app) => {
       for (const prefix of ['/plain', '/:lang(^[a-z]{2}$)']) {
         app.register(async (scope) => { scope.get('/', cached(), async () => 'found') }, { prefix })
       }

@@ -1,8 +1,9 @@
-// Applications that rewrite URLs: what is invalidated by the URL that routes see is gone, whatever the client had asked for.
+// Applications that rewrite URLs: an invalidation by the URL that routes see removes every response to it, whichever URL the client
+// requested.
 import t from 'tap'
 import { build, forEachBackend } from '../../support/app.js'
 
-t.test('O6: an invalidation by URL reaches answers to URLs that were rewritten, in a scope too', async (t) =>
+t.test('O6: an invalidation by URL reaches responses to URLs that were rewritten, in a scope too', async (t) =>
   forEachBackend(t, async (t, on) => {
     for (const host of [true, false]) {
       const app = await build(t, {

@@ -1,4 +1,4 @@
-// What answers to unsafe methods invalidate (RFC 9111 section 4.4), and what their routes list.
+// What responses to unsafe methods invalidate (RFC 9111 section 4.4), and what their routes list.
 import { Readable } from 'node:stream'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type RouteHandlerMethod } from 'fastify'
 import t from 'tap'
@@ -10,13 +10,13 @@ import { cached } from '../../support/document.js'
 
 const UNSAFE = ['POST', 'PUT', 'PATCH', 'DELETE'] as const
 
-/** A cached route, and one for every method with the same pattern. */
+/** A cached route, and a route for every other method with the same pattern. */
 function items (app: FastifyInstance, probe: Probe, write: RouteHandlerMethod, config: object = {}): void {
   app.get('/items/:id', cached(), async (request) => { probe.ran(); return (request.params as { id: string }).id })
   app.route({ method: [...UNSAFE, 'OPTIONS'], url: '/items/:id', config, handler: write })
 }
 
-t.test('RFC 9111 4.4: an answer of 2xx or 3xx to an unsafe method forgets its URL before it is sent, an error does not', async (t) =>
+t.test('RFC 9111 4.4: a 2xx or 3xx response to an unsafe method invalidates its URL before it is sent, an error does not', async (t) =>
   forEachBackend(t, async (t, on) => {
     const statuses = { 200: false, 201: false, 204: false, 303: false, 400: true, 404: true, 409: true, 500: true }
     const app = await build(t, {
@@ -30,10 +30,10 @@ t.test('RFC 9111 4.4: an answer of 2xx or 3xx to an unsafe method forgets its UR
         t.equal((await app.ask('/items/1')).hit, kept, `${method} ${status}`)
       }
     }
-    t.ok((await app.ask('/items/2')).hit, 'another URL is not touched')
+    t.ok((await app.ask('/items/2')).hit, 'another URL is not invalidated')
   }))
 
-t.test('RFC 9111 4.4: safe methods forget nothing', async (t) => {
+t.test('RFC 9111 4.4: safe methods invalidate nothing', async (t) => {
   const app = await build(t, {
     routes: (app, probe) => {
       items(app, probe, async () => 'options')
@@ -47,7 +47,7 @@ t.test('RFC 9111 4.4: safe methods forget nothing', async (t) => {
   }
 })
 
-t.test('RFC 9111 4.4: a method whose safety is not known is unsafe', async (t) => {
+t.test('RFC 9111 4.4: a method that is not known to be safe is unsafe', async (t) => {
   const app = await build(t, {
     routes: (app, probe) => {
       app.addHttpMethod('M-SEARCH', { hasBody: true })
@@ -60,7 +60,7 @@ t.test('RFC 9111 4.4: a method whose safety is not known is unsafe', async (t) =
   t.notOk((await app.ask('/items/1')).hit)
 })
 
-t.test('RFC 9111 4.4: Location and Content-Location of the same origin are forgotten, those of another are not', async (t) => {
+t.test('RFC 9111 4.4: Location and Content-Location of the same origin are invalidated, those of another are not', async (t) => {
   const names = (name: string, value: string) => async (_request: FastifyRequest, reply: FastifyReply) =>
     reply.code(201).header(name, value).send('made')
   for (const [name, value, kept] of [
@@ -76,7 +76,7 @@ t.test('RFC 9111 4.4: Location and Content-Location of the same origin are forgo
   }
 })
 
-t.test('all variants of a URL are forgotten, and of one host alone', async (t) => {
+t.test('all variants of a URL are invalidated, for one host only', async (t) => {
   const app = await build(t, {
     routes: (app, probe) => {
       app.get('/', cached(), async (request, reply) => {
@@ -95,7 +95,7 @@ t.test('all variants of a URL are forgotten, and of one host alone', async (t) =
   t.same(hits, [false, true, false, true])
 })
 
-t.test('a path that another pattern answers is forgotten there', async (t) => {
+t.test('a write invalidates a path that is cached by a route with another pattern', async (t) => {
   const app = await build(t, {
     routes: (app, probe) => {
       app.get('/a/*', cached(), async () => { probe.ran(); return 'any' })
@@ -107,7 +107,7 @@ t.test('a path that another pattern answers is forgotten there', async (t) => {
   t.notOk((await app.ask('/a/1')).hit)
 })
 
-t.test('where keys hold more than the URL, nothing is looked for and what is listed is forgotten all the same', async (t) => {
+t.test('if keys contain more than the URL, a write invalidates only what its route lists', async (t) => {
   const app = await build(t, {
     routes: (app, probe) => {
       app.get('/mine', cached({ key: { headers: ['x-user'] }, tags: ['mine'] }), async () => { probe.ran(); return 'mine' })
@@ -122,14 +122,14 @@ t.test('where keys hold more than the URL, nothing is looked for and what is lis
   t.notOk((await app.ask('/mine')).hit)
 })
 
-t.test('a route with `cache: false` forgets nothing', async (t) => {
+t.test('a route with `cache: false` invalidates nothing', async (t) => {
   const app = await build(t, { routes: (app, probe) => items(app, probe, async () => 'search', { cache: false }) })
   await app.ask('/items/1')
   await app.ask({ url: '/items/1', method: 'POST' })
   t.ok((await app.ask('/items/1')).hit)
 })
 
-t.test('an answer that a hook gave in place of the handler forgets nothing', async (t) => {
+t.test('a response that a hook sent in place of the handler invalidates nothing', async (t) => {
   const app = await build(t, {
     routes: (app, probe) => {
       app.addHook('preHandler', async (request, reply) => request.headers['x-known'] === undefined ? undefined : reply.send('known'))
@@ -141,7 +141,7 @@ t.test('an answer that a hook gave in place of the handler forgets nothing', asy
   t.ok((await app.ask('/items/1')).hit)
 })
 
-t.test('`invalidates` lists tags, URLs, routes and keys; for 2xx and 3xx alone', async (t) => forEachBackend(t, async (t, on) => {
+t.test('`invalidates` lists tags, URLs, routes and keys, for 2xx and 3xx only', async (t) => forEachBackend(t, async (t, on) => {
   for (const invalidates of [
     ['all'], [{ tags: ['all'] }], [{ tags: ['all'], soft: true }], [{ url: '/a' }, { url: '/b' }], [{ route: '/:id' }],
     [{ route: 'GET /:id' }], [{ key: '/a' }, { key: '/b' }]
@@ -150,7 +150,7 @@ t.test('`invalidates` lists tags, URLs, routes and keys; for 2xx and 3xx alone',
     const app = await build(t, {
       ...on,
       routes: (app, probe) => {
-        app.get('/:id', cached({ tags: ['all'], ...key }), async () => { probe.ran(); return 'answer' })
+        app.get('/:id', cached({ tags: ['all'], ...key }), async () => { probe.ran(); return 'response' })
         app.post('/change', { config: { cache: { invalidates } } }, async (request, reply) =>
           reply.code(Number(request.headers['x-status'])).send('done'))
       }
@@ -165,17 +165,17 @@ t.test('`invalidates` lists tags, URLs, routes and keys; for 2xx and 3xx alone',
   }
 }))
 
-t.test('`invalidates` as a function is asked with request and reply, once the status is known', async (t) => {
+t.test('an `invalidates` function is called with request and reply, once the status is known', async (t) => {
   const app = await build(t, {
     routes: (app, probe) => {
       app.get('/:id', cached({ tags: (request) => [`id ${(request.params as { id: string }).id}`] }), async () => {
         probe.ran()
-        return 'answer'
+        return 'response'
       })
       const invalidates = (request: FastifyRequest, reply: FastifyReply): string[] => [
         `id ${(request.body as { id: string }).id}`, `status ${reply.statusCode}`
       ]
-      app.get('/made', cached({ tags: ['status 201'] }), async () => { probe.ran(); return 'answer' })
+      app.get('/made', cached({ tags: ['status 201'] }), async () => { probe.ran(); return 'response' })
       app.post('/', { config: { cache: { invalidates } } }, async (_request, reply) => reply.code(201).send('done'))
     }
   })
@@ -184,7 +184,7 @@ t.test('`invalidates` as a function is asked with request and reply, once the st
   t.same([(await app.ask('/a')).hit, (await app.ask('/b')).hit, (await app.ask('/made')).hit], [false, true, false])
 })
 
-t.test('`invalidates` that is wrong is refused at registration', async (t) => {
+t.test('an invalid `invalidates` is refused at registration', async (t) => {
   for (const invalidates of ['a', [1], [{ url: 'a' }], [{ tag: 'a' }], 1, null]) {
     const app = Fastify()
     await app.register(responseCache)
@@ -194,7 +194,7 @@ t.test('`invalidates` that is wrong is refused at registration', async (t) => {
   }
 })
 
-t.test('`invalidates` that turns out to be wrong costs no answer, and is warned about', async (t) => {
+t.test('an `invalidates` function that returns something invalid costs no response, and is warned about', async (t) => {
   const wrong: Array<() => unknown> = [
     () => 'a', () => [1], () => { throw new Error('mine') }, async () => ['a'], () => undefined, () => [{ route: '/unheard-of' }]
   ]
@@ -209,7 +209,7 @@ t.test('`invalidates` that turns out to be wrong costs no answer, and is warned 
   }
 })
 
-t.test('a backend that hangs holds up the answer for the deadline and no longer', async (t) => {
+t.test('a backend that hangs delays the response by the deadline at most', async (t) => {
   const chaos = new Chaos()
   const app = await build(t, { ...chaos.over({ backend: 'memory' }), routes: (app, probe) => items(app, probe, async () => 'done') })
   await app.ask('/items/1')
@@ -218,11 +218,11 @@ t.test('a backend that hangs holds up the answer for the deadline and no longer'
   chaos.delete.release()
 })
 
-t.test('a handler that was running before the change does not bring the old answer back', async (t) => {
+t.test('a handler that was running before the change does not bring the old response back', async (t) => {
   const gate = new Barrier()
   const app = await build(t, {
     routes: (app, probe) => {
-      app.get('/', cached(), async () => { if (probe.ran() === 1 && probe.cached) await gate.pass(); return 'answer' })
+      app.get('/', cached(), async () => { if (probe.ran() === 1 && probe.cached) await gate.pass(); return 'response' })
       app.put('/', async () => 'done')
     },
     compare: false
@@ -234,7 +234,7 @@ t.test('a handler that was running before the change does not bring the old answ
   t.notOk((await app.ask('/')).hit)
 })
 
-t.test('an answer that is sent past Fastify invalidates when it is sent, and what its Location names', async (t) => {
+t.test('a response that is sent without Fastify invalidates when it is sent, and invalidates the URL of its Location too', async (t) => {
   const app = await build(t, {
     routes: (app, probe) =>
       items(app, probe, (_request, reply) => { reply.hijack(); reply.raw.setHeader('location', '/items/2').end('raw') }),
@@ -245,17 +245,17 @@ t.test('an answer that is sent past Fastify invalidates when it is sent, and wha
   for (const url of ['/items/1', '/items/2', '/items/3']) t.equal((await app.ask(url)).hit, url === '/items/3', url)
 })
 
-t.test('a hit on a route that has unsafe methods too goes through no hook for their sake', async (t) => {
-  const app = await build(t, { routes: (app, probe) => { app.all('/', cached(), async () => { probe.ran(); return 'answer' }) } })
+t.test('a hit on a route that also has unsafe methods runs no hook because of them', async (t) => {
+  const app = await build(t, { routes: (app, probe) => { app.all('/', cached(), async () => { probe.ran(); return 'response' }) } })
   await app.ask('/')
-  t.match(await app.ask({ url: '/', headers: { range: 'bytes=1-2' }, compare: false }), { status: 206, text: 'ns' },
-    'a part is cut out of what goes straight to the socket')
+  t.match(await app.ask({ url: '/', headers: { range: 'bytes=1-2' }, compare: false }), { status: 206, text: 'es' },
+    'the part is cut out of a response that goes straight to the socket')
   await app.ask({ url: '/', method: 'PATCH' })
   t.notOk((await app.ask('/')).hit)
 })
 
 for (const way of ['whole', 'streamed'] as const) {
-  t.test(`an answer to a write that is ${way} is not there before what it invalidates is gone`, async (t) => {
+  t.test(`a ${way} response to a write is not complete before its invalidations are done`, async (t) => {
     const chaos = new Chaos()
     const app = await build(t, {
       ...chaos.over({ backend: 'memory' }),
@@ -265,12 +265,12 @@ for (const way of ['whole', 'streamed'] as const) {
     await app.ask('/items/1')
     chaos.delete.stall()
     let isThere = false
-    const answer = app.ask({ url: '/items/1', method: 'PUT', slow: true }).finally(() => { isThere = true })
+    const response = app.ask({ url: '/items/1', method: 'PUT', slow: true }).finally(() => { isThere = true })
     await chaos.delete.hangs()
     await turns()
     t.notOk(isThere)
     chaos.delete.release()
-    t.match(await answer, { text: 'ab' })
+    t.match(await response, { text: 'ab' })
     t.notOk((await app.ask('/items/1')).hit)
   })
 }
