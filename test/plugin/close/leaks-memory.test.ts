@@ -1,4 +1,5 @@
-// What is left behind by many of the same, on memory: nothing. And what a thousand followers hold of one big answer.
+// Doing the same thing many times leaves nothing behind, on memory. And how much memory a thousand collapsed requests need for one large
+// response.
 import { Readable } from 'node:stream'
 import t from 'tap'
 import { build, forEachBackend } from '../../support/app.js'
@@ -7,7 +8,7 @@ import { leavesNothing } from '../../support/leaks.js'
 
 await leavesNothing(t, () => ({ backend: 'memory' }))
 
-t.test('a thousand who wait for one big slow stream wait for no copy of it', async (t) => {
+t.test('a thousand requests that wait for one large slow stream do not wait for a copy of it', async (t) => {
   await forEachBackend(t, async (t, on) => {
     const CHUNK_BYTES = 1 << 20
     const barrier = new Barrier()
@@ -33,7 +34,7 @@ t.test('a thousand who wait for one big slow stream wait for no copy of it', asy
     await turns()
     t.equal(runs(), 1, 'they wait')
     barrier.letGo()
-    // Beyond maxBodyBytes nothing is recorded any more, and nobody waits for the end.
+    // Beyond maxBodyBytes nothing is recorded, and no request waits for the end.
     await Promise.all(followers)
     t.equal(runs(), 1_001)
     barrier.open()

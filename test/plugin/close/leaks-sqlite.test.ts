@@ -1,4 +1,4 @@
-// What is left behind by many of the same, on SQLite: nothing.
+// Doing the same thing many times leaves nothing behind, on SQLite.
 import { join } from 'node:path'
 import t from 'tap'
 import { CASES, leavesNothing } from '../../support/leaks.js'

@@ -1,4 +1,4 @@
-// Closing a process that caches in memory: it ends by itself, whatever the backend does.
+// A process that caches in memory ends by itself once it is closed, whatever the backend does.
 import t from 'tap'
 import { endsByItself } from '../../support/closing.js'
 

@@ -1,4 +1,4 @@
-// Closing a process that caches in SQLite: it ends by itself, whatever the backend does.
+// A process that caches in SQLite ends by itself once it is closed, whatever the backend does.
 import { join } from 'node:path'
 import t from 'tap'
 import { CASES, endsByItself } from '../../support/closing.js'

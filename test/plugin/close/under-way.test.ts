@@ -1,4 +1,4 @@
-// Closing while something is under way, and what is left of a cache that was closed.
+// Closing while calls and requests are in progress, and how a closed cache behaves.
 import t, { type Test } from 'tap'
 import Fastify, { type FastifyInstance } from 'fastify'
 import responseCache, { type ResponseCache } from '../../../plugin.js'
@@ -26,58 +26,58 @@ async function setUp (t: Test, on: On, { barrier = new Barrier(), ...spec }: Par
 // Two waits of 0.8 seconds, and what a busy machine may add.
 const LONGEST_CLOSE_MS = 5_000
 
-/** Closes, and tells how long that took. */
+/** Closes the application, and returns how long that took. */
 async function close (app: FastifyInstance): Promise<number> {
   const began = performance.now()
   await app.close()
   return performance.now() - began
 }
 
-t.test('closing during a read', async (t) => {
+t.test('close() during a read lets the request finish', async (t) => {
   await forEachBackend(t, async (t, on) => {
     const { ask, app, chaos, barrier } = await setUp(t, on, { deadline: '100ms' })
     barrier.open()
     chaos.get.hang()
-    const answer = ask('/a')
+    const response = ask('/a')
     await chaos.get.hangs()
     const closed = close(app)
-    t.equal((await answer).text, 'a')
+    t.equal((await response).text, 'a')
     t.ok(await closed < LONGEST_CLOSE_MS)
     chaos.get.release()
     await turns()
   })
 })
 
-t.test('closing during a handler, and while others wait for it', async (t) => {
+t.test('close() while a handler runs and others wait for it lets them all finish', async (t) => {
   await forEachBackend(t, async (t, on) => {
     const { ask, app, cache, barrier, runs } = await setUp(t, on)
-    const answers = Array.from({ length: 5 }, async () => await ask('/a'))
+    const responses = Array.from({ length: 5 }, async () => await ask('/a'))
     await until(async () => (await cache.stats()).misses === 5)
     await turns()
     const closed = close(app)
     await turns()
     barrier.open()
-    t.same((await Promise.all(answers)).map(({ text }) => text), ['a', 'a', 'a', 'a', 'a'])
+    t.same((await Promise.all(responses)).map(({ text }) => text), ['a', 'a', 'a', 'a', 'a'])
     t.ok(await closed < LONGEST_CLOSE_MS)
     t.equal(runs(), 1)
   })
 })
 
-t.test('closing during a handler whose leader came by inject: who waits is released', async (t) => {
+t.test('close() while the handler of an injected request runs releases the requests that wait for it', async (t) => {
   await forEachBackend(t, async (t, on) => {
     const { ask, app, cache, barrier } = await setUp(t, on, { lockTimeout: '1m' })
-    const answers = Array.from({ length: 3 }, async () => await ask({ url: '/a', via: 'inject' }))
+    const responses = Array.from({ length: 3 }, async () => await ask({ url: '/a', via: 'inject' }))
     await until(async () => (await cache.stats()).misses === 3)
     await turns()
     t.ok(await close(app) < LONGEST_CLOSE_MS)
     await until(() => barrier.arrived === 3)
     barrier.open()
-    t.same((await Promise.all(answers)).map(({ text }) => text), ['a', 'a', 'a'])
+    t.same((await Promise.all(responses)).map(({ text }) => text), ['a', 'a', 'a'])
     t.match((await cache.stats()), { stores: 0 })
   })
 })
 
-t.test('closing during a store', async (t) => {
+t.test('close() waits for a response that is being stored', async (t) => {
   await forEachBackend(t, async (t, on) => {
     const { ask, app, chaos, barrier } = await setUp(t, on)
     barrier.open()
@@ -86,14 +86,14 @@ t.test('closing during a store', async (t) => {
     await chaos.set.hangs()
     const closed = close(app)
     await turns()
-    t.equal(chaos.close.calls.length, 0, 'it waits for what is being stored')
+    t.equal(chaos.close.calls.length, 0, 'it waits for the store')
     chaos.set.release()
     await closed
     t.equal(chaos.close.calls.length, 1)
   })
 })
 
-t.test('closing during a store that never ends, and a close that never ends', async (t) => {
+t.test("close() ends though a store never ends and the backend's close never ends", async (t) => {
   await forEachBackend(t, async (t, on) => {
     const { ask, app, chaos, barrier } = await setUp(t, on)
     barrier.open()
@@ -107,7 +107,7 @@ t.test('closing during a store that never ends, and a close that never ends', as
   })
 })
 
-t.test('closing during an invalidation, a set and a producer', async (t) => {
+t.test('close() ends during an invalidation, a set and a producer', async (t) => {
   await forEachBackend(t, async (t, on) => {
     const { app, cache, chaos, barrier } = await setUp(t, on)
     const produced = cache.getOrSet('k', { ttl: '1m' }, async ({ signal }) => { await barrier.pass(); return signal.aborted })
@@ -121,7 +121,7 @@ t.test('closing during an invalidation, a set and a producer', async (t) => {
     await invalidated
     t.ok(await closed < LONGEST_CLOSE_MS)
     barrier.open()
-    t.equal(await produced, true, 'the producer is told')
+    t.equal(await produced, true, "the producer's signal is aborted")
   })
 })
 
@@ -132,12 +132,12 @@ const calls: ReadonlyArray<readonly [name: string, call: (cache: ResponseCache) 
   ['invalidate a tag', async (cache) => await cache.invalidate('news')],
   ['invalidate a key', async (cache) => await cache.invalidate({ key: 'k' })],
   ['invalidate a URL', async (cache) => await cache.invalidate({ url: '/a' })],
-  ['invalidate a URL that nobody has', async (cache) => await cache.invalidate({ url: '/none' })],
+  ['invalidate a URL without responses', async (cache) => await cache.invalidate({ url: '/none' })],
   ['invalidate a route', async (cache) => await cache.invalidate({ route: '/a' })],
   ['invalidate no tags', async (cache) => await cache.invalidate({ tags: [] })]
 ]
 
-t.test('closed twice, and used afterwards', async (t) => {
+t.test('a cache may be closed twice, and its calls reject afterwards', async (t) => {
   await forEachBackend(t, async (t, on) => {
     const { app, cache, chaos } = await setUp(t, on)
     await Promise.all([app.close(), app.close()])
@@ -146,7 +146,7 @@ t.test('closed twice, and used afterwards', async (t) => {
     const asked = chaos.get.calls.length + chaos.set.calls.length
     for (const [name, call] of calls) await t.rejects(call(cache), { code: 'CACHE_ERR_CLOSED' }, name)
     t.match(await cache.stats(), { hits: 0, entries: undefined })
-    t.equal(chaos.get.calls.length + chaos.set.calls.length, asked, 'the backend is not asked')
+    t.equal(chaos.get.calls.length + chaos.set.calls.length, asked, 'the backend is not called')
   })
 })
 
@@ -163,7 +163,7 @@ t.test('a backend whose close fails leaves nothing else open', async (t) => {
   }
 })
 
-t.test('another plugin fails after this one: what was opened is closed with the application', async (t) => {
+t.test('a backend is closed with the application if another plugin fails later', async (t) => {
   await forEachBackend(t, async (t, on) => {
     const chaos = new Chaos()
     const app = Fastify()
@@ -175,9 +175,9 @@ t.test('another plugin fails after this one: what was opened is closed with the 
   })
 })
 
-t.test('what was stored right before close is there afterwards', async (t) => {
+t.test('what was stored right before close() is there afterwards', async (t) => {
   await forEachBackend(t, async (t, on) => {
-    if (on.backend === 'memory') return t.pass('which keeps nothing')
+    if (on.backend === 'memory') return t.pass('memory keeps nothing')
     const paths = Array.from({ length: 20 }, (_, at) => `/b/${at}`)
     const start = async (): Promise<FastifyInstance> => {
       const app = Fastify()
