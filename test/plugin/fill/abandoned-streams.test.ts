@@ -1,4 +1,4 @@
-// Streams of handlers that end otherwise than they should: no process ends with them, and no request waits for them.
+// Handlers' streams that don't end as they should: they don't end the process, and no request waits for them.
 import { EventEmitter } from 'node:events'
 import { Readable } from 'node:stream'
 import t from 'tap'
@@ -46,7 +46,7 @@ const kinds: Record<string, () => { payload: object, isEnded: () => boolean }> =
 }
 
 for (const [name, make] of Object.entries(kinds)) {
-  t.test(`the ${name} of an error that a stored answer stands in for is let go, and may break off later`, async (t) => {
+  t.test(`the ${name} of an error is destroyed when a stored response is served in its place, and may fail later`, async (t) => {
     const { payload, isEnded } = make()
     const app = await build(t, {
       compare: false,
@@ -63,27 +63,28 @@ for (const [name, make] of Object.entries(kinds)) {
   })
 }
 
-t.test('a stream that is not sent ends the stored response only if it is another version', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    routes (app, probe) {
-      app.get<{ Params: { etag: string } }>('/:etag', cached(), async ({ params }, reply) => {
-        const etag = probe.ran(params.etag) === 1 ? '"1"' : `"${params.etag}"`
-        return await reply.header('etag', etag).send(Readable.from(['x']))
-      })
+t.test('a stream that is not sent removes the stored response only if it is another version', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await build(t, {
+      ...on,
+      compare: false,
+      routes (app, probe) {
+        app.get<{ Params: { etag: string } }>('/:etag', cached(), async ({ params }, reply) => {
+          const etag = probe.ran(params.etag) === 1 ? '"1"' : `"${params.etag}"`
+          return await reply.header('etag', etag).send(Readable.from(['x']))
+        })
+      }
+    })
+    const headers = { 'cache-control': 'no-cache', 'if-match': '"other"' }
+    for (const url of ['/1', '/2']) {
+      await app.ask(url)
+      t.match(await app.ask({ url, headers }), { status: 412, text: '', cacheStatus: /fwd=request; detail=condition$/ })
     }
-  })
-  const headers = { 'cache-control': 'no-cache', 'if-match': '"other"' }
-  for (const url of ['/1', '/2']) {
-    await app.ask(url)
-    t.match(await app.ask({ url, headers }), { status: 412, text: '', cacheStatus: /fwd=request; detail=condition$/ })
-  }
-  await until(async () => (await app.cache.stats()).entries === 1)
-  for (const [url, hit] of [['/1', true], ['/2', false]] as const) t.match(await app.ask(url), { status: 200, text: 'x', hit })
-}))
+    await until(async () => (await app.cache.stats()).entries === 1)
+    for (const [url, hit] of [['/1', true], ['/2', false]] as const) t.match(await app.ask(url), { status: 200, text: 'x', hit })
+  }))
 
-t.test('the source of a stream that another hook took the place of may fail later', async (t) => {
+t.test('the source of a stream that another hook replaced may fail later', async (t) => {
   const source = new Readable({ read () {} })
   source.on('error', () => {})
   const app = await build(t, {
@@ -96,5 +97,5 @@ t.test('the source of a stream that another hook took the place of may fail late
   t.match(await app.ask('/'), { text: 'swapped' })
   source.destroy(new Error('failed'))
   await new Promise(setImmediate)
-  t.match(await app.ask('/'), { status: 200, text: 'swapped' }, 'also where it has failed before')
+  t.match(await app.ask('/'), { status: 200, text: 'swapped' }, 'also when the source has failed before')
 })

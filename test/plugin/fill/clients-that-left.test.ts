@@ -1,4 +1,4 @@
-// Streams for clients that left: no request waits for the end of what nobody reads.
+// Streams for clients that left: no request waits for the end of a stream that nobody reads.
 import { once } from 'node:events'
 import http2 from 'node:http2'
 import net from 'node:net'
@@ -10,7 +10,7 @@ import { Barrier, turns } from '../../support/barrier.js'
 import { portOf } from '../../support/client.js'
 import { cached } from '../../support/document.js'
 
-/** More than a connection, and all that lies between, takes at once. */
+/** More than a connection and the buffers in between take at once. */
 const PIECES: readonly string[] = Array.from({ length: 20 }, () => 'x'.repeat(15_000))
 const LARGE = PIECES.join('')
 
@@ -22,7 +22,7 @@ const streamed: Record<string, () => unknown> = {
 
 const BODY = 'Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}'
 
-/** Routes whose first handlers are held. */
+/** Routes whose first handlers wait at barriers. */
 const routes = (barriers: { slow?: Barrier, streamed?: Barrier }, make: () => unknown) => (app: FastifyInstance, probe: Probe): void => {
   app.get('/slow', async () => { await barriers.slow?.pass() })
   const handler = async (_request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
@@ -35,7 +35,7 @@ const routes = (barriers: { slow?: Barrier, streamed?: Barrier }, make: () => un
 for (const [name, make] of Object.entries(streamed)) {
   for (const [isMade, method] of [[true, 'GET'], [false, 'GET'], [true, 'POST']] as const) {
     t.test(
-      `HTTP/1.1: ${name} for a client that left ${isMade ? 'while' : 'before'} the response to its ${method} waited behind another holds up nobody`,
+      `HTTP/1.1: a client that left ${isMade ? 'after' : 'before'} ${name} for its pipelined ${method} was made holds up no other request`,
       async (t) => forEachBackend(t, async (t, on) => {
         const barriers = { slow: new Barrier(), streamed: new Barrier() }
         const app = await build(t, { ...on, compare: false, routes: routes(barriers, make) })
@@ -59,24 +59,25 @@ for (const [name, make] of Object.entries(streamed)) {
       }))
   }
 
-  t.test(`HTTP/2: ${name} for a client that left before it was made holds up nobody`, async (t) => forEachBackend(t, async (t, on) => {
-    const barrier = new Barrier()
-    const app = await build(t, { ...on, compare: false, fastify: { http2: true }, routes: routes({ streamed: barrier }, make) })
-    const session = http2.connect(`http://127.0.0.1:${await portOf(app.app)}`).on('error', () => {})
-    const stream = session.request({ ':path': '/streamed', ':authority': 'test.example' }).on('error', () => {})
-    await barrier.reached()
-    const waiter = app.ask({ url: '/streamed', via: 'h2' })
-    await turns()
-    session.destroy()
-    if (!stream.closed) await once(stream, 'close')
-    await turns()
-    barrier.open()
-    t.match(await waiter, { status: 200, text: LARGE, cacheStatus: /^((?!lock-timeout).)*$/ })
-    t.match(await app.ask({ url: '/streamed', via: 'h2' }), { text: LARGE, hit: true })
-  }))
+  t.test(`HTTP/2: a client that left before ${name} for it was made holds up no other request`, async (t) =>
+    forEachBackend(t, async (t, on) => {
+      const barrier = new Barrier()
+      const app = await build(t, { ...on, compare: false, fastify: { http2: true }, routes: routes({ streamed: barrier }, make) })
+      const session = http2.connect(`http://127.0.0.1:${await portOf(app.app)}`).on('error', () => {})
+      const stream = session.request({ ':path': '/streamed', ':authority': 'test.example' }).on('error', () => {})
+      await barrier.reached()
+      const waiter = app.ask({ url: '/streamed', via: 'h2' })
+      await turns()
+      session.destroy()
+      if (!stream.closed) await once(stream, 'close')
+      await turns()
+      barrier.open()
+      t.match(await waiter, { status: 200, text: LARGE, cacheStatus: /^((?!lock-timeout).)*$/ })
+      t.match(await app.ask({ url: '/streamed', via: 'h2' }), { text: LARGE, hit: true })
+    }))
 }
 
-t.test('a client whose request body has been read has not left: its stream is stored', async (t) => forEachBackend(t, async (t, on) => {
+t.test('a client whose request body has been read has not left, and its stream is stored', async (t) => forEachBackend(t, async (t, on) => {
   for (const via of ['socket', 'h2', 'inject'] as const) {
     const app = await build(t, {
       ...on,
@@ -96,7 +97,7 @@ t.test('a client whose request body has been read has not left: its stream is st
   }
 }))
 
-t.test('twenty responses may wait on one connection: its client is listened to once', async (t) => {
+t.test('twenty responses that wait on one connection add one listener to its socket', async (t) => {
   const barriers = { slow: new Barrier() }
   const app = await build(t, { compare: false, routes: routes(barriers, () => 'x') })
   const socket = net.connect(await portOf(app.app), '127.0.0.1').on('error', () => {})

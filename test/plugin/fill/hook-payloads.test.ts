@@ -1,4 +1,4 @@
-// What onSend hooks are given: on a miss what they are given without the cache, on a hit what docs/what-is-stored.md says.
+// What onSend hooks receive: on a miss the same as without the cache, on a hit what docs/what-is-stored.md says.
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
@@ -21,7 +21,7 @@ function kindOf (payload: unknown): string {
 
 type Handler = (request: FastifyRequest, reply: FastifyReply) => unknown
 
-/** Handlers, and what a hook is given on a hit. */
+/** Handlers, and the kind of payload that a hook receives on a hit. */
 const HANDLERS: Record<string, readonly [onHit: string, handler: Handler]> = {
   object: ['string', async () => ({ a: 1 })],
   null: ['string', async () => null],
@@ -39,7 +39,7 @@ const HANDLERS: Record<string, readonly [onHit: string, handler: Handler]> = {
     status: 203, statusText: 'As It Was', headers: { 'content-type': 'text/x-own', 'x-own': 'yes' }
   }))],
   'a Response without a type': ['Node stream', async () => new Response(webStream())],
-  'a Response of nothing': ['undefined', async () => new Response(null, { status: 301, headers: { location: '/elsewhere' } })],
+  'a Response without a body': ['undefined', async () => new Response(null, { status: 301, headers: { location: '/elsewhere' } })],
   'a Response that is not stored': ['', async () => new Response('no', { status: 404 })],
   'a Response with cookies': ['', async (_request, reply) =>
     await reply.header('set-cookie', 'a=1').send(new Response('x', { headers: [['set-cookie', 'b=2'], ['set-cookie', 'c=3']] }))]
@@ -51,7 +51,7 @@ function serve (app: FastifyInstance): void {
   for (const [name, [, handler]] of Object.entries(HANDLERS)) app.get(path(name), CACHED, handler)
 }
 
-t.test('an onSend hook is given on a miss what it is given without the cache, and finds the reply the same', async (t) =>
+t.test('on a miss, an onSend hook receives the same payload as without the cache, and the same reply', async (t) =>
   forEachWay(t, async (t, { on, via }) => {
     const seen: Record<'cached' | 'control', unknown[]> = { cached: [], control: [] }
     const app = await build(t, {
@@ -75,7 +75,7 @@ t.test('an onSend hook is given on a miss what it is given without the cache, an
     }
   }))
 
-t.test('what hooks make of a Response is sent, on a miss and on a hit, and the handler\'s is stored', async (t) =>
+t.test("what hooks make of a Response is sent, on a miss and on a hit, and the handler's response is stored", async (t) =>
   forEachWay(t, async (t, { on, via }) => {
     const app = await build(t, {
       ...on,
@@ -88,7 +88,7 @@ t.test('what hooks make of a Response is sent, on a miss and on a hit, and the h
           const how = request.headers['x-how']
           const made = payload instanceof Response ? async () => await payload.text() : async () => String(payload)
           if (how === 'text') return `${await made()} into text`
-          // As the Response stands after the reply, its fields go before.
+          // The Response's fields are sent in place of the reply's.
           if (how === 'fields') reply.headers({ 'x-hook': 'yes', 'x-own': payload instanceof Response ? 'hidden' : 'handler' })
           if (how === 'Response') {
             return new Response(`${await made()} into another`, {
@@ -105,24 +105,24 @@ t.test('what hooks make of a Response is sent, on a miss and on a hit, and the h
     for (const [how, status, text] of cases) {
       await app.cache.clear()
       for (const hit of [false, how !== 'Response']) {
-        // A hook that sends text in place of a Response leaves its fields behind. On a hit they stand on the reply.
-        const answer = await app.ask({
+        // A hook that sends text in place of a Response drops the Response's fields. On a hit they are on the reply.
+        const response = await app.ask({
           url: '/', via, headers: { 'x-how': how }, ...(hit && how === 'text' && { compare: { headers: false } })
         })
-        t.match(answer, { status, hit }, how)
-        t.equal(answer.text, text, how)
+        t.match(response, { status, hit }, how)
+        t.equal(response.text, text, how)
       }
     }
     await app.cache.clear()
     await app.ask({ url: '/', via })
     for (const [how, status, text] of cases) {
-      const answer = await app.ask({ url: '/', via, headers: { 'x-how': how }, compare: false })
-      t.match(answer, { status, hit: true, headers: { etag: '"a"' } }, `${how} of a hit`)
-      t.equal(answer.text, text, `${how} of a hit`)
+      const response = await app.ask({ url: '/', via, headers: { 'x-how': how }, compare: false })
+      t.match(response, { status, hit: true, headers: { etag: '"a"' } }, `${how} of a hit`)
+      t.equal(response.text, text, `${how} of a hit`)
     }
   }))
 
-t.test('a Response is stored though a hook reads it slowly, and not where its body breaks off', async (t) =>
+t.test('a Response is stored though a hook reads it slowly, and is not stored if its body breaks off', async (t) =>
   forEachWay(t, async (t, { on, via, hook }) => {
     const app = await build(t, {
       ...on,
@@ -157,7 +157,7 @@ t.test('a Response is stored though a hook reads it slowly, and not where its bo
     t.same([app.runs('read'), app.runs('broken')], [1, 2])
   }))
 
-t.test('while a stored response is validated or may stand in, hooks are given the Response that is sent', async (t) =>
+t.test('while a stored response is validated or may be served on an error, hooks receive the Response that is sent', async (t) =>
   forEachWay(t, async (t, { on, via }) => {
     const kinds: string[] = []
     const app = await build(t, {
@@ -171,7 +171,7 @@ t.test('while a stored response is validated or may stand in, hooks are given th
           return payload
         })
         app.get('/', { config: { cache: { ttl: '1m', keep: '1h', staleIfError: '1h', setCookie: 'store' } } }, async (request) => {
-          const status = Number(request.headers['x-answer'] ?? 200)
+          const status = Number(request.headers['x-status'] ?? 200)
           return new Response(status === 304 ? null : `made ${status} ${probe.ran()}`, {
             status, headers: [['content-type', 'text/plain'], ['etag', '"a"'], ['set-cookie', 'a=1'], ['set-cookie', 'b=2']]
           })
@@ -183,18 +183,18 @@ t.test('while a stored response is validated or may stand in, hooks are given th
       ['304', 200, 'made 200 1', 'Buffer'], ['503', 200, 'made 200 1', 'Buffer'], ['404', 404, 'made 404 3', 'Response'],
       ['200', 200, 'made 200 4', 'Response']
     ] as const
-    for (const [answer, status, sent, kind] of steps) {
+    for (const [response, status, sent, kind] of steps) {
       await app.clock.pass(61_000)
       kinds.length = 0
-      const { status: got, text: gotText, headers } = await app.ask({ url: '/', via, headers: { 'x-answer': answer } })
+      const { status: got, text: gotText, headers } = await app.ask({ url: '/', via, headers: { 'x-status': response } })
       t.strictSame({ got, gotText, kinds, cookies: headers['set-cookie'], hook: headers['x-hook'] }, {
         got: status, gotText: sent, kinds: [kind], cookies: ['a=1', 'b=2'], hook: 'yes'
-      }, answer)
+      }, response)
     }
     t.match(await app.ask({ url: '/', via }), { hit: true, text: 'made 200 4' })
   }))
 
-t.test('what a hook reads of the Response on a miss is what the handler made', async (t) => forEachWay(t, async (t, { on, via }) => {
+t.test('on a miss, a hook reads from the Response what the handler made', async (t) => forEachWay(t, async (t, { on, via }) => {
   const read: string[] = []
   const app = await build(t, {
     ...on,
@@ -213,12 +213,12 @@ t.test('what a hook reads of the Response on a miss is what the handler made', a
   t.same(read, ['{"a":1}'])
 }))
 
-t.test('a HEAD for which the handler of a stale response sends a Response is answered, and the body is let go', async (t) =>
+t.test('a HEAD gets a response though the handler of a stale response sends a Response, and the body is cancelled', async (t) =>
   forEachWay(t, async (t, { on, via, hook }) => {
     let cancelled = 0
     const app = await build(t, {
       ...on,
-      // Fastify alone answers 500.
+      // Fastify alone responds with 500.
       compare: false,
       routes (app) {
         hook(app)

@@ -1,11 +1,10 @@
-// A fill whose states would follow each other as they never do: thrown in tests, logged in production, where the response is delivered all
-// the same.
+// A fill with an impossible sequence of states: it throws in tests, and is logged in production, where the response is delivered anyway.
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import responseCache from '../../../plugin.js'
 import { kFill, type FillReply } from '../../../response/fill/recording-hooks.js'
 
-/** An application that concludes each fill once more while it is being concluded. */
+/** An application that concludes each fill a second time while it is being concluded. */
 async function concludesTwice (t: Test, environment: string) {
   const before = process.env.NODE_ENV
   process.env.NODE_ENV = environment
@@ -34,12 +33,12 @@ async function concludesTwice (t: Test, environment: string) {
   return { body, thrown, lines }
 }
 
-t.test('in tests it is thrown', async (t) => {
+t.test('an impossible transition throws in tests', async (t) => {
   const { thrown } = await concludesTwice(t, 'test')
   t.match(thrown, [/impossible.*a fill that is (?:storable|storing) becomes storable/])
 })
 
-t.test('elsewhere it is logged, and costs no response', async (t) => {
+t.test('an impossible transition is logged elsewhere, and costs no response', async (t) => {
   const { body, thrown, lines } = await concludesTwice(t, 'production')
   t.equal(body, 'hello')
   t.same(thrown, [])

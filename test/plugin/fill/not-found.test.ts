@@ -1,4 +1,4 @@
-// What a handler says by `reply.callNotFound()` or past Fastify: its status counts as if it were sent or thrown.
+// Handlers that call `reply.callNotFound()`, or respond without Fastify: the status counts as if the handler had sent or thrown it.
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
 import t, { type Test } from 'tap'
@@ -18,7 +18,7 @@ interface Site {
   readonly more?: (app: FastifyInstance) => unknown
 }
 
-/** An application with a page at `/` that is stale by now, the handler of which goes another way from now on. */
+/** An application with a page at `/` that is stale. From now on its handler responds differently. */
 async function stale (t: Test, on: object, { cache = {}, handler, notFound, more }: Site): Promise<TestApp> {
   const app = await build(t, {
     ...on,
@@ -26,7 +26,7 @@ async function stale (t: Test, on: object, { cache = {}, handler, notFound, more
     async routes (app, probe) {
       await more?.(app)
       if (notFound !== undefined) {
-        // An asynchronous hook in front of it, as an application's rate limit is.
+        // An asynchronous hook in front of it, like an application's rate limit.
         app.setNotFoundHandler({ preHandler: async () => { await new Promise(setImmediate) } }, async (request, reply) => {
           probe.ran('not found')
           return await notFound(request, reply)
@@ -51,24 +51,24 @@ const fails: Handler = () => { throw Object.assign(new Error('no page'), { statu
 
 const missing: Handler = async (_request, reply) => await reply.code(404).send('no page')
 
-/** Ways to say that there is no page any more. */
+/** Ways to report that the page no longer exists. */
 const GONE: Record<string, Omit<Site, 'cache'>> = {
   'sends a 404': { handler: (_request, reply) => { reply.code(404).send('no page') } },
   'throws a 404': { handler: fails },
   'calls reply.callNotFound()': { handler: callNotFound },
   'calls it asynchronously': { handler: async (_request, reply) => { await new Promise(setImmediate); return reply.callNotFound() } },
-  'calls it where other hooks are': { handler: callNotFound, more: hooked },
+  'calls it in an application with other hooks': { handler: callNotFound, more: hooked },
   'calls a not-found handler of the application': { handler: callNotFound, notFound: missing, more: hooked },
   'calls one that sends a 410': { handler: callNotFound, notFound: async (_request, reply) => await reply.code(410).send() },
-  'calls one that sends a stream': {
+  'calls a not-found handler that sends a stream': {
     handler: callNotFound,
     notFound: async (_request, reply) => await reply.code(404).send(Readable.from(['no page']))
   },
-  'calls one that throws a 404': { handler: callNotFound, notFound: fails },
-  'calls one that calls it again': { handler: callNotFound, notFound: async (_request, reply) => reply.callNotFound() },
-  'calls one that has another page for it': { handler: callNotFound, notFound: async () => 'start page' },
-  'sends a 404 past Fastify': { handler: (_request, reply) => { reply.hijack(); reply.raw.writeHead(404).end('no page') } },
-  'sends it past Fastify, and later': {
+  'calls a not-found handler that throws a 404': { handler: callNotFound, notFound: fails },
+  'calls a not-found handler that calls it again': { handler: callNotFound, notFound: async (_request, reply) => reply.callNotFound() },
+  'calls a not-found handler that sends another page': { handler: callNotFound, notFound: async () => 'start page' },
+  'sends a 404 without Fastify': { handler: (_request, reply) => { reply.hijack(); reply.raw.writeHead(404).end('no page') } },
+  'sends a 404 without Fastify, later': {
     handler (_request, reply) {
       reply.hijack()
       setImmediate(() => reply.raw.writeHead(404).end('no page'))
@@ -77,7 +77,7 @@ const GONE: Record<string, Omit<Site, 'cache'>> = {
 }
 
 for (const [way, site] of Object.entries(GONE)) {
-  t.test(`a refresh whose handler ${way} ends the stale page`, async (t) => forEachBackend(t, async (t, on) => {
+  t.test(`a refresh whose handler ${way} removes the stale page`, async (t) => forEachBackend(t, async (t, on) => {
     const app = await stale(t, on, { ...site, cache: { staleWhileRevalidate: '1h' } })
     t.match(await app.ask('/'), { status: 200, text: 'page', hit: true })
     await until(async () => (await app.cache.stats()).entries === 0)
@@ -86,7 +86,7 @@ for (const [way, site] of Object.entries(GONE)) {
     t.not(text, 'page')
   }))
 
-  t.test(`a validation whose handler ${way} ends the stale page`, async (t) => forEachBackend(t, async (t, on) => {
+  t.test(`a validation whose handler ${way} removes the stale page`, async (t) => forEachBackend(t, async (t, on) => {
     const app = await stale(t, on, { ...site, cache: { staleIfError: '1h' } })
     t.not((await app.ask('/')).text, 'page')
     await until(async () => (await app.cache.stats()).entries === 0)
@@ -99,11 +99,11 @@ const STAYS: Record<string, Omit<Site, 'cache'>> = {
     notFound: async (_request, reply) => await reply.code(403).send('not yours')
   },
   'calls a not-found handler that fails': { handler: callNotFound, notFound: async () => { throw new Error('failed') } },
-  'refuses past Fastify': { handler: (_request, reply) => { reply.hijack(); reply.raw.writeHead(403).end('not yours') } }
+  'refuses without Fastify': { handler: (_request, reply) => { reply.hijack(); reply.raw.writeHead(403).end('not yours') } }
 }
 
 for (const [way, site] of Object.entries(STAYS)) {
-  t.test(`a refresh whose handler ${way} has failed, and what is stale is sent meanwhile`, async (t) => forEachBackend(t, async (t, on) => {
+  t.test(`a refresh whose handler ${way} has failed, and the stale page is still served`, async (t) => forEachBackend(t, async (t, on) => {
     const app = await stale(t, on, { ...site, cache: { staleWhileRevalidate: '1h' } })
     t.match(await app.ask('/'), { text: 'page', hit: true })
     await until(() => app.warnings().some(({ msg }) => /a refresh produced nothing to store/.test(msg)))
@@ -111,13 +111,14 @@ for (const [way, site] of Object.entries(STAYS)) {
   }))
 }
 
-t.test('RFC 5861 section 4: a stale page stands in for a not-found handler that fails', async (t) => forEachBackend(t, async (t, on) => {
-  const notFound: Handler = async () => { throw new Error('failed') }
-  const app = await stale(t, on, { handler: callNotFound, notFound, cache: { staleIfError: '1h' } })
-  t.match(await app.ask('/'), { status: 200, text: 'page', cacheStatus: /; fwd=stale; fwd-status=500; detail=handler-error$/ })
-}))
+t.test('RFC 5861 section 4: a stale page is served in place of the error of a not-found handler that fails', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const notFound: Handler = async () => { throw new Error('failed') }
+    const app = await stale(t, on, { handler: callNotFound, notFound, cache: { staleIfError: '1h' } })
+    t.match(await app.ask('/'), { status: 200, text: 'page', cacheStatus: /; fwd=stale; fwd-status=500; detail=handler-error$/ })
+  }))
 
-t.test('the not-found handler is shown the conditions of the client, and its 304 is about what it sends itself', async (t) => {
+t.test("the not-found handler sees the client's conditions, and its 304 concerns its own response", async (t) => {
   await forEachBackend(t, async (t, on) => {
     const seen: unknown[] = []
     const app = await stale(t, on, {
@@ -138,37 +139,39 @@ t.test('the not-found handler is shown the conditions of the client, and its 304
   })
 })
 
-t.test('what a not-found handler sends is never stored, as a hit would skip its hooks', async (t) => forEachBackend(t, async (t, on) => {
-  const limited: string[] = []
-  const cacheStatus = 'fastify-response-cache; fwd=miss; detail=hijacked'
-  const app = await build(t, {
-    ...on,
-    async routes (app, probe) {
-      const preHandler: onRequestHookHandler = (request, _reply, done) => {
-        if (probe.cached) limited.push(request.url)
-        done()
+t.test('the response of a not-found handler is never stored, since a hit would skip its hooks', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const limited: string[] = []
+    const cacheStatus = 'fastify-response-cache; fwd=miss; detail=hijacked'
+    const app = await build(t, {
+      ...on,
+      async routes (app, probe) {
+        const preHandler: onRequestHookHandler = (request, _reply, done) => {
+          if (probe.cached) limited.push(request.url)
+          done()
+        }
+        app.setNotFoundHandler({ preHandler }, async (request, reply) => {
+          probe.ran(request.url)
+          return await reply.header('cache-control', 'max-age=60').send('none')
+        })
+        app.get('/404', cached({ statuses: [200, 404] }), async (_request, reply) => reply.callNotFound())
+        app.get('/200', cached(), async (_request, reply) => reply.code(200).callNotFound())
       }
-      app.setNotFoundHandler({ preHandler }, async (request, reply) => {
-        probe.ran(request.url)
-        return await reply.header('cache-control', 'max-age=60').send('none')
-      })
-      app.get('/404', cached({ statuses: [200, 404] }), async (_request, reply) => reply.callNotFound())
-      app.get('/200', cached(), async (_request, reply) => reply.code(200).callNotFound())
+    })
+    for (const url of ['/404', '/200']) {
+      for (const via of ['socket', 'inject', 'socket'] as const) t.match(await app.ask({ url, via }), { text: 'none', cacheStatus })
+      t.match((await app.cache.stats()).routes[`GET ${url}`], { misses: 3, stores: 0, refusals: { hijacked: 3 } })
+      t.equal(app.runs(url), 3)
     }
-  })
-  for (const url of ['/404', '/200']) {
-    for (const via of ['socket', 'inject', 'socket'] as const) t.match(await app.ask({ url, via }), { text: 'none', cacheStatus })
-    t.match((await app.cache.stats()).routes[`GET ${url}`], { misses: 3, stores: 0, refusals: { hijacked: 3 } })
-    t.equal(app.runs(url), 3)
-  }
-  t.equal(limited.length, 6, 'its hooks ran each time')
-}))
+    t.equal(limited.length, 6, 'its hooks ran each time')
+  }))
 
-t.test('a HEAD that finds no page ends it, whatever page the not-found handler has', async (t) => forEachBackend(t, async (t, on) => {
-  const samePage: Handler = async (_request, reply) => await reply.code(200).header('etag', '"page"').send('page')
-  for (const [notFound, status] of [[missing, 404], [samePage, 200]] as const) {
-    const app = await stale(t, on, { handler: callNotFound, cache: { staleIfError: '1h' }, notFound })
-    t.match(await app.ask({ url: '/', method: 'HEAD' }), { status, text: '', cacheStatus: /fwd=stale; detail=head/ })
-    await until(async () => (await app.cache.stats()).entries === 0)
-  }
-}))
+t.test('a HEAD that finds no page removes the stored page, whatever page the not-found handler sends', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const samePage: Handler = async (_request, reply) => await reply.code(200).header('etag', '"page"').send('page')
+    for (const [notFound, status] of [[missing, 404], [samePage, 200]] as const) {
+      const app = await stale(t, on, { handler: callNotFound, cache: { staleIfError: '1h' }, notFound })
+      t.match(await app.ask({ url: '/', method: 'HEAD' }), { status, text: '', cacheStatus: /fwd=stale; detail=head/ })
+      await until(async () => (await app.cache.stats()).entries === 0)
+    }
+  }))

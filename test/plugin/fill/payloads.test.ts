@@ -1,4 +1,4 @@
-// Whatever a handler may answer with: the client gets what it would have got, and a hit is the same again.
+// Every kind of payload: the client receives the same as without the cache, and a hit is the same again.
 import { PassThrough, Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import t from 'tap'
@@ -21,7 +21,7 @@ const later = async <T> (value: T): Promise<T> => await new Promise((resolve) =>
 
 type Handler = (request: FastifyRequest, reply: FastifyReply) => unknown
 
-/** What is stored, by name. */
+/** Payloads that are stored, by name. */
 const STORED: Record<string, Handler> = {
   object: async () => ({ a: [1, { b: null }], ü: 'é' }),
   array: async () => [1, 2],
@@ -73,12 +73,12 @@ const STORED: Record<string, Handler> = {
     setImmediate(() => reply.send('later'))
     return reply
   },
-  'a redirect that is for good': async (_request, reply) => reply.redirect('/elsewhere?x=1', 308),
+  'a permanent redirect': async (_request, reply) => reply.redirect('/elsewhere?x=1', 308),
   'a serializer of the reply': async (_request, reply) =>
     await reply.type('text/x-upper').serializer((value: { a: string }) => value.a.toUpperCase()).send({ a: 'x' }),
   'many fields': async (_request, reply) =>
     await reply.headers({ link: ['</a>; rel=x', '</b>; rel=y'], 'x-tab': 'a\tb', 'x-empty': '', 'x-number': 5 as never }).send('x'),
-  'a Date and Last-Modified of its own': async (_request, reply) =>
+  'its own Date and Last-Modified': async (_request, reply) =>
     await reply.headers({ date: 'Sun, 06 Nov 1994 08:49:37 GMT', 'last-modified': 'Sun, 06 Nov 1994 08:49:37 GMT', etag: '"a"' }).send('x'),
   'a lazy thenable, run once': () => {
     let runs = 0
@@ -87,7 +87,7 @@ const STORED: Record<string, Handler> = {
   'after a while': async () => await later({ late: true })
 }
 
-/** What is delivered as it is and never stored, with the reason. */
+/** Responses that are delivered unchanged and never stored, with the reason. */
 const NOT_STORED: Record<string, [reason: string, handler: Handler]> = {
   204: ['status', async (_request, reply) => await reply.code(204).send()],
   '204 with a payload': ['status', async (_request, reply) => await reply.code(204).send('what')],
@@ -102,7 +102,7 @@ const NOT_STORED: Record<string, [reason: string, handler: Handler]> = {
   'an error that is sent': ['handler-error', (_request, reply) => { reply.send(new Error('sent')) }],
   'an error with a status': ['handler-error', async () => { throw Object.assign(new Error('teapot'), { statusCode: 418 }) }],
   callNotFound: ['hijacked', (_request, reply) => { reply.callNotFound() }],
-  'a fetch Response that is not found': ['status', async () => new Response('no', { status: 404 })],
+  'a fetch Response with 404': ['status', async () => new Response('no', { status: 404 })],
   'a fetch Response with 204': ['status', async () => new Response(null, { status: 204 })],
   'a fetch Response that sets cookies': [
     'set-cookie', async () => new Response('x', { headers: [['set-cookie', 'a=1'], ['set-cookie', 'b=2']] })
@@ -130,8 +130,8 @@ const NOT_STORED: Record<string, [reason: string, handler: Handler]> = {
   'a serializer that throws': [
     'handler-error', async (_request, reply) => await reply.type('x/y').serializer(() => { throw new Error('no') }).send({})
   ],
-  'something that can not be sent': ['stream-failed', async (_request, reply) => await reply.type('text/plain').send({ an: 'object' })],
-  'a field that can not be sent': ['header', async (_request, reply) => await reply.header('x-bad', 'a\nb').send('x')],
+  'a payload that cannot be sent': ['stream-failed', async (_request, reply) => await reply.type('text/plain').send({ an: 'object' })],
+  'a field that cannot be sent': ['header', async (_request, reply) => await reply.header('x-bad', 'a\nb').send('x')],
   hijacked: ['hijacked', (_request, reply) => {
     reply.hijack()
     reply.raw.writeHead(200, { 'content-type': 'text/plain' })
@@ -142,18 +142,18 @@ const NOT_STORED: Record<string, [reason: string, handler: Handler]> = {
     reply.hijack()
     setImmediate(() => reply.raw.end('raw'))
   }],
-  'written to the raw answer': ['hijacked', (_request, reply) => { reply.raw.end('raw') }]
+  'written to the raw response': ['hijacked', (_request, reply) => { reply.raw.end('raw') }]
 }
 
 const path = (name: string): string => `/${name.replace(/\W+/g, '-')}`
 
 for (const hooked of [false, true]) {
-  const where = hooked ? 'with an onSend hook of somebody else' : 'straight'
+  const where = hooked ? 'with an onSend hook of the application' : 'straight'
   const hook = (app: FastifyInstance): void => {
     if (hooked) app.addHook('onSend', async (_request, reply) => { reply.header('x-hooked', 'yes') })
   }
 
-  t.test(`whatever can be answered with is stored and answered with again, ${where}`, async (t) => forEachBackend(t, async (t, on) => {
+  t.test(`every kind of payload is stored and served again, ${where}`, async (t) => forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,
       routes (app, probe) {
@@ -171,7 +171,7 @@ for (const hooked of [false, true]) {
     }
   }))
 
-  t.test(`what is not for the cache is delivered and not stored, ${where}`, async (t) => forEachBackend(t, async (t, on) => {
+  t.test(`a response that must not be stored is delivered and not stored, ${where}`, async (t) => forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,
       routes (app, probe) {
@@ -237,9 +237,9 @@ t.test('payloads of response schemas, serializers and preSerialization hooks are
       ['/own', 'own {']
     ] as const) {
       for (const hit of [false, true, true]) {
-        const answer = await app.ask(url)
-        t.equal(answer.hit, hit, url)
-        t.ok(answer.text.startsWith(text), `${url}: ${answer.text}`)
+        const response = await app.ask(url)
+        t.equal(response.hit, hit, url)
+        t.ok(response.text.startsWith(text), `${url}: ${response.text}`)
       }
       t.equal(app.runs(url), 1, url)
     }

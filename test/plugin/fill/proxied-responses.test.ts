@@ -1,4 +1,4 @@
-// What @fastify/reply-from and @fastify/http-proxy forward: with the cache as without it, over real sockets.
+// What @fastify/reply-from and @fastify/http-proxy forward is the same with the cache and without it, over real sockets.
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { gzipSync } from 'node:zlib'
@@ -10,7 +10,7 @@ import { testClock, type TestClock } from '../../support/clock.js'
 import { CHANGED, compared, EACH, PAGE, VALIDATED, type Setup } from '../../support/compared.js'
 import { inTurn } from '../../support/size.js'
 
-/** An upstream server: its path names a status, its query what is special about it. */
+/** An upstream server. The path names the status, the query the special features of the response. */
 async function upstream (t: Test, clock: TestClock): Promise<string> {
   const server = http.createServer((request, response) => {
     const { pathname, searchParams: says } = new URL(request.url as string, 'http://upstream')
@@ -39,7 +39,7 @@ async function upstream (t: Test, clock: TestClock): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
-/** A 503 is asked for ten times more otherwise. */
+/** By default, a request that gets a 503 is repeated ten times. */
 const ONCE = { retryDelay: () => null }
 
 const forwarding = (base: string): Record<string, Setup> => ({
@@ -54,11 +54,11 @@ const forwarding = (base: string): Record<string, Setup> => ({
   }
 })
 
-/** Where not all is to be run, each plugin once. */
+/** In reduced size, each plugin runs once. */
 const PAIRS = EACH.flatMap((each) => inTurn(Object.keys(forwarding(''))).map((name) => [...each, name] as const))
 
 for (const [where, cache, via, name] of PAIRS) {
-  t.test(`${where}: what ${name} forwards`, async (t) => forEachBackend(t, async (t, on) => {
+  t.test(`${where}: responses forwarded by ${name}`, async (t) => forEachBackend(t, async (t, on) => {
     const controls = ['no-cache', 'max-age=90', 'max-age=0', 'max-age=0&chunked', 'max-age=0&encoded', 'max-age=0&empty']
     const errors = [301, 404, 500, 503].flatMap((status) => [`/${status}`, `/${status}?control=max-age=90`])
     const urls = [...controls.map((control) => `/200?control=${control}`), ...errors]

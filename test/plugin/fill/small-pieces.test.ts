@@ -1,4 +1,4 @@
-// A stream that comes in very many pieces: recording it takes what its bytes take, however small the pieces are.
+// A stream that comes in very many pieces: recording it takes memory for its bytes, however small the pieces are.
 import { once } from 'node:events'
 import { request, type IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
@@ -12,7 +12,7 @@ const PIECES = 150_000
 const MB = 1e6
 const CACHED = { config: { cache: { ttl: '1m' } } }
 
-/** Pieces of one byte, which stop at the barrier before the last. */
+/** Pieces of one byte, which stop at the barrier before the last one. */
 async function * pieces (last: Barrier): AsyncGenerator<Uint8Array> {
   const source = Buffer.alloc(PIECES, 'piece by piece ')
   for (let at = 0; at < PIECES; at++) {
@@ -36,7 +36,7 @@ const KINDS = {
 }
 
 for (const [kind, make] of Object.entries(KINDS)) {
-  const name = `a ${kind} stream of ${PIECES} pieces of one byte takes little more than its bytes while it is recorded`
+  const name = `a ${kind} stream of ${PIECES} pieces of one byte takes little more memory than its bytes while it is recorded`
   t.test(name, async (t) => forEachBackend(t, async (t, on) => {
     const last = new Barrier()
     const app = await build(t, {
@@ -60,18 +60,18 @@ for (const [kind, make] of Object.entries(KINDS)) {
     t.ok(heldBytes < 8 * MB, `${(heldBytes / MB).toFixed(1)} MB are held for ${PIECES / MB} MB`)
     const stored = await app.ask('/')
     t.match(stored, { hit: true, whole: true })
-    t.ok(stored.body.equals(Buffer.alloc(PIECES, 'piece by piece ')), 'and what is stored is the whole')
+    t.ok(stored.body.equals(Buffer.alloc(PIECES, 'piece by piece ')), 'the whole body is stored')
   }))
 }
 
-t.test('of a stream that nobody reads yet, few pieces are taken however small they are', async (t) => forEachBackend(t, async (t, on) => {
+t.test('few pieces of an unread stream are taken, however small they are', async (t) => forEachBackend(t, async (t, on) => {
   let taken = 0
   const app = await build(t, {
     ...on,
     compare: false,
     routes (app, { cached }) {
       const onSend = async (_request: unknown, _reply: unknown, payload: unknown): Promise<unknown> => {
-        // Until no more is taken.
+        // Until no more are taken.
         for (let before = -1; before !== taken;) {
           before = taken
           await turns()

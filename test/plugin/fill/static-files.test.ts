@@ -1,4 +1,4 @@
-// Files of @fastify/static: with the cache as without it, over real sockets.
+// Files of @fastify/static are the same with the cache and without it, over real sockets.
 import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -38,14 +38,14 @@ const files: Record<string, Setup> = {
       app.get<{ Params: { '*': string } }>('/*', { config: { cache } }, (request, reply) => reply.sendFile(request.params['*']))
     }
   },
-  'routes of its own': {
-    // They take no options of ours: a hook of the application opts them in.
+  'its own routes': {
+    // They take no options of this plugin: a hook of the application opts them in.
     before: (app, cache) => app.addHook('onRoute', (route) => { route.config = Object.assign(route.config ?? {}, { cache }) }),
     routes: async (app) => await app.register(fastifyStatic, { root, preCompressed: true })
   }
 }
 
-/** Where not all is to be run, each of the ways once. */
+/** In reduced size, each of the ways runs once. */
 const PAIRS = EACH.flatMap((each) => inTurn(Object.entries(files)).map((way) => [...each, ...way] as const))
 
 for (const [where, cache, via, name, setup] of PAIRS) {

@@ -1,4 +1,4 @@
-// Streams pass through as they come while they are recorded, and are stored only when they ended well.
+// Streams are sent on at once while they are recorded, and are stored only if they end well.
 import { once } from 'node:events'
 import { request } from 'node:http'
 import { PassThrough, Readable } from 'node:stream'
@@ -36,7 +36,7 @@ const MADE = {
 }
 
 for (const [kind, make] of Object.entries(MADE)) {
-  t.test(`the first byte of a ${kind} stream goes out before the last one is made`, async (t) => forEachBackend(t, async (t, on) => {
+  t.test(`the first byte of a ${kind} stream is sent before the last one is made`, async (t) => forEachBackend(t, async (t, on) => {
     const first = new Barrier()
     const app = await build(t, {
       ...on,
@@ -49,15 +49,15 @@ for (const [kind, make] of Object.entries(MADE)) {
       }
     })
     const seen = new Barrier()
-    const answer = app.ask({ url: '/', onProgress: (bytes) => { if (bytes > 0) seen.pass() } })
+    const response = app.ask({ url: '/', onProgress: (bytes) => { if (bytes > 0) seen.pass() } })
     await first.reached()
     await seen.reached()
     first.open()
-    t.match(await answer, { text: '01', hit: false })
+    t.match(await response, { text: '01', hit: false })
     t.match(await app.ask('/'), { text: '01', hit: true })
   }))
 
-  t.test(`a ${kind} stream that fails is not stored, and its failure is what it would be without the cache`, async (t) =>
+  t.test(`a ${kind} stream that fails is not stored, and fails as it would without the cache`, async (t) =>
     forEachBackend(t, async (t, on) => {
       const fails = { 'before anything': 0, 'half-way': 2, 'after the last piece': 4 }
       const app = await build(t, {
@@ -125,7 +125,7 @@ for (const [kind, make] of Object.entries(MADE)) {
       }
     }))
 
-  t.test(`a ${kind} stream of another length than was announced is not stored`, async (t) => forEachBackend(t, async (t, on) => {
+  t.test(`a ${kind} stream whose length differs from its Content-Length is not stored`, async (t) => forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,
       compare: false,
@@ -144,7 +144,7 @@ for (const [kind, make] of Object.entries(MADE)) {
   }))
 }
 
-t.test('a body of another length than its Content-Length is what it would be without the cache', async (t) =>
+t.test('a body whose length differs from its Content-Length is sent as it would be without the cache', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,
@@ -161,7 +161,7 @@ t.test('a body of another length than its Content-Length is what it would be wit
     }
   }))
 
-t.test('of 50 MB that a slow reader takes its time for, no more is kept than maxBodyBytes, and nobody else waits', async (t) =>
+t.test('at most maxBodyBytes of 50 MB for a slow reader are kept, and no other request waits', async (t) =>
   forEachBackend(t, async (t, on) => {
     const pieces = 50 * 128
     const app = await build(t, {
@@ -186,14 +186,14 @@ t.test('of 50 MB that a slow reader takes its time for, no more is kept than max
     const fast = await fetch(`http://127.0.0.1:${await portOf(app.app)}/`)
     let bytes = 0
     for await (const chunk of fast.body!) bytes += (chunk as Uint8Array).byteLength
-    t.equal(bytes, pieces * 8 * 1024, 'another reader has it all meanwhile')
+    t.equal(bytes, pieces * 8 * 1024, 'another reader receives all of it meanwhile')
     t.ok(app.runs('piece of 1') < pieces)
     slow.destroy()
     await once(response, 'close').catch(() => {})
     t.match(await routeStats(app), { stores: 0, refusals: { 'too-large': 2 } })
   }))
 
-t.test('a stream in whose place another hook puts something else ends its fill', async (t) => forEachBackend(t, async (t, on) => {
+t.test('a stream that another hook replaces ends its fill', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     routes (app) {
@@ -237,7 +237,7 @@ t.test('a stream that takes half of its lifetime to end is fresh for the other h
   t.match(await app.ask('/'), { hit: true, cacheStatus: /ttl=30/, headers: { age: '30' } })
 }))
 
-t.test('an event stream is not held back, and two clients have one each', async (t) => forEachBackend(t, async (t, on) => {
+t.test('an event stream is not held back, and each of two clients has its own', async (t) => forEachBackend(t, async (t, on) => {
   const end = new Barrier()
   const app = await build(t, {
     ...on,
@@ -256,5 +256,5 @@ t.test('an event stream is not held back, and two clients have one each', async 
   const both = [app.ask({ url: '/', onProgress }), app.ask({ url: '/', onProgress })]
   await seen.reached(2)
   end.open()
-  for (const answer of both) t.match(await answer, { text: 'data: now\n\n', hit: false })
+  for (const response of both) t.match(await response, { text: 'data: now\n\n', hit: false })
 }))

@@ -1,5 +1,5 @@
-// Trailers end one response. What a handler announces would be missing from a hit, so it isn't stored; those of hooks are each request's
-// own.
+// Trailers end one response. A hit would lack the trailers that a handler announces, so such a response isn't stored. The trailers of
+// hooks belong to each request.
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import t from 'tap'
@@ -11,7 +11,7 @@ const CACHED = { config: { cache: { ttl: '1m' } } }
 
 const sum = async (): Promise<string> => 'abc'
 
-/** Handlers whose trailers are their own, each by its path. */
+/** Handlers with trailers of their own, by path. */
 const HANDLERS: Record<string, (reply: FastifyReply) => unknown> = {
   text: (reply) => reply.trailer('x-sum', sum).send('text'),
   bytes: (reply) => reply.trailer('x-sum', sum).send(Buffer.from('bytes')),
@@ -31,14 +31,14 @@ t.test('a response whose handler announces trailers has them each time, and is n
     const app = await build(t, { ...on, routes (app) { hook(app); serve(app) } })
     for (const name of Object.keys(HANDLERS)) {
       for (let times = 0; times < 3; times++) {
-        const answer: Answer = await app.ask({ url: `/${name}`, via })
-        t.match(answer, { hit: false, cacheStatus: /fwd=miss; detail=trailer$/, trailers: { 'x-sum': 'abc' } }, name)
+        const response: Answer = await app.ask({ url: `/${name}`, via })
+        t.match(response, { hit: false, cacheStatus: /fwd=miss; detail=trailer$/, trailers: { 'x-sum': 'abc' } }, name)
       }
       t.match((await app.cache.stats()).routes[`GET /${name}`], refusals, name)
     }
   }))
 
-t.test('nor is a response stored whose trailers Fastify doesn\'t know, or whose handler takes those of a hook away or replaces them',
+t.test("a response is not stored if Fastify doesn't know its trailers, or if the handler removes or replaces those of a hook",
   async (t) => forEachWay(t, async (t, { on, via, hook }) => {
     const app = await build(t, {
       ...on,
@@ -63,15 +63,15 @@ t.test('nor is a response stored whose trailers Fastify doesn\'t know, or whose 
     }
     for (const [name, trailers] of Object.entries(expected)) {
       for (let times = 0; times < 3; times++) {
-        const answer = await app.ask({ url: `/${name}`, via })
-        t.match(answer, { hit: false, cacheStatus: /detail=trailer$/ }, name)
-        t.strictSame(Object.fromEntries(Object.entries(answer.trailers)), trailers, name)
+        const response = await app.ask({ url: `/${name}`, via })
+        t.match(response, { hit: false, cacheStatus: /detail=trailer$/ }, name)
+        t.strictSame(Object.fromEntries(Object.entries(response.trailers)), trailers, name)
       }
       t.match((await app.cache.stats()).routes[`GET /${name}`], refusals, name)
     }
   }))
 
-t.test('trailers of hooks are sent with a miss and with each hit, and are the request\'s own', async (t) =>
+t.test('trailers of hooks are sent with a miss and with each hit, and belong to the request', async (t) =>
   forEachWay(t, async (t, { on, via, hook }) => {
     const app = await build(t, {
       ...on,

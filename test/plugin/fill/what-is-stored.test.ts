@@ -1,4 +1,4 @@
-// What the public suite for HTTP caches does not ask, and what must not break while stored answers are validated.
+// What the public test suite for HTTP caches does not cover, and what must not break while stored responses are validated.
 import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
@@ -7,7 +7,7 @@ import { build, forEachBackend, type Probe } from '../../support/app.js'
 import { Barrier } from '../../support/barrier.js'
 import { cached } from '../../support/document.js'
 
-/** A route whose answer has the fields that the query asks for. */
+/** A route whose response has the fields that the query names. */
 const says = (cache: RouteCacheOptions) => (app: FastifyInstance, probe: Probe): void => {
   app.get<{ Querystring: Record<string, string | string[]> }>('/says', { config: { cache } }, async (request, reply) => {
     const { status = '200', ...fields } = request.query
@@ -48,7 +48,7 @@ t.test('the preset is frozen', async (t) => {
   t.ok(Object.isFrozen(rfc9111.targetList))
 })
 
-t.test('RFC 9213: CDN-Cache-Control says nothing to a cache that it is not addressed to, and is passed on', async (t) =>
+t.test('RFC 9213: CDN-Cache-Control is ignored by a cache that it is not addressed to, and is passed on', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, { ...on, routes: says({ ttl: '1m' }) })
     const url = saying({ 'cdn-cache-control': 'no-store' })
@@ -76,7 +76,7 @@ t.test('RFC 9110 section 15.3.5: a stored 204 has neither a length nor a body', 
   }
 }))
 
-t.test('cookies that are stored stand beside those of the present request', async (t) => forEachBackend(t, async (t, on) => {
+t.test('stored cookies are sent beside those of the current request', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     compare: false,
@@ -94,7 +94,7 @@ t.test('cookies that are stored stand beside those of the present request', asyn
   t.strictSame((await app.ask('/')).headers['set-cookie'], ['theme=dark'])
 }))
 
-t.test('by default an answer that sets a cookie is still nobody else\'s', async (t) => forEachBackend(t, async (t, on) => {
+t.test('by default, a response that sets a cookie is not shared', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, { ...on, routes: says({ ttl: '1m' }) })
   const url = saying({ 'set-cookie': 'a=b' })
   for (let times = 0; times < 2; times++) t.match(await app.ask(url), { hit: false, cacheStatus: /detail=set-cookie/ })
@@ -110,25 +110,26 @@ t.test('RFC 9111 sections 5.2.2.4 and 5.2.2.7: a field that private or no-cache 
     t.match(await app.ask(url), { hit: true, headers: { 'x-user': undefined, 'x-token': undefined, 'x-all': 'yes' } })
   }))
 
-t.test('with vary normalised, spellings of one meaning share an entry; others don\'t', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, {
-    ...on,
-    routes (app, probe) {
-      app.get('/', cached({ vary: 'normalised' }), async (_request, reply) => {
-        probe.ran()
-        return await reply.header('vary', 'Accept-Language, Accept-Encoding').send('x')
-      })
-    }
-  })
-  const ask = async (language: string, encoding: string) =>
-    await app.ask({ url: '/', headers: { 'accept-language': language, 'accept-encoding': encoding } })
-  await ask('en, de', 'gzip, br')
-  t.match(await ask('DE,en', 'br,gzip;q=1'), { hit: true })
-  t.match(await ask('de', 'br,gzip'), { hit: false })
-  t.match(await ask('en, de', 'gzip'), { hit: false })
-}))
+t.test("if vary is normalised, spellings with one meaning share an entry, and others don't", async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await build(t, {
+      ...on,
+      routes (app, probe) {
+        app.get('/', cached({ vary: 'normalised' }), async (_request, reply) => {
+          probe.ran()
+          return await reply.header('vary', 'Accept-Language, Accept-Encoding').send('x')
+        })
+      }
+    })
+    const ask = async (language: string, encoding: string) =>
+      await app.ask({ url: '/', headers: { 'accept-language': language, 'accept-encoding': encoding } })
+    await ask('en, de', 'gzip, br')
+    t.match(await ask('DE,en', 'br,gzip;q=1'), { hit: true })
+    t.match(await ask('de', 'br,gzip'), { hit: false })
+    t.match(await ask('en, de', 'gzip'), { hit: false })
+  }))
 
-t.test('interim answers pass, hits have none, and what they said is not stored', async (t) => forEachBackend(t, async (t, on) => {
+t.test('interim responses are sent on, hits have none, and their fields are not stored', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     routes (app) {
@@ -142,7 +143,7 @@ t.test('interim answers pass, hits have none, and what they said is not stored',
   t.match(await app.ask({ url: '/', compare: {} }), { hints: [], hit: true, headers: { link: undefined } })
 }))
 
-t.test('trailers are not lost: a response with them is not stored', async (t) => forEachBackend(t, async (t, on) => {
+t.test('trailers are not lost: a response with trailers is not stored', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     compare: { ignore: ['trailer', 'transfer-encoding', 'content-length'] },
@@ -157,7 +158,7 @@ t.test('trailers are not lost: a response with them is not stored', async (t) =>
   t.match(await app.ask('/'), { hit: false, text: 'x', trailers: { 'x-sum': 'sum' }, cacheStatus: /detail=trailer/ })
 }))
 
-t.test('RFC 9111 section 4.2.3: an answer that came from elsewhere grows older while its stream passes', async (t) =>
+t.test('RFC 9111 section 4.2.3: a response that arrived with an Age grows older while its stream is sent', async (t) =>
   forEachBackend(t, async (t, on) => {
     const [soon, late] = [new Barrier(), new Barrier()]
     const app = await build(t, {
@@ -174,20 +175,20 @@ t.test('RFC 9111 section 4.2.3: an answer that came from elsewhere grows older w
         }
       }
     })
-    const answers = ['/soon', '/late'].map((url) => app.ask(url))
+    const responses = ['/soon', '/late'].map((url) => app.ask(url))
     await Promise.all([soon.reached(), late.reached()])
     await app.clock.pass(4_000)
     soon.open()
-    await answers[0]
+    await responses[0]
     await app.clock.pass(5_000)
     t.match(await app.ask('/soon'), { hit: true, headers: { age: '59' } })
     await app.clock.pass(2_000)
     late.open()
-    await answers[1]
+    await responses[1]
     t.match((await app.cache.stats()).routes['GET /late'], { stores: 0, refusals: { expired: 1 } })
   }))
 
-t.test('a stream that breaks off, or is of another length than it says, in place of a validated entry is not stored', async (t) =>
+t.test('a stream that breaks off, or differs from its announced length, is not stored in place of a validated entry', async (t) =>
   forEachBackend(t, async (t, on) => {
     let body = (): Readable => Readable.from(['whole'])
     let length: number | undefined
@@ -204,7 +205,7 @@ t.test('a stream that breaks off, or is of another length than it says, in place
     await app.clock.pass(61_000)
     body = () => Readable.from((function * () { yield 'half'; throw new Error('broken off') })())
     t.match(await app.ask('/'), { whole: false, hit: false })
-    t.match(await app.ask('/'), { whole: false, hit: false }, 'the entry that was stale is no answer either')
+    t.match(await app.ask('/'), { whole: false, hit: false }, 'the stale entry is not served either')
     body = () => Readable.from(['whole'])
     t.match(await app.ask('/'), { whole: true, text: 'whole', hit: false })
     t.match(await app.ask('/'), { text: 'whole', hit: true })
@@ -212,33 +213,34 @@ t.test('a stream that breaks off, or is of another length than it says, in place
     length = 99
     t.match(await app.ask('/'), { whole: false, hit: false })
     length = undefined
-    t.match(await app.ask('/'), { whole: true, text: 'whole', hit: false }, 'neither the short one nor the stale one is an answer')
+    t.match(await app.ask('/'), { whole: true, text: 'whole', hit: false }, 'neither the short response nor the stale one is served')
     t.match(await app.ask('/'), { text: 'whole', hit: true })
   }))
 
-t.test('a client that leaves while a stale entry is replaced leaves nothing half', async (t) => forEachBackend(t, async (t, on) => {
-  let isLong = false
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    routes (app) {
-      app.get('/', cached(), async (_request, reply) => {
-        reply.header('etag', '"1"').type('text/plain')
-        return await reply.send(
-          isLong ? Readable.from((function * () { for (let at = 0; at < 200; at++) yield 'x'.repeat(5_000) })()) : 'short')
-      })
-    }
-  })
-  await app.ask('/')
-  await app.clock.pass(61_000)
-  isLong = true
-  await app.ask({ url: '/', leaveAfterBytes: 10_000 })
-  const whole = await app.ask('/')
-  t.match(whole, { status: 200, whole: true })
-  t.equal(whole.body.byteLength, 1_000_000)
-}))
+t.test('a client that leaves while a stale entry is replaced leaves no partial entry behind', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    let isLong = false
+    const app = await build(t, {
+      ...on,
+      compare: false,
+      routes (app) {
+        app.get('/', cached(), async (_request, reply) => {
+          reply.header('etag', '"1"').type('text/plain')
+          return await reply.send(
+            isLong ? Readable.from((function * () { for (let at = 0; at < 200; at++) yield 'x'.repeat(5_000) })()) : 'short')
+        })
+      }
+    })
+    await app.ask('/')
+    await app.clock.pass(61_000)
+    isLong = true
+    await app.ask({ url: '/', leaveAfterBytes: 10_000 })
+    const whole = await app.ask('/')
+    t.match(whole, { status: 200, whole: true })
+    t.equal(whole.body.byteLength, 1_000_000)
+  }))
 
-t.test('an answer that has grown too large replaces the stale entry, and is passed on unstored', async (t) =>
+t.test('a response that has grown too large replaces the stale entry, and is sent without being stored', async (t) =>
   forEachBackend(t, async (t, on) => {
     let bytes = 10
     const app = await build(t, {
@@ -252,6 +254,6 @@ t.test('an answer that has grown too large replaces the stale entry, and is pass
     bytes = 2_000
     t.match(await app.ask({ url: '/', headers: { range: 'bytes=0-1' }, compare: false }), {
       status: 206, text: 'xx', cacheStatus: /fwd=stale; detail=too-large/
-    }, 'the part that was asked for all the same')
+    }, 'the requested part is sent nevertheless')
     t.match(await app.ask('/'), { status: 200, cacheStatus: /fwd=miss; detail=too-large/ })
   }))
