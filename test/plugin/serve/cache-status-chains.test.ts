@@ -1,4 +1,4 @@
-// Caches in a chain: what Cache-Status says of each of them, on a miss, a hit, after a validation and in place of an error.
+// Caches in a chain: the member that each of them adds to Cache-Status, on a miss, on a hit, after a validation and in place of an error.
 import replyFrom from '@fastify/reply-from'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
@@ -11,7 +11,7 @@ import { startNginx, startVarnish } from '../../support/proxies.js'
 
 const FIVE_SECONDS = { ttl: '5s', staleIfError: '1m' }
 
-/** A cache named `near` in front of one named `far`, and what its routes are. */
+/** A cache named `near` in front of a cache named `far`, each with its routes. */
 async function chain (
   t: Test,
   spec: Omit<Spec, 'routes'>,
@@ -37,7 +37,7 @@ async function chain (
 const page = (app: FastifyInstance): unknown =>
   app.get('/*', cached(), async (_request, reply) => await reply.header('etag', '"1"').send('page'))
 
-t.test('RFC 9211 section 2: a hit keeps the members that came with the stored response, and its own is the last', async (t) =>
+t.test('RFC 9211 section 2: a hit keeps the members that came with the stored response, and adds its own as the last', async (t) =>
   forEachBackend(t, async (t, on) => {
     const { near, askFar } = await chain(t, on, { far: page })
     await askFar('/')
@@ -53,7 +53,7 @@ t.test('RFC 9211 section 2: a hit keeps the members that came with the stored re
     })
   }))
 
-t.test('the same is sent where hooks see the response, where they set fields of their own, and by HTTP/2', async (t) =>
+t.test('the same Cache-Status is sent if hooks see the response, if hooks set fields of their own, and over HTTP/2', async (t) =>
   forEachBackend(t, async (t, on) => {
     const hooks: Record<string, (app: FastifyInstance) => unknown> = {
       onSend: (app) => app.addHook('onSend', async (_request, _reply, payload) => payload),
@@ -84,7 +84,7 @@ const FRONTS: Record<string, (t: Test, port: number) => Promise<{ origin: string
 }
 
 for (const [program, start] of Object.entries(FRONTS)) {
-  t.test(`${program} in front of two caches is the last member, and keeps theirs when it serves what it has stored`, needs(program),
+  t.test(`${program} in front of two caches is the last member, and keeps their members when it serves a stored response`, needs(program),
     async (t) => forEachBackend(t, async (t, on) => {
       const { near } = await chain(t, on, { far: page })
       const front = await start(t, await portOf(near.app))
@@ -93,13 +93,13 @@ for (const [program, start] of Object.entries(FRONTS)) {
       const [first, second] = program === 'nginx' ? ['MISS', 'HIT'] : ['0', '1']
       t.match(await statusOf(front), new RegExp(`^far; fwd=miss; stored, near; fwd=miss, front; detail=${first}$`))
       t.match(await statusOf(front), new RegExp(`^far; fwd=miss; stored, near; fwd=miss, front; detail=${second}$`))
-      // Another front finds the response in the cache behind it.
+      // Another proxy finds the response in the cache behind it.
       t.match(await statusOf(await start(t, await portOf(near.app))),
         new RegExp(`^far; fwd=miss; stored, near; hit; ttl=5, front; detail=${first}$`))
     }))
 }
 
-t.test('RFC 9111 section 3.2: a 304 brings its own members, which are stored in place of the former', async (t) =>
+t.test('RFC 9111 section 3.2: a 304 brings its own members, which are stored in place of the earlier ones', async (t) =>
   forEachBackend(t, async (t, on) => {
     const { near } = await chain(t, on, { far: page })
     t.equal((await near.ask('/')).cacheStatus, 'far; fwd=miss; stored, near; fwd=miss')
@@ -108,7 +108,7 @@ t.test('RFC 9111 section 3.2: a 304 brings its own members, which are stored in 
     t.equal((await near.ask('/')).cacheStatus, 'far; hit; ttl=60, near; hit; ttl=5')
   }))
 
-t.test('a stored response in place of an error has the members that it came with, and none of the error', async (t) =>
+t.test("a stored response in place of an error has the members that it came with, and none of the error's", async (t) =>
   forEachBackend(t, async (t, on) => {
     let fails = false
     const { near } = await chain(t, on, {
@@ -122,13 +122,13 @@ t.test('a stored response in place of an error has the members that it came with
     })
   }))
 
-t.test('a cache that does not sign passes the members of others on, on a miss and on a hit', async (t) =>
+t.test('a cache without a Cache-Status name passes on the members of others, on a miss and on a hit', async (t) =>
   forEachBackend(t, async (t, on) => {
     const { near } = await chain(t, { ...on, cacheStatus: false }, { far: page })
     for (let times = 0; times < 2; times++) t.equal((await near.ask('/')).cacheStatus, 'far; fwd=miss; stored')
   }))
 
-t.test('a stored response that other requests waited for tells each of them of the caches behind it', async (t) =>
+t.test('collapsed requests each receive the members of the caches behind the stored response', async (t) =>
   forEachBackend(t, async (t, on) => {
     const barrier = new Barrier()
     const { near } = await chain(t, on, { far: (app) => app.get('/', cached(), async () => { await barrier.pass(); return 'page' }) })
@@ -138,7 +138,7 @@ t.test('a stored response that other requests waited for tells each of them of t
     await Promise.all([arrived.reached(5), barrier.reached()])
     await turns()
     barrier.open()
-    const answers = await asked
-    t.equal(answers.filter(({ cacheStatus }) => cacheStatus === 'far; fwd=miss; stored, near; fwd=miss').length, 1)
-    t.equal(answers.filter(({ cacheStatus }) => cacheStatus === 'far; fwd=miss; stored, near; fwd=miss; collapsed').length, 4)
+    const responses = await asked
+    t.equal(responses.filter(({ cacheStatus }) => cacheStatus === 'far; fwd=miss; stored, near; fwd=miss').length, 1)
+    t.equal(responses.filter(({ cacheStatus }) => cacheStatus === 'far; fwd=miss; stored, near; fwd=miss; collapsed').length, 4)
   }))

@@ -1,4 +1,4 @@
-// What a client may ask of a stored answer: whether it has changed, a part of it, only if it is there.
+// Conditional requests and ranges that are served from a stored response.
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import t from 'tap'
 import { build, forEachBackend, type Probe } from '../../support/app.js'
@@ -7,7 +7,7 @@ import { cached } from '../../support/document.js'
 const BODY = 'abcdefghij'.repeat(100)
 const [CHANGED, LATER, EARLIER] = ['Tue, 06 May 2031 06:00:00 GMT', 'Tue, 06 May 2031 06:30:00 GMT', 'Tue, 06 May 2031 05:00:00 GMT']
 
-/** A handler that knows nothing of conditions. */
+/** A handler that ignores conditions. */
 function document (app: FastifyInstance, probe: Probe): void {
   app.get('/', cached(), async (_request, reply) => {
     probe.ran()
@@ -16,7 +16,7 @@ function document (app: FastifyInstance, probe: Probe): void {
   })
 }
 
-t.test('conditions are answered from a fresh entry, and the handler does not run', async (t) => forEachBackend(t, async (t, on) => {
+t.test('conditions are evaluated on a fresh entry, and the handler does not run', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, { ...on, compare: false, routes: document })
   await app.ask('/')
   const rows: ReadonlyArray<readonly [headers: Record<string, string>, status: number]> = [
@@ -31,14 +31,14 @@ t.test('conditions are answered from a fresh entry, and the handler does not run
   ]
   for (const via of ['socket', 'inject'] as const) {
     for (const [headers, status] of rows) {
-      const answer = await app.ask({ url: '/', headers, via })
-      t.match(answer, { status, hit: true, text: status === 200 ? BODY : '' }, `${JSON.stringify(headers).slice(0, 60)} by ${via}`)
+      const response = await app.ask({ url: '/', headers, via })
+      t.match(response, { status, hit: true, text: status === 200 ? BODY : '' }, `${JSON.stringify(headers).slice(0, 60)} by ${via}`)
     }
   }
   t.equal(app.runs(), 1)
 }))
 
-t.test('RFC 9110 section 15.4.5: a 304 has the fields that a cache needs, and none of a content', async (t) =>
+t.test('RFC 9110 section 15.4.5: a 304 has the fields that a cache needs, and no field that describes content', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, { ...on, compare: false, routes: document })
     await app.ask('/')
@@ -49,7 +49,7 @@ t.test('RFC 9110 section 15.4.5: a 304 has the fields that a cache needs, and no
     for (const name of ['content-length', 'content-type', 'transfer-encoding']) t.equal(headers[name], undefined, name)
   }))
 
-t.test('parts of a stored answer', async (t) => forEachBackend(t, async (t, on) => {
+t.test('parts of a stored response are served', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, { ...on, compare: false, routes: document })
   await app.ask('/')
   const rows: ReadonlyArray<readonly [headers: Record<string, string>, status: number, text: string, range?: string]> = [
@@ -72,12 +72,12 @@ t.test('parts of a stored answer', async (t) => forEachBackend(t, async (t, on) 
     t.ok(text.includes(piece), piece)
   }
   t.match(await app.ask({ url: '/', method: 'HEAD', headers: { range: 'bytes=0-1' } }), { status: 200 },
-    'RFC 9110 section 14.2: of a GET alone')
+    'RFC 9110 section 14.2: ranges apply to GET only')
   t.match(await app.ask('/'), { status: 200, text: BODY, hit: true })
   t.equal(app.runs(), 1)
 }))
 
-t.test('a part that the handler gives is passed on and never stored; a whole response to a range is, and the client is given the part',
+t.test('a 206 of the handler is passed on and never stored; a whole response to a range is stored, and the client receives the part',
   async (t) => forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,
@@ -97,7 +97,7 @@ t.test('a part that the handler gives is passed on and never stored; a whole res
     t.match(await app.ask('/whole'), { status: 200, text: 'whole', hit: true })
   }))
 
-t.test('concurrent requests for parts and wholes are each given what they asked for', async (t) => forEachBackend(t, async (t, on) => {
+t.test('concurrent requests for parts and for the whole each receive what they requested', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     routes (app, probe) {
@@ -108,12 +108,12 @@ t.test('concurrent requests for parts and wholes are each given what they asked 
       })
     }
   })
-  const answers = await Promise.all(Array.from({ length: 20 }, async (_, at) =>
+  const responses = await Promise.all(Array.from({ length: 20 }, async (_, at) =>
     await app.ask({ url: '/', headers: at % 2 === 0 ? { range: 'bytes=0-1' } : {} })))
-  answers.forEach(({ status, text }, at) => t.same([status, text], at % 2 === 0 ? [206, 'wh'] : [200, 'whole']))
+  responses.forEach(({ status, text }, at) => t.same([status, text], at % 2 === 0 ? [206, 'wh'] : [200, 'whole']))
 }))
 
-t.test('where other hooks may change the body, no part of it is cut out before', async (t) => forEachBackend(t, async (t, on) => {
+t.test('if other hooks may change the body, no part of it is cut out before they run', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     compare: false,
@@ -145,7 +145,7 @@ t.test('RFC 9110 section 13.2.1: a stored redirect or error is sent whatever the
     }
   }))
 
-t.test('RFC 9111 section 5.2.1.7: only-if-cached is answered with what is there, also a part of it, and with 504 where nothing is',
+t.test('RFC 9111 section 5.2.1.7: only-if-cached is served with a fresh entry or a part of it, and gets 504 if there is none',
   async (t) => forEachBackend(t, async (t, on) => {
     const app = await build(t, { ...on, compare: false, routes: document })
     const headers = { 'cache-control': 'only-if-cached' }
@@ -154,14 +154,14 @@ t.test('RFC 9111 section 5.2.1.7: only-if-cached is answered with what is there,
     t.match(await app.ask({ url: '/', headers }), { status: 200, hit: true })
     t.match(await app.ask({ url: '/', headers: { ...headers, 'if-none-match': '"1"' } }), { status: 304, hit: true })
     await app.clock.pass(61_000)
-    t.match(await app.ask({ url: '/', headers }), { status: 504 }, 'a stale one is not')
+    t.match(await app.ask({ url: '/', headers }), { status: 504 }, 'a stale entry is not served')
     t.match(await app.ask({ url: '/', headers: { 'cache-control': 'only-if-cached, max-stale=5' } }), {
       status: 200, hit: true, cacheStatus: /hit; ttl=-1/
-    }, 'unless the client will do with it')
+    }, 'unless the client accepts it')
     t.equal(app.runs(), 1)
   }))
 
-t.test('RFC 9111 section 5.2.1.2: max-stale, bare, within, and exceeded; must-revalidate forbids it', async (t) =>
+t.test('RFC 9111 section 5.2.1.2: max-stale without a value, not exceeded, and exceeded; must-revalidate forbids it', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,
@@ -180,7 +180,7 @@ t.test('RFC 9111 section 5.2.1.2: max-stale, bare, within, and exceeded; must-re
     t.equal((await app.cache.stats()).staleHits, 3)
   }))
 
-t.test('etag: an answer without one is given a strong one of its body, on the miss already; the handler is never asked about it',
+t.test('etag: a response without one gets a strong one of its body, on the miss already; the handler never sees it in a condition',
   async (t) => forEachBackend(t, async (t, on) => {
     const asked: unknown[] = []
     const app = await build(t, {
@@ -206,7 +206,7 @@ t.test('etag: an answer without one is given a strong one of its body, on the mi
     t.match(await app.ask('/'), { hit: true, headers: { etag } })
     t.match(await app.ask({ url: '/', headers: { 'if-none-match': String(etag) } }), { status: 304, hit: true, headers: { etag } })
     await app.clock.pass(61_000)
-    t.match(await app.ask({ url: '/', headers: { 'cache-control': 'no-cache' } }), { headers: { etag } }, 'the same for the same bytes')
+    t.match(await app.ask({ url: '/', headers: { 'cache-control': 'no-cache' } }), { headers: { etag } }, 'same bytes, same ETag')
     t.same(asked, [undefined, undefined])
     asked.length = 0
     t.match(await app.ask('/own'), { headers: { etag: 'W/"own"' } })
@@ -219,7 +219,7 @@ t.test('etag: an answer without one is given a strong one of its body, on the mi
     for (let times = 0; times < 2; times++) t.equal((await app.ask('/hooked')).headers.etag, undefined, 'a hook may change the body')
   }))
 
-t.test('RFC 9110 section 15.4.5: a 304 has no trailer section, whoever announced trailers', async (t) =>
+t.test('RFC 9110 section 15.4.5: a 304 has no trailer section, whether a hook or the handler announced trailers', async (t) =>
   forEachBackend(t, async (t, on) => {
     for (const via of ['socket', 'h2'] as const) {
       for (const by of ['a hook', 'the handler'] as const) {
@@ -232,7 +232,7 @@ t.test('RFC 9110 section 15.4.5: a 304 has no trailer section, whoever announced
             const announce = (reply: FastifyReply): unknown => reply.trailer('x-sum', async () => 'sum')
             if (by === 'a hook') app.addHook('onRequest', async (_request, reply) => { announce(reply) })
             app.get('/', cached(), async (_request, reply) => {
-              // The first is stored; the second tells that it holds still, and has trailers.
+              // The first response is stored. The second one is still the same version, and has trailers.
               if (probe.ran() === 2 && by === 'the handler') announce(reply)
               return await reply.header('etag', '"1"').send(Buffer.from(BODY))
             })

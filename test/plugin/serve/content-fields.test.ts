@@ -1,5 +1,4 @@
-// Fields that describe a content come from the stored response or from nowhere: what a hook in front sets as a default is for other
-// responses.
+// Fields that describe content come from the stored response only. The default that an earlier hook sets is meant for other responses.
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import { build } from '../../support/app.js'
@@ -10,7 +9,7 @@ const HTML = 'text/html; charset=utf-8'
 const DESCRIBING = ['content-type', 'content-language', 'content-encoding', 'content-range', 'content-md5', 'content-digest'] as const
 const DEFAULTS = { 'content-type': 'application/json', 'content-language': 'xx', 'content-md5': 'AAAA', 'content-digest': 'md5=:AAAA:' }
 
-/** Sets the defaults in front of the handler, on the reply or past Fastify, where the request asks for it. */
+/** Sets the defaults before the handler, on the reply or on the raw response, if the request says so. */
 function setDefaults (app: FastifyInstance): void {
   app.addHook('onRequest', async ({ headers }, reply) => {
     if (headers['x-defaults'] === 'reply') reply.headers(DEFAULTS)
@@ -21,7 +20,7 @@ function setDefaults (app: FastifyInstance): void {
 const described = ({ headers }: Answer): object =>
   Object.fromEntries(DESCRIBING.filter((name) => headers[name] !== undefined).map((name) => [name, headers[name]]))
 
-t.test('a hit, and each part or condition of it, says of its content what is stored', async (t) =>
+t.test('a hit, and each part of it or 304 for it, has the stored fields that describe the content', async (t) =>
   forEachWay(t, async (t, { on, via, hook, isHooked }) => {
     const body = 'x'.repeat(100)
     const app = await build(t, {
@@ -57,18 +56,18 @@ t.test('a hit, and each part or condition of it, says of its content what is sto
     for (const from of ['reply', 'raw']) {
       for (const [status, headers, method, typed, untyped] of cases) {
         for (const [url, expected] of [['/', typed], ['/untyped', untyped]] as const) {
-          const answer = await app.ask({ url, via, method, headers: { ...headers, 'x-defaults': from } })
-          t.match(answer, { status, hit: true }, `${method} ${url} ${status}`)
-          t.strictSame(described(answer), expected, `${method} ${url} ${status}, defaults set on ${from}`)
+          const response = await app.ask({ url, via, method, headers: { ...headers, 'x-defaults': from } })
+          t.match(response, { status, hit: true }, `${method} ${url} ${status}`)
+          t.strictSame(described(response), expected, `${method} ${url} ${status}, defaults set on ${from}`)
         }
       }
-      const answer = await app.ask({ url: '/empty', via, headers: { 'x-defaults': from } })
-      t.match(answer, { status: 204, hit: true })
-      t.strictSame(described(answer), {}, `204, defaults set on ${from}`)
+      const response = await app.ask({ url: '/empty', via, headers: { 'x-defaults': from } })
+      t.match(response, { status: 204, hit: true })
+      t.strictSame(described(response), {}, `204, defaults set on ${from}`)
     }
   }))
 
-t.test('a 304 from the cache names the type of no other response, where a hook in front always sets one', async (t) =>
+t.test('a 304 from the cache has no Content-Type, even if an earlier hook always sets one', async (t) =>
   forEachWay(t, async (t, { on, via, hook }) => {
     const app = await build(t, {
       ...on,
@@ -81,12 +80,12 @@ t.test('a 304 from the cache names the type of no other response, where a hook i
       }
     })
     for (const hit of [false, true]) t.match(await app.ask({ url: '/', via }), { hit, headers: { 'content-type': HTML } })
-    const answer = await app.ask({ url: '/', via, headers: { 'if-none-match': '"a"' } })
-    t.match(answer, { status: 304, hit: true, headers: { etag: '"a"' } })
-    t.strictSame(described(answer), {})
+    const response = await app.ask({ url: '/', via, headers: { 'if-none-match': '"a"' } })
+    t.match(response, { status: 304, hit: true, headers: { etag: '"a"' } })
+    t.strictSame(described(response), {})
   }))
 
-t.test('a length that a hook in front has set is not that of a hit', async (t) => forEachWay(t, async (t, { on, via, hook }) => {
+t.test('a hit does not have the Content-Length that an earlier hook has set', async (t) => forEachWay(t, async (t, { on, via, hook }) => {
   const app = await build(t, {
     ...on,
     compare: false,
@@ -104,7 +103,7 @@ t.test('a length that a hook in front has set is not that of a hit', async (t) =
   t.equal((await app.ask({ url: '/', via, headers: { ...headers, 'if-none-match': '"a"' } })).headers['content-length'], undefined)
 }))
 
-t.test('a stand-in and a response that was validated say of their content what is stored', async (t) =>
+t.test('a stored response has its stored content fields when it is served on an error or after a validation', async (t) =>
   forEachWay(t, async (t, { on, via, hook }) => {
     const app = await build(t, {
       ...on,
@@ -113,7 +112,7 @@ t.test('a stand-in and a response that was validated say of their content what i
         setDefaults(app)
         hook(app)
         for (const [url, headers] of [['/typed', { 'content-type': HTML }], ['/untyped', {}]] as const) {
-          app.get(`/stand-in${url}`, { config: { cache: { ttl: '1m', staleIfError: '1h' } } }, async () => {
+          app.get(`/on-error${url}`, { config: { cache: { ttl: '1m', staleIfError: '1h' } } }, async () => {
             if (probe.ran(url) > 1) throw new Error('down')
             return new Response(Buffer.from('stored'), { headers })
           })
@@ -124,17 +123,17 @@ t.test('a stand-in and a response that was validated say of their content what i
         }
       }
     })
-    const urls = ['/stand-in/typed', '/stand-in/untyped', '/validated/typed', '/validated/untyped']
+    const urls = ['/on-error/typed', '/on-error/untyped', '/validated/typed', '/validated/untyped']
     for (const url of urls) await app.ask({ url, via })
     for (const from of ['reply', 'raw']) {
       await app.clock.pass(61_000)
       for (const url of urls) {
-        const answer = await app.ask({ url, via, headers: { 'x-defaults': from } })
-        t.match(answer, { status: 200, text: 'stored', cacheStatus: /fwd-status=/ }, url)
-        t.strictSame(described(answer), url.endsWith('/typed') ? { 'content-type': HTML } : {}, `${url}, defaults set on ${from}`)
+        const response = await app.ask({ url, via, headers: { 'x-defaults': from } })
+        t.match(response, { status: 200, text: 'stored', cacheStatus: /fwd-status=/ }, url)
+        t.strictSame(described(response), url.endsWith('/typed') ? { 'content-type': HTML } : {}, `${url}, defaults set on ${from}`)
       }
-      const answer = await app.ask({ url: '/validated/typed', via, headers: { 'x-defaults': from, 'if-none-match': '"a"' } })
-      t.match(answer, { status: 304 })
-      t.strictSame(described(answer), {}, `304, defaults set on ${from}`)
+      const response = await app.ask({ url: '/validated/typed', via, headers: { 'x-defaults': from, 'if-none-match': '"a"' } })
+      t.match(response, { status: 304 })
+      t.strictSame(described(response), {}, `304, defaults set on ${from}`)
     }
   }))

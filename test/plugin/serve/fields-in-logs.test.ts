@@ -1,4 +1,4 @@
-// Whoever looks at a reply when it is over, an access log or metrics, finds on a hit the header fields that were sent.
+// Code that reads a reply after it was sent, such as an access log or metrics, finds on a hit the header fields that were sent.
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import t from 'tap'
 import responseCache, { type ResponseCacheOptions } from '../../../plugin.js'
@@ -8,7 +8,7 @@ import { Chaos } from '../../support/chaos.js'
 import { send, type Answer, type Ask } from '../../support/client.js'
 import { forEachWay } from '../../support/ways.js'
 
-/** What Node adds to a head by itself; `:status` is HTTP/2's. */
+/** Fields that Node adds by itself; `:status` is HTTP/2's. */
 const OF_NODE = ['date', 'connection', 'keep-alive', 'transfer-encoding', ':status']
 
 /** More than a socket takes at once. */
@@ -22,7 +22,7 @@ interface Seen {
   readonly hasEtag: boolean
 }
 
-/** Notes what onResponse hooks see of each response, in the order in which they end. */
+/** Records what onResponse hooks see of each response, in the order in which responses end. */
 function watch (app: FastifyInstance, seen: Seen[]): void {
   app.addHook('onResponse', async (_request, reply) => {
     seen.push({
@@ -69,18 +69,18 @@ t.test('onResponse hooks find the fields, the status and the duration of a hit, 
     await app.clock.pass(2_000)
     for (const [status, ask] of asks) {
       seen.length = 0
-      const answer: Answer = await app.ask({ ...ask, via })
-      t.match(answer, { status, hit: true, headers: { age: '2' } })
+      const response: Answer = await app.ask({ ...ask, via })
+      t.match(response, { status, hit: true, headers: { age: '2' } })
       const label = `${status} ${JSON.stringify(ask)}`
       t.equal(seen.length, 1, label)
       const { fields, ...rest } = seen[0]!
-      t.strictSame(shown(fields), shown(answer.headers), label)
-      t.match(rest, { status, hasEtag: true, type: answer.headers['content-type'] }, label)
+      t.strictSame(shown(fields), shown(response.headers), label)
+      t.match(rest, { status, hasEtag: true, type: response.headers['content-type'] }, label)
       t.ok(rest.tookMs > 0 && rest.tookMs < 10_000, `${label}: ${rest.tookMs}`)
     }
   }, ['memory', 'sqlite', 'later']))
 
-t.test('the log line of a hit has what the application\'s own serializer reads of the reply', async (t) =>
+t.test("the log line of a hit has the fields that the application's own serializer reads from the reply", async (t) =>
   forEachWay(t, async (t, { on: { fastify, ...on }, via, hook }) => {
     const lines: Array<Record<string, any>> = []
     const app = Fastify({
@@ -106,15 +106,15 @@ t.test('the log line of a hit has what the application\'s own serializer reads o
     await app.ready()
     for (const detail of [/fwd=miss; stored$/, /; hit; ttl=/, /; hit; ttl=/]) {
       lines.length = 0
-      const answer = await send(app, { url: '/', via })
-      t.match(answer.cacheStatus, detail)
+      const response = await send(app, { url: '/', via })
+      t.match(response.cacheStatus, detail)
       const { res, responseTime } = lines.find(({ msg }) => msg === 'request completed') ?? {}
       t.match(res, { status: 200, type: 'application/json; charset=utf-8', length: '7', cache: detail })
       t.ok(responseTime > 0)
     }
   }))
 
-t.test('what a hook sets on a hit, or does to a list of its fields, is in no other response', async (t) =>
+t.test('a field that a hook sets on a hit, or adds to a list of its fields, is in no other response', async (t) =>
   forEachWay(t, async (t, { on, via, isHooked }) => {
     const app = await build(t, {
       ...on,
@@ -142,7 +142,7 @@ t.test('what a hook sets on a hit, or does to a list of its fields, is in no oth
     }
   }))
 
-t.test('a response that a hook sends while the backend is asked stays what it is, also in the log', async (t) => {
+t.test('a response that a hook sends during a read of the backend is not altered, also in the log', async (t) => {
   const chaos = new Chaos()
   const seen: Seen[] = []
   let sendMeanwhile: (() => void) | undefined
@@ -164,7 +164,7 @@ t.test('a response that a hook sends while the backend is asked stays what it is
   const asked = send(app.app, { url: '/', headers: { 'x-timeout': 'yes' } })
   await chaos.get.hangs()
   sendMeanwhile?.()
-  // Before so much has gone out.
+  // The hit arrives before all of that has been sent.
   chaos.get.release()
   const { status, body, headers } = await asked
   t.strictSame({ status, length: body.byteLength, type: headers['content-type'] }, { status: 503, length: LARGE, type: 'text/x-late' })

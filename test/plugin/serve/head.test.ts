@@ -1,4 +1,5 @@
-// HEAD: answered from what GET stored, and what its own answer tells of that (RFC 9110 section 9.3.2, RFC 9111 section 4.3.5).
+// HEAD requests are served from the response to GET, and the response to a HEAD shows whether it is current (RFC 9110 section 9.3.2, RFC
+// 9111 section 4.3.5).
 import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
@@ -7,15 +8,16 @@ import { build, databasePath, forEachBackend } from '../../support/app.js'
 const CACHED = { config: { cache: { ttl: '1m' } } }
 const HEAD = { url: '/', method: 'HEAD' }
 
-t.test('HEAD is answered from the entry of GET, with its length; it never makes one', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, { ...on, routes (app, probe) { app.get('/', CACHED, async () => { probe.ran(); return 'a body' }) } })
-  t.match(await app.ask(HEAD), { status: 200, text: '', hit: false, cacheStatus: /detail=head/ })
-  t.match(await app.ask('/'), { text: 'a body', hit: false })
-  t.match(await app.ask(HEAD), { status: 200, text: '', hit: true, headers: { 'content-length': '6' } })
-  t.match(await app.ask('/'), { text: 'a body', hit: true })
-}))
+t.test('HEAD is served from the entry of GET, with its length; a HEAD never creates an entry', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await build(t, { ...on, routes (app, probe) { app.get('/', CACHED, async () => { probe.ran(); return 'a body' }) } })
+    t.match(await app.ask(HEAD), { status: 200, text: '', hit: false, cacheStatus: /detail=head/ })
+    t.match(await app.ask('/'), { text: 'a body', hit: false })
+    t.match(await app.ask(HEAD), { status: 200, text: '', hit: true, headers: { 'content-length': '6' } })
+    t.match(await app.ask('/'), { text: 'a body', hit: true })
+  }))
 
-t.test('HEAD of every kind of route and payload, with hooks and without', async (t) => forEachBackend(t, async (t, on) => {
+t.test('HEAD is served for every kind of route and payload, with hooks and without', async (t) => forEachBackend(t, async (t, on) => {
   const routes = (app: FastifyInstance, ran: () => void): void => {
     app.get('/', CACHED, async () => { ran(); return { hello: 'world' } })
     app.get('/stream', CACHED, async () => { ran(); return Readable.from(['hello']) })
@@ -36,7 +38,7 @@ t.test('HEAD of every kind of route and payload, with hooks and without', async 
         for (let times = 0; times < 2; times++) {
           t.match(await app.ask({ url, method: 'HEAD' }), { status: 200, hit: false, text: '' }, `HEAD ${url} first`)
         }
-        t.match(await app.ask(url), { hit: false }, 'no entry came of it')
+        t.match(await app.ask(url), { hit: false }, 'no entry was created')
         t.match(await app.ask(url), { hit: true })
         const before = app.runs()
         const { body } = await app.ask(url)
@@ -46,14 +48,14 @@ t.test('HEAD of every kind of route and payload, with hooks and without', async 
           if (url !== '/stream') t.equal(head.headers['content-length'], String(body.byteLength))
         }
         t.equal(app.runs(), before, 'the handler did not run')
-        t.ok((await app.ask(url)).body.equals(body), 'GET is whole afterwards')
+        t.ok((await app.ask(url)).body.equals(body), 'GET is complete afterwards')
       }
-      t.equal((await app.raw('HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')).split('\r\n\r\n')[1], '', 'not a byte of a body')
+      t.equal((await app.raw('HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')).split('\r\n\r\n')[1], '', 'no byte of a body')
     })
   }
 }))
 
-t.test('RFC 9111 section 4.3.5: a HEAD that names the same validator makes the stale entry of GET fresh, with the fields that it brings',
+t.test('RFC 9111 section 4.3.5: a response to HEAD with the same validator makes the stale entry of GET fresh, with the new fields',
   async (t) => forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,
@@ -69,7 +71,7 @@ t.test('RFC 9111 section 4.3.5: a HEAD that names the same validator makes the s
     t.equal(app.runs(), 2)
   }))
 
-t.test('RFC 9111 section 4.3.5: a HEAD that names another validator, or another length, ends the entry of GET', async (t) =>
+t.test('RFC 9111 section 4.3.5: a response to HEAD with another validator, or another length, removes the entry of GET', async (t) =>
   forEachBackend(t, async (t, on) => {
     let version = 1
     const app = await build(t, {
@@ -98,7 +100,7 @@ t.test('RFC 9111 section 4.3.5: a HEAD that names another validator, or another 
     }
   }))
 
-t.test('a HEAD without a validator says nothing of the entry of GET, nor does one that fails', async (t) =>
+t.test('a response to HEAD without a validator does not affect the entry of GET, nor does an error', async (t) =>
   forEachBackend(t, async (t, on) => {
     let isBroken = false
     const app = await build(t, {
@@ -120,7 +122,7 @@ t.test('a HEAD without a validator says nothing of the entry of GET, nor does on
     t.match(await app.ask('/'), { text: 'a body', hit: true })
   }))
 
-t.test('a HEAD has the stale entry validated, and a 304 makes it fresh', async (t) => forEachBackend(t, async (t, on) => {
+t.test('a HEAD revalidates the stale entry, and a 304 makes it fresh', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     routes (app, probe) {
@@ -140,7 +142,7 @@ t.test('a HEAD has the stale entry validated, and a 304 makes it fresh', async (
   t.equal(app.runs('"1"'), 1)
 }))
 
-t.test('a HEAD is given the stale entry in place of an error', async (t) => forEachBackend(t, async (t, on) => {
+t.test('a HEAD receives the stale entry in place of an error', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     compare: false,
@@ -156,7 +158,7 @@ t.test('a HEAD is given the stale entry in place of an error', async (t) => forE
   t.match(await app.ask(HEAD), { status: 200, text: '', cacheStatus: /fwd=stale; fwd-status=500/, headers: { 'content-length': '6' } })
 }))
 
-t.test('a HEAD whose handler asks for the GET by inject() has that stored', async (t) => forEachBackend(t, async (t, on) => {
+t.test('a HEAD whose handler requests the GET by inject() stores that response', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     routes (app) {

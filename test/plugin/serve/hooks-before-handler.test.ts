@@ -1,4 +1,4 @@
-// The cache stands at the handler: what is in front of it runs for hits too, and what it set belongs to the present request.
+// The cache stands at the handler: earlier hooks run for hits too, and what they set belongs to the current request.
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import t from 'tap'
 import { build, databasePath, forEachBackend, type Probe } from '../../support/app.js'
@@ -6,10 +6,10 @@ import { build, databasePath, forEachBackend, type Probe } from '../../support/a
 const CACHED = { config: { cache: { ttl: '1m' } } }
 const TOKEN = { authorization: 'Bearer good' }
 
-/** An application's own guard. */
+/** A guard that belongs to the application. */
 function guard (app: FastifyInstance, hook: 'onRequest' | 'preHandler' | 'preValidation' | 'preParsing'): void {
   const check = async (request: { headers: { authorization?: string } }): Promise<void> => {
-    if (request.headers.authorization !== 'Bearer good') throw Object.assign(new Error('who are you'), { statusCode: 401 })
+    if (request.headers.authorization !== 'Bearer good') throw Object.assign(new Error('not allowed'), { statusCode: 401 })
   }
   app.addHook(hook as 'onRequest', check as never)
 }
@@ -43,16 +43,16 @@ t.test('a guard of the application guards hits', async (t) => forEachBackend(t, 
         const app = await build(t, { ...on, options, routes })
         t.match(await app.ask({ url: '/secret', headers: TOKEN }), { status: 200, hit: false })
         t.match(await app.ask({ url: '/secret', headers: TOKEN }), { status: 200, hit: true })
-        t.match(await app.ask('/secret'), { status: 401, hit: false }, 'nobody is refused')
+        t.match(await app.ask('/secret'), { status: 401, hit: false }, 'a request without a token is refused')
         t.match(await app.ask({ url: '/secret', headers: { authorization: 'Bearer bad' } }), { status: 401, hit: false },
-          'a stranger is refused')
+          'a request with a wrong token is refused')
         t.equal(app.runs(), 1)
       })
     }
   }
 }))
 
-t.test('a guard that stands before the plugin, in `before`, and one on the route, guard hits', async (t) =>
+t.test('a guard that is registered before the plugin, in `before`, and one on the route, guard hits', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,
@@ -72,7 +72,7 @@ t.test('a guard that stands before the plugin, in `before`, and one on the route
     t.match(await app.ask({ url: '/admin', headers: { 'x-role': 'admin' } }), { status: 401, hit: false })
   }))
 
-t.test('what the schema refuses is refused, though there is an entry', async (t) => forEachBackend(t, async (t, on) => {
+t.test('a request that the schema refuses is refused though there is an entry', async (t) => forEachBackend(t, async (t, on) => {
   const schema = {
     querystring: { type: 'object', properties: { page: { type: 'integer', maximum: 9 } } },
     headers: { type: 'object', required: ['x-client'], properties: { 'x-client': { type: 'string' } } }
@@ -85,43 +85,44 @@ t.test('what the schema refuses is refused, though there is an entry', async (t)
   })
   const headers = { 'x-client': 'me' }
   await app.ask({ url: '/list?page=1', headers })
-  t.match(await app.ask({ url: '/list?page=2', headers }), { status: 200, hit: true }, 'the query is no part of the key')
+  t.match(await app.ask({ url: '/list?page=2', headers }), { status: 200, hit: true }, 'the query is not part of the key')
   t.match(await app.ask({ url: '/list?page=10', headers }), { status: 400, hit: false })
   t.match(await app.ask({ url: '/list?page=x', headers }), { status: 400, hit: false })
   t.match(await app.ask('/list?page=1'), { status: 400, hit: false }, 'a header field is missing')
   t.equal(app.runs(), 1)
 }))
 
-t.test('what earlier hooks set on the reply is the present request\'s, on hits too', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, {
-    ...on,
-    routes (app, probe) {
-      app.addHook('onRequest', async (request, reply) => {
-        reply.header('x-for', request.headers['x-for'])
-        reply.header('x-shared', 'from the hook')
-        reply.raw.setHeader('x-raw-for', String(request.headers['x-for']))
-      })
-      app.addHook('preHandler', async (request, reply) => {
-        reply.headers({ 'x-pre': request.headers['x-for'], 'x-list': ['a', String(request.headers['x-for'])] })
-      })
-      app.get('/', CACHED, async (_request, reply) => {
-        probe.ran()
-        reply.header('x-shared', 'from the handler')
-        reply.header('x-own', 'of the handler').header('link', ['</a>; rel=preload', '</b>; rel=preload'])
-        return { ok: true }
+t.test('fields that earlier hooks set on the reply belong to the current request, on hits too', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await build(t, {
+      ...on,
+      routes (app, probe) {
+        app.addHook('onRequest', async (request, reply) => {
+          reply.header('x-for', request.headers['x-for'])
+          reply.header('x-shared', 'from the hook')
+          reply.raw.setHeader('x-raw-for', String(request.headers['x-for']))
+        })
+        app.addHook('preHandler', async (request, reply) => {
+          reply.headers({ 'x-pre': request.headers['x-for'], 'x-list': ['a', String(request.headers['x-for'])] })
+        })
+        app.get('/', CACHED, async (_request, reply) => {
+          probe.ran()
+          reply.header('x-shared', 'from the handler')
+          reply.header('x-own', 'of the handler').header('link', ['</a>; rel=preload', '</b>; rel=preload'])
+          return { ok: true }
+        })
+      }
+    })
+    for (const who of ['one', 'two', 'three']) {
+      const { headers } = await app.ask({ url: '/', headers: { 'x-for': who } })
+      t.match(headers, {
+        'x-for': who, 'x-raw-for': who, 'x-pre': who, 'x-list': `a, ${who}`, 'x-shared': 'from the handler', 'x-own': 'of the handler'
       })
     }
-  })
-  for (const who of ['one', 'two', 'three']) {
-    const { headers } = await app.ask({ url: '/', headers: { 'x-for': who } })
-    t.match(headers, {
-      'x-for': who, 'x-raw-for': who, 'x-pre': who, 'x-list': `a, ${who}`, 'x-shared': 'from the handler', 'x-own': 'of the handler'
-    })
-  }
-  t.equal(app.runs(), 1)
-}))
+    t.equal(app.runs(), 1)
+  }))
 
-t.test('the same holds where another plugin\'s onSend hook wants to see hits', async (t) => forEachBackend(t, async (t, on) => {
+t.test("the same holds if another plugin's onSend hook receives hits", async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     routes (app, probe) {
@@ -136,11 +137,11 @@ t.test('the same holds where another plugin\'s onSend hook wants to see hits', a
   t.equal(app.runs(), 1)
 }))
 
-t.test('Vary tells on a hit what the present request\'s hooks said and what the handler said', async (t) =>
+t.test("on a hit, Vary has the fields of the current request's hooks and those of the handler", async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,
-      // The first request's own `x-one` stays in it: too much in Vary splits, too little merges.
+      // The `x-one` of the first request stays in it: an extra field in Vary splits entries, a missing one merges them.
       compare: { ignore: ['vary'] },
       routes (app, probe) {
         app.addHook('onRequest', async (request, reply) => { reply.header('vary', request.headers['x-vary']) })
@@ -155,14 +156,14 @@ t.test('Vary tells on a hit what the present request\'s hooks said and what the 
     })
     for (const url of ['/straight', '/hooked']) {
       for (const [name, hit] of [['x-one', false], ['x-two', true], ['x-three', true]] as const) {
-        const answer = await app.ask({ url, headers: { 'x-vary': name } })
-        t.equal(answer.hit, hit)
-        t.match(answer.headers.vary, new RegExp(`${name}.*accept-language|accept-language.*${name}`, 'i'), url)
+        const response = await app.ask({ url, headers: { 'x-vary': name } })
+        t.equal(response.hit, hit)
+        t.match(response.headers.vary, new RegExp(`${name}.*accept-language|accept-language.*${name}`, 'i'), url)
       }
     }
   }))
 
-t.test('what the handler took away stays away on hits', async (t) => forEachBackend(t, async (t, on) => {
+t.test('a field that the handler removed is removed on hits too', async (t) => forEachBackend(t, async (t, on) => {
   for (const withHook of [false, true]) {
     const options = on.backend === 'sqlite' ? { path: databasePath(t) } : {}
     await t.test(withHook ? 'with an onSend hook' : 'straight', async (t) => {
@@ -195,37 +196,38 @@ t.test('what the handler took away stays away on hits', async (t) => forEachBack
   }
 }))
 
-t.test('what is of one request is not frozen, though the handler itself set it', async (t) => forEachBackend(t, async (t, on) => {
-  const ofOneRequest = {
-    'x-request-id': 'first',
-    'server-timing': 'db;dur=1',
-    'x-ratelimit-remaining': '9',
-    'keep-alive': 'timeout=9',
-    'x-secret-hop': 'hop',
-    age: '3'
-  }
-  const app = await build(t, {
-    ...on,
-    compare: { headers: false },
-    routes (app, probe) {
-      app.get('/', CACHED, async (_request, reply) => {
-        probe.ran()
-        reply.headers(ofOneRequest).header('connection', 'close, x-secret-hop').header('x-kept', 'kept')
-        return 'x'
-      })
+t.test('fields that belong to one request are not stored, even if the handler itself set them', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const ofOneRequest = {
+      'x-request-id': 'first',
+      'server-timing': 'db;dur=1',
+      'x-ratelimit-remaining': '9',
+      'keep-alive': 'timeout=9',
+      'x-secret-hop': 'hop',
+      age: '3'
     }
-  })
-  await app.ask('/')
-  app.clock.pass(2_000)
-  const { headers, hit } = await app.ask('/')
-  t.ok(hit)
-  t.match(headers, { 'x-kept': 'kept', age: '5' })
-  for (const name of ['x-request-id', 'server-timing', 'x-ratelimit-remaining', 'keep-alive', 'x-secret-hop']) {
-    t.equal(headers[name], undefined, name)
-  }
-}))
+    const app = await build(t, {
+      ...on,
+      compare: { headers: false },
+      routes (app, probe) {
+        app.get('/', CACHED, async (_request, reply) => {
+          probe.ran()
+          reply.headers(ofOneRequest).header('connection', 'close, x-secret-hop').header('x-kept', 'kept')
+          return 'x'
+        })
+      }
+    })
+    await app.ask('/')
+    app.clock.pass(2_000)
+    const { headers, hit } = await app.ask('/')
+    t.ok(hit)
+    t.match(headers, { 'x-kept': 'kept', age: '5' })
+    for (const name of ['x-request-id', 'server-timing', 'x-ratelimit-remaining', 'keep-alive', 'x-secret-hop']) {
+      t.equal(headers[name], undefined, name)
+    }
+  }))
 
-t.test('hooks behind the handler run on hits, and the log tells of the request', async (t) => forEachBackend(t, async (t, on) => {
+t.test('hooks behind the handler run on hits, and the log has a line for each request', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     routes (app, probe) {
@@ -240,7 +242,7 @@ t.test('hooks behind the handler run on hits, and the log tells of the request',
   t.equal(app.logs.filter(({ msg, res }) => msg === 'request completed' && res?.statusCode === 200).length, 2)
 }))
 
-t.test('a status that an earlier hook or the handler set is the answer\'s', async (t) => forEachBackend(t, async (t, on) => {
+t.test('a response has the status that an earlier hook or the handler set', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     routes (app, probe) {

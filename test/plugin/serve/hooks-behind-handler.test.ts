@@ -1,4 +1,4 @@
-// Hooks behind the handler, trailers, informational answers: all as they would be without the cache, for hits too.
+// Hooks behind the handler, trailers and interim responses behave as they would without the cache, for hits too.
 import http from 'node:http'
 import { Readable } from 'node:stream'
 import t from 'tap'
@@ -8,7 +8,7 @@ import { portOf } from '../../support/client.js'
 
 const CACHED = { config: { cache: { ttl: '1m' } } }
 
-t.test('an onSend hook is handed the kind of payload on a hit that it is handed on a miss', async (t) =>
+t.test('an onSend hook receives the same kind of payload on a hit as on a miss', async (t) =>
   forEachBackend(t, async (t, on) => {
     const kinds: string[] = []
     const kindOf = (payload: unknown): string =>
@@ -32,30 +32,31 @@ t.test('an onSend hook is handed the kind of payload on a hit that it is handed 
     }
   }))
 
-t.test('what a hook makes of the payload is made anew for each answer, and never stored', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, {
-    ...on,
-    routes (app) {
-      app.addHook('onSend', async (request, _reply, payload) => {
-        await turns(1)
-        if (Buffer.isBuffer(payload)) {
-          payload[0]!++
-          payload.reverse()
-          return payload
-        }
-        return typeof payload === 'string' ? `${payload} for ${String(request.headers['x-for'])}` : payload
-      })
-      app.get('/text', CACHED, async () => 'text')
-      app.get('/bytes', CACHED, async () => Buffer.from([1, 2, 3]))
+t.test('what a hook makes of the payload is made anew for each response, and never stored', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await build(t, {
+      ...on,
+      routes (app) {
+        app.addHook('onSend', async (request, _reply, payload) => {
+          await turns(1)
+          if (Buffer.isBuffer(payload)) {
+            payload[0]!++
+            payload.reverse()
+            return payload
+          }
+          return typeof payload === 'string' ? `${payload} for ${String(request.headers['x-for'])}` : payload
+        })
+        app.get('/text', CACHED, async () => 'text')
+        app.get('/bytes', CACHED, async () => Buffer.from([1, 2, 3]))
+      }
+    })
+    for (const who of ['one', 'two', 'three']) {
+      t.equal((await app.ask({ url: '/text', headers: { 'x-for': who } })).text, `text for ${who}`)
+      t.same([...(await app.ask('/bytes')).body], [3, 2, 2], 'changed in place once, each time')
     }
-  })
-  for (const who of ['one', 'two', 'three']) {
-    t.equal((await app.ask({ url: '/text', headers: { 'x-for': who } })).text, `text for ${who}`)
-    t.same([...(await app.ask('/bytes')).body], [3, 2, 2], 'changed in place once, each time')
-  }
-}))
+  }))
 
-t.test('what the handler does to its object, its Buffer or its header list afterwards changes nothing', async (t) =>
+t.test('a change that the handler makes to its object, Buffer or list of fields after sending changes nothing', async (t) =>
   forEachBackend(t, async (t, on) => {
     for (const hooked of [false, true]) {
       const options = on.backend === 'sqlite' ? { path: databasePath(t) } : {}
@@ -94,7 +95,7 @@ t.test('what the handler does to its object, its Buffer or its header list after
     }
   }))
 
-t.test('an onSend hook that throws costs what it costs without the cache, and nothing is stored', async (t) =>
+t.test('an onSend hook that throws has the same effect as without the cache, and nothing is stored', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,
@@ -112,7 +113,7 @@ t.test('an onSend hook that throws costs what it costs without the cache, and no
     t.match(await app.ask('/'), { status: 200, hit: true })
   }))
 
-t.test('with a list of parameters, hooks behind the handler find those alone on a miss, and all on a hit', async (t) =>
+t.test('with a list of query parameters, hooks behind the handler find only those on a miss, and all parameters on a hit', async (t) =>
   forEachBackend(t, async (t, on) => {
     const seen: unknown[] = []
     const app = await build(t, {
@@ -127,7 +128,7 @@ t.test('with a list of parameters, hooks behind the handler find those alone on 
     t.same(seen, [['/?a=1', { a: '1' }], ['/?a=1&b=2', { a: '1', b: '2' }]])
   }))
 
-t.test('a cookie that a later hook sets keeps the answer out of the cache', async (t) => forEachBackend(t, async (t, on) => {
+t.test('a cookie that a later hook sets keeps the response out of the cache', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     routes (app) {
@@ -145,7 +146,7 @@ t.test('a cookie that a later hook sets keeps the answer out of the cache', asyn
   }
 }))
 
-t.test('what is set as the head is written, past Fastify, keeps the answer out of the cache as if it had been set before', async (t) =>
+t.test('a field set on the raw response as the head is written keeps the response out of the cache as one set earlier does', async (t) =>
   forEachBackend(t, async (t, on) => {
     const late: Record<string, readonly [name: string, value: string]> = {}
     for (const url of ['/', '/stream', '/kept']) late[url] = ['Set-Cookie', 'a=1']
@@ -154,7 +155,7 @@ t.test('what is set as the head is written, past Fastify, keeps the answer out o
     const app = await build(t, {
       ...on,
       routes (app) {
-        // As express-session and compression do it, by way of on-headers.
+        // express-session and compression do this, using on-headers.
         app.addHook('onRequest', async ({ url }, { raw }) => {
           const writeHead = raw.writeHead.bind(raw) as (status: number, fields: object) => typeof raw
           raw.writeHead = ((status: number, fields: object) => {
@@ -176,7 +177,7 @@ t.test('what is set as the head is written, past Fastify, keeps the answer out o
     for (const url of ['/kept', '/packed']) for (const hit of [false, true]) t.match(await app.ask(url), { hit })
   }))
 
-t.test('trailers are sent, by the handler on a miss and by a hook each time', async (t) => forEachBackend(t, async (t, on) => {
+t.test('trailers are sent, from the handler on a miss and from a hook each time', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     routes (app) {
@@ -189,7 +190,7 @@ t.test('trailers are sent, by the handler on a miss and by a hook each time', as
   }
 }))
 
-t.test('early hints go out, on the way to the handler and in it', async (t) => forEachBackend(t, async (t, on) => {
+t.test('early hints are sent, before the handler and from it', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     routes (app) {
@@ -222,29 +223,30 @@ t.test('an upgrade is left alone', async (t) => forEachBackend(t, async (t, on) 
   t.match((await app.cache.stats()).bypasses, { upgrade: 1 })
 }))
 
-t.test('pipelined requests and one kept connection are answered in order', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, {
-    ...on, routes (app) { app.get('/:id', CACHED, async (request) => `id ${(request.params as { id: string }).id}`) }
-  })
-  const line = (id: string, more = ''): string => `GET /${id} HTTP/1.1\r\nHost: a\r\n${more}\r\n`
-  const bytes = line('a') + line('b') + line('a') + line('b') + line('a', 'Connection: close\r\n')
-  t.same((await app.raw(bytes)).match(/id \w/g), ['id a', 'id b', 'id a', 'id b', 'id a'])
-  const { hits, coalesced, stores } = await app.cache.stats()
-  t.same({ fromCache: hits + coalesced, stores }, { fromCache: 3, stores: 2 })
-  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
-  t.teardown(() => agent.destroy())
-  const port = await portOf(app.app)
-  const get = async (path: string): Promise<string> => await new Promise((resolve) => {
-    http.get({ port, host: '127.0.0.1', path, agent }, (response) => {
-      let text = ''
-      response.on('data', (chunk) => { text += String(chunk) }).on('end', () => resolve(text))
+t.test('pipelined requests, and requests on one kept connection, get their responses in order', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await build(t, {
+      ...on, routes (app) { app.get('/:id', CACHED, async (request) => `id ${(request.params as { id: string }).id}`) }
     })
-  })
-  t.same(await Promise.all(['/a', '/c', '/a', '/c', '/b'].map(get)), ['id a', 'id c', 'id a', 'id c', 'id b'])
-  agent.destroy()
-}))
+    const line = (id: string, more = ''): string => `GET /${id} HTTP/1.1\r\nHost: a\r\n${more}\r\n`
+    const bytes = line('a') + line('b') + line('a') + line('b') + line('a', 'Connection: close\r\n')
+    t.same((await app.raw(bytes)).match(/id \w/g), ['id a', 'id b', 'id a', 'id b', 'id a'])
+    const { hits, coalesced, stores } = await app.cache.stats()
+    t.same({ fromCache: hits + coalesced, stores }, { fromCache: 3, stores: 2 })
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
+    t.teardown(() => agent.destroy())
+    const port = await portOf(app.app)
+    const get = async (path: string): Promise<string> => await new Promise((resolve) => {
+      http.get({ port, host: '127.0.0.1', path, agent }, (response) => {
+        let text = ''
+        response.on('data', (chunk) => { text += String(chunk) }).on('end', () => resolve(text))
+      })
+    })
+    t.same(await Promise.all(['/a', '/c', '/a', '/c', '/b'].map(get)), ['id a', 'id c', 'id a', 'id c', 'id b'])
+    agent.destroy()
+  }))
 
-t.test('hits over HTTP/2 are whole: objects, streams, large bodies, and their HEAD', async (t) => forEachBackend(t, async (t, on) => {
+t.test('hits over HTTP/2 are complete: objects, streams, large bodies, and their HEAD', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     fastify: { http2: true },

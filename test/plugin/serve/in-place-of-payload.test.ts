@@ -1,4 +1,5 @@
-// What a client is sent in place of a handler's payload: the stored response, a part of it, or none (RFC 9110 sections 13.2, 14, 15.4.5).
+// What a client receives in place of a handler's payload: the stored response, a part of it, or nothing (RFC 9110 sections 13.2, 14,
+// 15.4.5).
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
@@ -19,7 +20,7 @@ interface Asked {
   readonly method: string
 }
 
-/** A request to a stale stored response, what the handler makes of it, and what is to come of that. */
+/** A request for which there is a stale stored response, the handler's response to it, and the response that is expected. */
 interface Case extends Asked {
   readonly kind: PayloadName
   readonly status: number
@@ -29,13 +30,13 @@ interface Case extends Asked {
 interface Expected {
   readonly status: number
   readonly text: string
-  /** The header fields that tell of the content or of the conditions; those that are not named here must be absent. */
+  /** The header fields that concern the content or the conditions. A field that is not named here must be absent. */
   readonly fields: Record<string, string | undefined>
-  /** The whole, which may be sent in place of a part. */
+  /** The whole response, which may be sent in place of a part. */
   readonly orWhole?: Expected | undefined
 }
 
-/** What RFC 9110 asks to be made of a whole 200. `cuts`: whether ranges are cut out of it; a server may ignore them. */
+/** What RFC 9110 makes of a whole 200. `cuts` says whether ranges are cut out of it; a server may ignore them. */
 function selected ({ etag, text }: typeof STORED, { conditions, method, cuts }: Asked & { cuts: 'yes' | 'no' | 'maybe' }): Expected {
   const own = { etag, 'last-modified': CHANGED, 'x-own': 'yes' }
   const whole: Expected = { status: 200, text, fields: { ...own, 'content-type': 'text/plain', 'content-length': String(text.length) } }
@@ -71,12 +72,12 @@ function cases (isHooked: boolean): Case[] {
   })))
 }
 
-/** Fields that are looked at: those of the content, and those of the stored response. */
+/** The fields that are compared: those of the content, and those of the stored response. */
 const LOOKED_AT = ['etag', 'last-modified', 'x-own', 'content-type', 'content-range', 'content-encoding', 'content-length']
 
 function differences ({ status, headers, text, whole }: Answer, expected: Expected, { method, kind }: Case): string[] {
   const found = LOOKED_AT.filter((name) => {
-    // How long a stream is that is passed on, or what a HEAD leaves out, need not be said.
+    // A Content-Length is optional for a stream that is passed on, and for a HEAD.
     const mayBeUnsaid = name === 'content-length' && (method === 'HEAD' || (isStream(kind) && expected.text === NEW.text))
     return headers[name] !== expected.fields[name] && !(mayBeUnsaid && headers[name] === undefined)
   }).map((name) => `${name}: ${String(headers[name])} in place of ${expected.fields[name]}`)
@@ -85,7 +86,7 @@ function differences ({ status, headers, text, whole }: Answer, expected: Expect
   return whole ? found : [...found, 'it broke off']
 }
 
-/** Hooks as others have them. None of them changes anything. */
+/** Hooks as other plugins have them. None of them changes anything. */
 function hooks (app: FastifyInstance, seen: unknown[]): void {
   app.addHook('onSend', async (_request, _reply, payload) => { seen.push(payload) })
   app.addHook('onSend', async (_request, _reply, payload) => payload)
@@ -121,69 +122,70 @@ async function run (t: Test, on: object, { isHooked, via }: { isHooked: boolean,
   const wrong: string[] = []
   for (const [at, one] of all.entries()) {
     const { kind, status, conditions, method, expected } = one
-    const answer = await app.ask({ url: `/${at}`, method, headers: conditions, via })
-    const isWhole = expected.orWhole !== undefined && answer.status === 200
-    const found = differences(answer, isWhole ? expected.orWhole as Expected : expected, one)
+    const response = await app.ask({ url: `/${at}`, method, headers: conditions, via })
+    const isWhole = expected.orWhole !== undefined && response.status === 200
+    const found = differences(response, isWhole ? expected.orWhole as Expected : expected, one)
     wrong.push(...found.map((line) => `${method} ${JSON.stringify(conditions)}, ${status} with ${kind}: ${line}`))
     await until(() => (made.get(String(at)) as Made).isOver())
   }
   t.same(wrong, [])
-  t.equal(made.size, all.length, 'every handler was asked twice')
-  t.same(seen.filter((payload) => payload === null || typeof payload === 'symbol'), [], 'hooks are shown none as reply.send() shows it')
+  t.equal(made.size, all.length, 'every handler ran twice')
+  t.same(seen.filter((payload) => payload === null || typeof payload === 'symbol'), [], 'hooks receive no internal payload')
 }
 
 for (const via of ['socket', 'h2'] as const) {
   for (const isHooked of [false, true]) {
     const where = `by HTTP/${via === 'h2' ? '2' : '1.1'}, ${isHooked ? 'with' : 'without'} other hooks`
-    t.test(`${where}: whatever the handler sends, the client gets what its conditions ask for, and no stream is left open`, async (t) => {
+    t.test(`${where}: whatever the handler sends, the client receives what its conditions select, and no stream stays open`, async (t) => {
       await forEachBackend(t, async (t, on) => await run(t, on, { isHooked, via }))
     })
 
-    t.test(`${where}: a stored response without content stands in for an error as it is`, async (t) => forEachBackend(t, async (t, on) => {
-      const errors: Record<string, Handler> = {
-        thrown: async () => { throw new Error('secret') },
-        sent: async (_request, reply) => await reply.code(503).send({ message: 'secret' }),
-        streamed: async (_request, reply) => await reply.code(502).send(Readable.from(['secret']))
-      }
-      const stored: Record<string, readonly [handler: Handler, status: number]> = {
-        nothing: [async (_request, reply) => await reply.send(), 200],
-        redirect: [async (_request, reply) => await reply.redirect('/x', 301), 301],
-        typed: [async (_request, reply) => await reply.type('text/plain').send(''), 200],
-        stream: [async (_request, reply) => await reply.send(Readable.from([])), 200]
-      }
-      const app = await build(t, {
-        ...on,
-        compare: false,
-        fastify: { http2: via === 'h2' },
-        routes (app, probe) {
-          if (isHooked) hooks(app, [])
-          for (const error of Object.keys(errors)) {
-            for (const name of Object.keys(stored)) {
-              const url = `/${error}/${name}`
-              app.get(url, cached({ staleIfError: '1h', statuses: [200, 301] }), async (request, reply) => {
-                const handler = probe.ran(url) === 1 ? stored[name]![0] : errors[error] as Handler
-                return await handler(request, reply)
-              })
+    t.test(`${where}: a stored response without content is served unchanged in place of an error`, async (t) =>
+      forEachBackend(t, async (t, on) => {
+        const errors: Record<string, Handler> = {
+          thrown: async () => { throw new Error('secret') },
+          sent: async (_request, reply) => await reply.code(503).send({ message: 'secret' }),
+          streamed: async (_request, reply) => await reply.code(502).send(Readable.from(['secret']))
+        }
+        const stored: Record<string, readonly [handler: Handler, status: number]> = {
+          nothing: [async (_request, reply) => await reply.send(), 200],
+          redirect: [async (_request, reply) => await reply.redirect('/x', 301), 301],
+          typed: [async (_request, reply) => await reply.type('text/plain').send(''), 200],
+          stream: [async (_request, reply) => await reply.send(Readable.from([])), 200]
+        }
+        const app = await build(t, {
+          ...on,
+          compare: false,
+          fastify: { http2: via === 'h2' },
+          routes (app, probe) {
+            if (isHooked) hooks(app, [])
+            for (const error of Object.keys(errors)) {
+              for (const name of Object.keys(stored)) {
+                const url = `/${error}/${name}`
+                app.get(url, cached({ staleIfError: '1h', statuses: [200, 301] }), async (request, reply) => {
+                  const handler = probe.ran(url) === 1 ? stored[name]![0] : errors[error] as Handler
+                  return await handler(request, reply)
+                })
+              }
             }
           }
+        })
+        const each = Object.entries(stored).flatMap(([name, [, status]]) => {
+          return Object.keys(errors).map((error) => [`/${error}/${name}`, status] as const)
+        })
+        const first = new Map<string, Answer>()
+        for (const [url] of each) first.set(url, await app.ask({ url, via }))
+        await app.clock.pass(61_000)
+        for (const [url, status] of each) {
+          const { headers } = first.get(url) as Answer
+          const response = await app.ask({ url, via })
+          t.match(response, { status, text: '', whole: true, cacheStatus: /fwd=stale; fwd-status=50[023]; detail=/ }, url)
+          for (const name of ['location', 'content-type']) t.equal(response.headers[name], headers[name], `${url} ${name}`)
+          t.equal(response.headers['content-length'] ?? '0', '0', url)
         }
-      })
-      const each = Object.entries(stored).flatMap(([name, [, status]]) => {
-        return Object.keys(errors).map((error) => [`/${error}/${name}`, status] as const)
-      })
-      const first = new Map<string, Answer>()
-      for (const [url] of each) first.set(url, await app.ask({ url, via }))
-      await app.clock.pass(61_000)
-      for (const [url, status] of each) {
-        const { headers } = first.get(url) as Answer
-        const answer = await app.ask({ url, via })
-        t.match(answer, { status, text: '', whole: true, cacheStatus: /fwd=stale; fwd-status=50[023]; detail=/ }, url)
-        for (const name of ['location', 'content-type']) t.equal(answer.headers[name], headers[name], `${url} ${name}`)
-        t.equal(answer.headers['content-length'] ?? '0', '0', url)
-      }
-    }))
+      }))
 
-    t.test(`${where}: conditions are evaluated where a stored response has no type`, async (t) => forEachBackend(t, async (t, on) => {
+    t.test(`${where}: conditions are evaluated on a stored response without a type`, async (t) => forEachBackend(t, async (t, on) => {
       const app = await build(t, {
         ...on,
         compare: false,
@@ -200,13 +202,13 @@ for (const via of ['socket', 'h2'] as const) {
       for (const at of rows.keys()) await app.ask({ url: `/${at}`, via })
       await app.clock.pass(61_000)
       for (const [at, [headers, status]] of rows.entries()) {
-        const answer = await app.ask({ url: `/${at}`, headers, via })
+        const response = await app.ask({ url: `/${at}`, headers, via })
         const text = status === 200 ? 'untyped' : ''
-        t.match(answer, { status, text, whole: true, headers: { 'content-type': undefined } }, String(status))
+        t.match(response, { status, text, whole: true, headers: { 'content-type': undefined } }, String(status))
       }
     }))
 
-    t.test(`${where}: RFC 9110 section 8.6: a 304 to a HEAD names no length`, async (t) => forEachBackend(t, async (t, on) => {
+    t.test(`${where}: RFC 9110 section 8.6: a 304 to a HEAD has no Content-Length`, async (t) => forEachBackend(t, async (t, on) => {
       const app = await build(t, {
         ...on,
         compare: false,

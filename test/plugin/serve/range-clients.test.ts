@@ -1,4 +1,4 @@
-// Clients that ask for ranges on their first visit: curl, Wget, aria2 and the audio element of Chromium.
+// Clients that request ranges on their first visit: curl, Wget, aria2 and the audio element of Chromium.
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -26,9 +26,9 @@ const PAYLOADS: Record<string, (reply: FastifyReply) => unknown> = {
 
 function * pieces (): Generator<Buffer> { for (let at = 0; at < FILE.length; at += 100_000) yield FILE.subarray(at, at + 100_000) }
 
-/** The file by `/kind/name`, and the Range fields that were asked with. Before each request of `forgets` the cache is emptied. */
+/** The file at `/kind/name`, and the Range fields of the requests. With `clears`, its response is invalidated before each request. */
 async function files (
-  t: Test, on: { backend: string, options: object }, { forgets = false } = {}
+  t: Test, on: { backend: string, options: object }, { clears = false } = {}
 ): Promise<{ app: TestApp, origin: string, asked: Array<string | undefined> }> {
   const asked: Array<string | undefined> = []
   const app = await build(t, {
@@ -37,7 +37,7 @@ async function files (
     routes (app: FastifyInstance) {
       app.addHook('onRequest', async (request) => {
         asked.push(request.headers.range)
-        if (forgets) await all.app.cache.invalidate({ url: request.url })
+        if (clears) await all.app.cache.invalidate({ url: request.url })
       })
       for (const [kind, payload] of Object.entries(PAYLOADS)) {
         app.get(`/${kind}/:name`, cached({ maxBodyBytes: 8 * MIB }), async (_request, reply) =>
@@ -55,7 +55,7 @@ function folder (t: Test): string {
   return path
 }
 
-t.test('curl -r is given the part on its first visit and on the next', needs('curl'), async (t) => forEachBackend(t, async (t, on) => {
+t.test('curl -r receives the part on its first visit and on the next', needs('curl'), async (t) => forEachBackend(t, async (t, on) => {
   const { origin } = await files(t, on)
   for (const kind of Object.keys(PAYLOADS)) {
     for (let times = 0; times < 2; times++) {
@@ -83,12 +83,12 @@ t.test('wget -c fetches the rest of a file that broke off, and nothing else', ne
     t.match(await app.cache.stats(), { stores: 3, misses: 3 })
   }))
 
-t.test('aria2c -x4 downloads by four connections, also where each of them is a miss', needs('aria2c'), async (t) =>
+t.test('aria2c -x4 downloads over four connections, also if each of them is a miss', needs('aria2c'), async (t) =>
   forEachBackend(t, async (t, on) => {
-    for (const forgets of [false, true]) {
+    for (const clears of [false, true]) {
       const {
         origin, asked
-      } = await files(t, { ...on, ...(on.backend === 'sqlite' && { options: { path: join(folder(t), 'cache.db') } }) }, { forgets })
+      } = await files(t, { ...on, ...(on.backend === 'sqlite' && { options: { path: join(folder(t), 'cache.db') } }) }, { clears })
       for (const kind of ['buffer', 'stream']) {
         const cwd = folder(t)
         const { code, stdout } = await ran('aria2c', [

@@ -1,4 +1,4 @@
-// Caches of others in front of the plugin: nginx and Varnish serve ranges of what it sends, and Cache-Status tells of the chain.
+// Other caches in front of the plugin: nginx and Varnish serve ranges of its responses.
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { request, type IncomingHttpHeaders } from 'node:http'
@@ -13,7 +13,7 @@ import { startNginx, startVarnish, type Proxy } from '../../support/proxies.js'
 
 const MIB = 1024 * 1024
 
-/** Three MiB of which no part is like another. */
+/** Three MiB in which no two parts are alike. */
 const fileOf = (version: number): Buffer => {
   const bytes = Buffer.alloc(3 * MIB)
   for (let at = 0; at < bytes.length; at += 4) bytes.writeUInt32BE(at * 31 + version, at)
@@ -25,9 +25,9 @@ const sumOf = (bytes: Buffer): string => `${bytes.length} bytes, ${createHash('s
 interface Files {
   app: TestApp
   port: number
-  /** The Range fields that the application was asked with. */
+  /** The Range fields that reached the application. */
   asked: Array<string | undefined>
-  /** The file from now on. */
+  /** Makes the file another version from now on. */
   change: () => void
 }
 
@@ -58,7 +58,7 @@ async function files (t: Test, on: { backend: string, options: object }, onReque
   return all
 }
 
-/** What a proxy answers, also one that breaks off. */
+/** The response of a proxy, also one that breaks off. */
 async function get (
   proxy: Proxy, path: string, headers: Record<string, string> = {}
 ): Promise<{ status: number, headers: IncomingHttpHeaders, body: Buffer, sum: string, whole: boolean }> {
@@ -70,11 +70,11 @@ async function get (
   return { status: response.statusCode, headers: response.headers, body, sum: sumOf(body), whole: response.complete }
 }
 
-// What is asked for while nginx still stores it waits for that.
+// A request for a file that nginx is still storing waits for it.
 const CACHED_BY_NGINX = 'proxy_cache stored; proxy_cache_lock on; proxy_cache_valid 200 206 1m;'
 const SLICES = 'slice 1m; proxy_cache_key $uri$slice_range; proxy_set_header Range $slice_range;'
 
-t.test('nginx with proxy_cache serves the range that was asked for, of what it has just stored and of what it holds', needs('nginx'),
+t.test('nginx with proxy_cache serves the requested range, of a response that it is storing and of one that it has stored', needs('nginx'),
   async (t) => forEachBackend(t, async (t, on) => {
     const { port, asked, app } = await files(t, on)
     const nginx = await startNginx(t, port, CACHED_BY_NGINX)
@@ -86,8 +86,8 @@ t.test('nginx with proxy_cache serves the range that was asked for, of what it h
       }
       t.equal((await get(nginx, path)).sum, sumOf(FILE))
     }
-    t.same(asked, [undefined, undefined], 'nginx asks for the whole, once')
-    // The plugin has it, nginx does not yet.
+    t.same(asked, [undefined, undefined], 'nginx requests the whole, once')
+    // The plugin has stored it, nginx has not yet.
     const other = await startNginx(t, port, CACHED_BY_NGINX)
     for (const path of ['/file', '/stream']) {
       t.match(await get(other, path, { range: 'bytes=-10' }), { status: 206, sum: sumOf(FILE.subarray(-10)) }, path)
@@ -95,7 +95,7 @@ t.test('nginx with proxy_cache serves the range that was asked for, of what it h
     t.match(await app.cache.stats(), { stores: 2, hits: 2 })
   }))
 
-t.test('nginx that passes ranges on is given the part, on a miss and on a hit', needs('nginx'), async (t) =>
+t.test('nginx that passes ranges on receives the part, on a miss and on a hit', needs('nginx'), async (t) =>
   forEachBackend(t, async (t, on) => {
     const { port, app } = await files(t, on)
     const nginx = await startNginx(t, port, '')
@@ -107,12 +107,12 @@ t.test('nginx that passes ranges on is given the part, on a miss and on a hit', 
     t.match(await app.cache.stats(), { stores: 2, hits: 2 })
   }))
 
-/** What nginx does with slices; what is downloaded; whether the plugin has it before it is invalidated. */
+/** What nginx stores of slices, the path of the download, and whether the plugin has it stored before it is invalidated. */
 const SLICED: ReadonlyArray<readonly [storing: string, path: string, isWarm: boolean]> = [
   ['', '/file', false], ['', '/file', true], ['', '/chunked', true], [CACHED_BY_NGINX, '/file', true], [CACHED_BY_NGINX, '/chunked', false]
 ]
 
-t.test('nginx with its slice module downloads the whole, also where it is invalidated between two slices', needs('nginx'), async (t) =>
+t.test('nginx with its slice module downloads the whole, also if it is invalidated between two slices', needs('nginx'), async (t) =>
   forEachBackend(t, async (t, on) => {
     let path = ''
     const { app, port, asked } = await files(t, on, async ({ app, asked }) => {
@@ -146,12 +146,12 @@ t.test('a file that changes between two slices breaks the download off, and the 
     const nginx = await startNginx(t, port, SLICES)
     const broken = await get(nginx, '/file')
     t.equal(broken.whole, false)
-    t.ok(FILE.subarray(0, broken.body.length).equals(broken.body), 'what came of it is of one version')
+    t.ok(FILE.subarray(0, broken.body.length).equals(broken.body), 'everything received is of one version')
     t.match(nginx.errors, /etag mismatch in slice response/)
     t.match(await get(nginx, '/file'), { status: 200, sum: sumOf(fileOf(2)), whole: true })
   }))
 
-t.test('Varnish serves ranges of what it is about to store, and is given them where it passes the request on', needs('varnishd'),
+t.test('Varnish serves ranges of a response that it is about to store, and receives them if it passes the request on', needs('varnishd'),
   async (t) => forEachBackend(t, async (t, on) => {
     const { port, asked } = await files(t, on)
     const varnish = await startVarnish(t, port, 'sub vcl_recv { if (req.http.x-pass) { return (pass); } return (hash); }')

@@ -1,4 +1,4 @@
-// Ranges of streams on a miss: a stream is held back until its part can be cut out, within the bounds of what may be recorded.
+// Ranges of streams on a miss: a stream is held back until its part can be cut out, within the limits of what may be recorded.
 import { request } from 'node:http'
 import { Readable } from 'node:stream'
 import t from 'tap'
@@ -12,7 +12,7 @@ const LARGE = Buffer.alloc(300_000, 'x')
 const large = (): Readable =>
   Readable.from((function * () { for (let at = 0; at < LARGE.length; at += 10_000) yield LARGE.subarray(at, at + 10_000) })())
 
-t.test('a range of a stream is cut out if that is stored, and the whole if it passes a bound or has not the length that it announced',
+t.test('a range is cut out of a stream that is stored; the whole is sent if it exceeds a limit or differs from its announced length',
   async (t) => forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,
@@ -41,7 +41,7 @@ t.test('a range of a stream is cut out if that is stored, and the whole if it pa
     })
   }))
 
-t.test('a stream that breaks while a part of it is waited for is an error of the handler, or the stored response in its place', async (t) =>
+t.test('a stream that breaks off before its part is cut out is an error of the handler, or the stored response in its place', async (t) =>
   forEachBackend(t, async (t, on) => {
     let breaks = true
     const app = await build(t, {
@@ -86,7 +86,7 @@ t.test('a client that leaves while its part is waited for ends the stream, and n
     t.match(await app.ask({ url: '/', headers: { range: 'bytes=0-1' } }), { status: 206, text: 'ab', hit: false })
   }))
 
-t.test('a client that leaves while the rest of a stream is passed on ends that', async (t) => forEachBackend(t, async (t, on) => {
+t.test('a client that leaves while the rest of a stream is passed on ends the stream', async (t) => forEachBackend(t, async (t, on) => {
   const ended = new Barrier()
   const app = await build(t, {
     ...on,
@@ -107,7 +107,7 @@ t.test('a client that leaves while the rest of a stream is passed on ends that',
   t.match(await app.cache.stats(), { routes: { 'GET /endless': { refusals: { 'too-large': 1 } } } })
 }))
 
-t.test('what was held back is let go of, however its stream ended: ranges are cut out of streams after many of them', async (t) =>
+t.test('memory for held-back streams is released however they end: ranges are still cut out of streams after many of them', async (t) =>
   forEachBackend(t, async (t, on) => {
     const MIB = Buffer.alloc(1024 * 1024)
     const app = await build(t, {

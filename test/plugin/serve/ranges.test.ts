@@ -1,4 +1,4 @@
-// Ranges: announced wherever the cache would cut one out, and on a miss the same as on a hit.
+// Ranges are announced wherever the cache would cut one out, and a miss has the same ranges as a hit.
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import t from 'tap'
@@ -15,7 +15,7 @@ const FIELDS = {
 const pieces = function * (): Generator<Buffer> { for (let at = 0; at < BODY.length; at += 90) yield Buffer.from(BODY.slice(at, at + 90)) }
 const announced = (reply: FastifyReply): FastifyReply => reply.header('content-length', BODY.length)
 
-/** What a handler may send the body as. */
+/** The kinds of payload in which a handler may send the body. */
 const PAYLOADS: Record<string, (reply: FastifyReply) => unknown> = {
   text: () => BODY,
   buffer: () => Buffer.from(BODY),
@@ -33,7 +33,7 @@ function documents (app: FastifyInstance): void {
   }
 }
 
-/** What of a response is the same on a miss and on a hit. */
+/** The parts of a response that are the same on a miss and on a hit. */
 function comparable ({ status, headers, text, whole }: Answer): object {
   const { age: _age, 'cache-status': _status, connection: _connection, 'keep-alive': _alive, ...left } = headers
   const boundary = /boundary=(.+)$/.exec(String(left['content-type']))?.[1] ?? '\0'
@@ -56,7 +56,7 @@ const ROWS: ReadonlyArray<readonly [headers: Record<string, string>, status: num
   [{ range: 'bytes=0-1', 'if-match': '"0"' }, 412, ''], [{ range: 'bytes=0-1', 'if-unmodified-since': LATER }, 206, 'ab', 'bytes 0-1/1000']
 ]
 
-t.test('a range on a miss is given what it is given on a hit, whatever the handler sends, and the whole is stored', async (t) =>
+t.test('a range gets the same response on a miss as on a hit, whatever the handler sends, and the whole is stored', async (t) =>
   forEachBackend(t, async (t, on) => {
     for (const via of ['socket', 'h2'] as const) {
       const app = await build(t, { ...on, compare: false, ...(via === 'h2' && { fastify: { http2: true } }), routes: documents })
@@ -64,7 +64,7 @@ t.test('a range on a miss is given what it is given on a hit, whatever the handl
         for (const [at, [headers, status, text, range]] of ROWS.entries()) {
           const ask = { url: `/${kind}/${via}-${at}`, headers, via }
           const miss = await app.ask(ask)
-          // Without a length that is known before, a response that is sent whole is framed by its chunks.
+          // Without a length that is known beforehand, a response that is sent whole is framed in chunks.
           const framing = status === 200 && miss.headers['content-length'] === undefined ? { 'content-length': '1000' } : {}
           const about = `${JSON.stringify(headers)} of ${kind} by ${via}`
           t.match(miss, { status, ...(text !== undefined && { text }), hit: false, headers: { 'content-range': range } }, about)
@@ -100,7 +100,7 @@ t.test('RFC 9110 section 14.3: ranges are announced on misses and hits, on the w
     }
   }))
 
-t.test('a stale response, one that was validated, one in place of an error and one that was waited for announce ranges', async (t) =>
+t.test('ranges are announced on a stale response, on a validated one and on one in place of an error', async (t) =>
   forEachBackend(t, async (t, on) => {
     let status = 200
     const app = await build(t, {
@@ -158,7 +158,7 @@ t.test('ranges are announced where the cache would cut one out, and nowhere else
 }))
 
 t.test(
-  'RFC 9110 section 14.3: a value of the handler\'s own stays, and one that does not name bytes switches ranges off, on a miss and on a hit',
+  "RFC 9110 section 14.3: the handler's own value is kept, and turns ranges off unless it names bytes, on a miss and on a hit",
   async (t) => forEachBackend(t, async (t, on) => {
     for (const [value, isCut] of [['none', false], ['items', false], ['bytes', true], ['items, Bytes', true]] as const) {
       for (const whose of ['handler', 'hook']) {
@@ -186,7 +186,7 @@ t.test(
     }
   }))
 
-t.test('a part on a miss has the ETag that the cache makes, and If-Range knows it from then on', async (t) =>
+t.test('a part on a miss has the ETag that the cache makes, and If-Range with that ETag holds from then on', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,
@@ -217,7 +217,7 @@ t.test('RFC 9110 section 13.1.5: If-Range with the Last-Modified of a response w
     for (const hit of [false, true]) t.match(await app.ask({ url: '/', headers }), { status: 206, text: 'ab', hit })
   }))
 
-t.test('a part of what replaces a stale entry is cut out of a stream too', async (t) => forEachBackend(t, async (t, on) => {
+t.test('a part of a response that replaces a stale entry is cut out of a stream too', async (t) => forEachBackend(t, async (t, on) => {
   let version = 1
   const app = await build(t, {
     ...on,

@@ -1,4 +1,4 @@
-// What a handler made is serialised once, on the miss: a hit sends the text and the bytes as they were stored, whatever serializer the
+// A handler's response is serialised once, on the miss. A hit sends the text and the bytes as they were stored, whatever serializer the
 // reply has.
 import { createRequire } from 'node:module'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from 'fastify'
@@ -8,13 +8,13 @@ import { forEachWay } from '../../support/ways.js'
 
 const CACHED = { config: { cache: { ttl: '1m' } } }
 
-// Its types ask every route of every application for an option of its own.
+// Its types require an option of its own on every route of every application.
 const acceptsSerializer = createRequire(import.meta.url)(
   '@fastify/accepts-serializer') as FastifyPluginAsync<{ serializers: object[], default: string }>
 
 const wrapped = (data: unknown): string => JSON.stringify({ data })
 
-t.test('the serializer that @fastify/accepts-serializer chooses is not run on a hit', async (t) =>
+t.test('the serializer that @fastify/accepts-serializer chooses does not run on a hit', async (t) =>
   forEachWay(t, async (t, { on, via, hook }) => {
     const app = await build(t, {
       ...on,
@@ -31,7 +31,7 @@ t.test('the serializer that @fastify/accepts-serializer chooses is not run on a 
     }
   }))
 
-/** Handlers, each by the path that it has. */
+/** Handlers, by path. */
 const HANDLERS: Record<string, (reply: FastifyReply) => unknown> = {
   object: (reply) => reply.type('application/json').send({ a: 1 }),
   'object-without-a-type': () => ({ a: 1 }),
@@ -50,7 +50,7 @@ function serve (app: FastifyInstance, ran: () => unknown): void {
   }
 }
 
-t.test('what is stored is sent as it is where a hook set reply.serializer(), with the type that the handler named', async (t) =>
+t.test('a stored response is sent unchanged if a hook set reply.serializer(), with the type that the handler set', async (t) =>
   forEachWay(t, async (t, { on, via, hook }) => {
     const app = await build(t, { ...on, routes (app, probe) { hook(app); serve(app, () => probe.ran()) } })
     for (const name of Object.keys(HANDLERS)) {
@@ -63,7 +63,7 @@ t.test('what is stored is sent as it is where a hook set reply.serializer(), wit
     t.equal(app.runs(), Object.keys(HANDLERS).length)
   }))
 
-t.test('hooks behind a hit find the serializer that the hook in front has set, and an error of theirs is serialised with it', async (t) =>
+t.test('hooks behind a hit find the serializer that an earlier hook has set, and an error of theirs is serialised with it', async (t) =>
   forEachWay(t, async (t, { on, via }) => {
     const app = await build(t, {
       ...on,
@@ -86,7 +86,7 @@ t.test('hooks behind a hit find the serializer that the hook in front has set, a
     })
   }))
 
-t.test('a stand-in and a response that was validated are sent as they were stored', async (t) =>
+t.test('a stored response is sent as it was stored when it is served on an error or after a validation', async (t) =>
   forEachWay(t, async (t, { on, via, hook }) => {
     const app = await build(t, {
       ...on,
@@ -94,8 +94,8 @@ t.test('a stand-in and a response that was validated are sent as they were store
       routes (app, probe) {
         hook(app)
         app.addHook('preHandler', async (_request, reply) => { reply.serializer(wrapped) })
-        app.get('/stand-in', { config: { cache: { ttl: '1m', staleIfError: '1h' } } }, async (_request, reply) => {
-          if (probe.ran('stand-in') > 1) throw new Error('down')
+        app.get('/on-error', { config: { cache: { ttl: '1m', staleIfError: '1h' } } }, async (_request, reply) => {
+          if (probe.ran('on-error') > 1) throw new Error('down')
           return await reply.type('application/json').send({ a: 1 })
         })
         app.get('/validated', { config: { cache: { ttl: '1m', keep: '1h' } } }, async (request, reply) =>
@@ -104,9 +104,9 @@ t.test('a stand-in and a response that was validated are sent as they were store
             : await reply.header('etag', '"a"').type('application/json').send({ a: 1 }))
       }
     })
-    for (const url of ['/stand-in', '/validated']) t.match(await app.ask({ url, via }), { hit: false, text: '{"data":{"a":1}}' })
+    for (const url of ['/on-error', '/validated']) t.match(await app.ask({ url, via }), { hit: false, text: '{"data":{"a":1}}' })
     await app.clock.pass(61_000)
-    t.match(await app.ask({ url: '/stand-in', via }), { status: 200, text: '{"data":{"a":1}}', cacheStatus: /fwd-status=500/ })
+    t.match(await app.ask({ url: '/on-error', via }), { status: 200, text: '{"data":{"a":1}}', cacheStatus: /fwd-status=500/ })
     t.match(await app.ask({ url: '/validated', via }), { status: 200, text: '{"data":{"a":1}}', cacheStatus: /fwd-status=304; stored/ })
     t.match(await app.ask({ url: '/validated', via }), { hit: true, text: '{"data":{"a":1}}' })
   }))

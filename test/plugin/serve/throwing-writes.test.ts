@@ -1,5 +1,5 @@
-// Middleware that stands between Fastify and Node: a hit is served through it, and what it throws while a hit is written is answered by the
-// error handler.
+// Middleware between Fastify and Node: a hit is served through it, and the error handler responds to what it throws while a hit is
+// written.
 import { createRequire } from 'node:module'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import middie from '@fastify/middie'
@@ -15,7 +15,7 @@ const onHeaders = createRequire(import.meta.url)('on-headers-vulnerable') as (re
 const BACKENDS = ['memory', 'sqlite', 'later']
 const CACHED = { config: { cache: { ttl: '1m', staleWhileRevalidate: '1h' } } }
 const FIELDS = { etag: '"a"', 'cache-control': 'public, max-age=60', link: ['</a>', '</b>'] }
-/** What is not of an error that stands in the place of a hit. */
+/** Fields of the hit that an error in its place must not have. */
 const OF_THE_HIT = ['etag', 'cache-control', 'link', 'age']
 
 function serve (app: FastifyInstance, probe: Probe): void {
@@ -26,7 +26,7 @@ function serve (app: FastifyInstance, probe: Probe): void {
   })
 }
 
-t.test('behind Express middleware with on-headers before 1.1.0 a hit is what it is without the cache', async (t) =>
+t.test('behind Express middleware with on-headers before 1.1.0, a hit is the same as the response without the cache', async (t) =>
   forEachWay(t, async (t, { on, via, hook }) => {
     const listen = (raw: object): void =>
       onHeaders(raw, function (this: { setHeader (name: string, value: string): void }) { this.setHeader('x-listener', 'yes') })
@@ -59,11 +59,11 @@ t.test('behind Express middleware with on-headers before 1.1.0 a hit is what it 
     t.equal(app.runs(), 2)
   }, BACKENDS))
 
-/** What throws once while a response is written, where the request asks for it. */
+/** Throws once while a response is written, if the request says so. */
 const THROWERS: Record<string, (reply: FastifyReply) => void> = {
   writeHead: (reply) => replaceOnce(reply, 'writeHead'),
   setHeader: (reply) => {
-    // Node's writeHead calls it where a field was set before.
+    // Node's writeHead calls it if a field was set before.
     reply.raw.setHeader('x-raw', 'yes')
     replaceOnce(reply, 'setHeader')
   },
@@ -78,7 +78,7 @@ function replaceOnce ({ raw }: FastifyReply, name: 'writeHead' | 'setHeader' | '
   }) as never
 }
 
-/** An application whose hooks let a response throw on its way out, and whose error handler says so. */
+/** An application whose hooks make a response throw while it is sent, and whose error handler reports that. */
 function serveThrowing (app: FastifyInstance, probe: Probe): void {
   app.addHook('onRequest', async ({ headers }, reply) => {
     reply.raw.setHeader('x-front', 'yes')
@@ -91,32 +91,32 @@ function serveThrowing (app: FastifyInstance, probe: Probe): void {
   serve(app, probe)
 }
 
-t.test('what is thrown while the head of a hit is written is answered by the application\'s error handler, with nothing of the entry',
+t.test("the application's error handler responds to an error thrown while the head of a hit is written, without fields of the entry",
   async (t) => forEachWay(t, async (t, { on, via, hook, isHooked }) => {
-    // Behind onSend hooks it is Fastify that catches: the error is what it is without the cache, with the fields of the response that was
-    // to be sent.
+    // Behind onSend hooks, Fastify catches it: the error is the same as without the cache, with the fields of the response that was to be
+    // sent.
     const app = await build(t, { ...on, compare: isHooked ? {} : false, routes (app, probe) { hook(app); serveThrowing(app, probe) } })
     await app.ask({ url: '/', via })
     let handled = 0
     for (const thrower of Object.keys(THROWERS)) {
-      // HTTP/2 sets no field by way of the public method.
+      // HTTP/2 doesn't set fields by the public method.
       if (via === 'h2' && thrower === 'setHeader') continue
-      const answer = await app.ask({ url: '/', via, headers: { 'x-throw': thrower } })
-      t.match(answer, { status: 500, headers: { 'x-front': 'yes' } }, thrower)
+      const response = await app.ask({ url: '/', via, headers: { 'x-throw': thrower } })
+      t.match(response, { status: 500, headers: { 'x-front': 'yes' } }, thrower)
       t.ok(app.logs.filter(({ msg }) => msg === 'handled').length > handled, thrower)
       handled = app.logs.filter(({ msg }) => msg === 'handled').length
       if (!isHooked) {
-        t.match(answer, {
+        t.match(response, {
           text: '{"handled":"thrown on the way out"}', headers: { 'content-type': 'application/json; charset=utf-8' }
         }, thrower)
-        t.strictSame(OF_THE_HIT.filter((name) => answer.headers[name] !== undefined), [], thrower)
+        t.strictSame(OF_THE_HIT.filter((name) => response.headers[name] !== undefined), [], thrower)
       }
       t.match(await app.ask({ url: '/', via }), { status: 200, hit: true, text: 'stored' }, `after ${thrower}`)
     }
     t.equal(app.runs(), 1)
   }, BACKENDS))
 
-t.test('the status line of such an error is its own, and a field that hooks had set past Fastify is what it was', async (t) =>
+t.test('such an error has its own status line, and keeps the fields that hooks had set on the raw response', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,
@@ -135,7 +135,7 @@ t.test('the status line of such an error is its own, and a field that hooks had 
     t.notMatch(text, /public|etag|"stored"/i)
   }))
 
-t.test('a redirect or an error that is stored gives its status to no error in its place', async (t) =>
+t.test('an error in place of a stored redirect or error does not have its status', async (t) =>
   forEachWay(t, async (t, { on, via }) => {
     const app = await build(t, {
       ...on,
@@ -155,7 +155,7 @@ t.test('a redirect or an error that is stored gives its status to no error in it
     }
   }))
 
-t.test('what throws when the head is out ends the connection and is logged: nobody waits for the rest', async (t) =>
+t.test('an error that is thrown after the head was sent ends the connection and is logged, and no client waits for the rest', async (t) =>
   forEachWay(t, async (t, { on, via, hook }) => {
     const app = await build(t, {
       ...on,
@@ -173,7 +173,7 @@ t.test('what throws when the head is out ends the connection and is logged: nobo
     t.match(await app.ask({ url: '/', via }), { status: 200, hit: true, text: 'stored' })
   }, BACKENDS))
 
-t.test('a hit whose end is put off, as express-session does until it has stored the session, is sent once and whole', async (t) =>
+t.test('a hit whose end is delayed, as express-session does until it has stored the session, is sent once and whole', async (t) =>
   forEachWay(t, async (t, { on, via, hook }) => {
     const app = await build(t, {
       ...on,
