@@ -1,11 +1,11 @@
-// What one case of the kit notices and no other: the case that names it fails, and all others pass.
+// Broken backends that only one case of the kit finds: that case fails, and all others pass.
 import t from 'tap'
 import { conformance, museum } from './kit/index.js'
 import { alone } from './support/breakages/alone.js'
 import { ofMap } from './support/breakages/broken.js'
 
 for (const [at, [name, breakage]] of alone.entries()) {
-  t.test(`a backend with the defect ${at + 1} fails one case: ${name}`, async (t) => {
+  t.test(`a backend with defect ${at + 1} fails only this case: ${name}`, async (t) => {
     const failed: string[] = []
     for (const { name, run } of [...conformance, ...museum]) {
       await run(ofMap(breakage)(t)).catch((error: Error) => {

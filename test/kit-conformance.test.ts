@@ -1,8 +1,8 @@
-// The list `conformance` finds what is broken: each case fails the backend that is broken in its way, and says so.
+// The list `conformance` finds defects: each case fails on the backend that is broken for it, with the expected message.
 import t from 'tap'
 import { conformance } from './kit/index.js'
 import { failsItsOwn } from './support/kit.js'
 
-t.test('each case of conformance fails the backend that is broken in its way', async (t) => {
+t.test('each case of conformance fails on the backend that is broken for it', async (t) => {
   await failsItsOwn(t, conformance)
 })

@@ -1,5 +1,5 @@
-// The lists of the kit: each case passes a correct backend and is skipped by name where something is missing. test/kit-*.test.ts break
-// backends.
+// The lists of the kit: each case passes on a correct backend, and is skipped with a reason if something is missing. Broken backends are
+// tested in test/kit-*.test.ts.
 import { setTimeout as wait } from 'node:timers/promises'
 import t from 'tap'
 import { conformance, faults, museum, skipReason, type ConformanceCase, type ConformanceSubject } from './kit/index.js'
@@ -21,11 +21,11 @@ const all = [...conformance, ...faults, ...museum]
 
 const subjectOf = (open: (correct: MapBackend) => CacheBackend): ConformanceSubject => mapSubject(({ correct }) => open(correct))
 
-t.test('a correct backend passes every case of conformance and museum for which it needs no lever', async (t) => {
+t.test('a correct backend passes every case of conformance and museum that needs no lever', async (t) => {
   await conforms(t, correctMap(), [...conformance, ...museum])
 })
 
-t.test('a correct backend whose every answer comes later passes them too', async (t) => {
+t.test('a correct backend whose methods return promises passes them too', async (t) => {
   const later = <A extends unknown[], R> (method: (...args: A) => R) => async (...args: A) => {
     await Promise.resolve()
     return method(...args)
@@ -34,15 +34,15 @@ t.test('a correct backend whose every answer comes later passes them too', async
     Object.fromEntries(Object.entries(correct).map(([name, method]) => [name, later(method)])) as unknown as CacheBackend))
 })
 
-t.test('a correct backend with levers passes every case of all lists, those of processes apart', async (t) => {
+t.test('a correct backend with levers passes every case of all lists, except those that need a program', async (t) => {
   await conforms(t, correctStore(), all)
 })
 
-t.test('a correct backend whose every answer comes late passes every case of all lists, those of processes apart', async (t) => {
+t.test('a correct backend whose methods settle late passes every case of all lists, except those that need a program', async (t) => {
   const late = <A extends unknown[], R> (method: (...args: A) => R) => async (...args: A) => {
-    const answer = await method(...args)
+    const result = await method(...args)
     await wait(LATE_MS)
-    return answer
+    return result
   }
   const subject = storeSubject((given) => Object.fromEntries(Object.entries(storeBackend(given)).map(([name, method]) => [
     name, late(method as never)
@@ -50,12 +50,12 @@ t.test('a correct backend whose every answer comes late passes every case of all
   await conforms(t, subject, someOf(all))
 })
 
-t.test('with patience a limit is as many times as long', async (t) => {
+t.test('patience multiplies the limits of a case', async (t) => {
   const twice = conformance.find(({ name }) => name === 'close may be called twice')!
   const slow = (patience?: number): ConformanceSubject => ({
     ...subjectOf((correct) => ({ ...correct, close: () => wait(400) })), ...(patience !== undefined && { patience })
   })
-  await t.rejects(twice.run(slow(0.05)), { message: /close\(\) must come to an answer or an error; it came to neither in 100 ms/ })
+  await t.rejects(twice.run(slow(0.05)), { message: /close\(\) must return or fail in time, and did neither within 100 ms/ })
   t.equal(await twice.run(slow()), 'passed')
   t.equal(await twice.run(slow(2)), 'passed')
   for (const patience of [0, -1, NaN, Infinity]) {
@@ -63,15 +63,15 @@ t.test('with patience a limit is as many times as long', async (t) => {
   }
 })
 
-// Those with a program are run in test/backends/faults.test.ts.
-t.test('each case is run on a correct backend', async (t) => {
+// The cases that need a program run in test/backends/faults.test.ts.
+t.test('each case runs on a correct backend', async (t) => {
   const subjects = [correctStore(), correctProgram(t)]
   const backends = await Promise.all(subjects.map((subject) => subject.open()))
-  const isRun = (one: ConformanceCase) => subjects.some((subject, at) => skipReason(one, subject, backends[at]!) === undefined)
-  t.same(all.filter((one) => !isRun(one)).map(({ name }) => name), [])
+  const runs = (one: ConformanceCase) => subjects.some((subject, at) => skipReason(one, subject, backends[at]!) === undefined)
+  t.same(all.filter((one) => !runs(one)).map(({ name }) => name), [])
 })
 
-t.test('each case has a broken backend and its message, and neither is listed for a case that is not there', async (t) => {
+t.test('each case has a broken backend and a message, and none is listed for a case that does not exist', async (t) => {
   const names = all.map(({ name }) => name).sort()
   t.same(Object.keys(broken).sort(), names)
   t.same(Object.keys(messages).sort(), names)
@@ -81,12 +81,12 @@ t.test('the names of the cases are unique', async (t) => {
   t.equal(new Set(all.map(({ name }) => name)).size, all.length)
 })
 
-t.test('each case of the museum has a reference, and no other case has', async (t) => {
+t.test('only the cases of the museum have a reference', async (t) => {
   for (const { name, reference } of museum) t.match(reference, /^[\w.-]+\/[\w.-]+#\d+$/, name)
   t.same([...conformance, ...faults].filter(({ reference }) => reference !== undefined), [])
 })
 
-t.test('a case for which a lever is missing is skipped, opens nothing, and the levers are named', async (t) => {
+t.test('a case whose lever is missing is skipped, opens nothing, and names the lever', async (t) => {
   let opened = 0
   const { now, pass } = correctMap()
   const subject: ConformanceSubject = { now, pass, open: async () => { opened++; return correctMap().open() } }
@@ -98,8 +98,8 @@ t.test('a case for which a lever is missing is skipped, opens nothing, and the l
   t.equal(opened, 1)
 })
 
-t.test('a case for a power that the backend lacks answers that it was skipped, and names the power', async (t) => {
-  const required = subjectOf(({ get, set, delete: forget, close }) => ({ get, set, delete: forget, close }))
+t.test('a case for a power that the backend lacks is skipped, and names the power', async (t) => {
+  const required = subjectOf(({ get, set, delete: remove, close }) => ({ get, set, delete: remove, close }))
   const backend = await required.open()
   for (const one of conformance.filter(({ levers }) => levers === undefined)) {
     t.equal(await one.run(required), one.power === undefined ? 'passed' : 'skipped', one.name)
@@ -109,8 +109,8 @@ t.test('a case for a power that the backend lacks answers that it was skipped, a
   }
 })
 
-t.test('a backend that never answers after close fails its case and does not hang it', async (t) => {
-  const hangs = conformance.find(({ name }) => name === 'after close a get is an error or a miss, and never hangs')
+t.test('a backend that hangs after close fails its case and does not hang it', async (t) => {
+  const hangs = conformance.find(({ name }) => name === 'after close, a get fails or returns undefined, and never hangs')
   const hanging = subjectOf((correct) => {
     let closed = false
     return {
@@ -119,10 +119,10 @@ t.test('a backend that never answers after close fails its case and does not han
       get: (key: string) => closed ? new Promise<undefined>(() => {}) : correct.get(key)
     }
   })
-  await t.rejects(async () => hangs?.run(hanging), { message: /must come to an answer or an error/ })
+  await t.rejects(async () => hangs?.run(hanging), { message: /must return or fail in time/ })
 })
 
-t.test('every case closes what it opened, also when it fails', async (t) => {
+t.test('every case closes the backends that it opened, even if it fails', async (t) => {
   let open = 0
   const counted = subjectOf((correct) => {
     let closed = false
@@ -140,10 +140,10 @@ t.test('every case closes what it opened, also when it fails', async (t) => {
   t.equal(open, 0)
 })
 
-t.test('every case ends the faults that it began and releases what it was lent, also when it fails', async (t) => {
-  let [broken, lent] = [0, 0]
+t.test('every case ends the faults that it began and releases caller-owned clients, even if it fails', async (t) => {
+  let [faulty, unreleased] = [0, 0]
   const correct = correctStore()
-  const breaking = async () => { broken++; return () => { broken-- } }
+  const breaking = async () => { faulty++; return () => { faulty-- } }
   const subject: ConformanceSubject = {
     ...correct,
     recoveryMs: 1,
@@ -152,18 +152,18 @@ t.test('every case ends the faults that it began and releases what it was lent, 
     fail: breaking,
     garble: breaking,
     async lend () {
-      lent++
+      unreleased++
       const given = await correct.lend!()
-      return { ...given, backend: await subject.open(), release () { lent--; return given.release() } }
+      return { ...given, backend: await subject.open(), release () { unreleased--; return given.release() } }
     }
   }
   const breaks = all.filter(({ levers }) => levers?.some((lever) => ['hang', 'fail', 'garble', 'lend'].includes(lever)))
   for (const { run } of breaks) await run(subject).catch(() => {})
-  t.equal(broken, 0)
-  t.equal(lent, 0)
+  t.equal(faulty, 0)
+  t.equal(unreleased, 0)
 })
 
-t.test('docs: the page of the kit names every lever and every case of the museum', async (t) => {
+t.test('docs: the kit\'s page names every lever and every case of the museum', async (t) => {
   const page = source('docs/test-kit.md').text
   t.same(tableBelow(page, '## The subject').map((row) => codeIn(row.lever!).replace(/\(.*/, '')), LEVERS)
   const shown = tableBelow(page, '## The museum').map((row) => [/^\[(.*)\]/.exec(row.bug!)?.[1], row.case])

@@ -1,25 +1,25 @@
-// What a conformance case is, and how one is made and run: what it opened is closed, what it broke is mended.
+// A conformance case: how one is made and run. After it, every backend it opened is closed, and every fault it began is ended.
 import assert from 'node:assert/strict'
 import type { CacheBackend, Power } from '../../registry/backend.js'
 import type { ConformanceSubject, Lever, SubjectWith } from './subject.js'
 import { patiently } from './outcome.js'
 import { Tracked } from './track.js'
 
-/** One thing that every backend does. Any test runner can run it; assertions are those of node:assert. */
+/** A test of one behaviour that every backend must have. Any test runner can run it; its assertions are those of node:assert. */
 export interface ConformanceCase {
-  /** A sentence about behaviour; unique among all lists. */
+  /** A sentence about behaviour, unique across all lists. */
   readonly name: string
-  /** The optional method that the case is about; absent when it is about the four that all backends have. */
+  /** The optional method that the case tests; absent if it tests the four required methods. */
   readonly power?: Power
-  /** The levers that the case needs of the subject; absent when it needs none. */
+  /** The levers that the subject must have for this case; absent if it needs none. */
   readonly levers?: readonly Lever[]
-  /** The public bug whose mistake, made by a backend, the case finds: `owner/repository#number`. */
+  /** A public bug, as `owner/repository#number`. The case finds the same mistake in a backend. */
   readonly reference?: string
-  /** Rejects when the backend behaves otherwise; answers 'skipped' when it lacks the power, or the subject a lever. */
+  /** Rejects if the backend behaves differently. Resolves to 'skipped' if the backend lacks the power, or the subject a lever. */
   run (subject: ConformanceSubject): Promise<'passed' | 'skipped'>
 }
 
-/** A backend that is known to have a power. */
+/** A backend that has this power. */
 export type WithPower<P extends Power> = CacheBackend & Required<Pick<CacheBackend, P>>
 
 type Body = (backend: CacheBackend, subject: ConformanceSubject) => Promise<void>
@@ -28,29 +28,29 @@ interface About {
   readonly power?: Power
   readonly levers?: readonly Lever[]
   readonly reference?: string
-  /** What to do about it; stands behind the message of whatever fails. */
+  /** What to do about a failure; it is appended to the failure's message. */
   readonly advice?: string
   /**
-   * Fails the case when a promise rejects and nobody handles it. Any other case leaves that to those that watch, so that one such promise
-   * is one failure.
+   * The case fails if a rejection is left unhandled. Other cases ignore unhandled rejections, so that a backend's unhandled rejection
+   * doesn't fail all of them.
    */
   readonly watchesRejections?: true
 }
 
-/** A case about the four required methods. */
+/** A case that tests the four required methods. */
 export function always (name: string, body: Body, about: About = {}): ConformanceCase {
-  const { advice, watchesRejections, ...told } = about
-  return { name, ...told, run: async (subject) => await patiently(subject.patience ?? 1, () => run(subject, about, body)) }
+  const { advice, watchesRejections, ...published } = about
+  return { name, ...published, run: async (subject) => await patiently(subject.patience ?? 1, () => run(subject, about, body)) }
 }
 
-/** A case about a power. */
+/** A case that tests a power. */
 export function withPower<P extends Power> (
   power: P, name: string, body: (backend: WithPower<P>, subject: ConformanceSubject) => Promise<void>, about: About = {}
 ): ConformanceCase {
   return always(`${power}: ${name}`, body as Body, { power, ...about })
 }
 
-/** A case that needs levers; about a power, where `about` names one. */
+/** A case that needs levers. It tests a power if `about` names one. */
 export function withLevers<L extends Lever, P extends Power = never> (
   levers: readonly L[], name: string, body: (backend: WithPower<P>, subject: SubjectWith<L>) => Promise<void>,
   about: About & { readonly power?: P } = {}
@@ -59,8 +59,8 @@ export function withLevers<L extends Lever, P extends Power = never> (
 }
 
 /**
- * Why `run` of this case is going to answer 'skipped': what the subject or the backend lacks. Undefined when it will be run.
- * `backend` is any that the subject opened.
+ * Why this case will be skipped: what the subject or the backend lacks. Undefined if the case will run.
+ * `backend` may be any backend that the subject opened.
  */
 export function skipReason (
   { power, levers = [] }: Pick<ConformanceCase, 'power' | 'levers'>, subject: ConformanceSubject, backend: CacheBackend
@@ -78,7 +78,7 @@ function isPowerMissing (power: Power | undefined, backend: CacheBackend): boole
   return power !== undefined && typeof backend[power] !== 'function'
 }
 
-/** Settles as the body does; behind the message of an assertion stands what to do. */
+/** Settles as the body does. The advice is appended to the message of a failed assertion. */
 async function advised (advice: string | undefined, body: Promise<void>): Promise<void> {
   try {
     await body
@@ -100,7 +100,7 @@ async function run (given: ConformanceSubject, about: About, body: Body): Promis
     await tracked.end()
     const [lost] = await rejections()
     assert.ok(about.watchesRejections === undefined || lost === undefined,
-      `no promise may reject without anybody knowing; one did, with ${String(lost)}. Await it, return it, or catch it`)
+      `no promise rejection may be left unhandled; one was, with ${String(lost)}. Await it, return it, or catch it`)
     return 'passed'
   } finally {
     await tracked.end()
@@ -108,13 +108,13 @@ async function run (given: ConformanceSubject, about: About, body: Body): Promis
   }
 }
 
-/** Notes promises that reject and that nobody handles; answers them once and stops. */
+/** Collects unhandled rejections. The returned function stops that, and returns what was collected. */
 function watchRejections (): () => Promise<unknown[]> {
   const lost: unknown[] = []
   const note = (reason: unknown): void => { lost.push(reason) }
   process.on('unhandledRejection', note)
   return async () => {
-    // They are told of when the queue of microtasks is empty.
+    // Node reports them once the microtask queue is empty.
     await new Promise(setImmediate)
     process.off('unhandledRejection', note)
     return lost

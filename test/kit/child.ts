@@ -1,4 +1,4 @@
-// The backend in a process of its own: it is used and closed there, or killed while it writes.
+// The backend in a child process, which uses and closes it, or is killed while it writes.
 import assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -8,25 +8,25 @@ import { isAbsolute } from 'node:path'
 import { patient } from './outcome.js'
 import type { Program } from './subject.js'
 
-/** What the process does with the backend that it opened. */
+/** What the child process does with its backend. */
 export type Way = 'use and close' | 'set and close' | 'write until killed' | 'write for a while'
 
-/** The keys that a process writes again and again, and how large the values are: each byte of one is the same. */
+/** The keys that the child process writes in each round, and the size of their values. All bytes of a value are the same. */
 export const WRITTEN = { keys: ['written 0', 'written 1', 'written 2'], bytes: 1024 * 1024, rounds: 30 }
 
-/** The small key that it sets before round `round`, and the value. */
+/** The small key that the child process sets before it writes round `round`. */
 export const acknowledgedKey = (round: number): string => `acknowledged ${round}`
 
 const LONGEST_START_MS = 30_000
 const MARK = 'kit:'
 
-// It is told what to do on its command line, so that it needs no file of its own, compiled or not.
+// The program is passed on the command line, so that it needs no file, compiled or not.
 const SCRIPT = `
   import { writeSync } from 'node:fs'
   const [module, where, way, startedAt, keys, bytes, rounds] = process.argv.slice(1).map((argument) => JSON.parse(argument))
   const { open } = await import(module)
   const backend = await open(where)
-  // Neither over by the clock of the process that asks nor by this one's.
+  // In the future by the clock of the parent process, and by this one's.
   const expiresAt = Math.max(startedAt, Date.now()) + 86_400_000
   const tell = (what) => { writeSync(1, '\\n${MARK}' + JSON.stringify(what) + '\\n') }
   const write = async (round) => {
@@ -46,25 +46,25 @@ const SCRIPT = `
   tell({ closed: true, open: process.getActiveResourcesInfo().filter((kind) => kind !== 'PipeWrap' && kind !== 'TTYWrap') })
 `
 
-/** A process that was started. */
+/** A child process. */
 export interface Child {
-  /** The rounds that are acknowledged. */
+  /** The rounds whose small key is set, so far. */
   readonly rounds: readonly number[]
-  /** Settles when the first round is acknowledged. */
+  /** Settles when the small key of the first round is set. */
   begun (): Promise<void>
-  /** Settles when the backend is closed there, with what is open all the same. */
+  /** Resolves when the backend is closed there, to the resources that are still open. */
   closed (): Promise<readonly string[]>
-  /** Settles when the process has ended; whether it did so within `patienceMs`, times the subject's patience. */
+  /** Resolves when the process has ended: whether it ended within `patienceMs`, multiplied by the subject's patience. */
   ends (patienceMs: number): Promise<boolean>
   kill (): Promise<void>
-  /** What it wrote to its standard error. */
+  /** What the process wrote to its standard error. */
   complaints (): string
 }
 
-/** Starts the program on what was opened last. */
+/** Starts the program on the store that was opened last. */
 export function startChild ({ module, where }: Program, way: Way, now: number): Child {
   const told = [urlOf(module), where(), way, now, WRITTEN.keys, WRITTEN.bytes, WRITTEN.rounds].map((argument) => JSON.stringify(argument))
-  // What is meant for a runner of tests or a debugger is not meant for it.
+  // Flags for a test runner or a debugger are not passed on.
   const flags = process.execArgv.filter((flag) => !/^--?(test|watch|inspect|input-type|eval|print|e|p)\b/.test(flag))
   const child = spawn(process.execPath, [...flags, '--input-type=module', '--eval', SCRIPT, '--', ...told], {
     stdio: ['ignore', 'pipe', 'pipe']
@@ -116,7 +116,7 @@ function watch (child: ChildProcess): Child {
   }
 }
 
-/** Whether `settled` settles within so many milliseconds. */
+/** Whether `settled` settles within `ms`. */
 async function within (ms: number, settled: Promise<unknown>): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<false>((resolve) => { timer = setTimeout(() => resolve(false), ms) })

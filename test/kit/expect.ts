@@ -1,4 +1,4 @@
-// What the cases ask of an answer. Each message says which call, what it must answer, and what came.
+// Assertions about what calls return. Each message names the call, what it must return, and what it returned.
 import assert from 'node:assert/strict'
 import type { StoredEntry } from '../../registry/backend.js'
 import { show } from './outcome.js'
@@ -11,30 +11,30 @@ export function assertHolds (entry: StoredEntry | undefined, value: Uint8Array, 
   const { value: came } = entry
   const at = firstDifference(came, value)
   assert.ok(at === undefined,
-    `${call} must answer the ${value.byteLength} bytes that were set; got ${came.byteLength} bytes that differ from byte ${at}: ${near(came, at)} instead of ${near(value, at)}`)
+    `${call} must return the ${value.byteLength} bytes that were set; got ${came.byteLength} bytes that differ from byte ${at}: ${near(came, at)} instead of ${near(value, at)}`)
 }
 
-/** Fails unless `entry` is well-formed: bytes, and an instant that is a number. */
+/** Fails unless `entry` is well-formed: its value is bytes, and its expiresAt is a number. */
 export function assertEntry (entry: unknown, call: string, expected = 'an entry'): asserts entry is StoredEntry {
   const { value, expiresAt } = (entry ?? {}) as Partial<StoredEntry>
-  assert.ok(entry !== undefined && entry !== null, `${call} must answer ${expected}; got ${String(entry)}`)
+  assert.ok(entry !== undefined && entry !== null, `${call} must return ${expected}; got ${String(entry)}`)
   assert.ok(value instanceof Uint8Array,
-    `${call} must answer { value, expiresAt } with a Uint8Array (a Buffer is one) for a value; got ${show(entry)}`)
+    `${call} must return { value, expiresAt } with a Uint8Array (a Buffer is one) as value; got ${show(entry)}`)
   assert.ok(typeof expiresAt === 'number' && !Number.isNaN(expiresAt),
-    `${call} must answer { value, expiresAt } with epoch milliseconds for expiresAt; got ${String(expiresAt)}`)
+    `${call} must return { value, expiresAt } with epoch milliseconds as expiresAt; got ${String(expiresAt)}`)
 }
 
-/** Fails unless `entry` is a miss, which is undefined and nothing else. */
+/** Fails unless `entry` is a miss: undefined, and nothing else. */
 export function assertMiss (entry: unknown, call: string): void {
-  assert.ok(entry === undefined, `${call} must answer undefined; got ${show(entry)}`)
+  assert.ok(entry === undefined, `${call} must return undefined; got ${show(entry)}`)
 }
 
-/** Fails unless these are the same texts, in any order. */
+/** Fails unless both arrays contain the same strings, in any order. */
 export function assertSame (came: readonly string[], expected: readonly string[], call: string): void {
-  assert.ok(Array.isArray(came), `${call} must answer an array of strings; got ${show(came)}`)
+  assert.ok(Array.isArray(came), `${call} must return an array of strings; got ${show(came)}`)
   const [missing, more] = [without(expected, came), without(came, expected)]
   assert.ok(missing.length + more.length === 0,
-    `${call}: ${missing.length > 0 ? `missing ${list(missing)}` : ''}${missing.length * more.length > 0 ? ', and ' : ''}${more.length > 0 ? `not expected ${list(more)}` : ''}`)
+    `${call}: ${missing.length > 0 ? `missing ${list(missing)}` : ''}${missing.length * more.length > 0 ? ', and ' : ''}${more.length > 0 ? `unexpected ${list(more)}` : ''}`)
 }
 
 const list = (texts: readonly string[]): string => texts.map((text) => JSON.stringify(text)).join(', ')

@@ -1,4 +1,4 @@
-// Keys: two different strings are two entries, whatever stands in them.
+// Keys: two different strings are two entries, whatever characters they contain.
 import { always, type ConformanceCase } from './case.js'
 import { bytesOf, entryOf } from './entries.js'
 import { assertHolds, assertMiss } from './expect.js'
@@ -10,19 +10,19 @@ const FEW_KEYS = 200
 const AT_ONCE = 10
 const LONGEST_MS = 500
 
-/** `text` with an x in place of the character at `at`. */
+/** `text` with its character at `at` replaced by an x. */
 const markedAt = (text: string, at: number): string => `${text.slice(0, at)}x${text.slice(at + 1)}`
 
 const KEYS: ReadonlyArray<readonly [name: string, keys: readonly string[]]> = [
-  ['keys in any script survive', ['ключ', '鍵', 'schlüssel', '🗝️', '🗝']],
+  ['keys in any script work', ['ключ', '鍵', 'schlüssel', '🗝️', '🗝']],
   ['composed and decomposed letters are different keys', ['\u00e9', 'e\u0301', 'e']],
   [
     'compatibility forms of letters are different keys',
     ['\ufb01', 'fi', '\uff21', 'A', '\u212b', '\u00c5', 'A\u030a', '\u2460', '1', '\u017f', 's']
   ],
-  ['characters that differ in their upper byte alone are different keys', ['A', '\u0141', '\u0241', '\u4e41', '\u{1f441}']],
+  ['characters that differ only in their upper byte are different keys', ['A', '\u0141', '\u0241', '\u4e41', '\u{1f441}']],
   [
-    'a key and what it is in some encoding are different keys',
+    'a key and its encoded forms are different keys',
     ['\u00e9', 'c3a9', 'C3A9', 'w6k=', '%C3%A9', '\\u00e9', '\u00c3\u00a9', 'xn--9ca']
   ],
   ['keys that look like paths are different keys',
@@ -34,7 +34,7 @@ const KEYS: ReadonlyArray<readonly [name: string, keys: readonly string[]]> = [
   ['control characters are part of the key', ['a', 'a\0', '\0', 'a\0b', 'ab', 'a\nb', 'a\r\nb', 'a\tb', 'a\x7fb']],
   ['spaces around a key are part of it', [' a', 'a ', 'a', '\ufeffa', '\u00a0a']],
   ['a newline at either end of a key is part of it', ['a', 'a\n', '\na', 'a\n\n', 'a\r\n', '\r\na', 'a\r', '\ra', 'a\u2028', '\n', '\r\n']],
-  ['line ends within a key are part of it', ['a\nb', 'a\r\nb', 'a\rb', 'a\n\rb', 'a\u0085b', 'a\u2028b']],
+  ['line endings within a key are part of it', ['a\nb', 'a\r\nb', 'a\rb', 'a\n\rb', 'a\u0085b', 'a\u2028b']],
   [
     'a NUL or a byte order mark at either end of a key is part of it',
     ['a', 'a\ufeff', '\ufeffa', '\ufeff', '\ufffea', 'a\0', '\0a', 'a\0\0', '\0\0']
@@ -49,13 +49,13 @@ const KEYS: ReadonlyArray<readonly [name: string, keys: readonly string[]]> = [
     ['\u00e9', '\u00c9', '\u00df', 'ss', 'SS', '\u1e9e', '\u0130', 'i', 'I', '\u0131', '\u03c3', '\u03c2', '\u03a3']
   ],
   ['lone surrogates are different keys', ['\ud800', '\udfff', '\ufffd', '\udfff\ud800', 'a\ud800', 'a\udfff']],
-  ['names that every object has are keys like others', ['__proto__', 'constructor', 'toString', 'hasOwnProperty', 'prototype']],
-  ['numbers are keys like others', ['0', '1', '01', '1.0', '1e0', '-1', '4294967295', 'NaN', 'null', 'undefined']],
+  ['property names that every object has are ordinary keys', ['__proto__', 'constructor', 'toString', 'hasOwnProperty', 'prototype']],
+  ['numbers are ordinary keys', ['0', '1', '01', '1.0', '1e0', '-1', '4294967295', 'NaN', 'null', 'undefined']],
   ['the empty string is a key', ['', ' ', '""']]
 ]
 
 const ADVICE =
-  'Keys are any JavaScript strings, told apart by their UTF-16 code units: escape what your store gives a meaning, or name an entry by a digest of the key'
+  'A key is any JavaScript string, and two keys are the same only if their UTF-16 code units are: escape what is special in your store, or name entries by a digest of the key'
 
 const SHOWN_CHARACTERS = 40
 
@@ -76,7 +76,7 @@ const tableCases: readonly ConformanceCase[] = KEYS.map(([name, keys]) =>
     }
   }, { advice: ADVICE }))
 
-/** Calls `call` for each key, some at once. */
+/** Calls `call` for each key, for some of them concurrently. */
 async function forEach (keys: readonly string[], call: (key: string) => Promise<void>): Promise<void> {
   for (let at = 0; at < keys.length; at += AT_ONCE) await Promise.all(keys.slice(at, at + AT_ONCE).map(call))
 }
@@ -84,10 +84,10 @@ async function forEach (keys: readonly string[], call: (key: string) => Promise<
 export const keyCases: readonly ConformanceCase[] = [
   ...tableCases,
 
-  always('of thousands of keys none answers the value of another', async (backend, subject) => {
+  always('none of thousands of keys returns the value of another', async (backend, subject) => {
     const keys: string[] = []
     const endsAt = performance.now() + LONGEST_MS
-    // A slow store is asked for fewer.
+    // A slow store gets fewer keys.
     while (keys.length < MANY_KEYS && (keys.length < FEW_KEYS || performance.now() < endsAt)) {
       const more = Array.from({ length: AT_ONCE }, (_, at) => `GET /items/${keys.length + at}`)
       await Promise.all(more.map(async (key) => backend.set(key, entryOf(key, subject))))
@@ -95,12 +95,12 @@ export const keyCases: readonly ConformanceCase[] = [
     }
     await forEach(keys, async (key) => {
       const hit = await backend.get(key)
-      // A backend that is bounded may have dropped it.
+      // A bounded backend may have evicted it.
       if (hit !== undefined) assertHolds(hit, bytesOf(key), get(key))
     })
-    // Where all backends are on one store, those of other cases would walk over them.
+    // If all backends are on one store, the scans of other cases would find these keys.
     await forEach(keys, async (key) => { await backend.delete(key) })
   }, {
-    advice: 'A short hash has collisions: name an entry by its key or by a digest of 128 bits or more, or compare the key that is kept with the entry'
+    advice: 'A short hash has collisions: name an entry by its key or by a digest of at least 128 bits, or store the key with the entry and compare it'
   })
 ]

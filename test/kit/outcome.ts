@@ -1,41 +1,41 @@
-// Waits that end: what a call came to, in time; what holds soon.
+// Waits with a limit: for the outcome of a call, and for an attempt that succeeds soon.
 import assert from 'node:assert/strict'
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout as wait } from 'node:timers/promises'
 
-/** How long a call may take that has to be over by itself. */
+/** How long a call may take to settle by itself. */
 export const PATIENCE_MS = 2_000
 
-/** How long it may take until a backend works again after its store does: it connects again, and not at once. */
+/** How long it may take until a backend works again after its store does. Reconnecting takes a while. */
 const RECOVERY_MS = 15_000
 
 const PAUSE_MS = 20
 
 const factor = new AsyncLocalStorage<number>()
 
-/** Runs a case of a subject with this `patience`: every limit in it is as many times as long. */
+/** Runs a case with the subject's `patience`: every limit in the case is multiplied by it. */
 export function patiently<T> (patience: number, run: () => T): T {
   assert.ok(patience > 0 && Number.isFinite(patience), `the subject's patience must be a number greater than 0; got ${show(patience)}`)
   return factor.run(patience, run)
 }
 
-/** A limit of `ms` as the subject has it. */
+/** A limit of `ms`, multiplied by the subject's patience. */
 export const patient = (ms: number): number => ms * (factor.getStore() ?? 1)
 
-/** What a call came to. */
-export type Outcome<T> = { readonly answer: T } | { readonly error: unknown }
+/** What a call returned, or how it failed. */
+export type Outcome<T> = { readonly result: T } | { readonly error: unknown }
 
 /**
- * What `call` came to: its answer, or the error that it threw or rejected with. Fails when it comes to nothing in `patienceMs`, times the
- * subject's patience.
+ * What `call` returned, or the error that it threw or rejected with. Fails if the call doesn't settle within `patienceMs`, multiplied by
+ * the subject's patience.
  */
 export async function outcomeOf<T> (what: string, call: () => T | Promise<T>, patienceMs = PATIENCE_MS): Promise<Outcome<T>> {
   const limitMs = patient(patienceMs)
   const giveUp = new AbortController()
   const tooLong = wait(limitMs, undefined, { signal: giveUp.signal })
-    .then(() => assert.fail(`${what} must come to an answer or an error; it came to neither in ${limitMs} ms`))
+    .then(() => assert.fail(`${what} must return or fail in time, and did neither within ${limitMs} ms`))
   tooLong.catch(() => {})
-  const outcome = (async () => call())().then((answer) => ({ answer }), (error: unknown) => ({ error }))
+  const outcome = (async () => call())().then((result) => ({ result }), (error: unknown) => ({ error }))
   try {
     return await Promise.race([outcome, tooLong])
   } finally {
@@ -43,20 +43,20 @@ export async function outcomeOf<T> (what: string, call: () => T | Promise<T>, pa
   }
 }
 
-/** The answer of `call`. Fails when it throws, rejects or never answers. */
-export async function answerOf<T> (what: string, call: () => T | Promise<T>, patienceMs = PATIENCE_MS): Promise<T> {
+/** What `call` returned. Fails if the call throws, rejects or never settles. */
+export async function resultOf<T> (what: string, call: () => T | Promise<T>, patienceMs = PATIENCE_MS): Promise<T> {
   const outcome = await outcomeOf(what, call, patienceMs)
   if ('error' in outcome) assert.fail(`${what} must not fail; it failed with ${String(outcome.error)}`)
-  return outcome.answer
+  return outcome.result
 }
 
-/** Fails unless `call` throws or rejects, in time. */
+/** Fails unless `call` throws or rejects in time. */
 export async function assertFails (what: string, call: () => unknown): Promise<void> {
   const outcome = await outcomeOf(what, call)
-  if ('answer' in outcome) assert.fail(`${what} must be an error; it answered ${show(outcome.answer)}`)
+  if ('result' in outcome) assert.fail(`${what} must fail; it returned ${show(outcome.result)}`)
 }
 
-/** Tries `attempt` until it does not fail any more. Fails with its last failure after `patienceMs`, times the subject's patience. */
+/** Repeats `attempt` until it succeeds. After `patienceMs`, multiplied by the subject's patience, fails with its last error. */
 export async function soon (attempt: () => Promise<void>, patienceMs: number = RECOVERY_MS): Promise<void> {
   const endsAt = performance.now() + patient(patienceMs)
   for (;;) {
@@ -71,7 +71,7 @@ export async function soon (attempt: () => Promise<void>, patienceMs: number = R
 
 const SHOWN_CHARACTERS = 80
 
-/** A value for a message: short, in one line. */
+/** A value as a message shows it: short, on one line. */
 export function show (value: unknown): string {
   if (value instanceof Uint8Array) return `${value.byteLength} bytes`
   if (value instanceof Error) return `an Error (${value.message})`

@@ -1,11 +1,11 @@
-// A subject that remembers: what a case opened through it is closed, what a case broke is mended.
+// A subject that records what a case opens and which faults it begins, so that the backends are closed and the faults ended.
 import type { CacheBackend, MaybePromise } from '../../registry/backend.js'
 import { outcomeOf } from './outcome.js'
 import type { ConformanceSubject, Heal, Lent } from './subject.js'
 
-/** What a case opens and breaks, and how that ends. */
+/** What a case opened and which faults it began, and how to end both. */
 export class Tracked {
-  /** The subject that was given, through this. */
+  /** The given subject; what is opened or begun through it is recorded here. */
   readonly subject: ConformanceSubject
   readonly #ends: Array<() => unknown> = []
 
@@ -39,9 +39,9 @@ export class Tracked {
     }
   }
 
-  /** Closes and mends, last things first. May be called again. Never rejects. */
+  /** Closes backends and ends faults, the latest first. May be called again. Never rejects. */
   async end (): Promise<void> {
-    // What fails here is the matter of the cases about close; it would hide why this one failed.
+    // A failure here would hide why the case failed. The cases about close look for such failures.
     for (const end of this.#ends.splice(0).reverse()) await outcomeOf('the end of the case', end).catch(() => {})
   }
 

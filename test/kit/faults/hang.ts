@@ -1,17 +1,17 @@
-// The store hangs: it takes calls and answers none.
+// The store hangs: it accepts calls and never responds.
 import assert from 'node:assert/strict'
 import { setTimeout as wait } from 'node:timers/promises'
 import { withLevers, type ConformanceCase } from '../case.js'
 import { bytesOf, entryOf } from '../entries.js'
 import { assertHolds, assertMiss } from '../expect.js'
-import { answerOf, outcomeOf, patient, soon } from '../outcome.js'
+import { outcomeOf, patient, resultOf, soon } from '../outcome.js'
 
 const OPENING_MS = 5_000
 const CLOSING_MS = 5_000
-const HELD_UP_MS = 1_000
-const UNDER_WAY_MS = 20
+const BLOCKED_MS = 1_000
+const PENDING_MS = 20
 
-/** For calls that may wait for as long as the store hangs: their end is looked at later. */
+/** Makes a call that may wait until the store responds again. Its outcome doesn't matter. */
 async function begin (call: () => unknown): Promise<void> {
   try {
     await call()
@@ -19,67 +19,67 @@ async function begin (call: () => unknown): Promise<void> {
 }
 
 export const hangCases: readonly ConformanceCase[] = [
-  withLevers(['hang'], 'hang: close ends what waits for a store that hangs', async (backend, subject) => {
+  withLevers(['hang'], 'hang: close ends the calls that wait for the store', async (backend, subject) => {
     await backend.set('key', entryOf('value', subject))
     await subject.hang()
     const calls = [
       begin(() => backend.get('key')), begin(() => backend.set('key', entryOf('other', subject))), begin(() => backend.delete('key'))
     ]
-    await wait(UNDER_WAY_MS)
+    await wait(PENDING_MS)
     await outcomeOf('close() while the store hangs', () => backend.close(), CLOSING_MS)
-    await outcomeOf('calls that waited when close() had settled', async () => { await Promise.all(calls) })
-  }, { advice: 'Give every wait an AbortSignal that close() aborts, and destroy connections instead of ending them politely' }),
+    await outcomeOf('calls that were waiting when close() settled', async () => { await Promise.all(calls) })
+  }, { advice: 'Give every wait an AbortSignal that close() aborts, and destroy connections instead of closing them in order' }),
 
-  withLevers(['hang'], 'hang: calls that wait for the store do not hold up the process', async (backend, subject) => {
+  withLevers(['hang'], 'hang: calls that wait for the store do not block the process', async (backend, subject) => {
     await backend.set('key', entryOf('value', subject))
     await subject.hang()
     const began = performance.now()
     const calls = [begin(() => backend.get('key')), begin(() => backend.set('key', entryOf('other', subject)))]
-    await wait(UNDER_WAY_MS)
-    const heldUpMs = Math.round(performance.now() - began)
-    assert.ok(heldUpMs < patient(HELD_UP_MS),
-      `a timer of ${UNDER_WAY_MS} ms beside calls that wait must not be late; it came after ${heldUpMs} ms`)
+    await wait(PENDING_MS)
+    const blockedMs = Math.round(performance.now() - began)
+    assert.ok(blockedMs < patient(BLOCKED_MS),
+      `a timer of ${PENDING_MS} ms must not be late while calls wait; it fired after ${blockedMs} ms`)
     await backend.close()
     await Promise.all(calls)
-  }, { advice: 'A driver that waits synchronously stops everything else: have it fail at once, and try again later' }),
+  }, { advice: 'A driver that waits synchronously blocks the process: let it fail at once, and try again later' }),
 
-  withLevers(['hang'], 'hang: a set that waited does not come to pass after a later delete', async (backend, subject) => {
+  withLevers(['hang'], 'hang: a set that waited does not take effect after a later delete', async (backend, subject) => {
     await backend.set('key', entryOf('before', subject))
     const heal = await subject.hang()
     const changes = [begin(() => backend.set('key', entryOf('zombie', subject))), begin(() => backend.delete('key'))]
-    await wait(UNDER_WAY_MS)
+    await wait(PENDING_MS)
     await heal()
     await Promise.all(changes)
-    await soon(async () => { await answerOf('delete() after the store hung', () => backend.delete('key')) }, subject.recoveryMs)
-    assertMiss(await answerOf('get()', () => backend.get('key')), 'get() of a key that was deleted after a set() that waited')
-    await wait(UNDER_WAY_MS * 5)
-    assertMiss(await answerOf('get()', () => backend.get('key')),
+    await soon(async () => { await resultOf('delete() after the store hung', () => backend.delete('key')) }, subject.recoveryMs)
+    assertMiss(await resultOf('get()', () => backend.get('key')), 'get() of a key that was deleted after a set() that waited')
+    await wait(PENDING_MS * 5)
+    assertMiss(await resultOf('get()', () => backend.get('key')),
       'get() some time later, of a key that was deleted after a set() that waited,')
   }, {
-    advice: 'A change that was given up may not be carried out later: take it back, give it a deadline that the store knows, or hold back what comes after it until it is over'
+    advice: 'A change that was given up must not take effect later: cancel it, give it a deadline in the store, or delay later changes until it has settled'
   }),
 
-  withLevers(['hang'], 'hang: when the store goes on, so does the backend', async (backend, subject) => {
+  withLevers(['hang'], 'hang: the backend works again when the store does', async (backend, subject) => {
     await backend.set('key', entryOf('value', subject))
     const heal = await subject.hang()
     const calls = Array.from({ length: 10 }, () => begin(() => backend.get('key')))
-    await wait(UNDER_WAY_MS)
+    await wait(PENDING_MS)
     await heal()
     await soon(async () => {
-      await answerOf('set() after the store hung', () => backend.set('after', entryOf('after', subject)))
-      assertHolds(await answerOf('get() after the store hung', () => backend.get('after')), bytesOf('after'), 'get() after the store hung')
+      await resultOf('set() after the store hung', () => backend.set('after', entryOf('after', subject)))
+      assertHolds(await resultOf('get() after the store hung', () => backend.get('after')), bytesOf('after'), 'get() after the store hung')
     }, subject.recoveryMs)
     await outcomeOf('calls that waited while the store hung', async () => { await Promise.all(calls) })
-  }, { advice: 'Give up a connection that does not answer, and make a new one' }),
+  }, { advice: 'Drop a connection that does not respond, and make a new one' }),
 
-  withLevers(['hang'], 'hang: opening ends in time', async (backend, subject) => {
+  withLevers(['hang'], 'hang: opening a backend settles in time', async (backend, subject) => {
     await backend.close()
     const heal = await subject.hang()
     const opened = await outcomeOf('open() while the store hangs', () => subject.open(), OPENING_MS)
     await heal()
     if ('error' in opened) return
     await soon(async () => {
-      await answerOf('set() of a backend that was opened while the store hung', () => opened.answer.set('key', entryOf('value', subject)))
+      await resultOf('set() of a backend that was opened while the store hung', () => opened.result.set('key', entryOf('value', subject)))
     }, subject.recoveryMs)
-  }, { advice: 'Opening waits for no connection: begin to connect, and have calls fail until there is one' })
+  }, { advice: 'open() must not wait for a connection: begin to connect, and let calls fail until there is one' })
 ]

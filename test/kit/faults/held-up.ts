@@ -1,30 +1,30 @@
-// The process is held up, as by an application that computes, while the store answers: that is no failure of the store.
+// The process is blocked, for example by an application that computes, while the store responds. The store has not failed then.
 import { setImmediate as turn } from 'node:timers/promises'
 import { always, type ConformanceCase } from '../case.js'
 import { bytesOf, entryOf } from '../entries.js'
 import { assertHolds, assertMiss } from '../expect.js'
-import { answerOf } from '../outcome.js'
+import { resultOf } from '../outcome.js'
 
-/** Longer than a backend under test waits for its store: it is opened with a timeout below two seconds. */
-const HELD_UP_MS = 2_000
+/** Longer than the backend under test waits for its store: it is opened with a timeout below two seconds. */
+const BLOCKED_MS = 2_000
 
 const ADVICE =
-  'A timer that is due and an answer that has arrived come in this order when the process goes on: have a wait that ends late grant ' +
-  'the event loop the turn that reads the answer, before it fails'
+  'When the process continues, a timeout that is due fires before a response that has arrived is read: if the timeout fires late, ' +
+  'let the event loop read the response before the call fails'
 
-/** Without work, so that nothing else on the machine is held up. */
-function holdUp (): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, HELD_UP_MS)
+/** Blocks the process without using the processor. */
+function block (): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, BLOCKED_MS)
 }
 
-/** When the process is held up: before what was asked for is sent, or after that. */
+/** When the calls were made, as seen from the block: before they were sent, or after that. */
 const WHEN: Readonly<Record<string, () => unknown>> = {
-  'in the turn in which they are made': () => undefined,
-  'in a later turn': () => turn()
+  'in the same turn': () => undefined,
+  'in an earlier turn': () => turn()
 }
 
 export const heldUpCases: readonly ConformanceCase[] = Object.entries(WHEN).map(([when, pass]) =>
-  always(`held up: calls that are under way while the process is held up, ${when}, come to what they would have come to`,
+  always(`blocked process: calls that were made ${when} succeed`,
     async (backend, subject) => {
       const keys = Array.from({ length: 8 }, (_, at) => `key ${at}`)
       for (const key of [...keys, 'deleted']) await backend.set(key, entryOf(key, subject))
@@ -32,10 +32,10 @@ export const heldUpCases: readonly ConformanceCase[] = Object.entries(WHEN).map(
       const changes = [(async () => backend.set('set', entryOf('set', subject)))(), (async () => backend.delete('deleted'))()]
       for (const call of [...gets, ...changes]) call.catch(() => {})
       await pass()
-      holdUp()
-      const then = `that was under way while the process was held up for ${HELD_UP_MS} ms, ${when},`
-      for (const [at, get] of gets.entries()) assertHolds(await answerOf(`get() ${then}`, () => get), bytesOf(keys[at]!), `get() ${then}`)
-      for (const change of changes) await answerOf(`a change ${then}`, () => change)
-      assertHolds(await backend.get('set'), bytesOf('set'), 'get() of what was set while the process was held up')
-      assertMiss(await backend.get('deleted'), 'get() of what was deleted while the process was held up')
+      block()
+      const then = `that was made ${when}, before the process was blocked for ${BLOCKED_MS} ms,`
+      for (const [at, get] of gets.entries()) assertHolds(await resultOf(`get() ${then}`, () => get), bytesOf(keys[at]!), `get() ${then}`)
+      for (const change of changes) await resultOf(`a change ${then}`, () => change)
+      assertHolds(await backend.get('set'), bytesOf('set'), 'get() of an entry whose set() was pending while the process was blocked')
+      assertMiss(await backend.get('deleted'), 'get() of a key whose delete() was pending while the process was blocked')
     }, { advice: ADVICE }))

@@ -1,20 +1,20 @@
-// Each change takes the store its time, and many sets are under way: what is done on purpose does not wait for them.
+// Each change takes the store a while, and many sets are pending. A delete, clear or get does not wait for them.
 import { withLevers, type ConformanceCase, type WithPower } from '../case.js'
 import { bytesOf, entryOf } from '../entries.js'
 import { assertHolds, assertMiss } from '../expect.js'
-import { answerOf, outcomeOf } from '../outcome.js'
+import { outcomeOf, resultOf } from '../outcome.js'
 import type { SubjectWith } from '../subject.js'
 import type { CacheBackend } from '../../../registry/backend.js'
 
 const SETS = 1_000
-// Far from how long all of the sets take on a store that does eight at once, and far enough for a busy machine.
+// Far less than all sets take on a store that makes eight changes concurrently, and enough for a busy machine.
 const IN_TIME_MS = 4_000
 const ENDING_MS = 30_000
 
 const ADVICE =
-  'Give the store few sets at a time, and deletes before those that wait: nobody waits for a set, and somebody for each of the others'
+  'Send the store few sets at a time, and other calls before waiting sets: nobody waits for a set, and somebody waits for each other call'
 
-/** A backend with an entry under `key`, that is given so many sets at once. Answers how they come to an end. */
+/** Sets `key`, makes the store slow, and starts many concurrent sets. Returns what waits for their end. */
 async function beginSets (backend: CacheBackend, subject: SubjectWith<'slow'>): Promise<() => Promise<void>> {
   await backend.set('key', entryOf('value', subject))
   const heal = await subject.slow()
@@ -26,25 +26,25 @@ async function beginSets (backend: CacheBackend, subject: SubjectWith<'slow'>): 
 }
 
 export const slowCases: readonly ConformanceCase[] = [
-  withLevers(['slow'], 'slow: a delete beside many sets is over in time', async (backend, subject) => {
+  withLevers(['slow'], 'slow: a delete during many sets settles in time', async (backend, subject) => {
     const end = await beginSets(backend, subject)
-    await answerOf('delete() beside many sets', () => backend.delete('key'), IN_TIME_MS)
-    assertMiss(await answerOf('get()', () => backend.get('key')), 'get() of what was deleted beside many sets')
+    await resultOf('delete() during many sets', () => backend.delete('key'), IN_TIME_MS)
+    assertMiss(await resultOf('get()', () => backend.get('key')), 'get() of a key that was deleted during many sets')
     await end()
-    assertMiss(await answerOf('get()', () => backend.get('key')), 'get() of what was deleted beside many sets, when they are over,')
+    assertMiss(await resultOf('get()', () => backend.get('key')), 'get() of a key that was deleted during many sets, after they settled,')
   }, { advice: ADVICE }),
 
-  withLevers(['slow'], 'slow: clear beside many sets is over in time', async (backend: WithPower<'clear'>, subject) => {
+  withLevers(['slow'], 'slow: clear during many sets settles in time', async (backend: WithPower<'clear'>, subject) => {
     const end = await beginSets(backend, subject)
-    await answerOf('clear() beside many sets', () => backend.clear('key'), IN_TIME_MS)
-    assertMiss(await answerOf('get()', () => backend.get('key')), 'get() of what was cleared beside many sets')
+    await resultOf('clear() during many sets', () => backend.clear('key'), IN_TIME_MS)
+    assertMiss(await resultOf('get()', () => backend.get('key')), 'get() of a key that was cleared during many sets')
     await end()
-    assertMiss(await answerOf('get()', () => backend.get('key')), 'get() of what was cleared beside many sets, when they are over,')
+    assertMiss(await resultOf('get()', () => backend.get('key')), 'get() of a key that was cleared during many sets, after they settled,')
   }, { power: 'clear', advice: ADVICE }),
 
-  withLevers(['slow'], 'slow: a get beside many sets is over in time', async (backend, subject) => {
+  withLevers(['slow'], 'slow: a get during many sets settles in time', async (backend, subject) => {
     const end = await beginSets(backend, subject)
-    assertHolds(await answerOf('get() beside many sets', () => backend.get('key'), IN_TIME_MS), bytesOf('value'), 'get() beside many sets')
+    assertHolds(await resultOf('get() during many sets', () => backend.get('key'), IN_TIME_MS), bytesOf('value'), 'get() during many sets')
     await end()
   }, { advice: ADVICE })
 ]

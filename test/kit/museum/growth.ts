@@ -1,4 +1,4 @@
-// Public bugs of stores that grow: indexes and leftovers that nobody removes.
+// Public bugs of stores that grow, because indexes or leftovers are never removed.
 import assert from 'node:assert/strict'
 import type { CacheBackend } from '../../../registry/backend.js'
 import { withLevers, type ConformanceCase } from '../case.js'
@@ -8,14 +8,14 @@ import type { SubjectWith } from '../subject.js'
 const ROUNDS = 10
 const KEYS = 40
 
-/** Fails when the store grows from round to round though each round leaves nothing. */
+/** Fails if the store grows from round to round, although each round leaves no entry. */
 async function assertStays (subject: SubjectWith<'footprint'>, what: string, round: (number: number) => Promise<void>): Promise<void> {
   await round(0)
   await round(1)
   const before = await subject.footprint()
   for (let number = 2; number < ROUNDS; number++) await round(number)
   const after = await subject.footprint()
-  // Pages and tables may be filled to a different degree.
+  // The store's pages and tables may be filled to a different degree.
   const most = before * 2 + KEYS / 2
   assert.ok(
     after <= most, `the store must not grow by ${what}; after 2 rounds of ${KEYS} it holds ${before}, after ${ROUNDS} rounds ${after}`)
@@ -28,25 +28,25 @@ async function setAll (backend: CacheBackend, subject: SubjectWith<'footprint'>,
 const keysOf = (round: number): string[] => Array.from({ length: KEYS }, (_, at) => `round ${round}, key ${at}`)
 
 export const growthCases: readonly ConformanceCase[] = [
-  withLevers(['footprint'], 'keys that were deleted leave nothing in the store', async (backend, subject) => {
+  withLevers(['footprint'], 'deleted keys leave nothing in the store', async (backend, subject) => {
     await assertStays(subject, 'keys that are set and deleted', async (round) => {
       await setAll(backend, subject, keysOf(round))
       for (const key of keysOf(round)) await backend.delete(key)
     })
-  }, { reference: 'jaredwray/keyv#455', advice: 'Keep no index beside the entries, or remove from it what you remove from them' }),
+  }, { reference: 'jaredwray/keyv#455', advice: 'Keep no index beside the entries, or remove a deleted entry from the index too' }),
 
-  withLevers(['footprint'], 'keys that are set again and again take the room of one', async (backend, subject) => {
-    await assertStays(subject, 'the same keys set again when they are over', async () => {
+  withLevers(['footprint'], 'a key that is set again and again takes the room of one entry', async (backend, subject) => {
+    await assertStays(subject, 'the same keys set again after they expired', async () => {
       await setAll(backend, subject, keysOf(0), 1_000)
       await subject.pass(1_000)
       for (const key of keysOf(0)) await backend.get(key)
     })
-  }, { reference: 'nodejs/undici#4203', advice: 'A set takes the place of what was under its key, over or not' }),
+  }, { reference: 'nodejs/undici#4203', advice: 'A set replaces the entry under its key, expired or not' }),
 
-  withLevers(['footprint'], 'what clear forgets leaves nothing in the store', async (backend, subject) => {
+  withLevers(['footprint'], 'cleared keys leave nothing in the store', async (backend, subject) => {
     await assertStays(subject, 'keys that are set and cleared', async (round) => {
       await setAll(backend, subject, keysOf(round))
       await backend.clear!(`round ${round}`)
     })
-  }, { power: 'clear', reference: 'caching-tools/next-shared-cache#852', advice: 'Remove from every index what is cleared' })
+  }, { power: 'clear', reference: 'caching-tools/next-shared-cache#852', advice: 'Remove cleared entries from every index too' })
 ]

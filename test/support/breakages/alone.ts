@@ -1,15 +1,15 @@
-// Backends broken in one way each that one case of `conformance` notices and no other, by the name of that case.
+// Broken backends by the name of a case: only that case of `conformance` and `museum` finds what is broken.
 import { createHash } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'
 import { matchesGlob } from '../../../registry/glob.js'
 import type { CacheBackend, StoredEntry } from '../../../registry/backend.js'
-import { instantsAs, refuse, valuesAs, type Breakage } from './ways.js'
+import { expiriesAs, refuse, valuesAs, type Breakage } from './ways.js'
 
 const MEBIBYTE = 1024 * 1024
 const LATE_MS = 5
-const PROLONGED_MS = 1_000
+const EXTENDED_MS = 1_000
 
-/** Entries have names made of their keys, and each name remembers the last key alone. */
+/** Entries are stored under names that are made of their keys. Each name remembers only the last key. */
 const namedBy = (nameOf: (key: string) => string): Breakage => ({ correct }) => {
   const keys = new Map<string, string>()
   const get = (key: string): StoredEntry | undefined => correct.get(nameOf(key))
@@ -31,7 +31,7 @@ const namedBy = (nameOf: (key: string) => string): Breakage => ({ correct }) => 
 
 const shortHash = (key: string): string => createHash('sha256').update(key, 'utf16le').digest('hex').slice(0, 4)
 
-/** Changes take effect in their order, each after a turn of the event loop; those of many keys are not among them. */
+/** Sets and deletes take effect in their order, each after a turn of the event loop; clear doesn't wait for them. */
 const oneAfterAnother: Breakage = ({ correct }) => {
   let last: Promise<void> = Promise.resolve()
   const inTurn = (change: () => void): Promise<void> => {
@@ -44,7 +44,7 @@ const oneAfterAnother: Breakage = ({ correct }) => {
   return { set: (key, entry) => inTurn(() => correct.set(key, entry)), delete: (key) => inTurn(() => correct.delete(key)) }
 }
 
-/** Sets settle before they take effect; a get looks among them first. */
+/** A set settles, and some time later the entry is stored once more. */
 const writesBehind: Breakage = ({ correct }) => {
   const waiting = new Map<string, StoredEntry>()
   return {
@@ -68,10 +68,10 @@ const writesBehind: Breakage = ({ correct }) => {
   }
 }
 
-type Look = 'get' | 'has' | 'getMany'
+type Read = 'get' | 'has' | 'getMany'
 
-/** A method that looks removes what is over, later, whatever is there by then. */
-const removesLate = (method: Look): Breakage => ({ correct, entries, now }) => ({
+/** A method that reads removes an expired entry later, whatever is under its key by then. */
+const removesLate = (method: Read): Breakage => ({ correct, entries, now }) => ({
   [method] (asked: never) {
     for (const key of [asked].flat()) {
       if ((entries.get(key)?.expiresAt ?? Infinity) <= now()) setTimeout(() => { entries.delete(key) }, LATE_MS)
@@ -80,37 +80,37 @@ const removesLate = (method: Look): Breakage => ({ correct, entries, now }) => (
   }
 })
 
-/** A method that looks prolongs the lives of what it finds. */
-const prolongs = (method: Look): Breakage => ({ correct, entries, now }) => ({
+/** A method that reads extends the life of what it finds. */
+const extendsLife = (method: Read): Breakage => ({ correct, entries, now }) => ({
   [method] (asked: never) {
     for (const key of [asked].flat()) {
       const hit = correct.get(key)
-      if (hit !== undefined) entries.set(key, { ...hit, expiresAt: now() + PROLONGED_MS })
+      if (hit !== undefined) entries.set(key, { ...hit, expiresAt: now() + EXTENDED_MS })
     }
     return correct[method](asked)
   }
 })
 
-/** The instant of a hit is remembered until its key is deleted or over. */
-const remembersInstants: Breakage = ({ correct }) => {
-  const instants = new Map<string, number>()
+/** The expiresAt of a hit is remembered until a get of its key is a miss. */
+const remembersExpiry: Breakage = ({ correct }) => {
+  const expiries = new Map<string, number>()
   return {
     get (key) {
       const hit = correct.get(key)
       if (hit === undefined) {
-        instants.delete(key)
+        expiries.delete(key)
         return undefined
       }
-      const expiresAt = instants.get(key) ?? hit.expiresAt
-      instants.set(key, expiresAt)
+      const expiresAt = expiries.get(key) ?? hit.expiresAt
+      expiries.set(key, expiresAt)
       return { ...hit, expiresAt }
     }
   }
 }
 
-/** The value is in place a turn before its instant is. */
+/** A new value is in place a turn before its expiresAt is. */
 const valueFirst: Breakage = ({ correct, entries }) => {
-  const instantLater = async (key: string, entry: StoredEntry): Promise<void> => {
+  const storeExpiry = async (key: string, entry: StoredEntry): Promise<void> => {
     await null
     if (entries.get(key)?.value === entry.value) correct.set(key, entry)
   }
@@ -119,7 +119,7 @@ const valueFirst: Breakage = ({ correct, entries }) => {
       const old = correct.get(key)
       if (old === undefined) return correct.set(key, entry)
       entries.set(key, { ...entry, expiresAt: old.expiresAt })
-      return instantLater(key, entry)
+      return storeExpiry(key, entry)
     }
   }
 }
@@ -147,9 +147,9 @@ function failsWhenCleared ({ correct }: Parameters<Breakage>[0]): Partial<CacheB
   }
 }
 
-/** A case and what it notices; where there are several ways, the first is its own. */
+/** A case and a backend that only this case finds. A case may have several; test/kit-conformance.test.ts uses the first one. */
 export const alone: ReadonlyArray<readonly [name: string, breakage: Breakage]> = [
-  ['a value of a little more than 2 MiB comes back whole or not at all', valuesAs((value) => value.subarray(0, 2 * MEBIBYTE))],
+  ['a value slightly larger than 2 MiB is returned whole or not at all', valuesAs((value) => value.subarray(0, 2 * MEBIBYTE))],
   ['keys in any script that differ only in case are different keys',
     namedBy((key) => key.replace(/[\u00c0-\u00de]/g, (letter) => letter.toLowerCase()))],
   [
@@ -157,25 +157,25 @@ export const alone: ReadonlyArray<readonly [name: string, breakage: Breakage]> =
     namedBy((key) => key.length < 4_000 || key.length > 8_000 ? key : `${key.length} ${key.slice(0, 1_000)}${key.slice(-1_000)}`)
   ],
   ['keys that differ only beyond 8 KiB are different keys', namedBy((key) => key.slice(0, 8_192))],
-  ['of thousands of keys none answers the value of another', namedBy(shortHash)],
-  ['a new value is never under the instant of an older one', remembersInstants],
-  ['a new value is never under the instant of an older one', valueFirst],
-  ['a set replaces the life of the entry also where the value is the same', notAgain],
-  ['what removes an entry that is over leaves a newer one under its key', removesLate('get')],
-  ['what removes an entry that is over leaves a newer one under its key', removesLate('has')],
-  ['what removes an entry that is over leaves a newer one under its key', removesLate('getMany')],
-  ['an entry of 2^32 milliseconds is there', instantsAs((expiresAt, now) => now + (expiresAt - now) % 2 ** 32)],
-  ['an instant beyond 2106 is taken', instantsAs((expiresAt) => expiresAt % (2 ** 32 * 1_000))],
-  ['no promise rejects without anybody knowing', ({ correct }) => ({
+  ['none of thousands of keys returns the value of another', namedBy(shortHash)],
+  ['a new value is never returned with the expiresAt of an older one', remembersExpiry],
+  ['a new value is never returned with the expiresAt of an older one', valueFirst],
+  ['a set replaces expiresAt even if the value is the same', notAgain],
+  ['the removal of an expired entry does not remove a newer one under its key', removesLate('get')],
+  ['the removal of an expired entry does not remove a newer one under its key', removesLate('has')],
+  ['the removal of an expired entry does not remove a newer one under its key', removesLate('getMany')],
+  ['an entry that lives 2^32 milliseconds is returned', expiriesAs((expiresAt, now) => now + (expiresAt - now) % 2 ** 32)],
+  ['an expiresAt after 2106 is accepted', expiriesAs((expiresAt) => expiresAt % (2 ** 32 * 1_000))],
+  ['no rejection is left unhandled', ({ correct }) => ({
     set (key, entry) {
       Promise.reject(new Error('nobody waits for this'))
       correct.set(key, entry)
     }
   })],
-  ["openings and closings leave no interval behind, not even one that is unref'd", leavesAnInterval],
-  ['has: does not prolong the life of its entry', prolongs('has')],
-  ['stats: it answers after clear, or after everything was deleted, as before', failsWhenCleared],
-  ['getMany: does not prolong the lives of its entries', prolongs('getMany')],
-  ['clear: forgets a set that is under way too', oneAfterAnother],
-  ['clear: forgets a set that is under way too', writesBehind]
+  ["opening and closing backends leaves no interval running, not even an unref'd one", leavesAnInterval],
+  ['has: does not extend the life of its entry', extendsLife('has')],
+  ['stats: works after clear, or after everything was deleted', failsWhenCleared],
+  ['getMany: does not extend the lives of its entries', extendsLife('getMany')],
+  ['clear: removes the entries of pending sets too', oneAfterAnother],
+  ['clear: removes the entries of pending sets too', writesBehind]
 ]

@@ -1,4 +1,4 @@
-// Subjects whose backend is broken in one way: in a Map, on a store with levers, or in a process of its own.
+// Subjects with a broken backend: in a Map, on a store with levers, or in a child process.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,10 +11,10 @@ import { storeBackend, storeSubject, type StoreBackend, type StoreGiven } from '
 import { mapBackend } from '../map-backend.js'
 import type { Breakage } from './ways.js'
 
-/** Makes the subject that is broken. */
+/** Makes a subject with a broken backend. */
 export type Broken = (t: Test) => ConformanceSubject
 
-/** Short: what is broken does not recover. */
+/** Short, because a broken backend doesn't recover. */
 const RECOVERY_MS = 100
 
 export function mapSubject (open: (given: Parameters<Breakage>[0]) => CacheBackend): ConformanceSubject {
@@ -30,10 +30,10 @@ export function mapSubject (open: (given: Parameters<Breakage>[0]) => CacheBacke
 
 export const ofMap = (breakage: Breakage): Broken => () => mapSubject((given) => ({ ...given.correct, ...breakage(given) }))
 
-/** What is put over the methods of a correct backend on a store. */
+/** Replaces methods of a correct backend on a store. */
 export type StoreBreakage = (given: StoreGiven & { readonly correct: StoreBackend }) => Partial<CacheBackend>
 
-/** `more`: what is broken beside the backend. */
+/** `more` is what else of the subject is broken. */
 export const ofStore = (
   breakage: StoreBreakage, more: (subject: ConformanceSubject) => Partial<ConformanceSubject> = () => ({})
 ): Broken => () => {
@@ -44,12 +44,12 @@ export const ofStore = (
   return { ...subject, recoveryMs: RECOVERY_MS, ...more(subject) }
 }
 
-/** A store on which backends are opened in a way of their own. */
+/** A store on which `open` opens the backends. */
 export const ofOpening = (open: (given: StoreGiven) => Promise<CacheBackend>): Broken => () => ({
   ...storeSubject(open), recoveryMs: RECOVERY_MS
 })
 
-/** A backend that other processes open too, in one of the ways of `children/kit.ts`; `here`: the way in this process. */
+/** A backend that child processes open too, in one of the ways of `children/kit.ts`; `here` is the way in this process. */
 export const ofProgram = (way: string, here = way): Broken => (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'kit-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))

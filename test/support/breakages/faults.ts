@@ -1,4 +1,4 @@
-// Backends broken in one way each, by the name of the case of `faults` that has to notice it.
+// Broken backends by the name of the case of `faults` that must find what is broken.
 import { setImmediate as turn } from 'node:timers/promises'
 import { ofMap, ofOpening, ofProgram, ofStore, type Broken, type StoreBreakage } from './broken.js'
 import { storeBackend, type StoreGiven } from '../faulty-store.js'
@@ -7,20 +7,20 @@ import { holdUp } from '../slow.js'
 import type { StoredEntry } from '../../../registry/backend.js'
 import type { Breakage } from './ways.js'
 
-const HELD_UP_MS = 1_100
+const BLOCKED_MS = 1_100
 const ZOMBIE_MS = 60
 const TURNS = 10
 
 const never = new Promise<never>(() => {})
 
-/** A failure is answered with `answer`. */
+/** The method returns `result` if the store fails. */
 export const swallows = (
-  method: 'get' | 'set' | 'delete' | 'has' | 'getMany' | 'keys' | 'clear', answer: unknown
+  method: 'get' | 'set' | 'delete' | 'has' | 'getMany' | 'keys' | 'clear', result: unknown
 ): StoreBreakage => ({ correct }) => ({
-  [method]: (...args: [never, never]) => (correct[method] as (...args: unknown[]) => Promise<unknown>)(...args).catch(() => answer)
+  [method]: (...args: [never, never]) => (correct[method] as (...args: unknown[]) => Promise<unknown>)(...args).catch(() => result)
 })
 
-/** Once the network was in this state, nothing works any more. */
+/** Nothing works any more once the network was in this state. */
 export const isLostWhen = (state: 'hangs' | 'fails'): StoreBreakage => ({ correct, network }) => {
   let lost = false
   const unlessLost = <T> (call: () => T): T => {
@@ -37,15 +37,15 @@ export const isLostWhen = (state: 'hangs' | 'fails'): StoreBreakage => ({ correc
 
 export const isGarbage = (entry: StoredEntry | undefined): boolean => entry !== undefined && !(entry.value instanceof Uint8Array)
 
-/** A method stumbles over what is damaged. */
-export const stumblesIn = (method: 'set' | 'delete' | 'clear' | 'close'): StoreBreakage => ({ correct, entries }) => ({
+/** The method fails if there is a damaged entry. */
+export const failsOnGarbageIn = (method: 'set' | 'delete' | 'clear' | 'close'): StoreBreakage => ({ correct, entries }) => ({
   [method] (...args: [never, never]) {
     if ([...entries.values()].some(isGarbage)) throw new SyntaxError('Unexpected token')
     return correct[method](...args)
   }
 })
 
-/** Values are written in two halves, with some turns between. */
+/** Values are written in two halves, with some turns between them. */
 export const inHalves: StoreBreakage = ({ correct, entries }) => ({
   async set (key, entry) {
     entries.set(key, { ...entry, value: entry.value.subarray(0, entry.value.byteLength >> 1) })
@@ -61,8 +61,8 @@ function isLostFromTheStart (given: StoreGiven): ReturnType<typeof storeBackend>
   return given.network.state === 'well' ? correct : { ...correct, get: fails, set: fails, delete: fails }
 }
 
-/** Reads what was opened, though it may be gone by now; `unless`: in its place something else is read. */
-const readsWhatWasOpened = (
+/** Reads the store that was opened, even after it was removed, unless `unless` holds for what is in the present store. */
+const readsOpenedStore = (
   unless: (found: StoredEntry | undefined) => boolean = () => false
 ): StoreBreakage => ({ correct, entries, now }) => ({
   async get (key) {
@@ -71,7 +71,7 @@ const readsWhatWasOpened = (
   }
 })
 
-/** To forget is written down first. */
+/** The method needs room in the store. */
 export const needsRoom = (method: 'delete' | 'clear'): StoreBreakage => ({ correct, network }) => ({
   [method] (...args: [never]) {
     if (network.state === 'is full') throw new Error('there is no room')
@@ -79,7 +79,7 @@ export const needsRoom = (method: 'delete' | 'clear'): StoreBreakage => ({ corre
   }
 })
 
-/** A call waits for all sets that were called before it. */
+/** The method waits for all sets that were called before it. */
 const inOneQueue = (method: 'get' | 'delete' | 'clear'): StoreBreakage => ({ correct }) => {
   let sets: Promise<unknown> = Promise.resolve()
   return {
@@ -97,7 +97,7 @@ const inOneQueue = (method: 'get' | 'delete' | 'clear'): StoreBreakage => ({ cor
 
 const OWN_TIMEOUT_MS = 1_000
 
-/** An answer takes a turn of the event loop, and a timer that is due comes before it. */
+/** A result takes two turns of the event loop, and a timer that is due fires before that. */
 const ownTimeout = (method: 'get' | 'delete'): Breakage => ({ correct }) => ({
   async [method] (key: string) {
     let timer: NodeJS.Timeout | undefined
@@ -111,54 +111,57 @@ const ownTimeout = (method: 'get' | 'delete'): Breakage => ({ correct }) => ({
 })
 
 export const brokenFaults: Readonly<Record<string, Broken>> = {
-  'hang: close ends what waits for a store that hangs': ofStore(({ network, entries }) => ({
+  'hang: close ends the calls that wait for the store': ofStore(({ network, entries }) => ({
     get: (key) => network.call(() => entries.get(key))
   })),
-  'hang: calls that wait for the store do not hold up the process': ofStore(({ correct, network }) => ({
+  'hang: calls that wait for the store do not block the process': ofStore(({ correct, network }) => ({
     get (key) {
-      if (network.state === 'hangs') holdUp(HELD_UP_MS)
+      if (network.state === 'hangs') holdUp(BLOCKED_MS)
       return correct.get(key)
     }
   })),
-  'hang: a set that waited does not come to pass after a later delete': ofStore(({ correct, network, entries }) => ({
+  'hang: a set that waited does not take effect after a later delete': ofStore(({ correct, network, entries }) => ({
     set (key, entry) {
       if (network.state === 'well') return correct.set(key, entry)
       setTimeout(() => entries.set(key, entry), ZOMBIE_MS)
       throw new Error('it timed out')
     }
   })),
-  'hang: when the store goes on, so does the backend': ofStore(isLostWhen('hangs')),
-  'hang: opening ends in time': ofOpening(async (given) => await given.network.call(() => storeBackend(given))),
+  'hang: the backend works again when the store does': ofStore(isLostWhen('hangs')),
+  'hang: opening a backend settles in time': ofOpening(async (given) => await given.network.call(() => storeBackend(given))),
 
-  'fail: a get is an error and not a miss': ofStore(swallows('get', undefined)),
-  'fail: a set is an error': ofStore(swallows('set', undefined)),
-  'fail: a delete is an error': ofStore(swallows('delete', undefined)),
-  'fail: has is an error': ofStore(swallows('has', false)),
-  'fail: getMany is an error': ofStore(swallows('getMany', [undefined])),
-  'fail: keys is an error': ofStore(swallows('keys', [])),
-  'fail: clear is an error': ofStore(swallows('clear', undefined)),
+  'fail: a get fails and is not a miss': ofStore(swallows('get', undefined)),
+  'fail: a set fails': ofStore(swallows('set', undefined)),
+  'fail: a delete fails': ofStore(swallows('delete', undefined)),
+  'fail: has fails': ofStore(swallows('has', false)),
+  'fail: getMany fails': ofStore(swallows('getMany', [undefined])),
+  'fail: keys fails': ofStore(swallows('keys', [])),
+  'fail: clear fails': ofStore(swallows('clear', undefined)),
   'fail: close settles': ofStore(({ correct, network }) => ({ close: () => network.state === 'fails' ? never : correct.close() })),
-  'fail: when the store works again, so does the backend': ofStore(isLostWhen('fails')),
-  'fail: opening ends in time, and what it opened works when the store does': ofOpening(async (given) => isLostFromTheStart(given)),
-  'fail: a failure is told to the caller and to nobody else': ofStore(({ correct, network }) => ({
+  'fail: the backend works again when the store does': ofStore(isLostWhen('fails')),
+  'fail: opening a backend settles in time, and the backend works when the store does': ofOpening(async (given) =>
+    isLostFromTheStart(given)),
+  'fail: a failed call leaves no unhandled rejection': ofStore(({ correct, network }) => ({
     get (key) {
       if (network.state === 'fails') Promise.reject(new Error('nobody waits for this'))
       return correct.get(key)
     }
   })),
 
-  'garble: a get answers an entry, a miss or an error, and nothing else': ofStore(({ entries }) => ({ get: (key) => entries.get(key) })),
-  'garble: a key whose entry was damaged can be set again': ofStore(stumblesIn('set')),
-  'garble: a key whose entry was damaged can be deleted': ofStore(stumblesIn('delete')),
-  'garble: clear forgets damaged entries too, and stops at none': ofStore(stumblesIn('clear')),
-  'garble: close settles': ofStore(stumblesIn('close')),
+  'garble: a get returns an entry or undefined, or it fails': ofStore(({ entries }) => ({ get: (key) => entries.get(key) })),
+  'garble: a key with a damaged entry can be set again': ofStore(failsOnGarbageIn('set')),
+  'garble: a key with a damaged entry can be deleted': ofStore(failsOnGarbageIn('delete')),
+  'garble: clear removes damaged entries too': ofStore(failsOnGarbageIn('clear')),
+  'garble: close settles': ofStore(failsOnGarbageIn('close')),
 
-  'kill: of a process that is killed while it writes, each value is whole or a miss': ofProgram('halved'),
-  'kill: what a process had set before it was killed is there': ofProgram('late'),
-  'kill: when the store is killed in the middle of sets, they end, and each value is whole or a miss': ofStore(inHalves),
+  'kill: after a process is killed while it writes, each value is whole or a miss': ofProgram('halved'),
+  'kill: entries that a process set before it was killed are returned': ofProgram('late'),
+  'kill: if the store is killed during sets, they settle, and each value is whole or a miss': ofStore(inHalves),
 
-  'jump: a clock that is set on by a day ends what is over by it': ofStore(({ entries }) => ({ get: (key) => entries.get(key) })),
-  'jump: a clock that is set back by an hour ends nothing early and prolongs nothing': ofStore(({ correct, now }) => {
+  'jump: when the clock is set forward by a day, entries expire by the new time': ofStore(({ entries }) => ({
+    get: (key) => entries.get(key)
+  })),
+  'jump: when the clock is set back by an hour, no entry expires early or lives longer': ofStore(({ correct, now }) => {
     const setAt = new Map<string, number>()
     return {
       set (key, entry) {
@@ -168,7 +171,7 @@ export const brokenFaults: Readonly<Record<string, Broken>> = {
       get: (key) => setAt.get(key)! > now() ? undefined : correct.get(key)
     }
   }),
-  'jump: after a day ahead and back, entries are kept as before': ofStore(({ entries, now }) => {
+  'jump: after the clock was a day ahead and set back, entries are stored as before': ofStore(({ entries, now }) => {
     let latest = 0
     return {
       get (key) {
@@ -177,7 +180,7 @@ export const brokenFaults: Readonly<Record<string, Broken>> = {
       }
     }
   }),
-  'jump: after a day ahead and back, what another backend of the store changes is seen': ofStore(({ correct, now }) => {
+  'jump: after the clock was a day ahead and set back, changes by another backend are seen': ofStore(({ correct, now }) => {
     const seen = new Map<string, { readonly entry: StoredEntry | undefined, readonly at: number }>()
     return {
       async get (key) {
@@ -188,34 +191,34 @@ export const brokenFaults: Readonly<Record<string, Broken>> = {
     }
   }),
 
-  'remove: what was removed is soon a miss': ofStore(readsWhatWasOpened()),
-  'remove: what is set afterwards is in the store': ofStore(({ correct, entries, now }) => ({
+  'remove: removed entries are soon misses': ofStore(readsOpenedStore()),
+  'remove: entries that are set afterwards are in the store': ofStore(({ correct, entries, now }) => ({
     async set (key, entry) {
       await correct.has(key)
       mapBackend(now, entries).set(key, entry)
     }
   })),
-  'remove: a backend that only reads soon finds what another one sets and deletes afterwards': ofStore(readsWhatWasOpened((found) =>
+  'remove: a backend that only reads soon sees what another backend sets and deletes afterwards': ofStore(readsOpenedStore((found) =>
     found === undefined)),
 
-  'loosen: each opening after a group was given rights on the store works as the first': ofOpening(async (given) => {
+  'loosen: the store can be reopened each time a group was given access to it': ofOpening(async (given) => {
     if (given.isLoose === true) throw new Error('its mode is 770')
     return storeBackend(given)
   }),
 
-  'fill: what was set before there was no room is read': ofStore(({ correct, network }) => ({
+  'fill: entries that were set before the store was full are returned': ofStore(({ correct, network }) => ({
     async get (key) {
       const found = await correct.get(key)
-      if (found !== undefined && network.state === 'is full') throw new Error('when it was used could not be written down')
+      if (found !== undefined && network.state === 'is full') throw new Error('the time of its use could not be written')
       return found
     }
   })),
-  'fill: a set without room is an error, or its entry is kept': ofStore(({ correct, network }) => ({
+  'fill: a set fails, or its entry is stored': ofStore(({ correct, network }) => ({
     async set (key, entry) { if (network.state !== 'is full') await correct.set(key, entry) }
   })),
-  'fill: what is deleted without room is gone': ofStore(needsRoom('delete')),
-  'fill: what is cleared without room is gone': ofStore(needsRoom('clear')),
-  'fill: when there is room again, what is set is kept': ofStore(({ correct, network }) => {
+  'fill: a delete removes the entry': ofStore(needsRoom('delete')),
+  'fill: clear removes the entries': ofStore(needsRoom('clear')),
+  'fill: entries are stored when there is room again': ofStore(({ correct, network }) => {
     let isGivenUp = false
     return {
       set (key, entry) {
@@ -226,12 +229,12 @@ export const brokenFaults: Readonly<Record<string, Broken>> = {
     }
   }),
 
-  'slow: a delete beside many sets is over in time': ofStore(inOneQueue('delete')),
-  'slow: clear beside many sets is over in time': ofStore(inOneQueue('clear')),
-  'slow: a get beside many sets is over in time': ofStore(inOneQueue('get')),
+  'slow: a delete during many sets settles in time': ofStore(inOneQueue('delete')),
+  'slow: clear during many sets settles in time': ofStore(inOneQueue('clear')),
+  'slow: a get during many sets settles in time': ofStore(inOneQueue('get')),
 
-  'held up: calls that are under way while the process is held up, in the turn in which they are made, come to what they would have come to':
+  'blocked process: calls that were made in the same turn succeed':
     ofMap(ownTimeout('get')),
-  'held up: calls that are under way while the process is held up, in a later turn, come to what they would have come to':
+  'blocked process: calls that were made in an earlier turn succeed':
     ofMap(ownTimeout('delete'))
 }

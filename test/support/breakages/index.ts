@@ -1,4 +1,4 @@
-// All broken backends, by the name of the case that has to notice them, and the subjects that are not broken.
+// All broken backends, by the name of the case that must find what is broken; and correct subjects.
 import type { ConformanceSubject } from '../../kit/index.js'
 import { storeSubject } from '../faulty-store.js'
 import { mapSubject, ofProgram, type Broken } from './broken.js'
@@ -12,8 +12,8 @@ export const broken: Readonly<Record<string, Broken>> = { ...brokenConformance, 
 
 export const correctMap = (): ConformanceSubject => mapSubject(({ correct }) => correct)
 
-/** With every lever but a program. */
+/** Has every lever except `program`. */
 export const correctStore = (): ConformanceSubject => storeSubject()
 
-/** With a program. */
+/** Has the lever `program`. */
 export const correctProgram: Broken = ofProgram('correct')

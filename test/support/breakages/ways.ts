@@ -3,12 +3,12 @@ import { isUtf8 } from 'node:buffer'
 import type { CacheBackend, StoredEntry } from '../../../registry/backend.js'
 import type { MapBackend } from '../map-backend.js'
 
-/** What is put over the methods of a correct backend. */
+/** Replaces methods of a correct backend. */
 export type Breakage = (given: { correct: MapBackend, now: () => number, entries: Map<string, StoredEntry> }) => Partial<CacheBackend>
 
 export const GARBAGE = Uint8Array.of(1, 2, 3)
 
-/** Keys pass through `change` before they are used, so that some of them become one. */
+/** Keys pass through `change` before they are used, so that some different keys become the same. */
 export const keysAs = (change: (key: string) => string): Breakage => ({ correct }) => ({
   get: (key) => correct.get(change(key)),
   set: (key, entry) => correct.set(change(key), entry),
@@ -22,26 +22,26 @@ export const valuesAs = (change: (value: Uint8Array) => Uint8Array): Breakage =>
   set: (key, entry) => correct.set(key, { ...entry, value: change(entry.value) })
 })
 
-/** Instants pass through `change` when they are stored. */
-export const instantsAs = (change: (expiresAt: number, now: number) => number): Breakage => ({ correct, now }) => ({
+/** The expiresAt of an entry passes through `change` when it is stored. */
+export const expiriesAs = (change: (expiresAt: number, now: number) => number): Breakage => ({ correct, now }) => ({
   set: (key, entry) => correct.set(key, { ...entry, expiresAt: change(entry.expiresAt, now()) })
 })
 
 export const throughText = (encoding: BufferEncoding) => (value: Uint8Array) => Buffer.from(Buffer.from(value).toString(encoding), encoding)
 
-/** What is valid text passes through `change`. */
+/** Values that are valid UTF-8 pass through `change`. */
 export const asText = (change: (text: string) => string) => (value: Uint8Array): Uint8Array =>
   isUtf8(value) ? Buffer.from(change(Buffer.from(value).toString())) : value
 
 /** Entries never expire by themselves. */
 export const immortal: Breakage = ({ entries }) => ({ get: (key) => entries.get(key) })
 
-/** Stores whatever the instant is, and never drops what is over. */
+/** Stores an entry whatever its expiresAt is, and never removes expired ones. */
 export const keepsThePast: Breakage = ({ entries }) => ({
   ...immortal, set: (key, entry) => { entries.set(key, entry) }, get: (key) => entries.get(key)
 })
 
-/** As a backend on an overflowing timer does: everything is dropped after a millisecond. */
+/** As a backend with an overflowing timer does: an entry that lives at least `fromMs` is dropped after a millisecond. */
 export const overflows = (fromMs: number): Breakage => ({ correct, now }) => ({
   set (key, entry) {
     correct.set(key, entry)
@@ -49,7 +49,7 @@ export const overflows = (fromMs: number): Breakage => ({ correct, now }) => ({
   }
 })
 
-/** As a plain object does. */
+/** Keeps entries in a plain object. */
 export const inAnObject: Breakage = ({ now }) => {
   const entries: Record<string, StoredEntry | undefined> = {}
   return {
@@ -105,7 +105,7 @@ export function setsOnce (): Breakage {
   }
 }
 
-/** Copies every value into one buffer that is used again for the next. */
+/** Copies every value into the same buffer. */
 export function oneBuffer (): Breakage {
   return ({ entries }) => {
     const buffer = new Uint8Array(5)
@@ -141,7 +141,7 @@ export function clearsBy (patternOf: (prefix: string) => RegExp): Breakage {
   })
 }
 
-/** Changes that were called earlier take effect later. */
+/** The later a change is called, the earlier it takes effect. */
 export function lastFirst (): Breakage {
   return ({ correct }) => {
     let turns = 20
