@@ -1,4 +1,4 @@
-// Every backend through the one conformance list.
+// Every backend passes the conformance cases.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -24,7 +24,7 @@ const ROWS: readonly Row[] = [
   { name: 'memory', open: byName({ backend: 'memory' }) },
   { name: 'fromStringStore', open: async ({ now }) => fromStringStore(stringMap(now), { now }) },
   {
-    name: 'fromStringStore over a store that answers later',
+    name: 'fromStringStore over an asynchronous store',
     open: async ({ now }) => fromStringStore(stringMap(now, { later: true }), { now })
   },
   { name: 'file', open: (clock, folder) => byName({ backend: 'file', options: { dir: join(folder, `${files++}`) } })(clock, folder) },

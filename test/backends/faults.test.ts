@@ -1,4 +1,4 @@
-// The backends memory, file and tiered through the kit's cases that need levers, its faults and its museum, as far as they have them.
+// The backends memory, file and tiered run the kit's cases that need levers, its faults and its museum, as far as they apply.
 import t from 'tap'
 import { conforms } from '../support/conformance.js'
 import { needsMount } from '../support/disk.js'
@@ -6,7 +6,7 @@ import { fileSubject, leverCases, memorySubject, onSmallDisk, remoteCases, roomC
 
 t.setTimeout(300_000)
 
-t.test('memory survives what it can meet', async (t) => {
+t.test('memory survives the faults that apply to it', async (t) => {
   await conforms(t, memorySubject(), leverCases)
 })
 
@@ -19,7 +19,7 @@ t.test('tiered, memory before files, survives damaged files', async (t) => {
 })
 
 for (const [name, subjectIn] of [['file', fileSubject], ['tiered, memory before files,', tieredSubject]] as const) {
-  t.test(`${name} survives a disk without room, and makes room on one that it has filled`, { skip: needsMount }, async (t) => {
+  t.test(`${name} survives a full disk, and makes room on a disk that it filled`, { skip: needsMount }, async (t) => {
     await conforms(t, onSmallDisk(t, subjectIn), roomCases)
   })
 }

@@ -1,4 +1,4 @@
-// What was made before an invalidation, on every backend that is not there at once: files, Redis, a service, tiers of them.
+// Fills that began before an invalidation, on backends that are not synchronous: files, Redis, a service, tiers of them.
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { turns, until } from '../support/barrier.js'
@@ -24,14 +24,14 @@ const KINDS: Readonly<Record<string, (t: Test) => Promise<On>>> = {
 }
 
 for (const [name, open] of Object.entries(KINDS)) {
-  t.test(`on ${name}, what a handler made before an invalidation is not stored`, async (t) => {
+  t.test(`${name}: a response that a handler made before an invalidation is not stored`, async (t) => {
     for (const way of WAYS) {
       await t.test(way.name, async (t) => {
         const { barrier, version, invalidated, cache, runs } = await fenced(t, await open(t), way, { deadline: '5s' })
         const before = version()
         await barrier.reached()
         const failure = await invalidated().then(() => undefined, (error: { code?: string }) => error)
-        // The protocol has no clear.
+        // The protocol has no `clear`.
         if (name === 'http' && failure?.code === 'CACHE_ERR_POWER_MISSING') {
           t.notMatch(way.name, /tag|key|absolute/)
           barrier.open()
@@ -40,13 +40,13 @@ for (const [name, open] of Object.entries(KINDS)) {
         }
         t.equal(failure, undefined)
         const after = version()
-        if (way.late !== true) t.equal(await after, '2', 'who asks after it does not join the old work')
+        if (way.late !== true) t.equal(await after, '2', 'a later request does not join the earlier fill')
         else await until(async () => (await cache.stats()).misses === 2)
         await turns()
         barrier.open()
-        t.equal(await before, '1', 'who asked before it is given what was made')
+        t.equal(await before, '1', 'an earlier request receives what was made for it')
         t.equal(await after, '2')
-        t.equal(await version(), '2', 'the old answer is not stored')
+        t.equal(await version(), '2', 'the old response is not stored')
         t.ok(runs() <= 3)
       })
     }

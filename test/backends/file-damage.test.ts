@@ -1,4 +1,4 @@
-// The file backend's files when they are damaged, foreign or no files: a miss, never wrong bytes, never an error.
+// The file backend's files when they are damaged, foreign or not regular files: a miss, never wrong bytes, never an error.
 import { execFileSync } from 'node:child_process'
 import {
   chmodSync, existsSync, linkSync, lstatSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync
@@ -16,7 +16,7 @@ const VALUE = 'the value, 26 bytes of text'
 const KEY = 'GET /products/1'
 const HEAD_BYTES = 28
 
-/** Puts bytes where the entry lies, as a file that is not expired. */
+/** Writes bytes to the entry's path, as a file that has not expired. */
 function plant (path: string, bytes: Uint8Array): void {
   mkdirSync(dirname(path), { recursive: true })
   writeFileSync(path, bytes)
@@ -33,7 +33,7 @@ async function stored (
   return { dir, path, bytes: readFileSync(path), backend }
 }
 
-t.test('a flip of any bit of a stored entry is a miss, and the file is removed', async (t) => {
+t.test('file: a stored entry with any one bit flipped is a miss, and its file is removed', async (t) => {
   const { path, bytes, backend } = await stored(t)
   let flips = 0
   const wrong: string[] = []
@@ -49,10 +49,10 @@ t.test('a flip of any bit of a stored entry is a miss, and the file is removed',
   t.same(wrong, [])
   t.equal((await backend.stats()).damagedFiles, flips)
   plant(path, bytes)
-  t.equal(await textAt(backend, KEY), VALUE, 'unchanged, it is a hit')
+  t.equal(await textAt(backend, KEY), VALUE, 'the original bytes are a hit')
 })
 
-t.test('a file that is cut short or has more behind it is a miss, is removed, and the next set is kept', async (t) => {
+t.test('file: a file that is truncated or has trailing bytes is a miss and is removed, and the next set is stored', async (t) => {
   const { path, bytes, backend } = await stored(t)
   const cuts = [0, 1, HEAD_BYTES - 1, HEAD_BYTES, HEAD_BYTES + 1, HEAD_BYTES + KEY.length, bytes.length - 1]
   for (const changed of [
@@ -68,7 +68,7 @@ t.test('a file that is cut short or has more behind it is a miss, is removed, an
   }
 })
 
-t.test('a large file that is cut short is a miss too', async (t) => {
+t.test('file: a large file that is truncated is a miss too', async (t) => {
   const { path, backend } = await stored(t)
   await backend.set(KEY, { value: Buffer.alloc(200_000, 'x'), expiresAt: Infinity })
   plant(path, readFileSync(path).subarray(0, 199_000))
@@ -76,7 +76,7 @@ t.test('a large file that is cut short is a miss too', async (t) => {
   t.notOk(existsSync(path))
 })
 
-t.test('what is not an entry of ours is a miss', async (t) => {
+t.test('file: a file that is not one of our entries is a miss', async (t) => {
   const { dir, path, bytes, backend } = await stored(t)
   await backend.set('another key', entry('of somebody else'))
   const future = Buffer.from(bytes)
@@ -88,7 +88,7 @@ t.test('what is not an entry of ours is a miss', async (t) => {
     'no bytes': Buffer.alloc(0),
     'all ones': Buffer.alloc(500, 0xFF),
     'all zeros': Buffer.alloc(500),
-    'the frame of another key': readFileSync(pathIn(dir, 'another key')),
+    'the record of another key': readFileSync(pathIn(dir, 'another key')),
     'a future version': future
   }
   for (const [name, content] of Object.entries(foreign)) {
@@ -100,7 +100,7 @@ t.test('what is not an entry of ours is a miss', async (t) => {
   }
 })
 
-t.test('an entry as 0.1.0 wrote it is read', async (t) => {
+t.test('file: an entry written by 0.1.0 is read', async (t) => {
   const dir = join(newFolder(t), 'cache')
   const fixture = 'ZnJjMei5YMNaZ76O////////P0MFAAAAAwAAAGtleXZhbHVl'
   plant(pathIn(dir, 'key'), Buffer.from(fixture, 'base64'))
@@ -109,10 +109,10 @@ t.test('an entry as 0.1.0 wrote it is read', async (t) => {
   const { backend } = await openFiles(t, { dir })
   t.equal(await textAt(backend, 'key'), 'value')
   await backend.set('key', entry('value'))
-  t.equal(readFileSync(pathIn(dir, 'key')).toString('base64'), fixture, 'and is written in the same way')
+  t.equal(readFileSync(pathIn(dir, 'key')).toString('base64'), fixture, 'a set writes the same bytes')
 })
 
-t.test('a folder, a FIFO, a socket, a device or a link in the place of an entry is a miss at once, and is replaced by the next set',
+t.test('file: a folder, a FIFO, a socket, a device or a link in the place of an entry is a miss at once, and the next set replaces it',
   async (t) => {
     const { dir, path, backend } = await stored(t)
     const victim = join(newFolder(t), 'victim')
@@ -122,7 +122,7 @@ t.test('a folder, a FIFO, a socket, a device or a link in the place of an entry 
     const places: Record<string, () => unknown> = {
       'a folder': () => mkdirSync(join(path, 'full'), { recursive: true }),
       'a FIFO': () => execFileSync('mkfifo', [path]),
-      // The path of a socket may not be longer than some 100 characters.
+      // The path of a socket is limited to about 100 characters.
       'a socket': () => new Promise<void>((resolve) =>
         server.listen(relative('.', path).length < 100 ? relative('.', path) : join('/tmp', `s${process.pid}`), () => resolve())),
       'a link': () => symlinkSync(victim, path),
@@ -144,7 +144,7 @@ t.test('a folder, a FIFO, a socket, a device or a link in the place of an entry 
     t.equal(readFileSync(victim, 'utf8'), 'untouched')
   })
 
-t.test('the cleanup, a delete and a clear remove what is no entry, and nothing that a link leads to', async (t) => {
+t.test('file: the cleanup, a delete and a clear remove what is not an entry, and follow no link', async (t) => {
   const dir = join(t.testdir({ victims: { file: 'untouched' } }), 'cache')
   const victims = join(t.testdirName, 'victims')
   const { backend, cleanup } = await openFiles(t, { dir })
@@ -163,7 +163,7 @@ t.test('the cleanup, a delete and a clear remove what is no entry, and nothing t
   t.equal(readFileSync(join(victims, 'file'), 'utf8'), 'untouched')
 })
 
-t.test('a folder that is a link or no folder is refused, also when it comes later', async (t) => {
+t.test('file: a path that is a link or not a folder is refused, also when it becomes one later', async (t) => {
   const parent = t.testdir({ foreign: { file: 'untouched' }, file: '', fine: {} })
   symlinkSync(join(parent, 'foreign'), join(parent, 'link'))
   chmodSync(join(parent, 'fine'), 0o755)
@@ -180,10 +180,10 @@ t.test('a folder that is a link or no folder is refused, also when it comes late
   t.equal(await backend.get(KEY), undefined)
   rmSync(join(parent, 'fine'))
   await backend.set(KEY, entry(VALUE))
-  t.equal(await textAt(backend, KEY), VALUE, 'and used again when it is gone')
+  t.equal(await textAt(backend, KEY), VALUE, 'the folder is used again once the link is gone')
 })
 
-t.test('a shard that is a link is replaced', async (t) => {
+t.test('file: a shard that is a link is replaced', async (t) => {
   const dir = join(t.testdir({ victims: {} }), 'cache')
   await (await openFiles(t, { dir })).backend.close()
   symlinkSync(join(t.testdirName, 'victims'), dirname(pathIn(dir, KEY)))
@@ -194,7 +194,7 @@ t.test('a shard that is a link is replaced', async (t) => {
 })
 
 for (const mask of [0, 0o077, 0o777]) {
-  t.test(`folders and files are their owner's alone under umask ${mask.toString(8)}`, async (t) => {
+  t.test(`file: folders and files are accessible to their owner only under umask ${mask.toString(8)}`, async (t) => {
     const dir = join(newFolder(t), 'cache')
     const before = process.umask(mask)
     t.teardown(() => { process.umask(before) })
@@ -206,7 +206,7 @@ for (const mask of [0, 0o077, 0o777]) {
   })
 }
 
-t.test('the cleanup leaves what is being written, and removes what was begun long ago or in a time to come', async (t) => {
+t.test('file: the cleanup leaves temporary files in use, and removes those from long ago or from the future', async (t) => {
   const dir = join(newFolder(t), 'cache')
   const clock = testClock()
   const { backend, cleanup } = await openFiles(t, { dir }, clock)

@@ -1,4 +1,4 @@
-// The file backend on a disk that is full, read-only, without rights or failing: reads go on, sets are refused, and all comes back.
+// The file backend on a disk that is full, read-only, inaccessible or failing: reads continue, sets are refused, and all recovers.
 import { execFileSync } from 'node:child_process'
 import { chmodSync, chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -26,7 +26,7 @@ function runs (command: string, ...args: string[]): boolean {
   }
 }
 
-/** Why a test that needs this can't run here; false when it can. Said in the output, so that nobody takes it for passed. */
+/** Why a test can't run here; false if it can. The reason is printed, so that nobody mistakes a skipped test for a passed one. */
 const needs = {
   mount: process.getuid?.() === 0 && runs('unshare', '--mount', 'mount', '-t', 'tmpfs', 'none', '/mnt')
     ? false
@@ -34,14 +34,14 @@ const needs = {
   shell: process.platform === 'win32' ? 'SKIPPED: needs a shell with ulimit' : false as const
 }
 
-/** A folder in which may be mounted: tap's own are removed before the teardowns run. */
+/** A folder that may be a mount point. tap's own folders are removed before the teardowns run. */
 function folderFor (t: Test): string {
   const path = mkdtempSync(join(tmpdir(), 'file-disk-'))
   t.teardown(() => { rmSync(path, { recursive: true }) })
   return path
 }
 
-/** A small disk of its own for a test. */
+/** Mounts a small disk for one test. */
 function disk (t: Test, options: string): string {
   const path = folderFor(t)
   execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'none', path])
@@ -58,10 +58,10 @@ function fillUntil (code: string, fill: (at: number) => void): void {
       throw error
     }
   }
-  throw new Error('it does not become full')
+  throw new Error('the disk does not become full')
 }
 
-t.test('on a full disk a set is refused, reads go on, nothing is left over, and writes come back with the room', { skip: needs.mount },
+t.test('file: on a full disk a set is refused, reads continue, no file is left behind, and writes resume with room', { skip: needs.mount },
   async (t) => {
     const path = disk(t, 'size=256k')
     const dir = join(path, 'cache')
@@ -88,7 +88,7 @@ t.test('on a full disk a set is refused, reads go on, nothing is left over, and 
     t.equal((await backend.stats()).damagedFiles, 0)
   })
 
-t.test('on a disk without inodes a set is refused, reads go on, and writes come back', { skip: needs.mount }, async (t) => {
+t.test('file: on a disk without inodes a set is refused, reads continue, and writes resume', { skip: needs.mount }, async (t) => {
   const path = disk(t, 'size=4m,nr_inodes=64')
   const dir = join(path, 'cache')
   const { backend } = await openFiles(t, { dir })
@@ -104,7 +104,7 @@ t.test('on a disk without inodes a set is refused, reads go on, and writes come 
   t.equal(await textAt(backend, 'key'), 'new')
 })
 
-t.test('file: on a disk that the cache itself has filled new entries are stored, older ones give way, and that is logged once',
+t.test('file: on a disk that the cache itself filled, new entries are stored and older ones are evicted, and that is logged once',
   { skip: needs.mount }, async (t) => {
     const dir = join(disk(t, 'size=8m'), 'cache')
     const warnings: string[] = []
@@ -126,7 +126,7 @@ t.test('file: on a disk that the cache itself has filled new entries are stored,
     t.equal((await backend.stats()).entries, 0)
   })
 
-t.test('on a disk that became read-only reads go on, changes are refused, and both come back', { skip: needs.mount }, async (t) => {
+t.test('file: on a disk that became read-only reads continue, changes are refused, and both recover', { skip: needs.mount }, async (t) => {
   const path = disk(t, 'size=1m')
   const dir = join(path, 'cache')
   const { backend, cleanup } = await openFiles(t, { dir })
@@ -144,7 +144,7 @@ t.test('on a disk that became read-only reads go on, changes are refused, and bo
   t.equal(await textAt(backend, 'key'), 'new')
 })
 
-/** A folder of another user's with an entry, and a child process as that user. */
+/** A folder of another user's with an entry, and a child process of that user. */
 async function changedByNobody (t: Test, change: (path: string, dir: string) => void): Promise<{ stdout: string, stderr: string }> {
   const dir = join(mkdtempSync(join(tmpdir(), 'file-nobody-')), 'cache')
   t.teardown(() => rmSync(dirname(dir), { recursive: true, force: true }))
@@ -157,17 +157,17 @@ async function changedByNobody (t: Test, change: (path: string, dir: string) => 
   return await runChild(CHILD, { args: [dir, 'try all'], under: asNobody })
 }
 
-t.test('a process without rights on an entry misses it, and replaces it', { skip: needsSetpriv }, async (t) => {
+t.test('file: an entry that the process may not read is a miss, and is replaced', { skip: needsSetpriv }, async (t) => {
   const { stdout, stderr } = await changedByNobody(t, (path) => chmodSync(path, 0))
   t.same(JSON.parse(stdout || JSON.stringify(stderr)), { kept: 'nothing', set: 'nothing', then: 'newer', remove: 'nothing' })
 })
 
-t.test('a process that may not write a shard reads on, and its changes are refused', { skip: needsSetpriv }, async (t) => {
+t.test('file: a process that may not write to a shard still reads it, and its changes are refused', { skip: needsSetpriv }, async (t) => {
   const { stdout, stderr } = await changedByNobody(t, (path) => chmodSync(dirname(path), 0o500))
   t.same(JSON.parse(stdout || JSON.stringify(stderr)), { kept: 'old', set: 'EACCES', then: 'old', remove: 'EACCES' })
 })
 
-t.test("a folder without rights, or another user's, is refused when opened", { skip: needsSetpriv }, async (t) => {
+t.test("file: a folder that is not writable, or is another user's, is refused when opened", { skip: needsSetpriv }, async (t) => {
   const changes = [(dir: string) => chmodSync(dir, 0o500), (dir: string) => chownSync(dir, 0, 0)]
   await Promise.all(changes.map(async (change) => {
     const { stdout, stderr } = await changedByNobody(t, (_path, dir) => {
@@ -179,7 +179,7 @@ t.test("a folder without rights, or another user's, is refused when opened", { s
   }))
 })
 
-t.test('a process without file handles refuses a set and a get, and goes on when it has some', { skip: needs.shell }, async (t) => {
+t.test('file: without free file handles a set and a get are refused, and both work again later', { skip: needs.shell }, async (t) => {
   const dir = join(newFolder(t), 'cache')
   const { stdout, stderr } = await runChild(CHILD, {
     args: [dir, 'run out of files'], under: ['sh', '-c', 'ulimit -n 100; exec "$@"', 'sh']
@@ -196,7 +196,7 @@ const INJECTED: ReadonlyArray<readonly [what: string, inject: string, code: stri
   ['the fsync of its folder', 'fsync:error=EIO:when=4', 'EIO', 'fsync', 'nothing']
 ]
 
-t.test('when a call to the disk fails in a set it is refused, nothing newer is read, nothing is left over, and the next set is kept',
+t.test('file: a set during which a disk call fails is refused and leaves no file behind, and the next set is stored',
   { skip: needsStrace }, async (t) => {
     const folder = newFolder(t)
     await Promise.all(INJECTED.map(async ([what, inject, code, name, then], at) => {
@@ -209,7 +209,7 @@ t.test('when a call to the disk fails in a set it is refused, nothing newer is r
     }))
   })
 
-t.test('file: when one shard can\'t be swept the others are, and the cleanup says what stood in its way', { skip: needs.mount },
+t.test('file: if one shard can\'t be swept the others still are, and the cleanup reports why', { skip: needs.mount },
   async (t) => {
     const clock = testClock()
     const dir = folderFor(t)

@@ -1,9 +1,9 @@
-// Which entries of the file backend are to go first, of more than are remembered.
+// Which entries the file backend evicts first, when there are more candidates than it remembers.
 import t from 'tap'
 import fc from 'fast-check'
 import { EvictionCandidates } from '../../backends/file/eviction-candidates.js'
 
-t.test('file: of however many that are added, those that were used longest ago are kept, in order', async () => {
+t.test('file: of any number of candidates, the least recently used are kept, in order', async () => {
   const times = fc.array(fc.integer({ min: 0, max: 3_000 }), { maxLength: 4_000, size: 'max' })
   fc.assert(fc.property(times, fc.integer({ min: 1, max: 2_000 }), (times, most) => {
     const least = new EvictionCandidates<{ usedAt: number }>(most)

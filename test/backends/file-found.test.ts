@@ -1,4 +1,4 @@
-// The file backend's entries when they are found: whose they are and who else could change them decides whether they are believed.
+// Entries that the file backend finds: their owner and their mode decide whether they are trusted.
 import { chmodSync, chownSync, existsSync, lstatSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -17,7 +17,7 @@ const LARGE = 'v'.repeat(100_000)
 
 interface Found extends OpenedFiles { path: string, dir: string, warnings: object[] }
 
-/** A backend on a folder in which another one left an entry; what it warns of. */
+/** Opens a backend on a folder in which another one left an entry, and collects its warnings. */
 async function found (t: Test, change: (path: string) => void, value = 'old'): Promise<Found> {
   const dir = join(newFolder(t), 'cache')
   const before = await openFiles(t, { dir })
@@ -32,18 +32,18 @@ async function found (t: Test, change: (path: string) => void, value = 'old'): P
 
 const modeOf = (path: string): string => (lstatSync(path).mode & 0o777).toString(8)
 
-/** What may come upon an entry, and what it makes of one that is believed and of one that is not. */
-const LOOKS: Readonly<Record<string, readonly [look: (opened: OpenedFiles) => unknown, believed: unknown, not: unknown]>> = {
+/** The calls that may find an entry, and their results if it is trusted and if it is not. */
+const LOOKS: Readonly<Record<string, readonly [look: (opened: OpenedFiles) => unknown, trusted: unknown, not: unknown]>> = {
   get: [async ({ backend }) => await textAt(backend, KEY), 'old', undefined],
   has: [({ backend }) => backend.has(KEY), true, false],
   keys: [async ({ backend }) => await backend.keys(), [KEY], []]
 }
 
-for (const [name, [look, believed, not]] of Object.entries(LOOKS)) {
+for (const [name, [look, trusted, not]] of Object.entries(LOOKS)) {
   for (const mode of [0o640, 0o660, 0o620, 0o604, 0o644]) {
-    t.test(`file: an entry with the mode ${mode.toString(8)} is made its owner's alone again and used, by ${name}`, async (t) => {
+    t.test(`file: an entry with the mode ${mode.toString(8)} is made private to its owner again and used, by ${name}`, async (t) => {
       const opened = await found(t, (path) => chmodSync(path, mode))
-      t.same(await look(opened), believed)
+      t.same(await look(opened), trusted)
       t.equal(modeOf(opened.path), '600')
       t.equal(await textAt(opened.backend, KEY), 'old')
       t.same(opened.warnings, [])
@@ -51,7 +51,7 @@ for (const [name, [look, believed, not]] of Object.entries(LOOKS)) {
   }
 
   for (const mode of [0o602, 0o606, 0o666, 0o777]) {
-    t.test(`file: an entry with the mode ${mode.toString(8)}, which everybody could write, is not believed, by ${name}`, async (t) => {
+    t.test(`file: an entry with the mode ${mode.toString(8)}, which is writable by everybody, is not trusted, by ${name}`, async (t) => {
       const opened = await found(t, (path) => chmodSync(path, mode))
       t.same(await look(opened), not)
       t.equal(await textAt(opened.backend, KEY), undefined)
@@ -63,7 +63,7 @@ for (const [name, [look, believed, not]] of Object.entries(LOOKS)) {
     })
   }
 
-  t.test(`file: an entry of another user's is not believed, by ${name}, and goes`, { skip: needsRoot }, async (t) => {
+  t.test(`file: an entry that belongs to another user is not trusted, by ${name}, and is deleted`, { skip: needsRoot }, async (t) => {
     const opened = await found(t, (path) => chownSync(path, NOBODY, NOBODY))
     t.same(await look(opened), not)
     t.equal(await textAt(opened.backend, KEY), undefined)
@@ -74,23 +74,23 @@ for (const [name, [look, believed, not]] of Object.entries(LOOKS)) {
   })
 }
 
-t.test('file: a large entry is not believed either', async (t) => {
+t.test('file: a large entry with an unsafe mode is not trusted either', async (t) => {
   const { backend, warnings } = await found(t, (path) => chmodSync(path, 0o666), LARGE)
   t.equal(await backend.get(KEY), undefined)
   t.equal(warnings.length, 1)
 })
 
-t.test('file: an entry that comes to be everybody\'s while it is held in memory is not answered any more', async (t) => {
+t.test('file: an entry in the read cache that becomes writable by everybody is no longer returned', async (t) => {
   const { backend, path } = await found(t, () => {})
   t.equal(await textAt(backend, KEY), 'old')
-  // As long as a file counts as changed just now, so that it is held from here on.
+  // The file must be old enough to be held in the read cache from here on.
   await new Promise((resolve) => setTimeout(resolve, 2_100))
   for (let times = 0; times < 2; times++) t.equal(await textAt(backend, KEY), 'old')
   chmodSync(path, 0o666)
   t.equal(await textAt(backend, KEY), undefined)
 })
 
-t.test('file: the cleanup removes another user\'s entry and what everybody could write, and warns once', { skip: needsRoot }, async (t) => {
+t.test('file: the cleanup removes other users\' entries and entries with unsafe modes, and warns once', { skip: needsRoot }, async (t) => {
   const { backend, cleanup, dir, warnings } = await found(t, (path) => chmodSync(path, 0o666))
   for (const key of ['spoilt', 'foreign', 'opened', 'private']) await backend.set(key, entry(key))
   chmodSync(pathIn(dir, 'spoilt'), 0o602)
@@ -102,7 +102,7 @@ t.test('file: the cleanup removes another user\'s entry and what everybody could
   t.equal(warnings.length, 1)
 })
 
-t.test('file: an ordinary user\'s process replaces root\'s entry and its own spoilt one', { skip: needsSetpriv }, async (t) => {
+t.test('file: an ordinary user\'s process replaces root\'s entry and its own unsafe entry', { skip: needsSetpriv }, async (t) => {
   const cases: ReadonlyArray<readonly [mode: number, owner: number, kept: string, warnings: number]> = [
     [0o644, 0, 'nothing', 0],
     [0o666, 0, 'nothing', 0],

@@ -1,4 +1,4 @@
-// The file backend's changes and its end: the order of changes, clear, a folder that is removed, close.
+// The file backend over its lifetime: the order of changes, clear, a folder that is removed, close.
 import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -9,7 +9,7 @@ import { newFolder } from '../support/folder.js'
 
 const CHILD = 'support/children/file.js'
 
-t.test('changes of one key take effect in the order of the calls, awaited or not', async (t) => {
+t.test('file: changes of one key take effect in the order of the calls, awaited or not', async (t) => {
   const dir = join(newFolder(t), 'cache')
   const { backend } = await openFiles(t, { dir })
   for (let round = 0; round < 50; round++) {
@@ -18,7 +18,7 @@ t.test('changes of one key take effect in the order of the calls, awaited or not
       done.push(backend.set('key', entry(`${round}-${at}`)), backend.delete('key'))
       if (round % 3 === at % 3) await backend.set('other', entry('value'))
     }
-    t.equal(await textAt(backend, 'key'), undefined, 'what was called last is what is read')
+    t.equal(await textAt(backend, 'key'), undefined, 'the last call decides what is read')
     if (round % 2 === 0) done.push(backend.set('key', entry(`${round}`)))
     await Promise.all(done)
     t.equal(existsSync(pathIn(dir, 'key')), round % 2 === 0)
@@ -27,7 +27,7 @@ t.test('changes of one key take effect in the order of the calls, awaited or not
   t.same(asideIn(dir), [])
 })
 
-t.test('a clear forgets what was put before it, by keys and not by names, and leaves what is put after it', async (t) => {
+t.test('file: a clear deletes entries set before it, by keys and not by file names, and leaves entries set after it', async (t) => {
   const dir = join(newFolder(t), 'cache')
   const { backend } = await openFiles(t, { dir })
   await Promise.all(Array.from({ length: 500 }, (_, at) => backend.set(`a${at}`, entry('value'))))
@@ -45,7 +45,7 @@ t.test('a clear forgets what was put before it, by keys and not by names, and le
   t.same(await backend.keys(), ['c'])
 })
 
-t.test('a clear and a delete reach what another process holds', async (t) => {
+t.test('file: a clear and a delete also remove what another process has read', async (t) => {
   const dir = join(newFolder(t), 'cache')
   const one = (await openFiles(t, { dir })).backend
   const other = (await openFiles(t, { dir })).backend
@@ -69,7 +69,7 @@ t.test('file: the bytes that wait for the disk are bounded', async (t) => {
   t.equal(await failureOf(() => backend.set('again', entry('value'))), undefined)
 })
 
-t.test('close may be called twice, lets what was called settle, and every later call is an error that says so', async (t) => {
+t.test('file: close may be called twice, lets pending calls settle, and makes every later call fail with CACHE_ERR_CLOSED', async (t) => {
   const dir = join(newFolder(t), 'cache')
   const { backend, cleanup } = await openFiles(t, { dir })
   await Promise.all(Array.from({ length: 500 }, (_, at) => backend.set(`key-${at}`, entry('value'))))
@@ -90,13 +90,13 @@ t.test('close may be called twice, lets what was called settle, and every later 
   t.equal(await textAt((await openFiles(t, { dir })).backend, 'last'), 'value')
 })
 
-t.test('a process that closes its cache ends by itself, and leaves no file open', async (t) => {
+t.test('file: a process that closes its cache ends by itself, and leaves no file open', async (t) => {
   const { exitCode, stdout } = await runChild(CHILD, { args: [join(newFolder(t), 'cache'), 'set and close'], timeoutMs: 20_000 })
   t.equal(exitCode, 0)
   t.match(JSON.parse(stdout), { resources: [], left: 0 })
 })
 
-t.test('a process that never closes its cache ends by itself, and what it set is kept', async (t) => {
+t.test('file: a process that never closes its cache ends by itself, and its sets are stored', async (t) => {
   const dir = join(newFolder(t), 'cache')
   const { exitCode } = await runChild(CHILD, { args: [dir, 'set and leave'], timeoutMs: 20_000 })
   t.equal(exitCode, 0)
@@ -104,7 +104,7 @@ t.test('a process that never closes its cache ends by itself, and what it set is
   t.equal(backend.has('key'), true)
 })
 
-t.test('a folder that is removed while it is used is a miss, and comes back with the next set', async (t) => {
+t.test('file: a folder that is removed while in use is a miss, and is created again by the next set', async (t) => {
   const parent = newFolder(t)
   const dir = join(parent, 'a', 'cache')
   const { backend, cleanup } = await openFiles(t, { dir })

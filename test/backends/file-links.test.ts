@@ -1,4 +1,4 @@
-// The file backend where an entry is one more name of somebody else's file: whatever is done with it, that file stays as it is.
+// The file backend where an entry is a hard link to somebody else's file: no call changes that file.
 import { chmodSync, linkSync, lstatSync, mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -11,16 +11,16 @@ import { newFolder } from '../support/folder.js'
 const KEY = 'GET /products/1'
 const VALUE = 'the value'
 
-// In seconds, with a fraction that no entry of ours has.
+// In seconds, with a fraction that none of our entries has.
 const LONG_AGO = 1_000_000_000.123456
 const FAR_AHEAD = 2_900_000_000.123456
 
-/** What the victim is: its bytes, and its time of change, which is taken for the instant at which an entry ends. */
+/** The victim's bytes and its mtime, which the backend takes for the entry's expiry. */
 const VICTIMS: Readonly<Record<string, (bytes: Buffer) => readonly [bytes: Buffer, changedAt: number]>> = {
   'a text': () => [Buffer.from('untouched'.repeat(50)), LONG_AGO],
-  'a text from a time to come': () => [Buffer.from('untouched'.repeat(50)), FAR_AHEAD],
+  'a text with an mtime in the future': () => [Buffer.from('untouched'.repeat(50)), FAR_AHEAD],
   'an entry': (bytes) => [bytes, FAR_AHEAD],
-  'an entry whose time seems to be over': (bytes) => [bytes, LONG_AGO],
+  'an entry that seems to have expired': (bytes) => [bytes, LONG_AGO],
   'a large file': () => [Buffer.alloc(200_000, 'untouched'), FAR_AHEAD]
 }
 
@@ -37,7 +37,7 @@ const ACTS: Readonly<Record<string, (linked: Linked) => unknown>> = {
   },
   'a set': async ({ backend }) => { await backend.set(KEY, entry('new')) },
   'a large set': async ({ backend }) => { await backend.set(KEY, { value: Buffer.alloc(100_000, 'new'), expiresAt: Infinity }) },
-  'a set that is over': async ({ backend }) => { await backend.set(KEY, entry('new', 1)) },
+  'a set of an expired entry': async ({ backend }) => { await backend.set(KEY, entry('new', 1)) },
   'a delete': async ({ backend }) => { await backend.delete(KEY) },
   'a clear': async ({ backend }) => { await backend.clear() },
   'a clear by prefix': async ({ backend }) => { await backend.clear('GET ') },
@@ -48,13 +48,13 @@ const ACTS: Readonly<Record<string, (linked: Linked) => unknown>> = {
   }
 }
 
-/** All that is known of a file from the outside, but for how many names it has. */
+/** All metadata of a file except for its number of links. */
 function known (path: string): object {
   const { dev, ino, mode, uid, gid, size, mtimeNs, atimeNs } = lstatSync(path, { bigint: true })
   return { dev, ino, mode, uid, gid, size, mtimeNs, atimeNs }
 }
 
-/** A folder with an entry, whose file is exchanged for another name of the victim's. */
+/** A folder with an entry whose file is replaced by a hard link to the victim. */
 async function linked (
   t: Test, victim: typeof VICTIMS[string], options: Partial<FileOptions>
 ): Promise<Linked & { path: string, bytes: Buffer }> {
@@ -74,7 +74,7 @@ async function linked (
 }
 
 for (const [act, run] of Object.entries(ACTS)) {
-  t.test(`${act} leaves a file alone that has an entry's name as one more of its own`, async (t) => {
+  t.test(`file: ${act} does not change a file that is hard-linked under an entry's name`, async (t) => {
     for (const [name, victim] of Object.entries(VICTIMS)) {
       await t.test(name, async (t) => {
         const opened = await linked(t, victim, act === 'an eviction' ? { maxBytes: 500_000 } : {})
@@ -87,12 +87,12 @@ for (const [act, run] of Object.entries(ACTS)) {
   })
 }
 
-t.test('another name of a file that is no entry is a miss and goes; what is set in its place is a file of its own', async (t) => {
+t.test('file: a hard link to a file that is not an entry is a miss and is removed; the next set creates a new file', async (t) => {
   for (const [name, victim] of Object.entries(VICTIMS)) {
     await t.test(name, async (t) => {
       const { backend, dir, path } = await linked(t, victim, {})
       const isEntry = name.startsWith('an entry')
-      t.equal(await textAt(backend, KEY), isEntry ? VALUE : undefined, 'whose bytes they are is not told by their names')
+      t.equal(await textAt(backend, KEY), isEntry ? VALUE : undefined, 'a link does not tell who wrote the bytes')
       t.equal(lstatSync(path).nlink, isEntry ? 2 : 1)
       await backend.set(KEY, entry('new'))
       t.equal(await textAt(backend, KEY), 'new')

@@ -1,5 +1,5 @@
-// The file backend with very many files: it looks at all of them in short steps, without reading what is in them.
-// MANY_FILES=200000 makes as many, in minutes; 20 000 take some ten seconds, and a slow disk six times as long.
+// The file backend with very many files: it scans them in short steps, without reading their contents.
+// MANY_FILES=200000 makes as many, in minutes. 20 000 take about ten seconds, and six times as long on a slow disk.
 import { join } from 'node:path'
 import t from 'tap'
 import { testClock } from '../support/clock.js'
@@ -16,7 +16,7 @@ const GROWTH_BYTES = 64 * 1024 * 1024
 
 t.setTimeout(900_000)
 
-t.test(`with ${FILES} files the loop is never kept, memory stays bounded, and what is expired goes`, { timeout: 900_000 }, async (t) => {
+t.test(`file: with ${FILES} files the loop is not blocked, memory is bounded, and expired entries go`, { timeout: 900_000 }, async (t) => {
   const clock = testClock()
   const dir = join(newFolder(t), 'cache')
   const { backend, cleanup } = await openFiles(t, { dir, maxBytes: 2 ** 40 }, clock)
@@ -30,11 +30,11 @@ t.test(`with ${FILES} files the loop is never kept, memory stays bounded, and wh
   const beganAt = performance.now()
   const ended = watchLoop()
   await cleanup()
-  t.comment(`${FILES} files were looked at in ${Math.round(performance.now() - beganAt)} ms`)
+  t.comment(`${FILES} files were scanned in ${Math.round(performance.now() - beganAt)} ms`)
   t.match(await backend.stats(), { entries: FILES * 0.9, expiredEntries: 0, damagedFiles: 0 })
   t.equal((await backend.keys('key-12*9')).length, alike)
   const { longestWorkMs } = await ended()
-  t.ok(longestWorkMs < LONGEST_WORK_MS, `the loop was kept for ${longestWorkMs.toFixed(1)} ms at most`)
+  t.ok(longestWorkMs < LONGEST_WORK_MS, `the event loop was blocked for ${longestWorkMs.toFixed(1)} ms at most`)
   t.ok(process.memoryUsage().rss - before < GROWTH_BYTES)
   t.equal(filesIn(dir).length, FILES * 0.9)
 })

@@ -1,4 +1,4 @@
-// The file backend while more is written than its disk takes: what is deleted goes first, whatever becomes of the writes.
+// The file backend while more is written than its disk can take: deletes go first, whatever happens to the sets.
 import { join } from 'node:path'
 import t from 'tap'
 import { FileWriteQueue, type FileWrite } from '../../backends/file/write-queue.js'
@@ -18,7 +18,7 @@ const set = (name: string, bytes = 1): FileWrite => ({
 })
 const remove = (name: string): FileWrite => ({ ...set(name), entry: undefined })
 
-/** Writes that stop at a barrier; which were begun, in order; those of a name that is in `failing` fail. */
+/** A write queue that stops at a barrier. `begun` lists the writes that began, in order. Sets whose name is in `failing` fail. */
 function writesSetUp () {
   const barrier = new Barrier()
   const failing = new Set<string>()
@@ -31,7 +31,7 @@ function writesSetUp () {
   return { writes, barrier, failing, begun }
 }
 
-t.test('file: deletes go before sets that wait, and don\'t wait for those that are under way', async (t) => {
+t.test('file: deletes go before waiting sets, and don\'t wait for sets under way', async (t) => {
   const { writes, barrier, begun } = writesSetUp()
   const sets = Array.from({ length: 20 }, (_, at) => writes.put(set(`${at}`)))
   const deletes = ['a', 'b'].map((name) => writes.put(remove(name)))
@@ -41,7 +41,7 @@ t.test('file: deletes go before sets that wait, and don\'t wait for those that a
   t.equal(begun.length, 22)
 })
 
-t.test('file: a delete behind its own key\'s set is the next one of that key, before other sets', async (t) => {
+t.test('file: a delete behind a set of its own key is the next write of that key, before other sets', async (t) => {
   const { writes, barrier, begun } = writesSetUp()
   const sets = Array.from({ length: 20 }, (_, at) => writes.put(set(`${at}`)))
   const gone = writes.put(remove('0'))
@@ -53,7 +53,7 @@ t.test('file: a delete behind its own key\'s set is the next one of that key, be
   await Promise.all([gone, ...sets])
 })
 
-t.test('file: a set that fails does not take the delete before it with it', async (t) => {
+t.test('file: a set that fails does not cancel the delete before it', async (t) => {
   const { writes, barrier, failing, begun } = writesSetUp()
   failing.add('key')
   const first = failureOf(() => writes.put(set('key')))
@@ -63,13 +63,13 @@ t.test('file: a set that fails does not take the delete before it with it', asyn
   t.ok(writes.find('key')?.entry, 'the last change is what is read')
   barrier.open()
   t.match(await first, { message: 'no room' })
-  t.equal(await replaced, undefined, 'the delete stands for it')
+  t.equal(await replaced, undefined, 'the delete takes the place of the set')
   t.equal(await gone, undefined)
   t.match(await last, { message: 'no room' })
   t.same(begun, ['set key', 'delete key', 'set key'])
 })
 
-t.test('file: a delete is not refused where so much waits that sets are', async (t) => {
+t.test('file: a delete is not refused although enough bytes wait that sets are', async (t) => {
   const { writes, barrier } = writesSetUp()
   const sets = Array.from({ length: 7 }, (_, at) => failureOf(() => writes.put(set(`${at}`, 10_000_000))))
   const gone = failureOf(() => writes.put(remove('key')))
@@ -79,7 +79,7 @@ t.test('file: a delete is not refused where so much waits that sets are', async 
 })
 
 t.test(
-  'file: beside ten clients that fill it, on a disk whose renames take 50 ms, nothing that is invalidated, deleted or cleared is refused',
+  'file: while ten clients fill the cache on a disk whose renames take 50 ms, no invalidation, delete or clear is refused',
   { skip: needsStrace }, async (t) => {
     const renames = 'rename,renameat,renameat2'
     const args = [join(newFolder(t), 'cache'), '1500', String(sized(4))]

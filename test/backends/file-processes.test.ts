@@ -1,4 +1,4 @@
-// The file backend among processes: killed while they write, writing beside one another.
+// The file backend in several processes: killed while they write, and writing at the same time.
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -13,7 +13,7 @@ import { asideIn, openFiles } from '../support/files.js'
 import { newFolder } from '../support/folder.js'
 import { isFull } from '../support/size.js'
 
-// Many processes have to start, on a machine that may be busy.
+// Many processes have to start, and the machine may be busy.
 t.setTimeout(300_000)
 
 const CHILD = 'support/children/file.js'
@@ -22,7 +22,7 @@ const KEYS = 4
 const KILLS = isFull ? 50 : 10
 
 /**
- * Waits until a process that writes has acknowledged so many rounds, and kills it at some moment of the next. Returns the last round that
+ * Waits until a writing process has acknowledged `rounds` rounds, and kills it at some moment of the next. Returns the last round that
  * it acknowledged.
  */
 async function killed (child: ChildProcess, rounds: number): Promise<number> {
@@ -32,14 +32,14 @@ async function killed (child: ChildProcess, rounds: number): Promise<number> {
   await wait(20 + Math.random() * 60)
   child.kill('SIGKILL')
   await once(child, 'close')
-  // What stands behind the last line break was cut off.
+  // The text after the last line break was cut off.
   return Number(said.split('\n').at(-2) ?? -1)
 }
 
-/** What a round fills its large values with. */
+/** The byte that fills the large values of a round. */
 const letterOf = (round: number): number => 97 + round % 26
 
-/** What the large values are filled with; -1 where one is torn, undefined where it is not there, as in the middle of being replaced. */
+/** The byte that fills each large value: -1 if it is torn, undefined if it is missing, as it is in the middle of being replaced. */
 async function lettersOf (backend: CacheBackend): Promise<Array<number | undefined>> {
   return await Promise.all(Array.from({ length: KEYS }, async (_, key) => {
     const value = (await backend.get(`large-${key}`))?.value
@@ -48,7 +48,7 @@ async function lettersOf (backend: CacheBackend): Promise<Array<number | undefin
   }))
 }
 
-t.test(`after ${KILLS} kills with SIGKILL nothing is torn, nothing acknowledged is lost, and what was begun is removed`, async (t) => {
+t.test(`file: after ${KILLS} kills with SIGKILL nothing is torn or lost, and temporary files are removed`, async (t) => {
   const dir = join(mkdtempSync(join(tmpdir(), 'file-kills-')), 'cache')
   t.teardown(() => { rmSync(dirname(dir), { recursive: true }) })
   const wrong: string[] = []
@@ -56,7 +56,7 @@ t.test(`after ${KILLS} kills with SIGKILL nothing is torn, nothing acknowledged 
   let held: Array<number | undefined> = []
   for (let kill = 0; kill < KILLS; kill++) {
     const name = `a${kill}`
-    // The large values of a round are whole when the next one is acknowledged.
+    // The large values of a round are complete when the next round is acknowledged.
     const last = await killed(startBare(CHILD, dir, 'write until killed', name), 1 + kill % 2)
     const begun = asideIn(dir).length
     counts.begun += begun
@@ -66,19 +66,19 @@ t.test(`after ${KILLS} kills with SIGKILL nothing is torn, nothing acknowledged 
     }
     const before = held
     held = await lettersOf(backend)
-    // What was there, and is not, was just being replaced by what lies aside.
+    // A value that is now missing was being replaced by one of the temporary files.
     const gone = held.filter((letter, key) => letter === undefined && (last > 0 || before[key] !== undefined)).length
     if (gone > begun) wrong.push(`${name}: ${gone} large values are gone, ${begun} were begun`)
     for (const [key, letter] of held.entries()) {
       if (letter === undefined) continue
       counts.large++
-      // The round before the last one was acknowledged as a whole; where it is another process's, it is what that left.
+      // The round before the last one was acknowledged as a whole. If another process wrote it, its values are unchanged.
       if (letter !== letterOf(last) && letter !== (last > 0 ? letterOf(last - 1) : before[key])) {
         wrong.push(`${name}: large-${key} holds ${letter} after round ${last}`)
       }
     }
     await cleanup()
-    if (asideIn(dir).length > 0) wrong.push(`${name}: what was begun is left`)
+    if (asideIn(dir).length > 0) wrong.push(`${name}: a temporary file is left`)
     if ((await backend.stats()).damagedFiles !== 0) wrong.push(`${name}: a file was damaged`)
     await backend.close()
   }
@@ -92,7 +92,7 @@ t.test(`after ${KILLS} kills with SIGKILL nothing is torn, nothing acknowledged 
   t.equal(await textAt(backend, 'large-0'), 'value')
 })
 
-t.test('two processes that write one key and three that read it meet no error, and nobody reads a mixture', async (t) => {
+t.test('file: two processes that write one key and three that read it meet no error, and no read returns a mixture', async (t) => {
   const dir = join(newFolder(t), 'cache')
   const ends = await Promise.all(['a', 'b', 'reader'].map((name) => runChild(CHILD, { args: [dir, 'contend', name] })))
   for (const { exitCode, stdout, stderr } of ends) {

@@ -1,4 +1,4 @@
-// The file backend's folder when it is removed, renamed or replaced under a process that only reads.
+// The file backend's folder when it is removed, renamed or replaced while a process only reads.
 import { renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -20,7 +20,7 @@ const WAYS: Record<string, (dir: string, other: string) => void> = {
 }
 
 for (const [name, change] of Object.entries(WAYS)) {
-  t.test(`file: a process that only reads sees at once that its folder was ${name}, also for what it holds in memory`, async (t) => {
+  t.test(`file: a process that only reads sees at once that its folder was ${name}, also for entries held in memory`, async (t) => {
     const folder = newFolder(t)
     const dir = join(folder, 'cache')
     const other = join(folder, 'other')

@@ -9,7 +9,7 @@ import { filesIn, openFiles, pathIn } from '../support/files.js'
 import { LONGEST_WORK_MS, watchLoop } from '../support/loop.js'
 import { newFolder } from '../support/folder.js'
 
-t.test('an option that is wrong is refused by name', async (t) => {
+t.test('file: an invalid option is refused by name', async (t) => {
   const wrong: ReadonlyArray<readonly [options: object, who: string]> = [
     [{ dir: '' }, 'file.dir'], [{ dir: 1 }, 'file.dir'], [{ maxBytes: 0 }, 'file.maxBytes'], [{ maxBytes: '1' }, 'file.maxBytes'],
     [{ cleanupInterval: 0 }, 'file.cleanupInterval'], [{ fsync: 1 }, 'file.fsync'], [{ path: 'x' }, 'file.path']
@@ -17,7 +17,7 @@ t.test('an option that is wrong is refused by name', async (t) => {
   for (const [options, who] of wrong) t.match(await failureOf(() => openFiles(t, options)), { code: 'CACHE_ERR_OPTION', message: who })
 })
 
-t.test('expiry is known from the outside: the time of change is the instant, and an entry whose time is past is a miss and removed',
+t.test('file: a file\'s mtime is the expiry of its entry, and an entry past it is a miss and is removed',
   async (t) => {
     const dir = join(newFolder(t), 'cache')
     const clock = testClock()
@@ -30,12 +30,12 @@ t.test('expiry is known from the outside: the time of change is the instant, and
     utimesSync(pathIn(dir, 'key'), 1, clock.now() / 1_000)
     t.equal(backend.has('key'), false)
     const { backend: other } = await openFiles(t, { dir }, clock)
-    t.equal(other.get('key'), undefined, 'at once, for whoever has not read it a moment ago')
+    t.equal(other.get('key'), undefined, 'synchronously, in a backend that has not read it just before')
     t.notOk(existsSync(pathIn(dir, 'key')))
     t.equal((await backend.get('for ever'))?.expiresAt, Number.MAX_SAFE_INTEGER)
   })
 
-t.test('the cleanup removes what is expired, in short steps, and only that', async (t) => {
+t.test('file: the cleanup removes expired entries and nothing else, in short steps', async (t) => {
   const dir = join(newFolder(t), 'cache')
   const clock = testClock()
   const { backend, cleanup } = await openFiles(t, { dir }, clock)
@@ -51,7 +51,7 @@ t.test('the cleanup removes what is expired, in short steps, and only that', asy
   t.equal(filesIn(dir).length, 1_000)
 })
 
-t.test('file: a full folder stays within maxBytes: the expired go first, then the least recently used', async (t) => {
+t.test('file: a full folder stays within maxBytes: expired entries go first, then the least recently used', async (t) => {
   const dir = join(newFolder(t), 'cache')
   const clock = testClock()
   const { backend } = await openFiles(t, { dir, maxBytes: 20_000 }, clock)
@@ -60,22 +60,22 @@ t.test('file: a full folder stays within maxBytes: the expired go first, then th
   await backend.set('expires', entry(value, clock.now() + 1_000))
   for (let at = 0; at < 8; at++) await backend.set(`key-${at}`, entry(value))
   await clock.pass(120_000)
-  t.equal(await textAt(backend, 'key-0'), value, 'used anew')
+  t.equal(await textAt(backend, 'key-0'), value, 'used again')
   await backend.set('key-8', entry(value))
   await backend.set('key-9', entry(value))
   await backend.set('key-10', entry(value))
   t.ok(used() <= 20_000, `${used()} bytes`)
   t.same((await backend.keys()).sort(), ['key-0', 'key-10', 'key-3', 'key-4', 'key-5', 'key-6', 'key-7', 'key-8', 'key-9'].sort(),
-    'without the expired, key-1 and key-2')
-  t.equal((await backend.stats()).evictions, 2, 'a tenth is given back at once')
+    'without the expired entry, key-1 and key-2')
+  t.equal((await backend.stats()).evictions, 2, 'a tenth of maxBytes is freed at once')
   for (let at = 0; at < 50; at++) await backend.set('key-10', entry(value))
-  t.equal((await backend.stats()).evictions, 2, 'setting one key again makes nothing grow')
+  t.equal((await backend.stats()).evictions, 2, 'setting one key again does not add to the used bytes')
   await Promise.all(Array.from({ length: 200 }, (_, at) => backend.set(`more-${at}`, entry(value))))
   t.ok(used() <= 20_000, `${used()} bytes`)
-  t.equal(await textAt(backend, 'more-199'), value, 'the last one is there')
+  t.equal(await textAt(backend, 'more-199'), value, 'the last entry is stored')
 })
 
-t.test('file: what another process left is counted from the first write on', async (t) => {
+t.test('file: entries that another process left are counted from the first write on', async (t) => {
   const dir = join(newFolder(t), 'cache')
   const first = await openFiles(t, { dir })
   for (let at = 0; at < 20; at++) await first.backend.set(`key-${at}`, entry('v'.repeat(1_000)))
@@ -86,7 +86,7 @@ t.test('file: what another process left is counted from the first write on', asy
   t.equal(await textAt(second.backend, 'key'), 'value')
 })
 
-t.test('an entry that can never fit is refused, and what was there before is gone', async (t) => {
+t.test('file: an entry that can never fit is refused, and the previous entry of its key is removed', async (t) => {
   const { backend } = await openFiles(t, { dir: join(newFolder(t), 'cache'), maxBytes: 1_000 })
   await backend.set('key', entry('value'))
   t.match(await failureOf(() => backend.set('key', entry('v'.repeat(1_001)))), {
@@ -95,22 +95,22 @@ t.test('an entry that can never fit is refused, and what was there before is gon
   t.equal(await textAt(backend, 'key'), undefined)
 })
 
-t.test('large values come back byte for byte, while the loop turns', async (t) => {
+t.test('file: large values come back byte for byte, and the event loop is not blocked', async (t) => {
   const dir = join(newFolder(t), 'cache')
   const { backend } = await openFiles(t, { dir })
   for (const bytes of [65_535, 65_536, 65_537, 40_000_000]) {
     const value = Buffer.alloc(bytes, 'pattern')
     await backend.set('key', { value, expiresAt: Infinity })
     const found = backend.get('key')
-    if (bytes > 65_536) t.ok(found instanceof Promise, 'later')
+    if (bytes > 65_536) t.ok(found instanceof Promise, 'asynchronously')
     t.ok(value.equals((await found)!.value), `${bytes} bytes`)
   }
   const value = Buffer.from('small')
   await backend.set('key', { value, expiresAt: Infinity })
-  t.notOk(backend.get('key') instanceof Promise, 'at once')
+  t.notOk(backend.get('key') instanceof Promise, 'synchronously')
 })
 
-t.test('two different keys are two files, whatever stands in them', async (t) => {
+t.test('file: two different keys are two files, whatever the keys contain', async (t) => {
   const dir = join(newFolder(t), 'cache')
   const { backend } = await openFiles(t, { dir })
   const units = fc.oneof(fc.constantFrom('\ud800', '\udfff', '\ufffd', '\u00ff', '\0', '/', '..', 'e\u0301', '\u00e9'),
@@ -131,7 +131,7 @@ t.test('two different keys are two files, whatever stands in them', async (t) =>
   t.same((await backend.keys('*')).map((key) => key.length).sort(), [1_000_000, 1_000_001])
 })
 
-t.test('a key never becomes a path', async (t) => {
+t.test('file: a key never becomes a path', async (t) => {
   const parent = t.testdir({ victim: 'untouched' })
   const dir = join(parent, 'cache')
   const { backend } = await openFiles(t, { dir })
@@ -147,7 +147,7 @@ t.test('a key never becomes a path', async (t) => {
   t.match(readFileSync(join(dir, 'CACHEDIR.TAG'), 'utf8'), /^Signature: 8a477f597d28d172789f06886806bc55\n/)
 })
 
-t.test('file: what a version with another format keeps beside it is neither read nor cleared', async (t) => {
+t.test('file: entries of another format version are neither read nor cleared', async (t) => {
   const dir = join(newFolder(t), 'cache')
   const { backend: other } = await openFiles(t, { dir })
   await other.set('key', entry('of the other version'))

@@ -1,4 +1,4 @@
-// An event loop that the application holds up: no failure of a store that answers within its deadline, and no cost to what lies there.
+// An event loop that the application blocks: calls to a store that responds within its deadline don't fail, and return their entries.
 import t, { type Test } from 'tap'
 import { builtIns } from '../../backends/index.js'
 import type { BackendChoice } from '../../registry/names.js'
@@ -13,7 +13,7 @@ import { startServer } from '../support/redis-server.js'
 import { holdUp, startRelay, startSlowService } from '../support/slow.js'
 
 const LATE_MS = 50
-// Far above what a store that answers takes, on a machine that is busy too, and far below how long the loop is held up.
+// Far above the time that a responsive store takes on a busy machine, and far below the time for which the loop is blocked.
 const DEADLINE_MS = 600
 const HELD_UP_MS = 1_500
 const READS = 8
@@ -41,7 +41,7 @@ const ways: Record<string, (t: Test) => Promise<BackendChoice>> = {
 }
 
 for (const [name, wayOf] of Object.entries(ways)) {
-  t.test(`${name}: reads that were asked for before the event loop was held up have their entries, and nothing counts as a failure`,
+  t.test(`${name}: reads that began before the event loop was blocked return their entries, and none counts as a failure`,
     needsFor(name), async (t) => {
       const log = { debug () {}, info () {}, warn (d: object, m: string) { t.comment(m, d) }, error () {} }
       const backend = await builtIns().open(await wayOf(t), { deadlineMs: DEADLINE_MS })
@@ -55,9 +55,9 @@ for (const [name, wayOf] of Object.entries(ways)) {
       t.teardown(() => guard.close(500, 500))
       const keys = Array.from({ length: READS }, (_, at) => `key ${at}`)
       for (const key of keys) await guard.write('set', key, { value: Buffer.alloc(100_000, key), expiresAt: Date.now() + 60_000 })
-      for (const when of ['in the turn in which they were asked for', 'in the turn after that']) {
+      for (const when of ['blocked in the turn of the reads', 'blocked in the next turn']) {
         const reads = Promise.all(keys.map(async (key) => await guard.get(key, guard.deadline())))
-        if (when === 'in the turn after that') await new Promise((resolve) => setTimeout(resolve, 5))
+        if (when === 'blocked in the next turn') await new Promise((resolve) => setTimeout(resolve, 5))
         holdUp(HELD_UP_MS)
         const found = await reads
         t.equal(found.filter((read) => typeof textOf(read) === 'string').length, READS, when)

@@ -1,4 +1,4 @@
-// The HTTP backend through the kit's cases that need levers, on a service that answers nothing, refuses, or answers garbage.
+// The HTTP backend runs the kit's cases that need levers, on a service that does not respond, refuses, or sends garbage.
 import t from 'tap'
 import { conforms } from '../support/conformance.js'
 import { httpSubject } from '../support/hostile.js'
@@ -6,6 +6,6 @@ import { remoteCases } from '../support/levers.js'
 
 t.setTimeout(300_000)
 
-t.test('http survives a service that hangs, refuses, or answers garbage', async (t) => {
+t.test('http survives a service that hangs, refuses, or sends garbage', async (t) => {
   await conforms(t, httpSubject(t), remoteCases)
 })

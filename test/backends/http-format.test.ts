@@ -1,4 +1,4 @@
-// What the HTTP backend says on the wire, byte for byte as version 0.1.0 said it: the service may be older, or newer.
+// The HTTP backend's wire format is that of version 0.1.0, byte for byte, because the service may be older or newer.
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import t, { type Test } from 'tap'
@@ -7,7 +7,7 @@ import { listen, openHttp, serve, stub, TOKEN } from '../support/http.js'
 const VALUE = Buffer.from('a\0\xff value', 'latin1')
 const EXPIRES_AT = 1_999_999_999_999
 
-/** Keys, their digests, and VALUE as it travels for each. */
+/** Keys, their digests, and the body that carries VALUE for each. */
 const ENTRIES = [
   {
     key: 'key',
@@ -23,28 +23,28 @@ const ENTRIES = [
 
 const WRITER = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\/(\d+)$/
 
-/** A server that answers every request with these bytes. */
-async function answering (t: Test, head: string, body: Buffer): Promise<string> {
+/** A server that responds to every request with these bytes. */
+async function responding (t: Test, head: string, body: Buffer): Promise<string> {
   const server = createServer((socket) => {
     socket.on('data', () => socket.write(Buffer.concat([Buffer.from(head.replaceAll('\n', '\r\n'), 'latin1'), body])))
   })
   return `http://127.0.0.1:${await listen(t, server)}`
 }
 
-/** Sends these bytes to a server, and what it answers comes back. */
+/** Sends these bytes to a server, and returns its response. */
 async function exchanged (baseUrl: string, head: string, body: Buffer): Promise<string> {
   const socket = connect(Number(new URL(baseUrl).port), '127.0.0.1')
   socket.end(Buffer.concat([Buffer.from(head.replaceAll('\n', '\r\n'), 'latin1'), body]))
-  let answer = ''
-  socket.setEncoding('latin1').on('data', (chunk: string) => { answer += chunk })
+  let response = ''
+  socket.setEncoding('latin1').on('data', (chunk: string) => { response += chunk })
   await once(socket, 'close')
-  return answer
+  return response
 }
 
-t.test('an entry as the service of 0.1.0 answers it is read', async (t) => {
+t.test('http: an entry sent by the service of 0.1.0 is read', async (t) => {
   for (const { key, body } of ENTRIES) {
     const bytes = Buffer.from(body, 'base64')
-    const baseUrl = await answering(t, `HTTP/1.1 200 OK
+    const baseUrl = await responding(t, `HTTP/1.1 200 OK
 cache-control: no-store
 cache-expires-at: ${EXPIRES_AT}
 content-type: application/octet-stream
@@ -59,7 +59,7 @@ Keep-Alive: timeout=72
   }
 })
 
-t.test('what is sent is what 0.1.0 sent, field for field', async (t) => {
+t.test('http: requests are the same as those of 0.1.0, field for field', async (t) => {
   const service = await stub(t, (response) => response.writeHead(404).end())
   const backend = await service.open({ maxRetries: 0 })
   for (const { key, digest, body } of ENTRIES) {
@@ -94,7 +94,7 @@ t.test('what is sent is what 0.1.0 sent, field for field', async (t) => {
   }
 })
 
-t.test('the service takes what the backend of 0.1.0 sends, and answers it as then', async (t) => {
+t.test('cache service: a request of 0.1.0 is accepted, and gets the same response as then', async (t) => {
   const { baseUrl, open } = await serve(t, { now: () => EXPIRES_AT - 60_000 })
   for (const { key, digest, body } of ENTRIES) {
     const bytes = Buffer.from(body, 'base64')

@@ -1,4 +1,4 @@
-// The HTTP backend against services that hang, drip, lie, redirect and answer nonsense.
+// The HTTP backend against services that hang, send byte by byte, lie, redirect and send nonsense.
 import { createServer, type Socket } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'
 import { gzipSync, brotliCompressSync } from 'node:zlib'
@@ -10,10 +10,10 @@ import { until } from '../support/barrier.js'
 import type { CacheBackend } from '../../registry/backend.js'
 
 const TIMEOUT_MS = 150
-// How much later than asked a timer may fire on a machine that is busy.
+// How late a timer may fire on a busy machine.
 const SLACK_MS = 5_000
 
-/** A service below HTTP: `talk` is called with each connection when its request has come. */
+/** A service below HTTP: `talk` is called with each connection once its request has arrived. */
 async function raw (t: Test, talk: (socket: Socket) => void, options = {}): Promise<CacheBackend> {
   const port = await listen(t, createServer((socket) => socket.once('data', () => talk(socket))))
   return await openHttp(t, { baseUrl: `http://127.0.0.1:${port}`, authToken: TOKEN, timeout: `${TIMEOUT_MS}ms`, ...options })
@@ -21,7 +21,7 @@ async function raw (t: Test, talk: (socket: Socket) => void, options = {}): Prom
 
 const HEAD = 'HTTP/1.1 200 OK\r\ncache-expires-at: 9007199254740991\r\n'
 
-t.test('a service that never answers costs each call its timeout in all, and not more', async (t) => {
+t.test('http: a service that never responds costs each call its timeout, retries included', async (t) => {
   const backend = await raw(t, () => {}, { maxRetries: 3 })
   const began = performance.now()
   const failures = await Promise.all([
@@ -34,7 +34,7 @@ t.test('a service that never answers costs each call its timeout in all, and not
   }
 })
 
-t.test('a call that waits for one of maxConnections ends in time too', async (t) => {
+t.test('http: a call that waits for one of maxConnections fails within the timeout too', async (t) => {
   let [open, most] = [0, 0]
   const port = await listen(t, createServer((socket) => {
     most = Math.max(most, ++open)
@@ -45,10 +45,10 @@ t.test('a call that waits for one of maxConnections ends in time too', async (t)
   const failures = await Promise.all(Array.from({ length: 10 }, (_, at) => failureOf(() => backend.get(String(at)))))
   t.ok(performance.now() - began < TIMEOUT_MS + SLACK_MS)
   for (const { message } of failures) t.match(message, /no response within/)
-  t.ok(most <= 4, `${most} connections at a time: two, and two in the place of those whose end the server has yet to see`)
+  t.ok(most <= 4, `${most} connections at a time: two, and two that replace connections whose end the server has not seen yet`)
 })
 
-t.test('a body that comes byte by byte does not outlive the timeout', async (t) => {
+t.test('http: a body that arrives byte by byte is cut off at the timeout', async (t) => {
   const backend = await raw(t, (socket) => {
     socket.write(`${HEAD}content-length: 1000\r\n\r\n`)
     const drip = setInterval(() => socket.write('x'), 20)
@@ -59,7 +59,7 @@ t.test('a body that comes byte by byte does not outlive the timeout', async (t) 
   t.ok(performance.now() - began < TIMEOUT_MS + SLACK_MS)
 })
 
-t.test('a head that comes byte by byte does not outlive the timeout', async (t) => {
+t.test('http: a head that arrives byte by byte is cut off at the timeout', async (t) => {
   const backend = await raw(t, (socket) => {
     socket.write('HTTP/1.1 200 OK\r\nx: ')
     const drip = setInterval(() => socket.write('x'), 20)
@@ -68,7 +68,7 @@ t.test('a head that comes byte by byte does not outlive the timeout', async (t) 
   t.match((await failureOf(() => backend.get('a'))).message, /no response within/)
 })
 
-t.test('a giant body is refused by its content-length before it is read, and cut off at the cap when it does not tell', async (t) => {
+t.test('http: a huge body is refused by its content-length before it is read, or cut off at the limit if it has none', async (t) => {
   for (const field of [`content-length: ${2 ** 31}`, 'transfer-encoding: chunked', 'content-length: 9'.replace('9', '9'.repeat(15))]) {
     let sent = 0
     const backend = await raw(t, (socket) => {
@@ -92,8 +92,8 @@ t.test('a giant body is refused by its content-length before it is read, and cut
   }
 })
 
-t.test('a body that is shorter or longer than said, or is no HTTP at all, is a failure and never a value', async (t) => {
-  const answers: Record<string, (socket: Socket) => void> = {
+t.test('http: a body that is shorter or longer than announced, or not HTTP at all, is a failure and never a value', async (t) => {
+  const responses: Record<string, (socket: Socket) => void> = {
     'closed early': (socket) => socket.end(`${HEAD}content-length: 100\r\n\r\nhalf`),
     'chunked garbage': (socket) => socket.end(`${HEAD}transfer-encoding: chunked\r\n\r\nzz\r\nnonsense`),
     'no HTTP': (socket) => socket.end('SSH-2.0-OpenSSH_9.2\r\n'),
@@ -102,13 +102,13 @@ t.test('a body that is shorter or longer than said, or is no HTTP at all, is a f
     'two lengths': (socket) => socket.end(`${HEAD}content-length: 1\r\ncontent-length: 2\r\n\r\nxx`),
     nothing: (socket) => socket.end()
   }
-  for (const [name, talk] of Object.entries(answers)) {
+  for (const [name, talk] of Object.entries(responses)) {
     const backend = await raw(t, talk, { timeout: '5s' })
     t.equal((await failureOf(() => backend.get('a'))).code, 'CACHE_ERR_BACKEND_FAILED', name)
   }
 })
 
-t.test('bytes behind the end of an answer are not taken for the next one', async (t) => {
+t.test('http: bytes after the end of a response are not taken for the next one', async (t) => {
   const service = await stub(t, (response, _seen, number) => {
     if (number > 0) return good(response, 'b', 'of b')
     const socket = response.socket!
@@ -120,7 +120,7 @@ t.test('bytes behind the end of an answer are not taken for the next one', async
   t.equal(await textAt(backend, 'b'), 'of b')
 })
 
-t.test('no encoding is asked for, and an answer with one is refused and not inflated', async (t) => {
+t.test('http: no encoding is requested, and a response with an encoding is refused and not decoded', async (t) => {
   const bomb = Buffer.alloc(8 * 1024 * 1024)
   const encodings: Record<string, Buffer> = {
     gzip: gzipSync(bomb), br: brotliCompressSync(bomb), 'gzip, br': gzipSync(bomb), 'x-unknown': Buffer.from('x')
@@ -134,7 +134,7 @@ t.test('no encoding is asked for, and an answer with one is refused and not infl
   }
 })
 
-t.test('a redirect is a failure, is not followed, and nobody else is sent the token', async (t) => {
+t.test('http: a redirect is a failure and is not followed, and no other host receives the token', async (t) => {
   const elsewhere = await stub(t, (response) => response.end('reached'))
   const targets = [
     `${elsewhere.baseUrl}/cache/x`, 'http://169.254.169.254/latest/meta-data/', 'file:///etc/passwd', '//127.0.0.1:1/', '/', 'cache'
@@ -146,14 +146,14 @@ t.test('a redirect is a failure, is not followed, and nobody else is sent the to
     for (let asked = 0; asked < targets.length; asked++) t.match((await failureOf(() => backend.get('a'))).message, `answered ${status}`)
     t.match((await failureOf(() => backend.set('a', entry('v')))).message, `answered ${status}`)
     t.match((await failureOf(() => backend.delete('a'))).message, `answered ${status}`)
-    t.equal(service.seen.length, targets.length + 2, `${status} is asked once`)
+    t.equal(service.seen.length, targets.length + 2, `${status} is requested once`)
   }
   t.equal(elsewhere.seen.length, 0)
 })
 
-t.test('404 and 410 are misses, and every other answer that is no entry is a failure, asked for once', async (t) => {
+t.test('http: 404 and 410 are misses, and any other response without an entry is a failure and is not retried', async (t) => {
   const expires = { 'cache-expires-at': '9007199254740991' }
-  const answers: ReadonlyArray<readonly [name: string, status: number, headers: Record<string, string>, body: string]> = [
+  const responses: ReadonlyArray<readonly [name: string, status: number, headers: Record<string, string>, body: string]> = [
     ['HTML without an instant', 200, { 'content-type': 'text/html' }, '<h1>log in</h1>'],
     ['HTML with an instant', 200, expires, '<h1>log in</h1> and some more text so that it is long enough'],
     ['JSON of another shape', 200, expires, '{"value":123,"__proto__":{"polluted":true}}'],
@@ -166,11 +166,11 @@ t.test('404 and 410 are misses, and every other answer that is no entry is a fai
       204, 205, 304, 400, 401, 403, 405, 409, 412, 413, 429, 500, 502, 503, 504, 599
     ].map((status) => [String(status), status, { 'retry-after': '0' }, ''] as const)
   ]
-  for (const [name, status, headers, body] of answers) {
+  for (const [name, status, headers, body] of responses) {
     const service = await stub(t, (response) => response.writeHead(status, headers).end(body))
     const { code } = await failureOf(async () => { await (await service.open()).get('a') })
     t.equal(code, 'CACHE_ERR_BACKEND_FAILED', name)
-    t.equal(service.seen.length, 1, `${name} is asked once`)
+    t.equal(service.seen.length, 1, `${name} is requested once`)
   }
   for (const status of [404, 410]) {
     const service = await stub(t, (response) => response.writeHead(status).end('x'.repeat(100_000)))
@@ -179,14 +179,14 @@ t.test('404 and 410 are misses, and every other answer that is no entry is a fai
   t.equal(({} as { polluted?: unknown }).polluted, undefined)
 })
 
-t.test('an entry that belongs to another key is a failure, and one that is over is a miss', async (t) => {
+t.test('http: an entry of another key is a failure, and an expired entry is a miss', async (t) => {
   const service = await stub(t, (response, { url }) => good(response, 'b', 'of b', url.endsWith('0') ? 0 : 1))
   const backend = await service.open()
   t.match((await failureOf(() => backend.get('a'))).message, 'something else than was asked for')
   t.equal(await backend.get('b'), undefined)
 })
 
-t.test('any 2xx to a write or a delete is success, 404 and 410 to a delete too, and 4xx is not tried again', async (t) => {
+t.test('http: any 2xx to a write or a delete is success, so are 404 and 410 to a delete, and 4xx is not retried', async (t) => {
   for (const status of [200, 201, 202, 204, 404, 410]) {
     const service = await stub(t, (response) => response.writeHead(status).end())
     const backend = await service.open()
@@ -198,19 +198,19 @@ t.test('any 2xx to a write or a delete is success, 404 and 410 to a delete too, 
     const service = await stub(t, (response) => response.writeHead(status).end())
     const backend = await service.open({ maxRetries: 3 })
     t.match((await failureOf(() => backend.set('a', entry('v')))).message, `answered ${status}`)
-    t.equal(service.seen.length, 1, `${status} is asked once`)
+    t.equal(service.seen.length, 1, `${status} is requested once`)
   }
 })
 
-t.test('after any failure the next read is asked anew', async (t) => {
+t.test('http: a read after a failure is sent again', async (t) => {
   const service = await stub(t, (response, _seen, number) => number === 0 ? response.writeHead(500).end() : good(response, 'a', 'value'))
   const backend = await service.open()
   await failureOf(() => backend.get('a'))
   t.equal(await textAt(backend, 'a'), 'value')
 })
 
-t.test('an unknown host and a certificate that nobody signed are errors without credentials', async (t) => {
-  const unsigned = await listen(t, createTlsServer({ key, cert }, (socket) => t.fail(`somebody talks to it: ${socket.remotePort}`)))
+t.test('http: an unknown host and an untrusted certificate are errors that show no credentials', async (t) => {
+  const unsigned = await listen(t, createTlsServer({ key, cert }, (socket) => t.fail(`it received a connection: ${socket.remotePort}`)))
   // A TLS server without a certificate refuses every handshake.
   const without = await listen(t, createTlsServer({}))
   for (const where of ['nobody.invalid', `localhost:${unsigned}`, `127.0.0.1:${without}`, '127.0.0.1:1']) {
@@ -223,15 +223,15 @@ t.test('an unknown host and a certificate that nobody signed are errors without 
   }
 })
 
-t.test('a connection that is never made does not outlive the timeout', async (t) => {
-  // Nothing answers there (RFC 5737); where there is no route at all it fails at once.
+t.test('http: a connection that is never established is given up at the timeout', async (t) => {
+  // No host responds there (RFC 5737). Without a route the connection fails at once.
   const backend = await openHttp(t, { baseUrl: 'http://192.0.2.1', timeout: `${TIMEOUT_MS}ms` })
   const began = performance.now()
   await failureOf(() => backend.get('a'))
   t.ok(performance.now() - began < TIMEOUT_MS + SLACK_MS)
 })
 
-t.test('a read that was given up does not disturb the next one on the same connection', async (t) => {
+t.test('http: a read that was given up does not disturb the next one on the same connection', async (t) => {
   let held: (() => void) | undefined
   const service = await stub(t, (response, _seen, number) => {
     if (number > 0) return good(response, 'b', 'of b')

@@ -1,4 +1,4 @@
-// The HTTP backend while a value comes in very many pieces, or when nobody waits for it any more: what is held, and what is read on.
+// The HTTP backend while a value arrives in very many chunks, or after the caller stopped waiting: memory in use, and how much is read.
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { sealed } from '../../backends/http/codec.js'
@@ -10,7 +10,7 @@ import { Barrier, turns, until } from '../support/barrier.js'
 import { failureOf, listen, openHttp, serve, TOKEN } from '../support/http.js'
 import { usedBytes } from '../support/oracles.js'
 
-// A million chunks take their time on a machine that is busy.
+// A million chunks take long on a busy machine.
 t.setTimeout(120_000)
 
 const READS = 10
@@ -22,14 +22,14 @@ const HEAD = 'HTTP/1.1 200 OK\r\ncache-expires-at: 9007199254740991\r\n'
 const CHUNKED = `${HEAD}transfer-encoding: chunked\r\n\r\n`
 const LAST_CHUNK = '0\r\n\r\n'
 
-/** Bytes as chunks of one byte each, as HTTP/1.1 frames them. */
+/** Bytes as chunks of one byte each, in the framing of HTTP/1.1. */
 function byteByByte (bytes: Buffer): Buffer {
   const framed = Buffer.alloc(bytes.byteLength * 6)
   for (const [at, byte] of bytes.entries()) framed.write('1\r\nx\r\n', at * 6) && framed.writeUInt8(byte, at * 6 + 3)
   return framed
 }
 
-/** A service below HTTP: `talk` is called with each request that comes on any connection. */
+/** A service below HTTP: `talk` is called with each request on any connection. */
 function service (talk: (socket: Socket, number: number) => void): Server & { connections: Socket[] } {
   let requests = 0
   const connections: Socket[] = []
@@ -43,7 +43,7 @@ async function urlOf (t: Test, server: Server): Promise<string> {
   return `http://127.0.0.1:${await listen(t, server)}`
 }
 
-t.test('http: reads that come in chunks of one byte hold what their bytes take, and bring the value', async (t) => {
+t.test('http: reads that arrive in chunks of one byte take about the memory of their bytes, and return the value', async (t) => {
   const value = Buffer.alloc(VALUE_BYTES, 'the value ')
   const chunks = byteByByte(sealed(value, nameOf(storedKey('key'))))
   const sent = new Barrier()
@@ -59,7 +59,7 @@ t.test('http: reads that come in chunks of one byte hold what their bytes take, 
   const heldBytes = usedBytes() - before
   sent.open()
   for (const found of await Promise.all(reads)) t.ok(value.equals(found!.value))
-  t.ok(heldBytes < 2 * READS * VALUE_BYTES + 10 * MB, `${(heldBytes / MB).toFixed(1)} MB are held for ${READS * VALUE_BYTES / MB} MB`)
+  t.ok(heldBytes < 2 * READS * VALUE_BYTES + 10 * MB, `${(heldBytes / MB).toFixed(1)} MB are used for ${READS * VALUE_BYTES / MB} MB`)
 })
 
 t.test('http: the body of a write\'s response is not kept', async (t) => {
@@ -73,10 +73,10 @@ t.test('http: the body of a write\'s response is not kept', async (t) => {
   await until(() => body !== undefined)
   body!.write(byteByByte(Buffer.alloc(20_000, 'x')))
   await written
-  t.pass('it is done when it is known that it was, however long the response goes on')
+  t.pass('the write resolves once the status is known, however long the body goes on')
 })
 
-t.test('cache service: values that are written in chunks of one byte take what their bytes take, and are kept whole', async (t) => {
+t.test('cache service: values written in chunks of one byte take about the memory of their bytes, and are stored whole', async (t) => {
   const { baseUrl, backend } = await serve(t)
   const value = Buffer.alloc(VALUE_BYTES, 'the value ')
   const chunks = byteByByte(value)
@@ -98,10 +98,10 @@ t.test('cache service: values that are written in chunks of one byte take what t
     socket.destroy()
   }
   t.ok(value.equals((await backend.get(digest))!.value))
-  t.ok(heldBytes < 2 * WRITES * VALUE_BYTES + 10 * MB, `${(heldBytes / MB).toFixed(1)} MB are held for ${WRITES * VALUE_BYTES / MB} MB`)
+  t.ok(heldBytes < 2 * WRITES * VALUE_BYTES + 10 * MB, `${(heldBytes / MB).toFixed(1)} MB are used for ${WRITES * VALUE_BYTES / MB} MB`)
 })
 
-t.test('cache service: a body without a length that grows too large is refused, and the client is told', async (t) => {
+t.test('cache service: a body without a length that grows too large is refused, and the client receives 413', async (t) => {
   const { baseUrl, backend } = await serve(t, { maxBodyBytes: 100_000 })
   const digest = nameOf(storedKey('key'))
   const put = async (body: unknown) => await fetch(`${baseUrl}/cache/${digest}`, {
@@ -117,7 +117,7 @@ t.test('cache service: a body without a length that grows too large is refused, 
   t.equal((await backend.get(digest))!.value.byteLength, 100_000)
 })
 
-/** An application with a short deadline on a service that is in no hurry. */
+/** An application with a short deadline, on a slow service. */
 async function cached (t: Test, server: Server, deadline = '50ms') {
   const baseUrl = await urlOf(t, server)
   return await build(t, {
@@ -129,7 +129,7 @@ async function cached (t: Test, server: Server, deadline = '50ms') {
   })
 }
 
-t.test('http: a value whose body is late is not read on when the request\'s deadline has passed', async (t) => {
+t.test('http: a late body is not read further once the request\'s deadline has passed', async (t) => {
   let isClosed = false
   const server = service((socket, number) => {
     if (number > 0) return
@@ -140,14 +140,14 @@ t.test('http: a value whose body is late is not read on when the request\'s dead
       isClosed = true
     })
   })
-  // Long enough for the head to come in time on a busy machine: one that is late is read on for the connection's sake.
+  // Long enough for the head to arrive in time on a busy machine. If the head were late, the body would be read to keep the connection.
   const app = await cached(t, server, '1s')
   t.match(await app.ask({ url: '/', slow: true }), { text: 'made' })
   await until(() => isClosed)
-  t.pass('long before the timeout of the backend')
+  t.pass('long before the backend\'s timeout')
 })
 
-/** A backend whose reads are waited for as long as such an application would, and whose only connection is seen. */
+/** A backend with a deadline of 50 ms and one connection. */
 async function hurried (t: Test, server: Server): Promise<CacheBackend> {
   const options = { baseUrl: await urlOf(t, server), timeout: '60s', maxConnections: 1 } as const
   const backend = await builtIns().open({ backend: 'http', options }, { deadlineMs: 50 })
@@ -155,7 +155,7 @@ async function hurried (t: Test, server: Server): Promise<CacheBackend> {
   return backend
 }
 
-t.test('http: a response that begins after the deadline and is small leaves its connection to the next read', async (t) => {
+t.test('http: a small response that begins after the deadline leaves its connection to the next read', async (t) => {
   let late: Socket | undefined
   const server = service((socket, number) => {
     if (number === 0) late = socket
@@ -169,7 +169,7 @@ t.test('http: a response that begins after the deadline and is small leaves its 
   t.equal(server.connections.length, 1)
 })
 
-t.test('http: a response that begins after the deadline and is large is not read on', async (t) => {
+t.test('http: a large response that begins after the deadline is not read further', async (t) => {
   let late: Socket | undefined
   const server = service((socket) => { late = socket })
   const backend = await hurried(t, server)
@@ -195,6 +195,6 @@ t.test('http: a read whose deadline passes while it waits for a connection is no
   held!.write('HTTP/1.1 204 No Content\r\n\r\n')
   await writing
   t.equal(await backend.get('key'), undefined)
-  t.same(seen, [0, 1], 'of those that were given up none was sent')
+  t.same(seen, [0, 1], 'the reads that were given up were not sent')
   t.equal(server.connections.length, 1)
 })

@@ -1,10 +1,10 @@
-// Writes and deletes of the HTTP backend over a real connection: retried where that helps, told to who reads meanwhile.
+// Writes and deletes of the HTTP backend over a real connection: retries, and reads of pending changes.
 import t from 'tap'
 import { Barrier, until } from '../support/barrier.js'
 import { textAt } from '../support/entries.js'
 import { entry, failureOf, good, stub } from '../support/http.js'
 
-t.test('http: a write that meets 503, 429 or a connection that breaks comes through in the end, one that is refused does not',
+t.test('http: a write that meets 503, 429 or a broken connection is retried until it succeeds',
   async (t) => {
     const service = await stub(t, (response, _seen, number) => {
       if (number === 0) response.writeHead(503, { 'retry-after': '0' }).end()
@@ -19,7 +19,7 @@ t.test('http: a write that meets 503, 429 or a connection that breaks comes thro
     t.same(service.seen.map(({ headers }) => Number(String(headers['cache-change']).split('/')[1])), [1, 2, 3, 4])
   })
 
-t.test('http: reads tell what is on its way, whatever the service says meanwhile', async (t) => {
+t.test('http: reads return pending changes, whatever the service sends meanwhile', async (t) => {
   const barrier = new Barrier()
   const service = await stub(t, async (response, { method }) => {
     if (method === 'GET') return good(response, 'a', 'old')
@@ -40,7 +40,7 @@ t.test('http: reads tell what is on its way, whatever the service says meanwhile
   t.equal(await textAt(backend, 'a'), 'old')
 })
 
-t.test('http: a delete that nobody confirmed rejects, and the next one is sent anew', async (t) => {
+t.test('http: a delete that was never confirmed rejects, and the next one is sent again', async (t) => {
   let isDown = true
   const service = await stub(t, (response) => response.writeHead(isDown ? 500 : 204).end())
   const backend = await service.open({ maxRetries: 1 })
@@ -50,7 +50,7 @@ t.test('http: a delete that nobody confirmed rejects, and the next one is sent a
   t.equal(service.seen.length, 3)
 })
 
-t.test('http: a value above maxValueBytes is not sent, takes its predecessor with it, and rejects', async (t) => {
+t.test('http: a value above maxValueBytes is not sent, deletes the previous entry, and rejects', async (t) => {
   const service = await stub(t, (response) => response.writeHead(204).end())
   const backend = await service.open({ maxValueBytes: 10 })
   t.match(await failureOf(() => backend.set('a', entry('12345678901'))), { message: 'larger than http.maxValueBytes' })

@@ -1,4 +1,4 @@
-// The HTTP backend beyond conformance: its options, what it sends, what it never tells, how it closes.
+// The HTTP backend beyond conformance: its options, what it sends, what it never shows, how it closes.
 import { createHash } from 'node:crypto'
 import { createServer } from 'node:net'
 import { inspect } from 'node:util'
@@ -18,7 +18,7 @@ import { entry, failureOf, listen, NEVER_AT, openHttp, serve, stub, TOKEN } from
 const open = (options: unknown) => builtIns().open({ backend: 'http', options: options as HttpOptions })
 const baseUrl = 'http://127.0.0.1:9'
 
-t.test('http: an option that is wrong is refused with its name', async (t) => {
+t.test('http: an invalid option is refused by name', async (t) => {
   const wrong: ReadonlyArray<readonly [name: string, options: object]> = [
     ['baseUrl', {}],
     ['baseUrl', { baseUrl: undefined }],
@@ -40,7 +40,7 @@ t.test('http: an option that is wrong is refused with its name', async (t) => {
   await t.rejects(open([]), { code: 'CACHE_ERR_OPTION' })
 })
 
-t.test('http: 0 retries, and any timeout and number of connections, are taken', async (t) => {
+t.test('http: maxRetries of 0 and any timeout and maxConnections are accepted', async (t) => {
   for (const options of [
     { maxRetries: 0 }, { maxRetries: 100 }, { timeout: 0.001 }, { timeout: '3650d' }, { maxConnections: 1 }, { maxValueBytes: 1 }
   ]) {
@@ -50,23 +50,23 @@ t.test('http: 0 retries, and any timeout and number of connections, are taken', 
   t.equal(HTTP_MAX_VALUE_BYTES, 64 * 1024 * 1024)
 })
 
-t.test('http: it has no powers, and the cache on it says which one a call needs', async (t) => {
+t.test('http: the backend has no optional methods, and the cache names the one that a call needs', async (t) => {
   const service = await serve(t)
   t.same(powersOf(await service.open()), [])
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(plugin, { backend: 'http', options: { baseUrl: service.baseUrl, authToken: TOKEN }, deadline: '5s' })
-  app.get('/', { config: { cache: { ttl: '1m', tags: ['a'] } } }, async () => 'answer')
+  app.get('/', { config: { cache: { ttl: '1m', tags: ['a'] } } }, async () => 'response')
   const status = async () => String((await app.inject('/')).headers['cache-status'])
   t.match(await status(), /fwd=miss; stored/)
   await app.cache.set('other', 1, { ttl: '1m' })
   t.match(await status(), /; hit; ttl=/)
   await app.cache.invalidate('a')
-  t.match(await status(), /fwd=miss; stored/, 'tags need no power')
+  t.match(await status(), /fwd=miss; stored/, 'tags need no optional method')
   await t.rejects(app.cache.clear(), { code: 'CACHE_ERR_POWER_MISSING' })
 })
 
-t.test('http: what is sent is PUT, GET and DELETE of the key\'s digest below the path of baseUrl, with instant and token', async (t) => {
+t.test('http: a PUT, GET or DELETE is sent for the key\'s digest below the path of baseUrl, with expiry and token', async (t) => {
   const service = await stub(t, (response) => response.writeHead(404).end())
   for (const [path, below] of [['', ''], ['/', ''], ['/a/b', '/a/b'], ['/a/b//', '/a/b']] as const) {
     service.seen.length = 0
@@ -84,7 +84,7 @@ t.test('http: what is sent is PUT, GET and DELETE of the key\'s digest below the
   }
 })
 
-t.test('whatever stands in a key, one segment of hex is asked for, at the one service', async (t) => {
+t.test('http: whatever a key contains, the request has one segment of hex and goes to the configured service', async (t) => {
   const service = await stub(t, (response) => response.writeHead(404).end())
   const backend = await service.open()
   const keys = [
@@ -99,7 +99,7 @@ t.test('whatever stands in a key, one segment of hex is asked for, at the one se
   t.equal(new Set(service.seen.map(({ url }) => url)).size, keys.length)
 })
 
-t.test('keys that differ have digests that differ, lone surrogates among them', async (t) => {
+t.test('http: different keys have different digests, keys with lone surrogates too', async (t) => {
   const keys = [
     '', 'a', 'A', '\0', 'a\n', '../', '%2e', '\u00e9', 'e\u0301', '__proto__', 'constructor', 'x'.repeat(300), 'x'.repeat(1_000_000), 'CON',
     '\ufffd', '\ud800', '\udfff', 'a\ud800', '\ud800a', '\udfff\ud800'
@@ -112,7 +112,7 @@ t.test('keys that differ have digests that differ, lone surrogates among them', 
   t.equal(digestOf('\ud800'), '1b18f23af3291fa7aaf6450a6e927d8414326b406d651a634411f3c228c80b2e')
 })
 
-t.test('empty, single, all bytes, invalid UTF-8 and 32 MiB come back as they were, in memory of their own', async (t) => {
+t.test('http: empty, single, all bytes, invalid UTF-8 and 32 MiB come back unchanged, each in memory of its own', async (t) => {
   const backend = await (await serve(t)).open()
   for (const value of [
     Buffer.alloc(0), Buffer.of(0), Buffer.from(Array.from({ length: 256 }, (_, at) => at)), Buffer.of(0xff, 0xfe),
@@ -121,11 +121,11 @@ t.test('empty, single, all bytes, invalid UTF-8 and 32 MiB come back as they wer
     await backend.set('key', { value, expiresAt: NEVER_AT })
     const found = await backend.get('key')
     t.equal(Buffer.compare(found!.value, value), 0, `${value.length} bytes`)
-    t.ok(found!.value.buffer.byteLength <= value.length + 64, 'nothing else is kept with it')
+    t.ok(found!.value.buffer.byteLength <= value.length + 64, 'no other bytes are kept with it')
   }
 })
 
-t.test('credentials in baseUrl are sent as Basic, to the service only, and stand in no path', async (t) => {
+t.test('http: credentials in baseUrl are sent as Basic, only to the service, and never in a path', async (t) => {
   const service = await stub(t, (response) => response.writeHead(404).end())
   for (const [userinfo, pair] of [['user:p%40ss', 'user:p@ss'], ['user', 'user:'], [':secret', ':secret'], ['a%zz:b', 'a%zz:b']] as const) {
     const backend = await openHttp(t, { baseUrl: service.baseUrl.replace('//', `//${userinfo}@`) })
@@ -137,7 +137,7 @@ t.test('credentials in baseUrl are sent as Basic, to the service only, and stand
   }
 })
 
-t.test('no option error, no call error, no inspection and no log line tells token, password or value', async (t) => {
+t.test('http: no option error, call error, inspection or log line shows token, password or value', async (t) => {
   const secrets = /pl4nted|cGw0bnRlZ|4nted/
   const shown: string[] = []
   const keep = async (call: () => unknown) => { shown.push((await failureOf(call)).shown) }
@@ -178,7 +178,7 @@ t.test('no option error, no call error, no inspection and no log line tells toke
   t.same(shown.filter((text) => secrets.test(text)), [])
 })
 
-t.test('words of a driver that hold a secret are told without it, and its error is not handed on', async (t) => {
+t.test('http: a driver\'s error message that contains a secret is redacted, and its error is not passed on', async (t) => {
   const wire = new ServiceConnection(readOptions({ baseUrl: 'http://user:pl%34nted@host' }))
   t.teardown(() => wire.close())
   const driver = Object.assign(new Error('refused http://user:pl4nted@host, pl%34nted, Basic dXNlcjpwbDRudGVk'), {
@@ -190,7 +190,7 @@ t.test('words of a driver that hold a secret are told without it, and its error 
   t.notMatch(shown, /pl4nted|pl%34nted|dXNlcjpwbDRudGVk/)
 })
 
-t.test('close ends reads, writes and retries that are under way, at once', async (t) => {
+t.test('http: close ends pending reads, writes and retries at once', async (t) => {
   const hangs = await stub(t, () => {})
   const fails = await stub(t, (response) => response.writeHead(503, { 'retry-after': '20' }).end())
   const waiting = await openHttp(t, { baseUrl: hangs.baseUrl, timeout: '60s', maxConnections: 2 })
@@ -210,7 +210,7 @@ t.test('close ends reads, writes and retries that are under way, at once', async
   t.equal(fails.seen.length, 1)
 })
 
-t.test('close may be called twice, and every later call is an error that says so', async (t) => {
+t.test('http: close may be called twice, and every later call fails with CACHE_ERR_CLOSED', async (t) => {
   const backend = await (await serve(t)).open()
   await backend.set('key', entry('value'))
   await Promise.all([backend.close(), backend.close()])
@@ -219,7 +219,7 @@ t.test('close may be called twice, and every later call is an error that says so
   for (const [name, call] of Object.entries(calls)) t.match(await failureOf(call), { code: 'CACHE_ERR_CLOSED', message: `http.${name}` })
 })
 
-t.test('a process that closed the backend has nothing open and ends by itself', async (t) => {
+t.test('http: a process that closed the backend has nothing open and ends by itself', async (t) => {
   const service = await stub(t, (response, { method }) => response.writeHead(method === 'PUT' ? 204 : 404).end())
   const { exitCode, stdout, stderr } = await runChild('support/children/http.js', {
     args: [service.baseUrl, 'use and close'], timeoutMs: 30_000
@@ -227,7 +227,7 @@ t.test('a process that closed the backend has nothing open and ends by itself', 
   t.same([exitCode, stdout, stderr], [0, '\n', ''])
 })
 
-t.test('neither idle connections nor a change that waits to be tried again keep a process alive', async (t) => {
+t.test('http: idle connections and a change that waits for a retry do not keep a process alive', async (t) => {
   for (const [way, status] of [['use and leave', 204], ['leave a retry', 503]] as const) {
     const service = await stub(t, (response, { method }) =>
       response.writeHead(method === 'PUT' ? status : 404, { 'keep-alive': 'timeout=600', 'retry-after': '50' }).end())
@@ -236,7 +236,7 @@ t.test('neither idle connections nor a change that waits to be tried again keep 
   }
 })
 
-t.test('http: connections are used again, also after misses and refusals, and there are maxConnections at most', async (t) => {
+t.test('http: connections are reused, also after misses and refusals, and there are at most maxConnections', async (t) => {
   const service = await serve(t)
   const sockets = new Set<unknown>()
   service.app.server.on('connection', (socket) => sockets.add(socket))

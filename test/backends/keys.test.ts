@@ -1,4 +1,4 @@
-// Keys on every backend: what differs is kept apart, whatever stands in it and however long it is.
+// Keys on every backend: different keys stay apart, whatever they contain and however long they are.
 import t from 'tap'
 import fc from 'fast-check'
 import { builtIns } from '../../backends/index.js'
@@ -26,21 +26,21 @@ const unit = fc.oneof(fc.integer({ min: 0, max: 0xffff }), fc.integer({ min: 0xd
   fc.constantFrom(0, 0x0a, 0x25, 0x2e, 0x2f, 0x3a, 0x5c, 0x61, 0x0301, 0xfffd))
 const text = fc.array(unit, { maxLength: 6 }).map((units) => String.fromCharCode(...units))
 
-/** A text and one that is almost the same. */
+/** A text, and another that is almost the same. */
 const pair = fc.tuple(text, unit, fc.nat(6))
   .map(([one, code, at]) => [one, one.slice(0, at) + String.fromCharCode(code) + one.slice(at)] as const)
 
 const PAIRS = sized(10_000)
 const AT_ONCE = 250
 
-/** Calls `act` for each of them, a few hundred at once. */
+/** Calls `act` for each item, a few hundred at once. */
 async function each<T> (items: readonly T[], act: (item: T, at: number) => Promise<void>): Promise<void> {
   for (let from = 0; from < items.length; from += AT_ONCE) {
     await Promise.all(items.slice(from, from + AT_ONCE).map((item, at) => act(item, from + at)))
   }
 }
 
-/** Stores a value of its own under each key. Answers those under which something else was found then. */
+/** Stores a different value under each key. Returns the keys under which another value, or none, was found afterwards. */
 async function confused (backend: CacheBackend, keys: readonly string[]): Promise<string[]> {
   await each(keys, async (key, at) => { await backend.set(key, { value: Buffer.from(`value ${at}`), expiresAt: Date.now() + 3_600_000 }) })
   const wrong: string[] = []
@@ -56,7 +56,7 @@ t.test('the list of backends is complete', async (t) => {
 })
 
 for (const [name, choose] of Object.entries(EVERY)) {
-  t.test(`on ${name}, hostile keys and those of a megabyte stay apart, and each is forgotten alone`, needsFor(name), async (t) => {
+  t.test(`${name}: hostile keys and keys of a megabyte stay apart, and each is deleted alone`, needsFor(name), async (t) => {
     const backend = await opened(t, await choose(t))
     t.equal(new Set(HOSTILE).size, HOSTILE.length)
     t.same(await confused(backend, HOSTILE), [])
@@ -66,7 +66,7 @@ for (const [name, choose] of Object.entries(EVERY)) {
     for (const key of kept) t.ok(await backend.get(key), JSON.stringify(key.slice(0, 40)))
   })
 
-  t.test(`on ${name}, ${PAIRS} pairs of random keys stay apart`, needsFor(name), async (t) => {
+  t.test(`${name}: ${PAIRS} pairs of random keys stay apart`, needsFor(name), async (t) => {
     const backend = await opened(t, await choose(t))
     const keys = [...new Set(fc.sample(pair, PAIRS).flat())]
     t.same(await confused(backend, keys), [], `${keys.length} keys`)

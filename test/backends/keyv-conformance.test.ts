@@ -1,4 +1,4 @@
-// The Keyv backend through the conformance list, on adapters with servers, files and maps behind them.
+// The Keyv backend runs the conformance cases on adapters with servers, files and maps behind them.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -17,7 +17,7 @@ import { someOf } from '../support/size.js'
 
 fileNeeds(t, 'redis-server')
 
-/** Runs the list. `options` are asked for each backend anew. */
+/** Runs the cases. `options` is called for each backend. */
 async function check (t: Test, options: () => KeyvOptions): Promise<void> {
   const clock = testClock()
   await conforms(t, { ...clock, open: () => builtIns().open({ backend: 'keyv', options: options() }, { now: clock.now }) },
@@ -32,24 +32,24 @@ function newFolder (t: Test): string {
 
 let numbers = 0
 
-t.test('keyv conforms on @keyv/sqlite, a file for each backend', async (t) => {
+t.test('keyv conforms on @keyv/sqlite, with a file for each backend', async (t) => {
   const folder = newFolder(t)
   await check(t, () => ({ store: new KeyvSqlite(`sqlite://${join(folder, `${numbers++}.db`)}`) }))
 })
 
-t.test('keyv conforms on @keyv/redis, a prefix for each backend', async (t) => {
+t.test('keyv conforms on @keyv/redis, with a prefix for each backend', async (t) => {
   const { url } = await startServer(t)
   await check(t, () => ({ store: new KeyvRedis(url), prefix: `p${numbers++}` }))
 })
 
-t.test('keyv conforms on a Keyv of @keyv/redis that is lent, without a namespace', async (t) => {
+t.test('keyv conforms on a caller-owned Keyv of @keyv/redis without a namespace', async (t) => {
   const { url } = await startServer(t)
   const keyv = createKeyv(url)
   t.teardown(async () => await keyv.disconnect())
   await check(t, () => ({ keyv, prefix: `p${numbers++}` }))
 })
 
-t.test('keyv conforms on a Keyv that is lent, whose keys have a namespace', async (t) => {
+t.test('keyv conforms on a caller-owned Keyv whose keys have a namespace', async (t) => {
   const keyv = new Keyv({ store: new KeyvSqlite(), namespace: 'theirs' })
   t.teardown(async () => await keyv.disconnect())
   await check(t, () => ({ keyv, prefix: `p${numbers++}` }))

@@ -1,4 +1,4 @@
-// The Keyv backend: its options, what is lent and what is handed over, failures that adapters keep to themselves, lifetimes.
+// The Keyv backend: its options, stores handed over and caller-owned, failures that adapters only emit as events, lifetimes.
 import KeyvRedis, { createKeyv } from '@keyv/redis'
 import KeyvSqlite from '@keyv/sqlite'
 import { Keyv } from 'keyv'
@@ -16,10 +16,10 @@ const DAY_MS = 86_400_000
 
 const openKeyv = (t: Test, options: KeyvOptions): Promise<Opened> => open(t, keyvBackend, options)
 
-/** Where an entry lies in a store that was handed over. */
+/** The name of an entry in a store that was handed over. */
 const nameIn = (key: string): string => `frc:${nameOf(storedKey(key))}`
 
-t.test('keyv: an option that is wrong, unknown, missing or one too many is refused, and no password is shown', async (t) => {
+t.test('keyv: an option that is invalid, unknown, missing or one too many is refused, and no password is shown', async (t) => {
   const store = new TestAdapter()
   const wrong: ReadonlyArray<readonly [options: object, message: RegExp]> = [
     [{}, /exactly one of store, keyv, got none/],
@@ -42,7 +42,7 @@ t.test('keyv: an option that is wrong, unknown, missing or one too many is refus
   }
 })
 
-t.test('keyv: an adapter that is handed over is disconnected once, a Keyv that is lent goes on as it was', async (t) => {
+t.test('keyv: an adapter that was handed over is disconnected once, and a caller-owned Keyv stays as it was', async (t) => {
   const store = new TestAdapter()
   const { backend } = await openKeyv(t, { store })
   await backend.close()
@@ -52,18 +52,18 @@ t.test('keyv: an adapter that is handed over is disconnected once, a Keyv that i
   const keyv = new Keyv({ store: new KeyvSqlite(), namespace: 'theirs' })
   await keyv.set('key', 'theirs')
   const [before, beforeInside] = [listeners(keyv), listeners(keyv.store)]
-  const lent = (await openKeyv(t, { keyv })).backend
-  await lent.set('key', entry('ours'))
+  const callerOwned = (await openKeyv(t, { keyv })).backend
+  await callerOwned.set('key', entry('ours'))
   t.equal(await keyv.get('key'), 'theirs')
-  await lent.clear!()
-  t.equal(await lent.size!(), 0)
-  await lent.close()
+  await callerOwned.clear!()
+  t.equal(await callerOwned.size!(), 0)
+  await callerOwned.close()
   t.same([listeners(keyv), listeners(keyv.store)], [before, beforeInside])
   t.equal(await keyv.get('key'), 'theirs')
   await keyv.disconnect()
 })
 
-t.test('keyv: clear takes nothing of other users of the store', needs('redis-server'), async (t) => {
+t.test('keyv: clear removes no keys of other users of the store', needs('redis-server'), async (t) => {
   const { url, admin } = await startServer(t)
   const { backend } = await openKeyv(t, { store: new KeyvRedis(url) })
   const other = (await openKeyv(t, { store: new KeyvRedis(url), prefix: 'other' })).backend
@@ -76,7 +76,7 @@ t.test('keyv: clear takes nothing of other users of the store', needs('redis-ser
   t.same(await admin.mget('key', 'frc::mine', 'frc'), ['1', '2', '3'])
 })
 
-t.test('keyv: what a Keyv does with values, compression or encryption, is done to ours', async (t) => {
+t.test('keyv: the serialisation of a Keyv, such as compression or encryption, applies to our values', async (t) => {
   const turned = (text: string): string => [...text].reverse().join('')
   const map = new Map<string, string>()
   const keyv = new Keyv({ store: map, serialize: (data) => turned(JSON.stringify(data)), deserialize: (text) => JSON.parse(turned(text)) })
@@ -87,13 +87,13 @@ t.test('keyv: what a Keyv does with values, compression or encryption, is done t
   t.same(await backend.keys!(), ['key'])
 })
 
-t.test('keyv: a failure that @keyv/redis only tells in an event is a failure, for reads, writes and deletes', needs('redis-server'),
+t.test('keyv: a failure that @keyv/redis only emits as an event is a failure, for reads, writes and deletes', needs('redis-server'),
   async (t) => {
     const { url, admin } = await startServer(t)
     const { backend } = await openKeyv(t, { store: new KeyvRedis(url) })
     await admin.lpush(`frc::${nameIn('list')}`, 'a list is no text')
     t.match(await failureOf(() => backend.get('list')), { message: /WRONGTYPE/ })
-    t.equal(await backend.get('nothing'), undefined, 'a miss is one')
+    t.equal(await backend.get('nothing'), undefined, 'a miss is still a miss')
     await admin.replicaof('127.0.0.1', '1')
     t.match(await failureOf(() => backend.set('key', entry('value'))), { message: /READONLY/ })
     t.match(await failureOf(() => backend.delete('key')), { message: /READONLY/ })
@@ -102,7 +102,7 @@ t.test('keyv: a failure that @keyv/redis only tells in an event is a failure, fo
     t.equal(await textAt(backend, 'key'), 'value')
   })
 
-t.test('keyv: a Keyv that was told to be silent about errors hides none from the cache', needs('redis-server'), async (t) => {
+t.test('keyv: a Keyv with emitErrors: false hides no errors from the cache', needs('redis-server'), async (t) => {
   const { url, admin } = await startServer(t)
   const keyv = createKeyv(url)
   keyv.opts.emitErrors = false
@@ -112,16 +112,16 @@ t.test('keyv: a Keyv that was told to be silent about errors hides none from the
   t.match(await failureOf(() => backend.get('list')), { message: /WRONGTYPE/ })
 })
 
-t.test('keyv: an adapter that answers false has not stored it', async (t) => {
+t.test('keyv: a set for which an adapter returns false rejects', async (t) => {
   const store = new TestAdapter()
   const { backend } = await openKeyv(t, { store })
   store.act = () => false
   t.match(await failureOf(() => backend.set('key', entry('value'))), { code: 'CACHE_ERR_BACKEND_FAILED' })
   store.act = () => undefined
-  t.equal(await failureOf(() => backend.delete('key')), undefined, 'but false of a delete is no failure')
+  t.equal(await failureOf(() => backend.delete('key')), undefined, 'false from a delete is not a failure')
 })
 
-t.test('keyv: an error that is emitted does not end the process, nor after close, and a hit in spite of it is one', async (t) => {
+t.test('keyv: an emitted error does not end the process, also after close, and does not turn a hit into a failure', async (t) => {
   const store = new TestAdapter()
   const { backend } = await openKeyv(t, { store })
   await backend.set('key', entry('value'))
@@ -132,7 +132,7 @@ t.test('keyv: an error that is emitted does not end the process, nor after close
   store.emit('error', new Error('while it disconnects'))
 })
 
-t.test('keyv: close ends what hangs, and listens to a lent adapter until that has ended', async (t) => {
+t.test('keyv: close ends hanging calls, and listens to a caller-owned adapter until they have ended', async (t) => {
   const store = new TestAdapter()
   const { backend } = await openKeyv(t, { keyv: new Keyv({ store }) })
   const before = listeners(store)
@@ -150,7 +150,7 @@ t.test('keyv: close ends what hangs, and listens to a lent adapter until that ha
   t.match(await failureOf(() => backend.delete('key')), { code: 'CACHE_ERR_CLOSED' })
 })
 
-t.test('keyv: a value that a Keyv was still making something of when the cache closed is not stored', async (t) => {
+t.test('keyv: a value that a Keyv was still serialising when the cache closed is not stored', async (t) => {
   const store = new TestAdapter()
   let goOn = (): void => {}
   const keyv = new Keyv({ store })
@@ -164,7 +164,7 @@ t.test('keyv: a value that a Keyv was still making something of when the cache c
   t.equal(store.held.size, 0)
 })
 
-t.test('keyv: a server that is stopped costs the timeout, closing it no longer than a moment, and it is used again when it goes on',
+t.test('keyv: a server that is stopped costs the timeout, delays close only briefly, and is used again once it resumes',
   needs('redis-server'), async (t) => {
     const server = await startServer(t)
     const { backend } = await openKeyv(t, { store: new KeyvRedis(server.url), timeout: '600ms' })
@@ -182,7 +182,7 @@ t.test('keyv: a server that is stopped costs the timeout, closing it no longer t
     t.ok(performance.now() - beganAt < 1_000)
   })
 
-t.test('keyv: a lifetime becomes whole seconds, never none and never too few, and 30 days at most', needs('redis-server'), async (t) => {
+t.test('keyv: a lifetime becomes whole seconds, never zero or too few, and 30 days at most', needs('redis-server'), async (t) => {
   const { url, admin } = await startServer(t)
   const { backend } = await openKeyv(t, { store: new KeyvRedis(url) })
   for (const [
@@ -196,7 +196,7 @@ t.test('keyv: a lifetime becomes whole seconds, never none and never too few, an
   t.equal(await admin.exists(`frc::${nameIn('key')}`), 0)
 })
 
-t.test('keyv: in a store that keeps everything, what is over goes when it is met, and by the cleanup', async (t) => {
+t.test('keyv: in a store without expiry, expired entries are removed when they are read, and by the cleanup', async (t) => {
   const store = new KeyvSqlite()
   const { backend, clock, tasks } = await openKeyv(t, { store })
   for (let number = 0; number < 30; number++) await backend.set(`over ${number}`, entry('value', 1_000))
@@ -204,21 +204,21 @@ t.test('keyv: in a store that keeps everything, what is over goes when it is met
   await clock.pass(1_000)
   t.equal(await backend.get('over 0'), undefined)
   await backend.set('over 0', entry('again', 60_000))
-  t.equal(await textAt(backend, 'over 0'), 'again', 'what was set meanwhile stays')
+  t.equal(await textAt(backend, 'over 0'), 'again', 'an entry that was set meanwhile stays')
   t.equal(await backend.get('over 1'), undefined)
   await backend.delete('over 1')
   t.equal(await backend.size!(), 59)
-  // The adapter pages by number, so each run loses its place where it removed something.
+  // The adapter pages by number, so each run skips some entries after it removed others.
   for (let run = 0; run < 30 && await backend.size!() > 31; run++) await tasks.get('keyv cleanup')!()
   t.equal(await backend.size!(), 31)
   t.equal((await backend.keys!('live *')).length, 30)
 })
 
-t.test('keyv: no cleanup where the store forgets by itself', async (t) => {
+t.test('keyv: there is no cleanup if the store removes expired entries itself', async (t) => {
   t.equal((await openKeyv(t, { store: new KeyvRedis('redis://127.0.0.1:1') })).tasks.size, 0)
 })
 
-t.test('keyv: clear finds every entry where the adapter pages by number and loses its place', async (t) => {
+t.test('keyv: clear finds every entry although the adapter pages by number and skips some', async (t) => {
   const { backend } = await openKeyv(t, { store: new KeyvSqlite() })
   for (let number = 0; number < 95; number++) await backend.set(`key ${number}`, entry('value'))
   await backend.set('another', entry('value'))
@@ -231,7 +231,7 @@ t.test('keyv: without an iterator there is neither clear nor keys nor size', asy
   t.same([backend.clear, backend.keys, backend.size], [undefined, undefined, undefined])
 })
 
-t.test('keyv: a value that the store cut off, one of another key, and what is no entry are misses, and counted', async (t) => {
+t.test('keyv: a truncated value, a value of another key and a value that is not an entry are misses, and counted', async (t) => {
   const store = new TestAdapter()
   const { backend } = await openKeyv(t, { store })
   await backend.set('key', entry('a long value'))
@@ -251,5 +251,5 @@ t.test('keyv: a value that the store cut off, one of another key, and what is no
     store.held.set(nameIn('key'), nothing)
     t.equal(await backend.get('key'), undefined)
   }
-  t.match(await backend.stats!(), { foreignValues: wrong.length }, 'nothing is nothing')
+  t.match(await backend.stats!(), { foreignValues: wrong.length }, 'nothing is not counted')
 })

@@ -1,4 +1,4 @@
-// Large values on every backend that keeps what it holds elsewhere than in this process: they come back byte for byte, or not at all.
+// Large values on every backend that stores them outside this process: they come back byte for byte, or not at all.
 import { hash } from 'node:crypto'
 import { join } from 'node:path'
 import KeyvSqlite from '@keyv/sqlite'
@@ -19,7 +19,7 @@ const LARGE = `${LARGE_BYTES / 1e6} MB`
 const LIMIT_BYTES = 1_000_000_000
 const TIMEOUT_MS = 120_000
 
-/** Each with its limits raised, and more patience than an application should have. */
+/** The backends, with their limits raised and longer timeouts than an application should have. */
 const ROWS: Readonly<Record<string, (t: Test) => Promise<BackendChoice>>> = {
   file: async (t) => ({ backend: 'file', options: { dir: join(newFolder(t), 'cache'), maxBytes: LIMIT_BYTES } }),
   sqlite: async (t) => ({ backend: 'sqlite', options: { path: join(newFolder(t), 'cache.db'), maxBytes: LIMIT_BYTES } }),
@@ -39,7 +39,7 @@ const ROWS: Readonly<Record<string, (t: Test) => Promise<BackendChoice>>> = {
   unstorage: async (t) => ({ backend: 'unstorage', options: { driver: fsDriver({ base: newFolder(t) }), timeout: TIMEOUT_MS / 1_000 } })
 }
 
-/** All 256 bytes, never the same twice in a row. */
+/** All 256 byte values, and never the same four bytes twice in a row. */
 function large (): Buffer {
   const bytes = Buffer.allocUnsafeSlow(LARGE_BYTES)
   for (let at = 0, state = 1; at < bytes.length; at += 4) bytes.writeInt32LE(state = Math.imul(state, 1_664_525) + 1_013_904_223 | 0, at)
@@ -47,7 +47,7 @@ function large (): Buffer {
 }
 
 for (const [name, choose] of Object.entries(ROWS)) {
-  t.test(`on ${name}, ${LARGE} come back byte for byte`, needsFor(name), async (t) => {
+  t.test(`${name}: ${LARGE} come back byte for byte`, needsFor(name), async (t) => {
     const backend = await opened(t, await choose(t))
     const value = large()
     await backend.set('large', { value, expiresAt: Date.now() + 3_600_000 })
@@ -59,7 +59,7 @@ for (const [name, choose] of Object.entries(ROWS)) {
   })
 }
 
-t.test(`a response of ${LARGE} is delivered whole, and stored where maxBodyBytes allows it, else refused`, async (t) => {
+t.test(`a response of ${LARGE} is delivered whole; it is stored if maxBodyBytes allows it, and refused otherwise`, async (t) => {
   const value = large()
   const app = await build(t, {
     backend: 'file',
@@ -72,9 +72,9 @@ t.test(`a response of ${LARGE} is delivered whole, and stored where maxBodyBytes
     }
   })
   for (const [url, hit] of [['/refused', false], ['/refused', false], ['/stored', false], ['/stored', true]] as const) {
-    const answer = await app.app.inject(url)
-    t.equal(hash('sha256', answer.rawPayload), hash('sha256', value), url)
-    t.match(String(answer.headers['cache-status']), hit ? /; hit/ : url === '/stored' ? /stored/ : /detail=too-large/)
+    const response = await app.app.inject(url)
+    t.equal(hash('sha256', response.rawPayload), hash('sha256', value), url)
+    t.match(String(response.headers['cache-status']), hit ? /; hit/ : url === '/stored' ? /stored/ : /detail=too-large/)
     await app.backends[0]!.size!()
   }
 })

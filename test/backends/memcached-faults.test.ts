@@ -1,4 +1,4 @@
-// The memcached backend through the kit's cases that need levers, on a server that is stopped, killed, emptied, full or far away.
+// The Memcached backend runs the kit's cases that need levers, on a server that is stopped, killed, emptied, full or far away.
 import t from 'tap'
 import { conforms } from '../support/conformance.js'
 import { remoteCases, slowCases } from '../support/levers.js'
@@ -9,7 +9,7 @@ fileNeeds(t, 'memcached')
 
 t.setTimeout(300_000)
 
-t.test('memcached survives a server that hangs, is killed, loses what it held, or is full', async (t) => {
+t.test('memcached survives a server that hangs, is killed, loses its entries, or is full', async (t) => {
   await conforms(t, await memcachedSubject(t), remoteCases)
 })
 

@@ -1,4 +1,4 @@
-// The Memcached backend on a real server: the conformance list, its options, its limits, and a server that stops, dies or isn't there.
+// The Memcached backend on a real server: conformance, its options, its limits, and a server that is stopped, killed or missing.
 import { createServer, connect, type AddressInfo, type Socket } from 'node:net'
 import { once } from 'node:events'
 import mcc from 'memcache-client'
@@ -24,13 +24,13 @@ const MEBIBYTE = 1024 * 1024
 
 const openMemcached = (t: Test, options: MemcachedOptions): Promise<Opened> => open(t, memcached, options)
 
-/** The line of the server's protocol that asks for a key's entry, or something of it. */
+/** Sends a command of the server's protocol about a key's entry. */
 const ask = (server: MemcachedServer, command: string, key: string, flags = ''): Promise<string> =>
   server.say(`${command} frc:${nameOf(storedKey(key))}${flags}\r\n`)
 
 let prefixes = 0
 
-t.test('memcached conforms on a server that takes values of a little more than 1 MiB', async (t) => {
+t.test('memcached conforms on a server that accepts values of slightly more than 1 MiB', async (t) => {
   const { server } = await startMemcached(t, ['-I', '2m'])
   const clock = testClock()
   await conforms(t, {
@@ -38,7 +38,7 @@ t.test('memcached conforms on a server that takes values of a little more than 1
   })
 })
 
-t.test('memcached: an option that is wrong, unknown, missing or one too many is refused, and no password is shown', async (t) => {
+t.test('memcached: an option that is invalid, unknown, missing or one too many is refused, and no password is shown', async (t) => {
   const client = { get () {}, set () {}, delete () {}, shutdown () {} }
   const wrong: ReadonlyArray<readonly [options: object, message: RegExp]> = [
     [{}, /exactly one of server, client, got none/],
@@ -59,7 +59,7 @@ t.test('memcached: an option that is wrong, unknown, missing or one too many is 
   }
 })
 
-t.test('memcached: without memcache-client it says what to install', async (t) => {
+t.test('memcached: without memcache-client the error says what to install', async (t) => {
   const load = async (): Promise<never> => { throw Object.assign(new Error('not there'), { code: 'ERR_MODULE_NOT_FOUND' }) }
   const failure = await failureOf(() => openClient({ server: 'localhost:11211', client: undefined, prefix: 'frc', timeoutMs: 5 }, load))
   t.match(failure, {
@@ -67,7 +67,7 @@ t.test('memcached: without memcache-client it says what to install', async (t) =
   })
 })
 
-t.test('memcached: a client that is lent is used and not ended', async (t) => {
+t.test('memcached: a caller-owned client is used and stays open', async (t) => {
   const { server } = await startMemcached(t)
   const client = new mcc.MemcacheClient({ server })
   t.teardown(() => client.shutdown())
@@ -78,7 +78,7 @@ t.test('memcached: a client that is lent is used and not ended', async (t) => {
   t.match(await client.get(`frc:${nameOf(storedKey('key'))}`), { tokens: ['VALUE'] })
 })
 
-t.test('memcached: a value over 1 MB is refused, what was there before is gone, and the connection goes on', async (t) => {
+t.test('memcached: a value over 1 MB is refused, the previous entry is removed, and the connection stays usable', async (t) => {
   const { server } = await startMemcached(t)
   const { backend } = await openMemcached(t, { server })
   await backend.set('key', entry('small'))
@@ -89,14 +89,14 @@ t.test('memcached: a value over 1 MB is refused, what was there before is gone, 
   t.equal(await textAt(backend, 'key'), 'small again')
 })
 
-t.test('memcached: a key over 250 bytes, and one that would be a command, are keys like others', async (t) => {
+t.test('memcached: a key over 250 bytes and a key that looks like a command are stored like others', async (t) => {
   const server = await startMemcached(t)
   const { backend } = await openMemcached(t, { server: server.server })
   for (const key of ['k'.repeat(300), 'a 0 0 1\r\nx\r\nflush_all\r\n', ' ']) await backend.set(key, entry(key))
   for (const key of ['k'.repeat(300), 'a 0 0 1\r\nx\r\nflush_all\r\n', ' ']) t.equal(await textAt(backend, key), key)
 })
 
-t.test('memcached: 40 days are 40 days, a millisecond is no eternity, and what is over is not stored', async (t) => {
+t.test('memcached: 40 days are stored as 40 days, 1 ms does not become forever, and an expired entry is not stored', async (t) => {
   const server = await startMemcached(t)
   const clock = { now: Date.now }
   const backend = await builtIns().open({ backend: 'memcached', options: { server: server.server } }, clock)
@@ -113,14 +113,14 @@ t.test('memcached: 40 days are 40 days, a millisecond is no eternity, and what i
   t.match(await ask(server, 'mg', 'key', ' t'), /^EN/)
 })
 
-t.test('memcached: lifetimes are seconds up to 30 days, a date beyond, and no date that the server can not hold', async (t) => {
+t.test('memcached: a lifetime is in seconds up to 30 days and a date beyond, and the server can hold that date', async (t) => {
   t.equal(lifetimeOf(1, 0), 2)
   t.equal(lifetimeOf(30 * DAY_MS - 1_000, 5e12), 30 * 86_400)
   t.equal(lifetimeOf(30 * DAY_MS, 1_000_000), 1_000 + 30 * 86_400 + 1)
   t.equal(lifetimeOf(3_650 * DAY_MS, Date.UTC(2031, 0)), 30 * 86_400)
 })
 
-t.test('memcached: what is no entry is a miss, and a failure is none', async (t) => {
+t.test('memcached: a foreign value is a miss, and a failure is not', async (t) => {
   const server = await startMemcached(t)
   const { backend } = await openMemcached(t, { server: server.server })
   t.match(await ask(server, 'set', 'key', ' 0 60 5\r\nhello'), /^STORED/)
@@ -132,7 +132,7 @@ t.test('memcached: what is no entry is a miss, and a failure is none', async (t)
   t.match(await failureOf(() => backend.getMany!(['key', 'other'])), { message: /./ })
 })
 
-t.test('memcached: a server that is stopped costs the timeout, and is used again when it goes on', async (t) => {
+t.test('memcached: a server that is stopped costs the timeout, and is used again once it resumes', async (t) => {
   const server = await startMemcached(t)
   const { backend } = await openMemcached(t, { server: server.server, timeout: SHORT })
   await backend.set('key', entry('value'))
@@ -143,11 +143,11 @@ t.test('memcached: a server that is stopped costs the timeout, and is used again
   }
   t.ok(performance.now() - beganAt < 3 * 500)
   server.goOn()
-  // What still hung on the connection may take one call more with it.
-  await until('it answers again', async () => await textAt(backend, 'key').catch(() => undefined) === 'value')
+  // One more call may fail with those that still hung on the connection.
+  await until('it responds again', async () => await textAt(backend, 'key').catch(() => undefined) === 'value')
 })
 
-t.test('memcached: with no server there it opens, fails at once, and works when one comes; killed and started again it is used again',
+t.test('memcached: without a server the backend opens and fails at once, and it uses a server that starts, or starts again',
   async (t) => {
     const server = await newMemcached(t)
     const { backend } = await openMemcached(t, { server: server.server })
@@ -161,7 +161,7 @@ t.test('memcached: with no server there it opens, fails at once, and works when 
     t.equal(await textAt(backend, 'key'), 'again')
   })
 
-t.test('memcached: an answer that breaks off in its middle is a failure, and the next one is whole', async (t) => {
+t.test('memcached: a response that breaks off in the middle is a failure, and the next one is complete', async (t) => {
   const server = await startMemcached(t)
   let left = Infinity
   const sockets = new Set<Socket>()
@@ -189,7 +189,7 @@ t.test('memcached: an answer that breaks off in its middle is a failure, and the
   t.equal((await backend.get('big'))?.value.byteLength, 900_000)
 })
 
-t.test('memcached: close ends what waits, also while a connection is being made', async (t) => {
+t.test('memcached: close ends pending calls, also while a connection is being made', async (t) => {
   const server = await startMemcached(t)
   server.stop()
   const { backend } = await openMemcached(t, { server: server.server })

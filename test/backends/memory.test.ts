@@ -1,4 +1,4 @@
-// The memory backend beyond conformance: its bounds in bytes and entries, and who goes first.
+// The memory backend beyond conformance: its bounds in bytes and entries, and which entries are evicted first.
 import t from 'tap'
 import { MEMORY_MAX_BYTES } from '../../backends/memory.js'
 import { builtIns, type MemoryOptions } from '../../backends/index.js'
@@ -18,7 +18,7 @@ type Opened = Omit<MapBackend, 'clear'> & Pick<Required<CacheBackend>, 'clear'>
 
 async function setUp (options: MemoryOptions = {}) {
   const clock = testClock()
-  // Every method has its answer now, which is what these tests read.
+  // Every method is synchronous, which these tests rely on.
   const backend = await builtIns().open({ backend: 'memory', options }, { now: clock.now }) as Opened
   const put = (key: string, bytes = 1, lifeMs = LIFE_MS) =>
     backend.set(key, { value: Buffer.alloc(bytes), expiresAt: clock.now() + lifeMs })
@@ -26,7 +26,7 @@ async function setUp (options: MemoryOptions = {}) {
   return { clock, backend, put, kept }
 }
 
-t.test('memory: answers are there now and not later', async (t) => {
+t.test('memory: methods return synchronously', async (t) => {
   const { backend, put } = await setUp()
   t.equal(put('key'), undefined)
   t.ok(backend.get('key')?.value instanceof Uint8Array)
@@ -36,14 +36,14 @@ t.test('memory: answers are there now and not later', async (t) => {
   t.equal(backend.close(), undefined)
 })
 
-/** Half of them are below the prefix 'a:'. A clear takes some hundred milliseconds. */
+/** Half of the keys have the prefix 'a:'. A clear takes some hundred milliseconds. */
 async function setUpMany () {
   const many = await setUp({ maxBytes: 1024 * MEBIBYTE })
   for (let at = 0; at < MANY; at++) many.put(`${at % 2 === 0 ? 'a' : 'b'}:${at}`)
   return many
 }
 
-t.test('memory: a clear of very many entries keeps the event loop for no longer than a few milliseconds at a time', async (t) => {
+t.test('memory: a clear of very many entries blocks the event loop for no longer than a few milliseconds at a time', async (t) => {
   const { backend } = await setUpMany()
   const watched = watchLoop()
   await backend.clear('a:')
@@ -52,12 +52,12 @@ t.test('memory: a clear of very many entries keeps the event loop for no longer 
   t.same([backend.size(), backend.keys('a:*').length], [MANY / 2, 0])
 })
 
-t.test('memory: what is set while clear goes on stays, and hits and deletes meanwhile hide no entry from it', async (t) => {
+t.test('memory: entries set while clear runs stay, and hits and deletes meanwhile hide no entry from it', async (t) => {
   const { backend, put, kept } = await setUpMany()
   const steps: number[] = []
-  const cleared = backend.clear('a:', { onProgress: (forgotten) => { steps.push(forgotten) } })
+  const cleared = backend.clear('a:', { onProgress: (removed) => { steps.push(removed) } })
   for (let at = 0; steps.length === 0 && at < 20_000; at += 2) {
-    // The first and the last of them, by when they were set and by when they were used.
+    // The first and the last of them, in the order of sets and in the order of use.
     backend.get(`a:${at}`)
     backend.get(`a:${MANY - 2 - at}`)
     backend.delete(`a:${MANY / 2 + at}`)
@@ -68,10 +68,10 @@ t.test('memory: what is set while clear goes on stays, and hits and deletes mean
   await cleared
   t.same(kept('a:0', 'a:2', `a:${MANY / 2}`, `a:${MANY - 4}`, `a:${MANY - 2}`, 'a:later 0', 'b:1'), [`a:${MANY - 2}`, 'a:later 0', 'b:1'])
   t.ok(backend.keys('a:*').every((key) => key === `a:${MANY - 2}` || key.startsWith('a:later')))
-  t.ok(steps.length > 1 && steps.some((forgotten) => forgotten > 0), 'it says that it goes on')
+  t.ok(steps.length > 1 && steps.some((removed) => removed > 0), 'it reports progress')
 })
 
-t.test('memory: a clear of everything is over at once, and so is a close while entries are cleared', async (t) => {
+t.test('memory: a clear of everything is synchronous, and so is a close while entries are cleared', async (t) => {
   const { backend, put, kept } = await setUpMany()
   const cleared = backend.clear('a:')
   t.equal(backend.clear(), undefined)
@@ -81,7 +81,7 @@ t.test('memory: a clear of everything is over at once, and so is a close while e
   t.equal(backend.close(), undefined)
 })
 
-t.test('memory: a hit is the very entry that was set, not a copy', async (t) => {
+t.test('memory: a hit is the same entry object that was set, not a copy', async (t) => {
   const { backend, clock } = await setUp()
   const entry = { value: Buffer.from('value'), expiresAt: clock.now() + LIFE_MS }
   backend.set('key', entry)
@@ -94,7 +94,7 @@ t.test('memory: the default bound is 64 MiB', async (t) => {
   t.match(backend.stats(), { entries: 0, bytes: 0, maxBytes: 64 * MEBIBYTE })
 })
 
-t.test('memory: bytes count values, keys and what an entry costs beside them, and never exceed maxBytes', async (t) => {
+t.test('memory: bytes count values, keys and the overhead of entries, and never exceed maxBytes', async (t) => {
   const maxBytes = MEBIBYTE
   const { backend, put } = await setUp({ maxBytes })
   const bytes = () => Number((backend.stats() as { bytes?: number }).bytes)
@@ -102,21 +102,21 @@ t.test('memory: bytes count values, keys and what an entry costs beside them, an
   const withKey = bytes()
   t.ok(withKey > 1_000 + 'key'.length)
   put('key', 2_000)
-  t.equal(bytes(), withKey + 1_000, 'a value set again counts once')
+  t.equal(bytes(), withKey + 1_000, 'a value that is set again counts once')
   put('a longer key', 0)
-  t.ok(bytes() > withKey + 1_000 + 'a longer key'.length, 'an empty value costs too')
+  t.ok(bytes() > withKey + 1_000 + 'a longer key'.length, 'an empty value has a cost too')
   let most = 0
   for (let number = 0; number < 3_000; number++) {
     put(`key ${number}`, number)
     most = Math.max(most, bytes())
   }
   t.ok(most <= maxBytes, `${most} bytes at most`)
-  t.ok(backend.size() > 100, 'and it is not emptied by that')
+  t.ok(backend.size() > 100, 'this does not empty the backend')
   backend.clear()
   t.equal(bytes(), 0)
 })
 
-t.test('memory: the least recently used entry goes first, and a get is a use', async (t) => {
+t.test('memory: the least recently used entry is evicted first, and a get counts as use', async (t) => {
   const { backend, put, kept } = await setUp({ maxEntries: 3 })
   for (const key of ['a', 'b', 'c']) put(key)
   backend.get('a')
@@ -127,7 +127,7 @@ t.test('memory: the least recently used entry goes first, and a get is a use', a
   t.same(kept('a', 'b', 'c', 'd', 'e'), ['c', 'd', 'e'])
 })
 
-t.test('memory: looking is no use', async (t) => {
+t.test('memory: has and keys do not count as use', async (t) => {
   const { backend, put, kept } = await setUp({ maxEntries: 2 })
   put('a')
   put('b')
@@ -146,7 +146,7 @@ t.test('memory: an entry that is set again never evicts another one', async (t) 
   t.same(bytes.kept('a', 'b', 'c'), ['a', 'b', 'c'])
 })
 
-t.test('memory: an entry larger than the bound is not kept, evicts no other, and takes its predecessor with it', async (t) => {
+t.test('memory: an entry larger than the bound is not stored, evicts no other, and removes the previous entry', async (t) => {
   const { backend, put, kept } = await setUp({ maxBytes: 10_000 })
   put('a', 100)
   put('b', 100)
@@ -155,7 +155,7 @@ t.test('memory: an entry larger than the bound is not kept, evicts no other, and
   t.equal(backend.get('a'), undefined)
 })
 
-t.test('memory: an entry that is over is dropped when it is asked for', async (t) => {
+t.test('memory: an expired entry is dropped when it is read', async (t) => {
   const { backend, clock, put } = await setUp()
   put('key', 1, 1_000)
   await clock.pass(1_000)
@@ -164,7 +164,7 @@ t.test('memory: an entry that is over is dropped when it is asked for', async (t
   t.equal(backend.size(), 0)
 })
 
-t.test('a hundred thousand keys that are numbers or begin alike are found at once', async (t) => {
+t.test('memory: a hundred thousand keys that are numbers or share a prefix are found quickly', async (t) => {
   const { backend, put } = await setUp({ maxBytes: 1024 * MEBIBYTE })
   for (let number = 0; number < 100_000; number++) put(String(number))
   t.equal(backend.size(), 100_000)
@@ -172,7 +172,7 @@ t.test('a hundred thousand keys that are numbers or begin alike are found at onc
   t.equal(backend.has('100000'), false)
 })
 
-t.test('memory: a bound that is no positive integer is refused', async (t) => {
+t.test('memory: a bound that is not a positive integer is refused', async (t) => {
   for (const name of ['maxBytes', 'maxEntries']) {
     for (const value of [0, -5, 1.5, NaN, Infinity, '64mb', null, true, 1n]) {
       await t.rejects(setUp({ [name]: value }), { code: 'CACHE_ERR_OPTION', message: `cache: 'memory.${name}' must be a positive integer` })
@@ -180,7 +180,7 @@ t.test('memory: a bound that is no positive integer is refused', async (t) => {
   }
 })
 
-/** What a process of its own says that the backend took. */
+/** Measures the backend's memory in a process of its own. */
 async function measure (count: number, valueBytes: number, maxBytes: number) {
   const { exitCode, stdout, stderr } = await runChild('support/children/memory.js', {
     nodeArgs: ['--expose-gc'], args: [String(count), String(valueBytes), String(maxBytes)]
@@ -189,7 +189,7 @@ async function measure (count: number, valueBytes: number, maxBytes: number) {
   return JSON.parse(stdout) as { entries: number, bytes: number, usedBytes: number }
 }
 
-t.test('values of 20 KB in 50 MB take 50 MB, however many are set', async (t) => {
+t.test('memory: values of 20 KB in 50 MB take 50 MB, however many are set', async (t) => {
   const maxBytes = 50 * MEBIBYTE
   const { entries, bytes, usedBytes } = await measure(sized(100_000), 20_000, maxBytes)
   t.ok(bytes <= maxBytes)
@@ -197,12 +197,12 @@ t.test('values of 20 KB in 50 MB take 50 MB, however many are set', async (t) =>
   t.ok(usedBytes <= maxBytes * 1.1, `${usedBytes} bytes`)
 })
 
-t.test('values of a byte take what maxBytes says, keys and overhead among it, however many are set', async (t) => {
+t.test('memory: values of one byte take maxBytes, keys and overhead included, however many are set', async (t) => {
   const maxBytes = 64 * MEBIBYTE
   const { entries, bytes, usedBytes } = await measure(sized(1_000_000), 1, maxBytes)
   t.ok(bytes <= maxBytes)
   t.ok(entries > 40_000, `${entries} entries`)
-  // What is forgotten faster than garbage is collected leaves room behind in the tables of the collector.
+  // Entries that are dropped faster than garbage is collected leave room behind in the collector's tables.
   t.ok(usedBytes <= maxBytes * 1.5, `${usedBytes} bytes are not far above the bound`)
   t.ok(usedBytes >= maxBytes * 0.5, `${usedBytes} bytes are not far below it`)
 })

@@ -1,4 +1,4 @@
-// Several processes whose applications share a store, all asked for the same at once.
+// Several processes whose applications share a store, all sent the same requests at once.
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { join } from 'node:path'
@@ -12,7 +12,7 @@ fileNeeds(t, 'redis-server')
 const PROCESSES = 4
 
 t.test(
-  'of fifty who ask each of four processes for one key, each process lets one run the handler at most, on a shared file, folder and Redis',
+  'each of four processes runs the handler at most once for 50 concurrent requests for one key, on a shared file, folder and Redis',
   { timeout: 120_000 }, async (t) => {
     const { url } = await startServer(t)
     const folder = t.testdir({})

@@ -1,4 +1,4 @@
-// Closing the Redis backend: at once, whatever the server does, with nothing left behind.
+// Closing the Redis backend: at once, whatever the server does, with nothing left open.
 import t, { type Test } from 'tap'
 import type { RedisOptions } from '../../backends/redis.js'
 import { runChild } from '../support/child.js'
@@ -12,7 +12,7 @@ fileNeeds(t, 'redis-server')
 
 const SOON_MS = 1_000
 
-t.test('closing while calls hang ends them at once', async (t) => {
+t.test('redis: close ends hanging calls at once', async (t) => {
   const server = await startServer(t)
   const backend = await openRedis(t, { url: server.url })
   await backend.set('key', entry('value'))
@@ -27,7 +27,7 @@ t.test('closing while calls hang ends them at once', async (t) => {
   t.ok(performance.now() - beganAt < SOON_MS)
 })
 
-t.test('after close every call is a coded error, and close may be called again', async (t) => {
+t.test('redis: after close every call fails with CACHE_ERR_CLOSED, and close may be called again', async (t) => {
   const server = await startServer(t)
   const backend = await openRedis(t, { url: server.url })
   await Promise.all([backend.close(), backend.close()])
@@ -42,7 +42,7 @@ t.test('after close every call is a coded error, and close may be called again',
 
 const LONGEST_END_MS = 3_000
 
-/** How such a process ended, and what it had printed. */
+/** Runs such a process, checks that it ended by itself, and returns what it printed. */
 async function run (t: Test, options: RedisOptions, way: string): Promise<string> {
   const { exitCode, signal, stdout, stderr } = await runChild('support/children/redis.js', {
     args: [JSON.stringify(options), way], timeoutMs: 60_000
@@ -54,7 +54,7 @@ async function run (t: Test, options: RedisOptions, way: string): Promise<string
 
 for (const way of ['close', 'leave'] as const) {
   t.test(
-    `a process that ${way === 'close' ? 'closes the cache' : 'never closes it'} ends by itself, with Redis and with one that ${way === 'close' ? 'is stopped' : 'is not there'}`,
+    `redis: a process that ${way === 'close' ? 'closes the cache' : 'never closes it'} ends by itself, with a working Redis and with one that is ${way === 'close' ? 'stopped' : 'missing'}`,
     async (t) => {
       const [server, stopped] = [await startServer(t), await startServer(t)]
       stopped.stop()
@@ -66,7 +66,7 @@ for (const way of ['close', 'leave'] as const) {
     })
 }
 
-t.test('a process with a client of a Cluster ends by itself, whether it closes the cache or not', async (t) => {
+t.test('redis: a process with a client of a Cluster ends by itself, whether it closes the cache or not', async (t) => {
   const { nodes } = await startCluster(t)
   for (const way of ['close', 'leave']) {
     t.match(await run(t, { connection: { cluster: nodes }, prefix: `${way}:` }, way), /stored\n.*; hit/, way)

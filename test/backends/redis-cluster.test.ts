@@ -8,7 +8,7 @@ import { fileNeeds } from '../support/programs.js'
 
 fileNeeds(t, 'redis-server')
 
-t.test('on a Cluster keys, tags and clear reach over all nodes', async (t) => {
+t.test('redis: on a Cluster, keys, tags and clear work on all nodes', async (t) => {
   const { servers, nodes } = await startCluster(t)
   for (const { admin } of servers) await admin.ping()
   const { ask, cache, runs } = await build(t, {
@@ -17,14 +17,14 @@ t.test('on a Cluster keys, tags and clear reach over all nodes', async (t) => {
     deadline: '900ms',
     routes (app, { ran }) {
       app.get('/:id', { config: { cache: { ttl: '1m', tags: ['a', 'b', 'c', 'd', 'e'] } } }, async (request) =>
-        `answer ${ran()} ${(request.params as { id: string }).id}`)
+        `response ${ran()} ${(request.params as { id: string }).id}`)
     },
     compare: false
   })
   const urls = Array.from({ length: 30 }, (_, at) => `/${at}`)
   for (const url of urls) await ask(url)
   for (const url of urls) t.match((await ask(url)).cacheStatus, /; hit/, url)
-  for (const { admin } of servers) t.ok(await admin.dbsize() > 3, 'each node has some')
+  for (const { admin } of servers) t.ok(await admin.dbsize() > 3, 'each node has some keys')
   await cache.invalidate('c')
   for (const url of urls) t.match((await ask(url)).cacheStatus, /fwd=miss/)
   t.equal(runs(), 60)
@@ -32,18 +32,18 @@ t.test('on a Cluster keys, tags and clear reach over all nodes', async (t) => {
   for (const { admin } of servers) t.equal(await admin.dbsize(), 0)
 })
 
-t.test('while slots move to another node, gets, sets and deletes go on', async (t) => {
+t.test('redis: while slots move to another node, gets, sets and deletes succeed', async (t) => {
   const { servers, nodes } = await startCluster(t)
   const backend = await openRedis(t, { connection: { cluster: nodes } })
   const keys = Array.from({ length: 60 }, (_, at) => `key ${at}`)
   for (const key of keys) await backend.set(key, entry(key))
   const ids = await Promise.all(servers.map(async ({ admin }) => String(await admin.call('CLUSTER', 'MYID'))))
-  // One node takes all, by the newest claim there is: with several, word of an older one may come late and win.
+  // One node takes all slots, with the newest epoch. If several nodes did, an older claim might arrive late and win.
   const to = 2
   await servers[to]!.admin.call('CLUSTER', 'BUMPEPOCH')
   const claims = async () => await Promise.all(servers.map(async ({ admin }) =>
     new RegExp(`^${ids[to]}(?: \\S+){5} (\\d+)`, 'm').exec(String(await admin.call('CLUSTER', 'NODES')))?.[1]))
-  await until('all know of the claim', async () => new Set(await claims()).size === 1)
+  await until('all nodes know of the claim', async () => new Set(await claims()).size === 1)
   const failures: unknown[] = []
   let moved = 0
   for (const [at, key] of keys.entries()) {
@@ -53,7 +53,7 @@ t.test('while slots move to another node, gets, sets and deletes go on', async (
       const migrate = async () => await servers[owner]!.admin.call('MIGRATE', '127.0.0.1', servers[to]!.port, `frc:${key}`, 0, 1_000)
       await servers[to]!.admin.call('CLUSTER', 'SETSLOT', slot, 'IMPORTING', ids[owner]!)
       await servers[owner]!.admin.call('CLUSTER', 'SETSLOT', slot, 'MIGRATING', ids[to]!)
-      // Half of the keys are asked for while they move, some of them when they have moved already: ASK; the others later: MOVED.
+      // Half of the keys are accessed while they move, some of them when they have moved already (ASK), the others later (MOVED).
       if (moved % 2 === 0) await migrate()
       if (moved % 4 < 2) failures.push(await failureOf(async () => t.equal(await textAt(backend, key), key)))
       if (moved % 2 === 1) await migrate()
@@ -71,22 +71,22 @@ t.test('while slots move to another node, gets, sets and deletes go on', async (
   t.equal(await backend.size(), 0)
 })
 
-t.test('a node that hangs costs the deadline, and the others answer', async (t) => {
+t.test('redis: a node that hangs costs the deadline, and the other nodes respond', async (t) => {
   const { servers, nodes } = await startCluster(t)
   const backend = await openRedis(t, { connection: { cluster: nodes, commandTimeout: 150, socketTimeout: 300, connectTimeout: 300 } })
   const keys = Array.from({ length: 30 }, (_, at) => `key ${at}`)
-  await until('all are there', async () =>
+  await until('all keys are stored', async () =>
     (await Promise.allSettled(keys.map((key) => backend.set(key, entry(key))))).every(({ status }) => status === 'fulfilled'))
   servers[0]!.stop()
   const beganAt = performance.now()
-  const answers = await Promise.allSettled(keys.map((key) => backend.get(key)))
+  const reads = await Promise.allSettled(keys.map((key) => backend.get(key)))
   t.ok(performance.now() - beganAt < 1_000)
-  t.ok(answers.some(({ status }) => status === 'rejected'))
-  t.ok(answers.some(({ status }) => status === 'fulfilled'))
+  t.ok(reads.some(({ status }) => status === 'rejected'))
+  t.ok(reads.some(({ status }) => status === 'fulfilled'))
   await backend.close()
 })
 
-t.test('after a failover of a Sentinel the new master is used', async (t) => {
+t.test('redis: after a failover of a Sentinel the new master is used', async (t) => {
   const { master, replica, sentinel } = await startSentinel(t)
   const backend = await openRedis(t, { connection: { sentinels: [{ host: '127.0.0.1', port: sentinel.port }], name: 'main' } })
   await backend.set('key', entry('before'))

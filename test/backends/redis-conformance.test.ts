@@ -1,4 +1,4 @@
-// The Redis backend through the conformance list, on every kind of server that this machine has.
+// The Redis backend runs the conformance cases on every kind of server that is installed.
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { builtIns } from '../../backends/index.js'
@@ -12,7 +12,7 @@ import { someOf } from '../support/size.js'
 
 let prefixes = 0
 
-/** Each backend has a prefix of its own, so that it holds nothing yet. */
+/** Each backend has a prefix of its own, so that it is empty. */
 async function check (t: Test, options: RedisOptions, cases = conformance): Promise<void> {
   const clock = testClock()
   await conforms(t, {
@@ -21,7 +21,7 @@ async function check (t: Test, options: RedisOptions, cases = conformance): Prom
 }
 
 for (const program of ['redis-server', 'valkey-server']) {
-  const skip = serverPrograms().includes(program) ? false : `there is no ${program} on this machine`
+  const skip = serverPrograms().includes(program) ? false : `there is no ${program} installed`
   t.test(`redis conforms on ${program}`, { skip }, async (t) => {
     const { url } = await startServer(t, { program })
     await check(t, { url })
@@ -33,7 +33,7 @@ t.test('redis conforms on a Cluster of three', needs('redis-server'), async (t) 
   await check(t, { connection: { cluster: nodes } }, someOf(conformance))
 })
 
-t.test('redis conforms on a client that was lent, with a keyPrefix of its own', needs('redis-server'), async (t) => {
+t.test('redis conforms on a caller-owned client with a keyPrefix of its own', needs('redis-server'), async (t) => {
   const { port } = await startServer(t)
   const client = new Redis({ port, host: '127.0.0.1', keyPrefix: 'theirs[*]:' })
   t.teardown(() => client.disconnect())

@@ -1,4 +1,4 @@
-// What is forgotten on a Cluster on purpose: every slot was reached, or the call rejects; also while slots move.
+// Deletion of many keys on a Cluster: either every slot was reached or the call rejects, also while slots move.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Cluster, type Redis } from 'ioredis'
 import t, { type Test } from 'tap'
@@ -32,7 +32,7 @@ async function comesBack ({ servers }: RedisCluster, at: number): Promise<void> 
 
 const AWAY_ASKED = 10
 
-/** Asks for what is to be refused while a master is away, again and again: at first the driver still knows that one, later it doesn't. */
+/** Repeats a call that must be refused while a master is away: at first the driver still knows that master, later it doesn't. */
 async function rejectsEachTime (t: Test, act: () => unknown, failure: object): Promise<void> {
   for (let time = 0; time < AWAY_ASKED; time++) {
     t.match(await failureOf(act) ?? 'acknowledged', failure)
@@ -45,7 +45,7 @@ async function filled (backend: CacheBackend, keys: readonly string[]): Promise<
     (await Promise.allSettled(keys.map((key) => backend.set(key, entry(key))))).every(({ status }) => status === 'fulfilled'))
 }
 
-t.test('redis: clear rejects while a master of the Cluster is away, forgets what it can reach, and holds when the master is back',
+t.test('redis: clear rejects while a master is away, clears the other nodes, and succeeds once the master is back',
   async (t) => {
     const cluster = await clusterOfFiles(t)
     const backend = await openRedis(t, { connection: { cluster: cluster.nodes } })
@@ -55,12 +55,12 @@ t.test('redis: clear rejects while a master of the Cluster is away, forgets what
     await rejectsEachTime(t, () => backend.clear(), { code: /^E/ })
     for (const server of cluster.servers.slice(1)) t.equal(await server.admin.dbsize(), 0)
     await comesBack(cluster, 0)
-    t.ok(await cluster.servers[0]!.admin.dbsize() > 0, 'it has what it had')
+    t.ok(await cluster.servers[0]!.admin.dbsize() > 0, 'it still has its entries')
     await until('clear succeeds', async () => await failureOf(() => backend.clear()) === undefined)
     t.equal(await cluster.servers[0]!.admin.dbsize(), 0)
   })
 
-t.test('redis: invalidation by route, tag and URL rejects for what a master has that is away, and none of that is served as invalidated',
+t.test('redis: an invalidation that needs a master that is away rejects, and confirmed invalidations hold',
   async (t) => {
     const cluster = await clusterOfFiles(t)
     const { ask, cache } = await build(t, {
@@ -69,9 +69,9 @@ t.test('redis: invalidation by route, tag and URL rejects for what a master has 
       deadline: '900ms',
       routes (app, { ran }) {
         const by = (request: { params: unknown }) => (request.params as { id: string }).id
-        app.get('/plain/:id', { config: { cache: { ttl: '1h' } } }, async (request) => `answer ${ran()} ${by(request)}`)
+        app.get('/plain/:id', { config: { cache: { ttl: '1h' } } }, async (request) => `response ${ran()} ${by(request)}`)
         app.get('/tagged/:id', { config: { cache: { ttl: '1h', tags: (request: { params: unknown }) => [by(request)] } } } as object,
-          async (request) => `answer ${ran()} ${by(request)}`)
+          async (request) => `response ${ran()} ${by(request)}`)
       },
       compare: false
     })
@@ -92,11 +92,11 @@ t.test('redis: invalidation by route, tag and URL rejects for what a master has 
     const confirmed = ids.filter((_, at) => tags[at]!.status === 'fulfilled').map((id) => `/tagged/${id}`)
     await until('the driver has found it', async () => await failureOf(() => cache.invalidate({ route: '/plain/:id' })) === undefined)
     const hits = await are(/; hit/)
-    t.same(hits.filter((url) => url.startsWith('/plain')), [], 'what was acknowledged holds')
+    t.same(hits.filter((url) => url.startsWith('/plain')), [], 'the acknowledged invalidation holds')
     t.same(hits.filter((url) => confirmed.includes(url)), [])
   })
 
-/** `client`, on which the scan of the node at `port` begins when `first` has settled. */
+/** Makes the scan of the node at `port` begin only after `first` has settled. */
 function scansLast (client: Cluster, port: number, first: () => Promise<unknown>): Cluster {
   const nodes = client.nodes.bind(client)
   let done: Promise<unknown> | undefined
@@ -105,14 +105,14 @@ function scansLast (client: Cluster, port: number, first: () => Promise<unknown>
   return Object.assign(client, { nodes: (role?: 'master') => nodes(role).map((node) => node.options.port === port ? late(node) : node) })
 }
 
-t.test('redis: clear reaches keys that move from a node not yet walked over to one that was', async (t) => {
+t.test('redis: clear reaches keys that move from a node not yet scanned to one already scanned', async (t) => {
   const { servers, nodes } = await startCluster(t)
   const client = new Cluster([...nodes])
   t.teardown(() => client.disconnect())
   const [source, target] = [servers[2]!, servers[0]!]
   const [from, to] = [source.admin, target.admin]
   const move = async (): Promise<void> => {
-    // The target's own scan, of no more than one step, was sent before.
+    // The target's own scan, which is a single step, was sent before.
     await to.ping()
     for (const [slot, keys] of slots) {
       await to.call('CLUSTER', 'SETSLOT', slot, 'IMPORTING', ids[0]!)
@@ -134,7 +134,7 @@ t.test('redis: clear reaches keys that move from a node not yet walked over to o
   for (const { admin } of servers) t.equal(await admin.dbsize(), 0)
 })
 
-t.test('redis: on a Cluster of which slots move, the calls of one turn all come to pass', async (t) => {
+t.test('redis: while slots of a Cluster move, all calls of one turn succeed', async (t) => {
   const { servers, nodes } = await startCluster(t)
   const backend = await openRedis(t, { connection: { cluster: nodes } })
   const keys = Array.from({ length: 60 }, (_, at) => `key ${at}`)

@@ -11,10 +11,10 @@ import { fileNeeds } from '../support/programs.js'
 
 fileNeeds(t, 'redis-server')
 
-// Far below what a client of Redis waits for a connection, and far above what a busy machine takes.
+// Far below the time that a Redis client waits for a connection, and far above what a busy machine takes.
 const BOOT_MS = 5_000
 
-/** Two cached routes, and how often their handler ran. */
+/** An application with a cached route, and how long it took to boot. */
 async function start (t: Test, options: RedisOptions, more: object = {}): Promise<TestApp & { bootMs: number }> {
   const beganAt = performance.now()
   const app = await build(t, {
@@ -24,7 +24,7 @@ async function start (t: Test, options: RedisOptions, more: object = {}): Promis
     routes (app, { ran }) {
       app.get('/:id', { config: { cache: { ttl: '1h', tags: ['all'] } } }, async (request) => {
         ran()
-        return `the answer to ${(request.params as { id: string }).id}`
+        return `the response to ${(request.params as { id: string }).id}`
       })
     },
     ...more
@@ -32,7 +32,7 @@ async function start (t: Test, options: RedisOptions, more: object = {}): Promis
   return Object.assign(app, { bootMs: performance.now() - beganAt })
 }
 
-/** Asks until the cache has it. The clock moves on, so that the breaker lets probes pass. */
+/** Repeats a request until it is a hit. The clock advances, so that the breaker lets probes pass. */
 async function untilHit ({ ask, clock }: TestApp, url: string): Promise<void> {
   await until('there are hits', async () => {
     await clock.pass(31_000)
@@ -40,7 +40,7 @@ async function untilHit ({ ask, clock }: TestApp, url: string): Promise<void> {
   })
 }
 
-t.test('with Redis down the application boots at once, serves, and caches when Redis comes', async (t) => {
+t.test('redis: with Redis down the application boots at once and serves, and it caches once Redis is up', async (t) => {
   const server = await newServer(t)
   const app = await start(t, { url: server.url })
   t.ok(app.bootMs < BOOT_MS, `${app.bootMs} ms`)
@@ -53,7 +53,7 @@ t.test('with Redis down the application boots at once, serves, and caches when R
   await server.kill()
 })
 
-t.test('a Redis that is killed under load costs no answer, and one that is started again is used again', async (t) => {
+t.test('redis: a Redis that is killed under load costs no response, and is used again once it is restarted', async (t) => {
   const server = await startServer(t)
   const app = await start(t, { url: server.url })
   await app.ask('/a')
@@ -67,13 +67,13 @@ t.test('a Redis that is killed under load costs no answer, and one that is start
   const counted = async (): Promise<number> => Object.values((await app.cache.stats()).errors).reduce((sum, count) => sum + count, 0)
   const before = await counted()
   for (let time = 0; time < 50; time++) t.equal((await app.ask('/b')).status, 200)
-  // To ask for the numbers was a call that succeeded.
-  t.ok(await counted() - before <= 5, 'the breaker is open: nothing is asked of it')
+  // The call to `stats` for these counts succeeded too.
+  t.ok(await counted() - before <= 5, 'the breaker is open, so Redis is not called')
   await server.start()
   await untilHit(app, '/b')
 })
 
-t.test('a Redis that is stopped costs the deadline at most, and its close takes no longer for it', async (t) => {
+t.test('redis: a Redis that is stopped costs at most the deadline, and does not delay close', async (t) => {
   const server = await startServer(t)
   const app = await start(t, soon(server.port))
   await app.ask('/a')
@@ -82,7 +82,7 @@ t.test('a Redis that is stopped costs the deadline at most, and its close takes 
   await t.rejects(app.cache.invalidate('all'), { code: 'CACHE_ERR_BACKEND_FAILED' })
 })
 
-t.test('a server that takes connections and never answers delays neither boot nor answers nor close', async (t) => {
+t.test('redis: a server that accepts connections and never responds delays neither boot nor responses nor close', async (t) => {
   const sockets: Array<{ destroy (): void }> = []
   const silent = createServer((socket) => { sockets.push(socket.on('error', () => {})) }).listen(0, '127.0.0.1')
   await once(silent, 'listening')
@@ -93,13 +93,13 @@ t.test('a server that takes connections and never answers delays neither boot no
   const app = await start(t, soon((silent.address() as AddressInfo).port), { compare: false })
   t.ok(app.bootMs < BOOT_MS, `${app.bootMs} ms`)
   for (let time = 0; time < 4; time++) t.equal((await app.ask({ url: '/a', slow: true })).status, 200)
-  // It gives up and tries anew, and holds no more than one at a time.
+  // The backend gives up and tries again, with at most one connection at a time.
   await until('a second connection was tried', () => sockets.length >= 2)
   await app.app.close()
   for (const socket of sockets) socket.destroy()
 })
 
-t.test('an established connection that has gone dead is noticed, given up and replaced', async (t) => {
+t.test('redis: a dead connection is detected, given up and replaced', async (t) => {
   const server = await startServer(t)
   const proxy = await startProxy(t, server)
   const app = await start(t, soon(proxy.port))
@@ -112,7 +112,7 @@ t.test('an established connection that has gone dead is noticed, given up and re
   t.equal(proxy.connections(), 1)
 })
 
-t.test('a server that is paused is not asked more and more', async (t) => {
+t.test('redis: a server that is paused does not receive more and more calls', async (t) => {
   const server = await startServer(t)
   await server.admin.ping()
   const app = await start(t, { url: server.url })
@@ -125,7 +125,7 @@ t.test('a server that is paused is not asked more and more', async (t) => {
   await untilHit(app, '/a')
 })
 
-t.test('a server that was emptied gives misses', async (t) => {
+t.test('redis: a server that was emptied gives misses', async (t) => {
   const server = await startServer(t)
   await server.admin.ping()
   const app = await start(t, { url: server.url }, { deadline: '5s' })
@@ -136,7 +136,7 @@ t.test('a server that was emptied gives misses', async (t) => {
   t.same(app.warnings(), [])
 })
 
-t.test('fifty backends come back with one connection each and repeat nothing', async (t) => {
+t.test('redis: fifty backends reconnect with one connection each, and repeat no command', async (t) => {
   const port = await freePort()
   const server = await newServer(t, { port })
   const backends = await Promise.all(Array.from({ length: 50 }, () => openRedis(t, { connection: { host: '127.0.0.1', port } })))

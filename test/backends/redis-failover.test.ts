@@ -1,4 +1,4 @@
-// The Redis backend behind one address that leads to another server by now, while the connections to the old one stay.
+// The Redis backend behind one address that now leads to another server, while connections to the old server stay open.
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { build, type TestApp } from '../support/app.js'
@@ -22,7 +22,7 @@ async function startPair (t: Test): Promise<Pair> {
   return { master, other, relay: await startRelay(t, master) }
 }
 
-/** The other one is the master now. */
+/** Makes the other server the master. */
 async function failOver ({ master, other, relay }: Pair): Promise<void> {
   await other.admin.replicaof('NO', 'ONE')
   await follow(master, other)
@@ -36,13 +36,13 @@ async function applicationOn (t: Test, options: object): Promise<TestApp> {
     deadline: '500ms',
     routes (app, { ran }) {
       app.get('/:id', { config: { cache: { ttl: '1h', tags: ['all'] } } }, async (request) =>
-        `answer ${ran()} ${(request.params as { id: string }).id}`)
+        `response ${ran()} ${(request.params as { id: string }).id}`)
     },
     compare: false
   })
 }
 
-t.test('redis: after READONLY the connection is ended, and the new master behind the same address is found', async (t) => {
+t.test('redis: after READONLY the connection is closed, and the new master behind the same address is found', async (t) => {
   const pair = await startPair(t)
   const { ask, cache } = await applicationOn(t, { connection: { host: '127.0.0.1', port: pair.relay.port } })
   await ask('/a')
@@ -55,7 +55,7 @@ t.test('redis: after READONLY the connection is ended, and the new master behind
   t.equal(pair.relay.made(), 2, 'one connection was given up for another')
 })
 
-t.test('redis: nothing is sent again after READONLY, and a set that failed is not stored by the new master', async (t) => {
+t.test('redis: a command is not repeated after READONLY, and the new master does not store a set that failed', async (t) => {
   const pair = await startPair(t)
   const backend = await openRedis(t, { connection: { host: '127.0.0.1', port: pair.relay.port } })
   await backend.set('key', entry('before'))
@@ -66,7 +66,7 @@ t.test('redis: nothing is sent again after READONLY, and a set that failed is no
   t.equal(await textAt(backend, 'key'), 'before')
 })
 
-t.test('redis: while the address leads to a replica it is tried again less and less often, and what the replica has is read', async (t) => {
+t.test('redis: while the address leads to a replica, reconnects become rarer and reads return the replica\'s entries', async (t) => {
   const { other: replica } = await startPair(t)
   const relay = await startRelay(t, replica)
   const backend = await openRedis(t, { connection: { host: '127.0.0.1', port: relay.port } })
@@ -79,7 +79,7 @@ t.test('redis: while the address leads to a replica it is tried again less and l
   t.ok(relay.made() <= 2 + Math.log2(seconds + 1), `${relay.made()} connections in ${seconds} s`)
 })
 
-t.test('redis: a server that answers MASTERDOWN is left', async (t) => {
+t.test('redis: after MASTERDOWN the connection is closed, and the other server is found', async (t) => {
   const pair = await startPair(t)
   const backend = await openRedis(t, { connection: { host: '127.0.0.1', port: pair.relay.port } })
   await backend.set('key', entry('before'))
@@ -89,16 +89,16 @@ t.test('redis: a server that answers MASTERDOWN is left', async (t) => {
   await pair.master.admin.replicaof('127.0.0.1', 1)
   pair.relay.leadTo(pair.other)
   t.match(await failureOf(() => backend.get('key')), { code: 'MASTERDOWN' })
-  await until('the other one answers', async () => await textAt(backend, 'key').catch(() => '') === 'before')
+  await until('the other server responds', async () => await textAt(backend, 'key').catch(() => '') === 'before')
 })
 
-t.test('redis: a server that answers LOADING is left', async (t) => {
+t.test('redis: after LOADING the connection is closed, and the other server is found', async (t) => {
   const [loading, other] = [await startServer(t), await startServer(t)]
   const filler = await openRedis(t, { url: loading.url })
   await Promise.all(Array.from({ length: 2_000 }, (_, at) => filler.set(`${at}`, { value: Buffer.alloc(100), expiresAt: Infinity })))
   await loading.admin.call('SAVE')
   await loading.kill()
-  // Longer than the test takes.
+  // Loading takes longer than the test.
   await loading.start(['--key-load-delay', '20000', '--loading-process-events-interval-bytes', '1024'])
   const relay = await startRelay(t, loading)
   const backend = await openRedis(t, { connection: { host: '127.0.0.1', port: relay.port } })
@@ -108,7 +108,7 @@ t.test('redis: a server that answers LOADING is left', async (t) => {
   t.equal(await textAt(backend, 'key'), 'value')
 })
 
-t.test('redis: a Cluster that is down is used again when it is whole', async (t) => {
+t.test('redis: a Cluster that was down is used again when it is whole', async (t) => {
   const { servers, nodes } = await startCluster(t)
   const backend = await openRedis(t, { connection: { cluster: nodes } })
   const keys = Array.from({ length: 30 }, (_, at) => `key ${at}`)
@@ -124,7 +124,7 @@ t.test('redis: a Cluster that is down is used again when it is whole', async (t)
   for (const key of keys) t.equal(await textAt(backend, key), 'again')
 })
 
-t.test('redis: a lent client is left as it is, the log says what to do, and with reconnectOnError it finds the new master', async (t) => {
+t.test('redis: a caller-owned client is not changed, the log says what to do, and reconnectOnError finds the new master', async (t) => {
   const pair = await startPair(t)
   for (const reconnectOnError of [undefined, (error: Error) => error.message.startsWith('READONLY')]) {
     const client = new Redis({ host: '127.0.0.1', port: pair.relay.port, ...(reconnectOnError !== undefined && { reconnectOnError }) })

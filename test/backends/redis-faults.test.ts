@@ -1,4 +1,4 @@
-// The Redis backend through the kit's cases that need levers, on a server that is stopped and killed.
+// The Redis backend runs the kit's cases that need levers, on a server that is stopped and killed.
 import t from 'tap'
 import { conforms } from '../support/conformance.js'
 import { farRedisSubject, redisSubject, remoteCases, slowCases } from '../support/levers.js'
@@ -6,7 +6,7 @@ import { serverPrograms } from '../support/redis-server.js'
 
 t.setTimeout(300_000)
 
-const skip = serverPrograms().includes('redis-server') ? false : 'there is no redis-server on this machine'
+const skip = serverPrograms().includes('redis-server') ? false : 'there is no redis-server installed'
 
 t.test('redis survives a server that hangs, is killed, or holds garbage', { skip }, async (t) => {
   await conforms(t, await redisSubject(t), remoteCases)

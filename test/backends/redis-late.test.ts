@@ -1,4 +1,4 @@
-// Writes that the Redis backend gave up and that arrive all the same: by a server that was stopped, by a connection that was lost.
+// Writes that the Redis backend gave up and that reach the server anyway, because it was stopped or the connection was lost.
 import t from 'tap'
 import { startProxy, startServer, until } from '../support/redis-server.js'
 import { failureOf, textAt } from '../support/entries.js'
@@ -8,10 +8,10 @@ import { fileNeeds } from '../support/programs.js'
 
 fileNeeds(t, 'redis-server')
 
-// The connection is given up as well: on a busy machine before the call is.
+// The connection is given up too, and on a busy machine before the call is.
 const GIVEN_UP = { code: /^(ETIMEDOUT|ECONNLOST)$/ }
 
-t.test('a set that failed while the server was stopped is not there when it goes on', async (t) => {
+t.test('redis: a set that failed while the server was stopped is not applied when the server resumes', async (t) => {
   const server = await startServer(t)
   const backend = await openRedis(t, soon(server.port))
   await backend.set('key', entry('before'))
@@ -26,7 +26,7 @@ t.test('a set that failed while the server was stopped is not there when it goes
   t.equal(await textAt(backend, 'key'), 'after')
 })
 
-t.test('a set whose connection was lost does not come to pass after a later delete by another one', async (t) => {
+t.test('redis: a set whose connection was lost is not applied after a later delete by another backend', async (t) => {
   const server = await startServer(t)
   const proxy = await startProxy(t, server)
   const backend = await openRedis(t, soon(proxy.port))
@@ -36,13 +36,13 @@ t.test('a set whose connection was lost does not come to pass after a later dele
   const set = failureOf(() => backend.set('key', entry('zombie')))
   t.match(await set, GIVEN_UP)
   await other.delete('key')
-  // The command was on its way all the time, and arrives now.
+  // The command was in transit all the time, and arrives now.
   proxy.release()
   await until('it can be asked again', async () => await failureOf(() => backend.get('other')) === undefined)
   t.equal(await textAt(other, 'key'), undefined)
 })
 
-t.test('a set by a lent client that keeps commands for later is not carried out late', async (t) => {
+t.test('redis: a set by a caller-owned client that queues commands is not applied late', async (t) => {
   const server = await startServer(t)
   const { Redis } = await import('ioredis')
   const client = new Redis({ port: server.port, host: '127.0.0.1', retryStrategy: () => 20 }).on('error', () => {})
@@ -53,14 +53,14 @@ t.test('a set by a lent client that keeps commands for later is not carried out 
   server.stop()
   const set = failureOf(() => backend.set('key', entry('zombie')))
   t.match(await set, { code: 'ETIMEDOUT' })
-  // The client's queue of unanswered commands is sent once more to what comes next.
+  // The client sends its queue of unanswered commands again on the next connection.
   await server.kill()
   await server.start()
   await client.ping()
   t.equal(await textAt(backend, 'key'), undefined)
 })
 
-t.test('a later change of a key waits until an uncertain one is over', async (t) => {
+t.test('redis: a later change of a key waits until an unconfirmed one has settled', async (t) => {
   const server = await startServer(t)
   const backend = await openRedis(t, soon(server.port, { commandTimeout: SHORT_MS * 3 }))
   await backend.set('key', entry('before'))
@@ -72,20 +72,20 @@ t.test('a later change of a key waits until an uncertain one is over', async (t)
   await server.kill()
   await server.start()
   t.match(await set, { message: /./ })
-  // The connection was lost at once; that the set can't come to pass any more is known only at its deadline.
+  // The connection was lost at once. Only at its deadline is it known that the set can't be applied any more.
   t.ok(setOver - beganAt >= SHORT_MS * 3 - 1, `${setOver - beganAt} ms`)
   await deleted
   t.ok(deleteOver >= setOver)
 })
 
-t.test('many changes of one key at once leave what the last one said', async (t) => {
+t.test('redis: many concurrent changes of one key leave the last one in effect', async (t) => {
   const server = await startServer(t)
   const backend = await openRedis(t, { url: server.url })
   await Promise.all(Array.from({ length: 49 }, (_, at) => at % 5 === 4 ? backend.delete('key') : backend.set('key', entry(String(at)))))
   t.equal(await textAt(backend, 'key'), '48')
 })
 
-t.test('a clock of the server that differs by hours ends no entry early and refuses no write', async (t) => {
+t.test('redis: a server clock that is wrong by hours expires no entry early and refuses no write', async (t) => {
   const server = await startServer(t)
   for (const skewMs of [-7_200_000, 7_200_000]) {
     const now = () => Math.floor(Date.now() + skewMs)
@@ -97,7 +97,7 @@ t.test('a clock of the server that differs by hours ends no entry early and refu
   }
 })
 
-t.test('an answer whose store hung with the server is not served after it was invalidated', async (t) => {
+t.test('redis: a response whose store hung with the server is not served after it was invalidated', async (t) => {
   const server = await startServer(t)
   const { ask, cache, change, clock } = await build(t, {
     backend: 'redis',
@@ -105,7 +105,7 @@ t.test('an answer whose store hung with the server is not served after it was in
     deadline: '50ms',
     routes (app, { cached, version }) {
       app.get('/', { config: { cache: { ttl: '1m', tags: ['all'] } } }, async (_request, reply) => {
-        // The answer was looked for; it will be stored into nothing.
+        // The lookup has ended. The response can't be stored, because the server is stopped.
         if (cached && version() === '1') server.stop()
         return await reply.header('x-version', version()).send({ version: version() })
       })

@@ -1,4 +1,4 @@
-// The Redis backend on clients that are lent: handed over, or found by the namespace of @fastify/redis.
+// The Redis backend on caller-owned clients: given as an option, or found by the namespace of @fastify/redis.
 import fastifyRedis from '@fastify/redis'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { Redis } from 'ioredis'
@@ -15,7 +15,7 @@ fileNeeds(t, 'redis-server')
 const listeners = (client: Redis): string =>
   client.eventNames().map((name) => `${String(name)} ${client.listenerCount(name)}`).sort().join()
 
-t.test('a lent client is left open, with the listeners that it had', async (t) => {
+t.test('redis: a caller-owned client stays open, with the listeners that it had', async (t) => {
   const server = await startServer(t)
   const client = new Redis({ port: server.port, host: '127.0.0.1' })
   t.teardown(() => client.disconnect())
@@ -24,7 +24,7 @@ t.test('a lent client is left open, with the listeners that it had', async (t) =
   const { app, ask } = await build(t, {
     backend: 'redis',
     options: { client },
-    routes: (app) => { app.get('/', { config: { cache: { ttl: '1m' } } }, async () => 'answer') }
+    routes: (app) => { app.get('/', { config: { cache: { ttl: '1m' } } }, async () => 'response') }
   })
   await ask('/')
   t.match((await ask('/')).cacheStatus, /; hit/)
@@ -34,7 +34,7 @@ t.test('a lent client is left open, with the listeners that it had', async (t) =
   t.equal(await client.ping(), 'PONG')
 })
 
-t.test('a lent client that is not connected fails at once, and one that is lazy connects when it is asked', async (t) => {
+t.test('redis: a caller-owned client that is not connected fails at once, and a lazy one connects on the first call', async (t) => {
   const server = await startServer(t)
   const lost = new Redis({ port: 1, host: '127.0.0.1', retryStrategy: () => 60_000 }).on('error', () => {})
   const lazy = new Redis({ port: server.port, host: '127.0.0.1', lazyConnect: true })
@@ -52,14 +52,14 @@ async function application (
   const app = Fastify()
   t.teardown(() => app.close())
   await register(app)
-  await app.register(async (scope) => { scope.get('/', { config: { cache: { ttl: '1m' } } }, async () => 'answer') })
+  await app.register(async (scope) => { scope.get('/', { config: { cache: { ttl: '1m' } } }, async () => 'response') })
   await app.ready()
   return { app, ask: async () => String((await app.inject('/')).headers['cache-status']) }
 }
 
 const options = { backend: 'redis', options: { namespace: 'store' } } as const
 
-t.test('the namespace is found when @fastify/redis was registered before, after, or above', async (t) => {
+t.test('redis: the namespace is found if @fastify/redis was registered before, after, or above', async (t) => {
   const server = await startServer(t)
   const redis = { url: server.url, namespace: 'store' }
   const orders: Array<(app: FastifyInstance) => unknown> = [
@@ -75,7 +75,7 @@ t.test('the namespace is found when @fastify/redis was registered before, after,
   }
 })
 
-t.test('a namespace that nobody registered is named by the error, with those that are known', async (t) => {
+t.test('redis: the error for an unregistered namespace names it, and the known ones', async (t) => {
   const server = await startServer(t)
   const { app, ask } = await application(t, async (app) => {
     await app.register(fastifyRedis, { url: server.url, namespace: 'other' })

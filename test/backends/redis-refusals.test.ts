@@ -1,4 +1,4 @@
-// What Redis refuses: no memory, a replica, no rights, a wrong password; and that no log tells a secret of it.
+// Commands that Redis refuses: out of memory, on a replica, without rights, with a wrong password; no log shows a secret.
 import t, { type Test } from 'tap'
 import type { RedisOptions } from '../../backends/redis.js'
 import { build, type TestApp } from '../support/app.js'
@@ -28,7 +28,7 @@ const headers = { authorization: `Bearer ${SECRETS.bearer}`, cookie: `a=${SECRET
 
 async function refuses (t: Test, app: TestApp, code: string, url = '/a'): Promise<void> {
   t.equal((await app.ask({ url, headers })).status, 200)
-  await until(`the log tells ${code}`, async () => {
+  await until(`the log shows ${code}`, async () => {
     await app.clock.pass(31_000)
     await app.ask({ url, headers })
     return app.warnings().some(({ err }) => err?.code === code)
@@ -38,11 +38,11 @@ async function refuses (t: Test, app: TestApp, code: string, url = '/a'): Promis
     .catch((err) => t.notMatch(JSON.stringify([err.message, err.cause, err.cause?.message, Object.entries(err.cause ?? {})]), /planted/))
   const alike = app.warnings().filter(({ err, operation }) => err?.code === code && operation === 'get')
   t.ok(alike.every(({ suppressed }, at) => at === 0 || suppressed !== 0), 'one line of a kind at a time')
-  // The key of a request stands in the log; what is in its value and what came with the request doesn't.
+  // The log contains the request's key, but not the value and nothing else from the request.
   for (const [name, secret] of Object.entries(SECRETS)) if (name !== 'key') t.notMatch(JSON.stringify(app.warnings()), secret, name)
 }
 
-t.test('where there is no memory left sets fail quietly, and gets go on', async (t) => {
+t.test('redis: on a server without free memory sets fail quietly, and gets succeed', async (t) => {
   const server = await startServer(t)
   const app = await start(t, server)
   await app.ask({ url: '/kept', headers })
@@ -52,7 +52,7 @@ t.test('where there is no memory left sets fail quietly, and gets go on', async 
   await refuses(t, app, 'OOM', '/b')
 })
 
-t.test('where there is no memory left what is invalidated is gone all the same, by tag and by route, softly too', async (t) => {
+t.test('redis: on a server without free memory invalidations succeed, by tag and by route, softly too', async (t) => {
   const server = await startServer(t)
   const app = await start(t, server)
   const isHit = async (url: string) => /; hit/.test((await app.ask({ url, headers })).cacheStatus ?? '')
@@ -75,7 +75,7 @@ t.test('where there is no memory left what is invalidated is gone all the same, 
   }
 })
 
-t.test('a user with the rights that the docs name can do all that the backend does, no right is too many, and nothing is printed',
+t.test('redis: a user with the rights that the docs name can do everything, needs each of them, and nothing is printed',
   async (t) => {
     const named =
       /needs `EVAL` and `TIME` beside `GET`, `GETRANGE`, `SET`, `UNLINK` and\s`SCAN`/.exec(source('docs/backends.md').text)?.[0] ?? ''
@@ -84,7 +84,7 @@ t.test('a user with the rights that the docs name can do all that the backend do
     const server = await startServer(t)
     const printed: unknown[] = []
     for (const way of ['log', 'warn', 'error'] as const) t.intercept(console, way, { value: (...words: unknown[]) => printed.push(words) })
-    /** What fails for a user with these rights. */
+    /** The calls that fail for a user with these rights. */
     const failing = async (name: string, allowed: readonly string[]): Promise<string[]> => {
       await server.admin.call('ACL', 'SETUSER', name, 'on', '>pw', '~frc:*', '-@all', ...allowed.map((right) => `+${right}`))
       const backend = await openRedis(t, { connection: { host: '127.0.0.1', port: server.port, username: name, password: 'pw' } })
@@ -107,7 +107,7 @@ t.test('a user with the rights that the docs name can do all that the backend do
     t.same(printed, [])
   })
 
-t.test('a replica that may not be written to answers what it has', async (t) => {
+t.test('redis: a replica that refuses writes still serves its entries', async (t) => {
   const server = await startServer(t)
   const app = await start(t, server)
   await app.ask({ url: '/kept', headers })
@@ -121,7 +121,7 @@ t.test('a replica that may not be written to answers what it has', async (t) => 
   await refuses(t, app, 'MASTERDOWN', '/c')
 })
 
-t.test('without or with a wrong password, and without the right, requests are served', async (t) => {
+t.test('redis: without a password, with a wrong one, or without the right, requests are served', async (t) => {
   const server = await startServer(t)
   await server.admin.config('SET', 'requirepass', 'another')
   await refuses(t, await start(t, server), 'NOAUTH')
@@ -135,7 +135,7 @@ t.test('without or with a wrong password, and without the right, requests are se
   await refuses(t, app, 'NOPERM')
 })
 
-t.test('while the server loads its data, requests are served', async (t) => {
+t.test('redis: while the server loads its data, requests are served', async (t) => {
   const server = await startServer(t)
   const filler = await openRedis(t, { url: server.url })
   await Promise.all(Array.from({ length: 200 }, (_, at) => filler.set(`${at}`, { value: Buffer.alloc(100), expiresAt: Infinity })))
@@ -152,7 +152,7 @@ t.test('while the server loads its data, requests are served', async (t) => {
   await server.kill()
 })
 
-t.test('where any key may be evicted, no entry is served whose tag was invalidated', async (t) => {
+t.test('redis: on a server that may evict any key, no entry with an invalidated tag is served', async (t) => {
   const server = await startServer(t, { args: ['--maxmemory', '2mb', '--maxmemory-policy', 'allkeys-lru'] })
   await server.admin.ping()
   let made = 0

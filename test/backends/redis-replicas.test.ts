@@ -1,4 +1,4 @@
-// The Redis backend on a Cluster with replicas: nothing is read from one, since it may not know yet what was invalidated.
+// The Redis backend on a Cluster with replicas: no replica is read, because it may lag behind an invalidation.
 import { Cluster, Redis } from 'ioredis'
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
@@ -11,7 +11,7 @@ import { fileNeeds } from '../support/programs.js'
 
 fileNeeds(t, 'redis-server')
 
-/** Three masters, and a replica of each. */
+/** Three masters, each with a replica. */
 async function withReplicas (t: Test): Promise<RedisCluster & { replicas: readonly RedisServer[] }> {
   const cluster = await startCluster(t)
   const replicas: RedisServer[] = []
@@ -37,7 +37,7 @@ async function withReplicas (t: Test): Promise<RedisCluster & { replicas: readon
   return { ...cluster, replicas }
 }
 
-/** No replica hears any more of what its master is told, and each goes on answering what it has. */
+/** Disconnects all replicas from their masters. Each goes on serving the entries it has. */
 async function cutOff ({ servers, replicas }: { servers: readonly RedisServer[], replicas: readonly RedisServer[] }): Promise<void> {
   for (const { admin } of servers) {
     await admin.call('ACL', 'SETUSER', 'default', '-psync', '-sync')
@@ -48,7 +48,7 @@ async function cutOff ({ servers, replicas }: { servers: readonly RedisServer[],
   }
 }
 
-t.test('redis: a lent client that reads from replicas is refused at registration, with what to do', async (t) => {
+t.test('redis: a caller-owned client that reads from replicas is refused at registration, with advice', async (t) => {
   const { nodes } = await withReplicas(t)
   for (const scaleReads of ['slave', 'all', () => []] as const) {
     const client = new Cluster([...nodes], { scaleReads } as object)
@@ -66,7 +66,7 @@ t.test('redis: a lent client that reads from replicas is refused at registration
   }
 })
 
-t.test('redis: a namespace that was registered later, and options of a connection, are refused as well', async (t) => {
+t.test('redis: a client of a namespace registered later, and connection options that read from replicas, are refused too', async (t) => {
   const client = new Cluster([{ port: 1 }], { lazyConnect: true, scaleReads: 'slave' })
   const found: Record<string, unknown> = {}
   const backend = await openRedis(t, { namespace: 'store' }, { decoration: () => found })
@@ -83,7 +83,7 @@ t.test('redis: a namespace that was registered later, and options of a connectio
   }
 })
 
-t.test('redis: on a Cluster with replicas nothing is asked of them, and what was deleted stays so while they are behind', async (t) => {
+t.test('redis: no replica of a Cluster is read, and deleted entries stay deleted while the replicas lag behind', async (t) => {
   const cluster = await withReplicas(t)
   const lent = new Cluster([...cluster.nodes])
   t.teardown(() => lent.disconnect())
@@ -97,7 +97,7 @@ t.test('redis: on a Cluster with replicas nothing is asked of them, and what was
   await cutOff(cluster)
   for (const key of keys) await writer!.delete(key)
   const behind = await Promise.all(cluster.replicas.map(async ({ admin }) => await admin.dbsize()))
-  t.equal(behind.reduce((sum, each) => sum + each, 0), keys.length, 'the replicas have them still')
+  t.equal(behind.reduce((sum, each) => sum + each, 0), keys.length, 'the replicas still have the entries')
   for (const backend of backends) {
     for (const key of keys) t.equal(await backend.get(key), undefined)
     t.same(await backend.keys(), [])

@@ -1,4 +1,4 @@
-// Values that are too large for Redis: refused before they are sent, so that they end no connection on which others wait.
+// Values that are too large for Redis: refused before they are sent, so that they don't close a connection that other calls share.
 import t, { type Test } from 'tap'
 import { REDIS_MAX_VALUE_BYTES, type RedisOptions } from '../../backends/redis.js'
 import { build, type TestApp } from '../support/app.js'
@@ -16,7 +16,7 @@ async function connectionsMade (server: RedisServer): Promise<number> {
   return Number(/total_connections_received:(\d+)/.exec(await server.admin.info('stats'))?.[1])
 }
 
-t.test('redis: a value larger than maxValueBytes is not sent, takes its predecessor with it, rejects and is counted', async (t) => {
+t.test('redis: a value larger than maxValueBytes is not sent, deletes the previous entry, rejects and is counted', async (t) => {
   const server = await startServer(t)
   const backend = await openRedis(t, { url: server.url, maxValueBytes: 1_000 })
   await backend.set('key', entry('before'))
@@ -27,10 +27,10 @@ t.test('redis: a value larger than maxValueBytes is not sent, takes its predeces
   t.match(await backend.stats(), { refusedWrites: 1 })
   await backend.set('key', sized(988))
   t.equal((await backend.get('key'))?.value.byteLength, 988)
-  t.notMatch(await server.admin.info('commandstats'), /cmdstat_config/, 'nothing is asked for what any server takes')
+  t.notMatch(await server.admin.info('commandstats'), /cmdstat_config/, 'the limit is not requested for a value that any server accepts')
 })
 
-t.test("redis: without maxValueBytes it is 8 MiB, and the server's own limit is asked for once", async (t) => {
+t.test("redis: maxValueBytes defaults to 8 MiB, and the server's own limit is requested once", async (t) => {
   const server = await startServer(t)
   const backend = await openRedis(t, { url: server.url })
   t.equal(REDIS_MAX_VALUE_BYTES, 8 * MIB)
@@ -40,7 +40,7 @@ t.test("redis: without maxValueBytes it is 8 MiB, and the server's own limit is 
   t.match(await server.admin.info('commandstats'), /cmdstat_config\|get:calls=1,/)
 })
 
-/** A route whose bodies the server doesn't take, beside one whose it does. */
+/** An application with a route whose bodies are too large for the server, and one whose bodies are not. */
 async function starved (t: Test, options: RedisOptions): Promise<TestApp> {
   return await build(t, {
     backend: 'redis',
@@ -54,7 +54,7 @@ async function starved (t: Test, options: RedisOptions): Promise<TestApp> {
   })
 }
 
-/** How many of 20 requests for small responses, beside as many for large ones, are hits. */
+/** Returns how many of 20 requests for small responses are hits, while as many large ones are requested. */
 async function hitsOf ({ ask }: TestApp): Promise<number> {
   let hits = 0
   for (let id = 0; id < 20; id++) {
@@ -64,7 +64,7 @@ async function hitsOf ({ ask }: TestApp): Promise<number> {
   return hits
 }
 
-t.test('redis: a route whose responses the server does not take costs the others no hit', async (t) => {
+t.test('redis: a route whose responses are too large for the server costs other routes no hit', async (t) => {
   const server = await startServer(t)
   await server.admin.config('SET', 'proto-max-bulk-len', '1mb')
   const app = await starved(t, { url: server.url })
@@ -79,14 +79,14 @@ t.test('redis: a route whose responses the server does not take costs the others
   })
 })
 
-t.test('redis: where the limit may not be asked for, one value that ends the connection tells it', async (t) => {
+t.test('redis: if the limit can\'t be requested, one value that closes the connection reveals it', async (t) => {
   const server = await startServer(t)
   await server.admin.config('SET', 'proto-max-bulk-len', '1mb')
   await server.admin.call('ACL', 'SETUSER', 'cache', 'on', '>pw', '~*', '+@all', '-config')
   const backend = await openRedis(t, { connection: { host: '127.0.0.1', port: server.port, username: 'cache', password: 'pw' } })
   await backend.set('small', entry('small'))
-  // The connection may be gone before what the server said of it was read.
-  await until('the server has told it', async () => (await failureOf(() => backend.set('large', sized(2 * MIB))))?.code === 'ETOOLARGE')
+  // The connection may be lost before the server's error is read.
+  await until('the error was read', async () => (await failureOf(() => backend.set('large', sized(2 * MIB))))?.code === 'ETOOLARGE')
   await until('it is connected again', async () => await failureOf(() => backend.get('small')) === undefined)
   const before = await connectionsMade(server)
   for (let time = 0; time < 10; time++) t.match(await failureOf(() => backend.set('large', sized(2 * MIB))), { code: 'ETOOLARGE' })

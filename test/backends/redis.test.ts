@@ -1,4 +1,4 @@
-// The Redis backend on a sound server: options, keys and values, other people's keys, what it counts.
+// The Redis backend on a healthy server: options, keys and values, other people's keys, what it counts.
 import { Redis } from 'ioredis'
 import t from 'tap'
 import { loadDriver } from '../../backends/redis/driver.js'
@@ -14,7 +14,7 @@ import { fileNeeds } from '../support/programs.js'
 
 fileNeeds(t, 'redis-server')
 
-t.test('redis: exactly one way to a client is asked for, and an unknown option is refused', async (t) => {
+t.test('redis: exactly one source of a client is required, and an unknown option is refused', async (t) => {
   const open = (options: object) => failureOf(() => openRedis(t, options as RedisOptions))
   const url = 'redis://127.0.0.1:1'
   t.match(await open({}), { code: 'CACHE_ERR_OPTION', message: /exactly one of client, namespace, url, connection, got none/ })
@@ -27,7 +27,7 @@ t.test('redis: exactly one way to a client is asked for, and an unknown option i
   }
 })
 
-t.test('no wrong option is shown, since it may hold a password', async (t) => {
+t.test('redis: the value of an invalid option is not shown, because it may contain a password', async (t) => {
   for (const options of [{ url: 'http://:s3cret@a' }, { password: 's3cret' }, { connection: 's3cret' },
     { connection: { password: 's3cret', lazyConnect: false } },
     { url: 'redis://:s3cret@a', connection: { password: 's3cret' } }, { client: { password: 's3cret' } },
@@ -38,7 +38,7 @@ t.test('no wrong option is shown, since it may hold a password', async (t) => {
   }
 })
 
-t.test('redis: a missing @fastify/redis is a coded error that says what to install', async (t) => {
+t.test('redis: without @fastify/redis a coded error says what to install', async (t) => {
   const cause = new Error('Cannot find module')
   t.throws(() => loadDriver(() => { throw cause }), {
     code: 'CACHE_ERR_DEPENDENCY_MISSING', message: /'@fastify\/redis'; run npm install @fastify\/redis/, cause
@@ -62,7 +62,7 @@ t.test('redis: an error keeps its name, code and first line, and loses the argum
   t.notOk('command' in reply('OOM'))
 })
 
-t.test('two different keys are never stored as the same text', async (t) => {
+t.test('redis: two different keys are never stored as the same text', async (t) => {
   const parts = [
     '', 'a', '\0', '\0utf16:', 'utf16:', '\ud800', '\udc00', '\ud83d\udddd', '\ufffd', 'é', 'e\u0301', '*', '\\', '{a}', 'AAA='
   ]
@@ -72,7 +72,7 @@ t.test('two different keys are never stored as the same text', async (t) => {
   for (const key of keys) if (keyOf(storedText(key)) !== key) t.fail(JSON.stringify(key))
 })
 
-t.test('16 MiB of bytes come back as they were', async (t) => {
+t.test('redis: 16 MiB of bytes come back unchanged', async (t) => {
   const server = await startServer(t)
   const backend = await openRedis(t, { url: server.url, maxValueBytes: 32 * 1024 * 1024 })
   const value = Buffer.alloc(16 * 1024 * 1024, Uint8Array.from({ length: 251 }, (_, at) => at))
@@ -80,7 +80,7 @@ t.test('16 MiB of bytes come back as they were', async (t) => {
   t.ok(value.equals((await backend.get('key'))!.value))
 })
 
-t.test('what is not ours under our key is a miss, is counted, and is replaced by the next set', async (t) => {
+t.test('redis: a foreign value under our key is a miss, is counted, and is replaced by the next set', async (t) => {
   const server = await startServer(t)
   const backend = await openRedis(t, { url: server.url })
   await backend.set('ours', entry('value'))
@@ -105,7 +105,7 @@ t.test('what is not ours under our key is a miss, is counted, and is replaced by
   t.equal(await server.admin.exists('frc:other list'), 0)
 })
 
-t.test('a flipped bit and the entry of another key are misses', async (t) => {
+t.test('redis: an entry with a flipped bit and an entry of another key are misses', async (t) => {
   const server = await startServer(t)
   await server.admin.ping()
   const { ask, cache, runs } = await build(t, {
@@ -114,7 +114,7 @@ t.test('a flipped bit and the entry of another key are misses', async (t) => {
     routes (app, { ran }) {
       app.get('/:id', { config: { cache: { ttl: '1m' } } }, async (request) => {
         ran()
-        return `the answer to ${(request.params as { id: string }).id}`
+        return `the response to ${(request.params as { id: string }).id}`
       })
     }
   })
@@ -122,16 +122,16 @@ t.test('a flipped bit and the entry of another key are misses', async (t) => {
   for (const id of ['aaaa', 'bbbb']) await ask(`/${id}`)
   const a = await server.admin.getBuffer(await keyAt('aaaa')) as Buffer
   await server.admin.set(await keyAt('bbbb'), a)
-  t.equal((await ask('/bbbb')).body.toString(), 'the answer to bbbb')
+  t.equal((await ask('/bbbb')).body.toString(), 'the response to bbbb')
   t.equal(runs(), 3)
   a[a.length - 1]! ^= 1
   await server.admin.set(await keyAt('aaaa'), a)
-  t.equal((await ask('/aaaa')).body.toString(), 'the answer to aaaa')
+  t.equal((await ask('/aaaa')).body.toString(), 'the response to aaaa')
   t.equal(runs(), 4)
   t.equal((await cache.stats()).damaged, 2)
 })
 
-t.test('clear and keys reach no key of another prefix, whatever stands in it', async (t) => {
+t.test('redis: clear and keys reach no key of another prefix, whatever the prefix contains', async (t) => {
   const server = await startServer(t)
   const prefixes = ['a:', 'a*', 'a?', 'a[b]', 'ab', '\\a', 'a{b}:']
   const backends = await Promise.all(prefixes.map((prefix) => openRedis(t, { url: server.url, prefix })))
@@ -153,7 +153,7 @@ t.test('clear and keys reach no key of another prefix, whatever stands in it', a
   for (const command of ['keys', 'flushall', 'flushdb']) t.notMatch(used, `cmdstat_${command}:`)
 })
 
-t.test('redis: clear goes in small steps, and only clear, keys and size do', async (t) => {
+t.test('redis: clear, keys and size scan in small steps, and no other call scans', async (t) => {
   const server = await startServer(t)
   const backend = await openRedis(t, { url: server.url })
   const keys = Array.from({ length: 1_500 }, (_, at) => `key ${at}`)
@@ -170,10 +170,10 @@ t.test('redis: clear goes in small steps, and only clear, keys and size do', asy
   t.ok(await calls('scan') >= 2)
   await backend.clear()
   t.equal(await server.admin.dbsize(), 0)
-  t.ok(await calls('unlink') >= 2 && await calls('unlink') <= 20, 'many in one command')
+  t.ok(await calls('unlink') >= 2 && await calls('unlink') <= 20, 'many keys in one command')
 })
 
-t.test('redis: an entry has the native expiry of its instant, and one that is over leaves nothing', async (t) => {
+t.test('redis: an entry has a native expiry, and setting an expired entry removes the key', async (t) => {
   const server = await startServer(t)
   const now = () => Date.now()
   const backend = await openRedis(t, { url: server.url }, { now })
@@ -187,7 +187,7 @@ t.test('redis: an entry has the native expiry of its instant, and one that is ov
   t.equal(await server.admin.exists('frc:key'), 0)
 })
 
-t.test('redis: an instant before now is over, whatever the server believes', async (t) => {
+t.test('redis: an entry past its expiresAt has expired, whatever the server\'s clock says', async (t) => {
   const server = await startServer(t)
   const clock = testClock()
   const backend = await openRedis(t, { url: server.url }, clock)
@@ -195,10 +195,10 @@ t.test('redis: an instant before now is over, whatever the server believes', asy
   await clock.pass(1_000)
   t.equal(await textAt(backend, 'key'), undefined)
   t.equal(await backend.has('key'), false)
-  t.equal(await server.admin.exists('frc:key'), 1, 'it is still there, and will go by itself')
+  t.equal(await server.admin.exists('frc:key'), 1, 'the server still has it, and will remove it by itself')
 })
 
-t.test('redis: gets of one turn of the loop are sent together, also by a client that was lent and would send each by itself', async (t) => {
+t.test('redis: gets of one turn are sent together, also by a caller-owned client that would send each by itself', async (t) => {
   const server = await startServer(t)
   const client = new Redis(server.url)
   t.teardown(() => client.disconnect())
@@ -212,11 +212,11 @@ t.test('redis: gets of one turn of the loop are sent together, also by a client 
   const before = await reads()
   const found = await Promise.all(keys.map(async (key) => await textAt(backend, key)))
   const after = await reads()
-  t.same(found, keys.map((key) => key === 'key 7' ? undefined : key), 'one that holds something else is a miss, and no other')
+  t.same(found, keys.map((key) => key === 'key 7' ? undefined : key), 'a value of another type is a miss, and the only one')
   t.ok(after - before < 10, `the server read ${after - before} times from its sockets`)
 })
 
-t.test('an entry as 0.1.0 wrote it is read, and is written in the same way', async (t) => {
+t.test('redis: an entry written by 0.1.0 is read, and is written in the same format', async (t) => {
   const server = await startServer(t)
   const backend = await openRedis(t, { url: server.url })
   const value = Buffer.from('value')

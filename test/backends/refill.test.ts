@@ -1,10 +1,10 @@
-// What was read, or begun to be made anew, before an invalidation, on every backend: nothing of it is served to who asks afterwards.
+// Responses that were read, or were being made, before an invalidation, on every backend: none of them is served to later requests.
 import t, { type Test } from 'tap'
 import type { BackendChoice } from '../../registry/names.js'
 import { defineBackend, builtIns, type ResponseCache } from '../../plugin.js'
 import { build, type TestApp } from '../support/app.js'
 import { Barrier, turns, until } from '../support/barrier.js'
-import { Chaos, isAnswer } from '../support/chaos.js'
+import { Chaos, isResponse } from '../support/chaos.js'
 import { EVERY, needsFor } from '../support/every-backend.js'
 
 t.setTimeout(120_000)
@@ -22,15 +22,15 @@ const WAYS: ReadonlyArray<readonly [name: string, invalidate: (cache: ResponseCa
 interface Refill extends TestApp {
   readonly near: Chaos
   readonly far: Chaos
-  /** The handler stops here while it is closed, once it has read its data. */
+  /** While it is closed, the handler stops here after it has read its data. */
   readonly handler: { closed: Barrier | undefined }
-  /** Asks; answers with the version of the data that came. */
+  /** Sends a request, and returns the version of the data in the response. */
   version (): Promise<string>
-  /** The data changes and is invalidated. False where the backend can't do that. */
+  /** Changes the data and invalidates the response. False if the backend can't do that. */
   invalidated (): Promise<boolean>
 }
 
-/** An answer that is stored: in `choice`, or there and in a memory before it. */
+/** A stored response: in `choice`, or there and in a memory in front of it. */
 async function stored (t: Test, choice: BackendChoice, [name, invalidate]: typeof WAYS[number], isFar: boolean): Promise<Refill> {
   const [near, far] = [new Chaos(), new Chaos()]
   const registry = builtIns()
@@ -76,10 +76,10 @@ async function stored (t: Test, choice: BackendChoice, [name, invalidate]: typeo
   }
 }
 
-/** Backends without `clear` can't be cleared, nor forget a URL as a whole; everything else each of them can. */
+/** Backends without `clear` can't be cleared, and can't delete all variants of a URL. Every backend can do the rest. */
 const mayBeMissing = (way: string): boolean => ['clear', 'a URL'].includes(way)
 
-/** Who asks from now on is given the new answer, and it is stored. */
+/** Checks that later requests receive the new response, and that it is stored. */
 async function isNew (t: Test, { version, runs, cache }: Refill): Promise<void> {
   t.equal(await version(), '2')
   // A slow store may have it only after the next request.
@@ -92,7 +92,7 @@ async function isNew (t: Test, { version, runs, cache }: Refill): Promise<void> 
 
 for (const [name, choose] of Object.entries(EVERY)) {
   for (const way of WAYS) {
-    t.test(`${way[0]}, while what ${name} held is over and made anew, is not undone`, needsFor(name), async (t) => {
+    t.test(`${name}: a handler that replaces an expired response does not undo an invalidation by ${way[0]}`, needsFor(name), async (t) => {
       const app = await stored(t, await choose(t), way, false)
       const barrier = app.handler.closed = new Barrier()
       await app.clock.pass(LIFE_MS)
@@ -102,17 +102,17 @@ for (const [name, choose] of Object.entries(EVERY)) {
       const done = await app.invalidated()
       const after = done ? await app.version() : undefined
       barrier.open()
-      t.equal(await before, '1', 'who asked before it is given what was made')
+      t.equal(await before, '1', 'an earlier request receives what was made for it')
       if (!done) return t.ok(mayBeMissing(way[0]))
-      t.equal(after, '2', 'who asks after it does not join the old work')
+      t.equal(after, '2', 'a later request does not join the earlier fill')
       await turns()
       await isNew(t, app)
     })
 
-    t.test(`${way[0]}, between a read of ${name} as the far tier and the copy to the near one, is not undone`, needsFor(name),
+    t.test(`far tier ${name}: a copy to the near tier that was read before does not undo an invalidation by ${way[0]}`, needsFor(name),
       async (t) => {
         const app = await stored(t, await choose(t), way, true)
-        app.far.get.only(isAnswer).stall()
+        app.far.get.only(isResponse).stall()
         const before: Array<Promise<string>> = []
         // While the far tier is still being written to, it is not asked.
         await until(async () => {
@@ -130,7 +130,7 @@ for (const [name, choose] of Object.entries(EVERY)) {
         await isNew(t, app)
       })
 
-    t.test(`${way[0]}, while what ${name} holds is stale and made anew, is not undone`, needsFor(name), async (t) => {
+    t.test(`${name}: a refresh of a stale response does not undo an invalidation by ${way[0]}`, needsFor(name), async (t) => {
       const app = await stored(t, await choose(t), way, false)
       const barrier = app.handler.closed = new Barrier()
       await app.clock.pass(61_000)

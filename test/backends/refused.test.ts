@@ -1,4 +1,4 @@
-// Entries that a backend, or its store, refuses for what they are: however many come, what is asked for beside them is answered.
+// Entries that a backend or its store refuses: however many there are, other entries are still read and written.
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { builtIns } from '../../backends/index.js'
@@ -14,7 +14,7 @@ import { serve, TOKEN } from '../support/http.js'
 import { startMemcached } from '../support/memcached-server.js'
 import { startServer } from '../support/redis-server.js'
 
-/** A value that all of these refuse, and how often: more often than failures in a row are borne. */
+/** A value that all of these backends refuse, and how often it is set: more often than the breaker allows failures in a row. */
 const LARGE_BYTES = 3_000_000
 const TIMES = 8
 
@@ -34,7 +34,7 @@ const ways: Record<string, (t: Test) => Promise<BackendChoice>> = {
 }
 
 for (const [name, wayOf] of Object.entries(ways)) {
-  t.test(`${name}: entries that are refused as too large cost no other entry a hit or a set`, needsFor(name), async (t) => {
+  t.test(`${name}: entries that are refused as too large do not affect other entries`, needsFor(name), async (t) => {
     const silent = { debug () {}, info () {}, warn () {}, error () {} }
     const backend = await builtIns().open(await wayOf(t))
     const guard = new BackendGuard(backend, {
@@ -53,6 +53,6 @@ for (const [name, wayOf] of Object.entries(ways)) {
     t.equal(textOf(await guard.get('small', guard.deadline())), 'vvvvv')
     await guard.write('set', 'another', entry(5))
     t.equal(textOf(await guard.get('another', guard.deadline())), 'vvvvv')
-    t.equal(guard.errors.set, TIMES, 'they are counted')
+    t.equal(guard.errors.set, TIMES, 'the refusals are counted')
   })
 }

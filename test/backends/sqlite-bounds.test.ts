@@ -8,14 +8,14 @@ import { entry, failureOf, textAt } from '../support/entries.js'
 import { beside, openSqlite } from '../support/sqlite.js'
 import { newFolder } from '../support/folder.js'
 
-// 200 000 rows take their time on a machine that is busy.
+// 200 000 rows take long on a busy machine.
 t.setTimeout(120_000)
 
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
 const MEBIBYTE = 1024 * 1024
 
-t.test('sqlite: more entries than maxEntries are never held, and the newest are', async (t) => {
+t.test('sqlite: there are never more than maxEntries entries, and the newest are among them', async (t) => {
   const clock = testClock()
   const { backend } = await openSqlite(t, { path: ':memory:', maxEntries: 100 }, clock)
   for (let wave = 0; wave < 10; wave++) {
@@ -23,23 +23,23 @@ t.test('sqlite: more entries than maxEntries are never held, and the newest are'
     await clock.pass(1)
     t.ok(await backend.size() <= 100)
   }
-  t.equal(await backend.size(), 100, 'and no fewer than may be')
+  t.equal(await backend.size(), 100, 'exactly maxEntries')
   t.ok(backend.has('9-0'))
   t.notOk(backend.has('0-0'))
   t.equal((await backend.stats()).evictions, 200)
 })
 
-t.test('an overwrite never evicts another key', async (t) => {
+t.test('sqlite: an overwrite never evicts another key', async (t) => {
   const { backend } = await openSqlite(t, { path: ':memory:', maxEntries: 3 })
   for (const key of ['a', 'b', 'c']) await backend.set(key, entry('first', Infinity))
   for (let round = 0; round < 20; round++) await Promise.all(['a', 'c'].map((key) => backend.set(key, entry(`round ${round}`, Infinity))))
   t.equal(await textAt(backend, 'b'), 'first')
   await backend.delete('a')
   await backend.set('d', entry('first', Infinity))
-  t.same((await backend.keys()).sort(), ['b', 'c', 'd'], 'what was deleted made room')
+  t.same((await backend.keys()).sort(), ['b', 'c', 'd'], 'the deleted entry made room')
 })
 
-t.test('what has expired is evicted before what is live', async (t) => {
+t.test('sqlite: expired entries are evicted before live ones', async (t) => {
   const clock = testClock()
   const { backend } = await openSqlite(t, { path: ':memory:', maxEntries: 3 }, clock)
   await backend.set('live', entry('value', clock.now() + HOUR_MS))
@@ -50,7 +50,7 @@ t.test('what has expired is evicted before what is live', async (t) => {
   t.same((await backend.keys()).sort(), ['a', 'b', 'live'])
 })
 
-t.test('sqlite: what was read lately is kept, what was not goes', async (t) => {
+t.test('sqlite: the least recently used entry is evicted first, and a get counts as use', async (t) => {
   const clock = testClock()
   const { backend } = await openSqlite(t, { path: ':memory:', maxEntries: 3 }, clock)
   for (const key of ['a', 'b', 'c']) {
@@ -69,7 +69,7 @@ t.test('sqlite: what was read lately is kept, what was not goes', async (t) => {
   t.same((await backend.keys()).sort(), ['c', 'd', 'e'], 'also after the clock was set back')
 })
 
-t.test('sqlite: the cleanup writes down what was read where nothing is written', async (t) => {
+t.test('sqlite: the cleanup stores the times of reads if nothing else is written', async (t) => {
   const clock = testClock()
   const path = join(newFolder(t), 'cache.db')
   const { backend, cleanup } = await openSqlite(t, { path }, clock)
@@ -80,7 +80,7 @@ t.test('sqlite: the cleanup writes down what was read where nothing is written',
   t.equal(beside(t, path).prepare('SELECT used_at FROM cache_entries').pluck().get(), clock.now())
 })
 
-t.test('of very many reads only so many are noted', async (t) => {
+t.test('sqlite: the number of reads that are noted is bounded', async (t) => {
   const clock = testClock()
   const path = join(newFolder(t), 'cache.db')
   const { backend, cleanup } = await openSqlite(t, { path }, clock)
@@ -92,7 +92,7 @@ t.test('of very many reads only so many are noted', async (t) => {
   t.equal(beside(t, path).prepare('SELECT count(*) FROM cache_entries WHERE used_at = ?').pluck().get(clock.now()), 10_000)
 })
 
-t.test('the file in use stays within maxBytes, and the newest entries are there', async (t) => {
+t.test('sqlite: the used part of the file stays within maxBytes, and the newest entries are stored', async (t) => {
   const clock = testClock()
   const maxBytes = 4 * MEBIBYTE
   const { backend } = await openSqlite(t, { path: join(newFolder(t), 'cache.db'), maxBytes }, clock)
@@ -107,10 +107,10 @@ t.test('the file in use stays within maxBytes, and the newest entries are there'
   t.ok((await ended()).longestWorkMs < LONGEST_WORK_MS)
   t.ok(backend.has('49-0'))
   t.ok(await backend.size() > 150, 'the room is used')
-  t.ok((await backend.stats()).bytes! < maxBytes * 1.5, 'and the file itself is not much larger')
+  t.ok((await backend.stats()).bytes! < maxBytes * 1.5, 'the file itself is not much larger')
 })
 
-t.test('sqlite: an entry larger than maxBytes is refused, takes nothing with it, and leaves nothing old behind', async (t) => {
+t.test('sqlite: an entry larger than maxBytes is refused, evicts no other, and removes the previous entry', async (t) => {
   const { backend } = await openSqlite(t, { path: ':memory:', maxBytes: MEBIBYTE })
   await backend.set('other', entry('value', Infinity))
   await backend.set('key', entry('old', Infinity))
@@ -120,7 +120,7 @@ t.test('sqlite: an entry larger than maxBytes is refused, takes nothing with it,
   t.equal(await textAt(backend, 'other'), 'value')
 })
 
-t.test('sqlite: a lent database that is full of other things ends the eviction, not the application', async (t) => {
+t.test('sqlite: a caller-owned database full of other data stops the eviction, and its data is not touched', async (t) => {
   const path = join(newFolder(t), 'app.db')
   const database = beside(t, path)
   database.exec('CREATE TABLE orders (body BLOB); INSERT INTO orders VALUES (zeroblob(1000000))')
@@ -142,7 +142,7 @@ t.test('sqlite: entries of another process count too', async (t) => {
   t.equal(await one.backend.size(), 50)
 })
 
-t.test('of 200 000 rows the expired are dropped, the file shrinks, and the loop turns', async (t) => {
+t.test('sqlite: of 200 000 rows the expired are removed, the file shrinks, and the event loop is not blocked', async (t) => {
   const clock = testClock()
   const { backend, cleanup } = await openSqlite(t, { path: join(newFolder(t), 'cache.db') }, clock)
   for (let at = 0; at < 200_000; at++) {
@@ -157,10 +157,10 @@ t.test('of 200 000 rows the expired are dropped, the file shrinks, and the loop 
     await cleanup()
     const { longestWorkMs, longestPauseMs } = await ended()
     t.comment(`left ${left}: longest work ${longestWorkMs.toFixed(1)} ms, longest pause ${longestPauseMs.toFixed(1)} ms`)
-    t.ok(longestWorkMs < LONGEST_WORK_MS, `the loop was kept for ${longestWorkMs.toFixed(1)} ms`)
+    t.ok(longestWorkMs < LONGEST_WORK_MS, `the event loop was blocked for ${longestWorkMs.toFixed(1)} ms`)
     t.equal(await backend.size(), left)
     const { bytes: after } = await backend.stats()
-    if (left === 180_000) t.equal(after, before, 'a little free room is kept for what comes')
+    if (left === 180_000) t.equal(after, before, 'a little free room is kept for new entries')
     else t.ok(left > 0 ? after! <= before! : after! < before! * 0.1, `of ${before} bytes ${after} are left`)
   }
 })

@@ -12,11 +12,11 @@ import { newFolder } from '../support/folder.js'
 
 const MANY = isFull ? 200_000 : 50_000
 
-// They take their time on a machine that is busy.
+// They take long on a busy machine.
 t.setTimeout(120_000)
 
 async function fill (backend: CacheBackend, prefix: string, entries: number): Promise<void> {
-  // A prime, so that the keys come in another order than they lie in, as they do in the field.
+  // A prime, so that the keys are not set in the order in which they are stored, as in production.
   for (let at = 0; at < entries; at++) backend.set(`${prefix}${at * 7_919 % entries}`, entry('v'.repeat(300), Infinity))
   await backend.set(`${prefix}last`, entry('old', Infinity))
 }
@@ -24,7 +24,7 @@ async function fill (backend: CacheBackend, prefix: string, entries: number): Pr
 const tables = (database: Database.Database): unknown =>
   database.prepare("SELECT count(*) FROM sqlite_master WHERE type = 'table'").pluck().get()
 
-t.test('sqlite: clear forgets what was set before it, and nothing that is set after it was called', async (t) => {
+t.test('sqlite: clear deletes entries set before the call, and none set after it', async (t) => {
   const { backend } = await openSqlite(t, { path: join(newFolder(t), 'cache.db') })
   const keys = Array.from({ length: 20_000 }, (_, at) => `user:${at}`)
   await Promise.all(keys.map((key) => backend.set(key, entry('old', Infinity))))
@@ -32,14 +32,14 @@ t.test('sqlite: clear forgets what was set before it, and nothing that is set af
   backend.set('user:waiting', entry('old', Infinity))
   backend.set('user:1', entry('older', Infinity))
   const cleared = backend.clear('user:')
-  t.equal(backend.get('user:waiting'), undefined, 'what waits is forgotten at once')
+  t.equal(backend.get('user:waiting'), undefined, 'a waiting set is dropped at once')
   const set = backend.set('user:7', entry('new', Infinity))
   await Promise.all([cleared, set])
   t.same((await backend.keys()).sort(), ['other', 'user:7'])
   t.equal(await textAt(backend, 'user:7'), 'new')
 })
 
-t.test('sqlite: a set made while a clear is under way survives it', async (t) => {
+t.test('sqlite: an entry set while a clear is under way survives it', async (t) => {
   const { backend } = await openSqlite(t, { path: ':memory:' })
   const keys = Array.from({ length: 20_000 }, (_, at) => String(at))
   await Promise.all(keys.map((key) => backend.set(key, entry('old', Infinity))))
@@ -53,7 +53,7 @@ t.test('sqlite: a set made while a clear is under way survives it', async (t) =>
   t.same((await backend.keys()).sort(), later.sort())
 })
 
-t.test('sqlite: clear takes half a surrogate pair for what it is, a beginning', async (t) => {
+t.test('sqlite: clear takes half a surrogate pair as a prefix of the whole pair', async (t) => {
   const { backend } = await openSqlite(t, { path: ':memory:' })
   const keys = [
     'a\ud83d', 'a\ud83d\ude00', 'a\ud83e', 'a', 'b\ud83d', '\ud83d\ude00', '\ud83d', '\u0000utf16:x', '\u0000', '\ud7ff', '\ud7ffa',
@@ -66,7 +66,7 @@ t.test('sqlite: clear takes half a surrogate pair for what it is, a beginning', 
   }
 })
 
-t.test(`sqlite: a clear of ${MANY} entries takes some milliseconds, and the loop turns while their rows are deleted behind it`,
+t.test(`sqlite: a clear of ${MANY} entries takes a few milliseconds, and their rows are deleted later without blocking the loop`,
   async (t) => {
     const path = join(newFolder(t), 'cache.db')
     const { backend } = await openSqlite(t, { path })
@@ -82,13 +82,13 @@ t.test(`sqlite: a clear of ${MANY} entries takes some milliseconds, and the loop
     for (let waits = 0; tables(other) !== 1 && waits < 3_000; waits++) await wait(20)
     const { longestWorkMs } = await ended()
     t.comment(`clear worked for ${clearMs.toFixed(1)} ms, longest work between two turns ${longestWorkMs.toFixed(1)} ms`)
-    t.ok(clearMs < MANY / 400, 'row by row it is more than four times as long')
+    t.ok(clearMs < MANY / 400, 'row by row it would take more than four times as long')
     t.ok(longestWorkMs < LONGEST_WORK_MS)
     t.ok((await backend.stats()).usedBytes! < before! * 0.01, 'the rows are gone')
     t.equal(await textAt(backend, 'other'), 'kept')
   })
 
-t.test('sqlite: a clear of many entries is seen at once by others on the file, which go on writing', async (t) => {
+t.test('sqlite: a clear of many entries is seen at once by other connections to the file, which can go on writing', async (t) => {
   const path = join(newFolder(t), 'cache.db')
   const { backend: one } = await openSqlite(t, { path })
   const { backend: two } = await openSqlite(t, { path, maxEntries: 5_000 })
@@ -113,7 +113,7 @@ t.test('sqlite: a clear of many entries is seen at once by others on the file, w
   t.equal(await two.get('ns:new'), undefined)
 })
 
-t.test('sqlite: a clear of many entries that waits for a lock keeps what is set meanwhile', async (t) => {
+t.test('sqlite: a clear of many entries that waits for a lock keeps entries that are set meanwhile', async (t) => {
   const path = join(newFolder(t), 'cache.db')
   const { backend } = await openSqlite(t, { path })
   await fill(backend, 'ns:', 3_000)
@@ -128,7 +128,7 @@ t.test('sqlite: a clear of many entries that waits for a lock keeps what is set 
   t.equal(await textAt(backend, 'ns:7'), 'new')
 })
 
-t.test('sqlite: a clear forgets what is being written when it is called, and waits for a lock', async (t) => {
+t.test('sqlite: a clear deletes entries that are being written when it is called, and waits for a lock', async (t) => {
   const path = join(newFolder(t), 'cache.db')
   const { backend } = await openSqlite(t, { path })
   const other = beside(t, path)
@@ -142,7 +142,7 @@ t.test('sqlite: a clear forgets what is being written when it is called, and wai
   t.same(await backend.keys(), ['other'])
 })
 
-t.test('sqlite: rows that a clear has left are deleted by the next cleanup of whoever opens the file, and before anything is evicted',
+t.test('sqlite: rows that a clear left are deleted by the next cleanup of any process, and before anything is evicted',
   async (t) => {
     const maxBytes = 2 * 1024 * 1024
     const path = join(newFolder(t), 'cache.db')

@@ -1,4 +1,4 @@
-// How the SQLite backend closes: what waits is written, and nothing is waited for without end.
+// How the SQLite backend closes: waiting writes are written, and every wait is bounded.
 import { join } from 'node:path'
 import t from 'tap'
 import { testClock } from '../support/clock.js'
@@ -7,7 +7,7 @@ import { entry, everyCall, failureOf } from '../support/entries.js'
 import { beside, openSqlite } from '../support/sqlite.js'
 import { newFolder } from '../support/folder.js'
 
-t.test('sqlite: close writes what waits', async (t) => {
+t.test('sqlite: close writes waiting changes', async (t) => {
   const path = join(newFolder(t), 'cache.db')
   const first = await openSqlite(t, { path })
   for (let at = 0; at < 10_000; at++) first.backend.set(String(at), entry('value', Infinity))
@@ -17,7 +17,7 @@ t.test('sqlite: close writes what waits', async (t) => {
   t.equal(await second.backend.size(), 9_999)
 })
 
-t.test('close ends within 2 s while another process holds the lock', async (t) => {
+t.test('sqlite: close ends within 2 s while another process holds the lock', async (t) => {
   const path = join(newFolder(t), 'cache.db')
   const { backend } = await openSqlite(t, { path })
   const other = beside(t, path)
@@ -28,12 +28,12 @@ t.test('close ends within 2 s while another process holds the lock', async (t) =
   const startedAt = performance.now()
   await backend.close()
   t.ok(performance.now() - startedAt < 2_000)
-  t.match(await set, { code: 'SQLITE_BUSY' }, 'whoever awaits the write is told')
+  t.match(await set, { code: 'SQLITE_BUSY' }, 'the write rejects')
   t.ok(await clear)
   t.ok(await size)
 })
 
-t.test('close may be called twice, and every later call is an error that says so', async (t) => {
+t.test('sqlite: close may be called twice, and every later call fails with CACHE_ERR_CLOSED', async (t) => {
   const { backend } = await openSqlite(t, { path: join(newFolder(t), 'cache.db') })
   await Promise.all([backend.close(), backend.close()])
   await backend.close()
@@ -42,7 +42,7 @@ t.test('close may be called twice, and every later call is an error that says so
   }
 })
 
-t.test('close ends a cleanup that is under way, without an error', async (t) => {
+t.test('sqlite: close ends a cleanup under way, without an error', async (t) => {
   const clock = testClock()
   const path = join(newFolder(t), 'cache.db')
   const { backend, cleanup } = await openSqlite(t, { path }, clock)
@@ -53,5 +53,5 @@ t.test('close ends a cleanup that is under way, without an error', async (t) => 
   await backend.close()
   t.equal(await cleaning, undefined)
   await ended()
-  t.ok(await (await openSqlite(t, { path }, clock)).backend.size() > 0, 'it did not go on to its end')
+  t.ok(await (await openSqlite(t, { path }, clock)).backend.size() > 0, 'the cleanup did not run to its end')
 })

@@ -1,4 +1,4 @@
-// The SQLite backend's file when it is damaged: set aside, begun anew, never a wrong answer.
+// The SQLite backend's file when it is damaged: it is set aside, a new one is created, and no read returns wrong bytes.
 import { existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -12,7 +12,7 @@ import { newFolder } from '../support/folder.js'
 
 const PAGE_BYTES = 4096
 
-/** Uses every entry once and sets one. Answers how many were found; what is found must be right. */
+/** Reads every entry once and sets one. Returns how many were found, and fails if any was wrong. */
 
 async function serve (t: Test, options: { path: string }): Promise<{ found: number, warnings: ReadonlyArray<Record<string, unknown>> }> {
   const { backend, warnings } = await openSqlite(t, options)
@@ -23,7 +23,7 @@ async function serve (t: Test, options: { path: string }): Promise<{ found: numb
     if (text !== undefined) found++
   }
   await backend.set('fresh', entry('value', Infinity))
-  t.equal(await textAt(backend, 'fresh'), 'value', 'what is set now is kept')
+  t.equal(await textAt(backend, 'fresh'), 'value', 'a new set is stored')
   await backend.close()
   return { found, warnings }
 }
@@ -40,11 +40,11 @@ const DAMAGES: ReadonlyArray<readonly [name: string, (path: string) => void, isS
     return undefined
   }), true],
   ['pages of zeros', (path) => changeFile(path, (bytes) => bytes.fill(0, 2 * PAGE_BYTES)), true],
-  ['a file of no bytes', (path) => truncateSync(path, 0), false]
+  ['an empty file', (path) => truncateSync(path, 0), false]
 ]
 
 for (const [name, damage, isSetAside] of DAMAGES) {
-  t.test(`${name} is ${isSetAside ? 'set aside, one line says where,' : 'begun anew'} and the next start is sound`, async (t) => {
+  t.test(`sqlite: ${name} is ${isSetAside ? 'set aside with one warning' : 'replaced'}, and the next start is sound`, async (t) => {
     const path = await filledFile(t)
     damage(path)
     const bytes = readFileSync(path)
@@ -59,7 +59,7 @@ for (const [name, damage, isSetAside] of DAMAGES) {
   })
 }
 
-t.test('a file that was cut short is known as such before anything is written into its gap', async (t) => {
+t.test('sqlite: a truncated file is detected before anything is written into its gap', async (t) => {
   const path = await filledFile(t)
   t.equal(isCutShort(path), false)
   truncateSync(path, statSync(path).size - PAGE_BYTES)
@@ -68,7 +68,7 @@ t.test('a file that was cut short is known as such before anything is written in
   t.equal(warnings.length, 1)
 })
 
-t.test('a file whose end is in its log is not taken for one that was cut short', async (t) => {
+t.test('sqlite: a file whose last pages are still in its log is not taken for a truncated one', async (t) => {
   const path = await filledFile(t)
   const { backend } = await openSqlite(t, { path })
   await Promise.all(Array.from({ length: 100 }, (_, at) => backend.set(`more-${at}`, entry(FILLED.value, Infinity))))
@@ -78,7 +78,7 @@ t.test('a file whose end is in its log is not taken for one that was cut short',
   t.equal(await other.backend.size(), FILLED.entries + 100)
 })
 
-t.test('the log of a file that was damaged before is not left beside the one damaged now', async (t) => {
+t.test('sqlite: the log of an older damaged file is not left beside the newer damaged file', async (t) => {
   const path = join(newFolder(t), 'cache.db')
   writeFileSync(`${path}.damaged-wal`, 'older')
   writeFileSync(path, 'damaged'.padEnd(8192))
@@ -87,7 +87,7 @@ t.test('the log of a file that was damaged before is not left beside the one dam
   t.notOk(existsSync(`${path}.damaged-wal`))
 })
 
-t.test('a disk that damages every file makes errors, and not files without end', async (t) => {
+t.test('sqlite: a disk that damages every file causes errors, and not an endless series of files', async (t) => {
   const path = join(newFolder(t), 'cache.db')
   let warnings = 0
   class Broken {
@@ -103,7 +103,7 @@ t.test('a disk that damages every file makes errors, and not files without end',
   t.equal(warnings, 1)
 })
 
-t.test('a second damaged file takes the place of the first', async (t) => {
+t.test('sqlite: a second damaged file replaces the first', async (t) => {
   const path = await filledFile(t)
   for (const text of ['first', 'second']) {
     writeFileSync(path, text.padEnd(1000))
@@ -113,7 +113,7 @@ t.test('a second damaged file takes the place of the first', async (t) => {
   }
 })
 
-t.test('damage while the file is open is a miss, and writes go on', async (t) => {
+t.test('sqlite: damage while the file is open is a miss, and writes succeed', async (t) => {
   const path = await filledFile(t)
   const { backend, warnings } = await openSqlite(t, { path })
   t.equal(await textAt(backend, 'key-1'), FILLED.value)
@@ -128,7 +128,7 @@ t.test('damage while the file is open is a miss, and writes go on', async (t) =>
   t.equal((await backend.stats()).rebuilds, 1)
 })
 
-t.test('damage that a write meets is set aside, and the write is kept', async (t) => {
+t.test('sqlite: a write that meets damage sets the file aside and is stored in a new one', async (t) => {
   const path = await filledFile(t)
   const { backend, warnings } = await openSqlite(t, { path })
   changeFile(path, (bytes) => bytes.fill(0xA5, 2 * PAGE_BYTES))
@@ -137,7 +137,7 @@ t.test('damage that a write meets is set aside, and the write is kept', async (t
   t.equal(warnings.length, 1)
 })
 
-t.test("an index that points to another key's row answers nothing", async (t) => {
+t.test("sqlite: an index entry that points to another key's row is a miss", async (t) => {
   const path = await filledFile(t)
   const LEAF_OF_INDEX = 0x0A
   let changed = 0

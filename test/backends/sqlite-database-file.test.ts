@@ -1,4 +1,4 @@
-// The SQLite backend's file: private, at a path that can hold it, with no table in it but our own touched.
+// The SQLite backend's file: private, at a path that can hold it, and only our own table in it is changed.
 import { chmodSync, mkdirSync, statSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
@@ -9,7 +9,7 @@ import { beside, filledFile, openSqlite } from '../support/sqlite.js'
 import { newFolder } from '../support/folder.js'
 
 for (const mask of [0, 0o077, 0o777]) {
-  t.test(`the file and those beside it are their owner's alone under umask ${mask.toString(8)}`, async (t) => {
+  t.test(`sqlite: the file, its log and its index are accessible to their owner only under umask ${mask.toString(8)}`, async (t) => {
     const path = join(newFolder(t), 'cache.db')
     const before = process.umask(mask)
     t.teardown(() => { process.umask(before) })
@@ -19,7 +19,7 @@ for (const mask of [0, 0o077, 0o777]) {
   })
 }
 
-t.test('sqlite: a path at which nothing can be kept is refused with what to do', async (t) => {
+t.test('sqlite: a path that can\'t hold a file is refused with advice', async (t) => {
   const folder = t.testdir({ folder: {}, file: '' })
   const made = await openSqlite(t, { path: join(folder, 'log.db') })
   await made.backend.close()
@@ -33,7 +33,7 @@ t.test('sqlite: a path at which nothing can be kept is refused with what to do',
   }
 })
 
-t.test('a file or a directory that may not be written is refused', { skip: process.getuid?.() === 0 ? 'root may write everywhere' : false },
+t.test('sqlite: a file or folder that is not writable is refused', { skip: process.getuid?.() === 0 ? 'root may write everywhere' : false },
   async (t) => {
     const path = await filledFile(t)
     chmodSync(path, 0o400)
@@ -41,12 +41,12 @@ t.test('a file or a directory that may not be written is refused', { skip: proce
     chmodSync(path, 0o600)
     chmodSync(join(path, '..'), 0o500)
     const failure = await failureOf(() => openSqlite(t, { path }))
-    // Not in a teardown: tap removes the folder before.
+    // Not in a teardown: tap removes the folder before it runs.
     chmodSync(join(path, '..'), 0o700)
     t.match(failure, { code: 'CACHE_ERR_OPTION', message: 'sqlite.path' })
   })
 
-t.test("sqlite: somebody else's table of the same name is never touched", async (t) => {
+t.test('sqlite: a foreign table of the same name is never changed', async (t) => {
   const path = join(newFolder(t), 'app.db')
   for (const [name, sql] of [
     ['orders', 'CREATE TABLE orders (key TEXT, value BLOB)'],
@@ -63,7 +63,7 @@ t.test("sqlite: somebody else's table of the same name is never touched", async 
   t.equal(new Database(path).prepare('SELECT count(*) FROM sqlite_master').pluck().get(), 3)
 })
 
-t.test('sqlite: a table that can only be made in part is not made', async (t) => {
+t.test('sqlite: a table that can only be created in part is not created', async (t) => {
   const path = join(newFolder(t), 'app.db')
   const database = beside(t, path)
   database.exec('CREATE TABLE cache_entries_used_at (id)')
@@ -72,14 +72,14 @@ t.test('sqlite: a table that can only be made in part is not made', async (t) =>
   t.notOk(database.inTransaction)
 })
 
-t.test('sqlite: a table of a format that its name does not say is not ours', async (t) => {
+t.test('sqlite: a table whose format does not match its name is not ours', async (t) => {
   const path = join(newFolder(t), 'cache.db')
   const database = beside(t, path)
   database.exec('CREATE TABLE cache_entries ( /* fastify-response-cache format 999 */ k, v)')
   t.match(await failureOf(() => openSqlite(t, { path })), { code: 'CACHE_ERR_OPTION', message: 'sqlite.table' })
 })
 
-t.test('sqlite: what was set before is there after the next start, two tables in one file apart', async (t) => {
+t.test('sqlite: entries are stored across restarts, and two tables in one file are separate', async (t) => {
   const path = join(newFolder(t), 'cache.db')
   for (const table of ['one', 'two']) {
     const { backend } = await openSqlite(t, { path, table })
@@ -90,7 +90,7 @@ t.test('sqlite: what was set before is there after the next start, two tables in
   t.equal(await textAt((await openSqlite(t, { path, table: 'two' })).backend, 'key'), 'two')
 })
 
-t.test('a file as 0.1.0 wrote it is read', async (t) => {
+t.test('sqlite: a file written by 0.1.0 is read', async (t) => {
   const path = join(t.testdir({}), 'cache.db')
   const database = new Database(path)
   database.exec(`CREATE TABLE "cache_entries" ( /* fastify-response-cache format 1 */

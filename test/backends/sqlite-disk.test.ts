@@ -1,4 +1,4 @@
-// The SQLite backend on its disk: full, limited, given back what is no longer needed.
+// The SQLite backend on its disk: full, limited, and given back when it is no longer needed.
 import { rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -16,12 +16,12 @@ t.setTimeout(120_000)
 const CHILD = 'support/children/sqlite.js'
 const MINUTE_MS = 60_000
 
-/** Bytes of the file and of the log beside it, as the file system counts them. */
+/** The size of the file and its log in bytes, as the file system counts them. */
 function diskBytes (path: string): number {
   return [path, `${path}-wal`].reduce((sum, each) => sum + (statSync(each, { throwIfNoEntry: false })?.size ?? 0), 0)
 }
 
-t.test('sqlite: after most entries have expired the next cleanup gives their room back to the disk, and that of the log', async (t) => {
+t.test('sqlite: after most entries have expired the next cleanup shrinks the file and its log', async (t) => {
   const clock = testClock()
   const path = join(newFolder(t), 'cache.db')
   const { backend, cleanup } = await openSqlite(t, { path }, clock)
@@ -41,7 +41,7 @@ t.test('sqlite: after most entries have expired the next cleanup gives their roo
 
 const BODY_BYTES = 3_000
 
-/** Sets many entries, some at a time, as fills do that nobody waits for. Answers what became of each wave. */
+/** Sets many entries, some at a time, as concurrent fills do. Returns the outcome of each set. */
 async function fillWaves (backend: CacheBackend, waves: number): Promise<string[]> {
   const outcomes: string[] = []
   for (let wave = 0; wave < waves; wave++) {
@@ -52,7 +52,7 @@ async function fillWaves (backend: CacheBackend, waves: number): Promise<string[
   return outcomes
 }
 
-t.test('sqlite: on a disk that the cache itself has filled new entries are stored, and what is deleted or cleared is gone',
+t.test('sqlite: on a disk that the cache itself filled, new entries are stored, and deletes and clears take effect',
   { skip: needsMount }, async (t) => {
     const path = join(smallDisk(t, 'size=8m'), 'cache.db')
     const { backend, warnings, cleanup } = await openSqlite(t, { path })
@@ -72,7 +72,7 @@ t.test('sqlite: on a disk that the cache itself has filled new entries are store
     t.ok(warnings.length <= 1)
   })
 
-t.test('sqlite: it does not run into a limit again soon after it was met, and uses the room that there is later',
+t.test('sqlite: a limit that was met is not tried again soon, and room that becomes free later is used',
   { skip: needsPrlimit }, async (t) => {
     const clock = testClock()
     const path = join(newFolder(t), 'cache.db')
@@ -90,14 +90,14 @@ t.test('sqlite: it does not run into a limit again soon after it was met, and us
     }
     await passHours(0.9)
     allowAgain()
-    t.equal(statSync(path).ino, inode, 'it was not begun anew')
+    t.equal(statSync(path).ino, inode, 'the file was not replaced')
     t.ok(await backend.size() <= before)
     await passHours(2)
     await fillWaves(backend, 200)
     t.ok(await backend.size() > before * 1.5)
   })
 
-t.test('sqlite: below a limit on the size of files new entries are stored, and what is deleted or cleared is gone', { skip: needsShell },
+t.test('sqlite: below a limit on file sizes new entries are stored, and deletes and clears take effect', { skip: needsShell },
   async (t) => {
     const path = join(newFolder(t), 'cache.db')
     const { stdout, stderr, ...end } = await runChild(CHILD, {
@@ -109,10 +109,10 @@ t.test('sqlite: below a limit on the size of files new entries are stored, and w
     t.ok(refused < 400)
   })
 
-t.test('sqlite: while another one keeps a read transaction open the log is bounded: sets are refused, deletes go on, and both come back',
+t.test('sqlite: during another process\'s read transaction the log is bounded, sets are refused, and deletes take effect',
   async (t) => {
     const MAX_BYTES = 8 * 1024 * 1024
-    // A log of that size is left as it is.
+    // A log up to this size is left as it is.
     const MAX_LOG_BYTES = 16 * 1024 * 1024
     const path = join(newFolder(t), 'cache.db')
     const { backend } = await openSqlite(t, { path, maxBytes: MAX_BYTES })
@@ -139,7 +139,7 @@ t.test('sqlite: while another one keeps a read transaction open the log is bound
     t.ok(diskBytes(path) < MAX_BYTES * 2 + MAX_LOG_BYTES)
   })
 
-t.test('sqlite: on a disk that others have filled a set is refused, an invalidation holds, and sets come back with the room',
+t.test('sqlite: on a disk that others filled a set is refused, an invalidation holds, and sets resume once there is room',
   { skip: needsMount }, async (t) => {
     const disk = smallDisk(t, 'size=2m')
     const path = join(disk, 'cache.db')

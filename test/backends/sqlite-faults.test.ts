@@ -1,4 +1,4 @@
-// The SQLite backend through the kit's cases that need levers, on a file that is locked, damaged, and written by processes that are killed.
+// The SQLite backend runs the kit's cases that need levers, on a file that is locked, damaged, and written by killed processes.
 import t from 'tap'
 import { conforms } from '../support/conformance.js'
 import { needsMount } from '../support/disk.js'
@@ -14,6 +14,6 @@ t.test('sqlite survives a table that another tool drops', async (t) => {
   await conforms(t, sqliteSubject(t, undefined, 'table'), removeCases)
 })
 
-t.test('sqlite survives a disk without room, and makes room on one that it has filled', { skip: needsMount }, async (t) => {
+t.test('sqlite survives a full disk, and makes room on a disk that it filled', { skip: needsMount }, async (t) => {
   await conforms(t, onSmallDisk(t, sqliteSubject), roomCases)
 })

@@ -1,4 +1,4 @@
-// The SQLite backend's file, and those beside it, when they are found: whose they are and who else could change them decides.
+// Files that the SQLite backend finds: the database and the files beside it are used depending on their owner and mode.
 import {
   chmodSync, chownSync, copyFileSync, existsSync, lstatSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync
 } from 'node:fs'
@@ -21,7 +21,7 @@ const CHILD = 'support/children/found-files.js'
 const BESIDE = ['-wal', '-shm', '-journal'] as const
 const ALL = ['', ...BESIDE] as const
 
-/** A file with one entry, and those beside it, as a process that was killed leaves them. */
+/** A database with one entry and the files beside it, as a killed process leaves them. */
 async function left (t: Test): Promise<string> {
   const folder = newFolder(t)
   const made = join(folder, 'made.db')
@@ -30,7 +30,7 @@ async function left (t: Test): Promise<string> {
   await backend.set('kept', entry('old'))
   for (const rest of ['', '-wal', '-shm']) copyFileSync(made + rest, path + rest)
   await backend.close()
-  // As it is in another mode, after a transaction.
+  // This is how the journal mode TRUNCATE leaves it after a transaction.
   writeFileSync(`${path}-journal`, '')
   for (const rest of ALL) chmodSync(path + rest, 0o600)
   return path
@@ -38,7 +38,7 @@ async function left (t: Test): Promise<string> {
 
 const modeOf = (path: string): string => (lstatSync(path).mode & 0o777).toString(8)
 
-t.test('sqlite: what a killed process left is found and used', async (t) => {
+t.test('sqlite: the files of a killed process are found and used', async (t) => {
   const path = await left(t)
   const { backend, warnings } = await openSqlite(t, { path })
   t.equal(await textAt(backend, 'kept'), 'old')
@@ -48,7 +48,7 @@ t.test('sqlite: what a killed process left is found and used', async (t) => {
 for (const rest of ALL) {
   const name = `a file cache.db${rest}`
 
-  t.test(`sqlite: ${name} that is a link is refused, and what it leads to stays as it is`, async (t) => {
+  t.test(`sqlite: ${name} that is a link is refused, and its target is not changed`, async (t) => {
     const path = await left(t)
     const elsewhere = join(dirname(path), 'elsewhere')
     renameSync(path + rest, elsewhere)
@@ -59,10 +59,10 @@ for (const rest of ALL) {
     rmSync(path + rest)
     symlinkSync(join(dirname(path), 'nowhere'), path + rest)
     t.match(await failureOf(() => openSqlite(t, { path })), { code: 'CACHE_ERR_OPTION', message: `cache.db${rest}' (a link)` })
-    t.notOk(existsSync(join(dirname(path), 'nowhere')), 'nothing is made where it leads')
+    t.notOk(existsSync(join(dirname(path), 'nowhere')), 'nothing is created at the link\'s target')
   })
 
-  t.test(`sqlite: ${name} of another user's is refused`, { skip: needsRoot }, async (t) => {
+  t.test(`sqlite: ${name} of another user is refused`, { skip: needsRoot }, async (t) => {
     const path = await left(t)
     chownSync(path + rest, NOBODY, NOBODY)
     const why = `cache.db${rest}' (it belongs to the user ${NOBODY}, this process to 0)`
@@ -71,7 +71,7 @@ for (const rest of ALL) {
   })
 
   for (const mode of [0o640, 0o660, 0o620, 0o604, 0o644]) {
-    t.test(`sqlite: ${name} with the mode ${mode.toString(8)} is made its owner's alone again, and used`, async (t) => {
+    t.test(`sqlite: ${name} with the mode ${mode.toString(8)} is made private to its owner again and used`, async (t) => {
       const path = await left(t)
       chmodSync(path + rest, mode)
       const { backend, warnings } = await openSqlite(t, { path })
@@ -83,7 +83,7 @@ for (const rest of ALL) {
   }
 
   for (const mode of [0o602, 0o606, 0o666, 0o777]) {
-    t.test(`sqlite: ${name} with the mode ${mode.toString(8)} is deleted with all that belongs to it, and begun anew`, async (t) => {
+    t.test(`sqlite: ${name} with the mode ${mode.toString(8)} is deleted with those beside it, and a new file is created`, async (t) => {
       const path = await left(t)
       chmodSync(path + rest, mode)
       const { backend, warnings } = await openSqlite(t, { path })
@@ -99,7 +99,7 @@ for (const rest of ALL) {
   }
 }
 
-t.test('sqlite: a file that comes to be a link, or everybody\'s, is seen when it is opened again', async (t) => {
+t.test('sqlite: a file that becomes a link, or writable by everybody, is detected when it is opened again', async (t) => {
   const path = await left(t)
   const { backend, cleanup, warnings } = await openSqlite(t, { path })
   t.equal(await textAt(backend, 'kept'), 'old')
@@ -113,7 +113,7 @@ t.test('sqlite: a file that comes to be a link, or everybody\'s, is seen when it
   t.equal(warnings.length, 1)
 })
 
-t.test('sqlite: where a link takes the place of a file while that is opened, nothing is written where it leads', async (t) => {
+t.test('sqlite: if a link replaces the file while it is opened, nothing is written to the link\'s target', async (t) => {
   const path = join(newFolder(t), 'cache.db')
   const victim = join(dirname(path), 'victim.db')
   const made = new Database(victim)
@@ -132,7 +132,7 @@ t.test('sqlite: where a link takes the place of a file while that is opened, not
   t.ok(before.equals(readFileSync(victim)))
 })
 
-t.test('sqlite: in a directory that is a link the file is used', async (t) => {
+t.test('sqlite: a file in a directory that is a link is used', async (t) => {
   const path = await left(t)
   symlinkSync(dirname(path), `${dirname(path)}-link`)
   t.teardown(() => rmSync(`${dirname(path)}-link`))
@@ -140,7 +140,7 @@ t.test('sqlite: in a directory that is a link the file is used', async (t) => {
   t.equal(await textAt(backend, 'kept'), 'old')
 })
 
-t.test('sqlite: the file of a lent database is its owner\'s matter', async (t) => {
+t.test('sqlite: the file of a caller-owned database is not checked', async (t) => {
   const path = join(newFolder(t), 'app.db')
   const database = beside(t, path)
   chmodSync(path, 0o666)
@@ -172,13 +172,13 @@ t.test('sqlite: an ordinary user\'s process refuses root\'s file, and treats its
   }))
 })
 
-t.test('sqlite: several processes that find a file that everybody could write begin one new file together', async (t) => {
+t.test('sqlite: several processes that find a file writable by everybody create one new file together', async (t) => {
   const names = ['one', 'two', 'three']
   const path = await left(t)
   chmodSync(path, 0o666)
   const signal = join(dirname(path), 'go')
   const ends = Promise.all(names.map((name) => runChild(CHILD, { args: ['sqlite', JSON.stringify({ path }), name, signal] })))
-  // Processes take their time to start on a machine that is busy, longer than `until` waits.
+  // Processes start slowly on a busy machine, and may take longer than `until` waits.
   const hasEnded = ends.then(() => true)
   while (!names.every((name) => existsSync(`${signal}-${name}`)) && !await Promise.race([hasEnded, wait(10, false)]));
   writeFileSync(signal, '')

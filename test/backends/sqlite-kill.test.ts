@@ -8,7 +8,7 @@ import t from 'tap'
 import { beside, openSqlite } from '../support/sqlite.js'
 import { newFolder } from '../support/folder.js'
 
-// Ten processes have to start, on a machine that may be busy.
+// Ten processes have to start, and the machine may be busy.
 t.setTimeout(120_000)
 
 interface Writer {
@@ -33,7 +33,7 @@ function startWriter (path: string, name: string): Writer {
   return writer
 }
 
-t.test('after 10 kills with SIGKILL the file is sound and nothing acknowledged is lost', async (t) => {
+t.test('sqlite: after 10 kills with SIGKILL the file is sound and no acknowledged entry is lost', async (t) => {
   const path = join(newFolder(t), 'cache.db')
   const expected = new Map<string, number>()
   for (let round = 0; round < 5; round++) {

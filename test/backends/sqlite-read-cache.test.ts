@@ -1,4 +1,4 @@
-// The SQLite backend's read cache: read once, and never held longer than they are true.
+// The SQLite backend's read cache: a row is read once, and is held only while it is current.
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import t from 'tap'
@@ -14,17 +14,17 @@ async function openTwo (folder: string) {
   return { path, one: await open(), other: await open() }
 }
 
-t.test('sqlite: a row that was read is the very same bytes when it is read again', async (t) => {
+t.test('sqlite: a row that is read again is the same object', async (t) => {
   const { one, other } = await openTwo(newFolder(t))
   await one.set('key', entry('value'))
-  // The first look finds that the other connection has written: it made its table sure.
+  // The first read finds that the other connection has written: it created its table.
   await one.get('key')
   const read = await one.get('key')
   t.equal((await one.get('key'))?.value, read?.value)
   await Promise.all([one.close(), other.close()])
 })
 
-t.test('sqlite: what another connection writes, deletes and clears is seen at once', async (t) => {
+t.test('sqlite: writes, deletes and clears of another connection are seen at once', async (t) => {
   const { one, other } = await openTwo(newFolder(t))
   await one.set('key', entry('old'))
   t.same((await one.get('key'))?.value, Buffer.from('old'))
@@ -40,7 +40,7 @@ t.test('sqlite: what another connection writes, deletes and clears is seen at on
   await Promise.all([one.close(), other.close()])
 })
 
-t.test('sqlite: what its own connection writes, deletes, evicts and clears is seen at once', async (t) => {
+t.test('sqlite: writes, deletes, evictions and clears of the same connection are seen at once', async (t) => {
   const { one, other } = await openTwo(newFolder(t))
   await one.set('key', entry('old'))
   await one.get('key')
@@ -62,7 +62,7 @@ t.test('sqlite: what its own connection writes, deletes, evicts and clears is se
   await small.close()
 })
 
-t.test('sqlite: of rows that don\'t all fit, read one after the other again and again, some are held until their turn comes', async (t) => {
+t.test('sqlite: of rows that don\'t all fit and are read in turn again and again, some are held until their next turn', async (t) => {
   const backend = await builtIns().open({ backend: 'sqlite', options: { path: ':memory:' } })
   const keys = Array.from({ length: 30 }, (_, at) => `key ${at}`)
   for (const key of keys) await backend.set(key, entry('v'.repeat(900_000)))
@@ -75,7 +75,7 @@ t.test('sqlite: of rows that don\'t all fit, read one after the other again and 
   await backend.close()
 })
 
-t.test('sqlite: what is held of long keys is bounded too', async (t) => {
+t.test('sqlite: the memory that long keys take in the read cache is bounded too', async (t) => {
   const backend = await builtIns().open({ backend: 'sqlite', options: { path: ':memory:' } })
   const keys = Array.from({ length: 30 }, (_, at) => `${at} `.repeat(150_000))
   for (const key of keys) await backend.set(key, entry('value'))
@@ -86,7 +86,7 @@ t.test('sqlite: what is held of long keys is bounded too', async (t) => {
   await backend.close()
 })
 
-t.test('sqlite: a row in the read cache ends at its instant', async (t) => {
+t.test('sqlite: a row in the read cache expires at its instant', async (t) => {
   let now = 1_000_000
   const backend = await builtIns().open({ backend: 'sqlite', options: { path: ':memory:' } }, { now: () => now })
   await backend.set('key', { value: Buffer.from('value'), expiresAt: now + 10 })
@@ -98,7 +98,7 @@ t.test('sqlite: a row in the read cache ends at its instant', async (t) => {
   await backend.close()
 })
 
-t.test('sqlite: in a lent database nothing is held, for its owner may write through the same connection', async (t) => {
+t.test('sqlite: no row of a caller-owned database is held, because its owner may write through the same connection', async (t) => {
   const database = new Database(':memory:')
   const backend = await builtIns().open({ backend: 'sqlite', options: { database } })
   await backend.set('key', entry('value'))

@@ -1,4 +1,4 @@
-// The SQLite backend's file when it is gone, or another one is there, while it is open.
+// The SQLite backend's file when it is removed or replaced while it is open.
 import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -7,7 +7,7 @@ import { runChild } from '../support/child.js'
 import { entry, failureOf, textAt } from '../support/entries.js'
 import { beside, changeFile, FILLED, filledFile, openSqlite } from '../support/sqlite.js'
 
-// Processes take their time to start on a machine that is busy.
+// Processes start slowly on a busy machine.
 t.setTimeout(120_000)
 
 const PAGE_BYTES = 4096
@@ -15,13 +15,13 @@ const PAGE_BYTES = 4096
 /** How long a process that only reads may take to notice. */
 const NOTICED_WITHIN_MS = 1_000
 
-/** In a process of its own: the file goes by `way`, `changed` is set in the new one and `invalidated` is deleted from it. */
+/** Replaces the file in another process, in the way `way`; sets `changed` in the new file, and deletes `invalidated` from it. */
 async function replaceElsewhere (t: Test, path: string, way: 'removal' | 'replacement' | 'remove the log'): Promise<void> {
   const { exitCode, stderr } = await runChild('support/children/sqlite-replace.js', { args: [path, way] })
   t.equal(exitCode, 0, stderr)
 }
 
-t.test('a file that was unlinked while open is made again, and what is set then is kept', async (t) => {
+t.test('sqlite: a file that was unlinked while open is created again, and later sets are stored', async (t) => {
   const path = await filledFile(t)
   const { backend, cleanup, warnings } = await openSqlite(t, { path })
   rmSync(path)
@@ -32,7 +32,7 @@ t.test('a file that was unlinked while open is made again, and what is set then 
   t.same(warnings, [])
 })
 
-t.test('a file that was replaced while open is noticed by a write', async (t) => {
+t.test('sqlite: a write notices that the file was replaced while open', async (t) => {
   const path = await filledFile(t)
   const other = join(t.testdir({ other: {} }), 'other', 'cache.db')
   const made = await openSqlite(t, { path: other })
@@ -48,11 +48,11 @@ t.test('a file that was replaced while open is noticed by a write', async (t) =>
   t.equal(await textAt(backend, 'fresh'), 'value')
   t.equal(await backend.get('old'), undefined)
   await backend.close()
-  t.equal(beside(t, here).pragma('integrity_check', { simple: true }), 'ok', 'the old log was not played into the new file')
+  t.equal(beside(t, here).pragma('integrity_check', { simple: true }), 'ok', 'the old log was not applied to the new file')
   t.same(warnings, [])
 })
 
-t.test('two backends on one damaged file end on one new file', async (t) => {
+t.test('sqlite: two backends on one damaged file end up on one new file', async (t) => {
   const path = await filledFile(t)
   const one = await openSqlite(t, { path })
   const two = await openSqlite(t, { path })
@@ -64,10 +64,10 @@ t.test('two backends on one damaged file end on one new file', async (t) => {
   await one.backend.set('shared', entry('value', Infinity))
   t.equal(await textAt(two.backend, 'shared'), 'value')
   t.equal(one.warnings.length + two.warnings.length, 1)
-  t.ok(existsSync(`${path}.damaged-wal`), 'the log that the other still had open went with the damaged file')
+  t.ok(existsSync(`${path}.damaged-wal`), 'the log that the other backend still had open was set aside with the damaged file')
 })
 
-t.test('a directory that takes the place of the file is an error, and the next file is used', async (t) => {
+t.test('sqlite: a directory in the place of the file is an error, and the next file is used', async (t) => {
   const path = await filledFile(t)
   const { backend, cleanup } = await openSqlite(t, { path })
   rmSync(path)
@@ -80,7 +80,7 @@ t.test('a directory that takes the place of the file is an error, and the next f
 })
 
 for (const way of ['removal', 'replacement'] as const) {
-  t.test(`sqlite: a process that only reads notices within a second what another one has invalidated after a ${way} of the file`,
+  t.test(`sqlite: a process that only reads notices another's invalidation within a second after a ${way} of the file`,
     async (t) => {
       const path = await filledFile(t)
       const { backend, warnings } = await openSqlite(t, { path })
@@ -95,7 +95,7 @@ for (const way of ['removal', 'replacement'] as const) {
     })
 }
 
-t.test('sqlite: a backend that only reads notices within a second what another one has invalidated after it repaired the file',
+t.test('sqlite: a backend that only reads notices another\'s invalidation within a second after the other repaired the file',
   async (t) => {
     const path = await filledFile(t)
     const reader = await openSqlite(t, { path })
@@ -115,7 +115,7 @@ t.test('sqlite: a backend that only reads notices within a second what another o
 
 const READS: Record<string, (backend: Awaited<ReturnType<typeof openSqlite>>['backend']) => unknown> = {
   get: async (backend) => await backend.get('key-1') !== undefined,
-  'get of a key that it has not read': async (backend) => await backend.get('key-2') !== undefined,
+  'get of a key not read before': async (backend) => await backend.get('key-2') !== undefined,
   getMany: async (backend) => (await backend.getMany(['key-1', 'key-2'])).some((found) => found !== undefined),
   has: (backend) => backend.has('key-1'),
   keys: async (backend) => (await backend.keys()).length > 0,
@@ -123,7 +123,7 @@ const READS: Record<string, (backend: Awaited<ReturnType<typeof openSqlite>>['ba
 }
 
 for (const [name, reads] of Object.entries(READS)) {
-  t.test(`sqlite: ${name} finds nothing, within a second, after the file and those beside it were removed`, async (t) => {
+  t.test(`sqlite: ${name} finds nothing, within a second, after the file, its log and its index were removed`, async (t) => {
     const path = await filledFile(t)
     const { backend, warnings } = await openSqlite(t, { path })
     await backend.get('key-1')
@@ -131,12 +131,12 @@ for (const [name, reads] of Object.entries(READS)) {
     for (const rest of ['', '-wal', '-shm']) rmSync(path + rest)
     await wait(NOTICED_WITHIN_MS)
     t.equal(await reads(backend), false)
-    t.ok(existsSync(path), 'a new file is begun')
+    t.ok(existsSync(path), 'a new file is created')
     t.same(warnings, [])
   })
 }
 
-t.test('sqlite: a write that is acknowledged is in the file at the path, however short ago that came there', async (t) => {
+t.test('sqlite: an acknowledged write is in the file at the path, even if that file was created just before', async (t) => {
   const path = await filledFile(t)
   const { backend } = await openSqlite(t, { path })
   for (let round = 0; round < 5; round++) {
@@ -152,7 +152,7 @@ t.test('sqlite: a write that is acknowledged is in the file at the path, however
   }
 })
 
-t.test('sqlite: a log that is removed under an open file takes the file with it, with a warning, and no change is lost between processes',
+t.test('sqlite: if the log of an open file is removed, the file is replaced, with a warning, and no change is lost between processes',
   async (t) => {
     const path = await filledFile(t)
     const { backend, warnings } = await openSqlite(t, { path })

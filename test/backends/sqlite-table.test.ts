@@ -12,7 +12,7 @@ const DAY_MS = 86_400_000
 
 const pathIn = (t: Test): string => join(newFolder(t), 'cache.db')
 
-/** The table as 0.1.0 made it. */
+/** The table as 0.1.0 created it. */
 const FIRST_FORMAT = `CREATE TABLE "cache_entries" ( /* fastify-response-cache format 1 */
     id INTEGER PRIMARY KEY,
     expires_at INTEGER NOT NULL, -- epoch milliseconds
@@ -25,19 +25,19 @@ const FIRST_FORMAT = `CREATE TABLE "cache_entries" ( /* fastify-response-cache f
 
 const ALTERATIONS: Record<string, string> = {
   dropped: 'DROP TABLE cache_entries',
-  'given another name':
+  renamed:
     'ALTER TABLE cache_entries RENAME TO elsewhere; DROP INDEX cache_entries_used_at; DROP INDEX cache_entries_expires_at',
-  'altered by a column that has another name': 'ALTER TABLE cache_entries RENAME COLUMN value TO body',
-  'altered by a column that is missing': 'DROP INDEX cache_entries_used_at; ALTER TABLE cache_entries DROP COLUMN used_at',
-  'replaced by one with a column more, which may not be empty': `DROP TABLE cache_entries;
+  'altered by renaming a column': 'ALTER TABLE cache_entries RENAME COLUMN value TO body',
+  'altered by dropping a column': 'DROP INDEX cache_entries_used_at; ALTER TABLE cache_entries DROP COLUMN used_at',
+  'replaced by one with an additional NOT NULL column': `DROP TABLE cache_entries;
     CREATE TABLE cache_entries ( /* fastify-response-cache format 1 */ id INTEGER PRIMARY KEY, expires_at, used_at, key UNIQUE, value, owner NOT NULL)`,
-  'replaced by one in which a key may be twice': `DROP TABLE cache_entries;
+  'replaced by one in which keys are not unique': `DROP TABLE cache_entries;
     CREATE TABLE cache_entries ( /* fastify-response-cache format 1 */ id INTEGER PRIMARY KEY, expires_at, used_at, key, value)`
 }
 
 for (const [name, sql] of Object.entries(ALTERATIONS)) {
   for (const first of ['read', 'write', 'listing'] as const) {
-    t.test(`sqlite: a table that was ${name} is made again by the next ${first}, with one warning`, async (t) => {
+    t.test(`sqlite: a table that was ${name} is created again by the next ${first}, with one warning`, async (t) => {
       const path = pathIn(t)
       const { backend, warnings } = await openSqlite(t, { path })
       const other = await openSqlite(t, { path })
@@ -56,7 +56,7 @@ for (const [name, sql] of Object.entries(ALTERATIONS)) {
   }
 }
 
-t.test('sqlite: a table that is found altered is made again, with a warning; one that 0.1.0 made is used', async (t) => {
+t.test('sqlite: a table that was altered before is created again, with a warning; one of 0.1.0 is used', async (t) => {
   const path = pathIn(t)
   beside(t, path).exec(`${FIRST_FORMAT} INSERT INTO cache_entries VALUES (1, ${Number.MAX_SAFE_INTEGER}, 0, 'key', CAST('old' AS BLOB))`)
   const first = await openSqlite(t, { path })
@@ -77,7 +77,7 @@ t.test('sqlite: a table that is found altered is made again, with a warning; one
   t.same(otherSpelling.warnings, [], 'SQLite takes it for the same name')
 })
 
-t.test('sqlite: in a lent database a table that its owner drops is made again', async (t) => {
+t.test('sqlite: in a caller-owned database a table that its owner drops is created again', async (t) => {
   const database = beside(t, pathIn(t))
   const { backend, warnings } = await openSqlite(t, { database })
   await backend.set('key', entry('old'))
@@ -90,7 +90,7 @@ t.test('sqlite: in a lent database a table that its owner drops is made again', 
   t.ok(database.open)
 })
 
-t.test("sqlite: a table of somebody else's that comes in the place of ours is an error and stays as it is, until it is gone", async (t) => {
+t.test('sqlite: a foreign table in the place of ours is an error and is not changed, until it is gone', async (t) => {
   const path = pathIn(t)
   const { backend } = await openSqlite(t, { path })
   await backend.set('key', entry('old'))
@@ -104,7 +104,7 @@ t.test("sqlite: a table of somebody else's that comes in the place of ours is an
   t.equal(await textAt(backend, 'key'), 'new')
 })
 
-t.test('sqlite: a row in which another tool has put something else is a miss', async (t) => {
+t.test('sqlite: a row that another tool changed is a miss', async (t) => {
   const path = pathIn(t)
   const { backend } = await openSqlite(t, { path })
   const database = beside(t, path)
@@ -136,7 +136,7 @@ t.test('sqlite: a route is a hit again on the second request after its table was
   t.equal(await ask(), '200 hit')
 })
 
-t.test('sqlite: versions with different formats use one file at the same time, each its own table', async (t) => {
+t.test('sqlite: versions with different formats use one file at the same time, each with its own table', async (t) => {
   const path = pathIn(t)
   const present = await openSqlite(t, { path })
   await present.backend.set('key', entry('present'))
@@ -150,11 +150,11 @@ t.test('sqlite: versions with different formats use one file at the same time, e
   t.equal(await textAt(present.backend, 'key'), 'present')
   t.same([...present.warnings, ...future.warnings], [])
   const tables = beside(t, path).prepare("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").pluck().all()
-  t.same(tables, ['cache_entries', 'cache_entries_v2'], 'the first format has the name that the option says')
+  t.same(tables, ['cache_entries', 'cache_entries_v2'], 'the first format has the name that the option gives')
 })
 
 for (const [left, stays] of [[1, 3], [3, 1]] as const) {
-  t.test(`sqlite: the table of format ${left} is dropped when no version has used it for a day, by one of format ${stays}`, async (t) => {
+  t.test(`sqlite: a table of format ${left} that no version has used for a day is dropped by one of format ${stays}`, async (t) => {
     const clock = testClock()
     const path = pathIn(t)
     const old = await openSqlite(t, { path }, { ...clock, format: left })
@@ -166,7 +166,7 @@ for (const [left, stays] of [[1, 3], [3, 1]] as const) {
       await old.backend.get('key 1')
       await old.cleanup()
       await running.cleanup()
-      t.equal(tables(), 2, 'a read is a use')
+      t.equal(tables(), 2, 'a read counts as use')
     }
     await old.backend.close()
     await clock.pass(DAY_MS - 1)
@@ -178,13 +178,13 @@ for (const [left, stays] of [[1, 3], [3, 1]] as const) {
   })
 }
 
-t.test("sqlite: a table that only looks like another version's is never dropped", async (t) => {
+t.test("sqlite: a table that only resembles another version's is never dropped", async (t) => {
   const clock = testClock()
   const path = pathIn(t)
   const beforehand = ['cache_entries_v2 (used_at)', 'cache_entries_v3 ( /* fastify-response-cache format 4 */ used_at)',
     'more_v2 ( /* fastify-response-cache format 2 */ used_at)', 'cache_entries_v5 ( /* fastify-response-cache format 5 */ id)']
   for (const table of beforehand) beside(t, path).exec(`CREATE TABLE ${table}`)
-  // A cache of its own whose table has such a name.
+  // A separate cache whose table has such a name.
   const other = await openSqlite(t, { path, table: 'cache_entries_v6' }, clock)
   const { cleanup } = await openSqlite(t, { path }, clock)
   await clock.pass(2 * DAY_MS)

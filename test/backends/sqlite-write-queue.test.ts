@@ -1,4 +1,4 @@
-// How the SQLite backend writes: gathered, in order, bounded, patient with others.
+// How the SQLite backend writes: in batches, in order, within bounds, and with waits for locks.
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -13,7 +13,7 @@ const MEBIBYTE = 1024 * 1024
 
 const count = (database: Database.Database) => database.prepare('SELECT count(*) FROM cache_entries').pluck().get()
 
-t.test('sqlite: a set is seen at once by its own process, and by others when its promise settles', async (t) => {
+t.test('sqlite: a set is visible at once to its own process, and to others when its promise settles', async (t) => {
   const path = join(newFolder(t), 'cache.db')
   const { backend } = await openSqlite(t, { path })
   const other = beside(t, path)
@@ -23,11 +23,11 @@ t.test('sqlite: a set is seen at once by its own process, and by others when its
   t.equal(count(other), 0, 'not written yet')
   await set
   t.equal(count(other), 1, 'written')
-  const forgotten = backend.delete('key')
+  const deleted = backend.delete('key')
   t.equal(backend.get('key'), undefined)
   t.equal(backend.has('key'), false)
   t.equal(count(other), 1)
-  await forgotten
+  await deleted
   t.equal(count(other), 0)
 })
 
@@ -53,7 +53,7 @@ t.test('sqlite: of several writes to one key the last one wins', async (t) => {
   t.equal(await backend.size(), 1)
 })
 
-t.test('sqlite: a write that follows upon a write that settled settles too', async (t) => {
+t.test('sqlite: a write that follows a settled write settles too', async (t) => {
   const { backend } = await openSqlite(t, { path: ':memory:' })
   for (let at = 0; at < 20; at++) {
     await backend.set('key', entry(String(at), Infinity))
@@ -63,7 +63,7 @@ t.test('sqlite: a write that follows upon a write that settled settles too', asy
   t.equal(await textAt(backend, 'key'), 'last')
 })
 
-t.test('sqlite: a loop that never awaits does not gather without end', async (t) => {
+t.test('sqlite: a loop that never awaits does not make the queue grow without bound', async (t) => {
   const { backend } = await openSqlite(t, { path: join(newFolder(t), 'cache.db') })
   const value = Buffer.alloc(20_000)
   const sets: unknown[] = []
@@ -72,7 +72,7 @@ t.test('sqlite: a loop that never awaits does not gather without end', async (t)
   t.equal(await backend.size(), 5_000, '100 MB were set in one turn')
 })
 
-t.test('sqlite: a lock of another process delays writes, and neither reads nor the event loop', async (t) => {
+t.test('sqlite: a lock of another process delays writes, but neither reads nor the event loop', async (t) => {
   const path = join(newFolder(t), 'cache.db')
   const { backend } = await openSqlite(t, { path })
   await backend.set('old', entry('value', Infinity))
@@ -92,7 +92,7 @@ t.test('sqlite: a lock of another process delays writes, and neither reads nor t
   t.equal(count(other), 2)
 })
 
-t.test('sqlite: a lent database that was opened to wait for locks is not waited for on the event loop', async (t) => {
+t.test('sqlite: a caller-owned database with a busy timeout does not block the event loop', async (t) => {
   const path = join(newFolder(t), 'app.db')
   const database = new Database(path, { timeout: 2_000 })
   t.teardown(() => { database.close() })
@@ -106,10 +106,10 @@ t.test('sqlite: a lent database that was opened to wait for locks is not waited 
   t.ok(performance.now() - startedAt < 1_000)
   other.exec('COMMIT')
   await set
-  t.equal(database.pragma('busy_timeout', { simple: true }), 2_000, 'it is as its owner made it')
+  t.equal(database.pragma('busy_timeout', { simple: true }), 2_000, 'the busy timeout is the owner\'s')
 })
 
-t.test('sqlite: a reader that is kept out is answered later', async (t) => {
+t.test('sqlite: a read that a lock keeps out returns later', async (t) => {
   const path = join(newFolder(t), 'app.db')
   const { backend } = await openSqlite(t, { database: beside(t, path) })
   await backend.set('key', entry('value', Infinity))
@@ -122,7 +122,7 @@ t.test('sqlite: a reader that is kept out is answered later', async (t) => {
   t.match(await Promise.all(reads), ['value', [{ expiresAt: Number.MAX_SAFE_INTEGER }, undefined], true])
 })
 
-t.test('sqlite: writes that wait too long for a lock are given up, and later ones go on', async (t) => {
+t.test('sqlite: writes that wait too long for a lock are given up, and later ones succeed', async (t) => {
   const path = join(newFolder(t), 'cache.db')
   const { backend } = await openSqlite(t, { path })
   const other = beside(t, path)
@@ -134,7 +134,7 @@ t.test('sqlite: writes that wait too long for a lock are given up, and later one
   t.equal(await textAt(backend, 'key'), 'value')
 })
 
-t.test('sqlite: more bytes than may wait are refused, and those that wait are written', async (t) => {
+t.test('sqlite: a write beyond the bound on waiting bytes is refused, and the waiting ones are written', async (t) => {
   const path = join(newFolder(t), 'cache.db')
   const { backend } = await openSqlite(t, { path })
   const other = beside(t, path)
@@ -149,7 +149,7 @@ t.test('sqlite: more bytes than may wait are refused, and those that wait are wr
   t.equal(await backend.size(), kept)
 })
 
-t.test('a full disk refuses writes and answers reads; with room again, writes go on', async (t) => {
+t.test('sqlite: a full disk refuses writes and serves reads, and writes succeed once there is room', async (t) => {
   const database = new Database(join(newFolder(t), 'app.db'))
   t.teardown(() => { database.close() })
   database.pragma('journal_mode = WAL')
@@ -165,7 +165,7 @@ t.test('a full disk refuses writes and answers reads; with room again, writes go
   t.equal((await backend.get('new'))?.value.byteLength, 100_000)
 })
 
-t.test('O4: a failed write that nobody awaits is no unhandled rejection', async (t) => {
+t.test('O4: a failed write that is never awaited causes no unhandled rejection', async (t) => {
   const unhandled: unknown[] = []
   const listen = (error: unknown) => unhandled.push(error)
   process.on('unhandledRejection', listen)
@@ -176,10 +176,10 @@ t.test('O4: a failed write that nobody awaits is no unhandled rejection', async 
   backend.set('key', entry('value', Infinity))
   await wait(30)
   t.same(unhandled, [])
-  t.match(await failureOf(() => backend.set('key', entry('value', Infinity))), { message: 'not open' }, 'whoever awaits it is told')
+  t.match(await failureOf(() => backend.set('key', entry('value', Infinity))), { message: 'not open' }, 'an awaited write rejects')
 })
 
-t.test('sqlite: the first write of an idle loop is written without another event', async (t) => {
+t.test('sqlite: the first write of an idle event loop is written without another event', async (t) => {
   const { backend } = await openSqlite(t, { path: ':memory:' })
   const settled = backend.set('key', entry('value', Infinity))
   await Promise.race([settled, once(AbortSignal.timeout(1_000), 'abort').then(() => t.fail('it did not settle'))])

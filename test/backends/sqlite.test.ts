@@ -1,4 +1,4 @@
-// The SQLite backend: the contract, its options, its driver, and what its answers look like.
+// The SQLite backend: the contract, its options, its driver, and what its methods return.
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
@@ -19,13 +19,13 @@ import { newFolder } from '../support/folder.js'
 const MINUTE_MS = 60_000
 const MEBIBYTE = 1024 * 1024
 
-t.test('sqlite conforms in a file, in memory, and in a lent database', async (t) => {
+t.test('sqlite conforms in a file, in memory, and in a caller-owned database', async (t) => {
   const folder = newFolder(t)
   let files = 0
   const places: Record<string, () => SqliteOptions> = {
     file: () => ({ path: join(folder, `${files++}.db`) }),
     memory: () => ({ path: ':memory:' }),
-    lent: () => ({ database: new Database(':memory:') })
+    'caller-owned': () => ({ database: new Database(':memory:') })
   }
   for (const [name, options] of Object.entries(places)) {
     await t.test(name, async (t) => {
@@ -45,10 +45,10 @@ t.test('sqlite: the defaults are those of the named constants', async (t) => {
     maxBytes: SQLITE_MAX_BYTES,
     cleanupIntervalMs: SQLITE_CLEANUP_INTERVAL_MS
   })
-  t.equal(readOptions({ cleanupInterval: '40d' }).cleanupIntervalMs, 40 * 86_400_000, 'a long interval is no less than it says')
+  t.equal(readOptions({ cleanupInterval: '40d' }).cleanupIntervalMs, 40 * 86_400_000, 'a long interval is not shortened')
 })
 
-t.test('sqlite: an option that is wrong is refused by name', async (t) => {
+t.test('sqlite: an invalid option is refused by name', async (t) => {
   const lent = new Database(':memory:')
   const closed = new Database(':memory:').close()
   const wrong: Array<[option: string, value: unknown]> = [
@@ -63,16 +63,16 @@ t.test('sqlite: an option that is wrong is refused by name', async (t) => {
   t.match(await failureOf(() => openSqlite(t, { path: ':memory:', database: lent })), { code: 'CACHE_ERR_OPTION' })
 })
 
-t.test('a table name is a plain name or it is refused', async (t) => {
+t.test('sqlite: a table name that is not a plain name is refused', async (t) => {
   for (const table of ['x; drop', '"a b"', '(select 1)', 'a'.repeat(64), 'été', '', '1a', 'sqlite_master', 'SQLite_x']) {
     t.match(await failureOf(() => openSqlite(t, { path: ':memory:', table })), { code: 'CACHE_ERR_OPTION', message: 'sqlite.table' }, table)
   }
   const { backend } = await openSqlite(t, { path: ':memory:', table: 'select' })
   await backend.set('key', entry('value', Infinity))
-  t.equal(await textAt(backend, 'key'), 'value', 'a word of SQL is a name like others')
+  t.equal(await textAt(backend, 'key'), 'value', 'a word of SQL is a name like any other')
 })
 
-t.test('sqlite: a driver that aborts the process on this Node is told of, with what to install', async (t) => {
+t.test('sqlite: a driver that aborts the process on this Node.js causes a warning that says what to install', async (t) => {
   for (const node of ['24.19.0', '24.21.0', '26.0.0']) {
     t.match(driverWarning('12.11.1', node), /better-sqlite3 12\.11\.1 aborts the process .* run npm install better-sqlite3@13/)
   }
@@ -89,15 +89,15 @@ t.test('sqlite: a driver that aborts the process on this Node is told of, with w
   t.equal(warned.length, Number(driverVersion()!.split('.')[0]) < 13 ? 1 : 0)
 })
 
-t.test('sqlite: a driver that is not installed is an error that says what to install', async (t) => {
+t.test('sqlite: without the driver the error says what to install', async (t) => {
   const missing = new Error('Cannot find package')
   const wanted = { code: 'CACHE_ERR_DEPENDENCY_MISSING', message: 'npm install better-sqlite3' }
   t.match(await failureOf(() => loadDriver(() => Promise.reject(missing))), { ...wanted, cause: missing })
   const WithoutBinary = class { constructor () { throw missing } }
-  t.match(await failureOf(() => loadDriver(async () => ({ default: WithoutBinary }))), { ...wanted, cause: missing }, 'nor is its binary')
+  t.match(await failureOf(() => loadDriver(async () => ({ default: WithoutBinary }))), { ...wanted, cause: missing }, 'no binary')
 })
 
-t.test('sqlite: a read is answered at once, without a promise', async (t) => {
+t.test('sqlite: a read returns synchronously, without a promise', async (t) => {
   const clock = testClock()
   const { backend } = await openSqlite(t, { path: join(newFolder(t), 'cache.db') }, clock)
   const expiresAt = clock.now() + MINUTE_MS
@@ -108,7 +108,7 @@ t.test('sqlite: a read is answered at once, without a promise', async (t) => {
   t.match(backend.getMany(['other', 'key']), [undefined, { expiresAt }])
 })
 
-t.test('an instant that is no time to come leaves nothing, and one without end is a number', async (t) => {
+t.test('sqlite: an entry whose expiresAt has passed or is not a number is not stored, and Infinity becomes a finite number', async (t) => {
   const clock = testClock()
   const { backend } = await openSqlite(t, { path: ':memory:' }, clock)
   for (const expiresAt of [NaN, -Infinity, -1, 0, clock.now() - 1, clock.now(), undefined, null, '5', {}] as number[]) {
@@ -121,10 +121,10 @@ t.test('an instant that is no time to come leaves nothing, and one without end i
     t.equal((await backend.get('key'))?.expiresAt, Number.MAX_SAFE_INTEGER, String(expiresAt))
   }
   await backend.set('key', entry('value', clock.now() + 1.5))
-  t.equal((await backend.get('key'))?.expiresAt, clock.now() + 1, 'a fraction is never longer than it was')
+  t.equal((await backend.get('key'))?.expiresAt, clock.now() + 1, 'a fraction is rounded down')
 })
 
-t.test('the clock a day forward and back drops what was over, and nothing that is set later', async (t) => {
+t.test('sqlite: after the clock jumps a day forward and back, expired entries are gone and later sets are kept', async (t) => {
   const clock = testClock()
   const { backend, cleanup } = await openSqlite(t, { path: ':memory:' }, clock)
   await backend.set('before', entry('value', clock.now() + MINUTE_MS))
@@ -137,14 +137,14 @@ t.test('the clock a day forward and back drops what was over, and nothing that i
   t.equal(await textAt(backend, 'later'), 'value')
   await clock.pass(MINUTE_MS)
   await cleanup()
-  t.equal(await backend.size(), 0, 'the cleanup goes on')
+  t.equal(await backend.size(), 0, 'the cleanup still works')
 })
 
-t.test('any two different strings are two keys', async (t) => {
+t.test('sqlite: any two different strings are two keys', async (t) => {
   const { backend } = await openSqlite(t, { path: join(newFolder(t), 'cache.db') })
   const unit = fc.oneof(fc.integer({ min: 0, max: 0xFFFF }), fc.integer({ min: 0xD7FE, max: 0xE001 }), fc.constantFrom(0, 0x61, 0xFFFD))
   const anyText = fc.array(unit, { maxLength: 6 }).map((units) => String.fromCharCode(...units))
-  // What the backend itself writes for a key that is no text.
+  // The backend's own encoding of a key that is not valid text.
   const spelledOut = anyText.map((text) => '\u0000utf16:' + Buffer.from(text, 'utf16le').toString('base64'))
   const long = 'k'.repeat(999_999)
   const keys = [...new Set([...fc.sample(fc.oneof(anyText, spelledOut), 10_000), `${long}k`, `${long}\ud800`, `${long}\udfff`])]
@@ -153,10 +153,10 @@ t.test('any two different strings are two keys', async (t) => {
   let wrong = 0
   for (const [at, key] of keys.entries()) if (await textAt(backend, key) !== String(at)) wrong++
   t.equal(wrong, 0)
-  t.same(new Set(await backend.keys()), new Set(keys), 'and come back as they were')
+  t.same(new Set(await backend.keys()), new Set(keys), 'the keys come back unchanged')
 })
 
-t.test('a value of many megabytes survives, byte for byte, and the log gives its room back', async (t) => {
+t.test('sqlite: a value of many megabytes comes back byte for byte, and the log shrinks again', async (t) => {
   const path = join(newFolder(t), 'cache.db')
   const { backend } = await openSqlite(t, { path })
   const value = Buffer.alloc(32 * MEBIBYTE, Buffer.from(Array.from({ length: 251 }, (_, at) => at)))
@@ -166,22 +166,22 @@ t.test('a value of many megabytes survives, byte for byte, and the log gives its
   t.ok(statSync(`${path}-wal`).size <= 17 * MEBIBYTE)
 })
 
-t.test('sqlite: a lent database is used beside what it holds, and left open', async (t) => {
+t.test('sqlite: a caller-owned database is used without touching its other tables, and stays open', async (t) => {
   const database = beside(t, join(newFolder(t), 'app.db'))
   database.exec('CREATE TABLE orders (id INTEGER); INSERT INTO orders VALUES (1)')
   database.defaultSafeIntegers(true)
-  const { backend } = await openSqlite(t, { database, table: 'answers' })
+  const { backend } = await openSqlite(t, { database, table: 'responses' })
   await backend.set('key', entry('value', Number.MAX_SAFE_INTEGER))
   t.match(await backend.get('key'), { value: Buffer.from('value'), expiresAt: Number.MAX_SAFE_INTEGER })
   t.equal(await backend.size(), 1)
-  t.equal((await backend.stats()).maxBytes, undefined, 'it is not bounded by what else it holds')
+  t.equal((await backend.stats()).maxBytes, undefined, 'its other data does not count')
   await backend.close()
   t.ok(database.open)
-  t.equal(database.prepare('SELECT count(*) FROM answers').pluck().get(), 1n)
+  t.equal(database.prepare('SELECT count(*) FROM responses').pluck().get(), 1n)
   t.equal(database.prepare('SELECT count(*) FROM orders').pluck().get(), 1n)
 })
 
-t.test('sqlite: a write waits while the owner of a lent database is inside a transaction', async (t) => {
+t.test('sqlite: a write waits while the owner of a caller-owned database is inside a transaction', async (t) => {
   const database = beside(t, join(newFolder(t), 'app.db'))
   const { backend } = await openSqlite(t, { database })
   database.exec('BEGIN')
@@ -189,16 +189,16 @@ t.test('sqlite: a write waits while the owner of a lent database is inside a tra
   await new Promise((resolve) => setTimeout(resolve, 20))
   database.exec('ROLLBACK')
   await set
-  t.equal(database.prepare('SELECT count(*) FROM cache_entries').pluck().get(), 1, 'what was rolled back was not ours')
+  t.equal(database.prepare('our write was not rolled back').pluck().get(), 1, 'what was rolled back was not ours')
 })
 
-t.test('sqlite: a damaged lent database is not rebuilt', async (t) => {
+t.test('sqlite: a damaged caller-owned database is not rebuilt', async (t) => {
   const damage = Object.assign(new Error('malformed'), { code: 'SQLITE_CORRUPT' })
   const broken = { prepare () { throw damage }, exec () {}, pragma () {}, open: true }
   t.equal(await failureOf(() => openSqlite(t, { database: broken })), damage)
 })
 
-t.test('sqlite: stats tell entries, live and expired, and the size of the file', async (t) => {
+t.test('sqlite: stats returns entries, live and expired, and the size of the file', async (t) => {
   const clock = testClock()
   const path = join(newFolder(t), 'cache.db')
   const { backend } = await openSqlite(t, { path, maxEntries: 100 }, clock)

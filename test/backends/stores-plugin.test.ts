@@ -1,4 +1,4 @@
-// The application on stores that somebody else wrote, through the plugin with all oracles: hits, tags, stores that die.
+// The application on stores of third parties, through the plugin with all oracles: hits, tags, stores that die.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,7 +12,7 @@ import { startMemcached } from '../support/memcached-server.js'
 import { needs } from '../support/programs.js'
 import { startServer, until } from '../support/redis-server.js'
 
-/** What can be done to a store's server. */
+/** The levers of a store's server. */
 interface Server {
   stop (): void
   goOn (): void
@@ -24,7 +24,7 @@ interface Row {
   readonly backend: string
   /** Whether there is a server that can die. */
   readonly canDie?: true
-  /** The program that is that server. */
+  /** The program of that server. */
   readonly program?: string
   start (t: Test): Promise<{ options: object, server?: Server }>
 }
@@ -63,7 +63,7 @@ const ROWS: readonly Row[] = [
   }
 ]
 
-/** A driver that hangs while it is stopped, as that of a network drive does, and throws once it is killed. */
+/** A driver that hangs while it is stopped, as on a network drive, and throws once it is killed. */
 function mortal (driver: Driver): { options: object, server: Server } {
   let act: () => unknown = () => undefined
   let goOn: () => void = () => {}
@@ -88,7 +88,7 @@ function mortal (driver: Driver): { options: object, server: Server } {
   return { options, server }
 }
 
-/** A cached route, and how often its handler ran. */
+/** An application with a cached route. */
 async function startApp (
   t: Test, { backend, options, deadline = '100ms' }: { backend: string, options: object, deadline?: string }
 ): Promise<TestApp> {
@@ -100,7 +100,7 @@ async function startApp (
       app.get('/:id', { config: { cache: { ttl: '1h', tags: ['all'] } } }, async (request, reply) => {
         ran()
         reply.header('x-version', version())
-        return `the answer to ${(request.params as { id: string }).id}`
+        return `the response to ${(request.params as { id: string }).id}`
       })
     }
   })
@@ -115,12 +115,12 @@ async function untilHit ({ ask, clock }: TestApp, url: string, passMs = 0): Prom
 
 for (const { name, backend, canDie, program, start } of ROWS) {
   const needed = program === undefined ? {} : needs(program)
-  t.test(`${name}: a route is a hit, a tag is invalidated, a path too where the store can be listed`, needed, async (t) => {
+  t.test(`${name}: a route is a hit, a tag is invalidated, and so is a path if the store can be listed`, needed, async (t) => {
     const app = await startApp(t, { backend, deadline: '2s', ...await start(t) })
     await untilHit(app, '/a')
     await untilHit(app, '/b')
     const ran = app.runs()
-    t.equal((await app.ask('/a')).text, 'the answer to a')
+    t.equal((await app.ask('/a')).text, 'the response to a')
     t.equal(app.runs(), ran)
     await app.change(() => app.cache.invalidate('all'))
     t.match((await app.ask('/a')).cacheStatus, /fwd=miss/)
@@ -133,12 +133,12 @@ for (const { name, backend, canDie, program, start } of ROWS) {
   })
 
   if (canDie === undefined) continue
-  t.test(`${name}: a store that is stopped, goes on and dies costs the deadline and never a response`, needed, async (t) => {
+  t.test(`${name}: a store that is stopped, resumed and killed costs the deadline, and every request is served`, needed, async (t) => {
     const { options, server } = await start(t) as { options: object, server: Server }
     const app = await startApp(t, { backend, options: { ...options, timeout: '200ms' } })
-    // The first failure is logged with a stack, for which source maps are read here: that time is not the cache's.
+    // The first failure is logged with a stack, which makes Node.js read source maps. That time is not the cache's.
     const asked = async (): Promise<void> => {
-      for (const slow of [false, true, true]) t.equal((await app.ask({ url: '/a', slow })).text, 'the answer to a')
+      for (const slow of [false, true, true]) t.equal((await app.ask({ url: '/a', slow })).text, 'the response to a')
     }
     await untilHit(app, '/a')
     server.stop()

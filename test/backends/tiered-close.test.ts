@@ -1,4 +1,4 @@
-// Closing a process that caches in tiers: it ends by itself, and so does one that nobody closes.
+// Processes that cache in tiers end by themselves, whether they close the cache or not.
 import { join } from 'node:path'
 import t from 'tap'
 import { CASES, endsByItself } from '../support/closing.js'

@@ -1,4 +1,4 @@
-// The tiered backend while tiers fail: none hides another, none keeps what is old, and all are closed.
+// The tiered backend while tiers fail: no tier hides another, none keeps outdated entries, and all are closed.
 import t from 'tap'
 import type { StoredEntry } from '../../registry/backend.js'
 import { Chaos, garbage, type ChaosMethod } from '../support/chaos.js'
@@ -8,30 +8,30 @@ const FAILED = { code: 'CACHE_ERR_BACKEND_FAILED' }
 
 const FAULTS: ReadonlyArray<readonly [name: string, command: (method: ChaosMethod) => void]> = [
   ['throws', (method) => method.throw()], ['rejects', (method) => method.reject()], ['hangs', (method) => method.hang()],
-  ['answers garbage', (method) => method.answer(42)], ['answers garbage later', (method) => method.mangle(() => ({ value: 'text' }))]
+  ['returns garbage', (method) => method.return(42)], ['returns garbage later', (method) => method.mangle(() => ({ value: 'text' }))]
 ]
 
 for (const [name, command] of FAULTS) {
-  t.test(`a near tier that ${name} hides neither what the far one has nor that it has nothing`, async (t) => {
+  t.test(`tiered: a near tier that ${name} does not affect hits and misses of the far tier`, async (t) => {
     const { text, held, entry, chaos: [near] } = await tieredSetUp(t, { deadline: '20ms' })
     held[1].set('a', entry('value'))
     command(near.get)
     t.equal(await text(), 'value')
     t.equal(await text('none'), undefined)
     near.set.reject()
-    t.equal(await text(), 'value', 'when the copy fails too')
+    t.equal(await text(), 'value', 'if the copy fails too')
   })
 
-  t.test(`a far tier that ${name} costs a near hit nothing, and what is in neither is a miss`, async (t) => {
+  t.test(`tiered: a far tier that ${name} costs a near hit nothing, and an entry in neither tier is a miss`, async (t) => {
     const { backend, text, entry, chaos: [, far] } = await tieredSetUp(t, { deadline: '20ms' })
     await backend.set('a', entry('value'))
     command(far.get)
-    t.equal(textOf(backend.get('a') as StoredEntry), 'value', 'at once')
+    t.equal(textOf(backend.get('a') as StoredEntry), 'value', 'synchronously')
     t.equal(await text('none'), undefined)
     far.get.release()
   })
 
-  t.test(`tiered: when every tier ${name}, a read is an error`, async (t) => {
+  t.test(`tiered: if every tier ${name}, a read is an error`, async (t) => {
     const { backend, chaos: [near, far] } = await tieredSetUp(t, { deadline: '20ms' })
     for (const tier of [near, far]) tier.each(command)
     await t.rejects((async () => await backend.get('a'))(), { ...FAILED, message: /no tier could tell/, cause: Error })
@@ -40,26 +40,26 @@ for (const [name, command] of FAULTS) {
   })
 }
 
-t.test('whatever a near tier answers that is no entry, the far one is asked', async (t) => {
+t.test('tiered: if a near tier returns anything but an entry, the far tier is read', async (t) => {
   const { text, held, entry, chaos: [near] } = await tieredSetUp(t)
   const good = entry('good')
   held[1].set('a', entry('value'))
-  // What has the shape of an entry is one for all that a tier can know.
+  // A tier can't tell a value in the shape of an entry from an entry.
   const entries = ['no bytes', 'truncated bytes', 'half of the bytes', 'one byte too many', 'a flipped bit', "another key's bytes"]
-  for (const [name, answer] of garbage(good, good).filter(([name]) => !entries.includes(name))) {
-    near.get.answer(answer)
+  for (const [name, value] of garbage(good, good).filter(([name]) => !entries.includes(name))) {
+    near.get.return(value)
     t.equal(await text(), 'value', name)
     near.get.heal()
     await text()
   }
 })
 
-t.test('a far tier that goes on hanging is left alone, and asked again a moment later', async (t) => {
+t.test('tiered: a far tier that hangs repeatedly is left alone, and is called again a moment later', async (t) => {
   const { backend, text, held, entry, clock, chaos: [, far] } = await tieredSetUp(t, { deadline: '5ms' })
   held[1].set('a', entry('value'))
   far.get.hang()
   for (let time = 0; time < 5; time++) await text(`none${time}`)
-  t.equal(backend.get('a'), undefined, 'a miss at once')
+  t.equal(backend.get('a'), undefined, 'a miss, synchronously')
   t.equal(far.get.calls.length, 5)
   far.get.heal()
   t.equal(backend.get('a'), undefined)
@@ -67,7 +67,7 @@ t.test('a far tier that goes on hanging is left alone, and asked again a moment 
   t.equal(await text(), 'value')
 })
 
-t.test('a set that the far tier did not confirm rejects, leaves nothing old in any tier that is read, and is served here', async (t) => {
+t.test('tiered: a set that the far tier did not confirm rejects, is served here, and leaves nothing outdated that is read', async (t) => {
   const { backend, text, entry, held, chaos: [near, far] } = await tieredSetUp(t)
   await backend.set('a', entry('old'))
   for (const command of [(method: ChaosMethod) => method.throw(), (method: ChaosMethod) => method.reject()]) {
@@ -78,13 +78,13 @@ t.test('a set that the far tier did not confirm rejects, leaves nothing old in a
     })
     t.equal(await text(), 'new')
     held[0].delete('a')
-    t.equal(await text(), undefined, 'the old one is still in the far tier, and not read')
+    t.equal(await text(), undefined, 'the outdated entry is still in the far tier, and is not read')
     t.equal(heldIn(held[1]), 'old')
     near.set.heal()
   }
 })
 
-t.test('a near tier that fails to take a copy holds nothing old', async (t) => {
+t.test('tiered: a near tier that fails to store a copy holds nothing outdated', async (t) => {
   const { backend, text, entry, held, chaos: [near] } = await tieredSetUp(t)
   await backend.set('a', entry('old'))
   near.set.reject()
@@ -93,7 +93,7 @@ t.test('a near tier that fails to take a copy holds nothing old', async (t) => {
   t.equal(await text(), 'new')
 })
 
-t.test('a near tier that neither forgets nor takes a copy is not read, and the set rejects', async (t) => {
+t.test('tiered: a near tier that can neither delete nor store a copy is not read, and the set rejects', async (t) => {
   const { backend, text, entry, held, chaos: [near], retry } = await tieredSetUp(t)
   await backend.set('a', entry('old'))
   near.set.reject()
@@ -106,10 +106,10 @@ t.test('a near tier that neither forgets nor takes a copy is not read, and the s
   await retry()
   t.equal(heldIn(held[0]), undefined)
   t.equal(await text(), 'new')
-  t.equal(heldIn(held[0]), 'new', 'and it is copied to again')
+  t.equal(heldIn(held[0]), 'new', 'copies are stored again')
 })
 
-t.test('when a process ends between the far write and the near one, nothing older is left', async (t) => {
+t.test('tiered: if a process ends between the far write and the near one, nothing outdated is left', async (t) => {
   const { backend, entry, held, chaos: [near, far] } = await tieredSetUp(t)
   await backend.set('a', entry('old'))
   far.set.stall()
@@ -124,7 +124,7 @@ t.test('when a process ends between the far write and the near one, nothing olde
   await set
 })
 
-t.test('every tier is closed, whatever the others do', async (t) => {
+t.test('tiered: every tier is closed, even if others fail to close', async (t) => {
   for (const at of [0, 1, 2]) {
     for (const command of [(method: ChaosMethod) => method.throw(), (method: ChaosMethod) => method.reject()]) {
       const { backend, chaos } = await tieredSetUp(t, { tiers: [new Chaos(), new Chaos(), new Chaos()] })
@@ -135,7 +135,7 @@ t.test('every tier is closed, whatever the others do', async (t) => {
   }
 })
 
-t.test('a tier that hangs in close does not keep the others from being closed', async (t) => {
+t.test('tiered: a tier that hangs in close does not prevent the others from being closed', async (t) => {
   const { backend, chaos: [near, far] } = await tieredSetUp(t)
   near.close.hang()
   const closed = backend.close()
@@ -145,7 +145,7 @@ t.test('a tier that hangs in close does not keep the others from being closed', 
   await closed
 })
 
-t.test('what comes to an end after close changes nothing', async (t) => {
+t.test('tiered: calls that settle after close change nothing', async (t) => {
   const { backend, entry, held, chaos: [near, far], retry } = await tieredSetUp(t)
   far.set.hang()
   far.delete.reject()

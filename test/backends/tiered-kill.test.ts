@@ -1,4 +1,4 @@
-// The tiered backend after its process was killed between two tiers that both outlive it.
+// The tiered backend after its process was killed between writes to two tiers that both persist.
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -9,10 +9,10 @@ import type { BackendChoice } from '../../registry/names.js'
 import { startBare } from '../support/child.js'
 import { choiceOf, NEAR_TTL, NEAR_TTL_MS, wordOf } from '../support/tiered-kill.js'
 
-// Processes take their time to start on a machine that is busy.
+// Processes start slowly on a busy machine.
 t.setTimeout(120_000)
 
-/** The folders of a near and a far tier, as a process left them that was killed where it stopped. */
+/** The folders of a near and a far tier, as left by a process that was killed where it stopped. */
 async function left (t: Test, far: string, stop: string): Promise<{ near: BackendChoice, far: BackendChoice }> {
   const folder = mkdtempSync(join(tmpdir(), 'tiered-kill-'))
   t.teardown(() => { rmSync(folder, { recursive: true }) })
@@ -23,7 +23,7 @@ async function left (t: Test, far: string, stop: string): Promise<{ near: Backen
   return { near: choiceOf('file', join(folder, 'near')), far: choiceOf(far, join(folder, 'far')) }
 }
 
-/** What is under the key in a backend that is opened for this alone, `passedMs` from now. */
+/** Opens a backend, reads the key `passedMs` from now, and closes it. */
 async function wordIn (choice: BackendChoice, passedMs = 0): Promise<string | undefined> {
   const backend = await builtIns().open(choice, { now: () => Date.now() + passedMs })
   try {
@@ -37,13 +37,13 @@ const STOPS: ReadonlyArray<readonly [stop: string, near: string | undefined, far
   ['before the far write', undefined, 'old'],
   ['before the far write is confirmed', undefined, 'new'],
   ['before the near write', undefined, 'new'],
-  // Nobody was told that the set had come to an end.
-  ['before the near tier has forgotten', 'old', 'new']
+  // The set had not been acknowledged.
+  ['before the near delete', 'old', 'new']
 ]
 
 for (const far of ['sqlite', 'file']) {
   for (const [stop, nearHas, farHas] of STOPS) {
-    t.test(`files before ${far}, killed with SIGKILL ${stop}: what is left is whole, and nothing older is served after nearTtl`,
+    t.test(`tiered: files before ${far}, killed with SIGKILL ${stop}: no entry is torn, and nothing outdated is served after nearTtl`,
       async (t) => {
         const choices = await left(t, far, stop)
         t.equal(await wordIn(choices.far), farHas)

@@ -1,10 +1,10 @@
-// The tiered backend behind the plugin: what a request and an invalidation see while a tier fails.
+// The tiered backend behind the plugin: requests and invalidations while a tier fails.
 import t, { type Test } from 'tap'
 import { builtIns } from '../../backends/index.js'
 import { defineBackend } from '../../registry/registry.js'
 import { build, type Spec } from '../support/app.js'
 import { Barrier, turns, until } from '../support/barrier.js'
-import { Chaos, isAnswer, type ChaosMethod } from '../support/chaos.js'
+import { Chaos, isResponse, type ChaosMethod } from '../support/chaos.js'
 import { mapBackend } from '../support/map-backend.js'
 import { seeded } from '../support/seeded.js'
 
@@ -36,31 +36,31 @@ async function overTiers (t: Test, more: Partial<Spec> & { nearTtl?: string } = 
     ...spec
   })
   const hits = async (paths: readonly string[] = PATHS): Promise<number> => {
-    const answers = await Promise.all(paths.map(async (path) => await app.ask(path)))
-    return answers.filter(({ cacheStatus }) => /; hit/.test(cacheStatus)).length
+    const responses = await Promise.all(paths.map(async (path) => await app.ask(path)))
+    return responses.filter(({ cacheStatus }) => /; hit/.test(cacheStatus)).length
   }
   t.teardown(() => { for (const chaos of [near, far]) for (const method of chaos.all) { method.heal(); method.release() } })
   return { ...app, near, far, slow, hits }
 }
 
-t.test('tiered: an answer is stored in both tiers, and a hit comes from the near one', async (t) => {
+t.test('tiered: a response is stored in both tiers, and a hit comes from the near one', async (t) => {
   const { ask, near, far } = await overTiers(t)
   t.match((await ask('/1')).cacheStatus, /stored$/)
   far.get.calls.length = 0
   t.match((await ask('/1')).cacheStatus, /; hit/)
   t.same(far.get.calls, [])
-  for (const chaos of [near, far]) t.equal((await chaos.inner!.keys!()).filter(isAnswer).length, 1)
+  for (const chaos of [near, far]) t.equal((await chaos.inner!.keys!()).filter(isResponse).length, 1)
 })
 
 for (const [name, command] of [
   ['throws', (method: ChaosMethod) => method.throw()], ['rejects', (method: ChaosMethod) => method.reject()],
   ['hangs', (method: ChaosMethod) => method.hang()]
 ] as const) {
-  t.test(`while the far tier ${name}, what the near one has is served, and what comes new is kept there`, async (t) => {
+  t.test(`tiered: while the far tier ${name}, the near tier's entries are served and new ones are stored there`, async (t) => {
     const { hits, far, slow } = await overTiers(t)
     await hits(['/0', '/1', '/2'])
     far.each(command)
-    // Many at once, of which none is there: a cache that counted their failures as its own would be left alone now.
+    // Many concurrent misses. If the cache counted the far tier's failures as its own, its breaker would open now.
     const asked = hits(Array.from({ length: 30 }, (_, at) => `/slow/${at}`))
     await slow.reached(30)
     slow.open()
@@ -73,7 +73,7 @@ for (const [name, command] of [
   })
 }
 
-t.test('while the near tier fails, the far one is a cache all the same', async (t) => {
+t.test('tiered: while the near tier fails, the far one works as a cache', async (t) => {
   const { hits, near } = await overTiers(t)
   near.each((method) => method.reject())
   await hits()
@@ -81,7 +81,7 @@ t.test('while the near tier fails, the far one is a cache all the same', async (
   t.equal(await hits(), PATHS.length)
 })
 
-t.test('an invalidation while the far tier is down rejects, and what was stored is not served again by this process', async (t) => {
+t.test('tiered: an invalidation while the far tier is down rejects, and this process does not serve the old responses again', async (t) => {
   const { ask, change, cache, clock, far, near, hits, runs } = await overTiers(t)
   await hits()
   far.each((method) => method.reject())
@@ -89,26 +89,26 @@ t.test('an invalidation while the far tier is down rejects, and what was stored 
   await t.rejects(change(async () => await cache.invalidate({ route: '/:id' })), FAILED)
   t.equal(await hits(), 0)
   far.each((method) => method.heal())
-  // The near tier has forgotten everything: the far one, with all the old answers, is what is left.
+  // The near tier is empty now. Only the far tier is left, with all the old responses.
   await near.inner!.clear!()
   t.equal(await hits(), 0)
   t.equal(runs(), PATHS.length * 3)
   t.equal((await ask('/0')).headers['x-version'], '3')
-  // The far tier is asked again.
+  // The far tier is called again.
   await clock.pass(1_000)
   await change(async () => await cache.invalidate('all'))
   t.equal(await hits(), 0)
   t.equal(await hits(), PATHS.length)
 })
 
-t.test('an invalidation between the read of the far tier and the copy to the near one is not undone', async (t) => {
+t.test('tiered: an invalidation between the read of the far tier and the copy to the near one is not undone', async (t) => {
   for (const how of ['all', { url: '/0' }, { route: '/:id' }, undefined] as const) {
     const { ask, change, cache, far, near } = await overTiers(t, {
       deadline: '5s', options: { tiers: [{ backend: 'near' }, { backend: 'far' }], deadline: '4s' }
     })
     await ask('/0')
     await near.inner!.clear!()
-    far.get.only(isAnswer).stall()
+    far.get.only(isResponse).stall()
     const asked = ask('/0')
     await far.get.hangs()
     await change(async () => { how === undefined ? await cache.clear() : await cache.invalidate(how) })
@@ -119,7 +119,7 @@ t.test('an invalidation between the read of the far tier and the copy to the nea
   }
 })
 
-t.test('a soak of random faults in both tiers costs hits and nothing else, and afterwards it hits as before', async (t) => {
+t.test('tiered: random faults in both tiers cost only hits, and afterwards there are as many hits as before', async (t) => {
   const random = seeded(20_270_314)
   const chance = (share: number): boolean => random() < share
   const any = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)]!
@@ -129,7 +129,7 @@ t.test('a soak of random faults in both tiers costs hits and nothing else, and a
     (method) => method.stall(), (method) => method.applyAndReject(), (method) => method.applyAndThrow()
   ]
   const garbled: ReadonlyArray<(method: ChaosMethod) => void> = [
-    (method) => method.answer(42), (method) => method.answer(null), (method) => method.mangle(() => 'text'),
+    (method) => method.return(42), (method) => method.return(null), (method) => method.mangle(() => 'text'),
     (method) => method.mangle(() => undefined)
   ]
   for (let step = 0; step < 80; step++) {
@@ -143,7 +143,7 @@ t.test('a soak of random faults in both tiers costs hits and nothing else, and a
     const asked = Array.from({ length: 4 }, async () => await ask(any(PATHS)))
     if (chance(0.3)) {
       const target = any(['all', { route: '/:id' }, { url: any(PATHS) }, { tags: ['all'] }])
-      // Only what was acknowledged counts; the rest is told to whoever asked for it.
+      // Only acknowledged invalidations count. The others reject.
       if (typeof target === 'object' && 'url' in target) asked.push(cache.invalidate(target).catch(() => {}) as Promise<never>)
       else asked.push(change(async () => await cache.invalidate(target)).catch(() => {}) as Promise<never>)
     }
@@ -156,10 +156,10 @@ t.test('a soak of random faults in both tiers costs hits and nothing else, and a
   await turns()
   await clock.pass(5_000)
   await until(async () => await hits() === PATHS.length)
-  // What was not confirmed is made up for behind the requests.
+  // Changes that were not confirmed are repeated in the background.
   await until(async () => (await backends.at(-1)!.stats!()).unconfirmed === 0)
   await clock.pass(31_000)
   await hits()
   await clock.pass(31_000)
-  t.equal(await hits(), PATHS.length, 'also out of the far tier')
+  t.equal(await hits(), PATHS.length, 'also from the far tier')
 })

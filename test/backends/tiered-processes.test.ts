@@ -1,4 +1,4 @@
-// Two processes with a memory each before one store: what the one invalidates, the other one serves for a second at most.
+// Two processes, each with a memory before a shared store: one serves what the other invalidated for a second at most.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,7 +10,7 @@ import { fileNeeds } from '../support/programs.js'
 
 fileNeeds(t, 'redis-server')
 
-/** A second, and what reads, timers and another process take. */
+/** A second, plus the time of reads, timers and another process. */
 const SOON_MS = 1_250
 
 const LAST: Record<string, (t: Test, folder: string) => Promise<object>> = {
@@ -18,17 +18,17 @@ const LAST: Record<string, (t: Test, folder: string) => Promise<object>> = {
   redis: async (t) => ({ backend: 'redis', options: { url: (await startServer(t)).url } })
 }
 
-/** What is invalidated of each path, by all that `nearTtl` allows to be seen within a second. */
+/** What is invalidated for each path, in all ways that take effect within a second with `nearTtl`. */
 const CASES: ReadonlyArray<readonly [nearTtl: string | undefined, targets: Record<string, object>]> = [
   [undefined, { '/plain': { url: '/plain' }, '/listed': { tags: ['listed'] }, '/named': { tags: ['named'] } }],
-  // Entries are the memory's own for an hour then, but not the stamps of tags.
+  // Then the memory keeps entries for an hour, but not the stamps of tags.
   ['1h', { '/listed': { tags: ['listed'] }, '/named': { tags: ['named'] } }]
 ]
 
 for (const [last, choiceOf] of Object.entries(LAST)) {
   for (const [nearTtl, targets] of CASES) {
     t.test(
-      `tiered: memory before ${last}, ${nearTtl === undefined ? 'without nearTtl' : `with a nearTtl of ${nearTtl}`}: what another process invalidates is served for a second at most`,
+      `tiered: memory before ${last}, ${nearTtl === undefined ? 'without nearTtl' : `with a nearTtl of ${nearTtl}`}: an entry that another process invalidated is served for a second at most`,
       async (t) => {
         const folder = mkdtempSync(join(tmpdir(), 'tiered-'))
         t.teardown(() => rmSync(folder, { recursive: true, force: true }))
@@ -40,7 +40,7 @@ for (const [last, choiceOf] of Object.entries(LAST)) {
         const versionAt = async (path: string): Promise<unknown> =>
           (await (await fetch(other + path)).json() as { version: unknown }).version
         writeFileSync(version, 'old')
-        // The second time it is in the other process's memory.
+        // The second read is from the other process's memory.
         for (const path of [...Object.keys(targets), ...Object.keys(targets)]) t.equal(await versionAt(path), 'old')
         writeFileSync(version, 'new')
         for (const target of Object.values(targets)) {

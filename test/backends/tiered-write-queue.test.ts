@@ -1,4 +1,4 @@
-// The tiered backend and changes: what a tier did not confirm is neither read nor forgotten, and nothing is undone.
+// The tiered backend's changes: a change that a tier did not confirm is remembered and its key is not read there, and nothing is undone.
 import t from 'tap'
 import { MAX_UNCONFIRMED } from '../../backends/tiered/write-queue.js'
 import { turns } from '../support/barrier.js'
@@ -7,7 +7,7 @@ import { heldIn, tieredSetUp } from '../support/tiered.js'
 
 const FAILED = { code: 'CACHE_ERR_BACKEND_FAILED' }
 
-t.test('a delete that the far tier did not confirm rejects, and nothing brings the entry back until it did', async (t) => {
+t.test('tiered: a delete that the far tier did not confirm rejects, and the entry is not read before it is confirmed', async (t) => {
   for (const command of [
     (method: ChaosMethod) => method.throw(), (method: ChaosMethod) => method.reject(), (method: ChaosMethod) => method.hang()
   ]) {
@@ -22,10 +22,10 @@ t.test('a delete that the far tier did not confirm rejects, and nothing brings t
     t.equal(await backend.has!('a'), false)
     t.same(await backend.keys!(), [])
     t.equal(heldIn(held[1]), 'old')
-    t.equal(heldIn(held[0]), undefined, 'nor was it copied')
+    t.equal(heldIn(held[0]), undefined, 'the entry was not copied')
     far.delete.heal()
     far.delete.release()
-    await deleted.then(() => t.equal(far.delete.calls.length, 1, 'the one that hung'), (err: unknown) =>
+    await deleted.then(() => t.equal(far.delete.calls.length, 1, 'the call that hung'), (err: unknown) =>
       t.match(err, { ...FAILED, isPartial: true }))
     await clock.pass(1_000)
     await retry()
@@ -33,11 +33,11 @@ t.test('a delete that the far tier did not confirm rejects, and nothing brings t
     t.equal((await backend.stats!()).unconfirmed, 0)
     near.set.calls.length = 0
     held[1].set('a', entry('new'))
-    t.equal(await text(), 'new', 'it is read again')
+    t.equal(await text(), 'new', 'the far tier is read again')
   }
 })
 
-t.test('a delete is tried again until it is confirmed, and a later set makes it unnecessary', async (t) => {
+t.test('tiered: a delete is retried until it is confirmed or a later set replaces it', async (t) => {
   const { backend, text, entry, held, chaos: [, far], retry, clock } = await tieredSetUp(t)
   await backend.set('a', entry('old'))
   await backend.set('b', entry('old'))
@@ -55,10 +55,10 @@ t.test('a delete is tried again until it is confirmed, and a later set makes it 
   t.same(held[1].keys(), ['b'])
   t.equal(await text('b'), 'new')
   await retry()
-  t.same(far.delete.calls, ['a'], 'once confirmed it is not tried again')
+  t.same(far.delete.calls, ['a'], 'a confirmed delete is not retried')
 })
 
-t.test('a set that was applied and rejected all the same is deleted', async (t) => {
+t.test('tiered: a set that was applied and still rejected is deleted', async (t) => {
   const { backend, entry, held, chaos: [, far], retry } = await tieredSetUp(t)
   far.set.applyAndReject()
   await t.rejects((async () => await backend.set('a', entry('value')))(), FAILED)
@@ -67,7 +67,7 @@ t.test('a set that was applied and rejected all the same is deleted', async (t) 
   t.equal(heldIn(held[1]), undefined)
 })
 
-t.test('a clear that the far tier did not confirm rejects, and what it is about is not read from there until it did', async (t) => {
+t.test('tiered: a clear that the far tier did not confirm rejects, and its keys are not read there before it is confirmed', async (t) => {
   const { backend, text, entry, held, chaos: [, far], retry } = await tieredSetUp(t)
   for (const key of ['a1', 'a2', 'b']) await backend.set(key, entry('old'))
   far.clear.reject()
@@ -83,7 +83,7 @@ t.test('a clear that the far tier did not confirm rejects, and what it is about 
   t.equal(await text('a2'), 'new')
 })
 
-t.test('while a clear is under way in the far tier, nothing is brought back from there', async (t) => {
+t.test('tiered: while a clear is under way in the far tier, no entry is copied from there', async (t) => {
   const { backend, text, entry, held, chaos: [, far] } = await tieredSetUp(t)
   await backend.set('a', entry('old'))
   far.clear.hang()
@@ -96,7 +96,7 @@ t.test('while a clear is under way in the far tier, nothing is brought back from
 })
 
 for (const [name, change, left] of [['delete', 'delete', undefined], ['set', 'set', 'new'], ['clear', 'clear', undefined]] as const) {
-  t.test(`a ${name} between the read of the far tier and the copy to the near one is not undone`, async (t) => {
+  t.test(`tiered: a ${name} between the read of the far tier and the copy to the near one is not undone`, async (t) => {
     const { backend, text, entry, held, chaos: [, far] } = await tieredSetUp(t, { deadline: '10s' })
     held[1].set('a', entry('old'))
     far.get.stall()
@@ -112,7 +112,7 @@ for (const [name, change, left] of [['delete', 'delete', undefined], ['set', 'se
     t.equal(await text(), left)
   })
 
-  t.test(`a ${name} while a copy to the near tier is under way is not undone`, async (t) => {
+  t.test(`tiered: a ${name} while a copy to the near tier is under way is not undone`, async (t) => {
     const { backend, text, entry, held, chaos: [near] } = await tieredSetUp(t)
     held[1].set('a', entry('old'))
     near.set.hang()
@@ -130,7 +130,7 @@ for (const [name, change, left] of [['delete', 'delete', undefined], ['set', 'se
   })
 }
 
-t.test('what a near tier did not confirm to have forgotten gets no copy until it did', async (t) => {
+t.test('tiered: a near tier that did not confirm a deletion receives no copy before it confirms it', async (t) => {
   for (const operation of ['delete', 'clear'] as const) {
     const { backend, text, entry, held, chaos: [near], retry } = await tieredSetUp(t)
     await backend.set('a', entry('old'))
@@ -149,21 +149,21 @@ t.test('what a near tier did not confirm to have forgotten gets no copy until it
   }
 })
 
-t.test('tiered: changes of one key take effect in call order, though a tier settles them out of order', async (t) => {
+t.test('tiered: changes of one key take effect in call order, even if a tier settles them out of order', async (t) => {
   const { backend, text, entry, held, chaos: [, far] } = await tieredSetUp(t)
   far.set.hang()
   const first = backend.set('a', entry('1'))
   await far.set.hangs()
   far.set.heal()
   const others = [backend.set('a', entry('2')), backend.delete('a'), backend.set('a', entry('3'))]
-  t.equal(await text(), '3', 'what was called last is seen at once')
+  t.equal(await text(), '3', 'the last call is visible at once')
   far.set.release()
   await Promise.all([first, ...others])
   t.same(held.map((tier) => heldIn(tier)), ['3', '3'])
-  t.equal(far.set.calls.length, 2, 'those in between were never needed')
+  t.equal(far.set.calls.length, 2, 'the calls in between were not needed')
 })
 
-t.test('tiered: a set that hangs in the far tier is served here, and does not outlive its life', async (t) => {
+t.test('tiered: a set that hangs in the far tier is served here, and expires at its instant', async (t) => {
   const { backend, text, entry, clock, chaos: [, far] } = await tieredSetUp(t)
   far.set.hang()
   const set = backend.set('a', entry('value', 1_000))
@@ -175,7 +175,7 @@ t.test('tiered: a set that hangs in the far tier is served here, and does not ou
   t.equal(await text(), undefined)
 })
 
-t.test('tiered: too many unconfirmed changes to remember make the tier unread until it was cleared', async (t) => {
+t.test('tiered: a tier with too many unconfirmed changes to remember is not read until it was cleared', async (t) => {
   const { backend, text, entry, held, warnings, chaos: [, far], retry, clock } = await tieredSetUp(t)
   held[1].set('kept', entry('value'))
   far.delete.reject()
@@ -193,7 +193,7 @@ t.test('tiered: too many unconfirmed changes to remember make the tier unread un
   t.equal(await text(), 'value')
 })
 
-t.test('tiered: changes do not pile up behind a far tier that hangs', async (t) => {
+t.test('tiered: the changes that wait for a hanging far tier are bounded', async (t) => {
   const { backend, entry, chaos: [, far] } = await tieredSetUp(t)
   far.set.hang()
   const sets = Array.from({ length: 1_000 }, async (_, at) => await backend.set(String(at), entry('value')))

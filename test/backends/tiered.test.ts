@@ -1,4 +1,4 @@
-// The tiered backend while its tiers are well: what is read where, how long it lives there, and what it can do.
+// The tiered backend while its tiers work: which tier is read, how long copies live, and its optional methods.
 import fc from 'fast-check'
 import t from 'tap'
 import { builtIns } from '../../backends/index.js'
@@ -14,7 +14,7 @@ import { needs } from '../support/programs.js'
 
 const TWO = [{ backend: 'memory' }, { backend: 'memory' }] as const
 
-t.test('tiered: wrong options are refused', async (t) => {
+t.test('tiered: invalid options are refused', async (t) => {
   const wrong: ReadonlyArray<readonly [name: string, options: unknown]> = [
     ['tiered.tiers', {}],
     ['tiered.tiers', { tiers: [] }],
@@ -37,7 +37,7 @@ t.test('tiered: wrong options are refused', async (t) => {
   }
 })
 
-t.test('tiered: a tier that can not be opened closes those that were', async (t) => {
+t.test('tiered: if a tier can\'t be opened, the tiers already open are closed', async (t) => {
   const chaos = new Chaos()
   const registry = builtIns().add('one' as 'memory', () => defineBackend({ name: 'one', create: () => chaos.wrap(mapBackend(Date.now)) }))
   const tiers = [{ backend: 'one' as 'memory' }, { backend: 'unheard-of' as 'memory' }]
@@ -45,16 +45,16 @@ t.test('tiered: a tier that can not be opened closes those that were', async (t)
   t.equal(chaos.close.calls.length, 1)
 })
 
-t.test('tiered: a hit in the nearest tier is answered at once, and no other is asked', async (t) => {
+t.test('tiered: a hit in the nearest tier is synchronous, and no other tier is called', async (t) => {
   const { backend, entry, chaos: [, far] } = await tieredSetUp(t)
-  t.equal(backend.set('a', entry('value')), undefined, 'nor does a set of tiers that have kept it at once')
+  t.equal(backend.set('a', entry('value')), undefined, 'a set of synchronous tiers is synchronous too')
   t.equal(textOf(backend.get('a') as StoredEntry), 'value')
   t.same(far.get.calls, [])
   t.equal(backend.delete('a'), undefined)
   t.equal(backend.get('a'), undefined)
 })
 
-t.test('tiered: what a far tier has is copied to those before it, at once where they are', async (t) => {
+t.test('tiered: an entry of a far tier is copied to all nearer ones, synchronously if the tiers are synchronous', async (t) => {
   const { backend, entry, held, chaos: [near, middle, far] } = await tieredSetUp(t, { tiers: [new Chaos(), new Chaos(), new Chaos()] })
   held[2]!.set('a', entry('value'))
   t.equal(textOf(backend.get('a') as StoredEntry), 'value')
@@ -63,7 +63,7 @@ t.test('tiered: what a far tier has is copied to those before it, at once where 
   t.same([near.get.calls.length, middle.get.calls.length, far!.get.calls.length], [2, 1, 1])
 })
 
-t.test('tiered: a hit in a middle tier is copied to the nearest alone', async (t) => {
+t.test('tiered: a hit in a middle tier is copied to the nearest tier only', async (t) => {
   const { held, entry, text, chaos } = await tieredSetUp(t, { tiers: [new Chaos(), new Chaos(), new Chaos()] })
   held[1].set('a', entry('value'))
   t.equal(await text(), 'value')
@@ -71,7 +71,7 @@ t.test('tiered: a hit in a middle tier is copied to the nearest alone', async (t
   t.same(chaos[2]!.set.calls, [])
 })
 
-t.test('a copy lives for what is left of the entry, nearTtl at most', async (t) => {
+t.test('tiered: a copy lives as long as its entry, and nearTtl at most', async (t) => {
   for (const [nearTtl, leftMs, expectedMs] of [[undefined, 5_000, 1_000], ['2s', 5_000, 2_000], ['10s', 5_000, 5_000]] as const) {
     const { held, entry, text, clock } = await tieredSetUp(t, nearTtl === undefined ? {} : { nearTtl })
     held[1].set('a', entry('value', 10_000))
@@ -81,7 +81,7 @@ t.test('a copy lives for what is left of the entry, nearTtl at most', async (t) 
   }
 })
 
-t.test('without nearTtl nothing but the life of an entry ends its copies where the last tier is memory, which no other process shares',
+t.test('tiered: without nearTtl a copy lives as long as its entry if the last tier is memory, which no other process shares',
   async (t) => {
     const clock = testClock()
     const near = mapBackend(clock.now)
@@ -94,7 +94,7 @@ t.test('without nearTtl nothing but the life of an entry ends its copies where t
     t.equal(near.get('a')?.expiresAt, clock.now() + 5_000)
   })
 
-t.test("a copy of a tag's stamp is used for a second at most, whatever nearTtl says", async (t) => {
+t.test("tiered: a copy of a tag's stamp lives for a second at most, whatever nearTtl is", async (t) => {
   for (const [nearTtl, expectedMs] of [['1h', 1_000], ['250ms', 250]] as const) {
     const { backend, held, entry, text, clock } = await tieredSetUp(t, { nearTtl, isStamp: (key) => key === 'stamp' })
     held[1].set('stamp', entry('read'))
@@ -105,7 +105,7 @@ t.test("a copy of a tag's stamp is used for a second at most, whatever nearTtl s
   }
 })
 
-t.test('a set gives the nearer tiers nearTtl at most, and the last one all', async (t) => {
+t.test('tiered: a set stores entries for nearTtl at most in nearer tiers, and for their whole lifetime in the last', async (t) => {
   const { backend, held, entry, clock } = await tieredSetUp(t, { nearTtl: '2s' })
   await backend.set('a', entry('value', 5_000))
   await backend.set('b', entry('value', 1_000))
@@ -113,13 +113,13 @@ t.test('a set gives the nearer tiers nearTtl at most, and the last one all', asy
   t.same(held.map((tier) => tier.get('b')!.expiresAt - clock.now()), [1_000, 1_000])
 })
 
-t.test('no tier keeps an entry longer than the last one does, whatever lives, caps and steps of the clock', async () => {
+t.test('tiered: no tier keeps an entry longer than the last one does, for any lifetimes, caps and clock steps', async () => {
   const life = fc.integer({ min: -10, max: 20_000 })
   const step = fc.oneof(
     fc.record({ set: fc.constantFrom('a', 'b'), lifeMs: fc.oneof(life, fc.double({ min: 1, max: 9_000, noNaN: true })) }),
     fc.record({ far: fc.constantFrom('a', 'b'), lifeMs: life }),
     fc.record({ get: fc.constantFrom('a', 'b') }),
-    fc.record({ forgetNear: fc.constantFrom('a', 'b') }),
+    fc.record({ deleteNear: fc.constantFrom('a', 'b') }),
     fc.record({ pass: fc.integer({ min: 1, max: 8_000 }) }))
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 25 }), fc.option(fc.integer({ min: 1, max: 15_000 })), async (steps, nearTtlMs) => {
@@ -135,10 +135,10 @@ t.test('no tier keeps an entry longer than the last one does, whatever lives, ca
       try {
         for (const one of steps) {
           if ('set' in one) await backend.set(one.set, entry(one.lifeMs))
-          // Another process: it changes the last tier alone, and only to what lives longer (the rest is what a test of two processes,
-          // below, is about).
+          // Another process changes only the last tier, and only to entries that live longer. (The test of two processes below covers
+          // the rest.)
           if ('far' in one && clock.now() + one.lifeMs >= (far.get(one.far)?.expiresAt ?? 0)) far.set(one.far, entry(one.lifeMs))
-          if ('forgetNear' in one) near.delete(one.forgetNear)
+          if ('deleteNear' in one) near.delete(one.deleteNear)
           if ('pass' in one) await clock.pass(one.pass)
           if ('get' in one) {
             const hit = await backend.get(one.get)
@@ -159,7 +159,7 @@ t.test('no tier keeps an entry longer than the last one does, whatever lives, ca
     }), { numRuns: 300 })
 })
 
-t.test('tiered: an entry set when it is over removes what was there, in every tier', async (t) => {
+t.test('tiered: a set of an expired entry removes the previous one from every tier', async (t) => {
   const { backend, entry, held, text } = await tieredSetUp(t)
   await backend.set('a', entry('old'))
   await backend.set('a', entry('new', 0))
@@ -167,7 +167,7 @@ t.test('tiered: an entry set when it is over removes what was there, in every ti
   for (const tier of held) t.equal(heldIn(tier), undefined)
 })
 
-t.test('tiered: a copy does not keep the larger piece of memory alive that it was a part of', async (t) => {
+t.test('tiered: a copy does not keep alive the larger buffer that contained it', async (t) => {
   const { backend, held, chaos: [, far], entry } = await tieredSetUp(t)
   held[1].set('a', entry('value'))
   far.get.mangle(({ value, expiresAt }) => ({ value: Buffer.concat([value, Buffer.alloc(65_536)]).subarray(0, value.length), expiresAt }))
@@ -176,7 +176,7 @@ t.test('tiered: a copy does not keep the larger piece of memory alive that it wa
   t.equal(hit!.value.buffer.byteLength, 5)
 })
 
-t.test('tiered: getMany asks each tier once for what is missing, and copies', async (t) => {
+t.test('tiered: getMany calls each tier once for the missing keys, and copies', async (t) => {
   const { backend, entry, held, chaos: [near, far] } = await tieredSetUp(t)
   await backend.set('a', entry('1'))
   for (const key of ['b', 'c']) held[1].set(key, entry(key))
@@ -186,7 +186,7 @@ t.test('tiered: getMany asks each tier once for what is missing, and copies', as
   t.equal(heldIn(held[0], 'b'), 'b')
 })
 
-t.test('tiered: it has the powers for which its tiers have what is needed, and no others', async (t) => {
+t.test('tiered: the backend has exactly the optional methods that its tiers allow', async (t) => {
   const [some, none, all] = [['get', 'set', 'delete', 'close', 'has', 'size'], ['get', 'set', 'delete', 'close'], undefined] as const
   const powers = async (...methods: ReadonlyArray<readonly string[] | undefined>) => {
     const tiers = methods.map((names) => new Chaos(names === undefined ? {} : { methods: names as ReadonlyArray<keyof CacheBackend> }))
@@ -199,7 +199,7 @@ t.test('tiered: it has the powers for which its tiers have what is needed, and n
   t.same(await powers(some, all, all), ['has', 'keys', 'size', 'stats', 'getMany'])
 })
 
-t.test('close is done once, and afterwards everything is CACHE_ERR_CLOSED', async (t) => {
+t.test('tiered: close runs once, and every later call fails with CACHE_ERR_CLOSED', async (t) => {
   const { backend, entry, chaos } = await tieredSetUp(t)
   await Promise.all([backend.close(), backend.close()])
   await backend.close()
@@ -211,7 +211,7 @@ t.test('close is done once, and afterwards everything is CACHE_ERR_CLOSED', asyn
   for (const call of calls) await t.rejects((async () => await call())(), { code: 'CACHE_ERR_CLOSED' })
 })
 
-t.test('what one process changes, another one with a memory of its own goes on serving for nearTtl at most', needs('redis-server'),
+t.test('tiered: an entry that one process changed is served by another\'s memory for nearTtl at most', needs('redis-server'),
   async (t) => {
     const { url } = await startServer(t)
     const clock = testClock()
@@ -226,10 +226,10 @@ t.test('what one process changes, another one with a memory of its own goes on s
     for (const key of ['changed', 'deleted']) t.equal(await textUnder(other, key), 'old')
     await one.set('changed', entry('new'))
     await one.delete('deleted')
-    t.same([await textUnder(one, 'changed'), await textUnder(one, 'deleted')], ['new', ''], 'at once where it was changed')
+    t.same([await textUnder(one, 'changed'), await textUnder(one, 'deleted')], ['new', ''], 'at once in the process that changed it')
     await clock.pass(9_999)
     t.same([await textUnder(other, 'changed'), await textUnder(other, 'deleted')], ['old', 'old'],
-      'this test would pass without a near tier')
+      'without a near tier this test would prove nothing')
     await clock.pass(1)
     t.same([await textUnder(other, 'changed'), await textUnder(other, 'deleted')], ['new', ''])
   })

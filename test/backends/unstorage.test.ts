@@ -1,4 +1,4 @@
-// The unstorage backend: the conformance list on drivers, its options, what drivers keep to themselves, files, cleanup.
+// The unstorage backend: conformance on several drivers, its options, errors that drivers hide, files, cleanup.
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -40,22 +40,22 @@ async function check (t: Test, options: () => UnstorageOptions): Promise<void> {
     someOf(conformance))
 }
 
-t.test('unstorage conforms on the driver fs, a folder for each backend', async (t) => {
+t.test('unstorage conforms on the driver fs, with a folder for each backend', async (t) => {
   const folder = newFolder(t)
   await check(t, () => ({ driver: fsDriver({ base: join(folder, `${numbers++}`) }) }))
 })
 
-t.test('unstorage conforms on the driver redis, which takes text', needs('redis-server'), async (t) => {
+t.test('unstorage conforms on the driver redis, which stores text', needs('redis-server'), async (t) => {
   const { port } = await startServer(t)
   await check(t, () => ({ driver: redisDriver({ host: '127.0.0.1', port }), prefix: `p${numbers++}` }))
 })
 
-t.test('unstorage conforms on a part of a storage that is lent', async (t) => {
+t.test('unstorage conforms on a part of a caller-owned storage', async (t) => {
   const storage = createStorage().mount('files', fsLiteDriver({ base: newFolder(t) }))
   await check(t, () => ({ storage: prefixStorage(storage, 'files'), prefix: `p${numbers++}` }))
 })
 
-t.test('unstorage: an option that is wrong, unknown, missing or one too many is refused, and no password is shown', async (t) => {
+t.test('unstorage: an option that is invalid, unknown, missing or one too many is refused, and no password is shown', async (t) => {
   const driver = memoryDriver()
   const storage = createStorage()
   const { setItem, setItemRaw, ...readOnly } = driver
@@ -82,14 +82,14 @@ t.test('unstorage: an option that is wrong, unknown, missing or one too many is 
   }
 })
 
-t.test('unstorage: without the package it says what to install', async (t) => {
+t.test('unstorage: without the package the error says what to install', async (t) => {
   const load = async (): Promise<never> => { throw Object.assign(new Error('not there'), { code: 'ERR_MODULE_NOT_FOUND' }) }
   const failure = await failureOf(() =>
     openStorage({ driver: memoryDriver(), storage: undefined, prefix: 'frc', timeoutMs: 5, cleanupIntervalMs: 5 }, load))
   t.match(failure, { code: 'CACHE_ERR_DEPENDENCY_MISSING', message: /npm install unstorage/, cause: { code: 'ERR_MODULE_NOT_FOUND' } })
 })
 
-t.test('unstorage: a driver that is handed over is disposed of once, a storage that is lent is not, nor are its other items', async (t) => {
+t.test('unstorage: a driver handed over is disposed of once; a caller-owned storage is not, and keeps its other items', async (t) => {
   let disposals = 0
   const counting = { ...memoryDriver(), dispose: () => { disposals++ } }
   const { backend } = await openUnstorage(t, { driver: counting })
@@ -99,16 +99,16 @@ t.test('unstorage: a driver that is handed over is disposed of once, a storage t
   const storage = createStorage({ driver: counting })
   await storage.setItem('key', 'theirs')
   await storage.setItem('frc:key', 'theirs, too')
-  const lent = (await openUnstorage(t, { storage })).backend
-  await lent.set('key', entry('ours'))
-  t.equal(await lent.size!(), 1)
-  await lent.clear!()
-  await lent.close()
+  const callerOwned = (await openUnstorage(t, { storage })).backend
+  await callerOwned.set('key', entry('ours'))
+  t.equal(await callerOwned.size!(), 1)
+  await callerOwned.clear!()
+  await callerOwned.close()
   t.equal(disposals, 1)
   t.same(await storage.getKeys(), ['key', 'frc:key'])
 })
 
-t.test('unstorage: keys that unstorage would take for one another, or for paths, lie in files of their own', async (t) => {
+t.test('unstorage: keys that unstorage would confuse with each other or with paths have files of their own', async (t) => {
   const base = newFolder(t)
   const { backend } = await openUnstorage(t, { driver: fsDriver({ base }) })
   const keys = ['a:b', 'a/b', 'a\\b', 'a?b', 'a', 'A', ':a:', '../../escape', 'node_modules/x', 'key$', 'k'.repeat(4096)]
@@ -119,24 +119,24 @@ t.test('unstorage: keys that unstorage would take for one another, or for paths,
   t.same((await backend.keys!()).sort(), keys.sort())
 })
 
-t.test('unstorage: a file that can not be read is a failure and not an entry, and one that can not be removed a failed delete',
+t.test('unstorage: a file that can\'t be read is a failure and not an entry, and one that can\'t be removed is a failed delete',
   async (t) => {
     const base = newFolder(t)
     const { backend } = await openUnstorage(t, { driver: fsDriver({ base }) })
     await backend.set('key', entry('value'))
-    // Below a plain file nothing can be opened, whoever asks.
+    // Below a plain file nothing can be opened, not even by root.
     rmSync(join(base, 'frc'), { recursive: true })
     writeFileSync(join(base, 'frc'), '')
     t.match(await failureOf(() => backend.get('key')), { code: 'ENOTDIR' })
     t.match(await failureOf(() => backend.set('key', entry('value'))), { message: /./ })
     rmSync(join(base, 'frc'))
-    // A folder in its place is there and is not removed.
+    // A folder in its place exists and is not removed.
     mkdirSync(pathOf(base, 'key'), { recursive: true })
     t.match(await failureOf(() => backend.delete('key')), { code: 'CACHE_ERR_BACKEND_FAILED', message: /did not remove it/ })
   })
 
 t.test(
-  'unstorage: a delete has done what it should where somebody else sets the key at once, not where the driver keeps what it has; nothing is removed after close',
+  'unstorage: a delete succeeds if another writer sets the key at once, and rejects if the driver keeps the item; none runs after close',
   async (t) => {
     const held = new Map<string, Uint8Array>()
     let [removals, setAgain] = [0, 0]
@@ -148,7 +148,7 @@ t.test(
       hasItem: async (key: string) => { await looked(); return held.has(key) },
       removeItem: (key: string) => {
         removals++
-        if (setAgain-- > 0) held.set(key, Buffer.from(`of somebody else, ${removals}`))
+        if (setAgain-- > 0) held.set(key, Buffer.from(`of another writer, ${removals}`))
       }
     }
     const { backend } = await openUnstorage(t, { driver })
@@ -169,7 +169,7 @@ t.test(
     t.equal(removals, 5)
   })
 
-t.test('unstorage: a file that was cut off, altered or moved to another key\'s place is a miss, and counted', async (t) => {
+t.test('unstorage: a file that was truncated, changed or moved to another key\'s place is a miss, and counted', async (t) => {
   const base = newFolder(t)
   const { backend } = await openUnstorage(t, { driver: fsDriver({ base }) })
   for (const change of [
@@ -184,7 +184,7 @@ t.test('unstorage: a file that was cut off, altered or moved to another key\'s p
   t.match(await backend.stats!(), { foreignValues: 3 })
 })
 
-t.test('unstorage: what drivers answer for bytes is read, and nothing else', async (t) => {
+t.test('unstorage: every form in which drivers return bytes is read, and nothing else is', async (t) => {
   const held = new Map<string, unknown>()
   const driver = {
     ...memoryDriver(), getItemRaw: (key: string) => held.get(key), setItemRaw: (key: string, value: unknown) => { held.set(key, value) }
@@ -202,7 +202,7 @@ t.test('unstorage: what drivers answer for bytes is read, and nothing else', asy
   }
 })
 
-t.test('unstorage: where the driver can not list its keys, clear rejects in place of leaving entries behind', async (t) => {
+t.test('unstorage: if the driver can not list its keys, clear rejects instead of leaving entries behind', async (t) => {
   const { backend } = await openUnstorage(t, { driver: { ...memoryDriver(), getKeys: () => [] } })
   await backend.clear!()
   await backend.set('key', entry('value'))
@@ -211,7 +211,7 @@ t.test('unstorage: where the driver can not list its keys, clear rejects in plac
   await backend.clear!()
 })
 
-t.test('unstorage: what is over goes when it is met and by the cleanup, but not where the driver is told how long it lives',
+t.test('unstorage: expired entries are removed when read and by the cleanup, unless the driver receives their lifetime',
   needs('redis-server'), async (t) => {
     const base = newFolder(t)
     const { backend, clock, tasks } = await openUnstorage(t, { driver: fsDriver({ base }) })
@@ -231,7 +231,7 @@ t.test('unstorage: what is over goes when it is met and by the cleanup, but not 
     t.ok(seconds > 0 && seconds <= 2, `${seconds}`)
   })
 
-t.test('unstorage: a driver that hangs costs the timeout, and close ends it', async (t) => {
+t.test('unstorage: a driver that hangs costs the timeout, and close ends the call', async (t) => {
   const { backend } = await openUnstorage(t, { driver: { ...memoryDriver(), getItemRaw: () => new Promise(() => {}) }, timeout: SHORT })
   t.match(await failureOf(() => backend.get('key')), { code: 'CACHE_ERR_BACKEND_FAILED', message: /within 150 ms/ })
   const pending = failureOf(() => backend.get('key'))

@@ -1,4 +1,4 @@
-// The backends file and sqlite on volumes: rights as the kubelet sets them, folders that others could write, modes that can't be changed.
+// The backends file and sqlite on volumes: modes as the kubelet sets them, folders writable by others, modes that can't be changed.
 import { execFileSync } from 'node:child_process'
 import { chmodSync, chownSync, lstatSync, mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -26,20 +26,20 @@ function asKubelet (volume: string): void {
 
 const modeOf = (path: string): string => (lstatSync(path).mode & 0o7777).toString(8)
 
-/** What a process reports that opens the backend, reads the key `kept` and sets one under `name`. */
+/** Starts a process that opens the backend, reads the key `kept` and sets `name`. Returns its report. */
 async function started (backend: string, options: object, name: string, under: string[] = []): Promise<object> {
   const { stdout, stderr } = await runChild(CHILD, { args: [backend, JSON.stringify(options), name], under })
   return JSON.parse(stdout || JSON.stringify({ stderr })) as object
 }
 
-/** A volume whose mount point is root's, as an emptyDir is, and the options of a backend on it. */
+/** The options of a backend on a volume whose mount point is root's, as an emptyDir is. */
 const VOLUMES: Readonly<Record<string, (volume: string) => object>> = {
   file: (volume) => ({ dir: join(volume, 'cache') }),
   sqlite: (volume) => ({ path: join(volume, 'cache.db') })
 }
 
 for (const [backend, optionsOn] of Object.entries(VOLUMES)) {
-  t.test(`${backend}: each start after the kubelet has set the rights for fsGroup serves what the one before stored`,
+  t.test(`${backend}: after the kubelet has set modes for fsGroup, each start serves what the previous one stored`,
     { skip: needsSetpriv }, async (t) => {
       const volume = newFolder(t)
       chmodSync(volume, 0o777)
@@ -47,11 +47,11 @@ for (const [backend, optionsOn] of Object.entries(VOLUMES)) {
         asKubelet(volume)
         t.same(await started(backend, optionsOn(volume), 'kept', asNobody), { kept, set: 'kept', warnings: 0 })
       }
-      t.equal(modeOf(volume), '2777', 'the volume is not ours, and stays as it is')
+      t.equal(modeOf(volume), '2777', 'the volume is not ours, and is not changed')
     })
 }
 
-t.test('file: a folder of ours that others could write is made private again, with all of its folders, also while it is used',
+t.test('file: a folder of ours that others can write is made private again, with its subfolders, also while it is in use',
   async (t) => {
     const dir = join(newFolder(t), 'cache')
     const shard = dirname(pathIn(dir, 'key'))
@@ -59,7 +59,7 @@ t.test('file: a folder of ours that others could write is made private again, wi
       const { backend } = await openFiles(t, { dir })
       await backend.set('key', entry('value'))
       for (const path of [dir, join(dir, 'v1'), shard]) chmodSync(path, mode)
-      // Another shard, so that the folders are looked at.
+      // Another shard, so that the folders are checked.
       await backend.set(`other-${mode}`, entry('value'))
       await backend.close()
       chmodSync(shard, mode)
@@ -70,7 +70,7 @@ t.test('file: a folder of ours that others could write is made private again, wi
     }
   })
 
-t.test('file: a folder that is meant for everybody, as /tmp is, is refused and stays as it is', async (t) => {
+t.test('file: a folder that is meant for everybody, such as /tmp, is refused and not changed', async (t) => {
   const dir = join(newFolder(t), 'tmp')
   mkdirSync(dir)
   chmodSync(dir, 0o1777)
@@ -78,7 +78,7 @@ t.test('file: a folder that is meant for everybody, as /tmp is, is refused and s
   t.equal(modeOf(dir), '1777')
 })
 
-t.test('file: a folder that is another user\'s is refused whatever its mode, and stays as it is', { skip: needsRoot }, async (t) => {
+t.test('file: a folder of another user is refused whatever its mode, and is not changed', { skip: needsRoot }, async (t) => {
   const dir = join(newFolder(t), 'theirs')
   mkdirSync(dir)
   chownSync(dir, NOBODY, NOBODY)
@@ -87,13 +87,13 @@ t.test('file: a folder that is another user\'s is refused whatever its mode, and
   t.equal(modeOf(dir), '2770')
 })
 
-/** Where modes can't be changed: a call that says so, and one that does nothing. */
+/** Modes can't be changed: the call fails, or succeeds without an effect. */
 const FIXED = ['chmod,fchmod,fchmodat:error=EPERM', 'chmod,fchmod,fchmodat:retval=0']
 
 const WHAT_TO_DO = /does not let modes be changed: mount it so that this user alone has access.*choose a path on another one/s
 
 for (const inject of FIXED) {
-  t.test(`file: a folder that others can write is refused where chmod fails or has no effect (${inject.split(':')[1]}), with what to do`,
+  t.test(`file: if chmod fails or does nothing, a folder that others can write is refused with advice (${inject.split(':')[1]})`,
     { skip: needsStrace }, async (t) => {
       const dir = join(newFolder(t), 'cache')
       mkdirSync(dir)
@@ -104,7 +104,7 @@ for (const inject of FIXED) {
     })
 }
 
-t.test('file, sqlite: on a volume whose modes are fixed at 777 the first start is refused already, with what to do', async (t) => {
+t.test('file, sqlite: on a volume whose modes are fixed at 777 the first start is already refused, with advice', async (t) => {
   const volume = newFolder(t)
   fixModes(t)
   for (const open of [() => openFiles(t, { dir: join(volume, 'cache') }), () => openSqlite(t, { path: join(volume, 'cache.db') })]) {

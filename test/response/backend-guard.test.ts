@@ -79,8 +79,8 @@ t.test('guard: garbage for a read is unavailable or bytes for the codec to refus
   for (const [name, answer] of garbage(entry('one'), entry('two'))) {
     const answers = name.includes('then') ? [answer] : [answer, Promise.resolve(answer)]
     for (const answered of answers) {
-      chaos.get.answer(answered)
-      chaos.getMany.answer([answered, answered])
+      chaos.get.return(answered)
+      chaos.getMany.return([answered, answered])
       const read = await get()
       t.ok(read === undefined || read === UNAVAILABLE || read.value instanceof Uint8Array, name)
       t.equal((await guard.getMany(['a', 'b'], guard.deadline())).length, 2, name)
@@ -88,7 +88,7 @@ t.test('guard: garbage for a read is unavailable or bytes for the codec to refus
     }
   }
   for (const answer of [42, null, undefined, {}, [], [entry('one')], 'ab', new Array(3)]) {
-    chaos.getMany.answer(answer)
+    chaos.getMany.return(answer)
     t.same(await guard.getMany(['a', 'b'], guard.deadline()), [UNAVAILABLE, UNAVAILABLE])
     await clock.pass(60_000)
   }
@@ -97,7 +97,7 @@ t.test('guard: garbage for a read is unavailable or bytes for the codec to refus
 t.test('guard: an entry past its instant is none, whatever the backend thinks', async (t) => {
   const { chaos, get, clock, entry } = guardSetUp()
   const old = entry('one')
-  chaos.get.answer(old)
+  chaos.get.return(old)
   t.equal(textOf(await get()), 'one')
   await clock.pass(60_000)
   t.equal(await get(), undefined)
@@ -106,10 +106,10 @@ t.test('guard: an entry past its instant is none, whatever the backend thinks', 
 t.test('guard: garbage for a write is no failure', async (t) => {
   const { chaos, guard, entry } = guardSetUp()
   for (const answer of [42, null, 'stored', { then: 1 }]) {
-    chaos.set.answer(answer)
+    chaos.set.return(answer)
     t.equal(guard.writeBehind('a', entry('one')), true)
   }
-  chaos.set.answer({ then (): never { throw new Error('a then that throws') } })
+  chaos.set.return({ then (): never { throw new Error('a then that throws') } })
   guard.writeBehind('b', entry('one'))
   await turns()
   t.same({ ...guard.errors }, { set: 1 })
@@ -130,7 +130,7 @@ t.test('with a thousand calls under way the next one is unavailable at once', as
 t.test('a read that fails after its deadline, or after close, is nobody\'s unhandled rejection', async (t) => {
   const { chaos, guard, get } = guardSetUp()
   let fail!: (err: Error) => void
-  chaos.get.answer(new Promise((_resolve, reject) => { fail = reject }))
+  chaos.get.return(new Promise((_resolve, reject) => { fail = reject }))
   t.equal(await get(), UNAVAILABLE)
   const second = get()
   await guard.close(10, 10)

@@ -1,5 +1,5 @@
-// An application built twice of the same routes, with the cache and without; what is asked of the one is asked of the other,
-// and the oracles watch both until they are closed.
+// An application built twice from the same routes, with the cache and without it. Each request goes to both, and the oracles watch
+// both until they are closed.
 import { dirname, join } from 'node:path'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import type { Test } from 'tap'
@@ -13,23 +13,23 @@ import { newFolder } from './folder.js'
 import { waitedMs } from './loop.js'
 import { inTurn } from './size.js'
 
-/** What `routes` is told of the application that it builds. */
+/** What `routes` receives about the application that it builds. */
 export interface Probe {
-  /** Whether this is the one with the cache. */
+  /** Whether this is the application with the cache. */
   readonly cached: boolean
   readonly clock: TestClock
   /** The options with which `build` registers the plugin, for a test that registers it itself. */
   readonly options: ResponseCacheOptions
-  /** Counts a run of a handler. Answers how many there were. */
+  /** Counts a run of a handler. Returns how many there were. */
   ran (name?: string): number
   /** The version of the data, to be read when the handler starts and sent as `x-version` (O6). */
   version (): string
 }
 
 export interface Spec extends Omit<CommonOptions, 'now'> {
-  /** Builds the application. Called for both, so whatever it counts it counts by way of the probe. */
+  /** Builds the application. Called for both, so it must count with the probe. */
   routes (app: FastifyInstance, probe: Probe): unknown
-  /** The same, before the plugin is registered. */
+  /** Called in the same way before the plugin is registered. */
   before? (app: FastifyInstance, probe: Probe): unknown
   /** False: `routes` registers the plugin itself. */
   register?: boolean
@@ -37,14 +37,14 @@ export interface Spec extends Omit<CommonOptions, 'now'> {
   options?: object
   clock?: TestClock
   fastify?: FastifyServerOptions & { http2?: boolean, https?: object }
-  /** What is compared in every answer (O1). False: nothing. */
+  /** What is compared in every response (O1). False: nothing. */
   compare?: Comparable | false
-  /** Bytes that the cache may hold; given, the heap is measured (O7). */
+  /** Bytes that the cache may use. If given, the heap is measured (O7). */
   heapBytes?: number
 }
 
 export type AskMore = Ask & {
-  /** What is compared in this answer, in place of what `build` was told. */
+  /** What is compared in this response, instead of what `build` was told. */
   compare?: Comparable | false
   /** The backend is slow: the request may cost the deadline more than without the cache (O3). */
   slow?: boolean
@@ -59,23 +59,23 @@ export interface TestApp {
   readonly clock: TestClock
   /** Lines of the cached application's log, parsed. */
   readonly logs: ReadonlyArray<Record<string, any>>
-  /** Asks both applications, compares, answers with the cached one's answer. */
+  /** Sends the request to both applications, compares the responses, and returns that of the cached one. */
   ask (ask: string | AskMore): Promise<Answer>
-  /** Sends bytes as they are to both, compares what came but for the fields that may differ. */
+  /** Sends raw bytes to both, and compares the responses except for the fields that may differ. */
   raw (bytes: string | Buffer): Promise<string>
   /** How often handlers ran in the cached application. */
   runs (name?: string): number
-  /** The principal's own text, which nobody else may see (O2). */
+  /** The principal's own text, which no one else may receive (O2). */
   canary (principal: string, options?: { mayBeStored?: boolean }): string
-  /** The data changes and is invalidated (O6). */
+  /** Changes the data and invalidates it (O6). */
   change (invalidate: () => Promise<unknown>): Promise<void>
-  /** Lines in which the cache warned. */
+  /** The warnings that the cache logged. */
   warnings (): Array<Record<string, any>>
 }
 
 interface Side { app: FastifyInstance, lines: string[], runs: Map<string, number> }
 
-/** What both applications and the oracles of one test have in common. */
+/** The state of one test that both applications and the oracles share. */
 interface Run {
   readonly spec: Spec
   readonly clock: TestClock
@@ -84,7 +84,7 @@ interface Run {
   readonly backends: CacheBackend[]
   readonly canaries: Canaries
   readonly versions: Versions
-  /** What the oracles have to say. */
+  /** The violations that the oracles found. */
   readonly wrong: string[]
 }
 
@@ -121,7 +121,7 @@ export async function build (t: Test, spec: Spec): Promise<TestApp> {
   return testApp(run)
 }
 
-/** The registry, which notes down what it opens. */
+/** Makes the registry record the backends that it opens. */
 function watched (registry: Registry): { registry: Registry, backends: CacheBackend[] } {
   const backends: CacheBackend[] = []
   const open = registry.open.bind(registry)
@@ -150,8 +150,8 @@ async function conclude (
   await control.app.close()
   wrong.push(...await resources.left(), ...canaries.inLogs(cached.lines, control.lines), ...await quiet.end())
   if (heap !== undefined) wrong.push(...heap.beyond(run.spec.heapBytes as number))
-  // The test itself is over: its parent is told. To throw here would end the whole file.
-  if (wrong.length > 0) (t.parent as Test | undefined ?? t).fail(`the oracles of "${t.name}" are silent`, { oracles: [...new Set(wrong)] })
+  // The test itself has ended, so the failure goes to its parent. A throw here would end the whole file.
+  if (wrong.length > 0) (t.parent as Test | undefined ?? t).fail(`oracles of "${t.name}" find nothing`, { oracles: [...new Set(wrong)] })
 }
 
 function testApp (run: Run): TestApp {
@@ -175,28 +175,29 @@ function testApp (run: Run): TestApp {
 async function askBoth ({ cached, control, canaries, versions, wrong, spec }: Run, ask: AskMore): Promise<Answer> {
   const isCurrent = versions.watch()
   const waited = waitedMs()
-  const answer = await send(cached.app, ask)
+  const response = await send(cached.app, ask)
   const busyMs = waitedMs() - waited
-  wrong.push(...canaries.inAnswer(ask, answer), ...isCurrent(answer))
+  wrong.push(...canaries.inResponse(ask, response), ...isCurrent(response))
   const compared = ask.compare ?? spec.compare ?? {}
-  if (compared === false && ask.slow !== true) return answer
+  if (compared === false && ask.slow !== true) return response
   const expected = await send(control.app, ask)
   if (compared !== false) {
-    wrong.push(...differences(answer, expected, compared).map((line) =>
-      `${line} (${ask.method ?? 'GET'} ${ask.url}, ${answer.cacheStatus})`))
+    wrong.push(...differences(response, expected, compared).map((line) =>
+      `${line} (${ask.method ?? 'GET'} ${ask.url}, ${response.cacheStatus})`))
   }
-  if (ask.slow === true) wrong.push(...latency(answer, expected, { deadlineMs: duration()(spec.deadline ?? '100ms', 'deadline'), busyMs }))
-  return answer
+  const deadlineMs = duration()(spec.deadline ?? '100ms', 'deadline')
+  if (ask.slow === true) wrong.push(...latency(response, expected, { deadlineMs, busyMs }))
+  return response
 }
 
 async function sendBoth ({ cached, control, wrong, spec }: Run, bytes: string | Buffer): Promise<string> {
-  const answer = await sendBytes(cached.app, bytes)
+  const response = await sendBytes(cached.app, bytes)
   const plain = (text: string): string => text.replace(/^(?:(?:age|cache-status|date|x-version):|accept-ranges: bytes).*\r\n/gim, '')
     .split('\r\n\r\n').map((part) => part.split('\r\n').sort().join('\r\n')).join('\r\n\r\n')
-  if (spec.compare !== false && plain(answer) !== plain(await sendBytes(control.app, bytes))) {
-    wrong.push(`O1: to these bytes the cache answers otherwise: ${JSON.stringify(bytes.toString('latin1').slice(0, 200))}`)
+  if (spec.compare !== false && plain(response) !== plain(await sendBytes(control.app, bytes))) {
+    wrong.push(`O1: to these bytes the cache responds differently: ${JSON.stringify(bytes.toString('latin1').slice(0, 200))}`)
   }
-  return answer
+  return response
 }
 
 function newServer (options: Spec['fastify']): { app: FastifyInstance, lines: string[] } {
@@ -207,18 +208,18 @@ function newServer (options: Spec['fastify']): { app: FastifyInstance, lines: st
   return { app, lines }
 }
 
-/** The backends that every test of the plugin runs on; where it is not to be whole, half of them on each. */
+/** The backends that every test of the plugin runs on. In reduced size, half of the tests run on each. */
 export const BACKENDS = ['memory', 'sqlite'] as const
 
-/** Where a database of the test's own may be. */
+/** A path for a database of the test's own. */
 export function databasePath (t: Test): string {
   return join(newFolder(t), 'cache.db')
 }
 
-/** `BACKENDS=memory` asks for that one alone. */
+/** With `BACKENDS=memory` only that backend is used. */
 const isAsked = (backend: string): boolean => process.env.BACKENDS?.split(',').includes(backend) ?? true
 
-/** Runs a test on each of them: what it is given goes to `build`. */
+/** Runs a test on each backend. `on` is for `build`. */
 export async function forEachBackend (
   t: Test, run: (t: Test, on: { backend: string, options: object }) => Promise<unknown>, backends?: ReadonlyArray<keyof typeof OPTIONS>
 ): Promise<void> {

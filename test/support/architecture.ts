@@ -1,4 +1,4 @@
-// The rules that the rooms keep, each as a function from source files to the sentences that tell who breaks it.
+// The rules of the rooms, each as a function from source files to sentences that name the violations.
 import { builtinModules } from 'node:module'
 import type { Source } from './sources.js'
 import { functionsOf, importsOf, mentions, type Import } from './syntax.js'
@@ -6,40 +6,40 @@ import { functionsOf, importsOf, mentions, type Import } from './syntax.js'
 const MAX_FILE_LINES = 320
 const MAX_FUNCTION_LINES = 40
 
-/** The rooms whose code users run. */
+/** The rooms with the code that users run. */
 export const SOURCE_ROOMS = ['backends', 'registry', 'response'] as const
 
-/** The rooms of response/, folders and files beside them: each imports from those before it, types counted. CONTRIBUTING.md shows them. */
+/** The rooms of response/, folders and files: each may import from those before it, types included. CONTRIBUTING.md lists them. */
 export const RESPONSE_ROOMS = [
   'clock', 'observe', 'http', 'options', 'fastify', 'request', 'known-route', 'store', 'serve', 'fill', 'data', 'serve-or-forward',
   'invalidation', 'services', 'route', 'explain', 'cache'
 ]
 
-/** On which floor a file of response/ lies. One of a room that is not in the list is above all: nobody may import it. */
+/** The floor of a file of response/. A room that is not in the list is above all others, so that no file may import it. */
 function floorOf (path: string): number {
   const floor = RESPONSE_ROOMS.indexOf((path.split('/')[1] as string).replace(/\.ts$/, ''))
   return floor === -1 ? RESPONSE_ROOMS.length : floor
 }
 
-/** Rooms that use the package as its users do, by its name. */
+/** Rooms that use the package by its name, as users do. */
 const OUTSIDE_ROOMS = ['benchmarks', 'examples']
 
 const OPTIONAL_PEERS = ['better-sqlite3', '@fastify/redis', 'ioredis', 'keyv', 'memcache-client', 'unstorage']
 
 export interface Rules {
-  /** What package.json lists under dependencies. */
+  /** The dependencies in package.json. */
   readonly dependencies: readonly string[]
   readonly name: string
 }
 
-/** A backend is `backends/name.ts` and what lies in `backends/name/`. */
+/** A backend is `backends/name.ts` and the files in `backends/name/`. */
 const backendOf = (path: string) => path.split('/')[1]?.replace(/\.ts$/, '')
 
 const isIn = (path: string, ...rooms: readonly string[]) => rooms.some((room) => path === room || path.startsWith(`${room}/`))
 
 const isSource = (path: string) => path === 'plugin.ts' || isIn(path, ...SOURCE_ROOMS)
 
-/** Whether `path` may import this file of ours; nothing points up. */
+/** Whether `path` may import this file of the project. No import leads upwards. */
 function mayImport (path: string, { target, how }: Import): boolean {
   if (isIn(path, 'registry')) return isIn(target, 'registry')
   if (path === 'backends/index.ts') return isIn(target, 'registry') || (isIn(target, 'backends') && how !== 'static')
@@ -60,7 +60,7 @@ function mayUse (path: string, { target, how }: Import, { dependencies, name }: 
   if (OPTIONAL_PEERS.includes(packageName)) return !isSource(path) || how === 'lazy'
   if (isIn(path, 'test/kit')) return false
   if (!isSource(path)) return true
-  // A file of ours that imports the package by its name would load it a second time.
+  // A file of the package that imports the package by its name would load it a second time.
   if (packageName === name) return false
   return dependencies.includes(packageName) || (packageName === 'fastify' && how === 'types')
 }
@@ -71,7 +71,7 @@ export function wrongImports (files: readonly Source[], rules: Rules): string[] 
     .map(({ target, how }) => `${file.path} imports ${target} (${how})`))
 }
 
-/** Files that import each other, types counted: each circle with all that are in it, by path. */
+/** Files that import each other, types included: the files of each circle, by path. */
 export function circles (files: readonly Source[]): string[][] {
   const targets = new Map(files.map((file) => [file.path, importsOf(file).map(({ target }) => target)]))
   const reached = new Map([...targets.keys()].map((path) => [path, from(path)]))
@@ -103,7 +103,7 @@ export function longFunctions (files: readonly Source[]): string[] {
 }
 
 export function withoutFirstComment (files: readonly Source[]): string[] {
-  return files.filter(({ text }) => !/^(?:#!.*\n)?\/\/ \S.{9,}/.test(text)).map(({ path }) => `${path} does not say what lives there`)
+  return files.filter(({ text }) => !/^(?:#!.*\n)?\/\/ \S.{9,}/.test(text)).map(({ path }) => `${path} does not say what it contains`)
 }
 
 export function strayTimers (files: readonly Source[]): string[] {

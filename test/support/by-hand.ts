@@ -1,10 +1,10 @@
-// A backend's background task that runs when a test says so, and not by itself.
+// A backend's background task that runs only when the test runs it.
 import type { Test } from 'tap'
 import type { BackgroundTasks } from '../../registry/background.js'
 
 export interface ByHand {
   readonly background: BackgroundTasks
-  /** Runs the background task once. Its pauses don't keep a process alive, so this does. */
+  /** Runs the background task once. The task's pauses don't keep the process alive, so this timer does. */
   cleanup (): Promise<void>
 }
 

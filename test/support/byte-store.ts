@@ -1,4 +1,4 @@
-// A store of bytes for tests, in memory, that hangs and fails as it is told, and the backend that wears it.
+// A byte store in memory that hangs and fails on command, and the backend on it.
 import type { Test } from 'tap'
 import { ByteBackend } from '../../registry/byte-backend.js'
 import type { ByteStore, Listed } from '../../registry/byte-store.js'
@@ -6,10 +6,10 @@ import { nameOf, storedKey } from '../../registry/codec.js'
 import type { BackendContext } from '../../registry/registry.js'
 import { testClock } from './clock.js'
 
-/** The name under which a key lies. */
+/** The name under which a key is stored. */
 export const name = (key: string): string => nameOf(storedKey(key))
 
-/** A store in memory that does what it is told before each call, and tells what it was asked. */
+/** A store in memory that calls `act` before each operation, and records the operations. */
 export class TestStore implements ByteStore {
   readonly held = new Map<string, Uint8Array>()
   readonly asked: string[] = []

@@ -1,4 +1,4 @@
-// Runs cache-bench as it is built, in a process group of its own, with a folder of its own for temporary files.
+// Runs the built cache-bench in a process group of its own, with its own folder for temporary files.
 import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -11,18 +11,18 @@ import { root } from './sources.js'
 export const TINY = ['--seconds', '0.5', '--entries', '64', '--sizes', '100,10000']
 
 export interface BenchRun {
-  /** Settles when the process has ended. */
+  /** Resolves when the process has ended. */
   readonly ended: Promise<{ readonly exitCode: number | null, readonly stdout: string, readonly stderr: string }>
   readonly pid: number
-  /** What it wrote to the standard error so far. */
+  /** What it has written to standard error so far. */
   stderr (): string
-  /** Settles when no process of its group is left. */
+  /** Resolves when no process of its group is left. */
   groupEnded (): Promise<void>
-  /** What lies in its folder for temporary files. */
+  /** The files in its folder for temporary files. */
   leftovers (): string[]
 }
 
-/** A folder that goes with the test. */
+/** A folder that is removed after the test. */
 export function benchFolder (t: Test): string {
   const folder = mkdtempSync(join(tmpdir(), 'bench-test-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
@@ -32,7 +32,7 @@ export function benchFolder (t: Test): string {
 export function startBench (t: Test, args: readonly string[], folder = benchFolder(t)): BenchRun {
   const temporary = join(folder, 'temporary')
   mkdirSync(temporary, { recursive: true })
-  // By way of a shell, since tap puts its loaders into the environment of whatever is spawned; the users have none.
+  // Started through a shell, because tap adds its loaders to the environment of spawned processes. Users have no loaders.
   const child = spawn('sh',
     ['-c', 'unset NODE_OPTIONS; exec "$0" "$@"', process.execPath, join(root, 'dist/benchmarks/cache-bench/cli.js'), ...args], {
       cwd: folder, env: { ...process.env, TMPDIR: temporary }, detached: true, stdio: ['ignore', 'pipe', 'pipe']

@@ -1,4 +1,4 @@
-// A certificate for localhost that nobody signed, and its key, which protects nothing.
+// An untrusted certificate for localhost, and its key, which protects nothing.
 
 export const key = `-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgeuYNH0fwrxh10lDy

@@ -8,71 +8,71 @@ import { defineBackend, type Registry } from '../../registry/registry.js'
 import { Barrier } from './barrier.js'
 
 type Method = keyof CacheBackend
-/** What happens in place of a call; `act` is the call itself, the others are what it was called with. */
+/** What happens instead of a call. `act` makes the call, and the others are the call's arguments. */
 type Fault = (act: () => unknown, argument: unknown, option?: unknown) => unknown
 
 export class ChaosError extends Error {
   override readonly name = 'ChaosError'
 }
 
-/** One method of the backend: what it does, and who called it. Every command stays until the next one or `heal()`. */
+/** One method of the backend: its behaviour and its calls. A command lasts until the next one or `heal()`. */
 export class ChaosMethod {
-  /** The first argument of every call since the beginning: a key, a list of keys, a prefix. */
+  /** The first argument of every call so far: a key, a list of keys, a prefix. */
   readonly calls: unknown[] = []
   #fault: Fault | undefined
   #barrier = new Barrier()
   #meant: (key: string) => boolean = () => true
 
-  /** The next command concerns these keys alone. */
+  /** The next command applies to these keys only. */
   only (meant: (key: string) => boolean): this {
     this.#meant = meant
     return this
   }
 
-  /** Throws before there is a promise. */
+  /** Throws synchronously. */
   throw (error: unknown = new ChaosError('thrown')): void { this.#become(() => { throw error }) }
-  /** Rejects, and does nothing. */
+  /** Rejects, without making the call. */
   reject (error: unknown = new ChaosError('rejected')): void { this.#become(() => Promise.reject(error)) }
-  /** Does what it is asked for in a later turn of the loop. */
+  /** Makes the call in a later turn. */
   later (): void { this.#become(async (act) => { await null; return await act() }) }
-  /** Does what it is asked for after this time. */
+  /** Makes the call after this time. */
   delay (ms: number): void { this.#become(async (act) => { await sleep(ms); return await act() }) }
-  /** Does nothing until it is released; then it does what it was asked for. */
+  /** Makes the call only after `release()`. */
   hang (): void { this.#become(async (act) => { await this.#barrier.pass(); return await act() }) }
-  /** Does at once what it is asked for, and says so when it is released. */
+  /** Makes the call at once, and returns its result after `release()`. */
   stall (): void { this.#become(async (act) => { const done = await act(); await this.#barrier.pass(); return done }) }
-  /** Answers this, whatever it is, and does nothing. */
-  answer (value: unknown): void { this.#become(() => value) }
-  /** Does what it is asked for and changes the answer. */
-  mangle (change: (answer: any) => unknown): void { this.#become(async (act) => change(await act())) }
-  /** Does what it is asked for, and rejects all the same. */
+  /** Returns this value, whatever it is, without making the call. */
+  return (value: unknown): void { this.#become(() => value) }
+  /** Makes the call and changes its result. */
+  mangle (change: (result: any) => unknown): void { this.#become(async (act) => change(await act())) }
+  /** Makes the call, and rejects anyway. */
   applyAndReject (error: unknown = new ChaosError('applied, and rejected')): void {
     this.#become(async (act) => { await act(); throw error })
   }
 
-  /** Does what it is asked for, and throws all the same. */
+  /** Makes the call, and throws anyway. */
   applyAndThrow (error: unknown = new ChaosError('applied, and thrown')): void { this.#become((act) => { act(); throw error }) }
 
-  /** Anything else. */
+  /** Any other behaviour. */
   instead (fault: Fault): void { this.#become(fault) }
 
-  /** From now on it works again. Who hangs goes on hanging. */
+  /** Ends the command. Hanging calls go on hanging. */
   heal (): void {
     this.#fault = undefined
     this.#meant = () => true
   }
 
-  /** Lets go who hangs. */
+  /** Releases hanging calls. */
   release (): void {
     const released = this.#barrier
     this.#barrier = new Barrier()
     released.open()
   }
 
-  /** How many hang. */
+  /** How many calls hang. */
   get hanging (): number { return this.#barrier.waiting }
 
-  /** Settles when `count` have come to hang since the last release. */
+  /** Resolves when `count` calls have hung since the last release. */
   async hangs (count = 1): Promise<void> { await this.#barrier.reached(count) }
 
   /** @internal */
@@ -87,7 +87,7 @@ export class ChaosMethod {
   }
 }
 
-/** A backend with a method of chaos in front of each of its own. */
+/** A backend whose methods can each be broken on command. */
 export class Chaos {
   readonly get = new ChaosMethod()
   readonly set = new ChaosMethod()
@@ -99,16 +99,16 @@ export class Chaos {
   readonly size = new ChaosMethod()
   readonly stats = new ChaosMethod()
   readonly getMany = new ChaosMethod()
-  /** What is behind the chaos. */
+  /** The backend behind the chaos. */
   inner: CacheBackend | undefined
   readonly #methods: readonly Method[] | undefined
 
-  /** `methods`: the backend has these alone, whatever is behind it has. */
+  /** `methods`: the backend has only these, whatever the inner backend has. */
   constructor ({ methods }: { methods?: readonly Method[] } = {}) {
     this.#methods = methods
   }
 
-  /** `inner`, at the mercy of the commands. */
+  /** Wraps `inner`, so that commands apply to it. */
   wrap (inner: CacheBackend): CacheBackend {
     this.inner = inner
     const methods = this.#methods ?? [...REQUIRED_METHODS, ...powersOf(inner)]
@@ -119,32 +119,32 @@ export class Chaos {
     return Object.fromEntries(wrapped)
   }
 
-  /** Plugin options: the backend that `choice` names, by way of a registry in which it is called 'chaos'. */
+  /** Plugin options for the backend of `choice`, through a registry in which it is called 'chaos'. */
   over (choice: BackendChoice = { backend: 'memory' }): { registry: Registry, backend: 'memory' } {
     const definition = defineBackend({ name: 'chaos', create: async (_options: object, context) => this.wrap(await context.open(choice)) })
-    // The types know the names that packages add to them; this one stays out of what other tests compile.
+    // Packages add names to the types. This one is left out, because it would appear in what other tests compile.
     const name = 'chaos' as 'memory'
     return { registry: builtIns().add(name, () => definition), backend: name }
   }
 
-  /** Every method that reads or changes. */
+  /** Every method that reads or changes entries. */
   get all (): readonly ChaosMethod[] {
     return [this.get, this.getMany, this.set, this.delete, this.clear]
   }
 
-  /** The network is gone, or back: one command for all of them. */
+  /** Gives one command to all of them, as when the network fails or recovers. */
   each (command: (method: ChaosMethod) => void): void {
     this.all.forEach(command)
   }
 }
 
-/** Keys of tags' stamps, in the namespace ''. */
+/** Keys of the stamps of tags, in the namespace ''. */
 export const isStamp = (key: string): boolean => key.startsWith('0:t ')
-/** Keys of routes' answers, in the namespace ''. */
-export const isAnswer = (key: string): boolean => key.startsWith('0:r ')
+/** Keys of the stored responses of routes, in the namespace ''. */
+export const isResponse = (key: string): boolean => key.startsWith('0:r ')
 
-/** What a backend could answer a read with that is no entry of ours. `entry` is a good one, `other` one of another key. */
-export function garbage (entry: StoredEntry, other: StoredEntry): ReadonlyArray<readonly [name: string, answer: unknown]> {
+/** Results of a read that are not one of our entries. `entry` is a good one, `other` is that of another key. */
+export function garbage (entry: StoredEntry, other: StoredEntry): ReadonlyArray<readonly [name: string, result: unknown]> {
   const { value, expiresAt } = entry
   const flipped = Uint8Array.from(value)
   flipped[flipped.length - 1]! ^= 1
@@ -152,7 +152,7 @@ export function garbage (entry: StoredEntry, other: StoredEntry): ReadonlyArray<
   const thenable = { then (): never { throw new ChaosError('a then that throws') } }
   return [
     ['a number', 42], ['null', null], ['a string', 'garbage'], ['true', true], ['an empty object', {}], ['a list', [entry]],
-    ['a symbol', Symbol('x')], ['a function', () => entry], ['an Error', new ChaosError('answered')],
+    ['a symbol', Symbol('x')], ['a function', () => entry], ['an Error', new ChaosError('returned')],
     ['a value that is text', { value: 'text', expiresAt }], ['a value of null', { value: null, expiresAt }], ['no instant', { value }],
     ['an instant that is text', { value, expiresAt: String(expiresAt) }], ['NaN for an instant', { value, expiresAt: NaN }],
     ['no bytes', { value: new Uint8Array(0), expiresAt }], ['truncated bytes', { value: value.subarray(0, value.length - 1), expiresAt }],

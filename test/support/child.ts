@@ -1,4 +1,4 @@
-// Runs a file of the tests in a Node process of its own and tells how that ended.
+// Runs a test file in a Node.js process of its own, and returns how it ended.
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
@@ -15,14 +15,14 @@ export interface ChildOptions {
   readonly nodeArgs?: string[]
   readonly args?: string[]
   readonly timeoutMs?: number
-  /** The command, with its arguments, that is to run Node. */
+  /** The command, with its arguments, that runs Node.js. */
   readonly under?: string[]
   readonly env?: Record<string, string>
 }
 
 const LONGEST_RUN_MS = 100_000
 
-/** `file` is relative to test/. The loaders of the present process are the child's too. */
+/** `file` is relative to test/. The child uses the same loaders as this process. */
 export function runChild (
   file: string, { nodeArgs = [], args = [], timeoutMs = LONGEST_RUN_MS, under = [], env = {} }: ChildOptions = {}
 ): Promise<ChildEnd> {
@@ -36,16 +36,16 @@ export function runChild (
   })
 }
 
-/** Starts `file`, relative to test/, without the loaders and settings of the present process, for many that have to start fast. */
+/** Starts `file`, relative to test/, without this process's loaders and settings, so that many processes start fast. */
 export function startBare (file: string, ...args: readonly string[]): ChildProcess {
-  // By way of a shell, since tap puts its loaders into the environment of whatever is spawned.
+  // Started through a shell, because tap adds its loaders to the environment of spawned processes.
   const path = fileURLToPath(new URL(`../${file}`, import.meta.url))
   return spawn('sh', ['-c', 'unset NODE_OPTIONS; exec "$0" "$@"', process.execPath, path, ...args], {
     stdio: ['ignore', 'pipe', 'inherit']
   })
 }
 
-/** Starts `file` of test/support/children, which goes on until the test ends. Settles with the first thing that it says. */
+/** Starts `file` of test/support/children, which runs until the test ends. Resolves to the first thing that it prints. */
 export async function startChild (t: Test, file: string, args: readonly string[]): Promise<string> {
   const path = fileURLToPath(new URL(`./children/${file}`, import.meta.url))
   const child = spawn(process.execPath, [...process.execArgv, path, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })

@@ -1,4 +1,4 @@
-// Clients for tests: a request as it is written, over a socket, HTTP/2 or inject, and the answer as it came.
+// Clients for tests: a request as written, over a socket, HTTP/2 or inject, and the response as received.
 import http from 'node:http'
 import http2 from 'node:http2'
 import https from 'node:https'
@@ -12,11 +12,11 @@ export interface Ask {
   method?: string
   headers?: Record<string, string | string[]>
   body?: string | Buffer
-  /** How it gets there; 'socket' is node:http, which sends the target as it is. */
+  /** How it is sent; 'socket' is node:http, which sends the target unchanged. */
   via?: 'socket' | 'inject' | 'h2'
-  /** Leaves once so many bytes of the body have come. */
+  /** Disconnects after this many bytes of the body. */
   leaveAfterBytes?: number
-  /** Told when the head of the answer, and each piece of its body, has come. */
+  /** Called when the head of the response, and each piece of its body, has arrived. */
   onProgress?: (bytes: number) => void
 }
 
@@ -26,9 +26,9 @@ export interface Answer {
   readonly body: Buffer
   readonly text: string
   readonly trailers: Record<string, string | undefined>
-  /** The informational answers before it. */
+  /** The informational responses before it. */
   readonly hints: number[]
-  /** False when the connection ended before the answer did. */
+  /** False if the connection ended before the response did. */
   readonly whole: boolean
   readonly tookMs: number
   readonly cacheStatus: string
@@ -39,7 +39,7 @@ export interface Answer {
 
 type Raw = Pick<Answer, 'status' | 'headers'> & Partial<Pick<Answer, 'trailers' | 'whole' | 'hints'>> & { chunks: Buffer[] }
 
-/** A name that both applications are asked under, whatever their ports. */
+/** The host name in requests to both applications, whatever their ports. */
 export const HOST = 'test.example'
 
 export async function send (app: FastifyInstance, ask: Ask): Promise<Answer> {
@@ -61,7 +61,7 @@ export async function send (app: FastifyInstance, ask: Ask): Promise<Answer> {
   }
 }
 
-/** Everything that came back for bytes that nobody has looked at; ends when the server closes, so ask it to. */
+/** Sends raw bytes, and returns everything that is received until the server closes the connection, so the request must ask for that. */
 export async function sendBytes (app: FastifyInstance, bytes: string | Buffer): Promise<string> {
   const port = await portOf(app)
   return await new Promise((resolve, reject) => {
@@ -75,7 +75,7 @@ export async function sendBytes (app: FastifyInstance, bytes: string | Buffer): 
 
 const listening = new WeakMap<FastifyInstance, Promise<number>>()
 
-/** The port on which the application listens, from now on if it did not yet. */
+/** The port on which the application listens. Starts listening if it does not yet. */
 export function portOf (app: FastifyInstance): Promise<number> {
   const known = listening.get(app)
   if (known !== undefined) return known
@@ -84,7 +84,7 @@ export function portOf (app: FastifyInstance): Promise<number> {
   return port
 }
 
-/** Whether it is served by TLS, with the certificate of these tests. */
+/** Whether it is served over TLS, with the certificate of these tests. */
 const isEncrypted = (app: FastifyInstance): boolean => app.server instanceof tls.Server
 
 async function bySocket (

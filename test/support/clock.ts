@@ -1,20 +1,20 @@
-// A clock that stands still until it is told to move.
+// A clock that advances only when a test advances it.
 import { setImmediate as turn } from 'node:timers/promises'
 
 export interface TestClock {
   /** Epoch milliseconds. */
   now (): number
-  /** Moves the clock on; settles after the event loop has turned once. */
+  /** Advances the clock, and resolves after one turn of the event loop. */
   pass (ms: number): Promise<void>
 }
 
-/** A clock that can be set, as an operator sets a system's. */
+/** A clock that can be set, like a system's clock by an operator. */
 export interface JumpyClock extends TestClock {
-  /** Sets the clock on or back, and turns nothing. */
+  /** Sets the clock forward or back, without a turn. */
   jump (ms: number): void
 }
 
-/** Any instant that is neither zero nor the real one, so that nobody confuses the two. */
+/** Any instant that is neither zero nor the real one, so that they can't be confused. */
 const START_AT = Date.UTC(2031, 4, 6, 7, 8, 9, 10)
 
 export function testClock (startAt = START_AT): JumpyClock {

@@ -1,10 +1,10 @@
-// Closing, in processes of their own: they end by themselves, whatever the backend does when it is told to close.
+// Closing, in processes of their own: they end by themselves, whatever the backend does when it is closed.
 import type { Test } from 'tap'
 import type { MaybePromise } from '../../registry/backend.js'
 import { runChild } from './child.js'
 import type { ClosingReport, ClosingTask } from './children/closing.js'
 
-// What a busy machine may add.
+// The additional time that a busy machine may take.
 const SLACK_MS = 1_000
 const EXIT_MS = 3_000
 
@@ -23,11 +23,11 @@ async function run (t: Test, task: ClosingTask): Promise<ClosingReport> {
 
 type Case = readonly [name: string, task: Omit<ClosingTask, 'choice'>, mayTakeMs: number]
 
-/** What a backend may do when the process is to end. */
+/** What a backend may do when the process has to end. */
 export const CASES: readonly Case[] = [
   ['ends after close()', {}, 0],
   ['ends without close() when nothing else is left to do', { close: 'never' }, 0],
-  ['a request in flight is answered', { inFlight: true }, 0],
+  ['a request in flight gets its response', { inFlight: true }, 0],
   ['close() throws', { chaos: { method: 'close', command: 'throw' } }, 0],
   ['close() rejects', { chaos: { method: 'close', command: 'reject' } }, 0],
   ['close() hangs', { chaos: { method: 'close', command: 'hang' } }, 800],

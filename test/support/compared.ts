@@ -1,4 +1,4 @@
-// An application with a plugin that serves files or forwards, asked as browsers ask, with the cache and without it.
+// An application with a plugin that serves files or forwards requests, with the cache and without it, for requests like a browser's.
 import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 import { rfc9111, type RouteCacheOptions } from '../../plugin.js'
@@ -18,19 +18,19 @@ export interface Setup {
 const reload = { 'cache-control': 'max-age=0' }
 const since = { 'if-modified-since': CHANGED }
 
-/** What browsers and others ask for one URL, again and again. `etag`: the one that they were given. */
+/** The requests of browsers and other clients for one URL. `etag` is the one that they received. */
 function requests (url: string, etag: string | undefined): Array<Omit<Ask, 'url'>> {
   const conditions: Array<Record<string, string>> = [{ ...since, ...reload }, { 'if-none-match': '"other"', ...reload }]
   if (etag !== undefined) conditions.push({ 'if-none-match': etag }, { 'if-none-match': etag, ...since, ...reload })
-  // Of an empty file every range is unsatisfiable, and errors are the cache's own.
+  // Every range of an empty file is unsatisfiable, and the cache sends its own errors.
   const ranges = url.includes('empty') ? [] : [{ range: 'bytes=0-3' }, { range: 'bytes=0-3', ...reload }]
   const validations = conditions.flatMap((headers) => [{ headers }, { headers, method: 'HEAD' }])
   return [{}, { method: 'HEAD' }, ...validations, ...ranges.map((headers) => ({ headers })), {}]
 }
 
-/** Fields of one hop (RFC 9110 section 7.6.1). */
+/** Fields for a single connection (RFC 9110 section 7.6.1). */
 const HOP = ['connection', 'keep-alive']
-/** RFC 9110 section 15.4.5: what a 304 should not say, and these plugins do. */
+/** Fields that a 304 should not have (RFC 9110 section 15.4.5), but that these plugins send. */
 const OF_THE_CONTENT = ['content-type', 'content-encoding']
 
 interface On { readonly backend: string, readonly options: object }
@@ -45,7 +45,7 @@ interface Compared {
 
 const ENCODINGS = [{}, { 'accept-encoding': 'gzip' }, { 'accept-encoding': 'br' }]
 
-/** Asks both applications everything, and once more a minute later. Returns what came: status and Cache-Status. */
+/** Sends all requests to both applications, and again a minute later. Returns the status and Cache-Status of each response. */
 export async function compared (t: Test, on: On, asked: Compared): Promise<Set<string>> {
   const { setup, cache, urls, via, clock = testClock(Date.now()) } = asked
   const app = await build(t, {
@@ -59,9 +59,9 @@ export async function compared (t: Test, on: On, asked: Compared): Promise<Set<s
   const seen = new Set<string>()
   const ask = async (url: string, { method = 'GET', headers = {} }: Omit<Ask, 'url'>) => {
     const has304 = headers['if-none-match'] !== undefined || headers['if-modified-since'] !== undefined
-    const answer = await app.ask({ url, method, headers, via, compare: { ignore: has304 ? [...HOP, ...OF_THE_CONTENT] : HOP } })
-    seen.add(`${method} ${answer.status} ${answer.cacheStatus.replace(/^[^;]*; |; ttl=-?\d+/g, '')}`)
-    return answer
+    const response = await app.ask({ url, method, headers, via, compare: { ignore: has304 ? [...HOP, ...OF_THE_CONTENT] : HOP } })
+    seen.add(`${method} ${response.status} ${response.cacheStatus.replace(/^[^;]*; |; ttl=-?\d+/g, '')}`)
+    return response
   }
   for (const url of urls) {
     for (const encoding of /page|encoded/.test(url) ? ENCODINGS : [{}]) {
@@ -78,10 +78,10 @@ export async function compared (t: Test, on: On, asked: Compared): Promise<Set<s
 }
 
 const BY_304 = 'fwd=stale; fwd-status=304; stored'
-/** What comes where a 304 of the handler says that the stored response still holds. */
+/** The outcomes if a 304 of the handler validates the stored response. */
 export const VALIDATED: readonly string[] = [`GET 200 ${BY_304}`, `GET 304 ${BY_304}`, `HEAD 304 ${BY_304}`, `GET 206 ${BY_304}`]
 
-/** With which options, and how it is asked. */
+/** The options, and the protocol. */
 export const EACH: ReadonlyArray<readonly [where: string, cache: RouteCacheOptions, via: 'socket' | 'h2']> = [
   ['by HTTP/1.1, with a ttl', { ttl: '1m' }, 'socket'],
   ['by HTTP/2, with the preset rfc9111', rfc9111, 'h2']

@@ -1,4 +1,4 @@
-// Runs lists of the kit in tap: a test per case, those for which the backend or the subject lacks something skipped by name.
+// Runs cases of the kit in tap, one test per case. Cases for which the backend or the subject lacks something are skipped by name.
 import type { Test } from 'tap'
 import { conformance, skipReason, type ConformanceCase, type ConformanceSubject } from '../kit/index.js'
 

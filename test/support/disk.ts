@@ -1,4 +1,4 @@
-// Small disks of a test's own, and what a test needs for that.
+// Small disks for single tests, and what a test needs for that.
 import { execFileSync } from 'node:child_process'
 import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -14,26 +14,26 @@ function runs (command: string, ...args: string[]): boolean {
   }
 }
 
-/** Why a test that mounts a disk can't run here; false when it can. */
+/** Why a test that mounts a disk can't run here; false if it can. */
 export const needsMount = process.getuid?.() === 0 && runs('unshare', '--mount', 'mount', '-t', 'tmpfs', 'none', '/mnt')
   ? false
   : 'SKIPPED: needs root and the right to mount'
 
-/** Why a test that limits the size of files can't run here; false when it can. */
+/** Why a test that limits the size of files can't run here; false if it can. */
 export const needsShell = process.platform === 'win32' ? 'SKIPPED: needs a shell with ulimit' : false as const
 
-/** Why a test can't limit the files of its own process here; false when it can. */
+/** Why a test can't limit the files of its own process here; false if it can. */
 export const needsPrlimit = runs('prlimit', '--version') ? false : 'SKIPPED: needs prlimit'
 
-/** From now on no file that this process writes may be longer. Returns how the limit is lifted. */
+/** From now on no file that this process writes may be longer. Returns a function that lifts the limit. */
 export function limitFileSize (bytes: number | 'unlimited'): () => void {
-  // The system tells of a file that is too large with this signal, which would end the process.
+  // The system sends this signal if a file grows too large, and it would end the process.
   process.on('SIGXFSZ', () => {})
   execFileSync('prlimit', [`--pid=${process.pid}`, `--fsize=${bytes}:`])
   return () => { limitFileSize('unlimited') }
 }
 
-/** A small disk: `options` are those of tmpfs. Tap's own folders are removed before the teardowns run, so it lies elsewhere. */
+/** A small disk. `options` are those of tmpfs. It is not in tap's own folder, because that is removed before the teardowns run. */
 export function smallDisk (t: Test, options: string): string {
   const path = mkdtempSync(join(tmpdir(), 'small-disk-'))
   execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'none', path])
@@ -44,7 +44,7 @@ export function smallDisk (t: Test, options: string): string {
   return path
 }
 
-/** Takes all the room that there is. Returns how it is given back. */
+/** Takes all free room. Returns a function that frees it. */
 export function takeRoom (path: string): () => void {
   const filler = join(path, 'filler')
   for (let bytes = 1_048_576; bytes >= 4_096;) {
@@ -58,7 +58,7 @@ export function takeRoom (path: string): () => void {
   return () => { rmSync(filler, { force: true }) }
 }
 
-/** Writes files until there is no room for one more block. Answers how much room they take away. */
+/** Writes files until there is no room for another block. Returns how much room they take. */
 export function fillDisk (path: string): number {
   for (let at = 0; ; at++) {
     try {

@@ -1,18 +1,18 @@
-// Reads what the docs say in tables and what the sources say (interfaces with their doc comments).
+// Reads tables of the docs, and interfaces of the sources with their doc comments.
 import ts from 'typescript'
 import { source } from './sources.js'
 
-/** A row of a table: its cells by the column's name. */
+/** A row of a table: its cells by the name of the column. */
 export type Row = Readonly<Record<string, string>>
 
 /**
- * The first table below `heading`, a line as it stands in the file. Throws when there is none before the next heading, or that heading
- * stands there twice.
+ * The first table below `heading`, a whole line of the file. Throws if there is no table before the next heading, or if the heading
+ * occurs twice.
  */
 export function tableBelow (markdown: string, heading: string): Row[] {
   const lines = markdown.split('\n')
   const at = lines.indexOf(heading)
-  if (lines.includes(heading, at + 1)) throw new Error(`'${heading}' stands there twice`)
+  if (lines.includes(heading, at + 1)) throw new Error(`'${heading}' occurs twice`)
   const begin = lines.findIndex((line, index) => index > at && line.startsWith('|'))
   const next = lines.findIndex((line, index) => index > at && /^#+ /.test(line))
   if (at === -1 || begin === -1 || (next !== -1 && next < begin)) throw new Error(`no table below '${heading}'`)
@@ -25,7 +25,7 @@ function cellsOf (line: string): string[] {
   return line.slice(1, line.lastIndexOf('|')).split('|').map((cell) => cell.trim())
 }
 
-/** What stands between backticks in a cell, or the cell where there are none. */
+/** The text between backticks in a cell, or the cell if there is none. */
 export function codeIn (cell: string): string {
   return /`([^`]+)`/.exec(cell)?.[1] ?? cell
 }
@@ -33,11 +33,11 @@ export function codeIn (cell: string): string {
 /** A property of an interface, as its doc comment describes it. */
 export interface Property {
   readonly isOptional: boolean
-  /** The text behind `@default`; undefined where there is none. */
+  /** The text after `@default`; undefined if there is none. */
   readonly default: string | undefined
 }
 
-/** The properties of an interface of a source file. Throws when it is not there. */
+/** The properties of an interface of a source file. Throws if there is no such interface. */
 export function interfaceIn (path: string, name: string): Map<string, Property> {
   const tree = ts.createSourceFile(path, source(path).text, ts.ScriptTarget.Latest, true)
   const found = tree.statements.find((one) => ts.isInterfaceDeclaration(one) && one.name.text === name)

@@ -6,10 +6,10 @@ import type { Probe } from './app.js'
 /** Route options of a route that is cached for a minute. */
 export const cached = (cache: RouteCacheOptions = {}) => ({ config: { cache: { ttl: '1m', ...cache } } })
 
-/** A document with a version: a handler that looks at its validators, as one that forwards to an origin does. */
+/** A document with a version: a handler that evaluates conditional requests, like one that forwards to an origin. */
 export class Document {
   version = 1
-  /** The conditions that its handler was shown. */
+  /** The conditions that its handler received. */
   readonly asked: Array<string | undefined> = []
   readonly #fields: Record<string, string>
 

@@ -1,4 +1,4 @@
-// Which table of the docs documents which options, and where their defaults stand in the code.
+// Which table of the docs documents which options, and where their defaults are in the code.
 import { FILE_CLEANUP_INTERVAL_MS, FILE_DIR, FILE_FSYNC, FILE_MAX_BYTES } from '../../backends/file.js'
 import { HTTP_MAX_CONNECTIONS, HTTP_MAX_RETRIES, HTTP_MAX_VALUE_BYTES, HTTP_TIMEOUT_MS } from '../../backends/http.js'
 import { KEYV_CLEANUP_INTERVAL_MS, KEYV_PREFIX, KEYV_TIMEOUT_MS } from '../../backends/keyv.js'
@@ -15,11 +15,11 @@ import { VALUE_DEFAULTS } from '../../response/data/value-options.js'
 
 export interface Documented {
   readonly heading: string
-  /** File and interface in which the options stand. */
+  /** File and interface that declare the options. */
   readonly at: ReadonlyArray<readonly [path: string, name: string]>
-  /** The constants in the code. Those that are left out have no default, or none that is a plain value. */
+  /** The constants in the code. An option that is left out has no default, or none that is a plain value. */
   readonly constants: Readonly<Record<string, unknown>>
-  /** Options that no interface declares by themselves, with the default that the docs give. */
+  /** Options that no interface declares separately, with the default in the docs. */
   readonly others?: Readonly<Record<string, string>>
 }
 

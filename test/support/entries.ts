@@ -1,17 +1,17 @@
-// What tests of backends do with any of them.
+// Helpers for tests of any backend.
 import type { CacheBackend, StoredEntry } from '../../registry/backend.js'
 
 export function entry (text: string, expiresAt = Infinity): StoredEntry {
   return { value: Buffer.from(text), expiresAt }
 }
 
-/** What a get came to, as text. */
+/** Gets an entry, and returns its value as text. */
 export async function textAt (backend: CacheBackend, key: string): Promise<string | undefined> {
   const found = await backend.get(key)
   return found === undefined ? undefined : Buffer.from(found.value).toString()
 }
 
-/** What `call` threw or rejected with. */
+/** What `call` throws or rejects with. */
 export async function failureOf (call: () => unknown): Promise<{ code?: string, name: string, message: string } | undefined> {
   try {
     await call()
@@ -21,7 +21,7 @@ export async function failureOf (call: () => unknown): Promise<{ code?: string, 
   }
 }
 
-/** One call of everything that a backend can do, but to close it; by the name of the method. */
+/** One call of every method of a backend except `close`, by the name of the method. */
 export function everyCall (backend: Required<CacheBackend>): Record<string, () => unknown> {
   return {
     get: () => backend.get('key'),

@@ -1,4 +1,4 @@
-// Every built-in backend, each time on a store that holds nothing yet: what the tests run through that all of them must pass.
+// Every built-in backend, each time on an empty store, for tests that all backends must pass.
 import { join } from 'node:path'
 import KeyvSqlite from '@keyv/sqlite'
 import root, { type Test } from 'tap'
@@ -17,7 +17,7 @@ let redis: Promise<RedisServer> | undefined
 let memcached: Promise<MemcachedServer> | undefined
 
 async function onRedis (): Promise<BackendChoice> {
-  // One server for a file of tests.
+  // One server per test file.
   const { url } = await (redis ??= startServer(root))
   return { backend: 'redis', options: { url, prefix: `${prefixes++}:` } }
 }
@@ -28,7 +28,7 @@ export const EVERY: Readonly<Record<string, (t: Test) => Promise<BackendChoice>>
   sqlite: async (t) => ({ backend: 'sqlite', options: { path: join(newFolder(t), 'cache.db') } }),
   redis: onRedis,
   http: async (t) => ({ backend: 'http', options: { baseUrl: (await serve(t)).baseUrl, authToken: TOKEN } }),
-  // As it is, it takes a megabyte with all that belongs to it.
+  // By default a value may take a megabyte, overhead included.
   memcached: async () => ({
     backend: 'memcached',
     options: { server: (await (memcached ??= startMemcached(root, ['-I', '8m', '-m', '256']))).server, prefix: String(prefixes++) }
@@ -40,13 +40,13 @@ export const EVERY: Readonly<Record<string, (t: Test) => Promise<BackendChoice>>
 
 const PROGRAMS: Readonly<Record<string, string>> = { redis: 'redis-server', tiered: 'redis-server', memcached: 'memcached' }
 
-/** Options of a test on this one of them: it is skipped where the program is missing that the backend needs. */
+/** Options of a test on this backend: it is skipped if a program that the backend needs is missing. */
 export function needsFor (name: string): { skip: string } | {} {
   const program = PROGRAMS[name]
   return program === undefined ? {} : needs(program)
 }
 
-/** Opens what is chosen; it is closed when the test ends. */
+/** Opens a backend; it is closed when the test ends. */
 export async function opened (t: Test, choice: BackendChoice, now = Date.now): Promise<CacheBackend> {
   const backend = await builtIns().open(choice, { now })
   t.teardown(async () => await backend.close())

@@ -1,4 +1,4 @@
-// A store whose calls hang, fail or find garbage on command, a correct backend on it, and the subject with every lever that this makes.
+// A store whose calls hang, fail or return garbage on command, a correct backend on it, and a subject with every lever that this allows.
 import { Barrier } from './barrier.js'
 import { testClock } from './clock.js'
 import { mapBackend } from './map-backend.js'
@@ -10,13 +10,13 @@ const SLOW_MS = 50
 const AT_ONCE = 8
 const CRAMPED_BYTES = 4 * 2 ** 20
 
-/** The way to stores: all of them hang, fail, are full or slow with it. */
+/** The network before stores: it makes all of them hang, fail, be full or be slow. */
 export class Network {
   state: 'well' | 'hangs' | 'fails' | 'is full' | 'is slow' = 'well'
   #barrier = new Barrier()
   readonly #queue = oneQueue(SLOW_MS, AT_ONCE)
 
-  /** What `act` comes to, when the network lets it through. Calls that hang are let go in the order in which they came. */
+  /** Returns the result of `act` once the network lets it through. Hanging calls are let go in the order in which they came. */
   async call<T> (act: () => T): Promise<T> {
     if (this.state === 'hangs') await this.#barrier.pass()
     await null
@@ -24,7 +24,7 @@ export class Network {
     return act()
   }
 
-  /** As `call`, of a change: a store that is slow takes its time for it, behind what it was given before. */
+  /** Like `call`, for a change: a slow store takes its time, after the changes before it. */
   async change<T> (act: () => T): Promise<T> {
     if (this.state === 'is slow') await this.#queue(() => {})
     return await this.call(act)
@@ -43,14 +43,14 @@ export class Network {
 
 export interface StoreGiven {
   readonly network: Network
-  /** What the store holds. Another one when all of it was removed: whoever keeps the old one has a file open that is gone. */
+  /** The entries of the store. A new map after all of them were removed: a backend that keeps the old map has a removed file open. */
   readonly entries: Map<string, StoredEntry>
   readonly now: () => number
-  /** How much the store has room for. */
+  /** How many bytes the store has room for. */
   readonly roomBytes?: number
-  /** Whether a group was given rights on it. */
+  /** Whether a group has rights on it. */
   readonly isLoose?: boolean
-  /** A client that is lent. */
+  /** A caller-owned client. */
   readonly client?: { isOpen: boolean }
 }
 
@@ -59,7 +59,7 @@ export type StoreBackend = Required<CacheBackend>
 const isEntry = (found: StoredEntry | undefined): boolean =>
   found === undefined || (found.value instanceof Uint8Array && Number.isFinite(found.expiresAt))
 
-/** Sets an entry where there is room for it, if need be in place of older ones. */
+/** Sets an entry if there is room for it, or by evicting older ones. */
 function keep ({ network, entries, roomBytes }: StoreGiven, set: () => void): void {
   if (network.state === 'is full') throw new Error('there is no room')
   set()
@@ -73,7 +73,7 @@ function keep ({ network, entries, roomBytes }: StoreGiven, set: () => void): vo
   }
 }
 
-/** Whether a change is still the last one of its key. */
+/** Returns a function that tells whether a change is still the last one of its key. */
 function lastChanges (): (key: string) => () => boolean {
   const last = new Map<string, object>()
   return (key) => {
@@ -84,7 +84,7 @@ function lastChanges (): (key: string) => () => boolean {
 }
 
 /**
- * A correct backend: what waits ends when it is closed, and what was given up then is not carried out. Sets wait for others, and deletes
+ * A correct backend: close ends waiting calls, and a call that was given up is not carried out. Sets wait for other sets, and deletes
  * don't.
  */
 export function storeBackend (given: StoreGiven): StoreBackend {
@@ -127,7 +127,7 @@ export function storeBackend (given: StoreGiven): StoreBackend {
 
 export type OpenStore = (given: StoreGiven) => CacheBackend | Promise<CacheBackend>
 
-/** What can be done to the way to a store. */
+/** The levers of the network before a store. */
 function leversOf (network: Network): Partial<ConformanceSubject> {
   return {
     hang: () => network.become('hangs'),
@@ -141,7 +141,7 @@ function leversOf (network: Network): Partial<ConformanceSubject> {
   }
 }
 
-/** Every lever but a program of its own. `open` makes the backends. */
+/** A subject with every lever except for a program of its own. `open` makes the backends. */
 export function storeSubject (open: OpenStore = storeBackend): ConformanceSubject {
   const clock = testClock()
   const network = new Network()

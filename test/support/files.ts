@@ -1,4 +1,4 @@
-// A file backend for a test: a clock that stands still, its warnings, its cleanup to be run by hand, the files that it made.
+// A file backend for a test: a clock that stands still, its warnings, its cleanup on command, the files that it made.
 import { hash } from 'node:crypto'
 import { existsSync, readdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
@@ -17,7 +17,7 @@ export interface OpenedFiles {
 
 type Warn = CacheLog['warn']
 
-/** `warn` is told what the backend warns of; without one a warning fails the test. */
+/** `warn` receives the backend's warnings. Without it, a warning fails the test. */
 export async function openFiles (t: Test, options: FileOptions, { now }: TestClock = testClock(), warn?: Warn): Promise<OpenedFiles> {
   const { background, cleanup } = byHand(t)
   const fail = () => t.fail('a backend logs nothing')
@@ -32,20 +32,20 @@ export async function openFiles (t: Test, options: FileOptions, { now }: TestClo
   return { backend, cleanup }
 }
 
-/** Where the entry under a well-formed key lies. */
+/** The path of the entry under a well-formed key. */
 export function pathIn (dir: string, key: string): string {
   const name = hash('sha256', key, 'hex')
   return join(dir, 'v1', name.slice(0, 2), name)
 }
 
-/** All that lies in the shards, by path. */
+/** The paths of all files in the shards. */
 export function filesIn (dir: string): string[] {
   const home = join(dir, 'v1')
   if (!existsSync(home)) return []
   return readdirSync(home).flatMap((shard) => readdirSync(join(home, shard)).map((name) => join(home, shard, name)))
 }
 
-/** What was begun to be written and is not renamed yet. */
+/** Temporary files that have not been renamed yet. */
 export function asideIn (dir: string): string[] {
   return filesIn(dir).filter((path) => basename(path).startsWith('.'))
 }

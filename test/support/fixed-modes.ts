@@ -1,9 +1,9 @@
-// A file system on which every file and folder has the mode 777 and no chmod has an effect, as WSL's /mnt/c and many SMB mounts.
+// A file system where every file and folder has the mode 777 and chmod has no effect, like WSL's /mnt/c and many SMB mounts.
 import fs from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 import type { Test } from 'tap'
 
-/** What is made from now on has the mode 777, and keeps it until the test ends. */
+/** New files and folders get the mode 777, and keep it until the test ends. */
 export function fixModes (t: Test): void {
   const { openSync, mkdirSync, chmodSync, fchmodSync } = fs
   const set = (calls: Partial<typeof fs>): void => {

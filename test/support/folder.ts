@@ -1,12 +1,12 @@
-// A folder of a test's own.
+// A folder for one test.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 
 /**
- * Not t.testdir(): tap removes that before what was opened later is closed, so that a store may be writing there; its name is made of
- * the tests' names and grows too long; and other users may not look into the checkout.
+ * Not t.testdir(): tap removes that folder before backends that were opened later are closed, so that a store may still be writing
+ * there. Its name is made of the tests' names and grows too long. Other users may not be able to read the checkout.
  */
 export function newFolder (t: Test): string {
   const folder = mkdtempSync(join(tmpdir(), 'response-cache-'))

@@ -1,4 +1,4 @@
-// A guard over a backend of chaos, on a clock that stands still.
+// A guard over a backend that fails on command, on a clock that stands still.
 import type { Test } from 'tap'
 import type { StoredEntry } from '../../registry/backend.js'
 import { UNAVAILABLE } from '../../registry/unavailable.js'
@@ -12,7 +12,7 @@ import { testClock } from './clock.js'
 import { mapBackend } from './map-backend.js'
 
 export const DEADLINE_MS = 30
-// How much later than asked a timer may fire on a machine that is busy.
+// How late a timer may fire on a busy machine.
 export const SLACK_MS = 150
 
 export function guardSetUp ({ deadlineMs = DEADLINE_MS } = {}) {
@@ -46,7 +46,7 @@ export async function fails (t: Test, call: Promise<unknown>, code = 'CACHE_ERR_
 export const textOf = (read: unknown): unknown =>
   read === undefined || read === UNAVAILABLE ? read : Buffer.from((read as StoredEntry).value).toString()
 
-/** Settles when `writes` that were put just before have missed their deadline. */
+/** Resolves when `writes` that were put just before have missed their deadline. */
 export async function lateAt (guard: BackendGuard, writes = 1): Promise<void> {
   const before = guard.errors.set ?? 0
   await until(() => (guard.errors.set ?? 0) === before + writes)

@@ -1,4 +1,4 @@
-// A cache service behind a proxy that answers nothing, refuses or answers garbage on command, as a subject of the kit.
+// A cache service behind a proxy that hangs, refuses or sends garbage on command, as a subject of the kit.
 import { once } from 'node:events'
 import { createServer, request, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -11,7 +11,7 @@ import { Barrier } from './barrier.js'
 import { testClock } from './clock.js'
 import { serve, TOKEN } from './http.js'
 
-/** Far enough for a busy machine, nearer than the kit's own patience. */
+/** Long enough for a busy machine, and shorter than the kit's own timeouts. */
 const TIMEOUT = '1500ms'
 
 const CRAMPED_BYTES = 4 * 2 ** 20
@@ -26,7 +26,7 @@ const refuse: Act = (from, to) => {
   to.writeHead(503).end()
 }
 
-const answerGarbage: Act = (from, to) => {
+const sendGarbage: Act = (from, to) => {
   from.resume()
   to.writeHead(200, { 'cache-expires-at': '9007199254740991' }).end('<html>it works!</html>')
 }
@@ -46,9 +46,9 @@ async function startProxy (t: Test, service: string, mood: Mood): Promise<{ serv
   const { hostname, port } = new URL(service)
   const server = createServer((from, to) => {
     const pass = (): void => {
-      const onward = request({ hostname, port, path: from.url, method: from.method, headers: from.headers, agent: false }, (answer) => {
-        to.writeHead(answer.statusCode!, answer.headers)
-        answer.pipe(to)
+      const onward = request({ hostname, port, path: from.url, method: from.method, headers: from.headers, agent: false }, (response) => {
+        to.writeHead(response.statusCode!, response.headers)
+        response.pipe(to)
       })
       onward.on('error', () => to.destroy())
       from.pipe(onward)
@@ -92,13 +92,13 @@ export function httpSubject (t: Test): ConformanceSubject {
     reopen: again,
     share: again,
     program: { module: new URL('./children/open.js', import.meta.url), where: () => JSON.stringify(choice()) },
-    // What it kept back is passed on when it goes on: late, and all the same.
+    // Requests that it held back are passed on when it resumes: late, but all of them.
     hang () {
       const barrier = new Barrier()
       return become((_from, _to, pass) => { barrier.pass().then(pass, () => {}) }, () => { barrier.open() })
     },
     fail: () => become(refuse),
-    garble: () => become(answerGarbage),
+    garble: () => become(sendGarbage),
     async remove () { await service.backend.clear!() },
     fill: () => become(haveNoRoom),
     slow: () => become(takeTime)

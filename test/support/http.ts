@@ -1,4 +1,4 @@
-// What the tests of the HTTP backend share: the real service, services that misbehave, and backends on them.
+// Helpers for tests of the HTTP backend: the real service, services that misbehave, and backends on them.
 import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http'
 import type { AddressInfo, Server } from 'node:net'
@@ -13,7 +13,7 @@ import type { BackendChoice } from '../../registry/names.js'
 
 export const TOKEN = 'a-token-for-the-tests-only'
 
-/** Opens the backend http; closed when the test ends. */
+/** Opens the backend http. It is closed when the test ends. */
 export async function openHttp (t: Test, options: HttpOptions, now: () => number = Date.now): Promise<CacheBackend> {
   const backend = await builtIns().open({ backend: 'http', options }, { now })
   t.teardown(() => backend.close())
@@ -34,7 +34,7 @@ export async function serve (t: Test, { behind = { backend: 'memory' } as Backen
   }
 }
 
-/** Listens on a free port; what is connected at the end of the test is cut off. Answers the port. */
+/** Listens on a free port. Connections that are open at the end of the test are closed. Returns the port. */
 export async function listen (t: Test, server: Server): Promise<number> {
   const sockets = new Set<{ destroy (): void }>()
   server.on('connection', (socket) => {
@@ -50,7 +50,7 @@ export async function listen (t: Test, server: Server): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
-/** A request as a service of the test's own saw it. */
+/** A request that a test's service received. */
 export interface Seen {
   readonly method: string
   readonly url: string
@@ -58,8 +58,8 @@ export interface Seen {
   readonly body: Buffer
 }
 
-/** A service that answers what the test says; `seen` is what it was asked, in the order in which it came. */
-export async function stub (t: Test, answer: (response: ServerResponse, seen: Seen, number: number) => unknown) {
+/** A service that responds as the test says. `seen` lists the requests, in the order in which they came. */
+export async function stub (t: Test, respond: (response: ServerResponse, seen: Seen, number: number) => unknown) {
   const seen: Seen[] = []
   const server = createServer(async (request, response) => {
     response.on('error', () => {})
@@ -67,7 +67,7 @@ export async function stub (t: Test, answer: (response: ServerResponse, seen: Se
     for await (const chunk of request) chunks.push(chunk as Buffer)
     const one = { method: request.method!, url: request.url!, headers: request.headers, body: Buffer.concat(chunks) }
     seen.push(one)
-    await answer(response, one, seen.length - 1)
+    await respond(response, one, seen.length - 1)
   })
   const baseUrl = `http://127.0.0.1:${await listen(t, server)}`
   return { seen, baseUrl, open: (options: Partial<HttpOptions> = {}) => openHttp(t, { baseUrl, authToken: TOKEN, ...options }) }
@@ -75,15 +75,15 @@ export async function stub (t: Test, answer: (response: ServerResponse, seen: Se
 
 export const NEVER_AT = Number.MAX_SAFE_INTEGER
 
-/** An entry that does not end. */
+/** An entry that does not expire. */
 export const entry = (text: string): StoredEntry => ({ value: Buffer.from(text), expiresAt: NEVER_AT })
 
-/** What a good service answers to a GET of `key`. */
+/** Sends the response of a correct service to a GET of `key`. */
 export function good (response: ServerResponse, key: string, text: string, expiresAt = NEVER_AT): void {
   response.writeHead(200, { 'cache-expires-at': String(expiresAt) }).end(sealed(Buffer.from(text), nameOf(storedKey(key))))
 }
 
-/** The error of `call`, and everything that a log could make of it. */
+/** The error of `call`, and everything that a log could show of it. */
 export async function failureOf (call: () => unknown): Promise<{ code: string, message: string, shown: string }> {
   try {
     await call()

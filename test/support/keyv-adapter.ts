@@ -1,7 +1,7 @@
-// An adapter of Keyv for tests, which does before each call what it is told.
+// An adapter of Keyv for tests that calls `act` before each operation.
 import { EventEmitter } from 'node:events'
 
-/** It holds what it is given in a map. `act` runs first; of a set, what it answers is the adapter's answer. */
+/** An adapter on a map. `act` runs first. If it returns false for a set, the set returns false. */
 export class TestAdapter extends EventEmitter {
   readonly opts = {}
   readonly held = new Map<string, unknown>()

@@ -4,7 +4,7 @@ import type { ConformanceCase } from '../kit/index.js'
 import { broken } from './breakages/index.js'
 import { messages } from './breakages/messages.js'
 
-/** Each case fails its broken backend, with the message that is listed for it. */
+/** Checks that each case fails on its broken backend, with the message that is listed for it. */
 export async function failsItsOwn (t: Test, cases: readonly ConformanceCase[]): Promise<void> {
   for (const { name, run } of cases) {
     await t.test(name, async (t) => {

@@ -1,4 +1,4 @@
-// What is left behind by many of the same: the cases, measured in processes of their own, whose heaps nobody else uses.
+// What is left after many repetitions of one thing: cases that are measured in processes of their own, with heaps of their own.
 import type { Test } from 'tap'
 import { runChild } from './child.js'
 import type { LeaksReport } from './children/leaks.js'
@@ -9,7 +9,7 @@ export const CASES: ReadonlyArray<readonly [name: string, task: string, mayGrowB
   ['many invalidations of different things', 'invalidations', 4 * MB],
   ['many entries have no timers of their own', 'entries', 40 * MB],
   ['many requests while the backend hangs', 'outage', 8 * MB],
-  ['many clients that leave handlers which never answer', 'aborted', 4 * MB],
+  ['many clients that disconnect from handlers that never respond', 'aborted', 4 * MB],
   ['registered and closed many times', 'lives', 10 * MB]
 ]
 

@@ -19,27 +19,27 @@ import { newServer, type RedisServer } from './redis-server.js'
 import { leversOf } from './server-levers.js'
 import { slowRenames } from './slow-store.js'
 
-/** What is left to be run of a backend that passes the cases without levers elsewhere. */
+/** The remaining cases for a backend that passes the cases without levers elsewhere. */
 export const leverCases: readonly ConformanceCase[] = [...conformance.filter(({ levers }) => levers !== undefined), ...faults, ...museum]
 
-/** Without what takes several processes, where no process can tear another's values. */
+/** The cases without those that need several processes, for backends whose values no process can tear. */
 export const remoteCases = leverCases.filter(({ levers = [] }) => !levers.includes('program') || levers.length === 1)
 
-/** Far enough for a busy machine, nearer than the kit's own patience. */
+/** Long enough for a busy machine, and shorter than the kit's own timeouts. */
 const TIMEOUT_MS = 1_500
 
 const MODULE = new URL('./children/open.js', import.meta.url)
 
-/** What is about a disk that is small. */
+/** The cases about a small disk. */
 export const roomCases = leverCases.filter(({ levers = [] }) => levers.includes('fill') || levers.includes('cramped'))
 
-/** What is about a store in which all that it holds is removed. */
+/** The cases about a store whose entries are all removed. */
 export const removeCases = leverCases.filter(({ levers = [] }) => levers.includes('remove'))
 
-/** What is about a store that is slow. */
+/** The cases about a slow store. */
 export const slowCases = leverCases.filter(({ levers = [] }) => levers.includes('slow'))
 
-/** Opens one choice after another; the last one may be opened again, beside itself, and elsewhere. */
+/** Opens one choice after another. The last one can be reopened, opened twice, and opened in another process. */
 export function choosing (next: () => BackendChoice): ConformanceSubject {
   const clock = testClock()
   let choice: BackendChoice
@@ -82,11 +82,11 @@ function loosen (path: string): void {
   execFileSync('find', [path, '-type', 'd', '-exec', 'chmod', 'g+s', '{}', '+'])
 }
 
-/** Where there are users. */
+/** Only on systems with users. */
 const loosening = (path: () => string): Pick<ConformanceSubject, 'loosen'> =>
   process.geteuid === undefined ? {} : { loosen: () => loosen(path()) }
 
-/** What is kept in files by `subjectIn`, on a disk of 8 MiB that is empty for each backend. */
+/** A subject that stores in files, on a disk of 8 MiB that is emptied for each backend. */
 export function onSmallDisk (t: Test, subjectIn: (t: Test, folder: string) => ConformanceSubject): ConformanceSubject {
   const disk = smallDisk(t, 'size=8m')
   const folder = join(disk, 'stores')
@@ -124,7 +124,7 @@ export function fileSubject (t: Test, folder = newFolder(t)): ConformanceSubject
   }
 }
 
-/** Memory before files: what is in memory is not shared, and not damaged. */
+/** Memory before files: the memory is neither shared nor damaged. */
 export function tieredSubject (t: Test, folder = newFolder(t)): ConformanceSubject {
   let [opened, dir] = [0, '']
   const { share, ...subject } = choosing(() => {
@@ -137,7 +137,7 @@ export function tieredSubject (t: Test, folder = newFolder(t)): ConformanceSubje
   }
 }
 
-/** How all that a database holds is removed: with its files, or as another tool does it. */
+/** How all entries of a database are removed: with its files, or by another tool. */
 const REMOVALS = {
   files: (path: string): void => { for (const rest of ['', '-wal', '-shm']) rmSync(path + rest, { force: true }) },
   table (path: string): void {
@@ -162,14 +162,14 @@ export function sqliteSubject (t: Test, folder = newFolder(t), removed: keyof ty
         beside.close()
       }
     },
-    // Another process that writes, and doesn't come to an end.
+    // Another process whose write does not end.
     hang () {
       const other = new Database(path, { timeout: 0 })
       other.exec('BEGIN IMMEDIATE')
       return () => { other.close() }
     },
     garble () {
-      // The first page is left, so that it is a database at first sight.
+      // The first page is kept, so that it looks like a database.
       damage(path, 4_096)
       return mended
     },
@@ -178,10 +178,10 @@ export function sqliteSubject (t: Test, folder = newFolder(t), removed: keyof ty
   }
 }
 
-/** How long the answers of a server take that is far away. */
+/** The delay of responses from a server far away. */
 export const FAR_MS = 50
 
-/** Its store is slow from the start, and stays so. */
+/** A subject whose store is slow from the start. */
 export const farAway = (subject: ConformanceSubject): ConformanceSubject => ({ ...subject, slow: () => mended })
 
 export async function farRedisSubject (t: Test): Promise<ConformanceSubject> {

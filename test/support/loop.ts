@@ -1,21 +1,21 @@
-// Watches how long the event loop is kept, and how much of that is our own work and not a busy machine's.
+// Measures how long the event loop is blocked, and how much of that is our own work and not that of a busy machine.
 import { readFileSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
 
 export interface LoopStalls {
   /** The most processor time that passed between two turns. */
   readonly longestWorkMs: number
-  /** The most time that passed between two turns. On a busy machine that is a matter of luck. */
+  /** The most time that passed between two turns. On a busy machine it depends on other processes. */
   readonly longestPauseMs: number
 }
 
-/** Work between two turns is kept below this. */
+/** Work between two turns must be less than this. */
 export const LONGEST_WORK_MS = 50
 
-/** No machine is as busy as that: something waited for a lock, as SQLite does for 5 s unless told otherwise. */
+/** No machine is that busy: something waited for a lock, as SQLite does for 5 s by default. */
 export const LONGEST_PAUSE_MS = 1_500
 
-// Nanoseconds that this thread was on a processor, those that it waited for one, and one more number.
+// The nanoseconds that this thread ran on a processor, the nanoseconds that it waited for one, and another number.
 const OWN_TIME = `/proc/self/task/${process.pid}/schedstat`
 
 function schedstatMs (field: 0 | 1): number {
@@ -29,7 +29,7 @@ function processMs (): number {
   return (user + system) / 1_000
 }
 
-function isOwnTimeTold (): boolean {
+function isOwnTimeKnown (): boolean {
   try {
     return ownMs() > 0
   } catch {
@@ -38,17 +38,17 @@ function isOwnTimeTold (): boolean {
 }
 
 /**
- * The processor time of this thread, in milliseconds; that of the process, with the threads that help it, where the system says no more.
+ * The processor time of this thread in milliseconds, or that of the process with its helper threads if the system does not tell it.
  */
-export const workedMs = isOwnTimeTold() ? ownMs : processMs
+export const workedMs = isOwnTimeKnown() ? ownMs : processMs
 
 /**
- * How long this thread could have worked and was given no processor, in milliseconds: what a busy machine takes, and neither work nor a
- * lock. 0 where the system doesn't say.
+ * How long this thread was ready to run but had no processor, in milliseconds: time taken by a busy machine, not by work or a lock.
+ * 0 if the system does not tell it.
  */
-export const waitedMs = isOwnTimeTold() ? () => schedstatMs(1) : () => 0
+export const waitedMs = isOwnTimeKnown() ? () => schedstatMs(1) : () => 0
 
-/** Watches until the answer is called. The watch keeps the process alive. */
+/** Watches until the returned function is called. The watch keeps the process alive. */
 export function watchLoop (): () => Promise<LoopStalls> {
   let longestWorkMs = 0
   let longestPauseMs = 0
@@ -62,7 +62,7 @@ export function watchLoop (): () => Promise<LoopStalls> {
   }
   const watching = setInterval(look, 1)
   return async () => {
-    // A stall is noticed when the loop turns again.
+    // A stall is noticed in the next turn.
     await wait(5)
     clearInterval(watching)
     return { longestWorkMs, longestPauseMs }

@@ -1,8 +1,8 @@
-// A correct backend in a Map with every power: what the tests break on purpose, and what they wrap.
+// A correct backend in a Map with every optional method, for tests to break and to wrap.
 import { matchesGlob } from '../../registry/glob.js'
 import type { CacheBackend, StoredEntry } from '../../registry/backend.js'
 
-/** Every method of the contract, each of which has its answer now. */
+/** Every method of the contract, each synchronous. */
 export interface MapBackend extends Required<CacheBackend> {
   get (key: string): StoredEntry | undefined
   set (key: string, entry: StoredEntry): void
@@ -14,7 +14,7 @@ export interface MapBackend extends Required<CacheBackend> {
   size (): number
 }
 
-/** `entries` may be looked into and changed by the test. */
+/** The test may read and change `entries`. */
 export function mapBackend (now: () => number, entries = new Map<string, StoredEntry>()): MapBackend {
   const live = (entry: StoredEntry | undefined): entry is StoredEntry => entry !== undefined && entry.expiresAt > now()
   const backend: MapBackend = {

@@ -6,10 +6,10 @@ import { startMemcached } from './memcached-server.js'
 import { startRelay } from './redis-relay.js'
 import { leversOf } from './server-levers.js'
 
-/** Far enough for a busy machine, nearer than the kit's own patience. */
+/** Long enough for a busy machine, and shorter than the kit's own timeouts. */
 const TIMEOUT = '1500ms'
 
-/** The server has room for 8 MiB, and drops what was used least recently. */
+/** The server has room for 8 MiB, and drops the least recently used entries. */
 export async function memcachedSubject (t: Test): Promise<ConformanceSubject> {
   const server = await startMemcached(t, ['-m', '8', '-I', '2m'])
   let opened = 0

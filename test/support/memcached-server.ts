@@ -1,4 +1,4 @@
-// A real memcached for tests, on a port of its own, which may be stopped, killed and started again.
+// A real Memcached for tests, on a port of its own, that can be stopped, killed and restarted.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { connect } from 'node:net'
@@ -18,7 +18,7 @@ export class MemcachedServer extends ServerProcess {
     this.#args = args
   }
 
-  /** As the backend's option has it. */
+  /** The value of the backend's option. */
   get server (): string {
     return `127.0.0.1:${this.port}`
   }
@@ -29,19 +29,19 @@ export class MemcachedServer extends ServerProcess {
     this.runs(child)
     await until(`memcached on port ${this.port} takes connections`, async () => {
       if (child.exitCode !== null) throw new Error(`memcached ended with exit code ${child.exitCode}`)
-      return await this.say('version\r\n').then((answer) => answer.startsWith('VERSION'), () => false)
+      return await this.say('version\r\n').then((response) => response.startsWith('VERSION'), () => false)
     })
     return this
   }
 
-  /** What the server answers to a line of its protocol. */
+  /** Sends a line of the server's protocol, and returns the response. */
   async say (line: string): Promise<string> {
     const socket = connect(this.port, '127.0.0.1')
     try {
       await once(socket, 'connect')
       socket.write(line)
-      const [answer] = await once(socket, 'data') as [Buffer]
-      return answer.toString('latin1')
+      const [response] = await once(socket, 'data') as [Buffer]
+      return response.toString('latin1')
     } finally {
       socket.destroy()
     }

@@ -1,4 +1,4 @@
-// The guide's FileBackend, ported line by line by somebody who did not read the contract: for the kit to find fault with.
+// The guide's FileBackend, ported line by line by someone who has not read the contract, so that the kit finds its faults.
 import { createHash } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { readdir, readFile, stat, unlink, writeFile } from 'node:fs/promises'

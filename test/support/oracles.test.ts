@@ -1,4 +1,4 @@
-// The oracles themselves: each of them finds what it is there for, and nothing else.
+// The oracles themselves: each of them finds its violations, and nothing else.
 import { setTimeout as after } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
@@ -6,7 +6,7 @@ import { build, forEachBackend, type Probe, type Spec, type TestApp } from './ap
 
 const TTL = { config: { cache: { ttl: '1m' } } }
 
-/** What the oracles say of an application in which `act` goes wrong. */
+/** Returns what the oracles report about an application in which `act` goes wrong. */
 async function verdict (t: Test, spec: Spec, act: (app: TestApp) => Promise<unknown>): Promise<string> {
   const ends: Array<() => Promise<void>> = []
   let said = 'nothing'
@@ -17,11 +17,11 @@ async function verdict (t: Test, spec: Spec, act: (app: TestApp) => Promise<unkn
   return said
 }
 
-const route = (answer: (probe: Probe, app: FastifyInstance) => unknown): Spec => ({
-  routes (app, probe) { app.get('/', TTL, async () => await answer(probe, app)) }
+const route = (respond: (probe: Probe, app: FastifyInstance) => unknown): Spec => ({
+  routes (app, probe) { app.get('/', TTL, async () => await respond(probe, app)) }
 })
 
-t.test('a hit is told apart from a miss, and is what the handler would have answered', async (t) => forEachBackend(t, async (t, on) => {
+t.test('a hit is told apart from a miss, and equals the handler\'s response', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, { ...on, ...route((probe) => ({ hello: probe.ran() > 0 })) })
   for (const via of ['socket', 'inject'] as const) {
     t.match(await app.ask({ url: `/?${via}`, via }), { status: 200, hit: false })
@@ -31,7 +31,7 @@ t.test('a hit is told apart from a miss, and is what the handler would have answ
   t.match(await app.raw('GET /raw HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'), /404/)
 }))
 
-t.test('O1 finds an answer that the cache changed', async (t) => {
+t.test('O1 finds a response that the cache changed', async (t) => {
   t.match(await verdict(t, route((probe) => ({ from: probe.cached })), async (app) => await app.ask('/')), /O1: body .*true.*false/)
   const head = route(() => 'same')
   head.before = (app, probe) => { app.addHook('onRequest', async (_request, reply) => { reply.header('x-side', String(probe.cached)) }) }
@@ -41,7 +41,7 @@ t.test('O1 finds an answer that the cache changed', async (t) => {
     /O1: to these bytes/)
 })
 
-t.test('O2 finds a canary in the answer to somebody else, in the backend, and in the log', async (t) => {
+t.test('O2 finds a canary in the response to another user, in the backend, and in the log', async (t) => {
   const greedy: Spec = {
     routes (app) {
       app.get('/', { config: { cache: { ttl: '1m', credentials: 'ignore' } } }, async (request, reply) => {
@@ -56,12 +56,12 @@ t.test('O2 finds a canary in the answer to somebody else, in the backend, and in
     await app.ask({ url: '/', headers: { authorization: app.canary('alice') } })
     await app.ask({ url: '/', headers: { authorization: app.canary('bob') } })
   })
-  t.match(said, /O2: what belongs to alice was given to somebody else/)
+  t.match(said, /O2: what belongs to alice was sent to somebody else/)
   t.match(said, /O2: what belongs to alice is in the backend/)
   t.match(said, /O2: what belongs to alice is in the log/)
 })
 
-t.test('O3 finds an answer for which the cache took longer than the deadline and a little', async (t) => {
+t.test('O3 finds a response for which the cache took longer than the deadline and its slack', async (t) => {
   const slow = (byMs: number) => route(async (probe) => { if (probe.cached) await after(byMs) })
   t.match(await verdict(t, { ...slow(500), deadline: '10ms' }, async (app) => await app.ask({ url: '/', slow: true })),
     /O3: the cache cost/)
@@ -78,7 +78,7 @@ t.test('O5 finds a timer that is left after close', async (t) => {
   clearTimeout(timer)
 })
 
-t.test('O6 finds an answer that was made before an invalidation that was acknowledged', async (t) => {
+t.test('O6 finds a response that was made before an acknowledged invalidation', async (t) => {
   const versioned: Spec = {
     routes (app, probe) {
       app.get('/', TTL, async (_request, reply) => {
@@ -91,7 +91,7 @@ t.test('O6 finds an answer that was made before an invalidation that was acknowl
     await app.ask('/')
     await app.change(async () => {})
     await app.ask('/')
-  }), /O6: version 1 was given, 2 had been acknowledged/)
+  }), /O6: version 1 was sent, 2 had been acknowledged/)
   t.equal(await verdict(t, versioned, async (app) => {
     await app.ask('/')
     await app.change(async () => await app.cache.invalidate({ url: '/' }))
@@ -99,7 +99,7 @@ t.test('O6 finds an answer that was made before an invalidation that was acknowl
   }), 'nothing')
 })
 
-t.test('O7 finds a heap that grew beyond what was configured', async (t) => {
+t.test('O7 finds a heap that grew more than allowed', async (t) => {
   const kept: Buffer[] = []
   t.match(await verdict(t, { ...route(() => 'x'), heapBytes: 1e6 }, async () => kept.push(Buffer.alloc(64e6, 1))),
     /O7: the heap grew by 6\d MB/)

@@ -1,4 +1,4 @@
-// What holds in every test of the plugin, whatever it is about: seven oracles, O1 to O7. Each answers what it found wrong.
+// What must hold in every test of the plugin, whatever it is about: seven oracles, O1 to O7. Each returns the violations that it found.
 import { randomBytes } from 'node:crypto'
 import { readdirSync } from 'node:fs'
 import { setTimeout as after } from 'node:timers/promises'
@@ -8,31 +8,31 @@ import type { CacheBackend } from '../../registry/backend.js'
 import { isHeldUp } from '../../registry/deadline.js'
 import type { Answer, Ask } from './client.js'
 
-/** What an answer is compared in; header fields named in `ignore` are the request's own (an id, a counter). */
+/** What is compared in a response. Header fields named in `ignore` differ for each request (an id, a counter). */
 export interface Comparable { status?: boolean, body?: boolean, headers?: boolean, ignore?: readonly string[] }
 
 const NEVER_COMPARED = ['age', 'cache-status', 'date', 'x-version']
 const FRAMING = ['content-length', 'transfer-encoding']
 
-/** O1: the cached application's answer is the control's. */
+/** O1: the cached application's response equals the control's. */
 export function differences (
   cached: Answer, control: Answer, { status = true, body = true, headers = true, ignore = [] }: Comparable
 ): string[] {
   const found: string[] = []
   if (status && !Object.is(cached.status, control.status)) found.push(`O1: status ${cached.status}, without the cache ${control.status}`)
   if (cached.whole !== control.whole) {
-    found.push(`O1: the answer is ${cached.whole ? '' : 'not '}whole, without the cache it is ${control.whole ? '' : 'not '}`)
+    found.push(`O1: the response is ${cached.whole ? '' : 'not '}whole, without the cache it is ${control.whole ? '' : 'not '}`)
   }
   if (body && control.whole && !cached.body.equals(control.body)) {
     found.push(`O1: body ${shown(cached.body)}, without the cache ${shown(control.body)}`)
   }
   if (!headers) return found
-  // How a body of unknown length is framed is no part of the answer.
+  // The framing of a body of unknown length is not part of the response.
   const framed = control.headers['content-length'] === undefined || cached.headers['content-length'] === undefined
   const left = [...NEVER_COMPARED, ...(framed ? FRAMING : []), ...ignore]
   for (const name of new Set([...Object.keys(cached.headers), ...Object.keys(control.headers)])) {
     const [one, other] = [fieldText(name, cached.headers[name]), fieldText(name, control.headers[name])]
-    // RFC 9110 section 14.3: the cache serves ranges of what it stores, also where the application does not.
+    // RFC 9110 section 14.3: the cache serves ranges of what it stores, even if the application does not.
     if (name === 'accept-ranges' && one === 'bytes' && other === 'absent') continue
     if (!left.includes(name) && one !== other) found.push(`O1: ${name}: ${one}, without the cache ${other}`)
   }
@@ -46,7 +46,7 @@ function fieldText (name: string, value: string | string[] | undefined): string 
   return name === 'vary' || name === 'trailer' ? text.toLowerCase().split(/, */).sort().join(', ') : text
 }
 
-/** O2: what belongs to one principal is seen by nobody else, and rests nowhere. */
+/** O2: what belongs to one principal reaches no one else, and is stored nowhere. */
 export class Canaries {
   readonly #texts = new Map<string, string>()
   readonly #storable = new Set<string>()
@@ -59,11 +59,11 @@ export class Canaries {
     return text
   }
 
-  /** Only what the request itself brought may be in its answer. */
-  inAnswer (ask: Ask, answer: Answer): string[] {
+  /** Only what the request itself contained may be in its response. */
+  inResponse (ask: Ask, response: Answer): string[] {
     const brought = JSON.stringify([ask.url, ask.headers, ask.body?.toString()])
-    const got = answer.body.toString('latin1') + JSON.stringify(answer.headers)
-    return this.#found((text) => got.includes(text) && !brought.includes(text), 'was given to somebody else')
+    const got = response.body.toString('latin1') + JSON.stringify(response.headers)
+    return this.#found((text) => got.includes(text) && !brought.includes(text), 'was sent to somebody else')
   }
 
   inLogs (lines: readonly string[], controlLines: readonly string[]): string[] {
@@ -86,18 +86,18 @@ export class Canaries {
   }
 }
 
-/** O3: a slow backend costs a request the deadline, and no more than this beside it. */
+/** O3: a slow backend costs a request the deadline, plus at most this. */
 const O3_SLACK_MS = 50
 
-/** `busyMs`: how long the machine gave this thread no processor meanwhile, which is not the cache's doing. */
+/** `busyMs`: how long the machine gave this thread no processor meanwhile, which is not the cache's fault. */
 export function latency (cached: Answer, control: Answer, { deadlineMs, busyMs }: { deadlineMs: number, busyMs: number }): string[] {
   const added = cached.tookMs - control.tookMs - busyMs
-  // Where the event loop was held up, a wait begins anew, once.
+  // If the event loop was blocked, a wait begins again, once.
   const mayTakeMs = isHeldUp(0, busyMs) ? 2 * deadlineMs : deadlineMs
   return added <= mayTakeMs + O3_SLACK_MS ? [] : [`O3: the cache cost ${added.toFixed(0)} ms, the deadline is ${deadlineMs} ms`]
 }
 
-/** O4: nothing is thrown, rejected or warned of behind everybody's back. */
+/** O4: there are no unhandled rejections, uncaught exceptions or warnings. */
 export class Quiet {
   readonly #heard: string[] = []
   readonly #listen = {
@@ -111,7 +111,7 @@ export class Quiet {
   }
 
   async end (): Promise<string[]> {
-    // Rejections and warnings are told after the turn in which they came up.
+    // Rejections and warnings are emitted after the turn in which they occurred.
     await after(1)
     for (const [event, listener] of Object.entries(this.#listen)) process.off(event, listener)
     return this.#heard
@@ -121,7 +121,7 @@ export class Quiet {
 const describe = (err: unknown): string =>
   err instanceof Error ? `${err.name}: ${err.message} ${err.stack?.split('\n')[1]?.trim()}` : String(err)
 
-/** O5: closing leaves nothing behind. */
+/** O5: closing leaves nothing open. */
 export class Resources {
   static #inUse = 0
   readonly #before = counted()
@@ -131,8 +131,8 @@ export class Resources {
   }
 
   /**
-   * What is there that was not there before, once what is on its way out has had a moment to go. Of several
-   * applications in one test the last to close is asked, since what the others need is still in use.
+   * Returns the resources that were not there before, after a moment in which closing ones may end. Of several applications in one test,
+   * only the last to close checks, because the others' resources are still in use.
    */
   async left (): Promise<string[]> {
     if (--Resources.#inUse > 0) return []
@@ -155,29 +155,29 @@ function counted (): Map<string, number> {
   return counts
 }
 
-/** O6: no read answers with what was made before the last acknowledged invalidation. */
+/** O6: no response was made before the last acknowledged invalidation. */
 export class Versions {
-  /** What a handler that starts now makes its answer of. */
+  /** The version of the data that a handler reads if it starts now. */
   current = 1
   #acknowledged = 1
 
-  /** The data changes, `invalidate` says so; from its acknowledgement on, nobody may see the old. */
+  /** Changes the data and calls `invalidate`. After its acknowledgement no response may have the old version. */
   async change (invalidate: () => Promise<unknown>): Promise<void> {
     const version = ++this.current
     await invalidate()
     this.#acknowledged = Math.max(this.#acknowledged, version)
   }
 
-  /** Asked when a request sets out, the answer is told to the function that this answers. */
-  watch (): (answer: Answer) => string[] {
+  /** Called when a request begins. Returns a function that checks the response. */
+  watch (): (response: Answer) => string[] {
     const least = this.#acknowledged
     return ({ headers }) => headers['x-version'] === undefined || Number(headers['x-version']) >= least
       ? []
-      : [`O6: version ${String(headers['x-version'])} was given, ${least} had been acknowledged when it was asked for`]
+      : [`O6: version ${String(headers['x-version'])} was sent, ${least} had been acknowledged when it was requested`]
   }
 }
 
-/** O7: the heap stays within half as much again as is configured, and 30 MB. */
+/** O7: the heap grows by at most one and a half times the configured size, plus 30 MB. */
 export class Heap {
   readonly #before = usedBytes()
 
@@ -187,11 +187,11 @@ export class Heap {
   }
 }
 
-/** Bytes in use, on the heap and beside it, once what is free was given back. */
+/** Bytes in use, on the heap and outside it, after garbage collection. */
 export function usedBytes (): number {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void
-  // What is found to be free the first time gives back its memory outside of the heap the second time.
+  // Memory outside the heap that the first collection finds free is released by the second.
   for (let times = 0; times < 3; times++) collect()
   const { heapUsed, external } = process.memoryUsage()
   return heapUsed + external

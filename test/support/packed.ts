@@ -1,4 +1,4 @@
-// The package as its users get it: packed, unpacked into a folder of its own, with its dependencies beside it.
+// The package as users get it: packed, unpacked into a folder of its own, with its dependencies beside it.
 import { execFileSync, spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -13,14 +13,14 @@ export interface Manifest {
 }
 
 export interface Packed {
-  /** A folder whose node_modules holds the package. */
+  /** A folder whose node_modules contains the package. */
   readonly folder: string
   readonly manifest: Manifest
   /** Paths in the package. */
   readonly files: string[]
   /** Writes a file into the folder. */
   write (path: string, text: string): void
-  /** Runs Node there. */
+  /** Runs Node.js there. */
   node (...args: string[]): { readonly exitCode: number | null, readonly output: string }
   remove (): void
 }
@@ -33,7 +33,7 @@ interface Pack {
 
 const REPORT = 'pack.json'
 
-/** Packs the package into a folder, with what npm says of it beside it. */
+/** Packs the package into a folder, together with npm's report. */
 export function pack (folder: string): void {
   const npm = process.env.npm_execpath
   const args = ['pack', '--json', '--ignore-scripts', '--pack-destination', folder]
@@ -44,9 +44,9 @@ export function pack (folder: string): void {
 }
 
 /**
- * Packs, unless `PACKED` names a folder in which that was done for several tests, and unpacks. `beside` names what the user has
- * installed, taken from the project's node_modules, so that nothing is fetched; what the package needs and does not list as a
- * dependency is not there.
+ * Packs the package, unless `PACKED` names a folder with a pack for several tests, and unpacks it. `beside` names what the user has
+ * installed; it is linked from the project's node_modules, so that nothing is downloaded. A package that is needed but not listed as a
+ * dependency is missing.
  */
 export function packed (beside: readonly string[]): Packed {
   const folder = mkdtempSync(join(tmpdir(), 'packed-'))
@@ -57,7 +57,7 @@ export function packed (beside: readonly string[]): Packed {
   mkdirSync(home, { recursive: true })
   execFileSync('tar', ['-xzf', join(from, filename), '-C', home, '--strip-components=1'])
   const manifest = JSON.parse(readFileSync(join(home, 'package.json'), 'utf8')) as Manifest
-  // As npm does it when it links them.
+  // As npm does when it links them.
   for (const program of Object.values(manifest.bin)) chmodSync(join(home, program), 0o755)
   for (const dependency of [...Object.keys(manifest.dependencies), ...beside]) {
     const link = join(folder, 'node_modules', dependency)
@@ -70,7 +70,7 @@ export function packed (beside: readonly string[]): Packed {
     files: files.map(({ path }) => path),
     write (path, text) { writeFileSync(join(folder, path), text) },
     node (...args) {
-      // By way of a shell, since tap puts its loaders into the environment of whatever is spawned; the users have none.
+      // Started through a shell, because tap adds its loaders to the environment of spawned processes. Users have no loaders.
       const { status, stdout, stderr } = spawnSync('sh', ['-c', 'unset NODE_OPTIONS; exec "$0" "$@"', process.execPath, ...args],
         { cwd: folder, encoding: 'utf8' })
       return { exitCode: status, output: stdout + stderr }

@@ -1,17 +1,17 @@
-// What must be said of every block of a page, so that none is left unrun in silence.
+// The rules for every block of a page, so that no block is silently left unrun.
 import type { Block } from './page.js'
 
-/** What becomes of a block. */
+/** What is done with a block. */
 export type Fate = 'file' | 'program' | 'commands' | 'output' | 'data' | 'not run'
 
 const PROGRAMS = ['ts', 'js', 'mjs']
-/** The comments that mean something; CONTRIBUTING.md explains them. */
+/** The comments with a meaning; CONTRIBUTING.md explains them. */
 const KNOWN_NOTES = new Set(['file', 'run', 'not run', 'until', 'exit', 'figures vary'])
 
-/** What becomes of a block, or why that can't be told. `before` is the block before it on its page. */
+/** What is done with a block, or why that is unclear. `before` is the block before it on the page. */
 export function fateOf ({ language, notes }: Block, before: Block | undefined): Fate | { problem: string } {
   const unknown = [...notes.keys()].find((name) => !KNOWN_NOTES.has(name))
-  if (unknown !== undefined) return { problem: `'${unknown}' is no note; known are ${[...KNOWN_NOTES].join(', ')}` }
+  if (unknown !== undefined) return { problem: `'${unknown}' is not a known comment; known are ${[...KNOWN_NOTES].join(', ')}` }
   if (notes.has('not run')) return notes.get('not run') === '' ? { problem: 'it is not run, and no reason is given' } : 'not run'
   if (language === 'sh') return 'commands'
   if (language === 'json' && !notes.has('file')) return 'data'
@@ -27,14 +27,14 @@ function prints ({ language, notes }: Block): boolean {
   return !notes.has('not run') && !notes.has('until') && (language === 'sh' || notes.has('run'))
 }
 
-/** What is known to exist: scripts of package.json, programs in node_modules/.bin, packages. */
+/** What exists: scripts of package.json, programs in node_modules/.bin, packages. */
 export interface Known {
   readonly scripts: readonly string[]
   readonly programs: readonly string[]
   readonly packages: readonly string[]
 }
 
-/** What is wrong with commands that are only looked at: a script, a program or a package that is not there. */
+/** What is wrong with commands that are not run: a script, a program or a package that does not exist. */
 export function wrongWith (commands: string, known: Known): string[] {
   return [...commands.matchAll(/\b(npm run|npm(?= start| test)|npm install|npx) ([^\n;&|`#]*)/g)].flatMap(([, verb, rest]) => {
     const words = rest!.trim().split(/\s+/).filter((word) => !word.startsWith('-'))

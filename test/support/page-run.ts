@@ -1,4 +1,4 @@
-// Runs the blocks of a page from top to bottom, as its reader would, in a folder of its own with the packed package installed.
+// Runs the blocks of a page from top to bottom, as a reader would, in a folder of its own with the packed package installed.
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -6,7 +6,7 @@ import { blocksOf, isShown, type Block } from './page.js'
 import { fateOf, wrongWith, type Known } from './page-rules.js'
 import type { Source } from './sources.js'
 
-/** What came of a page. Each line begins with `page:line: `. */
+/** The outcome of a page. Each line begins with `page:line: `. */
 export interface PageOutcome {
   readonly problems: readonly string[]
   /** The blocks that were not run, with the reasons. */
@@ -26,7 +26,7 @@ const DEFAULT_TSCONFIG = {
     sourceMap: true
   }
 }
-const PATIENCE_MS = 100_000
+const TIMEOUT_MS = 100_000
 const SHOWN_CHARACTERS = 3_000
 
 class PageRun {
@@ -52,7 +52,7 @@ class PageRun {
     this.#compile(blocks)
     let printed = ''
     for (const [index, block] of blocks.entries()) {
-      // What comes after a block that failed would fail for that alone.
+      // A block after a failed one would fail only because of it.
       if (this.problems.length > 0) return
       const fate = fates[index]
       if (fate === 'not run') this.#look(block)
@@ -64,7 +64,7 @@ class PageRun {
     this.#checkUse(blocks)
   }
 
-  /** Ends what is still running. */
+  /** Ends the servers that are still running. */
   close (): void {
     for (const { pid } of this.#servers) {
       try { process.kill(-pid!, 'SIGKILL') } catch { /* it ended by itself */ }
@@ -72,7 +72,7 @@ class PageRun {
   }
 
   #problem (block: Block, message: string): void {
-    // A file of the page that is spoken of has its lines on the page.
+    // Lines of a file of the page are converted to lines of the page.
     const text = message.replace(/([\w.-]+\.(?:ts|mjs|js|json))([(:])(\d+)/g, (all, name: string, mark: string, line: string) => {
       const there = this.#files.get(name)
       return there === undefined ? all : `${this.#page.path}${mark}${there.line + Number(line)}`
@@ -97,7 +97,7 @@ class PageRun {
     }
   }
 
-  /** Compiles the TypeScript of the whole page, so that files may import each other whatever their order. */
+  /** Compiles the TypeScript of the whole page, so that files may import each other in any order. */
   #compile (blocks: readonly Block[]): void {
     const sources = blocks.filter(({ language, notes }) =>
       (language === 'ts' || notes.get('file') === 'tsconfig.json') && !notes.has('not run'))
@@ -118,7 +118,7 @@ class PageRun {
 
   #compare (block: Block, printed: string): void {
     if (isShown(block.code, printed, block.notes.get('figures vary'))) return
-    this.#problem(block, `something else was printed:\n${printed.slice(0, SHOWN_CHARACTERS)}`)
+    this.#problem(block, `the output differs:\n${printed.slice(0, SHOWN_CHARACTERS)}`)
   }
 
   async #execute (block: Block): Promise<string> {
@@ -135,7 +135,7 @@ class PageRun {
 
   #shell (script: string): { exitCode: number | null, output: string } {
     const { status, stdout, stderr } = spawnSync('sh', ['-ec', withoutLoaders(script)], {
-      cwd: this.#folder, encoding: 'utf8', env: environment(), timeout: PATIENCE_MS
+      cwd: this.#folder, encoding: 'utf8', env: environment(), timeout: TIMEOUT_MS
     })
     return { exitCode: status, output: stdout + stderr }
   }
@@ -159,7 +159,7 @@ class PageRun {
     return output
   }
 
-  /** A file that nothing runs, imports or names is an example that nobody has tried. */
+  /** A file that nothing runs, imports or names is an untested example. */
   #checkUse (blocks: readonly Block[]): void {
     for (const [name, block] of this.#files) {
       const stem = name.replace(/\.(ts|mjs|js)$/, '')
@@ -170,11 +170,11 @@ class PageRun {
   }
 }
 
-// tap puts its loaders into the environment of whatever is spawned; the readers have none.
+// tap adds its loaders to the environment of spawned processes. Readers have no loaders.
 const withoutLoaders = (script: string): string => `unset NODE_OPTIONS NODE_TEST_CONTEXT\n${script}`
 const environment = (): NodeJS.ProcessEnv => ({ PATH: process.env.PATH, HOME: process.env.HOME, NO_COLOR: '1' })
 
-/** Runs a page in a fresh folder inside of `home`, in which `node_modules` is what its reader has installed. */
+/** Runs a page in a fresh folder in `home`, in which `node_modules` is what its reader has installed. */
 export async function runPage (page: Source, home: string, known: Known): Promise<PageOutcome> {
   const folder = join(home, page.path.replaceAll('/', '-').replace(/\.md$/, ''))
   rmSync(folder, { recursive: true, force: true })

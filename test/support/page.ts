@@ -1,11 +1,11 @@
-// A page of the docs as its blocks of code, and what stands above each of them about running it.
+// A page of the docs as blocks of code, with the comments above each block that say how it is run.
 import type { Source } from './sources.js'
 
 /** A fenced block of code. */
 export interface Block {
   /** The line of the opening fence, from 1. */
   readonly line: number
-  /** What is written behind the fence: `ts`, `sh` ... */
+  /** The language behind the fence: `ts`, `sh` ... */
   readonly language: string
   /** The lines between the fences. */
   readonly code: string
@@ -16,7 +16,7 @@ export interface Block {
 const FENCE = /^```(\w*)$/
 const NOTE = /^<!-- ([\w ]+?)(?:: (.*?))? -->$/
 
-/** The blocks of a page, in the order in which they stand there. Throws where a fence is open at the end. */
+/** The blocks of a page, in order. Throws if a fence is not closed. */
 export function blocksOf ({ path, text }: Source): Block[] {
   const lines = text.split('\n')
   const blocks: Block[] = []
@@ -44,8 +44,8 @@ function notesAbove (lines: readonly string[], fence: number): Map<string, strin
 }
 
 /**
- * Whether `printed` is what a page shows. A line `...` stands for any lines. Of `vary`, a list of words, the numbers behind
- * them stand for any others; where it is empty, every number does.
+ * Whether `printed` is what a page shows. A line `...` stands for any lines. `vary` is a list of words: the numbers after them may
+ * differ. If it is empty, every number may differ.
  */
 export function isShown (shown: string, printed: string, vary?: string): boolean {
   const figures = vary === undefined

@@ -1,15 +1,15 @@
-// The pages of the docs, and the test that one of them runs as it is pasted.
+// The pages of the docs, and a test that a page runs as pasted.
 import type { Test } from 'tap'
 import { source, sourcesIn, type Source } from './sources.js'
 import type { Reader } from './reader.js'
 
-/** What is shown to users, page by page. */
+/** The pages that users see. */
 export const pages: readonly Source[] = [source('README.md'), ...sourcesIn(['docs'], ['.md'])]
 
-/** Pages whose programs run the whole test kit or measure. Each has a test of its own, `docs-run-<page>.test.ts`. */
+/** Pages whose programs run the whole test kit or measure. Each has its own test, `docs-run-<page>.test.ts`. */
 export const LONG_PAGES: readonly string[] = ['docs/extending.md', 'docs/test-kit.md', 'docs/tutorial.md']
 
-/** A test that every block of the page runs as it is pasted. What is not run is told with its reason. */
+/** A test that every block of the page runs as pasted. Blocks that are not run are printed with the reasons. */
 export function runsAsPasted (t: Test, user: Reader, page: Source): void {
   t.test(`docs: ${page.path}: every block runs as pasted, or says why not`, async (t) => {
     const { problems, notRun } = await user.follow(page)

@@ -1,10 +1,10 @@
-// What a handler can answer with, each telling whether it has ended: read to its end, or destroyed.
+// The payloads that a handler can send, each with a function that tells whether it has ended: read to its end, or destroyed.
 import { Readable } from 'node:stream'
 
-/** A payload as a handler hands it to `reply.send()`. */
+/** A payload as a handler passes it to `reply.send()`. */
 export interface Made {
   readonly payload: unknown
-  /** Whether nothing of it is left open. */
+  /** Whether no stream of it is still open. */
   isOver (): boolean
 }
 
@@ -21,7 +21,7 @@ function webStream (text: string): Made & { payload: ReadableStream } {
     pull (controller) {
       if (text !== '') controller.enqueue(Buffer.from(text))
       text = ''
-      // The end comes with a read of its own, as a network's does.
+      // The end comes with a read of its own, like that of a network stream.
       queueMicrotask(() => {
         if (isOver) return
         isOver = true
@@ -33,7 +33,7 @@ function webStream (text: string): Made & { payload: ReadableStream } {
   return { payload, isOver: () => isOver }
 }
 
-/** By name; each makes one of this text. */
+/** Payloads by name; each is made from this text. */
 export const PAYLOADS = {
   nothing: () => there(undefined),
   'a text': (text: string) => there(text),
@@ -41,7 +41,7 @@ export const PAYLOADS = {
   'a Node stream': nodeStream,
   'a web stream': webStream,
   'a fetch Response': (text: string, status: number) => {
-    // No Response of status 304 has a body.
+    // A Response with status 304 can't have a body.
     const { payload, isOver } = webStream(text)
     return status === 304 ? there(new Response(null, { status })) : { payload: new Response(payload, { status }), isOver }
   }

@@ -1,4 +1,4 @@
-// Programs that are no part of Node: which of them are there, and what comes of running one.
+// Programs that are not part of Node.js: which are installed, and how one is run.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { Test } from 'tap'
@@ -13,16 +13,16 @@ interface Servers {
 
 const { PROGRAMS, env, missing } = await import(new URL('../../../scripts/servers.js', import.meta.url).href) as Servers
 
-/** As programs are to be looked for. */
+/** The environment in which programs are looked up. */
 export { env }
 
-/** Options of a test that starts these programs: where one is missing it is skipped, and says how to get it. */
+/** Options of a test that starts these programs: if one is missing, the test is skipped, and the reason says how to get it. */
 export function needs (...programs: string[]): { skip: string } | {} {
   const failures = programs.flatMap((program) => missing(PROGRAMS.find((one) => one.program === program) as Program) ?? [])
   return failures.length === 0 ? {} : { skip: failures.join('; ') }
 }
 
-/** Skips the whole file where one of these programs is missing. To be called before anything else. */
+/** Skips the whole file if one of these programs is missing. Must be called first. */
 export function fileNeeds (t: Test, ...programs: string[]): void {
   const lack = needs(...programs)
   if (!('skip' in lack)) return
@@ -32,7 +32,7 @@ export function fileNeeds (t: Test, ...programs: string[]): void {
 
 interface Ran { readonly code: number | null, readonly stdout: Buffer, readonly stderr: string }
 
-/** What a program has said when it ended. Killed with the test's own process, and after half a minute. */
+/** Runs a program, and returns its output. It is killed with the test's process, and after half a minute. */
 export async function ran (program: string, args: readonly string[], { cwd }: { cwd?: string } = {}): Promise<Ran> {
   const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'], timeout: 30_000, ...(cwd !== undefined && { cwd }) })
   const [out, err]: Buffer[][] = [[], []]

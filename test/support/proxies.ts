@@ -1,4 +1,4 @@
-// Caches of others in front of an application, for tests: nginx and Varnish on free ports, killed when the test is over.
+// Other caches in front of an application: nginx and Varnish on free ports, killed when the test ends.
 import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -10,10 +10,10 @@ import { env } from './programs.js'
 import { until } from './redis-server.js'
 import { ServerProcess } from './server-process.js'
 
-/** One of them. */
+/** A proxy. */
 export class Proxy extends ServerProcess {
   readonly port: number
-  /** What it keeps, and logs. */
+  /** The folder with its cache and its logs. */
   readonly folder: string
 
   constructor (port: number, folder: string) {
@@ -24,7 +24,7 @@ export class Proxy extends ServerProcess {
 
   get origin (): string { return `http://127.0.0.1:${this.port}` }
 
-  /** What it has logged of errors. */
+  /** Its error log. */
   get errors (): string { return readFileSync(join(this.folder, 'error.log'), 'utf8') }
 
   async start (program: string, args: readonly string[]): Promise<this> {
@@ -51,7 +51,7 @@ async function proxyFor (t: Test): Promise<Proxy> {
   return proxy
 }
 
-/** nginx, which passes everything on to `port` by what `location` says; its cache zone is `stored`. One process. */
+/** nginx, which forwards everything to `port` with the directives in `location`; its cache zone is `stored`. One process. */
 export async function startNginx (t: Test, port: number, location: string): Promise<Proxy> {
   const proxy = await proxyFor(t)
   const folder = (name: string): string => join(proxy.folder, name)
@@ -84,7 +84,7 @@ http {
   return await proxy.start('nginx', ['-p', proxy.folder, '-e', folder('error.log'), '-c', folder('nginx.conf')])
 }
 
-/** Varnish in front of `port`; `vcl` comes behind the definition of the backend. */
+/** Varnish in front of `port`; `vcl` follows the definition of the backend. */
 export async function startVarnish (t: Test, port: number, vcl: string): Promise<Proxy> {
   const proxy = await proxyFor(t)
   const file = join(proxy.folder, 'default.vcl')

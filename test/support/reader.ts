@@ -1,4 +1,4 @@
-// What a reader of the docs has installed: the packed package, what the pages tell to install beside it, and their programs.
+// The installation of a reader of the docs: the packed package, the packages that the pages name, and their programs.
 import { chmodSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
@@ -10,21 +10,21 @@ import { isFull } from './size.js'
 import type { Source } from './sources.js'
 import type { Known } from './page-rules.js'
 
-/** What the pages tell to install. */
+/** The packages that the pages tell readers to install. */
 const INSTALLED = [
   'fastify', 'typescript', '@types/node', 'better-sqlite3', '@types/better-sqlite3', '@fastify/redis', 'memcache-client', 'unstorage'
 ]
 
 export interface Reader {
-  /** Runs the blocks of a page. Ports that it names are free ones here, and measurements are short. */
+  /** Runs the blocks of a page. Ports that it names are replaced by free ones, and measurements are short. */
   follow (page: Source): Promise<PageOutcome>
-  /** What is wrong with commands that are only looked at. */
+  /** What exists, for commands that are not run. */
   readonly known: Known
 }
 
 /** Packs the package and installs it for a reader, until `t` ends. */
 export function reader (t: Test): Reader {
-  // Each command has a limit of its own.
+  // Each command has a timeout of its own.
   t.setTimeout(300_000)
   const { folder, manifest, remove } = packed(INSTALLED)
   t.teardown(remove)
@@ -52,7 +52,7 @@ function linkPrograms (folder: string, name: string): string[] {
   return Object.keys(programs)
 }
 
-/** Where not all is to have its whole size, cache-bench measures as short as it can. */
+/** In reduced size, cache-bench measures as briefly as it can. */
 function withShortRuns (text: string): string {
   return isFull ? text : text.replaceAll(/^npx cache-bench(?= )/gm, `npx cache-bench ${TINY.join(' ')}`)
 }

@@ -1,5 +1,5 @@
-// One address that leads to one server after another, as a load balancer or a service's name does. A failover leaves old connections as
-// they are.
+// One address that leads to one server after another, like a load balancer or a service name. A failover leaves old connections
+// open.
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import type { Test } from 'tap'

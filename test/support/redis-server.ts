@@ -1,4 +1,4 @@
-// Real servers for tests: redis-server or valkey-server on free ports, a Cluster, Sentinels; killed when the test is over.
+// Real servers for tests: redis-server or valkey-server on free ports, a Cluster, Sentinels. They are killed when the test ends.
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -13,7 +13,7 @@ import { ServerProcess } from './server-process.js'
 
 const LONGEST_WAIT_MS = 15_000
 
-/** Settles when `holds` answers true; looks every few milliseconds. Throws when that takes too long. */
+/** Resolves when `holds` returns true, checked every few milliseconds. Throws when that takes too long. */
 export async function until (what: string, holds: () => unknown): Promise<void> {
   const endsAt = performance.now() + LONGEST_WAIT_MS
   while (await holds() !== true) {
@@ -22,12 +22,12 @@ export async function until (what: string, holds: () => unknown): Promise<void> 
   }
 }
 
-/** The programs that this machine has. */
+/** The installed server programs. */
 export function serverPrograms (): string[] {
   return ['redis-server', 'valkey-server'].filter((program) => spawnSync(program, ['--version']).status === 0)
 }
 
-/** One server, which may be stopped, killed and started again on its port. */
+/** A server that can be stopped, killed and restarted on its port. */
 export class RedisServer extends ServerProcess {
   readonly port: number
   readonly #program: string
@@ -47,7 +47,7 @@ export class RedisServer extends ServerProcess {
     return `redis://127.0.0.1:${this.port}`
   }
 
-  /** A client of the test's own. */
+  /** A client for the test itself. */
   get admin (): Redis {
     this.#admin ??= new Redis({ port: this.port, host: '127.0.0.1', lazyConnect: false, retryStrategy: () => 20 }).on('error', () => {})
     return this.#admin
@@ -58,7 +58,7 @@ export class RedisServer extends ServerProcess {
     const own = [
       '--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.#folder, '--save', '', '--appendonly', 'no', '--loglevel', 'notice'
     ]
-    // A file, which only a Sentinel needs, comes first.
+    // A configuration file, which only a Sentinel needs, comes first.
     const configs = this.#args[0]?.startsWith('--') === false ? 1 : 0
     const child = spawn(this.#program, [...this.#args.slice(0, configs), ...own, ...this.#args.slice(configs), ...more], {
       stdio: ['ignore', 'pipe', 'pipe']
@@ -85,7 +85,7 @@ function newFolder (t: Test): string {
   return folder
 }
 
-/** A server that is made and not started. */
+/** A server that is not started yet. */
 export async function newServer (
   t: Test, { program = 'redis-server', port, args = [] }: { program?: string, port?: number, args?: readonly string[] } = {}
 ): Promise<RedisServer> {
@@ -108,7 +108,7 @@ export interface RedisCluster {
   readonly nodes: ReadonlyArray<{ host: string, port: number }>
 }
 
-/** Three masters, among which the slots are divided. */
+/** Three masters that share the slots. */
 export async function startCluster (t: Test): Promise<RedisCluster> {
   const busPorts = [await freePort(), await freePort(), await freePort()]
   const servers = await Promise.all(busPorts.map((busPort) => startServer(t, {
@@ -152,15 +152,15 @@ export async function startSentinel (t: Test): Promise<{ master: RedisServer, re
 
 export interface Proxy {
   readonly port: number
-  /** Keeps everything back, in both directions; connections that one side ends are not ended for the other. */
+  /** Holds everything back, in both directions. If one side closes a connection, it stays open for the other. */
   hold (): void
-  /** Hands on what was kept back, and everything from now on. */
+  /** Passes on what was held back, and everything from now on. */
   release (): void
-  /** Connections of clients that are open. */
+  /** The number of open connections of clients. */
   connections (): number
 }
 
-/** A proxy before a server, which can keep everything back without closing anything. */
+/** A proxy before a server that can hold everything back without closing connections. */
 export async function startProxy (t: Test, server: RedisServer): Promise<Proxy> {
   const [near, all] = [new Set<Socket>(), new Set<Socket>()]
   let kept: Array<() => void> | undefined

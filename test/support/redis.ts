@@ -1,11 +1,11 @@
-// A Redis backend for a test: a clock that stands still, small deadlines, and the bytes beside it.
+// A Redis backend for a test: a clock that stands still, short timeouts, and entries.
 import type { Test } from 'tap'
 import redis, { type RedisOptions } from '../../backends/redis.js'
 import { Background } from '../../registry/background.js'
 import type { CacheBackend, StoredEntry } from '../../registry/backend.js'
 import { testClock } from './clock.js'
 
-/** How long a call may take, in the tests in which servers hang. */
+/** The timeout of a call in tests in which servers hang. */
 export const SHORT_MS = 150
 
 const LIFE_MS = 60_000
@@ -27,14 +27,14 @@ export async function openRedis (
   return backend
 }
 
-/** Options of a client whose calls soon fail. */
+/** Options of a client whose calls fail soon. */
 export function soon (port: number, more: object = {}): RedisOptions {
   return {
     connection: { host: '127.0.0.1', port, commandTimeout: SHORT_MS, connectTimeout: SHORT_MS, socketTimeout: SHORT_MS * 2, ...more }
   }
 }
 
-/** An entry of a minute by the clock that stands still. */
+/** An entry that lives for a minute on the clock that stands still. */
 export function entry (text: string, lifeMs = LIFE_MS): StoredEntry {
   return { value: Buffer.from(text), expiresAt: testClock().now() + lifeMs }
 }

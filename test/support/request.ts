@@ -1,4 +1,4 @@
-// A request as the rules of response/ see it, without a server.
+// A request as the code of response/ sees it, without a server.
 import type { FastifyRequest } from 'fastify'
 import { Arrival, kArrival, type ArrivedRequest } from '../../response/request/arrival.js'
 import { bodyText } from '../../response/request/key-parts.js'
@@ -10,7 +10,7 @@ export interface RequestParts {
   /** The target before `rewriteUrl`. */
   originalUrl?: string
   headers?: Record<string, unknown>
-  /** Fields as they came, where `headers` are no longer all of them. */
+  /** Fields as they arrived, if `headers` no longer has all of them. */
   rawHeaders?: string[]
   protocol?: string
   host?: string
@@ -18,7 +18,7 @@ export interface RequestParts {
   body?: unknown
 }
 
-/** What came is what `headers` say, unless `rawHeaders` say what it was. */
+/** The request arrived with `headers`, unless `rawHeaders` differ. */
 export function fakeRequest ({
   method = 'GET', url = '/', originalUrl = url, headers = {}, rawHeaders = linesOf(headers), protocol = 'http', host = 'a.example',
   query = {}, body
@@ -30,7 +30,7 @@ export function fakeRequest ({
   return Object.assign(request, { [kArrival]: arrival })
 }
 
-/** A request's fields, and the lines that they came in. */
+/** A request's fields, and the lines in which they arrived. */
 export function fakeFields (
   headers: Record<string, unknown>, rawHeaders = linesOf(headers)
 ): Pick<ArrivedRequest, 'headers' | typeof kArrival> {

@@ -1,9 +1,9 @@
-// What hooks do that rewrite a request, and what they keep of it.
+// Hooks that rewrite a request, and what they remember of it.
 import type { FastifyRequest } from 'fastify'
 
 export const kWho = Symbol('who')
 
-/** Who asks, as a hook has read it of the request before it rewrote that. */
+/** The user, as a hook read it from the request before rewriting it. */
 export const who = (request: FastifyRequest): string => String((request as unknown as Record<symbol, unknown>)[kWho])
 
 /** Takes `/t/:tenant` out of the URL. Returns the tenant. */

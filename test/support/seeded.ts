@@ -1,6 +1,6 @@
 // Random numbers that are the same in every run.
 
-/** Numbers from 0 to below 1, by the mulberry32 generator. */
+/** Numbers from 0 up to but not including 1, by the mulberry32 generator. */
 export function seeded (seed: number): () => number {
   let state = seed >>> 0
   return () => {

@@ -1,4 +1,4 @@
-// An application in a process of its own, whose wall clock a file sets while the clock that never jumps goes on.
+// An application in a process of its own. A file sets its wall clock, and its monotonic clock does not jump.
 import { execFileSync, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { rmSync, writeFileSync } from 'node:fs'
@@ -8,7 +8,7 @@ import { ServerProcess } from './server-process.js'
 
 const CHILD = fileURLToPath(new URL('children/served.js', import.meta.url))
 
-// What a process that was killed leaves of faketime has its number, and keeps the next one of that number from starting.
+// The files that faketime leaves after a killed process contain its pid, and prevent the next process with that pid from starting.
 const leftBy = (pid: number): string[] => [`/dev/shm/faketime_shm_${pid}`, `/dev/shm/sem.faketime_sem_${pid}`]
 const MOST_TRIES = 5
 
@@ -17,7 +17,7 @@ function faketimeLibrary (tries = 1): string {
   try {
     return execFileSync('faketime', ['-f', '+0', 'printenv', 'LD_PRELOAD'], { env, encoding: 'utf8', stdio: 'pipe' }).trim()
   } catch (err) {
-    // Left behind by somebody else: the next process has another number.
+    // Left by another process. The next try has another pid.
     if (tries < MOST_TRIES && String(err).includes('File exists')) return faketimeLibrary(tries + 1)
     throw err
   }
@@ -32,12 +32,12 @@ export class WallClock {
     this.set(0)
   }
 
-  /** By so many seconds it is ahead of the machine's from now on. */
+  /** Sets how many seconds it is ahead of the machine's clock. */
   set (aheadSeconds: number): void {
     writeFileSync(this.#file, `${aheadSeconds < 0 ? '' : '+'}${aheadSeconds}`)
   }
 
-  /** The environment of a process that goes by it. */
+  /** The environment of a process that uses it. */
   get env (): Record<string, string> {
     return { LD_PRELOAD: faketimeLibrary(), FAKETIME_TIMESTAMP_FILE: this.#file, FAKETIME_NO_CACHE: '1', FAKETIME_DONT_FAKE_MONOTONIC: '1' }
   }
@@ -53,14 +53,14 @@ export class Served extends ServerProcess {
     this.runs(this.#child)
   }
 
-  /** One that is ready, with the plugin's `options`. */
+  /** Starts an application with the plugin's `options`, and waits until it is ready. */
   static async start (options: object, wall: WallClock): Promise<Served> {
     const served = new Served(options, wall)
     await once(served.#child, 'message')
     return served
   }
 
-  /** The Cache-Status with which it responds. */
+  /** Sends a request, and returns the Cache-Status of the response. */
   async ask (url: string): Promise<string> {
     const told = once(this.#child, 'message') as Promise<[string]>
     this.#child.send(url)

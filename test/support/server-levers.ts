@@ -1,8 +1,8 @@
-// Levers of the kit that pull at a server of the tests' own.
+// Levers of the kit for a server of the tests.
 import type { ConformanceSubject } from '../kit/index.js'
 import type { ServerProcess } from './server-process.js'
 
-/** What can be done to a server that is a process. */
+/** The levers of a server that is a process. */
 export function leversOf (server: ServerProcess & { start (): Promise<unknown> }): Pick<ConformanceSubject, 'hang' | 'fail' | 'kill'> {
   return {
     hang () {

@@ -1,4 +1,4 @@
-// A server's process, which may be stopped, killed and started again; none outlives the test.
+// The process of a server that can be stopped, killed and restarted. None outlives the test.
 import { once } from 'node:events'
 import type { ChildProcess } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
@@ -8,7 +8,7 @@ process.once('exit', () => { for (const child of running) child.kill('SIGKILL') 
 
 const LONGEST_STOP_MS = 5_000
 
-/** The state is the letter behind the name, which stands in parentheses and may hold some. */
+/** The state is the letter after the name, which is in parentheses and may contain some. */
 function isStopped (stat: string): boolean {
   return /\) T [^)]*$/.test(readFileSync(stat, 'utf8'))
 }
@@ -16,7 +16,7 @@ function isStopped (stat: string): boolean {
 export abstract class ServerProcess {
   #process: ChildProcess | undefined
 
-  /** From here on it is this one. */
+  /** Sets the current process. */
   protected runs (child: ChildProcess): void {
     this.#process = child
     running.add(child)
@@ -24,8 +24,8 @@ export abstract class ServerProcess {
   }
 
   /**
-   * SIGSTOP: it hangs with its connections open. Answers when none of its threads runs any more, where that can be seen: the signal takes
-   * its time.
+   * SIGSTOP: the server hangs with its connections open. Returns when none of its threads runs any more, if that can be seen, because the
+   * signal takes time.
    */
   stop (): void {
     if (this.#process?.kill('SIGSTOP') !== true) return

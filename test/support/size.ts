@@ -1,9 +1,9 @@
-// How large random and large cases are: whole where `FULL=1` asks for that, as continuous integration does, else a tenth.
+// The size of random and large cases: full with `FULL=1`, as in continuous integration, otherwise a tenth.
 
-/** Whether everything has its whole size. */
+/** Whether everything has its full size. */
 export const isFull = process.env.FULL === '1'
 
-/** `count` of something, or a tenth of it. */
+/** `count`, or a tenth of it. */
 export function sized (count: number): number {
   return isFull ? count : Math.ceil(count / 10)
 }
@@ -11,8 +11,8 @@ export function sized (count: number): number {
 let turn = 0
 
 /**
- * All of several kinds of one thing, or one of them: the next with each call, so that half of the tests of a file run on the one and half
- * on the other.
+ * All kinds of one thing, or one of them, in turn with each call, so that half of the tests of a file run on one and half on the
+ * other.
  */
 export function inTurn<T> (kinds: readonly T[]): readonly T[] {
   return isFull ? kinds : kinds.slice(turn % kinds.length, (turn++ % kinds.length) + 1)
@@ -20,7 +20,7 @@ export function inTurn<T> (kinds: readonly T[]): readonly T[] {
 
 let from = 0
 
-/** All of many cases, or a third: with each call another one, so that several lists have all of them among them. */
+/** All of many cases, or a third of them: a different third with each call, so that several lists cover all. */
 export function someOf<T> (cases: readonly T[]): readonly T[] {
   if (isFull) return cases
   const rest = from++ % 3

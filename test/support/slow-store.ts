@@ -1,10 +1,10 @@
-// A store that is slow: what changes it stands in one queue, and takes its time.
+// A slow store: its changes wait in queues, and take their time.
 import { promises } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 const CHANGE_MS = 50
 
-/** A disk on which each rename and each removal takes its time, as one that is written to by others. Returns how it is fast again. */
+/** Makes renames and removals slow, as on a disk that others write to. Returns a function that ends that. */
 export function slowRenames (): () => void {
   const { rename, unlink } = promises
   Object.assign(promises, {
@@ -14,7 +14,7 @@ export function slowRenames (): () => void {
   return () => { Object.assign(promises, { rename, unlink }) }
 }
 
-/** Does `act` after those that came before it, `atOnce` at a time, each in `ms`. For `ChaosMethod.instead`. */
+/** Runs `act` after the calls before it, `atOnce` at a time, each in `ms`. For `ChaosMethod.instead`. */
 export function oneQueue (ms: number, atOnce: number): (act: () => unknown) => Promise<unknown> {
   const places = Array.from({ length: atOnce }, () => Promise.resolve())
   let next = 0
@@ -27,7 +27,7 @@ export function oneQueue (ms: number, atOnce: number): (act: () => unknown) => P
   }
 }
 
-/** Begins `act` when fewer than `count` that were given before are under way. */
+/** Runs `act` once fewer than `count` earlier calls are running. */
 export function fewAtOnce (count: number): <T>(act: () => Promise<T>) => Promise<T> {
   let free = count
   const waiting: Array<() => void> = []

@@ -6,13 +6,13 @@ import { fileURLToPath } from 'node:url'
 /** The folder of package.json. */
 export const root = fileURLToPath(new URL('../../../', import.meta.url)).replace(/[\\/]$/, '')
 
-/** A source file by its path from the project's folder, with forward slashes. */
+/** A source file and its path from the project's folder, with forward slashes. */
 export interface Source {
   readonly path: string
   readonly text: string
 }
 
-/** All files of the project below those of `folders` that are there whose name ends in one of `endings`. */
+/** All files in those of `folders` that exist whose names end in one of `endings`. */
 export function sourcesIn (folders: readonly string[], endings: readonly string[] = ['.ts']): Source[] {
   return folders.filter((folder) => existsSync(join(root, folder)))
     .flatMap((folder) => readdirSync(join(root, folder), { recursive: true, withFileTypes: true }))

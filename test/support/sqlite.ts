@@ -1,4 +1,4 @@
-// A SQLite backend for a test: a clock that stands still, its warnings, its cleanup to be run by hand, another connection beside it.
+// A SQLite backend for a test: a clock that stands still, its warnings, its cleanup on command, a second connection.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
@@ -23,7 +23,7 @@ export interface OpenedSqlite {
 
 export interface OpenSqliteOptions {
   readonly now?: () => number
-  /** That of another version of the package. */
+  /** The format of another version of the package. */
   readonly format?: number
 }
 
@@ -44,14 +44,14 @@ export async function openSqlite (
   return { backend, warnings, cleanup }
 }
 
-/** A connection of the test's own to the same file. */
+/** A second connection to the same file, for the test itself. */
 export function beside (t: Test, path: string): Database.Database {
   const database = new Database(path, { timeout: 0 })
   t.teardown(() => { database.close() })
   return database
 }
 
-/** What `filledFile` writes: this value under `key-0`, `key-1`, ... */
+/** `filledFile` writes this value under `key-0`, `key-1`, ... */
 export const FILLED = { entries: 500, value: 'v'.repeat(400) }
 
 /** The path of a closed database file with some entries. */
@@ -63,7 +63,7 @@ export async function filledFile (t: Test): Promise<string> {
   return path
 }
 
-/** Writes the file again with what `how` makes of its bytes, in place or anew. */
+/** Rewrites the file with what `how` makes of its bytes, in place or as a new buffer. */
 export function changeFile (path: string, how: (bytes: Buffer) => Buffer | undefined): void {
   const bytes = readFileSync(path)
   writeFileSync(path, how(bytes) ?? bytes)

@@ -1,4 +1,4 @@
-// A backend on somebody else's store, for a test: a clock that is moved on, background tasks that are run by hand, entries.
+// A backend on a third party's store, for a test: a clock, background tasks on command, entries.
 import type { Test } from 'tap'
 import type { CacheBackend } from '../../registry/backend.js'
 import type { BackendDefinition } from '../../registry/registry.js'
@@ -6,13 +6,13 @@ import { testClock } from './clock.js'
 
 const silent = { debug () {}, info () {}, warn () {}, error () {} }
 
-/** How long a call may take, in the tests in which stores hang. */
+/** The timeout of a call in tests in which stores hang. */
 export const SHORT = '150ms'
 
 export interface Opened {
   readonly backend: CacheBackend
   readonly clock: ReturnType<typeof testClock>
-  /** Background tasks by name: runs one now. */
+  /** Background tasks by name. Calling one runs it. */
   readonly tasks: Map<string, () => unknown>
 }
 
@@ -35,7 +35,7 @@ export async function open<Options> (t: Test, definition: BackendDefinition<Opti
   return { backend, clock, tasks }
 }
 
-/** How often somebody listens. */
+/** The number of error listeners. */
 export function listeners (emitter: { listeners (event: string): unknown[] }): number {
   return emitter.listeners('error').length
 }

@@ -1,12 +1,12 @@
-// Reads the project's TypeScript: what each file imports and how, and how long its functions are.
+// Reads the project's TypeScript: the imports of each file, and the length of its functions.
 import { posix } from 'node:path'
 import ts from 'typescript'
 import type { Source } from './sources.js'
 
 export interface Import {
-  /** The file's path when it is one of ours, else the specifier as it stands. */
+  /** The file's path if it is one of the project's, otherwise the specifier. */
   readonly target: string
-  /** 'types' vanish when compiled, 'lazy' ones are made when they are needed. */
+  /** 'types' are removed when compiled; 'lazy' imports are made when they are needed. */
   readonly how: 'static' | 'types' | 'lazy'
 }
 
@@ -24,7 +24,7 @@ function walk ({ path, text }: Source, visit: (node: ts.Node, tree: ts.SourceFil
   step(tree)
 }
 
-/** Everything that a file imports or hands on from elsewhere. */
+/** Everything that a file imports or re-exports. */
 export function importsOf (file: Source): Import[] {
   const found: Import[] = []
   const add = (specifier: ts.Node | undefined, how: Import['how']) => {
@@ -50,7 +50,7 @@ function isOnlyTypes (clause: ts.ImportClause | ts.ExportDeclaration | undefined
   return named.elements.length > 0 && named.elements.every((element) => element.isTypeOnly)
 }
 
-/** The functions of a file that have a body, with the lines from head to end. */
+/** The functions of a file that have a body, with their length in lines. */
 export function functionsOf (file: Source): NamedSpan[] {
   const found: NamedSpan[] = []
   walk(file, (node, tree) => {
@@ -62,7 +62,7 @@ export function functionsOf (file: Source): NamedSpan[] {
   return found
 }
 
-/** Whether the file mentions this name as code, not in a text or a comment. */
+/** Whether the file mentions this name in code, and not in a text or a comment. */
 export function mentions (file: Source, name: string): boolean {
   let found = false
   walk(file, (node) => { found ||= ts.isIdentifier(node) && node.text === name })

@@ -1,4 +1,4 @@
-// A tiered backend over tiers of chaos, on a clock that stands still, with retries that run when the test says so.
+// A tiered backend over tiers that fail on command, on a clock that stands still, with retries on command.
 import type { Test } from 'tap'
 import { builtIns } from '../../backends/index.js'
 import type { TieredOptions } from '../../backends/tiered.js'
@@ -11,13 +11,13 @@ import { testClock } from './clock.js'
 import { mapBackend, type MapBackend } from './map-backend.js'
 
 export interface TieredSetUp extends Omit<TieredOptions, 'tiers'> {
-  /** Tiers, near to far. */
+  /** The tiers, near to far. */
   tiers?: readonly Chaos[]
   /** Whether a key is that of a tag's stamp. */
   isStamp?: (key: string) => boolean
 }
 
-/** Two tiers unless told otherwise. */
+/** Two tiers by default. */
 export async function tieredSetUp (t: Test, { tiers = [new Chaos(), new Chaos()], isStamp = () => false, ...options }: TieredSetUp = {}) {
   const clock = testClock()
   const warnings: Array<Record<string, any>> = []
@@ -25,7 +25,7 @@ export async function tieredSetUp (t: Test, { tiers = [new Chaos(), new Chaos()]
   const held: MapBackend[] = []
   const registry = builtIns()
   const choices = tiers.map((chaos, index): BackendChoice => {
-    // The types know the names that packages add to them; these stay out of what other tests compile.
+    // Packages add names to the types. These are left out, because they would appear in what other tests compile.
     const name = `tier${index}` as 'memory'
     const inner = mapBackend(clock.now)
     held.push(inner)
@@ -45,10 +45,10 @@ export async function tieredSetUp (t: Test, { tiers = [new Chaos(), new Chaos()]
     warnings,
     entry,
     chaos: tiers as [Chaos, Chaos, ...Chaos[]],
-    /** What is in the tiers, past the chaos. */
+    /** The tiers' entries, without the chaos. */
     held: held as [MapBackend, MapBackend, ...MapBackend[]],
     text: async (key = 'a') => textOf(await backend.get(key)),
-    /** Tries again what was not confirmed; settles when that has come to something. */
+    /** Retries unconfirmed changes, and waits for the outcome. */
     async retry () {
       for (const run of runs) run()
       await turns()
@@ -61,12 +61,12 @@ async function end (backend: CacheBackend, tiers: readonly Chaos[]): Promise<voi
     chaos.close.heal()
     for (const method of [...chaos.all, chaos.close]) method.release()
   }
-  // Whether it rejects is the matter of the tests about close.
+  // The tests about close check whether it rejects.
   await Promise.resolve(backend.close()).catch(() => {})
 }
 
 export const textOf = (entry: StoredEntry | undefined): string | undefined =>
   entry === undefined ? undefined : Buffer.from(entry.value).toString()
 
-/** The text of what a tier holds under `key`. */
+/** The text of the entry under `key` in a tier. */
 export const heldIn = (backend: CacheBackend, key = 'a'): string | undefined => textOf(backend.get(key) as StoredEntry | undefined)

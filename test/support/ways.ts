@@ -1,5 +1,5 @@
-// The ways by which a hit reaches its client: straight to the socket, through onSend hooks, over HTTP/2. A test runs by each, on each
-// backend.
+// The ways in which a hit reaches its client: directly to the socket, through onSend hooks, over HTTP/2. A test runs once for each way
+// and backend.
 import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 import type { Registry } from '../../registry/registry.js'
@@ -13,13 +13,13 @@ export interface Way {
   readonly on: { backend: string, options?: object, registry?: Registry, fastify: { http2?: boolean } }
   /** For `ask`. */
   readonly via: Exclude<Ask['via'], undefined>
-  /** Whether the application has an onSend hook of its own. */
+  /** Whether the application has its own onSend hook. */
   readonly isHooked: boolean
-  /** Adds that hook, where there is one. */
+  /** Adds that hook, if there is one. */
   hook (app: FastifyInstance): void
 }
 
-/** The backends of `build`. Those that are named have an entry at once, 'later' has it in a later turn. */
+/** The backends of `build`. The named ones return entries synchronously, and 'later' returns them in a later turn. */
 const ON: Readonly<Record<string, (t: Test) => { backend: string, options?: object, registry?: Registry }>> = {
   memory: () => ({ backend: 'memory' }),
   sqlite: (t) => ({ backend: 'sqlite', options: { path: databasePath(t) } }),

@@ -1,4 +1,4 @@
-// Whether a text is well-formed XML, as far as what is drawn here needs it.
+// Checks whether a text is well-formed XML, as far as our drawings need it.
 
 /** What is wrong with it, one sentence each. */
 export function wrongXml (xml: string): string[] {

@@ -229,7 +229,7 @@ t.test('explain: what a backend that fails, or has damaged, can\'t be told', asy
   t.match(await explained(), { decision: 'hit' })
   chaos.get.reject()
   t.match(await explained(), { decision: 'miss', reason: 'unavailable' })
-  chaos.get.answer({ value: Buffer.from('damaged'), expiresAt: app.clock.now() + 60_000 })
+  chaos.get.return({ value: Buffer.from('damaged'), expiresAt: app.clock.now() + 60_000 })
   t.match(await explained(), { decision: 'miss', reason: 'damaged' })
 })
 

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { build } from '../../support/app.js'
 import { Barrier, turns, until } from '../../support/barrier.js'
-import { Chaos, isAnswer, isStamp } from '../../support/chaos.js'
+import { Chaos, isResponse, isStamp } from '../../support/chaos.js'
 import { cached } from '../../support/document.js'
 
 const DEADLINE_MS = 2_000
@@ -30,7 +30,7 @@ t.test('who waited for another request in vain has all the time for the backend 
     }
   })
   // The deadline begins with the first read that is waited for.
-  chaos.get.only(isAnswer).later()
+  chaos.get.only(isResponse).later()
   const leader = app.ask('/')
   await leads.reached()
   const follower = app.ask('/')

@@ -2,7 +2,7 @@
 import t, { type Test } from 'tap'
 import { build, forEachBackend, type Spec } from '../../support/app.js'
 import { Barrier, turns, until } from '../../support/barrier.js'
-import { Chaos, garbage, isAnswer, isStamp, type ChaosMethod } from '../../support/chaos.js'
+import { Chaos, garbage, isResponse, isStamp, type ChaosMethod } from '../../support/chaos.js'
 import type { RouteCacheOptions } from '../../../plugin.js'
 
 type On = Parameters<Parameters<typeof forEachBackend>[1]>[1]
@@ -42,7 +42,7 @@ async function setUp (
 const WAYS: ReadonlyArray<readonly [name: string, command: (method: ChaosMethod) => void]> = [
   ['throws', (method) => method.throw()], ['rejects', (method) => method.reject()], ['hangs', (method) => method.hang()],
   ['does what it should and rejects all the same', (method) => method.applyAndReject()],
-  ['answers garbage', (method) => method.answer(Promise.resolve(42))]
+  ['answers garbage', (method) => method.return(Promise.resolve(42))]
 ]
 
 for (const [name, command] of WAYS) {
@@ -111,8 +111,8 @@ t.test('when the backend comes back, two hundred who ask at once are one probe a
 const SLOW: ReadonlyArray<readonly [
   name: string, isStored: boolean, route: RouteCacheOptions, slow: (key: string) => boolean, hanging: (key: string) => boolean
 ]> = [
-  ['a miss, then a tag', false, { tags: ['news'] }, isAnswer, isStamp],
-  ['a hit, then its tag', true, { tags: ['news'] }, isAnswer, isStamp]
+  ['a miss, then a tag', false, { tags: ['news'] }, isResponse, isStamp],
+  ['a hit, then its tag', true, { tags: ['news'] }, isResponse, isStamp]
 ]
 
 for (const [name, isStored, route, slow, hanging] of SLOW) {
@@ -156,7 +156,7 @@ t.test('garbage for an entry is a miss, counted, and the answer is the handler\'
     const [one, other] = await Promise.all((await inner.keys!()).sort().map(async (key) => await inner.get(key)))
     for (const [name, answer] of garbage(one!, other!)) {
       const { damaged, errors: { get = 0 }, hits } = await stats()
-      chaos.get.answer(answer)
+      chaos.get.return(answer)
       t.equal((await ask('/a/1')).status, 200, name)
       const after = await stats()
       t.equal(after.hits, hits, name)
@@ -177,7 +177,7 @@ t.test('garbage for a tag\'s stamp is a miss, and the answer is the handler\'s',
     const inner = backends[0]!
     const [stamp, other] = await Promise.all((await inner.keys!()).filter(isStamp).map(async (key) => await inner.get(key)))
     for (const [name, answer] of garbage(stamp!, other!)) {
-      chaos.getMany.answer([answer, answer])
+      chaos.getMany.return([answer, answer])
       const { status, hit } = await ask('/a/1')
       t.equal(status, 200, name)
       t.notOk(hit, name)

@@ -19,7 +19,7 @@ function numbers (seed: number): () => number {
 
 const FAULTS: ReadonlyArray<(method: ChaosMethod) => void> = [
   (method) => method.throw(), (method) => method.reject(), (method) => method.hang(), (method) => method.stall(),
-  (method) => method.later(), (method) => method.delay(3), (method) => method.answer(42), (method) => method.answer(Promise.resolve(null)),
+  (method) => method.later(), (method) => method.delay(3), (method) => method.return(42), (method) => method.return(Promise.resolve(null)),
   (method) => method.applyAndReject(), (method) => method.applyAndThrow()
 ]
 

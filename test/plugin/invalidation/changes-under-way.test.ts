@@ -103,7 +103,7 @@ for (const [name, act, after] of OF_DATA) {
     const { cache, chaos, barrier, produce } = await producing(t, on)
     const change = heldUp(chaos, () => true)
     // Otherwise the existing value would be returned.
-    if (after !== undefined) chaos.get.answer(undefined)
+    if (after !== undefined) chaos.get.return(undefined)
     const settled = act(cache)
     await change.hasBegun()
     const meanwhile = produce()

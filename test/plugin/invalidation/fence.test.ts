@@ -3,7 +3,7 @@
 import t from 'tap'
 import { forEachBackend } from '../../support/app.js'
 import { turns, until } from '../../support/barrier.js'
-import { isAnswer, isStamp } from '../../support/chaos.js'
+import { isResponse, isStamp } from '../../support/chaos.js'
 import { fenced, WAYS } from '../../support/fencing.js'
 
 for (const way of WAYS) {
@@ -65,7 +65,7 @@ for (const way of WAYS) {
     await forEachBackend(t, async (t, on) => {
       const { barrier, chaos, version, invalidated, cache } = await fenced(t, on, way, { deadline: '5s' })
       barrier.open()
-      chaos.get.only(isAnswer).stall()
+      chaos.get.only(isResponse).stall()
       const before = version()
       await chaos.get.hangs()
       chaos.get.heal()
@@ -84,7 +84,7 @@ for (const way of WAYS) {
       barrier.open()
       await version()
       await until(async () => (await cache.stats()).stores === 1)
-      chaos.get.only(isAnswer).stall()
+      chaos.get.only(isResponse).stall()
       const before = version()
       await chaos.get.hangs()
       chaos.get.heal()
@@ -100,7 +100,7 @@ for (const way of WAYS) {
     await forEachBackend(t, async (t, on) => {
       const { barrier, chaos, version, invalidated } = await fenced(t, on, way, { deadline: '5s' })
       barrier.open()
-      chaos.set.only(isAnswer).stall()
+      chaos.set.only(isResponse).stall()
       t.equal(await version(), '1')
       await chaos.set.hangs()
       chaos.set.heal()
@@ -116,7 +116,7 @@ for (const way of WAYS) {
     await forEachBackend(t, async (t, on) => {
       const { barrier, chaos, version, invalidated, cache } = await fenced(t, on, way, { deadline: '20ms' })
       barrier.open()
-      chaos.set.only(isAnswer).hang()
+      chaos.set.only(isResponse).hang()
       t.equal(await version(), '1')
       await until(async () => (await cache.stats()).errors.set! >= 1)
       chaos.set.heal()
@@ -134,7 +134,7 @@ for (const way of WAYS) {
     await forEachBackend(t, async (t, on) => {
       const { barrier, chaos, version, invalidated } = await fenced(t, on, way)
       barrier.open()
-      chaos.set.only(isAnswer).applyAndReject()
+      chaos.set.only(isResponse).applyAndReject()
       t.equal(await version(), '1')
       await turns()
       chaos.set.heal()
@@ -185,7 +185,7 @@ t.test('a URL of a response that varies: invalidated while the backend is slow t
     const { barrier, chaos, version, invalidated, cache } = await fenced(t, on, way, { deadline: '5s' })
     const before = version()
     await barrier.reached()
-    chaos.get.only(isAnswer).stall()
+    chaos.get.only(isResponse).stall()
     barrier.open()
     t.equal(await before, '1')
     await chaos.get.hangs()

@@ -1,4 +1,4 @@
-// A process that starts background tasks, sees one run, and never closes them.
+// A process that starts background tasks, waits for one run, and never closes them.
 import { Background } from '../../../registry/background.js'
 
 const background = new Background({ warn () {} })

@@ -1,16 +1,16 @@
-// A process with an application that caches: asks it once, closes it or doesn't, and tells how that went. Nothing here ends it.
+// A process with an application that caches: requests a route, closes the application or doesn't, and reports that. It ends by itself.
 import Fastify from 'fastify'
 import responseCache from '../../../plugin.js'
 import type { BackendChoice } from '../../../registry/names.js'
 import { Barrier } from '../barrier.js'
 import { Chaos } from '../chaos.js'
 
-/** What the process is told by its first argument, as JSON. */
+/** The process's first argument, as JSON. */
 export interface ClosingTask {
   readonly choice: BackendChoice<'memory' | 'sqlite' | 'tiered'>
-  /** Absent: closed as it should be. 'never': nobody closes. */
+  /** Absent: the application is closed. 'never': it is not closed. */
   readonly close?: 'never'
-  /** What a method of the backend does from then on. */
+  /** How a method of the backend behaves from then on. */
   readonly chaos?: { readonly method: 'close' | 'get' | 'set', readonly command: 'throw' | 'reject' | 'hang' }
   /** A request is in its handler when the application is closed. */
   readonly inFlight?: true
@@ -36,9 +36,9 @@ app.get('/slow', { config: { cache: { ttl: '1m' } } }, async () => {
 })
 
 async function ask (path: string): Promise<void> {
-  const answer = await fetch(`${address}${path}`, { headers: { connection: 'close' } })
-  await answer.text()
-  statuses.push(answer.status)
+  const response = await fetch(`${address}${path}`, { headers: { connection: 'close' } })
+  await response.text()
+  statuses.push(response.status)
 }
 
 if (trouble !== undefined && trouble.method !== 'close') chaos[trouble.method][trouble.command]()

@@ -1,4 +1,4 @@
-// A process that uses a folder of the file backend, in the way that its second argument names: folder, way, name of the process.
+// A process that uses a folder of the file backend in the way of its second argument. Arguments: folder, way, name of the process.
 import { closeSync, openSync, readdirSync, writeSync } from 'node:fs'
 import { builtIns } from '../../../backends/index.js'
 import { isFull } from '../size.js'
@@ -11,8 +11,8 @@ const cache = await builtIns().open({
   options: { dir, cleanupInterval: '100ms', fsync: name === 'fsync', ...(way === 'set beside cleanups' && { maxBytes: 500_000 }) }
 })
 
-/** Tells on standard output, at once, also when killed a moment later. */
-const tell = (answer: unknown): void => { writeSync(1, `${JSON.stringify(answer)}\n`) }
+/** Prints to standard output synchronously, so that nothing is lost if the process is killed just afterwards. */
+const tell = (report: unknown): void => { writeSync(1, `${JSON.stringify(report)}\n`) }
 
 const KEYS = 4
 const LARGE_BYTES = 8_000_000
@@ -20,7 +20,7 @@ const CONTENDED_BYTES = 200_000
 const CONTEND_MS = isFull ? 3_000 : 2_000
 const BESIDE_MS = 1_500
 
-/** Sets large values under a few keys, and a small one for each round, until killed; tells which rounds are acknowledged. */
+/** Sets large values under a few keys, and a small one for each round, until killed. Prints the acknowledged rounds. */
 async function writeUntilKilled (): Promise<void> {
   for (let round = 0; ; round++) {
     await cache.set(`${name}-${round}`, { value: Buffer.from(name), expiresAt: Infinity })
@@ -30,7 +30,7 @@ async function writeUntilKilled (): Promise<void> {
   }
 }
 
-/** Four writers and two readers of one key, or readers alone, beside other processes; tells what failed and what was torn. */
+/** Four writers and two readers of one key, or only readers, beside other processes. Prints failures and torn values. */
 async function contend (): Promise<void> {
   const failures: string[] = []
   const counts = { writes: 0, hits: 0, misses: 0, torn: 0 }
@@ -58,8 +58,8 @@ async function contend (): Promise<void> {
 
 const outcome = async (call: () => unknown): Promise<string> => {
   try {
-    const answer = await call() as { value: Buffer } | undefined
-    return answer === undefined ? 'nothing' : answer.value.toString()
+    const found = await call() as { value: Buffer } | undefined
+    return found === undefined ? 'nothing' : found.value.toString()
   } catch (error) {
     return (error as { code?: string }).code ?? String(error)
   }
@@ -68,7 +68,7 @@ const outcome = async (call: () => unknown): Promise<string> => {
 const set = (key: string, text: string) => outcome(() => cache.set(key, { value: Buffer.from(text), expiresAt: Infinity }))
 const get = (key: string) => outcome(() => cache.get(key))
 
-/** Reads and sets, and tells what came of it. */
+/** Reads and sets, and prints the outcomes. */
 async function tryAll (): Promise<void> {
   tell({
     kept: await get('kept'),
@@ -79,7 +79,7 @@ async function tryAll (): Promise<void> {
   await cache.close()
 }
 
-/** Sets one key three times, of which the second is refused. */
+/** Sets one key three times. The second set is refused. */
 async function setThrice (): Promise<void> {
   tell({
     sets: [await set('key', 'one'), await set('key', 'two')], then: await get('key'), last: await set('key', 'three'), now: await get('key')
@@ -87,7 +87,7 @@ async function setThrice (): Promise<void> {
   await cache.close()
 }
 
-/** Opens all the files that it may, and goes on. */
+/** Opens as many files as it can, and continues. */
 async function runOutOfFiles (): Promise<void> {
   const first = await set('key', 'one')
   const taken: number[] = []
@@ -114,7 +114,7 @@ const WAYS: Record<string, () => unknown> = {
     const resources = process.getActiveResourcesInfo().filter((kind) => kind !== 'PipeWrap' && kind !== 'TTYWrap')
     tell({ resources, left: process.platform === 'linux' ? openFiles() - before : 0 })
   },
-  /** Sets beside cleanups, in a folder that is full, while nothing else keeps the process alive. */
+  /** Sets during cleanups, in a full folder, while nothing else keeps the process alive. */
   async 'set beside cleanups' () {
     const endsAt = performance.now() + BESIDE_MS
     for (let at = 0; performance.now() < endsAt; at++) await cache.set(`${at % 3_000}`, { value: Buffer.alloc(100), expiresAt: Infinity })

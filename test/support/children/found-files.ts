@@ -1,4 +1,4 @@
-// A process that opens a backend on files that it finds, when it is told to, and tells what became of them: backend, options, name.
+// A process that opens a backend on existing files, on a signal if given, and prints what it read. Arguments: backend, options, name.
 import { existsSync, writeFileSync, writeSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
 import { builtIns } from '../../../backends/index.js'
@@ -6,7 +6,7 @@ import { builtIns } from '../../../backends/index.js'
 const [backend = '', options = '', name = '', signal = ''] = process.argv.slice(2)
 
 if (signal !== '') {
-  // Loaded before, so that several processes open at the same moment.
+  // Loads the driver early, so that several processes open at the same moment.
   await builtIns().open({ backend: 'sqlite', options: { path: ':memory:' } })
   writeFileSync(`${signal}-${name}`, '')
   while (!existsSync(signal)) await wait(1)

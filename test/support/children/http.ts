@@ -1,4 +1,4 @@
-// A process that uses the backend http in the way that its second argument names: baseUrl, way.
+// A process that uses the backend http in the way of its second argument. Arguments: baseUrl, way.
 import { builtIns } from '../../../backends/index.js'
 
 const [baseUrl = '', way = ''] = process.argv.slice(2)
@@ -16,7 +16,7 @@ const WAYS: Record<string, () => unknown> = {
     await cache.set('key', { value, expiresAt: Infinity })
     await cache.get('key')
   },
-  // The service answers 503: the change waits to be tried again.
+  // The service responds 503, so the change waits for a retry.
   'leave a retry' () {
     Promise.resolve(cache.set('key', { value, expiresAt: Infinity })).catch(() => {})
   }

@@ -1,4 +1,4 @@
-// The backend that the kit's child processes open, in the way that `where` names before a folder: correct, or broken in one way.
+// The backend that the kit's child processes open. `where` is a way, correct or broken, and a folder.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -8,13 +8,13 @@ import type { CacheBackend } from '../../../registry/backend.js'
 
 const HEAD_BYTES = 8
 const HALFWAY_MS = 5
-// Longer than whoever kills a process waits before that.
+// Longer than the wait before a process is killed.
 const UNTIL_KILLED_MS = 300
 const LATE_MS = 400
 
 const nameOf = (key: string): string => Buffer.from(key).toString('hex')
 
-/** A file for each entry, written in the way that `write` does. */
+/** Stores each entry in a file with `write`. */
 function files (dir: string, write: (path: string, bytes: Buffer) => unknown): CacheBackend {
   mkdirSync(dir, { recursive: true })
   return {

@@ -1,4 +1,4 @@
-// A process that does one thing very often and tells what that left behind: `heapBytes`, `timers`, `files`, `listeners`.
+// A process that repeats one thing very often and reports what is left: `heapBytes`, `timers`, `files`, `listeners`.
 import { readdirSync } from 'node:fs'
 import http from 'node:http'
 import { setImmediate as turn } from 'node:timers/promises'
@@ -30,7 +30,7 @@ const count = (what: string): number => process.getActiveResourcesInfo().filter(
 const files = (): number => process.platform === 'linux' ? readdirSync('/proc/self/fd').length : 0
 const listeners = (): number => process.eventNames().reduce((sum, name) => sum + process.listenerCount(name), 0)
 
-/** Does it so often, and measures after the first tenth and after the end. */
+/** Repeats `act`, and measures after the first tenth and at the end. */
 async function measured (times: number, act: (at: number) => unknown): Promise<LeaksReport> {
   let before = { heap: 0, timers: 0, files: 0, listeners: 0 }
   for (let at = 0; at < times; at++) {
@@ -49,10 +49,10 @@ async function measured (times: number, act: (at: number) => unknown): Promise<L
   }
 }
 
-/** Who is told that the handler of `/never/:id` runs, by id. */
+/** Callbacks for when the handler of `/never/:id` runs, by id. */
 const asked = new Map<string, () => void>()
 
-/** The chaos remembers every call: it is used where there are few. */
+/** Chaos records every call, so it is used only where there are few. */
 async function server (chaos?: Chaos) {
   const app = Fastify()
   await app.register(responseCache, { ...(chaos?.over(choice) ?? choice), deadline: '5ms', lockTimeout: '20ms' } as ResponseCacheOptions)
@@ -64,7 +64,7 @@ async function server (chaos?: Chaos) {
   return app
 }
 
-/** Asks and leaves while the handler runs. */
+/** Sends a request, and disconnects while the handler runs. */
 async function leave (port: number, id: string): Promise<void> {
   await new Promise<void>((resolve) => {
     const request = http.get({ host: '127.0.0.1', port, path: `/never/${id}`, agent: false })

@@ -1,9 +1,9 @@
-// A process that fills the memory backend, collects its garbage and tells what that took: `count`, `valueBytes`, `maxBytes`.
+// A process that fills the memory backend, collects garbage and prints the memory used. Arguments: `count`, `valueBytes`, `maxBytes`.
 import { builtIns } from '../../../backends/index.js'
 
 const [count, valueBytes, maxBytes] = process.argv.slice(2).map(Number) as [number, number, number]
 
-// As the cache does it: what was read out of the bytes is remembered for as long as the bytes are kept.
+// Like the cache, it remembers what was parsed from the bytes for as long as the bytes are stored.
 const remembered = new WeakMap<Uint8Array, object>()
 
 function rememberedOf (key: string, number: number, bytes: Buffer): object {
@@ -33,7 +33,7 @@ for (let number = 0; number < count; number++) {
   const key = `GET http://localhost/items/${number}`
   const value = Buffer.allocUnsafeSlow(valueBytes)
   remembered.set(value, rememberedOf(key, number, value))
-  // Awaited only when there is something to wait for: a million turns would be most of the time.
+  // Awaited only if it is a promise, because a million turns would take most of the time.
   const later = backend.set(key, { value, expiresAt })
   if (later !== undefined) await later
 }

@@ -1,4 +1,4 @@
-// A backend by the choice that `where` is, as JSON: what the kit's child processes open.
+// The kit's child processes open this backend. `where` is the choice, as JSON.
 import { builtIns } from '../../../backends/index.js'
 import type { BackendChoice } from '../../../registry/names.js'
 

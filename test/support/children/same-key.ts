@@ -1,4 +1,4 @@
-// A process whose application is asked for one key by many at once, on each backend of its argument; tells how often its handler ran.
+// A process that sends its application concurrent requests for one key, on each backend of its argument. Prints how often its handler ran.
 import { once } from 'node:events'
 import Fastify from 'fastify'
 import responseCache, { type ResponseCacheOptions } from '../../../plugin.js'
@@ -14,14 +14,14 @@ for (const choice of choices) {
   app.get('/', { config: { cache: { ttl: '1m' } } }, async () => {
     runs++
     await new Promise((resolve) => setTimeout(resolve, 200))
-    return 'the answer'
+    return 'the response'
   })
   await app.ready()
   console.log('ready')
   await once(told, 'data')
-  const answers = await Promise.all(Array.from({ length: AT_ONCE }, async () => await app.inject('/')))
-  const right = answers.filter(({ statusCode, body }) => statusCode === 200 && body === 'the answer').length
-  // What another process stored meanwhile is as good as what this one did.
+  const responses = await Promise.all(Array.from({ length: AT_ONCE }, async () => await app.inject('/')))
+  const right = responses.filter(({ statusCode, body }) => statusCode === 200 && body === 'the response').length
+  // A response that another process stored meanwhile is as good as one that this process stored.
   await app.inject('/')
   const status = String((await app.inject('/')).headers['cache-status'])
   console.log(JSON.stringify({ runs, right, status }))

@@ -1,4 +1,4 @@
-// An application in a process of its own, which answers what it is asked by message. Its clock may be another one.
+// An application in a process of its own that receives requests as messages. Its clock may differ.
 import Fastify from 'fastify'
 import responseCache, { type ResponseCacheOptions } from '../../../plugin.js'
 

@@ -1,4 +1,4 @@
-// A process whose loop nobody holds up: a relay to the server on a port, or the cache service; either says everything late.
+// A process with a free event loop: a relay to the server on a port, or the cache service. Either delays its responses.
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'

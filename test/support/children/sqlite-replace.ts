@@ -1,4 +1,4 @@
-// A process that has another file at the path of a SQLite backend, and changes something in it: path, way.
+// A process that replaces the file at the path of a SQLite backend and changes entries in the new one. Arguments: path, way.
 import { renameSync, rmSync } from 'node:fs'
 import { builtIns } from '../../../backends/index.js'
 

@@ -1,4 +1,4 @@
-// A process that uses a SQLite file, in the way that its second argument names: path, way, name of the process.
+// A process that uses a SQLite file in the way of its second argument. Arguments: path, way, name of the process.
 import { writeSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
 import { builtIns } from '../../../backends/index.js'
@@ -11,7 +11,7 @@ const value = Buffer.alloc(1_200, name)
 const AT_ONCE = 20
 const WRITING_MS = isFull ? 5_000 : 2_500
 
-/** Sets `name-0`, `name-1`, ... until killed, and tells how many are acknowledged. */
+/** Sets `name-0`, `name-1`, ... until killed, and prints how many are acknowledged. */
 async function writeUntilKilled (): Promise<void> {
   for (let next = 0; ; next += AT_ONCE) {
     await Promise.all(Array.from({ length: AT_ONCE }, (_, at) => cache.set(`${name}-${next + at}`, { value, expiresAt: Infinity })))
@@ -19,7 +19,7 @@ async function writeUntilKilled (): Promise<void> {
   }
 }
 
-/** Writes and reads for some seconds beside other processes, and tells what failed and how long the loop was kept. */
+/** Writes and reads for some seconds beside other processes. Prints failures, and how long the event loop was blocked. */
 async function contend (): Promise<void> {
   const failures: string[] = []
   let writes = 0
@@ -39,9 +39,9 @@ async function contend (): Promise<void> {
   await cache.close()
 }
 
-/** Sets more than there is room for, deletes and clears, and tells what became of it. */
+/** Sets more than fits, deletes and clears, and prints the outcomes. */
 async function fill (): Promise<void> {
-  // Node ignores this signal, with which the system tells of a file that is too large; the tests' loader ends the process with it.
+  // Node.js ignores this signal, which the system sends if a file grows too large. With the tests' loader it would end the process.
   process.on('SIGXFSZ', () => {})
   const large = Buffer.alloc(3_000, name)
   const outcome = async (act: () => unknown): Promise<string> => {
@@ -74,7 +74,7 @@ const WAYS: Record<string, () => unknown> = {
     await cache.close()
     console.log(process.getActiveResourcesInfo().filter((kind) => kind !== 'PipeWrap' && kind !== 'TTYWrap').join())
   },
-  /** Closes when a cleanup has dropped some of the rows that have expired, and not all. */
+  /** Closes when a cleanup has removed some of the expired rows, but not all. */
   async 'close beside a cleanup' () {
     const expiresAt = Date.now() + 1_500
     for (let wave = 0; wave < 200; wave++) {

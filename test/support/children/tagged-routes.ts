@@ -1,4 +1,4 @@
-// An application of several over one last tier: it answers with the version in a file, and invalidates what it is told to.
+// One of several applications over a shared last tier. It responds with the version in a file, and invalidates on request.
 import { readFileSync } from 'node:fs'
 import Fastify from 'fastify'
 import responseCache, { type InvalidationTarget, type ResponseCacheOptions } from '../../../plugin.js'

@@ -1,5 +1,4 @@
-// A process that sets a key anew in two tiers that outlive it and stops in the middle of that, to be killed: folder, far backend, where to
-// stop.
+// Sets a key again in two tiers that persist, and stops in the middle, to be killed. Arguments: folder, far backend, where to stop.
 import { join } from 'node:path'
 import { builtIns } from '../../../backends/index.js'
 import { defineBackend } from '../../../registry/registry.js'
@@ -17,10 +16,10 @@ for (const name of ['near', 'far'] as const) {
 const tiers = [{ backend: 'near' as 'memory' }, { backend: 'far' as 'memory' }]
 const cache = await registry.open({ backend: 'tiered', options: { tiers, nearTtl: NEAR_TTL } })
 await cache.set('key', valueOf('old'))
-// The copy is not waited for; the walk over the files is.
+// The copy is not waited for, but the scan over the files is.
 await chaos.near.inner!.size!()
 
-/** Each settles when the set has come to where it stops. */
+/** Each resolves when the set has reached the point where it stops. */
 const STOPS: Record<string, () => Promise<void>> = {
   async 'before the far write' () {
     chaos.far.set.hang()
@@ -39,7 +38,7 @@ const STOPS: Record<string, () => Promise<void>> = {
     cache.set('key', valueOf('new'))
     await chaos.near.set.hangs()
   },
-  async 'before the near tier has forgotten' () {
+  async 'before the near delete' () {
     chaos.near.delete.hang()
     chaos.far.set.stall()
     cache.set('key', valueOf('new'))

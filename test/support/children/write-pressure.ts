@@ -1,5 +1,5 @@
-// A process that invalidates, deletes and clears while ten clients at a time fill its cache: folder of the backend file, for how long, and
-// how many rounds.
+// A process that invalidates, deletes and clears while ten concurrent clients fill its cache. Arguments: folder of the backend file,
+// duration in milliseconds, rounds.
 import { writeSync } from 'node:fs'
 import Fastify from 'fastify'
 import responseCache from '../../../plugin.js'
