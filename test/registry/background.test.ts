@@ -1,10 +1,10 @@
-// Background tasks: one timer that keeps nobody alive, runs that never overlap and survive a failure.
+// Background tasks: one timer that keeps no process alive, and runs that never overlap and survive a failure.
 import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises'
 import t from 'tap'
 import { Background } from '../../registry/background.js'
 import { runChild } from '../support/child.js'
 
-// The tasks' own timer keeps nobody alive, and nothing else does while a test waits for it.
+// The tasks' own timer keeps no process alive, and nothing else does while a test waits for it.
 const keepAlive = setInterval(() => {}, 60_000)
 t.teardown(() => clearInterval(keepAlive))
 
@@ -16,7 +16,7 @@ function deferred (): { promise: Promise<void>, resolve: () => void } {
   return { promise, resolve }
 }
 
-/** Background tasks on a clock that the test moves, so that what is due is due at once. */
+/** Background tasks on a clock that the test advances, so that due tasks run at once. */
 function setUp () {
   const warnings: Array<{ details: { err?: unknown, task?: string }, message: string }> = []
   let at = 0
@@ -24,7 +24,7 @@ function setUp () {
   return {
     background,
     warnings,
-    /** Moves the clock, wakes the timer by adding a task, and waits until what was due has begun. */
+    /** Advances the clock, wakes the timer by adding a task, and waits until due tasks have begun. */
     async pass (ms: number) {
       at += ms
       const waker = deferred()
@@ -36,7 +36,7 @@ function setUp () {
   }
 }
 
-t.test('background: a task runs when its interval is over, and again after the next', async (t) => {
+t.test('background: a task runs once its interval has passed, and again after the next', async (t) => {
   const { background, pass } = setUp()
   let runs = 0
   background.every('task', 1_000, () => { runs++ })
@@ -51,7 +51,7 @@ t.test('background: a task runs when its interval is over, and again after the n
   await background.close()
 })
 
-t.test('background: a clock that jumped ahead gives one run and not all that were missed', async (t) => {
+t.test('background: after a clock jump a task runs once, however many runs it missed', async (t) => {
   const { background, pass } = setUp()
   let runs = 0
   background.every('task', 1_000, () => { runs++ })
@@ -60,7 +60,7 @@ t.test('background: a clock that jumped ahead gives one run and not all that wer
   await background.close()
 })
 
-t.test('a run that throws or rejects is logged with the name of its task, and the next one runs', async (t) => {
+t.test('background: a run that throws or rejects is logged with the name of its task, and the next run follows', async (t) => {
   const { background, pass, warnings } = setUp()
   const failure = new Error('database is locked')
   const fails: Array<() => unknown> = [() => { throw failure }, async () => { throw failure }, () => Promise.reject(failure)]
@@ -79,7 +79,7 @@ t.test('a run that throws or rejects is logged with the name of its task, and th
   await background.close()
 })
 
-t.test('runs of one task never overlap, however long one takes, and other tasks go on meanwhile', async (t) => {
+t.test('background: runs of one task never overlap, however long one takes, and other tasks run meanwhile', async (t) => {
   const { background, pass } = setUp()
   const first = deferred()
   let begun = 0
@@ -96,7 +96,7 @@ t.test('runs of one task never overlap, however long one takes, and other tasks 
   await background.close()
 })
 
-t.test('background: cancel waits for the run that is under way, and ends the task', async (t) => {
+t.test('background: cancel waits for the run under way, and ends the task', async (t) => {
   const { background, pass } = setUp()
   const run = deferred()
   let ended = false
@@ -116,7 +116,7 @@ t.test('background: cancel waits for the run that is under way, and ends the tas
   await background.close()
 })
 
-t.test('background: a task that was cancelled does not run again, and its neighbours do', async (t) => {
+t.test('background: a cancelled task does not run again, and other tasks do', async (t) => {
   const { background, pass } = setUp()
   const runs = { kept: 0, cancelled: 0 }
   background.every('kept', 1_000, () => { runs.kept++ })
@@ -158,7 +158,7 @@ t.test('background: close ends every task, waits for the runs under way, and may
   t.equal(runs, 0)
 })
 
-t.test('a thousand tasks have one timer, and none is left after close', async (t) => {
+t.test('background: a thousand tasks share one timer, and none is left after close', async (t) => {
   const before = timers()
   const background = new Background({ warn () {} })
   const tasks = Array.from({ length: 1_000 }, () => background.every('task', 60_000, () => {}))
@@ -168,7 +168,7 @@ t.test('a thousand tasks have one timer, and none is left after close', async (t
   t.ok(timers() <= before, `${timers()} timers`)
 })
 
-t.test('an interval above 2^31 milliseconds neither warns nor runs at once', async (t) => {
+t.test('background: an interval above 2^31 milliseconds neither warns nor runs at once', async (t) => {
   const warnings: Error[] = []
   const onWarning = (warning: Error) => { warnings.push(warning) }
   process.on('warning', onWarning)
@@ -184,7 +184,7 @@ t.test('an interval above 2^31 milliseconds neither warns nor runs at once', asy
   await background.close()
 })
 
-t.test('a task of 40 days runs after 40 days, although the timer wakes before', async (t) => {
+t.test('background: a task of 40 days runs after 40 days, although its timer wakes earlier', async (t) => {
   const { background, pass } = setUp()
   let runs = 0
   background.every('task', 40 * 86_400_000, () => { runs++ })
@@ -195,7 +195,7 @@ t.test('a task of 40 days runs after 40 days, although the timer wakes before', 
   await background.close()
 })
 
-t.test('a process whose background tasks were never closed exits by itself', async (t) => {
+t.test('background: a process whose background tasks were never closed exits by itself', async (t) => {
   const { exitCode, signal, stdout } = await runChild('support/children/background.js')
   t.equal(signal, null)
   t.equal(exitCode, 0)

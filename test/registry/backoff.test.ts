@@ -1,9 +1,9 @@
-// What failed a moment ago is left alone, for longer and longer, and never for longer than a minute.
+// A name that failed just now is left alone for longer and longer, and never for longer than a minute.
 import t from 'tap'
 import { Backoff } from '../../registry/backoff.js'
 import { testClock } from '../support/clock.js'
 
-t.test('each failure doubles the pause, from a second to a minute; a success ends it', async (t) => {
+t.test('backoff: each failure doubles the pause, from a second to a minute; a success ends it', async (t) => {
   const clock = testClock()
   const backoff = new Backoff(clock.now)
   t.notOk(backoff.pauses('k'))
@@ -20,5 +20,5 @@ t.test('each failure doubles the pause, from a second to a minute; a success end
   t.notOk(backoff.pauses('k'))
   backoff.failed('k')
   clock.jump(1_000)
-  t.notOk(backoff.pauses('k'), 'the next one begins anew')
+  t.notOk(backoff.pauses('k'), 'the next failure begins with a second again')
 })

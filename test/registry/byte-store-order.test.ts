@@ -1,4 +1,4 @@
-// The order of changes in a store of bytes: each begins when the store is done with the one before, however long that takes; and closing.
+// The order of changes in a byte store: each begins once the one before it has settled, however long that takes; and closing.
 import t from 'tap'
 import { MOST_CHANGING_KEYS } from '../../registry/bounded-calls.js'
 import { name, TestStore, wear } from '../support/byte-store.js'
@@ -7,7 +7,7 @@ import { entry } from '../support/redis.js'
 
 const LATE = { code: 'CACHE_ERR_BACKEND_FAILED', message: /the store did not respond within 50 ms/ }
 
-/** Lets `store` hang in what it is asked from now on, until it is told to go on. */
+/** Makes `store` hang in every call from now on, until the returned function is called. */
 function hang (store: TestStore): () => void {
   const held: Array<() => void> = []
   store.act = () => new Promise<void>((resolve) => { held.push(resolve) })
@@ -19,7 +19,7 @@ function hang (store: TestStore): () => void {
 
 const settled = (): Promise<void> => new Promise(setImmediate)
 
-t.test('byte store: a change of a key waits for the one before, also when that fails', async (t) => {
+t.test('byte store: a change of a key waits for the one before it, also if that fails', async (t) => {
   const store = new TestStore()
   const { backend } = wear(t, store)
   const order: string[] = []
@@ -34,7 +34,7 @@ t.test('byte store: a change of a key waits for the one before, also when that f
   t.same(order, ['first', 'refused', 'refused too'])
 })
 
-t.test('byte store: a set that hangs is not stored after a later delete; whoever waits is told in time, and the delete is made good',
+t.test('byte store: a hanging set is not stored after a later delete; both calls reject in time, and the delete is applied later',
   async (t) => {
     const store = new TestStore()
     const { backend } = wear(t, store, { timeoutMs: 50 })
@@ -45,17 +45,17 @@ t.test('byte store: a set that hangs is not stored after a later delete; whoever
     t.match(await set, { ...LATE, message: /'test' failed in set: the store did not respond within 50 ms/ })
     t.match(await deleted, { ...LATE, message: /'test' failed in delete: the store did not respond within 50 ms/ })
     t.match(await failureOf(() => backend.delete('key')), LATE)
-    t.same(store.asked, ['set', 'set'], 'nothing passes the one that hangs')
+    t.same(store.asked, ['set', 'set'], 'no change overtakes the hanging one')
     goOn()
     await settled()
-    t.same(store.asked, ['set', 'set', 'delete'], 'two deletes are one')
+    t.same(store.asked, ['set', 'set', 'delete'], 'two deletes become one')
     t.equal(store.held.size, 0)
     t.match(backend.stats(), { timeouts: 3 })
     await backend.set('key', entry('after'))
     t.equal(await textAt(backend, 'key'), 'after')
   })
 
-t.test('byte store: a set that was told to have failed before its turn is never sent, and leaves the delete before it standing',
+t.test('byte store: a set that rejected before its turn is never sent, and the delete before it is applied',
   async (t) => {
     const store = new TestStore()
     const { backend } = wear(t, store, { timeoutMs: 50 })
@@ -72,7 +72,7 @@ t.test('byte store: a set that was told to have failed before its turn is never 
     t.equal(store.held.size, 0)
   })
 
-t.test('byte store: of many changes that wait for one key a delete and a set are left, and all who asked learn what became of it',
+t.test('byte store: of many waiting changes of one key a delete and a set are sent, and all calls settle with them',
   async (t) => {
     const store = new TestStore()
     const { backend } = wear(t, store)
@@ -84,7 +84,7 @@ t.test('byte store: of many changes that wait for one key a delete and a set are
     t.equal(await textAt(backend, 'key'), '99')
   })
 
-t.test('byte store: a store that hangs for good is not asked about ever more keys: a change of one more rejects at once', async (t) => {
+t.test('byte store: the number of keys with waiting changes is bounded, and a change of another key rejects at once', async (t) => {
   const store = new TestStore()
   const { backend } = wear(t, store, { timeoutMs: 60_000 })
   const goOn = hang(store)
@@ -98,7 +98,7 @@ t.test('byte store: a store that hangs for good is not asked about ever more key
   await backend.delete('one more')
 })
 
-t.test('byte store: an entry that is over by the time of its turn is a delete', async (t) => {
+t.test('byte store: a set whose entry has expired by its turn is sent as a delete', async (t) => {
   const store = new TestStore()
   const { backend, clock } = wear(t, store)
   const goOn = hang(store)
@@ -107,11 +107,11 @@ t.test('byte store: an entry that is over by the time of its turn is a delete', 
   goOn()
   await Promise.all(calls)
   t.same(store.asked, ['set', 'delete'])
-  await backend.set('key', entry('over', 1_000))
+  await backend.set('key', entry('expired', 1_000))
   t.same(store.asked, ['set', 'delete', 'delete'])
 })
 
-t.test('byte store: close ends what waits, what stands behind it is never asked, and the store is closed once', async (t) => {
+t.test('byte store: close rejects pending calls, waiting changes are never sent, and the store is closed once', async (t) => {
   const store = new TestStore()
   const { backend } = wear(t, store)
   const goOn = hang(store)
@@ -134,7 +134,7 @@ t.test('byte store: close ends what waits, what stands behind it is never asked,
   }
 })
 
-t.test('byte store: clear waits for a set that hangs as long as for any call, and what that set leaves is deleted in the end',
+t.test('byte store: clear waits for a hanging set no longer than its timeout, and the entry of that set is deleted later',
   async (t) => {
     const store = new TestStore()
     const { backend } = wear(t, store, { timeoutMs: 50 })

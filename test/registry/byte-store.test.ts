@@ -1,4 +1,4 @@
-// A store of bytes worn as a backend: what is over, and walks over stores that are awkward to walk over.
+// A byte store as a backend: expired entries, and scans over stores that are hard to list.
 import t from 'tap'
 import { encodeRecord, storedKey } from '../../registry/codec.js'
 import { name, TestStore, wear } from '../support/byte-store.js'
@@ -8,10 +8,10 @@ import { failureOf, textAt } from '../support/entries.js'
 import { entry } from '../support/redis.js'
 import { sized } from '../support/size.js'
 
-// A tenth of that is remembered whole.
+// A tenth of this is remembered completely.
 const MORE_THAN_REMEMBERED = sized(10_050)
 
-t.test('a store that can be listed, and reads several at once, conforms', async (t) => {
+t.test('byte store: a store that can be listed and can read several keys at once conforms', async (t) => {
   const clock = testClock()
   class Many extends TestStore {
     async getMany (names: readonly string[]): Promise<Array<Uint8Array | undefined>> { return names.map((name) => this.held.get(name)) }
@@ -19,12 +19,12 @@ t.test('a store that can be listed, and reads several at once, conforms', async 
   await conforms(t, { ...clock, open: async () => wear(t, new Many(), { clock }).backend })
 })
 
-t.test('byte store: a store that throws at once fails the call and nothing else', async (t) => {
+t.test('byte store: a store that throws synchronously fails that call only', async (t) => {
   const { backend } = wear(t, { forgets: true, get () { throw new Error('at once') }, set () {}, delete () {}, close () {} })
   t.match(await failureOf(() => backend.get('key')), { message: 'at once' })
 })
 
-t.test('byte store: clear waits for what was set before, and takes what nobody can read only when it takes everything', async (t) => {
+t.test('byte store: clear waits for earlier sets, and deletes unreadable records only if it deletes everything', async (t) => {
   const store = new TestStore()
   const { backend } = wear(t, store)
   const setting = backend.set('key', entry('value'))
@@ -37,7 +37,7 @@ t.test('byte store: clear waits for what was set before, and takes what nobody c
   t.equal(store.held.size, 0)
 })
 
-t.test('byte store: a walk in which the store hangs or fails rejects', async (t) => {
+t.test('byte store: a scan during which the store hangs or fails rejects', async (t) => {
   const store = new TestStore()
   const { backend } = wear(t, store, { timeoutMs: 50 })
   await backend.set('key', entry('value'))
@@ -51,7 +51,7 @@ t.test('byte store: a walk in which the store hangs or fails rejects', async (t)
   t.match(await failureOf(() => backend.clear!()), { message: 'not this one' })
 })
 
-t.test('byte store: an entry that is over is removed when it is met, unless the store does that, and never one that was set since',
+t.test('byte store: an expired entry is removed when it is read, unless the store does that itself or it was set again',
   async (t) => {
     const store = new TestStore()
     const { backend, clock } = wear(t, store)
@@ -70,7 +70,7 @@ t.test('byte store: an entry that is over is removed when it is met, unless the 
     t.equal(store.held.size, 0)
   })
 
-t.test('byte store: however many readers meet an entry that is over, it is removed once, and whoever sets it anew waits for none of that',
+t.test('byte store: an expired entry with many readers is removed once, and a set of its key does not wait for that',
   async (t) => {
     const store = new TestStore()
     const { backend, clock } = wear(t, store)
@@ -88,7 +88,7 @@ t.test('byte store: however many readers meet an entry that is over, it is remov
     store.asked.length = 0
     t.equal(await backend.get('key'), undefined)
     await backend.set('key', { value: Buffer.from('again'), expiresAt: clock.now() + 1_000 })
-    t.same(store.asked, ['get', 'get', 'set'], 'while the store is looked at once more')
+    t.same(store.asked, ['get', 'get', 'set'], 'while the store is read once more')
     store.act = () => undefined
     for (const goOn of looks) goOn()
     await new Promise(setImmediate)
@@ -96,7 +96,7 @@ t.test('byte store: however many readers meet an entry that is over, it is remov
     t.equal(await textAt(backend, 'key'), 'again')
   })
 
-t.test('byte store: a clear of a store that keeps what it is told to delete rejects', async (t) => {
+t.test('byte store: clear rejects if the store keeps entries that it was told to delete', async (t) => {
   for (const [count, prefix] of [[1, ''], [1, 'key'], [MORE_THAN_REMEMBERED, 'key']] as const) {
     const store = new TestStore()
     const { backend } = wear(t, store, { timeoutMs: 60_000 })
@@ -110,22 +110,22 @@ t.test('byte store: a clear of a store that keeps what it is told to delete reje
   }
 })
 
-t.test('byte store: a clear takes no entry that is set anew all the time for one that was kept', async (t) => {
+t.test('byte store: clear does not mistake an entry that is set again and again for one that was not deleted', async (t) => {
   const store = new TestStore()
   const { backend } = wear(t, store)
   let number = 0
   const setAnew = () => store.held.set(name('key'), encodeRecord(storedKey('key'), entry(`value ${number++}`)))
   setAnew()
-  const forget = store.delete.bind(store)
+  const deleteFromStore = store.delete.bind(store)
   store.delete = async (name) => {
-    await forget(name)
+    await deleteFromStore(name)
     setAnew()
   }
   await backend.clear!()
   t.equal(number, 4)
 })
 
-t.test('byte store: the sweep removes what is over, and what was damaged two times; it ends when the backend closes', async (t) => {
+t.test('byte store: the sweep removes expired entries and records damaged twice in a row, and ends when the backend closes', async (t) => {
   const store = new TestStore()
   const { backend, sweep, clock } = wear(t, store)
   for (const key of ['a', 'b', 'c']) await backend.set(key, entry(key, key === 'b' ? 60_000 : 1_000))
@@ -144,7 +144,7 @@ t.test('byte store: the sweep removes what is over, and what was damaged two tim
   t.equal(store.closes, 1)
 })
 
-t.test('byte store: a failing sweep tells why', async (t) => {
+t.test('byte store: a failing sweep rejects with the reason', async (t) => {
   const store = new TestStore()
   const { backend, sweep } = wear(t, store)
   await backend.set('key', entry('value'))
@@ -152,7 +152,7 @@ t.test('byte store: a failing sweep tells why', async (t) => {
   t.match(await failureOf(() => sweep()), { message: 'out of order' })
 })
 
-t.test('byte store: of more keys than are remembered, clear leaves none', async (t) => {
+t.test('byte store: clear leaves no entry, even if there are more keys than it remembers', async (t) => {
   const store = new TestStore()
   const { backend } = wear(t, store)
   const value = Buffer.from('value')

@@ -1,4 +1,4 @@
-// Option checks: durations above all, refused with who, what was expected and what came.
+// Checks of options, durations above all: a refusal names the option, what was expected and what was given.
 import fc from 'fast-check'
 import t from 'tap'
 import {
@@ -24,7 +24,7 @@ const TAKEN: ReadonlyArray<readonly [value: number | string, ms: number]> = [
 const option = { code: 'CACHE_ERR_OPTION' }
 
 for (const [name, value] of REFUSED) {
-  t.test(`a duration of ${name} is refused, naming the option`, async (t) => {
+  t.test(`check: a duration of ${name} is refused, and the error names the option`, async (t) => {
     t.equal(parseDuration(value), undefined)
     for (const check of [duration(), duration({ zero: true })]) {
       t.throws(() => check(value, 'route.ttl'), { ...option, message: /^cache: 'route\.ttl' must be a .*number of seconds/ })
@@ -33,19 +33,19 @@ for (const [name, value] of REFUSED) {
 }
 
 for (const [value, ms] of TAKEN) {
-  t.test(`a duration of ${typeof value === 'string' ? `'${value}'` : value} is ${ms} ms`, async (t) => {
+  t.test(`check: a duration of ${typeof value === 'string' ? `'${value}'` : value} is ${ms} ms`, async (t) => {
     t.equal(duration()(value, 'ttl'), ms)
   })
 }
 
-t.test('a duration of zero is refused where it means nothing and taken where it is allowed', async (t) => {
+t.test('check: a duration of zero is refused unless it is allowed', async (t) => {
   for (const zero of [0, -0, '0s', '0ms', '0.0d']) {
     t.throws(() => duration()(zero, 'ttl'), { ...option, message: /'ttl' must be a positive number/ })
     t.ok(Object.is(duration({ zero: true })(zero, 'ttl'), 0), 'it is 0 and not -0')
   }
 })
 
-t.test('whatever is taken as a duration is a whole number of milliseconds between zero and ten years', async (t) => {
+t.test('check: every accepted duration is a whole number of milliseconds between zero and ten years', async (t) => {
   fc.assert(fc.property(fc.oneof(fc.anything(), fc.double(), fc.string(),
     fc.tuple(fc.double(), fc.constantFrom('ms', 's', 'm', 'h', 'd')).map(([n, unit]) => `${n}${unit}`)), (value) => {
     const ms = parseDuration(value)
@@ -54,7 +54,7 @@ t.test('whatever is taken as a duration is a whole number of milliseconds betwee
   t.pass('for every value that was tried')
 })
 
-t.test('a whole number with a unit is that many units', async (t) => {
+t.test('check: a whole number with a unit is that many units', async (t) => {
   const unitsMs = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
   fc.assert(fc.property(fc.nat(3_650), fc.constantFrom('ms', 's', 'm', 'h', 'd'), (amount, unit) =>
     parseDuration(`${amount}${unit}`) === amount * unitsMs[unit]))
@@ -62,22 +62,22 @@ t.test('a whole number with a unit is that many units', async (t) => {
   t.pass('for every amount that was tried')
 })
 
-t.test('a longer duration is never fewer milliseconds', async (t) => {
+t.test('check: a longer duration is never fewer milliseconds', async (t) => {
   const seconds = fc.double({ min: 0, max: MAX_DURATION_MS / 1_000, noNaN: true })
   fc.assert(fc.property(seconds, seconds, (a, b) => parseDuration(Math.min(a, b))! <= parseDuration(Math.max(a, b))!))
   t.pass('for every pair that was tried')
 })
 
-t.test('what is thrown for an option is a TypeError', async (t) => {
+t.test('check: the error for an option is a TypeError', async (t) => {
   try {
     duration()(-1, 'ttl')
-    t.fail('it was taken')
+    t.fail('it was accepted')
   } catch (err) {
     t.ok(err instanceof TypeError)
   }
 })
 
-t.test('each check takes what it is for and refuses the rest with who, what was expected and what came', async (t) => {
+t.test('check: each check accepts its kind of value, and otherwise names the option, what was expected and what was given', async (t) => {
   t.equal(positiveInteger(1, 'memory.maxBytes'), 1)
   for (const value of [0, -1, 1.5, '5', NaN, Infinity, 2 ** 53, null, 1n]) {
     t.throws(() => positiveInteger(value, 'memory.maxBytes'), {
@@ -97,7 +97,7 @@ t.test('each check takes what it is for and refuses the rest with who, what was 
   })
 })
 
-t.test('options that were given are checked, undefined ones stay absent', async (t) => {
+t.test('check: given options are checked, and undefined ones stay absent', async (t) => {
   const checks = { path: text, maxEntries: positiveInteger }
   t.same(checkOptions('sqlite', { path: 'a.db', maxEntries: 5 }, checks), { path: 'a.db', maxEntries: 5 })
   t.same(Object.keys(checkOptions('sqlite', { path: undefined }, checks)), [])
@@ -107,7 +107,7 @@ t.test('options that were given are checked, undefined ones stay absent', async 
   })
 })
 
-t.test('an unknown option is refused, listing the known ones, also when it is undefined', async (t) => {
+t.test('check: an unknown option is refused with a list of the known ones, also if it is undefined', async (t) => {
   for (const options of [{ paht: 'a.db' }, { paht: undefined }]) {
     t.throws(() => checkOptions('sqlite', options, { path: text, table: text }), {
       ...option, message: /'sqlite\.paht' must be absent: .* known are path, table/
@@ -115,12 +115,12 @@ t.test('an unknown option is refused, listing the known ones, also when it is un
   }
 })
 
-t.test('the value of an unknown option is not shown, nor what came in place of options: it may be a password under a mistyped name',
+t.test('check: neither the value of an unknown option nor a value in place of options is shown, because it may be a password',
   async (t) => {
     for (const secret of ['hunter2', 4713, ['hunter2'], { password: 'hunter2' }, () => 'hunter2', Symbol('hunter2'), 4713n]) {
       try {
         checkOptions('redis', { pasword: secret }, { password: text })
-        t.fail('it was taken')
+        t.fail('it was accepted')
       } catch (error) {
         t.match(error, {
           ...option,
@@ -137,17 +137,17 @@ t.test('the value of an unknown option is not shown, nor what came in place of o
     t.throws(() => checkOptions('redis', 5, { password: text }), { ...option, message: "cache: 'redis' must be an object, got 5" })
   })
 
-t.test('a discreet check tells what was expected and of what kind what came is', async (t) => {
+t.test('check: a discreet check names what was expected and the kind of what was given', async (t) => {
   const check = discreet<string>('a URL', (value) => value === 'url')
   t.equal(check('url', 'redis.url'), 'url')
   t.throws(() => check('user:hunter2@host', 'redis.url'), {
     ...option, message: "cache: 'redis.url' must be a URL, got text that is not shown, since it may hold a password"
   })
-  t.same([undefined, null, '', []].map(kindOf), ['undefined', 'null', "''", '[]'], 'what holds nothing is shown')
+  t.same([undefined, null, '', []].map(kindOf), ['undefined', 'null', "''", '[]'], 'empty values are shown')
   t.match(kindOf({}), /^a value of type object that is not shown/)
 })
 
-t.test('exactly one of some options is asked for, methods are looked for, a prefix is short and without capitals', async (t) => {
+t.test('check: exactly one of some options is required, methods are checked, and a prefix is short and in lower case', async (t) => {
   exactlyOne<{ a?: number, b?: number, c?: number }>('keyv', { b: 0, c: 1 }, ['a', 'b'])
   t.throws(() => exactlyOne<{ a?: number | undefined, b?: number }>('keyv', { a: undefined }, ['a', 'b']), {
     ...option, message: "cache: 'keyv' must be given exactly one of a, b, got none"
@@ -164,25 +164,25 @@ t.test('exactly one of some options is asked for, methods are looked for, a pref
   }
 })
 
-t.test('names that every object has are unknown options and change nothing', async (t) => {
+t.test('check: names that every object has are unknown options and change nothing', async (t) => {
   for (const json of ['{"__proto__":{"polluted":true}}', '{"constructor":{"prototype":{"polluted":true}}}', '{"toString":1}']) {
     t.throws(() => checkOptions('sqlite', JSON.parse(json), { path: text }), { ...option, message: /must be absent/ })
   }
   t.equal(Object.hasOwn(Object.prototype, 'polluted'), false)
 })
 
-t.test('what is no record is refused as options', async (t) => {
+t.test('check: a value that is not a record is refused as options', async (t) => {
   for (const options of [null, undefined, [], 'path', 5, () => {}, new Map(), new (class Options {})()]) {
     t.equal(isRecord(options), false)
     t.throws(() => checkOptions('sqlite', options, { path: text }), { ...option, message: /^cache: 'sqlite' must be an object, got / })
   }
 })
 
-t.test('a list that Node would lay out in columns is shown in one line', async (t) => {
+t.test('check: a list that Node.js would print in columns is shown on one line', async (t) => {
   t.equal(show([null, false, false, 0, 0, false, false]), '[ null, false, false, 0, 0, false, false ]')
 })
 
-t.test('a value is shown in one short line, whatever it is', async (t) => {
+t.test('check: any value is shown on one short line', async (t) => {
   fc.assert(fc.property(fc.anything(), (value) => !show(value).includes('\n') && show(value).length < 130))
   t.equal(show('x'.repeat(10_000)).length < 130, true)
   t.notMatch(show(Buffer.alloc(1_000_000)), /\n/)

@@ -1,4 +1,4 @@
-// What was used lately: bounded by bytes, hardly renewed where more is read than fits, and what is used stays longer.
+// The clock cache: bounded in bytes, rarely renewed if more is read than fits, and keeps recently used members longer.
 import t from 'tap'
 import { ClockCache, type Member } from '../../registry/clock-cache.js'
 
@@ -7,7 +7,7 @@ const BYTES = 10
 const member = (): Member => ({ bytes: 0, wasUsed: false, slot: 0 })
 const isKept = ({ bytes }: Member): boolean => bytes > 0
 
-t.test('recent: all is taken while there is room, one in 32 when there is none', async (t) => {
+t.test('clock cache: every member is accepted while there is room, and one in 32 when there is none', async (t) => {
   const recent = new ClockCache<Member>(MAX_BYTES, () => {})
   const first = member()
   recent.add(first, BYTES)
@@ -22,7 +22,7 @@ t.test('recent: all is taken while there is room, one in 32 when there is none',
   t.ok(recent.takes(), 'there is room again')
 })
 
-t.test('recent: what was not used goes, whoever has it is told, and what is too large is not kept', async (t) => {
+t.test('clock cache: unused members are evicted, the owner is told of each, and a member that is too large is not kept', async (t) => {
   const gone = new Set<Member>()
   const recent = new ClockCache<Member>(MAX_BYTES, (member) => gone.add(member))
   const members = Array.from({ length: 1_000 }, member)
@@ -32,15 +32,15 @@ t.test('recent: what was not used goes, whoever has it is told, and what is too 
   }
   const kept = members.filter(isKept)
   t.equal(kept.length, 160)
-  t.ok(kept.includes(members[0]!), 'the used one')
-  t.ok(kept.includes(members.at(-1)!), 'the last one')
+  t.ok(kept.includes(members[0]!), 'the used member')
+  t.ok(kept.includes(members.at(-1)!), 'the last member')
   t.equal(gone.size, members.length - kept.length)
   t.ok(kept.every((one) => !gone.has(one)))
   t.ok(recent.add(member(), MAX_BYTES / 16))
   t.notOk(recent.add(member(), MAX_BYTES / 16 + 1))
 })
 
-t.test('recent: of what was not used, what came first goes first', async (t) => {
+t.test('clock cache: unused members are evicted in the order in which they were added', async (t) => {
   const gone: Member[] = []
   const recent = new ClockCache<Member>(MAX_BYTES, (member) => gone.push(member))
   const members = Array.from({ length: 200 }, member)
@@ -48,7 +48,7 @@ t.test('recent: of what was not used, what came first goes first', async (t) => 
   t.same(gone.map((one) => members.indexOf(one)), Array.from({ length: 40 }, (_, at) => at))
 })
 
-t.test('recent: where all are used, something goes all the same', async (t) => {
+t.test('clock cache: members are evicted even if all are in use', async (t) => {
   const recent = new ClockCache<Member>(MAX_BYTES, () => {})
   const members = Array.from({ length: 1_000 }, member)
   for (const one of members) {
@@ -58,7 +58,7 @@ t.test('recent: where all are used, something goes all the same', async (t) => {
   t.equal(members.filter(isKept).length, 160)
 })
 
-t.test('recent: whatever is removed and added again, none is there twice and all room comes back', async (t) => {
+t.test('clock cache: after any removals and additions no member is there twice, and all room becomes free again', async (t) => {
   const recent = new ClockCache<Member>(MAX_BYTES, () => {})
   const members = Array.from({ length: 10 }, member)
   for (let round = 0; round < 1_000; round++) {

@@ -1,4 +1,4 @@
-// Waits that end: what becomes of them when the event loop is held up.
+// Waits with a timeout, while the event loop is blocked.
 import t from 'tap'
 import { Deadline } from '../../registry/deadline.js'
 import { Timeouts } from '../../registry/timeouts.js'
@@ -10,7 +10,7 @@ const HELD_UP_MS = 200
 
 const over = (deadline: Deadline, sharing = 1): Promise<boolean> => new Promise((resolve) => { deadline.wait(resolve, { sharing }) })
 
-t.test('deadline: a wait that an event loop which was held up let lapse begins anew', async (t) => {
+t.test('deadline: a wait that passed while the event loop was blocked begins again', async (t) => {
   const began = performance.now()
   const wait = over(new Deadline(FOR_MS))
   holdUp(HELD_UP_MS)
@@ -18,7 +18,7 @@ t.test('deadline: a wait that an event loop which was held up let lapse begins a
   t.ok(performance.now() - began >= HELD_UP_MS + FOR_MS - 2)
 })
 
-t.test('deadline: a wait begins anew once, and says when the loop was held up again', async (t) => {
+t.test('deadline: a wait begins again only once, and reports that the loop was blocked again', async (t) => {
   const wait = over(new Deadline(FOR_MS))
   holdUp(HELD_UP_MS)
   await turns(2)
@@ -26,10 +26,10 @@ t.test('deadline: a wait begins anew once, and says when the loop was held up ag
   const endedAt = wait.then(() => performance.now())
   const again = performance.now()
   t.equal(await wait, true)
-  t.ok(await endedAt - again < FOR_MS, 'it is not begun a second time')
+  t.ok(await endedAt - again < FOR_MS, 'it does not begin a second time')
 })
 
-t.test('deadline: one that passed while nothing waited begins anew with the next wait, for all who share it', async (t) => {
+t.test('deadline: if it passed while nothing waited, it begins again with the next wait, for all waits that share it', async (t) => {
   const deadline = new Deadline(FOR_MS)
   await over(deadline, 1_000)
   holdUp(HELD_UP_MS)
@@ -38,7 +38,7 @@ t.test('deadline: one that passed while nothing waited begins anew with the next
   t.ok(performance.now() - began >= FOR_MS - 2)
 })
 
-t.test('waits: those that an event loop which was held up let lapse begin anew, once, and end in their order', async (t) => {
+t.test('timeouts: waits that passed while the event loop was blocked begin again, once, and end in order', async (t) => {
   const waits = new Timeouts(FOR_MS, (operation) => new Error(operation))
   const ended: string[] = []
   const begin = (name: string) => waits.begin(({ message }) => { ended.push(message) }, name)

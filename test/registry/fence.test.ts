@@ -1,20 +1,20 @@
-// The fence: a name that moved is always known to have moved, in a fixed amount of memory.
+// The fence: every move of a name is known, in a fixed amount of memory.
 import fc from 'fast-check'
 import t from 'tap'
 import { Fence } from '../../registry/fence.js'
 import { sized } from '../support/size.js'
 
-t.test('a name that was moved after a mark has moved since it, and never before', async (t) => {
+t.test('fence: a name that moved after a mark has moved since that mark, and not since a later one', async (t) => {
   const fence = new Fence()
   const mark = fence.mark
-  t.notOk(fence.movedSince(mark, () => { throw new Error('nobody is asked for names') }))
+  t.notOk(fence.movedSince(mark, () => { throw new Error('names must not be requested') }))
   fence.move('a')
   t.ok(fence.movedSince(mark, () => ['b', 'a']))
   t.notOk(fence.movedSince(mark, () => []))
   t.notOk(fence.movedSince(fence.mark, () => ['a']), 'not since a later mark')
 })
 
-t.test('when all have moved, every name has', async (t) => {
+t.test('fence: after moveAll every name has moved', async (t) => {
   const fence = new Fence()
   const mark = fence.mark
   fence.moveAll()
@@ -23,7 +23,7 @@ t.test('when all have moved, every name has', async (t) => {
   t.notOk(fence.movedSince(fence.mark, () => ['a']))
 })
 
-t.test('however names and marks come, no move is missed; a collision only says yes too often', async (t) => {
+t.test('fence: no move is missed for any order of names and marks, and a collision only reports a move too often', async (t) => {
   const name = fc.oneof(fc.string({ maxLength: 4 }), fc.string({ unit: 'binary', maxLength: 3 }))
   fc.assert(fc.property(fc.array(
     fc.oneof(name.map((moved) => ({ moved })), fc.constant({ marked: true as const }), fc.constant({ all: true as const })),
@@ -43,10 +43,10 @@ t.test('however names and marks come, no move is missed; a collision only says y
     return marks.every(({ mark, moved, all }) =>
       [...moved].every((each) => fence.movedSince(mark, () => ['x', each])) && (!all || fence.movedSince(mark, () => [])))
   }), { numRuns: sized(5_000) })
-  t.pass('for every row of steps that was tried')
+  t.pass('for every list of steps that was tried')
 })
 
-t.test('a million names take no memory, and two names seldom share a place', async (t) => {
+t.test('fence: a million names take no memory, and two names rarely share a place', async (t) => {
   const fence = new Fence()
   const mark = fence.mark
   for (let at = 0; at < 40; at++) fence.move(`t product-${at}`)

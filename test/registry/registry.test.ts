@@ -1,4 +1,4 @@
-// The registry: names, loaders, the contract, and the context that a backend is lent.
+// The registry: names, loaders, the contract, and the context that a backend receives.
 import t from 'tap'
 import { builtIns } from '../../backends/index.js'
 import { POWERS, powersOf } from '../../registry/backend.js'
@@ -7,21 +7,21 @@ import { testClock } from '../support/clock.js'
 import { mapBackend } from '../support/map-backend.js'
 import type { BackendChoice, BackendName } from '../../registry/names.js'
 
-/** For names that the types don't know, as they stand in JavaScript or in a configuration file. */
+/** For names that the types don't know, as in JavaScript or in a configuration file. */
 const named = (name: unknown) => name as BackendName
 const choiceOf = (backend: unknown, options?: unknown) => ({ backend, options }) as unknown as BackendChoice
 
-function definitionOf (lent: Array<{ options: unknown, context: BackendContext }> = []): BackendDefinition {
+function definitionOf (passed: Array<{ options: unknown, context: BackendContext }> = []): BackendDefinition {
   return defineBackend({
     name: 'dynamo',
     create (options, context) {
-      lent.push({ options, context })
+      passed.push({ options, context })
       return mapBackend(context.now)
     }
   })
 }
 
-t.test('registry: the built-in backends are known, and each registry is its own', async (t) => {
+t.test('registry: the built-in backends are known, and registries are independent', async (t) => {
   const one = builtIns()
   t.same(one.names(), ['memory', 'file', 'sqlite', 'redis', 'http', 'tiered', 'keyv', 'memcached', 'unstorage'])
   one.add(named('dynamo'), () => definitionOf())
@@ -38,13 +38,13 @@ t.test('registry: an unknown name is refused, listing the known ones', async (t)
   await t.rejects(registry.open(choiceOf('three')), { message: /under the name 'three'/ })
 })
 
-t.test('registry: a name that is taken is refused', async (t) => {
+t.test('registry: a name that is already registered is refused', async (t) => {
   const registry = builtIns()
   t.throws(() => registry.add('memory', () => definitionOf()), { code: 'CACHE_ERR_BACKEND_DUPLICATE', message: /'memory' already/ })
   t.equal(registry.names().filter((name) => name === 'memory').length, 1)
 })
 
-t.test('registry: a name that is no text and a loader that is no function are refused', async (t) => {
+t.test('registry: a name that is not text and a loader that is not a function are refused', async (t) => {
   for (const name of ['', 5, undefined, null, Symbol('dynamo')]) {
     t.throws(() => new Registry().add(named(name), () => definitionOf()), { code: 'CACHE_ERR_OPTION' })
   }
@@ -55,7 +55,7 @@ t.test('registry: a name that is no text and a loader that is no function are re
   }
 })
 
-t.test('registry: any text is a name, those that every object has among them', async (t) => {
+t.test('registry: any text is a valid name, even a name that every object has', async (t) => {
   for (const name of ['__proto__', 'constructor', 'my backend', '鍵']) {
     const registry = new Registry().add(named(name), () => definitionOf())
     t.same(registry.names(), [name])
@@ -63,7 +63,7 @@ t.test('registry: any text is a name, those that every object has among them', a
   }
 })
 
-t.test('registry: nothing is loaded before its name is asked for, and a loader may answer now or later', async (t) => {
+t.test('registry: a backend is loaded only when it is opened, by a synchronous or asynchronous loader', async (t) => {
   let loads = 0
   const registry = new Registry()
     .add(named('now'), () => { loads++; return definitionOf() })
@@ -73,13 +73,13 @@ t.test('registry: nothing is loaded before its name is asked for, and a loader m
   t.equal(loads, 2)
 })
 
-t.test('registry: what a loader throws or rejects with is what open rejects with', async (t) => {
+t.test('registry: open rejects with the error of a loader', async (t) => {
   const failure = new Error('no such module')
   const registry = new Registry().add(named('throws'), () => { throw failure }).add(named('rejects'), async () => { throw failure })
   for (const name of ['throws', 'rejects']) await t.rejects(registry.open(choiceOf(name)), failure)
 })
 
-t.test('registry: what a backend throws when it is created is what open rejects with', async (t) => {
+t.test('registry: open rejects with the error that a backend throws when it is created', async (t) => {
   const failure = new Error('no such host')
   const registry = new Registry()
     .add(named('throws'), () => defineBackend({ name: 'throws', create () { throw failure } }))
@@ -87,7 +87,7 @@ t.test('registry: what a backend throws when it is created is what open rejects 
   for (const name of ['throws', 'rejects']) await t.rejects(registry.open(choiceOf(name)), failure)
 })
 
-t.test('registry: a module that gives no definition is refused with what came', async (t) => {
+t.test('registry: a module without a definition is refused, and the error shows what was given', async (t) => {
   for (const came of [undefined, null, {}, { default: definitionOf() }, { create: 5 }, () => definitionOf(), 'dynamo']) {
     const registry = new Registry().add(named('dynamo'), () => came as never)
     await t.rejects(registry.open(choiceOf('dynamo')), {
@@ -96,7 +96,7 @@ t.test('registry: a module that gives no definition is refused with what came', 
   }
 })
 
-t.test('registry: a backend that lacks methods is refused, naming them', async (t) => {
+t.test('registry: a backend that lacks methods is refused, and the error names them', async (t) => {
   const whole = mapBackend(Date.now)
   const rows: ReadonlyArray<readonly [backend: unknown, missing: string]> = [
     [{ ...whole, get: undefined }, 'get'], [{ ...whole, delete: 5, close: undefined }, 'delete, close'],
@@ -111,7 +111,7 @@ t.test('registry: a backend that lacks methods is refused, naming them', async (
   }
 })
 
-t.test('registry: the methods may stand in a class', async (t) => {
+t.test('registry: the methods may be those of a class', async (t) => {
   class Dynamo {
     get () { return undefined }
     set () {}
@@ -122,22 +122,22 @@ t.test('registry: the methods may stand in a class', async (t) => {
   t.same(powersOf(await registry.open(choiceOf('dynamo'))), [])
 })
 
-t.test('registry: a power is present exactly when its method is', async (t) => {
+t.test('registry: a backend has an optional method exactly if that method is a function', async (t) => {
   t.same(powersOf(mapBackend(Date.now)), POWERS)
   t.same(powersOf({ ...mapBackend(Date.now), has: undefined, keys: true } as never), ['clear', 'size', 'stats', 'getMany'])
 })
 
-t.test('registry: options are handed to the backend as they are, an absent one as none', async (t) => {
-  const lent: Array<{ options: unknown, context: BackendContext }> = []
-  const registry = new Registry().add(named('dynamo'), () => definitionOf(lent))
+t.test('registry: options are passed to the backend unchanged, or as an empty object if absent', async (t) => {
+  const passed: Array<{ options: unknown, context: BackendContext }> = []
+  const registry = new Registry().add(named('dynamo'), () => definitionOf(passed))
   const options = { table: 'a' }
   await registry.open(choiceOf('dynamo', options))
   await registry.open(choiceOf('dynamo'))
-  t.equal(lent[0]?.options, options)
-  t.same(lent[1]?.options, {})
+  t.equal(passed[0]?.options, options)
+  t.same(passed[1]?.options, {})
 })
 
-t.test('registry: a wrong option is refused with the name of the backend and of the option', async (t) => {
+t.test('registry: an invalid option is refused with the name of the backend and of the option', async (t) => {
   const registry = builtIns()
   const rows: ReadonlyArray<readonly [options: unknown, message: RegExp]> = [
     [{ maxBytes: '64mb' }, /^cache: 'memory\.maxBytes' must be a positive integer, got '64mb'/],
@@ -149,11 +149,11 @@ t.test('registry: a wrong option is refused with the name of the backend and of 
   for (const [options, message] of rows) await t.rejects(registry.open(choiceOf('memory', options)), { code: 'CACHE_ERR_OPTION', message })
 })
 
-t.test('registry: what is missing in the context is filled in', async (t) => {
-  const lent: Array<{ options: unknown, context: BackendContext }> = []
-  const registry = new Registry().add(named('dynamo'), () => definitionOf(lent))
+t.test('registry: missing parts of the context are filled in', async (t) => {
+  const passed: Array<{ options: unknown, context: BackendContext }> = []
+  const registry = new Registry().add(named('dynamo'), () => definitionOf(passed))
   await registry.open(choiceOf('dynamo'))
-  const context = lent[0]?.context as BackendContext
+  const context = passed[0]?.context as BackendContext
   t.ok(Math.abs(context.now() - Date.now()) < 60_000)
   t.equal(context.signal.aborted, false)
   for (const level of ['debug', 'info', 'warn', 'error'] as const) t.equal(context.log[level]({}, 'message'), undefined)
@@ -161,9 +161,9 @@ t.test('registry: what is missing in the context is filled in', async (t) => {
   t.ok(await context.open(choiceOf('dynamo')), 'a backend can open another one by name')
 })
 
-t.test('registry: what is in the context is lent as it is, also to a backend that another one opens', async (t) => {
-  const lent: Array<{ options: unknown, context: BackendContext }> = []
-  const registry = new Registry().add(named('dynamo'), () => definitionOf(lent))
+t.test('registry: given parts of the context are passed unchanged, also to a backend that another one opens', async (t) => {
+  const passed: Array<{ options: unknown, context: BackendContext }> = []
+  const registry = new Registry().add(named('dynamo'), () => definitionOf(passed))
   const given = {
     now: testClock().now,
     log: { debug () {}, info () {}, warn () {}, error () {} },
@@ -171,12 +171,12 @@ t.test('registry: what is in the context is lent as it is, also to a backend tha
     background: { every: () => ({ cancel: async () => {} }) }
   }
   await registry.open(choiceOf('dynamo'), given)
-  await lent[0]?.context.open(choiceOf('dynamo'))
-  t.equal(lent.length, 2)
-  for (const { context } of lent) {
+  await passed[0]?.context.open(choiceOf('dynamo'))
+  t.equal(passed.length, 2)
+  for (const { context } of passed) {
     for (const part of ['now', 'log', 'signal', 'background'] as const) t.equal(context[part], given[part], part)
   }
   const open = async () => mapBackend(given.now)
   await registry.open(choiceOf('dynamo'), { ...given, open })
-  t.equal(lent[2]?.context.open, open)
+  t.equal(passed[2]?.context.open, open)
 })

@@ -1,10 +1,10 @@
-// Slots: things under way, by place and by key.
+// Slots: pending items, by place and by key.
 import { getHeapStatistics, setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { SlotMap, Slots } from '../../registry/slot-map.js'
 
-t.test('slots: a place is used again, and what was in it is let go of', async (t) => {
+t.test('slots: a place is used again, and its old item is dropped', async (t) => {
   const slots = new Slots<string>()
   const [first, second] = [slots.add('first'), slots.add('second')]
   slots.remove(first)
@@ -15,7 +15,7 @@ t.test('slots: a place is used again, and what was in it is let go of', async (t
   t.same(slots.all(), ['third', 'other'])
 })
 
-t.test('slots: however many come and go, there are no more places than were ever taken at once', async (t) => {
+t.test('slots: there are never more places than were in use at the same time', async (t) => {
   const slots = new Slots<number>()
   const places = new Set<number>()
   for (let round = 0; round < 1_000; round++) {
@@ -28,7 +28,7 @@ t.test('slots: however many come and go, there are no more places than were ever
   t.equal(places.size, 6)
 })
 
-t.test('slots: by key they hold what a Map would hold', async (t) => {
+t.test('slots: by key they behave like a Map', async (t) => {
   const slots = new SlotMap<number>()
   const map = new Map<string, number>()
   const keys = ['', '__proto__', 'constructor', '0', 'a', 'b', 'c']
@@ -49,7 +49,7 @@ t.test('slots: by key they hold what a Map would hold', async (t) => {
   t.same(slots.all().sort(), [...map.values()].sort())
 })
 
-t.test('slots: what has come and gone is not kept until the whole heap is collected', async (t) => {
+t.test('slots: items that were added and removed are garbage-collected without a full collection', async (t) => {
   setFlagsFromString('--expose-gc')
   const gc = runInNewContext('gc') as (options?: { type: 'minor' }) => void
   const slots = new SlotMap<object>()
@@ -63,7 +63,7 @@ t.test('slots: what has come and gone is not kept until the whole heap is collec
   }
   for (let times = 0; times < 1_000; times++) pass()
   gc()
-  // What is held now is old from here on, and only the young are collected.
+  // Items held now are old from here on, and only young objects are collected.
   const before = getHeapStatistics().used_heap_size
   for (let times = 0; times < 2_000; times++) {
     pass()

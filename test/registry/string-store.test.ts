@@ -1,4 +1,4 @@
-// The guide's own contract, worn as a backend: strings and whole seconds below, bytes and instants above.
+// A store of strings as a backend: strings and whole seconds in the store, bytes and instants above it.
 import fc from 'fast-check'
 import t from 'tap'
 import { fromStringStore } from '../../registry/string-store.js'
@@ -12,7 +12,7 @@ function setUp () {
   return { clock, store, backend: fromStringStore(store, { now: clock.now }) }
 }
 
-t.test('string store: the store is given whole seconds, rounded up, and the entry ends at its own millisecond', async (t) => {
+t.test('string store: the store receives whole seconds, rounded up, and the entry expires at its own millisecond', async (t) => {
   const { clock, store, backend } = setUp()
   await backend.set('key', { value: Buffer.from('value'), expiresAt: clock.now() + 1_500 })
   t.equal(store.texts.get('key')?.until, clock.now() + 2_000)
@@ -23,14 +23,14 @@ t.test('string store: the store is given whole seconds, rounded up, and the entr
   t.equal(await backend.get('key'), undefined)
 })
 
-t.test('string store: an instant that is not whole is rounded down, never up', async (t) => {
+t.test('string store: a fractional instant is rounded down, never up', async (t) => {
   const { clock, backend } = setUp()
   const expiresAt = clock.now() + 10.9
   await backend.set('key', { value: Buffer.from('value'), expiresAt })
   t.equal((await backend.get('key'))?.expiresAt, Math.floor(expiresAt))
 })
 
-t.test('string store: an entry that is over is deleted in the store, and never set with a timeout of zero or less', async (t) => {
+t.test('string store: an expired entry is deleted from the store, and never set with a lifetime of zero or less', async (t) => {
   const { clock, store, backend } = setUp()
   await backend.set('key', { value: Buffer.from('value'), expiresAt: clock.now() + 1_000 })
   for (const expiresAt of [clock.now(), clock.now() - 1, -Infinity, NaN]) {
@@ -50,14 +50,14 @@ t.test('string store: a text that is not ours is a miss', async (t) => {
   }
 })
 
-t.test('string store: what the store answers that is no text is a miss', async (t) => {
-  for (const answer of [null, undefined, 5, {}, Buffer.from('9999999999999 YQ=='), ['9999999999999 YQ==']]) {
-    const backend = fromStringStore({ ...stringMap(Date.now), get: () => answer as never })
+t.test('string store: a result that is not text is a miss', async (t) => {
+  for (const result of [null, undefined, 5, {}, Buffer.from('9999999999999 YQ=='), ['9999999999999 YQ==']]) {
+    const backend = fromStringStore({ ...stringMap(Date.now), get: () => result as never })
     t.equal(await backend.get('key'), undefined)
   }
 })
 
-t.test('string store: what the store throws or rejects with is what the backend rejects with', async (t) => {
+t.test('string store: the backend rejects with the error that the store throws or rejects with', async (t) => {
   const { backend, store, clock } = setUp()
   const entry = { value: Buffer.from('value'), expiresAt: clock.now() + 1_000 }
   for (const method of ['get', 'set', 'delete', 'close'] as const) {
@@ -85,11 +85,11 @@ t.test('string store: methods of the store are called as methods', async (t) => 
   await backend.close()
 })
 
-t.test('string store: it has no powers', async (t) => {
+t.test('string store: the backend has no optional methods', async (t) => {
   t.same(powersOf(setUp().backend), [])
 })
 
-t.test('any bytes under any key come back as they were', async (t) => {
+t.test('string store: any bytes under any key come back unchanged', async (t) => {
   await fc.assert(fc.asyncProperty(fc.uint8Array(), fc.string({ unit: 'binary' }), async (value, key) => {
     const { clock, backend } = setUp()
     await backend.set(key, { value, expiresAt: clock.now() + 1_000 })

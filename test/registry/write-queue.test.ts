@@ -1,4 +1,4 @@
-// Changes of keys in order, beside any backend: what waits, what stands for what, and what is taken back.
+// Changes of keys in order, for any backend: which wait, which replace others, and which are given up.
 import fc from 'fast-check'
 import t from 'tap'
 import { WriteQueue, type Write } from '../../registry/write-queue.js'
@@ -9,7 +9,7 @@ interface HeldWrite extends Write {
   readonly fail: (error: Error) => void
 }
 
-/** A write that is carried out when it is told to be. */
+/** A write that settles when the test ends or fails it. */
 function change (operation: 'set' | 'delete', begun: string[], name: string, key = 'key'): HeldWrite {
   let end = (): void => {}
   let fail = (_error: Error): void => {}
@@ -22,7 +22,7 @@ const newQueue = (): WriteQueue<HeldWrite> => new WriteQueue({ carryOut: (write)
 
 const turn = (): Promise<void> => new Promise(setImmediate)
 
-t.test('in order: the first change of a key begins at once, those of other keys too, and keys with one are known until it is over',
+t.test('write queue: the first change of each key begins at once, and keys are listed until their changes have settled',
   async (t) => {
     const order = newQueue()
     const begun: string[] = []
@@ -37,7 +37,7 @@ t.test('in order: the first change of a key begins at once, those of other keys 
     t.equal(order.waiting, 0)
   })
 
-t.test('in order: a set in whose place another one stands settles with that, and a failure is told to both', async (t) => {
+t.test('write queue: a set that was replaced settles with the set that replaced it, and a failure rejects both', async (t) => {
   const order = newQueue()
   const begun: string[] = []
   const [first, second, third] = [change('set', begun, 'first'), change('set', begun, 'second'), change('set', begun, 'third')]
@@ -48,7 +48,7 @@ t.test('in order: a set in whose place another one stands settles with that, and
   t.same(begun, ['first', 'third'])
 })
 
-t.test('in order: a delete is carried out before the set that came after it, which may fail', async (t) => {
+t.test('write queue: a delete is carried out before the later set, which may fail', async (t) => {
   const order = newQueue()
   const begun: string[] = []
   const [
@@ -62,7 +62,7 @@ t.test('in order: a delete is carried out before the set that came after it, whi
   t.same(begun, ['first', 'gone', 'last'])
 })
 
-t.test('in order: of what is given up, a set that waits is dropped, a delete is not, and what is over already is nothing', async (t) => {
+t.test('write queue: giving up drops a waiting set, but neither a delete nor a change that has begun', async (t) => {
   const order = newQueue()
   const begun: string[] = []
   const [first, gone, last] = [change('set', begun, 'first'), change('delete', begun, 'gone'), change('set', begun, 'last')]
@@ -76,7 +76,7 @@ t.test('in order: of what is given up, a set that waits is dropped, a delete is 
   order.giveUp(first)
 })
 
-t.test('in order: whatever is called, what was called last decides, and all calls settle', async (t) => {
+t.test('write queue: for any calls, the last one decides, and all calls settle', async (t) => {
   await fc.assert(fc.asyncProperty(fc.array(fc.tuple(fc.constantFrom('set', 'delete'), fc.nat(3))), async (calls) => {
     const order = newQueue()
     let held = -1
@@ -92,7 +92,7 @@ t.test('in order: whatever is called, what was called last decides, and all call
   t.pass('for every list that was tried')
 })
 
-t.test('in order: reads are told the last write that waits, and a write beside those that may run waits for its turn', async (t) => {
+t.test('write queue: find returns the last waiting write, and writes beyond maxRunning wait for their turn', async (t) => {
   const begun: string[] = []
   const order = new WriteQueue<HeldWrite>({ carryOut: (write) => write.act(), maxRunning: 1 })
   const [first, second, gone] = [change('set', begun, 'first'), change('set', begun, 'second', 'other'), change('delete', begun, 'gone')]
@@ -107,7 +107,7 @@ t.test('in order: reads are told the last write that waits, and a write beside t
   t.equal(order.find('key'), undefined)
 })
 
-t.test('in order: after close nothing begins, and all that waits is refused', async (t) => {
+t.test('write queue: after close nothing begins, and all waiting changes reject', async (t) => {
   const begun: string[] = []
   const order = newQueue()
   const [first, second, third] = [change('set', begun, 'first'), change('set', begun, 'second'), change('set', begun, 'third')]
