@@ -21,7 +21,7 @@ t.test('architecture: imports go down and never up', async (t) => {
   t.same(wrongImports([...shipped, ...others], rules), [])
 })
 
-t.test('architecture: no files import each other in a circle, types counted', async (t) => {
+t.test('architecture: no files import each other in a circle, types included', async (t) => {
   t.same(circles(shipped), [])
   const tree = {
     'a.ts': "import './b.js'",
@@ -42,19 +42,19 @@ t.test('architecture: no function has more than 40 lines', async (t) => {
   t.same(longFunctions(withoutTests), [])
 })
 
-t.test('architecture: the first line of every file says what lives there', async (t) => {
+t.test('architecture: the first line of every file says what it contains', async (t) => {
   t.same(withoutFirstComment(all), [])
 })
 
-t.test('architecture: only the background tasks own a timer that repeats', async (t) => {
+t.test('architecture: only the background tasks use a repeating timer', async (t) => {
   t.same(strayTimers(shipped), [])
 })
 
-t.test('architecture: nothing that users run prints', async (t) => {
+t.test('architecture: code that users run does not print', async (t) => {
   t.same(printers(shipped), [])
 })
 
-t.test('architecture: an import that goes up or sideways is found', async (t) => {
+t.test('architecture: an import that goes up or sideways is reported', async (t) => {
   const wrong: ReadonlyArray<readonly [path: string, text: string]> = [
     ['registry/a.ts', "import { a } from '../response/a.js'"],
     ['registry/a.ts', "import type { A } from '../backends/memory.js'"],
@@ -94,7 +94,7 @@ t.test('architecture: an import that goes up or sideways is found', async (t) =>
   for (const [path, text] of wrong) t.equal(breaks((files) => wrongImports(files, rules), { [path]: text }).length, 1, `${path}: ${text}`)
 })
 
-t.test('architecture: an import that goes down is taken', async (t) => {
+t.test('architecture: an import that goes down is accepted', async (t) => {
   const right: Record<string, string> = {
     'registry/a.ts': "import createError from '@fastify/error'\nimport { a } from './b.js'\nimport { b } from 'node:util'",
     'backends/index.ts': "import type { A } from './memory.js'\nimport { type B } from './sqlite.js'\nconst a = import('./memory.js')\nimport { R } from '../registry/registry.js'",
@@ -110,7 +110,7 @@ t.test('architecture: an import that goes down is taken', async (t) => {
   t.same(breaks((files) => wrongImports(files, rules), right), [])
 })
 
-t.test('architecture: a long file, a long function, a silent first line, a stray timer and a printer are found', async (t) => {
+t.test('architecture: a long file, a long function, a missing first comment, a repeating timer and a print are reported', async (t) => {
   const lines = (count: number) => 'a()\n'.repeat(count)
   t.same(breaks(longFiles, { 'a.ts': lines(320), 'b.ts': lines(321) }), ['b.ts has 321 lines'])
   const functions = `class A {\n  short () {\n${lines(38)}  }\n  long () {\n${lines(39)}  }\n}\nconst arrow = () => {\n${lines(39)}}\n`

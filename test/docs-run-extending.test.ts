@@ -1,4 +1,4 @@
-// The guide for authors of backends, run as it is pasted: its five backends pass the whole test kit.
+// The guide for authors of backends, run as pasted: its five backends pass the whole test kit.
 import t from 'tap'
 import { runsAsPasted } from './support/pages.js'
 import { reader } from './support/reader.js'

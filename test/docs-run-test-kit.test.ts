@@ -1,4 +1,4 @@
-// The page of the test kit, run as it is pasted: its three lists, with their levers.
+// The page of the test kit, run as pasted: its three lists, with their levers.
 import t from 'tap'
 import { runsAsPasted } from './support/pages.js'
 import { reader } from './support/reader.js'

@@ -1,4 +1,4 @@
-// The tutorial, followed to the letter: a backend is written, tested, mended, registered and measured.
+// The tutorial, run as pasted: a backend is written, tested, fixed, registered and measured.
 import t from 'tap'
 import { runsAsPasted } from './support/pages.js'
 import { reader } from './support/reader.js'

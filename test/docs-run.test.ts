@@ -1,4 +1,4 @@
-// Every block of code and every command of the docs, run as it is pasted, with the packed package installed.
+// Every block of code and every command of the docs, run as pasted, with the packed package installed.
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -11,7 +11,7 @@ const user = reader(t)
 
 for (const page of pages.filter(({ path }) => !LONG_PAGES.includes(path))) runsAsPasted(t, user, page)
 
-t.test('docs: every command that stands in the text is there', async (t) => {
+t.test('docs: every command in the text exists', async (t) => {
   const inClone = { ...user.known, programs: readdirSync(join(root, 'node_modules', '.bin')) }
   for (const { path, text } of [...pages, source('CONTRIBUTING.md')]) {
     const known = path === 'CONTRIBUTING.md' ? inClone : user.known

@@ -1,4 +1,4 @@
-// What the docs say is what the code does, and the other way round. That what they show runs: docs-run.test.ts.
+// The docs say what the code does, and leave nothing out. docs-run.test.ts checks that their examples run.
 import { existsSync } from 'node:fs'
 import { join, posix } from 'node:path'
 import vm from 'node:vm'
@@ -24,25 +24,25 @@ import { root, source, sourcesIn } from './support/sources.js'
 
 const README = source('README.md').text
 const CONTRIBUTING = source('CONTRIBUTING.md').text
-/** What the project says to its users, whatever page it stands on. */
+/** What the project tells its users, on all pages. */
 const DOCS = pages.map(({ text }) => text).join('\n')
 
 const namesOf = (rows: readonly Row[], column: string): string[] => rows.map((row) => codeIn(row[column]!)).sort()
 
-/** The table of options: `fastify.cache` has one of methods before it. */
+/** The table of options. In the section of `fastify.cache` it comes after a table of methods. */
 function optionsBelow (heading: string): Row[] {
   const rows = tableBelow(DOCS, heading)
   return 'option' in rows[0]! ? rows : tableBelow(DOCS.slice(DOCS.indexOf(heading)).replace(/^\| method [^]*?\n\n/m, ''), heading)
 }
 
-/** A default as it is written, as a value; durations, which are compared with milliseconds, as those. */
+/** A written default as a value. Durations are converted to milliseconds if the constant is a number. */
 function valueOf (text: string, constant: unknown): unknown {
   const value: unknown = JSON.parse(JSON.stringify(vm.runInNewContext(`(${text})`)))
   return typeof constant === 'number' && typeof value === 'string' ? parseDuration(value) : value
 }
 
 for (const { heading, at, constants, others = {} } of DOCUMENTED) {
-  t.test(`docs: every option below '${heading}' is the code's, with its default, and back`, async (t) => {
+  t.test(`docs: the options below '${heading}' are those of the code, with their defaults`, async (t) => {
     const rows = optionsBelow(heading)
     const properties = new Map(at.flatMap(([path, name]) => [...interfaceIn(path, name)]))
     t.same(namesOf(rows, 'option'), [...properties.keys(), ...Object.keys(others)].sort(), 'the names')
@@ -63,7 +63,7 @@ for (const { heading, at, constants, others = {} } of DOCUMENTED) {
   })
 }
 
-t.test('docs: README shows every option of the plugin, of routes and of answers, at its default', async (t) => {
+t.test('docs: README shows every option of the plugin, of routes and of responses, at its default', async (t) => {
   const shown = blocksOf(source('README.md')).find(({ notes }) => notes.get('run') === 'options.mjs')?.code ?? ''
   for (const heading of ['## Plugin options', '## Route options', '### The key', '### While a handler runs']) {
     for (const row of optionsBelow(heading)) {
@@ -99,22 +99,22 @@ t.test('docs: the tables name the options that the checks know', async (t) => {
   await refused('### unstorage', { backend: 'unstorage', options: unknown })
 })
 
-t.test('docs: every built-in backend has its section, and back', async (t) => {
+t.test('docs: the sections of backends are those of the built-in backends', async (t) => {
   const linked = [...tableBelow(README, '## Backends')].map((row) => /^\[`(\w+)`\]\(docs\/[\w-]+\.md#\1\)$/.exec(row.name!)?.[1])
   t.same(linked.sort(), main.builtIns().names().sort(), 'README links to each')
   for (const [, name] of source('docs/backends.md').text.matchAll(/^### (.*)$/gm)) t.ok(linked.includes(name), name!)
 })
 
-t.test('docs: every environment variable is the code\'s, and back', async (t) => {
+t.test('docs: the environment variables are those of the code', async (t) => {
   t.same(namesOf(tableBelow(DOCS, '## Configuration from the environment'), 'variable'), [...VARIABLES].sort())
 })
 
-t.test('docs: every reason code is the code\'s, and back', async (t) => {
+t.test('docs: the reason codes are those of the code', async (t) => {
   t.same(namesOf(tableBelow(DOCS, '### Requests that go past the cache'), 'reason'), [...BYPASS_REASONS].sort())
   t.same(namesOf(tableBelow(DOCS, '### Answers that are not stored'), 'reason'), [...REFUSAL_REASONS].sort())
 })
 
-t.test('docs: every reason that explain() gives is the code\'s, and back', async (t) => {
+t.test('docs: the reasons of explain() are those of the code', async (t) => {
   const rows = tableBelow(DOCS, '### Decisions and their reasons')
   const named = (decision: string): string[] =>
     rows.filter((row) => codeIn(row.decision!) === decision).map((row) => codeIn(row.reason!)).sort()
@@ -122,7 +122,7 @@ t.test('docs: every reason that explain() gives is the code\'s, and back', async
   t.same([...named('hit'), ...named('stale')], ['fresh', 'max-stale', 'while-revalidate'])
 })
 
-t.test('docs: every error code is the code\'s, and back', async (t) => {
+t.test('docs: the error codes are those of the code', async (t) => {
   t.same(namesOf(tableBelow(DOCS, '## Errors'), 'code'), Object.keys(main).filter((name) => name.startsWith('CACHE_ERR_')).sort())
 })
 
@@ -149,7 +149,7 @@ t.test('docs: the values of Cache-Status are those that are sent', async (t) => 
   t.same(tableBelow(DOCS, '## Cache-Status').map((row) => codeIn(row.value!)), sent)
 })
 
-t.test('docs: every member of fastify.cache is the code\'s, and back', async (t) => {
+t.test('docs: the members of fastify.cache are those of the code', async (t) => {
   const { default: Fastify } = await import('fastify')
   const app = Fastify()
   await app.register(main.default)
@@ -162,7 +162,7 @@ t.test('docs: every member of fastify.cache is the code\'s, and back', async (t)
   await app.close()
 })
 
-t.test('docs: numbers that the docs give are the code\'s', async (t) => {
+t.test('docs: numbers in the docs are those of the code', async (t) => {
   t.match(DOCS, `At most ${MAX_TAGS}, of at most ${MAX_TAG_CHARACTERS} characters`)
   t.match(DOCS, `at most ${MAX_VARIANTS} under one key`)
   t.match(DOCS, `names more than ${MAX_VARY_FIELDS} fields`)
@@ -170,11 +170,11 @@ t.test('docs: numbers that the docs give are the code\'s', async (t) => {
   t.match(DOCS, `any final status other than ${unfit.slice(0, -1).join(', ')} and ${unfit.at(-1)}.`)
 })
 
-t.test('docs: CHANGELOG names every power', async (t) => {
+t.test('docs: CHANGELOG names every optional method', async (t) => {
   for (const power of POWERS) t.match(source('CHANGELOG.md').text, `\`${power}\``)
 })
 
-t.test('docs: the map in CONTRIBUTING names every folder of response/, and no other; the order of imports is the one that is tested',
+t.test('docs: the map in CONTRIBUTING names every folder of response/, and the order of imports is the one that is tested',
   async (t) => {
     const named = [...CONTRIBUTING.matchAll(/^\| `response\/([\w-]+)\/` \|/gm)].map(([, room]) => room!)
     t.same(named.sort(), [
@@ -184,10 +184,10 @@ t.test('docs: the map in CONTRIBUTING names every folder of response/, and no ot
     t.same(order.split(/,\s*/), [...RESPONSE_ROOMS].reverse())
     t.same(
       sourcesIn(['response']).map(({ path }) => path.split('/')[1]!.replace(/\.ts$/, '')).filter((room) => !RESPONSE_ROOMS.includes(room)),
-      [], 'each has its place in it')
+      [], 'each has its place in the order')
   })
 
-t.test('docs: the life of a request has the states, decisions and outcomes of the code, and says of each what comes next', async (t) => {
+t.test('docs: the life of a request has the states, decisions and outcomes of the code, and the next states of each state', async (t) => {
   const life = CONTRIBUTING.slice(CONTRIBUTING.indexOf('## The life of a request'), CONTRIBUTING.indexOf('## Words'))
   const states = tableBelow(CONTRIBUTING, '### States of a fill')
   t.same(states.map(({ state }) => codeIn(state!)), Object.keys(NEXT_STATES))
@@ -207,7 +207,7 @@ t.test('docs: the life of a request has the states, decisions and outcomes of th
   for (const outcome of outcomes) t.ok(life.includes(`\`${outcome}\``), outcome)
 })
 
-t.test('docs: what the design insists on names files and tests that are there', async (t) => {
+t.test('docs: the files and tests in the table of design rules exist', async (t) => {
   const rows = tableBelow(CONTRIBUTING, '## What the design insists on')
   t.ok(rows.length > 8)
   for (const { where, test } of rows) {
@@ -218,7 +218,7 @@ t.test('docs: what the design insists on names files and tests that are there', 
   }
 })
 
-t.test('docs: links inside the project lead somewhere', async (t) => {
+t.test('docs: links inside the project lead to existing files and headings', async (t) => {
   for (const { path, text } of [...pages, source('CONTRIBUTING.md')]) {
     for (const [link, to, anchor] of text.matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)/g)) {
       const target = to === '' ? path : posix.join(posix.dirname(path), to!)

@@ -1,4 +1,4 @@
-// The example behind `npm start`, as it was built: its table, its end, its refusals. Run in processes of its own.
+// The example behind `npm start`, as built: its table, its end, its refusals. Run in processes of its own.
 import { spawn } from 'node:child_process'
 import { cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
@@ -19,7 +19,7 @@ const PACKAGES = ['/packages', '/licenses', '/packages/fastify', '/packages/@fas
 const folder = mkdtempSync(join(tmpdir(), 'example-'))
 t.teardown(() => rmSync(folder, { recursive: true, force: true }))
 
-// A project of two packages: to walk our own takes seconds each time.
+// A project of two packages, because scanning our own takes seconds each time.
 for (const name of NAMES) cpSync(join(root, 'node_modules', name), join(folder, 'project', 'node_modules', name), { recursive: true })
 
 function start ({ file = 'packages.db', port = '0', args = [] as string[], env = {} as Record<string, string> } = {}) {
@@ -46,7 +46,7 @@ function start ({ file = 'packages.db', port = '0', args = [] as string[], env =
   return {
     child,
     ended,
-    /** Settles when the output holds `text`, or has ended. */
+    /** Resolves when the output contains `text`, or has ended. */
     async printed (text: string): Promise<string> {
       await Promise.race([ended, new Promise<void>((resolve) => { (seen = () => { if (output.includes(text)) resolve() })() })])
       return output
@@ -72,7 +72,7 @@ const TABLE = [
   [...all('HIT'), '/packages/no-such-package MISS']
 ]
 
-t.test('example: --once prints the table and ends with exit code 0, a second time on the same database too', async (t) => {
+t.test('example: --once prints the table and ends with exit code 0, also a second time on the same database', async (t) => {
   for (const earlier of [/The cache is empty/, /held \d+ entries of an earlier run/]) {
     const { exitCode, output, errors } = await start({ args: ['--once'] }).ended
     t.equal(exitCode, 0)
@@ -85,7 +85,7 @@ t.test('example: --once prints the table and ends with exit code 0, a second tim
 
 const LOST: typeof TABLE = [...TABLE.slice(0, 4), [...all('MISS'), '/packages/no-such-package MISS']]
 
-t.test('example: does the same on the other backends, and says what is true of each', needs('redis-server'), async (t) => {
+t.test('example: the other backends give the same table, and a description of each', needs('redis-server'), async (t) => {
   const { url } = await startServer(t)
   const kinds: Array<[env: Record<string, string>, table: typeof TABLE, title: RegExp, reopened: RegExp]> = [
     [{ CACHE_BACKEND: 'memory' }, LOST, /cached in memory$/m, /Memory has kept nothing/],
@@ -105,14 +105,14 @@ t.test('example: does the same on the other backends, and says what is true of e
   }
 })
 
-t.test('example: without its Redis it says so, serves all the same, and caches when Redis comes', needs('redis-server'), async (t) => {
+t.test('example: without its Redis it reports that, still serves, and caches once Redis is up', needs('redis-server'), async (t) => {
   const port = await freePort()
   const { child, ended, printed } = start({ env: { CACHE_BACKEND: 'redis', REDIS_URL: `redis://:secret@127.0.0.1:${port}` } })
   const url = /Serving at (\S+)/.exec(await printed('Serving at'))?.[1]
   const ask = async () => await fetch(`${url}/packages/fastify`, { headers: { connection: 'close' } })
   t.equal((await ask()).status, 200)
   await (await newServer(t, { port, args: ['--requirepass', 'secret'] })).start()
-  await until('answers come out of Redis', async () => /; hit/.test((await ask()).headers.get('cache-status') ?? ''))
+  await until('responses come from Redis', async () => /; hit/.test((await ask()).headers.get('cache-status') ?? ''))
   child.kill('SIGTERM')
   const { exitCode, output, errors } = await ended
   t.match(output, /The cache does not answer: .*ECONNREFUSED/)
@@ -126,9 +126,9 @@ t.test('example: serves real packages under both spellings of a scoped name, and
     const { child, ended, printed } = start({ file: `${signal}.db` })
     const url = /Serving at (\S+)/.exec(await printed('Serving at'))?.[1]
     const ask = async (path: string, method = 'GET') => await fetch(`${url}${path}`, { method, headers: { connection: 'close' } })
-    const answer = await ask('/packages/@fastify%2Ferror')
-    t.equal((await answer.json() as { name: string }).name, '@fastify/error')
-    t.match(answer.headers.get('cache-status'), /fwd=miss; stored/)
+    const response = await ask('/packages/@fastify%2Ferror')
+    t.equal((await response.json() as { name: string }).name, '@fastify/error')
+    t.match(response.headers.get('cache-status'), /fwd=miss; stored/)
     t.has(await (await ask('/packages/@fastify/error/touch', 'POST')).json(), { invalidated: ['package:@fastify/error', 'packages'] })
     for (const path of ['/packages/@fastify/error', '/packages/@fastify%2Ferror']) {
       t.match((await ask(path)).headers.get('cache-status'), /fwd=miss/, path)
@@ -152,7 +152,7 @@ t.test('example: a signal during the demonstration ends it cleanly', async (t) =
   t.equal(errors, '')
 })
 
-t.test('example: a port that is in use or none is refused in one sentence, with exit code 1', async (t) => {
+t.test('example: a port that is in use or invalid is refused in one sentence, with exit code 1', async (t) => {
   const other = createServer().listen(0, '127.0.0.1')
   t.teardown(() => other.close())
   await new Promise((resolve) => other.once('listening', resolve))

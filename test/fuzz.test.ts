@@ -1,5 +1,5 @@
-// A model fuzzer: random requests, invalidations, clock steps, hooks and clients that leave, judged by what handlers made for whom.
-// Fixed seeds for about a minute; FUZZ_SECONDS=600 goes on from FUZZ_SEED for so long, FUZZ_SEED alone plays that one.
+// A model fuzzer: random requests, invalidations, clock steps, hooks and disconnecting clients. Responses are checked against the model.
+// Plays fixed seeds for about a minute. FUZZ_SECONDS=600 plays from FUZZ_SEED for that long, FUZZ_SEED alone plays that seed.
 import t from 'tap'
 import { BACKENDS, campaignOf, PROTOCOLS, run } from './fuzz/campaign.js'
 import { HOOKS } from './fuzz/hooks.js'
@@ -16,13 +16,13 @@ const pairs = BACKENDS.flatMap((backend) => PROTOCOLS.map((protocol) => ({ backe
 t.setTimeout((campaign.seconds + 120) * 1_000)
 
 for (const [at, { backend, protocol }] of pairs.entries()) {
-  // Each pair plays seeds of its own, unless one was asked for.
+  // Each pair plays seeds of its own, unless FUZZ_SEED is set.
   const seed = process.env.FUZZ_SEED === undefined ? campaign.seed + at * 1_000 : campaign.seed
-  t.test(`no client is given what was not made for it, is too old, or is cut short: ${backend}, ${protocol}`, async (t) => {
+  t.test(`fuzzer: no client gets a response that was made for another, is too old, or is cut short: ${backend}, ${protocol}`, async (t) => {
     const resources = new Resources()
     const { failure, plans, requests, hits } = await run({ ...campaign, seed }, { backend, protocol, share: 1 / pairs.length })
     if (failure !== undefined) t.fail('a plan fails', { failure })
-    // Also as they are, to be copied.
+    // Printed as comments too, so that they can be copied.
     for (const line of failure ?? []) t.comment(line)
     t.same(await resources.left(), [])
     t.comment(`${plans} plans, ${requests} requests, ${hits} hits`)
@@ -30,7 +30,7 @@ for (const [at, { backend, protocol }] of pairs.entries()) {
   })
 }
 
-t.test('without the cache nothing is found: what the rules say is of the cache alone', async (t) => {
+t.test('fuzzer: without the cache no rule is broken, so the rules are about the cache only', async (t) => {
   for (const protocol of PROTOCOLS) {
     for (let seed = 1; seed <= 6; seed++) {
       t.same((await play(planOf(seed, protocol), { backend: 'none' })).wrong, [], `seed ${seed}, ${protocol}`)
@@ -39,7 +39,7 @@ t.test('without the cache nothing is found: what the rules say is of the cache a
 })
 
 for (const [name, sabotage] of Object.entries(SABOTAGES)) {
-  t.test(`what is wrong with a cache is found: ${name}`, async (t) => {
+  t.test(`fuzzer: a sabotaged cache is detected: ${name}`, async (t) => {
     const rules = new Set<string>()
     for (let seed = 1; seed <= 40 && !rules.has(sabotage.rule); seed++) {
       const { wrong } = await play(reduced(planOf(seed, 'http1'), new Set(HOOKS)), { backend: 'memory', sabotage })

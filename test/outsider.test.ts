@@ -1,4 +1,4 @@
-// A package that isn't ours, on the package as it is packed: compiled, refused where it must be, found by its name, run through the kit.
+// A third party's package on the packed package: compiled, refused where it must be, found by its name, run through the kit.
 import { cpSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -10,14 +10,14 @@ t.teardown(() => user.remove())
 cpSync(join(root, 'test', 'outsider'), join(user.folder, 'outsider'), { recursive: true })
 
 for (const name of ['typescript-7', 'typescript']) {
-  t.test(`outsider: it compiles with ${name}, and each mistake that it makes is refused`, async (t) => {
+  t.test(`outsider: the package compiles with ${name}, and each of its deliberate mistakes is refused`, async (t) => {
     const { exitCode, output } = user.node(join(root, 'node_modules', name, 'bin', 'tsc'), '-p', 'outsider')
     t.equal(output, '')
     t.equal(exitCode, 0)
   })
 }
 
-t.test('outsider: its name is in the registry, is loaded when it is asked for, and caches', async (t) => {
+t.test('outsider: the package\'s backend is registered by name, is loaded when it is opened, and caches', async (t) => {
   const { exitCode, output } = user.node(join('outsider', 'dist', 'application.js'), join(user.folder, 'cache.json'))
   t.match(output, new RegExp([
     '^memory .* json-file',
@@ -30,7 +30,7 @@ t.test('outsider: its name is in the registry, is loaded when it is asked for, a
   t.equal(exitCode, 0)
 })
 
-t.test('outsider: it passes the kit in node:test, and what it can not do is skipped by name', async (t) => {
+t.test('outsider: the package\'s backend passes the kit in node:test, and cases for missing methods are skipped by name', async (t) => {
   const { exitCode, output } = user.node('--test', '--test-reporter=tap', join('outsider', 'dist', 'kit.js'))
   t.same(output.match(/^not ok .*$/mg), null)
   t.match(output, /^ok \d+ - kill: entries that a process set before it was killed are returned$/m)

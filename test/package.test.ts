@@ -1,4 +1,4 @@
-// The package as its users get it: what is in it, and that it can be imported, required and compiled against.
+// The package as its users get it: its files, and that it can be imported, required and compiled against.
 import { join } from 'node:path'
 import t from 'tap'
 import { root } from './support/sources.js'
@@ -20,7 +20,7 @@ const USES = `
   console.log(JSON.stringify({ calls, type: typeof responseCache }))
 `
 
-t.test('package: it holds what users run and its types, and nothing else', async (t) => {
+t.test('package: the package contains what users run and its types, and nothing else', async (t) => {
   const allowed =
     /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|docs\/[\w-]+\.(md|svg)|dist\/(plugin|(backends|registry|response|test\/kit)\/[\w/-]+)(\.js|\.d\.ts)|dist\/benchmarks\/(core|cache-bench)\/[\w-]+\.js)$/
   t.same(user.files.filter((path) => !allowed.test(path)), [])
@@ -31,11 +31,11 @@ t.test('package: it holds what users run and its types, and nothing else', async
   }
 })
 
-t.test('package: installing it runs nothing', async (t) => {
+t.test('package: installing the package runs no script', async (t) => {
   for (const script of ['preinstall', 'install', 'postinstall', 'prepare']) t.notOk(user.manifest.scripts[script], script)
 })
 
-t.test('package: it can be imported, and caches', async (t) => {
+t.test('package: the package can be imported, and caches', async (t) => {
   user.write('import.mjs', `import Fastify from 'fastify'\nimport responseCache, { builtIns, defineBackend, fromStringStore } from 'fastify-response-cache'\n${USES}
     console.log([builtIns, defineBackend, fromStringStore].map((named) => typeof named).join())`)
   const { exitCode, output } = user.node('import.mjs')
@@ -43,7 +43,7 @@ t.test('package: it can be imported, and caches', async (t) => {
   t.equal(exitCode, 0)
 })
 
-t.test('package: require() of it returns the plugin function', async (t) => {
+t.test('package: require() returns the plugin function', async (t) => {
   user.write(
     'require.cjs', `const Fastify = require('fastify')\nconst responseCache = require('fastify-response-cache');\n(async () => {${USES}
     console.log(['builtIns', 'defineBackend', 'fromStringStore', 'default'].map((name) => typeof responseCache[name]).join())
@@ -53,13 +53,13 @@ t.test('package: require() of it returns the plugin function', async (t) => {
   t.equal(exitCode, 0)
 })
 
-t.test('package: a backend whose package is not installed says which one to install', async (t) => {
+t.test('package: a backend whose driver is not installed names the package to install', async (t) => {
   user.write('missing.mjs', `import { builtIns } from 'fastify-response-cache'
     await builtIns().open({ backend: 'sqlite' }).catch((err) => console.log(err.code, err.message, err.cause?.code))`)
   t.match(user.node('missing.mjs').output, /^CACHE_ERR_DEPENDENCY_MISSING .*npm install better-sqlite3.* ERR_MODULE_NOT_FOUND\n$/)
 })
 
-t.test('package: its bin measures a backend of the user', async (t) => {
+t.test('package: cache-bench measures a backend of the user', async (t) => {
   user.write('mine.mjs', `import { defineBackend, fromStringStore } from 'fastify-response-cache'
     const kept = new Map()
     const store = { get: (key) => kept.get(key) ?? null, set (key, value) { kept.set(key, value) }, delete (key) { kept.delete(key) }, close () {} }
@@ -83,7 +83,7 @@ t.test('package: the test kit runs in any runner', async (t) => {
   t.equal(exitCode, 0, output)
 })
 
-t.test('package: what it does not export can not be reached', async (t) => {
+t.test('package: files that are not exported can\'t be imported', async (t) => {
   for (const path of ['dist/plugin.js', 'registry/check.js', 'dist/registry/check.js']) {
     t.match(user.node('--input-type=module', '-e', `await import('fastify-response-cache/${path}')`).output,
       /ERR_PACKAGE_PATH_NOT_EXPORTED/)
@@ -156,7 +156,7 @@ user.write('tsconfig.json', JSON.stringify({
 }))
 
 for (const name of TYPESCRIPTS) {
-  t.test(`package: programs compile against its types with ${name}, and wrong ones don't`, async (t) => {
+  t.test(`package: programs compile against the package's types with ${name}, and programs with mistakes don't`, async (t) => {
     const { exitCode, output } = user.node(compiler(name), '-p', '.')
     t.equal(output, '')
     t.equal(exitCode, 0)

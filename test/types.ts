@@ -26,7 +26,7 @@ declare const backend: CacheBackend
 declare const entry: StoredEntry
 const take = (..._values: unknown[]): void => {}
 
-// A choice: each name with its own options, and the name alone where every option has a default.
+// A choice: each name with its own options, or only the name if every option has a default.
 take([
   { backend: 'memory' },
   { backend: 'memory', options: { maxBytes: 5 } },
@@ -46,7 +46,7 @@ take([
   { backend: 'memory', options: { maxBytes: '64mb' } },
   // @ts-expect-error an option of a built-in backend that is required
   { backend: 'http' },
-  // @ts-expect-error an option that is required
+  // @ts-expect-error required options are missing
   { backend: 'types-dynamo' },
   // @ts-expect-error a required option that is missing
   { backend: 'types-dynamo', options: { region: 'a' } },
@@ -56,26 +56,26 @@ take([
 
 take('memory' satisfies BackendName, 'types-dynamo' satisfies BackendName, { table: 'a' } satisfies BackendOptions['types-dynamo'])
 
-// A registry takes a definition for the name whose options it has, now or later.
+// A registry accepts a definition for the name whose options it has, synchronously or asynchronously.
 registry.add('types-dynamo', () => dynamo).add('types-local', async () => local)
 // @ts-expect-error another backend's definition
 registry.add('memory', () => dynamo)
-// @ts-expect-error another backend's definition, later
+// @ts-expect-error another backend's definition, asynchronously
 registry.add('types-local', async () => dynamo)
-// @ts-expect-error a definition that requires what may be absent under this name
+// @ts-expect-error a definition that requires an option that may be absent under this name
 registry.add('types-local', () => demanding)
-// @ts-expect-error a name whose options nobody declared
+// @ts-expect-error a name without declared options
 registry.add('types-unknown', () => dynamo)
-// @ts-expect-error a definition and not a function that answers one
+// @ts-expect-error a definition instead of a function that returns one
 registry.add('types-dynamo', dynamo)
-// @ts-expect-error a module and not its definition
+// @ts-expect-error a module instead of its definition
 registry.add('types-dynamo', async () => ({ default: dynamo }))
 
 take(builtIns().open({ backend: 'memory' }), builtIns().open({ backend: 'memory' }, { now: () => 5 }))
-// @ts-expect-error a choice is checked where it is opened
+// @ts-expect-error a choice is checked when it is opened
 take(builtIns().open({ backend: 'memory', options: { path: 'a.db' } }))
 
-// A definition knows its options and what it is lent.
+// A definition knows its options and its context.
 defineBackend<DynamoOptions>({
   name: 'types-dynamo',
   create ({ table, region = 'a' }, { now, log, signal, background, open }) {
@@ -90,36 +90,36 @@ defineBackend<DynamoOptions>({
 })
 defineBackend<DynamoOptions>({
   name: 'types-dynamo',
-  // @ts-expect-error a get that answers text
+  // @ts-expect-error a get that returns text
   create: () => ({ get: () => 'text', set () {}, delete () {}, close () {} })
 })
 
-// An entry is not changed once it is handed over.
+// An entry is not changed after it was passed to a backend.
 // @ts-expect-error read-only
 entry.expiresAt = 5
 // @ts-expect-error read-only
 entry.value = Buffer.alloc(0)
 
-// A power may be absent.
+// An optional method may be absent.
 // @ts-expect-error it may be undefined
 take(backend.has('key'))
 take(backend.has?.('key'), 'getMany' satisfies Power)
-// @ts-expect-error a required method is no power
+// @ts-expect-error a required method is not optional
 take('get' satisfies Power)
 
-// The guide's contract, now or later, with null or undefined for what is not there.
+// The guide's contract, synchronous or asynchronous, with null or undefined for a missing entry.
 take(
   fromStringStore({ get: () => null, set () {}, delete () {}, close () {} }),
   fromStringStore({ get: async () => undefined, set: async () => true, delete: async () => 1, async close () {} }),
   fromStringStore(
     new class { get () { return 'text' } set (_key: string, _value: string, _timeoutSeconds: number) {} delete () {} close () {} }())
 )
-// @ts-expect-error bytes and not text
+// @ts-expect-error bytes instead of text
 take(fromStringStore({ get: () => Buffer.alloc(0), set () {}, delete () {}, close () {} }))
 
 take({ name: 'a case', run: async () => 'passed' } satisfies ConformanceCase)
 
-// The preset is route options, and nobody changes it.
+// The preset is route options, and can't be changed.
 take(rfc9111 satisfies RouteCacheOptions, { ...rfc9111, ttl: '1m' } satisfies RouteCacheOptions)
 // @ts-expect-error read-only
 rfc9111.heuristic = false
