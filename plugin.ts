@@ -1,4 +1,4 @@
-// The door: options in, the route hook and one decorator out. No caching rule lives here.
+// The entry point: checks the options, adds the route hook, and decorates the instance. It contains no caching rule.
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, RouteOptions } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import cluster from 'node:cluster'
@@ -30,7 +30,7 @@ import { dropEverything } from './response/invalidation/invalidate.js'
 import { isStampIn } from './response/store/tags.js'
 import { invalidateAfter } from './response/invalidation/unsafe-methods.js'
 
-/** Marks the scope's own cache: a route is cached by the nearest registration above it, and by that alone. */
+/** Holds the services of a scope's registration. A route is cached only by the nearest registration around it. */
 const kNearest = Symbol('fastify-response-cache.nearest')
 
 const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, given) => {
@@ -73,25 +73,25 @@ const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, given) 
   fastify.addHook('onReady', async () => report.say(fastify.log, factsOf(fastify, settings, opened)))
 }
 
-/** What the report at ready needs to know beside the routes. */
+/** What the startup report needs besides the routes. */
 function factsOf (fastify: FastifyInstance, { backend, options }: { backend: string, options: unknown }, { clear }: CacheBackend): Facts {
   return {
     backendName: backend,
     nearTtlMs: nearTtlOf(backend, options),
     hasClear: clear !== undefined,
-    // PM2 numbers the processes of a cluster so.
+    // PM2 sets this variable in each process of a cluster.
     isOneOfSeveral: cluster.isWorker || process.env.NODE_APP_INSTANCE !== undefined,
     authPlugins: AUTH_PLUGINS.filter((name) => fastify.hasPlugin(name))
   }
 }
 
-/** Fails before anything is opened when the names that this registration needs are taken. */
+/** Throws CACHE_ERR_OPTION if a name that this registration needs is taken. Called before anything is opened. */
 function checkScope (fastify: FastifyInstance, decorateAs: string): void {
   if (Object.hasOwn(fastify, kNearest)) {
     throw new CACHE_ERR_OPTION(NAME, 'registered once in a scope',
       'a second registration; put it into a scope of its own with fastify.register()')
   }
-  // The cache of a scope around this one may be hidden behind it, nothing else may.
+  // This decorator may hide the cache of an outer scope, but nothing else.
   const there = (fastify as unknown as Record<string, unknown>)[decorateAs]
   if (Object.hasOwn(fastify, decorateAs) || (there !== undefined && !(there instanceof ResponseCache))) {
     const taker = fastify.hasPlugin('@fastify/caching')
@@ -124,8 +124,8 @@ function nearest (fastify: FastifyInstance): Services | undefined {
 }
 
 /**
- * Puts the cache in front of the route's handler if the route opted in, and the invalidations behind it unless it opted out.
- * Returns its policy.
+ * Puts the cache in front of the route's handler if the route opted in. Unless the route opted out, its responses to unsafe methods
+ * invalidate. Returns the route's policy; undefined if the route did not opt in.
  */
 function addRoute (
   services: Services, lookup: RouteLookup, route: RouteOptions, defaults: Partial<RouteCacheOptions>
@@ -139,7 +139,7 @@ function addRoute (
   invalidateAfter(services, route, policy?.invalidates ?? [])
   if (policy === undefined) return undefined
   const also = { body: isKeyedByBody(policy), query: services.routing.parsesQueries ? parametersOf(policy) : [] }
-  // Fastify makes a copy of it.
+  // Fastify copies `config` into the route's context, including symbols.
   if (also.body || also.query.length > 0) route.config = Object.assign({ ...route.config }, { [kAlsoNoted]: also })
   const { handler } = route
   const cached = new Map(methods.map((method) => [method, new CachedRoute(services, { method, url, constraints, policy, handler })]))
@@ -149,7 +149,7 @@ function addRoute (
   return policy
 }
 
-/** The plugin: `await app.register(responseCache, { backend: 'sqlite' })`, before the routes that are to be cached. */
+/** The plugin. Register it before the routes that it caches: `await app.register(responseCache, { backend: 'sqlite' })`. */
 const responseCache = fastifyPlugin(plugin, { fastify: '5.x', name: NAME })
 
 declare module 'fastify' {
@@ -158,15 +158,15 @@ declare module 'fastify' {
     cache?: boolean | RouteCacheOptions
   }
   interface FastifyInstance {
-    /** The nearest cache above, unless it was registered under another name (`decorateAs`). */
+    /** The cache of the nearest registration. It has another name if `decorateAs` was given. */
     cache: ResponseCache
   }
   interface FastifyRequest {
-    /** Whether this is no client's request but the cache's own, in the background, for a response that it serves stale meanwhile. */
+    /** Whether the cache itself made this request, in the background, to refresh a response that it serves stale meanwhile. */
     readonly isCacheRefresh: boolean
   }
   interface FastifyReply {
-    /** Decides for this one response while the handler runs; of no effect where it is not going to be stored anyway. */
+    /** Sets options for this response only, while the handler runs. They have no effect if the response can't be stored anyway. */
     cache (options: ReplyCacheOptions): this
   }
 }
@@ -198,7 +198,7 @@ export type { BypassReason, MissReason, RefusalReason } from './response/observe
 export type { CacheStats, RouteStats } from './response/observe/observer.js'
 export { builtIns, defineBackend, fromEnvironment, fromStringStore, Registry, responseCache, rfc9111 }
 
-/** What require() returns: the plugin function, with what else can be imported as its properties. @internal */
+/** What require() returns: the plugin function, with the other exports as its properties. @internal */
 const required = Object.assign(responseCache, {
   default: responseCache, responseCache, builtIns, defineBackend, fromEnvironment, fromStringStore, Registry, rfc9111, ...errors
 })

@@ -1,4 +1,4 @@
-// `fastify.cache`: what an application may ask of its cache.
+// `fastify.cache`: the methods that applications call.
 import type { Power } from '../registry/backend.js'
 import { powersOf } from '../registry/backend.js'
 import { DataCache, type ProduceContext } from './data/data-cache.js'
@@ -13,8 +13,8 @@ import type { GetOrSetOptions, SetOptions } from './data/value-options.js'
 import type { InvalidationTarget } from './options/invalidation-target.js'
 
 /**
- * The cache of one registration. What is called here was called on purpose: it rejects with CACHE_ERR_BACKEND_FAILED
- * when the backend fails, and with CACHE_ERR_CLOSED after the application closed.
+ * The cache of one registration. Unless a method says otherwise, it rejects with CACHE_ERR_BACKEND_FAILED if the backend fails, and with
+ * CACHE_ERR_CLOSED after the application closed.
  */
 export class ResponseCache {
   /** The backend's name and the optional methods that it has. */
@@ -37,17 +37,17 @@ export class ResponseCache {
     this.backend = Object.freeze({ name: services.backendName, powers: Object.freeze(powersOf(services.backend)) })
   }
 
-  /** The value under `key` in the data cache: a JSON value, or a Buffer where bytes were set; undefined when absent. */
+  /** Returns the value under `key` in the data cache: a JSON value, or a Buffer if bytes were set. Undefined if absent. */
   async get<T = unknown> (key: string): Promise<T | undefined> {
     return await this.#data.get(key) as T | undefined
   }
 
-  /** Keeps a JSON value, or bytes, for `ttl`. Settles when it is kept. */
+  /** Stores a JSON value, or bytes, for `ttl`. Resolves once it is stored. */
   async set (key: string, value: unknown, options: SetOptions): Promise<void> {
     await this.#data.set(key, value, options)
   }
 
-  /** Forgets a value of the data cache. A producer that is under way does not bring it back. */
+  /** Deletes a value from the data cache. A producer that is already running does not restore it. */
   async delete (key: string): Promise<void> {
     await this.#data.delete(key)
   }
@@ -58,32 +58,35 @@ export class ResponseCache {
   }
 
   /**
-   * The value under `key`, or what `produce` makes; one producer at a time for a key. A backend that fails costs the
-   * value nothing: it is produced and not kept. Stale values are returned as the options say. Rejects with what the producer throws.
+   * Returns the value under `key`, or what `produce` returns; only one producer runs at a time for a key. If the backend fails, the value
+   * is produced and not stored. Stale values are returned as the options say. Rejects with what the producer throws.
    */
   async getOrSet<T> (key: string, options: GetOrSetOptions, produce: (context: ProduceContext) => Promise<T> | T): Promise<T> {
     return await this.#data.getOrSet(key, options, produce)
   }
 
-  /** Settles when no later read can see what was stored for `target`. CACHE_ERR_POWER_MISSING where only `clear` could. */
+  /**
+   * Resolves when no later read can see what was stored for `target`. Rejects with CACHE_ERR_POWER_MISSING if that needs `clear` and the
+   * backend has none.
+   */
   async invalidate (target: InvalidationTarget): Promise<void> {
     await invalidate(this.#services, target)
   }
 
   /**
-   * What would be done with such a request, and why: the key's parts, the entry's life, variants, tags. It goes by the rules
-   * that requests go by, and runs no handler and no hook: what hooks put on a request is not there.
+   * Explains what the cache would do with a request, and why: the parts of its key, the entry's life, variants, tags. It applies the same
+   * rules as to real requests, but runs no handler and no hooks, so what hooks add to a request is missing.
    */
   async explain (request: ExplainOptions): Promise<Explanation> {
     return await explain(this.#services, this.#lookup, request)
   }
 
-  /** Forgets everything in this namespace. Needs a backend that has `clear`. */
+  /** Deletes everything in this namespace. Needs a backend that has `clear`. */
   async clear (): Promise<void> {
     await clear(this.#services)
   }
 
-  /** Counters since start, and what the backend holds. Never rejects: what the backend can't say is undefined. */
+  /** Returns the counters since start, and how much the backend holds. Never rejects; a figure that the backend can't give is undefined. */
   async stats (): Promise<CacheStats> {
     const { backend, guard, observer, routes } = this.#services
     const held = backend.stats === undefined ? undefined : await guard.call('stats', () => backend.stats!()).catch(() => undefined)
@@ -98,7 +101,7 @@ export class ResponseCache {
   }
 }
 
-/** Routes of one name, told apart by constraints, are one line. */
+/** Counters by route name. Routes that differ only in their constraints share a name, so their counters are added up. */
 function byName (routes: readonly KnownRoute[]): Record<string, RouteStats> {
   return Object.fromEntries(routes.map(({ name }) => [
     name, sum(routes.filter((route) => route.name === name).map((route) => route.stats))

@@ -1,34 +1,34 @@
-// The clock: the system's, followed with care. It decides how long stored responses live.
+// The clock that decides how long stored responses live. It follows the system's clock, but not every step of it.
 import { noop } from '../registry/maybe-promise.js'
 
-/** How often the system's clock is looked at. */
+/** How often the system's clock is read. */
 const LOOK_MS = 1_000
-/** A clock that was set back by less is let be: other machines' clocks differ by as much. */
+/** A smaller step back is ignored, because clocks of different machines differ by as much. */
 const BACK_MS = 1_000
-/** How long the system's clock stays behind before it is believed: whoever set it may have been wrong. */
+/** How long the system's clock must be behind before a step back is followed. A shorter step was probably a mistake. */
 const BELIEVED_AFTER_MS = 10_000
 
 export interface ClockOptions {
-  /** What the operating system says: epoch milliseconds. Somebody can set it, and it goes on while a machine sleeps. @default Date.now */
+  /** The system's clock, in epoch milliseconds. It can be set, and it keeps running while the machine sleeps. @default Date.now */
   readonly wall?: () => number
-  /** Milliseconds that never jump, and stand still while a machine sleeps. @default performance.now */
+  /** Milliseconds that never jump. They stand still while the machine sleeps. @default performance.now */
   readonly steady?: () => number
 }
 
 /**
- * A step forward of the system's clock is followed within a second: the machine has slept, or its clock was behind. A step
- * back is not, unless it lasts: after ten seconds the clock is set back too, so that processes agree again, and
- * `onSetBack` has to see to it that no stored response lives longer for it.
+ * A step forward of the system's clock is followed within a second: the machine slept, or its clock was behind. A step back is followed
+ * only if it lasts for ten seconds, so that processes agree again. `onSetBack` must then ensure that no stored response lives longer
+ * because of the step.
  */
 export class Clock {
-  /** Called when the clock was set back, by so many milliseconds: what was stored before has instants of the future. */
+  /** Called after the clock was set back, with the size of the step. Instants in older entries may now be in the future. */
   onSetBack: (byMs: number) => void = noop
   readonly #wall: () => number
   readonly #steady: () => number
   /** The epoch milliseconds at which `steady` was 0. */
   #startedAt: number
   #nextLookAt = 0
-  /** In `steady`; undefined while the system's clock is not behind. */
+  /** When the system's clock fell behind, in milliseconds of `steady`; undefined while it is not behind. */
   #behindSince: number | undefined
 
   constructor ({ wall = Date.now, steady = () => performance.now() }: ClockOptions = {}) {
@@ -37,12 +37,12 @@ export class Clock {
     this.#startedAt = wall() - steady()
   }
 
-  /** Milliseconds that never jump: how long anything lasts that is not stored. */
+  /** Milliseconds that never jump. They measure everything except the life of stored responses. */
   get steadyNow (): () => number {
     return this.#steady
   }
 
-  /** Epoch milliseconds, whole ones. */
+  /** Epoch milliseconds, an integer. */
   readonly now = (): number => {
     const steady = this.#steady()
     if (steady >= this.#nextLookAt) this.#look()
@@ -50,14 +50,15 @@ export class Clock {
   }
 
   #look (): void {
-    // In this order: a process that is held up in between takes the system's clock to be behind, which it doesn't follow at once.
+    // `wall` is read first. If the process pauses between the two reads, the system's clock seems to be behind, which is not followed at
+    // once.
     const wall = this.#wall()
     const steady = this.#steady()
     this.#nextLookAt = steady + LOOK_MS
     const aheadMs = wall - (this.#startedAt + steady)
     if (aheadMs >= -BACK_MS) {
       this.#behindSince = undefined
-      // The system's clock is told in whole milliseconds, so mostly it seems to be a little behind.
+      // The system's clock has whole milliseconds only, so it usually seems to be slightly behind.
       if (aheadMs >= 1) this.#startedAt += aheadMs
       return
     }
@@ -69,7 +70,7 @@ export class Clock {
   }
 }
 
-/** The clock of a registration: the application's own, where it has one. */
+/** The clock of a registration: the application's own if it has one. */
 export function clockOf (own: (() => number) | undefined): Pick<Clock, 'now' | 'steadyNow' | 'onSetBack'> {
   return own === undefined ? new Clock() : { now: own, steadyNow: own, onSetBack: noop }
 }

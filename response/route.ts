@@ -22,7 +22,7 @@ import type { Services } from './services.js'
 import type { Entry, ResponseHead } from './store/entry.js'
 import type { Found } from './store/store.js'
 
-/** A route, with the handler that the cache stands before. */
+/** A route, with the handler that the cache stands in front of. */
 export interface HandledRoute extends RouteDescription {
   readonly handler: RouteHandlerMethod
 }
@@ -31,7 +31,7 @@ export class CachedRoute extends KnownRoute {
   readonly #services: Services
   readonly #handler: RouteHandlerMethod
   readonly #keyOf: (request: ArrivedRequest) => Keyed
-  /** The route's hooks with the recording ones around them. */
+  /** The route's hooks, with the recording hooks added. */
   readonly #recorded = new WeakMap<RouteContext, RouteContext>()
 
   constructor (services: Services, route: HandledRoute) {
@@ -41,12 +41,12 @@ export class CachedRoute extends KnownRoute {
     this.#keyOf = keyBuilder(this.prefix, route.policy)
   }
 
-  /** A request whose arrival was not noted. */
+  /** Handles a request whose arrival was not noted: it bypasses the cache. */
   handleUnnoted (instance: FastifyInstance, request: FastifyRequest, reply: FastifyReply): unknown {
     return this.#bypass(instance, request, reply, 'key', new Error(NOT_NOTED))
   }
 
-  /** Stands in for the route's handler. */
+  /** Replaces the route's handler. */
   handle (instance: FastifyInstance, request: ArrivedRequest, reply: FastifyReply): unknown {
     const keyed = this.keyed(request)
     if ('bypass' in keyed) return this.#bypass(instance, request, reply, keyed.bypass, keyed.fault)
@@ -70,7 +70,7 @@ export class CachedRoute extends KnownRoute {
       : this.#act(exchange, found, directives)
   }
 
-  /** Does what is decided. */
+  /** Carries out the decision. */
   #act (exchange: Exchange, found: Found, directives: RequestDirectives | undefined): unknown {
     const decision = decide(found, exchange.request.method, directives, exchange.refresh !== undefined)
     switch (decision.name) {
@@ -110,13 +110,13 @@ export class CachedRoute extends KnownRoute {
     return this.#forward(exchange, { reason, found, stored })
   }
 
-  /** A HEAD is collapsed with nothing, and what it brings is not stored, unless it validates what is. */
+  /** A HEAD request is never collapsed, and its response is not stored. It may validate the stored response. */
   #fillHead (exchange: Exchange, forward: Forward): unknown {
     this.#services.observer.tell(this, MISS)
     return this.#fill(exchange, forward, undefined, 'head')
   }
 
-  /** Asks the handler, or waits for another request that does. */
+  /** Runs the handler, or waits for another request that runs it. */
   #forward (exchange: Exchange, forward: Forward): unknown {
     const { fills, internals, observer } = this.#services
     observer.tell(this, MISS)
@@ -125,14 +125,15 @@ export class CachedRoute extends KnownRoute {
     return this.policy.lock ? this.#collapse(exchange, forward) : this.#fill(exchange, forward)
   }
 
-  /** Joins the flight of this key, or begins it. */
+  /** Joins the flight of this key, or begins one. */
   #collapse (exchange: Exchange, forward: Forward): unknown {
     const { fills, fence } = this.#services
     const { key, mark, reply, request, target, deadline } = exchange
     const { tags } = this.policy
-    // Tags that the handler has yet to name are looked at when its response is there.
+    // Tags that only the handler's response determines are checked when it is there.
     const names = (): string[] => [key, ...this.fenceNames(target), ...(typeof tags === 'function' ? [] : tags.map(tagName))]
-    // What is asked for a part, or on a condition, is sent that: it is nobody else's.
+    // If nothing is stored, the handler receives a conditional or range request as it came, and may respond with a 304 or a part. No other
+    // request can use that.
     const mayBegin = forward.stored !== undefined || !isConditional(request.headers)
     const { joined: flight, begun } = fills.joinOrBegin(key, mark, mayBegin, (other) =>
       !fills.wouldWaitForItself(other) && !fence.movedSince(other.mark, names))
@@ -153,7 +154,7 @@ export class CachedRoute extends KnownRoute {
     if ('released' in outcome) {
       return this.#fill(exchange, forward, undefined, outcome.released === 'lock-timeout' ? 'lock-timeout' : undefined)
     }
-    // What was made before an invalidation is for those who asked before it.
+    // A response made before an invalidation is only for requests that came before that invalidation.
     if (joinedAt !== flight.mark && fence.movedSince(flight.mark, () => outcome.names)) {
       return this.#collapse({ ...exchange, mark: fence.mark }, forward)
     }
@@ -162,7 +163,7 @@ export class CachedRoute extends KnownRoute {
     this.#send(exchange, outcome.entry, observer.tellSent(this, { name: 'collapsed', forward: forward.reason }), now())
   }
 
-  /** Lets the handler run, and records what it responds with. `forbidden`: why that is not stored, if that is known. */
+  /** Runs the handler and records its response. `forbidden`: why the response will not be stored, if that is already known. */
   #fill (exchange: Exchange, forward: Forward, flight?: Flight, forbidden?: RefusalReason): unknown {
     const { instance, request, reply } = exchange
     const { fills, internals } = this.#services
@@ -177,8 +178,8 @@ export class CachedRoute extends KnownRoute {
   }
 
   /**
-   * Lets the handler run for a request that it made itself: neither collapsed, which would wait for itself, nor stored, since something
-   * that is no part of the key made it ask no further.
+   * Runs the handler for a request that it made itself. Such a request is not collapsed, because it would wait for itself. Its response is
+   * not stored: the handler did not recurse further, and something that is not part of the key must have stopped it.
    */
   #unrecorded ({ instance, request, reply }: Exchange): unknown {
     const { observer, sender } = this.#services
@@ -192,14 +193,14 @@ export class CachedRoute extends KnownRoute {
     return this.#callHandler(instance, request, reply)
   }
 
-  /** Lets the handler run, with what it may see of the query. */
+  /** Runs the handler. It sees only the query parameters that are part of the key. */
   #callHandler (instance: FastifyInstance, request: FastifyRequest, reply: FastifyReply): unknown {
     const { key, methods } = this.policy
     if (typeof key !== 'function' && key.query !== true && methods.has(request.method)) limitQuery(request, key.query)
     return this.#handler.call(instance, request, reply)
   }
 
-  /** Sends a stored response, or what of it the request's conditions ask for. */
+  /** Sends a stored response, after applying the request's conditions and ranges to it. */
   #send ({ request, reply }: Pick<Exchange, 'request' | 'reply'>, entry: Entry<ResponseHead>, status: string, at: number): void {
     const { internals, sender } = this.#services
     const { headers, method } = request
@@ -214,7 +215,7 @@ export class CachedRoute extends KnownRoute {
     sender.send(request, reply, given, status, at)
   }
 
-  /** The request directives, where the route heeds them (RFC 9111 section 5.2.1). */
+  /** The request directives (RFC 9111 section 5.2.1); undefined if there are none, or if the route ignores them. */
   directives ({ headers }: Pick<FastifyRequest, 'headers'>): RequestDirectives | undefined {
     const isAsked = headers['cache-control'] !== undefined || headers.pragma !== undefined
     return isAsked && this.policy.clientCacheControl === 'honour' ? requestDirectivesOf(headers) : undefined
@@ -223,7 +224,7 @@ export class CachedRoute extends KnownRoute {
   /** The key under which this request is looked up, or why it bypasses the cache. Never throws. */
   keyed (request: ArrivedRequest): Keyed {
     if (this.#services.guard.isClosed) return { bypass: 'closed' }
-    // A hook may have made another method of the one that came: no response to that is one to this.
+    // A hook may have changed the method, and a response to one method is no response to another.
     if (!this.policy.methods.has(request.method) || request.method !== request[kArrival].method) return { bypass: 'method' }
     try {
       return this.#keyOf(request)
@@ -235,11 +236,11 @@ export class CachedRoute extends KnownRoute {
 
 const MISS = { name: 'miss' } as const
 
-/** The handler of a route that is cached for these methods. */
+/** The handler that replaces the route's own. `cached`: the cached route of each method. */
 export function handlerOf (cached: ReadonlyMap<string, CachedRoute>): RouteHandlerMethod {
   const [first] = cached.values() as Iterable<CachedRoute>
   return function (request, reply) {
-    // The method that came, which the router found the route by: a hook may have made another one of it.
+    // Use the method with which the request came: the router matched it, and a hook may have changed it since.
     const { [kArrival]: arrival } = request as Partial<ArrivedRequest>
     const route = cached.get(arrival?.method ?? request.method) ?? first as CachedRoute
     return arrival === undefined ? route.handleUnnoted(this, request, reply) : route.handle(this, request as ArrivedRequest, reply)

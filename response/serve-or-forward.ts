@@ -1,10 +1,10 @@
-// What is done with a request once its key was looked up: a stored response is served, fresh or stale, or the handler is asked. A pure
-// function, which routes and explain() ask.
+// Decides what is done with a request after the lookup: serve a stored response, fresh or stale, or forward the request to the handler. A
+// pure function, which routes and explain() call.
 import type { Entry, ResponseHead } from './store/entry.js'
 import { satisfies, type RequestDirectives } from './http/request-directives.js'
 import type { Found } from './store/store.js'
 
-/** A stored response is sent and the handler is not asked. It is fresh, or stale and acceptable; `name` says why. */
+/** A stored response is served. It is fresh, or stale and acceptable; `name` says why. */
 export interface Serve {
   readonly name: 'serve-fresh' | 'serve-while-revalidate' | 'serve-max-stale'
   readonly entry: Entry<ResponseHead>
@@ -12,17 +12,17 @@ export interface Serve {
   readonly at: number
 }
 
-/** The handler is asked though a response is stored: the request wants another one, or it is stale. */
+/** The request is forwarded although a response is stored: that response is stale, or the request does not accept it. */
 export interface ForwardStored {
   readonly name: 'forward-request' | 'forward-stale'
   readonly entry: Entry<ResponseHead>
   readonly at: number
 }
 
-/** Nothing is stored, and the handler is asked. The response to a HEAD (`forward-head`) is not stored either. */
+/** Nothing is stored, so the request is forwarded. The response to a HEAD request (`forward-head`) is not stored. */
 export interface ForwardMiss { readonly name: 'forward-miss' | 'forward-head' }
 
-/** Nothing fit to be sent is stored, and the request forbids to ask the handler (`only-if-cached`): 504. */
+/** 504: no stored response may be served, and the request forbids forwarding (`only-if-cached`). */
 export interface Unsatisfiable { readonly name: 'unsatisfiable' }
 
 export type Decision = Serve | ForwardStored | ForwardMiss | Unsatisfiable
@@ -31,7 +31,7 @@ const MISS: Decision = Object.freeze({ name: 'forward-miss' })
 const HEAD: Decision = Object.freeze({ name: 'forward-head' })
 const UNSATISFIABLE: Decision = Object.freeze({ name: 'unsatisfiable' })
 
-/** What a request with this method and these directives does with what was found. A refresh is never sent what is stale. */
+/** Decides by the lookup's result, the method and the request directives. A refresh is never served a stale response. */
 export function decide (found: Found, method: string, directives: RequestDirectives | undefined, isRefresh: boolean): Decision {
   if (found.state === 'fresh') {
     if (mayServeFresh(found.entry.head, found.at, directives)) return { name: 'serve-fresh', entry: found.entry, at: found.at }
@@ -51,8 +51,8 @@ function mayServeFresh ({ ageMs, storedAt, freshUntil }: ResponseHead, at: numbe
 }
 
 /**
- * Why a stale response is sent (RFC 9111 section 4.2.4): it is within its stale-while-revalidate window (RFC 5861 section 3), or the
- * request's max-stale accepts it. Undefined: it may not be sent.
+ * Why a stale response may be served (RFC 9111 section 4.2.4): it is within its stale-while-revalidate window (RFC 5861 section 3), or the
+ * request's max-stale accepts it. Undefined if it may not be served.
  */
 export function whyServeStale (
   head: ResponseHead, at: number, directives: RequestDirectives | undefined
@@ -60,7 +60,7 @@ export function whyServeStale (
   if (head.mustRevalidate === true) return undefined
   const ageMs = head.ageMs + at - head.storedAt
   const isInWindow = head.staleUntil !== undefined && at < head.staleUntil
-  // The window does not override what the request itself says of age and freshness (max-age, min-fresh).
+  // The window does not override the request's own limits on age and freshness (max-age, min-fresh).
   if (isInWindow && (directives === undefined || satisfies({ ...directives, maxStaleMs: Infinity }, ageMs, head.freshUntil - at, true))) {
     return 'serve-while-revalidate'
   }

@@ -1,4 +1,4 @@
-// What the routes of one registration share: the guarded backend, the fence, the fills under way.
+// What the routes of one registration share: the guarded backend, the fence, the running fills and more.
 import type { CacheBackend } from '../registry/backend.js'
 import { Fence } from '../registry/fence.js'
 import type { CacheLog } from '../registry/registry.js'
@@ -26,28 +26,28 @@ export interface ServiceOptions {
   readonly namespace: string
   readonly deadlineMs: number
   readonly lockTimeoutMs: number
-  /** Who signs Cache-Status; true: this package; false: it is not sent. */
+  /** The name of this cache in Cache-Status; true: the package's name; false: the field is not sent. */
   readonly cacheStatus: boolean | string
-  /** Whether the URL that a client asked for may be another one than routes see. */
+  /** Whether routes may see a different URL from the one that the client requested. */
   readonly rewritesUrls: boolean
   readonly routing: Routing
   readonly clock: Pick<Clock, 'now' | 'steadyNow'>
   readonly log: CacheLog
 }
 
-/** Handed in where they are needed, each room with what it names of them. */
+/** Rooms receive this object as the interfaces that they declare, `FillServices` for example. */
 export interface Services extends FillServices, Pick<ServiceOptions, 'backend' | 'backendName' | 'namespace'
   | 'deadlineMs' | 'rewritesUrls' | 'routing'> {
-  /** Milliseconds that never jump: how long anything but a stored response lasts. */
+  /** Milliseconds that never jump. They measure everything except the life of stored responses. */
   readonly steadyNow: () => number
   readonly log: ThrottledLog
   readonly refreshes: Refreshes
-  /** Every cached route of this registration, one for each of its methods. */
+  /** Every cached route of this registration, once for each of its methods. */
   readonly routes: KnownRoute[]
   readonly routesOfUrl: RoutesOfUrl<KnownRoute>
 }
 
-/** Streams that are being recorded at the same time hold this much together at most. */
+/** The most bytes that all streams being recorded at one time hold together. */
 const MAX_RECORDING_BYTES = 64 * 1024 * 1024
 const SETTLE_MS = 800
 const CLOSE_MS = 800
@@ -91,7 +91,7 @@ export function servicesOf (options: ServiceOptions): Services {
   }
 }
 
-/** Releases who waits, lets writes settle, closes the backend. Never rejects, never takes longer than two seconds. */
+/** Releases waiting requests, lets writes settle, and closes the backend. Never rejects, and takes two seconds at most. */
 export async function close ({ fills, guard, refreshes }: Services): Promise<void> {
   fills.close()
   guard.track(refreshes.close())
