@@ -28,7 +28,7 @@ interface WarnLog { warn (details: object, message: string): void }
 // setTimeout fires immediately beyond this.
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
-/** Owner of the one timer. `now` counts milliseconds and never jumps. */
+/** Owns the timer. `now` is a monotonic clock, in milliseconds. */
 export class Background implements BackgroundTasks {
   readonly #tasks = new Set<Scheduled>()
   readonly #log: WarnLog

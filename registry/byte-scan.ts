@@ -19,7 +19,7 @@ export interface ByteScanOptions {
 }
 
 /** An item of the store. Without a head it is damaged or somebody else's. */
-interface Found {
+interface ScannedItem {
   readonly name: string
   readonly head?: { readonly key: string, readonly expiresAt: number }
 }
@@ -47,9 +47,9 @@ export class ByteScan {
     const { calls, delete: forget } = this.#options
     // A set under way would take effect afterwards.
     await Promise.all(calls.keysWriting(prefix).map((key) => forget(key)))
-    let before = new Map<string, Found>()
+    let before = new Map<string, ScannedItem>()
     for (let walks = 0; walks < MOST_WALKS;) {
-      const found = new Map<string, Found>()
+      const found = new Map<string, ScannedItem>()
       for await (const one of this.#walk('clear', prefix !== '')) {
         if (prefix === '' || one.head?.key.startsWith(prefix) === true) found.set(one.name, one)
         onProgress?.(0)
@@ -97,7 +97,9 @@ export class ByteScan {
   }
 
   /** An item in `before` was removed already. If it is found again, it was set meanwhile, or the store did not remove it. */
-  async #removeAll (found: readonly Found[], before: ReadonlyMap<string, Found>, onProgress: ClearOptions['onProgress']): Promise<void> {
+  async #removeAll (
+    found: readonly ScannedItem[], before: ReadonlyMap<string, ScannedItem>, onProgress: ClearOptions['onProgress']
+  ): Promise<void> {
     for (let at = 0; at < found.length; at += AT_ONCE) {
       const some = found.slice(at, at + AT_ONCE)
       await Promise.all(some.map((one) => before.has(one.name) ? this.#removeForSure(one) : this.#remove(one)))
@@ -105,14 +107,14 @@ export class ByteScan {
     }
   }
 
-  async #remove ({ name, head }: Found): Promise<void> {
+  async #remove ({ name, head }: ScannedItem): Promise<void> {
     const { store, calls, delete: forget } = this.#options
     if (head !== undefined) await forget(head.key)
     else await calls.run('delete', () => store.delete(name))
   }
 
   /** Throws if the store still has the item, because a walk over such a store would never end. */
-  async #removeForSure (one: Found): Promise<void> {
+  async #removeForSure (one: ScannedItem): Promise<void> {
     const { store, calls } = this.#options
     const held = await calls.run('clear', () => store.get(one.name))
     await this.#remove(one)
@@ -123,7 +125,7 @@ export class ByteScan {
   }
 
   /** All items whose names may be ours. With `heads`, bytes that the list does not include are read. */
-  async * #walk (operation: string, heads: boolean): AsyncGenerator<Found> {
+  async * #walk (operation: string, heads: boolean): AsyncGenerator<ScannedItem> {
     const { store, calls } = this.#options
     calls.refuseClosed(operation)
     const items = store.list!()
@@ -141,7 +143,7 @@ export class ByteScan {
   }
 }
 
-function foundIn (name: string, bytes: Uint8Array): Found {
+function foundIn (name: string, bytes: Uint8Array): ScannedItem {
   const head = readHead(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), bytes.byteLength)
   return head !== undefined && nameOf(head.key) === name ? { name, head: { key: keyOf(head.key), expiresAt: head.expiresAt } } : { name }
 }

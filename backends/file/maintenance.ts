@@ -7,7 +7,7 @@ import { standingOf } from '../../registry/own-file.js'
 import type { CacheLog } from '../../registry/registry.js'
 import { EvictionCandidates } from './eviction-candidates.js'
 import { expiryOf, isTrusted } from './entry-file.js'
-import { inSteps, walk, type Found, type Pace } from './walk.js'
+import { inSteps, walk, type FoundFile, type Pace } from './walk.js'
 import { removeNow, statIfThere } from './file-writer.js'
 import type { FileWriteQueue } from './write-queue.js'
 
@@ -201,7 +201,7 @@ export class FileMaintenance {
   }
 
   /** Removes a file that must not stay. Returns one that may. */
-  #lookAt ({ name, path, isEntry }: Found, at: number): Candidate | undefined {
+  #lookAt ({ name, path, isEntry }: FoundFile, at: number): Candidate | undefined {
     const begun = begunAt(name)
     if (begun !== undefined && Math.abs(at - begun) > ORPHAN_AFTER_MS) {
       removeNow(path)

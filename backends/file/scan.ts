@@ -5,7 +5,7 @@ import { matchesGlob } from '../../registry/glob.js'
 import type { Folder } from './folder.js'
 import { keyOf, nameOf } from '../../registry/codec.js'
 import { headOf, isTrusted, openEntry } from './entry-file.js'
-import { walk, type Found } from './walk.js'
+import { walk, type FoundFile } from './walk.js'
 import { removeNow } from './file-writer.js'
 import type { FileWriteQueue } from './write-queue.js'
 
@@ -76,7 +76,7 @@ export class FileScan {
 }
 
 /** The key and expiry of a file; undefined if it is not ours, or damaged. */
-function keyIn ({ name, path, isEntry }: Found): { key: string, expiresAt: number } | undefined {
+function keyIn ({ name, path, isEntry }: FoundFile): { key: string, expiresAt: number } | undefined {
   const file = isEntry ? openEntry(path) : undefined
   if (file === undefined) return undefined
   try {

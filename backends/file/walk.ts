@@ -12,7 +12,7 @@ const SHARD = /^[0-9a-f]{2}$/
 const ENTRY = /^[0-9a-f]{64}$/
 
 /** Something in a shard. */
-export interface Found {
+export interface FoundFile {
   readonly name: string
   readonly path: string
   /** Whether its name is that of an entry. */
@@ -49,14 +49,14 @@ export async function inSteps<T> (items: Iterable<T>, look: (item: T) => void, {
 }
 
 /** Calls `look` for everything in the shards. Throws as `inSteps` does. */
-export async function walk (folder: Folder, look: (found: Found) => void, pace: Pace): Promise<void> {
+export async function walk (folder: Folder, look: (found: FoundFile) => void, pace: Pace): Promise<void> {
   await inSteps(itemsIn(folder), (found) => {
     if (found instanceof Error) throw found
     look(found)
   }, pace)
 }
 
-function * itemsIn (folder: Folder): Generator<Found | Error> {
+function * itemsIn (folder: Folder): Generator<FoundFile | Error> {
   for (const shard of shardsIn(folder.shardsDir)) {
     const path = folder.shardsDir + '/' + shard
     try {
@@ -76,7 +76,7 @@ function shardsIn (dir: string): string[] {
   }
 }
 
-function * filesIn (shard: string): Generator<Found> {
+function * filesIn (shard: string): Generator<FoundFile> {
   const dir: Dir = opendirSync(shard)
   try {
     for (let item: Dirent | null; (item = dir.readSync()) !== null;) {

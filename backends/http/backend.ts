@@ -6,7 +6,7 @@ import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/error
 import { refusal } from '../../registry/refusal.js'
 import type { BackendContext } from '../../registry/registry.js'
 import type { Write } from '../../registry/write-queue.js'
-import { HttpWriteQueue, type Outcome } from './write-queue.js'
+import { HttpWriteQueue, type SendResult } from './write-queue.js'
 import {
   CHANGE_FIELD, changeOutcome, digestOf, entryIn, EXPIRES_AT_FIELD, expiresAtField, isTooLarge, retryAfterMs, sealed
 } from './codec.js'
@@ -73,12 +73,12 @@ export class HttpBackend implements CacheBackend {
   }
 
   /** Never rejects. */
-  async #send ({ key, entry }: Write, timeoutMs: number): Promise<Outcome> {
+  async #send ({ key, entry }: Write, timeoutMs: number): Promise<SendResult> {
     const operation = entry === undefined ? 'delete' : 'set'
     const digest = digestOf(key)
     const change = { [CHANGE_FIELD]: `${this.#writer}/${++this.#sent}` }
     try {
-      const answer = await this.#connection.exchange(entry === undefined
+      const response = await this.#connection.exchange(entry === undefined
         ? { operation, digest, headers: change }
         : {
             operation,
@@ -86,11 +86,11 @@ export class HttpBackend implements CacheBackend {
             headers: { ...change, [EXPIRES_AT_FIELD]: expiresAtField(entry.expiresAt), 'content-type': 'application/octet-stream' },
             body: sealed(entry.value, digest)
           }, timeoutMs)
-      const kind = changeOutcome(answer, entry === undefined)
+      const kind = changeOutcome(response, entry === undefined)
       if (kind === 'done') return { kind }
-      const failure = this.#connection.failure(operation, `the service responded with ${answer.status}`)
-      const error = isTooLarge(answer) ? refusal(failure) : failure
-      return kind === 'refused' ? { kind, error } : { kind, error, retryAfterMs: retryAfterMs(answer, this.#now()) }
+      const failure = this.#connection.failure(operation, `the service responded with ${response.status}`)
+      const error = isTooLarge(response) ? refusal(failure) : failure
+      return kind === 'refused' ? { kind, error } : { kind, error, retryAfterMs: retryAfterMs(response, this.#now()) }
     } catch (error) {
       return { kind: 'failed', error: error as Error }
     }

@@ -18,7 +18,7 @@ export const SEAL_BYTES = 32
 export const digestOf = (key: string): string => nameOf(storedKey(key))
 
 /** A response of the service, with its whole body. The body is empty unless the status is 200. */
-export interface Answer {
+export interface ServiceResponse {
   readonly status: number
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
   readonly body: Uint8Array
@@ -41,7 +41,7 @@ export function expiresAtField (expiresAt: number): string {
  * The entry in the response to a GET; undefined if there is none. A string says why the response does not follow the protocol, which is
  * not the same as a missing entry.
  */
-export function entryIn ({ status, headers, body }: Answer, digest: string): StoredEntry | undefined | string {
+export function entryIn ({ status, headers, body }: ServiceResponse, digest: string): StoredEntry | undefined | string {
   if (isMissing(status)) return undefined
   if (status !== 200) return `the service responded with ${status}`
   const field = headers[EXPIRES_AT_FIELD]
@@ -54,17 +54,17 @@ export function entryIn ({ status, headers, body }: Answer, digest: string): Sto
 }
 
 /** What the response to a PUT or DELETE means: done, refused, or failed for a reason that may be temporary. */
-export function changeOutcome ({ status }: Answer, isDelete: boolean): 'done' | 'refused' | 'failed' {
+export function changeOutcome ({ status }: ServiceResponse, isDelete: boolean): 'done' | 'refused' | 'failed' {
   if (status >= 200 && status <= 299) return 'done'
   if (isDelete && isMissing(status)) return 'done'
   return status === 429 || status >= 500 ? 'failed' : 'refused'
 }
 
 /** Whether the service responded to a PUT that the value is too large. */
-export const isTooLarge = ({ status }: Answer): boolean => status === 413
+export const isTooLarge = ({ status }: ServiceResponse): boolean => status === 413
 
 /** The milliseconds in Retry-After (RFC 9110 section 10.2.3); undefined if it is absent or not valid. */
-export function retryAfterMs ({ headers }: Answer, at: number): number | undefined {
+export function retryAfterMs ({ headers }: ServiceResponse, at: number): number | undefined {
   const field = headers['retry-after']
   if (typeof field !== 'string') return undefined
   if (/^\d{1,10}$/.test(field)) return Number(field) * 1_000

@@ -3,12 +3,12 @@ import { Pool, buildConnector, type Dispatcher } from 'undici'
 import type { Socket } from 'node:net'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import { Slots } from '../../registry/slot-map.js'
-import { Exchange } from './exchange.js'
-import { SEAL_BYTES, type Answer } from './codec.js'
+import { ServiceExchange } from './exchange.js'
+import { SEAL_BYTES, type ServiceResponse } from './codec.js'
 import type { Settings } from './options.js'
 
 /** A request of the protocol. */
-export interface Asked {
+export interface ServiceRequest {
   readonly operation: 'get' | 'set' | 'delete'
   readonly digest: string
   readonly headers?: Readonly<Record<string, string>>
@@ -28,7 +28,7 @@ export class ServiceConnection {
   /** A quarter of the connections; the same pool if there are fewer than four. */
   readonly #poolOfSets: Pool
   readonly #fields: Readonly<Record<string, string>>
-  readonly #underWay = new Slots<Exchange>()
+  readonly #underWay = new Slots<ServiceExchange>()
   /** Sockets that the pool does not have yet, and would not end. */
   readonly #connecting = new Set<Socket>()
   #closed = false
@@ -48,10 +48,10 @@ export class ServiceConnection {
    * Sends a request. Returns the response, whatever its status, with the body for `get`. Rejects with CACHE_ERR_BACKEND_FAILED on a
    * timeout or failure, and with CACHE_ERR_CLOSED after `close`.
    */
-  exchange (asked: Asked, timeoutMs = this.#settings.timeoutMs): Promise<Answer> {
+  exchange (asked: ServiceRequest, timeoutMs = this.#settings.timeoutMs): Promise<ServiceResponse> {
     return new Promise((resolve, reject) => {
       if (this.#closed) return reject(new CACHE_ERR_CLOSED(`http.${asked.operation}`))
-      const exchange = new Exchange({
+      const exchange = new ServiceExchange({
         deadlineMs: asked.operation === 'get' ? this.#deadlineMs : Infinity,
         timeoutMs,
         maxBodyBytes: asked.operation === 'get' ? this.#settings.maxValueBytes + SEAL_BYTES : undefined,
@@ -71,7 +71,7 @@ export class ServiceConnection {
   }
 
   /** An error that says what happened, without secrets. */
-  failure (operation: Asked['operation'], why: unknown): Error {
+  failure (operation: ServiceRequest['operation'], why: unknown): Error {
     if (typeof why === 'string') return new CACHE_ERR_BACKEND_FAILED('http', operation, why)
     const { code, name, message } = why as Error & { code?: unknown }
     // The error itself may contain the request and its header. Only its message is used.
@@ -100,7 +100,7 @@ export class ServiceConnection {
     })
   }
 
-  #requestOf ({ operation, digest, headers, body }: Asked): Dispatcher.DispatchOptions {
+  #requestOf ({ operation, digest, headers, body }: ServiceRequest): Dispatcher.DispatchOptions {
     return {
       method: METHODS[operation],
       path: `${this.#settings.path}/cache/${digest}`,

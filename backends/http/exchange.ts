@@ -2,9 +2,9 @@
 import type { Dispatcher } from 'undici'
 import { Deadline, type Wait } from '../../registry/deadline.js'
 import { Pieces } from '../../registry/pieces.js'
-import type { Answer } from './codec.js'
+import type { ServiceResponse } from './codec.js'
 
-export interface ExchangeOptions {
+export interface ServiceExchangeOptions {
   /** How long the caller waits; Infinity: until `timeoutMs`. */
   readonly deadlineMs: number
   /** How long it may take in all. */
@@ -12,7 +12,7 @@ export interface ExchangeOptions {
   /** Limit on the body of a 200; undefined if no body is needed. */
   readonly maxBodyBytes: number | undefined
   /** Called once with the result. */
-  readonly over: (outcome: Answer | Error) => void
+  readonly over: (outcome: ServiceResponse | Error) => void
 }
 
 // Other bodies are not needed. A small one is read anyway, so that the connection can be reused.
@@ -23,8 +23,8 @@ const EMPTY = Buffer.alloc(0)
 type Controller = Pick<Dispatcher.DispatchController, 'abort'>
 
 /** A request under way. */
-export class Exchange implements Dispatcher.DispatchHandler {
-  readonly #options: ExchangeOptions
+export class ServiceExchange implements Dispatcher.DispatchHandler {
+  readonly #options: ServiceExchangeOptions
   readonly #maxBodyBytes: number
   readonly #pieces = new Pieces()
   #wait: Wait
@@ -33,10 +33,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #stage: 'awaited' | 'left' | 'ended' = 'awaited'
   #failure: Error | undefined
   #status = 0
-  #headers: Answer['headers'] = {}
+  #headers: ServiceResponse['headers'] = {}
   #bytes = 0
 
-  constructor (options: ExchangeOptions) {
+  constructor (options: ServiceExchangeOptions) {
     this.#options = options
     this.#maxBodyBytes = options.maxBodyBytes ?? 0
     const { deadlineMs, timeoutMs } = options
@@ -57,7 +57,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.#failure !== undefined) throw this.#failure
   }
 
-  onResponseStart (_controller: Controller, status: number, headers: Answer['headers']): void {
+  onResponseStart (_controller: Controller, status: number, headers: ServiceResponse['headers']): void {
     if (status < 200) return
     this.#status = status
     this.#headers = headers
@@ -104,7 +104,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#wait = waitFor(timeoutMs - deadlineMs, () => this.end(late(timeoutMs)))
   }
 
-  #settle (outcome: Answer | Error, stage: 'left' | 'ended' = 'ended'): void {
+  #settle (outcome: ServiceResponse | Error, stage: 'left' | 'ended' = 'ended'): void {
     const wasAwaited = this.#stage === 'awaited'
     this.#stage = stage
     this.#wait.cancel()

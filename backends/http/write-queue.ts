@@ -3,7 +3,7 @@ import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/error
 import { WriteQueue, type Write } from '../../registry/write-queue.js'
 
 /** The result of sending a write: done; refused, so that it is not tried again; failed for a reason that may be temporary. */
-export type Outcome =
+export type SendResult =
   | { readonly kind: 'done' }
   | { readonly kind: 'refused', readonly error: Error }
   | { readonly kind: 'failed', readonly error: Error, readonly retryAfterMs?: number | undefined }
@@ -11,12 +11,12 @@ export type Outcome =
 /** What the queue needs around it. */
 export interface HttpWriteQueueOptions {
   /** Sends a write once. Never rejects, and takes `timeoutMs` at most. */
-  send (write: Write, timeoutMs: number): Promise<Outcome>
+  send (write: Write, timeoutMs: number): Promise<SendResult>
   /** Settles after `ms`, or when `signal` is aborted. Never rejects. */
   wait (ms: number, signal: AbortSignal): Promise<void>
   /** From 0 to 1. */
   random (): number
-  /** Milliseconds that never jump. */
+  /** A monotonic clock, in milliseconds. */
   now (): number
   /** How long a write may take from when it is first sent. */
   readonly timeoutMs: number

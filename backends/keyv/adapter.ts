@@ -47,15 +47,15 @@ export class AskedAdapter {
   }
 
   get (key: string): Promise<unknown> {
-    return this.#ask('get', () => this.#adapter.get(key), (answer) => answer !== undefined && answer !== null)
+    return this.#ask('get', () => this.#adapter.get(key), (result) => result !== undefined && result !== null)
   }
 
   set (key: string, value: unknown, ttlMs: number): Promise<unknown> {
-    return this.#ask('set', () => this.#adapter.set(key, value, ttlMs), (answer) => answer === true)
+    return this.#ask('set', () => this.#adapter.set(key, value, ttlMs), (result) => result === true)
   }
 
   delete (key: string): Promise<unknown> {
-    return this.#ask('delete', () => this.#adapter.delete(key), (answer) => answer === true)
+    return this.#ask('delete', () => this.#adapter.delete(key), (result) => result === true)
   }
 
   /** Disconnects an adapter that was handed over. Removes the listener from a caller-owned one once its calls have ended. */
@@ -76,16 +76,16 @@ export class AskedAdapter {
   }
 
   /** Returns the result of `call`. Throws if an error was emitted meanwhile and the result may come from a failure. */
-  async #ask (operation: Operation, call: () => unknown, isSure: (answer: unknown) => boolean): Promise<unknown> {
+  async #ask (operation: Operation, call: () => unknown, isSure: (result: unknown) => boolean): Promise<unknown> {
     // A Keyv may have taken until then to serialise a value.
     if (this.#closed) throw new CACHE_ERR_CLOSED(`keyv.${operation}`)
     const heard = this.#heard
     this.#underWay++
     try {
-      const answer = await call()
-      if (operation === 'set' && answer === false) throw new CACHE_ERR_BACKEND_FAILED('keyv', 'set', 'the adapter did not store it')
-      if (this.#heard !== heard && !isSure(answer)) throw this.#error
-      return answer
+      const result = await call()
+      if (operation === 'set' && result === false) throw new CACHE_ERR_BACKEND_FAILED('keyv', 'set', 'the adapter did not store it')
+      if (this.#heard !== heard && !isSure(result)) throw this.#error
+      return result
     } finally {
       this.#underWay--
       this.#unlisten()

@@ -26,7 +26,7 @@ export class RedisBackend implements CacheBackend {
     this.#commands = commands
     this.#sizeLimit = new SizeLimit(commands, maxValueBytes)
     this.#writes = new TimedWrites(commands, this.#sizeLimit)
-    this.#reads = new ReadBatch(commands, { answered: this.#entry, failed: this.#nothing })
+    this.#reads = new ReadBatch(commands, { found: this.#entry, failed: this.#nothing })
     this.#prefix = prefix
     this.#now = now
   }

@@ -46,9 +46,9 @@ export class Commands {
     return new Promise<T>((resolve, reject) => {
       if (this.#closed) return reject(new CACHE_ERR_CLOSED('redis'))
       const wait = this.#waits.begin(reject)
-      ask(client).then((answer) => {
+      ask(client).then((result) => {
         this.#waits.over(wait)
-        resolve(answer)
+        resolve(result)
       }, (error) => {
         this.#waits.over(wait)
         reject(this.failed(error))

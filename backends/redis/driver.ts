@@ -3,12 +3,12 @@ import { createRequire } from 'node:module'
 import { CACHE_ERR_DEPENDENCY_MISSING } from '../../registry/errors.js'
 
 /** The result of one command of a pipeline. */
-export type Answer = readonly [error: Error | null, bytes: Buffer | null]
+export type CommandResult = readonly [error: Error | null, bytes: Buffer | null]
 
 /** Commands that are sent together. */
 export interface Pipeline {
   getBuffer (key: string): unknown
-  exec (): Promise<Answer[]>
+  exec (): Promise<CommandResult[]>
 }
 
 /** A client of a server or a Cluster, as far as it is used if it is caller-owned. */

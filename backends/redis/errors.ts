@@ -14,13 +14,13 @@ export function failure (code: string, message: string, name = 'RedisError'): Fa
 }
 
 /** Whether the server itself responded with this error: the command then had no effect and won't have any. */
-export function isAnswer (error: unknown): boolean {
+export function isReply (error: unknown): boolean {
   return (error as Error | undefined)?.name === 'ReplyError'
 }
 
 /** Whether the server refused a value for its size. It ends the connection then. */
 export function isTooLarge (error: unknown): boolean {
-  return isAnswer(error) && /invalid bulk length/.test((error as Error).message)
+  return isReply(error) && /invalid bulk length/.test((error as Error).message)
 }
 
 /** `error` without anything that must not be logged. */
@@ -33,11 +33,11 @@ export function failureOf (error: unknown): Failure {
   const line = error.message.split('\n', 1)[0]!.replace(ARGUMENTS, '')
   // The timeout of a caller-owned client.
   if (line === 'Command timed out') return failure('ETIMEDOUT', line, name)
-  if (!isAnswer(error)) return failure(typeof code === 'string' ? code : 'ECONNLOST', line === '' ? String(code) : line, name)
-  const answered = CODE_IN_SCRIPT.exec(line)?.[1] ?? CODE.exec(line)?.[1] ?? 'ERR'
-  if (answered === 'ERR' && /syntax error/.test(line)) {
+  if (!isReply(error)) return failure(typeof code === 'string' ? code : 'ECONNLOST', line === '' ? String(code) : line, name)
+  const replyCode = CODE_IN_SCRIPT.exec(line)?.[1] ?? CODE.exec(line)?.[1] ?? 'ERR'
+  if (replyCode === 'ERR' && /syntax error/.test(line)) {
     return failure('ERR', 'the server does not know PXAT: Redis 6.2 or later, or Valkey, is needed', name)
   }
-  const failed = failure(answered, line, name)
-  return answered === 'OOM' ? Object.assign(failed, { isFull: true }) : failed
+  const failed = failure(replyCode, line, name)
+  return replyCode === 'OOM' ? Object.assign(failed, { isFull: true }) : failed
 }

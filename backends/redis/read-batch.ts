@@ -1,15 +1,15 @@
 // Sends the reads of one turn of the event loop in one pipeline.
 import type { Commands } from './commands.js'
-import type { Answer } from './driver.js'
+import type { CommandResult } from './driver.js'
 import type { Failure } from './errors.js'
 
 /** Turns a result, and a failure, into what `get` returns. Both may throw. */
 export interface Reading<T> {
-  answered (bytes: Buffer | null): T
+  found (bytes: Buffer | null): T
   failed (error: Failure): T
 }
 
-interface Asked<T> {
+interface PendingRead<T> {
   readonly stored: string
   readonly resolve: (value: T) => void
   readonly reject: (error: unknown) => void
@@ -19,7 +19,7 @@ interface Asked<T> {
 export class ReadBatch<T> {
   readonly #commands: Commands
   readonly #reading: Reading<T>
-  #asked: Array<Asked<T>> = []
+  #asked: Array<PendingRead<T>> = []
 
   constructor (commands: Commands, reading: Reading<T>) {
     this.#commands = commands
@@ -32,7 +32,7 @@ export class ReadBatch<T> {
       // In a Cluster, reads from different nodes do not wait for each other.
       const client = this.#commands.client()
       if (client.nodes !== undefined) {
-        return this.#commands.on(client, () => client.getBuffer(stored)).then(this.#reading.answered, this.#reading.failed)
+        return this.#commands.on(client, () => client.getBuffer(stored)).then(this.#reading.found, this.#reading.failed)
       }
     } catch (error) {
       return Promise.reject(error)
@@ -48,22 +48,22 @@ export class ReadBatch<T> {
     const asked = this.#asked
     this.#asked = []
     try {
-      const answers = await this.#commands.run((client) => {
+      const results = await this.#commands.run((client) => {
         const pipeline = client.pipeline()
         for (const { stored } of asked) pipeline.getBuffer(stored)
         return pipeline.exec()
       })
       // Keeps the order of results: the driver hands on results of its own batches a tick later.
       await new Promise<void>((resolve) => { process.nextTick(resolve) })
-      for (let at = 0; at < asked.length; at++) this.#settle(asked[at]!, answers[at]!)
+      for (let at = 0; at < asked.length; at++) this.#settle(asked[at]!, results[at]!)
     } catch (error) {
       for (const { reject } of asked) reject(error)
     }
   }
 
-  #settle ({ resolve, reject }: Asked<T>, [error, bytes]: Answer): void {
+  #settle ({ resolve, reject }: PendingRead<T>, [error, bytes]: CommandResult): void {
     try {
-      resolve(error === null ? this.#reading.answered(bytes) : this.#reading.failed(this.#commands.failed(error)))
+      resolve(error === null ? this.#reading.found(bytes) : this.#reading.failed(this.#commands.failed(error)))
     } catch (error) {
       reject(error)
     }

@@ -44,8 +44,8 @@ export class SizeLimit {
 
   /** Reads the server's setting. Without permission for CONFIG, only the option counts. */
   async #ask (): Promise<number> {
-    const answer = await this.#commands.run(async (client) => await client.config?.('GET', 'proto-max-bulk-len')).catch(() => undefined)
-    const told = Number(Array.isArray(answer) ? answer[1] : NaN)
+    const result = await this.#commands.run(async (client) => await client.config?.('GET', 'proto-max-bulk-len')).catch(() => undefined)
+    const told = Number(Array.isArray(result) ? result[1] : NaN)
     return Math.min(this.#ownBytes, told > 0 ? told : Infinity)
   }
 }

@@ -3,7 +3,7 @@
 import type { StoredEntry } from '../../registry/backend.js'
 import { encodeValue } from './codec.js'
 import type { Commands } from './commands.js'
-import { failure, isAnswer, isTooLarge } from './errors.js'
+import { failure, isReply, isTooLarge } from './errors.js'
 import type { SizeLimit } from './size-limit.js'
 
 // One key only, as a Cluster requires. Returns whether it was stored, and the server's clock.
@@ -91,7 +91,7 @@ export class TimedWrites {
       return { isStored: Number(isStored) === 1, ahead }
     } catch (error) {
       if (isTooLarge(error)) this.#sizeLimit.learn(values[0].length)
-      if (!isAnswer(error)) {
+      if (!isReply(error)) {
         // The next response may come from another server.
         this.#sizeLimit.forget()
         this.#ahead = undefined

@@ -10,7 +10,7 @@ import { dropUnusedTables } from './versions.js'
 import type { Watch } from './watch.js'
 
 /** A row without its value. */
-export interface Listed {
+export interface KeyRow {
   readonly key: string
   readonly expiresAt: number
 }
@@ -66,10 +66,10 @@ export class Connection {
     const entries = this.#entries
     this.#begin()
     try {
-      const answer = work()
+      const result = work()
       commit.run()
       this.#watch?.look()
-      return answer
+      return result
     } catch (error) {
       this.#entries = entries
       // After some errors, such as a full disk, SQLite has rolled back already.
@@ -173,8 +173,8 @@ export class Connection {
   /** Writes the log into the file and truncates it. Returns false if it can't, because others read or the database is caller-owned. */
   truncateLog (): boolean {
     if (!this.#own) return false
-    const [answer] = this.#database.pragma('wal_checkpoint(TRUNCATE)') as [{ busy: number }]
-    return answer.busy === 0
+    const [result] = this.#database.pragma('wal_checkpoint(TRUNCATE)') as [{ busy: number }]
+    return result.busy === 0
   }
 
   /** From now on, a commit that finds this many pages in the log writes them into the file. */

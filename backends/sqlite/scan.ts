@@ -1,6 +1,6 @@
 // Walks over many keys in steps of a few milliseconds: clear by prefix, keys by pattern.
 import { matchesGlob } from '../../registry/glob.js'
-import type { Connection, Listed } from './connection.js'
+import type { Connection, KeyRow } from './connection.js'
 import type { Disk } from './disk.js'
 import type { CacheDatabase } from './database.js'
 import { afterKey, keyOf, outsideOf, rangesOf, storedText, type KeyRange } from './codec.js'
@@ -14,7 +14,7 @@ const MANY_ROWS = 1_000
 const FEW_ROWS = 256
 const FEW_BYTES = 1024 * 1024
 
-type Look = (connection: Connection, row: Listed) => void
+type Look = (connection: Connection, row: KeyRow) => void
 type Within = <T>(connection: Connection, work: () => T) => T
 
 /** What a scan needs around it. */
@@ -118,8 +118,8 @@ function walkSome (
   }
 }
 
-function listed (connection: Connection, { from, before }: KeyRange, max: number): Listed[] {
-  return connection.sql.list.all(from, before, max) as Listed[]
+function listed (connection: Connection, { from, before }: KeyRange, max: number): KeyRow[] {
+  return connection.sql.list.all(from, before, max) as KeyRow[]
 }
 
 function bytesOf (connection: Connection, keys: Iterable<string>): number {

@@ -11,7 +11,7 @@ import { stepClock, type TimeSlices } from './time-slices.js'
 import type { WriteAheadLog } from './write-ahead-log.js'
 
 /** A write of a key. `entry` is undefined if the key is deleted. */
-export interface Write {
+export interface SqliteWrite {
   readonly key: string
   readonly entry: StoredEntry | undefined
   readonly bytes: number
@@ -41,7 +41,7 @@ const WRITE_OVERHEAD_BYTES = 200
 const LOG_IS_FULL = 'the write-ahead log is longer than maxBytes, since another process keeps a read transaction on the file open; end that'
 
 class Batch {
-  readonly writes = new Map<string, Write>()
+  readonly writes = new Map<string, SqliteWrite>()
   /** The result of the sets, which may be refused when deletes are not. */
   readonly stored = new Deferred()
   /** The result of the whole batch. */
@@ -96,7 +96,7 @@ export class SqliteWriteQueue {
   }
 
   /** The pending write of `key`. */
-  find (key: string): Write | undefined {
+  find (key: string): SqliteWrite | undefined {
     return this.#gathering?.writes.get(key) ?? this.#flushing?.writes.get(key)
   }
 
@@ -203,7 +203,7 @@ export class SqliteWriteQueue {
   #writeSome (connection: Connection, batch: Batch, hasTime: () => boolean): boolean {
     if (this.#options.writeAheadLog.isFull()) batch.refuseSets(new CACHE_ERR_BACKEND_FAILED('sqlite', 'set', LOG_IS_FULL))
     const at = this.#options.now()
-    const written: Write[] = []
+    const written: SqliteWrite[] = []
     connection.transact(() => {
       for (const write of batch.writes.values()) {
         if (write.entry === undefined) connection.remove(storedText(write.key))

@@ -18,7 +18,7 @@ export interface Shared {
 }
 
 /** One read. Its tiers share one deadline, which starts with the first asynchronous tier. */
-class OneRead implements Asking {
+class TieredRead implements Asking {
   #deadline: Deadline | undefined
   readonly #deadlineMs: number
 
@@ -42,7 +42,7 @@ function failure ({ tiers }: Shared, operation: string): Error {
 /** The live entry in the nearest tier that has it. Throws CACHE_ERR_BACKEND_FAILED if all tiers are unavailable. */
 export function read (shared: Shared, key: string): MaybePromise<StoredEntry | undefined> {
   const mark = shared.fence.mark
-  const asking = new OneRead(shared)
+  const asking = new TieredRead(shared)
   const next = (index: number, couldSay: boolean): MaybePromise<StoredEntry | undefined> => {
     const tier = shared.tiers[index]
     if (tier === undefined) {
@@ -61,7 +61,7 @@ export function read (shared: Shared, key: string): MaybePromise<StoredEntry | u
 /** The same for several keys, with one step per tier. */
 export function readMany (shared: Shared, keys: readonly string[]): MaybePromise<Array<StoredEntry | undefined>> {
   const mark = shared.fence.mark
-  const asking = new OneRead(shared)
+  const asking = new TieredRead(shared)
   const found = new Map<string, StoredEntry>()
   const said = new Set<string>()
   const next = (index: number): MaybePromise<Array<StoredEntry | undefined>> => {
@@ -86,7 +86,7 @@ export function readMany (shared: Shared, keys: readonly string[]): MaybePromise
 
 /** Whether a tier has an entry under `key`. */
 export function has (shared: Shared, key: string): MaybePromise<boolean> {
-  const asking = new OneRead(shared)
+  const asking = new TieredRead(shared)
   const next = (index: number, couldSay: boolean): MaybePromise<boolean> => {
     const tier = shared.tiers[index]
     if (tier === undefined) {

@@ -8,9 +8,9 @@ export type Settled = { readonly error: unknown } | undefined
 /** The result of `call`. Never throws or rejects. */
 export function settle (call: () => MaybePromise<unknown>): MaybePromise<Settled> {
   try {
-    const answer = call()
+    const result = call()
     // The `then` of a thenable may throw.
-    return isPromise(answer) ? Promise.resolve(answer).then(() => undefined, (error: unknown) => ({ error })) : undefined
+    return isPromise(result) ? Promise.resolve(result).then(() => undefined, (error: unknown) => ({ error })) : undefined
   } catch (error) {
     return { error }
   }

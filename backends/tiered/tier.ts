@@ -61,18 +61,18 @@ export class Tier {
   read (key: string, asking: Asking): MaybePromise<Read> {
     const standing = this.#writes.standing(key)
     if (standing !== undefined) return this.#alive(standing.entry)
-    return this.#ask(() => this.backend.get(key), asking, (answer) => this.#checked(answer))
+    return this.#ask(() => this.backend.get(key), asking, (result) => this.#checked(result))
   }
 
   /** Several reads, in one step if the tier supports that. */
   readMany (keys: readonly string[], asking: Asking): MaybePromise<readonly Read[]> {
     const asked = keys.filter((key) => !this.isInDoubt(key))
     if (this.backend.getMany === undefined || asked.length < 2) return all(keys.map((key) => this.read(key, asking)))
-    const answers = this.#ask(() => this.backend.getMany!(asked), asking, (values): ReadonlyMap<string, Read> => {
+    const results = this.#ask(() => this.backend.getMany!(asked), asking, (values): ReadonlyMap<string, Read> => {
       if (!Array.isArray(values) || values.length !== asked.length) throw new TypeError('the result is not a list with a value per key')
       return new Map(asked.map((key, index) => [key, this.#checked(values[index])]))
     })
-    return andThen(answers, (reads) => keys.map((key) => {
+    return andThen(results, (reads) => keys.map((key) => {
       if (!asked.includes(key)) return this.#alive(this.#writes.standing(key)?.entry)
       return reads === UNAVAILABLE ? UNAVAILABLE : reads.get(key)
     }))
@@ -82,9 +82,9 @@ export class Tier {
   has (key: string, asking: Asking): MaybePromise<boolean | typeof UNAVAILABLE> {
     const standing = this.#writes.standing(key)
     if (standing !== undefined) return this.#alive(standing.entry) !== undefined
-    return this.#ask(() => this.backend.has!(key), asking, (answer) => {
-      if (typeof answer !== 'boolean') throw new TypeError('the result is not true or false')
-      return answer
+    return this.#ask(() => this.backend.has!(key), asking, (result) => {
+      if (typeof result !== 'boolean') throw new TypeError('the result is not true or false')
+      return result
     })
   }
 
@@ -108,28 +108,28 @@ export class Tier {
   }
 
   /** Calls the tier, and passes the result to `use`, which throws if it is not valid. */
-  #ask<T> (call: () => MaybePromise<unknown>, asking: Asking, use: (answer: unknown) => T): MaybePromise<T | typeof UNAVAILABLE> {
+  #ask<T> (call: () => MaybePromise<unknown>, asking: Asking, use: (result: unknown) => T): MaybePromise<T | typeof UNAVAILABLE> {
     if (!this.#pause.admits()) return UNAVAILABLE
     try {
-      const answer = call()
-      return isPromise(answer) ? this.#awaited(answer, asking, use) : this.#said(use(answer))
+      const result = call()
+      return isPromise(result) ? this.#awaited(result, asking, use) : this.#said(use(result))
     } catch (error) {
       return this.#unsaid(error)
     }
   }
 
-  async #awaited<T> (answer: Promise<unknown>, { deadline }: Asking, use: (answer: unknown) => T): Promise<T | typeof UNAVAILABLE> {
+  async #awaited<T> (result: Promise<unknown>, { deadline }: Asking, use: (result: unknown) => T): Promise<T | typeof UNAVAILABLE> {
     try {
       // The `then` of a thenable may throw.
-      return this.#said(use(await share(deadline, this.#sharing, Promise.resolve(answer))))
+      return this.#said(use(await share(deadline, this.#sharing, Promise.resolve(result))))
     } catch (error) {
       return this.#unsaid(error)
     }
   }
 
-  #said<T> (answer: T): T {
+  #said<T> (result: T): T {
     this.#pause.succeeded()
-    return answer
+    return result
   }
 
   #unsaid (error: unknown): typeof UNAVAILABLE {
@@ -145,11 +145,11 @@ export class Tier {
     })
   }
 
-  #checked (answer: unknown): StoredEntry | undefined {
-    if (answer === undefined) return undefined
-    const { value, expiresAt } = (answer ?? {}) as Partial<StoredEntry>
+  #checked (result: unknown): StoredEntry | undefined {
+    if (result === undefined) return undefined
+    const { value, expiresAt } = (result ?? {}) as Partial<StoredEntry>
     if (!(value instanceof Uint8Array) || typeof expiresAt !== 'number') throw new TypeError('the result is not an entry')
-    return this.#alive(answer as StoredEntry)
+    return this.#alive(result as StoredEntry)
   }
 
   #alive (entry: StoredEntry | undefined): StoredEntry | undefined {

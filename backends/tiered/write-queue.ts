@@ -101,19 +101,19 @@ export class TierWriteQueue {
   }
 
   #run (key: string, known: KeyState | undefined, entry: StoredEntry | undefined): MaybePromise<void> {
-    let answer: MaybePromise<void>
+    let result: MaybePromise<void>
     try {
       if (this.#running >= (entry === undefined ? MAX_RUNNING_BESIDE_DELETE : MAX_RUNNING)) {
         throw new Error('too many changes are under way')
       }
       // A delete is always tried: it is an explicit call, and its failure must be reported.
       if (entry !== undefined && !this.#pause.admits()) throw new Error('it is failing and is left alone for a moment')
-      answer = entry === undefined ? this.#backend.delete(key) : this.#backend.set(key, entry)
+      result = entry === undefined ? this.#backend.delete(key) : this.#backend.set(key, entry)
     } catch (error) {
       this.#over(key, known ?? this.#open(key), { error })
       throw error
     }
-    if (!isPromise(answer)) {
+    if (!isPromise(result)) {
       this.#pause.succeeded()
       if (known !== undefined) this.#over(key, known, undefined)
       return undefined
@@ -123,12 +123,12 @@ export class TierWriteQueue {
     state.running = true
     this.#failed.delete(key)
     this.#running++
-    return this.#settled(key, state, answer)
+    return this.#settled(key, state, result)
   }
 
-  async #settled (key: string, state: KeyState, answer: Promise<void>): Promise<void> {
+  async #settled (key: string, state: KeyState, result: Promise<void>): Promise<void> {
     // The `then` of a thenable may throw, so it is not called here.
-    const outcome = await settle(() => answer)
+    const outcome = await settle(() => result)
     this.#running--
     this.#over(key, state, outcome)
     if (outcome !== undefined) throw outcome.error

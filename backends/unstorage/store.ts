@@ -87,11 +87,11 @@ function failure (operation: string, why: string): Error {
 }
 
 /** The bytes in a driver's result. Throws an error that was returned as a result, for a file that can't be read, for example. */
-function bytesOf (answer: unknown): Uint8Array | undefined {
-  if (answer === undefined || answer === null) return undefined
-  if (answer instanceof Error) throw answer
-  if (answer instanceof Uint8Array) return answer
-  if (answer instanceof ArrayBuffer) return new Uint8Array(answer)
-  if (typeof answer === 'string' && answer.startsWith(BASE64)) return Buffer.from(answer.slice(BASE64.length), 'base64')
+function bytesOf (result: unknown): Uint8Array | undefined {
+  if (result === undefined || result === null) return undefined
+  if (result instanceof Error) throw result
+  if (result instanceof Uint8Array) return result
+  if (result instanceof ArrayBuffer) return new Uint8Array(result)
+  if (typeof result === 'string' && result.startsWith(BASE64)) return Buffer.from(result.slice(BASE64.length), 'base64')
   return NOTHING
 }

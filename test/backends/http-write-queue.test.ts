@@ -1,12 +1,12 @@
 // The HTTP backend's write queue, on a clock and a service of the test's own: call order, bounded retries, and no change that applies late.
 import t from 'tap'
-import { HttpWriteQueue, MAX_WAITING_BYTES, MAX_WAITING_KEYS, type Outcome } from '../../backends/http/write-queue.js'
+import { HttpWriteQueue, MAX_WAITING_BYTES, MAX_WAITING_KEYS, type SendResult } from '../../backends/http/write-queue.js'
 import { turns } from '../support/barrier.js'
 import { entry } from '../support/http.js'
 
 const TIMEOUT_MS = 5_000
-const DONE: Outcome = { kind: 'done' }
-const failed = (message: string, retryAfterMs?: number): Outcome => ({ kind: 'failed', error: new Error(message), retryAfterMs })
+const DONE: SendResult = { kind: 'done' }
+const failed = (message: string, retryAfterMs?: number): SendResult => ({ kind: 'failed', error: new Error(message), retryAfterMs })
 
 /** The current state of a promise. */
 function watched (promise: Promise<unknown>) {
@@ -18,7 +18,7 @@ function watched (promise: Promise<unknown>) {
 /** A write queue whose clock, waits and outcomes the test decides. */
 function setUp ({ maxRetries = 3 } = {}) {
   let at = 0
-  const sent: Array<{ text: string, settle: (outcome: Outcome) => Promise<void> }> = []
+  const sent: Array<{ text: string, settle: (outcome: SendResult) => Promise<void> }> = []
   const waits: Array<{ ms: number, over: () => Promise<void>, isWoken: () => boolean }> = []
   const changes = new HttpWriteQueue({
     send: (change, timeoutMs) => new Promise((resolve) => {
