@@ -18,7 +18,7 @@ interface Adapter extends KeyvAdapter {
 type Operation = 'get' | 'set' | 'delete'
 
 // How long a disconnect may take, because a database may hang.
-const GOODBYE_MS = 500
+const DISCONNECT_TIMEOUT_MS = 500
 
 /** One adapter, handed over or caller-owned. */
 export class AskedAdapter {
@@ -29,8 +29,8 @@ export class AskedAdapter {
   readonly list: (() => AsyncIterator<[key: string, value: unknown]>) | undefined
   readonly #adapter: Adapter
   readonly #isOurs: boolean
-  #heard = 0
-  #error: unknown
+  #errors = 0
+  #lastError: unknown
   #underWay = 0
   #closed = false
 
@@ -43,7 +43,7 @@ export class AskedAdapter {
     this.forgets = this.#adapter.ttlSupport === true || ['redis', 'valkey'].includes(String(this.#adapter.opts?.dialect))
     this.list = listOf(this.#adapter, this.namespace)
     // Without any listener, an emitted error would end the process.
-    this.#adapter.on?.('error', this.#hear)
+    this.#adapter.on?.('error', this.#onError)
   }
 
   get (key: string): Promise<unknown> {
@@ -64,7 +64,7 @@ export class AskedAdapter {
     this.#unlisten()
     if (!this.#isOurs || typeof this.#adapter.disconnect !== 'function') return
     let timer: NodeJS.Timeout | undefined
-    const late = new Promise<'late'>((resolve) => { timer = after(() => resolve('late'), GOODBYE_MS) })
+    const late = new Promise<'late'>((resolve) => { timer = after(() => resolve('late'), DISCONNECT_TIMEOUT_MS) })
     const left = (async () => await this.#adapter.disconnect?.())()
     left.catch(() => {})
     try {
@@ -79,12 +79,12 @@ export class AskedAdapter {
   async #ask (operation: Operation, call: () => unknown, isSure: (result: unknown) => boolean): Promise<unknown> {
     // A Keyv may have taken until then to serialise a value.
     if (this.#closed) throw new CACHE_ERR_CLOSED(`keyv.${operation}`)
-    const heard = this.#heard
+    const errorsBefore = this.#errors
     this.#underWay++
     try {
       const result = await call()
       if (operation === 'set' && result === false) throw new CACHE_ERR_BACKEND_FAILED('keyv', 'set', 'the adapter did not store it')
-      if (this.#heard !== heard && !isSure(result)) throw this.#error
+      if (this.#errors !== errorsBefore && !isSure(result)) throw this.#lastError
       return result
     } finally {
       this.#underWay--
@@ -92,14 +92,14 @@ export class AskedAdapter {
     }
   }
 
-  readonly #hear = (error: unknown): void => {
-    this.#heard++
-    this.#error = error instanceof Error ? error : new CACHE_ERR_BACKEND_FAILED('keyv', 'a call', String(error))
+  readonly #onError = (error: unknown): void => {
+    this.#errors++
+    this.#lastError = error instanceof Error ? error : new CACHE_ERR_BACKEND_FAILED('keyv', 'a call', String(error))
   }
 
   #unlisten (): void {
     // An adapter that was handed over may emit errors until it is disconnected.
-    if (this.#closed && !this.#isOurs && this.#underWay === 0) this.#adapter.off?.('error', this.#hear)
+    if (this.#closed && !this.#isOurs && this.#underWay === 0) this.#adapter.off?.('error', this.#onError)
   }
 }
 

@@ -58,7 +58,7 @@ export class Commands {
 
   /** Turns an error of the driver into ours. It may cause a new connection, to another server. */
   failed (error: unknown): Failure {
-    return this.#connection.heard(failureOf(error))
+    return this.#connection.onFailure(failureOf(error))
   }
 
   /** Settles at `at`, in `performance.now()`, or on close. */

@@ -16,7 +16,7 @@ export interface ClientConnection {
    * Returns `failure`, the error of a command. If it means that this server is the wrong one, our own connection is ended: the next one
    * may lead to another server.
    */
-  heard (failure: Failure): Failure
+  onFailure (failure: Failure): Failure
   /** Ends our own client. A caller-owned one stays open. */
   close (): void
 }
@@ -25,18 +25,18 @@ export interface ClientConnection {
 const OPEN_WAIT_MS = 500
 const CONNECT_TIMEOUT_MS = 2_000
 const SOCKET_TIMEOUT_MS = 2_000
-const LAST_WORDS_MS = 50
+const LATE_DATA_MS = 50
 // A stopped server never ends its side.
-const GOODBYE_MS = 100
+const DISCONNECT_TIMEOUT_MS = 100
 const FIRST_RETRY_MS = 50
 const LONGEST_RETRY_MS = 2_000
 
 // Errors after which the address may lead to another server: a failover leaves connections to the demoted master open. In a Cluster the
 // driver handles this.
-const LEFT_FOR = new Set(['READONLY', 'LOADING', 'MASTERDOWN'])
+const WRONG_SERVER = new Set(['READONLY', 'LOADING', 'MASTERDOWN'])
 // How long a new connection is kept whatever its server responds. Grows while the responses stay the same.
-const FIRST_STAY_MS = 1_000
-const LONGEST_STAY_MS = 16_000
+const FIRST_KEEP_MS = 1_000
+const LONGEST_KEEP_MS = 16_000
 
 /** The connection for `way`. With our own client, settles when it has connected, has failed to, or takes long. */
 export async function openConnection ({ way }: Settings, context: BackendContext): Promise<ClientConnection> {
@@ -61,8 +61,8 @@ function callerConnection (find: () => Client): ClientConnection {
       if (client.status === 'ready' || client.status === 'wait') return client
       throw failure('ENOTCONN', `the caller-owned client is not connected, its status is '${client.status}'`)
     },
-    heard (failed) {
-      if (LEFT_FOR.has(failed.code)) failed.message += LENT_ADVICE
+    onFailure (failed) {
+      if (WRONG_SERVER.has(failed.code)) failed.message += CALLER_OWNED_ADVICE
       return failed
     },
     close () {}
@@ -70,7 +70,7 @@ function callerConnection (find: () => Client): ClientConnection {
 }
 
 // Only the options of the caller-owned client can end its connection.
-const LENT_ADVICE =
+const CALLER_OWNED_ADVICE =
   '; the client is caller-owned: give it reconnectOnError, or give the backend a connection of its own, to follow a failover behind one address'
 
 /** Looked up for each command, because a plugin that is registered after ours decorates the application later. */
@@ -96,7 +96,7 @@ function make (Redis: Driver, way: Way): OwnClient {
   const defaults = {
     connectTimeout: CONNECT_TIMEOUT_MS,
     socketTimeout: SOCKET_TIMEOUT_MS,
-    disconnectTimeout: GOODBYE_MS,
+    disconnectTimeout: DISCONNECT_TIMEOUT_MS,
     retryStrategy: retryDelayMs,
     // The check sends INFO, which needs a permission. A server that isn't ready rejects each command anyway.
     enableReadyCheck: false
@@ -126,17 +126,17 @@ function make (Redis: Driver, way: Way): OwnClient {
 class OwnConnection implements ClientConnection {
   readonly #client: OwnClient
   #trouble: Failure | undefined
-  #stayMs = FIRST_STAY_MS
-  #stayUntil = 0
+  #keepMs = FIRST_KEEP_MS
+  #keepUntil = 0
   #closed = false
 
   constructor (driver: Driver, way: Way) {
     this.#client = make(driver, way)
     this.#client.on('error', (error) => { this.#trouble = failureOf(error) })
     this.#client.on('ready', () => { this.#trouble = undefined })
-    this.#client.on('end', () => { this.#again() })
+    this.#client.on('end', () => { this.#connectLater() })
     // A Cluster connects to its nodes, and refreshes its slots now and then.
-    for (const own of [letGo, hearOut]) {
+    for (const own of [unrefIdle, keepIfDataArrived]) {
       own(this.#client)
       this.#client.on('+node', own)
     }
@@ -156,8 +156,8 @@ class OwnConnection implements ClientConnection {
     throw failure(code, `not connected: ${message}`)
   }
 
-  heard (failed: Failure): Failure {
-    if (LEFT_FOR.has(failed.code)) this.#leave()
+  onFailure (failed: Failure): Failure {
+    if (WRONG_SERVER.has(failed.code)) this.#reconnect()
     return failed
   }
 
@@ -168,23 +168,23 @@ class OwnConnection implements ClientConnection {
   }
 
   /** Reconnects. Commands under way fail and are not sent again. */
-  #leave (): void {
+  #reconnect (): void {
     const at = performance.now()
-    if (this.#closed || at < this.#stayUntil || this.#client.status !== 'ready') return
-    this.#stayMs = at < this.#stayUntil + this.#stayMs ? Math.min(this.#stayMs * 2, LONGEST_STAY_MS) : FIRST_STAY_MS
-    this.#stayUntil = at + this.#stayMs
+    if (this.#closed || at < this.#keepUntil || this.#client.status !== 'ready') return
+    this.#keepMs = at < this.#keepUntil + this.#keepMs ? Math.min(this.#keepMs * 2, LONGEST_KEEP_MS) : FIRST_KEEP_MS
+    this.#keepUntil = at + this.#keepMs
     this.#client.disconnect(true)
   }
 
   /** Connects again after the driver gave up, which it does when a host name can't be resolved, for example. */
-  #again (): void {
+  #connectLater (): void {
     if (this.#closed) return
     after(() => { if (!this.#closed) this.#client.connect().catch(noop) }, LONGEST_RETRY_MS).unref()
   }
 }
 
 /** Keeps an idle connection, and the next attempt to connect, from keeping the process alive. */
-function letGo (client: OwnClient): void {
+function unrefIdle (client: OwnClient): void {
   client.on('connect', () => { client.stream?.unref() })
   client.on('reconnecting', () => { client.reconnectTimeout?.unref() })
 }
@@ -193,7 +193,7 @@ function letGo (client: OwnClient): void {
  * The driver ends a connection that receives nothing for a while. After the event loop was held up, its timer fires before data that has
  * arrived is read. So a moment later we check whether something was read, and keep the connection then.
  */
-function hearOut (client: OwnClient): void {
+function keepIfDataArrived (client: OwnClient): void {
   client.on('connect', () => {
     const { stream } = client
     if (stream?.destroy === undefined) return
@@ -201,7 +201,7 @@ function hearOut (client: OwnClient): void {
     stream.destroy = (error) => {
       if (!error?.message.startsWith('Socket timeout')) return destroy(error)
       const before = stream.bytesRead
-      new Deadline(LAST_WORDS_MS).wait(() => { if (stream.bytesRead === before) destroy(error) }, { ref: false })
+      new Deadline(LATE_DATA_MS).wait(() => { if (stream.bytesRead === before) destroy(error) }, { ref: false })
       return stream
     }
   })

@@ -59,7 +59,7 @@ export class CacheDatabase {
     try {
       return work(this.#connection ?? this.#open())
     } catch (error) {
-      if (this.#closed || !this.#mend(error)) throw error
+      if (this.#closed || !this.#repair(error)) throw error
       return work(this.#connection ?? this.#open())
     }
   }
@@ -158,12 +158,12 @@ export class CacheDatabase {
   }
 
   /** Repairs the cause of an error, if possible. Returns whether it did. */
-  #mend (error: unknown): boolean {
+  #repair (error: unknown): boolean {
     if (isStatementError(error) && this.#connection?.hasTable() === false) this.#noteLost()
     else if (this.#driver === undefined) return false
     else if (isDamage(error)) return this.#rebuild(error)
     else if (!isMoved(error)) return false
-    this.#letGo()
+    this.#release()
     return true
   }
 
@@ -179,7 +179,7 @@ export class CacheDatabase {
     const { path } = this.#settings
     if (performance.now() - this.#rebuiltAt < REBUILD_GAP_MS) throw error
     if (this.#isFile() && identityOf(path) !== this.#identity) {
-      this.#letGo()
+      this.#release()
       return true
     }
     this.#rebuiltAt = performance.now()
@@ -193,7 +193,7 @@ export class CacheDatabase {
   }
 
   /** Closes the file. The next use opens the one that is at the path then. */
-  #letGo (): void {
+  #release (): void {
     const { path } = this.#settings
     const watch = this.#watch
     if (watch?.isFileHere() === true && !watch.isLogHere()) this.#dropUnlogged()

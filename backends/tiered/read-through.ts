@@ -43,14 +43,14 @@ function failure ({ tiers }: Shared, operation: string): Error {
 export function read (shared: Shared, key: string): MaybePromise<StoredEntry | undefined> {
   const mark = shared.fence.mark
   const asking = new TieredRead(shared)
-  const next = (index: number, couldSay: boolean): MaybePromise<StoredEntry | undefined> => {
+  const next = (index: number, isAvailable: boolean): MaybePromise<StoredEntry | undefined> => {
     const tier = shared.tiers[index]
     if (tier === undefined) {
-      if (!couldSay) throw failure(shared, 'get')
+      if (!isAvailable) throw failure(shared, 'get')
       return undefined
     }
     return andThen(tier.read(key, asking), (found) => {
-      if (found === UNAVAILABLE) return next(index + 1, couldSay)
+      if (found === UNAVAILABLE) return next(index + 1, isAvailable)
       if (found === undefined) return next(index + 1, true)
       return index === 0 ? found : copied(shared, { key, mark, index, found })
     })
@@ -63,19 +63,19 @@ export function readMany (shared: Shared, keys: readonly string[]): MaybePromise
   const mark = shared.fence.mark
   const asking = new TieredRead(shared)
   const found = new Map<string, StoredEntry>()
-  const said = new Set<string>()
+  const available = new Set<string>()
   const next = (index: number): MaybePromise<Array<StoredEntry | undefined>> => {
     const tier = shared.tiers[index]
     const left = [...new Set(keys)].filter((key) => !found.has(key))
     if (tier === undefined || left.length === 0) {
-      if (left.some((key) => !said.has(key))) throw failure(shared, 'getMany')
+      if (left.some((key) => !available.has(key))) throw failure(shared, 'getMany')
       return keys.map((key) => found.get(key))
     }
     return andThen(tier.readMany(left, asking), (reads: readonly Read[]) => {
       for (const [at, one] of reads.entries()) {
         const key = left[at] as string
         if (one === UNAVAILABLE) continue
-        said.add(key)
+        available.add(key)
         if (one !== undefined) found.set(key, index === 0 ? one : copied(shared, { key, mark, index, found: one }))
       }
       return next(index + 1)
@@ -87,13 +87,13 @@ export function readMany (shared: Shared, keys: readonly string[]): MaybePromise
 /** Whether a tier has an entry under `key`. */
 export function has (shared: Shared, key: string): MaybePromise<boolean> {
   const asking = new TieredRead(shared)
-  const next = (index: number, couldSay: boolean): MaybePromise<boolean> => {
+  const next = (index: number, isAvailable: boolean): MaybePromise<boolean> => {
     const tier = shared.tiers[index]
     if (tier === undefined) {
-      if (!couldSay) throw failure(shared, 'has')
+      if (!isAvailable) throw failure(shared, 'has')
       return false
     }
-    return andThen(tier.has(key, asking), (said) => said === true || next(index + 1, couldSay || said === false))
+    return andThen(tier.has(key, asking), (found) => found === true || next(index + 1, isAvailable || found === false))
   }
   return next(0, false)
 }

@@ -112,27 +112,27 @@ export class Tier {
     if (!this.#pause.admits()) return UNAVAILABLE
     try {
       const result = call()
-      return isPromise(result) ? this.#awaited(result, asking, use) : this.#said(use(result))
+      return isPromise(result) ? this.#awaited(result, asking, use) : this.#succeeded(use(result))
     } catch (error) {
-      return this.#unsaid(error)
+      return this.#failed(error)
     }
   }
 
   async #awaited<T> (result: Promise<unknown>, { deadline }: Asking, use: (result: unknown) => T): Promise<T | typeof UNAVAILABLE> {
     try {
       // The `then` of a thenable may throw.
-      return this.#said(use(await share(deadline, this.#sharing, Promise.resolve(result))))
+      return this.#succeeded(use(await share(deadline, this.#sharing, Promise.resolve(result))))
     } catch (error) {
-      return this.#unsaid(error)
+      return this.#failed(error)
     }
   }
 
-  #said<T> (result: T): T {
+  #succeeded<T> (result: T): T {
     this.#pause.succeeded()
     return result
   }
 
-  #unsaid (error: unknown): typeof UNAVAILABLE {
+  #failed (error: unknown): typeof UNAVAILABLE {
     this.error = error
     if (error !== HELD_UP) this.#pause.failed()
     return UNAVAILABLE
