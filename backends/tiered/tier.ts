@@ -54,13 +54,13 @@ export class Tier {
 
   /** Whether the tier is not asked about `key`, because its entry may be wrong. */
   isInDoubt (key: string): boolean {
-    return this.#writes.standing(key) !== undefined
+    return this.#writes.find(key) !== undefined
   }
 
   /** The live entry under `key`. Never throws or rejects. */
   read (key: string, asking: Asking): MaybePromise<Read> {
-    const standing = this.#writes.standing(key)
-    if (standing !== undefined) return this.#alive(standing.entry)
+    const pending = this.#writes.find(key)
+    if (pending !== undefined) return this.#alive(pending.entry)
     return this.#ask(() => this.backend.get(key), asking, (result) => this.#checked(result))
   }
 
@@ -73,15 +73,15 @@ export class Tier {
       return new Map(asked.map((key, index) => [key, this.#checked(values[index])]))
     })
     return andThen(results, (reads) => keys.map((key) => {
-      if (!asked.includes(key)) return this.#alive(this.#writes.standing(key)?.entry)
+      if (!asked.includes(key)) return this.#alive(this.#writes.find(key)?.entry)
       return reads === UNAVAILABLE ? UNAVAILABLE : reads.get(key)
     }))
   }
 
   /** Whether there is a live entry under `key`. */
   has (key: string, asking: Asking): MaybePromise<boolean | typeof UNAVAILABLE> {
-    const standing = this.#writes.standing(key)
-    if (standing !== undefined) return this.#alive(standing.entry) !== undefined
+    const pending = this.#writes.find(key)
+    if (pending !== undefined) return this.#alive(pending.entry) !== undefined
     return this.#ask(() => this.backend.has!(key), asking, (result) => {
       if (typeof result !== 'boolean') throw new TypeError('the result is not true or false')
       return result

@@ -44,7 +44,7 @@ export class TierWriteQueue {
   }
 
   /** The value to assume while a change is pending or unconfirmed; undefined if the tier may be asked. */
-  standing (key: string): { readonly entry: StoredEntry | undefined } | undefined {
+  find (key: string): { readonly entry: StoredEntry | undefined } | undefined {
     if (this.#byKey.size === 0 && this.#prefixes.size === 0) return undefined
     return this.#byKey.get(key) ?? (this.#isBelowPrefix(key) ? NOTHING : undefined)
   }
