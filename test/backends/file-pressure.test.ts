@@ -78,6 +78,19 @@ t.test('file: a delete is not refused although enough bytes wait that sets are',
   t.equal(await gone, undefined)
 })
 
+t.test('file: a clear is told of the sets that come after it, not of those that are refused', async (t) => {
+  const { writes, barrier } = writesSetUp()
+  const later: string[] = []
+  const unlisten = writes.onPut((name) => later.push(name))
+  const sets = Array.from({ length: 7 }, (_, at) => failureOf(() => writes.put(set(`${at}`, 10_000_000))))
+  const gone = writes.put(remove('key'))
+  unlisten()
+  sets.push(failureOf(() => writes.put(set('7'))))
+  t.same(later, ['0', '1', '2', '3', '4', '5'])
+  barrier.open()
+  await Promise.all([...sets, gone])
+})
+
 t.test(
   'file: while ten clients fill the cache on a disk whose renames take 50 ms, no invalidation, delete or clear is refused',
   { skip: needsStrace }, async (t) => {

@@ -95,6 +95,15 @@ t.test('http: a change that was refused is not sent again', async (t) => {
   t.equal(sent.length, 1)
 })
 
+t.test('http: a refused write rejects at once, even if another one waits', async (t) => {
+  const { sent, put } = setUp()
+  const [refused, later] = [put('a', '1'), put('a', '2')]
+  await sent[0]!.settle({ kind: 'refused', error: new Error('403') })
+  t.same([refused.is, later.is], ['rejected: 403', 'pending'])
+  await sent[1]!.settle(DONE)
+  t.same([refused.is, later.is], ['rejected: 403', 'resolved'])
+})
+
 t.test('http: a change is not sent after its time has passed, so that it can\'t apply late', async (t) => {
   const { sent, waits, put, pass } = setUp({ maxRetries: 100 })
   const state = put('a', 'old')
