@@ -117,7 +117,7 @@ t.test('service: with a wrong token every call is an error and not a miss', asyn
   const { open } = await serve(t)
   const backend = await open({ authToken: 'a-token-of-somebody-else' })
   for (const call of [() => backend.get('a'), () => backend.set('a', entry('v')), () => backend.delete('a')]) {
-    t.match(await failureOf(call), { code: 'CACHE_ERR_BACKEND_FAILED', message: 'answered 401' })
+    t.match(await failureOf(call), { code: 'CACHE_ERR_BACKEND_FAILED', message: 'responded with 401' })
   }
 })
 
@@ -168,7 +168,7 @@ t.test('service: a backend that fails becomes a 500 without its error message, a
   chaos.get.reject(new Error('pl4nted'))
   const failure = await app.inject({ url: PATH, headers: authorized })
   t.same([failure.statusCode, failure.json()], [500, { error: 'the backend failed' }])
-  t.match(await failureOf(() => backend.get('key')), { message: 'answered 500' })
+  t.match(await failureOf(() => backend.get('key')), { message: 'responded with 500' })
   chaos.get.heal()
   for (const change of ['set', 'delete'] as const) {
     chaos[change].throw()

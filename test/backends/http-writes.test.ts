@@ -44,7 +44,7 @@ t.test('http: a delete that was never confirmed rejects, and the next one is sen
   let isDown = true
   const service = await stub(t, (response) => response.writeHead(isDown ? 500 : 204).end())
   const backend = await service.open({ maxRetries: 1 })
-  t.match(await failureOf(() => backend.delete('a')), { code: 'CACHE_ERR_BACKEND_FAILED', message: 'answered 500' })
+  t.match(await failureOf(() => backend.delete('a')), { code: 'CACHE_ERR_BACKEND_FAILED', message: 'responded with 500' })
   isDown = false
   await backend.delete('a')
   t.equal(service.seen.length, 3)
