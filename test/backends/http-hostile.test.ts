@@ -143,9 +143,9 @@ t.test('http: a redirect is a failure and is not followed, and no other host rec
     const service = await stub(t, (response, _seen, number) =>
       response.writeHead(status, { location: targets[number % targets.length]! }).end())
     const backend = await service.open({ maxRetries: 2 })
-    for (let asked = 0; asked < targets.length; asked++) t.match((await failureOf(() => backend.get('a'))).message, `answered ${status}`)
-    t.match((await failureOf(() => backend.set('a', entry('v')))).message, `answered ${status}`)
-    t.match((await failureOf(() => backend.delete('a'))).message, `answered ${status}`)
+    for (let asked = 0; asked < targets.length; asked++) t.match((await failureOf(() => backend.get('a'))).message, `responded with ${status}`)
+    t.match((await failureOf(() => backend.set('a', entry('v')))).message, `responded with ${status}`)
+    t.match((await failureOf(() => backend.delete('a'))).message, `responded with ${status}`)
     t.equal(service.seen.length, targets.length + 2, `${status} is requested once`)
   }
   t.equal(elsewhere.seen.length, 0)
@@ -182,7 +182,7 @@ t.test('http: 404 and 410 are misses, and any other response without an entry is
 t.test('http: an entry of another key is a failure, and an expired entry is a miss', async (t) => {
   const service = await stub(t, (response, { url }) => good(response, 'b', 'of b', url.endsWith('0') ? 0 : 1))
   const backend = await service.open()
-  t.match((await failureOf(() => backend.get('a'))).message, 'something else than was asked for')
+  t.match((await failureOf(() => backend.get('a'))).message, 'something other than what was asked for')
   t.equal(await backend.get('b'), undefined)
 })
 
@@ -197,7 +197,7 @@ t.test('http: any 2xx to a write or a delete is success, so are 404 and 410 to a
   for (const status of [400, 401, 403, 404, 405, 408, 409, 413, 415, 422]) {
     const service = await stub(t, (response) => response.writeHead(status).end())
     const backend = await service.open({ maxRetries: 3 })
-    t.match((await failureOf(() => backend.set('a', entry('v')))).message, `answered ${status}`)
+    t.match((await failureOf(() => backend.set('a', entry('v')))).message, `responded with ${status}`)
     t.equal(service.seen.length, 1, `${status} is requested once`)
   }
 })

@@ -185,7 +185,7 @@ t.test('service: bytes that another program put under a digest are not an entry'
   const { backend, open } = await serve(t)
   const http = await open()
   await backend.set(DIGEST, entry('anything'))
-  t.match(await failureOf(() => http.get('key')), { message: 'something else than was asked for' })
+  t.match(await failureOf(() => http.get('key')), { message: 'something other than what was asked for' })
   await backend.set(DIGEST, { value: sealed(Buffer.from('mine'), DIGEST), expiresAt: NEVER_AT })
   t.equal(await textAt(http, 'key'), 'mine')
 })
