@@ -1,5 +1,4 @@
-// Capturing what a handler responds with: its head and, at once or while it is passed on, its body; held back where a part that the client
-// asks for is to be cut out.
+// Captures a handler's response. A stream is recorded while it is sent, or held back if the client asks for a part of it.
 import type { FastifyReply } from 'fastify'
 import type { MaybePromise } from '../../registry/backend.js'
 import type { Conditions } from '../http/conditional.js'
@@ -16,21 +15,21 @@ import type { Judgement } from './judgement.js'
 import { Part } from './part.js'
 import { BodyRecording, teed, type RecordingBudget } from './recording.js'
 
-/** A handler's response; its body is absent while a stream has yet to end. */
+/** A handler's response. `body` is undefined while its stream has not ended. */
 export class HandlerResponse {
   readonly status: number
   readonly vary: FieldValue
-  /** Names of fields that hooks in front of the handler had set and that it took away. */
+  /** Names of fields that hooks set before the handler ran, and that the handler removed. */
   readonly removed: readonly string[]
-  /** When its head was made, in epoch milliseconds. */
+  /** When the handler made the head, in epoch milliseconds. */
   readonly madeAt: number
-  /** Whether other hooks may yet change the body. */
+  /** Whether other hooks may still change the body. */
   readonly mayChange: boolean
-  /** Whether only one origin may read it (Access-Control-Allow-Origin). */
+  /** Whether Access-Control-Allow-Origin names a single origin. */
   readonly allowsOneOrigin: boolean
   fields: readonly string[]
   body: Buffer | string | undefined
-  /** Whether the ETag among the fields was made here. */
+  /** Whether the cache made the ETag among the fields. */
   ownEtag: boolean
 
   constructor (
@@ -47,7 +46,8 @@ export class HandlerResponse {
   }
 
   /**
-   * Adds an ETag made of the body, where it is whole, the handler named none, and nobody else may change it. `isSent`: to the reply, too.
+   * Adds an ETag to a 200, made from its body, if the body is complete and can't change and the reply has no ETag. `isSent`: whether to set
+   * it on the reply too.
    */
   addEtag (reply: FastifyReply, isSent: boolean): void {
     if (this.body === undefined || this.mayChange || this.status !== 200 || reply.hasHeader('etag')) return
@@ -58,21 +58,21 @@ export class HandlerResponse {
   }
 }
 
-/** Who is told of a stream. */
+/** Receives the outcome of a recording. */
 export interface StreamEnd {
-  /** It has ended, and was sent meanwhile: the response has its body. */
+  /** The stream was recorded to its end while it was sent, and the response has its body. */
   streamed (response: HandlerResponse): void
-  /** It is not recorded to its end. */
+  /** The stream was not recorded to its end. */
   refuse (reason: RefusalReason): void
 }
 
-/** What became of a body: the payload to go on with, or why the response is not stored. */
+/** The payload to continue with, or why the response is not stored. */
 type Body = { readonly payload: unknown } | { readonly refused: RefusalReason }
 
-/** What was taken up. No response: a field of it could not be sent again as it is. */
+/** What was captured. `response` is undefined if one of its fields can't be sent again as it is. */
 export type Captured = Body & { readonly response: HandlerResponse | undefined }
 
-/** What a capture needs of the registration and of its fill. */
+/** What a capture needs from the registration and from its fill. */
 export interface CaptureOptions {
   readonly services: { readonly budget: RecordingBudget, readonly dates: HttpDates, readonly now: () => number }
   readonly policy: Pick<RoutePolicy, 'maxBodyBytes' | 'setCookie'>
@@ -84,7 +84,7 @@ export interface CaptureOptions {
 export class Capture {
   /** The reply's fields before the handler ran. */
   readonly before: Fields
-  /** The client's conditions as they came, where it asks for a part. */
+  /** The client's conditions as they arrived; undefined unless it asks for a part. */
   readonly conditions: Conditions | undefined
   readonly #exchange: Exchange
   readonly #options: CaptureOptions
@@ -106,7 +106,7 @@ export class Capture {
     return this.#part?.holds === true
   }
 
-  /** Takes up the reply as the handler left it, and its body. `ownEtag`: whether its ETag was made here. */
+  /** Captures the reply as the handler left it. `ownEtag`: whether the cache made its ETag. */
   take (payload: unknown, mayChange: boolean, ownEtag: boolean): Captured {
     const { facts, judgement, policy: { setCookie }, services: { dates, now } } = this.#options
     const { reply } = this.#exchange
@@ -135,12 +135,12 @@ export class Capture {
     return { payload }
   }
 
-  /** The payload to go on with: of a stream that was held back, its whole body, or what is passed on once it is not recorded any more. */
+  /** The payload to continue with. For a stream that is held back: its whole body, or a stream if recording stopped before the end. */
   whenWhole (payload: unknown, response: HandlerResponse | undefined, isRecorded: () => boolean): MaybePromise<unknown> {
     return this.#part === undefined ? payload : this.#part.whenWhole(payload, () => response?.body, isRecorded)
   }
 
-  /** The response is over: a stream that has not ended by now never will, or another hook sent something else in its place. */
+  /** The response has ended, and its stream never will. Ends the recording, and destroys a stream that is held back. */
   abandon (): void {
     this.#recording?.fail('stream-failed')
     this.#part?.abandon()
@@ -150,9 +150,9 @@ export class Capture {
     const { end, judgement, policy: { maxBodyBytes }, services: { budget, now } } = this.#options
     const { reply } = this.#exchange
     const kind = streamKind(payload)
-    // What Fastify is going to refuse, it shall find as it was; and a stream that it reads for nobody, nobody waits for.
+    // Fastify itself rejects a payload that is not a readable stream. If the client has left, nothing reads the stream to its end.
     if (kind === undefined || hasLeft(reply)) return { refused: kind === undefined ? 'stream-failed' : 'client-gone' }
-    // What is not going to be stored is not recorded, and nobody waits for its end.
+    // If the response is already refused, its stream is neither recorded nor held back.
     const early = judgement.of(response)
     if ('refused' in early) return early
     const announced = announcedLength(reply)

@@ -1,4 +1,4 @@
-// One request and its response on the way through the cache: what every stage needs to know, and none changes.
+// One request on its way through the cache: what every stage needs to know, and none changes.
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { ArrivedRequest } from '../request/arrival.js'
 import type { Deadline } from '../../registry/deadline.js'
@@ -14,13 +14,13 @@ export interface Exchange {
   readonly request: ArrivedRequest
   readonly reply: FastifyReply
   readonly key: string
-  /** The request target that the client asked for. */
+  /** The request target that the router saw, before hooks could change it. */
   readonly target: string
-  /** The fence's mark before the first read of the backend: what is invalidated from here on, this request doesn't store. */
+  /** The fence's mark before the first read of the backend. If the response is invalidated after this mark, it is not stored. */
   readonly mark: number
-  /** Until when it waits for the backend, all calls together. */
+  /** The deadline that all waits of this request for the backend share. */
   readonly deadline: Deadline
-  /** Set where this is a refresh. */
+  /** Set if this request is a refresh. */
   readonly refresh: Refresh | undefined
 }
 
@@ -29,16 +29,16 @@ export interface FillStart {
   readonly exchange: Exchange
   readonly forward: Forward
   readonly facts: ReplyFacts
-  /** Those who wait for the response. */
+  /** The flight that ends with this response; undefined if other requests can't wait for it. */
   readonly flight: Flight | undefined
-  /** Why the response is not stored whatever it is, if that is known. */
+  /** Why the response is not stored in any case, if that is already known. */
   readonly forbidden: RefusalReason | undefined
 }
 
-/** Why a request is forwarded, and what is known before. */
+/** Why a request is forwarded, and what the lookup found. */
 export interface Forward {
   readonly reason: ForwardReason
   readonly found: Found
-  /** The stored response that is not sent as it is: it may be validated, or be served on an error. */
+  /** The stored response, which can't be served as it is. It may be validated, or served on an error. */
   readonly stored: Entry<ResponseHead> | undefined
 }

@@ -1,4 +1,4 @@
-// What fills need of the registration that they belong to.
+// What fills need from their registration.
 import type { Fence } from '../../registry/fence.js'
 import type { Connections } from '../fastify/connections.js'
 import type { FastifyInternals } from '../fastify/fastify-internals.js'

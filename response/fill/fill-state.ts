@@ -1,24 +1,24 @@
-// The states of a fill, and which may follow which.
+// The states of a fill, and which state may follow which.
 import type { Storable } from '../http/storability.js'
 import type { RefusalReason } from '../observe/reasons.js'
 
 export type FillState =
-  /** The handler is under way. */
+  /** The handler is running. */
   | { readonly name: 'running' }
-  /** It threw: the response to that is to come. */
+  /** The handler threw. The response to that error is still to come. */
   | { readonly name: 'failed' }
-  /** Its response was captured; the body is whole, or recorded while it is sent. */
+  /** The response was captured. Its body is complete, or is recorded while it is sent. */
   | { readonly name: 'responded' }
-  /** All hooks have run, and the response may be stored on these terms once it is whole and sent. */
+  /** All hooks have run. The response may be stored on these terms once it is complete and sent. */
   | { readonly name: 'storable', readonly terms: Storable }
-  /** It was sent, and is on its way to the backend. */
+  /** The response was sent, and is being stored in the backend. */
   | { readonly name: 'storing' }
   | { readonly name: 'stored' }
   | { readonly name: 'refused', readonly reason: RefusalReason }
 
 export type FillStateName = FillState['name']
 
-/** What may come next. An error on the way out has the hooks run again: from `storable` back to `responded`. */
+/** The states that may follow each state. If sending fails, the hooks run again: from `storable` back to `responded`. */
 export const NEXT_STATES: Readonly<Record<FillStateName, readonly FillStateName[]>> = {
   running: ['failed', 'responded', 'refused'],
   failed: ['responded', 'refused'],

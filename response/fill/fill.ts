@@ -1,4 +1,4 @@
-// A fill: one request that is forwarded to its handler, and what the handler responds with on its way to the client and into the cache.
+// A fill: one forwarded request. It follows the handler's response on its way to the client and into the cache.
 import { andThen } from '../../registry/maybe-promise.js'
 import { isConditional, type Conditions } from '../http/conditional.js'
 import { without } from '../http/stored-fields.js'
@@ -57,12 +57,12 @@ export class Fill implements FillUnderWay, StreamEnd {
     this.#place = fills.begin(this, facts.isInjected && refresh === undefined)
   }
 
-  /** Whether an entry may yet come of it: none does of a HEAD. */
+  /** Whether this fill may still store an entry. A HEAD may only if it has validated the stored response. */
   get mayStore (): boolean {
     return !this.#isOver && this.#judgement.forbidden !== 'head'
   }
 
-  /** Runs the handler, once what has to be known from before is known. Returns what it does; a promise as one. */
+  /** Takes the stamps of the route's tags, if it has any, then runs the handler. Returns the handler's result, or a promise of it. */
   run (handler: () => unknown): unknown {
     const prepared = this.#storing.needsStamps ? this.#storing.prepare() : undefined
     return prepared === undefined ? this.#run(handler) : prepared.then(() => replyOrResult(this.#run(handler), this.#exchange.reply))
@@ -77,7 +77,7 @@ export class Fill implements FillUnderWay, StreamEnd {
     return whenReturned(result, reply, () => { if (reply.sent && this.#response === undefined) this.refuse('hijacked') })
   }
 
-  /** `reply.cache(options)`. A wrong option doesn't cost the response: it is delivered and not stored. */
+  /** `reply.cache(options)`. After a wrong option the response is still sent, but not stored. */
   choose (options: ReplyCacheOptions): void {
     try {
       this.#judgement.choose(options)
@@ -86,27 +86,34 @@ export class Fill implements FillUnderWay, StreamEnd {
     }
   }
 
-  /** The handler called another one in its place, which finds the request as it came. Its hooks are not a hit's: it is not stored. */
+  /**
+   * The handler called the not-found handler, which must see the request as it arrived. Its response is not stored, because a hit would
+   * skip its hooks.
+   */
   withdraw (): void {
     this.#judgement.forbid('hijacked')
     this.#validation?.withdraw()
   }
 
-  /** The handler threw. A stored response may yet be sent in place of what becomes of that. */
+  /** The handler threw. The stored response may still be sent instead of the error handler's response. */
   fail (): void {
     this.#validation?.putBack()
     if (this.#validation === undefined || this.#response !== undefined) this.refuse('handler-error')
     else if (this.#state.name === 'running') this.#become({ name: 'failed' })
   }
 
-  /** The handler's response before other hooks see it, and may change it. Returns the payload to go on with, or a promise. */
+  /**
+   * Captures the handler's response before other hooks see it. `mayChange`: whether those hooks may change it. Returns the payload to
+   * continue with, or a promise of it.
+   */
   capture (payload: unknown, mayChange = false): unknown {
     const { reply } = this.#exchange
     const validation = this.#validation
     if (validation === undefined) {
       return this.#isOver ? payload : this.#cut(this.#captured(typeof payload === 'object' ? unpacked(payload, reply) : payload, mayChange))
     }
-    // An error on the way out has the hooks run again. A stream that broke before it began is the handler's own.
+    // Fastify runs the hooks again if sending fails, and the outcome is already known then. But a stream that failed before it was sent
+    // counts as a failed handler: the stored response may be served.
     const isBroken = this.#refusedFor === 'stream-failed' && validation.mayServeOnError(reply.statusCode, this.#services.now())
     if (validation.outcome !== undefined && !isBroken) return this.#isOver ? payload : this.#captured(payload, mayChange)
     const settled = this.#settled(validation, typeof payload === 'object' ? unpacked(payload, reply) : payload)
@@ -115,7 +122,7 @@ export class Fill implements FillUnderWay, StreamEnd {
     return this.#applyConditions(captured, validation.conditions, mayChange)
   }
 
-  /** Whether it is going to be stored, and what Cache-Status says of it. */
+  /** Decides whether the response is going to be stored, and sets Cache-Status. */
   #conclude (): void {
     const { internals, observer, sender } = this.#services
     const { reply } = this.#exchange
@@ -131,37 +138,37 @@ export class Fill implements FillUnderWay, StreamEnd {
       status: this.#validation?.handlerStatus
     })
     if (this.#servesRanges && (isStorable || this.#validation?.handlerStatus !== undefined || this.#isLikeGet)) sender.announceRanges(reply)
-    // An error on the way out has the hooks run again.
+    // If sending fails, Fastify runs the hooks again, and this Cache-Status member is replaced.
     this.#marked = sender.setCacheStatus(reply, status, this.#marked)
-    // RFC 9110 section 15.4.5, as for a hit.
+    // RFC 9110 section 15.4.5: a 304 ends with its header section, so it has no trailers.
     if (reply.statusCode === 304) internals.dropTrailers(reply)
   }
 
-  /** All hooks have run: judges the response, sends it, and stores it behind that. */
+  /** All hooks have run: judges the response, sends it, then stores it if it is complete. */
   conclude (send: () => void): void {
     this.#conclude()
     send()
     this.#commit()
   }
 
-  /** The response was recorded while it was sent, and is whole. */
+  /** The stream was recorded to its end while it was sent, so the response is complete. */
   streamed (response: HandlerResponse): void {
     if (this.#route.policy.etag) response.addEtag(this.#exchange.reply, false)
     this.#commit()
   }
 
-  /** Stores a response that was sent, if it is whole. */
+  /** Stores the response that was sent, if it is complete. */
   #commit (): void {
     const response = this.#response
     if (this.#state.name !== 'storable' || response?.body === undefined) return
     const isSetPast = this.#exchange.reply.raw.getHeaderNames().length > 0
     const terms = isSetPast ? this.#judgement.last(response) : this.#state.terms
     if ('refused' in terms) return this.refuse(terms.refused)
-    // RFC 9111 sections 5.2.2.4 and 5.2.2.7
+    // RFC 9111 sections 5.2.2.4 and 5.2.2.7: fields that `no-cache` and `private` name are not stored.
     if (terms.withheld.length > 0) response.fields = without(response.fields, terms.withheld)
     this.#become({ name: 'storing' })
     clearTimeout(this.#patience)
-    // A handler may name tags while its stream passes.
+    // The handler may have named tags while its stream was being sent.
     const ready = this.#storing.ready(response, response.body, terms, this.#judgement.chosen.tags ?? this.#tags)
     this.#share(ready)
     const stored = this.#storing.store(this.#place, ready)
@@ -204,7 +211,7 @@ export class Fill implements FillUnderWay, StreamEnd {
     return payload
   }
 
-  /** Finds what became of the stored response. Returns the payload to go on with. */
+  /** Finds what became of the stored response. Returns the payload to continue with. */
   #settled (validation: Validation, payload: unknown): unknown {
     const { now, observer } = this.#services
     const { reply } = this.#exchange
@@ -227,12 +234,12 @@ export class Fill implements FillUnderWay, StreamEnd {
     const taken = this.#capture.take(payload, mayChange, ownEtag)
     if (taken.response !== undefined) this.#response = taken.response
     if ('refused' in taken) return this.#refusing(taken.refused, payload)
-    // A stream may have failed at once.
+    // The stream may have failed at once. The response is refused then.
     if (!this.#isOver) this.#become({ name: 'responded' })
     return taken.payload
   }
 
-  /** What a client is given that asks for a part of what is going to be stored. Without a range, conditions are the handler's to apply. */
+  /** Cuts the requested part out of a response that is going to be stored. Without a Range field, conditions are left to the handler. */
   #cut (payload: unknown): unknown {
     const { conditions } = this.#capture
     if (conditions === undefined || this.#response?.mayChange !== false || (!this.#capture.holds && !this.#isToBeStored)) return payload
@@ -258,12 +265,12 @@ export class Fill implements FillUnderWay, StreamEnd {
     return !this.#isOver && response?.body !== undefined && !('refused' in this.#judgement.of(response))
   }
 
-  /** A response to a HEAD is told what one to a GET would be told. */
+  /** For a HEAD: whether the response to a GET would be stored. If so, both announce ranges. */
   get #isLikeGet (): boolean {
     return this.#refusedFor === 'head' && this.#response !== undefined && this.#judgement.ofGet(this.#response)
   }
 
-  /** Returns whether the response is going to be stored, once it is whole. */
+  /** Judges the response. Returns whether it is going to be stored once it is complete. */
   #judge (): boolean {
     if (this.#isOver) return false
     const response = this.#response
@@ -281,7 +288,7 @@ export class Fill implements FillUnderWay, StreamEnd {
 
   #stored (refused: RefusalReason | undefined): void {
     const { fills, observer } = this.#services
-    // Not before: until it is stored, a fill that began later may still overtake it.
+    // Only now: until the response is stored, a fill that began later can supersede this one.
     fills.end(this.#place)
     if (refused !== undefined) {
       this.#become({ name: 'refused', reason: refused })
@@ -293,19 +300,22 @@ export class Fill implements FillUnderWay, StreamEnd {
     this.#exchange.refresh?.succeed()
   }
 
-  /** The connection is over. Only now the status of what was sent past Fastify is known. What is still being made is waited for. */
+  /**
+   * The response was sent, or the connection closed. If the response was sent past Fastify, its status is known only now. A response that
+   * is still being made may take until the lock timeout.
+   */
   #closed (): void {
     const { raw } = this.#exchange.reply
     const isPastFastify = this.#response === undefined && raw.writableEnded
     if (isPastFastify) this.#validation?.settlePast(raw.statusCode)
     if (this.#isOver) return isPastFastify && this.#validation?.isOver === true ? this.#endStored() : undefined
-    // A stream that has not ended by now never will, or another hook sent something else in its place.
+    // The stream has not ended, and never will: the client left, or another hook replaced the stream.
     if (this.#response !== undefined && this.#response.body === undefined) return this.#capture.abandon()
     if (isPastFastify) return this.refuse('hijacked')
     this.#patience = setTimeout(() => this.refuse('client-gone'), this.#services.lockTimeoutMs).unref()
   }
 
-  /** Deletes it. That is all that a refresh has to find out. */
+  /** Deletes the stored response, which is no longer valid. A refresh has then done its work. */
   #endStored (): void {
     const { fills, guard, store } = this.#services
     fills.supersede(this.#place)

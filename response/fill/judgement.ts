@@ -1,4 +1,4 @@
-// Whether a handler's response may be stored: asked when it is captured, when all hooks have run, and when it was sent.
+// Decides whether a handler's response may be stored: when it is captured, when all hooks have run, and when it was sent.
 import { kArrival } from '../request/arrival.js'
 import type { Fields, FieldValue } from '../http/field-values.js'
 import { storability, type ReplyOptions as ReplyDecision, type Storability } from '../http/storability.js'
@@ -10,12 +10,12 @@ import { announcedLength } from '../serve/payload.js'
 import type { Exchange } from './exchange.js'
 import { replyOptionsOf, type ReplyCacheOptions } from './reply-options.js'
 
-/** What it needs to know of a handler's response. */
+/** What the judgement needs to know about a handler's response. */
 export interface JudgedResponse {
   readonly status: number
   readonly fields: readonly string[]
   readonly vary: FieldValue
-  /** When its head was made, in epoch milliseconds. */
+  /** When the handler made its head, in epoch milliseconds. */
   readonly madeAt: number
   readonly ownEtag: boolean
   readonly allowsOneOrigin: boolean
@@ -27,11 +27,11 @@ export class Judgement {
   readonly #now: () => number
   readonly #askedAt: number
   #forbidden: RefusalReason | undefined
-  /** What `reply.cache()` was told. Changed by `choose` alone. */
+  /** The options passed to `reply.cache()`. Only `choose` changes them. */
   chosen: ReplyDecision = {}
   #whole: Fields | undefined
 
-  /** `forbidden`: why the response is not stored whatever it is, if that is known. */
+  /** `forbidden`: why the response is not stored in any case, if that is already known. */
   constructor (exchange: Exchange, policy: RoutePolicy, now: () => number, forbidden: RefusalReason | undefined) {
     this.#exchange = exchange
     this.#policy = policy
@@ -49,36 +49,40 @@ export class Judgement {
     this.chosen = replyOptionsOf(options, this.chosen)
   }
 
-  /** The response is not stored, whatever it is. The first reason counts. */
+  /** Refuses the response in any case. The first reason counts. */
   forbid (reason: RefusalReason): void {
     this.#forbidden ??= reason
   }
 
-  /** RFC 9111 section 4.3.5: a HEAD that says that the response to a GET is still valid has freshened that. */
+  /**
+   * The response to a HEAD has validated the stored response of GET, which may be stored again with new fields (RFC 9111 section 4.3.5).
+   */
   allowHead (): void {
     if (this.#forbidden === 'head') this.#forbidden = undefined
   }
 
-  /** A condition or a range of the client is about to take fields out of the reply: the whole response has those that it has now. */
+  /** Notes the fields of the full response, before a condition or a range of the client removes some of them. */
   noteWhole (): void {
     this.#whole = this.#exchange.reply.getHeaders() as Fields
   }
 
   /**
-   * On what terms it may be stored as it stands, or why not. The fields of all hooks decide that; what the handler set is what is stored.
+   * The terms on which the response may be stored now, or why it may not. All fields of the reply are judged, but only those that the
+   * handler set are stored.
    */
   of (response: JudgedResponse, fields = this.#exchange.reply.getHeaders() as Fields): Storability {
     return this.#forbidden !== undefined ? { refused: this.#forbidden } : this.#verdict(response, fields)
   }
 
   /**
-   * Once more with what was set past Fastify as the head was written: a cookie of a session, all fields of a stream, which is older by now.
+   * Judges again after the head was written, with fields set past Fastify, such as a session's cookie. Fastify writes all fields of a
+   * stream this way, and a stream's response is older by now.
    */
   last (response: JudgedResponse): Storability {
     return this.of(response, this.#exchange.reply.raw.getHeaders() as Fields)
   }
 
-  /** Whether a response to GET would be stored that has these fields. */
+  /** Whether the response to a GET would be stored if it had these fields. */
   ofGet (response: JudgedResponse): boolean {
     const { reply } = this.#exchange
     return (announcedLength(reply) ?? 0) <= this.#policy.maxBodyBytes &&
@@ -87,7 +91,7 @@ export class Judgement {
 
   #verdict (response: JudgedResponse, fields: Fields): Storability {
     const { request, reply } = this.#exchange
-    // A hook may apply a condition or cut out a part of what the handler made: the whole remains true.
+    // A hook may reduce the handler's response to a 304 or a part. The full response is still valid.
     const isCut = CONDITIONAL_STATUSES.includes(reply.statusCode)
     if (reply.statusCode !== response.status && !isCut) return { refused: 'status' }
     const at = this.#now()
@@ -103,7 +107,7 @@ export class Judgement {
       madeAt: response.madeAt,
       options: this.chosen
     }, this.#policy)
-    // RFC 9110 section 5.6.1: a response for one origin that Vary doesn't tell of would go to others.
+    // The response allows one origin, and Vary doesn't name Origin: requests from other origins would receive it too.
     return 'varyNames' in verdict && response.allowsOneOrigin && !verdict.varyNames.includes('origin') ? { refused: 'cors' } : verdict
   }
 }

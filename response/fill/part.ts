@@ -1,4 +1,4 @@
-// The part that a client asks for on a miss: a stream is held back until it has ended, and is passed on if it is not recorded to its end.
+// A part of a response that is not stored yet: the stream is held back until it is recorded, or passed on if recording stops.
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Readable } from 'node:stream'
 import type { ReadableStream } from 'node:stream/web'
@@ -10,16 +10,16 @@ import type { RecordingBudget } from './recording.js'
 
 type Chunk = Uint8Array | string
 
-/** The response that a part is to be cut out of. */
+/** The response from which a part is to be cut. */
 export interface Whole {
   readonly status: number
   readonly fields: readonly string[]
-  /** Whether other hooks may yet change the body: then no part is cut out. */
+  /** Whether other hooks may still change the body. If so, no part is cut out. */
   readonly mayChange: boolean
 }
 
 export class Part {
-  /** The client's conditions as they came: handlers change `request.headers` before they pass a request on. */
+  /** The client's conditions as they arrived. A copy, because handlers change `request.headers` before they proxy a request. */
   readonly conditions: Conditions
   readonly #method: string
   readonly #reply: FastifyReply
@@ -38,7 +38,9 @@ export class Part {
     return this.#held !== undefined
   }
 
-  /** Holds back a stream that is recorded, if a part of it is to be cut out. `at`: now, in epoch milliseconds. */
+  /**
+   * Holds a recorded stream back if a part is to be cut out of it. Returns the stream to continue with. `at`: now, in epoch milliseconds.
+   */
   hold (stream: Readable | ReadableStream, response: Whole, at: number): Readable | ReadableStream {
     const acceptRanges = this.#reply.getHeader('accept-ranges') as string | undefined
     if (!mayBeCut(response, this.conditions, { method: this.#method, at, wholeOnly: response.mayChange, acceptRanges })) return stream
@@ -46,27 +48,30 @@ export class Part {
     return this.#held
   }
 
-  /** The payload to go on with: of a stream that was held back, its body, which `recorded` has, or what is passed on in place of it. */
+  /**
+   * The payload to continue with. For a stream that is held back: its body from `recorded`, or a stream if recording stopped before the
+   * end.
+   */
   whenWhole (payload: unknown, recorded: () => unknown, isRecorded: () => boolean): MaybePromise<unknown> {
     if (this.#held === undefined) return payload
     return whenEnded(this.#held, isRecorded, this.#budget).then((passed) => {
       this.#held = undefined
       if (passed !== undefined) return passed
-      // RFC 9112 section 6.2: its length is known by now.
+      // RFC 9112 section 6.2: the length is known now, so Content-Length replaces Transfer-Encoding.
       this.#reply.removeHeader('transfer-encoding')
       return recorded()
     })
   }
 
-  /** Nobody waits for it any more. */
+  /** Destroys a stream that is held back, because its response has ended. */
   abandon (): void {
     this.#held?.destroy()
   }
 }
 
 /**
- * Waits for the end of `source`; undefined when it was recorded until then. Once it is not recorded any more, what has come
- * is returned as a stream that the rest follows. Never rejects: a stream that breaks is returned itself.
+ * Waits until `source` ends; undefined if it was recorded to its end. If recording stops, returns a stream of what has arrived and the
+ * rest. Never rejects: if `source` breaks, returns `source` itself.
  */
 async function whenEnded (source: Readable, isRecorded: () => boolean, budget: RecordingBudget): Promise<Readable | undefined> {
   const chunks: AsyncIterator<Chunk> = source[Symbol.asyncIterator]()
@@ -86,7 +91,7 @@ async function whenEnded (source: Readable, isRecorded: () => boolean, budget: R
         return undefined
       }
       const piece = typeof value === 'string' ? Buffer.from(value) : value
-      // It is held a second time beside its recording, and that counts as well.
+      // The recording holds the piece too, so it is taken from the budget twice.
       const costBytes = pieces.costOf(piece.byteLength)
       if (budget.take(costBytes)) {
         heldBytes += costBytes
@@ -104,7 +109,7 @@ async function whenEnded (source: Readable, isRecorded: () => boolean, budget: R
   })
 }
 
-/** What was held, and the rest of what it came from. `released` is told when the former is passed on, and when nobody reads on. */
+/** A stream of `held`, then `rest`. Calls `released` on every read, and with `isOver` when the stream is destroyed. */
 function passedOn (held: Chunk[], rest: AsyncIterator<Chunk>, released: (isOver: boolean) => void): Readable {
   return new Readable({
     read () {

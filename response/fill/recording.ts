@@ -1,12 +1,13 @@
-// Recording a body while it is passed on as it comes: chunks go through at once, and their bytes stop being kept beyond a limit.
+// Records a body while it is sent. Each chunk passes through at once. Beyond a limit, the recorded bytes are dropped.
 import { Transform, type Readable } from 'node:stream'
 import { ReadableStream } from 'node:stream/web'
 import { Pieces } from '../../registry/pieces.js'
 
-// Node bounds by bytes what waits in a stream, so a slow reader leaves as many pieces of one byte there: few are enough here.
+// Node limits the bytes that a stream buffers, not the chunks. If each chunk is one byte, a slow reader leaves this many chunks waiting, so
+// the limit is low.
 const WAITING_BYTES = 1024
 
-/** What all recordings together may hold. */
+/** The memory that all recordings may take together. */
 export class RecordingBudget {
   readonly #maxBytes: number
   #heldBytes = 0
@@ -26,19 +27,19 @@ export class RecordingBudget {
   }
 }
 
-/** How a recording ended; `whole` at most once, `failed` also after the limit was passed. */
+/** Receives the outcome of a recording. Only one of these is called, and only once. */
 export interface RecordingEnd {
   whole (body: Buffer): void
   failed (why: 'too-large' | 'stream-failed'): void
 }
 
-/** Keeps the bytes of one body. */
+/** Records the bytes of one body. */
 export class BodyRecording {
   readonly #maxBytes: number
   readonly #budget: RecordingBudget
   readonly #end: RecordingEnd
   #pieces: Pieces | undefined = new Pieces()
-  /** The memory that is taken of the budget. */
+  /** Bytes taken from the budget. */
   #takenBytes = 0
 
   constructor (maxBytes: number, budget: RecordingBudget, end: RecordingEnd) {
@@ -77,12 +78,12 @@ export class BodyRecording {
   }
 }
 
-/** A stream that passes `source` on, and records it. */
+/** A stream that passes `source` on and records it. */
 export function teed (kind: 'node' | 'web', source: unknown, recording: BodyRecording): Readable | ReadableStream {
   return kind === 'web' ? teeWebStream(source as ReadableStream, recording) : teeNodeStream(source as Readable, recording)
 }
 
-/** The source's error is the new stream's; who drops one drops the other. */
+/** An error of `source` is an error of the new stream. Destroying the new stream destroys `source`. */
 function teeNodeStream (source: Readable, recording: BodyRecording): Readable {
   const tee = new Transform({
     highWaterMark: WAITING_BYTES,
@@ -100,7 +101,7 @@ function teeNodeStream (source: Readable, recording: BodyRecording): Readable {
       done(err)
     }
   })
-  // Nobody may listen yet, and whoever does later sees what became of it.
+  // The stream may fail before anything listens to it. A later listener sees that it has failed.
   tee.on('error', () => {})
   source.on('error', (err) => tee.destroy(err))
   source.on('close', () => {
@@ -111,7 +112,7 @@ function teeNodeStream (source: Readable, recording: BodyRecording): Readable {
   return source.pipe(tee)
 }
 
-/** The same for a web stream. */
+/** The same as `teeNodeStream`, for a web stream. */
 function teeWebStream (source: ReadableStream, recording: BodyRecording): ReadableStream {
   const reader = source.getReader()
   return new ReadableStream({

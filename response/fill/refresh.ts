@@ -1,4 +1,4 @@
-// Refreshes: while a stale response is served, its route runs once more in the background, as a request of its own.
+// Refreshes: while a stale response is served, its route runs once more in the background, as a separate request.
 import { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { setImmediate as turn } from 'node:timers/promises'
@@ -10,15 +10,17 @@ import { noop } from '../../registry/maybe-promise.js'
 import { safeError, type ThrottledLog } from '../observe/log.js'
 import type { RefusalReason } from '../observe/reasons.js'
 
-/** How long one may take in all, hooks and body among it. */
+/** How long a refresh may take in total, hooks and body included. */
 const DEADLINE_MS = 30_000
-/** So many at once at most; a stale response is served all the same, and the next request begins the refresh. */
+/** Limit on concurrent refreshes. Beyond it, the stale response is still served, and a later request begins the refresh. */
 const MAX_REFRESHES = 100
 
-/** Under which a request that is a refresh has it. */
+/** The property of a request that holds its refresh, if the request is one. */
 export const kRefresh = Symbol('fastify-response-cache.refresh')
 
-/** What is about the connection, or about this one request: conditions, parts, wishes of caches. */
+/**
+ * Fields that a refresh does not repeat. They concern the connection or the original request only: conditions, ranges, request directives.
+ */
 const NOT_REPEATED: ReadonlySet<string> = new Set([
   ...CONDITION_FIELDS, 'cache-control', 'pragma', 'connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding',
   'content-length', 'upgrade', 'expect'
@@ -26,19 +28,19 @@ const NOT_REPEATED: ReadonlySet<string> = new Set([
 
 /** One refresh. */
 export interface Refresh {
-  /** The key of the entry that is stale. */
+  /** The key of the stale entry. */
   readonly key: string
   /** Whether the client's connection was encrypted. */
   readonly isEncrypted: boolean
-  /** Its handler is asked. */
+  /** A fill has begun. */
   begin (): void
-  /** There is a fresh response. */
+  /** Nothing is left to refresh: the entry is fresh again, or is deleted. */
   succeed (): void
   /** The handler's response is not stored. */
   fail (reason: RefusalReason): void
 }
 
-/** A request, which is a refresh or isn't. One that came from outside can't make itself one. */
+/** A request that may be a refresh. Clients can't make their requests refreshes. */
 export type PossibleRefresh = FastifyRequest['raw'] & { readonly [kRefresh]?: Refresh }
 
 export class Refreshes {
@@ -52,13 +54,13 @@ export class Refreshes {
     this.#log = log
   }
 
-  /** Runs the route of `request` again, unless it is running for this entry already, or has failed a moment ago. */
+  /** Runs the route of `request` again, unless a refresh of this entry is running or has just failed. */
   start (instance: FastifyInstance, request: ArrivedRequest, key: string): void {
     if (this.#closing.signal.aborted || this.#under.has(key) || this.#under.size >= MAX_REFRESHES || this.#backoff.pauses(key)) return
     this.#under.set(key, this.#run(instance, request, key).catch(noop).finally(() => { this.#under.delete(key) }))
   }
 
-  /** Ends what is under way. Never rejects. */
+  /** Aborts running refreshes and waits until they have ended. Never rejects. */
   async close (): Promise<void> {
     this.#closing.abort()
     await Promise.all(this.#under.values())
@@ -66,7 +68,7 @@ export class Refreshes {
 
   async #run (instance: FastifyInstance, request: ArrivedRequest, key: string): Promise<void> {
     let hasSucceeded = false
-    // Undefined while it may yet be stored: a network takes its time.
+    // Undefined while the response may still be stored, which can take longer than the request itself.
     let reason: RefusalReason | 'not-asked' | undefined = 'not-asked'
     const refresh: Refresh = {
       key,
@@ -79,7 +81,7 @@ export class Refreshes {
       fail: (why) => { reason = why }
     }
     const again = { ...repeated(request), Request: marked(refresh) }
-    // The stale response goes out first.
+    // Lets the stale response be sent first.
     await turn()
     const outcome = await this.#send(instance, again, key)
     if (hasSucceeded) return
@@ -90,7 +92,7 @@ export class Refreshes {
     }
   }
 
-  /** Returns the status that it got, or why it got none; undefined where it was ended. Never rejects. */
+  /** Sends the request. Returns the status of its response, or an error if there was none; undefined if it was aborted. Never rejects. */
   async #send (
     instance: FastifyInstance, again: InjectOptions, key: string
   ): Promise<{ readonly statusCode: number } | { readonly err: object } | undefined> {
@@ -113,12 +115,15 @@ export class Refreshes {
   }
 }
 
-/** The class that light-my-request makes the request of: by a symbol that nobody else has, the request is told from all others. */
+/** The class that the injected request inherits from. It marks the request with a symbol, which clients can't set. */
 function marked (refresh: Refresh): typeof Readable {
   return class extends Readable {
     get [kRefresh] (): Refresh { return refresh }
 
-    /** Called before any hook is shown the request: it has no connection of its own, and tells of the client's. */
+    /**
+     * Called before any hook sees the request. An injected request has no connection, so this marks it as encrypted if the client's
+     * connection was.
+     */
     override once (...listening: Parameters<Readable['once']>): this {
       if (refresh.isEncrypted) Object.assign((this as unknown as { socket: object }).socket, { encrypted: true })
       return super.once(...listening)
@@ -126,16 +131,16 @@ function marked (refresh: Refresh): typeof Readable {
   }
 }
 
-/** The request as it came, whatever hooks have made of it, but for what is about that one alone. */
+/** The request as it arrived, before hooks changed it, without the fields that concern the original request only. */
 function repeated ({ raw, [kArrival]: { rawHeaders, host, originalTarget } }: ArrivedRequest): InjectOptions {
   const lines: Record<string, string[]> = Object.create(null)
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = (rawHeaders[at] as string).toLowerCase()
     ;(lines[name] ??= []).push(rawHeaders[at + 1] as string)
   }
-  // HTTP/2 has its pseudo fields among them.
+  // In HTTP/2, the raw header fields include pseudo-header fields.
   const repeatedLines = Object.entries(lines).filter(([name]) => !name.startsWith(':') && !NOT_REPEATED.has(name))
-  // An injected request without a User-Agent is given one, unless it is said to be undefined.
+  // light-my-request adds a User-Agent, unless it is set to undefined.
   const headers = { 'user-agent': undefined, host: lines[':authority'] ?? [host], ...Object.fromEntries(repeatedLines) }
   return { method: 'GET', url: originalTarget, headers: headers as {}, remoteAddress: raw.socket.remoteAddress ?? '127.0.0.1' }
 }

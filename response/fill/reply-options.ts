@@ -1,35 +1,34 @@
-// What a handler may say of its one response: `reply.cache({ ... })`.
+// `reply.cache({ ... })`: the options of a single response.
 import { boolean, checkOptions, expects, type Duration } from '../../registry/check.js'
 import { aDurationOrZero, durationOrZero } from '../options/route-options.js'
 import type { ReplyOptions } from '../http/storability.js'
 import { areTags, MAX_TAGS } from '../options/invalidation-target.js'
 
-/** What `reply.cache()` takes: what to do with this one response. */
+/** Options of `reply.cache()`, for this response only. */
 export interface ReplyCacheOptions {
   /**
-   * How long this response is fresh, whatever lifetime it states; `no-store`, `private` and `no-cache` count all the same. 0: it is not
-   * stored.
+   * How long this response is fresh, whatever lifetime it states. `no-store`, `private` and `no-cache` still apply. 0: it is not stored.
    */
   ttl?: Duration
-  /** In place of the route's tags. */
+  /** The tags of this response, instead of the route's tags. */
   tags?: readonly string[]
   /** `false`: this response is not stored. */
   store?: boolean
 }
 
 const REPLY_CHECKS = {
-  // Zero has a meaning here: not this one.
+  // Zero means that the response is not stored.
   ttl: aDurationOrZero,
   tags: expects<readonly string[]>(`an array of at most ${MAX_TAGS} strings`, areTags),
   store: boolean
 }
 
-/** Why a response is not stored for which an option was wrong: the error that `decisionOf` threw. */
+/** Why a response is not stored after a wrong option. `err`: the error that `replyOptionsOf` threw. */
 export function refusalFor (err: unknown): 'ttl' | 'tags' | 'reply-cache' {
   return /reply\.cache\.(ttl|tags)/.exec((err as Error).message)?.[1] as 'ttl' | 'tags' | undefined ?? 'reply-cache'
 }
 
-/** What was decided, and what was decided before. Throws CACHE_ERR_OPTION. */
+/** The options chosen before, overridden by these. Throws CACHE_ERR_OPTION. */
 export function replyOptionsOf (options: ReplyCacheOptions, before: ReplyOptions): ReplyOptions {
   const { ttl, ...others } = checkOptions<ReplyCacheOptions>('reply.cache', options, REPLY_CHECKS)
   return { ...before, ...others, ...(ttl !== undefined && { ttlMs: durationOrZero(ttl, 'reply.cache.ttl') }) }

@@ -1,22 +1,21 @@
-// Single flight: the fills under way, by key. One of them does the work, and concurrent requests wait for its outcome: never for ever,
-// and never for themselves.
+// Single flight: one fill of a key does the work, and concurrent requests wait for its outcome, but not forever and not for themselves.
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { Deadline, type Wait } from '../../registry/deadline.js'
 import { lruOf } from '../../registry/lru.js'
 import type { Entry, ResponseHead } from '../store/entry.js'
 
-/** What came of a flight: a response to share, or why there is none. */
+/** The outcome of a flight: a response to share, or why there is none. */
 export type FlightOutcome =
   | {
     readonly entry: Entry<ResponseHead>, readonly varyNames: readonly string[], readonly variant: string, readonly names: readonly string[]
   }
   | { readonly released: 'not-shareable' | 'failed' | 'lock-timeout' }
 
-/** Keys whose responses turned out not to be shareable are not waited for during this time. */
+/** After a response that can't be shared, requests for its key are not collapsed for this long. */
 const NOT_COLLAPSIBLE_MS = 10_000
 const MOST_NOT_COLLAPSIBLE = 10_000
 
-/** One request's work on a key. */
+/** The work of one request on a key. */
 export class Flight {
   readonly key: string
   /** The fence's mark when the work began. */
@@ -38,23 +37,23 @@ export class Flight {
     return this.#outcome !== undefined || performance.now() - this.#startedAt >= this.#lockTimeoutMs
   }
 
-  /** Its own work waits for another flight. */
+  /** Notes that this flight waits for another flight. */
   awaits (other: Flight): void {
     this.#awaits ??= []
     if (!this.#awaits.includes(other)) this.#awaits.push(other)
   }
 
-  /** Whether `other` must end before this one can. */
+  /** Whether this flight is `other`, or waits for it directly or through others. */
   waitsFor (other: Flight): boolean {
     return this === other || (this.#awaits ?? []).some((next) => !next.over && next.waitsFor(other))
   }
 
-  /** Whether somebody waits. */
+  /** Whether a request waits for it. */
   get awaited (): boolean {
     return this.#waiters !== undefined
   }
 
-  /** The outcome, or a release when the lock times out first. Never rejects. */
+  /** The outcome, or a release after the lock timeout. Never rejects. */
   wait (): Promise<FlightOutcome> {
     return new Promise((resolve) => {
       if (this.#outcome !== undefined) return resolve(this.#outcome)
@@ -75,40 +74,43 @@ export class Flight {
   }
 }
 
-/** A fill, as far as others need to know of it. */
+/** What other requests need to know about a fill. */
 export interface FillUnderWay {
   readonly key: string
-  /** Whether an entry may yet come of it. */
+  /** Whether the fill may still store an entry. */
   readonly mayStore: boolean
-  /** What others may wait for. */
+  /** The flight that other requests may wait for. */
   readonly flight: Flight | undefined
 }
 
 /** A fill among the others of its key. */
 export interface Place {
   readonly fill: FillUnderWay
-  /** Smaller than that of every fill which began later. */
+  /** Smaller than the order of every fill that began later. */
   readonly order: number
-  /** Whether requests that its handler makes by `inject()` can be told from others. */
+  /** Whether requests that its handler makes with `inject()` can be distinguished from other requests. */
   readonly isFollowed: boolean
-  /** Whether a fill that began later has stored. */
+  /** Whether a fill that began later has already stored or deleted an entry. */
   readonly isSuperseded: boolean
-  /** All places of the key, in their order. */
+  /** All places of the key, in order. */
   readonly among: Place[]
 }
 
-/** The fills whose handlers an asynchronous chain runs in, the innermost first. */
+/** The fills in whose handlers an asynchronous call chain runs, the innermost first. */
 interface Chain { readonly fill: FillUnderWay, readonly outer: Chain | undefined }
 
-/** What is under way for one key. */
+/** What is running for one key. */
 interface Work {
-  /** The flight that others may join. */
+  /** The flight that other requests may join. */
   flight: Flight | undefined
   readonly places: Place[]
 }
 
 export class FillsUnderWay {
-  /** A table that is added to and deleted from all the time leaves outgrown ones behind: what those keep of a key is emptied before. */
+  /**
+   * When a Map changes all the time, V8 leaves its outgrown tables in memory for a while. Entries are emptied before they are deleted, so
+   * old tables keep no fills in memory.
+   */
   readonly #byKey = new Map<string, Work>()
   readonly #chain = new AsyncLocalStorage<Chain>()
   readonly #notCollapsible = lruOf<number>(MOST_NOT_COLLAPSIBLE)
@@ -124,8 +126,8 @@ export class FillsUnderWay {
   }
 
   /**
-   * The flight of `key` to wait for, where there is one that is `stillGood`; else one that begins, for others to join, where
-   * `mayBegin` and the key's responses were shareable a moment ago. Undefined: neither.
+   * Joins the flight of `key`, if there is one and `stillGood` accepts it. Otherwise begins a flight, if `mayBegin` and if no response for
+   * the key was unshareable recently. Returns neither if both fail.
    */
   joinOrBegin (
     key: string, mark: number, mayBegin: boolean, stillGood: (flight: Flight) => boolean
@@ -138,7 +140,7 @@ export class FillsUnderWay {
     return { begun }
   }
 
-  /** Ends a flight with a response, which is made only if somebody waits for it. */
+  /** Ends a flight with a response. `outcome` is called only if a request waits for it. */
   share (flight: Flight, outcome: () => FlightOutcome): void {
     this.#land(flight)
     if (flight.awaited) flight.settle(outcome())
@@ -151,14 +153,14 @@ export class FillsUnderWay {
     flight.settle({ released })
   }
 
-  /** Releases everybody who waits. */
+  /** Releases all waiting requests. */
   close (): void {
     for (const { flight } of [...this.#byKey.values()]) if (flight !== undefined) this.release(flight, 'failed')
   }
 
   /**
-   * A fill begins. Fills are followed by AsyncLocalStorage from the first on that was injected: a handler can ask its own route by
-   * `inject()` alone without a connection between, and following costs every promise of the process on Node 20.
+   * Adds a fill. AsyncLocalStorage follows fills only after the first injected request: only with `inject()` can a handler request its own
+   * route without a connection, and on Node 20 following slows down every promise of the process.
    */
   begin (fill: FillUnderWay, isInjected: boolean): Place {
     this.#follows ||= isInjected
@@ -169,7 +171,7 @@ export class FillsUnderWay {
     return place
   }
 
-  /** It is done. May be called twice. */
+  /** Removes a fill that is done. May be called twice. */
   end (place: Place): void {
     const { fill: { key }, among } = place
     const at = among.indexOf(place)
@@ -179,21 +181,21 @@ export class FillsUnderWay {
     this.#letGo(key)
   }
 
-  /** The fill in this place stores: those that began before it and are not done yet have an older response. */
+  /** The fill in this place stores or deletes an entry. Fills that began earlier and are not done have an older response. */
   supersede ({ among, order }: Place): void {
     for (const other of among) {
       if (other.order < order) (other as { isSuperseded: boolean }).isSuperseded = true
     }
   }
 
-  /** Runs `handler` so that what it asks for is known to come from `fill`. */
+  /** Runs `handler` so that requests it makes with `inject()` are known to come from `fill`. */
   follow<T> ({ fill }: Place, handler: () => T): T {
     return this.#chain.run({ fill, outer: this.#chain.getStore() }, handler)
   }
 
   /**
-   * Whether a request for `key` was made by the handler that is filling it already, or may have been. What it is sent is not what
-   * others are: something that is no part of the key made the handler ask no further.
+   * Whether a request for `key` was, or may have been, made by the handler that is filling the same key. Its response isn't meant for other
+   * requests: something outside the key made the handler stop requesting its own route.
    */
   isNested (key: string, isInjected: () => boolean): boolean {
     if (this.#count === 0) return false
@@ -204,7 +206,7 @@ export class FillsUnderWay {
     return others.some(({ isFollowed, fill }) => !isFollowed && fill.mayStore) && isInjected()
   }
 
-  /** Whether `flight` waits, by way of others, for work that this asynchronous chain is part of. */
+  /** Whether `flight` waits, directly or through others, for work that this asynchronous call chain is part of. */
   wouldWaitForItself (flight: Flight): boolean {
     for (let link = this.#chain.getStore(); link !== undefined; link = link.outer) {
       if (link.fill.flight !== undefined && flight.waitsFor(link.fill.flight)) return true
@@ -212,7 +214,7 @@ export class FillsUnderWay {
     return false
   }
 
-  /** This asynchronous chain is going to wait for `flight`. */
+  /** Notes that this asynchronous call chain waits for `flight`. */
   waits (flight: Flight): void {
     for (let link = this.#chain.getStore(); link !== undefined; link = link.outer) link.fill.flight?.awaits(flight)
   }

@@ -1,4 +1,4 @@
-// From a handler's response to what is stored: its head, its tags and their stamps, and what may yet stand against storing it.
+// Stores a handler's response: makes its head, takes the stamps of its tags, and checks what may still prevent storing.
 import type { MaybePromise } from '../../registry/backend.js'
 import { kArrival } from '../request/arrival.js'
 import { variantOf } from '../request/variant.js'
@@ -15,31 +15,31 @@ import type { FillServices } from './fill-services.js'
 import type { FlightOutcome, Place } from './single-flight.js'
 import type { HandlerResponse } from './capture.js'
 
-/** What those who wait for a response are sent of it. */
+/** What requests that wait for a response receive. */
 export interface Shareable {
   readonly head: ResponseHead
   readonly body: Buffer | string
   readonly varyNames: readonly string[]
-  /** Undefined: what was given as tags is not usable. */
+  /** Undefined if the given tags are invalid. */
   readonly tags: readonly string[] | undefined
 }
 
 /** A response that is ready to be stored. */
 export interface Ready extends Shareable {
-  /** Until when it is kept, in epoch milliseconds. */
+  /** When the entry expires, in epoch milliseconds. */
   readonly expiresAt: number
 }
 
 export class Storing {
-  /** Whether the route has tags of its own, which `prepare` asks the backend for. */
+  /** Whether `prepare` must read stamps: the route has a list of tags, and the backend is available. */
   readonly needsStamps: boolean
   readonly #services: FillServices
   readonly #route: KnownRoute
   readonly #exchange: Exchange
   readonly #found: Found
-  /** A copy: handlers change `request.headers` before they pass a request on. */
+  /** The request's fields. A copy, because handlers change `request.headers` before they proxy a request. */
   readonly #asked: RequestFields
-  /** Tag, stamp, tag, stamp ... of the route's own tags, taken before the handler ran. */
+  /** Tag, stamps, tag, stamps ...: the route's own tags, stamped before the handler ran. */
   #stamps: readonly string[] | typeof UNAVAILABLE | undefined
 
   constructor (services: FillServices, route: KnownRoute, exchange: Exchange, found: Found) {
@@ -52,7 +52,9 @@ export class Storing {
     this.#asked = { headers: { ...exchange.request.headers }, [kArrival]: exchange.request[kArrival] }
   }
 
-  /** Takes the stamps of the route's own tags, before the handler runs: what is invalidated from here on is not stored under them. */
+  /**
+   * Takes the stamps of the route's own tags before the handler runs, so that a later invalidation of these tags applies to the response.
+   */
   prepare (): Promise<void> | undefined {
     const stamps = this.#services.tags.stamped(this.#route.policy.tags as readonly string[], this.#exchange.deadline)
     if (stamps instanceof Promise) return stamps.then((there) => { this.#stamps = there })
@@ -60,7 +62,10 @@ export class Storing {
     return undefined
   }
 
-  /** The response's tags, and those that it has `also`; undefined when what was given is not usable. */
+  /**
+   * The response's tags: `chosen`, or the route's tags together with `also`. Undefined if the route's function throws or returns anything
+   * invalid.
+   */
   tags (chosen: readonly string[] | undefined, also: readonly string[] = []): readonly string[] | undefined {
     const { tags } = this.#route.policy
     const { observer } = this.#services
@@ -69,7 +74,7 @@ export class Storing {
     try {
       const given: unknown = tags(this.#exchange.request, this.#exchange.reply)
       if (areTags(given)) return together(given, also)
-      // A promise's own failure belongs to nobody any more.
+      // Nothing else handles a rejection of this promise.
       if (given instanceof Promise) given.catch(() => {})
       observer.fault(this.#route.name, 'tags', new TypeError('tags must return an array of non-empty strings'))
     } catch (fault) {
@@ -78,7 +83,7 @@ export class Storing {
     return undefined
   }
 
-  /** Why a response that could be stored isn't; undefined where nothing stands against it. */
+  /** Why a storable response can't be stored now; undefined if nothing prevents it. */
   obstacle (place: Place, tags: readonly string[] | undefined): RefusalReason | undefined {
     const { fence, guard } = this.#services
     if (tags === undefined) return 'tags'
@@ -89,12 +94,12 @@ export class Storing {
     return fence.mark !== mark && fence.movedSince(mark, () => this.#names(tags)) ? 'invalidated' : undefined
   }
 
-  /** What is stored of a response on these terms. `body`: whole by now. */
+  /** The response as it is stored on these terms. `body`: the complete body. */
   ready (response: HandlerResponse, body: Buffer | string, terms: Storable, tags: readonly string[] | undefined): Ready {
     const { method } = this.#exchange.request
     const at = this.#services.now()
     const { freshMs, ageMs, varyNames, keptMs, staleWhileRevalidateMs, staleIfErrorMs, mustRevalidate } = terms
-    // What was asked with a body can't be asked again without a client.
+    // A request with a body can't be repeated in the background.
     const isRepeatable = method === 'GET' || method === 'HEAD'
     const head: ResponseHead = {
       kind: 'response',
@@ -114,12 +119,12 @@ export class Storing {
     return { head, body, varyNames, tags, expiresAt: at + freshMs + keptMs }
   }
 
-  /** Stores it, with its tags' stamps. Returns why it was not stored, if it was not. */
+  /** Stores the response with the stamps of its tags. Returns why it was not stored, or undefined if it was. */
   store (place: Place, { head, body, varyNames, tags, expiresAt }: Ready): MaybePromise<RefusalReason | undefined> {
     const { fills, store } = this.#services
     const known = this.obstacle(place, tags)
     if (known !== undefined || tags === undefined) return known
-    // A backend that takes its time finds the bytes as they are now, whatever becomes of a buffer that is the caller's own.
+    // If the backend must be read first, the application may change its buffer meanwhile, so a copy is stored.
     const kept = typeof body === 'string' || (tags.length === 0 && varyNames.length === 0) ? body : Buffer.from(body)
     const write = (stamps: readonly string[] | typeof UNAVAILABLE): MaybePromise<RefusalReason | undefined> => {
       if (stamps === UNAVAILABLE) return 'unavailable'
@@ -141,9 +146,9 @@ export class Storing {
     return stamps instanceof Promise ? stamps.then((there) => this.obstacle(place, tags) ?? write(there)) : write(stamps)
   }
 
-  /** What those who wait are given: the response, and what it varies on. */
+  /** What waiting requests receive: the response, and the fields on which it varies. */
   shared ({ head, body, varyNames, tags = [] }: Shareable): FlightOutcome {
-    // What is known to vary varies for who waits too, though this response doesn't say so.
+    // Fields on which earlier responses for the key varied count too, even if this response doesn't name them.
     const names = [...new Set([...varyNames, ...this.#found.variants?.head.names ?? []])]
     return {
       entry: { head, body: Buffer.from(body as string) },
@@ -159,7 +164,7 @@ export class Storing {
     return this.#services.tags.stamped(tags, this.#services.guard.deadline())
   }
 
-  /** What the fence knows the response by. */
+  /** The names under which the fence knows the response. */
   #names (tags: readonly string[]): string[] {
     return [this.#exchange.key, ...this.#route.fenceNames(this.#exchange.target), ...tags.map(tagName)]
   }

@@ -1,5 +1,5 @@
-// A stored response behind a request that the handler is asked for: validated by it (RFC 9111 section 4.3), or standing in for it (RFC
-// 5861).
+// A stored response that goes with a forwarded request: the handler may validate it (RFC 9111 section 4.3), or it is served if the handler
+// fails (RFC 5861).
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { isDeepStrictEqual } from 'node:util'
 import { fieldIn, joined, type Fields } from '../http/field-values.js'
@@ -13,23 +13,25 @@ import { tagsOf } from '../store/tags.js'
 import { union } from '../http/vary.js'
 import { isSameWeakly } from '../http/etag.js'
 
-/** What a 304 may say of a body that it doesn't carry, and what is not believed: Fastify names a type for an empty text. */
+/**
+ * Fields that describe a body. In a 304, which carries none, they are ignored: Fastify sets Content-Type for an empty text, for example.
+ */
 const OF_THE_BODY: readonly string[] = ['content-type', 'content-encoding', 'content-range', 'content-length', ...CONTENT_DIGESTS]
 
 /**
- * What became of the stored response: still valid, as the handler says (`validated`); one is valid, and not clear which
- * (`ambiguous`), another one (`mismatched`), or the client's own (`client-current`); `replaced` by what the handler
- * responded with; `served-on-error` in place of that; or nothing was said of it.
+ * What became of the stored response. The handler says that it is still valid (`validated`), that some response is valid but not which one
+ * (`ambiguous`), that a different one is (`mismatched`), or that the client's own is (`client-current`). It is `replaced` by the handler's
+ * response, or is `served-on-error` instead of that response. `none`: the handler says nothing about it.
  */
 export type ValidationOutcome = 'none' | 'validated' | 'ambiguous' | 'mismatched' | 'client-current' | 'replaced' | 'served-on-error'
 
-/** Outcomes after which the stored response must not be used any more (RFC 9111 section 4.3.3). */
+/** Outcomes after which the stored response is no longer valid (RFC 9111 section 4.3.3). */
 const ENDING: ReadonlySet<ValidationOutcome> = new Set(['mismatched', 'client-current', 'replaced'])
 
-/** The handler's response as it is when its outcome is looked for. */
+/** The handler's response when its outcome is determined. */
 export interface Responded {
   readonly reply: FastifyReply
-  /** The reply's fields as they were before the handler ran. */
+  /** The reply's fields before the handler ran. */
   readonly before: Fields
   /** Now, in epoch milliseconds. */
   readonly at: number
@@ -39,20 +41,19 @@ export interface Responded {
 
 export class Validation {
   readonly entry: Entry<ResponseHead>
-  /** The client's own conditions, as they came. */
+  /** The client's conditions as they arrived. */
   readonly conditions: Conditions
   readonly #request: FastifyRequest
   readonly #validators: Validators
-  /** What became of the stored response; undefined before the handler has responded. Changed here alone, as what follows. */
-  outcome: ValidationOutcome | undefined
-  /** The status of the handler's response, where the stored one is sent. */
-  handlerStatus: number | undefined
-  /** Whether the handler was asked on the cache's own conditions, and the client's are for the cache to evaluate. */
-  wasAsked = false
   /**
-   * Tags under which the stored response was, and under which it stays where it is still valid, though the handler did not name them
-   * again.
+   * What became of the stored response; undefined until the handler has responded. Only this class changes this field and the next three.
    */
+  outcome: ValidationOutcome | undefined
+  /** The status of the handler's response, if the stored response is sent instead. */
+  handlerStatus: number | undefined
+  /** Whether the handler received the cache's conditions. The cache then evaluates the client's conditions. */
+  wasAsked = false
+  /** Tags of the stored response. If it is validated, it keeps them even if the handler doesn't name them again. */
   keptTags: readonly string[] = []
   #areConditionsReplaced = false
   #isWithdrawn = false
@@ -66,7 +67,7 @@ export class Validation {
     this.#validators = handlersValidators(entry.head, at)
   }
 
-  /** RFC 9111 section 4.3.1: the handler is shown the validators of the entry in place of the client's conditions. */
+  /** RFC 9111 section 4.3.1: replaces the client's conditions with the validators of the stored response. */
   ask (): void {
     const { etag, lastModified } = this.#validators
     if (etag === undefined && lastModified === undefined) return
@@ -75,7 +76,7 @@ export class Validation {
     const own = {
       ...(etag !== undefined && { 'if-none-match': etag }), ...(lastModified !== undefined && { 'if-modified-since': lastModified })
     }
-    // Validation against a schema puts other fields in front of those that came.
+    // If schema validation set fields, `request.headers` is a separate object that combines them with the fields that arrived.
     if (this.#request.headers !== raw.headers) {
       this.#headers = this.#request.headers
       this.#request.headers = { ...without(this.#headers), ...own }
@@ -84,14 +85,16 @@ export class Validation {
     Object.assign(raw.headers, own)
   }
 
-  /** Another handler is called in place of the one that was asked: it finds the request as it came, and speaks of something else. */
+  /**
+   * The handler called the not-found handler. It must see the request as it arrived, and its response says nothing about the stored one.
+   */
   withdraw (): void {
     this.putBack()
     this.wasAsked = false
     this.#isWithdrawn = true
   }
 
-  /** The request is as it came again, for whoever stands behind the handler. */
+  /** Restores the client's conditions, for code that runs after the handler. */
   putBack (): void {
     if (!this.#areConditionsReplaced) return
     this.#areConditionsReplaced = false
@@ -101,23 +104,23 @@ export class Validation {
     if (this.#headers !== undefined) this.#request.headers = this.#headers
   }
 
-  /** Whether the stored response must not be used any more. */
+  /** Whether the stored response is no longer valid. */
   get isOver (): boolean {
     return this.outcome !== undefined && ENDING.has(this.outcome)
   }
 
   /**
-   * Whether a response that is not stored says that the stored one must not be used any more (RFC 9111 section 4.3.3), or may not be kept
-   * (section 3.2).
+   * Whether to delete the stored response when the handler's response is refused for `reason`: it is no longer valid (RFC 9111 section
+   * 4.3.3), or may no longer be stored with its updated fields (section 3.2).
    */
   endsStored (reason: RefusalReason): boolean {
-    // A cookie is for the one who asked.
+    // A cookie concerns only the client that receives it.
     return !INCOMPLETE.has(reason) && (this.isOver || (this.outcome === 'validated' && reason !== 'set-cookie'))
   }
 
   /**
-   * Finds the outcome. The reply becomes the stored response where that is what is to be sent. Returns the payload to go on with, and why
-   * this response is not stored, where that is known.
+   * Determines the outcome. If the stored response is to be sent, the reply becomes that response. Returns the payload to continue with,
+   * and why this response is not stored, if that is known.
    */
   settle (responded: Responded, payload: unknown): { readonly payload: unknown, readonly refused?: RefusalReason } {
     const { reply, hasFailed, before, at } = responded
@@ -137,12 +140,15 @@ export class Validation {
     return { payload: restored, refused: outcome !== 'served-on-error' ? 'condition' : hasFailed ? 'handler-error' : 'status' }
   }
 
-  /** The handler has sent a response of this status past Fastify: only now it is known. */
+  /** Determines the outcome for a response that was sent past Fastify: its status is known only after it was sent. */
   settlePast (status: number): void {
     this.outcome = isGone(status) ? 'replaced' : 'none'
   }
 
-  /** The client's condition was met, and what the handler made was not read: with the same ETag it is no other response. */
+  /**
+   * A condition of the client made the handler's body unnecessary, so it was not read. With the same ETag, it does not replace the stored
+   * response.
+   */
   settleUnread (reply: FastifyReply): void {
     if (this.isOver && this.hasStoredEtag(reply)) this.outcome = 'none'
   }
@@ -153,58 +159,61 @@ export class Validation {
     return this.#saidOf(reply, before, at) ?? (this.#isReplaced(reply, before) ? 'replaced' : 'none')
   }
 
-  /** What the handler says of the stored response; undefined where its own is one of another kind. */
+  /** What the handler's response says about the stored one; undefined if it says nothing. */
   #saidOf (reply: FastifyReply, before: Fields, at: number): ValidationOutcome | undefined {
     if (this.#isWithdrawn) return undefined
     const said = saidBy(reply, before)
-    // RFC 9111 section 4.3.5: the response to a HEAD tells of the one to a GET.
+    // RFC 9111 section 4.3.5: the response to a HEAD can validate the stored response of GET.
     if (this.#isHead && reply.statusCode === 200) {
       return this.entry.head.status === 200 && this.#agrees(said) === true ? 'validated' : undefined
     }
     if (reply.statusCode !== 304 || !this.wasAsked) return undefined
-    // RFC 9111 section 4.3.4: a 304 that names no validator is about the one that was asked for, unless the client had
-    // conditions of its own, which may have come to the handler by another way.
+    // RFC 9111 section 4.3.4: a 304 without a validator is about the response that the cache asked about. If the client sent conditions
+    // too, that is ambiguous: the handler may have received them in some other way.
     const isMeant = this.#agrees(said) ?? (Object.keys(this.conditions).length === 0 ? true : undefined)
     if (isMeant !== false) return isMeant === true ? 'validated' : 'ambiguous'
     return precondition(this.conditions, { fields: pairsOf(said), at }) === 304 ? 'client-current' : 'mismatched'
   }
 
-  /** Another whole response, or, to a HEAD, other validators (RFC 9111 section 4.3.5). */
+  /**
+   * Whether the response replaces the stored one: it is a full response, or the response to a HEAD with other validators (RFC 9111 section
+   * 4.3.5).
+   */
   #isReplaced (reply: FastifyReply, before: Fields): boolean {
     const isAboutGet = this.#isHead && reply.statusCode === 200 && !this.#isWithdrawn
     return isAboutGet ? this.#agrees(saidBy(reply, before)) === false : isReplacing(reply.statusCode)
   }
 
-  /** Whether the reply's ETag is that of the stored response. */
+  /** Whether the reply's ETag equals that of the stored response. */
   hasStoredEtag (reply: FastifyReply): boolean {
     return reply.hasHeader('etag') && reply.getHeader('etag') === fieldIn(this.entry.head.fields, 'etag')
   }
 
-  /** Whether the entry may be sent in place of a response of this status (RFC 5861 section 4). */
+  /** Whether the stored response may be sent instead of a response of this status (RFC 5861 section 4). */
   mayServeOnError (status: number, at: number): boolean {
     return at < (this.entry.head.staleOnErrorUntil ?? 0) && isError(status)
   }
 
   /**
-   * Makes the reply what the handler responded with when the entry was stored, with the fields that it has said anew (RFC 9111
-   * section 3.2), or without them. Returns the payload.
+   * Turns the reply into the stored response. If `isFreshened`, fields that the handler has now set replace stored ones (RFC 9111 section
+   * 3.2); otherwise they are removed. Returns the payload.
    */
   #restore (reply: FastifyReply, before: Fields, { isFreshened, at }: { isFreshened: boolean, at: number }): unknown {
     const { head, body } = this.entry
     const said = isFreshened ? saidBy(reply, before) : {}
     const isOver = (name: string): boolean => !isFreshened || OF_THE_BODY.includes(name)
     for (const name of Object.keys(saidBy(reply, before))) if (isOver(name)) reply.removeHeader(name)
-    // What hooks have set for this request is not the handler's to take away.
+    // The handler must not remove fields that hooks have set for this request.
     for (const name in before) if (isOver(name) && before[name] !== undefined && !reply.hasHeader(name)) reply.header(name, before[name])
     const stored = grouped(head.fields)
     for (const name in stored) {
-      // RFC 9110 section 6.6.1: the Date of what was said just now is the present, unless it says otherwise.
+      // RFC 9110 section 6.6.1: a validated response gets a new Date: the handler's, or the current time.
       if (name === 'date' && isFreshened) continue
       if (said[name] === undefined || isOver(name)) {
         reply.header(name, name === 'vary' ? union(joined(before.vary), joined(stored.vary)) : stored[name])
       }
     }
-    // A default that a hook in front has set is not about this content.
+    // A default that a hook set before the handler ran does not describe this content.
     for (const name of [...DESCRIBES_CONTENT, 'content-length']) {
       if (stored[name] === undefined && (said[name] === undefined || isOver(name))) reply.removeHeader(name)
     }
@@ -218,11 +227,11 @@ export class Validation {
     return this.#request.method === 'HEAD'
   }
 
-  /** Whether the validators of a response, and its length, are those of the entry; undefined where it has no validator. */
+  /** Whether a response has the validators of the stored one, and for a HEAD also its length; undefined if it has no validator. */
   #agrees (said: Fields): boolean | undefined {
     const { etag, lastModified } = this.#validators
     if (this.#isHead && said['content-length'] !== undefined && Number(said['content-length']) !== this.entry.body.byteLength) return false
-    // A strong validator names one version; a weak one may be that of a strong one.
+    // A strong ETag must be equal. A weak one may also be the weak form of a strong one.
     if (said.etag !== undefined) {
       return said.etag === etag || (etag !== undefined && joined(said.etag).startsWith('W/') && isSameWeakly(joined(said.etag), etag))
     }
@@ -230,7 +239,7 @@ export class Validation {
   }
 }
 
-/** The fields that were set since. */
+/** The fields that differ from `before`. */
 function saidBy (reply: FastifyReply, before: Fields): Fields {
   return Object.fromEntries(
     Object.entries(reply.getHeaders() as Fields).filter(([name, value]) => value !== undefined && !isDeepStrictEqual(value, before[name])))
