@@ -1,5 +1,4 @@
-// Decides what is done with a request after the lookup: serve a stored response, fresh or stale, or forward the request to the handler. A
-// pure function, which routes and explain() call.
+// Decides after the lookup: serve the stored response, fresh or stale, or forward the request. A pure function; explain() calls it too.
 import type { Entry, ResponseHead } from './store/entry.js'
 import { satisfies, type RequestDirectives } from './http/request-directives.js'
 import type { Found } from './store/store.js'

@@ -1,14 +1,14 @@
-// Cache-Control, parsed strictly: what can't be read beyond doubt is said to be malformed, and the caller refuses.
+// Parses Cache-Control strictly: anything ambiguous is reported as malformed, and such a response is not stored.
 import { joined, type FieldValue } from './field-values.js'
 
-/** Directives by lower-case name; `true` without an argument. Of a repeated number the smaller one counts. */
+/** Directives by lower-case name; `true` without an argument. If a number is repeated, the smaller one counts. */
 export interface CacheControl {
-  /** Those that can be read, where others can't. */
+  /** The directives that could be parsed, even if others are malformed. */
   readonly directives: ReadonlyMap<string, string | true>
   readonly malformed: boolean
 }
 
-/** RFC 9111 section 1.2.2: what is greater is taken as this. */
+/** RFC 9111 section 1.2.2: larger numbers are reduced to this one. */
 export const MAX_DELTA_SECONDS = 2 ** 31 - 1
 
 const NONE: CacheControl = { directives: new Map(), malformed: false }
@@ -18,7 +18,7 @@ const SPACE = /[ \t]*/y
 const TOKEN = /[!#$%&'*+.^_`|~0-9A-Za-z-]+/y
 const QUOTED = /"((?:[^"\\\p{Cc}]|\t|\\[\t\x20-\x7e\x80-\xff])*)"/yu
 
-/** Parses every line of a Cache-Control field. Never throws; linear in the length. */
+/** Parses all lines of a Cache-Control field. Never throws, and takes linear time. */
 export function parseCacheControl (value: FieldValue): CacheControl {
   const text = joined(value)
   if (text === '') return NONE
@@ -52,13 +52,13 @@ export function parseCacheControl (value: FieldValue): CacheControl {
   return { directives, malformed }
 }
 
-/** Directives whose argument is a list of fields (RFC 9111 sections 5.2.2.4 and 5.2.2.7). */
+/** Directives whose argument is a list of field names (RFC 9111 sections 5.2.2.4 and 5.2.2.7). */
 const QUALIFIABLE: ReadonlySet<string> = new Set(['no-cache', 'private'])
 const FIELD_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
 
 /**
- * The field names that a directive's argument lists; undefined where it has none, or one that is no such list: then it speaks of the whole
- * response.
+ * The field names in a directive's argument. Undefined if there is no argument, or if it is not a list of names: the directive then applies
+ * to the whole response.
  */
 export function qualifiedNames (argument: string | true): readonly string[] | undefined {
   if (argument === true) return undefined
@@ -66,7 +66,10 @@ export function qualifiedNames (argument: string | true): readonly string[] | un
   return names.length > 0 && names.every((name) => FIELD_NAME.test(name)) ? names : undefined
 }
 
-/** Seconds of a directive; 0 where its argument is not a number (a response of unknown age is stale), undefined where it is absent. */
+/**
+ * The argument of a directive in seconds; undefined if the directive is absent. An argument that is not a number is 0: the response is then
+ * stale.
+ */
 export function deltaSeconds ({ directives }: CacheControl, name: string): number | undefined {
   const argument = directives.get(name)
   return argument === undefined ? undefined : toSeconds(argument)
@@ -77,7 +80,7 @@ function toSeconds (argument: string | true): number {
   return argument !== true && /^\d+$/.test(argument) ? Math.min(Number(argument), MAX_DELTA_SECONDS) : 0
 }
 
-/** Of a directive that is repeated, what asks for more care: fewer seconds, no argument. Two lists of fields are one list. */
+/** The stricter of two arguments of a repeated directive: the smaller number, or no argument. Two lists of field names become one. */
 function combined (name: string, one: string | true, other: string | true): string | true {
   if (!QUALIFIABLE.has(name)) return toSeconds(other) < toSeconds(one) || other === true ? other : one
   return qualifiedNames(one) === undefined || qualifiedNames(other) === undefined ? true : `${String(one)},${String(other)}`

@@ -1,10 +1,9 @@
-// Validators, and conditional requests: what tells versions of a response apart (RFC 9110 section 8.8), and what a stored response makes
-// of a client's conditions (RFC 9110 section 13, RFC 9111 section 4.3.2).
+// Validators (RFC 9110 section 8.8), and conditions evaluated on stored responses (RFC 9110 section 13, RFC 9111 section 4.3.2).
 import { ENTITY_TAG, entityTags, isSameStrongly, isSameWeakly } from './etag.js'
 import { fieldIn, joined, type FieldValue } from './field-values.js'
 import { parseHttpDate } from './http-date.js'
 
-/** What a response can be told by: its own words, and only those that are well-formed. */
+/** The validators that a response states. Malformed ones are undefined. */
 export interface Validators {
   readonly etag: string | undefined
   readonly lastModified: string | undefined
@@ -12,7 +11,7 @@ export interface Validators {
   readonly lastModifiedAt: number | undefined
 }
 
-/** The entity tag among a response's fields, if it is one. */
+/** The entity tag among a response's fields; undefined if absent or malformed. */
 export function entityTagIn (pairs: readonly string[]): string | undefined {
   const etag = fieldIn(pairs, 'etag')
   return etag !== undefined && ENTITY_TAG.test(etag) ? etag : undefined
@@ -34,19 +33,19 @@ export function validatorsOf (pairs: readonly string[], at: number): Validators 
   }
 }
 
-/** The same fields, but for an ETag. */
+/** The fields without ETag. */
 function withoutEtag (pairs: readonly string[]): string[] {
   return pairs.filter((_, index) => pairs[index - index % 2] !== 'etag')
 }
 
-/** Those that the handler knows: not an ETag that was made here. */
+/** The validators that the handler set: an ETag that this cache made is left out. */
 export function handlersValidators (
   { fields, ownEtag }: { readonly fields: readonly string[], readonly ownEtag?: boolean }, at: number
 ): Validators {
   return validatorsOf(ownEtag === true ? withoutEtag(fields) : fields, at)
 }
 
-/** Whether the handler can be asked whether a response with these validators still holds. */
+/** Whether the handler can validate a response with these validators. */
 export function canBeValidated ({ etag, lastModified }: Validators): boolean {
   return etag !== undefined || lastModified !== undefined
 }
@@ -54,16 +53,16 @@ export function canBeValidated ({ etag, lastModified }: Validators): boolean {
 /** A request's header fields. */
 export type Conditions = Readonly<Record<string, FieldValue>>
 
-/** The fields that make a request conditional, or ask for a part. */
+/** The fields that make a request conditional, or ask for a range. */
 export const CONDITION_FIELDS = ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since', 'if-range', 'range'] as const
 
-/** Whether a request wants more than the response as it is. Asked of every hit. */
+/** Whether a request is conditional or asks for a range. Called on every hit. */
 export function isConditional (headers: Conditions): boolean {
   return headers['if-none-match'] !== undefined || headers['if-modified-since'] !== undefined || headers.range !== undefined ||
     headers['if-match'] !== undefined || headers['if-unmodified-since'] !== undefined
 }
 
-/** The fields of a response, and now. */
+/** The fields of a response, and the current time. */
 export interface Selected {
   /** Name, value, name, value ... */
   readonly fields: readonly string[]
@@ -72,8 +71,8 @@ export interface Selected {
 }
 
 /**
- * In the order of RFC 9110 section 13.2.2: 412 or 304 where a condition is false, else 200: the response as it is, or a part of it. Dates
- * are read only where one counts.
+ * Evaluates conditions in the order of RFC 9110 section 13.2.2. Returns 412 or 304 if one is false, else 200, which includes partial
+ * responses. Dates are parsed only if one is compared.
  */
 export function precondition (headers: Conditions, { fields, at }: Selected): 200 | 304 | 412 {
   const ifMatch = headers['if-match']
@@ -88,11 +87,11 @@ export function precondition (headers: Conditions, { fields, at }: Selected): 20
   const lastModified = fieldIn(fields, 'last-modified')
   const lastModifiedAt = parseHttpDate(lastModified, at)
   if (lastModifiedAt !== undefined && since === lastModified) return 304
-  // RFC 9111 section 4.3.2: without Last-Modified, the Date tells since when it can't have changed.
+  // RFC 9111 section 4.3.2: without Last-Modified, Date is compared instead.
   return isUnmodifiedSince(since, lastModifiedAt ?? parseHttpDate(fieldIn(fields, 'date'), at), at) ? 304 : 200
 }
 
-/** Whether the range that was asked for is of this very response (RFC 9110 section 13.1.5); without If-Range it is. */
+/** Whether If-Range names this response (RFC 9110 section 13.1.5), so that a range of it may be sent. True without If-Range. */
 export function isRangeOf (ifRange: FieldValue, { fields, at }: Selected): boolean {
   if (ifRange === undefined) return true
   const text = joined(ifRange)
@@ -101,21 +100,21 @@ export function isRangeOf (ifRange: FieldValue, { fields, at }: Selected): boole
   return text === lastModified && isStrongDate(lastModifiedAt as number, parseHttpDate(fieldIn(fields, 'date'), at))
 }
 
-/** RFC 9110 section 8.8.2.2: a date says for sure that nothing has changed when it was a second old, at least, at the time. */
+/** RFC 9110 section 8.8.2.2: Last-Modified is a strong validator if it is at least one second earlier than Date. */
 function isStrongDate (lastModifiedAt: number, dateAt: number | undefined): boolean {
   return dateAt !== undefined && dateAt - lastModifiedAt >= 1_000
 }
 
 function matches (field: FieldValue, etag: string | undefined, isSame: (one: string, other: string) => boolean): boolean {
-  // Mostly it is the one tag that was sent last.
+  // Usually the field is the one tag that was sent last.
   if (field === etag && etag !== undefined && isSame(etag, etag)) return true
   const tags = entityTags(field)
-  // `*` is any response at all, and there is one.
+  // `*` matches any response, and there is one.
   if (tags === '*') return true
   return etag !== undefined && tags?.some((tag) => isSame(tag, etag)) === true
 }
 
-/** A date that can't be read says nothing (RFC 9110 sections 13.1.3 and 13.1.4). */
+/** An invalid date is ignored (RFC 9110 sections 13.1.3 and 13.1.4). */
 function isUnmodifiedSince (field: FieldValue, changedAt: number | undefined, at: number): boolean {
   const since = parseHttpDate(field, at)
   return since !== undefined && changedAt !== undefined && changedAt <= since

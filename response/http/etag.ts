@@ -1,11 +1,11 @@
-// Entity tags: what is one, which are the same, and those that the cache makes (RFC 9110 section 8.8.3).
+// Entity tags: how they are parsed, compared and made (RFC 9110 section 8.8.3).
 import { hash } from 'node:crypto'
 import { joined, type FieldValue } from './field-values.js'
 
 export const ENTITY_TAG = /^(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"$/
 const LISTED_TAG = /[ \t]*(?:((?:W\/)?"[\x21\x23-\x7e\x80-\xff]*")[ \t]*)?(?:,|$)/y
 
-/** The entity tags of a condition; `*` for any; undefined where the field can't be read. Linear in the length. */
+/** The entity tags in a condition; `*` for any; undefined if the field is malformed. Takes linear time. */
 export function entityTags (field: FieldValue): readonly string[] | '*' | undefined {
   const text = joined(field)
   if (text.trim() === '*') return '*'
@@ -19,12 +19,12 @@ export function entityTags (field: FieldValue): readonly string[] | '*' | undefi
   return tags.length === 0 ? undefined : tags
 }
 
-/** RFC 9110 section 8.8.3.2: the same, and neither is weak. */
+/** RFC 9110 section 8.8.3.2: the tags are identical, and neither is weak. */
 export function isSameStrongly (one: string, other: string): boolean {
   return one === other && !one.startsWith('W/')
 }
 
-/** RFC 9110 section 8.8.3.2: the same but for weakness. */
+/** RFC 9110 section 8.8.3.2: the tags are identical, apart from weakness. */
 export function isSameWeakly (one: string, other: string): boolean {
   return opaque(one) === opaque(other)
 }
@@ -35,7 +35,7 @@ function opaque (tag: string): string {
 
 const ETAG_CHARACTERS = 27
 
-/** A strong entity tag: the same exactly for the same bytes. */
+/** A strong entity tag: equal bytes have the same tag, and different bytes have different tags. */
 export function etagOf (body: Buffer | string): string {
   return `"${hash('sha256', body, 'base64url').slice(0, ETAG_CHARACTERS)}"`
 }

@@ -1,4 +1,4 @@
-// Header fields and their values, as Fastify and Node hand them out.
+// Header fields and their values, as Fastify and Node represent them.
 
 /** A header field's value. */
 export type FieldValue = string | number | readonly string[] | undefined
@@ -11,7 +11,7 @@ export function joined (value: FieldValue): string {
   return Array.isArray(value) ? value.join(', ') : value === undefined ? '' : String(value)
 }
 
-/** The first value of a field in pairs of a name and a value. */
+/** The first value of a field in a list of name, value, name, value ...; undefined if absent. */
 export function fieldIn (pairs: readonly string[], name: string): string | undefined {
   for (let at = 0; at < pairs.length; at += 2) if (pairs[at] === name) return pairs[at + 1]
   return undefined

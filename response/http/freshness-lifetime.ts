@@ -1,24 +1,24 @@
-// How old a response is when it comes, and for how long it is fresh by what it says itself (RFC 9111 section 4.2).
+// The age of a response when it is received, and how long it is fresh, as stated or guessed (RFC 9111 section 4.2).
 import { joined, type FieldValue, type Fields } from './field-values.js'
 import { deltaSeconds, MAX_DELTA_SECONDS } from './cache-control.js'
 import type { ResponseDirectives } from './response-directives.js'
 import { parseHttpDate } from './http-date.js'
 import { isHeuristicallyCacheable } from './status-codes.js'
 
-/** When a response was asked for and when it came, in epoch milliseconds. */
+/** When a response was requested and when it was received, in epoch milliseconds. */
 export interface Timing {
   readonly askedAt: number
   readonly at: number
-  /** When the handler made its head, if it came whole only later. */
+  /** When the head of the response was made, if its body was complete only later. */
   readonly madeAt?: number
 }
 
-/** RFC 9111 section 4.2.2: the part of the time since the last change that is taken for the time until the next one. */
+/** RFC 9111 section 4.2.2: the fraction of the time since the last change for which a response counts as fresh. */
 const HEURISTIC_FRACTION = 0.1
-/** A guess is trusted for a day at most. */
+/** The longest lifetime that is guessed: one day. */
 const LONGEST_HEURISTIC_MS = 86_400_000
 
-/** The age in milliseconds with which a response comes (RFC 9111 section 4.2.3). One without Age and Date was made by the handler then. */
+/** The age of a response when it is received, in milliseconds (RFC 9111 section 4.2.3). Without Age and Date, it counts from `madeAt`. */
 export function initialAgeMs (fields: Fields, { askedAt, at, madeAt = at }: Timing): number {
   const apparentMs = at - ((fields.date === undefined ? undefined : parseHttpDate(fields.date, at)) ?? madeAt)
   const ageMs = fields.age === undefined ? undefined : ageValueMs(fields.age)
@@ -26,25 +26,25 @@ export function initialAgeMs (fields: Fields, { askedAt, at, madeAt = at }: Timi
   return Math.min(Math.max(apparentMs, correctedMs, 0), MAX_DELTA_SECONDS * 1_000)
 }
 
-/** RFC 9111 section 5.1: the first member, if it is a number of seconds; else the field is ignored. */
+/** RFC 9111 section 5.1: the first member, if it is a number of seconds; otherwise the field is ignored. */
 function ageValueMs (field: FieldValue): number | undefined {
   const first = joined(field).split(',', 1)[0]!.trim()
   return /^\d+$/.test(first) ? Math.min(Number(first), MAX_DELTA_SECONDS) * 1_000 : undefined
 }
 
-/** The freshness lifetime in milliseconds that a response states (RFC 9111 section 4.2.1); undefined where it states none. */
+/** The freshness lifetime that a response states, in milliseconds (RFC 9111 section 4.2.1); undefined if it states none. */
 export function statedMs (directives: ResponseDirectives, fields: Fields, at: number): number | undefined {
   const seconds = directives.directives.size === 0 ? undefined : deltaSeconds(directives, 's-maxage') ?? deltaSeconds(directives, 'max-age')
   if (seconds !== undefined) return seconds * 1_000
-  // RFC 9213 section 2.2: a targeted field stands in place of Expires, too.
+  // RFC 9213 section 2.2: a targeted field replaces Expires too.
   if (directives.isTargeted || fields.expires === undefined) return undefined
   const expiresAt = parseHttpDate(fields.expires, at)
-  // RFC 9111 section 5.3: an invalid date, "0" above all, is in the past.
+  // RFC 9111 section 5.3: an invalid date, such as "0", means a time in the past.
   if (expiresAt === undefined) return 0
   return Math.min(Math.max(expiresAt - (parseHttpDate(fields.date, at) ?? at), 0), MAX_DELTA_SECONDS * 1_000)
 }
 
-/** A guess at the lifetime, where RFC 9111 section 4.2.2 allows one; undefined elsewhere. */
+/** The heuristic lifetime in milliseconds; undefined without Last-Modified, or if RFC 9111 section 4.2.2 allows none. */
 export function heuristicMs (status: number, { directives }: ResponseDirectives, fields: Fields, at: number): number | undefined {
   if (!isHeuristicallyCacheable(status) && !directives.has('public')) return undefined
   const lastModifiedAt = parseHttpDate(fields['last-modified'], at)

@@ -1,4 +1,4 @@
-// Dates as HTTP has them (RFC 9110 section 5.6.7): the format that is sent, and the two obsolete ones that are still read.
+// Parses HTTP dates (RFC 9110 section 5.6.7): the current format, and the two obsolete ones.
 import { joined, type FieldValue } from './field-values.js'
 
 const MONTHS = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec']
@@ -7,7 +7,7 @@ const SHORT_DAY = 'mon|tue|wed|thu|fri|sat|sun'
 const LONG_DAY = 'monday|tuesday|wednesday|thursday|friday|saturday|sunday'
 const TIME = String.raw`(?<hour>\d{2}):(?<minute>\d{2}):(?<second>\d{2})`
 
-/** In any case of letters: what is meant is beyond doubt. No other zone, no other spacing, no other order. */
+/** Case is ignored, because the meaning stays clear. Other time zones, spacings and orders are not accepted. */
 const FORMATS: readonly RegExp[] = [
   String.raw`^(?:${SHORT_DAY}), (?<day>\d{2}) (?<month>${MONTH}) (?<year>\d{4}) ${TIME} gmt$`,
   String.raw`^(?:${LONG_DAY}), (?<day>\d{2})-(?<month>${MONTH})-(?<shortYear>\d{2}) ${TIME} gmt$`,
@@ -17,7 +17,7 @@ const FORMATS: readonly RegExp[] = [
 const LONGEST_CHARACTERS = 40
 
 /**
- * Epoch milliseconds of a field's one date; undefined for anything else. `at`, the present, tells which century a year of two digits is of.
+ * Epoch milliseconds of a field with one date; undefined for anything else. `at`: now, which determines the century of a two-digit year.
  */
 export function parseHttpDate (field: FieldValue, at: number): number | undefined {
   if (field === undefined) return undefined
@@ -40,7 +40,7 @@ function instantOf ({ day, month, year, shortYear, hour, minute, second }: Recor
   return date.getTime() + ((Number(hour) * 60 + Number(minute)) * 60 + Number(second)) * 1_000
 }
 
-/** A year that would be more than 50 years ahead is of the century before (RFC 9110 section 5.6.7). */
+/** A two-digit year that would be more than 50 years ahead is in the previous century (RFC 9110 section 5.6.7). */
 function centuryOf (shortYear: number, at: number): number {
   const present = new Date(at).getUTCFullYear()
   const year = present - (present % 100) + shortYear

@@ -1,28 +1,28 @@
-// Ranges of bytes: which parts of a response a request asks for (RFC 9110 section 14).
+// Byte ranges: which parts of a response a request asks for (RFC 9110 section 14).
 import { joined, type FieldValue } from './field-values.js'
 
-/** A part: its first byte and its last one, both among it. */
+/** A range of bytes, including the first and the last one. */
 export interface ByteRange {
   readonly first: number
   readonly last: number
 }
 
 /**
- * Whether a response with this Accept-Ranges may be cut: one without the field, and one that names `bytes`. `none`, or other
- * units alone, say that it may not (RFC 9110 section 14.3).
+ * Whether ranges of a response with this Accept-Ranges may be sent: the field is absent, or lists `bytes`. `none`, or other units only,
+ * rule that out (RFC 9110 section 14.3).
  */
 export function allowsRanges (field: FieldValue): boolean {
   return field === undefined || /(?:^|,)[ \t]*bytes[ \t]*(?:,|$)/i.test(joined(field))
 }
 
-/** So many parts at most; who asks for more is given the whole (RFC 9110 section 14.2). */
+/** The most ranges that are served. If a request asks for more, it receives the whole response (RFC 9110 section 14.2). */
 export const MAX_RANGES = 16
 
 const SPEC = /[ \t]*(?:(?:(\d+)-(\d*)|-(\d+))[ \t]*)?(?:,|$)/y
 
 /**
- * The parts that `Range` asks for, in ascending order, those that touch as one; `unsatisfiable` where none of them is there
- * (416); undefined where the field is to be ignored: another unit, malformed, too much.
+ * The ranges that `Range` asks for, in ascending order, with overlapping and adjacent ones merged. `unsatisfiable` if the response has none
+ * of them (416); undefined if the field must be ignored: another unit, malformed, too many ranges.
  */
 export function rangesOf (field: FieldValue, length: number): readonly ByteRange[] | 'unsatisfiable' | undefined {
   const text = joined(field)
@@ -55,7 +55,7 @@ function ofSuffix (suffix: number, length: number): ByteRange | 'unsatisfiable' 
   return suffix === 0 || length === 0 ? 'unsatisfiable' : { first: Math.max(length - suffix, 0), last: length - 1 }
 }
 
-/** RFC 9110 section 15.3.7.2: parts that overlap or touch are better sent as one. */
+/** RFC 9110 section 15.3.7.2: ranges that overlap or touch should be sent as one. */
 function merged (ranges: ByteRange[]): ByteRange[] {
   const ascending = ranges.sort((one, other) => one.first - other.first)
   const all: Array<{ first: number, last: number }> = []

@@ -1,15 +1,15 @@
-// What a request asks of caches (RFC 9111 section 5.2.1), and whether an entry is what it asks for.
+// The request directives (RFC 9111 section 5.2.1), and whether an entry satisfies them.
 import { joined, type Fields } from './field-values.js'
 import { deltaSeconds, parseCacheControl } from './cache-control.js'
 
 export interface RequestDirectives {
   readonly noStore: boolean
-  /** The stored response is not wanted as it is. */
+  /** The stored response must not be served without validation. */
   readonly noCache: boolean
   readonly onlyIfCached: boolean
   readonly maxAgeMs: number
   readonly minFreshMs: number
-  /** How long after its freshness an entry will do; 0: not at all. */
+  /** How stale an entry may be; 0: it must be fresh. */
   readonly maxStaleMs: number
 }
 
@@ -17,7 +17,7 @@ const NO_DIRECTIVES: RequestDirectives = {
   noStore: false, noCache: false, onlyIfCached: false, maxAgeMs: Infinity, minFreshMs: 0, maxStaleMs: 0
 }
 
-/** The wishes in Cache-Control, or in Pragma where there is none (RFC 9111 section 5.4); undefined where there are none. */
+/** The directives in Cache-Control, or in Pragma without Cache-Control (RFC 9111 section 5.4). Undefined if there are none. */
 export function requestDirectivesOf (fields: Fields): RequestDirectives | undefined {
   const line = fields['cache-control']
   if (line === undefined) {
@@ -31,18 +31,20 @@ export function requestDirectivesOf (fields: Fields): RequestDirectives | undefi
     onlyIfCached: control.directives.has('only-if-cached'),
     maxAgeMs: maxAge === undefined ? Infinity : maxAge * 1_000,
     minFreshMs: (deltaSeconds(control, 'min-fresh') ?? 0) * 1_000,
-    // RFC 9111 section 5.2.1.2: without a number, a response of any staleness.
+    // RFC 9111 section 5.2.1.2: without a number, any staleness is accepted.
     maxStaleMs: control.directives.get('max-stale') === true ? Infinity : (deltaSeconds(control, 'max-stale') ?? 0) * 1_000
   }
 }
 
-/** Whether an entry of this age, fresh for so long, is what the request asked for. `mayBeStale`: whether the entry itself allows that. */
+/**
+ * Whether an entry with this age and remaining freshness satisfies the request. `mayBeStale`: whether the entry itself may be served stale.
+ */
 export function satisfies (
   { noCache, maxAgeMs, minFreshMs, maxStaleMs }: RequestDirectives, ageMs: number, freshMs: number, mayBeStale = false
 ): boolean {
   if (noCache || ageMs >= maxAgeMs) return false
-  // RFC 9111 section 5.2.1.3: min-fresh asks for a fresh one, whatever max-stale says beside it.
+  // RFC 9111 section 5.2.1.3: min-fresh requires a fresh response, whatever max-stale says.
   if (freshMs > 0 || minFreshMs > 0) return freshMs > 0 && freshMs >= minFreshMs
-  // RFC 9111 section 4.2: at the end of its freshness it is stale already.
+  // RFC 9111 section 4.2: at the instant when its freshness ends, an entry is stale.
   return mayBeStale && maxStaleMs > 0 && -freshMs <= maxStaleMs
 }

@@ -1,20 +1,20 @@
-// Which cache directives of a response are addressed to this cache: those of a targeted field (RFC 9213), else Cache-Control.
+// Which cache directives of a response apply to this cache: those of a targeted field (RFC 9213), else those of Cache-Control.
 import { parseDictionary } from 'structured-headers'
 import { joined, type FieldValue, type Fields } from './field-values.js'
 import { parseCacheControl, type CacheControl } from './cache-control.js'
 
-/** The directives that count, and whether they come from a targeted field, in place of Cache-Control and Expires. */
+/** The directives that apply. `isTargeted`: they come from a targeted field, which replaces Cache-Control and Expires. */
 export interface ResponseDirectives extends CacheControl {
   readonly isTargeted: boolean
 }
 
-/** Of a response that says nothing. */
+/** The directives of a response that has none. */
 export const NO_DIRECTIVES: ResponseDirectives = { directives: new Map(), malformed: false, isTargeted: false }
 
 const NUMBERS: ReadonlySet<string> = new Set(['max-age', 's-maxage', 'stale-while-revalidate', 'stale-if-error'])
 const LISTS: ReadonlySet<string> = new Set(['no-cache', 'private'])
 
-/** RFC 9213 section 2.2: the first field of the target list that is there and valid, and nothing beside it. */
+/** RFC 9213 section 2.2: the first field of the target list that is present and valid applies alone. */
 export function responseDirectivesOf (fields: Fields, targetList: readonly string[]): ResponseDirectives {
   for (const name of targetList) {
     const directives = fields[name] === undefined ? undefined : parseTargeted(fields[name])
@@ -26,8 +26,8 @@ export function responseDirectivesOf (fields: Fields, targetList: readonly strin
 }
 
 /**
- * A targeted field's directives; undefined where it is to be taken for absent: empty, malformed, a directive of the wrong type (RFC 9213
- * section 2.1).
+ * The directives of a targeted field. Undefined if the field counts as absent: it is empty or malformed, or a directive has the wrong type
+ * (RFC 9213 section 2.1).
  */
 export function parseTargeted (field: FieldValue): ReadonlyMap<string, string | true> | undefined {
   let dictionary: ReturnType<typeof parseDictionary>
@@ -45,7 +45,10 @@ export function parseTargeted (field: FieldValue): ReadonlyMap<string, string | 
   return directives.size === 0 ? undefined : directives
 }
 
-/** Integers where seconds are meant, a list of names where one may stand, no argument elsewhere; of unknown directives anything. */
+/**
+ * The argument of a directive; undefined if its type is wrong. Seconds are integers, `private` and `no-cache` may have a list of names,
+ * other known directives have no argument, and unknown ones may have any.
+ */
 function argumentOf (name: string, value: unknown): string | true | undefined {
   if (NUMBERS.has(name)) return Number.isInteger(value) ? String(value) : undefined
   if (value === true) return true

@@ -1,18 +1,18 @@
-// Selecting request fields in the one spelling of those that mean the same (RFC 9111 section 4.1).
+// Normalises request header fields that Vary names, so that values that mean the same select the same variant (RFC 9111 section 4.1).
 import { joined, type FieldValue } from './field-values.js'
 
-/** How far spellings are taken for one: to the letter, or as far as RFC 9111 section 4.1 allows. */
+/** How values are compared: to the letter, or normalised as far as RFC 9111 section 4.1 allows. */
 export type Spelling = 'exact' | 'normalised'
 
 const MEMBER = /^([!#$%&'*+.^_`|~0-9a-z-]+)(?:[ \t]*;[ \t]*q=([01](?:\.[0-9]{0,3})?))?$/
 
-/** Fields that are no lists: a comma in them is like any other character. */
+/** Fields that are not lists: a comma in them is a character like any other. */
 const NO_LISTS: ReadonlySet<string> = new Set([
   'cookie', 'authorization', 'proxy-authorization', 'user-agent', 'referer', 'from', 'date', 'origin', 'host', 'if-modified-since',
   'if-unmodified-since', 'if-range'
 ])
 
-/** A field that Vary names, as it tells variants apart. What can't be read stays as it is. */
+/** The value of a field that Vary names, as it is compared. A value that can't be parsed stays as it is. */
 export function normalized (
   name: string, value: string | readonly string[] | undefined, spelling: Spelling
 ): string | readonly string[] | undefined {
@@ -22,8 +22,8 @@ export function normalized (
 }
 
 /**
- * RFC 9110 sections 12.5.3 and 12.5.4: names in any case, blanks anywhere, `q=1` said or not. The order of those that weigh the same says
- * nothing.
+ * RFC 9110 sections 12.5.3 and 12.5.4: case, blanks and an explicit `q=1` mean nothing, and neither does the order of members with the same
+ * weight. Undefined if malformed.
  */
 function inOneSpelling (text: string): string | undefined {
   const members: string[] = []
@@ -38,8 +38,8 @@ function inOneSpelling (text: string): string | undefined {
 }
 
 /**
- * RFC 9110 section 5.6.1: blanks around the commas of a list say nothing. What stands in quotes stays as it is; with quotes that don't
- * close, all of it.
+ * RFC 9110 section 5.6.1: blanks around the commas of a list mean nothing. Quoted text stays as it is. So does the whole value if a quote
+ * does not close, or if there is a backslash.
  */
 function withoutBlanks (text: string): string {
   const pieces = trimmed(text).split('"')

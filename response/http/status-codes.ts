@@ -1,9 +1,9 @@
 // What status codes mean to a cache (RFC 9110 section 15).
 
-/** Statuses of a response to one request's range or condition (RFC 9110 sections 13 and 14). */
+/** Statuses of responses to one request's range or condition (RFC 9110 sections 13 and 14). */
 export const CONDITIONAL_STATUSES: readonly number[] = [206, 304, 412, 416]
 
-/** RFC 9110 section 15.1, without 206: parts are not stored. */
+/** RFC 9110 section 15.1, without 206: partial responses are not stored. */
 const HEURISTICALLY_CACHEABLE: ReadonlySet<number> = new Set([200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501])
 
 /** Final statuses that RFC 9110 section 15 defines. */
@@ -14,15 +14,15 @@ const UNDERSTOOD: ReadonlySet<number> = new Set([
 
 const GONE: ReadonlySet<number> = new Set([404, 410, 451])
 
-/** RFC 5861 section 4: what counts as an error there. */
+/** RFC 5861 section 4: the statuses that count as errors for stale-if-error. */
 const ERRORS: ReadonlySet<number> = new Set([500, 502, 503, 504])
 
-/** Whether freshness may be guessed where nothing states it. */
+/** Whether the freshness of a response may be guessed if it states none. */
 export function isHeuristicallyCacheable (status: number): boolean {
   return HEURISTICALLY_CACHEABLE.has(status)
 }
 
-/** Whether this cache knows what the status asks of a cache (RFC 9111 section 5.2.2.3). */
+/** Whether this cache knows what the status requires of caches (RFC 9111 section 5.2.2.3). */
 export function isUnderstood (status: number): boolean {
   return UNDERSTOOD.has(status)
 }
@@ -32,17 +32,17 @@ export function isError (status: number): boolean {
   return ERRORS.has(status)
 }
 
-/** Whether a status says of the resource itself that it is not there any more. */
+/** Whether the status says that the resource itself is no longer available. */
 export function isGone (status: number): boolean {
   return GONE.has(status)
 }
 
-/** Whether a response of this status tells that an older one holds no more. Other refusals may be for the one who asked. */
+/** Whether a response with this status makes an older one outdated. Other errors may concern only the client that made the request. */
 export function isReplacing (status: number): boolean {
   return status < 400 ? !CONDITIONAL_STATUSES.includes(status) : isGone(status)
 }
 
-/** Responses that have no content and say nothing of one (RFC 9110 section 8.6). */
+/** Whether a response with this status never has content, so that a Content-Length of 0 would be wrong (RFC 9110 section 8.6). */
 export function hasNoContent (status: number): boolean {
   return status === 204 || status === 304
 }

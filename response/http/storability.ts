@@ -1,4 +1,4 @@
-// May a response be stored, and until when may it be used for what (RFC 9111 sections 3 and 4, RFC 5861). Pure; any doubt means no.
+// Whether a response may be stored, and how it may be used then (RFC 9111 sections 3 and 4, RFC 5861). Pure; if in doubt, it is not stored.
 import { deltaSeconds, qualifiedNames } from './cache-control.js'
 import { joined, type Fields, type FieldValue } from './field-values.js'
 import { responseDirectivesOf, NO_DIRECTIVES, type ResponseDirectives } from './response-directives.js'
@@ -7,14 +7,14 @@ import { CONDITIONAL_STATUSES, isUnderstood } from './status-codes.js'
 import type { RefusalReason } from '../observe/reasons.js'
 import { varyNames } from './vary.js'
 
-/** What `reply.cache()` said while the handler ran. */
+/** The options given to `reply.cache()` while the handler ran. */
 export interface ReplyOptions {
   readonly ttlMs?: number
   readonly tags?: readonly string[]
   readonly store?: boolean
 }
 
-/** What a route says of the responses that it has stored; durations are milliseconds. */
+/** The route options about storing responses; durations are milliseconds. */
 export interface StoragePolicy {
   readonly ttlMs: number | undefined
   readonly statuses: ReadonlySet<number>
@@ -26,41 +26,41 @@ export interface StoragePolicy {
   readonly keepMs: number
 }
 
-/** A whole response, as it goes out. */
+/** A complete response, as it is sent. */
 export interface StorableResponse {
   readonly status: number
-  /** All fields of the response, those of other hooks among them. */
+  /** All header fields of the response, including those that hooks set. */
   readonly fields: Fields
-  /** Vary as it stood when the handler was done. */
+  /** The value of Vary when the handler had responded. */
   readonly vary: FieldValue
-  /** Whether the handler named a validator that it can be asked about: ETag, Last-Modified. */
+  /** Whether the handler set a validator, ETag or Last-Modified, so that it can validate the response later. */
   readonly hasValidator: boolean
   /** Whether the request had Authorization. */
   readonly authorized: boolean
-  /** When the handler was asked, in epoch milliseconds. */
+  /** When the handler was called, in epoch milliseconds. */
   readonly askedAt: number
   /** Epoch milliseconds. */
   readonly at: number
-  /** When the handler made its head, if it came whole only now. */
+  /** When the head of the response was made, if its body is complete only now. */
   readonly madeAt?: number
   readonly options: ReplyOptions
 }
 
-/** A response that may be stored: how old it is, and what comes after its freshness, counted from there. */
+/** The terms on which a response may be stored; durations are milliseconds. */
 export interface Storable {
-  /** How long it is fresh from now; not above zero where it is stale at once. */
+  /** How long it is fresh from now; zero or less if it is stale already. */
   readonly freshMs: number
   readonly ageMs: number
   readonly varyNames: readonly string[]
-  /** How long it is served while a refresh runs. */
+  /** How long after its freshness it is served while a refresh runs. */
   readonly staleWhileRevalidateMs: number
-  /** How long it is served where the handler fails. */
+  /** How long after its freshness it is served if the handler fails. */
   readonly staleIfErrorMs: number
-  /** How long it is kept at all. */
+  /** How long after its freshness it is kept. */
   readonly keptMs: number
-  /** Never served stale, whoever asks for it (RFC 9111 section 4.2.4). */
+  /** It is never served stale, not even to a request that accepts that (RFC 9111 section 4.2.4). */
   readonly mustRevalidate: boolean
-  /** Fields that a directive names, and that are not stored for that. */
+  /** Fields that are not stored, because a directive names them. */
   readonly withheld: readonly string[]
 }
 
@@ -69,30 +69,30 @@ export type Storability = Storable | { readonly refused: RefusalReason }
 const no = (refused: RefusalReason): Storability => ({ refused })
 
 /** Whether and how this response may be stored on this route. Never throws. */
-export function storability (answer: StorableResponse, policy: StoragePolicy): Storability {
-  const { fields, options } = answer
-  const names = answer.vary === undefined ? NOTHING : varyNames(answer.vary)
+export function storability (response: StorableResponse, policy: StoragePolicy): Storability {
+  const { fields, options } = response
+  const names = response.vary === undefined ? NOTHING : varyNames(response.vary)
   const saysNothing = fields['cache-control'] === undefined && policy.targetList.length === 0
   const directives = saysNothing ? NO_DIRECTIVES : responseDirectivesOf(fields, policy.targetList)
-  const isClear = names !== undefined && (fields.vary === answer.vary || varyNames(fields.vary) !== undefined)
-  const refused = forbidden(answer, directives, policy) ?? (isClear ? undefined : 'vary')
+  const isClear = names !== undefined && (fields.vary === response.vary || varyNames(fields.vary) !== undefined)
+  const refused = forbidden(response, directives, policy) ?? (isClear ? undefined : 'vary')
   if (refused !== undefined) return no(refused)
-  const own = statedMs(directives, fields, answer.at)
-  // What the application says counts from now, whatever the Date of its response.
-  const isOurs = options.ttlMs !== undefined || (own === undefined && policy.ttlMs !== undefined && policy.statuses.has(answer.status))
-  const ageMs = isOurs ? initialAgeMs({ age: fields.age }, { askedAt: answer.askedAt, at: answer.at }) : initialAgeMs(fields, answer)
-  const ttlMs = lifetimeMs(answer, own, directives, policy)
+  const own = statedMs(directives, fields, response.at)
+  // A lifetime that the application sets counts from now, whatever the Date of the response.
+  const isOurs = options.ttlMs !== undefined || (own === undefined && policy.ttlMs !== undefined && policy.statuses.has(response.status))
+  const ageMs = isOurs ? initialAgeMs({ age: fields.age }, { askedAt: response.askedAt, at: response.at }) : initialAgeMs(fields, response)
+  const ttlMs = lifetimeMs(response, own, directives, policy)
   const isValidated = isBare(directives, 'no-cache')
   // A response that must be validated each time needs no lifetime, only a validator.
   if (ttlMs === undefined && !isValidated) return no(policy.ttlMs === undefined ? 'no-freshness' : 'status')
   if (options.ttlMs === 0) return no('ttl')
   const freshMs = isValidated ? 0 : (ttlMs as number) - (options.ttlMs === undefined ? ageMs : 0)
-  const after = afterwards(answer, directives, policy)
+  const after = afterwards(response, directives, policy)
   if (freshMs + after.keptMs <= 0) return no(isValidated ? 'no-cache' : 'expired')
   return { freshMs, ageMs, varyNames: names as readonly string[], ...after, withheld: withheldBy(directives) }
 }
 
-/** The lifetime: what `reply.cache()` says, else the response, else the route, else a guess where the route asks for one. */
+/** The lifetime: that of `reply.cache()`, else the response's own, else the route's, else a guess if the route allows it. */
 function lifetimeMs (
   { status, fields, at, options }: StorableResponse, own: number | undefined, directives: ResponseDirectives, policy: StoragePolicy
 ): number | undefined {
@@ -102,14 +102,14 @@ function lifetimeMs (
 }
 
 /**
- * Refusals that what a response said once stands by, whatever a hook makes of it later: not for this cache. Its Vary was taken down with
- * it.
+ * Refusals that still apply if a later hook removes their cause from the response. Vary is not among them, because its value is recorded
+ * when the handler has responded.
  */
 const FORBIDDING: ReadonlySet<RefusalReason> = new Set([
   'no-store', 'private', 'cache-control', 'set-cookie', 'authorization', 'csp-nonce', 'event-stream'
 ])
 
-/** The reason for which a response must not be stored, also if later hooks take that out of it. */
+/** Why a response must not be stored, even if later hooks remove the cause; undefined if there is no such reason. */
 export function forbiddenFor (verdict: Storability): RefusalReason | undefined {
   return 'refused' in verdict && FORBIDDING.has(verdict.refused) ? verdict.refused : undefined
 }
@@ -126,7 +126,7 @@ function forbidden (
   const unfit = unfitStatus(status)
   if (unfit !== undefined) return unfit
   if (control.malformed) return 'cache-control'
-  // RFC 9111 section 5.2.2.3: must-understand stands before no-store, and asks that the status is understood.
+  // RFC 9111 section 5.2.2.3: must-understand overrides no-store, and requires that the cache understands the status.
   const mustUnderstand = control.directives.has('must-understand')
   if (mustUnderstand && !isUnderstood(status)) return 'status'
   if (!mustUnderstand && control.directives.has('no-store')) return 'no-store'
@@ -137,19 +137,19 @@ function forbidden (
   return perRequest(fields)
 }
 
-/** Final statuses whose responses can be stored: not those that speak of a part or a condition of one request. */
+/** Whether a value is a final status whose responses can be stored. Responses to one request's range or condition can't. */
 export function isCacheableStatus (status: unknown): boolean {
   return Number.isInteger(status) && (status as number) >= 200 && (status as number) <= 599 &&
     !CONDITIONAL_STATUSES.includes(status as number)
 }
 
-/** Why no response of this status is stored, whatever it says; undefined where it may be. */
+/** Why responses with this status are never stored; undefined if they may be. */
 export function unfitStatus (status: number): 'condition' | 'status' | undefined {
   if (isCacheableStatus(status)) return undefined
   return CONDITIONAL_STATUSES.includes(status) ? 'condition' : 'status'
 }
 
-/** Fields that were made for one request and would be wrong in another's response. */
+/** Why a response was made for one request only, and would be wrong for another; undefined if it wasn't. */
 function perRequest (fields: Fields): RefusalReason | undefined {
   if (EVENT_STREAM.test(String(fields['content-type']))) return 'event-stream'
   if (SECURITY_POLICIES.some((name) => fields[name] !== undefined && joined(fields[name]).toLowerCase().includes("'nonce-"))) {
@@ -158,15 +158,15 @@ function perRequest (fields: Fields): RefusalReason | undefined {
   return undefined
 }
 
-// RFC 9111 section 4.2.4: an explicit directive; s-maxage has the meaning of proxy-revalidate too (section 5.2.2.10).
+// RFC 9111 section 4.2.4: directives that forbid stale use. s-maxage implies proxy-revalidate (section 5.2.2.10).
 const NEVER_STALE = ['must-revalidate', 'proxy-revalidate', 's-maxage']
 
-/** What a response is good for when its freshness has ended. What it says itself goes before the route (RFC 5861 sections 3 and 4). */
+/** How a response may be used after its freshness. Its own directives take precedence over the route (RFC 5861 sections 3 and 4). */
 function afterwards (
   { status, hasValidator }: StorableResponse, directives: ResponseDirectives, policy: StoragePolicy
 ): Pick<Storable, 'staleWhileRevalidateMs' | 'staleIfErrorMs' | 'keptMs' | 'mustRevalidate'> {
   const mustRevalidate = isBare(directives, 'no-cache') || NEVER_STALE.some((directive) => directives.directives.has(directive))
-  // An error that was stored is never what stands in for another error, nor is it kept for anything else.
+  // A stored error is never served in place of another error, and is not kept for validation.
   const isUseful = status < 400
   const windowMs = (directive: string, routeMs: number): number => {
     if (mustRevalidate || !isUseful) return 0
@@ -179,22 +179,25 @@ function afterwards (
   return { staleWhileRevalidateMs, staleIfErrorMs, keptMs: Math.max(staleWhileRevalidateMs, staleIfErrorMs, validatedMs), mustRevalidate }
 }
 
-/** Whether a 304 can say of a response of this status that it still holds: conditions are about a 200 (RFC 9110 section 13.2.1). */
+/** Whether a 304 can validate a response with this status. Conditions apply to a 200 (RFC 9110 section 13.2.1). */
 function isValidatable (status: number): boolean {
   return status === 200 || status === 203
 }
 
-/** Whether a directive stands there without a list of fields that it is limited to (RFC 9111 sections 5.2.2.4 and 5.2.2.7). */
+/** Whether a directive is present without a list of fields that limits it (RFC 9111 sections 5.2.2.4 and 5.2.2.7). */
 function isBare ({ directives }: ResponseDirectives, name: string): boolean {
   const argument = directives.get(name)
   return argument !== undefined && qualifiedNames(argument) === undefined
 }
 
-/** The fields that `private="..."` and `no-cache="..."` name: a shared cache neither stores the former nor uses the latter unasked. */
+/**
+ * The fields that `private="..."` and `no-cache="..."` name. A shared cache must not store the former, nor use the latter without
+ * validation.
+ */
 function withheldBy ({ directives }: ResponseDirectives): readonly string[] {
   if (directives.size === 0) return NOTHING
   const names = ['private', 'no-cache'].flatMap((name) => qualifiedNames(directives.get(name) ?? true) ?? [])
-    // A stored response has a Date, whoever wrote it.
+    // A stored response always has a Date.
     .filter((name) => name !== 'date')
   return names.length === 0 ? NOTHING : names
 }

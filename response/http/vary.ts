@@ -1,28 +1,28 @@
 // Vary: which request header fields select among the stored responses of one key (RFC 9111 section 4.1).
 import { joined, type FieldValue } from './field-values.js'
 
-/** A response that varies on more than this is as good as never found again. */
+/** The most field names in Vary. A response that depends on more fields would hardly ever be found again. */
 export const MAX_VARY_FIELDS = 10
 
 const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
 
 /**
- * The names in Vary, lower case, sorted, once each; undefined where Vary is `*`, malformed, or too long. Names that every object has are no
- * field's.
+ * The field names in Vary, in lower case, sorted, each once. Undefined if Vary is `*`, malformed or too long, or contains a name that every
+ * JavaScript object has as a property.
  */
 export function varyNames (field: FieldValue): string[] | undefined {
   if (field === undefined) return []
   const text = joined(field)
   if (text === '') return []
   const names = new Set(text.split(',').map((name) => name.trim().toLowerCase()).filter((name) => name !== ''))
-  // RFC 9110 section 12.5.5: `*` anywhere means that nothing can be said.
+  // RFC 9110 section 12.5.5: with `*` anywhere, request fields can't select the response.
   if (names.size > MAX_VARY_FIELDS || [...names].some((name) => name === '*' || !TOKEN.test(name) || name in Object.prototype)) {
     return undefined
   }
   return [...names].sort()
 }
 
-/** Both lists of names, each name once (RFC 9110 section 12.5.5). */
+/** The names of both lists, each once (RFC 9110 section 12.5.5). */
 export function union (one: string, other: string): string {
   const all = new Map<string, string>()
   for (const name of `${one},${other}`.split(',')) if (name.trim() !== '') all.set(name.trim().toLowerCase(), name.trim())
