@@ -143,7 +143,9 @@ t.test('http: a redirect is a failure and is not followed, and no other host rec
     const service = await stub(t, (response, _seen, number) =>
       response.writeHead(status, { location: targets[number % targets.length]! }).end())
     const backend = await service.open({ maxRetries: 2 })
-    for (let asked = 0; asked < targets.length; asked++) t.match((await failureOf(() => backend.get('a'))).message, `responded with ${status}`)
+    for (let asked = 0; asked < targets.length; asked++) {
+      t.match((await failureOf(() => backend.get('a'))).message, `responded with ${status}`)
+    }
     t.match((await failureOf(() => backend.set('a', entry('v')))).message, `responded with ${status}`)
     t.match((await failureOf(() => backend.delete('a'))).message, `responded with ${status}`)
     t.equal(service.seen.length, targets.length + 2, `${status} is requested once`)
