@@ -1,4 +1,4 @@
-// Bad input: refused with a coded error when it is registered; when it comes up while a request runs, it costs no answer.
+// Bad input is refused with a coded error when it is registered. If it comes up while a request runs, it costs no response.
 import { join } from 'node:path'
 import caching from '@fastify/caching'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
@@ -28,7 +28,7 @@ const withBackend = (create: unknown): Registry => builtIns().add('odd' as keyof
 
 const NOT_DURATIONS = [0, -1, NaN, Infinity, -Infinity, '5', '5 m', '', 'm', '-5m', '1e3s', true, null, 1e308, {}, [], 1n, 2 ** 53]
 
-t.test('what is no duration is refused wherever one is expected, by name, with what came', async (t) => {
+t.test("a value that is not a duration is refused wherever a duration is expected, with the option's name and the value", async (t) => {
   for (const value of NOT_DURATIONS) {
     const shown = typeof value === 'string' ? `'${value}'` : typeof value === 'bigint' ? '1n' : ''
     for (const option of ['deadline', 'lockTimeout']) {
@@ -55,8 +55,8 @@ t.test('what is no duration is refused wherever one is expected, by name, with w
 
 const PLUGIN: Array<[why: string, options: object, code: string, says: RegExp]> = [
   ['an unknown backend', { backend: 'sqllite' }, 'CACHE_ERR_BACKEND_UNKNOWN', /'sqllite'; known are memory, .*sqlite.*registry\.add/],
-  ['an unknown backend that is a name of Object', { backend: 'constructor' }, 'CACHE_ERR_BACKEND_UNKNOWN', /'constructor'/],
-  ['a backend that is no name', { backend: 5 }, 'CACHE_ERR_OPTION', /fastify-response-cache\.backend' must be a string.*got 5/],
+  ['an unknown backend with the name of a property of Object', { backend: 'constructor' }, 'CACHE_ERR_BACKEND_UNKNOWN', /'constructor'/],
+  ['a backend that is not a name', { backend: 5 }, 'CACHE_ERR_OPTION', /fastify-response-cache\.backend' must be a string.*got 5/],
   ['an empty name', { backend: '' }, 'CACHE_ERR_OPTION', /backend/],
   ['an unknown option', { ttl: 5 }, 'CACHE_ERR_OPTION', /fastify-response-cache\.ttl' must be absent.*known are backend, options/],
   ['an unknown option of the backend', { options: { maxbytes: 5 } }, 'CACHE_ERR_OPTION',
@@ -67,12 +67,12 @@ const PLUGIN: Array<[why: string, options: object, code: string, says: RegExp]> 
   ['options that are a list', { options: [] }, 'CACHE_ERR_OPTION', /memory' must be an object, got \[\]/],
   ['a table name that is SQL', { backend: 'sqlite', options: { path: ':memory:', table: 'x; drop' } }, 'CACHE_ERR_OPTION',
     /sqlite\.table' must be .*got 'x; drop'/],
-  ['a directory that is not there', { backend: 'sqlite', options: { path: '/no/such/folder/cache.db' } }, 'CACHE_ERR_OPTION',
+  ['a directory that does not exist', { backend: 'sqlite', options: { path: '/no/such/folder/cache.db' } }, 'CACHE_ERR_OPTION',
     /sqlite\.path/],
-  ['a registry that is none', { registry: new Map() }, 'CACHE_ERR_OPTION', /registry' must be a Registry, made with builtIns/],
-  ['a namespace that is no text', { namespace: 5 }, 'CACHE_ERR_OPTION', /namespace' must be a string, got 5/],
-  ['a clock that is none', { now: 5 }, 'CACHE_ERR_OPTION', /now' must be a function/],
-  ['a cacheStatus that is no name', { cacheStatus: 'not a token' }, 'CACHE_ERR_OPTION', /cacheStatus/],
+  ['a registry that is not a Registry', { registry: new Map() }, 'CACHE_ERR_OPTION', /registry' must be a Registry, made with builtIns/],
+  ['a namespace that is not text', { namespace: 5 }, 'CACHE_ERR_OPTION', /namespace' must be a string, got 5/],
+  ['a clock that is not a function', { now: 5 }, 'CACHE_ERR_OPTION', /now' must be a function/],
+  ['a cacheStatus that is not a name', { cacheStatus: 'not a token' }, 'CACHE_ERR_OPTION', /cacheStatus/],
   ['a cacheStatus that would split the field', { cacheStatus: 'a\r\nx: y' }, 'CACHE_ERR_OPTION', /cacheStatus/],
   ['defaults that are null', { defaults: null }, 'CACHE_ERR_OPTION', /defaults' must be an object, got null/],
   ['defaults with an unknown option', { defaults: { maxAge: 5 } }, 'CACHE_ERR_OPTION', /defaults\.maxAge' must be absent.*known are ttl/],
@@ -86,12 +86,12 @@ const PLUGIN: Array<[why: string, options: object, code: string, says: RegExp]> 
     'CACHE_ERR_BACKEND_CONTRACT', /'odd'/]
 ]
 
-t.test('a wrong option of the plugin is refused with who, what was expected, what came and what to do', async (t) => {
+t.test('a wrong option of the plugin is refused with its name, what was expected, what came and what to do', async (t) => {
   for (const [why, options, code, says] of PLUGIN) t.match(await failure(register(options)), { code, message: says }, why)
   const opened = new Error('the disk is on fire')
   t.equal(
     await failure(register({ backend: 'odd', registry: withBackend(defineBackend({ name: 'odd', create: () => { throw opened } })) })),
-    opened, 'what a backend throws is handed on as it is')
+    opened, 'an error that a backend throws is passed on unchanged')
 })
 
 const ROUTE: Array<[why: string, cache: unknown, says: RegExp]> = [
@@ -99,25 +99,25 @@ const ROUTE: Array<[why: string, cache: unknown, says: RegExp]> = [
   ['null', null, /must be an object, got null/],
   ['a number', 5, /must be an object, got 5/],
   ['an unknown option', { tll: 5 }, /config\.cache\.tll' must be absent.*known are ttl/],
-  ['a method that can not be cached', { methods: ['PUT'] }, /methods' must be an array of GET, HEAD, POST, QUERY, got \[.*'PUT'/],
-  ['a status that can not be stored', { statuses: [206] }, /statuses' must be/],
-  ['a status that is none', { statuses: ['200'] }, /statuses' must be/],
+  ['a method that cannot be cached', { methods: ['PUT'] }, /methods' must be an array of GET, HEAD, POST, QUERY, got \[.*'PUT'/],
+  ['a status that cannot be stored', { statuses: [206] }, /statuses' must be/],
+  ['a status that is not a number', { statuses: ['200'] }, /statuses' must be/],
   ['a key that is text', { key: 'id' }, /key' must be an object or a function, got 'id'/],
   ['an unknown part of the key', { key: { user: true } }, /key\.user' must be absent.*known are query/],
   ['a query that is text', { key: { query: 'page' } }, /key\.query' must be/],
-  ['a field that is no name', { key: { headers: [''] } }, /key\.headers' must be/],
-  ['a principal that is no function', { key: { by: 'user' } }, /key\.by' must be a function/],
-  ['credentials that are no word of ours', { credentials: 'yes' }, /credentials' must be 'bypass' or 'ignore', got 'yes'/],
+  ['a field that is not a name', { key: { headers: [''] } }, /key\.headers' must be/],
+  ['a principal that is not a function', { key: { by: 'user' } }, /key\.by' must be a function/],
+  ['credentials that is an unknown word', { credentials: 'yes' }, /credentials' must be 'bypass' or 'ignore', got 'yes'/],
   ['tags that are text', { tags: 'products' }, /tags' must be a function, or an array/],
   ['an empty tag', { tags: [''] }, /tags' must be/],
   ['too many tags', { tags: Array(65).fill('t') }, /tags' must be/],
-  ['a bound that is no number', { maxBodyBytes: '1mb' }, /maxBodyBytes' must be a positive integer, got '1mb'/],
-  ['a bound of zero', { maxBodyBytes: 0 }, /maxBodyBytes/],
-  ['clientCacheControl that is no word of ours', { clientCacheControl: true }, /clientCacheControl' must be 'honour' or 'ignore'/],
-  ['a lock that is no yes or no', { lock: 1 }, /lock' must be true or false, got 1/]
+  ['a limit that is not a number', { maxBodyBytes: '1mb' }, /maxBodyBytes' must be a positive integer, got '1mb'/],
+  ['a limit of zero', { maxBodyBytes: 0 }, /maxBodyBytes/],
+  ['clientCacheControl that is an unknown word', { clientCacheControl: true }, /clientCacheControl' must be 'honour' or 'ignore'/],
+  ['a lock that is not true or false', { lock: 1 }, /lock' must be true or false, got 1/]
 ]
 
-t.test('a wrong option of a route is refused when it is registered, and names the route', async (t) => {
+t.test('a wrong option of a route is refused at registration, and the error names the route', async (t) => {
   for (const [why, cache, says] of ROUTE) {
     const { code, message } = await failure(async (app) => {
       await register({})(app)
@@ -136,7 +136,7 @@ t.test('decorateAs: a name that another plugin has taken is refused, and @fastif
     app.register(async (child) => { await register({})(child) })
   }
   for (const [where, taken] of [
-    ['beside it', async (app: FastifyInstance) => { await app.register(caching); await register({})(app) }],
+    ['in the same scope', async (app: FastifyInstance) => { await app.register(caching); await register({})(app) }],
     ['in a scope of its own', nested]
   ] as const) {
     t.match(await failure(taken), {
@@ -161,7 +161,7 @@ type Handler = (request: FastifyRequest, reply: FastifyReply) => unknown
 const given = (options: unknown): Handler => async (_request, reply) => { reply.cache(options as object); return { delivered: true } }
 const plain: Handler = async () => ({ delivered: true })
 
-/** What goes wrong while a request runs: options, handler, the counter and its reason, whether it is warned about. */
+/** What goes wrong while a request runs: options, handler, the counter and its reason, and whether there is a warning. */
 const RUNNING: Array<[
   why: string, cache: RouteCacheOptions, handler: Handler, counter: 'bypasses' | 'refusals', reason: string, warned: boolean
 ]> = [
@@ -195,7 +195,7 @@ const RUNNING: Array<[
   ['tags number', { tags: (() => [5]) as never }, plain, 'refusals', 'tags', true]
 ]
 
-t.test('what goes wrong while a request runs is delivered, not stored, counted with a reason, and warned about once', async (t) =>
+t.test('after a mistake at run time the response is sent, not stored, counted with a reason, and warned about once', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,
@@ -224,7 +224,7 @@ t.test('what goes wrong while a request runs is delivered, not stored, counted w
     t.equal((await app.cache.stats()).entries, 0)
   }))
 
-t.test('a key of a megabyte is a key, and lone surrogates make different ones', async (t) => forEachBackend(t, async (t, on) => {
+t.test('a key may have a megabyte, and keys with different lone surrogates are different', async (t) => forEachBackend(t, async (t, on) => {
   const keys = [
     'x'.repeat(1e6), `${'x'.repeat(1e6 - 1)}y`, '\ud800', '\udfff', '[object Object]', 'undefined', '__proto__', '../../etc', '\0'
   ]
@@ -236,11 +236,11 @@ t.test('a key of a megabyte is a key, and lone surrogates make different ones', 
     }
   })
   for (const hit of [false, true]) for (const at of keys.keys()) t.match(await app.ask(`/${at}`), { hit, text: `{"at":"${at}"}` })
-  for (const key of await app.backends.at(-1)!.keys!()) t.ok(key.length < 200, 'what a backend is given is short')
+  for (const key of await app.backends.at(-1)!.keys!()) t.ok(key.length < 200, 'a backend receives short keys')
 }))
 
-t.test('a backend of SQLite that is given a file of something else says so and starts anew', async (t) => {
-  const path = join(t.testdir({ 'cache.db': 'not a database, but long enough to be looked at '.repeat(100) }), 'cache.db')
+t.test('SQLite warns about a file that is not a database, and starts anew', async (t) => {
+  const path = join(t.testdir({ 'cache.db': 'not a database, but long enough to be read as one '.repeat(100) }), 'cache.db')
   const app = await build(t, {
     backend: 'sqlite', options: { path }, routes (app) { app.get('/', { config: { cache: { ttl: '1m' } } }, async () => 'x') }
   })

@@ -1,4 +1,4 @@
-// The data cache: values of the application's own, kept beside its answers.
+// The data cache: the application's own values, stored beside its responses.
 import t from 'tap'
 import type { ResponseCache } from '../../../plugin.js'
 import { build, databasePath, forEachBackend } from '../../support/app.js'
@@ -17,7 +17,7 @@ t.test('data cache: JSON values and Buffers, by key, for a time, with tags', asy
   }
   const bytes = await cache.get<Buffer>('k7') as Buffer
   bytes.fill(1)
-  t.same(await cache.get('k7'), Buffer.from([0, 10, 255]), 'what was handed out may be changed')
+  t.same(await cache.get('k7'), Buffer.from([0, 10, 255]), 'a returned Buffer may be changed')
   await cache.delete('k0')
   t.equal(await cache.get('k0'), undefined)
   await cache.invalidate('t1')
@@ -35,7 +35,7 @@ t.test('data cache: JSON values and Buffers, by key, for a time, with tags', asy
   }
 }))
 
-t.test('getOrSet: who waits for another\'s producer is given a value of their own, as on a hit', async (t) =>
+t.test("getOrSet: a call that waits for another call's producer receives a value of its own, as on a hit", async (t) =>
   forEachBackend(t, async (t, on) => {
     const { cache } = await build(t, { ...on, routes () {} })
     for (const [key, made] of [['json', { viewer: '' }], ['bytes', Buffer.from('-----')]] as const) {
@@ -45,7 +45,7 @@ t.test('getOrSet: who waits for another\'s producer is given a value of their ow
           await barrier.pass()
           return made
         })
-        // It is changed for the one who asked, and sent later.
+        // Each caller changes its value, and sends it later.
         if (Buffer.isBuffer(value)) value.write(viewer)
         else (value as { viewer: string }).viewer = viewer
         await turns()
@@ -61,7 +61,7 @@ t.test('getOrSet: who waits for another\'s producer is given a value of their ow
     }
   }))
 
-t.test('data cache: wrong arguments are refused by name, and nothing is kept', async (t) => forEachBackend(t, async (t, on) => {
+t.test('data cache: wrong arguments are refused by name, and nothing is stored', async (t) => forEachBackend(t, async (t, on) => {
   const { cache } = await build(t, { ...on, routes () {} })
   const circle: unknown[] = []
   circle.push(circle)
@@ -89,61 +89,64 @@ t.test('data cache: wrong arguments are refused by name, and nothing is kept', a
   t.equal(await cache.get('k'), undefined)
 }))
 
-t.test('getOrSet: one producer at a time, whose failure is everybody\'s and is not kept', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, { ...on, routes () {} })
-  const { cache } = app
-  const barrier = new Barrier()
-  let runs = 0
-  const ask = async (): Promise<number> => await cache.getOrSet('k', { ttl: 5, tags: ['t'] }, async ({ signal }) => {
-    t.notOk(signal.aborted)
-    await barrier.pass()
-    return ++runs
-  })
-  const asked = Array.from({ length: 50 }, ask)
-  await barrier.reached()
-  barrier.open()
-  t.same(new Set(await Promise.all(asked)), new Set([1]))
-  t.equal(await ask(), 1)
-  await cache.invalidate('t')
-  t.equal(await ask(), 2)
-  const failing = async (): Promise<unknown> => await cache.getOrSet('bad', { ttl: 5 }, async () => { throw new Error(`failed ${++runs}`) })
-  t.match(await Promise.all([failureOf(failing), failureOf(failing)]), [{ message: 'failed 3' }, { message: 'failed 3' }])
-  t.match(await failureOf(failing), { message: 'failed 4' })
-  t.equal(await cache.getOrSet('none', { ttl: 5 }, () => undefined), undefined)
-  t.notOk(await cache.has('none'))
-  t.equal(await cache.getOrSet('big', { ttl: 5 }, () => 5n), 5n, 'a value that has no JSON is delivered')
-  t.notOk(await cache.has('big'))
-  t.match(app.warnings(), [{ reason: 'value', route: 'cache.getOrSet' }])
-}))
+t.test('getOrSet: one producer runs at a time; its failure rejects all waiting calls and is not stored', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await build(t, { ...on, routes () {} })
+    const { cache } = app
+    const barrier = new Barrier()
+    let runs = 0
+    const ask = async (): Promise<number> => await cache.getOrSet('k', { ttl: 5, tags: ['t'] }, async ({ signal }) => {
+      t.notOk(signal.aborted)
+      await barrier.pass()
+      return ++runs
+    })
+    const asked = Array.from({ length: 50 }, ask)
+    await barrier.reached()
+    barrier.open()
+    t.same(new Set(await Promise.all(asked)), new Set([1]))
+    t.equal(await ask(), 1)
+    await cache.invalidate('t')
+    t.equal(await ask(), 2)
+    const failing = async (): Promise<unknown> =>
+      await cache.getOrSet('bad', { ttl: 5 }, async () => { throw new Error(`failed ${++runs}`) })
+    t.match(await Promise.all([failureOf(failing), failureOf(failing)]), [{ message: 'failed 3' }, { message: 'failed 3' }])
+    t.match(await failureOf(failing), { message: 'failed 4' })
+    t.equal(await cache.getOrSet('none', { ttl: 5 }, () => undefined), undefined)
+    t.notOk(await cache.has('none'))
+    t.equal(await cache.getOrSet('big', { ttl: 5 }, () => 5n), 5n, 'a value that has no JSON is returned')
+    t.notOk(await cache.has('big'))
+    t.match(app.warnings(), [{ reason: 'value', route: 'cache.getOrSet' }])
+  }))
 
-t.test('getOrSet: a stale value is answered while one producer makes a new one behind it', async (t) => forEachBackend(t, async (t, on) => {
-  const { cache, clock } = await build(t, { ...on, routes () {} })
-  let runs = 0
-  let barrier = new Barrier()
-  barrier.open()
-  const ask = async (): Promise<number> =>
-    await cache.getOrSet('k', { ttl: '1m', staleWhileRevalidate: '1m', tags: ['t'] }, async () => { await barrier.pass(); return ++runs })
-  t.equal(await ask(), 1)
-  await clock.pass(MINUTE_MS)
-  t.equal(await cache.get('k'), undefined, 'only who can make another one is given a stale value')
-  t.notOk(await cache.has('k'))
-  barrier = new Barrier()
-  t.same(await Promise.all([ask(), ask(), ask()]), [1, 1, 1])
-  await barrier.reached()
-  barrier.open()
-  await until(async () => await cache.get('k') === 2)
-  t.equal(await ask(), 2)
-  await cache.invalidate({ tags: ['t'], soft: true })
-  t.equal(await cache.get('k'), undefined, 'what was softly invalidated is stale')
-  t.equal(await ask(), 2)
-  await until(async () => await cache.get('k') === 3)
-  await cache.invalidate('t')
-  t.equal(await ask(), 4, 'what was invalidated is gone')
-  await clock.pass(2 * MINUTE_MS)
-  t.equal(await ask(), 5, 'so is what is older than that')
-}))
+t.test('getOrSet: a stale value is returned while one producer makes a new one in the background', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const { cache, clock } = await build(t, { ...on, routes () {} })
+    let runs = 0
+    let barrier = new Barrier()
+    barrier.open()
+    const ask = async (): Promise<number> =>
+      await cache.getOrSet('k', { ttl: '1m', staleWhileRevalidate: '1m', tags: ['t'] }, async () => { await barrier.pass(); return ++runs })
+    t.equal(await ask(), 1)
+    await clock.pass(MINUTE_MS)
+    t.equal(await cache.get('k'), undefined, 'a stale value is returned only to calls with a producer')
+    t.notOk(await cache.has('k'))
+    barrier = new Barrier()
+    t.same(await Promise.all([ask(), ask(), ask()]), [1, 1, 1])
+    await barrier.reached()
+    barrier.open()
+    await until(async () => await cache.get('k') === 2)
+    t.equal(await ask(), 2)
+    await cache.invalidate({ tags: ['t'], soft: true })
+    t.equal(await cache.get('k'), undefined, 'a softly invalidated value is stale')
+    t.equal(await ask(), 2)
+    await until(async () => await cache.get('k') === 3)
+    await cache.invalidate('t')
+    t.equal(await ask(), 4, 'an invalidated value is gone')
+    await clock.pass(2 * MINUTE_MS)
+    t.equal(await ask(), 5, 'so is a value that is too old')
+  }))
 
-t.test('getOrSet: what was softly invalidated is answered for as long as what was over would be', async (t) =>
+t.test('getOrSet: a softly invalidated value is returned for as long as an expired one would be', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, { ...on, routes () {} })
     const options = { ttl: '1h', staleWhileRevalidate: '10s', staleIfError: '20s', tags: ['t'] }
@@ -158,48 +161,50 @@ t.test('getOrSet: what was softly invalidated is answered for as long as what wa
     t.ok(app.warnings().length > 0)
   }))
 
-t.test('getOrSet: what is softly invalidated every minute is not answered for ever', async (t) => forEachBackend(t, async (t, on) => {
-  const { cache, clock } = await build(t, { ...on, routes () {} })
-  const options = { ttl: '1h', staleWhileRevalidate: '3m', tags: ['t'] }
-  const fails = async (): Promise<unknown> => await cache.getOrSet('k', options, () => { throw new Error('broken') })
-  t.equal(await cache.getOrSet('k', options, () => 'old'), 'old')
-  for (let minute = 0; minute < 3; minute++) {
+t.test('getOrSet: a value that is softly invalidated every minute is not returned forever', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const { cache, clock } = await build(t, { ...on, routes () {} })
+    const options = { ttl: '1h', staleWhileRevalidate: '3m', tags: ['t'] }
+    const fails = async (): Promise<unknown> => await cache.getOrSet('k', options, () => { throw new Error('broken') })
+    t.equal(await cache.getOrSet('k', options, () => 'old'), 'old')
+    for (let minute = 0; minute < 3; minute++) {
+      await clock.pass(MINUTE_MS)
+      await cache.invalidate({ tags: ['t'], soft: true })
+      t.equal(await fails(), 'old')
+    }
     await clock.pass(MINUTE_MS)
     await cache.invalidate({ tags: ['t'], soft: true })
-    t.equal(await fails(), 'old')
-  }
-  await clock.pass(MINUTE_MS)
-  await cache.invalidate({ tags: ['t'], soft: true })
-  await t.rejects(fails(), { message: 'broken' })
-}))
+    await t.rejects(fails(), { message: 'broken' })
+  }))
 
-t.test('getOrSet: a producer that fails behind a stale value is left alone for a while', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, { ...on, routes () {} })
-  const { cache, clock } = app
-  let runs = 0
-  const ask = async (): Promise<number> =>
-    await cache.getOrSet('k', { ttl: '1m', staleWhileRevalidate: '1h' }, () => { if (++runs > 1) throw new Error('broken'); return runs })
-  t.equal(await ask(), 1)
-  await clock.pass(MINUTE_MS)
-  t.equal(await ask(), 1)
-  await until(async () => app.warnings().length === 1)
-  t.equal(await ask(), 1)
-  await turns()
-  t.equal(runs, 2, 'not at once again')
-  await clock.pass(1_000)
-  t.equal(await ask(), 1)
-  await until(async () => runs === 3)
-  t.match(app.warnings()[0], { msg: /a producer failed/ })
-}))
+t.test('getOrSet: after a producer failed in the background, it is not called again for a while', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await build(t, { ...on, routes () {} })
+    const { cache, clock } = app
+    let runs = 0
+    const ask = async (): Promise<number> =>
+      await cache.getOrSet('k', { ttl: '1m', staleWhileRevalidate: '1h' }, () => { if (++runs > 1) throw new Error('broken'); return runs })
+    t.equal(await ask(), 1)
+    await clock.pass(MINUTE_MS)
+    t.equal(await ask(), 1)
+    await until(async () => app.warnings().length === 1)
+    t.equal(await ask(), 1)
+    await turns()
+    t.equal(runs, 2, 'not again at once')
+    await clock.pass(1_000)
+    t.equal(await ask(), 1)
+    await until(async () => runs === 3)
+    t.match(app.warnings()[0], { msg: /a producer failed/ })
+  }))
 
-t.test('getOrSet: the pause after failures is over with the next value, whether it was produced or set', async (t) => {
+t.test('getOrSet: the pause after failures ends with the next value, whether it was produced or set', async (t) => {
   const options = { path: databasePath(t) }
   const { cache, clock } = await build(t, { backend: 'sqlite', options, routes () {} })
-  // What is set can't be stale: another process makes it anew.
+  // A value that was set can't become stale: another process makes it anew.
   const other = await build(t, { backend: 'sqlite', options, clock, routes () {} })
   const kept = { ttl: '1s', staleWhileRevalidate: '1h' }
   const ways: ReadonlyArray<readonly [way: string, make: () => Promise<unknown>, by: ResponseCache]> = [
-    ['nothing of this process', async () => {}, other.cache],
+    ['nothing in this process', async () => {}, other.cache],
     ['set', async () => await cache.set('k', 'set', { ttl: '1s' }), other.cache],
     ['produced', async () => {}, cache]
   ]
@@ -222,7 +227,7 @@ t.test('getOrSet: the pause after failures is over with the next value, whether 
   }
 })
 
-t.test('getOrSet: staleIfError answers the stale value when the producer fails, and not what was invalidated meanwhile', async (t) =>
+t.test('getOrSet: with staleIfError a stale value is returned if the producer fails, unless it was invalidated meanwhile', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, { ...on, routes () {} })
     const { cache, clock } = app
@@ -245,7 +250,7 @@ t.test('getOrSet: staleIfError answers the stale value when the producer fails, 
   }))
 
 t.test(
-  'getOrSet: a hundred producers run behind stale values at once; beyond them stale values are answered, and made anew when they are next asked for',
+  'getOrSet: at most a hundred producers run in the background; further stale values are returned, and made anew at their next call',
   async (t) => forEachBackend(t, async (t, on) => {
     const { cache, clock } = await build(t, { ...on, routes () {} })
     const barrier = new Barrier()
@@ -262,7 +267,7 @@ t.test(
     await until(async () => (await Promise.all(keys.map(async (key) => await ask(key)))).every((value) => value === 'new'))
   }))
 
-t.test('getOrSet: of two producers the one that began later has the last word, whichever ends first', async (t) => {
+t.test('getOrSet: of two producers, the one that began later wins, whichever ends first', async (t) => {
   for (const order of [[0, 1], [1, 0]]) {
     const { cache } = await build(t, { lockTimeout: '1ms', routes () {} })
     const barriers = [new Barrier(), new Barrier()] as const

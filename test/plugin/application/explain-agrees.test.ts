@@ -1,4 +1,4 @@
-// `cache.explain()` and what a request then gets: the same, for a table of entries, ages and requests.
+// `cache.explain()` agrees with what a request then gets, for a table of entries, ages and requests.
 import Fastify from 'fastify'
 import t from 'tap'
 import responseCache, { type Explanation, type ResponseCacheOptions, type RouteCacheOptions } from '../../../plugin.js'
@@ -11,7 +11,7 @@ import { someOf } from '../../support/size.js'
 interface Kind {
   options?: RouteCacheOptions,
   fields?: Record<string, string>,
-  /** Whether the handler compares tags. */ validates?: true,
+  /** Whether the handler compares ETags. */ validates?: true,
   soft?: boolean,
   isAbsent?: true,
   isUnavailable?: true
@@ -23,9 +23,9 @@ const KINDS: Readonly<Record<string, Kind>> = {
   absent: { isAbsent: true },
   plain: {},
   tag: { fields: { etag: '"1"' }, validates: true },
-  'tag that the handler does not look at': { fields: { etag: '"1"' } },
+  'tag that the handler ignores': { fields: { etag: '"1"' } },
   date: { fields: MODIFIED },
-  'tag of the cache\'s own': { options: { etag: true } },
+  'tag that the cache makes': { options: { etag: true } },
   'served while a refresh runs': { options: { staleWhileRevalidate: '5m' } },
   'the same with a tag': { options: { staleWhileRevalidate: '5m' }, fields: { etag: '"1"' }, validates: true },
   'served for errors': { options: { staleIfError: '1h' } },
@@ -33,10 +33,10 @@ const KINDS: Readonly<Record<string, Kind>> = {
   'validated each time': { fields: { 'cache-control': 'no-cache', etag: '"1"' }, validates: true },
   'not stored': { fields: { 'cache-control': 'no-store' } },
   'of another language': { fields: { vary: 'x-lang' } },
-  'clients have no say': { options: { clientCacheControl: 'ignore' } },
+  'client directives are ignored': { options: { clientCacheControl: 'ignore' } },
   invalidated: { options: { tags: ['gone'] }, fields: MODIFIED, soft: false },
   'softly invalidated': { options: { tags: ['stale'], staleWhileRevalidate: '5m' }, fields: MODIFIED, soft: true },
-  'softly invalidated, and of no use': { options: { tags: ['useless'] }, soft: true },
+  'softly invalidated, and unusable': { options: { tags: ['useless'] }, soft: true },
   'in a backend that fails': { isUnavailable: true }
 }
 
@@ -52,7 +52,7 @@ const asks = ['GET', 'HEAD'].flatMap((method) => CONTROLS.flatMap((control) => [
 
 const ASKED = asks.flatMap((ask) => [10_000, 90_000, 400_000].map((ageMs) => ({ ask, ageMs })))
 
-/** What only the handler's answer decides: nobody knows it before. */
+/** Only the handler's response decides these: they can't be known before. */
 const LATER = REFUSAL_REASONS.filter((reason) => reason !== 'head' && reason !== 'unavailable')
 const UNKNOWN = new RegExp(`; (stored|fwd-status=\\d+|detail=(${LATER.join('|')}))(?=;|$)`, 'g')
 
@@ -65,7 +65,7 @@ async function setUp (kind: Kind) {
   app.get('/:id', cached(kind.options), async (request, reply) => {
     if (!request.isCacheRefresh) runs++
     reply.headers(kind.fields ?? {})
-    return kind.validates === true && request.headers['if-none-match'] === '"1"' ? await reply.code(304).send() : 'answer'
+    return kind.validates === true && request.headers['if-none-match'] === '"1"' ? await reply.code(304).send() : 'response'
   })
   const counted = async () => {
     const { hits, staleHits, misses, bypasses } = await app.cache.stats()
@@ -77,7 +77,7 @@ async function setUp (kind: Kind) {
 const reasons = new Set<string>()
 
 for (const [name, kind] of Object.entries(KINDS)) {
-  t.test(`explain: it says what becomes of a request: ${name}`, async (t) => {
+  t.test(`explain: it agrees with what the request gets: ${name}`, async (t) => {
     const { app, chaos, clock, counted } = await setUp(kind)
     t.teardown(async () => await app.close())
     for (const [id, { ask, ageMs }] of someOf(ASKED).entries()) {
@@ -88,15 +88,15 @@ for (const [name, kind] of Object.entries(KINDS)) {
       if (kind.isUnavailable === true) chaos.get.reject()
       const said: Explanation = await app.cache.explain({ url, ...ask })
       const before = await counted()
-      const answer = await app.inject({ url, ...ask })
+      const response = await app.inject({ url, ...ask })
       const after = await counted()
-      const told = String(answer.headers['cache-status'])
+      const told = String(response.headers['cache-status'])
       reasons.add(said.reason)
       t.same({
         cacheStatus: said.decision === 'miss' ? told.replace(UNKNOWN, '') : told,
         counted: (['hit', 'stale', 'miss', 'bypass'] as const).filter((decision) => after[decision] > before[decision]),
         runs: after.runs - before.runs,
-        isRefused: answer.statusCode === 504
+        isRefused: response.statusCode === 504
       }, {
         cacheStatus: said.cacheStatus,
         counted: [said.decision],
@@ -107,7 +107,7 @@ for (const [name, kind] of Object.entries(KINDS)) {
   })
 }
 
-t.test('explain: every reason was among them that a route with a key gives', async (t) => {
+t.test('explain: the table covers every reason that a route with a key can have', async (t) => {
   t.same([...reasons].sort(), [
     'absent', 'fresh', 'head', 'invalidated', 'max-stale', 'no-store', 'only-if-cached', 'request', 'stale', 'unavailable', 'variant',
     'while-revalidate'

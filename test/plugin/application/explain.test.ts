@@ -1,4 +1,4 @@
-// `cache.explain()`: what would be done with a request, and why; said by the rules that requests go by.
+// `cache.explain()`: what would be done with a request, and why, by the rules for requests.
 import { inspect } from 'node:util'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
@@ -21,13 +21,13 @@ async function setUp (t: Test, routes: (app: FastifyInstance) => unknown, option
   }
 }
 
-t.test('explain: it says what the next request is then told', async (t) => {
+t.test('explain: its Cache-Status is that of the next request', async (t) => {
   const { app, clock, explain } = await setUp(t, (app) => {
-    app.get('/fresh/:id', cached({ tags: ['a'] }), async () => 'answer')
-    app.get('/stale', cached({ staleWhileRevalidate: '1h' }), async () => 'answer')
-    app.get('/vary', cached(), async (_request, reply) => { reply.header('vary', 'x-lang'); return 'answer' })
-    app.get('/mine', cached({ credentials: 'bypass' }), async () => 'answer')
-    app.post('/post', cached(), async () => 'answer')
+    app.get('/fresh/:id', cached({ tags: ['a'] }), async () => 'stored')
+    app.get('/stale', cached({ staleWhileRevalidate: '1h' }), async () => 'stored')
+    app.get('/vary', cached(), async (_request, reply) => { reply.header('vary', 'x-lang'); return 'stored' })
+    app.get('/mine', cached({ credentials: 'bypass' }), async () => 'stored')
+    app.post('/post', cached(), async () => 'stored')
   })
   const asks: Array<{ method?: string, url: string, headers?: Record<string, string> }> = [
     { url: '/fresh/1' }, { url: '/fresh/1?a=1' }, { method: 'HEAD', url: '/fresh/1' }, { method: 'HEAD', url: '/fresh/3' },
@@ -47,7 +47,7 @@ t.test('explain: it says what the next request is then told', async (t) => {
       const said = await explain(ask)
       const before = await app.cache.stats()
       const told = (await app.inject(ask as { method: 'GET', url: string })).headers['cache-status'] as string | undefined
-      // What the handler's answer adds is not known before.
+      // The parameters that depend on the handler's response are not known before.
       const known = told?.replace(/; (stored|fwd-status=\d+)/g, '')
       t.equal(said.cacheStatus, known,
         `${ask.method ?? 'GET'} ${ask.url} ${JSON.stringify(ask.headers)} after ${passMs}: ${said.decision}, ${said.reason}`)
@@ -74,7 +74,7 @@ t.test('explain: no handler and no hook runs, and nothing is counted', async (t)
 
 t.test('explain: the life of an entry, in instants and in text', async (t) => {
   const { app, clock, explain } = await setUp(t, (app) =>
-    app.get('/', cached({ staleWhileRevalidate: 10, staleIfError: 100, keep: 0, tags: ['a', 'b'] }), async () => 'answer'))
+    app.get('/', cached({ staleWhileRevalidate: 10, staleIfError: 100, keep: 0, tags: ['a', 'b'] }), async () => 'stored'))
   const storedAt = clock.now()
   await app.inject('/')
   await clock.pass(3_000)
@@ -87,10 +87,10 @@ t.test('explain: the life of an entry, in instants and in text', async (t) => {
   ])
 })
 
-t.test('explain: why there is nothing to send', async (t) => {
+t.test('explain: the reason why nothing can be served', async (t) => {
   const { app, clock, explain } = await setUp(t, (app) => {
-    app.get('/tagged', cached({ tags: ['a'], keep: '1h' }), async (_request, reply) => { reply.header('etag', '"1"'); return 'answer' })
-    app.get('/vary', cached(), async (_request, reply) => { reply.header('vary', 'x-lang'); return 'answer' })
+    app.get('/tagged', cached({ tags: ['a'], keep: '1h' }), async (_request, reply) => { reply.header('etag', '"1"'); return 'stored' })
+    app.get('/vary', cached(), async (_request, reply) => { reply.header('vary', 'x-lang'); return 'stored' })
     app.get('/none', async () => '')
   })
   const why = async (asked: ExplainOptions | string) => {
@@ -116,7 +116,7 @@ t.test('explain: why there is nothing to send', async (t) => {
   t.equal(route, undefined)
 })
 
-t.test('explain: the key\'s parts are what counts on the route', async (t) => {
+t.test("explain: the key's parts are those that the route uses", async (t) => {
   const { explain } = await setUp(t, (app) => {
     app.get('/all', cached(), async () => '')
     app.get('/some/:id', cached({
@@ -164,7 +164,7 @@ t.test('explain: a route that is added after another was explained is found', as
   t.match(await explain('/second'), { decision: 'miss', route: 'GET /second' })
 })
 
-t.test('explain: the route / below a prefix answers with a slash at the end or without, as Fastify has it', async (t) => {
+t.test('explain: the route / below a prefix matches with a trailing slash or without, as in Fastify', async (t) => {
   const { app, explain } = await setUp(t, (app) => {
     for (const prefixTrailingSlash of ['both', 'slash', 'no-slash'] as const) {
       app.register(async (scope) => { scope.get('/', { ...cached(), prefixTrailingSlash }, async () => prefixTrailingSlash) }, {
@@ -184,7 +184,7 @@ t.test('explain: the route / below a prefix answers with a slash at the end or w
   }
 })
 
-t.test('explain: what came by way of a proxy is explained by the URL that the client asked for', async (t) => {
+t.test('explain: a request that came through a proxy is explained by the URL that the client requested', async (t) => {
   const { app, explain } = await setUp(t, (app) => { app.get('/', cached(), async () => '') }, { trustProxy: true })
   await app.inject({ url: '/', headers: { 'x-forwarded-proto': 'https', 'x-forwarded-host': 'shop.example' } })
   t.match(await explain('https://shop.example/'), { decision: 'hit' })
@@ -192,7 +192,7 @@ t.test('explain: what came by way of a proxy is explained by the URL that the cl
 })
 
 t.test('explain: it prints as a page, and is data for programs', async (t) => {
-  const { app, clock, explain } = await setUp(t, (app) => app.get('/items/:id', cached({ tags: ['items'] }), async () => 'answer'))
+  const { app, clock, explain } = await setUp(t, (app) => app.get('/items/:id', cached({ tags: ['items'] }), async () => 'stored'))
   await app.inject('/items/1')
   await clock.pass(3_000)
   const explanation = await explain('/items/1')
@@ -210,7 +210,7 @@ t.test('explain: it prints as a page, and is data for programs', async (t) => {
   t.equal(String(explanation), inspect(explanation))
 })
 
-t.test('explain: what is no request is refused', async (t) => {
+t.test('explain: a value that is not a request is refused', async (t) => {
   const { explain } = await setUp(t, (app) => app.get('/', cached(), async () => ''))
   for (const asked of [
     {}, { url: 1 }, { url: 'a' }, { url: '' }, { url: '/', method: '' }, { url: '/', headers: [] }, { url: '/', body: '' }, undefined, null
@@ -219,10 +219,10 @@ t.test('explain: what is no request is refused', async (t) => {
   }
 })
 
-t.test('explain: what a backend that fails, or has damaged, can\'t be told', async (t) => {
+t.test('explain: an entry that cannot be read, or is damaged, is a miss with that reason', async (t) => {
   const chaos = new Chaos()
   const app = await build(t, {
-    ...chaos.over({ backend: 'memory' }), routes: (app, probe) => { app.get('/', cached(), async () => { probe.ran(); return 'answer' }) }
+    ...chaos.over({ backend: 'memory' }), routes: (app, probe) => { app.get('/', cached(), async () => { probe.ran(); return 'stored' }) }
   })
   await app.ask('/')
   const explained = async (): Promise<unknown> => await app.cache.explain({ url: '/', headers: { host: 'test.example' } })
@@ -233,7 +233,7 @@ t.test('explain: what a backend that fails, or has damaged, can\'t be told', asy
   t.match(await explained(), { decision: 'miss', reason: 'damaged' })
 })
 
-t.test('explain: a closed cache says so', async (t) => {
+t.test('explain: a closed cache is reported as closed', async (t) => {
   const { app, explain } = await setUp(t, (app) => app.get('/', cached(), async () => ''))
   await app.inject('/')
   await app.close()

@@ -1,4 +1,4 @@
-// The plugins that applications have: each works with the cache, registered before it and after it.
+// Plugins that applications often use: each works with the cache, whether it is registered before or after it.
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import { Readable } from 'node:stream'
 import compress from '@fastify/compress'
@@ -44,7 +44,7 @@ async function beforeAndAfter (
 
 const LONG = { text: 'abcdefgh'.repeat(1000) }
 
-t.test('@fastify/compress encodes for each client what is stored once as it is', async (t) =>
+t.test('@fastify/compress encodes for each client a response that is stored once, unencoded', async (t) =>
   beforeAndAfter(t, async (app) => await app.register(compress, { threshold: 0 }), {
     routes (app, probe) {
       app.get('/', CACHED, async () => { probe.ran(); return LONG })
@@ -65,13 +65,13 @@ t.test('@fastify/compress encodes for each client what is stored once as it is',
       ]
       for (const [accept, encoding] of accepts) {
         // The encoded bytes depend on how the body was cut into pieces.
-        const answer = await app.ask({
+        const response = await app.ask({
           url, headers: accept === undefined ? {} : { 'accept-encoding': accept }, compare: { body: encoding === 'identity' }
         })
-        t.equal(answer.headers['content-encoding'] ?? 'identity', encoding, `${url} ${String(accept).slice(0, 20)}`)
-        t.same(JSON.parse(decoders[encoding]!(answer.body).toString()), LONG)
+        t.equal(response.headers['content-encoding'] ?? 'identity', encoding, `${url} ${String(accept).slice(0, 20)}`)
+        t.same(JSON.parse(decoders[encoding]!(response.body).toString()), LONG)
       }
-      t.equal(app.runs(), before + 1, 'what is stored is the one that nobody encoded')
+      t.equal(app.runs(), before + 1, 'the unencoded response is stored')
     }
   }))
 
@@ -97,7 +97,7 @@ t.test('@fastify/cookie parses on hits too, and a cookie that is set is never st
     t.match(await app.ask({ url: '/plain', headers: { cookie: 'theme=dark' } }), { hit: false, cacheStatus: /detail=credentials/ })
   }))
 
-t.test('@fastify/cors answers each origin for itself, hits too', async (t) =>
+t.test('@fastify/cors sets the fields for each origin, on hits too', async (t) =>
   beforeAndAfter(t, async (app) => await app.register(cors, { origin: ['https://a.example', 'https://b.example'], credentials: true }), {
     routes (app, probe) { app.get('/', CACHED, async () => { probe.ran(); return 'x' }) }
   }, async (t, app) => {
@@ -113,7 +113,7 @@ t.test('@fastify/cors answers each origin for itself, hits too', async (t) =>
       { status: 204 })
   }))
 
-t.test('@fastify/helmet protects hits, and what a handler took away stays away', async (t) =>
+t.test('@fastify/helmet sets its fields on hits, and a field that a handler removed is removed on hits too', async (t) =>
   beforeAndAfter(t, async (app) => await app.register(helmet), {
     routes (app, probe) {
       app.get('/', CACHED, async () => { probe.ran(); return 'x' })
@@ -132,7 +132,7 @@ t.test('@fastify/helmet protects hits, and what a handler took away stays away',
     t.equal(app.runs(), 2)
   }))
 
-t.test('@fastify/helmet with a nonce: no two answers have the same one', async (t) =>
+t.test('@fastify/helmet with a nonce: no two responses have the same one', async (t) =>
   beforeAndAfter(t, async (app) => await app.register(helmet, { enableCSPNonces: true }), {
     compare: { headers: false, body: false },
     routes (app) {
@@ -148,7 +148,7 @@ t.test('@fastify/helmet with a nonce: no two answers have the same one', async (
     }
     t.equal(seen.size, 3)
     t.match((await app.cache.stats()).refusals, { 'csp-nonce': 3 })
-    t.equal(app.warnings().length, 1, 'said once')
+    t.equal(app.warnings().length, 1, 'warned about once')
   }))
 
 t.test('@fastify/rate-limit counts hits, and refuses them', async (t) =>
@@ -164,7 +164,7 @@ t.test('@fastify/rate-limit counts hits, and refuses them', async (t) =>
     t.equal(app.runs(), 1)
   }))
 
-t.test('@fastify/etag answers conditions, on a miss and on a hit', async (t) => beforeAndAfter(t, async (app) => await app.register(etag), {
+t.test('@fastify/etag evaluates conditions on misses and hits', async (t) => beforeAndAfter(t, async (app) => await app.register(etag), {
   routes (app, probe) {
     app.get('/', CACHED, async () => { probe.ran(); return LONG })
     app.get('/other', CACHED, async () => ({ other: true }))
@@ -172,7 +172,7 @@ t.test('@fastify/etag answers conditions, on a miss and on a hit', async (t) => 
 }, async (t, app) => {
   const other = await app.ask('/other')
   t.match(await app.ask({ url: '/', headers: { 'if-none-match': String(other.headers.etag) } }), { status: 200, hit: false },
-    'of another route')
+    'the ETag of another route')
   const { headers } = await app.ask('/')
   t.type(headers.etag, 'string')
   t.match(await app.ask({ url: '/', headers: { 'if-none-match': String(headers.etag) } }), { status: 304, text: '', hit: true })
@@ -180,11 +180,11 @@ t.test('@fastify/etag answers conditions, on a miss and on a hit', async (t) => 
   t.equal(app.runs(), 1)
   await app.cache.clear()
   t.match(await app.ask({ url: '/', headers: { 'if-none-match': String(headers.etag) } }), { status: 304, hit: false },
-    'a miss that is not modified')
+    'a miss that gets a 304')
   t.match(await app.ask('/'), { status: 200, hit: true, text: /abcdefgh/ }, 'is stored whole')
 }))
 
-t.test('@fastify/session: an answer that begins or renews a session is nobody else\'s', async (t) => beforeAndAfter(t, async (app) => {
+t.test('@fastify/session: a response that begins or renews a session is not shared', async (t) => beforeAndAfter(t, async (app) => {
   await app.register(cookie)
   await app.register(session, {
     secret: 'a secret of at least thirty-two characters', cookie: { secure: false }, rolling: true, saveUninitialized: true
@@ -209,7 +209,7 @@ t.test('@fastify/session: an answer that begins or renews a session is nobody el
   t.match((await app.cache.stats()), { stores: 0, refusals: { 'set-cookie': 5 } })
 }))
 
-t.test('all of them together', async (t) => beforeAndAfter(t, async (app) => {
+t.test('all of them work together', async (t) => beforeAndAfter(t, async (app) => {
   await app.register(cookie)
   await app.register(cors, { origin: true })
   await app.register(helmet)
@@ -221,8 +221,8 @@ t.test('all of them together', async (t) => beforeAndAfter(t, async (app) => {
   routes (app, probe) { app.get('/', CACHED, async () => { probe.ran(); return LONG }) }
 }, async (t, app) => {
   for (const hit of [false, true, true]) {
-    const answer = await app.ask({ url: '/', headers: { origin: 'https://a.example', 'accept-encoding': 'gzip' } })
-    t.match(answer, {
+    const response = await app.ask({ url: '/', headers: { origin: 'https://a.example', 'accept-encoding': 'gzip' } })
+    t.match(response, {
       hit,
       headers: {
         'content-encoding': 'gzip',
@@ -232,7 +232,7 @@ t.test('all of them together', async (t) => beforeAndAfter(t, async (app) => {
         etag: /"/
       }
     })
-    t.same(JSON.parse(gunzipSync(answer.body).toString()), LONG)
+    t.same(JSON.parse(gunzipSync(response.body).toString()), LONG)
   }
   t.equal(app.runs(), 1)
 }))

@@ -1,4 +1,4 @@
-// The report that the plugin makes when the application is ready, as it stands in the log.
+// The report that the plugin writes to the log when the application is ready.
 import cookie from '@fastify/cookie'
 import session from '@fastify/session'
 import Fastify, { type FastifyInstance } from 'fastify'
@@ -15,7 +15,7 @@ async function logged (level: string, routes: (app: FastifyInstance) => unknown)
   return lines.map((line) => JSON.parse(line)).filter(({ msg }) => /^cache: /.test(msg))
 }
 
-t.test('report: every cached route is a line at debug level, once, in whatever scope', async (t) => {
+t.test('report: every cached route has one line at debug level, in any scope', async (t) => {
   const lines = await logged('debug', (app) => {
     app.get('/a', { config: { cache: { ttl: '1m' } } }, async () => '')
     app.get('/none', async () => '')
@@ -25,7 +25,7 @@ t.test('report: every cached route is a line at debug level, once, in whatever s
   t.equal(lines.length, 2)
 })
 
-t.test('report: what is likely a mistake is a line at warn level', async (t) => {
+t.test('report: a likely mistake is a line at warn level', async (t) => {
   const lines = await logged('warn', async (app) => {
     await app.register(cookie)
     await app.register(session, { secret: 'a secret that is long enough, thirty-two' })
@@ -36,6 +36,6 @@ t.test('report: what is likely a mistake is a line at warn level', async (t) => 
   t.equal(lines.length, 2)
 })
 
-t.test('report: a route that is right is no line at warn level', async (t) => {
+t.test('report: a correct route has no line at warn level', async (t) => {
   t.same(await logged('warn', (app) => { app.get('/a', { config: { cache: { ttl: 1 } } }, async () => '') }), [])
 })

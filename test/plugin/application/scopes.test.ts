@@ -1,4 +1,4 @@
-// Encapsulation and routing: which cache a route belongs to, and which routes are different ones.
+// Encapsulation and routing: which cache a route belongs to, and which routes are different.
 import { once } from 'node:events'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t from 'tap'
@@ -7,7 +7,7 @@ import { build, databasePath, forEachBackend, type Probe } from '../../support/a
 
 const CACHED = { config: { cache: { ttl: '1m' } } }
 
-/** The plugin's options for one more registration: SQLite gets a file of its own. */
+/** The plugin's options for another registration: SQLite gets its own file. */
 function own (t: Parameters<typeof databasePath>[0], { options }: Probe, more: object = {}): object {
   return { ...options, ...(options.backend === 'sqlite' && { options: { path: databasePath(t) } }), ...more }
 }
@@ -43,7 +43,7 @@ t.test('sibling scopes have a cache each, and a scope beside them has none', asy
   t.match([await caches[0]!.stats(), await caches[1]!.stats()], [{ hits: 1, misses: 2 }, { hits: 2, misses: 1 }])
 }))
 
-t.test('nested scopes: the nearest cache keeps a route, alone', async (t) => forEachBackend(t, async (t, on) => {
+t.test('nested scopes: a route is cached only by the nearest cache', async (t) => forEachBackend(t, async (t, on) => {
   const caches: ResponseCache[] = []
   const app = await build(t, {
     ...on,
@@ -97,7 +97,7 @@ t.test('a route registered before the plugin is not cached, and works', async (t
   for (const hit of [false, true]) t.match(await app.ask('/late'), { hit })
 }))
 
-t.test('prefixes: the same pattern below two of them is two routes; with prefixTrailingSlash both, two targets', async (t) =>
+t.test('prefixes: one pattern below two prefixes is two routes; with prefixTrailingSlash both, a route has two targets', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,
@@ -112,43 +112,44 @@ t.test('prefixes: the same pattern below two of them is two routes; with prefixT
     })
     for (const url of ['/v1/a', '/v2/a', '/v1', '/v1/', '/v2/']) for (const hit of [false, true]) t.match(await app.ask(url), { hit }, url)
     t.same(Object.keys((await app.cache.stats()).routes).filter((name) => name.startsWith('GET /v1')).sort(), ['GET /v1', 'GET /v1/:id'],
-      'Fastify tells of one route')
+      'Fastify reports one route')
     await app.change(async () => { await app.cache.invalidate({ route: '/v1/:id' }) })
     t.match([await app.ask('/v1/a'), await app.ask('/v2/a')], [{ hit: false }, { hit: true }])
     await app.change(async () => { await app.cache.invalidate({ url: '/v1/' }) })
     t.match([await app.ask('/v1/'), await app.ask('/v1')], [{ hit: false }, { hit: true }])
   }))
 
-t.test('a route of several methods: each is cached if it may be, apart from the others', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, {
-    ...on,
-    routes (app) {
-      app.route({
-        method: ['GET', 'POST', 'PUT', 'DELETE'],
-        url: '/some',
-        config: { cache: { ttl: '1m', methods: ['GET', 'POST'] } },
-        handler: async (request) => ({ method: request.method, body: request.body ?? null })
-      })
-      app.all('/all', CACHED, async (request) => request.method)
-      app.post('/keyed', { config: { cache: { ttl: '1m', methods: ['POST'], key: (request) => (request.body as { id: string }).id } } },
-        async (request) => request.body)
+t.test('a route of several methods: each cacheable method is cached, apart from the others', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await build(t, {
+      ...on,
+      routes (app) {
+        app.route({
+          method: ['GET', 'POST', 'PUT', 'DELETE'],
+          url: '/some',
+          config: { cache: { ttl: '1m', methods: ['GET', 'POST'] } },
+          handler: async (request) => ({ method: request.method, body: request.body ?? null })
+        })
+        app.all('/all', CACHED, async (request) => request.method)
+        app.post('/keyed', { config: { cache: { ttl: '1m', methods: ['POST'], key: (request) => (request.body as { id: string }).id } } },
+          async (request) => request.body)
+      }
+    })
+    const post = (url: string, body: object) => ({
+      url, method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body)
+    })
+    t.match(await app.ask({ url: '/some', method: 'PUT' }), { hit: false, cacheStatus: /fwd=method/ })
+    t.match(await app.ask({ url: '/all', method: 'DELETE' }), { hit: false, text: 'DELETE' })
+    for (const hit of [false, true]) {
+      t.match(await app.ask(post('/some', { a: 1 })), { hit, text: /"a":1/ })
+      t.match(await app.ask(post('/some', { a: 2 })), { hit, text: /"a":2/ })
+      t.match(await app.ask('/some'), { hit, text: /"GET"/ }, 'a POST that is served from the cache changes nothing')
+      t.match(await app.ask(post('/keyed', { id: 'x' })), { hit })
+      t.match(await app.ask('/all'), { hit, text: 'GET' })
     }
-  })
-  const post = (url: string, body: object) => ({
-    url, method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body)
-  })
-  t.match(await app.ask({ url: '/some', method: 'PUT' }), { hit: false, cacheStatus: /fwd=method/ })
-  t.match(await app.ask({ url: '/all', method: 'DELETE' }), { hit: false, text: 'DELETE' })
-  for (const hit of [false, true]) {
-    t.match(await app.ask(post('/some', { a: 1 })), { hit, text: /"a":1/ })
-    t.match(await app.ask(post('/some', { a: 2 })), { hit, text: /"a":2/ })
-    t.match(await app.ask('/some'), { hit, text: /"GET"/ }, 'a POST that is answered from the cache changes nothing')
-    t.match(await app.ask(post('/keyed', { id: 'x' })), { hit })
-    t.match(await app.ask('/all'), { hit, text: 'GET' })
-  }
-}))
+  }))
 
-t.test('routes told apart by constraints never merge', async (t) => forEachBackend(t, async (t, on) => {
+t.test('routes that differ by constraints are never mixed up', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     routes (app) {
@@ -170,7 +171,7 @@ t.test('routes told apart by constraints never merge', async (t) => forEachBacke
   t.match((await app.cache.stats()).routes['GET /'], { hits: 3, misses: 3, stores: 3 }, 'they share a line of the counters')
 }))
 
-t.test('close twice; another plugin that fails; a hundred applications one after the other', async (t) =>
+t.test('an application may be closed twice, or fail because of another plugin, and a hundred may follow one another', async (t) =>
   forEachBackend(t, async (t, { backend, options }) => {
     const made = async (): Promise<FastifyInstance> => {
       const app = Fastify()

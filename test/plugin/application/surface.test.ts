@@ -1,4 +1,4 @@
-// What users type: options of the plugin, the decorator, the data cache, invalidation, counters, names of backends.
+// The public interface: options of the plugin, the decorator, the data cache, invalidation, counters, names of backends.
 import t from 'tap'
 import { builtIns, defineBackend, fromStringStore, type BackendOptions, type ResponseCache } from '../../../plugin.js'
 import { build, forEachBackend } from '../../support/app.js'
@@ -37,21 +37,22 @@ t.test('ttl, Age and the end of an entry follow the clock', async (t) => forEach
   for (const url of ['/never', '/uncached']) t.match((await app.ask(url)).headers, { age: undefined, 'cache-status': undefined })
 }))
 
-t.test('cacheStatus: sent under the package\'s name, under one\'s own, or not', async (t) => forEachBackend(t, async (t, on) => {
-  for (const [
-    cacheStatus, expected
-  ] of [[true, 'fastify-response-cache; hit; ttl=60'], ['edge-1', 'edge-1; hit; ttl=60'], [false, '']] as const) {
-    const app = await build(t, {
-      ...on, namespace: String(cacheStatus), cacheStatus, routes (app) { app.get('/', CACHED, async () => 'x') }
-    })
-    await app.ask('/')
-    const { cacheStatus: came, headers } = await app.ask('/')
-    t.equal(came, expected)
-    t.equal(headers.age, '0', 'Age is sent in any case')
-  }
-}))
+t.test("cacheStatus: Cache-Status has the package's name or a configured one, or is not sent", async (t) =>
+  forEachBackend(t, async (t, on) => {
+    for (const [
+      cacheStatus, expected
+    ] of [[true, 'fastify-response-cache; hit; ttl=60'], ['edge-1', 'edge-1; hit; ttl=60'], [false, '']] as const) {
+      const app = await build(t, {
+        ...on, namespace: String(cacheStatus), cacheStatus, routes (app) { app.get('/', CACHED, async () => 'x') }
+      })
+      await app.ask('/')
+      const { cacheStatus: came, headers } = await app.ask('/')
+      t.equal(came, expected)
+      t.equal(headers.age, '0', 'Age is sent in any case')
+    }
+  }))
 
-t.test('two namespaces on one store, two applications: neither sees, invalidates or clears the other\'s', async (t) => {
+t.test("two namespaces on one store, two applications: neither sees, invalidates or clears the other's entries", async (t) => {
   const entries = new Map()
   const registry = () => builtIns().add('shared' as keyof BackendOptions, () =>
     defineBackend({ name: 'shared', create: (_options, { now }) => ({ ...mapBackend(now, entries), close () {} }) }))
@@ -77,7 +78,7 @@ t.test('two namespaces on one store, two applications: neither sees, invalidates
   t.match(await one.ask('/'), { text: 'one', hit: false })
 })
 
-t.test('decorateAs: the cache goes by another name', async (t) => forEachBackend(t, async (t, on) => {
+t.test('decorateAs: the cache has another name', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, { ...on, decorateAs: 'responseCache', routes (app) { app.get('/', CACHED, async () => 'x') } })
   t.equal((app.app as { cache?: unknown }).cache, undefined)
   const cache = (app.app as unknown as { responseCache: ResponseCache }).responseCache
@@ -87,7 +88,7 @@ t.test('decorateAs: the cache goes by another name', async (t) => forEachBackend
   t.ok(cache.backend.powers.includes('clear'))
 }))
 
-t.test('reply.cache: ttl and tags for this one answer, or not to store it', async (t) => forEachBackend(t, async (t, on) => {
+t.test('reply.cache: ttl and tags of this response only, or that it is not stored', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     routes (app) {
@@ -108,7 +109,7 @@ t.test('reply.cache: ttl and tags for this one answer, or not to store it', asyn
   t.match(await app.ask('/long'), { hit: false })
 }))
 
-t.test('invalidate: by tag, URL, absolute URL, route and key; clear: all', async (t) => forEachBackend(t, async (t, on) => {
+t.test('invalidate: by tag, URL, absolute URL, route and key; clear: everything', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     routes (app) {
@@ -147,7 +148,7 @@ t.test('invalidate: by tag, URL, absolute URL, route and key; clear: all', async
   t.same(await missing(undefined), [0, 1, 2, 3, 4, 5, 6, 7])
 }))
 
-t.test('stats: counters by reason, for all and for each route', async (t) => forEachBackend(t, async (t, on) => {
+t.test('stats: counters by reason, in total and for each route', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     routes (app) {
@@ -178,10 +179,10 @@ t.test('stats: counters by reason, for all and for each route', async (t) => for
   })
   t.same(Object.keys(stats.routes).sort(), ['GET /a/:id', 'GET /private', 'HEAD /a/:id', 'HEAD /private'])
   stats.routes['GET /a/:id']!.hits = 99
-  t.equal((await app.cache.stats()).routes['GET /a/:id']!.hits, 1, 'what is handed out is a copy')
+  t.equal((await app.cache.stats()).routes['GET /a/:id']!.hits, 1, 'stats() returns a copy')
 }))
 
-t.test('a backend of somebody else, by name, and one of strings: with the four methods alone everything but clear works', async (t) => {
+t.test('a custom backend works by name, as does a store of strings; with the four required methods all but clear works', async (t) => {
   const registry = (): ReturnType<typeof builtIns> => builtIns()
     .add('strings' as keyof BackendOptions, () => defineBackend({
       name: 'strings', create: (_options, { now }) => fromStringStore(stringMap(now, { later: true }), { now })
@@ -210,7 +211,7 @@ t.test('a backend of somebody else, by name, and one of strings: with the four m
   }
 })
 
-t.test('after close, what is asked of the cache is refused, and stats still answers', async (t) => forEachBackend(t, async (t, on) => {
+t.test('after close() the calls of the cache reject, and stats() still returns', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, { ...on, routes (app) { app.get('/', CACHED, async () => 'x') } })
   await app.ask({ url: '/', via: 'inject' })
   await app.app.close()
@@ -223,7 +224,7 @@ t.test('after close, what is asked of the cache is refused, and stats still answ
   t.match(await cache.stats(), { stores: 1, entries: undefined })
 }))
 
-t.test('stats() says what the cache counted where the backend does not say what it holds', async (t) => {
+t.test("stats() returns the cache's own counts if the backend's stats fail", async (t) => {
   const chaos = new Chaos()
   const { ask, cache } = await build(t, { ...chaos.over(), routes (app) { app.get('/', CACHED, async () => 'x') } })
   await ask('/')
@@ -233,7 +234,7 @@ t.test('stats() says what the cache counted where the backend does not say what 
   }
 })
 
-t.test('invalidate({ url, method }): HEAD is GET, in any case of letters, and another method is not', async (t) => {
+t.test('invalidate({ url, method }): HEAD and GET are the same in upper and lower case, other methods are not', async (t) => {
   const { ask, cache } = await build(t, { fastify: { exposeHeadRoutes: false }, routes (app) { app.get('/', CACHED, async () => 'x') } })
   for (const [method, hit] of [['HEAD', false], ['head', false], ['get', false], ['POST', true]] as const) {
     await ask('/')
