@@ -1,32 +1,33 @@
-// Answers whose hooks, conditions, streams and tags could make a stored one into what nobody has said.
+// Attacks: hooks, conditions, streams and tags could turn a stored response into one that nobody sent.
 import { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 import t from 'tap'
 import { build, forEachBackend } from '../../support/app.js'
 import { Barrier, until } from '../../support/barrier.js'
 
-t.test('what forbids to store an answer does so also if a hook takes it out of it', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, {
-    ...on,
-    defaults: { ttl: '1m', targetList: ['cdn-cache-control'] },
-    routes (app) {
-      app.addHook('onSend', async (_request, reply) => { reply.removeHeader('cdn-cache-control').header('cache-control', 'max-age=5') })
-      for (const [url, name] of [
-        ['/private', 'cache-control'], ['/private-stream', 'cache-control'], ['/cdn', 'cdn-cache-control']
-      ] as const) {
-        app.get(url, { config: { cache: true } }, async (_request, reply) =>
-          await reply.header(name, 'private').send(url.endsWith('stream') ? Readable.from(['x']) : 'x'))
+t.test('a directive that forbids storing a response does so even if a hook removes it from the response', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await build(t, {
+      ...on,
+      defaults: { ttl: '1m', targetList: ['cdn-cache-control'] },
+      routes (app) {
+        app.addHook('onSend', async (_request, reply) => { reply.removeHeader('cdn-cache-control').header('cache-control', 'max-age=5') })
+        for (const [url, name] of [
+          ['/private', 'cache-control'], ['/private-stream', 'cache-control'], ['/cdn', 'cdn-cache-control']
+        ] as const) {
+          app.get(url, { config: { cache: true } }, async (_request, reply) =>
+            await reply.header(name, 'private').send(url.endsWith('stream') ? Readable.from(['x']) : 'x'))
+        }
+        app.get('/', { config: { cache: true } }, async () => 'x')
       }
-      app.get('/', { config: { cache: true } }, async () => 'x')
+    })
+    for (const url of ['/private', '/private-stream', '/cdn']) {
+      for (let times = 0; times < 2; times++) t.match(await app.ask(url), { hit: false, cacheStatus: /; detail=private$/ })
     }
-  })
-  for (const url of ['/private', '/private-stream', '/cdn']) {
-    for (let times = 0; times < 2; times++) t.match(await app.ask(url), { hit: false, cacheStatus: /; detail=private$/ })
-  }
-  for (const hit of [false, true]) t.match(await app.ask('/'), { hit })
-}))
+    for (const hit of [false, true]) t.match(await app.ask('/'), { hit })
+  }))
 
-t.test('a type that a hook had set before goes with the body all the same, to whoever is sent it', async (t) =>
+t.test("the handler's Content-Type goes with the body to every client, even if a hook had set it before", async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,
@@ -43,7 +44,7 @@ t.test('a type that a hook had set before goes with the body all the same, to wh
     }
   }))
 
-t.test('what a hook in front of the handler says of the answer counts', async (t) => forEachBackend(t, async (t, on) => {
+t.test('what an earlier hook sets with reply.cache() counts', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     compare: false,
@@ -71,7 +72,7 @@ t.test('what a hook in front of the handler says of the answer counts', async (t
   t.match(await app.ask('/product'), { hit: false })
 }))
 
-t.test('tags that are named while a stream passes count', async (t) => forEachBackend(t, async (t, on) => {
+t.test('tags that are set while a stream is sent count', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     compare: false,
@@ -90,7 +91,7 @@ t.test('tags that are named while a stream passes count', async (t) => forEachBa
   t.match(await app.ask('/'), { hit: false })
 }))
 
-t.test('a 304 takes no entry away from the tags under which it is stored, also if a function names the route\'s', async (t) =>
+t.test("after a 304 an entry keeps the tags under which it was stored, also if a function returns the route's tags", async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,
@@ -111,22 +112,22 @@ t.test('a 304 takes no entry away from the tags under which it is stored, also i
   }))
 
 t.test(
-  'RFC 9110 section 12.5.5: what this request\'s hooks say of Vary stands beside what was stored, also after a 304 and in place of an error',
+  "RFC 9110 section 12.5.5: Vary has the fields of this request's hooks and the stored ones, also after a 304 and in place of an error",
   async (t) => forEachBackend(t, async (t, on) => {
-    let answers = (reply: FastifyReply): unknown => reply.headers({ etag: '"1"', vary: 'Accept-Language' }).send('x')
+    let respond = (reply: FastifyReply): unknown => reply.headers({ etag: '"1"', vary: 'Accept-Language' }).send('x')
     const app = await build(t, {
       ...on,
       compare: false,
       routes (app) {
         app.addHook('onRequest', async (_request, reply) => { reply.header('vary', 'Origin') })
-        app.get('/', { config: { cache: { ttl: '1m', staleIfError: '1h' } } }, async (_request, reply) => await answers(reply))
+        app.get('/', { config: { cache: { ttl: '1m', staleIfError: '1h' } } }, async (_request, reply) => await respond(reply))
       }
     })
     await app.ask('/')
     for (const act of [
       () => {},
-      () => { answers = (reply) => reply.code(304).send() },
-      () => { answers = (reply) => reply.removeHeader('vary').code(503).send('down') }
+      () => { respond = (reply) => reply.code(304).send() },
+      () => { respond = (reply) => reply.removeHeader('vary').code(503).send('down') }
     ]) {
       act()
       const { status, headers } = await app.ask('/')
@@ -135,7 +136,7 @@ t.test(
     }
   }))
 
-t.test('a condition or range that fails is not fresh for as long as the answer is, to caches in front', async (t) =>
+t.test('a 412 or 416 does not have the lifetime of the stored response, for caches in front', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,
@@ -154,20 +155,20 @@ t.test('a condition or range that fails is not fresh for as long as the answer i
     })
     const failing = [[{ 'if-match': '"2"' }, 412], [{ range: 'bytes=9-' }, 416]] as const
     const refused = async (headers: object, status: number): Promise<void> => {
-      const answer = await app.ask({ url: '/public', headers: headers as Record<string, string> })
-      t.equal(answer.status, status)
-      for (const name of ['cache-control', 'expires', 'cdn-cache-control']) t.notOk(name in answer.headers, `${status} ${name}`)
+      const response = await app.ask({ url: '/public', headers: headers as Record<string, string> })
+      t.equal(response.status, status)
+      for (const name of ['cache-control', 'expires', 'cdn-cache-control']) t.notOk(name in response.headers, `${status} ${name}`)
     }
     await app.ask('/public')
     for (const [headers, status] of failing) await refused(headers, status)
     for (const [headers, status] of failing) {
       await app.clock.pass(61_000)
       await refused(headers, status)
-      t.match(await app.ask('/public'), { hit: true, headers: { 'cache-control': 'public, max-age=60' } }, 'the whole was stored behind it')
+      t.match(await app.ask('/public'), { hit: true, headers: { 'cache-control': 'public, max-age=60' } }, 'the whole was stored')
     }
   }))
 
-t.test('what is forbidden to be stored is so behind a condition that failed', async (t) => forEachBackend(t, async (t, on) => {
+t.test('a response that must not be stored is not stored after a failed condition either', async (t) => forEachBackend(t, async (t, on) => {
   let says = 'public'
   const app = await build(t, {
     ...on,
@@ -184,7 +185,7 @@ t.test('what is forbidden to be stored is so behind a condition that failed', as
   t.match(await app.ask('/'), { hit: false, text: 'private' })
 }))
 
-t.test('RFC 9110 section 6.6.1: a stream is as old as its head when it has ended', async (t) => forEachBackend(t, async (t, on) => {
+t.test('RFC 9110 section 6.6.1: a stream that has ended is as old as its head', async (t) => forEachBackend(t, async (t, on) => {
   const middle = new Barrier()
   const app = await build(t, {
     ...on,
@@ -199,40 +200,41 @@ t.test('RFC 9110 section 6.6.1: a stream is as old as its head when it has ended
     }
   })
   const askedAt = app.clock.now()
-  const answer = app.ask('/')
+  const response = app.ask('/')
   await middle.reached()
   await app.clock.pass(50_000)
   middle.open()
-  await answer
+  await response
   t.match(await app.ask('/'), { hit: true, headers: { age: '50', date: new Date(askedAt).toUTCString() } })
   await app.clock.pass(11_000)
   t.match(await app.ask('/'), { hit: false })
 }))
 
-t.test('RFC 9211: who waits for what replaces a stale answer is told that it was stale', async (t) => forEachBackend(t, async (t, on) => {
-  const slow = new Barrier()
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    routes (app) {
-      app.get('/', { config: { cache: { ttl: '1m', staleIfError: '1h' } } }, async () => {
-        await slow.pass()
-        return 'x'
-      })
-    }
-  })
-  const first = app.ask('/')
-  await slow.reached()
-  slow.letGo()
-  await first
-  await app.clock.pass(61_000)
-  const asking = [app.ask('/'), app.ask('/')]
-  await until(async () => (await app.cache.stats()).misses === 3)
-  slow.open()
-  t.match((await Promise.all(asking)).map(({ cacheStatus }) => cacheStatus).sort(), [/fwd=stale; collapsed$/, /fwd=stale; stored$/])
-}))
+t.test('RFC 9211: a collapsed request sees in Cache-Status that a stale response was replaced', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const slow = new Barrier()
+    const app = await build(t, {
+      ...on,
+      compare: false,
+      routes (app) {
+        app.get('/', { config: { cache: { ttl: '1m', staleIfError: '1h' } } }, async () => {
+          await slow.pass()
+          return 'x'
+        })
+      }
+    })
+    const first = app.ask('/')
+    await slow.reached()
+    slow.letGo()
+    await first
+    await app.clock.pass(61_000)
+    const asking = [app.ask('/'), app.ask('/')]
+    await until(async () => (await app.cache.stats()).misses === 3)
+    slow.open()
+    t.match((await Promise.all(asking)).map(({ cacheStatus }) => cacheStatus).sort(), [/fwd=stale; collapsed$/, /fwd=stale; stored$/])
+  }))
 
-t.test('RFC 9111 section 4.4: a write forgets the URL that was asked for, whatever its handler makes of it', async (t) =>
+t.test('RFC 9111 section 4.4: a write invalidates the URL that was requested, whatever its handler makes of it', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,
@@ -250,7 +252,7 @@ t.test('RFC 9111 section 4.4: a write forgets the URL that was asked for, whatev
     t.match(await app.ask('/api/item'), { hit: false })
   }))
 
-t.test('a client\'s no-store counts beside what can not be read', async (t) => forEachBackend(t, async (t, on) => {
+t.test("a client's no-store counts beside directives that cannot be parsed", async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, { ...on, routes: (app) => app.get('/', { config: { cache: { ttl: '1m' } } }, async () => 'x') })
   t.match(await app.ask({ url: '/', headers: { 'cache-control': 'no-store, ext=a/b' } }), { cacheStatus: /fwd=bypass; detail=no-store/ })
 }))

@@ -1,16 +1,16 @@
-// Attacks: several users at once, and what one user's request leaves for another's.
+// Attacks: several concurrent users, and what one user's request leaves behind for another's.
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import { build, forEachBackend, type Probe } from '../../support/app.js'
 import { Barrier } from '../../support/barrier.js'
 import { cached } from '../../support/document.js'
 
-/** Options for one more of the same backend, with nothing in it. */
+/** Options for another backend of the same kind, which is empty. */
 let made = 0
 const another = ({ options }: { options: { path?: string } }): object =>
   options.path === undefined ? {} : { path: `${options.path}.${++made}` }
 
-t.test('requests of several users that come at once are never answered together', async (t) => forEachBackend(t, async (t, on) => {
+t.test('concurrent requests of several users never share a response', async (t) => forEachBackend(t, async (t, on) => {
   const barrier = new Barrier()
   const routes = (app: FastifyInstance, probe: Probe): void => {
     app.get('/me', cached(), async (request) => {
@@ -25,12 +25,12 @@ t.test('requests of several users that come at once are never answered together'
     [1, 2].flatMap(() => [app.ask({ url: '/me', headers: { authorization: user } }), app.ask({ url: '/me', headers: { cookie: user } })]))
   await barrier.reached(asked.length)
   barrier.open()
-  const answers = await Promise.all(asked)
+  const responses = await Promise.all(asked)
   t.equal(app.runs(), asked.length)
-  t.strictSame(answers.map(({ text }) => text), users.flatMap((user) => Array.from({ length: 4 }, () => `you are ${user}`)))
+  t.strictSame(responses.map(({ text }) => text), users.flatMap((user) => Array.from({ length: 4 }, () => `you are ${user}`)))
 }))
 
-t.test('users who wait for an answer that turns out to be private each get their own', async (t) => forEachBackend(t, async (t, on) => {
+t.test('users who wait for a response that turns out to be private each get their own', async (t) => forEachBackend(t, async (t, on) => {
   const routes = (barrier: Barrier) => (app: FastifyInstance, probe: Probe): void => {
     app.get<{ Querystring: { how: string } }>('/me', cached(), async (request, reply) => {
       const first = probe.ran() === 1
@@ -57,30 +57,31 @@ t.test('users who wait for an answer that turns out to be private each get their
   }
 }))
 
-t.test('what hooks set for one user before the handler is never in another one\'s answer', async (t) => forEachBackend(t, async (t, on) => {
-  const routes = (app: FastifyInstance, probe: Probe): void => {
-    app.addHook('onRequest', async (request, reply) => {
-      const user = request.headers['x-user'] as string
-      reply.headers({ 'x-for': user, 'x-list': ['a', user], 'access-control-allow-origin': `https://${user}`, vary: 'Origin' })
-      reply.raw.setHeader('x-raw', user)
-    })
-    app.addHook('onSend', async (request, reply, payload) => {
-      reply.header('x-late', request.headers['x-user'])
-      return payload
-    })
-    app.get('/', cached(), async (_request, reply) => {
-      probe.ran()
-      reply.header('x-handler', 'set').removeHeader('x-list')
-      return { for: 'everybody' }
-    })
-    app.get('/plain', { ...cached(), onSend: [] }, async () => 'for everybody')
-  }
-  const app = await build(t, { ...on, routes })
-  for (const user of ['alice', 'bob', 'carol'].map((name) => app.canary(name))) {
-    t.match(await app.ask({ url: '/', headers: { 'x-user': user } }), {
-      headers: { 'x-for': user, 'x-raw': user, 'x-late': user, 'x-handler': 'set' }
-    })
-    t.match(await app.ask({ url: '/plain', headers: { 'x-user': user } }), { headers: { 'x-for': user, 'x-raw': user } })
-  }
-  t.equal(app.runs(), 1)
-}))
+t.test("fields that hooks set for one user before the handler are never in another user's response", async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const routes = (app: FastifyInstance, probe: Probe): void => {
+      app.addHook('onRequest', async (request, reply) => {
+        const user = request.headers['x-user'] as string
+        reply.headers({ 'x-for': user, 'x-list': ['a', user], 'access-control-allow-origin': `https://${user}`, vary: 'Origin' })
+        reply.raw.setHeader('x-raw', user)
+      })
+      app.addHook('onSend', async (request, reply, payload) => {
+        reply.header('x-late', request.headers['x-user'])
+        return payload
+      })
+      app.get('/', cached(), async (_request, reply) => {
+        probe.ran()
+        reply.header('x-handler', 'set').removeHeader('x-list')
+        return { for: 'everybody' }
+      })
+      app.get('/plain', { ...cached(), onSend: [] }, async () => 'for everybody')
+    }
+    const app = await build(t, { ...on, routes })
+    for (const user of ['alice', 'bob', 'carol'].map((name) => app.canary(name))) {
+      t.match(await app.ask({ url: '/', headers: { 'x-user': user } }), {
+        headers: { 'x-for': user, 'x-raw': user, 'x-late': user, 'x-handler': 'set' }
+      })
+      t.match(await app.ask({ url: '/plain', headers: { 'x-user': user } }), { headers: { 'x-for': user, 'x-raw': user } })
+    }
+    t.equal(app.runs(), 1)
+  }))

@@ -1,11 +1,11 @@
-// Attacks: answers that must not be kept, and stored bytes that must not be believed.
+// Attacks: responses that must not be stored, and stored bytes that must not be trusted.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import t from 'tap'
 import { EntryCodec, type ResponseHead } from '../../../response/store/entry.js'
 import { build, forEachBackend, type Probe } from '../../support/app.js'
 import { cached } from '../../support/document.js'
 
-/** A route whose answer has the fields that the query asks for. */
+/** A route whose response has the fields that the query names. */
 const says = (app: FastifyInstance, probe: Probe): void => {
   app.get<{ Querystring: Record<string, string | string[]> }>('/says', cached({ statuses: [200, 404] }), async (request, reply) => {
     const { status = '200', ...fields } = request.query
@@ -18,7 +18,7 @@ const says = (app: FastifyInstance, probe: Probe): void => {
 const saying = (fields: ReadonlyArray<readonly [string, string]>): string =>
   `/says?${fields.map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`).join('&')}`
 
-t.test('answers that say they are not to be kept are not', async (t) => forEachBackend(t, async (t, on) => {
+t.test('a response that forbids storing is not stored', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, { ...on, routes: says })
   const never: ReadonlyArray<ReadonlyArray<readonly [string, string]>> = [
     ...[
@@ -44,7 +44,7 @@ t.test('answers that say they are not to be kept are not', async (t) => forEachB
   t.match(await app.ask('/says'), { hit: true })
 }))
 
-t.test('an error is not stored, also where an error handler makes a 200 of it', async (t) => forEachBackend(t, async (t, on) => {
+t.test('an error is not stored, even if an error handler makes a 200 of it', async (t) => forEachBackend(t, async (t, on) => {
   const routes = (app: FastifyInstance, probe: Probe): void => {
     app.setErrorHandler((err, request, reply) => {
       reply.code(200).send(`sorry, ${String(request.headers['x-user'])}, ${(err as Error).message}`)
@@ -82,7 +82,7 @@ t.test('an error is not stored, also where an error handler makes a 200 of it', 
   t.equal((await app.cache.stats()).stores, 0)
 }))
 
-t.test('a response of which a hook makes an error is not stored', async (t) => forEachBackend(t, async (t, on) => {
+t.test('a response that a hook turns into an error is not stored', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     routes (app) {
@@ -97,7 +97,7 @@ t.test('a response of which a hook makes an error is not stored', async (t) => f
   for (const hit of [false, true]) t.match(await app.ask('/'), { status: 200, text: 'made', hit })
 }))
 
-t.test('a 304 that a hook made of a whole answer is not what the next one gets', async (t) => forEachBackend(t, async (t, on) => {
+t.test('a 304 that a hook made of a whole response is not served to the next request', async (t) => forEachBackend(t, async (t, on) => {
   const routes = (app: FastifyInstance, probe: Probe): void => {
     app.addHook('onSend', async (request, reply, payload) => {
       if (request.headers['if-none-match'] !== '"1"') return payload
@@ -114,32 +114,33 @@ t.test('a 304 that a hook made of a whole answer is not what the next one gets',
   const conditional = { 'if-none-match': '"1"' }
   t.match(await app.ask({ url: '/', headers: conditional }), { status: 304, text: '' })
   t.match(await app.ask('/'), { status: 200, text: 'whole' })
-  // RFC 9110 section 15.4.5: a type is for a content.
+  // RFC 9110 section 15.4.5: Content-Type describes content, which a 304 lacks.
   t.match(await app.ask({ url: '/', headers: conditional, compare: { ignore: ['content-type'] } }), { status: 304, text: '', hit: true })
   t.match(await app.ask({ url: '/own', headers: conditional }), { status: 304 })
   t.match(await app.ask('/own'), { status: 200, text: 'whole', hit: false }, 'a 304 of the handler is not stored')
 }))
 
-t.test('a field of a hook that Node refuses to send gets what it gets without the cache', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, {
-    ...on,
-    routes (app, probe) {
-      app.addHook('onRequest', async (request, reply) => {
-        if (request.headers['x-name'] !== undefined) reply.header(request.headers['x-name'] as string, 'J✓')
-      })
-      app.get('/', cached(), async () => { probe.ran(); return 'x' })
-    }
-  })
-  t.match(await app.ask('/'), { status: 200, hit: false })
-  for (const name of ['x-user', 'vary']) t.match(await app.ask({ url: '/', headers: { 'x-name': name } }), { status: 500 })
-  t.match(await app.ask('/'), { status: 200, hit: true })
-}))
+t.test('a field of a hook that Node refuses to send has the same effect as without the cache', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await build(t, {
+      ...on,
+      routes (app, probe) {
+        app.addHook('onRequest', async (request, reply) => {
+          if (request.headers['x-name'] !== undefined) reply.header(request.headers['x-name'] as string, 'J✓')
+        })
+        app.get('/', cached(), async () => { probe.ran(); return 'x' })
+      }
+    })
+    t.match(await app.ask('/'), { status: 200, hit: false })
+    for (const name of ['x-user', 'vary']) t.match(await app.ask({ url: '/', headers: { 'x-name': name } }), { status: 500 })
+    t.match(await app.ask('/'), { status: 200, hit: true })
+  }))
 
-t.test('stored bytes that somebody edited are a miss, counted, and the answer is whole', async (t) => forEachBackend(t, async (t, on) => {
+t.test('stored bytes that were edited are a miss, counted, and the response is complete', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     routes: (app, probe) =>
-      app.get('/', cached(), async (_request, reply) => { probe.ran(); return reply.header('x-a', 'b').send('answer') })
+      app.get('/', cached(), async (_request, reply) => { probe.ran(); return reply.header('x-a', 'b').send('response') })
   })
   await app.ask('/')
   const backend = app.backends[0]!
@@ -167,14 +168,14 @@ t.test('stored bytes that somebody edited are a miss, counted, and the answer is
   }
   for (const [what, value] of Object.entries(edits)) {
     await backend.set(key, { value: Uint8Array.from(value), expiresAt: stored.expiresAt })
-    t.match(await app.ask('/'), { status: 200, hit: false, text: 'answer' }, what)
-    t.match(await app.ask('/'), { status: 200, hit: true, text: 'answer' }, `${what}, replaced`)
+    t.match(await app.ask('/'), { status: 200, hit: false, text: 'response' }, what)
+    t.match(await app.ask('/'), { status: 200, hit: true, text: 'response' }, `${what}, replaced`)
   }
   t.ok((await app.cache.stats()).damaged >= 8)
   t.equal(({} as { polluted?: unknown }).polluted, undefined)
 }))
 
-t.test('an entry that was moved to another user\'s key is not that user\'s', async (t) => forEachBackend(t, async (t, on) => {
+t.test("an entry that was moved to another user's key is not served to that user", async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     routes: (app, probe) => app.get('/me', cached({ key: { headers: ['x-user'] } }), async (request) => {
@@ -194,33 +195,34 @@ t.test('an entry that was moved to another user\'s key is not that user\'s', asy
   t.match(await ask(alice), { hit: true, text: `you are ${alice}` })
 }))
 
-t.test('what a response forbids when its handler is done, no hook allows', async (t) => forEachBackend(t, async (t, on) => {
-  const forbidding: ReadonlyArray<readonly [reason: string, fields: Record<string, string>, headers?: Record<string, string>]> = [
-    ['no-store', { 'cache-control': 'no-store' }], ['private', { 'cache-control': 'private' }],
-    ['cache-control', { 'cache-control': 'max-age="' }],
-    ['vary', { vary: '*' }], ['set-cookie', { 'set-cookie': 'a=b' }], ['cors', { 'access-control-allow-origin': 'https://evil' }],
-    ['csp-nonce', { 'content-security-policy': "script-src 'nonce-abc'" }], ['event-stream', { 'content-type': 'text/event-stream' }],
-    ['authorization', {}, { authorization: 'Basic YTpi' }]
-  ]
-  const app = await build(t, {
-    ...on,
-    routes (app) {
-      for (const [reason, fields] of forbidding) {
-        const onSend = async (_request: FastifyRequest, reply: FastifyReply): Promise<void> => {
-          for (const name of Object.keys(fields)) reply.removeHeader(name)
-          reply.headers({ 'cache-control': 'public, max-age=60', 'content-type': 'text/plain' })
+t.test('no hook can allow a response to be stored that is forbidden when its handler is done', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const forbidding: ReadonlyArray<readonly [reason: string, fields: Record<string, string>, headers?: Record<string, string>]> = [
+      ['no-store', { 'cache-control': 'no-store' }], ['private', { 'cache-control': 'private' }],
+      ['cache-control', { 'cache-control': 'max-age="' }],
+      ['vary', { vary: '*' }], ['set-cookie', { 'set-cookie': 'a=b' }], ['cors', { 'access-control-allow-origin': 'https://evil' }],
+      ['csp-nonce', { 'content-security-policy': "script-src 'nonce-abc'" }], ['event-stream', { 'content-type': 'text/event-stream' }],
+      ['authorization', {}, { authorization: 'Basic YTpi' }]
+    ]
+    const app = await build(t, {
+      ...on,
+      routes (app) {
+        for (const [reason, fields] of forbidding) {
+          const onSend = async (_request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+            for (const name of Object.keys(fields)) reply.removeHeader(name)
+            reply.headers({ 'cache-control': 'public, max-age=60', 'content-type': 'text/plain' })
+          }
+          app.get(`/${reason}`, { ...cached({ credentials: 'ignore' }), onSend }, async (_request, reply) =>
+            await reply.headers(fields).send('said'))
         }
-        app.get(`/${reason}`, { ...cached({ credentials: 'ignore' }), onSend }, async (_request, reply) =>
-          await reply.headers(fields).send('said'))
+      }
+    })
+    for (const [reason, , headers = {}] of forbidding) {
+      for (let times = 0; times < 2; times++) {
+        t.match(await app.ask({ url: `/${reason}`, headers }), {
+          hit: false, text: 'said', cacheStatus: new RegExp(`detail=${reason}$`)
+        }, reason)
       }
     }
-  })
-  for (const [reason, , headers = {}] of forbidding) {
-    for (let times = 0; times < 2; times++) {
-      t.match(await app.ask({ url: `/${reason}`, headers }), {
-        hit: false, text: 'said', cacheStatus: new RegExp(`detail=${reason}$`)
-      }, reason)
-    }
-  }
-  t.match(await app.cache.stats(), { stores: 0 })
-}))
+    t.match(await app.cache.stats(), { stores: 0 })
+  }))

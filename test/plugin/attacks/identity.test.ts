@@ -1,4 +1,4 @@
-// What tells two requests apart comes to the key by other ways than the request's own text: each of them has its own answer.
+// Requests that differ by something outside the request's own text: each has its own response.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,7 +15,7 @@ for (const [what, common, own, identity] of [
   ['cookies', { cookies: ['session'] }, { cookies: ['lang'] }, 'cookie'],
   ['a function', { by: ({ headers }: FastifyRequest) => String(headers['x-user']) }, { query: ['page'] }, 'x-user']
 ] as ReadonlyArray<readonly [string, KeyOptions, KeyOptions, string]>) {
-  t.test(`${what} that the defaults put into every key are in that of a route that names others`, async (t) =>
+  t.test(`${what} in the default key are also in the key of a route that lists others`, async (t) =>
     forEachBackend(t, async (t, on) => {
       const app = await build(t, {
         ...on,
@@ -30,7 +30,7 @@ for (const [what, common, own, identity] of [
     }))
 }
 
-t.test('a route can\'t add to a key function of the defaults, and is told so', async (t) => {
+t.test('a route cannot add to a key function of the defaults, and the error says so', async (t) => {
   const app = Fastify()
   await app.register(responseCache, { defaults: { ttl: '1m', key: ({ headers }) => String(headers['x-user']) } })
   app.get('/own', { config: { cache: { key: ({ url }) => url } } }, async () => '')
@@ -61,7 +61,7 @@ t.test('a field that a hook sets to a number is that number, in the key and in V
   }
 }))
 
-t.test('the Host that a key or Vary names is the :authority of HTTP/2', async (t) => forEachBackend(t, async (t, on) => {
+t.test('Host in a key or in Vary is the :authority of HTTP/2', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     fastify: { http2: true },
@@ -85,7 +85,7 @@ t.test('the Host that a key or Vary names is the :authority of HTTP/2', async (t
   })
 }))
 
-t.test('what a store holds is not taken for an answer to other fields, once a route names others', async (t) => {
+t.test("a stored response is not served for other fields once a route's key has other fields", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'names-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   const keys: RouteCacheOptions['key'][] = [
@@ -137,7 +137,7 @@ t.test('routes of one pattern whose constraints look the same are different rout
   }
 }))
 
-t.test('a request that is not valid, as the handler is to find out, is the handler\'s to answer', async (t) =>
+t.test('with attachValidation, the handler responds to an invalid request', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,
@@ -147,14 +147,14 @@ t.test('a request that is not valid, as the handler is to find out, is the handl
           schema: { headers: { type: 'object', required: ['x-key'] } },
           config: { cache: { ttl: '1m' } }
         }, async (request, reply) =>
-          request.validationError === undefined ? 'for those with a key' : await reply.code(401).send('who are you?'))
+          request.validationError === undefined ? 'for users with a key' : await reply.code(401).send('no key'))
       }
     })
     for (const hit of [false, true]) t.match(await app.ask({ url: '/', headers: { 'x-key': 'a' } }), { hit })
     t.match(await app.ask('/'), { status: 401, cacheStatus: /fwd=bypass; detail=validation$/ })
   }))
 
-t.test('a query parameter that is no JSON is not taken for another one', async (t) => forEachBackend(t, async (t, on) => {
+t.test('a query parameter that is not JSON is not taken for another one', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     fastify: {
@@ -169,7 +169,7 @@ t.test('a query parameter that is no JSON is not taken for another one', async (
   t.match(app.warnings()[0]?.err.message, /a query parameter .* is no JSON/)
 }))
 
-t.test('parameters that are no part of the key are in no URL that the handler can read, also where URLs are rewritten', async (t) =>
+t.test('parameters outside the key are in no URL that the handler can read, also if URLs are rewritten', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,

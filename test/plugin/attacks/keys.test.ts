@@ -1,4 +1,4 @@
-// Attacks: names and keys. Hostile ones, those of other applications, and what logs tell of them.
+// Attacks: names and keys, hostile ones and those of other applications, and what logs show of them.
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import fc from 'fast-check'
@@ -13,17 +13,17 @@ const HOSTILE = [
   '\udfff', '\u00e9', 'e\u0301', '0:', '0:d ', '0:r GET 1:/', 'CON', 'a:b', 'a/b', 'x'.repeat(1_000), 'x'.repeat(1_001), ' ', '  '
 ]
 
-t.test('data under hostile keys stays apart, and apart from answers', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, { ...on, routes: (app, probe) => app.get('/', cached(), async () => { probe.ran(); return 'answer' }) })
+t.test('values under hostile keys stay apart, and apart from responses', async (t) => forEachBackend(t, async (t, on) => {
+  const app = await build(t, { ...on, routes: (app, probe) => app.get('/', cached(), async () => { probe.ran(); return 'response' }) })
   await app.ask('/')
   const keys = HOSTILE.filter((key) => key !== '')
   for (const key of [...keys, ...await app.backends[0]!.keys!()]) await app.cache.set(key, { key }, { ttl: 60 })
   for (const key of keys) t.strictSame(await app.cache.get(key), { key }, JSON.stringify(key.slice(0, 20)))
-  t.match(await app.ask('/'), { hit: true, text: 'answer' }, 'a value is never taken for an answer')
+  t.match(await app.ask('/'), { hit: true, text: 'response' }, 'a value is never taken for a response')
   for (const key of ['', undefined, null, 1, {}, ['a']]) await t.rejects(app.cache.get(key as string), { code: 'CACHE_ERR_OPTION' })
 }))
 
-t.test('thousands of random keys stay apart, each from each', async (t) => forEachBackend(t, async (t, on) => {
+t.test('thousands of random keys stay apart from each other', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, { ...on, routes: () => {} })
   const key = fc.oneof(fc.string({ unit: 'binary', minLength: 1, maxLength: 4 }),
     fc.string({ unit: fc.constantFrom('\ud800', '\udfff', '\0', ':', '0', 'd', ' ', '~'), minLength: 1, maxLength: 3 }))
@@ -35,7 +35,7 @@ t.test('thousands of random keys stay apart, each from each', async (t) => forEa
   t.equal(wrong, 0, `of ${last.size} keys`)
 }))
 
-t.test('a tag is a name and nothing else: invalidating one leaves every other one alone', async (t) => forEachBackend(t, async (t, on) => {
+t.test('a tag is only a name: invalidating one leaves every other alone', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     routes: (app, probe) => app.get<{ Querystring: { tag: string } }>('/', cached({
@@ -52,24 +52,24 @@ t.test('a tag is a name and nothing else: invalidating one leaves every other on
   }
 }))
 
-t.test('tags that a handler makes of what it is given are refused where they are none, and the answer is delivered', async (t) =>
+t.test('invalid tags that a handler makes from its input are refused, and the response is sent', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,
       routes: (app, probe) => app.get<{ Querystring: { tags: string } }>('/', cached(), async (request, reply) => {
         probe.ran()
         reply.cache({ tags: JSON.parse(request.query.tags) })
-        return 'answer'
+        return 'response'
       })
     })
     for (const tags of [[''], [1], [null], 'a', null, {}, Array.from({ length: 65 }, (_, at) => `t${at}`), ['x'.repeat(1_025)], [['a']]]) {
       const url = `/?tags=${encodeURIComponent(JSON.stringify(tags))}`
-      t.match(await app.ask(url), { hit: false, text: 'answer', cacheStatus: /detail=(tags|reply-cache)/ }, url.slice(0, 40))
-      t.match(await app.ask(url), { hit: false, text: 'answer' })
+      t.match(await app.ask(url), { hit: false, text: 'response', cacheStatus: /detail=(tags|reply-cache)/ }, url.slice(0, 40))
+      t.match(await app.ask(url), { hit: false, text: 'response' })
     }
   }))
 
-t.test('hostile targets of an invalidation are refused, or mean what they say and no more', async (t) =>
+t.test('a hostile target of an invalidation is refused, or invalidates exactly what it names', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,
@@ -106,7 +106,7 @@ t.test('hostile targets of an invalidation are refused, or mean what they say an
     }
   }))
 
-t.test('a URL that ends in a semicolon\'s parameters is invalidated where the router cuts them off', async (t) =>
+t.test('a URL that ends in parameters after a semicolon is invalidated as the router cuts it', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,
@@ -119,7 +119,7 @@ t.test('a URL that ends in a semicolon\'s parameters is invalidated where the ro
     t.match(await app.ask('/p;a=1'), { hit: false })
   }))
 
-t.test('two applications on one store see nothing of each other, and clear only what is theirs', async (t) =>
+t.test('two applications on one store see nothing of each other, and clear only their own entries', async (t) =>
   forEachBackend(t, async (t, on) => {
     const shared = (await builtIns().open({ backend: on.backend, options: on.options } as never))
     const lent = {
@@ -141,7 +141,7 @@ t.test('two applications on one store see nothing of each other, and clear only 
           app.get('/', cached({ tags: ['all'] }), async () => { probe.ran(); return `of ${namespace}` })
       } as never))
     }
-    // The store has the clock of the system, as a store of several applications has.
+    // The store has the system's clock, like any store of several applications.
     for (const app of apps) await app.clock.pass(Date.now() - app.clock.now())
     for (const app of apps) await app.cache.set('key', names[apps.indexOf(app)], { ttl: 60 })
     for (const hit of [false, true]) {
@@ -160,7 +160,7 @@ t.test('two applications on one store see nothing of each other, and clear only 
     await shared.close()
   }, ['memory', 'sqlite', 'file', 'tiered']))
 
-t.test('whatever fails, no log line tells a password, a token, a cookie or a body', async (t) => forEachBackend(t, async (t, on) => {
+t.test('whatever fails, no log line contains a password, a token, a cookie or a body', async (t) => forEachBackend(t, async (t, on) => {
   const secrets = { password: 'pw-4f1c', bearer: 'tok-77aa', cookie: 'ck-90de', body: 'body-31bb', query: 'q-5e5e' }
   const failing = (): never => {
     throw Object.assign(new Error(`connect redis://:${secrets.password}@cache:6379\n${secrets.body}`), {
@@ -202,7 +202,7 @@ t.test('whatever fails, no log line tells a password, a token, a cookie or a bod
   for (const [what, secret] of Object.entries(secrets)) t.strictSame(lines.filter((line) => line.includes(secret)), [], what)
 }))
 
-t.test('a hundred thousand parameters or fields of one request cost it time in proportion', async (t) =>
+t.test('a hundred thousand parameters or fields of a request cost time in proportion', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,
@@ -218,7 +218,7 @@ t.test('a hundred thousand parameters or fields of one request cost it time in p
     }
   }))
 
-t.test('when the clock goes back or far ahead, entries neither live on for ever nor die all at once', async (t) =>
+t.test('when the clock goes back or far ahead, entries neither live forever nor expire all at once', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, { ...on, compare: false, routes: (app, probe) => app.get('/', cached(), async () => `run ${probe.ran()}`) })
     t.match(await app.ask('/'), { text: 'run 1' })
@@ -226,7 +226,7 @@ t.test('when the clock goes back or far ahead, entries neither live on for ever 
     const back = await app.ask('/')
     t.match(back, { hit: true, text: 'run 1', headers: { age: '0' } }, 'a little back: no negative age')
     await app.clock.pass(-3_600_000)
-    t.match(await app.ask('/'), { hit: false, text: 'run 2' }, 'an entry from the future is not believed')
+    t.match(await app.ask('/'), { hit: false, text: 'run 2' }, 'an entry from the future is not trusted')
     t.match(await app.ask('/'), { hit: true, text: 'run 2' })
     await app.clock.pass(86_400_000)
     t.match(await app.ask('/'), { hit: false, text: 'run 3' })
@@ -235,7 +235,7 @@ t.test('when the clock goes back or far ahead, entries neither live on for ever 
     t.match(await app.ask('/'), { hit: true, text: 'run 4' })
   }))
 
-t.test('a ttl that is none, told while the handler runs, stores nothing and costs no answer', async (t) =>
+t.test('an invalid ttl from the handler stores nothing and costs no response', async (t) =>
   forEachBackend(t, async (t, on) => {
     const values: Record<string, unknown> = {
       0: 0,
@@ -257,16 +257,16 @@ t.test('a ttl that is none, told while the handler runs, stores nothing and cost
       routes: (app, probe) => app.get<{ Params: { which: string } }>('/:which', cached(), async (request, reply) => {
         probe.ran()
         reply.cache({ ttl: values[request.params.which] as number })
-        return 'answer'
+        return 'response'
       })
     })
     for (const which of Object.keys(values)) {
-      t.match(await app.ask(`/${which}`), { hit: false, text: 'answer', cacheStatus: /detail=ttl/ }, which)
-      t.match(await app.ask(`/${which}`), { hit: false, text: 'answer' }, which)
+      t.match(await app.ask(`/${which}`), { hit: false, text: 'response', cacheStatus: /detail=ttl/ }, which)
+      t.match(await app.ask(`/${which}`), { hit: false, text: 'response' }, which)
     }
   }))
 
-t.test('a flood of URLs that are asked for once leaves those that are asked for often', async (t) => {
+t.test('a flood of URLs that are requested once does not evict those that are requested often', async (t) => {
   const app = await build(t, {
     backend: 'memory',
     options: { maxBytes: 200 * 2_500 },
@@ -284,7 +284,7 @@ t.test('a flood of URLs that are asked for once leaves those that are asked for 
   t.ok(hits / asked > 0.8, `${hits} of ${asked}`)
 })
 
-t.test('clear() while an answer is being made is the last word', async (t) => forEachBackend(t, async (t, on) => {
+t.test('clear() during a fill is not undone by it', async (t) => forEachBackend(t, async (t, on) => {
   const barrier = new Barrier()
   const app = await build(t, {
     ...on,

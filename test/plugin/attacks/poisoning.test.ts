@@ -1,4 +1,4 @@
-// Attacks: an answer made for a request of the attacker's that others are then given.
+// Attacks: a response made for an attacker's request is served to others.
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import t from 'tap'
 import { builtIns, defineBackend, type RouteCacheOptions } from '../../../plugin.js'
@@ -8,7 +8,7 @@ import { Barrier, turns } from '../../support/barrier.js'
 import { cached } from '../../support/document.js'
 import { mapBackend } from '../../support/map-backend.js'
 
-t.test('a parameter that the list does not name can not poison an entry by way of request.query', async (t) =>
+t.test('a parameter that the list does not name cannot poison an entry through request.query', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,
@@ -29,14 +29,14 @@ t.test('a parameter that the list does not name can not poison an entry by way o
     t.match(await app.ask('/p?%70age=1'), { hit: false, text: '{"page":"1"}' },
       'another spelling, which the handler could see, is another entry')
     t.match(await app.ask({ url: '/p?page=1&evil=3', headers: { cookie: 'a=b' } }), { hit: false, text: '{"page":"1"}' },
-      'nor is it there when the request is not for the cache')
+      'it is not there either if the request bypasses the cache')
     t.match(await app.ask('/p?__proto__=x'), { text: '{"__proto__":"x"}' })
     t.equal(({} as { x?: unknown }).x, undefined)
     t.match(await app.ask('/none?a=1'), { hit: false, text: '{}' })
     t.match(await app.ask('/none?b=2'), { hit: true, text: '{}' })
   }))
 
-t.test('nor can it by way of request.url, originalUrl or the raw request, where what is named stands as it came', async (t) =>
+t.test('a parameter cannot poison an entry through request.url, originalUrl or the raw request; listed ones are kept', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,
@@ -59,7 +59,7 @@ t.test('nor can it by way of request.url, originalUrl or the raw request, where 
     t.match(await app.ask('/p?page=1'), { hit: false })
   }))
 
-t.test('a CORS answer for the attacker\'s origin is not given to others', async (t) => forEachBackend(t, async (t, on) => {
+t.test("a CORS response for the attacker's origin is not served to others", async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     routes (app, probe) {
@@ -79,10 +79,10 @@ t.test('a CORS answer for the attacker\'s origin is not given to others', async 
     }
     t.match(await app.ask(url), { headers: { 'access-control-allow-origin': '*' } })
   }
-  t.equal(app.runs(), 5 + 4, 'the good one is kept for each origin')
+  t.equal(app.runs(), 5 + 4, 'the response with Vary is stored for each origin')
 }))
 
-t.test('each language has its own answer, however it is asked for', async (t) => forEachBackend(t, async (t, on) => {
+t.test('each language has its own response, however it is requested', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     routes: (app, probe) => app.get('/', cached(), async (request, reply) => {
@@ -100,14 +100,14 @@ t.test('each language has its own answer, however it is asked for', async (t) =>
   await app.raw('GET / HTTP/1.1\r\nHost: a\r\nAccept-Language: de\r\nAccept-Language: fr\r\nConnection: close\r\n\r\n')
 }))
 
-t.test('a handler that varies only sometimes, or now on this and now on that, gives nobody another one\'s answer', async (t) =>
+t.test("a handler with a changing Vary never serves one client's response to another", async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,
       routes: (app, probe) => app.get('/', cached(), async (request, reply) => {
         probe.ran()
         const { 'x-a': a, 'x-b': b } = request.headers as Record<string, string>
-        // What it looks at depends on what it found before.
+        // The fields that it reads depend on the value of the first one.
         reply.header('vary', a === '1' ? 'X-A, X-B' : 'X-A')
         return `${String(a)} ${a === '1' ? String(b) : ''}`
       })
@@ -118,7 +118,7 @@ t.test('a handler that varies only sometimes, or now on this and now on that, gi
     t.ok(app.runs() < 18, `${app.runs()} runs for 18 requests`)
   }))
 
-t.test('those who wait are given another one\'s answer only if it can not be known to vary', async (t) =>
+t.test("a waiting request receives another request's response only if it cannot be known to vary", async (t) =>
   forEachBackend(t, async (t, on) => {
     const barrier = new Barrier()
     const app = await build(t, {
@@ -126,7 +126,7 @@ t.test('those who wait are given another one\'s answer only if it can not be kno
       compare: false,
       routes: (app, probe) => app.get('/', cached({ ttl: '10s' }), async (request, reply) => {
         if (probe.ran() > 2) await barrier.pass()
-        // No Vary for who names no language: not what RFC 9110 asks for, and often done.
+        // No Vary for requests without a language: not what RFC 9110 requires, but common.
         const language = request.headers['accept-language']
         if (language !== undefined) reply.header('vary', 'Accept-Language')
         return `in ${String(language)}`
@@ -142,37 +142,38 @@ t.test('those who wait are given another one\'s answer only if it can not be kno
     t.strictSame((await Promise.all(others)).map(({ text }) => text), ['in it', 'in es'])
   }))
 
-t.test('variants of one URL are bounded in number, and so is what they vary on', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    routes (app, probe) {
-      app.get('/many', cached(), async (request, reply) => {
-        probe.ran()
-        return reply.header('vary', 'X-V').send(String(request.headers['x-v']))
-      })
-      app.get('/names', cached(), async (request, reply) => {
-        probe.ran()
-        return reply.header('vary', String(request.headers['x-on'])).send(String(request.headers['x-on']))
-      })
+t.test('the number of variants of one URL is limited, and so is the number of fields in their list', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await build(t, {
+      ...on,
+      compare: false,
+      routes (app, probe) {
+        app.get('/many', cached(), async (request, reply) => {
+          probe.ran()
+          return reply.header('vary', 'X-V').send(String(request.headers['x-v']))
+        })
+        app.get('/names', cached(), async (request, reply) => {
+          probe.ran()
+          return reply.header('vary', String(request.headers['x-on'])).send(String(request.headers['x-on']))
+        })
+      }
+    })
+    const held = async (): Promise<number> => (await app.backends[0]!.keys!()).length
+    for (let at = 0; at < 200; at++) await app.ask({ url: '/many', headers: { 'x-v': String(at) }, via: 'inject' })
+    t.ok(await held() <= 33, `${await held()} entries for 200 variants`)
+    t.match(await app.ask({ url: '/many', headers: { 'x-v': '199' } }), { hit: true, text: '199' })
+    t.match(await app.ask({ url: '/many', headers: { 'x-v': '0' } }), { hit: false, text: '0' })
+    await app.cache.clear()
+    for (let at = 0; at < 100; at++) {
+      t.match(await app.ask({ url: '/names', headers: { 'x-on': `x-${at}`, 'cache-control': 'no-cache' }, via: 'inject' }),
+        { hit: false, text: `x-${at}` })
     }
-  })
-  const held = async (): Promise<number> => (await app.backends[0]!.keys!()).length
-  for (let at = 0; at < 200; at++) await app.ask({ url: '/many', headers: { 'x-v': String(at) }, via: 'inject' })
-  t.ok(await held() <= 33, `${await held()} entries for 200 variants`)
-  t.match(await app.ask({ url: '/many', headers: { 'x-v': '199' } }), { hit: true, text: '199' })
-  t.match(await app.ask({ url: '/many', headers: { 'x-v': '0' } }), { hit: false, text: '0' })
-  await app.cache.clear()
-  for (let at = 0; at < 100; at++) {
-    t.match(await app.ask({ url: '/names', headers: { 'x-on': `x-${at}`, 'cache-control': 'no-cache' }, via: 'inject' }),
-      { hit: false, text: `x-${at}` })
-  }
-  const lists = await Promise.all((await app.backends[0]!.keys!()).map(async (key) => (await app.backends[0]!.get(key))!.value))
-  const longest = Math.max(...lists.map((value) => JSON.parse(Buffer.from(value).toString().split('\n', 1)[0]!).names?.length ?? 0))
-  t.ok(longest > 0 && longest <= 10, `a list names ${longest} fields at most`)
-}))
+    const lists = await Promise.all((await app.backends[0]!.keys!()).map(async (key) => (await app.backends[0]!.get(key))!.value))
+    const longest = Math.max(...lists.map((value) => JSON.parse(Buffer.from(value).toString().split('\n', 1)[0]!).names?.length ?? 0))
+    t.ok(longest > 0 && longest <= 10, `a list names ${longest} fields at most`)
+  }))
 
-t.test('a handler that changes request.headers before it goes on does not change whose variant is stored', async (t) =>
+t.test('a handler that changes request.headers does not change whose variant is stored', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,
@@ -192,42 +193,44 @@ t.test('a handler that changes request.headers before it goes on does not change
     t.match(await app.ask('/'), { hit: false, text: 'in undefined' })
   }))
 
-t.test('bodies that the parser tells apart are never one key, and unread ones have none', async (t) => forEachBackend(t, async (t, on) => {
-  const post = cached({ methods: ['POST'] })
-  const app = await build(t, {
-    ...on,
-    routes (app, probe) {
-      app.addContentTypeParser('multipart/form-data', (_request, _payload, done) => { done(null) })
-      app.post('/json', post, async (request) => {
-        probe.ran()
-        const { a, ...more } = request.body as { a: number }
-        return `${String(a)} ${JSON.stringify(more)}`
-      })
-      app.post('/raw', post, async (request) => {
-        probe.ran()
-        let body = ''
-        for await (const chunk of request.raw) body += String(chunk)
-        return body
-      })
+t.test('bodies that the parser distinguishes never share a key, and unread bodies have none', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const post = cached({ methods: ['POST'] })
+    const app = await build(t, {
+      ...on,
+      routes (app, probe) {
+        app.addContentTypeParser('multipart/form-data', (_request, _payload, done) => { done(null) })
+        app.post('/json', post, async (request) => {
+          probe.ran()
+          const { a, ...more } = request.body as { a: number }
+          return `${String(a)} ${JSON.stringify(more)}`
+        })
+        app.post('/raw', post, async (request) => {
+          probe.ran()
+          let body = ''
+          for await (const chunk of request.raw) body += String(chunk)
+          return body
+        })
+      }
+    })
+    for (let times = 0; times < 2; times++) {
+      for (const body of [
+        '{"a":1e999}', '{"a":-1e999}', '{"a":null}', '{"a":"null"}', '{"a":0}', '{"a":-0}', '{"a":1,"b":2}', '{"a":1}', '{"b":2,"a":1}',
+        '{"a":[1]}', '{"a":"1"}'
+      ]) {
+        const headers = { 'content-type': 'application/json' }
+        t.match(await app.ask({ url: '/json', method: 'POST', body, headers }), { status: 200 }, body)
+      }
+      for (const body of ['one', 'two']) {
+        t.match(await app.ask({ url: '/raw', method: 'POST', body, headers: { 'content-type': 'multipart/form-data; boundary=x' } }),
+          { text: body, hit: false })
+      }
     }
-  })
-  for (let times = 0; times < 2; times++) {
-    for (const body of [
-      '{"a":1e999}', '{"a":-1e999}', '{"a":null}', '{"a":"null"}', '{"a":0}', '{"a":-0}', '{"a":1,"b":2}', '{"a":1}', '{"b":2,"a":1}',
-      '{"a":[1]}', '{"a":"1"}'
-    ]) {
-      t.match(await app.ask({ url: '/json', method: 'POST', body, headers: { 'content-type': 'application/json' } }), { status: 200 }, body)
-    }
-    for (const body of ['one', 'two']) {
-      t.match(await app.ask({ url: '/raw', method: 'POST', body, headers: { 'content-type': 'multipart/form-data; boundary=x' } }),
-        { text: body, hit: false })
-    }
-  }
-  const again = await app.ask({ url: '/json', method: 'POST', body: '{"a":1}', headers: { 'content-type': 'application/json' } })
-  t.equal(again.hit, true)
-}))
+    const again = await app.ask({ url: '/json', method: 'POST', body: '{"a":1}', headers: { 'content-type': 'application/json' } })
+    t.equal(again.hit, true)
+  }))
 
-t.test('a buffer that its owner uses again is stored as it was sent, also by a backend that answers later', async (t) => {
+t.test('a buffer that is reused is stored as it was sent, also by a backend that returns later', async (t) => {
   const slow = defineBackend<object>({
     name: 'slow',
     create (_options, { now }) {
@@ -265,7 +268,7 @@ t.test('a buffer that its owner uses again is stored as it was sent, also by a b
   }
 })
 
-t.test('a handler that changes the target of its request can not store past an invalidation of it', async (t) =>
+t.test('a handler that changes the target of its request cannot store its response after an invalidation of that target', async (t) =>
   forEachBackend(t, async (t, on) => {
     const barrier = new Barrier()
     const app = await build(t, {

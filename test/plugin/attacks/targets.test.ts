@@ -1,4 +1,4 @@
-// Attacks: requests that a cache and a router read differently. Sent over a bare socket, byte by byte as they stand here.
+// Attacks: requests that a cache and a router read differently. They are sent over a bare socket, byte by byte as they stand here.
 import type { FastifyInstance, FastifyRequest, FastifyServerOptions } from 'fastify'
 import t from 'tap'
 import type { RouteCacheOptions } from '../../../plugin.js'
@@ -6,12 +6,12 @@ import { build, forEachBackend, type Probe } from '../../support/app.js'
 import { cached } from '../../support/document.js'
 import { someOf } from '../../support/size.js'
 
-/** Options for one more of the same backend, with nothing in it. */
+/** Options for another backend of the same kind, which is empty. */
 let made = 0
 const another = ({ options }: { options: { path?: string } }): object =>
   options.path === undefined ? {} : { path: `${options.path}.${++made}` }
 
-/** Everything that a handler can read of where it was found. */
+/** Everything that a handler can read of its target. */
 function asSeen (request: FastifyRequest): string {
   const { params, query, url, originalUrl, host, hostname, port, protocol, method } = request
   return JSON.stringify({ params, query, url, originalUrl, host, hostname, port: Number.isNaN(port) ? null : port, protocol, method })
@@ -30,7 +30,7 @@ const routes = (cache?: RouteCacheOptions) => (app: FastifyInstance, probe: Prob
 
 const get = (target: string, fields: string[] = ['Host: a.example']): string =>
   [`GET ${target} HTTP/1.1`, ...fields, 'Connection: close', '', ''].join('\r\n')
-const statusOf = (answer: string): string => /^cache-status: [^;]*; (.*)\r$/im.exec(answer)?.[1] ?? ''
+const statusOf = (response: string): string => /^cache-status: [^;]*; (.*)\r$/im.exec(response)?.[1] ?? ''
 
 const ROUTERS: Record<string, Omit<FastifyServerOptions, 'routerOptions'> & { routerOptions?: object }> = {
   'as it is': {},
@@ -38,7 +38,7 @@ const ROUTERS: Record<string, Omit<FastifyServerOptions, 'routerOptions'> & { ro
   ignoreTrailingSlash: { routerOptions: { ignoreTrailingSlash: true } },
   ignoreDuplicateSlashes: { routerOptions: { ignoreDuplicateSlashes: true } },
   useSemicolonDelimiter: { routerOptions: { useSemicolonDelimiter: true } },
-  'rewriteUrl that takes a language away': { rewriteUrl: (request) => request.url!.replace(/^\/(?:de|fr)\//, '/') },
+  'rewriteUrl that removes a language': { rewriteUrl: (request) => request.url!.replace(/^\/(?:de|fr)\//, '/') },
   'all of them, behind a proxy': {
     trustProxy: true,
     routerOptions: { caseSensitive: false, ignoreTrailingSlash: true, ignoreDuplicateSlashes: true, useSemicolonDelimiter: true }
@@ -56,7 +56,7 @@ const TARGETS = [
   '/p?constructor=x', '/p?a=1%00', '/p?a=1%0d%0ax:y', '/p?A=1', '/p??a=1', '/de/p', '/fr/p', '/', '/?', '//'
 ]
 
-t.test('every spelling of a target is answered as it would be without the cache, in every router', async (t) =>
+t.test('every spelling of a target gets the same response as without the cache, in every router', async (t) =>
   forEachBackend(t, async (t, on) => {
     for (const [router, fastify] of Object.entries(ROUTERS)) {
       await t.test(router, async (t) => {
@@ -67,17 +67,17 @@ t.test('every spelling of a target is answered as it would be without the cache,
         for (const times of [1, 2]) {
           for (const target of targets) {
             // The oracle compares with the application that has no cache.
-            const answer = await app.raw(Buffer.from(get(target), 'utf8'))
-            if (times === 1 && statusOf(answer).startsWith('hit')) t.fail(`${target} is answered with what another one made`)
-            if (times === 2 && statusOf(answer).startsWith('hit')) hits++
+            const response = await app.raw(Buffer.from(get(target), 'utf8'))
+            if (times === 1 && statusOf(response).startsWith('hit')) t.fail(`${target} is served the response to another target`)
+            if (times === 2 && statusOf(response).startsWith('hit')) hits++
           }
         }
-        t.ok(hits > 0.37 * targets.length, `${hits} of ${targets.length} were answered from the cache in the second round`)
+        t.ok(hits > 0.37 * targets.length, `${hits} of ${targets.length} were served from the cache in the second round`)
       })
     }
   }))
 
-t.test('every spelling of a target is forgotten by the URL that its route saw, and by a write to it, in every router', async (t) =>
+t.test('every spelling of a target is invalidated by the URL that its route saw, and by a write to it, in every router', async (t) =>
   forEachBackend(t, async (t, on) => {
     for (const [router, fastify] of Object.entries(ROUTERS)) {
       await t.test(router, async (t) => {
@@ -99,7 +99,7 @@ t.test('every spelling of a target is forgotten by the URL that its route saw, a
             if (url === undefined || !await isHit(target)) continue
             await app.cache.invalidate({ url: JSON.parse(url) })
             t.notOk(await isHit(target), `invalidate ${target}, key.host ${host}`)
-            // Who is asked for a URL that was rewritten can't know what others it is the answer to.
+            // The handler of a rewritten URL can't know for which other URLs its response is stored.
             if (fastify.rewriteUrl !== undefined) continue
             t.ok(await isHit(target))
             await app.raw(Buffer.from(get(target).replace('GET', 'PUT').replace('\r\n\r\n', '\r\nContent-Length: 0\r\n\r\n'), 'utf8'))
@@ -110,10 +110,10 @@ t.test('every spelling of a target is forgotten by the URL that its route saw, a
     }
   }))
 
-t.test('a target that is no path, or holds a fragment, is not for the cache', async (t) => forEachBackend(t, async (t, on) => {
+t.test('a target that is not a path, or has a fragment, bypasses the cache', async (t) => forEachBackend(t, async (t, on) => {
   for (const key of [undefined, { query: false }, { host: false }, { query: ['a'] }] as Array<RouteCacheOptions['key']>) {
     const options = another(on)
-    // What a key leaves out, the handler does not find either: that differs on purpose.
+    // The handler does not find what a key leaves out either: that differs on purpose.
     const app = await build(t, {
       ...on, options, ...(key !== undefined && { compare: false }), routes: routes({ ...(key !== undefined && { key }) })
     })
@@ -127,7 +127,7 @@ t.test('a target that is no path, or holds a fragment, is not for the cache', as
   }
 }))
 
-t.test('each spelling of the host has an answer of its own, and so has none', async (t) => forEachBackend(t, async (t, on) => {
+t.test('each spelling of the host has its own response, and so has a request without one', async (t) => forEachBackend(t, async (t, on) => {
   const hosts = [
     ['Host: a'], ['Host: b'], ['Host: a:80'], ['Host: A'], ['Host: a.'], ['Host: a"<x>/..'], ['Host: '], ['Host: a, b'],
     ['Host: x', 'Host: y'], ['Host: y', 'Host: x'], ['Host: [::1]:80'], ['Host: é'], ['Host: 4:http://a']
@@ -135,9 +135,9 @@ t.test('each spelling of the host has an answer of its own, and so has none', as
   const app = await build(t, { ...on, routes: routes() })
   for (const times of [1, 2]) {
     for (const fields of hosts) {
-      const answer = await app.raw(Buffer.from(get('/p', fields), 'latin1'))
-      if (/^HTTP\/1.1 200/.test(answer) && times === 1 && fields[0] !== 'Host: x' && fields[0] !== 'Host: y') {
-        t.match(statusOf(answer), /miss/, fields.join())
+      const response = await app.raw(Buffer.from(get('/p', fields), 'latin1'))
+      if (/^HTTP\/1.1 200/.test(response) && times === 1 && fields[0] !== 'Host: x' && fields[0] !== 'Host: y') {
+        t.match(statusOf(response), /miss/, fields.join())
       }
     }
     const old = await app.raw('GET /p HTTP/1.0\r\n\r\n')
@@ -145,7 +145,7 @@ t.test('each spelling of the host has an answer of its own, and so has none', as
   }
 }))
 
-t.test('behind a proxy, the host and the protocol that it names are in the key, however they are spelled', async (t) =>
+t.test('behind a proxy, the forwarded host and protocol are in the key, however they are spelled', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, { ...on, fastify: { trustProxy: true }, routes: routes() })
     const rows = [
@@ -163,13 +163,13 @@ t.test('behind a proxy, the host and the protocol that it names are in the key, 
     t.ok(hits >= rows.length, 'each was stored')
   }))
 
-t.test('without trustProxy the forwarded fields are no business of the key', async (t) => forEachBackend(t, async (t, on) => {
+t.test('without trustProxy the forwarded fields are not in the key', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, { ...on, routes: routes() })
   await app.raw(get('/p'))
   t.match(statusOf(await app.raw(get('/p', ['Host: a.example', 'X-Forwarded-Host: evil', 'X-Forwarded-Proto: x']))), /hit/)
 }))
 
-t.test('a GET with a body goes to the handler, and its answer to nobody else', async (t) => forEachBackend(t, async (t, on) => {
+t.test('a GET with a body goes to the handler, and its response to nobody else', async (t) => forEachBackend(t, async (t, on) => {
   const readsBody = (app: FastifyInstance, probe: Probe): void => {
     for (const [url, cache] of [['/p', {}], ['/body', { key: { body: true } }], ['/fn', { key: () => 'mine' }]] as const) {
       app.get(url, cached(cache as RouteCacheOptions), async (request) => {
@@ -187,8 +187,8 @@ t.test('a GET with a body goes to the handler, and its answer to nobody else', a
         [['Content-Length: 4'], 'evil'], [['Transfer-Encoding: chunked'], '4\r\nevil\r\n0\r\n\r\n'],
         [['Transfer-Encoding: chunked'], '0\r\n\r\n'], [['Content-Length: 04'], 'evil']
       ] as const) {
-        const answer = await app.raw(get(url, ['Host: a.example', ...fields]) + body)
-        if (answer.startsWith('HTTP/1.1 200')) t.match(statusOf(answer), /detail=request-body/, `${url} ${fields.join()}`)
+        const response = await app.raw(get(url, ['Host: a.example', ...fields]) + body)
+        if (response.startsWith('HTTP/1.1 200')) t.match(statusOf(response), /detail=request-body/, `${url} ${fields.join()}`)
       }
       t.match(await app.raw(get(url)), /body \r?\n?$|body $/)
       t.match(statusOf(await app.raw(get(url, ['Host: a.example', 'Content-Length: 0']))), /hit/)
@@ -196,7 +196,7 @@ t.test('a GET with a body goes to the handler, and its answer to nobody else', a
   }
 }))
 
-t.test('over HTTP/2 a GET with a body needs no Content-Length, and goes to the handler all the same', async (t) =>
+t.test('over HTTP/2 a GET with a body but no Content-Length goes to the handler too', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,
@@ -214,7 +214,7 @@ t.test('over HTTP/2 a GET with a body needs no Content-Length, and goes to the h
     }
   }))
 
-t.test('a method that a field or a parameter asks for is not the method', async (t) => forEachBackend(t, async (t, on) => {
+t.test("a method in a field or a parameter does not override the request's method", async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     routes: (app, probe) => {
@@ -251,7 +251,7 @@ t.test('a request whose method a hook changes bypasses the cache', async (t) => 
   }
 }))
 
-t.test('HEAD is answered from what GET stored, and makes nothing that GET could be given', async (t) => forEachBackend(t, async (t, on) => {
+t.test('HEAD is served from what GET stored, and stores nothing that GET could receive', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     routes: (app, probe) => {
@@ -277,7 +277,7 @@ t.test('HEAD is answered from what GET stored, and makes nothing that GET could 
   }
 }))
 
-t.test('a request that does not pass validation is not answered from the cache', async (t) => forEachBackend(t, async (t, on) => {
+t.test('a request that fails validation is not served from the cache', async (t) => forEachBackend(t, async (t, on) => {
   const schema = {
     querystring: { type: 'object', properties: { n: { type: 'integer' } }, required: ['n'] },
     headers: { type: 'object', properties: { 'x-v': { type: 'integer' } } }

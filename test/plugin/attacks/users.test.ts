@@ -1,4 +1,5 @@
-// Attacks: one user's answer shown to another. Each user's answers hold a text of their own, which the oracles look for everywhere.
+// Attacks: one user's response shown to another. Each user's responses contain a text of their own, which the oracles look for
+// everywhere.
 import cookie from '@fastify/cookie'
 import session from '@fastify/session'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
@@ -6,18 +7,18 @@ import t from 'tap'
 import { build, forEachBackend, type Probe } from '../../support/app.js'
 import { cached } from '../../support/document.js'
 
-/** Options for one more of the same backend, with nothing in it. */
+/** Options for another backend of the same kind, which is empty. */
 let made = 0
 const another = ({ options }: { options: { path?: string } }): object =>
   options.path === undefined ? {} : { path: `${options.path}.${++made}` }
 
-/** A page that says who asked. */
+/** A page that names the user who requested it. */
 const whoAmI = (probe: Probe) => async (request: FastifyRequest): Promise<string> => {
   probe.ran()
   return `you are ${request.headers.authorization ?? request.headers.cookie ?? 'nobody'}`
 }
 
-t.test('what was asked with Authorization, in any form, is neither stored nor answered from the cache', async (t) =>
+t.test('a request with Authorization, in any form, is neither stored nor served from the cache', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, { ...on, routes: (app, probe) => app.get('/me', cached(), whoAmI(probe)) })
     const users = ['alice', 'bob'].map((name) => app.canary(name))
@@ -35,7 +36,7 @@ t.test('what was asked with Authorization, in any form, is neither stored nor an
     }
   }))
 
-t.test('what was asked with a Cookie is neither stored nor answered from the cache', async (t) => forEachBackend(t, async (t, on) => {
+t.test('a request with a Cookie is neither stored nor served from the cache', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, { ...on, routes: (app, probe) => app.get('/me', cached(), whoAmI(probe)) })
   for (const user of ['alice', 'bob', 'alice'].map((name) => app.canary(name))) {
     for (const header of [`session=${user}`, user, `a=b; session=${user}`]) {
@@ -47,7 +48,7 @@ t.test('what was asked with a Cookie is neither stored nor answered from the cac
   t.match(await app.ask('/me'), { hit: true, text: 'you are nobody' })
 }))
 
-t.test('an answer to Authorization is not stored unless it says so, also where a schema or the handler took that away', async (t) =>
+t.test('a response to Authorization is stored only if it allows that, even if a schema or the handler removed the field', async (t) =>
   forEachBackend(t, async (t, on) => {
     const routes = (app: FastifyInstance, probe: Probe): void => {
       app.decorateRequest('who', '')
@@ -71,7 +72,7 @@ t.test('an answer to Authorization is not stored unless it says so, also where a
     }
   }))
 
-t.test('a headers schema that takes Authorization, Cookie and Host away does not make their users one', async (t) =>
+t.test('a headers schema that removes Authorization, Cookie and Host does not merge users', async (t) =>
   forEachBackend(t, async (t, on) => {
     const routes = (app: FastifyInstance, probe: Probe): void => {
       app.decorateRequest('who', '')
@@ -107,7 +108,7 @@ t.test('a headers schema that takes Authorization, Cookie and Host away does not
     }
   }))
 
-t.test('an answer that sets a cookie is not stored, whoever sets it and when', async (t) => forEachBackend(t, async (t, on) => {
+t.test('a response that sets a cookie is not stored, wherever it is set', async (t) => forEachBackend(t, async (t, on) => {
   const places: Record<string, (app: FastifyInstance, set: (reply: FastifyReply, request: FastifyRequest) => unknown) => void> = {
     'an onRequest hook': (app, set) => { app.addHook('onRequest', async (request, reply) => { set(reply, request) }) },
     'a preHandler hook': (app, set) => { app.addHook('preHandler', async (request, reply) => { set(reply, request) }) },
@@ -115,7 +116,7 @@ t.test('an answer that sets a cookie is not stored, whoever sets it and when', a
       app.addHook('preSerialization', async (request, reply, payload) => { set(reply, request); return payload })
     },
     'an onSend hook': (app, set) => { app.addHook('onSend', async (request, reply, payload) => { set(reply, request); return payload }) },
-    'the response of Node': (app, set) => {
+    'the raw response of Node': (app, set) => {
       app.addHook('onSend', async (request, reply, payload) => {
         set({ header: (name: string, value: string) => reply.raw.setHeader(name, value) } as unknown as FastifyReply, request)
         return payload
@@ -147,7 +148,7 @@ t.test('an answer that sets a cookie is not stored, whoever sets it and when', a
   }
 }))
 
-t.test('@fastify/session that begins a session, or rolls one, makes an answer that is not stored', async (t) =>
+t.test('a response in which @fastify/session begins or renews a session is not stored', async (t) =>
   forEachBackend(t, async (t, on) => {
     for (const order of ['before', 'after'] as const) {
       const sessions = (app: FastifyInstance): void => {
@@ -172,7 +173,7 @@ t.test('@fastify/session that begins a session, or rolls one, makes an answer th
       t.match(await app.ask({ url: '/', headers: { cookie: own } }), { hit: false, cacheStatus: /set-cookie/ })
       const other = await app.ask('/')
       t.match(other, { hit: false })
-      t.not([other.headers['set-cookie']].flat()[0]!.split(';')[0], own, 'each has a session of their own')
+      t.not([other.headers['set-cookie']].flat()[0]!.split(';')[0], own, 'each has their own session')
       t.equal(app.runs(), 3)
     }
   }))
@@ -195,7 +196,7 @@ t.test('Vary: Authorization and Vary: Cookie share nothing between users', async
   }
 }))
 
-t.test('credentials that are to be ignored are so only for answers that say that they are for everybody', async (t) =>
+t.test('credentials are ignored only for responses that are marked as shared', async (t) =>
   forEachBackend(t, async (t, on) => {
     const routes = (app: FastifyInstance, probe: Probe): void => {
       app.get<{ Querystring: { cc?: string } }>('/', cached({ credentials: 'ignore' }), async (request, reply) => {
@@ -216,10 +217,10 @@ t.test('credentials that are to be ignored are so only for answers that say that
     }
     t.match(await app.ask({ url: '/', headers: { authorization } }), { hit: false, cacheStatus: /detail=authorization/ })
     t.match(await app.ask('/'), { hit: false })
-    t.match(await app.ask({ url: '/', headers: { authorization } }), { hit: true }, 'what was made for nobody in particular is for all')
+    t.match(await app.ask({ url: '/', headers: { authorization } }), { hit: true }, 'a response without credentials is shared')
   }))
 
-t.test('credentials that the key names have an entry for each value, and let nothing else in', async (t) =>
+t.test('credentials in the key have an entry for each value, and other credentials still bypass', async (t) =>
   forEachBackend(t, async (t, on) => {
     const routes = (app: FastifyInstance, probe: Probe): void => {
       app.get('/header', cached({ key: { headers: ['Authorization'] } }), whoAmI(probe))
@@ -251,7 +252,7 @@ t.test('credentials that the key names have an entry for each value, and let not
       }
       t.match(await app.ask('/header'), { hit: times === 2, text: 'you are nobody' })
       t.match(await app.ask('/cookie'), { hit: times === 2, text: 'you are undefined' })
-      t.match(await app.ask('/by'), { hit: false, cacheStatus: /detail=key/ }, 'who is nobody shares with nobody')
+      t.match(await app.ask('/by'), { hit: false, cacheStatus: /detail=key/ }, 'requests without a user share nothing')
       t.match(await app.ask('/fn'), { hit: false, cacheStatus: /detail=key/ })
     }
   }))
@@ -264,13 +265,13 @@ t.test('a route that did not opt in is never cached, whatever its URL looks like
   const app = await build(t, { ...on, routes })
   for (const user of ['alice', 'bob'].map((name) => app.canary(name))) {
     for (const url of ['/me/x.css', '/me/..%2fstatic/x', '/me/;.js', '/me/x.css%00', '/me/.ico?x.js']) {
-      const answer = await app.ask({ url, headers: { cookie: user } })
-      t.match(answer, { cacheStatus: '', text: `you are ${user}` }, url)
+      const response = await app.ask({ url, headers: { cookie: user } })
+      t.match(response, { cacheStatus: '', text: `you are ${user}` }, url)
     }
   }
 }))
 
-t.test('a user that the defaults put into every key is in the key of a route that has more to say of it', async (t) =>
+t.test('a user in the default key is also in the key of a route with its own key options', async (t) =>
   forEachBackend(t, async (t, on) => {
     const routes = (app: FastifyInstance, probe: Probe): void => {
       app.get('/me', cached({ key: { query: ['a'] }, credentials: 'ignore' }), async (request) => {
