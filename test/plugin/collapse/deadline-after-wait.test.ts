@@ -1,4 +1,4 @@
-// Waiting for another request is not held against the time that the backend has.
+// The time that a request waits for another one does not count towards the backend's deadline.
 import { mock } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
@@ -9,8 +9,8 @@ import { cached } from '../../support/document.js'
 
 const DEADLINE_MS = 2_000
 
-t.test('who waited for another request in vain has all the time for the backend that there was before', async (t) => {
-  // It stands still, so that a busy machine makes no difference.
+t.test("a request that waited for another one in vain has as much of the backend's deadline left as before", async (t) => {
+  // The clock stands still, so that a busy machine makes no difference.
   let at = performance.now()
   const now = mock.method(performance, 'now', () => at)
   t.teardown(() => now.mock.restore())
@@ -29,14 +29,14 @@ t.test('who waited for another request in vain has all the time for the backend 
       })
     }
   })
-  // The deadline begins with the first read that is waited for.
+  // The deadline begins with the first read that the request waits for.
   chaos.get.only(isResponse).later()
   const leader = app.ask('/')
   await leads.reached()
   const follower = app.ask('/')
   await until(() => app.runs('asked') === 2)
   await turns()
-  // What is left of the deadline, but for the blink in which a loop that was not held up notices it.
+  // The whole deadline passes, plus the time after which a free event loop would notice that.
   at += DEADLINE_MS + 5
   for (const method of [chaos.get, chaos.getMany]) method.only(isStamp).hang()
   leads.open()

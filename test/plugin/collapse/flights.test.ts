@@ -1,16 +1,17 @@
-// Single flight: many ask, one works; and what becomes of those who wait when the one does not bring what they hoped for.
+// Single flight: of many concurrent requests one runs the handler, and the others wait. What the others receive if they can't share its
+// response.
 import t, { type Test } from 'tap'
 import { build, forEachBackend, type Spec } from '../../support/app.js'
 import { Barrier, turns, until } from '../../support/barrier.js'
 
 type On = Parameters<Parameters<typeof forEachBackend>[1]>[1]
 
-/** An application with the route `/a`, whose first handler stops at the barrier, and those who have come so far. */
+/** An application that counts its requests as `asked`. */
 async function setUp (t: Test, on: On, spec: Partial<Spec> & Pick<Spec, 'routes'>) {
   const built = await build(t, {
     ...on, before: (app, probe) => { app.addHook('preHandler', async () => { probe.ran('asked') }) }, ...spec
   })
-  /** Settles when so many have asked, and whoever is going to wait for another's answer does. */
+  /** Resolves once this many requests have come, and those that collapse are waiting. */
   const asked = async (count: number): Promise<void> => {
     await until(() => built.runs('asked') === count)
     await turns()
@@ -21,7 +22,7 @@ async function setUp (t: Test, on: On, spec: Partial<Spec> & Pick<Spec, 'routes'
 
 const many = <T>(count: number, make: (at: number) => T): T[] => Array.from({ length: count }, (_, at) => make(at))
 
-t.test('two hundred who ask for the same at once are given one handler\'s answer', async (t) => {
+t.test('two hundred concurrent requests for one key share the response of one handler', async (t) => {
   await forEachBackend(t, async (t, on) => {
     const barrier = new Barrier()
     const { ask, asked, runs, stats } = await setUp(t, on, {
@@ -31,17 +32,17 @@ t.test('two hundred who ask for the same at once are given one handler\'s answer
         return { answer: 42 }
       })
     })
-    const answers = many(200, async () => await ask('/a'))
+    const responses = many(200, async () => await ask('/a'))
     await asked(200)
     barrier.open()
-    const all = await Promise.all(answers)
+    const all = await Promise.all(responses)
     t.equal(runs(), 1)
     t.equal(all.filter(({ cacheStatus }) => cacheStatus.includes('collapsed')).length, 199)
     t.match(await stats(), { misses: 200, coalesced: 199, stores: 1 })
   })
 })
 
-t.test('different keys don\'t wait for one another', async (t) => {
+t.test("different keys don't wait for one another", async (t) => {
   await forEachBackend(t, async (t, on) => {
     const barrier = new Barrier()
     const { ask, runs } = await setUp(t, on, {
@@ -51,15 +52,15 @@ t.test('different keys don\'t wait for one another', async (t) => {
         return request.params
       })
     })
-    const answers = many(200, async (at) => await ask(`/a/${at}`))
+    const responses = many(200, async (at) => await ask(`/a/${at}`))
     await barrier.reached(200)
     barrier.open()
-    await Promise.all(answers)
+    await Promise.all(responses)
     t.equal(runs(), 200)
   })
 })
 
-t.test('a route that wants no lock runs every handler', async (t) => {
+t.test('a route without a lock runs every handler', async (t) => {
   const barrier = new Barrier()
   const { ask } = await setUp(t, { backend: 'memory', options: {} }, {
     routes: (app, { cached }) => app.get('/a', { config: { cache: { ttl: '1m', lock: false } } }, async () => {
@@ -67,13 +68,13 @@ t.test('a route that wants no lock runs every handler', async (t) => {
       return 'a'
     })
   })
-  const answers = many(20, async () => await ask('/a'))
+  const responses = many(20, async () => await ask('/a'))
   await barrier.reached(20)
   barrier.open()
-  await Promise.all(answers)
+  await Promise.all(responses)
 })
 
-t.test('when the answer is not to be shared, a hundred who waited run their handlers at the same time, and the key is remembered',
+t.test('if the response must not be shared, a hundred waiting requests run their handlers concurrently, and the key is remembered',
   async (t) => {
     const kinds: ReadonlyArray<readonly [why: string, headers: Record<string, string>]> = [
       ['private', { 'cache-control': 'private' }], ['set-cookie', { 'set-cookie': 'a=1' }], ['vary', { vary: '*' }]
@@ -88,7 +89,7 @@ t.test('when the answer is not to be shared, a hundred who waited run their hand
             return await reply.headers(headers).send('a')
           })
         })
-        const answers = many(101, async () => await ask('/a'))
+        const responses = many(101, async () => await ask('/a'))
         await asked(101)
         t.equal(others.arrived, 0, 'they wait')
         first.open()
@@ -96,7 +97,7 @@ t.test('when the answer is not to be shared, a hundred who waited run their hand
         const next = many(2, async () => await ask('/a'))
         await others.reached(102)
         others.open()
-        await Promise.all([...answers, ...next])
+        await Promise.all([...responses, ...next])
         t.match(await stats(), { refusals: { [why]: 103 }, coalesced: 0, stores: 0 })
 
         await clock.pass(10_001)
@@ -107,7 +108,7 @@ t.test('when the answer is not to be shared, a hundred who waited run their hand
     }
   })
 
-t.test('who waits for another variant than the one that was made runs the handler, in parallel', async (t) => {
+t.test('requests that wait, but need another variant than the one that was made, run their handlers concurrently', async (t) => {
   await forEachBackend(t, async (t, on) => {
     const [first, others] = [new Barrier(), new Barrier()]
     const { ask, asked, runs } = await setUp(t, on, {
@@ -120,19 +121,19 @@ t.test('who waits for another variant than the one that was made runs the handle
     const inLanguage = async (language: string) => await ask({ url: '/a', headers: { 'accept-language': language } })
     const leader = inLanguage('de')
     await first.reached()
-    const answers = many(20, async (at) => await inLanguage(at % 2 === 0 ? 'de' : 'fr'))
+    const responses = many(20, async (at) => await inLanguage(at % 2 === 0 ? 'de' : 'fr'))
     await asked(21)
     first.open()
     await others.reached(10)
     others.open()
-    await Promise.all([leader, ...answers])
+    await Promise.all([leader, ...responses])
     t.equal(runs(), 11)
     t.ok((await inLanguage('fr')).hit)
     t.ok((await inLanguage('de')).hit)
   })
 })
 
-t.test('different users never share a handler\'s work', async (t) => {
+t.test('different users never share one run of a handler', async (t) => {
   await forEachBackend(t, async (t, on) => {
     const barrier = new Barrier()
     const { ask, asked, canary, runs } = await setUp(t, on, {
@@ -151,15 +152,15 @@ t.test('different users never share a handler\'s work', async (t) => {
     await barrier.reached(4)
     const keyed = [alice, bob, alice, bob].map(async (user) => await ask({ url: '/by', headers: { 'x-user': user } }))
     await asked(8)
-    t.equal(barrier.arrived, 6, 'one for each user where the key names them')
+    t.equal(barrier.arrived, 6, 'one for each user, if the key names the user')
     barrier.open()
-    const answers = await Promise.all([...plain, ...keyed])
-    t.same(answers.map(({ text }) => text.includes(alice)), [true, false, true, false, true, false, true, false])
+    const responses = await Promise.all([...plain, ...keyed])
+    t.same(responses.map(({ text }) => text.includes(alice)), [true, false, true, false, true, false, true, false])
     t.equal(runs(), 6)
   })
 })
 
-t.test('after lockTimeout a waiter runs the handler, and does not store over the leader', async (t) => {
+t.test("after lockTimeout a waiting request runs the handler, and does not overwrite the leader's response", async (t) => {
   await forEachBackend(t, async (t, on) => {
     const [first, others] = [new Barrier(), new Barrier()]
     const { ask, asked, runs, stats } = await setUp(t, on, {

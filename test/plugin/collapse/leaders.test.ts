@@ -1,4 +1,4 @@
-// Single flight when the one who works fails, leaves or never ends: those who wait get an answer all the same.
+// Single flight when the request that runs the handler fails, leaves or never ends: the waiting requests still get a response.
 import http from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -12,7 +12,7 @@ type On = Parameters<Parameters<typeof forEachBackend>[1]>[1]
 type Handler = (request: FastifyRequest, reply: FastifyReply) => unknown
 const MEMORY: On = { backend: 'memory', options: {} }
 
-/** The route `/a`, whose first handler waits at the barrier and does then what `first` does; the others answer 'good'. */
+/** The route `/a`. Its first handler waits at the barrier and then does what `first` does; the others respond with 'good'. */
 async function setUp (
   t: Test, on: On, first: Handler, { method = 'GET', route = {}, ...spec }: Partial<Spec> & { method?: 'GET' | 'POST', route?: object } = {}
 ) {
@@ -45,7 +45,7 @@ async function setUp (
   return { ...built, ask, asked, barrier }
 }
 
-/** A request that can be left. */
+/** A request whose client can leave. */
 async function leaver (app: Parameters<typeof portOf>[0], method = 'GET'): Promise<{ leave (others?: number): Promise<void> }> {
   const headers = { host: HOST, ...(method === 'POST' && { 'content-type': 'application/json' }) }
   const request = http.request({ host: '127.0.0.1', port: await portOf(app), path: '/a', method, headers, agent: false })
@@ -55,23 +55,23 @@ async function leaver (app: Parameters<typeof portOf>[0], method = 'GET'): Promi
     async leave (others = 0) {
       request.destroy()
       await new Promise((resolve) => request.once('close', resolve))
-      // The server has yet to be told.
+      // The server does not know yet.
       await until(() => new Promise((resolve) => app.server.getConnections((_err, count) => resolve(count === others))))
     }
   }
 }
 const failures: ReadonlyArray<readonly [name: string, first: Handler, status: number | undefined]> = [
   ['throws', () => { throw new Error('broken') }, 500],
-  ['answers 500', (_request, reply) => reply.code(500).send('bad'), 500],
-  ['answers nothing', () => undefined, 200],
+  ['responds with 500', (_request, reply) => reply.code(500).send('bad'), 500],
+  ['responds with nothing', () => undefined, 200],
   ['calls callNotFound', (_request, reply) => { reply.callNotFound(); return reply }, 404],
   ['hijacks', (_request, reply) => { reply.hijack(); reply.raw.end('by hand') }, 200],
   ['writes to the socket itself', (_request, reply) => { reply.raw.end('by hand') }, 200],
-  ['sends what can\'t be serialised', (_request, reply) => reply.send({ get a () { throw new Error('broken') } }), 500]
+  ['sends a value that cannot be serialised', (_request, reply) => reply.send({ get a () { throw new Error('broken') } }), 500]
 ]
 
 for (const [name, first, status] of failures) {
-  t.test(`a leader that ${name}`, async (t) => {
+  t.test(`requests that wait for a leader that ${name} get a response`, async (t) => {
     await forEachBackend(t, async (t, on) => {
       const { ask, asked, barrier, cache } = await setUp(t, on, first)
       const leader = ask()
@@ -80,17 +80,17 @@ for (const [name, first, status] of failures) {
       await asked(6)
       barrier.open()
       t.equal((await leader).status, status)
-      if (name === 'answers nothing') return t.same((await Promise.all(followers)).map(({ text }) => text), ['', '', '', '', ''])
+      if (name === 'responds with nothing') return t.same((await Promise.all(followers)).map(({ text }) => text), ['', '', '', '', ''])
       t.same((await Promise.all(followers)).map(({ text }) => text), ['good', 'good', 'good', 'good', 'good'])
       const next = await ask()
-      t.ok(next.hit, `what a follower made is stored: ${next.cacheStatus} ${JSON.stringify(await cache.stats())}`)
+      t.ok(next.hit, `the response of a follower is stored: ${next.cacheStatus} ${JSON.stringify(await cache.stats())}`)
       t.equal((await ask()).text, 'good')
       t.equal((await cache.stats()).coalesced, 0)
     })
   })
 }
 
-t.test('a leader that hijacks, and has yet to end its response', async (t) => {
+t.test('a request does not wait for the end of a leader that has hijacked its response', async (t) => {
   await forEachBackend(t, async (t, on) => {
     const left = new Barrier()
     const { ask, asked, barrier } = await setUp(t, on, (_request, reply) => {
@@ -109,7 +109,7 @@ t.test('a leader that hijacks, and has yet to end its response', async (t) => {
   })
 })
 
-t.test('a leader that runs into handlerTimeout', async (t) => {
+t.test('requests that wait for a leader get a response when it exceeds handlerTimeout', async (t) => {
   await forEachBackend(t, async (t, on) => {
     const { ask, asked, barrier, runs } = await setUp(t, on, () => 'too late', { route: { handlerTimeout: 60 } })
     const leader = ask()
@@ -125,7 +125,7 @@ t.test('a leader that runs into handlerTimeout', async (t) => {
   })
 })
 
-t.test('a leader that never answers', async (t) => {
+t.test('requests that wait for a leader that never responds run the handler after lockTimeout', async (t) => {
   await forEachBackend(t, async (t, on) => {
     const { ask, asked, app, barrier, cache } = await setUp(t, on, () => 'never', { lockTimeout: '40ms' })
     const leader = await leaver(app)
@@ -141,7 +141,7 @@ t.test('a leader that never answers', async (t) => {
 })
 
 for (const method of ['GET', 'POST'] as const) {
-  t.test(`the leader's client leaves before the handler ends, ${method}`, async (t) => {
+  t.test(`a handler whose client leaves still serves the waiting requests, ${method}`, async (t) => {
     await forEachBackend(t, async (t, on) => {
       const { ask, asked, app, barrier, cache, runs } = await setUp(t, on, () => 'made', { method })
       const leader = await leaver(app, method)
@@ -159,7 +159,7 @@ for (const method of ['GET', 'POST'] as const) {
   })
 }
 
-t.test('the leader\'s client leaves, and its handler gives up without an answer', async (t) => {
+t.test('a handler that throws because its client left makes the waiting requests run the handler', async (t) => {
   const { ask, asked, app, barrier, cache } = await setUp(t, MEMORY, (request) => { throw new Error(`gone: ${request.raw.aborted}`) })
   const leader = await leaver(app)
   await barrier.reached()
@@ -171,7 +171,7 @@ t.test('the leader\'s client leaves, and its handler gives up without an answer'
   t.match(await cache.stats(), { refusals: { 'handler-error': 1 } })
 })
 
-t.test('a handler with a callback, on a backend that answers later', async (t) => {
+t.test('a callback handler whose client leaves still serves the waiting requests, on a backend that returns later', async (t) => {
   const chaos = new Chaos()
   chaos.get.later()
   const barrier = new Barrier()
@@ -194,7 +194,7 @@ t.test('a handler with a callback, on a backend that answers later', async (t) =
   t.equal(runs(), 1)
 })
 
-t.test('a follower leaves, and nobody else notices', async (t) => {
+t.test('a waiting request whose client leaves does not affect the others', async (t) => {
   await forEachBackend(t, async (t, on) => {
     const { ask, asked, app, barrier, runs, cache } = await setUp(t, on, () => 'made')
     const leader = ask()

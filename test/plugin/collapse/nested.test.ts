@@ -1,4 +1,4 @@
-// A handler that asks its own route, straight or by way of others: nobody waits for himself, and what it asked is not stored.
+// A handler that requests its own route, directly or through other routes, does not wait for itself. The inner response is not stored.
 import t from 'tap'
 import { build, forEachBackend } from '../../support/app.js'
 import { Barrier } from '../../support/barrier.js'
@@ -8,7 +8,7 @@ const MEMORY = { backend: 'memory', options: {} }
 
 for (const via of ['socket', 'inject'] as const) {
   for (const lock of [true, false]) {
-    t.test(`a handler asks its own route by inject, asked by ${via}${lock ? '' : ', without a lock'}`, async (t) => {
+    t.test(`a handler that injects its own route does not wait for itself, over ${via}${lock ? '' : ', without a lock'}`, async (t) => {
       await forEachBackend(t, async (t, on) => {
         const { ask, runs, cache } = await build(t, {
           ...on,
@@ -28,7 +28,7 @@ for (const via of ['socket', 'inject'] as const) {
   }
 }
 
-t.test('routes that ask one another in a circle by inject, all at once', async (t) => {
+t.test('routes that request one another in a circle by inject, all at once, do not wait for one another', async (t) => {
   const barrier = new Barrier()
   const { ask } = await build(t, {
     ...MEMORY,
@@ -46,16 +46,16 @@ t.test('routes that ask one another in a circle by inject, all at once', async (
     }
   })
   await ask({ url: '/warm', via: 'inject' })
-  const answers = [ask({ url: '/a', compare: false }), ask({ url: '/b', compare: false })]
+  const responses = [ask({ url: '/a', compare: false }), ask({ url: '/b', compare: false })]
   await barrier.reached(2)
   barrier.open()
-  for (const { status, tookMs } of await Promise.all(answers)) {
+  for (const { status, tookMs } of await Promise.all(responses)) {
     t.equal(status, 200)
     t.ok(tookMs < 5_000)
   }
 })
 
-t.test('a handler that asks its own route over the network ends after lockTimeout', async (t) => {
+t.test('a handler that requests its own route over the network ends after lockTimeout', async (t) => {
   const { ask, runs } = await build(t, {
     ...MEMORY,
     lockTimeout: '50ms',
@@ -71,7 +71,7 @@ t.test('a handler that asks its own route over the network ends after lockTimeou
   t.ok(runs() >= 1)
 })
 
-t.test('what a handler goes on with after its answer is no part of its fill', async (t) => {
+t.test('what a handler does after its response does not belong to its fill', async (t) => {
   const barrier = new Barrier()
   let later: Promise<{ headers: Record<string, unknown> }> | undefined
   const { ask, cache } = await build(t, {

@@ -1,4 +1,4 @@
-// Fills of one key that overlap, and the data cache's producers: the one that began last has the last word.
+// Overlapping fills of one key, and overlapping producers of the data cache: the one that began last wins.
 import t from 'tap'
 import { build, forEachBackend, type Spec } from '../../support/app.js'
 import { Barrier, turns, until } from '../../support/barrier.js'
@@ -8,7 +8,7 @@ import type { Test } from 'tap'
 
 type On = Parameters<Parameters<typeof forEachBackend>[1]>[1]
 
-/** Two handlers of one key at work at the same time, the barrier of each, and what is stored in the end. */
+/** Two concurrent handlers for one key, with a barrier for each. */
 async function overlapping (t: Test, on: On, cacheOptions: RouteCacheOptions, headers: Record<string, string> = {}) {
   const chaos = new Chaos()
   const barriers = [new Barrier(), new Barrier()]
@@ -33,12 +33,12 @@ async function overlapping (t: Test, on: On, cacheOptions: RouteCacheOptions, he
 }
 
 const KINDS: ReadonlyArray<readonly [name: string, options: RouteCacheOptions, headers?: Record<string, string>]> = [
-  ['plain answers', {}], ['answers with tags', { tags: ['news'] }], ['answers with tags of a function', { tags: () => ['news'] }],
-  ['answers that vary', {}, { vary: 'accept' }]
+  ['plain responses', {}], ['responses with tags', { tags: ['news'] }], ['responses with tags from a function', { tags: () => ['news'] }],
+  ['responses that vary', {}, { vary: 'accept' }]
 ]
 
 for (const [name, options, headers] of KINDS) {
-  t.test(`${name}, the older one ends last`, async (t) => {
+  t.test(`${name}: the fill that began last is stored if the older one ends last`, async (t) => {
     await forEachBackend(t, async (t, on) => {
       const { older, newer, first, second, ask, cache } = await overlapping(t, on, options, headers)
       newer.open()
@@ -51,7 +51,7 @@ for (const [name, options, headers] of KINDS) {
     })
   })
 
-  t.test(`${name}, the older one ends first`, async (t) => {
+  t.test(`${name}: the fill that began last is stored if the older one ends first`, async (t) => {
     await forEachBackend(t, async (t, on) => {
       const { older, newer, first, second, ask, cache } = await overlapping(t, on, options, headers)
       older.open()
@@ -65,7 +65,7 @@ for (const [name, options, headers] of KINDS) {
   })
 }
 
-t.test('the older one waits for its tags while the newer one is stored', async (t) => {
+t.test('an older fill that waits for its tags does not overwrite a newer one', async (t) => {
   await forEachBackend(t, async (t, on) => {
     const { older, newer, first, second, ask, cache, chaos } = await overlapping(t, on, { tags: () => ['news'] })
     for (const method of [chaos.get, chaos.getMany]) method.only(isStamp).stall()
@@ -82,7 +82,7 @@ t.test('the older one waits for its tags while the newer one is stored', async (
   })
 })
 
-t.test('the older one waits for the list of variants while the newer one is stored', async (t) => {
+t.test('an older fill that waits for the list of variants does not overwrite a newer one', async (t) => {
   await forEachBackend(t, async (t, on) => {
     const { older, newer, first, second, ask, cache, chaos } = await overlapping(t, on, {}, { vary: 'accept' })
     chaos.get.stall()
@@ -99,7 +99,7 @@ t.test('the older one waits for the list of variants while the newer one is stor
   })
 })
 
-t.test('a tag\'s first answers, made at the same time on a backend that answers later, are all found again', async (t) => {
+t.test('the first responses with a tag are all found again when they are made concurrently on a backend that returns later', async (t) => {
   await forEachBackend(t, async (t, on) => {
     const chaos = new Chaos()
     chaos.each((method) => method.later())
@@ -118,7 +118,7 @@ t.test('a tag\'s first answers, made at the same time on a backend that answers 
   })
 })
 
-/** Only the data cache. */
+/** An application with the data cache only. */
 async function dataCache (t: Test, on: On, spec: Partial<Spec> = {}) {
   const chaos = new Chaos()
   const { cache } = await build(t, { ...spec, ...chaos.over(on as { backend: 'memory' }), routes: () => {} })
@@ -134,7 +134,7 @@ const undo: ReadonlyArray<readonly [name: string, act: (cache: ResponseCache) =>
 ]
 
 for (const [name, act, left] of undo) {
-  t.test(`getOrSet, ${name} while the producer works`, async (t) => {
+  t.test(`getOrSet: a value is not stored after ${name} while the producer ran`, async (t) => {
     await forEachBackend(t, async (t, on) => {
       const { cache } = await dataCache(t, on)
       const barrier = new Barrier()
@@ -144,13 +144,13 @@ for (const [name, act, left] of undo) {
       await act(cache)
       t.equal(await cache.getOrSet('k', options, () => 'new'), left ?? 'new')
       barrier.open()
-      t.equal(await old, 'old', 'who asked before is given it')
+      t.equal(await old, 'old', 'a call before it receives the value')
       await turns()
       t.equal(await cache.get('k'), left ?? 'new')
     })
   })
 
-  t.test(`getOrSet, ${name} while the producer works and nobody else asks`, async (t) => {
+  t.test(`getOrSet: a value is not stored after ${name} while the producer ran and no other call came`, async (t) => {
     await forEachBackend(t, async (t, on) => {
       const { cache } = await dataCache(t, on)
       const barrier = new Barrier()
@@ -164,7 +164,7 @@ for (const [name, act, left] of undo) {
     })
   })
 
-  t.test(`O6: getOrSet, ${name} when the value was kept only after its deadline`, async (t) => {
+  t.test(`O6: getOrSet: a value that is stored only after its deadline is not found after ${name}`, async (t) => {
     await forEachBackend(t, async (t, on) => {
       const { cache, chaos } = await dataCache(t, on, { deadline: '20ms' })
       chaos.set.only((key) => !isStamp(key)).hang()
@@ -182,7 +182,7 @@ for (const [name, act, left] of undo) {
   })
 }
 
-t.test('getOrSet runs one producer for two hundred who ask', async (t) => {
+t.test('getOrSet runs one producer for two hundred concurrent calls', async (t) => {
   await forEachBackend(t, async (t, on) => {
     const { cache } = await dataCache(t, on)
     const barrier = new Barrier()
@@ -196,7 +196,7 @@ t.test('getOrSet runs one producer for two hundred who ask', async (t) => {
   })
 })
 
-t.test('a producer that fails fails for those who wait, and for nobody after them', async (t) => {
+t.test('a producer that fails rejects the waiting calls, and no later one', async (t) => {
   await forEachBackend(t, async (t, on) => {
     const { cache } = await dataCache(t, on)
     const barrier = new Barrier()
@@ -210,14 +210,14 @@ t.test('a producer that fails fails for those who wait, and for nobody after the
   })
 })
 
-t.test('a producer that asks for its own value gets one', async (t) => {
+t.test('a producer that requests its own value gets one', async (t) => {
   const { cache } = await dataCache(t, { backend: 'memory', options: {} }, { lockTimeout: '30ms' })
   t.equal(
     await cache.getOrSet('k', { ttl: '1m' }, async () => `outer ${await cache.getOrSet('k', { ttl: '1m' }, () => 'inner')}`), 'outer inner')
 })
 
 for (const [name, order] of [['last', [1, 0]], ['first', [0, 1]]] as const) {
-  t.test(`of two producers of a value, since one was waited for too long, the one that began last is kept; the older one ends ${name}`,
+  t.test(`of two producers of a value after a lockTimeout, the one that began last is kept; the older one ends ${name}`,
     async (t) => {
       await forEachBackend(t, async (t, on) => {
         const { cache } = await dataCache(t, on, { lockTimeout: '30ms' })
