@@ -1,4 +1,4 @@
-// A backend that fails, hangs or lies: it costs a request the deadline at most, never its answer, and no stampede.
+// A backend that fails, hangs or returns garbage costs a request the deadline at most. It never costs a response, and causes no stampede.
 import t, { type Test } from 'tap'
 import { build, forEachBackend, type Spec } from '../../support/app.js'
 import { Barrier, turns, until } from '../../support/barrier.js'
@@ -20,7 +20,7 @@ function inTime (t: Test, took: readonly number[], deadlineMs: number): void {
     `${took.map((ms) => ms.toFixed(0)).join(', ')} ms with a deadline of ${deadlineMs} ms`)
 }
 
-/** The route `/a/:id` over a backend of chaos. */
+/** The route `/a/:id` on a chaos backend. */
 async function setUp (
   t: Test, on: On, { route = {}, barrier = opened(), ...spec }: Partial<Spec> & { route?: RouteCacheOptions, barrier?: Barrier } = {}
 ) {
@@ -41,32 +41,32 @@ async function setUp (
 
 const WAYS: ReadonlyArray<readonly [name: string, command: (method: ChaosMethod) => void]> = [
   ['throws', (method) => method.throw()], ['rejects', (method) => method.reject()], ['hangs', (method) => method.hang()],
-  ['does what it should and rejects all the same', (method) => method.applyAndReject()],
-  ['answers garbage', (method) => method.return(Promise.resolve(42))]
+  ['does what it should and still rejects', (method) => method.applyAndReject()],
+  ['returns garbage', (method) => method.return(Promise.resolve(42))]
 ]
 
 for (const [name, command] of WAYS) {
-  t.test(`a backend that ${name}, and two hundred who ask at once: one handler, two hundred answers`, async (t) => {
+  t.test(`a backend that ${name}: two hundred concurrent requests run one handler, and all get a response`, async (t) => {
     await forEachBackend(t, async (t, on) => {
       const { ask, barrier, chaos, runs, stats } = await setUp(t, on, { route: { tags: ['news'] }, barrier: new Barrier() })
       chaos.each(command)
-      const answers = Array.from({ length: 200 }, async () => await ask('/a/1'))
+      const responses = Array.from({ length: 200 }, async () => await ask('/a/1'))
       await until(async () => (await stats()).misses === 200)
       await turns()
       barrier.open()
-      t.ok((await Promise.all(answers)).every(({ status }) => status === 200))
+      t.ok((await Promise.all(responses)).every(({ status }) => status === 200))
       t.equal(runs(), 1)
       t.match(await stats(), { hits: 0, coalesced: 199 })
     })
   })
 
-  t.test(`O3: a backend that ${name}: the deadline at most, then nothing, then hits again`, async (t) => {
+  t.test(`O3: a backend that ${name}: requests wait for the deadline at most, then not at all, and are hits again later`, async (t) => {
     await forEachBackend(t, async (t, on) => {
       const { ask, chaos, clock, stats } = await setUp(t, on)
       chaos.each(command)
       const took: number[] = []
       for (let at = 0; at < 8; at++) took.push((await ask(`/a/${at}`)).tookMs)
-      // The quickest of those that were asked for: a busy machine makes some slower, a second deadline all of them.
+      // The fastest of the requests that reached the backend: a busy machine makes some slower, a second deadline all of them.
       inTime(t, took.slice(0, 5), 60)
       const asked = chaos.get.calls.length
       t.ok(asked <= 8)
@@ -84,7 +84,7 @@ for (const [name, command] of WAYS) {
   })
 }
 
-t.test('when the backend comes back, two hundred who ask at once are one probe and one handler', async (t) => {
+t.test('when the backend recovers, two hundred concurrent requests are one probe and one handler', async (t) => {
   await forEachBackend(t, async (t, on) => {
     const barrier = new Barrier()
     const { ask, chaos, clock, runs, stats } = await setUp(t, on, { barrier, deadline: '5s' })
@@ -94,7 +94,7 @@ t.test('when the backend comes back, two hundred who ask at once are one probe a
     chaos.get.hang()
     await clock.pass(1_101)
     const before = chaos.get.calls.length
-    const answers = Array.from({ length: 200 }, async () => await ask('/a/x'))
+    const responses = Array.from({ length: 200 }, async () => await ask('/a/x'))
     await until(async () => (await stats()).misses === 204)
     t.equal(chaos.get.hanging, 1, 'the probe')
     t.equal(chaos.get.calls.length, before + 1)
@@ -103,7 +103,7 @@ t.test('when the backend comes back, two hundred who ask at once are one probe a
     await until(async () => (await stats()).misses === 205)
     await turns()
     barrier.open()
-    await Promise.all([...first, ...answers])
+    await Promise.all([...first, ...responses])
     t.equal(runs(), 6)
   })
 })
@@ -116,7 +116,7 @@ const SLOW: ReadonlyArray<readonly [
 ]
 
 for (const [name, isStored, route, slow, hanging] of SLOW) {
-  t.test(`O3: slow calls don't add up beyond the deadline: ${name}`, async (t) => {
+  t.test(`O3: the time of slow calls together does not exceed the deadline: ${name}`, async (t) => {
     await forEachBackend(t, async (t, on) => {
       const { ask, chaos, stats } = await setUp(t, on, { deadline: '150ms', route })
       if (isStored) {
@@ -128,14 +128,14 @@ for (const [name, isStored, route, slow, hanging] of SLOW) {
         if (slow(String(key))) await new Promise((resolve) => setTimeout(resolve, 120))
         return await act()
       })
-      const answers = [await ask('/a/1'), await ask('/a/1'), await ask('/a/1')]
-      t.notOk(answers.some(({ hit }) => hit))
-      inTime(t, answers.map(({ tookMs }) => tookMs), 150)
+      const responses = [await ask('/a/1'), await ask('/a/1'), await ask('/a/1')]
+      t.notOk(responses.some(({ hit }) => hit))
+      inTime(t, responses.map(({ tookMs }) => tookMs), 150)
     })
   })
 }
 
-t.test('O3: a backend that is slow to keep costs nobody anything', async (t) => {
+t.test('O3: a backend that is slow to store delays no request', async (t) => {
   await forEachBackend(t, async (t, on) => {
     const { ask, chaos } = await setUp(t, on, { deadline: '5s' })
     chaos.set.hang()
@@ -146,7 +146,7 @@ t.test('O3: a backend that is slow to keep costs nobody anything', async (t) => 
   })
 })
 
-t.test('garbage for an entry is a miss, counted, and the answer is the handler\'s', async (t) => {
+t.test('garbage in place of an entry is a miss, counted, and the handler responds', async (t) => {
   await forEachBackend(t, async (t, on) => {
     const { ask, chaos, clock, stats, backends } = await setUp(t, on)
     await ask('/a/1')
@@ -154,9 +154,9 @@ t.test('garbage for an entry is a miss, counted, and the answer is the handler\'
     await until(async () => (await stats()).stores === 2)
     const inner = backends[0]!
     const [one, other] = await Promise.all((await inner.keys!()).sort().map(async (key) => await inner.get(key)))
-    for (const [name, answer] of garbage(one!, other!)) {
+    for (const [name, value] of garbage(one!, other!)) {
       const { damaged, errors: { get = 0 }, hits } = await stats()
-      chaos.get.return(answer)
+      chaos.get.return(value)
       t.equal((await ask('/a/1')).status, 200, name)
       const after = await stats()
       t.equal(after.hits, hits, name)
@@ -168,7 +168,7 @@ t.test('garbage for an entry is a miss, counted, and the answer is the handler\'
   })
 })
 
-t.test('garbage for a tag\'s stamp is a miss, and the answer is the handler\'s', async (t) => {
+t.test("garbage in place of a tag's stamp is a miss, and the handler responds", async (t) => {
   await forEachBackend(t, async (t, on) => {
     const { ask, chaos, clock, stats, backends } = await setUp(t, on, { route: { tags: ['news', 'more'] } })
     await ask('/a/1')
@@ -176,8 +176,8 @@ t.test('garbage for a tag\'s stamp is a miss, and the answer is the handler\'s',
     t.ok((await ask('/a/1')).hit)
     const inner = backends[0]!
     const [stamp, other] = await Promise.all((await inner.keys!()).filter(isStamp).map(async (key) => await inner.get(key)))
-    for (const [name, answer] of garbage(stamp!, other!)) {
-      chaos.getMany.return([answer, answer])
+    for (const [name, value] of garbage(stamp!, other!)) {
+      chaos.getMany.return([value, value])
       const { status, hit } = await ask('/a/1')
       t.equal(status, 200, name)
       t.notOk(hit, name)

@@ -1,4 +1,4 @@
-// Everything at once: a backend that fails in every way at random, requests and invalidations side by side, the oracles watching.
+// Everything at once: a backend that fails in every way at random, with concurrent requests and invalidations, checked by the oracles.
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { build, forEachBackend } from '../../support/app.js'
@@ -24,7 +24,7 @@ const FAULTS: ReadonlyArray<(method: ChaosMethod) => void> = [
 ]
 
 for (const seed of [1, 2]) {
-  t.test(`chaos at random, seed ${seed}: every answer is right, and what was invalidated stays so`, async (t) => {
+  t.test(`chaos at random, seed ${seed}: every response is right, and nothing that was invalidated is served`, async (t) => {
     await forEachBackend(t, async (t, on) => {
       const random = numbers(seed)
       const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T
@@ -57,7 +57,8 @@ for (const seed of [1, 2]) {
         await turns(Math.floor(random() * 4))
         if (random() < 0.3) {
           chaos.set.heal()
-          // What hangs is late by then, and the guard knows; until then the backend itself would have to keep the order.
+          // By then a hanging call has exceeded its deadline, and the guard knows. Before that, the backend itself would have to keep the
+          // order.
           await sleep(2 * DEADLINE_MS)
           await change(async () => await cache.invalidate('news')).catch((err) => {
             if (err.code !== 'CACHE_ERR_BACKEND_FAILED') throw err

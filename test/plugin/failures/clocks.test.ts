@@ -1,4 +1,4 @@
-// Clocks that jump: the system's under a running process, and the one under which an entry was stored.
+// Clocks that jump: the system's clock under a running process, and the clock under which an entry was stored.
 import t from 'tap'
 import Fastify from 'fastify'
 import { randomUUID } from 'node:crypto'
@@ -13,7 +13,7 @@ import { newFolder } from '../../support/folder.js'
 
 const HOUR_MS = 3_600_000
 
-t.test('a step back of the system\'s clock is ignored, one forward ends what has lived long enough', async (t) => {
+t.test("a backward step of the system's clock is ignored, and a forward step ends responses that are old enough", async (t) => {
   await forEachBackend(t, async (t, on) => {
     const dateNow = Date.now
     const steady = performance.now
@@ -42,7 +42,7 @@ t.test('a step back of the system\'s clock is ignored, one forward ends what has
   })
 })
 
-t.test('an entry from the future was stored under another clock: it is a miss and made anew', async (t) => {
+t.test('an entry from the future was stored under another clock: it is a miss, and is made anew', async (t) => {
   await forEachBackend(t, async (t, on) => {
     const { ask, clock, cache } = await build(t, {
       ...on, routes: (app) => app.get('/a', { config: { cache: { ttl: '1m' } } }, async () => 'a')
@@ -57,7 +57,7 @@ t.test('an entry from the future was stored under another clock: it is a miss an
   })
 })
 
-t.test('forward a day and back: what expired is gone, what comes later is kept, no age is negative', async (t) => {
+t.test('a day forward and back: expired entries are gone, later ones are kept, and no age is negative', async (t) => {
   await forEachBackend(t, async (t, on) => {
     const { ask, clock } = await build(t, { ...on, routes: (app) => app.get('/a', { config: { cache: { ttl: '1m' } } }, async () => 'a') })
     await ask('/a')
@@ -73,7 +73,7 @@ t.test('forward a day and back: what expired is gone, what comes later is kept, 
   })
 })
 
-t.test('a step forward of one process\'s clock is followed, and once it is put right all processes agree again and nothing lives longer',
+t.test("a forward step of one process's clock is followed; once it is corrected, all processes agree again and nothing lives longer",
   { timeout: 180_000, ...needs('faketime') }, async (t) => {
     const options = { backend: 'sqlite', options: { path: join(newFolder(t), 'cache.db') } }
     const wall = new WallClock(join(newFolder(t), 'wall'))
@@ -89,7 +89,7 @@ t.test('a step forward of one process\'s clock is followed, and once it is put r
     await agree(first, second)
     await first.ask('/made-in-the-future')
 
-    // Nobody knows yet which of the two is wrong; a process that begins now believes the system.
+    // No process knows yet which of the two is wrong. A process that begins now trusts the system's clock.
     wall.set(0)
     const third = await Served.start(options, wall)
     t.teardown(() => third.kill())
@@ -97,16 +97,16 @@ t.test('a step forward of one process\'s clock is followed, and once it is put r
     await agree(second, third)
     wall.set(3_600)
     await until(async () => !/ hit;/.test(await first.ask('/a')))
-    t.notMatch(await first.ask('/made-in-the-future'), / hit;/, 'what was stored an hour ago is not fresh because its time has come')
+    t.notMatch(await first.ask('/made-in-the-future'), / hit;/, 'a response that was stored an hour ago is not fresh again when its time comes')
   })
 
-/** Settles when each of two processes finds what the other one has stored. */
+/** Resolves when each of two processes finds what the other has stored. */
 async function agree (one: Served, other: Served): Promise<void> {
   for (const [from, to] of [[one, other], [other, one]] as const) {
     await until(async () => {
       const url = `/${randomUUID()}`
       await from.ask(url)
-      // It is stored behind the response, and the clocks need their time: to ask without a pause would keep the processor from them.
+      // The response is stored after it was sent, and the clocks need time: requests without a pause would occupy the processor.
       await wait(20)
       return / hit;/.test(await to.ask(url))
     }, 60_000)

@@ -1,4 +1,5 @@
-// An event loop that the application holds up while the backend has answered: no handler runs for it, and what is stale is served.
+// An event loop that the application blocks after the backend has returned: no handler runs because of it, and stale responses are
+// served.
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { build } from '../../support/app.js'
@@ -7,11 +8,11 @@ import { Chaos } from '../../support/chaos.js'
 import { holdUp } from '../../support/slow.js'
 
 const LATE_MS = 30
-// Far above what the reads take, on a machine that is busy too, and far below how long the loop is held up.
+// Far above what the reads take, even on a busy machine, and far below the time for which the loop is blocked.
 const DEADLINE = '400ms'
 const HELD_UP_MS = 1_000
 
-t.test('held up: requests whose reads were under way are hits, fresh and stale, and the breaker stays closed', async (t) => {
+t.test('requests with reads in progress while the loop was blocked are hits, fresh and stale; the breaker stays closed', async (t) => {
   const chaos = new Chaos({ methods: ['get', 'set', 'delete', 'close'] })
   const { ask, cache, clock, runs } = await build(t, {
     ...chaos.over(),
@@ -30,17 +31,17 @@ t.test('held up: requests whose reads were under way are hits, fresh and stale, 
     await turns(5)
     return await act()
   })
-  const askHeldUp = async (): Promise<string[]> => {
+  const askWhileBlocked = async (): Promise<string[]> => {
     const calls = chaos.get.calls.length
-    const answers = Promise.all(paths.map(ask))
+    const responses = Promise.all(paths.map(ask))
     await until(() => chaos.get.calls.length === calls + paths.length)
     holdUp(HELD_UP_MS)
-    return (await answers).map(({ cacheStatus }) => cacheStatus)
+    return (await responses).map(({ cacheStatus }) => cacheStatus)
   }
-  t.ok((await askHeldUp()).every((status) => /; hit; ttl=60/.test(status)), 'fresh')
+  t.ok((await askWhileBlocked()).every((status) => /; hit; ttl=60/.test(status)), 'fresh')
   t.equal(runs(), paths.length)
   await clock.pass(120_000)
-  const stale = await askHeldUp()
+  const stale = await askWhileBlocked()
   t.ok(stale.every((status) => /; hit; ttl=-60/.test(status)), stale.join('\n'))
   t.same((await cache.stats()).errors, {})
 })

@@ -1,11 +1,11 @@
-// A SQLite file in which a byte was flipped while nobody looked: SQLite does not notice, the entry's own checksum does.
+// A SQLite file in which a byte was flipped. SQLite does not notice, the entry's own checksum does.
 import { readFileSync, writeFileSync } from 'node:fs'
 import t from 'tap'
 import { build, databasePath } from '../../support/app.js'
 
-const BODY = 'a body that stands in the file as it is'
+const BODY = 'a body that is in the file as it is'
 
-t.test('a flipped byte in a stored body or head is a miss that is counted, and the answer is the handler\'s', async (t) => {
+t.test('a flipped byte in a stored body or head is a miss that is counted, and the handler responds', async (t) => {
   const path = databasePath(t)
   const open = async () => await build(t, {
     backend: 'sqlite',
@@ -27,7 +27,7 @@ t.test('a flipped byte in a stored body or head is a miss that is counted, and t
     const second = await open()
     t.match(await second.ask('/'), { hit: false, text: BODY }, `a bit in ${place}`)
     t.equal((await second.cache.stats()).damaged, 1)
-    t.match(await second.ask('/'), { hit: true, text: BODY }, 'and is stored anew')
+    t.match(await second.ask('/'), { hit: true, text: BODY }, 'it is stored anew')
     await second.app.close()
   }
 })
