@@ -1,4 +1,5 @@
-// What changes a request in front of all hooks, parsers that don't hand on what came, and bodies that no key can be made of.
+// Requests that are changed before any hook runs, parsers that return something other than the body, and bodies that cannot be part of a
+// key.
 import Fastify, { type FastifyRequest } from 'fastify'
 import t from 'tap'
 import responseCache, { type ResponseCacheOptions } from '../../../plugin.js'
@@ -10,7 +11,7 @@ type Raw = FastifyRequest['raw'] & { [kWho]?: unknown }
 
 const DEEP = '['.repeat(20_000) + ']'.repeat(20_000)
 
-/** Takes a field away, or puts another value there, before Fastify makes the request. */
+/** Removes a field, or sets another value, before Fastify makes the request. */
 const EARLY: Record<string, (change: (raw: Raw) => void) => NonNullable<Spec['fastify']>> = {
   rewriteUrl: (change) => ({ rewriteUrl: (raw) => { change(raw as Raw); return raw.url as string } }),
   genReqId: (change) => ({ genReqId: (raw) => { change(raw as unknown as Raw); return 'id' } })
@@ -18,7 +19,7 @@ const EARLY: Record<string, (change: (raw: Raw) => void) => NonNullable<Spec['fa
 
 for (const [where, early] of Object.entries(EARLY)) {
   for (const name of ['authorization', 'cookie']) {
-    t.test(`${name} that ${where} takes away makes a request bypass the cache all the same`, async (t) =>
+    t.test(`a request with ${name} bypasses the cache even if ${where} removes the field`, async (t) =>
       forEachBackend(t, async (t, on) => {
         const app = await build(t, {
           ...on,
@@ -34,7 +35,7 @@ for (const [where, early] of Object.entries(EARLY)) {
   for (const [name, becomes] of [
     ['host', 'upstream.example'], ['x-forwarded-host', undefined], ['x-forwarded-proto', undefined]
   ] as const) {
-    t.test(`${name} that ${where} changes tells clients apart`, async (t) => forEachBackend(t, async (t, on) => {
+    t.test(`${name} still separates clients if ${where} changes it`, async (t) => forEachBackend(t, async (t, on) => {
       const app = await build(t, {
         ...on,
         fastify: {
@@ -56,7 +57,7 @@ for (const [where, early] of Object.entries(EARLY)) {
   }
 }
 
-t.test('a body that can not be written down ends no process and no request: it is parsed as without the cache', async (t) =>
+t.test('a body that cannot be serialised ends neither the process nor the request: it is parsed as without the cache', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,
@@ -85,7 +86,7 @@ t.test('a body that can not be written down ends no process and no request: it i
     }
   }))
 
-t.test('bodies that a parser leaves to the handler, or that a hook puts there, are no part of a key', async (t) =>
+t.test('requests with a body that a parser leaves to the handler, or that a hook sets, bypass the cache', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,
@@ -123,7 +124,7 @@ t.test('bodies that a parser leaves to the handler, or that a hook puts there, a
   }))
 
 t.test('a trustProxy function that throws costs no request its response', async (t) => forEachBackend(t, async (t, on) => {
-  // Without a logger: that of Fastify itself asks for the host of each request.
+  // Without a logger: Fastify's own logger reads the host of each request.
   const app = Fastify({ trustProxy: () => { throw new Error('no proxy is known') } })
   t.teardown(async () => await app.close())
   await app.register(responseCache, on as ResponseCacheOptions)

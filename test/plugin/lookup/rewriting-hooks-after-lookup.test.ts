@@ -1,4 +1,4 @@
-// Behind hooks that rewrite the request: invalidations, writes, refreshes, bodies and methods are those of what the client sent.
+// Hooks that rewrite the request: invalidations, writes, refreshes, bodies and methods concern the request that the client sent.
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import t from 'tap'
@@ -7,7 +7,7 @@ import { build, forEachBackend } from '../../support/app.js'
 import { Barrier } from '../../support/barrier.js'
 import { kWho, stripTenant, who } from '../../support/rewriting.js'
 
-/** Behind a hook that strips the tenant, with another route that has what remains. */
+/** A hook that strips the tenant from the URL, and another route with the rest of the URL. */
 function tenants (app: FastifyInstance, ran: (name: string) => number, cache: RouteCacheOptions = {}): void {
   app.addHook('onRequest', async (request) => { Object.assign(request, { [kWho]: stripTenant(request) }) })
   app.get('/report', { config: { cache: { ttl: '1m', ...cache } } }, async () => `main ${ran('main')}`)
@@ -16,14 +16,14 @@ function tenants (app: FastifyInstance, ran: (name: string) => number, cache: Ro
   app.post('/t/:tenant/:id/move', async (_request, reply) => await reply.code(201).header('location', '/t/alice/report').send())
 }
 
-t.test('behind a hook that strips a prefix, what the client asked for is what invalidations and writes reach', async (t) =>
+t.test('behind a hook that strips a prefix, invalidations and writes reach the URL that the client requested', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, { ...on, compare: false, routes: (app, probe) => { tenants(app, (name) => probe.ran(name)) } })
     const acts: Record<string, () => Promise<unknown>> = {
       'an invalidation by URL': async () => await app.cache.invalidate({ url: '/t/alice/report' }),
       'an invalidation by absolute URL': async () => await app.cache.invalidate({ url: 'http://test.example/t/alice/report' }),
       'a write to the URL': async () => await app.ask({ url: '/t/alice/report', method: 'POST' }),
-      'a write whose Location names the URL': async () => await app.ask({ url: '/t/bob/7/move', method: 'POST' })
+      'a write with the URL in its Location': async () => await app.ask({ url: '/t/bob/7/move', method: 'POST' })
     }
     for (const [name, act] of Object.entries(acts)) {
       for (const url of ['/t/alice/report', '/t/bob/report', '/report']) await app.ask(url)
@@ -34,7 +34,7 @@ t.test('behind a hook that strips a prefix, what the client asked for is what in
     }
   }))
 
-t.test('a fill behind such a hook is not stored after an invalidation of what the client asked for', async (t) =>
+t.test('a fill behind such a hook is not stored after an invalidation of the URL that the client requested', async (t) =>
   forEachBackend(t, async (t, on) => {
     const barrier = new Barrier()
     const app = await build(t, {
@@ -56,7 +56,7 @@ t.test('a fill behind such a hook is not stored after an invalidation of what th
     t.match(await app.ask('/t/alice/report'), { hit: false })
   }))
 
-t.test('a refresh runs the route that its client asked for, with the header fields that it sent', async (t) =>
+t.test('a refresh runs the route that its client requested, with the header fields that the client sent', async (t) =>
   forEachBackend(t, async (t, on) => {
     const seen: unknown[] = []
     const app = await build(t, {
@@ -82,16 +82,16 @@ t.test('a refresh runs the route that its client asked for, with the header fiel
     t.strictSame([app.runs('main'), app.runs('tenant')], [0, 2])
   }))
 
-t.test('explain() is asked about what a client sends', async (t) => forEachBackend(t, async (t, on) => {
+t.test('explain() explains the request that a client sends', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, { ...on, compare: false, routes: (app, probe) => { tenants(app, (name) => probe.ran(name)) } })
   t.match(await app.cache.explain({ url: '/t/alice/report' }), { decision: 'miss', reason: 'absent', route: 'GET /t/:tenant/report' })
   await app.ask('/t/alice/report')
   const explanation = await app.cache.explain({ url: 'http://test.example/t/alice/report' })
   t.match(explanation, { decision: 'miss', reason: 'variant', key: { parts: { path: '/t/alice/report' } }, because: /hooks/ },
-    'no hook runs for it, and it says so')
+    'no hook runs for it, and `because` says so')
 }))
 
-t.test('a body that a hook replaces, changes or lets nobody parse makes no two requests one', async (t) =>
+t.test('requests with different bodies do not share a response if a hook replaces, changes or consumes the body', async (t) =>
   forEachBackend(t, async (t, on) => {
     const hooks: Record<string, (request: FastifyRequest) => unknown> = {
       replaced: (request) => { request.body = {} },
@@ -112,7 +112,7 @@ t.test('a body that a hook replaces, changes or lets nobody parse makes no two r
             }, async (request) => { probe.ran(); return who(request) })
           }
         })
-        // The parser is given something else: what came can't be known here.
+        // The parser receives something else, so the original body cannot be known.
         app.post('/parsing', {
           config: { cache: { ttl: '1m', methods: ['POST'] } },
           preParsing: async (request, _reply, payload) => {
@@ -134,10 +134,10 @@ t.test('a body that a hook replaces, changes or lets nobody parse makes no two r
     for (const user of ['alice', 'bob']) {
       t.match(await post('/parsing', user), { cacheStatus: 'fastify-response-cache; fwd=bypass; detail=key', status: 200 })
     }
-    t.match(app.warnings(), [{ route: 'POST /parsing', err: { message: /preParsing hook/ } }], 'and the log says why')
+    t.match(app.warnings(), [{ route: 'POST /parsing', err: { message: /preParsing hook/ } }], 'the log says why')
   }))
 
-t.test('a method that a hook overrides bypasses the cache, and is served', async (t) => forEachBackend(t, async (t, on) => {
+t.test('a request whose method a hook overrides bypasses the cache, and gets a response', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     routes (app, probe) {
@@ -168,5 +168,5 @@ t.test('a method that a hook overrides bypasses the cache, and is served', async
   await app.ask('/')
   t.match(await app.ask('/'), { hit: true })
   await override('POST', 'GET')
-  t.match(await app.ask('/'), { hit: false }, 'a write stays a write, whatever a hook calls it')
+  t.match(await app.ask('/'), { hit: false }, 'a POST still counts as a write if a hook overrides its method')
 }))

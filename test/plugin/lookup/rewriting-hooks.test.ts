@@ -1,4 +1,5 @@
-// Hooks that rewrite the request in front of the handler: the key is made of what came, and of what it has become; both only split.
+// Hooks that rewrite the request before the handler: the key contains the original request and the rewritten one, and both only split
+// entries.
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import t from 'tap'
 import type { RouteCacheOptions } from '../../../plugin.js'
@@ -8,15 +9,15 @@ import type { Ask } from '../../support/client.js'
 import { kWho, stripTenant, who } from '../../support/rewriting.js'
 
 interface Way {
-  /** Reads who asks, and rewrites the request. */
+  /** Returns the user, and rewrites the request. */
   readonly hook: (request: FastifyRequest) => unknown
-  /** What two different clients send. */
+  /** The requests of two different clients. */
   readonly asks: readonly [Ask, Ask]
   readonly route?: string
   readonly cache?: RouteCacheOptions
   readonly fields?: Record<string, string>
   readonly server?: Spec['fastify']
-  /** HTTP/2 can't be asked in this way. */
+  /** HTTP/2 requests can't be sent in this way. */
   readonly http1Only?: true
 }
 
@@ -48,7 +49,7 @@ const WAYS: Record<string, Way> = {
     hook: stripTenant,
     asks: [{ url: '/t/alice/report?page=1' }, { url: '/t/bob/report?page=1' }]
   },
-  'a parameter that a parser of the application\'s own has named, taken out of the query': {
+  "a parameter with a name from the application's own parser, removed from the query": {
     cache: { key: { query: ['user'] } },
     server: {
       routerOptions: {
@@ -63,7 +64,7 @@ const WAYS: Record<string, Way> = {
     },
     asks: [{ url: '/?USER=alice' }, { url: '/?USER=bob' }]
   },
-  'a parameter taken out of the URL that the key names': {
+  'a parameter of the key, removed from the URL': {
     cache: { key: { query: ['user'] } },
     hook (request) {
       const { user } = request.query as { user: string }
@@ -88,49 +89,49 @@ const WAYS: Record<string, Way> = {
     asks: [{ url: '/', headers: { host: 'a.example' } }, { url: '/', headers: { host: 'b.example' } }],
     http1Only: true
   },
-  'X-Forwarded-Host taken away': {
+  'X-Forwarded-Host removed': {
     server: { trustProxy: true },
     hook: REWRITE_HEADER('x-forwarded-host', undefined),
     asks: [{ url: '/', headers: { 'x-forwarded-host': 'a.example' } }, { url: '/', headers: { 'x-forwarded-host': 'b.example' } }]
   },
-  'X-Forwarded-Proto taken away': {
+  'X-Forwarded-Proto removed': {
     server: { trustProxy: true },
     hook: REWRITE_HEADER('x-forwarded-proto', undefined),
     asks: [{ url: '/', headers: { 'x-forwarded-proto': 'https' } }, { url: '/', headers: { 'x-forwarded-proto': 'http' } }]
   },
-  'Authorization replaced, where the key names it': {
+  'Authorization replaced, if it is in the key': {
     cache: { key: { headers: ['authorization'] } },
     hook: REWRITE_HEADER('authorization', 'Bearer service'),
     asks: [{ url: '/', headers: { authorization: 'Bearer alice' } }, { url: '/', headers: { authorization: 'Bearer bob' } }]
   },
-  'Authorization taken away, where the key names it': {
+  'Authorization removed, if it is in the key': {
     cache: { key: { headers: ['authorization'] } },
     hook: REWRITE_HEADER('authorization', undefined),
     asks: [{ url: '/', headers: { authorization: 'Bearer alice' } }, { url: '/', headers: { authorization: 'Bearer bob' } }]
   },
-  'Authorization replaced, where Vary names it': {
+  'Authorization replaced, if it is in Vary': {
     cache: { credentials: 'ignore' },
     fields: { vary: 'Authorization', 'cache-control': 'public, max-age=60' },
     hook: REWRITE_HEADER('authorization', 'Bearer service'),
     asks: [{ url: '/', headers: { authorization: 'Bearer alice' } }, { url: '/', headers: { authorization: 'Bearer bob' } }]
   },
-  'Accept-Language replaced, where Vary names it, in one spelling': {
+  'Accept-Language replaced, if it is in a normalised Vary': {
     cache: { vary: 'normalised' },
     fields: { vary: 'Accept-Language' },
     hook: REWRITE_HEADER('accept-language', 'en'),
     asks: [{ url: '/', headers: { 'accept-language': 'de' } }, { url: '/', headers: { 'accept-language': 'fr' } }]
   },
-  'a cookie replaced, where the key names it': {
+  'a cookie replaced, if it is in the key': {
     cache: { key: { cookies: ['sid'] } },
     hook: REWRITE_HEADER('cookie', 'sid=service'),
     asks: [{ url: '/', headers: { cookie: 'sid=alice' } }, { url: '/', headers: { cookie: 'sid=bob' } }]
   },
-  'a cookie replaced, where the key names the field': {
+  'a cookie replaced, if the field is in the key': {
     cache: { key: { headers: ['cookie'] } },
     hook: REWRITE_HEADER('cookie', 'sid=service'),
     asks: [{ url: '/', headers: { cookie: 'sid=alice' } }, { url: '/', headers: { cookie: 'sid=bob' } }]
   },
-  'the header fields as they came, overwritten': {
+  'the raw header fields overwritten': {
     cache: { key: { headers: ['x-user'] } },
     hook (request) {
       const before = REWRITE_HEADER('x-user', 'service')(request)
@@ -150,14 +151,14 @@ function serve (app: FastifyInstance, { route = '/', cache = {}, fields = {} }: 
 
 for (const [name, way] of Object.entries(WAYS)) {
   for (const stage of ['onRequest', 'preHandler'] as const) {
-    t.test(`${name} by a hook (${stage}): no client is given another one's response`, async (t) => forEachBackend(t, async (t, on) => {
+    t.test(`${name} by a hook (${stage}): no client receives another client's response`, async (t) => forEachBackend(t, async (t, on) => {
       for (const via of way.http1Only === true ? ['socket'] as const : ['socket', 'h2'] as const) {
         const hook = async (request: FastifyRequest) => { Object.assign(request, { [kWho]: way.hook(request) }) }
         const app = await build(t, {
           ...on,
           ...(on.backend === 'sqlite' && { options: { path: ':memory:' } }),
           fastify: { ...way.server, ...(via === 'h2' && { http2: true }) },
-          // A hook of the application's, in front of whatever the plugin has.
+          // A hook of the application that runs before any hook of the plugin.
           before: (app) => { if (stage === 'onRequest') app.addHook('onRequest', hook) },
           routes (app, probe) {
             if (stage === 'preHandler') app.addHook('preHandler', hook)
@@ -173,7 +174,7 @@ for (const [name, way] of Object.entries(WAYS)) {
   }
 }
 
-t.test('what a hook makes of the request by what is not in the key splits the responses to one and the same URL', async (t) =>
+t.test('requests for one URL have separate responses if hooks rewrite them by something outside the key', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,
@@ -195,16 +196,16 @@ t.test('what a hook makes of the request by what is not in the key splits the re
         text: `${headers['x-user'] === undefined ? 'test.example' : `${headers['x-user']}.upstream.example`}${headers['x-path'] ?? '/'}`
       })
     }
-    // One that was stored before it was known that hooks rewrite is stored once more beside the others.
+    // A response that was stored before hooks were known to rewrite requests is stored once more beside the others.
     await app.ask('/')
     for (const headers of [...asks, ...asks]) t.match(await app.ask({ url: '/', headers }), { hit: true }, JSON.stringify(headers))
     await app.cache.invalidate({ url: '/' })
     for (const headers of asks) {
-      t.match(await app.ask({ url: '/', headers }), { hit: false }, 'one invalidation of what was asked for reaches all of them')
+      t.match(await app.ask({ url: '/', headers }), { hit: false }, 'one invalidation of the original URL reaches all of them')
     }
   }))
 
-t.test('requests that hooks rewrite differently are not given what a concurrent one is', async (t) => forEachBackend(t, async (t, on) => {
+t.test('concurrent requests that hooks rewrite differently do not share a response', async (t) => forEachBackend(t, async (t, on) => {
   const barrier = new Barrier()
   const app = await build(t, {
     ...on,

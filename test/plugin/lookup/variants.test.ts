@@ -1,4 +1,4 @@
-// Responses that vary: how long their list is kept, and who is given which of them.
+// Responses that vary: how long their list is kept, and which variant a request receives.
 import t from 'tap'
 import { build, forEachBackend } from '../../support/app.js'
 import { Barrier, turns, until } from '../../support/barrier.js'
@@ -6,7 +6,7 @@ import { cached } from '../../support/document.js'
 
 const MINUTE_MS = 60_000
 
-t.test('a variant that is fresh for long is found after one that was stored later is over', async (t) =>
+t.test('a variant with a long lifetime is found after one that was stored later has expired', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,
@@ -24,12 +24,12 @@ t.test('a variant that is fresh for long is found after one that was stored late
     t.match(await ask('de'), { hit: true, text: 'de' })
     t.match(await ask('fr'), { hit: false, text: 'fr' })
     await app.clock.pass(57 * MINUTE_MS)
-    t.match(await ask('de'), { hit: true, text: 'de' }, 'nor does the later one end it')
+    t.match(await ask('de'), { hit: true, text: 'de' }, 'the later one does not end it either')
     await app.clock.pass(MINUTE_MS)
     t.match(await ask('de'), { hit: false, text: 'de' })
   }))
 
-t.test('who waits for a response that does not say that it varies is given it only where it is of their variant', async (t) =>
+t.test("a waiting request receives a response without Vary only if it matches the request's own variant", async (t) =>
   forEachBackend(t, async (t, on) => {
     const barrier = new Barrier()
     let says = true
