@@ -1,4 +1,4 @@
-// The limits of refreshes: how long one may take, how many there may be, and what is told of that.
+// The limits of refreshes: how long one may take, how many may run, and what is logged.
 import { mock } from 'node:test'
 import t from 'tap'
 import { build, forEachBackend } from '../../support/app.js'
@@ -9,7 +9,7 @@ const SWR = { staleWhileRevalidate: '1h' }
 const DEADLINE_MS = 30_000
 const LOCK_TIMEOUT_MS = 5_000
 
-t.test('a refresh that is not over after 30 seconds is ended and told of; stale answers go on, and the next one comes after a pause',
+t.test('a refresh that exceeds 30 seconds is ended and logged; stale responses are still served, and the next one comes later',
   async (t) => forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,
@@ -33,7 +33,7 @@ t.test('a refresh that is not over after 30 seconds is ended and told of; stale 
     mock.timers.tick(1)
     await until(() => app.warnings().length > 0)
     t.match(app.warnings(), [{ key: /^0:r GET 1:\/ /, deadlineMs: DEADLINE_MS, msg: /^cache: a refresh timed out/ }])
-    // Its handler may yet answer, for as long as others would wait for it.
+    // Its handler may still respond, for as long as other requests would wait for it.
     await turns()
     mock.timers.tick(LOCK_TIMEOUT_MS)
     mock.timers.reset()
@@ -41,13 +41,13 @@ t.test('a refresh that is not over after 30 seconds is ended and told of; stale 
     t.match(await app.cache.stats(), { hits: 0, staleHits: 2, misses: 2, stores: 1 })
     await stale()
     await turns()
-    t.equal(app.runs(), 2, 'not at once again')
+    t.equal(app.runs(), 2, 'not again at once')
     await app.clock.pass(1_000)
     await stale()
     await until(() => app.runs() === 3)
   }))
 
-t.test('what a refresh brings after its deadline is stored all the same, and ends the pause', async (t) =>
+t.test('a response that a refresh brings after its deadline is stored nevertheless, and ends the pause', async (t) =>
   forEachBackend(t, async (t, on) => {
     const barrier = new Barrier()
     const app = await build(t, {
@@ -78,7 +78,7 @@ t.test('what a refresh brings after its deadline is stored all the same, and end
     await until(() => app.runs() === 3)
   }))
 
-t.test('a hundred refreshes run at once; what is stale beyond them is sent, and refreshed when it is next asked for', async (t) =>
+t.test('at most a hundred refreshes run at a time; further stale responses are served, and refreshed at their next request', async (t) =>
   forEachBackend(t, async (t, on) => {
     const barrier = new Barrier()
     const app = await build(t, {

@@ -1,4 +1,5 @@
-// Refreshes on every kind of server: to the application's hooks one looks like its client's request, protocol, host and fields among it.
+// Refreshes on every kind of server: to the application's hooks, a refresh looks like its client's request, including protocol, host and
+// fields.
 import { createServer } from 'node:https'
 import type { FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify'
 import t from 'tap'
@@ -15,20 +16,20 @@ const SERVERS: ReadonlyArray<readonly [name: string, fastify: Spec['fastify'], v
   ['HTTP', {}, 'socket', 'http'],
   ['HTTPS', { https }, 'socket', 'https'],
   ['HTTP/2', { http2: true, https }, 'h2', 'https'],
-  ['HTTP/2 that clients of HTTP/1.1 may use', { http2: true, https: { ...https, allowHTTP1: true } }, 'socket', 'https'],
+  ['HTTP/2 that also serves clients of HTTP/1.1', { http2: true, https: { ...https, allowHTTP1: true } }, 'socket', 'https'],
   ['HTTP/2 without TLS', { http2: true }, 'h2', 'http'],
-  ['HTTPS of its own making', { serverFactory }, 'socket', 'https']
+  ['HTTPS from a server factory', { serverFactory }, 'socket', 'https']
 ]
 
 for (const [name, fastify, via, protocol] of SERVERS) {
-  t.test(`RFC 5861 section 3: a refresh on a server of ${name} replaces what its client was given`, async (t) => {
+  t.test(`RFC 5861 section 3: a refresh on a server of ${name} replaces the response of its client`, async (t) => {
     const seen: Array<[isRefresh: boolean, when: string, ...what: unknown[]]> = []
     const note = (when: string) => async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
       seen.push([
         request.isCacheRefresh, when, request.protocol, request.host, request.hostname, request.url, request.ip, request.headers['x-user'],
         (request.raw.socket as { encrypted?: boolean }).encrypted === true
       ])
-      // As applications do that are to be asked by TLS alone.
+      // Like applications that redirect every request without TLS.
       if (request.protocol !== protocol) return await reply.code(301).header('location', 'https://test.example/').send()
     }
     const app = await build(t, {
@@ -52,7 +53,7 @@ for (const [name, fastify, via, protocol] of SERVERS) {
   })
 }
 
-t.test('a refresh behind a proxy is told what the proxy told, and no more of the connection than is true', async (t) => {
+t.test('a refresh behind a proxy has the fields that the proxy set, and the true properties of the connection', async (t) => {
   const seen: unknown[] = []
   const app = await build(t, {
     fastify: { trustProxy: true },
@@ -81,7 +82,7 @@ t.test('a refresh behind a proxy is told what the proxy told, and no more of the
     [false, true].map((isRefresh) => JSON.stringify([isRefresh, 'https', 'shop.example', '192.0.2.1', false])))
 })
 
-t.test('a refresh asks as its client asked, whatever a schema or a hook took out of the request', async (t) => {
+t.test('a refresh has the fields that its client sent, whatever a schema or a hook removed from the request', async (t) => {
   const seen: unknown[] = []
   const app = await build(t, {
     compare: false,
@@ -93,7 +94,7 @@ t.test('a refresh asks as its client asked, whatever a schema or a hook took out
             request.headers['user-agent'], request.headers.cookie
           ])
         }
-        if (request.headers.authorization !== 'Bearer alice') return await reply.code(401).send('who are you')
+        if (request.headers.authorization !== 'Bearer alice') return await reply.code(401).send('not allowed')
         const { cookie: _taken, ...others } = request.headers
         request.raw.headers = others
       })

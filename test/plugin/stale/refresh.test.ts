@@ -1,4 +1,4 @@
-// Refreshes: stale answers are served while their route runs once more in the background (RFC 5861 section 3).
+// Refreshes: stale responses are served while their route runs once more in the background (RFC 5861 section 3).
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import type { RouteCacheOptions } from '../../../plugin.js'
@@ -8,15 +8,15 @@ import { cached } from '../../support/document.js'
 
 const SWR = { staleWhileRevalidate: '10m' }
 
-/** A route whose answers are numbered, in the application with the cache alone. */
+/** A route whose responses are numbered, in the application with the cache only. */
 const numbered = (options: RouteCacheOptions, fields: Record<string, string> = {}) => (app: FastifyInstance, probe: Probe): void => {
   app.get('/', cached(options), async (_request, reply) => await reply.headers(fields).send(`number ${probe.ran()}`))
 }
 
-/** Waits until a refresh has stored what it got. */
+/** Waits until a refresh has stored its response. */
 const stored = async (app: TestApp, stores: number): Promise<void> => await until(async () => (await app.cache.stats()).stores === stores)
 
-t.test('RFC 5861 section 3: one stale answer after another is served while one refresh runs, then the new one', async (t) =>
+t.test('RFC 5861 section 3: stale responses are served while one refresh runs, then the new response', async (t) =>
   forEachBackend(t, async (t, on) => {
     const barrier = new Barrier()
     const app = await build(t, {
@@ -45,42 +45,43 @@ t.test('RFC 5861 section 3: one stale answer after another is served while one r
     t.match(await app.cache.stats(), { hits: 1, staleHits: 5, misses: 2 })
   }))
 
-t.test('RFC 5861 section 3: when the window is over, the handler is waited for', async (t) => forEachBackend(t, async (t, on) => {
+t.test('RFC 5861 section 3: after the window has ended, a request waits for the handler', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, { ...on, compare: false, routes: numbered({ staleWhileRevalidate: 10 }) })
   await app.ask('/')
   await app.clock.pass(70_000)
   t.match(await app.ask('/'), { text: 'number 2', hit: false })
 }))
 
-t.test('a refresh goes through the whole route as its client did, and its hooks are told', async (t) => forEachBackend(t, async (t, on) => {
-  const seen: unknown[] = []
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    routes (app, probe) {
-      app.addHook('onRequest', async (request) => {
-        if (probe.cached) {
-          seen.push([
-            request.isCacheRefresh, request.headers['x-user'], request.headers['if-none-match'], request.headers['cache-control'],
-            request.host, request.ip, request.url
-          ])
-        }
-      })
-      app.get('/list', cached({ ...SWR, key: { headers: ['x-user'] } }), async (request) =>
+t.test("a refresh goes through the whole route as its client's request did, and hooks can recognise it", async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const seen: unknown[] = []
+    const app = await build(t, {
+      ...on,
+      compare: false,
+      routes (app, probe) {
+        app.addHook('onRequest', async (request) => {
+          if (probe.cached) {
+            seen.push([
+              request.isCacheRefresh, request.headers['x-user'], request.headers['if-none-match'], request.headers['cache-control'],
+              request.host, request.ip, request.url
+            ])
+          }
+        })
+        app.get('/list', cached({ ...SWR, key: { headers: ['x-user'] } }), async (request) =>
         `${String(request.headers['x-user'])} ${probe.ran()}`)
-    }
-  })
-  const url = '/list?page=1'
-  await app.ask({ url, headers: { 'x-user': 'alice' } })
-  await app.clock.pass(61_000)
-  t.match(await app.ask({ url, headers: { 'x-user': 'alice', 'if-none-match': '"x"', 'cache-control': 'x' } }), { text: 'alice 1' })
-  await stored(app, 2)
-  t.same(seen.at(-1), [true, 'alice', undefined, undefined, 'test.example', '127.0.0.1', url])
-  t.same(seen.at(-2), [false, 'alice', '"x"', 'x', 'test.example', '127.0.0.1', url])
-  t.match(await app.ask({ url, headers: { 'x-user': 'alice' } }), { text: 'alice 2', hit: true })
-}))
+      }
+    })
+    const url = '/list?page=1'
+    await app.ask({ url, headers: { 'x-user': 'alice' } })
+    await app.clock.pass(61_000)
+    t.match(await app.ask({ url, headers: { 'x-user': 'alice', 'if-none-match': '"x"', 'cache-control': 'x' } }), { text: 'alice 1' })
+    await stored(app, 2)
+    t.same(seen.at(-1), [true, 'alice', undefined, undefined, 'test.example', '127.0.0.1', url])
+    t.same(seen.at(-2), [false, 'alice', '"x"', 'x', 'test.example', '127.0.0.1', url])
+    t.match(await app.ask({ url, headers: { 'x-user': 'alice' } }), { text: 'alice 2', hit: true })
+  }))
 
-t.test('nobody outside can make a request a refresh', async (t) => forEachBackend(t, async (t, on) => {
+t.test('a client cannot make its request a refresh', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     routes (app) {
@@ -93,7 +94,7 @@ t.test('nobody outside can make a request a refresh', async (t) => forEachBacken
   }
 }))
 
-t.test('a refresh validates', async (t) => forEachBackend(t, async (t, on) => {
+t.test('a refresh validates the stale response', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     routes (app, probe) {
@@ -114,7 +115,7 @@ t.test('a refresh validates', async (t) => forEachBackend(t, async (t, on) => {
   t.equal(app.runs('bare'), 1)
 }))
 
-t.test('refreshes that fail come at longer and longer intervals, and stale answers are served meanwhile', async (t) =>
+t.test('refreshes that fail are repeated at longer and longer intervals, and stale responses are served meanwhile', async (t) =>
   forEachBackend(t, async (t, on) => {
     let isBroken = false
     const app = await build(t, {
@@ -147,7 +148,7 @@ t.test('refreshes that fail come at longer and longer intervals, and stale answe
     t.match(await app.ask('/'), { cacheStatus: /hit; ttl=60/ })
   }))
 
-t.test('a refresh that a hook refuses leaves the entry as it is; one that brings another answer ends it', async (t) =>
+t.test('a refresh that a hook refuses leaves the entry unchanged; a refresh with another response removes it', async (t) =>
   forEachBackend(t, async (t, on) => {
     let now: 'refused' | 'gone' | 'well' = 'well'
     const app = await build(t, {
@@ -157,7 +158,7 @@ t.test('a refresh that a hook refuses leaves the entry as it is; one that brings
         app.addHook('onRequest', async (request, reply) => {
           if (request.isCacheRefresh && now === 'refused') {
             probe.ran('refused')
-            return await reply.code(401).send('who are you')
+            return await reply.code(401).send('not allowed')
           }
         })
         app.get('/', cached(SWR), async (_request, reply) => {
@@ -180,7 +181,7 @@ t.test('a refresh that a hook refuses leaves the entry as it is; one that brings
     await app.clock.pass(2_000)
     t.match(await app.ask('/'), { text: 'x', hit: true })
     await until(async () => (await app.cache.stats()).refusals.status === 1)
-    t.match(await app.ask('/'), { status: 404, text: 'gone', hit: false }, 'what the handler said in its place ends it')
+    t.match(await app.ask('/'), { status: 404, text: 'gone', hit: false }, "the handler's new response removes the entry")
   }))
 
 t.test('an invalidation during a refresh is not undone by it', async (t) => forEachBackend(t, async (t, on) => {
@@ -207,7 +208,7 @@ t.test('an invalidation during a refresh is not undone by it', async (t) => forE
   t.match(await app.ask('/'), { text: '2', hit: true })
 }))
 
-t.test('a refresh whose answer ends the entry has not failed: what is stored next is refreshed as soon as it is stale', async (t) =>
+t.test('a refresh whose response removes the entry has not failed: the next stored response is refreshed once it is stale', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,
@@ -231,7 +232,7 @@ t.test('a refresh whose answer ends the entry has not failed: what is stored nex
     t.match(await app.ask('/'), { text: 'number 4', hit: true })
   }))
 
-t.test('closing ends a refresh whose handler never answers', async (t) => forEachBackend(t, async (t, on) => {
+t.test('close() ends a refresh whose handler never responds', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     compare: false,
@@ -248,21 +249,22 @@ t.test('closing ends a refresh whose handler never answers', async (t) => forEac
   t.ok(performance.now() - startedAt < 700)
 }))
 
-t.test('HEAD is served stale too, and has a GET refreshed; what has a body is not', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, {
-    ...on,
-    compare: false,
-    routes (app, probe) {
-      app.get('/', cached(SWR), async () => `number ${probe.ran()}`)
-      app.post('/post', cached({ ...SWR, methods: ['POST'] }), async () => `post ${probe.ran('post')}`)
-    }
-  })
-  await app.ask('/')
-  const post = { url: '/post', method: 'POST', body: '{}', headers: { 'content-type': 'application/json' } }
-  await app.ask(post)
-  await app.clock.pass(61_000)
-  t.match(await app.ask({ url: '/', method: 'HEAD' }), { status: 200, text: '', hit: true, cacheStatus: /ttl=-1/ })
-  await stored(app, 3)
-  t.match(await app.ask('/'), { text: 'number 2', cacheStatus: /ttl=60/ })
-  t.match(await app.ask(post), { text: 'post 2', hit: false })
-}))
+t.test('HEAD is served stale too, and causes a refresh by GET; a request with a body is not served stale', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await build(t, {
+      ...on,
+      compare: false,
+      routes (app, probe) {
+        app.get('/', cached(SWR), async () => `number ${probe.ran()}`)
+        app.post('/post', cached({ ...SWR, methods: ['POST'] }), async () => `post ${probe.ran('post')}`)
+      }
+    })
+    await app.ask('/')
+    const post = { url: '/post', method: 'POST', body: '{}', headers: { 'content-type': 'application/json' } }
+    await app.ask(post)
+    await app.clock.pass(61_000)
+    t.match(await app.ask({ url: '/', method: 'HEAD' }), { status: 200, text: '', hit: true, cacheStatus: /ttl=-1/ })
+    await stored(app, 3)
+    t.match(await app.ask('/'), { text: 'number 2', cacheStatus: /ttl=60/ })
+    t.match(await app.ask(post), { text: 'post 2', hit: false })
+  }))

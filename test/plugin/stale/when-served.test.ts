@@ -1,4 +1,4 @@
-// Stale answers: when they are served, and when never; in place of an error (RFC 5861 section 4).
+// When stale responses are served and when not, also in place of an error (RFC 5861 section 4).
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import type { RouteCacheOptions } from '../../../plugin.js'
@@ -8,15 +8,15 @@ import { cached } from '../../support/document.js'
 
 const SWR = { staleWhileRevalidate: '10m' }
 
-/** A route whose answers are numbered, in the application with the cache alone. */
+/** A route whose responses are numbered, in the application with the cache only. */
 const numbered = (options: RouteCacheOptions, fields: Record<string, string> = {}) => (app: FastifyInstance, probe: Probe): void => {
   app.get('/', cached(options), async (_request, reply) => await reply.headers(fields).send(`number ${probe.ran()}`))
 }
 
-/** Waits until a refresh has stored what it got. */
+/** Waits until a refresh has stored its response. */
 const stored = async (app: TestApp, stores: number): Promise<void> => await until(async () => (await app.cache.stats()).stores === stores)
 
-t.test('RFC 5861: what the answer says goes before the route', async (t) => {
+t.test('RFC 5861: the directives of the response take precedence over the route', async (t) => {
   for (const [control, hit] of [
     ['max-age=60, stale-while-revalidate=30', true], ['max-age=60, stale-while-revalidate=0', false]
   ] as const) {
@@ -30,7 +30,7 @@ t.test('RFC 5861: what the answer says goes before the route', async (t) => {
   }
 })
 
-t.test('RFC 9111 section 4.2.4: must-revalidate, proxy-revalidate, no-cache and s-maxage are never served stale', async (t) => {
+t.test('RFC 9111 section 4.2.4: must-revalidate, proxy-revalidate, no-cache and s-maxage forbid serving stale', async (t) => {
   for (const directive of ['must-revalidate', 'proxy-revalidate', 'no-cache', 's-maxage=60']) {
     await t.test(directive, async (t) => {
       const app = await build(t, {
@@ -50,7 +50,7 @@ t.test('RFC 9111 section 4.2.4: must-revalidate, proxy-revalidate, no-cache and 
   }
 })
 
-t.test('RFC 5861 section 4: where the handler fails, the stale answer is sent in its place', async (t) =>
+t.test('RFC 5861 section 4: if the handler fails, the stale response is sent in place of the error', async (t) =>
   forEachBackend(t, async (t, on) => {
     let failing: string | undefined
     const app = await build(t, {
@@ -71,29 +71,29 @@ t.test('RFC 5861 section 4: where the handler fails, the stale answer is sent in
     const good = await app.ask('/')
     await app.clock.pass(61_000)
     for (failing of ['throw', '500', '502', '503', '504']) {
-      const answer = await app.ask('/')
-      t.match(answer, {
+      const response = await app.ask('/')
+      t.match(response, {
         status: 200,
         text: 'good',
         cacheStatus: `fastify-response-cache; fwd=stale; fwd-status=${failing === 'throw' ? '500' : failing}; detail=${failing === 'throw' ? 'handler-error' : 'status'}`,
         headers: { 'x-own': 'yes', link: '</a>, </b>', age: '61', 'x-seen': '200', 'x-error': undefined, 'retry-after': undefined }
       }, failing)
-      t.equal(answer.headers['content-type'], good.headers['content-type'])
-      t.equal(answer.headers['content-length'], good.headers['content-length'])
+      t.equal(response.headers['content-type'], good.headers['content-type'])
+      t.equal(response.headers['content-length'], good.headers['content-length'])
     }
     t.equal((await app.cache.stats()).staleHits, 5)
     for (failing of ['501', '400', '404', '429']) {
-      t.match(await app.ask('/'), { status: Number(failing), headers: { 'x-error': 'yes' } }, `${failing} is no such error`)
+      t.match(await app.ask('/'), { status: Number(failing), headers: { 'x-error': 'yes' } }, `${failing} is not such an error`)
       failing = undefined
       await app.ask('/')
       await app.clock.pass(61_000)
     }
     await app.clock.pass(600_000)
     failing = 'throw'
-    t.match(await app.ask('/'), { status: 500 }, 'when the window is over')
+    t.match(await app.ask('/'), { status: 500 }, 'after the window has ended')
   }))
 
-t.test('RFC 5861 section 4: what the answer says goes before the route; a stored error stands in for nothing', async (t) =>
+t.test('RFC 5861 section 4: the directives of the response take precedence over the route; a stored error replaces no error', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,
@@ -112,7 +112,7 @@ t.test('RFC 5861 section 4: what the answer says goes before the route; a stored
     t.match(await app.ask('/error'), { status: 503, text: 'bad 2' })
   }))
 
-t.test('whoever waits for a handler that fails is given the stale answer too, and the handler runs once', async (t) =>
+t.test('requests that wait for a handler that fails receive the stale response too, and the handler runs once', async (t) =>
   forEachBackend(t, async (t, on) => {
     const barrier = new Barrier()
     const app = await build(t, {
@@ -136,7 +136,7 @@ t.test('whoever waits for a handler that fails is given the stale answer too, an
     t.equal(app.runs(), 2)
   }))
 
-t.test('a failing hook behind the handler is what it is without the cache', async (t) => forEachBackend(t, async (t, on) => {
+t.test('a hook behind the handler that fails has the same effect as without the cache', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     routes (app) {
@@ -149,7 +149,7 @@ t.test('a failing hook behind the handler is what it is without the cache', asyn
   t.match(await app.ask({ url: '/', headers: { 'x-fail': 'yes' } }), { status: 500 })
 }))
 
-t.test('a soft invalidation makes what it is about stale: served while it is refreshed, validated, or sent in place of an error',
+t.test('a soft invalidation makes responses stale: they are served while refreshed, validated, or sent in place of an error',
   async (t) => forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,
@@ -182,7 +182,7 @@ t.test('a soft invalidation makes what it is about stale: served while it is ref
     for (const url of ['/swr', '/etag', '/bare']) t.match(await app.ask(url), { hit: false, cacheStatus: /fwd=miss/ }, `${url}, forgotten`)
   }))
 
-t.test('who asks after a tag was invalidated is not given the old answer that stands in for an error', async (t) =>
+t.test('a request that comes after a tag was invalidated does not receive the old response in place of an error', async (t) =>
   forEachBackend(t, async (t, on) => {
     const barrier = new Barrier()
     let isFailing = false
@@ -207,6 +207,6 @@ t.test('who asks after a tag was invalidated is not given the old answer that st
     await until(async () => (await app.cache.stats()).misses === 3)
     await turns()
     barrier.open()
-    t.match(await before, { text: 'old' }, 'who asked before may be')
+    t.match(await before, { text: 'old' }, 'a request that came before may receive it')
     t.match(await after, { status: 500 })
   }))
