@@ -1,9 +1,9 @@
-// Validation in company: of variants, with others waiting, with invalidations; and how long an entry is kept for it.
+// Validation with variants, waiting requests and invalidations, and how long an entry is kept for validation.
 import t from 'tap'
 import { build, forEachBackend } from '../../support/app.js'
 import { cached, Document } from '../../support/document.js'
 
-t.test('Last-Modified alone is a validator, too; without any, the handler is asked as the client asks', async (t) =>
+t.test("Last-Modified alone is a validator too; without a validator, the handler sees the client's own conditions", async (t) =>
   forEachBackend(t, async (t, on) => {
     const asked: unknown[] = []
     const date = 'Tue, 06 May 2031 07:00:00 GMT'
@@ -36,7 +36,7 @@ t.test('Last-Modified alone is a validator, too; without any, the handler is ask
     }
   }))
 
-t.test('keep: an answer whose handler named a validator is kept for so long after its freshness, and no longer', async (t) =>
+t.test('keep: a response with a validator is kept for this long after it became stale, and no longer', async (t) =>
   forEachBackend(t, async (t, on) => {
     const document = new Document()
     const app = await build(t, { ...on, routes: (app, probe) => document.serve(app, probe, { keep: '2m' }) })
@@ -68,7 +68,7 @@ t.test('an invalidation while the handler validates is not undone by its 304', a
   t.match(await app.ask('/'), { hit: false, cacheStatus: /fwd=miss; stored/ })
 }))
 
-t.test('variants are validated each for itself', async (t) => forEachBackend(t, async (t, on) => {
+t.test('each variant is validated by itself', async (t) => forEachBackend(t, async (t, on) => {
   const asked: unknown[] = []
   const app = await build(t, {
     ...on,
@@ -89,33 +89,34 @@ t.test('variants are validated each for itself', async (t) => forEachBackend(t, 
   t.same(asked, [undefined, undefined, '"fr"', '"de"'])
 }))
 
-t.test('whoever waits for a validation is given what came of it', async (t) => forEachBackend(t, async (t, on) => {
+t.test('requests that wait for a validation receive its outcome', async (t) => forEachBackend(t, async (t, on) => {
   const document = new Document()
   const app = await build(t, { ...on, routes: (app, probe) => document.serve(app, probe) })
   await app.ask('/')
   await app.clock.pass(61_000)
-  const answers = await Promise.all(Array.from({ length: 20 }, async () => await app.ask('/')))
-  t.ok(answers.every(({ status, text }) => status === 200 && text === 'version 1'))
+  const responses = await Promise.all(Array.from({ length: 20 }, async () => await app.ask('/')))
+  t.ok(responses.every(({ status, text }) => status === 200 && text === 'version 1'))
   t.equal(document.asked.length, 2)
 }))
 
-t.test('a 304 takes no entry away from the tags that its handler named when it made it', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, {
-    ...on,
-    routes (app, { ran }) {
-      app.get('/', cached({ tags: ['route'] }), async (request, reply) => {
-        ran()
-        reply.header('etag', '"1"')
-        if (request.headers['if-none-match'] === '"1"') return await reply.code(304).send()
-        reply.cache({ tags: ['route', 'product 1'] })
-        return 'product'
-      })
-    }
-  })
-  await app.ask('/')
-  await app.clock.pass(61_000)
-  t.match(await app.ask('/'), { hit: false, cacheStatus: /fwd-status=304; stored/ })
-  t.match(await app.ask('/'), { hit: true })
-  await app.cache.invalidate('product 1')
-  t.match(await app.ask('/'), { hit: false }, 'it was fresh again, and is gone')
-}))
+t.test('after a 304, an entry keeps the tags that its handler set when it made the response', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const app = await build(t, {
+      ...on,
+      routes (app, { ran }) {
+        app.get('/', cached({ tags: ['route'] }), async (request, reply) => {
+          ran()
+          reply.header('etag', '"1"')
+          if (request.headers['if-none-match'] === '"1"') return await reply.code(304).send()
+          reply.cache({ tags: ['route', 'product 1'] })
+          return 'product'
+        })
+      }
+    })
+    await app.ask('/')
+    await app.clock.pass(61_000)
+    t.match(await app.ask('/'), { hit: false, cacheStatus: /fwd-status=304; stored/ })
+    t.match(await app.ask('/'), { hit: true })
+    await app.cache.invalidate('product 1')
+    t.match(await app.ask('/'), { hit: false }, 'it was fresh again, and is invalidated')
+  }))

@@ -1,4 +1,4 @@
-// What ends a stored answer that the handler was asked about, what leaves it, and what is sent in its place.
+// What removes a stored response that is being validated, what leaves it, and what is sent in its place.
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
@@ -8,7 +8,7 @@ import { Barrier, until } from '../../support/barrier.js'
 
 type Handler = (request: FastifyRequest, reply: FastifyReply) => unknown
 
-/** A route whose handler is told what to do, and that has stored an answer which is stale by now. */
+/** A route with a stale stored response, and a handler that the test can replace. */
 async function stale (
   t: Test, on: object, cache: RouteCacheOptions, more: object = {}
 ): Promise<TestApp & { does: (handler: Handler) => void }> {
@@ -30,18 +30,18 @@ const broken: Readonly<Record<string, () => Readable>> = {
 }
 
 for (const [when, stream] of Object.entries(broken)) {
-  t.test(`a stream that breaks ${when} does not end the stale answer, which stands in for the next error`, async (t) =>
+  t.test(`a stream that breaks off ${when} does not remove the stale response, which is sent in place of the next error`, async (t) =>
     forEachBackend(t, async (t, on) => {
       const app = await stale(t, on, { staleIfError: '1h' })
       app.does((_request, reply) => reply.type('text/plain').send(stream()))
-      const answer = await app.ask('/')
-      if (when === 'half-way') t.match(answer, { whole: false })
-      else t.match(answer, { status: 200, text: 'good', cacheStatus: /; fwd=stale; fwd-status=500; detail=stream-failed$/ })
+      const response = await app.ask('/')
+      if (when === 'half-way') t.match(response, { whole: false })
+      else t.match(response, { status: 200, text: 'good', cacheStatus: /; fwd=stale; fwd-status=500; detail=stream-failed$/ })
       app.does((_request, reply) => reply.code(503).send('down'))
       t.match(await app.ask('/'), { status: 200, text: 'good' })
     }))
 
-  t.test(`a refresh whose stream breaks ${when} has failed, and what is stale is sent meanwhile`, async (t) =>
+  t.test(`a refresh whose stream breaks off ${when} has failed, and the stale response is still served`, async (t) =>
     forEachBackend(t, async (t, on) => {
       const app = await stale(t, on, { staleWhileRevalidate: '1h' })
       app.does((_request, reply) => reply.type('text/plain').send(stream()))
@@ -51,14 +51,14 @@ for (const [when, stream] of Object.entries(broken)) {
     }))
 }
 
-t.test('a client that asks anew and leaves ends nobody\'s fresh answer', async (t) => forEachBackend(t, async (t, on) => {
+t.test('a client that requests a new response and leaves does not remove the fresh one', async (t) => forEachBackend(t, async (t, on) => {
   const app = await stale(t, on, {})
   t.match(await app.ask('/'), { hit: false })
   const leaving = new Barrier()
   app.does((_request, reply) => reply.type('text/plain').send(Readable.from((async function * () {
     yield 'other'
     await leaving.pass()
-    yield 'answer'
+    yield 'response'
   })())))
   t.match(await app.ask({ url: '/', headers: { 'cache-control': 'no-cache' }, leaveAfterBytes: 1 }), { whole: false })
   await until(async () => (await app.cache.stats()).routes['GET /']?.refusals['client-gone'] === 1)
@@ -66,7 +66,7 @@ t.test('a client that asks anew and leaves ends nobody\'s fresh answer', async (
   t.match(await app.ask('/'), { text: 'good', hit: true })
 }))
 
-t.test('who waited in vain for the leader, and is answered later, ends nothing that the leader has stored meanwhile', async (t) =>
+t.test('a request that waited for the leader in vain removes nothing that the leader has stored meanwhile', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await stale(t, on, {}, { lockTimeout: '50ms' })
     const [leader, follower] = [new Barrier(), new Barrier()]
@@ -87,7 +87,7 @@ t.test('who waited in vain for the leader, and is answered later, ends nothing t
     t.match(await app.ask('/'), { text: 'run 1', hit: true })
   }))
 
-t.test('a HEAD that finds the stale answer outdated ends that one, and not what was stored since', async (t) =>
+t.test('a HEAD that shows that the stale response is outdated removes it, but not a response that was stored since', async (t) =>
   forEachBackend(t, async (t, on) => {
     for (const isStoredSince of [true, false]) {
       const head = new Barrier()
@@ -108,19 +108,20 @@ t.test('a HEAD that finds the stale answer outdated ends that one, and not what 
   }))
 
 for (const says of ['private', 'no-store']) {
-  t.test(`RFC 9111 section 3.2: a 304 that says ${says} ends the answer that it is about`, async (t) => forEachBackend(t, async (t, on) => {
-    const app = await stale(t, on, { ttl: '1m', staleIfError: '1h', staleWhileRevalidate: '1s' })
-    app.does((_request, reply) => reply.header('etag', '"1"').send('validated'))
-    await app.ask('/')
-    await app.clock.pass(62_000)
-    app.does((_request, reply) => reply.code(304).headers({ etag: '"1"', 'cache-control': says }).send())
-    t.match(await app.ask('/'), { status: 200, text: 'validated', cacheStatus: new RegExp(`; detail=${says}$`) })
-    app.does((_request, reply) => reply.code(503).send('down'))
-    t.match(await app.ask('/'), { status: 503 })
-  }))
+  t.test(`RFC 9111 section 3.2: a 304 with ${says} removes the response that it validates`, async (t) =>
+    forEachBackend(t, async (t, on) => {
+      const app = await stale(t, on, { ttl: '1m', staleIfError: '1h', staleWhileRevalidate: '1s' })
+      app.does((_request, reply) => reply.header('etag', '"1"').send('validated'))
+      await app.ask('/')
+      await app.clock.pass(62_000)
+      app.does((_request, reply) => reply.code(304).headers({ etag: '"1"', 'cache-control': says }).send())
+      t.match(await app.ask('/'), { status: 200, text: 'validated', cacheStatus: new RegExp(`; detail=${says}$`) })
+      app.does((_request, reply) => reply.code(503).send('down'))
+      t.match(await app.ask('/'), { status: 503 })
+    }))
 }
 
-t.test('a 304 with a cookie is for the one who asked, and leaves the answer that it is about', async (t) =>
+t.test('a 304 with a cookie is sent to its client only, and leaves the response that it validates', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await stale(t, on, { staleIfError: '1h' })
     app.does((_request, reply) => reply.header('etag', '"1"').send('validated'))
@@ -133,7 +134,7 @@ t.test('a 304 with a cookie is for the one who asked, and leaves the answer that
   }))
 
 for (const statusCode of [404, 410, 451]) {
-  t.test(`a ${statusCode} ends the stale answer, sent or thrown`, async (t) => forEachBackend(t, async (t, on) => {
+  t.test(`a ${statusCode} removes the stale response, sent or thrown`, async (t) => forEachBackend(t, async (t, on) => {
     for (const handler of [
       (_request, reply) => reply.code(statusCode).send('gone'),
       () => { throw Object.assign(new Error('gone'), { statusCode }) }
@@ -147,7 +148,7 @@ for (const statusCode of [404, 410, 451]) {
   }))
 }
 
-t.test('a 404 that the handler throws ends the stale response, whatever status a hook sends it with', async (t) =>
+t.test('a 404 that the handler throws removes the stale response, whatever status a hook sends it with', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await stale(t, on, { staleIfError: '1h' }, {
       before (app: FastifyInstance) { app.addHook('onSend', async (_request, reply) => { if (reply.statusCode === 404) reply.code(200) }) }
@@ -158,7 +159,7 @@ t.test('a 404 that the handler throws ends the stale response, whatever status a
     t.match(await app.ask('/'), { status: 503 })
   }))
 
-t.test('an error of a hook is not stored as fresh as the new response that the hook failed on', async (t) =>
+t.test('an error of a hook is not stored in place of the new response on which the hook failed', async (t) =>
   forEachBackend(t, async (t, on) => {
     let isBroken = false
     const app = await stale(t, on, { staleIfError: '1h' }, {
@@ -173,7 +174,7 @@ t.test('an error of a hook is not stored as fresh as the new response that the h
     t.match(await app.ask('/'), { status: 200, text: 'better', hit: false })
   }))
 
-t.test('what stands in for an error has the fields that hooks set for this request, as a hit has', async (t) =>
+t.test('a stored response in place of an error has the fields that hooks set for this request, as a hit has', async (t) =>
   forEachBackend(t, async (t, on) => {
     let isDown = false
     const app = await build(t, {
@@ -200,14 +201,14 @@ t.test('what stands in for an error has the fields that hooks set for this reque
     t.match(await app.ask('/'), { text: 'good', cacheStatus: /fwd-status=503/, headers: fields })
   }))
 
-t.test('an answer that ends the stored one is newer than what a fill that began before it brings', async (t) =>
+t.test('a response that removes the stored one is newer than the response of a fill that began before it', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await stale(t, on, { staleIfError: '1h' })
     const slow = new Barrier()
     app.does(async ({ method }, reply) => {
       if (method === 'HEAD') return await reply.code(410).send('gone')
       await slow.pass()
-      return 'what there was before'
+      return 'the earlier state'
     })
     const asking = app.ask('/')
     await slow.reached()

@@ -1,10 +1,10 @@
-// Validation: a stored answer that may not be served as it is, and a handler that is asked whether it still holds.
+// Validation: a stored response may not be served as it is, and the handler is asked whether it is still current.
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import t from 'tap'
 import { build, forEachBackend } from '../../support/app.js'
 import { cached, Document } from '../../support/document.js'
 
-t.test('RFC 9111 section 4.3.1: the handler is shown the validators of the stale entry, and a 304 makes it fresh again', async (t) =>
+t.test('RFC 9111 section 4.3.1: the handler sees the validators of the stale entry, and a 304 makes the entry fresh again', async (t) =>
   forEachBackend(t, async (t, on) => {
     const document = new Document()
     const app = await build(t, { ...on, routes: (app, probe) => document.serve(app, probe) })
@@ -28,7 +28,7 @@ t.test('RFC 9111 section 4.3.3: a 200 replaces the entry', async (t) => forEachB
   t.same(document.asked, [undefined, '"v1"'])
 }))
 
-t.test('RFC 9111 section 4.3.3: an answer that replaces the entry and can not be stored ends it all the same', async (t) =>
+t.test('RFC 9111 section 4.3.3: a response that cannot be stored removes the entry that it replaces', async (t) =>
   forEachBackend(t, async (t, on) => {
     const asked: unknown[] = []
     const app = await build(t, {
@@ -48,7 +48,7 @@ t.test('RFC 9111 section 4.3.3: an answer that replaces the entry and can not be
     t.same(asked, [undefined, '"1"', undefined], 'the second time there was nothing to validate')
   }))
 
-t.test('RFC 9111 section 3.2: the fields of the 304 are those of the answer and of the entry from then on; those of the body stay',
+t.test('RFC 9111 section 3.2: the fields of a 304 are sent, and update the entry, except those that describe the body',
   async (t) => forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,
@@ -83,29 +83,31 @@ t.test('RFC 9111 section 3.2: the fields of the 304 are those of the answer and 
     t.match(await app.ask('/'), { hit: true, text: 'body', cacheStatus: /ttl=20/, headers: { ...fields, 'x-hop': undefined } })
   }))
 
-t.test('RFC 9111 section 5.2.2.4: no-cache is kept and asked about each time', async (t) => forEachBackend(t, async (t, on) => {
-  const document = new Document({ 'cache-control': 'no-cache' })
-  const app = await build(t, { ...on, routes: (app, probe) => document.serve(app, probe) })
-  t.match(await app.ask('/'), { cacheStatus: /fwd=miss; stored/ })
-  for (let times = 0; times < 2; times++) t.match(await app.ask('/'), { text: 'version 1', cacheStatus: /fwd=stale; fwd-status=304/ })
-  document.version = 2
-  t.match(await app.ask('/'), { text: 'version 2' })
-  t.match(await app.ask({ url: '/', headers: { 'cache-control': 'max-stale' } }), { cacheStatus: /fwd-status=304/ },
-    'whatever the client would do with')
-  t.same(document.asked, [undefined, '"v1"', '"v1"', '"v1"', '"v2"'])
-}))
+t.test('RFC 9111 section 5.2.2.4: a response with no-cache is kept, and validated each time', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const document = new Document({ 'cache-control': 'no-cache' })
+    const app = await build(t, { ...on, routes: (app, probe) => document.serve(app, probe) })
+    t.match(await app.ask('/'), { cacheStatus: /fwd=miss; stored/ })
+    for (let times = 0; times < 2; times++) t.match(await app.ask('/'), { text: 'version 1', cacheStatus: /fwd=stale; fwd-status=304/ })
+    document.version = 2
+    t.match(await app.ask('/'), { text: 'version 2' })
+    t.match(await app.ask({ url: '/', headers: { 'cache-control': 'max-stale' } }), { cacheStatus: /fwd-status=304/ },
+      'whatever stale response the client would accept')
+    t.same(document.asked, [undefined, '"v1"', '"v1"', '"v1"', '"v2"'])
+  }))
 
-t.test('RFC 9111 section 5.2.1.4: a client that wants no stored answer has it validated', async (t) => forEachBackend(t, async (t, on) => {
-  const document = new Document()
-  const app = await build(t, { ...on, routes: (app, probe) => document.serve(app, probe) })
-  await app.ask('/')
-  t.match(await app.ask({ url: '/', headers: { 'cache-control': 'no-cache' } }), {
-    status: 200, text: 'version 1', cacheStatus: 'fastify-response-cache; fwd=request; fwd-status=304; stored'
-  })
-  t.same(document.asked, [undefined, '"v1"'])
-}))
+t.test('RFC 9111 section 5.2.1.4: a client that accepts no stored response has it validated', async (t) =>
+  forEachBackend(t, async (t, on) => {
+    const document = new Document()
+    const app = await build(t, { ...on, routes: (app, probe) => document.serve(app, probe) })
+    await app.ask('/')
+    t.match(await app.ask({ url: '/', headers: { 'cache-control': 'no-cache' } }), {
+      status: 200, text: 'version 1', cacheStatus: 'fastify-response-cache; fwd=request; fwd-status=304; stored'
+    })
+    t.same(document.asked, [undefined, '"v1"'])
+  }))
 
-t.test('RFC 9111 section 4.3.2: the conditions of the client are set aside and answered from what came of it', async (t) =>
+t.test("RFC 9111 section 4.3.2: the client's conditions are set aside, and evaluated on the outcome of the validation", async (t) =>
   forEachBackend(t, async (t, on) => {
     const document = new Document()
     const app = await build(t, { ...on, compare: { ignore: ['content-type'] }, routes: (app, probe) => document.serve(app, probe) })
@@ -117,20 +119,20 @@ t.test('RFC 9111 section 4.3.2: the conditions of the client are set aside and a
     t.match(await ask('"old"'), { status: 200, text: 'version 1' })
     await app.clock.pass(61_000)
     document.version = 2
-    t.match(await ask('"v1"'), { status: 200, text: 'version 2' }, 'the client holds what was stored')
+    t.match(await ask('"v1"'), { status: 200, text: 'version 2' }, 'the client has the version that was stored')
     await app.clock.pass(61_000)
     document.version = 3
-    t.match(await ask('"v3"'), { status: 304, text: '' }, 'the client holds what is new')
-    t.match(await app.ask('/'), { hit: true, text: 'version 3' }, 'which was stored whole')
-    t.same(document.asked, [undefined, '"v1"', '"v1"', '"v1"', '"v2"'], 'never those of a client')
+    t.match(await ask('"v3"'), { status: 304, text: '' }, 'the client has the new version')
+    t.match(await app.ask('/'), { hit: true, text: 'version 3' }, 'the new version was stored whole')
+    t.same(document.asked, [undefined, '"v1"', '"v1"', '"v1"', '"v2"'], "the handler never sees the client's conditions")
   }))
 
-t.test('a 304 on a client\'s own condition is never taken for the entry\'s', async (t) => forEachBackend(t, async (t, on) => {
+t.test("a 304 to the client's own condition is never taken as a validation of the entry", async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     compare: false,
     routes (app, probe) {
-      // What came to the handler by another way: a hook that kept the field as it came.
+      // The condition reaches the handler in another way: a hook kept the original field.
       app.addHook('onRequest', async (request) => { (request as { seen?: unknown }).seen = request.headers['if-none-match'] })
       app.get<{ Querystring: { named?: string } }>('/', cached(), async (request, reply) => {
         const { seen } = request as { seen?: unknown }
@@ -144,11 +146,11 @@ t.test('a 304 on a client\'s own condition is never taken for the entry\'s', asy
   await app.ask('/?named')
   await app.clock.pass(61_000)
   t.match(await app.ask({ url: '/?named', headers: { 'if-none-match': '"v2"' } }), { status: 304, cacheStatus: /detail=condition/ },
-    'it holds what the handler says it does')
-  t.match(await app.ask('/?named'), { text: '"v2"', hit: false, cacheStatus: /fwd=miss; stored/ }, 'the entry is no more')
+    'the 304 is passed on')
+  t.match(await app.ask('/?named'), { text: '"v2"', hit: false, cacheStatus: /fwd=miss; stored/ }, 'the entry was removed')
 }))
 
-t.test('RFC 9111 section 4.3.4: a 304 that names the weak form of the stored ETag makes the entry fresh', async (t) =>
+t.test('RFC 9111 section 4.3.4: a 304 with the weak form of the stored ETag makes the entry fresh', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,
@@ -165,7 +167,7 @@ t.test('RFC 9111 section 4.3.4: a 304 that names the weak form of the stored ETa
     t.match(await app.ask('/'), { text: 'one', hit: true })
   }))
 
-t.test('a 304 that names another version makes nothing fresh, and ends the entry', async (t) => forEachBackend(t, async (t, on) => {
+t.test("a 304 with another version's ETag makes nothing fresh, and removes the entry", async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
     compare: false,
@@ -180,11 +182,11 @@ t.test('a 304 that names another version makes nothing fresh, and ends the entry
   t.match(await app.ask('/'), { hit: false, text: 'one', cacheStatus: /fwd=miss; stored/ })
 }))
 
-t.test('the request is as it came again behind the handler, however the handler ends, and whatever a schema made of it', async (t) =>
+t.test('the request has its original fields again behind the handler, however the handler ends, whatever a schema does', async (t) =>
   forEachBackend(t, async (t, on) => {
     const seen: unknown[] = []
     const ends: Record<string, (reply: FastifyReply) => unknown> = {
-      answer: (reply) => reply.header('etag', '"1"').send('x'),
+      response: (reply) => reply.header('etag', '"1"').send('x'),
       'not-modified': (reply) => reply.code(304).send(),
       throw: () => { throw new Error('thrown') }
     }
