@@ -1,4 +1,4 @@
-// The guard and changes: their order, the ones that came late, and closing.
+// The guard and changes: their order, late changes, and closing.
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { ClearOptions } from '../../registry/backend.js'
@@ -6,7 +6,7 @@ import { UNAVAILABLE } from '../../registry/unavailable.js'
 import { Barrier, turns } from '../support/barrier.js'
 import { fails, guardSetUp, lateAt, SLACK_MS, textOf, took } from '../support/guard.js'
 
-t.test('changes on purpose do not pile up behind a backend that hangs: beyond a thousand they reject at once', async (t) => {
+t.test("explicit changes don't pile up behind a backend that hangs: beyond a thousand they reject at once", async (t) => {
   const { chaos, guard } = guardSetUp()
   chaos.delete.hang()
   const changes = Array.from({ length: 1_000 }, async (_, at) => await guard.write('delete', `${at}`))
@@ -19,7 +19,7 @@ t.test('changes on purpose do not pile up behind a backend that hangs: beyond a 
   await guard.write('delete', 'one more')
 })
 
-t.test('changes that failed are not under way any more: after a thousand of them the next one is made', async (t) => {
+t.test('failed changes are no longer in progress: after a thousand of them the next one is made', async (t) => {
   const { chaos, guard } = guardSetUp()
   chaos.delete.reject()
   for (let at = 0; at < 1_000; at++) await guard.write('delete', `${at}`).catch(() => {})
@@ -28,7 +28,7 @@ t.test('changes that failed are not under way any more: after a thousand of them
   await t.resolves(guard.write('delete', 'one more'))
 })
 
-t.test('guard: work behind replies that is no change of the backend leaves changes their room, and is left its own', async (t) => {
+t.test('guard: background work that is not a change of the backend takes no room from changes, and has its own', async (t) => {
   const { chaos, guard, entry } = guardSetUp()
   const barrier = new Barrier()
   for (let at = 0; at < 1_000; at++) guard.track(barrier.pass())
@@ -43,13 +43,13 @@ t.test('guard: work behind replies that is no change of the backend leaves chang
   await Promise.all(changes)
   const closed = guard.close(5_000, 5_000)
   await turns()
-  t.equal(chaos.close.calls.length, 0, 'it is waited for at close all the same')
+  t.equal(chaos.close.calls.length, 0, 'close() still waits for it')
   barrier.open()
   await closed
   t.equal(chaos.close.calls.length, 1)
 })
 
-t.test('O6: a write that missed its deadline is waited for by the change that comes after it', async (t) => {
+t.test('O6: a change waits for an earlier write that missed its deadline', async (t) => {
   const { chaos, guard, entry, get } = guardSetUp()
   chaos.set.hang()
   guard.writeBehind('a', entry('old'))
@@ -59,7 +59,7 @@ t.test('O6: a write that missed its deadline is waited for by the change that co
   await turns()
   t.equal(chaos.delete.calls.length, 0)
   t.equal(guard.writeBehind('a', entry('new')), false, 'nothing is stored in between')
-  t.equal(guard.writeBehind('b', entry('other')), true, 'other keys are')
+  t.equal(guard.writeBehind('b', entry('other')), true, 'other keys are stored')
   chaos.set.heal()
   chaos.set.release()
   await deleted
@@ -68,7 +68,7 @@ t.test('O6: a write that missed its deadline is waited for by the change that co
   t.equal(textOf(await get()), 'new')
 })
 
-t.test('guard: a clear that says that it goes on is waited for, however long it takes', async (t) => {
+t.test('guard: a clear that reports progress is waited for, however long it takes', async (t) => {
   const { chaos, guard } = guardSetUp()
   chaos.clear.instead(async (_act, _prefix, options) => {
     for (let step = 0; step < 5; step++) {
@@ -80,7 +80,7 @@ t.test('guard: a clear that says that it goes on is waited for, however long it 
   t.same({ ...guard.errors }, {})
 })
 
-t.test('guard: a clear of which nothing is heard any more rejects, and says how far it came', async (t) => {
+t.test('guard: a clear that stops reporting progress rejects, and the error says how far it got', async (t) => {
   const { chaos, guard } = guardSetUp()
   chaos.clear.instead(async (_act, _prefix, options) => {
     const onProgress = (options as ClearOptions).onProgress!
@@ -91,7 +91,7 @@ t.test('guard: a clear of which nothing is heard any more rejects, and says how 
   await fails(t, guard.clear(''), undefined, /no response within 2000 ms, after 1500 entries were deleted/)
 })
 
-t.test('O6: clear waits for the late writes that it is meant for, and for those alone', async (t) => {
+t.test('O6: clear waits for the late writes of its own keys only', async (t) => {
   const { chaos, guard, entry, backend } = guardSetUp()
   chaos.set.hang()
   guard.writeBehind('a1', entry('old'))
@@ -106,7 +106,7 @@ t.test('O6: clear waits for the late writes that it is meant for, and for those 
   t.equal(await backend.get('a1'), undefined)
 })
 
-t.test('O6: a change behind a write that never settles rejects, and the write is still waited for afterwards', async (t) => {
+t.test('O6: a change behind a write that never settles rejects, and later changes still wait for the write', async (t) => {
   const { chaos, guard, entry, get } = guardSetUp()
   chaos.set.hang()
   guard.writeBehind('a', entry('old'))
@@ -120,7 +120,7 @@ t.test('O6: a change behind a write that never settles rejects, and the write is
   t.equal(guard.writeBehind('a', entry('new')), false, 'the delete is waited for, too')
   chaos.delete.release()
   await turns()
-  t.equal(await get(), undefined, 'the delete came to pass after all, after the write')
+  t.equal(await get(), undefined, 'the delete took effect after all, after the write')
 })
 
 t.test('guard: changes of a key take effect in the order of their calls, also behind a late one', async (t) => {
@@ -135,7 +135,7 @@ t.test('guard: changes of a key take effect in the order of their calls, also be
   t.equal(textOf(await get()), '3')
 })
 
-t.test('a write whose clock was set back is late after its deadline all the same', async (t) => {
+t.test('a write is late after its deadline even if the clock was set back', async (t) => {
   const { chaos, clock, guard, entry } = guardSetUp()
   chaos.set.hang()
   guard.writeBehind('a', entry('old'))
@@ -145,7 +145,7 @@ t.test('a write whose clock was set back is late after its deadline all the same
   chaos.set.release()
 })
 
-t.test('after close reads are unavailable, writes are dropped, and calls on purpose say CACHE_ERR_CLOSED', async (t) => {
+t.test('after close() reads are unavailable, writes are dropped, and explicit calls reject with CACHE_ERR_CLOSED', async (t) => {
   const { chaos, guard, get, entry } = guardSetUp()
   await guard.close(50, 50)
   t.equal(chaos.close.calls.length, 1)
@@ -160,7 +160,7 @@ t.test('after close reads are unavailable, writes are dropped, and calls on purp
   t.equal(chaos.get.calls.length + chaos.set.calls.length + chaos.delete.calls.length, 0)
 })
 
-t.test('close waits for writes under way, then closes the backend', async (t) => {
+t.test('close() waits for writes in progress, then closes the backend', async (t) => {
   const { chaos, guard, entry } = guardSetUp()
   chaos.set.hang()
   guard.writeBehind('a', entry('one'))
@@ -172,7 +172,7 @@ t.test('close waits for writes under way, then closes the backend', async (t) =>
   t.equal(chaos.close.calls.length, 1)
 })
 
-t.test('close waits no longer than it may for writes that hang and for a backend that does not close, and says so', async (t) => {
+t.test('close() waits for a limited time for writes that hang and for a backend that does not close, and logs both', async (t) => {
   const { chaos, guard, entry, lines } = guardSetUp()
   chaos.set.hang()
   chaos.close.hang()
@@ -187,7 +187,7 @@ t.test('close waits no longer than it may for writes that hang and for a backend
 })
 
 for (const way of ['throw', 'reject', 'applyAndReject'] as const) {
-  t.test(`a backend whose close does ${way} is said to have failed, and nobody else learns of it`, async (t) => {
+  t.test(`a failure of the backend's close (${way}) is logged, and close() resolves`, async (t) => {
     const { chaos, guard, lines } = guardSetUp()
     chaos.close[way]()
     await guard.close(50, 50)
@@ -195,7 +195,7 @@ for (const way of ['throw', 'reject', 'applyAndReject'] as const) {
   })
 }
 
-t.test('a backend of several of which one failed goes on being asked, however often that is', async (t) => {
+t.test('a backend is still called after any number of partial failures', async (t) => {
   const { chaos, guard, entry, get } = guardSetUp()
   chaos.set.reject(Object.assign(new Error('one of two'), { isPartial: true }))
   for (let time = 0; time < 20; time++) await fails(t, guard.write('set', 'a', entry('value')))
@@ -203,7 +203,7 @@ t.test('a backend of several of which one failed goes on being asked, however of
   t.equal(guard.errors.set, 20)
 })
 
-t.test('guard: a backend that refuses entries for what they are goes on being asked, however often that is', async (t) => {
+t.test('guard: a backend is still called after it refused any number of entries', async (t) => {
   const { chaos, guard, entry, get } = guardSetUp()
   chaos.set.reject(Object.assign(new Error('too large'), { isRefusal: true }))
   for (let time = 0; time < 20; time++) await fails(t, guard.write('set', 'a', entry('value')))

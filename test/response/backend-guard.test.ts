@@ -1,11 +1,11 @@
-// The guard: what a backend's failure costs those who asked, and what it never costs them.
+// The guard: what a backend's failure costs its callers, and what it never costs them.
 import t from 'tap'
 import { UNAVAILABLE } from '../../registry/unavailable.js'
 import { turns } from '../support/barrier.js'
 import { garbage } from '../support/chaos.js'
 import { DEADLINE_MS, fails, guardSetUp, SLACK_MS, textOf, took } from '../support/guard.js'
 
-t.test('guard: an answer that is there at once is given at once, without a promise', async (t) => {
+t.test('guard: a value that is available at once is returned at once, without a promise', async (t) => {
   const { guard, entry } = guardSetUp()
   t.equal(guard.writeBehind('a', entry('one')), true)
   t.equal(textOf(guard.get('a', guard.deadline())), 'one')
@@ -14,7 +14,7 @@ t.test('guard: an answer that is there at once is given at once, without a promi
 })
 
 for (const way of ['throw', 'reject'] as const) {
-  t.test(`guard: a read that ${way}s is unavailable and no miss, counted, and said once`, async (t) => {
+  t.test(`guard: a read that ${way}s is unavailable, not a miss; it is counted, and logged once`, async (t) => {
     const { chaos, guard, get, lines } = guardSetUp()
     chaos.get[way]()
     chaos.getMany[way]()
@@ -33,10 +33,10 @@ for (const way of ['throw', 'reject'] as const) {
     await turns()
     t.same({ ...guard.errors }, { set: 1 })
     chaos.set.heal()
-    t.equal(guard.writeBehind('a', entry('two')), true, 'a change that failed is no longer under way')
+    t.equal(guard.writeBehind('a', entry('two')), true, 'a failed change is no longer in progress')
   })
 
-  t.test(`guard: a change on purpose that ${way}s rejects, with the cause`, async (t) => {
+  t.test(`guard: an explicit change that ${way}s rejects, with the cause`, async (t) => {
     const { chaos, guard, entry } = guardSetUp()
     const cause = new Error('no space left')
     for (const method of [chaos.set, chaos.delete, chaos.clear, chaos.get]) method[way](cause)
@@ -49,7 +49,7 @@ for (const way of ['throw', 'reject'] as const) {
   })
 }
 
-t.test('O3: a read that hangs is unavailable at the deadline, and what it brings later is let go', async (t) => {
+t.test('O3: a read that hangs is unavailable at the deadline, and its later result is discarded', async (t) => {
   const { chaos, guard, get } = guardSetUp()
   chaos.get.hang()
   chaos.getMany.hang()
@@ -74,27 +74,27 @@ t.test('O3: several calls with one deadline end at that deadline, even on a cloc
   t.ok(ms < DEADLINE_MS + SLACK_MS, `${ms} ms`)
 })
 
-t.test('guard: garbage for a read is unavailable or bytes for the codec to refuse, never an error of the caller', async (t) => {
+t.test('guard: garbage from a read is unavailable, or bytes that the codec refuses; it never causes an error in the caller', async (t) => {
   const { chaos, guard, entry, get, clock } = guardSetUp()
-  for (const [name, answer] of garbage(entry('one'), entry('two'))) {
-    const answers = name.includes('then') ? [answer] : [answer, Promise.resolve(answer)]
-    for (const answered of answers) {
-      chaos.get.return(answered)
-      chaos.getMany.return([answered, answered])
+  for (const [name, value] of garbage(entry('one'), entry('two'))) {
+    const values = name.includes('then') ? [value] : [value, Promise.resolve(value)]
+    for (const returned of values) {
+      chaos.get.return(returned)
+      chaos.getMany.return([returned, returned])
       const read = await get()
       t.ok(read === undefined || read === UNAVAILABLE || read.value instanceof Uint8Array, name)
       t.equal((await guard.getMany(['a', 'b'], guard.deadline())).length, 2, name)
       await clock.pass(60_000)
     }
   }
-  for (const answer of [42, null, undefined, {}, [], [entry('one')], 'ab', new Array(3)]) {
-    chaos.getMany.return(answer)
+  for (const value of [42, null, undefined, {}, [], [entry('one')], 'ab', new Array(3)]) {
+    chaos.getMany.return(value)
     t.same(await guard.getMany(['a', 'b'], guard.deadline()), [UNAVAILABLE, UNAVAILABLE])
     await clock.pass(60_000)
   }
 })
 
-t.test('guard: an entry past its instant is none, whatever the backend thinks', async (t) => {
+t.test('guard: an entry past its expiresAt is absent, whatever the backend returns', async (t) => {
   const { chaos, get, clock, entry } = guardSetUp()
   const old = entry('one')
   chaos.get.return(old)
@@ -103,10 +103,10 @@ t.test('guard: an entry past its instant is none, whatever the backend thinks', 
   t.equal(await get(), undefined)
 })
 
-t.test('guard: garbage for a write is no failure', async (t) => {
+t.test('guard: garbage from a write is not a failure', async (t) => {
   const { chaos, guard, entry } = guardSetUp()
-  for (const answer of [42, null, 'stored', { then: 1 }]) {
-    chaos.set.return(answer)
+  for (const value of [42, null, 'stored', { then: 1 }]) {
+    chaos.set.return(value)
     t.equal(guard.writeBehind('a', entry('one')), true)
   }
   chaos.set.return({ then (): never { throw new Error('a then that throws') } })
@@ -115,7 +115,7 @@ t.test('guard: garbage for a write is no failure', async (t) => {
   t.same({ ...guard.errors }, { set: 1 })
 })
 
-t.test('with a thousand calls under way the next one is unavailable at once', async (t) => {
+t.test('with a thousand calls in progress the next one is unavailable at once', async (t) => {
   const { chaos, guard } = guardSetUp({ deadlineMs: 2_000 })
   chaos.get.hang()
   const reads = Array.from({ length: 1_000 }, async (_, at) => await guard.get(`${at}`, guard.deadline()))
@@ -127,7 +127,7 @@ t.test('with a thousand calls under way the next one is unavailable at once', as
   t.equal(guard.get('one more', guard.deadline()), undefined)
 })
 
-t.test('a read that fails after its deadline, or after close, is nobody\'s unhandled rejection', async (t) => {
+t.test('a read that fails after its deadline, or after close(), causes no unhandled rejection', async (t) => {
   const { chaos, guard, get } = guardSetUp()
   let fail!: (err: Error) => void
   chaos.get.return(new Promise((_resolve, reject) => { fail = reject }))
@@ -139,7 +139,7 @@ t.test('a read that fails after its deadline, or after close, is nobody\'s unhan
   await turns()
 })
 
-t.test('guard: a failure of one tier of several, told so, is counted and keeps nobody from asking', async (t) => {
+t.test('guard: a partial failure of one tier is counted, and the backend is still called', async (t) => {
   const { chaos, guard, get, entry } = guardSetUp()
   chaos.set.reject(Object.assign(new Error('one tier failed'), { isPartial: true }))
   for (let times = 0; times < 20; times++) {
@@ -147,5 +147,5 @@ t.test('guard: a failure of one tier of several, told so, is counted and keeps n
     await turns()
   }
   t.same({ ...guard.errors }, { set: 20 })
-  t.equal(await get(), undefined, 'the backend is asked')
+  t.equal(await get(), undefined, 'the backend is called')
 })

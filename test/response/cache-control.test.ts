@@ -1,4 +1,4 @@
-// Cache-Control, parsed strictly: what it says is read, what can't be read beyond doubt is malformed, whatever comes.
+// Cache-Control is parsed strictly: what is certain is read, and anything else is malformed.
 import fc from 'fast-check'
 import t from 'tap'
 import { joined, type FieldValue } from '../../response/http/field-values.js'
@@ -7,13 +7,13 @@ import { sized } from '../support/size.js'
 
 const MALFORMED = 'malformed'
 
-/** What was understood, as an object. */
+/** The parsed directives, as an object. */
 function read (value: FieldValue): object | typeof MALFORMED {
   const { directives, malformed } = parseCacheControl(value)
   return malformed ? MALFORMED : Object.fromEntries(directives)
 }
 
-t.test('directives are found in every form that the grammar has', async (t) => {
+t.test('directives are found in every form of the grammar', async (t) => {
   const rows: ReadonlyArray<readonly [value: FieldValue, read: object]> = [
     [undefined, {}], ['', {}], [[], {}], [',,, ,\t,', {}],
     ['no-store', { 'no-store': true }], ['PRIVATE', { private: true }], ['No-Store , pRiVaTe', { 'no-store': true, private: true }],
@@ -28,7 +28,7 @@ t.test('directives are found in every form that the grammar has', async (t) => {
   for (const [value, expected] of rows) t.same(read(value), expected, JSON.stringify(value))
 })
 
-t.test('whatever is not in the grammar is malformed, and so is what a broken quote might hide', async (t) => {
+t.test('text outside the grammar is malformed, and so is text that a broken quote might hide', async (t) => {
   const values = [
     'no-cache = "x"', 'no-cache ="x"', 'max-age= 10', 's-maxage=', 'max-age=10;no-store', 'private="set-cookie', 'private="a\\',
     'private="a\\"', '"no-store"', '=1', 'a="b"c', 'a="b" no-store', 'max-age=1 no-store', 'x="y", no-store"', 'a="\u0000"', 'a="\n"',
@@ -38,7 +38,7 @@ t.test('whatever is not in the grammar is malformed, and so is what a broken quo
   t.equal(read(['max-age=60', 'private="']), MALFORMED, 'over two lines')
 })
 
-t.test('seconds are digits, capped at 2^31-1; anything else is none at all', async (t) => {
+t.test('seconds are digits, capped at 2^31-1; any other value counts as zero', async (t) => {
   const rows: ReadonlyArray<readonly [value: string, seconds: number | undefined]> = [
     ['max-age=0', 0], ['max-age=60', 60], ['max-age="10"', 10], ['max-age=007', 7],
     ['max-age=99999999999999999999', MAX_DELTA_SECONDS], [`max-age=${'9'.repeat(400)}`, MAX_DELTA_SECONDS],
@@ -52,7 +52,7 @@ t.test('seconds are digits, capped at 2^31-1; anything else is none at all', asy
   for (const [value, seconds] of rows) t.equal(deltaSeconds(parseCacheControl(value), 'max-age'), seconds, value.slice(0, 40))
 })
 
-t.test('a qualified form beside the bare one does not take the directive away', async (t) => {
+t.test('a qualified form beside the unqualified one does not hide the directive', async (t) => {
   for (const value of ['private, private="x"', 'private="x", private', 'no-cache="a", no-cache="b"', 'no-store="x"']) {
     const { directives, malformed } = parseCacheControl(value)
     t.notOk(malformed, value)
@@ -68,14 +68,14 @@ const hostile = fc.string({
   maxLength: 60
 })
 
-t.test('never throws, whatever comes', async (t) => {
+t.test('the parser never throws, for any value', async (t) => {
   fc.assert(fc.property(fc.oneof(hostile, fc.array(hostile), fc.string(), fc.integer()), (value) => {
     return [...parseCacheControl(value).directives.keys()].every((name) => name === name.toLowerCase() && name !== '')
   }), { numRuns: sized(20_000) })
-  t.pass('for every value that was tried')
+  t.pass('for every value')
 })
 
-t.test('what can\'t be read hides nothing that can', async (t) => {
+t.test('malformed text hides no valid directive', async (t) => {
   for (const [text, names] of [
     ['no-store, ext=a/b', ['no-store']], ['ext=a/b, no-store', ['no-store']], ['ext="a, no-store', ['no-store']],
     ['max-age=, no-cache', ['no-cache']], ['=, a b, max-age=5', ['max-age']]
@@ -93,16 +93,16 @@ const directive = fc.tuple(token, fc.option(fc.oneof(token, quoted), { nil: unde
 }))
 const between = fc.constantFrom(',', ', ', ' ,', ',,', ' , \t,')
 
-t.test('what is in the grammar is understood, each directive of it, and no other', async (t) => {
+t.test('every directive in the grammar is understood, and no other is found', async (t) => {
   fc.assert(fc.property(fc.array(fc.tuple(directive, between)), (list) => {
     const { directives, malformed } = parseCacheControl(list.map(([{ text }, separator]) => text + separator).join(''))
     const names = new Set(list.map(([{ name }]) => name.toLowerCase()))
     return !malformed && directives.size === names.size && [...names].every((name) => directives.has(name))
   }), { numRuns: sized(5_000) })
-  t.pass('for every list that was tried')
+  t.pass('for every list')
 })
 
-t.test('a directive before, behind or between broken text is seen, or all of it is malformed', async (t) => {
+t.test('a directive before, after or between broken text is found, or the field is malformed', async (t) => {
   fc.assert(fc.property(hostile.filter((text) => !text.includes('"')), hostile.filter((text) => !text.includes('"')), (before, behind) => {
     const { directives, malformed } = parseCacheControl([before, 'no-store', behind])
     return malformed || directives.has('no-store')
@@ -110,7 +110,7 @@ t.test('a directive before, behind or between broken text is seen, or all of it 
   t.pass('for every text without a quote')
 })
 
-t.test('lines are joined as HTTP joins them', async (t) => {
+t.test('lines are joined as in HTTP', async (t) => {
   t.equal(joined(undefined), '')
   t.equal(joined(['a', 'b']), 'a, b')
   t.equal(joined(0), '0')

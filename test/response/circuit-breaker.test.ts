@@ -1,4 +1,4 @@
-// The breaker behind the guard: when a backend is left alone, and how it comes back.
+// The breaker behind the guard: when a backend is left alone, and how it is used again.
 import { stat } from 'node:fs'
 import t from 'tap'
 import { UNAVAILABLE } from '../../registry/unavailable.js'
@@ -6,7 +6,7 @@ import { turns } from '../support/barrier.js'
 import { DEADLINE_MS, guardSetUp, lateAt } from '../support/guard.js'
 import { holdUp } from '../support/slow.js'
 
-t.test('after five failures in a row nothing is asked any more, and what is asked costs no time', async (t) => {
+t.test('after five failures in a row the backend is not called, and calls to the guard take no time', async (t) => {
   const { chaos, guard, get } = guardSetUp()
   chaos.get.hang()
   await Promise.all(Array.from({ length: 5 }, async () => await get()))
@@ -17,7 +17,7 @@ t.test('after five failures in a row nothing is asked any more, and what is aske
   t.equal(chaos.set.calls.length, 0)
 })
 
-t.test('while it recovers one probe at a time is let through, the pause grows to half a minute, and one good answer ends it', async (t) => {
+t.test('during recovery one probe at a time is sent, the pause grows to half a minute, and one success ends it', async (t) => {
   const { chaos, clock, get, guard } = guardSetUp()
   chaos.get.reject()
   for (let at = 0; at < 5; at++) await get()
@@ -25,7 +25,7 @@ t.test('while it recovers one probe at a time is let through, the pause grows to
     const before = chaos.get.calls.length
     await clock.pass(pauseMs * 0.89)
     await get()
-    t.equal(chaos.get.calls.length, before, `not asked before ${pauseMs} ms`)
+    t.equal(chaos.get.calls.length, before, `not called before ${pauseMs} ms`)
     await clock.pass(pauseMs * 0.22)
     await Promise.all(Array.from({ length: 50 }, async () => await get()))
     t.equal(chaos.get.calls.length, before + 1, `one probe after ${pauseMs} ms`)
@@ -37,16 +37,16 @@ t.test('while it recovers one probe at a time is let through, the pause grows to
   t.equal(guard.writeBehind('a', { value: Buffer.from('x'), expiresAt: Infinity }), true)
 })
 
-t.test('many that fail at the same moment are one failure to the pause, not a half minute without a cache', async (t) => {
+t.test('many failures at the same moment count as one for the pause', async (t) => {
   const { chaos, clock, get } = guardSetUp()
   chaos.get.hang()
   await Promise.all(Array.from({ length: 200 }, async () => await get()))
   chaos.get.heal()
   await clock.pass(1_101)
-  t.equal(await get(), undefined, 'asked again after the first pause')
+  t.equal(await get(), undefined, 'called again after the first pause')
 })
 
-t.test('a probe that hangs ends at its deadline, and the next one comes', async (t) => {
+t.test('a probe that hangs ends at its deadline, and another one follows', async (t) => {
   const { chaos, clock, get } = guardSetUp()
   chaos.get.reject()
   for (let at = 0; at < 5; at++) await get()
@@ -76,7 +76,7 @@ t.test('any kind of probe reports: several keys, none, a write', async (t) => {
   }
 })
 
-t.test('what the backend tells of itself does not end the pause', async (t) => {
+t.test('a call for statistics does not end the pause', async (t) => {
   const { chaos, get, guard } = guardSetUp()
   chaos.get.reject()
   for (let at = 0; at < 5; at++) await get()
@@ -85,7 +85,7 @@ t.test('what the backend tells of itself does not end the pause', async (t) => {
   t.equal(chaos.get.calls.length, 5)
 })
 
-t.test('writes that nobody waits for and that take long don\'t end the reads; a backend that is behind is given no more', async (t) => {
+t.test("slow background writes don't stop reads, and a backend that is behind gets no more writes", async (t) => {
   const { chaos, get, guard, entry } = guardSetUp()
   chaos.set.hang()
   const put = Array.from({ length: 16 }, (_, at) => guard.writeBehind(`${at}`, entry('x')))
@@ -93,14 +93,14 @@ t.test('writes that nobody waits for and that take long don\'t end the reads; a 
   await lateAt(guard, put.length)
   t.same({ ...guard.errors }, { set: 16 })
   t.equal(guard.writeBehind('one more', entry('x')), false)
-  t.equal(await get(), undefined, 'it is asked')
+  t.equal(await get(), undefined, 'the backend is called')
   chaos.set.heal()
   chaos.set.release()
   await turns()
   t.equal(guard.writeBehind('one more', entry('x')), true)
 })
 
-t.test('a probe that is a write and takes long ends, and the next one comes', async (t) => {
+t.test('a probe that is a slow write ends, and another one follows', async (t) => {
   const { chaos, clock, get, guard, entry } = guardSetUp()
   chaos.get.reject()
   for (let at = 0; at < 5; at++) await get()
@@ -115,7 +115,7 @@ t.test('a probe that is a write and takes long ends, and the next one comes', as
   chaos.set.release()
 })
 
-t.test('O3: an answer that came while the loop was held up is not too late', async (t) => {
+t.test('O3: a result that arrived while the loop was blocked is not late', async (t) => {
   const { chaos, get } = guardSetUp()
   chaos.get.instead(async (act) => {
     await new Promise((resolve) => { stat(new URL(import.meta.url), resolve) })
@@ -126,7 +126,7 @@ t.test('O3: an answer that came while the loop was held up is not too late', asy
   t.equal(await read, undefined)
 })
 
-t.test('breaker: reads that miss their deadline while the event loop is held up again and again say nothing of the backend', async (t) => {
+t.test("breaker: reads that are late because the event loop is blocked again and again don't count against the backend", async (t) => {
   const { chaos, get, guard } = guardSetUp()
   chaos.get.hang()
   for (let at = 1; at <= 6; at++) {
@@ -139,5 +139,5 @@ t.test('breaker: reads that miss their deadline while the event loop is held up 
   }
   t.same({ ...guard.errors }, { get: 6 }, 'they are counted')
   chaos.get.heal()
-  t.equal(await get(), undefined, 'and it is asked')
+  t.equal(await get(), undefined, 'the backend is called')
 })

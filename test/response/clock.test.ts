@@ -1,4 +1,4 @@
-// The clock: what it makes of a system's clock that is set, and of a machine that sleeps.
+// The clock: how it follows a system clock that is set, and a machine that sleeps.
 import t from 'tap'
 import { Clock } from '../../response/clock.js'
 
@@ -14,9 +14,9 @@ function machine () {
   return {
     clock,
     setBack,
-    /** Somebody sets the clock. */
+    /** The system's clock is set. */
     set (byMs: number) { at.wall += byMs },
-    /** Time goes by, and the clock is asked each second, as a server's is. */
+    /** Time passes, and the clock is read every second, as on a server. */
     pass (ms: number) {
       for (let left = ms; left > 0; left -= 1_000) {
         at.wall += Math.min(left, 1_000)
@@ -29,7 +29,7 @@ function machine () {
   }
 }
 
-t.test('it goes with the system\'s clock', async (t) => {
+t.test("the clock follows the system's clock", async (t) => {
   const { clock, pass } = machine()
   t.equal(clock.now(), START_AT)
   pass(HOUR_MS)
@@ -45,19 +45,19 @@ t.test('a machine that slept for an hour is an hour older within a second', asyn
   t.same(setBack, [])
 })
 
-t.test('a step back that is put right within seconds is not seen', async (t) => {
+t.test('a step back that is corrected within seconds is ignored', async (t) => {
   const { clock, pass, set, setBack } = machine()
   pass(1_000)
   set(-HOUR_MS)
   pass(9_000)
-  t.equal(clock.now(), START_AT + 10_000, 'time has gone on meanwhile')
+  t.equal(clock.now(), START_AT + 10_000, 'time has passed meanwhile')
   set(HOUR_MS)
   pass(60_000)
   t.equal(clock.now(), START_AT + 70_000)
   t.same(setBack, [])
 })
 
-t.test('a step back that lasts is followed after ten seconds, and said once', async (t) => {
+t.test('a step back that lasts is followed after ten seconds, and reported once', async (t) => {
   const { clock, pass, set, setBack } = machine()
   pass(1_000)
   set(-HOUR_MS)
@@ -68,7 +68,7 @@ t.test('a step back that lasts is followed after ten seconds, and said once', as
   t.same(setBack, [HOUR_MS])
 })
 
-t.test('a step forward that was wrong is followed, and put right again', async (t) => {
+t.test('a wrong step forward is followed, and so is its correction', async (t) => {
   const { clock, pass, set, setBack } = machine()
   set(HOUR_MS)
   pass(2_000)
@@ -89,7 +89,7 @@ t.test('steps back that are too small to count add up until they do', async (t) 
   t.same(setBack, [1_200])
 })
 
-t.test('a process that stands still between two readings of its clocks does not take that for a step', async (t) => {
+t.test('a process that is suspended between two readings of its clocks does not take that for a step', async (t) => {
   const at = { wall: START_AT, steady: 0, heldMs: 0 }
   const held = <T>(read: T): T => {
     at.wall += at.heldMs

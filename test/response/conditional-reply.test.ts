@@ -1,4 +1,4 @@
-// What a client is given of a handler's answer: the payload as it is, unless a condition of the client's asks for less.
+// What a client receives of a handler's response: the payload as it is, unless the client's conditions select less.
 import Fastify from 'fastify'
 import t from 'tap'
 import type { Conditions } from '../../response/http/conditional.js'
@@ -20,12 +20,12 @@ async function delivered (payload: unknown, conditions: Conditions): Promise<{ g
   return came as Awaited<ReturnType<typeof delivered>>
 }
 
-t.test('without a condition the payload is not looked at', async (t) => {
+t.test('without a condition the payload is not read', async (t) => {
   const payload = new Proxy(Buffer.from('0123456789'), { get () { throw new Error('it was read') } })
   for (const conditions of [{}, { 'if-range': '"a"' }]) t.equal((await delivered(payload, conditions)).given, payload)
 })
 
-t.test('a condition that asks for nothing less leaves the very payload', async (t) => {
+t.test('a condition that selects the whole leaves the payload untouched', async (t) => {
   for (const payload of ['0123456789', Buffer.from('0123456789'), new Uint8Array(10)]) {
     for (const conditions of [{ 'if-none-match': '"b"' }, { range: 'items=0-1' }] as Conditions[]) {
       t.equal((await delivered(payload, conditions)).given, payload)
@@ -33,17 +33,17 @@ t.test('a condition that asks for nothing less leaves the very payload', async (
   }
 })
 
-t.test('a 304 has no body, and none of its fields', async (t) => {
+t.test('a 304 has no body, and no field that describes one', async (t) => {
   t.same(await delivered('0123456789', { 'if-none-match': '"a"' }), { given: undefined, status: 304, fields: { etag: '"a"' } })
 })
 
-t.test('a part is cut out of text and of bytes, also of bytes within others', async (t) => {
+t.test('a part is cut out of text and of bytes, also of bytes within a larger buffer', async (t) => {
   for (const payload of [
     '0123456789', Buffer.from('0123456789'), Uint8Array.from(Buffer.from('0123456789')), Buffer.from('xx0123456789xx').subarray(2, 12)
   ]) {
     const { given, status, fields } = await delivered(payload, { range: 'bytes=2-4' })
     t.equal(status, 206)
-    t.equal((fields as Record<string, string>)['content-digest'], undefined, 'RFC 9530 section 2: that is of the whole')
+    t.equal((fields as Record<string, string>)['content-digest'], undefined, 'RFC 9530 section 2: it describes the whole')
     t.equal(String(given), '234')
   }
 })

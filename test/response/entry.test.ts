@@ -1,4 +1,4 @@
-// What is kept, and the bytes that it becomes: whatever is done to them, they are believed whole or not at all.
+// Entries, and the bytes in which they are stored: whatever is done to the bytes, they are trusted as a whole or not at all.
 import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
 import t from 'tap'
@@ -19,11 +19,11 @@ const HEAD: ResponseHead = {
   tags: ['products', 'stamp']
 }
 
-/** Read by somebody who has never seen these bytes. */
+/** Decodes with a codec that has never seen these bytes. */
 const decode = (bytes: Uint8Array, key = KEY): Entry | undefined => new EntryCodec().decode(bytes, key)
 const encode = (head: Head = HEAD, body: Buffer | string = 'hello, wörld'): Buffer => new EntryCodec().encode(head, body)
 
-/** An entry made by hand: any line, any body, a checksum that is right. */
+/** An entry made by hand: any line, any body, a correct checksum. */
 function byHand (
   head: unknown, body: Buffer | string = '', { magic = '{"frc":1,"sum":"', bodyBytes = Buffer.byteLength(body) as unknown } = {}
 ): Buffer {
@@ -32,7 +32,7 @@ function byHand (
   return Buffer.concat([Buffer.from(magic + crc32(rest).toString(16).padStart(8, '0')), rest])
 }
 
-t.test('what was encoded is decoded, by the one who wrote it and by another', async (t) => {
+t.test('an encoded entry is decoded, by its writer and by another codec', async (t) => {
   const codec = new EntryCodec()
   const bytes = codec.encode(HEAD, 'hello, wörld')
   const read = codec.decode(bytes, KEY)
@@ -40,11 +40,11 @@ t.test('what was encoded is decoded, by the one who wrote it and by another', as
   t.equal(codec.decode(bytes, KEY), read, 'remembered with its bytes')
   t.strictSame(decode(bytes)?.body.toString(), 'hello, wörld')
   t.match(decode(bytes)?.head, HEAD)
-  t.equal(bytes.toString().split('\n', 1)[0]!.includes('"kind":"response"'), true, 'the first line tells what it is')
-  t.ok(decode(byHand(HEAD, 'x')), 'made by hand and right')
+  t.equal(bytes.toString().split('\n', 1)[0]!.includes('"kind":"response"'), true, 'the first line says what it is')
+  t.ok(decode(byHand(HEAD, 'x')), 'made by hand and correct')
 })
 
-t.test('any head and any body come back as they were', async (t) => {
+t.test('any head and any body are decoded as they were', async (t) => {
   fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), fc.string({ unit: 'binary' }), fc.integer({ min: 200, max: 599 }),
     (body, key, status) => {
       const bytes = encode({ ...HEAD, key, status }, Buffer.from(body))
@@ -60,7 +60,7 @@ t.test('any head and any body come back as they were', async (t) => {
   ]) t.ok(decode(encode(HEAD, body))?.body.equals(body))
 })
 
-t.test('one flipped bit, at whichever place, is a miss and never other bytes', async (t) => {
+t.test('one flipped bit, anywhere, is a miss and never other bytes', async (t) => {
   const bytes = encode()
   const codec = new EntryCodec()
   codec.decode(Buffer.from(bytes), KEY)
@@ -69,14 +69,14 @@ t.test('one flipped bit, at whichever place, is a miss and never other bytes', a
     for (let bit = 0; bit < 8; bit++) {
       const flipped = Buffer.from(bytes)
       flipped[at]! ^= 1 << bit
-      // By one who has seen the whole entry, and by one who has not.
+      // Decoded by a codec that has seen the whole entry, and by one that has not.
       if (codec.decode(flipped, KEY) !== undefined || decode(flipped) !== undefined) believed.push(`bit ${bit} of byte ${at}`)
     }
   }
   t.strictSame(believed, [])
 })
 
-t.test('cut short anywhere, or with something behind it, it is a miss', async (t) => {
+t.test('an entry that is cut short anywhere, or has something appended, is a miss', async (t) => {
   const bytes = encode()
   const believed: number[] = []
   for (let length = 0; length < bytes.byteLength; length++) {
@@ -87,7 +87,7 @@ t.test('cut short anywhere, or with something behind it, it is a miss', async (t
   t.equal(decode(Buffer.concat([Buffer.from(' '), bytes])), undefined)
 })
 
-t.test('bytes of others are a miss', async (t) => {
+t.test('foreign bytes are a miss', async (t) => {
   for (const text of [
     '', '[]', 'null', '{}', '0', '\n', '{"frc":1}', '{"frc":1,"sum":"', '{"frc":1,"sum":"00000000"}\n', '\xff\xfe\xfd', '<html>',
     '{"frc":1,"sum":"00000000","bodyBytes":0}\n', '\n'.repeat(100)
@@ -100,7 +100,7 @@ t.test('bytes of others are a miss', async (t) => {
   fc.assert(fc.property(fc.json(), (text) => decode(byHand(`"x":${text}}`)) === undefined), { numRuns: sized(2_000) })
 })
 
-t.test('an entry of another key is a miss, also for the one who wrote it', async (t) => {
+t.test('an entry of another key is a miss, also for its writer', async (t) => {
   const codec = new EntryCodec()
   const bytes = codec.encode(HEAD, 'alice')
   for (const key of ['', KEY + ' ', KEY.slice(1), 'other', '__proto__']) {
@@ -108,10 +108,10 @@ t.test('an entry of another key is a miss, also for the one who wrote it', async
     t.equal(decode(bytes, key), undefined)
   }
   t.ok(codec.decode(bytes, KEY))
-  t.equal(codec.decode(bytes, 'another'), undefined, 'nor when it was read before')
+  t.equal(codec.decode(bytes, 'another'), undefined, 'not even if it was read before')
 })
 
-t.test('a head with a right checksum and a wrong field is not believed', async (t) => {
+t.test('a head with a correct checksum and a wrong field is not trusted', async (t) => {
   const wrong: Array<Record<string, unknown>> = [
     ...[99, 100, 199, 600, 1000, '200', 200.5, null, -200, NaN].map((status) => ({ status })),
     ...[
@@ -142,17 +142,17 @@ t.test('__proto__ and constructor in a head change no object', async (t) => {
   t.equal((entry?.head as ResponseHead).status, 200)
   t.equal(({} as { polluted?: true }).polluted, undefined)
   t.equal({ ...entry?.head as object & { polluted?: true } }.polluted, undefined)
-  t.equal(decode(byHand(`"__proto__":${JSON.stringify(HEAD)}}`)), undefined, 'what is only inherited is not there')
+  t.equal(decode(byHand(`"__proto__":${JSON.stringify(HEAD)}}`)), undefined, 'an inherited field does not count')
 })
 
-t.test('bytes that share a buffer with others are read in their own bounds', async (t) => {
+t.test('bytes that share a buffer with others are read within their own bounds', async (t) => {
   const bytes = encode()
   const around = new Uint8Array(bytes.byteLength + 20).fill(10)
   around.set(bytes, 7)
   t.equal(decode(around.subarray(7, 7 + bytes.byteLength))?.body.toString(), 'hello, wörld')
 })
 
-t.test('a line of 5 MB, or none in 5 MB, is read in time', async (t) => {
+t.test('a line of 5 MB, or 5 MB without a line break, is read in time', async (t) => {
   for (const bytes of [
     Buffer.alloc(5e6, 'a'), byHand({ ...HEAD, fields: ['x', 'a'.repeat(5e6)] }),
     byHand({ ...HEAD, tags: Array.from({ length: 2e5 }, () => 'tag') }), byHand(`"a":${'['.repeat(1e5)}`)

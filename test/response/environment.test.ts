@@ -1,4 +1,4 @@
-// Plugin options out of environment variables.
+// Plugin options from environment variables.
 import { join } from 'node:path'
 import Fastify from 'fastify'
 import t from 'tap'
@@ -14,13 +14,13 @@ const refused = (environment: Record<string, string>): Error => {
   return new Error('nothing was thrown')
 }
 
-t.test('environment: without variables it is memory, with the defaults', async (t) => {
+t.test('environment: without variables the backend is memory, with the defaults', async (t) => {
   t.same(fromEnvironment({}), { backend: 'memory', options: {} })
   t.same(fromEnvironment(Object.fromEntries(VARIABLES.map((name) => [name, '']))), { backend: 'memory', options: {} },
-    'what is empty counts as absent')
+    'an empty variable counts as absent')
 })
 
-t.test('environment: each backend has its variables, and those of others are not looked at', async (t) => {
+t.test('environment: each backend has its variables, and those of other backends are ignored', async (t) => {
   const all = {
     MEMORY_CACHE_BYTES: '1000',
     SQLITE_PATH: '/a/b.db',
@@ -42,7 +42,7 @@ t.test('environment: each backend has its variables, and those of others are not
   t.same(fromEnvironment({ CACHE_BACKEND: 'memory', REDIS_URL: 'nonsense', SQLITE_PATH: 'x' }), { backend: 'memory', options: {} })
 })
 
-t.test('environment: tiered is memory before the one that a variable names, SQLite when none does', async (t) => {
+t.test('environment: tiered is memory in front of the backend that a variable names, or SQLite if none does', async (t) => {
   const tiered = (far: object, near = {}) => ({ backend: 'tiered', options: { tiers: [{ backend: 'memory', options: near }, far] } })
   t.same(fromEnvironment({ CACHE_BACKEND: 'tiered' }), tiered({ backend: 'sqlite', options: {} }))
   t.same(fromEnvironment({ CACHE_BACKEND: 'tiered', REDIS_URL: 'redis://h', MEMORY_CACHE_BYTES: '5' }),
@@ -53,7 +53,7 @@ t.test('environment: tiered is memory before the one that a variable names, SQLi
   })
 })
 
-t.test('environment: namespace and ttl are the plugin\'s, a number is seconds', async (t) => {
+t.test('environment: namespace and ttl are options of the plugin, and a number is seconds', async (t) => {
   t.same(fromEnvironment({ CACHE_NAMESPACE: 'shop', CACHE_DEFAULT_TTL: '90' }), {
     backend: 'memory', options: {}, namespace: 'shop', defaults: { ttl: 90 }
   })
@@ -84,7 +84,7 @@ t.test('environment: a wrong value is refused by the name of its variable', asyn
   t.throws(() => fromEnvironment(undefined as never), { code: 'CACHE_ERR_OPTION', message: /process\.env/ })
 })
 
-t.test('environment: what may be secret is in no message', async (t) => {
+t.test('environment: no message contains a possible secret', async (t) => {
   for (const environment of [
     { CACHE_BACKEND: 'redis', REDIS_URL: 'redis://:secret@[host' },
     { CACHE_BACKEND: 'redis', REDIS_URL: 'ftp://user:secret@host' },
@@ -97,7 +97,7 @@ t.test('environment: what may be secret is in no message', async (t) => {
   }
 })
 
-t.test('environment: a backend of somebody else\'s may be chosen out of a registry', async (t) => {
+t.test('environment: a custom backend may be chosen from a registry', async (t) => {
   const mine = 'mine' as 'memory'
   const registry = builtIns().add(mine, () =>
     defineBackend({ name: 'mine', create: async (_options, context) => await context.open({ backend: 'memory' }) }))
@@ -105,13 +105,13 @@ t.test('environment: a backend of somebody else\'s may be chosen out of a regist
   t.throws(() => fromEnvironment({ CACHE_BACKEND: 'yours' }, { registry }), { message: /one of memory, .*mine, got 'yours'/ })
 })
 
-t.test('environment: an application is registered with what it answers, and caches', async (t) => {
+t.test('environment: an application is registered with the returned options, and caches', async (t) => {
   for (const CACHE_BACKEND of ['memory', 'sqlite', 'tiered']) {
     const app = Fastify()
     const SQLITE_PATH = join(t.testdir({}), 'cache.db')
     await app.register(responseCache,
       fromEnvironment({ ...process.env, CACHE_BACKEND, SQLITE_PATH, CACHE_DEFAULT_TTL: '60', CACHE_NAMESPACE: 'n' }))
-    app.get('/', { config: { cache: true } }, async () => 'answer')
+    app.get('/', { config: { cache: true } }, async () => 'response')
     t.match((await app.inject('/')).headers['cache-status'], /stored$/)
     t.match((await app.inject('/')).headers['cache-status'], /hit; ttl=\d+$/, CACHE_BACKEND)
     t.equal(app.cache.backend.name, CACHE_BACKEND)

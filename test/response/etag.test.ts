@@ -5,14 +5,14 @@ import { entityTags, etagOf, isSameStrongly, isSameWeakly } from '../../response
 import { workedMs } from '../support/loop.js'
 import { sized } from '../support/size.js'
 
-t.test('an ETag is a strong entity tag, the same for the same bytes and another for others', async (t) => {
+t.test('an ETag is a strong entity tag, the same for the same bytes and different for others', async (t) => {
   const tags = Array.from({ length: 10_000 }, (_, at) => etagOf(String(at)))
   t.equal(new Set(tags).size, tags.length)
   t.equal(etagOf(Buffer.from('é')), etagOf('é'))
   for (const tag of [etagOf(''), ...tags.slice(0, 10)]) t.match(tag, /^"[\w-]{27}"$/)
 })
 
-t.test('RFC 9110 section 8.8.3.2: the comparison of the four examples, weak and strong', async (t) => {
+t.test('RFC 9110 section 8.8.3.2: the four examples are compared correctly, weakly and strongly', async (t) => {
   const rows: ReadonlyArray<readonly [one: string, other: string, strongly: boolean, weakly: boolean]> = [
     ['W/"1"', 'W/"1"', false, true], ['W/"1"', 'W/"2"', false, false], ['W/"1"', '"1"', false, true], ['"1"', '"1"', true, true]
   ]
@@ -21,7 +21,7 @@ t.test('RFC 9110 section 8.8.3.2: the comparison of the four examples, weak and 
   }
 })
 
-t.test('RFC 9110 section 13.1.2: a list of entity tags, `*`, and what is neither', async (t) => {
+t.test('RFC 9110 section 13.1.2: a field is a list of entity tags, `*`, or neither', async (t) => {
   t.same(entityTags('"a"'), ['"a"'])
   t.same(entityTags('"a", W/"b" ,"c,d",,\t"e"'), ['"a"', 'W/"b"', '"c,d"', '"e"'])
   t.same(entityTags(['"a"', '"b"']), ['"a"', '"b"'])
@@ -31,7 +31,7 @@ t.test('RFC 9110 section 13.1.2: a list of entity tags, `*`, and what is neither
   }
 })
 
-t.test('never throws, and takes time in proportion to the length', async (t) => {
+t.test('the parser never throws, and takes time in proportion to the length', async (t) => {
   fc.assert(fc.property(fc.string({ unit: fc.constantFrom(...'"W/, \\a*\t') }), (field) => {
     const tags = entityTags(field)
     return tags === undefined || tags === '*' || tags.length > 0

@@ -1,4 +1,4 @@
-// From a request to its key: distinct requests may split, they never merge.
+// From a request to its key: distinct requests may be split, but are never merged.
 import fc from 'fast-check'
 import t from 'tap'
 import { customKey, digest, keyBuilder, originPart, routePrefix, targetPart, type Keyed } from '../../response/request/key.js'
@@ -13,7 +13,7 @@ function builder (key: RouteCacheOptions['key'] = {}, more: RouteCacheOptions = 
   return (parts) => build(fakeRequest(parts))
 }
 
-/** The key, or why there is none. */
+/** The key, or the reason for a bypass. */
 function keyOf (parts: RequestParts = {}, key?: RouteCacheOptions['key'], more?: RouteCacheOptions): string {
   const keyed = builder(key, more)(parts)
   return 'key' in keyed ? keyed.key : `bypass ${keyed.bypass}`
@@ -25,7 +25,7 @@ const DELIMITERS = [
 ]
 const nasty = fc.array(fc.constantFrom(...DELIMITERS), { maxLength: 5 }).map((pieces) => pieces.join(''))
 
-/** Picks in a row, faster than fast-check where a hundred thousand are wanted; the seed is told when it fails. */
+/** Picks numbers in sequence, faster than fast-check for a hundred thousand of them. A failure reports the seed. */
 function picker (seed: number): (count: number) => number {
   let state = seed >>> 0
   return (count) => {
@@ -72,7 +72,7 @@ t.test('random tuples of parts have the same key exactly when they are the same'
   t.ok(seen.size > 0.9 * count, `${seen.size} of them were different`)
 })
 
-t.test('the parts of a key are told apart whatever they are', async (t) => {
+t.test('the parts of a key stay distinct whatever they are', async (t) => {
   const one = fc.record({
     namespace: nasty,
     method: fc.constantFrom('GET', 'POST'),
@@ -86,19 +86,19 @@ t.test('the parts of a key are told apart whatever they are', async (t) => {
     routePrefix(namespace, method, pattern) + targetPart(target) + (origin === undefined ? '' : originPart(origin))
   fc.assert(fc.property(one, one, (a, b) => (whole(a) === whole(b)) === (JSON.stringify(a) === JSON.stringify(b))),
     { numRuns: sized(20_000) })
-  t.pass('for every pair that was tried')
+  t.pass('for every pair')
 })
 
-t.test('no key of one route, and none of one namespace, begins with what another one begins with', async (t) => {
+t.test('no key of one route or namespace begins with the prefix of another', async (t) => {
   const prefixes = fc.tuple(nasty, fc.constantFrom('GET', 'POST'), nasty)
   fc.assert(fc.property(prefixes, prefixes, (a, b) => {
     const [one, other] = [routePrefix(...a), routePrefix(...b)]
     return JSON.stringify(a) === JSON.stringify(b) || (!one.startsWith(other) && !other.startsWith(one))
   }), { numRuns: sized(10_000) })
-  t.pass('for every pair that was tried')
+  t.pass('for every pair')
 })
 
-t.test('long parts and what a key function answers do not look like short parts', async (t) => {
+t.test('long parts and the results of key functions do not look like short parts', async (t) => {
   const long = 'x'.repeat(600)
   const keys = [
     keyOf({ url: `/${long}` }), keyOf({ url: `/~${digest(`/${long}`)}` }), keyOf({ url: `/${long}y` }), keyOf({ url: '/', host: long }),
@@ -114,7 +114,7 @@ t.test('digests of lone surrogates do not collide, with each other or with their
   fc.assert(fc.property(nasty, nasty, (a, b) => (lengthPrefixed(a) === lengthPrefixed(b)) === (a === b)))
 })
 
-t.test('every spelling of the host is a key of its own, and so is the protocol', async (t) => {
+t.test('every spelling of the host has its own key, and so has the protocol', async (t) => {
   const hosts = ['a', 'b', 'a:80', 'A', 'a.', 'a"<x>/..', '', ' a', 'a, b']
   const keys = [...hosts.map((host) => keyOf({ host })), keyOf({ host: 'a', protocol: 'https' }), keyOf({ host: 'a', protocol: '' })]
   t.equal(new Set(keys).size, keys.length)
@@ -123,11 +123,11 @@ t.test('every spelling of the host is a key of its own, and so is the protocol',
     'X-Forwarded-Proto does not run into the host')
   t.not(keyOf({ protocol: 'x:a://b', host: 'c' }), keyOf({ protocol: 'x:a', host: 'b://c' }))
   t.not(keyOf({ host: '', rawHeaders: ['Host', 'a'] }), keyOf({ host: '', rawHeaders: ['Host', 'b'] }),
-    'also when a schema took it out of the header fields')
+    'also when a schema removed it from the header fields')
   t.not(keyOf({ host: '', headers: { host: 'a' } }), keyOf({ host: 'a', headers: { host: 'a' } }), 'X-Forwarded-Host: , makes an empty one')
 })
 
-t.test('only a target in origin form without a fragment has a key, with whatever options', async (t) => {
+t.test('only a target in origin form without a fragment has a key, with any options', async (t) => {
   const bad = ['http://evil/p', 'HTTP://a/', 'evil:80', '*', '', '/p#frag', '/p?#x', '#', 'p', '?a', '\\p', ' /p']
   const good = ['/p', '//p', '/p;x', '/./p', '/../p', '//evil/p', '/?', '/??', '/p?', '/p?a', '/%23', '/p%00', '/\\p']
   for (const options of [{}, { query: false }, { host: false }, { body: true }, () => 'mine'] as Array<RouteCacheOptions['key']>) {
@@ -137,7 +137,7 @@ t.test('only a target in origin form without a fragment has a key, with whatever
   t.equal(new Set(good.map((url) => keyOf({ url }))).size, good.length)
 })
 
-t.test('every raw spelling of a path is a key of its own', async (t) => {
+t.test('every raw spelling of a path has its own key', async (t) => {
   const urls = [
     '/1', '/%31', '/a/b', '/a%2Fb', '/a%2fb', '/a%252Fb', '/a%3Fx', '/%00', '/%2e%2e', '/..', '/A', '/a', '/a/', '//a', '/a//', '/a;b',
     '/a%3bb', '/é', '/%C3%A9', '/%E9'
@@ -147,19 +147,19 @@ t.test('every raw spelling of a path is a key of its own', async (t) => {
   }
 })
 
-t.test('Authorization and Cookie keep a request out, whatever stands in them', async (t) => {
+t.test('Authorization and Cookie make a request bypass the cache, whatever their value', async (t) => {
   for (const field of ['', 'Bearer x', ['a', 'b']]) {
     t.equal(keyOf({ headers: { authorization: field } }), 'bypass credentials')
     t.equal(keyOf({ headers: { cookie: field } }), 'bypass credentials')
   }
   t.equal(keyOf({ rawHeaders: ['Host', 'a', 'AUTHORIZATION', 'x'] }), 'bypass credentials',
-    'also when a schema took it out of request.headers')
+    'also when a schema removed it from request.headers')
   t.equal(keyOf({ rawHeaders: ['cooKie', ''] }), 'bypass credentials')
-  t.notMatch(keyOf({ rawHeaders: ['x', 'Authorization', 'x-y', 'cookie'] }), 'bypass', 'values are no names')
+  t.notMatch(keyOf({ rawHeaders: ['x', 'Authorization', 'x-y', 'cookie'] }), 'bypass', 'values are not names')
   t.equal(keyOf({ headers: { authorization: 'x' } }, {}, { credentials: 'ignore' }), keyOf())
 })
 
-t.test('naming one of them in the key does not let the other one in', async (t) => {
+t.test('having one of them in the key does not admit the other', async (t) => {
   const both = { headers: { authorization: 'x', cookie: 'a=b' } }
   t.equal(keyOf(both, { headers: ['Authorization'] }), 'bypass credentials')
   t.equal(keyOf(both, { headers: ['cookie'] }), 'bypass credentials')
@@ -169,7 +169,7 @@ t.test('naming one of them in the key does not let the other one in', async (t) 
   t.notMatch(keyOf(both, { by: () => 'me' }), 'bypass')
 })
 
-t.test('with Authorization in the key every value of it is a key of its own', async (t) => {
+t.test('with Authorization in the key every value of it has its own key', async (t) => {
   const rows: RequestParts[] = [
     {}, { headers: { authorization: '' } }, { headers: { authorization: 'a' } }, { headers: { authorization: 'A' } },
     { headers: { authorization: 'a ' } }, { rawHeaders: ['Authorization', 'b'] }, { rawHeaders: ['authorization', 'c'] }
@@ -177,10 +177,10 @@ t.test('with Authorization in the key every value of it is a key of its own', as
   const keys = rows.map((parts) => keyOf(parts, { headers: ['authorization'] }))
   t.equal(new Set(keys).size, keys.length)
   t.not(keyOf({ rawHeaders: ['Authorization', 'a'] }, { headers: ['authorization'] }), keyOf({ headers: { authorization: 'a' } },
-    { headers: ['authorization'] }), 'nor is one that was taken out one that was left')
+    { headers: ['authorization'] }), 'a removed field differs from one that was left')
 })
 
-t.test('header fields run into each other in no spelling', async (t) => {
+t.test('no spelling of header fields makes them run into each other', async (t) => {
   const of = (a: unknown, b: unknown): string => keyOf({ headers: { a, b } }, { headers: ['a', 'b'] })
   const pairs: unknown[][] = [
     [undefined, undefined], ['', ''], ['-', '-'], ['x', undefined], [undefined, 'x'], ['x:b=y', undefined], ['x', 'b=y'], ['1:x|1', 'y'],
@@ -198,7 +198,7 @@ t.test('a header field that validation turned into a number is in the key as it 
   t.not(of(3, '3'), of(3, '3.0'))
 })
 
-t.test('cookies are found in every spelling in which some parser finds them', async (t) => {
+t.test('cookies are found in every spelling that some parser accepts', async (t) => {
   const of = (cookie: string | undefined): string => keyOf(cookie === undefined ? {} : { headers: { cookie } }, { cookies: ['session'] })
   const without = of(undefined)
   for (const cookie of ['', 'a=b', 'sessions=x', 'xsession=x', 'session2=x', 'a=session=x', 'a=session']) {
@@ -208,14 +208,14 @@ t.test('cookies are found in every spelling in which some parser finds them', as
     'session=x', 'session =x', ' session\t= x', 'session= x', 'session=', 'session="x"', 'session=%78', 'a=b,session=x', 'session=x,y',
     'session=x; session=y', 'session=y; session=x', 'session=y', '\u00a0session=x', 'session=x\u00a0', 'session'
   ]
-  t.equal(new Set([without, ...named.map(of)]).size, named.length + 1, 'each of them is a key of its own')
-  t.equal(of('a=b; session=x; c=d'), of('session=x'), 'the others do not split')
+  t.equal(new Set([without, ...named.map(of)]).size, named.length + 1, 'each of them has its own key')
+  t.equal(of('a=b; session=x; c=d'), of('session=x'), 'other cookies do not split')
   const changed = (cookie: string): string => keyOf({ headers: { cookie }, rawHeaders: ['Cookie', 'session=x'] }, { cookies: ['session'] })
-  t.equal(new Set(['session=x', 'session=y', ''].map(changed)).size, 3, 'what a hook has made of it is in the key beside what came')
+  t.equal(new Set(['session=x', 'session=y', ''].map(changed)).size, 3, 'the changed field is in the key beside the original one')
   t.equal(changed('session=x; a=b'), of('session=x'))
 })
 
-t.test('a Cookie field of 100 KB is looked through in time', async (t) => {
+t.test('a Cookie field of 100 KB is searched in time', async (t) => {
   for (const unit of [';', '=', ' ', 'session;', 'session=', ' ;', ',', ';session =x']) {
     const before = workedMs()
     keyOf({ headers: { cookie: unit.repeat(100_000 / unit.length) } }, { cookies: ['session', 'b'] })
@@ -223,15 +223,15 @@ t.test('a Cookie field of 100 KB is looked through in time', async (t) => {
   }
 })
 
-t.test('what a key function may answer, and what it gets for anything else', async (t) => {
-  const keyed = (answer: () => unknown): Keyed => builder(answer as () => string)()
+t.test('a key function may return text, or nothing for a bypass; anything else is a fault', async (t) => {
+  const keyed = (value: () => unknown): Keyed => builder(value as () => string)()
   const same = (text: string): string => (keyed(() => text) as { key: string }).key
   t.equal(new Set(['a', 'b', '\ud800', '\udfff', 'x'.repeat(1e6), 'x'.repeat(1e6) + 'y', 'undefined', '[object Object]'].map(same)).size, 8)
-  for (const answer of ['', undefined]) t.strictSame(keyed(() => answer), { bypass: 'key' }, 'a no without a fault')
-  for (const answer of [
+  for (const value of ['', undefined]) t.strictSame(keyed(() => value), { bypass: 'key' }, 'a bypass without a fault')
+  for (const value of [
     {}, NaN, 1, null, true, [], Symbol('x'), Promise.resolve('x'), Promise.reject(new Error('rejected')), Object('x')
   ]) {
-    t.match(keyed(() => answer), { bypass: 'key', fault: TypeError })
+    t.match(keyed(() => value), { bypass: 'key', fault: TypeError })
   }
   const thrown = new Error('thrown')
   t.match(keyed(() => { throw thrown }), { bypass: 'key', fault: thrown })
@@ -240,27 +240,27 @@ t.test('what a key function may answer, and what it gets for anything else', asy
   }
 })
 
-t.test('a body where none is expected keeps the request out', async (t) => {
+t.test('a body that is not expected makes the request bypass the cache', async (t) => {
   for (const headers of [
     { 'content-length': '1' }, { 'content-length': '00' }, { 'content-length': '' }, { 'transfer-encoding': 'chunked' },
     { 'transfer-encoding': '' }
   ]) {
     t.equal(keyOf({ headers }), 'bypass request-body', JSON.stringify(headers))
     t.equal(keyOf({ headers }, () => 'mine'), 'bypass request-body')
-    t.equal(keyOf({ headers }, { body: true }), 'bypass request-body', 'one that no parser has read, with body: true too')
+    t.equal(keyOf({ headers }, { body: true }), 'bypass request-body', 'an unparsed body, with body: true too')
   }
   t.equal(keyOf({ headers: { 'content-length': '0' } }), keyOf())
-  t.equal(keyOf({ rawHeaders: ['Content-Length', '5'] }), 'bypass request-body', 'also when a schema took the field away')
+  t.equal(keyOf({ rawHeaders: ['Content-Length', '5'] }), 'bypass request-body', 'also when a schema removed the field')
 })
 
-t.test('an upgrade is not looked up, a range is a part of what is', async (t) => {
+t.test('an upgrade bypasses the cache, and a range has the key of the whole', async (t) => {
   t.equal(keyOf({ headers: { range: 'bytes=0-0' } }), keyOf({}))
   t.equal(keyOf({ headers: { upgrade: 'websocket' } }), 'bypass upgrade')
 })
 
-t.test('only the method counts, and HEAD is that of GET', async (t) => {
+t.test('only the method counts, and HEAD has the key of GET', async (t) => {
   const override = { headers: { 'x-http-method-override': 'DELETE' } }
-  t.equal(keyOf(override), keyOf(), 'a field that no rule knows changes nothing')
+  t.equal(keyOf(override), keyOf(), 'an unknown field changes nothing')
   t.equal(routePrefix('', 'HEAD', '/'), routePrefix('', 'GET', '/'))
   t.equal(new Set(['GET', 'POST', 'QUERY'].map((method) => routePrefix('', method, '/'))).size, 3)
 })
@@ -284,10 +284,10 @@ t.test('a body is in the key, with its type, exactly as it was parsed', async (t
   ]) {
     t.equal(post(body), 'bypass request-body', typeof body)
   }
-  t.notMatch(keyOf({ method: 'POST' }, {}, { methods: ['POST'] }), 'bypass', 'none at all is one too')
+  t.notMatch(keyOf({ method: 'POST' }, {}, { methods: ['POST'] }), 'bypass', 'a request without a body has a key too')
 })
 
-t.test('keys made a moment ago are known, whatever other host is asked in between, and not for ever', async (t) => {
+t.test('recent keys are remembered, whatever other hosts are requested in between, and not forever', async (t) => {
   const build = builder()
   const asks = ['a.example', 'b.example'].flatMap((host) =>
     ['http', 'https'].flatMap((protocol) => ['/p', '/p?q=1'].map((url) => ({ url, host, protocol }))))
@@ -296,23 +296,23 @@ t.test('keys made a moment ago are known, whatever other host is asked in betwee
   for (let times = 0; times < 2; times++) for (const [at, ask] of asks.entries()) t.equal(build(ask), first[at], JSON.stringify(ask))
   for (let at = 0; at < 1_000; at++) build({ url: '/p', host: `${at}.example` })
   t.not(build(asks[0]), first[0])
-  t.same(asks.map(build), first, 'made anew they are the same')
+  t.same(asks.map(build), first, 'they are the same when they are made anew')
   const long = { url: '/p', host: 'x'.repeat(300) }
-  t.not(build(long), build(long), 'what is long is not kept')
+  t.not(build(long), build(long), 'long keys are not remembered')
 })
 
-t.test('rewriteUrl: the target as it came is in the key beside the one that it became', async (t) => {
+t.test('rewriteUrl: the original target is in the key beside the rewritten one', async (t) => {
   t.not(keyOf({ url: '/p', originalUrl: '/de/p' }), keyOf({ url: '/p', originalUrl: '/fr/p' }))
   t.not(keyOf({ url: '/p', originalUrl: '/de/p' }), keyOf({ url: '/p' }))
   t.not(keyOf({ url: '/p', originalUrl: 'x' }, { by: () => 'y' }), keyOf({ url: '/p', protocol: 'a:' }, { by: () => 'y' }))
 })
 
-t.test('paths that file systems and databases stumble over stay apart', async (t) => {
+t.test('paths that are difficult for file systems and databases stay apart', async (t) => {
   const urls = [
     '/', '/\0', '/\n', '/../', '/%2e', '/\u00e9', '/e\u0301', '/\ud800', '/\udfff', '/__proto__', '/constructor', `/${'a'.repeat(300)}`,
     `/${'a'.repeat(301)}`, '/CON', '/con', '/a.', '/a', '/' + 'x'.repeat(1e6), '/' + 'x'.repeat(1e6) + 'y'
   ]
   const keys = urls.map((url) => keyOf({ url }))
   t.equal(new Set(keys).size, urls.length)
-  t.ok(keys.every((key) => key.length < 2_000), 'and no key is long')
+  t.ok(keys.every((key) => key.length < 2_000), 'no key is long')
 })

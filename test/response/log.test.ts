@@ -1,4 +1,4 @@
-// Log lines that don't flood, and errors that tell no secrets.
+// Log lines that don't flood, and errors that reveal no secrets.
 import t from 'tap'
 import { ThrottledLog, safeCause, safeError } from '../../response/observe/log.js'
 import { testClock } from '../support/clock.js'
@@ -12,7 +12,7 @@ function setUp () {
   return { clock, lines, log }
 }
 
-t.test('ten thousand errors are a few lines, with the number of those left out', async (t) => {
+t.test('ten thousand errors are a few lines, with the number of omitted ones', async (t) => {
   const { clock, lines, log } = setUp()
   for (let at = 0; at < 10_000; at++) {
     log.warn('get ECONNREFUSED', { at }, 'cache: get failed')
@@ -22,10 +22,10 @@ t.test('ten thousand errors are a few lines, with the number of those left out',
   t.strictSame(lines[0], { at: 0, message: 'cache: get failed' })
   t.equal(lines[1]!['suppressed'], 1_999)
   t.equal(lines.reduce((sum, { suppressed = 0 }) => sum + (suppressed as number), 0) + lines.length + 1_999, 10_000,
-    'none is lost but those that nobody was told of yet')
+    'all are counted, except those since the last line')
 })
 
-t.test('each kind has a line of its own, and a flood of kinds is forgotten, not kept', async (t) => {
+t.test('each kind has a line of its own, and a flood of kinds is not kept', async (t) => {
   const { lines, log } = setUp()
   log.warn('a', {}, 'a')
   log.warn('b', {}, 'b')
@@ -35,7 +35,7 @@ t.test('each kind has a line of its own, and a flood of kinds is forgotten, not 
   t.ok(lines.length > 2)
 })
 
-t.test('of an error only its type, code and the beginning of its message are told', async (t) => {
+t.test('only the type, the code and the beginning of the message of an error are logged', async (t) => {
   const err = Object.assign(new Error(`OOM command not allowed\nSET key ${'secret'.repeat(9)}`), {
     code: 'ERR', command: { args: ['key', 'secret body'] }, password: 'secret', cause: new Error('secret')
   })
@@ -48,11 +48,11 @@ t.test('of an error only its type, code and the beginning of its message are tol
   ]) {
     const { message } = safeError(new Error(`can not reach ${url}`))
     t.notMatch(message, 'sec', message)
-    t.match(message, '@', 'where it went is still there')
+    t.match(message, '@', 'the host is still there')
   }
 })
 
-t.test('an error that is the cause of another one says no more, its stack neither', async (t) => {
+t.test('the cause of another error reveals no more, and neither does its stack', async (t) => {
   const cause = safeCause(Object.assign(new RangeError('too big\nSET secret'), { code: 'ERR_OOM', command: 'secret' }))
   t.match(cause, { name: 'RangeError', code: 'ERR_OOM', message: 'too big' })
   t.notMatch(cause.stack, 'secret')
@@ -60,7 +60,7 @@ t.test('an error that is the cause of another one says no more, its stack neithe
   t.ok(safeCause(undefined) instanceof Error)
 })
 
-t.test('what is thrown and is no Error is told as such', async (t) => {
+t.test('a thrown value that is not an Error is logged as such', async (t) => {
   for (const [thrown, type] of [
     ['secret', 'string'], [undefined, 'undefined'], [null, 'object'], [{ message: 'secret' }, 'object'], [Symbol('secret'), 'symbol']
   ] as const) {

@@ -1,4 +1,4 @@
-// The observer: one call tells of an outcome, and counters, the log, Cache-Status and subscribers have it from there.
+// The observer: one call reports an outcome to the counters, the log, Cache-Status and subscribers.
 import t from 'tap'
 import { CacheStatus } from '../../response/observe/cache-status.js'
 import { ThrottledLog } from '../../response/observe/log.js'
@@ -12,7 +12,7 @@ function setUp (throwsImpossible = true) {
   return { lines, observer: new Observer(new CacheStatus('cache'), log, throwsImpossible), route: { name: 'GET /', stats: emptyStats() } }
 }
 
-t.test('each outcome is counted as what it is', async (t) => {
+t.test('each outcome is counted under its name', async (t) => {
   const { observer, route } = setUp()
   const outcomes: RouteOutcome[] = [
     { name: 'hit', ttlMs: 1_000 },
@@ -34,7 +34,7 @@ t.test('each outcome is counted as what it is', async (t) => {
   })
 })
 
-t.test('who subscribed is told of every outcome, with its route, until the subscription is ended', async (t) => {
+t.test('a subscriber receives every outcome, with its route, until the subscription ends', async (t) => {
   const { observer, route } = setUp()
   const told: unknown[] = []
   const end = observer.subscribe((outcome, of) => { told.push([of?.name, outcome.name]) })
@@ -48,7 +48,7 @@ t.test('who subscribed is told of every outcome, with its route, until the subsc
   t.same(other, ['miss', 'hit', 'stored'])
 })
 
-t.test('what happens in the backend is counted, logged and handed on, and is of no route', async (t) => {
+t.test('an outcome of the backend is counted, logged and passed on, without a route', async (t) => {
   const { lines, observer } = setUp()
   const told: unknown[] = []
   observer.subscribe((outcome, route) => { told.push([outcome.name, route]) })
@@ -68,14 +68,14 @@ t.test('what happens in the backend is counted, logged and handed on, and is of 
   t.same(told, [['backend-failed', undefined], ['backend-failed', undefined], ['backend-failed', undefined], ['damaged', undefined]])
 })
 
-t.test('what a developer did wrong is logged, once within ten seconds, and what is no fault is not', async (t) => {
+t.test("a developer's mistake is logged, once in ten seconds, and an outcome without a fault is not", async (t) => {
   const { lines, observer, route } = setUp()
   for (let at = 0; at < 3; at++) observer.tell(route, { name: 'refused', reason: 'tags', fault: new TypeError('no tags') })
   observer.tell(route, { name: 'bypass', reason: 'credentials' })
   t.match(lines, [{ details: { route: 'GET /', reason: 'tags', err: { type: 'TypeError', message: 'no tags' } } }])
 })
 
-t.test('what can not be is thrown in tests and logged elsewhere', async (t) => {
+t.test('an impossible state throws in tests and is logged elsewhere', async (t) => {
   t.throws(() => setUp(true).observer.impossible('a fill that is stored becomes running'),
     /impossible.*a fill that is stored becomes running/)
   const { lines, observer } = setUp(false)
@@ -83,7 +83,7 @@ t.test('what can not be is thrown in tests and logged elsewhere', async (t) => {
   t.match(lines, [{ message: /impossible, please report it: a fill that is stored becomes running/ }])
 })
 
-t.test('the whole is the sum of the routes', async (t) => {
+t.test('the total is the sum of the routes', async (t) => {
   const [one, other] = [emptyStats(), emptyStats()]
   one.hits = 2
   other.hits = 3

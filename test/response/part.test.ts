@@ -1,4 +1,4 @@
-// The part that a client asks for on a miss: what was held back of a stream is passed on where no memory is left to hold the rest.
+// The part that a client requests on a miss: a stream that was held back is passed on if no memory is left to hold the rest.
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import Fastify from 'fastify'
@@ -8,10 +8,10 @@ import { RecordingBudget } from '../../response/fill/recording.js'
 
 const AT = Date.UTC(2031, 4, 6, 7, 8, 9)
 
-/** The head of a response whose body is yet to come. */
+/** The head of a response without its body. */
 const HEAD = { status: 200, fields: [], mayChange: false }
 
-t.test('of a stream that passes what all recordings together may hold, every piece is passed on', async (t) => {
+t.test('if a stream exceeds the limit of all recordings together, every piece of it is passed on', async (t) => {
   for (const [maxBytes, name] of [[0, 'the first'], [3, 'the second'], [8, 'the third']] as const) {
     const app = Fastify()
     t.teardown(async () => await app.close())

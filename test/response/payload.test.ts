@@ -1,4 +1,4 @@
-// Payloads: what of a stored body is handed out, and which streams can be read.
+// Payloads: what is returned of a stored body, and which streams can be read.
 import { Readable } from 'node:stream'
 import t from 'tap'
 import { payloadOf, streamKind } from '../../response/serve/payload.js'
@@ -6,7 +6,7 @@ import type { ResponseHead } from '../../response/store/entry.js'
 
 const HEAD: ResponseHead = { kind: 'response', key: 'k', status: 200, fields: [], storedAt: 0, freshUntil: 1, ageMs: 0, text: false }
 
-t.test('bytes that are handed out are a copy: whoever changes them changes nothing that is stored', async (t) => {
+t.test('returned bytes are a copy: changing them does not change the stored body', async (t) => {
   const body = Buffer.from('stored')
   const payload = payloadOf(HEAD, body, true) as Buffer
   payload.fill('x')
@@ -16,7 +16,7 @@ t.test('bytes that are handed out are a copy: whoever changes them changes nothi
   t.equal(payloadOf(HEAD, Buffer.alloc(0), false), undefined)
 })
 
-t.test('a stream that somebody else reads, or that is over, is none that can be read', async (t) => {
+t.test('a stream that is being read, or has ended, cannot be read', async (t) => {
   const web = new ReadableStream()
   t.equal(streamKind(web), 'web')
   web.getReader()

@@ -10,22 +10,22 @@ function builder (key: RouteCacheOptions['key'] = {}, more: RouteCacheOptions = 
   return (parts) => build(fakeRequest(parts))
 }
 
-/** The key, or why there is none. */
+/** The key, or the reason for a bypass. */
 function keyOf (parts: RequestParts = {}, key?: RouteCacheOptions['key'], more?: RouteCacheOptions): string {
   const keyed = builder(key, more)(parts)
   return 'key' in keyed ? keyed.key : `bypass ${keyed.bypass}`
 }
 
-t.test('the raw query is in the key, every spelling of it', async (t) => {
+t.test('the raw query is in the key, in every spelling', async (t) => {
   const queries = [
     '', '?', '?a', '?a=', '?a=1', '?a=1&a=2', '?a=2&a=1', '?a=2', '?a[]=1', '?a=1;b=2', '?a=1&b=2', '?b=2&a=1', '?&a=1', '?a=1&',
     '?a=1&&b=2', '?=', '?a=+', '?a=%20', '?a= ', '?a=%zz', '?a=%C3%A9', '?a=%E9', '?A=1', '??a=1'
   ]
   t.equal(new Set(queries.map((query) => keyOf({ url: `/${query}` }))).size, queries.length)
-  t.notMatch(keyOf({ url: '/p?token=secret' }), 'secret', 'and is not readable in the key')
+  t.notMatch(keyOf({ url: '/p?token=secret' }), 'secret', 'it is not readable in the key')
 })
 
-t.test('of a list of parameters, each with all its values is in the key; the others are neither there nor in request.query', async (t) => {
+t.test('listed parameters are in the key with all their values, and others are neither there nor in request.query', async (t) => {
   const of = (query: Record<string, unknown>, url = '/'): string => {
     const request = fakeRequest({ url, query: Object.assign(Object.create(null), query) })
     const keyed = keyBuilder('', routePolicy('test', { ttl: 60, key: { query: ['a', '__proto__'] } }, {}))(request)
@@ -38,7 +38,7 @@ t.test('of a list of parameters, each with all its values is in the key; the oth
     { a: { b: '1' } }
   ]
   t.equal(new Set(queries.map((query) => of(query))).size, queries.length)
-  t.equal(of({ a: '1', evil: 'x' }, '/?a=1&evil=x'), of({ a: '1' }, '/?a=1'), 'what is not named does not split')
+  t.equal(of({ a: '1', evil: 'x' }, '/?a=1&evil=x'), of({ a: '1' }, '/?a=1'), 'other parameters do not split')
   const own = Object.create(null)
   Object.defineProperty(own, '__proto__', { value: 'x', enumerable: true })
   const polluted = fakeRequest({ query: own })
@@ -48,7 +48,7 @@ t.test('of a list of parameters, each with all its values is in the key; the oth
   t.notOk(Object.hasOwn(Object.prototype, 'x'))
 })
 
-t.test('no parameter at all leaves an empty query', async (t) => {
+t.test('without parameters in the key the query is empty', async (t) => {
   const request = fakeRequest({ query: { a: '1', b: '2' } })
   limitQuery(request, false)
   t.same(request.query, {})

@@ -1,18 +1,18 @@
-// Recording: all recordings together hold so much, and what one has let go another may take.
+// Recordings: all of them together have a limit, and what one recording releases another may use.
 import { Readable } from 'node:stream'
 import t from 'tap'
 import { BodyRecording, RecordingBudget, teed, type RecordingEnd } from '../../response/fill/recording.js'
 
 const BYTES = 1_000
 
-/** A recording, and what came of it. */
+/** A recording, and how it ended. */
 function recording (budget: RecordingBudget, maxBytes = BYTES) {
   const ends: unknown[] = []
   const end: RecordingEnd = { whole: (body) => { ends.push(body) }, failed: (why) => { ends.push(why) } }
   return { ends, recording: new BodyRecording(maxBytes, budget, end) }
 }
 
-t.test('what a recording held is given back when it ends, however it ends', async (t) => {
+t.test('a recording releases its bytes when it ends, however it ends', async (t) => {
   const budget = new RecordingBudget(BYTES)
   const waysToEnd: ReadonlyArray<readonly [name: string, end: (recording: BodyRecording) => void, last: unknown]> = [
     ['whole', (one) => one.complete(), Buffer.alloc(BYTES, 'x')],
@@ -36,7 +36,7 @@ t.test('what a recording held is given back when it ends, however it ends', asyn
   }
 })
 
-t.test('a recording keeps its own bytes: a source may use its chunk again', async (t) => {
+t.test('a recording keeps its own bytes: a source may reuse its chunk', async (t) => {
   const { ends, recording: one } = recording(new RecordingBudget(BYTES))
   const chunk = Buffer.alloc(3)
   for (const text of ['one', 'two', 'six']) {
@@ -58,7 +58,7 @@ t.test('a body may be as large as the limit, and no larger', async (t) => {
   }
 })
 
-t.test('a source whose recorded stream is dropped is dropped too', async (t) => {
+t.test('if a recorded stream is destroyed, its source is destroyed too', async (t) => {
   const kinds: Record<'node' | 'web', () => { source: object, isDropped: () => boolean }> = {
     node () {
       const source = new Readable({ read () {} })

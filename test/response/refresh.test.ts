@@ -1,4 +1,4 @@
-// Refreshes: what closing waits for, and what of a request is repeated.
+// Refreshes: what closing waits for, and what a refresh repeats of a request.
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import t from 'tap'
 import { ThrottledLog } from '../../response/observe/log.js'
@@ -6,7 +6,7 @@ import { Refreshes } from '../../response/fill/refresh.js'
 import { Barrier, turns } from '../support/barrier.js'
 import { fakeRequest, type RequestParts } from '../support/request.js'
 
-/** Refreshes of an application whose responses never come before the barrier is open, and what it was asked. */
+/** Refreshes of an application whose responses wait at a barrier, and its requests. */
 function refreshing () {
   const barrier = new Barrier()
   const asked: InjectOptions[] = []
@@ -24,7 +24,7 @@ function refreshing () {
   return { barrier, asked, refreshes, start }
 }
 
-t.test('closing settles when no refresh is under way any more', async (t) => {
+t.test('close() resolves when no refresh is in progress', async (t) => {
   const { barrier, refreshes, start } = refreshing()
   start()
   await barrier.reached()
@@ -36,10 +36,10 @@ t.test('closing settles when no refresh is under way any more', async (t) => {
   await closed
   start()
   await turns()
-  t.equal(barrier.arrived, 1, 'and none begins')
+  t.equal(barrier.arrived, 1, 'none begins')
 })
 
-t.test('a refresh repeats no field that is about its connection, or about one request alone', async (t) => {
+t.test('a refresh repeats no field that concerns its connection, or a single request', async (t) => {
   const { barrier, asked, start } = refreshing()
   const notRepeated = [
     'If-Match', 'If-None-Match', 'If-Modified-Since', 'If-Unmodified-Since', 'If-Range', 'Range', 'Cache-Control', 'Pragma', 'Connection',

@@ -1,4 +1,4 @@
-// Sending a stored answer: the same by the straight way and through hooks, and nothing of it can be changed for the next one.
+// Sending a stored response: the same directly and through hooks, and nothing of it can be changed for the next request.
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import type { Entry, ResponseHead } from '../../response/store/entry.js'
@@ -22,7 +22,7 @@ function entryOf (change: Partial<ResponseHead> = {}, body = 'stored'): Entry<Re
   return { head, body: Buffer.from(body) }
 }
 
-/** An application that sends the entry, by each way. */
+/** An application that sends the entry, directly and through hooks. */
 async function both (
   t: Test,
   entry: Entry<ResponseHead>,
@@ -41,12 +41,12 @@ async function both (
 
 const plain = ({ date: _date, connection: _connection, ...headers }: Record<string, unknown>): object => headers
 
-t.test('both ways send the same, with the age that it came with and has since got; ranges are announced where no hook may change the body',
+t.test('both ways send the same response, with its Age; ranges are announced if no hook may change the body',
   async (t) => {
     for (const [at, app] of (await both(t, entryOf())).entries()) {
-      const answer = await app.inject('/')
-      t.equal(answer.body, 'stored')
-      t.strictSame(plain(answer.headers), {
+      const response = await app.inject('/')
+      t.equal(response.body, 'stored')
+      t.strictSame(plain(response.headers), {
         'content-type': 'text/plain',
         link: ['<a>', '<b>'],
         vary: 'Accept',
@@ -58,19 +58,19 @@ t.test('both ways send the same, with the age that it came with and has since go
     }
   })
 
-t.test('when the clock has gone back the age is what it came with', async (t) => {
+t.test('when the clock has gone back, the age is the one that the response arrived with', async (t) => {
   for (const app of await both(t, entryOf(), { at: AT - 86_400_000 })) t.equal((await app.inject('/')).headers['age'], '3')
 })
 
 t.test('HEAD gets the fields and no body', async (t) => {
   for (const app of await both(t, entryOf())) {
-    const answer = await app.inject({ method: 'HEAD', url: '/' })
-    t.equal(answer.body, '')
-    t.equal(answer.headers['content-length'], '6')
+    const response = await app.inject({ method: 'HEAD', url: '/' })
+    t.equal(response.body, '')
+    t.equal(response.headers['content-length'], '6')
   }
 })
 
-t.test('fields of this request\'s hooks are sent beside the stored ones, which go first; Vary is both', async (t) => {
+t.test("fields of this request's hooks are sent beside the stored ones, which take precedence; Vary has both", async (t) => {
   const hook = (app: FastifyInstance): void => {
     app.addHook('onRequest', async (_request, reply) => {
       reply.headers({ 'x-request-id': '7', vary: 'Origin, accept', link: '<hook>', 'x-gone': 'x', 'set-cookie': ['a=b', 'c=d'] })
@@ -86,18 +86,18 @@ t.test('fields of this request\'s hooks are sent beside the stored ones, which g
   }
 })
 
-t.test('without a name for it no Cache-Status is sent', async (t) => {
+t.test('without a name, no Cache-Status is sent', async (t) => {
   for (const app of await both(t, entryOf(), { marked: false })) t.notOk('cache-status' in (await app.inject('/')).headers)
 })
 
-t.test('a field of a hook that can not be sent is Fastify\'s to answer, by either way', async (t) => {
+t.test('Fastify responds if a field of a hook cannot be sent, either way', async (t) => {
   for (const value of ['✓', 'a\r\nb: c', 'a\0']) {
     const hook = (app: FastifyInstance): void => { app.addHook('onRequest', async (_request, reply) => { reply.header('x-bad', value) }) }
     for (const app of await both(t, entryOf(), { hook })) t.equal((await app.inject('/')).statusCode, 500, JSON.stringify(value))
   }
 })
 
-t.test('a hook that changes the bytes it is given does not change what is stored', async (t) => {
+t.test('a hook that changes the bytes that it receives does not change the stored ones', async (t) => {
   const entry = entryOf({ text: false })
   const hook = (app: FastifyInstance): void => {
     app.addHook('onSend', async (_request, _reply, payload) => {
@@ -109,25 +109,25 @@ t.test('a hook that changes the bytes it is given does not change what is stored
   t.equal(entry.body.toString(), 'stored')
 })
 
-t.test('an answer without a type is given none', async (t) => {
+t.test('a response without a type is sent without one', async (t) => {
   for (const body of ['stored', '']) {
     for (const app of await both(t, entryOf({ fields: ['x-a', 'b'] }, body))) {
-      const answer = await app.inject('/')
-      t.equal(answer.body, body)
-      t.notOk('content-type' in answer.headers)
-      t.equal(answer.headers['x-a'], 'b')
+      const response = await app.inject('/')
+      t.equal(response.body, body)
+      t.notOk('content-type' in response.headers)
+      t.equal(response.headers['x-a'], 'b')
     }
   }
 })
 
-t.test('RFC 9110 section 8.6: a 204 says nothing of a content, whatever type its handler named', async (t) => {
+t.test('RFC 9110 section 8.6: a 204 has no field that describes content, whatever type its handler set', async (t) => {
   for (const app of await both(t, entryOf({ status: 204, fields: ['content-type', 'text/plain', 'x-a', 'b'] }, ''))) {
     const { headers } = await app.inject('/')
     t.match(headers, { 'x-a': 'b', 'content-type': undefined, 'content-length': undefined })
   }
 })
 
-t.test('mark() stands behind what an upstream said (RFC 9211 section 2)', async (t) => {
+t.test('setCacheStatus() adds its member after those of an upstream (RFC 9211 section 2)', async (t) => {
   const app = Fastify()
   const sender = new Sender(new FastifyInternals(), 'cache-status')
   app.get('/', async (_request, reply) => {

@@ -1,4 +1,4 @@
-// What is done with what was found: each decision, and the instants at which one becomes another.
+// What is done with what was found: each decision, and the instants at which it changes.
 import t from 'tap'
 import { decide, whyServeStale } from '../../response/serve-or-forward.js'
 import type { RequestDirectives } from '../../response/http/request-directives.js'
@@ -17,14 +17,14 @@ interface Asked {
   readonly isRefresh?: boolean
 }
 
-/** What is decided of a response that is looked up at an instant. */
+/** The decision on a response that is looked up at an instant. */
 function decided (at: number, { head, directives, isRefresh = false }: Asked = {}) {
   const state = at < HEAD.freshUntil ? 'fresh' : 'stale'
   const found: Found = { state, entry: { head: { ...HEAD, ...head }, body: Buffer.of() }, at, variants: undefined }
   return decide(found, 'GET', directives === undefined ? undefined : { ...NONE, ...directives }, isRefresh).name
 }
 
-t.test('what is fresh is sent, unless the request wants one that is younger, or fresh for longer', async (t) => {
+t.test('a fresh response is served, unless the request requires one that is younger, or fresh for longer', async (t) => {
   t.equal(decided(999), 'serve-fresh')
   t.equal(decided(499, { directives: { maxAgeMs: 500 } }), 'serve-fresh')
   t.equal(decided(500, { directives: { maxAgeMs: 500 } }), 'forward-request')
@@ -33,7 +33,7 @@ t.test('what is fresh is sent, unless the request wants one that is younger, or 
   t.equal(decided(501, { directives: { minFreshMs: 500 } }), 'forward-request')
 })
 
-t.test('what is stale is sent within its window, or to who says that it will do; a refresh is not', async (t) => {
+t.test('a stale response is served within its window, or if the client accepts it, but not to a refresh', async (t) => {
   t.equal(decided(1_999), 'serve-while-revalidate')
   t.equal(decided(1_999, { directives: { maxAgeMs: 1_999 } }), 'forward-stale')
   t.equal(decided(1_999, { isRefresh: true }), 'forward-stale')
@@ -43,7 +43,7 @@ t.test('what is stale is sent within its window, or to who says that it will do;
   t.equal(decided(2_001, { directives: { maxStaleMs: 1_000 } }), 'forward-stale')
 })
 
-t.test('without anything to send the handler is asked, by a HEAD for that alone, unless the request forbids it', async (t) => {
+t.test('without a response to serve the request is forwarded, a HEAD as a HEAD, unless the request forbids it', async (t) => {
   t.equal(decide(ABSENT, 'GET', undefined, false).name, 'forward-miss')
   t.equal(decide(ABSENT, 'HEAD', undefined, false).name, 'forward-head')
   t.equal(decide(ABSENT, 'GET', { ...NONE, onlyIfCached: true }, false).name, 'unsatisfiable')
@@ -51,7 +51,7 @@ t.test('without anything to send the handler is asked, by a HEAD for that alone,
   t.equal(decided(999, { directives: { onlyIfCached: true } }), 'serve-fresh')
 })
 
-t.test('a window ends at its instant, and what must be validated has none', async (t) => {
+t.test('a window ends at its instant, and a response that must be validated has none', async (t) => {
   t.equal(whyServeStale(HEAD, 1_999, undefined), 'serve-while-revalidate')
   t.equal(whyServeStale(HEAD, 2_000, undefined), undefined)
   t.equal(whyServeStale({ ...HEAD, mustRevalidate: true }, 1_999, undefined), undefined)

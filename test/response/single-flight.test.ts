@@ -8,7 +8,7 @@ const LOCK_TIMEOUT_MS = 10_000
 const begin = (fills: FillsUnderWay): Flight | undefined => fills.joinOrBegin('k', 0, true, () => true).begun
 const join = (fills: FillsUnderWay): Flight | undefined => fills.joinOrBegin('k', 0, false, () => true).joined
 
-t.test('a flight is joined until its lock times out; then another one begins', async (t) => {
+t.test('a flight may be joined until its lock times out; then another one begins', async (t) => {
   const at = performance.now()
   const now = mock.method(performance, 'now', () => at)
   t.teardown(() => now.mock.restore())
@@ -17,14 +17,14 @@ t.test('a flight is joined until its lock times out; then another one begins', a
   now.mock.mockImplementation(() => at + LOCK_TIMEOUT_MS - 1)
   t.equal(join(fills), first)
   now.mock.mockImplementation(() => at + LOCK_TIMEOUT_MS)
-  t.equal(join(fills), undefined, 'who comes now leads')
+  t.equal(join(fills), undefined, 'a request that comes now leads')
   const second = begin(fills)
   t.equal(join(fills), second)
   fills.release(first!, 'failed')
-  t.equal(join(fills), second, 'the end of the first is not that of the second')
+  t.equal(join(fills), second, 'the end of the first is not the end of the second')
 })
 
-t.test('who joins late waits for what is left of the lock timeout, and not for all of it again', async (t) => {
+t.test('a request that joins late waits for the rest of the lock timeout, not for all of it again', async (t) => {
   const at = performance.now()
   const now = mock.method(performance, 'now', () => at)
   const flight = begin(new FillsUnderWay(() => 0, LOCK_TIMEOUT_MS))!
@@ -32,7 +32,7 @@ t.test('who joins late waits for what is left of the lock timeout, and not for a
   let outcome: unknown
   const waited = flight.wait().then((given) => { outcome = given })
   now.mock.restore()
-  // Far less than the whole, and far more than what is left.
+  // Far less than the whole, and far more than the rest.
   await until(() => outcome !== undefined, LOCK_TIMEOUT_MS / 2).catch(() => {})
   t.same(outcome, { released: 'lock-timeout' })
   flight.settle({ released: 'failed' })
@@ -41,14 +41,14 @@ t.test('who joins late waits for what is left of the lock timeout, and not for a
 
 const fillOf = (key: string) => ({ key, mayStore: true, flight: undefined })
 
-t.test('a fill that stores overtakes those of its key that began before it, and no others', async (t) => {
+t.test('a fill that stores supersedes the fills of its key that began before it, and no others', async (t) => {
   const fills = new FillsUnderWay(() => 0, LOCK_TIMEOUT_MS)
   const places = ['a', 'a', 'a', 'b'].map((key) => fills.begin(fillOf(key), false))
   fills.supersede(places[1]!)
   t.same(places.map(({ isSuperseded }) => isSuperseded), [true, false, false, false])
 })
 
-t.test('a fill may end twice: the others of its key, and those of others, go on', async (t) => {
+t.test('a fill may end twice: other fills of its key, and those of other keys, continue', async (t) => {
   const fills = new FillsUnderWay(() => 0, LOCK_TIMEOUT_MS)
   const first = fills.begin(fillOf('a'), true)
   const second = fills.begin(fillOf('a'), true)
@@ -59,7 +59,7 @@ t.test('a fill may end twice: the others of its key, and those of others, go on'
   t.equal(isNested, true)
 })
 
-t.test('a request for what its own handler fills is nested, until the fill is over', async (t) => {
+t.test('a request for the key that its own handler fills is nested, until the fill has ended', async (t) => {
   const fills = new FillsUnderWay(() => 0, LOCK_TIMEOUT_MS)
   const place = fills.begin(fillOf('a'), true)
   const asks = (key: string): boolean => fills.follow(place, () => fills.isNested(key, () => false))

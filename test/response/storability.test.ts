@@ -1,4 +1,4 @@
-// May an answer be stored, and for how long is it fresh: tables, and a verdict for whatever comes.
+// Whether a response may be stored, and for how long it is fresh: tables, and a verdict for any response.
 import fc from 'fast-check'
 import t from 'tap'
 import { routePolicy, type RouteCacheOptions } from '../../response/options/route-options.js'
@@ -14,7 +14,7 @@ const policyOf = (options: RouteCacheOptions = { ttl: '1m' }) => routePolicy('te
 const WITH_TTL = policyOf()
 const WITHOUT = policyOf({})
 
-/** What is decided, in a word: how many seconds it is fresh, or why it is refused. */
+/** The verdict in a word: for how many seconds the response is fresh, or why it is refused. */
 function verdict (
   fields: Fields, { policy = WITH_TTL, ...more }: Partial<StorableResponse> & { policy?: ReturnType<typeof policyOf> } = {}
 ): number | string {
@@ -26,7 +26,7 @@ function verdict (
 
 const cc = (value: Fields[string]): Fields => ({ 'cache-control': value })
 
-t.test('what forbids storing forbids it in every spelling, and so does every doubt', async (t) => {
+t.test('a directive that forbids storing does so in every spelling, and so does any doubt', async (t) => {
   const rows: ReadonlyArray<readonly [value: Fields[string], verdict: string]> = [
     ['private', 'private'], ['PRIVATE', 'private'], ['no-store', 'no-store'], ['no-cache', 'no-cache'], ['No-Cache', 'no-cache'],
     ['private=""', 'private'], ['private="set-cookie', 'cache-control'], ['no-cache = "x"', 'cache-control'],
@@ -42,7 +42,7 @@ t.test('what forbids storing forbids it in every spelling, and so does every dou
   }
 })
 
-t.test('max-age and s-maxage that are no seconds make an answer stale', async (t) => {
+t.test('max-age and s-maxage with invalid seconds make a response stale', async (t) => {
   const rows: ReadonlyArray<readonly [value: string, verdict: number | string]> = [
     ['max-age=10', 10], ['max-age="10"', 10], ['s-maxage=10, max-age=99', 10], ['max-age=99, s-maxage=10', 10],
     ['s-maxage=0, max-age=99', 'expired'],
@@ -55,7 +55,7 @@ t.test('max-age and s-maxage that are no seconds make an answer stale', async (t
   for (const [value, expected] of rows) t.equal(verdict(cc(value)), expected, value)
 })
 
-t.test('what the answer says goes before the route, and reply.cache() before both', async (t) => {
+t.test('the directives of the response take precedence over the route, and reply.cache() over both', async (t) => {
   t.equal(verdict({}), 60)
   t.equal(verdict({}, { policy: WITHOUT }), 'no-freshness')
   t.equal(verdict(cc('public'), { policy: WITHOUT }), 'no-freshness')
@@ -85,37 +85,37 @@ t.test('Expires counts from Date, and an invalid one is in the past', async (t) 
   for (const [fields, expected] of rows) t.equal(verdict(fields, { policy: WITHOUT }), expected, JSON.stringify(fields))
 })
 
-t.test('an answer that comes with an Age has that much less to live', async (t) => {
+t.test('a response with an Age is fresh for that much less', async (t) => {
   const rows: ReadonlyArray<readonly [age: Fields[string], verdict: number | string]> = [
     ['10', 50], ['59', 1], ['60', 'expired'], ['999999999999', 'expired'], ['0', 60], ['10, 20', 50], [['10', '20'], 50], [10, 50],
     ['-5', 60], ['x', 60], ['1.5', 60], ['', 60]
   ]
   for (const [age, expected] of rows) t.equal(verdict({ age, 'cache-control': 'max-age=60' }), expected, JSON.stringify(age))
-  t.equal(verdict({ age: '50' }, { options: { ttlMs: 60_000 } }), 60, 'but for what reply.cache() said, which counts from now')
+  t.equal(verdict({ age: '50' }, { options: { ttlMs: 60_000 } }), 60, 'except for the ttl of reply.cache(), which counts from now')
 })
 
-t.test('statuses that have no whole content of their own are never stored; others only when somebody says so', async (t) => {
+t.test('a status without whole content of its own is never stored; others only if the route or the response allows it', async (t) => {
   for (const status of [206, 304, 412, 416, 100, 101, 103, 199, 600, 0, NaN]) {
     const expected = [206, 304, 412, 416].includes(status) ? 'condition' : 'status'
     t.equal(verdict({}, { status }), expected, String(status))
-    t.equal(verdict(cc('public, max-age=60'), { status, options: { ttlMs: 5_000 } }), expected, `${status}, whatever is said`)
+    t.equal(verdict(cc('public, max-age=60'), { status, options: { ttlMs: 5_000 } }), expected, `${status}, whatever the directives`)
   }
   for (const status of [200, 203, 301, 308]) t.equal(verdict({}, { status }), 60, String(status))
   for (const status of [201, 202, 204, 300, 302, 303, 307, 400, 401, 403, 404, 405, 410, 413, 414, 429, 431, 500, 501, 502, 503, 504]) {
     t.equal(verdict({}, { status }), 'status', `${status}`)
-    t.equal(verdict(cc('max-age=5'), { status }), 5, `${status} that says so itself`)
+    t.equal(verdict(cc('max-age=5'), { status }), 5, `${status} with its own lifetime`)
   }
   t.equal(verdict({}, { status: 404, policy: policyOf({ ttl: 60, statuses: [404] }) }), 60)
   t.equal(verdict({}, { status: 200, policy: policyOf({ ttl: 60, statuses: [404] }) }), 'status')
 })
 
-t.test('an answer that sets a cookie is not stored, even an empty one', async (t) => {
+t.test('a response that sets a cookie, even an empty one, is not stored', async (t) => {
   for (const value of ['a=b', '', ['a=b', 'c=d'], []] as const) {
     t.equal(verdict({ 'set-cookie': value, 'cache-control': 'public, max-age=60' }), 'set-cookie', JSON.stringify(value))
   }
 })
 
-t.test('with Authorization an answer must say that it is for everybody', async (t) => {
+t.test('a response to Authorization must allow being shared', async (t) => {
   const rows: ReadonlyArray<readonly [value: string, verdict: number | string]> = [
     ['', 'authorization'], ['max-age=60', 'authorization'], ['public', 60], ['public, max-age=5', 5], ['s-maxage=5', 5],
     ['must-revalidate, max-age=5', 5], ['proxy-revalidate, max-age=5', 'authorization'], ['public, private', 'private'],
@@ -124,7 +124,7 @@ t.test('with Authorization an answer must say that it is for everybody', async (
   for (const [value, expected] of rows) t.equal(verdict(cc(value), { authorized: true }), expected, value)
 })
 
-t.test('a Vary that can not be kept is not stored, wherever it was set', async (t) => {
+t.test('a response with an invalid Vary is not stored, wherever the Vary was set', async (t) => {
   for (const vary of [
     '*', '* ', '*,', 'a, *', ['a', '*'], 'constructor', '__proto__', 'a b', 'a;q=1', '"a"',
     Array.from({ length: 11 }, (_, at) => `x-${at}`).join(',')
@@ -134,7 +134,7 @@ t.test('a Vary that can not be kept is not stored, wherever it was set', async (
   }
 })
 
-t.test('what was made for one answer alone is not stored', async (t) => {
+t.test('a response that was made for one request only is not stored', async (t) => {
   for (const name of ['content-security-policy', 'content-security-policy-report-only']) {
     t.equal(verdict({ [name]: "script-src 'nonce-abc'" }), 'csp-nonce')
     t.equal(verdict({ [name]: ["default-src 'self'", "script-src 'NONCE-abc'"] }), 'csp-nonce')
@@ -146,7 +146,7 @@ t.test('what was made for one answer alone is not stored', async (t) => {
   t.equal(verdict({ 'content-type': 'text/plain' }), 60)
 })
 
-t.test('RFC 9111 section 5.2.2.3: must-understand stands before no-store where the status is understood, and keeps others out',
+t.test('RFC 9111 section 5.2.2.3: must-understand overrules no-store for known statuses, and forbids storing others',
   async (t) => {
     t.equal(verdict(cc('no-store, must-understand, max-age=5')), 5)
     t.equal(verdict(cc('no-store, must-understand, max-age=5'), { status: 599 }), 'status')
@@ -154,7 +154,7 @@ t.test('RFC 9111 section 5.2.2.3: must-understand stands before no-store where t
     t.equal(verdict(cc('must-understand, private, max-age=5')), 'private')
   })
 
-t.test('RFC 9111 sections 5.2.2.4 and 5.2.2.7: no-cache and private with a list of fields speak of those alone, with an empty one of all',
+t.test('RFC 9111 sections 5.2.2.4 and 5.2.2.7: no-cache and private with a list of fields apply to those only, with an empty list to all',
   async (t) => {
     const withheld = (value: string): unknown => (storability({
       status: 200, fields: cc(value), vary: undefined, authorized: false, hasValidator: false, askedAt: AT, at: AT, options: {}
@@ -167,7 +167,7 @@ t.test('RFC 9111 sections 5.2.2.4 and 5.2.2.7: no-cache and private with a list 
     ]) t.equal(verdict(cc(value)), 'private', value)
   })
 
-t.test('RFC 9111 section 4.3: an answer that is stale at once, or must be validated each time, is kept where the handler named a validator',
+t.test('RFC 9111 section 4.3: a response that is stale at once, or must be validated each time, is kept if it has a validator',
   async (t) => {
     const kept = (fields: Fields, more: Partial<StorableResponse> = {}): unknown => {
       const decided = storability({
@@ -185,11 +185,11 @@ t.test('RFC 9111 section 4.3: an answer that is stale at once, or must be valida
     t.equal(kept({ ...cc('max-age=60'), age: '3660' }), 'expired')
     t.equal(kept(cc('no-cache'), { hasValidator: false }), 'no-cache')
     t.equal(kept(cc('max-age=0'), { hasValidator: false }), 'expired')
-    for (const status of [301, 404, 500, 503]) t.equal(kept(cc('max-age=0'), { status }), 'expired', `a 304 says nothing of a ${status}`)
+    for (const status of [301, 404, 500, 503]) t.equal(kept(cc('max-age=0'), { status }), 'expired', `a 304 does not apply to a ${status}`)
     t.equal(kept({}, { status: 404 }), 'status')
   })
 
-t.test('RFC 5861: what an answer is good for after its freshness; its own words go before the route', async (t) => {
+t.test('RFC 5861: a response has windows after its freshness, and its own directives take precedence over the route', async (t) => {
   const policy = policyOf({ ttl: 60, staleWhileRevalidate: 10, staleIfError: 20 })
   const windows = (value: string | undefined, more: Partial<StorableResponse> = {}): unknown => {
     const decided = storability({
@@ -200,16 +200,16 @@ t.test('RFC 5861: what an answer is good for after its freshness; its own words 
   t.same(windows(undefined), [10, 20, 20])
   t.same(windows('stale-while-revalidate=30'), [30, 20, 30])
   t.same(windows('stale-while-revalidate=0, stale-if-error=5'), [0, 5, 5])
-  t.same(windows('stale-if-error=x'), [10, 0, 10], 'what is no number is none at all')
+  t.same(windows('stale-if-error=x'), [10, 0, 10], 'an invalid number counts as zero')
   for (const directive of ['must-revalidate', 'proxy-revalidate', 's-maxage=60']) {
     t.same(windows(`max-age=60, stale-while-revalidate=30, ${directive}`), [0, 0, 0], `RFC 9111 section 4.2.4: ${directive}`)
   }
   for (const status of [404, 500, 503]) {
-    t.same(windows('max-age=60, stale-if-error=60', { status }), [0, 0, 0], `a stored ${status} stands in for nothing`)
+    t.same(windows('max-age=60, stale-if-error=60', { status }), [0, 0, 0], `a stored ${status} replaces no error`)
   }
 })
 
-t.test('RFC 9111 section 4.2.2: a lifetime is guessed where the route asks for it and nothing else says how long', async (t) => {
+t.test('RFC 9111 section 4.2.2: a heuristic lifetime is used if the route asks for it and nothing else gives one', async (t) => {
   const heuristic = policyOf({ heuristic: true })
   const before = (seconds: number): Fields => ({ 'last-modified': new Date(AT - seconds * 1_000).toUTCString() })
   t.equal(verdict(before(1_000), { policy: heuristic }), 100)
@@ -219,22 +219,22 @@ t.test('RFC 9111 section 4.2.2: a lifetime is guessed where the route asks for i
   t.equal(verdict(before(1e9), { policy: heuristic }), 86_400, 'a day at most')
   t.equal(verdict(before(-60), { policy: heuristic }), 'expired', 'changed in the future')
   t.equal(verdict({ ...before(1_000), ...cc('max-age=7') }, { policy: heuristic }), 7)
-  t.equal(verdict(before(1_000), { policy: policyOf({ heuristic: true, ttl: 60 }) }), 60, 'the route says how long')
+  t.equal(verdict(before(1_000), { policy: policyOf({ heuristic: true, ttl: 60 }) }), 60, 'the route gives a lifetime')
   t.equal(verdict({ ...before(1_000), date: new Date(AT - 30_000).toUTCString() }, {
     policy: policyOf({ heuristic: true, ttl: 60 }), status: 404
-  }), 67, 'the route says nothing of a 404: what is guessed is as old as it is')
+  }), 67, "the route's ttl does not apply to a 404, and the heuristic lifetime counts from Date")
   t.equal(verdict({ ...before(1_000), date: new Date(AT - 500_000).toUTCString() }, { policy: heuristic }), 'expired',
-    'of the time until Date')
+    'a tenth of the time until Date')
   for (const status of [200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501]) {
     t.equal(verdict(before(1_000), { policy: heuristic, status }), 100, String(status))
   }
   for (const status of [201, 202, 302, 303, 307, 400, 403, 500, 502, 503, 504, 599]) {
     t.equal(verdict(before(1_000), { policy: heuristic, status }), 'no-freshness', String(status))
-    t.equal(verdict({ ...before(1_000), ...cc('public') }, { policy: heuristic, status }), 100, `${status} that says it is public`)
+    t.equal(verdict({ ...before(1_000), ...cc('public') }, { policy: heuristic, status }), 100, `${status} with public`)
   }
 })
 
-t.test('RFC 9213: a targeted field that the route lists stands in place of Cache-Control and Expires, one that it does not says nothing',
+t.test('RFC 9213: a targeted field that the route lists replaces Cache-Control and Expires, and one that it does not list is ignored',
   async (t) => {
     const cdn = policyOf({ targetList: ['CDN-Cache-Control'] })
     const fields: Fields = { 'cdn-cache-control': 'max-age=5', 'cache-control': 'no-store', expires: '0' }
@@ -243,19 +243,19 @@ t.test('RFC 9213: a targeted field that the route lists stands in place of Cache
     t.equal(verdict({ 'cdn-cache-control': 'no-store', 'cache-control': 'max-age=60' }, { policy: cdn }), 'no-store')
     t.equal(verdict({ 'cdn-cache-control': 'private', 'cache-control': 'max-age=60' }, { policy: cdn }), 'private')
     t.equal(verdict({ 'cdn-cache-control': 'public', expires: 'Tue, 06 May 2031 07:09:09 GMT' }, { policy: cdn }), 'no-freshness',
-      'Expires says nothing beside it')
+      'Expires is ignored beside it')
     for (const broken of ['max-age=10000, &&&&&', 'max-age="10000"', '', 'max-age=1.5', 'MaX-aGe=5', 'max-age =5']) {
       t.equal(verdict({ 'cdn-cache-control': broken, 'cache-control': 'no-store' }, { policy: cdn }), 'no-store', JSON.stringify(broken))
     }
   })
 
-t.test('RFC 9111 section 7.3: an answer that sets cookies is stored where the route says so', async (t) => {
+t.test('RFC 9111 section 7.3: a response that sets cookies is stored if the route says so', async (t) => {
   t.equal(verdict({ 'set-cookie': 'a=b', ...cc('max-age=5') }, { policy: policyOf({ setCookie: 'store' }) }), 5)
   t.equal(verdict({ 'set-cookie': 'a=b', ...cc('private, max-age=5') }, { policy: policyOf({ setCookie: 'store' }) }), 'private')
 })
 
 t.test(
-  'RFC 9111 section 4.2.3: an answer is as old as its Date and its Age say, the older of the two, and Age grows while it is on its way',
+  'RFC 9111 section 4.2.3: the age of a response is that of its Date or its Age, whichever is older, and Age grows in transit',
   async (t) => {
     const age = (said: Fields, askedAt = AT): number => (storability({
       status: 200,
@@ -268,7 +268,7 @@ t.test(
       options: {}
     }, WITHOUT) as Storable).ageMs / 1_000
     t.equal(age({}), 0)
-    t.equal(age({}, AT - 5_000), 0, 'made by the handler just now')
+    t.equal(age({}, AT - 5_000), 0, 'the handler made it just now')
     t.equal(age({ age: '10' }, AT - 5_000), 15)
     t.equal(age({ date: 'Tue, 06 May 2031 07:08:00 GMT' }), 9)
     t.equal(age({ date: 'Tue, 06 May 2031 07:08:00 GMT', age: '4' }), 9)
@@ -291,7 +291,7 @@ const anyFields = fc.record({
   'content-security-policy': anything
 }, { requiredKeys: [] })
 
-t.test('there is a verdict on whatever comes, and what is stored is kept for a positive whole number of milliseconds', async (t) => {
+t.test('there is a verdict for any response, and a stored one is kept for a positive whole number of milliseconds', async (t) => {
   fc.assert(
     fc.property(anyFields, fc.integer({ min: -1, max: 999 }), fc.boolean(), fc.boolean(), (fields, status, authorized, hasValidator) => {
       const decided = storability({
@@ -300,10 +300,10 @@ t.test('there is a verdict on whatever comes, and what is stored is kept for a p
       return 'refused' in decided || (Number.isSafeInteger(decided.freshMs) && decided.freshMs + decided.keptMs > 0 &&
         decided.freshMs <= (2 ** 31 - 1) * 1000 && decided.ageMs >= 0 && fields['set-cookie'] === undefined)
     }), { numRuns: sized(10_000) })
-  t.pass('for every answer that was tried')
+  t.pass('for every response')
 })
 
-t.test('100 KB in any field that is looked at are judged in time', async (t) => {
+t.test('100 KB in any field that is read are judged in time', async (t) => {
   for (const unit of [',', ' ', '"', 'a,', "'nonce", '0', '* ', '\t']) {
     const value = unit.repeat(100_000 / unit.length)
     const fields = { age: value, expires: value, vary: value, 'content-type': value, 'content-security-policy': value }

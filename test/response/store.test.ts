@@ -1,4 +1,4 @@
-// Entries in the backend: what a look under a key need not do again.
+// Entries in the backend: what a lookup need not do again.
 import t from 'tap'
 import type { StoredEntry } from '../../registry/backend.js'
 import { Deadline } from '../../registry/deadline.js'
@@ -13,7 +13,7 @@ import { testClock } from '../support/clock.js'
 import { mapBackend } from '../support/map-backend.js'
 import { fakeFields } from '../support/request.js'
 
-t.test('the keys of variants are remembered with their list, though a backend hands out other bytes each time', async (t) => {
+t.test('the keys of variants are remembered with their list, even if a backend returns other bytes each time', async (t) => {
   const { now } = testClock()
   const entries = new Map<string, StoredEntry>()
   const backend = mapBackend(now, entries)
@@ -48,7 +48,7 @@ t.test('the keys of variants are remembered with their list, though a backend ha
   t.same([...list.head[kKeys] ?? []].map(([selecting, key]) => [selecting, entries.has(key)]), [['2:de', true], ['2:en', true]])
 })
 
-t.test('a key has 32 variants at most: the one that was stored longest ago goes', async (t) => {
+t.test('a key has 32 variants at most: the one that was stored first is removed', async (t) => {
   const { now } = testClock()
   const entries = new Map<string, StoredEntry>()
   const observer = new Observer(new CacheStatus(), new ThrottledLog({ debug () {}, info () {}, warn () {}, error () {} }, now))
@@ -63,13 +63,13 @@ t.test('a key has 32 variants at most: the one that was stored longest ago goes'
       key: 'k', head, body: `l${at}`, varyNames: ['accept-language'], asked, spelling: 'exact', variants: undefined, mayStore: () => true
     }, now() + 60_000)
   }
-  t.equal(entries.size, MAX_VARIANTS + 1, 'those that went are deleted, and the list is an entry too')
+  t.equal(entries.size, MAX_VARIANTS + 1, 'removed variants are deleted, and the list is an entry too')
   const found = async (language: string): Promise<string | undefined> =>
     (await store.find('k', fakeFields({ 'accept-language': language }), 'exact', new Deadline(1_000))).entry?.body.toString()
   t.same([await found('l7'), await found('l8'), await found('l39')], [undefined, 'l8', 'l39'])
 })
 
-t.test('an entry of another clock is believed up to a minute ahead', async (t) => {
+t.test('an entry from another clock is trusted up to a minute ahead', async (t) => {
   const { now } = testClock()
   const observer = new Observer(new CacheStatus(), new ThrottledLog({ debug () {}, info () {}, warn () {}, error () {} }, now))
   const guard = new BackendGuard(mapBackend(now), { name: 'map', deadlineMs: 1_000, now, steadyNow: now, observer })

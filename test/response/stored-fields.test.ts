@@ -1,11 +1,11 @@
-// Which header fields go into an entry: what the handler set, and what another answer may carry.
+// Which header fields go into an entry: those that the handler set, and that another response may have.
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import fc from 'fast-check'
 import t from 'tap'
 import { allowsOneOrigin, areFields, FIELDS_NOT_STORED, fieldsRemoved, fieldsToStore } from '../../response/http/stored-fields.js'
 import { sized } from '../support/size.js'
 
-t.test('fields of one connection, one answer or one request are not stored', async (t) => {
+t.test('fields of one connection, one response or one request are not stored', async (t) => {
   const fields = {
     connection: 'close, X-Secret ,x-other',
     'keep-alive': 'timeout=5',
@@ -33,7 +33,7 @@ t.test('fields of one connection, one answer or one request are not stored', asy
   t.strictSame(fieldsToStore({}, fields), ['etag', '"1"', 'date', 'Tue, 06 May 2031 07:08:09 GMT', 'x-keep', '1'])
 })
 
-t.test('no field of this list is stored, nor believed in what is stored', async (t) => {
+t.test('no field of this list is stored, or trusted in a stored entry', async (t) => {
   const notStored = [
     'connection', 'keep-alive', 'proxy-authenticate', 'proxy-authentication-info', 'proxy-authorization', 'proxy-connection', 'te',
     'trailer', 'transfer-encoding', 'upgrade', 'content-length', 'age', 'x-request-id', 'request-id', 'x-correlation-id', 'traceparent',
@@ -53,7 +53,7 @@ t.test('RFC 9211 section 2: the members of upstream caches are stored, as one li
   t.strictSame(fieldsToStore({ 'cache-status': 'hook; hit' }, { 'cache-status': 'hook; hit' }), [])
 })
 
-t.test('what hooks had set before the handler ran is the request\'s own, unless the handler changed it', async (t) => {
+t.test('fields that hooks had set before the handler ran belong to the request, unless the handler changed them', async (t) => {
   const before = {
     'access-control-allow-origin': 'https://a',
     'content-security-policy': "script-src 'nonce-1'",
@@ -69,13 +69,13 @@ t.test('what hooks had set before the handler ran is the request\'s own, unless 
   t.strictSame(fieldsRemoved({ a: undefined }, {}), [])
 })
 
-t.test('lists keep their lines, numbers become text, undefined is nothing', async (t) => {
+t.test('lists keep their lines, numbers become text, undefined is omitted', async (t) => {
   t.strictSame(fieldsToStore({}, { link: ['<a>', '<b>'], 'x-n': 5, 'x-none': undefined, 'x-empty': '' }), [
     'link', '<a>', 'link', '<b>', 'x-n', '5', 'x-empty', ''
   ])
 })
 
-t.test('a field that could not be sent again as it is costs the entry', async (t) => {
+t.test('a response with a field that could not be sent again is not stored', async (t) => {
   for (const fields of [
     { 'x-a': 'a\r\nset-cookie: b' }, { 'x-a': 'a\nb' }, { 'x-a': 'a\0' }, { 'x-a': '✓' }, { 'x a': 'b' }, { 'x\r\n': 'b' }, { é: 'b' },
     { 'x-a': ['ok', 'a\r'] }, Object.fromEntries([['__proto__', 'x']])
@@ -84,7 +84,7 @@ t.test('a field that could not be sent again as it is costs the entry', async (t
   }
 })
 
-t.test('what is no list of fields, or holds one that was never stored, is not believed', async (t) => {
+t.test('a value that is not a list of fields, or contains one that is never stored, is not trusted', async (t) => {
   t.ok(areFields([]))
   t.ok(areFields(['a', 'b', 'a', 'c\u00e9\t']))
   for (const pairs of [
@@ -96,7 +96,7 @@ t.test('what is no list of fields, or holds one that was never stored, is not be
   }
 })
 
-t.test('what is stored can be sent by Node, whatever a handler set', async (t) => {
+t.test('stored fields can be sent by Node, whatever a handler set', async (t) => {
   const anyValue = fc.oneof(fc.string({ unit: 'binary' }), fc.string(), fc.array(fc.string()), fc.integer())
   fc.assert(fc.property(fc.dictionary(fc.oneof(fc.string(), fc.constantFrom('__proto__', 'x-a', 'connection', 'constructor')), anyValue),
     (fields) => {
@@ -108,10 +108,10 @@ t.test('what is stored can be sent by Node, whatever a handler set', async (t) =
       }
       return pairs === undefined || areFields(pairs)
     }), { numRuns: sized(10_000) })
-  t.pass('for all that was tried')
+  t.pass('for all fields')
 })
 
-t.test('an answer for one origin is told from one for all, also by the value of another field', async (t) => {
+t.test('a response for one origin is told from one for all origins, also beside a similar value of another field', async (t) => {
   t.ok(allowsOneOrigin(['access-control-allow-origin', 'https://a']))
   t.ok(allowsOneOrigin(['x', 'y', 'access-control-allow-origin', 'null']))
   t.ok(allowsOneOrigin(['access-control-expose-headers', 'access-control-allow-origin', 'access-control-allow-origin', 'https://a']))

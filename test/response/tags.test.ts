@@ -1,4 +1,4 @@
-// Tags: version stamps in the backend. A stamp that is gone, changed or unreadable makes entries misses, never the other way.
+// Tags: version stamps in the backend. A stamp that is missing, changed or unreadable makes entries misses, never the opposite.
 import fc from 'fast-check'
 import t from 'tap'
 import type { StoredEntry } from '../../registry/backend.js'
@@ -57,7 +57,7 @@ t.test('a tag is seeded once, and its stamp stays until it is invalidated', asyn
   t.equal(entries.size, 4, 'nothing grows')
 })
 
-t.test('a stamp that the backend lost, changed or damaged is a miss, and never comes back as it was', async (t) => {
+t.test('a stamp that the backend lost, changed or damaged is a miss, and never returns as it was', async (t) => {
   const { entries, stamped, areCurrent, staleSince, clock } = setUp()
   const pairs = await stamped('a')
   const [[key, entry], [hardKey]] = [...entries] as [[string, StoredEntry], [string, StoredEntry]]
@@ -74,10 +74,10 @@ t.test('a stamp that the backend lost, changed or damaged is a miss, and never c
   t.equal(await areCurrent(pairs), false)
   t.equal(await staleSince(pairs), undefined)
   const [, hard] = await stamped('a')
-  t.equal(await staleSince(pairs), clock.now(), 'a stamp that was lost and made anew is no more than soft')
+  t.equal(await staleSince(pairs), clock.now(), 'a stamp that was lost and made anew counts as softly invalidated')
   entries.delete(hardKey)
   t.equal(await areCurrent(['a', hard!]), true)
-  t.equal(await staleSince(pairs), undefined, 'the hard one lost: nothing is known any more')
+  t.equal(await staleSince(pairs), undefined, 'the hard stamp is lost: the entry is gone')
   entries.delete(key)
   t.not((await stamped('a'))[1], pairs[1], 'a new seed is a new stamp')
   t.equal(await areCurrent(pairs), false)
@@ -85,7 +85,7 @@ t.test('a stamp that the backend lost, changed or damaged is a miss, and never c
   t.equal(await areCurrent(await stamped('a')), true)
 })
 
-t.test('a tag that was invalidated softly makes stale what was gone before no more', async (t) => {
+t.test('a soft invalidation of a tag makes entries stale, and does not remove them', async (t) => {
   const { tags, stamped, areCurrent, staleSince, clock } = setUp()
   const pairs = await stamped('a', 'b')
   await clock.pass(1_000)
@@ -95,13 +95,13 @@ t.test('a tag that was invalidated softly makes stale what was gone before no mo
   t.equal(await areCurrent(pairs), false)
   t.equal(await staleSince(pairs), softAt, 'since then')
   t.equal(await staleSince(pairs.slice(0, 2)), softAt)
-  t.equal(await areCurrent(pairs.slice(2)), true, 'another tag is not touched')
-  t.equal(await areCurrent(await stamped('a', 'b')), true, 'what is filled now is current')
+  t.equal(await areCurrent(pairs.slice(2)), true, 'another tag is not affected')
+  t.equal(await areCurrent(await stamped('a', 'b')), true, 'new entries are current')
   await tags.invalidate('b', true)
   t.equal(await staleSince(pairs), softAt, 'the first of several counts')
 })
 
-t.test('what is softly invalidated again and again is stale since the first time after it was filled', async (t) => {
+t.test('entries of a tag that is softly invalidated repeatedly are stale since the first time after they were filled', async (t) => {
   const { tags, stamped, staleSince, areCurrent, clock, entries } = setUp()
   const first = await stamped('a')
   await clock.pass(MINUTE_MS)
@@ -116,17 +116,17 @@ t.test('what is softly invalidated again and again is stale since the first time
     await clock.pass(MINUTE_MS)
   }
   t.equal(await staleSince(first), firstAt)
-  t.equal(await staleSince(second), secondAt, 'what was filled in between, since the next one')
+  t.equal(await staleSince(second), secondAt, 'an entry that was filled in between, since the next one')
   t.equal(await areCurrent(await stamped('a')), true)
   const size = () => [...entries.values()].reduce((sum, { value }) => sum + value.byteLength, 0)
   await repeatedly(100)
   const bytes = size()
   await repeatedly(900)
   t.equal(entries.size, 3, 'two stamps and one list')
-  t.ok(size() <= bytes, 'which does not grow')
+  t.ok(size() <= bytes, 'the list does not grow')
   for (const [pairs, at] of [[first, firstAt], [second, secondAt]] as const) {
     const since = await staleSince(pairs) as number
-    t.ok(since >= at && clock.now() - since > (clock.now() - at) / 2, 'and is no less than half right')
+    t.ok(since >= at && clock.now() - since > (clock.now() - at) / 2, 'the stale time is at least half of the true one')
   }
 
   async function repeatedly (count: number): Promise<void> {
@@ -137,7 +137,7 @@ t.test('what is softly invalidated again and again is stale since the first time
   }
 })
 
-t.test('without the list of soft invalidations, or with a damaged one, the last one counts; a failure to write it is told', async (t) => {
+t.test('without the list of soft invalidations, or with a damaged one, the last one counts; a failure to write it rejects', async (t) => {
   const { tags, stamped, staleSince, clock, entries, chaos } = setUp()
   const pairs = await stamped('a')
   for (let times = 0; times < 2; times++) {
@@ -156,7 +156,7 @@ t.test('without the list of soft invalidations, or with a damaged one, the last 
   await t.rejects(tags.invalidate('a', true), { code: 'CACHE_ERR_BACKEND_FAILED' })
 })
 
-t.test('what a tag makes gone stays gone, whatever is done softly before, after and at the same time', async (t) => {
+t.test('what a tag invalidated stays invalidated, whatever is done softly before, after and at the same time', async (t) => {
   const acts = [[false], [true, false], [false, true], [true, false, true]]
   for (const act of acts) {
     const { tags, tagsOf, stamped, staleSince, areCurrent } = setUp()
@@ -167,7 +167,7 @@ t.test('what a tag makes gone stays gone, whatever is done softly before, after 
   }
 })
 
-t.test('a stamp of a clock that goes ahead is not stale in the future', async (t) => {
+t.test('a stamp from a clock that is ahead is not stale in the future', async (t) => {
   const { entries, stamped, staleSince, tags, clock } = setUp()
   const pairs = await stamped('a')
   await tags.invalidate('a', true)
@@ -189,7 +189,7 @@ t.test('two processes that seed at once cost a hit, and revive nothing', async (
   t.equal(current.filter(Boolean).length, 1)
 })
 
-t.test('a backend that can not say is not taken for a yes', async (t) => {
+t.test('a backend that cannot tell does not make an entry current', async (t) => {
   const { chaos, stamped, areCurrent, staleSince, tags } = setUp()
   const pairs = await stamped('a', 'b')
   chaos.get.throw()
@@ -201,7 +201,7 @@ t.test('a backend that can not say is not taken for a yes', async (t) => {
   await t.rejects(tags.invalidate('a'), { code: 'CACHE_ERR_BACKEND_FAILED' })
 })
 
-t.test('a backend that has no room for a new stamp but deletes the old one makes what has it gone', async (t) => {
+t.test('if a backend has no room for a new stamp but deletes the old one, the entries are gone', async (t) => {
   for (const soft of [false, true]) {
     const { chaos, stamped, areCurrent, staleSince, tags } = setUp()
     const pairs = await stamped('a')
@@ -227,10 +227,10 @@ t.test('distinct tags, and those of distinct namespaces, never share a stamp', a
       await tagsOf(otherNamespace).stamped([other], new Deadline(1_000))
       return entries.size === (one === other && namespace === otherNamespace ? 2 : 4)
     }), { numRuns: sized(2_000) })
-  t.pass('for every pair that was tried')
+  t.pass('for every pair')
 })
 
-t.test('tags are capped in number and length, and hold any text', async (t) => {
+t.test('tags are limited in number and length, and contain any text', async (t) => {
   const of = (count: number): string[] => Array.from({ length: count }, (_, at) => `tag ${at}`)
   t.ok(areTags(of(MAX_TAGS)))
   t.notOk(areTags(of(MAX_TAGS + 1)))

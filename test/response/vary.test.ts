@@ -1,4 +1,4 @@
-// Vary: the names in it, and which variant a request asks for.
+// Vary: its names, and which variant a request selects.
 import fc from 'fast-check'
 import t from 'tap'
 import { variantOf } from '../../response/request/variant.js'
@@ -6,7 +6,7 @@ import { MAX_VARY_FIELDS, varyNames } from '../../response/http/vary.js'
 import { fakeFields as asked } from '../support/request.js'
 import { sized } from '../support/size.js'
 
-t.test('`*` anywhere, invalid names, names that every object has, and too many names can not be kept', async (t) => {
+t.test('`*` anywhere, invalid names, names that every object has, and too many names are refused', async (t) => {
   const many = (count: number): string => Array.from({ length: count }, (_, at) => `x-${at}`).join(',')
   for (const value of ['*', '* ', ' *', '*,', ',*', 'a, *', 'a,*,b', ['a', '*'], ['*'], 'constructor', 'a, Constructor', '__proto__', 'a b',
     'a\u00e9', 'a:b', '"a"', 'a\nb', 'a;q=1', 'ﬀ', many(MAX_VARY_FIELDS + 1)]) {
@@ -22,19 +22,19 @@ t.test('names are lower case, sorted, once each, from every line', async (t) => 
   t.same(varyNames(' , ,'), [])
   t.same(varyNames('Accept-Language , accept,ACCEPT'), ['accept', 'accept-language'])
   t.same(varyNames(['b', 'A, c']), ['a', 'b', 'c'])
-  t.same(varyNames('valueOf, toString'), ['tostring', 'valueof'], 'in lower case these are names like others')
+  t.same(varyNames('valueOf, toString'), ['tostring', 'valueof'], 'in lower case these are ordinary names')
 })
 
-t.test('never throws on whatever stands in Vary', async (t) => {
+t.test('the parser never throws, whatever Vary contains', async (t) => {
   fc.assert(fc.property(fc.oneof(fc.string(), fc.array(fc.string())), (value) => {
     const names = varyNames(value)
     return names === undefined ||
       (names.length <= MAX_VARY_FIELDS && names.every((name) => /^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(name) && name !== '*'))
   }), { numRuns: sized(10_000) })
-  t.pass('for every value that was tried')
+  t.pass('for every value')
 })
 
-t.test('two requests ask for one variant exactly when all named fields are the same', async (t) => {
+t.test('two requests select one variant exactly when all named fields are the same', async (t) => {
   const names = ['a', 'b']
   const value = fc.option(fc.oneof(fc.string({ unit: fc.constantFrom(...'-|:0123456789+,a '), maxLength: 6 }), fc.string({ maxLength: 3 })),
     { nil: undefined })
@@ -43,7 +43,7 @@ t.test('two requests ask for one variant exactly when all named fields are the s
     const same = one.a === other.a && one.b === other.b
     return same === (variantOf(names, asked(one)) === variantOf(names, asked(other)))
   }), { numRuns: sized(20_000) })
-  t.pass('for every pair that was tried')
+  t.pass('for every pair')
 })
 
 t.test('missing is not empty, lists are not their joined text, spelling counts', async (t) => {
@@ -54,12 +54,12 @@ t.test('missing is not empty, lists are not their joined text, spelling counts',
   t.equal(new Set(all.map(of)).size, all.length)
 })
 
-t.test('a field that a schema took out of request.headers, or turned into a number, still tells variants apart', async (t) => {
+t.test('a field that a schema removed from request.headers, or turned into a number, still tells variants apart', async (t) => {
   const removed = ['alice', 'bob'].map((value) => variantOf(['authorization'], asked({}, ['Host', 'h', 'Authorization', value])))
   t.not(removed[0], removed[1])
   const coerced = [3, 4].map((value) => variantOf(['x-version'], asked({ 'x-version': value }, ['X-Version', String(value)])))
   t.not(coerced[0], coerced[1])
-  t.not(variantOf(['a'], asked({ a: 'x' })), variantOf(['a'], asked({}, ['A', 'x'])), 'nor is one that was taken out one that was left')
+  t.not(variantOf(['a'], asked({ a: 'x' })), variantOf(['a'], asked({}, ['A', 'x'])), 'a removed field differs from one that was left')
 })
 
 t.test('names that every object has are not read from the prototype', async (t) => {
@@ -68,7 +68,7 @@ t.test('names that every object has are not read from the prototype', async (t) 
   }
 })
 
-t.test('a field that came twice is not the same that came once, though Node hands out its first line alone', async (t) => {
+t.test('a field that came twice differs from one that came once, though Node returns only its first line', async (t) => {
   const lines = (...values: string[]): string =>
     variantOf(['authorization'], asked({ authorization: values[0] }, values.flatMap((value) => ['Authorization', value])))
   const all = [lines('x'), lines('x', 'x'), lines('x', 'y'), lines('x', 'y', 'x'), lines('y', 'x')]

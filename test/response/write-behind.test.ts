@@ -1,4 +1,4 @@
-// Fills: few at once are given to the backend, so that what somebody waits for never stands behind many of them.
+// Fills: few at a time are sent to the backend, so that a call that somebody waits for is never behind many of them.
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { StoredEntry } from '../../registry/backend.js'
@@ -11,7 +11,7 @@ const MOST_UNDER_WAY = 32
 
 const entry = (text: string): StoredEntry => ({ value: Buffer.from(text), expiresAt: Infinity })
 
-/** Fills whose writes end when they are let go, on a clock that is set by hand. */
+/** Fills whose writes end when they are released, on a clock that is set by hand. */
 function fillsSetUp () {
   const barrier = new Barrier()
   const sent: string[] = []
@@ -29,7 +29,7 @@ function fillsSetUp () {
   return { fills, barrier, sent: () => sent.slice(MOST_UNDER_WAY), dropped, pass (ms: number) { now += ms } }
 }
 
-t.test('fills: beyond 32 under way the next ones wait for their turn, in the order in which they came', async (t) => {
+t.test('fills: beyond 32 in progress further ones wait, in the order in which they came', async (t) => {
   const { fills, barrier, sent } = fillsSetUp()
   for (const key of ['a', 'b', 'c']) t.equal(fills.put(key, entry(key)), true)
   t.same(sent(), [])
@@ -42,7 +42,7 @@ t.test('fills: beyond 32 under way the next ones wait for their turn, in the ord
   t.equal(fills.waiting.size, 0)
 })
 
-t.test('fills: of one key the last entry waits, and is found meanwhile', async (t) => {
+t.test('fills: the last entry of a key waits, and is found meanwhile', async (t) => {
   const { fills, barrier, sent } = fillsSetUp()
   fills.put('a', entry('old'))
   fills.put('a', entry('new'))
@@ -54,7 +54,7 @@ t.test('fills: of one key the last entry waits, and is found meanwhile', async (
   t.equal(fills.find('a'), undefined)
 })
 
-t.test('fills: an entry that waited a second for its turn is not stored, and the one that comes after it is', async (t) => {
+t.test('fills: an entry that has waited for a second is not stored, and the next one is', async (t) => {
   const { fills, barrier, sent, dropped, pass } = fillsSetUp()
   fills.put('old', entry('old'))
   pass(900)
@@ -66,17 +66,17 @@ t.test('fills: an entry that waited a second for its turn is not stored, and the
   t.same(dropped, ['old'])
 })
 
-t.test('fills: what waits is bounded by number and by bytes', async (t) => {
+t.test('fills: waiting entries are limited in number and bytes', async (t) => {
   const { fills } = fillsSetUp()
   t.ok(Array.from({ length: 1_000 }, (_, at) => fills.put(`${at}`, entry(''))).every(Boolean))
   t.equal(fills.put('one more', entry('')), false)
-  t.equal(fills.put('0', entry('')), true, 'another one of a key that waits')
+  t.equal(fills.put('0', entry('')), true, 'another entry of a key that waits')
   const { fills: others } = fillsSetUp()
   const large = { value: Buffer.alloc(40 * 1024 * 1024), expiresAt: Infinity }
   t.same([others.put('a', large), others.put('b', large), others.put('a', large)], [true, false, true])
 })
 
-t.test('guard: a change and a clear on purpose take out the fills that wait under their keys', async (t) => {
+t.test('guard: explicit changes and clears remove the fills that wait under their keys', async (t) => {
   const { chaos, guard, backend } = guardSetUp({ deadlineMs: 5_000 })
   chaos.set.hang()
   for (let at = 0; at < MOST_UNDER_WAY; at++) guard.writeBehind(`first-${at}`, entry('first'))
@@ -93,7 +93,7 @@ t.test('guard: a change and a clear on purpose take out the fills that wait unde
   t.same(['a', 'b1', 'b2', 'c'].map((key) => textOf(backend.get(key))), [undefined, undefined, undefined, 'c'])
 })
 
-t.test('guard: closing stores what waits', async (t) => {
+t.test('guard: close() stores the entries that wait', async (t) => {
   const { chaos, guard, backend } = guardSetUp()
   let stored: unknown
   chaos.set.delay(5)
@@ -103,7 +103,7 @@ t.test('guard: closing stores what waits', async (t) => {
   t.equal(stored, 100)
 })
 
-t.test('guard: beside fills without end, a store whose writes stand in one queue, and take 50 ms, carries out every change on purpose',
+t.test('guard: beside endless fills, a store that queues its writes, at 50 ms each, still carries out every explicit change',
   async (t) => {
     await Promise.all(([[50, 8], [20, 1]] as const).map(async ([writeMs, atOnce]) => {
       const { chaos, guard } = guardSetUp({ deadlineMs: 100 })
@@ -125,12 +125,12 @@ t.test('guard: beside fills without end, a store whose writes stand in one queue
       }
       over.abort()
       await Promise.all(clients)
-      t.ok(guard.errors.set! > 0, 'what waited too long is counted')
+      t.ok(guard.errors.set! > 0, 'entries that waited too long are counted')
       chaos.each((method) => method.heal())
     }))
   })
 
-t.test('guard: a thousand changes on purpose are admitted, however many fills wait', async (t) => {
+t.test('guard: a thousand explicit changes are admitted, however many fills wait', async (t) => {
   const { chaos, guard } = guardSetUp({ deadlineMs: 5_000 })
   chaos.set.hang()
   chaos.delete.hang()
