@@ -204,7 +204,7 @@ t.test('an `invalidates` function that returns something invalid costs no respon
         routes: (app) => { app.post('/', { config: { cache: { invalidates: invalidates as never } } }, async () => 'done') }
       })
       t.match(await app.ask({ url: '/', method: 'POST' }), { status: 200, text: 'done' })
-      t.match(app.warnings(), [{ msg: /could not be forgotten/, route: 'POST /' }])
+      t.match(app.warnings(), [{ msg: /could not be invalidated/, route: 'POST /' }])
     })
   }
 })
