@@ -169,7 +169,7 @@ t.test('without trustProxy the forwarded fields are not in the key', async (t) =
   t.match(statusOf(await app.raw(get('/p', ['Host: a.example', 'X-Forwarded-Host: evil', 'X-Forwarded-Proto: x']))), /hit/)
 }))
 
-t.test('a GET with a body goes to the handler, and its response to nobody else', async (t) => forEachBackend(t, async (t, on) => {
+t.test('a GET with a body goes to the handler, and its response to no other client', async (t) => forEachBackend(t, async (t, on) => {
   const readsBody = (app: FastifyInstance, probe: Probe): void => {
     for (const [url, cache] of [['/p', {}], ['/body', { key: { body: true } }], ['/fn', { key: () => 'mine' }]] as const) {
       app.get(url, cached(cache as RouteCacheOptions), async (request) => {

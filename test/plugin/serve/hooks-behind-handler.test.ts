@@ -32,7 +32,7 @@ t.test('an onSend hook receives the same kind of payload on a hit as on a miss',
     }
   }))
 
-t.test('what a hook makes of the payload is made anew for each response, and never stored', async (t) =>
+t.test('the payload that a hook returns is made anew for each response, and never stored', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,

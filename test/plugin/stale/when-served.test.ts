@@ -179,7 +179,7 @@ t.test('a soft invalidation makes responses stale: they are served while refresh
     await app.clock.pass(600_000)
     t.match(await app.ask('/sie'), { status: 500 }, 'the window began with the invalidation')
     await invalidate(false)
-    for (const url of ['/swr', '/etag', '/bare']) t.match(await app.ask(url), { hit: false, cacheStatus: /fwd=miss/ }, `${url}, forgotten`)
+    for (const url of ['/swr', '/etag', '/bare']) t.match(await app.ask(url), { hit: false, cacheStatus: /fwd=miss/ }, `${url}, invalidated`)
   }))
 
 t.test('a request that comes after a tag was invalidated does not receive the old response in place of an error', async (t) =>
