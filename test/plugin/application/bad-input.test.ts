@@ -56,7 +56,7 @@ t.test("a value that is not a duration is refused wherever a duration is expecte
 const PLUGIN: Array<[why: string, options: object, code: string, says: RegExp]> = [
   ['an unknown backend', { backend: 'sqllite' }, 'CACHE_ERR_BACKEND_UNKNOWN', /'sqllite'; known are memory, .*sqlite.*registry\.add/],
   ['an unknown backend with the name of a property of Object', { backend: 'constructor' }, 'CACHE_ERR_BACKEND_UNKNOWN', /'constructor'/],
-  ['a backend that is not a name', { backend: 5 }, 'CACHE_ERR_OPTION', /fastify-response-cache\.backend' must be a string.*got 5/],
+  ['a backend that is not a name', { backend: 5 }, 'CACHE_ERR_OPTION', /fastify-response-cache\.backend' must be a non-empty string.*got 5/],
   ['an empty name', { backend: '' }, 'CACHE_ERR_OPTION', /backend/],
   ['an unknown option', { ttl: 5 }, 'CACHE_ERR_OPTION', /fastify-response-cache\.ttl' must be absent.*known are backend, options/],
   ['an unknown option of the backend', { options: { maxbytes: 5 } }, 'CACHE_ERR_OPTION',
@@ -77,7 +77,7 @@ const PLUGIN: Array<[why: string, options: object, code: string, says: RegExp]> 
   ['defaults that are null', { defaults: null }, 'CACHE_ERR_OPTION', /defaults' must be an object, got null/],
   ['defaults with an unknown option', { defaults: { maxAge: 5 } }, 'CACHE_ERR_OPTION', /defaults\.maxAge' must be absent.*known are ttl/],
   ['a decorator that is taken', { decorateAs: 'server' }, 'CACHE_ERR_OPTION',
-    /decorateAs' must be a name that is free, got 'server'.*Choose another/],
+    /decorateAs' must be an unused name, got 'server'.*Choose another/],
   ['a backend module without a definition', { backend: 'odd', registry: withBackend({}) }, 'CACHE_ERR_BACKEND_CONTRACT',
     /'odd' must have a definition made with defineBackend/],
   ['a backend without methods', { backend: 'odd', registry: withBackend({ create: () => ({ get () {} }) }) }, 'CACHE_ERR_BACKEND_CONTRACT',
@@ -140,14 +140,14 @@ t.test('decorateAs: a name that another plugin has taken is refused, and @fastif
     ['in a scope of its own', nested]
   ] as const) {
     t.match(await failure(taken), {
-      code: 'CACHE_ERR_OPTION', message: /decorateAs' must be a name that is free, got 'cache': @fastify\/caching took it/
+      code: 'CACHE_ERR_OPTION', message: /decorateAs' must be an unused name, got 'cache': @fastify\/caching took it/
     }, where)
   }
   t.match(await failure(async (app) => { await app.register(caching); await register({ decorateAs: 'responseCache' })(app) }),
     { message: 'no error' })
   const other = fastifyPlugin(async (app) => { app.decorate('cache' as 'other', {} as never) })
   t.match(await failure(async (app) => { await app.register(other); await register({})(app) }), {
-    code: 'CACHE_ERR_OPTION', message: /another plugin took it, @fastify\/caching for one does/
+    code: 'CACHE_ERR_OPTION', message: /another plugin took it, as @fastify\/caching does/
   })
   t.match(await failure(async (app) => { app.decorateReply('cache' as 'other', null as never); await register({})(app) }), {
     code: 'CACHE_ERR_OPTION', message: /decorates the reply/

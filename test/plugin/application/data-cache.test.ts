@@ -72,7 +72,7 @@ t.test('data cache: wrong arguments are refused by name, and nothing is stored',
   }
   for (const key of ['', 5, null, undefined, {}]) {
     t.match(await failureOf(async () => await cache.get(key as string)), {
-      code: 'CACHE_ERR_OPTION', message: /cache key' must be a string/
+      code: 'CACHE_ERR_OPTION', message: /cache key' must be a non-empty string/
     })
   }
   for (const options of [undefined, {}, { ttl: 0 }, { ttl: '5' }, { ttl: 5, tag: 'x' }, { ttl: 5, tags: 'x' }]) {

@@ -35,7 +35,7 @@ t.test('a route cannot add to a key function of the defaults, and the error says
   await app.register(responseCache, { defaults: { ttl: '1m', key: ({ headers }) => String(headers['x-user']) } })
   app.get('/own', { config: { cache: { key: ({ url }) => url } } }, async () => '')
   t.throws(() => app.get('/', { config: { cache: { key: { query: ['page'] } } } }, async () => ''), {
-    code: 'CACHE_ERR_OPTION', message: /GET \/.*key.*a function, since the key in defaults is one/
+    code: 'CACHE_ERR_OPTION', message: /GET \/.*key.*a function, because the key in defaults is one/
   })
   await app.close()
 })
@@ -166,7 +166,7 @@ t.test('a query parameter that is not JSON is not taken for another one', async 
     }
   })
   for (const id of ['1', '2']) t.match(await app.ask(`/?ids[]=${id}`), { text: id, cacheStatus: /fwd=bypass; detail=key$/ })
-  t.match(app.warnings()[0]?.err.message, /a query parameter .* is no JSON/)
+  t.match(app.warnings()[0]?.err.message, /a query parameter .* can not be represented as JSON/)
 }))
 
 t.test('parameters outside the key are in no URL that the handler can read, also if URLs are rewritten', async (t) =>
