@@ -1,54 +1,56 @@
-// A request as it came: what the router saw of it, noted as Fastify makes the request, before a hook of anybody can change it.
+// A request as it came: recorded when Fastify creates the request, before any hook can change it.
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { onRequestMade, type FastifyInternals } from '../fastify/fastify-internals.js'
 import { isSafe } from '../http/methods.js'
 import { bodyText, exactJson, LARGEST_KEY_BODY_BYTES } from './key-parts.js'
 import { listed } from './query.js'
 
-/** Where a request keeps how it came; undefined where that was not noted. */
+/** Where a request keeps its arrival; undefined if none was recorded. */
 export const kArrival = Symbol('fastify-response-cache.arrival')
 
 export const NOT_NOTED = 'the request could not be recorded as it came before hooks ran, and they may have changed it'
 
-/** In the `config` of a route: what its keys are made of beside what every arrival has. */
+/** In a route's `config`: what else must be recorded, because the route's keys contain it. */
 export const kAlsoNoted = Symbol('fastify-response-cache.also-noted')
 export interface AlsoNoted {
   readonly body: boolean
-  /** The parameters that a parser of the application's own may have made of the query. */
+  /** The query parameters to record, as the application's own parser returned them. */
   readonly query: readonly string[]
 }
 
-/** What a handler depends on and hooks may change, as it was before they did. */
+/** The parts of a request that handlers depend on and hooks may change, as they were before any hook ran. */
 export class Arrival {
   readonly method: string
   /** The request target that the router saw. */
   readonly target: string
-  /** The same before `rewriteUrl`. */
+  /** The request target before `rewriteUrl`. */
   readonly originalTarget: string
-  /** Both are undefined where a function of the application's, `trustProxy`, failed to tell them. */
+  /** Protocol and host are undefined if the application's `trustProxy` function threw. */
   readonly protocol: string | undefined
   readonly host: string | undefined
-  /** The fields that tell the origin, as they came, where something in front of Fastify's hooks (`rewriteUrl`, `genReqId`) changed them. */
+  /**
+   * The raw fields that determine the origin; '' unless something that runs before Fastify's hooks (`rewriteUrl`, `genReqId`) changed them.
+   */
   readonly originFields: string
-  /** Name, value, name, value ...: the header fields. A copy. */
+  /** Name, value, name, value ...: a copy of the raw header fields. */
   readonly rawHeaders: readonly string[]
-  /** In `headers` or as they came: what runs before hooks may have taken one away, or put it there. */
+  /** These three are true if the field is in `headers` or in `rawHeaders`: code that runs before hooks may have removed or added it. */
   readonly hasAuthorization: boolean
   readonly hasCookie: boolean
   readonly hasUpgrade: boolean
-  /** RFC 9113 section 8.3.1: HTTP/2 has two names for the host, and handlers read either. */
+  /** RFC 9113 section 8.3.1: HTTP/2 has two fields for the host, and handlers may read either. True if they differ. */
   readonly hasTwoHosts: boolean
   readonly hasBody: boolean
-  /** The parsed body as a part of a key; undefined until it is parsed, and where it can't be told apart beyond doubt. */
+  /** The parsed body as a part of the key; undefined until it is parsed, or if it has no unambiguous text. */
   body: string | undefined
   /**
-   * JSON of the parameters that count, as the application's own parser made them of the query; undefined where Fastify's did, '' where they
-   * are no JSON.
+   * The parameters of the key as JSON, as the application's own parser returned them. Undefined if Fastify parses queries; '' if JSON can't
+   * represent them.
    */
   query: string | undefined
-  /** Whether what was parsed may be something other than what came. */
+  /** Whether the parsed body may differ from what the client sent. */
   isBodyReplaced = false
-  /** What hooks have made of the target and the origin, where that differs; a part of every selection among stored responses. */
+  /** The target and the origin as hooks left them; '' if unchanged. It is part of every selection among stored responses. */
   changes = ''
 
   constructor (request: Pick<FastifyRequest, 'raw' | 'protocol' | 'host'>) {
@@ -67,7 +69,7 @@ export class Arrival {
     this.hasAuthorization = (has & AUTHORIZATION) !== 0
     this.hasCookie = (has & COOKIE) !== 0
     this.hasUpgrade = (has & UPGRADE) !== 0
-    // Mostly there is Host alone.
+    // Most requests have only Host.
     const isUntouched = (has & ORIGIN) === HOST
       ? headers.host === this.line('host')
       : ORIGIN_FIELDS.every((name) => headers[name] === this.#joined(name))
@@ -77,7 +79,7 @@ export class Arrival {
     this.hasBody = (has & CONTENT) !== 0 || stream?.endAfterHeaders === false
   }
 
-  /** The line of a header field; undefined where there is none, null where there are several. */
+  /** The value of a raw header field; undefined if absent, null if there are several lines. */
   line (name: string): string | undefined | null {
     const { rawHeaders } = this
     let line: string | undefined
@@ -94,7 +96,7 @@ export class Arrival {
     return lines.length === 0 ? undefined : lines.join(', ')
   }
 
-  /** Its lines. */
+  /** All lines of a raw header field. */
   lines (name: string): string[] {
     return this.rawHeaders.filter((_, at) => at % 2 === 1 && this.rawHeaders[at - 1]!.toLowerCase() === name)
   }
@@ -102,19 +104,19 @@ export class Arrival {
 
 const HOST = 1
 const ORIGIN_FIELDS = ['host', ':authority', 'x-forwarded-host', 'x-forwarded-proto'] as const
-/** Every key has to do with these fields. Each is a bit, in this order. */
+/** The fields that are checked for every key. Each has a bit, in this order. */
 const COUNTED = [...ORIGIN_FIELDS, 'authorization', 'cookie', 'upgrade', 'content-length', 'transfer-encoding'] as const
 const [AUTHORIZATION, COOKIE, UPGRADE] = [1 << 4, 1 << 5, 1 << 6]
 const ORIGIN = AUTHORIZATION - 1
 const CONTENT = 1 << 7 | 1 << 8
 
-/** By the length of the name. */
+/** The fields above by the length of their names. */
 const BY_LENGTH: Array<Array<{ readonly name: string, readonly first: number, readonly bit: number }> | undefined> = Array(32)
   .fill(undefined)
 COUNTED.forEach((name, at) => { (BY_LENGTH[name.length] ??= []).push({ name, first: name.charCodeAt(0), bit: 1 << at }) })
 const LOWER_CASE = 32
 
-/** Asked of every request: one walk for all of them, in which hardly any other name is looked at whole. */
+/** The bits of the fields that are present. Runs on every request, so it walks the lines once and compares few names in full. */
 function inLines (rawHeaders: readonly string[]): number {
   let has = 0
   for (let at = 0; at < rawHeaders.length; at += 2) {
@@ -151,7 +153,7 @@ interface RawRequest {
   readonly url: string
   readonly originalUrl?: string
   readonly rawHeaders: readonly string[]
-  /** HTTP/2 alone. */
+  /** HTTP/2 only. */
   readonly stream?: { readonly endAfterHeaders?: boolean }
 }
 
@@ -159,7 +161,7 @@ export function hasArrived (request: FastifyRequest): request is ArrivedRequest 
   return (request as Partial<ArrivedRequest>)[kArrival] !== undefined
 }
 
-/** Has every request below this instance that the cache will have to do with keep how it came. */
+/** Records the arrival of every request below this instance that the cache may handle. */
 export function noteArrivals (fastify: FastifyInstance, internals: FastifyInternals): void {
   onRequestMade(fastify, internals, (request, config) => {
     const { cache, [kAlsoNoted]: also } = (config ?? {}) as { readonly cache?: unknown, readonly [kAlsoNoted]?: AlsoNoted }
@@ -172,7 +174,7 @@ export function noteArrivals (fastify: FastifyInstance, internals: FastifyIntern
   })
 }
 
-/** Notes the body when Fastify has parsed it: hooks may change it in place afterwards. */
+/** Records the body as soon as Fastify has parsed it, because hooks may change it in place later. */
 function noteBody (request: ArrivedRequest, internals: FastifyInternals): void {
   const plain = { configurable: true, enumerable: true }
   Object.defineProperty(request, 'body', {
@@ -181,7 +183,7 @@ function noteBody (request: ArrivedRequest, internals: FastifyInternals): void {
     set (body: unknown) {
       Object.defineProperty(request, 'body', { ...plain, writable: true, value: body })
       const arrival = request[kArrival]
-      // What was not read to its end the parser has not seen, or a hook has set a body in its place.
+      // If the payload was not read to its end, the parser has not seen all of it, or a hook has set another body.
       arrival.isBodyReplaced = !internals.isParsedAsItCame(request) || !request.raw.readableEnded
       const isTooLarge = Number(request.headers['content-length']) > LARGEST_KEY_BODY_BYTES
       if (body !== undefined && !isTooLarge) arrival.body = bodyText(body)

@@ -1,5 +1,4 @@
-// Parts of keys: texts that are the same exactly when what they stand for is, a header field or a parsed request body, and that can't run
-// into each other.
+// Parts of keys: texts for header fields and parsed bodies. Different values have different texts, and texts can't run into each other.
 import { isRecord } from '../../registry/check.js'
 
 /** A field's value, or its lines. */
@@ -7,12 +6,12 @@ export type FieldLines = string | readonly string[] | undefined
 
 export const ABSENT = '-'
 
-/** A part that can't run into the next one: its length stands before it. */
+/** The value with its length in front, so that it can't run into the next part. */
 export function lengthPrefixed (value: string): string {
   return `${value.length}:${value}`
 }
 
-/** A field's value as a part: no other value has the same. */
+/** A field's value as a part. Different values give different parts. */
 export function encodeField (field: FieldLines): string {
   if (field === undefined) return ABSENT
   return typeof field === 'string' ? lengthPrefixed(field) : `+${lengthPrefixed(field.map(lengthPrefixed).join(''))}`
@@ -20,7 +19,7 @@ export function encodeField (field: FieldLines): string {
 
 export const LARGEST_KEY_BODY_BYTES = 1024 * 1024
 
-/** The parsed body as a part; undefined for one that can't be told apart beyond doubt. */
+/** The parsed body as a part; undefined if JSON can't represent it exactly, or if it is too large. */
 export function bodyText (body: unknown): string | undefined {
   if (body === undefined) return ABSENT
   if (Buffer.isBuffer(body)) return body.byteLength > LARGEST_KEY_BODY_BYTES ? undefined : `b${lengthPrefixed(body.toString('latin1'))}`
@@ -29,8 +28,7 @@ export function bodyText (body: unknown): string | undefined {
 }
 
 /**
- * JSON of a parsed value; undefined where it doesn't say all of it (`1e999`, which is parsed, becomes `null` in it), or where there is
- * none.
+ * JSON of a parsed value. Undefined if JSON would lose something: `1e999`, for example, is parsed as Infinity, which JSON writes as `null`.
  */
 export function exactJson (body: unknown): string | undefined {
   let isExact = true
@@ -41,7 +39,7 @@ export function exactJson (body: unknown): string | undefined {
     })
     return isExact ? json : undefined
   } catch {
-    // Nested deeper than the stack, which parsing is not bound by; or in a circle.
+    // The value is circular, or nested too deep for the stack. Parsers may accept deeper nesting.
     return undefined
   }
 }
@@ -52,7 +50,7 @@ function isJson (item: unknown): boolean {
   return item === null || (typeof (item as { toJSON?: unknown }).toJSON !== 'function' && (Array.isArray(item) || isPlain(item)))
 }
 
-/** Whether JSON leaves no property of it out. */
+/** Whether JSON includes all properties of the object. */
 function isPlain (item: object): boolean {
   return isRecord(item) && Reflect.ownKeys(item).length === Object.keys(item).length
 }

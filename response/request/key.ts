@@ -1,4 +1,4 @@
-// Request -> key, or the reason why this request is not for the cache. Distinct requests may split, never merge.
+// Makes a request's key, or says why the request bypasses the cache. Different requests never share a key; equal ones may have several.
 import { hash } from 'node:crypto'
 import { inspect } from 'node:util'
 import type { FastifyRequest } from 'fastify'
@@ -9,34 +9,37 @@ import type { KeyFunction, KeyOptions, RoutePolicy } from '../options/route-opti
 import { fieldPart, fieldOf, WHOLLY } from './request-fields.js'
 import type { BypassReason } from '../observe/reasons.js'
 
-/** The key of a request, or why it has none; `fault` is what a developer should hear of. */
+/** The key of a request, or why it has none. `fault`: an error that developers should see. */
 export type Keyed = { readonly key: string } | { readonly bypass: BypassReason, readonly fault?: unknown }
 
 const LONGEST_CLEAR_CHARACTERS = 512
 const RECENT_KEYS = 512
 const LONGEST_RECENT_CHARACTERS = 256
 
-/** What is secret, long or not for a log. Collision-free for all practical purposes, lone surrogates included. */
+/** A digest for values that are secret, long, or unfit for logs. Collision-free for all practical purposes, even for lone surrogates. */
 export function digest (value: string): string {
   return value.isWellFormed() ? hash('sha256', value, 'base64url') : hash('sha256', JSON.stringify(value), 'base64url') + '~'
 }
 
-/** `value` readable where it is short, else its digest with a mark that no length-prefixed part begins with. */
+/** `value` in clear if it is short, else its digest after a character with which no length-prefixed part begins. */
 function clearPart (value: string): string {
   return value.length <= LONGEST_CLEAR_CHARACTERS ? lengthPrefixed(value) : `~${digest(value)}`
 }
 
-/** What all keys of a namespace begin with. */
+/** The prefix of all keys of a namespace. */
 export function namespacePrefix (namespace: string): string {
   return lengthPrefixed(namespace)
 }
 
-/** What all keys of one route and method begin with. HEAD is served from GET. */
+/** The prefix of all keys of a route and method. HEAD has GET's, because it is served from GET. */
 export function routePrefix (namespace: string, method: string, pattern: string): string {
   return `${namespacePrefix(namespace)}r ${method === 'HEAD' ? 'GET' : method} ${lengthPrefixed(pattern)} `
 }
 
-/** The same, where routes of one pattern are told apart by constraints: they are different ones, also where those look the same. */
+/**
+ * The prefix of a route, distinct from those of `others`. Routes with the same pattern may differ in constraints, even if those print
+ * alike.
+ */
 export function distinctPrefix (
   namespace: string,
   { method, url, constraints }: { method: string, url: string, constraints: object | undefined },
@@ -50,28 +53,28 @@ export function distinctPrefix (
   return prefix
 }
 
-/** The part of a key that a raw request target becomes: the path in clear, the query as a digest. */
+/** The part of a key for a raw request target: the path in clear, the query as a digest. */
 export function targetPart (target: string): string {
   const mark = target.indexOf('?')
   return mark === -1 ? clearPart(target) : `${clearPart(target.slice(0, mark))}?${digest(target.slice(mark))}`
 }
 
-/** The part of a key that says for which origin it is. */
+/** The part of a key for an origin. */
 export function originPart (origin: string): string {
   return ` ${clearPart(origin)}`
 }
 
-/** The key under which the backend holds a value. A digest: an application's keys may hold what no log should show. */
+/** The backend's key for a value of the data cache. It is a digest, because an application's keys may contain what must not be logged. */
 export function dataKey (namespace: string, key: string): string {
   return `${namespacePrefix(namespace)}d ${digest(key)}`
 }
 
-/** The key of a key function's value. */
+/** The key for what a key function returned. */
 export function customKey (prefix: string, value: string): string {
   return `${prefix}=${digest(value)}`
 }
 
-/** A builder of keys for one route. */
+/** Returns the function that makes the keys of one route. */
 export function keyBuilder (prefix: string, policy: RoutePolicy): (request: ArrivedRequest) => Keyed {
   const options = policy.key
   const bypassing = policy.credentials === 'bypass'
@@ -103,8 +106,8 @@ export function keyBuilder (prefix: string, policy: RoutePolicy): (request: Arri
 }
 
 /**
- * What hooks have made of the target and the origin, as far as these count; '' where that is what came. Stored responses are kept
- * apart by it under one key, which is that of what the client asked for: so an invalidation of that URL reaches all of them.
+ * The target and the origin as hooks left them, as far as the key contains them; '' if unchanged. Keys are made of what the client
+ * requested, so that an invalidation of that URL reaches all stored responses. This text tells those responses apart under one key.
  */
 function changesOf (request: ArrivedRequest, { query, host }: BuiltKey): string {
   const { [kArrival]: arrival, raw } = request
@@ -117,14 +120,11 @@ function changesOf (request: ArrivedRequest, { query, host }: BuiltKey): string 
   return hasOrigin ? now : `${now}${lengthPrefixed(request.protocol)}${lengthPrefixed(request.host)}${lengthPrefixed(arrival.originFields)}`
 }
 
-/**
- * Keys made a moment ago, by origin and target: to make one anew costs a hit more than anything else in it, most of all the digest of a
- * query.
- */
+/** Keys made recently, by origin and target. Making a key costs more than anything else on a hit, above all the digest of a query. */
 class RecentKeys {
   readonly #origins = new Map<string, Map<string, Keyed>>()
   #count = 0
-  /** The origin that was asked last. */
+  /** The origin of the last lookup. */
   #protocol = ''
   #host = ''
   #keys: Map<string, Keyed> | undefined
@@ -138,7 +138,7 @@ class RecentKeys {
     return this.#keys?.get(target)
   }
 
-  /** Right after `get` had none. */
+  /** Adds a key for the origin of the last `get`. Returns it. */
   set (target: string, keyed: Keyed): Keyed {
     const origin = `${this.#protocol}://${this.#host}`
     if (target.length + origin.length > LONGEST_RECENT_CHARACTERS) return keyed
@@ -153,17 +153,17 @@ class RecentKeys {
   }
 }
 
-/** Whether some of the route's keys are made of bodies too. */
+/** Whether any of the route's keys contain the body. */
 export function isKeyedByBody ({ key, methods }: RoutePolicy): boolean {
   return typeof key !== 'function' && (key.body || [...methods].some(isBodied))
 }
 
-/** The parameters that some of the route's keys are made of, and no others. */
+/** The query parameters that the route's key lists; none if it lists none. */
 export function parametersOf ({ key }: RoutePolicy): readonly string[] {
   return typeof key === 'function' || typeof key.query === 'boolean' ? [] : key.query
 }
 
-/** Methods whose requests are told apart by their body. */
+/** Whether keys of requests with this method always contain the body. */
 function isBodied (method: string): boolean {
   return method === 'POST' || method === 'QUERY'
 }
@@ -174,7 +174,7 @@ function withExtra (
   located: string, request: ArrivedRequest, options: BuiltKey, { shape, withBody }: { shape: string, withBody: boolean }
 ): Keyed {
   const { target, originalTarget, protocol = '', host, query } = request[kArrival]
-  // Which fields these are values of: a store outlives the options of a route.
+  // `shape` names the fields, because a store may outlive the route's options.
   const extra = [
     shape, ...options.headers.map((name) => fieldPart(request, name)), ...options.cookies.map((name) => cookiePart(request, name))
   ]
@@ -188,11 +188,11 @@ function withExtra (
       }
     }
     extra.push(lengthPrefixed(json), lengthPrefixed(limitedTarget(target, options.query)))
-    // Named otherwise in the target, and taken out of the query by a hook.
+    // A hook changed what the application's parser returned, and the target may name these parameters differently.
     if (query !== undefined && query !== json) extra.push(`q${lengthPrefixed(query)}`)
   }
   if (originalTarget !== target) extra.push(`u${lengthPrefixed(originalTarget)}`)
-  // X-Forwarded-Proto may be any text; in `http://a` + `://` + `b` nobody sees where it ends.
+  // X-Forwarded-Proto can be any text. With a colon in it, `protocol://host` doesn't show where the protocol ends.
   if (protocol.includes(':')) extra.push(`p${lengthPrefixed(protocol)}`)
   if (options.host && host === '') extra.push(`h${fieldPart(request, 'host')}`)
   if (options.by !== undefined) {
@@ -213,28 +213,28 @@ function functionKey (prefix: string, keyOf: KeyFunction, request: ArrivedReques
   return typeof custom === 'string' ? { key: customKey(prefix, custom) } : custom
 }
 
-/** What a user's function returns, if it can be part of a key. Never throws. */
+/** What the application's function returns, if it can be part of a key; else a bypass. Never throws. */
 function usable (keyOf: KeyFunction, request: FastifyRequest): string | { bypass: 'key', fault?: unknown } {
   try {
-    const answer: unknown = keyOf(request)
-    if (typeof answer === 'string' && answer !== '') return answer
-    if (answer === undefined || answer === '') return { bypass: 'key' }
-    // A promise's own failure belongs to nobody any more.
-    if (answer instanceof Promise) answer.catch(() => {})
+    const result: unknown = keyOf(request)
+    if (typeof result === 'string' && result !== '') return result
+    if (result === undefined || result === '') return { bypass: 'key' }
+    // The promise is not used, so its rejection is ignored.
+    if (result instanceof Promise) result.catch(() => {})
     return {
       bypass: 'key',
       fault: new TypeError(
-        `a key function must return a string or undefined synchronously, got ${answer instanceof Promise ? 'a promise' : answer === null ? 'null' : typeof answer}`)
+        `a key function must return a string or undefined synchronously, got ${result instanceof Promise ? 'a promise' : result === null ? 'null' : typeof result}`)
     }
   } catch (fault) {
     return { bypass: 'key', fault }
   }
 }
 
-/** What no cached route serves from the cache, whatever its options. */
+/** Why a request bypasses the cache whatever the route's options; undefined if it doesn't. */
 function refusal (request: ArrivedRequest, withBody: boolean): Keyed | undefined {
   const { target, hasUpgrade, hasTwoHosts, hasBody } = request[kArrival]
-  // RFC 9112 section 3.2.1: origin form only; Node hands out `/p#x` and absolute targets as they came.
+  // RFC 9112 section 3.2.1: origin form only. Node passes `/p#x` and absolute targets on as they came.
   if (target.charCodeAt(0) !== 47 || target.includes('#')) return { bypass: 'target' }
   if (hasUpgrade) return { bypass: 'upgrade' }
   if (hasTwoHosts) return { bypass: 'target' }
@@ -246,14 +246,14 @@ function text (field: string | readonly string[] | undefined): string {
   return field === undefined ? '' : typeof field === 'string' ? field : field.join(';')
 }
 
-/** A cookie as it came, and what hooks have made of it where that is another one. */
+/** A cookie as it came, followed by the cookie as hooks left it, if that differs. */
 function cookiePart (request: ArrivedRequest, name: string): string {
   const came = cookiePairs(text(fieldOf(request, 'cookie')), name)
   const now = cookiePairs(String(request.headers.cookie ?? ''), name)
   return came === now ? came : `${came}!${now}`
 }
 
-/** Every pair that some parser of cookies, however lenient, takes for that cookie, as it came. */
+/** Every pair that any cookie parser, however lenient, takes for this cookie, as it came. */
 function cookiePairs (field: string, name: string): string {
   const pairs = field.split(';').filter((pair) => pair.split(',').some((piece) => piece.split('=', 1)[0]!.trim() === name))
   return pairs.map((pair) => lengthPrefixed(pair.replace(/^[ \t]+/, ''))).join('') || ABSENT
@@ -262,10 +262,10 @@ function cookiePairs (field: string, name: string): string {
 const BODY_REPLACED =
   'the parsed body may differ from what the client sent, so it can not be part of the key: a preParsing hook replaced the payload, or it was not read to its end'
 
-/** The parsed body as it came, what hooks have made of it, and its type. */
+/** The body's type, and the parsed body as it came, followed by the body as hooks left it if that differs. */
 function bodyPart (request: ArrivedRequest): string | Exclude<Keyed, { key: string }> {
   const { hasBody, body, isBodyReplaced } = request[kArrival]
-  // What Fastify's parsers left alone is the handler's to read: nobody knows here what it says.
+  // A body that Fastify didn't parse is read by the handler, so its content is unknown here.
   const came = hasBody ? body : request.body === undefined ? ABSENT : undefined
   const now = bodyText(request.body)
   if (came === undefined || now === undefined) return { bypass: 'request-body' }

@@ -1,14 +1,14 @@
-// The query that a handler gets to see where a list says which parameters are part of the key: those, and no others.
+// Limits the query that a handler sees to the parameters that are part of the key.
 import { unescape } from 'node:querystring'
 import type { FastifyRequest } from 'fastify'
 
-/** A target without its query. */
+/** A request target without its query. */
 export function pathOf (target: string): string {
   const mark = target.indexOf('?')
   return mark === -1 ? target : target.slice(0, mark)
 }
 
-/** The named parameters, in the order of the list. */
+/** The named parameters, in the order of `named`. */
 export function listed (all: Readonly<Record<string, unknown>>, named: false | readonly string[]): Record<string, unknown> {
   const query: Record<string, unknown> = Object.create(null)
   for (const name of named === false ? [] : named) {
@@ -17,7 +17,7 @@ export function listed (all: Readonly<Record<string, unknown>>, named: false | r
   return query
 }
 
-/** A target as far as its query counts: with the pairs of the named parameters alone, as they came. */
+/** A target with only the pairs of the named parameters in its query, as they came. */
 export function limitedTarget (target: string, named: boolean | readonly string[]): string {
   if (named === true) return target
   const path = pathOf(target)
@@ -25,15 +25,15 @@ export function limitedTarget (target: string, named: boolean | readonly string[
   return pairs.length === 0 ? path : `${path}?${pairs.join('&')}`
 }
 
-/** Takes the other parameters out of what the handler can read, so that they can't poison an entry. */
+/** Removes the other parameters from everything that the handler can read, so that they can't poison an entry. */
 export function limitQuery (request: FastifyRequest, named: boolean | readonly string[]): void {
   if (named === true) return
   const target = limitedTarget(request.raw.url as string, named)
   request.query = listed(request.query as Record<string, unknown>, named)
-  // One that was rewritten is another one, and part of the key. Fastify keeps what it returned the first time.
+  // A rewritten originalUrl is a separate part of the key, and stays. Fastify remembers what its getter first returned.
   if (request.originalUrl === request.raw.url) Object.defineProperty(request, 'originalUrl', { value: target })
   request.raw.url = target
-  // Fastify's own, for rewriteUrl.
+  // Fastify sets this property for rewriteUrl.
   if ((request.raw as { originalUrl?: string }).originalUrl !== undefined && request.originalUrl === target) {
     Object.assign(request.raw, { originalUrl: target })
   }

@@ -1,29 +1,29 @@
-// A request's header fields as keys and variants read them: as they came, and as hooks left them. No value is another's.
+// A request's header fields as parts of keys and variants: as they came, and as hooks left them. Different values give different parts.
 import type { FastifyRequest } from 'fastify'
 import { inspect } from 'node:util'
 import { kArrival, type Arrival } from './arrival.js'
 import { encodeField, lengthPrefixed, type FieldLines } from './key-parts.js'
 
-/** What is read of a request's header fields: as they are now, and as they came. */
+/** A request's header fields, as they are now and as they came. */
 export interface RequestFields {
   readonly headers: FastifyRequest['headers']
   readonly [kArrival]: Arrival
 }
 
-/** How `inspect()` leaves nothing out. */
+/** Options that make `inspect()` show everything. */
 export const WHOLLY = { depth: null, maxArrayLength: null, maxStringLength: null, breakLength: Infinity } as const
 
-/** A request's field as it came; of several lines that Node joins, the joined ones. */
+/** A field as it came. Several lines are joined if Node joins them. */
 export function fieldOf (request: RequestFields, name: string): FieldLines {
   return came(request, name).value
 }
 
 /**
- * A field as a part: no other value has the same. What a hook or a schema has made of it stands behind what came, where that says
- * something else: the handler may have read either. `spelled` is applied to both.
+ * A field as a part. If a hook or a schema changed the meaning of a field, the new value follows the original: the handler may have read
+ * either. `spelled` is applied to both.
  */
 export function fieldPart (request: RequestFields, name: string, spelled: (value: FieldLines) => FieldLines = (value) => value): string {
-  // Mostly one line, or none, that nobody has changed.
+  // Most fields have one line or none, and nothing has changed them.
   const line = request[kArrival].line(name)
   if (line !== null && line === present(request, name)) return encodeField(spelled(line))
   const before = came(request, name)
@@ -32,7 +32,7 @@ export function fieldPart (request: RequestFields, name: string, spelled: (value
     : `${encodeField(spelled(before.value))}!${encodeField(spelled(now(request, name)))}`
 }
 
-/** What hooks have made of the request's target and origin, as a part behind others; nothing where that is what came. */
+/** The request's target and origin as hooks left them, as a part that follows others; '' if unchanged. */
 export function changesPart ({ [kArrival]: { changes } }: RequestFields): string {
   return changes === '' ? '' : `|!${lengthPrefixed(changes)}`
 }
@@ -43,12 +43,12 @@ function came (request: RequestFields, name: string): { readonly value: FieldLin
   let lines = arrival.lines(name)
   if (lines.length === 0 && name === 'host') lines = arrival.lines(':authority')
   if (lines.length === 0) return { value: undefined, isUnchanged: field === undefined }
-  // Of some fields Node hands out the first line alone.
+  // Node returns only the first line of some fields.
   if (lines.length > 1) {
     const isJoined = lines.join(name === 'cookie' ? '; ' : ', ') === field
     return isJoined ? { value: field as string, isUnchanged: true } : { value: lines, isUnchanged: isDeepSame(field, lines) }
   }
-  // What a schema made a number of says no more than it did.
+  // If a schema turned the text into a number, it still means the same.
   return {
     value: lines[0], isUnchanged: field === lines[0] || (field !== undefined && typeof field !== 'object' && String(field) === lines[0])
   }
