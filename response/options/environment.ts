@@ -1,10 +1,10 @@
-// From environment variables to plugin options. A wrong value is refused by the variable's name; no value that may be secret is shown.
+// Makes plugin options from environment variables. Errors name the variable, and never show a value that may be secret.
 import { kindOf, parseDuration, show, type Duration } from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 import type { Registry } from '../../registry/registry.js'
 import type { ResponseCacheOptions } from './plugin-options.js'
 
-/** Variables by name, as in `process.env`; one that is empty counts as absent. */
+/** Variables by name, as in `process.env`. An empty variable counts as absent. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
 /** The variables that are read. */
@@ -15,7 +15,7 @@ export const VARIABLES = [
 
 type Variable = typeof VARIABLES[number]
 
-// Which variable says that a backend is to be the far tier.
+// The variables that select a backend as the far tier.
 const FAR: ReadonlyArray<readonly [variable: Variable, backend: string]> = [
   ['REDIS_URL', 'redis'], ['CACHE_HTTP_URL', 'http'], ['SQLITE_PATH', 'sqlite'], ['CACHE_DIR', 'file']
 ]
@@ -33,7 +33,7 @@ class Reader {
     return value === '' ? undefined : value
   }
 
-  /** What is always needed: `why` says for what. */
+  /** The value of a variable that must be set. `why`: what it is needed for. */
   required (variable: Variable, why: string): string {
     const value = this.text(variable)
     if (value === undefined) throw new CACHE_ERR_OPTION(variable, `set ${why}`, 'nothing')
@@ -60,7 +60,7 @@ class Reader {
     return given
   }
 
-  /** An address, in which a password may stand. */
+  /** A URL. Errors don't show it, because it may contain a password. */
   url (variable: Variable, why: string, protocols: readonly string[]): string {
     const value = this.required(variable, why)
     if (!URL.canParse(value) || !protocols.includes(new URL(value).protocol)) {
@@ -78,7 +78,7 @@ class Reader {
   }
 }
 
-/** The options of each built-in backend, as the variables give them. */
+/** The options of each backend, as the variables give them. */
 const BACKENDS: Readonly<Record<string, (read: Reader) => object>> = {
   memory: (read) => given({ maxBytes: read.positiveInteger('MEMORY_CACHE_BYTES') }),
   file: (read) => given({ dir: read.text('CACHE_DIR') }),
@@ -93,8 +93,8 @@ const BACKENDS: Readonly<Record<string, (read: Reader) => object>> = {
 }
 
 /**
- * The plugin options that the variables stand for, `process.env` for one; what no variable names is absent. With a
- * `registry`, its backends may be chosen too. Throws CACHE_ERR_OPTION, which names the variable.
+ * Makes plugin options from variables, for example from `process.env`. Options without a variable are absent. If `registry` is given, its
+ * backends can be chosen too. Throws CACHE_ERR_OPTION, which names the variable.
  */
 export function fromEnvironment (environment: Environment, { registry }: { registry?: Registry } = {}): ResponseCacheOptions {
   if (typeof environment !== 'object' || environment === null) {
@@ -105,7 +105,7 @@ export function fromEnvironment (environment: Environment, { registry }: { regis
   const backend = read.text('CACHE_BACKEND') ?? 'memory'
   if (!names.includes(backend)) throw new CACHE_ERR_OPTION('CACHE_BACKEND', `one of ${names.join(', ')}`, show(backend))
   const ttl = read.duration('CACHE_DEFAULT_TTL')
-  // That options fit their name is written in the table above, where the types can't follow.
+  // The table above pairs each backend's name with its options, which TypeScript can't see.
   return {
     ...choice(read, backend),
     ...given({ namespace: read.text('CACHE_NAMESPACE'), defaults: ttl === undefined ? undefined : { ttl }, registry })
@@ -116,7 +116,7 @@ function choice (read: Reader, backend: string): { backend: string, options: obj
   return { backend, options: Object.hasOwn(BACKENDS, backend) ? BACKENDS[backend]!(read) : {} }
 }
 
-/** Where the entries are that a memory stands in front of. */
+/** The name of the backend behind the memory tier. */
 function farBackend (read: Reader): string {
   const named = FAR.filter(([variable]) => read.text(variable) !== undefined)
   if (named.length > 1) {

@@ -1,4 +1,4 @@
-// What an invalidation may be aimed at: a tag, URL, route or key, checked where it is given.
+// The targets of an invalidation: a tag, URL, route or key. They are checked as soon as they are given.
 import { isRecord, isTextList, show } from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 
@@ -8,28 +8,28 @@ export type InvalidationTarget =
   | {
     /** All responses and values with one of these tags. */
     readonly tags: readonly string[]
-    /** Whether they are made stale and not forgotten: they may be validated, or served while one refresh runs. @default false */
+    /** Whether they become stale instead of unusable: they may then be validated, or served while one refresh runs. @default false */
     readonly soft?: boolean
   }
   | {
     /** A path with its query, on every host; or an absolute URL, on its host alone. */
     readonly url: string
-    /** Of which method. @default 'GET' */
+    /** The method of the requests. @default 'GET' */
     readonly method?: string
   }
   | {
-    /** A route's pattern as it was registered, with its prefix; every method, or the one before it: `GET /products/:id`. */
+    /** A route's pattern as it was registered, with its prefix. A method before it limits it to that method: `GET /products/:id`. */
     readonly route: string
   }
   | {
-    /** What a route's key function returned, and the data cache's entry of that name. */
+    /** What a route's key function returned. The data cache's value under this key is invalidated too. */
     readonly key: string
   }
 
-/** The same, taken apart. */
+/** A target in the form of an object. */
 export type ParsedTarget = Exclude<InvalidationTarget, string>
 
-/** The most tags that one response carries, and the most characters of one. */
+/** The most tags of a response, and the most characters of a tag. */
 export const MAX_TAGS = 64
 export const MAX_TAG_CHARACTERS = 1024
 
@@ -42,7 +42,7 @@ export function areTags (value: unknown): value is string[] {
 
 const isTag = (tag: string): boolean => tag.length <= MAX_TAG_CHARACTERS
 
-/** A target taken apart. Throws CACHE_ERR_OPTION naming `who`. */
+/** Checks a target, and returns it as an object. Throws CACHE_ERR_OPTION naming `who`. */
 export function parseTarget (target: unknown, who: string): ParsedTarget {
   const aim = typeof target === 'string' ? { tags: [target] } : target
   const names = isRecord(aim) ? Object.keys(aim) : []
@@ -56,7 +56,7 @@ export function parseTarget (target: unknown, who: string): ParsedTarget {
   return aim as unknown as ParsedTarget
 }
 
-/** The same of a list. */
+/** Checks a list of targets. Throws CACHE_ERR_OPTION naming `who`. */
 export function parseTargets (targets: unknown, who: string): readonly ParsedTarget[] {
   if (!Array.isArray(targets)) throw new CACHE_ERR_OPTION(who, `an array of ${EXPECTED}`, show(targets))
   return targets.map((target) => parseTarget(target, who))
@@ -82,7 +82,7 @@ function checkUrl ({ url, method }: Record<string, unknown>, who: string): void 
   if (method !== undefined && typeof method !== 'string') throw new CACHE_ERR_OPTION(`${who}.method`, 'a method', show(method))
 }
 
-/** Origin, where there is one, and request target of a URL. */
+/** The request target of a URL, and its origin if it has one. */
 export function partsOf (url: string): { readonly origin: string | undefined, readonly target: string } {
   const [, origin, rest] = /^(https?:\/\/[^/?#]+)([/?].*)?$/is.exec(url) ?? []
   return origin === undefined

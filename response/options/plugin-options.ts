@@ -1,36 +1,36 @@
-// What a registration may say: checked once, defaults written once.
+// The options of a registration: checked once, each default written once.
 import { aDuration, checkOptions, duration, expects, text, type Check, type Duration } from '../../registry/check.js'
 import type { BackendChoice } from '../../registry/names.js'
 import { Registry } from '../../registry/registry.js'
 import { checkRouteOptions, type RouteCacheOptions } from './route-options.js'
 
-/** The package's name, by which errors speak of a registration. */
+/** The package's name, as errors about a registration show it. */
 export const NAME = 'fastify-response-cache'
 
-/** What every registration may say beside its backend. */
+/** The options of a registration, apart from its backend. */
 export interface CommonOptions {
-  /** Where backends are found by name. @default builtIns() */
+  /** The registry in which backends are looked up by name. @default builtIns() */
   registry?: Registry
   /** The decorator's name. @default 'cache' */
   decorateAs?: string
-  /** Route options for every route that says `cache: true` or `cache: {...}`. @default {} */
+  /** Default route options, for every route with `cache: true` or `cache: {...}`. @default {} */
   defaults?: RouteCacheOptions
-  /** Keeps two applications apart on one store. @default '' */
+  /** Keeps applications apart that share a store. @default '' */
   namespace?: string
-  /** For each call of the backend that a request waits for. @default '100ms' */
+  /** How long a request waits for the backend, all calls together. @default '100ms' */
   deadline?: Duration
-  /** How long a request waits for another one that fills the same entry before it asks the handler itself. @default '5s' */
+  /** How long a request waits for another one that fills the same entry, before it runs the handler itself. @default '5s' */
   lockTimeout?: Duration
-  /** Whether Cache-Status is sent, and under which name. @default true */
+  /** Whether Cache-Status is sent, and with which name. @default true */
   cacheStatus?: boolean | string
   /**
-   * The clock: epoch milliseconds. The default follows the system's, but for a step back that is put right within ten seconds.
+   * The clock, in epoch milliseconds. The default follows the system's clock, but ignores a step back that is corrected within ten seconds.
    * @default the system's clock
    */
   now?: () => number
 }
 
-/** Options of the plugin: a backend by name with that backend's options (`memory` where none is named), and the common ones. */
+/** Options of the plugin: a backend's name (`memory` by default), the options of that backend, and the common options. */
 export type ResponseCacheOptions = CommonOptions & (BackendChoice | {
   /** The backend's name. @default 'memory' */
   backend?: undefined
@@ -58,7 +58,7 @@ const PLUGIN_CHECKS: { [K in keyof Given]-?: Check<Given[K]> } = {
   now: expects('a function that returns epoch milliseconds', (value) => typeof value === 'function')
 }
 
-/** The options of a registration with every default filled in but the registry's. Throws CACHE_ERR_OPTION. */
+/** Checks the options of a registration, and fills in every default but the registry. Throws CACHE_ERR_OPTION. */
 export function checkSettings (given: unknown) {
   const settings = { ...PLUGIN_DEFAULTS, ...checkOptions(NAME, given, PLUGIN_CHECKS) }
   return {

@@ -9,9 +9,9 @@ import type { Spelling } from '../http/selecting-fields.js'
 import { isCacheableStatus, type StoragePolicy } from '../http/storability.js'
 import { parseTargets, areTags, MAX_TAG_CHARACTERS, MAX_TAGS, type InvalidationTarget } from './invalidation-target.js'
 
-/** What makes two requests different ones. */
+/** What keys are made of. */
 export interface KeyOptions {
-  /** The whole query as it came, none of it, or these parameters; the others are taken out of `request.query`. @default true */
+  /** The whole query as it came, none of it, or these parameters; all others are removed from `request.query`. @default true */
   query?: boolean | readonly string[]
   /** Request header fields whose values are part of the key. @default [] */
   headers?: readonly string[]
@@ -21,51 +21,53 @@ export interface KeyOptions {
   host?: boolean
   /** The parsed body. On for `POST` and `QUERY`. @default false */
   body?: boolean
-  /** A user, a tenant: whoever shares a response. No string, or an empty one: the request is not for the cache. */
+  /**
+   * Returns the user, tenant or group that shares a response. If it returns an empty string or no string, the request bypasses the cache.
+   */
   by?: (request: FastifyRequest) => string
 }
 
-/** Returns the key in place of the built one; undefined: the request is not for the cache. */
+/** Returns the key that is used instead of the built one. If it returns undefined, the request bypasses the cache. */
 export type KeyFunction = (request: FastifyRequest) => string | undefined
 
-/** Returns what the response to this request invalidates; asked when it is about to be sent, if its status is 2xx or 3xx. */
+/** Returns what the response to this request invalidates. Called when a response is about to be sent, if its status is 2xx or 3xx. */
 export type InvalidatesFunction = (request: FastifyRequest, reply: FastifyReply) => readonly InvalidationTarget[]
 
 /** `config.cache` of a route. */
 export interface RouteCacheOptions {
-  /** How long a response is fresh that doesn't say so itself. @default none */
+  /** How long a response is fresh if it doesn't say so itself. @default none */
   ttl?: Duration
-  /** How long after that it is still served while one refresh runs. A response's own `stale-while-revalidate` goes first. @default 0 */
+  /** How long a stale response is served while one refresh runs. Its own `stale-while-revalidate` takes precedence. @default 0 */
   staleWhileRevalidate?: Duration
-  /** How long after that it is still served when the handler fails. A response's own `stale-if-error` goes first. @default 0 */
+  /** How long a stale response is served if the handler fails. Its own `stale-if-error` takes precedence. @default 0 */
   staleIfError?: Duration
-  /** How long after that a response whose handler named a validator is kept, to be asked whether it still holds. @default '1h' */
+  /** How long a stale response with a validator from the handler is kept, so that it can be validated. @default '1h' */
   keep?: Duration
-  /** Whether freshness is guessed from Last-Modified where nothing else says how long. @default false */
+  /** Whether freshness is guessed from Last-Modified if nothing else states it. @default false */
   heuristic?: boolean
-  /** Targeted fields that speak to this cache in place of Cache-Control and Expires (RFC 9213), the first one first. @default [] */
+  /** Targeted fields that replace Cache-Control and Expires for this cache (RFC 9213), in order of precedence. @default [] */
   targetList?: readonly string[]
   /** Methods that are cached; HEAD is served from GET. @default ['GET', 'HEAD'] */
   methods?: readonly string[]
   /** Statuses to which `ttl` applies. @default [200, 203, 301, 308] */
   statuses?: readonly number[]
-  /** What makes two requests different ones. */
+  /** What keys are made of. */
   key?: KeyOptions | KeyFunction
-  /** What `Authorization` and `Cookie` do to a request, unless the key names them. @default 'bypass' */
+  /** Whether requests with `Authorization` or `Cookie` bypass the cache, unless the key contains the field. @default 'bypass' */
   credentials?: 'bypass' | 'ignore'
-  /** Names by which the response can be invalidated. @default [] */
+  /** Tags by which the response can be invalidated. @default [] */
   tags?: readonly string[] | ((request: FastifyRequest, reply: FastifyReply) => string[])
-  /** What a response of 2xx or 3xx to an unsafe method (POST, PUT, DELETE ...) invalidates, beside the URL itself. @default [] */
+  /** What a 2xx or 3xx response to an unsafe method (POST, PUT, DELETE ...) invalidates, besides its own URL. @default [] */
   invalidates?: readonly InvalidationTarget[] | InvalidatesFunction
-  /** Whether a response that sets cookies is stored, cookies and all. @default 'refuse' */
+  /** Whether a response that sets cookies is stored, including the cookies. @default 'refuse' */
   setCookie?: 'refuse' | 'store'
-  /** Whether a response without ETag is given one, made of its body. @default false */
+  /** Whether a response without ETag receives one, made from its body. @default false */
   etag?: boolean
-  /** How far the spellings of a request's fields that Vary names are taken for one. @default 'exact' */
+  /** How values of the request fields that Vary names are compared: exactly, or normalised. @default 'exact' */
   vary?: Spelling
-  /** Larger responses pass through unstored. @default 1048576 */
+  /** Larger responses are not stored. @default 1048576 */
   maxBodyBytes?: number
-  /** Whether a request's Cache-Control counts. @default 'honour' */
+  /** Whether a request's Cache-Control is honoured. @default 'honour' */
   clientCacheControl?: 'honour' | 'ignore'
   /** Whether concurrent misses run the handler once. @default true */
   lock?: boolean
@@ -109,10 +111,10 @@ export const ROUTE_DEFAULTS = {
 
 export const KEY_DEFAULTS = { query: true, headers: [], cookies: [], host: true, body: false } as const satisfies KeyOptions
 
-/** A duration in milliseconds, or zero: none at all. */
+/** Checks a duration that may be zero. Returns milliseconds. */
 export const durationOrZero: Check<number> = duration({ zero: true })
 
-/** The same as it was written. */
+/** Checks a duration that may be zero. Returns it as it was written. */
 export const aDurationOrZero: Check<Duration> = (value, who) => {
   durationOrZero(value, who)
   return value as Duration
@@ -164,7 +166,7 @@ export function checkRouteOptions (who: string, options: unknown): Partial<Route
   return checkOptions<RouteCacheOptions>(who, options, ROUTE_CHECKS)
 }
 
-/** The policy of a route: its own options, then the plugin's `defaults`, then the defaults of the project. */
+/** The policy of a route: its own options, then the plugin's `defaults`, then the package's defaults. */
 export function routePolicy (who: string, options: unknown, defaults: Partial<RouteCacheOptions>): RoutePolicy {
   const own = options === true ? {} : checkRouteOptions(who, options)
   const all = { ...ROUTE_DEFAULTS, ...defaults, ...own }
@@ -190,7 +192,7 @@ export function routePolicy (who: string, options: unknown, defaults: Partial<Ro
   })
 }
 
-/** A route that names its parameters still has the user that the defaults put into every key. */
+/** Merges a route's key options with those in `defaults`: a route that lists query parameters keeps the `by` of the defaults. */
 function keyPolicy (who: string, key: RouteCacheOptions['key'], common: RouteCacheOptions['key']): RoutePolicy['key'] {
   if (typeof key === 'function') return key
   if (typeof common === 'function') {
