@@ -1,15 +1,15 @@
-// Connections: when an exchange is over, also where a response is not told that its client has left.
+// Detects when an exchange has ended, even if Node doesn't tell the response that its client has left.
 import type { Socket } from 'node:net'
 import type { FastifyReply } from 'fastify'
 
 export class Connections {
-  /** What is to be called when a connection ends on which responses wait for their turn. */
+  /** By connection: what to call when it closes, for responses that wait for their turn on it. */
   readonly #waiting = new WeakMap<Socket, Set<() => void>>()
 
-  /** Calls `act` once, when the response is closed or can't be sent any more. */
+  /** Calls `act` once, when the response is closed or can no longer be sent. */
   whenOver ({ raw, request: { raw: { socket } } }: FastifyReply, act: () => void): void {
-    // RFC 9112 section 9.3.2: a response behind another one has no connection yet. When the client leaves, Node closes only those that
-    // have.
+    // RFC 9112 section 9.3.2: a response that waits behind another one has no socket yet. When the client leaves, Node closes only the
+    // responses that have one.
     const waiting = raw.socket === null ? this.#waitingOn(socket) : undefined
     const over = (): void => {
       waiting?.delete(over)

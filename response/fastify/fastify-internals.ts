@@ -1,9 +1,9 @@
-// What is read of Fastify that it doesn't publish, in one place. Where it is missing, nothing is cached, and that is said.
+// All access to Fastify's unpublished internals. If they are missing, nothing is cached, and a log line says so.
 import type { FastifyInstance, FastifyReply, FastifyRequest, onErrorHookHandler, onSendHookHandler, preHandlerHookHandler } from 'fastify'
 import type { Fields } from '../http/field-values.js'
 import { hasNoContent } from '../http/status-codes.js'
 
-/** What Fastify has compiled of a route: its hooks, functions or null where there are none, and its `config`. */
+/** What Fastify compiled for a route: its hooks, null if there are none, and its `config`. */
 export interface RouteContext {
   readonly config?: { readonly cache?: unknown }
   readonly onSend: readonly onSendHookHandler[] | null
@@ -20,22 +20,22 @@ const NOT_FOUND = 'Symbol(fastify.404ContextKey)'
 const SERIALIZER = 'Symbol(fastify.reply.serializer)'
 const TRAILERS = 'Symbol(fastify.reply.trailers)'
 
-/** Of find-my-way. */
+/** The default of find-my-way. */
 const DEFAULT_MAX_PARAM_LENGTH = 100
-/** The name of that hook, which is bound to its instance. */
+/** The name of Fastify's own onSend hook for HEAD routes. It is bound to an instance, so only its name can be compared. */
 const HEAD_HOOK = 'bound headRouteOnSendHandler'
 
-/** A request before its handler runs. */
+/** What is known about a request before its handler runs. */
 export interface ReplyFacts {
-  /** It came by `inject()` and not by a connection. */
+  /** Whether the request came from `inject()` instead of a connection. */
   readonly isInjected: boolean
-  /** Nobody may change the body, so that ranges of it are served. */
+  /** Whether no hook can change the body, so that ranges of it may be served. */
   readonly servesRanges: boolean
-  /** Whether trailers were added since, or taken away; no where that can't be known. */
+  /** Whether trailers have been added or removed since; false if that can't be known. */
   readonly hasNewTrailers: () => boolean
 }
 
-/** Finds symbols once, by their description. */
+/** Accesses Fastify's internals by their symbols. Each symbol is found once, by its description. */
 export class FastifyInternals {
   #context: symbol | undefined
   #fields: symbol | undefined
@@ -44,7 +44,7 @@ export class FastifyInternals {
   #payload: symbol | undefined
   #notFound: symbol | undefined
 
-  /** The hooks of the route that this request is for; undefined where this Fastify keeps them elsewhere. */
+  /** The hooks of this request's route; undefined if this version of Fastify keeps them elsewhere. */
   contextOf (request: FastifyRequest): RouteContext | undefined {
     this.#context ??= symbolOf(request, CONTEXT)
     const context = this.#context === undefined ? undefined : (request as unknown as Record<symbol, RouteContext>)[this.#context]
@@ -57,8 +57,8 @@ export class FastifyInternals {
   }
 
   /**
-   * Has `reply.callNotFound()` run with other hooks: those that `hooks` makes of the not-found handler's own. Does nothing
-   * where this Fastify keeps them elsewhere.
+   * Makes `reply.callNotFound()` run other hooks: those that `hooks` returns for the not-found handler. Does nothing if this version of
+   * Fastify keeps them elsewhere.
    */
   replaceNotFound (context: RouteContext, hooks: (notFound: RouteContext) => RouteContext): void {
     this.#notFound ??= symbolOf(context, NOT_FOUND)
@@ -69,21 +69,22 @@ export class FastifyInternals {
   }
 
   /**
-   * Whether nobody may change the body, so that ranges of it are served. All that Fastify's own hook of a HEAD route does is take it away.
+   * Whether no hook can change the body, so that ranges of it may be served. Fastify's own hook for HEAD routes only removes the body, so
+   * it doesn't count.
    */
   servesRanges (request: FastifyRequest): boolean {
     const hooks = this.contextOf(request)?.onSend
     return hooks === null || (request.method === 'HEAD' && hooks?.length === 1 && hooks[0]?.name === HEAD_HOOK)
   }
 
-  /** Lets this one request's response run through other hooks. */
+  /** Makes the response to this one request run through other hooks. */
   useContext (request: FastifyRequest, context: RouteContext): void {
     (request as unknown as Record<symbol, RouteContext>)[this.#context as symbol] = context
   }
 
   /**
-   * Lets this one request's response run through the hooks that `hooks` makes of its route's, once for a route. Returns whether it
-   * does: this Fastify may keep them elsewhere.
+   * Makes the response to this one request run through the hooks that `hooks` returns for its route. `hooks` is called once for each route.
+   * Returns false if this version of Fastify keeps hooks elsewhere.
    */
   rehook (request: FastifyRequest, made: WeakMap<RouteContext, RouteContext>, hooks: (context: RouteContext) => RouteContext): boolean {
     const context = this.contextOf(request)
@@ -94,29 +95,32 @@ export class FastifyInternals {
     return true
   }
 
-  /** Lets this one request's response run through one hook more, behind all others. */
+  /** Makes the response to this one request run through one more hook, after all others. */
   addLast (request: FastifyRequest, hook: onSendHookHandler): void {
     const context = this.contextOf(request)
     if (context !== undefined) this.useContext(request, around(context, [...context.onSend ?? [], hook]))
   }
 
-  /** What has to be known of a request before its handler runs, and before it is rehooked. */
+  /** The facts about a request. Call this before the handler runs, and before `rehook`. */
   factsOf (request: FastifyRequest, reply: FastifyReply): ReplyFacts {
     return { isInjected: this.isInjected(reply), servesRanges: this.servesRanges(request), hasNewTrailers: this.#trailersSince(reply) }
   }
 
-  /** Whether this request came by `inject()` and not by a connection. */
+  /** Whether this request came from `inject()` instead of a connection. */
   isInjected (reply: FastifyReply): boolean {
     return (reply.raw as { isLightMyRequest?: boolean }).isLightMyRequest === true
   }
 
-  /** The header fields that were set on this reply, those past Fastify not among them unless that can't be known. To be read only. */
+  /**
+   * The header fields that were set on this reply through Fastify. Includes those set on the raw response if this version of Fastify keeps
+   * its own elsewhere. Read-only.
+   */
   fieldsOf (reply: FastifyReply): Fields {
     this.#fields ??= symbolOf(reply, FIELDS)
     return this.#fields === undefined ? reply.getHeaders() as Fields : (reply as unknown as Record<symbol, Fields>)[this.#fields]!
   }
 
-  /** Gives the reply these fields in place of those that were set on it, to keep. */
+  /** Replaces the header fields of the reply. The reply keeps this object. */
   useFields (reply: FastifyReply, fields: Fields): void {
     if (this.#fields !== undefined) (reply as unknown as Record<symbol, Fields>)[this.#fields] = fields
     else {
@@ -125,7 +129,7 @@ export class FastifyInternals {
     }
   }
 
-  /** Sends text as it is, whatever serializer a hook has set. That one is back before any hook is shown the text. */
+  /** Sends text as it is, even if a hook has set a serializer. That serializer is restored before any hook receives the text. */
   sendText (reply: FastifyReply, text: string): void {
     this.#serializer ??= symbolOf(reply, SERIALIZER)
     const own = (this.#serializer === undefined
@@ -136,13 +140,13 @@ export class FastifyInternals {
     reply.send(text)
   }
 
-  /** Whether the parser was given what came: no preParsing hook put another stream in its place, as far as that can be known. */
+  /** Whether the parser received the original payload. False if a preParsing hook replaced it, or if that can't be known. */
   isParsedAsItCame (request: FastifyRequest): boolean {
     this.#payload ??= symbolOf(request, PAYLOAD)
     return this.#payload !== undefined && (request as unknown as Record<symbol, unknown>)[this.#payload] === request.raw
   }
 
-  /** Whether somebody has announced trailers, or whether that can't be known. */
+  /** Whether the reply has trailers, or that can't be known. */
   mayHaveTrailers (reply: FastifyReply): boolean {
     return this.#trailersIn(reply) !== null
   }
@@ -155,7 +159,7 @@ export class FastifyInternals {
     }
   }
 
-  /** Takes all trailers away. */
+  /** Removes all trailers. */
   dropTrailers (reply: FastifyReply): void {
     for (const name of Object.keys(this.#trailersIn(reply) ?? {})) reply.removeTrailer(name)
   }
@@ -166,30 +170,30 @@ export class FastifyInternals {
   }
 }
 
-/** How an application's router reads paths. */
+/** How the application's router reads paths. */
 export interface Routing {
   readonly caseSensitive: boolean
   readonly ignoreTrailingSlash: boolean
   readonly ignoreDuplicateSlashes: boolean
   readonly useSemicolonDelimiter: boolean
   readonly allowUnsafeRegex: boolean
-  /** The most characters that a parameter has. */
+  /** The most characters that a parameter may have. */
   readonly maxParamLength: number
-  /** Whether a function of the application's own parses queries: parameters may be named otherwise than in the URL. */
+  /** Whether the application has its own query parser. Its parameters may have other names than in the URL. */
   readonly parsesQueries: boolean
 }
 
 interface Options { readonly rewriteUrl?: unknown, readonly routerOptions?: object }
 
-/** Whether the application rewrites URLs (`rewriteUrl`), or whether that can't be known. */
+/** Whether the application rewrites URLs (`rewriteUrl`), or that can't be known. */
 export function rewritesUrls (fastify: FastifyInstance): boolean {
   const options = keptBy<Options>(fastify, OPTIONS)
   return options === undefined || options.rewriteUrl !== undefined
 }
 
 /**
- * What the application's router was given. `initialConfig` is the second choice: where `routerOptions` is given, it has defaults in
- * there for what was given beside it.
+ * The options of the application's router. `initialConfig` is only the fallback: if `routerOptions` was given, its copy of them has
+ * defaults instead of the router options that were given outside.
  */
 export function routingOf (fastify: FastifyInstance): Routing {
   const options = keptBy<Options>(fastify, OPTIONS) ?? fastify.initialConfig as Options
@@ -201,7 +205,7 @@ export function routingOf (fastify: FastifyInstance): Routing {
     useSemicolonDelimiter: Boolean(given.useSemicolonDelimiter),
     allowUnsafeRegex: Boolean(given.allowUnsafeRegex),
     maxParamLength: Number(given.maxParamLength) || DEFAULT_MAX_PARAM_LENGTH,
-    // What can't be known is taken for one.
+    // If that can't be known, assume that it has one.
     parsesQueries: keptBy(fastify, OPTIONS) === undefined || (given as { querystringParser?: unknown }).querystringParser !== undefined
   }
 }
@@ -209,9 +213,9 @@ export function routingOf (fastify: FastifyInstance): Routing {
 const kMade = Symbol('fastify-response-cache.made')
 
 /**
- * Has `made` called with each request below this instance, and its route's `config`, as soon as it is made, before any hook. Fastify
- * assigns what a request is decorated with in its constructor; here a setter is in the way of that. Nobody would catch there what `made`
- * throws: it is let go.
+ * Calls `made` with each new request below this instance, and with its route's `config`, before any hook runs. Fastify's request
+ * constructor assigns decorated properties, so a setter for one of them is called there. Errors of `made` are ignored, because nothing
+ * could catch them.
  */
 export function onRequestMade (
   fastify: FastifyInstance, internals: FastifyInternals, made: (request: FastifyRequest, config: RouteContext['config']) => void
@@ -229,7 +233,7 @@ export function onRequestMade (
   })
 }
 
-/** What the instance, or one around it, keeps under a symbol of this description. */
+/** The value that the instance, or one around it, keeps under a symbol with this description; undefined if none does. */
 function keptBy<T> (fastify: FastifyInstance, description: string): T | undefined {
   for (let scope: object | null = fastify; scope !== null; scope = Object.getPrototypeOf(scope)) {
     const symbol = symbolOf(scope, description)
@@ -238,7 +242,7 @@ function keptBy<T> (fastify: FastifyInstance, description: string): T | undefine
   return undefined
 }
 
-/** `context` with other hooks for onSend, and maybe one before those of onError. */
+/** A copy of `context` with other onSend hooks, and with `onError`, if given, before its own onError hooks. */
 export function around (context: RouteContext, onSend: readonly onSendHookHandler[], onError?: onErrorHookHandler): RouteContext {
   const copy = Object.assign(Object.create(Object.getPrototypeOf(context)), context)
   copy.onSend = onSend
@@ -249,8 +253,8 @@ export function around (context: RouteContext, onSend: readonly onSendHookHandle
 type Done = (err: null, payload?: unknown) => void
 
 /**
- * A hook behind all others. Fastify's own for HEAD says of no content that it is 0 bytes long, and a 204 or a 304 must not
- * say that (RFC 9110 section 8.6).
+ * A hook that runs after all others. For HEAD, Fastify's own hook states a length of 0 if there is no content. A 204 or a 304 must not
+ * state that (RFC 9110 section 8.6).
  */
 export function withoutLength (request: FastifyRequest, reply: FastifyReply, payload: unknown, done: Done): void {
   const isWrong = request.method === 'HEAD' && hasNoContent(reply.statusCode) && reply.getHeader('content-length') === '0'
