@@ -1,24 +1,24 @@
-// Cache-Status (RFC 9211): how outcomes stand in it.
+// Writes outcomes as Cache-Status (RFC 9211).
 import type { SentOutcome } from './outcome.js'
 
-/** The name under which this cache signs Cache-Status unless told otherwise. */
+/** The default name of this cache in Cache-Status. */
 export const CACHE_STATUS_NAME = 'fastify-response-cache'
 
 /** Writes this cache's member of the field; the cache's name comes first. */
 export class CacheStatus {
   readonly #name: string
-  /** The text of the last hit: many are sent within one second. */
+  /** The text of the last hit. Many hits within one second have the same. */
   #hit = { seconds: NaN, text: '' }
 
   constructor (name: string = CACHE_STATUS_NAME) {
     this.#name = name
   }
 
-  /** The member that tells of an outcome. */
+  /** This cache's member for an outcome. */
   of (outcome: SentOutcome): string {
     switch (outcome.name) {
       case 'hit': case 'stale': {
-        // RFC 9211 sections 2.1 and 2.4: ttl in seconds, rounded so that it never promises more.
+        // RFC 9211 sections 2.1 and 2.4: ttl in seconds, rounded down.
         const seconds = Math.floor(outcome.ttlMs / 1000)
         if (seconds !== this.#hit.seconds) this.#hit = { seconds, text: `${this.#name}; hit; ttl=${seconds}` }
         return this.#hit.text

@@ -1,4 +1,4 @@
-// Log lines that don't flood: one of a kind within ten seconds, with the number of those that were left out.
+// Throttles log lines: at most one of each kind in ten seconds, with the number of lines that were left out.
 import type { CacheLog } from '../../registry/registry.js'
 
 const QUIET_MS = 10_000
@@ -17,7 +17,7 @@ export class ThrottledLog {
     this.#now = now
   }
 
-  /** Warns, unless one of the same kind was said a moment ago. */
+  /** Logs a warning, unless one of the same kind was logged in the last ten seconds. */
   warn (kind: string, details: object, message: string): void {
     const at = this.#now()
     const known = this.#kinds.get(kind)
@@ -31,7 +31,7 @@ export class ThrottledLog {
   }
 }
 
-/** An error as it may stand in a log: drivers put commands, with bodies and passwords, into theirs. */
+/** An error that is safe to log. Drivers put commands, with bodies and passwords, into their errors. */
 export function safeError (err: unknown): { type: string, code: unknown, message: string } {
   const { name, code, message } = err instanceof Error
     ? err as Error & { code?: unknown }
@@ -39,7 +39,7 @@ export function safeError (err: unknown): { type: string, code: unknown, message
   return { type: name, code, message: message.split('\n', 1)[0]!.replace(/\/\/[^/\s]*@/g, '//***@').slice(0, LONGEST_MESSAGE_CHARACTERS) }
 }
 
-/** The same as an Error, to be the cause of another one: whoever logs that one logs its cause, stack and all. */
+/** The same as an Error, for use as another error's cause. Loggers print causes, including their stacks. */
 export function safeCause (err: unknown): Error {
   const { type, code, message } = safeError(err)
   const { isFull } = (err ?? {}) as { isFull?: unknown }

@@ -1,5 +1,4 @@
-// The observer is told of every outcome by one call: it counts it, logs it, hands it to subscribers (a metric is one), and has Cache-Status
-// tell of it.
+// The observer receives every outcome: it counts and logs it, hands it to subscribers (metrics, for example), and writes Cache-Status.
 import type { CacheStatus } from './cache-status.js'
 import { safeError, type ThrottledLog } from './log.js'
 import type { BackendOutcome, Outcome, RouteOutcome, SentOutcome } from './outcome.js'
@@ -7,13 +6,13 @@ import type { BypassReason, RefusalReason } from './reasons.js'
 
 /** What happened on one route, or on all of them. */
 export interface RouteStats {
-  /** Responses from the cache that were fresh. */
+  /** Fresh responses that were served from the cache. */
   hits: number
-  /** Responses from the cache that were stale, and served on conditions (RFC 9111 section 4.2.4). */
+  /** Stale responses that were served from the cache (RFC 9111 section 4.2.4). */
   staleHits: number
-  /** Requests for which there was nothing to serve. */
+  /** Requests for which no stored response could be served. */
   misses: number
-  /** Misses that waited for another request's response and were given it. */
+  /** Misses that waited for another request, and received its response. */
   coalesced: number
   /** Responses that were stored. */
   stores: number
@@ -25,42 +24,39 @@ export interface RouteStats {
 
 /** What `fastify.cache.stats()` returns. */
 export interface CacheStats extends RouteStats {
-  /** Failed calls of the backend, by its method. */
+  /** Failed calls of the backend, by method. */
   errors: Record<string, number>
-  /** Entries that were read and could not be believed: damaged, foreign, or another key's. */
+  /** Entries that were read but could not be used: damaged, not written by this cache, or another key's. */
   damaged: number
-  /** Entries that the backend holds; undefined where it doesn't know. */
+  /** How many entries the backend holds; undefined if it doesn't know. */
   entries: number | undefined
-  /** Bytes that they take; undefined where it doesn't know. */
+  /** How many bytes they take; undefined if the backend doesn't know. */
   bytes: number | undefined
   /** The same counters by route: `GET /products/:id`. */
   routes: Record<string, RouteStats>
 }
 
-/** Whose outcome it is. */
+/** The route of an outcome. */
 export interface ObservedRoute {
-  /** As people write it: `GET /products/:id`. */
+  /** The name in logs and statistics: `GET /products/:id`. */
   readonly name: string
   readonly stats: RouteStats
 }
 
-/**
- * Called with every outcome, in the turn in which it happens: it must be quick, and must not throw. `route`: undefined for what happens in
- * the backend.
- */
+/** Called synchronously with every outcome, so it must be quick, and must not throw. `route`: undefined for outcomes of the backend. */
 export type Subscriber = (outcome: Outcome, route: ObservedRoute | undefined) => void
 
 export class Observer {
   readonly status: CacheStatus
   readonly log: ThrottledLog
-  /** Failed calls of the backend, by its method. */
+  /** Failed calls of the backend, by method. */
   readonly errors: Record<string, number> = Object.create(null)
-  /** Entries that were read and could not be believed. */
+  /** Entries that were read but could not be used. */
   damaged = 0
   readonly #throwsImpossible: boolean
   #subscribers: readonly Subscriber[] = []
 
-  /** `throwsImpossible`: whether what can't be is thrown, as in tests, or logged. */
+  /** `throwsImpossible`: whether impossible states throw, as in tests, or are logged. */
   constructor (status: CacheStatus, log: ThrottledLog, throwsImpossible = false) {
     this.status = status
     this.log = log
@@ -84,7 +80,7 @@ export class Observer {
     if (this.#subscribers.length > 0) this.#handOn(outcome, route)
   }
 
-  /** The same of a response that is about to be sent. Returns this cache's member of Cache-Status. */
+  /** The same for a response that is about to be sent. Returns this cache's member of Cache-Status. */
   tellSent (route: ObservedRoute, outcome: SentOutcome): string {
     this.tell(route, outcome)
     return this.status.of(outcome)
@@ -104,19 +100,19 @@ export class Observer {
     this.#handOn(outcome, undefined)
   }
 
-  /** Returns what ends the subscription. */
+  /** Returns a function that ends the subscription. */
   subscribe (subscriber: Subscriber): () => void {
     this.#subscribers = [...this.#subscribers, subscriber]
     return () => { this.#subscribers = this.#subscribers.filter((other) => other !== subscriber) }
   }
 
-  /** Something that a developer did wrong; the response was delivered all the same. */
+  /** Logs a developer's mistake. The response was delivered all the same. */
   fault (route: string, reason: string, fault: unknown): void {
     this.log.warn(`fault ${route} ${reason}`, { err: safeError(fault), route, reason },
       'cache: this response could not be cached, it was delivered')
   }
 
-  /** A mistake of this package's own. */
+  /** Reports a bug of this package. */
   impossible (what: string): void {
     const err = new Error(`cache: impossible, please report it: ${what}`)
     if (this.#throwsImpossible) throw err
@@ -137,7 +133,7 @@ function count<K extends string> (counters: Partial<Record<K, number>>, name: K)
   counters[name] = (counters[name] ?? 0) + 1
 }
 
-/** The sum of several routes. */
+/** The sum of the counters of several routes. */
 export function sum (all: Iterable<RouteStats>): RouteStats {
   const total = emptyStats()
   for (const one of all) {

@@ -1,19 +1,22 @@
-// What becomes of a request, of its response, or of the fill between them, and what happens in the backend: all that observers are told of.
+// All outcomes that observers receive: of a request, of its response, of the fill between them, and of the backend.
 import type { BypassReason, ForwardReason, RefusalReason } from './reasons.js'
 
-/** Of a response that is about to be sent, each with what there is to say of it. */
+/** The outcome of a response that is about to be sent. */
 export type SentOutcome =
-  /** A stored response is sent: fresh, or stale on conditions (RFC 9111 section 4.2.4). How long it is, or was, fresh from now. */
+  /**
+   * A stored response is sent: fresh, or stale on conditions (RFC 9111 section 4.2.4). `ttlMs`: its remaining freshness, not above zero if
+   * stale.
+   */
   | { readonly name: 'hit' | 'stale', readonly ttlMs: number }
   /** Another request's response is sent (RFC 9211 section 2.6). */
   | { readonly name: 'collapsed', readonly forward: ForwardReason }
-  /** The cache's own 504: nothing stored is fit to be sent, and the request forbids to ask the handler. */
+  /** The cache's own 504: no stored response may be sent, and the request forbids forwarding. */
   | { readonly name: 'unsatisfiable' }
-  /** The request bypasses the cache. `fault`: what a developer did wrong. */
+  /** The request bypasses the cache. `fault`: a developer's mistake that caused this. */
   | { readonly name: 'bypass', readonly reason: BypassReason, readonly fault?: unknown }
-  /** Asked by the handler that fills this very key: neither collapsed nor stored. */
+  /** The handler that fills this key made the request: it is neither collapsed nor stored. */
   | { readonly name: 'nested' }
-  /** The handler's response is about to be sent. `status`: its status, where a stored response is sent in place of it. */
+  /** The request was forwarded. `status`: the status of the handler's response, if a stored response is sent in its place. */
   | {
     readonly name: 'forwarded',
     readonly forward: ForwardReason,
@@ -22,20 +25,20 @@ export type SentOutcome =
     readonly status: number | undefined
   }
 
-/** Those, and what else becomes of a route's requests. */
+/** All outcomes of a route's requests. */
 export type RouteOutcome =
   | SentOutcome
-  /** Nothing stored is sent. What the handler is asked for, or why it is not, is told next. */
+  /** No stored response is sent. The outcome that follows says what is done instead. */
   | { readonly name: 'miss' }
   /** A stored response is sent in place of an error (RFC 5861 section 4). */
   | { readonly name: 'served-on-error' }
   | { readonly name: 'stored' }
-  /** The handler's response is not stored. `fault`: what a developer did wrong. */
+  /** The handler's response is not stored. `fault`: a developer's mistake that caused this. */
   | { readonly name: 'refused', readonly reason: RefusalReason, readonly fault?: unknown }
 
-/** What happens in the backend, of whichever route. */
+/** Outcomes of the backend, on any route. */
 export type BackendOutcome =
-  /** A call failed or missed its deadline. `err`: as it may stand in a log. */
+  /** A call failed or missed its deadline. `err`: safe to log. */
   | {
     readonly name: 'backend-failed',
     readonly backend: string,
@@ -43,7 +46,7 @@ export type BackendOutcome =
     readonly err: object,
     readonly key: string | undefined
   }
-  /** An entry was read that can't be believed: damaged, or not ours. */
+  /** An entry was read that can't be used: it is damaged, or was not written by this cache. */
   | { readonly name: 'damaged', readonly key: string }
 
 export type Outcome = RouteOutcome | BackendOutcome
