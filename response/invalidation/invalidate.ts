@@ -1,4 +1,4 @@
-// Invalidation: by tag, URL, route or key. The fence is moved before and after, so that no fill under way undoes it.
+// Invalidates by tag, URL, route or key. The fence is moved before and after, so that no running fill can undo it.
 import { show } from '../../registry/check.js'
 import { CACHE_ERR_CLOSED, CACHE_ERR_OPTION, CACHE_ERR_POWER_MISSING } from '../../registry/errors.js'
 import type { CacheBackend } from '../../registry/backend.js'
@@ -12,7 +12,7 @@ import { pathOf } from '../request/query.js'
 import { routeName, tagName, type KnownRoute } from '../known-route.js'
 import { parseTarget, partsOf, type InvalidationTarget } from '../options/invalidation-target.js'
 
-/** What invalidations need of the registration. */
+/** What invalidations need from the registration. */
 export interface InvalidationServices {
   readonly backend: CacheBackend
   readonly backendName: string
@@ -20,18 +20,18 @@ export interface InvalidationServices {
   readonly guard: BackendGuard
   readonly log: ThrottledLog
   readonly namespace: string
-  /** Whether the URL that a client asked for may be another one than routes see. */
+  /** Whether routes may see a different URL from the one that the client requested. */
   readonly rewritesUrls: boolean
-  /** Every cached route of this registration, one for each of its methods. */
+  /** Every cached route of this registration, once for each of its methods. */
   readonly routes: readonly KnownRoute[]
   readonly routesOfUrl: RoutesOfUrl<KnownRoute>
   readonly tags: Tags
 }
 
-/** Settles when no later read can see what was stored for `target`. Rejects when that could not be confirmed. */
+/** Resolves when no later read can see what was stored for `target`. Rejects if that could not be confirmed. */
 export async function invalidate (services: InvalidationServices, target: InvalidationTarget): Promise<void> {
   const aim = parseTarget(target, 'invalidate(target)')
-  // Said here too: a URL that no route serves needs nothing of the backend.
+  // Checked here too, because a URL that no route serves never reaches the backend.
   if (services.guard.isClosed) throw new CACHE_ERR_CLOSED('invalidate')
   if ('tags' in aim) return await invalidateTags(services, aim.tags, aim.soft === true)
   if ('url' in aim) return await invalidateUrl(services, aim.url, aim.method ?? 'GET')
@@ -39,14 +39,14 @@ export async function invalidate (services: InvalidationServices, target: Invali
   await invalidateKey(services, aim.key)
 }
 
-/** Forgets everything in this namespace. */
+/** Deletes everything in this namespace. */
 export async function clear (services: InvalidationServices): Promise<void> {
   await fenced(() => services.fence.moveAll(), async () => await clearPrefix(services, 'clear()', namespacePrefix(services.namespace)))
 }
 
 /**
- * After the clock was set back: what was stored before has instants of the future, and nobody could tell any more how old it
- * is. Fills under way are not stored either.
+ * Deletes everything after the clock was set back: instants in older entries may be in the future, so their age is unknown. Responses of
+ * running fills are not stored.
  */
 export function dropEverything (services: InvalidationServices, byMs: number): void {
   const { backendName: backend, log, guard } = services
@@ -71,21 +71,21 @@ async function invalidateUrl (services: InvalidationServices, url: string, metho
   await Promise.all(meant.map(async (route) => {
     const exact = services.rewritesUrls ? undefined : exactKey(route, target, origin)
     if (exact !== undefined) return await deleteResponse(services, route.targetPrefix(target), exact)
-    // Hosts, users, header fields, URLs before they were rewritten: they stand behind the target in the key, after a blank.
+    // Hosts, users, header fields and URLs before they were rewritten follow the target in the key, after a blank.
     const prefix = exactKey(route, target, origin) ?? `${route.targetPrefix(target)} `
     await fenced(() => services.fence.move(route.targetPrefix(target)), async () =>
       await clearPrefix(services, 'invalidate({ url })', prefix))
   }))
 }
 
-/** Forgets one response with all its variants. `name`: under which the fence knows its target. */
+/** Deletes one response with all its variants. `name`: the fence's name for its target. */
 async function deleteResponse (services: InvalidationServices, name: string, key: string): Promise<void> {
   await fenced(() => services.fence.move(name), async () => await services.guard.write('delete', key))
 }
 
 /**
- * Forgets what GET stored for a request target, where a key says which entry that is: one delete. Other keys would need
- * to be looked for, which is too much for every response to an unsafe method.
+ * Deletes what GET stored for a request target, if the target and origin determine the key: that takes one delete. Other keys would have to
+ * be searched for, which is too slow for every response to an unsafe method.
  */
 export async function deleteTarget (services: InvalidationServices, target: string, origin: string): Promise<void> {
   await Promise.all(services.routesOfUrl.routesOf(pathOf(target)).map(async (route) => {
@@ -94,7 +94,7 @@ export async function deleteTarget (services: InvalidationServices, target: stri
   }))
 }
 
-/** The one key that the URL means, where the target and the origin are all that keys are made of. */
+/** The only key for a URL, if the route's keys consist of the target and origin alone; else undefined. */
 function exactKey (route: KnownRoute, target: string, origin: string | undefined): string | undefined {
   const { method, policy: { key } } = route
   const plain = typeof key !== 'function' && method === 'GET' && !key.body && key.by === undefined && key.query === true &&
@@ -131,7 +131,10 @@ async function clearPrefix (services: InvalidationServices, operation: string, p
   await services.guard.clear(prefix)
 }
 
-/** Before: fills under way are not stored. After: nor are those that read while it went on. */
+/**
+ * Moves the fence before `act`, so that running fills are not stored, and after it, so that fills that read meanwhile are not stored
+ * either.
+ */
 async function fenced (move: () => void, act: () => Promise<void>): Promise<void> {
   move()
   try {

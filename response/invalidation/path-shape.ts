@@ -1,11 +1,11 @@
-// A pattern's shape: which paths its segments allow, told without running a regular expression of the pattern.
+// The shape of a route's pattern: which paths its segments allow, without running the pattern's regular expressions.
 
 interface Segment {
-  /** What the segment begins with; the whole of it unless it is open. */
+  /** How the segment begins. This is the whole segment unless it is open. */
   readonly text: string
-  /** Whether more may follow in this segment: a parameter, or a wildcard. */
+  /** Whether more may follow in this segment, because it has a parameter or a wildcard. */
   readonly isOpen: boolean
-  /** Whether the router runs a regular expression on it: the pattern's own, or the one that tells several parameters apart. */
+  /** Whether the router runs a regular expression on it: one of the pattern, or one that separates several parameters. */
   readonly isTested: boolean
 }
 
@@ -20,15 +20,15 @@ const NAME = /[^(\-./]*/y
 const TEXT_AFTER_PARAMETER = /(?:[^/:]|::)*/y
 
 /**
- * The lower case of U+0130, which is one character more: where case does not count, find-my-way takes the parameters behind it from one
- * character too far, beyond a slash maybe. So whatever follows it is allowed.
+ * The lower case of U+0130, which is one character longer. If case is ignored, find-my-way therefore reads the parameters after it from one
+ * character too far, possibly beyond a slash. So anything may follow it.
  */
 const LONGER = 'i\u0307'
 
-/** A parameter at the end that may be missing, as find-my-way has it. */
+/** An optional parameter at the end, as find-my-way writes it. */
 const OPTIONAL = /(\/:[^/()]*)\?(\/?)$/
 
-/** The patterns that this one stands for: two where its last parameter may be missing. */
+/** The patterns that this one combines: two if its last parameter is optional. */
 export function alternatives (pattern: string): string[] {
   return OPTIONAL.test(pattern) ? [pattern.replace(OPTIONAL, '$1$2'), pattern.replace(OPTIONAL, '$2') || '/'] : [pattern]
 }
@@ -49,13 +49,13 @@ export function shapeOf (pattern: string): Shape {
   return { segments, isEndless: false }
 }
 
-/** Whether a path of these segments may be one of the pattern's, whatever its regular expressions say. */
+/** Whether a path with these segments may match the pattern, whatever the pattern's regular expressions say. */
 export function allows ({ segments, isEndless }: Shape, path: readonly string[]): boolean {
   if (isEndless ? path.length < segments.length : path.length !== segments.length) return false
   return segments.every(({ text, isOpen }, at) => isOpen ? path[at]!.startsWith(text) : path[at] === text)
 }
 
-/** Where the segment ends whose first parameter begins here. A slash within a regular expression ends none. */
+/** The index at which a segment ends. Its first parameter begins at `begins`. A slash within a regular expression does not end it. */
 function endOfParameters (pattern: string, begins: number): number {
   let at = begins
   while (pattern[at] === ':') {

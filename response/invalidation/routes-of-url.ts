@@ -1,28 +1,28 @@
-// Which cached routes a path belongs to: by their patterns' segments, and by a router of Fastify's where regular expressions have a say.
+// Finds the cached routes of a path by the segments of their patterns, and by find-my-way if a pattern has regular expressions.
 import findMyWay from 'find-my-way'
 import type { Routing } from '../fastify/fastify-internals.js'
 import { allows, alternatives, shapeOf, type Shape } from './path-shape.js'
 
-/** A route, as far as its pattern goes. */
+/** The part of a route that is used here: its pattern. */
 interface Routed { readonly url: string }
 
 interface Pattern<R> {
   readonly shapes: readonly Shape[]
-  /** Present where a regular expression has a say. */
+  /** Present if matching takes a regular expression. */
   readonly router: ReturnType<typeof findMyWay> | undefined
   readonly routes: R[]
 }
 
-/** A path as a router may read it. */
+/** A path, in one of the ways in which a router may read it. */
 interface Reading {
   readonly path: string
-  /** Decoded, and in one case where case does not count. */
+  /** Decoded, and in lower case if the router ignores case. */
   readonly segments: readonly string[]
 }
 
 /**
- * Routes by the paths that are theirs. A path that is taken for a route's and is not costs the deletion of an absent key; one
- * that is not taken for it leaves a stale response. So what is too long for the application's router is taken for the route's.
+ * Finds routes by path. A route that is found wrongly costs the deletion of an absent key; a route that is missed leaves a stale response.
+ * So a route is found if a parameter is too long for the application's router.
  */
 export class RoutesOfUrl<R extends Routed> {
   readonly #routes: readonly R[]
@@ -30,13 +30,13 @@ export class RoutesOfUrl<R extends Routed> {
   #known = 0
   readonly #patterns = new Map<string, Pattern<R>>()
 
-  /** `routes` may grow. */
+  /** Routes may be added to `routes` later. */
   constructor (routes: readonly R[], routing: Routing) {
     this.#routes = routes
     this.#routing = routing
   }
 
-  /** The routes, of whatever method, that may respond to this path. */
+  /** The routes, of any method, that may serve this path. */
   routesOf (path: string): R[] {
     for (; this.#known < this.#routes.length; this.#known++) this.#add(this.#routes[this.#known] as R)
     const readings = this.#readingsOf(path)
@@ -60,7 +60,9 @@ export class RoutesOfUrl<R extends Routed> {
     this.#patterns.set(route.url, { shapes, router: isTested ? this.#routerOf(urls) : undefined, routes: [route] })
   }
 
-  /** A router for one pattern: one for all would name but one of several that a path fits. #fits has the limit. */
+  /**
+   * A router for one pattern: a router for all would return only one of several patterns that match. #fits checks the length of parameters.
+   */
   #routerOf (urls: readonly string[]): ReturnType<typeof findMyWay> {
     const { caseSensitive } = this.#routing
     const router = findMyWay({ caseSensitive, allowUnsafeRegex: true, maxParamLength: Number.MAX_SAFE_INTEGER })
@@ -68,7 +70,7 @@ export class RoutesOfUrl<R extends Routed> {
     return router
   }
 
-  /** No regular expression runs on more characters than the application's own router lets a parameter have. */
+  /** Regular expressions run on no more characters than the application's own router allows in a parameter. */
   #fits ({ shapes, router }: Pattern<R>, { path, segments }: Reading): boolean {
     const { maxParamLength } = this.#routing
     return shapes.some((shape) => allows(shape, segments) && (
@@ -78,8 +80,8 @@ export class RoutesOfUrl<R extends Routed> {
   }
 
   /**
-   * The path as the router reads it, and without a slash at the end: a route that responds to both (`prefixTrailingSlash`) is
-   * known by one of them.
+   * The path as the router reads it, and also without a trailing slash: a route that serves both (`prefixTrailingSlash`) is registered here
+   * with one of them.
    */
   #readingsOf (target: string): Reading[] {
     const { useSemicolonDelimiter } = this.#routing
@@ -90,7 +92,7 @@ export class RoutesOfUrl<R extends Routed> {
     })
   }
 
-  /** Undefined where it can't be decoded: no route responds to that. */
+  /** The decoded segments; undefined if they can't be decoded, since no route serves such a path. */
   #decoded (path: string): string[] | undefined {
     try {
       return path.split('/').map((segment) => this.#folded(segment.includes('%') ? decodeURIComponent(segment) : segment))
@@ -103,7 +105,7 @@ export class RoutesOfUrl<R extends Routed> {
     return this.#routing.ignoreDuplicateSlashes ? findMyWay.removeDuplicateSlashes(path) : path
   }
 
-  /** A sigma at the end of a word has a lower case of its own, which depends on what follows. */
+  /** A sigma at the end of a word has another lower case, so both are replaced by one. */
   #folded (text: string): string {
     return this.#routing.caseSensitive ? text : text.toLowerCase().replaceAll('\u03c2', '\u03c3')
   }

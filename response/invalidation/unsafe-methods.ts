@@ -1,4 +1,4 @@
-// What a response to an unsafe request invalidates: its own URL, those that it names, and what its route lists (RFC 9111 section 4.4).
+// What a response to an unsafe method invalidates: its own URL, URLs that it names, and what its route lists (RFC 9111 section 4.4).
 import type { FastifyReply, FastifyRequest, RouteOptions, onSendHookHandler } from 'fastify'
 import { Arrival, hasArrived, kArrival } from '../request/arrival.js'
 import type { FastifyInternals } from '../fastify/fastify-internals.js'
@@ -11,26 +11,26 @@ import type { InvalidatesFunction } from '../options/route-options.js'
 import { isSafe } from '../http/methods.js'
 import { parseTargets, type InvalidationTarget } from '../options/invalidation-target.js'
 
-/** What that needs of the registration beside. */
+/** What this needs from the registration, besides what invalidations need. */
 export interface UnsafeServices extends InvalidationServices {
   readonly deadlineMs: number
   readonly internals: FastifyInternals
 }
 
-/** RFC 9111 section 4.4: fields that name what else has changed. */
+/** RFC 9111 section 4.4: fields that name other URLs that have changed. */
 const NAMING_FIELDS = ['location', 'content-location'] as const
 
 /**
- * Has the responses of this route's handler to unsafe methods invalidate what they change, before they are sent. A response
- * that is an error changes nothing; one that was sent past Fastify invalidates once it was sent. Requests with a safe
- * method get no hook: what is cached beside it is sent as fast as ever.
+ * Makes the responses of this route's handler to unsafe methods invalidate what they change, before they are sent. Error responses
+ * invalidate nothing. Responses that are not sent through Fastify invalidate once they were sent. Requests with a safe method receive no
+ * additional hook, so that they stay as fast.
  */
 export function invalidateAfter (
   services: UnsafeServices, route: RouteOptions, invalidates: readonly InvalidationTarget[] | InvalidatesFunction
 ): void {
   if ([route.method].flat().every(isSafe)) return
   const { handler } = route
-  /** The requests as they came: hooks and handlers may take a prefix out of the target. */
+  /** The requests as they came, by their replies, until they have invalidated. Hooks and handlers may change the target of a request. */
   const pending = new WeakMap<FastifyReply, Arrival>()
   const settle = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
     const arrival = pending.get(reply)
@@ -45,7 +45,7 @@ export function invalidateAfter (
   const contexts = new WeakMap<RouteContext, RouteContext>()
   route.handler = function (request, reply) {
     const arrival = hasArrived(request) ? request[kArrival] : new Arrival(request)
-    // A hook may have made another method of the one that came.
+    // A hook may have changed the method.
     if (isSafe(request.method) && isSafe(arrival.method)) return handler.call(this, request, reply)
     pending.set(reply, arrival)
     hook(services, request, contexts, onSend)
@@ -55,17 +55,17 @@ export function invalidateAfter (
   }
 }
 
-/** Lets this one request's response run through one hook more. Where that can't be done, it invalidates when it was sent. */
+/** Makes the response to this one request run through one more hook. If that is impossible, the response invalidates once it was sent. */
 function hook (
   { internals }: UnsafeServices, request: FastifyRequest, contexts: WeakMap<RouteContext, RouteContext>, onSend: onSendHookHandler
 ): void {
   internals.rehook(request, contexts, (context) => around(context, [...context.onSend ?? [], onSend]))
 }
 
-/** A response to an unsafe request, and the request as it came. */
+/** The reply to a request with an unsafe method, and the request as it came. */
 interface Answered { readonly request: FastifyRequest, readonly reply: FastifyReply, readonly arrival: Arrival }
 
-/** Settles when all is forgotten, or when the response can't wait any longer. Never rejects. */
+/** Resolves when everything is invalidated, or when the response can't wait any longer. Never rejects. */
 async function changed (
   services: UnsafeServices, { request, reply, arrival }: Answered, invalidates: readonly InvalidationTarget[] | InvalidatesFunction
 ): Promise<void> {
@@ -82,7 +82,7 @@ async function changed (
   if (all.length > 0) await within(services.deadlineMs, settled).catch(noop)
 }
 
-/** What the route says of this response; nothing where its function is at fault. */
+/** What the route lists for this response; nothing if its function throws, or returns anything but targets. */
 function listed (
   request: FastifyRequest, reply: FastifyReply, invalidates: readonly InvalidationTarget[] | InvalidatesFunction,
   failed: (err: unknown) => void
@@ -96,13 +96,13 @@ function listed (
   }
 }
 
-/** The request's own target, and those of the same origin that the response names. */
+/** The request's own target, and the targets on the same origin that the response names. */
 function targetsOf (own: string, reply: FastifyReply, origin: string): string[] {
   const targets = new Set([own])
   for (const name of NAMING_FIELDS) {
     const value = reply.getHeader(name)
     const url = typeof value === 'string' && URL.canParse(value, origin + own) ? new URL(value, origin + own) : undefined
-    // Who names another origin's URL may not be who is asked there.
+    // A response must not invalidate URLs of another origin.
     if (url !== undefined && URL.canParse(origin) && url.origin === new URL(origin).origin) targets.add(url.pathname + url.search)
   }
   return [...targets].filter((target) => target.startsWith('/') && !target.includes('#'))
