@@ -1,4 +1,4 @@
-// What would be done with a request, and why: the rules that requests go through, without handler, hooks or a socket.
+// Explains what the cache would do with a request: it applies the rules that requests go through, without handler, hooks or socket.
 import type { FastifyRequest } from 'fastify'
 import { parse } from 'node:querystring'
 import { checkOptions, expects, isRecord, text } from '../../registry/check.js'
@@ -26,7 +26,7 @@ export interface ExplainOptions {
   /** Its method. @default 'GET' */
   method?: string
   /**
-   * An absolute URL, or a path with its query. Without an origin it is that of `headers.host`, or `http://localhost:80`, as for `inject()`.
+   * An absolute URL, or a path with its query. A path is on the host of `headers.host`, or on `http://localhost:80`, as with `inject()`.
    */
   url: string
   /** Header fields of the request. @default {} */
@@ -57,7 +57,7 @@ const BECAUSE: Readonly<Record<Exclude<Explained['reason'], BypassReason> | 'no-
   'no-store': "the request's Cache-Control says no-store"
 }
 
-/** Explains a request. Rejects with CACHE_ERR_OPTION when it can't be one. */
+/** Explains a request. Rejects with CACHE_ERR_OPTION if `options` is not a request. */
 export async function explain (services: Services, lookup: RouteLookup, options: ExplainOptions): Promise<Explanation> {
   const { method = 'GET', url, headers = {} } = checkOptions<ExplainOptions>('explain', options, CHECKS)
   if (url === undefined) throw new CACHE_ERR_OPTION('explain.url', 'given', 'nothing')
@@ -100,7 +100,7 @@ function bypassed ({ observer: { status } }: Services, route: CachedRoute, reaso
   return { decision: 'bypass', reason, because: why, cacheStatus: status.of({ name: 'bypass', reason }), route: route.name }
 }
 
-/** What a request does with what was found, as the route itself decides it. */
+/** The decision after the lookup, made by the function that routes call too. */
 function decided (
   { observer: { status } }: Services, { method }: FastifyRequest, found: Found, directives: RequestDirectives | undefined
 ): Explained {
@@ -127,7 +127,7 @@ function decided (
       forwarded('miss', found.state === 'unavailable' ? 'unavailable' : undefined))
     case 'forward-stale': case 'forward-request': {
       const reason = decision.name === 'forward-stale' ? 'stale' : 'request'
-      // A HEAD stores nothing, unless its handler says that the entry is still valid, as one can that named a validator.
+      // A HEAD request stores nothing, unless its handler validates the entry. A handler can do that if it set a validator.
       const mayStore = method !== 'HEAD' || canBeValidated(handlersValidators(decision.entry.head, decision.at))
       return missed(reason, forwarded(reason, mayStore ? undefined : 'head'))
     }
@@ -185,7 +185,7 @@ function instant (at: number): Instant {
   return { at, text: new Date(at).toISOString() }
 }
 
-/** What the rules read of a request: nothing that only hooks or a connection could have put there. */
+/** Makes a request with everything that the rules read. What only hooks or a connection could add is missing. */
 function requestOf (method: string, url: string, given: Readonly<Record<string, string | readonly string[]>>): ArrivedRequest {
   const { origin, target } = partsOf(url)
   const headers = Object.fromEntries(Object.entries(given).map(([name, value]) => [name.toLowerCase(), value]))

@@ -1,8 +1,8 @@
-// What `explain()` returns: plain data that prints as a page to read.
+// What `explain()` returns: plain data that prints as a readable page.
 import { inspect } from 'node:util'
 import type { BypassReason, MissReason } from '../observe/reasons.js'
 
-/** A moment, for programs and for people. */
+/** An instant, for programs and for people. */
 export interface Instant {
   /** Epoch milliseconds. */
   readonly at: number
@@ -10,11 +10,11 @@ export interface Instant {
   readonly text: string
 }
 
-/** What the key was made of. */
+/** What the key is made of. */
 export interface ExplainedKey {
-  /** The key as the backend has it. */
+  /** The key in the backend. */
   readonly text: string
-  /** Path, query, origin, header fields ...: what counts on this route, with the request's values. */
+  /** The parts of the key on this route (path, query, origin, header fields ...), with the request's values. */
   readonly parts: Readonly<Record<string, string>>
 }
 
@@ -24,11 +24,11 @@ export interface ExplainedEntry {
   readonly status: number
   /** The length of its body. */
   readonly bytes: number
-  /** Its age, as the Age field has it. */
+  /** Its age, as in the Age field. */
   readonly ageSeconds: number
   /** The tags that it was stored with. */
   readonly tags: readonly string[]
-  /** Its life, in order. What it doesn't have is absent: `staleUntil` without `staleWhileRevalidate`, say. */
+  /** Its life, in order. What doesn't apply is absent, for example `staleUntil` without `staleWhileRevalidate`. */
   readonly timeline: {
     /** When it was stored. */
     readonly stored: Instant
@@ -36,14 +36,14 @@ export interface ExplainedEntry {
     readonly freshUntil: Instant
     /** Until when it is served while a refresh runs. */
     readonly staleUntil?: Instant
-    /** Until when it is served where the handler fails. */
+    /** Until when it is served if the handler fails. */
     readonly staleOnErrorUntil?: Instant
-    /** When the backend forgets it. */
+    /** When it expires in the backend. */
     readonly gone?: Instant
   }
 }
 
-/** The responses under one key, told apart by Vary. */
+/** The variants under one key, which Vary tells apart. */
 export interface ExplainedVariants {
   /** How many there are. */
   readonly count: number
@@ -51,43 +51,43 @@ export interface ExplainedVariants {
   readonly fields: Readonly<Record<string, string>>
 }
 
-/** What is said of a request. */
+/** The explanation of a request. */
 export interface Explained {
-  /** What would be done: the stored response sent, sent though stale, the handler asked, or the cache not looked at. */
+  /** What the cache would do: serve the stored response fresh, serve it stale, forward the request, or let it bypass the cache. */
   readonly decision: 'hit' | 'stale' | 'miss' | 'bypass'
-  /** Why, as a code: those of `Cache-Status`, and a few more. */
+  /** Why, as a code: one that `Cache-Status` has too, or one of a few more. */
   readonly reason: BypassReason | MissReason | 'fresh' | 'while-revalidate' | 'max-stale' | 'uncached'
   /** The same in a sentence. */
   readonly because: string
-  /** `Cache-Status` as far as it is known before the handler ran; absent where no cached route is asked. */
+  /** `Cache-Status`, as far as it is known before the handler runs; absent if no cached route matches. */
   readonly cacheStatus?: string
-  /** The route: `GET /products/:id`; absent where none below the registration matches. */
+  /** The route: `GET /products/:id`; absent if none below the registration matches. */
   readonly route?: string
-  /** What the key was made of; absent where the cache is not looked at. */
+  /** What the key is made of; absent if the request bypasses the cache. */
   readonly key?: ExplainedKey
   /** The stored response that was found, fresh or stale. */
   readonly entry?: ExplainedEntry
-  /** The responses under the key, where they are told apart by Vary. */
+  /** The variants under the key, if Vary tells responses apart. */
   readonly variants?: ExplainedVariants
 }
 
 /** Prints as a page; `JSON.stringify` gives the data. */
 export class Explanation implements Explained {
-  /** What would be done. */
+  /** What the cache would do. */
   declare readonly decision: Explained['decision']
   /** Why, as a code. */
   declare readonly reason: Explained['reason']
   /** The same in a sentence. */
   declare readonly because: string
-  /** `Cache-Status` as far as it is known before the handler ran. */
+  /** `Cache-Status`, as far as it is known before the handler runs. */
   declare readonly cacheStatus?: string
   /** The route, as `GET /products/:id`. */
   declare readonly route?: string
-  /** What the key was made of. */
+  /** What the key is made of. */
   declare readonly key?: ExplainedKey
   /** The stored response that was found, fresh or stale. */
   declare readonly entry?: ExplainedEntry
-  /** The responses under the key, where they are told apart by Vary. */
+  /** The variants under the key, if Vary tells responses apart. */
   declare readonly variants?: ExplainedVariants
   readonly #asked: string
 
@@ -98,7 +98,7 @@ export class Explanation implements Explained {
     Object.freeze(this)
   }
 
-  /** The page. */
+  /** Returns the page. */
   toString (): string {
     const { decision, reason, because, cacheStatus, route, key, entry, variants } = this
     const rows: Array<readonly [string, string]> = [[`${decision}, ${reason}`, because]]
@@ -122,7 +122,7 @@ export class Explanation implements Explained {
     return [this.#asked, ...rows.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`)].join('\n')
   }
 
-  /** The page, for `console.log`. */
+  /** Returns the page, for `console.log`. */
   [inspect.custom] (): string {
     return this.toString()
   }

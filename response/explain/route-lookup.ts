@@ -1,10 +1,10 @@
-// Which route a request would come to: a router of its own with all routes below the registration, as Fastify's is not to be asked.
+// Finds the route of a request with a router of its own, which has all routes below the registration: Fastify's can't be queried.
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import findMyWay, { type HTTPMethod } from 'find-my-way'
 import { routingOf } from '../fastify/fastify-internals.js'
 import type { CachedRoute } from '../route.js'
 
-/** A route that was found: cached or not, with its path's parameters. */
+/** A route that was found, cached or not, with the parameters of the path. */
 export interface Located {
   readonly name: string
   readonly cached: CachedRoute | undefined
@@ -30,7 +30,7 @@ export class RouteLookup {
     this.#router = undefined
   }
 
-  /** The route for this method and path; undefined where none below the registration has it. */
+  /** The route for this method and path; undefined if none below the registration matches. */
   find (method: string, path: string, { host, version }: { host: string, version: string | undefined }): Located | undefined {
     this.#router ??= this.#made()
     const found = this.#router.find(method as HTTPMethod, path, { host, version } as never)
@@ -40,14 +40,14 @@ export class RouteLookup {
   #made (): ReturnType<typeof findMyWay> {
     const router = findMyWay({ ...routingOf(this.#application) })
     for (const route of this.#routes) this.#addTo(router, route, false)
-    // A route whose own the path is goes before another one's twin.
+    // A route that was registered with a path takes precedence over another route's twin.
     for (const route of this.#routes) this.#addTo(router, route, true)
     return router
   }
 
   /**
-   * `isTwin`: the route `/` below a prefix serves paths with a slash and without (`prefixTrailingSlash`), and Fastify tells of one of the
-   * two.
+   * `isTwin`: adds the path with a trailing slash. A route `/` below a prefix serves the path with and without the slash
+   * (`prefixTrailingSlash`), but Fastify announces only one of the two.
    */
   #addTo (router: ReturnType<typeof findMyWay>, { options, cached }: Registered, isTwin: boolean): void {
     const { method, url, constraints, routePath } = options
@@ -59,7 +59,7 @@ export class RouteLookup {
           name: `${one} ${url}`, cached: cached?.get(one)
         })
       } catch {
-        // Constraints of the application's own making, which only its router knows; or a twin whose path another route has.
+        // The route has a custom constraint that only the application's router knows, or another route has the path of this twin.
       }
     }
   }

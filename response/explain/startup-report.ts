@@ -1,24 +1,24 @@
-// What is said once, when the application is ready: every cached route with its policy, and what is likely a mistake.
+// The report that is logged when the application is ready: every cached route with its policy, and likely mistakes.
 import type { RouteOptions } from 'fastify'
 import { duration, type Duration } from '../../registry/check.js'
 import type { CacheLog } from '../../registry/registry.js'
 import { ROUTE_DEFAULTS, type RoutePolicy } from '../options/route-options.js'
 import { isSafe } from '../http/methods.js'
 
-/** What is known once all plugins are there. */
+/** What is known once all plugins are loaded. */
 export interface Facts {
   readonly backendName: string
-  /** Of the backend `tiered`: the `nearTtl` that was given where others may share the last tier, else 0. */
+  /** The `nearTtl` of the backend `tiered`, if other processes may share its last tier; else 0. */
   readonly nearTtlMs: number
-  /** Whether the backend can look through its keys. */
+  /** Whether the backend has `clear`. */
   readonly hasClear: boolean
   /** Whether other processes run the same application. */
   readonly isOneOfSeveral: boolean
-  /** Registered plugins that tell who asks. */
+  /** Registered plugins that identify users. */
   readonly authPlugins: readonly string[]
 }
 
-/** Something that is likely not what was meant. */
+/** A likely mistake. */
 export interface Mistake {
   readonly routes: readonly string[]
   /** What is wrong and what to do, in one line. */
@@ -30,31 +30,31 @@ interface Seen {
   readonly url: string
   readonly methods: readonly string[]
   readonly policy: RoutePolicy | undefined
-  /** Hooks of the route itself whose names say that they tell who asks. */
+  /** Hooks of the route itself whose names suggest that they identify users. */
   readonly guards: readonly string[]
 }
 
 type Cached = Seen & { readonly policy: RoutePolicy }
-/** The routes to which it applies and what to say of them; nothing where there are none. */
+/** Finds the routes with a mistake, and says what to do; no routes if there is no mistake. */
 type Rule = (cached: readonly Cached[], facts: Facts, seen: readonly Seen[]) => Mistake | Mistake[]
 
-/** Plugins after which a request is somebody's. */
+/** Plugins that identify the user who makes a request. */
 export const AUTH_PLUGINS = [
   '@fastify/auth', '@fastify/jwt', '@fastify/basic-auth', '@fastify/bearer-auth', '@fastify/passport', '@fastify/session',
   '@fastify/secure-session', '@fastify/oauth2'
 ]
 const AUTH_NAME = /auth|jwt|session|login|permission|guard|verifyuser/i
-// What the backend does by default.
+// The default of the backend `tiered`.
 const LONGEST_NEAR_TTL_MS = 1_000
 const HOOKS = ['onRequest', 'preParsing', 'preValidation', 'preHandler'] as const
 
 export class StartupReport {
   readonly #seen: Seen[] = []
 
-  /** A route below the registration; `policy` where it asks for the cache. */
+  /** Adds a route below the registration. `policy`: undefined if the route is not cached. */
   add (route: RouteOptions, policy: RoutePolicy | undefined): void {
     const methods = [route.method].flat()
-    // Fastify adds a HEAD to each GET.
+    // Fastify adds a HEAD route for each GET route.
     if (methods.join() === 'HEAD') return
     const guards = HOOKS.flatMap((hook) => [route[hook] ?? []].flat())
       .map((hook) => (hook as { name: string }).name)
@@ -62,7 +62,7 @@ export class StartupReport {
     this.#seen.push({ name: `${methods.join(',')} ${route.url}`, url: route.url, methods, policy, guards })
   }
 
-  /** A line for each cached route at debug level, and one for each kind of mistake at warn level. */
+  /** Logs a line for each cached route at debug level, and one for each kind of mistake at warn level. */
   say (log: CacheLog, facts: Facts): void {
     for (const { name, policy } of this.#cached()) log.debug({ route: name }, `cache: ${name}: ${described(policy)}`)
     for (const { routes, message } of this.mistakes(facts)) log.warn({ routes }, `cache: ${message}`)
@@ -76,14 +76,14 @@ export class StartupReport {
     ].filter(({ routes }) => routes.length > 0)
   }
 
-  /** Those of which something can be stored. */
+  /** The routes with at least one method that is cached. */
   #cached (): Cached[] {
     return this.#seen.filter((seen): seen is Cached =>
       seen.policy !== undefined && seen.methods.some((method) => seen.policy!.methods.has(method)))
   }
 }
 
-/** The `nearTtl` among these options of a backend, where other processes may share the last tier, else 0. */
+/** The `nearTtl` in the options of a backend, in milliseconds, if other processes may share the last tier; else 0. */
 export function nearTtlOf (backend: string, options: unknown): number {
   const { nearTtl, tiers } = (options ?? {}) as { nearTtl?: Duration, tiers?: ReadonlyArray<{ backend: string }> }
   if (backend !== 'tiered' || nearTtl === undefined || tiers?.at(-1)?.backend === 'memory') return 0
@@ -92,13 +92,13 @@ export function nearTtlOf (backend: string, options: unknown): number {
 
 const namesOf = (routes: readonly Seen[]): string[] => routes.map(({ name }) => name)
 
-/** Whether the key tells users apart, so that their responses are not each other's. */
+/** Whether the key tells users apart, so that users don't share responses. */
 function isPersonal ({ key }: RoutePolicy): boolean {
   return typeof key === 'function' || key.by !== undefined || key.cookies.length > 0 ||
     key.headers.some((name) => ['authorization', 'cookie'].includes(name))
 }
 
-/** Whether the URL is the whole key, so that a write to it finds the entry. */
+/** Whether the key contains nothing but the URL, so that a write to the URL finds the entry. */
 function isKeyedByUrl ({ key }: RoutePolicy): boolean {
   return typeof key !== 'function' && key.query === true && key.by === undefined && !key.body && key.headers.length === 0 &&
     key.cookies.length === 0
@@ -141,7 +141,7 @@ const RULES: readonly Rule[] = [
   })
 ]
 
-/** These are about whoever asked for the cache, even where nothing can be stored. */
+/** Rules for every route that asked for the cache, even if nothing can be stored. */
 const ASKING_RULES: readonly Rule[] = [
   (asked) => ({
     routes: namesOf(asked.filter(({ methods, policy }) => !lists(policy) && !methods.some((method) => policy.methods.has(method)))),
