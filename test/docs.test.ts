@@ -110,8 +110,8 @@ t.test('docs: the environment variables are those of the code', async (t) => {
 })
 
 t.test('docs: the reason codes are those of the code', async (t) => {
-  t.same(namesOf(tableBelow(DOCS, '### Requests that go past the cache'), 'reason'), [...BYPASS_REASONS].sort())
-  t.same(namesOf(tableBelow(DOCS, '### Answers that are not stored'), 'reason'), [...REFUSAL_REASONS].sort())
+  t.same(namesOf(tableBelow(DOCS, '### Requests that bypass the cache'), 'reason'), [...BYPASS_REASONS].sort())
+  t.same(namesOf(tableBelow(DOCS, '### Responses that are not stored'), 'reason'), [...REFUSAL_REASONS].sort())
 })
 
 t.test('docs: the reasons of explain() are those of the code', async (t) => {

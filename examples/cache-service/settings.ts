@@ -51,7 +51,7 @@ function readOptions (given: string | undefined): object {
   } catch {
     // What was given may hold a password.
   }
-  throw new Refusal('CACHE_OPTIONS must be a JSON object: the options of the backend, {"path":"/var/cache/answers.db"} for example.')
+  throw new Refusal('CACHE_OPTIONS must be a JSON object: the options of the backend, {"path":"/var/cache/responses.db"} for example.')
 }
 
 function readNumber (name: string, given: string | undefined, byDefault: number, most: number): number {
