@@ -1,4 +1,4 @@
-// What is compared: the six built-in backends, each beside the raw driver below it, and what is to be reached.
+// The contestants: six built-in backends, the raw driver below each of them, and the targets.
 import type { Operation } from '../core/bench.js'
 import type { SubjectChoice } from '../core/subject.js'
 import type { BackendSource } from '../core/opened.js'
@@ -10,9 +10,9 @@ export interface Contestant {
   readonly title: string
   /** The row that this one is compared with. */
   readonly beside?: string
-  /** Least ratio of reads a second to those of the row beside. */
+  /** The target for reads per second, as a ratio to the row that this one is compared with. */
   readonly leastGetRatio?: number
-  /** Least writes a second. */
+  /** The target for writes per second. */
   readonly leastSetsPerSecond?: number
 }
 
@@ -22,7 +22,7 @@ export const CONTESTANTS: readonly Contestant[] = [
   { name: 'memory', title: "backend 'memory'", beside: 'lru-cache', leastGetRatio: 0.5 },
   { name: 'better-sqlite3', title: 'better-sqlite3' },
   { name: 'sqlite', title: "backend 'sqlite'", beside: 'better-sqlite3', leastGetRatio: 0.8, leastSetsPerSecond: 40_000 },
-  { name: 'fs', title: 'fs: open, read, close; written aside, renamed' },
+  { name: 'fs', title: 'fs: open, read, close; temporary file, rename' },
   { name: 'file', title: "backend 'file'", beside: 'fs', leastGetRatio: 0.9 },
   { name: 'ioredis', title: 'ioredis, auto-pipelined getBuffer' },
   { name: 'redis', title: "backend 'redis'", beside: 'ioredis', leastGetRatio: 0.9 },
@@ -31,24 +31,24 @@ export const CONTESTANTS: readonly Contestant[] = [
   { name: 'tiered', title: "backend 'tiered', memory before SQLite", beside: 'memory' }
 ]
 
-/** What is measured of each. */
+/** The operations that are measured. */
 export const MEASURED: readonly Operation[] = ['get', 'set']
 
-/** The contestants with these names and those that they are compared with; all of them when there are no names. */
+/** The contestants with these names, and those that they are compared with; all contestants if no names are given. */
 export function chosen (names: readonly string[]): readonly Contestant[] {
   const unknown = names.find((name) => !CONTESTANTS.some((one) => one.name === name))
   if (unknown !== undefined) throw new Error(`'${unknown}' is none of ${CONTESTANTS.map(({ name }) => name).join(', ')}`)
   const wanted = new Set(names)
-  // A row that is compared with stands beside another one itself, perhaps.
+  // A row that is added here may itself be compared with another one.
   for (const name of wanted) for (const one of CONTESTANTS) if (one.name === name && one.beside !== undefined) wanted.add(one.beside)
   return CONTESTANTS.filter(({ name }) => names.length === 0 || wanted.has(name))
 }
 
-/** Where things are. */
+/** The places that contestants use. */
 export interface Places {
   readonly redisUrl: string
   readonly httpUrl: string
-  /** A folder for this contestant alone. */
+  /** A folder for this contestant only. */
   readonly folder: string
 }
 
@@ -65,7 +65,7 @@ const OPTIONS: Readonly<Record<string, (places: Places) => object>> = {
   })
 }
 
-/** How a contestant is opened in its process. */
+/** How a contestant is opened in its child process. */
 export function choiceOf (name: string, places: Places): SubjectChoice {
   const options = OPTIONS[name]
   if (options === undefined) {

@@ -1,7 +1,7 @@
-// A child process: the least service that answers the protocol of the backend 'http', so that the client is what is measured.
+// A child process: a minimal service for the protocol of the backend 'http', so that mostly the client is measured.
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { answerCalls } from '../core/child.js'
+import { handleCalls } from '../core/child.js'
 
 const entries = new Map<string, { readonly body: Buffer, readonly expiresAt: string }>()
 
@@ -22,6 +22,6 @@ const server = createServer((request, response) => {
   })
 })
 
-answerCalls({
+handleCalls({
   listen: () => new Promise<number>((resolve) => server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port)))
 }, () => server.close())

@@ -1,4 +1,4 @@
-// The raw drivers, each doing the work that its backend can't do without, and nothing else.
+// The raw drivers. Each does only the work that its backend can't avoid.
 import { closeSync, mkdirSync, openSync, readSync, renameSync, unlinkSync, writeSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
@@ -8,16 +8,16 @@ import { LRUCache } from 'lru-cache'
 import { Pool, type Dispatcher } from 'undici'
 import { LIFE_MS, type Subject } from '../core/subject.js'
 
-/** What a driver needs to know. */
+/** The options of a driver. */
 export interface RawOptions {
   readonly driver: keyof typeof DRIVERS
-  /** A folder of its own. */
+  /** A folder for this driver only. */
   readonly folder: string
   readonly redisUrl: string
   readonly httpUrl: string
 }
 
-/** The subject that `SubjectChoice` asks for. */
+/** The function that `SubjectChoice` requires. */
 export async function open (options: RawOptions): Promise<Subject> {
   return DRIVERS[options.driver](options)
 }
@@ -71,7 +71,7 @@ const DRIVERS = {
   'better-sqlite3': ({ folder }: RawOptions): Subject => sqlite(new Database(join(folder, 'raw.db'))),
 
   async ioredis ({ redisUrl }: RawOptions): Promise<Subject> {
-    // The one that the backend uses.
+    // The driver that the backend uses.
     const require = createRequire(import.meta.url)
     const { Redis: Client } = createRequire(require.resolve('@fastify/redis'))('ioredis') as { Redis: typeof Redis }
     const client = new Client(redisUrl, { enableAutoPipelining: true })
@@ -87,7 +87,7 @@ const DRIVERS = {
   undici: ({ httpUrl }: RawOptions): Subject => http(httpUrl)
 }
 
-/** The size is known to fit: three calls of the system and nothing else. */
+/** The buffer is known to be large enough, so three system calls suffice. */
 function readWhole (path: string): Buffer {
   const bytes = Buffer.allocUnsafe(2_048)
   const descriptor = openSync(path, 'r')
@@ -96,7 +96,7 @@ function readWhole (path: string): Buffer {
   return bytes.subarray(0, read)
 }
 
-/** The writes of a turn of the loop in one transaction, with the settings that the backend has. */
+/** The writes of one turn of the event loop go into one transaction. The settings are the backend's. */
 function sqlite (database: Database.Database): Subject {
   for (const setting of ['journal_mode = WAL', 'synchronous = OFF']) database.pragma(setting)
   database.exec('CREATE TABLE entries (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, value BLOB NOT NULL, expires_at INTEGER NOT NULL)')
@@ -135,8 +135,8 @@ function http (url: string): Subject {
     const headers = body === undefined ? {} : { 'cache-expires-at': String(Date.now() + LIFE_MS) }
     pool.dispatch({ method, path: `/cache/${encodeURIComponent(key)}`, headers, ...(body !== undefined && { body }) }, {
       onRequestStart () {},
-      // Without the status nobody can tell an entry from the text of an error.
-      onResponseStart (_controller, answered) { status = answered },
+      // Only the status distinguishes an entry from an error message.
+      onResponseStart (_controller, statusCode) { status = statusCode },
       onResponseData (_controller, chunk) { chunks.push(chunk) },
       onResponseEnd () { resolve(status === 200 ? Buffer.concat(chunks) : undefined) },
       onResponseError (_controller, error) { reject(error) }

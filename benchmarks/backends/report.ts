@@ -1,4 +1,4 @@
-// From what was measured to the rows, their ratios and targets, the table, and the JSON that is kept.
+// From the measurements to the report: rows, ratios, targets, the table, and the JSON that is saved.
 import type { Measured } from '../core/contender.js'
 import type { Operation } from '../core/bench.js'
 import type { Machine } from '../core/machine.js'
@@ -8,7 +8,7 @@ import { MEASURED, type Contestant } from './contestants.js'
 
 export type Results = ReadonlyMap<string, Partial<Record<Operation, Measured>>>
 
-/** An operation of a row: medians over the rounds. Ratios are taken within each round, then the median of them. */
+/** An operation of a row: medians over the rounds. A ratio is the median of the ratios within each round. */
 export interface Figures {
   readonly perSecond: number
   readonly p50Us: number
@@ -22,7 +22,7 @@ export interface Row {
   readonly beside?: string
   readonly get: Figures
   readonly set: Figures
-  /** What was to be reached, and whether it was. */
+  /** The targets, and whether they were reached. */
   readonly targets: ReadonlyArray<{ readonly text: string, readonly isReached: boolean }>
 }
 
@@ -64,10 +64,10 @@ function figures (results: Results, operation: Operation, name: string, beside: 
   }
 }
 
-/** The report as people read it. */
+/** The report as text. */
 export function table ({ node, cpu, commit, entries, valueBytes, inFlight, rounds, sliceMs, rows }: Report): string {
   const cells = [
-    ['', 'get/s', 'p99 us', 'of raw', 'set/s', 'p99 us', 'of raw', 'to reach'],
+    ['', 'get/s', 'p99 us', 'of raw', 'set/s', 'p99 us', 'of raw', 'target'],
     ...rows.map(({ title, get, set, targets }) => [
       title, ...columns(get), ...columns(set),
       targets.map(({ text, isReached }) => `${text} ${isReached ? 'reached' : 'MISSED'}`).join(', ')

@@ -21,7 +21,7 @@ const { values } = parseArgs({
   }
 })
 const contestants = chosen(values.only.split(',').filter((name) => name !== ''))
-// What is kept has all rows.
+// Only a report with all rows is saved by default.
 const file = values.json ?? (values.only === '' ? 'benchmarks/backends/latest.json' : undefined)
 const rounds = Number(values.rounds)
 const sliceMs = Number(values['slice-ms'])
@@ -32,7 +32,7 @@ const WARM_ROUNDS = 2
 const folder = mkdtempSync(join(tmpdir(), 'bench-backends-'))
 const contenders: Contender[] = []
 let servers: Awaited<ReturnType<typeof startServers>> | undefined
-// Whatever waits for one of them learns that it has ended, and everything is cleaned up below.
+// Calls that wait for a contender are rejected when it ends, and everything is cleaned up below.
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
   process.once(name, () => { for (const contender of contenders) contender.stop().catch(() => {}) })
 }
@@ -47,7 +47,7 @@ try {
     const { entries } = await contender.fill(FILL_MS)
     if (entries < workload.entries) throw new Error(`${name} took only ${entries} entries in ${FILL_MS / 1_000} s`)
     for (let round = 0; round < WARM_ROUNDS; round++) await contender.round(MEASURED, sliceMs)
-    await contender.forget()
+    await contender.discardRounds()
     process.stderr.write(`${name} is ready\n`)
   }
   await takeTurns(contenders, rounds, async (contender, round) => {

@@ -1,4 +1,4 @@
-// The servers behind backends: a redis-server and the HTTP service, each a process of its own on a free port.
+// The servers that backends need: a redis-server and the HTTP service, each in its own process on a free port.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
@@ -13,7 +13,7 @@ export interface Servers {
 
 const START_MS = 10_000
 
-/** Starts both. Throws a sentence for the user when there is no redis-server. */
+/** Starts both. Throws an error with a message for the user if there is no redis-server. */
 export async function startServers (folder: string): Promise<Servers> {
   const service = new Child(new URL('http-service.js', import.meta.url))
   try {
@@ -23,7 +23,7 @@ export async function startServers (folder: string): Promise<Servers> {
       redisUrl: `redis://127.0.0.1:${port}`,
       httpUrl: `http://127.0.0.1:${httpPort}`,
       async stop () {
-        // Ctrl-C reaches it too: it may have ended already.
+        // Ctrl-C reaches redis-server too, so it may have ended already.
         const ended = redis.exitCode === null && redis.signalCode === null ? once(redis, 'exit') : undefined
         redis.kill()
         await Promise.all([ended, service.stop()])

@@ -1,4 +1,4 @@
-// The command line: what it may say, what is so where it says nothing, and what is wrong with it.
+// The command line: its options, their defaults, and what is refused.
 import { parseArgs } from 'node:util'
 import { Refusal } from './refusal.js'
 
@@ -9,7 +9,7 @@ export interface Asked {
   /** `--module`: a path. */
   readonly module?: string
   readonly options: object
-  /** `--name`: what it is called in the report. */
+  /** `--name`: the backend's name in the report. */
   readonly name?: string
 }
 
@@ -29,7 +29,7 @@ export interface Settings {
 
 /** @default for `--seconds` */
 export const SECONDS = 20
-/** `--seconds` that `--quick` stands for */
+/** The seconds that `--quick` means */
 export const QUICK_SECONDS = 4
 /** @default for `--entries` */
 export const ENTRIES = 20_000
@@ -63,7 +63,7 @@ const OPTIONS = {
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
-/** What is asked for; undefined when that is help. Throws Refusal. */
+/** The settings; undefined if help was requested. Throws Refusal. */
 export function readArguments (args: readonly string[]): Settings | undefined {
   const { values, tokens } = parse(args)
   if (values.help === true) return undefined
@@ -91,12 +91,12 @@ type Token = { readonly kind: string, readonly name?: string, readonly value?: s
 function parse (args: readonly string[]): {
   values: { [K in keyof typeof OPTIONS]?: typeof OPTIONS[K]['type'] extends 'boolean' ? boolean : string }, tokens: readonly Token[]
 } {
-  // Alone, it means the standard output.
+  // Without a value, --json means the standard output.
   const whole = args.map((arg, at) => arg === '--json' && (args[at + 1] === undefined || args[at + 1]!.startsWith('-')) ? '--json=' : arg)
   try {
     return parseArgs({ args: whole, options: OPTIONS, strict: true, allowPositionals: false, tokens: true })
   } catch (error) {
-    throw new Refusal(`${(error as Error).message.split('. ')[0]!.replace(/\.$/, '')}; --help lists what there is`)
+    throw new Refusal(`${(error as Error).message.split('. ')[0]!.replace(/\.$/, '')}; --help lists the options`)
   }
 }
 
@@ -113,7 +113,7 @@ function readBackends (tokens: readonly Token[]): readonly Asked[] {
     else last.options = readOptions(value!)
   }
   if (backends.length === 0) {
-    throw new Refusal('what is to be measured? Give --backend sqlite, or --module ./my-backend.js; --help shows more')
+    throw new Refusal('no backend is given. Add --backend sqlite, or --module ./my-backend.js; --help shows more')
   }
   return backends
 }
@@ -123,7 +123,7 @@ function readOptions (json: string): object {
   try {
     options = JSON.parse(json)
   } catch (error) {
-    // Node counts from 0, and not everywhere: where it doesn't, it shows the place.
+    // Node counts positions from 0. Some of its messages have no position and show the text instead.
     const what = (error as Error).message.replace(/ in JSON at position (\d+).*/, (_, position) => ` at character ${Number(position) + 1}`)
     throw new Refusal(`--options is not JSON: ${what}, got ${shortened(json)}`)
   }
@@ -137,8 +137,8 @@ function shortened (given: string): string {
   return given.length > 60 ? `'${given.slice(0, 60)}...'` : `'${given}'`
 }
 
-function readNumber (who: string, given: string, least: number, most: number): number {
+function readNumber (option: string, given: string, least: number, most: number): number {
   const value = given.trim() === '' ? NaN : Number(given.replaceAll('_', ''))
-  if (!(value >= least && value <= most)) throw new Refusal(`${who} must be a number from ${least} to ${most}, got '${given}'`)
+  if (!(value >= least && value <= most)) throw new Refusal(`${option} must be a number from ${least} to ${most}, got '${given}'`)
   return value
 }

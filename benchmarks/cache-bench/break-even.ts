@@ -1,30 +1,30 @@
-// From what hits and misses cost to the one thing that decides: how slow must a handler be?
+// From the costs of hits and misses to the break-even: how slow must a handler be for caching to pay?
 
-/** What a request costs, in microseconds, by what became of it. */
+/** What a request costs, in microseconds. */
 export interface Costs {
-  /** A route without a cache whose handler sends bytes that lie ready. */
+  /** A route without a cache, whose handler sends a prebuilt Buffer. */
   readonly floorUs: number
   readonly hitUs: number
-  /** The same handler behind the cache, its answer stored. */
+  /** The same handler behind the cache; its response is stored. */
   readonly missUs: number
 }
 
 /**
- * Microseconds that a handler must take beyond sending what lies ready, for the cache to be worth it.
- * Of 1 request, h are hits: h * (hit - floor) + (1 - h) * (miss - floor) is added, h * handler is saved.
+ * How many microseconds a handler must take, in addition to sending a prebuilt Buffer, for caching to pay.
+ * With the hit ratio h, a request costs h * (hit - floor) + (1 - h) * (miss - floor) more, and saves h * handler.
  */
 export function breakEvenUs ({ floorUs, hitUs, missUs }: Costs, hitRatio: number): number {
   const added = hitRatio * (hitUs - floorUs) + (1 - hitRatio) * (missUs - floorUs)
   return Math.max(0, added / hitRatio)
 }
 
-/** The sentence that says so. */
+/** The break-even as a sentence. */
 export function breakEvenSentence (
   name: string, { cpuUs, latencyUs }: { readonly cpuUs: number, readonly latencyUs: number }, hitRatio: number
 ): string {
-  const cpu = cpuUs === 0 ? 'always saves processor time' : `saves processor time where the handler uses more than ${micros(cpuUs)} of it`
-  const latency = latencyUs === 0 ? 'always answers sooner' : `answers sooner where the handler takes longer than ${micros(latencyUs)}`
-  return `${name}: with ${percent(hitRatio)} of the requests answered from it, caching ${cpu}, and ${latency}.`
+  const cpu = cpuUs === 0 ? 'always saves CPU time' : `saves CPU time if the handler uses more than ${micros(cpuUs)} of it`
+  const latency = latencyUs === 0 ? 'always responds sooner' : `responds sooner if the handler takes longer than ${micros(latencyUs)}`
+  return `${name}: with ${percent(hitRatio)} hits, caching ${cpu}, and ${latency}.`
 }
 
 function percent (ratio: number): string {

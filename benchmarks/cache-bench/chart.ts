@@ -1,4 +1,4 @@
-// The report drawn: operations, latencies, value sizes, break-even; a standalone SVG for light and dark pages.
+// The report as a picture: operations, latencies, value sizes and break-even, in a standalone SVG for light and dark pages.
 import { bytes } from './table.js'
 import { micros } from './break-even.js'
 import type { BackendReport, Report } from './report.js'
@@ -16,7 +16,7 @@ const AXIS = 26
 const LABEL = 118
 const VALUE = 66
 
-// Told apart by everybody (Okabe and Ito), and readable on white and on black.
+// Colours that everybody can distinguish (Okabe and Ito), and that are readable on white and on black.
 const COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#8a8a8a']
 
 const STYLE =
@@ -61,7 +61,7 @@ function names (backends: readonly BackendReport[]): string {
 
 function operationsPanel (backends: readonly BackendReport[]): Panel {
   const shades = [['get', 1], ['set', 0.65], ['delete', 0.35]] as const
-  return barPanel('Operations a second', backends.map((backend, at) => shades.map(([operation, opacity]) => {
+  return barPanel('Operations per second', backends.map((backend, at) => shades.map(([operation, opacity]) => {
     const value = backend.operations[operation].perSecond
     return { label: `${backend.name} ${operation}`, value, shown: short(value), colour: colourOf(at), opacity }
   })), short)
@@ -69,14 +69,14 @@ function operationsPanel (backends: readonly BackendReport[]): Panel {
 
 function breakEvenPanel (backends: readonly BackendReport[], hitRatio: number): Panel {
   const shades = [['cpuUs', 'CPU', 1], ['latencyUs', 'time', 0.5]] as const
-  return barPanel(`Worth it for handlers that take more, at ${Math.round(hitRatio * 100)} % hits`, backends.map((backend, at) =>
+  return barPanel(`Caching pays for handlers that take longer, at ${Math.round(hitRatio * 100)} % hits`, backends.map((backend, at) =>
     shades.map(([what, label, opacity]) => {
       const value = backend.breakEven[what]
       return { label: `${backend.name} ${label}`, value, shown: value === 0 ? 'always' : micros(value), colour: colourOf(at), opacity }
     })), micros)
 }
 
-/** Groups of bars, one below the other. */
+/** Groups of bars, one below another. */
 function barPanel (title: string, groups: ReadonlyArray<readonly Bar[]>, tick: (value: number) => string): Panel {
   const rows = groups.reduce((sum, group) => sum + group.length, 0)
   const height = TITLE + rows * ROW + groups.length * ROW_GAP + AXIS
@@ -105,7 +105,7 @@ function drawBar ({ label, value, shown, colour, opacity }: Bar, { x, y, scale }
     text(Math.max(end, x + LABEL) + 6, y + 11, shown, { class: 'soft' })
 }
 
-/** From the median to the longest in a thousand. */
+/** Latencies, from the median to the 99.9th percentile. */
 function latencyPanel (backends: readonly BackendReport[]): Panel {
   const lines = backends.flatMap((backend, at) => (['get', 'set'] as const).map((operation, row) => {
     const { p50Us, p90Us, p99Us, p999Us } = backend.operations[operation]
@@ -128,13 +128,13 @@ function latencyPanel (backends: readonly BackendReport[]): Panel {
           })).join('') +
           text(last + 8, middle + 4, micros(values.at(-1)!), { class: 'soft' })
       })
-      return text(x, y + 14, 'One operation takes: p50, p90, p99, p99.9', { class: 'title' }) +
+      return text(x, y + 14, 'Latency of an operation: p50, p90, p99, p99.9', { class: 'title' }) +
         grid(scale, { top: y + TITLE - 4, bottom: y + height - AXIS, tick: micros }) + drawn.join('')
     }
   }
 }
 
-/** Reads a second over the size of values: a line for each backend. */
+/** Reads per second by value size: a line for each backend. */
 function sizesPanel (backends: readonly BackendReport[]): Panel {
   const height = 280
   return {
@@ -160,13 +160,13 @@ function sizesPanel (backends: readonly BackendReport[]): Panel {
         }) +
         line.map(([size, rate]) => element('circle', { cx: across.at(size), cy: up.at(rate), r: 3.5, fill: colourOf(at) })).join('') +
         text(across.at(line.at(-1)![0]) + 9, ends[at]! + 4, cut(backends[at]!.name)))
-      return text(x, y + 14, 'Reads a second by the size of the value', { class: 'title' }) + rows.join('') +
+      return text(x, y + 14, 'Reads per second by value size', { class: 'title' }) + rows.join('') +
         columns.join('') + lines.join('')
     }
   }
 }
 
-/** Places for labels that would lie upon each other: moved apart, in their order. */
+/** Places for labels: those that would overlap are moved apart, in their order. */
 function spread (places: readonly number[]): number[] {
   const order = places.map((_, at) => at).sort((one, other) => places[one]! - places[other]!)
   const moved = [...places]

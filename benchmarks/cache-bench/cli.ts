@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// cache-bench: measures backends by name or by module, and says what they are good for.
+// cache-bench: measures backends, which are given by name or by module.
 import { accessSync, constants, writeFileSync } from 'node:fs'
 import { constants as system } from 'node:os'
 import { dirname, resolve } from 'node:path'
@@ -19,15 +19,15 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 async function main (args: readonly string[], signal: AbortSignal): Promise<void> {
   const settings = readArguments(args)
   if (settings === undefined) return console.log(HELP)
-  // Everything that can be wrong is found before anything is measured.
+  // The whole command line is checked before anything is measured.
   const sources = sourcesOf(settings.backends)
   const before = settings.against === undefined ? undefined : readReport(settings.against, settings)
   for (const file of [settings.json, settings.chart]) if (file !== undefined && file !== '') checkPlace(file)
   const report = reportOf(await run(sources, settings, { signal, progress: new Progress(process.stderr) }), settings)
-  tell(report, before, settings)
+  print(report, before, settings)
 }
 
-function tell (report: Report, before: Report | undefined, { json, chart: picture }: Settings): void {
+function print (report: Report, before: Report | undefined, { json, chart: picture }: Settings): void {
   if (json === '') console.log(JSON.stringify(report, null, 2))
   else console.log(table(report))
   if (before !== undefined) (json === '' ? console.error : console.log)(`\n${comparisonTable(report, before)}`)
@@ -39,12 +39,12 @@ function checkPlace (file: string): void {
   try {
     accessSync(dirname(resolve(file)), constants.W_OK)
   } catch {
-    throw new Refusal(`${file} can't be written: there is no folder ${dirname(resolve(file))} that may be written to`)
+    throw new Refusal(`${file} can't be written: ${dirname(resolve(file))} is not a writable folder`)
   }
 }
 
 const stop = new AbortController()
-// Each once: whoever presses Ctrl-C again does not want to wait for the closing.
+// Each signal is handled once, so that a second Ctrl-C ends the program without waiting.
 for (const name of SIGNALS) process.once(name, () => stop.abort(name))
 
 try {

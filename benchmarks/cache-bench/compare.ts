@@ -1,21 +1,21 @@
-// A report beside one of before: what changed, and what is only noise.
+// A report compared with an earlier one: what changed, and what is noise.
 import { OPERATIONS } from '../core/bench.js'
 import { median, quartiles } from '../core/statistics.js'
 import type { BackendReport, Report } from './report.js'
 import { columns, figure, ratioText } from './table.js'
 
-/** One figure, then and now. */
+/** One figure of both reports. */
 export interface Comparison {
   readonly backend: string
   readonly what: string
   readonly then: number
   readonly now: number
-  /** Now by then, as if the machine had been equally fast. */
+  /** `now` divided by `then`, corrected for how fast the machine was. */
   readonly ratio: number
   readonly verdict: 'noise' | 'better' | 'worse'
 }
 
-// Smaller changes are noise whatever the rounds say.
+// Smaller changes are always noise.
 const LEAST_CHANGE = 0.05
 
 /** Every figure that both reports have. */
@@ -27,7 +27,7 @@ export function compare (report: Report, before: Report): Comparison[] {
   })
 }
 
-/** How fast the machine is now, by what it was then. */
+/** How fast the machine is now, relative to then. */
 function speedOf (report: Report, before: Report): number {
   return median(report.yardsticks) / median(before.yardsticks)
 }
@@ -66,7 +66,7 @@ function comparison ({ backend, what, now, then, factor, isMoreBetter }: Rounds)
   const ratio = median(corrected) / median(then)
   const [nowLow, nowHigh] = quartiles(corrected)
   const [thenLow, thenHigh] = quartiles(then)
-  // Half of the rounds lie between the quartiles: where those meet, the runs can't be told apart.
+  // Half of the rounds lie between the quartiles. If these ranges overlap, the difference is noise.
   const isNoise = Math.abs(ratio - 1) < LEAST_CHANGE || (nowLow <= thenHigh && thenLow <= nowHigh)
   return {
     backend,
@@ -78,14 +78,14 @@ function comparison ({ backend, what, now, then, factor, isMoreBetter }: Rounds)
   }
 }
 
-/** The comparison as people read it. */
+/** The comparison as text. */
 export function comparisonTable (report: Report, before: Report): string {
   const comparisons = compare(report, before)
   const missing = report.backends.filter(({ name }) => !before.backends.some((one) => one.name === name)).map(({ name }) => name)
   return [
-    `Against the run of ${before.at} (Node ${before.machine.node}, ${before.machine.cpu})`,
-    `The machine is ${ratioText(speedOf(report, before))} as fast as then, which the ratios take into account. ` +
-      'Noise: below 5 %, or the middle halves of the rounds overlap.',
+    `Compared with the run of ${before.at} (Node ${before.machine.node}, ${before.machine.cpu})`,
+    `The machine is ${ratioText(speedOf(report, before))} as fast as then; the ratios are corrected for that. ` +
+      'Noise: a change below 5 %, or an overlap of the middle halves of the rounds.',
     ...(comparisons.length === 0
       ? []
       : [columns([['', '', 'then', 'now', 'ratio', ''], ...comparisons.map(({ backend, what, then, now, ratio, verdict }) => [

@@ -1,7 +1,7 @@
-// What is going on, on the standard error: one line that is written over on a terminal, else a line for each step.
+// Progress on the standard error: on a terminal one line that is overwritten, otherwise a line for each step.
 import type { WriteStream } from 'node:tty'
 
-/** Where progress goes: `process.stderr`, or anything like it. */
+/** Where progress is written: `process.stderr`, or anything like it. */
 export type ProgressStream = Pick<WriteStream, 'write'> & { readonly isTTY?: boolean, readonly columns?: number }
 
 const COLUMNS = 80
@@ -21,7 +21,7 @@ export class Progress {
     else this.#stream.write(`\r\x1b[K${step.slice(0, (this.#stream.columns ?? COLUMNS) - 1)}`)
   }
 
-  /** Takes the line away, for what is printed next. */
+  /** Removes the line before something else is printed. */
   clear (): void {
     if (this.#stream.isTTY === true && this.#said !== '') this.#stream.write('\r\x1b[K')
     this.#said = ''

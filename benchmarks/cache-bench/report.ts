@@ -1,4 +1,4 @@
-// What a run came to, as it is kept, compared, printed and drawn.
+// The report of a run, which is saved, compared, printed and drawn.
 import { readFileSync } from 'node:fs'
 import { OPERATIONS, type Operation } from '../core/bench.js'
 import type { Measured } from '../core/contender.js'
@@ -11,14 +11,14 @@ import { lineOf, Refusal } from './refusal.js'
 import { PACE_PER_SECOND, type Outcome, type Part } from './run.js'
 import { medians, ROUTES, type Route, type RouteSample } from './served.js'
 
-/** Raised when a report of before can't be read any more as one of today. */
+/** Increased when earlier reports can no longer be compared. */
 export const FORMAT = 1
 
 /** One operation: the median of the rounds, and each round. */
 export interface OperationReport {
   readonly perSecond: number
   readonly perSecondRounds: readonly number[]
-  /** Reads that found something, as a share of all. */
+  /** The share of reads that found an entry. */
   readonly foundShare: number
   readonly p50Us: number
   readonly p90Us: number
@@ -38,21 +38,21 @@ export interface BackendReport {
   readonly entries: number
   readonly operations: Readonly<Record<Operation, OperationReport>>
   readonly sizes: readonly SizeReport[]
-  /** Milliseconds by which timers were late at a steady pace, one in ten a write. */
+  /** How late timers were, in milliseconds, at a steady pace with 10 % writes. */
   readonly delay: Delay
-  /** The same, of writes alone. */
+  /** The same with writes only. */
   readonly writing: Delay
-  /** Bytes for an entry: in this process's heap and Buffers, in its resident memory, and as the backend itself says. */
+  /** Bytes per entry: in this process's heap and Buffers, in its resident memory, and according to the backend's own stats. */
   readonly memory: { readonly heapBytes: number, readonly rssBytes: number, readonly storedBytes?: number }
-  /** Requests to a Fastify application: without the cache, hits, misses. */
+  /** Requests to a Fastify application: without a cache, hits, misses. */
   readonly served: Readonly<Record<Route, RouteSample & { readonly cpuUsRounds: readonly number[] }>> & { readonly asMeant: number }
-  /** What a handler must take at least. */
+  /** How long a handler must take for caching to pay. */
   readonly breakEven: { readonly cpuUs: number, readonly latencyUs: number }
 }
 
 const DELAYS = ['p50Ms', 'p99Ms', 'p999Ms', 'maxMs', 'operationsPerSecond'] as const satisfies ReadonlyArray<keyof Delay>
 
-/** What must be the same for two reports to be compared. */
+/** What must be equal in two reports to compare them. */
 const CONDITIONS = ['entries', 'valueBytes', 'inFlight', 'hitRatio'] as const
 export type Conditions = Pick<Settings, typeof CONDITIONS[number]>
 
@@ -62,9 +62,9 @@ export interface Report {
   readonly machine: Machine
   readonly conditions: Conditions
   readonly seconds: number
-  /** Operations a second at which the event-loop delay was measured. */
+  /** The pace at which the event-loop delay was measured, in operations per second. */
   readonly pacePerSecond: number
-  /** How fast the machine was, round by round. */
+  /** How fast the machine was in each round. */
   readonly yardsticks: readonly number[]
   readonly backends: readonly BackendReport[]
 }
@@ -129,7 +129,7 @@ function each<Name extends string, T> (names: readonly Name[], make: (name: Name
   return Object.fromEntries(names.map((name) => [name, make(name)])) as Record<Name, T>
 }
 
-/** A report that was kept. Throws Refusal when the file is not one, or was made under other conditions. */
+/** Reads a saved report. Throws Refusal if the file isn't one, or was measured under other conditions. */
 export function readReport (path: string, conditions: Conditions): Report {
   let report: Partial<Report> | undefined
   try {
@@ -138,12 +138,12 @@ export function readReport (path: string, conditions: Conditions): Report {
     throw new Refusal(`--against ${path} can't be read: ${lineOf(error)}`)
   }
   if (report?.format !== FORMAT || !Array.isArray(report.backends)) {
-    throw new Refusal(`--against ${path} is no report of this cache-bench (format ${FORMAT})`)
+    throw new Refusal(`--against ${path} is not a report of this cache-bench (format ${FORMAT})`)
   }
   for (const name of CONDITIONS) {
     const then = report.conditions?.[name]
     if (then !== conditions[name]) {
-      throw new Refusal(`--against ${path} was measured with ${name} ${then}, this is ${conditions[name]}: nothing can be compared`)
+      throw new Refusal(`--against ${path} was measured with ${name} ${then}, this run has ${conditions[name]}: they can't be compared`)
     }
   }
   return report as Report

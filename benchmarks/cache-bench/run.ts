@@ -1,4 +1,4 @@
-// The run: every backend is opened, then all take turns in each thing that is measured; nothing is left behind.
+// The run: all backends are opened, then take turns in each measurement. Nothing is left behind.
 import { rmSync } from 'node:fs'
 import { Contender } from '../core/contender.js'
 import type { Filled, Operation } from '../core/bench.js'
@@ -13,20 +13,20 @@ import { Served } from './served.js'
 import type { Source } from './sources.js'
 import { yardstick } from './yardstick.js'
 
-/** One backend, as far as it was measured. */
+/** One backend, and what has been measured so far. */
 export interface Part {
   readonly source: Source
   readonly contender: Contender
   readonly served: Served
   filled: Filled
   delay: Delay
-  /** The same, of writes alone. */
+  /** The same with writes only. */
   writing: Delay
-  /** By workload, from 1 on: operations a second, round by round. */
+  /** For each workload after the first: operations per second in each round. */
   readonly sizes: Array<{ get: number[], replace: number[], entries: number }>
 }
 
-/** What the run came to, still by round. */
+/** The results of the run, by round. */
 export interface Outcome {
   readonly parts: readonly Part[]
   readonly results: ReadonlyArray<Awaited<ReturnType<Contender['results']>>>
@@ -35,20 +35,20 @@ export interface Outcome {
 
 const OPERATIONS: readonly Operation[] = ['get', 'set', 'replace', 'miss']
 
-/** A steady pace that an application may have. */
+/** A steady pace, as an application may have it. */
 export const PACE_PER_SECOND = 2_000
 
-// A server that has just started has compiled nothing yet.
+// A new server has not compiled its code yet.
 const LEAST_WARM_MS = 200
 
 interface Stage { readonly plan: Plan, readonly signal: AbortSignal, readonly progress: Progress }
 
-/** Rejects with Refusal when a backend can't be opened, with what went wrong with it later, and when `signal` is aborted. */
+/** Rejects with Refusal if a backend can't be opened, with its error if it fails later, and when `signal` is aborted. */
 export async function run (sources: readonly Source[], settings: Settings, { signal, progress }: Omit<Stage, 'plan'>): Promise<Outcome> {
   const stage = { plan: planOf(settings), signal, progress }
   const folder = makeRunFolder()
   const parts: Part[] = []
-  // Whatever waits for one of the processes learns that it has ended.
+  // Calls that wait for one of the processes are rejected when it ends.
   const stopAll = async (): Promise<void> => {
     await Promise.all(parts.flatMap(({ contender, served }) => [contender.stop(), served.stop()]))
   }
@@ -97,13 +97,13 @@ async function open (source: Source, { plan, signal, progress, folder, parts }: 
   part.filled = await about(part, () => part.contender.fill(plan.fillMs))
 }
 
-/** Operations, delay, value sizes; answers the yardstick of each round. */
+/** Measures operations, delay and value sizes. Returns the yardstick of each round. */
 async function measure (parts: readonly Part[], { plan, signal, progress }: Stage): Promise<number[]> {
   const yardsticks: number[] = []
   for (let warm = 0; warm < WARM_ROUNDS; warm++) {
     await takeTurns(parts, 1, async (part) => { await about(part, () => part.contender.round(OPERATIONS, plan.sliceMs)) })
   }
-  for (const part of parts) await about(part, () => part.contender.forget())
+  for (const part of parts) await about(part, () => part.contender.discardRounds())
   await takeTurns(parts, plan.rounds, async (part, round) => {
     signal.throwIfAborted()
     progress.say(`operations, round ${round + 1} of ${plan.rounds}: ${part.source.name}`)
@@ -114,7 +114,7 @@ async function measure (parts: readonly Part[], { plan, signal, progress }: Stag
     signal.throwIfAborted()
     progress.say(`event-loop delay: ${part.source.name}`)
     part.delay = await about(part, () => part.contender.delay({ perSecond: PACE_PER_SECOND, setsInTen: 1 }, plan.delayMs))
-    progress.say(`event-loop delay, writes alone: ${part.source.name}`)
+    progress.say(`event-loop delay, writes only: ${part.source.name}`)
     part.writing = await about(part, () => part.contender.delay({ perSecond: PACE_PER_SECOND, setsInTen: 10 }, plan.writingMs))
     await about(part, () => part.contender.tidy(0))
   }
@@ -148,7 +148,7 @@ async function serve (
       part.served.open({ source: part.source.at(privateFolder), valueBytes, tidies: part.source.stays, privateFolder }))
   }
   for (const part of parts) await about(part, () => part.served.round(Math.max(plan.servedMs, LEAST_WARM_MS)))
-  for (const { served } of parts) served.forget()
+  for (const { served } of parts) served.discardRounds()
   await takeTurns(parts, plan.servedRounds, async (part, round) => {
     signal.throwIfAborted()
     progress.say(`hits through the plugin, round ${round + 1} of ${plan.servedRounds}: ${part.source.name}`)
@@ -156,7 +156,7 @@ async function serve (
   })
 }
 
-/** An error says whose it is. */
+/** Errors get the name of the backend. */
 async function about<T> ({ source }: Part, work: () => Promise<T>): Promise<T> {
   try {
     return await work()

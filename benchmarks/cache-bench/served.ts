@@ -1,5 +1,5 @@
-// What a hit, a miss and no cache cost through the plugin: requests over real connections to a server in a process of its own.
-// Fastify's inject() would be less work, and would cost more than the hit that is to be measured.
+// What a hit, a miss and no cache cost through the plugin: requests over real connections to a server in a child process.
+// Fastify's inject() would be simpler, but costs more than the hit that is measured.
 import { createHistogram } from 'node:perf_hooks'
 import { Pool, type Dispatcher } from 'undici'
 import { Child } from '../core/child.js'
@@ -13,16 +13,16 @@ export type Route = typeof ROUTES[number]
 
 /** One route in one round. */
 export interface RouteSample {
-  /** CPU time of the server's process for one request. */
+  /** CPU time of the server's process per request. */
   readonly cpuUs: number
-  /** How long one request took that was alone, as the median. */
+  /** The median duration of a request without concurrent ones. */
   readonly latencyUs: number
 }
 
 const CONNECTIONS = 32
 const PATIENCE_MS = 30_000
 
-// Different entries, as a site has them; fewer where storing them takes long.
+// Different entries, as a site has them; fewer if storing them takes long.
 const HIT_URLS = 500
 const FILL_MS = 2_000
 
@@ -31,9 +31,9 @@ export class Served {
   readonly samples: Record<Route, RouteSample[]> = { floor: [], hit: [], miss: [] }
   readonly #child = new Child(new URL('server.js', import.meta.url))
   #pool: Pool | undefined
-  #asked = 0
+  #sent = 0
   #urls = 0
-  #unlike = 0
+  #unintended = 0
   #requests = 0
 
   async open (serving: Serving): Promise<void> {
@@ -45,20 +45,20 @@ export class Served {
     }
   }
 
-  /** The share of requests to the cached routes that were the hit or the miss that they were to be. */
+  /** The share of requests to the cached routes that were a hit or a stored miss as intended. */
   get asMeant (): number {
-    return this.#requests === 0 ? 1 : 1 - this.#unlike / this.#requests
+    return this.#requests === 0 ? 1 : 1 - this.#unintended / this.#requests
   }
 
-  /** One round: each route, many requests at once, then one at a time. */
+  /** One round: for each route concurrent requests, then one at a time. */
   async round (forMs: number): Promise<void> {
     for (const route of ROUTES) this.samples[route].push(await this.#measure(route, forMs))
   }
 
-  /** Forgets the rounds so far: the warm-up. */
-  forget (): void {
+  /** Discards the rounds so far, which were the warm-up. */
+  discardRounds (): void {
     for (const route of ROUTES) this.samples[route].length = 0
-    this.#unlike = this.#requests = 0
+    this.#unintended = this.#requests = 0
   }
 
   async stop (): Promise<void> {
@@ -67,7 +67,7 @@ export class Served {
   }
 
   async #measure (route: Route, forMs: number): Promise<RouteSample> {
-    const operate = (): Promise<unknown> => this.#ask(route)
+    const operate = (): Promise<unknown> => this.#send(route)
     const before = await this.#cpuUs()
     const { operations } = await drive({ operate, inFlight: CONNECTIONS, forMs, timedOneIn: 1_000, latencies: createHistogram() })
     const spentUs = await this.#cpuUs() - before
@@ -76,19 +76,19 @@ export class Served {
     return { cpuUs: spentUs / operations, latencyUs: latencies.percentile(50) / 1_000 }
   }
 
-  async #ask (route: Route): Promise<void> {
-    const number = this.#asked++
+  async #send (route: Route): Promise<void> {
+    const number = this.#sent++
     const status = await this.#request(`/${route}/${route === 'hit' ? number % this.#urls : number}`)
     if (route === 'floor') return
     this.#requests++
-    if (status?.includes(route === 'hit' ? '; hit' : '; fwd=miss; stored') !== true) this.#unlike++
+    if (status?.includes(route === 'hit' ? '; hit' : '; fwd=miss; stored') !== true) this.#unintended++
   }
 
-  /** The answer's Cache-Status. */
+  /** The response's Cache-Status. */
   async #request (path: string): Promise<string | undefined> {
     const { statusCode, headers, body }: Dispatcher.ResponseData = await this.#pool!.request({ method: 'GET', path })
     await body.dump()
-    if (statusCode !== 200) throw new Error(`the server answered ${statusCode} to ${path}`)
+    if (statusCode !== 200) throw new Error(`the server responded to ${path} with ${statusCode}`)
     return headers['cache-status'] as string | undefined
   }
 

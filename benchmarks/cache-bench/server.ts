@@ -1,8 +1,8 @@
-// A child process: a Fastify application with the cache on one backend, which tells the CPU time that it has used.
+// A child process: a Fastify application with the cache on one backend. It reports the CPU time that it has used.
 import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
 import responseCache, { type ResponseCacheOptions } from 'fastify-response-cache'
-import { answerCalls } from '../core/child.js'
+import { handleCalls } from '../core/child.js'
 import { registryFor, type BackendSource } from '../core/opened.js'
 import { removePrivate } from '../core/private-folder.js'
 import { KEY_PREFIX, valueOf } from '../core/workload.js'
@@ -14,7 +14,7 @@ export interface Serving {
   readonly privateFolder: string
 }
 
-// Far longer than a run, and an end for what can't be deleted.
+// Far longer than a run, but entries that can't be deleted expire.
 const TTL = '15m'
 
 const app = Fastify({ exposeHeadRoutes: false })
@@ -24,7 +24,7 @@ async function start (given: Serving): Promise<number> {
   serving = given
   const { source, valueBytes } = given
   const body = valueOf(valueBytes, 0)
-  // The same for all: what differs is the cache.
+  // All routes have the same handler; only the cache differs.
   const handler = async (_request: FastifyRequest, reply: FastifyReply): Promise<unknown> =>
     reply.header('content-type', 'application/json; charset=utf-8').send(body)
   await app.register(responseCache, {
@@ -40,7 +40,7 @@ async function start (given: Serving): Promise<number> {
   return (app.server.address() as AddressInfo).port
 }
 
-answerCalls({
+handleCalls({
   start,
   cpuUs () {
     const { user, system } = process.cpuUsage()
@@ -48,7 +48,7 @@ answerCalls({
   }
 }, async () => {
   try {
-    // Without the method, what was written ends by itself.
+    // Without the method, the entries expire.
     if (serving?.tidies === true && app.cache?.backend.powers.includes('clear')) await app.cache.clear()
   } finally {
     await app.close()

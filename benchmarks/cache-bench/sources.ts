@@ -1,4 +1,4 @@
-// From what the command line names to backends that can be opened, each with data of its own where it needs a place.
+// From the command line to backends that can be opened. Each gets its own place for its data if it needs one.
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, join, resolve } from 'node:path'
@@ -10,15 +10,15 @@ import { Refusal } from './refusal.js'
 
 /** A backend that is measured. */
 export interface Source {
-  /** What it is called in the report. */
+  /** The backend's name in the report. */
   readonly name: string
-  /** Whether its data may stay behind: then what was written is deleted in the end. */
+  /** Whether its data outlives the run, so that the entries must be deleted at the end. */
   readonly stays: boolean
-  /** How it is opened with what it keeps in `folder`, a folder of its own. */
+  /** How to open the backend with its data in `folder`, which only this backend uses. */
   at (folder: string): BackendSource
 }
 
-/** The option that says where a built-in backend keeps its data, and what it is below a private folder. */
+/** The option that says where a built-in backend keeps its data, and its value below a private folder. */
 const PLACES: Readonly<Record<string, { readonly option: string, readonly path: string, readonly others: readonly string[] }>> = {
   file: { option: 'dir', path: 'entries', others: [] },
   sqlite: { option: 'path', path: 'cache.db', others: ['database'] }
@@ -26,7 +26,7 @@ const PLACES: Readonly<Record<string, { readonly option: string, readonly path: 
 
 interface Choice { readonly backend: string, readonly options?: Readonly<Record<string, unknown>> }
 
-/** Throws Refusal for a name or a module that there is not. */
+/** Throws Refusal for an unknown name or a missing module. */
 export function sourcesOf (asked: readonly Asked[]): Source[] {
   const named = asked.map((one) => ({ ...sourceOf(one), wanted: one.name ?? one.backend ?? nameOf(one.module!) }))
   const taken = new Map<string, number>()
@@ -45,13 +45,13 @@ function sourceOf ({ backend, module, options, name }: Asked): Omit<Source, 'nam
   if (module !== undefined) {
     const source = { backend: name ?? nameOf(module), options, moduleUrl: urlOf(module) }
     if (builtIns().names().includes(source.backend)) {
-      throw new Refusal(`'${source.backend}' is the name of a built-in backend; give the module another one with --name`)
+      throw new Refusal(`'${source.backend}' is the name of a built-in backend; give the module another name with --name`)
     }
     return { stays: true, at: () => source }
   }
   const known = builtIns().names()
   if (!known.includes(backend!)) {
-    throw new Refusal(`there is no backend '${backend}'; known are ${known.join(', ')}. One of your own: --module ./my-backend.js`)
+    throw new Refusal(`there is no backend '${backend}'; known are ${known.join(', ')}. For your own, use --module ./my-backend.js`)
   }
   const choice = { backend: backend!, options: options as Readonly<Record<string, unknown>> }
   return { stays: staysAt(choice), at: (folder) => ({ backend: choice.backend, options: placed(choice, folder).options ?? {} }) }
@@ -68,7 +68,7 @@ function urlOf (module: string): string {
   throw new Refusal(`there is no module '${module}': no file ${path}`)
 }
 
-/** Options that say where the data is stand; else it goes into the folder, for tiers too. */
+/** Puts the data of a backend, and of its tiers, into the folder, unless its options name a place. */
 function placed (choice: Choice, folder: string, number = ''): Choice {
   const { backend, options = {} } = choice
   const place = PLACES[backend]
@@ -81,7 +81,7 @@ function placed (choice: Choice, folder: string, number = ''): Choice {
   return { backend, options: { ...options, tiers } }
 }
 
-/** Whether anything is kept elsewhere than in memory and in the private folder. */
+/** Whether the backend keeps anything outside memory and the private folder. */
 function staysAt ({ backend, options = {} }: Choice): boolean {
   if (backend === 'memory') return false
   if (Array.isArray(options.tiers)) return (options.tiers as Choice[]).some((tier) => staysAt(tier ?? {}))

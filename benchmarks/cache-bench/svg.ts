@@ -1,13 +1,13 @@
-// The few pieces of SVG that charts are made of, as text.
+// The pieces of SVG that charts consist of, as text.
 
 export type Attributes = Readonly<Record<string, string | number>>
 
 export function escaped (text: string): string {
-  // Control characters are no XML, not even escaped.
+  // XML allows no control characters, not even escaped ones.
   return text.replace(/[&<>"'\p{Cc}]/gu, (character) => /\p{Cc}/u.test(character) ? ' ' : `&#${character.charCodeAt(0)};`)
 }
 
-/** An element; `content` is SVG already. */
+/** An element; `content` must be SVG. */
 export function element (name: string, attributes: Attributes, content = ''): string {
   const given = Object.entries(attributes)
     .map(([key, value]) => ` ${key}="${typeof value === 'number' ? Number(value.toFixed(1)) : escaped(value)}"`).join('')
@@ -18,14 +18,14 @@ export function text (x: number, y: number, content: string, attributes: Attribu
   return element('text', { x, y, ...attributes }, escaped(content))
 }
 
-/** A scale on which each step is ten times the one before. */
+/** A logarithmic scale: each step is ten times the previous one. */
 export class LogScale {
   readonly #low: number
   readonly #high: number
   readonly #from: number
   readonly #to: number
 
-  /** From a power of ten below all values to one above, between two places. */
+  /** Maps the range from a power of ten below all values to one above them to the range between `from` and `to`. */
   constructor (values: readonly number[], from: number, to: number) {
     const positive = values.filter((value) => value > 0 && Number.isFinite(value))
     this.#low = Math.floor(Math.log10(Math.min(...positive, 1e9)))
@@ -34,7 +34,7 @@ export class LogScale {
     this.#to = to
   }
 
-  /** Where a value stands; what is below the scale, at its beginning. */
+  /** The place of a value. Values below the scale are placed at its start. */
   at (value: number): number {
     const share = (Math.log10(Math.max(value, 10 ** this.#low)) - this.#low) / (this.#high - this.#low)
     return this.#from + (this.#to - this.#from) * share

@@ -1,17 +1,17 @@
-// The report as people read it.
+// The report as text.
 import { OPERATIONS } from '../core/bench.js'
 import { breakEvenSentence } from './break-even.js'
 import type { BackendReport, Report } from './report.js'
 import { median } from '../core/statistics.js'
 
-/** Cells in columns, the first to the left, the others to the right. */
+/** Cells in columns. The first column is aligned to the left, the others to the right. */
 export function columns (rows: ReadonlyArray<readonly string[]>): string {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
   return rows.map((row) =>
     row.map((cell, column) => column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)).join('  ').trimEnd()).join('\n')
 }
 
-/** A number with its thousands apart, and no more digits than it is good for. */
+/** A number with separated thousands and three significant digits. */
 export function figure (value: number): string {
   if (!Number.isFinite(value)) return '-'
   const short = Number(value.toPrecision(3))
@@ -27,11 +27,11 @@ export function table (report: Report): string {
   return [
     heading(report),
     section('Operations', operationRows(report.backends)),
-    section('Operations a second by the size of values', sizeRows(report.backends)),
+    section('Operations per second by value size', sizeRows(report.backends)),
     section(
-      `Event-loop delay at ${figure(report.pacePerSecond)} operations a second, one in ten a write, and of writes alone; memory for an entry`,
+      `Event-loop delay at ${figure(report.pacePerSecond)} operations per second, with 10 % writes and with writes only; memory per entry`,
       loopRows(report.backends)),
-    section('Requests to a Fastify application, the server in a process of its own', servedRows(report.backends)),
+    section('Requests to a Fastify application in a child process', servedRows(report.backends)),
     [
       ...report.backends.map(({ name, breakEven }) => breakEvenSentence(name, breakEven, report.conditions.hitRatio)),
       ...warnings(report.backends)
@@ -43,14 +43,14 @@ function heading ({ machine, conditions, seconds }: Report): string {
   const { node, cpu, cores, platform } = machine
   return `Node ${node}, ${platform}, ${cores} x ${cpu}\n` +
     `${figure(conditions.entries)} entries of ${bytes(conditions.valueBytes)}, ${conditions.inFlight} operations in flight, ` +
-    `about ${seconds} s for each backend; medians of rounds in turns`
+    `about ${seconds} s for each backend; medians of interleaved rounds`
 }
 
 function section (title: string, rows: ReadonlyArray<readonly string[]>): string {
   return `${title}\n${columns(rows)}`
 }
 
-/** The ratio is taken within each round, to the first backend. */
+/** The ratio to the first backend is the median of the ratios within each round. */
 function operationRows (backends: readonly BackendReport[]): string[][] {
   const first = backends[0]!
   return [
@@ -93,21 +93,21 @@ function loopRows (backends: readonly BackendReport[]): string[][] {
 
 function servedRows (backends: readonly BackendReport[]): string[][] {
   return [
-    ['', 'no cache CPU us', 'hit', 'miss', 'no cache takes us', 'hit', 'miss'],
+    ['', 'no cache CPU us', 'hit', 'miss', 'no cache time us', 'hit', 'miss'],
     ...backends.map(({ name, served: { floor, hit, miss } }) => [
       name, ...[floor, hit, miss].map(({ cpuUs }) => figure(cpuUs)), ...[floor, hit, miss].map(({ latencyUs }) => figure(latencyUs))
     ])
   ]
 }
 
-/** What makes figures mean less than they seem to. */
+/** Warnings about figures that mean less than they seem to. */
 function warnings (backends: readonly BackendReport[]): string[] {
   return backends.flatMap(({ name, operations, served }) => [
     ...(operations.get.foundShare < 0.99
       ? [`${name}: only ${(operations.get.foundShare * 100).toFixed(0)} % of the reads found their entry: it has no room for all of them.`]
       : []),
     ...(served.asMeant < 0.99
-      ? [`${name}: only ${(served.asMeant * 100).toFixed(0)} % of the requests were the hit or the stored miss that they were to be.`]
+      ? [`${name}: only ${(served.asMeant * 100).toFixed(0)} % of the requests were a hit or a stored miss as intended.`]
       : [])
   ])
 }

@@ -1,4 +1,4 @@
-// What docs/choosing.md tells of a measurement: a table and a sentence, between two marks, and nothing by hand.
+// The measured part of docs/choosing.md: a sentence and a table between two marks. It is never edited by hand.
 import { micros } from '../cache-bench/break-even.js'
 import type { Report } from '../cache-bench/report.js'
 import { bytes, figure } from '../cache-bench/table.js'
@@ -6,7 +6,7 @@ import { bytes, figure } from '../cache-bench/table.js'
 const BEGIN = '<!-- measured: npm run bench:choosing -->'
 const END = '<!-- end of what was measured -->'
 
-/** The part of the page that a report makes. */
+/** The part of the page that is made from a report. */
 export function measuredPart ({ machine, conditions, seconds, backends }: Report): string {
   const rows = backends.map(({ name, operations: { get, set }, served: { floor, hit, miss }, delay, writing, memory, breakEven }) => [
     `\`${name}\``, figure(get.perSecond), micros(get.p99Us), figure(set.perSecond), micros(set.p99Us), `${delay.p99Ms.toFixed(1)} ms`,
@@ -14,8 +14,8 @@ export function measuredPart ({ machine, conditions, seconds, backends }: Report
     `${figure(hit.cpuUs / floor.cpuUs)} / ${figure(miss.cpuUs / floor.cpuUs)}`, least(breakEven.cpuUs), least(breakEven.latencyUs)
   ])
   const head = [
-    'backend', 'get/s', 'p99', 'set/s', 'p99', 'loop delay p99', 'writes alone: p99.9', 'heap for an entry',
-    'CPU of a hit / a miss, by that of no cache', 'worth it from: CPU', 'worth it from: time'
+    'backend', 'get/s', 'p99', 'set/s', 'p99', 'loop delay p99', 'writes only: p99.9', 'heap per entry',
+    'CPU of a hit / a miss, relative to no cache', 'pays from: CPU', 'pays from: time'
   ]
   return [
     BEGIN,
@@ -27,7 +27,7 @@ export function measuredPart ({ machine, conditions, seconds, backends }: Report
   ].join('\n')
 }
 
-/** The page with the part of this report in the place of the one before. Throws when the marks are missing. */
+/** The page with its measured part replaced by that of this report. Throws if the marks are missing. */
 export function withMeasured (page: string, report: Report): string {
   const [before, rest] = page.split(BEGIN)
   const [, after] = rest?.split(END) ?? []

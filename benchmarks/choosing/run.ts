@@ -1,5 +1,5 @@
-// `npm run bench:choosing`: cache-bench on all built-in backends that need nobody's account; its result, picture and table go into the
-// docs.
+// `npm run bench:choosing`: runs cache-bench on the built-in backends that need no account, and writes its result, picture and table
+// into the docs.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

@@ -1,4 +1,4 @@
-// The backends that the suite is run on: options for a run of its own, in a folder of its own.
+// The backends on which the suite runs, and their options for one run in one folder.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { ResponseCacheOptions } from 'fastify-response-cache'
@@ -17,7 +17,7 @@ const OPTIONS: Readonly<Record<string, (folder: string) => ResponseCacheOptions>
 
 export const BACKENDS: readonly string[] = Object.keys(OPTIONS)
 
-/** Options of that backend for one run; a Redis server of its own is started for it, and ends when `signal` is aborted. */
+/** The options of a backend for one run. For `redis`, a server is started; it ends when `signal` is aborted. */
 export async function backendFor (name: string, folder: string, signal: AbortSignal): Promise<ResponseCacheOptions> {
   if (name === 'redis') await startRedis(folder, signal)
   return OPTIONS[name]!(folder)

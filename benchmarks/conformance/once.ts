@@ -1,15 +1,15 @@
-// One run of the suite, in a process of its own: its origin, the cache in front of it, and its client.
+// A child process: one run of the suite, with its origin, the cache in front of it, and its client.
 import type { ResponseCacheOptions } from 'fastify-response-cache'
 import { startProxy, type Preset } from './proxy.js'
 import { runTests, startOrigin } from './suite.js'
 
-/** What the parent says. */
+/** The parent's message. */
 export interface Order {
   readonly suite: string
   readonly preset: Preset
   readonly backend: ResponseCacheOptions
   readonly ids: readonly string[]
-  /** Tests whose exchange is printed. */
+  /** The tests whose requests and responses are printed. */
   readonly dumped: readonly string[]
 }
 

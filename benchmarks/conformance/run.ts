@@ -1,4 +1,4 @@
-// `npm run conformance`: the public test suite for HTTP caches through the plugin, beside what other caches came to.
+// `npm run conformance`: runs the public test suite for HTTP caches against the plugin, and compares the results with other caches.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,7 +11,7 @@ import { byTopic, notPassed, scores, type Anchor } from './table.js'
 import { chosen, majority, tally, unstable, verdictNamed, type Verdicts } from './verdicts.js'
 
 const HOME = 'benchmarks/conformance'
-/** The topics are compared with these; the scores with all. */
+/** How many other caches the table of topics shows. The table of scores shows all. */
 const COMPARED = 5
 
 const { values } = parseArgs({
@@ -46,7 +46,7 @@ try {
   rmSync(folder, { recursive: true, force: true })
 }
 
-/** Prints what one preset on one backend came to, and keeps it if that was asked for. */
+/** Prints the result of one preset on one backend, and saves it with `--keep`. */
 function report (
   suite: Suite, { preset, backend, asked, raw }: { preset: Preset, backend: string, asked: ReadonlySet<string>, raw: readonly RawResults[] }
 ): Anchor {
@@ -81,7 +81,7 @@ function report (
   return ours
 }
 
-/** What the suite said when the test did not hold in the first run in which it did not. */
+/** The suite's message for a test, from the first run in which it did not pass. */
 function saidOf (raw: readonly RawResults[], id: string): string {
   const failed = raw.map((results) => results[id])
     .find((result) => result !== true && result !== undefined) as readonly string[] | undefined
@@ -96,7 +96,7 @@ function compare ({ topics }: Suite, ours: readonly Anchor[]): void {
 
 function oneOf<T extends string> (option: string, given: readonly string[], known: readonly T[]): T[] {
   return given.map((name) => {
-    if (!known.includes(name as T)) throw new Error(`--${option} is one of ${known.join(', ')}, got ${name}`)
+    if (!known.includes(name as T)) throw new Error(`--${option} must be one of ${known.join(', ')}, got ${name}`)
     return name as T
   })
 }

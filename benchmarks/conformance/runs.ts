@@ -1,4 +1,4 @@
-// Runs of the suite side by side: most of a run is waiting, so three take as long as one.
+// Concurrent runs of the suite. A run mostly waits, so three take as long as one.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -11,7 +11,7 @@ import type { RawResults } from './suite.js'
 
 export type RunOrder = Omit<Order, 'backend'> & { readonly backend: string, readonly isPrinted: boolean }
 
-/** One run in a process of its own, on a backend of its own. Rejects when the process ends without results. */
+/** One run in its own process and on its own backend. Rejects if the process ends without results. */
 export async function runOnce ({ backend, isPrinted, ...order }: RunOrder): Promise<RawResults> {
   const folder = mkdtempSync(join(tmpdir(), 'conformance-'))
   const over = new AbortController()
@@ -32,7 +32,7 @@ export async function runOnce ({ backend, isPrinted, ...order }: RunOrder): Prom
   }
 }
 
-/** So many runs of the same. */
+/** Several concurrent runs of the same tests. */
 export async function runSeveral (order: RunOrder, times: number): Promise<RawResults[]> {
   return await Promise.all(Array.from({ length: times }, async () => await runOnce(order)))
 }

@@ -1,4 +1,4 @@
-// The public test suite for HTTP caches at one commit: unpacked from a clone, loaded, its origin server started.
+// The public test suite for HTTP caches at one commit: unpacks it from a clone, loads it, and starts its origin server.
 import { execFileSync, spawn } from 'node:child_process'
 import { mkdirSync, symlinkSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -6,19 +6,19 @@ import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { pathToFileURL } from 'node:url'
 
-/** The tests that the kept results speak of. The suite's own version number does not tell its tests apart. */
+/** The commit of the saved results. The suite's version number doesn't identify its tests. */
 export const SUITE_COMMIT = 'b55b8bda3dbb8c927c04e85bd8d496a8caa3e4ba'
 const SUITE_URL = 'https://github.com/http-tests/cache-tests.git'
 
-/** A test as the suite declares it, as far as it is read here. */
+/** The part of the suite's declaration of a test that is read here. */
 export interface Test {
   readonly id: string
   readonly name: string
-  /** Absent: required. */
+  /** Absent means required. */
   readonly kind?: 'required' | 'optimal' | 'check'
   readonly depends_on?: readonly string[]
   readonly browser_only?: boolean
-  /** Has the suite print the exchange. */
+  /** Makes the suite print the requests and responses. */
   dump?: boolean
 }
 
@@ -29,28 +29,28 @@ export interface Topic {
   readonly tests: readonly Test[]
 }
 
-/** What the suite says of one test: true, or the error's name and message. */
+/** The suite's result of one test: true, or the name and message of an error. */
 export type RawResult = true | readonly [name: string, message: string]
 export type RawResults = Readonly<Record<string, RawResult>>
 
 /** The suite's own functions. */
 export interface Suite {
   readonly topics: readonly Topic[]
-  /** Its verdict on one test, by the name that it has for it; `dependency_fail` where a test that it depends on has not passed. */
+  /** The suite's name for its verdict on one test; `dependency_fail` if a test that it depends on has not passed. */
   verdictOf (id: string, results: RawResults): string
 }
 
-/** Unpacks the suite into `folder`: from a checkout or a git directory, or else from a clone that is made there. */
+/** Unpacks the suite into `folder`: from a checkout or a git directory, or from a clone that is made in `folder`. */
 export function unpackSuite (folder: string, from: string | undefined): string {
   const suite = join(folder, 'suite')
   mkdirSync(suite)
   const clone = from ?? join(folder, 'clone.git')
   if (from === undefined) {
-    console.log(`cloning ${SUITE_URL}; CACHE_TESTS_DIR names a clone that is there already`)
+    console.log(`cloning ${SUITE_URL}; set CACHE_TESTS_DIR to use an existing clone`)
     git(['clone', '--quiet', '--bare', SUITE_URL, clone])
   }
   execFileSync('tar', ['-x', '-C', suite], { input: git(['-C', clone, 'archive', SUITE_COMMIT, 'tests', 'test-engine', 'package.json']) })
-  // Its one dependency at run time.
+  // The suite's only dependency at run time.
   mkdirSync(join(suite, 'node_modules'))
   symlinkSync(dirname(createRequire(import.meta.url).resolve('undici/package.json')), join(suite, 'node_modules', 'undici'), 'dir')
   return suite
@@ -75,7 +75,7 @@ export async function loadSuite (suite: string): Promise<Suite> {
   return { topics, verdictOf: (id, results) => names.get(determineTestResult(topics, id, results)) as string }
 }
 
-/** Runs these tests through the cache at `url`, in this process. A process can do this once: the suite keeps its results in a module. */
+/** Runs these tests through the cache at `url`. A process can do this only once, because the suite keeps its results in a module. */
 export async function runTests (suite: string, ids: ReadonlySet<string>, dumped: ReadonlySet<string>, url: string): Promise<RawResults> {
   const { topics } = await loadSuite(suite)
   const runner = await load<{
@@ -88,7 +88,7 @@ export async function runTests (suite: string, ids: ReadonlySet<string>, dumped:
   return runner.getResults()
 }
 
-/** Starts the suite's origin server on a free port; it ends when `signal` is aborted. */
+/** Starts the suite's origin server on a free port. The server ends when `signal` is aborted. */
 export async function startOrigin (suite: string, signal: AbortSignal): Promise<number> {
   const env = {
     ...process.env, npm_config_protocol: 'http', npm_config_port: '0', npm_config_pidfile: join(suite, `origin-of-${process.pid}.pid`)

@@ -1,10 +1,10 @@
-// What runs of the suite come to: a verdict for each test, the one of most runs, and how many there are of each kind.
+// From runs of the suite to a verdict for each test, which is the one of most runs, and to the counts of verdicts.
 import type { Suite, Test, Topic } from './suite.js'
 
-/** `pass`, or `fail` where it is required and `miss` where it would be better; `yes` or `no` where the suite only asks. */
+/** `pass` or `fail` for a required test, `pass` or `miss` for an optimal one; `yes` or `no` for a question (check). */
 export type Verdict = 'pass' | 'fail' | 'miss' | 'yes' | 'no' | 'dep' | 'setup' | 'retry' | 'harness'
 
-/** From bad to good: where no verdict has most runs, the worst of those that have as many counts. */
+/** From bad to good. If several verdicts have equally many runs, the worst of them counts. */
 const WORST_FIRST: readonly Verdict[] = ['harness', 'retry', 'setup', 'dep', 'fail', 'miss', 'no', 'yes', 'pass']
 
 /** The suite's names for its verdicts. */
@@ -22,7 +22,7 @@ const NAMES: Readonly<Record<string, Verdict>> = {
 
 export type Verdicts = Readonly<Record<string, Verdict>>
 
-/** Verdicts of one kind of test. */
+/** The counts of verdicts for one kind of test. */
 export interface Count {
   readonly of: number
   readonly pass: number
@@ -31,19 +31,19 @@ export interface Count {
   readonly setup: number
 }
 
-/** What is kept of a cache: the score is `required.pass + optimal.pass`. */
+/** The saved result of a cache. Its score is `required.pass + optimal.pass`. */
 export interface Tally {
   readonly score: number
   readonly required: Count
   readonly optimal: Count
   readonly check: Count
-  /** Passes by topic: required, optimal, and yes of the questions. */
+  /** By topic: passed required tests, passed optimal tests, and questions with the result yes. */
   readonly topics: Readonly<Record<string, readonly [required: number, optimal: number, check: number]>>
 }
 
 export const kindOf = ({ kind = 'required' }: Test): 'required' | 'optimal' | 'check' => kind
 
-/** Our name for a verdict of the suite. Throws for one that a test which ran can't have. */
+/** Our name for a verdict of the suite. Throws for a verdict that a test can't have after it ran. */
 export function verdictNamed (name: string): Verdict {
   const verdict = NAMES[name]
   if (verdict === undefined) throw new Error(`the suite's verdict is '${name}'`)
@@ -59,7 +59,7 @@ export function majority (runs: readonly Verdicts[]): Verdicts {
   }))
 }
 
-/** Tests on which the runs don't agree, with the verdict of each run. */
+/** The tests with different verdicts in different runs, with the verdict of each run. */
 export function unstable (runs: readonly Verdicts[]): Record<string, Verdict[]> {
   const all = Object.keys(runs[0] ?? {}).map((id) => [id, runs.map((run) => run[id] as Verdict)] as const)
   return Object.fromEntries(all.filter(([, given]) => new Set(given).size > 1))
@@ -95,7 +95,7 @@ function passesByKind (tests: readonly Test[], verdicts: Verdicts): [number, num
   return [passes('required'), passes('optimal'), passes('check')]
 }
 
-/** The tests with these ids or of these topics, and all on which they depend; all but a browser's where nothing is named. */
+/** The tests with these ids or of these topics, and their dependencies; without ids and topics, all tests except those for browsers. */
 export function chosen ({ topics }: Suite, ids: readonly string[], topicIds: readonly string[]): { asked: Set<string>, run: Set<string> } {
   const known = new Map(topics.flatMap(({ tests }) => tests).filter((test) => test.browser_only !== true).map((test) => [test.id, test]))
   const all = ids.length === 0 && topicIds.length === 0

@@ -1,4 +1,4 @@
-// One subject under measurement: filled, then asked in slices.
+// Measures one subject: fills it, then runs operations in slices.
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
 import { loopDelay, type Delay } from './delay.js'
 import { drive, type Driven } from './drive.js'
@@ -6,24 +6,24 @@ import { memoryInUse } from './memory.js'
 import type { MaybePromise, Subject } from './subject.js'
 import { keysOf, shuffled, valueOf, type Workload } from './workload.js'
 
-/** Read a key that is there; write one that isn't, one that is; read one that isn't; delete one that is. */
+/** Read an existing key; write a new one; write an existing one; read a missing one; delete an existing one. */
 export const OPERATIONS = ['get', 'set', 'replace', 'miss', 'delete'] as const
 export type Operation = typeof OPERATIONS[number]
 
-/** What came of filling. */
+/** The result of filling. */
 export interface Filled {
   readonly entries: number
   readonly heapBytesPerEntry: number
   readonly rssBytesPerEntry: number
-  /** Bytes that the store says it takes for an entry, where it says so. */
+  /** Bytes per entry according to the store, if it reports them. */
   readonly storedBytesPerEntry?: number
 }
 
-/** Operations of a slice, and the time that they took. */
+/** The operations of a slice, and the time that they took. */
 export interface Slice {
   readonly operations: number
   readonly elapsedMs: number
-  /** Of the reads, those that found something. */
+  /** The reads that found an entry. */
   readonly found: number
 }
 
@@ -36,15 +36,15 @@ export interface Latency {
   readonly maxUs: number
 }
 
-// So many values, in turn, are enough to write; what is kept in the end has values of its own.
+// Writes of a slice take turns with so many values. The entries of a fill have their own values.
 const VALUES = 64
 
-// Keys that come and go: a part of those that are kept, so that a bounded store has room for both.
+// Keys that are set and deleted again: fewer than the kept ones, so that a bounded store has room for both.
 const SPARE_SHARE = 4
 
 const CHECKED = 50
 
-/** Timing costs about a quarter of a microsecond: so many a second don't show. */
+/** Timing an operation costs about a quarter of a microsecond. So many per second don't affect the result. */
 const TIMED_PER_SECOND = 20_000
 
 export class Bench {
@@ -59,7 +59,7 @@ export class Bench {
   #latencies = new Map<string, RecordableHistogram>()
   readonly #perSecond = new Map<string, number>()
 
-  /** `name` tells its keys from those of others on the same subject; nothing is begun any more once `signal` is aborted. */
+  /** `name` is part of the keys, so that benches on one subject don't share any. No operation begins after `signal` is aborted. */
   constructor (subject: Subject, workload: Workload, { name = '0', signal }: { name?: string, signal?: AbortSignal } = {}) {
     const { entries, valueBytes } = workload
     const few = Math.ceil(entries / SPARE_SHARE)
@@ -72,7 +72,7 @@ export class Bench {
     this.#values = Array.from({ length: VALUES }, (_, number) => valueOf(valueBytes, number))
   }
 
-  /** Writes the entries that are kept, as many as there is time for. Throws when the subject doesn't give back what it was given. */
+  /** Writes as many entries as there is time for, and keeps them. Throws if the subject doesn't return what was written. */
   async fill (forMs: number): Promise<Filled> {
     const { valueBytes } = this.#workload
     const before = memoryInUse()
@@ -80,7 +80,7 @@ export class Bench {
       this.#subject.set(this.#keys[number]!, valueOf(valueBytes, number)), forMs, this.#keys.length)
     const after = memoryInUse()
     this.#signal?.throwIfAborted()
-    if (entries === 0) throw new Error('no entry was written in the time that there was')
+    if (entries === 0) throw new Error('no entry was written in time')
     this.#keys.length = entries
     this.#order = shuffled(entries)
     await this.#check()
@@ -93,18 +93,18 @@ export class Bench {
     }
   }
 
-  /** `get`, `replace` or `miss` for a while. */
+  /** Runs `get`, `replace` or `miss` for a while. */
   async slice (operation: 'get' | 'replace' | 'miss', forMs: number): Promise<Slice> {
     return await this.#drive(operation, this.#operate[operation], forMs)
   }
 
-  /** Writes keys that aren't there and deletes them again, in passes of as many as there are, each for a while in all. */
+  /** Writes new keys and deletes them again, in passes over all spare keys, until either has taken `forMs` in total. */
   async churn (forMs: number): Promise<Record<'set' | 'delete', Slice>> {
     const sum = { set: NOTHING, delete: NOTHING }
     while (sum.set.elapsedMs < forMs && sum.delete.elapsedMs < forMs && this.#signal?.aborted !== true) {
       const set = await this.#drive('set', (number) =>
         this.#subject.set(this.#spare[number]!, this.#value(number)), forMs - sum.set.elapsedMs, this.#spare.length)
-      // What can't be deleted in that time is deleted all the same.
+      // All keys that were set are deleted, even if that takes longer.
       const deleted = await this.#drive('delete', (number) => this.#subject.delete(this.#spare[number]!), Infinity, set.operations)
       sum.set = plus(sum.set, set)
       sum.delete = plus(sum.delete, deleted)
@@ -112,15 +112,15 @@ export class Bench {
     return sum
   }
 
-  /** Gets and so many replaces in ten, at a steady pace. */
+  /** Runs gets at a steady pace, and `setsInTen` replaces in ten operations. */
   async delay (perSecond: number, forMs: number, setsInTen: number): Promise<Delay> {
     const operate = (number: number): MaybePromise<unknown> =>
       number % 10 < setsInTen ? this.#operate.replace(number) : this.#operate.get(number)
     return await loopDelay({ operate, perSecond, forMs, inFlight: this.#workload.inFlight })
   }
 
-  /** Drops what was timed: the warm-up. */
-  forgetLatencies (): void {
+  /** Discards the latencies so far, which belong to the warm-up. */
+  discardLatencies (): void {
     this.#latencies = new Map()
   }
 
@@ -131,7 +131,7 @@ export class Bench {
     }))
   }
 
-  /** Deletes everything that was written, as far as there is time. */
+  /** Deletes as many of the written entries as there is time for. */
   async tidy (forMs: number): Promise<void> {
     const written = [...this.#keys, ...this.#spare]
     const operate = (number: number): MaybePromise<unknown> => this.#subject.delete(written[number]!)
@@ -177,17 +177,17 @@ export class Bench {
     }
   }
 
-  /** A store that keeps nothing would be the fastest of all. One that is bounded may have let go of all but the last. */
+  /** A store that keeps nothing would be the fastest. A bounded one may have evicted all entries except the last. */
   async #check (): Promise<void> {
     const last = this.#keys.length - 1
     for (let number = last; number >= Math.max(0, last - CHECKED); number--) {
       const found = await this.#subject.get(this.#keys[number]!)
       if (found === undefined || found === null) {
-        if (number === last) throw new Error('an entry that was written a moment ago is not there')
+        if (number === last) throw new Error('an entry that was just written is missing')
         continue
       }
       const expected = valueOf(this.#workload.valueBytes, number)
-      if (!expected.equals(this.#subject.bytesOf(found))) throw new Error('an entry is not what was written')
+      if (!expected.equals(this.#subject.bytesOf(found))) throw new Error('an entry differs from what was written')
     }
   }
 }

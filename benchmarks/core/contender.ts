@@ -1,21 +1,21 @@
-// One of those that are compared: its process, and what was measured of it, round by round.
+// One contender: its child process, and what was measured in each round.
 import { Child } from './child.js'
 import type { Filled, Latency, Operation, Slice } from './bench.js'
 import type { Delay } from './delay.js'
 import { median } from './statistics.js'
 import type { Opening } from './worker.js'
 
-/** What an operation came to. */
+/** The results of an operation. */
 export interface Measured extends Latency {
-  /** Operations a second, the median of the rounds. */
+  /** Operations per second: the median of the rounds. */
   readonly perSecond: number
-  /** The same, for each round: what is compared with another contender is compared within a round. */
+  /** The same for each round. Contenders are compared within a round. */
   readonly perSecondRounds: readonly number[]
-  /** The share of reads that found something. */
+  /** The share of reads that found an entry. */
   readonly foundShare: number
 }
 
-// Beside the time that a call is given: whoever needs longer hangs.
+// How much longer than its planned time a call may take before it counts as hanging.
 const PATIENCE_MS = 30_000
 
 export class Contender {
@@ -29,51 +29,51 @@ export class Contender {
   }
 
   async open (opening: Opening): Promise<void> {
-    await this.#ask('open', opening, 0)
+    await this.#call('open', opening, 0)
   }
 
-  /** Writes what is kept of the workload with this number. */
+  /** Writes the entries of the workload with the number `at`. */
   async fill (forMs: number, at = 0): Promise<Filled> {
-    return await this.#ask('fill', { forMs, at }, forMs)
+    return await this.#call('fill', { forMs, at }, forMs)
   }
 
-  /** Operations a second of a workload that is not the first; nothing of it is kept. */
+  /** Operations per second of another workload than the first. The result is not recorded here. */
   async perSecond (operation: 'get' | 'replace', forMs: number, at: number): Promise<number> {
-    return perSecondOf(await this.#ask<Slice>('slice', { operation, forMs, at }, forMs))
+    return perSecondOf(await this.#call<Slice>('slice', { operation, forMs, at }, forMs))
   }
 
-  /** Deletes what was written of a workload. */
+  /** Deletes the entries of the workload with the number `at`. */
   async tidy (at: number): Promise<void> {
-    await this.#ask('tidy', { at }, 0)
+    await this.#call('tidy', { at }, 0)
   }
 
   async delay (pace: { readonly perSecond: number, readonly setsInTen: number }, forMs: number): Promise<Delay> {
-    return await this.#ask('delay', { ...pace, forMs }, forMs)
+    return await this.#call('delay', { ...pace, forMs }, forMs)
   }
 
-  /** One round: a slice of each operation; `set` and `delete` come together. */
+  /** One round: a slice of each operation. `set` and `delete` are measured together. */
   async round (operations: readonly Operation[], forMs: number): Promise<void> {
     for (const operation of operations) {
       if (operation === 'delete') continue
       if (operation !== 'set') {
-        this.#keep(operation, await this.#ask<Slice>('slice', { operation, forMs }, forMs))
+        this.#keep(operation, await this.#call<Slice>('slice', { operation, forMs }, forMs))
         continue
       }
-      const churned = await this.#ask<Record<'set' | 'delete', Slice>>('churn', { forMs }, forMs * 2)
+      const churned = await this.#call<Record<'set' | 'delete', Slice>>('churn', { forMs }, forMs * 2)
       this.#keep('set', churned.set)
       this.#keep('delete', churned.delete)
     }
   }
 
-  /** Forgets the rounds so far: the warm-up. */
-  async forget (): Promise<void> {
+  /** Discards the rounds so far, which were the warm-up. */
+  async discardRounds (): Promise<void> {
     this.#slices.clear()
-    await this.#ask('forgetLatencies', {}, 0)
+    await this.#call('discardLatencies', {}, 0)
   }
 
-  /** What the rounds came to. */
+  /** The results of the rounds. */
   async results (): Promise<Partial<Record<Operation, Measured>>> {
-    const latencies = await this.#ask<Partial<Record<Operation, Latency>>>('latencies', {}, 0)
+    const latencies = await this.#call<Partial<Record<Operation, Latency>>>('latencies', {}, 0)
     return Object.fromEntries([...this.#slices].map(([operation, slices]) => {
       const perSecondRounds = slices.map(perSecondOf)
       const [found, operations] = [sum(slices, 'found'), sum(slices, 'operations')]
@@ -94,7 +94,7 @@ export class Contender {
     slices.push(slice)
   }
 
-  async #ask<T> (call: string, argument: unknown, forMs: number): Promise<T> {
+  async #call<T> (call: string, argument: unknown, forMs: number): Promise<T> {
     return await this.#child.call<T>(call, argument, forMs + PATIENCE_MS)
   }
 }

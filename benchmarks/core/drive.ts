@@ -1,41 +1,41 @@
 // Keeps N operations in flight for a while, counts them, and times some of them.
-// Libraries for benchmarks time one call after another and run one task until it is over; here several stores
-// take turns in short slices, each with N calls under way, synchronous answers among them. Hence a loop of our own.
+// Benchmark libraries time one call after another, and run one task to its end. Here several stores take turns in short
+// slices, each with N concurrent calls, some of which return synchronously. So we have our own loop.
 import type { RecordableHistogram } from 'node:perf_hooks'
 import { setImmediate as turn } from 'node:timers/promises'
 import { isLater, type MaybePromise } from './subject.js'
 
-/** What is to be done, and for how long. */
+/** Which operation is run, and for how long. */
 export interface Drive {
   /** One operation; `number` counts them from 0. */
   operate (number: number): MaybePromise<unknown>
   readonly inFlight: number
   readonly forMs: number
-  /** Operations at most. @default Infinity */
+  /** The most operations. @default Infinity */
   readonly most?: number
-  /** One in so many operations is timed, at random. */
+  /** One of so many operations is timed, chosen at random. */
   readonly timedOneIn: number
-  /** Takes the nanoseconds of the operations that are timed. */
+  /** Receives the nanoseconds of the timed operations. */
   readonly latencies: RecordableHistogram
-  /** Ends it before its time. */
+  /** Ends the run early. */
   readonly signal?: AbortSignal
 }
 
 /** What was done. */
 export interface Driven {
   readonly operations: number
-  /** Operations that answered something else than undefined and null. */
+  /** Operations that returned something other than undefined and null. */
   readonly found: number
   readonly elapsedMs: number
 }
 
-// Operations between two looks at the clock, while they answer synchronously.
+// How many synchronous operations run between two readings of the clock.
 const CHUNK = 64
 
-// Synchronous answers let the loop turn this often, as a server does: what a store does in its timers is part of its cost.
+// Even with synchronous operations the event loop turns this often, as in a server: what a store does in timers is part of its cost.
 const TURN_MS = 1
 
-/** Rejects with what an operation throws. */
+/** Rejects if an operation fails, with its error. */
 export async function drive (what: Drive): Promise<Driven> {
   return await new Driver(what).run()
 }
@@ -75,28 +75,28 @@ class Driver {
     }
   }
 
-  /** Operations until one answers later, or enough have answered. */
+  /** Runs operations until one returns a promise, or enough of them have run. */
   #chunk (): Promise<void> | undefined {
     const { operate } = this.#what
     for (let left = CHUNK; left > 0 && this.#next < this.#most; left--) {
       const startedAt = --this.#untilTimed === 0 ? performance.now() : -1
-      const answer = operate(this.#next++)
-      if (isLater(answer)) return this.#wait(answer, startedAt)
-      const endedAt = this.#count(answer, startedAt)
+      const result = operate(this.#next++)
+      if (isLater(result)) return this.#wait(result, startedAt)
+      const endedAt = this.#count(result, startedAt)
       if (endedAt >= this.#turnEndsAt) return undefined
     }
     return undefined
   }
 
-  async #wait (answer: PromiseLike<unknown>, startedAt: number): Promise<void> {
+  async #wait (result: PromiseLike<unknown>, startedAt: number): Promise<void> {
     if (startedAt >= 0) this.#untilTimed = this.#gap()
-    this.#count(await answer, startedAt)
+    this.#count(await result, startedAt)
   }
 
-  /** Answers when an operation that is timed has ended; of the others that isn't asked. */
-  #count (answer: unknown, startedAt: number): number {
+  /** Returns when a timed operation ended; -1 for the others. */
+  #count (result: unknown, startedAt: number): number {
     this.#operations++
-    if (answer !== undefined && answer !== null) this.#found++
+    if (result !== undefined && result !== null) this.#found++
     if (startedAt < 0) return -1
     const endedAt = performance.now()
     this.#what.latencies.record(Math.max(1, Math.round((endedAt - startedAt) * 1e6)))
@@ -104,7 +104,7 @@ class Driver {
     return endedAt
   }
 
-  /** At random, so that no rhythm of the store meets ours. */
+  /** Random, so that timing doesn't coincide with a rhythm of the store. */
   #gap (): number {
     return 1 + Math.floor(Math.random() * (2 * this.#what.timedOneIn - 1))
   }

@@ -1,4 +1,4 @@
-// What a process takes of memory once its garbage is gone.
+// The memory of a process after garbage collection.
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
@@ -6,11 +6,11 @@ import { runInNewContext } from 'node:vm'
 export interface Memory {
   /** The JavaScript heap and the Buffers. */
   readonly heapBytes: number
-  /** All pages of the process, what native code took among them. */
+  /** All pages of the process, including those of native code. */
   readonly rssBytes: number
 }
 
-/** Collects the garbage, then looks. */
+/** Collects the garbage, then reads the memory use. */
 export function memoryInUse (): Memory {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void

@@ -2,7 +2,7 @@
 import { builtIns, type BackendChoice, type BackendDefinition, type Registry, type StoredEntry } from 'fastify-response-cache'
 import { LIFE_MS, type Subject } from './subject.js'
 
-/** Which backend: one of the registry's names, or the module of one that isn't there. */
+/** A backend: a name of the registry, or a module for a name that the registry doesn't know. */
 export interface BackendSource {
   readonly backend: string
   readonly options: object
@@ -17,7 +17,7 @@ export function registryFor ({ backend, moduleUrl }: BackendSource): Registry {
   return registry.add(backend as never, async () => (await import(moduleUrl) as { default: BackendDefinition }).default)
 }
 
-/** The subject that `SubjectChoice` asks for. */
+/** The function that `SubjectChoice` requires. */
 export async function open (source: BackendSource): Promise<Subject> {
   const backend = await registryFor(source).open({ backend: source.backend, options: source.options } as BackendChoice)
   return {

@@ -1,6 +1,6 @@
-// Figures of several rounds: the middle one, how far they lie apart, and digits that mean something.
+// Statistics of several rounds: medians, quartiles and rounding.
 
-/** The middle of the values; the mean of the two in the middle where their number is even. */
+/** The median; the mean of the two middle values if there is an even number of them. */
 export function median (values: readonly number[]): number {
   return quantile(values, 0.5)
 }
@@ -10,12 +10,12 @@ export function quartiles (values: readonly number[]): readonly [lower: number, 
   return [quantile(values, 0.25), quantile(values, 0.75)]
 }
 
-/** `value` with so many digits behind the point. */
+/** `value` with so many decimal places. */
 export function rounded (value: number, digits = 0): number {
   return Number(value.toFixed(digits))
 }
 
-/** `value` with three digits that count. */
+/** `value` with three significant digits. */
 export function significant (value: number): number {
   return Number(value.toPrecision(3))
 }

@@ -1,17 +1,17 @@
-// A child process: one subject, opened, measured as told, closed.
-import { answerCalls } from './child.js'
+// A child process that opens one subject, measures it on request, and closes it.
+import { handleCalls } from './child.js'
 import { Bench } from './bench.js'
 import { removePrivate } from './private-folder.js'
 import type { Subject, SubjectChoice } from './subject.js'
 import type { Workload } from './workload.js'
 
-/** What the first call says. */
+/** The argument of the first call. */
 export interface Opening extends SubjectChoice {
-  /** The first is the one that everything is measured with; the others are for `fill`, `slice` and `tidy`. */
+  /** The first workload is used for every measurement; the others only for `fill`, `slice` and `tidy`. */
   readonly workloads: readonly Workload[]
-  /** Whether what was written is to be deleted in the end, because the store stays. */
+  /** Whether the entries are deleted at the end, because the store outlives the run. */
   readonly tidies: boolean
-  /** A folder that was made for this subject alone and goes with it. */
+  /** A folder for this subject only, which is removed with it. */
   readonly privateFolder?: string
 }
 
@@ -21,18 +21,18 @@ const ending = new AbortController()
 let opening: Opening | undefined
 let subject: Subject | undefined
 let benches: Bench[] = []
-let underWay: Promise<unknown> = Promise.resolve()
+let pending: Promise<unknown> = Promise.resolve()
 
-/** A call of one bench, which closing waits for. */
+/** A call to one bench. Closing waits for it. */
 function of<T extends { at?: number }> (work: (bench: Bench, argument: T) => Promise<unknown>): (argument: T) => Promise<unknown> {
   return (argument) => {
     const done = work(benches[argument.at ?? 0]!, argument)
-    underWay = done.catch(() => {})
+    pending = done.catch(() => {})
     return done
   }
 }
 
-answerCalls({
+handleCalls({
   async open (given: Opening) {
     opening = given
     const { open } = await import(given.moduleUrl) as { open (options: unknown): Promise<Subject> }
@@ -46,11 +46,11 @@ answerCalls({
   delay: of((bench, { perSecond, setsInTen, forMs }: { perSecond: number, setsInTen: number, forMs: number, at?: number }) =>
     bench.delay(perSecond, forMs, setsInTen)),
   tidy: of((bench, _: { at: number }) => bench.tidy(Infinity)),
-  forgetLatencies: of(async (bench) => bench.forgetLatencies()),
+  discardLatencies: of(async (bench) => bench.discardLatencies()),
   latencies: of(async (bench) => bench.latencies())
 }, async () => {
   ending.abort()
-  await underWay
+  await pending
   try {
     if (opening?.tidies === true) for (const one of benches) await one.tidy(TIDY_MS)
   } finally {

@@ -1,22 +1,22 @@
-// The keys and values that every subject gets, the same for all of them.
+// The keys and values; they are the same for every subject.
 
-/** How much is kept, and how many operations are under way. */
+/** How many entries are kept, how large they are, and how many operations are concurrent. */
 export interface Workload {
   readonly entries: number
   readonly valueBytes: number
   readonly inFlight: number
 }
 
-/** What keys begin with: told from those of others, and from those of other runs. */
+/** The prefix of all keys, which separates them from the keys of others. */
 export const KEY_PREFIX = 'cache-bench'
 
-/** `count` keys of the length that a route's key has. */
+/** `count` keys, as long as the key of a route. */
 export function keysOf (kind: string, count: number): string[] {
   return Array.from({ length: count }, (_, number) =>
     `${KEY_PREFIX}:${process.pid}:${kind}:GET:/products/${String(number).padStart(8, '0')}`)
 }
 
-/** The numbers below `count` in a random order that is the same each time. */
+/** The numbers below `count`, in a random order that is always the same. */
 export function shuffled (count: number): Uint32Array {
   const order = Uint32Array.from({ length: count }, (_, number) => number)
   let seed = 0x9e3779b9
@@ -28,9 +28,9 @@ export function shuffled (count: number): Uint32Array {
   return order
 }
 
-/** Text as JSON has it, of this many bytes; each call makes bytes of their own, other ones for each `number`. */
+/** `bytes` bytes of text that looks like JSON, different for each `number`. Each call returns new bytes. */
 export function valueOf (bytes: number, number: number): Buffer {
-  // Not of the shared pool, which a small value would keep alive as a whole.
+  // Not from the shared pool, because a small value would keep the whole pool alive.
   return Buffer.allocUnsafeSlow(bytes).fill(
     `{"id":${number},"name":"Product number ${number}","price":{"amount":1999,"currency":"EUR"},"inStock":true},`)
 }

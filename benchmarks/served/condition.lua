@@ -1,2 +1,2 @@
--- A client that has the answer already and asks whether it still holds.
+-- A client that has a response, and asks whether it is still current.
 wrk.headers['If-None-Match'] = '"1"'

@@ -1,4 +1,4 @@
-// The load: wrk against one server for some seconds, and what the server spent on it.
+// The load: runs wrk against one server for some seconds, and measures the server's CPU time.
 import { fork, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 /** One measurement. */
 export interface Sample {
   readonly requestsPerSecond: number
-  /** CPU time of the server's process, all its threads, for one request. */
+  /** CPU time of the server's process, in all its threads, per request. */
   readonly cpuUsPerRequest: number
 }
 
@@ -20,7 +20,7 @@ const CAN_PIN = process.platform === 'linux'
 const SERVER_CORE = '0'
 const LOAD_CORE = '1'
 
-/** A server in a process of its own, pinned to one core where the platform can. */
+/** A server in a child process, pinned to one core if the platform can do that. */
 export class Target {
   readonly #child: ChildProcess
   readonly #port: number
@@ -48,7 +48,7 @@ export class Target {
     const [, requests] = /(\d+) requests in/.exec(output) ?? []
     const [, rate] = /Requests\/sec:\s+([\d.]+)/.exec(output) ?? []
     if (requests === undefined || rate === undefined || /Non-2xx|Socket errors/.test(output)) {
-      throw new Error(`wrk did not go well:\n${output}`)
+      throw new Error(`wrk failed:\n${output}`)
     }
     return { requestsPerSecond: Number(rate), cpuUsPerRequest: spentUs / Number(requests) }
   }

@@ -1,17 +1,17 @@
-// From samples to the table, the ratios and the JSON that is kept.
+// From samples to the table, the ratios and the JSON that is saved.
 import { execFileSync } from 'node:child_process'
 import { cpus } from 'node:os'
-import { ANSWERS, FLOOR } from './answers.js'
+import { CONTESTANTS, FLOOR } from './contestants.js'
 import type { Sample } from './load.js'
 
-/** One row as it is kept: medians over the rounds. Ratios are taken within each round, then the median of them. */
+/** One row of the saved report: medians over the rounds. A ratio is the median of the ratios within each round. */
 export interface Row {
   readonly name: string
   readonly title: string
   readonly requestsPerSecond: number
   readonly cpuUsPerRequest: number
   readonly ratioToFloor: number
-  /** CPU of this row by CPU of the row that it is compared with. */
+  /** CPU time, relative to the row that this one is compared with. */
   readonly cpuRatio?: number
 }
 
@@ -26,13 +26,13 @@ export interface Report {
   readonly rows: readonly Row[]
 }
 
-/** `samples`: by row, one for each round, in the order of the rounds. */
+/** `samples` are by row, one for each round in order. */
 export function report (
   samples: ReadonlyMap<string, readonly Sample[]>, settings: Pick<Report, 'rounds' | 'seconds' | 'connections'>
 ): Report {
   const of = (name: string): readonly Sample[] => samples.get(name) as readonly Sample[]
   const floor = of(FLOOR)
-  const rows = ANSWERS.map(({ name, title, beside }) => ({
+  const rows = CONTESTANTS.map(({ name, title, beside }) => ({
     name,
     title,
     requestsPerSecond: Math.round(median(of(name).map((sample) => sample.requestsPerSecond))),
@@ -45,7 +45,7 @@ export function report (
   return { node: process.version, cpu: cpus()[0]?.model ?? 'unknown', commit: commit(), at: new Date().toISOString(), ...settings, rows }
 }
 
-/** The report as people read it. */
+/** The report as text. */
 export function table ({ node, cpu, commit, rounds, seconds, connections, rows }: Report): string {
   const lines = rows.map((row) => [
     row.title.padEnd(56),
@@ -56,7 +56,7 @@ export function table ({ node, cpu, commit, rounds, seconds, connections, rows }
   ].join(' '))
   return [
     `Node ${node}, ${cpu}, commit ${commit}; ${rounds} rounds of ${seconds} s, ${connections} connections, medians`,
-    `${'answer'.padEnd(56)} requests/s   CPU us  of floor`,
+    `${'response'.padEnd(56)} requests/s   CPU us  of floor`,
     ...lines
   ].join('\n')
 }

@@ -1,10 +1,10 @@
-// `npm run bench:served`: every server is asked in turn within each round, so that what slows the machine slows all. Each
-// round starts its servers anew: one and the same program is faster in one process than in another, for all its life.
+// `npm run bench:served`: the servers take turns within each round, so that a slow machine slows all of them. Each round
+// starts its servers anew, because the same program can be faster in one process than in another.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { ANSWERS } from './answers.js'
+import { CONTESTANTS } from './contestants.js'
 import { Target, type Sample } from './load.js'
 import { report, table } from './report.js'
 
@@ -22,12 +22,12 @@ const load = { seconds: Number(values.seconds), connections: Number(values.conne
 const WARM_UP_SECONDS = 2
 
 const folder = mkdtempSync(join(tmpdir(), 'bench-served-'))
-const samples = new Map<string, Sample[]>(ANSWERS.map(({ name }) => [name, []]))
+const samples = new Map<string, Sample[]>(CONTESTANTS.map(({ name }) => [name, []]))
 try {
   for (let round = 0; round < rounds; round++) {
-    // Another one begins each time: none is always the first after the pause.
-    for (let turn = 0; turn < ANSWERS.length; turn++) {
-      const { name, script } = ANSWERS[(turn + round) % ANSWERS.length]!
+    // Each round begins with another server, so that none is always the first after the pause.
+    for (let turn = 0; turn < CONTESTANTS.length; turn++) {
+      const { name, script } = CONTESTANTS[(turn + round) % CONTESTANTS.length]!
       const target = await Target.start(name, { BENCH_SQLITE_PATH: join(folder, `${round}.db`) })
       try {
         await target.measure({ ...load, seconds: WARM_UP_SECONDS, script })

@@ -1,6 +1,6 @@
-// A child process: one server, which tells its port and, when asked, the CPU time that it has used.
+// A child process: one server. It reports its port and, on request, the CPU time that it has used.
 import type { AddressInfo } from 'node:net'
-import { start } from './answers.js'
+import { start } from './contestants.js'
 
 const server = await start(process.argv[2] as string)
 process.on('message', () => process.send!({ cpu: process.cpuUsage() }))

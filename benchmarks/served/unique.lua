@@ -1,4 +1,4 @@
--- Every request is for another URL, in every run of wrk.
+-- Every request has a new URL, in every run of wrk.
 local run = os.time()
 local number = 0
 function request ()

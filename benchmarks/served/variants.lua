@@ -1,4 +1,4 @@
--- Three clients, each with a language of its own, in turn.
+-- Three clients with different languages take turns.
 local languages = { 'en', 'de', 'fr' }
 local number = 0
 function request ()

@@ -1,18 +1,18 @@
-// cache-bench: when it is stopped or killed in the middle of its work.
+// cache-bench: what happens when it is stopped or killed during a run.
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import Database from 'better-sqlite3'
 import t from 'tap'
 import { benchFolder, startBench } from '../support/cache-bench.js'
 
-/** Waits until the run is in the middle of its work. */
-async function underWay (run: ReturnType<typeof startBench>): Promise<void> {
+/** Waits until the first round runs. */
+async function measuring (run: ReturnType<typeof startBench>): Promise<void> {
   while (!/operations, round 1 .*sqlite/.test(run.stderr())) await wait(20)
 }
 
 for (const [what, signal, toAll, exitCode] of [
   ['Ctrl-C, which reaches all its processes,', 'SIGINT', true, 130],
-  ['SIGTERM to it alone', 'SIGTERM', false, 143]
+  ['SIGTERM to the main process only', 'SIGTERM', false, 143]
 ] as const) {
   t.test(`cache-bench: ${what} ends it at once, and nothing is left behind`, async (t) => {
     const folder = benchFolder(t)
@@ -20,7 +20,7 @@ for (const [what, signal, toAll, exitCode] of [
     const run = startBench(t, [
       '--seconds', '20', '--entries', '64', '--backend', 'file', '--backend', 'sqlite', '--options', JSON.stringify({ path })
     ], folder)
-    await underWay(run)
+    await measuring(run)
     process.kill(toAll ? -run.pid : run.pid, signal)
     const ended = await run.ended
     t.equal(ended.exitCode, exitCode, ended.stderr)
@@ -33,9 +33,9 @@ for (const [what, signal, toAll, exitCode] of [
   })
 }
 
-t.test('cache-bench: when it is killed, its processes end, and take their folders with them', async (t) => {
+t.test('cache-bench: when the main process is killed, its child processes end, and their folders are removed', async (t) => {
   const run = startBench(t, ['--seconds', '20', '--entries', '64', '--backend', 'file', '--backend', 'sqlite'])
-  await underWay(run)
+  await measuring(run)
   t.equal(run.leftovers().length, 1)
   process.kill(run.pid, 'SIGKILL')
   await run.groupEnded()

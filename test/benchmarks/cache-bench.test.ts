@@ -1,4 +1,4 @@
-// cache-bench as its users run it: what it prints, keeps, draws and compares, what it refuses, and what it leaves behind.
+// cache-bench as users run it: what it prints, saves, draws and compares, and what it leaves behind.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
@@ -14,7 +14,7 @@ export default { name: 'mine', create: ({ size = 0 }) => ({
 }) }
 `
 
-t.test('cache-bench: it prints tables, keeps JSON, draws, compares with a run of before, and leaves nothing behind', async (t) => {
+t.test('cache-bench: prints tables, saves JSON, draws a chart, compares with an earlier run, and leaves nothing behind', async (t) => {
   const folder = benchFolder(t)
   writeFileSync(join(folder, 'mine.mjs'), OWN_BACKEND)
   const asked = [
@@ -23,11 +23,11 @@ t.test('cache-bench: it prints tables, keeps JSON, draws, compares with a run of
   const first = startBench(t, [...TINY, ...asked, '--json', 'first.json', '--chart', 'first.svg'], folder)
   const { exitCode, stdout, stderr } = await first.ended
   t.equal(exitCode, 0, stderr)
-  for (const title of ['Operations\n', 'by the size of values', 'Event-loop delay', 'Requests to a Fastify application']) {
+  for (const title of ['Operations\n', 'by value size', 'Event-loop delay', 'Requests to a Fastify application']) {
     t.match(stdout, title)
   }
   for (const name of ['memory', 'sqlite', 'mine']) {
-    t.match(stdout, new RegExp(`^${name}: with 90 % of the requests answered from it, caching .*processor time.*answers sooner`, 'm'))
+    t.match(stdout, new RegExp(`^${name}: with 90 % hits, caching .*CPU time.*responds sooner`, 'm'))
   }
   t.match(stderr, /^operations, round 1 of 5: memory$/m)
   t.same(first.leftovers(), [])
@@ -62,12 +62,12 @@ t.test('cache-bench: it prints tables, keeps JSON, draws, compares with a run of
   const again = await second.ended
   t.equal(again.exitCode, 0, again.stderr)
   t.same((JSON.parse(again.stdout) as Report).backends.map(({ name }) => name), ['memory', 'memory (2)'])
-  t.match(again.stderr, /^Against the run of \d{4}-/m)
+  t.match(again.stderr, /^Compared with the run of \d{4}-/m)
   t.match(again.stderr, /^memory +get\/s +[\d ]+ +[\d ]+ +x[\d.]+ +(noise|better|worse)$/m)
   t.match(again.stderr, 'Not in that run: memory (2).')
 })
 
-t.test('cache-bench: a place that the user named stays, without what was measured', async (t) => {
+t.test('cache-bench: a store that the user named stays, without the measured entries', async (t) => {
   const folder = benchFolder(t)
   const path = join(folder, 'named.db')
   const run = startBench(t, [...TINY, '--backend', 'sqlite', '--options', JSON.stringify({ path })], folder)
@@ -78,7 +78,7 @@ t.test('cache-bench: a place that the user named stays, without what was measure
   database.close()
 })
 
-t.test('cache-bench: --help says what there is', async (t) => {
+t.test('cache-bench: --help lists the options', async (t) => {
   const { exitCode, stdout } = await startBench(t, ['--help']).ended
   t.equal(exitCode, 0)
   for (const option of ['--backend', '--module', '--options', '--json', '--against', '--chart', '--quick']) t.match(stdout, option)

@@ -1,4 +1,4 @@
-// What the measurements share: figures of several rounds, keys and values, turns, and what is asked of a subject.
+// What the measurements share: statistics, keys and values, turns, and the bench of a subject.
 import { setTimeout as wait } from 'node:timers/promises'
 import t from 'tap'
 import { Bench } from '../../benchmarks/core/bench.js'
@@ -16,21 +16,21 @@ t.test('statistics: the median and the quartiles are those of the sorted values'
   t.throws(() => median([]), /quantile of nothing/)
 })
 
-t.test('statistics: figures keep the digits that mean something', async (t) => {
+t.test('statistics: figures are rounded to decimal places or to three significant digits', async (t) => {
   t.same([rounded(1.2345, 2), significant(123_456), significant(0.012345)], [1.23, 123_000, 0.0123])
 })
 
-t.test('turns: another one begins each round', async (t) => {
+t.test('turns: each round begins with another contender', async (t) => {
   const order: string[] = []
   await takeTurns(['a', 'b', 'c'], 3, async (one, round) => { order.push(`${one}${round}`) })
   t.same(order, ['a0', 'b0', 'c0', 'b1', 'c1', 'a1', 'c2', 'a2', 'b2'])
 })
 
-t.test('workload: keys and values differ from each other and have the size that is asked for', async (t) => {
+t.test('workload: keys and values are distinct, and values have the requested size', async (t) => {
   t.equal(new Set(keysOf('kept', 1_000)).size, 1_000)
   for (const bytes of [1, 100, 1_000_000]) t.equal(valueOf(bytes, 3).byteLength, bytes)
   t.notOk(valueOf(100, 1).equals(valueOf(100, 2)))
-  t.equal(valueOf(100, 1).buffer.byteLength, 100, 'no part of a pool')
+  t.equal(valueOf(100, 1).buffer.byteLength, 100, 'not a part of a pool')
 })
 
 t.test('workload: the order is random, complete, and the same each time', async (t) => {
@@ -40,12 +40,12 @@ t.test('workload: the order is random, complete, and the same each time', async 
   t.same([...shuffled(1_000)], order)
 })
 
-/** A subject over a Map, with what is changed of it. */
+/** A subject on a Map; `changed` replaces some of its methods. */
 function subject (entries = new Map<string, Buffer>(), changed: Partial<Subject> = {}): Subject {
   return {
     get: (key) => entries.get(key),
     set: async (key, value) => { entries.set(key, value) },
-    delete: (key) => { if (!entries.delete(key)) throw new Error(`deleted ${key}, which was not there`) },
+    delete: (key) => { if (!entries.delete(key)) throw new Error(`deleted ${key}, which does not exist`) },
     bytesOf: (found) => found as Buffer,
     close () {},
     ...changed
@@ -54,7 +54,7 @@ function subject (entries = new Map<string, Buffer>(), changed: Partial<Subject>
 
 const WORKLOAD = { entries: 200, valueBytes: 50, inFlight: 8 }
 
-t.test('bench: get and replace meet keys that are there, miss ones that are not, set ones that are not yet', async (t) => {
+t.test('bench: get and replace use existing keys, miss uses missing keys, and set uses new keys', async (t) => {
   const entries = new Map<string, Buffer>()
   let added = 0
   const bench = new Bench(subject(entries, {
@@ -72,7 +72,7 @@ t.test('bench: get and replace meet keys that are there, miss ones that are not,
   t.equal(deleted.operations, added)
   t.equal(entries.size, 200)
   t.same(Object.keys(bench.latencies()).sort(), ['delete', 'get', 'miss', 'replace', 'set'])
-  bench.forgetLatencies()
+  bench.discardLatencies()
   t.same(bench.latencies(), {})
 })
 
@@ -84,17 +84,17 @@ t.test('bench: a slow store gets as many entries as there is time for', async (t
   t.ok(filled > 0 && filled < 100_000, String(filled))
 })
 
-t.test('bench: a store that keeps nothing, or keeps it wrong, is not measured', async (t) => {
-  await t.rejects(new Bench(subject(new Map(), { set () {} }), WORKLOAD).fill(10_000), /a moment ago is not there/)
-  await t.rejects(new Bench(subject(new Map(), { bytesOf: () => Buffer.from('other') }), WORKLOAD).fill(10_000), /is not what was written/)
+t.test('bench: a store that keeps nothing, or returns other bytes, is not measured', async (t) => {
+  await t.rejects(new Bench(subject(new Map(), { set () {} }), WORKLOAD).fill(10_000), /just written is missing/)
+  await t.rejects(new Bench(subject(new Map(), { bytesOf: () => Buffer.from('other') }), WORKLOAD).fill(10_000), /differs from what was written/)
 })
 
-t.test('bench: an error says what was done, and keeps its code', async (t) => {
+t.test('bench: an error names the operation, and keeps its code', async (t) => {
   const failing = subject(new Map(), { set: async () => { throw Object.assign(new Error('the disk is full'), { code: 'ENOSPC' }) } })
   await t.rejects(new Bench(failing, WORKLOAD).fill(1_000), { message: 'fill failed: the disk is full', code: 'ENOSPC' })
 })
 
-t.test('bench: tidying up leaves nothing behind', async (t) => {
+t.test('bench: tidy leaves nothing behind', async (t) => {
   const entries = new Map<string, Buffer>()
   const bench = new Bench(subject(entries, { delete: (key) => { entries.delete(key) } }), WORKLOAD)
   await bench.fill(10_000)
@@ -102,7 +102,7 @@ t.test('bench: tidying up leaves nothing behind', async (t) => {
   t.equal(entries.size, 0)
 })
 
-t.test('delay: what keeps the loop busy is seen, and the pace is kept where it can be', async (t) => {
+t.test('delay: a busy event loop is seen, and the pace is kept if the store can keep it', async (t) => {
   const idle = await loopDelay({ operate: () => undefined, perSecond: 1_000, forMs: 100, inFlight: 8 })
   const busy = await loopDelay({
     operate: () => { for (const until = performance.now() + 20; performance.now() < until;); },

@@ -1,19 +1,19 @@
-// The loop that measures: how many calls are under way, what is counted, when it ends, what is timed.
+// The measuring loop: how many calls are concurrent, what is counted, when it ends, and what is timed.
 import { createHistogram } from 'node:perf_hooks'
 import t from 'tap'
 import { drive } from '../../benchmarks/core/drive.js'
 
 const LONG_MS = 60_000
 
-t.test('drive: so many calls are under way, never more', async (t) => {
-  let [underWay, most] = [0, 0]
+t.test('drive: as many calls as requested are concurrent, and never more', async (t) => {
+  let [pending, most] = [0, 0]
   const release: Array<() => void> = []
   const operate = (): Promise<void> => {
-    most = Math.max(most, ++underWay)
+    most = Math.max(most, ++pending)
     return new Promise<void>((resolve) => {
-      release.push(() => { underWay--; resolve() })
-      // Only when all that may come have come, the first may go.
-      if (underWay === 8) for (const one of release.splice(0)) one()
+      release.push(() => { pending--; resolve() })
+      // The calls settle only when all of them are pending.
+      if (pending === 8) for (const one of release.splice(0)) one()
     })
   }
   const { operations } = await drive({ operate, inFlight: 8, forMs: LONG_MS, most: 80, timedOneIn: 1, latencies: createHistogram() })
@@ -21,7 +21,7 @@ t.test('drive: so many calls are under way, never more', async (t) => {
   t.equal(most, 8)
 })
 
-t.test('drive: synchronous answers are counted, those that found something apart', async (t) => {
+t.test('drive: synchronous calls are counted, and so are those that found something', async (t) => {
   const numbers: number[] = []
   const operate = (number: number): unknown => {
     numbers.push(number)
@@ -34,18 +34,18 @@ t.test('drive: synchronous answers are counted, those that found something apart
   t.same({ operations, found }, { operations: 400, found: 200 })
 })
 
-t.test('drive: it ends when the time is over, and lets the loop turn before that', async (t) => {
+t.test('drive: ends when its time has passed, and lets the event loop turn until then', async (t) => {
   let turns = 0
-  let over = false
-  const turn = (): void => { if (!over) setImmediate(() => { turns++; turn() }) }
+  let ended = false
+  const turn = (): void => { if (!ended) setImmediate(() => { turns++; turn() }) }
   turn()
   const { elapsedMs } = await drive({ operate: () => 1, inFlight: 64, forMs: 100, timedOneIn: 100, latencies: createHistogram() })
-  over = true
+  ended = true
   t.ok(elapsedMs >= 100, String(elapsedMs))
   t.ok(turns > 2, String(turns))
 })
 
-t.test('drive: one in so many operations is timed, each of them where that is asked', async (t) => {
+t.test('drive: one of so many operations is timed, or every one', async (t) => {
   const timed = async (timedOneIn: number): Promise<number> => {
     const latencies = createHistogram()
     await drive({
@@ -58,7 +58,7 @@ t.test('drive: one in so many operations is timed, each of them where that is as
   t.ok(some > 800 && some < 1_250, String(some))
 })
 
-t.test('drive: an operation that fails ends it with its error', async (t) => {
+t.test('drive: rejects with the error of an operation that fails', async (t) => {
   const error = new Error('no')
   const common = { inFlight: 2, forMs: LONG_MS, timedOneIn: 1, latencies: createHistogram() }
   await t.rejects(drive({ ...common, operate: () => Promise.reject(error) }), error)

@@ -1,4 +1,4 @@
-// What becomes of the figures of cache-bench: the break-even, the comparison with a run of before, the picture, the plan.
+// What cache-bench makes of its figures: the break-even, the comparison with an earlier run, the picture; and its plan.
 import t from 'tap'
 import { readArguments } from '../../benchmarks/cache-bench/arguments.js'
 import { breakEvenSentence, breakEvenUs, micros } from '../../benchmarks/cache-bench/break-even.js'
@@ -11,7 +11,7 @@ import { escaped, LogScale } from '../../benchmarks/cache-bench/svg.js'
 import { bytes, figure } from '../../benchmarks/cache-bench/table.js'
 import { wrongXml } from '../support/xml.js'
 
-t.test('break-even: at it, requests cost the same with the cache and without', async (t) => {
+t.test('break-even: a request to a handler at the break-even costs the same with and without the cache', async (t) => {
   const [floorUs, hitUs, missUs] = [20, 26, 60]
   for (const hitRatio of [0.1, 0.5, 0.9, 1]) {
     const handlerUs = breakEvenUs({ floorUs, hitUs, missUs }, hitRatio)
@@ -20,15 +20,15 @@ t.test('break-even: at it, requests cost the same with the cache and without', a
   }
 })
 
-t.test('break-even: a hit that costs less than no cache is always worth it', async (t) => {
+t.test('break-even: caching always pays if a hit costs less than no cache', async (t) => {
   t.equal(breakEvenUs({ floorUs: 20, hitUs: 15, missUs: 21 }, 0.9), 0)
   t.equal(breakEvenSentence('a', { cpuUs: 0, latencyUs: 0 }, 0.9),
-    'a: with 90 % of the requests answered from it, caching always saves processor time, and always answers sooner.')
+    'a: with 90 % hits, caching always saves CPU time, and always responds sooner.')
   t.equal(breakEvenSentence('a', { cpuUs: 12.34, latencyUs: 2_345 }, 0.5),
-    'a: with 50 % of the requests answered from it, caching saves processor time where the handler uses more than 12.3 us of it, and answers sooner where the handler takes longer than 2.35 ms.')
+    'a: with 50 % hits, caching saves CPU time if the handler uses more than 12.3 us of it, and responds sooner if the handler takes longer than 2.35 ms.')
 })
 
-t.test('figures: they have the digits that they are good for', async (t) => {
+t.test('figures: they are shown with three significant digits', async (t) => {
   t.same([figure(1_234_567), figure(1_234), figure(0.01234), bytes(1_200), bytes(100), bytes(1e6)], [
     '1 230 000', '1230', '0.0123', '1.2 KB', '100 B', '1 MB'
   ])
@@ -78,22 +78,22 @@ function report (backends: readonly BackendReport[], yardsticks = [100, 100, 100
 
 const verdictOf = (now: Report, then: Report, what = 'get/s') => compare(now, then).find((one) => one.what === what)!
 
-t.test('compare: a change is told when the rounds of both runs lie apart, and is noise when they meet', async (t) => {
+t.test('compare: a change is reported if the rounds of both runs are apart, and is noise if they overlap', async (t) => {
   const then = report([backend('a', [100, 101, 102, 103])])
   t.match(verdictOf(report([backend('a', [150, 151, 152, 153])]), then), { verdict: 'better', ratio: 151.5 / 101.5 })
   t.match(verdictOf(report([backend('a', [50, 51, 52, 53])]), then), { verdict: 'worse' })
   t.match(verdictOf(report([backend('a', [50, 100, 150, 200])]), then), { verdict: 'noise' },
-    'half of the rounds are where those of before were')
+    'the middle halves of the rounds overlap')
   t.match(verdictOf(report([backend('a', [104, 104, 104, 104])]), then), { verdict: 'noise' }, 'a change below 5 %')
 })
 
-t.test('compare: more of a cost is worse', async (t) => {
+t.test('compare: a higher cost is worse', async (t) => {
   const then = report([backend('a', [1], [20, 21, 22])])
   t.match(verdictOf(report([backend('a', [1], [40, 41, 42])]), then, 'hit, CPU us'), { verdict: 'worse' })
   t.match(verdictOf(report([backend('a', [1], [10, 11, 12])]), then, 'hit, CPU us'), { verdict: 'better' })
 })
 
-t.test('compare: that the machine is slower is no change of the backend', async (t) => {
+t.test('compare: a slower machine is not a change of the backend', async (t) => {
   const then = report([backend('a', [100, 101, 102], [20, 21, 22])], [100, 100, 100])
   const now = report([backend('a', [50, 50.5, 51], [40, 42, 44])], [50, 50, 50])
   t.match(verdictOf(now, then), { ratio: 1, verdict: 'noise' })
@@ -101,13 +101,13 @@ t.test('compare: that the machine is slower is no change of the backend', async 
   t.match(comparisonTable(now, then), 'The machine is x0.50 as fast as then')
 })
 
-t.test('compare: a backend that the other run lacks is named', async (t) => {
+t.test('compare: a backend that is missing in the other run is named', async (t) => {
   const text = comparisonTable(report([backend('new', [1])]), report([backend('a', [1])]))
   t.match(text, 'Not in that run: new.')
   t.notMatch(text, 'get/s')
 })
 
-t.test('chart: it is well-formed, whatever names there are, and shows every backend', async (t) => {
+t.test('chart: the SVG is well-formed whatever the names are, and shows every backend', async (t) => {
   const names = ['memory', '<b> & "c"\u0000', "a name that is far too long for a chart's label", 'ünïcode', 'e', 'f', 'g', 'h']
   const picture = chart(report(names.map((name, at) => backend(name, [10 ** at]))))
   t.same(wrongXml(picture), [])
@@ -117,7 +117,7 @@ t.test('chart: it is well-formed, whatever names there are, and shows every back
   for (const label of ['memory get', 'ünïcode set', '>always<', '>12 us<']) t.match(picture, label)
 })
 
-t.test('chart: what is broken XML is found', async (t) => {
+t.test('chart: broken XML is found', async (t) => {
   t.same(wrongXml('<a><b/></a>'), [])
   for (const broken of ['<a><b></a>', '<a>', '<a x="1>"', '<a>&</a>', '</a>', '<a b=c></a>']) t.ok(wrongXml(broken).length > 0, broken)
 })
@@ -130,7 +130,7 @@ t.test('chart: a scale has whole powers of ten around its values', async (t) => 
   t.equal(escaped("<'&\u0007>"), '&#60;&#39;&#38; &#62;')
 })
 
-t.test('plan: what is measured takes about the seconds that are asked for', async (t) => {
+t.test('plan: the measurements take about the requested seconds', async (t) => {
   for (const seconds of [0.5, 4, 20, 60]) {
     const plan = planOf(readArguments(['--backend', 'memory', '--seconds', String(seconds)])!)
     const ms = plan.fillMs + (plan.rounds + 1) * 5 * plan.sliceMs + plan.delayMs + plan.writingMs +
@@ -154,8 +154,8 @@ t.test('arguments: options and names belong to the backend before them', async (
   t.equal(readArguments(['--help']), undefined)
 })
 
-t.test('progress: a terminal has one line that is written over, anything else a line for each step', async (t) => {
-  const told = (isTTY: boolean): string => {
+t.test('progress: a terminal gets one line that is overwritten, anything else a line for each step', async (t) => {
+  const written = (isTTY: boolean): string => {
     let text = ''
     const progress = new Progress({
       isTTY, columns: 8, write: (more: string | Uint8Array) => { text += String(more); return true }
@@ -164,6 +164,6 @@ t.test('progress: a terminal has one line that is written over, anything else a 
     progress.clear()
     return text
   }
-  t.equal(told(true), '\r\u001b[Kone\r\u001b[Ktwo and\r\u001b[K')
-  t.equal(told(false), 'one\ntwo and more\n')
+  t.equal(written(true), '\r\u001b[Kone\r\u001b[Ktwo and\r\u001b[K')
+  t.equal(written(false), 'one\ntwo and more\n')
 })

@@ -1,28 +1,28 @@
-// What is compared: each answer is a server of its own, all of them give the same list of products, 1.2 KB of JSON.
+// The contestants: each is a server in a child process. All of them serve the same list of products, 1.2 KB of JSON.
 import { createServer, type Server } from 'node:http'
 import Fastify, { type FastifyInstance } from 'fastify'
 import responseCache, { type ResponseCacheOptions } from 'fastify-response-cache'
 
 /** One row of the report. */
-export interface AnswerRow {
+export interface ContestantRow {
   readonly name: string
   readonly title: string
-  /** Which requests are sent, as a script of wrk beside this file; absent: the same one again and again. */
+  /** The wrk script that makes the requests, in this folder; absent if all requests are the same. */
   readonly script?: 'unique.lua' | 'condition.lua' | 'variants.lua'
-  /** The row that this one is compared with, beside the floor. */
+  /** Another row, besides the floor, that this one is compared with. */
   readonly beside?: string
 }
 
-/** The floor is what Fastify itself costs: everything else is a ratio to it. */
+/** The floor is what Fastify itself costs. The other rows are shown as ratios to it. */
 export const FLOOR = 'fastify'
 
-export const ANSWERS: readonly AnswerRow[] = [
+export const CONTESTANTS: readonly ContestantRow[] = [
   { name: 'http', title: 'node:http, prebuilt Buffer' },
   { name: FLOOR, title: 'Fastify, handler sends a prebuilt Buffer (the floor)' },
-  { name: 'uncached', title: 'Fastify, handler answers the object, no cache', script: 'unique.lua' },
+  { name: 'uncached', title: 'Fastify, handler returns the object, no cache', script: 'unique.lua' },
   { name: 'hit-memory', title: 'a hit from memory' },
   { name: 'hit-sqlite', title: 'a hit from SQLite' },
-  { name: 'hit-304', title: 'a 304 from memory, for a client that has it', script: 'condition.lua' },
+  { name: 'hit-304', title: 'a 304 from memory', script: 'condition.lua' },
   { name: 'hit-variants', title: 'a hit from memory, three variants in turn', script: 'variants.lua' },
   { name: 'miss', title: 'a miss, stored in memory', script: 'unique.lua', beside: 'uncached' }
 ]
@@ -37,7 +37,7 @@ const PRODUCTS = Array.from({ length: 10 }, (_, index) => ({
 const BODY = Buffer.from(JSON.stringify(PRODUCTS))
 const TYPE = 'application/json; charset=utf-8'
 
-/** Starts the server of a row; answers it listening on a free port of 127.0.0.1. */
+/** Starts the server of a row. Returns it when it listens on a free port of 127.0.0.1. */
 export async function start (name: string): Promise<Server> {
   if (name === 'http') {
     return await listen(createServer((_request, response) =>
