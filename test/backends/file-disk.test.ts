@@ -196,7 +196,7 @@ const INJECTED: ReadonlyArray<readonly [what: string, inject: string, code: stri
   ['the fsync of its folder', 'fsync:error=EIO:when=4', 'EIO', 'fsync', 'nothing']
 ]
 
-t.test('file: a set during which a disk call fails is refused and leaves no file behind, and the next set is stored',
+t.test('file: a set during which a disk call fails is refused and never read, leaves no file behind, and the next set is stored',
   { skip: needsStrace }, async (t) => {
     const folder = newFolder(t)
     await Promise.all(INJECTED.map(async ([what, inject, code, name, then], at) => {

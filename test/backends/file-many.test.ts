@@ -16,7 +16,7 @@ const GROWTH_BYTES = 64 * 1024 * 1024
 
 t.setTimeout(900_000)
 
-t.test(`file: with ${FILES} files the loop is not blocked, memory is bounded, and expired entries go`, { timeout: 900_000 }, async (t) => {
+t.test(`file: ${FILES} files don't block the loop, memory is bounded, and expired entries are removed`, { timeout: 900_000 }, async (t) => {
   const clock = testClock()
   const dir = join(newFolder(t), 'cache')
   const { backend, cleanup } = await openFiles(t, { dir, maxBytes: 2 ** 40 }, clock)

@@ -69,7 +69,7 @@ t.test('file: a set that fails does not cancel the delete before it', async (t) 
   t.same(begun, ['set key', 'delete key', 'set key'])
 })
 
-t.test('file: a delete is not refused although enough bytes wait that sets are', async (t) => {
+t.test('file: a delete is accepted even if so many bytes wait that sets are refused', async (t) => {
   const { writes, barrier } = writesSetUp()
   const sets = Array.from({ length: 7 }, (_, at) => failureOf(() => writes.put(set(`${at}`, 10_000_000))))
   const gone = failureOf(() => writes.put(remove('key')))

@@ -40,7 +40,7 @@ const PATH = `/cache/${DIGEST}`
 const authorized = { authorization: `Bearer ${TOKEN}` }
 const put = { ...authorized, 'cache-expires-at': String(NEVER_AT) }
 
-t.test('service: without the token no request reveals, changes or reads anything', async (t) => {
+t.test('cache service: without the token no request reveals, changes or reads anything', async (t) => {
   const { app, backend } = await serve(t)
   await backend.set(DIGEST, entry('secret'))
   const wrong = [
@@ -63,7 +63,7 @@ t.test('service: without the token no request reveals, changes or reads anything
   t.equal(await textAt(backend, DIGEST), 'secret')
 })
 
-t.test('service: an entry is put, got and deleted as bytes, and responses have no-store', async (t) => {
+t.test('cache service: an entry is put, got and deleted as bytes, and responses have no-store', async (t) => {
   const { app } = await serve(t)
   t.equal((await app.inject({ url: PATH, headers: authorized })).statusCode, 404)
   for (const payload of [Buffer.of(0, 255, 10), Buffer.from('{"__proto__":1}')]) {
@@ -83,7 +83,7 @@ t.test('service: an entry is put, got and deleted as bytes, and responses have n
   t.equal((await app.inject({ url: PATH, headers: authorized })).statusCode, 404)
 })
 
-t.test('service: a key that is not a digest and an invalid expiry are refused', async (t) => {
+t.test('cache service: a key that is not a digest and an invalid expiry are refused', async (t) => {
   const { app, backend } = await serve(t)
   for (const key of [
     'a', DIGEST.toUpperCase(), `${DIGEST}0`, DIGEST.slice(1), `${DIGEST.slice(1)}%2F`, '..%2F..%2Fetc%2Fpasswd', `${DIGEST}%00`
@@ -104,7 +104,7 @@ t.test('service: a key that is not a digest and an invalid expiry are refused', 
   t.same(await backend.keys?.(), [])
 })
 
-t.test('service: a body above the limit is refused, and the sender receives 413', async (t) => {
+t.test('cache service: a body above the limit is refused, and the sender receives 413', async (t) => {
   const { app, open } = await serve(t, { maxBodyBytes: 1_000 })
   t.equal((await app.inject({ method: 'PUT', url: PATH, payload: 'x'.repeat(1_001), headers: put })).statusCode, 413)
   const backend = await open()
@@ -113,7 +113,7 @@ t.test('service: a body above the limit is refused, and the sender receives 413'
   t.equal((await textAt(backend, 'key'))?.length, 900)
 })
 
-t.test('service: with a wrong token every call is an error and not a miss', async (t) => {
+t.test('cache service: with a wrong token every call is an error and not a miss', async (t) => {
   const { open } = await serve(t)
   const backend = await open({ authToken: 'a-token-of-somebody-else' })
   for (const call of [() => backend.get('a'), () => backend.set('a', entry('v')), () => backend.delete('a')]) {
@@ -121,7 +121,7 @@ t.test('service: with a wrong token every call is an error and not a miss', asyn
   }
 })
 
-t.test('service: a late change does not undo a later one of the same writer', async (t) => {
+t.test('cache service: a late change does not undo a later one of the same writer', async (t) => {
   const { app, backend } = await serve(t)
   const change = async (method: 'PUT' | 'DELETE', from: string | undefined, payload?: string) => (await app.inject({
     method, url: PATH, headers: { ...put, ...(from !== undefined && { 'cache-change': from }) }, ...(payload !== undefined && { payload })
@@ -134,7 +134,7 @@ t.test('service: a late change does not undo a later one of the same writer', as
   for (const unreadable of [undefined, 'me', 'me/x', '/5', 'me/1/2']) t.equal(await change('PUT', unreadable, 'any'), 204)
 })
 
-t.test('service: a late change is refused even if another writer has changed the entry since', async (t) => {
+t.test('cache service: a late change is refused even if another writer has changed the entry since', async (t) => {
   const { app, backend } = await serve(t)
   const change = async (method: 'PUT' | 'DELETE', from: string, payload?: string) => (await app.inject({
     method, url: PATH, headers: { ...put, 'cache-change': from }, ...(payload !== undefined && { payload })
@@ -148,7 +148,7 @@ t.test('service: a late change is refused even if another writer has changed the
   t.equal(await backend.get(DIGEST), undefined)
 })
 
-t.test('service: if a change is no longer remembered, one that may be earlier is refused', async (t) => {
+t.test('cache service: if a change is no longer remembered, one that may be earlier is refused', async (t) => {
   const order = new Order(2)
   for (const [digest, change] of [['x', 'a/1'], ['x', 'b/1'], ['y', 'a/2'], ['z', 'a/5'], ['w', 'a/6'], ['v', 'a/7']]) {
     t.ok(order.admits(digest as string, change), change as string)
@@ -160,7 +160,7 @@ t.test('service: if a change is no longer remembered, one that may be earlier is
   t.ok(order.admits('x', 'c/1'), 'a writer that is new')
 })
 
-t.test('service: a backend that fails becomes a 500 without its error message, and the client retries a change', async (t) => {
+t.test('cache service: a backend that fails becomes a 500 without its error message, and the client retries a change', async (t) => {
   const chaos = new Chaos()
   const app = cacheService({ backend: chaos.wrap(mapBackend(Date.now)), token: TOKEN, maxBodyBytes: 1_000 })
   t.teardown(() => app.close())
@@ -181,7 +181,7 @@ t.test('service: a backend that fails becomes a 500 without its error message, a
   }
 })
 
-t.test('service: bytes that another program put under a digest are not an entry', async (t) => {
+t.test('cache service: bytes that another program put under a digest are not an entry', async (t) => {
   const { backend, open } = await serve(t)
   const http = await open()
   await backend.set(DIGEST, entry('anything'))
@@ -206,7 +206,7 @@ function start (env: Record<string, string>) {
   return { child, ended, url: async () => { await listening; return /at (http:\S+)/.exec(output)?.[1] ?? errors } }
 }
 
-t.test('service: its program serves a SQLite file that is kept after it ends, and ends on a signal', async (t) => {
+t.test('cache service: its program serves a SQLite file that is kept after it ends, and ends on a signal', async (t) => {
   const env = { CACHE_HTTP_TOKEN: TOKEN, CACHE_OPTIONS: JSON.stringify({ path: join(newFolder(t), 'shared.db') }) }
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     const { child, ended, url } = start(env)
@@ -221,7 +221,7 @@ t.test('service: its program serves a SQLite file that is kept after it ends, an
   }
 })
 
-t.test('service: its program refuses to start without a token or with invalid settings, in one sentence', async (t) => {
+t.test('cache service: its program refuses to start without a token or with invalid settings, in one sentence', async (t) => {
   const token = { CACHE_HTTP_TOKEN: TOKEN }
   const settings: ReadonlyArray<readonly [env: Record<string, string>, sentence: RegExp]> = [
     [{ CACHE_HTTP_TOKEN: '' }, /^CACHE_HTTP_TOKEN is missing/],

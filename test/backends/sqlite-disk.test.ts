@@ -109,7 +109,7 @@ t.test('sqlite: below a limit on file sizes new entries are stored, and deletes 
     t.ok(refused < 400)
   })
 
-t.test('sqlite: during another process\'s read transaction the log is bounded, sets are refused, and deletes take effect',
+t.test('sqlite: during another\'s read transaction the log is bounded, sets are refused, deletes take effect, and sets resume later',
   async (t) => {
     const MAX_BYTES = 8 * 1024 * 1024
     // A log up to this size is left as it is.

@@ -7,7 +7,7 @@ import responseCache, { builtIns, type CommonOptions, type Registry, type Respon
 import type { CacheBackend } from '../../registry/backend.js'
 import { duration } from '../../registry/check.js'
 import { testClock, type TestClock } from './clock.js'
-import { send, sendBytes, type Answer, type Ask } from './client.js'
+import { send, sendBytes, type ClientResponse, type Ask } from './client.js'
 import { Canaries, differences, Heap, latency, Quiet, Resources, Versions, type Comparable } from './oracles.js'
 import { newFolder } from './folder.js'
 import { waitedMs } from './loop.js'
@@ -60,7 +60,7 @@ export interface TestApp {
   /** Lines of the cached application's log, parsed. */
   readonly logs: ReadonlyArray<Record<string, any>>
   /** Sends the request to both applications, compares the responses, and returns that of the cached one. */
-  ask (ask: string | AskMore): Promise<Answer>
+  ask (ask: string | AskMore): Promise<ClientResponse>
   /** Sends raw bytes to both, and compares the responses except for the fields that may differ. */
   raw (bytes: string | Buffer): Promise<string>
   /** How often handlers ran in the cached application. */
@@ -172,7 +172,7 @@ function testApp (run: Run): TestApp {
   }
 }
 
-async function askBoth ({ cached, control, canaries, versions, wrong, spec }: Run, ask: AskMore): Promise<Answer> {
+async function askBoth ({ cached, control, canaries, versions, wrong, spec }: Run, ask: AskMore): Promise<ClientResponse> {
   const isCurrent = versions.watch()
   const waited = waitedMs()
   const response = await send(cached.app, ask)

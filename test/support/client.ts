@@ -20,7 +20,7 @@ export interface Ask {
   onProgress?: (bytes: number) => void
 }
 
-export interface Answer {
+export interface ClientResponse {
   readonly status: number
   readonly headers: Record<string, string | string[] | undefined>
   readonly body: Buffer
@@ -37,12 +37,12 @@ export interface Answer {
   json (): any
 }
 
-type Raw = Pick<Answer, 'status' | 'headers'> & Partial<Pick<Answer, 'trailers' | 'whole' | 'hints'>> & { chunks: Buffer[] }
+type Raw = Pick<ClientResponse, 'status' | 'headers'> & Partial<Pick<ClientResponse, 'trailers' | 'whole' | 'hints'>> & { chunks: Buffer[] }
 
 /** The host name in requests to both applications, whatever their ports. */
 export const HOST = 'test.example'
 
-export async function send (app: FastifyInstance, ask: Ask): Promise<Answer> {
+export async function send (app: FastifyInstance, ask: Ask): Promise<ClientResponse> {
   const startedAt = performance.now()
   const raw = await (ask.via === 'inject' ? byInject(app, ask) : ask.via === 'h2' ? byHttp2(app, ask) : bySocket(app, ask))
   const body = Buffer.concat(raw.chunks)
@@ -131,7 +131,10 @@ async function byInject (app: FastifyInstance, { url, method = 'GET', headers = 
     url, method: method as 'GET', headers: { host: HOST, ...headers }, ...(body !== undefined && { payload: body })
   } as InjectOptions)
   return {
-    status: response.statusCode, headers: response.headers as Answer['headers'], chunks: [response.rawPayload], trailers: response.trailers
+    status: response.statusCode,
+    headers: response.headers as ClientResponse['headers'],
+    chunks: [response.rawPayload],
+    trailers: response.trailers
   }
 }
 

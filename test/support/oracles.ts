@@ -6,7 +6,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import type { CacheBackend } from '../../registry/backend.js'
 import { isHeldUp } from '../../registry/deadline.js'
-import type { Answer, Ask } from './client.js'
+import type { ClientResponse, Ask } from './client.js'
 
 /** What is compared in a response. Header fields named in `ignore` differ for each request (an id, a counter). */
 export interface Comparable { status?: boolean, body?: boolean, headers?: boolean, ignore?: readonly string[] }
@@ -16,7 +16,7 @@ const FRAMING = ['content-length', 'transfer-encoding']
 
 /** O1: the cached application's response equals the control's. */
 export function differences (
-  cached: Answer, control: Answer, { status = true, body = true, headers = true, ignore = [] }: Comparable
+  cached: ClientResponse, control: ClientResponse, { status = true, body = true, headers = true, ignore = [] }: Comparable
 ): string[] {
   const found: string[] = []
   if (status && !Object.is(cached.status, control.status)) found.push(`O1: status ${cached.status}, without the cache ${control.status}`)
@@ -60,7 +60,7 @@ export class Canaries {
   }
 
   /** Only what the request itself contained may be in its response. */
-  inResponse (ask: Ask, response: Answer): string[] {
+  inResponse (ask: Ask, response: ClientResponse): string[] {
     const brought = JSON.stringify([ask.url, ask.headers, ask.body?.toString()])
     const got = response.body.toString('latin1') + JSON.stringify(response.headers)
     return this.#found((text) => got.includes(text) && !brought.includes(text), 'was sent to somebody else')
@@ -90,7 +90,9 @@ export class Canaries {
 const O3_SLACK_MS = 50
 
 /** `busyMs`: how long the machine gave this thread no processor meanwhile, which is not the cache's fault. */
-export function latency (cached: Answer, control: Answer, { deadlineMs, busyMs }: { deadlineMs: number, busyMs: number }): string[] {
+export function latency (
+  cached: ClientResponse, control: ClientResponse, { deadlineMs, busyMs }: { deadlineMs: number, busyMs: number }
+): string[] {
   const added = cached.tookMs - control.tookMs - busyMs
   // If the event loop was blocked, a wait begins again, once.
   const mayTakeMs = isHeldUp(0, busyMs) ? 2 * deadlineMs : deadlineMs
@@ -169,7 +171,7 @@ export class Versions {
   }
 
   /** Called when a request begins. Returns a function that checks the response. */
-  watch (): (response: Answer) => string[] {
+  watch (): (response: ClientResponse) => string[] {
     const least = this.#acknowledged
     return ({ headers }) => headers['x-version'] === undefined || Number(headers['x-version']) >= least
       ? []

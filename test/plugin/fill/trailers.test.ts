@@ -4,7 +4,7 @@ import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import t from 'tap'
 import { build } from '../../support/app.js'
-import type { Answer } from '../../support/client.js'
+import type { ClientResponse } from '../../support/client.js'
 import { forEachWay } from '../../support/ways.js'
 
 const CACHED = { config: { cache: { ttl: '1m' } } }
@@ -31,7 +31,7 @@ t.test('a response whose handler announces trailers has them each time, and is n
     const app = await build(t, { ...on, routes (app) { hook(app); serve(app) } })
     for (const name of Object.keys(HANDLERS)) {
       for (let times = 0; times < 3; times++) {
-        const response: Answer = await app.ask({ url: `/${name}`, via })
+        const response: ClientResponse = await app.ask({ url: `/${name}`, via })
         t.match(response, { hit: false, cacheStatus: /fwd=miss; detail=trailer$/, trailers: { 'x-sum': 'abc' } }, name)
       }
       t.match((await app.cache.stats()).routes[`GET /${name}`], refusals, name)

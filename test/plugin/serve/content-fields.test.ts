@@ -2,7 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import { build } from '../../support/app.js'
-import type { Answer } from '../../support/client.js'
+import type { ClientResponse } from '../../support/client.js'
 import { forEachWay } from '../../support/ways.js'
 
 const HTML = 'text/html; charset=utf-8'
@@ -17,7 +17,7 @@ function setDefaults (app: FastifyInstance): void {
   })
 }
 
-const described = ({ headers }: Answer): object =>
+const described = ({ headers }: ClientResponse): object =>
   Object.fromEntries(DESCRIBING.filter((name) => headers[name] !== undefined).map((name) => [name, headers[name]]))
 
 t.test('a hit, and each part of it or 304 for it, has the stored fields that describe the content', async (t) =>

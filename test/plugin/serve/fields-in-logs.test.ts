@@ -5,7 +5,7 @@ import responseCache, { type ResponseCacheOptions } from '../../../plugin.js'
 import { build } from '../../support/app.js'
 import { until } from '../../support/barrier.js'
 import { Chaos } from '../../support/chaos.js'
-import { send, type Answer, type Ask } from '../../support/client.js'
+import { send, type ClientResponse, type Ask } from '../../support/client.js'
 import { forEachWay } from '../../support/ways.js'
 
 /** Fields that Node adds by itself; `:status` is HTTP/2's. */
@@ -69,7 +69,7 @@ t.test('onResponse hooks find the fields, the status and the duration of a hit, 
     await app.clock.pass(2_000)
     for (const [status, ask] of asks) {
       seen.length = 0
-      const response: Answer = await app.ask({ ...ask, via })
+      const response: ClientResponse = await app.ask({ ...ask, via })
       t.match(response, { status, hit: true, headers: { age: '2' } })
       const label = `${status} ${JSON.stringify(ask)}`
       t.equal(seen.length, 1, label)

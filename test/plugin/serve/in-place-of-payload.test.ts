@@ -5,7 +5,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
 import { build, forEachBackend, type TestApp } from '../../support/app.js'
 import { until } from '../../support/barrier.js'
-import type { Answer } from '../../support/client.js'
+import type { ClientResponse } from '../../support/client.js'
 import { cached } from '../../support/document.js'
 import { PAYLOADS, type Made, type PayloadName } from '../../support/payloads.js'
 
@@ -75,7 +75,7 @@ function cases (isHooked: boolean): Case[] {
 /** The fields that are compared: those of the content, and those of the stored response. */
 const LOOKED_AT = ['etag', 'last-modified', 'x-own', 'content-type', 'content-range', 'content-encoding', 'content-length']
 
-function differences ({ status, headers, text, whole }: Answer, expected: Expected, { method, kind }: Case): string[] {
+function differences ({ status, headers, text, whole }: ClientResponse, expected: Expected, { method, kind }: Case): string[] {
   const found = LOOKED_AT.filter((name) => {
     // A Content-Length is optional for a stream that is passed on, and for a HEAD.
     const mayBeUnsaid = name === 'content-length' && (method === 'HEAD' || (isStream(kind) && expected.text === NEW.text))
@@ -173,11 +173,11 @@ for (const via of ['socket', 'h2'] as const) {
         const each = Object.entries(stored).flatMap(([name, [, status]]) => {
           return Object.keys(errors).map((error) => [`/${error}/${name}`, status] as const)
         })
-        const first = new Map<string, Answer>()
+        const first = new Map<string, ClientResponse>()
         for (const [url] of each) first.set(url, await app.ask({ url, via }))
         await app.clock.pass(61_000)
         for (const [url, status] of each) {
-          const { headers } = first.get(url) as Answer
+          const { headers } = first.get(url) as ClientResponse
           const response = await app.ask({ url, via })
           t.match(response, { status, text: '', whole: true, cacheStatus: /fwd=stale; fwd-status=50[023]; detail=/ }, url)
           for (const name of ['location', 'content-type']) t.equal(response.headers[name], headers[name], `${url} ${name}`)

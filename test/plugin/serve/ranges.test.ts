@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import t from 'tap'
 import { build, forEachBackend } from '../../support/app.js'
-import type { Answer } from '../../support/client.js'
+import type { ClientResponse } from '../../support/client.js'
 import { cached } from '../../support/document.js'
 
 const BODY = 'abcdefghij'.repeat(100)
@@ -34,7 +34,7 @@ function documents (app: FastifyInstance): void {
 }
 
 /** The parts of a response that are the same on a miss and on a hit. */
-function comparable ({ status, headers, text, whole }: Answer): object {
+function comparable ({ status, headers, text, whole }: ClientResponse): object {
   const { age: _age, 'cache-status': _status, connection: _connection, 'keep-alive': _alive, ...left } = headers
   const boundary = /boundary=(.+)$/.exec(String(left['content-type']))?.[1] ?? '\0'
   return {
@@ -69,7 +69,8 @@ t.test('a range gets the same response on a miss as on a hit, whatever the handl
           const about = `${JSON.stringify(headers)} of ${kind} by ${via}`
           t.match(miss, { status, ...(text !== undefined && { text }), hit: false, headers: { 'content-range': range } }, about)
           const hit = await app.ask(ask)
-          const [{ 'transfer-encoding': _chunked, ...one }, other] = [{ ...miss.headers, ...framing } as Answer['headers'], hit.headers]
+          const framed: ClientResponse['headers'] = { ...miss.headers, ...framing }
+          const [{ 'transfer-encoding': _chunked, ...one }, other] = [framed, hit.headers]
           t.strictSame(comparable({ ...miss, headers: one }), comparable({ ...hit, headers: other }), about)
           t.match(hit, { hit: true }, about)
           t.match(await app.ask({ url: ask.url, via }), {
