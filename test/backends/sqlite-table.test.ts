@@ -154,7 +154,7 @@ t.test('sqlite: versions with different formats use one file at the same time, e
 })
 
 for (const [left, stays] of [[1, 3], [3, 1]] as const) {
-  t.test(`sqlite: a table of format ${left} that no version has used for a day is dropped by one of format ${stays}`, async (t) => {
+  t.test(`sqlite: a table of format ${left} that no version has used for a day is dropped by a backend of format ${stays}`, async (t) => {
     const clock = testClock()
     const path = pathIn(t)
     const old = await openSqlite(t, { path }, { ...clock, format: left })

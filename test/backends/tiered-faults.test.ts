@@ -67,7 +67,7 @@ t.test('tiered: a far tier that hangs repeatedly is left alone, and is called ag
   t.equal(await text(), 'value')
 })
 
-t.test('tiered: a set that the far tier did not confirm rejects, is served here, and leaves nothing outdated that is read', async (t) => {
+t.test('tiered: a set that the far tier did not confirm rejects, is served here, and no outdated entry is read', async (t) => {
   const { backend, text, entry, held, chaos: [near, far] } = await tieredSetUp(t)
   await backend.set('a', entry('old'))
   for (const command of [(method: ChaosMethod) => method.throw(), (method: ChaosMethod) => method.reject()]) {

@@ -175,7 +175,7 @@ t.test('tiered: a set that hangs in the far tier is served here, and expires at 
   t.equal(await text(), undefined)
 })
 
-t.test('tiered: a tier with too many unconfirmed changes to remember is not read until it was cleared', async (t) => {
+t.test('tiered: a tier with too many unconfirmed changes to remember is not read until it has been cleared', async (t) => {
   const { backend, text, entry, held, warnings, chaos: [, far], retry, clock } = await tieredSetUp(t)
   held[1].set('kept', entry('value'))
   far.delete.reject()
