@@ -124,8 +124,8 @@ function nearest (fastify: FastifyInstance): Services | undefined {
 }
 
 /**
- * Puts the cache in front of the route's handler if the route opted in. Unless the route opted out, its responses to unsafe methods
- * invalidate. Returns the route's policy; undefined if the route did not opt in.
+ * Puts the cache in front of the route's handler if the route opted in. Unless it opted out, its responses to unsafe methods invalidate
+ * what they change. Returns the route's policy; undefined if the route did not opt in.
  */
 function addRoute (
   services: Services, lookup: RouteLookup, route: RouteOptions, defaults: Partial<RouteCacheOptions>

@@ -110,7 +110,7 @@ export class CachedRoute extends KnownRoute {
     return this.#forward(exchange, { reason, found, stored })
   }
 
-  /** A HEAD request is never collapsed, and its response is not stored. It may validate the stored response. */
+  /** A HEAD request is never collapsed. Its response is not stored, but may validate the stored response. */
   #fillHead (exchange: Exchange, forward: Forward): unknown {
     this.#services.observer.tell(this, MISS)
     return this.#fill(exchange, forward, undefined, 'head')
@@ -130,7 +130,7 @@ export class CachedRoute extends KnownRoute {
     const { fills, fence } = this.#services
     const { key, mark, reply, request, target, deadline } = exchange
     const { tags } = this.policy
-    // Tags that only the handler's response determines are checked when it is there.
+    // Tags that are known only after the handler has responded are checked in #collapsed.
     const names = (): string[] => [key, ...this.fenceNames(target), ...(typeof tags === 'function' ? [] : tags.map(tagName))]
     // If nothing is stored, the handler receives a conditional or range request as it came, and may respond with a 304 or a part. No other
     // request can use that.
@@ -240,7 +240,7 @@ const MISS = { name: 'miss' } as const
 export function handlerOf (cached: ReadonlyMap<string, CachedRoute>): RouteHandlerMethod {
   const [first] = cached.values() as Iterable<CachedRoute>
   return function (request, reply) {
-    // Use the method with which the request came: the router matched it, and a hook may have changed it since.
+    // The method as it was received: the router matched the route by it, and a hook may have changed it since.
     const { [kArrival]: arrival } = request as Partial<ArrivedRequest>
     const route = cached.get(arrival?.method ?? request.method) ?? first as CachedRoute
     return arrival === undefined ? route.handleUnnoted(this, request, reply) : route.handle(this, request as ArrivedRequest, reply)

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import type { FastifyReply } from 'fastify'
 
 export class Connections {
-  /** By connection: what to call when it closes, for responses that wait for their turn on it. */
+  /** For each connection, the callbacks of the responses that wait for their turn on it. They are called when it closes. */
   readonly #waiting = new WeakMap<Socket, Set<() => void>>()
 
   /** Calls `act` once, when the response is closed or can no longer be sent. */

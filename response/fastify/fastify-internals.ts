@@ -192,8 +192,8 @@ export function rewritesUrls (fastify: FastifyInstance): boolean {
 }
 
 /**
- * The options of the application's router. `initialConfig` is only the fallback: if `routerOptions` was given, its copy of them has
- * defaults instead of the router options that were given outside.
+ * The options of the application's router. `initialConfig` is only the fallback: if `routerOptions` was given, it shows defaults for router
+ * options that were given at the top level.
  */
 export function routingOf (fastify: FastifyInstance): Routing {
   const options = keptBy<Options>(fastify, OPTIONS) ?? fastify.initialConfig as Options

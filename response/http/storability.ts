@@ -14,7 +14,7 @@ export interface ReplyOptions {
   readonly store?: boolean
 }
 
-/** The route options about storing responses; durations are milliseconds. */
+/** The route options that decide how responses are stored; durations are milliseconds. */
 export interface StoragePolicy {
   readonly ttlMs: number | undefined
   readonly statuses: ReadonlySet<number>
@@ -149,7 +149,7 @@ export function unfitStatus (status: number): 'condition' | 'status' | undefined
   return CONDITIONAL_STATUSES.includes(status) ? 'condition' : 'status'
 }
 
-/** Why a response was made for one request only, and would be wrong for another; undefined if it wasn't. */
+/** Why a response suits one request only; undefined if it may suit others. */
 function perRequest (fields: Fields): RefusalReason | undefined {
   if (EVENT_STREAM.test(String(fields['content-type']))) return 'event-stream'
   if (SECURITY_POLICIES.some((name) => fields[name] !== undefined && joined(fields[name]).toLowerCase().includes("'nonce-"))) {

@@ -73,7 +73,7 @@ export function fieldsToStore (before: Fields, after: Fields, setCookie: 'refuse
     const value = after[name]
     if ((value === before[name] && !GOES_WITH_THE_BODY.includes(name)) || value === undefined || FIELDS_NOT_STORED.has(name) ||
       listed.includes(name)) continue
-    // RFC 9211 section 2: the members of caches nearer to the origin stay one line, which this cache's member is added to.
+    // RFC 9211 section 2: the members of caches nearer to the origin become one line, and this cache's member follows them.
     if (name === 'cache-status') pairs.push(name, joined(value))
     else if (name === 'set-cookie') {
       if (setCookie === 'store') for (const line of cookiesSince(before, value)) pairs.push(name, String(line))
@@ -84,7 +84,7 @@ export function fieldsToStore (before: Fields, after: Fields, setCookie: 'refuse
   return areFields(pairs) ? pairs : undefined
 }
 
-/** A copy of the fields that later cookies don't change: Fastify adds cookies to the existing list. */
+/** The fields, unaffected by later cookies: Fastify adds those to the existing list, so the list is copied. */
 export function asTheyAre (fields: Fields): Fields {
   return Array.isArray(fields['set-cookie']) ? { ...fields, 'set-cookie': [...fields['set-cookie']] } : fields
 }
@@ -100,7 +100,7 @@ export function fieldsRemoved (before: Fields, after: Fields): string[] {
   return Object.keys(before).filter((name) => before[name] !== undefined && after[name] === undefined)
 }
 
-/** Whether these are names and values, in turn, that an entry may contain and Node can send. */
+/** Whether this is a list of name, value, name, value ... that an entry may contain and Node can send. */
 export function areFields (pairs: unknown): pairs is string[] {
   return Array.isArray(pairs) && pairs.length % 2 === 0 && pairs.every((item, index) => typeof item === 'string' &&
     // `__proto__` is a valid token, but assigning it would set an object's prototype.

@@ -22,7 +22,7 @@ interface Reading {
 
 /**
  * Finds routes by path. A route that is found wrongly costs the deletion of an absent key; a route that is missed leaves a stale response.
- * So a route is found if a parameter is too long for the application's router.
+ * So a route counts as found if a parameter is too long for the application's router.
  */
 export class RoutesOfUrl<R extends Routed> {
   readonly #routes: readonly R[]
@@ -105,7 +105,7 @@ export class RoutesOfUrl<R extends Routed> {
     return this.#routing.ignoreDuplicateSlashes ? findMyWay.removeDuplicateSlashes(path) : path
   }
 
-  /** A sigma at the end of a word has another lower case, so both are replaced by one. */
+  /** Sigma has a second lower-case form at the end of a word. Both forms become one. */
   #folded (text: string): string {
     return this.#routing.caseSensitive ? text : text.toLowerCase().replaceAll('\u03c2', '\u03c3')
   }

@@ -22,8 +22,8 @@ const NAMING_FIELDS = ['location', 'content-location'] as const
 
 /**
  * Makes the responses of this route's handler to unsafe methods invalidate what they change, before they are sent. Error responses
- * invalidate nothing. Responses that are not sent through Fastify invalidate once they were sent. Requests with a safe method receive no
- * additional hook, so that they stay as fast.
+ * invalidate nothing. Responses that are not sent through Fastify invalidate after they have been sent. Requests with a safe method get no
+ * extra hook, so they stay fast.
  */
 export function invalidateAfter (
   services: UnsafeServices, route: RouteOptions, invalidates: readonly InvalidationTarget[] | InvalidatesFunction
@@ -55,7 +55,9 @@ export function invalidateAfter (
   }
 }
 
-/** Makes the response to this one request run through one more hook. If that is impossible, the response invalidates once it was sent. */
+/**
+ * Makes the response to this one request run through one more hook. If that is impossible, the response invalidates after it has been sent.
+ */
 function hook (
   { internals }: UnsafeServices, request: FastifyRequest, contexts: WeakMap<RouteContext, RouteContext>, onSend: onSendHookHandler
 ): void {

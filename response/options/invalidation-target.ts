@@ -22,7 +22,7 @@ export type InvalidationTarget =
     readonly route: string
   }
   | {
-    /** What a route's key function returned. The data cache's value under this key is invalidated too. */
+    /** A value that a route's key function returned. It also names the data cache's value under this key. */
     readonly key: string
   }
 

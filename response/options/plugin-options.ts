@@ -15,7 +15,7 @@ export interface CommonOptions {
   decorateAs?: string
   /** Default route options, for every route with `cache: true` or `cache: {...}`. @default {} */
   defaults?: RouteCacheOptions
-  /** Keeps applications apart that share a store. @default '' */
+  /** Separates applications that share a store. @default '' */
   namespace?: string
   /** How long a request waits for the backend, all calls together. @default '100ms' */
   deadline?: Duration

@@ -31,14 +31,13 @@ export function namespacePrefix (namespace: string): string {
   return lengthPrefixed(namespace)
 }
 
-/** The prefix of all keys of a route and method. HEAD has GET's, because it is served from GET. */
+/** The prefix of all keys of a route and method. HEAD uses that of GET, because it is served from GET. */
 export function routePrefix (namespace: string, method: string, pattern: string): string {
   return `${namespacePrefix(namespace)}r ${method === 'HEAD' ? 'GET' : method} ${lengthPrefixed(pattern)} `
 }
 
 /**
- * The prefix of a route, distinct from those of `others`. Routes with the same pattern may differ in constraints, even if those print
- * alike.
+ * Like `routePrefix`, but distinct from the prefixes of `others`, even if routes have the same pattern and their constraints print alike.
  */
 export function distinctPrefix (
   namespace: string,
@@ -69,7 +68,7 @@ export function dataKey (namespace: string, key: string): string {
   return `${namespacePrefix(namespace)}d ${digest(key)}`
 }
 
-/** The key for what a key function returned. */
+/** The key for a value that a key function returned. */
 export function customKey (prefix: string, value: string): string {
   return `${prefix}=${digest(value)}`
 }
@@ -253,7 +252,7 @@ function cookiePart (request: ArrivedRequest, name: string): string {
   return came === now ? came : `${came}!${now}`
 }
 
-/** Every pair that any cookie parser, however lenient, takes for this cookie, as it came. */
+/** Every pair that some cookie parser, however lenient, could take for this cookie, as it came. */
 function cookiePairs (field: string, name: string): string {
   const pairs = field.split(';').filter((pair) => pair.split(',').some((piece) => piece.split('=', 1)[0]!.trim() === name))
   return pairs.map((pair) => lengthPrefixed(pair.replace(/^[ \t]+/, ''))).join('') || ABSENT

@@ -30,7 +30,7 @@ export function limitQuery (request: FastifyRequest, named: boolean | readonly s
   if (named === true) return
   const target = limitedTarget(request.raw.url as string, named)
   request.query = listed(request.query as Record<string, unknown>, named)
-  // A rewritten originalUrl is a separate part of the key, and stays. Fastify remembers what its getter first returned.
+  // A rewritten originalUrl is a part of the key on its own, so it stays. Fastify's getter keeps the value that it first returned.
   if (request.originalUrl === request.raw.url) Object.defineProperty(request, 'originalUrl', { value: target })
   request.raw.url = target
   // Fastify sets this property for rewriteUrl.

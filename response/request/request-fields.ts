@@ -19,7 +19,7 @@ export function fieldOf (request: RequestFields, name: string): FieldLines {
 }
 
 /**
- * A field as a part. If a hook or a schema changed the meaning of a field, the new value follows the original: the handler may have read
+ * A field as a part. If a hook or a schema changed what the field says, the new value follows the original: the handler may have read
  * either. `spelled` is applied to both.
  */
 export function fieldPart (request: RequestFields, name: string, spelled: (value: FieldLines) => FieldLines = (value) => value): string {
