@@ -1,5 +1,5 @@
-// Sends writes. A set carries the instant, on the server's clock, after which the server refuses it. So once a set has timed out it can't
-// take effect any more, on any connection.
+// What redis adds to the write queue: how a write is sent. A set carries the instant, on the server's clock, after which the server refuses
+// it, so once a set has timed out it can't take effect any more, on any connection.
 import type { StoredEntry } from '../../registry/backend.js'
 import { encodeValue } from './codec.js'
 import type { Commands } from './commands.js'
