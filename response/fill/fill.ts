@@ -86,10 +86,7 @@ export class Fill implements FillUnderWay, StreamEnd {
     }
   }
 
-  /**
-   * The handler called the not-found handler, which must see the request as it arrived. Its response is not stored, because a hit would
-   * skip its hooks.
-   */
+  /** The handler called the not-found handler, which must see the request as it arrived. A hit would skip its hooks: it is not stored. */
   withdraw (): void {
     this.#judgement.forbid('hijacked')
     this.#validation?.withdraw()
@@ -102,10 +99,7 @@ export class Fill implements FillUnderWay, StreamEnd {
     else if (this.#state.name === 'running') this.#become({ name: 'failed' })
   }
 
-  /**
-   * Captures the handler's response before other hooks see it. `mayChange`: whether those hooks may change it. Returns the payload to
-   * continue with, or a promise of it.
-   */
+  /** Captures the response before other hooks see it, and may change it. Returns the payload to continue with, or a promise of it. */
   capture (payload: unknown, mayChange = false): unknown {
     const { reply } = this.#exchange
     const validation = this.#validation
@@ -300,10 +294,7 @@ export class Fill implements FillUnderWay, StreamEnd {
     this.#exchange.refresh?.succeed()
   }
 
-  /**
-   * The response was sent, or the connection closed. If the response was sent past Fastify, its status is known only now. A response that
-   * is still being made may take until the lock timeout.
-   */
+  /** The response was sent, past Fastify perhaps, or the connection closed: one that is still being made has until the lock timeout. */
   #closed (): void {
     const { raw } = this.#exchange.reply
     const isPastFastify = this.#response === undefined && raw.writableEnded
