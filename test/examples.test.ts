@@ -79,7 +79,7 @@ t.test('example: --once prints the table and ends with exit code 0, also a secon
     t.equal(errors, '')
     t.match(output, earlier)
     t.same(rounds(output), TABLE)
-    t.match(output, /Everything was as it should be/)
+    t.match(output, /Everything was as expected/)
   }
 })
 
@@ -89,11 +89,11 @@ t.test('example: the other backends give the same table, and a description of ea
   const { url } = await startServer(t)
   const kinds: Array<[env: Record<string, string>, table: typeof TABLE, title: RegExp, reopened: RegExp]> = [
     [{ CACHE_BACKEND: 'memory' }, LOST, /cached in memory$/m, /Memory has kept nothing/],
-    [{ CACHE_BACKEND: 'file' }, TABLE, /cached in files: .*files$/m, /The files have kept the answers/],
-    [{ CACHE_BACKEND: 'redis', REDIS_URL: url }, TABLE, /cached in Redis: redis:/, /Redis has kept the answers/],
-    [{ CACHE_BACKEND: 'tiered' }, TABLE, /cached in memory, and behind it in SQLite: .*tiered\.db$/m, /SQLite has kept the answers/],
+    [{ CACHE_BACKEND: 'file' }, TABLE, /cached in files: .*files$/m, /The files have kept the responses/],
+    [{ CACHE_BACKEND: 'redis', REDIS_URL: url }, TABLE, /cached in Redis: redis:/, /Redis has kept the responses/],
+    [{ CACHE_BACKEND: 'tiered' }, TABLE, /cached in memory, and behind it in SQLite: .*tiered\.db$/m, /SQLite has kept the responses/],
     [{ CACHE_BACKEND: 'tiered', REDIS_URL: url, CACHE_NAMESPACE: 'tiered' }, TABLE, /cached in memory, and behind it in Redis: redis:/,
-      /Redis has kept the answers/]
+      /Redis has kept the responses/]
   ]
   for (const [env, table, title, reopened] of kinds) {
     const { exitCode, output, errors } = await start({ args: ['--once'], file: 'tiered.db', env }).ended
@@ -101,7 +101,7 @@ t.test('example: the other backends give the same table, and a description of ea
     t.same(rounds(output), table)
     t.match(output, title)
     t.match(output, reopened)
-    t.match(output, /Everything was as it should be/)
+    t.match(output, /Everything was as expected/)
   }
 })
 
@@ -115,7 +115,7 @@ t.test('example: without its Redis it reports that, still serves, and caches onc
   await until('responses come from Redis', async () => /; hit/.test((await ask()).headers.get('cache-status') ?? ''))
   child.kill('SIGTERM')
   const { exitCode, output, errors } = await ended
-  t.match(output, /The cache does not answer: .*ECONNREFUSED/)
+  t.match(output, /The cache is unavailable: .*ECONNREFUSED/)
   t.same(rounds(output), [], 'no table is shown')
   t.equal(exitCode, 1)
   t.notMatch(output + errors, /secret/)
@@ -145,7 +145,7 @@ t.test('example: serves real packages under both spellings of a scoped name, and
 
 t.test('example: a signal during the demonstration ends it cleanly', async (t) => {
   const { child, ended, printed } = start({ file: 'early.db' })
-  await printed('1. Asked for the first time')
+  await printed('1. First requests')
   child.kill('SIGINT')
   const { exitCode, errors } = await ended
   t.equal(exitCode, 0)

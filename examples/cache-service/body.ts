@@ -1,11 +1,11 @@
-// The body of a request, gathered as it comes: bounded by its bytes, however small the pieces are that it comes in.
+// Reads the body of a request, up to a limit in bytes, in pieces of any size.
 import type { IncomingMessage } from 'node:http'
 
 function failure (statusCode: number, message: string): Error {
   return Object.assign(new Error(message), { statusCode })
 }
 
-/** Settles with the whole body, in memory of its own. Rejects with the status 413 when it is larger than `maxBytes`. */
+/** Resolves to the whole body, in new memory. Rejects with the status 413 if the body is larger than `maxBytes`. */
 export function readBody (payload: IncomingMessage, maxBytes: number): Promise<Buffer> {
   const tooLarge = failure(413, `the body is larger than ${maxBytes} bytes`)
   if (Number(payload.headers['content-length']) > maxBytes) return Promise.reject(tooLarge)
@@ -14,12 +14,12 @@ export function readBody (payload: IncomingMessage, maxBytes: number): Promise<B
     let bytes = 0
     const add = (piece: Buffer): void => {
       if (bytes + piece.byteLength > maxBytes) {
-        // What comes yet is dropped: the client is told why, which it would not be if the connection were closed.
+        // The rest of the body is dropped and the connection stays open, so that the client receives the response.
         payload.off('data', add).resume()
         reject(tooLarge)
         return
       }
-      // Doubled, so that copying stays linear. A list of pieces would take a hundred bytes for each, be it one byte long.
+      // The buffer is doubled, so that the cost of copying stays linear. A list of pieces would take a hundred bytes for each piece.
       const neededBytes = bytes + piece.byteLength
       if (neededBytes > body.byteLength) body = resized(body, Math.max(neededBytes, Math.min(body.byteLength * 2, maxBytes)))
       piece.copy(body, bytes)

@@ -1,4 +1,4 @@
-// The cache service's program: opens a backend by name and serves it until it is told to stop.
+// The program of the cache service: opens a backend by name, and serves it until a signal stops it.
 import { once } from 'node:events'
 import { builtIns, type BackendChoice } from 'fastify-response-cache'
 import { cacheService } from './service.js'
@@ -24,14 +24,14 @@ function listenRefusal (error: NodeJS.ErrnoException, { host, port }: Settings):
 }
 
 const stop = new AbortController()
-// Each once: whoever presses Ctrl-C again does not want to wait for the closing.
+// Each signal is handled once, so that a second Ctrl-C ends the program without waiting.
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort(name))
 
 try {
   await run(stop.signal)
   console.log(`${String(stop.signal.reason)}: closed.`)
 } catch (error) {
-  // An error of the options has a message for the user; a stack helps only with what nobody foresaw.
+  // The message of a wrong option is enough for the user. The stack is shown for unexpected errors only.
   const isForUser = error instanceof Refusal || (error as { code?: string }).code?.startsWith('CACHE_ERR_') === true
   console.error(isForUser ? (error as Error).message : error)
   process.exitCode = 1

@@ -1,4 +1,4 @@
-// The cache service: any backend, served over HTTP to the backend `http` of other machines.
+// The cache service: serves any backend over HTTP to the backend `http` of other machines.
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
@@ -6,21 +6,21 @@ import type { CacheBackend } from 'fastify-response-cache'
 import { readBody } from './body.js'
 import { Order } from './order.js'
 
-/** What the service is made of. */
+/** The parts of the service. */
 export interface ServiceSettings {
-  /** Where the bytes rest. It is used, and left open. */
+  /** Stores the entries. The service leaves it open. */
   readonly backend: CacheBackend
   /** Every request must carry it: `Authorization: Bearer <token>`. */
   readonly token: string
-  /** Bytes of a request's body at most. */
+  /** The largest body of a request, in bytes. */
   readonly maxBodyBytes: number
   readonly logger?: boolean
 }
 
-/** On every PUT and every 200 to a GET: the instant at which the entry is gone, in epoch milliseconds. */
+/** On every PUT, and on every 200 to a GET: the instant at which the entry expires, in epoch milliseconds. */
 const EXPIRES_AT_FIELD = 'cache-expires-at'
 
-/** On PUT and DELETE: `<writer>/<number>`, so that a change that was late on its way does not undo a later one. */
+/** On PUT and DELETE: `<writer>/<number>`, so that a change that arrives late does not undo a later one. */
 const CHANGE_FIELD = 'cache-change'
 
 interface Named { Params: { digest: string } }
@@ -36,7 +36,7 @@ export function cacheService ({ backend, token, maxBodyBytes, logger = false }: 
   })
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', async (_request: FastifyRequest, payload: IncomingMessage) => await readBody(payload, maxBodyBytes))
-  // Before the body is read.
+  // The token is checked before the body is read.
   app.addHook('onRequest', bearer(token))
   app.setErrorHandler(async (error: Error & { statusCode?: number }, request, reply) => {
     const { statusCode = 500 } = error
@@ -47,9 +47,9 @@ export function cacheService ({ backend, token, maxBodyBytes, logger = false }: 
   return app
 }
 
-/** Refuses whoever does not know the token. */
+/** Refuses requests without the token. */
 function bearer (token: string): (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply | undefined> {
-  // Digests are of one length, whatever was sent, so the time tells nothing.
+  // All digests have one length, so the time of the comparison reveals nothing.
   const digestOf = (text: string): Buffer => createHash('sha256').update(text).digest()
   const expected = digestOf(`Bearer ${token}`)
   return async ({ headers }, reply) => {
@@ -74,7 +74,7 @@ function addEntries (app: FastifyInstance, backend: CacheBackend): void {
 
   app.get<Named>(path, async ({ params }, reply) => {
     const entry = await backend.get(params.digest)
-    // Nobody between here and there may keep an answer.
+    // No cache between the service and its client may store a response.
     reply.header('cache-control', 'no-store')
     if (entry === undefined) return reply.code(404).send({ error: 'there is no such entry' })
     const { value, expiresAt } = entry

@@ -1,6 +1,6 @@
-// What the environment says: the token, the backend and its options, where to listen.
+// Settings from the environment: the token, the backend and its options, and where to listen.
 
-/** Said to the user as it is, without a stack. */
+/** An error whose message is shown to the user, without a stack. */
 export class Refusal extends Error {}
 
 export interface Settings {
@@ -9,7 +9,7 @@ export interface Settings {
   readonly options: object
   readonly maxBodyBytes: number
   readonly host: string
-  /** 0: one that is free. */
+  /** 0 means any free port. */
   readonly port: number
 }
 
@@ -17,10 +17,10 @@ const LEAST_TOKEN_CHARACTERS = 16
 const DEFAULT_MAX_VALUE_BYTES = 64 * 1024 * 1024
 const DEFAULT_PORT = 4000
 
-// Behind the value that travels stands the digest of its key.
+// The backend `http` appends the digest of the key to each value.
 const SEAL_BYTES = 32
 
-/** Reads them all. Throws Refusal, which shows no value that may be secret. */
+/** Reads all settings. Throws Refusal, whose message contains no value that may be secret. */
 export function readSettings (env: NodeJS.ProcessEnv): Settings {
   return {
     token: readToken(env.CACHE_HTTP_TOKEN),
@@ -34,7 +34,7 @@ export function readSettings (env: NodeJS.ProcessEnv): Settings {
 
 function readToken (given = ''): string {
   if (given === '') {
-    throw new Refusal('CACHE_HTTP_TOKEN is missing: whoever knows it may read and change the cache. Make one with: openssl rand -hex 32')
+    throw new Refusal('CACHE_HTTP_TOKEN is missing: anyone who has it can use the cache. Make one with: openssl rand -hex 32')
   }
   if (!/^[\x21-\x7e]+$/.test(given) || given.length < LEAST_TOKEN_CHARACTERS) {
     throw new Refusal(
@@ -49,7 +49,7 @@ function readOptions (given: string | undefined): object {
     const options: unknown = JSON.parse(given)
     if (typeof options === 'object' && options !== null && !Array.isArray(options)) return options
   } catch {
-    // What was given may hold a password.
+    // The message doesn't show the options, because they may contain a password.
   }
   throw new Refusal('CACHE_OPTIONS must be a JSON object: the options of the backend, {"path":"/var/cache/responses.db"} for example.')
 }

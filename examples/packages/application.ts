@@ -1,24 +1,24 @@
-// The application: what is installed in node_modules, found out by walking it, and the answers cached.
+// The application: it walks node_modules to find out what is installed, and caches the responses.
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import responseCache from 'fastify-response-cache'
 import type { Storage } from './storage.js'
 import { installedIn, sizeOf, total } from './walk.js'
 
-/** What the application is about. */
+/** The settings of the application. */
 export interface Settings {
   /** The folder whose node_modules is shown. */
   readonly project: string
-  /** Where the answers are kept. */
+  /** Where the responses are stored. */
   readonly storage: Storage
 }
 
-/** The tag of what is said of all packages. */
+/** The tag of responses about all packages. */
 const ALL = 'packages'
 
-/** The tag of what is said of one package. */
+/** The tag of responses about one package. */
 const tagOf = (name: string): string => `package:${name}`
 
-/** `name` is what the path says, `scope` stands in front of it where the path has one: /packages/@fastify/error. */
+/** `name` is the name in the path, without the `scope` if the path has one: /packages/@fastify/error. */
 interface Named { Params: { scope?: string, name: string } }
 
 const nameOf = ({ params: { scope, name } }: FastifyRequest<Named>): string => scope === undefined ? name : `@${scope}/${name}`
@@ -28,7 +28,7 @@ export async function application ({ project, storage }: Settings): Promise<Fast
   const app = Fastify({ logger: { level: 'warn' } })
   await app.register(responseCache, {
     ...storage.options,
-    // No handler here looks at the host or at the query, so neither needs to split an entry.
+    // No handler here reads the host or the query, so the key contains neither.
     defaults: { ttl: '1h', ...storage.options.defaults, key: { host: false, query: false } }
   })
   addLists(app, project)
@@ -36,7 +36,7 @@ export async function application ({ project, storage }: Settings): Promise<Fast
   return app
 }
 
-/** What is said of all packages. */
+/** The routes about all packages. */
 function addLists (app: FastifyInstance, project: string): void {
   app.get('/packages', { config: { cache: { tags: [ALL] } } }, async () => {
     const installed = await installedIn(project)
@@ -54,9 +54,9 @@ function addLists (app: FastifyInstance, project: string): void {
   })
 }
 
-/** What is said of one package, and how it is invalidated. */
+/** The routes about one package, and the route that invalidates them. */
 function addPackages (app: FastifyInstance, project: string): void {
-  // A scoped name holds a slash. As /packages/@fastify%2Ferror it is one parameter of the first pattern.
+  // A scoped name contains a slash. /packages/@fastify%2Ferror matches the first pattern.
   for (const path of ['/packages/:name', '/packages/@:scope/:name']) {
     app.get<Named>(path, { config: { cache: { tags: (request) => [tagOf(nameOf(request as FastifyRequest<Named>))] } } },
       async (request, reply) => {
@@ -75,13 +75,13 @@ function addPackages (app: FastifyInstance, project: string): void {
       return {
         touched: name,
         invalidated: tags,
-        meaning: `what was stored of ${name} and of all packages together is not served again; what is said of other packages stays`
+        meaning: `stored responses about ${name} and about all packages are invalidated; those about other packages stay`
       }
     })
   }
 }
 
-/** Not stored: 404 is none of the statuses to which `ttl` applies. */
+/** A 404 is not stored, because `ttl` does not apply to this status. */
 function notInstalled (reply: FastifyReply, request: FastifyRequest<Named>): FastifyReply {
   return reply.code(404).send({ error: `${nameOf(request)} is not installed` })
 }

@@ -1,4 +1,4 @@
-// The example's program: shows what the cache does, then serves until it is told to stop.
+// The program of the example: runs the demonstration, then serves until a signal stops it.
 import { once } from 'node:events'
 import type { FastifyInstance } from 'fastify'
 import { application } from './application.js'
@@ -9,7 +9,7 @@ import { Refusal } from './storage.js'
 /** The open application, if there is one. */
 let open: FastifyInstance | undefined
 
-/** Opens the application at a port that stays the same once it is known. */
+/** Opens the application, always on the same port once that is known. */
 function opener (settings: CommandLine): () => Promise<FastifyInstance> {
   let { port } = settings
   return async () => {
@@ -19,10 +19,10 @@ function opener (settings: CommandLine): () => Promise<FastifyInstance> {
       await app.listen({ host: '127.0.0.1', port })
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') {
-        throw new Refusal(`Port ${port} is in use. Choose another one; PORT=0 npm start takes any that is free.`)
+        throw new Refusal(`Port ${port} is in use. Choose another one; PORT=0 npm start takes any free port.`)
       }
       if ((error as NodeJS.ErrnoException).code === 'EACCES') {
-        throw new Refusal(`Port ${port} needs rights that this process does not have. Choose one from 1024 on: PORT=3000 npm start.`)
+        throw new Refusal(`Port ${port} needs rights that this process does not have. Choose a port of at least 1024: PORT=3000 npm start.`)
       }
       throw error
     }
@@ -34,12 +34,12 @@ function opener (settings: CommandLine): () => Promise<FastifyInstance> {
 async function run (signal: AbortSignal): Promise<void> {
   const settings = readSettings(process.env, process.argv.slice(2))
   const { title } = settings.storage
-  console.log(`Installed npm packages, answers cached ${title}`)
+  console.log(`Installed npm packages, responses cached ${title}`)
   const { app, verdict } = await demonstrate({
     open: opener(settings), storage: settings.storage, print: (line) => console.log(line), signal
   })
   if (verdict !== undefined) process.exitCode = 1
-  console.log(`\n${verdict ?? 'Everything was as it should be.'}`)
+  console.log(`\n${verdict ?? 'Everything was as expected.'}`)
   if (settings.once || signal.aborted) return
   const url = urlOf(app)
   console.log(`\nServing at ${url} until Ctrl-C. Try:\n
@@ -50,7 +50,7 @@ async function run (signal: AbortSignal): Promise<void> {
 }
 
 const stop = new AbortController()
-// Each once: whoever presses Ctrl-C again does not want to wait for the closing.
+// Each signal is handled once, so that a second Ctrl-C ends the program without waiting.
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort(name))
 
 try {

@@ -1,4 +1,4 @@
-// What the command line and the environment say: PORT, PROJECT, CACHE_BACKEND and its companions, --once.
+// Settings from the command line and the environment: --once, PORT, PROJECT, and CACHE_BACKEND with its related variables.
 import { existsSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -6,19 +6,19 @@ import type { Settings } from './application.js'
 import { Refusal, storageOf } from './storage.js'
 
 export interface CommandLine extends Settings {
-  /** 0: one that is free. */
+  /** 0 means any free port. */
   readonly port: number
-  /** End after the demonstration. */
+  /** Whether the program ends after the demonstration. */
   readonly once: boolean
 }
 
 const DEFAULT_PORT = 3000
 
-/** Reads them all, and makes the folder of a database. Throws Refusal. */
+/** Reads all settings, and makes the folder of a database. Throws Refusal. */
 export function readSettings (env: NodeJS.ProcessEnv, args: readonly string[]): CommandLine {
   const unknown = args.find((arg) => arg !== '--once')
   if (unknown !== undefined) throw new Refusal(`The only argument is --once, got ${JSON.stringify(unknown)}.`)
-  // By the package's own name: the same from the sources and from the build.
+  // Resolved by the package's name, so that the result is the same for the sources and the build.
   const own = dirname(fileURLToPath(import.meta.resolve('fastify-response-cache/package.json')))
   return { project: readProject(env.PROJECT, own), storage: storageOf(env, own), port: readPort(env.PORT), once: args.length > 0 }
 }

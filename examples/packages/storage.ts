@@ -1,19 +1,19 @@
-// Where the answers are kept, as CACHE_BACKEND and its companions say, and how the demonstration speaks of it.
+// Where the responses are stored, from CACHE_BACKEND and its related variables, and the demonstration's words for it.
 import { mkdirSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { fromEnvironment, type ResponseCacheOptions } from 'fastify-response-cache'
 
-/** Said to the user as it is, without a stack. */
+/** An error whose message is shown to the user, without a stack. */
 export class Refusal extends Error {}
 
-/** A place for the answers. */
+/** A place for the responses. */
 export interface Storage {
   readonly options: ResponseCacheOptions
-  /** Where the answers are, without a password. */
+  /** Where the responses are, without a password. */
   readonly title: string
-  /** What answers that were asked for a moment ago come out of. */
+  /** Where recent responses are read from. */
   readonly near: string
-  /** What keeps them while the application is closed; undefined where nothing does. */
+  /** What keeps the responses while the application is closed; undefined if nothing does. */
   readonly lasting: string | undefined
 }
 
@@ -30,11 +30,11 @@ export function storageOf (env: Environment, project: string): Storage {
   const folder = resolve(project, env.CACHE_DIR || join('.cache', 'packages'))
   const far = backend === 'tiered' ? (env.REDIS_URL ? 'redis' : 'sqlite') : backend
   const options = optionsOf({
-    // Its own corner of a Redis that others use too: the demonstration clears it.
+    // The demonstration clears its entries, so it needs its own namespace in a shared Redis.
     CACHE_NAMESPACE: 'packages',
     ...env,
     CACHE_BACKEND: backend,
-    // What stands here decides what `tiered` puts memory in front of.
+    // These variables decide what is behind the memory of `tiered`.
     CACHE_HTTP_URL: undefined,
     CACHE_DIR: far === 'file' ? folder : undefined,
     SQLITE_PATH: far === 'sqlite' ? database : undefined
@@ -65,7 +65,7 @@ function wordsFor (backend: Backend, where = ''): Omit<Storage, 'options'> {
   return { title: `in memory, and behind it in ${lasting}: ${where}`, near: 'memory', lasting }
 }
 
-/** A URL that was checked, or none. */
+/** The URL without its user and password; undefined if it is absent or not valid. */
 function withoutPassword (url: string | undefined): string | undefined {
   if (url === undefined || !URL.canParse(url)) return undefined
   const { protocol, host, pathname } = new URL(url)

@@ -1,8 +1,8 @@
-// Walks a tree of installed npm packages: where they are, what their package.json says, how much they take on disk.
+// Walks the installed npm packages: where they are, what their package.json says, and how large they are on disk.
 import { lstat, readdir, readFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 
-/** What one folder of a package holds. */
+/** An installed package. */
 export interface Installed {
   readonly name: string
   readonly version: string
@@ -11,25 +11,25 @@ export interface Installed {
   readonly path: string
 }
 
-/** The files of a package, those of the packages nested in it left out. */
+/** The files of a package, without those of packages nested in it. */
 export interface Size {
   readonly files: number
   readonly bytes: number
 }
 
-/** Every package below `project`, nested ones too, by name and then by path. */
+/** Every package below `project`, nested ones included, sorted by name and then by path. */
 export async function installedIn (project: string): Promise<Installed[]> {
   const folders = await packageFolders(join(project, 'node_modules'))
   const found = await Promise.all(folders.map(async (folder) => await describe(project, folder)))
   return found.filter((one) => one !== undefined).sort((a, b) => compare(a.name, b.name) || compare(a.path, b.path))
 }
 
-/** How much the package at `path` takes, found by looking at each of its files. */
+/** The size of the package at `path`: the sum of its files. */
 export async function sizeOf (project: string, { path }: Installed): Promise<Size> {
   return await sizeOfFolder(join(project, path), 'node_modules')
 }
 
-/** The folders of `modules` that hold packages; those of a scope stand one level deeper, nested ones behind their owner. */
+/** The folders of packages in `modules`. Those of a scope are one level deeper; nested ones follow. */
 async function packageFolders (modules: string): Promise<string[]> {
   const below = await Promise.all((await subfolders(modules)).map(async (name) => {
     const folder = join(modules, name)
@@ -50,7 +50,7 @@ async function subfolders (folder: string): Promise<string[]> {
   }
 }
 
-/** What the package.json in `folder` says; undefined where there is none that names a package. */
+/** What the package.json in `folder` says; undefined if it is missing or doesn't name a package. */
 async function describe (project: string, folder: string): Promise<Installed | undefined> {
   let manifest: { name?: unknown, version?: unknown, license?: unknown, licenses?: unknown }
   try {
@@ -63,7 +63,7 @@ async function describe (project: string, folder: string): Promise<Installed | u
   return { name, version, license: licenseOf(manifest.license ?? manifest.licenses), path: relative(project, folder) }
 }
 
-/** Packages from long ago write `{ type }`, or a list of those. */
+/** Old packages have `{ type }`, or a list of those. */
 function licenseOf (given: unknown): string {
   if (typeof given === 'string') return given
   if (Array.isArray(given)) return given.map(licenseOf).join(' OR ')
@@ -75,7 +75,7 @@ async function sizeOfFolder (folder: string, leftOut?: string): Promise<Size> {
   const items = await readdir(folder, { withFileTypes: true })
   const sizes = await Promise.all(items.filter((item) => item.name !== leftOut).map(async (item) => {
     const path = join(folder, item.name)
-    // A link counts as itself: what it points to is somebody else's.
+    // Only the link itself counts, not its target.
     return item.isDirectory() ? await sizeOfFolder(path) : { files: 1, bytes: (await lstat(path)).size }
   }))
   return total(sizes)
