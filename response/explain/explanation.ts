@@ -55,7 +55,7 @@ export interface ExplainedVariants {
 export interface Explained {
   /** What the cache would do: serve the stored response fresh, serve it stale, forward the request, or let it bypass the cache. */
   readonly decision: 'hit' | 'stale' | 'miss' | 'bypass'
-  /** Why, as a code. Some codes also stand in `Cache-Status`. */
+  /** Why, as a code. Some of the codes also appear in `Cache-Status`. */
   readonly reason: BypassReason | MissReason | 'fresh' | 'while-revalidate' | 'max-stale' | 'uncached'
   /** The same in a sentence. */
   readonly because: string

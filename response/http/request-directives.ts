@@ -17,7 +17,10 @@ const NO_DIRECTIVES: RequestDirectives = {
   noStore: false, noCache: false, onlyIfCached: false, maxAgeMs: Infinity, minFreshMs: 0, maxStaleMs: 0
 }
 
-/** The directives in Cache-Control, or in Pragma without Cache-Control (RFC 9111 section 5.4). Undefined if there are none. */
+/**
+ * The directives in Cache-Control, or in Pragma without Cache-Control (RFC 9111 section 5.4). Undefined if the request has neither
+ * Cache-Control nor `Pragma: no-cache`.
+ */
 export function requestDirectivesOf (fields: Fields): RequestDirectives | undefined {
   const line = fields['cache-control']
   if (line === undefined) {
