@@ -1,4 +1,4 @@
-// npm run map [-- PATH]: the first line of every source, which says what lives there, room by room.
+// npm run map [-- PATH]: prints the first line of every source file, which says what lives there, room by room.
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -8,7 +8,7 @@ const [path = '.'] = process.argv.slice(2)
 const files = execFileSync('git', ['ls-files', '--', path], { cwd: root, encoding: 'utf8' })
   .split('\n').filter((file) => /\.[jt]s$/.test(file))
 
-/** The comment at the head of a file, without what it is written with. */
+/** The comment at the start of a file, without its slashes. */
 function firstLine (file) {
   const lines = readFileSync(join(root, file), 'utf8').replace(/^#!.*\n/, '').split('\n')
   const end = lines.findIndex((line) => !line.startsWith('// '))

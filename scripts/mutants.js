@@ -1,4 +1,4 @@
-// node scripts/mutants.js [NAME...]: makes each mutant of mutants.json in a copy of the code, and runs the tests that must fail for it.
+// node scripts/mutants.js [NAME...]: applies each mutant of mutants.json to a copy of the code, and runs the tests that must fail then.
 import { spawn } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
@@ -12,7 +12,7 @@ const LONGEST_TEST_SECONDS = 90
 const read = (file) => readFileSync(join(root, file), 'utf8')
 const compiled = (file) => file.replace(/\.ts$/, '.js')
 
-/** The mutants of these names; all where none is named. */
+/** The mutants with these names; all mutants if there are no names. */
 function chosen (names) {
   const all = JSON.parse(read('scripts/mutants.json'))
   const wrong = names.filter((name) => !all.some((mutant) => mutant.name === name))
@@ -24,7 +24,7 @@ const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFil
 const { options } = ts.convertCompilerOptionsFromJson(config.compilerOptions, root)
 const ALONE = { module: ts.ModuleKind.ESNext, moduleResolution: ts.ModuleResolutionKind.Bundler, outDir: undefined, rootDir: undefined }
 
-/** Compiles one file as the build does. */
+/** Compiles one file, as the build does. */
 function transpiled (file, source) {
   const { outputText, diagnostics } = ts.transpileModule(source, {
     compilerOptions: { ...options, ...ALONE }, fileName: file, reportDiagnostics: true
@@ -35,16 +35,16 @@ function transpiled (file, source) {
   return outputText
 }
 
-/** A mutant's file, compiled. Throws where what it replaces is not there exactly once. */
+/** Compiles the file of a mutant. Throws unless the file contains the text to replace exactly once. */
 function mutated ({ file, find, put }) {
   const source = read(file)
   const times = source.split(find).length - 1
-  if (times !== 1) throw new Error(`the text to replace is ${times} times in ${file}`)
+  if (times !== 1) throw new Error(`${file} contains the text to replace ${times} times`)
   const original = transpiled(file, source)
   return { original, code: transpiled(file, source.replace(find, () => put)) }
 }
 
-/** A copy of what was built, in which a test finds all that it finds here. */
+/** Copies the build and everything else that the tests need. */
 function copyTo (folder) {
   mkdirSync(folder)
   cpSync(join(root, 'dist'), join(folder, 'dist'), { recursive: true })
@@ -52,11 +52,11 @@ function copyTo (folder) {
   for (const name of ['node_modules', 'scripts']) symlinkSync(join(root, name), join(folder, name))
 }
 
-/** Runs one test in a copy; whether it passes. */
+/** Runs one test file in a copy, and returns whether it passes. */
 function passes (test, folder) {
   return new Promise((resolve) => {
     const env = { ...process.env, BACKENDS: 'memory', TAP_BAIL: '1', TAP_TIMEOUT: String(LONGEST_TEST_SECONDS) }
-    // A pipe, since the tests count open files, and Node opens one more for a file.
+    // A pipe, because the tests count open files, and Node opens one more if the output goes to a file.
     const child = spawn(process.execPath, [join('dist', compiled(test))], { cwd: folder, env, stdio: ['ignore', 'pipe', 'ignore'] })
     child.stdout.resume()
     const limit = setTimeout(() => child.kill('SIGKILL'), (LONGEST_TEST_SECONDS + 10) * 1_000)
@@ -67,11 +67,11 @@ function passes (test, folder) {
   })
 }
 
-/** Which of its tests fails for a mutant; undefined where all pass. */
+/** The first of its test files that fails for a mutant; undefined if all pass. */
 async function killerOf ({ file, tests }, { original, code }, folder) {
   const place = join(folder, 'dist', compiled(file))
-  if (readFileSync(place, 'utf8') !== original) throw new Error(`${file} is not what was compiled`)
-  if (code === original) throw new Error('it changes nothing')
+  if (readFileSync(place, 'utf8') !== original) throw new Error(`${file} differs from the build`)
+  if (code === original) throw new Error('the mutant changes nothing')
   writeFileSync(place, code)
   try {
     for (const test of tests) if (!await passes(test, folder)) return test
@@ -80,7 +80,7 @@ async function killerOf ({ file, tests }, { original, code }, folder) {
   }
 }
 
-/** What becomes of the mutants, each told to `say` as soon as that is known. */
+/** Tries all mutants, and passes the result of each to `say` at once. */
 async function judge (mutants, copies, say) {
   const clean = new Set()
   const left = [...mutants]
@@ -89,8 +89,8 @@ async function judge (mutants, copies, say) {
       try {
         const killer = await killerOf(mutant, mutated(mutant), folder)
         if (killer === undefined) throw new Error(`survived: ${mutant.says}`)
-        // A test that fails anyway kills nothing.
-        if (!clean.has(killer) && !await passes(killer, folder)) throw new Error(`${killer} fails without it`)
+        // A test that also fails without the mutant doesn't count.
+        if (!clean.has(killer) && !await passes(killer, folder)) throw new Error(`${killer} fails without the mutant too`)
         clean.add(killer)
         say(mutant, `killed by ${killer}`)
       } catch (error) {

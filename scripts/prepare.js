@@ -1,4 +1,4 @@
-// What must be there before anything runs: the packages of package-lock.json and a build that is not older than its sources.
+// Prepares a run: installs the packages of package-lock.json, and builds if a source is newer than the build.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -10,30 +10,30 @@ export const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const DIST = join(root, 'dist')
 const STAMP = join(DIST, '.built')
 
-// By its path: the alias of TypeScript 7 takes node_modules/.bin/tsc for itself.
+// Called by its path, because node_modules/.bin/tsc belongs to the alias of TypeScript 7.
 const TSC = join('node_modules', 'typescript', 'bin', 'tsc')
 
-/** Thrown when a step fails; the message is the one line that says which. */
+/** Thrown if a step fails; the message is one line that names the step. */
 export class StepFailed extends Error {}
 
-/** Runs a program in the project's folder with its output passed on. Throws StepFailed naming `step`. */
+/** Runs a program in the project's folder, and passes its output on. Throws StepFailed, which names `step`. */
 export function run (step, command, args) {
   const { status, signal, error } = spawnSync(command, args, { cwd: root, stdio: 'inherit' })
   if (error !== undefined) throw new StepFailed(`${step} failed: ${error.message}`)
   if (status !== 0) throw new StepFailed(`${step} failed (${signal ?? `exit code ${status}`})`)
 }
 
-/** Runs one of the project's own programs with this Node. */
+/** Runs one of the project's programs with this Node. */
 export function runNode (step, args) {
   run(step, process.execPath, args)
 }
 
-/** Compiles a tsconfig with the project's own TypeScript. */
+/** Compiles a tsconfig with the project's TypeScript. */
 export function compile (step, args) {
   runNode(step, [TSC, ...args])
 }
 
-/** Whether node_modules holds what package-lock.json says; without a lock, whether there is a node_modules. */
+/** Whether node_modules matches package-lock.json; without that file, whether there is a node_modules. */
 export function isInstalled () {
   const wanted = readPackages(join(root, 'package-lock.json'))
   const installed = readPackages(join(root, 'node_modules', '.package-lock.json'))
@@ -46,7 +46,7 @@ export function isInstalled () {
 const DRIVER = 'node_modules/better-sqlite3'
 const NEWER_DRIVER = 13
 
-// better-sqlite3 12 ends the process on Node 24.19 and later, and 13 needs Node 22; package-lock.json has the one for Node 20.
+// better-sqlite3 12 ends the process on Node 24.19 and later, and 13 needs Node 22. package-lock.json has the version for Node 20.
 function needsNewerDriver () {
   const [major, minor] = process.versions.node.split('.').map(Number)
   return major > 24 || (major === 24 && minor >= 19)
@@ -56,7 +56,7 @@ function readPackages (path) {
   return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')).packages : undefined
 }
 
-/** Installs the packages when they are missing or not those of package-lock.json. */
+/** Installs the packages if they are missing or differ from package-lock.json. */
 export function install () {
   if (isInstalled()) return
   const verb = existsSync(join(root, 'package-lock.json')) ? 'ci' : 'install'
@@ -69,23 +69,23 @@ export function install () {
   if (needsNewerDriver()) runNpm('install', '--no-save', '--no-audit', '--no-fund', `better-sqlite3@${NEWER_DRIVER}`)
 }
 
-/** Checks the types of everything, tests too, and compiles to dist/ what has changed. */
+/** Checks the types of everything, tests included, and compiles what has changed to dist/. */
 export function build () {
   const startedAt = new Date()
   compile('build', ['-p', 'tsconfig.json'])
   for (const path of withoutSource()) rmSync(join(DIST, path))
   writeFileSync(STAMP, '')
-  // A source that changes while the compiler runs is newer than its build.
+  // The stamp is set to the start, so that a source that changes while the compiler runs counts as newer.
   utimesSync(STAMP, startedAt, startedAt)
 }
 
-/** The same for the package, from nothing, without what only our tests and debuggers need. */
+/** Builds everything anew for the package, without what only the project's tests and debuggers need. */
 function buildPackage () {
   rmSync(DIST, { recursive: true, force: true })
   compile('build', ['-p', 'tsconfig.json', '--incremental', 'false', '--tsBuildInfoFile', 'null', '--sourceMap', 'false'])
 }
 
-/** What was compiled of sources that are gone. */
+/** The compiled files whose sources no longer exist. */
 function withoutSource () {
   const compiled = /\.(js|d\.ts|js\.map)$/
   return readdirSync(DIST, { recursive: true }).filter((path) =>
@@ -109,7 +109,7 @@ function newestMs (path) {
   return Math.max(stat.mtimeMs, ...readdirSync(path).map((name) => newestMs(join(path, name))))
 }
 
-/** Runs `work` and turns a failed step into one line and an exit code. */
+/** Runs `work`. A failed step becomes one line and an exit code. */
 export async function main (work) {
   try {
     await work()

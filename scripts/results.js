@@ -1,29 +1,29 @@
-// What came of the tests: how many passed, failed and were skipped, and what a reader needs of those that failed.
+// The results of the tests: how many passed, failed and were skipped, and the output of those that failed.
 import { Parser } from 'tap-parser'
 
 const UNINTERESTING = /^(?:ok\b.*|# Subtest: .*|# time=.*|# \{ total: .*|1\.\.\d+.*|TAP version \d+|)$/
 const OUT_OF_TIME = /^timeout!/
 
 /**
- * Counts tests, which are the innermost named blocks: a file that has none counts as one. Whatever fails without a
- * failure inside it (a file that crashed, a plan that does not fit) counts as a failed test of its own.
+ * Counts tests, which are the innermost named blocks; a file without any counts as one. A block that fails without a
+ * failure inside it (a file that crashed, a plan that does not fit) counts as a failed test too.
  */
 export class Results {
   passed = 0
   failed = 0
   skipped = 0
-  /** The full names of what failed; where the time limit ended one, that is said. */
+  /** The full names of failed tests, with a remark if the time limit ended one. */
   failures = []
-  /** Those of what was skipped, with the reason. */
+  /** The full names of skipped tests, with the reason. */
   skips = []
   #onFile
   #parser = new Parser()
   #lines = []
 
-  /** `onFile({ name, ok, tests, seconds, lines })` is called for each file that ended; `lines` leaves out what passed. */
+  /** `onFile({ name, ok, tests, seconds, lines })` is called for each file that ended. `lines` doesn't contain what passed. */
   constructor (onFile = () => {}) {
     this.#onFile = onFile
-    // The lines of a file come before its result, and the next file's after it.
+    // The lines of a file come before its result; those of the next file come after it.
     this.#parser.on('line', (line) => { if (!UNINTERESTING.test(line.trim())) this.#lines.push(line.trimEnd()) })
     this.#read(this.#parser, [])
   }
@@ -36,12 +36,12 @@ export class Results {
     this.#parser.end()
   }
 
-  /** Reads one block. Returns what was counted in it, which grows. */
+  /** Reads one block. Returns its counts, which grow while it is read. */
   #read (parser, path) {
     const counted = { tests: 0, failures: 0, isOutOfTime: false }
     let block
     parser.on('child', (child) => { block = { name: unescape(child.name), counted: this.#read(child, [...path, unescape(child.name)]) } })
-    // What follows a block is its result, whatever it is called: one that the time limit ended is called that.
+    // The assertion after a block is its result, whatever its name is. If the time limit ended the block, the name says so.
     parser.on('assert', (result) => {
       this.#count(result, { block, path, counted })
       if (path.length === 0) this.#endFile(result, block)
@@ -55,7 +55,7 @@ export class Results {
     const inside = block?.counted ?? { tests: 0, failures: 0, isOutOfTime: false }
     counted.tests += inside.tests
     counted.failures += inside.failures
-    // What has no block is an assertion and not a test; only a test that is skipped looks the same.
+    // A result without a block is an assertion, not a test, unless it is a skipped test.
     const isOutOfTime = OUT_OF_TIME.test(result.name)
     if (block === undefined && !isSkipped && path.length > 0) {
       counted.isOutOfTime ||= isOutOfTime
@@ -68,7 +68,7 @@ export class Results {
     this[isSkipped ? 'skipped' : result.ok ? 'passed' : 'failed']++
     const name = [...path, block?.name ?? result.name].join(' > ')
     if (failsAlone) {
-      this.failures.push(isOutOfTime || inside.isOutOfTime ? `${name} (it had not ended when the time limit of its file had passed)` : name)
+      this.failures.push(isOutOfTime || inside.isOutOfTime ? `${name} (not finished within the time limit of its file)` : name)
     }
     if (isSkipped) this.skips.push(`${name} # ${directiveOf(result)}`)
   }

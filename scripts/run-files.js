@@ -1,5 +1,5 @@
-// node scripts/run-files.js SECONDS JOBS FILE...: runs each file in a process of its own, several at once, and prints one TAP of all.
-// As `tap run` does, but for the loader that notes what each process imports: only coverage needs it, and it takes half a second of each.
+// node scripts/run-files.js SECONDS JOBS FILE...: runs each file in its own process, several concurrently, and prints the TAP of all.
+// It does what `tap run` does, without the loader that records imports. Only coverage needs that, and it costs half a second per file.
 import { t } from 'tap'
 
 const [seconds, jobs, ...files] = process.argv.slice(2)

@@ -1,11 +1,11 @@
-// The programs that the tests start. Continuous integration (`CI`) installs what is missing, on Debian and its like; nobody else is asked
-// to have them.
+// The programs that the tests start. Only continuous integration (`CI`) installs missing ones, on Debian and its derivatives. Elsewhere
+// they are optional.
 import { spawnSync } from 'node:child_process'
 import { StepFailed } from './prepare.js'
 
 /**
- * Programs by the package that brings them, how each is asked whether it is there, and what is wanted. The tests that need
- * one that is missing are skipped; continuous integration does not go without one that is required.
+ * Each program with its package, the argument that tests whether it is installed, and the version that is needed. Tests that need
+ * a missing program are skipped. In continuous integration, a missing program that is required is a failure.
  */
 export const PROGRAMS = [
   { name: 'redis', package: 'redis-server', program: 'redis-server', asks: '--version', wanted: 'Redis 6.2 or later', isRequired: true },
@@ -19,20 +19,20 @@ export const PROGRAMS = [
   { name: 'faketime', package: 'faketime', program: 'faketime', asks: '--version', wanted: 'faketime 0.9.10 or later' }
 ]
 
-/** As programs are looked for: servers stand where the PATH of an ordinary user may not look. */
+/** The environment in which programs are looked up. Servers may be in folders that are not in an ordinary user's PATH. */
 export const env = { ...process.env, PATH: `${process.env.PATH}:/usr/local/sbin:/usr/sbin` }
 
-/** Why a program can't be used, and how to get it; undefined where it can. */
+/** Why a program can't be used, and how to install it; undefined if it can be used. */
 export function missing ({ package: from, program, asks, wanted }) {
   if (succeeds(program, [asks])) return undefined
-  return `the tests start ${program} themselves and it is not in PATH; install ${wanted}, on Debian and its like: apt-get install -y ${from}`
+  return `${program}, which the tests start, is not in PATH; install ${wanted}, on Debian and its derivatives: apt-get install -y ${from}`
 }
 
 function succeeds (command, args, stdio = 'ignore') {
   return spawnSync(command, args, { stdio, env: { ...env, DEBIAN_FRONTEND: 'noninteractive' } }).status === 0
 }
 
-/** Says which of them are missing. With `CI` it installs them, and throws StepFailed when one that is required can't be had. */
+/** Reports missing programs. With `CI` it installs them, and throws StepFailed if a required one can't be installed. */
 export function getServers () {
   for (const server of PROGRAMS) {
     const failure = process.env.CI ? getServer(server) : missing(server)
@@ -52,8 +52,8 @@ function getServer (server) {
   console.log(`> ${name}: ${program} is missing, ${aptGet.join(' ')} install -y ${from}`)
   const run = (...args) => succeeds(aptGet[0], [...aptGet.slice(1), '-qq', ...args], ['ignore', 'ignore', 'inherit'])
   run('update')
-  // Where services are started after they are installed, this one is not needed: the tests have ports of their own.
+  // The package may start a service. That does no harm, because the tests use their own ports.
   run('install', '-y', '--no-install-recommends', from)
   const left = missing(server)
-  return left === undefined ? undefined : `${left} (which did not work just now)`
+  return left === undefined ? undefined : `${left} (installing it has just failed)`
 }

@@ -1,4 +1,4 @@
-// npm start: installs and builds what is missing, then becomes the example server with the arguments that were given.
+// npm start: installs and builds what is missing, then runs the example server with the given arguments.
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -13,7 +13,7 @@ await main(async () => {
     build()
   }
   if (!existsSync(SERVER)) throw new StepFailed('start failed: there is no examples/packages/server.ts')
-  // In this process and not in a child: every signal reaches the server, and each of them once.
+  // The server runs in this process, not in a child, so that it receives every signal exactly once.
   process.argv[1] = SERVER
   await import(pathToFileURL(SERVER).href)
 })

@@ -3,15 +3,15 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { root, StepFailed } from './prepare.js'
 
-/** How many seconds each file took when it ran last. */
+/** How many seconds each file took in its last run. */
 const TIMES = join(root, 'dist', '.times.json')
 
-/** They pack the package, or follow the docs and the examples as users do. */
+/** Files that pack the package, or follow the docs and the examples as users do. */
 const PACKAGE = /^test\/(?:package|outsider|docs-run[\w-]*|examples|api|benchmarks\/cache-bench[\w-]*)\.test\.ts$/
-/** What tells soonest that something is broken. */
+/** Files that find breakage fastest. */
 const QUICK =
   /^test\/(?:response|registry)\/|^test\/plugin\/(?:serve\/hooks-before-handler|serve\/hooks-behind-handler|stale\/when-served|invalidation\/unsafe-methods|close\/under-way|application\/data-cache)\.test\.ts$/
-/** In a fresh checkout nothing is known of how long files take. These take longest, the first of them most. */
+/** The files that take longest, the slowest first. In a fresh checkout there are no times yet. */
 const LONG = [
   'backends/keys', 'fuzz', 'plugin/close/leaks-sqlite', 'kit-faults', 'backends/faults', 'plugin/close/leaks-memory', 'kit',
   'plugin/fill/proxied-responses', 'backends/sqlite-faults', 'plugin/close/process-sqlite', 'plugin/close/process-memory', 'backends/large',
@@ -21,7 +21,7 @@ const LONG = [
 
 const FAR_MORE_SECONDS = 1_000
 
-/** All of them, as paths of sources. */
+/** All test files, as paths of sources. */
 function allFiles () {
   return readdirSync(join(root, 'test'), { recursive: true, withFileTypes: true })
     .filter(({ name }) => name.endsWith('.test.ts'))
@@ -30,8 +30,8 @@ function allFiles () {
 }
 
 /**
- * Those of `set`: `quick`, `package` or `rest`, which is what `package` leaves out. The longest come first, so that none is left to run
- * alone at the end.
+ * The files of `set`: `quick`, `package`, or `rest`, which is everything that is not in `package`. The slowest come first, so that none
+ * of them runs alone at the end.
  */
 export function filesOf (set) {
   const files = allFiles().filter((path) => set === 'quick' ? QUICK.test(path) : (set === 'package') === PACKAGE.test(path))
@@ -41,8 +41,7 @@ export function filesOf (set) {
 }
 
 /**
- * The files that somebody named, whole or in part, by their sources or by what they are compiled to. Throws StepFailed where nothing is
- * meant.
+ * The files with these names. A name is a part of the path of a source or of a compiled file. Throws StepFailed if no file matches.
  */
 export function filesNamed (names) {
   const all = allFiles()
@@ -51,7 +50,7 @@ export function filesNamed (names) {
     const meant = all.filter((file) => file === path)
     const similar = all.filter((file) => file.includes(path))
     if (meant.length > 0 || similar.length > 0) return meant.length > 0 ? meant : similar
-    throw new StepFailed(`no test file is named ${name}: paths are like ${all[0]}, and a part of one is enough`)
+    throw new StepFailed(`no test file matches ${name}: paths look like ${all[0]}, and a part of one is enough`)
   }))]
 }
 
@@ -59,7 +58,7 @@ function readTimes () {
   return existsSync(TIMES) ? JSON.parse(readFileSync(TIMES, 'utf8')) : {}
 }
 
-/** Remembers how long files took. */
+/** Saves how long files took. */
 export function noteTimes (seconds) {
   writeFileSync(TIMES, JSON.stringify({ ...readTimes(), ...seconds }, null, 1))
 }

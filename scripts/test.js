@@ -1,5 +1,5 @@
-// npm test: packages, servers, lint, types and build, tests, in whole size their coverage; stops at the first step that fails and says
-// which.
+// npm test: packages, servers, lint, types and build, tests, and coverage in full size. It stops at the first step that fails, and
+// names it.
 import { spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -11,17 +11,17 @@ import { filesNamed, filesOf, noteTimes } from './test-files.js'
 
 const HELP = `npm test                   lint, types, build, every test; with FULL=1 coverage, too
 npm test -- FILE ...       build, then these files: test/docs.test.ts, or a part of the path
-npm run test:quick         build, then what tells soonest, on the backend memory alone: half a minute
-npm run test:package       build, then what uses the packed package, the docs and the examples as users do
+npm run test:quick         build, then the files that find breakage fastest, on the backend memory only: half a minute
+npm run test:package       build, then the files that use the packed package, the docs and the examples as users do
 
 Environment:
-FULL=1                     random and large cases in their whole size, and each test of the plugin on each of its backends,
+FULL=1                     random and large cases in full size, and each test of the plugin on each of its backends,
                            as continuous integration runs them
-CI=1                       programs that are missing and that the tests start (redis-server, ...) are installed by apt-get
-BACKENDS=memory            the tests that run on several backends run on this one alone
-FUZZ_SEED, FUZZ_SECONDS    the model fuzzer: one schedule again, or for longer
+CI=1                       missing programs that the tests start (redis-server, ...) are installed by apt-get
+BACKENDS=memory            tests that run on several backends run on this one only
+FUZZ_SEED, FUZZ_SECONDS    the model fuzzer plays one seed again, or plays for longer
 
-What a test needs and this machine lacks skips it, by name. Watching and debugging: see CONTRIBUTING.md.`
+A test that needs a missing program is skipped, and its name is printed. Watching and debugging: see CONTRIBUTING.md.`
 
 const LEAST_LINES_PERCENT = 95
 const SUMMARY = join(root, '.tap', 'report', 'coverage-summary.json')
@@ -34,23 +34,23 @@ function step (name) {
   console.log(`\n> ${name} (at ${((performance.now() - started) / 1_000).toFixed(1)} s)`)
 }
 
-// A good file is a line; of one that failed, what did not pass follows.
+// A file that passed is one line. After one that failed come the lines of what did not pass.
 function printFile ({ name, ok, tests, seconds, lines }) {
   console.log(`${ok ? 'ok' : 'NOT OK'}  ${name}  (${tests} tests, ${seconds.toFixed(1)} s)`)
   if (!ok) console.log(lines.join('\n'))
 }
 
-// A name that begins with a compiled file, with its source in the place of it.
+// Replaces a compiled file at the start of a name by its source.
 function sourceOf (name) {
   return name.replace(/^dist\/(\S+)\.js/, '$1.ts')
 }
 
-// A file may take so many seconds, and so many run at once.
+// The time limit of a file, and how many files run concurrently.
 const { timeout: SECONDS, jobs: JOBS } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).tap
 const tap = (...args) => [join('node_modules', 'tap', 'dist', 'esm', 'run.mjs'), 'run', '--reporter=tap', ...args]
 
 async function runTap (files, { isCovered = false, env = {} } = {}) {
-  // Its parser is a package, which has just been installed.
+  // Imported here, because its parser is a package that may just have been installed.
   const { Results } = await import('./results.js')
   const seconds = {}
   const results = new Results((file) => {
@@ -84,7 +84,7 @@ function sourcesIn (path) {
   return readdirSync(join(root, path)).flatMap((name) => sourcesIn(join(path, name)))
 }
 
-// What has only types is compiled to nothing, and no test can load it.
+// A file that contains only types is compiled to nothing, and no test can load it.
 function isOnlyTypes (source) {
   const code = readFileSync(join(root, 'dist', source.replace(/\.ts$/, '.js')), 'utf8')
   return code.replace(/^\s*\/\/.*$/gm, '').replace(/\/\*[^]*?\*\//g, '').trim() === 'export {};'
@@ -98,7 +98,7 @@ function checkCoverage () {
   const { lines } = summary.total
   console.log(`lines covered: ${lines.covered} of ${lines.total}, ${lines.pct} %`)
   if (!(lines.pct >= LEAST_LINES_PERCENT)) {
-    throw new StepFailed(`coverage failed: ${lines.pct} % of lines, at least ${LEAST_LINES_PERCENT} % are asked for`)
+    throw new StepFailed(`coverage failed: ${lines.pct} % of lines, at least ${LEAST_LINES_PERCENT} % are required`)
   }
 }
 
@@ -110,7 +110,7 @@ function buildChanges () {
   else build()
 }
 
-/** The package is packed once for all of them. */
+/** The package is packed once for all these files. */
 async function testPackage () {
   const { pack } = await import('../dist/test/support/packed.js')
   const folder = mkdtempSync(join(tmpdir(), 'packed-once-'))

@@ -1,4 +1,4 @@
-// The counting of tests in scripts/: what is a test, and that nothing that fails is lost.
+// How scripts/ counts tests: what counts as a test, and that no failure is lost.
 import t from 'tap'
 
 interface Counted {
@@ -24,7 +24,7 @@ function read (tap: string) {
   return { counts: [passed, failed, skipped], failures, skips, files }
 }
 
-t.test('scripts: the innermost named blocks are counted, not assertions and not what holds them', async (t) => {
+t.test('scripts: the innermost named blocks are counted, not assertions or enclosing blocks', async (t) => {
   const { counts, files } = read(`TAP version 14
 1..2
 # Subtest: a.test.ts
@@ -50,7 +50,7 @@ ok 2 - b.test.ts`)
   t.match(files, [{ name: 'a.test.ts', ok: true, tests: 2, lines: [] }, { name: 'b.test.ts', ok: true, tests: 1, lines: [] }])
 })
 
-t.test('scripts: a failed test is counted once, named in full, and its lines are kept', async (t) => {
+t.test('scripts: a failed test is counted once, with its full name and its lines', async (t) => {
   const { counts, failures, files } = read(`# Subtest: a.test.ts
     # Subtest: group
         # Subtest: good
@@ -73,7 +73,7 @@ not ok 1 - a.test.ts`)
   t.notMatch(files[0]?.lines.join('\n'), /- good/)
 })
 
-t.test('scripts: a file that crashes, a plan that does not fit and a failed assertion outside of tests are failed tests', async (t) => {
+t.test('scripts: a file that crashes, a plan that does not fit and a failed assertion outside tests count as failed tests', async (t) => {
   t.same(read('# Subtest: a.test.ts\n    1..0 # no tests found\nnot ok 1 - a.test.ts').counts, [0, 1, 0])
   t.same(read('# Subtest: a.test.ts\n    # Subtest: one\n        1..0\n    ok 1 - one\nnot ok 1 - a.test.ts').counts, [1, 1, 0])
   t.same(
@@ -81,14 +81,14 @@ t.test('scripts: a file that crashes, a plan that does not fit and a failed asse
     [1, 1, 0])
 })
 
-t.test('scripts: what is skipped or to do is counted apart, and named with its reason', async (t) => {
+t.test('scripts: skipped and todo tests are counted separately, and named with the reason', async (t) => {
   const { counts, skips } = read(
     '# Subtest: a.test.ts\n    ok 1 - one # SKIP for a reason\n    not ok 2 - two # TODO\n    # Subtest: three\n        ok 1 - assertion\n    ok 3 - three\nok 1 - a.test.ts')
   t.same(counts, [1, 0, 2])
   t.same(skips, ['a.test.ts > one # SKIP for a reason', 'a.test.ts > two # TODO'])
 })
 
-t.test('scripts: a test that the time limit ended is named, and why it failed', async (t) => {
+t.test('scripts: a test that the time limit ended is named with that reason', async (t) => {
   const { counts, failures } = read(
     '# Subtest: a.test.ts\n    # Subtest: one\n        # Subtest: two\n            not ok 1 - timeout!\n        not ok 1 - two\n    not ok 1 - one\nnot ok 1 - timeout!')
   t.same(counts, [0, 1, 0])
@@ -96,6 +96,6 @@ t.test('scripts: a test that the time limit ended is named, and why it failed', 
   t.match(read('not ok 1 - timeout!\n  ---\n  expired: a.test.ts\n  ...').counts, [0, 1, 0])
 })
 
-t.test('scripts: no tests are no tests', async (t) => {
+t.test('scripts: a run without tests counts none', async (t) => {
   t.same(read('TAP version 14\n1..0').counts, [0, 0, 0])
 })
