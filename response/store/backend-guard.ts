@@ -1,4 +1,4 @@
-// The one place through which a backend is called: deadline, breaker, and a failure that costs no response.
+// The guard: every call to the backend goes through it, with a deadline and a circuit breaker. A failed call never fails a request.
 import type { CacheBackend, MaybePromise, StoredEntry } from '../../registry/backend.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import { isRefusal } from '../../registry/refusal.js'
@@ -12,26 +12,26 @@ import { Deadline, HELD_UP, NO_ANSWER, LATE, within } from '../../registry/deadl
 import { safeCause, safeError } from '../observe/log.js'
 import type { Observer } from '../observe/observer.js'
 
-/** Calls under way at most; the next one finds the backend unavailable at once. */
+/** Limit on concurrent calls. Beyond it, the backend is unavailable at once. */
 const MAX_PENDING = 1_000
 
 export interface GuardOptions {
   readonly name: string
   readonly deadlineMs: number
   readonly now: () => number
-  /** Milliseconds that never jump. */
+  /** Milliseconds of a clock that never jumps. */
   readonly steadyNow: () => number
   readonly observer: Observer
 }
 
 export class BackendGuard {
-  /** Set once `close` was called. Read only. */
+  /** Whether `close` was called. Read only. */
   isClosed = false
   readonly #backend: CacheBackend
   readonly #options: GuardOptions
   readonly #breaker: CircuitBreaker
   readonly #fills = new WriteBehind({ send: (key, entry) => this.#send(key, entry), dropped: (key) => this.#failed('set', WAITED, key) })
-  /** Changes of the backend that have not settled yet, and what else goes on behind replies. */
+  /** Changes in the backend that have not settled. `#others` holds other work that continues after replies. */
   readonly #changes = new Set<Promise<unknown>>()
   readonly #others = new Set<Promise<unknown>>()
   readonly #late = new LateChanges()
@@ -43,32 +43,35 @@ export class BackendGuard {
     this.#breaker = new CircuitBreaker(options.steadyNow)
   }
 
-  /** Failed calls of the backend, by its method. */
+  /** Numbers of failed calls to the backend, by method. */
   get errors (): Readonly<Record<string, number>> {
     return this.#options.observer.errors
   }
 
-  /** For a request that is going to ask. Real waits have a clock of their own, which nobody sets. */
+  /** A deadline that starts with the first read of a request. It uses real time, not the clock that was passed in. */
   deadline (): Deadline {
     return new Deadline(this.#options.deadlineMs)
   }
 
-  /** The entry under `key`, or UNAVAILABLE; at once where the backend has it at once, never later than `deadline`. Never rejects. */
+  /**
+   * The entry under `key`; undefined when absent or expired; UNAVAILABLE after a failure or `deadline`. Returned at once if the backend
+   * returns it at once. Never rejects.
+   */
   get (key: string, deadline: Deadline): MaybePromise<Read> {
     const waiting = this.#fills.waiting.size === 0 ? undefined : this.#fills.find(key)
     if (waiting !== undefined) return waiting.expiresAt > this.#options.now() ? waiting : undefined
     if (!this.#admits()) return UNAVAILABLE
     try {
-      const answer: MaybePromise<unknown> = this.#backend.get(key)
-      return answer !== undefined && isPromise(answer)
-        ? this.#awaited('get', answer, deadline, key, (value) => this.#checked(value, key))
-        : this.#checked(answer, key)
+      const result: MaybePromise<unknown> = this.#backend.get(key)
+      return result !== undefined && isPromise(result)
+        ? this.#awaited('get', result, deadline, key, (value) => this.#checked(value, key))
+        : this.#checked(result, key)
     } catch (err) {
       return this.#failed('get', err, key)
     }
   }
 
-  /** Several reads in one step where the backend can, else side by side. */
+  /** Several reads: one call if the backend has `getMany`, otherwise concurrent calls. */
   getMany (keys: readonly string[], deadline: Deadline): MaybePromise<readonly Read[]> {
     if (this.#backend.getMany === undefined || keys.length < 2 || this.#fills.waiting.size > 0) {
       const reads = keys.map((key) => this.get(key, deadline))
@@ -80,9 +83,9 @@ export class BackendGuard {
       ? Array.from(values, (value, index) => this.#checked(value, keys[index] as string))
       : (this.#failed('getMany', new TypeError('the result is not a list with a value per key'), keys[0]), none)
     try {
-      const answer: MaybePromise<unknown> = this.#backend.getMany(keys)
-      if (!isPromise(answer)) return checked(answer)
-      return this.#awaited<readonly Read[] | typeof UNAVAILABLE>('getMany', answer, deadline, keys[0], checked)
+      const result: MaybePromise<unknown> = this.#backend.getMany(keys)
+      if (!isPromise(result)) return checked(result)
+      return this.#awaited<readonly Read[] | typeof UNAVAILABLE>('getMany', result, deadline, keys[0], checked)
         .then((read) => read === UNAVAILABLE ? none : read as Read[])
     } catch (err) {
       this.#failed('getMany', err, keys[0])
@@ -90,17 +93,20 @@ export class BackendGuard {
     }
   }
 
-  /** Stores without being waited for; a failure is counted. Returns whether it will be: not while a late change of the key is under way. */
+  /**
+   * Stores an entry in the background; a failure is counted. Returns false if it is dropped at once: after `close`, while a change of the
+   * key is late, or if too many changes are late or waiting.
+   */
   writeBehind (key: string, entry: StoredEntry): boolean {
     return !this.isClosed && this.#late.byKey.size < MANY_LATE && this.#fills.put(key, entry)
   }
 
-  /** Deletes without being waited for: for what nobody can reach any more. */
+  /** Deletes an unused entry in the background. A failure is counted. */
   deleteBehind (key: string): void {
     if (!this.isClosed) this.write('delete', key).catch(noop)
   }
 
-  /** A change that somebody made on purpose, after a late one of the same key. Rejects with CACHE_ERR_BACKEND_FAILED. */
+  /** An explicit change, made after a late change of the same key has settled. Rejects with CACHE_ERR_BACKEND_FAILED. */
   async write (operation: 'set' | 'delete', key: string, entry?: StoredEntry): Promise<void> {
     this.#mustAdmit(operation)
     this.#fills.forget(key)
@@ -117,7 +123,10 @@ export class BackendGuard {
     }
   }
 
-  /** Forgets what begins with `prefix`, on purpose, after late changes there. A long walk that says that it goes on is waited for. */
+  /**
+   * Deletes all entries whose keys begin with `prefix`, after late changes there have settled. A walk that reports progress may take long.
+   * Rejects with CACHE_ERR_BACKEND_FAILED.
+   */
   async clear (prefix: string): Promise<void> {
     this.#mustAdmit('clear')
     this.#fills.forgetAll(prefix)
@@ -129,7 +138,7 @@ export class BackendGuard {
     await this.#onPurpose('clear', inTime(done, progress))
   }
 
-  /** A read that somebody made on purpose. Rejects with CACHE_ERR_BACKEND_FAILED when the backend can't say. */
+  /** An explicit read. Rejects with CACHE_ERR_BACKEND_FAILED if the backend is unavailable. */
   async read (key: string): Promise<StoredEntry | undefined> {
     this.#mustBeOpen('get')
     const value = await this.get(key, this.deadline())
@@ -137,22 +146,22 @@ export class BackendGuard {
     return value
   }
 
-  /** What the backend tells of itself. It says nothing of whether reads work, so the breaker doesn't hear of it. */
+  /** Calls a method by which the backend reports on itself. The breaker ignores the outcome, because it doesn't show whether reads work. */
   async call<T> (operation: string, act: (backend: CacheBackend) => MaybePromise<T>): Promise<T> {
     this.#mustBeOpen(operation)
-    const answer = await within(EXPLICIT_CALL_DEADLINE_MS, (async () => await act(this.#backend))())
-    if (answer === LATE) {
+    const result = await within(EXPLICIT_CALL_DEADLINE_MS, (async () => await act(this.#backend))())
+    if (result === LATE) {
       throw new CACHE_ERR_BACKEND_FAILED(this.#options.name, operation, `no response within ${EXPLICIT_CALL_DEADLINE_MS} ms`)
     }
-    return answer
+    return result
   }
 
-  /** Work that goes on behind a reply: awaited at close, by whoever started it looked after when it fails. */
+  /** Makes `close` wait for work that continues after a reply. The caller handles its errors. */
   track (work: MaybePromise<unknown>): void {
     if (work instanceof Promise) hold(this.#others, work)
   }
 
-  /** Waits for changes under way, then closes the backend; both at most until their deadline. Never rejects. */
+  /** Waits for changes and other work that have not settled, then closes the backend. Each wait has its own limit. Never rejects. */
   async close (settleMs: number, closeMs: number): Promise<void> {
     this.#fills.flush()
     this.isClosed = true
@@ -176,12 +185,12 @@ export class BackendGuard {
   #send (key: string, entry: StoredEntry): Promise<unknown> | boolean {
     if (this.#late.byKey.get(key) !== undefined || !this.#admits()) return false
     try {
-      const answer: MaybePromise<void> = this.#backend.set(key, entry)
-      if (answer === undefined || !isPromise(answer)) {
+      const result: MaybePromise<void> = this.#backend.set(key, entry)
+      if (result === undefined || !isPromise(result)) {
         this.#succeeded()
         return true
       }
-      const done = Promise.resolve(answer)
+      const done = Promise.resolve(result)
       hold(this.#changes, done)
       this.track(this.#awaited('set', done, this.deadline(), key, () => this.#succeeded()).then((settled) => {
         if (settled === UNAVAILABLE && this.#changes.has(done)) this.#late.note(key, done)
@@ -214,18 +223,20 @@ export class BackendGuard {
 
   async #onPurpose<T> (operation: string, done: Promise<T>, key?: string): Promise<T> {
     try {
-      const answer = await done
+      const result = await done
       this.#succeeded()
-      return answer
+      return result
     } catch (err) {
       this.#failed(operation, err, key)
       throw new CACHE_ERR_BACKEND_FAILED(this.#options.name, operation, safeError(err).message, { cause: safeCause(err) })
     }
   }
 
-  /** What the promise brings, by way of `use`, or UNAVAILABLE once the deadline has passed; what comes later is let go. */
+  /**
+   * Resolves to what `use` returns for the value of `promise`, or to UNAVAILABLE after a failure or `deadline`. A later value is ignored.
+   */
   #awaited<T> (
-    operation: string, answer: Promise<unknown>, deadline: Deadline, key: string | undefined, use: (value: unknown) => T
+    operation: string, promise: Promise<unknown>, deadline: Deadline, key: string | undefined, use: (value: unknown) => T
   ): Promise<T | typeof UNAVAILABLE> {
     this.#pending++
     return new Promise((resolve) => {
@@ -242,8 +253,8 @@ export class BackendGuard {
         }
       }
       const wait = deadline.wait((heldUp) => end(() => this.#failed(operation, heldUp ? HELD_UP : NO_ANSWER, key)))
-      // What only looks like a promise may throw in its `then`.
-      Promise.resolve(answer).then(
+      // A thenable that is not a promise may throw in its `then`.
+      Promise.resolve(promise).then(
         (value) => end(() => use(value)),
         (err) => end(() => this.#failed(operation, err, key)))
     })
@@ -259,14 +270,14 @@ export class BackendGuard {
       return this.#failed('get', new TypeError('the result is not an entry'), key)
     }
     this.#succeeded()
-    // A sloppy backend can lose an entry, never make one live longer.
+    // An imprecise backend may lose an entry early, but an expired entry is never returned.
     return expiresAt > this.#options.now() ? value as StoredEntry : undefined
   }
 
   #failed (operation: string, err: unknown, key: string | undefined): typeof UNAVAILABLE {
     if (this.isClosed) return UNAVAILABLE
-    // Of several tiers one failed: the others respond, and the whole is not left alone for that.
-    // And one that refuses an entry for what it is, too large for one, is well.
+    // One failed tier of several is no reason to leave all of them alone, because the others respond. And a backend that refuses an entry,
+    // because it is too large for example, has not failed.
     if ((err as { isPartial?: unknown } | undefined)?.isPartial === true || isRefusal(err)) this.#succeeded()
     else if (err === HELD_UP || ((err === NO_ANSWER || err === WAITED) && operation === 'set')) this.#breaker.late()
     else this.#breaker.failed()

@@ -1,13 +1,13 @@
-// The breaker: after a few failures a backend is left alone for a while, then one probe at a time tries again.
+// The circuit breaker: after several failures a backend is left alone for a while. Then one call at a time probes it.
 
 const FAILURES_TO_OPEN = 5
 const FIRST_PAUSE_MS = 1_000
 const LONGEST_PAUSE_MS = 30_000
-// So that many processes don't come back at the same instant.
+// Keeps many processes from retrying at the same instant.
 const JITTER = 0.2
 
 export class CircuitBreaker {
-  /** Whether there is nothing to be asked or told, as long as nothing fails. Read only. */
+  /** Whether no call has failed since the last success, so that `admits` and `succeeded` need not be called. Read only. */
   isQuiet = true
   readonly #now: () => number
   #failures = 0
@@ -19,7 +19,7 @@ export class CircuitBreaker {
     this.#now = now
   }
 
-  /** Whether the backend may be asked. While it recovers, one caller at a time is told yes, and must report. */
+  /** Whether the backend may be called. While it recovers, only one call at a time is admitted, and its caller must report the outcome. */
   admits (): boolean {
     if (this.#pauseMs === 0) return true
     if (this.#probing || this.#now() < this.#closedAgainAt) return false
@@ -34,7 +34,7 @@ export class CircuitBreaker {
     this.#probing = false
   }
 
-  /** A write that nobody waits for takes long: on a busy machine that is no failure, but a probe has to end. */
+  /** A background write took long. On a busy machine that is not a failure, but a probe has to end. */
   late (): void {
     if (this.#probing) this.failed()
   }
@@ -42,7 +42,7 @@ export class CircuitBreaker {
   failed (): void {
     this.#failures++
     this.isQuiet = false
-    // Of those who were admitted before it opened, many may fail at once: they say nothing new.
+    // Calls that were admitted before the breaker opened may fail now. They don't extend the pause.
     if (this.#failures < FAILURES_TO_OPEN || (this.#pauseMs > 0 && !this.#probing)) return
     this.#probing = false
     this.#pauseMs = Math.min(this.#pauseMs === 0 ? FIRST_PAUSE_MS : this.#pauseMs * 2, LONGEST_PAUSE_MS)

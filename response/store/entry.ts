@@ -1,15 +1,15 @@
-// What is kept under a key, and the bytes that it becomes: one JSON line, a newline, the body as it was sent.
+// Entries, and how they are encoded: one line of JSON, a newline, and the body as it was sent.
 import { crc32 } from 'node:zlib'
 import { lruOf } from '../../registry/lru.js'
 import { areFields } from '../http/stored-fields.js'
 import { fieldIn } from '../http/field-values.js'
 
 interface Kept {
-  /** The key under which it was stored: bytes that were moved to another key are not taken for that key's. */
+  /** The key under which the entry was stored. Bytes that were moved to another key are not accepted there. */
   readonly key: string
   /** Epoch milliseconds. */
   readonly storedAt: number
-  /** Tag, stamp, tag, stamp ...: each tag's stamp when the fill began. */
+  /** Tag, stamps, tag, stamps ...: each tag with its stamps when the fill began. */
   readonly tags?: readonly string[]
 }
 
@@ -19,64 +19,64 @@ export interface ResponseHead extends Kept {
   readonly status: number
   /** Name, value, name, value ...: the fields that the handler set. */
   readonly fields: readonly string[]
-  /** Fields that stood before the handler ran and that it took away. */
+  /** Fields that hooks set before the handler ran, and that the handler removed. */
   readonly removed?: readonly string[]
-  /** Epoch milliseconds from which it is stale. */
+  /** When it becomes stale, in epoch milliseconds. */
   readonly freshUntil: number
-  /** Until when it is served while a refresh runs, in epoch milliseconds; absent: not at all. */
+  /** Until when it is served while a refresh runs, in epoch milliseconds; absent if never. */
   readonly staleUntil?: number
-  /** Until when it is served where the handler fails, in epoch milliseconds; absent: not at all. */
+  /** Until when it is served if the handler fails, in epoch milliseconds; absent if never. */
   readonly staleOnErrorUntil?: number
-  /** It is never served stale, whoever asks for that. */
+  /** It is never served stale, even if a request accepts that. */
   readonly mustRevalidate?: true
-  /** Its ETag was made here, of the body: the handler doesn't know it. */
+  /** The cache made its ETag from the body. The handler doesn't know this ETag. */
   readonly ownEtag?: true
-  /** How old the response was already when it came, in milliseconds. */
+  /** How old the response was when it was stored, in milliseconds. */
   readonly ageMs: number
-  /** Whether the handler gave its payload as text: other hooks are given it as they would have been. */
+  /** Whether the handler's payload was text. Hooks then receive text for a hit too. */
   readonly text: boolean
 }
 
-/** Under which a list of variants, once read, remembers the keys of those that were asked for, by the fields that select them. */
+/** The property of a decoded list of variants that remembers keys of variants, by the values of the selecting fields. */
 export const kKeys = Symbol('fastify-response-cache.keys')
 
-/** Says that a key's responses vary, on what, and which variants there are. */
+/** The list of variants under a key: the fields on which the key's responses vary, and which variants there are. */
 export interface VariantsHead extends Kept {
   readonly kind: 'variants'
   readonly names: readonly string[]
-  /** Part of each variant's key: variants of a forgotten list can't be reached again. */
+  /** Part of each variant's key. If the list is replaced by one with another value, the old variants can't be reached any more. */
   readonly list: string
-  /** The variants, the one stored last at the end. */
+  /** The variants. The one that was stored last is at the end. */
   readonly ids: readonly string[]
   [kKeys]?: Map<string, string>
 }
 
-/** A value of the data cache: JSON, or bytes as they are. */
+/** A value of the data cache: JSON or bytes. */
 export interface ValueHead extends Kept {
   readonly kind: 'value'
   readonly json: boolean
-  /** Epoch milliseconds from which it is stale; absent: it is fresh for as long as it is there. */
+  /** When it becomes stale, in epoch milliseconds; absent if it is fresh until it expires. */
   readonly freshUntil?: number
-  /** Until when it is returned while a producer makes another one. */
+  /** Until when it is returned while a producer makes a new one, in epoch milliseconds; absent if never. */
   readonly staleUntil?: number
-  /** Until when it is returned when the producer fails. */
+  /** Until when it is returned if the producer fails, in epoch milliseconds; absent if never. */
   readonly staleOnErrorUntil?: number
 }
 
-/** Whether it is of any use once it is stale: served on conditions, or validated. */
+/** Whether a response can be used once it is stale: it may be served on conditions, or validated. */
 export function isOfUseStale ({ staleUntil, staleOnErrorUntil, fields }: ResponseHead): boolean {
   return staleUntil !== undefined || staleOnErrorUntil !== undefined || fieldIn(fields, 'etag') !== undefined ||
     fieldIn(fields, 'last-modified') !== undefined
 }
 
-/** Until when something is fresh, and what comes after that; epoch milliseconds. */
+/** Until when an entry is fresh, and until when it is used after that, in epoch milliseconds. */
 interface Lives {
   readonly freshUntil: number
   readonly staleUntil?: number
   readonly staleOnErrorUntil?: number
 }
 
-/** The same, stale from this instant on if it was to be fresh for longer; what comes after its freshness begins then. */
+/** A copy that is stale from `at` on, if it would have been fresh longer. The times until which it is used after that move by as much. */
 export function staleFrom<T extends Lives> (head: T, at: number): T {
   const freshUntil = Math.min(head.freshUntil, at)
   const earlierMs = head.freshUntil - freshUntil
@@ -88,40 +88,40 @@ export function staleFrom<T extends Lives> (head: T, at: number): T {
   }
 }
 
-/** RFC 9111 section 4.2.3: the age it came with, and the time that it rested here. `at`: now, in epoch milliseconds. */
+/** RFC 9111 section 4.2.3: the age when it was stored plus the time since then. `at`: now, in epoch milliseconds. */
 export function ageSeconds ({ ageMs, storedAt }: ResponseHead, at: number): number {
   return Math.floor((ageMs + Math.max(at - storedAt, 0)) / 1_000)
 }
 
 export type Head = ResponseHead | VariantsHead | ValueHead
 
-/** An entry that was read: its head, and its body, which nobody changes. */
+/** A decoded entry. Its body must not be changed. */
 export interface Entry<H extends Head = Head> {
   readonly head: H
   readonly body: Buffer
-  /** What was sent of it last. */
+  /** The header fields that were last sent for it. */
   sent?: SentFields | undefined
-  /** The 304 that says that this is what the client has; made when one was first asked for. */
+  /** Its 304, which is made when it is first needed. */
   notModified?: Entry<ResponseHead> | undefined
 }
 
-/** Whether an entry that was read, if there is one, is of this kind. */
+/** Whether there is an entry and it is of this kind. */
 export function isOf<K extends Head['kind']> (entry: Entry | undefined, kind: K): entry is Entry<Extract<Head, { kind: K }>> {
   return entry?.head.kind === kind
 }
 
-/** Header fields of a response from the cache, in the second for which they hold, as `writeHead` takes them. Copied for each response. */
+/** Header fields of a response from the cache, as `writeHead` takes them. They hold for one second, and are copied for each response. */
 export interface SentFields {
   readonly age: number
   readonly status: string
-  /** Whether they say that ranges are served. */
+  /** Whether they announce ranges. */
   readonly servesRanges: boolean
   readonly fields: Record<string, string | string[]>
-  /** Whether one of them has several lines. */
+  /** Whether a field has several lines. */
   readonly hasLists: boolean
 }
 
-// The format number and the checksum stand at fixed places; the checksum is over everything behind it.
+// The format number and the checksum are at fixed positions. The checksum covers all bytes after it.
 const MAGIC = '{"frc":1,"sum":"'
 const SUM_CHARACTERS = 8
 const SUMMED_FROM = MAGIC.length + SUM_CHARACTERS
@@ -130,7 +130,7 @@ const NEWLINE = 10
 const HEADS_REMEMBERED = 4096
 const LONGEST_HEAD_REMEMBERED_BYTES = 4096
 
-/** Turns entries into bytes and back. Remembers what was read: by the bytes object, and heads by their own text. */
+/** Encodes and decodes entries. Remembers decoded entries by their bytes object, and heads by their text. */
 export class EntryCodec {
   readonly #byBytes = new WeakMap<Uint8Array, Entry>()
   readonly #byText = lruOf<Head>(HEADS_REMEMBERED)
@@ -139,7 +139,7 @@ export class EntryCodec {
     const bodyBytes = typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength
     const line = `","bodyBytes":${bodyBytes},${JSON.stringify(head).slice(1)}\n`
     const bodyAt = SUMMED_FROM + Buffer.byteLength(line)
-    // Not from the pool: a slice of it would keep all of it alive.
+    // Not from the shared pool: a small slice would keep the whole pool alive.
     const bytes = Buffer.allocUnsafeSlow(bodyAt + bodyBytes)
     if (typeof body === 'string') bytes.write(NO_SUM + line + body)
     else {
@@ -150,7 +150,7 @@ export class EntryCodec {
     return bytes
   }
 
-  /** The entry in `value`, if it was stored under `key`; undefined for bytes that are damaged, foreign or another key's. */
+  /** The entry in `value`, if it was stored under `key`; undefined for bytes that are damaged, foreign or of another key. */
   decode (value: Uint8Array, key: string): Entry | undefined {
     const known = this.#byBytes.get(value)
     if (known !== undefined) return known.head.key === key ? known : undefined
@@ -159,7 +159,7 @@ export class EntryCodec {
     if (end < SUMMED_FROM || bytes.toString('latin1', 0, SUMMED_FROM) !== MAGIC + checksum(bytes)) return undefined
     const head = this.#head(bytes, end)
     if (head?.key !== key) return undefined
-    // With all its properties from the start: what every hit reads is of one shape.
+    // All properties are set from the start, so that all entries have one shape, and V8 reads them fast.
     const entry: Entry = { head, body: bytes.subarray(end + 1), sent: undefined, notModified: undefined }
     this.#byBytes.set(value, entry)
     return entry
@@ -183,11 +183,11 @@ const isText = (value: unknown): boolean => typeof value === 'string'
 const isTexts = (value: unknown): boolean => Array.isArray(value) && value.every(isText)
 const isInstant = (value: unknown): boolean => Number.isFinite(value) && (value as number) >= 0
 
-/** A checksum says that the bytes are whole, not that we wrote them: every field is looked at before it is believed. */
+/** The checksum shows that the bytes are intact, not that this cache wrote them. So every field is checked. */
 function parseHead (text: string, bodyBytes: number): Head | undefined {
   let head: Record<string, unknown>
   try {
-    // An object, or nothing that can be parsed: it begins with the format number.
+    // The text begins with MAGIC, so it is an object if it can be parsed.
     head = JSON.parse(text) as Record<string, unknown>
   } catch {
     return undefined

@@ -1,20 +1,20 @@
-// A call that somebody made on purpose and waits for: its deadline is on silence, not on a long walk that says that it goes on.
+// Explicit calls: a caller waits for them. Their deadline limits the time without progress, not the length of a long walk.
 import { Deadline, LATE, within } from '../../registry/deadline.js'
 
-/** How long nothing may be heard of such a call (`cache.set`, `invalidate`, `clear`, ...). */
+/** How long an explicit call (`cache.set`, `invalidate`, `clear`, ...) may go without progress. */
 export const EXPLICIT_CALL_DEADLINE_MS = 2_000
 
-/** Whether such a call failed since the backend has no room, as it says itself: what is there can be deleted all the same. */
+/** Whether an explicit call failed because the store is full, as the backend reported. Entries can be deleted even then. */
 export function isForWantOfRoom (err: unknown): boolean {
   return ((err as Error | undefined)?.cause as { isFull?: unknown } | undefined)?.isFull === true
 }
 
-/** What is heard of one. */
+/** The progress of one explicit call. */
 export class Progress {
   readonly silence = new Deadline(EXPLICIT_CALL_DEADLINE_MS)
   #forgotten = 0
 
-  /** For the backend: it has taken a step, which forgot so many entries. */
+  /** Passed to the backend, which calls it after each step, with the number of entries that the step deleted. */
   readonly onProgress = (forgotten: number): void => {
     if (forgotten > 0) this.#forgotten += forgotten
     this.silence.restart()
@@ -25,9 +25,9 @@ export class Progress {
   }
 }
 
-/** What `done` brings. Rejects when nothing is heard of it for too long, and says how far it had come. */
+/** The result of `done`. Rejects after too long without progress, and says how many entries were deleted. */
 export async function inTime<T> (done: Promise<T>, progress = new Progress()): Promise<T> {
-  const answer = await within(progress.silence, done)
-  if (answer === LATE) throw new Error(`no response within ${EXPLICIT_CALL_DEADLINE_MS} ms${String(progress)}`)
-  return answer
+  const result = await within(progress.silence, done)
+  if (result === LATE) throw new Error(`no response within ${EXPLICIT_CALL_DEADLINE_MS} ms${String(progress)}`)
+  return result
 }

@@ -1,4 +1,4 @@
-// Entries in the backend: found by key and variant, believed only when whole and not invalidated, written behind the reply.
+// Entries in the backend: found by key and variant, used only if intact and not invalidated, stored behind the reply.
 import { randomBytes } from 'node:crypto'
 import type { MaybePromise } from '../../registry/backend.js'
 import type { Spelling } from '../http/selecting-fields.js'
@@ -16,17 +16,17 @@ import type { Tags } from './tags.js'
 import { selection, variantOf } from '../request/variant.js'
 import { MAX_VARY_FIELDS } from '../http/vary.js'
 
-/** A stored response that no tag makes gone, and when it was found to be so: now, but for what its tags took to be read. */
+/** A stored response that may be used: no invalidation made it absent. */
 export interface Present {
   readonly state: 'fresh' | 'stale'
   readonly entry: Entry<ResponseHead>
   /** Epoch milliseconds. */
   readonly at: number
-  /** The list of variants that stands under the key, if one does. */
+  /** The list of variants under the key, if there is one. */
   readonly variants: Entry<VariantsHead> | undefined
 }
 
-/** Nothing that could be used, and why; of a backend that does not respond nobody knows. */
+/** No response that can be used, and why. `unavailable`: the backend did not respond, so there may be one. */
 export interface Absent {
   readonly state: 'absent' | 'unavailable'
   readonly entry?: undefined
@@ -34,10 +34,10 @@ export interface Absent {
   readonly variants?: Entry<VariantsHead> | undefined
 }
 
-/** What a look under a key came to. */
+/** The result of a lookup. */
 export type Found = Present | Absent
 
-/** A response to be kept. */
+/** A response to be stored. */
 export interface ResponseToStore {
   readonly key: string
   readonly head: ResponseHead
@@ -45,18 +45,18 @@ export interface ResponseToStore {
   readonly varyNames: readonly string[]
   /** The request's fields before the handler ran. */
   readonly asked: RequestFields
-  /** How far spellings of those fields are one. */
+  /** Which spellings of those fields are treated as equal. */
   readonly spelling: Spelling
-  /** The list of variants that was seen under the key when the fill began. */
+  /** The list of variants that was found under the key before the fill began. */
   readonly variants: Entry<VariantsHead> | undefined
-  /** Asked again where writing has to wait for a read. */
+  /** Called again if storing had to read from the backend first. */
   readonly mayStore: () => boolean
 }
 
-/** Responses that vary are kept in so many variants under one key; the one stored longest ago goes first. */
+/** Limit on variants under one key. The one that was stored longest ago is removed first. */
 export const MAX_VARIANTS = 32
 const LONGEST_SELECTING_CHARACTERS = 256
-/** An entry from further in the future was written under another clock. */
+/** An entry from further in the future was written with a wrong clock, and is not used. */
 const MAX_CLOCK_SKEW_MS = 60_000
 
 const ABSENT: Found = Object.freeze({ state: 'absent', missing: 'absent' })
@@ -78,7 +78,7 @@ export class Store {
     this.#observer = observer
   }
 
-  /** The response under `key` for a request with these fields. Never rejects. */
+  /** The stored response under `key` for a request with these fields. Never rejects. */
   find (key: string, asked: RequestFields, spelling: Spelling, deadline: Deadline): MaybePromise<Found> {
     const read = this.#guard.get(key, deadline)
     return read instanceof Promise
@@ -92,13 +92,13 @@ export class Store {
     const entry = this.believed(read, key)
     if (entry === UNAVAILABLE) return UNKNOWN
     if (entry === undefined) return read === undefined ? ABSENT : DAMAGED
-    // One that was stored alone is of a request that no hook had rewritten.
+    // A response without a list of variants was stored for a request whose target and origin no hook had changed.
     if (isOf(entry, 'response')) return asked[kArrival].changes === '' ? this.#current(entry, deadline, undefined) : OTHER_VARIANT
     if (isOf(entry, 'variants')) return this.#findVariant(entry, selection(entry.head.names, asked, spelling), deadline)
     return DAMAGED
   }
 
-  /** The entry in what was read; undefined when there is none, or none to be believed. */
+  /** The decoded entry; undefined if there is none, or if it is damaged or from the future. */
   believed (read: Read, key: string): Entry | undefined | typeof UNAVAILABLE {
     if (read === undefined || read === UNAVAILABLE) return read
     const entry = this.codec.decode(read.value, key)
@@ -106,15 +106,15 @@ export class Store {
     return entry === undefined || entry.head.storedAt > this.#now() + MAX_CLOCK_SKEW_MS ? undefined : entry
   }
 
-  /** Keeps a response, behind the reply. Returns false when it may not be stored any more, or the backend could not be asked. */
-  storeResponse (answer: ResponseToStore, expiresAt: number): MaybePromise<boolean> {
-    if (answer.varyNames.length > 0 || answer.variants !== undefined || answer.asked[kArrival].changes !== '') {
-      return this.#keepVariant(answer, expiresAt)
+  /** Stores a response behind the reply. Returns false if it may no longer be stored, or if the backend does not accept it. */
+  storeResponse (response: ResponseToStore, expiresAt: number): MaybePromise<boolean> {
+    if (response.varyNames.length > 0 || response.variants !== undefined || response.asked[kArrival].changes !== '') {
+      return this.#keepVariant(response, expiresAt)
     }
-    return this.put(answer.key, answer.head, answer.body, expiresAt)
+    return this.put(response.key, response.head, response.body, expiresAt)
   }
 
-  /** Forgets a response that holds no more, if it is still the one that is there. */
+  /** Deletes a response that is no longer valid, unless another one has replaced it. */
   deleteResponse ({ head: { key, storedAt }, body }: Entry<ResponseHead>): MaybePromise<void> {
     return andThen(this.#guard.get(key, this.#guard.deadline()), (read) => {
       const there = this.believed(read, key)
@@ -126,7 +126,7 @@ export class Store {
     return this.#guard.writeBehind(key, { value: this.codec.encode(head, body), expiresAt })
   }
 
-  /** `entry`, fresh or stale, where no tag of it makes it gone. */
+  /** The result of a lookup that found `entry`: fresh, stale, or absent if one of its tags was invalidated. */
   #current (entry: Entry<ResponseHead>, deadline: Deadline, variants: Found['variants']): MaybePromise<Found> {
     const at = this.#now()
     const { tags } = entry.head
@@ -136,7 +136,7 @@ export class Store {
       current === UNAVAILABLE ? UNKNOWN : current ? found : this.#softened(entry, deadline, variants))
   }
 
-  /** `entry` with a tag that was invalidated: stale since then, where that was done softly. */
+  /** The result of a lookup that found `entry` with an invalidated tag: stale if all invalidations were soft, otherwise absent. */
   #softened (entry: Entry<ResponseHead>, deadline: Deadline, variants: Found['variants']): MaybePromise<Found> {
     const { head, body } = entry
     const gone: Found = { state: 'absent', missing: 'invalidated', variants }
@@ -158,17 +158,17 @@ export class Store {
     })
   }
 
-  /** Adds the response to the list of variants, which it reads anew: others may have been added meanwhile. */
-  #keepVariant (answer: ResponseToStore, expiresAt: number): MaybePromise<boolean> {
-    const { key } = answer
+  /** Stores the response as a variant. Reads the list of variants again, because others may have been added meanwhile. */
+  #keepVariant (response: ResponseToStore, expiresAt: number): MaybePromise<boolean> {
+    const { key } = response
     return andThen(this.#guard.get(key, this.#guard.deadline()), (read) => {
       const there = this.believed(read, key)
-      if (there === UNAVAILABLE || !answer.mayStore()) return false
+      if (there === UNAVAILABLE || !response.mayStore()) return false
       const known = isOf(there, 'variants') ? there : undefined
-      const all = new Set([...(known?.head.names ?? []), ...answer.varyNames])
-      // A handler that varies now on this, now on that, would make the list longer and longer: it begins anew.
-      const names = (all.size > MAX_VARY_FIELDS ? [...answer.varyNames] : [...all]).sort()
-      const id = variantOf(names, answer.asked, answer.spelling)
+      const all = new Set([...(known?.head.names ?? []), ...response.varyNames])
+      // If each response varied on other fields, the list of fields would grow without limit. It starts again instead.
+      const names = (all.size > MAX_VARY_FIELDS ? [...response.varyNames] : [...all]).sort()
+      const id = variantOf(names, response.asked, response.spelling)
       const listed = known?.head.names.join() === names.join()
       const ids = [...(listed ? known!.head.ids.filter((other) => other !== id) : []), id]
       const dropped = ids.splice(0, Math.max(ids.length - MAX_VARIANTS, 0))
@@ -176,8 +176,8 @@ export class Store {
         kind: 'variants', key, storedAt: this.#now(), names, ids, list: listed ? known!.head.list : randomBytes(9).toString('base64url')
       }
       const variant = variantKey(list, id)
-      // The variant first: a list never names what is not there yet.
-      const kept = this.put(variant, { ...answer.head, key: variant }, answer.body, expiresAt) &&
+      // The variant is written first, so that the list never names a variant that does not exist yet.
+      const kept = this.put(variant, { ...response.head, key: variant }, response.body, expiresAt) &&
         this.put(key, list, '', Math.max(expiresAt, listed ? (read as { expiresAt: number }).expiresAt : 0))
       if (kept) for (const old of dropped) this.#guard.deleteBehind(variantKey(list, old))
       return kept
@@ -185,7 +185,10 @@ export class Store {
   }
 }
 
-/** The key of the variant that these fields select; undefined where the list has none. Only what is short and in the list is remembered. */
+/**
+ * The key of the variant that these fields select; undefined if the list has none. Only keys of listed variants with short values are
+ * remembered.
+ */
 function keyIn (list: VariantsHead, selecting: string): string | undefined {
   const known = list[kKeys]?.get(selecting)
   if (known !== undefined) return known

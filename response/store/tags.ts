@@ -1,4 +1,4 @@
-// Tags are version stamps, not an index: an entry keeps the stamps it was filled under, invalidating writes new ones.
+// Tags are version stamps, not an index. An entry keeps the stamps that its tags had, and an invalidation writes new ones.
 import { randomBytes } from 'node:crypto'
 import type { MaybePromise } from '../../registry/backend.js'
 import { lruOf } from '../../registry/lru.js'
@@ -10,7 +10,7 @@ import { lengthPrefixed } from '../request/key-parts.js'
 import { andThen } from '../../registry/maybe-promise.js'
 import type { Deadline } from '../../registry/deadline.js'
 
-// A stamp that is gone makes its entries misses, never the other way round; so this need only be long.
+// If a stamp is lost, entries with its tag become misses. No invalidated entry comes back, so this time only has to be long.
 const STAMP_LIFE_MS = 365 * 86_400_000
 const LONGEST_CLEAR_TAG_CHARACTERS = 128
 const SEEDS_REMEMBERED = 1_000
@@ -19,21 +19,21 @@ const SOFT_REMEMBERED = 32
 const STAMP = /^([0-9a-z]{1,11})\.[\w-]{12}\.[0-9a-z]+$/
 const INSTANTS = /^[0-9a-z]{1,11}(?:,[0-9a-z]{1,11})*$/
 
-/** Tells the keys of a namespace's stamps from others. */
+/** Returns a function that tells whether a key belongs to a stamp of this namespace. */
 export function isStampIn (namespace: string): (key: string) => boolean {
   const prefix = stampPrefix(namespace)
   return (key) => key.startsWith(prefix)
 }
 
-/** What the keys of all stamps in a namespace begin with. */
+/** The prefix of the keys of all stamps in a namespace. */
 function stampPrefix (namespace: string): string {
   return `${namespacePrefix(namespace)}t `
 }
 
 /**
- * A tag has two stamps. Whatever invalidates it changes the first, which is all that a hit reads; only what is not soft
- * changes the second. Neither is ever made out of what was read, so no writer can undo what another one did. Beside them
- * stands when it was invalidated softly, which only tells how long what is stale has been so.
+ * A tag has two stamps. Every invalidation replaces the first, which is the only one that a hit reads. An invalidation that isn't soft
+ * replaces the second too. A new stamp never depends on a stamp that was read, so no writer can undo what another one did. A third entry
+ * holds the times of soft invalidations. It only tells since when entries are stale.
  */
 export class Tags {
   readonly #guard: BackendGuard
@@ -41,7 +41,7 @@ export class Tags {
   readonly #now: () => number
   readonly #process = randomBytes(9).toString('base64url')
   #made = 0
-  /** The stamps that keys without one were given, and which of all stamps made they were. */
+  /** Stamps that were made for keys without one. `made` is the number of stamps that this process had made until then. */
   readonly #seeds = lruOf<{ readonly stamp: string, readonly made: number }>(SEEDS_REMEMBERED)
 
   constructor (guard: BackendGuard, namespace: string, now: () => number) {
@@ -50,7 +50,7 @@ export class Tags {
     this.#now = now
   }
 
-  /** Tag, both stamps, tag, both stamps ... as they are now; a tag without stamps is given some. UNAVAILABLE when the backend can't say. */
+  /** Tag, both stamps, tag, both stamps ... as they are now. A tag without stamps gets new ones. UNAVAILABLE if the backend can't say. */
   stamped (tags: readonly string[], deadline: Deadline): MaybePromise<readonly string[] | typeof UNAVAILABLE> {
     const madeBefore = this.#made
     const keys = tags.flatMap((tag) => [this.#key(tag), this.#hardKey(tag)])
@@ -61,7 +61,7 @@ export class Tags {
     })
   }
 
-  /** Whether none of these tags was invalidated, however softly. One whose stamp was forgotten may have been. */
+  /** Whether none of these tags was invalidated, not even softly. A tag whose stamp was lost counts as invalidated. */
   areCurrent (pairs: readonly string[], deadline: Deadline): MaybePromise<boolean | typeof UNAVAILABLE> {
     const keys = tagsOf(pairs).map((tag) => this.#key(tag))
     return andThen(this.#stamps(keys, deadline), (stamps) =>
@@ -69,8 +69,8 @@ export class Tags {
   }
 
   /**
-   * Of tags that are not current: since when an entry with them is stale, in epoch milliseconds, if all that was done to
-   * them was soft; undefined when one of them makes the entry gone.
+   * For tags that are not current: since when their entry is stale, in epoch milliseconds. Undefined if the entry is unusable: an
+   * invalidation was not soft, or a stamp was lost.
    */
   staleSince (pairs: readonly string[], deadline: Deadline): MaybePromise<number | undefined | typeof UNAVAILABLE> {
     const keys = tagsOf(pairs).flatMap((tag) => [this.#key(tag), this.#hardKey(tag), this.#softKey(tag)])
@@ -91,17 +91,17 @@ export class Tags {
   }
 
   /**
-   * Makes every entry with this tag a miss, or stale where that is all that is asked (`soft`); settles when no later read
-   * can see one as it was. Rejects with CACHE_ERR_BACKEND_FAILED.
+   * Makes every entry with this tag a miss, or stale if `soft`. Settles when no later read can return such an entry as before. Rejects with
+   * CACHE_ERR_BACKEND_FAILED.
    */
   async invalidate (tag: string, soft = false): Promise<void> {
-    // Where that can't be noted, no more can a stamp, and what is stale is gone.
+    // If the store has no room for this time, it has none for a new stamp either. Entries then become misses instead of stale.
     if (soft) await this.#noteSoft(this.#softKey(tag)).catch(ifFull)
     const keys = soft ? [this.#key(tag)] : [this.#hardKey(tag), this.#key(tag)]
     await Promise.all(keys.map(async (key) => await this.#renew(key)))
   }
 
-  /** A store without room for a new stamp has the old one deleted all the same: one that is gone is another one too. */
+  /** Writes a new stamp. If the store has no room for it, deletes the old one, which invalidates the same entries. */
   async #renew (key: string): Promise<void> {
     try {
       await this.#guard.write('set', key, this.#stamp())
@@ -111,7 +111,10 @@ export class Tags {
     }
   }
 
-  /** Adds the present to a tag's soft invalidations: what was stale already is not stale anew. */
+  /**
+   * Adds the current time to a tag's soft invalidations. The earlier times are kept, so an entry that is already stale does not become
+   * stale anew.
+   */
   async #noteSoft (key: string): Promise<void> {
     const stamps = await this.#stamps([key], this.#guard.deadline())
     const at = this.#now()
@@ -131,8 +134,8 @@ export class Tags {
   }
 
   /**
-   * Only fresh stamps are ever written, so that the last writer of several can cost a hit but never revive an entry.
-   * Who read before another's seed was made, and found nothing, shares it: many first fills of a tag are one seed.
+   * Writes a first stamp for a key. Stamps are always new, so if several are written, the last one may cost hits, but never makes an
+   * invalidated entry valid. Concurrent first fills of a tag share a stamp: a fill that read before the stamp was made uses it too.
    */
   #seed (key: string, madeBefore: number): string {
     const other = this.#seeds.get(key)
@@ -168,7 +171,7 @@ export class Tags {
   }
 }
 
-/** The tags of an entry's stamps. */
+/** The tags in an entry's list of tags and stamps. */
 export const tagsOf = (pairs: readonly string[]): string[] => pairs.filter((_, at) => at % 2 === 0)
 
 const stampsIn = (pairs: readonly string[], index: number): string[] => pairs[index * 2 + 1]!.split(' ')
@@ -178,10 +181,10 @@ const madeAtOf = (stamp: string | undefined): number | undefined => {
   return madeAt === undefined ? undefined : parseInt(madeAt, 36)
 }
 
-/** Epoch milliseconds, in their order; none where they can't be read. */
+/** Epoch milliseconds, in order; empty if the text can't be parsed. */
 const instantsIn = (text: string | undefined): number[] => INSTANTS.test(text ?? '') ? text!.split(',').map((at) => parseInt(at, 36)) : []
 
-/** At most so many: of those that are much alike, seen from the present, the earlier one goes. */
+/** At most SOFT_REMEMBERED times. Of the two that are closest in relation to their age, the earlier one is removed. */
 function thinned (instants: number[], at: number): number[] {
   while (instants.length > SOFT_REMEMBERED) {
     const likeness = instants.slice(0, -1).map((instant, index) => (instants[index + 1]! - instant) / (at - instant + 1))
@@ -190,7 +193,7 @@ function thinned (instants: number[], at: number): number[] {
   return instants
 }
 
-/** Throws whatever else a change failed for. */
+/** Throws the error, unless it says that the store is full. */
 function ifFull (err: unknown): void {
   if (!isForWantOfRoom(err)) throw err
 }

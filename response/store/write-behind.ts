@@ -1,32 +1,34 @@
-// Fills on their way to the backend: few at once, so that a change that somebody waits for never stands behind many of them.
+// Fills on their way to the backend. Few are sent at once, so that an explicit change never waits behind many of them.
 import type { StoredEntry } from '../../registry/backend.js'
 
-/** More would stand in a queue of the backend: 32 writes of 50 ms each, one after the other, take 1.6 s, and an invalidation has 2 s. */
+/** Limit on concurrent writes. More would queue in the backend: 32 writes of 50 ms each take 1.6 s in turn, and an invalidation has 2 s. */
 const MOST_UNDER_WAY = 32
 const LONGEST_WAIT_MS = 1_000
 const MOST_WAITING = 1_000
 const MOST_WAITING_BYTES = 64 * 1024 * 1024
 
-/** Why an entry is not stored. */
+/** The error of an entry that waited too long. */
 export const WAITED = new Error('the entry waited too long for its turn, and is not stored')
 
 interface Waiting { readonly entry: StoredEntry, readonly until: number }
 
 export interface WriteBehindOptions {
-  /** Hands an entry to the backend. Returns whether it took it, or a promise that settles with the write. Never throws or rejects. */
+  /**
+   * Passes an entry to the backend. Returns whether the backend took it, or a promise that settles with the write. Never throws or rejects.
+   */
   readonly send: (key: string, entry: StoredEntry) => Promise<unknown> | boolean
-  /** Told of an entry that waited too long, and is not stored. */
+  /** Called for an entry that waited too long and is not stored. */
   readonly dropped: (key: string) => void
-  /** Milliseconds that never jump. @default performance.now */
+  /** Milliseconds of a clock that never jumps. @default performance.now */
   readonly now?: () => number
 }
 
-/** The fills of one backend. Those that wait are read from here, and whatever changes their key on purpose takes them out. */
+/** The fills of one backend. Entries that wait are read from here, and an explicit change of their key drops them. */
 export class WriteBehind {
   readonly #options: WriteBehindOptions
   readonly #now: () => number
   readonly #waiting = new Map<string, Waiting>()
-  /** Those that wait, by key. */
+  /** The entries that wait, by key. */
   readonly waiting: ReadonlyMap<string, unknown> = this.#waiting
   #bytes = 0
   #underWay = 0
@@ -36,12 +38,12 @@ export class WriteBehind {
     this.#now = options.now ?? (() => performance.now())
   }
 
-  /** The entry that waits to be stored under `key`. */
+  /** The entry that waits to be stored under `key`; undefined if there is none. */
   find (key: string): StoredEntry | undefined {
     return this.#waiting.get(key)?.entry
   }
 
-  /** Stores an entry now or in its turn. Returns false where the backend did not take it, or too many wait. */
+  /** Stores an entry now or later. Returns false if the backend did not take it, or if too many entries wait. */
   put (key: string, entry: StoredEntry): boolean {
     this.forget(key)
     if (this.#underWay < MOST_UNDER_WAY) return this.#begin(key, entry)
@@ -53,7 +55,7 @@ export class WriteBehind {
     return true
   }
 
-  /** Takes out what waits under `key`. */
+  /** Drops the entry that waits under `key`. */
   forget (key: string): void {
     const found = this.find(key)
     if (found === undefined) return
@@ -61,12 +63,12 @@ export class WriteBehind {
     this.#bytes -= found.value.byteLength
   }
 
-  /** Takes out what waits under keys that begin with `prefix`. */
+  /** Drops the entries that wait under keys that begin with `prefix`. */
   forgetAll (prefix: string): void {
     for (const key of [...this.#waiting.keys()]) if (key.startsWith(prefix)) this.forget(key)
   }
 
-  /** Hands over all that waits. */
+  /** Sends all entries that wait. */
   flush (): void {
     for (const key of [...this.#waiting.keys()]) this.#beginWaiting(key)
   }
