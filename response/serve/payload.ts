@@ -1,18 +1,20 @@
-// A stored body as the handler would have given it, stored fields by name, kinds of payloads, and what becomes of one that isn't sent.
+// Payloads: the payload of a stored body, kinds of streams, fetch Responses, and what happens to a payload that isn't sent.
 import type { FastifyReply } from 'fastify'
 import { Readable } from 'node:stream'
 import { ReadableStream } from 'node:stream/web'
 import { noop } from '../../registry/maybe-promise.js'
 import type { ResponseHead } from '../store/entry.js'
 
-/** The body as the handler would have given it. A copy: what hooks are handed they may change, what is stored nobody may. */
+/**
+ * The stored body as the handler would have sent it. A copy, because hooks may change it. `typed`: whether the response has a Content-Type.
+ */
 export function payloadOf (head: ResponseHead, body: Buffer, typed: boolean): string | Buffer | Readable | undefined {
   if (typed) return head.text ? body.toString() : Buffer.from(body)
-  // Fastify would name a type for text and bytes; the handler's response had none.
+  // Fastify would add a Content-Type to text and bytes, but the handler's response had none.
   return body.byteLength === 0 ? undefined : Readable.from([Buffer.from(body)])
 }
 
-/** Pairs of a name and a value by name; a name that stands there more than once has all its lines. */
+/** Fields by name, from names and values in turn. A name that occurs more than once has an array of its values. */
 export function grouped (fields: readonly string[]): Record<string, string | string[]> {
   const all: Record<string, string | string[]> = Object.create(null)
   for (let at = 0; at < fields.length; at += 2) {
@@ -23,36 +25,36 @@ export function grouped (fields: readonly string[]): Record<string, string | str
   return all
 }
 
-/** Destroys a stream of a handler's that is not sent; any other payload is left alone. Nobody hears of it when the source fails later. */
+/** Destroys a handler's stream that is not sent, and ignores its later errors. Leaves any other payload alone. */
 export function discard (payload: unknown): void {
   if (isNodeStream(payload)) {
     payload.on('error', noop)
-    // As Fastify ends a stream whose client has left.
+    // As Fastify does if the client has left.
     if (typeof payload.destroy === 'function') payload.destroy()
     else if (typeof payload.close === 'function') payload.close(noop)
     else payload.abort?.()
   } else if (isWebStream(payload) && !payload.locked) payload.cancel().catch(noop)
 }
 
-/** Which kind of stream a payload is; undefined where it is none, or one that can't be read any more. */
+/** Which kind of stream a payload is; undefined if it is no stream, or one that can't be read any more. */
 export function streamKind (payload: unknown): 'node' | 'web' | undefined {
   if (isWebStream(payload)) return payload.locked ? undefined : 'web'
   return isNodeStream(payload) && !payload.destroyed ? 'node' : undefined
 }
 
 /**
- * Whether the client has left: over HTTP/2, and where another response is sent before, Fastify does not see that and leaves a stream as it
- * is.
+ * Whether the client has left. Over HTTP/2, or while an earlier response is still being sent on the connection, Fastify does not notice
+ * that and leaves a stream as it is.
  */
 export function hasLeft ({ raw, request }: FastifyReply): boolean {
   const { stream } = raw as { stream?: { destroyed: boolean } }
   return raw.destroyed || (stream ?? request.raw.socket).destroyed
 }
 
-/** A stream as packages make them: not all of them are Node's own. */
+/** A stream as packages make it. Not all of them are Node's own. */
 type NodeStream = Readable & { close?: (done: () => void) => void, abort?: () => void }
 
-/** As Fastify tells them. */
+/** The same check as in Fastify. */
 function isNodeStream (payload: unknown): payload is NodeStream {
   return typeof (payload as Readable | null | undefined)?.pipe === 'function'
 }
@@ -61,7 +63,7 @@ function isWebStream (payload: unknown): payload is ReadableStream {
   return typeof (payload as ReadableStream | null | undefined)?.getReader === 'function'
 }
 
-/** Applies a fetch Response to the reply, as Fastify does; what remains is its body. Anything else is left as it is. */
+/** Applies a fetch Response to the reply, as Fastify does, and returns its body. Returns any other payload as it is. */
 export function unpacked (payload: unknown, reply: FastifyReply): unknown {
   if (!isFetchResponse(payload) || payload.bodyUsed) return payload
   reply.code(payload.status)
@@ -70,13 +72,13 @@ export function unpacked (payload: unknown, reply: FastifyReply): unknown {
 }
 
 /**
- * What hooks are given of a fetch Response: a Response, which is applied to the reply behind them, as without the cache. `take` needs it
- * applied, and returns what is to be sent. Where that is something else, the reply remains as it has become.
+ * The payload that hooks receive for a fetch Response: a Response, as without the cache, which is applied to the reply after them. `take`
+ * applies it early, and returns the payload to send. This is undone here, unless the reply has become a different response.
  */
 export function asResponse (payload: unknown, reply: FastifyReply, take: (payload: unknown) => unknown): unknown {
   if (!isFetchResponse(payload) || payload.bodyUsed) return take(payload)
   const { statusCode } = reply
-  // Fastify adds cookies to the list that is there.
+  // Lists are copied, because Fastify adds cookies to the list itself.
   const before = Object.entries(reply.getHeaders()).map(([name, value]) => [name, Array.isArray(value) ? [...value] : value] as const)
   const given = take(payload)
   const isWhole = (given ?? null) === payload.body
@@ -87,12 +89,12 @@ export function asResponse (payload: unknown, reply: FastifyReply, take: (payloa
   return isWhole ? payload : new Response(given as ReadableStream, payload)
 }
 
-/** As Fastify tells them. */
+/** The same check as in Fastify. */
 function isFetchResponse (payload: unknown): payload is Response {
   return typeof payload === 'object' && Object.prototype.toString.call(payload) === '[object Response]'
 }
 
-/** The length that the response is said to have, if it is. */
+/** The length in Content-Length; undefined if the reply has no such field. */
 export function announcedLength (reply: FastifyReply): number | undefined {
   const length = reply.getHeader('content-length')
   return length === undefined ? undefined : Number(length)

@@ -1,4 +1,4 @@
-// What of a stored response a request asks for: a 304, one part, several parts, a 412 or 416, or all of it.
+// Selects what a request asks for from a stored response: all of it, one part, several parts, a 304, a 412 or a 416.
 import { randomBytes } from 'node:crypto'
 import type { FieldValue } from '../http/field-values.js'
 import { isRangeOf, precondition, type Conditions } from '../http/conditional.js'
@@ -7,22 +7,22 @@ import { CONTENT_DIGESTS, DESCRIBES_CONTENT, without } from '../http/stored-fiel
 import { allowsRanges, rangesOf, type ByteRange } from '../http/ranges.js'
 import { fieldIn } from '../http/field-values.js'
 
-/** What the outcome depends on, beside the response and the client's conditions. */
+/** What the selection depends on besides the response and the client's conditions. */
 export interface SelectionContext {
   readonly method: string
   /** Now, in epoch milliseconds. */
   readonly at: number
-  /** No parts, since others may yet change the body. */
+  /** Whether parts must not be cut out, because hooks may still change the body. */
   readonly wholeOnly: boolean
-  /** Accept-Ranges of the response to come, where the stored one has none. */
+  /** Accept-Ranges of the reply, used if the stored response has none. */
   readonly acceptRanges?: FieldValue
 }
 
-/** Returns the stored response as it is, or a response that is made of it. */
+/** Returns the stored response as it is, or a response derived from it. */
 export function selectRepresentation (entry: Entry<ResponseHead>, headers: Conditions, selection: SelectionContext): Entry<ResponseHead> {
   const { method, at } = selection
   const { head, body } = entry
-  // RFC 9110 section 13.2.1: conditions are about a response that would be a success.
+  // RFC 9110 section 13.2.1: conditions apply only to responses that would be successful.
   if (head.status < 200 || head.status > 299 || (method !== 'GET' && method !== 'HEAD')) return entry
   const outcome = precondition(headers, { fields: head.fields, at })
   if (outcome === 304) return notModified(entry)
@@ -36,7 +36,7 @@ export function selectRepresentation (entry: Entry<ResponseHead>, headers: Condi
   return ranges.length === 1 ? part(entry, ranges[0] as ByteRange) : parts(entry, ranges)
 }
 
-/** Whether a part is asked for, and may be had, of a response with this head. */
+/** Whether the client asks for a part of a response with this head, and may receive one. */
 export function mayBeCut (
   { status, fields }: Pick<ResponseHead, 'status' | 'fields'>, headers: Conditions,
   { method, at, wholeOnly, acceptRanges }: SelectionContext
@@ -45,20 +45,20 @@ export function mayBeCut (
     allowsRanges(fieldIn(fields, 'accept-ranges') ?? acceptRanges) && isRangeOf(headers['if-range'], { fields, at })
 }
 
-/** RFC 9110 section 15.4.5: the fields of the 200 but for those that describe its content. */
+/** RFC 9110 section 15.4.5: the fields of the 200, without those that describe its content. */
 function notModified (entry: Entry<ResponseHead>): Entry<ResponseHead> {
   entry.notModified ??= derived(entry, 304, without(entry.head.fields, DESCRIBES_CONTENT), NO_BYTES)
   return entry.notModified
 }
 
-/** RFC 9110 section 15.3.7.1 */
+/** One part (RFC 9110 section 15.3.7.1). */
 function part (entry: Entry<ResponseHead>, range: ByteRange): Entry<ResponseHead> {
   const { head, body } = entry
   return derived(entry, 206, [...without(head.fields, CONTENT_DIGESTS), 'content-range', contentRange(range, body.byteLength)],
     body.subarray(range.first, range.last + 1))
 }
 
-/** RFC 9110 section 15.3.7.2 */
+/** Several parts (RFC 9110 section 15.3.7.2). */
 function parts (entry: Entry<ResponseHead>, ranges: readonly ByteRange[]): Entry<ResponseHead> {
   const { head, body } = entry
   const boundary = randomBytes(18).toString('base64url')
@@ -71,7 +71,7 @@ function parts (entry: Entry<ResponseHead>, ranges: readonly ByteRange[]): Entry
     return [Buffer.from(lines.join('\r\n'), 'latin1'), body.subarray(range.first, range.last + 1)]
   })
   const multipart = Buffer.concat([...pieces, Buffer.from(`\r\n--${boundary}--\r\n`)])
-  // It is no smaller than the full body, which is sent instead.
+  // The parts are not smaller than the full body, so that is sent instead.
   if (multipart.byteLength >= body.byteLength) return entry
   return derived(entry, 206, [
     ...without(head.fields, ['content-type', ...CONTENT_DIGESTS]), 'content-type', `multipart/byteranges; boundary=${boundary}`
@@ -83,8 +83,8 @@ function contentRange ({ first, last }: ByteRange, length: number): string {
 }
 
 /**
- * Fields that a 412 or 416 must not have: they describe the content of the 200, or how long that is fresh. A cache in front would keep
- * the error for everybody.
+ * Fields that a 412 or 416 must not have: they describe the content of the 200, or how long it is fresh. With them, a cache in front would
+ * serve the error to all clients.
  */
 const NOT_ON_ERRORS: readonly string[] = [
   ...DESCRIBES_CONTENT, 'expires', 'cache-control', 'cdn-cache-control', 'surrogate-control', 'last-modified'

@@ -1,4 +1,4 @@
-// Sending a stored response: through Fastify where other hooks want to see it, else straight to the socket.
+// Sends a stored response: through Fastify if there are onSend hooks to run, otherwise straight to the socket.
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { fieldIn, joined, type Fields, type FieldValue } from '../http/field-values.js'
 import { ageSeconds, type Entry, type ResponseHead, type SentFields } from '../store/entry.js'
@@ -8,26 +8,29 @@ import { grouped, payloadOf } from './payload.js'
 import { hasNoContent } from '../http/status-codes.js'
 import { union } from '../http/vary.js'
 
-/** What the content of a hit is, its entry says. What a hook has set for another response is not about it. */
+/** Fields that describe content. A hit takes them from its entry only: a hook that set them did not know this content. */
 const OF_THE_CONTENT: ReadonlySet<string> = new Set([...DESCRIBES_CONTENT, 'content-length'])
-/** Cache-Status as it was set on a response, and what stood there before. */
+/** The Cache-Status that was set on a response, and its value before that. */
 export interface Marked { readonly upstream: string, readonly value: string }
 
-/** Sends `entry` as the response to this request; `status` is the value of the Cache-Status field, `at` the present. */
+/** Sends stored responses, and sets Cache-Status on other responses. */
 export class Sender {
   readonly #internals: FastifyInternals
   readonly #statusField: string | undefined
 
-  /** `statusField`: the name under which Cache-Status is sent; undefined: not at all. */
+  /** `statusField`: the name of the field for Cache-Status; undefined if it is not sent. */
   constructor (internals: FastifyInternals, statusField: string | undefined) {
     this.#internals = internals
     this.#statusField = statusField
   }
 
-  /** Throws what is thrown while the head is written; the reply is then as it was before, for Fastify's error handler. */
+  /**
+   * Sends `entry`. `status`: the value of Cache-Status. `at`: now, in epoch milliseconds. If writing the head throws, restores the reply
+   * for Fastify's error handler and throws the same error.
+   */
   send (request: FastifyRequest, reply: FastifyReply, entry: Entry<ResponseHead>, status: string, at: number): void {
     const { raw } = reply
-    // Somebody else has sent a response meanwhile: Fastify says so in the log, and sends no second one.
+    // A response was already sent by other code. Fastify logs that, and sends no second response.
     if (reply.sent) {
       reply.send()
       return
@@ -39,7 +42,7 @@ export class Sender {
     const stored = this.#stored(entry, ageSeconds(entry.head, at), status, servesRanges)
     const fields = this.#together(reply, entry, stored, past === undefined ? own : { ...past, ...own }, isStraight)
     const { statusCode } = raw
-    // HTTP/2 has no reason phrase, and warns of who asks for it.
+    // HTTP/2 has no reason phrase, and Node warns if it is read.
     const statusMessage = request.raw.httpVersionMajor === 1 ? raw.statusMessage : undefined
     this.#internals.useFields(reply, fields)
     try {
@@ -52,8 +55,8 @@ export class Sender {
   }
 
   /**
-   * Sets Cache-Status on a response that is not from the cache, behind the members of its upstream (RFC 9211 section 2).
-   * Returns what it set, to be given when the same response is marked again.
+   * Adds Cache-Status to a response that is not from the cache, after the members of upstream caches (RFC 9211 section 2). Returns what to
+   * pass as `last` if the same response is marked again.
    */
   setCacheStatus (reply: FastifyReply, status: string, last?: Marked): Marked | undefined {
     if (this.#statusField === undefined) return undefined
@@ -65,34 +68,37 @@ export class Sender {
     return { upstream, value }
   }
 
-  /** Says that ranges are served, where nobody has said anything of them. */
+  /** Adds Accept-Ranges, unless the reply has that field. */
   announceRanges (reply: FastifyReply): void {
     if (announcesRanges(reply.request.method, reply.statusCode) && !reply.hasHeader('accept-ranges')) reply.header('accept-ranges', 'bytes')
   }
 
-  /** Only where no hook of anybody else would be skipped, and nothing but status, fields and body is to be sent. */
+  /**
+   * Whether the response can be sent straight to the socket: no other onSend hook is skipped, and only status, fields and body are sent.
+   */
   #goesStraight (request: FastifyRequest, reply: FastifyReply): boolean {
     return this.#internals.contextOf(request)?.onSend === null && request.raw.httpVersionMajor === 1 &&
       !this.#internals.mayHaveTrailers(reply) && !reply.raw.headersSent
   }
 
-  /** The entry's own fields, made anew once a second. */
+  /** The fields of the entry as they are sent. They are made again when the age or Cache-Status changes. */
   #stored (entry: Entry<ResponseHead>, age: number, status: string, servesRanges: boolean): SentFields['fields'] {
     if (entry.sent?.age === age && entry.sent.status === status && entry.sent.servesRanges === servesRanges) return entry.sent.fields
     const { head, body } = entry
-    // RFC 9110 section 8.6: as Fastify does it. A 304 of ours has no type to begin with.
+    // RFC 9110 section 8.6: a response without content has no Content-Length. Fastify sends a 204 without Content-Type too; a 304 has none
+    // here.
     const said = grouped(head.status === 204 ? without(head.fields, ['content-type']) : head.fields)
     if (!hasNoContent(head.status)) said['content-length'] = String(body.byteLength)
     said.age = String(age)
     if (this.#statusField !== undefined) said[this.#statusField] = withMember(joined(said[this.#statusField]), status)
     if (servesRanges) said['accept-ranges'] ??= 'bytes'
-    // Spread into an object that V8 copies fast.
+    // Spreading makes an object that V8 copies fast.
     const fields = { ...said }
     entry.sent = { age, status, servesRanges, fields, hasLists: Object.values(fields).some(Array.isArray) }
     return fields
   }
 
-  /** Those fields and those of this request's hooks, in an object of this response's own: hooks may yet set others. */
+  /** The stored fields together with those of this request's hooks. A new object, because hooks may still set fields. */
   #together (
     { raw }: FastifyReply, { head, sent }: Entry<ResponseHead>, stored: SentFields['fields'], present: Fields, isStraight: boolean
   ): SentFields['fields'] {
@@ -104,7 +110,7 @@ export class Sender {
       if (OF_THE_CONTENT.has(name) || head.removed?.includes(name)) raw.headersSent || raw.removeHeader(name)
       else if (!Object.hasOwn(fields, name) || isAnnounced(name, head)) fields[name] = value
       else if (name === 'vary') fields[name] = union(joined(value), joined(fields[name]))
-      // This request's own beside those that were stored.
+      // Cookies of this request are added to the stored ones.
       else if (name === 'set-cookie') fields[name] = [fields[name] as string | string[], value].flat()
     }
     return fields
@@ -112,7 +118,7 @@ export class Sender {
 
   #throughHooks (request: FastifyRequest, reply: FastifyReply, { head, body }: Entry<ResponseHead>): void {
     if (request.method === 'HEAD' && hasNoContent(head.status)) this.#internals.addLast(request, withoutLength)
-    // RFC 9110 section 15.4.5: it ends with its header section. Fastify makes a 500 of it where trailers are announced.
+    // RFC 9110 section 15.4.5: a 304 ends with its header section. If trailers are announced, Fastify turns it into a 500.
     if (head.status === 304) this.#internals.dropTrailers(reply)
     const payload = payloadOf(head, body, fieldIn(head.fields, 'content-type') !== undefined)
     reply.code(head.status)
@@ -120,7 +126,7 @@ export class Sender {
     else reply.send(payload)
   }
 
-  /** An error that is sent in the place of a hit has nothing of the entry: not its status, and not how long it is fresh. */
+  /** Restores the reply: an error that is sent instead of a hit has neither the entry's status nor its freshness. */
   #putBack (reply: FastifyReply, fields: SentFields['fields'], { own, past, statusCode, statusMessage }: Before): void {
     const { raw } = reply
     this.#internals.useFields(reply, own as SentFields['fields'])
@@ -132,7 +138,7 @@ export class Sender {
   }
 }
 
-/** What a reply was before a hit was written to it. */
+/** The reply before a hit was written to it. */
 interface Before {
   readonly own: Fields
   readonly past: Fields | undefined
@@ -141,8 +147,8 @@ interface Before {
 }
 
 /**
- * As Fastify does it: with an object, since who has replaced `writeHead` may not know that it takes lists, and without
- * `hijack()`, after which nobody would handle what is thrown.
+ * Sends as Fastify does. Fields are an object, because a `writeHead` that was replaced may not accept a list. Without `hijack()`, after
+ * which nothing would handle an error.
  */
 function straight (
   request: FastifyRequest, { raw }: FastifyReply, { head, body }: Entry<ResponseHead>, fields: SentFields['fields']
@@ -152,17 +158,17 @@ function straight (
   else raw.end(body)
 }
 
-/** RFC 9211 section 2: the last member is that of the cache nearest to the user. Section 3 shows a hit behind a hit. */
+/** RFC 9211 section 2: the last member is from the cache nearest to the user. Section 3 shows a hit after a hit. */
 function withMember (upstream: string, status: string): string {
   return upstream === '' ? status : `${upstream}, ${status}`
 }
 
-/** Whether it is said here and not by the entry that ranges are served: a hook may have said otherwise. */
+/** Whether this cache announces ranges and the entry doesn't. A hook's Accept-Ranges is then kept. */
 function isAnnounced (name: string, { fields }: ResponseHead): boolean {
   return name === 'accept-ranges' && fieldIn(fields, name) === undefined
 }
 
-/** A copy to which fields can be added: that takes V8 much longer with what the spread of an object is. */
+/** A copy to which fields can be added. To an object made by spreading, V8 adds fields much more slowly. */
 function copied (stored: SentFields['fields'], withLength: boolean): SentFields['fields'] {
   const fields: SentFields['fields'] = {}
   for (const name in stored) if (withLength || name !== 'content-length') fields[name] = stored[name] as string | string[]
@@ -170,8 +176,8 @@ function copied (stored: SentFields['fields'], withLength: boolean): SentFields[
 }
 
 /**
- * Whether a response says that ranges are served (RFC 9110 section 14.3): the whole of what could be cut, a part of it, and
- * the error where no part is there.
+ * Whether a response announces ranges (RFC 9110 section 14.3): a full response that could be cut, a part of it, or the error for a missing
+ * part.
  */
 export function announcesRanges (method: string, status: number): boolean {
   return (status === 200 || status === 206 || status === 416) && (method === 'GET' || method === 'HEAD')
