@@ -1,4 +1,4 @@
-// The data cache: JSON values and bytes of the application, in the same backend, in a key space of their own.
+// The data cache: the application's JSON values and bytes, in the same backend as responses, under separate keys.
 import { show } from '../../registry/check.js'
 import type { StoredEntry } from '../../registry/backend.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED, CACHE_ERR_OPTION } from '../../registry/errors.js'
@@ -16,7 +16,7 @@ import { safeError, type ThrottledLog } from '../observe/log.js'
 import { tagsOf, type Tags } from '../store/tags.js'
 import { getOrSetSettings, setSettings, type GetOrSetOptions, type SetOptions, type Settings } from './value-options.js'
 
-/** What the data cache needs of the registration. */
+/** What the data cache needs from the registration. */
 export interface DataServices {
   readonly backendName: string
   readonly fence: Fence
@@ -32,13 +32,13 @@ export interface DataServices {
   readonly tags: Tags
 }
 
-/** Lent to a producer. */
+/** What a producer receives. */
 export interface ProduceContext {
   /** Aborted when the cache closes. */
   readonly signal: AbortSignal
 }
 
-/** What was found; instants are epoch milliseconds. */
+/** A value that was found. Times are epoch milliseconds. */
 interface StoredValue {
   readonly value: unknown
   readonly freshUntil: number
@@ -47,12 +47,12 @@ interface StoredValue {
   readonly tags: readonly string[]
 }
 
-/** What `getOrSet` was asked to do, and when. */
+/** One call of `getOrSet`. */
 interface ValueRequest<T> {
   readonly stored: string
   readonly settings: Settings
   readonly mark: number
-  /** Under which the fence knows the value. */
+  /** The names under which the fence knows the value. */
   readonly names: () => string[]
   readonly produce: (context: ProduceContext) => Promise<T> | T
 }
@@ -61,17 +61,17 @@ interface ValueRequest<T> {
 interface ProducerRun {
   readonly mark: number
   readonly value: Promise<unknown>
-  /** Set when one that began later has stored already. */
+  /** Whether a run that began later has already stored its value. */
   isSuperseded: boolean
 }
 
-/** With so many producers under way none is begun behind a stale value: the next who asks begins it. */
+/** Limit on keys with running producers. Beyond it, no producer is started behind a stale value, and a later call starts it. */
 const MAX_PRODUCERS_BEHIND = 100
 
 export class DataCache {
   readonly #services: DataServices
   readonly #signal: AbortSignal
-  /** The producers under way, by key, in the order in which they began. */
+  /** The running producers by key, in the order in which they began. */
   readonly #producing = new Map<string, Set<ProducerRun>>()
   readonly #backoff: Backoff
 
@@ -95,7 +95,7 @@ export class DataCache {
     const kept = setSettings(options)
     const { fence, guard } = this.#services
     const entry = this.#encode(stored, value, kept, await this.#stamps(kept.tags))
-    // A producer that began before this knows an older value.
+    // A producer that began earlier may have an older value, which must not be stored later.
     fence.move(stored)
     await guard.write('set', stored, entry)
     fence.move(stored)
@@ -125,7 +125,7 @@ export class DataCache {
     try {
       return await this.#one(job)
     } catch (err) {
-      // What was invalidated while the producer ran is not returned for its failure.
+      // If the stale value was invalidated while the producer ran, it must not be returned.
       const isGone = held === undefined || now() >= held.staleOnErrorUntil ||
         fence.movedSince(job.mark, () => [...job.names(), ...held.tags.map(tagName)])
       if (isGone) throw err
@@ -134,7 +134,7 @@ export class DataCache {
     }
   }
 
-  /** Makes a stale value anew behind the response, unless that is under way, or has failed a moment ago. */
+  /** Produces a new value while the stale one is returned, unless a producer is running or has just failed. */
   #refresh<T> (job: ValueRequest<T>): void {
     const { stored } = job
     if (this.#producing.has(stored) || this.#producing.size >= MAX_PRODUCERS_BEHIND || this.#backoff.pauses(stored)) return
@@ -148,12 +148,12 @@ export class DataCache {
     this.#services.log.warn('producer', { err: safeError(err) }, 'cache: a producer failed, its stale value was returned')
   }
 
-  /** What the producer makes, one at a time for a key. */
+  /** The produced value. Concurrent calls for a key share one run of the producer. */
   async #one<T> (job: ValueRequest<T>): Promise<T> {
     const { stored, mark, names } = job
     const under = [...this.#producing.get(stored) ?? []].findLast(({ isSuperseded }) => !isSuperseded)
     if (under !== undefined && !this.#services.fence.movedSince(under.mark, names)) {
-      // Not for ever: the producer that is waited for may be waiting for this very value.
+      // The wait is limited, because the other producer may itself be waiting for this value.
       const waited = await within(this.#services.lockTimeoutMs, under.value)
       if (waited !== LATE) return asRead(waited) as T
     }
@@ -173,7 +173,7 @@ export class DataCache {
     const stamps = settings.tags.length === 0 ? [] : await tags.stamped(settings.tags, guard.deadline())
     const value = await produce({ signal: this.#signal })
     this.#backoff.succeeded(stored)
-    // What can't be stored was produced all the same: the caller has it.
+    // The caller receives the value even if it can't be stored.
     if (stamps !== UNAVAILABLE && value !== undefined && mayStore()) {
       try {
         guard.writeBehind(stored, this.#encode(stored, value, settings, stamps))
@@ -184,7 +184,7 @@ export class DataCache {
     return value
   }
 
-  /** Whether what a producer made is still the latest. Those that began before it have an older value from then on. */
+  /** Whether the produced value is still the latest. If so, runs that began earlier are superseded. */
   #mayStore<T> ({ stored, mark, names }: ValueRequest<T>, production: ProducerRun): boolean {
     if (production.isSuperseded || this.#services.fence.movedSince(mark, names)) return false
     for (const other of this.#producing.get(stored) ?? []) {
@@ -210,7 +210,10 @@ export class DataCache {
     return { value: json ? JSON.parse(entry.body.toString()) : Buffer.from(entry.body), ...lives, tags: tagsOf(tags) }
   }
 
-  /** Since when a value under these stamps is stale for a soft invalidation, if it is; undefined where it is gone, or nobody can say. */
+  /**
+   * When a value with these stamps became stale by a soft invalidation, in epoch milliseconds; Infinity if it didn't. Undefined if the
+   * value was invalidated, or if the backend can't say.
+   */
   async #currentUntil (stamps: readonly string[]): Promise<number | undefined> {
     if (stamps.length === 0) return Infinity
     const { guard, tags } = this.#services
@@ -257,7 +260,7 @@ export class DataCache {
   }
 }
 
-/** undefined for what has no JSON: a function, a BigInt, a circle. */
+/** The JSON of a value; undefined if it has none: a function, a BigInt, a circular object. */
 function json (value: unknown): string | undefined {
   try {
     return JSON.stringify(value)
@@ -266,7 +269,7 @@ function json (value: unknown): string | undefined {
   }
 }
 
-/** A value of one's own, as whoever reads the stored one is given it. What can't be stored is nobody's own. */
+/** A copy of a value, equal to what a read of the stored value returns. A value that can't be stored is not copied. */
 function asRead (value: unknown): unknown {
   if (value instanceof Uint8Array) return Buffer.from(value)
   const text = json(value)

@@ -1,17 +1,17 @@
-// How a value of the data cache is kept: what `set` and `getOrSet` take, checked.
+// The options of `cache.set` and `cache.getOrSet`, and their checks.
 import { aDuration, checkOptions, duration, expects, type Duration } from '../../registry/check.js'
 import { aDurationOrZero, durationOrZero } from '../options/route-options.js'
 import { areTags, MAX_TAGS } from '../options/invalidation-target.js'
 
-/** How a value is kept. */
+/** Options of `cache.set`. */
 export interface SetOptions {
-  /** How long it is kept. Required. */
+  /** How long the value is fresh. Required. */
   ttl: Duration
   /** Names by which it can be invalidated. @default [] */
   tags?: readonly string[]
 }
 
-/** How a produced value is kept. */
+/** Options of `cache.getOrSet`. */
 export interface GetOrSetOptions extends SetOptions {
   /** How long after `ttl` the value is still returned while one producer makes a new one. @default 0 */
   staleWhileRevalidate?: Duration
@@ -28,7 +28,7 @@ const SET_CHECKS = {
 
 const GET_OR_SET_CHECKS = { ...SET_CHECKS, staleWhileRevalidate: aDurationOrZero, staleIfError: aDurationOrZero }
 
-/** How long, in milliseconds, and under which tags a value is kept. */
+/** Checked options: how long a value is kept, in milliseconds, and under which tags. */
 export interface Settings {
   readonly ttlMs: number
   readonly staleWhileRevalidateMs: number
