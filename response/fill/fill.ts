@@ -86,7 +86,7 @@ export class Fill implements FillUnderWay, StreamEnd {
     }
   }
 
-  /** The handler called the not-found handler, which must see the request as it arrived. A hit would skip its hooks: it is not stored. */
+  /** The handler called the not-found handler. A hit would skip that handler's hooks, so the response is not stored. */
   withdraw (): void {
     this.#judgement.forbid('hijacked')
     this.#validation?.withdraw()
@@ -99,15 +99,15 @@ export class Fill implements FillUnderWay, StreamEnd {
     else if (this.#state.name === 'running') this.#become({ name: 'failed' })
   }
 
-  /** Captures the response before other hooks see it, and may change it. Returns the payload to continue with, or a promise of it. */
+  /** Captures the response before other hooks, which may change it if `mayChange`. Returns the payload to continue with, or a promise. */
   capture (payload: unknown, mayChange = false): unknown {
     const { reply } = this.#exchange
     const validation = this.#validation
     if (validation === undefined) {
       return this.#isOver ? payload : this.#cut(this.#captured(typeof payload === 'object' ? unpacked(payload, reply) : payload, mayChange))
     }
-    // Fastify runs the hooks again if sending fails, and the outcome is already known then. But a stream that failed before it was sent
-    // counts as a failed handler: the stored response may be served.
+    // If sending fails, Fastify runs the hooks again, and the outcome is already known. But a stream that failed before it was sent counts
+    // as a failed handler: the stored response may be served.
     const isBroken = this.#refusedFor === 'stream-failed' && validation.mayServeOnError(reply.statusCode, this.#services.now())
     if (validation.outcome !== undefined && !isBroken) return this.#isOver ? payload : this.#captured(payload, mayChange)
     const settled = this.#settled(validation, typeof payload === 'object' ? unpacked(payload, reply) : payload)
@@ -294,7 +294,7 @@ export class Fill implements FillUnderWay, StreamEnd {
     this.#exchange.refresh?.succeed()
   }
 
-  /** The response was sent, past Fastify perhaps, or the connection closed: one that is still being made has until the lock timeout. */
+  /** The response was sent, or its connection closed. If it was sent past Fastify, its status is known only now. */
   #closed (): void {
     const { raw } = this.#exchange.reply
     const isPastFastify = this.#response === undefined && raw.writableEnded
@@ -303,6 +303,7 @@ export class Fill implements FillUnderWay, StreamEnd {
     // The stream has not ended, and never will: the client left, or another hook replaced the stream.
     if (this.#response !== undefined && this.#response.body === undefined) return this.#capture.abandon()
     if (isPastFastify) return this.refuse('hijacked')
+    // A response that is still being made has until the lock timeout.
     this.#patience = setTimeout(() => this.refuse('client-gone'), this.#services.lockTimeoutMs).unref()
   }
 
