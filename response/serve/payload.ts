@@ -72,8 +72,8 @@ export function unpacked (payload: unknown, reply: FastifyReply): unknown {
 }
 
 /**
- * The payload that hooks receive for a fetch Response: a Response, as without the cache, which is applied to the reply after them. `take`
- * applies it early, and returns the payload to send. This is undone here, unless the reply has become a different response.
+ * `take` applies a fetch Response to the reply, and returns the payload to send. Here that is undone, so that hooks receive a Response, as
+ * without the cache. A reply that has become a different response stays as it is.
  */
 export function asResponse (payload: unknown, reply: FastifyReply, take: (payload: unknown) => unknown): unknown {
   if (!isFetchResponse(payload) || payload.bodyUsed) return take(payload)

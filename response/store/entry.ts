@@ -37,7 +37,7 @@ export interface ResponseHead extends Kept {
   readonly text: boolean
 }
 
-/** The property of a decoded list of variants that remembers keys of variants, by the values of the selecting fields. */
+/** The property in which a decoded list of variants remembers keys of variants, by the values of the selecting fields. */
 export const kKeys = Symbol('fastify-response-cache.keys')
 
 /** The list of variants under a key: the fields on which the key's responses vary, and which variants there are. */
@@ -76,7 +76,7 @@ interface Lives {
   readonly staleOnErrorUntil?: number
 }
 
-/** A copy that is stale from `at` on, if it would have been fresh longer. The times until which it is used after that move by as much. */
+/** A copy that is stale from `at` on, if it would have been fresh longer. Its stale windows then end earlier by as much. */
 export function staleFrom<T extends Lives> (head: T, at: number): T {
   const freshUntil = Math.min(head.freshUntil, at)
   const earlierMs = head.freshUntil - freshUntil
