@@ -124,8 +124,10 @@ export class Storing {
     const { fills, store } = this.#services
     const known = this.obstacle(place, tags)
     if (known !== undefined || tags === undefined) return known
+    const { variants } = this.#found
     // If the backend must be read first, the application may change its buffer meanwhile, so a copy is stored.
-    const kept = typeof body === 'string' || (tags.length === 0 && varyNames.length === 0) ? body : Buffer.from(body)
+    const isReadFirst = tags.length > 0 || varyNames.length > 0 || variants !== undefined || this.#asked[kArrival].changes !== ''
+    const kept = typeof body !== 'string' && isReadFirst ? Buffer.from(body) : body
     const write = (stamps: readonly string[] | typeof UNAVAILABLE): MaybePromise<RefusalReason | undefined> => {
       if (stamps === UNAVAILABLE) return 'unavailable'
       fills.supersede(place)
@@ -136,7 +138,7 @@ export class Storing {
         varyNames,
         asked: this.#asked,
         spelling: this.#route.policy.vary,
-        variants: this.#found.variants,
+        variants,
         mayStore: () => this.obstacle(place, tags) === undefined
       }, expiresAt)
       const outcome = (is: boolean): RefusalReason | undefined => is ? undefined : this.obstacle(place, tags) ?? 'unavailable'

@@ -251,11 +251,11 @@ t.test('a buffer that is reused is stored as it was sent, also by a backend that
     compare: false,
     routes (app: FastifyInstance, probe: Probe) {
       app.addHook('onResponse', async () => { pool.fill('x') })
-      for (const [url, options] of [['/plain', {}], ['/tags', { tags: () => ['a'] }], ['/vary', {}]] as const) {
-        app.get(url, cached(options as RouteCacheOptions), async (_request, reply) => {
+      for (const [url, options] of [['/plain', {}], ['/tags', { tags: () => ['a'] }], ['/vary', {}], ['/varied-once', {}]] as const) {
+        app.get(url, cached(options as RouteCacheOptions), async (request, reply) => {
           probe.ran()
           pool.write('whole')
-          if (url === '/vary') reply.header('vary', 'accept')
+          if (url === '/vary' || request.headers.accept === 'text/html') reply.header('vary', 'accept')
           return reply.type('text/plain').send(pool)
         })
       }
@@ -266,6 +266,11 @@ t.test('a buffer that is reused is stored as it was sent, also by a backend that
     await turns(50)
     t.match(await app.ask(url), { hit: true, text: 'whole' }, url)
   }
+  await app.ask({ url: '/varied-once', headers: { accept: 'text/html' } })
+  await turns(50)
+  t.match(await app.ask({ url: '/varied-once', headers: { accept: 'text/plain' } }), { hit: false, text: 'whole' })
+  await turns(50)
+  t.match(await app.ask({ url: '/varied-once', headers: { accept: 'text/plain' } }), { hit: true, text: 'whole' })
 })
 
 t.test('a handler that changes the target of its request cannot store its response after an invalidation of that target', async (t) =>
