@@ -30,7 +30,7 @@ import { dropEverything } from './response/invalidation/invalidate.js'
 import { isStampIn } from './response/store/tags.js'
 import { invalidateAfter } from './response/invalidation/unsafe-methods.js'
 
-/** Holds the services of a scope's registration. A route is cached only by the nearest registration around it. */
+/** The property of an instance that holds the services of its registration. Only the nearest enclosing registration caches a route. */
 const kNearest = Symbol('fastify-response-cache.nearest')
 
 const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, given) => {
@@ -73,7 +73,7 @@ const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, given) 
   fastify.addHook('onReady', async () => report.say(fastify.log, factsOf(fastify, settings, opened)))
 }
 
-/** What the startup report needs besides the routes. */
+/** Returns the facts about the application that the startup report uses, besides the routes. */
 function factsOf (fastify: FastifyInstance, { backend, options }: { backend: string, options: unknown }, { clear }: CacheBackend): Facts {
   return {
     backendName: backend,
@@ -85,13 +85,13 @@ function factsOf (fastify: FastifyInstance, { backend, options }: { backend: str
   }
 }
 
-/** Throws CACHE_ERR_OPTION if a name that this registration needs is taken. Called before anything is opened. */
+/** Throws CACHE_ERR_OPTION if the scope already has a registration, or if a decorator's name is taken. Called before the backend opens. */
 function checkScope (fastify: FastifyInstance, decorateAs: string): void {
   if (Object.hasOwn(fastify, kNearest)) {
     throw new CACHE_ERR_OPTION(NAME, 'registered once in a scope',
       'a second registration; put it into a scope of its own with fastify.register()')
   }
-  // This decorator may hide the cache of an outer scope, but nothing else.
+  // The decorator may hide the cache of an outer scope, but no other property.
   const there = (fastify as unknown as Record<string, unknown>)[decorateAs]
   if (Object.hasOwn(fastify, decorateAs) || (there !== undefined && !(there instanceof ResponseCache))) {
     const taker = fastify.hasPlugin('@fastify/caching')
@@ -124,8 +124,8 @@ function nearest (fastify: FastifyInstance): Services | undefined {
 }
 
 /**
- * Puts the cache in front of the route's handler if the route opted in. Unless it opted out, its responses to unsafe methods invalidate
- * what they change. Returns the route's policy; undefined if the route did not opt in.
+ * Puts the cache in front of the route's handler if the route opted in. Unless the route opted out (`cache: false`), its responses to
+ * unsafe methods invalidate what those requests changed. Returns the route's policy, or undefined if the route did not opt in.
  */
 function addRoute (
   services: Services, lookup: RouteLookup, route: RouteOptions, defaults: Partial<RouteCacheOptions>
@@ -162,11 +162,11 @@ declare module 'fastify' {
     cache: ResponseCache
   }
   interface FastifyRequest {
-    /** Whether the cache itself made this request, in the background, to refresh a response that it serves stale meanwhile. */
+    /** Whether the cache itself made this request in the background, to refresh a response. Meanwhile it serves the stale response. */
     readonly isCacheRefresh: boolean
   }
   interface FastifyReply {
-    /** Sets options for this response only, while the handler runs. They have no effect if the response can't be stored anyway. */
+    /** Sets options for this response only. Call it while the handler runs. It has no effect if the response can't be stored anyway. */
     cache (options: ReplyCacheOptions): this
   }
 }
@@ -198,7 +198,7 @@ export type { BypassReason, MissReason, RefusalReason } from './response/observe
 export type { CacheStats, RouteStats } from './response/observe/observer.js'
 export { builtIns, defineBackend, fromEnvironment, fromStringStore, Registry, responseCache, rfc9111 }
 
-/** What require() returns: the plugin function, with the other exports as its properties. @internal */
+/** The value that require() returns: the plugin function, with the other exports as its properties. @internal */
 const required = Object.assign(responseCache, {
   default: responseCache, responseCache, builtIns, defineBackend, fromEnvironment, fromStringStore, Registry, rfc9111, ...errors
 })

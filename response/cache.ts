@@ -13,15 +13,15 @@ import type { GetOrSetOptions, SetOptions } from './data/value-options.js'
 import type { InvalidationTarget } from './options/invalidation-target.js'
 
 /**
- * The cache of one registration. Unless a method says otherwise, it rejects with CACHE_ERR_BACKEND_FAILED if the backend fails, and with
- * CACHE_ERR_CLOSED after the application closed.
+ * The cache of one registration. Unless stated otherwise, its methods reject with CACHE_ERR_BACKEND_FAILED if the backend fails, and with
+ * CACHE_ERR_CLOSED after the application has closed.
  */
 export class ResponseCache {
   /** The backend's name and the optional methods that it has. */
   readonly backend: {
-    /** The name by which it was chosen. */
+    /** The name by which the backend was chosen. */
     readonly name: string
-    /** The optional methods that it has. */
+    /** The names of the backend's optional methods. */
     readonly powers: readonly Power[]
   }
 
@@ -37,17 +37,17 @@ export class ResponseCache {
     this.backend = Object.freeze({ name: services.backendName, powers: Object.freeze(powersOf(services.backend)) })
   }
 
-  /** Returns the value under `key` in the data cache: a JSON value, or a Buffer if bytes were set. Undefined if absent. */
+  /** Returns the value under `key` in the data cache: a JSON value, or a Buffer if bytes were stored. Undefined if there is none. */
   async get<T = unknown> (key: string): Promise<T | undefined> {
     return await this.#data.get(key) as T | undefined
   }
 
-  /** Stores a JSON value, or bytes, for `ttl`. Resolves once it is stored. */
+  /** Stores a JSON value or bytes under `key` in the data cache, for the duration `ttl`. Resolves once the value is stored. */
   async set (key: string, value: unknown, options: SetOptions): Promise<void> {
     await this.#data.set(key, value, options)
   }
 
-  /** Deletes a value from the data cache. A producer that is already running does not restore it. */
+  /** Deletes a value from the data cache. If a producer of that value is already running, its result is not stored. */
   async delete (key: string): Promise<void> {
     await this.#data.delete(key)
   }
@@ -58,35 +58,36 @@ export class ResponseCache {
   }
 
   /**
-   * Returns the value under `key`, or what `produce` returns; only one producer runs at a time for a key. If the backend fails, the value
-   * is produced and not stored. Stale values are returned as the options say. Rejects with what the producer throws.
+   * Returns the value under `key`. If there is none, runs the producer (`produce`), stores its result and returns it; only one producer
+   * runs for a key at a time. If the backend fails, the producer's result is returned without being stored. The options say when a stale
+   * value may be returned. If the producer throws an error, rejects with it.
    */
   async getOrSet<T> (key: string, options: GetOrSetOptions, produce: (context: ProduceContext) => Promise<T> | T): Promise<T> {
     return await this.#data.getOrSet(key, options, produce)
   }
 
   /**
-   * Resolves when no later read can see what was stored for `target`. Rejects with CACHE_ERR_POWER_MISSING if that needs `clear` and the
-   * backend has none.
+   * Invalidates everything stored for `target`. Resolves once the invalidation applies to every later read. Rejects with
+   * CACHE_ERR_POWER_MISSING if the target requires the optional method `clear` and the backend doesn't have it.
    */
   async invalidate (target: InvalidationTarget): Promise<void> {
     await invalidate(this.#services, target)
   }
 
   /**
-   * Explains what the cache would do with a request, and why: the parts of its key, the entry's life, variants, tags. It applies the same
-   * rules as to real requests, but runs no handler and no hooks, so what hooks add to a request is missing.
+   * Explains what the cache would do with a request, and why. Shows the parts of the key, and the lifetime, tags and variants of the stored
+   * response. The rules are the same as for a real request, but no hooks and no handler run, so anything that hooks add is missing.
    */
   async explain (request: ExplainOptions): Promise<Explanation> {
     return await explain(this.#services, this.#lookup, request)
   }
 
-  /** Deletes everything in this namespace. Needs a backend that has `clear`. */
+  /** Deletes everything in this registration's namespace. Requires a backend that has the optional method `clear`. */
   async clear (): Promise<void> {
     await clear(this.#services)
   }
 
-  /** Returns the counters since start, and how much the backend holds. Never rejects; a figure that the backend can't give is undefined. */
+  /** Returns the counters since the start, and how much the backend holds; undefined where the backend can't tell. Never rejects. */
   async stats (): Promise<CacheStats> {
     const { backend, guard, observer, routes } = this.#services
     const held = backend.stats === undefined ? undefined : await guard.call('stats', () => backend.stats!()).catch(() => undefined)

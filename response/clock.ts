@@ -1,24 +1,24 @@
-// The clock that decides how long stored responses live. It follows the system's clock, but not every step of it.
+// The clock that measures the lifetime of stored responses. It follows the system's clock, but ignores short steps back.
 import { noop } from '../registry/maybe-promise.js'
 
-/** How often the system's clock is read. */
+/** The system's clock is read again only after this time. */
 const LOOK_MS = 1_000
-/** A smaller step back is ignored, because clocks of different machines differ by as much. */
+/** Smaller steps back are ignored, because the clocks of different machines differ by that much anyway. */
 const BACK_MS = 1_000
-/** How long the system's clock must be behind before a step back is followed. A shorter step was probably a mistake. */
+/** How long the system's clock must stay behind before a step back is followed. If it is corrected sooner, it was probably a mistake. */
 const BELIEVED_AFTER_MS = 10_000
 
 export interface ClockOptions {
   /** The system's clock, in epoch milliseconds. It can be set, and it keeps running while the machine sleeps. @default Date.now */
   readonly wall?: () => number
-  /** Milliseconds that never jump. They stand still while the machine sleeps. @default performance.now */
+  /** A clock in milliseconds that never jumps, and stands still while the machine sleeps. @default performance.now */
   readonly steady?: () => number
 }
 
 /**
- * A step forward of the system's clock is followed within a second: the machine slept, or its clock was behind. A step back is followed
- * only if it lasts for ten seconds, so that processes agree again. `onSetBack` must then ensure that no stored response lives longer
- * because of the step.
+ * If the system's clock steps forward, this clock follows within a second: the machine slept, or its clock was behind. If the system's
+ * clock steps back, this clock follows only after ten seconds, so that it agrees with the clocks of other processes again. `onSetBack` must
+ * then ensure that no stored response is kept longer because of the step.
  */
 export class Clock {
   /** Called after the clock was set back, with the size of the step. Instants in older entries may now be in the future. */
@@ -37,7 +37,7 @@ export class Clock {
     this.#startedAt = wall() - steady()
   }
 
-  /** Milliseconds that never jump. They measure everything except the life of stored responses. */
+  /** A clock in milliseconds that never jumps. It measures everything except the lifetime of stored responses. */
   get steadyNow (): () => number {
     return this.#steady
   }
@@ -50,8 +50,8 @@ export class Clock {
   }
 
   #look (): void {
-    // `wall` is read first. If the process pauses between the two reads, the system's clock seems to be behind, which is not followed at
-    // once.
+    // `wall` is read before `steady`. If the process pauses in between, the system's clock then seems to be behind, which is not followed
+    // at once. In the other order it would seem to be ahead.
     const wall = this.#wall()
     const steady = this.#steady()
     this.#nextLookAt = steady + LOOK_MS

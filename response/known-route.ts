@@ -33,7 +33,7 @@ export class KnownRoute {
     return `${this.method} ${this.url}`
   }
 
-  /** The fence's names for this route's response to a request for `target`, besides the key. */
+  /** The names under which the fence records invalidations of this route's response for `target`, besides the response's key. */
   fenceNames (target: string): string[] {
     return [routeName(this.prefix), this.targetPrefix(target)]
   }
@@ -45,12 +45,12 @@ export class KnownRoute {
   }
 }
 
-/** The fence's name for all responses of a route. */
+/** The name under which the fence records invalidations of a whole route. */
 export function routeName (prefix: string): string {
   return `r ${prefix}`
 }
 
-/** The fence's name for a tag. */
+/** The name under which the fence records invalidations of a tag. */
 export function tagName (tag: string): string {
   return `t ${tag}`
 }

@@ -22,7 +22,7 @@ import type { Services } from './services.js'
 import type { Entry, ResponseHead } from './store/entry.js'
 import type { Found } from './store/store.js'
 
-/** A route, with the handler that the cache stands in front of. */
+/** A route and its own handler, in front of which the cache is placed. */
 export interface HandledRoute extends RouteDescription {
   readonly handler: RouteHandlerMethod
 }
@@ -31,7 +31,7 @@ export class CachedRoute extends KnownRoute {
   readonly #services: Services
   readonly #handler: RouteHandlerMethod
   readonly #keyOf: (request: ArrivedRequest) => Keyed
-  /** The route's hooks, with the recording hooks added. */
+  /** Copies of the route's hooks with the recording hooks added, by the original. */
   readonly #recorded = new WeakMap<RouteContext, RouteContext>()
 
   constructor (services: Services, route: HandledRoute) {
@@ -41,12 +41,12 @@ export class CachedRoute extends KnownRoute {
     this.#keyOf = keyBuilder(this.prefix, route.policy)
   }
 
-  /** Handles a request whose arrival was not noted: it bypasses the cache. */
+  /** Handles a request that was not recorded when it arrived: the request bypasses the cache. */
   handleUnnoted (instance: FastifyInstance, request: FastifyRequest, reply: FastifyReply): unknown {
     return this.#bypass(instance, request, reply, 'key', new Error(NOT_NOTED))
   }
 
-  /** Replaces the route's handler. */
+  /** Handles a request. This is called instead of the route's own handler. */
   handle (instance: FastifyInstance, request: ArrivedRequest, reply: FastifyReply): unknown {
     const keyed = this.keyed(request)
     if ('bypass' in keyed) return this.#bypass(instance, request, reply, keyed.bypass, keyed.fault)
@@ -70,7 +70,7 @@ export class CachedRoute extends KnownRoute {
       : this.#act(exchange, found, directives)
   }
 
-  /** Carries out the decision. */
+  /** Decides from the result of the lookup, and carries out the decision. */
   #act (exchange: Exchange, found: Found, directives: RequestDirectives | undefined): unknown {
     const decision = decide(found, exchange.request.method, directives, exchange.refresh !== undefined)
     switch (decision.name) {
@@ -96,7 +96,7 @@ export class CachedRoute extends KnownRoute {
     this.#send(exchange, entry, status, at)
   }
 
-  /** RFC 9111 section 5.2.1.7 */
+  /** Responds with 504, as RFC 9111 section 5.2.1.7 requires. */
   #unsatisfiable ({ reply }: Exchange): unknown {
     const { observer, sender } = this.#services
     observer.tell(this, MISS)
@@ -110,7 +110,7 @@ export class CachedRoute extends KnownRoute {
     return this.#forward(exchange, { reason, found, stored })
   }
 
-  /** A HEAD request is never collapsed. Its response is not stored, but may validate the stored response. */
+  /** Runs the handler for a HEAD request, which is never collapsed. Its response is not stored, but may validate the stored response. */
   #fillHead (exchange: Exchange, forward: Forward): unknown {
     this.#services.observer.tell(this, MISS)
     return this.#fill(exchange, forward, undefined, 'head')
@@ -125,15 +125,15 @@ export class CachedRoute extends KnownRoute {
     return this.policy.lock ? this.#collapse(exchange, forward) : this.#fill(exchange, forward)
   }
 
-  /** Joins the flight of this key, or begins one. */
+  /** Waits for another request's flight for this key if that is possible. Otherwise runs the handler, if possible as a new flight. */
   #collapse (exchange: Exchange, forward: Forward): unknown {
     const { fills, fence } = this.#services
     const { key, mark, reply, request, target, deadline } = exchange
     const { tags } = this.policy
-    // Tags that are known only after the handler has responded are checked in #collapsed.
+    // If a function determines the tags, they are known only after the handler has responded, and are checked in #collapsed.
     const names = (): string[] => [key, ...this.fenceNames(target), ...(typeof tags === 'function' ? [] : tags.map(tagName))]
-    // If nothing is stored, the handler receives a conditional or range request as it came, and may respond with a 304 or a part. No other
-    // request can use that.
+    // If nothing is stored, the handler receives a conditional or range request unchanged, and may respond with a 304 or a 206. No other
+    // request can use such a response.
     const mayBegin = forward.stored !== undefined || !isConditional(request.headers)
     const { joined: flight, begun } = fills.joinOrBegin(key, mark, mayBegin, (other) =>
       !fills.wouldWaitForItself(other) && !fence.movedSince(other.mark, names))
@@ -154,7 +154,7 @@ export class CachedRoute extends KnownRoute {
     if ('released' in outcome) {
       return this.#fill(exchange, forward, undefined, outcome.released === 'lock-timeout' ? 'lock-timeout' : undefined)
     }
-    // A response made before an invalidation is only for requests that came before that invalidation.
+    // A response made before an invalidation may be sent only to requests that came before that invalidation.
     if (joinedAt !== flight.mark && fence.movedSince(flight.mark, () => outcome.names)) {
       return this.#collapse({ ...exchange, mark: fence.mark }, forward)
     }
@@ -178,8 +178,9 @@ export class CachedRoute extends KnownRoute {
   }
 
   /**
-   * Runs the handler for a request that it made itself. Such a request is not collapsed, because it would wait for itself. Its response is
-   * not stored: the handler did not recurse further, and something that is not part of the key must have stopped it.
+   * Runs the handler for a request that the handler itself made while filling the same key. Such a request is not collapsed, because the
+   * handler would then wait for itself. Its response is not stored, because the handler responds differently to it although the key is the
+   * same: otherwise it would make the same request again, endlessly.
    */
   #unrecorded ({ instance, request, reply }: Exchange): unknown {
     const { observer, sender } = this.#services
@@ -193,7 +194,7 @@ export class CachedRoute extends KnownRoute {
     return this.#callHandler(instance, request, reply)
   }
 
-  /** Runs the handler. It sees only the query parameters that are part of the key. */
+  /** Runs the handler. The handler sees only those query parameters that are part of the key. */
   #callHandler (instance: FastifyInstance, request: FastifyRequest, reply: FastifyReply): unknown {
     const { key, methods } = this.policy
     if (typeof key !== 'function' && key.query !== true && methods.has(request.method)) limitQuery(request, key.query)
@@ -215,16 +216,16 @@ export class CachedRoute extends KnownRoute {
     sender.send(request, reply, given, status, at)
   }
 
-  /** The request directives (RFC 9111 section 5.2.1); undefined if there are none, or if the route ignores them. */
+  /** Returns the request directives (RFC 9111 section 5.2.1), or undefined if there are none or if the route ignores them. */
   directives ({ headers }: Pick<FastifyRequest, 'headers'>): RequestDirectives | undefined {
     const isAsked = headers['cache-control'] !== undefined || headers.pragma !== undefined
     return isAsked && this.policy.clientCacheControl === 'honour' ? requestDirectivesOf(headers) : undefined
   }
 
-  /** The key under which this request is looked up, or why it bypasses the cache. Never throws. */
+  /** Returns the key under which this request is looked up, or the reason why the request bypasses the cache. Never throws. */
   keyed (request: ArrivedRequest): Keyed {
     if (this.#services.guard.isClosed) return { bypass: 'closed' }
-    // A hook may have changed the method, and a response to one method is no response to another.
+    // A hook may have changed the method. A response to one method must not be served for another.
     if (!this.policy.methods.has(request.method) || request.method !== request[kArrival].method) return { bypass: 'method' }
     try {
       return this.#keyOf(request)
@@ -236,11 +237,11 @@ export class CachedRoute extends KnownRoute {
 
 const MISS = { name: 'miss' } as const
 
-/** The handler that replaces the route's own. `cached`: the cached route of each method. */
+/** Returns the handler that replaces the route's own. `cached`: the cached route of each method. */
 export function handlerOf (cached: ReadonlyMap<string, CachedRoute>): RouteHandlerMethod {
   const [first] = cached.values() as Iterable<CachedRoute>
   return function (request, reply) {
-    // The method as it was received: the router matched the route by it, and a hook may have changed it since.
+    // The router matched the route by the method that was received. A hook may have changed the request's method since.
     const { [kArrival]: arrival } = request as Partial<ArrivedRequest>
     const route = cached.get(arrival?.method ?? request.method) ?? first as CachedRoute
     return arrival === undefined ? route.handleUnnoted(this, request, reply) : route.handle(this, request as ArrivedRequest, reply)

@@ -1,13 +1,13 @@
-// Decides after the lookup: serve the stored response, fresh or stale, or forward the request. A pure function; explain() calls it too.
+// Decides after the lookup whether to serve the stored response or to forward the request. A pure function, which explain() calls too.
 import type { Entry, ResponseHead } from './store/entry.js'
 import { satisfies, type RequestDirectives } from './http/request-directives.js'
 import type { Found } from './store/store.js'
 
-/** A stored response is served. It is fresh, or stale and acceptable; `name` says why. */
+/** The stored response is served. `name` says whether it is fresh, or else why it may be served stale. */
 export interface Serve {
   readonly name: 'serve-fresh' | 'serve-while-revalidate' | 'serve-max-stale'
   readonly entry: Entry<ResponseHead>
-  /** When it was looked up, in epoch milliseconds. */
+  /** When the stored response was looked up, in epoch milliseconds. */
   readonly at: number
 }
 
@@ -30,7 +30,7 @@ const MISS: Decision = Object.freeze({ name: 'forward-miss' })
 const HEAD: Decision = Object.freeze({ name: 'forward-head' })
 const UNSATISFIABLE: Decision = Object.freeze({ name: 'unsatisfiable' })
 
-/** Decides by the lookup's result, the method and the request directives. A refresh is never served a stale response. */
+/** Decides from the result of the lookup, the method and the request directives. A refresh is never served a stale response. */
 export function decide (found: Found, method: string, directives: RequestDirectives | undefined, isRefresh: boolean): Decision {
   if (found.state === 'fresh') {
     if (mayServeFresh(found.entry.head, found.at, directives)) return { name: 'serve-fresh', entry: found.entry, at: found.at }
@@ -50,8 +50,8 @@ function mayServeFresh ({ ageMs, storedAt, freshUntil }: ResponseHead, at: numbe
 }
 
 /**
- * Why a stale response may be served (RFC 9111 section 4.2.4): it is within its stale-while-revalidate window (RFC 5861 section 3), or the
- * request's max-stale accepts it. Undefined if it may not be served.
+ * Returns why a stale response may be served (RFC 9111 section 4.2.4): it is within its stale-while-revalidate window (RFC 5861 section 3),
+ * or the request's max-stale accepts it. Returns undefined if the response may not be served.
  */
 export function whyServeStale (
   head: ResponseHead, at: number, directives: RequestDirectives | undefined

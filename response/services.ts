@@ -1,4 +1,4 @@
-// What the routes of one registration share: the guarded backend, the fence, the running fills and more.
+// The services that the routes of one registration share: the guarded backend, the fence, the running fills and more.
 import type { CacheBackend } from '../registry/backend.js'
 import { Fence } from '../registry/fence.js'
 import type { CacheLog } from '../registry/registry.js'
@@ -28,17 +28,17 @@ export interface ServiceOptions {
   readonly lockTimeoutMs: number
   /** The name of this cache in Cache-Status; true: the package's name; false: the field is not sent. */
   readonly cacheStatus: boolean | string
-  /** Whether routes may see a different URL from the one that the client requested. */
+  /** Whether routes may receive a URL other than the one that the client requested (`rewriteUrl`). */
   readonly rewritesUrls: boolean
   readonly routing: Routing
   readonly clock: Pick<Clock, 'now' | 'steadyNow'>
   readonly log: CacheLog
 }
 
-/** Rooms receive this object as the interfaces that they declare, `FillServices` for example. */
+/** Code in each folder receives this object as an interface that the folder declares, `FillServices` for example. */
 export interface Services extends FillServices, Pick<ServiceOptions, 'backend' | 'backendName' | 'namespace'
   | 'deadlineMs' | 'rewritesUrls' | 'routing'> {
-  /** Milliseconds that never jump. They measure everything except the life of stored responses. */
+  /** A clock in milliseconds that never jumps. It measures everything except the lifetime of stored responses. */
   readonly steadyNow: () => number
   readonly log: ThrottledLog
   readonly refreshes: Refreshes
@@ -47,7 +47,7 @@ export interface Services extends FillServices, Pick<ServiceOptions, 'backend' |
   readonly routesOfUrl: RoutesOfUrl<KnownRoute>
 }
 
-/** The most bytes that all streams being recorded at one time hold together. */
+/** The most bytes that may be held at one time for all streams that are being recorded, taken together. */
 const MAX_RECORDING_BYTES = 64 * 1024 * 1024
 const SETTLE_MS = 800
 const CLOSE_MS = 800
