@@ -132,8 +132,8 @@ export class CachedRoute extends KnownRoute {
     const { tags } = this.policy
     // If a function determines the tags, they are known only after the handler has responded, and are checked in #collapsed.
     const names = (): string[] => [key, ...this.fenceNames(target), ...(typeof tags === 'function' ? [] : tags.map(tagName))]
-    // If nothing is stored, the handler receives a conditional or range request unchanged, and may respond with a 304 or a 206. No other
-    // request can use such a response.
+    // If nothing is stored, the handler receives a conditional or range request unchanged, and may respond with a 304 or 206, for example.
+    // No other request can use such a response.
     const mayBegin = forward.stored !== undefined || !isConditional(request.headers)
     const { joined: flight, begun } = fills.joinOrBegin(key, mark, mayBegin, (other) =>
       !fills.wouldWaitForItself(other) && !fence.movedSince(other.mark, names))

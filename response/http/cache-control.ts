@@ -1,14 +1,17 @@
 // Parses Cache-Control strictly: anything ambiguous is reported as malformed, and such a response is not stored.
 import { joined, type FieldValue } from './field-values.js'
 
-/** Directives by lower-case name; `true` without an argument. If a number is repeated, the smaller one counts. */
+/**
+ * A parsed Cache-Control field. `directives` has the argument of each directive by lower-case name, or `true` if there is no argument. If a
+ * directive is repeated, the stricter argument counts.
+ */
 export interface CacheControl {
   /** The directives that could be parsed, even if others are malformed. */
   readonly directives: ReadonlyMap<string, string | true>
   readonly malformed: boolean
 }
 
-/** RFC 9111 section 1.2.2: larger numbers are reduced to this one. */
+/** The largest number of seconds. Larger numbers are reduced to it (RFC 9111 section 1.2.2). */
 export const MAX_DELTA_SECONDS = 2 ** 31 - 1
 
 const NONE: CacheControl = { directives: new Map(), malformed: false }
@@ -57,8 +60,8 @@ const QUALIFIABLE: ReadonlySet<string> = new Set(['no-cache', 'private'])
 const FIELD_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
 
 /**
- * The field names in a directive's argument. Undefined if there is no argument, or if it is not a list of names: the directive then applies
- * to the whole response.
+ * Returns the field names in a directive's argument. Returns undefined if there is no argument, or if the argument is not a list of names:
+ * the directive then applies to the whole response.
  */
 export function qualifiedNames (argument: string | true): readonly string[] | undefined {
   if (argument === true) return undefined
@@ -67,20 +70,20 @@ export function qualifiedNames (argument: string | true): readonly string[] | un
 }
 
 /**
- * The argument of a directive in seconds; undefined if the directive is absent. An argument that is not a number is 0: the response is then
- * stale.
+ * Returns the argument of a directive in seconds, or undefined if the directive is absent. An argument that is not a number counts as 0, so
+ * the response is then stale.
  */
 export function deltaSeconds ({ directives }: CacheControl, name: string): number | undefined {
   const argument = directives.get(name)
   return argument === undefined ? undefined : toSeconds(argument)
 }
 
-/** RFC 9111 section 1.2.2: digits only, capped. Anything else is 0. */
+/** Returns a number of seconds, limited to the largest one. Anything but digits counts as 0 (RFC 9111 section 1.2.2). */
 function toSeconds (argument: string | true): number {
   return argument !== true && /^\d+$/.test(argument) ? Math.min(Number(argument), MAX_DELTA_SECONDS) : 0
 }
 
-/** The stricter of two arguments of a repeated directive: the smaller number, or no argument. Two lists of field names become one. */
+/** Returns the stricter argument of a repeated directive: the smaller number, or no argument. Two lists of field names become one list. */
 function combined (name: string, one: string | true, other: string | true): string | true {
   if (!QUALIFIABLE.has(name)) return toSeconds(other) < toSeconds(one) || other === true ? other : one
   return qualifiedNames(one) === undefined || qualifiedNames(other) === undefined ? true : `${String(one)},${String(other)}`

@@ -3,7 +3,7 @@ import { ENTITY_TAG, entityTags, isSameStrongly, isSameWeakly } from './etag.js'
 import { fieldIn, joined, type FieldValue } from './field-values.js'
 import { parseHttpDate } from './http-date.js'
 
-/** The validators that a response states. Malformed ones are undefined. */
+/** The validators of a response. A malformed validator is undefined. */
 export interface Validators {
   readonly etag: string | undefined
   readonly lastModified: string | undefined
@@ -11,13 +11,13 @@ export interface Validators {
   readonly lastModifiedAt: number | undefined
 }
 
-/** The entity tag among a response's fields; undefined if absent or malformed. */
+/** Returns the entity tag among a response's fields, or undefined if it is absent or malformed. */
 export function entityTagIn (pairs: readonly string[]): string | undefined {
   const etag = fieldIn(pairs, 'etag')
   return etag !== undefined && ENTITY_TAG.test(etag) ? etag : undefined
 }
 
-/** The validators among a response's fields. `at`: now, in epoch milliseconds. */
+/** Returns the validators among a response's fields. `at`: the current time, in epoch milliseconds. */
 export function validatorsOf (pairs: readonly string[], at: number): Validators {
   let etag: string | undefined
   let lastModified: string | undefined
@@ -33,12 +33,12 @@ export function validatorsOf (pairs: readonly string[], at: number): Validators 
   }
 }
 
-/** The fields without ETag. */
+/** Returns all fields except ETag. */
 function withoutEtag (pairs: readonly string[]): string[] {
   return pairs.filter((_, index) => pairs[index - index % 2] !== 'etag')
 }
 
-/** The validators that the handler set: an ETag that this cache made is left out. */
+/** Returns the validators that the handler set. An ETag that this cache generated is left out. */
 export function handlersValidators (
   { fields, ownEtag }: { readonly fields: readonly string[], readonly ownEtag?: boolean }, at: number
 ): Validators {
@@ -56,7 +56,7 @@ export type Conditions = Readonly<Record<string, FieldValue>>
 /** The fields that make a request conditional, or ask for a range. */
 export const CONDITION_FIELDS = ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since', 'if-range', 'range'] as const
 
-/** Whether a request is conditional or asks for a range. Called on every hit. */
+/** Whether a request is conditional or asks for a range. Called on every hit, so it must be fast. */
 export function isConditional (headers: Conditions): boolean {
   return headers['if-none-match'] !== undefined || headers['if-modified-since'] !== undefined || headers.range !== undefined ||
     headers['if-match'] !== undefined || headers['if-unmodified-since'] !== undefined
@@ -71,8 +71,8 @@ export interface Selected {
 }
 
 /**
- * Evaluates conditions in the order of RFC 9110 section 13.2.2. Returns 412 or 304 if one is false, else 200, which includes partial
- * responses. Dates are parsed only if one is compared.
+ * Evaluates a request's conditions in the order of RFC 9110 section 13.2.2. Returns 412 or 304 if a condition is false. Otherwise returns
+ * 200, even if a part of the response will be sent (206). Dates are parsed only if they have to be compared.
  */
 export function precondition (headers: Conditions, { fields, at }: Selected): 200 | 304 | 412 {
   const ifMatch = headers['if-match']
@@ -91,7 +91,7 @@ export function precondition (headers: Conditions, { fields, at }: Selected): 20
   return isUnmodifiedSince(since, lastModifiedAt ?? parseHttpDate(fieldIn(fields, 'date'), at), at) ? 304 : 200
 }
 
-/** Whether If-Range names this response (RFC 9110 section 13.1.5), so that a range of it may be sent. True without If-Range. */
+/** Whether If-Range matches this response (RFC 9110 section 13.1.5), so that a range of it may be sent. True if there is no If-Range. */
 export function isRangeOf (ifRange: FieldValue, { fields, at }: Selected): boolean {
   if (ifRange === undefined) return true
   const text = joined(ifRange)
@@ -106,15 +106,15 @@ function isStrongDate (lastModifiedAt: number, dateAt: number | undefined): bool
 }
 
 function matches (field: FieldValue, etag: string | undefined, isSame: (one: string, other: string) => boolean): boolean {
-  // Usually the field is the one tag that was sent last.
+  // Most clients send exactly the tag that they received last, so the field need not be parsed.
   if (field === etag && etag !== undefined && isSame(etag, etag)) return true
   const tags = entityTags(field)
-  // `*` matches any response, and there is one.
+  // `*` matches any response that exists, and this one does.
   if (tags === '*') return true
   return etag !== undefined && tags?.some((tag) => isSame(tag, etag)) === true
 }
 
-/** An invalid date is ignored (RFC 9110 sections 13.1.3 and 13.1.4). */
+/** False if the date is invalid, because the condition is then ignored (RFC 9110 sections 13.1.3 and 13.1.4). */
 function isUnmodifiedSince (field: FieldValue, changedAt: number | undefined, at: number): boolean {
   const since = parseHttpDate(field, at)
   return since !== undefined && changedAt !== undefined && changedAt <= since

@@ -1,11 +1,11 @@
-// Entity tags: how they are parsed, compared and made (RFC 9110 section 8.8.3).
+// Parses, compares and generates entity tags (RFC 9110 section 8.8.3).
 import { hash } from 'node:crypto'
 import { joined, type FieldValue } from './field-values.js'
 
 export const ENTITY_TAG = /^(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"$/
 const LISTED_TAG = /[ \t]*(?:((?:W\/)?"[\x21\x23-\x7e\x80-\xff]*")[ \t]*)?(?:,|$)/y
 
-/** The entity tags in a condition; `*` for any; undefined if the field is malformed. Takes linear time. */
+/** Returns the entity tags in a condition, `*` if it matches any tag, or undefined if the field is malformed. Takes linear time. */
 export function entityTags (field: FieldValue): readonly string[] | '*' | undefined {
   const text = joined(field)
   if (text.trim() === '*') return '*'
@@ -19,12 +19,12 @@ export function entityTags (field: FieldValue): readonly string[] | '*' | undefi
   return tags.length === 0 ? undefined : tags
 }
 
-/** RFC 9110 section 8.8.3.2: the tags are identical, and neither is weak. */
+/** Whether the tags are identical and neither is weak (RFC 9110 section 8.8.3.2). */
 export function isSameStrongly (one: string, other: string): boolean {
   return one === other && !one.startsWith('W/')
 }
 
-/** RFC 9110 section 8.8.3.2: the tags are identical, apart from weakness. */
+/** Whether the tags are identical, apart from weakness (RFC 9110 section 8.8.3.2). */
 export function isSameWeakly (one: string, other: string): boolean {
   return opaque(one) === opaque(other)
 }
@@ -35,7 +35,7 @@ function opaque (tag: string): string {
 
 const ETAG_CHARACTERS = 27
 
-/** A strong entity tag: equal bytes have the same tag, and different bytes have different tags. */
+/** Returns a strong entity tag for a body, made from its hash: equal bodies have equal tags, and different bodies have different tags. */
 export function etagOf (body: Buffer | string): string {
   return `"${hash('sha256', body, 'base64url').slice(0, ETAG_CHARACTERS)}"`
 }

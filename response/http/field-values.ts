@@ -11,7 +11,7 @@ export function joined (value: FieldValue): string {
   return Array.isArray(value) ? value.join(', ') : value === undefined ? '' : String(value)
 }
 
-/** The first value of a field in a list of name, value, name, value ...; undefined if absent. */
+/** Returns the first value of a field in a list of name, value, name, value ..., or undefined if the field is absent. */
 export function fieldIn (pairs: readonly string[], name: string): string | undefined {
   for (let at = 0; at < pairs.length; at += 2) if (pairs[at] === name) return pairs[at + 1]
   return undefined

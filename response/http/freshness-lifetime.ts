@@ -1,4 +1,4 @@
-// The age of a response when it is received, and how long it is fresh, as stated or guessed (RFC 9111 section 4.2).
+// Computes the age of a response when it is received, and how long it is fresh: as it states, or by a guess (RFC 9111 section 4.2).
 import { joined, type FieldValue, type Fields } from './field-values.js'
 import { deltaSeconds, MAX_DELTA_SECONDS } from './cache-control.js'
 import type { ResponseDirectives } from './response-directives.js'
@@ -9,16 +9,16 @@ import { isHeuristicallyCacheable } from './status-codes.js'
 export interface Timing {
   readonly askedAt: number
   readonly at: number
-  /** When the head of the response was made, if its body was complete only later. */
+  /** When the handler responded, if the body of the response was complete only later. */
   readonly madeAt?: number
 }
 
-/** RFC 9111 section 4.2.2: the fraction of the time since the last change for which a response counts as fresh. */
+/** A response counts as fresh for this fraction of the time since its last change (RFC 9111 section 4.2.2). */
 const HEURISTIC_FRACTION = 0.1
 /** The longest lifetime that is guessed: one day. */
 const LONGEST_HEURISTIC_MS = 86_400_000
 
-/** The age of a response when it is received, in milliseconds (RFC 9111 section 4.2.3). Without Age and Date, it counts from `madeAt`. */
+/** Returns the age of a received response in milliseconds (RFC 9111 section 4.2.3), counted from `madeAt` if it has no Age and no Date. */
 export function initialAgeMs (fields: Fields, { askedAt, at, madeAt = at }: Timing): number {
   const apparentMs = at - ((fields.date === undefined ? undefined : parseHttpDate(fields.date, at)) ?? madeAt)
   const ageMs = fields.age === undefined ? undefined : ageValueMs(fields.age)
@@ -26,13 +26,13 @@ export function initialAgeMs (fields: Fields, { askedAt, at, madeAt = at }: Timi
   return Math.min(Math.max(apparentMs, correctedMs, 0), MAX_DELTA_SECONDS * 1_000)
 }
 
-/** RFC 9111 section 5.1: the first member, if it is a number of seconds; otherwise the field is ignored. */
+/** Returns the first member of an Age field in milliseconds. If it is not a number, the field is ignored (RFC 9111 section 5.1). */
 function ageValueMs (field: FieldValue): number | undefined {
   const first = joined(field).split(',', 1)[0]!.trim()
   return /^\d+$/.test(first) ? Math.min(Number(first), MAX_DELTA_SECONDS) * 1_000 : undefined
 }
 
-/** The freshness lifetime that a response states, in milliseconds (RFC 9111 section 4.2.1); undefined if it states none. */
+/** Returns the freshness lifetime that a response states, in milliseconds (RFC 9111 section 4.2.1), or undefined if it states none. */
 export function statedMs (directives: ResponseDirectives, fields: Fields, at: number): number | undefined {
   const seconds = directives.directives.size === 0 ? undefined : deltaSeconds(directives, 's-maxage') ?? deltaSeconds(directives, 'max-age')
   if (seconds !== undefined) return seconds * 1_000
@@ -44,7 +44,7 @@ export function statedMs (directives: ResponseDirectives, fields: Fields, at: nu
   return Math.min(Math.max(expiresAt - (parseHttpDate(fields.date, at) ?? at), 0), MAX_DELTA_SECONDS * 1_000)
 }
 
-/** The heuristic lifetime in milliseconds; undefined without Last-Modified, or if RFC 9111 section 4.2.2 allows none. */
+/** Returns a guessed (heuristic) lifetime in milliseconds, or undefined if there is no Last-Modified or no guess is allowed. */
 export function heuristicMs (status: number, { directives }: ResponseDirectives, fields: Fields, at: number): number | undefined {
   if (!isHeuristicallyCacheable(status) && !directives.has('public')) return undefined
   const lastModifiedAt = parseHttpDate(fields['last-modified'], at)

@@ -7,7 +7,7 @@ const SHORT_DAY = 'mon|tue|wed|thu|fri|sat|sun'
 const LONG_DAY = 'monday|tuesday|wednesday|thursday|friday|saturday|sunday'
 const TIME = String.raw`(?<hour>\d{2}):(?<minute>\d{2}):(?<second>\d{2})`
 
-/** Case is ignored, because the meaning stays clear. Other time zones, spacings and orders are not accepted. */
+/** The three formats. Case is ignored, because the meaning stays clear. Other time zones, spacings and orders are not accepted. */
 const FORMATS: readonly RegExp[] = [
   String.raw`^(?:${SHORT_DAY}), (?<day>\d{2}) (?<month>${MONTH}) (?<year>\d{4}) ${TIME} gmt$`,
   String.raw`^(?:${LONG_DAY}), (?<day>\d{2})-(?<month>${MONTH})-(?<shortYear>\d{2}) ${TIME} gmt$`,
@@ -17,7 +17,8 @@ const FORMATS: readonly RegExp[] = [
 const LONGEST_CHARACTERS = 40
 
 /**
- * Epoch milliseconds of a field with one date; undefined for anything else. `at`: now, which determines the century of a two-digit year.
+ * Returns the date in a field as epoch milliseconds, or undefined if the field is not exactly one valid date. `at`: the current time, which
+ * determines the century of a two-digit year.
  */
 export function parseHttpDate (field: FieldValue, at: number): number | undefined {
   if (field === undefined) return undefined
@@ -40,7 +41,7 @@ function instantOf ({ day, month, year, shortYear, hour, minute, second }: Recor
   return date.getTime() + ((Number(hour) * 60 + Number(minute)) * 60 + Number(second)) * 1_000
 }
 
-/** A two-digit year that would be more than 50 years ahead is in the previous century (RFC 9110 section 5.6.7). */
+/** Adds the century to a two-digit year. More than 50 years ahead means the previous century (RFC 9110 section 5.6.7). */
 function centuryOf (shortYear: number, at: number): number {
   const present = new Date(at).getUTCFullYear()
   const year = present - (present % 100) + shortYear

@@ -1,15 +1,15 @@
-// Byte ranges: which parts of a response a request asks for (RFC 9110 section 14).
+// Byte ranges: the parts of a response that a request asks for (RFC 9110 section 14).
 import { joined, type FieldValue } from './field-values.js'
 
-/** A range of bytes, including the first and the last one. */
+/** A range of bytes. Includes both the first and the last byte. */
 export interface ByteRange {
   readonly first: number
   readonly last: number
 }
 
 /**
- * Whether ranges of a response with this Accept-Ranges may be sent: the field is absent, or lists `bytes`. `none`, or other units only,
- * rule that out (RFC 9110 section 14.3).
+ * Whether a response's Accept-Ranges allows byte ranges of it to be sent. True if the field is absent or lists `bytes`. False if it says
+ * `none` or lists only other units (RFC 9110 section 14.3).
  */
 export function allowsRanges (field: FieldValue): boolean {
   return field === undefined || /(?:^|,)[ \t]*bytes[ \t]*(?:,|$)/i.test(joined(field))
@@ -21,8 +21,9 @@ export const MAX_RANGES = 16
 const SPEC = /[ \t]*(?:(?:(\d+)-(\d*)|-(\d+))[ \t]*)?(?:,|$)/y
 
 /**
- * The ranges that `Range` asks for, in ascending order, with overlapping and adjacent ones merged. `unsatisfiable` if the response has none
- * of them (416); undefined if the field must be ignored: another unit, malformed, too many ranges.
+ * Returns the ranges that `Range` asks for, in ascending order, with overlapping and adjacent ranges merged. Returns `unsatisfiable` if the
+ * response contains none of them (416). Returns undefined if the field must be ignored: it has another unit, is malformed, or asks for too
+ * many ranges.
  */
 export function rangesOf (field: FieldValue, length: number): readonly ByteRange[] | 'unsatisfiable' | undefined {
   const text = joined(field)
@@ -55,7 +56,7 @@ function ofSuffix (suffix: number, length: number): ByteRange | 'unsatisfiable' 
   return suffix === 0 || length === 0 ? 'unsatisfiable' : { first: Math.max(length - suffix, 0), last: length - 1 }
 }
 
-/** RFC 9110 section 15.3.7.2: ranges that overlap or touch should be sent as one. */
+/** Merges ranges that overlap or touch, because they should be sent as one (RFC 9110 section 15.3.7.2). */
 function merged (ranges: ByteRange[]): ByteRange[] {
   const ascending = ranges.sort((one, other) => one.first - other.first)
   const all: Array<{ first: number, last: number }> = []

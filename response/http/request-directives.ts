@@ -1,4 +1,4 @@
-// The request directives (RFC 9111 section 5.2.1), and whether an entry satisfies them.
+// Parses request directives (RFC 9111 section 5.2.1), and checks whether a stored response satisfies them.
 import { joined, type Fields } from './field-values.js'
 import { deltaSeconds, parseCacheControl } from './cache-control.js'
 
@@ -9,7 +9,7 @@ export interface RequestDirectives {
   readonly onlyIfCached: boolean
   readonly maxAgeMs: number
   readonly minFreshMs: number
-  /** How stale an entry may be; 0: it must be fresh. */
+  /** How long ago the freshness of the stored response may have ended. 0: the response must be fresh. */
   readonly maxStaleMs: number
 }
 
@@ -18,8 +18,8 @@ const NO_DIRECTIVES: RequestDirectives = {
 }
 
 /**
- * The directives in Cache-Control, or in Pragma without Cache-Control (RFC 9111 section 5.4). Undefined if the request has neither
- * Cache-Control nor `Pragma: no-cache`.
+ * Returns the directives in Cache-Control. If there is no Cache-Control, `Pragma: no-cache` counts as the directive `no-cache` (RFC 9111
+ * section 5.4). Returns undefined if the request has neither.
  */
 export function requestDirectivesOf (fields: Fields): RequestDirectives | undefined {
   const line = fields['cache-control']
@@ -40,7 +40,8 @@ export function requestDirectivesOf (fields: Fields): RequestDirectives | undefi
 }
 
 /**
- * Whether an entry with this age and remaining freshness satisfies the request. `mayBeStale`: whether the entry itself may be served stale.
+ * Whether a stored response with this age and remaining freshness satisfies the request. `mayBeStale`: whether the stored response itself
+ * allows being served stale.
  */
 export function satisfies (
   { noCache, maxAgeMs, minFreshMs, maxStaleMs }: RequestDirectives, ageMs: number, freshMs: number, mayBeStale = false
@@ -48,6 +49,6 @@ export function satisfies (
   if (noCache || ageMs >= maxAgeMs) return false
   // RFC 9111 section 5.2.1.3: min-fresh requires a fresh response, whatever max-stale says.
   if (freshMs > 0 || minFreshMs > 0) return freshMs > 0 && freshMs >= minFreshMs
-  // RFC 9111 section 4.2: at the instant when its freshness ends, an entry is stale.
+  // RFC 9111 section 4.2: a response is stale from the instant at which its freshness ends.
   return mayBeStale && maxStaleMs > 0 && -freshMs <= maxStaleMs
 }

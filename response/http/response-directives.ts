@@ -1,4 +1,4 @@
-// Which cache directives of a response apply to this cache: those of a targeted field (RFC 9213), else those of Cache-Control.
+// Finds the cache directives of a response that apply to this cache: those of a targeted field (RFC 9213), else those of Cache-Control.
 import { parseDictionary } from 'structured-headers'
 import { joined, type FieldValue, type Fields } from './field-values.js'
 import { parseCacheControl, type CacheControl } from './cache-control.js'
@@ -14,7 +14,7 @@ export const NO_DIRECTIVES: ResponseDirectives = { directives: new Map(), malfor
 const NUMBERS: ReadonlySet<string> = new Set(['max-age', 's-maxage', 'stale-while-revalidate', 'stale-if-error'])
 const LISTS: ReadonlySet<string> = new Set(['no-cache', 'private'])
 
-/** RFC 9213 section 2.2: the first field of the target list that is present and valid applies alone. */
+/** Returns the directives that apply. Only the first present and valid field of the target list counts (RFC 9213 section 2.2). */
 export function responseDirectivesOf (fields: Fields, targetList: readonly string[]): ResponseDirectives {
   for (const name of targetList) {
     const directives = fields[name] === undefined ? undefined : parseTargeted(fields[name])
@@ -26,8 +26,8 @@ export function responseDirectivesOf (fields: Fields, targetList: readonly strin
 }
 
 /**
- * The directives of a targeted field. Undefined if the field counts as absent: it is empty or malformed, or a directive has the wrong type
- * (RFC 9213 section 2.1).
+ * Returns the directives of a targeted field. Returns undefined if the field counts as absent, because it is empty or malformed or because
+ * a directive's argument has the wrong type (RFC 9213 section 2.1).
  */
 export function parseTargeted (field: FieldValue): ReadonlyMap<string, string | true> | undefined {
   let dictionary: ReturnType<typeof parseDictionary>
@@ -46,8 +46,8 @@ export function parseTargeted (field: FieldValue): ReadonlyMap<string, string | 
 }
 
 /**
- * The argument of a directive; undefined if its type is wrong. Seconds are integers, `private` and `no-cache` may have a list of names,
- * other known directives have no argument, and unknown ones may have any.
+ * Returns the argument of a directive, or undefined if it has the wrong type. Numbers of seconds must be integers, `private` and `no-cache`
+ * may have a list of field names, other known directives must have no argument, and unknown directives may have any.
  */
 function argumentOf (name: string, value: unknown): string | true | undefined {
   if (NUMBERS.has(name)) return Number.isInteger(value) ? String(value) : undefined

@@ -1,7 +1,7 @@
 // Normalises request header fields that Vary names, so that values that mean the same select the same variant (RFC 9111 section 4.1).
 import { joined, type FieldValue } from './field-values.js'
 
-/** How values are compared: to the letter, or normalised as far as RFC 9111 section 4.1 allows. */
+/** How values of request fields are compared: exactly, or after the normalisation that RFC 9111 section 4.1 allows. */
 export type Spelling = 'exact' | 'normalised'
 
 const MEMBER = /^([!#$%&'*+.^_`|~0-9a-z-]+)(?:[ \t]*;[ \t]*q=([01](?:\.[0-9]{0,3})?))?$/
@@ -12,7 +12,7 @@ const NO_LISTS: ReadonlySet<string> = new Set([
   'if-unmodified-since', 'if-range'
 ])
 
-/** The value of a field that Vary names, as it is compared. A value that can't be parsed stays as it is. */
+/** Returns the value of a field that Vary names in the form in which it is compared. A value that can't be parsed is returned unchanged. */
 export function normalized (
   name: string, value: string | readonly string[] | undefined, spelling: Spelling
 ): string | readonly string[] | undefined {
@@ -22,8 +22,8 @@ export function normalized (
 }
 
 /**
- * RFC 9110 sections 12.5.3 and 12.5.4: case, blanks and an explicit `q=1` mean nothing, and neither does the order of members with the same
- * weight. Undefined if malformed.
+ * Writes a list of encodings or languages in one way. Case, blanks and an explicit `q=1` have no meaning, and neither has the order of
+ * members with the same weight (RFC 9110 sections 12.5.3 and 12.5.4). Returns undefined if the list is malformed.
  */
 function inOneSpelling (text: string): string | undefined {
   const members: string[] = []
@@ -38,8 +38,8 @@ function inOneSpelling (text: string): string | undefined {
 }
 
 /**
- * RFC 9110 section 5.6.1: blanks around the commas of a list mean nothing. Quoted text stays as it is. So does the whole value if a quote
- * does not close, or if there is a backslash.
+ * Removes blanks around the commas of a list, which have no meaning (RFC 9110 section 5.6.1). Quoted text is left unchanged. The whole
+ * value is left unchanged if a quote is not closed, or if it contains a backslash.
  */
 function withoutBlanks (text: string): string {
   const pieces = trimmed(text).split('"')

@@ -1,9 +1,9 @@
-// What status codes mean to a cache (RFC 9110 section 15).
+// The meaning of status codes to a cache (RFC 9110 section 15).
 
-/** Statuses of responses to one request's range or condition (RFC 9110 sections 13 and 14). */
+/** Statuses of responses that depend on the range or condition of one request (RFC 9110 sections 13 and 14). */
 export const CONDITIONAL_STATUSES: readonly number[] = [206, 304, 412, 416]
 
-/** RFC 9110 section 15.1, without 206: partial responses are not stored. */
+/** The heuristically cacheable statuses of RFC 9110 section 15.1, except 206, because partial responses are not stored. */
 const HEURISTICALLY_CACHEABLE: ReadonlySet<number> = new Set([200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501])
 
 /** Final statuses that RFC 9110 section 15 defines. */
@@ -17,7 +17,7 @@ const GONE: ReadonlySet<number> = new Set([404, 410, 451])
 /** RFC 5861 section 4: the statuses that count as errors for stale-if-error. */
 const ERRORS: ReadonlySet<number> = new Set([500, 502, 503, 504])
 
-/** Whether the freshness of a response may be guessed if it states none. */
+/** Whether the freshness of a response with this status may be guessed if the response states none. */
 export function isHeuristicallyCacheable (status: number): boolean {
   return HEURISTICALLY_CACHEABLE.has(status)
 }
@@ -27,7 +27,7 @@ export function isUnderstood (status: number): boolean {
   return UNDERSTOOD.has(status)
 }
 
-/** Whether a response of this status may be replaced by a stale one (RFC 5861 section 4). */
+/** Whether a stale response may be served instead of a response with this status (RFC 5861 section 4). */
 export function isError (status: number): boolean {
   return ERRORS.has(status)
 }
@@ -37,7 +37,7 @@ export function isGone (status: number): boolean {
   return GONE.has(status)
 }
 
-/** Whether a response with this status makes an older one outdated. Other errors may concern only the client that made the request. */
+/** Whether a response with this status shows that an older one is outdated. Most errors don't: they may concern only one client. */
 export function isReplacing (status: number): boolean {
   return status < 400 ? !CONDITIONAL_STATUSES.includes(status) : isGone(status)
 }

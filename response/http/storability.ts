@@ -1,4 +1,4 @@
-// Whether a response may be stored, and how it may be used then (RFC 9111 sections 3 and 4, RFC 5861). Pure; if in doubt, it is not stored.
+// Decides whether a response may be stored, and how it may be used (RFC 9111 sections 3 and 4, RFC 5861). If in doubt, it is not stored.
 import { deltaSeconds, qualifiedNames } from './cache-control.js'
 import { joined, type Fields, type FieldValue } from './field-values.js'
 import { responseDirectivesOf, NO_DIRECTIVES, type ResponseDirectives } from './response-directives.js'
@@ -31,34 +31,34 @@ export interface StorableResponse {
   readonly status: number
   /** All header fields of the response, including those that hooks set. */
   readonly fields: Fields
-  /** The value of Vary when the handler had responded. */
+  /** The value of Vary when the handler responded. Later hooks may have changed it. */
   readonly vary: FieldValue
   /** Whether the handler set a validator, ETag or Last-Modified, so that it can validate the response later. */
   readonly hasValidator: boolean
-  /** Whether the request had Authorization. */
+  /** Whether the request had the field Authorization. */
   readonly authorized: boolean
   /** When the handler was called, in epoch milliseconds. */
   readonly askedAt: number
-  /** Epoch milliseconds. */
+  /** The current time, in epoch milliseconds. */
   readonly at: number
-  /** When the head of the response was made, if its body is complete only now. */
+  /** When the handler responded, if the body of the response is complete only now. */
   readonly madeAt?: number
   readonly options: ReplyOptions
 }
 
 /** The terms on which a response may be stored; durations are milliseconds. */
 export interface Storable {
-  /** How long it is fresh from now; zero or less if it is stale already. */
+  /** How long the response is fresh from now on; zero or less if it is stale already. */
   readonly freshMs: number
   readonly ageMs: number
   readonly varyNames: readonly string[]
-  /** How long after its freshness it is served while a refresh runs. */
+  /** For how long after its freshness has ended the response is served while a refresh runs. */
   readonly staleWhileRevalidateMs: number
-  /** How long after its freshness it is served if the handler fails. */
+  /** For how long after its freshness has ended the response is served if the handler fails. */
   readonly staleIfErrorMs: number
-  /** How long after its freshness it is kept. */
+  /** For how long after its freshness has ended the response is kept. */
   readonly keptMs: number
-  /** It is never served stale, not even to a request that accepts that (RFC 9111 section 4.2.4). */
+  /** Whether the response is never served stale, not even to a request that accepts stale responses (RFC 9111 section 4.2.4). */
   readonly mustRevalidate: boolean
   /** Fields that are not stored, because a directive names them. */
   readonly withheld: readonly string[]
@@ -68,7 +68,7 @@ export type Storability = Storable | { readonly refused: RefusalReason }
 
 const no = (refused: RefusalReason): Storability => ({ refused })
 
-/** Whether and how this response may be stored on this route. Never throws. */
+/** Decides whether and how this response may be stored on this route. Never throws. */
 export function storability (response: StorableResponse, policy: StoragePolicy): Storability {
   const { fields, options } = response
   const names = response.vary === undefined ? NOTHING : varyNames(response.vary)
@@ -78,7 +78,7 @@ export function storability (response: StorableResponse, policy: StoragePolicy):
   const refused = forbidden(response, directives, policy) ?? (isClear ? undefined : 'vary')
   if (refused !== undefined) return no(refused)
   const own = statedMs(directives, fields, response.at)
-  // A lifetime that the application sets counts from now, whatever the Date of the response.
+  // A lifetime that the application sets is counted from now, even if the response has an earlier Date.
   const isOurs = options.ttlMs !== undefined || (own === undefined && policy.ttlMs !== undefined && policy.statuses.has(response.status))
   const ageMs = isOurs ? initialAgeMs({ age: fields.age }, { askedAt: response.askedAt, at: response.at }) : initialAgeMs(fields, response)
   const ttlMs = lifetimeMs(response, own, directives, policy)
@@ -92,7 +92,7 @@ export function storability (response: StorableResponse, policy: StoragePolicy):
   return { freshMs, ageMs, varyNames: names as readonly string[], ...after, withheld: withheldBy(directives) }
 }
 
-/** The lifetime: that of `reply.cache()`, else the response's own, else the route's, else a guess if the route allows it. */
+/** Returns the lifetime given to `reply.cache()`, else the response's own, else the route's, else a guess if the route allows guesses. */
 function lifetimeMs (
   { status, fields, at, options }: StorableResponse, own: number | undefined, directives: ResponseDirectives, policy: StoragePolicy
 ): number | undefined {
@@ -109,7 +109,7 @@ const FORBIDDING: ReadonlySet<RefusalReason> = new Set([
   'no-store', 'private', 'cache-control', 'set-cookie', 'authorization', 'csp-nonce', 'event-stream'
 ])
 
-/** Why a response must not be stored, even if later hooks remove the cause; undefined if there is no such reason. */
+/** Returns why a response must not be stored even if later hooks remove the cause, or undefined if there is no such reason. */
 export function forbiddenFor (verdict: Storability): RefusalReason | undefined {
   return 'refused' in verdict && FORBIDDING.has(verdict.refused) ? verdict.refused : undefined
 }
@@ -118,7 +118,7 @@ const SHAREABLE = ['public', 's-maxage', 'must-revalidate']
 const EVENT_STREAM = /^\s*text\/event-stream/i
 const SECURITY_POLICIES = ['content-security-policy', 'content-security-policy-report-only']
 
-/** RFC 9111 section 3. */
+/** Returns why a response must not be stored (RFC 9111 section 3), or undefined if nothing forbids it. */
 function forbidden (
   { status, fields, authorized, options }: StorableResponse, control: ResponseDirectives, policy: StoragePolicy
 ): RefusalReason | undefined {
@@ -137,19 +137,19 @@ function forbidden (
   return perRequest(fields)
 }
 
-/** Whether a value is a final status whose responses can be stored. Responses to one request's range or condition can't. */
+/** Whether a value is a final status whose responses can be stored. Responses that depend on one request's range or condition can't. */
 export function isCacheableStatus (status: unknown): boolean {
   return Number.isInteger(status) && (status as number) >= 200 && (status as number) <= 599 &&
     !CONDITIONAL_STATUSES.includes(status as number)
 }
 
-/** Why responses with this status are never stored; undefined if they may be. */
+/** Returns why responses with this status are never stored, or undefined if they may be stored. */
 export function unfitStatus (status: number): 'condition' | 'status' | undefined {
   if (isCacheableStatus(status)) return undefined
   return CONDITIONAL_STATUSES.includes(status) ? 'condition' : 'status'
 }
 
-/** Why a response suits one request only; undefined if it may suit others. */
+/** Returns why a response is suitable for one request only, or undefined if it may be suitable for others. */
 function perRequest (fields: Fields): RefusalReason | undefined {
   if (EVENT_STREAM.test(String(fields['content-type']))) return 'event-stream'
   if (SECURITY_POLICIES.some((name) => fields[name] !== undefined && joined(fields[name]).toLowerCase().includes("'nonce-"))) {
@@ -158,15 +158,18 @@ function perRequest (fields: Fields): RefusalReason | undefined {
   return undefined
 }
 
-// RFC 9111 section 4.2.4: directives that forbid stale use. s-maxage implies proxy-revalidate (section 5.2.2.10).
+// Directives that forbid serving a stale response (RFC 9111 section 4.2.4). s-maxage implies proxy-revalidate (section 5.2.2.10).
 const NEVER_STALE = ['must-revalidate', 'proxy-revalidate', 's-maxage']
 
-/** How a response may be used after its freshness. Its own directives take precedence over the route (RFC 5861 sections 3 and 4). */
+/**
+ * Decides how a response may be used after its freshness has ended. The response's own directives take precedence over the route's options
+ * (RFC 5861 sections 3 and 4).
+ */
 function afterwards (
   { status, hasValidator }: StorableResponse, directives: ResponseDirectives, policy: StoragePolicy
 ): Pick<Storable, 'staleWhileRevalidateMs' | 'staleIfErrorMs' | 'keptMs' | 'mustRevalidate'> {
   const mustRevalidate = isBare(directives, 'no-cache') || NEVER_STALE.some((directive) => directives.directives.has(directive))
-  // A stored error is never served in place of another error, and is not kept for validation.
+  // A stored error is never served instead of another error, and is not kept for validation.
   const isUseful = status < 400
   const windowMs = (directive: string, routeMs: number): number => {
     if (mustRevalidate || !isUseful) return 0
@@ -179,25 +182,25 @@ function afterwards (
   return { staleWhileRevalidateMs, staleIfErrorMs, keptMs: Math.max(staleWhileRevalidateMs, staleIfErrorMs, validatedMs), mustRevalidate }
 }
 
-/** Whether a 304 can validate a response with this status. Conditions apply to a 200 (RFC 9110 section 13.2.1). */
+/** Whether a 304 can validate a stored response with this status. A 304 stands for a successful response (RFC 9110 section 13.2.1). */
 function isValidatable (status: number): boolean {
   return status === 200 || status === 203
 }
 
-/** Whether a directive is present without a list of fields that limits it (RFC 9111 sections 5.2.2.4 and 5.2.2.7). */
+/** Whether a directive is present and is not limited to a list of fields (RFC 9111 sections 5.2.2.4 and 5.2.2.7). */
 function isBare ({ directives }: ResponseDirectives, name: string): boolean {
   const argument = directives.get(name)
   return argument !== undefined && qualifiedNames(argument) === undefined
 }
 
 /**
- * The fields that `private="..."` and `no-cache="..."` name. A shared cache must not store the former, nor use the latter without
- * validation.
+ * Returns the fields that `private="..."` and `no-cache="..."` name. A shared cache must not store the fields that `private` names, and
+ * must not use those that `no-cache` names unless it validates the response.
  */
 function withheldBy ({ directives }: ResponseDirectives): readonly string[] {
   if (directives.size === 0) return NOTHING
   const names = ['private', 'no-cache'].flatMap((name) => qualifiedNames(directives.get(name) ?? true) ?? [])
-    // A stored response always has a Date.
+    // Date is stored nevertheless, because a stored response must have one.
     .filter((name) => name !== 'date')
   return names.length === 0 ? NOTHING : names
 }

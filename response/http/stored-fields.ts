@@ -1,9 +1,9 @@
-// Which header fields of a response are stored: those that the handler set and that may be sent to other clients.
+// Selects the header fields of a response to store: those that the handler set and that may be sent to other clients.
 import { joined, type FieldValue, type Fields } from './field-values.js'
 
 /**
- * Never stored: hop-by-hop fields (RFC 9111 section 3.1, RFC 9110 section 7.6.1), fields made anew for each response, and fields about one
- * request.
+ * Fields that are never stored: hop-by-hop fields (RFC 9111 section 3.1, RFC 9110 section 7.6.1), fields that are generated for each
+ * response, and fields about one request.
  */
 export const FIELDS_NOT_STORED: ReadonlySet<string> = new Set([
   'connection', 'keep-alive', 'proxy-authenticate', 'proxy-authentication-info', 'proxy-authorization', 'proxy-connection', 'te', 'trailer',
@@ -15,11 +15,11 @@ export const FIELDS_NOT_STORED: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Digests of the content that a message carries (RFC 9530 section 2, RFC 1864). A partial response has other digests than the whole one.
+ * Digests of the content of a message (RFC 9530 section 2, RFC 1864). A partial response has other digests than the whole response.
  */
 export const CONTENT_DIGESTS: readonly string[] = ['content-digest', 'content-md5']
 
-/** Fields that describe the content of the message that carries them. */
+/** Fields that describe the content of the message that they are in. */
 export const DESCRIBES_CONTENT: readonly string[] = [
   'content-type', 'content-encoding', 'content-language', 'content-range', ...CONTENT_DIGESTS
 ]
@@ -37,7 +37,7 @@ export interface StoredFields {
   readonly fields: readonly string[]
   /** Names of fields that hooks set before the handler ran, and that the handler removed. */
   readonly removed: readonly string[]
-  /** Whether only one origin may read the response. */
+  /** Whether Access-Control-Allow-Origin allows only one origin to read the response. */
   readonly allowsOneOrigin: boolean
 }
 
@@ -45,12 +45,13 @@ export interface StoredFields {
 export interface StoredFieldsOptions {
   readonly setCookie: 'refuse' | 'store'
   readonly dates: HttpDates
-  /** When the head of the response was made, in epoch milliseconds. */
+  /** When the handler responded, in epoch milliseconds. */
   readonly madeAt: number
 }
 
 /**
- * The fields of a reply that are stored; undefined if one could not be sent again as it is. `before`: the fields before the handler ran.
+ * Returns the fields of a reply that are stored, or undefined if one of them could not be sent again unchanged. `before`: the fields before
+ * the handler ran. `after`: the fields after that.
  */
 export function storedFields (before: Fields, after: Fields, { setCookie, dates, madeAt }: StoredFieldsOptions): StoredFields | undefined {
   const own = fieldsToStore(before, after, setCookie)
@@ -63,8 +64,8 @@ export function storedFields (before: Fields, after: Fields, { setCookie, dates,
 }
 
 /**
- * The handler's fields as name, value, name, value ...; undefined if one could not be sent again as it is. `setCookie`: whether cookies are
- * stored.
+ * Returns the handler's fields as name, value, name, value ..., or undefined if one of them could not be sent again unchanged. `setCookie`:
+ * whether cookies are stored.
  */
 export function fieldsToStore (before: Fields, after: Fields, setCookie: 'refuse' | 'store' = 'refuse'): string[] | undefined {
   const listed = after.connection === undefined ? [] : joined(after.connection).toLowerCase().split(',').map((name) => name.trim())
@@ -84,18 +85,18 @@ export function fieldsToStore (before: Fields, after: Fields, setCookie: 'refuse
   return areFields(pairs) ? pairs : undefined
 }
 
-/** The fields, unaffected by later cookies: Fastify adds those to the existing list, so the list is copied. */
+/** Returns the fields as they are now. The list of cookies is copied, because Fastify adds later cookies to the same list. */
 export function asTheyAre (fields: Fields): Fields {
   return Array.isArray(fields['set-cookie']) ? { ...fields, 'set-cookie': [...fields['set-cookie']] } : fields
 }
 
-/** The cookies that the handler set. Fastify keeps them in one list with the cookies that hooks set for the current request. */
+/** Returns the cookies that the handler set. Fastify keeps them in the same list as the cookies that hooks set for the current request. */
 function cookiesSince (before: Fields, after: FieldValue): unknown[] {
   const known: readonly unknown[] = [before['set-cookie']].flat()
   return [after].flat().filter((line) => !known.includes(line))
 }
 
-/** Names of fields that were set before the handler ran, and that it removed. */
+/** Returns the names of the fields that were set before the handler ran and that the handler removed. */
 export function fieldsRemoved (before: Fields, after: Fields): string[] {
   return Object.keys(before).filter((name) => before[name] !== undefined && after[name] === undefined)
 }
@@ -107,17 +108,17 @@ export function areFields (pairs: unknown): pairs is string[] {
     (index % 2 === 0 ? NAME.test(item) && item !== '__proto__' && !FIELDS_NOT_STORED.has(item) : VALUE.test(item)))
 }
 
-/** The pairs without the fields of these names. */
+/** Returns the pairs without the fields that have one of these names. */
 export function without (pairs: readonly string[], names: readonly string[]): string[] {
   return pairs.filter((_, at) => !names.includes(pairs[at - at % 2] as string))
 }
 
-/** Whether only one origin may read the response (Fetch standard, CORS protocol). */
+/** Whether Access-Control-Allow-Origin allows only one origin to read the response (Fetch standard, CORS protocol). */
 export function allowsOneOrigin (pairs: readonly string[]): boolean {
   return pairs.some((name, at) => at % 2 === 0 && name === 'access-control-allow-origin' && pairs[at + 1] !== '*')
 }
 
-/** Formats HTTP dates (RFC 9110 section 5.6.7), at most once a second. */
+/** Formats HTTP dates (RFC 9110 section 5.6.7). Dates within the same second share one text. */
 export class HttpDates {
   #second = NaN
   #text = ''

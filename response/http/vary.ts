@@ -1,4 +1,4 @@
-// Vary: which request header fields select among the stored responses of one key (RFC 9111 section 4.1).
+// Parses Vary: the names of request header fields that select among the stored responses of one key (RFC 9111 section 4.1).
 import { joined, type FieldValue } from './field-values.js'
 
 /** The most field names in Vary. A response that depends on more fields would hardly ever be found again. */
@@ -7,8 +7,8 @@ export const MAX_VARY_FIELDS = 10
 const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
 
 /**
- * The field names in Vary, in lower case, sorted, each once. Undefined if Vary is `*`, malformed or too long, or contains a name that every
- * JavaScript object has as a property.
+ * Returns the field names in Vary in lower case and sorted, each of them once. Returns undefined if Vary contains `*`, is malformed, names
+ * too many fields, or contains a name that every JavaScript object has as a property.
  */
 export function varyNames (field: FieldValue): string[] | undefined {
   if (field === undefined) return []
@@ -22,7 +22,7 @@ export function varyNames (field: FieldValue): string[] | undefined {
   return [...names].sort()
 }
 
-/** The names of both lists, each once (RFC 9110 section 12.5.5). */
+/** Joins two values of Vary into one that contains each name once (RFC 9110 section 12.5.5). */
 export function union (one: string, other: string): string {
   const all = new Map<string, string>()
   for (const name of `${one},${other}`.split(',')) if (name.trim() !== '') all.set(name.trim().toLowerCase(), name.trim())
