@@ -21,10 +21,11 @@ import { FileWriteQueue, type FileWrite } from './write-queue.js'
 /** How long `close` waits for a slow disk before it refuses the pending writes. */
 const CLOSE_PATIENCE_MS = 1_000
 
-// Orders uses at the same instant, and after the clock was set back. File systems and libuv keep microseconds.
+// Each use is noted as at least this much later than the one before: so uses keep their order at the same instant, and after the clock was
+// set back. File systems and libuv keep microseconds.
 const USE_STEP_MS = 0.01
 
-/** A backend on one folder. */
+/** A backend that stores its entries in one folder. */
 export class FileBackend implements CacheBackend {
   readonly #now: () => number
   readonly #settings: Settings
@@ -65,7 +66,7 @@ export class FileBackend implements CacheBackend {
     const waiting = this.#writes.find(entryPath.name)
     if (waiting !== undefined) return this.#alive(waiting.entry)
     const at = this.#now()
-    // Most reads need neither to note a use nor to check anything but the bytes.
+    // Most reads take this path: a recent use is already noted, so only the bytes have to be checked.
     if (at - entryPath.usedAt <= TOUCH_AFTER_MS) {
       const entry = this.#cache.get(entryPath) ?? this.#cache.read(entryPath, (isHeld) => this.#small.read(entryPath, isHeld))
       if (entry !== undefined && entry.expiresAt > at) return entry
@@ -97,7 +98,7 @@ export class FileBackend implements CacheBackend {
     if (!(wholeMs > this.#now())) return this.#writes.put(write)
     const bytes = HEAD_BYTES + stored.length + value.byteLength
     if (bytes > this.#settings.maxBytes || bytes > MAX_FILE_BYTES) {
-      // The old entry must not stay in place of one that could not be stored.
+      // The new entry is refused, but the old one is out of date and must be removed.
       this.#writes.put(write)
       return Promise.reject(refusal(new CACHE_ERR_BACKEND_FAILED('file', 'set', 'the entry is larger than file.maxBytes allows')))
     }
@@ -153,7 +154,7 @@ export class FileBackend implements CacheBackend {
 
   async #close (): Promise<void> {
     await keepAliveDuring(async () => {
-      // From now on, walks end at their next step.
+      // After this await `#closing` is set, so walks end at their next step.
       await Promise.resolve()
       await this.#cleanup.cancel()
       await this.#writes.closeWithin(CLOSE_PATIENCE_MS)
@@ -194,7 +195,7 @@ export class FileBackend implements CacheBackend {
     return this.#latestUseAt
   }
 
-  /** Has `close` wait for `work`. */
+  /** Returns `work`, and makes `close` wait for it. */
   #later<T> (work: Promise<T>): Promise<T> {
     const ended = work.then(() => {}, () => {}).finally(() => this.#underWay.delete(ended))
     this.#underWay.add(ended)

@@ -1,33 +1,33 @@
-// Opens and reads an entry's file: never a link, never waiting, small files synchronously, large ones asynchronously.
+// Opens and reads an entry's file, synchronously if it is small. Does not follow links, and does not block on a FIFO or a device.
 import { close, closeSync, constants, fchmodSync, fstatSync, futimesSync, openSync, read, readSync, type Stats } from 'node:fs'
 import type { MaybePromise, StoredEntry } from '../../registry/backend.js'
 import { codeOf } from './folder.js'
 import { HEAD_BYTES, headBytesOf, decodeRecord, readHead, type Head } from '../../registry/codec.js'
 import { OWNER_ONLY, standingOf, type Standing } from '../../registry/own-file.js'
 
-// Links are not followed. A FIFO or a device does not block the open. The file system does not note reads as uses: we do.
+// Do not follow links, do not block on a FIFO or a device, and do not update the access time (O_NOATIME): `touch` sets it.
 const FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0) | (constants.O_NOATIME ?? 0)
 
-// Nothing is there, or something that is not our file. The next set replaces it.
+// Errors that mean that there is no file, or something that is not our file. The next set replaces it.
 const MISSES = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'EMLINK', 'ENXIO', 'ENODEV', 'EISDIR', 'EACCES', 'EPERM'])
 
-// Reading this much from the page cache is faster than waiting for a thread.
+// Files up to this size are read synchronously: reading them from the page cache is faster than waiting for a thread.
 const AT_ONCE_BYTES = 64 * 1024
 
-/** A use is noted if the last noted use is older than this. Eviction needs no finer order. */
+/** A use is noted only if the last noted one is older than this, which is exact enough for eviction. */
 export const TOUCH_AFTER_MS = 60_000
 
 const KEY_GUESS_BYTES = 512
 
-/** The time of files that never expire. Not every file system supports a later one. */
+/** The modification time of files that never expire. Not every file system supports a later one. */
 const LAST_MTIME_MS = Date.UTC(2400, 0)
 
-/** The times of a file, in seconds: its last use, and its expiry in place of its last modification. */
+/** The times to set on a file, in seconds. The access time is the last use of the entry, and the modification time is its expiry. */
 export function timesOf (usedAt: number, expiresAt: number): [atime: number, mtime: number] {
   return [usedAt / 1_000, Math.min(expiresAt, LAST_MTIME_MS) / 1_000]
 }
 
-/** When a file expires, by its modification time. */
+/** The expiry that a file's modification time stands for. */
 export function expiryOf ({ mtimeMs }: { mtimeMs: number }): number {
   const expiresAt = Math.round(mtimeMs)
   return expiresAt >= LAST_MTIME_MS ? Infinity : expiresAt
@@ -40,7 +40,7 @@ export interface OpenFile {
   readonly inode: number
   readonly expiresAt: number
   readonly usedAt: number
-  /** Whether it has another hard link: then it may be somebody else's too. */
+  /** Whether the file has another hard link, so that it may be somebody else's too. */
   readonly isShared: boolean
   readonly standing: Standing
 }
@@ -50,25 +50,25 @@ export function isTrusted ({ standing }: Pick<OpenFile, 'standing'>): boolean {
   return standing === 'private' || standing === 'opened'
 }
 
-/** Reads small files, all of them into one buffer. */
+/** Reads small files. All reads use the same buffer. */
 export class SmallFileReader {
-  // One byte more than the limit: a file that fills it is too large.
+  // One byte larger than the limit: a file that fills the buffer is too large.
   readonly #bytes = Buffer.allocUnsafeSlow(AT_ONCE_BYTES + 1)
 
   /**
-   * The entry of a key in its file; undefined if anything is wrong with the file. With `isHeld` the value has its own memory, else it is in
-   * Node's pool. Throws what the file system throws.
+   * Returns the entry of a key from its file; undefined if anything is wrong with the file. If `isHeld`, the value will be kept and gets
+   * its own memory; otherwise it is in Node's shared pool. Throws the file system's error if the file can't be opened.
    */
   read ({ path, key }: { readonly path: string, readonly key: Buffer }, isHeld: boolean): StoredEntry | undefined {
     const descriptor = openIfThere(path)
     if (descriptor === undefined) return undefined
     let count
     try {
-      // By the descriptor, because the file at the path may be replaced meanwhile.
+      // Checks the descriptor, because the file at the path may be replaced meanwhile.
       if (!isTrusted({ standing: admitted(descriptor, fstatSync(descriptor)) })) return undefined
       count = readSync(descriptor, this.#bytes, 0, this.#bytes.length, 0)
     } catch {
-      // A FIFO, for example. The slow read finds out.
+      // It may be a FIFO, for example. The slow read, which comes next, deals with it.
       return undefined
     } finally {
       closeSync(descriptor)
@@ -78,7 +78,7 @@ export class SmallFileReader {
   }
 }
 
-/** A copy that is not in the shared pool: a small value that is kept would keep the whole pool alive. */
+/** Returns a copy outside of Node's shared pool: one small value that is kept would keep the whole pool alive. */
 export function copyOf (value: Uint8Array): Buffer {
   const copy = Buffer.allocUnsafeSlow(value.byteLength)
   copy.set(value)
@@ -95,8 +95,8 @@ function openIfThere (path: string): number | undefined {
 }
 
 /**
- * Opens a file, and makes one of ours private again; undefined if there is no file. The caller must check whether it is trusted. Throws
- * what the file system throws.
+ * Opens a file, and makes it private again if it is ours. Returns undefined if there is no file. The caller must check `isTrusted`, and
+ * close the file. Throws what the file system throws.
  */
 export function openEntry (path: string): OpenFile | undefined {
   const descriptor = openIfThere(path)
@@ -123,8 +123,8 @@ export function openEntry (path: string): OpenFile | undefined {
 }
 
 /**
- * The standing of an open file, which is made private again if it is ours. Its mode is not changed on a read-only disk, or if it has
- * another hard link, which may be somebody else's.
+ * Returns the standing of an open file, and makes the file private again if it is ours. Its mode is not changed if it has another hard
+ * link, which may be somebody else's. Errors are ignored: the disk may be read-only.
  */
 function admitted (descriptor: number, stat: Stats): Standing {
   const standing = standingOf(stat)
@@ -136,8 +136,8 @@ function admitted (descriptor: number, stat: Stats): Standing {
 }
 
 /**
- * Notes the use of an open file, unless a recent use is noted. This is a hint: it is skipped if it can't be written, and for files with
- * another hard link. Returns the last noted use.
+ * Notes a use of an open file in its access time, unless a recent use is already noted. This is only a hint for eviction, so errors are
+ * ignored, and a file with another hard link is not changed. Returns the last noted use.
  */
 export function touch ({ descriptor, expiresAt, usedAt, isShared }: OpenFile, at: number): number {
   if (isShared || at - usedAt <= TOUCH_AFTER_MS) return usedAt
@@ -147,7 +147,7 @@ export function touch ({ descriptor, expiresAt, usedAt, isShared }: OpenFile, at
   return at
 }
 
-/** Reads all bytes of an open file and closes it. Returns fewer if the file was truncated. */
+/** Reads all bytes of an open file and closes it. Returns fewer bytes if the file was truncated after it was opened. */
 export function readAndClose ({ descriptor, size }: OpenFile): MaybePromise<Buffer> {
   // Not from the shared pool, for the same reason as in `copyOf`.
   const bytes = Buffer.allocUnsafeSlow(size)
@@ -159,7 +159,7 @@ export function readAndClose ({ descriptor, size }: OpenFile): MaybePromise<Buff
   }
 }
 
-/** The head of an open file, which stays open; undefined if it is damaged. */
+/** Reads the head of an open file, which stays open. Returns undefined if the head is damaged. */
 export function headOf ({ descriptor, size }: OpenFile): Head | undefined {
   let bytes = Buffer.allocUnsafe(Math.min(size, KEY_GUESS_BYTES))
   bytes = bytes.subarray(0, readSync(descriptor, bytes, 0, bytes.length, 0))

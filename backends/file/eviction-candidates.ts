@@ -1,9 +1,9 @@
-// Finds the least recently used of very many items, in order, in bounded memory and in short steps.
+// Finds the least recently used of very many items, and sorts them by last use. Takes bounded memory and works in short steps.
 
-// This many are sorted and merged at once, which takes less than a millisecond.
+// How many added items are sorted and merged at once, which takes less than a millisecond.
 const BATCH = 500
 
-/** Keeps the `most` least recently used of the items that are added. */
+/** Of all items that are added, keeps those that were least recently used, at most `most` of them. */
 export class EvictionCandidates<T extends { readonly usedAt: number }> {
   readonly #most: number
   #kept: readonly T[] = []
@@ -18,7 +18,7 @@ export class EvictionCandidates<T extends { readonly usedAt: number }> {
     if (this.#added.push(one) >= BATCH) this.#merge()
   }
 
-  /** The items, least recently used first. */
+  /** The items that were kept, least recently used first. */
   get inOrder (): readonly T[] {
     this.#merge()
     return this.#kept

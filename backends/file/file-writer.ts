@@ -1,4 +1,4 @@
-// Writes and removes entries' files. A file is written under a temporary name and renamed when it is complete.
+// Writes and removes the files of entries. A file is written under a temporary name and renamed when it is complete.
 import { constants, fchmodSync, futimesSync, lstatSync, promises, rmSync, unlinkSync, writeSync, type Stats } from 'node:fs'
 import { codeOf, type Folder } from './folder.js'
 import { timesOf } from './entry-file.js'
@@ -6,13 +6,13 @@ import { timesOf } from './entry-file.js'
 const FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | (constants.O_NOFOLLOW ?? 0)
 const OWNER_ONLY = 0o600
 
-// Writing this much into the page cache is faster than waiting for a thread.
+// Files up to this size are written synchronously: writing them to the page cache is faster than waiting for a thread.
 const AT_ONCE_BYTES = 64 * 1024
 
-// The folder may be removed while we write. It is made again, but not endlessly.
+// How often a write is tried. Each attempt creates the folder again if somebody has removed it.
 const ATTEMPTS = 3
 
-/** What a file is to contain. */
+/** The contents and times of a file that is to be written. */
 export interface Contents {
   readonly head: Buffer
   readonly value: Uint8Array
@@ -31,8 +31,8 @@ export class FileWriter {
   }
 
   /**
-   * Replaces whatever is at the entry's path with a new file. Returns by how many bytes the folder grew. Throws what the file system
-   * throws. After an error there is the old file, or none.
+   * Replaces whatever is at the entry's path with a new file. Returns the number of bytes by which the folder grew. Throws what the file
+   * system throws; the old file is then unchanged or removed.
    */
   async put (name: string, contents: Contents): Promise<number> {
     for (let attempt = 1; ; attempt++) {
@@ -46,7 +46,7 @@ export class FileWriter {
     }
   }
 
-  /** Removes the file, or whatever is at its path. Returns the bytes freed; no error if nothing is there. */
+  /** Removes whatever is at the entry's path, if anything. Returns the number of bytes freed. */
   async remove (name: string): Promise<number> {
     const bytes = await removeAny(this.#folder.pathOf(name))
     if (this.#fsync) await this.#syncShard(name)
@@ -59,8 +59,8 @@ export class FileWriter {
     const file = await promises.open(aside, FLAGS, OWNER_ONLY)
     try {
       await this.#fill(file, contents)
-      // A rename onto an existing file makes ext4 write the new one to the disk at once, so the old one is removed first. A read in
-      // between finds nothing, and so does a read after a crash in between.
+      // A rename onto an existing file makes ext4 write the new one to the disk at once, so the old one is removed first. Between
+      // these two steps, and after a crash between them, a read finds nothing.
       const replaced = await removeAny(path)
       await promises.rename(aside, path)
       if (this.#fsync) await this.#syncShard(name).catch((error: unknown) => discardAndRethrow(path, error))
@@ -73,7 +73,7 @@ export class FileWriter {
 
   async #fill (file: promises.FileHandle, { head, value, usedAt, expiresAt }: Contents): Promise<void> {
     try {
-      // The umask may remove the owner's rights too.
+      // Sets the mode again, because the umask may have removed some of the owner's rights too.
       fchmodSync(file.fd, OWNER_ONLY)
       if (head.length + value.byteLength <= AT_ONCE_BYTES) writeAll(file.fd, Buffer.concat([head, value]))
       else for (const bytes of [head, value]) await file.writeFile(bytes)
@@ -84,7 +84,7 @@ export class FileWriter {
     }
   }
 
-  /** Makes a rename or a removal durable. */
+  /** Makes a rename or a removal durable, by syncing the shard in which it happened. */
   async #syncShard (name: string): Promise<void> {
     const shard = await openIfThere(this.#folder.shardOf(name))
     try {
@@ -95,7 +95,7 @@ export class FileWriter {
   }
 }
 
-/** Removes a new file that could not be synced, and rethrows the error. */
+/** Removes a new file whose rename could not be made durable, and rethrows the error. */
 async function discardAndRethrow (path: string, error: unknown): Promise<never> {
   await promises.unlink(path).catch(() => {})
   throw error
@@ -114,7 +114,7 @@ async function openIfThere (path: string): Promise<promises.FileHandle | undefin
   }
 }
 
-/** Removes whatever is at `path`, also a folder with its contents. Returns the size of a file. */
+/** Removes whatever is at `path`, even a folder with its contents. Returns the size of what was removed, which is 0 for a folder. */
 async function removeAny (path: string): Promise<number> {
   const stat = statIfThere(path)
   if (stat === undefined) return 0
@@ -130,13 +130,13 @@ async function removeAny (path: string): Promise<number> {
   return stat.size
 }
 
-/** Removes whatever is at `path`, synchronously; no error if nothing is there. */
+/** Removes whatever is at `path`, if anything, synchronously. */
 export function removeNow (path: string): void {
   try {
     unlinkSync(path)
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return
-    // A folder. Targets of links in it are not removed.
+    // A folder is removed with its contents. The targets of links in it are not.
     if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) throw error
     rmSync(path, { recursive: true, force: true })
   }

@@ -1,4 +1,4 @@
-// The cache's own private folder. It holds a folder for the format, which holds 256 shards with the entries.
+// The cache's own private folder. It contains one folder for the format, and that contains 256 folders with entries, the shards.
 import { randomBytes } from 'node:crypto'
 import { accessSync, chmodSync, closeSync, constants, lstatSync, mkdirSync, openSync, unlinkSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -6,18 +6,18 @@ import { show } from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 import { FOLDER_OWNER_ONLY, MODES_ARE_FIXED, whyNotPrivate } from '../../registry/own-file.js'
 
-// Changes with the format of records or names, so that no version reads another's files.
+// Is changed with every change of the format of records or file names, so that no version reads files in another version's format.
 const FORMAT = 'v1'
 
 const SHARD_DIGITS = 2
 
-// https://bford.info/cachedir/: backups skip such a folder.
+// Backup programs skip a folder that contains this file: https://bford.info/cachedir/.
 const TAG = 'CACHEDIR.TAG'
 const TAG_TEXT = `Signature: 8a477f597d28d172789f06886806bc55
 # This folder holds the cache of fastify-response-cache. It may be removed at any time.
 `
 
-// Errors that may be temporary: the folder is tried again with the next write.
+// Errors that may be temporary. After one of them, the next write tries to prepare the folder again.
 const PASSING = ['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'ENOMEM']
 
 const EXPECTED =
@@ -30,13 +30,13 @@ export function codeOf (error: unknown): string {
   return (error as { code?: string } | undefined)?.code ?? ''
 }
 
-/** When the write of a temporary file began, by its name; undefined for other names. */
+/** When the writing of a temporary file began, which is part of its name; undefined for names of other files. */
 export function begunAt (name: string): number | undefined {
   const begun = ASIDE.exec(name)?.[1]
   return begun === undefined ? undefined : parseInt(begun, 36)
 }
 
-/** Where the files are. */
+/** The cache's folder, and the paths in it. */
 export class Folder {
   readonly #dir: string
   readonly #now: () => number
@@ -50,7 +50,7 @@ export class Folder {
     this.shardsDir = join(dir, FORMAT)
   }
 
-  /** Makes the folder if it is missing. Throws CACHE_ERR_OPTION if it can't be used, or an error that may be temporary. */
+  /** Creates the folder if it is missing. Throws CACHE_ERR_OPTION if it can't be used, or an error that may be temporary. */
   prepare (): void {
     try {
       mkdirSync(dirname(this.#dir), { recursive: true })
@@ -73,7 +73,7 @@ export class Folder {
     }
   }
 
-  /** The shard of a file of this name. */
+  /** The path of the shard for a file with this name. */
   shardOf (name: string): string {
     return this.shardsDir + '/' + name.slice(0, SHARD_DIGITS)
   }
@@ -87,18 +87,18 @@ export class Folder {
     return `${this.shardOf(name)}/.${Math.max(0, Math.floor(this.#now())).toString(36)}-${randomBytes(8).toString('hex')}`
   }
 
-  /** Makes the shard of this name if that was not done yet. Throws what the file system throws. */
+  /** Creates the shard for a file with this name, unless that was already done. Throws what the file system throws. */
   ensureShard (name: string): void {
     const shard = this.shardOf(name)
     if (this.#known.has(shard)) return
     this.prepare()
-    // Anything but a folder, such as a link to one, is not ours.
+    // Removes anything but a folder, such as a link to one: it is not ours.
     if (lstatSync(shard, { throwIfNoEntry: false })?.isDirectory() === false) unlinkSync(shard)
     makePrivate(shard)
     this.#known.add(shard)
   }
 
-  /** Called when somebody removed the folder or a part of it. */
+  /** Called when somebody has removed the folder or a part of it, so that shards are created again. */
   forgetShards (): void {
     this.#known.clear()
   }
@@ -108,7 +108,7 @@ function refuse (path: string, why: string): never {
   throw new CACHE_ERR_OPTION('file.dir', EXPECTED, `${show(path)} (${why})`)
 }
 
-/** Makes a folder that only its owner may enter, whatever the umask, or checks the existing one. */
+/** Creates a folder that only its owner may enter, whatever the umask is. Makes an existing one private, or refuses it. */
 function makePrivate (path: string): void {
   try {
     mkdirSync(path, FOLDER_OWNER_ONLY)
@@ -130,7 +130,7 @@ function undoUmask (path: string): void {
   }
 }
 
-/** Written once. A folder without a tag is used too. */
+/** Writes the tag if it is missing. Errors are ignored, because the folder can be used without a tag. */
 function writeTag (path: string): void {
   try {
     const file = openSync(path, 'wx', 0o600)

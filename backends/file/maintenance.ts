@@ -1,4 +1,4 @@
-// Keeps the folder within its bounds. Removes expired entries first, then the least recently used, and files that killed writers left.
+// Keeps the folder within its limit: removes expired entries first, then the least recently used, and files that killed processes left.
 import type { Stats } from 'node:fs'
 import { keepAliveDuring } from '../../registry/alive.js'
 import { begunAt, codeOf, type Folder } from './folder.js'
@@ -11,31 +11,31 @@ import { inSteps, walk, type FoundFile, type Pace } from './walk.js'
 import { removeNow, statIfThere } from './file-writer.js'
 import type { FileWriteQueue } from './write-queue.js'
 
-// A temporary file older than this has no writer any more.
+// A temporary file older than this is removed: the process that was writing it must have ended.
 const ORPHAN_AFTER_MS = 60_000
 
-// An eviction walks over the whole folder, so it makes room for many writes.
+// An eviction reduces the folder to this share of its limit. It walks over the whole folder, so it makes room for many writes.
 const KEPT_SHARE = 0.9
 
-// Bounds the memory of a walk, whatever the size of the folder.
+// Limit on the files that one walk remembers for eviction. It bounds the memory of a walk over a folder of any size.
 const MAX_CANDIDATES = 20_000
 
 const MAX_ROUNDS = 100
 
-// The disk is full, or this user's quota is.
+// Errors that mean that the disk, or this user's quota, is full.
 const FULL = ['ENOSPC', 'EDQUOT']
 
 const DISK_FULL =
   'cache: the disk is full before file.maxBytes is reached; old entries are removed and the folder is kept below limitBytes; ' +
   'make room, or lower file.maxBytes'
 
-// If others fill the disk too, they take freed space at once. So no more is freed within this time.
+// The least time between two evictions for a full disk: if others fill it too, they take the freed space at once.
 const GIVE_WAY_GAP_MS = 1_000
 
-// Each cleanup allows the folder to grow by this factor, up to maxBytes, because the disk may have room by now.
+// After the disk was full, each cleanup raises the limit by this factor, up to maxBytes, because there may be more room by now.
 const REGROWTH = 1.25
 
-/** What the maintenance needs around it. */
+/** Options and dependencies of the maintenance. */
 export interface FileMaintenanceOptions {
   readonly folder: Folder
   readonly writes: FileWriteQueue
@@ -43,7 +43,7 @@ export interface FileMaintenanceOptions {
   readonly maxBytes: number
   /** Throws when the backend closes. */
   readonly goOn: () => void
-  /** Called with each file that everybody could write, which is removed. */
+  /** Called with each world-writable file, before it is removed. */
   readonly noteSpoilt: (path: string) => void
   readonly log: CacheLog
 }
@@ -56,7 +56,7 @@ interface Candidate {
   readonly usedAt: number
 }
 
-/** What a walk found. */
+/** The totals of a walk over the folder. */
 export interface Totals {
   entries: number
   expired: number
@@ -66,7 +66,7 @@ export interface Totals {
 /** Eviction and cleanup of one backend. */
 export class FileMaintenance {
   readonly #options: FileMaintenanceOptions
-  /** The size at the last walk. Other processes write too. */
+  /** The size of the folder at the last walk. Writes of other processes since then are not included. */
   #bytes: number | undefined
   #grownBy = 0
   /** `maxBytes`, or less after the disk was full. */
@@ -82,14 +82,14 @@ export class FileMaintenance {
     this.#limitBytes = options.maxBytes
   }
 
-  /** The folder has become larger by this. */
+  /** Notes that the folder has grown by `bytes`, or shrunk if that is negative. */
   grow (bytes: number): void {
     this.#grownBy += bytes
   }
 
   /**
-   * Calls `put`, which returns by how much the folder grew, and makes room if needed. If the disk is full, it makes room and tries again.
-   * Throws what `put` throws.
+   * Calls `put`, which returns the number of bytes by which the folder grew, and then removes entries if the folder is above its limit.
+   * If the disk is full, makes room and calls `put` again. Throws what `put` throws.
    */
   async keep (neededBytes: number, put: () => Promise<number>): Promise<void> {
     const grownBy = await put().catch(async (error: unknown) => {
@@ -101,15 +101,15 @@ export class FileMaintenance {
     await this.#makeRoom().catch(() => {})
   }
 
-  /** Removes entries until the folder is within its bounds. */
+  /** Removes entries until the folder is within its limit. */
   async #makeRoom (): Promise<void> {
-    // A run that was already under way may have missed some.
+    // Twice, because the first call may only wait for a run that was already under way and did not see every file.
     for (let run = 0; run < 2 && this.#isFull(); run++) await keepAliveDuring(() => this.#sweep())
   }
 
   /**
-   * For a disk that is full before the folder is: removes expired entries, then the least recently used, and keeps the folder below its
-   * size. Returns whether that makes room: not if the folder is small compared to `neededBytes`.
+   * Makes room on a disk that is full although the folder is within its limit. Removes expired entries, then the least recently used, and
+   * lowers the limit below the present size. Returns whether this makes room: it can't if the folder is small compared to `neededBytes`.
    */
   async #giveWay (neededBytes: number): Promise<boolean> {
     await keepAliveDuring(async () => {
@@ -119,14 +119,14 @@ export class FileMaintenance {
     return this.#gaveWay
   }
 
-  /** Removes what is expired, damaged or left behind, and evicts if needed. The background task. */
+  /** The background task: removes files that are expired, damaged or left behind, and evicts entries if needed. */
   async cleanup (): Promise<void> {
     await this.#run
     this.#limitBytes = Math.min(this.#limitBytes * REGROWTH, this.#options.maxBytes)
     await this.#sweep()
   }
 
-  /** Counts entries and bytes. Changes nothing. */
+  /** Counts entries and bytes, without removing anything. */
   async count (): Promise<Totals> {
     const totals = { entries: 0, expired: 0, bytes: 0 }
     const at = this.#options.now()
@@ -149,7 +149,7 @@ export class FileMaintenance {
     return this.#runAlone(() => this.#sweepAll())
   }
 
-  /** One run at a time: calls during a run wait for that run. */
+  /** Starts a run, unless one is under way. Returns when the run has ended. */
   #runAlone (run: () => Promise<void>): Promise<void> {
     this.#run ??= run().finally(() => { this.#run = undefined })
     return this.#run
@@ -177,7 +177,7 @@ export class FileMaintenance {
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const { candidates, failure } = await this.#sweepOnce()
       this.#options.goOn()
-      // Files that could not be checked are no reason to leave the folder too large.
+      // Evicts even if some files could not be checked. That error is thrown afterwards.
       const evicted = this.#isFull() ? await this.#evict(candidates) : 0
       if (failure !== undefined) throw failure
       if (evicted === 0 || !this.#isFull()) return
@@ -200,7 +200,7 @@ export class FileMaintenance {
     return { candidates: candidates.inOrder, failure }
   }
 
-  /** Removes a file that must not stay. Returns one that may. */
+  /** Removes a file that is expired, damaged or left behind. Returns any other file, which may be evicted. */
   #lookAt ({ name, path, isEntry }: FoundFile, at: number): Candidate | undefined {
     const begun = begunAt(name)
     if (begun !== undefined && Math.abs(at - begun) > ORPHAN_AFTER_MS) {
@@ -218,14 +218,14 @@ export class FileMaintenance {
     return { name, path, bytes: stat.size, inode: stat.ino, usedAt: stat.atimeMs }
   }
 
-  /** Removes `candidates` in order until there is room. Returns how many. */
+  /** Removes `candidates` in order until there is room. Returns how many it has removed. */
   async #evict (candidates: readonly Candidate[]): Promise<number> {
     const { writes } = this.#options
     const before = this.evictions
     let bytes = this.#bytes as number
     await inSteps(candidates, ({ name, path, inode, bytes: its }) => {
       if (bytes + this.#grownBy <= this.#limitBytes * KEPT_SHARE) return
-      // It may have been replaced meanwhile, by us or by another process.
+      // Keeps a file that we are replacing, or that another process has replaced since the walk.
       if (writes.find(name) !== undefined || statIfThere(path)?.ino !== inode) return
       removeNow(path)
       this.#bytes = bytes -= its

@@ -5,13 +5,13 @@ import { boolean, checkOptions, duration, positiveInteger, text, type Duration }
 /** Options of the backend `file`. */
 export interface FileOptions {
   /**
-   * The cache's own folder. It is made if it is missing. Processes that name the same folder share it.
+   * The cache's own folder. It is created if it is missing. Processes with the same folder share its entries.
    * @default '.cache/fastify-response-cache'
    */
   dir?: string
   /** Limit on the bytes of all files. Expired entries are removed first, then the least recently used. @default 268435456 */
   maxBytes?: number
-  /** How often expired entries, and files that killed processes left, are removed. @default '5m' */
+  /** How often expired entries are removed, and files that killed processes left behind. @default '5m' */
   cleanupInterval?: Duration
   /** Whether a change is forced to the disk before it settles, so that a power failure can't undo it. @default false */
   fsync?: boolean
@@ -31,7 +31,7 @@ export const FILE_FSYNC = false
 
 /** The options as the code works with them. */
 export interface Settings {
-  /** Absolute: the working directory may change. */
+  /** An absolute path, because the working directory may change. */
   readonly dir: string
   readonly maxBytes: number
   readonly cleanupIntervalMs: number

@@ -1,25 +1,27 @@
-// The paths of keys' entries. Recent ones are remembered, because hashing a key takes as long as opening its file.
+// The paths of the files of entries. Recently used ones are remembered, because hashing a key takes as long as opening its file.
 import { nameOf, storedKey } from '../../registry/codec.js'
 import { ClockCache, type Member } from '../../registry/clock-cache.js'
 import type { Folder } from './folder.js'
 import type { CachedPath } from './read-cache.js'
 import { copyOf } from './entry-file.js'
 
-// A path takes about this much, without its key.
+// About the memory that a remembered path takes, without its key.
 const PATH_BYTES = 600
 const MAX_BYTES = 24 * 1024 * 1024
 
-/** The path of a key's entry, and what was read there. */
+/** The path of a key's file, and the cached entry that was read there, if any. */
 export interface EntryPath extends CachedPath, Member {
-  /** The key as it was given, and as it is stored. */
+  /** The key as it was given. */
   readonly text: string
+  /** The key as it is stored. */
   readonly key: Buffer
+  /** The file's name. */
   readonly name: string
-  /** The last noted use in the file, as far as is known. */
+  /** The last use that is known to be noted in the file; -Infinity if none is. */
   usedAt: number
 }
 
-/** The paths of keys. */
+/** Finds the paths of keys, and remembers the recently used ones. */
 export class EntryPaths {
   readonly #folder: Folder
   readonly #byText = new Map<string, EntryPath>()
@@ -34,7 +36,7 @@ export class EntryPaths {
     })
   }
 
-  /** The path of `key`. Remembers it. */
+  /** Returns the path of `key`, and remembers it. */
   of (key: string): EntryPath {
     const entryPath = this.#byText.get(key)
     if (entryPath === undefined) return this.#remember(this.#find(key))

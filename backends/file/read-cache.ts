@@ -3,11 +3,11 @@ import { lstatSync, type Stats } from 'node:fs'
 import type { StoredEntry } from '../../registry/backend.js'
 import { READ_CACHE_BYTES, ClockCache, type Member } from '../../registry/clock-cache.js'
 
-// A file that has just changed may change again at what its file system considers the same instant: within 10 ms for a kernel tick,
-// within 2 s on FAT.
+// A file that changed less than this ago is not cached, because it may change again without a new timestamp: the time of a file system
+// advances in steps, of 10 ms for a kernel tick and of 2 s on FAT.
 const SETTLED_AFTER_MS = 2_000
 
-// The size of the objects around a value.
+// About the memory that an entry takes in addition to its value.
 const OVERHEAD_BYTES = 400
 
 /** An entry, and the `lstat` of its file when it was read. */
@@ -33,7 +33,7 @@ class CachedEntry implements StoredEntry, Member {
     this.#ctimeMs = ctimeMs
   }
 
-  /** Whether the file is still the same. */
+  /** Whether the file, which has this `lstat` now, is the one that was read. */
   matches ({ ino, size, mtimeMs, ctimeMs }: Stats): boolean {
     return this.#ctimeMs === ctimeMs && this.#inode === ino && this.#size === size && this.#mtimeMs === mtimeMs
   }
@@ -45,17 +45,17 @@ export interface CachedPath {
   held: CachedEntry | undefined
 }
 
-/** Entries as they were read from their files. */
+/** A cache of entries that were read from files. */
 export class FileReadCache {
   readonly #clock = new ClockCache<CachedEntry>(READ_CACHE_BYTES, ({ entryPath }) => { entryPath.held = undefined })
   readonly #wallNow: () => number
 
-  /** `wallNow` is the file system's clock, in epoch milliseconds, which may differ from the cache's. */
+  /** `wallNow` returns the time of the file system's clock, in epoch milliseconds. The clock of the cache may differ from it. */
   constructor (wallNow = Date.now) {
     this.#wallNow = wallNow
   }
 
-  /** The entry that was read at `entryPath`, if the file is still the same. */
+  /** The cached entry of `entryPath`, if its file is still the one that was read. */
   get (entryPath: CachedPath): StoredEntry | undefined {
     const { held } = entryPath
     if (held === undefined) return undefined
@@ -69,8 +69,8 @@ export class FileReadCache {
   }
 
   /**
-   * Returns the entry that `read` finds at `entryPath`, and caches it if there is room. `mayBeHeld` asks for a value with its own memory.
-   * `lstat` comes before the read: if the file is replaced in between, the next comparison fails.
+   * Returns the entry that `read` finds at `entryPath`, and caches it if there is room. If `mayBeHeld`, the value must have its own memory.
+   * `lstat` is called before the read, so that a file that is replaced in between does not match at the next `get`.
    */
   read (entryPath: CachedPath, read: (mayBeHeld: boolean) => StoredEntry | undefined): StoredEntry | undefined {
     const stat = this.#clock.takes() ? look(entryPath.path) : undefined
@@ -83,7 +83,7 @@ export class FileReadCache {
     return entry
   }
 
-  /** Drops the entry of `entryPath`, because the file is about to change. */
+  /** Drops the cached entry of `entryPath`, because its file is about to change or has changed. */
   drop (entryPath: CachedPath): void {
     if (entryPath.held === undefined) return
     this.#clock.remove(entryPath.held)
@@ -91,7 +91,7 @@ export class FileReadCache {
   }
 }
 
-/** An error is ignored here; the read reports it. */
+/** Returns the `lstat` of `path`; undefined if nothing is there, or on an error, which the read will report. */
 function look (path: string): Stats | undefined {
   try {
     return lstatSync(path, { throwIfNoEntry: false })

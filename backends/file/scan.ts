@@ -1,4 +1,4 @@
-// Walks over many keys: clear by prefix, keys by pattern, size.
+// Walks over many keys, for `clear`, `keys` and `size`.
 import { closeSync } from 'node:fs'
 import type { ClearOptions } from '../../registry/backend.js'
 import { matchesGlob } from '../../registry/glob.js'
@@ -9,7 +9,7 @@ import { walk, type FoundFile } from './walk.js'
 import { removeNow } from './file-writer.js'
 import type { FileWriteQueue } from './write-queue.js'
 
-/** What a scan needs around it. */
+/** Options and dependencies of a file scan. */
 export interface FileScanOptions {
   readonly folder: Folder
   readonly writes: FileWriteQueue
@@ -26,7 +26,7 @@ export class FileScan {
     this.#options = options
   }
 
-  /** Removes what was put before this call under keys that begin with `prefix`. */
+  /** Removes the entries of keys that begin with `prefix`, except those that are set after this call. */
   async clear (prefix: string, { onProgress }: ClearOptions): Promise<void> {
     const { folder, writes, goOn } = this.#options
     const deleted = writes.keys().map((name) => writes.find(name)!)
@@ -75,7 +75,7 @@ export class FileScan {
   }
 }
 
-/** The key and expiry of a file; undefined if it is not ours, or damaged. */
+/** Reads the key and expiry from a file; undefined if the file is not ours or is damaged. */
 function keyIn ({ name, path, isEntry }: FoundFile): { key: string, expiresAt: number } | undefined {
   const file = isEntry ? openEntry(path) : undefined
   if (file === undefined) return undefined

@@ -1,4 +1,4 @@
-// Reads files that need a check first: they may be expired, large or damaged, or their use has to be noted.
+// Reads files that the fast path leaves to it: they may be expired, large or damaged, or their use has to be noted.
 import { closeSync, unlinkSync } from 'node:fs'
 import type { MaybePromise, StoredEntry } from '../../registry/backend.js'
 import { decodeRecord } from '../../registry/codec.js'
@@ -8,17 +8,17 @@ import type { FileMaintenance } from './maintenance.js'
 import type { EntryPath } from './paths.js'
 import type { FileWriteQueue } from './write-queue.js'
 
-// Far below the limits of a Buffer and of 32 bits.
+// Limit on the size of a file. It is far below what a Buffer can hold, and below 32 bits.
 export const MAX_FILE_BYTES = 1_000_000_000
 
-/** What a slow read needs around it. */
+/** Options and dependencies of a slow reader. */
 export interface SlowReaderOptions {
   readonly now: () => number
-  /** The instant to note for a use now. */
+  /** Returns the instant to note for a use that happens now. */
   readonly useAt: () => number
   readonly writes: FileWriteQueue
   readonly maintenance: FileMaintenance
-  /** Called with each file that everybody could write, which is removed. */
+  /** Called with each world-writable file, before it is removed. */
   readonly noteSpoilt: (path: string) => void
 }
 
@@ -31,7 +31,7 @@ export class SlowReader {
     this.#options = options
   }
 
-  /** The live entry at `entryPath`; a promise if the file is large. Removes a file that is expired or damaged. */
+  /** Returns the live entry at `entryPath`, as a promise if the file is large. Removes a file that is expired or damaged. */
   read (entryPath: EntryPath): MaybePromise<StoredEntry | undefined> {
     const { now, useAt, noteSpoilt } = this.#options
     entryPath.usedAt = -Infinity
@@ -51,7 +51,7 @@ export class SlowReader {
     return this.#check(bytes, entryPath, file)
   }
 
-  /** Whether there is a live entry at `entryPath`, by its head. */
+  /** Whether there is a live entry at `entryPath`. Reads only the head of the file. */
   has (entryPath: EntryPath): boolean {
     const file = openEntry(entryPath.path)
     if (file === undefined) return false

@@ -1,4 +1,4 @@
-// Walks over all files in steps of a few milliseconds. Folders are streamed.
+// Walks over all files in steps of a few milliseconds. The items of a folder are read one by one, not all at once.
 import { opendirSync, readdirSync, type Dir, type Dirent } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { codeOf, type Folder } from './folder.js'
@@ -11,25 +11,25 @@ const PAUSE_MS = 1
 const SHARD = /^[0-9a-f]{2}$/
 const ENTRY = /^[0-9a-f]{64}$/
 
-/** Something in a shard. */
+/** An item in a shard, usually a file. */
 export interface FoundFile {
   readonly name: string
   readonly path: string
-  /** Whether its name is that of an entry. */
+  /** Whether it has the name of an entry's file. */
   readonly isEntry: boolean
   readonly isFile: boolean
 }
 
-/** How a walk is paced. */
+/** How a walk pauses and ends. */
 export interface Pace {
-  /** Throws to end the walk. */
+  /** Called after each pause. Throws to end the walk. */
   readonly goOn: () => void
   /** Whether the pauses keep the process alive. @default always */
   readonly ref?: boolean
 }
 
 /**
- * Calls `look` for each item, with pauses. An error does not end the walk: the first one is thrown at the end.
+ * Calls `look` for each item, with pauses. If `look` throws, the walk goes on; the first of its errors is thrown at the end.
  */
 export async function inSteps<T> (items: Iterable<T>, look: (item: T) => void, { goOn, ref = true }: Pace): Promise<void> {
   const failures: unknown[] = []
@@ -48,7 +48,7 @@ export async function inSteps<T> (items: Iterable<T>, look: (item: T) => void, {
   if (failures.length > 0) throw failures[0]
 }
 
-/** Calls `look` for everything in the shards. Throws as `inSteps` does. */
+/** Calls `look` for each item in the shards. Throws as `inSteps` does. */
 export async function walk (folder: Folder, look: (found: FoundFile) => void, pace: Pace): Promise<void> {
   await inSteps(itemsIn(folder), (found) => {
     if (found instanceof Error) throw found

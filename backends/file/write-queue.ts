@@ -1,16 +1,17 @@
-// The queue of writes to files: a few run at a time, and deletes go first. Reads look here first.
+// The queue of writes to files: a few run at a time, deletes before sets. A read looks here before it reads a file.
 import type { StoredEntry } from '../../registry/backend.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import { noop } from '../../registry/maybe-promise.js'
 import { WriteQueue } from '../../registry/write-queue.js'
 
-// More would only wait for libuv's threads, each with an open file. Deletes have their own limit, because a set may wait for room.
+// Limit on concurrent sets, and a separate one on concurrent deletes, because a set may wait for an eviction. More writes would only wait
+// for libuv's threads, each with an open file.
 const AT_ONCE = 8
 
 const MAX_WAITING_BYTES = 64 * 1024 * 1024
 const WRITE_OVERHEAD_BYTES = 200
 
-/** A write of an entry's file. `entry` is undefined if the file is removed. */
+/** A write of an entry's file, or its removal if `entry` is undefined. */
 export interface FileWrite {
   /** The file's name. */
   readonly key: string
@@ -33,7 +34,7 @@ export class FileWriteQueue extends WriteQueue<FileWrite> {
     })
   }
 
-  /** The same as `WriteQueue.put`, but the caller may ignore the result. */
+  /** The same as `WriteQueue.put`, but also calls the listeners, and the caller may ignore the result. */
   override put (write: FileWrite): Promise<void> {
     const settled = super.put(write)
     const isAccepted = this.find(write.key) === write
@@ -42,7 +43,7 @@ export class FileWriteQueue extends WriteQueue<FileWrite> {
     return settled
   }
 
-  /** Calls `listener` with the name of each entry that is put from now on. Returns a function that ends this. */
+  /** Calls `listener` with the file name of each entry that is set from now on. Returns a function that removes the listener. */
   onPut (listener: (name: string) => void): () => void {
     this.#listeners.add(listener)
     return () => { this.#listeners.delete(listener) }
