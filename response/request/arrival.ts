@@ -5,23 +5,23 @@ import { isSafe } from '../http/methods.js'
 import { bodyText, exactJson, LARGEST_KEY_BODY_BYTES } from './key-parts.js'
 import { listed } from './query.js'
 
-/** Where a request keeps its arrival; undefined if none was recorded. */
+/** The property of a request that holds its arrival. It is undefined if the arrival was not recorded. */
 export const kArrival = Symbol('fastify-response-cache.arrival')
 
 export const NOT_NOTED = 'the request could not be recorded as it came before hooks ran, and they may have changed it'
 
-/** In a route's `config`: what else must be recorded, because the route's keys contain it. */
+/** The property of a route's `config` that says what else must be recorded for its requests, because the route's keys contain it. */
 export const kAlsoNoted = Symbol('fastify-response-cache.also-noted')
 export interface AlsoNoted {
   readonly body: boolean
-  /** The query parameters to record, as the application's own parser returned them. */
+  /** The names of query parameters. Their values are recorded as the application's own parser returned them. */
   readonly query: readonly string[]
 }
 
 /** The parts of a request that handlers depend on and hooks may change, as they were before any hook ran. */
 export class Arrival {
   readonly method: string
-  /** The request target that the router saw. */
+  /** The request target that the router received. */
   readonly target: string
   /** The request target before `rewriteUrl`. */
   readonly originalTarget: string
@@ -29,28 +29,29 @@ export class Arrival {
   readonly protocol: string | undefined
   readonly host: string | undefined
   /**
-   * The raw fields that determine the origin; '' unless something that runs before Fastify's hooks (`rewriteUrl`, `genReqId`) changed them.
+   * The raw values of the fields that determine the origin, if one of those fields has been changed already. This is possible only in
+   * `rewriteUrl` and `genReqId`, which run before Fastify's hooks. Otherwise ''.
    */
   readonly originFields: string
   /** Name, value, name, value ...: a copy of the raw header fields. */
   readonly rawHeaders: readonly string[]
-  /** These three are true if the field is in `headers` or in `rawHeaders`: code that runs before hooks may have removed or added it. */
+  /** These three are true if `headers` or `rawHeaders` has the field, because code that runs before hooks may have removed or added it. */
   readonly hasAuthorization: boolean
   readonly hasCookie: boolean
   readonly hasUpgrade: boolean
-  /** RFC 9113 section 8.3.1: HTTP/2 has two fields for the host, and handlers may read either. True if they differ. */
+  /** Whether the two fields that HTTP/2 has for the host differ (RFC 9113 section 8.3.1). Handlers may read either. */
   readonly hasTwoHosts: boolean
   readonly hasBody: boolean
-  /** The parsed body as a part of the key; undefined until it is parsed, or if it has no unambiguous text. */
+  /** The parsed body as a part of the key. Undefined until it is parsed, or if no text can represent it exactly. */
   body: string | undefined
   /**
-   * The parameters of the key as JSON, as the application's own parser returned them. Undefined if Fastify parses queries; '' if JSON can't
-   * represent them.
+   * The query parameters that are part of the key, as JSON of what the application's own parser returned. Undefined if the application has
+   * no parser of its own; '' if JSON can't represent the parameters.
    */
   query: string | undefined
   /** Whether the parsed body may differ from what the client sent. */
   isBodyReplaced = false
-  /** The target and the origin as hooks left them; '' if unchanged. It is part of every selection among stored responses. */
+  /** The target and the origin after hooks changed them, or '' if nothing changed. Part of every selection among stored responses. */
   changes = ''
 
   constructor (request: Pick<FastifyRequest, 'raw' | 'protocol' | 'host'>) {
@@ -69,7 +70,7 @@ export class Arrival {
     this.hasAuthorization = (has & AUTHORIZATION) !== 0
     this.hasCookie = (has & COOKIE) !== 0
     this.hasUpgrade = (has & UPGRADE) !== 0
-    // Most requests have only Host.
+    // Most requests have only Host, which is faster to compare.
     const isUntouched = (has & ORIGIN) === HOST
       ? headers.host === this.line('host')
       : ORIGIN_FIELDS.every((name) => headers[name] === this.#joined(name))
@@ -79,7 +80,7 @@ export class Arrival {
     this.hasBody = (has & CONTENT) !== 0 || stream?.endAfterHeaders === false
   }
 
-  /** The value of a raw header field; undefined if absent, null if there are several lines. */
+  /** Returns the value of a raw header field, undefined if the field is absent, or null if it has several lines. */
   line (name: string): string | undefined | null {
     const { rawHeaders } = this
     let line: string | undefined
@@ -96,7 +97,7 @@ export class Arrival {
     return lines.length === 0 ? undefined : lines.join(', ')
   }
 
-  /** All lines of a raw header field. */
+  /** Returns all lines of a raw header field. */
   lines (name: string): string[] {
     return this.rawHeaders.filter((_, at) => at % 2 === 1 && this.rawHeaders[at - 1]!.toLowerCase() === name)
   }
@@ -104,19 +105,19 @@ export class Arrival {
 
 const HOST = 1
 const ORIGIN_FIELDS = ['host', ':authority', 'x-forwarded-host', 'x-forwarded-proto'] as const
-/** The fields that are checked for every key. Each has a bit, in this order. */
+/** The fields that are checked for every key. Each has one bit, and the first field has the lowest. */
 const COUNTED = [...ORIGIN_FIELDS, 'authorization', 'cookie', 'upgrade', 'content-length', 'transfer-encoding'] as const
 const [AUTHORIZATION, COOKIE, UPGRADE] = [1 << 4, 1 << 5, 1 << 6]
 const ORIGIN = AUTHORIZATION - 1
 const CONTENT = 1 << 7 | 1 << 8
 
-/** The fields above by the length of their names. */
+/** The fields in `COUNTED`, by the length of their names. */
 const BY_LENGTH: Array<Array<{ readonly name: string, readonly first: number, readonly bit: number }> | undefined> = Array(32)
   .fill(undefined)
 COUNTED.forEach((name, at) => { (BY_LENGTH[name.length] ??= []).push({ name, first: name.charCodeAt(0), bit: 1 << at }) })
 const LOWER_CASE = 32
 
-/** The bits of the fields that are present. Runs on every request, so it walks the lines once and compares few names in full. */
+/** Returns the bits of the fields that are present. Runs on every request, so it reads the lines once and compares few names in full. */
 function inLines (rawHeaders: readonly string[]): number {
   let has = 0
   for (let at = 0; at < rawHeaders.length; at += 2) {
@@ -144,7 +145,7 @@ function inFields (headers: RawRequest['headers']): number {
     (headers['transfer-encoding'] === undefined ? 0 : 1 << 8)
 }
 
-/** A request whose arrival was noted. */
+/** A request whose arrival was recorded. */
 export type ArrivedRequest = FastifyRequest & { readonly [kArrival]: Arrival }
 
 interface RawRequest {
@@ -174,7 +175,7 @@ export function noteArrivals (fastify: FastifyInstance, internals: FastifyIntern
   })
 }
 
-/** Records the body as soon as Fastify has parsed it, because hooks may change it in place later. */
+/** Records the body as soon as Fastify has parsed it, because later hooks may change it in place. */
 function noteBody (request: ArrivedRequest, internals: FastifyInternals): void {
   const plain = { configurable: true, enumerable: true }
   Object.defineProperty(request, 'body', {

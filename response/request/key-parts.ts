@@ -1,17 +1,17 @@
-// Parts of keys: texts for header fields and parsed bodies. Different values have different texts, and texts can't run into each other.
+// Encodes header fields and parsed bodies as parts of keys. Different values have different texts, even after texts are joined.
 import { isRecord } from '../../registry/check.js'
 
-/** A field's value, or its lines. */
+/** A field's value, or its lines if there are several. */
 export type FieldLines = string | readonly string[] | undefined
 
 export const ABSENT = '-'
 
-/** The value with its length in front, so that it can't run into the next part. */
+/** Returns the value with its length in front, so that it is clear where the next part begins. */
 export function lengthPrefixed (value: string): string {
   return `${value.length}:${value}`
 }
 
-/** A field's value as a part. Different values give different parts. */
+/** Encodes a field as a part of a key. Different values have different texts. */
 export function encodeField (field: FieldLines): string {
   if (field === undefined) return ABSENT
   return typeof field === 'string' ? lengthPrefixed(field) : `+${lengthPrefixed(field.map(lengthPrefixed).join(''))}`
@@ -19,7 +19,7 @@ export function encodeField (field: FieldLines): string {
 
 export const LARGEST_KEY_BODY_BYTES = 1024 * 1024
 
-/** The parsed body as a part; undefined if JSON can't represent it exactly, or if it is too large. */
+/** Encodes the parsed body as a part of a key. Returns undefined if JSON can't represent the body exactly, or if it is too large. */
 export function bodyText (body: unknown): string | undefined {
   if (body === undefined) return ABSENT
   if (Buffer.isBuffer(body)) return body.byteLength > LARGEST_KEY_BODY_BYTES ? undefined : `b${lengthPrefixed(body.toString('latin1'))}`
@@ -28,7 +28,8 @@ export function bodyText (body: unknown): string | undefined {
 }
 
 /**
- * JSON of a parsed value. Undefined if JSON would lose something: `1e999`, for example, is parsed as Infinity, which JSON writes as `null`.
+ * Returns a parsed value as JSON, or undefined if JSON would lose something. For example, `1e999` is parsed as Infinity, which JSON writes
+ * as `null`.
  */
 export function exactJson (body: unknown): string | undefined {
   let isExact = true
@@ -39,7 +40,7 @@ export function exactJson (body: unknown): string | undefined {
     })
     return isExact ? json : undefined
   } catch {
-    // The value is circular, or nested too deep for the stack. Parsers may accept deeper nesting.
+    // The value is circular, or nested too deeply for the stack. Parsers may accept deeper nesting than JSON.stringify.
     return undefined
   }
 }

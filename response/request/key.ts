@@ -1,4 +1,4 @@
-// Makes a request's key, or says why the request bypasses the cache. Different requests never share a key; equal ones may have several.
+// Builds a request's key, or says why the request bypasses the cache. Different requests never share a key; equal ones may have several.
 import { hash } from 'node:crypto'
 import { inspect } from 'node:util'
 import type { FastifyRequest } from 'fastify'
@@ -16,28 +16,32 @@ const LONGEST_CLEAR_CHARACTERS = 512
 const RECENT_KEYS = 512
 const LONGEST_RECENT_CHARACTERS = 256
 
-/** A digest for values that are secret, long, or unfit for logs. Collision-free for all practical purposes, even for lone surrogates. */
+/**
+ * Returns a digest, to be used instead of a value that is secret, long, or must not be logged. Different values have different digests,
+ * even if they contain lone surrogates.
+ */
 export function digest (value: string): string {
   return value.isWellFormed() ? hash('sha256', value, 'base64url') : hash('sha256', JSON.stringify(value), 'base64url') + '~'
 }
 
-/** `value` in clear if it is short, else its digest after a character with which no length-prefixed part begins. */
+/** Returns a short value in clear, with its length in front. For a long value, returns `~`, which can't be a length, and a digest. */
 function clearPart (value: string): string {
   return value.length <= LONGEST_CLEAR_CHARACTERS ? lengthPrefixed(value) : `~${digest(value)}`
 }
 
-/** The prefix of all keys of a namespace. */
+/** Returns the prefix of all keys of a namespace. */
 export function namespacePrefix (namespace: string): string {
   return lengthPrefixed(namespace)
 }
 
-/** The prefix of all keys of a route and method. HEAD uses that of GET, because it is served from GET. */
+/** Returns the prefix of all keys of a route and method. HEAD has the prefix of GET, because responses to GET are served to HEAD. */
 export function routePrefix (namespace: string, method: string, pattern: string): string {
   return `${namespacePrefix(namespace)}r ${method === 'HEAD' ? 'GET' : method} ${lengthPrefixed(pattern)} `
 }
 
 /**
- * Like `routePrefix`, but distinct from the prefixes of `others`, even if routes have the same pattern and their constraints print alike.
+ * Like `routePrefix`, but differs from the prefixes of all `others`, even if two routes have the same pattern, and constraints that print
+ * the same text.
  */
 export function distinctPrefix (
   namespace: string,
@@ -52,28 +56,28 @@ export function distinctPrefix (
   return prefix
 }
 
-/** The part of a key for a raw request target: the path in clear, the query as a digest. */
+/** Encodes a raw request target as a part of a key: the path in clear, the query as a digest. */
 export function targetPart (target: string): string {
   const mark = target.indexOf('?')
   return mark === -1 ? clearPart(target) : `${clearPart(target.slice(0, mark))}?${digest(target.slice(mark))}`
 }
 
-/** The part of a key for an origin. */
+/** Encodes an origin as a part of a key. */
 export function originPart (origin: string): string {
   return ` ${clearPart(origin)}`
 }
 
-/** The backend's key for a value of the data cache. It is a digest, because an application's keys may contain what must not be logged. */
+/** Returns the backend's key for a value of the data cache: a digest, because the application's key may contain text unfit for logs. */
 export function dataKey (namespace: string, key: string): string {
   return `${namespacePrefix(namespace)}d ${digest(key)}`
 }
 
-/** The key for a value that a key function returned. */
+/** Returns the backend's key for a value that a key function returned. */
 export function customKey (prefix: string, value: string): string {
   return `${prefix}=${digest(value)}`
 }
 
-/** Returns the function that makes the keys of one route. */
+/** Returns the function that builds the keys of one route. */
 export function keyBuilder (prefix: string, policy: RoutePolicy): (request: ArrivedRequest) => Keyed {
   const options = policy.key
   const bypassing = policy.credentials === 'bypass'
@@ -105,8 +109,9 @@ export function keyBuilder (prefix: string, policy: RoutePolicy): (request: Arri
 }
 
 /**
- * The target and the origin as hooks left them, as far as the key contains them; '' if unchanged. Keys are made of what the client
- * requested, so that an invalidation of that URL reaches all stored responses. This text tells those responses apart under one key.
+ * Returns the target and origin after hooks changed them, limited to the parts that are in the key, or '' if nothing changed. The key
+ * itself is built from the URL that the client requested, so that an invalidation of that URL reaches all stored responses. This text tells
+ * those responses apart under the one key.
  */
 function changesOf (request: ArrivedRequest, { query, host }: BuiltKey): string {
   const { [kArrival]: arrival, raw } = request
@@ -119,7 +124,7 @@ function changesOf (request: ArrivedRequest, { query, host }: BuiltKey): string 
   return hasOrigin ? now : `${now}${lengthPrefixed(request.protocol)}${lengthPrefixed(request.host)}${lengthPrefixed(arrival.originFields)}`
 }
 
-/** Keys made recently, by origin and target. Making a key costs more than anything else on a hit, above all the digest of a query. */
+/** Recently built keys, by origin and target. Building a key is the most expensive part of a hit, mainly because of the query's digest. */
 class RecentKeys {
   readonly #origins = new Map<string, Map<string, Keyed>>()
   #count = 0
@@ -137,7 +142,7 @@ class RecentKeys {
     return this.#keys?.get(target)
   }
 
-  /** Adds a key for the origin of the last `get`. Returns it. */
+  /** Adds a key for the origin of the last `get`. Returns the key. */
   set (target: string, keyed: Keyed): Keyed {
     const origin = `${this.#protocol}://${this.#host}`
     if (target.length + origin.length > LONGEST_RECENT_CHARACTERS) return keyed
@@ -157,7 +162,7 @@ export function isKeyedByBody ({ key, methods }: RoutePolicy): boolean {
   return typeof key !== 'function' && (key.body || [...methods].some(isBodied))
 }
 
-/** The query parameters that the route's key lists; none if it lists none. */
+/** Returns the query parameters that the route's key options list; none if the key contains the whole query or none of it. */
 export function parametersOf ({ key }: RoutePolicy): readonly string[] {
   return typeof key === 'function' || typeof key.query === 'boolean' ? [] : key.query
 }
@@ -173,7 +178,7 @@ function withExtra (
   located: string, request: ArrivedRequest, options: BuiltKey, { shape, withBody }: { shape: string, withBody: boolean }
 ): Keyed {
   const { target, originalTarget, protocol = '', host, query } = request[kArrival]
-  // `shape` names the fields, because a store may outlive the route's options.
+  // `shape` contains the names of the fields, because the store may hold entries from before the route's options were changed.
   const extra = [
     shape, ...options.headers.map((name) => fieldPart(request, name)), ...options.cookies.map((name) => cookiePart(request, name))
   ]
@@ -187,7 +192,7 @@ function withExtra (
       }
     }
     extra.push(lengthPrefixed(json), lengthPrefixed(limitedTarget(target, options.query)))
-    // A hook changed what the application's parser returned, and the target may name these parameters differently.
+    // A hook changed the parsed parameters, so the original ones are added. The target may not show them: its names may be different.
     if (query !== undefined && query !== json) extra.push(`q${lengthPrefixed(query)}`)
   }
   if (originalTarget !== target) extra.push(`u${lengthPrefixed(originalTarget)}`)
@@ -212,7 +217,7 @@ function functionKey (prefix: string, keyOf: KeyFunction, request: ArrivedReques
   return typeof custom === 'string' ? { key: customKey(prefix, custom) } : custom
 }
 
-/** What the application's function returns, if it can be part of a key; else a bypass. Never throws. */
+/** Calls the application's function. Returns its result if that can be part of a key, else a bypass. Never throws. */
 function usable (keyOf: KeyFunction, request: FastifyRequest): string | { bypass: 'key', fault?: unknown } {
   try {
     const result: unknown = keyOf(request)
@@ -230,10 +235,10 @@ function usable (keyOf: KeyFunction, request: FastifyRequest): string | { bypass
   }
 }
 
-/** Why a request bypasses the cache whatever the route's options; undefined if it doesn't. */
+/** Returns why a request bypasses the cache regardless of the route's options, or undefined if it doesn't. */
 function refusal (request: ArrivedRequest, withBody: boolean): Keyed | undefined {
   const { target, hasUpgrade, hasTwoHosts, hasBody } = request[kArrival]
-  // RFC 9112 section 3.2.1: origin form only. Node passes `/p#x` and absolute targets on as they came.
+  // Only the origin form is accepted (RFC 9112 section 3.2.1). Node passes on `/p#x` and absolute targets unchanged.
   if (target.charCodeAt(0) !== 47 || target.includes('#')) return { bypass: 'target' }
   if (hasUpgrade) return { bypass: 'upgrade' }
   if (hasTwoHosts) return { bypass: 'target' }
@@ -245,14 +250,14 @@ function text (field: string | readonly string[] | undefined): string {
   return field === undefined ? '' : typeof field === 'string' ? field : field.join(';')
 }
 
-/** A cookie as it came, followed by the cookie as hooks left it, if that differs. */
+/** Encodes a cookie as the client sent it. If hooks changed the cookie, the changed cookie follows. */
 function cookiePart (request: ArrivedRequest, name: string): string {
   const came = cookiePairs(text(fieldOf(request, 'cookie')), name)
   const now = cookiePairs(String(request.headers.cookie ?? ''), name)
   return came === now ? came : `${came}!${now}`
 }
 
-/** Every pair that some cookie parser, however lenient, could take for this cookie, as it came. */
+/** Encodes every pair of the field that a cookie parser, however lenient, could take for this cookie. */
 function cookiePairs (field: string, name: string): string {
   const pairs = field.split(';').filter((pair) => pair.split(',').some((piece) => piece.split('=', 1)[0]!.trim() === name))
   return pairs.map((pair) => lengthPrefixed(pair.replace(/^[ \t]+/, ''))).join('') || ABSENT
@@ -261,7 +266,7 @@ function cookiePairs (field: string, name: string): string {
 const BODY_REPLACED =
   'the parsed body may differ from what the client sent, so it can not be part of the key: a preParsing hook replaced the payload, or it was not read to its end'
 
-/** The body's type, and the parsed body as it came, followed by the body as hooks left it if that differs. */
+/** Encodes the body's type and the body as it was parsed. If hooks changed the parsed body, the changed body follows. */
 function bodyPart (request: ArrivedRequest): string | Exclude<Keyed, { key: string }> {
   const { hasBody, body, isBodyReplaced } = request[kArrival]
   // A body that Fastify didn't parse is read by the handler, so its content is unknown here.

@@ -2,13 +2,13 @@
 import { unescape } from 'node:querystring'
 import type { FastifyRequest } from 'fastify'
 
-/** A request target without its query. */
+/** Returns a request target without its query. */
 export function pathOf (target: string): string {
   const mark = target.indexOf('?')
   return mark === -1 ? target : target.slice(0, mark)
 }
 
-/** The named parameters, in the order of `named`. */
+/** Returns the parameters that `named` lists, in the order of `named`. */
 export function listed (all: Readonly<Record<string, unknown>>, named: false | readonly string[]): Record<string, unknown> {
   const query: Record<string, unknown> = Object.create(null)
   for (const name of named === false ? [] : named) {
@@ -17,7 +17,7 @@ export function listed (all: Readonly<Record<string, unknown>>, named: false | r
   return query
 }
 
-/** A target with only the pairs of the named parameters in its query, as they came. */
+/** Returns the target with only those pairs of its query that belong to the named parameters. The pairs themselves are unchanged. */
 export function limitedTarget (target: string, named: boolean | readonly string[]): string {
   if (named === true) return target
   const path = pathOf(target)
@@ -25,15 +25,16 @@ export function limitedTarget (target: string, named: boolean | readonly string[
   return pairs.length === 0 ? path : `${path}?${pairs.join('&')}`
 }
 
-/** Removes the other parameters from everything that the handler can read, so that they can't poison an entry. */
+/** Removes all parameters except the named ones from everything that the handler can read, so that they can't affect a stored response. */
 export function limitQuery (request: FastifyRequest, named: boolean | readonly string[]): void {
   if (named === true) return
   const target = limitedTarget(request.raw.url as string, named)
   request.query = listed(request.query as Record<string, unknown>, named)
-  // A rewritten originalUrl is a part of the key on its own, so it stays. Fastify's getter keeps the value that it first returned.
+  // A rewritten originalUrl is left unchanged, because it is a separate part of the key. The property is redefined, because Fastify's
+  // getter always returns the value that it returned first.
   if (request.originalUrl === request.raw.url) Object.defineProperty(request, 'originalUrl', { value: target })
   request.raw.url = target
-  // Fastify sets this property for rewriteUrl.
+  // Fastify sets `raw.originalUrl` if the application has `rewriteUrl`.
   if ((request.raw as { originalUrl?: string }).originalUrl !== undefined && request.originalUrl === target) {
     Object.assign(request.raw, { originalUrl: target })
   }

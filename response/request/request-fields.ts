@@ -1,10 +1,10 @@
-// A request's header fields as parts of keys and variants: as they came, and as hooks left them. Different values give different parts.
+// Encodes a request's header fields as parts of keys and variants: as the client sent them, and as they are now if hooks changed them.
 import type { FastifyRequest } from 'fastify'
 import { inspect } from 'node:util'
 import { kArrival, type Arrival } from './arrival.js'
 import { encodeField, lengthPrefixed, type FieldLines } from './key-parts.js'
 
-/** A request's header fields, as they are now and as they came. */
+/** A request's header fields, as they are now and as the client sent them. */
 export interface RequestFields {
   readonly headers: FastifyRequest['headers']
   readonly [kArrival]: Arrival
@@ -13,14 +13,14 @@ export interface RequestFields {
 /** Options that make `inspect()` show everything. */
 export const WHOLLY = { depth: null, maxArrayLength: null, maxStringLength: null, breakLength: Infinity } as const
 
-/** A field as it came. Several lines are joined if Node joins them. */
+/** Returns a field as the client sent it. Several lines are joined if Node joins them. */
 export function fieldOf (request: RequestFields, name: string): FieldLines {
   return came(request, name).value
 }
 
 /**
- * A field as a part. If a hook or a schema changed what the field says, the new value follows the original: the handler may have read
- * either. `spelled` is applied to both.
+ * Encodes a field as a part. If a hook or a schema changed the meaning of the field, the new value follows the original one, because the
+ * handler may have read either. `spelled` is applied to both values.
  */
 export function fieldPart (request: RequestFields, name: string, spelled: (value: FieldLines) => FieldLines = (value) => value): string {
   // Most fields have one line or none, and nothing has changed them.
@@ -32,7 +32,7 @@ export function fieldPart (request: RequestFields, name: string, spelled: (value
     : `${encodeField(spelled(before.value))}!${encodeField(spelled(now(request, name)))}`
 }
 
-/** The request's target and origin as hooks left them, as a part that follows others; '' if unchanged. */
+/** Returns the part for a target or origin that hooks changed, to be added after all other parts, or '' if nothing changed. */
 export function changesPart ({ [kArrival]: { changes } }: RequestFields): string {
   return changes === '' ? '' : `|!${lengthPrefixed(changes)}`
 }
@@ -43,12 +43,12 @@ function came (request: RequestFields, name: string): { readonly value: FieldLin
   let lines = arrival.lines(name)
   if (lines.length === 0 && name === 'host') lines = arrival.lines(':authority')
   if (lines.length === 0) return { value: undefined, isUnchanged: field === undefined }
-  // Node returns only the first line of some fields.
+  // Node joins several lines of most fields, but keeps only the first line of some.
   if (lines.length > 1) {
     const isJoined = lines.join(name === 'cookie' ? '; ' : ', ') === field
     return isJoined ? { value: field as string, isUnchanged: true } : { value: lines, isUnchanged: isDeepSame(field, lines) }
   }
-  // If a schema turned the text into a number, it still means the same.
+  // If a schema converted the text to a number, the meaning is still the same.
   return {
     value: lines[0], isUnchanged: field === lines[0] || (field !== undefined && typeof field !== 'object' && String(field) === lines[0])
   }

@@ -4,14 +4,14 @@ import { digest } from './key.js'
 import { changesPart, fieldPart, type RequestFields } from './request-fields.js'
 
 /**
- * The request's values of the fields that Vary names, and the changes that hooks made to its target. Requests have equal texts only if all
- * of this means the same.
+ * Returns one text for the request's values of the fields that Vary names, and for the changes that hooks made to its target and origin.
+ * Two requests have equal texts only if all of these mean the same.
  */
 export function selection (names: readonly string[], request: RequestFields, spelling: Spelling): string {
   return names.map((name) => fieldPart(request, name, (value) => normalized(name, value, spelling))).join('|') + changesPart(request)
 }
 
-/** The variant that this request selects. */
+/** Returns the identifier of the variant that this request selects. */
 export function variantOf (names: readonly string[], request: RequestFields, spelling: Spelling = 'exact'): string {
   return digest(selection(names, request, spelling))
 }
