@@ -1,62 +1,66 @@
-// The contract between the cache and a backend: four required methods, optional powers.
+// The contract between the cache and a backend: four required methods, and optional ones, which are called powers.
 
 /** A value or a promise of it: memory and SQLite return the value at once, a network backend returns a promise. */
 export type MaybePromise<T> = T | Promise<T>
 
-/** What is stored under a key: opaque bytes, and when they expire. */
+/** An entry: opaque bytes, and the time when they expire. */
 export interface StoredEntry {
-  /** Opaque bytes. Nobody changes them once they are handed over, in either direction. */
+  /** Opaque bytes. Neither the cache nor the backend changes them after one has passed them to the other. */
   readonly value: Uint8Array
   /** When the entry expires, in epoch milliseconds. At this instant it is no longer returned. */
   readonly expiresAt: number
 }
 
-/** What a backend reports about itself. A number that it does not know is absent. */
+/** Figures that a backend reports about itself. A figure that it does not know is absent. */
 export interface BackendStats {
-  /** Entries held, including expired ones that were not removed yet. */
+  /** The number of entries, including expired ones that have not been removed yet. */
   readonly entries?: number
-  /** Bytes that those entries take in the store. */
+  /** The number of bytes that these entries take in the store. */
   readonly bytes?: number
-  /** Other counts, under the backend's own names. */
+  /** Other figures, under names that the backend chooses. */
   readonly [name: string]: number | undefined
 }
 
-/** How a `clear` reports progress. */
+/** Options of `clear`. */
 export interface ClearOptions {
   /**
-   * Call this after each step of a walk over many keys, with the number of entries that the step removed, even if that is 0. The caller
-   * gives up after two seconds without a call.
+   * The backend calls this after each step of a walk over many keys, with the number of entries that the step removed, even if that is 0.
+   * The caller of `clear` gives up after two seconds without such a call.
    */
   readonly onProgress?: ((forgotten: number) => void) | undefined
 }
 
 /**
- * Stores bytes under keys (the guide's "Backend Interface"). Backends throw when they fail and log nothing. Methods are called on the
- * backend, so it may be a class. Writes of one key take effect in the order of the calls, even if the caller does not wait for the first
- * before the next. A backend has an optional method, a power, or it does not: there are no flags.
+ * Stores bytes under keys (the guide's "Backend Interface"). A backend throws when it fails, and logs nothing. Its methods are called with
+ * the backend as `this`, so it may be an instance of a class. Writes of one key take effect in the order of the calls, even if the caller
+ * does not wait for one write before it requests the next. Optional methods are called powers. A backend has a power exactly if it has the
+ * method: there are no flags.
  */
 export interface CacheBackend {
-  /** The entry under `key`; undefined when absent or expired. Throws what the driver throws. */
+  /** Returns the entry under `key`, or undefined if there is none or it has expired. If the driver throws, this throws the same error. */
   get (key: string): MaybePromise<StoredEntry | undefined>
-  /** Stores `entry` under `key` and replaces what was there. An entry that has expired removes it. Settles when the entry is stored. */
+  /**
+   * Stores `entry` under `key`, replacing any entry there. If `entry` has already expired, only removes the entry there. Settles when the
+   * entry is stored.
+   */
   set (key: string, entry: StoredEntry): MaybePromise<void>
   /** Removes the entry under `key`; no error if there is none. Settles when no later read can return it. */
   delete (key: string): MaybePromise<void>
-  /** Releases what the backend opened and ends every wait. What is caller-owned stays open. May be called twice. */
+  /** Closes what the backend opened itself, and ends every wait. Leaves caller-owned things open. May be called twice. */
   close (): MaybePromise<void>
 
   /** Power: whether `get` would find an entry, without reading its value. */
   has? (key: string): MaybePromise<boolean>
   /**
-   * Power: removes what was set before the call under keys that begin with `prefix`, or everything without one. Settles when no later
-   * read can return it. If that takes longer than two seconds, it must call `onProgress` meanwhile.
+   * Power: removes all entries that were set before the call, or only those whose keys begin with `prefix` if it is given. Settles when no
+   * later read can return any of them. If that takes longer than two seconds, the backend must call `onProgress` meanwhile.
    */
   clear? (prefix?: string, options?: ClearOptions): MaybePromise<void>
-  /** Power: the keys of live entries that match `pattern`, in which `*` is any text and `?` any one character. @default '*' */
+  /** Power: the keys of live entries that match `pattern`, in which `*` stands for any text and `?` for any one character. @default '*' */
   keys? (pattern?: string): MaybePromise<string[]>
-  /** Power: the number of entries held. */
+  /** Power: the number of entries. */
   size? (): MaybePromise<number>
-  /** Power: what the backend reports about itself. */
+  /** Power: figures about the backend. */
   stats? (): MaybePromise<BackendStats>
   /** Power: `get` for several keys in one step. Results are in the order of `keys`. */
   getMany? (keys: readonly string[]): MaybePromise<Array<StoredEntry | undefined>>

@@ -1,12 +1,12 @@
-// Background tasks: one unref'ed timer for all of them, each run guarded, cancelled and awaited at close.
+// Background tasks. One timer, which does not keep the process alive, starts all of them. Closing cancels them and waits for running ones.
 
 /** A task that was started with `every`. */
 export interface BackgroundTask {
-  /** Ends the task. Settles when a run under way has ended. May be called twice. */
+  /** Cancels the task. If it is running, settles when the run has ended. May be called twice. */
   cancel (): Promise<void>
 }
 
-/** How a backend does work between requests. */
+/** Lets a backend work between requests. */
 export interface BackgroundTasks {
   /**
    * Runs `run` every `intervalMs` milliseconds until cancelled. Runs of one task never overlap. A run that fails is logged under `name`
@@ -25,10 +25,10 @@ interface Scheduled {
 
 interface WarnLog { warn (details: object, message: string): void }
 
-// setTimeout fires immediately beyond this.
+// With a longer delay, setTimeout fires immediately.
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
-/** Owns the timer. `now` is a monotonic clock, in milliseconds. */
+/** Starts the tasks, with one timer. `now` is a monotonic clock, in milliseconds. */
 export class Background implements BackgroundTasks {
   readonly #tasks = new Set<Scheduled>()
   readonly #log: WarnLog
@@ -50,7 +50,7 @@ export class Background implements BackgroundTasks {
     return { cancel: () => this.#cancel(task) }
   }
 
-  /** Ends every task. Settles when all runs under way have ended, or after `deadlineMs`. May be called twice. */
+  /** Cancels every task. Settles when all running ones have ended, or after `deadlineMs`. May be called twice. */
   async close (deadlineMs = 1_000): Promise<void> {
     this.#closed = true
     clearTimeout(this.#timer)

@@ -1,4 +1,4 @@
-// Pauses between retries of what fails, by key: longer with each failure.
+// Pauses between retries, for each key: longer after each failure of the key.
 import { lruOf } from './lru.js'
 
 const FIRST_PAUSE_MS = 1_000
@@ -13,7 +13,7 @@ export class Backoff {
     this.#now = now
   }
 
-  /** Whether `key` is paused after a failure. */
+  /** Whether `key` must not be retried yet, because it has failed. */
   pauses (key: string): boolean {
     const failed = this.#failures.get(key)
     return failed !== undefined && this.#now() < failed.until

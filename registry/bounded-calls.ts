@@ -1,22 +1,22 @@
-// Calls of third-party stores: each has a timeout, writes of a key wait for each other, and close ends all of them.
+// Calls to third-party stores: each has a timeout, writes of the same key run one at a time, and closing ends all waits.
 import type { MaybePromise } from './backend.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from './errors.js'
 import { WriteQueue, type Write } from './write-queue.js'
 import { Timeouts } from './timeouts.js'
 
-/** Limit on keys whose write has not settled, because a store that hangs never settles any. */
+/** Limit on the number of keys with unsettled writes. It is needed because a store that hangs settles none of them. */
 export const MOST_CHANGING_KEYS = 10_000
 
-/** Calls under way of one backend. */
+/** The calls to the store of one backend. */
 export class BoundedCalls {
-  /** Calls that timed out. */
+  /** The number of calls that have timed out. */
   timeouts = 0
   readonly #backend: string
   readonly #waits: Timeouts
   readonly #writes: WriteQueue<Write>
   #closed = false
 
-  /** `carryOut` has the store make a write. */
+  /** `carryOut` performs a write in the store. */
   constructor (backend: string, timeoutMs: number, carryOut: (write: Write) => MaybePromise<unknown>) {
     this.#backend = backend
     this.#writes = new WriteQueue({
@@ -33,7 +33,7 @@ export class BoundedCalls {
     })
   }
 
-  /** The error for what the store did wrong. */
+  /** Returns the error for a failed call. `why` says what the store did wrong. */
   failure (operation: string, why: string): Error {
     return new CACHE_ERR_BACKEND_FAILED(this.#backend, operation, why)
   }
@@ -43,20 +43,20 @@ export class BoundedCalls {
     if (this.#closed) throw new CACHE_ERR_CLOSED(`${this.#backend}.${operation}`)
   }
 
-  /** Returns what `ask` returns. Rejects on a timeout, and with CACHE_ERR_CLOSED on close; a late result is dropped. */
+  /** Calls `ask` and returns its result. Rejects after the timeout, and with CACHE_ERR_CLOSED on `close`. A later result is ignored. */
   async run<T> (operation: string, ask: () => MaybePromise<T>): Promise<T> {
     this.refuseClosed(operation)
     return await new Promise<T>((resolve, reject) => {
       const wait = this.#waits.begin(reject, operation)
-      // In this turn, because nothing may be called after a close.
+      // `ask` is called at once. If it were called later, `close` could come first, and the store must not be called after that.
       const asked = (async () => await ask())()
       asked.then(resolve, reject).finally(() => this.#waits.over(wait))
     })
   }
 
   /**
-   * Carries a write out once the store has settled the key's write before it, because a call that timed out may still take effect. Rejects
-   * as `run` does. After that, a delete is still carried out, but a set that was not sent is dropped.
+   * Carries out a write. If the store has not settled the previous write of the same key, waits for it even if it has timed out, because it
+   * may still take effect. Rejects as `run` does. After a rejection, a waiting delete is still carried out, but a waiting set is dropped.
    */
   async write (write: Write): Promise<void> {
     const operation = operationOf(write)
@@ -69,17 +69,17 @@ export class BoundedCalls {
     }
   }
 
-  /** Whether a write of `key` has not settled in the store. */
+  /** Whether `key` has a write that the store has not settled. */
   isWriting (key: string): boolean {
     return this.#writes.has(key)
   }
 
-  /** The keys that begin with `prefix` for which that is so. */
+  /** Returns the keys that begin with `prefix` and have a write that the store has not settled. */
   keysWriting (prefix: string): string[] {
     return this.#writes.keys(prefix)
   }
 
-  /** Ends every wait. May be called twice. */
+  /** Ends every wait with CACHE_ERR_CLOSED. May be called twice. */
   close (): void {
     this.#closed = true
     this.#waits.close(new CACHE_ERR_CLOSED(this.#backend))

@@ -8,16 +8,16 @@ import { encodeRecord, nameOf, decodeRecord, storedKey } from './codec.js'
 import type { BackendContext } from './registry.js'
 import type { Write } from './write-queue.js'
 
-/** What the backend knows about its store. */
+/** Settings of a `ByteBackend`. */
 export interface ByteStoreSettings {
   /** The backend's name, for errors. */
   readonly name: string
   readonly timeoutMs: number
-  /** How often a store is swept if it can be listed and does not remove expired entries itself. */
+  /** How often expired entries are removed from a store that can be listed and does not remove them itself. */
   readonly cleanupIntervalMs?: number
 }
 
-/** A backend on a store of bytes. It has `clear`, `size` and `keys` if the store can be listed. */
+/** A backend that keeps its entries in a store of bytes. It has `clear`, `size` and `keys` if the store can be listed. */
 export class ByteBackend implements CacheBackend {
   declare readonly getMany?: (keys: readonly string[]) => Promise<Array<StoredEntry | undefined>>
   declare readonly clear?: (prefix?: string, options?: ClearOptions) => Promise<void>
@@ -27,7 +27,7 @@ export class ByteBackend implements CacheBackend {
   readonly #calls: BoundedCalls
   readonly #now: () => number
   readonly #cleanup: BackgroundTask | undefined
-  /** Checks of entries that may have expired, by key. A write of the key cancels its check. */
+  /** Running checks of entries that may have expired, by key. A write of a key cancels the check of that key. */
   readonly #drops = new Map<string, object>()
   #foreign = 0
   #closing: Promise<void> | undefined
@@ -51,7 +51,7 @@ export class ByteBackend implements CacheBackend {
     const stored = storedKey(key)
     const bytes = await this.#calls.run('get', () => this.#store.get(nameOf(stored)))
     const entry = this.#read(bytes, stored)
-    // A store that does not remove expired entries is cleaned up by reads too.
+    // If the store does not remove expired entries itself, reads remove those that they find.
     if (entry !== undefined && !this.#isLive(entry) && !this.#store.forgets) this.#drop(key).catch(() => {})
     return entry !== undefined && this.#isLive(entry) ? entry : undefined
   }
@@ -68,7 +68,7 @@ export class ByteBackend implements CacheBackend {
     await this.#calls.write({ key, entry: undefined })
   }
 
-  /** What is known without a call to the store. */
+  /** Figures that are known without a call to the store. */
   stats (): BackendStats {
     return { foreignValues: this.#foreign, timeouts: this.#calls.timeouts }
   }
@@ -101,7 +101,7 @@ export class ByteBackend implements CacheBackend {
       : this.#store.delete(nameOf(stored))
   }
 
-  /** Removes what is stored under `key` if it has expired. A write of the key cancels this and does not wait for it. */
+  /** Removes the entry under `key` if it has expired. A write of the key cancels this, and does not wait for it. */
   async #drop (key: string): Promise<void> {
     if (this.#drops.has(key) || this.#calls.isWriting(key)) return
     const stored = storedKey(key)
@@ -115,7 +115,7 @@ export class ByteBackend implements CacheBackend {
     }
   }
 
-  /** The entry in these bytes; undefined if they are not ours, damaged, or of another key. */
+  /** Decodes an entry. Returns undefined if the bytes are damaged, belong to another key, or were not written by this cache. */
   #read (bytes: Uint8Array | undefined, stored: Buffer): StoredEntry | undefined {
     if (bytes === undefined) return undefined
     const entry = decodeRecord(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), stored)

@@ -7,7 +7,7 @@ import { CACHE_ERR_CLOSED } from './errors.js'
 import { keyOf, nameOf, readHead } from './codec.js'
 import { matchesGlob } from './glob.js'
 
-/** What a scan needs around it. */
+/** Options and dependencies of a scan. */
 export interface ByteScanOptions {
   readonly store: ByteStore
   readonly calls: BoundedCalls
@@ -18,15 +18,16 @@ export interface ByteScanOptions {
   readonly drop: (key: string) => Promise<void>
 }
 
-/** An item of the store. Without a head it is damaged or somebody else's. */
+/** An item of the store. It has no head if it is damaged, if other code wrote it, or if its bytes were not read. */
 interface ScannedItem {
   readonly name: string
   readonly head?: { readonly key: string, readonly expiresAt: number }
 }
 
-// Items are collected before they are removed: stores that page by number skip items when earlier ones are removed.
+// Limit on items that are collected before they are removed. They are not removed during the walk, because a store that lists its items
+// page by page would then skip some.
 const MOST_REMEMBERED = 10_000
-// Other processes that remove items cause skips too, so the walk is repeated until nothing is found.
+// Limit on complete walks. A walk is repeated until it finds nothing, because it skips items if other processes remove some meanwhile.
 const MOST_WALKS = 3
 const AT_ONCE = 8
 const SWEPT_AT_ONCE = 20
@@ -35,7 +36,7 @@ const SWEEP_PAUSE_MS = 5
 /** Walks over one store. */
 export class ByteScan {
   readonly #options: ByteScanOptions
-  /** Items that were damaged or half written at the last sweep. */
+  /** Items that the last sweep found damaged. Some may only have been half written, so only the next sweep removes those that still are. */
   #damaged = new Set<string>()
 
   constructor (options: ByteScanOptions) {
@@ -45,7 +46,7 @@ export class ByteScan {
   /** Removes the entries of keys that begin with `prefix`. */
   async clear (prefix: string, { onProgress }: ClearOptions = {}): Promise<void> {
     const { calls, delete: forget } = this.#options
-    // A set under way would take effect afterwards.
+    // A set that is under way could take effect after the walk. A delete waits for the set and then removes its entry.
     await Promise.all(calls.keysWriting(prefix).map((key) => forget(key)))
     let before = new Map<string, ScannedItem>()
     for (let walks = 0; walks < MOST_WALKS;) {
@@ -78,7 +79,7 @@ export class ByteScan {
     return found.size
   }
 
-  /** Removes expired entries in small steps. The background task. */
+  /** The background task: removes expired entries, with pauses, and items that were found damaged twice in a row. */
   async sweep (): Promise<void> {
     const { store, calls, now, drop } = this.#options
     const damaged = new Set<string>()
@@ -96,7 +97,10 @@ export class ByteScan {
     this.#damaged = damaged
   }
 
-  /** An item in `before` was removed already. If it is found again, it was set meanwhile, or the store did not remove it. */
+  /**
+   * Removes items. Those in `before` were already removed by the previous walk. If such an item is found again, it was set meanwhile, or
+   * the store did not remove it, so this removal is checked.
+   */
   async #removeAll (
     found: readonly ScannedItem[], before: ReadonlyMap<string, ScannedItem>, onProgress: ClearOptions['onProgress']
   ): Promise<void> {
@@ -113,7 +117,7 @@ export class ByteScan {
     else await calls.run('delete', () => store.delete(name))
   }
 
-  /** Throws if the store still has the item, because a walk over such a store would never end. */
+  /** Removes an item, and throws if the store still has it, because walks over such a store would find it again and again. */
   async #removeForSure (one: ScannedItem): Promise<void> {
     const { store, calls } = this.#options
     const held = await calls.run('clear', () => store.get(one.name))
@@ -124,7 +128,7 @@ export class ByteScan {
     }
   }
 
-  /** All items whose names may be ours. With `heads`, bytes that the list does not include are read. */
+  /** Yields all items whose names may be those of entries. With `heads`, reads the bytes of items that are listed without them. */
   async * #walk (operation: string, heads: boolean): AsyncGenerator<ScannedItem> {
     const { store, calls } = this.#options
     calls.refuseClosed(operation)
@@ -137,7 +141,7 @@ export class ByteScan {
         yield bytes === undefined ? { name: value.name } : foundIn(value.name, bytes)
       }
     } finally {
-      // It may hang in the call that timed out.
+      // Not awaited, because the iterator may still hang in a call that timed out.
       Promise.resolve(items.return?.()).catch(() => {})
     }
   }

@@ -1,20 +1,23 @@
-// The option checks that all rooms share: a wrong value is refused with who, what was expected and what came.
+// The option checks that all rooms share. The error for a wrong value names the option, the expected value and the given one.
 import { inspect } from 'node:util'
 import { CACHE_ERR_OPTION } from './errors.js'
 
-/** A number of seconds, or a string with a unit: `250ms 90s 5m 2h 1d`. */
+/** A number of seconds, or a string with a unit, such as `250ms`, `90s`, `5m`, `2h` or `1d`. */
 export type Duration = number | string
 
-/** Returns an option's value as the code uses it. Throws CACHE_ERR_OPTION that names `who`. */
+/**
+ * Checks an option, and returns its value in the form that the code uses. If the value is wrong, throws CACHE_ERR_OPTION, which names
+ * `who`.
+ */
 export type Check<T> = (value: unknown, who: string) => T
 
-/** The longest duration: ten years. Anything longer is probably a wrong unit. */
+/** The longest duration that is accepted: ten years. A longer one probably has a wrong unit. */
 export const MAX_DURATION_MS = 10 * 365 * 86_400_000
 
 const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 const SHOWN_CHARACTERS = 60
 
-/** `value` for an error message: short, and on one line. */
+/** Formats `value` for an error message: short, and on one line. */
 export function show (value: unknown): string {
   const text = inspect(value, { depth: 0, breakLength: Infinity, compact: true, maxStringLength: SHOWN_CHARACTERS })
   return text.length > SHOWN_CHARACTERS * 2 ? text.slice(0, SHOWN_CHARACTERS * 2) + '...' : text
@@ -26,7 +29,7 @@ export function kindOf (value: unknown): string {
   return `${typeof value === 'string' ? 'text' : `a value of type ${typeof value}`} that is not shown, since it may hold a password`
 }
 
-/** Integer milliseconds of a duration; undefined when it is not one, is negative, or is longer than ten years. */
+/** Converts a duration to whole milliseconds. Returns undefined if it is not a duration, is negative, or is longer than ten years. */
 export function parseDuration (value: unknown): number | undefined {
   let ms: number | undefined
   if (typeof value === 'number') ms = value * 1_000
@@ -38,7 +41,7 @@ export function parseDuration (value: unknown): number | undefined {
   return ms > 0 ? Math.max(1, Math.round(ms)) : 0
 }
 
-/** A duration in milliseconds, above zero unless `zero` allows it. */
+/** Returns a check for a duration, which it converts to milliseconds. Zero is accepted only if `zero` is true. */
 export function duration ({ zero = false } = {}): Check<number> {
   return (value, who) => {
     const ms = parseDuration(value)
@@ -50,13 +53,13 @@ export function duration ({ zero = false } = {}): Check<number> {
   }
 }
 
-/** A duration above zero, as it was written: it is turned into milliseconds later. */
+/** Checks that a value is a duration above zero, and returns it as it was given. It is converted to milliseconds later. */
 export const aDuration: Check<Duration> = (value, who) => {
   duration()(value, who)
   return value as Duration
 }
 
-/** A check by a predicate. `expected` describes a right value. */
+/** Returns a check that accepts a value if `holds` returns true. `expected` describes an accepted value, for the error. */
 export function expects<T> (expected: string, holds: (value: unknown) => boolean): Check<T> {
   return (value, who) => {
     if (!holds(value)) throw new CACHE_ERR_OPTION(who, expected, show(value))
@@ -64,7 +67,7 @@ export function expects<T> (expected: string, holds: (value: unknown) => boolean
   }
 }
 
-/** The same for a value that may hold a password: the error shows only its type. */
+/** Like `expects`, but for a value that may hold a password: the error shows only its type. */
 export function discreet<T> (expected: string, holds: (value: unknown) => boolean): Check<T> {
   return (value, who) => {
     if (!holds(value)) throw new CACHE_ERR_OPTION(who, expected, kindOf(value))
@@ -81,12 +84,13 @@ export const isTextList = (value: unknown): boolean =>
 export const textList = expects<readonly string[]>('an array of non-empty strings', isTextList)
 
 /**
- * The prefix of our keys in a store that others use too: short, and without capitals, because some stores ignore case.
+ * Checks a prefix for the cache's keys in a store that other applications use too. It is short, and has no capitals, because some stores
+ * ignore case.
  */
 export const storePrefix = expects<string>('1 to 64 of a-z, 0-9, - and _', (value) =>
   typeof value === 'string' && /^[a-z0-9_-]{1,64}$/.test(value))
 
-/** A string from a list. */
+/** Returns a check for a string that is one of `known`. */
 export function oneOf<T extends string> (...known: readonly T[]): Check<T> {
   return expects(known.map((item) => `'${item}'`).join(' or '), (value) => known.includes(value as T))
 }
@@ -112,8 +116,9 @@ export function exactlyOne<T extends object> (who: string, options: T, names: Re
 }
 
 /**
- * Returns the given options, each checked. An absent or undefined option stays absent. An unknown one is refused and its value not shown,
- * because a mistyped name may hold a password. `who` precedes the option's name in errors: `sqlite.maxBytes`.
+ * Checks each given option, and returns the checked values. An absent or undefined option stays absent. An unknown option is refused. Its
+ * value is not shown, because the name may be a mistyped one whose value is a password. In errors, `who` precedes the option's name, as in
+ * `sqlite.maxBytes`.
  */
 export function checkOptions<T extends object> (
   who: string, options: unknown, checks: { readonly [K in keyof T]-?: Check<T[K]> }

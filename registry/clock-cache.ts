@@ -1,32 +1,33 @@
-// A cache bounded by bytes with CLOCK eviction. lru-cache in its place makes a hit about 25 % slower and an evicting set 10 % slower.
+// A cache with CLOCK eviction and a limit in bytes. With lru-cache, a hit would be about 25 % slower and an evicting set 10 % slower.
 
 /** The size of the read caches of `file` and `sqlite`. */
 export const READ_CACHE_BYTES = 16 * 1024 * 1024
 
-// A member may take at most one part in this many.
+// A member that is larger than the limit divided by this is not added.
 const FEWEST = 16
 
 const ALMOST_FULL = 0.9
 
-// When more is read than fits, adding each entry would cost more than it saves: none would stay until its next read.
+// Once the cache is almost full, only one in this many entries is added. If more is read than fits, adding each entry would cost more than
+// it saves, because none would stay until its next read.
 const TAKEN_OF_FULL = 32
 
-// Limits the search for a member to evict when many were used.
+// Limit on the members that are examined to find one to evict.
 const LOOKS = 64
 
 /** A member of the cache. */
 export interface Member {
   /** Its size; 0 while it is not in the cache. */
   bytes: number
-  /** Set by the code that uses it. */
+  /** Set by the code that uses the member, and cleared by the cache. */
   wasUsed: boolean
   /** Its index among the members. */
   slot: number
 }
 
 /**
- * Recently used members. A use only sets a mark. To evict, a hand goes round, clears marks, and stops at a member without one (the CLOCK
- * algorithm). This makes a use cheaper than keeping members in order of use.
+ * Keeps recently used members, with the CLOCK algorithm. Using a member only marks it. To evict one, a hand goes round the members, clears
+ * marks, and stops at a member without a mark. Marking a member is cheaper than keeping all members in order of use.
  */
 export class ClockCache<M extends Member> {
   readonly #maxBytes: number
@@ -42,7 +43,7 @@ export class ClockCache<M extends Member> {
     this.#gone = gone
   }
 
-  /** Whether the next entry that is read should be added: always while there is room, else one in 32. */
+  /** Whether the next entry that is read should be added: always while there is room, otherwise for one entry in 32. */
   takes (): boolean {
     return this.#bytes <= this.#maxBytes * ALMOST_FULL || ++this.#passed % TAKEN_OF_FULL === 0
   }

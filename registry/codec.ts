@@ -1,10 +1,11 @@
-// How entries are stored as bytes: a record of a head, the key and the value, with checksums that detect any damage.
+// Encodes entries as records of bytes: a head, the key and the value, with checksums that detect any damage.
 import { hash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import type { StoredEntry } from './backend.js'
 
-// Offsets, little endian. FILE_CRC covers everything after itself. HEAD_CRC, for reads without the value, covers what follows it to the
-// end of the key. The mark is compared, and the size must match the head.
+// The offsets of the fields in the head, which are little-endian. The head begins with the mark. FILE_CRC covers all bytes after itself.
+// HEAD_CRC, for reads without the value, covers the bytes from its own end to the end of the key. No checksum covers the mark, which is
+// compared instead. The size of the record must match the head.
 const MARK = 0x31637266 // 'frc1'
 const FILE_CRC = 4
 const HEAD_CRC = 8
@@ -15,32 +16,33 @@ const KEY_BYTES = 24
 /** The length of the head. */
 export const HEAD_BYTES = 28
 
-// UTF-8 turns every lone surrogate into the same character. This byte never occurs in UTF-8.
+// Precedes a key that is stored as UTF-16, because it contains lone surrogates, which UTF-8 would all turn into the same character. This
+// byte never occurs in UTF-8.
 const IS_UTF16 = Buffer.of(0xFF)
 
-/** What precedes the value. */
+/** The decoded start of a record, before the value. */
 export interface Head {
-  /** As `storedKey` made it. */
+  /** The key as `storedKey` returns it. */
   readonly key: Buffer
   readonly expiresAt: number
 }
 
-/** `key` as bytes, which are different for any two strings. */
+/** Encodes a key as bytes. Different keys always have different bytes. */
 export function storedKey (key: string): Buffer {
   return key.isWellFormed() ? Buffer.from(key) : Buffer.concat([IS_UTF16, Buffer.from(key, 'utf16le')])
 }
 
-/** The key that was stored as these bytes. */
+/** Decodes a key that was encoded by `storedKey`. */
 export function keyOf (stored: Buffer): string {
   return stored[0] === IS_UTF16[0] ? stored.toString('utf16le', 1) : stored.toString()
 }
 
-/** The name under which the entry of a stored key is kept: a digest of 64 hexadecimal digits. */
+/** Returns the name under which the entry of an encoded key is stored: a digest of 64 hexadecimal digits. */
 export function nameOf (stored: Buffer): string {
   return hash('sha256', stored, 'hex')
 }
 
-/** The head and the key, which precede the value. */
+/** Encodes what precedes the value: the head and the key. */
 export function encodeHead (key: Buffer, { value, expiresAt }: StoredEntry): Buffer {
   const head = Buffer.allocUnsafe(HEAD_BYTES + key.length)
   head.writeUInt32LE(MARK)
@@ -50,23 +52,25 @@ export function encodeHead (key: Buffer, { value, expiresAt }: StoredEntry): Buf
   key.copy(head, HEAD_BYTES)
   head.writeUInt32LE(crc32(head.subarray(EXPIRES_AT)), HEAD_CRC)
   const headCrc = crc32(head.subarray(HEAD_CRC))
-  // Node returns 0 for no bytes, whatever the previous checksum.
+  // For no bytes, Node returns 0 instead of the previous checksum.
   head.writeUInt32LE(value.byteLength === 0 ? headCrc : crc32(value, headCrc), FILE_CRC)
   return head
 }
 
-/** Head, key and value in one piece. */
+/** Encodes a whole record: head, key and value. */
 export function encodeRecord (key: Buffer, entry: StoredEntry): Buffer {
   return Buffer.concat([encodeHead(key, entry), entry.value])
 }
 
-/** The length of head and key, as the unchecked head says; undefined if the bytes are not ours. */
+/**
+ * Returns the length of head and key that the head states; its checksum is not checked. Returns undefined if the bytes are not a record.
+ */
 export function headBytesOf (bytes: Buffer): number | undefined {
   if (bytes.length < HEAD_BYTES || bytes.readUInt32LE() !== MARK) return undefined
   return HEAD_BYTES + bytes.readUInt32LE(KEY_BYTES)
 }
 
-/** The head of a file of `fileBytes` that begins with `bytes`; undefined if it is not ours or damaged. */
+/** Decodes the head of a record of `fileBytes` that begins with `bytes`. Returns undefined if it is damaged or not a record. */
 export function readHead (bytes: Buffer, fileBytes: number): Head | undefined {
   const valueAt = valueAtOf(bytes, fileBytes)
   if (valueAt === undefined || valueAt > bytes.length) return undefined
@@ -75,7 +79,8 @@ export function readHead (bytes: Buffer, fileBytes: number): Head | undefined {
 }
 
 /**
- * The entry of `key` in a whole file, which is the first `fileBytes` of `bytes`; undefined if it is damaged or of another key.
+ * Decodes the entry of `key` from a whole record, which is the first `fileBytes` of `bytes`. Returns undefined if it is damaged or of
+ * another key.
  */
 export function decodeRecord (bytes: Buffer, key: Buffer, fileBytes = bytes.length): StoredEntry | undefined {
   const valueAt = valueAtOf(bytes, fileBytes)
@@ -84,13 +89,13 @@ export function decodeRecord (bytes: Buffer, key: Buffer, fileBytes = bytes.leng
   return { value: bytes.subarray(valueAt, fileBytes), expiresAt: bytes.readDoubleLE(EXPIRES_AT) }
 }
 
-/** A loop is faster than `compare` for keys of usual length. */
+/** Whether the record is of this key. A loop is faster than `compare` for keys of usual length. */
 function holdsKey (bytes: Buffer, key: Buffer): boolean {
   for (let at = 0; at < key.length; at++) if (bytes[HEAD_BYTES + at] !== key[at]) return false
   return true
 }
 
-/** The offset of the value in a file of this size; undefined if the head says another size. */
+/** Returns the offset of the value in a record of `fileBytes`. Returns undefined if the head states another size. */
 function valueAtOf (bytes: Buffer, fileBytes: number): number | undefined {
   const valueAt = headBytesOf(bytes)
   return valueAt !== undefined && valueAt + bytes.readUInt32LE(VALUE_BYTES) === fileBytes ? valueAt : undefined

@@ -1,7 +1,7 @@
-// Deadlines of waits. A blocked event loop reads nothing, so a wait starts again, once, if the loop was held up.
+// Deadlines of waits. While the event loop is held up, it reads no responses, so a wait then starts again, but only once.
 import { setImmediate as turn, setTimeout as after } from 'node:timers'
 
-// A loop that is not held up runs its timers within a few milliseconds.
+// A timer that fires later than this was held up. Otherwise the event loop runs timers within a few milliseconds.
 const HELD_UP_MS = 20
 
 const LONGEST_TIMER_MS = 2 ** 31 - 1
@@ -9,15 +9,15 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1
 /** The error of a call whose deadline has passed. */
 export const NO_ANSWER = new Error('no response before the deadline')
 
-/** The same, when either the backend or this process may have been too slow. */
+/** The error of such a call if the event loop was held up, so that either the backend or this process may have been too slow. */
 export const HELD_UP = new Error('no response before the deadline, while the event loop of this process was held up')
 
-/** Whether a timer due at `dueAt`, in `performance.now()`, fires so late that the event loop was held up. */
+/** Whether a timer that was due at `dueAt` fires so late that the event loop was held up. Times are those of `performance.now()`. */
 export function isHeldUp (dueAt: number, at = performance.now()): boolean {
   return at - dueAt > HELD_UP_MS
 }
 
-/** When all waits that share it must be over. Its time starts with the first of them. */
+/** A deadline that several waits share. Its time starts with the first wait. */
 export class Deadline {
   readonly #ms: number
   #at: number | undefined
@@ -27,23 +27,23 @@ export class Deadline {
     this.#ms = ms
   }
 
-  /** In `performance.now()`. */
+  /** The time of the deadline, as `performance.now()` counts it. */
   get at (): number {
     this.#at ??= performance.now() + this.#ms
     return this.#at
   }
 
-  /** Adds time that was spent waiting for something else. */
+  /** Moves the deadline by `ms`, the time that was spent waiting for something else. */
   extend (ms: number): void {
     if (this.#at !== undefined) this.#at += ms
   }
 
-  /** Starts its time again, because there was progress. */
+  /** Starts the deadline's time again, because there was progress. */
   restart (): void {
     this.#at = performance.now() + this.#ms
   }
 
-  /** Starts its time again because the loop was held up, but only once. Returns whether it did. */
+  /** Starts the deadline's time again because the event loop was held up, but only once. Returns whether it did so now. */
   renew (): boolean {
     if (this.#renewed) return false
     this.#renewed = true
@@ -51,17 +51,17 @@ export class Deadline {
     return true
   }
 
-  /** Calls `end` once the deadline has passed and data that had arrived was read. */
+  /** Calls `end` once the deadline has passed and the data that had arrived by then was read. */
   wait (end: WaitEnd, options?: WaitOptions): Wait {
     return new Wait(this, end, options)
   }
 }
 
-/** `heldUp`: the loop was held up again, so the late response does not mean that the other side was slow. */
+/** Called when a wait ends at its deadline. `heldUp`: the event loop was held up again, so the other side may not have been slow. */
 export type WaitEnd = (heldUp: boolean) => void
 
 export interface WaitOptions {
-  /** The wait ends after this fraction of the time that is left: 2 means half of it. @default 1 */
+  /** Divides the time that is left: with 2, the wait ends after half of it. @default 1 */
   readonly sharing?: number
   /** Whether the wait keeps the process alive. @default true */
   readonly ref?: boolean
@@ -79,7 +79,7 @@ export class Wait {
     this.#deadline = deadline
     this.#end = end
     this.#options = options
-    // It passed while nothing waited, so nothing could notice that the loop was held up.
+    // The deadline passed while nothing waited for it, so nothing could notice that the event loop was held up.
     if (isHeldUp(deadline.at)) deadline.renew()
     this.#arm()
   }
@@ -103,7 +103,7 @@ export class Wait {
     const heldUp = isHeldUp(dueAt)
     // Another wait may have moved the deadline.
     if (this.#deadline.at !== endsAt || (heldUp && this.#deadline.renew())) return this.#arm()
-    // Timers run first in a turn of the loop. Data that has arrived is read later in the same turn.
+    // In each turn, the event loop runs timers before it reads data that has arrived, and `turn` after that.
     turn(() => {
       if (this.#over) return
       this.#over = true
@@ -112,10 +112,13 @@ export class Wait {
   }
 }
 
-/** What `within` returns if the promise takes longer. */
+/** The result of `within` if the promise takes longer than the limit. */
 export const LATE = Symbol('late')
 
-/** The result of `promise`, or LATE if it takes longer than `limit`: milliseconds, or a deadline that may move meanwhile. */
+/**
+ * Returns the result of `promise`, or LATE if it takes longer than `limit`. The limit is a number of milliseconds, or a deadline, which may
+ * move meanwhile.
+ */
 export async function within<T> (limit: number | Deadline, promise: Promise<T>): Promise<T | typeof LATE> {
   const deadline = typeof limit === 'number' ? new Deadline(limit) : limit
   let wait: Wait | undefined

@@ -3,7 +3,10 @@ import createError from '@fastify/error'
 
 type Cause = { cause?: unknown }
 
-/** An option is wrong: who, what was expected, what came. Thrown when a plugin, route or backend is set up. */
+/**
+ * An option is wrong. The message names the option, the expected value and the given one. Thrown when a plugin, route or backend is set up,
+ * and by calls that take options.
+ */
 export const CACHE_ERR_OPTION = createError<[who: string, expected: string, came: string]>(
   'CACHE_ERR_OPTION', "cache: '%s' must be %s, got %s", 500, TypeError as ErrorConstructor)
 
@@ -19,7 +22,7 @@ export const CACHE_ERR_BACKEND_DUPLICATE = createError<[name: string]>(
 export const CACHE_ERR_BACKEND_CONTRACT = createError<[name: string, expected: string, came: string]>(
   'CACHE_ERR_BACKEND_CONTRACT', "cache: backend '%s' must have %s, got %s")
 
-/** An optional package that a backend needs is not installed. `cause` is what the import threw. */
+/** An optional package that a backend needs is not installed. `cause` is the error of the import. */
 export const CACHE_ERR_DEPENDENCY_MISSING = createError<[backend: string, dependency: string, install: string, options?: Cause]>(
   'CACHE_ERR_DEPENDENCY_MISSING', "cache: backend '%s' needs the package '%s'; run npm install %s")
 
@@ -27,10 +30,10 @@ export const CACHE_ERR_DEPENDENCY_MISSING = createError<[backend: string, depend
 export const CACHE_ERR_POWER_MISSING = createError<[operation: string, name: string, power: string, advice: string]>(
   'CACHE_ERR_POWER_MISSING', "cache: %s can't be done with backend '%s', which lacks the method '%s'; %s")
 
-/** The cache is closed and was called afterwards. */
+/** The cache was called after it had been closed. */
 export const CACHE_ERR_CLOSED = createError<[operation: string]>(
   'CACHE_ERR_CLOSED', 'cache: %s was called after the cache was closed')
 
-/** An explicit call failed in the backend. `cause` is what the backend threw, if it threw. */
+/** An explicit call failed in the backend. `cause` is the error that the backend threw, if it threw one. */
 export const CACHE_ERR_BACKEND_FAILED = createError<[name: string, operation: string, why: string, options?: Cause]>(
   'CACHE_ERR_BACKEND_FAILED', "cache: backend '%s' failed in %s: %s")

@@ -1,10 +1,11 @@
-// Records when names were invalidated or changed, in fixed memory. A collision only prevents one response from being stored.
+// Records when each name was last invalidated or its entry changed, in fixed memory. If names collide, only one response isn't stored.
 
 const STRIPES = 4096
 
 /**
- * Code that stores what it reads takes a mark before the read. Invalidations and changes move the names that they affect. What was read
- * is not stored if one of its names has moved since the mark.
+ * Keeps code from storing a response or value that was invalidated while it was made. Names stand for keys, tags, routes and URLs. The code
+ * takes a mark before its first read. Each invalidation or change moves the names that it affects. If one of the names of a response has
+ * moved since the mark, the response is not stored.
  */
 export class Fence {
   readonly #movedAt = new Float64Array(STRIPES)
@@ -12,7 +13,7 @@ export class Fence {
   /** The current moment, to be passed to `movedSince` later. Read only. */
   mark = 0
 
-  /** Moves a name. Returns the mark right after that. */
+  /** Records that a name was invalidated or its entry changed. Returns the mark right after that. */
   move (name: string): number {
     this.#movedAt[stripeOf(name)] = ++this.mark
     return this.mark
@@ -22,7 +23,7 @@ export class Fence {
     this.#allMovedAt = ++this.mark
   }
 
-  /** Whether one of the names has moved since `mark`. `names` is called only if any name has. */
+  /** Whether one of the names has moved since `mark`. `names` is called only if any name at all has moved. */
   movedSince (mark: number, names: () => readonly string[]): boolean {
     if (this.mark === mark) return false
     return this.#allMovedAt > mark || names().some((name) => this.#movedAt[stripeOf(name)]! > mark)

@@ -1,4 +1,4 @@
-// Patterns over keys: `*` is any text, `?` any one character, everything else is itself. Never a regular expression.
+// Matches keys against patterns, without regular expressions: `*` stands for any text, `?` for any one character.
 
 /** Whether `text` matches `pattern`. At worst this takes time proportional to the product of both lengths. */
 export function matchesGlob (pattern: string, text: string): boolean {
@@ -14,7 +14,7 @@ export function matchesGlob (pattern: string, text: string): boolean {
       next++
       at++
     } else if (star >= 0) {
-      // The last star matches one more character. Earlier stars need not be tried again.
+      // Lets the last star match one more character. Earlier stars need not be tried again.
       next = star + 1
       at = ++resume
     } else return false

@@ -1,18 +1,18 @@
-// Helpers for a value or a promise of it: a value is used at once, without a promise.
+// Helpers for a value that may be a promise. A value that is not a promise is used at once.
 import type { MaybePromise } from './backend.js'
 
 export function isPromise<T> (value: MaybePromise<T>): value is Promise<T> {
   return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
 }
 
-/** Calls `next` with the value: at once, or when the promise has resolved. */
+/** Calls `next` with the value: at once if it is not a promise, otherwise when the promise has resolved. */
 export function andThen<T, R> (value: MaybePromise<T>, next: (value: T) => MaybePromise<R>): MaybePromise<R> {
   return isPromise(value) ? value.then(next) : next(value)
 }
 
 export const noop = (): void => {}
 
-/** Keeps `work` in a set until it settles. */
+/** Keeps `work` in the set `among` until it settles. */
 export function hold (among: Set<Promise<unknown>>, work: Promise<unknown>): void {
   const over = (): void => { among.delete(work) }
   among.add(work)

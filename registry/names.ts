@@ -1,4 +1,4 @@
-// Which options belong to which backend name, as types that other packages extend by declaration merging.
+// The types that assign options to the names of backends. Other packages extend them by declaration merging.
 
 /**
  * The options of each backend name. A package that adds a backend adds its name here:
@@ -6,10 +6,10 @@
  */
 export interface BackendOptions {}
 
-/** The name of a backend that the types know. */
+/** The name of a backend in `BackendOptions`. */
 export type BackendName = Extract<keyof BackendOptions, string>
 
-/** A backend by name, with its options. They may be left out if each has a default. */
+/** A backend by name, with its options. The options may be left out if each has a default. */
 export type BackendChoice<Name extends BackendName = BackendName> = {
   [N in Name]: {} extends BackendOptions[N]
     ? {

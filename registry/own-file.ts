@@ -1,11 +1,11 @@
-// Who owns a file or folder, and who else could read or change it: one rule for all backends that keep files.
+// Checks who owns a file or folder, and who else can read or change it: the same rules for all backends that keep files.
 import { closeSync, constants, fchmodSync, fstatSync, lstatSync, openSync, type Stats } from 'node:fs'
 import type { CacheLog } from './registry.js'
 
-/** The mode of a file that its owner alone may read and write. */
+/** The mode of a file that only its owner may read and write. */
 export const OWNER_ONLY = 0o600
 
-/** The mode of a folder that its owner alone may enter. */
+/** The mode of a folder that only its owner may enter. */
 export const FOLDER_OWNER_ONLY = 0o700
 
 const OTHERS = 0o077
@@ -13,25 +13,27 @@ const OTHERS_WRITE = 0o022
 const EVERYBODY_WRITES = 0o002
 const STICKY = 0o1000
 
-/** What to do where modes can't be changed. */
+/** The advice in errors about a file system on which modes can't be changed. */
 export const MODES_ARE_FIXED = 'this file system does not let modes be changed: mount it so that this user alone has access ' +
   '(WSL: the option metadata, or umask=077; SMB: dir_mode=0700,file_mode=0600), or choose a path on another one'
 
 /**
- * What is done with an existing file. `private`: it is used. `opened`: others could read it, or its group write it; it is made private and
- * used. `spoilt`: everybody could write it, so anybody may have written its contents; it is deleted. `foreign`: it is another user's, a
- * link, or no file; it is not used.
+ * How safe an existing file is, and what happens to it.
+ * - `private`: only this user has access. It is used.
+ * - `opened`: other users have access, but the file is not world-writable. It is made private, then used.
+ * - `spoilt`: the file is world-writable, so any user may have written its contents. It is deleted.
+ * - `foreign`: it belongs to another user, or is a link or not a file. It is not used.
  */
 export type Standing = 'private' | 'opened' | 'spoilt' | 'foreign'
 
-/** The standing of a file by its `lstat` or `fstat`. Modes are ignored where there are no users, as on Windows. */
+/** Returns the standing of a file, from its `lstat` or `fstat`. On systems without user ids, such as Windows, modes are ignored. */
 export function standingOf (stat: Stats): Standing {
   if (!stat.isFile() || whyForeign(stat) !== undefined) return 'foreign'
   if (process.geteuid === undefined || (stat.mode & OTHERS) === 0) return 'private'
   return (stat.mode & EVERYBODY_WRITES) === 0 ? 'opened' : 'spoilt'
 }
 
-/** Why a file or folder is not this user's own; undefined if it is. */
+/** Returns why a file or folder is not this user's own; undefined if it is. */
 export function whyForeign (stat: Stats): string | undefined {
   if (stat.isSymbolicLink()) return 'a link'
   const userId = process.geteuid?.()
@@ -40,20 +42,23 @@ export function whyForeign (stat: Stats): string | undefined {
 }
 
 /**
- * Makes our folder private again if others can write it, as the kubelet leaves it for `fsGroup`. Returns why the folder can't be used;
- * undefined if it can. Throws what the file system throws.
+ * Makes this user's folder private again if other users can write it, as they can after the kubelet has applied `fsGroup`. Returns why the
+ * folder can't be used; undefined if it can. Throws the errors of the file system.
  */
 export function whyNotPrivate (path: string): string | undefined {
   const stat = lstatSync(path)
   if (!stat.isDirectory() && !stat.isSymbolicLink()) return 'not a folder'
   const why = whyForeign(stat)
   if (why !== undefined || !isWritableByOthers(stat)) return why
-  // A folder that is meant for everybody, such as /tmp.
+  // The sticky bit marks a folder that is meant for all users, such as /tmp.
   if ((stat.mode & STICKY) !== 0) return `it is shared by all users, its mode is ${octal(stat)}; name a folder in it`
   return whyStillOpen(path)
 }
 
-/** Uses a descriptor: if the folder is replaced by a link meanwhile, the mode of the link's target is not changed. */
+/**
+ * Makes a folder private. Returns why it can't be used; undefined if it can. Uses a descriptor, so that no other file's mode is changed if
+ * a link replaces the folder meanwhile.
+ */
 function whyStillOpen (path: string): string | undefined {
   const folder = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
   try {
@@ -78,7 +83,7 @@ function octal ({ mode }: Stats): string {
   return (mode & 0o7777).toString(8)
 }
 
-/** Logs a spoilt file, but only the first one: a folder that everybody could write is full of them. */
+/** Returns a function that logs a spoilt file, but only the first one, because a world-writable folder may contain many. */
 export function spoiltNotice (log: CacheLog): (path: string) => void {
   let isNoted = false
   return (path) => {

@@ -1,38 +1,41 @@
 // Collects pieces of a body into a few blocks, so that many small pieces take no more memory than a few large ones.
 
-/** A block is as large as everything before it, up to this limit: adding is linear, and at least half of the memory is used. */
+/**
+ * The limit on the size of a block. Up to it, a new block is as large as everything collected before, so that adding takes linear time and
+ * at least half of the memory is used.
+ */
 const MAX_BLOCK_BYTES = 1024 * 1024
 
-/** The pieces of one body. An array of them would take a hundred bytes for each one-byte piece, and more for a view. */
+/** Collects the pieces of one body. An array of pieces would take a hundred bytes for each one-byte piece, and more if that is a view. */
 export class Pieces {
   readonly #blocks: Buffer[] = []
   #freeBytes = 0
   #bytes = 0
 
-  /** Bytes collected so far. */
+  /** The number of bytes that were collected so far. */
   get bytes (): number {
     return this.#bytes
   }
 
-  /** The memory that one more piece of this length allocates. */
+  /** Returns how many bytes of memory one more piece of this length would allocate. */
   costOf (pieceBytes: number): number {
     const restBytes = pieceBytes - this.#freeBytes
     return restBytes <= 0 ? 0 : Math.max(restBytes, Math.min(this.#bytes, MAX_BLOCK_BYTES))
   }
 
-  /** Copies the piece. */
+  /** Adds a copy of the piece. */
   add (piece: Uint8Array): void {
     const costBytes = this.costOf(piece.byteLength)
     const fitting = piece.subarray(0, this.#freeBytes)
     this.#copy(fitting)
     if (costBytes === 0) return
-    // Not from the shared pool: a small block would keep the whole pool alive.
+    // Not allocated from Node's shared pool, because a small block would keep the whole pool alive.
     this.#blocks.push(Buffer.allocUnsafeSlow(costBytes))
     this.#freeBytes = costBytes
     this.#copy(piece.subarray(fitting.byteLength))
   }
 
-  /** Everything collected, in its own memory. Nothing may be added afterwards. */
+  /** Returns everything that was collected, in memory of its own. Nothing may be added afterwards. */
   whole (): Buffer {
     const [first] = this.#blocks
     if (this.#blocks.length === 1 && this.#freeBytes === 0) return first as Buffer

@@ -1,11 +1,11 @@
-// Marks errors of entries that a store refuses, because they are too large for example. They are not counted as failures of the store.
+// Marks errors for entries that a store refuses (too large ones, for example). They are not counted as failures of the store.
 
-/** `error`, marked. */
+/** Marks an error as a refusal, and returns it. */
 export function refusal<E extends Error> (error: E): E {
   return Object.assign(error, { isRefusal: true })
 }
 
-/** Whether a backend's error is marked. */
+/** Whether an error is marked as a refusal. */
 export function isRefusal (error: unknown): boolean {
   return (error as { isRefusal?: unknown } | null | undefined)?.isRefusal === true
 }

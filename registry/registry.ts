@@ -1,4 +1,4 @@
-// The registry: opens a backend by name, with the context that backends get.
+// The registry: opens a backend by name, and passes it the context that it needs.
 import { Background, type BackgroundTasks } from './background.js'
 import { REQUIRED_METHODS, type CacheBackend, type MaybePromise } from './backend.js'
 import type { BackendChoice, BackendName, BackendOptions } from './names.js'
@@ -9,40 +9,43 @@ import { CACHE_ERR_BACKEND_CONTRACT, CACHE_ERR_BACKEND_DUPLICATE, CACHE_ERR_BACK
 export interface CacheLog {
   /** Details for debugging. */
   debug (details: object, message: string): void
-  /** What an operator may want to know. */
+  /** Something that an operator may want to know. */
   info (details: object, message: string): void
-  /** What an operator should look at, though requests are still served. */
+  /** Something that an operator should look at, though requests are still served. */
   warn (details: object, message: string): void
-  /** What an operator must look at. */
+  /** Something that an operator must look at. */
   error (details: object, message: string): void
 }
 
-/** What a backend gets when it is opened. */
+/** The context that a backend receives when it is opened. */
 export interface BackendContext {
-  /** The only clock: epoch milliseconds. */
+  /** Returns the current time, in epoch milliseconds. Entries expire by this clock only. */
   now (): number
-  /** For what an operator must know and no caller can learn. Failures are thrown, not logged. */
+  /** For events that an operator must know about and that no caller is told. Failures are thrown, not logged. */
   readonly log: CacheLog
   /** Aborted when the cache closes. */
   readonly signal: AbortSignal
-  /** Work between requests. The backend cancels its tasks in `close()`. */
+  /** Runs tasks between requests. The backend cancels its tasks in `close()`. */
   readonly background: BackgroundTasks
-  /** Opens another backend by name, for backends that are made of others. The caller closes it. */
+  /** Opens another backend by name, for backends that consist of several. The backend that calls this closes it. */
   open (choice: BackendChoice): Promise<CacheBackend>
-  /** How long a request waits for a read. A later result is not used, so the read may be given up. Absent outside of an application. */
+  /**
+   * How long a request waits for a read. The result of a longer read is not used, so the backend may end it. Absent if the backend is used
+   * without an application.
+   */
   readonly deadlineMs?: number
   /**
-   * Whether `key` is the key of a tag's stamp, which other entries depend on: a copy of a stamp is used for at most a second. Absent
-   * outside of an application.
+   * Whether `key` is the key of a tag's stamp. Other entries depend on stamps, so a copy of a stamp may be used for at most a second.
+   * Absent if the backend is used without an application.
    */
   isStamp? (key: string): boolean
-  /** The application's decoration `name`; undefined if there is none yet. Absent outside of an application. */
+  /** Returns the application's decoration `name`; undefined if there is none yet. Absent if the backend is used without an application. */
   decoration? (name: string): unknown
 }
 
-/** A backend that can be opened. Made with `defineBackend`. */
+/** A backend that can be opened. Created with `defineBackend`. */
 export interface BackendDefinition<Options = any> {
-  /** The suggested name. A registry uses the name that `add` was given. */
+  /** The suggested name. A registry uses the name that was passed to `add`. */
   readonly name: string
   /** Checks `options` and opens the backend. Throws CACHE_ERR_OPTION for a wrong option. */
   readonly create: (options: Options, context: BackendContext) => MaybePromise<CacheBackend>
@@ -51,7 +54,7 @@ export interface BackendDefinition<Options = any> {
 /** Loads a definition when its name is first used, so that unused backends are not imported. */
 export type BackendLoader<Options = any> = () => MaybePromise<BackendDefinition<Options>>
 
-/** Returns `definition`, with its types checked: the default export of a backend's module. */
+/** Returns `definition`, and checks its types. The result is the default export of a backend's module. */
 export function defineBackend<Options> (definition: BackendDefinition<Options>): BackendDefinition<Options> {
   return definition
 }
@@ -82,7 +85,7 @@ export class Registry {
 
   /**
    * Opens a backend. Defaults for `context`: the system's clock, no logging, a signal that never aborts. Throws CACHE_ERR_BACKEND_UNKNOWN,
-   * CACHE_ERR_BACKEND_CONTRACT, or what the backend throws.
+   * CACHE_ERR_BACKEND_CONTRACT, or the error that the backend throws.
    */
   async open (choice: BackendChoice, context: Partial<BackendContext> = {}): Promise<CacheBackend> {
     const { backend: name, options = {} } = choice as { backend: string, options?: unknown }

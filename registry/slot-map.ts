@@ -1,5 +1,5 @@
-// Short-lived things in reusable slots. A Map or Set under constant adding and deleting leaves old tables behind, and each of them keeps
-// the next one, with everything in it, alive until a full garbage collection.
+// Keeps short-lived things in reusable slots. A Map or Set that changes all the time leaves old tables behind. Each of them keeps the next
+// table, with everything in it, alive until a full garbage collection.
 
 /** Things, each in its own slot. */
 export class Slots<T> {
@@ -22,7 +22,7 @@ export class Slots<T> {
     this.#things[slot] = thing
   }
 
-  /** Frees a slot. Called once for each. */
+  /** Frees a slot. Must be called only once for each thing. */
   remove (slot: number): void {
     this.#things[slot] = undefined
     this.#free.push(slot)
@@ -34,7 +34,7 @@ export class Slots<T> {
   }
 }
 
-/** Things by key. Old tables keep only keys and numbers alive. */
+/** Things by key. Old tables of the Map keep only keys and numbers alive, and no things. */
 export class SlotMap<T> {
   readonly #slotOf = new Map<string, number>()
   readonly #slots = new Slots<T>()

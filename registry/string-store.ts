@@ -1,23 +1,23 @@
 // Adapts a store of strings (get, set, delete, close, and lifetimes in seconds) to CacheBackend.
 import type { CacheBackend, MaybePromise } from './backend.js'
 
-/** A store as the guide writes it: text under a key for a number of seconds. */
+/** A store as in the guide: strings under keys, for a number of seconds. */
 export interface StringStore {
-  /** The text under `key`; null or undefined if missing or expired. */
+  /** The string under `key`; null or undefined if there is none or it has expired. */
   get (key: string): MaybePromise<string | null | undefined>
   /** Stores `value` for `timeoutSeconds`, a positive integer. */
   set (key: string, value: string, timeoutSeconds: number): MaybePromise<unknown>
-  /** Removes `key`; no error if there is nothing. */
+  /** Removes the string under `key`; no error if there is none. */
   delete (key: string): MaybePromise<unknown>
-  /** Releases what the store opened. */
+  /** Closes what the store opened. */
   close (): MaybePromise<unknown>
 }
 
 const SEPARATOR = ' '
 
 /**
- * A backend on a store of strings. The expiry, in epoch milliseconds, precedes the value, which is base64. Lifetimes are rounded up to
- * seconds for the store, but no entry is returned after its expiry. A text that is not ours is a miss.
+ * Returns a backend that uses a store of strings. Each string is the expiry in epoch milliseconds, a space, and the value in base64. The
+ * store receives lifetimes that are rounded up to seconds, but no entry is returned after its expiry. Any other string is a miss.
  */
 export function fromStringStore (store: StringStore, { now = Date.now }: { now?: () => number } = {}): CacheBackend {
   return {

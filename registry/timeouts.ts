@@ -4,26 +4,26 @@ import { isHeldUp } from './deadline.js'
 
 /** One wait, in a linked list. */
 export interface Wait {
-  /** In `performance.now()`. */
+  /** When the wait times out, as `performance.now()` counts. */
   endsAt: number
-  /** Whether it started again because the loop was held up. */
+  /** Whether the wait has started again because the event loop was held up. */
   renewed: boolean
-  /** For the error. */
+  /** The operation that the error names. */
   readonly operation: string
   readonly end: (error: Error) => void
   before: Wait
   after: Wait
 }
 
-/** Waits of one length. The first one to start is the first one to end. */
+/** Waits of the same length, which therefore end in the order in which they began. */
 export class Timeouts {
   readonly #forMs: number
   readonly #late: (operation: string) => Error
-  /** Precedes the first wait and follows the last. */
+  /** The element of the list that precedes the first wait and follows the last one. */
   readonly #ends: Wait
   #timer: NodeJS.Timeout | undefined
 
-  /** `late` returns the error of a wait that took `forMs`. */
+  /** `late` returns the error of a wait that has timed out after `forMs`. */
   constructor (forMs: number, late: (operation: string) => Error) {
     this.#forMs = forMs
     this.#late = late
@@ -50,7 +50,7 @@ export class Timeouts {
     if (this.#ends.after === this.#ends) this.#timer?.unref()
   }
 
-  /** Ends all waits with an error, and the timer. */
+  /** Ends all waits with an error, and stops the timer. */
   close (error: Error): void {
     clearTimeout(this.#timer)
     while (this.#ends.after !== this.#ends) this.#end(this.#ends.after, error)
@@ -76,11 +76,11 @@ export class Timeouts {
   #due (dueAt: number): void {
     const at = performance.now()
     const heldUp = isHeldUp(dueAt, at)
-    // Timers run first in a turn of the loop. Data that has arrived is read later in the same turn.
+    // In each turn, the event loop runs timers before it reads data that has arrived, and `turn` after that.
     turn(() => { this.#endLate(at, heldUp) })
   }
 
-  /** Ends the waits whose time was over at `at`, or starts them again, once, if the loop was held up. */
+  /** Ends the waits that had timed out by `at`. If the event loop was held up, starts each of them again instead, but only once. */
   #endLate (at: number, heldUp: boolean): void {
     this.#timer = undefined
     for (let wait = this.#ends.after; wait !== this.#ends; wait = this.#ends.after) {

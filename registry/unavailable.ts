@@ -1,7 +1,7 @@
-// What a read returns when nobody can say what is stored. Not a miss.
+// The result of a read if the backend can't say whether there is an entry. This is not a miss.
 import type { StoredEntry } from './backend.js'
 
 export const UNAVAILABLE = Symbol('unavailable')
 
-/** What a read found. */
+/** The result of a read: an entry, undefined if there is none, or UNAVAILABLE. */
 export type Read = StoredEntry | undefined | typeof UNAVAILABLE

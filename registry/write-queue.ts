@@ -1,14 +1,14 @@
-// The queue of writes by key: one write of a key at a time, in the order of the calls. A later write replaces one that waits.
+// Queues writes by key: each key has one write at a time, in the order of the calls. A later write replaces one that is still waiting.
 import type { MaybePromise, StoredEntry } from './backend.js'
 
-/** A write of a key: an entry, or undefined where the key is deleted. */
+/** A set of a key's entry, or a delete of the key if `entry` is undefined. */
 export interface Write {
   readonly key: string
   readonly entry: StoredEntry | undefined
 }
 
 export interface WriteQueueOptions<W extends Write> {
-  /** Carries a write out. Until this settles, well or not, no other write of the key begins. */
+  /** Carries out a write. The next write of the key begins only when this has settled, even if it rejects. */
   readonly carryOut: (write: W) => MaybePromise<unknown>
   /** Limit on concurrent sets, and a separate one on concurrent deletes. @default Infinity */
   readonly maxRunning?: number
@@ -17,13 +17,13 @@ export interface WriteQueueOptions<W extends Write> {
   /** Limit on the bytes of pending writes, as `bytesOf` counts them. It does not apply to deletes. @default Infinity */
   readonly maxBytes?: number
   readonly bytesOf?: (write: W) => number
-  /** The error with which a write beyond these bounds rejects. */
+  /** Returns the error for a write that exceeds one of these limits. */
   readonly tooMany?: (write: W) => Error
-  /** Whether a set replaces a delete that waits. By default both are carried out, because the set may fail. @default false */
+  /** Whether a set replaces a waiting delete of its key. By default both are carried out, because the set may fail. @default false */
   readonly setsReplaceDeletes?: boolean
-  /** Whether a failed write settles with a later one of its key that waits. @default never */
+  /** Returns whether a failed write settles with a later write of its key, if one is waiting. @default never */
   readonly settlesWithNext?: (write: W, error: unknown) => boolean
-  /** Called when a write has to wait for another one of its key. */
+  /** Called when a write has to wait because another write of its key is being carried out. */
   readonly onFollowed?: (key: string) => void
 }
 
@@ -35,20 +35,20 @@ interface Waiter {
 interface Job<W> {
   readonly write: W
   readonly bytes: number
-  /** Callers that await this write, or one that it replaced, by their write. */
+  /** The callers that await this write, or a write that it replaced. Each is stored under the write that it awaits. */
   readonly waiters: Map<unknown, Waiter>
 }
 
 type Kind = 'delete' | 'set'
 
-/** The writes of one key. The delete that waits comes before the set that waits. */
+/** The unsettled writes of one key: one that is running, then a waiting delete, then a waiting set. */
 interface KeyWrites<W> {
   running: Job<W> | undefined
   delete: Job<W> | undefined
   set: Job<W> | undefined
 }
 
-/** Writes that have not settled. */
+/** The queue of the writes that have not settled. */
 export class WriteQueue<W extends Write> {
   readonly #options: WriteQueueOptions<W>
   readonly #byKey = new Map<string, KeyWrites<W>>()
@@ -62,7 +62,7 @@ export class WriteQueue<W extends Write> {
     this.#options = options
   }
 
-  /** How many writes have not settled. */
+  /** The number of writes that have not settled. */
   get waiting (): number {
     return this.#jobs().length
   }
@@ -71,25 +71,25 @@ export class WriteQueue<W extends Write> {
     return this.#byKey.has(key)
   }
 
-  /** Whether a write of `key` waits for the one that is carried out. */
+  /** Whether a write of `key` is waiting behind the one that is being carried out. */
   isFollowed (key: string): boolean {
     const writes = this.#byKey.get(key)
     return (writes?.set ?? writes?.delete) !== undefined
   }
 
-  /** The last write of `key`: what a read returns instead of what is stored. */
+  /** Returns the last unsettled write of `key`, for reads, which return its entry instead of the stored one. */
   find (key: string): W | undefined {
     if (this.#byKey.size === 0) return undefined
     const writes = this.#byKey.get(key)
     return (writes?.set ?? writes?.delete ?? writes?.running)?.write
   }
 
-  /** The keys with a write that begin with `prefix`. */
+  /** Returns the keys that begin with `prefix` and have an unsettled write. */
   keys (prefix = ''): string[] {
     return [...this.#byKey.keys()].filter((key) => key.startsWith(prefix))
   }
 
-  /** Carries a write out once the key's previous one has settled. Settles with it, or with a later one that replaced it. */
+  /** Carries out a write once the previous write of its key has settled. Settles with this write, or with a later one that replaced it. */
   put (write: W): Promise<void> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed(write))
     const bytes = this.#options.bytesOf?.(write) ?? 0
@@ -100,7 +100,7 @@ export class WriteQueue<W extends Write> {
     })
   }
 
-  /** The caller no longer awaits `write`. A set that has not begun is dropped; a delete is still carried out. */
+  /** Called when the caller no longer awaits `write`. A set that has not begun is dropped; a delete is still carried out. */
   giveUp (write: W): void {
     const writes = this.#byKey.get(write.key)
     for (const job of [writes?.running, writes?.delete, writes?.set]) job?.waiters.delete(write)
@@ -110,13 +110,13 @@ export class WriteQueue<W extends Write> {
     if (writes.running === undefined && writes.delete === undefined) this.#byKey.delete(write.key)
   }
 
-  /** Settles when every write put so far has settled, well or not. */
+  /** Settles when every write put so far has settled, even if it failed. */
   async flush (): Promise<void> {
     await Promise.all(this.#jobs().map(({ waiters }) =>
       new Promise<void>((resolve) => { waiters.set({}, { resolve, reject: () => resolve() }) })))
   }
 
-  /** Rejects pending and later writes with `refused`. Nothing more begins. May be called twice. */
+  /** Rejects pending and later writes with the error that `refused` returns. No further write begins. May be called twice. */
   close (refused: (write: W) => Error): void {
     this.#closed = refused
     for (const { write, waiters } of this.#jobs()) {
