@@ -1,4 +1,4 @@
-// The HTTP backend itself: a read is sent once, a write is sent until it takes effect or its time is over.
+// The HTTP backend itself: a read is sent once, and a write is sent again until it takes effect or its time is over.
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { CacheBackend, StoredEntry } from '../../registry/backend.js'
@@ -13,7 +13,7 @@ import {
 import { ServiceConnection } from './connection.js'
 import type { Settings } from './options.js'
 
-/** A backend on a cache service. */
+/** A backend that stores its entries in a cache service. */
 export class HttpBackend implements CacheBackend {
   readonly #now: () => number
   readonly #maxValueBytes: number
@@ -41,7 +41,7 @@ export class HttpBackend implements CacheBackend {
   async get (key: string): Promise<StoredEntry | undefined> {
     if (this.#closing !== undefined) throw new CACHE_ERR_CLOSED('http.get')
     const change = this.#writes.find(key)
-    // Reads return pending writes: the service may not have them yet.
+    // The entry of a pending write is returned, because the service may not have it yet.
     if (change !== undefined) return this.#live(change.entry)
     const digest = digestOf(key)
     const found = entryIn(await this.#connection.exchange({ operation: 'get', digest }), digest)
@@ -51,7 +51,7 @@ export class HttpBackend implements CacheBackend {
 
   async set (key: string, entry: StoredEntry): Promise<void> {
     if (entry.value.byteLength > this.#maxValueBytes) {
-      // The old entry must not stay in place of one that could not be stored.
+      // The new entry is refused, but the old one is out of date and must be deleted.
       await this.delete(key)
       throw refusal(new CACHE_ERR_BACKEND_FAILED('http', 'set', 'the value is larger than http.maxValueBytes allows'))
     }
@@ -72,7 +72,7 @@ export class HttpBackend implements CacheBackend {
     return entry !== undefined && entry.expiresAt > this.#now() ? entry : undefined
   }
 
-  /** Never rejects. */
+  /** Sends a write once. Never rejects: a failure is a result. */
   async #send ({ key, entry }: Write, timeoutMs: number): Promise<SendResult> {
     const operation = entry === undefined ? 'delete' : 'set'
     const digest = digestOf(key)

@@ -2,16 +2,19 @@
 import type { StoredEntry } from '../../registry/backend.js'
 import { nameOf, storedKey } from '../../registry/codec.js'
 
-/** When an entry expires, in epoch milliseconds. On every PUT, and every 200 response to a GET. */
+/** The header field with the expiry of an entry, in epoch milliseconds. Every PUT has it, and every 200 response to a GET. */
 export const EXPIRES_AT_FIELD = 'cache-expires-at'
 
-/** `<writer>/<number>` on every PUT and DELETE. A writer's change of an entry must not take effect after one with a higher number. */
+/**
+ * The header field with `<writer>/<number>`, which every PUT and DELETE has. The service must refuse a change of an entry if the same
+ * writer has already changed that entry with a higher number.
+ */
 export const CHANGE_FIELD = 'cache-change'
 
-/** The status for an entry that does not exist, or no longer. */
+/** Whether this status says that the entry does not exist, or no longer exists. */
 const isMissing = (status: number): boolean => status === 404 || status === 410
 
-// The digest of the key is sent after each value, so that a mix-up on the way can't return another key's bytes.
+// The seal is the digest of the key. It is sent after each value, so that the bytes of another key are noticed after a mix-up on the way.
 export const SEAL_BYTES = 32
 
 /** The digest under which the service stores the entry of `key`. */
@@ -24,7 +27,7 @@ export interface ServiceResponse {
   readonly body: Uint8Array
 }
 
-/** A value as it is sent. */
+/** Returns a value as it is sent: with its seal. */
 export function sealed (value: Uint8Array, digest: string): Buffer {
   const bytes = Buffer.allocUnsafeSlow(value.byteLength + SEAL_BYTES)
   bytes.set(value)
@@ -32,14 +35,14 @@ export function sealed (value: Uint8Array, digest: string): Buffer {
   return bytes
 }
 
-/** An expiry as a header field. Without an end it becomes the year 287396. */
+/** Returns the header field's value for an expiry. Infinity becomes a date in the year 287396. */
 export function expiresAtField (expiresAt: number): string {
   return String(Math.min(Math.floor(expiresAt), Number.MAX_SAFE_INTEGER))
 }
 
 /**
- * The entry in the response to a GET; undefined if there is none. A string says why the response does not follow the protocol, which is
- * not the same as a missing entry.
+ * Returns the entry in the response to a GET; undefined if the service has none. If the response does not follow the protocol, which does
+ * not mean that the entry is missing, returns a string that says why.
  */
 export function entryIn ({ status, headers, body }: ServiceResponse, digest: string): StoredEntry | undefined | string {
   if (isMissing(status)) return undefined
@@ -53,17 +56,17 @@ export function entryIn ({ status, headers, body }: ServiceResponse, digest: str
   return { value: body.subarray(0, end), expiresAt }
 }
 
-/** What the response to a PUT or DELETE means: done, refused, or failed for a reason that may be temporary. */
+/** Tells from the response to a PUT or DELETE whether it was done, was refused, or failed for a reason that may be temporary. */
 export function changeOutcome ({ status }: ServiceResponse, isDelete: boolean): 'done' | 'refused' | 'failed' {
   if (status >= 200 && status <= 299) return 'done'
   if (isDelete && isMissing(status)) return 'done'
   return status === 429 || status >= 500 ? 'failed' : 'refused'
 }
 
-/** Whether the service responded to a PUT that the value is too large. */
+/** Whether the service refused a PUT because the value is too large. */
 export const isTooLarge = ({ status }: ServiceResponse): boolean => status === 413
 
-/** The milliseconds in Retry-After (RFC 9110 section 10.2.3); undefined if it is absent or not valid. */
+/** The delay in Retry-After (RFC 9110 section 10.2.3), in milliseconds; undefined if the field is absent or not valid. */
 export function retryAfterMs ({ headers }: ServiceResponse, at: number): number | undefined {
   const field = headers['retry-after']
   if (typeof field !== 'string') return undefined

@@ -15,7 +15,7 @@ export interface ServiceRequest {
   readonly body?: Uint8Array
 }
 
-// No request waits for a set, so sets get only this fraction of the connections.
+// Sets get one in this many of the connections. That is enough, because no request waits for a set.
 const SHARE_OF_SETS = 4
 
 const METHODS = { get: 'GET', set: 'PUT', delete: 'DELETE' } as const
@@ -25,19 +25,19 @@ export class ServiceConnection {
   readonly #settings: Settings
   readonly #deadlineMs: number
   readonly #pool: Pool
-  /** A quarter of the connections; the same pool if there are fewer than four. */
+  /** A pool with a quarter of the connections. If there are fewer than four connections, it is the same as `#pool`. */
   readonly #poolOfSets: Pool
   readonly #fields: Readonly<Record<string, string>>
   readonly #underWay = new Slots<ServiceExchange>()
-  /** Sockets that the pool does not have yet, and would not end. */
+  /** Sockets that are still connecting. The pools do not know them yet, and would not end them on `close`. */
   readonly #connecting = new Set<Socket>()
   #closed = false
 
-  /** `deadlineMs`: how long requests wait for a read. */
+  /** `deadlineMs` is how long the caller waits for a read. */
   constructor (settings: Settings, deadlineMs = Infinity) {
     this.#settings = settings
     this.#deadlineMs = deadlineMs
-    // RFC 9110 section 12.5.3: values are bytes, and nothing is decompressed here.
+    // `identity` (RFC 9110 section 12.5.3), because nothing is decompressed here: values are just bytes.
     this.#fields = { 'accept-encoding': 'identity', ...(settings.authorization !== undefined && { authorization: settings.authorization }) }
     const ofSets = Math.floor(settings.maxConnections / SHARE_OF_SETS)
     this.#pool = this.#poolOf(settings.maxConnections - ofSets)
@@ -70,11 +70,11 @@ export class ServiceConnection {
     })
   }
 
-  /** An error that says what happened, without secrets. */
+  /** Returns an error that says what happened and contains no secrets. */
   failure (operation: ServiceRequest['operation'], why: unknown): Error {
     if (typeof why === 'string') return new CACHE_ERR_BACKEND_FAILED('http', operation, why)
     const { code, name, message } = why as Error & { code?: unknown }
-    // The error itself may contain the request and its header. Only its message is used.
+    // The original error may contain the request with its header, so only its message and code are used.
     const words = this.#redacted(message !== '' ? message : String(code ?? name))
     const cause = Object.assign(new Error(words), typeof code === 'string' ? { code } : {})
     return new CACHE_ERR_BACKEND_FAILED('http', operation, words, { cause })

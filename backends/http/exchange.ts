@@ -5,9 +5,9 @@ import { Pieces } from '../../registry/pieces.js'
 import type { ServiceResponse } from './codec.js'
 
 export interface ServiceExchangeOptions {
-  /** How long the caller waits; Infinity: until `timeoutMs`. */
+  /** How long the caller waits. Infinity means until `timeoutMs`. */
   readonly deadlineMs: number
-  /** How long it may take in all. */
+  /** How long the whole exchange may take. */
   readonly timeoutMs: number
   /** Limit on the body of a 200; undefined if no body is needed. */
   readonly maxBodyBytes: number | undefined
@@ -15,7 +15,7 @@ export interface ServiceExchangeOptions {
   readonly over: (outcome: ServiceResponse | Error) => void
 }
 
-// Other bodies are not needed. A small one is read anyway, so that the connection can be reused.
+// A body that is not needed is read up to this size and discarded, so that the connection can be reused.
 const MAX_OTHER_BYTES = 16 * 1024
 
 const EMPTY = Buffer.alloc(0)
@@ -29,7 +29,7 @@ export class ServiceExchange implements Dispatcher.DispatchHandler {
   readonly #pieces = new Pieces()
   #wait: Wait
   #controller: Controller | undefined
-  /** `awaited`: the caller waits. `left`: it waits no longer, but the connection is kept if the rest is small. */
+  /** `awaited`: the caller waits. `left`: the caller no longer waits, but a small response is still read, to keep the connection. */
   #stage: 'awaited' | 'left' | 'ended' = 'awaited'
   #failure: Error | undefined
   #status = 0
@@ -53,7 +53,7 @@ export class ServiceExchange implements Dispatcher.DispatchHandler {
 
   onRequestStart (controller: Controller): void {
     this.#controller = controller
-    // Throwing keeps the connection for the next exchange; aborting would close it.
+    // If the exchange has already ended: throwing keeps the connection for the next one, while aborting would close it.
     if (this.#failure !== undefined) throw this.#failure
   }
 
@@ -94,8 +94,8 @@ export class ServiceExchange implements Dispatcher.DispatchHandler {
   }
 
   /**
-   * The caller waits no longer. If the response has begun, the exchange ends. Otherwise the connection is kept for the next exchange: if it
-   * were closed each time, each exchange would have to wait for a new connection and be late too.
+   * Called when the caller no longer waits. Ends the exchange if the request was not sent yet or the response has begun. Otherwise keeps
+   * the connection for the next exchange, which would be late too if it had to wait for a new connection.
    */
   #leave (): void {
     const { deadlineMs, timeoutMs } = this.#options

@@ -6,13 +6,13 @@ import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 
 /** Options of the backend `http`. */
 export interface HttpOptions {
-  /** The service's URL, http or https. Entries are at `/cache/<digest>` below it. A user and password are sent as Basic credentials. */
+  /** The service's URL, http or https. Entries are at `/cache/<digest>` below it. Its user and password are sent as Basic credentials. */
   baseUrl: string
-  /** Sent as a bearer token with every request, and only to this origin. @default none */
+  /** The bearer token that is sent with every request, only to the origin of `baseUrl`. @default none */
   authToken?: string
-  /** How long a read may take in all, and a write including its retries. @default '5s' */
+  /** How long a read may take, and how long a write may take with all its retries. @default '5s' */
   timeout?: Duration
-  /** How often a write is sent again after a failure that may be temporary. Reads are never sent again. @default 3 */
+  /** How many times a write is sent again after a failure that may be temporary. Reads are never sent again. @default 3 */
   maxRetries?: number
   /** Limit on connections. @default 100 */
   maxConnections?: number
@@ -39,7 +39,7 @@ export interface Settings {
   readonly path: string
   /** The Authorization field, if any. */
   readonly authorization: string | undefined
-  /** What must not be in errors. */
+  /** Texts that must not appear in errors. */
   readonly secrets: readonly string[]
   readonly timeoutMs: number
   readonly maxRetries: number
@@ -65,7 +65,7 @@ function baseUrl (value: unknown, who: string): string {
   return url.href
 }
 
-// Anything else would end the header field, or be refused with the value in the error message.
+// Other characters would end the header field, or would be refused by the HTTP client, with the token in its error message.
 const authToken = discreet<string>('text of visible ASCII characters without spaces', (value) =>
   typeof value === 'string' && /^[\x21-\x7e]+$/.test(value))
 
@@ -99,7 +99,7 @@ function credentials ({ username, password }: URL, token: string | undefined): P
   return { authorization: `Basic ${pair}`, secrets: [pair, password, decoded(password)].filter((text) => text !== '') }
 }
 
-/** Leaves a percent sign that encodes nothing as it is. */
+/** Decodes percent-encoded text. Returns text that is not encoded correctly as it is. */
 function decoded (text: string): string {
   try {
     return decodeURIComponent(text)

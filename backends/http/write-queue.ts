@@ -1,24 +1,24 @@
-// Writes on their way to the service: tried again for a while, and settled once their outcome is known.
+// Writes on their way to the service: each is tried again for a while, and settles once its outcome is known.
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import { WriteQueue, type Write } from '../../registry/write-queue.js'
 
-/** The result of sending a write: done; refused, so that it is not tried again; failed for a reason that may be temporary. */
+/** The result of sending a write once: it was done, was refused (and is not sent again), or failed for a reason that may be temporary. */
 export type SendResult =
   | { readonly kind: 'done' }
   | { readonly kind: 'refused', readonly error: Error }
   | { readonly kind: 'failed', readonly error: Error, readonly retryAfterMs?: number | undefined }
 
-/** What the queue needs around it. */
+/** Options and dependencies of the queue. */
 export interface HttpWriteQueueOptions {
   /** Sends a write once. Never rejects, and takes `timeoutMs` at most. */
   send (write: Write, timeoutMs: number): Promise<SendResult>
   /** Settles after `ms`, or when `signal` is aborted. Never rejects. */
   wait (ms: number, signal: AbortSignal): Promise<void>
-  /** From 0 to 1. */
+  /** Returns a random number from 0 to 1. */
   random (): number
-  /** A monotonic clock, in milliseconds. */
+  /** Returns the time of a monotonic clock, in milliseconds. */
   now (): number
-  /** How long a write may take from when it is first sent. */
+  /** How long a write may take after it is first sent. */
   readonly timeoutMs: number
   readonly maxRetries: number
 }
@@ -31,18 +31,18 @@ export const MAX_WAITING_KEYS = 10_000
 export const MAX_WAITING_BYTES = 64 * 1024 * 1024
 
 interface TimedWrite extends Write {
-  /** After this instant it does not wait for a later write of its key. */
+  /** If the write fails before this instant and a later write of its key waits, it settles with that one. */
   readonly until: number
 }
 
 /**
- * The writes that have not settled. A write that failed is sent again until it takes effect, a later one of its key waits, its retries
- * are used up or its time is over. Once its promise has settled, nothing of it is sent any more.
+ * The writes that have not settled. A write that failed for a temporary reason is sent again, until it takes effect, its retries or its
+ * time are used up, or a later write of its key waits. Once its promise has settled, it is not sent again.
  */
 export class HttpWriteQueue {
   readonly #options: HttpWriteQueueOptions
   readonly #queue: WriteQueue<TimedWrite>
-  /** By key: ends the wait before the next attempt. */
+  /** For each key whose write waits for its next attempt, what ends that wait. */
   readonly #waits = new Map<string, AbortController>()
   /** Errors of writes that were refused. */
   readonly #refusals = new WeakSet<Error>()
@@ -67,20 +67,20 @@ export class HttpWriteQueue {
     return this.#queue.find(key)
   }
 
-  /** Settles when the write, or a later one of its key, is known to have taken effect. */
+  /** Resolves when the write, or a later one of its key, is known to have taken effect. */
   put (write: Write): Promise<void> {
     const { now, timeoutMs } = this.#options
     return this.#queue.put({ ...write, until: now() + timeoutMs })
   }
 
-  /** Every write that has not settled rejects, and nothing is sent any more. */
+  /** Rejects every write that has not settled. Nothing is sent after this. */
   close (): void {
     this.#closed = true
     this.#queue.close((write) => new CACHE_ERR_CLOSED(`http.${operationOf(write)}`))
     for (const wait of this.#waits.values()) wait.abort()
   }
 
-  /** Sends a write until it takes effect. Throws its last error. */
+  /** Sends a write, repeatedly if necessary, until it takes effect. Otherwise throws its last error. */
   async #carryOut (write: Write): Promise<void> {
     const { send, now, timeoutMs } = this.#options
     const until = now() + timeoutMs
