@@ -10,31 +10,31 @@ import type { LentDatabase, SqliteOptions } from './sqlite.js'
 import type { TieredOptions } from './tiered.js'
 import type { LentStorage, UnstorageDriver, UnstorageOptions } from './unstorage.js'
 
-// The augmentation is here and not in each backend, because one in a lazily imported module would not reach the published declarations.
+// Here and not in the module of each backend, which is lazily imported: there it would not reach the published declarations.
 declare module '../registry/names.js' {
   interface BackendOptions {
-    /** In the process. */
+    /** Stores entries in the memory of the process. */
     memory: MemoryOptions
-    /** In a folder, one file per entry. */
+    /** Stores entries in a folder, one file per entry. */
     file: FileOptions
-    /** In a table of a SQLite file. */
+    /** Stores entries in a table of a SQLite database. */
     sqlite: SqliteOptions
-    /** In Redis, Valkey or a Cluster. */
+    /** Stores entries in Redis, Valkey or a Cluster. */
     redis: RedisOptions
-    /** Behind an HTTP service. */
+    /** Stores entries in a service, over HTTP. */
     http: HttpOptions
-    /** In two or more backends, near to far. */
+    /** Stores entries in two or more other backends, near to far. */
     tiered: TieredOptions
-    /** In what Keyv has an adapter for. */
+    /** Stores entries in any store that Keyv has an adapter for. */
     keyv: KeyvOptions
-    /** In Memcached. */
+    /** Stores entries in Memcached. */
     memcached: MemcachedOptions
-    /** In what unstorage has a driver for. */
+    /** Stores entries in any store that unstorage has a driver for. */
     unstorage: UnstorageOptions
   }
 }
 
-/** A fresh Registry that knows the built-in backends. */
+/** Returns a new Registry with the built-in backends. */
 export function builtIns (): Registry {
   return new Registry()
     .add('memory', async () => (await import('./memory.js')).default)
