@@ -21,7 +21,7 @@ export class HandlerResponse {
   readonly vary: FieldValue
   /** Names of fields that hooks set before the handler ran, and that the handler removed. */
   readonly removed: readonly string[]
-  /** When the handler made the head, in epoch milliseconds. */
+  /** When the handler created the head, in epoch milliseconds. */
   readonly madeAt: number
   /** Whether other hooks may still change the body. */
   readonly mayChange: boolean
@@ -29,7 +29,7 @@ export class HandlerResponse {
   readonly allowsOneOrigin: boolean
   fields: readonly string[]
   body: Buffer | string | undefined
-  /** Whether the cache made the ETag among the fields. */
+  /** Whether the ETag among the fields is one that the cache added. */
   ownEtag: boolean
 
   constructor (
@@ -46,8 +46,8 @@ export class HandlerResponse {
   }
 
   /**
-   * Adds an ETag to a 200, made from its body, if the body is complete and can't change and the reply has no ETag. `isSent`: whether to set
-   * it on the reply too.
+   * Adds an ETag, computed from the body, to a 200 that has none, if the body is complete and can't change. `isSent`: whether to set the
+   * ETag on the reply too.
    */
   addEtag (reply: FastifyReply, isSent: boolean): void {
     if (this.body === undefined || this.mayChange || this.status !== 200 || reply.hasHeader('etag')) return
@@ -69,10 +69,10 @@ export interface StreamEnd {
 /** The payload to continue with, or why the response is not stored. */
 type Body = { readonly payload: unknown } | { readonly refused: RefusalReason }
 
-/** What was captured. `response` is undefined if one of its fields can't be sent again as it is. */
+/** The result of a capture. `response` is undefined if one of its fields can't be sent again as it is. */
 export type Captured = Body & { readonly response: HandlerResponse | undefined }
 
-/** What a capture needs from the registration and from its fill. */
+/** Options and dependencies of a capture. */
 export interface CaptureOptions {
   readonly services: { readonly budget: RecordingBudget, readonly dates: HttpDates, readonly now: () => number }
   readonly policy: Pick<RoutePolicy, 'maxBodyBytes' | 'setCookie'>
@@ -135,12 +135,15 @@ export class Capture {
     return { payload }
   }
 
-  /** The payload to continue with. For a stream that is held back: its whole body, or a stream if recording stopped before the end. */
+  /**
+   * Returns the payload to continue with. For a stream that is held back, this is its whole body, or a stream if recording stopped before
+   * the end.
+   */
   whenWhole (payload: unknown, response: HandlerResponse | undefined, isRecorded: () => boolean): MaybePromise<unknown> {
     return this.#part === undefined ? payload : this.#part.whenWhole(payload, () => response?.body, isRecorded)
   }
 
-  /** The response has ended, and its stream never will. Ends the recording, and destroys a stream that is held back. */
+  /** Called when the response has ended before its stream. Ends the recording, and destroys the stream if it is held back. */
   abandon (): void {
     this.#recording?.fail('stream-failed')
     this.#part?.abandon()

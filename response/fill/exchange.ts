@@ -1,4 +1,4 @@
-// One request on its way through the cache: what every stage needs to know, and none changes.
+// One request on its way through the cache: the facts that every stage needs and none changes.
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { ArrivedRequest } from '../request/arrival.js'
 import type { Deadline } from '../../registry/deadline.js'
@@ -24,14 +24,14 @@ export interface Exchange {
   readonly refresh: Refresh | undefined
 }
 
-/** What a fill begins with. */
+/** The inputs of a fill. */
 export interface FillStart {
   readonly exchange: Exchange
   readonly forward: Forward
   readonly facts: ReplyFacts
-  /** The flight that ends with this response; undefined if other requests can't wait for it. */
+  /** The flight that ends when this response is ready; undefined if other requests can't wait for the response. */
   readonly flight: Flight | undefined
-  /** Why the response is not stored in any case, if that is already known. */
+  /** The reason why the response must not be stored, if there is one before the handler runs. */
   readonly forbidden: RefusalReason | undefined
 }
 
@@ -39,6 +39,6 @@ export interface FillStart {
 export interface Forward {
   readonly reason: ForwardReason
   readonly found: Found
-  /** The stored response, which can't be served as it is. It may be validated, or served on an error. */
+  /** The stored response that was found, if any. It can't be served as it is, but it may be validated, or served if the handler fails. */
   readonly stored: Entry<ResponseHead> | undefined
 }

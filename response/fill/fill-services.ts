@@ -1,4 +1,4 @@
-// What fills need from their registration.
+// The services of a registration that its fills use.
 import type { Fence } from '../../registry/fence.js'
 import type { Connections } from '../fastify/connections.js'
 import type { FastifyInternals } from '../fastify/fastify-internals.js'

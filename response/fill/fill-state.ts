@@ -1,4 +1,4 @@
-// The states of a fill, and which state may follow which.
+// The states of a fill, and the states that may follow each of them.
 import type { Storable } from '../http/storability.js'
 import type { RefusalReason } from '../observe/reasons.js'
 

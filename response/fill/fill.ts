@@ -62,7 +62,7 @@ export class Fill implements FillUnderWay, StreamEnd {
     return !this.#isOver && this.#judgement.forbidden !== 'head'
   }
 
-  /** Takes the stamps of the route's tags, if it has any, then runs the handler. Returns the handler's result, or a promise of it. */
+  /** Reads the stamps of the route's tags, if it has any, then runs the handler. Returns the handler's result, or a promise of it. */
   run (handler: () => unknown): unknown {
     const prepared = this.#storing.needsStamps ? this.#storing.prepare() : undefined
     return prepared === undefined ? this.#run(handler) : prepared.then(() => replyOrResult(this.#run(handler), this.#exchange.reply))
@@ -77,7 +77,7 @@ export class Fill implements FillUnderWay, StreamEnd {
     return whenReturned(result, reply, () => { if (reply.sent && this.#response === undefined) this.refuse('hijacked') })
   }
 
-  /** `reply.cache(options)`. After a wrong option the response is still sent, but not stored. */
+  /** Applies the options of `reply.cache(options)`. If one is wrong, the response is still sent, but not stored. */
   choose (options: ReplyCacheOptions): void {
     try {
       this.#judgement.choose(options)
@@ -86,28 +86,34 @@ export class Fill implements FillUnderWay, StreamEnd {
     }
   }
 
-  /** The handler called the not-found handler. A hit would skip that handler's hooks, so the response is not stored. */
+  /**
+   * Called when the handler has called the not-found handler. A hit would skip the not-found handler's hooks, so the response is not
+   * stored.
+   */
   withdraw (): void {
     this.#judgement.forbid('hijacked')
     this.#validation?.withdraw()
   }
 
-  /** The handler threw. The stored response may still be sent instead of the error handler's response. */
+  /** Called when the handler has thrown. The stored response may still be sent instead of the error handler's response. */
   fail (): void {
     this.#validation?.putBack()
     if (this.#validation === undefined || this.#response !== undefined) this.refuse('handler-error')
     else if (this.#state.name === 'running') this.#become({ name: 'failed' })
   }
 
-  /** Captures the response before other hooks, which may change it if `mayChange`. Returns the payload to continue with, or a promise. */
+  /**
+   * Captures the response before other hooks run. `mayChange`: whether they may change it. Returns the payload to continue with, or a
+   * promise.
+   */
   capture (payload: unknown, mayChange = false): unknown {
     const { reply } = this.#exchange
     const validation = this.#validation
     if (validation === undefined) {
       return this.#isOver ? payload : this.#cut(this.#captured(typeof payload === 'object' ? unpacked(payload, reply) : payload, mayChange))
     }
-    // If sending fails, Fastify runs the hooks again, and the outcome is already known. But a stream that failed before it was sent counts
-    // as a failed handler: the stored response may be served.
+    // If sending fails, Fastify runs the hooks again, and the outcome of the validation is already known then. But a stream that failed
+    // before it was sent counts as a failure of the handler, so the stored response may be served.
     const isBroken = this.#refusedFor === 'stream-failed' && validation.mayServeOnError(reply.statusCode, this.#services.now())
     if (validation.outcome !== undefined && !isBroken) return this.#isOver ? payload : this.#captured(payload, mayChange)
     const settled = this.#settled(validation, typeof payload === 'object' ? unpacked(payload, reply) : payload)
@@ -138,14 +144,14 @@ export class Fill implements FillUnderWay, StreamEnd {
     if (reply.statusCode === 304) internals.dropTrailers(reply)
   }
 
-  /** All hooks have run: judges the response, sends it, then stores it if it is complete. */
+  /** Called when all hooks have run. Judges the response, sends it, then stores it if it is complete. */
   conclude (send: () => void): void {
     this.#conclude()
     send()
     this.#commit()
   }
 
-  /** The stream was recorded to its end while it was sent, so the response is complete. */
+  /** Called when the stream was recorded to its end while it was sent, so the response is complete. */
   streamed (response: HandlerResponse): void {
     if (this.#route.policy.etag) response.addEtag(this.#exchange.reply, false)
     this.#commit()
@@ -205,7 +211,7 @@ export class Fill implements FillUnderWay, StreamEnd {
     return payload
   }
 
-  /** Finds what became of the stored response. Returns the payload to continue with. */
+  /** Determines the outcome for the stored response. Returns the payload to continue with. */
   #settled (validation: Validation, payload: unknown): unknown {
     const { now, observer } = this.#services
     const { reply } = this.#exchange
@@ -228,12 +234,15 @@ export class Fill implements FillUnderWay, StreamEnd {
     const taken = this.#capture.take(payload, mayChange, ownEtag)
     if (taken.response !== undefined) this.#response = taken.response
     if ('refused' in taken) return this.#refusing(taken.refused, payload)
-    // The stream may have failed at once. The response is refused then.
+    // If the stream has failed at once, the response is already refused.
     if (!this.#isOver) this.#become({ name: 'responded' })
     return taken.payload
   }
 
-  /** Cuts the requested part out of a response that is going to be stored. Without a Range field, conditions are left to the handler. */
+  /**
+   * Cuts the requested part out of a response that is going to be stored. If the request has no Range, its conditions are left to the
+   * handler.
+   */
   #cut (payload: unknown): unknown {
     const { conditions } = this.#capture
     if (conditions === undefined || this.#response?.mayChange !== false || (!this.#capture.holds && !this.#isToBeStored)) return payload
@@ -282,7 +291,7 @@ export class Fill implements FillUnderWay, StreamEnd {
 
   #stored (refused: RefusalReason | undefined): void {
     const { fills, observer } = this.#services
-    // Only now: until the response is stored, a fill that began later can supersede this one.
+    // The fill ends only now: until its response is stored, a fill that began later can supersede it.
     fills.end(this.#place)
     if (refused !== undefined) {
       this.#become({ name: 'refused', reason: refused })
@@ -294,7 +303,10 @@ export class Fill implements FillUnderWay, StreamEnd {
     this.#exchange.refresh?.succeed()
   }
 
-  /** The response was sent, or its connection closed. If it was sent past Fastify, its status is known only now. */
+  /**
+   * Called when the response was sent, or its connection closed. If the response was sent past Fastify, through `reply.raw`, its status is
+   * known only now.
+   */
   #closed (): void {
     const { raw } = this.#exchange.reply
     const isPastFastify = this.#response === undefined && raw.writableEnded
@@ -303,11 +315,11 @@ export class Fill implements FillUnderWay, StreamEnd {
     // The stream has not ended, and never will: the client left, or another hook replaced the stream.
     if (this.#response !== undefined && this.#response.body === undefined) return this.#capture.abandon()
     if (isPastFastify) return this.refuse('hijacked')
-    // A response that is still being made has until the lock timeout.
+    // If the handler is still running, it may take until the lock timeout.
     this.#patience = setTimeout(() => this.refuse('client-gone'), this.#services.lockTimeoutMs).unref()
   }
 
-  /** Deletes the stored response, which is no longer valid. A refresh has then done its work. */
+  /** Deletes the stored response, which is no longer valid. If this request is a refresh, it has succeeded. */
   #endStored (): void {
     const { fills, guard, store } = this.#services
     fills.supersede(this.#place)

@@ -1,4 +1,4 @@
-// Decides whether a handler's response may be stored: when it is captured, when all hooks have run, and when it was sent.
+// Decides whether a handler's response may be stored: when it is captured, again when all hooks have run, and again after it was sent.
 import { kArrival } from '../request/arrival.js'
 import type { Fields, FieldValue } from '../http/field-values.js'
 import { storability, type ReplyOptions as ReplyDecision, type Storability } from '../http/storability.js'
@@ -10,12 +10,12 @@ import { announcedLength } from '../serve/payload.js'
 import type { Exchange } from './exchange.js'
 import { replyOptionsOf, type ReplyCacheOptions } from './reply-options.js'
 
-/** What the judgement needs to know about a handler's response. */
+/** The properties of a handler's response on which the judgement depends. */
 export interface JudgedResponse {
   readonly status: number
   readonly fields: readonly string[]
   readonly vary: FieldValue
-  /** When the handler made its head, in epoch milliseconds. */
+  /** When the handler created the head, in epoch milliseconds. */
   readonly madeAt: number
   readonly ownEtag: boolean
   readonly allowsOneOrigin: boolean
@@ -31,7 +31,7 @@ export class Judgement {
   chosen: ReplyDecision = {}
   #whole: Fields | undefined
 
-  /** `forbidden`: why the response is not stored in any case, if that is already known. */
+  /** `forbidden`: the reason why the response must not be stored, if there is one before the handler runs. */
   constructor (exchange: Exchange, policy: RoutePolicy, now: () => number, forbidden: RefusalReason | undefined) {
     this.#exchange = exchange
     this.#policy = policy
@@ -44,18 +44,19 @@ export class Judgement {
     return this.#forbidden
   }
 
-  /** `reply.cache(options)`. Throws CACHE_ERR_OPTION. */
+  /** Applies the options of `reply.cache(options)`. Throws CACHE_ERR_OPTION. */
   choose (options: ReplyCacheOptions): void {
     this.chosen = replyOptionsOf(options, this.chosen)
   }
 
-  /** Refuses the response in any case. The first reason counts. */
+  /** Refuses the response, whatever else the judgement finds. Only the first reason counts. */
   forbid (reason: RefusalReason): void {
     this.#forbidden ??= reason
   }
 
   /**
-   * The response to a HEAD has validated the stored response of GET, which may be stored again with new fields (RFC 9111 section 4.3.5).
+   * Called when the response to a HEAD has validated the stored response of GET, which may then be stored again with new fields (RFC 9111
+   * section 4.3.5).
    */
   allowHead (): void {
     if (this.#forbidden === 'head') this.#forbidden = undefined
@@ -67,16 +68,16 @@ export class Judgement {
   }
 
   /**
-   * The terms on which the response may be stored now, or why it may not. All fields of the reply are judged, but only those that the
-   * handler set are stored.
+   * Returns the terms on which the response may be stored now, or the reason why it may not. All fields of the reply are judged, but only
+   * those that the handler set are stored.
    */
   of (response: JudgedResponse, fields = this.#exchange.reply.getHeaders() as Fields): Storability {
     return this.#forbidden !== undefined ? { refused: this.#forbidden } : this.#verdict(response, fields)
   }
 
   /**
-   * Judges again after the head was written, with fields set past Fastify, such as a session's cookie. Fastify writes all fields of a
-   * stream this way, and a stream's response is older by now.
+   * Judges again after the head was written. This includes fields that were set past Fastify, on `reply.raw`, such as a session's cookie.
+   * Fastify itself sets the fields of a stream there, and by the end of a stream its response has aged.
    */
   last (response: JudgedResponse): Storability {
     return this.of(response, this.#exchange.reply.raw.getHeaders() as Fields)
@@ -91,7 +92,7 @@ export class Judgement {
 
   #verdict (response: JudgedResponse, fields: Fields): Storability {
     const { request, reply } = this.#exchange
-    // A hook may reduce the handler's response to a 304 or a part. The full response is still valid.
+    // A hook may have reduced the handler's response to a 304 or a part. The full response can still be stored.
     const isCut = CONDITIONAL_STATUSES.includes(reply.statusCode)
     if (reply.statusCode !== response.status && !isCut) return { refused: 'status' }
     const at = this.#now()

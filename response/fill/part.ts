@@ -1,4 +1,4 @@
-// A part of a response that is not stored yet: the stream is held back until it is recorded, or passed on if recording stops.
+// Holds a stream back until it is recorded, so that a part can be cut out of it. If recording stops, the stream is passed on.
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Readable } from 'node:stream'
 import type { ReadableStream } from 'node:stream/web'
@@ -39,7 +39,8 @@ export class Part {
   }
 
   /**
-   * Holds a recorded stream back if a part is to be cut out of it. Returns the stream to continue with. `at`: now, in epoch milliseconds.
+   * Holds back a stream that is being recorded, if a part is to be cut out of it. Returns the stream to continue with. `at`: now, in epoch
+   * milliseconds.
    */
   hold (stream: Readable | ReadableStream, response: Whole, at: number): Readable | ReadableStream {
     const acceptRanges = this.#reply.getHeader('accept-ranges') as string | undefined
@@ -49,8 +50,8 @@ export class Part {
   }
 
   /**
-   * The payload to continue with. For a stream that is held back: its body from `recorded`, or a stream if recording stopped before the
-   * end.
+   * Returns the payload to continue with. For a stream that is held back, this is the body from `recorded`, or a stream if recording
+   * stopped before the end.
    */
   whenWhole (payload: unknown, recorded: () => unknown, isRecorded: () => boolean): MaybePromise<unknown> {
     if (this.#held === undefined) return payload
@@ -70,8 +71,8 @@ export class Part {
 }
 
 /**
- * Waits until `source` ends; undefined if it was recorded to its end. If recording stops, returns a stream of what has arrived and the
- * rest. Never rejects: if `source` breaks, returns `source` itself.
+ * Waits until `source` ends. Returns undefined if it was recorded to its end. If recording stops, returns a stream of the chunks that have
+ * arrived, followed by the rest. If `source` fails, returns `source` itself. Never rejects.
  */
 async function whenEnded (source: Readable, isRecorded: () => boolean, budget: RecordingBudget): Promise<Readable | undefined> {
   const chunks: AsyncIterator<Chunk> = source[Symbol.asyncIterator]()
@@ -109,7 +110,10 @@ async function whenEnded (source: Readable, isRecorded: () => boolean, budget: R
   })
 }
 
-/** A stream of `held`, then `rest`. Calls `released` on every read, and with `isOver` when the stream is destroyed. */
+/**
+ * Returns a stream of the chunks in `held`, followed by `rest`. Calls `released` on every read, and with `isOver` when the stream is
+ * destroyed.
+ */
 function passedOn (held: Chunk[], rest: AsyncIterator<Chunk>, released: (isOver: boolean) => void): Readable {
   return new Readable({
     read () {

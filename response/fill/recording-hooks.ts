@@ -14,7 +14,10 @@ export const kEarlyOptions = Symbol('fastify-response-cache.early-options')
 /** A reply as the plugin decorates it. */
 export interface FillReply extends FastifyReply { [kFill]: Fill | null, [kEarlyOptions]: ReplyCacheOptions[] | null }
 
-/** The route's hooks with the recording hooks around them. Also records what `reply.callNotFound()` sends. */
+/**
+ * Returns the route's hooks with the recording hooks around them. If the handler calls `reply.callNotFound()`, the hooks of the not-found
+ * handler are surrounded in the same way.
+ */
 export function recording (context: RouteContext, internals: FastifyInternals): RouteContext {
   const copy = recorded(context)
   internals.replaceNotFound(copy, (notFound) => {
@@ -29,26 +32,29 @@ function recorded (context: RouteContext): RouteContext {
 }
 
 /**
- * Passed from hook to hook if there is no payload to send. When a hook passes on `undefined`, Fastify keeps the previous payload. On
- * `null`, Fastify's own hook for HEAD fails.
+ * Stands for "no payload to send" between two hooks. `undefined` and `null` can't: if a hook passes on `undefined`, Fastify keeps the
+ * previous payload, and if it passes on `null`, Fastify's own hook for HEAD fails.
  */
 const NONE = Symbol('fastify-response-cache.none')
 
-/** Wraps another hook, which receives `undefined` if there is no payload, as after `reply.send()`. */
+/** Wraps another hook, so that it receives `undefined` instead of NONE, as after `reply.send()`. */
 function shownNone (hook: onSendHookHandler): onSendHookHandler {
   return function (request, reply, payload, done) {
     return hook.call(this, request, reply, payload === NONE ? undefined : payload, done)
   }
 }
 
-/** Runs before all other hooks. They may change a buffer in place, so a copy is recorded. */
+/** Runs before all other hooks. Records a copy of a buffer, because the other hooks may change the buffer in place. */
 const capture: onSendHookHandler = (_request, reply, payload, done) => {
   const fill = (reply as FillReply)[kFill]
   const given = fill === null ? payload : captured(fill, reply, payload)
   done(null, given === undefined ? NONE : given)
 }
 
-/** For a HEAD, returns the body of a fetch Response, because Fastify's own hook fails on a Response. */
+/**
+ * Captures the payload. If it is a fetch Response, hooks still receive a Response. But for a HEAD they receive its body, because Fastify's
+ * own hook fails on a Response.
+ */
 function captured (fill: Fill, reply: FastifyReply, payload: unknown): unknown {
   return reply.request.method === 'HEAD' ? fill.capture(payload, true) : asResponse(payload, reply, (body) => fill.capture(body, true))
 }
@@ -61,19 +67,19 @@ const conclude: onSendHookHandler = (request, reply, payload, done) => {
   else fill.conclude(() => withoutLength(request, reply, sent, done))
 }
 
-/** Captures and concludes, if there are no other hooks. */
+/** The only hook if the route has no others: captures, and concludes at once. */
 const captureAndConclude: onSendHookHandler = (_request, reply, payload, done) => {
   const fill = (reply as FillReply)[kFill]
   if (fill === null) return done(null, payload)
   const given = fill.capture(payload)
-  // A promise means that a stream is held back, so that a part can be cut out of it.
+  // A promise means that a stream is held back so that a part can be cut out of it.
   if (given instanceof Promise) given.then((sent) => fill.conclude(() => done(null, sent ?? null))).catch(done)
   else fill.conclude(() => done(null, given ?? null))
 }
 
 /**
- * Runs before the hooks of the not-found handler, if the handler calls it. That response is not stored, because a hit would run none of
- * those hooks.
+ * Runs before the hooks of the not-found handler, if the route's handler calls it. The response is then not stored, because a hit would run
+ * none of those hooks.
  */
 const passedOn: preHandlerHookHandler = (_request, reply, done) => {
   (reply as FillReply)[kFill]?.withdraw()
@@ -91,7 +97,7 @@ export function attach (fill: Fill, reply: FastifyReply): void {
   for (const options of (reply as FillReply)[kEarlyOptions] ?? []) fill.choose(options)
 }
 
-/** `reply.cache(options)`: passed to the fill, or kept for a fill that may begin later. */
+/** Implements `reply.cache(options)`: passes the options to the fill, or keeps them for a fill that may begin later. */
 export function choose (reply: FastifyReply, options: ReplyCacheOptions): void {
   const { [kFill]: fill } = reply as FillReply
   if (fill === null) ((reply as FillReply)[kEarlyOptions] ??= []).push(options)

@@ -3,8 +3,8 @@ import { Transform, type Readable } from 'node:stream'
 import { ReadableStream } from 'node:stream/web'
 import { Pieces } from '../../registry/pieces.js'
 
-// Node limits the bytes that a stream buffers, not the chunks. If each chunk is one byte, a slow reader leaves this many chunks waiting, so
-// the limit is low.
+// The limit on the bytes that a recorded stream buffers. It is low, because Node has no limit on the number of chunks: if each chunk is one
+// byte, this many chunks wait for a slow reader.
 const WAITING_BYTES = 1024
 
 /** The memory that all recordings may take together. */
@@ -78,7 +78,7 @@ export class BodyRecording {
   }
 }
 
-/** A stream that passes `source` on and records it. */
+/** Returns a stream that passes `source` on and records it. */
 export function teed (kind: 'node' | 'web', source: unknown, recording: BodyRecording): Readable | ReadableStream {
   return kind === 'web' ? teeWebStream(source as ReadableStream, recording) : teeNodeStream(source as Readable, recording)
 }
@@ -101,7 +101,8 @@ function teeNodeStream (source: Readable, recording: BodyRecording): Readable {
       done(err)
     }
   })
-  // The stream may fail before anything listens to it. A later listener sees that it has failed.
+  // Without a listener, an error would end the process, and the stream may fail before anything listens to it. Later listeners still see
+  // that it has failed.
   tee.on('error', () => {})
   source.on('error', (err) => tee.destroy(err))
   source.on('close', () => {

@@ -1,4 +1,4 @@
-// Refreshes: while a stale response is served, its route runs once more in the background, as a separate request.
+// Refreshes: while a stale response is served, its route runs once more in the background, for a request of its own.
 import { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { setImmediate as turn } from 'node:timers/promises'
@@ -19,7 +19,8 @@ const MAX_REFRESHES = 100
 export const kRefresh = Symbol('fastify-response-cache.refresh')
 
 /**
- * Fields that a refresh does not repeat. They concern the connection or the original request only: conditions, ranges, request directives.
+ * Request fields that a refresh does not repeat, because they concern only the connection or the original request: conditions, ranges,
+ * request directives.
  */
 const NOT_REPEATED: ReadonlySet<string> = new Set([
   ...CONDITION_FIELDS, 'cache-control', 'pragma', 'connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding',
@@ -32,11 +33,11 @@ export interface Refresh {
   readonly key: string
   /** Whether the client's connection was encrypted. */
   readonly isEncrypted: boolean
-  /** A fill has begun. */
+  /** Called when the fill of the refresh begins. */
   begin (): void
-  /** Nothing is left to refresh: the entry is fresh again, or is deleted. */
+  /** Called when nothing is left to refresh: the entry is fresh again, or was deleted. */
   succeed (): void
-  /** The handler's response is not stored. */
+  /** Called when the handler's response is not stored. */
   fail (reason: RefusalReason): void
 }
 
@@ -68,7 +69,8 @@ export class Refreshes {
 
   async #run (instance: FastifyInstance, request: ArrivedRequest, key: string): Promise<void> {
     let hasSucceeded = false
-    // Undefined while the response may still be stored, which can take longer than the request itself.
+    // The reason why nothing was stored. It is undefined while the response may still be stored, which can take longer than the request
+    // itself.
     let reason: RefusalReason | 'not-asked' | undefined = 'not-asked'
     const refresh: Refresh = {
       key,
@@ -92,7 +94,10 @@ export class Refreshes {
     }
   }
 
-  /** Sends the request. Returns the status of its response, or an error if there was none; undefined if it was aborted. Never rejects. */
+  /**
+   * Sends the request. Returns the status of its response, or an error if there was no response, or undefined if the request was aborted.
+   * Never rejects.
+   */
   async #send (
     instance: FastifyInstance, again: InjectOptions, key: string
   ): Promise<{ readonly statusCode: number } | { readonly err: object } | undefined> {
@@ -121,7 +126,7 @@ function marked (refresh: Refresh): typeof Readable {
     get [kRefresh] (): Refresh { return refresh }
 
     /**
-     * Called before any hook sees the request. An injected request has no connection, so this marks it as encrypted if the client's
+     * This is called before any hook sees the request. An injected request has no connection, so it is marked as encrypted if the client's
      * connection was.
      */
     override once (...listening: Parameters<Readable['once']>): this {
@@ -131,7 +136,7 @@ function marked (refresh: Refresh): typeof Readable {
   }
 }
 
-/** The request as it arrived, before hooks changed it, without the fields that concern the original request only. */
+/** Returns the request as it arrived, before hooks changed it, without the fields that concern only the original request. */
 function repeated ({ raw, [kArrival]: { rawHeaders, host, originalTarget } }: ArrivedRequest): InjectOptions {
   const lines: Record<string, string[]> = Object.create(null)
   for (let at = 0; at < rawHeaders.length; at += 2) {

@@ -7,7 +7,8 @@ import { areTags, MAX_TAGS } from '../options/invalidation-target.js'
 /** Options of `reply.cache()`, for this response only. */
 export interface ReplyCacheOptions {
   /**
-   * How long this response is fresh, whatever lifetime it states. `no-store`, `private` and `no-cache` still apply. 0: it is not stored.
+   * How long this response is fresh. This overrides the lifetime that the response states, but not its `no-store`, `private` and
+   * `no-cache`. With 0, the response is not stored.
    */
   ttl?: Duration
   /** The tags of this response, instead of the route's tags. */
@@ -23,12 +24,12 @@ const REPLY_CHECKS = {
   store: boolean
 }
 
-/** Why a response is not stored after a wrong option. `err`: the error that `replyOptionsOf` threw. */
+/** Returns the reason why a response is not stored after a wrong option. `err`: the error that `replyOptionsOf` threw. */
 export function refusalFor (err: unknown): 'ttl' | 'tags' | 'reply-cache' {
   return /reply\.cache\.(ttl|tags)/.exec((err as Error).message)?.[1] as 'ttl' | 'tags' | undefined ?? 'reply-cache'
 }
 
-/** The options chosen before, overridden by these. Throws CACHE_ERR_OPTION. */
+/** Returns the options in `before`, overridden by `options`. Throws CACHE_ERR_OPTION. */
 export function replyOptionsOf (options: ReplyCacheOptions, before: ReplyOptions): ReplyOptions {
   const { ttl, ...others } = checkOptions<ReplyCacheOptions>('reply.cache', options, REPLY_CHECKS)
   return { ...before, ...others, ...(ttl !== undefined && { ttlMs: durationOrZero(ttl, 'reply.cache.ttl') }) }

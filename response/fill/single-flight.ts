@@ -15,7 +15,7 @@ export type FlightOutcome =
 const NOT_COLLAPSIBLE_MS = 10_000
 const MOST_NOT_COLLAPSIBLE = 10_000
 
-/** The work of one request on a key. */
+/** The work of one request for a key, while collapsed requests wait for it. */
 export class Flight {
   readonly key: string
   /** The fence's mark when the work began. */
@@ -48,12 +48,12 @@ export class Flight {
     return this === other || (this.#awaits ?? []).some((next) => !next.over && next.waitsFor(other))
   }
 
-  /** Whether a request waits for it. */
+  /** Whether any request waits for this flight. */
   get awaited (): boolean {
     return this.#waiters !== undefined
   }
 
-  /** The outcome, or a release after the lock timeout. Never rejects. */
+  /** Waits for the outcome. After the lock timeout, returns a release. Never rejects. */
   wait (): Promise<FlightOutcome> {
     return new Promise((resolve) => {
       if (this.#outcome !== undefined) return resolve(this.#outcome)
@@ -64,7 +64,7 @@ export class Flight {
     })
   }
 
-  /** The first outcome counts. */
+  /** Ends the flight with an outcome. Only the first outcome counts. */
   settle (outcome: FlightOutcome): void {
     if (this.#outcome !== undefined) return
     this.#outcome = outcome
@@ -74,7 +74,7 @@ export class Flight {
   }
 }
 
-/** What other requests need to know about a fill. */
+/** The properties of a fill that concern other requests. */
 export interface FillUnderWay {
   readonly key: string
   /** Whether the fill may still store an entry. */
@@ -83,7 +83,7 @@ export interface FillUnderWay {
   readonly flight: Flight | undefined
 }
 
-/** A fill among the others of its key. */
+/** The place of a fill among the other fills of its key. */
 export interface Place {
   readonly fill: FillUnderWay
   /** Smaller than the order of every fill that began later. */
@@ -96,10 +96,10 @@ export interface Place {
   readonly among: Place[]
 }
 
-/** The fills in whose handlers an asynchronous call chain runs, the innermost first. */
+/** A list of the fills whose handlers an asynchronous call chain is part of, innermost first. */
 interface Chain { readonly fill: FillUnderWay, readonly outer: Chain | undefined }
 
-/** What is running for one key. */
+/** The flight and the fills of one key. */
 interface Work {
   /** The flight that other requests may join. */
   flight: Flight | undefined
@@ -108,8 +108,8 @@ interface Work {
 
 export class FillsUnderWay {
   /**
-   * When a Map changes all the time, V8 leaves its outgrown tables in memory for a while. Entries are emptied before they are deleted, so
-   * old tables keep no fills in memory.
+   * The values of this Map are emptied before they are deleted, because V8 leaves outgrown tables of a Map in memory for a while if the Map
+   * changes all the time. Old tables then keep no fills in memory.
    */
   readonly #byKey = new Map<string, Work>()
   readonly #chain = new AsyncLocalStorage<Chain>()
@@ -126,8 +126,8 @@ export class FillsUnderWay {
   }
 
   /**
-   * Joins the flight of `key`, if there is one and `stillGood` accepts it. Otherwise begins a flight, if `mayBegin` and if no response for
-   * the key was unshareable recently. Returns neither if both fail.
+   * Joins the flight of `key`, if there is one and `stillGood` accepts it. Otherwise begins a flight, if `mayBegin` is true and the key has
+   * had no response recently that couldn't be shared. Otherwise returns an empty object.
    */
   joinOrBegin (
     key: string, mark: number, mayBegin: boolean, stillGood: (flight: Flight) => boolean
@@ -159,8 +159,8 @@ export class FillsUnderWay {
   }
 
   /**
-   * Adds a fill. AsyncLocalStorage follows fills only after the first injected request: only with `inject()` can a handler request its own
-   * route without a connection, and on Node 20 following slows down every promise of the process.
+   * Adds a fill. AsyncLocalStorage follows its handler only if a request was injected before. Until then it isn't needed, because a handler
+   * can request its own route without a connection only with `inject()`. And on Node 20, it slows down every promise of the process.
    */
   begin (fill: FillUnderWay, isInjected: boolean): Place {
     this.#follows ||= isInjected
@@ -181,7 +181,10 @@ export class FillsUnderWay {
     this.#letGo(key)
   }
 
-  /** The fill in this place stores or deletes an entry. Fills that began earlier and are not done have an older response. */
+  /**
+   * Called when the fill in this place stores or deletes an entry. Marks the fills that began earlier as superseded, because their
+   * responses are older.
+   */
   supersede ({ among, order }: Place): void {
     for (const other of among) {
       if (other.order < order) (other as { isSuperseded: boolean }).isSuperseded = true
@@ -194,8 +197,8 @@ export class FillsUnderWay {
   }
 
   /**
-   * Whether a request for `key` was, or may have been, made by the handler that is filling the same key. Its response isn't meant for other
-   * requests: something outside the key made the handler stop requesting its own route.
+   * Whether a request for `key` was, or may have been, made by the handler that is filling the same key. The response to such a request
+   * isn't meant for other requests: something that is not in the key made the handler stop requesting its own route.
    */
   isNested (key: string, isInjected: () => boolean): boolean {
     if (this.#count === 0) return false

@@ -1,4 +1,4 @@
-// Stores a handler's response: makes its head, takes the stamps of its tags, and checks what may still prevent storing.
+// Stores a handler's response: creates its head, reads the stamps of its tags, and checks whether anything prevents storing it.
 import type { MaybePromise } from '../../registry/backend.js'
 import { kArrival } from '../request/arrival.js'
 import { variantOf } from '../request/variant.js'
@@ -15,12 +15,12 @@ import type { FillServices } from './fill-services.js'
 import type { FlightOutcome, Place } from './single-flight.js'
 import type { HandlerResponse } from './capture.js'
 
-/** What requests that wait for a response receive. */
+/** The result passed to requests that are waiting for the same response. */
 export interface Shareable {
   readonly head: ResponseHead
   readonly body: Buffer | string
   readonly varyNames: readonly string[]
-  /** Undefined if the given tags are invalid. */
+  /** The response's tags; undefined if they are invalid. */
   readonly tags: readonly string[] | undefined
 }
 
@@ -39,7 +39,7 @@ export class Storing {
   readonly #found: Found
   /** The request's fields. A copy, because handlers change `request.headers` before they proxy a request. */
   readonly #asked: RequestFields
-  /** Tag, stamps, tag, stamps ...: the route's own tags, stamped before the handler ran. */
+  /** The route's own tags, each followed by its stamps from before the handler ran. */
   #stamps: readonly string[] | typeof UNAVAILABLE | undefined
 
   constructor (services: FillServices, route: KnownRoute, exchange: Exchange, found: Found) {
@@ -53,7 +53,7 @@ export class Storing {
   }
 
   /**
-   * Takes the stamps of the route's own tags before the handler runs, so that a later invalidation of these tags applies to the response.
+   * Reads the stamps of the route's own tags before the handler runs, so that a later invalidation of these tags applies to the response.
    */
   prepare (): Promise<void> | undefined {
     const stamps = this.#services.tags.stamped(this.#route.policy.tags as readonly string[], this.#exchange.deadline)
@@ -63,8 +63,8 @@ export class Storing {
   }
 
   /**
-   * The response's tags: `chosen`, or the route's tags together with `also`. Undefined if the route's function throws or returns anything
-   * invalid.
+   * Returns the response's tags: `chosen` if given, otherwise the route's tags together with `also`. Returns undefined if the route's
+   * function throws or returns anything invalid.
    */
   tags (chosen: readonly string[] | undefined, also: readonly string[] = []): readonly string[] | undefined {
     const { tags } = this.#route.policy
@@ -83,7 +83,7 @@ export class Storing {
     return undefined
   }
 
-  /** Why a storable response can't be stored now; undefined if nothing prevents it. */
+  /** Returns the reason why a storable response can't be stored now; undefined if nothing prevents it. */
   obstacle (place: Place, tags: readonly string[] | undefined): RefusalReason | undefined {
     const { fence, guard } = this.#services
     if (tags === undefined) return 'tags'
@@ -94,7 +94,7 @@ export class Storing {
     return fence.mark !== mark && fence.movedSince(mark, () => this.#names(tags)) ? 'invalidated' : undefined
   }
 
-  /** The response as it is stored on these terms. `body`: the complete body. */
+  /** Returns the response in the form in which it is stored on these terms. `body`: the complete body. */
   ready (response: HandlerResponse, body: Buffer | string, terms: Storable, tags: readonly string[] | undefined): Ready {
     const { method } = this.#exchange.request
     const at = this.#services.now()
@@ -125,7 +125,7 @@ export class Storing {
     const known = this.obstacle(place, tags)
     if (known !== undefined || tags === undefined) return known
     const { variants } = this.#found
-    // If the backend must be read first, the application may change its buffer meanwhile, so a copy is stored.
+    // If the backend must be read first, a copy of a buffer is stored, because the application may change the buffer meanwhile.
     const isReadFirst = tags.length > 0 || varyNames.length > 0 || variants !== undefined || this.#asked[kArrival].changes !== ''
     const kept = typeof body !== 'string' && isReadFirst ? Buffer.from(body) : body
     const write = (stamps: readonly string[] | typeof UNAVAILABLE): MaybePromise<RefusalReason | undefined> => {
@@ -148,9 +148,9 @@ export class Storing {
     return stamps instanceof Promise ? stamps.then((there) => this.obstacle(place, tags) ?? write(there)) : write(stamps)
   }
 
-  /** What waiting requests receive: the response, and the fields on which it varies. */
+  /** Returns the outcome for waiting requests: the response, and the fields on which it varies. */
   shared ({ head, body, varyNames, tags = [] }: Shareable): FlightOutcome {
-    // Fields on which earlier responses for the key varied count too, even if this response doesn't name them.
+    // Fields on which earlier responses for the key varied are included, even if this response doesn't name them.
     const names = [...new Set([...varyNames, ...this.#found.variants?.head.names ?? []])]
     return {
       entry: { head, body: Buffer.from(body as string) },
@@ -166,7 +166,7 @@ export class Storing {
     return this.#services.tags.stamped(tags, this.#services.guard.deadline())
   }
 
-  /** The names under which the fence knows the response. */
+  /** Returns the names under which the fence records changes of the response. */
   #names (tags: readonly string[]): string[] {
     return [this.#exchange.key, ...this.#route.fenceNames(this.#exchange.target), ...tags.map(tagName)]
   }

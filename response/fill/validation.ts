@@ -1,4 +1,4 @@
-// A stored response that goes with a forwarded request: the handler may validate it (RFC 9111 section 4.3), or it is served if the handler
+// Handles the stored response of a forwarded request: the handler may validate it (RFC 9111 section 4.3), or it is served if the handler
 // fails (RFC 5861).
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { isDeepStrictEqual } from 'node:util'
@@ -14,21 +14,27 @@ import { union } from '../http/vary.js'
 import { isSameWeakly } from '../http/etag.js'
 
 /**
- * Fields that describe a body. In a 304, which carries none, they are ignored: Fastify sets Content-Type for an empty text, for example.
+ * Fields that describe a body. They are ignored in a 304, which has no body but may have such fields: Fastify sets Content-Type for an
+ * empty text, for example.
  */
 const OF_THE_BODY: readonly string[] = ['content-type', 'content-encoding', 'content-range', 'content-length', ...CONTENT_DIGESTS]
 
 /**
- * What became of the stored response. The handler says that it is still valid (`validated`), that some response is valid but not which one
- * (`ambiguous`), that a different one is (`mismatched`), or that the client's own is (`client-current`). It is `replaced` by the handler's
- * response, or is `served-on-error` instead of that response. `none`: the handler says nothing about it.
+ * The outcome for the stored response.
+ * - `validated`: the handler says that it is still valid.
+ * - `ambiguous`: the handler says that some response is valid, but not which one.
+ * - `mismatched`: the handler says that a different response is valid.
+ * - `client-current`: the handler says that the client's own response is valid.
+ * - `replaced`: the handler's response replaces it.
+ * - `served-on-error`: it is sent instead of the handler's response.
+ * - `none`: the handler says nothing about it.
  */
 export type ValidationOutcome = 'none' | 'validated' | 'ambiguous' | 'mismatched' | 'client-current' | 'replaced' | 'served-on-error'
 
 /** Outcomes after which the stored response is no longer valid (RFC 9111 section 4.3.3). */
 const ENDING: ReadonlySet<ValidationOutcome> = new Set(['mismatched', 'client-current', 'replaced'])
 
-/** The handler's response when its outcome is determined. */
+/** The handler's response, from which the outcome is determined. */
 export interface Responded {
   readonly reply: FastifyReply
   /** The reply's fields before the handler ran. */
@@ -46,7 +52,7 @@ export class Validation {
   readonly #request: FastifyRequest
   readonly #validators: Validators
   /**
-   * What became of the stored response; undefined until the handler has responded. Only this class changes this field and the next three.
+   * The outcome for the stored response; undefined until the handler has responded. Only this class changes this field and the next three.
    */
   outcome: ValidationOutcome | undefined
   /** The status of the handler's response, if the stored response is sent instead. */
@@ -76,7 +82,7 @@ export class Validation {
     const own = {
       ...(etag !== undefined && { 'if-none-match': etag }), ...(lastModified !== undefined && { 'if-modified-since': lastModified })
     }
-    // If schema validation set fields, `request.headers` is a separate object that combines them with the fields that arrived.
+    // If schema validation has set fields, `request.headers` is an object of its own, with those fields and the fields that arrived.
     if (this.#request.headers !== raw.headers) {
       this.#headers = this.#request.headers
       this.#request.headers = { ...without(this.#headers), ...own }
@@ -86,7 +92,8 @@ export class Validation {
   }
 
   /**
-   * The handler called the not-found handler. It must see the request as it arrived, and its response says nothing about the stored one.
+   * Called when the handler has called the not-found handler, which must see the request as it arrived. The response of the not-found
+   * handler says nothing about the stored response.
    */
   withdraw (): void {
     this.putBack()
@@ -110,17 +117,17 @@ export class Validation {
   }
 
   /**
-   * Whether to delete the stored response when the handler's response is refused for `reason`: it is no longer valid (RFC 9111 section
-   * 4.3.3), or may no longer be stored with its updated fields (section 3.2).
+   * Whether to delete the stored response when the handler's response is refused for `reason`: because it is no longer valid (RFC 9111
+   * section 4.3.3), or because it may no longer be stored with its updated fields (section 3.2).
    */
   endsStored (reason: RefusalReason): boolean {
-    // A cookie concerns only the client that receives it.
+    // A cookie concerns only the client that receives it, so the stored response is kept.
     return !INCOMPLETE.has(reason) && (this.isOver || (this.outcome === 'validated' && reason !== 'set-cookie'))
   }
 
   /**
-   * Determines the outcome. If the stored response is to be sent, the reply becomes that response. Returns the payload to continue with,
-   * and why this response is not stored, if that is known.
+   * Determines the outcome. If the stored response is to be sent, turns the reply into that response. Returns the payload to continue with,
+   * and the reason why the response is not stored, if it is known.
    */
   settle (responded: Responded, payload: unknown): { readonly payload: unknown, readonly refused?: RefusalReason } {
     const { reply, hasFailed, before, at } = responded
@@ -140,14 +147,14 @@ export class Validation {
     return { payload: restored, refused: outcome !== 'served-on-error' ? 'condition' : hasFailed ? 'handler-error' : 'status' }
   }
 
-  /** Determines the outcome for a response that was sent past Fastify: its status is known only after it was sent. */
+  /** Determines the outcome for a response that was sent past Fastify, through `reply.raw`: its status is known only after it was sent. */
   settlePast (status: number): void {
     this.outcome = isGone(status) ? 'replaced' : 'none'
   }
 
   /**
-   * A condition of the client made the handler's body unnecessary, so it was not read. With the same ETag, it does not replace the stored
-   * response.
+   * Called when the handler's body was not read, because a condition of the client made it unnecessary. If the reply has the ETag of the
+   * stored response, it does not replace that response.
    */
   settleUnread (reply: FastifyReply): void {
     if (this.isOver && this.hasStoredEtag(reply)) this.outcome = 'none'
@@ -159,7 +166,7 @@ export class Validation {
     return this.#saidOf(reply, before, at) ?? (this.#isReplaced(reply, before) ? 'replaced' : 'none')
   }
 
-  /** What the handler's response says about the stored one; undefined if it says nothing. */
+  /** Returns what the handler's response says about the stored one; undefined if it says nothing. */
   #saidOf (reply: FastifyReply, before: Fields, at: number): ValidationOutcome | undefined {
     if (this.#isWithdrawn) return undefined
     const said = saidBy(reply, before)
@@ -168,8 +175,8 @@ export class Validation {
       return this.entry.head.status === 200 && this.#agrees(said) === true ? 'validated' : undefined
     }
     if (reply.statusCode !== 304 || !this.wasAsked) return undefined
-    // RFC 9111 section 4.3.4: a 304 without a validator is about the response that the cache asked about. If the client sent conditions
-    // too, that is ambiguous: the handler may have received them in some other way.
+    // RFC 9111 section 4.3.4: a 304 without a validator is about the response that the cache asked about. But if the client sent conditions
+    // too, the 304 is ambiguous, because the handler may have received them in some other way.
     const isMeant = this.#agrees(said) ?? (Object.keys(this.conditions).length === 0 ? true : undefined)
     if (isMeant !== false) return isMeant === true ? 'validated' : 'ambiguous'
     return precondition(this.conditions, { fields: pairsOf(said), at }) === 304 ? 'client-current' : 'mismatched'
@@ -196,14 +203,14 @@ export class Validation {
 
   /**
    * Turns the reply into the stored response. If `isFreshened`, fields that the handler has now set replace stored ones (RFC 9111 section
-   * 3.2); otherwise they are removed. Returns the payload.
+   * 3.2); otherwise the handler's fields are removed. Returns the payload.
    */
   #restore (reply: FastifyReply, before: Fields, { isFreshened, at }: { isFreshened: boolean, at: number }): unknown {
     const { head, body } = this.entry
     const said = isFreshened ? saidBy(reply, before) : {}
     const isOver = (name: string): boolean => !isFreshened || OF_THE_BODY.includes(name)
     for (const name of Object.keys(saidBy(reply, before))) if (isOver(name)) reply.removeHeader(name)
-    // The handler must not remove fields that hooks have set for this request.
+    // Fields that hooks have set for this request are restored if the handler has removed them.
     for (const name in before) if (isOver(name) && before[name] !== undefined && !reply.hasHeader(name)) reply.header(name, before[name])
     const stored = grouped(head.fields)
     for (const name in stored) {
@@ -213,7 +220,7 @@ export class Validation {
         reply.header(name, name === 'vary' ? union(joined(before.vary), joined(stored.vary)) : stored[name])
       }
     }
-    // A default that a hook set before the handler ran does not describe this content.
+    // A default that a hook set before the handler ran is removed, because it does not describe the stored content.
     for (const name of [...DESCRIBES_CONTENT, 'content-length']) {
       if (stored[name] === undefined && (said[name] === undefined || isOver(name))) reply.removeHeader(name)
     }
@@ -239,7 +246,7 @@ export class Validation {
   }
 }
 
-/** The fields that differ from `before`. */
+/** Returns the fields that differ from `before`. */
 function saidBy (reply: FastifyReply, before: Fields): Fields {
   return Object.fromEntries(
     Object.entries(reply.getHeaders() as Fields).filter(([name, value]) => value !== undefined && !isDeepStrictEqual(value, before[name])))
