@@ -3,13 +3,13 @@ import type { Socket } from 'node:net'
 import type { FastifyReply } from 'fastify'
 
 export class Connections {
-  /** For each connection, the callbacks of the responses that wait for their turn on it. They are called when it closes. */
+  /** For each connection, the callbacks of the responses that wait for their turn on it. They are called when the connection closes. */
   readonly #waiting = new WeakMap<Socket, Set<() => void>>()
 
   /** Calls `act` once, when the response is closed or can no longer be sent. */
   whenOver ({ raw, request: { raw: { socket } } }: FastifyReply, act: () => void): void {
-    // RFC 9112 section 9.3.2: a response that waits behind another one has no socket yet. When the client leaves, Node closes only the
-    // responses that have one.
+    // A response that waits behind another one on the same connection has no socket yet (RFC 9112 section 9.3.2). When the client leaves,
+    // Node closes only the responses that have a socket.
     const waiting = raw.socket === null ? this.#waitingOn(socket) : undefined
     const over = (): void => {
       waiting?.delete(over)

@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, onErrorHookHandler,
 import type { Fields } from '../http/field-values.js'
 import { hasNoContent } from '../http/status-codes.js'
 
-/** What Fastify compiled for a route: its hooks, null if there are none, and its `config`. */
+/** The object that Fastify compiled for a route. It contains the route's `config` and hooks; null if there are no hooks of a kind. */
 export interface RouteContext {
   readonly config?: { readonly cache?: unknown }
   readonly onSend: readonly onSendHookHandler[] | null
@@ -25,13 +25,13 @@ const DEFAULT_MAX_PARAM_LENGTH = 100
 /** The name of Fastify's own onSend hook for HEAD routes. It is bound to an instance, so only its name can be compared. */
 const HEAD_HOOK = 'bound headRouteOnSendHandler'
 
-/** What is known about a request before its handler runs. */
+/** Facts about a request that are collected before its handler runs. */
 export interface ReplyFacts {
   /** Whether the request came from `inject()` instead of a connection. */
   readonly isInjected: boolean
   /** Whether no hook can change the body, so that ranges of it may be served. */
   readonly servesRanges: boolean
-  /** Whether trailers have been added or removed since; false if that can't be known. */
+  /** Whether trailers have been added or removed since then. False if that can't be known. */
   readonly hasNewTrailers: () => boolean
 }
 
@@ -44,7 +44,7 @@ export class FastifyInternals {
   #payload: symbol | undefined
   #notFound: symbol | undefined
 
-  /** The hooks of this request's route; undefined if this version of Fastify keeps them elsewhere. */
+  /** Returns the context of this request's route, or undefined if this version of Fastify keeps hooks elsewhere. */
   contextOf (request: FastifyRequest): RouteContext | undefined {
     this.#context ??= symbolOf(request, CONTEXT)
     const context = this.#context === undefined ? undefined : (request as unknown as Record<symbol, RouteContext>)[this.#context]
@@ -57,8 +57,8 @@ export class FastifyInternals {
   }
 
   /**
-   * Makes `reply.callNotFound()` run other hooks: those that `hooks` returns for the not-found handler. Does nothing if this version of
-   * Fastify keeps them elsewhere.
+   * Makes `reply.callNotFound()` run the hooks that `hooks` returns, instead of the not-found handler's own hooks. Does nothing if this
+   * version of Fastify keeps those elsewhere.
    */
   replaceNotFound (context: RouteContext, hooks: (notFound: RouteContext) => RouteContext): void {
     this.#notFound ??= symbolOf(context, NOT_FOUND)
@@ -77,7 +77,7 @@ export class FastifyInternals {
     return hooks === null || (request.method === 'HEAD' && hooks?.length === 1 && hooks[0]?.name === HEAD_HOOK)
   }
 
-  /** Makes the response to this one request run through other hooks. */
+  /** Makes the response to this one request run through the hooks in `context`. */
   useContext (request: FastifyRequest, context: RouteContext): void {
     (request as unknown as Record<symbol, RouteContext>)[this.#context as symbol] = context
   }
@@ -101,7 +101,7 @@ export class FastifyInternals {
     if (context !== undefined) this.useContext(request, around(context, [...context.onSend ?? [], hook]))
   }
 
-  /** The facts about a request. Call this before the handler runs, and before `rehook`. */
+  /** Collects the facts about a request. Call this before the handler runs, and before `rehook`. */
   factsOf (request: FastifyRequest, reply: FastifyReply): ReplyFacts {
     return { isInjected: this.isInjected(reply), servesRanges: this.servesRanges(request), hasNewTrailers: this.#trailersSince(reply) }
   }
@@ -112,15 +112,15 @@ export class FastifyInternals {
   }
 
   /**
-   * The header fields that were set on this reply through Fastify. Includes those set on the raw response if this version of Fastify keeps
-   * its own elsewhere. Read-only.
+   * Returns the header fields that were set on this reply through Fastify. If this version of Fastify keeps them elsewhere, the fields that
+   * were set on the raw response are included. The caller must not change the object.
    */
   fieldsOf (reply: FastifyReply): Fields {
     this.#fields ??= symbolOf(reply, FIELDS)
     return this.#fields === undefined ? reply.getHeaders() as Fields : (reply as unknown as Record<symbol, Fields>)[this.#fields]!
   }
 
-  /** Replaces the header fields of the reply. The reply keeps this object. */
+  /** Replaces the header fields of the reply. The reply keeps the object itself, not a copy. */
   useFields (reply: FastifyReply, fields: Fields): void {
     if (this.#fields !== undefined) (reply as unknown as Record<symbol, Fields>)[this.#fields] = fields
     else {
@@ -129,7 +129,7 @@ export class FastifyInternals {
     }
   }
 
-  /** Sends text as it is, even if a hook has set a serializer. That serializer is restored before any hook receives the text. */
+  /** Sends a text unchanged, even if a hook has set a serializer. That serializer is restored before any hook receives the text. */
   sendText (reply: FastifyReply, text: string): void {
     this.#serializer ??= symbolOf(reply, SERIALIZER)
     const own = (this.#serializer === undefined
@@ -146,7 +146,7 @@ export class FastifyInternals {
     return this.#payload !== undefined && (request as unknown as Record<symbol, unknown>)[this.#payload] === request.raw
   }
 
-  /** Whether the reply has trailers, or that can't be known. */
+  /** Whether the reply has trailers. True if that can't be known. */
   mayHaveTrailers (reply: FastifyReply): boolean {
     return this.#trailersIn(reply) !== null
   }
@@ -179,21 +179,21 @@ export interface Routing {
   readonly allowUnsafeRegex: boolean
   /** The most characters that a parameter may have. */
   readonly maxParamLength: number
-  /** Whether the application has its own query parser. Its parameters may have other names than in the URL. */
+  /** Whether the application has its own query parser. Such a parser may give parameters other names than they have in the URL. */
   readonly parsesQueries: boolean
 }
 
 interface Options { readonly rewriteUrl?: unknown, readonly routerOptions?: object }
 
-/** Whether the application rewrites URLs (`rewriteUrl`), or that can't be known. */
+/** Whether the application rewrites URLs (`rewriteUrl`). True if that can't be known. */
 export function rewritesUrls (fastify: FastifyInstance): boolean {
   const options = keptBy<Options>(fastify, OPTIONS)
   return options === undefined || options.rewriteUrl !== undefined
 }
 
 /**
- * The options of the application's router. `initialConfig` is only the fallback: if `routerOptions` was given, it shows defaults for router
- * options that were given at the top level.
+ * Returns the options of the application's router. `initialConfig` is used only if the application's options can't be found, because it is
+ * not reliable: if `routerOptions` was given, it shows defaults instead of the router options that were given at the top level.
  */
 export function routingOf (fastify: FastifyInstance): Routing {
   const options = keptBy<Options>(fastify, OPTIONS) ?? fastify.initialConfig as Options
@@ -205,7 +205,7 @@ export function routingOf (fastify: FastifyInstance): Routing {
     useSemicolonDelimiter: Boolean(given.useSemicolonDelimiter),
     allowUnsafeRegex: Boolean(given.allowUnsafeRegex),
     maxParamLength: Number(given.maxParamLength) || DEFAULT_MAX_PARAM_LENGTH,
-    // If that can't be known, assume that it has one.
+    // If that can't be known, the application is assumed to have a parser of its own.
     parsesQueries: keptBy(fastify, OPTIONS) === undefined || (given as { querystringParser?: unknown }).querystringParser !== undefined
   }
 }
@@ -213,9 +213,9 @@ export function routingOf (fastify: FastifyInstance): Routing {
 const kMade = Symbol('fastify-response-cache.made')
 
 /**
- * Calls `made` with each new request below this instance, and with its route's `config`, before any hook runs. Fastify's request
- * constructor assigns decorated properties, so a setter for one of them is called there. Errors of `made` are ignored, because nothing
- * could catch them.
+ * Calls `made` with each new request below this instance, and with the `config` of the request's route, before any hook runs. To be called
+ * at that time, it defines a setter for a decorated property, because Fastify's request constructor assigns all decorated properties.
+ * Errors thrown by `made` are ignored, because nothing could catch them.
  */
 export function onRequestMade (
   fastify: FastifyInstance, internals: FastifyInternals, made: (request: FastifyRequest, config: RouteContext['config']) => void
@@ -233,7 +233,7 @@ export function onRequestMade (
   })
 }
 
-/** The value that the instance, or one around it, keeps under a symbol with this description; undefined if none does. */
+/** Returns what the instance, or an enclosing one, keeps under a symbol with this description, or undefined if there is no such symbol. */
 function keptBy<T> (fastify: FastifyInstance, description: string): T | undefined {
   for (let scope: object | null = fastify; scope !== null; scope = Object.getPrototypeOf(scope)) {
     const symbol = symbolOf(scope, description)
@@ -242,7 +242,7 @@ function keptBy<T> (fastify: FastifyInstance, description: string): T | undefine
   return undefined
 }
 
-/** A copy of `context` with other onSend hooks, and with `onError`, if given, before its own onError hooks. */
+/** Returns a copy of `context` with these onSend hooks instead of its own. `onError`, if given, runs before the context's onError hooks. */
 export function around (context: RouteContext, onSend: readonly onSendHookHandler[], onError?: onErrorHookHandler): RouteContext {
   const copy = Object.assign(Object.create(Object.getPrototypeOf(context)), context)
   copy.onSend = onSend
@@ -253,8 +253,8 @@ export function around (context: RouteContext, onSend: readonly onSendHookHandle
 type Done = (err: null, payload?: unknown) => void
 
 /**
- * A hook that runs after all others. For HEAD, Fastify's own hook states a length of 0 if there is no content. A 204 or a 304 must not
- * state that (RFC 9110 section 8.6).
+ * A hook that runs after all others, and removes a wrong Content-Length. For HEAD, Fastify's own hook sets it to 0 if there is no content,
+ * but a 204 or 304 must not have it (RFC 9110 section 8.6).
  */
 export function withoutLength (request: FastifyRequest, reply: FastifyReply, payload: unknown, done: Done): void {
   const isWrong = request.method === 'HEAD' && hasNoContent(reply.statusCode) && reply.getHeader('content-length') === '0'
