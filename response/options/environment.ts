@@ -1,4 +1,4 @@
-// Makes plugin options from environment variables. Errors name the variable, and never show a value that may be secret.
+// Reads plugin options from environment variables. Errors name the variable, and never show a value that may be secret.
 import { kindOf, parseDuration, show, type Duration } from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 import type { Registry } from '../../registry/registry.js'
@@ -15,7 +15,7 @@ export const VARIABLES = [
 
 type Variable = typeof VARIABLES[number]
 
-// The variables that select a backend as the far tier.
+// Each of these variables, if set, selects the backend of the far tier of `tiered`.
 const FAR: ReadonlyArray<readonly [variable: Variable, backend: string]> = [
   ['REDIS_URL', 'redis'], ['CACHE_HTTP_URL', 'http'], ['SQLITE_PATH', 'sqlite'], ['CACHE_DIR', 'file']
 ]
@@ -33,7 +33,7 @@ class Reader {
     return value === '' ? undefined : value
   }
 
-  /** The value of a variable that must be set. `why`: what it is needed for. */
+  /** Returns the value of a variable that must be set. `why`: its purpose, to be shown in the error. */
   required (variable: Variable, why: string): string {
     const value = this.text(variable)
     if (value === undefined) throw new CACHE_ERR_OPTION(variable, `set ${why}`, 'nothing')
@@ -60,7 +60,7 @@ class Reader {
     return given
   }
 
-  /** A URL. Errors don't show it, because it may contain a password. */
+  /** Returns the URL in a variable. Errors don't show the URL, because it may contain a password. */
   url (variable: Variable, why: string, protocols: readonly string[]): string {
     const value = this.required(variable, why)
     if (!URL.canParse(value) || !protocols.includes(new URL(value).protocol)) {
@@ -78,7 +78,7 @@ class Reader {
   }
 }
 
-/** The options of each backend, as the variables give them. */
+/** For each backend, the function that reads its options from the variables. */
 const BACKENDS: Readonly<Record<string, (read: Reader) => object>> = {
   memory: (read) => given({ maxBytes: read.positiveInteger('MEMORY_CACHE_BYTES') }),
   file: (read) => given({ dir: read.text('CACHE_DIR') }),
@@ -93,8 +93,8 @@ const BACKENDS: Readonly<Record<string, (read: Reader) => object>> = {
 }
 
 /**
- * Makes plugin options from variables, for example from `process.env`. Options without a variable are absent. If `registry` is given, its
- * backends can be chosen too. Throws CACHE_ERR_OPTION, which names the variable.
+ * Reads plugin options from variables, for example from `process.env`. An option is absent if its variable is not set. If `registry` is
+ * given, the backend is one of that registry. If a variable is invalid, throws CACHE_ERR_OPTION, which names the variable.
  */
 export function fromEnvironment (environment: Environment, { registry }: { registry?: Registry } = {}): ResponseCacheOptions {
   if (typeof environment !== 'object' || environment === null) {
@@ -116,7 +116,7 @@ function choice (read: Reader, backend: string): { backend: string, options: obj
   return { backend, options: Object.hasOwn(BACKENDS, backend) ? BACKENDS[backend]!(read) : {} }
 }
 
-/** The name of the backend behind the memory tier. */
+/** Returns the name of the backend behind the memory tier. */
 function farBackend (read: Reader): string {
   const named = FAR.filter(([variable]) => read.text(variable) !== undefined)
   if (named.length > 1) {
@@ -126,7 +126,7 @@ function farBackend (read: Reader): string {
   return named[0]?.[1] ?? 'sqlite'
 }
 
-/** The fields that have a value. */
+/** Returns the fields that have a value. */
 function given<T extends object> (fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
   return Object.fromEntries(
     Object.entries(fields).filter(([, value]) => value !== undefined)) as { [K in keyof T]?: Exclude<T[K], undefined> }

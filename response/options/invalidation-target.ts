@@ -8,21 +8,21 @@ export type InvalidationTarget =
   | {
     /** All responses and values with one of these tags. */
     readonly tags: readonly string[]
-    /** Whether they become stale instead of unusable: they may then be validated, or served while one refresh runs. @default false */
+    /** Whether these become stale instead of unusable. A stale one may be validated, or served while one refresh runs. @default false */
     readonly soft?: boolean
   }
   | {
-    /** A path with its query, on every host; or an absolute URL, on its host alone. */
+    /** A path with its query, which is invalidated on every host; or an absolute URL, which is invalidated on its own host only. */
     readonly url: string
-    /** The method of the requests. @default 'GET' */
+    /** The method of the requests whose responses are invalidated. @default 'GET' */
     readonly method?: string
   }
   | {
-    /** A route's pattern as it was registered, with its prefix. A method before it limits it to that method: `GET /products/:id`. */
+    /** A route's pattern as registered, with its prefix. A method before the pattern limits it to that method: `GET /products/:id`. */
     readonly route: string
   }
   | {
-    /** A value that a route's key function returned. It also names the data cache's value under this key. */
+    /** A value that a route's key function returned. The data cache's value under the same key is invalidated too. */
     readonly key: string
   }
 
@@ -82,7 +82,7 @@ function checkUrl ({ url, method }: Record<string, unknown>, who: string): void 
   if (method !== undefined && typeof method !== 'string') throw new CACHE_ERR_OPTION(`${who}.method`, 'a method', show(method))
 }
 
-/** The request target of a URL, and its origin if it has one. */
+/** Returns the request target of a URL, and its origin if it has one. */
 export function partsOf (url: string): { readonly origin: string | undefined, readonly target: string } {
   const [, origin, rest] = /^(https?:\/\/[^/?#]+)([/?].*)?$/is.exec(url) ?? []
   return origin === undefined

@@ -17,11 +17,11 @@ export interface CommonOptions {
   defaults?: RouteCacheOptions
   /** Separates applications that share a store. @default '' */
   namespace?: string
-  /** How long a request waits for the backend, all calls together. @default '100ms' */
+  /** How long a request waits for the backend, in all its calls together. @default '100ms' */
   deadline?: Duration
-  /** How long a request waits for another one that fills the same entry, before it runs the handler itself. @default '5s' */
+  /** How long a request waits for another request that fills the same entry, before it runs the handler itself. @default '5s' */
   lockTimeout?: Duration
-  /** Whether Cache-Status is sent, and with which name. @default true */
+  /** Whether Cache-Status is sent. A string is sent as the name of this cache; `true` means the package's name. @default true */
   cacheStatus?: boolean | string
   /**
    * The clock, in epoch milliseconds. The default follows the system's clock, but ignores a step back that is corrected within ten seconds.

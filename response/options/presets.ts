@@ -3,19 +3,19 @@ import type { RouteCacheOptions } from './route-options.js'
 
 /**
  * Route options for responses of an origin that uses HTTP caching: `config: { cache: rfc9111 }`. The responses themselves decide how they
- * are cached, as in a shared cache (RFC 9111); the defaults are more careful.
+ * are cached, as in a shared cache (RFC 9111). The default route options are more cautious.
  */
 export const rfc9111: Readonly<RouteCacheOptions> = Object.freeze({
   // RFC 9111 section 4.2.2
   heuristic: true,
   // RFC 9213
   targetList: Object.freeze(['cdn-cache-control']),
-  // Requests with Cookie or Authorization are looked up. A response to a request with Authorization is stored only if it allows that (RFC
-  // 9111 section 3.5).
+  // Requests with Cookie or Authorization are looked up. A response to a request with Authorization is stored only if the response allows
+  // that (RFC 9111 section 3.5).
   credentials: 'ignore',
   // RFC 9111 section 7.3: a response that sets a cookie is stored unless it says otherwise.
   setCookie: 'store',
-  // Lists of languages or encodings that mean the same share a variant.
+  // Requests whose lists of languages or encodings mean the same share a variant.
   vary: 'normalised',
   // RFC 5861 section 4
   staleIfError: '1d',

@@ -1,4 +1,4 @@
-// Route options: checked once, defaults written once, frozen.
+// Route options. They are checked once and then frozen, and each default is written once.
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import {
   aDuration, boolean, checkOptions, duration, expects, isRecord, isTextList, oneOf, positiveInteger, show, textList, type Check,
@@ -9,17 +9,17 @@ import type { Spelling } from '../http/selecting-fields.js'
 import { isCacheableStatus, type StoragePolicy } from '../http/storability.js'
 import { parseTargets, areTags, MAX_TAG_CHARACTERS, MAX_TAGS, type InvalidationTarget } from './invalidation-target.js'
 
-/** What keys are made of. */
+/** The parts of a request that its key contains. */
 export interface KeyOptions {
-  /** The whole query as it came, none of it, or these parameters; all others are removed from `request.query`. @default true */
+  /** The whole query, none of it, or these parameters. Parameters outside the key are removed from `request.query`. @default true */
   query?: boolean | readonly string[]
   /** Request header fields whose values are part of the key. @default [] */
   headers?: readonly string[]
   /** Cookies whose values are part of the key. @default [] */
   cookies?: readonly string[]
-  /** Protocol and host as Fastify derives them (`trustProxy`). @default true */
+  /** Whether protocol and host are part of the key, as Fastify derives them (see its option `trustProxy`). @default true */
   host?: boolean
-  /** The parsed body. On for `POST` and `QUERY`. @default false */
+  /** Whether the parsed body is part of the key. For `POST` and `QUERY` it always is. @default false */
   body?: boolean
   /**
    * Returns the user, tenant or group that shares a response. If it returns an empty string or no string, the request bypasses the cache.
@@ -27,19 +27,19 @@ export interface KeyOptions {
   by?: (request: FastifyRequest) => string
 }
 
-/** Returns the key that is used instead of the built one. If it returns undefined, the request bypasses the cache. */
+/** Returns the key to use instead of the built one. If it returns undefined or an empty string, the request bypasses the cache. */
 export type KeyFunction = (request: FastifyRequest) => string | undefined
 
-/** Returns what the response to this request invalidates. Called when a response is about to be sent, if its status is 2xx or 3xx. */
+/** Returns the targets that the response to this request invalidates. Called when a 2xx or 3xx response is about to be sent. */
 export type InvalidatesFunction = (request: FastifyRequest, reply: FastifyReply) => readonly InvalidationTarget[]
 
 /** `config.cache` of a route. */
 export interface RouteCacheOptions {
   /** How long a response is fresh if it doesn't say so itself. @default none */
   ttl?: Duration
-  /** How long a stale response is served while one refresh runs. Its own `stale-while-revalidate` takes precedence. @default 0 */
+  /** How long a stale response is served while one refresh runs, unless the response states `stale-while-revalidate`. @default 0 */
   staleWhileRevalidate?: Duration
-  /** How long a stale response is served if the handler fails. Its own `stale-if-error` takes precedence. @default 0 */
+  /** How long a stale response is served if the handler fails, unless the response states `stale-if-error`. @default 0 */
   staleIfError?: Duration
   /** How long a stale response with a validator from the handler is kept, so that it can be validated. @default '1h' */
   keep?: Duration
@@ -51,29 +51,29 @@ export interface RouteCacheOptions {
   methods?: readonly string[]
   /** Statuses to which `ttl` applies. @default [200, 203, 301, 308] */
   statuses?: readonly number[]
-  /** What keys are made of. */
+  /** The parts of a request that its key contains, or a function that returns the key. */
   key?: KeyOptions | KeyFunction
-  /** Whether requests with `Authorization` or `Cookie` bypass the cache, unless the key contains the field. @default 'bypass' */
+  /** Whether requests with `Authorization` or `Cookie` bypass the cache if the key has neither the field nor `by`. @default 'bypass' */
   credentials?: 'bypass' | 'ignore'
   /** Tags by which the response can be invalidated. @default [] */
   tags?: readonly string[] | ((request: FastifyRequest, reply: FastifyReply) => string[])
-  /** What a 2xx or 3xx response to an unsafe method (POST, PUT, DELETE ...) invalidates, besides its own URL. @default [] */
+  /** Targets that a 2xx or 3xx response to an unsafe method (POST, PUT ...) invalidates besides the request's own URL. @default [] */
   invalidates?: readonly InvalidationTarget[] | InvalidatesFunction
   /** Whether a response that sets cookies is stored, including the cookies. @default 'refuse' */
   setCookie?: 'refuse' | 'store'
-  /** Whether a response without ETag receives one, made from its body. @default false */
+  /** Whether a response without ETag receives an ETag that is generated from its body. @default false */
   etag?: boolean
   /** How values of the request fields that Vary names are compared: exactly, or normalised. @default 'exact' */
   vary?: Spelling
-  /** Larger responses are not stored. @default 1048576 */
+  /** Responses with a larger body are not stored. @default 1048576 */
   maxBodyBytes?: number
   /** Whether a request's Cache-Control is honoured. @default 'honour' */
   clientCacheControl?: 'honour' | 'ignore'
-  /** Whether concurrent misses run the handler once. @default true */
+  /** Whether concurrent misses for the same key share one run of the handler. @default true */
   lock?: boolean
 }
 
-/** Route options with every default filled in; durations are milliseconds, names lower case. */
+/** Route options with every default filled in. Durations are milliseconds, and field names are in lower case. */
 export interface RoutePolicy extends StoragePolicy {
   readonly etag: boolean
   readonly vary: Spelling
@@ -161,12 +161,12 @@ const ROUTE_CHECKS: { [K in keyof RouteCacheOptions]-?: Check<RouteCacheOptions[
   lock: boolean
 }
 
-/** Checks the options of one route, or the defaults of all. Throws CACHE_ERR_OPTION naming `who`. */
+/** Checks the options of one route, or the default options of all routes. Throws CACHE_ERR_OPTION naming `who`. */
 export function checkRouteOptions (who: string, options: unknown): Partial<RouteCacheOptions> {
   return checkOptions<RouteCacheOptions>(who, options, ROUTE_CHECKS)
 }
 
-/** The policy of a route: its own options, then the plugin's `defaults`, then the package's defaults. */
+/** Returns the policy of a route. Its own options override the plugin's `defaults`, which override the package's defaults. */
 export function routePolicy (who: string, options: unknown, defaults: Partial<RouteCacheOptions>): RoutePolicy {
   const own = options === true ? {} : checkRouteOptions(who, options)
   const all = { ...ROUTE_DEFAULTS, ...defaults, ...own }
@@ -192,7 +192,7 @@ export function routePolicy (who: string, options: unknown, defaults: Partial<Ro
   })
 }
 
-/** Merges a route's key options with those in `defaults`: a route that lists query parameters keeps the `by` of the defaults. */
+/** Merges a route's key options with those in `defaults`. A route that lists only query parameters keeps the `by` of the defaults. */
 function keyPolicy (who: string, key: RouteCacheOptions['key'], common: RouteCacheOptions['key']): RoutePolicy['key'] {
   if (typeof key === 'function') return key
   if (typeof common === 'function') {
