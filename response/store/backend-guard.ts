@@ -43,19 +43,21 @@ export class BackendGuard {
     this.#breaker = new CircuitBreaker(options.steadyNow)
   }
 
-  /** Numbers of failed calls to the backend, by method. */
+  /** The number of failed calls to the backend, by method. */
   get errors (): Readonly<Record<string, number>> {
     return this.#options.observer.errors
   }
 
-  /** A deadline that starts with the first read of a request. It uses real time, not the clock that was passed in. */
+  /**
+   * Returns a deadline for the reads of one request. Its time starts with the first read, and is real time, not that of the clock `now`.
+   */
   deadline (): Deadline {
     return new Deadline(this.#options.deadlineMs)
   }
 
   /**
-   * The entry under `key`; undefined when absent or expired; UNAVAILABLE after a failure or `deadline`. Returned at once if the backend
-   * returns it at once. Never rejects.
+   * Returns the entry under `key`, undefined if there is none or it has expired, or UNAVAILABLE after a failure or after `deadline`.
+   * Returns a promise only if the backend does. Never rejects.
    */
   get (key: string, deadline: Deadline): MaybePromise<Read> {
     const waiting = this.#fills.waiting.size === 0 ? undefined : this.#fills.find(key)
@@ -71,7 +73,7 @@ export class BackendGuard {
     }
   }
 
-  /** Several reads: one call if the backend has `getMany`, otherwise concurrent calls. */
+  /** Reads several keys: in one call if the backend has `getMany`, otherwise in concurrent calls. */
   getMany (keys: readonly string[], deadline: Deadline): MaybePromise<readonly Read[]> {
     if (this.#backend.getMany === undefined || keys.length < 2 || this.#fills.waiting.size > 0) {
       const reads = keys.map((key) => this.get(key, deadline))
@@ -94,8 +96,8 @@ export class BackendGuard {
   }
 
   /**
-   * Stores an entry in the background; a failure is counted. Returns false if it is dropped at once: after `close`, while a change of the
-   * key is late, or if too many changes are late or waiting.
+   * Stores an entry in the background. A failure is counted. Returns false if the entry is dropped at once: after `close`, while a change
+   * of the key is late, or if too many changes are late or waiting.
    */
   writeBehind (key: string, entry: StoredEntry): boolean {
     return !this.isClosed && this.#late.byKey.size < MANY_LATE && this.#fills.put(key, entry)
@@ -106,7 +108,10 @@ export class BackendGuard {
     if (!this.isClosed) this.write('delete', key).catch(noop)
   }
 
-  /** An explicit change, made after a late change of the same key has settled. Rejects with CACHE_ERR_BACKEND_FAILED. */
+  /**
+   * Makes an explicit change of a key. If an earlier change of the key is late, waits until that has settled. Rejects with
+   * CACHE_ERR_BACKEND_FAILED.
+   */
   async write (operation: 'set' | 'delete', key: string, entry?: StoredEntry): Promise<void> {
     this.#mustAdmit(operation)
     this.#fills.forget(key)
@@ -124,8 +129,8 @@ export class BackendGuard {
   }
 
   /**
-   * Deletes all entries whose keys begin with `prefix`, after late changes there have settled. A walk that reports progress may take long.
-   * Rejects with CACHE_ERR_BACKEND_FAILED.
+   * Deletes all entries whose keys begin with `prefix`, after late changes of such keys have settled. May take long if the backend reports
+   * progress. Rejects with CACHE_ERR_BACKEND_FAILED.
    */
   async clear (prefix: string): Promise<void> {
     this.#mustAdmit('clear')
@@ -138,7 +143,7 @@ export class BackendGuard {
     await this.#onPurpose('clear', inTime(done, progress))
   }
 
-  /** An explicit read. Rejects with CACHE_ERR_BACKEND_FAILED if the backend is unavailable. */
+  /** Makes an explicit read. Rejects with CACHE_ERR_BACKEND_FAILED if the backend is unavailable. */
   async read (key: string): Promise<StoredEntry | undefined> {
     this.#mustBeOpen('get')
     const value = await this.get(key, this.deadline())
@@ -146,7 +151,7 @@ export class BackendGuard {
     return value
   }
 
-  /** Calls a method by which the backend reports on itself. The breaker ignores the outcome, because it doesn't show whether reads work. */
+  /** Calls a method with which the backend reports on itself. The breaker ignores the outcome, which doesn't show whether reads work. */
   async call<T> (operation: string, act: (backend: CacheBackend) => MaybePromise<T>): Promise<T> {
     this.#mustBeOpen(operation)
     const result = await within(EXPLICIT_CALL_DEADLINE_MS, (async () => await act(this.#backend))())
@@ -233,7 +238,8 @@ export class BackendGuard {
   }
 
   /**
-   * Resolves to what `use` returns for the value of `promise`, or to UNAVAILABLE after a failure or `deadline`. A later value is ignored.
+   * Calls `use` with the value of `promise`, and resolves to its result, or to UNAVAILABLE after a failure or after `deadline`. A later
+   * value is ignored.
    */
   #awaited<T> (
     operation: string, promise: Promise<unknown>, deadline: Deadline, key: string | undefined, use: (value: unknown) => T
@@ -270,14 +276,14 @@ export class BackendGuard {
       return this.#failed('get', new TypeError('the result is not an entry'), key)
     }
     this.#succeeded()
-    // An imprecise backend may lose an entry early, but an expired entry is never returned.
+    // An imprecise backend may return an entry that has expired. Such an entry is never used.
     return expiresAt > this.#options.now() ? value as StoredEntry : undefined
   }
 
   #failed (operation: string, err: unknown, key: string | undefined): typeof UNAVAILABLE {
     if (this.isClosed) return UNAVAILABLE
-    // One failed tier of several is no reason to leave all of them alone, because the others respond. And a backend that refuses an entry,
-    // because it is too large for example, has not failed.
+    // If only one of several tiers has failed, that counts as a success, because the other tiers respond. So does the refusal of an entry
+    // (one that is too large, for example).
     if ((err as { isPartial?: unknown } | undefined)?.isPartial === true || isRefusal(err)) this.#succeeded()
     else if (err === HELD_UP || ((err === NO_ANSWER || err === WAITED) && operation === 'set')) this.#breaker.late()
     else this.#breaker.failed()

@@ -1,13 +1,13 @@
-// The circuit breaker: after several failures a backend is left alone for a while. Then one call at a time probes it.
+// The circuit breaker: after several failures in a row, it lets no calls through for a while. Then one call at a time probes the backend.
 
 const FAILURES_TO_OPEN = 5
 const FIRST_PAUSE_MS = 1_000
 const LONGEST_PAUSE_MS = 30_000
-// Keeps many processes from retrying at the same instant.
+// Varies the pauses, so that many processes don't retry at the same instant.
 const JITTER = 0.2
 
 export class CircuitBreaker {
-  /** Whether no call has failed since the last success, so that `admits` and `succeeded` need not be called. Read only. */
+  /** Whether no call has failed since the last success. If so, `admits` and `succeeded` need not be called. Read only. */
   isQuiet = true
   readonly #now: () => number
   #failures = 0
@@ -34,7 +34,10 @@ export class CircuitBreaker {
     this.#probing = false
   }
 
-  /** A background write took long. On a busy machine that is not a failure, but a probe has to end. */
+  /**
+   * Called when a call took too long, but this process may be the cause, as on a busy machine. That counts as a failure only if the call
+   * was a probe, because a probe needs an outcome.
+   */
   late (): void {
     if (this.#probing) this.failed()
   }

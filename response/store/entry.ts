@@ -1,35 +1,35 @@
-// Entries, and how they are encoded: one line of JSON, a newline, and the body as it was sent.
+// Entries and their encoding: one line of JSON, a newline, and the body as it was sent.
 import { crc32 } from 'node:zlib'
 import { lruOf } from '../../registry/lru.js'
 import { areFields } from '../http/stored-fields.js'
 import { fieldIn } from '../http/field-values.js'
 
 interface Kept {
-  /** The key under which the entry was stored. Bytes that were moved to another key are not accepted there. */
+  /** The key under which the entry was stored. If the bytes are found under another key, they are not used. */
   readonly key: string
   /** Epoch milliseconds. */
   readonly storedAt: number
-  /** Tag, stamps, tag, stamps ...: each tag with its stamps when the fill began. */
+  /** The entry's tags, each followed by its stamps at the time when the fill began. */
   readonly tags?: readonly string[]
 }
 
-/** A response as the handler made it. */
+/** A stored response, as the handler returned it. */
 export interface ResponseHead extends Kept {
   readonly kind: 'response'
   readonly status: number
-  /** Name, value, name, value ...: the fields that the handler set. */
+  /** The fields that the handler set: name, value, name, value ... */
   readonly fields: readonly string[]
-  /** Fields that hooks set before the handler ran, and that the handler removed. */
+  /** Names of fields that hooks set before the handler ran, and that the handler removed. */
   readonly removed?: readonly string[]
-  /** When it becomes stale, in epoch milliseconds. */
+  /** When the response becomes stale, in epoch milliseconds. */
   readonly freshUntil: number
-  /** Until when it is served while a refresh runs, in epoch milliseconds; absent if never. */
+  /** The end of the time in which it is served stale while a refresh runs, in epoch milliseconds; absent if it never is. */
   readonly staleUntil?: number
-  /** Until when it is served if the handler fails, in epoch milliseconds; absent if never. */
+  /** The end of the time in which it is served stale if the handler fails, in epoch milliseconds; absent if it never is. */
   readonly staleOnErrorUntil?: number
-  /** It is never served stale, even if a request accepts that. */
+  /** The response is never served stale, even if a request accepts that. */
   readonly mustRevalidate?: true
-  /** The cache made its ETag from the body. The handler doesn't know this ETag. */
+  /** The cache computed the response's ETag from the body, so the handler doesn't know this ETag. */
   readonly ownEtag?: true
   /** How old the response was when it was stored, in milliseconds. */
   readonly ageMs: number
@@ -40,13 +40,16 @@ export interface ResponseHead extends Kept {
 /** The property in which a decoded list of variants remembers keys of variants, by the values of the selecting fields. */
 export const kKeys = Symbol('fastify-response-cache.keys')
 
-/** The list of variants under a key: the fields on which the key's responses vary, and which variants there are. */
+/** The list of variants under a key: the fields on which the key's responses vary, and the ids of the stored variants. */
 export interface VariantsHead extends Kept {
   readonly kind: 'variants'
   readonly names: readonly string[]
-  /** Part of each variant's key. If the list is replaced by one with another value, the old variants can't be reached any more. */
+  /**
+   * An id of the list, which is part of each variant's key. If the list is replaced by one with another id, the old variants can't be
+   * reached any more.
+   */
   readonly list: string
-  /** The variants. The one that was stored last is at the end. */
+  /** The ids of the variants. The variant that was stored last is at the end. */
   readonly ids: readonly string[]
   [kKeys]?: Map<string, string>
 }
@@ -55,28 +58,31 @@ export interface VariantsHead extends Kept {
 export interface ValueHead extends Kept {
   readonly kind: 'value'
   readonly json: boolean
-  /** When it becomes stale, in epoch milliseconds; absent if it is fresh until it expires. */
+  /** When the value becomes stale, in epoch milliseconds; absent if it is fresh until it expires. */
   readonly freshUntil?: number
-  /** Until when it is returned while a producer makes a new one, in epoch milliseconds; absent if never. */
+  /** The end of the time in which it is returned stale while a producer makes a new one, in epoch milliseconds; absent if it never is. */
   readonly staleUntil?: number
-  /** Until when it is returned if the producer fails, in epoch milliseconds; absent if never. */
+  /** The end of the time in which it is returned stale if the producer fails, in epoch milliseconds; absent if it never is. */
   readonly staleOnErrorUntil?: number
 }
 
-/** Whether a response can be used once it is stale: it may be served on conditions, or validated. */
+/** Whether a stale response is still of use: it may be served on some condition, or it can be validated. */
 export function isOfUseStale ({ staleUntil, staleOnErrorUntil, fields }: ResponseHead): boolean {
   return staleUntil !== undefined || staleOnErrorUntil !== undefined || fieldIn(fields, 'etag') !== undefined ||
     fieldIn(fields, 'last-modified') !== undefined
 }
 
-/** Until when an entry is fresh, and until when it is used after that, in epoch milliseconds. */
+/** The times at which an entry becomes stale and at which it can't be used stale any more, in epoch milliseconds. */
 interface Lives {
   readonly freshUntil: number
   readonly staleUntil?: number
   readonly staleOnErrorUntil?: number
 }
 
-/** A copy that is stale from `at` on, if it would have been fresh longer. Its stale windows then end earlier by as much. */
+/**
+ * Returns a copy of the head that becomes stale at `at`, if it would have been fresh longer. The times in which it is used stale then end
+ * earlier by the same amount.
+ */
 export function staleFrom<T extends Lives> (head: T, at: number): T {
   const freshUntil = Math.min(head.freshUntil, at)
   const earlierMs = head.freshUntil - freshUntil
@@ -88,7 +94,10 @@ export function staleFrom<T extends Lives> (head: T, at: number): T {
   }
 }
 
-/** RFC 9111 section 4.2.3: the age when it was stored plus the time since then. `at`: now, in epoch milliseconds. */
+/**
+ * The age in seconds (RFC 9111 section 4.2.3): the age when the response was stored, plus the time since then. `at`: now, in epoch
+ * milliseconds.
+ */
 export function ageSeconds ({ ageMs, storedAt }: ResponseHead, at: number): number {
   return Math.floor((ageMs + Math.max(at - storedAt, 0)) / 1_000)
 }
@@ -99,18 +108,21 @@ export type Head = ResponseHead | VariantsHead | ValueHead
 export interface Entry<H extends Head = Head> {
   readonly head: H
   readonly body: Buffer
-  /** The header fields that were last sent for it. */
+  /** The header fields with which it was last sent. */
   sent?: SentFields | undefined
-  /** Its 304, which is made when it is first needed. */
+  /** The 304 for this response, which is created when it is first needed. */
   notModified?: Entry<ResponseHead> | undefined
 }
 
-/** Whether there is an entry and it is of this kind. */
+/** Whether there is an entry and its head is of this kind. */
 export function isOf<K extends Head['kind']> (entry: Entry | undefined, kind: K): entry is Entry<Extract<Head, { kind: K }>> {
   return entry?.head.kind === kind
 }
 
-/** Header fields of a response from the cache, as `writeHead` takes them. They hold for one second, and are copied for each response. */
+/**
+ * Header fields of a response from the cache, in the form that `writeHead` accepts. They are valid for one second, because of Age, and are
+ * copied for each response.
+ */
 export interface SentFields {
   readonly age: number
   readonly status: string
@@ -130,7 +142,7 @@ const NEWLINE = 10
 const HEADS_REMEMBERED = 4096
 const LONGEST_HEAD_REMEMBERED_BYTES = 4096
 
-/** Encodes and decodes entries. Remembers decoded entries by their bytes object, and heads by their text. */
+/** Encodes and decodes entries. Remembers decoded entries by the object that holds their bytes, and heads by their text. */
 export class EntryCodec {
   readonly #byBytes = new WeakMap<Uint8Array, Entry>()
   readonly #byText = lruOf<Head>(HEADS_REMEMBERED)
@@ -139,7 +151,7 @@ export class EntryCodec {
     const bodyBytes = typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength
     const line = `","bodyBytes":${bodyBytes},${JSON.stringify(head).slice(1)}\n`
     const bodyAt = SUMMED_FROM + Buffer.byteLength(line)
-    // Not from the shared pool: a small slice would keep the whole pool alive.
+    // Not allocated from Node's shared pool, because a small slice would keep the whole pool alive.
     const bytes = Buffer.allocUnsafeSlow(bodyAt + bodyBytes)
     if (typeof body === 'string') bytes.write(NO_SUM + line + body)
     else {
@@ -150,7 +162,7 @@ export class EntryCodec {
     return bytes
   }
 
-  /** The entry in `value`, if it was stored under `key`; undefined for bytes that are damaged, foreign or of another key. */
+  /** Decodes the entry in `value`. Returns undefined if it was not stored under `key`, or if the bytes are damaged or not an entry. */
   decode (value: Uint8Array, key: string): Entry | undefined {
     const known = this.#byBytes.get(value)
     if (known !== undefined) return known.head.key === key ? known : undefined
@@ -183,7 +195,7 @@ const isText = (value: unknown): boolean => typeof value === 'string'
 const isTexts = (value: unknown): boolean => Array.isArray(value) && value.every(isText)
 const isInstant = (value: unknown): boolean => Number.isFinite(value) && (value as number) >= 0
 
-/** The checksum shows that the bytes are intact, not that this cache wrote them. So every field is checked. */
+/** Parses a head and checks every field, because the checksum shows only that the bytes are intact, not that this cache wrote them. */
 function parseHead (text: string, bodyBytes: number): Head | undefined {
   let head: Record<string, unknown>
   try {

@@ -1,7 +1,7 @@
-// Changes that missed their deadline and have not settled. One may still take effect, so the next change of its key waits for it.
+// Changes that missed their deadline and have not settled. Each may still take effect, so the next change of the same key waits for it.
 import { noop } from '../../registry/maybe-promise.js'
 
-/** With this many late changes, the backend is too slow, and no more fills are stored. */
+/** With this many late changes, the backend is considered too slow, and no more fills are stored. */
 export const MANY_LATE = 16
 
 /** The late changes of one backend. */

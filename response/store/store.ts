@@ -1,4 +1,4 @@
-// Entries in the backend: found by key and variant, used only if intact and not invalidated, stored behind the reply.
+// Finds entries by key and variant, uses them only if they are intact and not invalidated, and stores them in the background.
 import { randomBytes } from 'node:crypto'
 import type { MaybePromise } from '../../registry/backend.js'
 import type { Spelling } from '../http/selecting-fields.js'
@@ -16,17 +16,17 @@ import type { Tags } from './tags.js'
 import { selection, variantOf } from '../request/variant.js'
 import { MAX_VARY_FIELDS } from '../http/vary.js'
 
-/** A stored response that may be used: no invalidation made it absent. */
+/** A stored response that may be used. */
 export interface Present {
   readonly state: 'fresh' | 'stale'
   readonly entry: Entry<ResponseHead>
-  /** Epoch milliseconds. */
+  /** The time of the lookup, in epoch milliseconds. */
   readonly at: number
   /** The list of variants under the key, if there is one. */
   readonly variants: Entry<VariantsHead> | undefined
 }
 
-/** No response that can be used, and why. `unavailable`: the backend did not respond, so there may be one. */
+/** The result if no response can be used, with the reason. `unavailable`: the backend did not respond, so there may be a response. */
 export interface Absent {
   readonly state: 'absent' | 'unavailable'
   readonly entry?: undefined
@@ -45,18 +45,21 @@ export interface ResponseToStore {
   readonly varyNames: readonly string[]
   /** The request's fields before the handler ran. */
   readonly asked: RequestFields
-  /** Which spellings of those fields are treated as equal. */
+  /** The spellings of these fields that are treated as equal. */
   readonly spelling: Spelling
   /** The list of variants that was found under the key before the fill began. */
   readonly variants: Entry<VariantsHead> | undefined
-  /** Called again if storing had to read from the backend first. */
+  /** Returns whether the response may still be stored. Called if storing has to read from the backend first. */
   readonly mayStore: () => boolean
 }
 
 /** Limit on variants under one key. The one that was stored longest ago is removed first. */
 export const MAX_VARIANTS = 32
 const LONGEST_SELECTING_CHARACTERS = 256
-/** An entry from further in the future was written with a wrong clock, and is not used. */
+/**
+ * The furthest time in the future at which an entry may claim to have been stored. Beyond it, the entry was written with a wrong clock, and
+ * is not used.
+ */
 const MAX_CLOCK_SKEW_MS = 60_000
 
 const ABSENT: Found = Object.freeze({ state: 'absent', missing: 'absent' })
@@ -78,7 +81,7 @@ export class Store {
     this.#observer = observer
   }
 
-  /** The stored response under `key` for a request with these fields. Never rejects. */
+  /** Returns the stored response under `key` for a request with these fields. Never rejects. */
   find (key: string, asked: RequestFields, spelling: Spelling, deadline: Deadline): MaybePromise<Found> {
     const read = this.#guard.get(key, deadline)
     return read instanceof Promise
@@ -98,7 +101,7 @@ export class Store {
     return DAMAGED
   }
 
-  /** The decoded entry; undefined if there is none, or if it is damaged or from the future. */
+  /** Decodes the entry that a read found. Returns undefined if there is none, or if it is damaged or from the future. */
   believed (read: Read, key: string): Entry | undefined | typeof UNAVAILABLE {
     if (read === undefined || read === UNAVAILABLE) return read
     const entry = this.codec.decode(read.value, key)
@@ -106,7 +109,7 @@ export class Store {
     return entry === undefined || entry.head.storedAt > this.#now() + MAX_CLOCK_SKEW_MS ? undefined : entry
   }
 
-  /** Stores a response behind the reply. Returns false if it may no longer be stored, or if the backend does not accept it. */
+  /** Stores a response in the background. Returns false if it may no longer be stored, or if the backend does not accept it. */
   storeResponse (response: ResponseToStore, expiresAt: number): MaybePromise<boolean> {
     if (response.varyNames.length > 0 || response.variants !== undefined || response.asked[kArrival].changes !== '') {
       return this.#keepVariant(response, expiresAt)
@@ -126,7 +129,7 @@ export class Store {
     return this.#guard.writeBehind(key, { value: this.codec.encode(head, body), expiresAt })
   }
 
-  /** The result of a lookup that found `entry`: fresh, stale, or absent if one of its tags was invalidated. */
+  /** Returns the result of a lookup that found `entry`. It is fresh or stale, or absent if one of its tags was invalidated. */
   #current (entry: Entry<ResponseHead>, deadline: Deadline, variants: Found['variants']): MaybePromise<Found> {
     const at = this.#now()
     const { tags } = entry.head
@@ -136,7 +139,10 @@ export class Store {
       current === UNAVAILABLE ? UNKNOWN : current ? found : this.#softened(entry, deadline, variants))
   }
 
-  /** The result of a lookup that found `entry` with an invalidated tag: stale if all invalidations were soft, otherwise absent. */
+  /**
+   * Returns the result of a lookup that found `entry`, which has an invalidated tag. It is stale if all invalidations were soft, otherwise
+   * absent.
+   */
   #softened (entry: Entry<ResponseHead>, deadline: Deadline, variants: Found['variants']): MaybePromise<Found> {
     const { head, body } = entry
     const gone: Found = { state: 'absent', missing: 'invalidated', variants }
@@ -166,7 +172,8 @@ export class Store {
       if (there === UNAVAILABLE || !response.mayStore()) return false
       const known = isOf(there, 'variants') ? there : undefined
       const all = new Set([...(known?.head.names ?? []), ...response.varyNames])
-      // If each response varied on other fields, the list of fields would grow without limit. It starts again instead.
+      // If each response varied on different fields, the list of fields would grow without limit. When it is full, it starts again with the
+      // fields of this response.
       const names = (all.size > MAX_VARY_FIELDS ? [...response.varyNames] : [...all]).sort()
       const id = variantOf(names, response.asked, response.spelling)
       const listed = known?.head.names.join() === names.join()
@@ -186,8 +193,8 @@ export class Store {
 }
 
 /**
- * The key of the variant that these fields select; undefined if the list has none. Only keys of listed variants with short values are
- * remembered.
+ * Returns the key of the variant that these values of the selecting fields select; undefined if the list has no such variant. Remembers the
+ * keys of listed variants whose values are short.
  */
 function keyIn (list: VariantsHead, selecting: string): string | undefined {
   const known = list[kKeys]?.get(selecting)

@@ -1,4 +1,4 @@
-// Tags are version stamps, not an index. An entry keeps the stamps that its tags had, and an invalidation writes new ones.
+// Tags work by version stamps, without an index: an entry keeps the stamps that its tags had, and an invalidation writes new stamps.
 import { randomBytes } from 'node:crypto'
 import type { MaybePromise } from '../../registry/backend.js'
 import { lruOf } from '../../registry/lru.js'
@@ -10,7 +10,7 @@ import { lengthPrefixed } from '../request/key-parts.js'
 import { andThen } from '../../registry/maybe-promise.js'
 import type { Deadline } from '../../registry/deadline.js'
 
-// If a stamp is lost, entries with its tag become misses. No invalidated entry comes back, so this time only has to be long.
+// If a stamp has expired, entries with its tag become misses. No invalidated entry becomes valid again, so any long time is safe.
 const STAMP_LIFE_MS = 365 * 86_400_000
 const LONGEST_CLEAR_TAG_CHARACTERS = 128
 const SEEDS_REMEMBERED = 1_000
@@ -31,9 +31,9 @@ function stampPrefix (namespace: string): string {
 }
 
 /**
- * A tag has two stamps. Every invalidation replaces the first, which is the only one that a hit reads. An invalidation that isn't soft
- * replaces the second too. A new stamp never depends on a stamp that was read, so no writer can undo what another one did. A third entry
- * holds the times of soft invalidations. It only tells since when entries are stale.
+ * A tag has two stamps. Every invalidation replaces the first one, which is the only one that a hit reads. An invalidation that isn't soft
+ * replaces the second one too. A new stamp never depends on a stamp that was read, so concurrent invalidations can't undo each other. A
+ * third entry holds the times of the tag's soft invalidations. It is used only to tell since when entries are stale.
  */
 export class Tags {
   readonly #guard: BackendGuard
@@ -41,7 +41,7 @@ export class Tags {
   readonly #now: () => number
   readonly #process = randomBytes(9).toString('base64url')
   #made = 0
-  /** Stamps that were made for keys without one. `made` is the number of stamps that this process had made until then. */
+  /** Stamps that this process created for keys without one. `made` is the number of stamps that it had created by then. */
   readonly #seeds = lruOf<{ readonly stamp: string, readonly made: number }>(SEEDS_REMEMBERED)
 
   constructor (guard: BackendGuard, namespace: string, now: () => number) {
@@ -50,7 +50,10 @@ export class Tags {
     this.#now = now
   }
 
-  /** Tag, both stamps, tag, both stamps ... as they are now. A tag without stamps gets new ones. UNAVAILABLE if the backend can't say. */
+  /**
+   * Returns the tags, each followed by both of its current stamps. A tag without stamps gets new ones. Returns UNAVAILABLE if the backend
+   * is.
+   */
   stamped (tags: readonly string[], deadline: Deadline): MaybePromise<readonly string[] | typeof UNAVAILABLE> {
     const madeBefore = this.#made
     const keys = tags.flatMap((tag) => [this.#key(tag), this.#hardKey(tag)])
@@ -61,7 +64,7 @@ export class Tags {
     })
   }
 
-  /** Whether none of these tags was invalidated, not even softly. A tag whose stamp was lost counts as invalidated. */
+  /** Whether none of the tags in `pairs` was invalidated, not even softly. A tag whose stamp was lost counts as invalidated. */
   areCurrent (pairs: readonly string[], deadline: Deadline): MaybePromise<boolean | typeof UNAVAILABLE> {
     const keys = tagsOf(pairs).map((tag) => this.#key(tag))
     return andThen(this.#stamps(keys, deadline), (stamps) =>
@@ -69,8 +72,8 @@ export class Tags {
   }
 
   /**
-   * For tags that are not current: since when their entry is stale, in epoch milliseconds. Undefined if the entry is unusable: an
-   * invalidation was not soft, or a stamp was lost.
+   * For an entry some of whose tags are not current. Returns since when the entry is stale, in epoch milliseconds. Returns undefined if the
+   * entry is unusable, because an invalidation was not soft or a stamp was lost.
    */
   staleSince (pairs: readonly string[], deadline: Deadline): MaybePromise<number | undefined | typeof UNAVAILABLE> {
     const keys = tagsOf(pairs).flatMap((tag) => [this.#key(tag), this.#hardKey(tag), this.#softKey(tag)])
@@ -95,13 +98,14 @@ export class Tags {
    * CACHE_ERR_BACKEND_FAILED.
    */
   async invalidate (tag: string, soft = false): Promise<void> {
-    // If the store has no room for this time, it has none for a new stamp either. Entries then become misses instead of stale.
+    // If the store has no room for the time of a soft invalidation, it has none for a new stamp either. Entries then become misses instead
+    // of stale.
     if (soft) await this.#noteSoft(this.#softKey(tag)).catch(ifFull)
     const keys = soft ? [this.#key(tag)] : [this.#hardKey(tag), this.#key(tag)]
     await Promise.all(keys.map(async (key) => await this.#renew(key)))
   }
 
-  /** Writes a new stamp. If the store has no room for it, deletes the old one, which invalidates the same entries. */
+  /** Writes a new stamp. If the store has no room for it, deletes the old stamp, which invalidates the same entries. */
   async #renew (key: string): Promise<void> {
     try {
       await this.#guard.write('set', key, this.#stamp())
@@ -112,8 +116,8 @@ export class Tags {
   }
 
   /**
-   * Adds the current time to a tag's soft invalidations. The earlier times are kept, so an entry that is already stale does not become
-   * stale anew.
+   * Adds the current time to a tag's soft invalidations. The earlier times are kept, so that an entry that is already stale counts as stale
+   * since the earlier time.
    */
   async #noteSoft (key: string): Promise<void> {
     const stamps = await this.#stamps([key], this.#guard.deadline())
@@ -134,8 +138,9 @@ export class Tags {
   }
 
   /**
-   * Writes a first stamp for a key. Stamps are always new, so if several are written, the last one may cost hits, but never makes an
-   * invalidated entry valid. Concurrent first fills of a tag share a stamp: a fill that read before the stamp was made uses it too.
+   * Writes the first stamp of a key, and returns it. Concurrent first fills of a tag share a stamp: a fill that read the key before the
+   * stamp was created uses that stamp too. If other processes write a stamp of the key as well, the last one may cost hits. But every stamp
+   * is new, so none makes an invalidated entry valid.
    */
   #seed (key: string, madeBefore: number): string {
     const other = this.#seeds.get(key)
@@ -171,7 +176,7 @@ export class Tags {
   }
 }
 
-/** The tags in an entry's list of tags and stamps. */
+/** Returns the tags from an entry's list of tags and stamps. */
 export const tagsOf = (pairs: readonly string[]): string[] => pairs.filter((_, at) => at % 2 === 0)
 
 const stampsIn = (pairs: readonly string[], index: number): string[] => pairs[index * 2 + 1]!.split(' ')
@@ -181,10 +186,10 @@ const madeAtOf = (stamp: string | undefined): number | undefined => {
   return madeAt === undefined ? undefined : parseInt(madeAt, 36)
 }
 
-/** Epoch milliseconds, in order; empty if the text can't be parsed. */
+/** Returns the times in a text, as epoch milliseconds, in order; empty if the text can't be parsed. */
 const instantsIn = (text: string | undefined): number[] => INSTANTS.test(text ?? '') ? text!.split(',').map((at) => parseInt(at, 36)) : []
 
-/** At most SOFT_REMEMBERED times. Of the two that are closest in relation to their age, the earlier one is removed. */
+/** Reduces the times to SOFT_REMEMBERED. Of the two that are closest in relation to their age, the earlier one is removed. */
 function thinned (instants: number[], at: number): number[] {
   while (instants.length > SOFT_REMEMBERED) {
     const likeness = instants.slice(0, -1).map((instant, index) => (instants[index + 1]! - instant) / (at - instant + 1))
@@ -193,7 +198,7 @@ function thinned (instants: number[], at: number): number[] {
   return instants
 }
 
-/** Throws the error, unless it says that the store is full. */
+/** Throws the error again, unless it says that the store is full. */
 function ifFull (err: unknown): void {
   if (!isForWantOfRoom(err)) throw err
 }

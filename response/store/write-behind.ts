@@ -1,7 +1,10 @@
-// Fills on their way to the backend. Few are sent at once, so that an explicit change never waits behind many of them.
+// Writes fills to the backend in the background. Few are sent at once, so that an explicit change never waits for many of them.
 import type { StoredEntry } from '../../registry/backend.js'
 
-/** Limit on concurrent writes. More would queue in the backend: 32 writes of 50 ms each take 1.6 s in turn, and an invalidation has 2 s. */
+/**
+ * Limit on concurrent writes. A backend that makes one write at a time needs 1.6 s for 32 writes of 50 ms, and an invalidation, which waits
+ * for them, may take 2 s.
+ */
 const MOST_UNDER_WAY = 32
 const LONGEST_WAIT_MS = 1_000
 const MOST_WAITING = 1_000
@@ -23,7 +26,7 @@ export interface WriteBehindOptions {
   readonly now?: () => number
 }
 
-/** The fills of one backend. Entries that wait are read from here, and an explicit change of their key drops them. */
+/** The fills of one backend. Reads find waiting entries here, and an explicit change of a key drops the entry that waits under it. */
 export class WriteBehind {
   readonly #options: WriteBehindOptions
   readonly #now: () => number
