@@ -1,4 +1,4 @@
-// Calls an adapter of Keyv 5 directly. Errors that it only emits as events are caught, so that no failure looks like a miss.
+// Calls an adapter of Keyv 5 directly. Catches errors that the adapter only emits as events, so that no failure looks like a miss.
 import { setTimeout as after } from 'node:timers'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import type { KeyvAdapter } from './options.js'
@@ -17,12 +17,12 @@ interface Adapter extends KeyvAdapter {
 
 type Operation = 'get' | 'set' | 'delete'
 
-// How long a disconnect may take, because a database may hang.
+// How long `close` waits for the adapter to disconnect, because a database may hang.
 const DISCONNECT_TIMEOUT_MS = 500
 
 /** One adapter, handed over or caller-owned. */
 export class AskedAdapter {
-  /** The adapter's namespace: its own, or that of the Keyv in front of it. */
+  /** The adapter's namespace: its own, or the one that a Keyv has given it. */
   readonly namespace: string | undefined
   readonly forgets: boolean
   /** Absent if the adapter can't list its keys. */
@@ -37,7 +37,7 @@ export class AskedAdapter {
   constructor (adapter: KeyvAdapter, { isOurs, namespace }: { isOurs: boolean, namespace: string }) {
     this.#adapter = adapter
     this.#isOurs = isOurs
-    // With a namespace, an adapter that was handed over lists only our keys.
+    // An adapter that was handed over gets a namespace, so that it lists only our keys.
     if (isOurs && this.#adapter.namespace === undefined) this.#adapter.namespace = namespace
     this.namespace = this.#adapter.namespace
     this.forgets = this.#adapter.ttlSupport === true || ['redis', 'valkey'].includes(String(this.#adapter.opts?.dialect))
@@ -75,9 +75,9 @@ export class AskedAdapter {
     }
   }
 
-  /** Returns the result of `call`. Throws if an error was emitted meanwhile and the result may come from a failure. */
+  /** Returns the result of `call`. If the adapter emitted an error meanwhile, throws that, unless `isSure` accepts the result. */
   async #ask (operation: Operation, call: () => unknown, isSure: (result: unknown) => boolean): Promise<unknown> {
-    // A Keyv may have taken until then to serialise a value.
+    // The backend may have been closed while a Keyv was serialising the value.
     if (this.#closed) throw new CACHE_ERR_CLOSED(`keyv.${operation}`)
     const errorsBefore = this.#errors
     this.#underWay++
@@ -98,7 +98,7 @@ export class AskedAdapter {
   }
 
   #unlisten (): void {
-    // An adapter that was handed over may emit errors until it is disconnected.
+    // The listener stays on an adapter that was handed over, which may emit errors until it is disconnected.
     if (this.#closed && !this.#isOurs && this.#underWay === 0) this.#adapter.off?.('error', this.#onError)
   }
 }

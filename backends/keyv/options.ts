@@ -2,7 +2,7 @@
 import { checkOptions, duration, exactlyOne, hasMethods, kindOf, storePrefix, type Check, type Duration } from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 
-/** A storage adapter of Keyv 5, as far as it is used. */
+/** The part of a Keyv 5 storage adapter that is used. */
 export interface KeyvAdapter {
   /** The prefix of its keys, if any. */
   readonly namespace?: string | undefined
@@ -14,7 +14,7 @@ export interface KeyvAdapter {
   delete (key: string): any
 }
 
-/** A caller-owned Keyv, as far as it is used. */
+/** The part of a caller-owned Keyv that is used. */
 export interface LentKeyv {
   /** Its adapter. */
   readonly store: any
@@ -39,7 +39,7 @@ export interface KeyvOptions {
   prefix?: string
   /** The timeout of a call to the store. @default '1s' */
   timeout?: Duration
-  /** How often expired entries are removed from a store that does not do it itself, if it can list its keys. @default '10m' */
+  /** How often expired entries are removed, if the store does not remove them itself and can list its keys. @default '10m' */
   cleanupInterval?: Duration
 }
 
