@@ -1,11 +1,11 @@
-// The driver memcache-client: loaded when needed, the part of it that is used, and our own client.
+// The driver memcache-client: loads it when it is needed, declares the part of it that is used, and creates our own client.
 import { CACHE_ERR_DEPENDENCY_MISSING } from '../../registry/errors.js'
 import type { Settings } from './options.js'
 
 /** The value under a key. */
 export interface Found { readonly value: unknown }
 
-/** A client, as far as it is used. */
+/** The part of a client that is used. */
 export interface Client {
   get (key: string): Promise<Found | undefined>
   get (keys: readonly string[]): Promise<Readonly<Record<string, Found>>>
@@ -21,7 +21,7 @@ interface Driver {
   readonly MemcacheClient: new (options: object) => OwnClient
 }
 
-/** A client, and how it is closed unless it is caller-owned. */
+/** A client, and the function that closes it, which does nothing if the client is caller-owned. */
 export interface Opened {
   readonly client: Client
   readonly close: () => void
@@ -29,7 +29,7 @@ export interface Opened {
 
 const PACKAGE = 'memcache-client'
 
-/** The caller-owned client, or our own. Throws CACHE_ERR_DEPENDENCY_MISSING if memcache-client is not installed. */
+/** Returns the caller-owned client, or creates our own. Throws CACHE_ERR_DEPENDENCY_MISSING if memcache-client is not installed. */
 export async function openClient (
   { client, server, timeoutMs }: Settings, load: () => Promise<unknown> = () => import('memcache-client')
 ): Promise<Opened> {
@@ -37,8 +37,8 @@ export async function openClient (
   const { MemcacheClient } = await load().catch((cause: unknown) => {
     throw new CACHE_ERR_DEPENDENCY_MISSING('memcached', PACKAGE, PACKAGE, { cause })
   }) as Driver
-  // The driver drops a connection on which a command times out. Its clock does not stop while the event loop is held up, so its timeout
-  // is longer than ours, even than one that starts again.
+  // The driver closes a connection when a command on it times out, even if the event loop was held up. Ours starts again then, so the
+  // driver gets twice our timeout, and never times out before us.
   const own = new MemcacheClient({ server, cmdTimeout: timeoutMs * 2, connectTimeout: timeoutMs, noDelay: true })
   return { client: own, close: () => own.shutdown() }
 }

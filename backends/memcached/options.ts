@@ -1,7 +1,7 @@
 // The options of the backend `memcached`: their shape, their defaults, and their checks, which never show a password.
 import { checkOptions, discreet, duration, exactlyOne, hasMethods, storePrefix, type Duration } from '../../registry/check.js'
 
-/** A caller-owned client of memcache-client, as far as it is used. */
+/** The part of a caller-owned client of memcache-client that is used. */
 export interface LentMemcached {
   /** The values under a key, or under several. */
   get (key: any): any
@@ -26,7 +26,7 @@ export interface MemcachedOptions {
 /** @default for `prefix` */
 export const MEMCACHED_PREFIX = 'frc'
 
-/** @default for `timeout`, in milliseconds. Twice this is less than the cache's deadline for explicit calls. */
+/** @default for `timeout`, in milliseconds. Twice this is less than the guard's deadline for explicit calls. */
 export const MEMCACHED_TIMEOUT_MS = 900
 
 /** The options as the code works with them. */

@@ -1,10 +1,10 @@
-// Memcached as a byte store: records, and lifetimes as it counts them.
+// Memcached as a byte store. Converts lifetimes to seconds, or to the dates that Memcached needs for long ones.
 import type { ByteStore } from '../../registry/byte-store.js'
 import { refusal } from '../../registry/refusal.js'
 import type { Client, Opened } from './driver.js'
 
 const SECOND_MS = 1_000
-// Memcached takes a number of seconds beyond 30 days for a date.
+// Memcached takes a lifetime of more than 30 days for a date, in seconds.
 const MOST_SECONDS = 30 * 86_400
 const LATEST_DATE = 2 ** 31 - 1
 
@@ -66,7 +66,10 @@ function bytesOf (found: { readonly value: unknown } | undefined): Uint8Array | 
   return found.value instanceof Uint8Array ? found.value : NOTHING
 }
 
-/** Whole seconds, plus one because the server's current second may be about to end; a date beyond 30 days. Never 0, which means forever. */
+/**
+ * The lifetime to send, in whole seconds, plus one because the server's current second may be about to end. For more than 30 days it is a
+ * date. It is never 0, which would mean forever.
+ */
 export function lifetimeOf (lifeMs: number, at: number): number {
   const seconds = Math.ceil(lifeMs / SECOND_MS) + 1
   if (seconds <= MOST_SECONDS) return seconds
