@@ -1,8 +1,8 @@
-// unstorage: loaded when it is needed to make a storage for a driver that was handed over.
+// Opens a storage: the caller-owned one, or a new one for a driver that was handed over. Only the latter loads unstorage.
 import { CACHE_ERR_DEPENDENCY_MISSING } from '../../registry/errors.js'
 import type { LentStorage, Settings, UnstorageDriver } from './options.js'
 
-/** A storage, and how it is closed unless it is caller-owned. */
+/** A storage, and the function that closes it, which does nothing if the storage is caller-owned. */
 export interface Opened {
   readonly storage: LentStorage
   readonly driver: UnstorageDriver
@@ -15,7 +15,7 @@ interface Package {
 
 const PACKAGE = 'unstorage'
 
-/** The caller-owned storage, or one for the driver. Throws CACHE_ERR_DEPENDENCY_MISSING if unstorage is not installed. */
+/** Returns the caller-owned storage, or creates one for the driver. Throws CACHE_ERR_DEPENDENCY_MISSING if unstorage is not installed. */
 export async function openStorage (
   { storage, driver, prefix }: Settings, load: () => Promise<unknown> = () => import('unstorage')
 ): Promise<Opened> {

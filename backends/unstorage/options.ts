@@ -4,11 +4,11 @@ import {
 } from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 
-/** A driver of unstorage, as far as it is checked. */
+/** The part of an unstorage driver that is checked. */
 export interface UnstorageDriver {
   /** The driver's own name. */
   readonly name?: string
-  /** What it was made with. */
+  /** The options with which it was created. */
   readonly options?: any
   /** Whether there is something under `key`. */
   hasItem (key: string, options: any): any
@@ -18,7 +18,7 @@ export interface UnstorageDriver {
   getKeys (base: string, options: any): any
 }
 
-/** A caller-owned storage of unstorage, as far as it is used. */
+/** The part of a caller-owned unstorage storage that is used. */
 export interface LentStorage {
   /** Whether there is something under `key`. */
   hasItem (key: string): Promise<boolean>
@@ -44,7 +44,7 @@ export interface UnstorageOptions {
   prefix?: string
   /** The timeout of a call to the driver. @default '1s' */
   timeout?: Duration
-  /** How often expired entries are removed from a store that does not do it itself. @default '10m' */
+  /** How often expired entries are removed, if the store does not remove them itself. @default '10m' */
   cleanupInterval?: Duration
 }
 

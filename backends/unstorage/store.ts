@@ -1,4 +1,4 @@
-// A storage of unstorage as a byte store. Errors that drivers return, and deletes that they silently skip, are failures.
+// A storage of unstorage as a byte store. Throws errors that drivers only return, and for deletes that drivers silently skip.
 import type { ByteStore, Listed } from '../../registry/byte-store.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import type { Opened } from './driver.js'
@@ -6,11 +6,11 @@ import type { LentStorage } from './options.js'
 
 const SECOND_MS = 1_000
 const NAME = /^[0-9a-f]{64}$/
-// How unstorage marks bytes that it passes to drivers as text.
+// The prefix of bytes that unstorage passes to drivers as text.
 const BASE64 = 'base64:'
 const NOTHING = Buffer.alloc(0)
 
-// Drivers that support a lifetime.
+// The names of drivers that support a lifetime.
 const FORGETTING = ['redis', 'upstash', 'vercel-kv', 'cloudflare-kv-binding', 'cloudflare-kv-http', 'deno-kv', 'vercel-runtime-cache']
 
 /** A storage as a store of bytes. */
@@ -19,7 +19,7 @@ export class UnstorageStore implements ByteStore {
   readonly #storage: LentStorage
   readonly #end: () => Promise<void>
   readonly #prefix: string
-  /** The last stored name. A list without it is wrong. */
+  /** The name that was stored last. A list of keys that lacks it is wrong. */
   #latest: string | undefined
   #closed = false
 
@@ -36,7 +36,7 @@ export class UnstorageStore implements ByteStore {
 
   async set (name: string, bytes: Uint8Array, lifeMs: number): Promise<void> {
     const value = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    // Rounded up to whole seconds, plus one, so that no store gets 0 or removes it too early. The exact expiry is in the record.
+    // The lifetime is rounded up to whole seconds, plus one: it is never 0, and never too short. The exact expiry is in the record.
     await this.#storage.setItemRaw(this.#prefix + name, value, { ttl: Math.ceil(lifeMs / SECOND_MS) + 1 })
     this.#latest = name
   }
@@ -44,7 +44,7 @@ export class UnstorageStore implements ByteStore {
   async delete (name: string): Promise<void> {
     if (this.#latest === name) this.#latest = undefined
     if (await this.#remove(name)) return
-    // Either the driver did not remove it, or it was set again since. Only in the second case does another removal change what is there.
+    // Either the driver did not remove the item, or it was set again meanwhile. Only if it was set again does a second removal change it.
     const before = await this.get(name).catch(noBytes)
     if (await this.#remove(name)) return
     const after = await this.get(name).catch(noBytes)
@@ -70,7 +70,7 @@ export class UnstorageStore implements ByteStore {
     await this.#end()
   }
 
-  /** Removes an item. Returns whether it is gone, because neither storages nor all drivers report that. */
+  /** Removes an item, and checks whether it is gone, because storages and some drivers don't report that. Returns whether it is. */
   async #remove (name: string): Promise<boolean> {
     if (this.#closed) throw new CACHE_ERR_CLOSED('unstorage.delete')
     await this.#storage.removeItem(this.#prefix + name)
@@ -86,7 +86,7 @@ function failure (operation: string, why: string): Error {
   return new CACHE_ERR_BACKEND_FAILED('unstorage', operation, why)
 }
 
-/** The bytes in a driver's result. Throws an error that was returned as a result, for a file that can't be read, for example. */
+/** The bytes in a driver's result. Some drivers return an error instead of throwing it (as for an unreadable file); this throws it. */
 function bytesOf (result: unknown): Uint8Array | undefined {
   if (result === undefined || result === null) return undefined
   if (result instanceof Error) throw result
