@@ -6,13 +6,13 @@ import { DESCRIBES_CONTENT } from '../http/stored-fields.js'
 import { selectRepresentation } from './representation.js'
 import { streamKind } from './payload.js'
 
-/** What `applyConditions` needs to know about the request. */
+/** The facts about the request on which `applyConditions` depends. */
 export interface ConditionalReply {
   readonly conditions: Conditions
   readonly method: string
   /** Now, in epoch milliseconds. */
   readonly at: number
-  /** Whether parts must not be cut out, because other hooks may still change the body. */
+  /** True if no parts may be cut out, because other hooks may still change the body. */
   readonly wholeOnly: boolean
 }
 
@@ -23,12 +23,14 @@ export interface ConditionalReply {
 export function applyConditions (reply: FastifyReply, payload: unknown, delivery: ConditionalReply): unknown {
   const { conditions } = delivery
   if (!isConditional(conditions)) return payload
-  // Conditions concern header fields only, so they apply to streams too. A range of a stream is ignored, as RFC 9110 section 14.2 allows.
+  // Conditions concern only header fields, so they are applied to a stream too. A range of a stream is ignored, as RFC 9110 section 14.2
+  // allows.
   const isStream = streamKind(payload) !== undefined
   const body = payload === undefined || payload === null || isStream ? '' : payload
   if (typeof body !== 'string' && !(body instanceof Uint8Array)) return payload
   const fields = Object.entries(reply.getHeaders() as Fields).flatMap(([name, value]) => value === undefined ? [] : [name, joined(value)])
-  // Node adds a missing Date when it sends. Without a Date, If-Range with a date is never true (RFC 9110 section 8.8.2.2).
+  // Node adds a missing Date only later, when it sends the response. But without a Date, If-Range with a date is never true (RFC 9110
+  // section 8.8.2.2).
   if (!reply.hasHeader('date')) fields.push('date', new Date(delivery.at).toUTCString())
   const head = {
     kind: 'response', key: '', status: reply.statusCode, fields, storedAt: delivery.at, freshUntil: delivery.at, ageMs: 0, text: true

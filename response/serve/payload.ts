@@ -1,4 +1,4 @@
-// Payloads: the payload of a stored body, kinds of streams, fetch Responses, and what happens to a payload that isn't sent.
+// Payloads: turns stored bodies into payloads, recognizes streams, applies fetch Responses, and discards payloads that aren't sent.
 import type { FastifyReply } from 'fastify'
 import { Readable } from 'node:stream'
 import { ReadableStream } from 'node:stream/web'
@@ -6,7 +6,8 @@ import { noop } from '../../registry/maybe-promise.js'
 import type { ResponseHead } from '../store/entry.js'
 
 /**
- * The stored body as the handler would have sent it. A copy, because hooks may change it. `typed`: whether the response has a Content-Type.
+ * Returns the stored body in the form in which the handler sent it. It is a copy, because hooks may change it. `typed`: whether the
+ * response has a Content-Type.
  */
 export function payloadOf (head: ResponseHead, body: Buffer, typed: boolean): string | Buffer | Readable | undefined {
   if (typed) return head.text ? body.toString() : Buffer.from(body)
@@ -14,7 +15,7 @@ export function payloadOf (head: ResponseHead, body: Buffer, typed: boolean): st
   return body.byteLength === 0 ? undefined : Readable.from([Buffer.from(body)])
 }
 
-/** Fields by name, from names and values in turn. A name that occurs more than once has an array of its values. */
+/** Turns a list of alternating names and values into an object. A name that occurs more than once has an array of its values. */
 export function grouped (fields: readonly string[]): Record<string, string | string[]> {
   const all: Record<string, string | string[]> = Object.create(null)
   for (let at = 0; at < fields.length; at += 2) {
@@ -29,14 +30,14 @@ export function grouped (fields: readonly string[]): Record<string, string | str
 export function discard (payload: unknown): void {
   if (isNodeStream(payload)) {
     payload.on('error', noop)
-    // As Fastify does if the client has left.
+    // Does the same as Fastify if the client has left.
     if (typeof payload.destroy === 'function') payload.destroy()
     else if (typeof payload.close === 'function') payload.close(noop)
     else payload.abort?.()
   } else if (isWebStream(payload) && !payload.locked) payload.cancel().catch(noop)
 }
 
-/** Which kind of stream a payload is; undefined if it is no stream, or one that can't be read any more. */
+/** Returns which kind of stream a payload is; undefined if it is not a stream, or can't be read any more. */
 export function streamKind (payload: unknown): 'node' | 'web' | undefined {
   if (isWebStream(payload)) return payload.locked ? undefined : 'web'
   return isNodeStream(payload) && !payload.destroyed ? 'node' : undefined
@@ -44,14 +45,14 @@ export function streamKind (payload: unknown): 'node' | 'web' | undefined {
 
 /**
  * Whether the client has left. Over HTTP/2, or while an earlier response is still being sent on the connection, Fastify does not notice
- * that and leaves a stream as it is.
+ * that the client has left, and does not end the stream.
  */
 export function hasLeft ({ raw, request }: FastifyReply): boolean {
   const { stream } = raw as { stream?: { destroyed: boolean } }
   return raw.destroyed || (stream ?? request.raw.socket).destroyed
 }
 
-/** A stream as packages make it. Not all of them are Node's own. */
+/** A stream of any package, which need not be one of Node's own. */
 type NodeStream = Readable & { close?: (done: () => void) => void, abort?: () => void }
 
 /** The same check as in Fastify. */
@@ -72,8 +73,8 @@ export function unpacked (payload: unknown, reply: FastifyReply): unknown {
 }
 
 /**
- * `take` applies a fetch Response to the reply, and returns the payload to send. Here that is undone, so that hooks receive a Response, as
- * without the cache. A reply that has become a different response stays as it is.
+ * Calls `take`, which applies a fetch Response to the reply and returns the payload to send. Then restores the reply and returns a
+ * Response, so that hooks receive one, as without the cache. If `take` has turned the reply into a different response, leaves it as it is.
  */
 export function asResponse (payload: unknown, reply: FastifyReply, take: (payload: unknown) => unknown): unknown {
   if (!isFetchResponse(payload) || payload.bodyUsed) return take(payload)
@@ -94,7 +95,7 @@ function isFetchResponse (payload: unknown): payload is Response {
   return typeof payload === 'object' && Object.prototype.toString.call(payload) === '[object Response]'
 }
 
-/** The length in Content-Length; undefined if the reply has no such field. */
+/** Returns the length that Content-Length states; undefined if the reply has no such field. */
 export function announcedLength (reply: FastifyReply): number | undefined {
   const length = reply.getHeader('content-length')
   return length === undefined ? undefined : Number(length)

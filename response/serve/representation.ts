@@ -1,4 +1,4 @@
-// Selects what a request asks for from a stored response: all of it, one part, several parts, a 304, a 412 or a 416.
+// Derives the response to a request from a stored response: all of it, one part, several parts, a 304, a 412 or a 416.
 import { randomBytes } from 'node:crypto'
 import type { FieldValue } from '../http/field-values.js'
 import { isRangeOf, precondition, type Conditions } from '../http/conditional.js'
@@ -7,14 +7,14 @@ import { CONTENT_DIGESTS, DESCRIBES_CONTENT, without } from '../http/stored-fiel
 import { allowsRanges, rangesOf, type ByteRange } from '../http/ranges.js'
 import { fieldIn } from '../http/field-values.js'
 
-/** What the selection depends on besides the response and the client's conditions. */
+/** The facts on which the selection depends, besides the response and the client's conditions. */
 export interface SelectionContext {
   readonly method: string
   /** Now, in epoch milliseconds. */
   readonly at: number
-  /** Whether parts must not be cut out, because hooks may still change the body. */
+  /** True if no parts may be cut out, because hooks may still change the body. */
   readonly wholeOnly: boolean
-  /** Accept-Ranges of the reply, used if the stored response has none. */
+  /** The reply's Accept-Ranges, which is used if the stored response has none. */
   readonly acceptRanges?: FieldValue
 }
 
@@ -45,20 +45,20 @@ export function mayBeCut (
     allowsRanges(fieldIn(fields, 'accept-ranges') ?? acceptRanges) && isRangeOf(headers['if-range'], { fields, at })
 }
 
-/** RFC 9110 section 15.4.5: the fields of the 200, without those that describe its content. */
+/** The 304 has the fields of the 200, without those that describe its content (RFC 9110 section 15.4.5). */
 function notModified (entry: Entry<ResponseHead>): Entry<ResponseHead> {
   entry.notModified ??= derived(entry, 304, without(entry.head.fields, DESCRIBES_CONTENT), NO_BYTES)
   return entry.notModified
 }
 
-/** One part (RFC 9110 section 15.3.7.1). */
+/** Returns one part (RFC 9110 section 15.3.7.1). */
 function part (entry: Entry<ResponseHead>, range: ByteRange): Entry<ResponseHead> {
   const { head, body } = entry
   return derived(entry, 206, [...without(head.fields, CONTENT_DIGESTS), 'content-range', contentRange(range, body.byteLength)],
     body.subarray(range.first, range.last + 1))
 }
 
-/** Several parts (RFC 9110 section 15.3.7.2). */
+/** Returns several parts (RFC 9110 section 15.3.7.2). */
 function parts (entry: Entry<ResponseHead>, ranges: readonly ByteRange[]): Entry<ResponseHead> {
   const { head, body } = entry
   const boundary = randomBytes(18).toString('base64url')
@@ -71,7 +71,7 @@ function parts (entry: Entry<ResponseHead>, ranges: readonly ByteRange[]): Entry
     return [Buffer.from(lines.join('\r\n'), 'latin1'), body.subarray(range.first, range.last + 1)]
   })
   const multipart = Buffer.concat([...pieces, Buffer.from(`\r\n--${boundary}--\r\n`)])
-  // The parts are not smaller than the full body, so that is sent instead.
+  // If the parts together are not smaller than the full body, the full body is sent instead.
   if (multipart.byteLength >= body.byteLength) return entry
   return derived(entry, 206, [
     ...without(head.fields, ['content-type', ...CONTENT_DIGESTS]), 'content-type', `multipart/byteranges; boundary=${boundary}`
@@ -83,8 +83,8 @@ function contentRange ({ first, last }: ByteRange, length: number): string {
 }
 
 /**
- * Fields that a 412 or 416 must not have: they describe the content of the 200, or how long it is fresh. With them, a cache in front would
- * serve the error to all clients.
+ * Fields that a 412 or 416 must not have, because they describe the content of the 200, or state how long it is fresh. With the latter, a
+ * cache in front would serve the error to all clients.
  */
 const NOT_ON_ERRORS: readonly string[] = [
   ...DESCRIBES_CONTENT, 'expires', 'cache-control', 'cdn-cache-control', 'surrogate-control', 'last-modified'

@@ -8,9 +8,9 @@ import { grouped, payloadOf } from './payload.js'
 import { hasNoContent } from '../http/status-codes.js'
 import { union } from '../http/vary.js'
 
-/** Fields that describe content. A hit takes them from its entry only: a hook that set them did not know this content. */
+/** Fields that describe content. A hit takes them only from its entry, because a hook that set them did not know this content. */
 const OF_THE_CONTENT: ReadonlySet<string> = new Set([...DESCRIBES_CONTENT, 'content-length'])
-/** The Cache-Status that was set on a response, and its value before that. */
+/** A value of Cache-Status that was set on a response, and the value that the field had before. */
 export interface Marked { readonly upstream: string, readonly value: string }
 
 /** Sends stored responses, and sets Cache-Status on other responses. */
@@ -30,7 +30,7 @@ export class Sender {
    */
   send (request: FastifyRequest, reply: FastifyReply, entry: Entry<ResponseHead>, status: string, at: number): void {
     const { raw } = reply
-    // A response was already sent by other code. Fastify logs that, and sends no second response.
+    // If other code has already sent a response, Fastify logs that, and sends no second response.
     if (reply.sent) {
       reply.send()
       return
@@ -55,8 +55,8 @@ export class Sender {
   }
 
   /**
-   * Adds Cache-Status to a response that is not from the cache, after the members of upstream caches (RFC 9211 section 2). Returns what to
-   * pass as `last` if the same response is marked again.
+   * Adds Cache-Status to a response that is not from the cache, after the members of upstream caches (RFC 9211 section 2). Returns a value
+   * that the caller passes as `last` if it sets Cache-Status on the same response again.
    */
   setCacheStatus (reply: FastifyReply, status: string, last?: Marked): Marked | undefined {
     if (this.#statusField === undefined) return undefined
@@ -74,31 +74,32 @@ export class Sender {
   }
 
   /**
-   * Whether the response can be sent straight to the socket: no other onSend hook is skipped, and only status, fields and body are sent.
+   * Whether the response can be sent straight to the socket: there is no other onSend hook to run, and nothing to send but status, fields
+   * and body.
    */
   #goesStraight (request: FastifyRequest, reply: FastifyReply): boolean {
     return this.#internals.contextOf(request)?.onSend === null && request.raw.httpVersionMajor === 1 &&
       !this.#internals.mayHaveTrailers(reply) && !reply.raw.headersSent
   }
 
-  /** The fields of the entry as they are sent. They are made again when the age or Cache-Status changes. */
+  /** Returns the fields with which the entry is sent. They are created again when the age or Cache-Status changes. */
   #stored (entry: Entry<ResponseHead>, age: number, status: string, servesRanges: boolean): SentFields['fields'] {
     if (entry.sent?.age === age && entry.sent.status === status && entry.sent.servesRanges === servesRanges) return entry.sent.fields
     const { head, body } = entry
-    // RFC 9110 section 8.6: a response without content has no Content-Length. Fastify sends a 204 without Content-Type too; a 304 has none
-    // here.
+    // RFC 9110 section 8.6: a response without content has no Content-Length. As in Fastify, a 204 has no Content-Type either. The fields
+    // of a 304 don't include it.
     const said = grouped(head.status === 204 ? without(head.fields, ['content-type']) : head.fields)
     if (!hasNoContent(head.status)) said['content-length'] = String(body.byteLength)
     said.age = String(age)
     if (this.#statusField !== undefined) said[this.#statusField] = withMember(joined(said[this.#statusField]), status)
     if (servesRanges) said['accept-ranges'] ??= 'bytes'
-    // Spreading makes an object that V8 copies fast.
+    // V8 copies an object fast if it was created by spreading.
     const fields = { ...said }
     entry.sent = { age, status, servesRanges, fields, hasLists: Object.values(fields).some(Array.isArray) }
     return fields
   }
 
-  /** The stored fields together with those of this request's hooks. A new object, because hooks may still set fields. */
+  /** Returns the stored fields together with those of this request's hooks. The object is new, because hooks may still set fields. */
   #together (
     { raw }: FastifyReply, { head, sent }: Entry<ResponseHead>, stored: SentFields['fields'], present: Fields, isStraight: boolean
   ): SentFields['fields'] {
@@ -126,7 +127,7 @@ export class Sender {
     else reply.send(payload)
   }
 
-  /** Restores the reply: an error that is sent instead of a hit has neither the entry's status nor its freshness. */
+  /** Restores the reply, so that an error that is sent instead of a hit has neither the entry's status nor its freshness. */
   #putBack (reply: FastifyReply, fields: SentFields['fields'], { own, past, statusCode, statusMessage }: Before): void {
     const { raw } = reply
     this.#internals.useFields(reply, own as SentFields['fields'])
@@ -147,8 +148,8 @@ interface Before {
 }
 
 /**
- * Sends as Fastify does. Fields are an object, because a `writeHead` that was replaced may not accept a list. Without `hijack()`, after
- * which nothing would handle an error.
+ * Sends the response as Fastify would. Passes fields as an object, because a `writeHead` that other code has replaced may not accept a
+ * list. Does not call `reply.hijack()`, because nothing would handle an error after it.
  */
 function straight (
   request: FastifyRequest, { raw }: FastifyReply, { head, body }: Entry<ResponseHead>, fields: SentFields['fields']
@@ -158,17 +159,19 @@ function straight (
   else raw.end(body)
 }
 
-/** RFC 9211 section 2: the last member is from the cache nearest to the user. Section 3 shows a hit after a hit. */
+/** RFC 9211 section 2: the last member is from the cache nearest to the user. Section 3 has an example of a hit after a hit. */
 function withMember (upstream: string, status: string): string {
   return upstream === '' ? status : `${upstream}, ${status}`
 }
 
-/** Whether this cache announces ranges and the entry doesn't. A hook's Accept-Ranges is then kept. */
+/**
+ * Whether the field is Accept-Ranges and the entry has none. A hook's Accept-Ranges is then used instead of the one that this cache adds.
+ */
 function isAnnounced (name: string, { fields }: ResponseHead): boolean {
   return name === 'accept-ranges' && fieldIn(fields, name) === undefined
 }
 
-/** A copy to which fields can be added. To an object made by spreading, V8 adds fields much more slowly. */
+/** Returns a copy to which V8 adds fields fast. To an object that was created by spreading, it adds them much more slowly. */
 function copied (stored: SentFields['fields'], withLength: boolean): SentFields['fields'] {
   const fields: SentFields['fields'] = {}
   for (const name in stored) if (withLength || name !== 'content-length') fields[name] = stored[name] as string | string[]
@@ -176,8 +179,8 @@ function copied (stored: SentFields['fields'], withLength: boolean): SentFields[
 }
 
 /**
- * Whether a response announces ranges (RFC 9110 section 14.3): a full response that could be cut, a part of it, or the error for a missing
- * part.
+ * Whether a response announces ranges (RFC 9110 section 14.3). It does if it is a full response that could be cut, a part of one, or the
+ * error for a range that can't be satisfied.
  */
 export function announcesRanges (method: string, status: number): boolean {
   return (status === 200 || status === 206 || status === 416) && (method === 'GET' || method === 'HEAD')
