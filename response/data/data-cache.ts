@@ -16,7 +16,7 @@ import { safeError, type ThrottledLog } from '../observe/log.js'
 import { tagsOf, type Tags } from '../store/tags.js'
 import { getOrSetSettings, setSettings, type GetOrSetOptions, type SetOptions, type Settings } from './value-options.js'
 
-/** What the data cache needs from the registration. */
+/** The services of a registration that the data cache uses. */
 export interface DataServices {
   readonly backendName: string
   readonly fence: Fence
@@ -32,7 +32,7 @@ export interface DataServices {
   readonly tags: Tags
 }
 
-/** What a producer receives. */
+/** The argument of a producer. */
 export interface ProduceContext {
   /** Aborted when the cache closes. */
   readonly signal: AbortSignal
@@ -52,7 +52,7 @@ interface ValueRequest<T> {
   readonly stored: string
   readonly settings: Settings
   readonly mark: number
-  /** The names under which the fence knows the value. */
+  /** Returns the names under which the fence records changes of the value. */
   readonly names: () => string[]
   readonly produce: (context: ProduceContext) => Promise<T> | T
 }
@@ -65,7 +65,9 @@ interface ProducerRun {
   isSuperseded: boolean
 }
 
-/** Limit on keys with running producers. Beyond it, no producer is started behind a stale value, and a later call starts it. */
+/**
+ * Limit on keys with running producers. Beyond it, a call that returns a stale value starts no producer, and leaves that to a later call.
+ */
 const MAX_PRODUCERS_BEHIND = 100
 
 export class DataCache {
@@ -95,7 +97,7 @@ export class DataCache {
     const kept = setSettings(options)
     const { fence, guard } = this.#services
     const entry = this.#encode(stored, value, kept, await this.#stamps(kept.tags))
-    // A producer that began earlier may have an older value, which must not be stored later.
+    // If a producer began earlier, its value may be older, so the fence keeps it from being stored after this one.
     fence.move(stored)
     await guard.write('set', stored, entry)
     fence.move(stored)
@@ -148,7 +150,7 @@ export class DataCache {
     this.#services.log.warn('producer', { err: safeError(err) }, 'cache: a producer failed, its stale value was returned')
   }
 
-  /** The produced value. Concurrent calls for a key share one run of the producer. */
+  /** Returns the produced value. Concurrent calls for a key share one run of the producer. */
   async #one<T> (job: ValueRequest<T>): Promise<T> {
     const { stored, mark, names } = job
     const under = [...this.#producing.get(stored) ?? []].findLast(({ isSuperseded }) => !isSuperseded)
@@ -184,7 +186,7 @@ export class DataCache {
     return value
   }
 
-  /** Whether the produced value is still the latest. If so, runs that began earlier are superseded. */
+  /** Whether the produced value is still the latest, so that it may be stored. If so, marks runs that began earlier as superseded. */
   #mayStore<T> ({ stored, mark, names }: ValueRequest<T>, production: ProducerRun): boolean {
     if (production.isSuperseded || this.#services.fence.movedSince(mark, names)) return false
     for (const other of this.#producing.get(stored) ?? []) {
@@ -211,8 +213,8 @@ export class DataCache {
   }
 
   /**
-   * When a value with these stamps became stale by a soft invalidation, in epoch milliseconds; Infinity if it didn't. Undefined if the
-   * value was invalidated, or if the backend can't say.
+   * Returns when a soft invalidation made a value with these stamps stale, in epoch milliseconds; Infinity if none did. Returns undefined
+   * if the value was invalidated, or if the backend is unavailable.
    */
   async #currentUntil (stamps: readonly string[]): Promise<number | undefined> {
     if (stamps.length === 0) return Infinity
@@ -260,7 +262,7 @@ export class DataCache {
   }
 }
 
-/** The JSON of a value; undefined if it has none: a function, a BigInt, a circular object. */
+/** Returns the JSON of a value; undefined if it has none, like a function, a BigInt or a circular object. */
 function json (value: unknown): string | undefined {
   try {
     return JSON.stringify(value)
@@ -269,7 +271,9 @@ function json (value: unknown): string | undefined {
   }
 }
 
-/** A copy of a value, equal to what a read of the stored value returns. A value that can't be stored is not copied. */
+/**
+ * Returns a copy of a value, which equals the value that a read would return once it is stored. A value that can't be stored is not copied.
+ */
 function asRead (value: unknown): unknown {
   if (value instanceof Uint8Array) return Buffer.from(value)
   const text = json(value)

@@ -7,13 +7,13 @@ import { areTags, MAX_TAGS } from '../options/invalidation-target.js'
 export interface SetOptions {
   /** How long the value is fresh. Required. */
   ttl: Duration
-  /** Names by which it can be invalidated. @default [] */
+  /** Tags by which the value can be invalidated. @default [] */
   tags?: readonly string[]
 }
 
 /** Options of `cache.getOrSet`. */
 export interface GetOrSetOptions extends SetOptions {
-  /** How long after `ttl` the value is still returned while one producer makes a new one. @default 0 */
+  /** How long after `ttl` the value is still returned while one producer makes a new value. @default 0 */
   staleWhileRevalidate?: Duration
   /** How long after `ttl` the value is still returned when the producer fails. @default 0 */
   staleIfError?: Duration
@@ -28,7 +28,7 @@ const SET_CHECKS = {
 
 const GET_OR_SET_CHECKS = { ...SET_CHECKS, staleWhileRevalidate: aDurationOrZero, staleIfError: aDurationOrZero }
 
-/** Checked options: how long a value is kept, in milliseconds, and under which tags. */
+/** Checked options: how long a value is fresh and used stale, in milliseconds, and its tags. */
 export interface Settings {
   readonly ttlMs: number
   readonly staleWhileRevalidateMs: number
@@ -36,12 +36,12 @@ export interface Settings {
   readonly tags: readonly string[]
 }
 
-/** The options of `set`. Throws CACHE_ERR_OPTION. */
+/** Checks the options of `set` and returns them with defaults. Throws CACHE_ERR_OPTION. */
 export function setSettings (options: unknown): Settings {
   return settings('cache.set', checkOptions<SetOptions>('cache.set', options, SET_CHECKS))
 }
 
-/** The options of `getOrSet`. Throws CACHE_ERR_OPTION. */
+/** Checks the options of `getOrSet` and returns them with defaults. Throws CACHE_ERR_OPTION. */
 export function getOrSetSettings (options: unknown): Settings {
   return settings('cache.getOrSet', checkOptions<GetOrSetOptions>('cache.getOrSet', options, GET_OR_SET_CHECKS))
 }
