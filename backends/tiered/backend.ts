@@ -1,4 +1,4 @@
-// The tiered backend itself: writes from far to near. A change that a tier did not confirm is remembered, and not read from that tier.
+// The tiered backend itself: writes go from far to near. A key is not read from a tier that did not confirm the key's last change.
 import { Fence } from '../../registry/fence.js'
 import type { BackendStats, CacheBackend, ClearOptions, MaybePromise, StoredEntry } from '../../registry/backend.js'
 import type { BackgroundTask } from '../../registry/background.js'
@@ -14,7 +14,7 @@ import { Tier } from './tier.js'
 /** How often unconfirmed changes are tried again. */
 const RETRY_INTERVAL_MS = 1_000
 
-/** A backend that is made of others. */
+/** A backend that consists of other backends, its tiers. */
 export class TieredBackend implements CacheBackend {
   // Optional methods, present only if the tiers support them.
   declare has?: (key: string) => MaybePromise<boolean>
@@ -68,15 +68,15 @@ export class TieredBackend implements CacheBackend {
   }
 
   /**
-   * Resolves when the last tier has the entry and no tier has the previous one; else rejects. The nearer tiers get a copy in either case:
-   * an entry that the last tier can't store may still be served here.
+   * Resolves when the last tier has the entry and no tier has the previous one; otherwise rejects. The nearer tiers get a copy in either
+   * case: even if the last tier can't store the entry, it may be served from a nearer one.
    */
   set (key: string, entry: StoredEntry): MaybePromise<void> {
     this.#refuseClosed('set')
     if (!(entry.expiresAt > this.#now())) return this.#forget('set', key)
     const mark = this.#fence.move(key)
-    // Deletes first: if the process ends in between, no older entry is left in a tier that outlives it. The last tier does not wait for
-    // a slow delete in a nearer one, whose old copy lives for nearTtl at most.
+    // The nearer tiers delete the old entry first: if the process ends in between, none is left in a tier that outlives the process.
+    // The last tier does not wait for a slow delete in a nearer one, whose old copy lives for nearTtl at most.
     const forgotten = this.#tiers.slice(0, -1).map((tier) => tier.change(key, undefined))
     const kept = this.#tiers.at(-1)!.change(key, entry)
     return andThen(all([...forgotten, kept]), (outcomes) => {
@@ -93,7 +93,7 @@ export class TieredBackend implements CacheBackend {
     return this.#forget('delete', key)
   }
 
-  /** Closes every tier, even if others fail. Rejects then if any has failed. */
+  /** Closes every tier, even if some fail to close. Afterwards rejects if any has failed. */
   close (): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
@@ -101,12 +101,12 @@ export class TieredBackend implements CacheBackend {
 
   #forget (operation: string, key: string): MaybePromise<void> {
     this.#fence.move(key)
-    // From far to near. The results are in that order too.
+    // Deletes from far to near, and gets the results in that order.
     const outcomes = this.#tiers.toReversed().map((tier) => tier.change(key, undefined))
     return andThen(all(outcomes), (settled) => this.#confirm(operation, settled.toReversed()))
   }
 
-  /** Gives the nearer tiers a copy, the farthest first. Waits only for a tier that did not confirm its delete. */
+  /** Stores a copy in the nearer tiers, the farthest of them first. Waits only for a tier that did not confirm its delete. */
   #keepNear (key: string, entry: StoredEntry, outcomes: readonly Settled[]): MaybePromise<readonly Settled[]> {
     const settled: Array<MaybePromise<Settled>> = [...outcomes]
     for (let index = this.#tiers.length - 2; index >= 0; index--) {

@@ -8,13 +8,13 @@ export interface TieredOptions {
   /** Two or more backends, near to far, each by name with its options. */
   tiers: readonly BackendChoice[]
   /**
-   * How long an entry stays in a tier other than the last, never longer than its own lifetime. For this long, a process may serve what
-   * another process has changed or invalidated. If the last tier is `memory`, which no other process shares, there is no default.
+   * How long an entry stays in a tier other than the last, never longer than its own lifetime. For this long, a process may serve an entry
+   * that another process has changed or invalidated. If the last tier is `memory`, which no other process shares, there is no default.
    * @default '1s'
    */
   nearTtl?: Duration
   /**
-   * How long a read waits in all for asynchronous tiers. A tier that has not responded by then has failed. This is shorter than the
+   * How long a read waits for all asynchronous tiers together. A tier that has not responded by then has failed. This is shorter than the
    * plugin's `deadline`, so that a tier that hangs does not look like a cache that hangs. @default '80ms'
    */
   deadline?: Duration
@@ -30,7 +30,7 @@ export const TIERED_NEAR_TTL_MS = 1_000
 export interface Settings {
   readonly tiers: readonly BackendChoice[]
   readonly nearTtlMs: number
-  /** The same for stamps of tags. */
+  /** The same for copies of tags' stamps. */
   readonly stampTtlMs: number
   readonly deadlineMs: number
 }

@@ -7,13 +7,13 @@ import { andThen } from '../../registry/maybe-promise.js'
 import { UNAVAILABLE, type Read } from '../../registry/unavailable.js'
 import type { Asking, Tier } from './tier.js'
 
-/** What the methods of the backend share. */
+/** The state that the methods of the backend share. */
 export interface Shared {
   /** Near to far. */
   readonly tiers: readonly Tier[]
   readonly fence: Fence
   readonly deadlineMs: number
-  /** The copy of an entry for a tier before the last one. */
+  /** Returns the copy of an entry for a tier before the last one, with a limited lifetime. */
   readonly capped: (key: string, entry: StoredEntry) => StoredEntry
 }
 
@@ -32,14 +32,14 @@ class TieredRead implements Asking {
   }
 }
 
-/** The error if all tiers are unavailable. If one of them has no entry, the read is a miss. */
+/** The error of a read if all tiers are unavailable. If one of them responds that it has no entry, the read is a miss instead. */
 function failure ({ tiers }: Shared, operation: string): Error {
   return new CACHE_ERR_BACKEND_FAILED('tiered', operation, 'no tier could tell', {
     cause: tiers.findLast(({ error }) => error !== undefined)?.error
   })
 }
 
-/** The live entry in the nearest tier that has it. Throws CACHE_ERR_BACKEND_FAILED if all tiers are unavailable. */
+/** Returns the live entry in the nearest tier that has it. Throws CACHE_ERR_BACKEND_FAILED if all tiers are unavailable. */
 export function read (shared: Shared, key: string): MaybePromise<StoredEntry | undefined> {
   const mark = shared.fence.mark
   const asking = new TieredRead(shared)
@@ -98,7 +98,7 @@ export function has (shared: Shared, key: string): MaybePromise<boolean> {
   return next(0, false)
 }
 
-/** Returns `found`, and gives the nearer tiers a copy, unless the key was changed during the read. */
+/** Returns `found`, and stores a copy in the nearer tiers, unless the key was changed during the read. */
 function copied (
   { tiers, fence, capped }: Shared, { key, mark, index, found }: { key: string, mark: number, index: number, found: StoredEntry }
 ): StoredEntry {
@@ -108,7 +108,7 @@ function copied (
   return entry
 }
 
-/** `entry`, with bytes that don't keep a larger buffer alive. */
+/** Returns `entry`, with its bytes copied if they would keep a much larger buffer alive. */
 function owning (entry: StoredEntry): StoredEntry {
   const { value, expiresAt } = entry
   if (value.buffer.byteLength <= value.byteLength * 2) return entry

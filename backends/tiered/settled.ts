@@ -1,15 +1,15 @@
-// Results of calls to several tiers. A failure of one does not end the work on the others.
+// Results of calls to several tiers. A failed call to one tier does not end the calls to the others.
 import type { MaybePromise } from '../../registry/backend.js'
 import { isPromise } from '../../registry/maybe-promise.js'
 
 /** The error of a call; undefined if it succeeded. */
 export type Settled = { readonly error: unknown } | undefined
 
-/** The result of `call`. Never throws or rejects. */
+/** Calls `call`, and returns its error or undefined. Never throws or rejects. */
 export function settle (call: () => MaybePromise<unknown>): MaybePromise<Settled> {
   try {
     const result = call()
-    // The `then` of a thenable may throw.
+    // Wrapped, because the `then` of a thenable may throw.
     return isPromise(result) ? Promise.resolve(result).then(() => undefined, (error: unknown) => ({ error })) : undefined
   } catch (error) {
     return { error }

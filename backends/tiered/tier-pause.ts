@@ -1,8 +1,8 @@
-// Pauses a tier that fails. This is not the CircuitBreaker of response/: a probe of a tier may hang and never report, so the next probe
-// is admitted after some time, not after a report.
+// Pauses a tier that fails. Unlike the CircuitBreaker of response/, admits the next probe after some time, not when the last one has
+// reported: a probe of a tier may hang and never report.
 
 const FAILURES_TO_PAUSE = 5
-// Short, because reads meanwhile go to the other tiers, and changes that are refused must be made up for.
+// Short: during a pause, reads go to the other tiers, and refused changes must be carried out later.
 const PAUSE_MS = 1_000
 
 /** Pauses a tier that fails repeatedly, so that the others do not wait for it. */
@@ -20,11 +20,11 @@ export class TierPause {
     return this.#failures < FAILURES_TO_PAUSE
   }
 
-  /** Whether a call is admitted. While the tier is paused, one call per pause is; it may hang and never report. */
+  /** Whether a call is admitted. At the end of each pause, one call is admitted, and the next pause begins, because the call may hang. */
   admits (): boolean {
     if (this.isWell) return true
     const leftMs = this.#pausedUntil - this.#now()
-    // If the clock was set back, more than a pause is left.
+    // If more than a whole pause is left, the clock was set back.
     if (leftMs > 0 && leftMs <= PAUSE_MS) return false
     this.#pausedUntil = this.#now() + PAUSE_MS
     return true
@@ -35,7 +35,7 @@ export class TierPause {
   }
 
   failed (): void {
-    // Many calls that were admitted earlier may fail at once. They don't prolong the pause.
+    // Only the failure that starts the pause counts: many calls that were admitted earlier may fail at once, and don't prolong it.
     if (++this.#failures === FAILURES_TO_PAUSE) this.#pausedUntil = this.#now() + PAUSE_MS
   }
 }

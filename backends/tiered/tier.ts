@@ -13,21 +13,21 @@ const MAX_COPIES = 100
 
 /** One read of several tiers. */
 export interface Asking {
-  /** Starts when it is first used: with an asynchronous tier. */
+  /** It starts when it is first used, by the first asynchronous tier. */
   readonly deadline: Deadline
 }
 
 export interface TierOptions {
   readonly name: string
   readonly backend: CacheBackend
-  /** The number of tiers from this one on, which share what is left of a read's deadline. */
+  /** The number of tiers from this one to the last, which share the time that is left until a read's deadline. */
   readonly sharing: number
 }
 
 export class Tier {
   readonly backend: CacheBackend
   readonly name: string
-  /** Its last error. */
+  /** The last error of the tier. */
   error: unknown
   readonly #sharing: number
   readonly #now: () => number
@@ -47,24 +47,24 @@ export class Tier {
     })
   }
 
-  /** Changes that were not confirmed. */
+  /** The number of changes that were not confirmed. */
   get unconfirmed (): number {
     return this.#writes.unconfirmed
   }
 
-  /** Whether the tier is not asked about `key`, because its entry may be wrong. */
+  /** Whether the tier's entry under `key` may be wrong, so that the tier is not asked about it. */
   isInDoubt (key: string): boolean {
     return this.#writes.find(key) !== undefined
   }
 
-  /** The live entry under `key`. Never throws or rejects. */
+  /** Returns the live entry under `key`, or UNAVAILABLE. Never throws or rejects. */
   read (key: string, asking: Asking): MaybePromise<Read> {
     const pending = this.#writes.find(key)
     if (pending !== undefined) return this.#alive(pending.entry)
     return this.#ask(() => this.backend.get(key), asking, (result) => this.#checked(result))
   }
 
-  /** Several reads, in one step if the tier supports that. */
+  /** Reads several keys, in one step if the tier supports that. */
   readMany (keys: readonly string[], asking: Asking): MaybePromise<readonly Read[]> {
     const asked = keys.filter((key) => !this.isInDoubt(key))
     if (this.backend.getMany === undefined || asked.length < 2) return all(keys.map((key) => this.read(key, asking)))
@@ -120,7 +120,7 @@ export class Tier {
 
   async #awaited<T> (result: Promise<unknown>, { deadline }: Asking, use: (result: unknown) => T): Promise<T | typeof UNAVAILABLE> {
     try {
-      // The `then` of a thenable may throw.
+      // Wrapped, because the `then` of a thenable may throw.
       return this.#succeeded(use(await share(deadline, this.#sharing, Promise.resolve(result))))
     } catch (error) {
       return this.#failed(error)
@@ -157,7 +157,7 @@ export class Tier {
   }
 }
 
-/** The result of `promise`. Rejects after this tier's share of what is left of `deadline`: one part in `tiers`. */
+/** Returns the result of `promise`. Rejects after this tier's share of the time until `deadline`, which is that time divided by `tiers`. */
 async function share<T> (deadline: Deadline, tiers: number, promise: Promise<T>): Promise<T> {
   let wait: Wait | undefined
   const late = new Promise<never>((_resolve, reject) => {

@@ -1,5 +1,5 @@
-// A tier's changes: in order for each key, and remembered until they are confirmed, so that reads don't see what they replace.
-// Not registry/write-queue.ts: a tier in memory changes synchronously, and a change that failed is kept and tried again as a delete.
+// A tier's changes: in order for each key, and remembered until they are confirmed, so that reads don't return the entries they replace.
+// Not based on registry/write-queue.ts, because a tier in memory changes synchronously, and a failed change is tried again as a delete.
 import type { CacheBackend, ClearOptions, MaybePromise, StoredEntry } from '../../registry/backend.js'
 import { isRefusal } from '../../registry/refusal.js'
 import { Deferred, isPromise, noop } from '../../registry/maybe-promise.js'
@@ -20,10 +20,10 @@ interface KeyState {
  */
 const MAX_RUNNING = 1_000
 const MAX_RUNNING_BESIDE_DELETE = 2 * MAX_RUNNING
-/** Limit on unconfirmed changes of keys. Beyond it, nothing is read from the tier until it was cleared. */
+/** Limit on unconfirmed changes of keys. Beyond it, nothing is read from the tier until it has been cleared. */
 export const MAX_UNCONFIRMED = 10_000
 const MAX_UNCONFIRMED_PREFIXES = 100
-/** Deletes that are tried again at a time. */
+/** How many deletes are tried again at a time. */
 const RETRIES = 256
 
 export class TierWriteQueue {
@@ -43,7 +43,7 @@ export class TierWriteQueue {
     this.#overflowed = overflowed
   }
 
-  /** The value to assume while a change is pending or unconfirmed; undefined if the tier may be asked. */
+  /** The pending or unconfirmed change of `key`, with the entry that reads return meanwhile; undefined if the tier may be asked. */
   find (key: string): { readonly entry: StoredEntry | undefined } | undefined {
     if (this.#byKey.size === 0 && this.#prefixes.size === 0) return undefined
     return this.#byKey.get(key) ?? (this.#isBelowPrefix(key) ? NOTHING : undefined)
@@ -54,7 +54,7 @@ export class TierWriteQueue {
     return this.#failed.size + [...this.#prefixes.values()].filter(({ failed }) => failed).length
   }
 
-  /** Changes under way. */
+  /** The number of changes under way. */
   get running (): number {
     return this.#running
   }
@@ -68,7 +68,7 @@ export class TierWriteQueue {
     return state.next.promise
   }
 
-  /** Deletes keys that begin with `prefix`, after changes of them that are under way. */
+  /** Deletes keys that begin with `prefix`. Those with a change under way are deleted again after it. */
   async clear (prefix: string, options?: ClearOptions): Promise<void> {
     const before = [...this.#byKey]
       .filter(([key, { running }]) => running && key.startsWith(prefix))
@@ -106,7 +106,7 @@ export class TierWriteQueue {
       if (this.#running >= (entry === undefined ? MAX_RUNNING_BESIDE_DELETE : MAX_RUNNING)) {
         throw new Error('too many changes are under way')
       }
-      // A delete is always tried: it is an explicit call, and its failure must be reported.
+      // While the tier is paused, only a delete is tried: it is an explicit call, and its failure must be reported.
       if (entry !== undefined && !this.#pause.admits()) throw new Error('it is failing and is left alone for a moment')
       result = entry === undefined ? this.#backend.delete(key) : this.#backend.set(key, entry)
     } catch (error) {
@@ -127,7 +127,7 @@ export class TierWriteQueue {
   }
 
   async #settled (key: string, state: KeyState, result: Promise<void>): Promise<void> {
-    // The `then` of a thenable may throw, so it is not called here.
+    // `settle` also handles a thenable whose `then` throws.
     const outcome = await settle(() => result)
     this.#running--
     this.#over(key, state, outcome)
@@ -141,7 +141,7 @@ export class TierWriteQueue {
     return state
   }
 
-  /** A change has ended: the next one begins, or the key is confirmed, or it is remembered as unconfirmed. */
+  /** Called when a change has ended. Begins the key's next change, or else forgets the key, or remembers it as unconfirmed. */
   #over (key: string, state: KeyState, failure: Settled): void {
     const { next } = state
     state.running = false
@@ -149,7 +149,7 @@ export class TierWriteQueue {
     else if (failure !== undefined) this.#pause.failed()
     if (next !== undefined) {
       state.next = undefined
-      // In the same turn, so that nothing comes in between.
+      // Begins in the same turn, so that no other change of the key comes in between.
       const outcome = settle(() => this.#run(key, state, state.entry))
       Promise.resolve(outcome).then((later) => later === undefined ? next.resolve() : next.reject(later.error))
       return
@@ -159,7 +159,7 @@ export class TierWriteQueue {
       this.#byKey.delete(key)
       return
     }
-    // The tier may have the old entry, or the new one in spite of the failure.
+    // No entry may be returned: the tier may have the old one, or the new one in spite of the failure.
     state.entry = undefined
     this.#failed.add(key)
     if (this.#failed.size > MAX_UNCONFIRMED) this.#forgetKeys()
@@ -170,7 +170,7 @@ export class TierWriteQueue {
     if (this.#prefixes.size > MAX_UNCONFIRMED_PREFIXES) this.#forgetKeys()
   }
 
-  /** Too many keys to remember: everything in the tier is in doubt until a clear is confirmed. */
+  /** Called when there are too many keys to remember. Everything in the tier is then in doubt until a clear is confirmed. */
   #forgetKeys (): void {
     for (const key of this.#failed) this.#byKey.delete(key)
     this.#failed.clear()
