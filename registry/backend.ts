@@ -40,8 +40,8 @@ export interface CacheBackend {
   /** Returns the entry under `key`, or undefined if there is none or it has expired. If the driver throws, this throws the same error. */
   get (key: string): MaybePromise<StoredEntry | undefined>
   /**
-   * Stores `entry` under `key`, replacing any entry there. If `entry` has already expired, only removes the entry there. Settles when the
-   * entry is stored.
+   * Stores `entry` under `key`, replacing any entry there. If `entry` has already expired, removes any entry there and stores nothing.
+   * Settles when that is done.
    */
   set (key: string, entry: StoredEntry): MaybePromise<void>
   /** Removes the entry under `key`; no error if there is none. Settles when no later read can return it. */

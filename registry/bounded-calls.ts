@@ -55,8 +55,9 @@ export class BoundedCalls {
   }
 
   /**
-   * Carries out a write. If the store has not settled the previous write of the same key, waits for it even if it has timed out, because it
-   * may still take effect. Rejects as `run` does. After a rejection, a waiting delete is still carried out, but a waiting set is dropped.
+   * Carries out a write once the store has settled the previous write of the same key. That may take longer than the previous write's
+   * timeout, because a write that has timed out may still take effect. Rejects as `run` does. After a rejection, a waiting delete is still
+   * carried out, but a waiting set is dropped.
    */
   async write (write: Write): Promise<void> {
     const operation = operationOf(write)

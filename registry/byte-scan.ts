@@ -36,7 +36,10 @@ const SWEEP_PAUSE_MS = 5
 /** Walks over one store. */
 export class ByteScan {
   readonly #options: ByteScanOptions
-  /** Items that the last sweep found damaged. Some may only have been half written, so only the next sweep removes those that still are. */
+  /**
+   * Items that the last sweep found damaged. Some may only have been half written then. The next sweep removes those that are still
+   * damaged.
+   */
   #damaged = new Set<string>()
 
   constructor (options: ByteScanOptions) {

@@ -1,4 +1,4 @@
-// Deadlines of waits. While the event loop is held up, it reads no responses, so a wait then starts again, but only once.
+// Deadlines of waits. While the event loop is held up, it reads no responses. A wait then starts again, but only once.
 import { setImmediate as turn, setTimeout as after } from 'node:timers'
 
 // A timer that fires later than this was held up. Otherwise the event loop runs timers within a few milliseconds.
@@ -103,7 +103,7 @@ export class Wait {
     const heldUp = isHeldUp(dueAt)
     // Another wait may have moved the deadline.
     if (this.#deadline.at !== endsAt || (heldUp && this.#deadline.renew())) return this.#arm()
-    // In each turn, the event loop runs timers before it reads data that has arrived, and `turn` after that.
+    // In each turn, the event loop runs timers, then reads data that has arrived, then runs what `turn` was given.
     turn(() => {
       if (this.#over) return
       this.#over = true

@@ -34,7 +34,7 @@ export class Slots<T> {
   }
 }
 
-/** Things by key. Old tables of the Map keep only keys and numbers alive, and no things. */
+/** Things by key. Old tables of the Map keep only keys and numbers alive, but no things. */
 export class SlotMap<T> {
   readonly #slotOf = new Map<string, number>()
   readonly #slots = new Slots<T>()

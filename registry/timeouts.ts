@@ -76,7 +76,7 @@ export class Timeouts {
   #due (dueAt: number): void {
     const at = performance.now()
     const heldUp = isHeldUp(dueAt, at)
-    // In each turn, the event loop runs timers before it reads data that has arrived, and `turn` after that.
+    // In each turn, the event loop runs timers, then reads data that has arrived, then runs what `turn` was given.
     turn(() => { this.#endLate(at, heldUp) })
   }
 
