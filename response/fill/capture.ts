@@ -84,7 +84,7 @@ export interface CaptureOptions {
 export class Capture {
   /** The reply's fields before the handler ran. */
   readonly before: Fields
-  /** The client's conditions as they arrived; undefined unless it asks for a part. */
+  /** The client's conditions as they arrived; undefined unless the client asks for a part. */
   readonly conditions: Conditions | undefined
   readonly #exchange: Exchange
   readonly #options: CaptureOptions
@@ -106,7 +106,7 @@ export class Capture {
     return this.#part?.holds === true
   }
 
-  /** Captures the reply as the handler left it. `ownEtag`: whether the cache made its ETag. */
+  /** Captures the reply as the handler left it. `ownEtag`: whether the reply's ETag is one that the cache added. */
   take (payload: unknown, mayChange: boolean, ownEtag: boolean): Captured {
     const { facts, judgement, policy: { setCookie }, services: { dates, now } } = this.#options
     const { reply } = this.#exchange

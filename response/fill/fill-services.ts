@@ -20,7 +20,7 @@ export interface FillServices {
   readonly guard: BackendGuard
   readonly internals: FastifyInternals
   readonly lockTimeoutMs: number
-  /** Epoch milliseconds. */
+  /** Returns the current time, in epoch milliseconds. */
   readonly now: () => number
   readonly observer: Observer
   readonly sender: Sender

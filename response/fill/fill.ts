@@ -57,7 +57,7 @@ export class Fill implements FillUnderWay, StreamEnd {
     this.#place = fills.begin(this, facts.isInjected && refresh === undefined)
   }
 
-  /** Whether this fill may still store an entry. A HEAD may only if it has validated the stored response. */
+  /** Whether this fill may still store an entry. The fill of a HEAD may only do so if it has validated the stored response. */
   get mayStore (): boolean {
     return !this.#isOver && this.#judgement.forbidden !== 'head'
   }
@@ -315,7 +315,7 @@ export class Fill implements FillUnderWay, StreamEnd {
     // The stream has not ended, and never will: the client left, or another hook replaced the stream.
     if (this.#response !== undefined && this.#response.body === undefined) return this.#capture.abandon()
     if (isPastFastify) return this.refuse('hijacked')
-    // If the handler is still running, it may take until the lock timeout.
+    // A handler that is still running has until the lock timeout to respond.
     this.#patience = setTimeout(() => this.refuse('client-gone'), this.#services.lockTimeoutMs).unref()
   }
 

@@ -77,7 +77,7 @@ export class Judgement {
 
   /**
    * Judges again after the head was written. This includes fields that were set past Fastify, on `reply.raw`, such as a session's cookie.
-   * Fastify itself sets the fields of a stream there, and by the end of a stream its response has aged.
+   * Fastify itself sets the fields of a stream there, and the response has aged while its stream was sent.
    */
   last (response: JudgedResponse): Storability {
     return this.of(response, this.#exchange.reply.raw.getHeaders() as Fields)
@@ -108,7 +108,7 @@ export class Judgement {
       madeAt: response.madeAt,
       options: this.chosen
     }, this.#policy)
-    // The response allows one origin, and Vary doesn't name Origin: requests from other origins would receive it too.
+    // If the response allows one origin and Vary doesn't name Origin, requests from other origins would receive the response too.
     return 'varyNames' in verdict && response.allowsOneOrigin && !verdict.varyNames.includes('origin') ? { refused: 'cors' } : verdict
   }
 }

@@ -92,7 +92,7 @@ async function whenEnded (source: Readable, isRecorded: () => boolean, budget: R
         return undefined
       }
       const piece = typeof value === 'string' ? Buffer.from(value) : value
-      // The recording holds the piece too, so it is taken from the budget twice.
+      // The recording keeps the piece too, so its memory is taken from the budget twice.
       const costBytes = pieces.costOf(piece.byteLength)
       if (budget.take(costBytes)) {
         heldBytes += costBytes

@@ -1,4 +1,4 @@
-// Refreshes: while a stale response is served, its route runs once more in the background, for a request of its own.
+// Refreshes: while a stale response is served, its route runs once more in the background, as a separate request.
 import { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { setImmediate as turn } from 'node:timers/promises'

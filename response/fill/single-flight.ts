@@ -96,7 +96,7 @@ export interface Place {
   readonly among: Place[]
 }
 
-/** A list of the fills whose handlers an asynchronous call chain is part of, innermost first. */
+/** The fills whose handlers started the current chain of asynchronous calls, as a linked list, innermost first. */
 interface Chain { readonly fill: FillUnderWay, readonly outer: Chain | undefined }
 
 /** The flight and the fills of one key. */
@@ -159,8 +159,9 @@ export class FillsUnderWay {
   }
 
   /**
-   * Adds a fill. AsyncLocalStorage follows its handler only if a request was injected before. Until then it isn't needed, because a handler
-   * can request its own route without a connection only with `inject()`. And on Node 20, it slows down every promise of the process.
+   * Adds a fill. AsyncLocalStorage follows its handler only once a request has been injected. Until then it isn't needed, because a handler
+   * can request its own route without a connection only with `inject()`. On Node 20, AsyncLocalStorage slows down every promise of the
+   * process.
    */
   begin (fill: FillUnderWay, isInjected: boolean): Place {
     this.#follows ||= isInjected
@@ -198,7 +199,7 @@ export class FillsUnderWay {
 
   /**
    * Whether a request for `key` was, or may have been, made by the handler that is filling the same key. The response to such a request
-   * isn't meant for other requests: something that is not in the key made the handler stop requesting its own route.
+   * isn't meant for other requests: something outside the key kept the handler from requesting its own route once more.
    */
   isNested (key: string, isInjected: () => boolean): boolean {
     if (this.#count === 0) return false
