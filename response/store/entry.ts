@@ -7,13 +7,13 @@ import { fieldIn } from '../http/field-values.js'
 interface Kept {
   /** The key under which the entry was stored. If the bytes are found under another key, they are not used. */
   readonly key: string
-  /** Epoch milliseconds. */
+  /** When the entry was stored, in epoch milliseconds. */
   readonly storedAt: number
   /** The entry's tags, each followed by its stamps at the time when the fill began. */
   readonly tags?: readonly string[]
 }
 
-/** A stored response, as the handler returned it. */
+/** The head of a stored response, as the handler returned it. */
 export interface ResponseHead extends Kept {
   readonly kind: 'response'
   readonly status: number
@@ -72,7 +72,7 @@ export function isOfUseStale ({ staleUntil, staleOnErrorUntil, fields }: Respons
     fieldIn(fields, 'last-modified') !== undefined
 }
 
-/** The times at which an entry becomes stale and at which it can't be used stale any more, in epoch milliseconds. */
+/** The time until which an entry is fresh, and the times until which it is used stale, in epoch milliseconds. */
 interface Lives {
   readonly freshUntil: number
   readonly staleUntil?: number

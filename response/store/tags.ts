@@ -52,7 +52,7 @@ export class Tags {
 
   /**
    * Returns the tags, each followed by both of its current stamps. A tag without stamps gets new ones. Returns UNAVAILABLE if the backend
-   * is.
+   * is unavailable.
    */
   stamped (tags: readonly string[], deadline: Deadline): MaybePromise<readonly string[] | typeof UNAVAILABLE> {
     const madeBefore = this.#made
@@ -72,8 +72,8 @@ export class Tags {
   }
 
   /**
-   * For an entry some of whose tags are not current. Returns since when the entry is stale, in epoch milliseconds. Returns undefined if the
-   * entry is unusable, because an invalidation was not soft or a stamp was lost.
+   * Returns since when an entry with invalidated tags is stale, in epoch milliseconds. Returns undefined if the entry is unusable, because
+   * an invalidation was not soft or a stamp was lost.
    */
   staleSince (pairs: readonly string[], deadline: Deadline): MaybePromise<number | undefined | typeof UNAVAILABLE> {
     const keys = tagsOf(pairs).flatMap((tag) => [this.#key(tag), this.#hardKey(tag), this.#softKey(tag)])
@@ -189,7 +189,7 @@ const madeAtOf = (stamp: string | undefined): number | undefined => {
 /** Returns the times in a text, as epoch milliseconds, in order; empty if the text can't be parsed. */
 const instantsIn = (text: string | undefined): number[] => INSTANTS.test(text ?? '') ? text!.split(',').map((at) => parseInt(at, 36)) : []
 
-/** Reduces the times to SOFT_REMEMBERED. Of the two that are closest in relation to their age, the earlier one is removed. */
+/** Removes times until SOFT_REMEMBERED are left: of the two that are closest in relation to their age, always the earlier one. */
 function thinned (instants: number[], at: number): number[] {
   while (instants.length > SOFT_REMEMBERED) {
     const likeness = instants.slice(0, -1).map((instant, index) => (instants[index + 1]! - instant) / (at - instant + 1))

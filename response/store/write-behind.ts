@@ -2,8 +2,8 @@
 import type { StoredEntry } from '../../registry/backend.js'
 
 /**
- * Limit on concurrent writes. A backend that makes one write at a time needs 1.6 s for 32 writes of 50 ms, and an invalidation, which waits
- * for them, may take 2 s.
+ * Limit on concurrent writes. A backend that makes one write at a time needs 1.6 s for 32 writes of 50 ms, and an invalidation behind them
+ * must be done within 2 s.
  */
 const MOST_UNDER_WAY = 32
 const LONGEST_WAIT_MS = 1_000
