@@ -23,7 +23,7 @@ export interface DataServices {
   readonly guard: BackendGuard
   readonly lockTimeoutMs: number
   readonly namespace: string
-  /** Epoch milliseconds. */
+  /** Returns the current time, in epoch milliseconds. */
   readonly now: () => number
   readonly log: ThrottledLog
   readonly observer: Observer
@@ -262,7 +262,7 @@ export class DataCache {
   }
 }
 
-/** Returns the JSON of a value; undefined if it has none, like a function, a BigInt or a circular object. */
+/** Returns the JSON of a value; undefined if it has none, as for a function, a BigInt or a circular object. */
 function json (value: unknown): string | undefined {
   try {
     return JSON.stringify(value)
@@ -272,7 +272,7 @@ function json (value: unknown): string | undefined {
 }
 
 /**
- * Returns a copy of a value, which equals the value that a read would return once it is stored. A value that can't be stored is not copied.
+ * Returns a copy of a value, equal to what a read would return if the value were stored. A value that can't be stored is returned as it is.
  */
 function asRead (value: unknown): unknown {
   if (value instanceof Uint8Array) return Buffer.from(value)
