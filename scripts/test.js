@@ -1,6 +1,7 @@
 // npm test: packages, servers, lint, types and build, tests, and coverage in full size. It stops at the first step that fails, and
 // names it.
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
@@ -47,7 +48,7 @@ function sourceOf (name) {
 
 // The time limit of a file, and how many files run concurrently.
 const { timeout: SECONDS, jobs: JOBS } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).tap
-const tap = (...args) => [join('node_modules', 'tap', 'dist', 'esm', 'run.mjs'), 'run', '--reporter=tap', ...args]
+const tap = (...args) => [join('node_modules', 'tap', 'dist', 'esm', 'run.mjs'), ...args]
 
 async function runTap (files, { isCovered = false, env = {} } = {}) {
   // Imported here, because its parser is a package that may just have been installed.
@@ -60,7 +61,9 @@ async function runTap (files, { isCovered = false, env = {} } = {}) {
   })
   const compiled = files.map((path) => join('dist', path.replace(/\.ts$/, '.js')))
   const how = { cwd: root, stdio: ['ignore', 'pipe', 'inherit'], env: { TAP_TIMEOUT: SECONDS, NODE_ENV: 'test', ...process.env, ...env } }
-  const program = isCovered ? tap(...compiled) : [join('scripts', 'run-files.js'), SECONDS, JOBS, ...compiled]
+  // The run that leaves tap's plug-ins out for the first time still loads them in every process.
+  if (isCovered) await once(spawn(process.execPath, tap('build'), { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] }), 'close')
+  const program = isCovered ? tap('run', '--reporter=tap', ...compiled) : [join('scripts', 'run-files.js'), SECONDS, JOBS, ...compiled]
   const child = spawn(process.execPath, program, how)
   const exited = new Promise((resolve) => child.on('close', resolve))
   for await (const text of child.stdout.setEncoding('utf8')) results.write(text)
