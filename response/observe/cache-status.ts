@@ -4,17 +4,17 @@ import type { SentOutcome } from './outcome.js'
 /** The default name of this cache in Cache-Status. */
 export const CACHE_STATUS_NAME = 'fastify-response-cache'
 
-/** Writes this cache's member of the field; the cache's name comes first. */
+/** Writes this cache's member of Cache-Status, which begins with the cache's name. */
 export class CacheStatus {
   readonly #name: string
-  /** The text of the last hit. Many hits within one second have the same. */
+  /** The text for the last hit. It is kept, because successive hits often have the same text. */
   #hit = { seconds: NaN, text: '' }
 
   constructor (name: string = CACHE_STATUS_NAME) {
     this.#name = name
   }
 
-  /** This cache's member for an outcome. */
+  /** Returns this cache's member for an outcome. */
   of (outcome: SentOutcome): string {
     switch (outcome.name) {
       case 'hit': case 'stale': {

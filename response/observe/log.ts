@@ -31,7 +31,7 @@ export class ThrottledLog {
   }
 }
 
-/** An error that is safe to log. Drivers put commands, with bodies and passwords, into their errors. */
+/** Returns the parts of an error that are safe to log. Drivers put whole commands, with bodies and passwords, into their errors. */
 export function safeError (err: unknown): { type: string, code: unknown, message: string } {
   const { name, code, message } = err instanceof Error
     ? err as Error & { code?: unknown }
@@ -39,7 +39,7 @@ export function safeError (err: unknown): { type: string, code: unknown, message
   return { type: name, code, message: message.split('\n', 1)[0]!.replace(/\/\/[^/\s]*@/g, '//***@').slice(0, LONGEST_MESSAGE_CHARACTERS) }
 }
 
-/** The same as an Error, for use as another error's cause. Loggers print causes, including their stacks. */
+/** Returns these parts as an Error, to be used as another error's cause. Loggers print causes, including their stacks. */
 export function safeCause (err: unknown): Error {
   const { type, code, message } = safeError(err)
   const { isFull } = (err ?? {}) as { isFull?: unknown }

@@ -4,7 +4,7 @@ import { safeError, type ThrottledLog } from './log.js'
 import type { BackendOutcome, Outcome, RouteOutcome, SentOutcome } from './outcome.js'
 import type { BypassReason, RefusalReason } from './reasons.js'
 
-/** What happened on one route, or on all of them. */
+/** The counters of one route, or of all routes together. */
 export interface RouteStats {
   /** Fresh responses that were served from the cache. */
   hits: number
@@ -22,21 +22,21 @@ export interface RouteStats {
   refusals: Partial<Record<RefusalReason, number>>
 }
 
-/** What `fastify.cache.stats()` returns. */
+/** The result of `fastify.cache.stats()`. */
 export interface CacheStats extends RouteStats {
   /** Failed calls of the backend, by method. */
   errors: Record<string, number>
-  /** Entries that were read but could not be used: damaged, not written by this cache, or another key's. */
+  /** Entries that were read but could not be used: they were damaged, not written by this cache, or belonged to another key. */
   damaged: number
   /** How many entries the backend holds; undefined if it doesn't know. */
   entries: number | undefined
-  /** How many bytes they take; undefined if the backend doesn't know. */
+  /** How many bytes the entries take; undefined if the backend doesn't know. */
   bytes: number | undefined
   /** The same counters by route: `GET /products/:id`. */
   routes: Record<string, RouteStats>
 }
 
-/** The route of an outcome. */
+/** The route on which an outcome happened. */
 export interface ObservedRoute {
   /** The name in logs and statistics: `GET /products/:id`. */
   readonly name: string
@@ -56,7 +56,7 @@ export class Observer {
   readonly #throwsImpossible: boolean
   #subscribers: readonly Subscriber[] = []
 
-  /** `throwsImpossible`: whether impossible states throw, as in tests, or are logged. */
+  /** `throwsImpossible`: whether an impossible state throws an error, as in tests. Otherwise it is logged. */
   constructor (status: CacheStatus, log: ThrottledLog, throwsImpossible = false) {
     this.status = status
     this.log = log
@@ -80,7 +80,7 @@ export class Observer {
     if (this.#subscribers.length > 0) this.#handOn(outcome, route)
   }
 
-  /** The same for a response that is about to be sent. Returns this cache's member of Cache-Status. */
+  /** Like `tell`, for a response that is about to be sent. Returns this cache's member of Cache-Status. */
   tellSent (route: ObservedRoute, outcome: SentOutcome): string {
     this.tell(route, outcome)
     return this.status.of(outcome)
@@ -106,7 +106,7 @@ export class Observer {
     return () => { this.#subscribers = this.#subscribers.filter((other) => other !== subscriber) }
   }
 
-  /** Logs a developer's mistake. The response was delivered all the same. */
+  /** Logs a developer's mistake that prevented caching. The response was delivered nevertheless. */
   fault (route: string, reason: string, fault: unknown): void {
     this.log.warn(`fault ${route} ${reason}`, { err: safeError(fault), route, reason },
       'cache: this response could not be cached, it was delivered')
@@ -128,12 +128,12 @@ export function emptyStats (): RouteStats {
   return { hits: 0, staleHits: 0, misses: 0, coalesced: 0, stores: 0, bypasses: {}, refusals: {} }
 }
 
-/** Adds one to a counter that may not be there yet. */
+/** Adds one to a counter that may not exist yet. */
 function count<K extends string> (counters: Partial<Record<K, number>>, name: K): void {
   counters[name] = (counters[name] ?? 0) + 1
 }
 
-/** The sum of the counters of several routes. */
+/** Adds up the counters of several routes. */
 export function sum (all: Iterable<RouteStats>): RouteStats {
   const total = emptyStats()
   for (const one of all) {

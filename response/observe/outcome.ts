@@ -1,11 +1,11 @@
-// All outcomes that observers receive: of a request, of its response, of the fill between them, and of the backend.
+// The possible outcomes that observers receive: of a request, of its response, of the fill between them, and of calls to the backend.
 import type { BypassReason, ForwardReason, RefusalReason } from './reasons.js'
 
-/** The outcome of a response that is about to be sent. */
+/** The possible outcomes of a response that is about to be sent. */
 export type SentOutcome =
   /**
-   * A stored response is sent: fresh, or stale on conditions (RFC 9111 section 4.2.4). `ttlMs`: its remaining freshness, not above zero if
-   * stale.
+   * A stored response is sent. It is fresh, or it is stale but may be served (RFC 9111 section 4.2.4). `ttlMs`: its remaining freshness,
+   * zero or less if it is stale.
    */
   | { readonly name: 'hit' | 'stale', readonly ttlMs: number }
   /** Another request's response is sent (RFC 9211 section 2.6). */
@@ -14,9 +14,9 @@ export type SentOutcome =
   | { readonly name: 'unsatisfiable' }
   /** The request bypasses the cache. `fault`: a developer's mistake that caused this. */
   | { readonly name: 'bypass', readonly reason: BypassReason, readonly fault?: unknown }
-  /** The handler that fills this key made the request: it is neither collapsed nor stored. */
+  /** The request was made by the handler that fills the same key. The request is not collapsed, and its response is not stored. */
   | { readonly name: 'nested' }
-  /** The request was forwarded. `status`: the status of the handler's response, if a stored response is sent in its place. */
+  /** The request was forwarded. `status`: the status of the handler's response, if a stored response is sent instead of that response. */
   | {
     readonly name: 'forwarded',
     readonly forward: ForwardReason,
@@ -25,20 +25,20 @@ export type SentOutcome =
     readonly status: number | undefined
   }
 
-/** All outcomes of a route's requests. */
+/** The possible outcomes of a request to a cached route. */
 export type RouteOutcome =
   | SentOutcome
-  /** No stored response is sent. The outcome that follows says what is done instead. */
+  /** The lookup found no stored response that may be served. A later outcome says what is sent instead. */
   | { readonly name: 'miss' }
-  /** A stored response is sent in place of an error (RFC 5861 section 4). */
+  /** A stored response is sent instead of an error (RFC 5861 section 4). */
   | { readonly name: 'served-on-error' }
   | { readonly name: 'stored' }
   /** The handler's response is not stored. `fault`: a developer's mistake that caused this. */
   | { readonly name: 'refused', readonly reason: RefusalReason, readonly fault?: unknown }
 
-/** Outcomes of the backend, on any route. */
+/** The possible outcomes of calls to the backend, for any route. */
 export type BackendOutcome =
-  /** A call failed or missed its deadline. `err`: safe to log. */
+  /** A call failed or missed its deadline. `err`: the error, in a form that is safe to log. */
   | {
     readonly name: 'backend-failed',
     readonly backend: string,

@@ -3,23 +3,23 @@
 /** Why a request was not looked up in the cache. */
 export const BYPASS_REASONS = [
   'method', // the route does not cache this method
-  'credentials', // Authorization or Cookie, and the route does not say what makes the response shareable
+  'credentials', // the request has Authorization or Cookie, and the route neither ignores them nor makes them part of its key
   'target', // the request target is not in origin form (RFC 9112 section 3.2.1), or contains a `#`
-  'request-body', // a body where none is expected, or one that can't be part of the key
+  'request-body', // the request has a body that is not expected, or that can't be part of the key
   'upgrade', // the request asks for another protocol on the connection
-  'validation', // the request is invalid, and the handler deals with that (attachValidation)
-  'key', // the route's key function or `by` returned no usable string
+  'validation', // the request is invalid, and the route's handler deals with that itself (attachValidation)
+  'key', // the key could not be built, for example because the route's key function or `by` returned no usable string
   'no-store', // the request's Cache-Control says so
-  'nested', // made by the handler that fills this key
+  'nested', // the request was made by the handler that fills the same key
   'closed', // the cache was closed
-  'unsupported' // this version of Fastify lacks what recording a response needs
+  'unsupported' // this version of Fastify keeps its hooks elsewhere, so the response can't be recorded
 ] as const
 
 /** Why no stored response can be sent, as `explain()` reports it. */
 export const MISS_REASONS = [
   'absent', // nothing is stored under the key
   'variant', // the stored responses are for other values of the fields that Vary names
-  'invalidated', // one of its tags was invalidated
+  'invalidated', // a tag of the stored response was invalidated
   'stale', // the stored response is stale, and may not be served without validation
   'request', // the request's Cache-Control does not accept the stored response
   'only-if-cached', // no stored response can be sent, and the request forbids forwarding
@@ -31,9 +31,9 @@ export const MISS_REASONS = [
 /** Why a response was not stored. */
 export const REFUSAL_REASONS = [
   'status', // neither the route's `statuses` nor the response itself makes this status cacheable
-  'condition', // a response to the range or condition of this one request (206, 304, 412, 416)
+  'condition', // the response depends on the range or condition of this one request (206, 304, 412, 416)
   'no-store', 'private', 'no-cache', // the response's Cache-Control says so
-  'cache-control', // the response's Cache-Control can't be parsed beyond doubt
+  'cache-control', // the response's Cache-Control is malformed or ambiguous
   'no-freshness', // nothing says how long the response is fresh
   'expired', // the response is stale already
   'set-cookie', // the response sets a cookie
@@ -42,12 +42,12 @@ export const REFUSAL_REASONS = [
   'cors', // Access-Control-Allow-Origin names one origin, and Vary does not name Origin
   'csp-nonce', // Content-Security-Policy contains a nonce, which is for one response only
   'trailer', // the handler added trailers, which are not stored
-  'header', // a header field can't be sent again as it is
+  'header', // a header field can't be sent again unchanged
   'event-stream', 'hijacked', // an event stream, or a response that was not sent through Fastify
-  'too-large', // larger than maxBodyBytes, or too much is being recorded at once
-  'length', // fewer or more bytes than Content-Length says
+  'too-large', // the response is larger than maxBodyBytes, or too many bytes are being recorded at once
+  'length', // the body is shorter or longer than Content-Length says
   'stream-failed', 'client-gone', 'handler-error', // the response is not complete
-  'reply-store-false', // reply.cache({ store: false })
+  'reply-store-false', // reply.cache({ store: false }) was called
   'ttl', // a ttl given while the handler ran is zero or invalid
   'tags', // tags given while the handler ran are invalid or too many
   'reply-cache', // reply.cache() received options that it does not know
@@ -67,14 +67,14 @@ export type MissReason = typeof MISS_REASONS[number]
 export type RefusalReason = typeof REFUSAL_REASONS[number]
 
 /**
- * Reasons that say nothing about the next response, which may be stored. After any other, requests for the key are not collapsed for a
- * while.
+ * Reasons that don't make it likely that the next response is refused too. After any other reason, requests for the key are not collapsed
+ * for a while.
  */
 export const TRANSIENT: ReadonlySet<RefusalReason> = new Set([
   'condition', 'handler-error', 'client-gone', 'stream-failed', 'invalidated', 'superseded', 'lock-timeout', 'unavailable', 'closed'
 ])
 
-/** Reasons after which the handler's response is unknown: it was incomplete, or the wait for another request was in vain. */
+/** Reasons that don't show whether the stored response is outdated: the new one is incomplete, or was refused regardless of its content. */
 export const INCOMPLETE: ReadonlySet<RefusalReason> = new Set(['client-gone', 'stream-failed', 'length', 'lock-timeout', 'closed'])
 
 /** Why a request that was looked up is forwarded (RFC 9211 section 2.2). */
