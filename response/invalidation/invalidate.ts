@@ -1,4 +1,4 @@
-// Invalidates by tag, URL, route or key. The fence is moved before and after, so that no running fill can undo it.
+// Invalidates by tag, URL, route or key. The fence is moved before and after, so that no running fill can undo the invalidation.
 import { show } from '../../registry/check.js'
 import { CACHE_ERR_CLOSED, CACHE_ERR_OPTION, CACHE_ERR_POWER_MISSING } from '../../registry/errors.js'
 import type { CacheBackend } from '../../registry/backend.js'
@@ -12,7 +12,7 @@ import { pathOf } from '../request/query.js'
 import { routeName, tagName, type KnownRoute } from '../known-route.js'
 import { parseTarget, partsOf, type InvalidationTarget } from '../options/invalidation-target.js'
 
-/** What invalidations need from the registration. */
+/** The services of a registration that invalidations use. */
 export interface InvalidationServices {
   readonly backend: CacheBackend
   readonly backendName: string
@@ -20,7 +20,7 @@ export interface InvalidationServices {
   readonly guard: BackendGuard
   readonly log: ThrottledLog
   readonly namespace: string
-  /** Whether routes may see a different URL from the one that the client requested. */
+  /** Whether routes may receive a URL other than the one that the client requested (`rewriteUrl`). */
   readonly rewritesUrls: boolean
   /** Every cached route of this registration, once for each of its methods. */
   readonly routes: readonly KnownRoute[]
@@ -28,7 +28,7 @@ export interface InvalidationServices {
   readonly tags: Tags
 }
 
-/** Resolves when no later read can see what was stored for `target`. Rejects if that could not be confirmed. */
+/** Invalidates everything stored for `target`. Resolves once this applies to every later read. Rejects if that could not be confirmed. */
 export async function invalidate (services: InvalidationServices, target: InvalidationTarget): Promise<void> {
   const aim = parseTarget(target, 'invalidate(target)')
   // Checked here too, because a URL that no route serves never reaches the backend.
@@ -45,8 +45,8 @@ export async function clear (services: InvalidationServices): Promise<void> {
 }
 
 /**
- * Deletes everything after the clock was set back: instants in older entries may be in the future, so their age is unknown. Responses of
- * running fills are not stored.
+ * Deletes everything after the clock was set back. Instants in older entries may now be in the future, so the age of those entries is
+ * unknown. Responses of running fills are not stored.
  */
 export function dropEverything (services: InvalidationServices, byMs: number): void {
   const { backendName: backend, log, guard } = services
@@ -71,21 +71,21 @@ async function invalidateUrl (services: InvalidationServices, url: string, metho
   await Promise.all(meant.map(async (route) => {
     const exact = services.rewritesUrls ? undefined : exactKey(route, target, origin)
     if (exact !== undefined) return await deleteResponse(services, route.targetPrefix(target), exact)
-    // Hosts, users, header fields and URLs before they were rewritten follow the target in the key, after a blank.
+    // In each key, the target is followed by a blank and the other parts: host, user, header fields, the URL before it was rewritten.
     const prefix = exactKey(route, target, origin) ?? `${route.targetPrefix(target)} `
     await fenced(() => services.fence.move(route.targetPrefix(target)), async () =>
       await clearPrefix(services, 'invalidate({ url })', prefix))
   }))
 }
 
-/** Deletes one response with all its variants. `name`: the fence's name for its target. */
+/** Deletes one response with all its variants. `name`: the name under which the fence records invalidations of its target. */
 async function deleteResponse (services: InvalidationServices, name: string, key: string): Promise<void> {
   await fenced(() => services.fence.move(name), async () => await services.guard.write('delete', key))
 }
 
 /**
- * Deletes what GET stored for a request target, if the target and origin determine the key: that takes one delete. Other keys would have to
- * be searched for, which is too slow for every response to an unsafe method.
+ * Deletes the stored responses to GET for a request target. Does so only on routes whose keys are determined by target and origin, because
+ * there it takes one delete. Other keys would have to be searched for, which is too slow for every response to an unsafe method.
  */
 export async function deleteTarget (services: InvalidationServices, target: string, origin: string): Promise<void> {
   await Promise.all(services.routesOfUrl.routesOf(pathOf(target)).map(async (route) => {
@@ -94,7 +94,7 @@ export async function deleteTarget (services: InvalidationServices, target: stri
   }))
 }
 
-/** The only key for a URL, if the route's keys consist of the target and origin alone; else undefined. */
+/** Returns the only key for a URL. Undefined if the route's keys have more parts than target and origin, or if the origin is unknown. */
 function exactKey (route: KnownRoute, target: string, origin: string | undefined): string | undefined {
   const { method, policy: { key } } = route
   const plain = typeof key !== 'function' && method === 'GET' && !key.body && key.by === undefined && key.query === true &&
@@ -132,8 +132,8 @@ async function clearPrefix (services: InvalidationServices, operation: string, p
 }
 
 /**
- * Moves the fence before `act`, so that running fills are not stored, and after it, so that fills that read meanwhile are not stored
- * either.
+ * Moves the fence before `act`, so that fills that are running already are not stored, and again after it, so that fills that read from the
+ * backend while `act` ran are not stored either.
  */
 async function fenced (move: () => void, act: () => Promise<void>): Promise<void> {
   move()

@@ -1,11 +1,11 @@
-// The shape of a route's pattern: which paths its segments allow, without running the pattern's regular expressions.
+// The shape of a route's pattern. It tells which paths the pattern may match, without running the pattern's regular expressions.
 
 interface Segment {
-  /** How the segment begins. This is the whole segment unless it is open. */
+  /** The beginning of the segment. It is the whole segment if `isOpen` is false. */
   readonly text: string
-  /** Whether more may follow in this segment, because it has a parameter or a wildcard. */
+  /** Whether more text may follow in this segment, because the segment has a parameter or a wildcard. */
   readonly isOpen: boolean
-  /** Whether the router runs a regular expression on it: one of the pattern, or one that separates several parameters. */
+  /** Whether the router runs a regular expression on the segment: one in the pattern, or one that separates several parameters. */
   readonly isTested: boolean
 }
 
@@ -20,15 +20,15 @@ const NAME = /[^(\-./]*/y
 const TEXT_AFTER_PARAMETER = /(?:[^/:]|::)*/y
 
 /**
- * The lower case of U+0130, which is one character longer. If case is ignored, find-my-way therefore reads the parameters after it from one
- * character too far, possibly beyond a slash. So anything may follow it.
+ * The lower case of U+0130, which is one character longer than U+0130. If case is ignored, find-my-way therefore begins to read the
+ * parameters that follow one character too late, possibly beyond a slash. So anything may follow this text.
  */
 const LONGER = 'i\u0307'
 
-/** An optional parameter at the end, as find-my-way writes it. */
+/** An optional parameter at the end of a pattern, in the syntax of find-my-way. */
 const OPTIONAL = /(\/:[^/()]*)\?(\/?)$/
 
-/** The patterns that this one combines: two if its last parameter is optional. */
+/** Returns the patterns for which a pattern stands: two if its last parameter is optional, else one. */
 export function alternatives (pattern: string): string[] {
   return OPTIONAL.test(pattern) ? [pattern.replace(OPTIONAL, '$1$2'), pattern.replace(OPTIONAL, '$2') || '/'] : [pattern]
 }
@@ -55,7 +55,7 @@ export function allows ({ segments, isEndless }: Shape, path: readonly string[])
   return segments.every(({ text, isOpen }, at) => isOpen ? path[at]!.startsWith(text) : path[at] === text)
 }
 
-/** The index at which a segment ends. Its first parameter begins at `begins`. A slash within a regular expression does not end it. */
+/** Returns the index at which the segment with a parameter at `begins` ends. A slash within a regular expression does not end a segment. */
 function endOfParameters (pattern: string, begins: number): number {
   let at = begins
   while (pattern[at] === ':') {

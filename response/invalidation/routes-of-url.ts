@@ -1,4 +1,4 @@
-// Finds the cached routes of a path by the segments of their patterns, and by find-my-way if a pattern has regular expressions.
+// Finds the cached routes for a path by the segments of their patterns, and with find-my-way if a pattern has regular expressions.
 import findMyWay from 'find-my-way'
 import type { Routing } from '../fastify/fastify-internals.js'
 import { allows, alternatives, shapeOf, type Shape } from './path-shape.js'
@@ -8,7 +8,7 @@ interface Routed { readonly url: string }
 
 interface Pattern<R> {
   readonly shapes: readonly Shape[]
-  /** Present if matching takes a regular expression. */
+  /** Present if matching a path requires running a regular expression. */
   readonly router: ReturnType<typeof findMyWay> | undefined
   readonly routes: R[]
 }
@@ -21,8 +21,8 @@ interface Reading {
 }
 
 /**
- * Finds routes by path. A route that is found wrongly costs the deletion of an absent key; a route that is missed leaves a stale response.
- * So a route counts as found if a parameter is too long for the application's router.
+ * Finds routes by path. If in doubt, a route is included, for example if a parameter is too long for the application's router. A route too
+ * many only costs the deletion of an absent key, but a missing route leaves an outdated response in the cache.
  */
 export class RoutesOfUrl<R extends Routed> {
   readonly #routes: readonly R[]
@@ -36,7 +36,7 @@ export class RoutesOfUrl<R extends Routed> {
     this.#routing = routing
   }
 
-  /** The routes, of any method, that may serve this path. */
+  /** Returns the routes, of any method, that may serve this path. */
   routesOf (path: string): R[] {
     for (; this.#known < this.#routes.length; this.#known++) this.#add(this.#routes[this.#known] as R)
     const readings = this.#readingsOf(path)
@@ -61,7 +61,8 @@ export class RoutesOfUrl<R extends Routed> {
   }
 
   /**
-   * A router for one pattern: a router for all would return only one of several patterns that match. #fits checks the length of parameters.
+   * Returns a router for one pattern. A single router for all patterns would find only one of several patterns that match. The router does
+   * not limit the length of parameters, because #fits checks it.
    */
   #routerOf (urls: readonly string[]): ReturnType<typeof findMyWay> {
     const { caseSensitive } = this.#routing
@@ -70,7 +71,7 @@ export class RoutesOfUrl<R extends Routed> {
     return router
   }
 
-  /** Regular expressions run on no more characters than the application's own router allows in a parameter. */
+  /** Whether the pattern may match. Regular expressions are not run on more characters than the application's router allows. */
   #fits ({ shapes, router }: Pattern<R>, { path, segments }: Reading): boolean {
     const { maxParamLength } = this.#routing
     return shapes.some((shape) => allows(shape, segments) && (
@@ -80,8 +81,8 @@ export class RoutesOfUrl<R extends Routed> {
   }
 
   /**
-   * The path as the router reads it, and also without a trailing slash: a route that serves both (`prefixTrailingSlash`) is registered here
-   * with one of them.
+   * Returns the path as the router reads it, and also without a trailing slash, because a route that serves both (`prefixTrailingSlash`) is
+   * registered here with only one of them.
    */
   #readingsOf (target: string): Reading[] {
     const { useSemicolonDelimiter } = this.#routing
@@ -92,7 +93,7 @@ export class RoutesOfUrl<R extends Routed> {
     })
   }
 
-  /** The decoded segments; undefined if they can't be decoded, since no route serves such a path. */
+  /** Returns the decoded segments, or undefined if they can't be decoded. No route serves such a path. */
   #decoded (path: string): string[] | undefined {
     try {
       return path.split('/').map((segment) => this.#folded(segment.includes('%') ? decodeURIComponent(segment) : segment))
@@ -105,7 +106,7 @@ export class RoutesOfUrl<R extends Routed> {
     return this.#routing.ignoreDuplicateSlashes ? findMyWay.removeDuplicateSlashes(path) : path
   }
 
-  /** Sigma has a second lower-case form at the end of a word. Both forms become one. */
+  /** Converts to lower case if the router ignores case. The two lower-case forms of the letter sigma become one. */
   #folded (text: string): string {
     return this.#routing.caseSensitive ? text : text.toLowerCase().replaceAll('\u03c2', '\u03c3')
   }

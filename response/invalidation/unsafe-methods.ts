@@ -1,4 +1,4 @@
-// What a response to an unsafe method invalidates: its own URL, URLs that it names, and what its route lists (RFC 9111 section 4.4).
+// Invalidates after an unsafe request: its own URL, URLs that the response names, and targets that the route lists (RFC 9111 section 4.4).
 import type { FastifyReply, FastifyRequest, RouteOptions, onSendHookHandler } from 'fastify'
 import { Arrival, hasArrived, kArrival } from '../request/arrival.js'
 import type { FastifyInternals } from '../fastify/fastify-internals.js'
@@ -11,26 +11,26 @@ import type { InvalidatesFunction } from '../options/route-options.js'
 import { isSafe } from '../http/methods.js'
 import { parseTargets, type InvalidationTarget } from '../options/invalidation-target.js'
 
-/** What this needs from the registration, besides what invalidations need. */
+/** The services of a registration that are used here, including those that invalidations use. */
 export interface UnsafeServices extends InvalidationServices {
   readonly deadlineMs: number
   readonly internals: FastifyInternals
 }
 
-/** RFC 9111 section 4.4: fields that name other URLs that have changed. */
+/** Response fields that name other URLs that have changed (RFC 9111 section 4.4). */
 const NAMING_FIELDS = ['location', 'content-location'] as const
 
 /**
- * Makes the responses of this route's handler to unsafe methods invalidate what they change, before they are sent. Error responses
- * invalidate nothing. Responses that are not sent through Fastify invalidate after they have been sent. Requests with a safe method get no
- * extra hook, so they stay fast.
+ * Ensures that after each unsafe request to this route, everything that the request changed is invalidated before the response is sent.
+ * Error responses invalidate nothing. If a response is not sent through Fastify, the invalidation follows after it has been sent. Requests
+ * with a safe method get no extra hook, so they stay fast.
  */
 export function invalidateAfter (
   services: UnsafeServices, route: RouteOptions, invalidates: readonly InvalidationTarget[] | InvalidatesFunction
 ): void {
   if ([route.method].flat().every(isSafe)) return
   const { handler } = route
-  /** The requests as they came, by their replies, until they have invalidated. Hooks and handlers may change the target of a request. */
+  /** The arrivals of requests that have not invalidated anything yet, by reply. Hooks and handlers may change the target of a request. */
   const pending = new WeakMap<FastifyReply, Arrival>()
   const settle = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
     const arrival = pending.get(reply)
@@ -45,7 +45,7 @@ export function invalidateAfter (
   const contexts = new WeakMap<RouteContext, RouteContext>()
   route.handler = function (request, reply) {
     const arrival = hasArrived(request) ? request[kArrival] : new Arrival(request)
-    // A hook may have changed the method.
+    // Both methods are checked, because a hook may have changed the method.
     if (isSafe(request.method) && isSafe(arrival.method)) return handler.call(this, request, reply)
     pending.set(reply, arrival)
     hook(services, request, contexts, onSend)
@@ -56,7 +56,8 @@ export function invalidateAfter (
 }
 
 /**
- * Makes the response to this one request run through one more hook. If that is impossible, the response invalidates after it has been sent.
+ * Makes the response to this one request run through one more hook. If that is impossible, the invalidation follows after the response has
+ * been sent.
  */
 function hook (
   { internals }: UnsafeServices, request: FastifyRequest, contexts: WeakMap<RouteContext, RouteContext>, onSend: onSendHookHandler
@@ -64,10 +65,10 @@ function hook (
   internals.rehook(request, contexts, (context) => around(context, [...context.onSend ?? [], onSend]))
 }
 
-/** The reply to a request with an unsafe method, and the request as it came. */
+/** A request with an unsafe method, its reply, and its arrival. */
 interface Answered { readonly request: FastifyRequest, readonly reply: FastifyReply, readonly arrival: Arrival }
 
-/** Resolves when everything is invalidated, or when the response can't wait any longer. Never rejects. */
+/** Invalidates what the request changed. Resolves when that is done, or when the deadline has passed. Never rejects. */
 async function changed (
   services: UnsafeServices, { request, reply, arrival }: Answered, invalidates: readonly InvalidationTarget[] | InvalidatesFunction
 ): Promise<void> {
@@ -84,7 +85,7 @@ async function changed (
   if (all.length > 0) await within(services.deadlineMs, settled).catch(noop)
 }
 
-/** What the route lists for this response; nothing if its function throws, or returns anything but targets. */
+/** Returns the targets that the route lists for this response; none if its function throws an error or returns anything but targets. */
 function listed (
   request: FastifyRequest, reply: FastifyReply, invalidates: readonly InvalidationTarget[] | InvalidatesFunction,
   failed: (err: unknown) => void
@@ -98,7 +99,7 @@ function listed (
   }
 }
 
-/** The request's own target, and the targets on the same origin that the response names. */
+/** Returns the request's own target, and the targets on the same origin that the response names. */
 function targetsOf (own: string, reply: FastifyReply, origin: string): string[] {
   const targets = new Set([own])
   for (const name of NAMING_FIELDS) {
