@@ -11,7 +11,7 @@ import { SizeLimit } from './size-limit.js'
 import type { Settings } from './options.js'
 import { ReadBatch } from './read-batch.js'
 
-/** A backend on the keys of a server or a Cluster that begin with its prefix. */
+/** A backend that uses the keys of a server or a Cluster that begin with its prefix. */
 export class RedisBackend implements CacheBackend {
   readonly #commands: Commands
   readonly #writes: TimedWrites
@@ -58,11 +58,11 @@ export class RedisBackend implements CacheBackend {
   }
 
   async clear (prefix = '', { onProgress }: ClearOptions = {}): Promise<void> {
-    // A set under way would take effect afterwards.
+    // Keys with a pending set are deleted after it, because it may take effect after the walk.
     await Promise.all(this.#queue.keys(prefix).map((key) => this.delete(key)))
     await this.#walk(prefix, async (keys) => {
       const meant = keys.filter((key) => key.startsWith(prefix))
-      // Keys with writes under way are deleted in order, all others together.
+      // Keys with pending writes are deleted one by one, after those writes. All others are deleted together.
       const together = meant.filter((key) => !this.#queue.has(key)).map((key) => this.#stored(key))
       await Promise.all([this.#writes.removeAll(together), ...meant.filter((key) => this.#queue.has(key)).map((key) => this.delete(key))])
       onProgress?.(meant.length)
@@ -85,7 +85,7 @@ export class RedisBackend implements CacheBackend {
     return found.size
   }
 
-  /** What is known without a command: the server can't count our keys only. */
+  /** Returns only what is known without a command, because the server can't count our keys alone. */
   stats (): BackendStats {
     const refusedWrites = this.#writes.refused + this.#sizeLimit.refused
     return { foreignValues: this.#foreign, timeouts: this.#commands.timeouts, refusedWrites }
@@ -101,7 +101,7 @@ export class RedisBackend implements CacheBackend {
     const refusal = await this.#sizeLimit.refuses(entry.value.byteLength + HEADER_BYTES)
     const lifeMs = entry.expiresAt - this.#now()
     if (refusal === undefined && lifeMs > 0) await this.#writes.store(stored, entry, lifeMs)
-    // The old entry must not stay in place of one that could not be stored.
+    // The new entry is not stored, but the old one is out of date and must be deleted.
     else await this.#writes.remove(stored)
     if (refusal !== undefined) throw refusal
   }
@@ -117,7 +117,7 @@ export class RedisBackend implements CacheBackend {
     return entry !== undefined && entry.expiresAt > this.#now() ? entry : undefined
   }
 
-  /** A value of another type under our key, such as a list, is not ours. */
+  /** Handles the error of a read. A value of another type, such as a list, is not ours, so there is no entry. Throws other errors. */
   readonly #nothing = (error: { code?: unknown }): undefined => {
     if (error.code !== 'WRONGTYPE') throw error
     this.#foreign++

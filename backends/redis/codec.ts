@@ -1,11 +1,12 @@
-// How keys and values are encoded in Redis: keys as UTF-8, different for any two strings; values after a mark and their expiry.
+// How keys and values are encoded in Redis: keys as UTF-8, in which no two keys are the same; values after a mark and their expiry.
 import type { StoredEntry } from '../../registry/backend.js'
 
-// UTF-8 turns every lone surrogate into U+FFFD, so a key is spelled out from its first one on. So is a key that contains this marker.
+// UTF-8 turns every lone surrogate into U+FFFD, so a key is spelled out after this marker, from its first lone surrogate on. To keep this
+// unambiguous, a key that contains the marker itself is spelled out from there on.
 const SPELLED_OUT = '\u0000utf16:'
 const LONE_SURROGATE = /\p{Surrogate}/u
 
-/** The least of these indexes; -1 if all are. */
+/** The least of these indexes that is not -1; -1 if all of them are. */
 function earliest (...found: readonly number[]): number {
   const there = found.filter((at) => at !== -1)
   return there.length === 0 ? -1 : Math.min(...there)
@@ -24,7 +25,7 @@ export function keyOf (text: string): string {
   return at === -1 ? text : text.slice(0, at) + Buffer.from(text.slice(at + SPELLED_OUT.length), 'base64').toString('utf16le')
 }
 
-/** The beginning of all stored keys whose key begins with `prefix`. Others may begin with it too. */
+/** The text with which the stored form of every key with this `prefix` begins. That of other keys may begin with it too. */
 export function storedPrefix (prefix: string): string {
   const at = earliest(prefix.search(LONE_SURROGATE), prefix.indexOf('\u0000'))
   return at === -1 ? prefix : prefix.slice(0, at)
@@ -38,7 +39,7 @@ export function beginsWith (text: string): string {
 const MAGIC = 0x46524331
 const INSTANT_AT = 4
 
-/** The length of what precedes the value. */
+/** The number of bytes before the value. */
 export const HEADER_BYTES = 12
 
 export function encodeValue ({ value, expiresAt }: StoredEntry): Buffer {
@@ -49,7 +50,7 @@ export function encodeValue ({ value, expiresAt }: StoredEntry): Buffer {
   return bytes
 }
 
-/** The expiry in a header; undefined if it is not ours. */
+/** The expiry in a header; undefined if the header is not ours. */
 export function expiryOf (bytes: Buffer): number | undefined {
   return bytes.byteLength >= HEADER_BYTES && bytes.readUInt32BE(0) === MAGIC ? bytes.readDoubleBE(INSTANT_AT) : undefined
 }

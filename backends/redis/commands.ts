@@ -6,11 +6,11 @@ import type { Client } from './driver.js'
 import { failure, failureOf, type Failure } from './errors.js'
 import type { ClientConnection } from './connection.js'
 
-/** Commands under way. */
+/** Sends commands, and knows those that are under way. */
 export class Commands {
   /** The timeout of a command. */
   readonly timeoutMs: number
-  /** Commands that timed out. */
+  /** The number of commands that timed out. */
   timeouts = 0
   readonly #connection: ClientConnection
   readonly #waits: Timeouts
@@ -32,7 +32,7 @@ export class Commands {
     return this.#connection.client()
   }
 
-  /** Returns what `ask` returns. Sends nothing if no client is connected. Errors do not contain the command's arguments. */
+  /** Returns what `ask` returns. Rejects, and sends nothing, if no client is connected. Errors do not contain the command's arguments. */
   run<T> (ask: (client: Client) => Promise<T>): Promise<T> {
     try {
       return this.on(this.client(), ask)
@@ -41,7 +41,7 @@ export class Commands {
     }
   }
 
-  /** The same with a given client: a node of a Cluster. */
+  /** The same with a given client, which may be a node of a Cluster. */
   on<T> (client: Client, ask: (client: Client) => Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       if (this.#closed) return reject(new CACHE_ERR_CLOSED('redis'))
@@ -56,12 +56,12 @@ export class Commands {
     })
   }
 
-  /** Turns an error of the driver into ours. It may cause a new connection, to another server. */
+  /** Turns an error of the driver into ours. Some errors also cause a new connection, perhaps to another server. */
   failed (error: unknown): Failure {
     return this.#connection.onFailure(failureOf(error))
   }
 
-  /** Settles at `at`, in `performance.now()`, or on close. */
+  /** Resolves at the instant `at` of `performance.now()`, or on close. */
   async until (at: number): Promise<void> {
     const waitMs = Math.ceil(at - performance.now())
     if (waitMs <= 0 || this.#closed) return

@@ -1,4 +1,4 @@
-// The connection to Redis: a caller-owned client, also by its namespace, or our own client, which reconnects.
+// The connection to Redis: a caller-owned client, which may be given by its namespace, or our own client, which reconnects.
 import { setTimeout as after } from 'node:timers'
 import { Deadline } from '../../registry/deadline.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
@@ -13,8 +13,8 @@ export interface ClientConnection {
   /** A connected client. Throws if there is none, so that no command waits for a connection. */
   client (): Client
   /**
-   * Returns `failure`, the error of a command. If it means that this server is the wrong one, our own connection is ended: the next one
-   * may lead to another server.
+   * Returns `failure`, the error of a command. If the error means that this server is the wrong one, our own client reconnects, perhaps to
+   * another server.
    */
   onFailure (failure: Failure): Failure
   /** Ends our own client. A caller-owned one stays open. */
@@ -26,24 +26,24 @@ const OPEN_WAIT_MS = 500
 const CONNECT_TIMEOUT_MS = 2_000
 const SOCKET_TIMEOUT_MS = 2_000
 const LATE_DATA_MS = 50
-// A stopped server never ends its side.
+// How long a disconnect waits for the server to end its side, which a stopped server never does.
 const DISCONNECT_TIMEOUT_MS = 100
 const FIRST_RETRY_MS = 50
 const LONGEST_RETRY_MS = 2_000
 
-// Errors after which the address may lead to another server: a failover leaves connections to the demoted master open. In a Cluster the
-// driver handles this.
+// Errors of a server that may no longer be the master. A failover leaves connections to the demoted master open, but a new connection to
+// the same address may lead to the new one. In a Cluster the driver handles this.
 const WRONG_SERVER = new Set(['READONLY', 'LOADING', 'MASTERDOWN'])
-// How long a new connection is kept whatever its server responds. Grows while the responses stay the same.
+// How long a new connection is kept even if its server responds with such an error. Doubles if the next connection gets one too.
 const FIRST_KEEP_MS = 1_000
 const LONGEST_KEEP_MS = 16_000
 
-/** The connection for `way`. With our own client, settles when it has connected, has failed to, or takes long. */
+/** Opens the connection for `way`. Our own client has then connected, or failed to, or is still trying after OPEN_WAIT_MS. */
 export async function openConnection ({ way }: Settings, context: BackendContext): Promise<ClientConnection> {
   if (way.kind === 'client') return callerConnection(() => way.client)
   if (way.kind === 'namespace') {
     const { namespace } = way
-    // Checked now if it is there now.
+    // A client that is already registered is checked now, another one when it is first used.
     const found = context.decoration?.('redis') as Record<string, { options?: object }> | undefined
     if (found !== undefined && Object.hasOwn(found, namespace)) refuseReplicas(found[namespace]!.options, 'redis.namespace')
     return callerConnection(() => clientOf(namespace, context))
@@ -57,7 +57,7 @@ function callerConnection (find: () => Client): ClientConnection {
   return {
     client () {
       const client = find()
-      // A lazy client connects with its first command.
+      // 'wait' is the status of a lazy client, which connects with its first command.
       if (client.status === 'ready' || client.status === 'wait') return client
       throw failure('ENOTCONN', `the caller-owned client is not connected, its status is '${client.status}'`)
     },
@@ -69,11 +69,11 @@ function callerConnection (find: () => Client): ClientConnection {
   }
 }
 
-// Only the options of the caller-owned client can end its connection.
+// The backend never reconnects a caller-owned client. Only that client's own options can make it reconnect.
 const CALLER_OWNED_ADVICE =
   '; the client is caller-owned: give it reconnectOnError, or give the backend a connection of its own, to follow a failover behind one address'
 
-/** Looked up for each command, because a plugin that is registered after ours decorates the application later. */
+/** Finds the client for each command, because a plugin that is registered after ours decorates the application later. */
 function clientOf (namespace: string, { decoration }: BackendContext): Client {
   const found = decoration?.('redis') as Record<string, unknown> | undefined
   const client = found !== undefined && Object.hasOwn(found, namespace) ? found[namespace] as Client : undefined
@@ -87,7 +87,7 @@ function clientOf (namespace: string, { decoration }: BackendContext): Client {
     'redis.namespace', `that of a registered @fastify/redis; known are ${known.length === 0 ? 'none' : known.join(', ')}`, `'${namespace}'`)
 }
 
-/** Grows with each failure, with jitter so that processes do not retry together. */
+/** The delay before the next attempt. It grows with each failure, with jitter so that processes do not retry together. */
 function retryDelayMs (times: number): number {
   return Math.min(FIRST_RETRY_MS * 2 ** Math.min(times, 10), LONGEST_RETRY_MS) * (0.5 + Math.random())
 }
@@ -98,12 +98,12 @@ function make (Redis: Driver, way: Way): OwnClient {
     socketTimeout: SOCKET_TIMEOUT_MS,
     disconnectTimeout: DISCONNECT_TIMEOUT_MS,
     retryStrategy: retryDelayMs,
-    // The check sends INFO, which needs a permission. A server that isn't ready rejects each command anyway.
+    // The ready check sends INFO, which needs a permission. Without it, a server that isn't ready rejects each command anyway.
     enableReadyCheck: false
   }
   if (way.kind === 'url') return new Redis(way.url, { ...defaults, ...SETTLED })
   const { connection } = way as Way & { connection: object }
-  // But Sentinels may name a server that is no longer the master, which only INFO shows.
+  // With Sentinels the check is needed: they may name a server that is no longer the master, which only INFO shows.
   const enableReadyCheck = 'sentinels' in connection
   if (way.kind !== 'cluster') {
     return new Redis({ ...defaults, enableReadyCheck, sentinelRetryStrategy: retryDelayMs, ...connection, ...SETTLED })
@@ -115,9 +115,9 @@ function make (Redis: Driver, way: Way): OwnClient {
     ...(natMap !== undefined && { natMap }),
     ...(dnsLookup !== undefined && { dnsLookup }),
     lazyConnect: true,
-    // In a Cluster this queue holds commands for a node that is connecting. Nothing is sent to a Cluster that is not ready.
+    // This queue holds commands for a node that is connecting. A Cluster that is not ready gets none: `client` throws first.
     enableOfflineQueue: true,
-    // The driver follows ASK and MOVED, which occur while slots move, only for a command outside of a pipeline.
+    // While slots move, nodes redirect commands with ASK and MOVED. The driver follows these only outside of a pipeline.
     enableAutoPipelining: false,
     redisOptions: { ...ofNodes, ...redisOptions, autoResendUnfulfilledCommands: false, maxRetriesPerRequest: 0, stringNumbers: false }
   })
@@ -135,7 +135,7 @@ class OwnConnection implements ClientConnection {
     this.#client.on('error', (error) => { this.#trouble = failureOf(error) })
     this.#client.on('ready', () => { this.#trouble = undefined })
     this.#client.on('end', () => { this.#connectLater() })
-    // A Cluster connects to its nodes, and refreshes its slots now and then.
+    // In a Cluster each node has its own connection, and a timer refreshes the slots now and then.
     for (const own of [unrefIdle, keepIfDataArrived]) {
       own(this.#client)
       this.#client.on('+node', own)
@@ -167,7 +167,7 @@ class OwnConnection implements ClientConnection {
     this.#client.disconnect()
   }
 
-  /** Reconnects. Commands under way fail and are not sent again. */
+  /** Reconnects, unless the connection is too new. Commands under way fail and are not sent again. */
   #reconnect (): void {
     const at = performance.now()
     if (this.#closed || at < this.#keepUntil || this.#client.status !== 'ready') return
@@ -176,14 +176,14 @@ class OwnConnection implements ClientConnection {
     this.#client.disconnect(true)
   }
 
-  /** Connects again after the driver gave up, which it does when a host name can't be resolved, for example. */
+  /** Tries to connect again later, after the driver has given up (because a host name can't be resolved, for example). */
   #connectLater (): void {
     if (this.#closed) return
     after(() => { if (!this.#closed) this.#client.connect().catch(noop) }, LONGEST_RETRY_MS).unref()
   }
 }
 
-/** Keeps an idle connection, and the next attempt to connect, from keeping the process alive. */
+/** Lets the process end while the connection is idle, or while the client waits to connect again. */
 function unrefIdle (client: OwnClient): void {
   client.on('connect', () => { client.stream?.unref() })
   client.on('reconnecting', () => { client.reconnectTimeout?.unref() })
@@ -191,7 +191,7 @@ function unrefIdle (client: OwnClient): void {
 
 /**
  * The driver ends a connection that receives nothing for a while. After the event loop was held up, its timer fires before data that has
- * arrived is read. So a moment later we check whether something was read, and keep the connection then.
+ * arrived is read. So we wait a moment, and keep the connection if something was read in it.
  */
 function keepIfDataArrived (client: OwnClient): void {
   client.on('connect', () => {

@@ -9,13 +9,14 @@ const SLOTS = 16_384
 interface Served {
   /** The number of slots. */
   readonly count: number
+  /** The slots as the nodes list them. */
   readonly text: string
 }
 
-/** Calls `walk` for each master, and again if not every slot was reached. Rejects if that fails too. */
+/** Calls `walk` for each master, and does so once more if that failed, or a slot was missed or moved. Rejects if a slot is missed again. */
 export async function covering (commands: Commands, client: Client, walk: (node: Client) => Promise<void>): Promise<void> {
   if (await covers(commands, client, walk)) return
-  // Keys may have moved to a node that was walked over already. They will not move again.
+  // Keys may have moved to a node that was already walked over. The second walk finds them there, because they will not move again.
   await commands.on(client, () => new Promise<unknown>((resolve) => { client.refreshSlotsCache!(resolve) })).catch(() => {})
   const { count } = await once(commands, client, walk)
   if (count === SLOTS) return
@@ -49,7 +50,7 @@ async function served (commands: Commands, nodes: readonly Client[]): Promise<Se
   return { count: slots.size, text: told.sort().join('\n') }
 }
 
-/** A node's own slots in its CLUSTER NODES text: `0-5460 5462`, and in brackets those that move. */
+/** The node's own slots, from its response to CLUSTER NODES: for example `0-5460 5462`. Slots that are moving are in brackets. */
 function slotsIn (told: string): string {
   const own = told.split('\n').map((line) => line.split(' ')).find((fields) => fields[2]?.split(',').includes('myself'))
   return own?.slice(8).join(' ') ?? ''

@@ -1,4 +1,4 @@
-// The driver, the ioredis that @fastify/redis depends on: loaded when first needed, and the part of it that is used.
+// The driver, which is the ioredis that @fastify/redis depends on: loads it when it is first needed, declares the part that is used.
 import { createRequire } from 'node:module'
 import { CACHE_ERR_DEPENDENCY_MISSING } from '../../registry/errors.js'
 
@@ -11,7 +11,7 @@ export interface Pipeline {
   exec (): Promise<CommandResult[]>
 }
 
-/** A client of a server or a Cluster, as far as it is used if it is caller-owned. */
+/** A client of a server or a Cluster: the part that is used of any client, even a caller-owned one. */
 export interface Client {
   readonly status: string
   readonly options: { readonly keyPrefix?: string | undefined, readonly scaleReads?: unknown, readonly role?: unknown }
@@ -47,12 +47,12 @@ export interface OwnClient extends Client {
   /** Only for a Cluster: the timer of the next refresh of its slots. */
   readonly slotsTimer?: NodeJS.Timeout | null
   connect (): Promise<void>
-  /** With `true`, reconnects. */
+  /** Disconnects. With `true`, connects again. */
   disconnect (reconnect?: boolean): void
   on (event: string, listener: (value: any) => void): this
 }
 
-/** What `ioredis` exports. */
+/** The exports of `ioredis` that are used. */
 export interface Driver {
   new (url: string, options: object): OwnClient
   new (options: object): OwnClient
@@ -66,7 +66,7 @@ function loadFromPackage (): unknown {
   return createRequire(require.resolve(PACKAGE))('ioredis')
 }
 
-/** The driver. Throws CACHE_ERR_DEPENDENCY_MISSING when @fastify/redis is not installed. */
+/** Loads the driver. Throws CACHE_ERR_DEPENDENCY_MISSING if @fastify/redis is not installed. */
 export function loadDriver (load: () => unknown = loadFromPackage): Driver {
   try {
     return load() as Driver

@@ -1,9 +1,9 @@
-// The errors of failed commands: name, code and one line. The driver's own errors contain commands, with bodies, keys and passwords.
+// The errors of failed commands, with name, code and one line. The driver's own errors contain commands, with bodies, keys and passwords.
 
 /** The error of a failed command. */
 export type Failure = Error & { readonly code: string }
 
-// An error for an unknown command contains its arguments.
+// The server's error for an unknown command repeats its arguments. This part is removed.
 const ARGUMENTS = /,? with args beginning with.*/s
 const CODE = /^-?([A-Z][A-Z0-9_]+)\b/
 // Before Redis 7 the code of a script's error comes after its location.
@@ -13,17 +13,17 @@ export function failure (code: string, message: string, name = 'RedisError'): Fa
   return Object.assign(new Error(message), { name, code })
 }
 
-/** Whether the server itself responded with this error: the command then had no effect and won't have any. */
+/** Whether the server itself responded with this error. Then the command had no effect and won't have any later. */
 export function isReply (error: unknown): boolean {
   return (error as Error | undefined)?.name === 'ReplyError'
 }
 
-/** Whether the server refused a value for its size. It ends the connection then. */
+/** Whether the server refused a value for its size. The server ends the connection after that. */
 export function isTooLarge (error: unknown): boolean {
   return isReply(error) && /invalid bulk length/.test((error as Error).message)
 }
 
-/** `error` without anything that must not be logged. */
+/** Returns `error` without anything that must not be logged. */
 export function failureOf (error: unknown): Failure {
   if (!(error instanceof Error)) return failure('UNKNOWN', 'the driver failed with something that is not an Error')
   const { name } = error
@@ -31,7 +31,7 @@ export function failureOf (error: unknown): Failure {
   const { lastNodeError, code } = error as { lastNodeError?: unknown, code?: unknown }
   if (lastNodeError instanceof Error) return failureOf(lastNodeError)
   const line = error.message.split('\n', 1)[0]!.replace(ARGUMENTS, '')
-  // The timeout of a caller-owned client.
+  // The error of a caller-owned client that has its own timeout.
   if (line === 'Command timed out') return failure('ETIMEDOUT', line, name)
   if (!isReply(error)) return failure(typeof code === 'string' ? code : 'ECONNLOST', line === '' ? String(code) : line, name)
   const replyCode = CODE_IN_SCRIPT.exec(line)?.[1] ?? CODE.exec(line)?.[1] ?? 'ERR'

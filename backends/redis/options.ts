@@ -5,7 +5,7 @@ import {
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 import { CLIENT_METHODS, type Client } from './driver.js'
 
-/** What a caller-owned client must have. Clients of ioredis have it, for one server and for a Cluster. */
+/** The members that a caller-owned client must have. Clients of ioredis have them, for one server and for a Cluster. */
 export interface LentRedis {
   /** The state of its connection, as ioredis names it: `ready`, `end` ... */
   readonly status: string
@@ -13,11 +13,11 @@ export interface LentRedis {
   getBuffer (...values: any[]): any
   /** GETRANGE, returns bytes. */
   getrangeBuffer (...values: any[]): any
-  /** EVAL: sets, with the instant after which the server refuses them. */
+  /** EVAL. Each set uses it, with the instant after which the server refuses the set. */
   eval (...values: any[]): any
-  /** UNLINK: deletes. */
+  /** UNLINK. Each delete uses it. */
   unlink (...values: any[]): any
-  /** SCAN: `clear`, `keys` and `size`. In a Cluster it is called on each node. */
+  /** SCAN. `clear`, `keys` and `size` use it. In a Cluster it is called on each master. */
   scan (...values: any[]): any
   /** A pipeline: sends the reads of one turn of the event loop together. */
   pipeline (...values: any[]): any
@@ -43,15 +43,15 @@ export interface RedisOptions {
   client?: LentRedis
   /** The namespace under which @fastify/redis was, or will be, registered. Its client is caller-owned too. @default none */
   namespace?: string
-  /** A server: `redis://`, with TLS `rediss://`, or the path of a socket. @default none */
+  /** The URL of a server, `redis://` or with TLS `rediss://`, or the path of a socket. @default none */
   url?: string
   /** Options of ioredis for a server, Sentinels, or a Cluster. @default none */
   connection?: RedisConnection
   /** The prefix of all keys. No other key is touched. @default 'frc:' */
   prefix?: string
   /**
-   * Larger values are not sent: the set is refused, and the entry under its key is deleted. The server's `proto-max-bulk-len` applies too
-   * if it is smaller and may be read. @default 8388608
+   * Larger values are not sent: the set is refused, and the entry under its key is deleted. The server's `proto-max-bulk-len` is the
+   * limit if it is smaller and the client may read it. @default 8388608
    */
   maxValueBytes?: number
 }
@@ -59,13 +59,13 @@ export interface RedisOptions {
 /** @default for `prefix` */
 export const REDIS_PREFIX = 'frc:'
 
-/** @default for `maxValueBytes`: 8 MiB, which take less than the default deadline of a request at 1 Gbit/s. */
+/** @default for `maxValueBytes`: 8 MiB, which at 1 Gbit/s take less time than the default deadline of a request. */
 export const REDIS_MAX_VALUE_BYTES = 8 * 1024 * 1024
 
 /** The timeout of a command. Twice this is less than the guard's deadline for explicit calls. */
 export const CALL_TIMEOUT_MS = 900
 
-/** How the client is given. */
+/** The ways in which the options can give a client. */
 export type Way =
   | { readonly kind: 'client', readonly client: Client }
   | { readonly kind: 'namespace', readonly namespace: string }

@@ -3,7 +3,7 @@ import type { Commands } from './commands.js'
 import type { CommandResult } from './driver.js'
 import type { Failure } from './errors.js'
 
-/** Turns a result, and a failure, into what `get` returns. Both may throw. */
+/** Two functions that turn a result, or a failure, into the value that `get` returns. Both may throw. */
 export interface Reading<T> {
   found (bytes: Buffer | null): T
   failed (error: Failure): T
@@ -15,7 +15,7 @@ interface PendingRead<T> {
   readonly reject: (error: unknown) => void
 }
 
-/** Reads of keys, one command each. */
+/** Reads keys, each with one command. */
 export class ReadBatch<T> {
   readonly #commands: Commands
   readonly #reading: Reading<T>
@@ -26,10 +26,10 @@ export class ReadBatch<T> {
     this.#reading = reading
   }
 
-  /** Reads the stored key `stored`, and returns what `reading` makes of the result. */
+  /** Reads the stored key `stored`. Returns the result as `reading` has converted it. */
   get (stored: string): Promise<T> {
     try {
-      // In a Cluster, reads from different nodes do not wait for each other.
+      // In a Cluster there is no pipeline, so that reads from different nodes do not wait for each other.
       const client = this.#commands.client()
       if (client.nodes !== undefined) {
         return this.#commands.on(client, () => client.getBuffer(stored)).then(this.#reading.found, this.#reading.failed)
@@ -43,7 +43,7 @@ export class ReadBatch<T> {
     })
   }
 
-  /** Never rejects: failures reject the reads. */
+  /** Sends the reads of this turn. Never rejects: failures reject the reads. */
   async #send (): Promise<void> {
     const asked = this.#asked
     this.#asked = []
@@ -53,7 +53,7 @@ export class ReadBatch<T> {
         for (const { stored } of asked) pipeline.getBuffer(stored)
         return pipeline.exec()
       })
-      // Keeps the order of results: the driver hands on results of its own batches a tick later.
+      // Waits for a tick to keep the order of results, because the driver returns those of its own batches a tick later.
       await new Promise<void>((resolve) => { process.nextTick(resolve) })
       for (let at = 0; at < asked.length; at++) this.#settle(asked[at]!, results[at]!)
     } catch (error) {

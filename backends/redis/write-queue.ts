@@ -1,12 +1,12 @@
-// What redis adds to the write queue: how a write is sent. A set carries the instant, on the server's clock, after which the server refuses
-// it, so once a set has timed out it can't take effect any more, on any connection.
+// Sends the writes of the write queue. Each set carries an instant of the server's clock, after which the server refuses the set. So a set
+// that has timed out can't take effect any more, on any connection.
 import type { StoredEntry } from '../../registry/backend.js'
 import { encodeValue } from './codec.js'
 import type { Commands } from './commands.js'
 import { failure, isReply, isTooLarge } from './errors.js'
 import type { SizeLimit } from './size-limit.js'
 
-// One key only, as a Cluster requires. Returns whether it was stored, and the server's clock.
+// The script of a set. It uses one key only, as a Cluster requires. Returns whether the value was stored, and the server's time.
 const SET = `local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 if now >= tonumber(ARGV[3]) then return {0, now} end
@@ -17,12 +17,12 @@ const LONG_AGO = 0
 
 interface Ahead { readonly leastMs: number, readonly mostMs: number }
 
-/** Writes on their way. They are ordered by the write queue: the next write of a key begins when the one before has settled. */
+/** Sends writes. The write queue orders them: the next write of a key begins when the one before has settled. */
 export class TimedWrites {
-  /** Sets that arrived too late and were refused. */
+  /** The number of sets that arrived too late and were refused. */
   refused = 0
   readonly #commands: Commands
-  /** Bounds for the server's clock minus `performance.now()`; undefined if the server must be asked. */
+  /** Bounds of how far the server's clock is ahead of `performance.now()`; undefined if the server must be asked. */
   #ahead: Ahead | undefined
   #asking: Promise<Ahead> | undefined
   #mayLearn = true
@@ -34,7 +34,7 @@ export class TimedWrites {
     this.#sizeLimit = sizeLimit
   }
 
-  /** Asks for the server's clock if it is not known, so that the next set is sent at once. Ignores failures. */
+  /** Asks the server for its time if that is not known, so that the next set need not wait for it. Ignores failures. */
   learn (stored: string): void {
     if (!this.#mayLearn) return
     this.#mayLearn = false
@@ -57,7 +57,7 @@ export class TimedWrites {
   /** Stores `entry` for `lifeMs`. After a rejection, this call can't store the entry any more. */
   async store (stored: string, entry: StoredEntry, lifeMs: number): Promise<void> {
     const bytes = encodeValue(entry)
-    // The second attempt is for a wrong idea of the server's clock, which the first response has corrected.
+    // If we had a wrong idea of the server's clock, the response to the first attempt has corrected it.
     if (await this.#send(stored, bytes, lifeMs) || await this.#send(stored, bytes, lifeMs)) return
     this.refused++
     throw failure('ELATE', 'the entry arrived too late to be stored')
@@ -66,9 +66,9 @@ export class TimedWrites {
   async #send (stored: string, bytes: Buffer, lifeMs: number): Promise<boolean> {
     const sentAt = performance.now()
     const until = sentAt + this.#commands.timeoutMs
-    // At first the clock is not known. A set that is refused returns it.
+    // The server's clock may not be known yet. `#ask` gets it with a set that is always refused.
     const { leastMs, mostMs } = this.#ahead ?? await (this.#asking ??= this.#ask(stored))
-    // The expiry by the server's clock, never too early. The exact one is in the value.
+    // The expiry on the server's clock, rounded so that it is never too early. The exact expiry is in the value.
     const expiresAt = Math.min(Math.ceil(sentAt + mostMs + lifeMs), Number.MAX_SAFE_INTEGER)
     const { isStored } = await this.#set(stored, [bytes, expiresAt, Math.floor(until + leastMs)], until)
     return isStored
@@ -82,7 +82,7 @@ export class TimedWrites {
     }
   }
 
-  /** Whether the server stored it. After a rejection it has not, and after `until` it never will. */
+  /** Returns whether the server stored the value. If no response tells that, rejects after `until`, when it can't be stored any more. */
   async #set (stored: string, values: [Buffer | string, number, number], until: number): Promise<{ isStored: boolean, ahead: Ahead }> {
     const askedAt = performance.now()
     try {
@@ -92,7 +92,7 @@ export class TimedWrites {
     } catch (error) {
       if (isTooLarge(error)) this.#sizeLimit.learn(values[0].length)
       if (!isReply(error)) {
-        // The next response may come from another server.
+        // The connection may be lost, and the next response may come from another server.
         this.#sizeLimit.forget()
         this.#ahead = undefined
         this.#mayLearn = true
