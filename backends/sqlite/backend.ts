@@ -23,11 +23,11 @@ const CLOSE_PATIENCE_MS = 1_000
 // SQLite's limit on a row.
 const MAX_ROW_BYTES = 1_000_000_000
 
-// The part of maxBytes that the empty table takes, and the part of a page that a long value can use.
+// The bytes of the file that the empty table takes, and the part of a page that a long value can use.
 const TABLE_BYTES = 32_768
 const PAGE_USE = 4092 / 4096
 
-/** A backend on one table of a SQLite database. */
+/** A backend that stores its entries in one table of a SQLite database. */
 export class SqliteBackend implements CacheBackend {
   readonly #now: () => number
   readonly #settings: Settings
@@ -87,10 +87,10 @@ export class SqliteBackend implements CacheBackend {
   set (key: string, { value, expiresAt }: StoredEntry): Promise<void> {
     if (this.#closing !== undefined) return Promise.reject(new CACHE_ERR_CLOSED('sqlite.set'))
     if (!(expiresAt > this.#now())) return this.#writes.put(key, undefined)
-    // The key is stored in the table and in an index, as UTF-8.
+    // An upper limit: the key is stored twice, in the table and in an index, as UTF-8 with up to 3 bytes per character.
     const bytes = value.byteLength / PAGE_USE + key.length * 6 + TABLE_BYTES
     if (bytes > this.#maintenance.maxBytes || bytes > MAX_ROW_BYTES) {
-      // The old entry must not stay in place of one that could not be stored.
+      // The new entry is refused, but the old one is out of date and must be deleted.
       this.#writes.put(key, undefined)
       return Promise.reject(
         refusal(new CACHE_ERR_BACKEND_FAILED('sqlite', 'set', 'the entry is larger than sqlite.maxBytes, or the disk, allows')))
@@ -152,7 +152,7 @@ export class SqliteBackend implements CacheBackend {
     this.#slices.endWithin(CLOSE_PATIENCE_MS)
     this.#maintenance.stop()
     await keepAliveDuring(async () => await this.#cleanup.cancel(), CLOSE_PATIENCE_MS)
-    // Failures reject the writes themselves.
+    // Failures are ignored here, because they reject the writes themselves.
     await this.#writes.flush().catch(() => {})
     this.#database.close()
   }
@@ -161,7 +161,7 @@ export class SqliteBackend implements CacheBackend {
     if (this.#closing !== undefined) throw new CACHE_ERR_CLOSED(`sqlite.${operation}`)
   }
 
-  /** Returns what `work` returns, synchronously unless another process locks out readers, while it repairs or closes the file. */
+  /** Returns what `work` returns: synchronously, unless another process locks readers out while it repairs or closes the file. */
   #read<T> (operation: string, work: (connection: Connection) => T): MaybePromise<T> {
     if (this.#closing !== undefined) throw new CACHE_ERR_CLOSED(`sqlite.${operation}`)
     try {

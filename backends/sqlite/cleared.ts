@@ -2,19 +2,19 @@
 import { randomBytes } from 'node:crypto'
 import type { Database } from './driver.js'
 
-// The option `table` allows no blanks, so this can't be another cache's table.
+// The option `table` allows no spaces, so this can't be the name of another cache's table.
 const asideOf = (table: string, which: string): string => `${table} cleared ${which}`
 
 /**
- * Replaces `table` with an empty one, inside a transaction, and copies the rows of the stored keys `kept`. The old table is renamed, which
- * takes no time, while deleting its rows or dropping it takes time for each page.
+ * Renames `table`, creates an empty one, and copies the rows of the stored keys `kept` to it. Called inside a transaction. Renaming takes
+ * no time, while deleting the rows or dropping the table would take time for each page.
  */
 export function putAside (database: Database, table: string, kept: Iterable<string>): void {
   const aside = asideOf(table, randomBytes(6).toString('hex'))
   const made = database.prepare(
     'SELECT type, name, sql FROM main.sqlite_master WHERE tbl_name = ? COLLATE NOCASE AND sql IS NOT NULL ORDER BY type DESC')
     .all(table) as Array<{ type: string, name: string, sql: string }>
-  // Indexes can't be renamed, and these are not needed any more.
+  // The old indexes are dropped. They are not needed any more, and can't be renamed to free their names.
   for (const { type, name } of made) if (type === 'index') database.exec(`DROP INDEX "${name}"`)
   database.exec(`ALTER TABLE "${table}" RENAME TO "${aside}"`)
   for (const { sql } of made) database.exec(sql)
@@ -22,7 +22,7 @@ export function putAside (database: Database, table: string, kept: Iterable<stri
   for (const key of kept) keep.run(key)
 }
 
-/** Deletes some rows of a table that was put aside, by any process, and drops it after the last one. Returns whether there was one. */
+/** Deletes some rows of a table that any process has put aside, and drops it once it is empty. Returns whether there was such a table. */
 export function sweepAside (database: Database, table: string, max: number): boolean {
   const aside = database.prepare("SELECT name FROM main.sqlite_master WHERE type = 'table' AND name GLOB ? LIMIT 1").pluck(true)
     .get(asideOf(table, '*')) as string | undefined

@@ -1,6 +1,7 @@
-// How keys are encoded in SQLite: as UTF-8, different for any two strings; and the ranges of keys with a prefix.
+// How keys are encoded in SQLite: as UTF-8, in which no two keys are the same. Also finds the ranges of keys with a prefix.
 
-// UTF-8 turns every lone surrogate into U+FFFD, so keys with one are spelled out. So are keys that begin with this marker.
+// UTF-8 turns every lone surrogate into U+FFFD, so a key with a lone surrogate is spelled out after this marker. To keep this unambiguous,
+// a key that begins with the marker is spelled out too.
 const SPELLED_OUT = '\u0000utf16:'
 const LONE_SURROGATE = /\p{Surrogate}/u
 const LAST_CODE_POINT = 0x10FFFF
@@ -17,7 +18,7 @@ export function keyOf (text: string): string {
   return Buffer.from(text.slice(SPELLED_OUT.length), 'base64').toString('utf16le')
 }
 
-/** Stored keys from `from` on, and before `before`. */
+/** The stored keys from `from` on, up to but not including `before`. */
 export interface KeyRange {
   readonly from: string | Uint8Array
   /** An empty blob if there is no end: SQLite sorts blobs after texts. */
@@ -31,7 +32,7 @@ const WITHOUT_END = new Uint8Array(0)
  */
 export function rangesOf (prefix: string): KeyRange[] {
   if (prefix === '') return [{ from: '', before: WITHOUT_END }]
-  // UTF-8 sorts by code point. A prefix that ends in half a pair has the range of the text before that.
+  // UTF-8 sorts by code point. For a prefix with half a surrogate pair, the range is that of the text before the half.
   const lone = LONE_SURROGATE.exec(prefix)
   const head = lone === null ? prefix : prefix.slice(0, lone.index)
   if (head === '') return rangesOf('')

@@ -15,10 +15,10 @@ export interface KeyRow {
   readonly expiresAt: number
 }
 
-// Limit on uses that are not written yet: hints for eviction are not worth more memory.
+// Limit on uses that are not written yet. They are only hints for eviction, and not worth more memory.
 const MAX_TOUCHED = 10_000
 
-// A use is noted if the last noted use is older than this. Eviction needs no finer order.
+// A use is noted only if the last noted one is older than this, which is exact enough for eviction.
 const TOUCH_AFTER_MS = 60_000
 
 const RECOUNT_MS = 1_000
@@ -38,7 +38,7 @@ export class Connection {
   #foreignWrites: unknown
   #countedAt = 0
 
-  /** `own`: only we write through this connection, so SQLite reports all writes by others. */
+  /** `own`: the database is not caller-owned. Only we write through this connection then, so SQLite reports all writes by others. */
   constructor (database: Database, choice: TableChoice, { own, watch }: { own: boolean, watch?: Watch | undefined }) {
     this.#database = database
     this.#choice = choice
@@ -50,15 +50,15 @@ export class Connection {
     this.#latestUseAt = (this.sql.latestUse.get() as number | null) ?? 0
   }
 
-  /** The statements. Throws SQLITE_READONLY_DBMOVED within a second after another file took this one's path. */
+  /** The statements. If another file has taken this one's path, throws SQLITE_READONLY_DBMOVED after a second at most. */
   get sql (): Statements {
     this.#watch?.glance()
     return this.#sql
   }
 
   /**
-   * Does `work` in one transaction. Throws SQLITE_BUSY at once if another process or the database's owner writes, and
-   * SQLITE_READONLY_DBMOVED if it was committed to a file that is no longer at its path.
+   * Does `work` in one transaction. Throws SQLITE_BUSY at once if another process or the database's owner is writing, and
+   * SQLITE_READONLY_DBMOVED if the transaction was committed to a file that is no longer at its path.
    */
   transact<T> (work: () => T): T {
     if (this.#database.inTransaction) throw driverError('SQLITE_BUSY', 'the database is inside a transaction of its owner')
@@ -84,7 +84,7 @@ export class Connection {
     return row !== undefined && row.expiresAt > at ? row : undefined
   }
 
-  /** Called inside a transaction, as is everything that changes rows, because its end checks the file. */
+  /** Inserts or replaces a row. Everything that changes rows is called inside `transact`, which checks the file at its end. */
   put (key: string, value: Uint8Array, expiresAt: number, at: number): void {
     this.#cache?.drop(key)
     const usedAt = this.#useAt(at)
@@ -113,12 +113,12 @@ export class Connection {
     return dropUnusedTables(this.#database, this.#choice, { at, hasTime })
   }
 
-  /** Whether the table exists as it was made. Throws CACHE_ERR_OPTION if somebody else's table has its name. */
+  /** Whether the table exists as it was created. Throws CACHE_ERR_OPTION if somebody else's table has its name. */
   hasTable (): boolean {
     return tableState(this.#database, this.#choice) === 'intact'
   }
 
-  /** Removes all but the stored keys `kept`, inside a transaction. Does nothing in a caller-owned database, and returns false. */
+  /** Removes all rows except those of the stored keys `kept`, inside a transaction. Only returns false if the database is caller-owned. */
   clear (kept: Iterable<string>): boolean {
     if (!this.#own) return false
     putAside(this.#database, tableName(this.#choice), kept)
@@ -170,7 +170,7 @@ export class Connection {
     this.#database.exec('PRAGMA incremental_vacuum(16)')
   }
 
-  /** Writes the log into the file and truncates it. Returns false if it can't, because others read or the database is caller-owned. */
+  /** Writes the log into the file and truncates the log. Returns false if others are reading, or if the database is caller-owned. */
   truncateLog (): boolean {
     if (!this.#own) return false
     const [result] = this.#database.pragma('wal_checkpoint(TRUNCATE)') as [{ busy: number }]
@@ -182,7 +182,7 @@ export class Connection {
     this.#database.pragma(`wal_autocheckpoint = ${pages}`)
   }
 
-  /** The number of entries. Counted once, then updated with our own changes. Counted again now and then after writes by others. */
+  /** The number of entries. It is counted once, updated with our own changes, and counted again now and then after writes by others. */
   entries (): number {
     const foreignWrites = this.sql.foreignWrites.get()
     const at = performance.now()
@@ -207,7 +207,7 @@ export class Connection {
     return row
   }
 
-  /** Begins a transaction or throws at once, even if a caller-owned database has a timeout for locks, which would block the event loop. */
+  /** Begins a transaction or throws at once. A caller-owned database may have a timeout for locks, which would block the event loop. */
   #begin (): void {
     const { begin, lockWaitMs } = this.#sql
     const waitMs = lockWaitMs.get() as number
@@ -223,7 +223,7 @@ export class Connection {
     }
   }
 
-  /** Never before an earlier use: otherwise, rows used after the clock was set back would be evicted first. */
+  /** The instant to note for a use, never before that of an earlier use: rows used after the clock was set back would be evicted first. */
   #useAt (at: number): number {
     if (at > this.#latestUseAt) this.#latestUseAt = at
     return this.#latestUseAt

@@ -17,13 +17,13 @@ export function refusePath (path: string, why: string): never {
 }
 
 /**
- * Makes the file if it is missing, readable and writable only by its owner, whatever the umask. SQLite gives the same mode to the files
- * beside it. Existing files are made private again. If everybody could write one of them, all are deleted, and `noteSpoilt` is called with
- * that one. Throws CACHE_ERR_OPTION if the path can't be used.
+ * Creates the file if it is missing, readable and writable only by its owner, whatever the umask is. SQLite gives the same mode to the
+ * files beside it. Existing files are made private again. If one of them is world-writable, calls `noteSpoilt` with it and deletes all of
+ * them. Throws CACHE_ERR_OPTION if the path can't be used.
  */
 export function makePrivate (path: string, noteSpoilt: (path: string) => void): void {
   try {
-    // The identity is read first, so that a file that another process makes meanwhile is not removed.
+    // The identity is read first, so that a file that another process creates meanwhile is not removed.
     for (let identity = identityOf(path), spoilt; (spoilt = spoiltAt(path)) !== undefined; identity = identityOf(path)) {
       noteSpoilt(spoilt)
       removeAll(path, identity)
@@ -37,8 +37,9 @@ export function makePrivate (path: string, noteSpoilt: (path: string) => void): 
 }
 
 /**
- * Whether the file is still the one that was checked, now that SQLite has opened its path. This does not notice a file that is exchanged
- * and put back in between, which takes write access to the directory. Throws CACHE_ERR_OPTION if a file beside it is not this user's own.
+ * Whether the file at the path is still the one with this `identity`. Called after SQLite has opened the path. Does not notice if the file
+ * was exchanged and put back in between, which requires write access to the directory. Throws CACHE_ERR_OPTION if a file beside it is not
+ * this user's own.
  */
 export function isStill (path: string, identity: string | undefined): boolean {
   for (const file of filesOf(path)) if (standingAt(file) === 'foreign') refuseForeign(file)
@@ -50,7 +51,7 @@ function filesOf (path: string): string[] {
   return [logOf(path), path + '-shm', path + '-journal', path]
 }
 
-/** Makes our files private. Returns a file that everybody could write; undefined if there is none. */
+/** Restricts our files to the current user. Returns the path of one that is world-writable, or undefined if none is. */
 function spoiltAt (path: string): string | undefined {
   let spoilt: string | undefined
   for (const file of filesOf(path)) {
@@ -62,7 +63,7 @@ function spoiltAt (path: string): string | undefined {
   return spoilt
 }
 
-/** Does not open the file, because closing it would release all locks that SQLite has on it in this process. */
+/** The standing of a file. Does not open the file, because closing it would release all locks that SQLite has on it in this process. */
 function standingAt (path: string): Standing | undefined {
   const stat = lstatSync(path, { throwIfNoEntry: false })
   return stat && standingOf(stat)
@@ -73,7 +74,7 @@ function refuseForeign (path: string): never {
   refusePath(path, (stat && whyForeign(stat)) ?? 'not a file')
 }
 
-/** Uses a descriptor: if the file is replaced by a link meanwhile, the mode of the link's target is not changed. */
+/** Makes a file private. Uses a descriptor: if a link replaces the file meanwhile, the mode of the link's target is not changed. */
 function closeToOthers (path: string): void {
   const file = openSync(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0))
   try {
@@ -84,8 +85,8 @@ function closeToOthers (path: string): void {
 }
 
 /**
- * Removes the file and those beside it. The log goes first, so that a process that opens the path in between does not find it beside a new
- * file. Another process may do the same: once it has made a new file, nothing more is removed.
+ * Removes the file and those beside it. The log is removed first, so that a process that opens the path in between does not find the old
+ * log beside a new file. Another process may do the same at the same time: once it has created a new file, nothing more is removed.
  */
 export function removeAll (path: string, identity: string | undefined): void {
   for (const file of filesOf(path)) {
@@ -104,7 +105,7 @@ function createIfAbsent (path: string): void {
   }
   try {
     fchmodSync(file, OWNER_ONLY)
-    // Otherwise each process that opens it would delete it and make a new one.
+    // Refuses a new file that is world-writable: each process that opens it would delete it and create another one.
     if (standingOf(fstatSync(file)) === 'spoilt') refusePath(path, `everybody can write it, and ${MODES_ARE_FIXED}`)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EPERM') refusePath(path, MODES_ARE_FIXED)
@@ -114,7 +115,7 @@ function createIfAbsent (path: string): void {
   }
 }
 
-/** Identifies a file or link, to notice that another one has replaced it; undefined if there is none. */
+/** Identifies the file or link at `path`, to notice later whether another one has replaced it; undefined if there is none. */
 export function identityOf (path: string): string | undefined {
   const stat = lstatSync(path, { bigint: true, throwIfNoEntry: false })
   return stat === undefined ? undefined : `${stat.dev}:${stat.ino}`
@@ -136,11 +137,11 @@ export function removeLog (path: string): void {
   rmSync(path + '-shm', { force: true })
 }
 
-/** Moves the file and its log out of the way, and replaces those moved before. Returns the new path. */
+/** Moves the file and its log to another path, where they replace those that were moved there before. Returns that path. */
 export function setAside (path: string): string {
   const aside = path + DAMAGED
   for (const rest of ['', '-wal', '-shm']) rmSync(aside + rest, { force: true, recursive: true })
-  // The log goes first, as in `removeAll`.
+  // The log is moved first, for the same reason as in `removeAll`.
   moveIfPresent(logOf(path), logOf(aside))
   rmSync(path + '-shm', { force: true })
   moveIfPresent(path, aside)
@@ -156,8 +157,8 @@ function moveIfPresent (from: string, to: string): void {
 }
 
 /**
- * Whether the file is shorter than its header says. SQLite would notice that page by page, and might write into the gap meanwhile. A file
- * with a log is left to SQLite, because it may only be an interrupted checkpoint.
+ * Whether the file is shorter than its header says. SQLite would notice that only when it reads a missing page, and might write there
+ * before. A file with a log is left to SQLite, because the cause may only be an interrupted checkpoint.
  */
 export function isCutShort (path: string): boolean {
   if (bytesAt(logOf(path)) > 0) return false

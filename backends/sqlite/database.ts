@@ -1,4 +1,4 @@
-// The database of one backend: a file, which is reopened after it was replaced or damaged, or a caller-owned database.
+// The database of one backend: a file, which is opened again if it was replaced or damaged, or a caller-owned database.
 import type { CacheLog } from '../../registry/registry.js'
 import { CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import { Connection } from './connection.js'
@@ -10,19 +10,19 @@ import { IN_MEMORY, type Settings } from './options.js'
 import { ensureTable } from './schema.js'
 import { Watch } from './watch.js'
 
-// On a disk that damages every new file at once, new files must not be made endlessly.
+// The least time between two new files. Otherwise they would be created endlessly on a disk that damages each of them at once.
 const REBUILD_GAP_MS = 1_000
 
 const NOTICE_GAP_MS = 60_000
 
-/** A write-ahead log is not truncated below this size, which a burst of writes leaves. */
+/** The size that a write-ahead log may keep after a burst of writes. */
 export const KEPT_LOG_BYTES = 16 * 1024 * 1024
 
 // SQLite's defaults.
 const LOG_PAGES = 1_000
 const PAGE_BYTES = 4_096
 
-/** What it is opened with. */
+/** Options and dependencies of the database. */
 export interface CacheDatabaseOptions {
   readonly settings: Settings
   /** Absent if the database is caller-owned. */
@@ -52,8 +52,8 @@ export class CacheDatabase {
   }
 
   /**
-   * Returns what `work` returns. If the file turns out to be damaged, or no longer the one at the path, `work` is called again with the
-   * file that is there, or a new one. Throws what the driver throws, and CACHE_ERR_CLOSED after `close`.
+   * Returns what `work` returns. If the file turns out to be damaged, or is no longer the one at the path, calls `work` again, with the
+   * file that is at the path now or with a new one. Throws what the driver throws, and CACHE_ERR_CLOSED after `close`.
    */
   use<T> (work: (connection: Connection) => T): T {
     try {
@@ -89,7 +89,7 @@ export class CacheDatabase {
     if (this.#isFile()) this.#connection?.checkpointAt(this.#logPages)
   }
 
-  /** Deletes the file. The next use makes a new one. A rename would free no space. */
+  /** Deletes the file; a new one is created on next use. It is deleted rather than renamed, to free the disk space. */
   beginAnew (): void {
     this.#disconnect()
     removeAll(this.path, this.#identity)
@@ -129,9 +129,9 @@ export class CacheDatabase {
     }
     let database: Database | undefined
     try {
-      // Waiting for a lock must never block the event loop.
+      // No timeout: waiting for a lock must never block the event loop.
       database = new Driver(path, { timeout: 0 })
-      // Before anything is written to it, and again when the files beside it are open too.
+      // Checks the file before anything is written to it, and again when the files beside it are open too.
       this.#refuseExchanged()
       configure(database)
       this.#ensureTable(database)
@@ -167,7 +167,7 @@ export class CacheDatabase {
     return true
   }
 
-  /** Logs at most once a minute, because a tool may drop the table repeatedly. */
+  /** Logs that the table was lost, at most once a minute, because a tool may drop it repeatedly. */
   #noteLost (): void {
     const { table } = this.#settings
     if (performance.now() - this.#notedAt < NOTICE_GAP_MS) return
@@ -192,7 +192,7 @@ export class CacheDatabase {
     return true
   }
 
-  /** Closes the file. The next use opens the one that is at the path then. */
+  /** Closes the file. The next use opens whatever file is at the path then. */
   #release (): void {
     const { path } = this.#settings
     const watch = this.#watch
@@ -203,8 +203,8 @@ export class CacheDatabase {
   }
 
   /**
-   * Removes a file whose open log was removed. Closing the file would write the removed log into it, over changes that others have made
-   * with a new log since. So its contents can't be trusted.
+   * Removes a file whose log was removed while it was open. Closing the file writes the removed log into it, over changes that others may
+   * have made since then with a new log. So its contents can't be trusted.
    */
   #dropUnlogged (): void {
     const { path } = this.#settings
@@ -219,7 +219,7 @@ export class CacheDatabase {
 }
 
 function configure (database: Database): void {
-  // Only works before the first table is made. Has no measurable cost.
+  // This only works before the first table is created. It has no measurable cost.
   database.pragma('auto_vacuum = INCREMENTAL')
   database.pragma('journal_mode = WAL')
   // Safe if the process is killed. A power failure may damage the file, which is then set aside.

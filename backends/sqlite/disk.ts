@@ -5,14 +5,14 @@ import type { CacheDatabase } from './database.js'
 import type { SqliteMaintenance } from './maintenance.js'
 import type { WriteAheadLog } from './write-ahead-log.js'
 
-/** What the room is for, which decides whether the file may be deleted for it. */
+/** The purpose for which room is needed. It decides whether the file may be deleted to make room. */
 export type Need = 'invalidation' | 'store' | 'maintenance'
 
-// The least time between deletions of the file for a store: they don't help if others fill the disk.
+// The least time between two deletions of the file for a store. More of them would not help if others fill the disk.
 const BEGIN_ANEW_GAP_MS = 5_000
 const LOG_GAP_MS = 60_000
 
-/** What a disk needs around it. */
+/** Options and dependencies of `Disk`. */
 export interface DiskOptions {
   readonly database: CacheDatabase
   readonly maintenance: SqliteMaintenance
@@ -20,7 +20,7 @@ export interface DiskOptions {
   readonly log: CacheLog
 }
 
-/** Makes room for one backend. */
+/** Makes room on the disk for one backend. */
 export class Disk {
   readonly #options: DiskOptions
   #begunAnewAt = -Infinity
@@ -31,8 +31,8 @@ export class Disk {
   }
 
   /**
-   * Returns what `work` returns. If there is no room, `work` is called again after eviction, and then on a new file: always for an
-   * invalidation, seldom for a store. Throws what the driver throws.
+   * Returns what `work` returns. If there is no room, evicts entries and calls `work` again. If there is still none, deletes the file and
+   * calls `work` on a new one: always for an invalidation, seldom for a store, never for maintenance. Throws what the driver throws.
    */
   async withRoom<T> (work: () => Promise<T>, need: () => Need): Promise<T> {
     const { database, writeAheadLog } = this.#options
@@ -60,7 +60,7 @@ export class Disk {
     const { database, maintenance } = this.#options
     const bytes = database.diskBytes()
     const emptyLog = (): unknown => database.use((connection) => connection.truncateLog())
-    // In this order, because deletes are written to the log, and the file shrinks when the log is emptied.
+    // The log is emptied before the eviction, which writes to the log, and again after it, because the file shrinks only then.
     for (const step of [emptyLog, async () => await maintenance.fitInto(bytes), emptyLog]) {
       try {
         await step()

@@ -1,8 +1,8 @@
-// The driver better-sqlite3: loaded when first needed, the part of it that is used, and what its errors mean.
+// The driver better-sqlite3: loads it when it is first needed, declares the part of it that is used, and tells what its errors mean.
 import { createRequire } from 'node:module'
 import { CACHE_ERR_DEPENDENCY_MISSING } from '../../registry/errors.js'
 
-/** A prepared statement, as far as this backend uses one. */
+/** The part of a prepared statement that this backend uses. */
 export interface Statement {
   run (...values: unknown[]): { changes: number }
   get (...values: unknown[]): unknown
@@ -12,7 +12,7 @@ export interface Statement {
   safeIntegers (on: boolean): this
 }
 
-/** An open database, as far as this backend uses one. */
+/** The part of an open database that this backend uses. */
 export interface Database {
   readonly inTransaction: boolean
   prepare (sql: string): Statement
@@ -21,14 +21,14 @@ export interface Database {
   close (): unknown
 }
 
-/** What `better-sqlite3` exports. */
+/** The default export of `better-sqlite3`. */
 export type Driver = new (path: string, options: { timeout: number }) => Database
 
 const PACKAGE = 'better-sqlite3'
 
 /**
- * The driver. Throws CACHE_ERR_DEPENDENCY_MISSING when the package, or the binary that its install script fetches,
- * is not there.
+ * Loads the driver. Throws CACHE_ERR_DEPENDENCY_MISSING if the package, or the binary that its install script fetches,
+ * is missing.
  */
 export async function loadDriver (load: () => Promise<{ default: unknown }> = () => import('better-sqlite3')): Promise<Driver> {
   try {
@@ -66,39 +66,39 @@ function codeOf (error: unknown): string {
   return typeof code === 'string' ? code : ''
 }
 
-/** Whether somebody else has a lock, so that the same call may succeed later. */
+/** Whether the error means that somebody else has a lock, so that the same call may succeed later. */
 export function isBusy (error: unknown): boolean {
   return /^SQLITE_(BUSY|LOCKED|PROTOCOL)/.test(codeOf(error)) ||
-    // A caller-owned database throws this while its owner walks through a query.
+    // A caller-owned database throws this while its owner iterates over the rows of a query.
     (error instanceof TypeError && error.message.includes('busy executing a query'))
 }
 
-/** Whether the file is not, or no longer, a sound database. */
+/** Whether the error means that the file is damaged, or is not a database. */
 export function isDamage (error: unknown): boolean {
   return /^SQLITE_(CORRUPT|NOTADB)/.test(codeOf(error))
 }
 
-/** Whether a statement does not fit the table, which was dropped or altered. */
+/** Whether the error means that a statement does not fit the table, which may have been dropped or altered. */
 export function isStatementError (error: unknown): boolean {
   return /^SQLITE_(ERROR|SCHEMA|CONSTRAINT|MISMATCH)/.test(codeOf(error))
 }
 
-/** Whether the open file is no longer the one at the path. */
+/** Whether the error means that the open file is no longer the one at the path. */
 export function isMoved (error: unknown): boolean {
   return codeOf(error) === 'SQLITE_READONLY_DBMOVED'
 }
 
-/** Whether the file, or one beside it, can't be opened or written. `isMoved` is one case of this. */
+/** Whether the error means that the file, or one beside it, can't be opened or written. `isMoved` is one case of this. */
 export function isNoAccess (error: unknown): boolean {
   return /^SQLITE_(CANTOPEN|READONLY|PERM|AUTH)/.test(codeOf(error))
 }
 
-/** Whether there is no room: on the disk (FULL), in a quota, or within a limit on the size of files (a failed write). */
+/** Whether the error means that there is no room: on the disk (FULL), in a quota, or within a limit on file sizes (a failed write). */
 export function isFull (error: unknown): boolean {
   return /^SQLITE_(FULL|IOERR_(WRITE|SHMSIZE))/.test(codeOf(error))
 }
 
-/** An error as the driver throws it, for what this backend notices before the driver does. */
+/** An error like those of the driver, for a problem that this backend notices before the driver does. */
 export function driverError (code: `SQLITE_${string}`, message: string): Error {
   return Object.assign(new Error(message), { code })
 }

@@ -5,32 +5,35 @@ import { LEAST_BYTES, type Settings } from './options.js'
 import type { TimeSlices, SliceOptions } from './time-slices.js'
 import type { WriteAheadLog } from './write-ahead-log.js'
 
-// Rows that are deleted between two looks at the clock.
+// How many rows are deleted between two looks at the clock.
 const ROWS_AT_ONCE = 16
 
-// Sweeping the rows that a clear has left is not urgent. Long pauses leave time for the many requests after a clear.
+// The pause between two steps of deleting the rows that a clear has left. It is long, because this is less urgent than the many requests
+// after a clear.
 const SWEEP_PAUSE_MS = 10
 
-// Evicts a little more than necessary. Otherwise every flush of a full cache would evict again.
+// Eviction reduces the table to this share of its limit. If it only reached the limit, every flush of a full cache would evict again.
 const KEPT_SHARE = 0.99
 
-// Later writes reuse free pages. If there are many, they are returned to the file system until few are left.
+// Free pages are normally kept for later writes. If more than the first share of the file is free, pages are returned to the file system
+// until only the second share is.
 const MANY_FREE_SHARE = 0.25
 const FEW_FREE_SHARE = 0.05
 
-// The room on a full disk that is left to the log and to others.
+// After the disk was full, the file is kept smaller by at least this much, to leave room for the log and for others: by so many bytes, or
+// by its size divided by the second number.
 const ROOM_BYTES = 8 * 1024 * 1024
 const ROOM_SHARE = 64
 
-// The log is written into the file at this fraction of the file's size limit, or at 4 MiB, as SQLite does it.
+// The log is written into the file when it reaches the file's size limit divided by this, or at 4 MiB (as SQLite does), if that is less.
 const LOG_SHARE = 4
 
-// The disk may have more room by now, so each cleanup allows the file to grow by this factor. But not soon after the disk was full: the
-// only test is to fill it again, which may cost the whole file.
+// After the disk was full, each cleanup raises the file's limit by this factor, because there may be more room by now. This begins an hour
+// later: the only test is to fill the disk again, which may cost the whole file.
 const GROWTH = 1.05
 const GROWTH_GAP_MS = 3_600_000
 
-/** What the maintenance needs around it. */
+/** Options and dependencies of the maintenance. */
 export interface SqliteMaintenanceOptions {
   readonly database: CacheDatabase
   readonly slices: TimeSlices
@@ -64,7 +67,7 @@ export class SqliteMaintenance {
     this.#allowedBytes = this.#maxBytes = settings.maxBytes
   }
 
-  /** Limit on the bytes of the file in use: the option, or less after the disk was full. */
+  /** Limit on the bytes of the file in use: the option `maxBytes`, or less after the disk was full. */
   get maxBytes (): number {
     return this.#maxBytes
   }
@@ -93,7 +96,7 @@ export class SqliteMaintenance {
     }
   }
 
-  /** From now on, keeps the file below `bytes`, at which the disk was full. */
+  /** From now on, keeps the file below `bytes`, the size at which the disk was full. */
   keepBelow (bytes: number): void {
     this.#fullAt = this.#now()
     const most = Math.min(this.#maxBytes, bytes)
@@ -105,7 +108,7 @@ export class SqliteMaintenance {
     this.#database.keepLogBelow(this.#maxBytes / LOG_SHARE)
   }
 
-  /** Removes expired entries, writes noted uses, and returns free pages. The background task. */
+  /** The background task: writes noted uses, removes expired entries, and returns free pages to the file system. */
   async cleanup (): Promise<void> {
     if (this.#maxBytes < this.#allowedBytes && this.#now() - this.#fullAt >= GROWTH_GAP_MS) this.#bound(this.#maxBytes * GROWTH)
     await this.#unhurried((connection, hasTime) => connection.writeTouches(hasTime))
@@ -133,7 +136,7 @@ export class SqliteMaintenance {
     await this.#slices.steps((hasTime) => this.#stopped || this.#step(work, hasTime), { ref: false, ...options })
   }
 
-  /** Does nothing while the log is too long, because this work can wait. */
+  /** Does a step of `work` in a transaction, but ends it while the log is too long, because this work can wait. */
   #step (work: Work, hasTime: () => boolean): boolean {
     return this.#writeAheadLog.isFull() || this.#write((connection) => work(connection, hasTime))
   }
@@ -152,7 +155,7 @@ export class SqliteMaintenance {
       const excess = this.#excess(connection, this.#maxBytes * KEPT_SHARE)
       if (excess === 0) return true
       const max = Math.min(excess, ROWS_AT_ONCE)
-      // Rows that a clear has left count as bytes, but not as entries.
+      // If there are too many bytes, rows that a clear has left are deleted first. They don't count as entries.
       if (connection.usedBytes() <= this.#maxBytes * KEPT_SHARE || !connection.sweep(ROWS_AT_ONCE)) {
         const dropped = connection.dropExpired(at, max) || connection.dropUnused(max)
         // None of our entries is left. The rest of the database is somebody else's.
@@ -163,7 +166,7 @@ export class SqliteMaintenance {
     }
   }
 
-  /** How many entries must be evicted. If there are too many bytes this is not known, so some are. */
+  /** How many entries must be evicted. If there are too many bytes, that number is not known, and some are evicted at a time. */
   #excess (connection: Connection, maxBytes: number): number {
     if (connection.usedBytes() > maxBytes) return ROWS_AT_ONCE
     return this.#maxEntries === Infinity ? 0 : Math.max(connection.entries() - this.#maxEntries, 0)
@@ -173,7 +176,7 @@ export class SqliteMaintenance {
     while (connection.freeShare() > FEW_FREE_SHARE) {
       const before = connection.fileBytes()
       connection.shrink()
-      // A file that was made without auto_vacuum does not shrink.
+      // A file that was created without auto_vacuum does not shrink.
       if (connection.fileBytes() === before) return true
       if (!hasTime()) return false
     }

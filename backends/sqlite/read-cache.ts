@@ -2,7 +2,7 @@
 import { READ_CACHE_BYTES, ClockCache, type Member } from '../../registry/clock-cache.js'
 import type { Row } from './row.js'
 
-// The size of the objects around a value.
+// About the memory that a row takes in addition to its value.
 const OVERHEAD_BYTES = 400
 
 interface HeldRow extends Member {
@@ -17,13 +17,13 @@ export class SqliteReadCache {
   #heldUnder: unknown
   #askedAtMs = -1
 
-  /** `foreignWrites` returns a new number after another connection has committed (PRAGMA data_version). */
+  /** `foreignWrites` returns a number that changes when another connection has committed (PRAGMA data_version). */
   constructor (foreignWrites: () => unknown) {
     this.#foreignWrites = foreignWrites
     this.#heldUnder = foreignWrites()
   }
 
-  /** The row under `key`, if it is cached and nobody has written since. Writes by others are noticed within a millisecond. */
+  /** The row under `key`, if it is cached and nobody else has written since. Writes by others are noticed within a millisecond. */
   get (key: string): Row | undefined {
     const held = this.#rows.get(key)
     if (held === undefined) return undefined
@@ -35,7 +35,7 @@ export class SqliteReadCache {
     return undefined
   }
 
-  /** Caches a row, if there is room. If another connection has written unnoticed before it was read, it is dropped with the others. */
+  /** Caches a row, if there is room. It is dropped with all others when a write by another connection is noticed, even an earlier write. */
   hold (key: string, row: Row): void {
     if (!this.#clock.takes()) return
     this.drop(key)
@@ -43,7 +43,7 @@ export class SqliteReadCache {
     if (this.#clock.add(held, row.value.byteLength + key.length * 2 + OVERHEAD_BYTES)) this.#rows.set(key, held)
   }
 
-  /** Drops a key that our own connection has written. */
+  /** Drops the row of a key that our own connection writes. */
   drop (key: string): void {
     const held = this.#rows.get(key)
     if (held === undefined) return
@@ -56,7 +56,7 @@ export class SqliteReadCache {
     this.#rows.clear()
   }
 
-  /** Asks SQLite at most once a millisecond: that takes locks, and costs more than the rest of a hit. */
+  /** Whether nobody else has written. Asks SQLite at most once a millisecond: asking takes locks, and costs more than the rest of a hit. */
   #isCurrent (): boolean {
     const atMs = Math.floor(performance.now())
     if (atMs === this.#askedAtMs) return true

@@ -1,4 +1,4 @@
-// Walks over many keys in steps of a few milliseconds: clear by prefix, keys by pattern.
+// Walks over many keys in steps of a few milliseconds, for `clear` and `keys`.
 import { matchesGlob } from '../../registry/glob.js'
 import type { Connection, KeyRow } from './connection.js'
 import type { Disk } from './disk.js'
@@ -9,7 +9,7 @@ import type { SqliteWriteQueue } from './write-queue.js'
 
 const ROWS_AT_ONCE = 64
 
-// A clear of many entries makes a new table, which takes a few milliseconds whatever their number, if only few other entries are kept.
+// A clear of many entries replaces the table if only few other entries are kept. This takes a few milliseconds for any number of entries.
 const MANY_ROWS = 1_000
 const FEW_ROWS = 256
 const FEW_BYTES = 1024 * 1024
@@ -17,7 +17,7 @@ const FEW_BYTES = 1024 * 1024
 type Look = (connection: Connection, row: KeyRow) => void
 type Within = <T>(connection: Connection, work: () => T) => T
 
-/** What a scan needs around it. */
+/** Options and dependencies of a scan of the table. */
 export interface SqliteScanOptions {
   readonly database: CacheDatabase
   readonly slices: TimeSlices
@@ -34,7 +34,7 @@ export class SqliteScan {
     this.#options = options
   }
 
-  /** Removes what was put before this call under keys that begin with `prefix`. */
+  /** Removes the entries of keys that begin with `prefix`, except those that are set after this call. */
   async clear (prefix: string): Promise<void> {
     const { writes, disk } = this.#options
     const later = new Set<string>()
@@ -91,10 +91,10 @@ interface Meant {
   readonly isMeant: (key: string) => boolean
 }
 
-/** Clears with a new table if that is faster. Returns whether it did. */
+/** Clears by replacing the table, if that is faster. Returns whether it did. */
 function clearAtOnce (connection: Connection, prefix: string, { later, isMeant }: Meant): boolean {
   const [range] = rangesOf(prefix) as [KeyRange]
-  // For half a surrogate pair, the range contains keys that don't begin with the prefix.
+  // If the prefix has half a surrogate pair, the range also contains keys that don't begin with the prefix.
   if (range.from !== prefix || listed(connection, range, MANY_ROWS + 1).length <= MANY_ROWS) return false
   return connection.transact(() => {
     const others = outsideOf(range).flatMap((outside) => listed(connection, outside, FEW_ROWS + 1))
@@ -104,7 +104,7 @@ function clearAtOnce (connection: Connection, prefix: string, { later, isMeant }
   })
 }
 
-/** Walks as far as time allows. Returns where to continue; undefined at the end. */
+/** Walks until the time of the step is over. Returns the key at which to continue; undefined at the end. */
 function walkSome (
   connection: Connection, { from, before }: KeyRange, { look, hasTime }: { look: Look, hasTime: () => boolean }
 ): KeyRange['from'] | undefined {

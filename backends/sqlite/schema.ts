@@ -1,17 +1,17 @@
-// The table: its format, how it is recognised as ours, and how it is made.
+// The table: its format, how it is recognised as ours, and how it is created.
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 import { driverError, type Database } from './driver.js'
 
 /**
- * Changes with every change of the statements below, even of one word: a table with another statement counts as altered. Versions of this
- * package with different formats can share a database, where each has its own table. Every format has the column `used_at`, which shows
- * the other versions when a table was last used.
+ * Is increased with every change of the statements below, even of one word, because a table that another statement created counts as
+ * altered. Versions of this package with different formats can share a database, in which each has its own table. Every format has the
+ * column `used_at`, which shows the other versions when a table was last used.
  */
 export const FORMAT = 1
 
 const MARK = /\/\* fastify-response-cache format (\d+) \*\//
 
-/** Which table of a database is ours: the name in the options, and the format. */
+/** Identifies our table in a database: the name in the options, and the format. */
 export interface TableChoice {
   readonly table: string
   readonly format: number
@@ -26,8 +26,8 @@ export function tableName ({ table, format }: TableChoice): string {
 }
 
 /**
- * A rowid table, because it appends, while a table clustered by key would rewrite random pages. Short columns come before the value, so
- * that a long value is read only when it is needed.
+ * The statements that create the table and its indexes. It is a rowid table, which appends rows, while a table clustered by key would
+ * rewrite random pages. Short columns come before the value, so that a long value is read only when it is needed.
  */
 function statementsOf (choice: TableChoice): string[] {
   const name = tableName(choice)
@@ -42,14 +42,14 @@ function statementsOf (choice: TableChoice): string[] {
   `CREATE INDEX "${name}_used_at" ON "${name}" (used_at)`]
 }
 
-/** Makes the table unless it is intact. Returns its state before. Throws CACHE_ERR_OPTION if it is not ours. */
+/** Creates the table unless it is intact. Returns its state before that. Throws CACHE_ERR_OPTION if it is not ours. */
 export function ensureTable (database: Database, choice: TableChoice): TableState {
   if (tableState(database, choice) === 'intact') return 'intact'
-  // The driver's own error could not be told from others.
+  // BEGIN would fail too, but with an error that can't be told from others.
   if (database.inTransaction) throw driverError('SQLITE_BUSY', 'the database is inside a transaction')
   database.exec('BEGIN IMMEDIATE')
   try {
-    // Another process may have made it meanwhile.
+    // Checked again, because another process may have created the table meanwhile.
     const state = tableState(database, choice)
     if (state === 'altered') database.exec(`DROP TABLE "${tableName(choice)}"`)
     for (const statement of missing(database, choice)) database.exec(statement)
@@ -79,7 +79,7 @@ function missing (database: Database, choice: TableChoice): string[] {
   return statementsOf(choice).filter((statement) => !there.includes(wordsOf(statement)))
 }
 
-/** A statement without insignificant differences: comments at the ends of lines, whitespace, capitals. */
+/** A statement in a form for comparison: lower case, without comments at the ends of lines, without whitespace. */
 function wordsOf (sql: string): string {
   return sql.replace(/--.*|\s+/g, '').toLowerCase()
 }

@@ -14,10 +14,10 @@ const PATIENCE_MS = 5_000
 const FIRST_WAIT_MS = 2
 const LONGEST_WAIT_MS = 25
 
-/** Does as much as it has time for. Returns whether nothing is left to do. */
+/** Does as much as it has time for. Returns true if nothing is left to do. */
 export type Step = (hasTime: () => boolean) => boolean
 
-/** How work is waited for. */
+/** Options of the waits between steps and retries. */
 export interface SliceOptions {
   /** Whether a wait keeps the process alive. */
   ref?: boolean
@@ -25,13 +25,13 @@ export interface SliceOptions {
   pauseMs?: number
 }
 
-/** A clock for one step that starts now. */
+/** Starts a step. Returns a function that tells whether the step has time left. */
 export function stepClock (): () => boolean {
   const endsAt = performance.now() + STEP_MS
   return () => performance.now() < endsAt
 }
 
-/** The work of one backend. */
+/** Runs the long work of one backend. */
 export class TimeSlices {
   #endsAt = Infinity
 

@@ -4,10 +4,10 @@ import { otherTables, type TableChoice } from './schema.js'
 
 const UNUSED_MS = 86_400_000
 
-// Rows that are deleted between two looks at the clock: dropping a large table at once would block the event loop.
+// How many rows are deleted between two looks at the clock. Dropping a large table at once would block the event loop.
 const ROWS_AT_ONCE = 16
 
-/** Drops tables that were not used for a day, and empty ones, inside a transaction. Returns whether nothing is left to do. */
+/** Drops such tables if they are empty or were not used for a day. Called inside a transaction. Returns true if nothing is left to do. */
 export function dropUnusedTables (
   database: Database, choice: TableChoice, { at, hasTime }: { at: number, hasTime: () => boolean }
 ): boolean {

@@ -2,7 +2,7 @@
 import { driverError } from './driver.js'
 import { identityOf, logOf } from './database-file.js'
 
-// Reads must notice a change within a second. A check takes only microseconds, so it is done more often.
+// The time between two checks. Reads must notice a change within a second, but a check takes only microseconds, so it is done more often.
 const LOOK_MS = 100
 
 /** The file and log of one connection, as they were when it was opened. */

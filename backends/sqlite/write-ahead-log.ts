@@ -1,7 +1,7 @@
 // Limits the write-ahead log, which SQLite can't restart while another process has a read transaction open.
 import { KEPT_LOG_BYTES, type CacheDatabase } from './database.js'
 
-// If the log can't be emptied now, it probably can't be a moment later.
+// The least time between two attempts to empty the log. If one fails, another one a moment later would probably fail too.
 const RETRY_MS = 50
 
 /** The log of one backend. */
@@ -15,17 +15,17 @@ export class WriteAheadLog {
     this.#maxBytes = Math.max(maxBytes, KEPT_LOG_BYTES)
   }
 
-  /** Whether the log is too long and can't be emptied. Then nothing is stored, but deletes continue. */
+  /** Whether the log is too long and can't be emptied. Then sets are refused, but deletes are still carried out. */
   isFull (): boolean {
     return this.#bytesLeft() > this.#maxBytes
   }
 
-  /** Whether it has become too long even for deletes. */
+  /** Whether the log has become too long even for deletes. */
   isOver (): boolean {
     return this.#bytesLeft() > this.#maxBytes * 2
   }
 
-  /** Its size, after an attempt to empty it if it is large. */
+  /** Returns the size of the log. Tries to empty it first if it is large. */
   #bytesLeft (): number {
     const bytes = this.#database.logBytes()
     if (bytes <= KEPT_LOG_BYTES || performance.now() - this.#triedAt < RETRY_MS) return bytes

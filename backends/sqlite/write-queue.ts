@@ -1,4 +1,4 @@
-// The queue of writes: gathers them into batches, one transaction for many. Reads look here first.
+// The queue of writes: gathers them into batches, so that one transaction makes many writes. A read looks here before it asks SQLite.
 import type { StoredEntry } from '../../registry/backend.js'
 import { CACHE_ERR_BACKEND_FAILED } from '../../registry/errors.js'
 import { Deferred, noop } from '../../registry/maybe-promise.js'
@@ -17,7 +17,7 @@ export interface SqliteWrite {
   readonly bytes: number
 }
 
-/** What the queue needs around it. */
+/** Options and dependencies of the queue. */
 export interface SqliteWriteQueueOptions {
   readonly slices: TimeSlices
   readonly now: () => number
@@ -28,12 +28,12 @@ export interface SqliteWriteQueueOptions {
   readonly afterBatch: () => Promise<void>
 }
 
-// Few writes wait this long for more; many are written at the end of the turn.
+// If few writes are pending, they wait this long for more. If there are many, they are written at the end of this turn of the event loop.
 const GATHER_MS = 2
 const MANY_WRITES = 32
 const MANY_BYTES = 1024 * 1024
 
-// A loop that sets without awaiting never lets timers run. Beyond this, `put` writes synchronously.
+// If more bytes than this are pending, `put` writes synchronously: a loop that calls `set` without awaiting it never lets timers run.
 const INLINE_BYTES = 8 * 1024 * 1024
 const MAX_WAITING_BYTES = 64 * 1024 * 1024
 const WRITE_OVERHEAD_BYTES = 200
@@ -42,9 +42,9 @@ const LOG_IS_FULL = 'the write-ahead log is longer than maxBytes, since another 
 
 class Batch {
   readonly writes = new Map<string, SqliteWrite>()
-  /** The result of the sets, which may be refused when deletes are not. */
+  /** Settles the sets, which may be refused although the deletes are carried out. */
   readonly stored = new Deferred()
-  /** The result of the whole batch. */
+  /** Settles the deletes, and the batch as a whole. */
   readonly done = new Deferred()
 
   constructor () {
@@ -56,7 +56,7 @@ class Batch {
     return [...this.writes.values()].some(({ entry }) => entry === undefined)
   }
 
-  /** Turns sets into deletes: the old entry must not stay in place of one that could not be stored. Returns whether there were any. */
+  /** Rejects the sets and turns them into deletes, because the old entries are out of date. Returns whether there were any sets. */
   refuseSets (error: unknown): boolean {
     const sets = [...this.writes.values()].filter(({ entry }) => entry !== undefined)
     for (const write of sets) this.writes.set(write.key, { ...write, entry: undefined })
@@ -75,7 +75,7 @@ class Batch {
   }
 }
 
-/** The pending writes, the last one of each key. */
+/** The pending writes, in batches with the last write of each key. */
 export class SqliteWriteQueue {
   readonly #options: SqliteWriteQueueOptions
   readonly #listeners = new Set<(key: string) => void>()
@@ -95,7 +95,7 @@ export class SqliteWriteQueue {
     return (this.#gathering?.writes.size ?? 0) + (this.#flushing?.writes.size ?? 0)
   }
 
-  /** The pending write of `key`. */
+  /** The last pending write of `key`. */
   find (key: string): SqliteWrite | undefined {
     return this.#gathering?.writes.get(key) ?? this.#flushing?.writes.get(key)
   }
@@ -124,7 +124,7 @@ export class SqliteWriteQueue {
     }
   }
 
-  /** Calls `listener` with the key of each entry that is committed from now on. Returns a function that ends this. */
+  /** Calls `listener` with the key of each entry that is committed from now on. Returns a function that removes the listener. */
   onCommitted (listener: (key: string) => void): () => void {
     this.#listeners.add(listener)
     return () => { this.#listeners.delete(listener) }
@@ -139,7 +139,7 @@ export class SqliteWriteQueue {
 
   #schedule (): void {
     if (this.#draining) return
-    // Neither is unref'ed: both end within milliseconds, and a script that awaits its last write must not exit before.
+    // The immediate and the timer keep the process alive: a script that awaits its last write must not exit before. Both are short.
     this.#immediate ??= setImmediate(() => {
       this.#immediate = undefined
       if (this.waiting >= MANY_WRITES || this.#bytes >= MANY_BYTES) this.#start()
@@ -154,7 +154,7 @@ export class SqliteWriteQueue {
     if (!this.#draining) this.#drain()
   }
 
-  /** Never rejects: a failure belongs to the batch. */
+  /** Writes batches until none is left. Never rejects: a failure rejects the batch. */
   async #drain (): Promise<void> {
     this.#draining = true
     while (this.#gathering !== undefined) {
@@ -169,7 +169,7 @@ export class SqliteWriteQueue {
       for (const { bytes } of batch.writes.values()) this.#bytes -= bytes
       this.#flushing = undefined
     }
-    // In the same turn in which nothing was pending, so that a later write starts a new drain.
+    // In the same turn in which nothing was found to be pending, so that a later write starts a new drain.
     this.#draining = false
   }
 
@@ -196,7 +196,7 @@ export class SqliteWriteQueue {
     try {
       if (batch !== undefined) this.#options.database.use((connection) => this.#writeSome(connection, batch, stepClock()))
     } catch {
-      // The batch meets the same error later and rejects its writes.
+      // Ignored here: the batch will meet the same error later, and then reject its writes.
     }
   }
 
