@@ -1,4 +1,4 @@
-// Explains what the cache would do with a request: it applies the rules that requests go through, without handler, hooks or socket.
+// Explains what the cache would do with a request, by the same rules as for real requests, but without handler, hooks or socket.
 import type { FastifyRequest } from 'fastify'
 import { parse } from 'node:querystring'
 import { checkOptions, expects, isRecord, text } from '../../registry/check.js'
@@ -21,12 +21,13 @@ import { partsOf } from '../options/invalidation-target.js'
 import { canBeValidated, handlersValidators } from '../http/conditional.js'
 import type { RequestDirectives } from '../http/request-directives.js'
 
-/** A request to be explained. */
+/** The request to explain. */
 export interface ExplainOptions {
-  /** Its method. @default 'GET' */
+  /** The request's method. @default 'GET' */
   method?: string
   /**
-   * An absolute URL, or a path with its query. A path is on the host of `headers.host`, or on `http://localhost:80`, as with `inject()`.
+   * An absolute URL, or a path with its query. A path is requested from the host in `headers.host`, or from `localhost:80` if that is
+   * absent, as with `inject()`.
    */
   url: string
   /** Header fields of the request. @default {} */
@@ -57,7 +58,7 @@ const BECAUSE: Readonly<Record<Exclude<Explained['reason'], BypassReason> | 'no-
   'no-store': "the request's Cache-Control says no-store"
 }
 
-/** Explains a request. Rejects with CACHE_ERR_OPTION if `options` is not a request. */
+/** Explains a request. Rejects with CACHE_ERR_OPTION if `options` doesn't describe a request. */
 export async function explain (services: Services, lookup: RouteLookup, options: ExplainOptions): Promise<Explanation> {
   const { method = 'GET', url, headers = {} } = checkOptions<ExplainOptions>('explain', options, CHECKS)
   if (url === undefined) throw new CACHE_ERR_OPTION('explain.url', 'given', 'nothing')
@@ -100,7 +101,7 @@ function bypassed ({ observer: { status } }: Services, route: CachedRoute, reaso
   return { decision: 'bypass', reason, because: why, cacheStatus: status.of({ name: 'bypass', reason }), route: route.name }
 }
 
-/** The decision after the lookup, made by the function that routes call too. */
+/** Returns the decision after the lookup. It is made by the same function that routes call. */
 function decided (
   { observer: { status } }: Services, { method }: FastifyRequest, found: Found, directives: RequestDirectives | undefined
 ): Explained {
@@ -127,7 +128,7 @@ function decided (
       forwarded('miss', found.state === 'unavailable' ? 'unavailable' : undefined))
     case 'forward-stale': case 'forward-request': {
       const reason = decision.name === 'forward-stale' ? 'stale' : 'request'
-      // A HEAD request stores nothing, unless its handler validates the entry. A handler can do that if it set a validator.
+      // A HEAD request stores nothing, unless the handler validates the stored response. It can do so if it set that response's validator.
       const mayStore = method !== 'HEAD' || canBeValidated(handlersValidators(decision.entry.head, decision.at))
       return missed(reason, forwarded(reason, mayStore ? undefined : 'head'))
     }
@@ -185,7 +186,7 @@ function instant (at: number): Instant {
   return { at, text: new Date(at).toISOString() }
 }
 
-/** Makes a request with everything that the rules read. What only hooks or a connection could add is missing. */
+/** Creates a request with everything that the rules read. Anything that only hooks or a connection could add is missing. */
 function requestOf (method: string, url: string, given: Readonly<Record<string, string | readonly string[]>>): ArrivedRequest {
   const { origin, target } = partsOf(url)
   const headers = Object.fromEntries(Object.entries(given).map(([name, value]) => [name.toLowerCase(), value]))

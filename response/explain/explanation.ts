@@ -1,4 +1,4 @@
-// What `explain()` returns: plain data that prints as a readable page.
+// The result of `explain()`: plain data that prints as a readable page.
 import { inspect } from 'node:util'
 import type { BypassReason, MissReason } from '../observe/reasons.js'
 
@@ -10,7 +10,7 @@ export interface Instant {
   readonly text: string
 }
 
-/** What the key is made of. */
+/** The key of a request, and its parts. */
 export interface ExplainedKey {
   /** The key in the backend. */
   readonly text: string
@@ -28,7 +28,7 @@ export interface ExplainedEntry {
   readonly ageSeconds: number
   /** The tags that it was stored with. */
   readonly tags: readonly string[]
-  /** Its life, in order. What doesn't apply is absent, for example `staleUntil` without `staleWhileRevalidate`. */
+  /** The instants of its life, in order. Those that don't apply are absent, for example `staleUntil` without `staleWhileRevalidate`. */
   readonly timeline: {
     /** When it was stored. */
     readonly stored: Instant
@@ -43,9 +43,9 @@ export interface ExplainedEntry {
   }
 }
 
-/** The variants under one key, which Vary tells apart. */
+/** The variants under one key: stored responses that Vary tells apart. */
 export interface ExplainedVariants {
-  /** How many there are. */
+  /** How many variants there are. */
   readonly count: number
   /** The fields that Vary named, with the request's values. */
   readonly fields: Readonly<Record<string, string>>
@@ -55,15 +55,15 @@ export interface ExplainedVariants {
 export interface Explained {
   /** What the cache would do: serve the stored response fresh, serve it stale, forward the request, or let it bypass the cache. */
   readonly decision: 'hit' | 'stale' | 'miss' | 'bypass'
-  /** Why, as a code. Some of the codes also appear in `Cache-Status`. */
+  /** The reason for the decision, as a code. Some of the codes also appear in `Cache-Status`. */
   readonly reason: BypassReason | MissReason | 'fresh' | 'while-revalidate' | 'max-stale' | 'uncached'
-  /** The same in a sentence. */
+  /** The reason for the decision, as a sentence. */
   readonly because: string
-  /** `Cache-Status`, as far as it is known before the handler runs; absent if no cached route matches. */
+  /** The value of `Cache-Status` that is known before the handler runs; absent if no cached route matches. */
   readonly cacheStatus?: string
-  /** The route: `GET /products/:id`; absent if none below the registration matches. */
+  /** The route, as `GET /products/:id`; absent if no route below the registration matches. */
   readonly route?: string
-  /** What the key is made of; absent if the request bypasses the cache. */
+  /** The key and its parts; absent if the request bypasses the cache. */
   readonly key?: ExplainedKey
   /** The stored response that was found, fresh or stale. */
   readonly entry?: ExplainedEntry
@@ -71,19 +71,19 @@ export interface Explained {
   readonly variants?: ExplainedVariants
 }
 
-/** Prints as a page; `JSON.stringify` gives the data. */
+/** The explanation of a request. It prints as a page; `JSON.stringify` returns the data. */
 export class Explanation implements Explained {
   /** What the cache would do. */
   declare readonly decision: Explained['decision']
-  /** Why, as a code. */
+  /** The reason for the decision, as a code. */
   declare readonly reason: Explained['reason']
-  /** The same in a sentence. */
+  /** The reason for the decision, as a sentence. */
   declare readonly because: string
-  /** `Cache-Status`, as far as it is known before the handler runs. */
+  /** The value of `Cache-Status` that is known before the handler runs. */
   declare readonly cacheStatus?: string
   /** The route, as `GET /products/:id`. */
   declare readonly route?: string
-  /** What the key is made of. */
+  /** The key and its parts. */
   declare readonly key?: ExplainedKey
   /** The stored response that was found, fresh or stale. */
   declare readonly entry?: ExplainedEntry

@@ -1,4 +1,4 @@
-// Finds the route of a request with a router of its own, which has all routes below the registration: Fastify's can't be queried.
+// Finds the route of a request. Has its own router with all routes below the registration, because Fastify's router can't be queried.
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import findMyWay, { type HTTPMethod } from 'find-my-way'
 import { routingOf } from '../fastify/fastify-internals.js'
@@ -30,7 +30,7 @@ export class RouteLookup {
     this.#router = undefined
   }
 
-  /** The route for this method and path; undefined if none below the registration matches. */
+  /** Returns the route for this method and path, or undefined if no route below the registration matches. */
   find (method: string, path: string, { host, version }: { host: string, version: string | undefined }): Located | undefined {
     this.#router ??= this.#made()
     const found = this.#router.find(method as HTTPMethod, path, { host, version } as never)
@@ -40,14 +40,14 @@ export class RouteLookup {
   #made (): ReturnType<typeof findMyWay> {
     const router = findMyWay({ ...routingOf(this.#application) })
     for (const route of this.#routes) this.#addTo(router, route, false)
-    // A route that was registered with a path takes precedence over another route's twin.
+    // Twins are added last, because a route that was registered with a path takes precedence over another route's twin.
     for (const route of this.#routes) this.#addTo(router, route, true)
     return router
   }
 
   /**
-   * `isTwin`: adds the path with a trailing slash. A route `/` below a prefix serves the path with and without the slash
-   * (`prefixTrailingSlash`), but Fastify announces only one of the two.
+   * Adds a route to the router. `isTwin`: adds the route's twin instead, which is its path with a trailing slash. A route `/` below a
+   * prefix serves the path with and without the slash (`prefixTrailingSlash`), but Fastify announces only one of the two.
    */
   #addTo (router: ReturnType<typeof findMyWay>, { options, cached }: Registered, isTwin: boolean): void {
     const { method, url, constraints, routePath } = options

@@ -5,7 +5,7 @@ import type { CacheLog } from '../../registry/registry.js'
 import { ROUTE_DEFAULTS, type RoutePolicy } from '../options/route-options.js'
 import { isSafe } from '../http/methods.js'
 
-/** What is known once all plugins are loaded. */
+/** Facts about the application, known once all plugins are loaded. */
 export interface Facts {
   readonly backendName: string
   /** The `nearTtl` of the backend `tiered`, if other processes may share its last tier; else 0. */
@@ -21,7 +21,7 @@ export interface Facts {
 /** A likely mistake. */
 export interface Mistake {
   readonly routes: readonly string[]
-  /** What is wrong and what to do, in one line. */
+  /** Says in one line what is wrong and what to do. */
   readonly message: string
 }
 
@@ -35,7 +35,7 @@ interface Seen {
 }
 
 type Cached = Seen & { readonly policy: RoutePolicy }
-/** Finds the routes with a mistake, and says what to do; no routes if there is no mistake. */
+/** Looks for one kind of mistake. Returns the routes that have it, if any, and a message that says what to do. */
 type Rule = (cached: readonly Cached[], facts: Facts, seen: readonly Seen[]) => Mistake | Mistake[]
 
 /** Plugins that identify the user who makes a request. */
@@ -44,7 +44,7 @@ export const AUTH_PLUGINS = [
   '@fastify/secure-session', '@fastify/oauth2'
 ]
 const AUTH_NAME = /auth|jwt|session|login|permission|guard|verifyuser/i
-// The default of the backend `tiered`.
+// The default of the backend `tiered`. A longer `nearTtl` is reported.
 const LONGEST_NEAR_TTL_MS = 1_000
 const HOOKS = ['onRequest', 'preParsing', 'preValidation', 'preHandler'] as const
 
@@ -76,14 +76,14 @@ export class StartupReport {
     ].filter(({ routes }) => routes.length > 0)
   }
 
-  /** The routes with at least one method that is cached. */
+  /** Returns the routes with at least one method that is cached. */
   #cached (): Cached[] {
     return this.#seen.filter((seen): seen is Cached =>
       seen.policy !== undefined && seen.methods.some((method) => seen.policy!.methods.has(method)))
   }
 }
 
-/** The `nearTtl` in the options of a backend, in milliseconds, if other processes may share the last tier; else 0. */
+/** Returns the `nearTtl` in the options of a backend, in milliseconds, if other processes may share the last tier; else 0. */
 export function nearTtlOf (backend: string, options: unknown): number {
   const { nearTtl, tiers } = (options ?? {}) as { nearTtl?: Duration, tiers?: ReadonlyArray<{ backend: string }> }
   if (backend !== 'tiered' || nearTtl === undefined || tiers?.at(-1)?.backend === 'memory') return 0
@@ -98,7 +98,7 @@ function isPersonal ({ key }: RoutePolicy): boolean {
     key.headers.some((name) => ['authorization', 'cookie'].includes(name))
 }
 
-/** Whether the key contains nothing but the URL, so that a write to the URL finds the entry. */
+/** Whether the key contains nothing but the URL, so that an unsafe request to the URL can invalidate the stored response. */
 function isKeyedByUrl ({ key }: RoutePolicy): boolean {
   return typeof key !== 'function' && key.query === true && key.by === undefined && !key.body && key.headers.length === 0 &&
     key.cookies.length === 0
@@ -141,7 +141,7 @@ const RULES: readonly Rule[] = [
   })
 ]
 
-/** Rules for every route that asked for the cache, even if nothing can be stored. */
+/** Rules for every route that asks for the cache, even if none of its responses can be stored. */
 const ASKING_RULES: readonly Rule[] = [
   (asked) => ({
     routes: namesOf(asked.filter(({ methods, policy }) => !lists(policy) && !methods.some((method) => policy.methods.has(method)))),
@@ -162,7 +162,7 @@ const ASKING_RULES: readonly Rule[] = [
 
 const seconds = (ms: number): string => `${ms / 1_000} s`
 
-/** The policy in words. */
+/** Describes the policy in words. */
 export function described (policy: RoutePolicy): string {
   const { ttlMs, heuristic, staleWhileRevalidateMs, staleIfErrorMs, key, tags } = policy
   const own = 'as the response says'

@@ -67,7 +67,7 @@ export type MissReason = typeof MISS_REASONS[number]
 export type RefusalReason = typeof REFUSAL_REASONS[number]
 
 /**
- * Reasons that don't make it likely that the next response is refused too. After any other reason, requests for the key are not collapsed
+ * Reasons that may not apply to the next response, so that it may be stored. After any other reason, requests for the key are not collapsed
  * for a while.
  */
 export const TRANSIENT: ReadonlySet<RefusalReason> = new Set([

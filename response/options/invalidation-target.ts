@@ -2,7 +2,7 @@
 import { isRecord, isTextList, show } from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 
-/** What to invalidate: a tag, or one of these. */
+/** The target of an invalidation: a tag, or one of these objects. */
 export type InvalidationTarget =
   | string
   | {

@@ -1,4 +1,4 @@
-// A request as it came: recorded when Fastify creates the request, before any hook can change it.
+// The original state of a request, recorded when Fastify creates the request, before any hook can change it.
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { onRequestMade, type FastifyInternals } from '../fastify/fastify-internals.js'
 import { isSafe } from '../http/methods.js'
