@@ -8,7 +8,10 @@ export type InvalidationTarget =
   | {
     /** All responses and values with one of these tags. */
     readonly tags: readonly string[]
-    /** Whether these become stale instead of unusable. A stale one may be validated, or served while one refresh runs. @default false */
+    /**
+     * Whether the responses and values become stale instead of unusable. Stale ones may be validated, or served while one refresh runs.
+     * @default false
+     */
     readonly soft?: boolean
   }
   | {

@@ -42,7 +42,7 @@ export class Arrival {
   /** Whether the two fields that HTTP/2 has for the host differ (RFC 9113 section 8.3.1). Handlers may read either. */
   readonly hasTwoHosts: boolean
   readonly hasBody: boolean
-  /** The parsed body as a part of the key. Undefined until it is parsed, or if no text can represent it exactly. */
+  /** The parsed body as a part of the key. Undefined until the body is parsed, or if it can't be part of a key (see `bodyText`). */
   body: string | undefined
   /**
    * The query parameters that are part of the key, as JSON of what the application's own parser returned. Undefined if the application has

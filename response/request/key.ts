@@ -17,8 +17,8 @@ const RECENT_KEYS = 512
 const LONGEST_RECENT_CHARACTERS = 256
 
 /**
- * Returns a digest, to be used instead of a value that is secret, long, or must not be logged. Different values have different digests,
- * even if they contain lone surrogates.
+ * Returns a digest, to be used instead of a value that is secret, long, or must not be logged. In practice, different values have different
+ * digests, even if they contain lone surrogates.
  */
 export function digest (value: string): string {
   return value.isWellFormed() ? hash('sha256', value, 'base64url') : hash('sha256', JSON.stringify(value), 'base64url') + '~'
