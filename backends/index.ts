@@ -10,7 +10,7 @@ import type { LentDatabase, SqliteOptions } from './sqlite.js'
 import type { TieredOptions } from './tiered.js'
 import type { LentStorage, UnstorageDriver, UnstorageOptions } from './unstorage.js'
 
-// Here and not in the module of each backend, which is lazily imported: there it would not reach the published declarations.
+// The augmentation is here because the backends' modules are lazily imported: from there it would not reach the published declarations.
 declare module '../registry/names.js' {
   interface BackendOptions {
     /** Stores entries in the memory of the process. */

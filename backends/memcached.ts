@@ -1,4 +1,4 @@
-// The Memcached backend: one key of a server per entry, through memcache-client.
+// The Memcached backend: one key per entry on a Memcached server, through memcache-client.
 import { ByteBackend } from '../registry/byte-backend.js'
 import { defineBackend } from '../registry/registry.js'
 import { openClient } from './memcached/driver.js'

@@ -21,8 +21,8 @@ import { FileWriteQueue, type FileWrite } from './write-queue.js'
 /** How long `close` waits for a slow disk before it refuses the pending writes. */
 const CLOSE_PATIENCE_MS = 1_000
 
-// Each use is noted as at least this much later than the one before: so uses keep their order at the same instant, and after the clock was
-// set back. File systems and libuv keep microseconds.
+// Each use is noted as at least this much later than the one before, so that uses stay in order at the same instant, and after the clock
+// was set back. File systems and libuv keep microseconds.
 const USE_STEP_MS = 0.01
 
 /** A backend that stores its entries in one folder. */

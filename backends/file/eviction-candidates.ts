@@ -1,4 +1,4 @@
-// Finds the least recently used of very many items, and sorts them by last use. Takes bounded memory and works in short steps.
+// Finds the least recently used of very many items, and sorts them by last use. Uses bounded memory and works in short steps.
 
 // How many added items are sorted and merged at once, which takes less than a millisecond.
 const BATCH = 500

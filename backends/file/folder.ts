@@ -6,7 +6,7 @@ import { show } from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 import { FOLDER_OWNER_ONLY, MODES_ARE_FIXED, whyNotPrivate } from '../../registry/own-file.js'
 
-// Is changed with every change of the format of records or file names, so that no version reads files in another version's format.
+// Changes with every change of the format of records or file names, so that no version of this package reads files in another format.
 const FORMAT = 'v1'
 
 const SHARD_DIGITS = 2
@@ -30,7 +30,7 @@ export function codeOf (error: unknown): string {
   return (error as { code?: string } | undefined)?.code ?? ''
 }
 
-/** When the writing of a temporary file began, which is part of its name; undefined for names of other files. */
+/** When the writing of a temporary file began, which its name tells; undefined for other names. */
 export function begunAt (name: string): number | undefined {
   const begun = ASIDE.exec(name)?.[1]
   return begun === undefined ? undefined : parseInt(begun, 36)

@@ -1,4 +1,4 @@
-// Keeps the folder within its limit: removes expired entries first, then the least recently used, and files that killed processes left.
+// Keeps the folder within its limit: removes expired entries first, then the least recently used. Also removes files of killed processes.
 import type { Stats } from 'node:fs'
 import { keepAliveDuring } from '../../registry/alive.js'
 import { begunAt, codeOf, type Folder } from './folder.js'

@@ -1,4 +1,4 @@
-// The paths of the files of entries. Recently used ones are remembered, because hashing a key takes as long as opening its file.
+// Finds the path of a key's file. Recently used paths are remembered, because hashing a key takes as long as opening its file.
 import { nameOf, storedKey } from '../../registry/codec.js'
 import { ClockCache, type Member } from '../../registry/clock-cache.js'
 import type { Folder } from './folder.js'

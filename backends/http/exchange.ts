@@ -53,7 +53,7 @@ export class ServiceExchange implements Dispatcher.DispatchHandler {
 
   onRequestStart (controller: Controller): void {
     this.#controller = controller
-    // If the exchange has already ended: throwing keeps the connection for the next one, while aborting would close it.
+    // The exchange may have ended already. Then throwing keeps the connection for the next one, while aborting would close it.
     if (this.#failure !== undefined) throw this.#failure
   }
 

@@ -4,7 +4,7 @@ import { refusal } from '../../registry/refusal.js'
 import type { Client, Opened } from './driver.js'
 
 const SECOND_MS = 1_000
-// Memcached takes a lifetime of more than 30 days for a date, in seconds.
+// The longest lifetime: Memcached takes a greater number of seconds for a date.
 const MOST_SECONDS = 30 * 86_400
 const LATEST_DATE = 2 ** 31 - 1
 

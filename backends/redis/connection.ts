@@ -115,7 +115,7 @@ function make (Redis: Driver, way: Way): OwnClient {
     ...(natMap !== undefined && { natMap }),
     ...(dnsLookup !== undefined && { dnsLookup }),
     lazyConnect: true,
-    // This queue holds commands for a node that is connecting. A Cluster that is not ready gets none: `client` throws first.
+    // This queue holds commands for a node that is connecting. A Cluster that is not ready gets none: `client()` throws.
     enableOfflineQueue: true,
     // While slots move, nodes redirect commands with ASK and MOVED. The driver follows these only outside of a pipeline.
     enableAutoPipelining: false,

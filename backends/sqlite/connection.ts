@@ -118,7 +118,7 @@ export class Connection {
     return tableState(this.#database, this.#choice) === 'intact'
   }
 
-  /** Removes all rows except those of the stored keys `kept`, inside a transaction. Only returns false if the database is caller-owned. */
+  /** Removes all rows except those of the stored keys `kept`, inside a transaction. Returns false and removes none if caller-owned. */
   clear (kept: Iterable<string>): boolean {
     if (!this.#own) return false
     putAside(this.#database, tableName(this.#choice), kept)
@@ -223,7 +223,7 @@ export class Connection {
     }
   }
 
-  /** The instant to note for a use, never before that of an earlier use: rows used after the clock was set back would be evicted first. */
+  /** The instant to note for a use, never before an earlier use. Else rows used after the clock was set back would be evicted first. */
   #useAt (at: number): number {
     if (at > this.#latestUseAt) this.#latestUseAt = at
     return this.#latestUseAt

@@ -12,16 +12,16 @@ const ROWS_AT_ONCE = 16
 // after a clear.
 const SWEEP_PAUSE_MS = 10
 
-// Eviction reduces the table to this share of its limit. If it only reached the limit, every flush of a full cache would evict again.
+// Eviction reduces the bytes to this share of their limit. If it stopped at the limit, every flush of a full cache would evict again.
 const KEPT_SHARE = 0.99
 
-// Free pages are normally kept for later writes. If more than the first share of the file is free, pages are returned to the file system
-// until only the second share is.
+// Free pages are kept for later writes. But if they are more than MANY_FREE_SHARE of the file, they are returned to the file system, until
+// FEW_FREE_SHARE of it is free.
 const MANY_FREE_SHARE = 0.25
 const FEW_FREE_SHARE = 0.05
 
-// After the disk was full, the file is kept smaller by at least this much, to leave room for the log and for others: by so many bytes, or
-// by its size divided by the second number.
+// After the disk was full, the file is kept smaller by this many bytes, or by its size divided by ROOM_SHARE if that is more. This leaves
+// room for the log and for others.
 const ROOM_BYTES = 8 * 1024 * 1024
 const ROOM_SHARE = 64
 
@@ -136,7 +136,7 @@ export class SqliteMaintenance {
     await this.#slices.steps((hasTime) => this.#stopped || this.#step(work, hasTime), { ref: false, ...options })
   }
 
-  /** Does a step of `work` in a transaction, but ends it while the log is too long, because this work can wait. */
+  /** Does a step of `work` in a transaction. If the log is too long, ends the work instead, because it can wait. */
   #step (work: Work, hasTime: () => boolean): boolean {
     return this.#writeAheadLog.isFull() || this.#write((connection) => work(connection, hasTime))
   }

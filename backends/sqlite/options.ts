@@ -55,7 +55,7 @@ export interface Settings {
   readonly path: string
   readonly database: Database | undefined
   readonly table: string
-  /** The format of the table. Only in tests it is not the current one. */
+  /** The format of the table: the current one, except in tests. */
   readonly format: number
   readonly maxEntries: number
   readonly maxBytes: number
@@ -68,7 +68,7 @@ export const LEAST_BYTES = 65_536
 const table = expects<string>("a letter or '_', then letters, digits and '_', 63 characters at most, and not begin with sqlite_", (value) =>
   typeof value === 'string' && /^[A-Za-z_][A-Za-z0-9_]{0,62}$/.test(value) && !/^sqlite_/i.test(value))
 
-// A database with these methods works like one of better-sqlite3. One of node:sqlite does not: it has no pragma().
+// Any driver whose databases have these methods works like better-sqlite3. This excludes node:sqlite, which has no pragma().
 const database = expects<LentDatabase>('an open, writable Database of better-sqlite3', (value) =>
   hasMethods(value, 'prepare', 'exec', 'pragma') &&
   (value as { open?: unknown }).open === true && (value as { readonly?: unknown }).readonly !== true)

@@ -7,7 +7,7 @@ const UNUSED_MS = 86_400_000
 // How many rows are deleted between two looks at the clock. Dropping a large table at once would block the event loop.
 const ROWS_AT_ONCE = 16
 
-/** Drops such tables if they are empty or were not used for a day. Called inside a transaction. Returns true if nothing is left to do. */
+/** Drops tables of other formats that are empty or unused for a day, inside a transaction. Returns true if nothing is left to do. */
 export function dropUnusedTables (
   database: Database, choice: TableChoice, { at, hasTime }: { at: number, hasTime: () => boolean }
 ): boolean {

@@ -1,4 +1,4 @@
-// The queue of writes: gathers them into batches, so that one transaction makes many writes. A read looks here before it asks SQLite.
+// The queue of writes: gathers them into batches, so that one transaction contains many of them. A read looks here before it asks SQLite.
 import type { StoredEntry } from '../../registry/backend.js'
 import { CACHE_ERR_BACKEND_FAILED } from '../../registry/errors.js'
 import { Deferred, noop } from '../../registry/maybe-promise.js'
@@ -169,7 +169,7 @@ export class SqliteWriteQueue {
       for (const { bytes } of batch.writes.values()) this.#bytes -= bytes
       this.#flushing = undefined
     }
-    // In the same turn in which nothing was found to be pending, so that a later write starts a new drain.
+    // This happens in the same turn in which nothing was found to be pending, so that a later write starts a new drain.
     this.#draining = false
   }
 
@@ -190,7 +190,7 @@ export class SqliteWriteQueue {
   #writeInline (): void {
     const before = this.#flushing
     this.#start()
-    // If nothing was under way, `#start` has done a step already.
+    // If no batch was being written before, `#start` has already written a part of this one.
     if (before === undefined) return
     const batch = before.writes.size > 0 ? before : this.#gathering
     try {

@@ -30,7 +30,7 @@ export const TIERED_NEAR_TTL_MS = 1_000
 export interface Settings {
   readonly tiers: readonly BackendChoice[]
   readonly nearTtlMs: number
-  /** The same for copies of tags' stamps. */
+  /** The same as `nearTtlMs`, for copies of tags' stamps. */
   readonly stampTtlMs: number
   readonly deadlineMs: number
 }

@@ -35,7 +35,7 @@ export class TierPause {
   }
 
   failed (): void {
-    // Only the failure that starts the pause counts: many calls that were admitted earlier may fail at once, and don't prolong it.
+    // Only the failure that starts the pause counts: many calls that were admitted earlier may fail at once, and must not prolong it.
     if (++this.#failures === FAILURES_TO_PAUSE) this.#pausedUntil = this.#now() + PAUSE_MS
   }
 }

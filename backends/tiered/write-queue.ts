@@ -141,7 +141,7 @@ export class TierWriteQueue {
     return state
   }
 
-  /** Called when a change has ended. Begins the key's next change, or else forgets the key, or remembers it as unconfirmed. */
+  /** Called when a change has ended. Begins the key's next change, if any. Otherwise remembers the key if the change failed. */
   #over (key: string, state: KeyState, failure: Settled): void {
     const { next } = state
     state.running = false

@@ -1,4 +1,4 @@
-// A storage of unstorage as a byte store. Throws errors that drivers only return, and for deletes that drivers silently skip.
+// A storage of unstorage as a byte store. Throws if a driver returns an error instead of throwing it, or silently skips a delete.
 import type { ByteStore, Listed } from '../../registry/byte-store.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import type { Opened } from './driver.js'
