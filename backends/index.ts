@@ -19,7 +19,7 @@ declare module '../registry/names.js' {
     file: FileOptions
     /** Stores entries in a table of a SQLite database. */
     sqlite: SqliteOptions
-    /** Stores entries in Redis, Valkey or a Cluster. */
+    /** Stores entries in Redis or Valkey, standalone or as a cluster. */
     redis: RedisOptions
     /** Stores entries in a service, over HTTP. */
     http: HttpOptions

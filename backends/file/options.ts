@@ -29,7 +29,7 @@ export const FILE_CLEANUP_INTERVAL_MS = 5 * 60_000
 /** @default for `fsync` */
 export const FILE_FSYNC = false
 
-/** The options as the code works with them. */
+/** The options after validation, with defaults filled in and durations in milliseconds. */
 export interface Settings {
   /** An absolute path, because the working directory may change. */
   readonly dir: string

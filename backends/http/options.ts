@@ -32,7 +32,7 @@ export const HTTP_MAX_CONNECTIONS = 100
 /** @default for `maxValueBytes`: 64 MiB */
 export const HTTP_MAX_VALUE_BYTES = 64 * 1024 * 1024
 
-/** The options as the code works with them. */
+/** The options after validation, with defaults filled in and durations in milliseconds. */
 export interface Settings {
   readonly origin: string
   /** The path of the service, without a slash at its end. */

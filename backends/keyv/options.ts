@@ -52,7 +52,7 @@ export const KEYV_TIMEOUT_MS = 1_000
 /** @default for `cleanupInterval`: ten minutes, in milliseconds */
 export const KEYV_CLEANUP_INTERVAL_MS = 10 * 60_000
 
-/** The options as the code works with them. */
+/** The options after validation, with defaults filled in and durations in milliseconds. */
 export interface Settings {
   readonly adapter: KeyvAdapter
   /** Undefined if the adapter was handed over. */

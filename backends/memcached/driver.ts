@@ -37,8 +37,8 @@ export async function openClient (
   const { MemcacheClient } = await load().catch((cause: unknown) => {
     throw new CACHE_ERR_DEPENDENCY_MISSING('memcached', PACKAGE, PACKAGE, { cause })
   }) as Driver
-  // The driver closes a connection on which a command times out. Its timeout is twice ours, so that ours ends first, even if the event
-  // loop was held up: then our timeout starts again, but the driver's does not.
+  // When a command times out, the driver closes its connection, even if only the event loop was blocked. Our own timeout starts again in
+  // that case, so the driver gets twice as long and never times out first.
   const own = new MemcacheClient({ server, cmdTimeout: timeoutMs * 2, connectTimeout: timeoutMs, noDelay: true })
   return { client: own, close: () => own.shutdown() }
 }

@@ -29,7 +29,7 @@ export const MEMCACHED_PREFIX = 'frc'
 /** @default for `timeout`, in milliseconds. Twice this is less than the guard's deadline for explicit calls. */
 export const MEMCACHED_TIMEOUT_MS = 900
 
-/** The options as the code works with them. */
+/** The options after validation, with defaults filled in and durations in milliseconds. */
 export interface Settings {
   /** Empty if `client` is given. */
   readonly server: string

@@ -73,7 +73,7 @@ export type Way =
   | { readonly kind: 'connection', readonly connection: Omit<RedisConnection, 'cluster'> }
   | { readonly kind: 'cluster', readonly nodes: readonly object[], readonly connection: Omit<RedisConnection, 'cluster'> }
 
-/** The options as the code works with them. */
+/** The options after validation, with defaults filled in and durations in milliseconds. */
 export interface Settings {
   readonly way: Way
   readonly prefix: string

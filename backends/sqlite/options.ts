@@ -50,7 +50,7 @@ export const SQLITE_CLEANUP_INTERVAL_MS = 5 * 60_000
 /** The path of a database in memory. */
 export const IN_MEMORY = ':memory:'
 
-/** The options as the code works with them. */
+/** The options after validation, with defaults filled in and durations in milliseconds. */
 export interface Settings {
   readonly path: string
   readonly database: Database | undefined

@@ -26,7 +26,7 @@ export const TIERED_DEADLINE_MS = 80
 /** @default for `nearTtl`, in milliseconds. A copy of a tag's stamp is never used for longer. */
 export const TIERED_NEAR_TTL_MS = 1_000
 
-/** The options as the code works with them. */
+/** The options after validation, with defaults filled in and durations in milliseconds. */
 export interface Settings {
   readonly tiers: readonly BackendChoice[]
   readonly nearTtlMs: number

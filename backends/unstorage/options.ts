@@ -57,7 +57,7 @@ export const UNSTORAGE_TIMEOUT_MS = 1_000
 /** @default for `cleanupInterval`: ten minutes, in milliseconds */
 export const UNSTORAGE_CLEANUP_INTERVAL_MS = 10 * 60_000
 
-/** The options as the code works with them. */
+/** The options after validation, with defaults filled in and durations in milliseconds. */
 export interface Settings {
   readonly driver: UnstorageDriver | undefined
   readonly storage: LentStorage | undefined

@@ -165,7 +165,8 @@ function withMember (upstream: string, status: string): string {
 }
 
 /**
- * Whether the field is Accept-Ranges and the entry has none. A hook's Accept-Ranges is then used instead of the one that this cache adds.
+ * Whether the field is Accept-Ranges and the entry lacks that field. If a hook has set it, that value is then used instead of the one that
+ * this cache would add.
  */
 function isAnnounced (name: string, { fields }: ResponseHead): boolean {
   return name === 'accept-ranges' && fieldIn(fields, name) === undefined

@@ -37,7 +37,7 @@ export interface ResponseHead extends Kept {
   readonly text: boolean
 }
 
-/** The property in which a decoded list of variants remembers keys of variants, by the values of the selecting fields. */
+/** The property of a decoded variant list that caches the variants' keys, indexed by the values of the selecting header fields. */
 export const kKeys = Symbol('fastify-response-cache.keys')
 
 /** The list of variants under a key: the fields on which the key's responses vary, and the ids of the stored variants. */

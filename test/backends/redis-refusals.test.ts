@@ -77,8 +77,8 @@ t.test('redis: on a server without free memory invalidations succeed, by tag and
 
 t.test('redis: a user with the rights that the docs name can do everything, needs each of them, and nothing is printed',
   async (t) => {
-    const named =
-      /needs `EVAL` and `TIME` beside `GET`, `GETRANGE`, `SET`, `UNLINK` and\s`SCAN`/.exec(source('docs/backends.md').text)?.[0] ?? ''
+    // How the lines of the paragraph are wrapped is not compared.
+    const named = /needs permission for [^.]+`SCAN`/.exec(source('docs/backends.md').text)?.[0] ?? ''
     const rights = [...named.matchAll(/`(\w+)`/g)].map(([, right]) => (right as string).toLowerCase())
     t.equal(rights.length, 7)
     const server = await startServer(t)
