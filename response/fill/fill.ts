@@ -86,10 +86,7 @@ export class Fill implements FillUnderWay, StreamEnd {
     }
   }
 
-  /**
-   * Called when the handler has called the not-found handler. A hit would skip the not-found handler's hooks, so the response is not
-   * stored.
-   */
+  /** Called when the handler calls the not-found handler. The response is not stored: a hit would skip the not-found handler's hooks. */
   withdraw (): void {
     this.#judgement.forbid('hijacked')
     this.#validation?.withdraw()
@@ -102,10 +99,7 @@ export class Fill implements FillUnderWay, StreamEnd {
     else if (this.#state.name === 'running') this.#become({ name: 'failed' })
   }
 
-  /**
-   * Captures the response before other hooks run. `mayChange`: whether they may change it. Returns the payload to continue with, or a
-   * promise.
-   */
+  /** Captures the response before other hooks run, which may change it (`mayChange`). Returns the payload to send, or a promise of it. */
   capture (payload: unknown, mayChange = false): unknown {
     const { reply } = this.#exchange
     const validation = this.#validation
@@ -239,10 +233,7 @@ export class Fill implements FillUnderWay, StreamEnd {
     return taken.payload
   }
 
-  /**
-   * Cuts the requested part out of a response that is going to be stored. If the request has no Range, its conditions are left to the
-   * handler.
-   */
+  /** Cuts the requested range out of a response that is going to be stored. Without a Range, the handler evaluates the conditions. */
   #cut (payload: unknown): unknown {
     const { conditions } = this.#capture
     if (conditions === undefined || this.#response?.mayChange !== false || (!this.#capture.holds && !this.#isToBeStored)) return payload
@@ -303,10 +294,7 @@ export class Fill implements FillUnderWay, StreamEnd {
     this.#exchange.refresh?.succeed()
   }
 
-  /**
-   * Called when the response was sent, or its connection closed. If the response was sent past Fastify, through `reply.raw`, its status is
-   * known only now.
-   */
+  /** Called when the response was sent or its connection closed. Only now the status is known of a response sent through `reply.raw`. */
   #closed (): void {
     const { raw } = this.#exchange.reply
     const isPastFastify = this.#response === undefined && raw.writableEnded
