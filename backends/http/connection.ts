@@ -2,7 +2,7 @@
 import { Pool, buildConnector, type Dispatcher } from 'undici'
 import type { Socket } from 'node:net'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
-import { Slots } from '../../registry/slot-map.js'
+import { Slots } from '../../registry/slots.js'
 import { ServiceExchange } from './exchange.js'
 import { SEAL_BYTES, type ServiceResponse } from './codec.js'
 import type { Settings } from './options.js'

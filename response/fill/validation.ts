@@ -3,7 +3,9 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { isDeepStrictEqual } from 'node:util'
 import { fieldIn, joined, type Fields } from '../http/field-values.js'
-import { handlersValidators, type Validators, CONDITION_FIELDS, precondition, type Conditions } from '../http/conditional.js'
+import {
+  canBeValidated, CONDITION_FIELDS, handlersValidators, precondition, type Conditions, type Validators
+} from '../http/conditional.js'
 import { ageSeconds, type Entry, type ResponseHead } from '../store/entry.js'
 import { CONTENT_DIGESTS, DESCRIBES_CONTENT } from '../http/stored-fields.js'
 import { grouped, payloadOf } from '../serve/payload.js'
@@ -59,8 +61,6 @@ export class Validation {
   handlerStatus: number | undefined
   /** Whether the handler received the cache's conditions. The cache then evaluates the client's conditions. */
   wasAsked = false
-  /** Tags of the stored response. If it is validated, it keeps them even if the handler doesn't name them again. */
-  keptTags: readonly string[] = []
   #areConditionsReplaced = false
   #isWithdrawn = false
   #headers: FastifyRequest['headers'] | undefined
@@ -76,7 +76,7 @@ export class Validation {
   /** RFC 9111 section 4.3.1: replaces the client's conditions with the validators of the stored response. */
   ask (): void {
     const { etag, lastModified } = this.#validators
-    if (etag === undefined && lastModified === undefined) return
+    if (!canBeValidated(this.#validators)) return
     this.wasAsked = this.#areConditionsReplaced = true
     const { raw } = this.#request
     const own = {
@@ -116,6 +116,12 @@ export class Validation {
     return this.outcome !== undefined && ENDING.has(this.outcome)
   }
 
+  /** Tags of the stored response. If it is validated, it keeps them even if the handler doesn't name them again. */
+  get keptTags (): readonly string[] {
+    const { tags } = this.entry.head
+    return this.outcome === 'validated' && tags !== undefined ? tagsOf(tags) : []
+  }
+
   /**
    * Whether to delete the stored response when the handler's response is refused for `reason`: because it is no longer valid (RFC 9111
    * section 4.3.3), or because it may no longer be stored with its updated fields (section 3.2).
@@ -139,11 +145,7 @@ export class Validation {
     }
     this.handlerStatus = status
     const restored = this.#restore(reply, before, { isFreshened: outcome === 'validated', at })
-    if (outcome === 'validated') {
-      const { tags } = this.entry.head
-      if (tags !== undefined) this.keptTags = tagsOf(tags)
-      return { payload: restored }
-    }
+    if (outcome === 'validated') return { payload: restored }
     return { payload: restored, refused: outcome !== 'served-on-error' ? 'condition' : hasFailed ? 'handler-error' : 'status' }
   }
 

@@ -12,7 +12,7 @@ export interface Validators {
 }
 
 /** Returns the entity tag among a response's fields, or undefined if it is absent or malformed. */
-export function entityTagIn (pairs: readonly string[]): string | undefined {
+function entityTagIn (pairs: readonly string[]): string | undefined {
   const etag = fieldIn(pairs, 'etag')
   return etag !== undefined && ENTITY_TAG.test(etag) ? etag : undefined
 }

@@ -3,6 +3,7 @@ import { mock } from 'node:test'
 import t from 'tap'
 import { FillsUnderWay, type Flight } from '../../response/fill/single-flight.js'
 import { until } from '../support/barrier.js'
+import { leftBytes } from '../support/garbage.js'
 
 const LOCK_TIMEOUT_MS = 10_000
 const begin = (fills: FillsUnderWay): Flight | undefined => fills.joinOrBegin('k', 0, true, () => true).begun
@@ -68,4 +69,21 @@ t.test('a request for the key that its own handler fills is nested, until the fi
   t.equal(fills.isNested('a', () => false), false)
   fills.end(place)
   t.equal(asks('a'), false)
+})
+
+t.test('fills and flights that have ended are garbage-collected without a full collection', async (t) => {
+  const fills = new FillsUnderWay(() => 0, LOCK_TIMEOUT_MS)
+  const underWay: Array<() => void> = []
+  let number = 0
+  const grownBytes = leftBytes((large) => {
+    const key = `key ${number++}`
+    const flight = fills.joinOrBegin(key, 0, true, () => true).begun!
+    const place = fills.begin(Object.assign(fillOf(key), { flight: Object.assign(flight, { large }), large }), false)
+    underWay.push(() => {
+      fills.share(flight, () => ({ released: 'failed' }))
+      fills.end(place)
+    })
+    if (underWay.length > 64) underWay.shift()!()
+  })
+  t.ok(grownBytes < 8_000_000, `${grownBytes} of 32 000 000 bytes are left`)
 })
