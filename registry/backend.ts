@@ -1,21 +1,21 @@
-// The contract between the cache and a backend: four required methods, and optional ones, which are called powers.
+// The contract between the cache and a backend: four required methods, and optional methods, which are called powers.
 
-/** A value or a promise of it: memory and SQLite return the value at once, a network backend returns a promise. */
+/** A value, or a promise of it: the backends for memory and SQLite return the value itself, network backends return a promise. */
 export type MaybePromise<T> = T | Promise<T>
 
 /** An entry: opaque bytes, and the time when they expire. */
 export interface StoredEntry {
-  /** Opaque bytes. Neither the cache nor the backend changes them after one has passed them to the other. */
+  /** Opaque bytes. After the cache has passed them to the backend, or the backend to the cache, neither of the two changes them. */
   readonly value: Uint8Array
-  /** When the entry expires, in epoch milliseconds. At this instant it is no longer returned. */
+  /** When the entry expires, in epoch milliseconds. From this time on, the backend does not return it. */
   readonly expiresAt: number
 }
 
-/** Figures that a backend reports about itself. A figure that it does not know is absent. */
+/** Figures that a backend reports about itself. If the backend does not know a figure, that figure is absent. */
 export interface BackendStats {
   /** The number of entries, including expired ones that have not been removed yet. */
   readonly entries?: number
-  /** The number of bytes that these entries take in the store. */
+  /** The number of bytes that the entries take up in the store. */
   readonly bytes?: number
   /** Other figures, under names that the backend chooses. */
   readonly [name: string]: number | undefined
@@ -31,10 +31,10 @@ export interface ClearOptions {
 }
 
 /**
- * Stores bytes under keys (the guide's "Backend Interface"). A backend throws when it fails, and logs nothing. Its methods are called with
- * the backend as `this`, so it may be an instance of a class. Writes of one key take effect in the order of the calls, even if the caller
- * does not wait for one write before it requests the next. Optional methods are called powers. A backend has a power exactly if it has the
- * method: there are no flags.
+ * Stores bytes under keys. If a method fails, it throws an error and does not log it. Methods are called with the backend as `this`, so a
+ * backend may be an instance of a class. Writes to the same key take effect in the order in which they were called, even if the caller does
+ * not wait for one write before it calls the next. Optional methods are called powers. A backend has a power exactly if it has the method;
+ * there are no flags that declare powers.
  */
 export interface CacheBackend {
   /** Returns the entry under `key`, or undefined if there is none or it has expired. If the driver throws, this throws the same error. */
@@ -44,25 +44,28 @@ export interface CacheBackend {
    * Settles when that is done.
    */
   set (key: string, entry: StoredEntry): MaybePromise<void>
-  /** Removes the entry under `key`; no error if there is none. Settles when no later read can return it. */
+  /** Removes the entry under `key`. Does nothing if there is none. Settles when no later read can return the entry. */
   delete (key: string): MaybePromise<void>
-  /** Closes what the backend opened itself, and ends every wait. Leaves caller-owned things open. May be called twice. */
+  /** Closes everything that the backend opened, and settles every pending call. Leaves caller-owned things open. May be called twice. */
   close (): MaybePromise<void>
 
-  /** Power: whether `get` would find an entry, without reading its value. */
+  /** Power: returns whether `get` would find an entry, but does not read the entry's value. */
   has? (key: string): MaybePromise<boolean>
   /**
    * Power: removes all entries that were set before the call, or only those whose keys begin with `prefix` if it is given. Settles when no
-   * later read can return any of them. If that takes longer than two seconds, the backend must call `onProgress` meanwhile.
+   * later read can return any of them. If that takes longer than two seconds, the backend must call `onProgress` in the meantime.
    */
   clear? (prefix?: string, options?: ClearOptions): MaybePromise<void>
-  /** Power: the keys of live entries that match `pattern`, in which `*` stands for any text and `?` for any one character. @default '*' */
+  /**
+   * Power: returns the keys that match `pattern`, without those of expired entries. In `pattern`, `*` stands for any text and `?` for any
+   * one character. @default '*'
+   */
   keys? (pattern?: string): MaybePromise<string[]>
-  /** Power: the number of entries. */
+  /** Power: returns the number of entries. */
   size? (): MaybePromise<number>
-  /** Power: figures about the backend. */
+  /** Power: returns figures about the backend. */
   stats? (): MaybePromise<BackendStats>
-  /** Power: `get` for several keys in one step. Results are in the order of `keys`. */
+  /** Power: does what `get` does, for several keys in one step. Returns the results in the order of `keys`. */
   getMany? (keys: readonly string[]): MaybePromise<Array<StoredEntry | undefined>>
 }
 
@@ -75,7 +78,7 @@ export type Power = typeof POWERS[number]
 /** The methods that every backend has. */
 export const REQUIRED_METHODS = ['get', 'set', 'delete', 'close'] as const
 
-/** The powers that this backend has. */
+/** Returns the powers that a backend has. */
 export function powersOf (backend: CacheBackend): Power[] {
   return POWERS.filter((power) => typeof backend[power] === 'function')
 }

@@ -1,16 +1,16 @@
-// Background tasks. One timer, which does not keep the process alive, starts all of them. Closing cancels them and waits for running ones.
+// Runs background tasks from one timer, which does not keep the process alive. Closing cancels all tasks and waits for running ones.
 
 /** A task that was started with `every`. */
 export interface BackgroundTask {
-  /** Cancels the task. If it is running, settles when the run has ended. May be called twice. */
+  /** Cancels the task. If the task is running, the promise settles when that run has ended. May be called twice. */
   cancel (): Promise<void>
 }
 
-/** Lets a backend work between requests. */
+/** Lets a backend do work between requests. */
 export interface BackgroundTasks {
   /**
-   * Runs `run` every `intervalMs` milliseconds until cancelled. Runs of one task never overlap. A run that fails is logged under `name`
-   * and does not end the task.
+   * Calls `run` every `intervalMs` milliseconds until the task is cancelled. Runs of a task never overlap. If a run fails, this is logged
+   * under `name`, and the task continues.
    */
   every (name: string, intervalMs: number, run: () => unknown): BackgroundTask
 }
@@ -25,10 +25,10 @@ interface Scheduled {
 
 interface WarnLog { warn (details: object, message: string): void }
 
-// With a longer delay, setTimeout fires immediately.
+// The longest delay that setTimeout accepts. With a longer one, it would fire immediately.
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
-/** Starts the tasks, with one timer. `now` is a monotonic clock, in milliseconds. */
+/** Starts all tasks from one timer. `now` is a monotonic clock that counts milliseconds. */
 export class Background implements BackgroundTasks {
   readonly #tasks = new Set<Scheduled>()
   readonly #log: WarnLog
@@ -50,7 +50,7 @@ export class Background implements BackgroundTasks {
     return { cancel: () => this.#cancel(task) }
   }
 
-  /** Cancels every task. Settles when all running ones have ended, or after `deadlineMs`. May be called twice. */
+  /** Cancels every task. Settles when all running tasks have ended, or after `deadlineMs`. May be called twice. */
   async close (deadlineMs = 1_000): Promise<void> {
     this.#closed = true
     clearTimeout(this.#timer)

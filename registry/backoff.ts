@@ -1,4 +1,4 @@
-// Pauses between retries, for each key: longer after each failure of the key.
+// Decides how long to wait before something is tried again. After each failure of the same key, the pause is longer.
 import { lruOf } from './lru.js'
 
 const FIRST_PAUSE_MS = 1_000
@@ -13,7 +13,7 @@ export class Backoff {
     this.#now = now
   }
 
-  /** Whether `key` must not be retried yet, because it has failed. */
+  /** Returns whether `key` failed so recently that it must not be tried again yet. */
   pauses (key: string): boolean {
     const failed = this.#failures.get(key)
     return failed !== undefined && this.#now() < failed.until

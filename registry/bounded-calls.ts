@@ -1,13 +1,13 @@
-// Calls to third-party stores: each has a timeout, writes of the same key run one at a time, and closing ends all waits.
+// Calls third-party stores: each call has a timeout, writes to the same key run one at a time, and closing rejects all pending calls.
 import type { MaybePromise } from './backend.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from './errors.js'
 import { WriteQueue, type Write } from './write-queue.js'
 import { Timeouts } from './timeouts.js'
 
-/** Limit on the number of keys with unsettled writes. It is needed because a store that hangs settles none of them. */
+/** The most keys that may have unsettled writes. Without a limit, such writes would pile up while a store hangs. */
 export const MOST_CHANGING_KEYS = 10_000
 
-/** The calls to the store of one backend. */
+/** Makes the calls of one backend to its store. */
 export class BoundedCalls {
   /** The number of calls that have timed out. */
   timeouts = 0
@@ -38,26 +38,29 @@ export class BoundedCalls {
     return new CACHE_ERR_BACKEND_FAILED(this.#backend, operation, why)
   }
 
-  /** Throws CACHE_ERR_CLOSED after `close`. */
+  /** Throws CACHE_ERR_CLOSED if `close` has been called. */
   refuseClosed (operation: string): void {
     if (this.#closed) throw new CACHE_ERR_CLOSED(`${this.#backend}.${operation}`)
   }
 
-  /** Calls `ask` and returns its result. Rejects after the timeout, and with CACHE_ERR_CLOSED on `close`. A later result is ignored. */
+  /**
+   * Calls `ask` and returns its result. Rejects after the timeout, and with CACHE_ERR_CLOSED when `close` is called. A result that arrives
+   * after that is ignored.
+   */
   async run<T> (operation: string, ask: () => MaybePromise<T>): Promise<T> {
     this.refuseClosed(operation)
     return await new Promise<T>((resolve, reject) => {
       const wait = this.#waits.begin(reject, operation)
-      // `ask` is called at once. If it were called later, `close` could come first, and the store must not be called after that.
+      // `ask` is called at once. If it were called later, `close` could be called before it, and a closed store must not be called.
       const asked = (async () => await ask())()
       asked.then(resolve, reject).finally(() => this.#waits.over(wait))
     })
   }
 
   /**
-   * Carries out a write once the store has settled the previous write of the same key. That may take longer than the previous write's
-   * timeout, because a write that has timed out may still take effect. Rejects as `run` does. After a rejection, a waiting delete is still
-   * carried out, but a waiting set is dropped.
+   * Carries out a write once the store has settled the previous write to the same key. That may take longer than the previous write's
+   * timeout, because a write that has timed out may still take effect. Rejects as `run` does. If it rejects before the write has begun, a
+   * delete is still carried out later, but a set is dropped.
    */
   async write (write: Write): Promise<void> {
     const operation = operationOf(write)
@@ -70,17 +73,17 @@ export class BoundedCalls {
     }
   }
 
-  /** Whether `key` has a write that the store has not settled. */
+  /** Returns whether there is a write to `key` that the store has not settled. */
   isWriting (key: string): boolean {
     return this.#writes.has(key)
   }
 
-  /** Returns the keys that begin with `prefix` and have a write that the store has not settled. */
+  /** Returns the keys with a write that the store has not settled, if they begin with `prefix`. */
   keysWriting (prefix: string): string[] {
     return this.#writes.keys(prefix)
   }
 
-  /** Ends every wait with CACHE_ERR_CLOSED. May be called twice. */
+  /** Rejects every pending call with CACHE_ERR_CLOSED. May be called twice. */
   close (): void {
     this.#closed = true
     this.#waits.close(new CACHE_ERR_CLOSED(this.#backend))

@@ -1,4 +1,4 @@
-// Adapts a byte store (Keyv, Memcached, unstorage) to CacheBackend: each value is stored as a record with its key and expiry.
+// Adapts a byte store (Keyv, Memcached, unstorage) to CacheBackend: each value is stored as a record with its key and its expiry time.
 import type { BackgroundTask } from './background.js'
 import type { BackendStats, CacheBackend, ClearOptions, MaybePromise, StoredEntry } from './backend.js'
 import { ByteScan } from './byte-scan.js'
@@ -10,14 +10,14 @@ import type { Write } from './write-queue.js'
 
 /** Settings of a `ByteBackend`. */
 export interface ByteStoreSettings {
-  /** The backend's name, for errors. */
+  /** The backend's name, for error messages. */
   readonly name: string
   readonly timeoutMs: number
-  /** How often expired entries are removed from a store that can be listed and does not remove them itself. */
+  /** How often expired entries are removed, if the store can list its items and does not remove expired ones itself. */
   readonly cleanupIntervalMs?: number
 }
 
-/** A backend that keeps its entries in a store of bytes. It has `clear`, `size` and `keys` if the store can be listed. */
+/** A backend that keeps its entries in a store of bytes. It has `clear`, `size` and `keys` if the store can list its items. */
 export class ByteBackend implements CacheBackend {
   declare readonly getMany?: (keys: readonly string[]) => Promise<Array<StoredEntry | undefined>>
   declare readonly clear?: (prefix?: string, options?: ClearOptions) => Promise<void>
@@ -27,7 +27,7 @@ export class ByteBackend implements CacheBackend {
   readonly #calls: BoundedCalls
   readonly #now: () => number
   readonly #cleanup: BackgroundTask | undefined
-  /** Running checks of entries that may have expired, by key. A write of a key cancels the check of that key. */
+  /** The running checks of entries that may have expired, by key. A write to a key cancels the check of that key. */
   readonly #drops = new Map<string, object>()
   #foreign = 0
   #closing: Promise<void> | undefined
@@ -51,7 +51,7 @@ export class ByteBackend implements CacheBackend {
     const stored = storedKey(key)
     const bytes = await this.#calls.run('get', () => this.#store.get(nameOf(stored)))
     const entry = this.#read(bytes, stored)
-    // If the store does not remove expired entries itself, reads remove those that they find.
+    // If the store does not remove expired entries itself, a read that finds one removes it.
     if (entry !== undefined && !this.#isLive(entry) && !this.#store.forgets) this.#drop(key).catch(() => {})
     return entry !== undefined && this.#isLive(entry) ? entry : undefined
   }
@@ -68,7 +68,7 @@ export class ByteBackend implements CacheBackend {
     await this.#calls.write({ key, entry: undefined })
   }
 
-  /** Figures that are known without a call to the store. */
+  /** Returns the figures that are known without a call to the store. */
   stats (): BackendStats {
     return { foreignValues: this.#foreign, timeouts: this.#calls.timeouts }
   }
@@ -101,7 +101,7 @@ export class ByteBackend implements CacheBackend {
       : this.#store.delete(nameOf(stored))
   }
 
-  /** Removes the entry under `key` if it has expired. A write of the key cancels this, and does not wait for it. */
+  /** Removes the entry under `key` if it has expired. A write to the key cancels this removal and does not wait for it. */
   async #drop (key: string): Promise<void> {
     if (this.#drops.has(key) || this.#calls.isWriting(key)) return
     const stored = storedKey(key)

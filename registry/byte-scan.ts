@@ -1,4 +1,4 @@
-// Walks over a store of bytes: clear by prefix, keys by pattern, size, and the sweep of expired entries.
+// Walks over all items of a store of bytes, for `clear`, `keys` and `size`, and to sweep out expired entries.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClearOptions } from './backend.js'
 import type { ByteStore } from './byte-store.js'
@@ -18,16 +18,16 @@ export interface ByteScanOptions {
   readonly drop: (key: string) => Promise<void>
 }
 
-/** An item of the store. It has no head if it is damaged, if other code wrote it, or if its bytes were not read. */
+/** An item in the store. `head` is absent if the item is damaged, if other code wrote it, or if its bytes were not read. */
 interface ScannedItem {
   readonly name: string
   readonly head?: { readonly key: string, readonly expiresAt: number }
 }
 
-// Limit on items that are collected before they are removed. They are not removed during the walk, because a store that lists its items
-// page by page would then skip some.
+// The most items that a walk collects before they are removed. If they were removed during the walk, a store that lists its items page by
+// page would skip some.
 const MOST_REMEMBERED = 10_000
-// Limit on complete walks. A walk is repeated until it finds nothing, because it skips items if other processes remove some meanwhile.
+// The most complete walks of one `clear`. It walks until it finds nothing, because a walk can miss items while other processes remove some.
 const MOST_WALKS = 3
 const AT_ONCE = 8
 const SWEPT_AT_ONCE = 20
@@ -37,8 +37,8 @@ const SWEEP_PAUSE_MS = 5
 export class ByteScan {
   readonly #options: ByteScanOptions
   /**
-   * Items that the last sweep found damaged. Some may only have been half written then. The next sweep removes those that are still
-   * damaged.
+   * The names of items that the last sweep found damaged. Some of these items may have been only half written at that time. The next sweep
+   * removes those that are still damaged.
    */
   #damaged = new Set<string>()
 
@@ -49,7 +49,7 @@ export class ByteScan {
   /** Removes the entries of keys that begin with `prefix`. */
   async clear (prefix: string, { onProgress }: ClearOptions = {}): Promise<void> {
     const { calls, delete: forget } = this.#options
-    // A set that is under way could take effect after the walk. A delete waits for the set and then removes its entry.
+    // A set that is still running could take effect after the walk. A delete of its key waits for the set and then removes the entry.
     await Promise.all(calls.keysWriting(prefix).map((key) => forget(key)))
     let before = new Map<string, ScannedItem>()
     for (let walks = 0; walks < MOST_WALKS;) {
@@ -66,7 +66,7 @@ export class ByteScan {
     }
   }
 
-  /** The keys of live entries that match `pattern`. */
+  /** Returns the keys that match `pattern`, without those of expired entries. */
   async keys (pattern: string): Promise<string[]> {
     const found = new Set<string>()
     for await (const { head } of this.#walk('keys', true)) {
@@ -75,14 +75,14 @@ export class ByteScan {
     return [...found]
   }
 
-  /** The number of entries, including expired ones. */
+  /** Returns the number of entries, including expired ones. */
   async size (): Promise<number> {
     const found = new Set<string>()
     for await (const { name } of this.#walk('size', false)) found.add(name)
     return found.size
   }
 
-  /** The background task: removes expired entries, with pauses, and items that were found damaged twice in a row. */
+  /** Runs as a background task. Removes expired entries, and items that were damaged in two sweeps in a row. Pauses now and then. */
   async sweep (): Promise<void> {
     const { store, calls, now, drop } = this.#options
     const damaged = new Set<string>()
@@ -101,8 +101,8 @@ export class ByteScan {
   }
 
   /**
-   * Removes items. Those in `before` were already removed by the previous walk. If such an item is found again, it was set meanwhile, or
-   * the store did not remove it, so this removal is checked.
+   * Removes the items `found`. If an item is also in `before`, it was removed once already. Either it has been set again since then, or the
+   * store did not remove it, so this time the removal is checked.
    */
   async #removeAll (
     found: readonly ScannedItem[], before: ReadonlyMap<string, ScannedItem>, onProgress: ClearOptions['onProgress']
@@ -120,7 +120,7 @@ export class ByteScan {
     else await calls.run('delete', () => store.delete(name))
   }
 
-  /** Removes an item, and throws if the store still has it, because walks over such a store would find it again and again. */
+  /** Removes an item, and throws if the store still has it. Otherwise, walks would find the same item again and again. */
   async #removeForSure (one: ScannedItem): Promise<void> {
     const { store, calls } = this.#options
     const held = await calls.run('clear', () => store.get(one.name))
@@ -131,7 +131,7 @@ export class ByteScan {
     }
   }
 
-  /** Yields all items whose names may be those of entries. With `heads`, reads the bytes of items that are listed without them. */
+  /** Yields all items that may be entries. If `heads` is true, reads the bytes of the items that the store lists without bytes. */
   async * #walk (operation: string, heads: boolean): AsyncGenerator<ScannedItem> {
     const { store, calls } = this.#options
     calls.refuseClosed(operation)
@@ -144,7 +144,7 @@ export class ByteScan {
         yield bytes === undefined ? { name: value.name } : foundIn(value.name, bytes)
       }
     } finally {
-      // Not awaited, because the iterator may still hang in a call that timed out.
+      // This is not awaited, because the iterator may still hang in a call that timed out.
       Promise.resolve(items.return?.()).catch(() => {})
     }
   }

@@ -2,28 +2,28 @@
 import type { MaybePromise } from './backend.js'
 
 /**
- * A store of bytes. Names are 64 hexadecimal digits. Methods throw if the store fails. They need no timeouts, because the caller has them.
+ * A store of bytes. Names are 64 hexadecimal digits. Methods throw if the store fails. They need no timeouts, because the caller sets them.
  */
 export interface ByteStore {
   /** Whether the store removes expired entries itself. If not, the backend removes them. */
   readonly forgets: boolean
-  /** The bytes under `name`; undefined if there are none. */
+  /** Returns the bytes under `name`, or undefined if there are none. */
   get (name: string): MaybePromise<Uint8Array | undefined>
-  /** Stores `bytes` under `name` for at least `lifeMs`. After that time they are not used, even if they are still stored. */
+  /** Stores `bytes` under `name` for at least `lifeMs`. After that time, the caller does not use them, even if they are still stored. */
   set (name: string, bytes: Uint8Array, lifeMs: number): MaybePromise<unknown>
-  /** Removes the bytes under `name`; no error if there are none. */
+  /** Removes the bytes under `name`. Does nothing if there are none. */
   delete (name: string): MaybePromise<unknown>
-  /** Reads several names at once. Results are in the order of `names`. Optional. */
+  /** Reads the bytes under several names at once. Returns the results in the order of `names`. This method is optional. */
   getMany? (names: readonly string[]): MaybePromise<Array<Uint8Array | undefined>>
-  /** Lists items that may be entries. Some may be listed twice. Optional. */
+  /** Lists the items that may be entries. It may list an item twice. This method is optional. */
   list? (): AsyncIterator<Listed>
-  /** Closes what the backend opened. */
+  /** Closes everything that the backend opened. */
   close (): MaybePromise<unknown>
 }
 
-/** A listed item, whose name may be that of an entry. */
+/** An item in the store's list, which may be an entry. */
 export interface Listed {
   readonly name: string
-  /** Its bytes, if the list includes them. */
+  /** The item's bytes, if the list includes them. */
   readonly bytes?: Uint8Array | undefined
 }

@@ -1,4 +1,4 @@
-// The option checks that all rooms share. The error for a wrong value names the option, the expected value and the given one.
+// The checks of options that all folders use. The error for a wrong value names the option, the expected value and the given one.
 import { inspect } from 'node:util'
 import { CACHE_ERR_OPTION } from './errors.js'
 
@@ -6,12 +6,12 @@ import { CACHE_ERR_OPTION } from './errors.js'
 export type Duration = number | string
 
 /**
- * Checks an option, and returns its value in the form that the code uses. If the value is wrong, throws CACHE_ERR_OPTION, which names
- * `who`.
+ * Checks the value of an option, and returns it in the form that the code uses. If the value is wrong, throws CACHE_ERR_OPTION, in which
+ * `who` names the option.
  */
 export type Check<T> = (value: unknown, who: string) => T
 
-/** The longest duration that is accepted: ten years. A longer one probably has a wrong unit. */
+/** The longest duration that is accepted: ten years. A longer one was probably given in the wrong unit. */
 export const MAX_DURATION_MS = 10 * 365 * 86_400_000
 
 const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
@@ -23,7 +23,7 @@ export function show (value: unknown): string {
   return text.length > SHOWN_CHARACTERS * 2 ? text.slice(0, SHOWN_CHARACTERS * 2) + '...' : text
 }
 
-/** Describes a wrong value that may hold a password: only its type is shown. */
+/** Describes a wrong value that may contain a password, for an error message. Only the type of the value is shown. */
 export function kindOf (value: unknown): string {
   if (value === undefined || value === null || value === '' || (Array.isArray(value) && value.length === 0)) return show(value)
   return `${typeof value === 'string' ? 'text' : `a value of type ${typeof value}`} that is not shown, since it may hold a password`
@@ -41,7 +41,7 @@ export function parseDuration (value: unknown): number | undefined {
   return ms > 0 ? Math.max(1, Math.round(ms)) : 0
 }
 
-/** Returns a check for a duration, which it converts to milliseconds. Zero is accepted only if `zero` is true. */
+/** Returns a check that accepts a duration and converts it to milliseconds. It accepts zero only if `zero` is true. */
 export function duration ({ zero = false } = {}): Check<number> {
   return (value, who) => {
     const ms = parseDuration(value)
@@ -53,13 +53,13 @@ export function duration ({ zero = false } = {}): Check<number> {
   }
 }
 
-/** Checks that a value is a duration above zero, and returns it as it was given. It is converted to milliseconds later. */
+/** Checks that a value is a duration above zero, and returns it as it was given, without converting it to milliseconds. */
 export const aDuration: Check<Duration> = (value, who) => {
   duration()(value, who)
   return value as Duration
 }
 
-/** Returns a check that accepts a value if `holds` returns true. `expected` describes an accepted value, for the error. */
+/** Returns a check that accepts a value if `holds` returns true for it. `expected` describes such a value in the error message. */
 export function expects<T> (expected: string, holds: (value: unknown) => boolean): Check<T> {
   return (value, who) => {
     if (!holds(value)) throw new CACHE_ERR_OPTION(who, expected, show(value))
@@ -67,7 +67,7 @@ export function expects<T> (expected: string, holds: (value: unknown) => boolean
   }
 }
 
-/** Like `expects`, but for a value that may hold a password: the error shows only its type. */
+/** Like `expects`, but for a value that may contain a password. The error shows only the type of the value. */
 export function discreet<T> (expected: string, holds: (value: unknown) => boolean): Check<T> {
   return (value, who) => {
     if (!holds(value)) throw new CACHE_ERR_OPTION(who, expected, kindOf(value))
@@ -84,30 +84,30 @@ export const isTextList = (value: unknown): boolean =>
 export const textList = expects<readonly string[]>('an array of non-empty strings', isTextList)
 
 /**
- * Checks a prefix for the cache's keys in a store that other applications use too. It is short, and has no capitals, because some stores
- * ignore case.
+ * Checks the prefix of the cache's keys in a store that other applications use too. The prefix must not contain capital letters, because
+ * some stores ignore case.
  */
 export const storePrefix = expects<string>('1 to 64 of a-z, 0-9, - and _', (value) =>
   typeof value === 'string' && /^[a-z0-9_-]{1,64}$/.test(value))
 
-/** Returns a check for a string that is one of `known`. */
+/** Returns a check that accepts only the strings in `known`. */
 export function oneOf<T extends string> (...known: readonly T[]): Check<T> {
   return expects(known.map((item) => `'${item}'`).join(' or '), (value) => known.includes(value as T))
 }
 
-/** Whether this is a plain object: not an array, a class instance or null. */
+/** Returns whether `value` is a plain object, and not an array, a class instance or null. */
 export function isRecord (value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) &&
     [Object.prototype, null].includes(Object.getPrototypeOf(value))
 }
 
-/** Whether this is an object with these methods. */
+/** Returns whether `value` is an object that has all of these methods. */
 export function hasMethods (value: unknown, ...methods: readonly string[]): boolean {
   return typeof value === 'object' && value !== null &&
     methods.every((method) => typeof (value as Record<string, unknown>)[method] === 'function')
 }
 
-/** Throws CACHE_ERR_OPTION unless exactly one of the options `names` was given. */
+/** Throws CACHE_ERR_OPTION unless exactly one of the options in `names` was given. */
 export function exactlyOne<T extends object> (who: string, options: T, names: ReadonlyArray<keyof T & string>): void {
   const given = names.filter((name) => options[name] !== undefined)
   if (given.length !== 1) {
@@ -116,9 +116,9 @@ export function exactlyOne<T extends object> (who: string, options: T, names: Re
 }
 
 /**
- * Checks each given option, and returns the checked values. An absent or undefined option stays absent. An unknown option is refused. Its
- * value is not shown, because the name may be a mistyped one whose value is a password. In errors, `who` precedes the option's name, as in
- * `sqlite.maxBytes`.
+ * Checks each given option, and returns the checked values. An absent or undefined option stays absent. An unknown option is refused with
+ * an error that does not show its value: the name may be a typing error, and the value a password. In errors, `who` precedes the option's
+ * name, as in `sqlite.maxBytes`.
  */
 export function checkOptions<T extends object> (
   who: string, options: unknown, checks: { readonly [K in keyof T]-?: Check<T[K]> }

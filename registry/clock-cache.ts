@@ -1,33 +1,33 @@
-// A cache with CLOCK eviction and a limit in bytes. With lru-cache, a hit would be about 25 % slower and an evicting set 10 % slower.
+// A cache with CLOCK eviction and a limit in bytes. With lru-cache, a hit would be about 25 % slower, and a set that evicts 10 % slower.
 
-/** The size of the read caches of `file` and `sqlite`. */
+/** The size of the read caches of the backends `file` and `sqlite`. */
 export const READ_CACHE_BYTES = 16 * 1024 * 1024
 
-// A member that is larger than the limit divided by this is not added.
+// A member is not added if it is larger than the cache's limit divided by this number.
 const FEWEST = 16
 
 const ALMOST_FULL = 0.9
 
-// Once the cache is almost full, only one in this many entries is added. If more is read than fits, adding each entry would cost more than
-// it saves, because none would stay until its next read.
+// Once the cache is almost full, it adds only one in this many of the entries that are read. If it added all of them, and more entries were
+// read than fit, each would be evicted before its next read, so adding it would only cost time.
 const TAKEN_OF_FULL = 32
 
-// Limit on the members that are examined to find one to evict.
+// The most members that are examined to find one to evict.
 const LOOKS = 64
 
 /** A member of the cache. */
 export interface Member {
-  /** Its size; 0 while it is not in the cache. */
+  /** The member's size, or 0 while it is not in the cache. */
   bytes: number
-  /** Set by the code that uses the member, and cleared by the cache. */
+  /** The code that uses the member sets this to true. The cache sets it to false. */
   wasUsed: boolean
-  /** Its index among the members. */
+  /** The member's index in the cache's list of members. */
   slot: number
 }
 
 /**
- * Keeps recently used members, with the CLOCK algorithm. Using a member only marks it. To evict one, a hand goes round the members, clears
- * marks, and stops at a member without a mark. Marking a member is cheaper than keeping all members in order of use.
+ * Keeps recently used members, with the CLOCK algorithm. Using a member only marks it. To evict one, the cache goes round all members and
+ * clears their marks, until it finds one without a mark. Marking a member is cheaper than keeping all members in order of use.
  */
 export class ClockCache<M extends Member> {
   readonly #maxBytes: number
@@ -43,12 +43,12 @@ export class ClockCache<M extends Member> {
     this.#gone = gone
   }
 
-  /** Whether the next entry that is read should be added: always while there is room, otherwise for one entry in 32. */
+  /** Returns whether to add the next entry that is read: always while there is room, and otherwise once in 32 calls. */
   takes (): boolean {
     return this.#bytes <= this.#maxBytes * ALMOST_FULL || ++this.#passed % TAKEN_OF_FULL === 0
   }
 
-  /** Adds a new member. Returns false if it is too large. */
+  /** Adds a new member, and evicts others if there is no room. Returns false if the member is too large. */
   add (member: M, bytes: number): boolean {
     if (bytes > this.#maxBytes / FEWEST) return false
     while (this.#bytes + bytes > this.#maxBytes) this.#makeRoom()

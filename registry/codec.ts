@@ -3,9 +3,9 @@ import { hash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import type { StoredEntry } from './backend.js'
 
-// The offsets of the fields in the head, which are little-endian. The head begins with the mark. FILE_CRC covers all bytes after itself.
-// HEAD_CRC, for reads without the value, covers the bytes from its own end to the end of the key. No checksum covers the mark, which is
-// compared instead. The size of the record must match the head.
+// The head begins with MARK. The other numbers are the offsets of its fields, all of them little-endian. FILE_CRC is the checksum of all
+// bytes after it. HEAD_CRC is the checksum of the bytes from its own end to the end of the key, for reads without the value. MARK needs no
+// checksum, because it is always the same. The size of the record must match the sizes in the head.
 const MARK = 0x31637266 // 'frc1'
 const FILE_CRC = 4
 const HEAD_CRC = 8
@@ -16,13 +16,13 @@ const KEY_BYTES = 24
 /** The length of the head. */
 export const HEAD_BYTES = 28
 
-// Precedes a key that is stored as UTF-16, because it contains lone surrogates, which UTF-8 would all turn into the same character. This
-// byte never occurs in UTF-8.
+// The first byte of a key that is stored as UTF-16. Keys with lone surrogates are, because UTF-8 would turn each lone surrogate into the
+// same character. This byte never occurs in UTF-8.
 const IS_UTF16 = Buffer.of(0xFF)
 
-/** The decoded start of a record, before the value. */
+/** The decoded part of a record that precedes the value. */
 export interface Head {
-  /** The key as `storedKey` returns it. */
+  /** The key, encoded by `storedKey`. */
   readonly key: Buffer
   readonly expiresAt: number
 }
@@ -42,7 +42,7 @@ export function nameOf (stored: Buffer): string {
   return hash('sha256', stored, 'hex')
 }
 
-/** Encodes what precedes the value: the head and the key. */
+/** Encodes the part of a record that precedes the value: the head and the key. */
 export function encodeHead (key: Buffer, { value, expiresAt }: StoredEntry): Buffer {
   const head = Buffer.allocUnsafe(HEAD_BYTES + key.length)
   head.writeUInt32LE(MARK)
@@ -52,7 +52,7 @@ export function encodeHead (key: Buffer, { value, expiresAt }: StoredEntry): Buf
   key.copy(head, HEAD_BYTES)
   head.writeUInt32LE(crc32(head.subarray(EXPIRES_AT)), HEAD_CRC)
   const headCrc = crc32(head.subarray(HEAD_CRC))
-  // For no bytes, Node returns 0 instead of the previous checksum.
+  // If there are no bytes, crc32 returns 0 instead of the checksum that it was given.
   head.writeUInt32LE(value.byteLength === 0 ? headCrc : crc32(value, headCrc), FILE_CRC)
   return head
 }
@@ -63,14 +63,17 @@ export function encodeRecord (key: Buffer, entry: StoredEntry): Buffer {
 }
 
 /**
- * Returns the length of head and key that the head states; its checksum is not checked. Returns undefined if the bytes are not a record.
+ * Returns the length of the head and the key together. Does not verify the checksum. Returns undefined if the bytes are not a record.
  */
 export function headBytesOf (bytes: Buffer): number | undefined {
   if (bytes.length < HEAD_BYTES || bytes.readUInt32LE() !== MARK) return undefined
   return HEAD_BYTES + bytes.readUInt32LE(KEY_BYTES)
 }
 
-/** Decodes the head of a record of `fileBytes` that begins with `bytes`. Returns undefined if it is damaged or not a record. */
+/**
+ * Decodes the head of a record. `bytes` are the first bytes of the record, and `fileBytes` is the size of all of it. Returns undefined if
+ * the head is damaged or the bytes are not a record.
+ */
 export function readHead (bytes: Buffer, fileBytes: number): Head | undefined {
   const valueAt = valueAtOf(bytes, fileBytes)
   if (valueAt === undefined || valueAt > bytes.length) return undefined
@@ -79,8 +82,8 @@ export function readHead (bytes: Buffer, fileBytes: number): Head | undefined {
 }
 
 /**
- * Decodes the entry of `key` from a whole record, which is the first `fileBytes` of `bytes`. Returns undefined if it is damaged or of
- * another key.
+ * Decodes the entry of `key` from a whole record, which is the first `fileBytes` of `bytes`. Returns undefined if the record is damaged or
+ * belongs to another key.
  */
 export function decodeRecord (bytes: Buffer, key: Buffer, fileBytes = bytes.length): StoredEntry | undefined {
   const valueAt = valueAtOf(bytes, fileBytes)
@@ -89,13 +92,13 @@ export function decodeRecord (bytes: Buffer, key: Buffer, fileBytes = bytes.leng
   return { value: bytes.subarray(valueAt, fileBytes), expiresAt: bytes.readDoubleLE(EXPIRES_AT) }
 }
 
-/** Whether the record is of this key. A loop is faster than `compare` for keys of usual length. */
+/** Returns whether the record belongs to `key`. For keys of usual length, this loop is faster than `compare`. */
 function holdsKey (bytes: Buffer, key: Buffer): boolean {
   for (let at = 0; at < key.length; at++) if (bytes[HEAD_BYTES + at] !== key[at]) return false
   return true
 }
 
-/** Returns the offset of the value in a record of `fileBytes`. Returns undefined if the head states another size. */
+/** Returns the offset of the value in a record that is `fileBytes` long, or undefined if the sizes in the head don't add up to that. */
 function valueAtOf (bytes: Buffer, fileBytes: number): number | undefined {
   const valueAt = headBytesOf(bytes)
   return valueAt !== undefined && valueAt + bytes.readUInt32LE(VALUE_BYTES) === fileBytes ? valueAt : undefined

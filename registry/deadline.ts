@@ -1,7 +1,7 @@
-// Deadlines of waits. While the event loop is held up, it reads no responses. A wait then starts again, but only once.
+// Deadlines. An event loop that is held up can't read responses, so a deadline that passes then starts again, but only once.
 import { setImmediate as turn, setTimeout as after } from 'node:timers'
 
-// A timer that fires later than this was held up. Otherwise the event loop runs timers within a few milliseconds.
+// If a timer fires later than this, the event loop was held up. Normally, timers are only a few milliseconds late.
 const HELD_UP_MS = 20
 
 const LONGEST_TIMER_MS = 2 ** 31 - 1
@@ -9,15 +9,15 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1
 /** The error of a call whose deadline has passed. */
 export const NO_ANSWER = new Error('no response before the deadline')
 
-/** The error of such a call if the event loop was held up, so that either the backend or this process may have been too slow. */
+/** The error of a call whose deadline passed while the event loop was held up. Either the backend or this process was too slow. */
 export const HELD_UP = new Error('no response before the deadline, while the event loop of this process was held up')
 
-/** Whether a timer that was due at `dueAt` fires so late that the event loop was held up. Times are those of `performance.now()`. */
+/** Returns whether a timer was due at `dueAt`, but fired so late that the event loop was held up. Times are of `performance.now()`. */
 export function isHeldUp (dueAt: number, at = performance.now()): boolean {
   return at - dueAt > HELD_UP_MS
 }
 
-/** A deadline that several waits share. Its time starts with the first wait. */
+/** A deadline that several waits share. Its time starts to run with the first wait. */
 export class Deadline {
   readonly #ms: number
   #at: number | undefined
@@ -27,23 +27,23 @@ export class Deadline {
     this.#ms = ms
   }
 
-  /** The time of the deadline, as `performance.now()` counts it. */
+  /** The time of the deadline, on the clock of `performance.now()`. */
   get at (): number {
     this.#at ??= performance.now() + this.#ms
     return this.#at
   }
 
-  /** Moves the deadline by `ms`, the time that was spent waiting for something else. */
+  /** Makes the deadline `ms` later, because this time was spent waiting for something else. */
   extend (ms: number): void {
     if (this.#at !== undefined) this.#at += ms
   }
 
-  /** Starts the deadline's time again, because there was progress. */
+  /** Starts the deadline's time again. Called when there was progress. */
   restart (): void {
     this.#at = performance.now() + this.#ms
   }
 
-  /** Starts the deadline's time again because the event loop was held up, but only once. Returns whether it did so now. */
+  /** Starts the deadline's time again, but only once. Called when the event loop was held up. Returns whether it started again now. */
   renew (): boolean {
     if (this.#renewed) return false
     this.#renewed = true
@@ -51,17 +51,19 @@ export class Deadline {
     return true
   }
 
-  /** Calls `end` once the deadline has passed and the data that had arrived by then was read. */
+  /** Calls `end` once the deadline has passed and all data that had arrived by then has been read. */
   wait (end: WaitEnd, options?: WaitOptions): Wait {
     return new Wait(this, end, options)
   }
 }
 
-/** Called when a wait ends at its deadline. `heldUp`: the event loop was held up again, so the other side may not have been slow. */
+/**
+ * Called when a wait reaches its deadline. If `heldUp` is true, the event loop was held up again, so perhaps the other side was not slow.
+ */
 export type WaitEnd = (heldUp: boolean) => void
 
 export interface WaitOptions {
-  /** Divides the time that is left: with 2, the wait ends after half of it. @default 1 */
+  /** Divides the remaining time: with 2, the wait ends after half of the remaining time. @default 1 */
   readonly sharing?: number
   /** Whether the wait keeps the process alive. @default true */
   readonly ref?: boolean
@@ -79,7 +81,7 @@ export class Wait {
     this.#deadline = deadline
     this.#end = end
     this.#options = options
-    // The deadline passed while nothing waited for it, so nothing could notice that the event loop was held up.
+    // If the deadline passed while nothing was waiting for it, no timer could show that the event loop was held up.
     if (isHeldUp(deadline.at)) deadline.renew()
     this.#arm()
   }
@@ -103,7 +105,7 @@ export class Wait {
     const heldUp = isHeldUp(dueAt)
     // Another wait may have moved the deadline.
     if (this.#deadline.at !== endsAt || (heldUp && this.#deadline.renew())) return this.#arm()
-    // In each turn, the event loop runs timers, then reads data that has arrived, then runs what `turn` was given.
+    // The event loop runs timers first, then reads the data that has arrived, and only then calls the function passed to `turn`.
     turn(() => {
       if (this.#over) return
       this.#over = true
@@ -116,8 +118,8 @@ export class Wait {
 export const LATE = Symbol('late')
 
 /**
- * Returns the result of `promise`, or LATE if it takes longer than `limit`. The limit is a number of milliseconds, or a deadline, which may
- * move meanwhile.
+ * Returns the result of `promise`, or LATE if the promise takes longer than `limit`. The limit is a number of milliseconds, or a deadline,
+ * which may move in the meantime.
  */
 export async function within<T> (limit: number | Deadline, promise: Promise<T>): Promise<T | typeof LATE> {
   const deadline = typeof limit === 'number' ? new Deadline(limit) : limit

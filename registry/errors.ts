@@ -1,4 +1,4 @@
-// Every error of the project, with its code. Codes are never renamed or reused; messages may improve.
+// Defines all errors of the project and their codes. A code is never renamed or reused, but messages may be improved.
 import createError from '@fastify/error'
 
 type Cause = { cause?: unknown }
@@ -10,11 +10,11 @@ type Cause = { cause?: unknown }
 export const CACHE_ERR_OPTION = createError<[who: string, expected: string, came: string]>(
   'CACHE_ERR_OPTION', "cache: '%s' must be %s, got %s", 500, TypeError as ErrorConstructor)
 
-/** No backend of this name is registered; the message lists those that are. */
+/** No backend is registered under this name. The message lists the registered names. */
 export const CACHE_ERR_BACKEND_UNKNOWN = createError<[name: string, known: string]>(
   'CACHE_ERR_BACKEND_UNKNOWN', "cache: no backend is registered under the name '%s'; known are %s. Add yours with registry.add(name, load)")
 
-/** A backend of this name is already registered. */
+/** A backend is already registered under this name. */
 export const CACHE_ERR_BACKEND_DUPLICATE = createError<[name: string]>(
   'CACHE_ERR_BACKEND_DUPLICATE', "cache: a backend is registered under the name '%s' already; choose another name")
 
@@ -34,6 +34,6 @@ export const CACHE_ERR_POWER_MISSING = createError<[operation: string, name: str
 export const CACHE_ERR_CLOSED = createError<[operation: string]>(
   'CACHE_ERR_CLOSED', 'cache: %s was called after the cache was closed')
 
-/** An explicit call failed in the backend. `cause` is the error that the backend threw, if it threw one. */
+/** A call failed in the backend. `cause` is the error that the backend threw, if it threw one. */
 export const CACHE_ERR_BACKEND_FAILED = createError<[name: string, operation: string, why: string, options?: Cause]>(
   'CACHE_ERR_BACKEND_FAILED', "cache: backend '%s' failed in %s: %s")

@@ -1,6 +1,6 @@
 // Matches keys against patterns, without regular expressions: `*` stands for any text, `?` for any one character.
 
-/** Whether `text` matches `pattern`. At worst this takes time proportional to the product of both lengths. */
+/** Returns whether `text` matches `pattern`. At worst, the time that this takes is proportional to the product of both lengths. */
 export function matchesGlob (pattern: string, text: string): boolean {
   let at = 0
   let next = 0

@@ -12,14 +12,14 @@ export function andThen<T, R> (value: MaybePromise<T>, next: (value: T) => Maybe
 
 export const noop = (): void => {}
 
-/** Keeps `work` in the set `among` until it settles. */
+/** Adds `work` to the set `among`, and removes it when it settles. */
 export function hold (among: Set<Promise<unknown>>, work: Promise<unknown>): void {
   const over = (): void => { among.delete(work) }
   among.add(work)
   work.then(over, over)
 }
 
-/** A promise that is settled from outside. */
+/** A promise that other code settles, with `resolve` or `reject`. */
 export class Deferred {
   resolve!: () => void
   reject!: (error: unknown) => void

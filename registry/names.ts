@@ -1,4 +1,4 @@
-// The types that assign options to the names of backends. Other packages extend them by declaration merging.
+// The types that say which options each backend has, by its name. Other packages extend them by declaration merging.
 
 /**
  * The options of each backend name. A package that adds a backend adds its name here:
@@ -9,7 +9,7 @@ export interface BackendOptions {}
 /** The name of a backend in `BackendOptions`. */
 export type BackendName = Extract<keyof BackendOptions, string>
 
-/** A backend by name, with its options. The options may be left out if each has a default. */
+/** A backend's name with its options. The options may be left out if each of them has a default. */
 export type BackendChoice<Name extends BackendName = BackendName> = {
   [N in Name]: {} extends BackendOptions[N]
     ? {

@@ -1,4 +1,4 @@
-// Checks who owns a file or folder, and who else can read or change it: the same rules for all backends that keep files.
+// Checks who owns a file or folder, and who else can read or change it. All backends that keep files use these rules.
 import { closeSync, constants, fchmodSync, fstatSync, lstatSync, openSync, type Stats } from 'node:fs'
 import type { CacheLog } from './registry.js'
 
@@ -13,7 +13,7 @@ const OTHERS_WRITE = 0o022
 const EVERYBODY_WRITES = 0o002
 const STICKY = 0o1000
 
-/** The advice in errors about a file system on which modes can't be changed. */
+/** Advice for the errors that report that a file system does not let modes be changed. */
 export const MODES_ARE_FIXED = 'this file system does not let modes be changed: mount it so that this user alone has access ' +
   '(WSL: the option metadata, or umask=077; SMB: dir_mode=0700,file_mode=0600), or choose a path on another one'
 
@@ -22,18 +22,18 @@ export const MODES_ARE_FIXED = 'this file system does not let modes be changed: 
  * - `private`: only this user has access. It is used.
  * - `opened`: other users have access, but the file is not world-writable. It is made private, then used.
  * - `spoilt`: the file is world-writable, so any user may have written its contents. It is deleted.
- * - `foreign`: it belongs to another user, or is a link or not a file. It is not used.
+ * - `foreign`: it belongs to another user, or it is a link or something else that is not a file. It is not used.
  */
 export type Standing = 'private' | 'opened' | 'spoilt' | 'foreign'
 
-/** Returns the standing of a file, from its `lstat` or `fstat`. On systems without user ids, such as Windows, modes are ignored. */
+/** Returns the standing of a file, given its `lstat` or `fstat`. On systems without user ids, such as Windows, it ignores the mode. */
 export function standingOf (stat: Stats): Standing {
   if (!stat.isFile() || whyForeign(stat) !== undefined) return 'foreign'
   if (process.geteuid === undefined || (stat.mode & OTHERS) === 0) return 'private'
   return (stat.mode & EVERYBODY_WRITES) === 0 ? 'opened' : 'spoilt'
 }
 
-/** Returns why a file or folder is not this user's own; undefined if it is. */
+/** Returns why a file or folder does not belong to this user, or undefined if it does. */
 export function whyForeign (stat: Stats): string | undefined {
   if (stat.isSymbolicLink()) return 'a link'
   const userId = process.geteuid?.()
@@ -42,8 +42,8 @@ export function whyForeign (stat: Stats): string | undefined {
 }
 
 /**
- * Makes this user's folder private again if other users can write it, as they can after the kubelet has applied `fsGroup`. Returns why the
- * folder can't be used; undefined if it can. Throws the errors of the file system.
+ * If other users can write to this user's folder, makes the folder private again. (In Kubernetes, `fsGroup` lets other users write to it.)
+ * Returns why the folder can't be used, or undefined if it can. Throws the errors of the file system.
  */
 export function whyNotPrivate (path: string): string | undefined {
   const stat = lstatSync(path)
@@ -56,8 +56,8 @@ export function whyNotPrivate (path: string): string | undefined {
 }
 
 /**
- * Makes a folder private. Returns why it can't be used; undefined if it can. Uses a descriptor, so that no other file's mode is changed if
- * a link replaces the folder meanwhile.
+ * Makes a folder private. Returns why the folder can't be used, or undefined if it can. Uses a descriptor, so if a link replaces the folder
+ * in the meantime, the mode of the link's target does not change.
  */
 function whyStillOpen (path: string): string | undefined {
   const folder = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
@@ -83,7 +83,7 @@ function octal ({ mode }: Stats): string {
   return (mode & 0o7777).toString(8)
 }
 
-/** Returns a function that logs a spoilt file, but only the first one, because a world-writable folder may contain many. */
+/** Returns a function that logs a world-writable file, but only the first one, because a folder may contain many. */
 export function spoiltNotice (log: CacheLog): (path: string) => void {
   let isNoted = false
   return (path) => {

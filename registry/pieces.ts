@@ -1,23 +1,23 @@
 // Collects pieces of a body into a few blocks, so that many small pieces take no more memory than a few large ones.
 
 /**
- * The limit on the size of a block. Up to it, a new block is as large as everything collected before, so that adding takes linear time and
- * at least half of the memory is used.
+ * A new block is as large as everything collected before it, so that adding takes linear time and at least half of the memory is used. It
+ * is at most this large, unless a single piece needs more.
  */
 const MAX_BLOCK_BYTES = 1024 * 1024
 
-/** Collects the pieces of one body. An array of pieces would take a hundred bytes for each one-byte piece, and more if that is a view. */
+/** Collects the pieces of one body. In an array, each one-byte piece would take a hundred bytes, and more if it is a view of a buffer. */
 export class Pieces {
   readonly #blocks: Buffer[] = []
   #freeBytes = 0
   #bytes = 0
 
-  /** The number of bytes that were collected so far. */
+  /** The number of bytes that have been collected so far. */
   get bytes (): number {
     return this.#bytes
   }
 
-  /** Returns how many bytes of memory one more piece of this length would allocate. */
+  /** Returns how many bytes of memory would be allocated to add a piece of this length. */
   costOf (pieceBytes: number): number {
     const restBytes = pieceBytes - this.#freeBytes
     return restBytes <= 0 ? 0 : Math.max(restBytes, Math.min(this.#bytes, MAX_BLOCK_BYTES))
@@ -29,13 +29,13 @@ export class Pieces {
     const fitting = piece.subarray(0, this.#freeBytes)
     this.#copy(fitting)
     if (costBytes === 0) return
-    // Not allocated from Node's shared pool, because a small block would keep the whole pool alive.
+    // The block does not come from Node's shared pool, because a small block would keep the whole pool alive.
     this.#blocks.push(Buffer.allocUnsafeSlow(costBytes))
     this.#freeBytes = costBytes
     this.#copy(piece.subarray(fitting.byteLength))
   }
 
-  /** Returns everything that was collected, in memory of its own. Nothing may be added afterwards. */
+  /** Returns everything that was collected, as one buffer. Nothing may be added afterwards. */
   whole (): Buffer {
     const [first] = this.#blocks
     if (this.#blocks.length === 1 && this.#freeBytes === 0) return first as Buffer

@@ -1,4 +1,4 @@
-// The registry: opens a backend by name, and passes it the context that it needs.
+// The registry opens a backend by its name, and passes it the context that it needs.
 import { Background, type BackgroundTasks } from './background.js'
 import { REQUIRED_METHODS, type CacheBackend, type MaybePromise } from './backend.js'
 import type { BackendChoice, BackendName, BackendOptions } from './names.js'
@@ -19,33 +19,36 @@ export interface CacheLog {
 
 /** The context that a backend receives when it is opened. */
 export interface BackendContext {
-  /** Returns the current time, in epoch milliseconds. Entries expire by this clock only. */
+  /** Returns the current time, in epoch milliseconds. Only this clock decides whether an entry has expired. */
   now (): number
-  /** For events that an operator must know about and that no caller is told. Failures are thrown, not logged. */
+  /** Logs events that an operator must know about but no caller learns of. Failures are thrown instead of logged. */
   readonly log: CacheLog
   /** Aborted when the cache closes. */
   readonly signal: AbortSignal
   /** Runs tasks between requests. The backend cancels its tasks in `close()`. */
   readonly background: BackgroundTasks
-  /** Opens another backend by name, for backends that consist of several. The backend that calls this closes it. */
+  /** Opens another backend by name. A backend that is made of other backends calls this, and must close each backend that it opens. */
   open (choice: BackendChoice): Promise<CacheBackend>
   /**
-   * How long a request waits for a read. The result of a longer read is not used, so the backend may end it. Absent if the backend is used
-   * without an application.
+   * How long a request waits for a read. If a read takes longer, its result is not used, so the backend may give up. Absent if the backend
+   * is used without an application.
    */
   readonly deadlineMs?: number
   /**
-   * Whether `key` is the key of a tag's stamp. Other entries depend on stamps, so a copy of a stamp may be used for at most a second.
-   * Absent if the backend is used without an application.
+   * Returns whether `key` is the key of a tag's stamp. Other entries depend on stamps, so a backend may use a copy of a stamp for at most
+   * one second. Absent if the backend is used without an application.
    */
   isStamp? (key: string): boolean
-  /** Returns the application's decoration `name`; undefined if there is none yet. Absent if the backend is used without an application. */
+  /**
+   * Returns the value with which the Fastify application is decorated under `name`, or undefined if there is none yet. Absent if the
+   * backend is used without an application.
+   */
   decoration? (name: string): unknown
 }
 
-/** A backend that can be opened. Created with `defineBackend`. */
+/** The definition of a backend, from which the registry opens it. Created with `defineBackend`. */
 export interface BackendDefinition<Options = any> {
-  /** The suggested name. A registry uses the name that was passed to `add`. */
+  /** The suggested name. The registry does not use it: it uses the name that was passed to `add`. */
   readonly name: string
   /** Checks `options` and opens the backend. Throws CACHE_ERR_OPTION for a wrong option. */
   readonly create: (options: Options, context: BackendContext) => MaybePromise<CacheBackend>
@@ -54,14 +57,14 @@ export interface BackendDefinition<Options = any> {
 /** Loads a definition when its name is first used, so that unused backends are not imported. */
 export type BackendLoader<Options = any> = () => MaybePromise<BackendDefinition<Options>>
 
-/** Returns `definition`, and checks its types. The result is the default export of a backend's module. */
+/** Returns `definition` unchanged, so that its types are checked. A backend's module has the result as its default export. */
 export function defineBackend<Options> (definition: BackendDefinition<Options>): BackendDefinition<Options> {
   return definition
 }
 
 const silent: CacheLog = { debug () {}, info () {}, warn () {}, error () {} }
 
-/** Backends by name. Each plugin registration has its own registry; nothing is shared at module level. */
+/** Keeps backends by name. Each plugin registration has its own registry, so registrations share nothing at module level. */
 export class Registry {
   readonly #loaders = new Map<string, BackendLoader>()
 
@@ -78,14 +81,14 @@ export class Registry {
     return this
   }
 
-  /** The names that can be opened, in the order in which they were added. */
+  /** Returns the names of the backends that can be opened, in the order in which they were added. */
   names (): string[] {
     return [...this.#loaders.keys()]
   }
 
   /**
-   * Opens a backend. Defaults for `context`: the system's clock, no logging, a signal that never aborts. Throws CACHE_ERR_BACKEND_UNKNOWN,
-   * CACHE_ERR_BACKEND_CONTRACT, or the error that the backend throws.
+   * Opens a backend. By default, its `context` has the system's clock, a log that discards everything, and a signal that is never aborted.
+   * Throws CACHE_ERR_BACKEND_UNKNOWN, CACHE_ERR_BACKEND_CONTRACT, or the error that the backend throws.
    */
   async open (choice: BackendChoice, context: Partial<BackendContext> = {}): Promise<CacheBackend> {
     const { backend: name, options = {} } = choice as { backend: string, options?: unknown }

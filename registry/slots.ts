@@ -1,12 +1,12 @@
-// Keeps short-lived things in reusable slots. A Map or Set that changes all the time leaves old tables behind. Each of them keeps the next
-// table, with everything in it, alive until a full garbage collection.
+// Keeps short-lived things in reusable slots. A Map or Set that changes all the time leaves old hash tables behind. Each old table keeps
+// the next one, with everything in it, alive until a full garbage collection.
 
-/** Things, each in its own slot. */
+/** Keeps things, each in its own slot. */
 export class Slots<T> {
   readonly #things: Array<T | undefined> = []
   readonly #free: number[] = []
 
-  /** Adds a thing. Returns its slot. */
+  /** Adds a thing, and returns the number of its slot. */
   add (thing: T): number {
     const slot = this.#free.pop() ?? this.#things.length
     this.#things[slot] = thing
@@ -23,7 +23,7 @@ export class Slots<T> {
     this.#free.push(slot)
   }
 
-  /** All things. */
+  /** Returns all things. */
   all (): T[] {
     return this.#things.filter((thing) => thing !== undefined)
   }

@@ -1,23 +1,24 @@
 // Adapts a store of strings (get, set, delete, close, and lifetimes in seconds) to CacheBackend.
 import type { CacheBackend, MaybePromise } from './backend.js'
 
-/** A store as in the guide: strings under keys, for a number of seconds. */
+/** A store that keeps strings under keys, each for a number of seconds. */
 export interface StringStore {
-  /** The string under `key`; null or undefined if there is none or it has expired. */
+  /** Returns the string under `key`. If there is none or it has expired, returns null or undefined. */
   get (key: string): MaybePromise<string | null | undefined>
   /** Stores `value` for `timeoutSeconds`, a positive integer. */
   set (key: string, value: string, timeoutSeconds: number): MaybePromise<unknown>
-  /** Removes the string under `key`; no error if there is none. */
+  /** Removes the string under `key`. Does nothing if there is none. */
   delete (key: string): MaybePromise<unknown>
-  /** Closes what the store opened. */
+  /** Closes everything that the store opened. */
   close (): MaybePromise<unknown>
 }
 
 const SEPARATOR = ' '
 
 /**
- * Returns a backend that uses a store of strings. Each string is the expiry in epoch milliseconds, a space, and the value in base64. The
- * store receives lifetimes that are rounded up to seconds, but no entry is returned after its expiry. Any other string is a miss.
+ * Returns a backend that uses a store of strings. Each string consists of the expiry time in epoch milliseconds, a space, and the value in
+ * base64. Any other string is treated as a miss. The store receives lifetimes rounded up to seconds, but no entry is returned after it has
+ * expired.
  */
 export function fromStringStore (store: StringStore, { now = Date.now }: { now?: () => number } = {}): CacheBackend {
   return {

@@ -1,10 +1,10 @@
-// Timeouts of the same length for many calls, with one timer for all of them.
+// Applies a timeout of the same length to many calls, with one timer for all of them.
 import { setImmediate as turn, setTimeout as after } from 'node:timers'
 import { isHeldUp } from './deadline.js'
 
 /** One wait, in a linked list. */
 export interface Wait {
-  /** When the wait times out, as `performance.now()` counts. */
+  /** When the wait times out, on the clock of `performance.now()`. */
   endsAt: number
   /** Whether the wait has started again because the event loop was held up. */
   renewed: boolean
@@ -15,7 +15,7 @@ export interface Wait {
   after: Wait
 }
 
-/** Waits of the same length, which therefore end in the order in which they began. */
+/** Waits that all have the same length, and therefore time out in the order in which they began. */
 export class Timeouts {
   readonly #forMs: number
   readonly #late: (operation: string) => Error
@@ -23,7 +23,7 @@ export class Timeouts {
   readonly #ends: Wait
   #timer: NodeJS.Timeout | undefined
 
-  /** `late` returns the error of a wait that has timed out after `forMs`. */
+  /** `late` creates the error for a wait that has timed out after `forMs`. */
   constructor (forMs: number, late: (operation: string) => Error) {
     this.#forMs = forMs
     this.#late = late
@@ -31,7 +31,7 @@ export class Timeouts {
     this.#ends = ends.before = ends.after = ends
   }
 
-  /** Starts a wait, which calls `end` on its timeout. It keeps the process alive. */
+  /** Starts a wait, which calls `end` when it times out. Until then, the wait keeps the process alive. */
   begin (end: (error: Error) => void, operation = ''): Wait {
     const ends = this.#ends
     const wait = { endsAt: performance.now() + this.#forMs, renewed: false, operation, end, before: ends, after: ends }
@@ -76,11 +76,11 @@ export class Timeouts {
   #due (dueAt: number): void {
     const at = performance.now()
     const heldUp = isHeldUp(dueAt, at)
-    // In each turn, the event loop runs timers, then reads data that has arrived, then runs what `turn` was given.
+    // The event loop runs timers first, then reads the data that has arrived, and only then calls the function passed to `turn`.
     turn(() => { this.#endLate(at, heldUp) })
   }
 
-  /** Ends the waits that had timed out by `at`. If the event loop was held up, starts each of them again instead, but only once. */
+  /** Ends the waits that had timed out at `at`. If the event loop was held up, starts each of these waits again instead, but only once. */
   #endLate (at: number, heldUp: boolean): void {
     this.#timer = undefined
     for (let wait = this.#ends.after; wait !== this.#ends; wait = this.#ends.after) {

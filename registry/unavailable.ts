@@ -1,4 +1,4 @@
-// The result of a read if the backend can't say whether there is an entry. This is not a miss.
+// Stands for the result of a read when the backend can't say whether there is an entry. Such a read is not a miss.
 import type { StoredEntry } from './backend.js'
 
 export const UNAVAILABLE = Symbol('unavailable')

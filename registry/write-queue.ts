@@ -1,29 +1,29 @@
-// Queues writes by key: each key has one write at a time, in the order of the calls. A later write replaces one that is still waiting.
+// Queues writes. Those to the same key run one at a time, in the order of the calls; a later one replaces one that is still waiting.
 import type { MaybePromise, StoredEntry } from './backend.js'
 
-/** A set of a key's entry, or a delete of the key if `entry` is undefined. */
+/** A write to a key. It sets `entry`, or deletes the key's entry if `entry` is undefined. */
 export interface Write {
   readonly key: string
   readonly entry: StoredEntry | undefined
 }
 
 export interface WriteQueueOptions<W extends Write> {
-  /** Carries out a write. The next write of the key begins only when this has settled, even if it rejects. */
+  /** Carries out a write. The next write to the same key begins only when the returned promise has settled, even if it rejects. */
   readonly carryOut: (write: W) => MaybePromise<unknown>
-  /** Limit on concurrent sets, and a separate one on concurrent deletes. @default Infinity */
+  /** The most sets that may run at the same time, and also the most deletes that may do so. @default Infinity */
   readonly maxRunning?: number
-  /** Limit on keys with pending writes. @default Infinity */
+  /** The most keys that may have pending writes. @default Infinity */
   readonly maxKeys?: number
-  /** Limit on the bytes of pending writes, as `bytesOf` counts them. It does not apply to deletes. @default Infinity */
+  /** The most bytes of pending writes, as `bytesOf` counts them. No delete is refused because of this limit. @default Infinity */
   readonly maxBytes?: number
   readonly bytesOf?: (write: W) => number
-  /** Returns the error for a write that exceeds one of these limits. */
+  /** Creates the error for a write that `maxKeys` or `maxBytes` does not allow. */
   readonly tooMany?: (write: W) => Error
-  /** Whether a set replaces a waiting delete of its key. By default both are carried out, because the set may fail. @default false */
+  /** Whether a set replaces a waiting delete of the same key. If not, both are carried out, because the set may fail. @default false */
   readonly setsReplaceDeletes?: boolean
-  /** Returns whether a failed write settles with a later write of its key, if one is waiting. @default never */
+  /** Returns whether a failed write, instead of rejecting, settles as a waiting later write to the same key does. @default never */
   readonly settlesWithNext?: (write: W, error: unknown) => boolean
-  /** Called when a write has to wait because another write of its key is being carried out. */
+  /** Called when a write has to wait because another write to the same key is being carried out. */
   readonly onFollowed?: (key: string) => void
 }
 
@@ -35,24 +35,24 @@ interface Waiter {
 interface Job<W> {
   readonly write: W
   readonly bytes: number
-  /** The callers that await this write, or a write that it replaced. Each is stored under the write that it awaits. */
+  /** The callers that await this write, or a write that it replaced. The map's keys are the writes that they await. */
   readonly waiters: Map<unknown, Waiter>
 }
 
 type Kind = 'delete' | 'set'
 
-/** The unsettled writes of one key: one that is running, then a waiting delete, then a waiting set. */
+/** The unsettled writes to one key, in their order: the running one, a waiting delete, a waiting set. */
 interface KeyWrites<W> {
   running: Job<W> | undefined
   delete: Job<W> | undefined
   set: Job<W> | undefined
 }
 
-/** The queue of the writes that have not settled. */
+/** A queue of writes that have not settled. */
 export class WriteQueue<W extends Write> {
   readonly #options: WriteQueueOptions<W>
   readonly #byKey = new Map<string, KeyWrites<W>>()
-  /** Keys whose next write may begin. */
+  /** The keys whose next write may begin, separately for deletes and sets. */
   readonly #ready = { delete: new Set<string>(), set: new Set<string>() }
   readonly #running = { delete: 0, set: 0 }
   #bytes = 0
@@ -71,13 +71,13 @@ export class WriteQueue<W extends Write> {
     return this.#byKey.has(key)
   }
 
-  /** Whether a write of `key` is waiting behind the one that is being carried out. */
+  /** Returns whether a write to `key` is waiting behind the one that is being carried out. */
   isFollowed (key: string): boolean {
     const writes = this.#byKey.get(key)
     return (writes?.set ?? writes?.delete) !== undefined
   }
 
-  /** Returns the last unsettled write of `key`, for reads, which return its entry instead of the stored one. */
+  /** Returns the last unsettled write to `key`. Reads return the entry of this write instead of the stored one. */
   find (key: string): W | undefined {
     if (this.#byKey.size === 0) return undefined
     const writes = this.#byKey.get(key)
@@ -89,7 +89,7 @@ export class WriteQueue<W extends Write> {
     return [...this.#byKey.keys()].filter((key) => key.startsWith(prefix))
   }
 
-  /** Carries out a write once the previous write of its key has settled. Settles with this write, or with a later one that replaced it. */
+  /** Carries out a write once the previous write to its key has settled. Settles when this write does, or a later one that replaced it. */
   put (write: W): Promise<void> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed(write))
     const bytes = this.#options.bytesOf?.(write) ?? 0
@@ -100,7 +100,7 @@ export class WriteQueue<W extends Write> {
     })
   }
 
-  /** Called when the caller no longer awaits `write`. A set that has not begun is dropped; a delete is still carried out. */
+  /** Called when the caller no longer awaits `write`. If it is a set that has not begun, it is dropped; a delete is still carried out. */
   giveUp (write: W): void {
     const writes = this.#byKey.get(write.key)
     for (const job of [writes?.running, writes?.delete, writes?.set]) job?.waiters.delete(write)
@@ -110,13 +110,13 @@ export class WriteQueue<W extends Write> {
     if (writes.running === undefined && writes.delete === undefined) this.#byKey.delete(write.key)
   }
 
-  /** Settles when every write put so far has settled, even if it failed. */
+  /** Settles when every write that was put so far has settled. Resolves even if a write failed. */
   async flush (): Promise<void> {
     await Promise.all(this.#jobs().map(({ waiters }) =>
       new Promise<void>((resolve) => { waiters.set({}, { resolve, reject: () => resolve() }) })))
   }
 
-  /** Rejects pending and later writes with the error that `refused` returns. No further write begins. May be called twice. */
+  /** Rejects all pending and later writes with the error that `refused` returns. No more writes begin. May be called twice. */
   close (refused: (write: W) => Error): void {
     this.#closed = refused
     for (const { write, waiters } of this.#jobs()) {
@@ -174,7 +174,7 @@ export class WriteQueue<W extends Write> {
     }
   }
 
-  /** Never rejects: failures reject the writes. */
+  /** Never rejects. If a write fails, the promises of the callers that await it reject. */
   async #run (writes: KeyWrites<W>, kind: Kind): Promise<void> {
     const job = writes.running = writes[kind]!
     const { key } = job.write
