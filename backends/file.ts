@@ -1,4 +1,4 @@
-// The file backend: one file per entry in a private folder.
+// The file backend: it stores each entry as one file in a private folder.
 import { defineBackend } from '../registry/registry.js'
 import { FileBackend } from './file/backend.js'
 import { readOptions, type FileOptions } from './file/options.js'

@@ -1,4 +1,4 @@
-// The HTTP backend: entries in a service that stores bytes under /cache/<digest>, over a pool of connections.
+// The HTTP backend: it stores entries in a service that keeps bytes under /cache/<digest>, and uses a pool of connections.
 import { defineBackend } from '../registry/registry.js'
 import { HttpBackend } from './http/backend.js'
 import { readOptions, type HttpOptions } from './http/options.js'

@@ -1,4 +1,4 @@
-// The list of built-in backends: name, type of options, lazily imported module.
+// Lists the built-in backends: the name of each, the type of its options, and its module, which is imported when it is first used.
 import { Registry } from '../registry/registry.js'
 import type { FileOptions } from './file.js'
 import type { HttpOptions } from './http.js'
@@ -10,7 +10,7 @@ import type { LentDatabase, SqliteOptions } from './sqlite.js'
 import type { TieredOptions } from './tiered.js'
 import type { LentStorage, UnstorageDriver, UnstorageOptions } from './unstorage.js'
 
-// The augmentation is here because the backends' modules are lazily imported: from there it would not reach the published declarations.
+// This declaration stands here because the backends' modules are imported lazily: from there, it would not get into the published types.
 declare module '../registry/names.js' {
   interface BackendOptions {
     /** Stores entries in the memory of the process. */

@@ -1,4 +1,4 @@
-// The Keyv backend: entries in any store that Keyv 5 has an adapter for. The adapter is called directly, not through Keyv.
+// The Keyv backend: it stores entries in any store for which Keyv 5 has an adapter. It calls the adapter directly, not through Keyv.
 import { ByteBackend } from '../registry/byte-backend.js'
 import { defineBackend } from '../registry/registry.js'
 import { KeyvStore } from './keyv/store.js'

@@ -1,4 +1,4 @@
-// The Memcached backend: stores each entry under a single key on one server, using memcache-client.
+// The Memcached backend: it stores each entry under a single key on one server, using memcache-client.
 import { ByteBackend } from '../registry/byte-backend.js'
 import { defineBackend } from '../registry/registry.js'
 import { openClient } from './memcached/driver.js'

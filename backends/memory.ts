@@ -1,4 +1,4 @@
-// The memory backend: entries in an lru-cache with a limit on bytes.
+// The memory backend: it keeps entries in an lru-cache that limits their total size in bytes.
 import { setImmediate as turn } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
 import { checkOptions, positiveInteger } from '../registry/check.js'
@@ -8,33 +8,33 @@ import type { BackendStats, CacheBackend, ClearOptions, MaybePromise, StoredEntr
 
 /** Options of the backend `memory`. */
 export interface MemoryOptions {
-  /** Limit on bytes: keys, values, and an estimated overhead for each entry. @default 67108864 */
+  /** The most bytes that all entries may take: keys, values, and an estimated overhead for each entry. @default 67108864 */
   maxBytes?: number
-  /** Limit on entries. @default none */
+  /** The most entries that are kept. @default none */
   maxEntries?: number
 }
 
 /** @default for `maxBytes`: 64 MiB */
 export const MEMORY_MAX_BYTES = 64 * 1024 * 1024
 
-// The estimated memory of an entry in addition to its key and value: in the Map and the LRU lists, the entry object, the Buffer's header,
-// and the remembered head and body. Measured were 890 bytes after 100 000 small responses that all fit, and 1040 to 1340 after a flood of
-// 1 000 000.
+// The estimated memory that an entry takes in addition to its key and value: its places in the Map and in the LRU lists, the entry object,
+// the Buffer's header, and the remembered head and body. It was measured as 890 bytes after 100 000 small responses that all fit, and as
+// 1040 to 1340 bytes after a flood of 1 000 000.
 const ENTRY_OVERHEAD_BYTES = 1024
 
 /** How long one step of `clear` may block the event loop. */
 const STEP_MS = 4
-/** How many keys are checked between two looks at the clock. */
+/** After how many keys a step looks at the clock again. */
 const KEYS_AT_ONCE = 32
 
-/** A `clear` by prefix that is under way. */
+/** A `clear` with a prefix that is still running. */
 interface Sweep {
   readonly prefix: string
   /** All keys, in the order in which they were first set. Changes to the cache do not disturb the iteration. */
   readonly keys: Iterator<string>
-  /** How many keys are left to check, of those that were there at the start. */
+  /** How many of the keys that existed at the start are still to be checked. */
   left: number
-  /** Keys that were set since the start, and are therefore kept. */
+  /** The keys that were set after the start. Their entries must not be removed. */
   readonly later: Set<string>
 }
 
@@ -58,7 +58,7 @@ class MemoryBackend implements CacheBackend {
   }
 
   get (key: string): StoredEntry | undefined {
-    // The clock is read before the lookup, because reading it waits for earlier memory reads.
+    // The clock is read before the lookup, because the processor first finishes all earlier memory reads when it reads the clock.
     const at = this.#now()
     const entry = this.#entries.get(key)
     if (entry === undefined || entry.expiresAt > at) return entry
@@ -84,7 +84,7 @@ class MemoryBackend implements CacheBackend {
     return (this.#entries.peek(key)?.expiresAt ?? 0) > this.#now()
   }
 
-  /** Works synchronously if a few milliseconds are enough, otherwise in steps. */
+  /** Removes entries synchronously if a few milliseconds are enough for that, otherwise in steps. */
   clear (prefix = '', { onProgress }: ClearOptions = {}): MaybePromise<void> {
     if (prefix === '') return this.#forgetAll()
     // The internal Map is used because the library's own iterators follow the order of use, which each hit changes.
@@ -110,7 +110,7 @@ class MemoryBackend implements CacheBackend {
     this.#forgetAll()
   }
 
-  /** Replaces the cache with an empty one, because clearing a large one would block the event loop for long. */
+  /** Replaces the cache with an empty one, because clearing a large one would block the event loop for a long time. */
   #forgetAll (): void {
     this.#entries = this.#empty()
     for (const sweep of this.#sweeps) sweep.left = 0
@@ -130,7 +130,7 @@ class MemoryBackend implements CacheBackend {
     this.#sweeps.delete(sweep)
   }
 
-  /** Checks as many keys as there is time for. Returns how many entries it removed. */
+  /** Checks keys until all are checked or the step's time is over. Returns how many entries it removed. */
   #step (sweep: Sweep): number {
     const endsAt = performance.now() + STEP_MS
     let forgotten = 0

@@ -1,4 +1,4 @@
-// The Redis backend: one key per entry, in Redis, Valkey or a Cluster, through the ioredis of @fastify/redis.
+// The Redis backend: it stores each entry under one key in Redis, Valkey or a Cluster, through the ioredis of @fastify/redis.
 import { defineBackend } from '../registry/registry.js'
 import { RedisBackend } from './redis/backend.js'
 import { Commands } from './redis/commands.js'

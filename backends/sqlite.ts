@@ -1,4 +1,4 @@
-// The SQLite backend: one table of a better-sqlite3 database. Reads are synchronous; writes are gathered into transactions.
+// The SQLite backend: it stores entries in one table, with better-sqlite3. Reads are synchronous; writes are gathered into transactions.
 import { defineBackend } from '../registry/registry.js'
 import { SqliteBackend } from './sqlite/backend.js'
 import { driverVersion, driverWarning, loadDriver } from './sqlite/driver.js'

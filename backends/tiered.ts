@@ -1,4 +1,4 @@
-// The tiered backend: two or more backends, read from near to far and written from far to near.
+// The tiered backend: it consists of two or more backends, which it reads from near to far and writes from far to near.
 import { defineBackend } from '../registry/registry.js'
 import { TieredBackend } from './tiered/backend.js'
 import { readOptions, type TieredOptions } from './tiered/options.js'

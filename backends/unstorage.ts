@@ -1,4 +1,4 @@
-// The unstorage backend: entries in any store that unstorage has a driver for.
+// The unstorage backend: it stores entries in any store for which unstorage has a driver.
 import { ByteBackend } from '../registry/byte-backend.js'
 import { defineBackend } from '../registry/registry.js'
 import { openStorage } from './unstorage/driver.js'

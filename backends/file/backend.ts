@@ -1,4 +1,4 @@
-// The file backend itself: small entries are read synchronously, writes are queued, and long work is done in steps.
+// The class of the file backend. It reads small entries synchronously, queues writes, and does long work in steps.
 import type { BackendStats, CacheBackend, ClearOptions, MaybePromise, StoredEntry } from '../../registry/backend.js'
 import type { BackgroundTask } from '../../registry/background.js'
 import { keepAliveDuring } from '../../registry/alive.js'
@@ -21,8 +21,8 @@ import { FileWriteQueue, type FileWrite } from './write-queue.js'
 /** How long `close` waits for a slow disk before it refuses the pending writes. */
 const CLOSE_PATIENCE_MS = 1_000
 
-// Each use is noted as at least this much later than the one before, so that uses stay in order at the same instant, and after the clock
-// was set back. File systems and libuv keep microseconds.
+// The recorded time of each use is at least this much later than that of the use before it. So the order of uses is kept even if several
+// happen at the same time, or the clock is set back. File systems and libuv store times exactly to the microsecond.
 const USE_STEP_MS = 0.01
 
 /** A backend that stores its entries in one folder. */
@@ -43,7 +43,7 @@ export class FileBackend implements CacheBackend {
   #latestUseAt = 0
   #closing: Promise<void> | undefined
 
-  /** Opens the folder. Throws CACHE_ERR_OPTION if it can't be used. */
+  /** Opens the folder. Throws CACHE_ERR_OPTION if the folder can't be used. */
   constructor (settings: Settings, context: BackendContext) {
     this.#now = context.now
     this.#settings = settings
@@ -66,7 +66,7 @@ export class FileBackend implements CacheBackend {
     const waiting = this.#writes.find(entryPath.name)
     if (waiting !== undefined) return this.#alive(waiting.entry)
     const at = this.#now()
-    // Most reads take this path: a recent use is already noted, so only the bytes have to be checked.
+    // Most reads take this path: a recent use is already recorded in the file, so only the file's bytes have to be checked.
     if (at - entryPath.usedAt <= TOUCH_AFTER_MS) {
       const entry = this.#cache.get(entryPath) ?? this.#cache.read(entryPath, (isHeld) => this.#small.read(entryPath, isHeld))
       if (entry !== undefined && entry.expiresAt > at) return entry
@@ -154,7 +154,7 @@ export class FileBackend implements CacheBackend {
 
   async #close (): Promise<void> {
     await keepAliveDuring(async () => {
-      // After this await `#closing` is set, so walks end at their next step.
+      // After this `await`, `close` has set `#closing`, so running walks end at their next step.
       await Promise.resolve()
       await this.#cleanup.cancel()
       await this.#writes.closeWithin(CLOSE_PATIENCE_MS)

@@ -5,29 +5,32 @@ import { codeOf } from './folder.js'
 import { HEAD_BYTES, headBytesOf, decodeRecord, readHead, type Head } from '../../registry/codec.js'
 import { OWNER_ONLY, standingOf, type Standing } from '../../registry/own-file.js'
 
-// Do not follow links, do not block on a FIFO or a device, and do not update the access time (O_NOATIME): `touch` sets it.
+// Opening a file must not follow links, block on a FIFO or a device, or update the access time (O_NOATIME), which `touch` sets.
 const FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0) | (constants.O_NOATIME ?? 0)
 
-// Errors that mean that there is no file, or something that is not our file. The next set replaces it.
+// These errors mean that there is no file, or something that is not a file of ours. The next set replaces it.
 const MISSES = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'EMLINK', 'ENXIO', 'ENODEV', 'EISDIR', 'EACCES', 'EPERM'])
 
 // Files up to this size are read synchronously: reading them from the page cache is faster than waiting for a thread.
 const AT_ONCE_BYTES = 64 * 1024
 
-/** A use is noted only if the last noted one is older than this, which is exact enough for eviction. */
+/** A use is recorded only if the last recorded one is longer ago than this. That is exact enough for eviction. */
 export const TOUCH_AFTER_MS = 60_000
 
 const KEY_GUESS_BYTES = 512
 
-/** The modification time of files that never expire. Not every file system supports a later one. */
+/** The modification time of files that never expire. Not every file system supports later times. */
 const LAST_MTIME_MS = Date.UTC(2400, 0)
 
-/** The times to set on a file, in seconds. The access time is the last use of the entry, and the modification time is its expiry. */
+/**
+ * Returns the times to set on a file, in seconds. The access time says when the entry was last used; the modification time, when it
+ * expires.
+ */
 export function timesOf (usedAt: number, expiresAt: number): [atime: number, mtime: number] {
   return [usedAt / 1_000, Math.min(expiresAt, LAST_MTIME_MS) / 1_000]
 }
 
-/** The expiry that a file's modification time stands for. */
+/** Returns the expiry time that a file's modification time stands for. */
 export function expiryOf ({ mtimeMs }: { mtimeMs: number }): number {
   const expiresAt = Math.round(mtimeMs)
   return expiresAt >= LAST_MTIME_MS ? Infinity : expiresAt
@@ -40,35 +43,36 @@ export interface OpenFile {
   readonly inode: number
   readonly expiresAt: number
   readonly usedAt: number
-  /** Whether the file has another hard link, so that it may be somebody else's too. */
+  /** Whether the file has another hard link, which may belong to somebody else. */
   readonly isShared: boolean
   readonly standing: Standing
 }
 
-/** Whether the contents of a file may be trusted. */
+/** Returns whether the contents of a file may be trusted. */
 export function isTrusted ({ standing }: Pick<OpenFile, 'standing'>): boolean {
   return standing === 'private' || standing === 'opened'
 }
 
 /** Reads small files. All reads use the same buffer. */
 export class SmallFileReader {
-  // One byte larger than the limit: a file that fills the buffer is too large.
+  // The buffer is one byte larger than the limit, so a file that fills it is too large.
   readonly #bytes = Buffer.allocUnsafeSlow(AT_ONCE_BYTES + 1)
 
   /**
-   * Returns the entry of a key from its file; undefined if anything is wrong with the file. If `isHeld`, the value will be kept and gets
-   * its own memory; otherwise it is in Node's shared pool. Throws the file system's error if the file can't be opened.
+   * Returns the entry of a key from its file, or undefined if anything is wrong with the file. If `isHeld` is true, the caller will keep
+   * the value, so it gets its own memory; otherwise, it is in Node's shared pool. Throws the file system's error if the file can't be
+   * opened.
    */
   read ({ path, key }: { readonly path: string, readonly key: Buffer }, isHeld: boolean): StoredEntry | undefined {
     const descriptor = openIfThere(path)
     if (descriptor === undefined) return undefined
     let count
     try {
-      // Checks the descriptor, because the file at the path may be replaced meanwhile.
+      // The open descriptor is checked, not the path, because the file at the path may be replaced meanwhile.
       if (!isTrusted({ standing: admitted(descriptor, fstatSync(descriptor)) })) return undefined
       count = readSync(descriptor, this.#bytes, 0, this.#bytes.length, 0)
     } catch {
-      // It may be a FIFO, for example. The slow read, which comes next, deals with it.
+      // The file may be a FIFO, for example. The slow reader, which is called next, deals with it.
       return undefined
     } finally {
       closeSync(descriptor)
@@ -78,7 +82,7 @@ export class SmallFileReader {
   }
 }
 
-/** Returns a copy outside of Node's shared pool: one small value that is kept would keep the whole pool alive. */
+/** Returns a copy outside Node's shared pool, because one small value in the pool would keep the whole pool alive. */
 export function copyOf (value: Uint8Array): Buffer {
   const copy = Buffer.allocUnsafeSlow(value.byteLength)
   copy.set(value)
@@ -95,8 +99,8 @@ function openIfThere (path: string): number | undefined {
 }
 
 /**
- * Opens a file, and makes it private again if it is ours. Returns undefined if there is no file. The caller must check `isTrusted`, and
- * close the file. Throws what the file system throws.
+ * Opens a file, and makes it private again if it is ours. Returns undefined if there is no file. The caller must call `isTrusted`, and
+ * close the file. Throws the errors of the file system.
  */
 export function openEntry (path: string): OpenFile | undefined {
   const descriptor = openIfThere(path)
@@ -123,8 +127,8 @@ export function openEntry (path: string): OpenFile | undefined {
 }
 
 /**
- * Returns the standing of an open file, and makes the file private again if it is ours. Its mode is not changed if it has another hard
- * link, which may be somebody else's. Errors are ignored: the disk may be read-only.
+ * Returns the standing of an open file, and makes the file private again if it is ours. Does not change the mode of a file with another
+ * hard link, which may belong to somebody else. Ignores errors, because the disk may be read-only.
  */
 function admitted (descriptor: number, stat: Stats): Standing {
   const standing = standingOf(stat)
@@ -136,8 +140,8 @@ function admitted (descriptor: number, stat: Stats): Standing {
 }
 
 /**
- * Notes a use of an open file in its access time, unless a recent use is already noted. This is only a hint for eviction, so errors are
- * ignored, and a file with another hard link is not changed. Returns the last noted use.
+ * Records a use of an open file as its access time, unless a recent use is already recorded. This time is only a hint for eviction, so
+ * errors are ignored, and a file with another hard link is not changed. Returns the time of the last recorded use.
  */
 export function touch ({ descriptor, expiresAt, usedAt, isShared }: OpenFile, at: number): number {
   if (isShared || at - usedAt <= TOUCH_AFTER_MS) return usedAt
@@ -149,7 +153,7 @@ export function touch ({ descriptor, expiresAt, usedAt, isShared }: OpenFile, at
 
 /** Reads all bytes of an open file and closes it. Returns fewer bytes if the file was truncated after it was opened. */
 export function readAndClose ({ descriptor, size }: OpenFile): MaybePromise<Buffer> {
-  // Not from the shared pool, for the same reason as in `copyOf`.
+  // The buffer is not from Node's shared pool, because one small value in the pool would keep the whole pool alive.
   const bytes = Buffer.allocUnsafeSlow(size)
   if (size > AT_ONCE_BYTES) return readLater(descriptor, bytes)
   try {
@@ -159,7 +163,7 @@ export function readAndClose ({ descriptor, size }: OpenFile): MaybePromise<Buff
   }
 }
 
-/** Reads the head of an open file, which stays open. Returns undefined if the head is damaged. */
+/** Reads the head of an open file, and leaves the file open. Returns undefined if the head is damaged. */
 export function headOf ({ descriptor, size }: OpenFile): Head | undefined {
   let bytes = Buffer.allocUnsafe(Math.min(size, KEY_GUESS_BYTES))
   bytes = bytes.subarray(0, readSync(descriptor, bytes, 0, bytes.length, 0))

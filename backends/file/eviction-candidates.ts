@@ -1,9 +1,9 @@
-// Finds the least recently used of very many items, and sorts them by last use. Uses bounded memory and works in short steps.
+// Finds the least recently used items among very many, and sorts them by last use. Uses limited memory and works in short steps.
 
-// How many added items are sorted and merged at once, which takes less than a millisecond.
+// How many added items are sorted and merged in one go. That takes less than a millisecond.
 const BATCH = 500
 
-/** Of all items that are added, keeps those that were least recently used, at most `most` of them. */
+/** Of all items that are added, this keeps at most `most`: those that were least recently used. */
 export class EvictionCandidates<T extends { readonly usedAt: number }> {
   readonly #most: number
   #kept: readonly T[] = []
@@ -18,7 +18,7 @@ export class EvictionCandidates<T extends { readonly usedAt: number }> {
     if (this.#added.push(one) >= BATCH) this.#merge()
   }
 
-  /** The items that were kept, least recently used first. */
+  /** The items that were kept. The least recently used one comes first. */
   get inOrder (): readonly T[] {
     this.#merge()
     return this.#kept

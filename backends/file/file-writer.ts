@@ -9,7 +9,7 @@ const OWNER_ONLY = 0o600
 // Files up to this size are written synchronously: writing them to the page cache is faster than waiting for a thread.
 const AT_ONCE_BYTES = 64 * 1024
 
-// How often a write is tried. Each attempt creates the folder again if somebody has removed it.
+// The most attempts to write a file. Each attempt creates the folder again if somebody has removed it.
 const ATTEMPTS = 3
 
 /** The contents and times of a file that is to be written. */
@@ -31,8 +31,8 @@ export class FileWriter {
   }
 
   /**
-   * Replaces whatever is at the entry's path with a new file. Returns the number of bytes by which the folder grew. Throws what the file
-   * system throws; the old file is then unchanged or removed.
+   * Replaces whatever is at the entry's path with a new file. Returns the number of bytes by which the folder grew. Throws the errors of
+   * the file system; the old file is then either unchanged or removed.
    */
   async put (name: string, contents: Contents): Promise<number> {
     for (let attempt = 1; ; attempt++) {
@@ -59,8 +59,8 @@ export class FileWriter {
     const file = await promises.open(aside, FLAGS, OWNER_ONLY)
     try {
       await this.#fill(file, contents)
-      // A rename onto an existing file makes ext4 write the new one to the disk at once, so the old one is removed first. Between
-      // these two steps, and after a crash between them, a read finds nothing.
+      // If a rename replaces an existing file, ext4 writes the new one to the disk at once, which is slow, so the old one is removed
+      // first. Between these two steps, and after a crash between them, a read finds nothing.
       const replaced = await removeAny(path)
       await promises.rename(aside, path)
       if (this.#fsync) await this.#syncShard(name).catch((error: unknown) => discardAndRethrow(path, error))
@@ -73,7 +73,7 @@ export class FileWriter {
 
   async #fill (file: promises.FileHandle, { head, value, usedAt, expiresAt }: Contents): Promise<void> {
     try {
-      // Sets the mode again, because the umask may have removed some of the owner's rights too.
+      // This sets the mode again, because the umask may have taken away rights of the owner too.
       fchmodSync(file.fd, OWNER_ONLY)
       if (head.length + value.byteLength <= AT_ONCE_BYTES) writeAll(file.fd, Buffer.concat([head, value]))
       else for (const bytes of [head, value]) await file.writeFile(bytes)
@@ -84,7 +84,7 @@ export class FileWriter {
     }
   }
 
-  /** Makes a rename or a removal durable, by syncing the shard in which it happened. */
+  /** Makes a rename or a removal durable, by syncing the folder (the shard) in which it happened. */
   async #syncShard (name: string): Promise<void> {
     const shard = await openIfThere(this.#folder.shardOf(name))
     try {
@@ -136,13 +136,13 @@ export function removeNow (path: string): void {
     unlinkSync(path)
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return
-    // A folder is removed with its contents. The targets of links in it are not.
+    // If it is a folder, this removes the folder with its contents, but not the targets of links in it.
     if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) throw error
     rmSync(path, { recursive: true, force: true })
   }
 }
 
-/** The `lstat` of `path`; undefined if nothing is there. */
+/** Returns the `lstat` of `path`, or undefined if nothing is there. */
 export function statIfThere (path: string): Stats | undefined {
   try {
     return lstatSync(path, { throwIfNoEntry: false })

@@ -1,4 +1,4 @@
-// The cache's own private folder. It contains one folder for the format, and that contains 256 folders with entries, the shards.
+// The cache's own private folder. It contains one folder for the format, which contains 256 folders with entries, called shards.
 import { randomBytes } from 'node:crypto'
 import { accessSync, chmodSync, closeSync, constants, lstatSync, mkdirSync, openSync, unlinkSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -6,7 +6,7 @@ import { show } from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 import { FOLDER_OWNER_ONLY, MODES_ARE_FIXED, whyNotPrivate } from '../../registry/own-file.js'
 
-// Changes with every change of the format of records or file names, so that no version of this package reads files in another format.
+// Whenever the format of records or file names changes, this changes too, so no version of this package reads files in another format.
 const FORMAT = 'v1'
 
 const SHARD_DIGITS = 2
@@ -25,18 +25,18 @@ const EXPECTED =
 
 const ASIDE = /^\.([0-9a-z]{1,11})-[0-9a-f]{16}$/
 
-/** The code of an error of the file system. */
+/** Returns the code of an error of the file system. */
 export function codeOf (error: unknown): string {
   return (error as { code?: string } | undefined)?.code ?? ''
 }
 
-/** When the writing of a temporary file began, which its name tells; undefined for other names. */
+/** Returns the time in a temporary file's name, at which its writing began. Returns undefined for other files' names. */
 export function begunAt (name: string): number | undefined {
   const begun = ASIDE.exec(name)?.[1]
   return begun === undefined ? undefined : parseInt(begun, 36)
 }
 
-/** The cache's folder, and the paths in it. */
+/** Prepares the cache's folder, and returns the paths in it. */
 export class Folder {
   readonly #dir: string
   readonly #now: () => number
@@ -50,7 +50,9 @@ export class Folder {
     this.shardsDir = join(dir, FORMAT)
   }
 
-  /** Creates the folder if it is missing. Throws CACHE_ERR_OPTION if it can't be used, or an error that may be temporary. */
+  /**
+   * Creates the folder if it is missing. Throws CACHE_ERR_OPTION if it can't be used, or the file system's error if that may be temporary.
+   */
   prepare (): void {
     try {
       mkdirSync(dirname(this.#dir), { recursive: true })
@@ -64,7 +66,7 @@ export class Folder {
     }
   }
 
-  /** The same as `prepare`, but ignores errors that may be temporary. */
+  /** Does the same as `prepare`, but ignores errors that may be temporary. */
   open (): void {
     try {
       this.prepare()
@@ -73,7 +75,7 @@ export class Folder {
     }
   }
 
-  /** The path of the shard for a file with this name. */
+  /** Returns the path of the shard for a file with this name. */
   shardOf (name: string): string {
     return this.shardsDir + '/' + name.slice(0, SHARD_DIGITS)
   }
@@ -82,17 +84,17 @@ export class Folder {
     return this.shardOf(name) + '/' + name
   }
 
-  /** A new path for a temporary file in the entry's shard. */
+  /** Returns a new path for a temporary file in the entry's shard. */
   pathAside (name: string): string {
     return `${this.shardOf(name)}/.${Math.max(0, Math.floor(this.#now())).toString(36)}-${randomBytes(8).toString('hex')}`
   }
 
-  /** Creates the shard for a file with this name, unless that was already done. Throws what the file system throws. */
+  /** Creates the shard for a file with this name, unless this was done before. Throws the errors of the file system. */
   ensureShard (name: string): void {
     const shard = this.shardOf(name)
     if (this.#known.has(shard)) return
     this.prepare()
-    // Removes anything but a folder, such as a link to one: it is not ours.
+    // Anything but a folder, such as a link to a folder, is not ours, so it is removed.
     if (lstatSync(shard, { throwIfNoEntry: false })?.isDirectory() === false) unlinkSync(shard)
     makePrivate(shard)
     this.#known.add(shard)
@@ -130,7 +132,7 @@ function undoUmask (path: string): void {
   }
 }
 
-/** Writes the tag if it is missing. Errors are ignored, because the folder can be used without a tag. */
+/** Writes the file CACHEDIR.TAG if it is missing. Ignores errors, because the folder can be used without this file. */
 function writeTag (path: string): void {
   try {
     const file = openSync(path, 'wx', 0o600)

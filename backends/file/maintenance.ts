@@ -1,4 +1,4 @@
-// Keeps the folder within its limit: removes expired entries first, then the least recently used. Also removes files of killed processes.
+// Keeps the folder within its limit: removes expired entries, then the least recently used. Also removes what killed processes left.
 import type { Stats } from 'node:fs'
 import { keepAliveDuring } from '../../registry/alive.js'
 import { begunAt, codeOf, type Folder } from './folder.js'
@@ -14,10 +14,10 @@ import type { FileWriteQueue } from './write-queue.js'
 // A temporary file older than this is removed: the process that was writing it must have ended.
 const ORPHAN_AFTER_MS = 60_000
 
-// An eviction reduces the folder to this share of its limit. It walks over the whole folder, so it makes room for many writes.
+// An eviction reduces the folder to this share of its limit. It makes room for many writes, because it has to walk over the whole folder.
 const KEPT_SHARE = 0.9
 
-// Limit on the files that one walk remembers for eviction. It bounds the memory of a walk over a folder of any size.
+// The most files that one walk remembers for eviction. So a walk needs limited memory, whatever the size of the folder.
 const MAX_CANDIDATES = 20_000
 
 const MAX_ROUNDS = 100
@@ -29,10 +29,10 @@ const DISK_FULL =
   'cache: the disk is full before file.maxBytes is reached; old entries are removed and the folder is kept below limitBytes; ' +
   'make room, or lower file.maxBytes'
 
-// The least time between two evictions for a full disk: if others fill it too, they take the freed space at once.
+// The least time between two evictions for a full disk. If other programs are filling the disk, they take the freed space at once.
 const GIVE_WAY_GAP_MS = 1_000
 
-// After the disk was full, each cleanup raises the limit by this factor, up to maxBytes, because there may be more room by now.
+// After the disk was full, each cleanup multiplies the limit by this, up to maxBytes, because there may be more room again.
 const REGROWTH = 1.25
 
 /** Options and dependencies of the maintenance. */
@@ -41,7 +41,7 @@ export interface FileMaintenanceOptions {
   readonly writes: FileWriteQueue
   readonly now: () => number
   readonly maxBytes: number
-  /** Throws when the backend closes. */
+  /** Throws once the backend is closing. */
   readonly goOn: () => void
   /** Called with each world-writable file, before it is removed. */
   readonly noteSpoilt: (path: string) => void
@@ -63,10 +63,10 @@ export interface Totals {
   bytes: number
 }
 
-/** Eviction and cleanup of one backend. */
+/** Evicts entries and cleans up the folder of one backend. */
 export class FileMaintenance {
   readonly #options: FileMaintenanceOptions
-  /** The size of the folder at the last walk. Writes of other processes since then are not included. */
+  /** The size of the folder at the last walk. What other processes have written since then is not included. */
   #bytes: number | undefined
   #grownBy = 0
   /** `maxBytes`, or less after the disk was full. */
@@ -82,7 +82,7 @@ export class FileMaintenance {
     this.#limitBytes = options.maxBytes
   }
 
-  /** Notes that the folder has grown by `bytes`, or shrunk if that is negative. */
+  /** Records that the folder has grown by `bytes`, or has shrunk if `bytes` is negative. */
   grow (bytes: number): void {
     this.#grownBy += bytes
   }
@@ -97,19 +97,19 @@ export class FileMaintenance {
       return await put()
     })
     this.grow(grownBy)
-    // The entry is stored, even if this fails. The next cleanup will report the failure.
+    // The entry is already stored, even if making room fails. The next cleanup will report that failure.
     await this.#makeRoom().catch(() => {})
   }
 
   /** Removes entries until the folder is within its limit. */
   async #makeRoom (): Promise<void> {
-    // Twice, because the first call may only wait for a run that was already under way and did not see every file.
+    // Two sweeps may be needed, because the first call may only wait for a sweep that was already running and missed some files.
     for (let run = 0; run < 2 && this.#isFull(); run++) await keepAliveDuring(() => this.#sweep())
   }
 
   /**
    * Makes room on a disk that is full although the folder is within its limit. Removes expired entries, then the least recently used, and
-   * lowers the limit below the present size. Returns whether this makes room: it can't if the folder is small compared to `neededBytes`.
+   * lowers the limit below the folder's present size. Returns false if the folder is too small for this to free `neededBytes`.
    */
   async #giveWay (neededBytes: number): Promise<boolean> {
     await keepAliveDuring(async () => {
@@ -119,7 +119,7 @@ export class FileMaintenance {
     return this.#gaveWay
   }
 
-  /** The background task: removes files that are expired, damaged or left behind, and evicts entries if needed. */
+  /** Runs as a background task. Removes files that are expired, damaged or left behind, and evicts entries if needed. */
   async cleanup (): Promise<void> {
     await this.#run
     this.#limitBytes = Math.min(this.#limitBytes * REGROWTH, this.#options.maxBytes)
@@ -149,7 +149,7 @@ export class FileMaintenance {
     return this.#runAlone(() => this.#sweepAll())
   }
 
-  /** Starts a run, unless one is under way. Returns when the run has ended. */
+  /** Calls `run`, unless a run is already under way. Settles when the run that is under way has ended. */
   #runAlone (run: () => Promise<void>): Promise<void> {
     this.#run ??= run().finally(() => { this.#run = undefined })
     return this.#run
@@ -177,7 +177,7 @@ export class FileMaintenance {
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const { candidates, failure } = await this.#sweepOnce()
       this.#options.goOn()
-      // Evicts even if some files could not be checked. That error is thrown afterwards.
+      // Entries are evicted even if some files could not be checked. The error for those files is thrown afterwards.
       const evicted = this.#isFull() ? await this.#evict(candidates) : 0
       if (failure !== undefined) throw failure
       if (evicted === 0 || !this.#isFull()) return
@@ -225,7 +225,7 @@ export class FileMaintenance {
     let bytes = this.#bytes as number
     await inSteps(candidates, ({ name, path, inode, bytes: its }) => {
       if (bytes + this.#grownBy <= this.#limitBytes * KEPT_SHARE) return
-      // Keeps a file that we are replacing, or that another process has replaced since the walk.
+      // A file is kept if we are replacing it, or if another process has replaced it since the walk.
       if (writes.find(name) !== undefined || statIfThere(path)?.ino !== inode) return
       removeNow(path)
       this.#bytes = bytes -= its

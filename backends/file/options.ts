@@ -1,4 +1,4 @@
-// The options of the backend `file`: their shape, their defaults, their checks.
+// The options of the backend `file`: their types, their defaults and their checks.
 import { resolve } from 'node:path'
 import { boolean, checkOptions, duration, positiveInteger, text, type Duration } from '../../registry/check.js'
 
@@ -9,11 +9,11 @@ export interface FileOptions {
    * @default '.cache/fastify-response-cache'
    */
   dir?: string
-  /** Limit on the bytes of all files. Expired entries are removed first, then the least recently used. @default 268435456 */
+  /** The most bytes that all files may take. Expired entries are removed first, then the least recently used. @default 268435456 */
   maxBytes?: number
-  /** How often expired entries are removed, and files that killed processes left behind. @default '5m' */
+  /** How often the backend removes expired entries, and files that killed processes left behind. @default '5m' */
   cleanupInterval?: Duration
-  /** Whether a change is forced to the disk before it settles, so that a power failure can't undo it. @default false */
+  /** Whether each change is forced to the disk before its promise settles, so that a power failure can't undo it. @default false */
   fsync?: boolean
 }
 
@@ -38,7 +38,7 @@ export interface Settings {
   readonly fsync: boolean
 }
 
-/** Returns the settings for `options`. Throws CACHE_ERR_OPTION. */
+/** Returns the settings for `options`. Throws CACHE_ERR_OPTION if an option is wrong. */
 export function readOptions (options: FileOptions): Settings {
   const given = checkOptions<FileOptions>('file', options, {
     dir: text, maxBytes: positiveInteger, cleanupInterval: duration(), fsync: boolean
@@ -46,7 +46,7 @@ export function readOptions (options: FileOptions): Settings {
   return {
     dir: resolve(given.dir ?? FILE_DIR),
     maxBytes: given.maxBytes ?? FILE_MAX_BYTES,
-    // The check turned the duration into milliseconds.
+    // The check has already converted the duration to milliseconds.
     cleanupIntervalMs: given.cleanupInterval as number | undefined ?? FILE_CLEANUP_INTERVAL_MS,
     fsync: given.fsync ?? FILE_FSYNC
   }

@@ -5,19 +5,19 @@ import type { Folder } from './folder.js'
 import type { CachedPath } from './read-cache.js'
 import { copyOf } from './entry-file.js'
 
-// About the memory that a remembered path takes, without its key.
+// A remembered path takes about this much memory, without its key.
 const PATH_BYTES = 600
 const MAX_BYTES = 24 * 1024 * 1024
 
 /** The path of a key's file, and the cached entry that was read there, if any. */
 export interface EntryPath extends CachedPath, Member {
-  /** The key as it was given. */
+  /** The key as the caller gave it. */
   readonly text: string
-  /** The key as it is stored. */
+  /** The key in the encoding in which it is stored. */
   readonly key: Buffer
   /** The file's name. */
   readonly name: string
-  /** The last use that is known to be noted in the file; -Infinity if none is. */
+  /** The time of the last use that is known to be recorded in the file, or -Infinity if none is. */
   usedAt: number
 }
 

@@ -1,13 +1,13 @@
-// Recently read entries, in memory. Before an entry is used, one `lstat` checks that its file is still the same.
+// Keeps recently read entries in memory. Before an entry is used, one `lstat` checks that its file is still the same.
 import { lstatSync, type Stats } from 'node:fs'
 import type { StoredEntry } from '../../registry/backend.js'
 import { READ_CACHE_BYTES, ClockCache, type Member } from '../../registry/clock-cache.js'
 
-// A file that changed less than this ago is not cached, because it may change again without a new timestamp: the time of a file system
-// advances in steps, of 10 ms for a kernel tick and of 2 s on FAT.
+// A file that changed more recently than this is not cached, because it may change again without getting a new timestamp. The clock of a
+// file system advances in steps: of 10 ms if it follows the kernel's ticks, and of 2 s on FAT.
 const SETTLED_AFTER_MS = 2_000
 
-// About the memory that an entry takes in addition to its value.
+// An entry takes about this much memory in addition to its value.
 const OVERHEAD_BYTES = 400
 
 /** An entry, and the `lstat` of its file when it was read. */
@@ -33,7 +33,7 @@ class CachedEntry implements StoredEntry, Member {
     this.#ctimeMs = ctimeMs
   }
 
-  /** Whether the file, which has this `lstat` now, is the one that was read. */
+  /** Returns whether the file is still the one that was read. The argument is its `lstat` now. */
   matches ({ ino, size, mtimeMs, ctimeMs }: Stats): boolean {
     return this.#ctimeMs === ctimeMs && this.#inode === ino && this.#size === size && this.#mtimeMs === mtimeMs
   }
@@ -50,12 +50,12 @@ export class FileReadCache {
   readonly #clock = new ClockCache<CachedEntry>(READ_CACHE_BYTES, ({ entryPath }) => { entryPath.held = undefined })
   readonly #wallNow: () => number
 
-  /** `wallNow` returns the time of the file system's clock, in epoch milliseconds. The clock of the cache may differ from it. */
+  /** `wallNow` returns the time of the file system's clock, in epoch milliseconds. The cache's own clock may show another time. */
   constructor (wallNow = Date.now) {
     this.#wallNow = wallNow
   }
 
-  /** The cached entry of `entryPath`, if its file is still the one that was read. */
+  /** Returns the cached entry of `entryPath`, if its file is still the one that was read. */
   get (entryPath: CachedPath): StoredEntry | undefined {
     const { held } = entryPath
     if (held === undefined) return undefined
@@ -69,8 +69,9 @@ export class FileReadCache {
   }
 
   /**
-   * Returns the entry that `read` finds at `entryPath`, and caches it if there is room. If `mayBeHeld`, the value must have its own memory.
-   * `lstat` is called before the read, so that a file that is replaced in between does not match at the next `get`.
+   * Returns the entry that `read` finds at `entryPath`, and caches it if there is room. If `mayBeHeld` is true, `read` must return a value
+   * in its own memory. `lstat` is called before `read`, so if the file is replaced in between, the cached entry does not match at the next
+   * `get`.
    */
   read (entryPath: CachedPath, read: (mayBeHeld: boolean) => StoredEntry | undefined): StoredEntry | undefined {
     const stat = this.#clock.takes() ? look(entryPath.path) : undefined
@@ -83,7 +84,7 @@ export class FileReadCache {
     return entry
   }
 
-  /** Drops the cached entry of `entryPath`, because its file is about to change or has changed. */
+  /** Drops the cached entry of `entryPath`. Called when its file has changed or is about to change. */
   drop (entryPath: CachedPath): void {
     if (entryPath.held === undefined) return
     this.#clock.remove(entryPath.held)
@@ -91,7 +92,7 @@ export class FileReadCache {
   }
 }
 
-/** Returns the `lstat` of `path`; undefined if nothing is there, or on an error, which the read will report. */
+/** Returns the `lstat` of `path`. Returns undefined if nothing is there, or on an error, which the read that follows will report. */
 function look (path: string): Stats | undefined {
   try {
     return lstatSync(path, { throwIfNoEntry: false })

@@ -1,4 +1,4 @@
-// Walks over many keys, for `clear`, `keys` and `size`.
+// Walks over the files of all entries, for `clear`, `keys` and `size`.
 import { closeSync } from 'node:fs'
 import type { ClearOptions } from '../../registry/backend.js'
 import { matchesGlob } from '../../registry/glob.js'
@@ -14,11 +14,11 @@ export interface FileScanOptions {
   readonly folder: Folder
   readonly writes: FileWriteQueue
   readonly now: () => number
-  /** Throws when the backend closes. */
+  /** Throws once the backend is closing. */
   readonly goOn: () => void
 }
 
-/** Walks over the keys of one backend. */
+/** Walks over all entries of one backend. */
 export class FileScan {
   readonly #options: FileScanOptions
 
@@ -53,7 +53,7 @@ export class FileScan {
     }
   }
 
-  /** The keys of live entries that match `pattern`. */
+  /** Returns the keys that match `pattern`, without those of expired entries. */
   async keys (pattern: string): Promise<string[]> {
     const { folder, writes, now } = this.#options
     await writes.flush()
@@ -65,7 +65,7 @@ export class FileScan {
     return [...found]
   }
 
-  /** The number of entries, including expired ones. */
+  /** Returns the number of entries, including expired ones. */
   async size (): Promise<number> {
     const { folder, writes } = this.#options
     await writes.flush()
@@ -75,7 +75,7 @@ export class FileScan {
   }
 }
 
-/** Reads the key and expiry from a file; undefined if the file is not ours or is damaged. */
+/** Reads the key and the expiry time from a file. Returns undefined if the file is not ours or is damaged. */
 function keyIn ({ name, path, isEntry }: FoundFile): { key: string, expiresAt: number } | undefined {
   const file = isEntry ? openEntry(path) : undefined
   if (file === undefined) return undefined

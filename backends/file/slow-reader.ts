@@ -1,4 +1,4 @@
-// Reads files that the fast path leaves to it: they may be expired, large or damaged, or their use has to be noted.
+// Reads files that the fast path can't read: they may be expired, large or damaged, or their use has to be recorded.
 import { closeSync, unlinkSync } from 'node:fs'
 import type { MaybePromise, StoredEntry } from '../../registry/backend.js'
 import { decodeRecord } from '../../registry/codec.js'
@@ -8,13 +8,13 @@ import type { FileMaintenance } from './maintenance.js'
 import type { EntryPath } from './paths.js'
 import type { FileWriteQueue } from './write-queue.js'
 
-// Limit on the size of a file. It is far below what a Buffer can hold, and below 32 bits.
+// The largest file that is read or written. A Buffer can hold far more, and the size fits into 32 bits.
 export const MAX_FILE_BYTES = 1_000_000_000
 
 /** Options and dependencies of a slow reader. */
 export interface SlowReaderOptions {
   readonly now: () => number
-  /** Returns the instant to note for a use that happens now. */
+  /** Returns the time to record for a use that happens now. */
   readonly useAt: () => number
   readonly writes: FileWriteQueue
   readonly maintenance: FileMaintenance
@@ -31,7 +31,7 @@ export class SlowReader {
     this.#options = options
   }
 
-  /** Returns the live entry at `entryPath`, as a promise if the file is large. Removes a file that is expired or damaged. */
+  /** Returns the entry at `entryPath`, as a promise if its file is large. If the entry has expired or the file is damaged, removes it. */
   read (entryPath: EntryPath): MaybePromise<StoredEntry | undefined> {
     const { now, useAt, noteSpoilt } = this.#options
     entryPath.usedAt = -Infinity
@@ -51,7 +51,7 @@ export class SlowReader {
     return this.#check(bytes, entryPath, file)
   }
 
-  /** Whether there is a live entry at `entryPath`. Reads only the head of the file. */
+  /** Returns whether there is an entry at `entryPath` that has not expired. Reads only the head of the file. */
   has (entryPath: EntryPath): boolean {
     const file = openEntry(entryPath.path)
     if (file === undefined) return false
@@ -71,7 +71,7 @@ export class SlowReader {
     return undefined
   }
 
-  /** Removes a file, unless it was replaced meanwhile. If that fails, the next set or cleanup removes it. */
+  /** Removes a file, unless it has been replaced in the meantime. If that fails, the next set or cleanup removes the file. */
   #discard ({ name, path }: EntryPath, { inode, size }: OpenFile): void {
     const { writes, maintenance } = this.#options
     try {

@@ -1,4 +1,4 @@
-// Walks over all files in steps of a few milliseconds. The items of a folder are read one by one, not all at once.
+// Walks over all files in steps of a few milliseconds. It reads the items of a folder one by one, not all at once.
 import { opendirSync, readdirSync, type Dir, type Dirent } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { codeOf, type Folder } from './folder.js'
@@ -15,12 +15,12 @@ const ENTRY = /^[0-9a-f]{64}$/
 export interface FoundFile {
   readonly name: string
   readonly path: string
-  /** Whether it has the name of an entry's file. */
+  /** Whether the item has the name of an entry's file. */
   readonly isEntry: boolean
   readonly isFile: boolean
 }
 
-/** How a walk pauses and ends. */
+/** Settings for the pauses of a walk. */
 export interface Pace {
   /** Called after each pause. Throws to end the walk. */
   readonly goOn: () => void
@@ -29,7 +29,7 @@ export interface Pace {
 }
 
 /**
- * Calls `look` for each item, with pauses. If `look` throws, the walk goes on; the first of its errors is thrown at the end.
+ * Calls `look` for each item, with pauses. If `look` throws, the walk continues, and throws the first of these errors at its end.
  */
 export async function inSteps<T> (items: Iterable<T>, look: (item: T) => void, { goOn, ref = true }: Pace): Promise<void> {
   const failures: unknown[] = []
@@ -48,7 +48,7 @@ export async function inSteps<T> (items: Iterable<T>, look: (item: T) => void, {
   if (failures.length > 0) throw failures[0]
 }
 
-/** Calls `look` for each item in the shards. Throws as `inSteps` does. */
+/** Calls `look` for each item in the shards. Pauses and throws as `inSteps` does. */
 export async function walk (folder: Folder, look: (found: FoundFile) => void, pace: Pace): Promise<void> {
   await inSteps(itemsIn(folder), (found) => {
     if (found instanceof Error) throw found

@@ -1,26 +1,26 @@
-// The queue of writes to files: a few run at a time, deletes before sets. A read looks here before it reads a file.
+// Queues writes to files. A few of them run at a time, deletes before sets. A read looks into this queue before it reads a file.
 import type { StoredEntry } from '../../registry/backend.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import { noop } from '../../registry/maybe-promise.js'
 import { WriteQueue } from '../../registry/write-queue.js'
 
-// Limit on concurrent sets, and a separate one on concurrent deletes, because a set may wait for an eviction. More writes would only wait
-// for libuv's threads, each with an open file.
+// The most sets that run at the same time. The same number of deletes may run besides, because a set may have to wait for an eviction. If
+// more writes ran, they would only wait for libuv's threads, each with an open file.
 const AT_ONCE = 8
 
 const MAX_WAITING_BYTES = 64 * 1024 * 1024
 const WRITE_OVERHEAD_BYTES = 200
 
-/** A write of an entry's file, or its removal if `entry` is undefined. */
+/** A write to an entry's file, or the removal of the file if `entry` is undefined. */
 export interface FileWrite {
   /** The file's name. */
   readonly key: string
-  /** The entry's key, as it is stored. */
+  /** The entry's key, in the encoding in which it is stored. */
   readonly stored: Buffer
   readonly entry: StoredEntry | undefined
 }
 
-/** The writes that have not settled. */
+/** The writes to files that have not settled. */
 export class FileWriteQueue extends WriteQueue<FileWrite> {
   readonly #listeners = new Set<(name: string) => void>()
 
@@ -34,7 +34,7 @@ export class FileWriteQueue extends WriteQueue<FileWrite> {
     })
   }
 
-  /** The same as `WriteQueue.put`, but also calls the listeners, and the caller may ignore the result. */
+  /** Does the same as `WriteQueue.put`, and calls the listeners. The caller may ignore the returned promise. */
   override put (write: FileWrite): Promise<void> {
     const settled = super.put(write)
     const isAccepted = this.find(write.key) === write
@@ -49,7 +49,7 @@ export class FileWriteQueue extends WriteQueue<FileWrite> {
     return () => { this.#listeners.delete(listener) }
   }
 
-  /** Closes the queue. Writes that are not carried out within `patienceMs` are refused. */
+  /** Closes the queue, after at most `patienceMs`. Writes that have not been carried out by then are refused. */
   async closeWithin (patienceMs: number): Promise<void> {
     let timer: NodeJS.Timeout | undefined
     const late = new Promise((resolve) => { timer = setTimeout(resolve, patienceMs) })
