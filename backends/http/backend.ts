@@ -1,4 +1,4 @@
-// The HTTP backend itself: a read is sent once, and a write is sent again until it takes effect or its time is over.
+// The class of the HTTP backend. It sends a read only once, but sends a write again until it takes effect or times out.
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { CacheBackend, StoredEntry } from '../../registry/backend.js'
@@ -29,7 +29,7 @@ export class HttpBackend implements CacheBackend {
     this.#connection = new ServiceConnection(settings, deadlineMs)
     this.#writes = new HttpWriteQueue({
       send: (change, timeoutMs) => this.#send(change, timeoutMs),
-      // Waiting for a service that is down does not keep the process alive.
+      // The timer must not keep the process alive while the service is down.
       wait: (ms, signal) => sleep(ms, undefined, { signal, ref: false }).catch(() => {}),
       random: Math.random,
       now: () => performance.now(),
@@ -41,7 +41,7 @@ export class HttpBackend implements CacheBackend {
   async get (key: string): Promise<StoredEntry | undefined> {
     if (this.#closing !== undefined) throw new CACHE_ERR_CLOSED('http.get')
     const change = this.#writes.find(key)
-    // The entry of a pending write is returned, because the service may not have it yet.
+    // If a write is pending, its entry is returned, because the service may not have that entry yet.
     if (change !== undefined) return this.#live(change.entry)
     const digest = digestOf(key)
     const found = entryIn(await this.#connection.exchange({ operation: 'get', digest }), digest)
@@ -72,7 +72,7 @@ export class HttpBackend implements CacheBackend {
     return entry !== undefined && entry.expiresAt > this.#now() ? entry : undefined
   }
 
-  /** Sends a write once. Never rejects: a failure is a result. */
+  /** Sends a write once. Never rejects: if sending fails, it returns the failure as a result. */
   async #send ({ key, entry }: Write, timeoutMs: number): Promise<SendResult> {
     const operation = entry === undefined ? 'delete' : 'set'
     const digest = digestOf(key)

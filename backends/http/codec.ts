@@ -1,33 +1,34 @@
-// The protocol of backend and service: digests of keys, header fields, encoded values, and the meaning of status codes.
+// The protocol between the backend and the service: digests of keys, header fields, encoded values, and the meaning of status codes.
 import type { StoredEntry } from '../../registry/backend.js'
 import { nameOf, storedKey } from '../../registry/codec.js'
 
-/** The header field with the expiry of an entry, in epoch milliseconds. Every PUT has it, and every 200 response to a GET. */
+/** The header field for the expiry time of an entry, in epoch milliseconds. Every PUT and every 200 response to a GET has it. */
 export const EXPIRES_AT_FIELD = 'cache-expires-at'
 
 /**
- * The header field with `<writer>/<number>`, which every PUT and DELETE has. The service must refuse a change of an entry if the same
- * writer has already changed that entry with a higher number.
+ * The header field that numbers the changes of a writer, as `<writer>/<number>`. Every PUT and DELETE has it. If a writer has changed an
+ * entry, the service must refuse any change of this entry by the same writer that has a lower number.
  */
 export const CHANGE_FIELD = 'cache-change'
 
-/** Whether this status says that the entry does not exist, or no longer exists. */
+/** Returns whether this status says that the entry does not exist, or no longer exists. */
 const isMissing = (status: number): boolean => status === 404 || status === 410
 
-// The seal is the digest of the key. It is sent after each value, so that the bytes of another key are noticed after a mix-up on the way.
+// The seal is the digest of the key. It follows each value, so that a mix-up on the way, which would return another key's bytes, is
+// noticed.
 export const SEAL_BYTES = 32
 
-/** The digest under which the service stores the entry of `key`. */
+/** Returns the digest under which the service stores the entry of `key`. */
 export const digestOf = (key: string): string => nameOf(storedKey(key))
 
-/** A response of the service, with its whole body. The body is empty unless the status is 200. */
+/** A response from the service, with its whole body. The body is empty unless the status is 200. */
 export interface ServiceResponse {
   readonly status: number
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
   readonly body: Uint8Array
 }
 
-/** Returns a value as it is sent: with its seal. */
+/** Returns the bytes to send for a value: the value, followed by its seal. */
 export function sealed (value: Uint8Array, digest: string): Buffer {
   const bytes = Buffer.allocUnsafeSlow(value.byteLength + SEAL_BYTES)
   bytes.set(value)
@@ -35,14 +36,14 @@ export function sealed (value: Uint8Array, digest: string): Buffer {
   return bytes
 }
 
-/** Returns the header field's value for an expiry. Infinity becomes a date in the year 287396. */
+/** Returns the value of the header field for an expiry time. Infinity becomes a date in the year 287396. */
 export function expiresAtField (expiresAt: number): string {
   return String(Math.min(Math.floor(expiresAt), Number.MAX_SAFE_INTEGER))
 }
 
 /**
- * Returns the entry in the response to a GET; undefined if the service has none. If the response does not follow the protocol, which does
- * not mean that the entry is missing, returns a string that says why.
+ * Returns the entry in the response to a GET, or undefined if the service has none. If the response does not follow the protocol, returns a
+ * string that says why, because such a response does not mean that the entry is missing.
  */
 export function entryIn ({ status, headers, body }: ServiceResponse, digest: string): StoredEntry | undefined | string {
   if (isMissing(status)) return undefined
@@ -56,17 +57,17 @@ export function entryIn ({ status, headers, body }: ServiceResponse, digest: str
   return { value: body.subarray(0, end), expiresAt }
 }
 
-/** Tells from the response to a PUT or DELETE whether it was done, was refused, or failed for a reason that may be temporary. */
+/** Returns whether the service did what a PUT or DELETE asked for, refused it, or failed for a reason that may be temporary. */
 export function changeOutcome ({ status }: ServiceResponse, isDelete: boolean): 'done' | 'refused' | 'failed' {
   if (status >= 200 && status <= 299) return 'done'
   if (isDelete && isMissing(status)) return 'done'
   return status === 429 || status >= 500 ? 'failed' : 'refused'
 }
 
-/** Whether the service refused a PUT because the value is too large. */
+/** Returns whether the service refused a PUT because the value is too large. */
 export const isTooLarge = ({ status }: ServiceResponse): boolean => status === 413
 
-/** The delay in Retry-After (RFC 9110 section 10.2.3), in milliseconds; undefined if the field is absent or not valid. */
+/** Returns the delay in Retry-After (RFC 9110 section 10.2.3), in milliseconds, or undefined if the field is absent or not valid. */
 export function retryAfterMs ({ headers }: ServiceResponse, at: number): number | undefined {
   const field = headers['retry-after']
   if (typeof field !== 'string') return undefined

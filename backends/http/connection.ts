@@ -1,4 +1,4 @@
-// The connection to the service: one origin, a total timeout, a limit on bodies, no redirects, no retries, no secrets in errors.
+// Sends requests to the service, with a timeout and a limit on bodies. There are no redirects, no retries and no secrets in errors.
 import { Pool, buildConnector, type Dispatcher } from 'undici'
 import type { Socket } from 'node:net'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
@@ -7,7 +7,7 @@ import { ServiceExchange } from './exchange.js'
 import { SEAL_BYTES, type ServiceResponse } from './codec.js'
 import type { Settings } from './options.js'
 
-/** A request of the protocol. */
+/** A request to the service. */
 export interface ServiceRequest {
   readonly operation: 'get' | 'set' | 'delete'
   readonly digest: string
@@ -15,7 +15,7 @@ export interface ServiceRequest {
   readonly body?: Uint8Array
 }
 
-// Sets get one in this many of the connections. That is enough, because no request waits for a set.
+// One in this many of the connections is reserved for sets. That is enough, because no request waits for a set.
 const SHARE_OF_SETS = 4
 
 const METHODS = { get: 'GET', set: 'PUT', delete: 'DELETE' } as const
@@ -25,11 +25,11 @@ export class ServiceConnection {
   readonly #settings: Settings
   readonly #deadlineMs: number
   readonly #pool: Pool
-  /** A pool with a quarter of the connections. If there are fewer than four connections, it is the same as `#pool`. */
+  /** The pool for sets, with a quarter of the connections. If there are fewer than four connections, it is the same as `#pool`. */
   readonly #poolOfSets: Pool
   readonly #fields: Readonly<Record<string, string>>
   readonly #underWay = new Slots<ServiceExchange>()
-  /** Sockets that are still connecting. The pools do not know them yet, and would not end them on `close`. */
+  /** Sockets that are still connecting. The pools do not know these sockets yet, so `close` has to destroy them itself. */
   readonly #connecting = new Set<Socket>()
   #closed = false
 
@@ -37,7 +37,7 @@ export class ServiceConnection {
   constructor (settings: Settings, deadlineMs = Infinity) {
     this.#settings = settings
     this.#deadlineMs = deadlineMs
-    // `identity` (RFC 9110 section 12.5.3), because nothing is decompressed here: values are just bytes.
+    // `identity` (RFC 9110 section 12.5.3) asks for an uncompressed body, because this code does not decompress anything.
     this.#fields = { 'accept-encoding': 'identity', ...(settings.authorization !== undefined && { authorization: settings.authorization }) }
     const ofSets = Math.floor(settings.maxConnections / SHARE_OF_SETS)
     this.#pool = this.#poolOf(settings.maxConnections - ofSets)
@@ -45,8 +45,8 @@ export class ServiceConnection {
   }
 
   /**
-   * Sends a request. Returns the response, whatever its status, with the body for `get`. Rejects with CACHE_ERR_BACKEND_FAILED on a
-   * timeout or failure, and with CACHE_ERR_CLOSED after `close`.
+   * Sends a request. Returns the response, whatever its status is. Only a response to `get` includes its body. Rejects with
+   * CACHE_ERR_BACKEND_FAILED on a timeout or failure, and with CACHE_ERR_CLOSED after `close`.
    */
   exchange (asked: ServiceRequest, timeoutMs = this.#settings.timeoutMs): Promise<ServiceResponse> {
     return new Promise((resolve, reject) => {
@@ -70,7 +70,7 @@ export class ServiceConnection {
     })
   }
 
-  /** Returns an error that says what happened and contains no secrets. */
+  /** Returns an error that says why `operation` failed and contains no secrets. */
   failure (operation: ServiceRequest['operation'], why: unknown): Error {
     if (typeof why === 'string') return new CACHE_ERR_BACKEND_FAILED('http', operation, why)
     const { code, name, message } = why as Error & { code?: unknown }
@@ -80,7 +80,7 @@ export class ServiceConnection {
     return new CACHE_ERR_BACKEND_FAILED('http', operation, words, { cause })
   }
 
-  /** Ends all exchanges. May be called twice. */
+  /** Ends all exchanges, and closes all connections. May be called twice. */
   async close (): Promise<void> {
     if (this.#closed) return
     this.#closed = true
@@ -94,7 +94,7 @@ export class ServiceConnection {
       connections,
       pipelining: 1,
       connect: this.#connector(),
-      // Every exchange has its own total timeout, which also ends a body that arrives too slowly.
+      // undici's timeouts are off: each exchange has its own timeout, which also ends a response whose body arrives too slowly.
       headersTimeout: 0,
       bodyTimeout: 0
     })

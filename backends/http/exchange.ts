@@ -1,15 +1,15 @@
-// One exchange with the service, as a handler of undici: collects the body up to a limit, and has one total timeout.
+// One exchange with the service: an undici handler that collects the body, up to a limit, and has one timeout for everything.
 import type { Dispatcher } from 'undici'
 import { Deadline, type Wait } from '../../registry/deadline.js'
 import { Pieces } from '../../registry/pieces.js'
 import type { ServiceResponse } from './codec.js'
 
 export interface ServiceExchangeOptions {
-  /** How long the caller waits. Infinity means until `timeoutMs`. */
+  /** How long the caller waits. Infinity means that the caller waits until the timeout. */
   readonly deadlineMs: number
   /** How long the whole exchange may take. */
   readonly timeoutMs: number
-  /** Limit on the body of a 200; undefined if no body is needed. */
+  /** The largest body of a 200 response. Undefined if no body is needed. */
   readonly maxBodyBytes: number | undefined
   /** Called once with the result. */
   readonly over: (outcome: ServiceResponse | Error) => void
@@ -22,14 +22,14 @@ const EMPTY = Buffer.alloc(0)
 
 type Controller = Pick<Dispatcher.DispatchController, 'abort'>
 
-/** A request under way. */
+/** A request that is under way. */
 export class ServiceExchange implements Dispatcher.DispatchHandler {
   readonly #options: ServiceExchangeOptions
   readonly #maxBodyBytes: number
   readonly #pieces = new Pieces()
   #wait: Wait
   #controller: Controller | undefined
-  /** `awaited`: the caller waits. `left`: the caller no longer waits, but a small response is still read, to keep the connection. */
+  /** `awaited`: the caller waits. `left`: it no longer waits, but a small response is still read, so that the connection can stay open. */
   #stage: 'awaited' | 'left' | 'ended' = 'awaited'
   #failure: Error | undefined
   #status = 0
@@ -53,7 +53,7 @@ export class ServiceExchange implements Dispatcher.DispatchHandler {
 
   onRequestStart (controller: Controller): void {
     this.#controller = controller
-    // The exchange may have ended already. Then throwing keeps the connection for the next one, while aborting would close it.
+    // If the exchange has already ended, this throws, which keeps the connection open for the next exchange. An abort would close it.
     if (this.#failure !== undefined) throw this.#failure
   }
 
@@ -72,7 +72,7 @@ export class ServiceExchange implements Dispatcher.DispatchHandler {
     this.#bytes += chunk.byteLength
     if (this.#isRead()) {
       if (this.#bytes > this.#maxBodyBytes) this.#isTooLarge()
-      // Copied, because a chunk is a view that would keep everything read from the socket alive.
+      // The chunk is copied, because it is a view of a buffer and would keep everything that was read from the socket alive.
       else this.#pieces.add(chunk)
     } else if (this.#bytes > MAX_OTHER_BYTES) {
       this.onResponseEnd()
@@ -88,14 +88,14 @@ export class ServiceExchange implements Dispatcher.DispatchHandler {
     this.#settle(error)
   }
 
-  /** Whether the body is needed. */
+  /** Returns whether the body is needed. */
   #isRead (): boolean {
     return this.#stage === 'awaited' && this.#status === 200 && this.#options.maxBodyBytes !== undefined
   }
 
   /**
-   * Called when the caller no longer waits. Ends the exchange if the request was not sent yet or the response has begun. Otherwise keeps
-   * the connection for the next exchange, which would be late too if it had to wait for a new connection.
+   * Called when the caller no longer waits. Ends the exchange if its request has not been sent yet, or the response has begun. Otherwise
+   * keeps the connection open for the next exchange: if that had to wait for a new connection, it would be late too.
    */
   #leave (): void {
     const { deadlineMs, timeoutMs } = this.#options

@@ -1,4 +1,4 @@
-// The options of the backend `http`: their shape, their defaults, and their checks, which never show a secret.
+// The options of the backend `http`: their types, their defaults and their checks. No error shows a secret.
 import {
   checkOptions, discreet, duration, expects, isPositiveInteger, kindOf, positiveInteger, type Duration
 } from '../../registry/check.js'
@@ -8,15 +8,15 @@ import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 export interface HttpOptions {
   /** The service's URL, http or https. Entries are at `/cache/<digest>` below it. Its user and password are sent as Basic credentials. */
   baseUrl: string
-  /** The bearer token that is sent with every request, only to the origin of `baseUrl`. @default none */
+  /** The bearer token. It is sent with every request, and only to the origin of `baseUrl`. @default none */
   authToken?: string
   /** How long a read may take, and how long a write may take with all its retries. @default '5s' */
   timeout?: Duration
-  /** How many times a write is sent again after a failure that may be temporary. Reads are never sent again. @default 3 */
+  /** How many times a write is sent again if it fails for a reason that may be temporary. Reads are never sent again. @default 3 */
   maxRetries?: number
-  /** Limit on connections. @default 100 */
+  /** The most connections to the service. @default 100 */
   maxConnections?: number
-  /** Limit on the bytes of one value. Larger ones are neither sent nor read. @default 67108864 */
+  /** The most bytes of one value. Larger values are neither sent nor read. @default 67108864 */
   maxValueBytes?: number
 }
 
@@ -37,7 +37,7 @@ export interface Settings {
   readonly origin: string
   /** The path of the service, without a slash at its end. */
   readonly path: string
-  /** The Authorization field, if any. */
+  /** The value of the Authorization header field, if it is sent. */
   readonly authorization: string | undefined
   /** Texts that must not appear in errors. */
   readonly secrets: readonly string[]
@@ -65,11 +65,11 @@ function baseUrl (value: unknown, who: string): string {
   return url.href
 }
 
-// Other characters would end the header field, or would be refused by the HTTP client, with the token in its error message.
+// Other characters would end the header field, or make the HTTP client throw an error that shows the token.
 const authToken = discreet<string>('text of visible ASCII characters without spaces', (value) =>
   typeof value === 'string' && /^[\x21-\x7e]+$/.test(value))
 
-/** Returns the settings for `options`. Throws CACHE_ERR_OPTION. */
+/** Returns the settings for `options`. Throws CACHE_ERR_OPTION if an option is wrong. */
 export function readOptions (options: HttpOptions): Settings {
   const given = checkOptions<HttpOptions>('http', options, {
     baseUrl, authToken, timeout: duration(), maxRetries, maxConnections: positiveInteger, maxValueBytes: positiveInteger
@@ -80,7 +80,7 @@ export function readOptions (options: HttpOptions): Settings {
     origin: url.origin,
     path: url.pathname.replace(/\/+$/, ''),
     ...credentials(url, given.authToken),
-    // The check turned the duration into milliseconds.
+    // The check has already converted the duration to milliseconds.
     timeoutMs: given.timeout as number | undefined ?? HTTP_TIMEOUT_MS,
     maxRetries: given.maxRetries ?? HTTP_MAX_RETRIES,
     maxConnections: given.maxConnections ?? HTTP_MAX_CONNECTIONS,
@@ -99,7 +99,7 @@ function credentials ({ username, password }: URL, token: string | undefined): P
   return { authorization: `Basic ${pair}`, secrets: [pair, password, decoded(password)].filter((text) => text !== '') }
 }
 
-/** Decodes percent-encoded text. Returns text that is not encoded correctly as it is. */
+/** Decodes percent-encoded text. If the text is not encoded correctly, returns it unchanged. */
 function decoded (text: string): string {
   try {
     return decodeURIComponent(text)

@@ -1,8 +1,8 @@
-// Writes on their way to the service: each is tried again for a while, and settles once its outcome is known.
+// Sends writes to the service. A write that fails is sent again for a while, and settles once its outcome is known.
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import { WriteQueue, type Write } from '../../registry/write-queue.js'
 
-/** The result of sending a write once: it was done, was refused (and is not sent again), or failed for a reason that may be temporary. */
+/** The result of sending a write once. A refused write is not sent again; `failed` means that the reason may be temporary. */
 export type SendResult =
   | { readonly kind: 'done' }
   | { readonly kind: 'refused', readonly error: Error }
@@ -10,7 +10,7 @@ export type SendResult =
 
 /** Options and dependencies of the queue. */
 export interface HttpWriteQueueOptions {
-  /** Sends a write once. Never rejects, and takes `timeoutMs` at most. */
+  /** Sends a write once. Never rejects, and takes at most `timeoutMs`. */
   send (write: Write, timeoutMs: number): Promise<SendResult>
   /** Settles after `ms`, or when `signal` is aborted. Never rejects. */
   wait (ms: number, signal: AbortSignal): Promise<void>
@@ -18,7 +18,7 @@ export interface HttpWriteQueueOptions {
   random (): number
   /** Returns the time of a monotonic clock, in milliseconds. */
   now (): number
-  /** How long a write may take after it is first sent. */
+  /** How long a write may take from the time when it is first sent. */
   readonly timeoutMs: number
   readonly maxRetries: number
 }
@@ -26,25 +26,25 @@ export interface HttpWriteQueueOptions {
 const FIRST_WAIT_MS = 100
 const LONGEST_WAIT_MS = 2_000
 
-/** Limits on keys with pending writes, and on the bytes of their values. */
+/** The most keys that may have pending writes, and the most bytes that the values of those writes may take. */
 export const MAX_WAITING_KEYS = 10_000
 export const MAX_WAITING_BYTES = 64 * 1024 * 1024
 
 interface TimedWrite extends Write {
-  /** If the write fails before this instant and a later write of its key waits, it settles with that one. */
+  /** If the write fails before this time while a later write to its key is waiting, it settles as the later one does. */
   readonly until: number
 }
 
 /**
- * The writes that have not settled. A write that failed for a temporary reason is sent again, until it takes effect, its retries or its
- * time are used up, or a later write of its key waits. Once its promise has settled, it is not sent again.
+ * Keeps the writes that have not settled. A write that fails for a temporary reason is sent again. This ends when it takes effect, when its
+ * retries or its time are used up, or when a later write to its key is waiting. Once its promise has settled, it is not sent again.
  */
 export class HttpWriteQueue {
   readonly #options: HttpWriteQueueOptions
   readonly #queue: WriteQueue<TimedWrite>
-  /** For each key whose write waits for its next attempt, what ends that wait. */
+  /** The keys whose write is waiting for its next attempt. Aborting a key's controller ends that wait. */
   readonly #waits = new Map<string, AbortController>()
-  /** Errors of writes that were refused. */
+  /** The errors of all writes that were refused. */
   readonly #refusals = new WeakSet<Error>()
   #closed = false
 
@@ -62,12 +62,12 @@ export class HttpWriteQueue {
     })
   }
 
-  /** The last write of `key` that has not settled. */
+  /** Returns the last write to `key` that has not settled. */
   find (key: string): Write | undefined {
     return this.#queue.find(key)
   }
 
-  /** Resolves when the write, or a later one of its key, is known to have taken effect. */
+  /** Resolves when the write, or a later write to the same key, is known to have taken effect. */
   put (write: Write): Promise<void> {
     const { now, timeoutMs } = this.#options
     return this.#queue.put({ ...write, until: now() + timeoutMs })
@@ -80,7 +80,7 @@ export class HttpWriteQueue {
     for (const wait of this.#waits.values()) wait.abort()
   }
 
-  /** Sends a write, repeatedly if necessary, until it takes effect. Otherwise throws its last error. */
+  /** Sends a write, several times if necessary. If it does not take effect, throws the error of the last attempt. */
   async #carryOut (write: Write): Promise<void> {
     const { send, now, timeoutMs } = this.#options
     const until = now() + timeoutMs
@@ -95,7 +95,7 @@ export class HttpWriteQueue {
     }
   }
 
-  /** Whether the queue is closed, or a later write of the key waits. */
+  /** Returns whether the queue is closed, or a later write to the key is waiting. */
   #isOver ({ key }: Write): boolean {
     return this.#closed || this.#queue.isFollowed(key)
   }
@@ -107,11 +107,11 @@ export class HttpWriteQueue {
     this.#waits.delete(key)
   }
 
-  /** How long to wait before the next attempt; Infinity if there is none. */
+  /** Returns how long to wait before the next attempt, or Infinity if there must not be another attempt. */
   #waitMs (retry: number, retryAfterMs = 0): number {
     if (retry >= this.#options.maxRetries) return Infinity
     const backoffMs = Math.min(FIRST_WAIT_MS * 2 ** retry, LONGEST_WAIT_MS)
-    // Jitter, so that processes do not retry together after the same failure.
+    // The wait is partly random, so that processes do not all retry together after the same failure.
     return Math.max(backoffMs * (0.5 + this.#options.random() / 2), retryAfterMs)
   }
 }
