@@ -1,9 +1,9 @@
-// Calls an adapter of Keyv 5 directly. Catches errors that the adapter only emits as events, so that no failure looks like a miss.
+// Calls an adapter of Keyv 5 directly. Also catches errors that the adapter only emits as events, so that no failure looks like a miss.
 import { setTimeout as after } from 'node:timers'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import type { KeyvAdapter } from './options.js'
 
-/** Other members that adapters may have. */
+/** A Keyv adapter, with other members that some adapters have. */
 interface Adapter extends KeyvAdapter {
   namespace?: string | undefined
   readonly ttlSupport?: boolean
@@ -20,12 +20,12 @@ type Operation = 'get' | 'set' | 'delete'
 // How long `close` waits for the adapter to disconnect, because a database may hang.
 const DISCONNECT_TIMEOUT_MS = 500
 
-/** One adapter, handed over or caller-owned. */
+/** One adapter, which was handed over or is caller-owned. */
 export class AskedAdapter {
-  /** The adapter's namespace: its own, or the one that a Keyv has given it. */
+  /** The adapter's namespace. A Keyv that uses the adapter may have set it. */
   readonly namespace: string | undefined
   readonly forgets: boolean
-  /** Absent if the adapter can't list its keys. */
+  /** Lists the adapter's keys and values. Absent if the adapter can't list them. */
   readonly list: (() => AsyncIterator<[key: string, value: unknown]>) | undefined
   readonly #adapter: Adapter
   readonly #isOurs: boolean
@@ -42,7 +42,7 @@ export class AskedAdapter {
     this.namespace = this.#adapter.namespace
     this.forgets = this.#adapter.ttlSupport === true || ['redis', 'valkey'].includes(String(this.#adapter.opts?.dialect))
     this.list = listOf(this.#adapter, this.namespace)
-    // Without any listener, an emitted error would end the process.
+    // If an adapter emits an error and there is no listener, the error ends the process.
     this.#adapter.on?.('error', this.#onError)
   }
 
@@ -68,14 +68,14 @@ export class AskedAdapter {
     const left = (async () => await this.#adapter.disconnect?.())()
     left.catch(() => {})
     try {
-      // `true` forces some adapters to disconnect. The others ignore it.
+      // The argument `true` forces some adapters to disconnect. Others ignore it.
       if (await Promise.race([left, late]) === 'late') (async () => await this.#adapter.disconnect?.(true))().catch(() => {})
     } finally {
       clearTimeout(timer)
     }
   }
 
-  /** Returns the result of `call`. If the adapter emitted an error meanwhile, throws that, unless `isSure` accepts the result. */
+  /** Returns the result of `call`. If the adapter emitted an error meanwhile, throws that error, unless `isSure` accepts the result. */
   async #ask (operation: Operation, call: () => unknown, isSure: (result: unknown) => boolean): Promise<unknown> {
     // The backend may have been closed while a Keyv was serialising the value.
     if (this.#closed) throw new CACHE_ERR_CLOSED(`keyv.${operation}`)
@@ -98,7 +98,7 @@ export class AskedAdapter {
   }
 
   #unlisten (): void {
-    // The listener stays on an adapter that was handed over, which may emit errors until it is disconnected.
+    // If the adapter was handed over, the listener is not removed, because the adapter may emit errors until it is disconnected.
     if (this.#closed && !this.#isOurs && this.#underWay === 0) this.#adapter.off?.('error', this.#onError)
   }
 }

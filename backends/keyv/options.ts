@@ -1,24 +1,24 @@
-// The options of the backend `keyv`: their shape, their defaults, their checks. Adapters are never shown, because they hold passwords.
+// The options of the backend `keyv`: their types, defaults and checks. No error shows an adapter, because it may contain passwords.
 import { checkOptions, duration, exactlyOne, hasMethods, kindOf, storePrefix, type Check, type Duration } from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 
-/** The part of a Keyv 5 storage adapter that is used. */
+/** The members of a Keyv 5 storage adapter that the backend uses. */
 export interface KeyvAdapter {
-  /** The prefix of its keys, if any. */
+  /** The prefix of the adapter's keys, if it has one. */
   readonly namespace?: string | undefined
-  /** The value under `key`; undefined if there is none. */
+  /** Returns the value under `key`, or undefined if there is none. */
   get (key: string): any
-  /** Stores `value` for `ttlMs`, if the store supports that. */
+  /** Stores `value`, for `ttlMs` if the store supports lifetimes. */
   set (key: string, value: any, ttlMs?: number): any
-  /** Deletes `key`. */
+  /** Deletes the value under `key`. */
   delete (key: string): any
 }
 
-/** The part of a caller-owned Keyv that is used. */
+/** The members of a caller-owned Keyv that the backend uses. */
 export interface LentKeyv {
-  /** Its adapter. */
+  /** The Keyv's adapter. */
   readonly store: any
-  /** Its compression, if any. */
+  /** The Keyv's compression, if it has one. */
   readonly compression?: unknown
   /** Serialises a value. */
   serializeData (data: { value: string }): any
@@ -26,27 +26,27 @@ export interface LentKeyv {
   deserializeData (data: any): any
 }
 
-/** Options of the backend `keyv`. Exactly one of `store` and `keyv` is given. */
+/** Options of the backend `keyv`. Exactly one of `store` and `keyv` must be given. */
 export interface KeyvOptions {
-  /** An adapter, for example `new KeyvPostgres(url)`. It is handed over: closing the cache disconnects it. @default none */
+  /** An adapter, for example `new KeyvPostgres(url)`. It is handed over to the cache, which disconnects it on close. @default none */
   store?: KeyvAdapter
   /**
-   * A caller-owned Keyv. Its adapter, its namespace and its serialisation are used, and it stays connected.
+   * A caller-owned Keyv. The backend uses its adapter, its namespace and its serialisation, and leaves it connected.
    * @default none
    */
   keyv?: LentKeyv
-  /** The prefix of all keys, after the adapter's own namespace. @default 'frc' */
+  /** The prefix of all keys. It comes after the adapter's own namespace. @default 'frc' */
   prefix?: string
   /** The timeout of a call to the store. @default '1s' */
   timeout?: Duration
-  /** How often expired entries are removed, if the store does not remove them itself and can list its keys. @default '10m' */
+  /** How often the backend removes expired entries, if the store can list its keys and does not remove them itself. @default '10m' */
   cleanupInterval?: Duration
 }
 
 /** @default for `prefix` */
 export const KEYV_PREFIX = 'frc'
 
-/** @default for `timeout`: a second, in milliseconds */
+/** @default for `timeout`: one second, in milliseconds */
 export const KEYV_TIMEOUT_MS = 1_000
 
 /** @default for `cleanupInterval`: ten minutes, in milliseconds */
@@ -55,7 +55,7 @@ export const KEYV_CLEANUP_INTERVAL_MS = 10 * 60_000
 /** The options after validation, with defaults filled in and durations in milliseconds. */
 export interface Settings {
   readonly adapter: KeyvAdapter
-  /** Undefined if the adapter was handed over. */
+  /** The caller-owned Keyv. Undefined if the option `store` was given instead. */
   readonly keyv: LentKeyv | undefined
   readonly prefix: string
   readonly timeoutMs: number
@@ -76,7 +76,7 @@ const keyv: Check<LentKeyv> = (value, who) => {
   throw new CACHE_ERR_OPTION(who, 'a Keyv of version 5', isAdapter(value) ? 'an adapter, which is the option store' : kindOf(value))
 }
 
-/** Returns the settings for `options`. Throws CACHE_ERR_OPTION. */
+/** Returns the settings for `options`. Throws CACHE_ERR_OPTION if an option is wrong. */
 export function readOptions (options: KeyvOptions): Settings {
   const given = checkOptions<KeyvOptions>('keyv', options, {
     store, keyv, prefix: storePrefix, timeout: duration(), cleanupInterval: duration()
@@ -86,7 +86,7 @@ export function readOptions (options: KeyvOptions): Settings {
     adapter: given.store ?? given.keyv?.store,
     keyv: given.keyv,
     prefix: given.prefix ?? KEYV_PREFIX,
-    // The checks turned the durations into milliseconds.
+    // The checks have already converted the durations to milliseconds.
     timeoutMs: given.timeout as number | undefined ?? KEYV_TIMEOUT_MS,
     cleanupIntervalMs: given.cleanupInterval as number | undefined ?? KEYV_CLEANUP_INTERVAL_MS
   }

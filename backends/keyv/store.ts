@@ -1,17 +1,17 @@
-// An adapter of Keyv as a byte store. Records are base64, because some databases accept only text without NUL, in Keyv's own envelope.
+// Adapts a Keyv adapter to a byte store. Records are base64 (some databases take only text without NUL), inside Keyv's own envelope.
 import type { ByteStore, Listed } from '../../registry/byte-store.js'
 import { isRecord } from '../../registry/check.js'
 import { AskedAdapter } from './adapter.js'
 import type { LentKeyv, Settings } from './options.js'
 
 const SECOND_MS = 1_000
-// Limit on lifetimes. Memcached, for example, takes a longer lifetime for a date.
+// The longest lifetime. Memcached, for example, would treat a longer one as a date.
 const LONGEST_TTL_MS = 30 * 86_400_000
 
 const NAME = /[0-9a-f]{64}$/
 const NOTHING = Buffer.alloc(0)
 
-/** An adapter as a store of bytes. */
+/** A store of bytes that uses a Keyv adapter. */
 export class KeyvStore implements ByteStore {
   declare readonly list?: () => AsyncGenerator<Listed, undefined>
   readonly #adapter: AskedAdapter
@@ -22,7 +22,7 @@ export class KeyvStore implements ByteStore {
     this.#adapter = new AskedAdapter(adapter, { isOurs: keyv === undefined, namespace: prefix })
     this.#keyv = keyv
     const { namespace } = this.#adapter
-    // The prefix has the same form as in Keyv, because adapters find the keys of a namespace by it.
+    // The prefix has the same form as in Keyv, because adapters need this form to find the keys of a namespace.
     this.#prefix = namespace === undefined || namespace === prefix ? `${prefix}:` : `${namespace}:${prefix}:`
     if (this.#adapter.list !== undefined) this.list = () => this.#list()
   }
@@ -64,12 +64,12 @@ export class KeyvStore implements ByteStore {
     }
   }
 
-  /** The record in an adapter's result: undefined if there is none, and zero bytes if it can't be read. */
+  /** Returns the record in an adapter's result: undefined if there is none, or zero bytes if the result can't be read. */
   async #bytesIn (sealed: unknown): Promise<Uint8Array | undefined> {
     if (sealed === undefined || sealed === null) return undefined
     let data: unknown = sealed
     try {
-      // A result that is not a string was already parsed by the adapter.
+      // If a result is not a string, the adapter has already parsed it.
       if (typeof sealed === 'string' || this.#keyv?.compression !== undefined) {
         data = this.#keyv === undefined ? JSON.parse(sealed as string) : await this.#keyv.deserializeData(sealed)
       }
@@ -85,8 +85,8 @@ export class KeyvStore implements ByteStore {
 }
 
 /**
- * The lifetime to give to the adapter: rounded up to whole seconds, plus one. Stores count in seconds, some of them up to one too few, and
- * 0 would mean forever. The exact expiry is in the record.
+ * Returns the lifetime to pass to the adapter: `lifeMs`, rounded up to whole seconds, plus one second. The extra second is needed because
+ * stores count in seconds, some of them up to one too few, and 0 would mean forever. The exact expiry time is in the record.
  */
 export function ttlMsOf (lifeMs: number): number {
   return Math.min((Math.ceil(lifeMs / SECOND_MS) + 1) * SECOND_MS, LONGEST_TTL_MS)
