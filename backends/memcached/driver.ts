@@ -1,11 +1,11 @@
-// The driver memcache-client: loads it when it is needed, declares the part of it that is used, and creates our own client.
+// Loads the driver memcache-client when it is needed, declares the part of it that is used, and creates our own client.
 import { CACHE_ERR_DEPENDENCY_MISSING } from '../../registry/errors.js'
 import type { Settings } from './options.js'
 
-/** The value under a key. */
+/** The driver's result for a key that has a value. */
 export interface Found { readonly value: unknown }
 
-/** The part of a client that is used. */
+/** The methods of a client that the backend uses. */
 export interface Client {
   get (key: string): Promise<Found | undefined>
   get (keys: readonly string[]): Promise<Readonly<Record<string, Found>>>
@@ -38,7 +38,7 @@ export async function openClient (
     throw new CACHE_ERR_DEPENDENCY_MISSING('memcached', PACKAGE, PACKAGE, { cause })
   }) as Driver
   // When a command times out, the driver closes its connection, even if only the event loop was blocked. Our own timeout starts again in
-  // that case, so the driver gets twice as long and never times out first.
+  // that case, so the driver's timeout is twice as long, and never passes before ours.
   const own = new MemcacheClient({ server, cmdTimeout: timeoutMs * 2, connectTimeout: timeoutMs, noDelay: true })
   return { client: own, close: () => own.shutdown() }
 }

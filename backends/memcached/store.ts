@@ -1,19 +1,19 @@
-// Memcached as a byte store. Converts lifetimes to seconds, or to the dates that Memcached needs for long ones.
+// Adapts Memcached to a byte store. Converts lifetimes to seconds, or to dates, which Memcached needs for long lifetimes.
 import type { ByteStore } from '../../registry/byte-store.js'
 import { refusal } from '../../registry/refusal.js'
 import type { Client, Opened } from './driver.js'
 
 const SECOND_MS = 1_000
-// The longest lifetime: Memcached takes a greater number of seconds for a date.
+// The longest lifetime in seconds. Memcached would treat a greater number as a date.
 const MOST_SECONDS = 30 * 86_400
 const LATEST_DATE = 2 ** 31 - 1
 
-// The server's error for a value that is too large.
+// The server's error message for a value that is too large.
 const TOO_LARGE = /object too large for cache/
 
 const NOTHING = Buffer.alloc(0)
 
-/** A server as a byte store. Memcached can't list its keys. */
+/** A byte store on a Memcached server. It has no `list`, because Memcached can't list its keys. */
 export class MemcachedStore implements ByteStore {
   readonly forgets = true
   readonly #client: Client
@@ -67,8 +67,8 @@ function bytesOf (found: { readonly value: unknown } | undefined): Uint8Array | 
 }
 
 /**
- * The lifetime to send, in whole seconds, plus one because the server's current second may be about to end. For more than 30 days it is a
- * date. It is never 0, which would mean forever.
+ * Returns the lifetime to send, in whole seconds. It is one second longer than needed, because the server's current second may be about to
+ * end. For more than 30 days, it is a date. It is never 0, which would mean forever.
  */
 export function lifetimeOf (lifeMs: number, at: number): number {
   const seconds = Math.ceil(lifeMs / SECOND_MS) + 1
