@@ -1,4 +1,4 @@
-// The Redis backend itself: each entry is one key, and is read or written in one command.
+// The class of the Redis backend. It stores each entry under one key, and reads or writes it with one command.
 import type { BackendStats, CacheBackend, ClearOptions, StoredEntry } from '../../registry/backend.js'
 import { matchesGlob } from '../../registry/glob.js'
 import { WriteQueue, type Write } from '../../registry/write-queue.js'
@@ -11,7 +11,7 @@ import { SizeLimit } from './size-limit.js'
 import type { Settings } from './options.js'
 import { ReadBatch } from './read-batch.js'
 
-/** A backend that uses the keys of a server or a Cluster that begin with its prefix. */
+/** A backend that stores its entries in a server or a Cluster, under keys that begin with its prefix. */
 export class RedisBackend implements CacheBackend {
   readonly #commands: Commands
   readonly #writes: TimedWrites
@@ -38,7 +38,7 @@ export class RedisBackend implements CacheBackend {
   }
 
   async getMany (keys: readonly string[]): Promise<Array<StoredEntry | undefined>> {
-    // One command each, because in a Cluster the keys are on several nodes.
+    // Each key is read with its own command, because in a Cluster the keys are on several nodes.
     return await Promise.all(keys.map((key) => this.get(key)))
   }
 
@@ -58,7 +58,7 @@ export class RedisBackend implements CacheBackend {
   }
 
   async clear (prefix = '', { onProgress }: ClearOptions = {}): Promise<void> {
-    // Keys with a pending set are deleted after it, because it may take effect after the walk.
+    // If a key has a pending write, this deletes the key after that write, which may take effect only after the walk.
     await Promise.all(this.#queue.keys(prefix).map((key) => this.delete(key)))
     await this.#walk(prefix, async (keys) => {
       const meant = keys.filter((key) => key.startsWith(prefix))
@@ -85,7 +85,7 @@ export class RedisBackend implements CacheBackend {
     return found.size
   }
 
-  /** Returns only what is known without a command, because the server can't count our keys alone. */
+  /** Returns only the figures that are known without a command, because the server can't count only our keys. */
   stats (): BackendStats {
     const refusedWrites = this.#writes.refused + this.#sizeLimit.refused
     return { foreignValues: this.#foreign, timeouts: this.#commands.timeouts, refusedWrites }
@@ -117,7 +117,9 @@ export class RedisBackend implements CacheBackend {
     return entry !== undefined && entry.expiresAt > this.#now() ? entry : undefined
   }
 
-  /** Handles the error of a read. A value of another type, such as a list, is not ours, so there is no entry. Throws other errors. */
+  /**
+   * Handles the error of a read. If the value has another type, such as a list, it is not ours, so there is no entry. Throws other errors.
+   */
   readonly #nothing = (error: { code?: unknown }): undefined => {
     if (error.code !== 'WRONGTYPE') throw error
     this.#foreign++

@@ -1,4 +1,4 @@
-// Commands to the server: each has a timeout, and closing the backend ends all of them.
+// Sends commands to the server. Each command has a timeout, and all commands end when the backend is closed.
 import { setTimeout as after } from 'node:timers'
 import { CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import { Timeouts } from '../../registry/timeouts.js'
@@ -6,7 +6,7 @@ import type { Client } from './driver.js'
 import { failure, failureOf, type Failure } from './errors.js'
 import type { ClientConnection } from './connection.js'
 
-/** Sends commands, and knows those that are under way. */
+/** Sends commands, and keeps track of those that are under way. */
 export class Commands {
   /** The timeout of a command. */
   readonly timeoutMs: number
@@ -26,7 +26,7 @@ export class Commands {
     })
   }
 
-  /** A connected client. Throws if there is none. */
+  /** Returns a connected client. Throws if there is none. */
   client (): Client {
     if (this.#closed) throw new CACHE_ERR_CLOSED('redis')
     return this.#connection.client()
@@ -41,7 +41,7 @@ export class Commands {
     }
   }
 
-  /** The same with a given client, which may be a node of a Cluster. */
+  /** Does the same as `run`, but with the given client, which may be a node of a Cluster. */
   on<T> (client: Client, ask: (client: Client) => Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       if (this.#closed) return reject(new CACHE_ERR_CLOSED('redis'))
@@ -56,12 +56,12 @@ export class Commands {
     })
   }
 
-  /** Turns an error of the driver into ours. Some errors also cause a new connection, perhaps to another server. */
+  /** Converts an error of the driver to ours. After some errors, our client also reconnects, perhaps to another server. */
   failed (error: unknown): Failure {
     return this.#connection.onFailure(failureOf(error))
   }
 
-  /** Resolves at the instant `at` of `performance.now()`, or on close. */
+  /** Resolves when `performance.now()` reaches `at`, or when the backend is closed. */
   async until (at: number): Promise<void> {
     const waitMs = Math.ceil(at - performance.now())
     if (waitMs <= 0 || this.#closed) return
@@ -76,7 +76,7 @@ export class Commands {
     })
   }
 
-  /** Ends all commands, and the client unless it is caller-owned. May be called twice. */
+  /** Rejects all commands, and closes the client unless it is caller-owned. May be called twice. */
   close (): void {
     this.#closed = true
     this.#waits.close(new CACHE_ERR_CLOSED('redis'))

@@ -1,4 +1,4 @@
-// The connection to Redis: a caller-owned client, which may be given by its namespace, or our own client, which reconnects.
+// The connection to Redis. It is a caller-owned client, which the options may name by its namespace, or our own client, which reconnects.
 import { setTimeout as after } from 'node:timers'
 import { Deadline } from '../../registry/deadline.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
@@ -13,11 +13,11 @@ export interface ClientConnection {
   /** A connected client. Throws if there is none, so that no command waits for a connection. */
   client (): Client
   /**
-   * Returns `failure`, the error of a command. If the error means that this server is the wrong one, our own client reconnects, perhaps to
-   * another server.
+   * Returns `failure`, the error of a command. If the error shows that this is the wrong server, also makes our own client reconnect,
+   * perhaps to another server.
    */
   onFailure (failure: Failure): Failure
-  /** Ends our own client. A caller-owned one stays open. */
+  /** Closes our own client. Leaves a caller-owned client open. */
   close (): void
 }
 
@@ -26,24 +26,24 @@ const OPEN_WAIT_MS = 500
 const CONNECT_TIMEOUT_MS = 2_000
 const SOCKET_TIMEOUT_MS = 2_000
 const LATE_DATA_MS = 50
-// How long a disconnect waits for the server to end its side, which a stopped server never does.
+// How long a disconnect waits until the server also closes the connection, which a stopped server never does.
 const DISCONNECT_TIMEOUT_MS = 100
 const FIRST_RETRY_MS = 50
 const LONGEST_RETRY_MS = 2_000
 
-// Errors of a server that may no longer be the master. A failover leaves connections to the demoted master open, but a new connection to
-// the same address may lead to the new one. In a Cluster the driver handles this.
+// The errors that show that a server may no longer be the master. After a failover, old connections still lead to the former master, but a
+// new connection to the same address may lead to the new master. In a Cluster, the driver handles this.
 const WRONG_SERVER = new Set(['READONLY', 'LOADING', 'MASTERDOWN'])
-// How long a new connection is kept even if its server responds with such an error. Doubles if the next connection gets one too.
+// How long a new connection is kept even if its server responds with such an error. The time doubles if the next connection gets one too.
 const FIRST_KEEP_MS = 1_000
 const LONGEST_KEEP_MS = 16_000
 
-/** Opens the connection for `way`. Our own client has then connected, or failed to, or is still trying after OPEN_WAIT_MS. */
+/** Opens the connection for `way`. For our own client, waits until it has connected or failed to, but for at most OPEN_WAIT_MS. */
 export async function openConnection ({ way }: Settings, context: BackendContext): Promise<ClientConnection> {
   if (way.kind === 'client') return callerConnection(() => way.client)
   if (way.kind === 'namespace') {
     const { namespace } = way
-    // A client that is already registered is checked now, another one when it is first used.
+    // If the client is already registered, it is checked now; otherwise, it is checked when it is first used.
     const found = context.decoration?.('redis') as Record<string, { options?: object }> | undefined
     if (found !== undefined && Object.hasOwn(found, namespace)) refuseReplicas(found[namespace]!.options, 'redis.namespace')
     return callerConnection(() => clientOf(namespace, context))
@@ -57,7 +57,7 @@ function callerConnection (find: () => Client): ClientConnection {
   return {
     client () {
       const client = find()
-      // 'wait' is the status of a lazy client, which connects with its first command.
+      // 'wait' is the status of a client with `lazyConnect`, which connects at its first command.
       if (client.status === 'ready' || client.status === 'wait') return client
       throw failure('ENOTCONN', `the caller-owned client is not connected, its status is '${client.status}'`)
     },
@@ -69,11 +69,11 @@ function callerConnection (find: () => Client): ClientConnection {
   }
 }
 
-// The backend never reconnects a caller-owned client. Only that client's own options can make it reconnect.
+// The advice is needed because the backend never reconnects a caller-owned client: only that client's own options can do this.
 const CALLER_OWNED_ADVICE =
   '; the client is caller-owned: give it reconnectOnError, or give the backend a connection of its own, to follow a failover behind one address'
 
-/** Finds the client for each command, because a plugin that is registered after ours decorates the application later. */
+/** Called for each command, because a plugin that is registered after ours decorates the application only later. */
 function clientOf (namespace: string, { decoration }: BackendContext): Client {
   const found = decoration?.('redis') as Record<string, unknown> | undefined
   const client = found !== undefined && Object.hasOwn(found, namespace) ? found[namespace] as Client : undefined
@@ -87,7 +87,7 @@ function clientOf (namespace: string, { decoration }: BackendContext): Client {
     'redis.namespace', `that of a registered @fastify/redis; known are ${known.length === 0 ? 'none' : known.join(', ')}`, `'${namespace}'`)
 }
 
-/** The delay before the next attempt. It grows with each failure, with jitter so that processes do not retry together. */
+/** Returns the delay before the next attempt. It grows with each failure, and is partly random, so that processes do not retry together. */
 function retryDelayMs (times: number): number {
   return Math.min(FIRST_RETRY_MS * 2 ** Math.min(times, 10), LONGEST_RETRY_MS) * (0.5 + Math.random())
 }
@@ -98,12 +98,12 @@ function make (Redis: Driver, way: Way): OwnClient {
     socketTimeout: SOCKET_TIMEOUT_MS,
     disconnectTimeout: DISCONNECT_TIMEOUT_MS,
     retryStrategy: retryDelayMs,
-    // The ready check sends INFO, which needs a permission. Without it, a server that isn't ready rejects each command anyway.
+    // The ready check sends INFO, which needs a permission. Without the check, a server that isn't ready still rejects each command.
     enableReadyCheck: false
   }
   if (way.kind === 'url') return new Redis(way.url, { ...defaults, ...SETTLED })
   const { connection } = way as Way & { connection: object }
-  // With Sentinels the check is needed: they may name a server that is no longer the master, which only INFO shows.
+  // With Sentinels, the ready check is needed: they may name a server that is no longer the master, which only INFO shows.
   const enableReadyCheck = 'sentinels' in connection
   if (way.kind !== 'cluster') {
     return new Redis({ ...defaults, enableReadyCheck, sentinelRetryStrategy: retryDelayMs, ...connection, ...SETTLED })
@@ -115,9 +115,9 @@ function make (Redis: Driver, way: Way): OwnClient {
     ...(natMap !== undefined && { natMap }),
     ...(dnsLookup !== undefined && { dnsLookup }),
     lazyConnect: true,
-    // This queue holds commands for a node that is connecting. A Cluster that is not ready gets none: `client()` throws.
+    // This queue holds commands for a node that is still connecting. If the whole Cluster is not ready, `client()` throws instead.
     enableOfflineQueue: true,
-    // While slots move, nodes redirect commands with ASK and MOVED. The driver follows these only outside of a pipeline.
+    // While slots move, nodes redirect commands with ASK and MOVED. The driver follows these redirections only outside a pipeline.
     enableAutoPipelining: false,
     redisOptions: { ...ofNodes, ...redisOptions, autoResendUnfulfilledCommands: false, maxRetriesPerRequest: 0, stringNumbers: false }
   })
@@ -135,7 +135,7 @@ class OwnConnection implements ClientConnection {
     this.#client.on('error', (error) => { this.#trouble = failureOf(error) })
     this.#client.on('ready', () => { this.#trouble = undefined })
     this.#client.on('end', () => { this.#connectLater() })
-    // In a Cluster each node has its own connection, and a timer refreshes the slots now and then.
+    // In a Cluster, each node has its own connection, and a timer regularly refreshes the list of slots.
     for (const own of [unrefIdle, keepIfDataArrived]) {
       own(this.#client)
       this.#client.on('+node', own)
@@ -167,7 +167,7 @@ class OwnConnection implements ClientConnection {
     this.#client.disconnect()
   }
 
-  /** Reconnects, unless the connection is too new. Commands under way fail and are not sent again. */
+  /** Reconnects, unless the present connection is too new. Commands that are under way fail, and are not sent again. */
   #reconnect (): void {
     const at = performance.now()
     if (this.#closed || at < this.#keepUntil || this.#client.status !== 'ready') return
@@ -176,7 +176,7 @@ class OwnConnection implements ClientConnection {
     this.#client.disconnect(true)
   }
 
-  /** Tries to connect again later, after the driver has given up (because a host name can't be resolved, for example). */
+  /** Connects again later. Called when the driver has given up (because a host name can't be resolved, for example). */
   #connectLater (): void {
     if (this.#closed) return
     after(() => { if (!this.#closed) this.#client.connect().catch(noop) }, LONGEST_RETRY_MS).unref()
@@ -190,8 +190,8 @@ function unrefIdle (client: OwnClient): void {
 }
 
 /**
- * The driver ends a connection that receives nothing for a while. After the event loop was held up, its timer fires before data that has
- * arrived is read. So we wait a moment, and keep the connection if something was read in it.
+ * The driver closes a connection that has received nothing for a while. If the event loop was held up, the driver's timer fires before data
+ * that has already arrived is read. So we wait a moment first, and keep the connection if some data is read meanwhile.
  */
 function keepIfDataArrived (client: OwnClient): void {
   client.on('connect', () => {

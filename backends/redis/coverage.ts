@@ -1,4 +1,4 @@
-// Checks that a walk over the masters of a Cluster reached every slot: a master may be down, or not known yet.
+// Checks that a walk over the masters of a Cluster reached every slot. It may miss some if a master is down or not known yet.
 import type { Commands } from './commands.js'
 import type { Client } from './driver.js'
 import { failure } from './errors.js'
@@ -9,14 +9,14 @@ const SLOTS = 16_384
 interface Served {
   /** The number of slots. */
   readonly count: number
-  /** The slots as the nodes list them. */
+  /** The lists of slots that the nodes returned. */
   readonly text: string
 }
 
-/** Calls `walk` for each master, and does so once more if that failed, or a slot was missed or moved. Rejects if a slot is missed again. */
+/** Calls `walk` for each master. If that fails, or a slot is missed or moves, does so once more. Rejects if a slot is missed again. */
 export async function covering (commands: Commands, client: Client, walk: (node: Client) => Promise<void>): Promise<void> {
   if (await covers(commands, client, walk)) return
-  // Keys may have moved to a node that was already walked over. The second walk finds them there, because they will not move again.
+  // Keys may have moved to a node after the walk over that node. The second walk finds them there, because they will not move again.
   await commands.on(client, () => new Promise<unknown>((resolve) => { client.refreshSlotsCache!(resolve) })).catch(() => {})
   const { count } = await once(commands, client, walk)
   if (count === SLOTS) return
@@ -24,7 +24,7 @@ export async function covering (commands: Commands, client: Client, walk: (node:
     `${count} of ${SLOTS} slots were reached: a master is away, or slots are moving; what the others hold is untouched, so try again`)
 }
 
-/** Whether every slot was reached, and none moved. */
+/** Calls `walk` for each master. Returns whether every slot was reached and none moved. */
 async function covers (commands: Commands, client: Client, walk: (node: Client) => Promise<void>): Promise<boolean> {
   const before = await served(commands, client.nodes!('master'))
   const after = await once(commands, client, walk).catch(() => undefined)
@@ -50,7 +50,7 @@ async function served (commands: Commands, nodes: readonly Client[]): Promise<Se
   return { count: slots.size, text: told.sort().join('\n') }
 }
 
-/** The node's own slots, from its response to CLUSTER NODES: for example `0-5460 5462`. Slots that are moving are in brackets. */
+/** Returns the node's own slots from its response to CLUSTER NODES, such as `0-5460 5462`. Slots that are moving are in brackets. */
 function slotsIn (told: string): string {
   const own = told.split('\n').map((line) => line.split(' ')).find((fields) => fields[2]?.split(',').includes('myself'))
   return own?.slice(8).join(' ') ?? ''

@@ -1,4 +1,4 @@
-// The driver, which is the ioredis that @fastify/redis depends on: loads it when it is first needed, declares the part that is used.
+// Loads the driver (the ioredis on which @fastify/redis depends) when it is first needed, and declares the part of it that is used.
 import { createRequire } from 'node:module'
 import { CACHE_ERR_DEPENDENCY_MISSING } from '../../registry/errors.js'
 
@@ -11,7 +11,7 @@ export interface Pipeline {
   exec (): Promise<CommandResult[]>
 }
 
-/** A client of a server or a Cluster: the part that is used of any client, even a caller-owned one. */
+/** A client of a server or a Cluster, with the members that the backend uses of every client, including caller-owned ones. */
 export interface Client {
   readonly status: string
   readonly options: { readonly keyPrefix?: string | undefined, readonly scaleReads?: unknown, readonly role?: unknown }
@@ -22,11 +22,11 @@ export interface Client {
   pipeline (): Pipeline
   config? (operation: 'GET', name: string): Promise<unknown>
   scan (cursor: string, ...options: Array<string | number>): Promise<[cursor: string, keys: string[]]>
-  /** Only for a Cluster. */
+  /** Only a Cluster's client has this. Returns the clients of its masters. */
   nodes? (role: 'master'): Client[]
-  /** Only for a Cluster: refreshes which node serves which slot, then calls back. */
+  /** Only a Cluster's client has this. Finds out again which node serves which slot, then calls `done`. */
   refreshSlotsCache? (done: (error: unknown) => void): void
-  /** Only for a node of a Cluster. */
+  /** Used only on a node of a Cluster. Sends CLUSTER NODES. */
   cluster? (about: 'NODES'): Promise<unknown>
 }
 
@@ -40,19 +40,19 @@ export interface Stream {
   unref (): unknown
 }
 
-/** A client that this backend made. */
+/** A client that this backend has created. */
 export interface OwnClient extends Client {
   readonly stream?: Stream | null
   readonly reconnectTimeout?: NodeJS.Timeout | null
-  /** Only for a Cluster: the timer of the next refresh of its slots. */
+  /** The timer for the next refresh of the slots. Only a Cluster's client has this. */
   readonly slotsTimer?: NodeJS.Timeout | null
   connect (): Promise<void>
-  /** Disconnects. With `true`, connects again. */
+  /** Disconnects. If `reconnect` is true, connects again afterwards. */
   disconnect (reconnect?: boolean): void
   on (event: string, listener: (value: any) => void): this
 }
 
-/** The exports of `ioredis` that are used. */
+/** The exports of `ioredis` that the backend uses. */
 export interface Driver {
   new (url: string, options: object): OwnClient
   new (options: object): OwnClient

@@ -1,24 +1,24 @@
-// The errors of failed commands, with name, code and one line. The driver's own errors contain commands, with bodies, keys and passwords.
+// Creates the errors of failed commands. They don't contain the commands, as the driver's errors do, with bodies, keys and passwords.
 
 /** The error of a failed command. */
 export type Failure = Error & { readonly code: string }
 
-// The server's error for an unknown command repeats its arguments. This part is removed.
+// If the server does not know a command, its error repeats the command's arguments. This pattern finds that part, to remove it.
 const ARGUMENTS = /,? with args beginning with.*/s
 const CODE = /^-?([A-Z][A-Z0-9_]+)\b/
-// Before Redis 7 the code of a script's error comes after its location.
+// Before Redis 7, the code of a script's error comes after the error's location.
 const CODE_IN_SCRIPT = /@user_script.*?-([A-Z]{3,})\b/
 
 export function failure (code: string, message: string, name = 'RedisError'): Failure {
   return Object.assign(new Error(message), { name, code })
 }
 
-/** Whether the server itself responded with this error. Then the command had no effect and won't have any later. */
+/** Returns whether the server itself responded with this error. In that case, the command had no effect and won't have any later. */
 export function isReply (error: unknown): boolean {
   return (error as Error | undefined)?.name === 'ReplyError'
 }
 
-/** Whether the server refused a value for its size. The server ends the connection after that. */
+/** Returns whether the server refused a value because of its size. The server closes the connection after that. */
 export function isTooLarge (error: unknown): boolean {
   return isReply(error) && /invalid bulk length/.test((error as Error).message)
 }
@@ -31,7 +31,7 @@ export function failureOf (error: unknown): Failure {
   const { lastNodeError, code } = error as { lastNodeError?: unknown, code?: unknown }
   if (lastNodeError instanceof Error) return failureOf(lastNodeError)
   const line = error.message.split('\n', 1)[0]!.replace(ARGUMENTS, '')
-  // The error of a caller-owned client that has its own timeout.
+  // A caller-owned client that has its own timeout throws this error.
   if (line === 'Command timed out') return failure('ETIMEDOUT', line, name)
   if (!isReply(error)) return failure(typeof code === 'string' ? code : 'ECONNLOST', line === '' ? String(code) : line, name)
   const replyCode = CODE_IN_SCRIPT.exec(line)?.[1] ?? CODE.exec(line)?.[1] ?? 'ERR'

@@ -1,35 +1,35 @@
-// The options of the backend `redis` and their checks. Values are never shown, because they hold passwords.
+// The options of the backend `redis` and their checks. No error shows a value, because it may contain a password.
 import {
   checkOptions, discreet, exactlyOne, expects, hasMethods, isPositiveInteger, isRecord, kindOf, positiveInteger, text, type Check
 } from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 import { CLIENT_METHODS, type Client } from './driver.js'
 
-/** The members that a caller-owned client must have. Clients of ioredis have them, for one server and for a Cluster. */
+/** The members that a caller-owned client must have. The clients of ioredis, for one server or for a Cluster, have all of them. */
 export interface LentRedis {
-  /** The state of its connection, as ioredis names it: `ready`, `end` ... */
+  /** The state of the client's connection, by ioredis' name for it: `ready`, `end` and so on. */
   readonly status: string
-  /** GET, returns bytes. */
+  /** Sends GET, and returns bytes. */
   getBuffer (...values: any[]): any
-  /** GETRANGE, returns bytes. */
+  /** Sends GETRANGE, and returns bytes. */
   getrangeBuffer (...values: any[]): any
-  /** EVAL. Each set uses it, with the instant after which the server refuses the set. */
+  /** Sends EVAL. Each set uses it, and passes the time after which the server must refuse the set. */
   eval (...values: any[]): any
-  /** UNLINK. Each delete uses it. */
+  /** Sends UNLINK. Each delete uses it. */
   unlink (...values: any[]): any
-  /** SCAN. `clear`, `keys` and `size` use it. In a Cluster it is called on each master. */
+  /** Sends SCAN. `clear`, `keys` and `size` use it. In a Cluster, it is called on each master. */
   scan (...values: any[]): any
-  /** A pipeline: sends the reads of one turn of the event loop together. */
+  /** Returns a pipeline, which sends the reads of one turn of the event loop together. */
   pipeline (...values: any[]): any
 }
 
 /** Options of ioredis for the backend's own client: `host`, `port`, `password`, `tls`, `sentinels` with `name`, ... */
 export interface RedisConnection {
-  /** Some nodes of a Cluster. The other options then apply to each node's connection. */
+  /** Some of the nodes of a Cluster. If this is given, the other options apply to each node's connection. */
   readonly cluster?: ReadonlyArray<{
     /** The node's name or address. @default 127.0.0.1 */
     readonly host?: string
-    /** Its port. @default 6379 */
+    /** The node's port. @default 6379 */
     readonly port?: number
   }>
   /** The timeout of a command, in milliseconds. */
@@ -37,21 +37,21 @@ export interface RedisConnection {
   readonly [option: string]: unknown
 }
 
-/** Options of the backend `redis`. Exactly one of `client`, `namespace`, `url` and `connection` is given. */
+/** Options of the backend `redis`. Exactly one of `client`, `namespace`, `url` and `connection` must be given. */
 export interface RedisOptions {
-  /** A caller-owned client of ioredis, for example `app.redis`. It is never closed, and no listeners are added to it. @default none */
+  /** A caller-owned client of ioredis, for example `app.redis`. The backend never closes it or adds listeners to it. @default none */
   client?: LentRedis
   /** The namespace under which @fastify/redis was, or will be, registered. Its client is caller-owned too. @default none */
   namespace?: string
-  /** The URL of a server, `redis://` or with TLS `rediss://`, or the path of a socket. @default none */
+  /** The URL of a server (`redis://`, or `rediss://` with TLS) or the path of a socket. @default none */
   url?: string
   /** Options of ioredis for a server, Sentinels, or a Cluster. @default none */
   connection?: RedisConnection
-  /** The prefix of all keys. No other key is touched. @default 'frc:' */
+  /** The prefix of all keys. The backend touches no other keys. @default 'frc:' */
   prefix?: string
   /**
-   * Larger values are not sent: the set is refused, and the entry under its key is deleted. The server's `proto-max-bulk-len` is the
-   * limit if it is smaller and the client may read it. @default 8388608
+   * The most bytes of one value. A larger value is not sent: its set is refused, and the entry under its key is deleted. If the server's
+   * `proto-max-bulk-len` is smaller, and the client may read this setting, it is the limit instead. @default 8388608
    */
   maxValueBytes?: number
 }
@@ -59,13 +59,13 @@ export interface RedisOptions {
 /** @default for `prefix` */
 export const REDIS_PREFIX = 'frc:'
 
-/** @default for `maxValueBytes`: 8 MiB, which at 1 Gbit/s take less time than the default deadline of a request. */
+/** @default for `maxValueBytes`: 8 MiB. At 1 Gbit/s, this takes less time than the default deadline of a request. */
 export const REDIS_MAX_VALUE_BYTES = 8 * 1024 * 1024
 
-/** The timeout of a command. Twice this is less than the guard's deadline for explicit calls. */
+/** The timeout of a command. Twice this is still less than the guard's deadline for explicit calls. */
 export const CALL_TIMEOUT_MS = 900
 
-/** The ways in which the options can give a client. */
+/** The ways in which the options can say which client to use. */
 export type Way =
   | { readonly kind: 'client', readonly client: Client }
   | { readonly kind: 'namespace', readonly namespace: string }
@@ -100,7 +100,7 @@ const client: Check<LentRedis> = (value, who) => {
   return found
 }
 
-/** Throws for a client that reads from replicas: a replica may return an entry that was already invalidated on the master. */
+/** Throws if a client reads from replicas, because a replica may return an entry that was already invalidated on the master. */
 export function refuseReplicas (options: { scaleReads?: unknown, role?: unknown } = {}, who: string): void {
   const { scaleReads = 'master', role = 'master' } = options
   if (scaleReads === 'master' && role === 'master') return
@@ -130,7 +130,7 @@ const connection: Check<RedisConnection> = (value, who) => {
   return value
 }
 
-/** Returns the settings for `options`. Throws CACHE_ERR_OPTION. */
+/** Returns the settings for `options`. Throws CACHE_ERR_OPTION if an option is wrong. */
 export function readOptions (options: RedisOptions): Settings {
   const given = checkOptions<RedisOptions>('redis', options, {
     client, namespace: text, url, connection, prefix: text, maxValueBytes: positiveInteger

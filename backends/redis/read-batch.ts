@@ -1,9 +1,9 @@
-// Sends the reads of one turn of the event loop in one pipeline.
+// Sends all reads that are requested in one turn of the event loop together, in one pipeline.
 import type { Commands } from './commands.js'
 import type { CommandResult } from './driver.js'
 import type { Failure } from './errors.js'
 
-/** Two functions that turn a result, or a failure, into the value that `get` returns. Both may throw. */
+/** Two functions that convert a result, or a failure, to the value that `get` returns. Both may throw. */
 export interface Reading<T> {
   found (bytes: Buffer | null): T
   failed (error: Failure): T
@@ -26,10 +26,10 @@ export class ReadBatch<T> {
     this.#reading = reading
   }
 
-  /** Reads the stored key `stored`. Returns the result as `reading` has converted it. */
+  /** Reads the key `stored`. Returns the result, converted by `reading`. */
   get (stored: string): Promise<T> {
     try {
-      // In a Cluster there is no pipeline, so that reads from different nodes do not wait for each other.
+      // In a Cluster, reads are not sent in a pipeline, so that reads from different nodes do not wait for each other.
       const client = this.#commands.client()
       if (client.nodes !== undefined) {
         return this.#commands.on(client, () => client.getBuffer(stored)).then(this.#reading.found, this.#reading.failed)
@@ -43,7 +43,7 @@ export class ReadBatch<T> {
     })
   }
 
-  /** Sends the reads of this turn. Never rejects: failures reject the reads. */
+  /** Sends the reads of this turn. Never rejects: if it fails, the reads reject. */
   async #send (): Promise<void> {
     const asked = this.#asked
     this.#asked = []
@@ -53,7 +53,7 @@ export class ReadBatch<T> {
         for (const { stored } of asked) pipeline.getBuffer(stored)
         return pipeline.exec()
       })
-      // Waits for a tick to keep the order of results, because the driver returns those of its own batches a tick later.
+      // This waits for one tick, because the driver returns the results of its own batches a tick later, and the order must be kept.
       await new Promise<void>((resolve) => { process.nextTick(resolve) })
       for (let at = 0; at < asked.length; at++) this.#settle(asked[at]!, results[at]!)
     } catch (error) {

@@ -5,15 +5,15 @@ import { covering } from './coverage.js'
 import type { Client } from './driver.js'
 import { beginsWith } from './codec.js'
 
-// How many keys the server examines in one step, which takes it well below a millisecond.
+// How many keys the server examines in one step. A step takes the server well below a millisecond.
 const SCAN_COUNT = 1_000
 
 type Visit = (stored: string[]) => Promise<unknown>
 
-/** Calls `visit` with our stored keys that begin with `begin` after our prefix, and leaves out the prefix. Keys may occur twice. */
+/** Calls `visit` with those of our keys that begin with `begin` after our prefix. The prefix is left out. A key may occur twice. */
 export async function walk (commands: Commands, { prefix, begin }: { prefix: string, begin: string }, visit: Visit): Promise<void> {
   const client = commands.client()
-  // The driver adds its `keyPrefix` to the keys of commands, but not to patterns, and does not remove it from what SCAN returns.
+  // The driver adds its `keyPrefix` to the keys of commands, but not to patterns, and does not remove it from the keys that SCAN returns.
   const front = (client.options.keyPrefix ?? '') + prefix
   const scan = async (node: Client): Promise<void> => {
     let cursor = '0'
@@ -21,7 +21,7 @@ export async function walk (commands: Commands, { prefix, begin }: { prefix: str
       const [next, found] = await commands.on(node, (node) => node.scan(cursor, 'MATCH', beginsWith(front + begin), 'COUNT', SCAN_COUNT))
       const ours = found.filter((key) => key.startsWith(front)).map((key) => key.slice(front.length))
       await visit(ours)
-      // Otherwise many steps in a row without a key of ours would block the event loop.
+      // Without this, many steps in a row that find none of our keys would block the event loop.
       if (ours.length === 0) await turn()
       cursor = next
     } while (cursor !== '0')

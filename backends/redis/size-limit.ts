@@ -1,12 +1,12 @@
-// The largest value that is sent. If a server refuses a value for its size, it ends the connection, and all commands under way on it fail.
+// Refuses values that are too large to be sent. If the server had to refuse one, it would close the connection with all its commands.
 import { refusal } from '../../registry/refusal.js'
 import type { Commands } from './commands.js'
 import { failure, type Failure } from './errors.js'
 
-// The least value that the server's setting `proto-max-bulk-len` can have. Up to this size, the setting need not be read.
+// The server's setting `proto-max-bulk-len` can't be less than this. For values up to this size, the setting need not be read.
 const ANY_SERVER_TAKES_BYTES = 1024 * 1024
 
-/** Decides which values are sent. */
+/** Decides which values may be sent. */
 export class SizeLimit {
   /** How many values were refused. */
   refused = 0
@@ -21,7 +21,7 @@ export class SizeLimit {
     this.#maxBytes = this.#ownBytes = maxBytes
   }
 
-  /** Returns the error for a value of this size if it is too large to be sent; undefined if it may be sent. */
+  /** Returns an error if a value of this size is too large to be sent, or undefined if it may be sent. */
   async refuses (bytes: number): Promise<Failure | undefined> {
     const most = bytes > this.#ownBytes || bytes <= ANY_SERVER_TAKES_BYTES ? this.#ownBytes : await (this.#bytes ??= this.#ask())
     if (bytes <= most) return undefined
@@ -31,18 +31,18 @@ export class SizeLimit {
       `a value of ${bytes} bytes is not sent: ${limit} allows ${most}; raise that, or lower maxBodyBytes of the route`))
   }
 
-  /** Called when the server has refused a value of this size, for example because its setting could not be read. */
+  /** Called when the server has refused a value of this size. That can happen if its setting could not be read, for example. */
   learn (bytes: number): void {
     this.#ownBytes = Math.min(this.#ownBytes, Math.max(bytes - 1, ANY_SERVER_TAKES_BYTES))
     this.forget()
   }
 
-  /** Forgets the setting, so that it is read again: it may have changed, or there may be another server now. */
+  /** Forgets the server's setting, so that it is read again. Called when it may have changed, or there may be another server now. */
   forget (): void {
     this.#bytes = undefined
   }
 
-  /** Reads the server's setting. Without permission for CONFIG, only our own limit counts. */
+  /** Reads the server's setting, and returns the limit. If the client may not use CONFIG, the limit is our own. */
   async #ask (): Promise<number> {
     const result = await this.#commands.run(async (client) => await client.config?.('GET', 'proto-max-bulk-len')).catch(() => undefined)
     const told = Number(Array.isArray(result) ? result[1] : NaN)

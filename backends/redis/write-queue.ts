@@ -1,12 +1,12 @@
-// Sends the writes of the write queue. Each set carries an instant of the server's clock, after which the server refuses the set. So a set
-// that has timed out can't take effect any more, on any connection.
+// Sends the writes of the write queue. Each set carries a time of the server's clock, after which the server refuses the set. So a set that
+// has timed out can't take effect later, on any connection.
 import type { StoredEntry } from '../../registry/backend.js'
 import { encodeValue } from './codec.js'
 import type { Commands } from './commands.js'
 import { failure, isReply, isTooLarge } from './errors.js'
 import type { SizeLimit } from './size-limit.js'
 
-// The script of a set. It uses one key only, as a Cluster requires. Returns whether the value was stored, and the server's time.
+// The script of a set. It uses only one key, as a Cluster requires. It returns whether the value was stored, and the server's time.
 const SET = `local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 if now >= tonumber(ARGV[3]) then return {0, now} end
@@ -17,12 +17,12 @@ const LONG_AGO = 0
 
 interface Ahead { readonly leastMs: number, readonly mostMs: number }
 
-/** Sends writes. The write queue orders them: the next write of a key begins when the one before has settled. */
+/** Sends writes. The write queue keeps them in order: the next write to a key begins when the previous one has settled. */
 export class TimedWrites {
   /** The number of sets that arrived too late and were refused. */
   refused = 0
   readonly #commands: Commands
-  /** Bounds of how far the server's clock is ahead of `performance.now()`; undefined if the server must be asked. */
+  /** By how much at least and at most the server's clock is ahead of `performance.now()`. Undefined if the server must be asked. */
   #ahead: Ahead | undefined
   #asking: Promise<Ahead> | undefined
   #mayLearn = true
@@ -34,7 +34,7 @@ export class TimedWrites {
     this.#sizeLimit = sizeLimit
   }
 
-  /** Asks the server for its time if that is not known, so that the next set need not wait for it. Ignores failures. */
+  /** Asks the server for its time if it is not known, so that the next set need not wait for it. Ignores failures. */
   learn (stored: string): void {
     if (!this.#mayLearn) return
     this.#mayLearn = false
@@ -42,22 +42,22 @@ export class TimedWrites {
     this.#asking.catch(() => {})
   }
 
-  /** Deletes `stored`. A delete that failed may still take effect later, which can only lose an entry. */
+  /** Deletes the key `stored`. A delete that failed may still take effect later, but then only an entry is lost. */
   async remove (stored: string): Promise<void> {
     await this.#commands.run((client) => client.unlink(stored))
   }
 
-  /** Deletes several keys: in one command, or in one each in a Cluster. */
+  /** Deletes several keys with one command, or in a Cluster with one command for each key. */
   async removeAll (stored: readonly string[]): Promise<void> {
     if (stored.length === 0) return
     await this.#commands.run<unknown>((client) =>
       client.nodes === undefined ? client.unlink(...stored) : Promise.all(stored.map((key) => client.unlink(key))))
   }
 
-  /** Stores `entry` for `lifeMs`. After a rejection, this call can't store the entry any more. */
+  /** Stores `entry` for `lifeMs`. Once this has rejected, the entry can't be stored by this call any more. */
   async store (stored: string, entry: StoredEntry, lifeMs: number): Promise<void> {
     const bytes = encodeValue(entry)
-    // If we had a wrong idea of the server's clock, the response to the first attempt has corrected it.
+    // If we were wrong about the server's clock, the response to the first attempt has corrected that.
     if (await this.#send(stored, bytes, lifeMs) || await this.#send(stored, bytes, lifeMs)) return
     this.refused++
     throw failure('ELATE', 'the entry arrived too late to be stored')
@@ -66,9 +66,9 @@ export class TimedWrites {
   async #send (stored: string, bytes: Buffer, lifeMs: number): Promise<boolean> {
     const sentAt = performance.now()
     const until = sentAt + this.#commands.timeoutMs
-    // The server's clock may not be known yet. `#ask` gets it with a set that is always refused.
+    // If the server's clock is not known yet, `#ask` finds it out, with a set that is always refused.
     const { leastMs, mostMs } = this.#ahead ?? await (this.#asking ??= this.#ask(stored))
-    // The expiry on the server's clock, rounded so that it is never too early. The exact expiry is in the value.
+    // The expiry time on the server's clock, rounded so that it is never too early. The value contains the exact expiry time.
     const expiresAt = Math.min(Math.ceil(sentAt + mostMs + lifeMs), Number.MAX_SAFE_INTEGER)
     const { isStored } = await this.#set(stored, [bytes, expiresAt, Math.floor(until + leastMs)], until)
     return isStored
@@ -82,7 +82,9 @@ export class TimedWrites {
     }
   }
 
-  /** Returns whether the server stored the value. If no response tells that, rejects after `until`, when it can't be stored any more. */
+  /**
+   * Returns whether the server stored the value. Without a response, rejects only after `until`, when the value can't be stored any more.
+   */
   async #set (stored: string, values: [Buffer | string, number, number], until: number): Promise<{ isStored: boolean, ahead: Ahead }> {
     const askedAt = performance.now()
     try {
