@@ -73,13 +73,13 @@ const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, given) 
   fastify.addHook('onReady', async () => report.say(fastify.log, factsOf(fastify, settings, opened)))
 }
 
-/** Returns the facts about the application that the startup report uses, besides the routes. */
+/** Returns the facts about the application that the startup report needs in addition to the routes. */
 function factsOf (fastify: FastifyInstance, { backend, options }: { backend: string, options: unknown }, { clear }: CacheBackend): Facts {
   return {
     backendName: backend,
     nearTtlMs: nearTtlOf(backend, options),
     hasClear: clear !== undefined,
-    // PM2 sets this variable in each process of a cluster.
+    // PM2 sets NODE_APP_INSTANCE in each process of a cluster.
     isOneOfSeveral: cluster.isWorker || process.env.NODE_APP_INSTANCE !== undefined,
     authPlugins: AUTH_PLUGINS.filter((name) => fastify.hasPlugin(name))
   }
@@ -124,8 +124,8 @@ function nearest (fastify: FastifyInstance): Services | undefined {
 }
 
 /**
- * Puts the cache in front of the route's handler if the route opted in. Unless the route opted out (`cache: false`), its responses to
- * unsafe methods invalidate what those requests changed. Returns the route's policy, or undefined if the route did not opt in.
+ * Puts the cache in front of the route's handler if the route opted in. Unless the route opted out (`cache: false`), also ensures that
+ * unsafe requests to it invalidate what they change. Returns the route's policy, or undefined if the route did not opt in.
  */
 function addRoute (
   services: Services, lookup: RouteLookup, route: RouteOptions, defaults: Partial<RouteCacheOptions>
@@ -139,7 +139,7 @@ function addRoute (
   invalidateAfter(services, route, policy?.invalidates ?? [])
   if (policy === undefined) return undefined
   const also = { body: isKeyedByBody(policy), query: services.routing.parsesQueries ? parametersOf(policy) : [] }
-  // Fastify copies `config` into the route's context, including symbols.
+  // Fastify copies `config`, including its symbol properties, into the route's context.
   if (also.body || also.query.length > 0) route.config = Object.assign({ ...route.config }, { [kAlsoNoted]: also })
   const { handler } = route
   const cached = new Map(methods.map((method) => [method, new CachedRoute(services, { method, url, constraints, policy, handler })]))
@@ -158,15 +158,15 @@ declare module 'fastify' {
     cache?: boolean | RouteCacheOptions
   }
   interface FastifyInstance {
-    /** The cache of the nearest registration. It has another name if `decorateAs` was given. */
+    /** The cache of the nearest registration. The option `decorateAs` gives this property another name. */
     cache: ResponseCache
   }
   interface FastifyRequest {
-    /** Whether the cache itself made this request in the background, to refresh a response. Meanwhile it serves the stale response. */
+    /** Whether the cache itself made this request in the background, to refresh a stale response that it still serves meanwhile. */
     readonly isCacheRefresh: boolean
   }
   interface FastifyReply {
-    /** Sets options for this response only. Call it while the handler runs. It has no effect if the response can't be stored anyway. */
+    /** Sets options for this response only, while the handler runs. They have no effect if the response can't be stored anyway. */
     cache (options: ReplyCacheOptions): this
   }
 }
