@@ -4,10 +4,10 @@ import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 import type { Registry } from '../../registry/registry.js'
 import type { ResponseCacheOptions } from './plugin-options.js'
 
-/** Variables by name, as in `process.env`. An empty variable counts as absent. */
+/** Environment variables by name, as in `process.env`. An empty variable counts as absent. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** The variables that are read. */
+/** The names of the environment variables that `fromEnvironment` reads. */
 export const VARIABLES = [
   'CACHE_BACKEND', 'CACHE_DEFAULT_TTL', 'CACHE_NAMESPACE', 'MEMORY_CACHE_BYTES', 'SQLITE_PATH', 'CACHE_DIR', 'REDIS_URL', 'CACHE_HTTP_URL',
   'CACHE_HTTP_TOKEN'
@@ -15,7 +15,7 @@ export const VARIABLES = [
 
 type Variable = typeof VARIABLES[number]
 
-// Each of these variables, if set, selects the backend of the far tier of `tiered`.
+// If one of these variables is set, it selects the backend for the far tier of `tiered`.
 const FAR: ReadonlyArray<readonly [variable: Variable, backend: string]> = [
   ['REDIS_URL', 'redis'], ['CACHE_HTTP_URL', 'http'], ['SQLITE_PATH', 'sqlite'], ['CACHE_DIR', 'file']
 ]
@@ -33,7 +33,7 @@ class Reader {
     return value === '' ? undefined : value
   }
 
-  /** Returns the value of a variable that must be set. `why`: its purpose, to be shown in the error. */
+  /** Returns the value of a variable. If the variable isn't set, throws an error that shows `why`, the purpose of the variable. */
   required (variable: Variable, why: string): string {
     const value = this.text(variable)
     if (value === undefined) throw new CACHE_ERR_OPTION(variable, `set ${why}`, 'nothing')
@@ -78,7 +78,7 @@ class Reader {
   }
 }
 
-/** For each backend, the function that reads its options from the variables. */
+/** Maps each backend's name to the function that reads that backend's options from the variables. */
 const BACKENDS: Readonly<Record<string, (read: Reader) => object>> = {
   memory: (read) => given({ maxBytes: read.positiveInteger('MEMORY_CACHE_BYTES') }),
   file: (read) => given({ dir: read.text('CACHE_DIR') }),
@@ -94,7 +94,7 @@ const BACKENDS: Readonly<Record<string, (read: Reader) => object>> = {
 
 /**
  * Reads plugin options from variables, for example from `process.env`. An option is absent if its variable is not set. If `registry` is
- * given, the backend is one of that registry. If a variable is invalid, throws CACHE_ERR_OPTION, which names the variable.
+ * given, the backend is looked up in it. If a variable is invalid, throws CACHE_ERR_OPTION, which names the variable.
  */
 export function fromEnvironment (environment: Environment, { registry }: { registry?: Registry } = {}): ResponseCacheOptions {
   if (typeof environment !== 'object' || environment === null) {
@@ -105,7 +105,7 @@ export function fromEnvironment (environment: Environment, { registry }: { regis
   const backend = read.text('CACHE_BACKEND') ?? 'memory'
   if (!names.includes(backend)) throw new CACHE_ERR_OPTION('CACHE_BACKEND', `one of ${names.join(', ')}`, show(backend))
   const ttl = read.duration('CACHE_DEFAULT_TTL')
-  // The table above pairs each backend's name with its options, which TypeScript can't see.
+  // The cast is needed, because TypeScript can't see that `choice` pairs each backend's name with the options of that backend.
   return {
     ...choice(read, backend),
     ...given({ namespace: read.text('CACHE_NAMESPACE'), defaults: ttl === undefined ? undefined : { ttl }, registry })
@@ -116,7 +116,7 @@ function choice (read: Reader, backend: string): { backend: string, options: obj
   return { backend, options: Object.hasOwn(BACKENDS, backend) ? BACKENDS[backend]!(read) : {} }
 }
 
-/** Returns the name of the backend behind the memory tier. */
+/** Returns the name of the backend for the far tier, which is the tier behind memory. */
 function farBackend (read: Reader): string {
   const named = FAR.filter(([variable]) => read.text(variable) !== undefined)
   if (named.length > 1) {
@@ -126,7 +126,7 @@ function farBackend (read: Reader): string {
   return named[0]?.[1] ?? 'sqlite'
 }
 
-/** Returns the fields that have a value. */
+/** Returns a copy without the fields that are undefined. */
 function given<T extends object> (fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
   return Object.fromEntries(
     Object.entries(fields).filter(([, value]) => value !== undefined)) as { [K in keyof T]?: Exclude<T[K], undefined> }

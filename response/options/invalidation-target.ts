@@ -1,4 +1,4 @@
-// The targets of an invalidation: a tag, URL, route or key. They are checked as soon as they are given.
+// The targets of an invalidation: tags, a URL, a route or a key. Each target is checked as soon as it is given.
 import { isRecord, isTextList, show } from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 
@@ -6,7 +6,7 @@ import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 export type InvalidationTarget =
   | string
   | {
-    /** All responses and values with one of these tags. */
+    /** Invalidates all responses and values that have at least one of these tags. */
     readonly tags: readonly string[]
     /**
      * Whether the responses and values become stale instead of unusable. Stale ones may be validated, or served while one refresh runs.
@@ -15,13 +15,13 @@ export type InvalidationTarget =
     readonly soft?: boolean
   }
   | {
-    /** A path with its query, which is invalidated on every host; or an absolute URL, which is invalidated on its own host only. */
+    /** A path with its query, or an absolute URL. A path is invalidated on every host, and an absolute URL only on its own host. */
     readonly url: string
     /** The method of the requests whose responses are invalidated. @default 'GET' */
     readonly method?: string
   }
   | {
-    /** A route's pattern as registered, with its prefix. A method before the pattern limits it to that method: `GET /products/:id`. */
+    /** A route's pattern with its prefix: `/products/:id`. A method in front of it limits it to that method: `GET /products/:id`. */
     readonly route: string
   }
   | {
@@ -29,10 +29,10 @@ export type InvalidationTarget =
     readonly key: string
   }
 
-/** A target in the form of an object. */
+/** A target in the form of an object. A single tag that was given as a string has become `{ tags: [tag] }`. */
 export type ParsedTarget = Exclude<InvalidationTarget, string>
 
-/** The most tags of a response, and the most characters of a tag. */
+/** The maximum number of tags that a response may have, and of characters in a tag. */
 export const MAX_TAGS = 64
 export const MAX_TAG_CHARACTERS = 1024
 
@@ -45,7 +45,7 @@ export function areTags (value: unknown): value is string[] {
 
 const isTag = (tag: string): boolean => tag.length <= MAX_TAG_CHARACTERS
 
-/** Checks a target, and returns it as an object. Throws CACHE_ERR_OPTION naming `who`. */
+/** Checks a target, and returns it as an object. If the target is invalid, throws CACHE_ERR_OPTION, which names `who`. */
 export function parseTarget (target: unknown, who: string): ParsedTarget {
   const aim = typeof target === 'string' ? { tags: [target] } : target
   const names = isRecord(aim) ? Object.keys(aim) : []
@@ -59,7 +59,7 @@ export function parseTarget (target: unknown, who: string): ParsedTarget {
   return aim as unknown as ParsedTarget
 }
 
-/** Checks a list of targets. Throws CACHE_ERR_OPTION naming `who`. */
+/** Checks a list of targets. If one is invalid, throws CACHE_ERR_OPTION, which names `who`. */
 export function parseTargets (targets: unknown, who: string): readonly ParsedTarget[] {
   if (!Array.isArray(targets)) throw new CACHE_ERR_OPTION(who, `an array of ${EXPECTED}`, show(targets))
   return targets.map((target) => parseTarget(target, who))
@@ -85,7 +85,7 @@ function checkUrl ({ url, method }: Record<string, unknown>, who: string): void 
   if (method !== undefined && typeof method !== 'string') throw new CACHE_ERR_OPTION(`${who}.method`, 'a method', show(method))
 }
 
-/** Returns the request target of a URL, and its origin if it has one. */
+/** Splits a URL into its origin, if it has one, and its request target. */
 export function partsOf (url: string): { readonly origin: string | undefined, readonly target: string } {
   const [, origin, rest] = /^(https?:\/\/[^/?#]+)([/?].*)?$/is.exec(url) ?? []
   return origin === undefined

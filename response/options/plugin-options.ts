@@ -1,36 +1,37 @@
-// The options of a registration: checked once, each default written once.
+// The options of a registration. They are checked once, and each default is written once.
 import { aDuration, checkOptions, duration, expects, text, type Check, type Duration } from '../../registry/check.js'
 import type { BackendChoice } from '../../registry/names.js'
 import { Registry } from '../../registry/registry.js'
 import { checkRouteOptions, type RouteCacheOptions } from './route-options.js'
 
-/** The package's name, as errors about a registration show it. */
+/** The package's name, which errors about a registration show. */
 export const NAME = 'fastify-response-cache'
 
 /** The options of a registration, apart from its backend. */
 export interface CommonOptions {
   /** The registry in which backends are looked up by name. @default builtIns() */
   registry?: Registry
-  /** The decorator's name. @default 'cache' */
+  /** The name of the decorator on the Fastify instance. @default 'cache' */
   decorateAs?: string
   /** Default route options, for every route with `cache: true` or `cache: {...}`. @default {} */
   defaults?: RouteCacheOptions
-  /** Separates applications that share a store. @default '' */
+  /** Keeps the entries of applications that share a store apart. @default '' */
   namespace?: string
-  /** How long a request waits for the backend, in all its calls together. @default '100ms' */
+  /** How long a request waits for the backend, counting all its calls together. @default '100ms' */
   deadline?: Duration
-  /** How long a request waits for another request that fills the same entry, before it runs the handler itself. @default '5s' */
+  /** How long a request waits for a concurrent request that fills the same entry, before it runs the handler itself. @default '5s' */
   lockTimeout?: Duration
-  /** Whether Cache-Status is sent. A string is sent as the name of this cache; `true` means the package's name. @default true */
+  /** Whether Cache-Status is sent. A string becomes this cache's name in that field; `true` uses the package's name. @default true */
   cacheStatus?: boolean | string
   /**
-   * The clock, in epoch milliseconds. The default follows the system's clock, but ignores a step back that is corrected within ten seconds.
+   * Returns the current time in epoch milliseconds. The default follows the system's clock, but ignores a step back that is corrected
+   * within ten seconds.
    * @default the system's clock
    */
   now?: () => number
 }
 
-/** Options of the plugin: a backend's name (`memory` by default), the options of that backend, and the common options. */
+/** The options of the plugin: a backend's name (`memory` by default), the options of that backend, and the common options. */
 export type ResponseCacheOptions = CommonOptions & (BackendChoice | {
   /** The backend's name. @default 'memory' */
   backend?: undefined
@@ -58,7 +59,7 @@ const PLUGIN_CHECKS: { [K in keyof Given]-?: Check<Given[K]> } = {
   now: expects('a function that returns epoch milliseconds', (value) => typeof value === 'function')
 }
 
-/** Checks the options of a registration, and fills in every default but the registry. Throws CACHE_ERR_OPTION. */
+/** Checks the options of a registration, and fills in all defaults except that of `registry`. Throws CACHE_ERR_OPTION if one is invalid. */
 export function checkSettings (given: unknown) {
   const settings = { ...PLUGIN_DEFAULTS, ...checkOptions(NAME, given, PLUGIN_CHECKS) }
   return {

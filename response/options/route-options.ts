@@ -11,7 +11,7 @@ import { parseTargets, areTags, MAX_TAG_CHARACTERS, MAX_TAGS, type InvalidationT
 
 /** The parts of a request that its key contains. */
 export interface KeyOptions {
-  /** The whole query, none of it, or these parameters. Parameters outside the key are removed from `request.query`. @default true */
+  /** The query parameters in the key: all (`true`), none (`false`) or a list. The others are removed from `request.query`. @default true */
   query?: boolean | readonly string[]
   /** Request header fields whose values are part of the key. @default [] */
   headers?: readonly string[]
@@ -19,23 +19,24 @@ export interface KeyOptions {
   cookies?: readonly string[]
   /** Whether protocol and host are part of the key, as Fastify derives them (see its option `trustProxy`). @default true */
   host?: boolean
-  /** Whether the parsed body is part of the key. For `POST` and `QUERY` it always is. @default false */
+  /** Whether the parsed body is part of the key. For `POST` and `QUERY`, the body always is. @default false */
   body?: boolean
   /**
-   * Returns the user, tenant or group that shares a response. If it returns an empty string or no string, the request bypasses the cache.
+   * Returns the user, tenant or group that may share the stored response. The request bypasses the cache if this function returns an empty
+   * string or anything but a string.
    */
   by?: (request: FastifyRequest) => string
 }
 
-/** Returns the key to use instead of the built one. If it returns undefined or an empty string, the request bypasses the cache. */
+/** Returns the key to use instead of the built one. If that is undefined or an empty string, the request bypasses the cache. */
 export type KeyFunction = (request: FastifyRequest) => string | undefined
 
-/** Returns the targets that the response to this request invalidates. Called when a 2xx or 3xx response is about to be sent. */
+/** Returns the targets that the response to this request invalidates. It is called when a 2xx or 3xx response is about to be sent. */
 export type InvalidatesFunction = (request: FastifyRequest, reply: FastifyReply) => readonly InvalidationTarget[]
 
-/** `config.cache` of a route. */
+/** The options in a route's `config.cache`. */
 export interface RouteCacheOptions {
-  /** How long a response is fresh if it doesn't say so itself. @default none */
+  /** How long a response is fresh if it doesn't state its freshness itself. @default none */
   ttl?: Duration
   /** How long a stale response is served while one refresh runs, unless the response states `stale-while-revalidate`. @default 0 */
   staleWhileRevalidate?: Duration
@@ -47,13 +48,13 @@ export interface RouteCacheOptions {
   heuristic?: boolean
   /** Targeted fields that replace Cache-Control and Expires for this cache (RFC 9213), in order of precedence. @default [] */
   targetList?: readonly string[]
-  /** Methods that are cached; HEAD is served from GET. @default ['GET', 'HEAD'] */
+  /** The methods whose responses are cached. A HEAD request is served the stored response to GET. @default ['GET', 'HEAD'] */
   methods?: readonly string[]
-  /** Statuses to which `ttl` applies. @default [200, 203, 301, 308] */
+  /** The statuses of the responses to which `ttl` applies. @default [200, 203, 301, 308] */
   statuses?: readonly number[]
   /** The parts of a request that its key contains, or a function that returns the key. */
   key?: KeyOptions | KeyFunction
-  /** Whether requests with `Authorization` or `Cookie` bypass the cache if the key has neither the field nor `by`. @default 'bypass' */
+  /** Whether requests with `Authorization` or `Cookie` bypass the cache if the key has neither that field nor `by`. @default 'bypass' */
   credentials?: 'bypass' | 'ignore'
   /** Tags by which the response can be invalidated. @default [] */
   tags?: readonly string[] | ((request: FastifyRequest, reply: FastifyReply) => string[])
@@ -63,9 +64,9 @@ export interface RouteCacheOptions {
   setCookie?: 'refuse' | 'store'
   /** Whether a response without ETag receives an ETag that is generated from its body. @default false */
   etag?: boolean
-  /** How values of the request fields that Vary names are compared: exactly, or normalised. @default 'exact' */
+  /** How the values of request fields that Vary names are compared: exactly, or after they are normalised. @default 'exact' */
   vary?: Spelling
-  /** Responses with a larger body are not stored. @default 1048576 */
+  /** The maximum size of a body. Responses with a larger body are not stored. @default 1048576 */
   maxBodyBytes?: number
   /** Whether a request's Cache-Control is honoured. @default 'honour' */
   clientCacheControl?: 'honour' | 'ignore'
@@ -87,7 +88,7 @@ export interface RoutePolicy extends StoragePolicy {
   readonly lock: boolean
 }
 
-/** Methods whose responses can be stored at all. */
+/** The only methods whose responses can be stored. */
 export const CACHEABLE_METHODS = ['GET', 'HEAD', 'POST', 'QUERY'] as const
 
 export const ROUTE_DEFAULTS = {
@@ -111,10 +112,10 @@ export const ROUTE_DEFAULTS = {
 
 export const KEY_DEFAULTS = { query: true, headers: [], cookies: [], host: true, body: false } as const satisfies KeyOptions
 
-/** Checks a duration that may be zero. Returns milliseconds. */
+/** Checks a duration, which may be zero, and returns it in milliseconds. */
 export const durationOrZero: Check<number> = duration({ zero: true })
 
-/** Checks a duration that may be zero. Returns it as it was written. */
+/** Checks a duration, which may be zero, and returns it unchanged. */
 export const aDurationOrZero: Check<Duration> = (value, who) => {
   durationOrZero(value, who)
   return value as Duration
@@ -161,12 +162,12 @@ const ROUTE_CHECKS: { [K in keyof RouteCacheOptions]-?: Check<RouteCacheOptions[
   lock: boolean
 }
 
-/** Checks the options of one route, or the default options of all routes. Throws CACHE_ERR_OPTION naming `who`. */
+/** Checks the options of a route, or the default options of all routes. If one is invalid, throws CACHE_ERR_OPTION, which names `who`. */
 export function checkRouteOptions (who: string, options: unknown): Partial<RouteCacheOptions> {
   return checkOptions<RouteCacheOptions>(who, options, ROUTE_CHECKS)
 }
 
-/** Returns the policy of a route. Its own options override the plugin's `defaults`, which override the package's defaults. */
+/** Returns a route's policy. The route's own options override the plugin's `defaults`, which override the package's defaults. */
 export function routePolicy (who: string, options: unknown, defaults: Partial<RouteCacheOptions>): RoutePolicy {
   const own = options === true ? {} : checkRouteOptions(who, options)
   const all = { ...ROUTE_DEFAULTS, ...defaults, ...own }
@@ -192,7 +193,7 @@ export function routePolicy (who: string, options: unknown, defaults: Partial<Ro
   })
 }
 
-/** Merges a route's key options with those in `defaults`. A route that lists only query parameters keeps the `by` of the defaults. */
+/** Merges a route's key options with those in `defaults`. A route that lists only query parameters keeps the `by` from `defaults`. */
 function keyPolicy (who: string, key: RouteCacheOptions['key'], common: RouteCacheOptions['key']): RoutePolicy['key'] {
   if (typeof key === 'function') return key
   if (typeof common === 'function') {
