@@ -28,10 +28,10 @@ export interface InvalidationServices {
   readonly tags: Tags
 }
 
-/** Invalidates everything stored for `target`. Resolves once this applies to every later read. Rejects if that could not be confirmed. */
+/** Invalidates everything stored for `target`. Resolves once this applies to every later read, and rejects if that can't be confirmed. */
 export async function invalidate (services: InvalidationServices, target: InvalidationTarget): Promise<void> {
   const aim = parseTarget(target, 'invalidate(target)')
-  // Checked here too, because a URL that no route serves never reaches the backend.
+  // The guard checks this too, but an invalidation of a URL that no route serves never reaches the guard.
   if (services.guard.isClosed) throw new CACHE_ERR_CLOSED('invalidate')
   if ('tags' in aim) return await invalidateTags(services, aim.tags, aim.soft === true)
   if ('url' in aim) return await invalidateUrl(services, aim.url, aim.method ?? 'GET')
@@ -39,14 +39,14 @@ export async function invalidate (services: InvalidationServices, target: Invali
   await invalidateKey(services, aim.key)
 }
 
-/** Deletes everything in this namespace. */
+/** Deletes everything in the registration's namespace. */
 export async function clear (services: InvalidationServices): Promise<void> {
   await fenced(() => services.fence.moveAll(), async () => await clearPrefix(services, 'clear()', namespacePrefix(services.namespace)))
 }
 
 /**
- * Deletes everything after the clock was set back. Instants in older entries may now be in the future, so the age of those entries is
- * unknown. Responses of running fills are not stored.
+ * Deletes everything, because the clock was set back. Times in older entries may now be in the future, so the age of those entries is
+ * unknown. The responses of fills that are running are not stored.
  */
 export function dropEverything (services: InvalidationServices, byMs: number): void {
   const { backendName: backend, log, guard } = services
@@ -78,14 +78,14 @@ async function invalidateUrl (services: InvalidationServices, url: string, metho
   }))
 }
 
-/** Deletes one response with all its variants. `name`: the name under which the fence records invalidations of its target. */
+/** Deletes one response with all its variants. `name` is the name under which the fence records invalidations of the response's target. */
 async function deleteResponse (services: InvalidationServices, name: string, key: string): Promise<void> {
   await fenced(() => services.fence.move(name), async () => await services.guard.write('delete', key))
 }
 
 /**
- * Deletes the stored responses to GET for a request target. Does so only on routes whose keys are determined by target and origin, because
- * there it takes one delete. Other keys would have to be searched for, which is too slow for every response to an unsafe method.
+ * Deletes the stored responses to GET for a request target, but only on routes whose keys consist of target and origin. There, one deletion
+ * is enough. Other keys would have to be searched for, which is too slow to do for every response to an unsafe method.
  */
 export async function deleteTarget (services: InvalidationServices, target: string, origin: string): Promise<void> {
   await Promise.all(services.routesOfUrl.routesOf(pathOf(target)).map(async (route) => {
@@ -94,7 +94,7 @@ export async function deleteTarget (services: InvalidationServices, target: stri
   }))
 }
 
-/** Returns the only key for a URL. Undefined if the route's keys have more parts than target and origin, or if the origin is unknown. */
+/** Returns the only key that a route has for a URL. Returns undefined if its keys have other parts, or if the URL's origin is unknown. */
 function exactKey (route: KnownRoute, target: string, origin: string | undefined): string | undefined {
   const { method, policy: { key } } = route
   const plain = typeof key !== 'function' && method === 'GET' && !key.body && key.by === undefined && key.query === true &&

@@ -1,7 +1,7 @@
 // The shape of a route's pattern. It tells which paths the pattern may match, without running the pattern's regular expressions.
 
 interface Segment {
-  /** The beginning of the segment. It is the whole segment if `isOpen` is false. */
+  /** The text with which the segment begins. If `isOpen` is false, this is the whole segment. */
   readonly text: string
   /** Whether more text may follow in this segment, because the segment has a parameter or a wildcard. */
   readonly isOpen: boolean
@@ -11,7 +11,7 @@ interface Segment {
 
 export interface Shape {
   readonly segments: readonly Segment[]
-  /** Whether more segments may follow: the pattern ends with a wildcard. */
+  /** Whether more segments may follow, because the pattern ends with a wildcard. */
   readonly isEndless: boolean
 }
 
@@ -20,15 +20,15 @@ const NAME = /[^(\-./]*/y
 const TEXT_AFTER_PARAMETER = /(?:[^/:]|::)*/y
 
 /**
- * The lower case of U+0130, which is one character longer than U+0130. If case is ignored, find-my-way therefore begins to read the
- * parameters that follow one character too late, possibly beyond a slash. So anything may follow this text.
+ * The lower-case form of U+0130, which has two characters. If case is ignored, find-my-way therefore starts to read the parameters after it
+ * one character too late, possibly after a slash. So any text may follow it in a path.
  */
 const LONGER = 'i\u0307'
 
 /** An optional parameter at the end of a pattern, in the syntax of find-my-way. */
 const OPTIONAL = /(\/:[^/()]*)\?(\/?)$/
 
-/** Returns the patterns for which a pattern stands: two if its last parameter is optional, else one. */
+/** Returns the pattern with and without its last parameter if that parameter is optional, otherwise only the pattern itself. */
 export function alternatives (pattern: string): string[] {
   return OPTIONAL.test(pattern) ? [pattern.replace(OPTIONAL, '$1$2'), pattern.replace(OPTIONAL, '$2') || '/'] : [pattern]
 }
@@ -49,13 +49,13 @@ export function shapeOf (pattern: string): Shape {
   return { segments, isEndless: false }
 }
 
-/** Whether a path with these segments may match the pattern, whatever the pattern's regular expressions say. */
+/** Returns whether a path with these segments may match the pattern. The pattern's regular expressions are not run. */
 export function allows ({ segments, isEndless }: Shape, path: readonly string[]): boolean {
   if (isEndless ? path.length < segments.length : path.length !== segments.length) return false
   return segments.every(({ text, isOpen }, at) => isOpen ? path[at]!.startsWith(text) : path[at] === text)
 }
 
-/** Returns the index at which the segment with a parameter at `begins` ends. A slash within a regular expression does not end a segment. */
+/** Returns the index at which a segment with parameters at `begins` ends. A slash within a regular expression does not end a segment. */
 function endOfParameters (pattern: string, begins: number): number {
   let at = begins
   while (pattern[at] === ':') {

@@ -3,26 +3,26 @@ import findMyWay from 'find-my-way'
 import type { Routing } from '../fastify/fastify-internals.js'
 import { allows, alternatives, shapeOf, type Shape } from './path-shape.js'
 
-/** The part of a route that is used here: its pattern. */
+/** The only property of a route that is needed here: its pattern. */
 interface Routed { readonly url: string }
 
 interface Pattern<R> {
   readonly shapes: readonly Shape[]
-  /** Present if matching a path requires running a regular expression. */
+  /** A router for this pattern. It is present only if a regular expression must be run to match a path. */
   readonly router: ReturnType<typeof findMyWay> | undefined
   readonly routes: R[]
 }
 
-/** A path, in one of the ways in which a router may read it. */
+/** One of the ways in which a router may read a path: with or without its trailing slash. */
 interface Reading {
   readonly path: string
-  /** Decoded, and in lower case if the router ignores case. */
+  /** The segments of the path, decoded, and in lower case if the router ignores case. */
   readonly segments: readonly string[]
 }
 
 /**
- * Finds routes by path. If in doubt, a route is included, for example if a parameter is too long for the application's router. A route too
- * many only costs the deletion of an absent key, but a missing route leaves an outdated response in the cache.
+ * Finds routes by path. In case of doubt, a route is included, for example if a parameter is too long for the application's router. An
+ * unnecessary route costs only the deletion of an absent key, but a missing route leaves an outdated response in the cache.
  */
 export class RoutesOfUrl<R extends Routed> {
   readonly #routes: readonly R[]
@@ -30,7 +30,7 @@ export class RoutesOfUrl<R extends Routed> {
   #known = 0
   readonly #patterns = new Map<string, Pattern<R>>()
 
-  /** Routes may be added to `routes` later. */
+  /** More routes may be added to the array `routes` later. */
   constructor (routes: readonly R[], routing: Routing) {
     this.#routes = routes
     this.#routing = routing
@@ -71,7 +71,7 @@ export class RoutesOfUrl<R extends Routed> {
     return router
   }
 
-  /** Whether the pattern may match. Regular expressions are not run on more characters than the application's router allows. */
+  /** Returns whether the pattern may match. If a parameter is too long for the router, assumes so without running a regular expression. */
   #fits ({ shapes, router }: Pattern<R>, { path, segments }: Reading): boolean {
     const { maxParamLength } = this.#routing
     return shapes.some((shape) => allows(shape, segments) && (
@@ -81,7 +81,7 @@ export class RoutesOfUrl<R extends Routed> {
   }
 
   /**
-   * Returns the path as the router reads it, and also without a trailing slash, because a route that serves both (`prefixTrailingSlash`) is
+   * Returns the path as the router reads it, and also without a trailing slash. A route that serves both forms (`prefixTrailingSlash`) is
    * registered here with only one of them.
    */
   #readingsOf (target: string): Reading[] {
@@ -93,7 +93,7 @@ export class RoutesOfUrl<R extends Routed> {
     })
   }
 
-  /** Returns the decoded segments, or undefined if they can't be decoded. No route serves such a path. */
+  /** Returns the decoded segments of a path, or undefined if they can't be decoded. No route serves a path that can't be decoded. */
   #decoded (path: string): string[] | undefined {
     try {
       return path.split('/').map((segment) => this.#folded(segment.includes('%') ? decodeURIComponent(segment) : segment))
@@ -106,7 +106,7 @@ export class RoutesOfUrl<R extends Routed> {
     return this.#routing.ignoreDuplicateSlashes ? findMyWay.removeDuplicateSlashes(path) : path
   }
 
-  /** Converts to lower case if the router ignores case. The two lower-case forms of the letter sigma become one. */
+  /** Converts text to lower case if the router ignores case. The letter sigma has two lower-case forms, which become one. */
   #folded (text: string): string {
     return this.#routing.caseSensitive ? text : text.toLowerCase().replaceAll('\u03c2', '\u03c3')
   }

@@ -1,4 +1,4 @@
-// Invalidates after an unsafe request: its own URL, URLs that the response names, and targets that the route lists (RFC 9111 section 4.4).
+// After an unsafe request, invalidates its URL, URLs that the response names, and targets that the route lists (RFC 9111 section 4.4).
 import type { FastifyReply, FastifyRequest, RouteOptions, onSendHookHandler } from 'fastify'
 import { Arrival, hasArrived, kArrival } from '../request/arrival.js'
 import type { FastifyInternals } from '../fastify/fastify-internals.js'
@@ -11,26 +11,26 @@ import type { InvalidatesFunction } from '../options/route-options.js'
 import { isSafe } from '../http/methods.js'
 import { parseTargets, type InvalidationTarget } from '../options/invalidation-target.js'
 
-/** The services of a registration that are used here, including those that invalidations use. */
+/** The services of a registration that this file uses, including those that invalidations use. */
 export interface UnsafeServices extends InvalidationServices {
   readonly deadlineMs: number
   readonly internals: FastifyInternals
 }
 
-/** Response fields that name other URLs that have changed (RFC 9111 section 4.4). */
+/** Response fields with URLs that are invalidated too (RFC 9111 section 4.4). */
 const NAMING_FIELDS = ['location', 'content-location'] as const
 
 /**
- * Ensures that after each unsafe request to this route, everything that the request changed is invalidated before the response is sent.
- * Error responses invalidate nothing. If a response is not sent through Fastify, the invalidation follows after it has been sent. Requests
- * with a safe method get no extra hook, so they stay fast.
+ * Makes each unsafe request to this route invalidate everything that it changed, before its response is sent. Error responses invalidate
+ * nothing. If a response is not sent through Fastify, the invalidation runs after it was sent. Requests with a safe method get no extra
+ * hook, so they stay fast.
  */
 export function invalidateAfter (
   services: UnsafeServices, route: RouteOptions, invalidates: readonly InvalidationTarget[] | InvalidatesFunction
 ): void {
   if ([route.method].flat().every(isSafe)) return
   const { handler } = route
-  /** The arrivals of requests that have not invalidated anything yet, by reply. Hooks and handlers may change the target of a request. */
+  /** The arrivals of requests that have not invalidated anything yet, by reply. An arrival has the target from before hooks ran. */
   const pending = new WeakMap<FastifyReply, Arrival>()
   const settle = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
     const arrival = pending.get(reply)
@@ -45,7 +45,7 @@ export function invalidateAfter (
   const contexts = new WeakMap<RouteContext, RouteContext>()
   route.handler = function (request, reply) {
     const arrival = hasArrived(request) ? request[kArrival] : new Arrival(request)
-    // Both methods are checked, because a hook may have changed the method.
+    // The current and the original method are both checked, because a hook may have changed the method.
     if (isSafe(request.method) && isSafe(arrival.method)) return handler.call(this, request, reply)
     pending.set(reply, arrival)
     hook(services, request, contexts, onSend)
@@ -55,10 +55,7 @@ export function invalidateAfter (
   }
 }
 
-/**
- * Makes the response to this one request run through one more hook. If that is impossible, the invalidation follows after the response has
- * been sent.
- */
+/** Adds an onSend hook that runs for this one request. If that is impossible, the invalidation runs after the response was sent. */
 function hook (
   { internals }: UnsafeServices, request: FastifyRequest, contexts: WeakMap<RouteContext, RouteContext>, onSend: onSendHookHandler
 ): void {
@@ -85,7 +82,7 @@ async function changed (
   if (all.length > 0) await within(services.deadlineMs, settled).catch(noop)
 }
 
-/** Returns the targets that the route lists for this response; none if its function throws an error or returns anything but targets. */
+/** Returns the targets that the route lists for this response, or none if its function throws an error or returns anything but targets. */
 function listed (
   request: FastifyRequest, reply: FastifyReply, invalidates: readonly InvalidationTarget[] | InvalidatesFunction,
   failed: (err: unknown) => void
