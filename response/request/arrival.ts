@@ -5,12 +5,12 @@ import { isSafe } from '../http/methods.js'
 import { bodyText, exactJson, LARGEST_KEY_BODY_BYTES } from './key-parts.js'
 import { listed } from './query.js'
 
-/** The property of a request that holds its arrival. It is undefined if the arrival was not recorded. */
+/** The property of a request that holds its arrival. The property is undefined if the arrival was not recorded. */
 export const kArrival = Symbol('fastify-response-cache.arrival')
 
 export const NOT_NOTED = 'the request could not be recorded as it came before hooks ran, and they may have changed it'
 
-/** The property of a route's `config` that says what else must be recorded for its requests, because the route's keys contain it. */
+/** The property of a route's `config` that lists other parts of requests to be recorded, because the route's keys contain them. */
 export const kAlsoNoted = Symbol('fastify-response-cache.also-noted')
 export interface AlsoNoted {
   readonly body: boolean
@@ -29,29 +29,29 @@ export class Arrival {
   readonly protocol: string | undefined
   readonly host: string | undefined
   /**
-   * The raw values of the fields that determine the origin, if one of those fields has been changed already. This is possible only in
-   * `rewriteUrl` and `genReqId`, which run before Fastify's hooks. Otherwise ''.
+   * The raw values of the fields that determine the origin, as JSON, if one of those fields was already changed. Only `rewriteUrl` and
+   * `genReqId` can change them this early, because they run before Fastify's hooks. If nothing was changed, this is ''.
    */
   readonly originFields: string
-  /** Name, value, name, value ...: a copy of the raw header fields. */
+  /** A copy of the raw header fields: name, value, name, value ... */
   readonly rawHeaders: readonly string[]
-  /** These three are true if `headers` or `rawHeaders` has the field, because code that runs before hooks may have removed or added it. */
+  /** These three are true if `headers` or `rawHeaders` has the field. Code that runs before hooks may have changed either of them. */
   readonly hasAuthorization: boolean
   readonly hasCookie: boolean
   readonly hasUpgrade: boolean
-  /** Whether the two fields that HTTP/2 has for the host differ (RFC 9113 section 8.3.1). Handlers may read either. */
+  /** Whether `host` and `:authority`, which both name the host in HTTP/2, differ (RFC 9113 section 8.3.1). Handlers may read either. */
   readonly hasTwoHosts: boolean
   readonly hasBody: boolean
-  /** The parsed body as a part of the key. Undefined until the body is parsed, or if it can't be part of a key (see `bodyText`). */
+  /** The parsed body, encoded as a part of the key. Undefined until the body is parsed, and if it can't be in a key (see `bodyText`). */
   body: string | undefined
   /**
-   * The query parameters that are part of the key, as JSON of what the application's own parser returned. Undefined if the application has
-   * no parser of its own; '' if JSON can't represent the parameters.
+   * The query parameters that are part of the key, as the application's own parser returned them, in JSON. This is undefined if the
+   * application has no parser of its own, and '' if JSON can't represent the parameters.
    */
   query: string | undefined
   /** Whether the parsed body may differ from what the client sent. */
   isBodyReplaced = false
-  /** The target and the origin after hooks changed them, or '' if nothing changed. Part of every selection among stored responses. */
+  /** The target and origin after hooks changed them, or '' if nothing changed. This text is part of every selection among responses. */
   changes = ''
 
   constructor (request: Pick<FastifyRequest, 'raw' | 'protocol' | 'host'>) {
@@ -70,7 +70,7 @@ export class Arrival {
     this.hasAuthorization = (has & AUTHORIZATION) !== 0
     this.hasCookie = (has & COOKIE) !== 0
     this.hasUpgrade = (has & UPGRADE) !== 0
-    // Most requests have only Host, which is faster to compare.
+    // Of the fields about the origin, most requests have only Host. Comparing that one field is faster.
     const isUntouched = (has & ORIGIN) === HOST
       ? headers.host === this.line('host')
       : ORIGIN_FIELDS.every((name) => headers[name] === this.#joined(name))
@@ -105,19 +105,19 @@ export class Arrival {
 
 const HOST = 1
 const ORIGIN_FIELDS = ['host', ':authority', 'x-forwarded-host', 'x-forwarded-proto'] as const
-/** The fields that are checked for every key. Each has one bit, and the first field has the lowest. */
+/** The fields whose presence is checked for every key. Each field has one bit, and the first field has the lowest. */
 const COUNTED = [...ORIGIN_FIELDS, 'authorization', 'cookie', 'upgrade', 'content-length', 'transfer-encoding'] as const
 const [AUTHORIZATION, COOKIE, UPGRADE] = [1 << 4, 1 << 5, 1 << 6]
 const ORIGIN = AUTHORIZATION - 1
 const CONTENT = 1 << 7 | 1 << 8
 
-/** The fields in `COUNTED`, by the length of their names. */
+/** The fields in `COUNTED`, grouped by the length of their names. */
 const BY_LENGTH: Array<Array<{ readonly name: string, readonly first: number, readonly bit: number }> | undefined> = Array(32)
   .fill(undefined)
 COUNTED.forEach((name, at) => { (BY_LENGTH[name.length] ??= []).push({ name, first: name.charCodeAt(0), bit: 1 << at }) })
 const LOWER_CASE = 32
 
-/** Returns the bits of the fields that are present. Runs on every request, so it reads the lines once and compares few names in full. */
+/** Returns the bits of the fields that are present. Runs on every request, so it must be fast. It compares only few names in full. */
 function inLines (rawHeaders: readonly string[]): number {
   let has = 0
   for (let at = 0; at < rawHeaders.length; at += 2) {
@@ -154,7 +154,7 @@ interface RawRequest {
   readonly url: string
   readonly originalUrl?: string
   readonly rawHeaders: readonly string[]
-  /** HTTP/2 only. */
+  /** Present only in HTTP/2. */
   readonly stream?: { readonly endAfterHeaders?: boolean }
 }
 
@@ -162,7 +162,7 @@ export function hasArrived (request: FastifyRequest): request is ArrivedRequest 
   return (request as Partial<ArrivedRequest>)[kArrival] !== undefined
 }
 
-/** Records the arrival of every request below this instance that the cache may handle. */
+/** Records the arrival of each request that the cache may handle, for all routes below this instance. */
 export function noteArrivals (fastify: FastifyInstance, internals: FastifyInternals): void {
   onRequestMade(fastify, internals, (request, config) => {
     const { cache, [kAlsoNoted]: also } = (config ?? {}) as { readonly cache?: unknown, readonly [kAlsoNoted]?: AlsoNoted }
@@ -184,7 +184,7 @@ function noteBody (request: ArrivedRequest, internals: FastifyInternals): void {
     set (body: unknown) {
       Object.defineProperty(request, 'body', { ...plain, writable: true, value: body })
       const arrival = request[kArrival]
-      // If the payload was not read to its end, the parser has not seen all of it, or a hook has set another body.
+      // If the payload was not read to its end, the parser has not received all of it, or a hook has set the body.
       arrival.isBodyReplaced = !internals.isParsedAsItCame(request) || !request.raw.readableEnded
       const isTooLarge = Number(request.headers['content-length']) > LARGEST_KEY_BODY_BYTES
       if (body !== undefined && !isTooLarge) arrival.body = bodyText(body)

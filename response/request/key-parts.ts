@@ -1,7 +1,7 @@
-// Encodes header fields and parsed bodies as parts of keys. Different values have different texts, even after texts are joined.
+// Encodes header fields and parsed bodies as parts of keys. Different values have different texts, even if several texts are joined.
 import { isRecord } from '../../registry/check.js'
 
-/** A field's value, or its lines if there are several. */
+/** The value of a header field, or a list of its lines if there are several. */
 export type FieldLines = string | readonly string[] | undefined
 
 export const ABSENT = '-'
@@ -51,7 +51,7 @@ function isJson (item: unknown): boolean {
   return item === null || (typeof (item as { toJSON?: unknown }).toJSON !== 'function' && (Array.isArray(item) || isPlain(item)))
 }
 
-/** Whether JSON includes all properties of the object. */
+/** Returns whether JSON includes all properties of the object. */
 function isPlain (item: object): boolean {
   return isRecord(item) && Reflect.ownKeys(item).length === Object.keys(item).length
 }

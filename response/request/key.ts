@@ -1,4 +1,4 @@
-// Builds a request's key, or says why the request bypasses the cache. Different requests never share a key; equal ones may have several.
+// Builds a request's key, or says why it has none. Different requests never share a key, but equal requests may have different keys.
 import { hash } from 'node:crypto'
 import { inspect } from 'node:util'
 import type { FastifyRequest } from 'fastify'
@@ -9,7 +9,7 @@ import type { KeyFunction, KeyOptions, RoutePolicy } from '../options/route-opti
 import { fieldPart, fieldOf, WHOLLY } from './request-fields.js'
 import type { BypassReason } from '../observe/reasons.js'
 
-/** The key of a request, or why it has none. `fault`: an error that developers should see. */
+/** The key of a request, or the reason why the request bypasses the cache. `fault` is an error that developers should see. */
 export type Keyed = { readonly key: string } | { readonly bypass: BypassReason, readonly fault?: unknown }
 
 const LONGEST_CLEAR_CHARACTERS = 512
@@ -24,7 +24,7 @@ export function digest (value: string): string {
   return value.isWellFormed() ? hash('sha256', value, 'base64url') : hash('sha256', JSON.stringify(value), 'base64url') + '~'
 }
 
-/** Returns a short value in clear, with its length in front. For a long value, returns `~`, which can't be a length, and a digest. */
+/** Returns a short value unchanged, after its length. Returns a long value as a digest, after `~`, which can't be mistaken for a length. */
 function clearPart (value: string): string {
   return value.length <= LONGEST_CLEAR_CHARACTERS ? lengthPrefixed(value) : `~${digest(value)}`
 }
@@ -40,8 +40,8 @@ export function routePrefix (namespace: string, method: string, pattern: string)
 }
 
 /**
- * Like `routePrefix`, but differs from the prefixes of all `others`, even if two routes have the same pattern, and constraints that print
- * the same text.
+ * Like `routePrefix`, but returns a prefix that none of `others` has, even if two routes have the same pattern and their constraints print
+ * as the same text.
  */
 export function distinctPrefix (
   namespace: string,
@@ -56,7 +56,7 @@ export function distinctPrefix (
   return prefix
 }
 
-/** Encodes a raw request target as a part of a key: the path in clear, the query as a digest. */
+/** Encodes a raw request target as a part of a key. The path remains readable unless it is long, and the query becomes a digest. */
 export function targetPart (target: string): string {
   const mark = target.indexOf('?')
   return mark === -1 ? clearPart(target) : `${clearPart(target.slice(0, mark))}?${digest(target.slice(mark))}`
@@ -67,12 +67,12 @@ export function originPart (origin: string): string {
   return ` ${clearPart(origin)}`
 }
 
-/** Returns the backend's key for a value of the data cache: a digest, because the application's key may contain text unfit for logs. */
+/** Returns the backend's key for a value of the data cache. The application's key becomes a digest, because it may be unfit for logs. */
 export function dataKey (namespace: string, key: string): string {
   return `${namespacePrefix(namespace)}d ${digest(key)}`
 }
 
-/** Returns the backend's key for a value that a key function returned. */
+/** Returns the key under which the backend stores a response, made from the value that the route's key function returned. */
 export function customKey (prefix: string, value: string): string {
   return `${prefix}=${digest(value)}`
 }
@@ -110,8 +110,8 @@ export function keyBuilder (prefix: string, policy: RoutePolicy): (request: Arri
 
 /**
  * Returns the target and origin after hooks changed them, limited to the parts that are in the key, or '' if nothing changed. The key
- * itself is built from the URL that the client requested, so that an invalidation of that URL reaches all stored responses. This text tells
- * those responses apart under the one key.
+ * itself is built from the URL that the client requested, so that an invalidation of that URL reaches all stored responses. This text
+ * distinguishes the responses that are stored under the same key.
  */
 function changesOf (request: ArrivedRequest, { query, host }: BuiltKey): string {
   const { [kArrival]: arrival, raw } = request
@@ -124,11 +124,11 @@ function changesOf (request: ArrivedRequest, { query, host }: BuiltKey): string 
   return hasOrigin ? now : `${now}${lengthPrefixed(request.protocol)}${lengthPrefixed(request.host)}${lengthPrefixed(arrival.originFields)}`
 }
 
-/** Recently built keys, by origin and target. Building a key is the most expensive part of a hit, mainly because of the query's digest. */
+/** Remembers recently built keys by origin and target. Building a key is the slowest part of a hit, mainly because of its digest. */
 class RecentKeys {
   readonly #origins = new Map<string, Map<string, Keyed>>()
   #count = 0
-  /** The origin of the last lookup. */
+  /** The protocol and host that were last passed to `get`. */
   #protocol = ''
   #host = ''
   #keys: Map<string, Keyed> | undefined
@@ -142,7 +142,7 @@ class RecentKeys {
     return this.#keys?.get(target)
   }
 
-  /** Adds a key for the origin of the last `get`. Returns the key. */
+  /** Remembers a key for the origin that was last passed to `get`, and returns the key. */
   set (target: string, keyed: Keyed): Keyed {
     const origin = `${this.#protocol}://${this.#host}`
     if (target.length + origin.length > LONGEST_RECENT_CHARACTERS) return keyed
@@ -157,17 +157,17 @@ class RecentKeys {
   }
 }
 
-/** Whether any of the route's keys contain the body. */
+/** Returns whether the body is part of any of the route's keys. */
 export function isKeyedByBody ({ key, methods }: RoutePolicy): boolean {
   return typeof key !== 'function' && (key.body || [...methods].some(isBodied))
 }
 
-/** Returns the query parameters that the route's key options list; none if the key contains the whole query or none of it. */
+/** Returns the query parameters that the route's key options list, or none if the key contains the whole query or none of it. */
 export function parametersOf ({ key }: RoutePolicy): readonly string[] {
   return typeof key === 'function' || typeof key.query === 'boolean' ? [] : key.query
 }
 
-/** Whether keys of requests with this method always contain the body. */
+/** Returns whether the keys of requests with this method always contain the body. */
 function isBodied (method: string): boolean {
   return method === 'POST' || method === 'QUERY'
 }
@@ -178,7 +178,7 @@ function withExtra (
   located: string, request: ArrivedRequest, options: BuiltKey, { shape, withBody }: { shape: string, withBody: boolean }
 ): Keyed {
   const { target, originalTarget, protocol = '', host, query } = request[kArrival]
-  // `shape` contains the names of the fields, because the store may hold entries from before the route's options were changed.
+  // `shape` names the fields, so that an entry from before a change of the route's options is not found.
   const extra = [
     shape, ...options.headers.map((name) => fieldPart(request, name)), ...options.cookies.map((name) => cookiePart(request, name))
   ]
@@ -192,11 +192,11 @@ function withExtra (
       }
     }
     extra.push(lengthPrefixed(json), lengthPrefixed(limitedTarget(target, options.query)))
-    // A hook changed the parsed parameters, so the original ones are added. The target may not show them: its names may be different.
+    // A hook changed the parsed parameters, so the original ones are added. The target may not show them, because a parser may rename them.
     if (query !== undefined && query !== json) extra.push(`q${lengthPrefixed(query)}`)
   }
   if (originalTarget !== target) extra.push(`u${lengthPrefixed(originalTarget)}`)
-  // X-Forwarded-Proto can be any text. With a colon in it, `protocol://host` doesn't show where the protocol ends.
+  // X-Forwarded-Proto can be any text. If it contains a colon, `protocol://host` doesn't show where the protocol ends.
   if (protocol.includes(':')) extra.push(`p${lengthPrefixed(protocol)}`)
   if (options.host && host === '') extra.push(`h${fieldPart(request, 'host')}`)
   if (options.by !== undefined) {
@@ -217,7 +217,7 @@ function functionKey (prefix: string, keyOf: KeyFunction, request: ArrivedReques
   return typeof custom === 'string' ? { key: customKey(prefix, custom) } : custom
 }
 
-/** Calls the application's function. Returns its result if that can be part of a key, else a bypass. Never throws. */
+/** Calls the application's function. Returns its result if that can be part of a key, otherwise the reason for a bypass. Never throws. */
 function usable (keyOf: KeyFunction, request: FastifyRequest): string | { bypass: 'key', fault?: unknown } {
   try {
     const result: unknown = keyOf(request)
@@ -235,10 +235,10 @@ function usable (keyOf: KeyFunction, request: FastifyRequest): string | { bypass
   }
 }
 
-/** Returns why a request bypasses the cache regardless of the route's options, or undefined if it doesn't. */
+/** Returns the reason why a request bypasses the cache regardless of the route's options, or undefined if there is no such reason. */
 function refusal (request: ArrivedRequest, withBody: boolean): Keyed | undefined {
   const { target, hasUpgrade, hasTwoHosts, hasBody } = request[kArrival]
-  // Only the origin form is accepted (RFC 9112 section 3.2.1). Node passes on `/p#x` and absolute targets unchanged.
+  // Only the origin form is accepted (RFC 9112 section 3.2.1). Node lets other targets through, such as `/p#x` and absolute URLs.
   if (target.charCodeAt(0) !== 47 || target.includes('#')) return { bypass: 'target' }
   if (hasUpgrade) return { bypass: 'upgrade' }
   if (hasTwoHosts) return { bypass: 'target' }
@@ -250,14 +250,14 @@ function text (field: string | readonly string[] | undefined): string {
   return field === undefined ? '' : typeof field === 'string' ? field : field.join(';')
 }
 
-/** Encodes a cookie as the client sent it. If hooks changed the cookie, the changed cookie follows. */
+/** Encodes a cookie as the client sent it, followed by its current value if hooks changed it. */
 function cookiePart (request: ArrivedRequest, name: string): string {
   const came = cookiePairs(text(fieldOf(request, 'cookie')), name)
   const now = cookiePairs(String(request.headers.cookie ?? ''), name)
   return came === now ? came : `${came}!${now}`
 }
 
-/** Encodes every pair of the field that a cookie parser, however lenient, could take for this cookie. */
+/** Encodes each name and value in the field that any cookie parser, even a lenient one, could take for this cookie. */
 function cookiePairs (field: string, name: string): string {
   const pairs = field.split(';').filter((pair) => pair.split(',').some((piece) => piece.split('=', 1)[0]!.trim() === name))
   return pairs.map((pair) => lengthPrefixed(pair.replace(/^[ \t]+/, ''))).join('') || ABSENT
@@ -266,7 +266,7 @@ function cookiePairs (field: string, name: string): string {
 const BODY_REPLACED =
   'the parsed body may differ from what the client sent, so it can not be part of the key: a preParsing hook replaced the payload, or it was not read to its end'
 
-/** Encodes the body's type and the body as it was parsed. If hooks changed the parsed body, the changed body follows. */
+/** Encodes the body's Content-Type and the parsed body, followed by the current body if hooks changed it. */
 function bodyPart (request: ArrivedRequest): string | Exclude<Keyed, { key: string }> {
   const { hasBody, body, isBodyReplaced } = request[kArrival]
   // A body that Fastify didn't parse is read by the handler, so its content is unknown here.

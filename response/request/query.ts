@@ -25,7 +25,7 @@ export function limitedTarget (target: string, named: boolean | readonly string[
   return pairs.length === 0 ? path : `${path}?${pairs.join('&')}`
 }
 
-/** Removes all parameters except the named ones from everything that the handler can read, so that they can't affect a stored response. */
+/** Removes all query parameters except the named ones from everything that the handler can read, so they can't affect a stored response. */
 export function limitQuery (request: FastifyRequest, named: boolean | readonly string[]): void {
   if (named === true) return
   const target = limitedTarget(request.raw.url as string, named)

@@ -13,17 +13,17 @@ export interface RequestFields {
 /** Options that make `inspect()` show everything. */
 export const WHOLLY = { depth: null, maxArrayLength: null, maxStringLength: null, breakLength: Infinity } as const
 
-/** Returns a field as the client sent it. Several lines are joined if Node joins them. */
+/** Returns a header field as the client sent it. If the field has several lines, they are joined if Node joins them too. */
 export function fieldOf (request: RequestFields, name: string): FieldLines {
   return came(request, name).value
 }
 
 /**
- * Encodes a field as a part. If a hook or a schema changed the meaning of the field, the new value follows the original one, because the
- * handler may have read either. `spelled` is applied to both values.
+ * Encodes a header field as a part of a key. If a hook or a schema changed the meaning of the field, the new value follows the original
+ * one, because the handler may have read either. `spelled` is applied to each value before it is encoded.
  */
 export function fieldPart (request: RequestFields, name: string, spelled: (value: FieldLines) => FieldLines = (value) => value): string {
-  // Most fields have one line or none, and nothing has changed them.
+  // This is the fast path: most fields have at most one line, and nothing has changed them.
   const line = request[kArrival].line(name)
   if (line !== null && line === present(request, name)) return encodeField(spelled(line))
   const before = came(request, name)
@@ -32,7 +32,7 @@ export function fieldPart (request: RequestFields, name: string, spelled: (value
     : `${encodeField(spelled(before.value))}!${encodeField(spelled(now(request, name)))}`
 }
 
-/** Returns the part for a target or origin that hooks changed, to be added after all other parts, or '' if nothing changed. */
+/** Returns the part that describes changes to the target and origin by hooks, or '' if nothing changed. It follows all other parts. */
 export function changesPart ({ [kArrival]: { changes } }: RequestFields): string {
   return changes === '' ? '' : `|!${lengthPrefixed(changes)}`
 }
