@@ -15,7 +15,7 @@ import type { Judgement } from './judgement.js'
 import { Part } from './part.js'
 import { BodyRecording, teed, type RecordingBudget } from './recording.js'
 
-/** A handler's response. `body` is undefined while its stream has not ended. */
+/** A handler's response. `body` is undefined until the response's stream has ended. */
 export class HandlerResponse {
   readonly status: number
   readonly vary: FieldValue
@@ -29,7 +29,7 @@ export class HandlerResponse {
   readonly allowsOneOrigin: boolean
   fields: readonly string[]
   body: Buffer | string | undefined
-  /** Whether the ETag among the fields is one that the cache added. */
+  /** Whether the cache added the ETag that is among the fields. */
   ownEtag: boolean
 
   constructor (
@@ -46,8 +46,8 @@ export class HandlerResponse {
   }
 
   /**
-   * Adds an ETag, computed from the body, to a 200 that has none, if the body is complete and can't change. `isSent`: whether to set the
-   * ETag on the reply too.
+   * Adds an ETag that is computed from the body, if this is a 200 without an ETag whose body is complete and can't change. `isSent` says
+   * whether the ETag is also set on the reply.
    */
   addEtag (reply: FastifyReply, isSent: boolean): void {
     if (this.body === undefined || this.mayChange || this.status !== 200 || reply.hasHeader('etag')) return
@@ -60,16 +60,16 @@ export class HandlerResponse {
 
 /** Receives the outcome of a recording. */
 export interface StreamEnd {
-  /** The stream was recorded to its end while it was sent, and the response has its body. */
+  /** Called when the stream was recorded to its end while it was sent. The response then has its body. */
   streamed (response: HandlerResponse): void
-  /** The stream was not recorded to its end. */
+  /** Called when the stream was not recorded to its end, with the reason why the response is not stored. */
   refuse (reason: RefusalReason): void
 }
 
-/** The payload to continue with, or why the response is not stored. */
+/** The payload to pass on, or the reason why the response is not stored. */
 type Body = { readonly payload: unknown } | { readonly refused: RefusalReason }
 
-/** The result of a capture. `response` is undefined if one of its fields can't be sent again as it is. */
+/** The result of a capture. `response` is undefined if one of the response's fields can't be sent again unchanged. */
 export type Captured = Body & { readonly response: HandlerResponse | undefined }
 
 /** Options and dependencies of a capture. */
@@ -84,7 +84,7 @@ export interface CaptureOptions {
 export class Capture {
   /** The reply's fields before the handler ran. */
   readonly before: Fields
-  /** The client's conditions as they arrived; undefined unless the client asks for a part. */
+  /** The client's conditions as they arrived, or undefined if the client asks for no range of the response. */
   readonly conditions: Conditions | undefined
   readonly #exchange: Exchange
   readonly #options: CaptureOptions
@@ -106,7 +106,7 @@ export class Capture {
     return this.#part?.holds === true
   }
 
-  /** Captures the reply as the handler left it. `ownEtag`: whether the reply's ETag is one that the cache added. */
+  /** Captures the reply as the handler left it. `mayChange`: other hooks may still change the body. `ownEtag`: the cache added the ETag. */
   take (payload: unknown, mayChange: boolean, ownEtag: boolean): Captured {
     const { facts, judgement, policy: { setCookie }, services: { dates, now } } = this.#options
     const { reply } = this.#exchange
@@ -136,14 +136,14 @@ export class Capture {
   }
 
   /**
-   * Returns the payload to continue with. For a stream that is held back, this is its whole body, or a stream if recording stopped before
-   * the end.
+   * Returns the payload to pass on. For a stream that is held back, this is its whole body, or a stream if recording stopped before the
+   * end.
    */
   whenWhole (payload: unknown, response: HandlerResponse | undefined, isRecorded: () => boolean): MaybePromise<unknown> {
     return this.#part === undefined ? payload : this.#part.whenWhole(payload, () => response?.body, isRecorded)
   }
 
-  /** Called when the response has ended before its stream. Ends the recording, and destroys the stream if it is held back. */
+  /** Called when the response has ended before its stream. Stops the recording, and destroys the stream if it is held back. */
   abandon (): void {
     this.#recording?.fail('stream-failed')
     this.#part?.abandon()
@@ -153,7 +153,7 @@ export class Capture {
     const { end, judgement, policy: { maxBodyBytes }, services: { budget, now } } = this.#options
     const { reply } = this.#exchange
     const kind = streamKind(payload)
-    // Fastify itself rejects a payload that is not a readable stream. If the client has left, nothing reads the stream to its end.
+    // If the payload is not a readable stream, Fastify itself rejects it. If the client has left, nothing reads the stream to its end.
     if (kind === undefined || hasLeft(reply)) return { refused: kind === undefined ? 'stream-failed' : 'client-gone' }
     // If the response is already refused, its stream is neither recorded nor held back.
     const early = judgement.of(response)

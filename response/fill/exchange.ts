@@ -1,4 +1,4 @@
-// One request on its way through the cache: the facts that every stage needs and none changes.
+// The facts about one request that every stage of its way through the cache needs and none changes.
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { ArrivedRequest } from '../request/arrival.js'
 import type { Deadline } from '../../registry/deadline.js'
@@ -16,26 +16,26 @@ export interface Exchange {
   readonly key: string
   /** The request target that the router saw, before hooks could change it. */
   readonly target: string
-  /** The fence's mark before the first read of the backend. If the response is invalidated after this mark, it is not stored. */
+  /** The fence's mark from before the first read of the backend. A response that is invalidated after this mark is not stored. */
   readonly mark: number
-  /** The deadline that all waits of this request for the backend share. */
+  /** One deadline, which all of this request's reads from the backend share. */
   readonly deadline: Deadline
-  /** Set if this request is a refresh. */
+  /** The refresh, if this request is one. */
   readonly refresh: Refresh | undefined
 }
 
-/** The inputs of a fill. */
+/** The facts with which a fill is created. */
 export interface FillStart {
   readonly exchange: Exchange
   readonly forward: Forward
   readonly facts: ReplyFacts
-  /** The flight that ends when this response is ready; undefined if other requests can't wait for the response. */
+  /** The flight that other requests can wait for; undefined if they can't wait for this response. */
   readonly flight: Flight | undefined
   /** The reason why the response must not be stored, if there is one before the handler runs. */
   readonly forbidden: RefusalReason | undefined
 }
 
-/** Why a request is forwarded, and what the lookup found. */
+/** The reason why a request is forwarded, and the result of its lookup. */
 export interface Forward {
   readonly reason: ForwardReason
   readonly found: Found

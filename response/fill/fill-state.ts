@@ -5,7 +5,7 @@ import type { RefusalReason } from '../observe/reasons.js'
 export type FillState =
   /** The handler is running. */
   | { readonly name: 'running' }
-  /** The handler threw. The response to that error is still to come. */
+  /** The handler threw an error. The error handler has not responded to it yet. */
   | { readonly name: 'failed' }
   /** The response was captured. Its body is complete, or is recorded while it is sent. */
   | { readonly name: 'responded' }
@@ -18,7 +18,7 @@ export type FillState =
 
 export type FillStateName = FillState['name']
 
-/** The states that may follow each state. If sending fails, the hooks run again: from `storable` back to `responded`. */
+/** The states that may follow each state. If sending fails, the hooks run again, so `storable` may be followed by `responded`. */
 export const NEXT_STATES: Readonly<Record<FillStateName, readonly FillStateName[]>> = {
   running: ['failed', 'responded', 'refused'],
   failed: ['responded', 'refused'],

@@ -57,7 +57,7 @@ export class Fill implements FillUnderWay, StreamEnd {
     this.#place = fills.begin(this, facts.isInjected && refresh === undefined)
   }
 
-  /** Whether this fill may still store an entry. The fill of a HEAD may only do so if it has validated the stored response. */
+  /** Whether this fill may still store an entry. The fill of a HEAD request may do so only if it has validated the stored response. */
   get mayStore (): boolean {
     return !this.#isOver && this.#judgement.forbidden !== 'head'
   }
@@ -86,7 +86,7 @@ export class Fill implements FillUnderWay, StreamEnd {
     }
   }
 
-  /** Called when the handler calls the not-found handler. The response is not stored: a hit would skip the not-found handler's hooks. */
+  /** Called when the handler calls the not-found handler. The response is not stored, because a hit would skip that handler's hooks. */
   withdraw (): void {
     this.#judgement.forbid('hijacked')
     this.#validation?.withdraw()
@@ -99,15 +99,15 @@ export class Fill implements FillUnderWay, StreamEnd {
     else if (this.#state.name === 'running') this.#become({ name: 'failed' })
   }
 
-  /** Captures the response before other hooks run, which may change it (`mayChange`). Returns the payload to send, or a promise of it. */
+  /** Captures the response before other hooks run. `mayChange` says whether they may change it. Returns the payload, or a promise of it. */
   capture (payload: unknown, mayChange = false): unknown {
     const { reply } = this.#exchange
     const validation = this.#validation
     if (validation === undefined) {
       return this.#isOver ? payload : this.#cut(this.#captured(typeof payload === 'object' ? unpacked(payload, reply) : payload, mayChange))
     }
-    // If sending fails, Fastify runs the hooks again, and the outcome of the validation is already known then. But a stream that failed
-    // before it was sent counts as a failure of the handler, so the stored response may be served.
+    // If sending fails, Fastify runs the hooks again, and the outcome of the validation is then already known. But if a stream failed
+    // before it was sent, that counts as a failure of the handler, so the stored response may be served.
     const isBroken = this.#refusedFor === 'stream-failed' && validation.mayServeOnError(reply.statusCode, this.#services.now())
     if (validation.outcome !== undefined && !isBroken) return this.#isOver ? payload : this.#captured(payload, mayChange)
     const settled = this.#settled(validation, typeof payload === 'object' ? unpacked(payload, reply) : payload)
@@ -132,7 +132,7 @@ export class Fill implements FillUnderWay, StreamEnd {
       status: this.#validation?.handlerStatus
     })
     if (this.#servesRanges && (isStorable || this.#validation?.handlerStatus !== undefined || this.#isLikeGet)) sender.announceRanges(reply)
-    // If sending fails, Fastify runs the hooks again, and this Cache-Status member is replaced.
+    // If sending fails, Fastify runs the hooks again. This Cache-Status member is then replaced.
     this.#marked = sender.setCacheStatus(reply, status, this.#marked)
     // RFC 9110 section 15.4.5: a 304 ends with its header section, so it has no trailers.
     if (reply.statusCode === 304) internals.dropTrailers(reply)
@@ -162,7 +162,7 @@ export class Fill implements FillUnderWay, StreamEnd {
     if (terms.withheld.length > 0) response.fields = without(response.fields, terms.withheld)
     this.#become({ name: 'storing' })
     clearTimeout(this.#patience)
-    // The handler may have named tags while its stream was being sent.
+    // The handler may have set tags while its stream was being sent.
     const ready = this.#storing.ready(response, response.body, terms, this.#judgement.chosen.tags ?? this.#tags)
     this.#share(ready)
     const stored = this.#storing.store(this.#place, ready)
@@ -205,7 +205,7 @@ export class Fill implements FillUnderWay, StreamEnd {
     return payload
   }
 
-  /** Determines the outcome for the stored response. Returns the payload to continue with. */
+  /** Determines what becomes of the stored response, and returns the payload to pass on. */
   #settled (validation: Validation, payload: unknown): unknown {
     const { now, observer } = this.#services
     const { reply } = this.#exchange
@@ -228,12 +228,12 @@ export class Fill implements FillUnderWay, StreamEnd {
     const taken = this.#capture.take(payload, mayChange, ownEtag)
     if (taken.response !== undefined) this.#response = taken.response
     if ('refused' in taken) return this.#refusing(taken.refused, payload)
-    // If the stream has failed at once, the response is already refused.
+    // If the stream failed immediately, the response has already been refused.
     if (!this.#isOver) this.#become({ name: 'responded' })
     return taken.payload
   }
 
-  /** Cuts the requested range out of a response that is going to be stored. Without a Range, the handler evaluates the conditions. */
+  /** Cuts the requested range out of a response that is going to be stored. Without a Range field, conditions are left to the handler. */
   #cut (payload: unknown): unknown {
     const { conditions } = this.#capture
     if (conditions === undefined || this.#response?.mayChange !== false || (!this.#capture.holds && !this.#isToBeStored)) return payload
@@ -259,7 +259,7 @@ export class Fill implements FillUnderWay, StreamEnd {
     return !this.#isOver && response?.body !== undefined && !('refused' in this.#judgement.of(response))
   }
 
-  /** For a HEAD: whether the response to a GET would be stored. If so, both announce ranges. */
+  /** Whether this is a HEAD request and the response to a GET would be stored. If so, both responses announce ranges. */
   get #isLikeGet (): boolean {
     return this.#refusedFor === 'head' && this.#response !== undefined && this.#judgement.ofGet(this.#response)
   }
@@ -294,13 +294,13 @@ export class Fill implements FillUnderWay, StreamEnd {
     this.#exchange.refresh?.succeed()
   }
 
-  /** Called when the response was sent or its connection closed. Only now the status is known of a response sent through `reply.raw`. */
+  /** Called when the response was sent or its connection closed. The status of a response sent through `reply.raw` is known only now. */
   #closed (): void {
     const { raw } = this.#exchange.reply
     const isPastFastify = this.#response === undefined && raw.writableEnded
     if (isPastFastify) this.#validation?.settlePast(raw.statusCode)
     if (this.#isOver) return isPastFastify && this.#validation?.isOver === true ? this.#endStored() : undefined
-    // The stream has not ended, and never will: the client left, or another hook replaced the stream.
+    // The stream has not ended and never will, because the client left or another hook replaced the stream.
     if (this.#response !== undefined && this.#response.body === undefined) return this.#capture.abandon()
     if (isPastFastify) return this.refuse('hijacked')
     // A handler that is still running has until the lock timeout to respond.

@@ -31,7 +31,7 @@ export class Judgement {
   chosen: ReplyDecision = {}
   #whole: Fields | undefined
 
-  /** `forbidden`: the reason why the response must not be stored, if there is one before the handler runs. */
+  /** `forbidden` is the reason why the response must not be stored, if there is one before the handler runs. */
   constructor (exchange: Exchange, policy: RoutePolicy, now: () => number, forbidden: RefusalReason | undefined) {
     this.#exchange = exchange
     this.#policy = policy
@@ -44,7 +44,7 @@ export class Judgement {
     return this.#forbidden
   }
 
-  /** Applies the options of `reply.cache(options)`. Throws CACHE_ERR_OPTION. */
+  /** Applies the options of `reply.cache(options)`. Throws CACHE_ERR_OPTION if one is invalid. */
   choose (options: ReplyCacheOptions): void {
     this.chosen = replyOptionsOf(options, this.chosen)
   }
@@ -76,14 +76,14 @@ export class Judgement {
   }
 
   /**
-   * Judges again after the head was written. This includes fields that were set past Fastify, on `reply.raw`, such as a session's cookie.
-   * Fastify itself sets the fields of a stream there, and the response has aged while its stream was sent.
+   * Judges again after the head was written, by the fields on `reply.raw`. These include fields that were set there past Fastify, such as a
+   * session's cookie, and all fields of a stream, which Fastify sets there. The response has also aged while its stream was sent.
    */
   last (response: JudgedResponse): Storability {
     return this.of(response, this.#exchange.reply.raw.getHeaders() as Fields)
   }
 
-  /** Whether the response to a GET would be stored if it had these fields. */
+  /** Returns whether the response to a GET would be stored if it had these fields. */
   ofGet (response: JudgedResponse): boolean {
     const { reply } = this.#exchange
     return (announcedLength(reply) ?? 0) <= this.#policy.maxBodyBytes &&

@@ -19,7 +19,7 @@ export interface Whole {
 }
 
 export class Part {
-  /** The client's conditions as they arrived. A copy, because handlers change `request.headers` before they proxy a request. */
+  /** A copy of the client's conditions as they arrived, because handlers change `request.headers` before they proxy a request. */
   readonly conditions: Conditions
   readonly #method: string
   readonly #reply: FastifyReply
@@ -39,8 +39,8 @@ export class Part {
   }
 
   /**
-   * Holds back a stream that is being recorded, if a part is to be cut out of it. Returns the stream to continue with. `at`: now, in epoch
-   * milliseconds.
+   * Holds back a stream that is being recorded, if a part is to be cut out of it. Returns the stream to pass on. `at` is the current time
+   * in epoch milliseconds.
    */
   hold (stream: Readable | ReadableStream, response: Whole, at: number): Readable | ReadableStream {
     const acceptRanges = this.#reply.getHeader('accept-ranges') as string | undefined
@@ -50,8 +50,8 @@ export class Part {
   }
 
   /**
-   * Returns the payload to continue with. For a stream that is held back, this is the body from `recorded`, or a stream if recording
-   * stopped before the end.
+   * Returns the payload to pass on. For a stream that is held back, this is the body from `recorded`, or a stream if recording stopped
+   * before the end.
    */
   whenWhole (payload: unknown, recorded: () => unknown, isRecorded: () => boolean): MaybePromise<unknown> {
     if (this.#held === undefined) return payload
@@ -71,8 +71,8 @@ export class Part {
 }
 
 /**
- * Waits until `source` ends. Returns undefined if it was recorded to its end. If recording stops, returns a stream of the chunks that have
- * arrived, followed by the rest. If `source` fails, returns `source` itself. Never rejects.
+ * Waits until `source` ends. Returns undefined if `source` was recorded to its end. If recording stops, returns a stream of the chunks that
+ * have arrived, followed by the rest. If `source` fails, returns `source` itself. Never rejects.
  */
 async function whenEnded (source: Readable, isRecorded: () => boolean, budget: RecordingBudget): Promise<Readable | undefined> {
   const chunks: AsyncIterator<Chunk> = source[Symbol.asyncIterator]()
@@ -111,8 +111,8 @@ async function whenEnded (source: Readable, isRecorded: () => boolean, budget: R
 }
 
 /**
- * Returns a stream of the chunks in `held`, followed by `rest`. Calls `released` on every read, and with `isOver` when the stream is
- * destroyed.
+ * Returns a stream of the chunks in `held`, followed by `rest`. Calls `released(false)` on every read, and `released(true)` when the stream
+ * is destroyed.
  */
 function passedOn (held: Chunk[], rest: AsyncIterator<Chunk>, released: (isOver: boolean) => void): Readable {
   return new Readable({

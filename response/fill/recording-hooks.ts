@@ -37,14 +37,14 @@ function recorded (context: RouteContext): RouteContext {
  */
 const NONE = Symbol('fastify-response-cache.none')
 
-/** Wraps another hook, so that it receives `undefined` instead of NONE, as after `reply.send()`. */
+/** Wraps another hook, so that it receives `undefined` instead of NONE, as it would after `reply.send()`. */
 function shownNone (hook: onSendHookHandler): onSendHookHandler {
   return function (request, reply, payload, done) {
     return hook.call(this, request, reply, payload === NONE ? undefined : payload, done)
   }
 }
 
-/** Runs before all other hooks. Records a copy of a buffer, because the other hooks may change the buffer in place. */
+/** The first hook. Records a copy of a buffer, because later hooks may change the buffer in place. */
 const capture: onSendHookHandler = (_request, reply, payload, done) => {
   const fill = (reply as FillReply)[kFill]
   const given = fill === null ? payload : captured(fill, reply, payload)
@@ -59,7 +59,7 @@ function captured (fill: Fill, reply: FastifyReply, payload: unknown): unknown {
   return reply.request.method === 'HEAD' ? fill.capture(payload, true) : asResponse(payload, reply, (body) => fill.capture(body, true))
 }
 
-/** Runs after all other hooks. If they leave a fetch Response, its status and fields are applied to the reply. */
+/** The last hook. If earlier hooks leave a fetch Response as the payload, its status and fields are applied to the reply. */
 const conclude: onSendHookHandler = (request, reply, payload, done) => {
   const fill = (reply as FillReply)[kFill]
   const sent = payload === NONE ? null : fill === null ? payload : unpacked(payload, reply)
@@ -67,7 +67,7 @@ const conclude: onSendHookHandler = (request, reply, payload, done) => {
   else fill.conclude(() => withoutLength(request, reply, sent, done))
 }
 
-/** The only hook if the route has no others: captures, and concludes at once. */
+/** Used if the route has no other onSend hooks. Captures the response, and concludes the fill at once. */
 const captureAndConclude: onSendHookHandler = (_request, reply, payload, done) => {
   const fill = (reply as FillReply)[kFill]
   if (fill === null) return done(null, payload)
@@ -91,7 +91,7 @@ const onError: onErrorHookHandler = (_request, reply, _error, done) => {
   done()
 }
 
-/** Attaches the fill to the reply, where its hooks find it. Passes on the options that hooks chose before the fill began. */
+/** Attaches the fill to the reply, where its hooks find it. Then applies the options that hooks gave to `reply.cache()` earlier. */
 export function attach (fill: Fill, reply: FastifyReply): void {
   (reply as FillReply)[kFill] = fill
   for (const options of (reply as FillReply)[kEarlyOptions] ?? []) fill.choose(options)

@@ -1,10 +1,10 @@
-// Records a body while it is sent. Each chunk passes through at once. Beyond a limit, the recorded bytes are dropped.
+// Records a body while it is sent. Each chunk passes through without delay. If a limit is exceeded, the recorded bytes are dropped.
 import { Transform, type Readable } from 'node:stream'
 import { ReadableStream } from 'node:stream/web'
 import { Pieces } from '../../registry/pieces.js'
 
 // The limit on the bytes that a recorded stream buffers. It is low, because Node has no limit on the number of chunks: if each chunk is one
-// byte, this many chunks wait for a slow reader.
+// byte, as many chunks as this may wait for a slow reader.
 const WAITING_BYTES = 1024
 
 /** The memory that all recordings may take together. */
@@ -27,7 +27,7 @@ export class RecordingBudget {
   }
 }
 
-/** Receives the outcome of a recording. Only one of these is called, and only once. */
+/** Receives the outcome of a recording. Only one of these methods is called, and only once. */
 export interface RecordingEnd {
   whole (body: Buffer): void
   failed (why: 'too-large' | 'stream-failed'): void
@@ -83,7 +83,7 @@ export function teed (kind: 'node' | 'web', source: unknown, recording: BodyReco
   return kind === 'web' ? teeWebStream(source as ReadableStream, recording) : teeNodeStream(source as Readable, recording)
 }
 
-/** An error of `source` is an error of the new stream. Destroying the new stream destroys `source`. */
+/** If `source` fails, the new stream fails with the same error. If the new stream is destroyed, `source` is destroyed too. */
 function teeNodeStream (source: Readable, recording: BodyRecording): Readable {
   const tee = new Transform({
     highWaterMark: WAITING_BYTES,
@@ -101,8 +101,8 @@ function teeNodeStream (source: Readable, recording: BodyRecording): Readable {
       done(err)
     }
   })
-  // Without a listener, an error would end the process, and the stream may fail before anything listens to it. Later listeners still see
-  // that it has failed.
+  // The stream may fail before anything else listens for errors, and without a listener, the error would end the process. Code that listens
+  // later still sees that the stream has failed.
   tee.on('error', () => {})
   source.on('error', (err) => tee.destroy(err))
   source.on('close', () => {

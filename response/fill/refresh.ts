@@ -15,7 +15,7 @@ const DEADLINE_MS = 30_000
 /** Limit on concurrent refreshes. Beyond it, the stale response is still served, and a later request begins the refresh. */
 const MAX_REFRESHES = 100
 
-/** The property of a request that holds its refresh, if the request is one. */
+/** The property of a request that holds its refresh, if the request is a refresh. */
 export const kRefresh = Symbol('fastify-response-cache.refresh')
 
 /**
@@ -27,7 +27,7 @@ const NOT_REPEATED: ReadonlySet<string> = new Set([
   'content-length', 'upgrade', 'expect'
 ])
 
-/** One refresh. */
+/** One refresh of a stale entry. */
 export interface Refresh {
   /** The key of the stale entry. */
   readonly key: string
@@ -41,7 +41,7 @@ export interface Refresh {
   fail (reason: RefusalReason): void
 }
 
-/** A request that may be a refresh. Clients can't make their requests refreshes. */
+/** A request that may be a refresh. Clients can't send a request that counts as one. */
 export type PossibleRefresh = FastifyRequest['raw'] & { readonly [kRefresh]?: Refresh }
 
 export class Refreshes {
@@ -120,7 +120,7 @@ export class Refreshes {
   }
 }
 
-/** The class that the injected request inherits from. It marks the request with a symbol, which clients can't set. */
+/** Returns the class that the injected request inherits from. The class marks the request with a symbol, which clients can't set. */
 function marked (refresh: Refresh): typeof Readable {
   return class extends Readable {
     get [kRefresh] (): Refresh { return refresh }
@@ -143,7 +143,7 @@ function repeated ({ raw, [kArrival]: { rawHeaders, host, originalTarget } }: Ar
     const name = (rawHeaders[at] as string).toLowerCase()
     ;(lines[name] ??= []).push(rawHeaders[at + 1] as string)
   }
-  // In HTTP/2, the raw header fields include pseudo-header fields.
+  // In HTTP/2, the raw header fields include pseudo-header fields, which must not be repeated.
   const repeatedLines = Object.entries(lines).filter(([name]) => !name.startsWith(':') && !NOT_REPEATED.has(name))
   // light-my-request adds a User-Agent, unless it is set to undefined.
   const headers = { 'user-agent': undefined, host: lines[':authority'] ?? [host], ...Object.fromEntries(repeatedLines) }

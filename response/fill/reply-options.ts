@@ -13,7 +13,7 @@ export interface ReplyCacheOptions {
   ttl?: Duration
   /** The tags of this response, instead of the route's tags. */
   tags?: readonly string[]
-  /** `false`: this response is not stored. */
+  /** Whether this response may be stored. With `false`, it is not stored. */
   store?: boolean
 }
 
@@ -24,12 +24,12 @@ const REPLY_CHECKS = {
   store: boolean
 }
 
-/** Returns the reason why a response is not stored after a wrong option. `err`: the error that `replyOptionsOf` threw. */
+/** Returns the reason why a response with a wrong option is not stored. `err` is the error that `replyOptionsOf` threw for that option. */
 export function refusalFor (err: unknown): 'ttl' | 'tags' | 'reply-cache' {
   return /reply\.cache\.(ttl|tags)/.exec((err as Error).message)?.[1] as 'ttl' | 'tags' | undefined ?? 'reply-cache'
 }
 
-/** Returns the options in `before`, overridden by `options`. Throws CACHE_ERR_OPTION. */
+/** Returns the options in `before`, overridden by `options`. Throws CACHE_ERR_OPTION if one of `options` is invalid. */
 export function replyOptionsOf (options: ReplyCacheOptions, before: ReplyOptions): ReplyOptions {
   const { ttl, ...others } = checkOptions<ReplyCacheOptions>('reply.cache', options, REPLY_CHECKS)
   return { ...before, ...others, ...(ttl !== undefined && { ttlMs: durationOrZero(ttl, 'reply.cache.ttl') }) }

@@ -37,13 +37,13 @@ export class Flight {
     return this.#outcome !== undefined || performance.now() - this.#startedAt >= this.#lockTimeoutMs
   }
 
-  /** Notes that this flight waits for another flight. */
+  /** Records that this flight waits for another flight. */
   awaits (other: Flight): void {
     this.#awaits ??= []
     if (!this.#awaits.includes(other)) this.#awaits.push(other)
   }
 
-  /** Whether this flight is `other`, or waits for it directly or through others. */
+  /** Returns whether this flight is `other`, or waits for it directly or through other flights. */
   waitsFor (other: Flight): boolean {
     return this === other || (this.#awaits ?? []).some((next) => !next.over && next.waitsFor(other))
   }
@@ -53,7 +53,7 @@ export class Flight {
     return this.#waiters !== undefined
   }
 
-  /** Waits for the outcome. After the lock timeout, returns a release. Never rejects. */
+  /** Waits for the outcome of the flight. After the lock timeout, that outcome is `released`. Never rejects. */
   wait (): Promise<FlightOutcome> {
     return new Promise((resolve) => {
       if (this.#outcome !== undefined) return resolve(this.#outcome)
@@ -74,7 +74,7 @@ export class Flight {
   }
 }
 
-/** The properties of a fill that concern other requests. */
+/** The properties of a running fill that matter to other requests. */
 export interface FillUnderWay {
   readonly key: string
   /** Whether the fill may still store an entry. */
@@ -86,13 +86,13 @@ export interface FillUnderWay {
 /** The place of a fill among the other fills of its key. */
 export interface Place {
   readonly fill: FillUnderWay
-  /** Smaller than the order of every fill that began later. */
+  /** A number that is smaller than that of every fill that began later. */
   readonly order: number
-  /** Whether requests that its handler makes with `inject()` can be distinguished from other requests. */
+  /** Whether requests that the fill's handler makes with `inject()` can be told apart from other requests. */
   readonly isFollowed: boolean
   /** Whether a fill that began later has already stored or deleted an entry. */
   readonly isSuperseded: boolean
-  /** All places of the key, in order. */
+  /** All places of the same key, in the order in which their fills began. */
   readonly among: Place[]
 }
 
@@ -108,8 +108,8 @@ interface Work {
 
 export class FillsUnderWay {
   /**
-   * The values of this Map are emptied before they are deleted, because V8 leaves outgrown tables of a Map in memory for a while if the Map
-   * changes all the time. Old tables then keep no fills in memory.
+   * Each value is emptied before it is deleted. If a Map changes all the time, V8 leaves old tables of the Map in memory for a while, and
+   * those tables must not keep fills in memory.
    */
   readonly #byKey = new Map<string, Work>()
   readonly #chain = new AsyncLocalStorage<Chain>()
@@ -126,8 +126,8 @@ export class FillsUnderWay {
   }
 
   /**
-   * Joins the flight of `key`, if there is one and `stillGood` accepts it. Otherwise begins a flight, if `mayBegin` is true and the key has
-   * had no response recently that couldn't be shared. Otherwise returns an empty object.
+   * Joins the flight of `key` if there is one and `stillGood` accepts it. Otherwise begins a flight, unless `mayBegin` is false or the key
+   * recently had a response that couldn't be shared. In those two cases, returns an empty object.
    */
   joinOrBegin (
     key: string, mark: number, mayBegin: boolean, stillGood: (flight: Flight) => boolean
@@ -140,7 +140,7 @@ export class FillsUnderWay {
     return { begun }
   }
 
-  /** Ends a flight with a response. `outcome` is called only if a request waits for it. */
+  /** Ends a flight with a response. `outcome` is called only if a request is waiting. */
   share (flight: Flight, outcome: () => FlightOutcome): void {
     this.#land(flight)
     if (flight.awaited) flight.settle(outcome())
@@ -159,9 +159,8 @@ export class FillsUnderWay {
   }
 
   /**
-   * Adds a fill. AsyncLocalStorage follows its handler only once a request has been injected. Until then it isn't needed, because a handler
-   * can request its own route without a connection only with `inject()`. On Node 20, AsyncLocalStorage slows down every promise of the
-   * process.
+   * Adds a fill. AsyncLocalStorage follows its handler only after some request was made with `inject()`, because a handler can request its
+   * own route without a connection only in that way. On Node 20, AsyncLocalStorage slows down every promise of the process.
    */
   begin (fill: FillUnderWay, isInjected: boolean): Place {
     this.#follows ||= isInjected
@@ -192,14 +191,14 @@ export class FillsUnderWay {
     }
   }
 
-  /** Runs `handler` so that requests it makes with `inject()` are known to come from `fill`. */
+  /** Runs `handler`. Requests that it makes with `inject()` are then known to come from the fill in this place. */
   follow<T> ({ fill }: Place, handler: () => T): T {
     return this.#chain.run({ fill, outer: this.#chain.getStore() }, handler)
   }
 
   /**
-   * Whether a request for `key` was, or may have been, made by the handler that is filling the same key. The response to such a request
-   * isn't meant for other requests: something outside the key kept the handler from requesting its own route once more.
+   * Returns whether a request for `key` was, or may have been, made by the handler that is filling the same key. The response to such a
+   * request isn't suitable for others: it depends on something outside the key, or the handler would have requested its own route again.
    */
   isNested (key: string, isInjected: () => boolean): boolean {
     if (this.#count === 0) return false
@@ -210,7 +209,7 @@ export class FillsUnderWay {
     return others.some(({ isFollowed, fill }) => !isFollowed && fill.mayStore) && isInjected()
   }
 
-  /** Whether `flight` waits, directly or through others, for work that this asynchronous call chain is part of. */
+  /** Returns whether `flight` waits, directly or through other flights, for work that this asynchronous call chain is part of. */
   wouldWaitForItself (flight: Flight): boolean {
     for (let link = this.#chain.getStore(); link !== undefined; link = link.outer) {
       if (link.fill.flight !== undefined && flight.waitsFor(link.fill.flight)) return true
@@ -218,7 +217,7 @@ export class FillsUnderWay {
     return false
   }
 
-  /** Notes that this asynchronous call chain waits for `flight`. */
+  /** Records that this asynchronous call chain waits for `flight`. */
   waits (flight: Flight): void {
     for (let link = this.#chain.getStore(); link !== undefined; link = link.outer) link.fill.flight?.awaits(flight)
   }

@@ -31,13 +31,13 @@ export interface Ready extends Shareable {
 }
 
 export class Storing {
-  /** Whether `prepare` must read stamps: the route has a list of tags, and the backend is available. */
+  /** Whether `prepare` must read stamps, because the route has a list of tags and the backend is available. */
   readonly needsStamps: boolean
   readonly #services: FillServices
   readonly #route: KnownRoute
   readonly #exchange: Exchange
   readonly #found: Found
-  /** The request's fields. A copy, because handlers change `request.headers` before they proxy a request. */
+  /** A copy of the request's fields, because handlers change `request.headers` before they proxy a request. */
   readonly #asked: RequestFields
   /** The route's own tags, each followed by its stamps from before the handler ran. */
   #stamps: readonly string[] | typeof UNAVAILABLE | undefined
@@ -94,7 +94,7 @@ export class Storing {
     return fence.mark !== mark && fence.movedSince(mark, () => this.#names(tags)) ? 'invalidated' : undefined
   }
 
-  /** Returns the response in the form in which it is stored on these terms. `body`: the complete body. */
+  /** Returns the response in the form in which it is stored on these terms. `body` is the complete body. */
   ready (response: HandlerResponse, body: Buffer | string, terms: Storable, tags: readonly string[] | undefined): Ready {
     const { method } = this.#exchange.request
     const at = this.#services.now()
@@ -150,7 +150,7 @@ export class Storing {
 
   /** Returns the outcome for waiting requests: the response, and the fields on which it varies. */
   shared ({ head, body, varyNames, tags = [] }: Shareable): FlightOutcome {
-    // Fields on which earlier responses for the key varied are included, even if this response doesn't name them.
+    // Fields on which earlier responses for the key varied are included, even if the Vary of this response doesn't name them.
     const names = [...new Set([...varyNames, ...this.#found.variants?.head.names ?? []])]
     return {
       entry: { head, body: Buffer.from(body as string) },

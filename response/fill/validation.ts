@@ -41,7 +41,7 @@ export interface Responded {
   readonly reply: FastifyReply
   /** The reply's fields before the handler ran. */
   readonly before: Fields
-  /** Now, in epoch milliseconds. */
+  /** The current time, in epoch milliseconds. */
   readonly at: number
   /** Whether the handler threw. */
   readonly hasFailed: boolean
@@ -54,18 +54,18 @@ export class Validation {
   readonly #request: FastifyRequest
   readonly #validators: Validators
   /**
-   * The outcome for the stored response; undefined until the handler has responded. Only this class changes this field and the next three.
+   * The outcome for the stored response; undefined until the handler has responded. Only this class changes this field and the next two.
    */
   outcome: ValidationOutcome | undefined
   /** The status of the handler's response, if the stored response is sent instead. */
   handlerStatus: number | undefined
-  /** Whether the handler received the cache's conditions. The cache then evaluates the client's conditions. */
+  /** Whether the handler received conditions from the cache. If so, the cache evaluates the client's conditions. */
   wasAsked = false
   #areConditionsReplaced = false
   #isWithdrawn = false
   #headers: FastifyRequest['headers'] | undefined
 
-  /** `at`: now, in epoch milliseconds. */
+  /** `at` is the current time in epoch milliseconds. */
   constructor (request: FastifyRequest, entry: Entry<ResponseHead>, at: number) {
     this.entry = entry
     this.#request = request
@@ -73,7 +73,7 @@ export class Validation {
     this.#validators = handlersValidators(entry.head, at)
   }
 
-  /** RFC 9111 section 4.3.1: replaces the client's conditions with the validators of the stored response. */
+  /** Replaces the client's conditions with the validators of the stored response (RFC 9111 section 4.3.1). */
   ask (): void {
     const { etag, lastModified } = this.#validators
     if (!canBeValidated(this.#validators)) return
@@ -82,7 +82,7 @@ export class Validation {
     const own = {
       ...(etag !== undefined && { 'if-none-match': etag }), ...(lastModified !== undefined && { 'if-modified-since': lastModified })
     }
-    // If schema validation has set fields, `request.headers` is an object of its own, with those fields and the fields that arrived.
+    // If schema validation has set fields, `request.headers` is a separate object with those fields and the fields that arrived.
     if (this.#request.headers !== raw.headers) {
       this.#headers = this.#request.headers
       this.#request.headers = { ...without(this.#headers), ...own }
@@ -111,20 +111,20 @@ export class Validation {
     if (this.#headers !== undefined) this.#request.headers = this.#headers
   }
 
-  /** Whether the stored response is no longer valid. */
+  /** Whether the outcome means that the stored response is no longer valid. */
   get isOver (): boolean {
     return this.outcome !== undefined && ENDING.has(this.outcome)
   }
 
-  /** Tags of the stored response. If it is validated, it keeps them even if the handler doesn't name them again. */
+  /** The tags of the stored response if it was validated: it keeps them even if the handler doesn't name them again. Otherwise none. */
   get keptTags (): readonly string[] {
     const { tags } = this.entry.head
     return this.outcome === 'validated' && tags !== undefined ? tagsOf(tags) : []
   }
 
   /**
-   * Whether to delete the stored response when the handler's response is refused for `reason`: because it is no longer valid (RFC 9111
-   * section 4.3.3), or because it may no longer be stored with its updated fields (section 3.2).
+   * Returns whether to delete the stored response when the handler's response is refused for `reason`. That is so if the stored response is
+   * no longer valid (RFC 9111 section 4.3.3), or may no longer be stored with its updated fields (section 3.2).
    */
   endsStored (reason: RefusalReason): boolean {
     // A cookie concerns only the client that receives it, so the stored response is kept.
@@ -132,8 +132,8 @@ export class Validation {
   }
 
   /**
-   * Determines the outcome. If the stored response is to be sent, turns the reply into that response. Returns the payload to continue with,
-   * and the reason why the response is not stored, if it is known.
+   * Determines the outcome. If the stored response is to be sent, turns the reply into that response. Returns the payload to pass on, and
+   * the reason why the response is not stored, if that is already known.
    */
   settle (responded: Responded, payload: unknown): { readonly payload: unknown, readonly refused?: RefusalReason } {
     const { reply, hasFailed, before, at } = responded
@@ -149,7 +149,7 @@ export class Validation {
     return { payload: restored, refused: outcome !== 'served-on-error' ? 'condition' : hasFailed ? 'handler-error' : 'status' }
   }
 
-  /** Determines the outcome for a response that was sent past Fastify, through `reply.raw`: its status is known only after it was sent. */
+  /** Determines the outcome if the response was sent past Fastify, through `reply.raw`. Its status is known only after it was sent. */
   settlePast (status: number): void {
     this.outcome = isGone(status) ? 'replaced' : 'none'
   }
@@ -185,20 +185,20 @@ export class Validation {
   }
 
   /**
-   * Whether the response replaces the stored one: it is a full response, or the response to a HEAD with other validators (RFC 9111 section
-   * 4.3.5).
+   * Returns whether the response replaces the stored one. It does if it is a full response, or the response to a HEAD with other validators
+   * (RFC 9111 section 4.3.5).
    */
   #isReplaced (reply: FastifyReply, before: Fields): boolean {
     const isAboutGet = this.#isHead && reply.statusCode === 200 && !this.#isWithdrawn
     return isAboutGet ? this.#agrees(saidBy(reply, before)) === false : isReplacing(reply.statusCode)
   }
 
-  /** Whether the reply's ETag equals that of the stored response. */
+  /** Returns whether the reply's ETag equals that of the stored response. */
   hasStoredEtag (reply: FastifyReply): boolean {
     return reply.hasHeader('etag') && reply.getHeader('etag') === fieldIn(this.entry.head.fields, 'etag')
   }
 
-  /** Whether the stored response may be sent instead of a response of this status (RFC 5861 section 4). */
+  /** Returns whether the stored response may be sent instead of a response of this status (RFC 5861 section 4). */
   mayServeOnError (status: number, at: number): boolean {
     return at < (this.entry.head.staleOnErrorUntil ?? 0) && isError(status)
   }
@@ -216,13 +216,13 @@ export class Validation {
     for (const name in before) if (isOver(name) && before[name] !== undefined && !reply.hasHeader(name)) reply.header(name, before[name])
     const stored = grouped(head.fields)
     for (const name in stored) {
-      // RFC 9110 section 6.6.1: a validated response gets a new Date: the handler's, or the current time.
+      // RFC 9110 section 6.6.1: a validated response gets a new Date, either the handler's or the current time.
       if (name === 'date' && isFreshened) continue
       if (said[name] === undefined || isOver(name)) {
         reply.header(name, name === 'vary' ? union(joined(before.vary), joined(stored.vary)) : stored[name])
       }
     }
-    // A default that a hook set before the handler ran is removed, because it does not describe the stored content.
+    // If a hook set one of these fields as a default before the handler ran, the field is removed: it does not describe the stored content.
     for (const name of [...DESCRIBES_CONTENT, 'content-length']) {
       if (stored[name] === undefined && (said[name] === undefined || isOver(name))) reply.removeHeader(name)
     }
@@ -236,11 +236,11 @@ export class Validation {
     return this.#request.method === 'HEAD'
   }
 
-  /** Whether a response has the validators of the stored one, and for a HEAD also its length; undefined if it has no validator. */
+  /** Returns whether a response has the stored one's validators (and, for a HEAD, its length), or undefined if it has no validator. */
   #agrees (said: Fields): boolean | undefined {
     const { etag, lastModified } = this.#validators
     if (this.#isHead && said['content-length'] !== undefined && Number(said['content-length']) !== this.entry.body.byteLength) return false
-    // A strong ETag must be equal. A weak one may also be the weak form of a strong one.
+    // A strong ETag must equal the stored one. A weak ETag may also be the weak form of a strong stored one.
     if (said.etag !== undefined) {
       return said.etag === etag || (etag !== undefined && joined(said.etag).startsWith('W/') && isSameWeakly(joined(said.etag), etag))
     }
@@ -248,7 +248,7 @@ export class Validation {
   }
 }
 
-/** Returns the fields that differ from `before`. */
+/** Returns the fields of the reply that differ from those in `before`. */
 function saidBy (reply: FastifyReply, before: Fields): Fields {
   return Object.fromEntries(
     Object.entries(reply.getHeaders() as Fields).filter(([name, value]) => value !== undefined && !isDeepStrictEqual(value, before[name])))
