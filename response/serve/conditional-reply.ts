@@ -10,21 +10,21 @@ import { streamKind } from './payload.js'
 export interface ConditionalReply {
   readonly conditions: Conditions
   readonly method: string
-  /** Now, in epoch milliseconds. */
+  /** The current time, in epoch milliseconds. */
   readonly at: number
-  /** True if no parts may be cut out, because other hooks may still change the body. */
+  /** Whether the body must be sent whole, because other hooks may still change it. */
   readonly wholeOnly: boolean
 }
 
 /**
- * Turns the reply into a 304, a 412, a 416 or a part, if the client's conditions require that. Returns the payload to continue with;
- * undefined if there is none.
+ * Turns the reply into a 304, 412 or 416, or into a partial response, if the client's conditions require that. Returns the payload to pass
+ * on, or undefined if there is none.
  */
 export function applyConditions (reply: FastifyReply, payload: unknown, delivery: ConditionalReply): unknown {
   const { conditions } = delivery
   if (!isConditional(conditions)) return payload
-  // Conditions concern only header fields, so they are applied to a stream too. A range of a stream is ignored, as RFC 9110 section 14.2
-  // allows.
+  // Conditions concern only header fields, so they are applied to a stream too. If a range of a stream is requested, the range is ignored,
+  // as RFC 9110 section 14.2 allows.
   const isStream = streamKind(payload) !== undefined
   const body = payload === undefined || payload === null || isStream ? '' : payload
   if (typeof body !== 'string' && !(body instanceof Uint8Array)) return payload
@@ -42,14 +42,14 @@ export function applyConditions (reply: FastifyReply, payload: unknown, delivery
   for (let at = 0; at < given.head.fields.length; at += 2) left.set(given.head.fields[at] as string, given.head.fields[at + 1] as string)
   for (const name of Object.keys(reply.getHeaders())) if (!left.has(name)) reply.removeHeader(name)
   for (const name of DESCRIBES_CONTENT) if (left.has(name)) reply.header(name, left.get(name))
-  // RFC 9112 section 6.2: the new content has a different length, which is known.
+  // The new content has a different length, which is known. Both fields are therefore removed (RFC 9112 section 6.2).
   reply.removeHeader('content-length').removeHeader('transfer-encoding').code(given.head.status)
   return given.body.byteLength === 0 ? undefined : Buffer.from(given.body)
 }
 
 const NO_BYTES = Buffer.alloc(0)
 
-/** The body as a Buffer. Bytes are not copied, because they are only read. */
+/** Returns the body as a Buffer. Bytes are not copied, because they are only read. */
 function bytesOf (body: string | Uint8Array): Buffer {
   return typeof body === 'string' ? Buffer.from(body) : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
 }

@@ -6,12 +6,12 @@ import { noop } from '../../registry/maybe-promise.js'
 import type { ResponseHead } from '../store/entry.js'
 
 /**
- * Returns the stored body in the form in which the handler sent it. It is a copy, because hooks may change it. `typed`: whether the
- * response has a Content-Type.
+ * Returns a copy of the stored body, because hooks may change the payload. The copy has the form in which the handler sent the body.
+ * `typed` says whether the response has a Content-Type.
  */
 export function payloadOf (head: ResponseHead, body: Buffer, typed: boolean): string | Buffer | Readable | undefined {
   if (typed) return head.text ? body.toString() : Buffer.from(body)
-  // Fastify would add a Content-Type to text and bytes, but the handler's response had none.
+  // A stream is returned, because Fastify would add a Content-Type to text or bytes, and the handler's response had none.
   return body.byteLength === 0 ? undefined : Readable.from([Buffer.from(body)])
 }
 
@@ -30,29 +30,29 @@ export function grouped (fields: readonly string[]): Record<string, string | str
 export function discard (payload: unknown): void {
   if (isNodeStream(payload)) {
     payload.on('error', noop)
-    // Does the same as Fastify if the client has left.
+    // Fastify does the same with a stream if the client has left.
     if (typeof payload.destroy === 'function') payload.destroy()
     else if (typeof payload.close === 'function') payload.close(noop)
     else payload.abort?.()
   } else if (isWebStream(payload) && !payload.locked) payload.cancel().catch(noop)
 }
 
-/** Returns which kind of stream a payload is; undefined if it is not a stream, or can't be read any more. */
+/** Returns the kind of stream that a payload is, or undefined if it is not a stream or can no longer be read. */
 export function streamKind (payload: unknown): 'node' | 'web' | undefined {
   if (isWebStream(payload)) return payload.locked ? undefined : 'web'
   return isNodeStream(payload) && !payload.destroyed ? 'node' : undefined
 }
 
 /**
- * Whether the client has left. Over HTTP/2, or while an earlier response is still being sent on the connection, Fastify does not notice
- * that the client has left, and does not end the stream.
+ * Returns whether the client has left. Over HTTP/2, or while an earlier response is still being sent on the connection, Fastify does not
+ * notice that the client has left, and does not end the stream.
  */
 export function hasLeft ({ raw, request }: FastifyReply): boolean {
   const { stream } = raw as { stream?: { destroyed: boolean } }
   return raw.destroyed || (stream ?? request.raw.socket).destroyed
 }
 
-/** A stream of any package, which need not be one of Node's own. */
+/** A stream from any package. It need not be one of Node's own streams. */
 type NodeStream = Readable & { close?: (done: () => void) => void, abort?: () => void }
 
 /** The same check as in Fastify. */
@@ -64,7 +64,7 @@ function isWebStream (payload: unknown): payload is ReadableStream {
   return typeof (payload as ReadableStream | null | undefined)?.getReader === 'function'
 }
 
-/** Applies a fetch Response to the reply, as Fastify does, and returns its body. Returns any other payload as it is. */
+/** Applies a fetch Response to the reply, as Fastify does, and returns its body. Returns any other payload unchanged. */
 export function unpacked (payload: unknown, reply: FastifyReply): unknown {
   if (!isFetchResponse(payload) || payload.bodyUsed) return payload
   reply.code(payload.status)
@@ -74,12 +74,13 @@ export function unpacked (payload: unknown, reply: FastifyReply): unknown {
 
 /**
  * Calls `take`, which applies a fetch Response to the reply and returns the payload to send. Then restores the reply and returns a
- * Response, so that hooks receive one, as without the cache. If `take` has turned the reply into a different response, leaves it as it is.
+ * Response, because hooks receive one without the cache too. If `take` has turned the reply into a different response, the reply is not
+ * restored.
  */
 export function asResponse (payload: unknown, reply: FastifyReply, take: (payload: unknown) => unknown): unknown {
   if (!isFetchResponse(payload) || payload.bodyUsed) return take(payload)
   const { statusCode } = reply
-  // Lists are copied, because Fastify adds cookies to the list itself.
+  // Lists are copied, because Fastify adds cookies to the existing list.
   const before = Object.entries(reply.getHeaders()).map(([name, value]) => [name, Array.isArray(value) ? [...value] : value] as const)
   const given = take(payload)
   const isWhole = (given ?? null) === payload.body
@@ -95,7 +96,7 @@ function isFetchResponse (payload: unknown): payload is Response {
   return typeof payload === 'object' && Object.prototype.toString.call(payload) === '[object Response]'
 }
 
-/** Returns the length that Content-Length states; undefined if the reply has no such field. */
+/** Returns the length that Content-Length states, or undefined if the reply has no such field. */
 export function announcedLength (reply: FastifyReply): number | undefined {
   const length = reply.getHeader('content-length')
   return length === undefined ? undefined : Number(length)

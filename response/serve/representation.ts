@@ -10,9 +10,9 @@ import { fieldIn } from '../http/field-values.js'
 /** The facts on which the selection depends, besides the response and the client's conditions. */
 export interface SelectionContext {
   readonly method: string
-  /** Now, in epoch milliseconds. */
+  /** The current time, in epoch milliseconds. */
   readonly at: number
-  /** True if no parts may be cut out, because hooks may still change the body. */
+  /** Whether the body must be sent whole, because hooks may still change it. */
   readonly wholeOnly: boolean
   /** The reply's Accept-Ranges, which is used if the stored response has none. */
   readonly acceptRanges?: FieldValue
@@ -36,7 +36,7 @@ export function selectRepresentation (entry: Entry<ResponseHead>, headers: Condi
   return ranges.length === 1 ? part(entry, ranges[0] as ByteRange) : parts(entry, ranges)
 }
 
-/** Whether the client asks for a part of a response with this head, and may receive one. */
+/** Returns whether the client asks for a part of a response with this head, and may receive one. */
 export function mayBeCut (
   { status, fields }: Pick<ResponseHead, 'status' | 'fields'>, headers: Conditions,
   { method, at, wholeOnly, acceptRanges }: SelectionContext
@@ -45,20 +45,20 @@ export function mayBeCut (
     allowsRanges(fieldIn(fields, 'accept-ranges') ?? acceptRanges) && isRangeOf(headers['if-range'], { fields, at })
 }
 
-/** The 304 has the fields of the 200, without those that describe its content (RFC 9110 section 15.4.5). */
+/** Returns the 304 for an entry. It has the fields of the 200, except those that describe its content (RFC 9110 section 15.4.5). */
 function notModified (entry: Entry<ResponseHead>): Entry<ResponseHead> {
   entry.notModified ??= derived(entry, 304, without(entry.head.fields, DESCRIBES_CONTENT), NO_BYTES)
   return entry.notModified
 }
 
-/** Returns one part (RFC 9110 section 15.3.7.1). */
+/** Returns a 206 with one part of the body (RFC 9110 section 15.3.7.1). */
 function part (entry: Entry<ResponseHead>, range: ByteRange): Entry<ResponseHead> {
   const { head, body } = entry
   return derived(entry, 206, [...without(head.fields, CONTENT_DIGESTS), 'content-range', contentRange(range, body.byteLength)],
     body.subarray(range.first, range.last + 1))
 }
 
-/** Returns several parts (RFC 9110 section 15.3.7.2). */
+/** Returns a 206 with several parts of the body (RFC 9110 section 15.3.7.2). */
 function parts (entry: Entry<ResponseHead>, ranges: readonly ByteRange[]): Entry<ResponseHead> {
   const { head, body } = entry
   const boundary = randomBytes(18).toString('base64url')
@@ -83,8 +83,8 @@ function contentRange ({ first, last }: ByteRange, length: number): string {
 }
 
 /**
- * Fields that a 412 or 416 must not have, because they describe the content of the 200, or state how long it is fresh. With the latter, a
- * cache in front would serve the error to all clients.
+ * Fields that a 412 or 416 must not have, because they describe the content of the 200, or state how long it is fresh. If an error stated
+ * that it is fresh, a cache in front would serve the error to all clients.
  */
 const NOT_ON_ERRORS: readonly string[] = [
   ...DESCRIBES_CONTENT, 'expires', 'cache-control', 'cdn-cache-control', 'surrogate-control', 'last-modified'

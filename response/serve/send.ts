@@ -8,7 +8,7 @@ import { grouped, payloadOf } from './payload.js'
 import { hasNoContent } from '../http/status-codes.js'
 import { union } from '../http/vary.js'
 
-/** Fields that describe content. A hit takes them only from its entry, because a hook that set them did not know this content. */
+/** Fields that describe content. A hit has only those of its entry, because a hook that set one did not know the entry's content. */
 const OF_THE_CONTENT: ReadonlySet<string> = new Set([...DESCRIBES_CONTENT, 'content-length'])
 /** A value of Cache-Status that was set on a response, and the value that the field had before. */
 export interface Marked { readonly upstream: string, readonly value: string }
@@ -18,15 +18,15 @@ export class Sender {
   readonly #internals: FastifyInternals
   readonly #statusField: string | undefined
 
-  /** `statusField`: the name of the field for Cache-Status; undefined if it is not sent. */
+  /** `statusField` is the name of the field Cache-Status, or undefined if that field is not sent. */
   constructor (internals: FastifyInternals, statusField: string | undefined) {
     this.#internals = internals
     this.#statusField = statusField
   }
 
   /**
-   * Sends `entry`. `status`: the value of Cache-Status. `at`: now, in epoch milliseconds. If writing the head throws, restores the reply
-   * for Fastify's error handler and throws the same error.
+   * Sends `entry`, with `status` in Cache-Status. `at` is the current time in epoch milliseconds. If writing the head throws an error,
+   * restores the reply for Fastify's error handler and throws the same error.
    */
   send (request: FastifyRequest, reply: FastifyReply, entry: Entry<ResponseHead>, status: string, at: number): void {
     const { raw } = reply
@@ -74,26 +74,26 @@ export class Sender {
   }
 
   /**
-   * Whether the response can be sent straight to the socket: there is no other onSend hook to run, and nothing to send but status, fields
-   * and body.
+   * Returns whether the response can be sent straight to the socket: there is no other onSend hook to run, and there is nothing to send
+   * except status, fields and body.
    */
   #goesStraight (request: FastifyRequest, reply: FastifyReply): boolean {
     return this.#internals.contextOf(request)?.onSend === null && request.raw.httpVersionMajor === 1 &&
       !this.#internals.mayHaveTrailers(reply) && !reply.raw.headersSent
   }
 
-  /** Returns the fields with which the entry is sent. They are created again when the age or Cache-Status changes. */
+  /** Returns the fields with which the entry is sent. New fields are created when the age or Cache-Status has changed. */
   #stored (entry: Entry<ResponseHead>, age: number, status: string, servesRanges: boolean): SentFields['fields'] {
     if (entry.sent?.age === age && entry.sent.status === status && entry.sent.servesRanges === servesRanges) return entry.sent.fields
     const { head, body } = entry
-    // RFC 9110 section 8.6: a response without content has no Content-Length. As in Fastify, a 204 has no Content-Type either. The fields
-    // of a 304 don't include it.
+    // RFC 9110 section 8.6: a response without content has no Content-Length. As in Fastify, a 204 has no Content-Type either. A 304 has
+    // none among its fields.
     const said = grouped(head.status === 204 ? without(head.fields, ['content-type']) : head.fields)
     if (!hasNoContent(head.status)) said['content-length'] = String(body.byteLength)
     said.age = String(age)
     if (this.#statusField !== undefined) said[this.#statusField] = withMember(joined(said[this.#statusField]), status)
     if (servesRanges) said['accept-ranges'] ??= 'bytes'
-    // V8 copies an object fast if it was created by spreading.
+    // The object is created by spreading, because V8 then copies it fast.
     const fields = { ...said }
     entry.sent = { age, status, servesRanges, fields, hasLists: Object.values(fields).some(Array.isArray) }
     return fields
@@ -111,7 +111,7 @@ export class Sender {
       if (OF_THE_CONTENT.has(name) || head.removed?.includes(name)) raw.headersSent || raw.removeHeader(name)
       else if (!Object.hasOwn(fields, name) || isAnnounced(name, head)) fields[name] = value
       else if (name === 'vary') fields[name] = union(joined(value), joined(fields[name]))
-      // Cookies of this request are added to the stored ones.
+      // Cookies that hooks set for this request are added to the stored ones.
       else if (name === 'set-cookie') fields[name] = [fields[name] as string | string[], value].flat()
     }
     return fields
@@ -149,7 +149,7 @@ interface Before {
 
 /**
  * Sends the response as Fastify would. Passes fields as an object, because a `writeHead` that other code has replaced may not accept a
- * list. Does not call `reply.hijack()`, because nothing would handle an error after it.
+ * list. Does not call `reply.hijack()`, because after that call, nothing would handle an error.
  */
 function straight (
   request: FastifyRequest, { raw }: FastifyReply, { head, body }: Entry<ResponseHead>, fields: SentFields['fields']
@@ -159,20 +159,20 @@ function straight (
   else raw.end(body)
 }
 
-/** RFC 9211 section 2: the last member is from the cache nearest to the user. Section 3 has an example of a hit after a hit. */
+/** Adds this cache's member at the end, because the last member is from the cache nearest to the user (RFC 9211 sections 2 and 3). */
 function withMember (upstream: string, status: string): string {
   return upstream === '' ? status : `${upstream}, ${status}`
 }
 
 /**
- * Whether the field is Accept-Ranges and the entry lacks that field. If a hook has set it, that value is then used instead of the one that
- * this cache would add.
+ * Returns whether the field is Accept-Ranges and the entry lacks that field. If so, a value that a hook has set is used instead of the one
+ * that this cache would add.
  */
 function isAnnounced (name: string, { fields }: ResponseHead): boolean {
   return name === 'accept-ranges' && fieldIn(fields, name) === undefined
 }
 
-/** Returns a copy to which V8 adds fields fast. To an object that was created by spreading, it adds them much more slowly. */
+/** Copies the fields one by one. V8 adds fields to such a copy fast, but very slowly to an object that was created by spreading. */
 function copied (stored: SentFields['fields'], withLength: boolean): SentFields['fields'] {
   const fields: SentFields['fields'] = {}
   for (const name in stored) if (withLength || name !== 'content-length') fields[name] = stored[name] as string | string[]
@@ -180,8 +180,8 @@ function copied (stored: SentFields['fields'], withLength: boolean): SentFields[
 }
 
 /**
- * Whether a response announces ranges (RFC 9110 section 14.3). It does if it is a full response that could be cut, a part of one, or the
- * error for a range that can't be satisfied.
+ * Returns whether a response announces ranges (RFC 9110 section 14.3). It does if it is a full response that could be cut, a part of one,
+ * or the error for a range that can't be satisfied.
  */
 export function announcesRanges (method: string, status: number): boolean {
   return (status === 200 || status === 206 || status === 416) && (method === 'GET' || method === 'HEAD')
