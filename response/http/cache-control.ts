@@ -34,7 +34,7 @@ export function parseCacheControl (value: FieldValue): CacheControl {
     at = pattern.lastIndex
     return match[1] ?? match[0]
   }
-  // #( token [ "=" ( token / quoted-string ) ] ) (RFC 9111 section 5.2)
+  // The grammar is #( token [ "=" ( token / quoted-string ) ] ) (RFC 9111 section 5.2).
   while (take(BETWEEN) !== undefined && at < text.length) {
     const name = take(TOKEN)?.toLowerCase()
     let argument: string | true | undefined = true
@@ -78,12 +78,12 @@ export function deltaSeconds ({ directives }: CacheControl, name: string): numbe
   return argument === undefined ? undefined : toSeconds(argument)
 }
 
-/** Returns a number of seconds, limited to the largest one. Anything but digits counts as 0 (RFC 9111 section 1.2.2). */
+/** Returns the argument as a number of seconds, at most MAX_DELTA_SECONDS. Anything but digits counts as 0 (RFC 9111 section 1.2.2). */
 function toSeconds (argument: string | true): number {
   return argument !== true && /^\d+$/.test(argument) ? Math.min(Number(argument), MAX_DELTA_SECONDS) : 0
 }
 
-/** Returns the stricter argument of a repeated directive: the smaller number, or no argument. Two lists of field names become one list. */
+/** Returns the stricter of two arguments of a repeated directive: a missing one, or the smaller number. Lists of names are joined. */
 function combined (name: string, one: string | true, other: string | true): string | true {
   if (!QUALIFIABLE.has(name)) return toSeconds(other) < toSeconds(one) || other === true ? other : one
   return qualifiedNames(one) === undefined || qualifiedNames(other) === undefined ? true : `${String(one)},${String(other)}`

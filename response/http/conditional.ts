@@ -17,7 +17,7 @@ function entityTagIn (pairs: readonly string[]): string | undefined {
   return etag !== undefined && ENTITY_TAG.test(etag) ? etag : undefined
 }
 
-/** Returns the validators among a response's fields. `at`: the current time, in epoch milliseconds. */
+/** Returns the validators among a response's fields. `at` is the current time in epoch milliseconds. */
 export function validatorsOf (pairs: readonly string[], at: number): Validators {
   let etag: string | undefined
   let lastModified: string | undefined
@@ -45,18 +45,18 @@ export function handlersValidators (
   return validatorsOf(ownEtag === true ? withoutEtag(fields) : fields, at)
 }
 
-/** Whether the handler can validate a response with these validators. */
+/** Returns whether the handler can validate a response with these validators. */
 export function canBeValidated ({ etag, lastModified }: Validators): boolean {
   return etag !== undefined || lastModified !== undefined
 }
 
-/** A request's header fields. */
+/** A request's header fields, which may contain conditions. */
 export type Conditions = Readonly<Record<string, FieldValue>>
 
 /** The fields that make a request conditional, or ask for a range. */
 export const CONDITION_FIELDS = ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since', 'if-range', 'range'] as const
 
-/** Whether a request is conditional or asks for a range. Called on every hit, so it must be fast. */
+/** Returns whether a request is conditional or asks for a range. Called on every hit, so it must be fast. */
 export function isConditional (headers: Conditions): boolean {
   return headers['if-none-match'] !== undefined || headers['if-modified-since'] !== undefined || headers.range !== undefined ||
     headers['if-match'] !== undefined || headers['if-unmodified-since'] !== undefined
@@ -64,7 +64,7 @@ export function isConditional (headers: Conditions): boolean {
 
 /** The fields of a response, and the current time. */
 export interface Selected {
-  /** Name, value, name, value ... */
+  /** The fields as a list: name, value, name, value ... */
   readonly fields: readonly string[]
   /** Epoch milliseconds. */
   readonly at: number
@@ -91,7 +91,7 @@ export function precondition (headers: Conditions, { fields, at }: Selected): 20
   return isUnmodifiedSince(since, lastModifiedAt ?? parseHttpDate(fieldIn(fields, 'date'), at), at) ? 304 : 200
 }
 
-/** Whether If-Range matches this response (RFC 9110 section 13.1.5), so that a range of it may be sent. True if there is no If-Range. */
+/** Returns whether If-Range is absent or matches this response (RFC 9110 section 13.1.5), so that a range of it may be sent. */
 export function isRangeOf (ifRange: FieldValue, { fields, at }: Selected): boolean {
   if (ifRange === undefined) return true
   const text = joined(ifRange)
@@ -100,7 +100,7 @@ export function isRangeOf (ifRange: FieldValue, { fields, at }: Selected): boole
   return text === lastModified && isStrongDate(lastModifiedAt as number, parseHttpDate(fieldIn(fields, 'date'), at))
 }
 
-/** RFC 9110 section 8.8.2.2: Last-Modified is a strong validator if it is at least one second earlier than Date. */
+/** Returns whether Last-Modified is a strong validator: it must be at least one second earlier than Date (RFC 9110 section 8.8.2.2). */
 function isStrongDate (lastModifiedAt: number, dateAt: number | undefined): boolean {
   return dateAt !== undefined && dateAt - lastModifiedAt >= 1_000
 }
@@ -114,7 +114,7 @@ function matches (field: FieldValue, etag: string | undefined, isSame: (one: str
   return etag !== undefined && tags?.some((tag) => isSame(tag, etag)) === true
 }
 
-/** False if the date is invalid, because the condition is then ignored (RFC 9110 sections 13.1.3 and 13.1.4). */
+/** Returns false if the date is invalid, because the condition is then ignored (RFC 9110 sections 13.1.3 and 13.1.4). */
 function isUnmodifiedSince (field: FieldValue, changedAt: number | undefined, at: number): boolean {
   const since = parseHttpDate(field, at)
   return since !== undefined && changedAt !== undefined && changedAt <= since

@@ -6,7 +6,7 @@ export type FieldValue = string | number | readonly string[] | undefined
 /** Header fields by lower-case name. */
 export type Fields = Readonly<Record<string, FieldValue>>
 
-/** All lines of a field as one value (RFC 9110 section 5.3). */
+/** Joins all lines of a field into one value (RFC 9110 section 5.3). */
 export function joined (value: FieldValue): string {
   return Array.isArray(value) ? value.join(', ') : value === undefined ? '' : String(value)
 }

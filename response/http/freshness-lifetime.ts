@@ -5,7 +5,7 @@ import type { ResponseDirectives } from './response-directives.js'
 import { parseHttpDate } from './http-date.js'
 import { isHeuristicallyCacheable } from './status-codes.js'
 
-/** When a response was requested and when it was received, in epoch milliseconds. */
+/** The times at which a response was requested (`askedAt`) and received (`at`), in epoch milliseconds. */
 export interface Timing {
   readonly askedAt: number
   readonly at: number
@@ -13,7 +13,7 @@ export interface Timing {
   readonly madeAt?: number
 }
 
-/** A response counts as fresh for this fraction of the time since its last change (RFC 9111 section 4.2.2). */
+/** If a lifetime is guessed, it is this fraction of the time since the response's last change (RFC 9111 section 4.2.2). */
 const HEURISTIC_FRACTION = 0.1
 /** The longest lifetime that is guessed: one day. */
 const LONGEST_HEURISTIC_MS = 86_400_000
@@ -26,7 +26,7 @@ export function initialAgeMs (fields: Fields, { askedAt, at, madeAt = at }: Timi
   return Math.min(Math.max(apparentMs, correctedMs, 0), MAX_DELTA_SECONDS * 1_000)
 }
 
-/** Returns the first member of an Age field in milliseconds. If it is not a number, the field is ignored (RFC 9111 section 5.1). */
+/** Returns the first member of an Age field in milliseconds. If it is no number, returns undefined to ignore it (RFC 9111 section 5.1). */
 function ageValueMs (field: FieldValue): number | undefined {
   const first = joined(field).split(',', 1)[0]!.trim()
   return /^\d+$/.test(first) ? Math.min(Number(first), MAX_DELTA_SECONDS) * 1_000 : undefined

@@ -17,8 +17,8 @@ const FORMATS: readonly RegExp[] = [
 const LONGEST_CHARACTERS = 40
 
 /**
- * Returns the date in a field as epoch milliseconds, or undefined if the field is not exactly one valid date. `at`: the current time, which
- * determines the century of a two-digit year.
+ * Returns the date in a field as epoch milliseconds, or undefined if the field is not exactly one valid date. `at` is the current time,
+ * which determines the century of a two-digit year.
  */
 export function parseHttpDate (field: FieldValue, at: number): number | undefined {
   if (field === undefined) return undefined
@@ -41,7 +41,7 @@ function instantOf ({ day, month, year, shortYear, hour, minute, second }: Recor
   return date.getTime() + ((Number(hour) * 60 + Number(minute)) * 60 + Number(second)) * 1_000
 }
 
-/** Adds the century to a two-digit year. More than 50 years ahead means the previous century (RFC 9110 section 5.6.7). */
+/** Adds the century to a two-digit year. A year more than 50 years ahead counts as one of the previous century (RFC 9110 section 5.6.7). */
 function centuryOf (shortYear: number, at: number): number {
   const present = new Date(at).getUTCFullYear()
   const year = present - (present % 100) + shortYear

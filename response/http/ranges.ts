@@ -8,14 +8,14 @@ export interface ByteRange {
 }
 
 /**
- * Whether a response's Accept-Ranges allows byte ranges of it to be sent. True if the field is absent or lists `bytes`. False if it says
- * `none` or lists only other units (RFC 9110 section 14.3).
+ * Returns whether a response's Accept-Ranges allows byte ranges of the response to be sent. Returns true if the field is absent or lists
+ * `bytes`. Returns false if it says `none` or lists only other units (RFC 9110 section 14.3).
  */
 export function allowsRanges (field: FieldValue): boolean {
   return field === undefined || /(?:^|,)[ \t]*bytes[ \t]*(?:,|$)/i.test(joined(field))
 }
 
-/** The most ranges that are served. If a request asks for more, it receives the whole response (RFC 9110 section 14.2). */
+/** The maximum number of ranges that are served. If a request asks for more, the whole response is sent (RFC 9110 section 14.2). */
 export const MAX_RANGES = 16
 
 const SPEC = /[ \t]*(?:(?:(\d+)-(\d*)|-(\d+))[ \t]*)?(?:,|$)/y

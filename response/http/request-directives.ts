@@ -4,12 +4,12 @@ import { deltaSeconds, parseCacheControl } from './cache-control.js'
 
 export interface RequestDirectives {
   readonly noStore: boolean
-  /** The stored response must not be served without validation. */
+  /** Whether the stored response must be validated before it is served. */
   readonly noCache: boolean
   readonly onlyIfCached: boolean
   readonly maxAgeMs: number
   readonly minFreshMs: number
-  /** How long ago the freshness of the stored response may have ended. 0: the response must be fresh. */
+  /** How long the stored response may have been stale. If this is 0, the response must be fresh. */
   readonly maxStaleMs: number
 }
 
@@ -34,14 +34,14 @@ export function requestDirectivesOf (fields: Fields): RequestDirectives | undefi
     onlyIfCached: control.directives.has('only-if-cached'),
     maxAgeMs: maxAge === undefined ? Infinity : maxAge * 1_000,
     minFreshMs: (deltaSeconds(control, 'min-fresh') ?? 0) * 1_000,
-    // RFC 9111 section 5.2.1.2: without a number, any staleness is accepted.
+    // RFC 9111 section 5.2.1.2: max-stale without a number accepts any staleness.
     maxStaleMs: control.directives.get('max-stale') === true ? Infinity : (deltaSeconds(control, 'max-stale') ?? 0) * 1_000
   }
 }
 
 /**
- * Whether a stored response with this age and remaining freshness satisfies the request. `mayBeStale`: whether the stored response itself
- * allows being served stale.
+ * Returns whether a stored response with this age and remaining freshness satisfies the request. `mayBeStale` says whether the response
+ * itself allows being served stale.
  */
 export function satisfies (
   { noCache, maxAgeMs, minFreshMs, maxStaleMs }: RequestDirectives, ageMs: number, freshMs: number, mayBeStale = false
@@ -49,6 +49,6 @@ export function satisfies (
   if (noCache || ageMs >= maxAgeMs) return false
   // RFC 9111 section 5.2.1.3: min-fresh requires a fresh response, whatever max-stale says.
   if (freshMs > 0 || minFreshMs > 0) return freshMs > 0 && freshMs >= minFreshMs
-  // RFC 9111 section 4.2: a response is stale from the instant at which its freshness ends.
+  // RFC 9111 section 4.2: a response is stale from the moment at which its freshness ends.
   return mayBeStale && maxStaleMs > 0 && -freshMs <= maxStaleMs
 }

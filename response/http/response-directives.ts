@@ -3,7 +3,7 @@ import { parseDictionary } from 'structured-headers'
 import { joined, type FieldValue, type Fields } from './field-values.js'
 import { parseCacheControl, type CacheControl } from './cache-control.js'
 
-/** The directives that apply. `isTargeted`: they come from a targeted field, which replaces Cache-Control and Expires. */
+/** The directives that apply to this cache. `isTargeted`: they come from a targeted field, which replaces Cache-Control and Expires. */
 export interface ResponseDirectives extends CacheControl {
   readonly isTargeted: boolean
 }
@@ -47,7 +47,7 @@ export function parseTargeted (field: FieldValue): ReadonlyMap<string, string | 
 
 /**
  * Returns the argument of a directive, or undefined if it has the wrong type. Numbers of seconds must be integers, `private` and `no-cache`
- * may have a list of field names, other known directives must have no argument, and unknown directives may have any.
+ * may have a list of field names, other known directives must have no argument, and unknown directives may have any argument.
  */
 function argumentOf (name: string, value: unknown): string | true | undefined {
   if (NUMBERS.has(name)) return Number.isInteger(value) ? String(value) : undefined

@@ -6,13 +6,13 @@ export type Spelling = 'exact' | 'normalised'
 
 const MEMBER = /^([!#$%&'*+.^_`|~0-9a-z-]+)(?:[ \t]*;[ \t]*q=([01](?:\.[0-9]{0,3})?))?$/
 
-/** Fields that are not lists: a comma in them is a character like any other. */
+/** Fields that are not lists, so a comma in them has no special meaning. */
 const NO_LISTS: ReadonlySet<string> = new Set([
   'cookie', 'authorization', 'proxy-authorization', 'user-agent', 'referer', 'from', 'date', 'origin', 'host', 'if-modified-since',
   'if-unmodified-since', 'if-range'
 ])
 
-/** Returns the value of a field that Vary names in the form in which it is compared. A value that can't be parsed is returned unchanged. */
+/** Returns the value of a request field in the form in which values are compared. A value that can't be parsed is returned unchanged. */
 export function normalized (
   name: string, value: string | readonly string[] | undefined, spelling: Spelling
 ): string | readonly string[] | undefined {

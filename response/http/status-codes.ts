@@ -14,7 +14,7 @@ const UNDERSTOOD: ReadonlySet<number> = new Set([
 
 const GONE: ReadonlySet<number> = new Set([404, 410, 451])
 
-/** RFC 5861 section 4: the statuses that count as errors for stale-if-error. */
+/** The statuses that count as errors for stale-if-error (RFC 5861 section 4). */
 const ERRORS: ReadonlySet<number> = new Set([500, 502, 503, 504])
 
 /** Whether the freshness of a response with this status may be guessed if the response states none. */
@@ -37,7 +37,7 @@ export function isGone (status: number): boolean {
   return GONE.has(status)
 }
 
-/** Whether a response with this status shows that an older one is outdated. Most errors don't: they may concern only one client. */
+/** Returns whether a response with this status shows that an older one is outdated. Most errors don't: they may concern only one client. */
 export function isReplacing (status: number): boolean {
   return status < 400 ? !CONDITIONAL_STATUSES.includes(status) : isGone(status)
 }

@@ -52,11 +52,11 @@ export interface Storable {
   readonly freshMs: number
   readonly ageMs: number
   readonly varyNames: readonly string[]
-  /** For how long after its freshness has ended the response is served while a refresh runs. */
+  /** How long the response is served while a refresh runs, counted from the end of its freshness. */
   readonly staleWhileRevalidateMs: number
-  /** For how long after its freshness has ended the response is served if the handler fails. */
+  /** How long the response is served if the handler fails, counted from the end of its freshness. */
   readonly staleIfErrorMs: number
-  /** For how long after its freshness has ended the response is kept. */
+  /** How long the response is kept, counted from the end of its freshness. */
   readonly keptMs: number
   /** Whether the response is never served stale, not even to a request that accepts stale responses (RFC 9111 section 4.2.4). */
   readonly mustRevalidate: boolean
@@ -132,12 +132,12 @@ function forbidden (
   if (!mustUnderstand && control.directives.has('no-store')) return 'no-store'
   if (isBare(control, 'private')) return 'private'
   if (fields['set-cookie'] !== undefined && policy.setCookie === 'refuse') return 'set-cookie'
-  // RFC 9111 section 3.5
+  // RFC 9111 section 3.5: the response to a request with Authorization must say that it may be shared.
   if (authorized && !SHAREABLE.some((directive) => control.directives.has(directive))) return 'authorization'
   return perRequest(fields)
 }
 
-/** Whether a value is a final status whose responses can be stored. Responses that depend on one request's range or condition can't. */
+/** Returns whether a value is a final status whose responses can be stored. Those that depend on one request's range or condition can't. */
 export function isCacheableStatus (status: unknown): boolean {
   return Number.isInteger(status) && (status as number) >= 200 && (status as number) <= 599 &&
     !CONDITIONAL_STATUSES.includes(status as number)
@@ -182,12 +182,12 @@ function afterwards (
   return { staleWhileRevalidateMs, staleIfErrorMs, keptMs: Math.max(staleWhileRevalidateMs, staleIfErrorMs, validatedMs), mustRevalidate }
 }
 
-/** Whether a 304 can validate a stored response with this status. A 304 stands for a successful response (RFC 9110 section 13.2.1). */
+/** Returns whether a 304 can validate a stored response with this status. A 304 stands for a successful one (RFC 9110 section 13.2.1). */
 function isValidatable (status: number): boolean {
   return status === 200 || status === 203
 }
 
-/** Whether a directive is present and is not limited to a list of fields (RFC 9111 sections 5.2.2.4 and 5.2.2.7). */
+/** Returns whether a directive is present and is not limited to a list of fields (RFC 9111 sections 5.2.2.4 and 5.2.2.7). */
 function isBare ({ directives }: ResponseDirectives, name: string): boolean {
   const argument = directives.get(name)
   return argument !== undefined && qualifiedNames(argument) === undefined

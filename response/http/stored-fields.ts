@@ -15,11 +15,11 @@ export const FIELDS_NOT_STORED: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Digests of the content of a message (RFC 9530 section 2, RFC 1864). A partial response has other digests than the whole response.
+ * Digests of the content of a message (RFC 9530 section 2, RFC 1864). The digests of a partial response differ from those of the whole one.
  */
 export const CONTENT_DIGESTS: readonly string[] = ['content-digest', 'content-md5']
 
-/** Fields that describe the content of the message that they are in. */
+/** Fields that describe the content of the message in which they are sent. */
 export const DESCRIBES_CONTENT: readonly string[] = [
   'content-type', 'content-encoding', 'content-language', 'content-range', ...CONTENT_DIGESTS
 ]
@@ -28,12 +28,12 @@ export const DESCRIBES_CONTENT: readonly string[] = [
 const GOES_WITH_THE_BODY: readonly string[] = ['content-type', 'content-encoding', 'content-language']
 
 const NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
-// RFC 9110 section 5.5: no CR, LF, NUL; Node sends latin1.
+// RFC 9110 section 5.5: a value contains no CR, LF or NUL. Node sends values as latin1.
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
 
 /** The header fields of a reply, as an entry stores them. */
 export interface StoredFields {
-  /** Name, value, name, value ...: the fields that the handler set, and Date. */
+  /** The fields that the handler set, and Date, as a list: name, value, name, value ... */
   readonly fields: readonly string[]
   /** Names of fields that hooks set before the handler ran, and that the handler removed. */
   readonly removed: readonly string[]
@@ -41,7 +41,7 @@ export interface StoredFields {
   readonly allowsOneOrigin: boolean
 }
 
-/** How the fields of a reply are stored. */
+/** The options that determine how the fields of a reply are stored. */
 export interface StoredFieldsOptions {
   readonly setCookie: 'refuse' | 'store'
   readonly dates: HttpDates
@@ -50,8 +50,8 @@ export interface StoredFieldsOptions {
 }
 
 /**
- * Returns the fields of a reply that are stored, or undefined if one of them could not be sent again unchanged. `before`: the fields before
- * the handler ran. `after`: the fields after that.
+ * Returns the fields of a reply that are stored, or undefined if one of them could not be sent again unchanged. `before` has the fields
+ * from before the handler ran, and `after` those from after it.
  */
 export function storedFields (before: Fields, after: Fields, { setCookie, dates, madeAt }: StoredFieldsOptions): StoredFields | undefined {
   const own = fieldsToStore(before, after, setCookie)
@@ -64,8 +64,8 @@ export function storedFields (before: Fields, after: Fields, { setCookie, dates,
 }
 
 /**
- * Returns the handler's fields as name, value, name, value ..., or undefined if one of them could not be sent again unchanged. `setCookie`:
- * whether cookies are stored.
+ * Returns the handler's fields as name, value, name, value ..., or undefined if one of them could not be sent again unchanged. `setCookie`
+ * says whether cookies are stored.
  */
 export function fieldsToStore (before: Fields, after: Fields, setCookie: 'refuse' | 'store' = 'refuse'): string[] | undefined {
   const listed = after.connection === undefined ? [] : joined(after.connection).toLowerCase().split(',').map((name) => name.trim())
@@ -101,7 +101,7 @@ export function fieldsRemoved (before: Fields, after: Fields): string[] {
   return Object.keys(before).filter((name) => before[name] !== undefined && after[name] === undefined)
 }
 
-/** Whether this is a list of name, value, name, value ... that an entry may contain and Node can send. */
+/** Returns whether this is a list of name, value, name, value ... that an entry may contain and Node can send. */
 export function areFields (pairs: unknown): pairs is string[] {
   return Array.isArray(pairs) && pairs.length % 2 === 0 && pairs.every((item, index) => typeof item === 'string' &&
     // `__proto__` is a valid token, but assigning it would set an object's prototype.
@@ -113,7 +113,7 @@ export function without (pairs: readonly string[], names: readonly string[]): st
   return pairs.filter((_, at) => !names.includes(pairs[at - at % 2] as string))
 }
 
-/** Whether Access-Control-Allow-Origin allows only one origin to read the response (Fetch standard, CORS protocol). */
+/** Returns whether Access-Control-Allow-Origin allows only one origin to read the response (Fetch standard, CORS protocol). */
 export function allowsOneOrigin (pairs: readonly string[]): boolean {
   return pairs.some((name, at) => at % 2 === 0 && name === 'access-control-allow-origin' && pairs[at + 1] !== '*')
 }
@@ -123,7 +123,7 @@ export class HttpDates {
   #second = NaN
   #text = ''
 
-  /** `at`: epoch milliseconds. */
+  /** Returns the HTTP date for `at`, a time in epoch milliseconds. */
   of (at: number): string {
     const second = Math.floor(at / 1_000)
     if (second !== this.#second) {

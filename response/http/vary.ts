@@ -1,7 +1,7 @@
 // Parses Vary: the names of request header fields that select among the stored responses of one key (RFC 9111 section 4.1).
 import { joined, type FieldValue } from './field-values.js'
 
-/** The most field names in Vary. A response that depends on more fields would hardly ever be found again. */
+/** The maximum number of field names in Vary. A response that depends on more fields would hardly ever be found again. */
 export const MAX_VARY_FIELDS = 10
 
 const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
