@@ -39,7 +39,7 @@ export function safeError (err: unknown): { type: string, code: unknown, message
   return { type: name, code, message: message.split('\n', 1)[0]!.replace(/\/\/[^/\s]*@/g, '//***@').slice(0, LONGEST_MESSAGE_CHARACTERS) }
 }
 
-/** Returns these parts as an Error, to be used as another error's cause. Loggers print causes, including their stacks. */
+/** Returns the parts of an error that are safe to log, as an Error that can be another error's cause. Loggers print causes with stacks. */
 export function safeCause (err: unknown): Error {
   const { type, code, message } = safeError(err)
   const { isFull } = (err ?? {}) as { isFull?: unknown }

@@ -32,18 +32,18 @@ export interface CacheStats extends RouteStats {
   entries: number | undefined
   /** How many bytes the entries take; undefined if the backend doesn't know. */
   bytes: number | undefined
-  /** The same counters by route: `GET /products/:id`. */
+  /** The same counters for each route, by its name, such as `GET /products/:id`. */
   routes: Record<string, RouteStats>
 }
 
 /** The route on which an outcome happened. */
 export interface ObservedRoute {
-  /** The name in logs and statistics: `GET /products/:id`. */
+  /** The name in logs and statistics, such as `GET /products/:id`. */
   readonly name: string
   readonly stats: RouteStats
 }
 
-/** Called synchronously with every outcome, so it must be quick, and must not throw. `route`: undefined for outcomes of the backend. */
+/** Called synchronously with every outcome, so it must be quick and must not throw. `route` is undefined for outcomes of the backend. */
 export type Subscriber = (outcome: Outcome, route: ObservedRoute | undefined) => void
 
 export class Observer {
@@ -56,7 +56,7 @@ export class Observer {
   readonly #throwsImpossible: boolean
   #subscribers: readonly Subscriber[] = []
 
-  /** `throwsImpossible`: whether an impossible state throws an error, as in tests. Otherwise it is logged. */
+  /** `throwsImpossible` says whether an impossible state throws an error, as in tests. Otherwise, such a state is logged. */
   constructor (status: CacheStatus, log: ThrottledLog, throwsImpossible = false) {
     this.status = status
     this.log = log
@@ -100,7 +100,7 @@ export class Observer {
     this.#handOn(outcome, undefined)
   }
 
-  /** Returns a function that ends the subscription. */
+  /** Calls `subscriber` with every later outcome. Returns a function that ends the subscription. */
   subscribe (subscriber: Subscriber): () => void {
     this.#subscribers = [...this.#subscribers, subscriber]
     return () => { this.#subscribers = this.#subscribers.filter((other) => other !== subscriber) }
@@ -112,7 +112,7 @@ export class Observer {
       'cache: this response could not be cached, it was delivered')
   }
 
-  /** Reports a bug of this package. */
+  /** Reports a bug in this package: something happened that should be impossible. */
   impossible (what: string): void {
     const err = new Error(`cache: impossible, please report it: ${what}`)
     if (this.#throwsImpossible) throw err

@@ -4,19 +4,19 @@ import type { BypassReason, ForwardReason, RefusalReason } from './reasons.js'
 /** The possible outcomes of a response that is about to be sent. */
 export type SentOutcome =
   /**
-   * A stored response is sent. It is fresh, or it is stale but may be served (RFC 9111 section 4.2.4). `ttlMs`: its remaining freshness,
-   * zero or less if it is stale.
+   * A stored response is sent. It is fresh, or it is stale but may be served (RFC 9111 section 4.2.4). `ttlMs` is its remaining freshness,
+   * and zero or less if it is stale.
    */
   | { readonly name: 'hit' | 'stale', readonly ttlMs: number }
   /** Another request's response is sent (RFC 9211 section 2.6). */
   | { readonly name: 'collapsed', readonly forward: ForwardReason }
   /** The cache's own 504: no stored response may be sent, and the request forbids forwarding. */
   | { readonly name: 'unsatisfiable' }
-  /** The request bypasses the cache. `fault`: a developer's mistake that caused this. */
+  /** The request bypasses the cache. `fault` is a developer's mistake that caused this. */
   | { readonly name: 'bypass', readonly reason: BypassReason, readonly fault?: unknown }
   /** The request was made by the handler that fills the same key. The request is not collapsed, and its response is not stored. */
   | { readonly name: 'nested' }
-  /** The request was forwarded. `status`: the status of the handler's response, if a stored response is sent instead of that response. */
+  /** The request was forwarded. `status` is that of the handler's response, if a stored response is sent instead of that response. */
   | {
     readonly name: 'forwarded',
     readonly forward: ForwardReason,
@@ -33,12 +33,12 @@ export type RouteOutcome =
   /** A stored response is sent instead of an error (RFC 5861 section 4). */
   | { readonly name: 'served-on-error' }
   | { readonly name: 'stored' }
-  /** The handler's response is not stored. `fault`: a developer's mistake that caused this. */
+  /** The handler's response is not stored. `fault` is a developer's mistake that caused this. */
   | { readonly name: 'refused', readonly reason: RefusalReason, readonly fault?: unknown }
 
 /** The possible outcomes of calls to the backend, for any route. */
 export type BackendOutcome =
-  /** A call failed or missed its deadline. `err`: the error, in a form that is safe to log. */
+  /** A call failed or missed its deadline. `err` is the error, in a form that is safe to log. */
   | {
     readonly name: 'backend-failed',
     readonly backend: string,

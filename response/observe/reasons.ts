@@ -67,8 +67,8 @@ export type MissReason = typeof MISS_REASONS[number]
 export type RefusalReason = typeof REFUSAL_REASONS[number]
 
 /**
- * Reasons that may not apply to the next response, so that it may be stored. After any other reason, requests for the key are not collapsed
- * for a while.
+ * Reasons that need not apply to the next response, which may therefore be stored. After any other reason, requests for the key are not
+ * collapsed for a while.
  */
 export const TRANSIENT: ReadonlySet<RefusalReason> = new Set([
   'condition', 'handler-error', 'client-gone', 'stream-failed', 'invalidated', 'superseded', 'lock-timeout', 'unavailable', 'closed'
