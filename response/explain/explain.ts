@@ -26,8 +26,8 @@ export interface ExplainOptions {
   /** The request's method. @default 'GET' */
   method?: string
   /**
-   * An absolute URL, or a path with its query. A path is requested from the host in `headers.host`, or from `localhost:80` if that is
-   * absent, as with `inject()`.
+   * An absolute URL, or a path with its query. A path is requested from the host that `headers.host` names, or from `localhost:80` if that
+   * field is absent, as with `inject()`.
    */
   url: string
   /** Header fields of the request. @default {} */
@@ -101,7 +101,7 @@ function bypassed ({ observer: { status } }: Services, route: CachedRoute, reaso
   return { decision: 'bypass', reason, because: why, cacheStatus: status.of({ name: 'bypass', reason }), route: route.name }
 }
 
-/** Returns the decision after the lookup. It is made by the same function that routes call. */
+/** Returns the decision after the lookup. The same function decides for real requests. */
 function decided (
   { observer: { status } }: Services, { method }: FastifyRequest, found: Found, directives: RequestDirectives | undefined
 ): Explained {
@@ -128,7 +128,7 @@ function decided (
       forwarded('miss', found.state === 'unavailable' ? 'unavailable' : undefined))
     case 'forward-stale': case 'forward-request': {
       const reason = decision.name === 'forward-stale' ? 'stale' : 'request'
-      // A HEAD request stores nothing, unless the handler validates the stored response. It can do so if it set that response's validator.
+      // A HEAD request stores nothing, unless the handler validates the stored response. To do so, it must have set a validator.
       const mayStore = method !== 'HEAD' || canBeValidated(handlersValidators(decision.entry.head, decision.at))
       return missed(reason, forwarded(reason, mayStore ? undefined : 'head'))
     }

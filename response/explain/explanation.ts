@@ -2,17 +2,17 @@
 import { inspect } from 'node:util'
 import type { BypassReason, MissReason } from '../observe/reasons.js'
 
-/** An instant, for programs and for people. */
+/** A point in time, for programs and for people. */
 export interface Instant {
-  /** Epoch milliseconds. */
+  /** The time in epoch milliseconds. */
   readonly at: number
-  /** The same in ISO 8601. */
+  /** The same time in ISO 8601. */
   readonly text: string
 }
 
 /** The key of a request, and its parts. */
 export interface ExplainedKey {
-  /** The key in the backend. */
+  /** The key under which the backend stores the response. */
   readonly text: string
   /** The parts of the key on this route (path, query, origin, header fields ...), with the request's values. */
   readonly parts: Readonly<Record<string, string>>
@@ -20,25 +20,25 @@ export interface ExplainedKey {
 
 /** The stored response that was found. */
 export interface ExplainedEntry {
-  /** Its status code. */
+  /** The status code of the response. */
   readonly status: number
-  /** The length of its body. */
+  /** The length of the body. */
   readonly bytes: number
-  /** Its age, as in the Age field. */
+  /** The age of the response, as in the Age field. */
   readonly ageSeconds: number
-  /** The tags that it was stored with. */
+  /** The tags with which the response was stored. */
   readonly tags: readonly string[]
-  /** The instants of its life, in order. Those that don't apply are absent, for example `staleUntil` without `staleWhileRevalidate`. */
+  /** The times of its changes, in order. Those that don't apply are absent, for example `staleUntil` without `staleWhileRevalidate`. */
   readonly timeline: {
-    /** When it was stored. */
+    /** When the response was stored. */
     readonly stored: Instant
-    /** Until when it is fresh. */
+    /** Until when the response is fresh. */
     readonly freshUntil: Instant
-    /** Until when it is served while a refresh runs. */
+    /** Until when the response is served while a refresh runs. */
     readonly staleUntil?: Instant
-    /** Until when it is served if the handler fails. */
+    /** Until when the response is served if the handler fails. */
     readonly staleOnErrorUntil?: Instant
-    /** When it expires in the backend. */
+    /** When the entry expires in the backend. */
     readonly gone?: Instant
   }
 }
@@ -53,7 +53,7 @@ export interface ExplainedVariants {
 
 /** The explanation of a request. */
 export interface Explained {
-  /** What the cache would do: serve the stored response fresh, serve it stale, forward the request, or let it bypass the cache. */
+  /** The cache's decision: to serve the stored response fresh or stale, to forward the request, or to let it bypass the cache. */
   readonly decision: 'hit' | 'stale' | 'miss' | 'bypass'
   /** The reason for the decision, as a code. Some of the codes also appear in `Cache-Status`. */
   readonly reason: BypassReason | MissReason | 'fresh' | 'while-revalidate' | 'max-stale' | 'uncached'
@@ -71,9 +71,9 @@ export interface Explained {
   readonly variants?: ExplainedVariants
 }
 
-/** The explanation of a request. It prints as a page; `JSON.stringify` returns the data. */
+/** The explanation of a request. It is printed as a readable page, and `JSON.stringify` returns its data. */
 export class Explanation implements Explained {
-  /** What the cache would do. */
+  /** The cache's decision. */
   declare readonly decision: Explained['decision']
   /** The reason for the decision, as a code. */
   declare readonly reason: Explained['reason']
@@ -98,7 +98,7 @@ export class Explanation implements Explained {
     Object.freeze(this)
   }
 
-  /** Returns the page. */
+  /** Returns the explanation as a readable page. */
   toString (): string {
     const { decision, reason, because, cacheStatus, route, key, entry, variants } = this
     const rows: Array<readonly [string, string]> = [[`${decision}, ${reason}`, because]]
@@ -122,7 +122,7 @@ export class Explanation implements Explained {
     return [this.#asked, ...rows.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`)].join('\n')
   }
 
-  /** Returns the page, for `console.log`. */
+  /** Returns the same page for `console.log`. */
   [inspect.custom] (): string {
     return this.toString()
   }

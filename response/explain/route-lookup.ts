@@ -40,14 +40,14 @@ export class RouteLookup {
   #made (): ReturnType<typeof findMyWay> {
     const router = findMyWay({ ...routingOf(this.#application) })
     for (const route of this.#routes) this.#addTo(router, route, false)
-    // Twins are added last, because a route that was registered with a path takes precedence over another route's twin.
+    // Twins (paths with a slash added) are added last, because a route that was registered with the same path takes precedence.
     for (const route of this.#routes) this.#addTo(router, route, true)
     return router
   }
 
   /**
-   * Adds a route to the router. `isTwin`: adds the route's twin instead, which is its path with a trailing slash. A route `/` below a
-   * prefix serves the path with and without the slash (`prefixTrailingSlash`), but Fastify announces only one of the two.
+   * Adds a route to the router. If `isTwin` is true, adds the route's twin instead, which is its path with a trailing slash. A route `/`
+   * below a prefix serves the path with and without the slash (`prefixTrailingSlash`), but Fastify announces only one of the two.
    */
   #addTo (router: ReturnType<typeof findMyWay>, { options, cached }: Registered, isTwin: boolean): void {
     const { method, url, constraints, routePath } = options

@@ -14,7 +14,7 @@ export interface Facts {
   readonly hasClear: boolean
   /** Whether other processes run the same application. */
   readonly isOneOfSeveral: boolean
-  /** Registered plugins that identify users. */
+  /** The names of registered plugins that identify users. */
   readonly authPlugins: readonly string[]
 }
 
@@ -44,17 +44,17 @@ export const AUTH_PLUGINS = [
   '@fastify/secure-session', '@fastify/oauth2'
 ]
 const AUTH_NAME = /auth|jwt|session|login|permission|guard|verifyuser/i
-// The default of the backend `tiered`. A longer `nearTtl` is reported.
+// The default `nearTtl` of the backend `tiered`. A longer one is reported.
 const LONGEST_NEAR_TTL_MS = 1_000
 const HOOKS = ['onRequest', 'preParsing', 'preValidation', 'preHandler'] as const
 
 export class StartupReport {
   readonly #seen: Seen[] = []
 
-  /** Adds a route below the registration. `policy`: undefined if the route is not cached. */
+  /** Adds a route below the registration. `policy` is undefined if the route is not cached. */
   add (route: RouteOptions, policy: RoutePolicy | undefined): void {
     const methods = [route.method].flat()
-    // Fastify adds a HEAD route for each GET route.
+    // Fastify adds a HEAD route for each GET route. It needs no report of its own.
     if (methods.join() === 'HEAD') return
     const guards = HOOKS.flatMap((hook) => [route[hook] ?? []].flat())
       .map((hook) => (hook as { name: string }).name)
