@@ -32,7 +32,7 @@ export interface DataServices {
   readonly tags: Tags
 }
 
-/** The argument of a producer. */
+/** The argument that a producer receives. */
 export interface ProduceContext {
   /** Aborted when the cache closes. */
   readonly signal: AbortSignal
@@ -97,7 +97,7 @@ export class DataCache {
     const kept = setSettings(options)
     const { fence, guard } = this.#services
     const entry = this.#encode(stored, value, kept, await this.#stamps(kept.tags))
-    // If a producer began earlier, its value may be older, so the fence keeps it from being stored after this one.
+    // A producer that began earlier may return an older value. Moving the fence keeps that value from being stored after this one.
     fence.move(stored)
     await guard.write('set', stored, entry)
     fence.move(stored)
@@ -213,8 +213,8 @@ export class DataCache {
   }
 
   /**
-   * Returns when a soft invalidation made a value with these stamps stale, in epoch milliseconds; Infinity if none did. Returns undefined
-   * if the value was invalidated, or if the backend is unavailable.
+   * Returns the time at which a soft invalidation made a value with these stamps stale, in epoch milliseconds, or Infinity if none did.
+   * Returns undefined if the value was invalidated, or if the backend is unavailable.
    */
   async #currentUntil (stamps: readonly string[]): Promise<number | undefined> {
     if (stamps.length === 0) return Infinity
@@ -262,7 +262,7 @@ export class DataCache {
   }
 }
 
-/** Returns the JSON of a value; undefined if it has none, as for a function, a BigInt or a circular object. */
+/** Returns a value as JSON, or undefined if it can't be written as JSON (a function, a BigInt or a circular object, for example). */
 function json (value: unknown): string | undefined {
   try {
     return JSON.stringify(value)
@@ -272,7 +272,7 @@ function json (value: unknown): string | undefined {
 }
 
 /**
- * Returns a copy of a value, equal to what a read would return if the value were stored. A value that can't be stored is returned as it is.
+ * Returns a copy of a value, equal to what a read would return if the value were stored. A value that can't be stored is returned itself.
  */
 function asRead (value: unknown): unknown {
   if (value instanceof Uint8Array) return Buffer.from(value)

@@ -13,9 +13,9 @@ export interface SetOptions {
 
 /** Options of `cache.getOrSet`. */
 export interface GetOrSetOptions extends SetOptions {
-  /** How long after `ttl` the value is still returned while one producer makes a new value. @default 0 */
+  /** How long the value is still returned after `ttl`, while one producer creates a new value. @default 0 */
   staleWhileRevalidate?: Duration
-  /** How long after `ttl` the value is still returned when the producer fails. @default 0 */
+  /** How long the value is still returned after `ttl` if the producer fails. @default 0 */
   staleIfError?: Duration
 }
 
@@ -28,7 +28,7 @@ const SET_CHECKS = {
 
 const GET_OR_SET_CHECKS = { ...SET_CHECKS, staleWhileRevalidate: aDurationOrZero, staleIfError: aDurationOrZero }
 
-/** Checked options: how long a value is fresh and used stale, in milliseconds, and its tags. */
+/** The checked options of `set` or `getOrSet`. Durations are milliseconds. */
 export interface Settings {
   readonly ttlMs: number
   readonly staleWhileRevalidateMs: number
@@ -36,12 +36,12 @@ export interface Settings {
   readonly tags: readonly string[]
 }
 
-/** Checks the options of `set` and returns them with defaults. Throws CACHE_ERR_OPTION. */
+/** Checks the options of `set`, and adds the defaults. Throws CACHE_ERR_OPTION if one is invalid. */
 export function setSettings (options: unknown): Settings {
   return settings('cache.set', checkOptions<SetOptions>('cache.set', options, SET_CHECKS))
 }
 
-/** Checks the options of `getOrSet` and returns them with defaults. Throws CACHE_ERR_OPTION. */
+/** Checks the options of `getOrSet`, and adds the defaults. Throws CACHE_ERR_OPTION if one is invalid. */
 export function getOrSetSettings (options: unknown): Settings {
   return settings('cache.getOrSet', checkOptions<GetOrSetOptions>('cache.getOrSet', options, GET_OR_SET_CHECKS))
 }
