@@ -12,14 +12,14 @@ import { Deadline, HELD_UP, NO_ANSWER, LATE, within } from '../../registry/deadl
 import { safeCause, safeError } from '../observe/log.js'
 import type { Observer } from '../observe/observer.js'
 
-/** Limit on concurrent calls. Beyond it, the backend is unavailable at once. */
+/** Limit on concurrent calls. Beyond it, a call is not made, and the backend counts as unavailable for it. */
 const MAX_PENDING = 1_000
 
 export interface GuardOptions {
   readonly name: string
   readonly deadlineMs: number
   readonly now: () => number
-  /** Milliseconds of a clock that never jumps. */
+  /** Returns the milliseconds of a clock that never jumps. */
   readonly steadyNow: () => number
   readonly observer: Observer
 }
@@ -31,7 +31,7 @@ export class BackendGuard {
   readonly #options: GuardOptions
   readonly #breaker: CircuitBreaker
   readonly #fills = new WriteBehind({ send: (key, entry) => this.#send(key, entry), dropped: (key) => this.#failed('set', WAITED, key) })
-  /** Changes in the backend that have not settled. `#others` holds other work that continues after replies. */
+  /** Changes of entries that have not settled. `#others` holds other work that goes on after a response was sent. */
   readonly #changes = new Set<Promise<unknown>>()
   readonly #others = new Set<Promise<unknown>>()
   readonly #late = new LateChanges()
@@ -49,7 +49,8 @@ export class BackendGuard {
   }
 
   /**
-   * Returns a deadline for the reads of one request. Its time starts with the first read, and is real time, not that of the clock `now`.
+   * Returns a deadline for the reads of one request. Its time starts with the first read, and is measured in real time, not by the clock
+   * `now`.
    */
   deadline (): Deadline {
     return new Deadline(this.#options.deadlineMs)
@@ -96,21 +97,21 @@ export class BackendGuard {
   }
 
   /**
-   * Stores an entry in the background. A failure is counted. Returns false if the entry is dropped at once: after `close`, while a change
-   * of the key is late, or if too many changes are late or waiting.
+   * Stores an entry in the background. A failure is only counted. Returns false if the entry is dropped at once: after `close`, while a
+   * change of the key is late, or if too many changes are late or waiting.
    */
   writeBehind (key: string, entry: StoredEntry): boolean {
     return !this.isClosed && this.#late.byKey.size < MANY_LATE && this.#fills.put(key, entry)
   }
 
-  /** Deletes an unused entry in the background. A failure is counted. */
+  /** Deletes an unused entry in the background. A failure is only counted. */
   deleteBehind (key: string): void {
     if (!this.isClosed) this.write('delete', key).catch(noop)
   }
 
   /**
-   * Makes an explicit change of a key. If an earlier change of the key is late, waits until that has settled. Rejects with
-   * CACHE_ERR_BACKEND_FAILED.
+   * Makes an explicit change of a key's entry. If an earlier change of it is late, first waits until that change has settled. Rejects with
+   * CACHE_ERR_BACKEND_FAILED if the change fails.
    */
   async write (operation: 'set' | 'delete', key: string, entry?: StoredEntry): Promise<void> {
     this.#mustAdmit(operation)
@@ -129,8 +130,8 @@ export class BackendGuard {
   }
 
   /**
-   * Deletes all entries whose keys begin with `prefix`, after late changes of such keys have settled. May take long if the backend reports
-   * progress. Rejects with CACHE_ERR_BACKEND_FAILED.
+   * Deletes all entries whose keys begin with `prefix`, after late changes of such keys have settled. May take long while the backend
+   * reports progress. Rejects with CACHE_ERR_BACKEND_FAILED if that fails.
    */
   async clear (prefix: string): Promise<void> {
     this.#mustAdmit('clear')
@@ -143,7 +144,7 @@ export class BackendGuard {
     await this.#onPurpose('clear', inTime(done, progress))
   }
 
-  /** Makes an explicit read. Rejects with CACHE_ERR_BACKEND_FAILED if the backend is unavailable. */
+  /** Reads an entry for an explicit call. Rejects with CACHE_ERR_BACKEND_FAILED if the backend is unavailable. */
   async read (key: string): Promise<StoredEntry | undefined> {
     this.#mustBeOpen('get')
     const value = await this.get(key, this.deadline())
@@ -151,7 +152,7 @@ export class BackendGuard {
     return value
   }
 
-  /** Calls a method with which the backend reports on itself. The breaker ignores the outcome, which doesn't show whether reads work. */
+  /** Calls a method by which the backend reports on itself. The breaker ignores the outcome, as it doesn't show whether reads work. */
   async call<T> (operation: string, act: (backend: CacheBackend) => MaybePromise<T>): Promise<T> {
     this.#mustBeOpen(operation)
     const result = await within(EXPLICIT_CALL_DEADLINE_MS, (async () => await act(this.#backend))())
@@ -161,12 +162,12 @@ export class BackendGuard {
     return result
   }
 
-  /** Makes `close` wait for work that continues after a reply. The caller handles its errors. */
+  /** Makes `close` wait for work that goes on after a response was sent. The caller handles errors of that work. */
   track (work: MaybePromise<unknown>): void {
     if (work instanceof Promise) hold(this.#others, work)
   }
 
-  /** Waits for changes and other work that have not settled, then closes the backend. Each wait has its own limit. Never rejects. */
+  /** Waits up to `settleMs` until changes and other work have settled, then up to `closeMs` until the backend is closed. Never rejects. */
   async close (settleMs: number, closeMs: number): Promise<void> {
     this.#fills.flush()
     this.isClosed = true
@@ -238,8 +239,8 @@ export class BackendGuard {
   }
 
   /**
-   * Calls `use` with the value of `promise`, and resolves to its result, or to UNAVAILABLE after a failure or after `deadline`. A later
-   * value is ignored.
+   * Calls `use` with the value of `promise`, and resolves to its result, or to UNAVAILABLE after a failure or after `deadline`. A value
+   * that comes after the deadline is ignored.
    */
   #awaited<T> (
     operation: string, promise: Promise<unknown>, deadline: Deadline, key: string | undefined, use: (value: unknown) => T
@@ -259,7 +260,7 @@ export class BackendGuard {
         }
       }
       const wait = deadline.wait((heldUp) => end(() => this.#failed(operation, heldUp ? HELD_UP : NO_ANSWER, key)))
-      // A thenable that is not a promise may throw in its `then`.
+      // `Promise.resolve` is needed, because the `then` of a thenable that is not a promise may throw.
       Promise.resolve(promise).then(
         (value) => end(() => use(value)),
         (err) => end(() => this.#failed(operation, err, key)))
@@ -282,8 +283,8 @@ export class BackendGuard {
 
   #failed (operation: string, err: unknown, key: string | undefined): typeof UNAVAILABLE {
     if (this.isClosed) return UNAVAILABLE
-    // If only one of several tiers has failed, that counts as a success, because the other tiers respond. So does the refusal of an entry
-    // (one that is too large, for example).
+    // If only one of several tiers has failed, that counts as a success, because the other tiers respond. A refused entry (one that is too
+    // large, for example) counts as a success too.
     if ((err as { isPartial?: unknown } | undefined)?.isPartial === true || isRefusal(err)) this.#succeeded()
     else if (err === HELD_UP || ((err === NO_ANSWER || err === WAITED) && operation === 'set')) this.#breaker.late()
     else this.#breaker.failed()

@@ -3,7 +3,7 @@
 const FAILURES_TO_OPEN = 5
 const FIRST_PAUSE_MS = 1_000
 const LONGEST_PAUSE_MS = 30_000
-// Varies the pauses, so that many processes don't retry at the same instant.
+// Varies the pauses, so that many processes don't retry at the same time.
 const JITTER = 0.2
 
 export class CircuitBreaker {

@@ -23,13 +23,13 @@ export interface ResponseHead extends Kept {
   readonly removed?: readonly string[]
   /** When the response becomes stale, in epoch milliseconds. */
   readonly freshUntil: number
-  /** The end of the time in which it is served stale while a refresh runs, in epoch milliseconds; absent if it never is. */
+  /** Until when the response is served stale while a refresh runs, in epoch milliseconds; absent if it never is. */
   readonly staleUntil?: number
-  /** The end of the time in which it is served stale if the handler fails, in epoch milliseconds; absent if it never is. */
+  /** Until when the response is served stale if the handler fails, in epoch milliseconds; absent if it never is. */
   readonly staleOnErrorUntil?: number
-  /** The response is never served stale, even if a request accepts that. */
+  /** Present if the response is never served stale, even if a request accepts stale responses. */
   readonly mustRevalidate?: true
-  /** The cache computed the response's ETag from the body, so the handler doesn't know this ETag. */
+  /** Present if the cache computed the response's ETag from the body, so that the handler doesn't know this ETag. */
   readonly ownEtag?: true
   /** How old the response was when it was stored, in milliseconds. */
   readonly ageMs: number
@@ -45,8 +45,8 @@ export interface VariantsHead extends Kept {
   readonly kind: 'variants'
   readonly names: readonly string[]
   /**
-   * An id of the list, which is part of each variant's key. If the list is replaced by one with another id, the old variants can't be
-   * reached any more.
+   * The list's id, which is part of each variant's key. If a list with another id replaces this one, the old variants can no longer be
+   * found.
    */
   readonly list: string
   /** The ids of the variants. The variant that was stored last is at the end. */
@@ -60,13 +60,13 @@ export interface ValueHead extends Kept {
   readonly json: boolean
   /** When the value becomes stale, in epoch milliseconds; absent if it is fresh until it expires. */
   readonly freshUntil?: number
-  /** The end of the time in which it is returned stale while a producer makes a new one, in epoch milliseconds; absent if it never is. */
+  /** Until when the value is returned stale while a producer creates a new one, in epoch milliseconds; absent if it never is. */
   readonly staleUntil?: number
-  /** The end of the time in which it is returned stale if the producer fails, in epoch milliseconds; absent if it never is. */
+  /** Until when the value is returned stale if the producer fails, in epoch milliseconds; absent if it never is. */
   readonly staleOnErrorUntil?: number
 }
 
-/** Whether a stale response is still of use: it may be served on some condition, or it can be validated. */
+/** Returns whether a response is still useful when it is stale: it may be served on some condition, or it can be validated. */
 export function isOfUseStale ({ staleUntil, staleOnErrorUntil, fields }: ResponseHead): boolean {
   return staleUntil !== undefined || staleOnErrorUntil !== undefined || fieldIn(fields, 'etag') !== undefined ||
     fieldIn(fields, 'last-modified') !== undefined
@@ -95,8 +95,8 @@ export function staleFrom<T extends Lives> (head: T, at: number): T {
 }
 
 /**
- * The age in seconds (RFC 9111 section 4.2.3): the age when the response was stored, plus the time since then. `at`: now, in epoch
- * milliseconds.
+ * Returns the age of a response in seconds (RFC 9111 section 4.2.3): its age when it was stored, plus the time since then. `at` is the
+ * current time in epoch milliseconds.
  */
 export function ageSeconds ({ ageMs, storedAt }: ResponseHead, at: number): number {
   return Math.floor((ageMs + Math.max(at - storedAt, 0)) / 1_000)
@@ -108,28 +108,28 @@ export type Head = ResponseHead | VariantsHead | ValueHead
 export interface Entry<H extends Head = Head> {
   readonly head: H
   readonly body: Buffer
-  /** The header fields with which it was last sent. */
+  /** The header fields with which the response was last sent. */
   sent?: SentFields | undefined
   /** The 304 for this response, which is created when it is first needed. */
   notModified?: Entry<ResponseHead> | undefined
 }
 
-/** Whether there is an entry and its head is of this kind. */
+/** Returns whether there is an entry and its head is of this kind. */
 export function isOf<K extends Head['kind']> (entry: Entry | undefined, kind: K): entry is Entry<Extract<Head, { kind: K }>> {
   return entry?.head.kind === kind
 }
 
 /**
- * Header fields of a response from the cache, in the form that `writeHead` accepts. They are valid for one second, because of Age, and are
+ * Header fields of a response from the cache, in the form that `writeHead` accepts. Because of Age, they are valid for one second. They are
  * copied for each response.
  */
 export interface SentFields {
   readonly age: number
   readonly status: string
-  /** Whether they announce ranges. */
+  /** Whether the fields announce ranges. */
   readonly servesRanges: boolean
   readonly fields: Record<string, string | string[]>
-  /** Whether a field has several lines. */
+  /** Whether any of the fields has several lines. */
   readonly hasLists: boolean
 }
 
@@ -151,7 +151,7 @@ export class EntryCodec {
     const bodyBytes = typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength
     const line = `","bodyBytes":${bodyBytes},${JSON.stringify(head).slice(1)}\n`
     const bodyAt = SUMMED_FROM + Buffer.byteLength(line)
-    // Not allocated from Node's shared pool, because a small slice would keep the whole pool alive.
+    // The bytes are not allocated from Node's shared pool, because a small slice would keep the whole pool in memory.
     const bytes = Buffer.allocUnsafeSlow(bodyAt + bodyBytes)
     if (typeof body === 'string') bytes.write(NO_SUM + line + body)
     else {

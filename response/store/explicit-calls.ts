@@ -1,10 +1,10 @@
-// Explicit calls, for which the application waits. Their deadline limits the time without progress, not the length of a long walk.
+// Explicit calls, for which the application waits. Their deadline limits the time without progress, not the time that they take in total.
 import { Deadline, LATE, within } from '../../registry/deadline.js'
 
 /** How long an explicit call (`cache.set`, `invalidate`, `clear`, ...) may go without progress. */
 export const EXPLICIT_CALL_DEADLINE_MS = 2_000
 
-/** Whether an explicit call failed because the backend reported that its store is full. Entries can be deleted even then. */
+/** Returns whether an explicit call failed because the backend reported that its store is full. Deletions are possible even then. */
 export function isForWantOfRoom (err: unknown): boolean {
   return ((err as Error | undefined)?.cause as { isFull?: unknown } | undefined)?.isFull === true
 }
@@ -25,7 +25,7 @@ export class Progress {
   }
 }
 
-/** Returns the result of `done`. Rejects after too long a time without progress, with an error that says how many entries were deleted. */
+/** Returns the result of `done`. If there is no progress for too long, rejects with an error that says how many entries were deleted. */
 export async function inTime<T> (done: Promise<T>, progress = new Progress()): Promise<T> {
   const result = await within(progress.silence, done)
   if (result === LATE) throw new Error(`no response within ${EXPLICIT_CALL_DEADLINE_MS} ms${String(progress)}`)

@@ -10,7 +10,7 @@ export class LateChanges {
   /** The late changes by key. Each promise resolves when its change settles, even if the change fails. */
   readonly byKey: ReadonlyMap<string, Promise<unknown>> = this.#byKey
 
-  /** The late changes of all keys that begin with `prefix`. */
+  /** Returns the late changes of all keys that begin with `prefix`. */
   under (prefix: string): Array<Promise<unknown>> {
     return [...this.#byKey].filter(([key]) => key.startsWith(prefix)).map(([, settled]) => settled)
   }

@@ -26,7 +26,7 @@ export interface Present {
   readonly variants: Entry<VariantsHead> | undefined
 }
 
-/** The result if no response can be used, with the reason. `unavailable`: the backend did not respond, so there may be a response. */
+/** The result if no response can be used, with the reason. `unavailable`: there may be a response, but the backend did not respond. */
 export interface Absent {
   readonly state: 'absent' | 'unavailable'
   readonly entry?: undefined
@@ -45,7 +45,7 @@ export interface ResponseToStore {
   readonly varyNames: readonly string[]
   /** The request's fields before the handler ran. */
   readonly asked: RequestFields
-  /** The spellings of these fields that are treated as equal. */
+  /** How the values of these fields are compared. */
   readonly spelling: Spelling
   /** The list of variants that was found under the key before the fill began. */
   readonly variants: Entry<VariantsHead> | undefined
@@ -56,7 +56,7 @@ export interface ResponseToStore {
 /** Limit on variants under one key. The one that was stored longest ago is removed first. */
 export const MAX_VARIANTS = 32
 const LONGEST_SELECTING_CHARACTERS = 256
-/** An entry that claims to have been stored further in the future than this was written with a wrong clock, and is not used. */
+/** If an entry was stored further in the future than this, it was written with a wrong clock, and is not used. */
 const MAX_CLOCK_SKEW_MS = 60_000
 
 const ABSENT: Found = Object.freeze({ state: 'absent', missing: 'absent' })
@@ -190,8 +190,8 @@ export class Store {
 }
 
 /**
- * Returns the key of the variant that these values of the selecting fields select; undefined if the list has no such variant. Remembers the
- * keys of listed variants whose values are short.
+ * Returns the key of the variant that `selecting`, the values of the selecting fields, selects. Returns undefined if the list has no such
+ * variant. Remembers the key if `selecting` is short.
  */
 function keyIn (list: VariantsHead, selecting: string): string | undefined {
   const known = list[kKeys]?.get(selecting)

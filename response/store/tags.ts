@@ -10,7 +10,7 @@ import { lengthPrefixed } from '../request/key-parts.js'
 import { andThen } from '../../registry/maybe-promise.js'
 import type { Deadline } from '../../registry/deadline.js'
 
-// If a stamp has expired, entries with its tag become misses. No invalidated entry becomes valid again, so any long time is safe.
+// When a stamp expires, entries with its tag become misses. No invalidated entry becomes valid again, so any long time is safe.
 const STAMP_LIFE_MS = 365 * 86_400_000
 const LONGEST_CLEAR_TAG_CHARACTERS = 128
 const SEEDS_REMEMBERED = 1_000
@@ -25,7 +25,7 @@ export function isStampIn (namespace: string): (key: string) => boolean {
   return (key) => key.startsWith(prefix)
 }
 
-/** The prefix of the keys of all stamps in a namespace. */
+/** Returns the prefix of the keys of all stamps in a namespace. */
 function stampPrefix (namespace: string): string {
   return `${namespacePrefix(namespace)}t `
 }
@@ -64,7 +64,7 @@ export class Tags {
     })
   }
 
-  /** Whether none of the tags in `pairs` was invalidated, not even softly. A tag whose stamp was lost counts as invalidated. */
+  /** Returns whether none of the tags in `pairs` was invalidated, not even softly. A tag whose stamp was lost counts as invalidated. */
   areCurrent (pairs: readonly string[], deadline: Deadline): MaybePromise<boolean | typeof UNAVAILABLE> {
     const keys = tagsOf(pairs).map((tag) => this.#key(tag))
     return andThen(this.#stamps(keys, deadline), (stamps) =>
@@ -94,8 +94,8 @@ export class Tags {
   }
 
   /**
-   * Makes every entry with this tag a miss, or stale if `soft`. Settles when no later read can return such an entry as before. Rejects with
-   * CACHE_ERR_BACKEND_FAILED.
+   * Makes every entry with this tag a miss, or stale if `soft`. Resolves when no later read can return such an entry as before. Rejects
+   * with CACHE_ERR_BACKEND_FAILED if that fails.
    */
   async invalidate (tag: string, soft = false): Promise<void> {
     // If the store has no room for the time of a soft invalidation, it has none for a new stamp either. Entries then become misses instead
@@ -139,8 +139,8 @@ export class Tags {
 
   /**
    * Writes the first stamp of a key, and returns it. Concurrent first fills of a tag share a stamp: a fill that read the key before the
-   * stamp was created uses that stamp too. If other processes write a stamp of the key as well, the last one may cost hits. But every stamp
-   * is new, so none makes an invalidated entry valid.
+   * stamp was created uses that stamp too. If other processes write a stamp of the key as well, the last write wins, and entries with the
+   * other stamps become misses. But every stamp is new, so none makes an invalidated entry valid.
    */
   #seed (key: string, madeBefore: number): string {
     const other = this.#seeds.get(key)
@@ -186,10 +186,10 @@ const madeAtOf = (stamp: string | undefined): number | undefined => {
   return madeAt === undefined ? undefined : parseInt(madeAt, 36)
 }
 
-/** Returns the times in a text, as epoch milliseconds, in order; empty if the text can't be parsed. */
+/** Returns the times in a text in epoch milliseconds, in order, or none if the text can't be parsed. */
 const instantsIn = (text: string | undefined): number[] => INSTANTS.test(text ?? '') ? text!.split(',').map((at) => parseInt(at, 36)) : []
 
-/** Removes times until SOFT_REMEMBERED are left: of the two that are closest in relation to their age, always the earlier one. */
+/** Removes times until SOFT_REMEMBERED are left. Each step removes the earlier of the two that are closest in relation to their age. */
 function thinned (instants: number[], at: number): number[] {
   while (instants.length > SOFT_REMEMBERED) {
     const likeness = instants.slice(0, -1).map((instant, index) => (instants[index + 1]! - instant) / (at - instant + 1))

@@ -2,8 +2,8 @@
 import type { StoredEntry } from '../../registry/backend.js'
 
 /**
- * Limit on concurrent writes. A backend that makes one write at a time needs 1.6 s for 32 writes of 50 ms, and an invalidation behind them
- * must be done within 2 s.
+ * Limit on concurrent writes. A backend that makes one write at a time needs 1.6 s for 32 writes of 50 ms, and an invalidation that waits
+ * behind them must be done within 2 s.
  */
 const MOST_UNDER_WAY = 32
 const LONGEST_WAIT_MS = 1_000
@@ -22,11 +22,11 @@ export interface WriteBehindOptions {
   readonly send: (key: string, entry: StoredEntry) => Promise<unknown> | boolean
   /** Called for an entry that waited too long and is not stored. */
   readonly dropped: (key: string) => void
-  /** Milliseconds of a clock that never jumps. @default performance.now */
+  /** Returns the milliseconds of a clock that never jumps. @default performance.now */
   readonly now?: () => number
 }
 
-/** The fills of one backend. Reads find waiting entries here, and an explicit change of a key drops the entry that waits under it. */
+/** Writes the entries of fills to one backend. Reads find waiting entries here, and an explicit change of a key drops its waiting entry. */
 export class WriteBehind {
   readonly #options: WriteBehindOptions
   readonly #now: () => number
@@ -41,7 +41,7 @@ export class WriteBehind {
     this.#now = options.now ?? (() => performance.now())
   }
 
-  /** The entry that waits to be stored under `key`; undefined if there is none. */
+  /** Returns the entry that waits to be stored under `key`, or undefined if there is none. */
   find (key: string): StoredEntry | undefined {
     return this.#waiting.get(key)?.entry
   }
