@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, onErrorHookHandler,
 import type { Fields } from '../http/field-values.js'
 import { hasNoContent } from '../http/status-codes.js'
 
-/** The object that Fastify compiled for a route. It contains the route's `config` and hooks; null if there are no hooks of a kind. */
+/** The object that Fastify creates for a route, with the route's `config` and hooks. A property for hooks is null if there are none. */
 export interface RouteContext {
   readonly config?: { readonly cache?: unknown }
   readonly onSend: readonly onSendHookHandler[] | null
@@ -20,7 +20,7 @@ const NOT_FOUND = 'Symbol(fastify.404ContextKey)'
 const SERIALIZER = 'Symbol(fastify.reply.serializer)'
 const TRAILERS = 'Symbol(fastify.reply.trailers)'
 
-/** The default of find-my-way. */
+/** The default limit of find-my-way. */
 const DEFAULT_MAX_PARAM_LENGTH = 100
 /** The name of Fastify's own onSend hook for HEAD routes. It is bound to an instance, so only its name can be compared. */
 const HEAD_HOOK = 'bound headRouteOnSendHandler'
@@ -29,9 +29,9 @@ const HEAD_HOOK = 'bound headRouteOnSendHandler'
 export interface ReplyFacts {
   /** Whether the request came from `inject()` instead of a connection. */
   readonly isInjected: boolean
-  /** Whether no hook can change the body, so that ranges of it may be served. */
+  /** Whether ranges of the body may be served, because no hook can change the body. */
   readonly servesRanges: boolean
-  /** Whether trailers have been added or removed since then. False if that can't be known. */
+  /** Returns whether trailers were added or removed after the facts were collected. Returns false if that can't be known. */
   readonly hasNewTrailers: () => boolean
 }
 
@@ -58,7 +58,7 @@ export class FastifyInternals {
 
   /**
    * Makes `reply.callNotFound()` run the hooks that `hooks` returns, instead of the not-found handler's own hooks. Does nothing if this
-   * version of Fastify keeps those elsewhere.
+   * version of Fastify keeps those hooks elsewhere.
    */
   replaceNotFound (context: RouteContext, hooks: (notFound: RouteContext) => RouteContext): void {
     this.#notFound ??= symbolOf(context, NOT_FOUND)
@@ -69,22 +69,22 @@ export class FastifyInternals {
   }
 
   /**
-   * Whether no hook can change the body, so that ranges of it may be served. Fastify's own hook for HEAD routes only removes the body, so
-   * it doesn't count.
+   * Returns whether ranges of the body may be served, because no hook can change the body. Fastify's own hook for HEAD routes doesn't
+   * count, because it only removes the body.
    */
   servesRanges (request: FastifyRequest): boolean {
     const hooks = this.contextOf(request)?.onSend
     return hooks === null || (request.method === 'HEAD' && hooks?.length === 1 && hooks[0]?.name === HEAD_HOOK)
   }
 
-  /** Makes the response to this one request run through the hooks in `context`. */
+  /** Makes Fastify run the hooks in `context` for the response to this one request. */
   useContext (request: FastifyRequest, context: RouteContext): void {
     (request as unknown as Record<symbol, RouteContext>)[this.#context as symbol] = context
   }
 
   /**
-   * Makes the response to this one request run through the hooks that `hooks` returns for its route. `hooks` is called once for each route.
-   * Returns false if this version of Fastify keeps hooks elsewhere.
+   * Makes Fastify run the hooks that `hooks` returns for the response to this one request. `hooks` is called once for each route. Returns
+   * false if this version of Fastify keeps hooks elsewhere.
    */
   rehook (request: FastifyRequest, made: WeakMap<RouteContext, RouteContext>, hooks: (context: RouteContext) => RouteContext): boolean {
     const context = this.contextOf(request)
@@ -95,7 +95,7 @@ export class FastifyInternals {
     return true
   }
 
-  /** Makes the response to this one request run through one more hook, after all others. */
+  /** Makes Fastify run one more hook, after all others, for the response to this one request. */
   addLast (request: FastifyRequest, hook: onSendHookHandler): void {
     const context = this.contextOf(request)
     if (context !== undefined) this.useContext(request, around(context, [...context.onSend ?? [], hook]))
@@ -106,7 +106,7 @@ export class FastifyInternals {
     return { isInjected: this.isInjected(reply), servesRanges: this.servesRanges(request), hasNewTrailers: this.#trailersSince(reply) }
   }
 
-  /** Whether this request came from `inject()` instead of a connection. */
+  /** Returns whether this request came from `inject()` instead of a connection. */
   isInjected (reply: FastifyReply): boolean {
     return (reply.raw as { isLightMyRequest?: boolean }).isLightMyRequest === true
   }
@@ -140,13 +140,13 @@ export class FastifyInternals {
     reply.send(text)
   }
 
-  /** Whether the parser received the original payload. False if a preParsing hook replaced it, or if that can't be known. */
+  /** Returns whether the parser received the original payload. Returns false if a preParsing hook replaced it, or if this is unknown. */
   isParsedAsItCame (request: FastifyRequest): boolean {
     this.#payload ??= symbolOf(request, PAYLOAD)
     return this.#payload !== undefined && (request as unknown as Record<symbol, unknown>)[this.#payload] === request.raw
   }
 
-  /** Whether the reply has trailers. True if that can't be known. */
+  /** Returns whether the reply has trailers. Returns true if that can't be known. */
   mayHaveTrailers (reply: FastifyReply): boolean {
     return this.#trailersIn(reply) !== null
   }
@@ -177,7 +177,7 @@ export interface Routing {
   readonly ignoreDuplicateSlashes: boolean
   readonly useSemicolonDelimiter: boolean
   readonly allowUnsafeRegex: boolean
-  /** The most characters that a parameter may have. */
+  /** The maximum number of characters in a parameter. */
   readonly maxParamLength: number
   /** Whether the application has its own query parser. Such a parser may give parameters other names than they have in the URL. */
   readonly parsesQueries: boolean
@@ -185,7 +185,7 @@ export interface Routing {
 
 interface Options { readonly rewriteUrl?: unknown, readonly routerOptions?: object }
 
-/** Whether the application rewrites URLs (`rewriteUrl`). True if that can't be known. */
+/** Returns whether the application rewrites URLs (`rewriteUrl`). Returns true if that can't be known. */
 export function rewritesUrls (fastify: FastifyInstance): boolean {
   const options = keptBy<Options>(fastify, OPTIONS)
   return options === undefined || options.rewriteUrl !== undefined
@@ -205,7 +205,7 @@ export function routingOf (fastify: FastifyInstance): Routing {
     useSemicolonDelimiter: Boolean(given.useSemicolonDelimiter),
     allowUnsafeRegex: Boolean(given.allowUnsafeRegex),
     maxParamLength: Number(given.maxParamLength) || DEFAULT_MAX_PARAM_LENGTH,
-    // If that can't be known, the application is assumed to have a parser of its own.
+    // If the options can't be found, the application is assumed to have a parser of its own.
     parsesQueries: keptBy(fastify, OPTIONS) === undefined || (given as { querystringParser?: unknown }).querystringParser !== undefined
   }
 }
@@ -214,8 +214,8 @@ const kMade = Symbol('fastify-response-cache.made')
 
 /**
  * Calls `made` with each new request below this instance, and with the `config` of the request's route, before any hook runs. To be called
- * at that time, it defines a setter for a decorated property, because Fastify's request constructor assigns all decorated properties.
- * Errors thrown by `made` are ignored, because nothing could catch them.
+ * that early, defines a setter for a decorated property, because Fastify's request constructor assigns all decorated properties. Errors
+ * that `made` throws are ignored, because nothing could catch them.
  */
 export function onRequestMade (
   fastify: FastifyInstance, internals: FastifyInternals, made: (request: FastifyRequest, config: RouteContext['config']) => void
@@ -233,7 +233,7 @@ export function onRequestMade (
   })
 }
 
-/** Returns what the instance, or an enclosing one, keeps under a symbol with this description, or undefined if there is no such symbol. */
+/** Returns the value that the instance, or an enclosing one, keeps under a symbol with this description, or undefined if there is none. */
 function keptBy<T> (fastify: FastifyInstance, description: string): T | undefined {
   for (let scope: object | null = fastify; scope !== null; scope = Object.getPrototypeOf(scope)) {
     const symbol = symbolOf(scope, description)
@@ -253,8 +253,8 @@ export function around (context: RouteContext, onSend: readonly onSendHookHandle
 type Done = (err: null, payload?: unknown) => void
 
 /**
- * A hook that runs after all others, and removes a wrong Content-Length. For HEAD, Fastify's own hook sets it to 0 if there is no content,
- * but a 204 or 304 must not have it (RFC 9110 section 8.6).
+ * A hook that runs after all others, and removes a wrong Content-Length. For HEAD, Fastify's own hook sets Content-Length to 0 if there is
+ * no content, but a 204 or 304 must not have that field (RFC 9110 section 8.6).
  */
 export function withoutLength (request: FastifyRequest, reply: FastifyReply, payload: unknown, done: Done): void {
   const isWrong = request.method === 'HEAD' && hasNoContent(reply.statusCode) && reply.getHeader('content-length') === '0'
