@@ -37,7 +37,7 @@ export class ResponseCache {
     this.backend = Object.freeze({ name: services.backendName, powers: Object.freeze(powersOf(services.backend)) })
   }
 
-  /** Returns the value under `key` in the data cache: a JSON value, or a Buffer if bytes were stored. Undefined if there is none. */
+  /** Returns the value under `key` in the data cache (a Buffer if bytes were stored, else a JSON value), or undefined if there is none. */
   async get<T = unknown> (key: string): Promise<T | undefined> {
     return await this.#data.get(key) as T | undefined
   }
@@ -52,7 +52,7 @@ export class ResponseCache {
     await this.#data.delete(key)
   }
 
-  /** Whether the data cache holds a value under `key`. */
+  /** Returns whether the data cache holds a value under `key`. */
   async has (key: string): Promise<boolean> {
     return await this.#data.has(key)
   }
@@ -87,7 +87,7 @@ export class ResponseCache {
     await clear(this.#services)
   }
 
-  /** Returns the counters since the start, and how much the backend holds; undefined where the backend can't tell. Never rejects. */
+  /** Returns the counters since the start, and the size of the backend's contents (undefined if the backend can't tell). Never rejects. */
   async stats (): Promise<CacheStats> {
     const { backend, guard, observer, routes } = this.#services
     const held = backend.stats === undefined ? undefined : await guard.call('stats', () => backend.stats!()).catch(() => undefined)
@@ -102,7 +102,7 @@ export class ResponseCache {
   }
 }
 
-/** Counters by route name. Routes that differ only in their constraints share a name, so their counters are added up. */
+/** Returns the counters by route name. Routes that differ only in their constraints share a name, so their counters are added up. */
 function byName (routes: readonly KnownRoute[]): Record<string, RouteStats> {
   return Object.fromEntries(routes.map(({ name }) => [
     name, sum(routes.filter((route) => route.name === name).map((route) => route.stats))

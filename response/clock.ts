@@ -1,31 +1,31 @@
 // The clock that measures the lifetime of stored responses. It follows the system's clock, but ignores short steps back.
 import { noop } from '../registry/maybe-promise.js'
 
-/** The system's clock is read again only after this time. */
+/** The system's clock is read at most once in this time. */
 const LOOK_MS = 1_000
 /** Smaller steps back are ignored, because the clocks of different machines differ by that much anyway. */
 const BACK_MS = 1_000
-/** How long the system's clock must stay behind before a step back is followed. If it is corrected sooner, it was probably a mistake. */
+/** How long the system's clock must stay behind before this clock follows it. A step that is corrected sooner was probably a mistake. */
 const BELIEVED_AFTER_MS = 10_000
 
 export interface ClockOptions {
-  /** The system's clock, in epoch milliseconds. It can be set, and it keeps running while the machine sleeps. @default Date.now */
+  /** Returns the system's time, in epoch milliseconds. Its clock can be set, and runs on while the machine sleeps. @default Date.now */
   readonly wall?: () => number
-  /** A clock in milliseconds that never jumps, and stands still while the machine sleeps. @default performance.now */
+  /** Returns the milliseconds of a clock that never jumps, and stops while the machine sleeps. @default performance.now */
   readonly steady?: () => number
 }
 
 /**
- * If the system's clock steps forward, this clock follows within a second: the machine slept, or its clock was behind. If the system's
- * clock steps back, this clock follows only after ten seconds, so that it agrees with the clocks of other processes again. `onSetBack` must
- * then ensure that no stored response is kept longer because of the step.
+ * If the system's clock steps forward, because the machine slept or the clock was behind, this clock follows within a second. If the
+ * system's clock steps back, this clock follows only after ten seconds. It follows in order to agree with the clocks of other processes,
+ * and `onSetBack` must then ensure that no stored response is kept longer because of the step.
  */
 export class Clock {
-  /** Called after the clock was set back, with the size of the step. Instants in older entries may now be in the future. */
+  /** Called after this clock was set back, with the size of the step. Times in older entries may now be in the future. */
   onSetBack: (byMs: number) => void = noop
   readonly #wall: () => number
   readonly #steady: () => number
-  /** The epoch milliseconds at which `steady` was 0. */
+  /** The time at which `steady` was 0, in epoch milliseconds. */
   #startedAt: number
   #nextLookAt = 0
   /** When the system's clock fell behind, in milliseconds of `steady`; undefined while it is not behind. */
@@ -42,7 +42,7 @@ export class Clock {
     return this.#steady
   }
 
-  /** Epoch milliseconds, an integer. */
+  /** Returns the current time in epoch milliseconds, as an integer. */
   readonly now = (): number => {
     const steady = this.#steady()
     if (steady >= this.#nextLookAt) this.#look()
@@ -50,8 +50,8 @@ export class Clock {
   }
 
   #look (): void {
-    // `wall` is read before `steady`. If the process pauses in between, the system's clock then seems to be behind, which is not followed
-    // at once. In the other order it would seem to be ahead.
+    // `wall` is read before `steady`. If the process pauses in between, the system's clock then seems to be behind, and this clock doesn't
+    // follow at once. In the other order, the system's clock would seem to be ahead, and this clock would follow.
     const wall = this.#wall()
     const steady = this.#steady()
     this.#nextLookAt = steady + LOOK_MS
@@ -70,7 +70,7 @@ export class Clock {
   }
 }
 
-/** The clock of a registration: the application's own if it has one. */
+/** Returns the clock of a registration. This is the application's own clock if it has one. */
 export function clockOf (own: (() => number) | undefined): Pick<Clock, 'now' | 'steadyNow' | 'onSetBack'> {
   return own === undefined ? new Clock() : { now: own, steadyNow: own, onSetBack: noop }
 }

@@ -20,7 +20,7 @@ export class KnownRoute {
   readonly prefix: string
   readonly stats: RouteStats = emptyStats()
 
-  /** `others`: the routes whose prefixes must differ from this one's. */
+  /** `others` are the routes whose prefixes must differ from this route's prefix. */
   constructor ({ method, url, constraints, policy }: RouteDescription, namespace: string, others: readonly KnownRoute[]) {
     this.method = method
     this.url = url
@@ -28,29 +28,29 @@ export class KnownRoute {
     this.prefix = distinctPrefix(namespace, { method, url, constraints }, others)
   }
 
-  /** The name in logs and statistics: `GET /products/:id`. */
+  /** The name in logs and statistics, such as `GET /products/:id`. */
   get name (): string {
     return `${this.method} ${this.url}`
   }
 
-  /** The names under which the fence records invalidations of this route's response for `target`, besides the response's key. */
+  /** Returns the names, besides a response's key, under which the fence records invalidations of this route's response for `target`. */
   fenceNames (target: string): string[] {
     return [routeName(this.prefix), this.targetPrefix(target)]
   }
 
-  /** The prefix of all keys for one request target. */
+  /** Returns the prefix of all the route's keys for one request target. */
   targetPrefix (target: string): string {
     const { key } = this.policy
     return this.prefix + targetPart(typeof key === 'function' || key.query === true ? target : pathOf(target))
   }
 }
 
-/** The name under which the fence records invalidations of a whole route. */
+/** Returns the name under which the fence records invalidations of a whole route. */
 export function routeName (prefix: string): string {
   return `r ${prefix}`
 }
 
-/** The name under which the fence records invalidations of a tag. */
+/** Returns the name under which the fence records invalidations of a tag. */
 export function tagName (tag: string): string {
   return `t ${tag}`
 }

@@ -22,7 +22,7 @@ import type { Services } from './services.js'
 import type { Entry, ResponseHead } from './store/entry.js'
 import type { Found } from './store/store.js'
 
-/** A route and its own handler, in front of which the cache is placed. */
+/** A route with its own handler. The cache is placed in front of that handler. */
 export interface HandledRoute extends RouteDescription {
   readonly handler: RouteHandlerMethod
 }
@@ -31,7 +31,7 @@ export class CachedRoute extends KnownRoute {
   readonly #services: Services
   readonly #handler: RouteHandlerMethod
   readonly #keyOf: (request: ArrivedRequest) => Keyed
-  /** Copies of the route's hooks with the recording hooks added, by the original. */
+  /** Maps each context of the route to a copy of it that has the recording hooks added. */
   readonly #recorded = new WeakMap<RouteContext, RouteContext>()
 
   constructor (services: Services, route: HandledRoute) {
@@ -41,7 +41,7 @@ export class CachedRoute extends KnownRoute {
     this.#keyOf = keyBuilder(this.prefix, route.policy)
   }
 
-  /** Handles a request that was not recorded when it arrived: the request bypasses the cache. */
+  /** Handles a request that was not recorded when it arrived, by letting it bypass the cache. */
   handleUnnoted (instance: FastifyInstance, request: FastifyRequest, reply: FastifyReply): unknown {
     return this.#bypass(instance, request, reply, 'key', new Error(NOT_NOTED))
   }
@@ -70,7 +70,7 @@ export class CachedRoute extends KnownRoute {
       : this.#act(exchange, found, directives)
   }
 
-  /** Decides from the result of the lookup, and carries out the decision. */
+  /** Decides what to do with the request, given the result of the lookup, and does it. */
   #act (exchange: Exchange, found: Found, directives: RequestDirectives | undefined): unknown {
     const decision = decide(found, exchange.request.method, directives, exchange.refresh !== undefined)
     switch (decision.name) {
@@ -125,7 +125,7 @@ export class CachedRoute extends KnownRoute {
     return this.policy.lock ? this.#collapse(exchange, forward) : this.#fill(exchange, forward)
   }
 
-  /** Waits for another request's flight for this key if that is possible. Otherwise runs the handler, if possible as a new flight. */
+  /** Waits for another request's flight for this key, if possible. Otherwise runs the handler itself, as a new flight if possible. */
   #collapse (exchange: Exchange, forward: Forward): unknown {
     const { fills, fence } = this.#services
     const { key, mark, reply, request, target, deadline } = exchange
@@ -133,7 +133,7 @@ export class CachedRoute extends KnownRoute {
     // If a function determines the tags, they are known only after the handler has responded, and are checked in #collapsed.
     const names = (): string[] => [key, ...this.fenceNames(target), ...(typeof tags === 'function' ? [] : tags.map(tagName))]
     // If nothing is stored, the handler receives a conditional or range request unchanged, and may respond with a 304 or 206, for example.
-    // No other request can use such a response.
+    // No other request can use such a response, so no flight begins.
     const mayBegin = forward.stored !== undefined || !isConditional(request.headers)
     const { joined: flight, begun } = fills.joinOrBegin(key, mark, mayBegin, (other) =>
       !fills.wouldWaitForItself(other) && !fence.movedSince(other.mark, names))
@@ -163,7 +163,7 @@ export class CachedRoute extends KnownRoute {
     this.#send(exchange, outcome.entry, observer.tellSent(this, { name: 'collapsed', forward: forward.reason }), now())
   }
 
-  /** Runs the handler and records its response. `forbidden`: why the response will not be stored, if that is already known. */
+  /** Runs the handler and records its response. `forbidden` is the reason why the response won't be stored, if that is already known. */
   #fill (exchange: Exchange, forward: Forward, flight?: Flight, forbidden?: RefusalReason): unknown {
     const { instance, request, reply } = exchange
     const { fills, internals } = this.#services
@@ -179,8 +179,8 @@ export class CachedRoute extends KnownRoute {
 
   /**
    * Runs the handler for a request that the handler itself made while filling the same key. Such a request is not collapsed, because the
-   * handler would then wait for itself. Its response is not stored, because the handler responds differently to it although the key is the
-   * same: otherwise it would make the same request again, endlessly.
+   * handler would then wait for itself. Its response is not stored, because the handler must respond to it in another way, although the key
+   * is the same: otherwise it would make the same request again, endlessly.
    */
   #unrecorded ({ instance, request, reply }: Exchange): unknown {
     const { observer, sender } = this.#services
@@ -237,11 +237,11 @@ export class CachedRoute extends KnownRoute {
 
 const MISS = { name: 'miss' } as const
 
-/** Returns the handler that replaces the route's own. `cached`: the cached route of each method. */
+/** Returns the handler that replaces the route's own. `cached` has a cached route for each method. */
 export function handlerOf (cached: ReadonlyMap<string, CachedRoute>): RouteHandlerMethod {
   const [first] = cached.values() as Iterable<CachedRoute>
   return function (request, reply) {
-    // The router matched the route by the method that was received. A hook may have changed the request's method since.
+    // The method with which the request arrived is used, because a hook may have changed the method after the router had matched the route.
     const { [kArrival]: arrival } = request as Partial<ArrivedRequest>
     const route = cached.get(arrival?.method ?? request.method) ?? first as CachedRoute
     return arrival === undefined ? route.handleUnnoted(this, request, reply) : route.handle(this, request as ArrivedRequest, reply)

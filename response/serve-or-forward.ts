@@ -1,9 +1,9 @@
-// Decides after the lookup whether to serve the stored response or to forward the request. A pure function, which explain() calls too.
+// Decides after the lookup whether to serve the stored response or forward the request. This is a pure function, which explain() calls too.
 import type { Entry, ResponseHead } from './store/entry.js'
 import { satisfies, type RequestDirectives } from './http/request-directives.js'
 import type { Found } from './store/store.js'
 
-/** The stored response is served. `name` says whether it is fresh, or else why it may be served stale. */
+/** The stored response is served. `name` says whether it is fresh, or why it may be served although it is stale. */
 export interface Serve {
   readonly name: 'serve-fresh' | 'serve-while-revalidate' | 'serve-max-stale'
   readonly entry: Entry<ResponseHead>
@@ -21,7 +21,7 @@ export interface ForwardStored {
 /** Nothing is stored, so the request is forwarded. The response to a HEAD request (`forward-head`) is not stored. */
 export interface ForwardMiss { readonly name: 'forward-miss' | 'forward-head' }
 
-/** 504: no stored response may be served, and the request forbids forwarding (`only-if-cached`). */
+/** The response is a 504, because no stored response may be served and the request forbids forwarding (`only-if-cached`). */
 export interface Unsatisfiable { readonly name: 'unsatisfiable' }
 
 export type Decision = Serve | ForwardStored | ForwardMiss | Unsatisfiable
@@ -38,7 +38,7 @@ export function decide (found: Found, method: string, directives: RequestDirecti
     const name = whyServeStale(found.entry.head, found.at, directives)
     if (name !== undefined) return { name, entry: found.entry, at: found.at }
   }
-  // RFC 9111 section 5.2.1.7
+  // RFC 9111 section 5.2.1.7: `only-if-cached` forbids forwarding.
   if (directives?.onlyIfCached === true) return UNSATISFIABLE
   if (found.state === 'fresh') return { name: 'forward-request', entry: found.entry, at: found.at }
   if (found.state === 'stale') return { name: 'forward-stale', entry: found.entry, at: found.at }

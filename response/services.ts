@@ -26,7 +26,7 @@ export interface ServiceOptions {
   readonly namespace: string
   readonly deadlineMs: number
   readonly lockTimeoutMs: number
-  /** The name of this cache in Cache-Status; true: the package's name; false: the field is not sent. */
+  /** The name of this cache in Cache-Status. `true` means the package's name, and `false` means that the field is not sent. */
   readonly cacheStatus: boolean | string
   /** Whether routes may receive a URL other than the one that the client requested (`rewriteUrl`). */
   readonly rewritesUrls: boolean
@@ -35,7 +35,7 @@ export interface ServiceOptions {
   readonly log: CacheLog
 }
 
-/** Code in each folder receives this object as an interface that the folder declares, `FillServices` for example. */
+/** All services of a registration. The code in each folder sees only an interface that the folder declares, `FillServices` for example. */
 export interface Services extends FillServices, Pick<ServiceOptions, 'backend' | 'backendName' | 'namespace'
   | 'deadlineMs' | 'rewritesUrls' | 'routing'> {
   /** A clock in milliseconds that never jumps. It measures everything except the lifetime of stored responses. */
@@ -47,7 +47,7 @@ export interface Services extends FillServices, Pick<ServiceOptions, 'backend' |
   readonly routesOfUrl: RoutesOfUrl<KnownRoute>
 }
 
-/** The most bytes that may be held at one time for all streams that are being recorded, taken together. */
+/** The maximum number of bytes that may be held for all streams being recorded, taken together. */
 const MAX_RECORDING_BYTES = 64 * 1024 * 1024
 const SETTLE_MS = 800
 const CLOSE_MS = 800
