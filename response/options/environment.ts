@@ -105,7 +105,7 @@ export function fromEnvironment (environment: Environment, { registry }: { regis
   const backend = read.text('CACHE_BACKEND') ?? 'memory'
   if (!names.includes(backend)) throw new CACHE_ERR_OPTION('CACHE_BACKEND', `one of ${names.join(', ')}`, show(backend))
   const ttl = read.duration('CACHE_DEFAULT_TTL')
-  // The cast is needed, because TypeScript can't see that `choice` pairs each backend's name with the options of that backend.
+  // The cast at the end is needed, because TypeScript can't see that `choice` pairs each backend's name with that backend's options.
   return {
     ...choice(read, backend),
     ...given({ namespace: read.text('CACHE_NAMESPACE'), defaults: ttl === undefined ? undefined : { ttl }, registry })

@@ -15,7 +15,7 @@ export interface CommonOptions {
   decorateAs?: string
   /** Default route options, for every route with `cache: true` or `cache: {...}`. @default {} */
   defaults?: RouteCacheOptions
-  /** Keeps the entries of applications that share a store apart. @default '' */
+  /** Keeps apart the entries of applications that share a store. @default '' */
   namespace?: string
   /** How long a request waits for the backend, counting all its calls together. @default '100ms' */
   deadline?: Duration
@@ -35,7 +35,7 @@ export interface CommonOptions {
 export type ResponseCacheOptions = CommonOptions & (BackendChoice | {
   /** The backend's name. @default 'memory' */
   backend?: undefined
-  /** That backend's own options. @default {} */
+  /** The options of that backend. @default {} */
   options?: undefined
 })
 

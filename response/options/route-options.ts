@@ -28,7 +28,7 @@ export interface KeyOptions {
   by?: (request: FastifyRequest) => string
 }
 
-/** Returns the key to use instead of the built one. If that is undefined or an empty string, the request bypasses the cache. */
+/** Returns the key to use instead of the one that the cache builds. If it is undefined or empty, the request bypasses the cache. */
 export type KeyFunction = (request: FastifyRequest) => string | undefined
 
 /** Returns the targets that the response to this request invalidates. It is called when a 2xx or 3xx response is about to be sent. */
