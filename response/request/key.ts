@@ -124,7 +124,7 @@ function changesOf (request: ArrivedRequest, { query, host }: BuiltKey): string 
   return hasOrigin ? now : `${now}${lengthPrefixed(request.protocol)}${lengthPrefixed(request.host)}${lengthPrefixed(arrival.originFields)}`
 }
 
-/** Remembers recently built keys by origin and target. Building a key is the slowest part of a hit, mainly because of its digest. */
+/** Remembers recently built keys by origin and target. Building a key is the slowest part of a hit, mainly because the query is hashed. */
 class RecentKeys {
   readonly #origins = new Map<string, Map<string, Keyed>>()
   #count = 0
@@ -257,7 +257,7 @@ function cookiePart (request: ArrivedRequest, name: string): string {
   return came === now ? came : `${came}!${now}`
 }
 
-/** Encodes each name and value in the field that any cookie parser, even a lenient one, could take for this cookie. */
+/** Encodes every pair of name and value in the field that even a very lenient cookie parser could take for this cookie. */
 function cookiePairs (field: string, name: string): string {
   const pairs = field.split(';').filter((pair) => pair.split(',').some((piece) => piece.split('=', 1)[0]!.trim() === name))
   return pairs.map((pair) => lengthPrefixed(pair.replace(/^[ \t]+/, ''))).join('') || ABSENT

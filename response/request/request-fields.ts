@@ -13,7 +13,7 @@ export interface RequestFields {
 /** Options that make `inspect()` show everything. */
 export const WHOLLY = { depth: null, maxArrayLength: null, maxStringLength: null, breakLength: Infinity } as const
 
-/** Returns a header field as the client sent it. If the field has several lines, they are joined if Node joins them too. */
+/** Returns a header field as the client sent it. Several lines of the field are joined if Node joins them too. */
 export function fieldOf (request: RequestFields, name: string): FieldLines {
   return came(request, name).value
 }
@@ -32,7 +32,7 @@ export function fieldPart (request: RequestFields, name: string, spelled: (value
     : `${encodeField(spelled(before.value))}!${encodeField(spelled(now(request, name)))}`
 }
 
-/** Returns the part that describes changes to the target and origin by hooks, or '' if nothing changed. It follows all other parts. */
+/** Returns the part that describes changes to the target and origin by hooks, or '' if nothing changed. This part follows all others. */
 export function changesPart ({ [kArrival]: { changes } }: RequestFields): string {
   return changes === '' ? '' : `|!${lengthPrefixed(changes)}`
 }
