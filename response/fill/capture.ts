@@ -106,7 +106,7 @@ export class Capture {
     return this.#part?.holds === true
   }
 
-  /** Captures the reply as the handler left it. `mayChange`: other hooks may still change the body. `ownEtag`: the cache added the ETag. */
+  /** Captures the reply as the handler left it. If `mayChange`, other hooks may change the body. If `ownEtag`, the cache set the ETag. */
   take (payload: unknown, mayChange: boolean, ownEtag: boolean): Captured {
     const { facts, judgement, policy: { setCookie }, services: { dates, now } } = this.#options
     const { reply } = this.#exchange

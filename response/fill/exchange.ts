@@ -1,4 +1,4 @@
-// The facts about one request that every stage of its way through the cache needs and none changes.
+// The facts about a request that every step of its handling needs and no step changes.
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { ArrivedRequest } from '../request/arrival.js'
 import type { Deadline } from '../../registry/deadline.js'
@@ -20,7 +20,7 @@ export interface Exchange {
   readonly mark: number
   /** One deadline, which all of this request's reads from the backend share. */
   readonly deadline: Deadline
-  /** The refresh, if this request is one. */
+  /** The refresh that this request carries out; undefined if it is not a refresh. */
   readonly refresh: Refresh | undefined
 }
 

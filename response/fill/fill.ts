@@ -92,7 +92,7 @@ export class Fill implements FillUnderWay, StreamEnd {
     this.#validation?.withdraw()
   }
 
-  /** Called when the handler has thrown. The stored response may still be sent instead of the error handler's response. */
+  /** Called when the handler has thrown an error. The stored response may still be sent instead of the error handler's response. */
   fail (): void {
     this.#validation?.putBack()
     if (this.#validation === undefined || this.#response !== undefined) this.refuse('handler-error')

@@ -62,7 +62,7 @@ export class Judgement {
     if (this.#forbidden === 'head') this.#forbidden = undefined
   }
 
-  /** Notes the fields of the full response, before a condition or a range of the client removes some of them. */
+  /** Remembers the fields of the full response, before a condition or a range of the client removes some of them. */
   noteWhole (): void {
     this.#whole = this.#exchange.reply.getHeaders() as Fields
   }

@@ -39,7 +39,7 @@ export class BodyRecording {
   readonly #budget: RecordingBudget
   readonly #end: RecordingEnd
   #pieces: Pieces | undefined = new Pieces()
-  /** Bytes taken from the budget. */
+  /** The number of bytes that were taken from the budget. */
   #takenBytes = 0
 
   constructor (maxBytes: number, budget: RecordingBudget, end: RecordingEnd) {
@@ -113,7 +113,7 @@ function teeNodeStream (source: Readable, recording: BodyRecording): Readable {
   return source.pipe(tee)
 }
 
-/** The same as `teeNodeStream`, for a web stream. */
+/** Does the same as `teeNodeStream`, for a web stream. */
 function teeWebStream (source: ReadableStream, recording: BodyRecording): ReadableStream {
   const reader = source.getReader()
   return new ReadableStream({

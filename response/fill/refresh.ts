@@ -10,7 +10,7 @@ import { noop } from '../../registry/maybe-promise.js'
 import { safeError, type ThrottledLog } from '../observe/log.js'
 import type { RefusalReason } from '../observe/reasons.js'
 
-/** How long a refresh may take in total, hooks and body included. */
+/** How long a refresh may take in total, including its hooks and body. */
 const DEADLINE_MS = 30_000
 /** Limit on concurrent refreshes. Beyond it, the stale response is still served, and a later request begins the refresh. */
 const MAX_REFRESHES = 100
@@ -31,7 +31,7 @@ const NOT_REPEATED: ReadonlySet<string> = new Set([
 export interface Refresh {
   /** The key of the stale entry. */
   readonly key: string
-  /** Whether the client's connection was encrypted. */
+  /** Whether the connection of the client that received the stale response was encrypted. */
   readonly isEncrypted: boolean
   /** Called when the fill of the refresh begins. */
   begin (): void

@@ -22,7 +22,7 @@ import { isSameWeakly } from '../http/etag.js'
 const OF_THE_BODY: readonly string[] = ['content-type', 'content-encoding', 'content-range', 'content-length', ...CONTENT_DIGESTS]
 
 /**
- * The outcome for the stored response.
+ * The possible outcomes for the stored response of a forwarded request.
  * - `validated`: the handler says that it is still valid.
  * - `ambiguous`: the handler says that some response is valid, but not which one.
  * - `mismatched`: the handler says that a different response is valid.
