@@ -55,7 +55,7 @@ export function hasLeft ({ raw, request }: FastifyReply): boolean {
 /** A stream from any package. It need not be one of Node's own streams. */
 type NodeStream = Readable & { close?: (done: () => void) => void, abort?: () => void }
 
-/** The same check as in Fastify. */
+/** Makes the same check as Fastify. */
 function isNodeStream (payload: unknown): payload is NodeStream {
   return typeof (payload as Readable | null | undefined)?.pipe === 'function'
 }
@@ -91,7 +91,7 @@ export function asResponse (payload: unknown, reply: FastifyReply, take: (payloa
   return isWhole ? payload : new Response(given as ReadableStream, payload)
 }
 
-/** The same check as in Fastify. */
+/** Makes the same check as Fastify. */
 function isFetchResponse (payload: unknown): payload is Response {
   return typeof payload === 'object' && Object.prototype.toString.call(payload) === '[object Response]'
 }

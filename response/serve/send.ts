@@ -74,8 +74,8 @@ export class Sender {
   }
 
   /**
-   * Returns whether the response can be sent straight to the socket: there is no other onSend hook to run, and there is nothing to send
-   * except status, fields and body.
+   * Returns whether the response can be sent straight to the socket, because there is no onSend hook to run, and nothing to send except
+   * status, fields and body.
    */
   #goesStraight (request: FastifyRequest, reply: FastifyReply): boolean {
     return this.#internals.contextOf(request)?.onSend === null && request.raw.httpVersionMajor === 1 &&
@@ -86,8 +86,8 @@ export class Sender {
   #stored (entry: Entry<ResponseHead>, age: number, status: string, servesRanges: boolean): SentFields['fields'] {
     if (entry.sent?.age === age && entry.sent.status === status && entry.sent.servesRanges === servesRanges) return entry.sent.fields
     const { head, body } = entry
-    // RFC 9110 section 8.6: a response without content has no Content-Length. As in Fastify, a 204 has no Content-Type either. A 304 has
-    // none among its fields.
+    // RFC 9110 section 8.6: a response without content has no Content-Length. As in Fastify, a 204 has no Content-Type either. The fields
+    // of a 304 don't include Content-Type.
     const said = grouped(head.status === 204 ? without(head.fields, ['content-type']) : head.fields)
     if (!hasNoContent(head.status)) said['content-length'] = String(body.byteLength)
     said.age = String(age)
