@@ -7,7 +7,7 @@ import { parseHttpDate } from './http-date.js'
 export interface Validators {
   readonly etag: string | undefined
   readonly lastModified: string | undefined
-  /** Epoch milliseconds. */
+  /** The time in `lastModified`, in epoch milliseconds. */
   readonly lastModifiedAt: number | undefined
 }
 
@@ -66,7 +66,7 @@ export function isConditional (headers: Conditions): boolean {
 export interface Selected {
   /** The fields as a list: name, value, name, value ... */
   readonly fields: readonly string[]
-  /** Epoch milliseconds. */
+  /** The current time, in epoch milliseconds. */
   readonly at: number
 }
 

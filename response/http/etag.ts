@@ -19,12 +19,12 @@ export function entityTags (field: FieldValue): readonly string[] | '*' | undefi
   return tags.length === 0 ? undefined : tags
 }
 
-/** Whether the tags are identical and neither is weak (RFC 9110 section 8.8.3.2). */
+/** Returns whether the tags are identical and neither is weak (RFC 9110 section 8.8.3.2). */
 export function isSameStrongly (one: string, other: string): boolean {
   return one === other && !one.startsWith('W/')
 }
 
-/** Whether the tags are identical, apart from weakness (RFC 9110 section 8.8.3.2). */
+/** Returns whether the tags are identical, apart from weakness (RFC 9110 section 8.8.3.2). */
 export function isSameWeakly (one: string, other: string): boolean {
   return opaque(one) === opaque(other)
 }

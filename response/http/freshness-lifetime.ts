@@ -15,7 +15,7 @@ export interface Timing {
 
 /** If a lifetime is guessed, it is this fraction of the time since the response's last change (RFC 9111 section 4.2.2). */
 const HEURISTIC_FRACTION = 0.1
-/** The longest lifetime that is guessed: one day. */
+/** The longest lifetime that may be guessed: one day. */
 const LONGEST_HEURISTIC_MS = 86_400_000
 
 /** Returns the age of a received response in milliseconds (RFC 9111 section 4.2.3), counted from `madeAt` if it has no Age and no Date. */

@@ -3,5 +3,5 @@
 /** The safe methods of RFC 9110 section 9.2.1, and QUERY. Unknown methods count as unsafe. */
 const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'QUERY'])
 
-/** Whether a method is safe, meaning that it asks for no change. */
+/** Returns whether a method is safe, meaning that it asks for no change. */
 export const isSafe = (method: string): boolean => SAFE_METHODS.has(method)

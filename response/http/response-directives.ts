@@ -8,7 +8,7 @@ export interface ResponseDirectives extends CacheControl {
   readonly isTargeted: boolean
 }
 
-/** The directives of a response that has none. */
+/** The result for a response that has no directives. */
 export const NO_DIRECTIVES: ResponseDirectives = { directives: new Map(), malformed: false, isTargeted: false }
 
 const NUMBERS: ReadonlySet<string> = new Set(['max-age', 's-maxage', 'stale-while-revalidate', 'stale-if-error'])

@@ -22,8 +22,9 @@ export function normalized (
 }
 
 /**
- * Writes a list of encodings or languages in one way. Case, blanks and an explicit `q=1` have no meaning, and neither has the order of
- * members with the same weight (RFC 9110 sections 12.5.3 and 12.5.4). Returns undefined if the list is malformed.
+ * Rewrites a list of encodings or languages, so that lists with the same meaning become equal. Case, blanks and an explicit `q=1` have no
+ * meaning, and neither has the order of members with the same weight (RFC 9110 sections 12.5.3 and 12.5.4). Returns undefined if the list
+ * is malformed.
  */
 function inOneSpelling (text: string): string | undefined {
   const members: string[] = []

@@ -17,22 +17,22 @@ const GONE: ReadonlySet<number> = new Set([404, 410, 451])
 /** The statuses that count as errors for stale-if-error (RFC 5861 section 4). */
 const ERRORS: ReadonlySet<number> = new Set([500, 502, 503, 504])
 
-/** Whether the freshness of a response with this status may be guessed if the response states none. */
+/** Returns whether the freshness of a response with this status may be guessed if the response states none. */
 export function isHeuristicallyCacheable (status: number): boolean {
   return HEURISTICALLY_CACHEABLE.has(status)
 }
 
-/** Whether this cache knows what the status requires of caches (RFC 9111 section 5.2.2.3). */
+/** Returns whether this cache knows what the status requires of caches (RFC 9111 section 5.2.2.3). */
 export function isUnderstood (status: number): boolean {
   return UNDERSTOOD.has(status)
 }
 
-/** Whether a stale response may be served instead of a response with this status (RFC 5861 section 4). */
+/** Returns whether a stale response may be served instead of a response with this status (RFC 5861 section 4). */
 export function isError (status: number): boolean {
   return ERRORS.has(status)
 }
 
-/** Whether the status says that the resource itself is no longer available. */
+/** Returns whether the status says that the resource itself is no longer available. */
 export function isGone (status: number): boolean {
   return GONE.has(status)
 }
@@ -42,7 +42,7 @@ export function isReplacing (status: number): boolean {
   return status < 400 ? !CONDITIONAL_STATUSES.includes(status) : isGone(status)
 }
 
-/** Whether a response with this status never has content, so that a Content-Length of 0 would be wrong (RFC 9110 section 8.6). */
+/** Returns whether a response with this status never has content, so that a Content-Length of 0 would be wrong (RFC 9110 section 8.6). */
 export function hasNoContent (status: number): boolean {
   return status === 204 || status === 304
 }

@@ -182,7 +182,7 @@ function afterwards (
   return { staleWhileRevalidateMs, staleIfErrorMs, keptMs: Math.max(staleWhileRevalidateMs, staleIfErrorMs, validatedMs), mustRevalidate }
 }
 
-/** Returns whether a 304 can validate a stored response with this status. A 304 stands for a successful one (RFC 9110 section 13.2.1). */
+/** Returns whether a 304 can validate a stored response with this status. It can validate only a success (RFC 9110 section 13.2.1). */
 function isValidatable (status: number): boolean {
   return status === 200 || status === 203
 }

@@ -15,7 +15,7 @@ export function varyNames (field: FieldValue): string[] | undefined {
   const text = joined(field)
   if (text === '') return []
   const names = new Set(text.split(',').map((name) => name.trim().toLowerCase()).filter((name) => name !== ''))
-  // RFC 9110 section 12.5.5: with `*` anywhere, request fields can't select the response.
+  // RFC 9110 section 12.5.5: if `*` is among the names, request fields can't select the response.
   if (names.size > MAX_VARY_FIELDS || [...names].some((name) => name === '*' || !TOKEN.test(name) || name in Object.prototype)) {
     return undefined
   }
