@@ -24,13 +24,13 @@ export interface RouteStats {
 
 /** The result of `fastify.cache.stats()`. */
 export interface CacheStats extends RouteStats {
-  /** Failed calls of the backend, by method. */
+  /** The number of failed calls to the backend, by method. */
   errors: Record<string, number>
   /** Entries that were read but could not be used: they were damaged, not written by this cache, or belonged to another key. */
   damaged: number
-  /** How many entries the backend holds; undefined if it doesn't know. */
+  /** The number of entries in the backend; undefined if the backend doesn't know it. */
   entries: number | undefined
-  /** How many bytes the entries take; undefined if the backend doesn't know. */
+  /** The number of bytes that the entries take; undefined if the backend doesn't know it. */
   bytes: number | undefined
   /** The same counters for each route, by its name, such as `GET /products/:id`. */
   routes: Record<string, RouteStats>
@@ -49,7 +49,7 @@ export type Subscriber = (outcome: Outcome, route: ObservedRoute | undefined) =>
 export class Observer {
   readonly status: CacheStatus
   readonly log: ThrottledLog
-  /** Failed calls of the backend, by method. */
+  /** The number of failed calls to the backend, by method. */
   readonly errors: Record<string, number> = Object.create(null)
   /** Entries that were read but could not be used. */
   damaged = 0
@@ -80,7 +80,7 @@ export class Observer {
     if (this.#subscribers.length > 0) this.#handOn(outcome, route)
   }
 
-  /** Like `tell`, for a response that is about to be sent. Returns this cache's member of Cache-Status. */
+  /** Does the same as `tell`, for a response that is about to be sent. Returns this cache's member of Cache-Status. */
   tellSent (route: ObservedRoute, outcome: SentOutcome): string {
     this.tell(route, outcome)
     return this.status.of(outcome)

@@ -4,8 +4,8 @@ import type { BypassReason, ForwardReason, RefusalReason } from './reasons.js'
 /** The possible outcomes of a response that is about to be sent. */
 export type SentOutcome =
   /**
-   * A stored response is sent. It is fresh, or it is stale but may be served (RFC 9111 section 4.2.4). `ttlMs` is its remaining freshness,
-   * and zero or less if it is stale.
+   * A stored response is sent. It is fresh, or it is stale but may be served (RFC 9111 section 4.2.4). `ttlMs` is the time for which it is
+   * still fresh, and zero or less if it is stale.
    */
   | { readonly name: 'hit' | 'stale', readonly ttlMs: number }
   /** Another request's response is sent (RFC 9211 section 2.6). */
@@ -36,7 +36,7 @@ export type RouteOutcome =
   /** The handler's response is not stored. `fault` is a developer's mistake that caused this. */
   | { readonly name: 'refused', readonly reason: RefusalReason, readonly fault?: unknown }
 
-/** The possible outcomes of calls to the backend, for any route. */
+/** The possible outcomes of calls to the backend, which belong to no particular route. */
 export type BackendOutcome =
   /** A call failed or missed its deadline. `err` is the error, in a form that is safe to log. */
   | {

@@ -1,6 +1,6 @@
 // The reason codes that Cache-Status, the log, stats() and explain() share.
 
-/** Why a request was not looked up in the cache. */
+/** The reasons why a request was not looked up in the cache. */
 export const BYPASS_REASONS = [
   'method', // the route does not cache this method
   'credentials', // the request has Authorization or Cookie, and the route neither ignores them nor makes them part of its key
@@ -9,13 +9,13 @@ export const BYPASS_REASONS = [
   'upgrade', // the request asks for another protocol on the connection
   'validation', // the request is invalid, and the route's handler deals with that itself (attachValidation)
   'key', // the key could not be built, for example because the route's key function or `by` returned no usable string
-  'no-store', // the request's Cache-Control says so
+  'no-store', // the request's Cache-Control contains no-store
   'nested', // the request was made by the handler that fills the same key
   'closed', // the cache was closed
   'unsupported' // this version of Fastify keeps its hooks elsewhere, so the response can't be recorded
 ] as const
 
-/** Why no stored response can be sent, as `explain()` reports it. */
+/** The reasons why no stored response can be sent, as `explain()` reports them. */
 export const MISS_REASONS = [
   'absent', // nothing is stored under the key
   'variant', // the stored responses are for other values of the fields that Vary names
@@ -28,11 +28,11 @@ export const MISS_REASONS = [
   'unavailable' // the backend does not respond
 ] as const
 
-/** Why a response was not stored. */
+/** The reasons why a response was not stored. */
 export const REFUSAL_REASONS = [
   'status', // neither the route's `statuses` nor the response itself makes this status cacheable
   'condition', // the response depends on the range or condition of this one request (206, 304, 412, 416)
-  'no-store', 'private', 'no-cache', // the response's Cache-Control says so
+  'no-store', 'private', 'no-cache', // the response's Cache-Control contains this directive
   'cache-control', // the response's Cache-Control is malformed or ambiguous
   'no-freshness', // nothing says how long the response is fresh
   'expired', // the response is stale already
@@ -51,7 +51,7 @@ export const REFUSAL_REASONS = [
   'ttl', // a ttl given while the handler ran is zero or invalid
   'tags', // tags given while the handler ran are invalid or too many
   'reply-cache', // reply.cache() received options that it does not know
-  'invalidated', // an invalidation came while the handler ran
+  'invalidated', // the response was invalidated while the handler ran
   'superseded', // a fill that started later has already stored its response
   'lock-timeout', // the request waited too long for another fill, and ran the handler itself
   'head', // a HEAD request never creates an entry
@@ -59,11 +59,11 @@ export const REFUSAL_REASONS = [
   'closed' // the cache was closed
 ] as const
 
-/** Why a request was not looked up in the cache. @useDeclaredType */
+/** The reason why a request was not looked up in the cache. @useDeclaredType */
 export type BypassReason = typeof BYPASS_REASONS[number]
-/** Why no stored response can be sent. @useDeclaredType */
+/** The reason why no stored response can be sent. @useDeclaredType */
 export type MissReason = typeof MISS_REASONS[number]
-/** Why a response was not stored. @useDeclaredType */
+/** The reason why a response was not stored. @useDeclaredType */
 export type RefusalReason = typeof REFUSAL_REASONS[number]
 
 /**
@@ -74,8 +74,8 @@ export const TRANSIENT: ReadonlySet<RefusalReason> = new Set([
   'condition', 'handler-error', 'client-gone', 'stream-failed', 'invalidated', 'superseded', 'lock-timeout', 'unavailable', 'closed'
 ])
 
-/** Reasons that don't show whether the stored response is outdated: the new one is incomplete, or was refused regardless of its content. */
+/** Reasons that don't show whether the stored response is outdated. The new one is incomplete, or was refused regardless of its content. */
 export const INCOMPLETE: ReadonlySet<RefusalReason> = new Set(['client-gone', 'stream-failed', 'length', 'lock-timeout', 'closed'])
 
-/** Why a request that was looked up is forwarded (RFC 9211 section 2.2). */
+/** The reason why a request that was looked up is forwarded (RFC 9211 section 2.2). */
 export type ForwardReason = 'miss' | 'request' | 'stale'
