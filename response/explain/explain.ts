@@ -101,7 +101,7 @@ function bypassed ({ observer: { status } }: Services, route: CachedRoute, reaso
   return { decision: 'bypass', reason, because: why, cacheStatus: status.of({ name: 'bypass', reason }), route: route.name }
 }
 
-/** Returns the decision after the lookup. The same function decides for real requests. */
+/** Returns the decision after the lookup. `decide` makes it, as for real requests. */
 function decided (
   { observer: { status } }: Services, { method }: FastifyRequest, found: Found, directives: RequestDirectives | undefined
 ): Explained {

@@ -28,15 +28,15 @@ export interface ExplainedEntry {
   readonly ageSeconds: number
   /** The tags with which the response was stored. */
   readonly tags: readonly string[]
-  /** The times of its changes, in order. Those that don't apply are absent, for example `staleUntil` without `staleWhileRevalidate`. */
+  /** When the response's states change, in order. Times that don't apply are absent (`staleUntil` without `staleWhileRevalidate`). */
   readonly timeline: {
     /** When the response was stored. */
     readonly stored: Instant
-    /** Until when the response is fresh. */
+    /** The time until which the response is fresh. */
     readonly freshUntil: Instant
-    /** Until when the response is served while a refresh runs. */
+    /** The time until which the response is served while a refresh runs. */
     readonly staleUntil?: Instant
-    /** Until when the response is served if the handler fails. */
+    /** The time until which the response is served if the handler fails. */
     readonly staleOnErrorUntil?: Instant
     /** When the entry expires in the backend. */
     readonly gone?: Instant
@@ -47,7 +47,7 @@ export interface ExplainedEntry {
 export interface ExplainedVariants {
   /** How many variants there are. */
   readonly count: number
-  /** The fields that Vary named, with the request's values. */
+  /** The fields that Vary names, with the request's values. */
   readonly fields: Readonly<Record<string, string>>
 }
 
@@ -61,7 +61,7 @@ export interface Explained {
   readonly because: string
   /** The value of `Cache-Status` that is known before the handler runs; absent if no cached route matches. */
   readonly cacheStatus?: string
-  /** The route, as `GET /products/:id`; absent if no route below the registration matches. */
+  /** The name of the route, such as `GET /products/:id`; absent if no route below the registration matches. */
   readonly route?: string
   /** The key and its parts; absent if the request bypasses the cache. */
   readonly key?: ExplainedKey
@@ -81,7 +81,7 @@ export class Explanation implements Explained {
   declare readonly because: string
   /** The value of `Cache-Status` that is known before the handler runs. */
   declare readonly cacheStatus?: string
-  /** The route, as `GET /products/:id`. */
+  /** The name of the route, such as `GET /products/:id`. */
   declare readonly route?: string
   /** The key and its parts. */
   declare readonly key?: ExplainedKey

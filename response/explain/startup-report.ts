@@ -5,7 +5,7 @@ import type { CacheLog } from '../../registry/registry.js'
 import { ROUTE_DEFAULTS, type RoutePolicy } from '../options/route-options.js'
 import { isSafe } from '../http/methods.js'
 
-/** Facts about the application, known once all plugins are loaded. */
+/** Facts about the application that are known once all plugins are loaded. */
 export interface Facts {
   readonly backendName: string
   /** The `nearTtl` of the backend `tiered`, if other processes may share its last tier; else 0. */
@@ -21,7 +21,7 @@ export interface Facts {
 /** A likely mistake. */
 export interface Mistake {
   readonly routes: readonly string[]
-  /** Says in one line what is wrong and what to do. */
+  /** A line that says what is wrong and what to do. */
   readonly message: string
 }
 
@@ -92,13 +92,13 @@ export function nearTtlOf (backend: string, options: unknown): number {
 
 const namesOf = (routes: readonly Seen[]): string[] => routes.map(({ name }) => name)
 
-/** Whether the key tells users apart, so that users don't share responses. */
+/** Returns whether the key tells users apart, so that users don't share responses. */
 function isPersonal ({ key }: RoutePolicy): boolean {
   return typeof key === 'function' || key.by !== undefined || key.cookies.length > 0 ||
     key.headers.some((name) => ['authorization', 'cookie'].includes(name))
 }
 
-/** Whether the key contains nothing but the URL, so that an unsafe request to the URL can invalidate the stored response. */
+/** Returns whether the key contains nothing but the URL, so that an unsafe request to the URL can invalidate the stored response. */
 function isKeyedByUrl ({ key }: RoutePolicy): boolean {
   return typeof key !== 'function' && key.query === true && key.by === undefined && !key.body && key.headers.length === 0 &&
     key.cookies.length === 0
