@@ -34,11 +34,11 @@ export interface DataServices {
 
 /** The argument that a producer receives. */
 export interface ProduceContext {
-  /** Aborted when the cache closes. */
+  /** A signal that is aborted when the cache closes. */
   readonly signal: AbortSignal
 }
 
-/** A value that was found. Times are epoch milliseconds. */
+/** A stored value that was found. All times are in epoch milliseconds. */
 interface StoredValue {
   readonly value: unknown
   readonly freshUntil: number
@@ -66,7 +66,7 @@ interface ProducerRun {
 }
 
 /**
- * Limit on keys with running producers. Beyond it, a call that returns a stale value starts no producer, and leaves that to a later call.
+ * Limit on keys with running producers. Beyond it, a call that returns a stale value doesn't start a producer, but a later call may do so.
  */
 const MAX_PRODUCERS_BEHIND = 100
 
@@ -136,7 +136,7 @@ export class DataCache {
     }
   }
 
-  /** Produces a new value while the stale one is returned, unless a producer is running or has just failed. */
+  /** Produces a new value while the stale one is returned, unless a producer for its key is running or has just failed. */
   #refresh<T> (job: ValueRequest<T>): void {
     const { stored } = job
     if (this.#producing.has(stored) || this.#producing.size >= MAX_PRODUCERS_BEHIND || this.#backoff.pauses(stored)) return
@@ -186,7 +186,7 @@ export class DataCache {
     return value
   }
 
-  /** Whether the produced value is still the latest, so that it may be stored. If so, marks runs that began earlier as superseded. */
+  /** Returns whether the produced value is the latest, so that it may be stored. If so, marks runs that began earlier as superseded. */
   #mayStore<T> ({ stored, mark, names }: ValueRequest<T>, production: ProducerRun): boolean {
     if (production.isSuperseded || this.#services.fence.movedSince(mark, names)) return false
     for (const other of this.#producing.get(stored) ?? []) {
