@@ -130,8 +130,8 @@ export class BackendGuard {
   }
 
   /**
-   * Deletes all entries whose keys begin with `prefix`, after late changes of such keys have settled. May take long while the backend
-   * reports progress. Rejects with CACHE_ERR_BACKEND_FAILED if that fails.
+   * Deletes all entries whose keys begin with `prefix`, after late changes of such keys have settled. This may take long, provided that the
+   * backend reports progress. Rejects with CACHE_ERR_BACKEND_FAILED if the deletion fails.
    */
   async clear (prefix: string): Promise<void> {
     this.#mustAdmit('clear')

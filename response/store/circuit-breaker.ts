@@ -19,7 +19,7 @@ export class CircuitBreaker {
     this.#now = now
   }
 
-  /** Whether the backend may be called. While it recovers, only one call at a time is admitted, and its caller must report the outcome. */
+  /** Returns whether the backend may be called. While it recovers, one call at a time is admitted; its caller must report the outcome. */
   admits (): boolean {
     if (this.#pauseMs === 0) return true
     if (this.#probing || this.#now() < this.#closedAgainAt) return false

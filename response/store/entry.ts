@@ -23,9 +23,9 @@ export interface ResponseHead extends Kept {
   readonly removed?: readonly string[]
   /** When the response becomes stale, in epoch milliseconds. */
   readonly freshUntil: number
-  /** Until when the response is served stale while a refresh runs, in epoch milliseconds; absent if it never is. */
+  /** The time until which the response is served stale while a refresh runs, in epoch milliseconds; absent if it never is. */
   readonly staleUntil?: number
-  /** Until when the response is served stale if the handler fails, in epoch milliseconds; absent if it never is. */
+  /** The time until which the response is served stale if the handler fails, in epoch milliseconds; absent if it never is. */
   readonly staleOnErrorUntil?: number
   /** Present if the response is never served stale, even if a request accepts stale responses. */
   readonly mustRevalidate?: true
@@ -60,9 +60,9 @@ export interface ValueHead extends Kept {
   readonly json: boolean
   /** When the value becomes stale, in epoch milliseconds; absent if it is fresh until it expires. */
   readonly freshUntil?: number
-  /** Until when the value is returned stale while a producer creates a new one, in epoch milliseconds; absent if it never is. */
+  /** The time until which the value is returned stale while a producer creates a new one, in epoch milliseconds; absent if it never is. */
   readonly staleUntil?: number
-  /** Until when the value is returned stale if the producer fails, in epoch milliseconds; absent if it never is. */
+  /** The time until which the value is returned stale if the producer fails, in epoch milliseconds; absent if it never is. */
   readonly staleOnErrorUntil?: number
 }
 
@@ -80,8 +80,8 @@ interface Lives {
 }
 
 /**
- * Returns a copy of the head that becomes stale at `at`, if it would have been fresh longer. The times in which it is used stale then end
- * earlier by the same amount.
+ * Returns a copy of the head that becomes stale at `at`, if it would have been fresh longer. The periods in which it may be used stale then
+ * end earlier by the same amount.
  */
 export function staleFrom<T extends Lives> (head: T, at: number): T {
   const freshUntil = Math.min(head.freshUntil, at)
@@ -104,7 +104,7 @@ export function ageSeconds ({ ageMs, storedAt }: ResponseHead, at: number): numb
 
 export type Head = ResponseHead | VariantsHead | ValueHead
 
-/** A decoded entry. Its body must not be changed. */
+/** A decoded entry, whose body must not be changed. */
 export interface Entry<H extends Head = Head> {
   readonly head: H
   readonly body: Buffer

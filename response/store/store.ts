@@ -56,7 +56,7 @@ export interface ResponseToStore {
 /** Limit on variants under one key. The one that was stored longest ago is removed first. */
 export const MAX_VARIANTS = 32
 const LONGEST_SELECTING_CHARACTERS = 256
-/** If an entry was stored further in the future than this, it was written with a wrong clock, and is not used. */
+/** An entry whose `storedAt` is further in the future than this was written with a wrong clock, and is not used. */
 const MAX_CLOCK_SKEW_MS = 60_000
 
 const ABSENT: Found = Object.freeze({ state: 'absent', missing: 'absent' })

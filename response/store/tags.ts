@@ -41,7 +41,7 @@ export class Tags {
   readonly #now: () => number
   readonly #process = randomBytes(9).toString('base64url')
   #made = 0
-  /** Stamps that this process created for keys without one. `made` is the number of stamps that it had created by then. */
+  /** Stamps that this process created for keys that had none. `made` is the number of stamps that the process had created by then. */
   readonly #seeds = lruOf<{ readonly stamp: string, readonly made: number }>(SEEDS_REMEMBERED)
 
   constructor (guard: BackendGuard, namespace: string, now: () => number) {
@@ -72,8 +72,8 @@ export class Tags {
   }
 
   /**
-   * Returns since when an entry with invalidated tags is stale, in epoch milliseconds. Returns undefined if the entry is unusable, because
-   * an invalidation was not soft or a stamp was lost.
+   * Returns the time since which an entry with invalidated tags is stale, in epoch milliseconds. Returns undefined if the entry is
+   * unusable, because an invalidation was not soft or a stamp was lost.
    */
   staleSince (pairs: readonly string[], deadline: Deadline): MaybePromise<number | undefined | typeof UNAVAILABLE> {
     const keys = tagsOf(pairs).flatMap((tag) => [this.#key(tag), this.#hardKey(tag), this.#softKey(tag)])

@@ -31,7 +31,7 @@ export class WriteBehind {
   readonly #options: WriteBehindOptions
   readonly #now: () => number
   readonly #waiting = new Map<string, Waiting>()
-  /** The entries that wait, by key. */
+  /** The waiting entries, by key. */
   readonly waiting: ReadonlyMap<string, unknown> = this.#waiting
   #bytes = 0
   #underWay = 0
