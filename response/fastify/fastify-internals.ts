@@ -20,7 +20,7 @@ const NOT_FOUND = 'Symbol(fastify.404ContextKey)'
 const SERIALIZER = 'Symbol(fastify.reply.serializer)'
 const TRAILERS = 'Symbol(fastify.reply.trailers)'
 
-/** The default limit of find-my-way. */
+/** The default limit of find-my-way on the length of a parameter. */
 const DEFAULT_MAX_PARAM_LENGTH = 100
 /** The name of Fastify's own onSend hook for HEAD routes. It is bound to an instance, so only its name can be compared. */
 const HEAD_HOOK = 'bound headRouteOnSendHandler'
@@ -179,7 +179,7 @@ export interface Routing {
   readonly allowUnsafeRegex: boolean
   /** The maximum number of characters in a parameter. */
   readonly maxParamLength: number
-  /** Whether the application has its own query parser. Such a parser may give parameters other names than they have in the URL. */
+  /** Whether the application has its own query parser. Such a parser may give parameters names that are not in the URL. */
   readonly parsesQueries: boolean
 }
 
