@@ -60,7 +60,7 @@ export class ResponseCache {
   /**
    * Returns the value under `key`. If there is none, runs the producer (`produce`), stores its result and returns it; only one producer
    * runs for a key at a time. If the backend fails, the producer's result is returned without being stored. The options say when a stale
-   * value may be returned. If the producer throws an error, rejects with it.
+   * value may be returned. If the producer throws an error, rejects with that error.
    */
   async getOrSet<T> (key: string, options: GetOrSetOptions, produce: (context: ProduceContext) => Promise<T> | T): Promise<T> {
     return await this.#data.getOrSet(key, options, produce)
