@@ -1,4 +1,4 @@
-// The SQLite backend itself: reads are synchronous, writes are gathered, and long work is done in steps.
+// The class of the SQLite backend. It reads synchronously, gathers writes into batches, and does long work in steps.
 import { keepAliveDuring } from '../../registry/alive.js'
 import type { BackendStats, CacheBackend, MaybePromise, StoredEntry } from '../../registry/backend.js'
 import type { BackgroundTask } from '../../registry/background.js'
@@ -20,10 +20,10 @@ import { SqliteWriteQueue } from './write-queue.js'
 /** How long `close` waits for another process's lock before it drops the pending writes. */
 const CLOSE_PATIENCE_MS = 1_000
 
-// SQLite's limit on a row.
+// SQLite's limit on the size of a row.
 const MAX_ROW_BYTES = 1_000_000_000
 
-// The bytes of the file that the empty table takes, and the part of a page that a long value can use.
+// The size of a file with an empty table, and the share of a page that a long value can use.
 const TABLE_BYTES = 32_768
 const PAGE_USE = 4092 / 4096
 
@@ -40,7 +40,7 @@ export class SqliteBackend implements CacheBackend {
   readonly #cleanup: BackgroundTask
   #closing: Promise<void> | undefined
 
-  /** Opens the backend. Throws CACHE_ERR_OPTION if the path or the table can't be used, or what the driver throws. */
+  /** Opens the backend. Throws CACHE_ERR_OPTION if the path or the table can't be used, or the driver's error. */
   static async open (settings: Settings, driver: Driver | undefined, context: BackendContext): Promise<SqliteBackend> {
     const database = new CacheDatabase({ settings, driver, log: context.log })
     const backend = new SqliteBackend(database, settings, context)
@@ -87,7 +87,7 @@ export class SqliteBackend implements CacheBackend {
   set (key: string, { value, expiresAt }: StoredEntry): Promise<void> {
     if (this.#closing !== undefined) return Promise.reject(new CACHE_ERR_CLOSED('sqlite.set'))
     if (!(expiresAt > this.#now())) return this.#writes.put(key, undefined)
-    // An upper limit: the key is stored twice, in the table and in an index, as UTF-8 with up to 3 bytes per character.
+    // This is at most what a file with this entry needs. It stores the key in the table and in an index, with up to 3 bytes per character.
     const bytes = value.byteLength / PAGE_USE + key.length * 6 + TABLE_BYTES
     if (bytes > this.#maintenance.maxBytes || bytes > MAX_ROW_BYTES) {
       // The new entry is refused, but the old one is out of date and must be deleted.
@@ -152,7 +152,7 @@ export class SqliteBackend implements CacheBackend {
     this.#slices.endWithin(CLOSE_PATIENCE_MS)
     this.#maintenance.stop()
     await keepAliveDuring(async () => await this.#cleanup.cancel(), CLOSE_PATIENCE_MS)
-    // Failures are ignored here, because they reject the writes themselves.
+    // A failure is ignored here, because it also rejects the promises of the writes.
     await this.#writes.flush().catch(() => {})
     this.#database.close()
   }
@@ -161,7 +161,7 @@ export class SqliteBackend implements CacheBackend {
     if (this.#closing !== undefined) throw new CACHE_ERR_CLOSED(`sqlite.${operation}`)
   }
 
-  /** Returns what `work` returns: synchronously, unless another process locks readers out while it repairs or closes the file. */
+  /** Returns the result of `work`, synchronously unless another process locks readers out while it repairs or closes the file. */
   #read<T> (operation: string, work: (connection: Connection) => T): MaybePromise<T> {
     if (this.#closing !== undefined) throw new CACHE_ERR_CLOSED(`sqlite.${operation}`)
     try {

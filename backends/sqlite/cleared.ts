@@ -1,4 +1,4 @@
-// A clear of very many entries: an empty table replaces the old one at once, and the old rows are deleted later.
+// Clears very many entries: replaces the table with an empty one at once, and deletes the old rows later.
 import { randomBytes } from 'node:crypto'
 import type { Database } from './driver.js'
 
@@ -22,7 +22,7 @@ export function putAside (database: Database, table: string, kept: Iterable<stri
   for (const key of kept) keep.run(key)
 }
 
-/** Deletes some rows of a table that any process has put aside, and drops it once it is empty. Returns whether there was such a table. */
+/** Deletes at most `max` rows of a table that any process has put aside, and drops it once it is empty. Returns whether there was one. */
 export function sweepAside (database: Database, table: string, max: number): boolean {
   const aside = database.prepare("SELECT name FROM main.sqlite_master WHERE type = 'table' AND name GLOB ? LIMIT 1").pluck(true)
     .get(asideOf(table, '*')) as string | undefined

@@ -1,4 +1,4 @@
-// One open database, with a read cache, the number of entries, and uses that are not written yet.
+// One open database. It has a read cache, and remembers the number of entries and the uses that have not been written yet.
 import { performance } from 'node:perf_hooks'
 import { putAside, sweepAside } from './cleared.js'
 import { SqliteReadCache } from './read-cache.js'
@@ -15,15 +15,15 @@ export interface KeyRow {
   readonly expiresAt: number
 }
 
-// Limit on uses that are not written yet. They are only hints for eviction, and not worth more memory.
+// The most uses that are remembered until they are written. They are only hints for eviction, and not worth more memory.
 const MAX_TOUCHED = 10_000
 
-// A use is noted only if the last noted one is older than this, which is exact enough for eviction.
+// A use is recorded only if the last recorded one is longer ago than this. That is exact enough for eviction.
 const TOUCH_AFTER_MS = 60_000
 
 const RECOUNT_MS = 1_000
 
-/** An open database. Not used after `close`. */
+/** An open database. It must not be used after `close`. */
 export class Connection {
   readonly #sql: Statements
   readonly #database: Database
@@ -38,7 +38,7 @@ export class Connection {
   #foreignWrites: unknown
   #countedAt = 0
 
-  /** `own`: the database is not caller-owned. Only we write through this connection then, so SQLite reports all writes by others. */
+  /** `own`: the database is not caller-owned, so only we write through this connection, and SQLite reports all writes by others. */
   constructor (database: Database, choice: TableChoice, { own, watch }: { own: boolean, watch?: Watch | undefined }) {
     this.#database = database
     this.#choice = choice
@@ -50,14 +50,14 @@ export class Connection {
     this.#latestUseAt = (this.sql.latestUse.get() as number | null) ?? 0
   }
 
-  /** The statements. If another file has taken this one's path, throws SQLITE_READONLY_DBMOVED after a second at most. */
+  /** Returns the statements. If another file is now at this file's path, throws SQLITE_READONLY_DBMOVED, after a second at most. */
   get sql (): Statements {
     this.#watch?.glance()
     return this.#sql
   }
 
   /**
-   * Does `work` in one transaction. Throws SQLITE_BUSY at once if another process or the database's owner is writing, and
+   * Calls `work` in one transaction. Throws SQLITE_BUSY at once if another process or the database's owner is writing, and
    * SQLITE_READONLY_DBMOVED if the transaction was committed to a file that is no longer at its path.
    */
   transact<T> (work: () => T): T {
@@ -78,13 +78,13 @@ export class Connection {
     }
   }
 
-  /** The row under a stored key, if it is not expired at `at`. */
+  /** Returns the row under a stored key, if it has not expired at `at`. */
   find (key: string, at: number): Row | undefined {
     const row = this.#cache?.get(key) ?? this.#read(key)
     return row !== undefined && row.expiresAt > at ? row : undefined
   }
 
-  /** Inserts or replaces a row. Everything that changes rows is called inside `transact`, which checks the file at its end. */
+  /** Inserts or replaces a row. All methods that change rows must be called inside `transact`, which checks the file at its end. */
   put (key: string, value: Uint8Array, expiresAt: number, at: number): void {
     this.#cache?.drop(key)
     const usedAt = this.#useAt(at)
@@ -98,27 +98,29 @@ export class Connection {
     this.#changed(-this.#sql.remove.run(key).changes)
   }
 
-  /** Deletes at most `max` entries that are expired at `at`. Returns how many. */
+  /** Deletes at most `max` entries that have expired at `at`. Returns how many it deleted. */
   dropExpired (at: number, max: number): number {
     return this.#dropped(this.#sql.dropExpired.run(at, max).changes)
   }
 
-  /** Deletes at most `max` of the least recently used entries. Returns how many. */
+  /** Deletes at most `max` of the least recently used entries. Returns how many it deleted. */
   dropUnused (max: number): number {
     return this.#dropped(this.#sql.dropUnused.run(max).changes)
   }
 
-  /** Drops tables of other versions that were not used for a day, inside a transaction. Returns whether nothing is left to do. */
+  /** Drops tables of other versions that were not used for a day. Called inside a transaction. Returns true if nothing is left to do. */
   dropUnusedTables (at: number, hasTime: () => boolean): boolean {
     return dropUnusedTables(this.#database, this.#choice, { at, hasTime })
   }
 
-  /** Whether the table exists as it was created. Throws CACHE_ERR_OPTION if somebody else's table has its name. */
+  /** Returns whether the table exists and is unchanged. Throws CACHE_ERR_OPTION if somebody else's table has its name. */
   hasTable (): boolean {
     return tableState(this.#database, this.#choice) === 'intact'
   }
 
-  /** Removes all rows except those of the stored keys `kept`, inside a transaction. Returns false and removes none if caller-owned. */
+  /**
+   * Removes all rows except those of the stored keys `kept`. Called inside a transaction. If caller-owned, removes none and returns false.
+   */
   clear (kept: Iterable<string>): boolean {
     if (!this.#own) return false
     putAside(this.#database, tableName(this.#choice), kept)
@@ -128,12 +130,12 @@ export class Connection {
     return true
   }
 
-  /** Deletes at most `max` rows that a clear has left. Returns whether there were any. */
+  /** Deletes at most `max` rows that a clear has left behind. Returns whether there were any. */
   sweep (max: number): boolean {
     return this.#own && sweepAside(this.#database, tableName(this.#choice), max)
   }
 
-  /** Notes the use of a row, which `writeTouches` writes later. */
+  /** Remembers the use of a row, so that `writeTouches` can write it later. */
   touch (row: Row, at: number): void {
     const use = this.#useAt(at)
     if (use - row.usedAt <= TOUCH_AFTER_MS || this.#touched.size >= MAX_TOUCHED) return
@@ -141,7 +143,7 @@ export class Connection {
     row.usedAt = use
   }
 
-  /** Writes the noted uses, inside a transaction. Returns whether all are written. */
+  /** Writes the remembered uses. Called inside a transaction. Returns whether all of them have been written. */
   writeTouches (hasTime: () => boolean): boolean {
     for (const [id, at] of this.#touched) {
       if (!hasTime()) return false
@@ -151,7 +153,7 @@ export class Connection {
     return true
   }
 
-  /** Bytes of the file that are in use. */
+  /** Returns how many bytes of the file are in use. */
   usedBytes (): number {
     return ((this.sql.pages.get() as number) - (this.sql.freePages.get() as number)) * this.#pageBytes
   }
@@ -160,7 +162,7 @@ export class Connection {
     return (this.sql.pages.get() as number) * this.#pageBytes
   }
 
-  /** The share of the file that is free. */
+  /** Returns the share of the file that is free. */
   freeShare (): number {
     return (this.sql.freePages.get() as number) / (this.sql.pages.get() as number)
   }
@@ -177,12 +179,12 @@ export class Connection {
     return result.busy === 0
   }
 
-  /** From now on, a commit that finds this many pages in the log writes them into the file. */
+  /** From now on, a commit writes the log into the file if the log has this many pages or more. */
   checkpointAt (pages: number): void {
     this.#database.pragma(`wal_autocheckpoint = ${pages}`)
   }
 
-  /** The number of entries. It is counted once, updated with our own changes, and counted again now and then after writes by others. */
+  /** Returns the number of entries. Counts them once, adds our own changes, and counts them again from time to time if others write. */
   entries (): number {
     const foreignWrites = this.sql.foreignWrites.get()
     const at = performance.now()
@@ -207,7 +209,7 @@ export class Connection {
     return row
   }
 
-  /** Begins a transaction or throws at once. A caller-owned database may have a timeout for locks, which would block the event loop. */
+  /** Begins a transaction, or throws at once. Turns off a caller-owned database's timeout for locks, which would block the event loop. */
   #begin (): void {
     const { begin, lockWaitMs } = this.#sql
     const waitMs = lockWaitMs.get() as number
@@ -223,7 +225,7 @@ export class Connection {
     }
   }
 
-  /** The instant to note for a use, never before an earlier use. Else rows used after the clock was set back would be evicted first. */
+  /** Returns the time to record for a use. It never goes back, because rows used after the clock was set back would be evicted first. */
   #useAt (at: number): number {
     if (at > this.#latestUseAt) this.#latestUseAt = at
     return this.#latestUseAt

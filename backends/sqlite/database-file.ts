@@ -1,4 +1,4 @@
-// The database file in the file system: makes it private, tells it from other files at its path, sets it aside if it is damaged.
+// The database file in the file system. Makes it private, notices if another file replaces it, and sets it aside if it is damaged.
 import {
   accessSync, closeSync, constants, fchmodSync, fstatSync, lstatSync, openSync, readSync, renameSync, rmSync, statSync
 } from 'node:fs'
@@ -11,14 +11,14 @@ const DAMAGED = '.damaged'
 const EXPECTED = 'a file of this user\'s own that can be written, and no link, in a directory that exists and can be written; ' +
   'create the directory, change the owner or the rights, or choose another path'
 
-/** Throws CACHE_ERR_OPTION for a path that can't be used. */
+/** Throws CACHE_ERR_OPTION, because `path` can't be used. `why` says why not. */
 export function refusePath (path: string, why: string): never {
   throw new CACHE_ERR_OPTION('sqlite.path', EXPECTED, `${show(path)} (${why})`)
 }
 
 /**
- * Creates the file if it is missing, readable and writable only by its owner, whatever the umask is. SQLite gives the same mode to the
- * files beside it. Existing files are made private again. If one of them is world-writable, calls `noteSpoilt` with it and deletes all of
+ * Creates the file if it is missing, so that only its owner can read and write it, whatever the umask is. SQLite gives the same mode to the
+ * files beside it. Makes existing files private again. If one of them is world-writable, calls `noteSpoilt` with it and deletes all of
  * them. Throws CACHE_ERR_OPTION if the path can't be used.
  */
 export function makePrivate (path: string, noteSpoilt: (path: string) => void): void {
@@ -37,16 +37,16 @@ export function makePrivate (path: string, noteSpoilt: (path: string) => void): 
 }
 
 /**
- * Whether the file at the path is still the one with this `identity`. Called after SQLite has opened the path. Does not notice if the file
- * was exchanged and put back in between, which requires write access to the directory. Throws CACHE_ERR_OPTION if a file beside it is not
- * this user's own.
+ * Returns whether the file at the path is still the one with this `identity`. Called after SQLite has opened the path. Does not notice if
+ * the file was exchanged and put back in between, but only somebody who can write to the directory can do that. Throws CACHE_ERR_OPTION if
+ * a file beside it does not belong to this user.
  */
 export function isStill (path: string, identity: string | undefined): boolean {
   for (const file of filesOf(path)) if (standingAt(file) === 'foreign') refuseForeign(file)
   return identity !== undefined && identityOf(path) === identity
 }
 
-/** The file, and the files beside it that SQLite reads and trusts: the log, its index, and the journal of another mode. */
+/** Returns the path of the file, and of all files beside it that SQLite trusts: the log, its index, and the journal of another mode. */
 function filesOf (path: string): string[] {
   return [logOf(path), path + '-shm', path + '-journal', path]
 }
@@ -63,7 +63,7 @@ function spoiltAt (path: string): string | undefined {
   return spoilt
 }
 
-/** The standing of a file. Does not open the file, because closing it would release all locks that SQLite has on it in this process. */
+/** Returns the standing of a file. Does not open it, because closing it would release all locks that SQLite has on it in this process. */
 function standingAt (path: string): Standing | undefined {
   const stat = lstatSync(path, { throwIfNoEntry: false })
   return stat && standingOf(stat)
@@ -85,8 +85,8 @@ function closeToOthers (path: string): void {
 }
 
 /**
- * Removes the file and those beside it. The log is removed first, so that a process that opens the path in between does not find the old
- * log beside a new file. Another process may do the same at the same time: once it has created a new file, nothing more is removed.
+ * Removes the file and those beside it. Removes the log first, so that a process that opens the path in between does not find the old log
+ * beside a new file. If another process does the same and has already created a new file, this removes nothing more.
  */
 export function removeAll (path: string, identity: string | undefined): void {
   for (const file of filesOf(path)) {
@@ -105,7 +105,7 @@ function createIfAbsent (path: string): void {
   }
   try {
     fchmodSync(file, OWNER_ONLY)
-    // Refuses a new file that is world-writable: each process that opens it would delete it and create another one.
+    // A new file that is world-writable is refused, because each process that opens it would delete it and create another one.
     if (standingOf(fstatSync(file)) === 'spoilt') refusePath(path, `everybody can write it, and ${MODES_ARE_FIXED}`)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EPERM') refusePath(path, MODES_ARE_FIXED)
@@ -115,23 +115,23 @@ function createIfAbsent (path: string): void {
   }
 }
 
-/** Identifies the file or link at `path`, to notice later whether another one has replaced it; undefined if there is none. */
+/** Returns a text that identifies the file or link at `path`, and changes if another one replaces it. Undefined if there is none. */
 export function identityOf (path: string): string | undefined {
   const stat = lstatSync(path, { bigint: true, throwIfNoEntry: false })
   return stat === undefined ? undefined : `${stat.dev}:${stat.ino}`
 }
 
-/** The write-ahead log that SQLite keeps beside the file. */
+/** Returns the path of the write-ahead log that SQLite keeps beside the file. */
 export function logOf (path: string): string {
   return path + '-wal'
 }
 
-/** The size of a file; 0 if it does not exist. */
+/** Returns the size of a file, or 0 if it does not exist. */
 export function bytesAt (path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.size ?? 0
 }
 
-/** Removes the log of a file that is no longer at `path`: SQLite would apply it to the file that is there now. */
+/** Removes the log of a file that is no longer at `path`, because SQLite would apply it to the file that is there now. */
 export function removeLog (path: string): void {
   rmSync(logOf(path), { force: true })
   rmSync(path + '-shm', { force: true })
@@ -141,7 +141,7 @@ export function removeLog (path: string): void {
 export function setAside (path: string): string {
   const aside = path + DAMAGED
   for (const rest of ['', '-wal', '-shm']) rmSync(aside + rest, { force: true, recursive: true })
-  // The log is moved first, for the same reason as in `removeAll`.
+  // The log is moved first, so that no process finds the old log beside a new file.
   moveIfPresent(logOf(path), logOf(aside))
   rmSync(path + '-shm', { force: true })
   moveIfPresent(path, aside)
@@ -157,8 +157,8 @@ function moveIfPresent (from: string, to: string): void {
 }
 
 /**
- * Whether the file is shorter than its header says. SQLite would notice that only when it reads a missing page, and might write there
- * before. A file with a log is left to SQLite, because the cause may only be an interrupted checkpoint.
+ * Returns whether the file is shorter than its header says. SQLite would notice this only when it reads a missing page, and might write to
+ * that page before. Returns false if there is a log, because then the cause may only be an interrupted checkpoint.
  */
 export function isCutShort (path: string): boolean {
   if (bytesAt(logOf(path)) > 0) return false
@@ -169,7 +169,7 @@ export function isCutShort (path: string): boolean {
   } finally {
     closeSync(file)
   }
-  // https://sqlite.org/fileformat.html: the page size (1 means 65536), the number of pages, and whether that number is valid.
+  // See https://sqlite.org/fileformat.html for the page size (1 means 65536), the number of pages, and whether that number is valid.
   const pageBytes = header.readUInt16BE(16) === 1 ? 65_536 : header.readUInt16BE(16)
   const pages = header.readUInt32BE(28)
   return header.readUInt32BE(24) === header.readUInt32BE(92) && statSync(path).size < pages * pageBytes

@@ -10,7 +10,7 @@ import { IN_MEMORY, type Settings } from './options.js'
 import { ensureTable } from './schema.js'
 import { Watch } from './watch.js'
 
-// The least time between two new files. Otherwise they would be created endlessly on a disk that damages each of them at once.
+// The least time between two new files. Without it, a disk that damages each new file at once would cause endless new files.
 const REBUILD_GAP_MS = 1_000
 
 const NOTICE_GAP_MS = 60_000
@@ -18,7 +18,7 @@ const NOTICE_GAP_MS = 60_000
 /** The size that a write-ahead log may keep after a burst of writes. */
 export const KEPT_LOG_BYTES = 16 * 1024 * 1024
 
-// SQLite's defaults.
+// SQLite's defaults for the length of the log and the size of a page.
 const LOG_PAGES = 1_000
 const PAGE_BYTES = 4_096
 
@@ -53,7 +53,7 @@ export class CacheDatabase {
 
   /**
    * Returns what `work` returns. If the file turns out to be damaged, or is no longer the one at the path, calls `work` again, with the
-   * file that is at the path now or with a new one. Throws what the driver throws, and CACHE_ERR_CLOSED after `close`.
+   * file that is at the path now or with a new one. Throws the driver's errors, and CACHE_ERR_CLOSED after `close`.
    */
   use<T> (work: (connection: Connection) => T): T {
     try {
@@ -68,22 +68,22 @@ export class CacheDatabase {
     return this.#settings.path
   }
 
-  /** Whether the database is the cache's own file. */
+  /** Whether the database is a file that belongs to the cache. */
   get hasFile (): boolean {
     return this.#isFile()
   }
 
-  /** The size of the write-ahead log. */
+  /** Returns the size of the write-ahead log. */
   logBytes (): number {
     return this.#isFile() && this.#connection !== undefined ? bytesAt(logOf(this.path)) : 0
   }
 
-  /** The size of the file or of its log, whichever is larger, because there may be a limit on the size of a file. */
+  /** Returns the size of the file or that of its log. Returns the larger one, because there may be a limit on the size of any file. */
   diskBytes (): number {
     return this.#isFile() ? Math.max(bytesAt(this.path), bytesAt(logOf(this.path))) : 0
   }
 
-  /** From now on, the log is written into the file when it has this many bytes, unless SQLite does it earlier. */
+  /** From now on, the log is written into the file when it has this many bytes, or earlier if SQLite does that by default. */
   keepLogBelow (bytes: number): void {
     this.#logPages = Math.max(Math.min(Math.floor(bytes / PAGE_BYTES), LOG_PAGES), 1)
     if (this.#isFile()) this.#connection?.checkpointAt(this.#logPages)
@@ -129,9 +129,9 @@ export class CacheDatabase {
     }
     let database: Database | undefined
     try {
-      // No timeout: waiting for a lock must never block the event loop.
+      // The timeout is 0, because waiting for a lock must never block the event loop.
       database = new Driver(path, { timeout: 0 })
-      // Checks the file before anything is written to it, and again when the files beside it are open too.
+      // The file is checked before anything is written to it, and again when the files beside it are open too.
       this.#refuseExchanged()
       configure(database)
       this.#ensureTable(database)
@@ -198,13 +198,13 @@ export class CacheDatabase {
     const watch = this.#watch
     if (watch?.isFileHere() === true && !watch.isLogHere()) this.#dropUnlogged()
     this.#disconnect()
-    // SQLite would apply the log of the old file to the one that is there now.
+    // The log of the old file is removed, because SQLite would apply it to the file that is there now.
     if (watch?.isFileHere() === false && watch.isLogHere()) removeLog(path)
   }
 
   /**
-   * Removes a file whose log was removed while it was open. Closing the file writes the removed log into it, over changes that others may
-   * have made since then with a new log. So its contents can't be trusted.
+   * Removes a file whose log was removed while it was open. When SQLite closes the file, it writes the removed log into it, over changes
+   * that others may have made since then with a new log, so the file's contents can't be trusted.
    */
   #dropUnlogged (): void {
     const { path } = this.#settings
@@ -219,10 +219,10 @@ export class CacheDatabase {
 }
 
 function configure (database: Database): void {
-  // This only works before the first table is created. It has no measurable cost.
+  // This setting takes effect only before the first table is created. It has no measurable cost.
   database.pragma('auto_vacuum = INCREMENTAL')
   database.pragma('journal_mode = WAL')
-  // Safe if the process is killed. A power failure may damage the file, which is then set aside.
+  // This is safe if the process is killed. A power failure may damage the file, which is then set aside.
   database.pragma('synchronous = OFF')
   database.pragma(`journal_size_limit = ${KEPT_LOG_BYTES}`)
 }

@@ -1,4 +1,4 @@
-// A full disk, or a limit on the size of files: makes room by eviction, or by deleting the cache's own file.
+// Makes room if the disk is full or a file reaches a size limit: evicts entries, or deletes the cache's own file.
 import type { CacheLog } from '../../registry/registry.js'
 import { driverError, isFull } from './driver.js'
 import type { CacheDatabase } from './database.js'
@@ -8,7 +8,7 @@ import type { WriteAheadLog } from './write-ahead-log.js'
 /** The purpose for which room is needed. It decides whether the file may be deleted to make room. */
 export type Need = 'invalidation' | 'store' | 'maintenance'
 
-// The least time between two deletions of the file for a store. More of them would not help if others fill the disk.
+// The least time between two deletions of the file to store something. If other programs fill the disk, more deletions would not help.
 const BEGIN_ANEW_GAP_MS = 5_000
 const LOG_GAP_MS = 60_000
 
@@ -31,8 +31,8 @@ export class Disk {
   }
 
   /**
-   * Returns what `work` returns. If there is no room, evicts entries and calls `work` again. If there is still none, deletes the file and
-   * calls `work` on a new one: always for an invalidation, seldom for a store, never for maintenance. Throws what the driver throws.
+   * Returns the result of `work`. If there is no room, evicts entries and calls `work` again. If there is still no room, deletes the file
+   * and calls `work` with a new one: always for an invalidation, seldom for a store, never for maintenance. Throws the driver's errors.
    */
   async withRoom<T> (work: () => Promise<T>, need: () => Need): Promise<T> {
     const { database, writeAheadLog } = this.#options

@@ -1,4 +1,4 @@
-// The driver better-sqlite3: loads it when it is first needed, declares the part of it that is used, and tells what its errors mean.
+// Loads the driver better-sqlite3 when it is first needed, declares the part of it that is used, and says what its errors mean.
 import { createRequire } from 'node:module'
 import { CACHE_ERR_DEPENDENCY_MISSING } from '../../registry/errors.js'
 
@@ -33,7 +33,7 @@ const PACKAGE = 'better-sqlite3'
 export async function loadDriver (load: () => Promise<{ default: unknown }> = () => import('better-sqlite3')): Promise<Driver> {
   try {
     const driver = (await load()).default as Driver
-    // The package looks for its binary only when a database is opened.
+    // A database is opened, because only then does the package look for its binary.
     new driver(':memory:', { timeout: 0 }).close() // eslint-disable-line new-cap
     return driver
   } catch (cause) {
@@ -41,7 +41,7 @@ export async function loadDriver (load: () => Promise<{ default: unknown }> = ()
   }
 }
 
-/** The version of the installed driver; undefined if it is not known. */
+/** Returns the version of the installed driver, or undefined if it is not known. */
 export function driverVersion (): string | undefined {
   try {
     return (createRequire(import.meta.url)(`${PACKAGE}/package.json`) as { version: string }).version
@@ -51,8 +51,8 @@ export function driverVersion (): string | undefined {
 }
 
 /**
- * The warning for these versions, if any: better-sqlite3 before 13 can abort the process during a garbage collection on Node 24.19 and
- * later (WiseLibs/better-sqlite3#1515).
+ * Returns a warning if one is needed for these versions: better-sqlite3 before 13 can abort the process during a garbage collection on Node
+ * 24.19 and later (WiseLibs/better-sqlite3#1515).
  */
 export function driverWarning (driver: string | undefined, node: string): string | undefined {
   const [major, minor] = node.split('.').map(Number) as [number, number]
@@ -66,39 +66,39 @@ function codeOf (error: unknown): string {
   return typeof code === 'string' ? code : ''
 }
 
-/** Whether the error means that somebody else has a lock, so that the same call may succeed later. */
+/** Returns whether the error means that somebody else has a lock, so that the same call may succeed later. */
 export function isBusy (error: unknown): boolean {
   return /^SQLITE_(BUSY|LOCKED|PROTOCOL)/.test(codeOf(error)) ||
     // A caller-owned database throws this while its owner iterates over the rows of a query.
     (error instanceof TypeError && error.message.includes('busy executing a query'))
 }
 
-/** Whether the error means that the file is damaged, or is not a database. */
+/** Returns whether the error means that the file is damaged, or is not a database. */
 export function isDamage (error: unknown): boolean {
   return /^SQLITE_(CORRUPT|NOTADB)/.test(codeOf(error))
 }
 
-/** Whether the error means that a statement does not fit the table, which may have been dropped or altered. */
+/** Returns whether the error means that a statement does not fit the table, which may have been dropped or altered. */
 export function isStatementError (error: unknown): boolean {
   return /^SQLITE_(ERROR|SCHEMA|CONSTRAINT|MISMATCH)/.test(codeOf(error))
 }
 
-/** Whether the error means that the open file is no longer the one at the path. */
+/** Returns whether the error means that the open file is no longer the one at the path. */
 export function isMoved (error: unknown): boolean {
   return codeOf(error) === 'SQLITE_READONLY_DBMOVED'
 }
 
-/** Whether the error means that the file, or one beside it, can't be opened or written. `isMoved` is one case of this. */
+/** Returns whether the error means that the file, or one beside it, can't be opened or written. `isMoved` is one case of this. */
 export function isNoAccess (error: unknown): boolean {
   return /^SQLITE_(CANTOPEN|READONLY|PERM|AUTH)/.test(codeOf(error))
 }
 
-/** Whether the error means that there is no room: on the disk (FULL), in a quota, or within a limit on file sizes (a failed write). */
+/** Returns whether the error means that the disk is full (FULL), or that a quota or a limit on file sizes is reached (a failed write). */
 export function isFull (error: unknown): boolean {
   return /^SQLITE_(FULL|IOERR_(WRITE|SHMSIZE))/.test(codeOf(error))
 }
 
-/** An error like those of the driver, for a problem that this backend notices before the driver does. */
+/** Returns an error like those of the driver, for a problem that this backend notices before the driver does. */
 export function driverError (code: `SQLITE_${string}`, message: string): Error {
   return Object.assign(new Error(message), { code })
 }

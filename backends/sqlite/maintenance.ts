@@ -5,31 +5,31 @@ import { LEAST_BYTES, type Settings } from './options.js'
 import type { TimeSlices, SliceOptions } from './time-slices.js'
 import type { WriteAheadLog } from './write-ahead-log.js'
 
-// How many rows are deleted between two looks at the clock.
+// How many rows are deleted before the code looks at the clock again.
 const ROWS_AT_ONCE = 16
 
-// The pause between two steps of deleting the rows that a clear has left. It is long, because this is less urgent than the many requests
-// after a clear.
+// The pause between two steps that delete the rows that a clear has left behind. It is long, because deleting them is less urgent than the
+// many requests after a clear.
 const SWEEP_PAUSE_MS = 10
 
-// Eviction reduces the bytes to this share of their limit. If it stopped at the limit, every flush of a full cache would evict again.
+// Eviction reduces the used bytes to this share of their limit. If it stopped at the limit, every flush of a full cache would evict again.
 const KEPT_SHARE = 0.99
 
-// Free pages are kept for later writes. But if they are more than MANY_FREE_SHARE of the file, they are returned to the file system, until
-// FEW_FREE_SHARE of it is free.
+// Free pages are kept for later writes. But if more than MANY_FREE_SHARE of the file is free, pages are returned to the file system, until
+// only FEW_FREE_SHARE of the file is free.
 const MANY_FREE_SHARE = 0.25
 const FEW_FREE_SHARE = 0.05
 
-// After the disk was full, the file is kept smaller by this many bytes, or by its size divided by ROOM_SHARE if that is more. This leaves
-// room for the log and for others.
+// After the disk was full, the file is kept this many bytes smaller than it was. If its size divided by ROOM_SHARE is more than that, it is
+// kept smaller by that amount instead. This leaves room for the log and for other programs.
 const ROOM_BYTES = 8 * 1024 * 1024
 const ROOM_SHARE = 64
 
-// The log is written into the file when it reaches the file's size limit divided by this, or at 4 MiB (as SQLite does), if that is less.
+// The log is written into the file when its size reaches the file's limit divided by this, or 4 MiB (SQLite's default) if that is less.
 const LOG_SHARE = 4
 
-// After the disk was full, each cleanup raises the file's limit by this factor, because there may be more room by now. This begins an hour
-// later: the only test is to fill the disk again, which may cost the whole file.
+// After the disk was full, each cleanup multiplies the file's limit by this factor, because there may be more room again. This begins only
+// an hour later, because the only way to find out is to fill the disk again, and then the whole file may be lost.
 const GROWTH = 1.05
 const GROWTH_GAP_MS = 3_600_000
 
@@ -44,7 +44,7 @@ export interface SqliteMaintenanceOptions {
 
 type Work = (connection: Connection, hasTime: () => boolean) => boolean
 
-/** Eviction and cleanup of one backend. */
+/** Evicts entries and cleans up the database of one backend. */
 export class SqliteMaintenance {
   readonly #database: CacheDatabase
   readonly #slices: TimeSlices
@@ -67,23 +67,23 @@ export class SqliteMaintenance {
     this.#allowedBytes = this.#maxBytes = settings.maxBytes
   }
 
-  /** Limit on the bytes of the file in use: the option `maxBytes`, or less after the disk was full. */
+  /** The most bytes of the file that may be in use: the option `maxBytes`, or less after the disk was full. */
   get maxBytes (): number {
     return this.#maxBytes
   }
 
-  /** Ends a cleanup under way at its next step. */
+  /** Makes a running cleanup end at its next step. */
   stop (): void {
     this.#stopped = true
   }
 
-  /** Evicts until the table is within its bounds. */
+  /** Evicts entries until the table is within its bounds. */
   async makeRoom (): Promise<void> {
     const isFull = this.#database.use((connection) => this.#excess(connection, this.#maxBytes) > 0)
     if (isFull) await this.#slices.steps((hasTime) => this.#step((connection) => this.#evict(connection, hasTime), hasTime))
   }
 
-  /** Evicts so that the file and its log fit on a disk that was full when the larger of them had `bytes`. */
+  /** Evicts entries so that the file and its log fit on a disk that was full when the larger of the two had `bytes`. */
   async fitInto (bytes: number): Promise<void> {
     const before = this.#maxBytes
     this.keepBelow(bytes)
@@ -108,7 +108,7 @@ export class SqliteMaintenance {
     this.#database.keepLogBelow(this.#maxBytes / LOG_SHARE)
   }
 
-  /** The background task: writes noted uses, removes expired entries, and returns free pages to the file system. */
+  /** Runs as a background task. Writes remembered uses, removes expired entries, and returns free pages to the file system. */
   async cleanup (): Promise<void> {
     if (this.#maxBytes < this.#allowedBytes && this.#now() - this.#fullAt >= GROWTH_GAP_MS) this.#bound(this.#maxBytes * GROWTH)
     await this.#unhurried((connection, hasTime) => connection.writeTouches(hasTime))
@@ -119,11 +119,11 @@ export class SqliteMaintenance {
     if (this.#database.use((connection) => connection.freeShare() > MANY_FREE_SHARE)) {
       await this.#unhurried((connection, hasTime) => this.#shrink(connection, hasTime))
     }
-    // SQLite shrinks the file only when the whole log is written into it.
+    // The whole log is written into the file, because only then does SQLite shrink the file.
     if (!this.#stopped) this.#database.use((connection) => connection.truncateLog())
   }
 
-  /** Starts to delete the rows that clears have left. Failures are ignored: the next cleanup tries again and reports them. */
+  /** Starts to delete the rows that clears have left behind. Ignores failures: the next cleanup tries again and reports them. */
   sweep (): void {
     this.#unhurried(sweepSome, { pauseMs: SWEEP_PAUSE_MS }).catch(() => {})
   }
@@ -136,7 +136,7 @@ export class SqliteMaintenance {
     await this.#slices.steps((hasTime) => this.#stopped || this.#step(work, hasTime), { ref: false, ...options })
   }
 
-  /** Does a step of `work` in a transaction. If the log is too long, ends the work instead, because it can wait. */
+  /** Does one step of `work` in a transaction. If the log is too long, ends the work instead, because maintenance can wait. */
   #step (work: Work, hasTime: () => boolean): boolean {
     return this.#writeAheadLog.isFull() || this.#write((connection) => work(connection, hasTime))
   }
@@ -155,10 +155,10 @@ export class SqliteMaintenance {
       const excess = this.#excess(connection, this.#maxBytes * KEPT_SHARE)
       if (excess === 0) return true
       const max = Math.min(excess, ROWS_AT_ONCE)
-      // If there are too many bytes, rows that a clear has left are deleted first. They don't count as entries.
+      // If too many bytes are in use, rows that a clear has left behind are deleted first. They don't count as entries.
       if (connection.usedBytes() <= this.#maxBytes * KEPT_SHARE || !connection.sweep(ROWS_AT_ONCE)) {
         const dropped = connection.dropExpired(at, max) || connection.dropUnused(max)
-        // None of our entries is left. The rest of the database is somebody else's.
+        // If nothing was dropped, none of our entries is left, and the rest of the database belongs to somebody else.
         if (dropped === 0) return true
         this.evictions += dropped
       }
@@ -166,7 +166,7 @@ export class SqliteMaintenance {
     }
   }
 
-  /** How many entries must be evicted. If there are too many bytes, that number is not known, and some are evicted at a time. */
+  /** Returns how many entries to evict. If too many bytes are in use, it is not known how many that is, so a few are evicted at a time. */
   #excess (connection: Connection, maxBytes: number): number {
     if (connection.usedBytes() > maxBytes) return ROWS_AT_ONCE
     return this.#maxEntries === Infinity ? 0 : Math.max(connection.entries() - this.#maxEntries, 0)

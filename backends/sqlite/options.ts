@@ -1,4 +1,4 @@
-// The options of the backend `sqlite`: their shape, their defaults, their checks.
+// The options of the backend `sqlite`: their types, their defaults and their checks.
 import {
   checkOptions, duration, expects, hasMethods, isPositiveInteger, positiveInteger, text, type Duration
 } from '../../registry/check.js'
@@ -22,16 +22,16 @@ export interface SqliteOptions {
   path?: string
   /** A caller-owned database of better-sqlite3, instead of `path`. Its settings are not changed, and it stays open. */
   database?: LentDatabase
-  /** The table: a letter or `_`, then letters, digits and `_`, 63 characters at most. @default 'cache_entries' */
+  /** The table's name: a letter or `_`, then letters, digits and `_`, 63 characters at most. @default 'cache_entries' */
   table?: string
-  /** Limit on entries. The least recently used are evicted first. @default none */
+  /** The most entries that are kept. The least recently used are evicted first. @default none */
   maxEntries?: number
   /**
-   * Limit on the bytes of the file in use, at least 65536. The least recently used entries are evicted first. A caller-owned database has a
-   * limit only if this is given, and then it applies to the whole database, including other tables. @default 268435456
+   * The most bytes of the file that may be in use, at least 65536. The least recently used entries are evicted first. A caller-owned
+   * database has a limit only if this is given, and then it applies to the whole database, including other tables. @default 268435456
    */
   maxBytes?: number
-  /** How often expired entries are removed and the file is maintained. @default '5m' */
+  /** How often the backend removes expired entries and maintains the file. @default '5m' */
   cleanupInterval?: Duration
 }
 
@@ -62,13 +62,13 @@ export interface Settings {
   readonly cleanupIntervalMs: number
 }
 
-/** The least `maxBytes`: the empty table and its indexes take 7 pages of 4096 bytes. */
+/** The least value of `maxBytes`. An empty table and its indexes already take 7 pages of 4096 bytes. */
 export const LEAST_BYTES = 65_536
 
 const table = expects<string>("a letter or '_', then letters, digits and '_', 63 characters at most, and not begin with sqlite_", (value) =>
   typeof value === 'string' && /^[A-Za-z_][A-Za-z0-9_]{0,62}$/.test(value) && !/^sqlite_/i.test(value))
 
-// Any driver whose databases have these methods works like better-sqlite3. This excludes node:sqlite, which has no pragma().
+// A database with these methods works like one of better-sqlite3. A database of node:sqlite is refused, because it has no pragma().
 const database = expects<LentDatabase>('an open, writable Database of better-sqlite3', (value) =>
   hasMethods(value, 'prepare', 'exec', 'pragma') &&
   (value as { open?: unknown }).open === true && (value as { readonly?: unknown }).readonly !== true)
@@ -76,7 +76,7 @@ const database = expects<LentDatabase>('an open, writable Database of better-sql
 const maxBytes = expects<number>(`an integer of at least ${LEAST_BYTES}`, (value) =>
   isPositiveInteger(value) && (value as number) >= LEAST_BYTES)
 
-/** Returns the settings for `options`. Throws CACHE_ERR_OPTION. */
+/** Returns the settings for `options`. Throws CACHE_ERR_OPTION if an option is wrong. */
 export function readOptions (options: SqliteOptions): Settings {
   const given = checkOptions<SqliteOptions>('sqlite', options, {
     path: text, database, table, maxEntries: positiveInteger, maxBytes, cleanupInterval: duration()
@@ -91,7 +91,7 @@ export function readOptions (options: SqliteOptions): Settings {
     format: FORMAT,
     maxEntries: given.maxEntries ?? Infinity,
     maxBytes: given.maxBytes ?? (given.database === undefined ? SQLITE_MAX_BYTES : Infinity),
-    // The check turned the duration into milliseconds.
+    // The check has already converted the duration to milliseconds.
     cleanupIntervalMs: given.cleanupInterval as number | undefined ?? SQLITE_CLEANUP_INTERVAL_MS
   }
 }

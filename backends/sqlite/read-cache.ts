@@ -1,8 +1,8 @@
-// Recently read rows, in memory. They are used until another connection writes, which SQLite reports.
+// Keeps recently read rows in memory. They are used until another connection writes, which SQLite reports.
 import { READ_CACHE_BYTES, ClockCache, type Member } from '../../registry/clock-cache.js'
 import type { Row } from './row.js'
 
-// About the memory that a row takes in addition to its value.
+// A row takes about this much memory in addition to its value.
 const OVERHEAD_BYTES = 400
 
 interface HeldRow extends Member {
@@ -23,7 +23,7 @@ export class SqliteReadCache {
     this.#heldUnder = foreignWrites()
   }
 
-  /** The row under `key`, if it is cached and nobody else has written since. Writes by others are noticed within a millisecond. */
+  /** Returns the row under `key`, if it is cached and nobody else has written since. Notices others' writes within a millisecond. */
   get (key: string): Row | undefined {
     const held = this.#rows.get(key)
     if (held === undefined) return undefined
@@ -35,7 +35,9 @@ export class SqliteReadCache {
     return undefined
   }
 
-  /** Caches a row, if there is room. It is dropped with all others when a write by another connection is noticed, even an earlier write. */
+  /**
+   * Caches a row, if there is room. When a write by another connection is noticed, all rows are dropped, even if they were read after it.
+   */
   hold (key: string, row: Row): void {
     if (!this.#clock.takes()) return
     this.drop(key)
@@ -56,7 +58,10 @@ export class SqliteReadCache {
     this.#rows.clear()
   }
 
-  /** Whether nobody else has written. Asks SQLite at most once a millisecond: asking takes locks, and costs more than the rest of a hit. */
+  /**
+   * Returns whether nobody else has written. Asks SQLite at most once a millisecond, because asking takes locks and costs more than the
+   * rest of a hit.
+   */
   #isCurrent (): boolean {
     const atMs = Math.floor(performance.now())
     if (atMs === this.#askedAtMs) return true

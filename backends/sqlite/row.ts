@@ -1,10 +1,10 @@
-// A row of the table, as a read returns it.
+// The type of a row of the table, as a read returns it.
 
 /** A row that was found. */
 export interface Row {
   readonly id: number
   readonly expiresAt: number
-  /** The last noted use. */
+  /** The time of the last recorded use. */
   usedAt: number
   readonly value: Buffer
 }

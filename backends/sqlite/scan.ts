@@ -1,4 +1,4 @@
-// Walks over many keys in steps of a few milliseconds, for `clear` and `keys`.
+// Walks over the keys of many entries, in steps of a few milliseconds, for `clear` and `keys`.
 import { matchesGlob } from '../../registry/glob.js'
 import type { Connection, KeyRow } from './connection.js'
 import type { Disk } from './disk.js'
@@ -9,7 +9,7 @@ import type { SqliteWriteQueue } from './write-queue.js'
 
 const ROWS_AT_ONCE = 64
 
-// A clear of many entries replaces the table if only few other entries are kept. This takes a few milliseconds for any number of entries.
+// If a clear removes many entries and keeps few, it replaces the table. That takes a few milliseconds, however many entries there are.
 const MANY_ROWS = 1_000
 const FEW_ROWS = 256
 const FEW_BYTES = 1024 * 1024
@@ -58,7 +58,7 @@ export class SqliteScan {
     }, (connection, work) => connection.transact(work))
   }
 
-  /** The keys of live entries that match `pattern`. */
+  /** Returns the keys that match `pattern`, without those of expired entries. */
   async keys (pattern: string): Promise<string[]> {
     const { writes, now } = this.#options
     await writes.flush()
@@ -71,7 +71,7 @@ export class SqliteScan {
     return [...found]
   }
 
-  /** Calls `look` for every row in the ranges of `prefix`. A row may occur again if a step is repeated. */
+  /** Calls `look` for every row in the ranges of `prefix`. If a step is repeated, `look` may get the same row again. */
   async #walk (prefix: string, look: Look, within: Within = (_connection, work) => work()): Promise<void> {
     const { slices, database } = this.#options
     for (const { from, before } of rangesOf(prefix)) {
@@ -94,7 +94,7 @@ interface Meant {
 /** Clears by replacing the table, if that is faster. Returns whether it did. */
 function clearAtOnce (connection: Connection, prefix: string, { later, isMeant }: Meant): boolean {
   const [range] = rangesOf(prefix) as [KeyRange]
-  // If the prefix has half a surrogate pair, the range also contains keys that don't begin with the prefix.
+  // If the prefix contains half a surrogate pair, the range also contains keys that don't begin with the prefix.
   if (range.from !== prefix || listed(connection, range, MANY_ROWS + 1).length <= MANY_ROWS) return false
   return connection.transact(() => {
     const others = outsideOf(range).flatMap((outside) => listed(connection, outside, FEW_ROWS + 1))
@@ -104,7 +104,7 @@ function clearAtOnce (connection: Connection, prefix: string, { later, isMeant }
   })
 }
 
-/** Walks until the time of the step is over. Returns the key at which to continue; undefined at the end. */
+/** Walks until the time of the step is over. Returns the key at which to continue, or undefined if the walk has reached its end. */
 function walkSome (
   connection: Connection, { from, before }: KeyRange, { look, hasTime }: { look: Look, hasTime: () => boolean }
 ): KeyRange['from'] | undefined {

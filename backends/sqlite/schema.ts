@@ -3,9 +3,9 @@ import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 import { driverError, type Database } from './driver.js'
 
 /**
- * Is increased with every change of the statements below, even of one word, because a table that another statement created counts as
- * altered. Versions of this package with different formats can share a database, in which each has its own table. Every format has the
- * column `used_at`, which shows the other versions when a table was last used.
+ * This number must be increased with every change of the statements below, even of one word, because a table that a different statement
+ * has created counts as altered. Versions of this package with different formats can share a database, because each has its own table.
+ * Every format must have the column `used_at`, which tells other versions when a table was last used.
  */
 export const FORMAT = 1
 
@@ -20,14 +20,14 @@ export interface TableChoice {
 /** The state of a table: missing, complete, without an index, or changed by somebody else. */
 export type TableState = 'absent' | 'intact' | 'incomplete' | 'altered'
 
-/** The table's name in the database. */
+/** Returns the table's name in the database. */
 export function tableName ({ table, format }: TableChoice): string {
   return format === 1 ? table : `${table}_v${format}`
 }
 
 /**
- * The statements that create the table and its indexes. It is a rowid table, which appends rows, while a table clustered by key would
- * rewrite random pages. Short columns come before the value, so that a long value is read only when it is needed.
+ * Returns the statements that create the table and its indexes. The table is a rowid table, which appends new rows. A table clustered by
+ * key would rewrite random pages instead. Short columns come before the value, so that a long value is read only when it is needed.
  */
 function statementsOf (choice: TableChoice): string[] {
   const name = tableName(choice)
@@ -42,14 +42,14 @@ function statementsOf (choice: TableChoice): string[] {
   `CREATE INDEX "${name}_used_at" ON "${name}" (used_at)`]
 }
 
-/** Creates the table unless it is intact. Returns its state before that. Throws CACHE_ERR_OPTION if it is not ours. */
+/** Creates the table unless it is intact. Returns the state that it had before. Throws CACHE_ERR_OPTION if the table is not ours. */
 export function ensureTable (database: Database, choice: TableChoice): TableState {
   if (tableState(database, choice) === 'intact') return 'intact'
-  // BEGIN would fail too, but with an error that can't be told from others.
+  // BEGIN would fail too, but with an error that can't be distinguished from others.
   if (database.inTransaction) throw driverError('SQLITE_BUSY', 'the database is inside a transaction')
   database.exec('BEGIN IMMEDIATE')
   try {
-    // Checked again, because another process may have created the table meanwhile.
+    // The state is read again, because another process may have created the table meanwhile.
     const state = tableState(database, choice)
     if (state === 'altered') database.exec(`DROP TABLE "${tableName(choice)}"`)
     for (const statement of missing(database, choice)) database.exec(statement)
@@ -61,7 +61,7 @@ export function ensureTable (database: Database, choice: TableChoice): TableStat
   }
 }
 
-/** The state of the table. Throws CACHE_ERR_OPTION if it is not ours. */
+/** Returns the state of the table. Throws CACHE_ERR_OPTION if the table is not ours. */
 export function tableState (database: Database, choice: TableChoice): TableState {
   const name = tableName(choice)
   const found = database.prepare('SELECT coalesce(sql, type) FROM main.sqlite_master WHERE name = ? COLLATE NOCASE').pluck(true).get(name)
@@ -72,19 +72,19 @@ export function tableState (database: Database, choice: TableChoice): TableState
   return lacks[0] === statementsOf(choice)[0] ? 'altered' : 'incomplete'
 }
 
-/** The statements whose table or index is missing or different, the table's first. */
+/** Returns the statements whose table or index is missing or different. The table's statement comes first. */
 function missing (database: Database, choice: TableChoice): string[] {
   const there = database.prepare('SELECT sql FROM main.sqlite_master WHERE tbl_name = ? COLLATE NOCASE AND sql IS NOT NULL')
     .pluck(true).all(tableName(choice)).map((sql) => wordsOf(String(sql)))
   return statementsOf(choice).filter((statement) => !there.includes(wordsOf(statement)))
 }
 
-/** A statement in a form for comparison: lower case, without comments at the ends of lines, without whitespace. */
+/** Converts a statement for a comparison: to lower case, without comments at the ends of lines and without whitespace. */
 function wordsOf (sql: string): string {
   return sql.replace(/--.*|\s+/g, '').toLowerCase()
 }
 
-/** The tables of versions with other formats. */
+/** Returns the names of the tables that versions with other formats have created. */
 export function otherTables (database: Database, { table, format }: TableChoice): string[] {
   const tables = database.prepare("SELECT name, sql FROM main.sqlite_master WHERE type = 'table' AND sql LIKE '%used_at%'").all() as
     Array<{ name: string, sql: string }>

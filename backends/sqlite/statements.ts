@@ -1,16 +1,16 @@
-// The prepared statements: all SQL on rows.
+// Prepares the SQL statements, including all that read or change rows.
 import type { Database, Statement } from './driver.js'
 
-/** The statements, by what they do. */
+/** The prepared statements. Each has a name that says what it does. */
 export type Statements = ReturnType<typeof statementsOf>
 
-/** The statements for a table. */
+/** Prepares the statements for a table. */
 export function statementsOf (database: Database, table: string) {
   const prepare = (sql: string): Statement =>
     database.prepare(sql.replace('#', `"${table}"`).replace('#', `"${table}"`)).safeIntegers(false)
   const number = (sql: string): Statement => prepare(sql).pluck(true)
   return {
-    // The key is compared in the row too, not only in the index: a damaged index must not return another key's row.
+    // The key is compared in the row too, not only in the index, so that a damaged index can't return another key's row.
     find: prepare(
       'SELECT found.id, found.expires_at, found.used_at, found.value FROM # AS named ' +
       'CROSS JOIN # AS found ON found.id = named.id AND +found.key = named.key WHERE named.key = ?')

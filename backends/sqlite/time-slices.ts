@@ -5,7 +5,7 @@ import { isBusy } from './driver.js'
 /** How long one step may block the event loop. */
 const STEP_MS = 4
 
-// The pause between two steps, for the event loop and for other processes, which then find the lock free.
+// The pause between two steps. In this pause, the event loop does other work, and other processes can get the lock.
 const PAUSE_MS = 1
 
 /** How long work is retried while the database is locked. */
@@ -14,10 +14,10 @@ const PATIENCE_MS = 5_000
 const FIRST_WAIT_MS = 2
 const LONGEST_WAIT_MS = 25
 
-/** Does as much as it has time for. Returns true if nothing is left to do. */
+/** Does as much work as it has time for. Returns true if nothing is left to do. */
 export type Step = (hasTime: () => boolean) => boolean
 
-/** Options of the waits between steps and retries. */
+/** Options for the waits between steps and between retries. */
 export interface SliceOptions {
   /** Whether a wait keeps the process alive. */
   ref?: boolean
@@ -25,7 +25,7 @@ export interface SliceOptions {
   pauseMs?: number
 }
 
-/** Starts a step. Returns a function that tells whether the step has time left. */
+/** Starts the time of a step. Returns a function that returns whether the step has time left. */
 export function stepClock (): () => boolean {
   const endsAt = performance.now() + STEP_MS
   return () => performance.now() < endsAt
@@ -35,12 +35,12 @@ export function stepClock (): () => boolean {
 export class TimeSlices {
   #endsAt = Infinity
 
-  /** From now on, nothing is retried for longer than this. */
+  /** From now on, nothing is retried for longer than `ms`. */
   endWithin (ms: number): void {
     this.#endsAt = performance.now() + ms
   }
 
-  /** Returns what `work` returns, and retries while the database is locked. Throws the driver's last error. */
+  /** Returns the result of `work`. Calls it again while the database is locked. If this takes too long, throws the driver's last error. */
   async retry<T> (work: () => T, { ref = true }: SliceOptions = {}): Promise<T> {
     const deadline = performance.now() + PATIENCE_MS
     for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS)) {
@@ -49,7 +49,7 @@ export class TimeSlices {
       } catch (error) {
         if (!isBusy(error) || performance.now() > Math.min(deadline, this.#endsAt)) throw error
       }
-      // Jitter, so that two processes that wait for each other's lock don't stay in step.
+      // The wait is partly random, so that two processes that wait for each other's lock don't keep colliding.
       await sleep(waitMs * (0.5 + Math.random()), undefined, { ref })
     }
   }

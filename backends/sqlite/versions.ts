@@ -1,13 +1,13 @@
-// Tables of versions with other formats. Each version has its own table, and one that was not used for a day is dropped.
+// Drops the tables of package versions with other formats. Each version has its own table, which is dropped if unused for a day.
 import type { Database, Statement } from './driver.js'
 import { otherTables, type TableChoice } from './schema.js'
 
 const UNUSED_MS = 86_400_000
 
-// How many rows are deleted between two looks at the clock. Dropping a large table at once would block the event loop.
+// How many rows are deleted before the code looks at the clock again. Dropping a large table at once would block the event loop.
 const ROWS_AT_ONCE = 16
 
-/** Drops tables of other formats that are empty or unused for a day, inside a transaction. Returns true if nothing is left to do. */
+/** Drops other formats' tables that are empty or unused for a day. Called inside a transaction. Returns true if nothing is left to do. */
 export function dropUnusedTables (
   database: Database, choice: TableChoice, { at, hasTime }: { at: number, hasTime: () => boolean }
 ): boolean {

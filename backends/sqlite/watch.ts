@@ -1,4 +1,4 @@
-// Checks whether the open file and its log are still those at the path: both may be removed, moved or replaced at any time.
+// Checks whether the open file and its log are still those at the path. Both may be removed, moved or replaced at any time.
 import { driverError } from './driver.js'
 import { identityOf, logOf } from './database-file.js'
 
@@ -19,7 +19,7 @@ export class Watch {
     this.#logIdentity = identityOf(logOf(path))
   }
 
-  /** The same as `look`, unless that was done a moment ago. */
+  /** Does the same as `look`, unless that was done a moment ago. */
   glance (): void {
     if (performance.now() - this.#lookedAtMs >= LOOK_MS) this.look()
   }

@@ -1,10 +1,10 @@
-// Limits the write-ahead log, which SQLite can't restart while another process has a read transaction open.
+// Limits the write-ahead log, which keeps growing while another process has a read transaction open.
 import { KEPT_LOG_BYTES, type CacheDatabase } from './database.js'
 
 // The least time between two attempts to empty the log. If one fails, another one a moment later would probably fail too.
 const RETRY_MS = 50
 
-/** The log of one backend. */
+/** The write-ahead log of one backend. */
 export class WriteAheadLog {
   readonly #database: CacheDatabase
   readonly #maxBytes: number
@@ -15,12 +15,12 @@ export class WriteAheadLog {
     this.#maxBytes = Math.max(maxBytes, KEPT_LOG_BYTES)
   }
 
-  /** Whether the log is too long and can't be emptied. Then sets are refused, but deletes are still carried out. */
+  /** Returns whether the log is too long and can't be emptied. If so, sets are refused, but deletes are still carried out. */
   isFull (): boolean {
     return this.#bytesLeft() > this.#maxBytes
   }
 
-  /** Whether the log has become too long even for deletes. */
+  /** Returns whether the log has become too long even for deletes. */
   isOver (): boolean {
     return this.#bytesLeft() > this.#maxBytes * 2
   }

@@ -1,4 +1,4 @@
-// The queue of writes: gathers them into batches, so that one transaction contains many of them. A read looks here before it asks SQLite.
+// Queues writes, and gathers them into batches, so that one transaction contains many. Reads look into this queue before they ask SQLite.
 import type { StoredEntry } from '../../registry/backend.js'
 import { CACHE_ERR_BACKEND_FAILED } from '../../registry/errors.js'
 import { Deferred, noop } from '../../registry/maybe-promise.js'
@@ -10,7 +10,7 @@ import { storedText } from './codec.js'
 import { stepClock, type TimeSlices } from './time-slices.js'
 import type { WriteAheadLog } from './write-ahead-log.js'
 
-/** A write of a key. `entry` is undefined if the key is deleted. */
+/** A write to a key. `entry` is undefined if the write deletes the key. */
 export interface SqliteWrite {
   readonly key: string
   readonly entry: StoredEntry | undefined
@@ -28,12 +28,12 @@ export interface SqliteWriteQueueOptions {
   readonly afterBatch: () => Promise<void>
 }
 
-// If few writes are pending, they wait this long for more. If there are many, they are written at the end of this turn of the event loop.
+// If few writes are pending, they wait this long for more. If many are pending, they are written at the end of the event loop's turn.
 const GATHER_MS = 2
 const MANY_WRITES = 32
 const MANY_BYTES = 1024 * 1024
 
-// If more bytes than this are pending, `put` writes synchronously: a loop that calls `set` without awaiting it never lets timers run.
+// If more bytes than this are pending, `put` writes synchronously, because a loop that never awaits `set` would never let timers run.
 const INLINE_BYTES = 8 * 1024 * 1024
 const MAX_WAITING_BYTES = 64 * 1024 * 1024
 const WRITE_OVERHEAD_BYTES = 200
@@ -42,13 +42,13 @@ const LOG_IS_FULL = 'the write-ahead log is longer than maxBytes, since another 
 
 class Batch {
   readonly writes = new Map<string, SqliteWrite>()
-  /** Settles the sets, which may be refused although the deletes are carried out. */
+  /** The promise of the sets. They may be refused although the deletes are carried out. */
   readonly stored = new Deferred()
-  /** Settles the deletes, and the batch as a whole. */
+  /** The promise of the deletes, and of the batch as a whole. */
   readonly done = new Deferred()
 
   constructor () {
-    // The caller may ignore the result.
+    // Callers may ignore these promises, so a rejection must not count as unhandled.
     for (const { promise } of [this.stored, this.done]) promise.catch(noop)
   }
 
@@ -75,7 +75,7 @@ class Batch {
   }
 }
 
-/** The pending writes, in batches with the last write of each key. */
+/** Keeps the pending writes in batches. A batch contains only the last write to each key. */
 export class SqliteWriteQueue {
   readonly #options: SqliteWriteQueueOptions
   readonly #listeners = new Set<(key: string) => void>()
@@ -95,12 +95,12 @@ export class SqliteWriteQueue {
     return (this.#gathering?.writes.size ?? 0) + (this.#flushing?.writes.size ?? 0)
   }
 
-  /** The last pending write of `key`. */
+  /** Returns the last pending write to `key`. */
   find (key: string): SqliteWrite | undefined {
     return this.#gathering?.writes.get(key) ?? this.#flushing?.writes.get(key)
   }
 
-  /** Adds a write, which replaces a pending one of its key. Settles when it is committed. */
+  /** Adds a write, which replaces a pending write to the same key. Settles when the write is committed. */
   put (key: string, entry: StoredEntry | undefined): Promise<void> {
     const bytes = key.length * 2 + (entry?.value.byteLength ?? 0) + WRITE_OVERHEAD_BYTES
     const batch = this.#gathering ??= new Batch()
@@ -130,7 +130,7 @@ export class SqliteWriteQueue {
     return () => { this.#listeners.delete(listener) }
   }
 
-  /** Writes everything pending now. Settles when it is committed, even if sets were refused; rejects with what the driver throws. */
+  /** Writes everything that is pending now. Resolves when it is committed, even if sets were refused. Rejects with the driver's error. */
   flush (): Promise<void> {
     const settled = (this.#gathering ?? this.#flushing)?.done.promise ?? Promise.resolve()
     this.#start()
@@ -139,7 +139,7 @@ export class SqliteWriteQueue {
 
   #schedule (): void {
     if (this.#draining) return
-    // The immediate and the timer keep the process alive: a script that awaits its last write must not exit before. Both are short.
+    // The immediate and the timer keep the process alive, so that a script can await its last write. Both take only a moment.
     this.#immediate ??= setImmediate(() => {
       this.#immediate = undefined
       if (this.waiting >= MANY_WRITES || this.#bytes >= MANY_BYTES) this.#start()
@@ -154,7 +154,7 @@ export class SqliteWriteQueue {
     if (!this.#draining) this.#drain()
   }
 
-  /** Writes batches until none is left. Never rejects: a failure rejects the batch. */
+  /** Writes batches until none is left. Never rejects: if a batch fails, the batch's own promises reject. */
   async #drain (): Promise<void> {
     this.#draining = true
     while (this.#gathering !== undefined) {
@@ -169,7 +169,7 @@ export class SqliteWriteQueue {
       for (const { bytes } of batch.writes.values()) this.#bytes -= bytes
       this.#flushing = undefined
     }
-    // This happens in the same turn in which nothing was found to be pending, so that a later write starts a new drain.
+    // `#draining` is set in the same turn in which no pending batch was found, so that a later write starts a new drain.
     this.#draining = false
   }
 
@@ -196,7 +196,7 @@ export class SqliteWriteQueue {
     try {
       if (batch !== undefined) this.#options.database.use((connection) => this.#writeSome(connection, batch, stepClock()))
     } catch {
-      // Ignored here: the batch will meet the same error later, and then reject its writes.
+      // The error is ignored here, because the batch will meet the same error later, and then reject its writes.
     }
   }
 
