@@ -1,4 +1,4 @@
-// The tiered backend itself: writes go from far to near. A key is not read from a tier that did not confirm the key's last change.
+// The class of the tiered backend. It writes from far to near. It does not read a key from a tier that did not confirm its last change.
 import { Fence } from '../../registry/fence.js'
 import type { BackendStats, CacheBackend, ClearOptions, MaybePromise, StoredEntry } from '../../registry/backend.js'
 import type { BackgroundTask } from '../../registry/background.js'
@@ -61,22 +61,22 @@ export class TieredBackend implements CacheBackend {
     this.#addPowers()
   }
 
-  /** The entry in the nearest tier that has it. Throws CACHE_ERR_BACKEND_FAILED if all tiers are unavailable. */
+  /** Returns the entry from the nearest tier that has it. Throws CACHE_ERR_BACKEND_FAILED if all tiers are unavailable. */
   get (key: string): MaybePromise<StoredEntry | undefined> {
     this.#refuseClosed('get')
     return read(this.#shared, key)
   }
 
   /**
-   * Resolves when the last tier has the entry and no tier has the previous one; otherwise rejects. The nearer tiers get a copy in either
-   * case: even if the last tier can't store the entry, it may be served from a nearer one.
+   * Resolves when the last tier has the entry and no tier has the previous one. Otherwise rejects. In both cases, the nearer tiers get a
+   * copy, so the entry may be served from a nearer tier even if the last tier can't store it.
    */
   set (key: string, entry: StoredEntry): MaybePromise<void> {
     this.#refuseClosed('set')
     if (!(entry.expiresAt > this.#now())) return this.#forget('set', key)
     const mark = this.#fence.move(key)
-    // The nearer tiers delete the old entry first: if the process ends in between, none is left in a tier that outlives the process.
-    // The last tier does not wait for a slow delete in a nearer one, whose old copy lives for nearTtl at most.
+    // The nearer tiers delete the old entry first, so that it is not left in a tier that outlives the process if the process ends in
+    // between. The last tier does not wait for a slow delete in a nearer tier, where the old copy expires after nearTtl at most.
     const forgotten = this.#tiers.slice(0, -1).map((tier) => tier.change(key, undefined))
     const kept = this.#tiers.at(-1)!.change(key, entry)
     return andThen(all([...forgotten, kept]), (outcomes) => {
@@ -101,7 +101,7 @@ export class TieredBackend implements CacheBackend {
 
   #forget (operation: string, key: string): MaybePromise<void> {
     this.#fence.move(key)
-    // Deletes from far to near, and gets the results in that order.
+    // The tiers are called from far to near, so the results are in that order.
     const outcomes = this.#tiers.toReversed().map((tier) => tier.change(key, undefined))
     return andThen(all(outcomes), (settled) => this.#confirm(operation, settled.toReversed()))
   }

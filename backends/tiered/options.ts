@@ -1,21 +1,22 @@
-// The options of the backend `tiered`: their shape, their defaults, their checks.
+// The options of the backend `tiered`: their types, their defaults and their checks.
 import { checkOptions, duration, show, text, type Check, type Duration } from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 import type { BackendChoice } from '../../registry/names.js'
 
 /** Options of the backend `tiered`. */
 export interface TieredOptions {
-  /** Two or more backends, near to far, each by name with its options. */
+  /** Two or more backends, from near to far. Each is given by its name, with its options. */
   tiers: readonly BackendChoice[]
   /**
-   * How long an entry stays in a tier other than the last, never longer than its own lifetime. For this long, a process may serve an entry
-   * that another process has changed or invalidated. If the last tier is `memory`, which no other process shares, there is no default.
+   * How long an entry stays in a tier other than the last one, but never longer than its own lifetime. For this time, a process may serve
+   * an entry that another process has changed or invalidated. If the last tier is `memory`, which no other process shares, there is no
+   * default.
    * @default '1s'
    */
   nearTtl?: Duration
   /**
-   * How long a read waits for all asynchronous tiers together. A tier that has not responded by then has failed. This is shorter than the
-   * plugin's `deadline`, so that a tier that hangs does not look like a cache that hangs. @default '80ms'
+   * How long a read waits for all asynchronous tiers together. A tier that has not responded by then counts as failed. This is shorter than
+   * the plugin's `deadline`, so that a tier that hangs does not look like a cache that hangs. @default '80ms'
    */
   deadline?: Duration
 }
@@ -30,7 +31,7 @@ export const TIERED_NEAR_TTL_MS = 1_000
 export interface Settings {
   readonly tiers: readonly BackendChoice[]
   readonly nearTtlMs: number
-  /** The same as `nearTtlMs`, for copies of tags' stamps. */
+  /** Like `nearTtlMs`, but for copies of tags' stamps. */
   readonly stampTtlMs: number
   readonly deadlineMs: number
 }
@@ -50,12 +51,12 @@ const tiers: Check<readonly BackendChoice[]> = (value, who) => {
   })
 }
 
-/** Returns the settings for `options`. Throws CACHE_ERR_OPTION. */
+/** Returns the settings for `options`. Throws CACHE_ERR_OPTION if an option is wrong. */
 export function readOptions (options: TieredOptions): Settings {
   const given = checkOptions<TieredOptions>('tiered', options, { tiers, nearTtl: duration(), deadline: duration() })
   const checked = given.tiers ?? tiers(undefined, 'tiered.tiers')
   const isShared = checked.at(-1)!.backend !== 'memory'
-  // The checks turned the durations into milliseconds.
+  // The checks have already converted the durations to milliseconds.
   const nearTtlMs = given.nearTtl as number | undefined ?? (isShared ? TIERED_NEAR_TTL_MS : Infinity)
   return {
     tiers: checked,

@@ -1,4 +1,4 @@
-// Reads from near to far until a tier has the entry, which is then copied to the nearer tiers.
+// Reads the tiers from near to far until one has the entry, and then copies it to the nearer tiers.
 import type { MaybePromise, StoredEntry } from '../../registry/backend.js'
 import { Deadline } from '../../registry/deadline.js'
 import { CACHE_ERR_BACKEND_FAILED } from '../../registry/errors.js'
@@ -9,7 +9,7 @@ import type { Asking, Tier } from './tier.js'
 
 /** The state that the methods of the backend share. */
 export interface Shared {
-  /** Near to far. */
+  /** The tiers, from near to far. */
   readonly tiers: readonly Tier[]
   readonly fence: Fence
   readonly deadlineMs: number
@@ -17,7 +17,7 @@ export interface Shared {
   readonly capped: (key: string, entry: StoredEntry) => StoredEntry
 }
 
-/** One read. Its tiers share one deadline, which starts with the first asynchronous tier. */
+/** One read. All tiers share its deadline, whose time starts with the first asynchronous tier. */
 class TieredRead implements Asking {
   #deadline: Deadline | undefined
   readonly #deadlineMs: number
@@ -32,14 +32,16 @@ class TieredRead implements Asking {
   }
 }
 
-/** The error of a read if all tiers are unavailable. If one of them responds that it has no entry, the read is a miss instead. */
+/**
+ * Returns the error of a read for which all tiers are unavailable. If at least one tier responds that it has no entry, the read is a miss.
+ */
 function failure ({ tiers }: Shared, operation: string): Error {
   return new CACHE_ERR_BACKEND_FAILED('tiered', operation, 'no tier could tell', {
     cause: tiers.findLast(({ error }) => error !== undefined)?.error
   })
 }
 
-/** Returns the live entry in the nearest tier that has it. Throws CACHE_ERR_BACKEND_FAILED if all tiers are unavailable. */
+/** Returns the entry from the nearest tier that has it. Throws CACHE_ERR_BACKEND_FAILED if all tiers are unavailable. */
 export function read (shared: Shared, key: string): MaybePromise<StoredEntry | undefined> {
   const mark = shared.fence.mark
   const asking = new TieredRead(shared)
@@ -58,7 +60,7 @@ export function read (shared: Shared, key: string): MaybePromise<StoredEntry | u
   return next(0, false)
 }
 
-/** The same for several keys, with one step per tier. */
+/** Does the same as `read`, but for several keys, with one step per tier. */
 export function readMany (shared: Shared, keys: readonly string[]): MaybePromise<Array<StoredEntry | undefined>> {
   const mark = shared.fence.mark
   const asking = new TieredRead(shared)
@@ -84,7 +86,7 @@ export function readMany (shared: Shared, keys: readonly string[]): MaybePromise
   return next(0)
 }
 
-/** Whether a tier has an entry under `key`. */
+/** Returns whether any tier has an entry under `key`. */
 export function has (shared: Shared, key: string): MaybePromise<boolean> {
   const asking = new TieredRead(shared)
   const next = (index: number, isAvailable: boolean): MaybePromise<boolean> => {
@@ -98,7 +100,7 @@ export function has (shared: Shared, key: string): MaybePromise<boolean> {
   return next(0, false)
 }
 
-/** Returns `found`, and stores a copy in the nearer tiers, unless the key was changed during the read. */
+/** Returns `found`. Also stores a copy in the nearer tiers, unless the key was changed during the read. */
 function copied (
   { tiers, fence, capped }: Shared, { key, mark, index, found }: { key: string, mark: number, index: number, found: StoredEntry }
 ): StoredEntry {
@@ -108,7 +110,7 @@ function copied (
   return entry
 }
 
-/** Returns `entry`, with its bytes copied if they would keep a much larger buffer alive. */
+/** Returns `entry`. If its bytes would keep a much larger buffer alive, copies them first. */
 function owning (entry: StoredEntry): StoredEntry {
   const { value, expiresAt } = entry
   if (value.buffer.byteLength <= value.byteLength * 2) return entry

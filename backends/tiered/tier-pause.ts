@@ -1,8 +1,8 @@
-// Pauses a tier that fails. Unlike the CircuitBreaker of response/, admits the next probe after some time, not when the last one has
-// reported: a probe of a tier may hang and never report.
+// Pauses a tier that fails. The CircuitBreaker of response/ admits another probe only after the last one has a result. Here, another probe
+// is admitted after some time, because a probe of a tier may hang and never have a result.
 
 const FAILURES_TO_PAUSE = 5
-// Short: during a pause, reads go to the other tiers, and refused changes must be carried out later.
+// A pause is short, because changes that are refused meanwhile must be carried out later. Reads go to the other tiers.
 const PAUSE_MS = 1_000
 
 /** Pauses a tier that fails repeatedly, so that the others do not wait for it. */
@@ -20,7 +20,7 @@ export class TierPause {
     return this.#failures < FAILURES_TO_PAUSE
   }
 
-  /** Whether a call is admitted. At the end of each pause, one call is admitted, and the next pause begins, because the call may hang. */
+  /** Returns whether a call is admitted. When a pause ends, one call is, and the next pause begins at once, because that call may hang. */
   admits (): boolean {
     if (this.isWell) return true
     const leftMs = this.#pausedUntil - this.#now()
@@ -35,7 +35,7 @@ export class TierPause {
   }
 
   failed (): void {
-    // Only the failure that starts the pause counts: many calls that were admitted earlier may fail at once, and must not prolong it.
+    // Only the failure that starts the pause sets its end. Calls that were admitted earlier may fail later, but must not prolong the pause.
     if (++this.#failures === FAILURES_TO_PAUSE) this.#pausedUntil = this.#now() + PAUSE_MS
   }
 }

@@ -1,4 +1,4 @@
-// One tier: read within a deadline, only for keys that are not in doubt, and paused while it fails.
+// One tier. It is read within a deadline, and only for keys that are not in doubt. It is paused while it fails.
 import type { CacheBackend, ClearOptions, MaybePromise, StoredEntry } from '../../registry/backend.js'
 import { HELD_UP, NO_ANSWER, type Deadline, type Wait } from '../../registry/deadline.js'
 import type { BackendContext } from '../../registry/registry.js'
@@ -8,12 +8,12 @@ import { andThen, isPromise } from '../../registry/maybe-promise.js'
 import { all, settle, type Settled } from './settled.js'
 import { TierPause } from './tier-pause.js'
 
-/** Limit on copies under way. Beyond it, entries that are read are not copied. */
+/** If this many changes are under way, entries that are read from other tiers are not copied to this tier. */
 const MAX_COPIES = 100
 
 /** One read of several tiers. */
 export interface Asking {
-  /** It starts when it is first used, by the first asynchronous tier. */
+  /** The deadline of the read. Its time starts when the first asynchronous tier uses it. */
   readonly deadline: Deadline
 }
 
@@ -52,12 +52,12 @@ export class Tier {
     return this.#writes.unconfirmed
   }
 
-  /** Whether the tier's entry under `key` may be wrong, so that the tier is not asked about it. */
+  /** Returns whether the tier's entry under `key` may be wrong. If so, the tier is not asked about this key. */
   isInDoubt (key: string): boolean {
     return this.#writes.find(key) !== undefined
   }
 
-  /** Returns the live entry under `key`, or UNAVAILABLE. Never throws or rejects. */
+  /** Returns the entry under `key`, undefined if there is none or it has expired, or UNAVAILABLE. Never throws or rejects. */
   read (key: string, asking: Asking): MaybePromise<Read> {
     const pending = this.#writes.find(key)
     if (pending !== undefined) return this.#alive(pending.entry)
@@ -78,7 +78,7 @@ export class Tier {
     }))
   }
 
-  /** Whether there is a live entry under `key`. */
+  /** Returns whether there is an entry under `key` that has not expired. */
   has (key: string, asking: Asking): MaybePromise<boolean | typeof UNAVAILABLE> {
     const pending = this.#writes.find(key)
     if (pending !== undefined) return this.#alive(pending.entry) !== undefined
@@ -88,7 +88,7 @@ export class Tier {
     })
   }
 
-  /** Stores `entry` under `key`, or deletes the key. Never throws or rejects. */
+  /** Stores `entry` under `key`, or deletes the key if `entry` is undefined. Never throws or rejects. */
   change (key: string, entry: StoredEntry | undefined): MaybePromise<Settled> {
     return this.#noted(settle(() => this.#writes.change(key, entry)))
   }
@@ -97,7 +97,9 @@ export class Tier {
     return await this.#noted(settle(() => this.#writes.clear(prefix, options)))
   }
 
-  /** Stores a copy of another tier's entry, unless the tier is paused, busy, or has a change of the key. Not awaited. */
+  /**
+   * Stores a copy of another tier's entry, unless this tier is paused or busy, or has a pending change of the key. Does not wait for it.
+   */
   copy (key: string, entry: StoredEntry): void {
     if (this.#pause.isWell && this.#writes.running < MAX_COPIES && !this.isInDoubt(key)) this.change(key, entry)
   }
@@ -107,7 +109,7 @@ export class Tier {
     this.#writes.retry()
   }
 
-  /** Calls the tier, and passes the result to `use`, which throws if it is not valid. */
+  /** Calls the tier, and passes the result to `use`, which throws if the result is not valid. */
   #ask<T> (call: () => MaybePromise<unknown>, asking: Asking, use: (result: unknown) => T): MaybePromise<T | typeof UNAVAILABLE> {
     if (!this.#pause.admits()) return UNAVAILABLE
     try {

@@ -1,5 +1,5 @@
-// A tier's changes: in order for each key, and remembered until they are confirmed, so that reads don't return the entries they replace.
-// Not based on registry/write-queue.ts, because a tier in memory changes synchronously, and a failed change is tried again as a delete.
+// Carries out a tier's changes, in order for each key. Remembers unconfirmed ones, so that reads don't return the entries they replace.
+// This class does not use registry/write-queue.ts, because memory changes synchronously, and a failed change is tried again as a delete.
 import type { CacheBackend, ClearOptions, MaybePromise, StoredEntry } from '../../registry/backend.js'
 import { isRefusal } from '../../registry/refusal.js'
 import { Deferred, isPromise, noop } from '../../registry/maybe-promise.js'
@@ -8,22 +8,22 @@ import type { TierPause } from './tier-pause.js'
 
 /** A key with a change that is under way or unconfirmed. */
 interface KeyState {
-  /** The entry of the last change; undefined for a delete. */
+  /** The entry of the last change, or undefined if that is a delete. */
   entry: StoredEntry | undefined
   running: boolean
-  /** The change that waits for the one under way. A later one replaces it, and settles it. */
+  /** The promise of the change that waits for the running one. If a later change replaces that change, it settles this promise. */
   next: Deferred | undefined
 }
 
 /**
- * Limit on changes under way. Beyond it a set fails at once; a delete, which is an explicit call, fails only beyond twice as many.
+ * If this many changes are under way, another set fails at once. A delete fails only at twice this number, because it is an explicit call.
  */
 const MAX_RUNNING = 1_000
 const MAX_RUNNING_BESIDE_DELETE = 2 * MAX_RUNNING
-/** Limit on unconfirmed changes of keys. Beyond it, nothing is read from the tier until it has been cleared. */
+/** The most keys with an unconfirmed change. If there are more, nothing is read from the tier until it has been cleared. */
 export const MAX_UNCONFIRMED = 10_000
 const MAX_UNCONFIRMED_PREFIXES = 100
-/** How many deletes are tried again at a time. */
+/** The most deletes that are tried again at the same time. */
 const RETRIES = 256
 
 export class TierWriteQueue {
@@ -31,9 +31,9 @@ export class TierWriteQueue {
   readonly #pause: TierPause
   readonly #overflowed: () => void
   readonly #byKey = new Map<string, KeyState>()
-  /** Keys whose last change failed, the least recently tried first. */
+  /** The keys whose last change failed. Those that were tried least recently come first. */
   readonly #failed = new Set<string>()
-  /** Prefixes whose clear is under way or failed. */
+  /** The prefixes whose clear is under way or has failed. */
   readonly #prefixes = new Map<string, { failed: boolean }>()
   #running = 0
 
@@ -43,7 +43,7 @@ export class TierWriteQueue {
     this.#overflowed = overflowed
   }
 
-  /** The pending or unconfirmed change of `key`, with the entry that reads return meanwhile; undefined if the tier may be asked. */
+  /** Returns the pending or unconfirmed change of `key`, with the entry for reads to return. Returns undefined if the tier may be asked. */
   find (key: string): { readonly entry: StoredEntry | undefined } | undefined {
     if (this.#byKey.size === 0 && this.#prefixes.size === 0) return undefined
     return this.#byKey.get(key) ?? (this.#isBelowPrefix(key) ? NOTHING : undefined)
@@ -54,12 +54,14 @@ export class TierWriteQueue {
     return this.#failed.size + [...this.#prefixes.values()].filter(({ failed }) => failed).length
   }
 
-  /** The number of changes under way. */
+  /** The number of changes that are under way. */
   get running (): number {
     return this.#running
   }
 
-  /** Stores `entry` under `key`, or deletes the key. Until the tier confirms this, it is not asked about the key. */
+  /**
+   * Stores `entry` under `key`, or deletes the key if `entry` is undefined. Until the tier confirms this, it is not asked about the key.
+   */
   change (key: string, entry: StoredEntry | undefined): MaybePromise<void> {
     const state = this.#byKey.get(key)
     if (state === undefined || !state.running) return this.#run(key, state, entry)
@@ -68,7 +70,7 @@ export class TierWriteQueue {
     return state.next.promise
   }
 
-  /** Deletes keys that begin with `prefix`. Those with a change under way are deleted again after it. */
+  /** Deletes the keys that begin with `prefix`. If a change of such a key is under way, deletes the key again after that change. */
   async clear (prefix: string, options?: ClearOptions): Promise<void> {
     const before = [...this.#byKey]
       .filter(([key, { running }]) => running && key.startsWith(prefix))
@@ -95,7 +97,7 @@ export class TierWriteQueue {
     }
     const tries = this.#pause.isWell ? RETRIES : 1
     for (const key of [...this.#failed].slice(0, tries)) {
-      // Never rejects: a failure is remembered with the key.
+      // This promise never rejects. If the delete fails again, the key is still remembered.
       settle(() => this.#run(key, this.#byKey.get(key), undefined))
     }
   }
@@ -106,7 +108,7 @@ export class TierWriteQueue {
       if (this.#running >= (entry === undefined ? MAX_RUNNING_BESIDE_DELETE : MAX_RUNNING)) {
         throw new Error('too many changes are under way')
       }
-      // While the tier is paused, only a delete is tried: it is an explicit call, and its failure must be reported.
+      // While the tier is paused, only deletes are tried, because a delete is an explicit call, and its failure must be reported.
       if (entry !== undefined && !this.#pause.admits()) throw new Error('it is failing and is left alone for a moment')
       result = entry === undefined ? this.#backend.delete(key) : this.#backend.set(key, entry)
     } catch (error) {
@@ -149,7 +151,7 @@ export class TierWriteQueue {
     else if (failure !== undefined) this.#pause.failed()
     if (next !== undefined) {
       state.next = undefined
-      // Begins in the same turn, so that no other change of the key comes in between.
+      // The next change begins in the same turn, so that no other change of the key can begin in between.
       const outcome = settle(() => this.#run(key, state, state.entry))
       Promise.resolve(outcome).then((later) => later === undefined ? next.resolve() : next.reject(later.error))
       return
@@ -159,7 +161,7 @@ export class TierWriteQueue {
       this.#byKey.delete(key)
       return
     }
-    // No entry may be returned: the tier may have the old one, or the new one in spite of the failure.
+    // Reads must return no entry, because the tier may have the old one, or the new one in spite of the failure.
     state.entry = undefined
     this.#failed.add(key)
     if (this.#failed.size > MAX_UNCONFIRMED) this.#forgetKeys()
