@@ -1,4 +1,4 @@
-// Opens a storage: the caller-owned one, or a new one for a driver that was handed over. Only the latter loads unstorage.
+// Provides a storage: the caller-owned one, or a new one for a driver that was handed over. unstorage is loaded only for a new one.
 import { CACHE_ERR_DEPENDENCY_MISSING } from '../../registry/errors.js'
 import type { LentStorage, Settings, UnstorageDriver } from './options.js'
 

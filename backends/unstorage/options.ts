@@ -1,57 +1,57 @@
-// The options of the backend `unstorage`: their shape, their defaults, their checks. Drivers are never shown, because they hold passwords.
+// The options of the backend `unstorage`: their types, defaults and checks. No error shows a driver, because it may contain passwords.
 import {
   checkOptions, discreet, duration, exactlyOne, hasMethods, kindOf, storePrefix, type Check, type Duration
 } from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 
-/** The part of an unstorage driver that is checked. */
+/** The members of an unstorage driver that are checked. */
 export interface UnstorageDriver {
   /** The driver's own name. */
   readonly name?: string
-  /** The options with which it was created. */
+  /** The options with which the driver was created. */
   readonly options?: any
-  /** Whether there is something under `key`. */
+  /** Returns whether there is something under `key`. */
   hasItem (key: string, options: any): any
-  /** The value under `key`, as text. */
+  /** Returns the value under `key`, as text. */
   getItem (key: string, options?: any): any
-  /** All keys. */
+  /** Returns all keys. */
   getKeys (base: string, options: any): any
 }
 
-/** The part of a caller-owned unstorage storage that is used. */
+/** The methods of a caller-owned unstorage storage that the backend uses. */
 export interface LentStorage {
-  /** Whether there is something under `key`. */
+  /** Returns whether there is something under `key`. */
   hasItem (key: string): Promise<boolean>
-  /** The bytes under `key`, in the driver's own type. */
+  /** Returns the bytes under `key`, in the driver's own type. */
   getItemRaw (key: string): Promise<any>
-  /** Stores bytes, for `ttl` seconds if the driver supports that. */
+  /** Stores bytes under `key`, for `ttl` seconds if the driver supports lifetimes. */
   setItemRaw (key: string, value: any, options?: any): Promise<void>
-  /** Deletes `key`. */
+  /** Deletes the bytes under `key`. */
   removeItem (key: string): Promise<void>
-  /** The keys that begin with `base`. */
+  /** Returns the keys that begin with `base`. */
   getKeys (base?: string): Promise<string[]>
-  /** The mount of a key, with its `driver`. */
+  /** Returns the mount to which a key belongs. The mount has a `driver`. */
   getMount (key?: string): any
 }
 
-/** Options of the backend `unstorage`. Exactly one of `driver` and `storage` is given. */
+/** Options of the backend `unstorage`. Exactly one of `driver` and `storage` must be given. */
 export interface UnstorageOptions {
-  /** A driver, for example `fsDriver({ base: 'cache' })`. It is handed over: closing the cache disposes it. @default none */
+  /** A driver, for example `fsDriver({ base: 'cache' })`. It is handed over to the cache, which disposes it on close. @default none */
   driver?: UnstorageDriver
   /** A caller-owned storage. Closing the cache does not dispose it. @default none */
   storage?: LentStorage
-  /** The prefix of all keys. No other key is touched. @default 'frc' */
+  /** The prefix of all keys. The backend touches no other keys. @default 'frc' */
   prefix?: string
   /** The timeout of a call to the driver. @default '1s' */
   timeout?: Duration
-  /** How often expired entries are removed, if the store does not remove them itself. @default '10m' */
+  /** How often the backend removes expired entries, if the store does not remove them itself. @default '10m' */
   cleanupInterval?: Duration
 }
 
 /** @default for `prefix` */
 export const UNSTORAGE_PREFIX = 'frc'
 
-/** @default for `timeout`: a second, in milliseconds */
+/** @default for `timeout`: one second, in milliseconds */
 export const UNSTORAGE_TIMEOUT_MS = 1_000
 
 /** @default for `cleanupInterval`: ten minutes, in milliseconds */
@@ -79,14 +79,14 @@ const driver: Check<UnstorageDriver> = (value, who) => {
 
 const storage = discreet<LentStorage>('a storage made with createStorage', isStorage)
 
-/** Throws CACHE_ERR_OPTION for a read-only driver, which would silently discard writes. */
+/** Throws CACHE_ERR_OPTION if a driver is read-only, because it would silently discard writes. */
 export function assertWritable (driver: UnstorageDriver, who: string): void {
   const isReadOnly = (driver.options as { readOnly?: unknown } | undefined)?.readOnly === true
   if (!isReadOnly && hasMethods(driver, 'removeItem') && (hasMethods(driver, 'setItem') || hasMethods(driver, 'setItemRaw'))) return
   throw new CACHE_ERR_OPTION(who, 'an unstorage driver that can write', 'a read-only driver')
 }
 
-/** Returns the settings for `options`. Throws CACHE_ERR_OPTION. */
+/** Returns the settings for `options`. Throws CACHE_ERR_OPTION if an option is wrong. */
 export function readOptions (options: UnstorageOptions): Settings {
   const given = checkOptions<UnstorageOptions>('unstorage', options, {
     driver, storage, prefix: storePrefix, timeout: duration(), cleanupInterval: duration()
@@ -96,7 +96,7 @@ export function readOptions (options: UnstorageOptions): Settings {
     driver: given.driver,
     storage: given.storage,
     prefix: given.prefix ?? UNSTORAGE_PREFIX,
-    // The checks turned the durations into milliseconds.
+    // The checks have already converted the durations to milliseconds.
     timeoutMs: given.timeout as number | undefined ?? UNSTORAGE_TIMEOUT_MS,
     cleanupIntervalMs: given.cleanupInterval as number | undefined ?? UNSTORAGE_CLEANUP_INTERVAL_MS
   }

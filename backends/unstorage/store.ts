@@ -1,4 +1,4 @@
-// A storage of unstorage as a byte store. Throws if a driver returns an error instead of throwing it, or silently skips a delete.
+// Adapts an unstorage storage to a byte store. Throws if a driver returns an error instead of throwing it, or silently skips a delete.
 import type { ByteStore, Listed } from '../../registry/byte-store.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import type { Opened } from './driver.js'
@@ -10,16 +10,16 @@ const NAME = /^[0-9a-f]{64}$/
 const BASE64 = 'base64:'
 const NOTHING = Buffer.alloc(0)
 
-// The names of drivers that support a lifetime.
+// The names of the drivers that support lifetimes, and therefore remove expired items themselves.
 const FORGETTING = ['redis', 'upstash', 'vercel-kv', 'cloudflare-kv-binding', 'cloudflare-kv-http', 'deno-kv', 'vercel-runtime-cache']
 
-/** A storage as a store of bytes. */
+/** A store of bytes that uses a storage of unstorage. */
 export class UnstorageStore implements ByteStore {
   readonly forgets: boolean
   readonly #storage: LentStorage
   readonly #end: () => Promise<void>
   readonly #prefix: string
-  /** The name that was stored last. A list of keys that lacks it is wrong. */
+  /** The name that was stored last. If a list of keys lacks it, the list is wrong. */
   #latest: string | undefined
   #closed = false
 
@@ -36,7 +36,7 @@ export class UnstorageStore implements ByteStore {
 
   async set (name: string, bytes: Uint8Array, lifeMs: number): Promise<void> {
     const value = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    // The lifetime is rounded up to whole seconds, plus one: it is never 0, and never too short. The exact expiry is in the record.
+    // The lifetime is rounded up to whole seconds, plus one, so that it is never 0 or too short. The exact expiry time is in the record.
     await this.#storage.setItemRaw(this.#prefix + name, value, { ttl: Math.ceil(lifeMs / SECOND_MS) + 1 })
     this.#latest = name
   }
@@ -44,7 +44,8 @@ export class UnstorageStore implements ByteStore {
   async delete (name: string): Promise<void> {
     if (this.#latest === name) this.#latest = undefined
     if (await this.#remove(name)) return
-    // Either the driver did not remove the item, or it was set again meanwhile. Only if it was set again does a second removal change it.
+    // Either the driver did not remove the item, or the item was set again meanwhile. If it still has the same bytes after a second
+    // removal, the driver did not remove it.
     const before = await this.get(name).catch(noBytes)
     if (await this.#remove(name)) return
     const after = await this.get(name).catch(noBytes)
@@ -70,7 +71,7 @@ export class UnstorageStore implements ByteStore {
     await this.#end()
   }
 
-  /** Removes an item, and checks whether it is gone, because storages and some drivers don't report that. Returns whether it is. */
+  /** Removes an item. Returns whether it is gone. This has to be checked, because storages and some drivers don't report it. */
   async #remove (name: string): Promise<boolean> {
     if (this.#closed) throw new CACHE_ERR_CLOSED('unstorage.delete')
     await this.#storage.removeItem(this.#prefix + name)
@@ -86,7 +87,9 @@ function failure (operation: string, why: string): Error {
   return new CACHE_ERR_BACKEND_FAILED('unstorage', operation, why)
 }
 
-/** The bytes in a driver's result. Some drivers return an error instead of throwing it (as for an unreadable file); this throws it. */
+/**
+ * Returns the bytes in a driver's result. Some drivers return an error (as for an unreadable file) instead of throwing it; this throws it.
+ */
 function bytesOf (result: unknown): Uint8Array | undefined {
   if (result === undefined || result === null) return undefined
   if (result instanceof Error) throw result
