@@ -28,7 +28,7 @@ export interface KeyOptions {
   by?: (request: FastifyRequest) => string
 }
 
-/** Returns the key to use instead of the one that the cache builds. If it is undefined or empty, the request bypasses the cache. */
+/** Returns the key to use instead of the one that the cache builds. If this key is undefined or empty, the request bypasses the cache. */
 export type KeyFunction = (request: FastifyRequest) => string | undefined
 
 /** Returns the targets that the response to this request invalidates. It is called when a 2xx or 3xx response is about to be sent. */
@@ -44,7 +44,7 @@ export interface RouteCacheOptions {
   staleIfError?: Duration
   /** How long a stale response with a validator from the handler is kept, so that it can be validated. @default '1h' */
   keep?: Duration
-  /** Whether freshness is guessed from Last-Modified if nothing else states it. @default false */
+  /** Whether freshness is guessed from Last-Modified if the response doesn't state it and `ttl` doesn't apply. @default false */
   heuristic?: boolean
   /** Targeted fields that replace Cache-Control and Expires for this cache (RFC 9213), in order of precedence. @default [] */
   targetList?: readonly string[]
