@@ -20,7 +20,7 @@ export interface InvalidationServices {
   readonly guard: BackendGuard
   readonly log: ThrottledLog
   readonly namespace: string
-  /** Whether routes may receive a URL other than the one that the client requested (`rewriteUrl`). */
+  /** Whether the application rewrites URLs (`rewriteUrl`), so that routes may receive a URL that the client didn't request. */
   readonly rewritesUrls: boolean
   /** Every cached route of this registration, once for each of its methods. */
   readonly routes: readonly KnownRoute[]
@@ -132,8 +132,8 @@ async function clearPrefix (services: InvalidationServices, operation: string, p
 }
 
 /**
- * Moves the fence before `act`, so that fills that are running already are not stored, and again after it, so that fills that read from the
- * backend while `act` ran are not stored either.
+ * Moves the fence before `act`, so that fills that are already running are not stored. Moves it again afterwards, so that fills that read
+ * from the backend while `act` ran are not stored either.
  */
 async function fenced (move: () => void, act: () => Promise<void>): Promise<void> {
   move()
