@@ -101,7 +101,7 @@ export class Capture {
     this.before = before['set-cookie'] === undefined ? before : asTheyAre(before)
   }
 
-  /** Whether a stream is held back. */
+  /** Whether a stream is held back until it is recorded. */
   get holds (): boolean {
     return this.#part?.holds === true
   }

@@ -49,7 +49,7 @@ export class Judgement {
     this.chosen = replyOptionsOf(options, this.chosen)
   }
 
-  /** Refuses the response, whatever else the judgement finds. Only the first reason counts. */
+  /** Makes the judgement refuse the response, regardless of everything else. Only the first reason counts. */
   forbid (reason: RefusalReason): void {
     this.#forbidden ??= reason
   }

@@ -33,7 +33,7 @@ export class Part {
     this.#budget = budget
   }
 
-  /** Whether a stream is held back. */
+  /** Whether a stream is held back until it is recorded. */
   get holds (): boolean {
     return this.#held !== undefined
   }

@@ -52,8 +52,8 @@ const capture: onSendHookHandler = (_request, reply, payload, done) => {
 }
 
 /**
- * Captures the payload. If it is a fetch Response, hooks still receive a Response. But for a HEAD they receive its body, because Fastify's
- * own hook fails on a Response.
+ * Captures the payload. If it is a fetch Response, hooks still receive a Response. For a HEAD request, however, hooks receive the body of
+ * the Response, because Fastify's own hook fails on a Response.
  */
 function captured (fill: Fill, reply: FastifyReply, payload: unknown): unknown {
   return reply.request.method === 'HEAD' ? fill.capture(payload, true) : asResponse(payload, reply, (body) => fill.capture(body, true))
@@ -78,8 +78,8 @@ const captureAndConclude: onSendHookHandler = (_request, reply, payload, done) =
 }
 
 /**
- * Runs before the hooks of the not-found handler, if the route's handler calls it. The response is then not stored, because a hit would run
- * none of those hooks.
+ * Runs before the hooks of the not-found handler, if the route's handler calls `reply.callNotFound()`. The response is then not stored,
+ * because a hit would run none of those hooks.
  */
 const passedOn: preHandlerHookHandler = (_request, reply, done) => {
   (reply as FillReply)[kFill]?.withdraw()

@@ -198,7 +198,8 @@ export class FillsUnderWay {
 
   /**
    * Returns whether a request for `key` was, or may have been, made by the handler that is filling the same key. The response to such a
-   * request isn't suitable for others: it depends on something outside the key, or the handler would have requested its own route again.
+   * request isn't suitable for others, because it depends on something outside the key. Otherwise the handler would have requested its own
+   * route again.
    */
   isNested (key: string, isInjected: () => boolean): boolean {
     if (this.#count === 0) return false

@@ -74,7 +74,7 @@ export class Storing {
     try {
       const given: unknown = tags(this.#exchange.request, this.#exchange.reply)
       if (areTags(given)) return together(given, also)
-      // Nothing else handles a rejection of this promise.
+      // The promise is not used, so its rejection is ignored.
       if (given instanceof Promise) given.catch(() => {})
       observer.fault(this.#route.name, 'tags', new TypeError('tags must return an array of non-empty strings'))
     } catch (fault) {

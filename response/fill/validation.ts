@@ -43,7 +43,7 @@ export interface Responded {
   readonly before: Fields
   /** The current time, in epoch milliseconds. */
   readonly at: number
-  /** Whether the handler threw. */
+  /** Whether the handler threw an error. */
   readonly hasFailed: boolean
 }
 
@@ -116,7 +116,7 @@ export class Validation {
     return this.outcome !== undefined && ENDING.has(this.outcome)
   }
 
-  /** The tags of the stored response if it was validated: it keeps them even if the handler doesn't name them again. Otherwise none. */
+  /** The stored response's tags, if it was validated: it keeps them even if the handler doesn't name them again. Otherwise no tags. */
   get keptTags (): readonly string[] {
     const { tags } = this.entry.head
     return this.outcome === 'validated' && tags !== undefined ? tagsOf(tags) : []
@@ -149,14 +149,14 @@ export class Validation {
     return { payload: restored, refused: outcome !== 'served-on-error' ? 'condition' : hasFailed ? 'handler-error' : 'status' }
   }
 
-  /** Determines the outcome if the response was sent past Fastify, through `reply.raw`. Its status is known only after it was sent. */
+  /** Determines the outcome if the response was sent past Fastify, through `reply.raw`. The status is known only after that. */
   settlePast (status: number): void {
     this.outcome = isGone(status) ? 'replaced' : 'none'
   }
 
   /**
-   * Called when the handler's body was not read, because a condition of the client made it unnecessary. If the reply has the ETag of the
-   * stored response, it does not replace that response.
+   * Called when the handler's body was not read, because a condition of the client made it unnecessary. If the reply has the stored
+   * response's ETag, the handler's response does not replace the stored one.
    */
   settleUnread (reply: FastifyReply): void {
     if (this.isOver && this.hasStoredEtag(reply)) this.outcome = 'none'
