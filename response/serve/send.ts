@@ -42,7 +42,7 @@ export class Sender {
     const stored = this.#stored(entry, ageSeconds(entry.head, at), status, servesRanges)
     const fields = this.#together(reply, entry, stored, past === undefined ? own : { ...past, ...own }, isStraight)
     const { statusCode } = raw
-    // HTTP/2 has no reason phrase, and Node warns if it is read.
+    // HTTP/2 has no reason phrase, and Node warns if `statusMessage` is read.
     const statusMessage = request.raw.httpVersionMajor === 1 ? raw.statusMessage : undefined
     this.#internals.useFields(reply, fields)
     try {
@@ -82,7 +82,7 @@ export class Sender {
       !this.#internals.mayHaveTrailers(reply) && !reply.raw.headersSent
   }
 
-  /** Returns the fields with which the entry is sent. New fields are created when the age or Cache-Status has changed. */
+  /** Returns the fields with which the entry is sent. The same object is returned until the age or Cache-Status changes. */
   #stored (entry: Entry<ResponseHead>, age: number, status: string, servesRanges: boolean): SentFields['fields'] {
     if (entry.sent?.age === age && entry.sent.status === status && entry.sent.servesRanges === servesRanges) return entry.sent.fields
     const { head, body } = entry
@@ -139,7 +139,7 @@ export class Sender {
   }
 }
 
-/** The reply before a hit was written to it. */
+/** The state of a reply before a hit was written to it. */
 interface Before {
   readonly own: Fields
   readonly past: Fields | undefined
