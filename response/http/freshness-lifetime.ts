@@ -9,7 +9,7 @@ import { isHeuristicallyCacheable } from './status-codes.js'
 export interface Timing {
   readonly askedAt: number
   readonly at: number
-  /** When the handler responded, if the body of the response was complete only later. */
+  /** The time at which the handler responded, if the response's body was complete only later. */
   readonly madeAt?: number
 }
 
@@ -26,7 +26,7 @@ export function initialAgeMs (fields: Fields, { askedAt, at, madeAt = at }: Timi
   return Math.min(Math.max(apparentMs, correctedMs, 0), MAX_DELTA_SECONDS * 1_000)
 }
 
-/** Returns the first member of an Age field in milliseconds. If it is no number, returns undefined to ignore it (RFC 9111 section 5.1). */
+/** Returns the first member of an Age field in milliseconds, or undefined if it is not a number and is ignored (RFC 9111 section 5.1). */
 function ageValueMs (field: FieldValue): number | undefined {
   const first = joined(field).split(',', 1)[0]!.trim()
   return /^\d+$/.test(first) ? Math.min(Number(first), MAX_DELTA_SECONDS) * 1_000 : undefined

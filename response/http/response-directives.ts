@@ -1,9 +1,9 @@
-// Finds the cache directives of a response that apply to this cache: those of a targeted field (RFC 9213), else those of Cache-Control.
+// Finds the cache directives of a response that apply to this cache, in a targeted field (RFC 9213) or otherwise in Cache-Control.
 import { parseDictionary } from 'structured-headers'
 import { joined, type FieldValue, type Fields } from './field-values.js'
 import { parseCacheControl, type CacheControl } from './cache-control.js'
 
-/** The directives that apply to this cache. `isTargeted`: they come from a targeted field, which replaces Cache-Control and Expires. */
+/** The directives that apply to this cache. `isTargeted`: they are from a targeted field, which replaces Cache-Control and Expires. */
 export interface ResponseDirectives extends CacheControl {
   readonly isTargeted: boolean
 }

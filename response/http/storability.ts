@@ -41,7 +41,7 @@ export interface StorableResponse {
   readonly askedAt: number
   /** The current time, in epoch milliseconds. */
   readonly at: number
-  /** When the handler responded, if the body of the response is complete only now. */
+  /** The time at which the handler responded, if the response's body is complete only now. */
   readonly madeAt?: number
   readonly options: ReplyOptions
 }
@@ -92,7 +92,7 @@ export function storability (response: StorableResponse, policy: StoragePolicy):
   return { freshMs, ageMs, varyNames: names as readonly string[], ...after, withheld: withheldBy(directives) }
 }
 
-/** Returns the lifetime given to `reply.cache()`, else the response's own, else the route's, else a guess if the route allows guesses. */
+/** Returns the first of these that exists: the lifetime given to `reply.cache()`, the response's own, the route's, a guess if allowed. */
 function lifetimeMs (
   { status, fields, at, options }: StorableResponse, own: number | undefined, directives: ResponseDirectives, policy: StoragePolicy
 ): number | undefined {
@@ -182,7 +182,7 @@ function afterwards (
   return { staleWhileRevalidateMs, staleIfErrorMs, keptMs: Math.max(staleWhileRevalidateMs, staleIfErrorMs, validatedMs), mustRevalidate }
 }
 
-/** Returns whether a 304 can validate a stored response with this status. It can validate only a success (RFC 9110 section 13.2.1). */
+/** Returns whether a 304 can validate a stored response with this status. A 304 stands for a success (RFC 9110 section 13.2.1). */
 function isValidatable (status: number): boolean {
   return status === 200 || status === 203
 }
@@ -200,7 +200,7 @@ function isBare ({ directives }: ResponseDirectives, name: string): boolean {
 function withheldBy ({ directives }: ResponseDirectives): readonly string[] {
   if (directives.size === 0) return NOTHING
   const names = ['private', 'no-cache'].flatMap((name) => qualifiedNames(directives.get(name) ?? true) ?? [])
-    // Date is stored nevertheless, because a stored response must have one.
+    // Date is stored even if a directive names it, because a stored response must have a Date.
     .filter((name) => name !== 'date')
   return names.length === 0 ? NOTHING : names
 }
