@@ -1,4 +1,4 @@
-// Writes outcomes as Cache-Status (RFC 9211).
+// Writes outcomes as members of the field Cache-Status (RFC 9211).
 import type { SentOutcome } from './outcome.js'
 
 /** The default name of this cache in Cache-Status. */

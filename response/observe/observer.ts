@@ -106,7 +106,7 @@ export class Observer {
     return () => { this.#subscribers = this.#subscribers.filter((other) => other !== subscriber) }
   }
 
-  /** Logs a developer's mistake that prevented caching. The response was delivered nevertheless. */
+  /** Logs a developer's mistake that prevented caching, but not the delivery of the response. */
   fault (route: string, reason: string, fault: unknown): void {
     this.log.warn(`fault ${route} ${reason}`, { err: safeError(fault), route, reason },
       'cache: this response could not be cached, it was delivered')
