@@ -8,7 +8,7 @@ import { isSafe } from '../http/methods.js'
 /** Facts about the application that are known once all plugins are loaded. */
 export interface Facts {
   readonly backendName: string
-  /** The `nearTtl` of the backend `tiered`, if other processes may share its last tier; else 0. */
+  /** The `nearTtl` of the backend `tiered`, if other processes may share its last tier; otherwise 0. */
   readonly nearTtlMs: number
   /** Whether the backend has `clear`. */
   readonly hasClear: boolean
@@ -18,7 +18,7 @@ export interface Facts {
   readonly authPlugins: readonly string[]
 }
 
-/** A likely mistake. */
+/** A likely mistake in how the application uses the cache. */
 export interface Mistake {
   readonly routes: readonly string[]
   /** A line that says what is wrong and what to do. */
@@ -54,7 +54,7 @@ export class StartupReport {
   /** Adds a route below the registration. `policy` is undefined if the route is not cached. */
   add (route: RouteOptions, policy: RoutePolicy | undefined): void {
     const methods = [route.method].flat()
-    // Fastify adds a HEAD route for each GET route. It needs no report of its own.
+    // Fastify adds a HEAD route for each GET route. The HEAD route needs no report of its own.
     if (methods.join() === 'HEAD') return
     const guards = HOOKS.flatMap((hook) => [route[hook] ?? []].flat())
       .map((hook) => (hook as { name: string }).name)
@@ -83,7 +83,7 @@ export class StartupReport {
   }
 }
 
-/** Returns the `nearTtl` in the options of a backend, in milliseconds, if other processes may share the last tier; else 0. */
+/** Returns the `nearTtl` in the options of a backend, in milliseconds, if other processes may share the last tier; otherwise 0. */
 export function nearTtlOf (backend: string, options: unknown): number {
   const { nearTtl, tiers } = (options ?? {}) as { nearTtl?: Duration, tiers?: ReadonlyArray<{ backend: string }> }
   if (backend !== 'tiered' || nearTtl === undefined || tiers?.at(-1)?.backend === 'memory') return 0
