@@ -5,7 +5,7 @@ import { areTags, MAX_TAGS } from '../options/invalidation-target.js'
 
 /** Options of `cache.set`. */
 export interface SetOptions {
-  /** How long the value is fresh. Required. */
+  /** How long the value is fresh. This option is required. */
   ttl: Duration
   /** Tags by which the value can be invalidated. @default [] */
   tags?: readonly string[]
