@@ -80,8 +80,8 @@ interface Lives {
 }
 
 /**
- * Returns a copy of the head that becomes stale at `at`, if it would have been fresh longer. The periods in which it may be used stale then
- * end earlier by the same amount.
+ * Returns a copy of the head. If the head would be fresh for longer, the copy becomes stale at `at`, and the periods in which it may be
+ * used stale end earlier by the same amount.
  */
 export function staleFrom<T extends Lives> (head: T, at: number): T {
   const freshUntil = Math.min(head.freshUntil, at)

@@ -126,7 +126,7 @@ export class Store {
     return this.#guard.writeBehind(key, { value: this.codec.encode(head, body), expiresAt })
   }
 
-  /** Returns the result of a lookup that found `entry`. It is fresh or stale, or absent if one of its tags was invalidated. */
+  /** Returns the result of a lookup that found `entry`. The result is fresh or stale, or absent if one of the tags was invalidated. */
   #current (entry: Entry<ResponseHead>, deadline: Deadline, variants: Found['variants']): MaybePromise<Found> {
     const at = this.#now()
     const { tags } = entry.head
@@ -137,8 +137,8 @@ export class Store {
   }
 
   /**
-   * Returns the result of a lookup that found `entry`, which has an invalidated tag. It is stale if all invalidations were soft, otherwise
-   * absent.
+   * Returns the result of a lookup that found `entry`, which has an invalidated tag. The result is stale if all invalidations were soft,
+   * otherwise absent.
    */
   #softened (entry: Entry<ResponseHead>, deadline: Deadline, variants: Found['variants']): MaybePromise<Found> {
     const { head, body } = entry

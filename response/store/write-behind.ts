@@ -58,7 +58,7 @@ export class WriteBehind {
     return true
   }
 
-  /** Drops the entry that waits under `key`. */
+  /** Drops the waiting entry of `key`, if there is one. */
   forget (key: string): void {
     const found = this.find(key)
     if (found === undefined) return
@@ -66,12 +66,12 @@ export class WriteBehind {
     this.#bytes -= found.value.byteLength
   }
 
-  /** Drops the entries that wait under keys that begin with `prefix`. */
+  /** Drops the waiting entries of all keys that begin with `prefix`. */
   forgetAll (prefix: string): void {
     for (const key of [...this.#waiting.keys()]) if (key.startsWith(prefix)) this.forget(key)
   }
 
-  /** Sends all entries that wait. */
+  /** Sends all waiting entries to the backend. */
   flush (): void {
     for (const key of [...this.#waiting.keys()]) this.#beginWaiting(key)
   }
