@@ -170,7 +170,7 @@ export class FastifyInternals {
   }
 }
 
-/** How the application's router reads paths. */
+/** The options by which the application's router reads paths. */
 export interface Routing {
   readonly caseSensitive: boolean
   readonly ignoreTrailingSlash: boolean
