@@ -9,9 +9,9 @@ const BACK_MS = 1_000
 const BELIEVED_AFTER_MS = 10_000
 
 export interface ClockOptions {
-  /** Returns the system's time, in epoch milliseconds. Its clock can be set, and runs on while the machine sleeps. @default Date.now */
+  /** Returns the system's time in epoch milliseconds. That clock can be set, and runs on while the machine sleeps. @default Date.now */
   readonly wall?: () => number
-  /** Returns the milliseconds of a clock that never jumps, and stops while the machine sleeps. @default performance.now */
+  /** Returns the milliseconds of a clock that never jumps, and that stops while the machine sleeps. @default performance.now */
   readonly steady?: () => number
 }
 

@@ -110,7 +110,7 @@ export class CachedRoute extends KnownRoute {
     return this.#forward(exchange, { reason, found, stored })
   }
 
-  /** Runs the handler for a HEAD request, which is never collapsed. Its response is not stored, but may validate the stored response. */
+  /** Runs the handler for a HEAD request, which is never collapsed. The response is not stored, but may validate the stored response. */
   #fillHead (exchange: Exchange, forward: Forward): unknown {
     this.#services.observer.tell(this, MISS)
     return this.#fill(exchange, forward, undefined, 'head')
@@ -179,8 +179,8 @@ export class CachedRoute extends KnownRoute {
 
   /**
    * Runs the handler for a request that the handler itself made while filling the same key. Such a request is not collapsed, because the
-   * handler would then wait for itself. Its response is not stored, because the handler must respond to it in another way, although the key
-   * is the same: otherwise it would make the same request again, endlessly.
+   * handler would then wait for itself. The response is not stored, because it differs from the response that fills the key: otherwise the
+   * handler would make the same request again, endlessly.
    */
   #unrecorded ({ instance, request, reply }: Exchange): unknown {
     const { observer, sender } = this.#services

@@ -28,7 +28,7 @@ export interface ServiceOptions {
   readonly lockTimeoutMs: number
   /** The name of this cache in Cache-Status. `true` means the package's name, and `false` means that the field is not sent. */
   readonly cacheStatus: boolean | string
-  /** Whether routes may receive a URL other than the one that the client requested (`rewriteUrl`). */
+  /** Whether the application rewrites URLs (`rewriteUrl`), so that routes may receive a URL that the client didn't request. */
   readonly rewritesUrls: boolean
   readonly routing: Routing
   readonly clock: Pick<Clock, 'now' | 'steadyNow'>
