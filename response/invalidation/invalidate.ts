@@ -94,7 +94,9 @@ export async function deleteTarget (services: InvalidationServices, target: stri
   }))
 }
 
-/** Returns the only key that a route has for a URL. Returns undefined if its keys have other parts, or if the URL's origin is unknown. */
+/**
+ * Returns the only key that a route has for a URL, or undefined if its keys have parts besides target and origin or the origin is unknown.
+ */
 function exactKey (route: KnownRoute, target: string, origin: string | undefined): string | undefined {
   const { method, policy: { key } } = route
   const plain = typeof key !== 'function' && method === 'GET' && !key.body && key.by === undefined && key.query === true &&
