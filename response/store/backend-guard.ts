@@ -31,7 +31,7 @@ export class BackendGuard {
   readonly #options: GuardOptions
   readonly #breaker: CircuitBreaker
   readonly #fills = new WriteBehind({ send: (key, entry) => this.#send(key, entry), dropped: (key) => this.#failed('set', WAITED, key) })
-  /** Changes of entries that have not settled. `#others` holds other work that goes on after a response was sent. */
+  /** Changes of entries, until they settle. `#others` holds other work that goes on after a response was sent. */
   readonly #changes = new Set<Promise<unknown>>()
   readonly #others = new Set<Promise<unknown>>()
   readonly #late = new LateChanges()
@@ -97,14 +97,14 @@ export class BackendGuard {
   }
 
   /**
-   * Stores an entry in the background. A failure is only counted. Returns false if the entry is dropped at once: after `close`, while a
-   * change of the key is late, or if too many changes are late or waiting.
+   * Stores an entry in the background. A failure is counted and logged. Returns false if the entry is dropped at once: after `close`, while
+   * a change of the key is late, or if too many changes are late or waiting.
    */
   writeBehind (key: string, entry: StoredEntry): boolean {
     return !this.isClosed && this.#late.byKey.size < MANY_LATE && this.#fills.put(key, entry)
   }
 
-  /** Deletes an unused entry in the background. A failure is only counted. */
+  /** Deletes an unused entry in the background. A failure is counted and logged. */
   deleteBehind (key: string): void {
     if (!this.isClosed) this.write('delete', key).catch(noop)
   }
