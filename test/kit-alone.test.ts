@@ -1,4 +1,4 @@
-// Broken backends that only one case of the kit finds: that case fails, and all others pass.
+// Tests broken backends whose defect only one case of the kit finds. That case must fail, and all other cases must pass.
 import t from 'tap'
 import { conformance, museum } from './kit/index.js'
 import { alone } from './support/breakages/alone.js'

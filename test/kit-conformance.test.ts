@@ -1,4 +1,4 @@
-// The list `conformance` finds defects: each case fails on the backend that is broken for it, with the expected message.
+// Tests that the list `conformance` finds defects. Each case must fail on the backend that is broken for it, with the expected message.
 import t from 'tap'
 import { conformance } from './kit/index.js'
 import { failsItsOwn } from './support/kit.js'

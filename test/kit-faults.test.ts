@@ -1,4 +1,4 @@
-// The lists `faults` and `museum` find defects: each case fails on the backend that is broken for it, with the expected message.
+// Tests that the lists `faults` and `museum` find defects. Each case must fail on the backend broken for it, with the expected message.
 import t from 'tap'
 import { faults, museum } from './kit/index.js'
 import { failsItsOwn } from './support/kit.js'

@@ -1,4 +1,4 @@
-// A newcomer's first version: the guide's FileBackend, ported without changes, and the defects that the kit finds in it.
+// Tests which defects the kit finds in a newcomer's first version: the guide's FileBackend, ported without changes.
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,7 +7,7 @@ import { conformance, faults, museum, type ConformanceSubject } from './kit/inde
 import { testClock } from './support/clock.js'
 import { NaiveFileBackend } from './support/naive-file.js'
 
-/** The cases that always fail. Those that depend on timing (torn writes) may fail or not. */
+/** The cases that always fail. Cases that depend on timing (torn writes, for example) are not listed, because they may pass or fail. */
 const FOUND = [
   'each of the 256 bytes survives as a one-byte value',
   'bytes that are already compressed survive',

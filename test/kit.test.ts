@@ -1,5 +1,5 @@
-// The lists of the kit: each case passes on a correct backend, and is skipped with a reason if something is missing. Broken backends are
-// tested in test/kit-*.test.ts.
+// Tests the lists of the kit. Each case must pass on a correct backend, and be skipped with a reason if the backend or the subject lacks
+// something. Broken backends are tested in test/kit-*.test.ts.
 import { setTimeout as wait } from 'node:timers/promises'
 import t from 'tap'
 import { conformance, faults, museum, skipReason, type ConformanceCase, type ConformanceSubject } from './kit/index.js'

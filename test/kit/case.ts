@@ -1,4 +1,4 @@
-// A conformance case: how one is made and run. After it, every backend it opened is closed, and every fault it began is ended.
+// Creates and runs conformance cases. After a case, every backend that it opened is closed, and every fault that it began is ended.
 import assert from 'node:assert/strict'
 import type { CacheBackend, Power } from '../../registry/backend.js'
 import type { ConformanceSubject, Lever, SubjectWith } from './subject.js'
@@ -7,15 +7,17 @@ import { Tracked } from './track.js'
 
 /** A test of one behaviour that every backend must have. Any test runner can run it; its assertions are those of node:assert. */
 export interface ConformanceCase {
-  /** A sentence about behaviour, unique across all lists. */
+  /** A sentence about behaviour. No other case of any list has the same name. */
   readonly name: string
-  /** The optional method that the case tests; absent if it tests the four required methods. */
+  /** The optional method that the case tests. Absent if the case tests the four required methods. */
   readonly power?: Power
-  /** The levers that the subject must have for this case; absent if it needs none. */
+  /** The levers that the subject must have for this case. Absent if the case needs none. */
   readonly levers?: readonly Lever[]
-  /** A public bug, as `owner/repository#number`. The case finds the same mistake in a backend. */
+  /** A public bug of another cache, as `owner/repository#number`. The case finds out whether a backend has the same bug. */
   readonly reference?: string
-  /** Rejects if the backend behaves differently. Resolves to 'skipped' if the backend lacks the power, or the subject a lever. */
+  /**
+   * Rejects if the backend does not behave as `name` says. Resolves to 'skipped' if the backend lacks the power, or the subject a lever.
+   */
   run (subject: ConformanceSubject): Promise<'passed' | 'skipped'>
 }
 
@@ -28,29 +30,29 @@ interface About {
   readonly power?: Power
   readonly levers?: readonly Lever[]
   readonly reference?: string
-  /** What to do about a failure; it is appended to the failure's message. */
+  /** Advice on how to fix a failure. It is appended to the failure's message. */
   readonly advice?: string
   /**
-   * The case fails if a rejection is left unhandled. Other cases ignore unhandled rejections, so that a backend's unhandled rejection
+   * If true, the case fails if a rejection is left unhandled. Other cases ignore unhandled rejections, so that a backend that causes one
    * doesn't fail all of them.
    */
   readonly watchesRejections?: true
 }
 
-/** A case that tests the four required methods. */
+/** Creates a case that tests the four required methods. */
 export function always (name: string, body: Body, about: About = {}): ConformanceCase {
   const { advice, watchesRejections, ...published } = about
   return { name, ...published, run: async (subject) => await patiently(subject.patience ?? 1, () => run(subject, about, body)) }
 }
 
-/** A case that tests a power. */
+/** Creates a case that tests a power. */
 export function withPower<P extends Power> (
   power: P, name: string, body: (backend: WithPower<P>, subject: ConformanceSubject) => Promise<void>, about: About = {}
 ): ConformanceCase {
   return always(`${power}: ${name}`, body as Body, { power, ...about })
 }
 
-/** A case that needs levers. It tests a power if `about` names one. */
+/** Creates a case that needs levers. It tests a power if `about` names one. */
 export function withLevers<L extends Lever, P extends Power = never> (
   levers: readonly L[], name: string, body: (backend: WithPower<P>, subject: SubjectWith<L>) => Promise<void>,
   about: About & { readonly power?: P } = {}
@@ -59,8 +61,8 @@ export function withLevers<L extends Lever, P extends Power = never> (
 }
 
 /**
- * Why this case will be skipped: what the subject or the backend lacks. Undefined if the case will run.
- * `backend` may be any backend that the subject opened.
+ * Returns why this case will be skipped, that is, what the subject or the backend lacks. Returns undefined if the case will run.
+ * `backend` may be any backend that the subject has opened.
  */
 export function skipReason (
   { power, levers = [] }: Pick<ConformanceCase, 'power' | 'levers'>, subject: ConformanceSubject, backend: CacheBackend
@@ -108,13 +110,13 @@ async function run (given: ConformanceSubject, about: About, body: Body): Promis
   }
 }
 
-/** Collects unhandled rejections. The returned function stops that, and returns what was collected. */
+/** Collects unhandled rejections. Returns a function that stops collecting and returns the rejections that were collected. */
 function watchRejections (): () => Promise<unknown[]> {
   const lost: unknown[] = []
   const note = (reason: unknown): void => { lost.push(reason) }
   process.on('unhandledRejection', note)
   return async () => {
-    // Node reports them once the microtask queue is empty.
+    // Node reports unhandled rejections once the microtask queue is empty.
     await new Promise(setImmediate)
     process.off('unhandledRejection', note)
     return lost

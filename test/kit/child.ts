@@ -1,4 +1,4 @@
-// The backend in a child process, which uses and closes it, or is killed while it writes.
+// Runs the backend in a child process, which uses and closes it, or is killed while it writes.
 import assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -8,10 +8,12 @@ import { isAbsolute } from 'node:path'
 import { patient } from './outcome.js'
 import type { Program } from './subject.js'
 
-/** What the child process does with its backend. */
+/** The things that a child process can do with its backend. */
 export type Way = 'use and close' | 'set and close' | 'write until killed' | 'write for a while'
 
-/** The keys that the child process writes in each round, and the size of their values. All bytes of a value are the same. */
+/**
+ * The keys that the child process writes in each round, the size of their values, and the number of rounds. A value's bytes are all equal.
+ */
 export const WRITTEN = { keys: ['written 0', 'written 1', 'written 2'], bytes: 1024 * 1024, rounds: 30 }
 
 /** The small key that the child process sets before it writes round `round`. */
@@ -20,7 +22,7 @@ export const acknowledgedKey = (round: number): string => `acknowledged ${round}
 const LONGEST_START_MS = 30_000
 const MARK = 'kit:'
 
-// The program is passed on the command line, so that it needs no file, compiled or not.
+// This program is passed on the command line, so that it needs no file, compiled or not.
 const SCRIPT = `
   import { writeSync } from 'node:fs'
   const [module, where, way, startedAt, keys, bytes, rounds] = process.argv.slice(1).map((argument) => JSON.parse(argument))
@@ -48,23 +50,23 @@ const SCRIPT = `
 
 /** A child process. */
 export interface Child {
-  /** The rounds whose small key is set, so far. */
+  /** The rounds whose small key has been set so far. */
   readonly rounds: readonly number[]
-  /** Settles when the small key of the first round is set. */
+  /** Settles when the small key of the first round has been set. */
   begun (): Promise<void>
-  /** Resolves when the backend is closed there, to the resources that are still open. */
+  /** Resolves when the child process has closed its backend. Returns the resources that are still open there. */
   closed (): Promise<readonly string[]>
-  /** Resolves when the process has ended: whether it ended within `patienceMs`, multiplied by the subject's patience. */
+  /** Waits for the process to end. Returns whether it ended within `patienceMs`, multiplied by the subject's patience. */
   ends (patienceMs: number): Promise<boolean>
   kill (): Promise<void>
-  /** What the process wrote to its standard error. */
+  /** Returns everything that the process wrote to its standard error. */
   complaints (): string
 }
 
 /** Starts the program on the store that was opened last. */
 export function startChild ({ module, where }: Program, way: Way, now: number): Child {
   const told = [urlOf(module), where(), way, now, WRITTEN.keys, WRITTEN.bytes, WRITTEN.rounds].map((argument) => JSON.stringify(argument))
-  // Flags for a test runner or a debugger are not passed on.
+  // All flags of this process are passed on, except those for a test runner or a debugger.
   const flags = process.execArgv.filter((flag) => !/^--?(test|watch|inspect|input-type|eval|print|e|p)\b/.test(flag))
   const child = spawn(process.execPath, [...flags, '--input-type=module', '--eval', SCRIPT, '--', ...told], {
     stdio: ['ignore', 'pipe', 'pipe']
@@ -116,7 +118,7 @@ function watch (child: ChildProcess): Child {
   }
 }
 
-/** Whether `settled` settles within `ms`. */
+/** Returns whether `settled` settles within `ms`. */
 async function within (ms: number, settled: Promise<unknown>): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<false>((resolve) => { timer = setTimeout(() => resolve(false), ms) })

@@ -1,16 +1,16 @@
-// The entries that the cases set.
+// Creates the entries that the cases set.
 import type { StoredEntry } from '../../registry/backend.js'
 import type { ConformanceSubject } from './subject.js'
 
-/** A minute: longer than any case takes. */
+/** The lifetime of most entries: one minute, which is longer than any case takes. */
 export const LIFE_MS = 60_000
 
-/** The bytes of `text`, in a new object. */
+/** Returns the bytes of `text`, in a new object. */
 export function bytesOf (text: string): Uint8Array {
   return new TextEncoder().encode(text)
 }
 
-/** An entry with the value `text` that lives for a minute, or for `lifeMs`. */
+/** Returns an entry with the value `text` that expires after `lifeMs`, or after a minute. */
 export function entryOf (text: string, subject: Pick<ConformanceSubject, 'now'>, lifeMs = LIFE_MS): StoredEntry {
   return { value: bytesOf(text), expiresAt: subject.now() + lifeMs }
 }

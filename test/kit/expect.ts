@@ -1,4 +1,4 @@
-// Assertions about what calls return. Each message names the call, what it must return, and what it returned.
+// Assertions about the results of calls. Each message names the call, the result that it must return, and the one that it did return.
 import assert from 'node:assert/strict'
 import type { StoredEntry } from '../../registry/backend.js'
 import { show } from './outcome.js'

@@ -1,4 +1,4 @@
-// The test kit: lists of cases for any test runner. They test what every backend must do, what it must survive, and public bugs.
+// The test kit: lists of cases for any test runner. They test what every backend must do and survive, and look for public bugs.
 import type { ConformanceCase } from './case.js'
 import { failCases } from './faults/fail.js'
 import { fillCases } from './faults/fill.js'
@@ -30,7 +30,7 @@ export { skipReason } from './case.js'
 export type { ConformanceCase } from './case.js'
 export type { ConformanceSubject, Heal, Lent, Lever, Program } from './subject.js'
 
-/** What every backend must do. `for (const c of conformance) test(c.name, () => c.run(subject))` */
+/** Cases for everything that every backend must do. Use them as in `for (const c of conformance) test(c.name, () => c.run(subject))` */
 export const conformance: readonly ConformanceCase[] = [
   ...guideCases,
   ...valueCases,
@@ -44,8 +44,8 @@ export const conformance: readonly ConformanceCase[] = [
 ]
 
 /**
- * What a backend must survive: a store that hangs, fails, returns garbage, is killed, removed, full or slow; a clock that jumps; a
- * process that is blocked. Most cases need a lever.
+ * Cases for everything that a backend must survive: a store that hangs, fails, returns garbage, is killed, removed, full or slow, a clock
+ * that jumps, and a process that is blocked. Most cases need a lever.
  */
 export const faults: readonly ConformanceCase[] = [
   ...hangCases,
@@ -60,7 +60,7 @@ export const faults: readonly ConformanceCase[] = [
   ...heldUpCases
 ]
 
-/** Public bugs of other caches, each with its reference. A case looks for the same mistake in a backend; some cases need a lever. */
+/** Cases for public bugs of other caches, each with its reference. A case looks for the same bug in a backend. Some need a lever. */
 export const museum: readonly ConformanceCase[] = [
   ...keyBugCases,
   ...timeBugCases,

@@ -1,4 +1,4 @@
-// The optional methods clear, with and without a prefix, and keys, with and without a pattern.
+// Cases for the optional methods clear, with and without a prefix, and keys, with and without a pattern.
 import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises'
 import type { CacheBackend } from '../../registry/backend.js'
 import { withPower, type ConformanceCase } from './case.js'
@@ -21,12 +21,12 @@ async function keptOf (backend: CacheBackend, keys: readonly string[]): Promise<
 
 const LARGE_BYTES = 64 * 1024
 
-/** Time for what a backend still does after its calls have settled. */
+/** How long a case waits for work that a backend may still do after its calls have settled. */
 const LATE_MS = 50
 
 const WILD_KEYS = ['a*b', 'a?b', 'a[b]', 'a%b', 'a_b', 'a\\b', 'a.b', 'aXb', 'aXXb', '^a', 'a+', '(a)', 'A*b']
 
-// A pattern, and the keys of WILD_KEYS that it matches.
+// Each row is a pattern and the keys of WILD_KEYS that it matches.
 const PATTERNS: ReadonlyArray<readonly [pattern: string, matches: readonly string[]]> = [
   ['*', WILD_KEYS],
   ['a?b', ['a*b', 'a?b', 'a%b', 'a_b', 'a\\b', 'a.b', 'aXb']],

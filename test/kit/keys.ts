@@ -1,4 +1,4 @@
-// Keys: two different strings are two entries, whatever characters they contain.
+// Cases for keys: two different strings are the keys of two different entries, whatever characters they contain.
 import { always, type ConformanceCase } from './case.js'
 import { bytesOf, entryOf } from './entries.js'
 import { assertHolds, assertMiss } from './expect.js'
@@ -10,7 +10,7 @@ const FEW_KEYS = 200
 const AT_ONCE = 10
 const LONGEST_MS = 500
 
-/** `text` with its character at `at` replaced by an x. */
+/** Returns `text` with an x instead of the character at `at`. */
 const markedAt = (text: string, at: number): string => `${text.slice(0, at)}x${text.slice(at + 1)}`
 
 const KEYS: ReadonlyArray<readonly [name: string, keys: readonly string[]]> = [
@@ -76,7 +76,7 @@ const tableCases: readonly ConformanceCase[] = KEYS.map(([name, keys]) =>
     }
   }, { advice: ADVICE }))
 
-/** Calls `call` for each key, for some of them concurrently. */
+/** Calls `call` for each key, for a few keys at the same time. */
 async function forEach (keys: readonly string[], call: (key: string) => Promise<void>): Promise<void> {
   for (let at = 0; at < keys.length; at += AT_ONCE) await Promise.all(keys.slice(at, at + AT_ONCE).map(call))
 }
@@ -87,7 +87,7 @@ export const keyCases: readonly ConformanceCase[] = [
   always('none of thousands of keys returns the value of another', async (backend, subject) => {
     const keys: string[] = []
     const endsAt = performance.now() + LONGEST_MS
-    // A slow store gets fewer keys.
+    // If the store is slow, fewer keys are set.
     while (keys.length < MANY_KEYS && (keys.length < FEW_KEYS || performance.now() < endsAt)) {
       const more = Array.from({ length: AT_ONCE }, (_, at) => `GET /items/${keys.length + at}`)
       await Promise.all(more.map(async (key) => backend.set(key, entryOf(key, subject))))
@@ -95,10 +95,10 @@ export const keyCases: readonly ConformanceCase[] = [
     }
     await forEach(keys, async (key) => {
       const hit = await backend.get(key)
-      // A bounded backend may have evicted it.
+      // There may be no hit, because a bounded backend may have evicted the entry.
       if (hit !== undefined) assertHolds(hit, bytesOf(key), get(key))
     })
-    // If all backends are on one store, the scans of other cases would find these keys.
+    // The keys are deleted because, if all backends use one store, scans in other cases would find them.
     await forEach(keys, async (key) => { await backend.delete(key) })
   }, {
     advice: 'A short hash has collisions: name an entry by its key or by a digest of at least 128 bits, or store the key with the entry and compare it'

@@ -1,4 +1,4 @@
-// Closing: close ends everything and may be called again. Afterwards no call hangs, and nothing is left open.
+// Cases for closing: close ends everything and may be called again. Afterwards, no call hangs and nothing is left open.
 import assert from 'node:assert/strict'
 import { createHook } from 'node:async_hooks'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -23,22 +23,22 @@ function assertMissOrError (outcome: Outcome<StoredEntry | undefined>, call: str
   if ('result' in outcome) assertMiss(outcome.result, call)
 }
 
-/** How many resources keep the event loop alive, and how many listeners the process has. */
+/** Returns how many resources keep the event loop alive, plus how many listeners the process has. */
 function held (): number {
   return process.getActiveResourcesInfo().length + process.eventNames().reduce((sum, name) => sum + process.listenerCount(name), 0)
 }
 
-/** Whether Node made the timer: each of its HTTP servers has an interval, and a subject may start a server. */
+/** Returns whether Node itself created a timer. Each of its HTTP servers has an interval, and a subject may start a server. */
 function isNodes (stack = ''): boolean {
   const [, , ...callers] = stack.split('\n').filter((line) => !/node:(internal|timers)/.test(line))
   return callers[0]?.includes('node:') === true
 }
 
-/** Counts the intervals that are made from now on and not cleared, unref'd ones included. */
+/** Counts the intervals that are created from now on and are not cleared, including unref'd ones. */
 function watchIntervals (): { left (): number, stop (): void } {
   const running = new Set<number>()
   const hook = createHook({
-    // Every version of Node keeps an interval's period there.
+    // Every version of Node keeps an interval's period in `_repeat`.
     init (id, type, _trigger, resource: { readonly _repeat?: number | null }) {
       if (type === 'Timeout' && typeof resource._repeat === 'number' && !isNodes(new Error('made here').stack)) running.add(id)
     },
@@ -117,7 +117,7 @@ export const lifeCases: readonly ConformanceCase[] = [
     await openAndClose(subject)
     const before = held()
     for (let time = 0; time < OPENINGS; time++) await openAndClose(subject)
-    // Closing may take a moment.
+    // The loop gives the backends time to close.
     const endsAt = performance.now() + patient(LINGER_MS)
     while (held() - before >= OPENINGS && performance.now() < endsAt) await wait(10)
     assert.ok(held() - before < OPENINGS,
@@ -129,7 +129,7 @@ export const lifeCases: readonly ConformanceCase[] = [
     const intervals = watchIntervals()
     try {
       for (let time = 0; time < FEW_OPENINGS; time++) await openAndClose(subject)
-      // Node reports a cleared timer a turn later.
+      // Node reports a cleared timer only one turn later.
       await wait(1)
       const left = intervals.left()
       assert.ok(left < FEW_OPENINGS,

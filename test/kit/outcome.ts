@@ -1,4 +1,4 @@
-// Waits with a limit: for the outcome of a call, and for an attempt that succeeds soon.
+// Waits, with a limit, for the outcome of a call, or until an attempt succeeds.
 import assert from 'node:assert/strict'
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -6,28 +6,28 @@ import { setTimeout as wait } from 'node:timers/promises'
 /** How long a call may take to settle by itself. */
 export const PATIENCE_MS = 2_000
 
-/** How long it may take until a backend works again after its store does. Reconnecting takes a while. */
+/** How long a backend may take to work again after its store does, because reconnecting takes a while. */
 const RECOVERY_MS = 15_000
 
 const PAUSE_MS = 20
 
 const factor = new AsyncLocalStorage<number>()
 
-/** Runs a case with the subject's `patience`: every limit in the case is multiplied by it. */
+/** Runs a case. Every limit in the case is multiplied by `patience`, which is the subject's. */
 export function patiently<T> (patience: number, run: () => T): T {
   assert.ok(patience > 0 && Number.isFinite(patience), `the subject's patience must be a number greater than 0; got ${show(patience)}`)
   return factor.run(patience, run)
 }
 
-/** A limit of `ms`, multiplied by the subject's patience. */
+/** Returns `ms`, multiplied by the subject's patience. */
 export const patient = (ms: number): number => ms * (factor.getStore() ?? 1)
 
-/** What a call returned, or how it failed. */
+/** The result of a call, or the error with which it failed. */
 export type Outcome<T> = { readonly result: T } | { readonly error: unknown }
 
 /**
- * What `call` returned, or the error that it threw or rejected with. Fails if the call doesn't settle within `patienceMs`, multiplied by
- * the subject's patience.
+ * Returns the result of `call`, or the error that it threw or rejected with. Fails if the call doesn't settle within `patienceMs`,
+ * multiplied by the subject's patience.
  */
 export async function outcomeOf<T> (what: string, call: () => T | Promise<T>, patienceMs = PATIENCE_MS): Promise<Outcome<T>> {
   const limitMs = patient(patienceMs)
@@ -43,7 +43,7 @@ export async function outcomeOf<T> (what: string, call: () => T | Promise<T>, pa
   }
 }
 
-/** What `call` returned. Fails if the call throws, rejects or never settles. */
+/** Returns the result of `call`. Fails if the call throws, rejects or does not settle in time. */
 export async function resultOf<T> (what: string, call: () => T | Promise<T>, patienceMs = PATIENCE_MS): Promise<T> {
   const outcome = await outcomeOf(what, call, patienceMs)
   if ('error' in outcome) assert.fail(`${what} must not fail; it failed with ${String(outcome.error)}`)
@@ -56,7 +56,7 @@ export async function assertFails (what: string, call: () => unknown): Promise<v
   if ('result' in outcome) assert.fail(`${what} must fail; it returned ${show(outcome.result)}`)
 }
 
-/** Repeats `attempt` until it succeeds. After `patienceMs`, multiplied by the subject's patience, fails with its last error. */
+/** Repeats `attempt` until it succeeds. After `patienceMs`, multiplied by the subject's patience, throws its last error. */
 export async function soon (attempt: () => Promise<void>, patienceMs: number = RECOVERY_MS): Promise<void> {
   const endsAt = performance.now() + patient(patienceMs)
   for (;;) {
@@ -71,7 +71,7 @@ export async function soon (attempt: () => Promise<void>, patienceMs: number = R
 
 const SHOWN_CHARACTERS = 80
 
-/** A value as a message shows it: short, on one line. */
+/** Formats a value for a message: short, and on one line. */
 export function show (value: unknown): string {
   if (value instanceof Uint8Array) return `${value.byteLength} bytes`
   if (value instanceof Error) return `an Error (${value.message})`

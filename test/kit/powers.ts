@@ -1,4 +1,4 @@
-// The optional methods has, size, stats and getMany.
+// Cases for the optional methods has, size, stats and getMany.
 import assert from 'node:assert/strict'
 import type { BackendStats } from '../../registry/backend.js'
 import { withPower, type ConformanceCase } from './case.js'

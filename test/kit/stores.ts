@@ -1,4 +1,4 @@
-// Backends and their stores: backends share entries only if they are meant to, and entries outlive a close if they are meant to.
+// Cases for stores: backends share entries only if they are meant to, and entries are still there after a close if they are meant to be.
 import { always, withLevers, type ConformanceCase } from './case.js'
 import { bytesOf, entryOf } from './entries.js'
 import { assertHolds, assertMiss } from './expect.js'

@@ -1,4 +1,4 @@
-// Expiry: an entry is not returned at or after its expiresAt, and is returned until then, however far away that is.
+// Cases for expiry: an entry is returned until its expiresAt, however far away that is, but not at or after it.
 import assert from 'node:assert/strict'
 import { setTimeout as wait } from 'node:timers/promises'
 import { always, type ConformanceCase } from './case.js'
@@ -7,7 +7,7 @@ import { assertEntry, assertHolds, assertMiss } from './expect.js'
 
 const DAY_MS = 86_400_000
 
-/** Time for what a backend does later because an expired entry was read. */
+/** How long a case waits for work that a backend does later because an expired entry was read. */
 const LATE_MS = 50
 
 const NO_TIMER =
@@ -29,7 +29,7 @@ export const timeCases: readonly ConformanceCase[] = [
     await backend.set('key', entry)
     await subject.pass(1_499)
     const hit = await backend.get('key')
-    // With a real clock, that time may have passed already.
+    // With a real clock, the entry may have expired by now.
     if (subject.now() < entry.expiresAt) assertHolds(hit, entry.value, 'get() a millisecond before expiresAt')
   }, { advice: 'Store expiresAt in milliseconds, and do not round it to seconds' }),
 

@@ -1,11 +1,11 @@
-// A subject that records what a case opens and which faults it begins, so that the backends are closed and the faults ended.
+// Records which backends a case opens and which faults it begins, so that these backends can be closed and these faults ended.
 import type { CacheBackend, MaybePromise } from '../../registry/backend.js'
 import { outcomeOf } from './outcome.js'
 import type { ConformanceSubject, Heal, Lent } from './subject.js'
 
-/** What a case opened and which faults it began, and how to end both. */
+/** Records the backends that a case opens and the faults that it begins, and ends both. */
 export class Tracked {
-  /** The given subject; what is opened or begun through it is recorded here. */
+  /** The subject for the case. It works like the given one, but records what is opened and begun through it. */
   readonly subject: ConformanceSubject
   readonly #ends: Array<() => unknown> = []
 
@@ -39,9 +39,9 @@ export class Tracked {
     }
   }
 
-  /** Closes backends and ends faults, the latest first. May be called again. Never rejects. */
+  /** Closes all backends and ends all faults, the latest first. May be called again. Never rejects. */
   async end (): Promise<void> {
-    // A failure here would hide why the case failed. The cases about close look for such failures.
+    // Failures are ignored, because they would hide why the case failed. The cases about close look for such failures.
     for (const end of this.#ends.splice(0).reverse()) await outcomeOf('the end of the case', end).catch(() => {})
   }
 

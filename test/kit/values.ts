@@ -1,4 +1,4 @@
-// Values: whatever the bytes are, they are returned unchanged.
+// Cases for values: whatever their bytes are, they are returned unchanged.
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import { always, type ConformanceCase } from './case.js'
 import { bytesOf, LIFE_MS } from './entries.js'
@@ -61,7 +61,7 @@ export const valueCases: readonly ConformanceCase[] = [
     const value = Buffer.alloc(2 * MEBIBYTE + 1, ALL_BYTES)
     const set = await outcomeOf('set() of slightly more than 2 MiB', () =>
       backend.set('key', { value, expiresAt: subject.now() + LIFE_MS }))
-    // A store may refuse a value that is too large for it.
+    // A failed set is accepted, because a store may refuse a value that is too large for it.
     if ('error' in set) return
     const hit = await backend.get('key')
     if (hit !== undefined) assertHolds(hit, value, 'get()')

@@ -1,4 +1,4 @@
-// Writes: the last one wins, values are whole, and hits that were returned earlier don't change.
+// Cases for writes: the last one wins, values are whole, and hits that were returned earlier don't change.
 import assert from 'node:assert/strict'
 import { setImmediate as turn } from 'node:timers/promises'
 import { always, type ConformanceCase } from './case.js'
@@ -9,7 +9,7 @@ import { assertEntry, assertHolds, assertMiss } from './expect.js'
 const WRITERS = 8
 const WRITTEN_BYTES = 64 * 1024
 
-// Of different lengths, so that the start of one with the end of another is never one of them.
+// The values have different lengths, so that the start of one joined to the end of another never equals one of them.
 const patterns = Array.from({ length: WRITERS }, (_, writer) => new Uint8Array(WRITTEN_BYTES + writer * 1_024).fill(0x61 + writer))
 
 /** Fails if `hit` has the value of one of `entries` and a later expiresAt than that entry. */

@@ -1,4 +1,4 @@
-// The store fails: it is down, or every call ends with an error.
+// Cases in which the store fails: it is down, or every call ends with an error.
 import { withLevers, type ConformanceCase, type WithPower } from '../case.js'
 import { bytesOf, entryOf } from '../entries.js'
 import { assertHolds } from '../expect.js'
@@ -11,7 +11,7 @@ const CALLS = 20
 const THROW =
   'Throw what the driver throws, so that the cache can handle the failure. If a failure looks like a miss, every request runs its handler; if it looks like success, an entry that was not removed is served again'
 
-/** A case for a power that must not return anything while the store fails. */
+/** Creates a case for a power that must fail, instead of returning anything, while the store fails. */
 function powerFails<P extends Power> (power: P, call: (backend: WithPower<P>) => unknown): ConformanceCase {
   return withLevers(['fail'], `fail: ${power} fails`, async (backend, subject) => {
     await backend.set('key', entryOf('value', subject))

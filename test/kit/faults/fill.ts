@@ -1,4 +1,4 @@
-// The store is full: it has no room for anything new.
+// Cases in which the store is full, that is, has no room for anything new.
 import type { StoredEntry } from '../../../registry/backend.js'
 import { withLevers, type ConformanceCase } from '../case.js'
 import { bytesOf, entryOf, LIFE_MS } from '../entries.js'

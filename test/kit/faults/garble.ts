@@ -1,4 +1,4 @@
-// The store returns garbage, or what it holds is damaged.
+// Cases in which the store returns garbage, or its contents are damaged.
 import assert from 'node:assert/strict'
 import type { CacheBackend } from '../../../registry/backend.js'
 import { withLevers, type ConformanceCase } from '../case.js'
@@ -9,7 +9,7 @@ import type { Heal, SubjectWith } from '../subject.js'
 
 const KEYS = ['a', 'b', 'c', 'd']
 
-/** Sets the keys and damages the store. Returns a backend on it, and what ends the damage. */
+/** Sets the keys and damages the store. Returns a backend that uses the store, and a function that makes the store work again. */
 async function damaged (backend: CacheBackend, subject: SubjectWith<'garble'>): Promise<{ backend: CacheBackend, heal: Heal }> {
   for (const key of KEYS) await backend.set(key, { value: new Uint8Array(500).fill(0x61), expiresAt: subject.now() + LIFE_MS })
   if (subject.reopen === undefined) return { backend, heal: await subject.garble() }

@@ -1,4 +1,4 @@
-// The store hangs: it accepts calls and never responds.
+// Cases in which the store hangs: it accepts calls and never responds.
 import assert from 'node:assert/strict'
 import { setTimeout as wait } from 'node:timers/promises'
 import { withLevers, type ConformanceCase } from '../case.js'
@@ -11,7 +11,7 @@ const CLOSING_MS = 5_000
 const BLOCKED_MS = 1_000
 const PENDING_MS = 20
 
-/** Makes a call that may wait until the store responds again. Its outcome doesn't matter. */
+/** Makes a call that may wait until the store responds again. The outcome of the call doesn't matter. */
 async function begin (call: () => unknown): Promise<void> {
   try {
     await call()

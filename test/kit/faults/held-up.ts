@@ -1,11 +1,11 @@
-// The process is blocked, for example by an application that computes, while the store responds. The store has not failed then.
+// Cases in which the process is blocked, for example by a long computation, while the store responds. The store has not failed.
 import { setImmediate as turn } from 'node:timers/promises'
 import { always, type ConformanceCase } from '../case.js'
 import { bytesOf, entryOf } from '../entries.js'
 import { assertHolds, assertMiss } from '../expect.js'
 import { resultOf } from '../outcome.js'
 
-/** Longer than the backend under test waits for its store: it is opened with a timeout below two seconds. */
+/** How long the process is blocked. The backend under test is opened with a timeout below two seconds, which passes meanwhile. */
 const BLOCKED_MS = 2_000
 
 const ADVICE =
@@ -17,7 +17,7 @@ function block (): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, BLOCKED_MS)
 }
 
-/** When the calls were made, as seen from the block: before they were sent, or after that. */
+/** When the calls are made: in the same turn as the block, so that they are not sent before it, or in an earlier turn, so that they are. */
 const WHEN: Readonly<Record<string, () => unknown>> = {
   'in the same turn': () => undefined,
   'in an earlier turn': () => turn()

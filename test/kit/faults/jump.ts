@@ -1,4 +1,4 @@
-// The clock jumps forward and back.
+// Cases in which the clock jumps forward and back.
 import { withLevers, type ConformanceCase } from '../case.js'
 import { bytesOf, entryOf, LIFE_MS } from '../entries.js'
 import { assertHolds, assertMiss } from '../expect.js'

@@ -1,4 +1,4 @@
-// A process is killed: the one that writes, or the store. The values that are found afterwards are whole.
+// Cases in which a process is killed: the one that writes, or the store. All values that are found afterwards must be whole.
 import assert from 'node:assert/strict'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { StoredEntry } from '../../../registry/backend.js'

@@ -1,4 +1,4 @@
-// A platform gives a group access to what the store holds, as Kubernetes does for fsGroup before each start.
+// A case in which a platform gives a group access to the store's contents, as Kubernetes does before each start because of fsGroup.
 import { withLevers, type ConformanceCase } from '../case.js'
 import { bytesOf, entryOf } from '../entries.js'
 import { assertHolds } from '../expect.js'

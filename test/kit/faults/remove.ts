@@ -1,4 +1,4 @@
-// The contents of the store are removed while the backend is open, for example by an operator or another tool.
+// Cases in which the contents of the store are removed while the backend is open, for example by an operator or another tool.
 import { withLevers, type ConformanceCase } from '../case.js'
 import { bytesOf, entryOf } from '../entries.js'
 import { assertHolds, assertMiss } from '../expect.js'

@@ -1,4 +1,4 @@
-// Each change takes the store a while, and many sets are pending. A delete, clear or get does not wait for them.
+// Cases in which each change takes the store a while, and many sets are pending. A delete, clear or get must not wait for them.
 import { withLevers, type ConformanceCase, type WithPower } from '../case.js'
 import { bytesOf, entryOf } from '../entries.js'
 import { assertHolds, assertMiss } from '../expect.js'
@@ -7,14 +7,16 @@ import type { SubjectWith } from '../subject.js'
 import type { CacheBackend } from '../../../registry/backend.js'
 
 const SETS = 1_000
-// Far less than all sets take on a store that makes eight changes concurrently, and enough for a busy machine.
+// The limit for one call. It is far less than all sets take if the store makes eight changes at a time, but enough for a busy machine.
 const IN_TIME_MS = 4_000
 const ENDING_MS = 30_000
 
 const ADVICE =
   'Send the store few sets at a time, and other calls before waiting sets: nobody waits for a set, and somebody waits for each other call'
 
-/** Sets `key`, makes the store slow, and starts many concurrent sets. Returns what waits for their end. */
+/**
+ * Sets `key`, makes the store slow, and starts many concurrent sets. Returns a function that makes the store fast and awaits these sets.
+ */
 async function beginSets (backend: CacheBackend, subject: SubjectWith<'slow'>): Promise<() => Promise<void>> {
   await backend.set('key', entryOf('value', subject))
   const heal = await subject.slow()

@@ -1,10 +1,10 @@
-// Public bugs in which keys or values were confused.
+// Cases for public bugs in which keys or values were confused.
 import { always, withPower, type ConformanceCase } from '../case.js'
 import { bytesOf, entryOf, LIFE_MS } from '../entries.js'
 import { assertHolds, assertMiss } from '../expect.js'
 import assert from 'node:assert/strict'
 
-/** A case in which each of these keys has its own value. */
+/** Creates a case in which each of these keys must have its own value. */
 function apart (name: string, keys: readonly string[], reference: string): ConformanceCase {
   return always(name, async (backend, subject) => {
     for (const key of keys) await backend.set(key, entryOf(`of ${key}`, subject))

@@ -1,4 +1,4 @@
-// Public bugs with stores that are down, hang or work again.
+// Cases for public bugs with stores that are down, hang, or work again.
 import assert from 'node:assert/strict'
 import { setTimeout as wait } from 'node:timers/promises'
 import { withLevers, type ConformanceCase } from '../case.js'

@@ -1,4 +1,4 @@
-// Public bugs with concurrent users of one store.
+// Cases for public bugs with concurrent users of one store.
 import assert from 'node:assert/strict'
 import { always, withLevers, type ConformanceCase } from '../case.js'
 import { startChild, WRITTEN } from '../child.js'

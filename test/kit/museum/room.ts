@@ -1,4 +1,4 @@
-// Public bugs with stores that were removed or are full.
+// Cases for public bugs with stores that were removed or are full.
 import assert from 'node:assert/strict'
 import { withLevers, type ConformanceCase } from '../case.js'
 import { bytesOf, entryOf, LIFE_MS } from '../entries.js'
@@ -6,7 +6,7 @@ import { assertHolds, assertMiss } from '../expect.js'
 import { outcomeOf, resultOf, soon } from '../outcome.js'
 
 const VALUE_BYTES = 16 * 1024
-// Together several times as large as the store.
+// So many waves of sets that their values together are several times as large as the store.
 const WAVES = 400
 const AT_ONCE = 10
 const LAST_WAVES = 50

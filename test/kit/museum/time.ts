@@ -1,4 +1,4 @@
-// Public bugs in which entries lived too long or not long enough.
+// Cases for public bugs in which entries lived too long or not long enough.
 import { setTimeout as wait } from 'node:timers/promises'
 import { always, withLevers, type ConformanceCase } from '../case.js'
 import { bytesOf, entryOf } from '../entries.js'
@@ -34,7 +34,7 @@ export const timeBugCases: readonly ConformanceCase[] = [
         const what = `get() after ${passedMs} ms of an entry that lives ${lifeMs} ms`
         const hit = await backend.get(`${lifeMs}`)
         if (lifeMs <= passedMs) assertMiss(hit, what)
-        // With a real clock, more time may have passed.
+        // The margin is needed because with a real clock, more time may have passed.
         else if (lifeMs > passedMs + 900 && hit !== undefined) assertHolds(hit, bytesOf(`${lifeMs}`), what)
       }
     }
