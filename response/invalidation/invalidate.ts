@@ -94,9 +94,7 @@ export async function deleteTarget (services: InvalidationServices, target: stri
   }))
 }
 
-/**
- * Returns the only key that a route has for a URL, or undefined if its keys have parts besides target and origin or the origin is unknown.
- */
+/** Returns a route's only key for a URL, or undefined if its keys have parts besides target and origin, or if the origin is unknown. */
 function exactKey (route: KnownRoute, target: string, origin: string | undefined): string | undefined {
   const { method, policy: { key } } = route
   const plain = typeof key !== 'function' && method === 'GET' && !key.body && key.by === undefined && key.query === true &&
