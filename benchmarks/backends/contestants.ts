@@ -1,4 +1,4 @@
-// The contestants: six built-in backends, the raw driver below each of them, and the targets.
+// The contestants of the benchmark: six built-in backends and the raw driver below each of them. Also contains the targets.
 import type { Operation } from '../core/bench.js'
 import type { SubjectChoice } from '../core/subject.js'
 import type { BackendSource } from '../core/opened.js'
@@ -8,9 +8,9 @@ import type { RawOptions } from './raw.js'
 export interface Contestant {
   readonly name: string
   readonly title: string
-  /** The row that this one is compared with. */
+  /** The name of the row with which this row is compared. */
   readonly beside?: string
-  /** The target for reads per second, as a ratio to the row that this one is compared with. */
+  /** The target for reads per second, as a ratio to the reads of the row with which this row is compared. */
   readonly leastGetRatio?: number
   /** The target for writes per second. */
   readonly leastSetsPerSecond?: number
@@ -34,17 +34,17 @@ export const CONTESTANTS: readonly Contestant[] = [
 /** The operations that are measured. */
 export const MEASURED: readonly Operation[] = ['get', 'set']
 
-/** The contestants with these names, and those that they are compared with; all contestants if no names are given. */
+/** Returns the contestants with these names, and those with which they are compared. Returns all if no names are given. */
 export function chosen (names: readonly string[]): readonly Contestant[] {
   const unknown = names.find((name) => !CONTESTANTS.some((one) => one.name === name))
   if (unknown !== undefined) throw new Error(`'${unknown}' is none of ${CONTESTANTS.map(({ name }) => name).join(', ')}`)
   const wanted = new Set(names)
-  // A row that is added here may itself be compared with another one.
+  // The loop also visits rows that it has added itself, because they may be compared with other rows.
   for (const name of wanted) for (const one of CONTESTANTS) if (one.name === name && one.beside !== undefined) wanted.add(one.beside)
   return CONTESTANTS.filter(({ name }) => names.length === 0 || wanted.has(name))
 }
 
-/** The places that contestants use. */
+/** The servers and the folder that contestants use. */
 export interface Places {
   readonly redisUrl: string
   readonly httpUrl: string
@@ -65,7 +65,7 @@ const OPTIONS: Readonly<Record<string, (places: Places) => object>> = {
   })
 }
 
-/** How a contestant is opened in its child process. */
+/** Returns how to open a contestant in its child process. */
 export function choiceOf (name: string, places: Places): SubjectChoice {
   const options = OPTIONS[name]
   if (options === undefined) {

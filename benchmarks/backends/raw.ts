@@ -1,4 +1,4 @@
-// The raw drivers. Each does only the work that its backend can't avoid.
+// The raw drivers, for comparison. Each does only the work that the backend of the same store can't avoid.
 import { closeSync, mkdirSync, openSync, readSync, renameSync, unlinkSync, writeSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
@@ -17,7 +17,7 @@ export interface RawOptions {
   readonly httpUrl: string
 }
 
-/** The function that `SubjectChoice` requires. */
+/** Opens a driver. A module in a `SubjectChoice` must export this function. */
 export async function open (options: RawOptions): Promise<Subject> {
   return DRIVERS[options.driver](options)
 }
@@ -71,7 +71,7 @@ const DRIVERS = {
   'better-sqlite3': ({ folder }: RawOptions): Subject => sqlite(new Database(join(folder, 'raw.db'))),
 
   async ioredis ({ redisUrl }: RawOptions): Promise<Subject> {
-    // The driver that the backend uses.
+    // This is the driver that the backend uses.
     const require = createRequire(import.meta.url)
     const { Redis: Client } = createRequire(require.resolve('@fastify/redis'))('ioredis') as { Redis: typeof Redis }
     const client = new Client(redisUrl, { enableAutoPipelining: true })
@@ -87,7 +87,7 @@ const DRIVERS = {
   undici: ({ httpUrl }: RawOptions): Subject => http(httpUrl)
 }
 
-/** The buffer is known to be large enough, so three system calls suffice. */
+/** Reads a file with only three system calls, because the buffer is known to be large enough. */
 function readWhole (path: string): Buffer {
   const bytes = Buffer.allocUnsafe(2_048)
   const descriptor = openSync(path, 'r')
@@ -96,7 +96,7 @@ function readWhole (path: string): Buffer {
   return bytes.subarray(0, read)
 }
 
-/** The writes of one turn of the event loop go into one transaction. The settings are the backend's. */
+/** Opens the driver with the backend's settings. All writes of one turn of the event loop go into one transaction. */
 function sqlite (database: Database.Database): Subject {
   for (const setting of ['journal_mode = WAL', 'synchronous = OFF']) database.pragma(setting)
   database.exec('CREATE TABLE entries (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, value BLOB NOT NULL, expires_at INTEGER NOT NULL)')

@@ -1,4 +1,4 @@
-// From the measurements to the report: rows, ratios, targets, the table, and the JSON that is saved.
+// Creates the report from the measurements: rows, ratios, targets, the table, and the JSON that is saved.
 import type { Measured } from '../core/contender.js'
 import type { Operation } from '../core/bench.js'
 import type { Machine } from '../core/machine.js'
@@ -8,7 +8,7 @@ import { MEASURED, type Contestant } from './contestants.js'
 
 export type Results = ReadonlyMap<string, Partial<Record<Operation, Measured>>>
 
-/** An operation of a row: medians over the rounds. A ratio is the median of the ratios within each round. */
+/** The figures of one operation of a row, as medians over the rounds. A ratio is the median of the ratios within each round. */
 export interface Figures {
   readonly perSecond: number
   readonly p50Us: number
@@ -64,7 +64,7 @@ function figures (results: Results, operation: Operation, name: string, beside: 
   }
 }
 
-/** The report as text. */
+/** Formats the report as text. */
 export function table ({ node, cpu, commit, entries, valueBytes, inFlight, rounds, sliceMs, rows }: Report): string {
   const cells = [
     ['', 'get/s', 'p99 us', 'of raw', 'set/s', 'p99 us', 'of raw', 'target'],

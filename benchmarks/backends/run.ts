@@ -21,7 +21,7 @@ const { values } = parseArgs({
   }
 })
 const contestants = chosen(values.only.split(',').filter((name) => name !== ''))
-// Only a report with all rows is saved by default.
+// By default, a report is saved only if it has all rows.
 const file = values.json ?? (values.only === '' ? 'benchmarks/backends/latest.json' : undefined)
 const rounds = Number(values.rounds)
 const sliceMs = Number(values['slice-ms'])
