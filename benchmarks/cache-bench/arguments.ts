@@ -1,15 +1,15 @@
-// The command line: its options, their defaults, and what is refused.
+// Reads the command line: its options and their defaults. Refuses wrong options.
 import { parseArgs } from 'node:util'
 import { Refusal } from './refusal.js'
 
-/** A backend as the command line names it. */
+/** A backend as it is given on the command line. */
 export interface Asked {
-  /** `--backend`: a built-in name. */
+  /** The value of `--backend`: the name of a built-in backend. */
   readonly backend?: string
-  /** `--module`: a path. */
+  /** The value of `--module`: the path of a module. */
   readonly module?: string
   readonly options: object
-  /** `--name`: the backend's name in the report. */
+  /** The value of `--name`: the backend's name in the report. */
   readonly name?: string
 }
 
@@ -21,7 +21,7 @@ export interface Settings {
   readonly sizes: readonly number[]
   readonly inFlight: number
   readonly hitRatio: number
-  /** A file; '' is the standard output. */
+  /** The file to which the report is written, or '' for the standard output. */
   readonly json?: string
   readonly against?: string
   readonly chart?: string
@@ -29,7 +29,7 @@ export interface Settings {
 
 /** @default for `--seconds` */
 export const SECONDS = 20
-/** The seconds that `--quick` means */
+/** The number of seconds for which `--quick` stands. */
 export const QUICK_SECONDS = 4
 /** @default for `--entries` */
 export const ENTRIES = 20_000
@@ -63,7 +63,7 @@ const OPTIONS = {
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
-/** The settings; undefined if help was requested. Throws Refusal. */
+/** Returns the settings, or undefined if help was requested. Throws Refusal if the command line is wrong. */
 export function readArguments (args: readonly string[]): Settings | undefined {
   const { values, tokens } = parse(args)
   if (values.help === true) return undefined
@@ -91,7 +91,7 @@ type Token = { readonly kind: string, readonly name?: string, readonly value?: s
 function parse (args: readonly string[]): {
   values: { [K in keyof typeof OPTIONS]?: typeof OPTIONS[K]['type'] extends 'boolean' ? boolean : string }, tokens: readonly Token[]
 } {
-  // Without a value, --json means the standard output.
+  // If --json has no value, it means the standard output.
   const whole = args.map((arg, at) => arg === '--json' && (args[at + 1] === undefined || args[at + 1]!.startsWith('-')) ? '--json=' : arg)
   try {
     return parseArgs({ args: whole, options: OPTIONS, strict: true, allowPositionals: false, tokens: true })
@@ -100,7 +100,7 @@ function parse (args: readonly string[]): {
   }
 }
 
-/** `--options` and `--name` belong to the backend before them. */
+/** Reads the backends. `--options` and `--name` belong to the backend that precedes them. */
 function readBackends (tokens: readonly Token[]): readonly Asked[] {
   const backends: Array<Mutable<Asked>> = []
   for (const { kind, name, value } of tokens) {

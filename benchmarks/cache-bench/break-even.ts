@@ -1,16 +1,16 @@
-// From the costs of hits and misses to the break-even: how slow must a handler be for caching to pay?
+// Calculates the break-even from the costs of hits and misses: how slow must a handler be for caching to pay?
 
-/** What a request costs, in microseconds. */
+/** The cost of a request to each route, in microseconds. */
 export interface Costs {
-  /** A route without a cache, whose handler sends a prebuilt Buffer. */
+  /** The cost of a route without a cache, whose handler sends a prebuilt Buffer. */
   readonly floorUs: number
   readonly hitUs: number
-  /** The same handler behind the cache; its response is stored. */
+  /** The cost of a miss: the same handler runs behind the cache, and its response is stored. */
   readonly missUs: number
 }
 
 /**
- * How many microseconds a handler must take, in addition to sending a prebuilt Buffer, for caching to pay.
+ * Returns how many microseconds a handler must take, in addition to sending a prebuilt Buffer, for caching to pay.
  * With the hit ratio h, a request costs h * (hit - floor) + (1 - h) * (miss - floor) more, and saves h * handler.
  */
 export function breakEvenUs ({ floorUs, hitUs, missUs }: Costs, hitRatio: number): number {
@@ -18,7 +18,7 @@ export function breakEvenUs ({ floorUs, hitUs, missUs }: Costs, hitRatio: number
   return Math.max(0, added / hitRatio)
 }
 
-/** The break-even as a sentence. */
+/** Returns a sentence that states the break-even. */
 export function breakEvenSentence (
   name: string, { cpuUs, latencyUs }: { readonly cpuUs: number, readonly latencyUs: number }, hitRatio: number
 ): string {

@@ -1,4 +1,4 @@
-// The report as a picture: operations, latencies, value sizes and break-even, in a standalone SVG for light and dark pages.
+// Draws the report as a picture: operations, latencies, value sizes and break-even, in a standalone SVG for light and dark pages.
 import { bytes } from './table.js'
 import { micros } from './break-even.js'
 import type { BackendReport, Report } from './report.js'
@@ -16,7 +16,7 @@ const AXIS = 26
 const LABEL = 118
 const VALUE = 66
 
-// Colours that everybody can distinguish (Okabe and Ito), and that are readable on white and on black.
+// Everybody can distinguish these colours (by Okabe and Ito), on white and on black pages.
 const COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#8a8a8a']
 
 const STYLE =
@@ -30,7 +30,7 @@ interface Panel { readonly height: number, draw (x: number, y: number): string }
 
 const colourOf = (at: number): string => COLOURS[at % COLOURS.length]!
 
-/** The picture, as the text of an SVG file. */
+/** Returns the picture, as the text of an SVG file. */
 export function chart (report: Report): string {
   const { backends, machine, conditions } = report
   const panels = [
@@ -76,7 +76,7 @@ function breakEvenPanel (backends: readonly BackendReport[], hitRatio: number): 
     })), micros)
 }
 
-/** Groups of bars, one below another. */
+/** Draws groups of bars, one below another. */
 function barPanel (title: string, groups: ReadonlyArray<readonly Bar[]>, tick: (value: number) => string): Panel {
   const rows = groups.reduce((sum, group) => sum + group.length, 0)
   const height = TITLE + rows * ROW + groups.length * ROW_GAP + AXIS
@@ -105,7 +105,7 @@ function drawBar ({ label, value, shown, colour, opacity }: Bar, { x, y, scale }
     text(Math.max(end, x + LABEL) + 6, y + 11, shown, { class: 'soft' })
 }
 
-/** Latencies, from the median to the 99.9th percentile. */
+/** Draws the latencies, from the median to the 99.9th percentile. */
 function latencyPanel (backends: readonly BackendReport[]): Panel {
   const lines = backends.flatMap((backend, at) => (['get', 'set'] as const).map((operation, row) => {
     const { p50Us, p90Us, p99Us, p999Us } = backend.operations[operation]
@@ -134,7 +134,7 @@ function latencyPanel (backends: readonly BackendReport[]): Panel {
   }
 }
 
-/** Reads per second by value size: a line for each backend. */
+/** Draws the reads per second by value size, as one line for each backend. */
 function sizesPanel (backends: readonly BackendReport[]): Panel {
   const height = 280
   return {
@@ -166,7 +166,7 @@ function sizesPanel (backends: readonly BackendReport[]): Panel {
   }
 }
 
-/** Places for labels: those that would overlap are moved apart, in their order. */
+/** Returns places for labels. Labels that would overlap are moved apart, and keep their order. */
 function spread (places: readonly number[]): number[] {
   const order = places.map((_, at) => at).sort((one, other) => places[one]! - places[other]!)
   const moved = [...places]

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// cache-bench: measures backends, which are given by name or by module.
+// The program cache-bench. It measures backends, which are given by name or by module.
 import { accessSync, constants, writeFileSync } from 'node:fs'
 import { constants as system } from 'node:os'
 import { dirname, resolve } from 'node:path'

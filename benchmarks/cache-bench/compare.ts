@@ -1,24 +1,24 @@
-// A report compared with an earlier one: what changed, and what is noise.
+// Compares a report with an earlier one, and says which differences are changes and which are noise.
 import { OPERATIONS } from '../core/bench.js'
 import { median, quartiles } from '../core/statistics.js'
 import type { BackendReport, Report } from './report.js'
 import { columns, figure, ratioText } from './table.js'
 
-/** One figure of both reports. */
+/** One figure that is in both reports. */
 export interface Comparison {
   readonly backend: string
   readonly what: string
   readonly then: number
   readonly now: number
-  /** `now` divided by `then`, corrected for how fast the machine was. */
+  /** `now` divided by `then`, corrected for how fast the machine was each time. */
   readonly ratio: number
   readonly verdict: 'noise' | 'better' | 'worse'
 }
 
-// Smaller changes are always noise.
+// A change that is smaller than this always counts as noise.
 const LEAST_CHANGE = 0.05
 
-/** Every figure that both reports have. */
+/** Compares every figure that both reports have. */
 export function compare (report: Report, before: Report): Comparison[] {
   const speed = speedOf(report, before)
   return report.backends.flatMap((now) => {
@@ -27,7 +27,7 @@ export function compare (report: Report, before: Report): Comparison[] {
   })
 }
 
-/** How fast the machine is now, relative to then. */
+/** Returns how fast the machine is now, relative to its speed then. */
 function speedOf (report: Report, before: Report): number {
   return median(report.yardsticks) / median(before.yardsticks)
 }
@@ -66,7 +66,7 @@ function comparison ({ backend, what, now, then, factor, isMoreBetter }: Rounds)
   const ratio = median(corrected) / median(then)
   const [nowLow, nowHigh] = quartiles(corrected)
   const [thenLow, thenHigh] = quartiles(then)
-  // Half of the rounds lie between the quartiles. If these ranges overlap, the difference is noise.
+  // Half of the rounds lie between their quartiles. If these ranges of both reports overlap, the difference is noise.
   const isNoise = Math.abs(ratio - 1) < LEAST_CHANGE || (nowLow <= thenHigh && thenLow <= nowHigh)
   return {
     backend,
@@ -78,7 +78,7 @@ function comparison ({ backend, what, now, then, factor, isMoreBetter }: Rounds)
   }
 }
 
-/** The comparison as text. */
+/** Formats the comparison as text. */
 export function comparisonTable (report: Report, before: Report): string {
   const comparisons = compare(report, before)
   const missing = report.backends.filter(({ name }) => !before.backends.some((one) => one.name === name)).map(({ name }) => name)

@@ -1,4 +1,4 @@
-// What --help prints.
+// The text that --help prints.
 import { ENTRIES, HIT_RATIO, IN_FLIGHT, QUICK_SECONDS, SECONDS, SIZES, VALUE_BYTES } from './arguments.js'
 
 export const HELP = `cache-bench measures backends of fastify-response-cache.

@@ -1,4 +1,4 @@
-// How the time for each backend is divided among the measurements.
+// Divides the time for each backend among the measurements.
 import type { Workload } from '../core/workload.js'
 import type { Settings } from './arguments.js'
 
@@ -12,23 +12,23 @@ export interface Plan {
   readonly sizeMs: number
   readonly servedRounds: number
   readonly servedMs: number
-  /** The first workload is used for every measurement; the others are the value sizes. */
+  /** The first workload is used for all other measurements. The rest are for the measurement of value sizes, one for each size. */
   readonly workloads: readonly Workload[]
 }
 
-/** Rounds that don't count, because the compiler and caches are cold. */
+/** The number of rounds that don't count, because the compiler and the processor's caches are still cold. */
 export const WARM_ROUNDS = 1
 
 const SHARES = { fill: 0.1, operations: 0.36, delay: 0.06, writing: 0.1, sizes: 0.15, served: 0.23 }
 
-// Slices of a round: get, set with delete (which counts as two), replace, miss.
+// The slices of a round: get, set together with delete (which counts as two), replace, miss.
 const SLICES = 5
-// For each size: a fill, gets and replaces.
+// The slices for each value size: a fill, gets and replaces.
 const SIZE_SLICES = 3
-// For each of three routes: concurrent requests, then one at a time.
+// The slices for requests. Each of three routes has two: concurrent requests, then one request at a time.
 const SERVED_SLICES = 6
 
-// At most so many bytes for each size, so that a bounded store has room for them.
+// The most bytes of all entries of one value size, so that a bounded store has room for them.
 const SIZE_BYTES = 40_000_000
 const LEAST_ENTRIES = 16
 

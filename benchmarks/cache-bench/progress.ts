@@ -1,7 +1,7 @@
-// Progress on the standard error: on a terminal one line that is overwritten, otherwise a line for each step.
+// Shows the progress on the standard error. On a terminal, it overwrites one line; otherwise, it writes a line for each step.
 import type { WriteStream } from 'node:tty'
 
-/** Where progress is written: `process.stderr`, or anything like it. */
+/** The stream to which progress is written: `process.stderr`, or anything like it. */
 export type ProgressStream = Pick<WriteStream, 'write'> & { readonly isTTY?: boolean, readonly columns?: number }
 
 const COLUMNS = 80

@@ -11,14 +11,14 @@ import { lineOf, Refusal } from './refusal.js'
 import { PACE_PER_SECOND, type Outcome, type Part } from './run.js'
 import { medians, ROUTES, type Route, type RouteSample } from './served.js'
 
-/** Increased when earlier reports can no longer be compared. */
+/** The version of the report's format. It is increased when a change makes earlier reports impossible to compare. */
 export const FORMAT = 1
 
-/** One operation: the median of the rounds, and each round. */
+/** The results of one operation: the median of the rounds, and each round. */
 export interface OperationReport {
   readonly perSecond: number
   readonly perSecondRounds: readonly number[]
-  /** The share of reads that found an entry. */
+  /** The share of the reads that found an entry. */
   readonly foundShare: number
   readonly p50Us: number
   readonly p90Us: number
@@ -38,13 +38,13 @@ export interface BackendReport {
   readonly entries: number
   readonly operations: Readonly<Record<Operation, OperationReport>>
   readonly sizes: readonly SizeReport[]
-  /** How late timers were, in milliseconds, at a steady pace with 10 % writes. */
+  /** How late timers were, in milliseconds, while operations (10 % of them writes) ran at a steady pace. */
   readonly delay: Delay
-  /** The same with writes only. */
+  /** How late timers were while all operations were writes. */
   readonly writing: Delay
-  /** Bytes per entry: in this process's heap and Buffers, in its resident memory, and according to the backend's own stats. */
+  /** Bytes per entry: in the heap and Buffers of the process, in its resident memory, and according to the backend's own stats. */
   readonly memory: { readonly heapBytes: number, readonly rssBytes: number, readonly storedBytes?: number }
-  /** Requests to a Fastify application: without a cache, hits, misses. */
+  /** The results of requests to a Fastify application: without a cache, hits, and misses. */
   readonly served: Readonly<Record<Route, RouteSample & { readonly cpuUsRounds: readonly number[] }>> & { readonly asMeant: number }
   /** How long a handler must take for caching to pay. */
   readonly breakEven: { readonly cpuUs: number, readonly latencyUs: number }
@@ -52,7 +52,7 @@ export interface BackendReport {
 
 const DELAYS = ['p50Ms', 'p99Ms', 'p999Ms', 'maxMs', 'operationsPerSecond'] as const satisfies ReadonlyArray<keyof Delay>
 
-/** What must be equal in two reports to compare them. */
+/** The conditions that must be equal in two reports if they are compared. */
 const CONDITIONS = ['entries', 'valueBytes', 'inFlight', 'hitRatio'] as const
 export type Conditions = Pick<Settings, typeof CONDITIONS[number]>
 

@@ -1,4 +1,4 @@
-// The run: all backends are opened, then take turns in each measurement. Nothing is left behind.
+// Runs the measurements: opens all backends, which then take turns in each measurement. Leaves nothing behind.
 import { rmSync } from 'node:fs'
 import { Contender } from '../core/contender.js'
 import type { Filled, Operation } from '../core/bench.js'
@@ -13,20 +13,20 @@ import { Served } from './served.js'
 import type { Source } from './sources.js'
 import { yardstick } from './yardstick.js'
 
-/** One backend, and what has been measured so far. */
+/** One backend, and its measurements so far. */
 export interface Part {
   readonly source: Source
   readonly contender: Contender
   readonly served: Served
   filled: Filled
   delay: Delay
-  /** The same with writes only. */
+  /** How late timers were while all operations were writes. */
   writing: Delay
   /** For each workload after the first: operations per second in each round. */
   readonly sizes: Array<{ get: number[], replace: number[], entries: number }>
 }
 
-/** The results of the run, by round. */
+/** The results of the run, each by round. */
 export interface Outcome {
   readonly parts: readonly Part[]
   readonly results: ReadonlyArray<Awaited<ReturnType<Contender['results']>>>
@@ -38,12 +38,12 @@ const OPERATIONS: readonly Operation[] = ['get', 'set', 'replace', 'miss']
 /** A steady pace, as an application may have it. */
 export const PACE_PER_SECOND = 2_000
 
-// A new server has not compiled its code yet.
+// The least warm-up for requests, because a new server has not compiled its code yet.
 const LEAST_WARM_MS = 200
 
 interface Stage { readonly plan: Plan, readonly signal: AbortSignal, readonly progress: Progress }
 
-/** Rejects with Refusal if a backend can't be opened, with its error if it fails later, and when `signal` is aborted. */
+/** Measures all backends. Rejects with Refusal if one can't be opened, with its error if it fails later, or when `signal` is aborted. */
 export async function run (sources: readonly Source[], settings: Settings, { signal, progress }: Omit<Stage, 'plan'>): Promise<Outcome> {
   const stage = { plan: planOf(settings), signal, progress }
   const folder = makeRunFolder()
@@ -97,7 +97,7 @@ async function open (source: Source, { plan, signal, progress, folder, parts }: 
   part.filled = await about(part, () => part.contender.fill(plan.fillMs))
 }
 
-/** Measures operations, delay and value sizes. Returns the yardstick of each round. */
+/** Measures operations, delay and value sizes. Returns the speed of the machine in each round. */
 async function measure (parts: readonly Part[], { plan, signal, progress }: Stage): Promise<number[]> {
   const yardsticks: number[] = []
   for (let warm = 0; warm < WARM_ROUNDS; warm++) {
@@ -156,7 +156,7 @@ async function serve (
   })
 }
 
-/** Errors get the name of the backend. */
+/** Calls `work`, and adds the name of the backend to its errors. */
 async function about<T> ({ source }: Part, work: () => Promise<T>): Promise<T> {
   try {
     return await work()

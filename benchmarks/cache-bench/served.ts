@@ -1,4 +1,4 @@
-// What a hit, a miss and no cache cost through the plugin: requests over real connections to a server in a child process.
+// Measures the cost of a hit, a miss and no cache through the plugin, with requests over real connections to a server in a child process.
 // Fastify's inject() would be simpler, but costs more than the hit that is measured.
 import { createHistogram } from 'node:perf_hooks'
 import { Pool, type Dispatcher } from 'undici'
@@ -7,11 +7,11 @@ import { drive } from '../core/drive.js'
 import { median } from '../core/statistics.js'
 import type { Serving } from './server.js'
 
-/** A route of the server. */
+/** The routes of the server. */
 export const ROUTES = ['floor', 'hit', 'miss'] as const
 export type Route = typeof ROUTES[number]
 
-/** One route in one round. */
+/** The results of one route in one round. */
 export interface RouteSample {
   /** CPU time of the server's process per request. */
   readonly cpuUs: number
@@ -22,11 +22,11 @@ export interface RouteSample {
 const CONNECTIONS = 32
 const PATIENCE_MS = 30_000
 
-// Different entries, as a site has them; fewer if storing them takes long.
+// The most URLs for hits. A real site has different entries too. Fewer URLs are used if it takes long to store them.
 const HIT_URLS = 500
 const FILL_MS = 2_000
 
-/** One backend behind the plugin. */
+/** Measures one backend behind the plugin. */
 export class Served {
   readonly samples: Record<Route, RouteSample[]> = { floor: [], hit: [], miss: [] }
   readonly #child = new Child(new URL('server.js', import.meta.url))
@@ -45,12 +45,12 @@ export class Served {
     }
   }
 
-  /** The share of requests to the cached routes that were a hit or a stored miss as intended. */
+  /** The share of the requests to the cached routes that had the intended result, a hit or a stored miss. */
   get asMeant (): number {
     return this.#requests === 0 ? 1 : 1 - this.#unintended / this.#requests
   }
 
-  /** One round: for each route concurrent requests, then one at a time. */
+  /** Runs one round. Sends each route concurrent requests, then one request at a time. */
   async round (forMs: number): Promise<void> {
     for (const route of ROUTES) this.samples[route].push(await this.#measure(route, forMs))
   }
@@ -84,7 +84,7 @@ export class Served {
     if (status?.includes(route === 'hit' ? '; hit' : '; fwd=miss; stored') !== true) this.#unintended++
   }
 
-  /** The response's Cache-Status. */
+  /** Sends a request. Returns the Cache-Status of its response. */
   async #request (path: string): Promise<string | undefined> {
     const { statusCode, headers, body }: Dispatcher.ResponseData = await this.#pool!.request({ method: 'GET', path })
     await body.dump()

@@ -14,7 +14,7 @@ export interface Serving {
   readonly privateFolder: string
 }
 
-// Far longer than a run, but entries that can't be deleted expire.
+// The lifetime of the entries. It is far longer than a run, but entries that can't be deleted still expire.
 const TTL = '15m'
 
 const app = Fastify({ exposeHeadRoutes: false })
@@ -24,7 +24,7 @@ async function start (given: Serving): Promise<number> {
   serving = given
   const { source, valueBytes } = given
   const body = valueOf(valueBytes, 0)
-  // All routes have the same handler; only the cache differs.
+  // All routes have the same handler. They differ only in how they use the cache.
   const handler = async (_request: FastifyRequest, reply: FastifyReply): Promise<unknown> =>
     reply.header('content-type', 'application/json; charset=utf-8').send(body)
   await app.register(responseCache, {
@@ -48,7 +48,7 @@ handleCalls({
   }
 }, async () => {
   try {
-    // Without the method, the entries expire.
+    // If the backend has no `clear`, the entries are left to expire.
     if (serving?.tidies === true && app.cache?.backend.powers.includes('clear')) await app.cache.clear()
   } finally {
     await app.close()

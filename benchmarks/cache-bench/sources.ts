@@ -1,4 +1,4 @@
-// From the command line to backends that can be opened. Each gets its own place for its data if it needs one.
+// Converts the command line to backends that can be opened. Each backend gets its own place for its data if it needs one.
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, join, resolve } from 'node:path'
@@ -14,7 +14,7 @@ export interface Source {
   readonly name: string
   /** Whether its data outlives the run, so that the entries must be deleted at the end. */
   readonly stays: boolean
-  /** How to open the backend with its data in `folder`, which only this backend uses. */
+  /** Returns how to open the backend with its data in `folder`, which only this backend uses. */
   at (folder: string): BackendSource
 }
 
@@ -26,7 +26,7 @@ const PLACES: Readonly<Record<string, { readonly option: string, readonly path: 
 
 interface Choice { readonly backend: string, readonly options?: Readonly<Record<string, unknown>> }
 
-/** Throws Refusal for an unknown name or a missing module. */
+/** Returns the backends to measure. Throws Refusal for an unknown name or a missing module. */
 export function sourcesOf (asked: readonly Asked[]): Source[] {
   const named = asked.map((one) => ({ ...sourceOf(one), wanted: one.name ?? one.backend ?? nameOf(one.module!) }))
   const taken = new Map<string, number>()
@@ -63,7 +63,7 @@ function urlOf (module: string): string {
   try {
     if (!/^[./]/.test(module)) return pathToFileURL(createRequire(join(process.cwd(), 'any.js')).resolve(module)).href
   } catch {
-    // Neither a file nor a package.
+    // The module is neither a file nor a package. The error is thrown below.
   }
   throw new Refusal(`there is no module '${module}': no file ${path}`)
 }
@@ -81,7 +81,7 @@ function placed (choice: Choice, folder: string, number = ''): Choice {
   return { backend, options: { ...options, tiers } }
 }
 
-/** Whether the backend keeps anything outside memory and the private folder. */
+/** Returns whether the backend keeps data anywhere except in memory and in the private folder. */
 function staysAt ({ backend, options = {} }: Choice): boolean {
   if (backend === 'memory') return false
   if (Array.isArray(options.tiers)) return (options.tiers as Choice[]).some((tier) => staysAt(tier ?? {}))

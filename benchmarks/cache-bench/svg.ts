@@ -1,4 +1,4 @@
-// The pieces of SVG that charts consist of, as text.
+// Creates the pieces of SVG of which charts consist, as text.
 
 export type Attributes = Readonly<Record<string, string | number>>
 
@@ -7,7 +7,7 @@ export function escaped (text: string): string {
   return text.replace(/[&<>"'\p{Cc}]/gu, (character) => /\p{Cc}/u.test(character) ? ' ' : `&#${character.charCodeAt(0)};`)
 }
 
-/** An element; `content` must be SVG. */
+/** Returns an element. `content` must be SVG. */
 export function element (name: string, attributes: Attributes, content = ''): string {
   const given = Object.entries(attributes)
     .map(([key, value]) => ` ${key}="${typeof value === 'number' ? Number(value.toFixed(1)) : escaped(value)}"`).join('')
@@ -25,7 +25,7 @@ export class LogScale {
   readonly #from: number
   readonly #to: number
 
-  /** Maps the range from a power of ten below all values to one above them to the range between `from` and `to`. */
+  /** The scale reaches from a power of ten below all values, at the place `from`, to a power of ten above them, at the place `to`. */
   constructor (values: readonly number[], from: number, to: number) {
     const positive = values.filter((value) => value > 0 && Number.isFinite(value))
     this.#low = Math.floor(Math.log10(Math.min(...positive, 1e9)))
@@ -34,13 +34,13 @@ export class LogScale {
     this.#to = to
   }
 
-  /** The place of a value. Values below the scale are placed at its start. */
+  /** Returns the place of a value. A value below the scale is placed at the scale's start. */
   at (value: number): number {
     const share = (Math.log10(Math.max(value, 10 ** this.#low)) - this.#low) / (this.#high - this.#low)
     return this.#from + (this.#to - this.#from) * share
   }
 
-  /** The powers of ten. */
+  /** Returns the powers of ten on the scale. */
   ticks (): number[] {
     return Array.from({ length: this.#high - this.#low + 1 }, (_, step) => 10 ** (this.#low + step))
   }

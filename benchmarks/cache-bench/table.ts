@@ -1,17 +1,17 @@
-// The report as text.
+// Formats the report as text.
 import { OPERATIONS } from '../core/bench.js'
 import { breakEvenSentence } from './break-even.js'
 import type { BackendReport, Report } from './report.js'
 import { median } from '../core/statistics.js'
 
-/** Cells in columns. The first column is aligned to the left, the others to the right. */
+/** Aligns cells in columns, the first column to the left and the others to the right. */
 export function columns (rows: ReadonlyArray<readonly string[]>): string {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
   return rows.map((row) =>
     row.map((cell, column) => column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)).join('  ').trimEnd()).join('\n')
 }
 
-/** A number with separated thousands and three significant digits. */
+/** Formats a number with separated thousands and three significant digits. */
 export function figure (value: number): string {
   if (!Number.isFinite(value)) return '-'
   const short = Number(value.toPrecision(3))
@@ -50,7 +50,7 @@ function section (title: string, rows: ReadonlyArray<readonly string[]>): string
   return `${title}\n${columns(rows)}`
 }
 
-/** The ratio to the first backend is the median of the ratios within each round. */
+/** Returns the rows for operations. A ratio to the first backend is the median of the ratios within each round. */
 function operationRows (backends: readonly BackendReport[]): string[][] {
   const first = backends[0]!
   return [
@@ -100,7 +100,7 @@ function servedRows (backends: readonly BackendReport[]): string[][] {
   ]
 }
 
-/** Warnings about figures that mean less than they seem to. */
+/** Returns warnings about figures that mean less than they seem to. */
 function warnings (backends: readonly BackendReport[]): string[] {
   return backends.flatMap(({ name, operations, served }) => [
     ...(operations.get.foundShare < 0.99

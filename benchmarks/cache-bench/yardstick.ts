@@ -1,4 +1,4 @@
-// A fixed piece of work, which tells how fast the machine is now, so that runs on different days can be compared.
+// Does a fixed piece of work, which shows how fast the machine is now, so that runs on different days can be compared.
 import { createHash } from 'node:crypto'
 import { valueOf } from '../core/workload.js'
 
@@ -6,7 +6,7 @@ const BYTES = 1_200
 const FOR_MS = 20
 const CHUNK = 50
 
-/** How often the work is done per second. */
+/** Returns how many times per second the machine does the work. */
 export function yardstick (): number {
   const value = valueOf(BYTES, 0)
   const kept = new Map<string, Buffer>()
