@@ -1,4 +1,4 @@
-// The measured part of docs/choosing.md: a sentence and a table between two marks. It is never edited by hand.
+// Creates the measured part of docs/choosing.md, a sentence and a table between two marks. This part is never edited by hand.
 import { micros } from '../cache-bench/break-even.js'
 import type { Report } from '../cache-bench/report.js'
 import { bytes, figure } from '../cache-bench/table.js'
@@ -6,7 +6,7 @@ import { bytes, figure } from '../cache-bench/table.js'
 const BEGIN = '<!-- measured: npm run bench:choosing -->'
 const END = '<!-- end of what was measured -->'
 
-/** The part of the page that is made from a report. */
+/** Returns the measured part of the page for a report. */
 export function measuredPart ({ machine, conditions, seconds, backends }: Report): string {
   const rows = backends.map(({ name, operations: { get, set }, served: { floor, hit, miss }, delay, writing, memory, breakEven }) => [
     `\`${name}\``, figure(get.perSecond), micros(get.p99Us), figure(set.perSecond), micros(set.p99Us), `${delay.p99Ms.toFixed(1)} ms`,
@@ -27,7 +27,7 @@ export function measuredPart ({ machine, conditions, seconds, backends }: Report
   ].join('\n')
 }
 
-/** The page with its measured part replaced by that of this report. Throws if the marks are missing. */
+/** Returns the page with a new measured part, from this report. Throws if the marks are missing. */
 export function withMeasured (page: string, report: Report): string {
   const [before, rest] = page.split(BEGIN)
   const [, after] = rest?.split(END) ?? []
