@@ -17,7 +17,7 @@ const OPTIONS: Readonly<Record<string, (folder: string) => ResponseCacheOptions>
 
 export const BACKENDS: readonly string[] = Object.keys(OPTIONS)
 
-/** The options of a backend for one run. For `redis`, a server is started; it ends when `signal` is aborted. */
+/** Returns the options of a backend for one run. For `redis`, starts a server, which ends when `signal` is aborted. */
 export async function backendFor (name: string, folder: string, signal: AbortSignal): Promise<ResponseCacheOptions> {
   if (name === 'redis') await startRedis(folder, signal)
   return OPTIONS[name]!(folder)

@@ -1,9 +1,9 @@
-// A child process: one run of the suite, with its origin, the cache in front of it, and its client.
+// A child process that runs the suite once, with the suite's origin, the cache in front of the origin, and the suite's client.
 import type { ResponseCacheOptions } from 'fastify-response-cache'
 import { startProxy, type Preset } from './proxy.js'
 import { runTests, startOrigin } from './suite.js'
 
-/** The parent's message. */
+/** The message with which the parent process starts the run. */
 export interface Order {
   readonly suite: string
   readonly preset: Preset

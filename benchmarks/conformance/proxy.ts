@@ -1,19 +1,19 @@
-// What is tested: a Fastify application with the cache. Its only handler forwards requests to the suite's origin.
+// The application under test: a Fastify application with the cache. Its only handler forwards requests to the suite's origin.
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import responseCache, { rfc9111, type ResponseCacheOptions, type RouteCacheOptions } from 'fastify-response-cache'
 import { request as ask, type IncomingHttpHeaders, type IncomingMessage, type InformationEvent } from 'node:http'
 import { buffer } from 'node:stream/consumers'
 import { setTimeout } from 'node:timers/promises'
 
-/** The route's cache options, by the name of the preset. `none` is an application without a cache, for comparison. */
+/** The route's cache options for each preset. `none` is an application without a cache, for comparison. */
 export const PRESETS = { default: true, rfc9111, none: false } as const satisfies Record<string, boolean | RouteCacheOptions>
 
 export type Preset = keyof typeof PRESETS
 
-/** Header fields about one connection. `Connection` itself is passed on, because the cache must drop the fields that it lists. */
+/** Header fields that apply to one connection. `Connection` itself is passed on, because the cache must drop the fields that it lists. */
 const FRAMING = new Set(['keep-alive', 'proxy-connection', 'te', 'transfer-encoding', 'upgrade'])
 const LARGEST_FASTIFY_STATUS = 599
-/** Long, because many tests run concurrently, and the speed of the machine is not what is tested. */
+/** The cache's deadline. It is long, because many tests run at the same time, and the tests are not about the machine's speed. */
 const PATIENCE = '2s'
 const LAST_ATTEMPT = 50
 const PAUSE_MS = 100
@@ -22,11 +22,11 @@ export async function startProxy (
   preset: Preset, backend: ResponseCacheOptions, originPort: number
 ): Promise<{ app: FastifyInstance, url: string }> {
   const app = Fastify({ exposeHeadRoutes: false, logger: { level: 'error', stream: process.stderr } })
-  // An unsafe method that Fastify doesn't know.
+  // The suite uses this unsafe method, which Fastify doesn't know.
   app.addHttpMethod('M-SEARCH', { hasBody: true })
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
-  // In the suite, origins break off on purpose: that isn't logged.
+  // The suite's origin breaks off responses on purpose, so errors are not logged.
   app.setErrorHandler((_err, _request, reply) => reply.code(502).send())
   await app.register(responseCache, { ...backend, deadline: PATIENCE })
   const method = app.supportedMethods
@@ -39,7 +39,7 @@ export async function startProxy (
   return { app, url }
 }
 
-/** Settles when the backend stores entries. A backend in another process must be connected first. */
+/** Settles when the backend stores entries. A backend in another process has to connect first. */
 async function ready (app: FastifyInstance): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -54,7 +54,7 @@ async function ready (app: FastifyInstance): Promise<void> {
 async function forward (port: number, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   const { method, headers, body } = request
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
-    // Each request has its own connection, because the origin may close one just when it is reused.
+    // Each request has its own connection, because the origin may close a connection just when it is used again.
     const forwarded = ask({ host: '127.0.0.1', port, agent: false, method, path: request.raw.url, headers: passedOn(headers) })
     forwarded.on('information', (interim) => relay(interim, reply))
     forwarded.on('response', resolve)
@@ -66,13 +66,13 @@ async function forward (port: number, request: FastifyRequest, reply: FastifyRep
     reply.header(name, lines!.length === 1 ? lines![0] : lines)
   }
   const status = response.statusCode as number
-  // The origin's 999 means that the request should have been conditional. Fastify doesn't accept that status.
+  // With the status 999, the origin says that the request should have been conditional. Fastify's own API doesn't accept this status.
   if (status > LARGEST_FASTIFY_STATUS) reply.raw.statusCode = status
   else reply.code(status)
   return reply.send(content.byteLength === 0 ? undefined : content)
 }
 
-/** RFC 9110 section 7.6.1, except that the fields that `Connection` lists are passed on. */
+/** Returns the fields to pass on, by RFC 9110 section 7.6.1, but also passes on the fields that `Connection` lists. */
 function passedOn<T extends IncomingHttpHeaders | NodeJS.Dict<string[]>> (fields: T): T {
   const kept = Object.entries(fields)
     .filter(([name, value]) => !FRAMING.has(name) && !(name === 'connection' && /^(?:close|keep-alive)$/i.test(String(value))))

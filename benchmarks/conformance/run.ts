@@ -11,7 +11,7 @@ import { byTopic, notPassed, scores, type Anchor } from './table.js'
 import { chosen, majority, tally, unstable, verdictNamed, type Verdicts } from './verdicts.js'
 
 const HOME = 'benchmarks/conformance'
-/** How many other caches the table of topics shows. The table of scores shows all. */
+/** How many other caches the table of topics shows. The table of scores shows all caches. */
 const COMPARED = 5
 
 const { values } = parseArgs({
@@ -81,7 +81,7 @@ function report (
   return ours
 }
 
-/** The suite's message for a test, from the first run in which it did not pass. */
+/** Returns the suite's message for a test, from the first run in which the test did not pass. */
 function saidOf (raw: readonly RawResults[], id: string): string {
   const failed = raw.map((results) => results[id])
     .find((result) => result !== true && result !== undefined) as readonly string[] | undefined

@@ -1,4 +1,4 @@
-// Concurrent runs of the suite. A run mostly waits, so three take as long as one.
+// Runs the suite several times at once. A run mostly waits, so three concurrent runs take as long as one.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -11,7 +11,7 @@ import type { RawResults } from './suite.js'
 
 export type RunOrder = Omit<Order, 'backend'> & { readonly backend: string, readonly isPrinted: boolean }
 
-/** One run in its own process and on its own backend. Rejects if the process ends without results. */
+/** Runs the suite once, in its own process and on its own backend. Rejects if the process ends without results. */
 export async function runOnce ({ backend, isPrinted, ...order }: RunOrder): Promise<RawResults> {
   const folder = mkdtempSync(join(tmpdir(), 'conformance-'))
   const over = new AbortController()
@@ -32,7 +32,7 @@ export async function runOnce ({ backend, isPrinted, ...order }: RunOrder): Prom
   }
 }
 
-/** Several concurrent runs of the same tests. */
+/** Runs the same tests several times at once. */
 export async function runSeveral (order: RunOrder, times: number): Promise<RawResults[]> {
   return await Promise.all(Array.from({ length: times }, async () => await runOnce(order)))
 }

@@ -1,4 +1,4 @@
-// The public test suite for HTTP caches at one commit: unpacks it from a clone, loads it, and starts its origin server.
+// Unpacks the public test suite for HTTP caches at one commit from a clone, loads it, and starts its origin server.
 import { execFileSync, spawn } from 'node:child_process'
 import { mkdirSync, symlinkSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -6,15 +6,15 @@ import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { pathToFileURL } from 'node:url'
 
-/** The commit of the saved results. The suite's version number doesn't identify its tests. */
+/** The suite's commit, with which the saved results were made. The suite's version number doesn't identify its tests. */
 export const SUITE_COMMIT = 'b55b8bda3dbb8c927c04e85bd8d496a8caa3e4ba'
 const SUITE_URL = 'https://github.com/http-tests/cache-tests.git'
 
-/** The part of the suite's declaration of a test that is read here. */
+/** A test, with the members of the suite's own declaration that are read here. */
 export interface Test {
   readonly id: string
   readonly name: string
-  /** Absent means required. */
+  /** The kind of the test. If absent, the test is required. */
   readonly kind?: 'required' | 'optimal' | 'check'
   readonly depends_on?: readonly string[]
   readonly browser_only?: boolean
@@ -29,18 +29,18 @@ export interface Topic {
   readonly tests: readonly Test[]
 }
 
-/** The suite's result of one test: true, or the name and message of an error. */
+/** The suite's result for one test: true, or the name and message of an error. */
 export type RawResult = true | readonly [name: string, message: string]
 export type RawResults = Readonly<Record<string, RawResult>>
 
 /** The suite's own functions. */
 export interface Suite {
   readonly topics: readonly Topic[]
-  /** The suite's name for its verdict on one test; `dependency_fail` if a test that it depends on has not passed. */
+  /** Returns the suite's name for its verdict on a test. This is `dependency_fail` if a test on which it depends has not passed. */
   verdictOf (id: string, results: RawResults): string
 }
 
-/** Unpacks the suite into `folder`: from a checkout or a git directory, or from a clone that is made in `folder`. */
+/** Unpacks the suite into `folder`, from a checkout or a git directory, or else from a clone that it creates in `folder`. */
 export function unpackSuite (folder: string, from: string | undefined): string {
   const suite = join(folder, 'suite')
   mkdirSync(suite)
@@ -50,7 +50,7 @@ export function unpackSuite (folder: string, from: string | undefined): string {
     git(['clone', '--quiet', '--bare', SUITE_URL, clone])
   }
   execFileSync('tar', ['-x', '-C', suite], { input: git(['-C', clone, 'archive', SUITE_COMMIT, 'tests', 'test-engine', 'package.json']) })
-  // The suite's only dependency at run time.
+  // The suite needs only one dependency at run time.
   mkdirSync(join(suite, 'node_modules'))
   symlinkSync(dirname(createRequire(import.meta.url).resolve('undici/package.json')), join(suite, 'node_modules', 'undici'), 'dir')
   return suite

@@ -1,4 +1,4 @@
-// Results as text: the scores, the topics compared with other caches, and the tests that did not pass.
+// Formats results as text: the scores, the topics compared with other caches, and the tests that did not pass.
 import type { Topic } from './suite.js'
 import { kindOf, type Count, type Tally, type Verdicts } from './verdicts.js'
 
@@ -10,7 +10,7 @@ export interface Anchor extends Tally {
 
 const counted = ({ of, pass, fail, dep, setup }: Count): string => `${pass}/${fail}/${dep}/${setup} of ${of}`
 
-/** A row for each cache, the best first. */
+/** Returns a table with a row for each cache, the best cache first. */
 export function scores (rows: readonly Anchor[]): string {
   const cells = rows.toSorted((one, other) => other.score - one.score).map(({ name, version, score, required, optimal, check }) =>
     [name, version, String(score), counted(required), counted(optimal), counted(check)])
@@ -21,7 +21,7 @@ export function scores (rows: readonly Anchor[]): string {
 
 const scored = ({ required, optimal }: Tally): number => required.of + optimal.of
 
-/** By topic: passed tests that are scored, and questions with the result yes. One column for each cache. */
+/** Returns a table with a row for each topic and a column for each cache. A cell has the passed scored tests and the questions with yes. */
 export function byTopic (topics: readonly Topic[], rows: readonly Anchor[]): string {
   const cells = topics.map(({ id, tests }) => {
     const of = (kind: string): number => tests.filter((test) => kindOf(test) === kind && test.browser_only !== true).length
@@ -33,14 +33,14 @@ export function byTopic (topics: readonly Topic[], rows: readonly Anchor[]): str
   return grid(['topic (scored, questions)', ...rows.map(({ name }) => name)], cells)
 }
 
-/** A line for each scored test that did not pass. */
+/** Returns a line for each scored test that did not pass. */
 export function notPassed (topics: readonly Topic[], verdicts: Verdicts, why: (id: string) => string): string {
   return topics.flatMap((topic) => topic.tests
     .filter((test) => test.id in verdicts && kindOf(test) !== 'check' && verdicts[test.id] !== 'pass')
     .map((test) => `${kindOf(test).padEnd(8)} ${verdicts[test.id]!.padEnd(7)} ${topic.id}/${test.id}  ${why(test.id)}`)).join('\n')
 }
 
-/** A Markdown table with aligned columns. */
+/** Returns a Markdown table with aligned columns. */
 export function grid (heads: readonly string[], rows: readonly string[][]): string {
   const widths = heads.map((head, column) => Math.max(head.length, ...rows.map((row) => row[column]!.length)))
   const line = (cells: readonly string[]): string => `| ${cells.map((cell, column) => cell.padEnd(widths[column]!)).join(' | ')} |`

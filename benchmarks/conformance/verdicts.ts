@@ -1,10 +1,10 @@
-// From runs of the suite to a verdict for each test, which is the one of most runs, and to the counts of verdicts.
+// Finds the verdict on each test from several runs of the suite (the verdict of most runs counts), and counts the verdicts.
 import type { Suite, Test, Topic } from './suite.js'
 
-/** `pass` or `fail` for a required test, `pass` or `miss` for an optimal one; `yes` or `no` for a question (check). */
+/** A required test can `pass` or `fail`, an optimal test can `pass` or `miss`, and the result of a question (check) is `yes` or `no`. */
 export type Verdict = 'pass' | 'fail' | 'miss' | 'yes' | 'no' | 'dep' | 'setup' | 'retry' | 'harness'
 
-/** From bad to good. If several verdicts have equally many runs, the worst of them counts. */
+/** The verdicts, from bad to good. If several verdicts occur in the same number of runs, the worst of them counts. */
 const WORST_FIRST: readonly Verdict[] = ['harness', 'retry', 'setup', 'dep', 'fail', 'miss', 'no', 'yes', 'pass']
 
 /** The suite's names for its verdicts. */
@@ -37,20 +37,20 @@ export interface Tally {
   readonly required: Count
   readonly optimal: Count
   readonly check: Count
-  /** By topic: passed required tests, passed optimal tests, and questions with the result yes. */
+  /** For each topic, the numbers of passed required tests, of passed optimal tests, and of questions with the result yes. */
   readonly topics: Readonly<Record<string, readonly [required: number, optimal: number, check: number]>>
 }
 
 export const kindOf = ({ kind = 'required' }: Test): 'required' | 'optimal' | 'check' => kind
 
-/** Our name for a verdict of the suite. Throws for a verdict that a test can't have after it ran. */
+/** Returns our name for a verdict of the suite. Throws if a test that has been run can't have this verdict. */
 export function verdictNamed (name: string): Verdict {
   const verdict = NAMES[name]
   if (verdict === undefined) throw new Error(`the suite's verdict is '${name}'`)
   return verdict
 }
 
-/** The verdict of most runs on each test. */
+/** Returns the verdict on each test that most runs have. */
 export function majority (runs: readonly Verdicts[]): Verdicts {
   return Object.fromEntries(Object.keys(runs[0] ?? {}).map((id) => {
     const given = runs.map((run) => run[id] as Verdict)
@@ -59,7 +59,7 @@ export function majority (runs: readonly Verdicts[]): Verdicts {
   }))
 }
 
-/** The tests with different verdicts in different runs, with the verdict of each run. */
+/** Returns the tests that have different verdicts in different runs, with the verdict of each run. */
 export function unstable (runs: readonly Verdicts[]): Record<string, Verdict[]> {
   const all = Object.keys(runs[0] ?? {}).map((id) => [id, runs.map((run) => run[id] as Verdict)] as const)
   return Object.fromEntries(all.filter(([, given]) => new Set(given).size > 1))
@@ -95,7 +95,7 @@ function passesByKind (tests: readonly Test[], verdicts: Verdicts): [number, num
   return [passes('required'), passes('optimal'), passes('check')]
 }
 
-/** The tests with these ids or of these topics, and their dependencies; without ids and topics, all tests except those for browsers. */
+/** Returns the tests with these ids or topics (if none are given, all tests except those for browsers), and those on which they depend. */
 export function chosen ({ topics }: Suite, ids: readonly string[], topicIds: readonly string[]): { asked: Set<string>, run: Set<string> } {
   const known = new Map(topics.flatMap(({ tests }) => tests).filter((test) => test.browser_only !== true).map((test) => [test.id, test]))
   const all = ids.length === 0 && topicIds.length === 0
