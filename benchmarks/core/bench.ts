@@ -6,11 +6,11 @@ import { memoryInUse } from './memory.js'
 import type { MaybePromise, Subject } from './subject.js'
 import { keysOf, shuffled, valueOf, type Workload } from './workload.js'
 
-/** Read an existing key; write a new one; write an existing one; read a missing one; delete an existing one. */
+/** The operations: read an existing key, write a new key, write an existing key, read a missing key, delete an existing key. */
 export const OPERATIONS = ['get', 'set', 'replace', 'miss', 'delete'] as const
 export type Operation = typeof OPERATIONS[number]
 
-/** The result of filling. */
+/** The result of filling a store. */
 export interface Filled {
   readonly entries: number
   readonly heapBytesPerEntry: number
@@ -19,11 +19,11 @@ export interface Filled {
   readonly storedBytesPerEntry?: number
 }
 
-/** The operations of a slice, and the time that they took. */
+/** The number of operations in a slice, and the time that they took. */
 export interface Slice {
   readonly operations: number
   readonly elapsedMs: number
-  /** The reads that found an entry. */
+  /** The number of reads that found an entry. */
   readonly found: number
 }
 
@@ -36,15 +36,15 @@ export interface Latency {
   readonly maxUs: number
 }
 
-// Writes of a slice take turns with so many values. The entries of a fill have their own values.
+// The writes of a slice use this many different values in turn. Each entry of a fill has its own value.
 const VALUES = 64
 
-// Keys that are set and deleted again: fewer than the kept ones, so that a bounded store has room for both.
+// For each spare key, which is set and deleted again, this many keys are kept, so that a bounded store has room for both.
 const SPARE_SHARE = 4
 
 const CHECKED = 50
 
-/** Timing an operation costs about a quarter of a microsecond. So many per second don't affect the result. */
+/** How many operations per second are timed. Timing one costs about a quarter of a microsecond, so this many don't affect the result. */
 const TIMED_PER_SECOND = 20_000
 
 export class Bench {
@@ -59,7 +59,7 @@ export class Bench {
   #latencies = new Map<string, RecordableHistogram>()
   readonly #perSecond = new Map<string, number>()
 
-  /** `name` is part of the keys, so that benches on one subject don't share any. No operation begins after `signal` is aborted. */
+  /** `name` is part of all keys, so that benches on one subject don't share keys. No operation begins after `signal` is aborted. */
   constructor (subject: Subject, workload: Workload, { name = '0', signal }: { name?: string, signal?: AbortSignal } = {}) {
     const { entries, valueBytes } = workload
     const few = Math.ceil(entries / SPARE_SHARE)
@@ -72,7 +72,7 @@ export class Bench {
     this.#values = Array.from({ length: VALUES }, (_, number) => valueOf(valueBytes, number))
   }
 
-  /** Writes as many entries as there is time for, and keeps them. Throws if the subject doesn't return what was written. */
+  /** Writes as many entries as there is time for, and keeps them. Throws if the subject doesn't return the bytes that were written. */
   async fill (forMs: number): Promise<Filled> {
     const { valueBytes } = this.#workload
     const before = memoryInUse()
@@ -104,7 +104,7 @@ export class Bench {
     while (sum.set.elapsedMs < forMs && sum.delete.elapsedMs < forMs && this.#signal?.aborted !== true) {
       const set = await this.#drive('set', (number) =>
         this.#subject.set(this.#spare[number]!, this.#value(number)), forMs - sum.set.elapsedMs, this.#spare.length)
-      // All keys that were set are deleted, even if that takes longer.
+      // All keys that were set are deleted, even if that takes longer than the slice.
       const deleted = await this.#drive('delete', (number) => this.#subject.delete(this.#spare[number]!), Infinity, set.operations)
       sum.set = plus(sum.set, set)
       sum.delete = plus(sum.delete, deleted)
@@ -112,7 +112,7 @@ export class Bench {
     return sum
   }
 
-  /** Runs gets at a steady pace, and `setsInTen` replaces in ten operations. */
+  /** Runs operations at a steady pace. Of ten operations, `setsInTen` are replaces, and the others are gets. */
   async delay (perSecond: number, forMs: number, setsInTen: number): Promise<Delay> {
     const operate = (number: number): MaybePromise<unknown> =>
       number % 10 < setsInTen ? this.#operate.replace(number) : this.#operate.get(number)
@@ -177,7 +177,7 @@ export class Bench {
     }
   }
 
-  /** A store that keeps nothing would be the fastest. A bounded one may have evicted all entries except the last. */
+  /** Checks that the store has kept entries, because one that keeps nothing would be fastest. A bounded one may have kept only the last. */
   async #check (): Promise<void> {
     const last = this.#keys.length - 1
     for (let number = last; number >= Math.max(0, last - CHECKED); number--) {

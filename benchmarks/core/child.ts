@@ -1,4 +1,4 @@
-// A child process that handles calls. It never outlives its parent.
+// Starts a child process that handles calls. The child process never outlives its parent.
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import type { MaybePromise } from './subject.js'
@@ -16,7 +16,7 @@ interface Waiting { resolve (result: any): void, reject (error: Error): void }
 
 const GOODBYE_MS = 5_000
 
-/** The parent's side. */
+/** The child process, as the parent sees it. */
 export class Child {
   readonly #process: ChildProcess
   readonly #waiting = new Map<number, Waiting>()
@@ -32,7 +32,7 @@ export class Child {
     })
   }
 
-  /** Returns what the child returns. Rejects with the child's error, when the child ends, and if there is no response within `withinMs`. */
+  /** Returns the child's result. Rejects with the child's error, when the child ends, or if there is no response within `withinMs`. */
   async call<T> (call: string, argument: unknown, withinMs: number): Promise<T> {
     const id = ++this.#calls
     let timer: NodeJS.Timeout | undefined
@@ -49,7 +49,7 @@ export class Child {
     }
   }
 
-  /** Lets the child close what it opened, and kills it if that takes long. */
+  /** Lets the child close everything that it opened. Kills the child if that takes long. */
   async stop (): Promise<void> {
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) return
     const ended = once(this.#process, 'exit')
@@ -66,7 +66,7 @@ export class Child {
   }
 }
 
-/** The child's side. `close` runs when the parent disconnects or has ended; then the child ends. */
+/** Called in the child process, to handle the parent's calls. When the parent disconnects or ends, calls `close`, then ends the process. */
 export function handleCalls (handlers: Handlers, close: () => MaybePromise<unknown>): void {
   process.on('message', async ({ id, call, argument }: Call) => {
     let reply: Reply

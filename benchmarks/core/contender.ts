@@ -1,4 +1,4 @@
-// One contender: its child process, and what was measured in each round.
+// One contender: its child process, and the measurements of each round.
 import { Child } from './child.js'
 import type { Filled, Latency, Operation, Slice } from './bench.js'
 import type { Delay } from './delay.js'
@@ -9,9 +9,9 @@ import type { Opening } from './worker.js'
 export interface Measured extends Latency {
   /** Operations per second: the median of the rounds. */
   readonly perSecond: number
-  /** The same for each round. Contenders are compared within a round. */
+  /** Operations per second in each round. Contenders are compared within a round. */
   readonly perSecondRounds: readonly number[]
-  /** The share of reads that found an entry. */
+  /** The share of the reads that found an entry. */
   readonly foundShare: number
 }
 
@@ -37,7 +37,7 @@ export class Contender {
     return await this.#call('fill', { forMs, at }, forMs)
   }
 
-  /** Operations per second of another workload than the first. The result is not recorded here. */
+  /** Returns the operations per second of a workload other than the first. Does not record the result. */
   async perSecond (operation: 'get' | 'replace', forMs: number, at: number): Promise<number> {
     return perSecondOf(await this.#call<Slice>('slice', { operation, forMs, at }, forMs))
   }
@@ -51,7 +51,7 @@ export class Contender {
     return await this.#call('delay', { ...pace, forMs }, forMs)
   }
 
-  /** One round: a slice of each operation. `set` and `delete` are measured together. */
+  /** Runs one round, which is a slice of each operation. `set` and `delete` are measured together. */
   async round (operations: readonly Operation[], forMs: number): Promise<void> {
     for (const operation of operations) {
       if (operation === 'delete') continue
@@ -71,7 +71,7 @@ export class Contender {
     await this.#call('discardLatencies', {}, 0)
   }
 
-  /** The results of the rounds. */
+  /** Returns the results of the rounds. */
   async results (): Promise<Partial<Record<Operation, Measured>>> {
     const latencies = await this.#call<Partial<Record<Operation, Latency>>>('latencies', {}, 0)
     return Object.fromEntries([...this.#slices].map(([operation, slices]) => {

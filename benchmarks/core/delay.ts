@@ -1,9 +1,9 @@
-// The delay of the event loop while a store is used at a steady pace, as a server does.
+// Measures the delay of the event loop while a store is used at a steady pace, as a server uses it.
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as wait } from 'node:timers/promises'
 import { isLater, type MaybePromise } from './subject.js'
 
-/** How late a timer was, in milliseconds, and how many operations there were meanwhile. */
+/** How late a timer was, in milliseconds, and how many operations per second ran meanwhile. */
 export interface Delay {
   readonly p50Ms: number
   readonly p99Ms: number
@@ -16,13 +16,13 @@ export interface Paced {
   operate (number: number): MaybePromise<unknown>
   readonly perSecond: number
   readonly forMs: number
-  /** The most concurrent operations: a store that can't keep the pace gets fewer. */
+  /** The most concurrent operations. If a store can't keep up, operations begin later, so there are fewer per second. */
   readonly inFlight: number
 }
 
 const RESOLUTION_MS = 1
 
-/** Rejects if an operation fails, with its error. */
+/** Measures the delay while operations run. If an operation fails, rejects with its error. */
 export async function loopDelay ({ operate, perSecond, forMs, inFlight }: Paced): Promise<Delay> {
   const monitor = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
   const pending = new Set<PromiseLike<unknown>>()

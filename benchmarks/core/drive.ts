@@ -1,41 +1,41 @@
 // Keeps N operations in flight for a while, counts them, and times some of them.
-// Benchmark libraries time one call after another, and run one task to its end. Here several stores take turns in short
-// slices, each with N concurrent calls, some of which return synchronously. So we have our own loop.
+// We need our own loop, because several stores take turns in short slices, each with N concurrent calls, some of which
+// return synchronously. Benchmark libraries time one call after another, and run one task to its end.
 import type { RecordableHistogram } from 'node:perf_hooks'
 import { setImmediate as turn } from 'node:timers/promises'
 import { isLater, type MaybePromise } from './subject.js'
 
-/** Which operation is run, and for how long. */
+/** The operation to run, and for how long to run it. */
 export interface Drive {
-  /** One operation; `number` counts them from 0. */
+  /** Runs one operation. `number` is the number of the operation, counted from 0. */
   operate (number: number): MaybePromise<unknown>
   readonly inFlight: number
   readonly forMs: number
-  /** The most operations. @default Infinity */
+  /** The most operations that are run. @default Infinity */
   readonly most?: number
-  /** One of so many operations is timed, chosen at random. */
+  /** One in this many operations is timed. It is chosen at random. */
   readonly timedOneIn: number
   /** Receives the nanoseconds of the timed operations. */
   readonly latencies: RecordableHistogram
-  /** Ends the run early. */
+  /** Aborting this signal ends the run early. */
   readonly signal?: AbortSignal
 }
 
-/** What was done. */
+/** The result of a run. */
 export interface Driven {
   readonly operations: number
-  /** Operations that returned something other than undefined and null. */
+  /** The number of operations that returned something other than undefined and null. */
   readonly found: number
   readonly elapsedMs: number
 }
 
-// How many synchronous operations run between two readings of the clock.
+// How many synchronous operations run before the clock is read again.
 const CHUNK = 64
 
-// Even with synchronous operations the event loop turns this often, as in a server: what a store does in timers is part of its cost.
+// Even if all operations are synchronous, the event loop turns this often, as in a server, because a store's timers are part of its cost.
 const TURN_MS = 1
 
-/** Rejects if an operation fails, with its error. */
+/** Runs operations. If one fails, rejects with its error. */
 export async function drive (what: Drive): Promise<Driven> {
   return await new Driver(what).run()
 }
@@ -93,7 +93,7 @@ class Driver {
     this.#count(await result, startedAt)
   }
 
-  /** Returns when a timed operation ended; -1 for the others. */
+  /** Counts an operation. Returns the time at which it ended if it is timed, and -1 otherwise. */
   #count (result: unknown, startedAt: number): number {
     this.#operations++
     if (result !== undefined && result !== null) this.#found++
@@ -104,7 +104,7 @@ class Driver {
     return endedAt
   }
 
-  /** Random, so that timing doesn't coincide with a rhythm of the store. */
+  /** Returns after how many operations to time one. This is random, so that timing doesn't coincide with a rhythm of the store. */
   #gap (): number {
     return 1 + Math.floor(Math.random() * (2 * this.#what.timedOneIn - 1))
   }

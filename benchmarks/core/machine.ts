@@ -1,4 +1,4 @@
-// The machine on which something was measured.
+// Describes the machine on which something was measured.
 import { execFileSync } from 'node:child_process'
 import { availableParallelism, cpus, totalmem } from 'node:os'
 
@@ -20,7 +20,7 @@ export function machine (): Machine {
   }
 }
 
-/** The commit of the working tree. */
+/** Returns the commit of the working tree. */
 export function commit (): string {
   try {
     return execFileSync('git', ['describe', '--always', '--dirty'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()

@@ -1,12 +1,12 @@
-// The memory of a process after garbage collection.
+// Reads how much memory a process uses after garbage collection.
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
-/** Bytes in use. */
+/** The numbers of bytes that are in use. */
 export interface Memory {
-  /** The JavaScript heap and the Buffers. */
+  /** The bytes in the JavaScript heap and in Buffers. */
   readonly heapBytes: number
-  /** All pages of the process, including those of native code. */
+  /** The bytes in all pages of the process, including those of native code. */
   readonly rssBytes: number
 }
 

@@ -1,21 +1,21 @@
-// Folders for a measurement. The last of its processes to end removes them.
+// Creates and removes folders for the processes of a run. The process that ends last also removes the run's folder.
 import { mkdirSync, mkdtempSync, rmdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 
-/** A folder for one run, in the system's temporary folder. */
+/** Creates a folder for one run, in the system's temporary folder. */
 export function makeRunFolder (): string {
   return mkdtempSync(join(tmpdir(), 'cache-bench-'))
 }
 
-/** A folder inside the run's folder, for one process. */
+/** Creates a folder inside the run's folder, for one process. */
 export function makePrivate (runFolder: string, name: string): string {
   const folder = join(runFolder, name)
   mkdirSync(folder, { mode: 0o700 })
   return folder
 }
 
-/** Removes that folder, and the run's folder if it is empty then. */
+/** Removes a process's folder. Also removes the run's folder if it is empty after that. */
 export function removePrivate (folder: string): void {
   rmSync(folder, { recursive: true, force: true })
   try {

@@ -1,21 +1,21 @@
-// Statistics of several rounds: medians, quartiles and rounding.
+// Functions for statistics of several rounds: medians, quartiles and rounding.
 
-/** The median; the mean of the two middle values if there is an even number of them. */
+/** Returns the median. If the number of values is even, this is the mean of the two middle values. */
 export function median (values: readonly number[]): number {
   return quantile(values, 0.5)
 }
 
-/** The lower and the upper quartile. */
+/** Returns the lower and the upper quartile. */
 export function quartiles (values: readonly number[]): readonly [lower: number, upper: number] {
   return [quantile(values, 0.25), quantile(values, 0.75)]
 }
 
-/** `value` with so many decimal places. */
+/** Rounds `value` to this many decimal places. */
 export function rounded (value: number, digits = 0): number {
   return Number(value.toFixed(digits))
 }
 
-/** `value` with three significant digits. */
+/** Rounds `value` to three significant digits. */
 export function significant (value: number): number {
   return Number(value.toPrecision(3))
 }

@@ -1,29 +1,29 @@
-// What is measured: anything that stores bytes under keys.
+// The subject of a measurement. It can be anything that stores bytes under keys.
 
 /** A value, or a promise of one. */
 export type MaybePromise<T> = T | PromiseLike<T>
 
 /** A store that is measured: a backend, or the raw driver below one. */
 export interface Subject {
-  /** What is stored under `key`; undefined or null if there is nothing. */
+  /** Returns whatever is stored under `key`, or undefined or null if there is nothing. */
   get (key: string): MaybePromise<unknown>
   set (key: string, value: Buffer): MaybePromise<unknown>
   delete (key: string): MaybePromise<unknown>
-  /** The bytes of what `get` returned. */
+  /** Returns the bytes in a result of `get`. */
   bytesOf (found: unknown): Uint8Array
-  /** The bytes of all entries according to the store, if it reports them. */
+  /** Returns the number of bytes that all entries take according to the store, if the store reports it. */
   storedBytes? (): MaybePromise<number | undefined>
   close (): MaybePromise<unknown>
 }
 
-/** How a child process opens a subject. */
+/** Says how a child process opens a subject. */
 export interface SubjectChoice {
-  /** URL of a module that exports `open(options): Promise<Subject>`. */
+  /** The URL of a module that exports `open(options): Promise<Subject>`. */
   readonly moduleUrl: string
   readonly options: unknown
 }
 
-/** How long entries live: far longer than a run, but what a killed run leaves expires. */
+/** The lifetime of entries. It is far longer than a run, but the entries that a killed run leaves behind still expire. */
 export const LIFE_MS = 15 * 60_000
 
 export function isLater<T> (value: MaybePromise<T>): value is PromiseLike<T> {

@@ -5,13 +5,13 @@ import { removePrivate } from './private-folder.js'
 import type { Subject, SubjectChoice } from './subject.js'
 import type { Workload } from './workload.js'
 
-/** The argument of the first call. */
+/** The argument of the first call to the child process. */
 export interface Opening extends SubjectChoice {
-  /** The first workload is used for every measurement; the others only for `fill`, `slice` and `tidy`. */
+  /** The first workload is used for every measurement, and the others only for `fill`, `slice` and `tidy`. */
   readonly workloads: readonly Workload[]
   /** Whether the entries are deleted at the end, because the store outlives the run. */
   readonly tidies: boolean
-  /** A folder for this subject only, which is removed with it. */
+  /** A folder that only this subject uses. It is removed when the subject is closed. */
   readonly privateFolder?: string
 }
 
@@ -23,7 +23,7 @@ let subject: Subject | undefined
 let benches: Bench[] = []
 let pending: Promise<unknown> = Promise.resolve()
 
-/** A call to one bench. Closing waits for it. */
+/** Returns a handler that calls `work` with one bench. Closing waits for this call. */
 function of<T extends { at?: number }> (work: (bench: Bench, argument: T) => Promise<unknown>): (argument: T) => Promise<unknown> {
   return (argument) => {
     const done = work(benches[argument.at ?? 0]!, argument)
