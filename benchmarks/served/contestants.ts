@@ -1,4 +1,4 @@
-// The contestants: each is a server in a child process. All of them serve the same list of products, 1.2 KB of JSON.
+// The contestants of the benchmark. Each is a server in a child process, and all serve the same list of products, 1.2 KB of JSON.
 import { createServer, type Server } from 'node:http'
 import Fastify, { type FastifyInstance } from 'fastify'
 import responseCache, { type ResponseCacheOptions } from 'fastify-response-cache'
@@ -7,13 +7,13 @@ import responseCache, { type ResponseCacheOptions } from 'fastify-response-cache
 export interface ContestantRow {
   readonly name: string
   readonly title: string
-  /** The wrk script that makes the requests, in this folder; absent if all requests are the same. */
+  /** The wrk script in this folder that creates the requests. Absent if all requests are the same. */
   readonly script?: 'unique.lua' | 'condition.lua' | 'variants.lua'
-  /** Another row, besides the floor, that this one is compared with. */
+  /** The name of another row, besides the floor, with which this row is compared. */
   readonly beside?: string
 }
 
-/** The floor is what Fastify itself costs. The other rows are shown as ratios to it. */
+/** The name of the row for Fastify alone, which is the floor. The other rows are shown as ratios to this row. */
 export const FLOOR = 'fastify'
 
 export const CONTESTANTS: readonly ContestantRow[] = [

@@ -1,12 +1,12 @@
-// The load: runs wrk against one server for some seconds, and measures the server's CPU time.
+// Creates the load: runs wrk against one server for some seconds, and measures the server's CPU time.
 import { fork, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 
-/** One measurement. */
+/** The results of one measurement. */
 export interface Sample {
   readonly requestsPerSecond: number
-  /** CPU time of the server's process, in all its threads, per request. */
+  /** The CPU time of the server's process, including all its threads, per request. */
   readonly cpuUsPerRequest: number
 }
 

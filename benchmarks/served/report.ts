@@ -1,17 +1,17 @@
-// From samples to the table, the ratios and the JSON that is saved.
+// Creates the table, the ratios and the saved JSON from the samples.
 import { execFileSync } from 'node:child_process'
 import { cpus } from 'node:os'
 import { CONTESTANTS, FLOOR } from './contestants.js'
 import type { Sample } from './load.js'
 
-/** One row of the saved report: medians over the rounds. A ratio is the median of the ratios within each round. */
+/** One row of the saved report. Its figures are medians over the rounds. A ratio is the median of the ratios within each round. */
 export interface Row {
   readonly name: string
   readonly title: string
   readonly requestsPerSecond: number
   readonly cpuUsPerRequest: number
   readonly ratioToFloor: number
-  /** CPU time, relative to the row that this one is compared with. */
+  /** The CPU time as a ratio to that of the row with which this row is compared. */
   readonly cpuRatio?: number
 }
 
@@ -26,7 +26,7 @@ export interface Report {
   readonly rows: readonly Row[]
 }
 
-/** `samples` are by row, one for each round in order. */
+/** Creates the report. `samples` has, for each row, one sample per round, in order. */
 export function report (
   samples: ReadonlyMap<string, readonly Sample[]>, settings: Pick<Report, 'rounds' | 'seconds' | 'connections'>
 ): Report {
@@ -45,7 +45,7 @@ export function report (
   return { node: process.version, cpu: cpus()[0]?.model ?? 'unknown', commit: commit(), at: new Date().toISOString(), ...settings, rows }
 }
 
-/** The report as text. */
+/** Formats the report as text. */
 export function table ({ node, cpu, commit, rounds, seconds, connections, rows }: Report): string {
   const lines = rows.map((row) => [
     row.title.padEnd(56),

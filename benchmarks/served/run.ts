@@ -25,7 +25,7 @@ const folder = mkdtempSync(join(tmpdir(), 'bench-served-'))
 const samples = new Map<string, Sample[]>(CONTESTANTS.map(({ name }) => [name, []]))
 try {
   for (let round = 0; round < rounds; round++) {
-    // Each round begins with another server, so that none is always the first after the pause.
+    // Each round begins with a different server, so that none is always the first after the pause.
     for (let turn = 0; turn < CONTESTANTS.length; turn++) {
       const { name, script } = CONTESTANTS[(turn + round) % CONTESTANTS.length]!
       const target = await Target.start(name, { BENCH_SQLITE_PATH: join(folder, `${round}.db`) })
