@@ -2,7 +2,7 @@
 
 const MAX_TIMER_MS = 2 ** 31 - 1
 
-/** Calls `act` and returns its result. Meanwhile, keeps the process alive, but for at most `longestMs`. */
+/** Calls `act` and returns its result. While `act` runs, keeps the process alive, but for at most `longestMs`. */
 export async function keepAliveDuring<T> (act: () => Promise<T>, longestMs = MAX_TIMER_MS): Promise<T> {
   const timer = setTimeout(() => {}, longestMs)
   try {

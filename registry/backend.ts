@@ -5,7 +5,7 @@ export type MaybePromise<T> = T | Promise<T>
 
 /** An entry: opaque bytes, and the time when they expire. */
 export interface StoredEntry {
-  /** Opaque bytes. After the cache has passed them to the backend, or the backend to the cache, neither of the two changes them. */
+  /** Opaque bytes. After the cache has passed them to the backend, or the backend to the cache, neither may change them. */
   readonly value: Uint8Array
   /** When the entry expires, in epoch milliseconds. From this time on, the backend does not return it. */
   readonly expiresAt: number
@@ -33,7 +33,7 @@ export interface ClearOptions {
 /**
  * Stores bytes under keys. If a method fails, it throws an error and does not log it. Methods are called with the backend as `this`, so a
  * backend may be an instance of a class. Writes to the same key take effect in the order in which they were called, even if the caller does
- * not wait for one write before it calls the next. Optional methods are called powers. A backend has a power exactly if it has the method;
+ * not wait for one write before it calls the next. Optional methods are called powers. A backend that has the method has the power;
  * there are no flags that declare powers.
  */
 export interface CacheBackend {

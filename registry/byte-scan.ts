@@ -27,7 +27,8 @@ interface ScannedItem {
 // The most items that a walk collects before they are removed. If they were removed during the walk, a store that lists its items page by
 // page would skip some.
 const MOST_REMEMBERED = 10_000
-// The most complete walks of one `clear`. It walks until it finds nothing, because a walk can miss items while other processes remove some.
+// The limit on complete walks of one `clear`. It walks until it finds nothing, because a walk can miss items while other processes remove
+// some.
 const MOST_WALKS = 3
 const AT_ONCE = 8
 const SWEPT_AT_ONCE = 20

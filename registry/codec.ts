@@ -3,7 +3,7 @@ import { hash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import type { StoredEntry } from './backend.js'
 
-// The head begins with MARK. The other numbers are the offsets of its fields, all of them little-endian. FILE_CRC is the checksum of all
+// The head begins with MARK. The other numbers are the offsets of the head's fields, all little-endian. FILE_CRC is the checksum of all
 // bytes after it. HEAD_CRC is the checksum of the bytes from its own end to the end of the key, for reads without the value. MARK needs no
 // checksum, because it is always the same. The size of the record must match the sizes in the head.
 const MARK = 0x31637266 // 'frc1'
@@ -16,8 +16,8 @@ const KEY_BYTES = 24
 /** The length of the head. */
 export const HEAD_BYTES = 28
 
-// The first byte of a key that is stored as UTF-16. Keys with lone surrogates are, because UTF-8 would turn each lone surrogate into the
-// same character. This byte never occurs in UTF-8.
+// The first byte of a key that is stored as UTF-16. Keys with lone surrogates are stored so, because UTF-8 would turn each of these into
+// the same character. This byte never occurs in UTF-8.
 const IS_UTF16 = Buffer.of(0xFF)
 
 /** The decoded part of a record that precedes the value. */

@@ -1,7 +1,7 @@
-// Deadlines. An event loop that is held up can't read responses, so a deadline that passes then starts again, but only once.
+// Deadlines for calls. While the event loop is held up, it can't read responses, so a deadline that passes meanwhile starts again, once.
 import { setImmediate as turn, setTimeout as after } from 'node:timers'
 
-// If a timer fires later than this, the event loop was held up. Normally, timers are only a few milliseconds late.
+// If a timer fires this much later than it was due, the event loop was held up. Normally, timers are only a few milliseconds late.
 const HELD_UP_MS = 20
 
 const LONGEST_TIMER_MS = 2 ** 31 - 1
@@ -12,7 +12,9 @@ export const NO_ANSWER = new Error('no response before the deadline')
 /** The error of a call whose deadline passed while the event loop was held up. Either the backend or this process was too slow. */
 export const HELD_UP = new Error('no response before the deadline, while the event loop of this process was held up')
 
-/** Returns whether a timer was due at `dueAt`, but fired so late that the event loop was held up. Times are of `performance.now()`. */
+/**
+ * Returns whether a timer that was due at `dueAt` fires so late that the event loop was held up. Times are those of `performance.now()`.
+ */
 export function isHeldUp (dueAt: number, at = performance.now()): boolean {
   return at - dueAt > HELD_UP_MS
 }
@@ -33,7 +35,7 @@ export class Deadline {
     return this.#at
   }
 
-  /** Makes the deadline `ms` later, because this time was spent waiting for something else. */
+  /** Moves the deadline to `ms` later. Called when this time was spent waiting for something else. */
   extend (ms: number): void {
     if (this.#at !== undefined) this.#at += ms
   }
@@ -81,7 +83,7 @@ export class Wait {
     this.#deadline = deadline
     this.#end = end
     this.#options = options
-    // If the deadline passed while nothing was waiting for it, no timer could show that the event loop was held up.
+    // If the deadline passed while nothing was waiting for it, no timer could show that the event loop was held up, so this checks it.
     if (isHeldUp(deadline.at)) deadline.renew()
     this.#arm()
   }

@@ -1,4 +1,4 @@
-// Records when each name was last invalidated or changed, in fixed memory. If two names collide, the worst is a response that isn't stored.
+// Records when each name was last invalidated or changed, in fixed memory. If two names collide, only a response may not be stored.
 
 const STRIPES = 4096
 

@@ -1,7 +1,7 @@
-// The types that say which options each backend has, by its name. Other packages extend them by declaration merging.
+// The types that say which options belong to which backend name. Other packages extend them by declaration merging.
 
 /**
- * The options of each backend name. A package that adds a backend adds its name here:
+ * The options of each backend, under the backend's name. A package that adds a backend adds the name here:
  * `declare module 'fastify-response-cache' { interface BackendOptions { dynamo: DynamoOptions } }`
  */
 export interface BackendOptions {}
@@ -15,13 +15,13 @@ export type BackendChoice<Name extends BackendName = BackendName> = {
     ? {
         /** The backend's name. */
         readonly backend: N
-        /** Its own options, each of which has a default. */
+        /** The backend's own options, each of which has a default. */
         readonly options?: BackendOptions[N]
       }
     : {
         /** The backend's name. */
         readonly backend: N
-        /** Its own options. */
+        /** The backend's own options. */
         readonly options: BackendOptions[N]
       }
 }[Name]

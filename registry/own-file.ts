@@ -13,7 +13,7 @@ const OTHERS_WRITE = 0o022
 const EVERYBODY_WRITES = 0o002
 const STICKY = 0o1000
 
-/** Advice for the errors that report that a file system does not let modes be changed. */
+/** The advice in errors that are thrown because a file system does not let modes be changed. */
 export const MODES_ARE_FIXED = 'this file system does not let modes be changed: mount it so that this user alone has access ' +
   '(WSL: the option metadata, or umask=077; SMB: dir_mode=0700,file_mode=0600), or choose a path on another one'
 

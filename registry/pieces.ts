@@ -1,8 +1,8 @@
 // Collects pieces of a body into a few blocks, so that many small pieces take no more memory than a few large ones.
 
 /**
- * A new block is as large as everything collected before it, so that adding takes linear time and at least half of the memory is used. It
- * is at most this large, unless a single piece needs more.
+ * The largest size of a new block, unless a single piece needs more. Up to this size, a new block is as large as everything collected
+ * before it. So adding takes linear time, and at least half of the memory is used.
  */
 const MAX_BLOCK_BYTES = 1024 * 1024
 

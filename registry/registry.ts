@@ -48,7 +48,7 @@ export interface BackendContext {
 
 /** The definition of a backend, from which the registry opens it. Created with `defineBackend`. */
 export interface BackendDefinition<Options = any> {
-  /** The suggested name. The registry does not use it: it uses the name that was passed to `add`. */
+  /** The suggested name. The registry does not use this name, but the one that was passed to `add`. */
   readonly name: string
   /** Checks `options` and opens the backend. Throws CACHE_ERR_OPTION for a wrong option. */
   readonly create: (options: Options, context: BackendContext) => MaybePromise<CacheBackend>
@@ -57,7 +57,7 @@ export interface BackendDefinition<Options = any> {
 /** Loads a definition when its name is first used, so that unused backends are not imported. */
 export type BackendLoader<Options = any> = () => MaybePromise<BackendDefinition<Options>>
 
-/** Returns `definition` unchanged, so that its types are checked. A backend's module has the result as its default export. */
+/** Returns `definition` unchanged. TypeScript checks the types of `definition`. A backend's module exports the result as default. */
 export function defineBackend<Options> (definition: BackendDefinition<Options>): BackendDefinition<Options> {
   return definition
 }

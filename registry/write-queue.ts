@@ -21,7 +21,7 @@ export interface WriteQueueOptions<W extends Write> {
   readonly tooMany?: (write: W) => Error
   /** Whether a set replaces a waiting delete of the same key. If not, both are carried out, because the set may fail. @default false */
   readonly setsReplaceDeletes?: boolean
-  /** Returns whether a failed write, instead of rejecting, settles as a waiting later write to the same key does. @default never */
+  /** Returns whether a failed write does not reject, but settles with a later write to the same key, if one is waiting. @default never */
   readonly settlesWithNext?: (write: W, error: unknown) => boolean
   /** Called when a write has to wait because another write to the same key is being carried out. */
   readonly onFollowed?: (key: string) => void
