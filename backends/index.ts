@@ -10,7 +10,7 @@ import type { LentDatabase, SqliteOptions } from './sqlite.js'
 import type { TieredOptions } from './tiered.js'
 import type { LentStorage, UnstorageDriver, UnstorageOptions } from './unstorage.js'
 
-// This declaration stands here because the backends' modules are imported lazily: from there, it would not get into the published types.
+// This declaration is not in the backends' modules, because they are imported lazily, so the published types would lack it.
 declare module '../registry/names.js' {
   interface BackendOptions {
     /** Stores entries in the memory of the process. */
@@ -23,7 +23,7 @@ declare module '../registry/names.js' {
     redis: RedisOptions
     /** Stores entries in a service, over HTTP. */
     http: HttpOptions
-    /** Stores entries in two or more other backends, near to far. */
+    /** Stores entries in two or more other backends, from near to far. */
     tiered: TieredOptions
     /** Stores entries in any store that Keyv has an adapter for. */
     keyv: KeyvOptions

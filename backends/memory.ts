@@ -24,7 +24,7 @@ const ENTRY_OVERHEAD_BYTES = 1024
 
 /** How long one step of `clear` may block the event loop. */
 const STEP_MS = 4
-/** After how many keys a step looks at the clock again. */
+/** How many keys a step checks before it looks at the clock again. */
 const KEYS_AT_ONCE = 32
 
 /** A `clear` with a prefix that is still running. */

@@ -30,7 +30,7 @@ export function codeOf (error: unknown): string {
   return (error as { code?: string } | undefined)?.code ?? ''
 }
 
-/** Returns the time in a temporary file's name, at which its writing began. Returns undefined for other files' names. */
+/** Returns when the writing of a temporary file began, which is part of the file's name. Returns undefined for other names. */
 export function begunAt (name: string): number | undefined {
   const begun = ASIDE.exec(name)?.[1]
   return begun === undefined ? undefined : parseInt(begun, 36)

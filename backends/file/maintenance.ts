@@ -14,7 +14,7 @@ import type { FileWriteQueue } from './write-queue.js'
 // A temporary file older than this is removed: the process that was writing it must have ended.
 const ORPHAN_AFTER_MS = 60_000
 
-// An eviction reduces the folder to this share of its limit. It makes room for many writes, because it has to walk over the whole folder.
+// An eviction reduces the folder to this share of its limit. It has to walk over the whole folder, so it makes room for many writes.
 const KEPT_SHARE = 0.9
 
 // The most files that one walk remembers for eviction. So a walk needs limited memory, whatever the size of the folder.
@@ -29,7 +29,7 @@ const DISK_FULL =
   'cache: the disk is full before file.maxBytes is reached; old entries are removed and the folder is kept below limitBytes; ' +
   'make room, or lower file.maxBytes'
 
-// The least time between two evictions for a full disk. If other programs are filling the disk, they take the freed space at once.
+// The least time between two evictions for a full disk. If other programs fill the disk, more evictions would only make room for them.
 const GIVE_WAY_GAP_MS = 1_000
 
 // After the disk was full, each cleanup multiplies the limit by this, up to maxBytes, because there may be more room again.

@@ -14,8 +14,7 @@ export const CHANGE_FIELD = 'cache-change'
 /** Returns whether this status says that the entry does not exist, or no longer exists. */
 const isMissing = (status: number): boolean => status === 404 || status === 410
 
-// The seal is the digest of the key. It follows each value, so that a mix-up on the way, which would return another key's bytes, is
-// noticed.
+// The seal is the digest of the key. It follows each value, so that it is noticed if another key's value is returned by mistake.
 export const SEAL_BYTES = 32
 
 /** Returns the digest under which the service stores the entry of `key`. */

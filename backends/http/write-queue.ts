@@ -2,7 +2,7 @@
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import { WriteQueue, type Write } from '../../registry/write-queue.js'
 
-/** The result of sending a write once. A refused write is not sent again; `failed` means that the reason may be temporary. */
+/** The result of sending a write once. A refused write is not sent again. A failed one may be, because the reason may be temporary. */
 export type SendResult =
   | { readonly kind: 'done' }
   | { readonly kind: 'refused', readonly error: Error }

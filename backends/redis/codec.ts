@@ -1,4 +1,4 @@
-// Encodes keys and values for Redis. Keys become UTF-8, different for each key; values follow a mark and their expiry time.
+// Encodes keys and values for Redis. Different keys always get different UTF-8. A stored value follows a mark and its expiry time.
 import type { StoredEntry } from '../../registry/backend.js'
 
 // UTF-8 turns every lone surrogate into U+FFFD. Therefore the rest of a key, from its first lone surrogate on, is stored as base64 after

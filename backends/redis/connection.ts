@@ -10,7 +10,7 @@ import { refuseReplicas, SETTLED, type Settings, type Way } from './options.js'
 
 /** Provides a client. */
 export interface ClientConnection {
-  /** A connected client. Throws if there is none, so that no command waits for a connection. */
+  /** Returns a connected client. Throws if there is none, so that no command waits for a connection. */
   client (): Client
   /**
    * Returns `failure`, the error of a command. If the error shows that this is the wrong server, also makes our own client reconnect,

@@ -1,4 +1,4 @@
-// Creates the errors of failed commands. They don't contain the commands, as the driver's errors do, with bodies, keys and passwords.
+// Creates the errors of failed commands. The driver's own errors contain commands, with bodies, keys and passwords; these errors don't.
 
 /** The error of a failed command. */
 export type Failure = Error & { readonly code: string }

@@ -22,7 +22,7 @@ export class TimedWrites {
   /** The number of sets that arrived too late and were refused. */
   refused = 0
   readonly #commands: Commands
-  /** By how much at least and at most the server's clock is ahead of `performance.now()`. Undefined if the server must be asked. */
+  /** The least and the most that the server's clock may be ahead of `performance.now()`. Undefined if the server must be asked. */
   #ahead: Ahead | undefined
   #asking: Promise<Ahead> | undefined
   #mayLearn = true
@@ -42,7 +42,7 @@ export class TimedWrites {
     this.#asking.catch(() => {})
   }
 
-  /** Deletes the key `stored`. A delete that failed may still take effect later, but then only an entry is lost. */
+  /** Deletes the key `stored`. A delete that failed may still take effect later, but it can only remove an entry. */
   async remove (stored: string): Promise<void> {
     await this.#commands.run((client) => client.unlink(stored))
   }
@@ -54,7 +54,7 @@ export class TimedWrites {
       client.nodes === undefined ? client.unlink(...stored) : Promise.all(stored.map((key) => client.unlink(key))))
   }
 
-  /** Stores `entry` for `lifeMs`. Once this has rejected, the entry can't be stored by this call any more. */
+  /** Stores `entry` for `lifeMs`. If this call rejects, it can't store the entry later either. */
   async store (stored: string, entry: StoredEntry, lifeMs: number): Promise<void> {
     const bytes = encodeValue(entry)
     // If we were wrong about the server's clock, the response to the first attempt has corrected that.

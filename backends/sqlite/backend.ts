@@ -87,7 +87,7 @@ export class SqliteBackend implements CacheBackend {
   set (key: string, { value, expiresAt }: StoredEntry): Promise<void> {
     if (this.#closing !== undefined) return Promise.reject(new CACHE_ERR_CLOSED('sqlite.set'))
     if (!(expiresAt > this.#now())) return this.#writes.put(key, undefined)
-    // This is at most what a file with this entry needs. It stores the key in the table and in an index, with up to 3 bytes per character.
+    // A file with this entry needs at most this. It has the key twice, in the table and in an index, with up to 3 bytes per character.
     const bytes = value.byteLength / PAGE_USE + key.length * 6 + TABLE_BYTES
     if (bytes > this.#maintenance.maxBytes || bytes > MAX_ROW_BYTES) {
       // The new entry is refused, but the old one is out of date and must be deleted.

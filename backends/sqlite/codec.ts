@@ -1,4 +1,4 @@
-// Encodes keys for SQLite, as UTF-8 that is different for each key. Also finds the ranges of keys with a prefix.
+// Encodes keys for SQLite. Different keys always get different UTF-8. Also finds the ranges of keys with a prefix.
 
 // UTF-8 turns every lone surrogate into U+FFFD, so a key with a lone surrogate is stored as base64 after this marker. To keep this
 // unambiguous, a key that begins with the marker is stored as base64 too.

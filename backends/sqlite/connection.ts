@@ -38,7 +38,7 @@ export class Connection {
   #foreignWrites: unknown
   #countedAt = 0
 
-  /** `own`: the database is not caller-owned, so only we write through this connection, and SQLite reports all writes by others. */
+  /** If `own`, the database is not caller-owned. So only we write through this connection, and SQLite reports all writes by others. */
   constructor (database: Database, choice: TableChoice, { own, watch }: { own: boolean, watch?: Watch | undefined }) {
     this.#database = database
     this.#choice = choice
@@ -50,7 +50,7 @@ export class Connection {
     this.#latestUseAt = (this.sql.latestUse.get() as number | null) ?? 0
   }
 
-  /** Returns the statements. If another file is now at this file's path, throws SQLITE_READONLY_DBMOVED, after a second at most. */
+  /** Returns the statements. Throws SQLITE_READONLY_DBMOVED, within a second, if another file has taken the place of the open one. */
   get sql (): Statements {
     this.#watch?.glance()
     return this.#sql
@@ -119,7 +119,8 @@ export class Connection {
   }
 
   /**
-   * Removes all rows except those of the stored keys `kept`. Called inside a transaction. If caller-owned, removes none and returns false.
+   * Removes all rows except those of the stored keys `kept`. Called inside a transaction. If the database is caller-owned, removes no rows
+   * and returns false.
    */
   clear (kept: Iterable<string>): boolean {
     if (!this.#own) return false

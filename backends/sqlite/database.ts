@@ -10,7 +10,7 @@ import { IN_MEMORY, type Settings } from './options.js'
 import { ensureTable } from './schema.js'
 import { Watch } from './watch.js'
 
-// The least time between two new files. Without it, a disk that damages each new file at once would cause endless new files.
+// The least time between two new files. Without it, new files would be created endlessly on a disk that damages each of them at once.
 const REBUILD_GAP_MS = 1_000
 
 const NOTICE_GAP_MS = 60_000
@@ -18,7 +18,7 @@ const NOTICE_GAP_MS = 60_000
 /** The size that a write-ahead log may keep after a burst of writes. */
 export const KEPT_LOG_BYTES = 16 * 1024 * 1024
 
-// SQLite's defaults for the length of the log and the size of a page.
+// SQLite's defaults: how many pages the log has when SQLite writes it into the file, and the size of a page.
 const LOG_PAGES = 1_000
 const PAGE_BYTES = 4_096
 

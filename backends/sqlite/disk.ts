@@ -8,7 +8,7 @@ import type { WriteAheadLog } from './write-ahead-log.js'
 /** The purpose for which room is needed. It decides whether the file may be deleted to make room. */
 export type Need = 'invalidation' | 'store' | 'maintenance'
 
-// The least time between two deletions of the file to store something. If other programs fill the disk, more deletions would not help.
+// The least time between two deletions of the file that make room for sets. If other programs fill the disk, more would not help.
 const BEGIN_ANEW_GAP_MS = 5_000
 const LOG_GAP_MS = 60_000
 

@@ -1,4 +1,4 @@
-// The type of a row of the table, as a read returns it.
+// The type of the rows that reads return.
 
 /** A row that was found. */
 export interface Row {

@@ -169,7 +169,7 @@ export class SqliteWriteQueue {
       for (const { bytes } of batch.writes.values()) this.#bytes -= bytes
       this.#flushing = undefined
     }
-    // `#draining` is set in the same turn in which no pending batch was found, so that a later write starts a new drain.
+    // `#draining` becomes false in the same turn in which no pending batch was found, so that a later write starts a new drain.
     this.#draining = false
   }
 

@@ -1,4 +1,4 @@
-// The class of the tiered backend. It writes from far to near. It does not read a key from a tier that did not confirm its last change.
+// The class of the tiered backend. It writes from far to near. It does not read a key from a tier with an unconfirmed change of that key.
 import { Fence } from '../../registry/fence.js'
 import type { BackendStats, CacheBackend, ClearOptions, MaybePromise, StoredEntry } from '../../registry/backend.js'
 import type { BackgroundTask } from '../../registry/background.js'
@@ -16,7 +16,7 @@ const RETRY_INTERVAL_MS = 1_000
 
 /** A backend that consists of other backends, its tiers. */
 export class TieredBackend implements CacheBackend {
-  // Optional methods, present only if the tiers support them.
+  // These optional methods are present only if the tiers support them.
   declare has?: (key: string) => MaybePromise<boolean>
   declare clear?: (prefix?: string, options?: ClearOptions) => MaybePromise<void>
   declare keys?: (pattern?: string) => MaybePromise<string[]>
@@ -87,13 +87,13 @@ export class TieredBackend implements CacheBackend {
     })
   }
 
-  /** Resolves when no tier has the entry any more; rejects if a tier did not confirm that. */
+  /** Resolves when no tier has the entry any more. Rejects if a tier did not confirm this. */
   delete (key: string): MaybePromise<void> {
     this.#refuseClosed('delete')
     return this.#forget('delete', key)
   }
 
-  /** Closes every tier, even if some fail to close. Afterwards rejects if any has failed. */
+  /** Closes every tier, even if some of them fail to close. After that, rejects if any of them has failed. */
   close (): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing

@@ -20,7 +20,7 @@ export class TierPause {
     return this.#failures < FAILURES_TO_PAUSE
   }
 
-  /** Returns whether a call is admitted. When a pause ends, one call is, and the next pause begins at once, because that call may hang. */
+  /** Returns whether a call is admitted. At a pause's end, admits one call and begins the next pause, because that call may hang. */
   admits (): boolean {
     if (this.isWell) return true
     const leftMs = this.#pausedUntil - this.#now()

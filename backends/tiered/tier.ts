@@ -122,7 +122,7 @@ export class Tier {
 
   async #awaited<T> (result: Promise<unknown>, { deadline }: Asking, use: (result: unknown) => T): Promise<T | typeof UNAVAILABLE> {
     try {
-      // Wrapped, because the `then` of a thenable may throw.
+      // The result is wrapped in a promise, because the `then` of a thenable may throw.
       return this.#succeeded(use(await share(deadline, this.#sharing, Promise.resolve(result))))
     } catch (error) {
       return this.#failed(error)

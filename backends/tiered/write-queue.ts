@@ -16,7 +16,7 @@ interface KeyState {
 }
 
 /**
- * If this many changes are under way, another set fails at once. A delete fails only at twice this number, because it is an explicit call.
+ * If this many changes are under way, another set fails at once. A delete fails only at twice this number, because its caller waits for it.
  */
 const MAX_RUNNING = 1_000
 const MAX_RUNNING_BESIDE_DELETE = 2 * MAX_RUNNING
@@ -108,7 +108,7 @@ export class TierWriteQueue {
       if (this.#running >= (entry === undefined ? MAX_RUNNING_BESIDE_DELETE : MAX_RUNNING)) {
         throw new Error('too many changes are under way')
       }
-      // While the tier is paused, only deletes are tried, because a delete is an explicit call, and its failure must be reported.
+      // While the tier is paused, only deletes are tried, because the caller of a delete waits for it and must learn if it fails.
       if (entry !== undefined && !this.#pause.admits()) throw new Error('it is failing and is left alone for a moment')
       result = entry === undefined ? this.#backend.delete(key) : this.#backend.set(key, entry)
     } catch (error) {
