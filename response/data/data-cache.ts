@@ -52,7 +52,7 @@ interface ValueRequest<T> {
   readonly stored: string
   readonly settings: Settings
   readonly mark: number
-  /** Returns the names under which the fence records changes of the value. */
+  /** Returns the value's names in the fence: its key and its tags. */
   readonly names: () => string[]
   readonly produce: (context: ProduceContext) => Promise<T> | T
 }
@@ -66,7 +66,8 @@ interface ProducerRun {
 }
 
 /**
- * Limit on keys with running producers. Beyond it, a call that returns a stale value doesn't start a producer, but a later call may do so.
+ * Limit on keys with a running producer. While it is reached, a call that returns a stale value doesn't start a producer. A later call may
+ * do so.
  */
 const MAX_PRODUCERS_BEHIND = 100
 
@@ -213,8 +214,9 @@ export class DataCache {
   }
 
   /**
-   * Returns the time at which a soft invalidation made a value with these stamps stale, in epoch milliseconds, or Infinity if none did.
-   * Returns undefined if the value was invalidated, or if the backend is unavailable.
+   * Returns the time until which a value with these stamps is current, in epoch milliseconds. This is the time of its soft invalidation, or
+   * Infinity if it was not invalidated. Returns undefined if an invalidation was not soft, if a stamp was lost, or if the backend is
+   * unavailable.
    */
   async #currentUntil (stamps: readonly string[]): Promise<number | undefined> {
     if (stamps.length === 0) return Infinity
@@ -272,7 +274,8 @@ function json (value: unknown): string | undefined {
 }
 
 /**
- * Returns a copy of a value, equal to what a read would return if the value were stored. A value that can't be stored is returned itself.
+ * Returns a copy of the value, equal to what a read returns once the value is stored. If the value can't be stored, returns the value
+ * itself.
  */
 function asRead (value: unknown): unknown {
   if (value instanceof Uint8Array) return Buffer.from(value)
