@@ -29,7 +29,7 @@ export class HandlerResponse {
   readonly allowsOneOrigin: boolean
   fields: readonly string[]
   body: Buffer | string | undefined
-  /** Whether the cache added the ETag that is among the fields. */
+  /** Whether the cache added the ETag in `fields`. */
   ownEtag: boolean
 
   constructor (
@@ -46,7 +46,7 @@ export class HandlerResponse {
   }
 
   /**
-   * Adds an ETag that is computed from the body, if this is a 200 without an ETag whose body is complete and can't change. `isSent` says
+   * Adds an ETag to a 200 that has none, if the body is complete and can't change. The ETag is computed from the body. `isSent` says
    * whether the ETag is also set on the reply.
    */
   addEtag (reply: FastifyReply, isSent: boolean): void {
@@ -84,7 +84,7 @@ export interface CaptureOptions {
 export class Capture {
   /** The reply's fields before the handler ran. */
   readonly before: Fields
-  /** The client's conditions as they arrived, or undefined if the client asks for no range of the response. */
+  /** The client's conditions and range as they arrived; undefined if the client asks for no range. */
   readonly conditions: Conditions | undefined
   readonly #exchange: Exchange
   readonly #options: CaptureOptions
@@ -106,7 +106,10 @@ export class Capture {
     return this.#part?.holds === true
   }
 
-  /** Captures the reply as the handler left it. If `mayChange`, other hooks may change the body. If `ownEtag`, the cache set the ETag. */
+  /**
+   * Captures the reply as the handler left it. `mayChange` says whether other hooks may change the body. `ownEtag` says whether the cache
+   * set the ETag.
+   */
   take (payload: unknown, mayChange: boolean, ownEtag: boolean): Captured {
     const { facts, judgement, policy: { setCookie }, services: { dates, now } } = this.#options
     const { reply } = this.#exchange
@@ -136,14 +139,14 @@ export class Capture {
   }
 
   /**
-   * Returns the payload to pass on. For a stream that is held back, this is its whole body, or a stream if recording stopped before the
-   * end.
+   * Returns the payload to pass on. If a stream is held back, waits for its end and returns its whole body. If recording stops before the
+   * end, returns a stream instead.
    */
   whenWhole (payload: unknown, response: HandlerResponse | undefined, isRecorded: () => boolean): MaybePromise<unknown> {
     return this.#part === undefined ? payload : this.#part.whenWhole(payload, () => response?.body, isRecorded)
   }
 
-  /** Called when the response has ended before its stream. Stops the recording, and destroys the stream if it is held back. */
+  /** Called when the response has ended but its stream has not. Stops the recording, and destroys the stream if it is held back. */
   abandon (): void {
     this.#recording?.fail('stream-failed')
     this.#part?.abandon()

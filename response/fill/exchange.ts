@@ -1,4 +1,4 @@
-// The facts about a request that every step of its handling needs and no step changes.
+// The facts about a request that all steps of its handling share. No step changes them.
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { ArrivedRequest } from '../request/arrival.js'
 import type { Deadline } from '../../registry/deadline.js'
@@ -16,15 +16,15 @@ export interface Exchange {
   readonly key: string
   /** The request target that the router saw, before hooks could change it. */
   readonly target: string
-  /** The fence's mark from before the first read of the backend. A response that is invalidated after this mark is not stored. */
+  /** The fence's mark, taken before the first read of the backend. If the response is invalidated after this mark, it is not stored. */
   readonly mark: number
-  /** One deadline, which all of this request's reads from the backend share. */
+  /** The deadline that all of this request's reads from the backend share. */
   readonly deadline: Deadline
   /** The refresh that this request carries out; undefined if it is not a refresh. */
   readonly refresh: Refresh | undefined
 }
 
-/** The facts with which a fill is created. */
+/** What is known about a request when its fill is created. */
 export interface FillStart {
   readonly exchange: Exchange
   readonly forward: Forward

@@ -57,7 +57,7 @@ export class Fill implements FillUnderWay, StreamEnd {
     this.#place = fills.begin(this, facts.isInjected && refresh === undefined)
   }
 
-  /** Whether this fill may still store an entry. The fill of a HEAD request may do so only if it has validated the stored response. */
+  /** Whether this fill may still store an entry. The fill of a HEAD request may store one only if it has validated the stored response. */
   get mayStore (): boolean {
     return !this.#isOver && this.#judgement.forbidden !== 'head'
   }
@@ -106,8 +106,8 @@ export class Fill implements FillUnderWay, StreamEnd {
     if (validation === undefined) {
       return this.#isOver ? payload : this.#cut(this.#captured(typeof payload === 'object' ? unpacked(payload, reply) : payload, mayChange))
     }
-    // If sending fails, Fastify runs the hooks again, and the outcome of the validation is then already known. But if a stream failed
-    // before it was sent, that counts as a failure of the handler, so the stored response may be served.
+    // If sending fails, Fastify runs the hooks again. By then the validation has its outcome, and keeps it. One case differs: a stream that
+    // failed before it was sent counts as a failure of the handler, so the stored response may be served.
     const isBroken = this.#refusedFor === 'stream-failed' && validation.mayServeOnError(reply.statusCode, this.#services.now())
     if (validation.outcome !== undefined && !isBroken) return this.#isOver ? payload : this.#captured(payload, mayChange)
     const settled = this.#settled(validation, typeof payload === 'object' ? unpacked(payload, reply) : payload)
@@ -233,7 +233,7 @@ export class Fill implements FillUnderWay, StreamEnd {
     return taken.payload
   }
 
-  /** Cuts the requested range out of a response that is going to be stored. Without a Range field, conditions are left to the handler. */
+  /** Cuts the requested range out of a response that is going to be stored. Without a Range field, the handler evaluates conditions. */
   #cut (payload: unknown): unknown {
     const { conditions } = this.#capture
     if (conditions === undefined || this.#response?.mayChange !== false || (!this.#capture.holds && !this.#isToBeStored)) return payload
@@ -259,7 +259,7 @@ export class Fill implements FillUnderWay, StreamEnd {
     return !this.#isOver && response?.body !== undefined && !('refused' in this.#judgement.of(response))
   }
 
-  /** Whether this is a HEAD request and the response to a GET would be stored. If so, both responses announce ranges. */
+  /** Whether this is a HEAD request, and the response to a GET would be stored. That response announces ranges, so this one does too. */
   get #isLikeGet (): boolean {
     return this.#refusedFor === 'head' && this.#response !== undefined && this.#judgement.ofGet(this.#response)
   }
@@ -307,7 +307,7 @@ export class Fill implements FillUnderWay, StreamEnd {
     this.#patience = setTimeout(() => this.refuse('client-gone'), this.#services.lockTimeoutMs).unref()
   }
 
-  /** Deletes the stored response, which is no longer valid. If this request is a refresh, it has succeeded. */
+  /** Deletes the stored response, because it is no longer valid. If this request is a refresh, that counts as its success. */
   #endStored (): void {
     const { fills, guard, store } = this.#services
     fills.supersede(this.#place)

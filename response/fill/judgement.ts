@@ -62,7 +62,7 @@ export class Judgement {
     if (this.#forbidden === 'head') this.#forbidden = undefined
   }
 
-  /** Remembers the fields of the full response, before a condition or a range of the client removes some of them. */
+  /** Remembers the fields of the full response. The client's conditions or range may remove some of them afterwards. */
   noteWhole (): void {
     this.#whole = this.#exchange.reply.getHeaders() as Fields
   }
@@ -76,8 +76,9 @@ export class Judgement {
   }
 
   /**
-   * Judges again after the head was written, by the fields on `reply.raw`. These include fields that were set there past Fastify, such as a
-   * session's cookie, and all fields of a stream, which Fastify sets there. The response has also aged while its stream was sent.
+   * Judges the response again after its head was written, now by the fields on `reply.raw`. These include fields that other code set there
+   * directly, such as a session's cookie. If the payload is a stream, they include all fields, because Fastify sets them there. The
+   * response has also aged while its stream was sent.
    */
   last (response: JudgedResponse): Storability {
     return this.of(response, this.#exchange.reply.raw.getHeaders() as Fields)
@@ -108,7 +109,7 @@ export class Judgement {
       madeAt: response.madeAt,
       options: this.chosen
     }, this.#policy)
-    // If the response allows one origin and Vary doesn't name Origin, requests from other origins would receive the response too.
+    // If Access-Control-Allow-Origin names one origin but Vary doesn't name Origin, other origins would receive the response too.
     return 'varyNames' in verdict && response.allowsOneOrigin && !verdict.varyNames.includes('origin') ? { refused: 'cors' } : verdict
   }
 }

@@ -50,8 +50,8 @@ export class Part {
   }
 
   /**
-   * Returns the payload to pass on. For a stream that is held back, this is the body from `recorded`, or a stream if recording stopped
-   * before the end.
+   * Returns the payload to pass on. If a stream is held back, waits for its end and returns the body from `recorded`. If recording stops
+   * before the end, returns a stream instead.
    */
   whenWhole (payload: unknown, recorded: () => unknown, isRecorded: () => boolean): MaybePromise<unknown> {
     if (this.#held === undefined) return payload

@@ -3,8 +3,8 @@ import { Transform, type Readable } from 'node:stream'
 import { ReadableStream } from 'node:stream/web'
 import { Pieces } from '../../registry/pieces.js'
 
-// The limit on the bytes that a recorded stream buffers. It is low, because Node has no limit on the number of chunks: if each chunk is one
-// byte, as many chunks as this may wait for a slow reader.
+// The limit on the bytes that a recorded stream buffers for a slow reader. Node doesn't limit the number of chunks. If each chunk is one
+// byte, this many chunks may wait, so the limit is low.
 const WAITING_BYTES = 1024
 
 /** The memory that all recordings may take together. */

@@ -126,7 +126,7 @@ function marked (refresh: Refresh): typeof Readable {
     get [kRefresh] (): Refresh { return refresh }
 
     /**
-     * This is called before any hook sees the request. An injected request has no connection, so it is marked as encrypted if the client's
+     * Called before any hook sees the request. An injected request has no connection, so this method marks it as encrypted if the client's
      * connection was.
      */
     override once (...listening: Parameters<Readable['once']>): this {

@@ -1,4 +1,4 @@
-// Single flight: one fill of a key does the work, and concurrent requests wait for its outcome, but not forever and not for themselves.
+// Single flight: one fill does the work for a key. Concurrent requests wait for its outcome for a limited time, but never for themselves.
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { Deadline, type Wait } from '../../registry/deadline.js'
 import { lruOf } from '../../registry/lru.js'
@@ -96,7 +96,7 @@ export interface Place {
   readonly among: Place[]
 }
 
-/** The fills whose handlers started the current chain of asynchronous calls, as a linked list, innermost first. */
+/** The fills whose handlers led to the current asynchronous call, as a linked list. The innermost fill comes first. */
 interface Chain { readonly fill: FillUnderWay, readonly outer: Chain | undefined }
 
 /** The flight and the fills of one key. */
@@ -159,8 +159,9 @@ export class FillsUnderWay {
   }
 
   /**
-   * Adds a fill. AsyncLocalStorage follows its handler only after some request was made with `inject()`, because a handler can request its
-   * own route without a connection only in that way. On Node 20, AsyncLocalStorage slows down every promise of the process.
+   * Adds a fill. Only with `inject()` can a handler request its own route without a connection. Once any request was made with `inject()`,
+   * AsyncLocalStorage therefore follows the handlers of new fills. It is not used earlier, because on Node 20 it slows down every promise
+   * of the process.
    */
   begin (fill: FillUnderWay, isInjected: boolean): Place {
     this.#follows ||= isInjected
@@ -198,8 +199,8 @@ export class FillsUnderWay {
 
   /**
    * Returns whether a request for `key` was, or may have been, made by the handler that is filling the same key. The response to such a
-   * request isn't suitable for others, because it depends on something outside the key. Otherwise the handler would have requested its own
-   * route again.
+   * request isn't suitable for others. It must depend on something outside the key, or the handler would request its own route again and
+   * again.
    */
   isNested (key: string, isInjected: () => boolean): boolean {
     if (this.#count === 0) return false

@@ -116,7 +116,7 @@ export class Validation {
     return this.outcome !== undefined && ENDING.has(this.outcome)
   }
 
-  /** The stored response's tags, if it was validated: it keeps them even if the handler doesn't name them again. Otherwise no tags. */
+  /** The tags that a validated response keeps even if the handler doesn't name them again; none if the response was not validated. */
   get keptTags (): readonly string[] {
     const { tags } = this.entry.head
     return this.outcome === 'validated' && tags !== undefined ? tagsOf(tags) : []
@@ -149,13 +149,13 @@ export class Validation {
     return { payload: restored, refused: outcome !== 'served-on-error' ? 'condition' : hasFailed ? 'handler-error' : 'status' }
   }
 
-  /** Determines the outcome if the response was sent past Fastify, through `reply.raw`. The status is known only after that. */
+  /** Determines the outcome if the response was sent through `reply.raw` and not through Fastify. Its status is known only afterwards. */
   settlePast (status: number): void {
     this.outcome = isGone(status) ? 'replaced' : 'none'
   }
 
   /**
-   * Called when the handler's body was not read, because a condition of the client made it unnecessary. If the reply has the stored
+   * Called when the handler's body was not read, because the client's conditions made it unnecessary. If the reply has the stored
    * response's ETag, the handler's response does not replace the stored one.
    */
   settleUnread (reply: FastifyReply): void {
@@ -177,16 +177,16 @@ export class Validation {
       return this.entry.head.status === 200 && this.#agrees(said) === true ? 'validated' : undefined
     }
     if (reply.statusCode !== 304 || !this.wasAsked) return undefined
-    // RFC 9111 section 4.3.4: a 304 without a validator is about the response that the cache asked about. But if the client sent conditions
-    // too, the 304 is ambiguous, because the handler may have received them in some other way.
+    // RFC 9111 section 4.3.4: a 304 without a validator means the response that the cache asked about. But if the client sent conditions
+    // too, the handler may have received those in some other way. The 304 is then ambiguous.
     const isMeant = this.#agrees(said) ?? (Object.keys(this.conditions).length === 0 ? true : undefined)
     if (isMeant !== false) return isMeant === true ? 'validated' : 'ambiguous'
     return precondition(this.conditions, { fields: pairsOf(said), at }) === 304 ? 'client-current' : 'mismatched'
   }
 
   /**
-   * Returns whether the response replaces the stored one. It does if it is a full response, or the response to a HEAD with other validators
-   * (RFC 9111 section 4.3.5).
+   * Returns whether the response replaces the stored one. A full response does. The response to a HEAD does if its validators differ from
+   * the stored ones (RFC 9111 section 4.3.5).
    */
   #isReplaced (reply: FastifyReply, before: Fields): boolean {
     const isAboutGet = this.#isHead && reply.statusCode === 200 && !this.#isWithdrawn
@@ -236,7 +236,10 @@ export class Validation {
     return this.#request.method === 'HEAD'
   }
 
-  /** Returns whether a response has the stored one's validators (and, for a HEAD, its length), or undefined if it has no validator. */
+  /**
+   * Returns whether a response has the same validators as the stored one, and for a HEAD the same length. Returns undefined if the response
+   * has no validator.
+   */
   #agrees (said: Fields): boolean | undefined {
     const { etag, lastModified } = this.#validators
     if (this.#isHead && said['content-length'] !== undefined && Number(said['content-length']) !== this.entry.body.byteLength) return false
