@@ -28,7 +28,10 @@ export interface InvalidationServices {
   readonly tags: Tags
 }
 
-/** Invalidates everything stored for `target`. Resolves once this applies to every later read, and rejects if that can't be confirmed. */
+/**
+ * Invalidates everything stored for `target`. Resolves once the invalidation applies to every later read. Rejects if that can't be
+ * confirmed.
+ */
 export async function invalidate (services: InvalidationServices, target: InvalidationTarget): Promise<void> {
   const aim = parseTarget(target, 'invalidate(target)')
   // The guard checks this too, but an invalidation of a URL that no route serves never reaches the guard.
@@ -71,14 +74,14 @@ async function invalidateUrl (services: InvalidationServices, url: string, metho
   await Promise.all(meant.map(async (route) => {
     const exact = services.rewritesUrls ? undefined : exactKey(route, target, origin)
     if (exact !== undefined) return await deleteResponse(services, route.targetPrefix(target), exact)
-    // In each key, the target is followed by a blank and the other parts: host, user, header fields, the URL before it was rewritten.
+    // In each key, a space and the other parts follow the target: host, user, header fields, the URL before it was rewritten.
     const prefix = exactKey(route, target, origin) ?? `${route.targetPrefix(target)} `
     await fenced(() => services.fence.move(route.targetPrefix(target)), async () =>
       await clearPrefix(services, 'invalidate({ url })', prefix))
   }))
 }
 
-/** Deletes one response with all its variants. `name` is the name under which the fence records invalidations of the response's target. */
+/** Deletes one response with all its variants. `name` is the name of the response's target in the fence. */
 async function deleteResponse (services: InvalidationServices, name: string, key: string): Promise<void> {
   await fenced(() => services.fence.move(name), async () => await services.guard.write('delete', key))
 }

@@ -20,8 +20,8 @@ const NAME = /[^(\-./]*/y
 const TEXT_AFTER_PARAMETER = /(?:[^/:]|::)*/y
 
 /**
- * The lower-case form of U+0130, which has two characters. If case is ignored, find-my-way therefore starts to read the parameters after it
- * one character too late, possibly after a slash. So any text may follow it in a path.
+ * The lower-case form of the letter U+0130, which has two characters instead of one. If find-my-way ignores case, it therefore reads the
+ * parameters after this letter from one character too late, possibly from after a slash. So any text may follow this letter in a path.
  */
 const LONGER = 'i\u0307'
 

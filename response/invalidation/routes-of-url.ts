@@ -71,7 +71,9 @@ export class RoutesOfUrl<R extends Routed> {
     return router
   }
 
-  /** Returns whether the pattern may match. If a parameter is too long for the router, assumes so without running a regular expression. */
+  /**
+   * Returns whether the pattern may match. If a parameter is too long for the router, returns true without running a regular expression.
+   */
   #fits ({ shapes, router }: Pattern<R>, { path, segments }: Reading): boolean {
     const { maxParamLength } = this.#routing
     return shapes.some((shape) => allows(shape, segments) && (

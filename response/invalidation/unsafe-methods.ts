@@ -30,7 +30,7 @@ export function invalidateAfter (
 ): void {
   if ([route.method].flat().every(isSafe)) return
   const { handler } = route
-  /** The arrivals of requests that have not invalidated anything yet, by reply. An arrival has the target from before hooks ran. */
+  /** The arrivals of requests whose invalidation has not begun, by reply. An arrival has the request target from before any hook ran. */
   const pending = new WeakMap<FastifyReply, Arrival>()
   const settle = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
     const arrival = pending.get(reply)
