@@ -42,7 +42,8 @@ export function applyConditions (reply: FastifyReply, payload: unknown, delivery
   for (let at = 0; at < given.head.fields.length; at += 2) left.set(given.head.fields[at] as string, given.head.fields[at + 1] as string)
   for (const name of Object.keys(reply.getHeaders())) if (!left.has(name)) reply.removeHeader(name)
   for (const name of DESCRIBES_CONTENT) if (left.has(name)) reply.header(name, left.get(name))
-  // The new content has a different length, which is known. Both fields are therefore removed (RFC 9112 section 6.2).
+  // The new content has a different length, so Content-Length is wrong. That length is known, so Transfer-Encoding is not needed (RFC 9112
+  // section 6.2).
   reply.removeHeader('content-length').removeHeader('transfer-encoding').code(given.head.status)
   return given.body.byteLength === 0 ? undefined : Buffer.from(given.body)
 }

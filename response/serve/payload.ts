@@ -74,8 +74,8 @@ export function unpacked (payload: unknown, reply: FastifyReply): unknown {
 
 /**
  * Calls `take`, which applies a fetch Response to the reply and returns the payload to send. Then restores the reply and returns a
- * Response, because hooks receive one without the cache too. If `take` has turned the reply into a different response, the reply is not
- * restored.
+ * Response, because hooks would receive a Response without the cache too. If `take` has turned the reply into a different response, the
+ * reply is not restored.
  */
 export function asResponse (payload: unknown, reply: FastifyReply, take: (payload: unknown) => unknown): unknown {
   if (!isFetchResponse(payload) || payload.bodyUsed) return take(payload)

@@ -8,7 +8,7 @@ import { grouped, payloadOf } from './payload.js'
 import { hasNoContent } from '../http/status-codes.js'
 import { union } from '../http/vary.js'
 
-/** Fields that describe content. A hit has only those of its entry, because a hook that set one did not know the entry's content. */
+/** Fields that describe content. A hit has them only from its entry: a hook that set one did not know the entry's content. */
 const OF_THE_CONTENT: ReadonlySet<string> = new Set([...DESCRIBES_CONTENT, 'content-length'])
 /** A value of Cache-Status that was set on a response, and the value that the field had before. */
 export interface Marked { readonly upstream: string, readonly value: string }
@@ -165,8 +165,8 @@ function withMember (upstream: string, status: string): string {
 }
 
 /**
- * Returns whether the field is Accept-Ranges and the entry lacks that field. If so, a value that a hook has set is used instead of the one
- * that this cache would add.
+ * Returns whether the field is Accept-Ranges and the entry doesn't have it. If a hook has set the field too, the hook's value then replaces
+ * the one that this cache adds.
  */
 function isAnnounced (name: string, { fields }: ResponseHead): boolean {
   return name === 'accept-ranges' && fieldIn(fields, name) === undefined
