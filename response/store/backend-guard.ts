@@ -31,7 +31,7 @@ export class BackendGuard {
   readonly #options: GuardOptions
   readonly #breaker: CircuitBreaker
   readonly #fills = new WriteBehind({ send: (key, entry) => this.#send(key, entry), dropped: (key) => this.#failed('set', WAITED, key) })
-  /** Changes of entries, until they settle. `#others` holds other work that goes on after a response was sent. */
+  /** Changes of entries that have not settled. `#others` holds other unsettled work that goes on after a response was sent. */
   readonly #changes = new Set<Promise<unknown>>()
   readonly #others = new Set<Promise<unknown>>()
   readonly #late = new LateChanges()
@@ -97,8 +97,8 @@ export class BackendGuard {
   }
 
   /**
-   * Stores an entry in the background. A failure is counted and logged. Returns false if the entry is dropped at once: after `close`, while
-   * a change of the key is late, or if too many changes are late or waiting.
+   * Stores an entry in the background. A failure is counted and logged. Returns false if the entry is dropped at once. That happens after
+   * `close`, while an earlier change of the key is late, and if too many changes are late or waiting.
    */
   writeBehind (key: string, entry: StoredEntry): boolean {
     return !this.isClosed && this.#late.byKey.size < MANY_LATE && this.#fills.put(key, entry)
@@ -110,8 +110,8 @@ export class BackendGuard {
   }
 
   /**
-   * Makes an explicit change of a key's entry. If an earlier change of it is late, first waits until that change has settled. Rejects with
-   * CACHE_ERR_BACKEND_FAILED if the change fails.
+   * Makes an explicit change to a key's entry. If an earlier change of the same key is late, first waits until that one has settled.
+   * Rejects with CACHE_ERR_BACKEND_FAILED if the new change fails.
    */
   async write (operation: 'set' | 'delete', key: string, entry?: StoredEntry): Promise<void> {
     this.#mustAdmit(operation)
@@ -130,7 +130,7 @@ export class BackendGuard {
   }
 
   /**
-   * Deletes all entries whose keys begin with `prefix`, after late changes of such keys have settled. This may take long, provided that the
+   * Deletes all entries whose keys begin with `prefix`, after late changes of such keys have settled. The time is not limited while the
    * backend reports progress. Rejects with CACHE_ERR_BACKEND_FAILED if the deletion fails.
    */
   async clear (prefix: string): Promise<void> {

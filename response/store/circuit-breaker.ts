@@ -35,8 +35,8 @@ export class CircuitBreaker {
   }
 
   /**
-   * Called when a call took too long, but this process may be the cause, as on a busy machine. That counts as a failure only if the call
-   * was a probe, because a probe needs an outcome.
+   * Called when a call took too long, but the cause may be this process (on a busy machine, for example). That counts as a failure only if
+   * the call was a probe, because a probe needs an outcome.
    */
   late (): void {
     if (this.#probing) this.failed()

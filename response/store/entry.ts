@@ -37,7 +37,7 @@ export interface ResponseHead extends Kept {
   readonly text: boolean
 }
 
-/** The property of a decoded variant list that caches the variants' keys, indexed by the values of the selecting header fields. */
+/** The property of a decoded list of variants that remembers the variants' keys by the values of the selecting header fields. */
 export const kKeys = Symbol('fastify-response-cache.keys')
 
 /** The list of variants under a key: the fields on which the key's responses vary, and the ids of the stored variants. */
@@ -80,8 +80,8 @@ interface Lives {
 }
 
 /**
- * Returns a copy of the head. If the head would be fresh for longer, the copy becomes stale at `at`, and the periods in which it may be
- * used stale end earlier by the same amount.
+ * Returns a copy of the head that becomes stale at `at`, if not earlier. If it becomes stale earlier than the head would have, the periods
+ * in which it may be used stale end earlier by the same amount.
  */
 export function staleFrom<T extends Lives> (head: T, at: number): T {
   const freshUntil = Math.min(head.freshUntil, at)

@@ -92,7 +92,7 @@ export class Store {
     const entry = this.believed(read, key)
     if (entry === UNAVAILABLE) return UNKNOWN
     if (entry === undefined) return read === undefined ? ABSENT : DAMAGED
-    // A response without a list of variants was stored for a request whose target and origin no hook had changed.
+    // A response is stored without a list of variants only if no hook changed its request's target or origin. It fits only such requests.
     if (isOf(entry, 'response')) return asked[kArrival].changes === '' ? this.#current(entry, deadline, undefined) : OTHER_VARIANT
     if (isOf(entry, 'variants')) return this.#findVariant(entry, selection(entry.head.names, asked, spelling), deadline)
     return DAMAGED
@@ -190,8 +190,8 @@ export class Store {
 }
 
 /**
- * Returns the key of the variant that `selecting`, the values of the selecting fields, selects. Returns undefined if the list has no such
- * variant. Remembers the key if `selecting` is short.
+ * Returns the key of the variant for `selecting` (the values of the selecting fields), or undefined if the list has no such variant.
+ * Remembers the key if `selecting` is short.
  */
 function keyIn (list: VariantsHead, selecting: string): string | undefined {
   const known = list[kKeys]?.get(selecting)

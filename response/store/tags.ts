@@ -116,8 +116,8 @@ export class Tags {
   }
 
   /**
-   * Adds the current time to a tag's soft invalidations. The earlier times are kept, so that an entry that is already stale counts as stale
-   * since the earlier time.
+   * Adds the current time to a tag's soft invalidations. The earlier times are kept, because an entry that was already stale has been stale
+   * since an earlier time.
    */
   async #noteSoft (key: string): Promise<void> {
     const stamps = await this.#stamps([key], this.#guard.deadline())
@@ -138,9 +138,9 @@ export class Tags {
   }
 
   /**
-   * Writes the first stamp of a key, and returns it. Concurrent first fills of a tag share a stamp: a fill that read the key before the
-   * stamp was created uses that stamp too. If other processes write a stamp of the key as well, the last write wins, and entries with the
-   * other stamps become misses. But every stamp is new, so none makes an invalidated entry valid.
+   * Writes the first stamp of a key, and returns it. Concurrent first fills of a tag share one stamp: a fill that read the key before the
+   * stamp was created uses it too. If other processes also write a stamp of the key, the last one counts, and entries with another stamp
+   * become misses. Every stamp is new, so none makes an invalidated entry valid again.
    */
   #seed (key: string, madeBefore: number): string {
     const other = this.#seeds.get(key)
@@ -189,7 +189,10 @@ const madeAtOf = (stamp: string | undefined): number | undefined => {
 /** Returns the times in a text in epoch milliseconds, in order, or none if the text can't be parsed. */
 const instantsIn = (text: string | undefined): number[] => INSTANTS.test(text ?? '') ? text!.split(',').map((at) => parseInt(at, 36)) : []
 
-/** Removes times until SOFT_REMEMBERED are left. Each step removes the earlier of the two that are closest in relation to their age. */
+/**
+ * Removes times until SOFT_REMEMBERED are left. Each step finds the two successive times that are closest in relation to their age, and
+ * removes the earlier of them.
+ */
 function thinned (instants: number[], at: number): number[] {
   while (instants.length > SOFT_REMEMBERED) {
     const likeness = instants.slice(0, -1).map((instant, index) => (instants[index + 1]! - instant) / (at - instant + 1))
