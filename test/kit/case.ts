@@ -80,7 +80,7 @@ function isPowerMissing (power: Power | undefined, backend: CacheBackend): boole
   return power !== undefined && typeof backend[power] !== 'function'
 }
 
-/** Settles as the body does. The advice is appended to the message of a failed assertion. */
+/** Waits for `body`, and settles as it does. If an assertion failed, appends the advice to its message. */
 async function advised (advice: string | undefined, body: Promise<void>): Promise<void> {
   try {
     await body

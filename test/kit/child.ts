@@ -16,7 +16,7 @@ export type Way = 'use and close' | 'set and close' | 'write until killed' | 'wr
  */
 export const WRITTEN = { keys: ['written 0', 'written 1', 'written 2'], bytes: 1024 * 1024, rounds: 30 }
 
-/** The small key that the child process sets before it writes round `round`. */
+/** Returns the small key that the child process sets before it writes round `round`. */
 export const acknowledgedKey = (round: number): string => `acknowledged ${round}`
 
 const LONGEST_START_MS = 30_000
@@ -63,7 +63,7 @@ export interface Child {
   complaints (): string
 }
 
-/** Starts the program on the store that was opened last. */
+/** Starts a child process whose backend uses the store that was opened last. */
 export function startChild ({ module, where }: Program, way: Way, now: number): Child {
   const told = [urlOf(module), where(), way, now, WRITTEN.keys, WRITTEN.bytes, WRITTEN.rounds].map((argument) => JSON.stringify(argument))
   // All flags of this process are passed on, except those for a test runner or a debugger.

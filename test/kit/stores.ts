@@ -1,4 +1,4 @@
-// Cases for stores: backends share entries only if they are meant to, and entries are still there after a close if they are meant to be.
+// Cases for backends and their stores: which backends share entries, and whether entries are still there after a close.
 import { always, withLevers, type ConformanceCase } from './case.js'
 import { bytesOf, entryOf } from './entries.js'
 import { assertHolds, assertMiss } from './expect.js'

@@ -17,7 +17,7 @@ function block (): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, BLOCKED_MS)
 }
 
-/** When the calls are made: in the same turn as the block, so that they are not sent before it, or in an earlier turn, so that they are. */
+/** When the calls are made: in the same turn in which the process is blocked, before they are sent, or in an earlier turn, after that. */
 const WHEN: Readonly<Record<string, () => unknown>> = {
   'in the same turn': () => undefined,
   'in an earlier turn': () => turn()
