@@ -48,7 +48,7 @@ export function chosen (names: readonly string[]): readonly Contestant[] {
 export interface Places {
   readonly redisUrl: string
   readonly httpUrl: string
-  /** A folder for this contestant only. */
+  /** A folder that only this contestant uses. */
   readonly folder: string
 }
 

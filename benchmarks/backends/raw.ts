@@ -11,7 +11,7 @@ import { LIFE_MS, type Subject } from '../core/subject.js'
 /** The options of a driver. */
 export interface RawOptions {
   readonly driver: keyof typeof DRIVERS
-  /** A folder for this driver only. */
+  /** A folder that only this driver uses. */
   readonly folder: string
   readonly redisUrl: string
   readonly httpUrl: string

@@ -13,7 +13,7 @@ export interface Servers {
 
 const START_MS = 10_000
 
-/** Starts both. Throws an error with a message for the user if there is no redis-server. */
+/** Starts both servers. Throws an error with a message for the user if there is no redis-server. */
 export async function startServers (folder: string): Promise<Servers> {
   const service = new Child(new URL('http-service.js', import.meta.url))
   try {

@@ -12,7 +12,7 @@ export interface Plan {
   readonly sizeMs: number
   readonly servedRounds: number
   readonly servedMs: number
-  /** The first workload is used for all other measurements. The rest are for the measurement of value sizes, one for each size. */
+  /** The first workload is for all measurements except that of value sizes. Each of the others is for one value size. */
   readonly workloads: readonly Workload[]
 }
 

@@ -22,7 +22,7 @@ export interface RouteSample {
 const CONNECTIONS = 32
 const PATIENCE_MS = 30_000
 
-// The most URLs for hits. A real site has different entries too. Fewer URLs are used if it takes long to store them.
+// The number of different URLs for hits, because a real site has many entries. If it takes long to store them, fewer are used.
 const HIT_URLS = 500
 const FILL_MS = 2_000
 

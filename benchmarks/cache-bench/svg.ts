@@ -25,7 +25,7 @@ export class LogScale {
   readonly #from: number
   readonly #to: number
 
-  /** The scale reaches from a power of ten below all values, at the place `from`, to a power of ten above them, at the place `to`. */
+  /** Creates a scale from a power of ten below all values, at the place `from`, to a power of ten above them, at the place `to`. */
   constructor (values: readonly number[], from: number, to: number) {
     const positive = values.filter((value) => value > 0 && Number.isFinite(value))
     this.#low = Math.floor(Math.log10(Math.min(...positive, 1e9)))

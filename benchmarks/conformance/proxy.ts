@@ -72,7 +72,7 @@ async function forward (port: number, request: FastifyRequest, reply: FastifyRep
   return reply.send(content.byteLength === 0 ? undefined : content)
 }
 
-/** Returns the fields to pass on, by RFC 9110 section 7.6.1, but also passes on the fields that `Connection` lists. */
+/** Returns the fields that RFC 9110 section 7.6.1 allows to be passed on, and also those that `Connection` lists. */
 function passedOn<T extends IncomingHttpHeaders | NodeJS.Dict<string[]>> (fields: T): T {
   const kept = Object.entries(fields)
     .filter(([name, value]) => !FRAMING.has(name) && !(name === 'connection' && /^(?:close|keep-alive)$/i.test(String(value))))

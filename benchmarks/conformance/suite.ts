@@ -18,7 +18,7 @@ export interface Test {
   readonly kind?: 'required' | 'optimal' | 'check'
   readonly depends_on?: readonly string[]
   readonly browser_only?: boolean
-  /** Makes the suite print the requests and responses. */
+  /** If true, the suite prints the requests and responses. */
   dump?: boolean
 }
 

@@ -21,7 +21,10 @@ export function scores (rows: readonly Anchor[]): string {
 
 const scored = ({ required, optimal }: Tally): number => required.of + optimal.of
 
-/** Returns a table with a row for each topic and a column for each cache. A cell has the passed scored tests and the questions with yes. */
+/**
+ * Returns a table with a row for each topic and a column for each cache. A cell has two counts: passed scored tests, and questions with the
+ * result yes.
+ */
 export function byTopic (topics: readonly Topic[], rows: readonly Anchor[]): string {
   const cells = topics.map(({ id, tests }) => {
     const of = (kind: string): number => tests.filter((test) => kindOf(test) === kind && test.browser_only !== true).length
