@@ -91,7 +91,7 @@ function checkScope (fastify: FastifyInstance, decorateAs: string): void {
     throw new CACHE_ERR_OPTION(NAME, 'registered once in a scope',
       'a second registration; put it into a scope of its own with fastify.register()')
   }
-  // The decorator may hide the cache of an outer scope, but no other property.
+  // If an outer scope's cache has this name, the new decorator hides it. Anything else with this name is an error.
   const there = (fastify as unknown as Record<string, unknown>)[decorateAs]
   if (Object.hasOwn(fastify, decorateAs) || (there !== undefined && !(there instanceof ResponseCache))) {
     const taker = fastify.hasPlugin('@fastify/caching')
@@ -166,7 +166,7 @@ declare module 'fastify' {
     readonly isCacheRefresh: boolean
   }
   interface FastifyReply {
-    /** Sets options for this response only, while the handler runs. They have no effect if the response can't be stored anyway. */
+    /** Sets options for this response only. Call it while the handler runs. It has no effect on a response that can't be stored. */
     cache (options: ReplyCacheOptions): this
   }
 }
