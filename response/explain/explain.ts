@@ -101,7 +101,7 @@ function bypassed ({ observer: { status } }: Services, route: CachedRoute, reaso
   return { decision: 'bypass', reason, because: why, cacheStatus: status.of({ name: 'bypass', reason }), route: route.name }
 }
 
-/** Returns the decision after the lookup. `decide` makes it, as for real requests. */
+/** Describes the decision that follows the lookup. `decide` makes that decision, as it does for real requests. */
 function decided (
   { observer: { status } }: Services, { method }: FastifyRequest, found: Found, directives: RequestDirectives | undefined
 ): Explained {
@@ -128,7 +128,7 @@ function decided (
       forwarded('miss', found.state === 'unavailable' ? 'unavailable' : undefined))
     case 'forward-stale': case 'forward-request': {
       const reason = decision.name === 'forward-stale' ? 'stale' : 'request'
-      // A HEAD request stores nothing, unless the handler validates the stored response. To do so, it must have set a validator.
+      // A HEAD request stores something only if the handler validates the stored response. For that, the handler must have set a validator.
       const mayStore = method !== 'HEAD' || canBeValidated(handlersValidators(decision.entry.head, decision.at))
       return missed(reason, forwarded(reason, mayStore ? undefined : 'head'))
     }

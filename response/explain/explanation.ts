@@ -28,7 +28,10 @@ export interface ExplainedEntry {
   readonly ageSeconds: number
   /** The tags with which the response was stored. */
   readonly tags: readonly string[]
-  /** When the response's states change, in order. Times that don't apply are absent (`staleUntil` without `staleWhileRevalidate`). */
+  /**
+   * The times at which the response's state changes, earliest first. Times that don't apply are absent, such as `staleUntil` without
+   * `staleWhileRevalidate`.
+   */
   readonly timeline: {
     /** When the response was stored. */
     readonly stored: Instant

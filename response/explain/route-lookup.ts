@@ -40,7 +40,7 @@ export class RouteLookup {
   #made (): ReturnType<typeof findMyWay> {
     const router = findMyWay({ ...routingOf(this.#application) })
     for (const route of this.#routes) this.#addTo(router, route, false)
-    // Twins (paths with a slash added) are added last, because a route that was registered with the same path takes precedence.
+    // Registered routes take precedence over twins (paths with a slash added), so the twins are added last.
     for (const route of this.#routes) this.#addTo(router, route, true)
     return router
   }
@@ -59,7 +59,7 @@ export class RouteLookup {
           name: `${one} ${url}`, cached: cached?.get(one)
         })
       } catch {
-        // The route has a custom constraint that only the application's router knows, or another route has the path of this twin.
+        // The route is left out: only the application's router knows its custom constraint, or another route has the path of this twin.
       }
     }
   }

@@ -141,7 +141,7 @@ const RULES: readonly Rule[] = [
   })
 ]
 
-/** Rules for every route that asks for the cache, even if none of its responses can be stored. */
+/** Rules for every route that opted in to caching, even if none of its responses can be stored. */
 const ASKING_RULES: readonly Rule[] = [
   (asked) => ({
     routes: namesOf(asked.filter(({ methods, policy }) => !lists(policy) && !methods.some((method) => policy.methods.has(method)))),
