@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, onErrorHookHandler,
 import type { Fields } from '../http/field-values.js'
 import { hasNoContent } from '../http/status-codes.js'
 
-/** The object that Fastify creates for a route, with the route's `config` and hooks. A property for hooks is null if there are none. */
+/** The object that Fastify creates for a route, with the route's `config` and hooks. A list of hooks that would be empty is null. */
 export interface RouteContext {
   readonly config?: { readonly cache?: unknown }
   readonly onSend: readonly onSendHookHandler[] | null
@@ -129,7 +129,7 @@ export class FastifyInternals {
     }
   }
 
-  /** Sends a text unchanged, even if a hook has set a serializer. That serializer is restored before any hook receives the text. */
+  /** Sends a text unchanged, without any serializer that a hook has set. That serializer is restored before any hook receives the text. */
   sendText (reply: FastifyReply, text: string): void {
     this.#serializer ??= symbolOf(reply, SERIALIZER)
     const own = (this.#serializer === undefined
@@ -179,7 +179,7 @@ export interface Routing {
   readonly allowUnsafeRegex: boolean
   /** The maximum number of characters in a parameter. */
   readonly maxParamLength: number
-  /** Whether the application has its own query parser. Such a parser may give parameters names that are not in the URL. */
+  /** Whether the application has its own query parser. Such a parser may return parameter names that don't appear in the URL. */
   readonly parsesQueries: boolean
 }
 
@@ -192,8 +192,8 @@ export function rewritesUrls (fastify: FastifyInstance): boolean {
 }
 
 /**
- * Returns the options of the application's router. `initialConfig` is used only if the application's options can't be found, because it is
- * not reliable: if `routerOptions` was given, it shows defaults instead of the router options that were given at the top level.
+ * Returns the options of the application's router. Falls back to `initialConfig` only if the application's options can't be found, because
+ * `initialConfig` is not reliable. If `routerOptions` was given, it shows defaults instead of router options given at the top level.
  */
 export function routingOf (fastify: FastifyInstance): Routing {
   const options = keptBy<Options>(fastify, OPTIONS) ?? fastify.initialConfig as Options
@@ -213,9 +213,9 @@ export function routingOf (fastify: FastifyInstance): Routing {
 const kMade = Symbol('fastify-response-cache.made')
 
 /**
- * Calls `made` with each new request below this instance, and with the `config` of the request's route, before any hook runs. To be called
- * that early, defines a setter for a decorated property, because Fastify's request constructor assigns all decorated properties. Errors
- * that `made` throws are ignored, because nothing could catch them.
+ * Calls `made` for each new request below this instance, with the request and the `config` of its route, before any hook runs. The call is
+ * made by the setter of a decorated property: Fastify's request constructor assigns all decorated properties. Errors that `made` throws are
+ * ignored, because nothing could catch them.
  */
 export function onRequestMade (
   fastify: FastifyInstance, internals: FastifyInternals, made: (request: FastifyRequest, config: RouteContext['config']) => void
