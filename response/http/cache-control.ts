@@ -2,7 +2,7 @@
 import { joined, type FieldValue } from './field-values.js'
 
 /**
- * A parsed Cache-Control field. `directives` has the argument of each directive by lower-case name, or `true` if there is no argument. If a
+ * A parsed Cache-Control field. `directives` maps the lower-case name of each directive to its argument, or to `true` if it has none. If a
  * directive is repeated, the stricter argument counts.
  */
 export interface CacheControl {
@@ -83,7 +83,10 @@ function toSeconds (argument: string | true): number {
   return argument !== true && /^\d+$/.test(argument) ? Math.min(Number(argument), MAX_DELTA_SECONDS) : 0
 }
 
-/** Returns the stricter of two arguments of a repeated directive: a missing one, or the smaller number. Lists of names are joined. */
+/**
+ * Returns the stricter of a repeated directive's two arguments. A missing argument is the strictest, and a smaller number is stricter than
+ * a larger one. Lists of names are joined.
+ */
 function combined (name: string, one: string | true, other: string | true): string | true {
   if (!QUALIFIABLE.has(name)) return toSeconds(other) < toSeconds(one) || other === true ? other : one
   return qualifiedNames(one) === undefined || qualifiedNames(other) === undefined ? true : `${String(one)},${String(other)}`

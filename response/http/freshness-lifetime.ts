@@ -1,4 +1,4 @@
-// Computes the age of a response when it is received, and how long it is fresh: as it states, or by a guess (RFC 9111 section 4.2).
+// Computes the age of a received response, and its freshness lifetime, which is stated or guessed (RFC 9111 section 4.2).
 import { joined, type FieldValue, type Fields } from './field-values.js'
 import { deltaSeconds, MAX_DELTA_SECONDS } from './cache-control.js'
 import type { ResponseDirectives } from './response-directives.js'
@@ -9,7 +9,7 @@ import { isHeuristicallyCacheable } from './status-codes.js'
 export interface Timing {
   readonly askedAt: number
   readonly at: number
-  /** The time at which the handler responded, if the response's body was complete only later. */
+  /** The time at which the handler responded, if the body was not complete at that time. */
   readonly madeAt?: number
 }
 
@@ -26,7 +26,7 @@ export function initialAgeMs (fields: Fields, { askedAt, at, madeAt = at }: Timi
   return Math.min(Math.max(apparentMs, correctedMs, 0), MAX_DELTA_SECONDS * 1_000)
 }
 
-/** Returns the first member of an Age field in milliseconds, or undefined if it is not a number and is ignored (RFC 9111 section 5.1). */
+/** Returns the first member of Age in milliseconds. If it is not a number, Age is ignored, so returns undefined (RFC 9111 section 5.1). */
 function ageValueMs (field: FieldValue): number | undefined {
   const first = joined(field).split(',', 1)[0]!.trim()
   return /^\d+$/.test(first) ? Math.min(Number(first), MAX_DELTA_SECONDS) * 1_000 : undefined

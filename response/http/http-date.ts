@@ -7,7 +7,7 @@ const SHORT_DAY = 'mon|tue|wed|thu|fri|sat|sun'
 const LONG_DAY = 'monday|tuesday|wednesday|thursday|friday|saturday|sunday'
 const TIME = String.raw`(?<hour>\d{2}):(?<minute>\d{2}):(?<second>\d{2})`
 
-/** The three formats of HTTP dates. Case is ignored, as the meaning stays clear. Other time zones, spacings and orders are not accepted. */
+/** The three formats of HTTP dates. Any case is accepted, because the meaning is clear, but no other time zone, spacing or order. */
 const FORMATS: readonly RegExp[] = [
   String.raw`^(?:${SHORT_DAY}), (?<day>\d{2}) (?<month>${MONTH}) (?<year>\d{4}) ${TIME} gmt$`,
   String.raw`^(?:${LONG_DAY}), (?<day>\d{2})-(?<month>${MONTH})-(?<shortYear>\d{2}) ${TIME} gmt$`,

@@ -9,7 +9,7 @@ export interface RequestDirectives {
   readonly onlyIfCached: boolean
   readonly maxAgeMs: number
   readonly minFreshMs: number
-  /** How long the stored response may have been stale. If this is 0, the response must be fresh. */
+  /** How long ago the stored response may have become stale. If this is 0, the response must be fresh. */
   readonly maxStaleMs: number
 }
 
@@ -41,7 +41,7 @@ export function requestDirectivesOf (fields: Fields): RequestDirectives | undefi
 
 /**
  * Returns whether a stored response with this age and remaining freshness satisfies the request. `mayBeStale` says whether the response
- * itself allows being served stale.
+ * itself permits the cache to serve it stale.
  */
 export function satisfies (
   { noCache, maxAgeMs, minFreshMs, maxStaleMs }: RequestDirectives, ageMs: number, freshMs: number, mayBeStale = false

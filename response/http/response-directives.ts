@@ -3,8 +3,9 @@ import { parseDictionary } from 'structured-headers'
 import { joined, type FieldValue, type Fields } from './field-values.js'
 import { parseCacheControl, type CacheControl } from './cache-control.js'
 
-/** The directives that apply to this cache. `isTargeted`: they are from a targeted field, which replaces Cache-Control and Expires. */
+/** The directives that apply to this cache. */
 export interface ResponseDirectives extends CacheControl {
+  /** Whether the directives are from a targeted field, which replaces Cache-Control and Expires. */
   readonly isTargeted: boolean
 }
 

@@ -41,7 +41,7 @@ export interface StorableResponse {
   readonly askedAt: number
   /** The current time, in epoch milliseconds. */
   readonly at: number
-  /** The time at which the handler responded, if the response's body is complete only now. */
+  /** The time at which the handler responded, if the body was not complete at that time. */
   readonly madeAt?: number
   readonly options: ReplyOptions
 }
@@ -102,8 +102,8 @@ function lifetimeMs (
 }
 
 /**
- * Refusals that still apply if a later hook removes their cause from the response. Vary is not among them, because its value is recorded
- * when the handler has responded.
+ * Refusals that still apply if a later hook removes their cause from the response. `vary` need not be listed: the value of Vary is recorded
+ * when the handler responds, so a later hook can't remove it.
  */
 const FORBIDDING: ReadonlySet<RefusalReason> = new Set([
   'no-store', 'private', 'cache-control', 'set-cookie', 'authorization', 'csp-nonce', 'event-stream'
@@ -137,7 +137,7 @@ function forbidden (
   return perRequest(fields)
 }
 
-/** Returns whether a value is a final status whose responses can be stored. Those that depend on one request's range or condition can't. */
+/** Returns whether a value is a final status whose responses can be stored: they don't depend on one request's range or condition. */
 export function isCacheableStatus (status: unknown): boolean {
   return Number.isInteger(status) && (status as number) >= 200 && (status as number) <= 599 &&
     !CONDITIONAL_STATUSES.includes(status as number)
