@@ -1,4 +1,4 @@
-// Throttles the log: of each kind, logs at most one line in ten seconds, with the number of lines that were left out.
+// Throttles the log: logs at most one line of each kind in ten seconds, with the number of lines that were left out.
 import type { CacheLog } from '../../registry/registry.js'
 
 const QUIET_MS = 10_000

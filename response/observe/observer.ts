@@ -36,7 +36,7 @@ export interface CacheStats extends RouteStats {
   routes: Record<string, RouteStats>
 }
 
-/** The route on which an outcome happened. */
+/** The route to which an outcome belongs. */
 export interface ObservedRoute {
   /** The name in logs and statistics, such as `GET /products/:id`. */
   readonly name: string

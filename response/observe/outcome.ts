@@ -1,4 +1,4 @@
-// The possible outcomes that observers receive: of a request, of its response, of the fill between them, and of calls to the backend.
+// All outcomes that observers may receive. They concern a request, its response, the fill between the two, or a call to the backend.
 import type { BypassReason, ForwardReason, RefusalReason } from './reasons.js'
 
 /** The possible outcomes of a response that is about to be sent. */
@@ -14,9 +14,9 @@ export type SentOutcome =
   | { readonly name: 'unsatisfiable' }
   /** The request bypasses the cache. `fault` is a developer's mistake that caused this. */
   | { readonly name: 'bypass', readonly reason: BypassReason, readonly fault?: unknown }
-  /** The request was made by the handler that fills the same key. The request is not collapsed, and its response is not stored. */
+  /** A handler that is filling the same key made this request. The request is not collapsed, and its response is not stored. */
   | { readonly name: 'nested' }
-  /** The request was forwarded. `status` is that of the handler's response, if a stored response is sent instead of that response. */
+  /** The request was forwarded. If a stored response is sent instead of the handler's, `status` is the status of the handler's response. */
   | {
     readonly name: 'forwarded',
     readonly forward: ForwardReason,

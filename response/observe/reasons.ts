@@ -67,14 +67,14 @@ export type MissReason = typeof MISS_REASONS[number]
 export type RefusalReason = typeof REFUSAL_REASONS[number]
 
 /**
- * Reasons that need not apply to the next response, which may therefore be stored. After any other reason, requests for the key are not
- * collapsed for a while.
+ * Temporary reasons: the next response for the same key may well be stored. After any other reason, requests for the key are not collapsed
+ * for a while.
  */
 export const TRANSIENT: ReadonlySet<RefusalReason> = new Set([
   'condition', 'handler-error', 'client-gone', 'stream-failed', 'invalidated', 'superseded', 'lock-timeout', 'unavailable', 'closed'
 ])
 
-/** Reasons that don't show whether the stored response is outdated. The new one is incomplete, or was refused regardless of its content. */
+/** Reasons that don't show whether the stored response is outdated: the new one is incomplete, or was refused regardless of its content. */
 export const INCOMPLETE: ReadonlySet<RefusalReason> = new Set(['client-gone', 'stream-failed', 'length', 'lock-timeout', 'closed'])
 
 /** The reason why a request that was looked up is forwarded (RFC 9211 section 2.2). */
