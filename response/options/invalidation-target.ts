@@ -32,8 +32,9 @@ export type InvalidationTarget =
 /** A target in the form of an object. A single tag that was given as a string has become `{ tags: [tag] }`. */
 export type ParsedTarget = Exclude<InvalidationTarget, string>
 
-/** The maximum number of tags that a response may have, and of characters in a tag. */
+/** The maximum number of tags that a response may have. */
 export const MAX_TAGS = 64
+/** The maximum number of characters in a tag. */
 export const MAX_TAG_CHARACTERS = 1024
 
 const EXPECTED = 'a tag, { tags: [...], soft? }, { url, method? }, { route } or { key }'

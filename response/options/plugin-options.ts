@@ -1,4 +1,4 @@
-// The options of a registration. They are checked once, and each default is written once.
+// The options of a registration. They are checked once, and each default is defined in one place only.
 import { aDuration, checkOptions, duration, expects, text, type Check, type Duration } from '../../registry/check.js'
 import type { BackendChoice } from '../../registry/names.js'
 import { Registry } from '../../registry/registry.js'

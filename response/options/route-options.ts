@@ -1,4 +1,4 @@
-// Route options. They are checked once and then frozen, and each default is written once.
+// Route options. They are checked once and then frozen, and each default is defined in one place only.
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import {
   aDuration, boolean, checkOptions, duration, expects, isRecord, isTextList, oneOf, positiveInteger, show, textList, type Check,
