@@ -29,8 +29,8 @@ export class Arrival {
   readonly protocol: string | undefined
   readonly host: string | undefined
   /**
-   * The raw values of the fields that determine the origin, as JSON, if one of those fields was already changed. Only `rewriteUrl` and
-   * `genReqId` can change them this early, because they run before Fastify's hooks. If nothing was changed, this is ''.
+   * The raw values of the fields that determine the origin, as JSON, if one of these fields had been changed before the request was
+   * recorded; otherwise ''. Only `rewriteUrl` and `genReqId` run early enough to change them, because they run before Fastify's hooks.
    */
   readonly originFields: string
   /** A copy of the raw header fields: name, value, name, value ... */
@@ -42,7 +42,10 @@ export class Arrival {
   /** Whether `host` and `:authority`, which both name the host in HTTP/2, differ (RFC 9113 section 8.3.1). Handlers may read either. */
   readonly hasTwoHosts: boolean
   readonly hasBody: boolean
-  /** The parsed body, encoded as a part of the key. Undefined until the body is parsed, and if it can't be in a key (see `bodyText`). */
+  /**
+   * The parsed body, encoded as a part of the key. This is undefined until the body is parsed, and remains undefined if the body can't be
+   * part of a key (see `bodyText`).
+   */
   body: string | undefined
   /**
    * The query parameters that are part of the key, as the application's own parser returned them, in JSON. This is undefined if the
@@ -51,7 +54,7 @@ export class Arrival {
   query: string | undefined
   /** Whether the parsed body may differ from what the client sent. */
   isBodyReplaced = false
-  /** The target and origin after hooks changed them, or '' if nothing changed. This text is part of every selection among responses. */
+  /** The target and origin after hooks changed them, or '' if nothing changed. Two requests with different texts never share a response. */
   changes = ''
 
   constructor (request: Pick<FastifyRequest, 'raw' | 'protocol' | 'host'>) {
@@ -70,7 +73,7 @@ export class Arrival {
     this.hasAuthorization = (has & AUTHORIZATION) !== 0
     this.hasCookie = (has & COOKIE) !== 0
     this.hasUpgrade = (has & UPGRADE) !== 0
-    // Of the fields about the origin, most requests have only Host. Comparing that one field is faster.
+    // Host is the only field about the origin that most requests have. Comparing that one field is faster than comparing all of them.
     const isUntouched = (has & ORIGIN) === HOST
       ? headers.host === this.line('host')
       : ORIGIN_FIELDS.every((name) => headers[name] === this.#joined(name))
@@ -117,7 +120,7 @@ const BY_LENGTH: Array<Array<{ readonly name: string, readonly first: number, re
 COUNTED.forEach((name, at) => { (BY_LENGTH[name.length] ??= []).push({ name, first: name.charCodeAt(0), bit: 1 << at }) })
 const LOWER_CASE = 32
 
-/** Returns the bits of the fields that are present. Runs on every request, so it must be fast. It compares only few names in full. */
+/** Returns the bits of the fields that are present. Runs on every request, so it must be fast: it compares only a few names in full. */
 function inLines (rawHeaders: readonly string[]): number {
   let has = 0
   for (let at = 0; at < rawHeaders.length; at += 2) {

@@ -1,4 +1,4 @@
-// Encodes header fields and parsed bodies as parts of keys. Different values have different texts, even if several texts are joined.
+// Encodes header fields and parsed bodies as parts of keys. Different values remain different, even after several parts are joined.
 import { isRecord } from '../../registry/check.js'
 
 /** The value of a header field, or a list of its lines if there are several. */

@@ -24,7 +24,7 @@ export function digest (value: string): string {
   return value.isWellFormed() ? hash('sha256', value, 'base64url') : hash('sha256', JSON.stringify(value), 'base64url') + '~'
 }
 
-/** Returns a short value unchanged, after its length. Returns a long value as a digest, after `~`, which can't be mistaken for a length. */
+/** Returns a short value after its length, or the digest of a long value after `~`, which can't be mistaken for a length. */
 function clearPart (value: string): string {
   return value.length <= LONGEST_CLEAR_CHARACTERS ? lengthPrefixed(value) : `~${digest(value)}`
 }
@@ -109,9 +109,9 @@ export function keyBuilder (prefix: string, policy: RoutePolicy): (request: Arri
 }
 
 /**
- * Returns the target and origin after hooks changed them, limited to the parts that are in the key, or '' if nothing changed. The key
- * itself is built from the URL that the client requested, so that an invalidation of that URL reaches all stored responses. This text
- * distinguishes the responses that are stored under the same key.
+ * Returns the target and origin after hooks changed them, or '' if nothing changed. Parts that are not in the key are left out. The key
+ * itself is built from the URL that the client requested, so that an invalidation of that URL reaches all stored responses. The returned
+ * text distinguishes the responses that are stored under the same key.
  */
 function changesOf (request: ArrivedRequest, { query, host }: BuiltKey): string {
   const { [kArrival]: arrival, raw } = request
@@ -178,7 +178,7 @@ function withExtra (
   located: string, request: ArrivedRequest, options: BuiltKey, { shape, withBody }: { shape: string, withBody: boolean }
 ): Keyed {
   const { target, originalTarget, protocol = '', host, query } = request[kArrival]
-  // `shape` names the fields, so that an entry from before a change of the route's options is not found.
+  // `shape` names the fields, so that entries that were stored before the route's options changed are not found.
   const extra = [
     shape, ...options.headers.map((name) => fieldPart(request, name)), ...options.cookies.map((name) => cookiePart(request, name))
   ]
@@ -192,7 +192,7 @@ function withExtra (
       }
     }
     extra.push(lengthPrefixed(json), lengthPrefixed(limitedTarget(target, options.query)))
-    // A hook changed the parsed parameters, so the original ones are added. The target may not show them, because a parser may rename them.
+    // If a hook changed the parsed parameters, the originals are added too. The target may not show them: a parser may rename them.
     if (query !== undefined && query !== json) extra.push(`q${lengthPrefixed(query)}`)
   }
   if (originalTarget !== target) extra.push(`u${lengthPrefixed(originalTarget)}`)
@@ -257,7 +257,7 @@ function cookiePart (request: ArrivedRequest, name: string): string {
   return came === now ? came : `${came}!${now}`
 }
 
-/** Encodes every pair of name and value in the field that even a very lenient cookie parser could take for this cookie. */
+/** Encodes every name-value pair in the field that any cookie parser, even a very lenient one, could read as this cookie. */
 function cookiePairs (field: string, name: string): string {
   const pairs = field.split(';').filter((pair) => pair.split(',').some((piece) => piece.split('=', 1)[0]!.trim() === name))
   return pairs.map((pair) => lengthPrefixed(pair.replace(/^[ \t]+/, ''))).join('') || ABSENT
