@@ -1,7 +1,7 @@
 // The clock that measures the lifetime of stored responses. It follows the system's clock, but ignores short steps back.
 import { noop } from '../registry/maybe-promise.js'
 
-/** The system's clock is read at most once in this time. */
+/** The minimum time between two readings of the system's clock. */
 const LOOK_MS = 1_000
 /** Smaller steps back are ignored, because the clocks of different machines differ by that much anyway. */
 const BACK_MS = 1_000
@@ -9,7 +9,7 @@ const BACK_MS = 1_000
 const BELIEVED_AFTER_MS = 10_000
 
 export interface ClockOptions {
-  /** Returns the system's time in epoch milliseconds. That clock can be set, and runs on while the machine sleeps. @default Date.now */
+  /** Returns the system's time in epoch milliseconds. It can be set, and keeps running while the machine sleeps. @default Date.now */
   readonly wall?: () => number
   /** Returns the milliseconds of a clock that never jumps, and that stops while the machine sleeps. @default performance.now */
   readonly steady?: () => number
@@ -17,8 +17,8 @@ export interface ClockOptions {
 
 /**
  * If the system's clock steps forward, because the machine slept or the clock was behind, this clock follows within a second. If the
- * system's clock steps back, this clock follows only after ten seconds. It follows in order to agree with the clocks of other processes,
- * and `onSetBack` must then ensure that no stored response is kept longer because of the step.
+ * system's clock steps back, this clock follows only after ten seconds. This clock has to follow, so that it agrees with the clocks of
+ * other processes. After a step back, `onSetBack` must ensure that no stored response is kept longer because of the step.
  */
 export class Clock {
   /** Called after this clock was set back, with the size of the step. Times in older entries may now be in the future. */
@@ -50,15 +50,15 @@ export class Clock {
   }
 
   #look (): void {
-    // `wall` is read before `steady`. If the process pauses in between, the system's clock then seems to be behind, and this clock doesn't
-    // follow at once. In the other order, the system's clock would seem to be ahead, and this clock would follow.
+    // The process may pause between the two readings. Because `wall` is read first, the system's clock then seems to be behind, and this
+    // clock doesn't follow at once. In the other order, the system's clock would seem to be ahead, and this clock would follow.
     const wall = this.#wall()
     const steady = this.#steady()
     this.#nextLookAt = steady + LOOK_MS
     const aheadMs = wall - (this.#startedAt + steady)
     if (aheadMs >= -BACK_MS) {
       this.#behindSince = undefined
-      // The system's clock has whole milliseconds only, so it usually seems to be slightly behind.
+      // Smaller differences are ignored: the system's clock shows whole milliseconds only, so it usually seems to be slightly behind.
       if (aheadMs >= 1) this.#startedAt += aheadMs
       return
     }

@@ -33,7 +33,7 @@ export class KnownRoute {
     return `${this.method} ${this.url}`
   }
 
-  /** Returns the names, besides a response's key, under which the fence records invalidations of this route's response for `target`. */
+  /** Returns the names under which the fence records invalidations of this route's response for `target`, in addition to its key. */
   fenceNames (target: string): string[] {
     return [routeName(this.prefix), this.targetPrefix(target)]
   }

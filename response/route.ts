@@ -31,7 +31,7 @@ export class CachedRoute extends KnownRoute {
   readonly #services: Services
   readonly #handler: RouteHandlerMethod
   readonly #keyOf: (request: ArrivedRequest) => Keyed
-  /** Maps each context of the route to a copy of it that has the recording hooks added. */
+  /** For each context of the route, a copy with the recording hooks added. */
   readonly #recorded = new WeakMap<RouteContext, RouteContext>()
 
   constructor (services: Services, route: HandledRoute) {
@@ -179,8 +179,8 @@ export class CachedRoute extends KnownRoute {
 
   /**
    * Runs the handler for a request that the handler itself made while filling the same key. Such a request is not collapsed, because the
-   * handler would then wait for itself. The response is not stored, because it differs from the response that fills the key: otherwise the
-   * handler would make the same request again, endlessly.
+   * handler would then wait for itself. The response is not stored, because it differs from the response that fills the key. If the
+   * handler responded to both requests in the same way, it would make this request again, endlessly.
    */
   #unrecorded ({ instance, request, reply }: Exchange): unknown {
     const { observer, sender } = this.#services

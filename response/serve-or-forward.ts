@@ -30,7 +30,7 @@ const MISS: Decision = Object.freeze({ name: 'forward-miss' })
 const HEAD: Decision = Object.freeze({ name: 'forward-head' })
 const UNSATISFIABLE: Decision = Object.freeze({ name: 'unsatisfiable' })
 
-/** Decides from the result of the lookup, the method and the request directives. A refresh is never served a stale response. */
+/** Decides from the result of the lookup, the method and the request directives. For a refresh, no stale response is served. */
 export function decide (found: Found, method: string, directives: RequestDirectives | undefined, isRefresh: boolean): Decision {
   if (found.state === 'fresh') {
     if (mayServeFresh(found.entry.head, found.at, directives)) return { name: 'serve-fresh', entry: found.entry, at: found.at }

@@ -35,7 +35,7 @@ export interface ServiceOptions {
   readonly log: CacheLog
 }
 
-/** All services of a registration. The code in each folder sees only an interface that the folder declares, `FillServices` for example. */
+/** All services of a registration. The code in a folder sees only the interface that this folder declares, such as `FillServices`. */
 export interface Services extends FillServices, Pick<ServiceOptions, 'backend' | 'backendName' | 'namespace'
   | 'deadlineMs' | 'rewritesUrls' | 'routing'> {
   /** A clock in milliseconds that never jumps. It measures everything except the lifetime of stored responses. */
@@ -47,7 +47,7 @@ export interface Services extends FillServices, Pick<ServiceOptions, 'backend' |
   readonly routesOfUrl: RoutesOfUrl<KnownRoute>
 }
 
-/** The maximum number of bytes that may be held for all streams being recorded, taken together. */
+/** The maximum number of bytes that may be held, in total, for streams that are being recorded. */
 const MAX_RECORDING_BYTES = 64 * 1024 * 1024
 const SETTLE_MS = 800
 const CLOSE_MS = 800
