@@ -20,16 +20,16 @@ export interface HttpOptions {
   maxValueBytes?: number
 }
 
-/** @default for `timeout`: five seconds, in milliseconds */
+/** The default of the option `timeout`: five seconds, in milliseconds. */
 export const HTTP_TIMEOUT_MS = 5_000
 
-/** @default for `maxRetries` */
+/** The default of the option `maxRetries`. */
 export const HTTP_MAX_RETRIES = 3
 
-/** @default for `maxConnections` */
+/** The default of the option `maxConnections`. */
 export const HTTP_MAX_CONNECTIONS = 100
 
-/** @default for `maxValueBytes`: 64 MiB */
+/** The default of the option `maxValueBytes`: 64 MiB. */
 export const HTTP_MAX_VALUE_BYTES = 64 * 1024 * 1024
 
 /** The options after validation, with defaults filled in and durations in milliseconds. */

@@ -43,13 +43,13 @@ export interface KeyvOptions {
   cleanupInterval?: Duration
 }
 
-/** @default for `prefix` */
+/** The default of the option `prefix`. */
 export const KEYV_PREFIX = 'frc'
 
-/** @default for `timeout`: one second, in milliseconds */
+/** The default of the option `timeout`: one second, in milliseconds. */
 export const KEYV_TIMEOUT_MS = 1_000
 
-/** @default for `cleanupInterval`: ten minutes, in milliseconds */
+/** The default of the option `cleanupInterval`: ten minutes, in milliseconds. */
 export const KEYV_CLEANUP_INTERVAL_MS = 10 * 60_000
 
 /** The options after validation, with defaults filled in and durations in milliseconds. */

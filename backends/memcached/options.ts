@@ -23,10 +23,10 @@ export interface MemcachedOptions {
   timeout?: Duration
 }
 
-/** @default for `prefix` */
+/** The default of the option `prefix`. */
 export const MEMCACHED_PREFIX = 'frc'
 
-/** @default for `timeout`, in milliseconds. Twice this is still less than the guard's deadline for explicit calls. */
+/** The default of the option `timeout`, in milliseconds. Twice this is still less than the guard's deadline for explicit calls. */
 export const MEMCACHED_TIMEOUT_MS = 900
 
 /** The options after validation, with defaults filled in and durations in milliseconds. */

@@ -32,7 +32,7 @@ const WARM_ROUNDS = 2
 const folder = mkdtempSync(join(tmpdir(), 'bench-backends-'))
 const contenders: Contender[] = []
 let servers: Awaited<ReturnType<typeof startServers>> | undefined
-// Calls that wait for a contender are rejected when it ends, and everything is cleaned up below.
+// A signal stops all contenders. Calls that wait for one are then rejected, and everything is cleaned up below.
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
   process.once(name, () => { for (const contender of contenders) contender.stop().catch(() => {}) })
 }

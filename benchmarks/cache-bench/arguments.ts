@@ -27,19 +27,19 @@ export interface Settings {
   readonly chart?: string
 }
 
-/** @default for `--seconds` */
+/** The default of the option `--seconds`. */
 export const SECONDS = 20
 /** The number of seconds for which `--quick` stands. */
 export const QUICK_SECONDS = 4
-/** @default for `--entries` */
+/** The default of the option `--entries`. */
 export const ENTRIES = 20_000
-/** @default for `--value-bytes` */
+/** The default of the option `--value-bytes`. */
 export const VALUE_BYTES = 1_200
-/** @default for `--sizes` */
+/** The default of the option `--sizes`. */
 export const SIZES: readonly number[] = [100, 1_000, 10_000, 100_000, 1_000_000]
-/** @default for `--in-flight` */
+/** The default of the option `--in-flight`. */
 export const IN_FLIGHT = 64
-/** @default for `--hit-ratio` */
+/** The default of the option `--hit-ratio`. */
 export const HIT_RATIO = 0.9
 
 const text = { type: 'string' } as const

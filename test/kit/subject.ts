@@ -50,9 +50,7 @@ export interface ConformanceSubject {
   readonly patience?: number
   /** Reopens the backend that `open` opened last, after it was closed. Declares that entries are kept when the backend is closed. */
   reopen? (): Promise<CacheBackend>
-  /**
-   * Opens the backend that was opened last a second time, while it is open. Declares that several backends may use one store concurrently.
-   */
+  /** Opens a second backend on the store of the last one, which is still open. Declares that several backends may share a store. */
   share? (): Promise<CacheBackend>
   /** Opens a backend that uses a client of your own. Declares that the backend accepts caller-owned clients. */
   lend? (): Promise<Lent>
