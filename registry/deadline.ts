@@ -35,7 +35,7 @@ export class Deadline {
     return this.#at
   }
 
-  /** Moves the deadline to `ms` later. Called when this time was spent waiting for something else. */
+  /** Makes the deadline `ms` later. Called when this time was spent waiting for something else. */
   extend (ms: number): void {
     if (this.#at !== undefined) this.#at += ms
   }

@@ -1,4 +1,4 @@
-// Records when each name was last invalidated or changed, in fixed memory. If two names collide, only a response may not be stored.
+// Records when each name was last invalidated or changed, in fixed memory. A collision of names only keeps a response from being stored.
 
 const STRIPES = 4096
 

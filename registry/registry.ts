@@ -64,7 +64,7 @@ export function defineBackend<Options> (definition: BackendDefinition<Options>):
 
 const silent: CacheLog = { debug () {}, info () {}, warn () {}, error () {} }
 
-/** Keeps backends by name. Each plugin registration has its own registry, so registrations share nothing at module level. */
+/** Keeps backends under their names. Each plugin registration has its own registry, so registrations share nothing at module level. */
 export class Registry {
   readonly #loaders = new Map<string, BackendLoader>()
 
