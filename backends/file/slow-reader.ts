@@ -31,7 +31,9 @@ export class SlowReader {
     this.#options = options
   }
 
-  /** Returns the entry at `entryPath`, as a promise if its file is large. If the entry has expired or the file is damaged, removes it. */
+  /**
+   * Returns the entry at `entryPath`, as a promise if its file is large. If the entry has expired or the file is damaged, removes the file.
+   */
   read (entryPath: EntryPath): MaybePromise<StoredEntry | undefined> {
     const { now, useAt, noteSpoilt } = this.#options
     entryPath.usedAt = -Infinity

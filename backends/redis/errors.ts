@@ -27,7 +27,7 @@ export function isTooLarge (error: unknown): boolean {
 export function failureOf (error: unknown): Failure {
   if (!(error instanceof Error)) return failure('UNKNOWN', 'the driver failed with something that is not an Error')
   const { name } = error
-  // If all nodes of a Cluster failed, this is the error of the last one.
+  // If all nodes of a Cluster failed, `lastNodeError` is the error of the last node.
   const { lastNodeError, code } = error as { lastNodeError?: unknown, code?: unknown }
   if (lastNodeError instanceof Error) return failureOf(lastNodeError)
   const line = error.message.split('\n', 1)[0]!.replace(ARGUMENTS, '')

@@ -115,7 +115,7 @@ function createIfAbsent (path: string): void {
   }
 }
 
-/** Returns a text that identifies the file or link at `path`. Each file has a different one. Returns undefined if there is none. */
+/** Returns a text that identifies the file or link at `path`. Different files have different texts. Returns undefined if there is none. */
 export function identityOf (path: string): string | undefined {
   const stat = lstatSync(path, { bigint: true, throwIfNoEntry: false })
   return stat === undefined ? undefined : `${stat.dev}:${stat.ino}`

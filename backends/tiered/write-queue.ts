@@ -1,5 +1,5 @@
 // Carries out a tier's changes, in order for each key. Remembers unconfirmed ones, so that reads don't return the entries they replace.
-// This class does not use registry/write-queue.ts, because memory changes synchronously, and a failed change is tried again as a delete.
+// This does not use registry/write-queue.ts, because a tier in memory changes synchronously, and failed changes are retried as deletes.
 import type { CacheBackend, ClearOptions, MaybePromise, StoredEntry } from '../../registry/backend.js'
 import { isRefusal } from '../../registry/refusal.js'
 import { Deferred, isPromise, noop } from '../../registry/maybe-promise.js'
