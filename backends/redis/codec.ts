@@ -25,7 +25,7 @@ export function keyOf (text: string): string {
   return at === -1 ? text : text.slice(0, at) + Buffer.from(text.slice(at + SPELLED_OUT.length), 'base64').toString('utf16le')
 }
 
-/** Returns a text with which every key with this `prefix` begins when it is stored. Other keys may begin with this text too. */
+/** Returns a string with which every key with this `prefix` begins when it is stored. Other keys may begin with it, too. */
 export function storedPrefix (prefix: string): string {
   const at = earliest(prefix.search(LONE_SURROGATE), prefix.indexOf('\u0000'))
   return at === -1 ? prefix : prefix.slice(0, at)

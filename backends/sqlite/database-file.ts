@@ -115,7 +115,7 @@ function createIfAbsent (path: string): void {
   }
 }
 
-/** Returns a text that identifies the file or link at `path`. Different files have different texts. Returns undefined if there is none. */
+/** Returns a string that uniquely identifies the file or link at `path`, or undefined if nothing is there. */
 export function identityOf (path: string): string | undefined {
   const stat = lstatSync(path, { bigint: true, throwIfNoEntry: false })
   return stat === undefined ? undefined : `${stat.dev}:${stat.ino}`
@@ -137,7 +137,7 @@ export function removeLog (path: string): void {
   rmSync(path + '-shm', { force: true })
 }
 
-/** Moves the file and its log to another path, where they replace those that were moved there before. Returns that path. */
+/** Moves the file and its log to another path, replacing any that were moved there earlier. Returns that path. */
 export function setAside (path: string): string {
   const aside = path + DAMAGED
   for (const rest of ['', '-wal', '-shm']) rmSync(aside + rest, { force: true, recursive: true })

@@ -17,7 +17,7 @@ export interface Shared {
   readonly capped: (key: string, entry: StoredEntry) => StoredEntry
 }
 
-/** One read. All tiers share its deadline, whose time starts with the first asynchronous tier. */
+/** One read. All tiers share one deadline, which starts running at the first asynchronous tier. */
 class TieredRead implements Asking {
   #deadline: Deadline | undefined
   readonly #deadlineMs: number

@@ -52,7 +52,7 @@ interface ValueRequest<T> {
   readonly stored: string
   readonly settings: Settings
   readonly mark: number
-  /** Returns the value's names in the fence: its key and its tags. */
+  /** Returns the names under which the fence knows the value: its key and its tags. */
   readonly names: () => string[]
   readonly produce: (context: ProduceContext) => Promise<T> | T
 }

@@ -46,8 +46,8 @@ export class RouteLookup {
   }
 
   /**
-   * Adds a route to the router. If `isTwin` is true, adds the route's twin instead, which is its path with a trailing slash. A route `/`
-   * below a prefix serves the path with and without the slash (`prefixTrailingSlash`), but Fastify announces only one of the two.
+   * Adds a route to the router. If `isTwin` is true, adds its twin instead: the same route with a trailing slash. A route `/` below a
+   * prefix serves the prefix both with and without the slash (`prefixTrailingSlash`), but Fastify announces only one of the two.
    */
   #addTo (router: ReturnType<typeof findMyWay>, { options, cached }: Registered, isTwin: boolean): void {
     const { method, url, constraints, routePath } = options

@@ -166,7 +166,7 @@ export class Storing {
     return this.#services.tags.stamped(tags, this.#services.guard.deadline())
   }
 
-  /** Returns the response's names in the fence: its key, its route, its URL and its tags. */
+  /** Returns the names under which the fence knows the response: its key, its route, its URL and its tags. */
   #names (tags: readonly string[]): string[] {
     return [this.#exchange.key, ...this.#route.fenceNames(this.#exchange.target), ...tags.map(tagName)]
   }

@@ -83,8 +83,8 @@ export class RoutesOfUrl<R extends Routed> {
   }
 
   /**
-   * Returns the path as the router reads it, and also without a trailing slash. A route that serves both forms (`prefixTrailingSlash`) is
-   * registered here with only one of them.
+   * Returns the path as the router reads it and, if it ends with a slash, also without that slash. A route that serves both forms
+   * (`prefixTrailingSlash`) is known here only by the form without the slash.
    */
   #readingsOf (target: string): Reading[] {
     const { useSemicolonDelimiter } = this.#routing

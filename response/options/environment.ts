@@ -55,7 +55,7 @@ class Reader {
     const ms = parseDuration(given)
     if (ms === undefined || ms === 0) {
       throw new CACHE_ERR_OPTION(
-        variable, "a positive number of seconds or a text such as '250ms', '90s', '5m', '2h', '1d' (at most 3650d)", show(value))
+        variable, "a positive number of seconds or a string such as '250ms', '90s', '5m', '2h', '1d' (at most 3650d)", show(value))
     }
     return given
   }

@@ -6,7 +6,7 @@ import type { RouteCacheOptions } from './route-options.js'
  * how they are cached, as in a shared cache (RFC 9111). The default route options are more cautious.
  */
 export const rfc9111: Readonly<RouteCacheOptions> = Object.freeze({
-  // RFC 9111 section 4.2.2: if no freshness is stated, it may be guessed from Last-Modified.
+  // RFC 9111 section 4.2.2: a response that states no freshness may have its freshness estimated from Last-Modified.
   heuristic: true,
   // RFC 9213: this targeted field takes precedence over Cache-Control and Expires.
   targetList: Object.freeze(['cdn-cache-control']),

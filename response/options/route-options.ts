@@ -64,7 +64,7 @@ export interface RouteCacheOptions {
   setCookie?: 'refuse' | 'store'
   /** Whether a response without ETag receives an ETag that is generated from its body. @default false */
   etag?: boolean
-  /** How the values of request fields that Vary names are compared: exactly, or after they are normalised. @default 'exact' */
+  /** How the values of the request fields named in Vary are compared: exactly, or after they are normalised. @default 'exact' */
   vary?: Spelling
   /** The maximum size of a body. Responses with a larger body are not stored. @default 1048576 */
   maxBodyBytes?: number

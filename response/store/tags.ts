@@ -186,7 +186,7 @@ const madeAtOf = (stamp: string | undefined): number | undefined => {
   return madeAt === undefined ? undefined : parseInt(madeAt, 36)
 }
 
-/** Returns the times in a text in epoch milliseconds, in order, or none if the text can't be parsed. */
+/** Returns the times in `text` in epoch milliseconds, in order, or none if it can't be parsed. */
 const instantsIn = (text: string | undefined): number[] => INSTANTS.test(text ?? '') ? text!.split(',').map((at) => parseInt(at, 36)) : []
 
 /**
