@@ -142,6 +142,8 @@ export class CacheDatabase {
       return connection
     } catch (error) {
       database?.close()
+      // Any error may be due to an exchange of the file.
+      this.#refuseExchanged()
       if (isNoAccess(error) && !isMoved(error)) refusePath(path, (error as { code: string }).code)
       throw error
     }

@@ -66,9 +66,12 @@ function codeOf (error: unknown): string {
   return typeof code === 'string' ? code : ''
 }
 
-/** Returns whether the error means that somebody else has a lock, so that the same call may succeed later. */
+/**
+ * Returns whether the same call may succeed later: somebody else has a lock, or has removed the journal that SQLite was about to remove,
+ * as processes do that begin the file anew at the same time.
+ */
 export function isBusy (error: unknown): boolean {
-  return /^SQLITE_(BUSY|LOCKED|PROTOCOL)/.test(codeOf(error)) ||
+  return /^SQLITE_(BUSY|LOCKED|PROTOCOL|IOERR_DELETE_NOENT)/.test(codeOf(error)) ||
     // A caller-owned database throws this while its owner iterates over the rows of a query.
     (error instanceof TypeError && error.message.includes('busy executing a query'))
 }

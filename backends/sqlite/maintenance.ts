@@ -108,7 +108,7 @@ export class SqliteMaintenance {
     this.#database.keepLogBelow(this.#maxBytes / LOG_SHARE)
   }
 
-  /** Runs as a background task. Writes remembered uses, removes expired entries, and returns free pages to the file system. */
+  /** The background task. Notes in the database which entries were used lately, removes expired entries, and shrinks the file. */
   async cleanup (): Promise<void> {
     if (this.#maxBytes < this.#allowedBytes && this.#now() - this.#fullAt >= GROWTH_GAP_MS) this.#bound(this.#maxBytes * GROWTH)
     await this.#unhurried((connection, hasTime) => connection.writeTouches(hasTime))

@@ -35,16 +35,16 @@ export interface SqliteOptions {
   cleanupInterval?: Duration
 }
 
-/** The default of the option `path`. */
+/** The default value of the option `path`. */
 export const SQLITE_PATH = 'cache.db'
 
-/** The default of the option `table`. */
+/** The default value of the option `table`. */
 export const SQLITE_TABLE = 'cache_entries'
 
-/** The default of the option `maxBytes`: 256 MiB. */
+/** The default value of the option `maxBytes`: 256 MiB. */
 export const SQLITE_MAX_BYTES = 256 * 1024 * 1024
 
-/** The default of the option `cleanupInterval`: five minutes, in milliseconds. */
+/** The default value of the option `cleanupInterval`: five minutes, in milliseconds. */
 export const SQLITE_CLEANUP_INTERVAL_MS = 5 * 60_000
 
 /** The path of a database in memory. */

@@ -31,7 +31,7 @@ export function stepClock (): () => boolean {
   return () => performance.now() < endsAt
 }
 
-/** Runs the long work of one backend. */
+/** Runs the long operations of one backend. */
 export class TimeSlices {
   #endsAt = Infinity
 

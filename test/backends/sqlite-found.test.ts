@@ -12,6 +12,7 @@ import type { Driver } from '../../backends/sqlite/driver.js'
 import { runChild } from '../support/child.js'
 import { entry, failureOf, textAt } from '../support/entries.js'
 import { beside, openSqlite } from '../support/sqlite.js'
+import { injecting, needsStrace } from '../support/strace.js'
 import { asNobody, needsRoot, needsSetpriv, NOBODY } from '../support/users.js'
 import { newFolder } from '../support/folder.js'
 
@@ -170,6 +171,16 @@ t.test('sqlite: an ordinary user\'s process refuses root\'s file, and treats its
     if (expected === '') t.match(stderr, /CACHE_ERR_OPTION[^]*it belongs to the user 0, this process to 65534/, what)
     else t.equal(modeOf(path), '600', what)
   }))
+})
+
+t.test('sqlite: a process opens the file though another one removes the journal that SQLite is about to remove', {
+  skip: needsStrace
+}, async (t) => {
+  const path = join(newFolder(t), 'cache.db')
+  const { stdout, stderr } = await runChild(CHILD, {
+    args: ['sqlite', JSON.stringify({ path }), 'one'], under: injecting('unlink:error=ENOENT:when=1')
+  })
+  t.match(JSON.parse(stdout === '' ? '{}' : stdout), { kept: 'nothing', set: 'one', warnings: 0 }, stderr)
 })
 
 t.test('sqlite: several processes that find a file writable by everybody create one new file together', async (t) => {
