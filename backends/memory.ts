@@ -14,7 +14,7 @@ export interface MemoryOptions {
   maxEntries?: number
 }
 
-/** The default of the option `maxBytes`: 64 MiB. */
+/** The default value of the option `maxBytes`: 64 MiB. */
 export const MEMORY_MAX_BYTES = 64 * 1024 * 1024
 
 // The estimated memory that an entry takes in addition to its key and value: its places in the Map and in the LRU lists, the entry object,

@@ -43,7 +43,7 @@ export interface FileMaintenanceOptions {
   readonly maxBytes: number
   /** Throws once the backend is closing. */
   readonly goOn: () => void
-  /** Called with each world-writable file, before it is removed. */
+  /** Called with the path of each world-writable file, before it is removed. */
   readonly noteSpoilt: (path: string) => void
   readonly log: CacheLog
 }

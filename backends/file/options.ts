@@ -17,16 +17,16 @@ export interface FileOptions {
   fsync?: boolean
 }
 
-/** The default of the option `dir`. */
+/** The default value of the option `dir`. */
 export const FILE_DIR = '.cache/fastify-response-cache'
 
-/** The default of the option `maxBytes`: 256 MiB. */
+/** The default value of the option `maxBytes`: 256 MiB. */
 export const FILE_MAX_BYTES = 256 * 1024 * 1024
 
-/** The default of the option `cleanupInterval`: five minutes, in milliseconds. */
+/** The default value of the option `cleanupInterval`: five minutes, in milliseconds. */
 export const FILE_CLEANUP_INTERVAL_MS = 5 * 60_000
 
-/** The default of the option `fsync`. */
+/** The default value of the option `fsync`. */
 export const FILE_FSYNC = false
 
 /** The options after validation, with defaults filled in and durations in milliseconds. */

@@ -18,7 +18,7 @@ export interface SlowReaderOptions {
   readonly useAt: () => number
   readonly writes: FileWriteQueue
   readonly maintenance: FileMaintenance
-  /** Called with each world-writable file, before it is removed. */
+  /** Called with the path of each world-writable file, before it is removed. */
   readonly noteSpoilt: (path: string) => void
 }
 

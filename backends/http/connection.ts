@@ -74,7 +74,7 @@ export class ServiceConnection {
   failure (operation: ServiceRequest['operation'], why: unknown): Error {
     if (typeof why === 'string') return new CACHE_ERR_BACKEND_FAILED('http', operation, why)
     const { code, name, message } = why as Error & { code?: unknown }
-    // The original error may contain the request with its header, so only its message and code are used.
+    // The original error may contain the request, including its header, so only its message and code are used.
     const words = this.#redacted(message !== '' ? message : String(code ?? name))
     const cause = Object.assign(new Error(words), typeof code === 'string' ? { code } : {})
     return new CACHE_ERR_BACKEND_FAILED('http', operation, words, { cause })

@@ -10,7 +10,7 @@ export interface HttpOptions {
   baseUrl: string
   /** The bearer token. It is sent with every request, and only to the origin of `baseUrl`. @default none */
   authToken?: string
-  /** How long a read may take, and how long a write may take with all its retries. @default '5s' */
+  /** How long a read may take, and how long a write may take including all its retries. @default '5s' */
   timeout?: Duration
   /** How many times a write is sent again if it fails for a reason that may be temporary. Reads are never sent again. @default 3 */
   maxRetries?: number
@@ -20,16 +20,16 @@ export interface HttpOptions {
   maxValueBytes?: number
 }
 
-/** The default of the option `timeout`: five seconds, in milliseconds. */
+/** The default value of the option `timeout`: five seconds, in milliseconds. */
 export const HTTP_TIMEOUT_MS = 5_000
 
-/** The default of the option `maxRetries`. */
+/** The default value of the option `maxRetries`. */
 export const HTTP_MAX_RETRIES = 3
 
-/** The default of the option `maxConnections`. */
+/** The default value of the option `maxConnections`. */
 export const HTTP_MAX_CONNECTIONS = 100
 
-/** The default of the option `maxValueBytes`: 64 MiB. */
+/** The default value of the option `maxValueBytes`: 64 MiB. */
 export const HTTP_MAX_VALUE_BYTES = 64 * 1024 * 1024
 
 /** The options after validation, with defaults filled in and durations in milliseconds. */

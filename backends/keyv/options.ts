@@ -43,13 +43,13 @@ export interface KeyvOptions {
   cleanupInterval?: Duration
 }
 
-/** The default of the option `prefix`. */
+/** The default value of the option `prefix`. */
 export const KEYV_PREFIX = 'frc'
 
-/** The default of the option `timeout`: one second, in milliseconds. */
+/** The default value of the option `timeout`: one second, in milliseconds. */
 export const KEYV_TIMEOUT_MS = 1_000
 
-/** The default of the option `cleanupInterval`: ten minutes, in milliseconds. */
+/** The default value of the option `cleanupInterval`: ten minutes, in milliseconds. */
 export const KEYV_CLEANUP_INTERVAL_MS = 10 * 60_000
 
 /** The options after validation, with defaults filled in and durations in milliseconds. */

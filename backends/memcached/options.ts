@@ -23,10 +23,10 @@ export interface MemcachedOptions {
   timeout?: Duration
 }
 
-/** The default of the option `prefix`. */
+/** The default value of the option `prefix`. */
 export const MEMCACHED_PREFIX = 'frc'
 
-/** The default of the option `timeout`, in milliseconds. Twice this is still less than the guard's deadline for explicit calls. */
+/** The default value of the option `timeout`, in milliseconds. Twice this is still less than the guard's deadline for explicit calls. */
 export const MEMCACHED_TIMEOUT_MS = 900
 
 /** The options after validation, with defaults filled in and durations in milliseconds. */

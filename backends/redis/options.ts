@@ -56,10 +56,10 @@ export interface RedisOptions {
   maxValueBytes?: number
 }
 
-/** The default of the option `prefix`. */
+/** The default value of the option `prefix`. */
 export const REDIS_PREFIX = 'frc:'
 
-/** The default of the option `maxValueBytes`: 8 MiB. At 1 Gbit/s, this takes less time than the default deadline of a request. */
+/** The default value of the option `maxValueBytes`: 8 MiB. At 1 Gbit/s, this takes less time than the default deadline of a request. */
 export const REDIS_MAX_VALUE_BYTES = 8 * 1024 * 1024
 
 /** The timeout of a command. Twice this is still less than the guard's deadline for explicit calls. */

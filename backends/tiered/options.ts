@@ -21,10 +21,10 @@ export interface TieredOptions {
   deadline?: Duration
 }
 
-/** The default of the option `deadline`, in milliseconds. */
+/** The default value of the option `deadline`, in milliseconds. */
 export const TIERED_DEADLINE_MS = 80
 
-/** The default of the option `nearTtl`, in milliseconds. If the last tier is shared, a copy of a tag's stamp is never used for longer. */
+/** The default value of the option `nearTtl`, in ms. If the last tier is shared, a copy of a tag's stamp is never used for longer. */
 export const TIERED_NEAR_TTL_MS = 1_000
 
 /** The options after validation, with defaults filled in and durations in milliseconds. */

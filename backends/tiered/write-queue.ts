@@ -70,7 +70,7 @@ export class TierWriteQueue {
     return state.next.promise
   }
 
-  /** Deletes the keys that begin with `prefix`. If a change of such a key is under way, deletes the key again after that change. */
+  /** Deletes the keys that begin with `prefix`. If a change to such a key is under way, deletes the key again after that change. */
   async clear (prefix: string, options?: ClearOptions): Promise<void> {
     const before = [...this.#byKey]
       .filter(([key, { running }]) => running && key.startsWith(prefix))

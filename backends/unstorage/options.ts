@@ -48,13 +48,13 @@ export interface UnstorageOptions {
   cleanupInterval?: Duration
 }
 
-/** The default of the option `prefix`. */
+/** The default value of the option `prefix`. */
 export const UNSTORAGE_PREFIX = 'frc'
 
-/** The default of the option `timeout`: one second, in milliseconds. */
+/** The default value of the option `timeout`: one second, in milliseconds. */
 export const UNSTORAGE_TIMEOUT_MS = 1_000
 
-/** The default of the option `cleanupInterval`: ten minutes, in milliseconds. */
+/** The default value of the option `cleanupInterval`: ten minutes, in milliseconds. */
 export const UNSTORAGE_CLEANUP_INTERVAL_MS = 10 * 60_000
 
 /** The options after validation, with defaults filled in and durations in milliseconds. */

@@ -1,4 +1,4 @@
-// The result of `explain()`: plain data that prints as a readable page.
+// The result of `explain()`: a plain object that is easy to read when it is printed.
 import { inspect } from 'node:util'
 import type { BypassReason, MissReason } from '../observe/reasons.js'
 
@@ -74,7 +74,7 @@ export interface Explained {
   readonly variants?: ExplainedVariants
 }
 
-/** The explanation of a request. It is printed as a readable page, and `JSON.stringify` returns its data. */
+/** The explanation of a request. It is printed as text for people, and `JSON.stringify` returns its data. */
 export class Explanation implements Explained {
   /** The cache's decision. */
   declare readonly decision: Explained['decision']
@@ -101,7 +101,7 @@ export class Explanation implements Explained {
     Object.freeze(this)
   }
 
-  /** Returns the explanation as a readable page. */
+  /** Returns the explanation as text for people. */
   toString (): string {
     const { decision, reason, because, cacheStatus, route, key, entry, variants } = this
     const rows: Array<readonly [string, string]> = [[`${decision}, ${reason}`, because]]

@@ -15,7 +15,7 @@ export function payloadOf (head: ResponseHead, body: Buffer, typed: boolean): st
   return body.byteLength === 0 ? undefined : Readable.from([Buffer.from(body)])
 }
 
-/** Turns a list of alternating names and values into an object. A name that occurs more than once has an array of its values. */
+/** Turns a list of alternating names and values into an object. A name that occurs more than once gets an array of its values. */
 export function grouped (fields: readonly string[]): Record<string, string | string[]> {
   const all: Record<string, string | string[]> = Object.create(null)
   for (let at = 0; at < fields.length; at += 2) {

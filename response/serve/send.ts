@@ -8,7 +8,7 @@ import { grouped, payloadOf } from './payload.js'
 import { hasNoContent } from '../http/status-codes.js'
 import { union } from '../http/vary.js'
 
-/** Fields that describe content. A hit has them only from its entry: a hook that set one did not know the entry's content. */
+/** Fields that describe content. On a hit, they come only from the entry, because a hook that sets one doesn't know the entry's content. */
 const OF_THE_CONTENT: ReadonlySet<string> = new Set([...DESCRIBES_CONTENT, 'content-length'])
 /** A value of Cache-Status that was set on a response, and the value that the field had before. */
 export interface Marked { readonly upstream: string, readonly value: string }

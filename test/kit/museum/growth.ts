@@ -35,7 +35,7 @@ export const growthCases: readonly ConformanceCase[] = [
     })
   }, { reference: 'jaredwray/keyv#455', advice: 'Keep no index beside the entries, or remove a deleted entry from the index too' }),
 
-  withLevers(['footprint'], 'a key that is set again and again takes the room of one entry', async (backend, subject) => {
+  withLevers(['footprint'], 'a key that is set again and again takes up the space of one entry', async (backend, subject) => {
     await assertStays(subject, 'the same keys set again after they expired', async () => {
       await setAll(backend, subject, keysOf(0), 1_000)
       await subject.pass(1_000)

@@ -39,7 +39,7 @@ export const keyBugCases: readonly ConformanceCase[] = [
       `get() after a second set() must return its expiresAt, ${latest} at most; got ${hit!.expiresAt}, which belongs to the first set()`)
   }, { reference: 'nodejs/undici#5109', advice: 'Replace the whole row (REPLACE, or an upsert of all columns)' }),
 
-  always('a value is returned as bytes, not as the object that JSON makes of them', async (backend, subject) => {
+  always('a value is returned as bytes, not as an object that a Buffer became in JSON', async (backend, subject) => {
     const value = Buffer.from('{"a":1}')
     await backend.set('key', { value, expiresAt: subject.now() + LIFE_MS })
     assertHolds(await backend.get('key'), value, 'get()')

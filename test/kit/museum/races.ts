@@ -12,7 +12,7 @@ const VALUE_BYTES = 100_000
 const CHILD_MS = 20_000
 
 export const raceCases: readonly ConformanceCase[] = [
-  always('a get during a delete of its key does not bring the entry back', async (backend, subject) => {
+  always('a get that runs while its key is deleted does not bring the entry back', async (backend, subject) => {
     for (let round = 0; round < ROUNDS; round++) {
       await backend.set('key', entryOf('old', subject))
       await Promise.all([(async () => backend.get('key'))(), (async () => backend.delete('key'))()])

@@ -42,7 +42,7 @@ const keyBugs: Readonly<Record<string, Broken>> = {
   'a set replaces everything about the earlier entry': ofMap(({ correct }) => ({
     set: (key, entry) => correct.set(key, { ...entry, expiresAt: correct.get(key)?.expiresAt ?? entry.expiresAt })
   })),
-  'a value is returned as bytes, not as the object that JSON makes of them': ofMap(({ entries }) => ({
+  'a value is returned as bytes, not as an object that a Buffer became in JSON': ofMap(({ entries }) => ({
     set (key, entry) { entries.set(key, JSON.parse(JSON.stringify(entry)) as StoredEntry) }
   })),
   'entries belong to one backend, not to its module': ofMap(({ now }) => mapBackend(now, sharedByAll)),
@@ -68,7 +68,7 @@ const timeBugs: Readonly<Record<string, Broken>> = {
 }
 
 const races: Readonly<Record<string, Broken>> = {
-  'a get during a delete of its key does not bring the entry back': ofMap(({ correct }) => ({
+  'a get that runs while its key is deleted does not bring the entry back': ofMap(({ correct }) => ({
     async get (key) {
       const hit = correct.get(key)
       await null
@@ -89,7 +89,7 @@ const races: Readonly<Record<string, Broken>> = {
 
 const growth: Readonly<Record<string, Broken>> = {
   'deleted keys leave nothing in the store': ofStore(leaves),
-  'a key that is set again and again takes the room of one entry': ofStore(leaves),
+  'a key that is set again and again takes up the space of one entry': ofStore(leaves),
   'cleared keys leave nothing in the store': ofStore(leaves)
 }
 
