@@ -129,7 +129,7 @@ export class FastifyInternals {
     }
   }
 
-  /** Sends a string unchanged, without the serializer of a hook, if any. That serializer is restored before any hook receives the string. */
+  /** Sends a string unchanged, without the serializer of a hook, if any. That serializer is restored before a hook receives the string. */
   sendText (reply: FastifyReply, text: string): void {
     this.#serializer ??= symbolOf(reply, SERIALIZER)
     const own = (this.#serializer === undefined

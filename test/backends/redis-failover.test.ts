@@ -114,9 +114,10 @@ t.test('redis: a Cluster that was down is used again when it is whole', async (t
   const keys = Array.from({ length: 30 }, (_, at) => `key ${at}`)
   for (const key of keys) await backend.set(key, entry(key))
   await servers[0]!.kill()
-  const others = servers.slice(1)
-  const areAll = async (state: string): Promise<boolean> =>
-    (await Promise.all(others.map(({ admin }) => admin.call('CLUSTER', 'INFO')))).every((info) => String(info).includes(`cluster_state:${state}`))
+  const areAll = async (state: string): Promise<boolean> => {
+    const said = await Promise.all(servers.slice(1).map(({ admin }) => admin.call('CLUSTER', 'INFO')))
+    return said.every((info) => String(info).includes(`cluster_state:${state}`))
+  }
   await until('the others refuse', async () => await areAll('fail'))
   const down = await Promise.allSettled(keys.map((key) => backend.set(key, entry('again'))))
   t.ok(down.every(({ status }) => status === 'rejected'))
