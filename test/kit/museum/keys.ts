@@ -29,7 +29,7 @@ export const keyBugCases: readonly ConformanceCase[] = [
     assertHolds(await backend.get('GET /page'), bytesOf('none'), 'get() of the page itself')
   }, { reference: 'nodejs/undici#5094', advice: 'Find an entry by its whole key, and read no other entry' }),
 
-  always('a set replaces everything about the earlier entry', async (backend, subject) => {
+  always('a set replaces every part of the earlier entry', async (backend, subject) => {
     await backend.set('key', entryOf('the first, longer value', subject, LIFE_MS))
     await backend.set('key', entryOf('second', subject, 1_000))
     const hit = await backend.get('key')

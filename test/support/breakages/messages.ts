@@ -168,7 +168,7 @@ export const messages: Readonly<Record<string, string>> = {
   'keys that differ only after a question mark are different keys': 'get("GET /list") must return the 12 bytes that were set; got 19 bytes that differ from byte 12: 0x3f706167653d32 instead of nothing',
   'keys that differ only in their separators are different keys': 'get("a:b,c") must return the 8 bytes that were set; got 9 bytes that differ from byte 4: 0x2c3a622c63 instead of 0x3a622c63',
   'an expired entry does not hide another one whose key begins alike': 'get() of another variant must return the 2 bytes that were set; got undefined',
-  'a set replaces everything about the earlier entry': 'get() after a second set() must return its expiresAt',
+  'a set replaces every part of the earlier entry': 'get() after a second set() must return its expiresAt',
   'a value is returned as bytes, not as an object that a Buffer became in JSON': 'get() must return { value, expiresAt } with a Uint8Array (a Buffer is one) as value; got {"value"',
   'entries belong to one backend, not to its module': 'get() of another instance must return undefined; got an entry of 12 bytes',
   'has: agrees with get after an entry expired, was cleared or was deleted': 'has() of an expired entry must be false, as get() returns undefined; got true',

@@ -39,7 +39,7 @@ const keyBugs: Readonly<Record<string, Broken>> = {
       return first !== undefined && first.expiresAt <= now() ? undefined : correct.get(key)
     }
   })),
-  'a set replaces everything about the earlier entry': ofMap(({ correct }) => ({
+  'a set replaces every part of the earlier entry': ofMap(({ correct }) => ({
     set: (key, entry) => correct.set(key, { ...entry, expiresAt: correct.get(key)?.expiresAt ?? entry.expiresAt })
   })),
   'a value is returned as bytes, not as an object that a Buffer became in JSON': ofMap(({ entries }) => ({
