@@ -1,7 +1,7 @@
 // The Keyv backend: it stores entries in any store for which Keyv 5 has an adapter. It calls the adapter directly, not through Keyv.
-import { ByteBackend } from '../registry/byte-backend.js'
+import { ByteBackend } from '../registry/byte-store/backend.js'
 import { defineBackend } from '../registry/registry.js'
-import { KeyvStore } from './keyv/store.js'
+import { KeyvStore } from './keyv/byte-store.js'
 import { readOptions, type KeyvOptions } from './keyv/options.js'
 
 export {

@@ -86,7 +86,7 @@ class MemoryBackend implements CacheBackend {
 
   /** Removes entries synchronously if a few milliseconds are enough for that, otherwise in steps. */
   clear (prefix = '', { onProgress }: ClearOptions = {}): MaybePromise<void> {
-    if (prefix === '') return this.#forgetAll()
+    if (prefix === '') return this.#removeAll()
     // The internal Map is used because the library's own iterators follow the order of use, which each hit changes.
     const { keyMap } = LRUCache.unsafeExposeInternals(this.#entries)
     const sweep: Sweep = { prefix, keys: keyMap.keys() as Iterator<string>, left: keyMap.size, later: new Set() }
@@ -107,11 +107,11 @@ class MemoryBackend implements CacheBackend {
   }
 
   close (): void {
-    this.#forgetAll()
+    this.#removeAll()
   }
 
   /** Replaces the cache with an empty one, because clearing a large one would block the event loop for a long time. */
-  #forgetAll (): void {
+  #removeAll (): void {
     this.#entries = this.#empty()
     for (const sweep of this.#sweeps) sweep.left = 0
   }
@@ -124,8 +124,8 @@ class MemoryBackend implements CacheBackend {
     this.#sweeps.add(sweep)
     while (sweep.left > 0) {
       await turn()
-      const forgotten = this.#step(sweep)
-      onProgress?.(forgotten)
+      const removed = this.#step(sweep)
+      onProgress?.(removed)
     }
     this.#sweeps.delete(sweep)
   }
@@ -133,14 +133,14 @@ class MemoryBackend implements CacheBackend {
   /** Checks keys until all are checked or the step's time is over. Returns how many entries it removed. */
   #step (sweep: Sweep): number {
     const endsAt = performance.now() + STEP_MS
-    let forgotten = 0
+    let removed = 0
     for (let looked = 0; sweep.left > 0; looked++, sweep.left--) {
       if (looked % KEYS_AT_ONCE === 0 && performance.now() > endsAt) break
       const { done, value: key } = sweep.keys.next()
       if (done === true) sweep.left = 1
-      else if (key.startsWith(sweep.prefix) && !sweep.later.has(key) && this.#entries.delete(key)) forgotten++
+      else if (key.startsWith(sweep.prefix) && !sweep.later.has(key) && this.#entries.delete(key)) removed++
     }
-    return forgotten
+    return removed
   }
 }
 

@@ -27,7 +27,7 @@ export interface ClearOptions {
    * The backend calls this after each step of a walk over many keys, with the number of entries that the step removed, even if that is 0.
    * The caller of `clear` gives up after two seconds without such a call.
    */
-  readonly onProgress?: ((forgotten: number) => void) | undefined
+  readonly onProgress?: ((deleted: number) => void) | undefined
 }
 
 /**

@@ -27,12 +27,12 @@ export class EntryPaths {
   readonly #byText = new Map<string, EntryPath>()
   readonly #clock: ClockCache<EntryPath>
 
-  /** `forgotten` is called with each path that is no longer remembered. */
-  constructor (folder: Folder, forgotten: (entryPath: EntryPath) => void) {
+  /** `removed` is called with each path that is no longer remembered. */
+  constructor (folder: Folder, removed: (entryPath: EntryPath) => void) {
     this.#folder = folder
     this.#clock = new ClockCache(MAX_BYTES, (entryPath) => {
       this.#byText.delete(entryPath.text)
-      forgotten(entryPath)
+      removed(entryPath)
     })
   }
 

@@ -24,7 +24,7 @@ const DISCONNECT_TIMEOUT_MS = 500
 export class AskedAdapter {
   /** The adapter's namespace. A Keyv that uses the adapter may have set it. */
   readonly namespace: string | undefined
-  readonly forgets: boolean
+  readonly removesExpired: boolean
   /** Lists the adapter's keys and values. Absent if the adapter can't list them. */
   readonly list: (() => AsyncIterator<[key: string, value: unknown]>) | undefined
   readonly #adapter: Adapter
@@ -40,7 +40,7 @@ export class AskedAdapter {
     // An adapter that was handed over gets a namespace, so that it lists only our keys.
     if (isOurs && this.#adapter.namespace === undefined) this.#adapter.namespace = namespace
     this.namespace = this.#adapter.namespace
-    this.forgets = this.#adapter.ttlSupport === true || ['redis', 'valkey'].includes(String(this.#adapter.opts?.dialect))
+    this.removesExpired = this.#adapter.ttlSupport === true || ['redis', 'valkey'].includes(String(this.#adapter.opts?.dialect))
     this.list = listOf(this.#adapter, this.namespace)
     // If an adapter emits an error and there is no listener, the error ends the process.
     this.#adapter.on?.('error', this.#onError)

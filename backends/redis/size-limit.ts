@@ -34,11 +34,11 @@ export class SizeLimit {
   /** Called when the server has refused a value of this size. That can happen if its setting could not be read, for example. */
   learn (bytes: number): void {
     this.#ownBytes = Math.min(this.#ownBytes, Math.max(bytes - 1, ANY_SERVER_TAKES_BYTES))
-    this.forget()
+    this.drop()
   }
 
-  /** Forgets the server's setting, so that it is read again. Called when it may have changed, or there may be another server now. */
-  forget (): void {
+  /** Drops the server's setting, so that it is read again. Called when it may have changed, or there may be another server now. */
+  drop (): void {
     this.#bytes = undefined
   }
 

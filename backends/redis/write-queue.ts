@@ -95,7 +95,7 @@ export class TimedWrites {
       if (isTooLarge(error)) this.#sizeLimit.learn(values[0].length)
       if (!isReply(error)) {
         // The connection may be lost, and the next response may come from another server.
-        this.#sizeLimit.forget()
+        this.#sizeLimit.drop()
         this.#ahead = undefined
         this.#mayLearn = true
         await this.#commands.until(until)

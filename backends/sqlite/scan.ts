@@ -39,11 +39,11 @@ export class SqliteScan {
     const { writes, disk } = this.#options
     const later = new Set<string>()
     writes.clear(prefix)
-    const forgotten = writes.flush()
+    const flushed = writes.flush()
     const unlisten = writes.onCommitted((key) => later.add(key))
     try {
       await disk.withRoom(async () => await this.#clear(prefix, later), () => 'invalidation')
-      await forgotten
+      await flushed
     } finally {
       unlisten()
     }

@@ -73,13 +73,13 @@ export class TieredBackend implements CacheBackend {
    */
   set (key: string, entry: StoredEntry): MaybePromise<void> {
     this.#refuseClosed('set')
-    if (!(entry.expiresAt > this.#now())) return this.#forget('set', key)
+    if (!(entry.expiresAt > this.#now())) return this.#remove('set', key)
     const mark = this.#fence.move(key)
     // The nearer tiers delete the old entry first, so that it is not left in a tier that outlives the process if the process ends in
     // between. The last tier does not wait for a slow delete in a nearer tier, where the old copy expires after nearTtl at most.
-    const forgotten = this.#tiers.slice(0, -1).map((tier) => tier.change(key, undefined))
+    const removed = this.#tiers.slice(0, -1).map((tier) => tier.change(key, undefined))
     const kept = this.#tiers.at(-1)!.change(key, entry)
-    return andThen(all([...forgotten, kept]), (outcomes) => {
+    return andThen(all([...removed, kept]), (outcomes) => {
       const copied = this.#closing === undefined && !this.#fence.movedSince(mark, () => [key])
         ? this.#keepNear(key, entry, outcomes)
         : outcomes
@@ -90,7 +90,7 @@ export class TieredBackend implements CacheBackend {
   /** Resolves when no tier has the entry any more. Rejects if a tier did not confirm this. */
   delete (key: string): MaybePromise<void> {
     this.#refuseClosed('delete')
-    return this.#forget('delete', key)
+    return this.#remove('delete', key)
   }
 
   /** Closes every tier, even if some of them fail to close. After that, rejects if any of them has failed. */
@@ -99,7 +99,7 @@ export class TieredBackend implements CacheBackend {
     return this.#closing
   }
 
-  #forget (operation: string, key: string): MaybePromise<void> {
+  #remove (operation: string, key: string): MaybePromise<void> {
     this.#fence.move(key)
     // The tiers are called from far to near, so the results are in that order.
     const outcomes = this.#tiers.toReversed().map((tier) => tier.change(key, undefined))

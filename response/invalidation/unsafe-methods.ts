@@ -63,11 +63,11 @@ function hook (
 }
 
 /** A request with an unsafe method, its reply, and its arrival. */
-interface Answered { readonly request: FastifyRequest, readonly reply: FastifyReply, readonly arrival: Arrival }
+interface Responded { readonly request: FastifyRequest, readonly reply: FastifyReply, readonly arrival: Arrival }
 
 /** Invalidates what the request changed. Resolves when that is done, or when the deadline has passed. Never rejects. */
 async function changed (
-  services: UnsafeServices, { request, reply, arrival }: Answered, invalidates: readonly InvalidationTarget[] | InvalidatesFunction
+  services: UnsafeServices, { request, reply, arrival }: Responded, invalidates: readonly InvalidationTarget[] | InvalidatesFunction
 ): Promise<void> {
   const origin = `${arrival.protocol}://${arrival.host}`
   const failed = (err: unknown): void => services.log.warn('invalidates', {

@@ -115,7 +115,7 @@ export class BackendGuard {
    */
   async write (operation: 'set' | 'delete', key: string, entry?: StoredEntry): Promise<void> {
     this.#mustAdmit(operation)
-    this.#fills.forget(key)
+    this.#fills.drop(key)
     const act = async (): Promise<void> =>
       await (operation === 'set' ? this.#backend.set(key, entry as StoredEntry) : this.#backend.delete(key))
     const before = this.#late.byKey.get(key)
@@ -135,7 +135,7 @@ export class BackendGuard {
    */
   async clear (prefix: string): Promise<void> {
     this.#mustAdmit('clear')
-    this.#fills.forgetAll(prefix)
+    this.#fills.dropAll(prefix)
     const progress = new Progress()
     const act = async (): Promise<void> => await this.#backend.clear?.(prefix, progress)
     const before = this.#late.under(prefix)

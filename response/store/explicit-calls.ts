@@ -12,16 +12,16 @@ export function isForWantOfRoom (err: unknown): boolean {
 /** The progress of one explicit call. */
 export class Progress {
   readonly silence = new Deadline(EXPLICIT_CALL_DEADLINE_MS)
-  #forgotten = 0
+  #deleted = 0
 
   /** Passed to the backend, which calls it after each step, with the number of entries that the step deleted. */
-  readonly onProgress = (forgotten: number): void => {
-    if (forgotten > 0) this.#forgotten += forgotten
+  readonly onProgress = (deleted: number): void => {
+    if (deleted > 0) this.#deleted += deleted
     this.silence.restart()
   }
 
   toString (): string {
-    return this.#forgotten === 0 ? '' : `, after ${this.#forgotten} entries were deleted`
+    return this.#deleted === 0 ? '' : `, after ${this.#deleted} entries were deleted`
   }
 }
 

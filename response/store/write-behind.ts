@@ -48,7 +48,7 @@ export class WriteBehind {
 
   /** Stores an entry now or later. Returns false if the backend did not take it, or if too many entries wait. */
   put (key: string, entry: StoredEntry): boolean {
-    this.forget(key)
+    this.drop(key)
     if (this.#underWay < MOST_UNDER_WAY) return this.#begin(key, entry)
     const until = this.#now() + LONGEST_WAIT_MS
     this.#dropOld()
@@ -59,7 +59,7 @@ export class WriteBehind {
   }
 
   /** Drops the waiting entry of `key`, if there is one. */
-  forget (key: string): void {
+  drop (key: string): void {
     const found = this.find(key)
     if (found === undefined) return
     this.#waiting.delete(key)
@@ -67,8 +67,8 @@ export class WriteBehind {
   }
 
   /** Drops the waiting entries of all keys that begin with `prefix`. */
-  forgetAll (prefix: string): void {
-    for (const key of [...this.#waiting.keys()]) if (key.startsWith(prefix)) this.forget(key)
+  dropAll (prefix: string): void {
+    for (const key of [...this.#waiting.keys()]) if (key.startsWith(prefix)) this.drop(key)
   }
 
   /** Sends all waiting entries to the backend. */
@@ -89,7 +89,7 @@ export class WriteBehind {
 
   #beginWaiting (key: string): void {
     const { entry } = this.#waiting.get(key) as Waiting
-    this.forget(key)
+    this.drop(key)
     this.#begin(key, entry)
   }
 
@@ -105,7 +105,7 @@ export class WriteBehind {
     const at = this.#now()
     for (const [key, { until }] of this.#waiting) {
       if (until > at) return
-      this.forget(key)
+      this.drop(key)
       this.#options.dropped(key)
     }
   }

@@ -147,7 +147,7 @@ async function * pieces (world: World, run: Run, bytes: Buffer): AsyncGenerator<
   world.finish(run)
 }
 
-/** What is made for one identity of one version is the same whenever it is made, and so is its entity tag. */
+/** The response for one identity and one version is always the same, and so is its entity tag. */
 function documentOf (world: World, run: Run): object {
   const { identity, asked } = run.sent
   const kind = asked.payload === 'nothing'

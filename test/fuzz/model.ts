@@ -40,7 +40,7 @@ export function judge (world: World, sent: Sent, received: Received): void {
 
 type Rule = (given: Given, world: World) => string | undefined | false
 
-/** Each of them answers what is wrong, if anything is. */
+/** Each returns what is wrong, if anything is. */
 const RULES: { readonly [rule: string]: Rule } = {
   status: ({ received: { status }, run }) => status !== run.status && !(run.status === 200 && (status === 206 || status === 304)) &&
     !(run.isBroken && status === 500) && `the handler made a ${run.status}`,

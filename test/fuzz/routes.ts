@@ -17,7 +17,7 @@ export interface FuzzRoute {
   readonly hostCounts: boolean
   /** Which credentials do not make a request bypass the cache. */
   readonly shares: ReadonlyArray<'auth' | 'sid'>
-  /** Whether the key is made of target and host alone, so that a write to the URL forgets it. */
+  /** Whether the key is made of target and host alone, so that a write request to the URL invalidates it. */
   readonly isPlain: boolean
 }
 

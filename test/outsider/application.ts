@@ -9,7 +9,7 @@ console.log(registry.names().join(' '))
 
 const app = Fastify()
 await app.register(responseCache, { registry, backend: 'json-file', options: { path } })
-app.get('/', { config: { cache: { ttl: '1m', tags: ['all'] } } }, async () => 'answer')
+app.get('/', { config: { cache: { ttl: '1m', tags: ['all'] } } }, async () => 'response')
 
 console.log(app.cache.backend.name, app.cache.backend.powers.join())
 for (let time = 0; time < 2; time++) console.log((await app.inject('/')).headers['cache-status'])

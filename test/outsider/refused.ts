@@ -54,21 +54,21 @@ builtIns().add('json-fiel', () => jsonFile)
 await builtIns().open({ backend: 'json-file', options: { table: 'a' } })
 
 // A backend and its methods.
-const { get, set, delete: forget, close } = new JsonFile(path, now)
-export const whole: CacheBackend = { get, set, delete: forget, close }
+const { get, set, delete: remove, close } = new JsonFile(path, now)
+export const whole: CacheBackend = { get, set, delete: remove, close }
 // @ts-expect-error a method is missing
 export const withoutDelete: CacheBackend = { get, set, close }
 // @ts-expect-error text and not an entry
-export const text: CacheBackend = { get: () => 'text', set, delete: forget, close }
+export const text: CacheBackend = { get: () => 'text', set, delete: remove, close }
 // @ts-expect-error null and not undefined
-export const absent: CacheBackend = { get: () => null, set, delete: forget, close }
+export const absent: CacheBackend = { get: () => null, set, delete: remove, close }
 // @ts-expect-error seconds and not an entry
-export const seconds: CacheBackend = { get, set: (_key: string, _value: string, _timeout: number) => {}, delete: forget, close }
-// @ts-expect-error a power that answers something else
-export const power: CacheBackend = { get, set, delete: forget, close, has: () => 'yes' }
+export const seconds: CacheBackend = { get, set: (_key: string, _value: string, _timeout: number) => {}, delete: remove, close }
+// @ts-expect-error an optional method that returns something else
+export const power: CacheBackend = { get, set, delete: remove, close, has: () => 'yes' }
 // @ts-expect-error a class without close
 export class Unclosed implements CacheBackend { get () { return undefined } set () {} delete () {} }
-// @ts-expect-error a definition whose create answers something else
+// @ts-expect-error a definition whose create returns something else
 defineBackend<JsonFileOptions>({ name: 'json-file', create: () => new Map() })
 // @ts-expect-error an option that the definition doesn't have
 defineBackend<JsonFileOptions>({ name: 'json-file', create: ({ table }) => new JsonFile(table, now) })

@@ -1,6 +1,6 @@
 // The order of changes in a byte store: each begins once the one before it has settled, however long that takes; and closing.
 import t from 'tap'
-import { MOST_CHANGING_KEYS } from '../../registry/bounded-calls.js'
+import { MOST_CHANGING_KEYS } from '../../registry/byte-store/bounded-calls.js'
 import { name, TestStore, wear } from '../support/byte-store.js'
 import { failureOf, textAt } from '../support/entries.js'
 import { entry } from '../support/redis.js'

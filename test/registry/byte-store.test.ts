@@ -20,7 +20,7 @@ t.test('byte store: a store that can be listed and can read several keys at once
 })
 
 t.test('byte store: a store that throws synchronously fails that call only', async (t) => {
-  const { backend } = wear(t, { forgets: true, get () { throw new Error('at once') }, set () {}, delete () {}, close () {} })
+  const { backend } = wear(t, { removesExpired: true, get () { throw new Error('at once') }, set () {}, delete () {}, close () {} })
   t.match(await failureOf(() => backend.get('key')), { message: 'at once' })
 })
 
@@ -61,9 +61,9 @@ t.test('byte store: an expired entry is removed when it is read, unless the stor
     await backend.set('key', { value: Buffer.from('again'), expiresAt: clock.now() + 1_000 })
     t.equal(await textAt(backend, 'key'), 'again')
     await clock.pass(1_000)
-    store.forgets = true
+    store.removesExpired = true
     await backend.get('key')
-    store.forgets = false
+    store.removesExpired = false
     t.equal(store.held.size, 1)
     await backend.get('key')
     await backend.delete('another')

@@ -1,7 +1,7 @@
 // A byte store in memory that hangs and fails on command, and the backend on it.
 import type { Test } from 'tap'
-import { ByteBackend } from '../../registry/byte-backend.js'
-import type { ByteStore, Listed } from '../../registry/byte-store.js'
+import { ByteBackend } from '../../registry/byte-store/backend.js'
+import type { ByteStore, Listed } from '../../registry/byte-store/byte-store.js'
 import { nameOf, storedKey } from '../../registry/codec.js'
 import type { BackendContext } from '../../registry/registry.js'
 import { testClock } from './clock.js'
@@ -13,7 +13,7 @@ export const name = (key: string): string => nameOf(storedKey(key))
 export class TestStore implements ByteStore {
   readonly held = new Map<string, Uint8Array>()
   readonly asked: string[] = []
-  forgets = false
+  removesExpired = false
   closes = 0
   act: (operation: string, name: string) => unknown = () => undefined
 

@@ -1,5 +1,5 @@
 // Adapts an unstorage storage to a byte store. Throws if a driver returns an error instead of throwing it, or silently skips a delete.
-import type { ByteStore, Listed } from '../../registry/byte-store.js'
+import type { ByteStore, Listed } from '../../registry/byte-store/byte-store.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import type { Opened } from './driver.js'
 import type { LentStorage } from './options.js'
@@ -11,11 +11,11 @@ const BASE64 = 'base64:'
 const NOTHING = Buffer.alloc(0)
 
 // The names of the drivers that support lifetimes, and therefore remove expired items themselves.
-const FORGETTING = ['redis', 'upstash', 'vercel-kv', 'cloudflare-kv-binding', 'cloudflare-kv-http', 'deno-kv', 'vercel-runtime-cache']
+const EXPIRING = ['redis', 'upstash', 'vercel-kv', 'cloudflare-kv-binding', 'cloudflare-kv-http', 'deno-kv', 'vercel-runtime-cache']
 
 /** A store of bytes that uses a storage of unstorage. */
 export class UnstorageStore implements ByteStore {
-  readonly forgets: boolean
+  readonly removesExpired: boolean
   readonly #storage: LentStorage
   readonly #end: () => Promise<void>
   readonly #prefix: string
@@ -27,7 +27,7 @@ export class UnstorageStore implements ByteStore {
     this.#storage = storage
     this.#end = close
     this.#prefix = `${prefix}:`
-    this.forgets = FORGETTING.includes(driver.name ?? '')
+    this.removesExpired = EXPIRING.includes(driver.name ?? '')
   }
 
   async get (name: string): Promise<Uint8Array | undefined> {

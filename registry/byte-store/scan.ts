@@ -1,11 +1,9 @@
-// Walks over all items of a store of bytes, for `clear`, `keys` and `size`, and to sweep out expired entries.
-import { setTimeout as sleep } from 'node:timers/promises'
-import type { ClearOptions } from './backend.js'
+// Walks over all items of a store of bytes, for `clear`, `keys` and `size`, and for the removal of expired entries.
+import type { ClearOptions } from '../backend.js'
 import type { ByteStore } from './byte-store.js'
 import type { BoundedCalls } from './bounded-calls.js'
-import { CACHE_ERR_CLOSED } from './errors.js'
-import { keyOf, nameOf, readHead } from './codec.js'
-import { matchesGlob } from './glob.js'
+import { keyOf, nameOf, readHead } from '../codec.js'
+import { matchesGlob } from '../glob.js'
 
 /** Options and dependencies of a scan. */
 export interface ByteScanOptions {
@@ -13,13 +11,11 @@ export interface ByteScanOptions {
   readonly calls: BoundedCalls
   readonly now: () => number
   /** Removes the entry of a key. */
-  readonly delete: (key: string) => Promise<void>
-  /** Removes the entry of a key if it has expired. */
-  readonly drop: (key: string) => Promise<void>
+  readonly deleteKey: (key: string) => Promise<void>
 }
 
 /** An item in the store. `head` is absent if the item is damaged, if other code wrote it, or if its bytes were not read. */
-interface ScannedItem {
+export interface ScannedItem {
   readonly name: string
   readonly head?: { readonly key: string, readonly expiresAt: number }
 }
@@ -31,17 +27,10 @@ const MOST_REMEMBERED = 10_000
 // some.
 const MOST_WALKS = 3
 const AT_ONCE = 8
-const SWEPT_AT_ONCE = 20
-const SWEEP_PAUSE_MS = 5
 
 /** Walks over one store. */
 export class ByteScan {
   readonly #options: ByteScanOptions
-  /**
-   * The names of items that the last sweep found damaged. Some of these items may have been only half written at that time. The next sweep
-   * removes those that are still damaged.
-   */
-  #damaged = new Set<string>()
 
   constructor (options: ByteScanOptions) {
     this.#options = options
@@ -49,13 +38,13 @@ export class ByteScan {
 
   /** Removes the entries of keys that begin with `prefix`. */
   async clear (prefix: string, { onProgress }: ClearOptions = {}): Promise<void> {
-    const { calls, delete: forget } = this.#options
+    const { calls, deleteKey } = this.#options
     // A set that is still running could take effect after the walk. A delete of its key waits for the set and then removes the entry.
-    await Promise.all(calls.keysWriting(prefix).map((key) => forget(key)))
+    await Promise.all(calls.keysWriting(prefix).map((key) => deleteKey(key)))
     let before = new Map<string, ScannedItem>()
     for (let walks = 0; walks < MOST_WALKS;) {
       const found = new Map<string, ScannedItem>()
-      for await (const one of this.#walk('clear', prefix !== '')) {
+      for await (const one of this.walk('clear', prefix !== '')) {
         if (prefix === '' || one.head?.key.startsWith(prefix) === true) found.set(one.name, one)
         onProgress?.(0)
         if (found.size >= MOST_REMEMBERED) break
@@ -70,7 +59,7 @@ export class ByteScan {
   /** Returns the keys that match `pattern`, without those of expired entries. */
   async keys (pattern: string): Promise<string[]> {
     const found = new Set<string>()
-    for await (const { head } of this.#walk('keys', true)) {
+    for await (const { head } of this.walk('keys', true)) {
       if (head !== undefined && head.expiresAt > this.#options.now() && matchesGlob(pattern, head.key)) found.add(head.key)
     }
     return [...found]
@@ -79,26 +68,8 @@ export class ByteScan {
   /** Returns the number of entries, including expired ones. */
   async size (): Promise<number> {
     const found = new Set<string>()
-    for await (const { name } of this.#walk('size', false)) found.add(name)
+    for await (const { name } of this.walk('size', false)) found.add(name)
     return found.size
-  }
-
-  /** Runs as a background task. Removes expired entries, and items that were damaged in two sweeps in a row. Pauses now and then. */
-  async sweep (): Promise<void> {
-    const { store, calls, now, drop } = this.#options
-    const damaged = new Set<string>()
-    try {
-      let looked = 0
-      for await (const { name, head } of this.#walk('sweep', true)) {
-        if (head !== undefined && head.expiresAt <= now()) await drop(head.key)
-        if (head === undefined && this.#damaged.has(name)) await calls.run('delete', () => store.delete(name))
-        else if (head === undefined && damaged.size < MOST_REMEMBERED) damaged.add(name)
-        if (++looked % SWEPT_AT_ONCE === 0) await sleep(SWEEP_PAUSE_MS)
-      }
-    } catch (error) {
-      if (!(error instanceof CACHE_ERR_CLOSED)) throw error
-    }
-    this.#damaged = damaged
   }
 
   /**
@@ -116,8 +87,8 @@ export class ByteScan {
   }
 
   async #remove ({ name, head }: ScannedItem): Promise<void> {
-    const { store, calls, delete: forget } = this.#options
-    if (head !== undefined) await forget(head.key)
+    const { store, calls, deleteKey } = this.#options
+    if (head !== undefined) await deleteKey(head.key)
     else await calls.run('delete', () => store.delete(name))
   }
 
@@ -133,7 +104,7 @@ export class ByteScan {
   }
 
   /** Yields all items that may be entries. If `heads` is true, reads the bytes of the items that the store lists without bytes. */
-  async * #walk (operation: string, heads: boolean): AsyncGenerator<ScannedItem> {
+  async * walk (operation: string, heads: boolean): AsyncGenerator<ScannedItem> {
     const { store, calls } = this.#options
     calls.refuseClosed(operation)
     const items = store.list!()

@@ -1,12 +1,14 @@
 // Adapts a byte store (Keyv, Memcached, unstorage) to CacheBackend: each value is stored as a record with its key and its expiry time.
-import type { BackgroundTask } from './background.js'
-import type { BackendStats, CacheBackend, ClearOptions, MaybePromise, StoredEntry } from './backend.js'
-import { ByteScan } from './byte-scan.js'
+import type { BackgroundTask } from '../background.js'
+import type { BackendStats, CacheBackend, ClearOptions, MaybePromise, StoredEntry } from '../backend.js'
+import { ByteMaintenance } from './maintenance.js'
+import { ByteScan } from './scan.js'
 import type { ByteStore } from './byte-store.js'
 import { BoundedCalls } from './bounded-calls.js'
-import { encodeRecord, nameOf, decodeRecord, storedKey } from './codec.js'
-import type { BackendContext } from './registry.js'
-import type { Write } from './write-queue.js'
+import { encodeRecord, nameOf, decodeRecord, storedKey } from '../codec.js'
+import type { BackendContext } from '../registry.js'
+import { noop } from '../maybe-promise.js'
+import type { Write } from '../write-queue.js'
 
 /** Settings of a `ByteBackend`. */
 export interface ByteStoreSettings {
@@ -26,9 +28,8 @@ export class ByteBackend implements CacheBackend {
   readonly #store: ByteStore
   readonly #calls: BoundedCalls
   readonly #now: () => number
+  readonly #maintenance: ByteMaintenance
   readonly #cleanup: BackgroundTask | undefined
-  /** The running checks of entries that may have expired, by key. A write to a key cancels the check of that key. */
-  readonly #drops = new Map<string, object>()
   #foreign = 0
   #closing: Promise<void> | undefined
 
@@ -36,35 +37,35 @@ export class ByteBackend implements CacheBackend {
     this.#store = store
     this.#calls = new BoundedCalls(name, timeoutMs, (write) => this.#carryOut(write))
     this.#now = now
+    const parts = { store, calls: this.#calls, now, deleteKey: (key: string) => this.delete(key) }
+    this.#maintenance = new ByteMaintenance({ ...parts, find: (key) => this.#find(key) })
     if (store.getMany !== undefined) this.getMany = (keys) => this.#getMany(keys)
     if (store.list === undefined) return
-    const scan = new ByteScan({ store, calls: this.#calls, now, delete: (key) => this.delete(key), drop: (key) => this.#drop(key) })
+    const scan = new ByteScan(parts)
     this.clear = (prefix = '', options) => scan.clear(prefix, options)
     this.keys = (pattern = '*') => scan.keys(pattern)
     this.size = () => scan.size()
-    if (!store.forgets && cleanupIntervalMs !== undefined) {
-      this.#cleanup = background.every(`${name} cleanup`, cleanupIntervalMs, () => scan.sweep())
+    if (!store.removesExpired && cleanupIntervalMs !== undefined) {
+      this.#cleanup = background.every(`${name} cleanup`, cleanupIntervalMs, () => this.#maintenance.sweep(scan))
     }
   }
 
   async get (key: string): Promise<StoredEntry | undefined> {
-    const stored = storedKey(key)
-    const bytes = await this.#calls.run('get', () => this.#store.get(nameOf(stored)))
-    const entry = this.#read(bytes, stored)
-    // If the store does not remove expired entries itself, a read that finds one removes it.
-    if (entry !== undefined && !this.#isLive(entry) && !this.#store.forgets) this.#drop(key).catch(() => {})
-    return entry !== undefined && this.#isLive(entry) ? entry : undefined
+    const entry = await this.#find(key)
+    if (entry === undefined || this.#isLive(entry)) return entry
+    if (!this.#store.removesExpired) this.#maintenance.removeExpired(key).catch(noop)
+    return undefined
   }
 
   async set (key: string, { value, expiresAt }: StoredEntry): Promise<void> {
     const wholeMs = Math.min(Math.floor(expiresAt), Number.MAX_SAFE_INTEGER)
     if (!(wholeMs > this.#now())) return await this.delete(key)
-    this.#drops.delete(key)
+    this.#maintenance.noteWrite(key)
     await this.#calls.write({ key, entry: { value, expiresAt: wholeMs } })
   }
 
   async delete (key: string): Promise<void> {
-    this.#drops.delete(key)
+    this.#maintenance.noteWrite(key)
     await this.#calls.write({ key, entry: undefined })
   }
 
@@ -101,18 +102,10 @@ export class ByteBackend implements CacheBackend {
       : this.#store.delete(nameOf(stored))
   }
 
-  /** Removes the entry under `key` if it has expired. A write to the key cancels this removal and does not wait for it. */
-  async #drop (key: string): Promise<void> {
-    if (this.#drops.has(key) || this.#calls.isWriting(key)) return
+  /** Returns the entry under `key`, even if it has expired. */
+  async #find (key: string): Promise<StoredEntry | undefined> {
     const stored = storedKey(key)
-    const drop = {}
-    this.#drops.set(key, drop)
-    try {
-      const entry = this.#read(await this.#calls.run('get', () => this.#store.get(nameOf(stored))), stored)
-      if (entry !== undefined && !this.#isLive(entry) && this.#drops.get(key) === drop) await this.delete(key)
-    } finally {
-      if (this.#drops.get(key) === drop) this.#drops.delete(key)
-    }
+    return this.#read(await this.#calls.run('get', () => this.#store.get(nameOf(stored))), stored)
   }
 
   /** Decodes an entry. Returns undefined if the bytes are damaged, belong to another key, or were not written by this cache. */

@@ -1,12 +1,12 @@
 // The interface that the backends for Keyv, Memcached and unstorage implement for `ByteBackend`.
-import type { MaybePromise } from './backend.js'
+import type { MaybePromise } from '../backend.js'
 
 /**
  * A store of bytes. Names are 64 hexadecimal digits. Methods throw if the store fails. They need no timeouts, because the caller sets them.
  */
 export interface ByteStore {
   /** Whether the store removes expired entries itself. If not, the backend removes them. */
-  readonly forgets: boolean
+  readonly removesExpired: boolean
   /** Returns the bytes under `name`, or undefined if there are none. */
   get (name: string): MaybePromise<Uint8Array | undefined>
   /** Stores `bytes` under `name` for at least `lifeMs`. After that time, the caller does not use them, even if they are still stored. */

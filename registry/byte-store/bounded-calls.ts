@@ -1,8 +1,8 @@
 // Calls third-party stores: each call has a timeout, writes to the same key run one at a time, and closing rejects all pending calls.
-import type { MaybePromise } from './backend.js'
-import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from './errors.js'
-import { WriteQueue, type Write } from './write-queue.js'
-import { Timeouts } from './timeouts.js'
+import type { MaybePromise } from '../backend.js'
+import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../errors.js'
+import { WriteQueue, type Write } from '../write-queue.js'
+import { Timeouts } from '../timeouts.js'
 
 /** The most keys that may have unsettled writes. Without a limit, such writes would pile up while a store hangs. */
 export const MOST_CHANGING_KEYS = 10_000

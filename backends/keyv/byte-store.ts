@@ -1,5 +1,5 @@
 // Adapts a Keyv adapter to a byte store. Records are base64 (some databases take only text without NUL), inside Keyv's own envelope.
-import type { ByteStore, Listed } from '../../registry/byte-store.js'
+import type { ByteStore, Listed } from '../../registry/byte-store/byte-store.js'
 import { isRecord } from '../../registry/check.js'
 import { AskedAdapter } from './adapter.js'
 import type { LentKeyv, Settings } from './options.js'
@@ -27,8 +27,8 @@ export class KeyvStore implements ByteStore {
     if (this.#adapter.list !== undefined) this.list = () => this.#list()
   }
 
-  get forgets (): boolean {
-    return this.#adapter.forgets
+  get removesExpired (): boolean {
+    return this.#adapter.removesExpired
   }
 
   async get (name: string): Promise<Uint8Array | undefined> {

@@ -1,5 +1,5 @@
 // Adapts Memcached to a byte store. Converts lifetimes to seconds, or to dates, which Memcached needs for long lifetimes.
-import type { ByteStore } from '../../registry/byte-store.js'
+import type { ByteStore } from '../../registry/byte-store/byte-store.js'
 import { refusal } from '../../registry/refusal.js'
 import type { Client, Opened } from './driver.js'
 
@@ -15,7 +15,7 @@ const NOTHING = Buffer.alloc(0)
 
 /** A byte store on a Memcached server. It has no `list`, because Memcached can't list its keys. */
 export class MemcachedStore implements ByteStore {
-  readonly forgets = true
+  readonly removesExpired = true
   readonly #client: Client
   readonly #end: () => void
   readonly #prefix: string
