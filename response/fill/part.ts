@@ -39,8 +39,8 @@ export class Part {
   }
 
   /**
-   * Holds back a stream that is being recorded, if a part is to be cut out of it. Returns the stream to pass on. `at` is the current time
-   * in epoch milliseconds.
+   * If the client gets only a part of the stream, keeps the stream from the client until it is recorded whole. Returns the stream to go on
+   * with. `at` is the current time in epoch milliseconds.
    */
   hold (stream: Readable | ReadableStream, response: Whole, at: number): Readable | ReadableStream {
     const acceptRanges = this.#reply.getHeader('accept-ranges') as string | undefined

@@ -22,8 +22,8 @@ export function normalized (
 }
 
 /**
- * Rewrites a list of encodings or languages, so that lists with the same meaning become equal. Case, blanks and an explicit `q=1` have no
- * meaning, and neither does the order of members with the same weight (RFC 9110 sections 12.5.3 and 12.5.4). Returns undefined if the list
+ * Rewrites a list of encodings or languages, so that lists with the same meaning become equal. Case, whitespace and an explicit `q=1` don't
+ * matter, and neither does the order of members with the same weight (RFC 9110 sections 12.5.3 and 12.5.4). Returns undefined if the list
  * is malformed.
  */
 function inOneSpelling (text: string): string | undefined {
@@ -39,7 +39,7 @@ function inOneSpelling (text: string): string | undefined {
 }
 
 /**
- * Removes blanks around the commas of a list, which have no meaning (RFC 9110 section 5.6.1). Quoted text is left unchanged. The whole
+ * Removes whitespace around the commas of a list, which doesn't matter (RFC 9110 section 5.6.1). Quoted text is left unchanged. The whole
  * value is left unchanged if it contains an unclosed quote or a backslash.
  */
 function withoutBlanks (text: string): string {
