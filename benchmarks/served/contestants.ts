@@ -23,7 +23,7 @@ export const CONTESTANTS: readonly ContestantRow[] = [
   { name: 'hit-memory', title: 'a hit from memory' },
   { name: 'hit-sqlite', title: 'a hit from SQLite' },
   { name: 'hit-304', title: 'a 304 from memory', script: 'condition.lua' },
-  { name: 'hit-variants', title: 'a hit from memory, three variants in turn', script: 'variants.lua' },
+  { name: 'hit-variants', title: 'a hit from memory, requests alternate among three variants (`Vary`)', script: 'variants.lua' },
   { name: 'miss', title: 'a miss, stored in memory', script: 'unique.lua', beside: 'uncached' }
 ]
 
