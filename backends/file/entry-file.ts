@@ -22,10 +22,7 @@ const KEY_GUESS_BYTES = 512
 /** The modification time of files that never expire. Not every file system supports later times. */
 const LAST_MTIME_MS = Date.UTC(2400, 0)
 
-/**
- * Returns the times to set on a file, in seconds. The access time says when the entry was last used; the modification time, when it
- * expires.
- */
+/** Returns the times to set on a file, in seconds: as access time, that of the entry's last use; as modification time, its expiry time. */
 export function timesOf (usedAt: number, expiresAt: number): [atime: number, mtime: number] {
   return [usedAt / 1_000, Math.min(expiresAt, LAST_MTIME_MS) / 1_000]
 }
@@ -60,8 +57,7 @@ export class SmallFileReader {
 
   /**
    * Returns the entry of a key from its file, or undefined if anything is wrong with the file. If `isHeld` is true, the caller will keep
-   * the value, so it gets its own memory; otherwise, it is in Node's shared pool. Throws the file system's error if the file can't be
-   * opened.
+   * the value, so it gets its own memory instead of Node's shared pool. Throws the file system's error if the file can't be opened.
    */
   read ({ path, key }: { readonly path: string, readonly key: Buffer }, isHeld: boolean): StoredEntry | undefined {
     const descriptor = openIfThere(path)
@@ -126,10 +122,7 @@ export function openEntry (path: string): OpenFile | undefined {
   return undefined
 }
 
-/**
- * Returns the standing of an open file, and makes the file private again if it is ours. Does not change the mode of a file with another
- * hard link, which may belong to somebody else. Ignores errors, because the disk may be read-only.
- */
+/** Returns an open file's standing. Makes it private if it's ours and has no other hard link. Ignores errors: the disk may be read-only. */
 function admitted (descriptor: number, stat: Stats): Standing {
   const standing = standingOf(stat)
   if (standing !== 'opened' || stat.nlink > 1) return standing

@@ -30,10 +30,7 @@ export class FileWriter {
     this.#fsync = fsync
   }
 
-  /**
-   * Replaces whatever is at the entry's path with a new file. Returns the number of bytes by which the folder grew. Throws the errors of
-   * the file system; the old file is then either unchanged or removed.
-   */
+  /** Replaces whatever is at the entry's path. Returns by how many bytes the folder grew. On an error, the old file is kept or removed. */
   async put (name: string, contents: Contents): Promise<number> {
     for (let attempt = 1; ; attempt++) {
       try {

@@ -50,9 +50,7 @@ export class Folder {
     this.shardsDir = join(dir, FORMAT)
   }
 
-  /**
-   * Creates the folder if it is missing. Throws CACHE_ERR_OPTION if it can't be used, or the file system's error if that may be temporary.
-   */
+  /** Creates the folder if missing. Throws CACHE_ERR_OPTION if it can't be used, or the file system's error if that may be temporary. */
   prepare (): void {
     try {
       mkdirSync(dirname(this.#dir), { recursive: true })

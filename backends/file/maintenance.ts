@@ -87,10 +87,7 @@ export class FileMaintenance {
     this.#grownBy += bytes
   }
 
-  /**
-   * Calls `put`, which returns the number of bytes by which the folder grew, and then removes entries if the folder is above its limit.
-   * If the disk is full, makes room and calls `put` again. Throws what `put` throws.
-   */
+  /** Calls `put`. If the disk is full, makes room and calls it again. Then brings the folder within its limit. Throws what `put` throws. */
   async keep (neededBytes: number, put: () => Promise<number>): Promise<void> {
     const grownBy = await put().catch(async (error: unknown) => {
       if (!FULL.includes(codeOf(error)) || !await this.#giveWay(neededBytes)) throw error

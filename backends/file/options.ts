@@ -4,10 +4,7 @@ import { boolean, checkOptions, duration, positiveInteger, text, type Duration }
 
 /** Options of the backend `file`. */
 export interface FileOptions {
-  /**
-   * The cache's own folder. It is created if it is missing. Processes with the same folder share its entries.
-   * @default '.cache/fastify-response-cache'
-   */
+  /** The cache's own folder, created if missing. Processes with the same folder share entries. @default '.cache/fastify-response-cache' */
   dir?: string
   /** The most bytes that all files may take. Expired entries are removed first, then the least recently used. @default 268435456 */
   maxBytes?: number

@@ -70,8 +70,7 @@ export class FileReadCache {
 
   /**
    * Returns the entry that `read` finds at `entryPath`, and caches it if there is room. If `mayBeHeld` is true, `read` must return a value
-   * in its own memory. `lstat` is called before `read`, so if the file is replaced in between, the cached entry does not match at the next
-   * `get`.
+   * in its own memory. `lstat` is called first, so if the file is replaced before `read`, the cached entry won't match at the next `get`.
    */
   read (entryPath: CachedPath, read: (mayBeHeld: boolean) => StoredEntry | undefined): StoredEntry | undefined {
     const stat = this.#clock.takes() ? look(entryPath.path) : undefined

@@ -31,9 +31,7 @@ export class SlowReader {
     this.#options = options
   }
 
-  /**
-   * Returns the entry at `entryPath`, as a promise if its file is large. If the entry has expired or the file is damaged, removes the file.
-   */
+  /** Returns the entry at `entryPath`, as a promise if its file is large. Removes a file that is damaged or whose entry has expired. */
   read (entryPath: EntryPath): MaybePromise<StoredEntry | undefined> {
     const { now, useAt, noteSpoilt } = this.#options
     entryPath.usedAt = -Infinity

@@ -28,9 +28,7 @@ export interface Pace {
   readonly ref?: boolean
 }
 
-/**
- * Calls `look` for each item, with pauses. If `look` throws, the walk continues, and throws the first of these errors at its end.
- */
+/** Calls `look` for each item, with pauses. If `look` throws, the walk continues, and throws the first of these errors at the end. */
 export async function inSteps<T> (items: Iterable<T>, look: (item: T) => void, { goOn, ref = true }: Pace): Promise<void> {
   const failures: unknown[] = []
   let endsAt = performance.now() + STEP_MS

@@ -30,10 +30,7 @@ export interface LentKeyv {
 export interface KeyvOptions {
   /** An adapter, for example `new KeyvPostgres(url)`. It is handed over to the cache, which disconnects it on close. @default none */
   store?: KeyvAdapter
-  /**
-   * A caller-owned Keyv. The backend uses its adapter, its namespace and its serialisation, and leaves it connected.
-   * @default none
-   */
+  /** A caller-owned Keyv. The backend uses its adapter, its namespace and its serialisation, and leaves it connected. @default none */
   keyv?: LentKeyv
   /** The prefix of all keys. It comes after the adapter's own namespace. @default 'frc' */
   prefix?: string

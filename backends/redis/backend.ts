@@ -117,9 +117,7 @@ export class RedisBackend implements CacheBackend {
     return entry !== undefined && entry.expiresAt > this.#now() ? entry : undefined
   }
 
-  /**
-   * Handles the error of a read. If the value has another type, such as a list, it is not ours, so there is no entry. Throws other errors.
-   */
+  /** Handles the error of a read. A value of another type, such as a list, is not ours, so there is no entry. Throws other errors. */
   readonly #nothing = (error: { code?: unknown }): undefined => {
     if (error.code !== 'WRONGTYPE') throw error
     this.#foreign++

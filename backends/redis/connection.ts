@@ -12,10 +12,7 @@ import { refuseReplicas, SETTLED, type Settings, type Way } from './options.js'
 export interface ClientConnection {
   /** Returns a connected client. Throws if there is none, so that no command waits for a connection. */
   client (): Client
-  /**
-   * Returns `failure`, the error of a command. If the error shows that this is the wrong server, also makes our own client reconnect,
-   * perhaps to another server.
-   */
+  /** Returns `failure`, a command's error. If it shows that this is the wrong server, our own client reconnects, perhaps to another one. */
   onFailure (failure: Failure): Failure
   /** Closes our own client. Leaves a caller-owned client open. */
   close (): void

@@ -82,9 +82,7 @@ export class TimedWrites {
     }
   }
 
-  /**
-   * Returns whether the server stored the value. Without a response, rejects only after `until`, when the value can't be stored any more.
-   */
+  /** Returns whether the server stored the value. Without a response, rejects only after `until`, when it can't be stored any more. */
   async #set (stored: string, values: [Buffer | string, number, number], until: number): Promise<{ isStored: boolean, ahead: Ahead }> {
     const askedAt = performance.now()
     try {

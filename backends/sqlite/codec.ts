@@ -27,10 +27,7 @@ export interface KeyRange {
 
 const WITHOUT_END = new Uint8Array(0)
 
-/**
- * Returns ranges that contain all keys with this `prefix`. They also contain other keys, so the caller must check each key. They may
- * overlap.
- */
+/** Returns ranges that contain all keys with this `prefix`. They may overlap, and contain other keys too, so the caller must check each. */
 export function rangesOf (prefix: string): KeyRange[] {
   if (prefix === '') return [{ from: '', before: WITHOUT_END }]
   // UTF-8 sorts by code point. If the prefix contains half a surrogate pair, the range is that of the text before this half.

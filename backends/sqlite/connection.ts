@@ -118,10 +118,7 @@ export class Connection {
     return tableState(this.#database, this.#choice) === 'intact'
   }
 
-  /**
-   * Removes all rows except those of the stored keys `kept`. Called inside a transaction. If the database is caller-owned, removes no rows
-   * and returns false.
-   */
+  /** Removes all rows but those of the stored keys `kept`, inside a transaction. If the database is caller-owned, only returns false. */
   clear (kept: Iterable<string>): boolean {
     if (!this.#own) return false
     putAside(this.#database, tableName(this.#choice), kept)

@@ -26,10 +26,7 @@ export type Driver = new (path: string, options: { timeout: number }) => Databas
 
 const PACKAGE = 'better-sqlite3'
 
-/**
- * Loads the driver. Throws CACHE_ERR_DEPENDENCY_MISSING if the package, or the binary that its install script fetches,
- * is missing.
- */
+/** Loads the driver. Throws CACHE_ERR_DEPENDENCY_MISSING if the package, or the binary that its install script fetches, is missing. */
 export async function loadDriver (load: () => Promise<{ default: unknown }> = () => import('better-sqlite3')): Promise<Driver> {
   try {
     const driver = (await load()).default as Driver
@@ -50,10 +47,7 @@ export function driverVersion (): string | undefined {
   }
 }
 
-/**
- * Returns a warning if one is needed for these versions: better-sqlite3 before 13 can abort the process during a garbage collection on Node
- * 24.19 and later (WiseLibs/better-sqlite3#1515).
- */
+/** Returns a warning if these versions together can abort the process in a garbage collection (WiseLibs/better-sqlite3#1515). */
 export function driverWarning (driver: string | undefined, node: string): string | undefined {
   const [major, minor] = node.split('.').map(Number) as [number, number]
   const isNodeAffected = major > 24 || (major === 24 && minor >= 19)

@@ -8,15 +8,13 @@ import type { WriteAheadLog } from './write-ahead-log.js'
 // How many rows are deleted before the code looks at the clock again.
 const ROWS_AT_ONCE = 16
 
-// The pause between two steps that delete the rows that a clear has left behind. It is long, because deleting them is less urgent than the
-// many requests after a clear.
+// The pause between two steps that delete rows that a clear has left behind. It is long: the many requests after a clear are more urgent.
 const SWEEP_PAUSE_MS = 10
 
 // Eviction reduces the used bytes to this share of their limit. If it stopped at the limit, every flush of a full cache would evict again.
 const KEPT_SHARE = 0.99
 
-// Free pages are kept for later writes. But if more than MANY_FREE_SHARE of the file is free, pages are returned to the file system, until
-// only FEW_FREE_SHARE of the file is free.
+// Free pages are kept for later writes. But if more than MANY_FREE_SHARE of the file is free, it is shrunk until only FEW_FREE_SHARE is.
 const MANY_FREE_SHARE = 0.25
 const FEW_FREE_SHARE = 0.05
 

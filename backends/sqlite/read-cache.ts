@@ -35,9 +35,7 @@ export class SqliteReadCache {
     return undefined
   }
 
-  /**
-   * Caches a row, if there is room. When a write by another connection is noticed, all rows are dropped, even if they were read after it.
-   */
+  /** Caches a row, if there is room. When a write by another connection is noticed, all rows are dropped, even ones read after it. */
   hold (key: string, row: Row): void {
     if (!this.#clock.takes()) return
     this.drop(key)
@@ -58,10 +56,7 @@ export class SqliteReadCache {
     this.#rows.clear()
   }
 
-  /**
-   * Returns whether nobody else has written. Asks SQLite at most once a millisecond, because asking takes locks and costs more than the
-   * rest of a hit.
-   */
+  /** Returns whether nobody else has written. Asks once a millisecond at most: that takes locks, and more time than the rest of a hit. */
   #isCurrent (): boolean {
     const atMs = Math.floor(performance.now())
     if (atMs === this.#askedAtMs) return true

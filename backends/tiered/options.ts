@@ -10,8 +10,7 @@ export interface TieredOptions {
   /**
    * How long an entry stays in a tier other than the last one, but never longer than its own lifetime. For this time, a process may serve
    * an entry that another process has changed or invalidated. If the last tier is `memory`, which no other process shares, there is no
-   * limit by default.
-   * @default '1s'
+   * limit by default. @default '1s'
    */
   nearTtl?: Duration
   /**

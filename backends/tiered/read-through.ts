@@ -32,9 +32,7 @@ class TieredRead implements Asking {
   }
 }
 
-/**
- * Returns the error of a read for which all tiers are unavailable. If at least one tier responds that it has no entry, the read is a miss.
- */
+/** Returns the error of a read for which all tiers are unavailable. If even one responds that it has no entry, the read is a miss. */
 function failure ({ tiers }: Shared, operation: string): Error {
   return new CACHE_ERR_BACKEND_FAILED('tiered', operation, 'no tier could tell', {
     cause: tiers.findLast(({ error }) => error !== undefined)?.error

@@ -97,9 +97,7 @@ export class Tier {
     return await this.#noted(settle(() => this.#writes.clear(prefix, options)))
   }
 
-  /**
-   * Stores a copy of another tier's entry, unless this tier is paused or busy, or has a pending change of the key. Does not wait for it.
-   */
+  /** Stores a copy of another tier's entry, unless this tier is paused or busy, or has a pending change of the key. Does not wait. */
   copy (key: string, entry: StoredEntry): void {
     if (this.#pause.isWell && this.#writes.running < MAX_COPIES && !this.isInDoubt(key)) this.change(key, entry)
   }

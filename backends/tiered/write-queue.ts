@@ -15,9 +15,7 @@ interface KeyState {
   next: Deferred | undefined
 }
 
-/**
- * If this many changes are under way, another set fails at once. A delete fails only at twice this number, because its caller waits for it.
- */
+/** If this many changes are under way, another set fails at once. A delete fails only at twice this, because its caller waits for it. */
 const MAX_RUNNING = 1_000
 const MAX_RUNNING_BESIDE_DELETE = 2 * MAX_RUNNING
 /** The most keys with an unconfirmed change. If there are more, nothing is read from the tier until it has been cleared. */
@@ -59,9 +57,7 @@ export class TierWriteQueue {
     return this.#running
   }
 
-  /**
-   * Stores `entry` under `key`, or deletes the key if `entry` is undefined. Until the tier confirms this, it is not asked about the key.
-   */
+  /** Stores `entry`, or deletes the key if `entry` is undefined. Until the tier confirms this, it is not asked about the key. */
   change (key: string, entry: StoredEntry | undefined): MaybePromise<void> {
     const state = this.#byKey.get(key)
     if (state === undefined || !state.running) return this.#run(key, state, entry)

@@ -87,9 +87,7 @@ function failure (operation: string, why: string): Error {
   return new CACHE_ERR_BACKEND_FAILED('unstorage', operation, why)
 }
 
-/**
- * Returns the bytes in a driver's result. Some drivers return an error (as for an unreadable file) instead of throwing it; this throws it.
- */
+/** Returns the bytes in a driver's result. Throws an error that a driver returns instead of throwing it, as for an unreadable file. */
 function bytesOf (result: unknown): Uint8Array | undefined {
   if (result === undefined || result === null) return undefined
   if (result instanceof Error) throw result
