@@ -56,10 +56,7 @@ export interface CacheBackend {
    * later read can return any of them. If that takes longer than two seconds, the backend must call `onProgress` in the meantime.
    */
   clear? (prefix?: string, options?: ClearOptions): MaybePromise<void>
-  /**
-   * Power: returns the keys that match `pattern`, without those of expired entries. In `pattern`, `*` stands for any text and `?` for any
-   * one character. @default '*'
-   */
+  /** Power: returns the keys of unexpired entries that match `pattern`: `*` stands for any text, `?` for any one character. @default '*' */
   keys? (pattern?: string): MaybePromise<string[]>
   /** Power: returns the number of entries. */
   size? (): MaybePromise<number>

@@ -8,10 +8,7 @@ export interface BackgroundTask {
 
 /** Lets a backend do work between requests. */
 export interface BackgroundTasks {
-  /**
-   * Calls `run` every `intervalMs` milliseconds until the task is cancelled. Runs of a task never overlap. If a run fails, this is logged
-   * under `name`, and the task continues.
-   */
+  /** Calls `run` every `intervalMs` until cancelled. Runs never overlap. A failed run is logged under `name`, and the task continues. */
   every (name: string, intervalMs: number, run: () => unknown): BackgroundTask
 }
 

@@ -5,10 +5,7 @@ import { CACHE_ERR_OPTION } from './errors.js'
 /** A number of seconds, or a string with a unit, such as `250ms`, `90s`, `5m`, `2h` or `1d`. */
 export type Duration = number | string
 
-/**
- * Checks the value of an option, and returns it in the form that the code uses. If the value is wrong, throws CACHE_ERR_OPTION, in which
- * `who` names the option.
- */
+/** Returns an option's value in the form that the code uses. If it is wrong, throws CACHE_ERR_OPTION, in which `who` names the option. */
 export type Check<T> = (value: unknown, who: string) => T
 
 /** The longest duration that is accepted: ten years. A longer one was probably given in the wrong unit. */
@@ -83,10 +80,7 @@ export const isTextList = (value: unknown): boolean =>
   Array.isArray(value) && value.every((item) => typeof item === 'string' && item !== '')
 export const textList = expects<readonly string[]>('an array of non-empty strings', isTextList)
 
-/**
- * Checks the prefix of the cache's keys in a store that other applications use too. The prefix must not contain capital letters, because
- * some stores ignore case.
- */
+/** Checks the prefix of the cache's keys in a shared store. It must not contain capital letters, because some stores ignore case. */
 export const storePrefix = expects<string>('1 to 64 of a-z, 0-9, - and _', (value) =>
   typeof value === 'string' && /^[a-z0-9_-]{1,64}$/.test(value))
 

@@ -16,8 +16,7 @@ const KEY_BYTES = 24
 /** The length of the head. */
 export const HEAD_BYTES = 28
 
-// The first byte of a key that is stored as UTF-16. Keys with lone surrogates are stored so, because UTF-8 would turn each of these into
-// the same character. This byte never occurs in UTF-8.
+// The first byte of a key that is stored as UTF-16, because UTF-8 can't tell its lone surrogates apart. This byte never occurs in UTF-8.
 const IS_UTF16 = Buffer.of(0xFF)
 
 /** The decoded part of a record that precedes the value. */
@@ -62,18 +61,13 @@ export function encodeRecord (key: Buffer, entry: StoredEntry): Buffer {
   return Buffer.concat([encodeHead(key, entry), entry.value])
 }
 
-/**
- * Returns the length of the head and the key together. Does not verify the checksum. Returns undefined if the bytes are not a record.
- */
+/** Returns the length of head and key together. Does not verify the checksum. Returns undefined if the bytes are not a record. */
 export function headBytesOf (bytes: Buffer): number | undefined {
   if (bytes.length < HEAD_BYTES || bytes.readUInt32LE() !== MARK) return undefined
   return HEAD_BYTES + bytes.readUInt32LE(KEY_BYTES)
 }
 
-/**
- * Decodes the head of a record. `bytes` are the first bytes of the record, and `fileBytes` is the size of all of it. Returns undefined if
- * the head is damaged or the bytes are not a record.
- */
+/** Decodes the head of a record of `fileBytes` that begins with `bytes`. Returns undefined if the head is damaged or there is no record. */
 export function readHead (bytes: Buffer, fileBytes: number): Head | undefined {
   const valueAt = valueAtOf(bytes, fileBytes)
   if (valueAt === undefined || valueAt > bytes.length) return undefined
@@ -81,10 +75,7 @@ export function readHead (bytes: Buffer, fileBytes: number): Head | undefined {
   return { key: bytes.subarray(HEAD_BYTES, valueAt), expiresAt: bytes.readDoubleLE(EXPIRES_AT) }
 }
 
-/**
- * Decodes the entry of `key` from a whole record, which is the first `fileBytes` of `bytes`. Returns undefined if the record is damaged or
- * belongs to another key.
- */
+/** Decodes the entry of `key` from a record, the first `fileBytes` of `bytes`. Returns undefined if it is damaged or has another key. */
 export function decodeRecord (bytes: Buffer, key: Buffer, fileBytes = bytes.length): StoredEntry | undefined {
   const valueAt = valueAtOf(bytes, fileBytes)
   if (valueAt !== HEAD_BYTES + key.length || !holdsKey(bytes, key)) return undefined

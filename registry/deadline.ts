@@ -12,9 +12,7 @@ export const NO_ANSWER = new Error('no response before the deadline')
 /** The error of a call whose deadline passed while the event loop was held up. Either the backend or this process was too slow. */
 export const HELD_UP = new Error('no response before the deadline, while the event loop of this process was held up')
 
-/**
- * Returns whether a timer that was due at `dueAt` fires so late that the event loop was held up. Times are those of `performance.now()`.
- */
+/** Returns whether a timer due at `dueAt` fires so late that the event loop was held up. Times are those of `performance.now()`. */
 export function isHeldUp (dueAt: number, at = performance.now()): boolean {
   return at - dueAt > HELD_UP_MS
 }
@@ -59,9 +57,7 @@ export class Deadline {
   }
 }
 
-/**
- * Called when a wait reaches its deadline. If `heldUp` is true, the event loop was held up again, so perhaps the other side was not slow.
- */
+/** Called when a wait reaches its deadline. If `heldUp`, the event loop was held up again, so perhaps the other side was not slow. */
 export type WaitEnd = (heldUp: boolean) => void
 
 export interface WaitOptions {
@@ -119,10 +115,7 @@ export class Wait {
 /** The result of `within` if the promise takes longer than the limit. */
 export const LATE = Symbol('late')
 
-/**
- * Returns the result of `promise`, or LATE if the promise takes longer than `limit`. The limit is a number of milliseconds, or a deadline,
- * which may move in the meantime.
- */
+/** Returns the result of `promise`, or LATE if it takes longer than `limit`: milliseconds, or a deadline, which may move meanwhile. */
 export async function within<T> (limit: number | Deadline, promise: Promise<T>): Promise<T | typeof LATE> {
   const deadline = typeof limit === 'number' ? new Deadline(limit) : limit
   let wait: Wait | undefined

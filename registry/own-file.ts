@@ -55,10 +55,7 @@ export function whyNotPrivate (path: string): string | undefined {
   return whyStillOpen(path)
 }
 
-/**
- * Makes a folder private. Returns why the folder can't be used, or undefined if it can. Uses a descriptor, so if a link replaces the folder
- * in the meantime, the mode of the link's target does not change.
- */
+/** Makes a folder private. Uses a descriptor, because a link may replace the folder meanwhile. Returns why the folder can't be used. */
 function whyStillOpen (path: string): string | undefined {
   const folder = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
   try {

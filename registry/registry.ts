@@ -29,20 +29,14 @@ export interface BackendContext {
   readonly background: BackgroundTasks
   /** Opens another backend by name. A backend that is made of other backends calls this, and must close each backend that it opens. */
   open (choice: BackendChoice): Promise<CacheBackend>
-  /**
-   * How long a request waits for a read. If a read takes longer, its result is not used, so the backend may give up. Absent if the backend
-   * is used without an application.
-   */
+  /** How long a request waits for a read. After that, the backend may give up. Absent if the backend is used without an application. */
   readonly deadlineMs?: number
   /**
    * Returns whether `key` is the key of a tag's stamp. Other entries depend on stamps, so a backend may use a copy of a stamp for at most
    * one second. Absent if the backend is used without an application.
    */
   isStamp? (key: string): boolean
-  /**
-   * Returns the value with which the Fastify application is decorated under `name`, or undefined if there is none yet. Absent if the
-   * backend is used without an application.
-   */
+  /** Returns the decoration `name` of the Fastify application, or undefined if there is none yet. Absent if used without an application. */
   decoration? (name: string): unknown
 }
 

@@ -16,9 +16,8 @@ export interface StringStore {
 const SEPARATOR = ' '
 
 /**
- * Returns a backend that uses a store of strings. Each string consists of the expiry time in epoch milliseconds, a space, and the value in
- * base64. Any other string is treated as a miss. The store receives lifetimes rounded up to seconds, but no entry is returned after it has
- * expired.
+ * Returns a backend that uses a store of strings. Each string is the expiry time in epoch milliseconds, a space, and the value in base64.
+ * Any other string is a miss. The store receives lifetimes rounded up to seconds, but no entry is returned after it has expired.
  */
 export function fromStringStore (store: StringStore, { now = Date.now }: { now?: () => number } = {}): CacheBackend {
   return {

@@ -43,10 +43,7 @@ export class BoundedCalls {
     if (this.#closed) throw new CACHE_ERR_CLOSED(`${this.#backend}.${operation}`)
   }
 
-  /**
-   * Calls `ask` and returns its result. Rejects after the timeout, and with CACHE_ERR_CLOSED when `close` is called. A result that arrives
-   * after that is ignored.
-   */
+  /** Returns the result of `ask`. Rejects after the timeout, and with CACHE_ERR_CLOSED on `close`. A result after that is ignored. */
   async run<T> (operation: string, ask: () => MaybePromise<T>): Promise<T> {
     this.refuseClosed(operation)
     return await new Promise<T>((resolve, reject) => {
@@ -58,9 +55,8 @@ export class BoundedCalls {
   }
 
   /**
-   * Carries out a write once the store has settled the previous write to the same key. That may take longer than the previous write's
-   * timeout, because a write that has timed out may still take effect. Rejects as `run` does. If it rejects before the write has begun, a
-   * delete is still carried out later, but a set is dropped.
+   * Carries out a write once the store has settled the previous write to its key, which may still take effect after its timeout. Rejects as
+   * `run` does. If it rejects before the write has begun, a delete is still carried out later, but a set is dropped.
    */
   async write (write: Write): Promise<void> {
     const operation = operationOf(write)

@@ -1,9 +1,7 @@
 // The interface that the backends for Keyv, Memcached and unstorage implement for `ByteBackend`.
 import type { MaybePromise } from '../backend.js'
 
-/**
- * A store of bytes. Names are 64 hexadecimal digits. Methods throw if the store fails. They need no timeouts, because the caller sets them.
- */
+/** A store of bytes. Names are 64 hexadecimal digits. Methods throw if the store fails. They need no timeouts: the caller sets them. */
 export interface ByteStore {
   /** Whether the store removes expired entries itself. If not, the backend removes them. */
   readonly removesExpired: boolean

@@ -26,10 +26,7 @@ export class ByteMaintenance {
   readonly #options: ByteMaintenanceOptions
   /** The running checks of entries that may have expired, by key. A write to a key cancels the check of that key. */
   readonly #checks = new Map<string, object>()
-  /**
-   * The names of items that the last sweep found damaged. Some of these items may have been only half written at that time. The next sweep
-   * removes those that are still damaged.
-   */
+  /** The names of items that the last sweep found damaged. Some of them may have been only half written at that time. */
   #damaged = new Set<string>()
 
   constructor (options: ByteMaintenanceOptions) {

@@ -20,11 +20,9 @@ export interface ScannedItem {
   readonly head?: { readonly key: string, readonly expiresAt: number }
 }
 
-// The most items that a walk collects before they are removed. If they were removed during the walk, a store that lists its items page by
-// page would skip some.
+// The most items that a walk collects before they are removed. If they were removed during it, a store that lists by page would skip some.
 const MOST_REMEMBERED = 10_000
-// The limit on complete walks of one `clear`. It walks until it finds nothing, because a walk can miss items while other processes remove
-// some.
+// The limit on complete walks of one `clear`, which walks until it finds nothing. A walk can miss items while other processes remove some.
 const MOST_WALKS = 3
 const AT_ONCE = 8
 
@@ -72,10 +70,7 @@ export class ByteScan {
     return found.size
   }
 
-  /**
-   * Removes the items `found`. If an item is also in `before`, it was removed once already. Either it has been set again since then, or the
-   * store did not remove it, so this time the removal is checked.
-   */
+  /** Removes the items `found`. Checks the removal of those also in `before`: they were set again, or the store did not remove them. */
   async #removeAll (
     found: readonly ScannedItem[], before: ReadonlyMap<string, ScannedItem>, onProgress: ClearOptions['onProgress']
   ): Promise<void> {
