@@ -1,5 +1,5 @@
 // The entry point: checks the options, adds the route hook, and decorates the instance. It contains no caching rule.
-import type { FastifyInstance, FastifyPluginAsync, FastifyReply, RouteOptions } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import cluster from 'node:cluster'
 import { builtIns } from './backends/index.js'
@@ -10,28 +10,23 @@ import { CACHE_ERR_OPTION } from './registry/errors.js'
 import type { BackendChoice } from './registry/names.js'
 import { defineBackend, Registry } from './registry/registry.js'
 import { fromStringStore } from './registry/string-store.js'
-import { kAlsoNoted, noteArrivals } from './response/request/arrival.js'
+import { noteArrivals } from './response/request/arrival.js'
 import { ResponseCache } from './response/cache.js'
 import { clockOf } from './response/clock.js'
 import { choose, kFill, kEarlyOptions } from './response/fill/recording-hooks.js'
 import { rewritesUrls, routingOf } from './response/fastify/fastify-internals.js'
 import { fromEnvironment } from './response/options/environment.js'
 import { RouteLookup } from './response/explain/route-lookup.js'
-import { routePolicy, type RouteCacheOptions, type RoutePolicy } from './response/options/route-options.js'
+import type { RouteCacheOptions } from './response/options/route-options.js'
 import { AUTH_PLUGINS, nearTtlOf, StartupReport, type Facts } from './response/explain/startup-report.js'
 import type { ReplyCacheOptions } from './response/fill/reply-options.js'
 import { rfc9111 } from './response/options/presets.js'
 import { kRefresh, type PossibleRefresh } from './response/fill/refresh.js'
-import { isKeyedByBody, parametersOf } from './response/request/key.js'
-import { CachedRoute, handlerOf } from './response/route.js'
+import { kNearest, RouteRegistration } from './response/route-registration.js'
 import { checkSettings, NAME, type ResponseCacheOptions } from './response/options/plugin-options.js'
 import { close, servicesOf, type Services } from './response/services.js'
 import { dropEverything } from './response/invalidation/invalidate.js'
 import { isStampIn } from './response/store/tags.js'
-import { invalidateAfter } from './response/invalidation/unsafe-methods.js'
-
-/** The property of an instance that holds the services of its registration. Only the nearest enclosing registration caches a route. */
-const kNearest = Symbol('fastify-response-cache.nearest')
 
 const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, given) => {
   const settings = checkSettings(given)
@@ -66,11 +61,9 @@ const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (fastify, given) 
   noteArrivals(fastify, services.internals)
   const lookup = new RouteLookup(fastify)
   decorate(fastify, settings.decorateAs, services, new ResponseCache(services, lookup, closing.signal))
-  const report = new StartupReport()
-  fastify.addHook('onRoute', function (route) {
-    if (nearest(this) === services) report.add(route, addRoute(services, lookup, route, settings.defaults))
-  })
-  fastify.addHook('onReady', async () => report.say(fastify.log, factsOf(fastify, settings, opened)))
+  const routes = new RouteRegistration(services, { lookup, report: new StartupReport(), defaults: settings.defaults })
+  fastify.addHook('onRoute', function (route) { routes.add(this, route) })
+  fastify.addHook('onReady', async () => { routes.ready(fastify, factsOf(fastify, settings, opened)) })
 }
 
 /** Returns the facts about the application that the startup report needs in addition to the routes. */
@@ -119,37 +112,7 @@ function decorate (fastify: FastifyInstance, decorateAs: string, services: Servi
   })
 }
 
-function nearest (fastify: FastifyInstance): Services | undefined {
-  return (fastify as unknown as Record<symbol, Services | undefined>)[kNearest]
-}
-
-/**
- * Puts the cache in front of the route's handler if the route opted in. Unless the route opted out (`cache: false`), also ensures that
- * unsafe requests to it invalidate what they change. Returns the route's policy, or undefined if the route did not opt in.
- */
-function addRoute (
-  services: Services, lookup: RouteLookup, route: RouteOptions, defaults: Partial<RouteCacheOptions>
-): RoutePolicy | undefined {
-  const chosen: unknown = (route.config as { cache?: unknown } | undefined)?.cache
-  if (chosen === undefined || chosen === false) lookup.add(route, undefined)
-  if (chosen === false) return undefined
-  const { url, constraints } = route
-  const methods = [route.method].flat()
-  const policy = chosen === undefined ? undefined : routePolicy(`${methods.join(',')} ${url} config.cache`, chosen, defaults)
-  invalidateAfter(services, route, policy?.invalidates ?? [])
-  if (policy === undefined) return undefined
-  const also = { body: isKeyedByBody(policy), query: services.routing.parsesQueries ? parametersOf(policy) : [] }
-  // Fastify copies `config`, including its symbol properties, into the route's context.
-  if (also.body || also.query.length > 0) route.config = Object.assign({ ...route.config }, { [kAlsoNoted]: also })
-  const { handler } = route
-  const cached = new Map(methods.map((method) => [method, new CachedRoute(services, { method, url, constraints, policy, handler })]))
-  services.routes.push(...cached.values())
-  lookup.add(route, cached)
-  route.handler = handlerOf(cached)
-  return policy
-}
-
-/** The plugin. Register it before the routes that it caches: `await app.register(responseCache, { backend: 'sqlite' })`. */
+/** The plugin: `await app.register(responseCache, { backend: 'sqlite' })`. */
 const responseCache = fastifyPlugin(plugin, { fastify: '5.x', name: NAME })
 
 declare module 'fastify' {

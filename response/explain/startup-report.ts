@@ -32,6 +32,8 @@ interface Seen {
   readonly policy: RoutePolicy | undefined
   /** Hooks of the route itself whose names suggest that they identify users. */
   readonly guards: readonly string[]
+  /** Whether the route has the option `cache` beside `config`, and not in it. */
+  readonly isBesideConfig: boolean
 }
 
 type Cached = Seen & { readonly policy: RoutePolicy }
@@ -50,6 +52,8 @@ const HOOKS = ['onRequest', 'preParsing', 'preValidation', 'preHandler'] as cons
 
 export class StartupReport {
   readonly #seen: Seen[] = []
+  /** Routes that opt in, but belong to no registration. */
+  readonly #outside: string[] = []
 
   /** Adds a route below the registration. `policy` is undefined if the route is not cached. */
   add (route: RouteOptions, policy: RoutePolicy | undefined): void {
@@ -59,11 +63,18 @@ export class StartupReport {
     const guards = HOOKS.flatMap((hook) => [route[hook] ?? []].flat())
       .map((hook) => (hook as { name: string }).name)
       .filter((name) => AUTH_NAME.test(name))
-    this.#seen.push({ name: `${methods.join(',')} ${route.url}`, url: route.url, methods, policy, guards })
+    const isBesideConfig = policy === undefined && 'cache' in route
+    this.#seen.push({ name: nameOf(methods, route.url), url: route.url, methods, policy, guards, isBesideConfig })
+  }
+
+  /** Adds a route that opts in, but is declared outside of every registration. */
+  addOutside ({ method, url }: RouteOptions): void {
+    if (method !== 'HEAD') this.#outside.push(nameOf([method].flat(), url))
   }
 
   /** Logs a line for each cached route at debug level, and one for each kind of mistake at warn level. */
   say (log: CacheLog, facts: Facts): void {
+    if (this.#outside.length === 0 && this.#seen.every(({ policy }) => policy === undefined)) log.warn({ routes: [] }, `cache: ${NO_ROUTE}`)
     for (const { name, policy } of this.#cached()) log.debug({ route: name }, `cache: ${name}: ${described(policy)}`)
     for (const { routes, message } of this.mistakes(facts)) log.warn({ routes }, `cache: ${message}`)
   }
@@ -72,6 +83,14 @@ export class StartupReport {
     const asked = this.#seen.filter((seen): seen is Cached => seen.policy !== undefined)
     const cached = this.#cached()
     return [
+      {
+        routes: this.#outside,
+        message: 'these routes ask for the cache, but none is registered where they are declared, so nothing is cached; wrap the plugin that registers fastify-response-cache in fastify-plugin, or register the cache on the instance that has the routes'
+      },
+      {
+        routes: namesOf(this.#seen.filter(({ isBesideConfig }) => isBesideConfig)),
+        message: '`cache` stands beside `config`, where nothing reads it; write config: { cache: ... }'
+      },
       ...RULES.flatMap((rule) => rule(cached, facts, this.#seen)), ...ASKING_RULES.flatMap((rule) => rule(asked, facts, this.#seen))
     ].filter(({ routes }) => routes.length > 0)
   }
@@ -90,6 +109,9 @@ export function nearTtlOf (backend: string, options: unknown): number {
   return duration()(nearTtl, 'tiered.nearTtl') as number
 }
 
+const NO_ROUTE = 'no route asks for the cache, so no response is cached; write config: { cache: { ttl: \'1m\' } } in the options of a route (fastify.cache works without that)'
+
+const nameOf = (methods: readonly string[], url: string): string => `${methods.join(',')} ${url}`
 const namesOf = (routes: readonly Seen[]): string[] => routes.map(({ name }) => name)
 
 /** Returns whether the key tells users apart, so that users don't share responses. */

@@ -15,6 +15,7 @@ const CONTEXT = 'Symbol(fastify.context)'
 const OPTIONS = 'Symbol(fastify.options)'
 const FIELDS = 'Symbol(fastify.reply.headers)'
 const REQUEST = 'Symbol(fastify.Request)'
+const REPLY = 'Symbol(fastify.Reply)'
 const PAYLOAD = 'Symbol(fastify.RequestPayloadStream)'
 const NOT_FOUND = 'Symbol(fastify.404ContextKey)'
 const SERIALIZER = 'Symbol(fastify.reply.serializer)'
@@ -208,6 +209,20 @@ export function routingOf (fastify: FastifyInstance): Routing {
     // If the options can't be found, the application is assumed to have a parser of its own.
     parsesQueries: keptBy(fastify, OPTIONS) === undefined || (given as { querystringParser?: unknown }).querystringParser !== undefined
   }
+}
+
+/** Fastify's class of requests or replies of one scope. Its constructor assigns these properties. */
+export interface Decorated {
+  readonly props: Array<{ readonly key: PropertyKey, readonly value: unknown }>
+}
+
+/** The classes of a scope's requests and replies. */
+export interface Classes { readonly Request: Decorated, readonly Reply: Decorated }
+
+/** Returns the classes of this instance's scope, or undefined if this version of Fastify keeps them elsewhere. */
+export function classesOf (fastify: FastifyInstance): Classes | undefined {
+  const [Request, Reply] = [keptBy<Decorated>(fastify, REQUEST), keptBy<Decorated>(fastify, REPLY)]
+  return Request === undefined || Reply === undefined ? undefined : { Request, Reply }
 }
 
 const kMade = Symbol('fastify-response-cache.made')

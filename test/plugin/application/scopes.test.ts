@@ -89,14 +89,6 @@ t.test('two applications in one process share nothing', async (t) => forEachBack
   t.match(await made[1]!.ask('/'), { hit: true })
 }))
 
-t.test('a route registered before the plugin is not cached, and works', async (t) => forEachBackend(t, async (t, on) => {
-  const app = await build(t, {
-    ...on, before (app) { app.get('/early', CACHED, async () => 'early') }, routes (app) { app.get('/late', CACHED, async () => 'late') }
-  })
-  for (let times = 0; times < 2; times++) t.equal((await app.ask('/early')).headers['cache-status'], undefined)
-  for (const hit of [false, true]) t.match(await app.ask('/late'), { hit })
-}))
-
 t.test('prefixes: one pattern below two prefixes is two routes; with prefixTrailingSlash both, a route has two targets', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, {
