@@ -2,7 +2,7 @@
 import type { RouteOptions } from 'fastify'
 import { duration, type Duration } from '../../registry/check.js'
 import type { CacheLog } from '../../registry/registry.js'
-import { ROUTE_DEFAULTS, type RoutePolicy } from '../options/route-options.js'
+import { namesUser, ROUTE_DEFAULTS, type RoutePolicy } from '../options/route-options.js'
 import { isSafe } from '../http/methods.js'
 
 /** Facts about the application that are known once all plugins are loaded. */
@@ -115,9 +115,8 @@ const nameOf = (methods: readonly string[], url: string): string => `${methods.j
 const namesOf = (routes: readonly Seen[]): string[] => routes.map(({ name }) => name)
 
 /** Returns whether the key tells users apart, so that users don't share responses. */
-function isPersonal ({ key }: RoutePolicy): boolean {
-  return typeof key === 'function' || key.by !== undefined || key.cookies.length > 0 ||
-    key.headers.some((name) => ['authorization', 'cookie'].includes(name))
+function isPersonal (policy: RoutePolicy): boolean {
+  return typeof policy.key === 'function' || namesUser(policy)
 }
 
 /** Returns whether the key contains nothing but the URL, so that an unsafe request to the URL can invalidate the stored response. */
@@ -194,6 +193,7 @@ export function described (policy: RoutePolicy): string {
     staleIfErrorMs > 0 && `stale for ${seconds(staleIfErrorMs)} if the handler fails`,
     typeof key === 'function' ? 'keyed by its function' : `keyed by ${keyedBy(key)}`,
     policy.credentials === 'ignore' && 'credentials ignored',
+    policy.credentials === 'shared' && 'the same for all users',
     typeof tags === 'function' ? 'tags by its function' : tags.length > 0 && `tags ${tags.join(', ')}`
   ].filter((part) => part !== false).join('; ')
 }

@@ -20,6 +20,8 @@ const PAYLOAD = 'Symbol(fastify.RequestPayloadStream)'
 const NOT_FOUND = 'Symbol(fastify.404ContextKey)'
 const SERIALIZER = 'Symbol(fastify.reply.serializer)'
 const TRAILERS = 'Symbol(fastify.reply.trailers)'
+// Of @fastify/cookie: cookies that it writes into Set-Cookie only in its onSend hook.
+const COOKIES = 'Symbol(fastify.reply.setCookies)'
 
 /** The default limit of find-my-way on the length of a parameter. */
 const DEFAULT_MAX_PARAM_LENGTH = 100
@@ -34,6 +36,8 @@ export interface ReplyFacts {
   readonly servesRanges: boolean
   /** Returns whether trailers were added or removed after the facts were collected. Returns false if that can't be known. */
   readonly hasNewTrailers: () => boolean
+  /** Whether `reply.setCookie()` was called since then. True if that can't be known. */
+  readonly hasNewCookies: () => boolean
 }
 
 /** Accesses Fastify's internals by their symbols. Each symbol is found once, by its description. */
@@ -42,6 +46,7 @@ export class FastifyInternals {
   #fields: symbol | undefined
   #serializer: symbol | undefined
   #trailers: symbol | undefined
+  #cookies: symbol | undefined
   #payload: symbol | undefined
   #notFound: symbol | undefined
 
@@ -104,7 +109,12 @@ export class FastifyInternals {
 
   /** Collects the facts about a request. Call this before the handler runs, and before `rehook`. */
   factsOf (request: FastifyRequest, reply: FastifyReply): ReplyFacts {
-    return { isInjected: this.isInjected(reply), servesRanges: this.servesRanges(request), hasNewTrailers: this.#trailersSince(reply) }
+    return {
+      isInjected: this.isInjected(reply),
+      servesRanges: this.servesRanges(request),
+      hasNewTrailers: this.#trailersSince(reply),
+      hasNewCookies: this.#cookiesSince(reply)
+    }
   }
 
   /** Returns whether this request came from `inject()` instead of a connection. */
@@ -158,6 +168,22 @@ export class FastifyInternals {
       const now = this.#trailersIn(reply) ?? {}
       return Object.keys({ ...before, ...now }).some((name) => now[name] !== before[name])
     }
+  }
+
+  #cookiesSince (reply: FastifyReply): () => boolean {
+    if ((reply as { setCookie?: unknown }).setCookie === undefined) return () => false
+    const before = new Set(this.#cookiesIn(reply))
+    return () => {
+      const now = this.#cookiesIn(reply)
+      return now === undefined || now.some((cookie) => !before.has(cookie))
+    }
+  }
+
+  /** Returns the cookies that @fastify/cookie has not written yet, or undefined if this version of it keeps them elsewhere. */
+  #cookiesIn (reply: FastifyReply): object[] | undefined {
+    this.#cookies ??= symbolOf(reply, COOKIES)
+    const cookies = this.#cookies === undefined ? undefined : (reply as unknown as Record<symbol, unknown>)[this.#cookies]
+    return cookies instanceof Map ? [...cookies.values()] : cookies === null ? [] : undefined
   }
 
   /** Removes all trailers. */

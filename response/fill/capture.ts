@@ -27,13 +27,16 @@ export class HandlerResponse {
   readonly mayChange: boolean
   /** Whether Access-Control-Allow-Origin names a single origin. */
   readonly allowsOneOrigin: boolean
+  /** Whether the handler set a cookie, even if it will be written into Set-Cookie only later. */
+  readonly setsCookie: boolean
   fields: readonly string[]
   body: Buffer | string | undefined
   /** Whether the cache added the ETag in `fields`. */
   ownEtag: boolean
 
   constructor (
-    reply: FastifyReply, stored: StoredFields, { madeAt, mayChange, ownEtag }: Pick<HandlerResponse, 'madeAt' | 'mayChange' | 'ownEtag'>
+    reply: FastifyReply, stored: StoredFields,
+    { madeAt, mayChange, ownEtag, setsCookie }: Pick<HandlerResponse, 'madeAt' | 'mayChange' | 'ownEtag' | 'setsCookie'>
   ) {
     this.status = reply.statusCode
     this.vary = reply.getHeader('vary') as FieldValue
@@ -43,6 +46,7 @@ export class HandlerResponse {
     this.madeAt = madeAt
     this.mayChange = mayChange
     this.ownEtag = ownEtag
+    this.setsCookie = setsCookie
   }
 
   /**
@@ -117,7 +121,8 @@ export class Capture {
     const madeAt = now()
     const stored = storedFields(this.before, reply.getHeaders() as Fields, { setCookie, dates, madeAt })
     if (stored === undefined) return { response: undefined, refused: 'header' }
-    const response = new HandlerResponse(reply, stored, { madeAt, mayChange, ownEtag })
+    const setsCookie = stored.setsCookie || facts.hasNewCookies()
+    const response = new HandlerResponse(reply, stored, { madeAt, mayChange, ownEtag, setsCookie })
     return { response, ...this.#body(response, payload) }
   }
 

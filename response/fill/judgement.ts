@@ -5,7 +5,7 @@ import { storability, type ReplyOptions as ReplyDecision, type Storability } fro
 import { CONDITIONAL_STATUSES } from '../http/status-codes.js'
 import { canBeValidated, handlersValidators } from '../http/conditional.js'
 import type { RefusalReason } from '../observe/reasons.js'
-import type { RoutePolicy } from '../options/route-options.js'
+import { namesUser, type RoutePolicy } from '../options/route-options.js'
 import { announcedLength } from '../serve/payload.js'
 import type { Exchange } from './exchange.js'
 import { replyOptionsOf, type ReplyCacheOptions } from './reply-options.js'
@@ -19,6 +19,7 @@ export interface JudgedResponse {
   readonly madeAt: number
   readonly ownEtag: boolean
   readonly allowsOneOrigin: boolean
+  readonly setsCookie: boolean
 }
 
 export class Judgement {
@@ -102,6 +103,8 @@ export class Judgement {
       fields: this.#whole === undefined ? fields : { ...this.#whole, ...fields },
       vary: response.vary,
       hasValidator: (request.method === 'GET' || request.method === 'HEAD') && canBeValidated(handlersValidators(response, at)),
+      // A cookie that a hook sets is not stored, because the hook runs on hits, too. But it suggests that the response is for one user.
+      setsCookie: response.setsCookie || (!namesUser(this.#policy) && fields['set-cookie'] !== undefined),
       authorized: this.#policy.credentials === 'ignore' &&
         (request[kArrival].hasAuthorization || request.headers.authorization !== undefined),
       askedAt: this.#askedAt,

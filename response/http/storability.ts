@@ -35,6 +35,8 @@ export interface StorableResponse {
   readonly vary: FieldValue
   /** Whether the handler set a validator, ETag or Last-Modified, so that it can validate the response later. */
   readonly hasValidator: boolean
+  /** Whether the response sets a cookie that may be for one user. */
+  readonly setsCookie: boolean
   /** Whether the request had the field Authorization. */
   readonly authorized: boolean
   /** When the handler was called, in epoch milliseconds. */
@@ -120,7 +122,7 @@ const SECURITY_POLICIES = ['content-security-policy', 'content-security-policy-r
 
 /** Returns why a response must not be stored (RFC 9111 section 3), or undefined if nothing forbids it. */
 function forbidden (
-  { status, fields, authorized, options }: StorableResponse, control: ResponseDirectives, policy: StoragePolicy
+  { status, fields, setsCookie, authorized, options }: StorableResponse, control: ResponseDirectives, policy: StoragePolicy
 ): RefusalReason | undefined {
   if (options.store === false) return 'reply-store-false'
   const unfit = unfitStatus(status)
@@ -131,7 +133,7 @@ function forbidden (
   if (mustUnderstand && !isUnderstood(status)) return 'status'
   if (!mustUnderstand && control.directives.has('no-store')) return 'no-store'
   if (isBare(control, 'private')) return 'private'
-  if (fields['set-cookie'] !== undefined && policy.setCookie === 'refuse') return 'set-cookie'
+  if (setsCookie && policy.setCookie === 'refuse') return 'set-cookie'
   // RFC 9111 section 3.5: the response to a request with Authorization must say that it may be shared.
   if (authorized && !SHAREABLE.some((directive) => control.directives.has(directive))) return 'authorization'
   return perRequest(fields)

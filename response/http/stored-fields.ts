@@ -39,6 +39,8 @@ export interface StoredFields {
   readonly removed: readonly string[]
   /** Whether Access-Control-Allow-Origin allows only one origin to read the response. */
   readonly allowsOneOrigin: boolean
+  /** Whether the handler added a cookie to Set-Cookie. */
+  readonly setsCookie: boolean
 }
 
 /** The options that determine how the fields of a reply are stored. */
@@ -60,7 +62,8 @@ export function storedFields (before: Fields, after: Fields, { setCookie, dates,
   for (let at = 0; at < own.length && !isDated; at += 2) isDated = own[at] === 'date'
   // RFC 9110 section 6.6.1: a response without Date receives one.
   const fields = isDated ? own : [...own, 'date', dates.of(madeAt)]
-  return { fields, removed: fieldsRemoved(before, after), allowsOneOrigin: allowsOneOrigin(own) }
+  const setsCookie = after['set-cookie'] !== undefined && cookiesSince(before, after['set-cookie']).length > 0
+  return { fields, removed: fieldsRemoved(before, after), allowsOneOrigin: allowsOneOrigin(own), setsCookie }
 }
 
 /**

@@ -55,7 +55,7 @@ export interface RouteCacheOptions {
   /** The parts of a request that its key contains, or a function that returns the key. */
   key?: KeyOptions | KeyFunction
   /** Whether requests with `Authorization` or `Cookie` bypass the cache if the key has neither that field nor `by`. @default 'bypass' */
-  credentials?: 'bypass' | 'ignore'
+  credentials?: 'bypass' | 'ignore' | 'shared'
   /** Tags by which the response can be invalidated. @default [] */
   tags?: readonly string[] | ((request: FastifyRequest, reply: FastifyReply) => string[])
   /** Targets that a 2xx or 3xx response to an unsafe method (POST, PUT ...) invalidates besides the request's own URL. @default [] */
@@ -80,7 +80,7 @@ export interface RoutePolicy extends StoragePolicy {
   readonly vary: Spelling
   readonly methods: ReadonlySet<string>
   readonly key: Required<Omit<KeyOptions, 'by'>> & Pick<KeyOptions, 'by'> | KeyFunction
-  readonly credentials: 'bypass' | 'ignore'
+  readonly credentials: 'bypass' | 'ignore' | 'shared'
   readonly tags: NonNullable<RouteCacheOptions['tags']>
   readonly invalidates: readonly InvalidationTarget[] | InvalidatesFunction
   readonly maxBodyBytes: number
@@ -153,7 +153,7 @@ const ROUTE_CHECKS: { [K in keyof RouteCacheOptions]-?: Check<RouteCacheOptions[
   statuses: expects('an array of final status codes, other than 206, 304, 412 and 416', (value) =>
     Array.isArray(value) && value.every(isCacheableStatus)),
   key,
-  credentials: oneOf('bypass', 'ignore'),
+  credentials: oneOf('bypass', 'ignore', 'shared'),
   tags: expects(`a function, or an array of at most ${MAX_TAGS} strings of 1 to ${MAX_TAG_CHARACTERS} characters`, (value) =>
     typeof value === 'function' || areTags(value)),
   invalidates: (value, who) => typeof value === 'function' ? value as InvalidatesFunction : parseTargets(value, who),
@@ -191,6 +191,12 @@ export function routePolicy (who: string, options: unknown, defaults: Partial<Ro
     clientCacheControl: all.clientCacheControl,
     lock: all.lock
   })
+}
+
+/** Returns whether the keys of a route contain what tells users apart: `by`, a cookie or credentials. */
+export function namesUser ({ key }: Pick<RoutePolicy, 'key'>): boolean {
+  return typeof key !== 'function' &&
+    (key.by !== undefined || key.cookies.length > 0 || key.headers.some((name) => name === 'authorization' || name === 'cookie'))
 }
 
 /** Merges a route's key options with those in `defaults`. A route that lists only query parameters keeps the `by` from `defaults`. */

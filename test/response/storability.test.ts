@@ -13,13 +13,14 @@ const DATE = 'Tue, 06 May 2031 07:08:09 GMT'
 const policyOf = (options: RouteCacheOptions = { ttl: '1m' }) => routePolicy('test', options, {})
 const WITH_TTL = policyOf()
 const WITHOUT = policyOf({})
+const PLAIN = { authorized: false, hasValidator: false, askedAt: AT, at: AT, options: {} }
 
 /** The verdict in a word: for how many seconds the response is fresh, or why it is refused. */
 function verdict (
   fields: Fields, { policy = WITH_TTL, ...more }: Partial<StorableResponse> & { policy?: ReturnType<typeof policyOf> } = {}
 ): number | string {
   const decided = storability({
-    status: 200, fields, vary: fields.vary, authorized: false, hasValidator: false, askedAt: AT, at: AT, options: {}, ...more
+    status: 200, fields, vary: fields.vary, setsCookie: fields['set-cookie'] !== undefined, ...PLAIN, ...more
   }, policy)
   return 'refused' in decided ? decided.refused : decided.freshMs / 1000
 }
@@ -157,7 +158,7 @@ t.test('RFC 9111 section 5.2.2.3: must-understand overrules no-store for known s
 t.test('RFC 9111 sections 5.2.2.4 and 5.2.2.7: no-cache and private with a list of fields apply to those only, with an empty list to all',
   async (t) => {
     const withheld = (value: string): unknown => (storability({
-      status: 200, fields: cc(value), vary: undefined, authorized: false, hasValidator: false, askedAt: AT, at: AT, options: {}
+      status: 200, fields: cc(value), vary: undefined, setsCookie: false, ...PLAIN
     }, WITH_TTL) as Storable).withheld
     t.same(withheld('private="X-User, x-role", max-age=5'), ['x-user', 'x-role'])
     t.same(withheld('no-cache="a", private="b", no-cache="c"'), ['b', 'a', 'c'])
@@ -171,7 +172,7 @@ t.test('RFC 9111 section 4.3: a response that is stale at once, or must be valid
   async (t) => {
     const kept = (fields: Fields, more: Partial<StorableResponse> = {}): unknown => {
       const decided = storability({
-        status: 200, fields, vary: undefined, authorized: false, hasValidator: true, askedAt: AT, at: AT, options: {}, ...more
+        status: 200, fields, vary: undefined, setsCookie: false, ...PLAIN, hasValidator: true, ...more
       }, WITH_TTL)
       return 'refused' in decided ? decided.refused : [decided.freshMs, decided.keptMs, decided.mustRevalidate]
     }
@@ -193,7 +194,7 @@ t.test('RFC 5861: a response has windows after its freshness, and its own direct
   const policy = policyOf({ ttl: 60, staleWhileRevalidate: 10, staleIfError: 20 })
   const windows = (value: string | undefined, more: Partial<StorableResponse> = {}): unknown => {
     const decided = storability({
-      status: 200, fields: cc(value), vary: undefined, authorized: false, hasValidator: false, askedAt: AT, at: AT, options: {}, ...more
+      status: 200, fields: cc(value), vary: undefined, setsCookie: false, ...PLAIN, ...more
     }, policy) as Storable
     return [decided.staleWhileRevalidateMs, decided.staleIfErrorMs, decided.keptMs].map((ms) => ms / 1_000)
   }
@@ -261,11 +262,9 @@ t.test(
       status: 200,
       fields: { 'cache-control': 'max-age=4000000000', ...said },
       vary: undefined,
-      authorized: false,
-      hasValidator: false,
-      askedAt,
-      at: AT,
-      options: {}
+      setsCookie: false,
+      ...PLAIN,
+      askedAt
     }, WITHOUT) as Storable).ageMs / 1_000
     t.equal(age({}), 0)
     t.equal(age({}, AT - 5_000), 0, 'the handler made it just now')
@@ -295,7 +294,7 @@ t.test('there is a verdict for any response, and a stored one is kept for a posi
   fc.assert(
     fc.property(anyFields, fc.integer({ min: -1, max: 999 }), fc.boolean(), fc.boolean(), (fields, status, authorized, hasValidator) => {
       const decided = storability({
-        status, fields, vary: fields.vary, authorized, hasValidator, askedAt: AT, at: AT, options: {}
+        status, fields, vary: fields.vary, setsCookie: fields['set-cookie'] !== undefined, ...PLAIN, authorized, hasValidator
       }, WITH_TTL)
       return 'refused' in decided || (Number.isSafeInteger(decided.freshMs) && decided.freshMs + decided.keptMs > 0 &&
         decided.freshMs <= (2 ** 31 - 1) * 1000 && decided.ageMs >= 0 && fields['set-cookie'] === undefined)
