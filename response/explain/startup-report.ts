@@ -109,7 +109,7 @@ export function nearTtlOf (backend: string, options: unknown): number {
   return duration()(nearTtl, 'tiered.nearTtl') as number
 }
 
-const NO_ROUTE = 'no route asks for the cache, so no response is cached; write config: { cache: { ttl: \'1m\' } } in the options of a route (fastify.cache works without that)'
+const NO_ROUTE = 'no route asks for the cache, so no response is cached; write config: { cache: { ttl: \'1m\' } } in a route\'s options'
 
 const nameOf = (methods: readonly string[], url: string): string => `${methods.join(',')} ${url}`
 const namesOf = (routes: readonly Seen[]): string[] => routes.map(({ name }) => name)

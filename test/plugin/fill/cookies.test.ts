@@ -15,7 +15,7 @@ const KEYED: Record<string, [options: { config: { cache: RouteCacheOptions } }, 
 }
 const PUBLIC = { config: { cache: { ttl: '1m' } } }
 
-t.test('the cookie of @fastify/session with rolling: true is set on hits, too, is never stored, and keeps no personal response out', async (t) =>
+t.test('the cookie of @fastify/session with rolling: true is set on hits, too, and keeps no personal response from being stored', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,
@@ -41,7 +41,7 @@ t.test('the cookie of @fastify/session with rolling: true is set on hits, too, i
   }))
 
 for (const [name, [options, headers]] of Object.entries(KEYED)) {
-  t.test(`with ${name} in the key, a hook's cookie is no reason not to store, the handler's own is`, async (t) => forEachBackend(t, async (t, on) => {
+  t.test(`with ${name} in the key, the handler's own cookie is refused, a hook's is not`, async (t) => forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,
       compare: false,
