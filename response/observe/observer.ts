@@ -1,6 +1,7 @@
 // The observer receives every outcome: it counts and logs it, hands it to subscribers (metrics, for example), and writes Cache-Status.
 import type { CacheStatus } from './cache-status.js'
 import { safeError, type ThrottledLog } from './log.js'
+import { NeverStored } from './never-stored.js'
 import type { BackendOutcome, Outcome, RouteOutcome, SentOutcome } from './outcome.js'
 import type { BypassReason, RefusalReason } from './reasons.js'
 
@@ -54,6 +55,7 @@ export class Observer {
   /** Entries that were read but could not be used. */
   damaged = 0
   readonly #throwsImpossible: boolean
+  readonly #neverStored: NeverStored
   #subscribers: readonly Subscriber[] = []
 
   /** `throwsImpossible` says whether an impossible state throws an error, as in tests. Otherwise, such a state is logged. */
@@ -61,6 +63,7 @@ export class Observer {
     this.status = status
     this.log = log
     this.#throwsImpossible = throwsImpossible
+    this.#neverStored = new NeverStored(log)
   }
 
   tell (route: ObservedRoute, outcome: RouteOutcome): void {
@@ -70,10 +73,20 @@ export class Observer {
       case 'stale': case 'served-on-error': stats.staleHits++; break
       case 'miss': stats.misses++; break
       case 'collapsed': stats.coalesced++; break
-      case 'stored': stats.stores++; break
+      case 'stored':
+        stats.stores++
+        this.#neverStored.noteStored(route)
+        break
       case 'nested': count(stats.bypasses, 'nested'); break
-      case 'bypass': count(stats.bypasses, outcome.reason); break
-      case 'refused': count(stats.refusals, outcome.reason); break
+      case 'bypass':
+        count(stats.bypasses, outcome.reason)
+        // The client asked for this one. The refusal of the same name is the response's own.
+        if (outcome.reason !== 'no-store') this.#neverStored.note(route, outcome.reason)
+        break
+      case 'refused':
+        count(stats.refusals, outcome.reason)
+        this.#neverStored.note(route, outcome.reason)
+        break
       default:
     }
     if ('fault' in outcome && outcome.fault !== undefined) this.fault(route.name, outcome.reason, outcome.fault)
