@@ -11,7 +11,8 @@ import { Explanation, type Explained, type ExplainedEntry, type ExplainedKey, ty
 import { UNAVAILABLE } from '../../registry/unavailable.js'
 import { fieldOf } from '../request/request-fields.js'
 import type { Located, RouteLookup } from './route-lookup.js'
-import type { RoutePolicy } from '../options/route-options.js'
+import { listsTargets, type RoutePolicy } from '../options/route-options.js'
+import { isSafe } from '../http/methods.js'
 import { pathOf } from '../request/query.js'
 import type { CachedRoute } from '../route.js'
 import { decide } from '../serve-or-forward.js'
@@ -74,13 +75,16 @@ export async function explain (services: Services, lookup: RouteLookup, options:
 async function explained (services: Services, located: Located | undefined, request: ArrivedRequest): Promise<Explained> {
   const route = located?.cached
   if (route === undefined) {
-    return { decision: 'bypass', reason: 'uncached', because: BECAUSE.uncached, ...(located !== undefined && { route: located.name }) }
+    if (located === undefined) return { decision: 'bypass', reason: 'uncached', because: BECAUSE.uncached }
+    const because = BECAUSE.uncached + (located.invalidates ? invalidation(request.method, undefined) : '')
+    return { decision: 'bypass', reason: 'uncached', because, route: located.name }
   }
   const keyed = route.keyed(request)
   const directives = route.directives(request)
   const bypass = 'bypass' in keyed ? keyed.bypass : directives?.noStore === true ? 'no-store' : undefined
   if (bypass !== undefined || 'bypass' in keyed) {
-    return bypassed(services, route, bypass as BypassReason, 'fault' in keyed ? keyed.fault : undefined)
+    const explained = bypassed(services, route, bypass as BypassReason, 'fault' in keyed ? keyed.fault : undefined)
+    return { ...explained, because: explained.because + invalidation(request.method, route.policy) }
   }
   const found = await services.store.find(keyed.key, request, route.policy.vary, services.guard.deadline())
   return {
@@ -99,6 +103,14 @@ function bypassed ({ observer: { status } }: Services, route: CachedRoute, reaso
     ? `the key function returned no usable string${fault instanceof Error ? ` (${fault.message})` : ''}; no hook ran, so nothing that hooks add to a request was there`
     : reason === 'no-store' ? BECAUSE['no-store'] : `the request bypasses the cache: ${reason}`
   return { decision: 'bypass', reason, because: why, cacheStatus: status.of({ name: 'bypass', reason }), route: route.name }
+}
+
+/** Says what a response to an unsafe method invalidates; '' for a safe method. `policy`: undefined if the route does not opt in. */
+function invalidation (method: string, policy: RoutePolicy | undefined): string {
+  if (isSafe(method)) return ''
+  if (policy?.invalidates === false) return '; a 2xx or 3xx response invalidates this URL (with invalidates: false, no other)'
+  const listed = policy !== undefined && listsTargets(policy) ? ', and what the route\'s invalidates names' : ''
+  return `; a 2xx or 3xx response invalidates this URL and those in its Location and Content-Location${listed} (invalidates: false: this URL alone)`
 }
 
 /** Describes the decision that follows the lookup. `decide` makes that decision, as it does for real requests. */

@@ -8,6 +8,8 @@ import type { CachedRoute } from '../route.js'
 export interface Located {
   readonly name: string
   readonly cached: CachedRoute | undefined
+  /** Whether unsafe requests to the route invalidate anything. */
+  readonly invalidates: boolean
   readonly params: Readonly<Record<string, string | undefined>>
 }
 
@@ -34,7 +36,7 @@ export class RouteLookup {
   find (method: string, path: string, { host, version }: { host: string, version: string | undefined }): Located | undefined {
     this.#router ??= this.#made()
     const found = this.#router.find(method as HTTPMethod, path, { host, version } as never)
-    return found === null ? undefined : { ...(found.store as Pick<Located, 'name' | 'cached'>), params: found.params }
+    return found === null ? undefined : { ...(found.store as Omit<Located, 'params'>), params: found.params }
   }
 
   #made (): ReturnType<typeof findMyWay> {
@@ -56,7 +58,7 @@ export class RouteLookup {
       if (isTwin && !(routePath === '' && this.#application.hasRoute({ method: one, url: path, constraints: constraints ?? {} }))) continue
       try {
         router.on(one as HTTPMethod, path, constraints === undefined ? {} : { constraints: constraints as never }, () => {}, {
-          name: `${one} ${url}`, cached: cached?.get(one)
+          name: `${one} ${url}`, cached: cached?.get(one), invalidates: (options.config as { cache?: unknown } | undefined)?.cache !== false
         })
       } catch {
         // The route is left out: only the application's router knows its custom constraint, or another route has the path of this twin.

@@ -2,7 +2,7 @@
 import type { RouteOptions } from 'fastify'
 import { duration, type Duration } from '../../registry/check.js'
 import type { CacheLog } from '../../registry/registry.js'
-import { namesUser, ROUTE_DEFAULTS, type RoutePolicy } from '../options/route-options.js'
+import { listsTargets, namesUser, ROUTE_DEFAULTS, type RoutePolicy } from '../options/route-options.js'
 import { isSafe } from '../http/methods.js'
 
 /** Facts about the application that are known once all plugins are loaded. */
@@ -125,8 +125,6 @@ function isKeyedByUrl ({ key }: RoutePolicy): boolean {
     key.cookies.length === 0
 }
 
-const lists = ({ invalidates }: RoutePolicy): boolean => typeof invalidates === 'function' || invalidates.length > 0
-
 const isDefault = (statuses: ReadonlySet<number>): boolean => [...statuses].join() === ROUTE_DEFAULTS.statuses.join()
 
 const RULES: readonly Rule[] = [
@@ -157,7 +155,7 @@ const RULES: readonly Rule[] = [
     routes: namesOf(cached.filter(({ url, policy }) =>
       !isKeyedByUrl(policy) && typeof policy.tags !== 'function' && policy.tags.length === 0 &&
       seen.some((other) =>
-        other.url === url && other.methods.some((method) => !isSafe(method)) && !(other.policy !== undefined && lists(other.policy))))),
+        other.url === url && other.methods.some((method) => !isSafe(method)) && !(other.policy !== undefined && listsTargets(other.policy))))),
     message: 'writes to the same URL invalidate nothing, because the keys hold more than the URL; give this route tags, and the writing route invalidates: [...]'
   })
 ]
@@ -165,18 +163,18 @@ const RULES: readonly Rule[] = [
 /** Rules for every route that opted in to caching, even if none of its responses can be stored. */
 const ASKING_RULES: readonly Rule[] = [
   (asked) => ({
-    routes: namesOf(asked.filter(({ methods, policy }) => !lists(policy) && !methods.some((method) => policy.methods.has(method)))),
+    routes: namesOf(asked.filter(({ methods, policy }) => !listsTargets(policy) && !methods.some((method) => policy.methods.has(method)))),
     message: "none of the route's methods is cached; if its responses may be stored, name the method, for example methods: ['POST']"
   }),
   (asked) => ({
-    routes: namesOf(asked.filter(({ methods, policy }) => methods.every(isSafe) && lists(policy))),
+    routes: namesOf(asked.filter(({ methods, policy }) => methods.every(isSafe) && listsTargets(policy))),
     message: 'invalidates does nothing on a route that has safe methods only; put it on the route that changes something'
   }),
   (asked, { hasClear, backendName }) => ({
     routes: hasClear
       ? []
       : namesOf(asked.filter(({ policy }) =>
-        typeof policy.invalidates !== 'function' && policy.invalidates.some((target) => typeof target === 'object' && 'route' in target))),
+        Array.isArray(policy.invalidates) && policy.invalidates.some((target) => typeof target === 'object' && 'route' in target))),
     message: `invalidates: { route } needs a backend that has clear, and '${backendName}' has none; give the routes a tag and list the tag`
   })
 ]

@@ -7,7 +7,7 @@ import { deleteTarget, invalidate, type InvalidationServices } from './invalidat
 import { within } from '../../registry/deadline.js'
 import { noop } from '../../registry/maybe-promise.js'
 import { safeError } from '../observe/log.js'
-import type { InvalidatesFunction } from '../options/route-options.js'
+import type { RoutePolicy } from '../options/route-options.js'
 import { isSafe } from '../http/methods.js'
 import { parseTargets, type InvalidationTarget } from '../options/invalidation-target.js'
 
@@ -25,9 +25,7 @@ const NAMING_FIELDS = ['location', 'content-location'] as const
  * nothing. If a response is not sent through Fastify, the invalidation runs after it was sent. Requests with a safe method get no extra
  * hook, so they stay fast.
  */
-export function invalidateAfter (
-  services: UnsafeServices, route: RouteOptions, invalidates: readonly InvalidationTarget[] | InvalidatesFunction
-): void {
+export function invalidateAfter (services: UnsafeServices, route: RouteOptions, invalidates: RoutePolicy['invalidates']): void {
   if ([route.method].flat().every(isSafe)) return
   const { handler } = route
   /** The arrivals of requests whose invalidation has not begun, by reply. An arrival has the request target from before any hook ran. */
@@ -67,14 +65,15 @@ interface Responded { readonly request: FastifyRequest, readonly reply: FastifyR
 
 /** Invalidates what the request changed. Resolves when that is done, or when the deadline has passed. Never rejects. */
 async function changed (
-  services: UnsafeServices, { request, reply, arrival }: Responded, invalidates: readonly InvalidationTarget[] | InvalidatesFunction
+  services: UnsafeServices, { request, reply, arrival }: Responded, invalidates: RoutePolicy['invalidates']
 ): Promise<void> {
   const origin = `${arrival.protocol}://${arrival.host}`
   const failed = (err: unknown): void => services.log.warn('invalidates', {
     err: safeError(err), route: `${request.method} ${request.routeOptions.url}`
   }, 'cache: a response to an unsafe request was sent, and what it changes could not be invalidated')
+  const named = invalidates === false ? [] : NAMING_FIELDS.map((name) => reply.getHeader(name))
   const all = [
-    ...targetsOf(arrival.target, reply, origin).map(async (other) => await deleteTarget(services, other, origin)),
+    ...targetsOf(arrival.target, named, origin).map(async (other) => await deleteTarget(services, other, origin)),
     ...listed(request, reply, invalidates, failed).map(async (aim) => await invalidate(services, aim))
   ].map(async (work) => await work.catch(failed))
   const settled = Promise.all(all)
@@ -84,10 +83,10 @@ async function changed (
 
 /** Returns the targets that the route lists for this response, or none if its function throws an error or returns anything but targets. */
 function listed (
-  request: FastifyRequest, reply: FastifyReply, invalidates: readonly InvalidationTarget[] | InvalidatesFunction,
+  request: FastifyRequest, reply: FastifyReply, invalidates: RoutePolicy['invalidates'],
   failed: (err: unknown) => void
 ): readonly InvalidationTarget[] {
-  if (typeof invalidates !== 'function') return invalidates
+  if (typeof invalidates !== 'function') return invalidates === false ? [] : invalidates
   try {
     return parseTargets(invalidates(request, reply), 'the result of invalidates(request, reply)')
   } catch (err) {
@@ -96,11 +95,10 @@ function listed (
   }
 }
 
-/** Returns the request's own target, and the targets on the same origin that the response names. */
-function targetsOf (own: string, reply: FastifyReply, origin: string): string[] {
+/** Returns the request's own target, and those of the `named` URLs that are on the same origin. */
+function targetsOf (own: string, named: readonly unknown[], origin: string): string[] {
   const targets = new Set([own])
-  for (const name of NAMING_FIELDS) {
-    const value = reply.getHeader(name)
+  for (const value of named) {
     const url = typeof value === 'string' && URL.canParse(value, origin + own) ? new URL(value, origin + own) : undefined
     // A response must not invalidate URLs of another origin.
     if (url !== undefined && URL.canParse(origin) && url.origin === new URL(origin).origin) targets.add(url.pathname + url.search)

@@ -58,8 +58,11 @@ export interface RouteCacheOptions {
   credentials?: 'bypass' | 'ignore' | 'shared'
   /** Tags by which the response can be invalidated. @default [] */
   tags?: readonly string[] | ((request: FastifyRequest, reply: FastifyReply) => string[])
-  /** Targets that a 2xx or 3xx response to an unsafe method (POST, PUT ...) invalidates besides the request's own URL. @default [] */
-  invalidates?: readonly InvalidationTarget[] | InvalidatesFunction
+  /**
+   * Targets that a 2xx or 3xx response to an unsafe method (POST, PUT ...) invalidates, besides the request's own URL and the URLs in the
+   * response's Location and Content-Location (RFC 9111 section 4.4). `false`: only the request's own URL. @default []
+   */
+  invalidates?: readonly InvalidationTarget[] | InvalidatesFunction | false
   /** Whether a response that sets cookies is stored, including the cookies. @default 'refuse' */
   setCookie?: 'refuse' | 'store'
   /** Whether a response without ETag receives an ETag that is generated from its body. @default false */
@@ -82,7 +85,7 @@ export interface RoutePolicy extends StoragePolicy {
   readonly key: Required<Omit<KeyOptions, 'by'>> & Pick<KeyOptions, 'by'> | KeyFunction
   readonly credentials: 'bypass' | 'ignore' | 'shared'
   readonly tags: NonNullable<RouteCacheOptions['tags']>
-  readonly invalidates: readonly InvalidationTarget[] | InvalidatesFunction
+  readonly invalidates: readonly InvalidationTarget[] | InvalidatesFunction | false
   readonly maxBodyBytes: number
   readonly clientCacheControl: 'honour' | 'ignore'
   readonly lock: boolean
@@ -156,7 +159,8 @@ const ROUTE_CHECKS: { [K in keyof RouteCacheOptions]-?: Check<RouteCacheOptions[
   credentials: oneOf('bypass', 'ignore', 'shared'),
   tags: expects(`a function, or an array of at most ${MAX_TAGS} strings of 1 to ${MAX_TAG_CHARACTERS} characters`, (value) =>
     typeof value === 'function' || areTags(value)),
-  invalidates: (value, who) => typeof value === 'function' ? value as InvalidatesFunction : parseTargets(value, who),
+  invalidates: (value, who) =>
+    typeof value === 'function' ? value as InvalidatesFunction : value === false ? value : parseTargets(value, who),
   maxBodyBytes: positiveInteger,
   clientCacheControl: oneOf('honour', 'ignore'),
   lock: boolean
@@ -197,6 +201,11 @@ export function routePolicy (who: string, options: unknown, defaults: Partial<Ro
 export function namesUser ({ key }: Pick<RoutePolicy, 'key'>): boolean {
   return typeof key !== 'function' &&
     (key.by !== undefined || key.cookies.length > 0 || key.headers.some((name) => name === 'authorization' || name === 'cookie'))
+}
+
+/** Returns whether the route names targets that unsafe requests to it invalidate, besides the URLs of the request and the response. */
+export function listsTargets ({ invalidates }: Pick<RoutePolicy, 'invalidates'>): boolean {
+  return typeof invalidates === 'function' || (invalidates !== false && invalidates.length > 0)
 }
 
 /** Merges a route's key options with those in `defaults`. A route that lists only query parameters keeps the `by` from `defaults`. */

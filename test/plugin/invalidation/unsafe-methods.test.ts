@@ -76,6 +76,30 @@ t.test('RFC 9111 4.4: Location and Content-Location of the same origin are inval
   }
 })
 
+t.test('invalidates: false: a login that redirects to a page leaves that page alone, and still invalidates its own URL', async (t) => {
+  const app = await build(t, {
+    routes (app) {
+      const redirect = async (_request: FastifyRequest, reply: FastifyReply): Promise<unknown> => await reply.redirect('/', 303)
+      for (const path of ['/', '/login', '/form']) app.get(path, cached(), async () => path)
+      app.post('/login', { config: { cache: { invalidates: false } } }, redirect)
+      app.post('/form', redirect)
+    }
+  })
+  const hits = async (): Promise<boolean[]> => {
+    const found = []
+    for (const path of ['/', '/login', '/form']) found.push((await app.ask(path)).hit)
+    return found
+  }
+  await hits()
+  await app.ask({ method: 'POST', url: '/login' })
+  t.same(await hits(), [true, false, true])
+  await app.ask({ method: 'POST', url: '/form' })
+  t.same(await hits(), [false, true, false])
+  t.match((await app.cache.explain({ method: 'POST', url: '/login' })).because, /invalidates this URL \(with invalidates: false, no other\)$/)
+  t.match((await app.cache.explain({ method: 'POST', url: '/form' })).because, /those in its Location .*\(invalidates: false: this URL alone\)$/)
+  t.notMatch((await app.cache.explain({ url: '/form' })).because, /invalidates/)
+})
+
 t.test('all variants of a URL are invalidated, for one host only', async (t) => {
   const app = await build(t, {
     routes: (app, probe) => {
