@@ -82,7 +82,7 @@ export class RouteRegistration {
     const { url, constraints } = route
     const methods = [route.method].flat()
     const policy = chosen === undefined ? undefined : routePolicy(`${methods.join(',')} ${url} config.cache`, chosen, defaults)
-    invalidateAfter(services, route, policy?.invalidates ?? [])
+    if (policy?.safe !== true) invalidateAfter(services, route, policy?.invalidates ?? [])
     if (policy === undefined) return undefined
     const also = { body: isKeyedByBody(policy), query: services.routing.parsesQueries ? parametersOf(policy) : [] }
     // Fastify copies `config`, including its symbol properties, into the route's context.

@@ -6,6 +6,7 @@ import { decide, type ForwardStored, type Serve } from './serve-or-forward.js'
 import type { RouteContext } from './fastify/fastify-internals.js'
 import type { Exchange, Forward } from './fill/exchange.js'
 import { Fill } from './fill/fill.js'
+import { askingWhen } from './fill/when.js'
 import type { Flight, FlightOutcome } from './fill/single-flight.js'
 import { attach, recording } from './fill/recording-hooks.js'
 import { kRefresh, type PossibleRefresh } from './fill/refresh.js'
@@ -168,13 +169,21 @@ export class CachedRoute extends KnownRoute {
     const { instance, request, reply } = exchange
     const { fills, internals } = this.#services
     const facts = internals.factsOf(request, reply)
-    if (!internals.rehook(request, this.#recorded, (context) => recording(context, internals))) {
+    if (!internals.rehook(request, this.#recorded, (context) => this.#recording(context))) {
       if (flight !== undefined) fills.release(flight, 'not-shareable')
       return this.#bypass(instance, request, reply, 'unsupported', new Error('this version of fastify keeps its hooks elsewhere'))
     }
     const fill = new Fill(this.#services, this, { exchange, forward, facts, flight, forbidden })
     attach(fill, reply)
     return fill.run(() => this.#callHandler(instance, request, reply))
+  }
+
+  /** Returns the route's hooks with those that record the response. */
+  #recording (context: RouteContext): RouteContext {
+    const { internals, observer } = this.#services
+    const { when } = this.policy
+    const recorded = recording(context, internals)
+    return when === undefined ? recorded : askingWhen(recorded, when, (err) => observer.fault(this.name, 'when', err))
   }
 
   /**

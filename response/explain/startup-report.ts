@@ -2,7 +2,7 @@
 import type { RouteOptions } from 'fastify'
 import { duration, type Duration } from '../../registry/check.js'
 import type { CacheLog } from '../../registry/registry.js'
-import { listsTargets, namesUser, ROUTE_DEFAULTS, type RoutePolicy } from '../options/route-options.js'
+import { listsTargets, namesUser, ROUTE_DEFAULTS, WRITTEN_DURATIONS, type RoutePolicy } from '../options/route-options.js'
 import { isSafe } from '../http/methods.js'
 
 /** Facts about the application that are known once all plugins are loaded. */
@@ -48,6 +48,7 @@ export const AUTH_PLUGINS = [
 const AUTH_NAME = /auth|jwt|session|login|permission|guard|verifyuser/i
 // The default `nearTtl` of the backend `tiered`. A longer one is reported.
 const LONGEST_NEAR_TTL_MS = 1_000
+const LONGEST_TTL_MS = 30 * 86_400_000
 const HOOKS = ['onRequest', 'preParsing', 'preValidation', 'preHandler'] as const
 
 export class StartupReport {
@@ -127,7 +128,24 @@ function isKeyedByUrl ({ key }: RoutePolicy): boolean {
 
 const isDefault = (statuses: ReadonlySet<number>): boolean => [...statuses].join() === ROUTE_DEFAULTS.statuses.join()
 
+const invalidatesNothingElse = ({ policy }: Seen): boolean => policy === undefined || (!listsTargets(policy) && !policy.safe)
+
+/** A duration in milliseconds, as a number, is a likely mistake: numbers are seconds. */
+const looksLikeMs = (duration: unknown): boolean => typeof duration === 'number' && duration >= 10_000 && duration % 1_000 === 0
+
 const RULES: readonly Rule[] = [
+  (cached) => WRITTEN_DURATIONS.map((name) => ({
+    routes: namesOf(cached.filter(({ policy }) => looksLikeMs(policy.written[name]))),
+    message: `${name} is a number of seconds, and looks like milliseconds; divide it by 1000, or write it with its unit, '1h' for example`
+  })),
+  (cached) => ({
+    routes: namesOf(cached.filter(({ policy }) => policy.ttlMs !== undefined && policy.ttlMs > LONGEST_TTL_MS)),
+    message: 'ttl is longer than 30 days; numbers are seconds, not milliseconds'
+  }),
+  (cached) => ({
+    routes: namesOf(cached.filter(({ methods, policy }) => methods.includes('POST') && policy.methods.has('POST') && !policy.safe)),
+    message: 'POST is cached, so a repeated request is served without running the handler; if the route changes nothing, set safe: true, else leave POST out of methods'
+  }),
   (cached) => ({
     routes: namesOf(cached.filter(({ policy }) => policy.ttlMs === undefined && !policy.heuristic && isDefault(policy.statuses))),
     message: 'no ttl: only responses that state their own freshness are stored; give the route a ttl, or heuristic: true'
@@ -154,8 +172,7 @@ const RULES: readonly Rule[] = [
   (cached, _facts, seen) => ({
     routes: namesOf(cached.filter(({ url, policy }) =>
       !isKeyedByUrl(policy) && typeof policy.tags !== 'function' && policy.tags.length === 0 &&
-      seen.some((other) =>
-        other.url === url && other.methods.some((method) => !isSafe(method)) && !(other.policy !== undefined && listsTargets(other.policy))))),
+      seen.some((other) => other.url === url && other.methods.some((method) => !isSafe(method)) && invalidatesNothingElse(other)))),
     message: 'writes to the same URL invalidate nothing, because the keys hold more than the URL; give this route tags, and the writing route invalidates: [...]'
   })
 ]

@@ -1,5 +1,7 @@
 // All access to Fastify's unpublished internals. If they are missing, nothing is cached, and a log line says so.
-import type { FastifyInstance, FastifyReply, FastifyRequest, onErrorHookHandler, onSendHookHandler, preHandlerHookHandler } from 'fastify'
+import type {
+  FastifyInstance, FastifyReply, FastifyRequest, onErrorHookHandler, onSendHookHandler, preHandlerHookHandler, preSerializationHookHandler
+} from 'fastify'
 import type { Fields } from '../http/field-values.js'
 import { hasNoContent } from '../http/status-codes.js'
 
@@ -9,6 +11,7 @@ export interface RouteContext {
   readonly onSend: readonly onSendHookHandler[] | null
   readonly onError: readonly onErrorHookHandler[] | null
   readonly preHandler: readonly preHandlerHookHandler[] | null
+  readonly preSerialization: ReadonlyArray<preSerializationHookHandler<unknown>> | null
 }
 
 const CONTEXT = 'Symbol(fastify.context)'

@@ -22,11 +22,11 @@ import { Validation } from './validation.js'
 export class Fill implements FillUnderWay, StreamEnd {
   readonly key: string
   readonly flight: Flight | undefined
+  readonly judgement: Judgement
   readonly #services: FillServices
   readonly #route: KnownRoute
   readonly #exchange: Exchange
   readonly #reason: ForwardReason
-  readonly #judgement: Judgement
   readonly #storing: Storing
   readonly #validation: Validation | undefined
   readonly #capture: Capture
@@ -49,9 +49,9 @@ export class Fill implements FillUnderWay, StreamEnd {
     this.key = exchange.key
     this.flight = flight
     this.#servesRanges = facts.servesRanges
-    this.#judgement = new Judgement(exchange, route.policy, now, forbidden)
+    this.judgement = new Judgement(exchange, route.policy, now, forbidden)
     this.#storing = new Storing(services, route, exchange, found)
-    this.#capture = new Capture(exchange, { services, policy: route.policy, facts, judgement: this.#judgement, end: this })
+    this.#capture = new Capture(exchange, { services, policy: route.policy, facts, judgement: this.judgement, end: this })
     if (stored !== undefined) this.#validation = new Validation(request, stored, now())
     refresh?.begin()
     this.#place = fills.begin(this, facts.isInjected && refresh === undefined)
@@ -59,7 +59,7 @@ export class Fill implements FillUnderWay, StreamEnd {
 
   /** Whether this fill may still store an entry. The fill of a HEAD request may store one only if it has validated the stored response. */
   get mayStore (): boolean {
-    return !this.#isOver && this.#judgement.forbidden !== 'head'
+    return !this.#isOver && this.judgement.forbidden !== 'head'
   }
 
   /** Reads the stamps of the route's tags, if it has any, then runs the handler. Returns the handler's result, or a promise of it. */
@@ -80,7 +80,7 @@ export class Fill implements FillUnderWay, StreamEnd {
   /** Applies the options of `reply.cache(options)`. If one is wrong, the response is still sent, but not stored. */
   choose (options: ReplyCacheOptions): void {
     try {
-      this.#judgement.choose(options)
+      this.judgement.choose(options)
     } catch (err) {
       this.refuse(refusalFor(err), err)
     }
@@ -88,7 +88,7 @@ export class Fill implements FillUnderWay, StreamEnd {
 
   /** Called when the handler calls the not-found handler. The response is not stored, because a hit would skip that handler's hooks. */
   withdraw (): void {
-    this.#judgement.forbid('hijacked')
+    this.judgement.forbid('hijacked')
     this.#validation?.withdraw()
   }
 
@@ -122,7 +122,7 @@ export class Fill implements FillUnderWay, StreamEnd {
     const { reply } = this.#exchange
     const isStorable = this.#judge()
     const refused = this.#refusedFor
-    if (isStorable) this.#tags = this.#storing.tags(this.#judgement.chosen.tags, this.#validation?.keptTags)
+    if (isStorable) this.#tags = this.#storing.tags(this.judgement.chosen.tags, this.#validation?.keptTags)
     const detail = refused ?? this.#storing.obstacle(this.#place, this.#tags)
     const status = observer.tellSent(this.#route, {
       name: 'forwarded',
@@ -156,14 +156,14 @@ export class Fill implements FillUnderWay, StreamEnd {
     const response = this.#response
     if (this.#state.name !== 'storable' || response?.body === undefined) return
     const isSetPast = this.#exchange.reply.raw.getHeaderNames().length > 0
-    const terms = isSetPast ? this.#judgement.last(response) : this.#state.terms
+    const terms = isSetPast ? this.judgement.last(response) : this.#state.terms
     if ('refused' in terms) return this.refuse(terms.refused)
     // RFC 9111 sections 5.2.2.4 and 5.2.2.7: fields that `no-cache` and `private` name are not stored.
     if (terms.withheld.length > 0) response.fields = without(response.fields, terms.withheld)
     this.#become({ name: 'storing' })
     clearTimeout(this.#patience)
     // The handler may have set tags while its stream was being sent.
-    const ready = this.#storing.ready(response, response.body, terms, this.#judgement.chosen.tags ?? this.#tags)
+    const ready = this.#storing.ready(response, response.body, terms, this.judgement.chosen.tags ?? this.#tags)
     this.#share(ready)
     const stored = this.#storing.store(this.#place, ready)
     if (stored instanceof Promise) this.#services.guard.track(stored.then((refused) => this.#stored(refused)))
@@ -215,7 +215,7 @@ export class Fill implements FillUnderWay, StreamEnd {
       observer.tell(this.#route, { name: 'served-on-error' })
       this.#share({ head, body, varyNames: [], tags: tagsOf(head.tags ?? []) })
     }
-    if (validation.outcome === 'validated') this.#judgement.allowHead()
+    if (validation.outcome === 'validated') this.judgement.allowHead()
     if (settled.refused !== undefined) this.refuse(settled.refused)
     if (typeof payload === 'object' && settled.payload !== payload) discard(payload)
     return settled.payload
@@ -245,7 +245,7 @@ export class Fill implements FillUnderWay, StreamEnd {
     const { reply, request: { method } } = this.#exchange
     return andThen(this.#capture.whenWhole(payload, this.#response, () => !this.#isOver), (body) => {
       if (this.#route.policy.etag && this.#isToBeStored) this.#response?.addEtag(reply, true)
-      this.#judgement.noteWhole()
+      this.judgement.noteWhole()
       const given = applyConditions(reply, body, { conditions, method, at: this.#services.now(), wholeOnly })
       if (given === body || streamKind(body) === undefined) return given
       this.#validation?.settleUnread(reply)
@@ -256,12 +256,12 @@ export class Fill implements FillUnderWay, StreamEnd {
 
   get #isToBeStored (): boolean {
     const response = this.#response
-    return !this.#isOver && response?.body !== undefined && !('refused' in this.#judgement.of(response))
+    return !this.#isOver && response?.body !== undefined && !('refused' in this.judgement.of(response))
   }
 
   /** Whether this is a HEAD request, and the response to a GET would be stored. That response announces ranges, so this one does too. */
   get #isLikeGet (): boolean {
-    return this.#refusedFor === 'head' && this.#response !== undefined && this.#judgement.ofGet(this.#response)
+    return this.#refusedFor === 'head' && this.#response !== undefined && this.judgement.ofGet(this.#response)
   }
 
   /** Judges the response. Returns whether it is going to be stored once it is complete. */
@@ -269,7 +269,7 @@ export class Fill implements FillUnderWay, StreamEnd {
     if (this.#isOver) return false
     const response = this.#response
     if (response === undefined) return this.#refusing('hijacked', false)
-    const terms = this.#judgement.of(response)
+    const terms = this.judgement.of(response)
     if ('refused' in terms) return this.#refusing(terms.refused, false)
     this.#become({ name: 'storable', terms })
     if (this.#route.policy.etag) response.addEtag(this.#exchange.reply, true)

@@ -47,6 +47,7 @@ export const REFUSAL_REASONS = [
   'too-large', // the response is larger than maxBodyBytes, or too many bytes are being recorded at once
   'length', // the body is shorter or longer than Content-Length says
   'stream-failed', 'client-gone', 'handler-error', // the response is not complete
+  'when', // the route's `when` did not return true
   'reply-store-false', // reply.cache({ store: false }) was called
   'ttl', // a ttl given while the handler ran is zero or invalid
   'tags', // tags given while the handler ran are invalid or too many

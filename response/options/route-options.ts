@@ -34,6 +34,9 @@ export type KeyFunction = (request: FastifyRequest) => string | undefined
 /** Returns the targets that the response to this request invalidates. It is called when a 2xx or 3xx response is about to be sent. */
 export type InvalidatesFunction = (request: FastifyRequest, reply: FastifyReply) => readonly InvalidationTarget[]
 
+/** Returns whether a response may be stored. `payload` is what the handler returned or sent. */
+export type WhenFunction = (request: FastifyRequest, reply: FastifyReply, payload: unknown) => boolean
+
 /** The options in a route's `config.cache`. */
 export interface RouteCacheOptions {
   /** How long a response is fresh if it doesn't state its freshness itself. @default none */
@@ -73,6 +76,13 @@ export interface RouteCacheOptions {
   maxBodyBytes?: number
   /** Whether a request's Cache-Control is honoured. @default 'honour' */
   clientCacheControl?: 'honour' | 'ignore'
+  /**
+   * Returns whether the response is stored, if nothing else forbids it. `payload` is what the handler returned or sent, before it is
+   * serialised. If this throws an error, or returns anything but `true`, the response is not stored. @default none
+   */
+  when?: WhenFunction
+  /** Whether the route's POST requests change nothing, so that they invalidate nothing, and are cached without a warning. @default false */
+  safe?: boolean
   /** Whether concurrent misses for the same key share one run of the handler. @default true */
   lock?: boolean
 }
@@ -89,7 +99,14 @@ export interface RoutePolicy extends StoragePolicy {
   readonly maxBodyBytes: number
   readonly clientCacheControl: 'honour' | 'ignore'
   readonly lock: boolean
+  readonly when: WhenFunction | undefined
+  /** The route's durations as the application wrote them. */
+  readonly written: Readonly<Record<string, Duration | undefined>>
+  readonly safe: boolean
 }
+
+/** The options that are durations. */
+export const WRITTEN_DURATIONS = ['ttl', 'staleWhileRevalidate', 'staleIfError', 'keep'] as const
 
 /** The only methods whose responses can be stored. */
 export const CACHEABLE_METHODS = ['GET', 'HEAD', 'POST', 'QUERY'] as const
@@ -110,7 +127,8 @@ export const ROUTE_DEFAULTS = {
   invalidates: [],
   maxBodyBytes: 1024 * 1024,
   clientCacheControl: 'honour',
-  lock: true
+  lock: true,
+  safe: false
 } as const satisfies RouteCacheOptions
 
 export const KEY_DEFAULTS = { query: true, headers: [], cookies: [], host: true, body: false } as const satisfies KeyOptions
@@ -163,6 +181,8 @@ const ROUTE_CHECKS: { [K in keyof RouteCacheOptions]-?: Check<RouteCacheOptions[
     typeof value === 'function' ? value as InvalidatesFunction : value === false ? value : parseTargets(value, who),
   maxBodyBytes: positiveInteger,
   clientCacheControl: oneOf('honour', 'ignore'),
+  when: expects<WhenFunction>('a function', (value) => typeof value === 'function'),
+  safe: boolean,
   lock: boolean
 }
 
@@ -193,7 +213,10 @@ export function routePolicy (who: string, options: unknown, defaults: Partial<Ro
     invalidates: all.invalidates,
     maxBodyBytes: all.maxBodyBytes,
     clientCacheControl: all.clientCacheControl,
-    lock: all.lock
+    lock: all.lock,
+    when: all.when,
+    written: Object.fromEntries(WRITTEN_DURATIONS.map((name) => [name, all[name]])),
+    safe: all.safe
   })
 }
 

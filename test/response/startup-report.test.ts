@@ -116,3 +116,12 @@ t.test('report: a policy is described in words', async (t) => {
   t.equal(described(policyOf({ ttl: '250ms', key: () => '', tags: () => [] })),
     'fresh as the response says, else 0.25 s; keyed by its function; tags by its function')
 })
+
+t.test('report: a duration that looks like milliseconds, and a ttl above 30 days', async (t) => {
+  for (const name of ['ttl', 'staleWhileRevalidate', 'staleIfError', 'keep']) {
+    t.match(mistakes([{ cache: { ttl: '1m', [name]: 60_000 } }]), [['GET /', new RegExp(`^${name} is a number of seconds`)]], name)
+    for (const fine of [3_600, 9_000, 10_001, '60000s']) t.same(mistakes([{ cache: { ttl: '1m', [name]: fine } }]), [], `${name}: ${fine}`)
+  }
+  t.match(mistakes([{ cache: { ttl: '31d' } }]), [['GET /', /^ttl is longer than 30 days/]])
+  t.same(mistakes([{ cache: { ttl: '30d' } }]), [])
+})
