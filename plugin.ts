@@ -148,7 +148,7 @@ export type {
 export type { Duration } from './registry/check.js'
 export type { Spelling } from './response/http/selecting-fields.js'
 export type { Environment } from './response/options/environment.js'
-export type { InvalidatesFunction, KeyFunction, KeyOptions, RouteCacheOptions } from './response/options/route-options.js'
+export type { InvalidatesFunction, KeyFunction, KeyOptions, RouteCacheOptions, WhenFunction } from './response/options/route-options.js'
 export type { ReplyCacheOptions } from './response/fill/reply-options.js'
 export type { CommonOptions, ResponseCacheOptions } from './response/options/plugin-options.js'
 export type { ResponseCache } from './response/cache.js'

@@ -22,7 +22,8 @@ function mistakes (routes: Told[], facts: Partial<Facts> = {}): Array<readonly [
 t.test('report: correct routes are not mentioned', async (t) => {
   t.same(mistakes([
     { cache: { ttl: '1m', tags: ['a'] } }, { cache: { heuristic: true } }, { cache: rfc9111 }, { url: '/none' },
-    { method: 'POST', url: '/', cache: { invalidates: ['a'] } }, { method: 'POST', url: '/search', cache: { ttl: 1, methods: ['POST'] } },
+    { method: 'POST', url: '/', cache: { invalidates: ['a'] } },
+    { method: 'POST', url: '/search', cache: { ttl: 1, methods: ['POST'], safe: true } },
     { url: '/mine', cache: { ttl: 1, key: { by: () => 'me' }, tags: ['mine'] } }, { method: 'PUT', url: '/mine' }
   ], { isOneOfSeveral: true, authPlugins: [] }), [])
 })

@@ -41,7 +41,7 @@ for (const [reason, { cache = { ttl: '1m' }, handler, headers = {}, says }] of O
   }))
 }
 
-t.test('never stored: another reason is logged, too; after a stored response counting begins anew', async (t) => forEachBackend(t, async (t, on) => {
+t.test('never stored: another reason is logged, too; a stored response ends the count', async (t) => forEachBackend(t, async (t, on) => {
   let field: [name: string, value: string] | undefined
   const app = await build(t, {
     ...on,

@@ -15,7 +15,7 @@ const KEYED: Record<string, [options: { config: { cache: RouteCacheOptions } }, 
 }
 const PUBLIC = { config: { cache: { ttl: '1m' } } }
 
-t.test('the cookie of @fastify/session with rolling: true is set on hits, too, and keeps no personal response from being stored', async (t) =>
+t.test('the cookie of @fastify/session with rolling: true is set on hits, too; personal responses are stored', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,

@@ -2,7 +2,7 @@
 import { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 import t from 'tap'
-import type { RouteCacheOptions } from '../../../plugin.js'
+import type { RouteCacheOptions, WhenFunction } from '../../../plugin.js'
 import { build, forEachBackend } from '../../support/app.js'
 
 /** A GraphQL server: mutations and errors come with the status 200. */
@@ -51,7 +51,7 @@ for (const [name, [send, expected]] of Object.entries(PAYLOADS)) {
     t.test(`when: receives ${name} as the handler returned it${hook ? ', before an onSend hook' : ''}`, async (t) =>
       forEachBackend(t, async (t, on) => {
         const seen: unknown[] = []
-        const when: RouteCacheOptions['when'] = (request, reply, payload) => {
+        const when: WhenFunction = (request, reply, payload) => {
           seen.push(payload)
           return request.query !== undefined && reply.statusCode === 200
         }
@@ -59,7 +59,8 @@ for (const [name, [send, expected]] of Object.entries(PAYLOADS)) {
           ...on,
           routes (app, { cached }) {
             if (hook) app.addHook('onSend', async (_request, _reply, payload) => payload)
-            app.get('/', { config: { cache: { ttl: '1m', when: (...args) => !cached || when(...args) } } }, async (_request, reply) => send(reply))
+            const cache = { ttl: '1m' as const, when: (...args: Parameters<typeof when>) => !cached || when(...args) }
+            app.get('/', { config: { cache } }, async (_request, reply) => send(reply))
           }
         })
         t.match([await app.ask('/'), await app.ask('/')], [{ hit: false }, { hit: true }])
