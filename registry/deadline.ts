@@ -7,10 +7,15 @@ const HELD_UP_MS = 20
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /** The error of a call whose deadline has passed. */
-export const NO_ANSWER = new Error('no response before the deadline')
+export const NO_ANSWER = timeout('no response before the deadline')
 
 /** The error of a call whose deadline passed while the event loop was held up. Either the backend or this process was too slow. */
-export const HELD_UP = new Error('no response before the deadline, while the event loop of this process was held up')
+export const HELD_UP = timeout('no response before the deadline, while the event loop of this process was held up')
+
+/** Returns an error without frames, because it is created once, for all calls. */
+function timeout (message: string): Error {
+  return Object.assign(new Error(message), { code: 'ETIMEDOUT', stack: `Error: ${message}` })
+}
 
 /** Returns whether a timer due at `dueAt` fires so late that the event loop was held up. Times are those of `performance.now()`. */
 export function isHeldUp (dueAt: number, at = performance.now()): boolean {
@@ -19,12 +24,15 @@ export function isHeldUp (dueAt: number, at = performance.now()): boolean {
 
 /** A deadline that several waits share. Its time starts to run with the first wait. */
 export class Deadline {
+  /** The id of the request whose deadline this is, for log lines. */
+  readonly requestId: string | undefined
   readonly #ms: number
   #at: number | undefined
   #renewed = false
 
-  constructor (ms: number) {
+  constructor (ms: number, requestId?: string) {
     this.#ms = ms
+    this.requestId = requestId
   }
 
   /** The time of the deadline, on the clock of `performance.now()`. */

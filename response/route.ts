@@ -62,7 +62,7 @@ export class CachedRoute extends KnownRoute {
       key,
       target: request[kArrival].target,
       mark: fence.mark,
-      deadline: new Deadline(deadlineMs),
+      deadline: new Deadline(deadlineMs, request.id),
       refresh: (request.raw as PossibleRefresh)[kRefresh]
     }
     const found = store.find(key, request, this.policy.vary, exchange.deadline)
@@ -183,7 +183,7 @@ export class CachedRoute extends KnownRoute {
     const { internals, observer } = this.#services
     const { when } = this.policy
     const recorded = recording(context, internals)
-    return when === undefined ? recorded : askingWhen(recorded, when, (err) => observer.fault(this.name, 'when', err))
+    return when === undefined ? recorded : askingWhen(recorded, when, (err, { id }) => observer.fault(this.name, 'when', err, id))
   }
 
   /**
@@ -199,7 +199,7 @@ export class CachedRoute extends KnownRoute {
 
   #bypass (instance: FastifyInstance, request: FastifyRequest, reply: FastifyReply, reason: BypassReason, fault?: unknown): unknown {
     const { observer, sender } = this.#services
-    sender.setCacheStatus(reply, observer.tellSent(this, { name: 'bypass', reason, fault }))
+    sender.setCacheStatus(reply, observer.tellSent(this, { name: 'bypass', reason, fault, requestId: request.id }))
     return this.#callHandler(instance, request, reply)
   }
 

@@ -14,6 +14,7 @@ import { dataKey } from '../request/key.js'
 import { LATE, within } from '../../registry/deadline.js'
 import { safeError, type ThrottledLog } from '../observe/log.js'
 import { tagsOf, type Tags } from '../store/tags.js'
+import { unfitPart } from './json-value.js'
 import { getOrSetSettings, setSettings, type GetOrSetOptions, type SetOptions, type Settings } from './value-options.js'
 
 /** The services of a registration that the data cache uses. */
@@ -240,8 +241,11 @@ export class DataCache {
     stored: string, value: unknown, { ttlMs, staleWhileRevalidateMs, staleIfErrorMs }: Settings, stamps: readonly string[]
   ): StoredEntry {
     const isBytes = value instanceof Uint8Array
-    const body = isBytes ? Buffer.from(value) : json(value)
-    if (body === undefined) throw new CACHE_ERR_OPTION('cache.set(key, value)', 'a JSON value or a Buffer', show(value))
+    const unfit = isBytes ? undefined : unfitPart(value)
+    if (unfit !== undefined) {
+      throw new CACHE_ERR_OPTION('cache.set(key, value)', `a JSON value or a Buffer; store ${unfit.instead}`, unfit.what)
+    }
+    const body = isBytes ? Buffer.from(value) : JSON.stringify(value)
     const at = this.#services.now()
     const freshUntil = at + ttlMs
     const staleMs = Math.max(staleWhileRevalidateMs, staleIfErrorMs)
@@ -264,21 +268,11 @@ export class DataCache {
   }
 }
 
-/** Returns a value as JSON, or undefined if it can't be written as JSON (a function, a BigInt or a circular object, for example). */
-function json (value: unknown): string | undefined {
-  try {
-    return JSON.stringify(value)
-  } catch {
-    return undefined
-  }
-}
-
 /**
  * Returns a copy of the value, equal to what a read returns once the value is stored. If the value can't be stored, returns the value
  * itself.
  */
 function asRead (value: unknown): unknown {
   if (value instanceof Uint8Array) return Buffer.from(value)
-  const text = json(value)
-  return text === undefined ? value : JSON.parse(text)
+  return unfitPart(value) === undefined ? JSON.parse(JSON.stringify(value)) : value
 }

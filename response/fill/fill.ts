@@ -182,7 +182,7 @@ export class Fill implements FillUnderWay, StreamEnd {
     const isShared = this.#validation?.outcome === 'served-on-error'
     if (this.flight !== undefined && !isShared) fills.release(this.flight, TRANSIENT.has(reason) ? 'failed' : 'not-shareable')
     if (reason === 'csp-nonce') fault = new Error('Content-Security-Policy contains a nonce, which is for one response only')
-    observer.tell(this.#route, { name: 'refused', reason, fault })
+    observer.tell(this.#route, { name: 'refused', reason, fault, requestId: this.#exchange.request.id })
   }
 
   get #isOver (): boolean {

@@ -76,9 +76,9 @@ export class Storing {
       if (areTags(given)) return together(given, also)
       // The promise is not used, so its rejection is ignored.
       if (given instanceof Promise) given.catch(() => {})
-      observer.fault(this.#route.name, 'tags', new TypeError('tags must return an array of non-empty strings'))
+      observer.fault(this.#route.name, 'tags', new TypeError('tags must return an array of non-empty strings'), this.#exchange.request.id)
     } catch (fault) {
-      observer.fault(this.#route.name, 'tags', fault)
+      observer.fault(this.#route.name, 'tags', fault, this.#exchange.request.id)
     }
     return undefined
   }

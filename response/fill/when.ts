@@ -1,5 +1,5 @@
 // Asks a route's option `when` whether a response is stored, with the payload that the handler returned, before it is serialised.
-import type { onSendHookHandler, preSerializationHookHandler } from 'fastify'
+import type { FastifyRequest, onSendHookHandler, preSerializationHookHandler } from 'fastify'
 import { show } from '../../registry/check.js'
 import { noop } from '../../registry/maybe-promise.js'
 import type { RouteContext } from '../fastify/fastify-internals.js'
@@ -7,11 +7,13 @@ import { CONDITIONAL_STATUSES } from '../http/status-codes.js'
 import type { WhenFunction } from '../options/route-options.js'
 import { kFill, type FillReply } from './recording-hooks.js'
 
+type OnWrong = (err: unknown, request: FastifyRequest) => void
+
 /** The property of a reply that holds the payload before it is serialised. */
 const kPayload = Symbol('fastify-response-cache.payload')
 
 /** Returns a copy of the route's hooks with those that ask `when`. `onWrong` receives its errors; the response is then not stored. */
-export function askingWhen (context: RouteContext, when: WhenFunction, onWrong: (err: unknown) => void): RouteContext {
+export function askingWhen (context: RouteContext, when: WhenFunction, onWrong: OnWrong): RouteContext {
   // Only payloads that Fastify serialises have this hook. Others reach the onSend hooks as the handler sent them.
   const note: preSerializationHookHandler = (_request, reply, payload, done) => {
     (reply as unknown as { [kPayload]: unknown })[kPayload] = payload
@@ -32,13 +34,13 @@ export function askingWhen (context: RouteContext, when: WhenFunction, onWrong: 
   return Object.assign(copy, { preSerialization: [note, ...context.preSerialization ?? []], onSend: [ask, ...context.onSend ?? []] })
 }
 
-function isWanted (when: WhenFunction, args: Parameters<WhenFunction>, onWrong: (err: unknown) => void): boolean {
+function isWanted (when: WhenFunction, args: Parameters<WhenFunction>, onWrong: OnWrong): boolean {
   try {
     const wanted: unknown = when(...args)
     if (typeof wanted === 'boolean') return wanted
-    onWrong(new TypeError(`when(request, reply, payload) must return true or false, got ${show(wanted)}`))
+    onWrong(new TypeError(`when(request, reply, payload) must return true or false, got ${show(wanted)}`), args[0])
   } catch (err) {
-    onWrong(err)
+    onWrong(err, args[0])
   }
   return false
 }

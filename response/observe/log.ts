@@ -4,6 +4,8 @@ import type { CacheLog } from '../../registry/registry.js'
 const QUIET_MS = 10_000
 const KINDS_REMEMBERED = 256
 const LONGEST_MESSAGE_CHARACTERS = 200
+const MAX_CAUSES = 3
+const FRAME = /^ {4}at /
 
 interface Kind { quietUntil: number, suppressed: number }
 
@@ -31,17 +33,19 @@ export class ThrottledLog {
   }
 }
 
-/** Returns the parts of an error that are safe to log. Drivers put whole commands, with bodies and passwords, into their errors. */
-export function safeError (err: unknown): { type: string, code: unknown, message: string } {
-  const { name, code, message } = err instanceof Error
-    ? err as Error & { code?: unknown }
-    : { name: typeof err, code: undefined, message: 'something that is not an Error was thrown' }
-  return { type: name, code, message: message.split('\n', 1)[0]!.replace(/\/\/[^/\s]*@/g, '//***@').slice(0, LONGEST_MESSAGE_CHARACTERS) }
-}
-
-/** Returns the parts of an error that are safe to log, as an Error that can be another error's cause. Loggers print causes with stacks. */
-export function safeCause (err: unknown): Error {
-  const { type, code, message } = safeError(err)
-  const { isFull } = (err ?? {}) as { isFull?: unknown }
-  return Object.assign(new Error(message), { name: type, ...(code !== undefined && { code }), ...(isFull === true && { isFull }) })
+/**
+ * Returns an error that is safe to log: with the name, the code, the beginning of the message, the stack and the causes of `err`. Drivers
+ * put whole commands, with bodies and passwords, into their errors.
+ */
+export function safeError (err: unknown, depth = 0): Error & { readonly code?: unknown } {
+  if (!(err instanceof Error)) return new TypeError(`something that is not an Error was thrown: a value of type ${typeof err}`)
+  const { name, code, isFull, cause, stack } = err as Error & { code?: unknown, isFull?: unknown }
+  const message = err.message.split('\n', 1)[0]!.replace(/\/\/[^/\s]*@/g, '//***@').slice(0, LONGEST_MESSAGE_CHARACTERS)
+  const safe = Object.assign(new Error(message, cause === undefined || depth >= MAX_CAUSES ? {} : { cause: safeError(cause, depth + 1) }), {
+    name, ...(code !== undefined && { code }), ...(isFull === true && { isFull })
+  })
+  // The frames behind the message name only functions and files.
+  const behind = String(stack).indexOf(err.message) + err.message.length
+  const frames = String(stack).slice(behind).split('\n').filter((line) => FRAME.test(line))
+  return Object.defineProperty(safe, 'stack', { value: [`${name}: ${message}`, ...frames].join('\n'), configurable: true, writable: true })
 }

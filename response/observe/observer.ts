@@ -3,6 +3,7 @@ import type { CacheStatus } from './cache-status.js'
 import { safeError, type ThrottledLog } from './log.js'
 import { NeverStored } from './never-stored.js'
 import type { BackendOutcome, Outcome, RouteOutcome, SentOutcome } from './outcome.js'
+import { readableKey } from './readable-key.js'
 import type { BypassReason, RefusalReason } from './reasons.js'
 
 /** The counters of one route, or of all routes together. */
@@ -89,7 +90,7 @@ export class Observer {
         break
       default:
     }
-    if ('fault' in outcome && outcome.fault !== undefined) this.fault(route.name, outcome.reason, outcome.fault)
+    if ('fault' in outcome && outcome.fault !== undefined) this.fault(route.name, outcome.reason, outcome.fault, outcome.requestId)
     if (this.#subscribers.length > 0) this.#handOn(outcome, route)
   }
 
@@ -102,12 +103,14 @@ export class Observer {
   tellOfBackend (outcome: BackendOutcome): void {
     if (outcome.name === 'damaged') {
       this.damaged++
-      this.log.warn('damaged', { key: outcome.key }, 'cache: an entry is damaged or was not written by this cache, it is treated as a miss')
+      this.log.warn('damaged', readableKey(outcome.key),
+        'cache: an entry is damaged or was not written by this cache, it is treated as a miss')
     } else {
-      const { backend, operation, err, key } = outcome
-      const { code, type } = err as { code?: unknown, type?: unknown }
+      const { backend, operation, err, key, requestId: reqId } = outcome
+      const { code, name } = err as { code?: unknown, name?: unknown }
       this.errors[operation] = (this.errors[operation] ?? 0) + 1
-      this.log.warn(`${operation} ${code ?? type}`, { err, backend, operation, key },
+      const details = { err, backend, operation, ...(key !== undefined && readableKey(key)), ...(reqId !== undefined && { reqId }) }
+      this.log.warn(`${operation} ${code ?? name}`, details,
         `cache: ${operation} failed, continuing without the backend`)
     }
     this.#handOn(outcome, undefined)
@@ -120,8 +123,8 @@ export class Observer {
   }
 
   /** Logs a developer's mistake that prevented caching, but not the delivery of the response. */
-  fault (route: string, reason: string, fault: unknown): void {
-    this.log.warn(`fault ${route} ${reason}`, { err: safeError(fault), route, reason },
+  fault (route: string, reason: string, fault: unknown, reqId?: string): void {
+    this.log.warn(`fault ${route} ${reason}`, { err: safeError(fault), route, reason, ...(reqId !== undefined && { reqId }) },
       'cache: this response could not be cached, it was delivered')
   }
 

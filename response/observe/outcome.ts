@@ -13,7 +13,7 @@ export type SentOutcome =
   /** The cache's own 504: no stored response may be sent, and the request forbids forwarding. */
   | { readonly name: 'unsatisfiable' }
   /** The request bypasses the cache. `fault` is a developer's mistake that caused this. */
-  | { readonly name: 'bypass', readonly reason: BypassReason, readonly fault?: unknown }
+  | { readonly name: 'bypass', readonly reason: BypassReason, readonly fault?: unknown, readonly requestId?: string }
   /** A handler that is filling the same key made this request. The request is not collapsed, and its response is not stored. */
   | { readonly name: 'nested' }
   /** The request was forwarded. If a stored response is sent instead of the handler's, `status` is the status of the handler's response. */
@@ -34,7 +34,7 @@ export type RouteOutcome =
   | { readonly name: 'served-on-error' }
   | { readonly name: 'stored' }
   /** The handler's response is not stored. `fault` is a developer's mistake that caused this. */
-  | { readonly name: 'refused', readonly reason: RefusalReason, readonly fault?: unknown }
+  | { readonly name: 'refused', readonly reason: RefusalReason, readonly fault?: unknown, readonly requestId?: string }
 
 /** The possible outcomes of calls to the backend, which belong to no particular route. */
 export type BackendOutcome =
@@ -45,6 +45,8 @@ export type BackendOutcome =
     readonly operation: string,
     readonly err: object,
     readonly key: string | undefined
+    /** The id of the request for which the call was made, if there is one. */
+    readonly requestId?: string | undefined
   }
   /** An entry was read that can't be used: it is damaged, or was not written by this cache. */
   | { readonly name: 'damaged', readonly key: string }

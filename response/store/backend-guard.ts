@@ -9,7 +9,7 @@ import { LateChanges, MANY_LATE } from './late-changes.js'
 import { inTime, EXPLICIT_CALL_DEADLINE_MS, Progress } from './explicit-calls.js'
 import { isPromise, hold, noop } from '../../registry/maybe-promise.js'
 import { Deadline, HELD_UP, NO_ANSWER, LATE, within } from '../../registry/deadline.js'
-import { safeCause, safeError } from '../observe/log.js'
+import { safeError } from '../observe/log.js'
 import type { Observer } from '../observe/observer.js'
 
 /** Limit on concurrent calls. Beyond it, a call is not made, and the backend counts as unavailable for it. */
@@ -70,7 +70,7 @@ export class BackendGuard {
         ? this.#awaited('get', result, deadline, key, (value) => this.#checked(value, key))
         : this.#checked(result, key)
     } catch (err) {
-      return this.#failed('get', err, key)
+      return this.#failed('get', err, key, deadline.requestId)
     }
   }
 
@@ -91,7 +91,7 @@ export class BackendGuard {
       return this.#awaited<readonly Read[] | typeof UNAVAILABLE>('getMany', result, deadline, keys[0], checked)
         .then((read) => read === UNAVAILABLE ? none : read as Read[])
     } catch (err) {
-      this.#failed('getMany', err, keys[0])
+      this.#failed('getMany', err, keys[0], deadline.requestId)
       return none
     }
   }
@@ -234,7 +234,7 @@ export class BackendGuard {
       return result
     } catch (err) {
       this.#failed(operation, err, key)
-      throw new CACHE_ERR_BACKEND_FAILED(this.#options.name, operation, safeError(err).message, { cause: safeCause(err) })
+      throw new CACHE_ERR_BACKEND_FAILED(this.#options.name, operation, safeError(err).message, { cause: safeError(err) })
     }
   }
 
@@ -245,6 +245,7 @@ export class BackendGuard {
   #awaited<T> (
     operation: string, promise: Promise<unknown>, deadline: Deadline, key: string | undefined, use: (value: unknown) => T
   ): Promise<T | typeof UNAVAILABLE> {
+    const { requestId } = deadline
     this.#pending++
     return new Promise((resolve) => {
       let open = true
@@ -256,14 +257,14 @@ export class BackendGuard {
         try {
           resolve(value())
         } catch (err) {
-          resolve(this.#failed(operation, err, key))
+          resolve(this.#failed(operation, err, key, requestId))
         }
       }
-      const wait = deadline.wait((heldUp) => end(() => this.#failed(operation, heldUp ? HELD_UP : NO_ANSWER, key)))
+      const wait = deadline.wait((heldUp) => end(() => this.#failed(operation, heldUp ? HELD_UP : NO_ANSWER, key, requestId)))
       // `Promise.resolve` is needed, because the `then` of a thenable that is not a promise may throw.
       Promise.resolve(promise).then(
         (value) => end(() => use(value)),
-        (err) => end(() => this.#failed(operation, err, key)))
+        (err) => end(() => this.#failed(operation, err, key, requestId)))
     })
   }
 
@@ -281,7 +282,7 @@ export class BackendGuard {
     return expiresAt > this.#options.now() ? value as StoredEntry : undefined
   }
 
-  #failed (operation: string, err: unknown, key: string | undefined): typeof UNAVAILABLE {
+  #failed (operation: string, err: unknown, key: string | undefined, requestId?: string): typeof UNAVAILABLE {
     if (this.isClosed) return UNAVAILABLE
     // If only one of several tiers has failed, that counts as a success, because the other tiers respond. A refused entry (one that is too
     // large, for example) counts as a success too.
@@ -289,7 +290,7 @@ export class BackendGuard {
     else if (err === HELD_UP || ((err === NO_ANSWER || err === WAITED) && operation === 'set')) this.#breaker.late()
     else this.#breaker.failed()
     const { name: backend, observer } = this.#options
-    observer.tellOfBackend({ name: 'backend-failed', backend, operation, err: safeError(err), key })
+    observer.tellOfBackend({ name: 'backend-failed', backend, operation, err: safeError(err), key, requestId })
     return UNAVAILABLE
   }
 }

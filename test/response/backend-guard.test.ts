@@ -23,7 +23,7 @@ for (const way of ['throw', 'reject'] as const) {
     t.same(await guard.getMany(['a', 'b'], guard.deadline()), [UNAVAILABLE, UNAVAILABLE])
     t.same({ ...guard.errors }, { get: 2, getMany: 1 })
     t.equal(lines.length, 2)
-    t.match(lines[0], { details: { operation: 'get', key: 'a', backend: 'chaos', err: { type: 'ChaosError' } } })
+    t.match(lines[0], { details: { operation: 'get', key: 'a', backend: 'chaos', err: { name: 'ChaosError' } } })
   })
 
   t.test(`guard: a write that ${way}s is counted and does not throw`, async (t) => {

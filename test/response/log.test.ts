@@ -1,6 +1,6 @@
 // Log lines that don't flood, and errors that reveal no secrets.
 import t from 'tap'
-import { ThrottledLog, safeCause, safeError } from '../../response/observe/log.js'
+import { ThrottledLog, safeError } from '../../response/observe/log.js'
 import { testClock } from '../support/clock.js'
 
 function setUp () {
@@ -40,7 +40,8 @@ t.test('only the type, the code and the beginning of the message of an error are
     code: 'ERR', command: { args: ['key', 'secret body'] }, password: 'secret', cause: new Error('secret')
   })
   const safe = safeError(err)
-  t.strictSame(safe, { type: 'Error', code: 'ERR', message: 'OOM command not allowed' })
+  t.match(safe, { name: 'Error', code: 'ERR', message: 'OOM command not allowed', cause: { message: 'secret' } })
+  t.strictSame(Object.keys(safe).sort(), ['code', 'name'])
   t.equal(safeError(new Error('x'.repeat(10_000))).message.length, 200)
   for (const url of [
     'redis://:secret@cache:6379/0', 'rediss://user:secret@cache', 'https://user:sec:ret@cache/path', 'https://user:s@ec@ret@cache/path',
@@ -53,17 +54,31 @@ t.test('only the type, the code and the beginning of the message of an error are
 })
 
 t.test('the cause of another error reveals no more, and neither does its stack', async (t) => {
-  const cause = safeCause(Object.assign(new RangeError('too big\nSET secret'), { code: 'ERR_OOM', command: 'secret' }))
+  const cause = safeError(Object.assign(new RangeError('too big\nSET secret'), { code: 'ERR_OOM', command: 'secret' }))
   t.match(cause, { name: 'RangeError', code: 'ERR_OOM', message: 'too big' })
   t.notMatch(cause.stack, 'secret')
   t.notOk('command' in cause)
-  t.ok(safeCause(undefined) instanceof Error)
+  t.ok(safeError(undefined) instanceof Error)
 })
 
 t.test('a thrown value that is not an Error is logged as such', async (t) => {
   for (const [thrown, type] of [
     ['secret', 'string'], [undefined, 'undefined'], [null, 'object'], [{ message: 'secret' }, 'object'], [Symbol('secret'), 'symbol']
   ] as const) {
-    t.strictSame(safeError(thrown), { type, code: undefined, message: 'something that is not an Error was thrown' })
+    const { name, message, stack } = safeError(thrown)
+    t.strictSame([name, message], ['TypeError', `something that is not an Error was thrown: a value of type ${type}`])
+    t.notMatch(stack, /secret/)
   }
+})
+
+t.test('a logged error has the frames of the original one, its causes, and nothing of the rest of its message', async (t) => {
+  const inner = Object.assign(new Error('refused'), { code: 'ECONNREFUSED' })
+  const err = new Error('get failed\n    at secret (secret.js:1:1)', { cause: inner })
+  const safe = safeError(err)
+  t.match(safe.stack, /^Error: get failed\n {4}at .*log\.test/)
+  t.notMatch(safe.stack, /secret/)
+  t.match(safe.cause, { code: 'ECONNREFUSED', message: 'refused', stack: /^Error: refused\n {4}at .*log\.test/ })
+  const circular = new Error('circular')
+  circular.cause = circular
+  t.match(safeError(circular), { cause: { cause: { cause: { message: 'circular', cause: undefined } } } })
 })

@@ -72,7 +72,7 @@ t.test("a developer's mistake is logged, once in ten seconds, and an outcome wit
   const { lines, observer, route } = setUp()
   for (let at = 0; at < 3; at++) observer.tell(route, { name: 'refused', reason: 'tags', fault: new TypeError('no tags') })
   observer.tell(route, { name: 'bypass', reason: 'credentials' })
-  t.match(lines, [{ details: { route: 'GET /', reason: 'tags', err: { type: 'TypeError', message: 'no tags' } } }])
+  t.match(lines, [{ details: { route: 'GET /', reason: 'tags', err: { name: 'TypeError', message: 'no tags' } } }])
 })
 
 t.test('an impossible state throws in tests and is logged elsewhere', async (t) => {

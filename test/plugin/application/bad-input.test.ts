@@ -107,7 +107,7 @@ const ROUTE: Array<[why: string, cache: unknown, says: RegExp]> = [
   ['a query that is text', { key: { query: 'page' } }, /key\.query' must be/],
   ['a field that is not a name', { key: { headers: [''] } }, /key\.headers' must be/],
   ['a principal that is not a function', { key: { by: 'user' } }, /key\.by' must be a function/],
-  ['credentials that is an unknown word', { credentials: 'yes' }, /credentials' must be 'bypass' or 'ignore', got 'yes'/],
+  ['credentials that is an unknown word', { credentials: 'yes' }, /credentials' must be 'bypass' or 'ignore' or 'shared', got 'yes'/],
   ['tags that are text', { tags: 'products' }, /tags' must be a function, or an array/],
   ['an empty tag', { tags: [''] }, /tags' must be/],
   ['too many tags', { tags: Array(65).fill('t') }, /tags' must be/],

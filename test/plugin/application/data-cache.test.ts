@@ -1,4 +1,5 @@
 // The data cache: the application's own values, stored beside its responses.
+import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import type { ResponseCache } from '../../../plugin.js'
 import { build, databasePath, forEachBackend } from '../../support/app.js'
@@ -7,8 +8,11 @@ import { failureOf } from '../../support/entries.js'
 
 const MINUTE_MS = 60_000
 
+/** Without a cached route, the application would have a warning. */
+const routes = (app: FastifyInstance): unknown => app.get('/', { config: { cache: { ttl: '1m' } } }, async () => '')
+
 t.test('data cache: JSON values and Buffers, by key, for a time, with tags', async (t) => forEachBackend(t, async (t, on) => {
-  const { cache, clock } = await build(t, { ...on, routes () {} })
+  const { cache, clock } = await build(t, { ...on, routes })
   const values: unknown[] = [{ a: [1, null] }, 'text', '', 0, false, null, [], Buffer.from([0, 10, 255]), Buffer.alloc(0)]
   for (const [at, value] of values.entries()) {
     await cache.set(`k${at}`, value, { ttl: '1m', tags: ['all', `t${at}`] })
@@ -37,7 +41,7 @@ t.test('data cache: JSON values and Buffers, by key, for a time, with tags', asy
 
 t.test("getOrSet: a call that waits for another call's producer receives a value of its own, as on a hit", async (t) =>
   forEachBackend(t, async (t, on) => {
-    const { cache } = await build(t, { ...on, routes () {} })
+    const { cache } = await build(t, { ...on, routes })
     for (const [key, made] of [['json', { viewer: '' }], ['bytes', Buffer.from('-----')]] as const) {
       const barrier = new Barrier()
       const ask = async (viewer: string): Promise<unknown> => {
@@ -62,7 +66,7 @@ t.test("getOrSet: a call that waits for another call's producer receives a value
   }))
 
 t.test('data cache: wrong arguments are refused by name, and nothing is stored', async (t) => forEachBackend(t, async (t, on) => {
-  const { cache } = await build(t, { ...on, routes () {} })
+  const { cache } = await build(t, { ...on, routes })
   const circle: unknown[] = []
   circle.push(circle)
   for (const value of [undefined, () => {}, Symbol('s'), 1n, circle]) {
@@ -91,7 +95,7 @@ t.test('data cache: wrong arguments are refused by name, and nothing is stored',
 
 t.test('getOrSet: one producer runs at a time; its failure rejects all waiting calls and is not stored', async (t) =>
   forEachBackend(t, async (t, on) => {
-    const app = await build(t, { ...on, routes () {} })
+    const app = await build(t, { ...on, routes })
     const { cache } = app
     const barrier = new Barrier()
     let runs = 0
@@ -120,7 +124,7 @@ t.test('getOrSet: one producer runs at a time; its failure rejects all waiting c
 
 t.test('getOrSet: a stale value is returned while one producer makes a new one in the background', async (t) =>
   forEachBackend(t, async (t, on) => {
-    const { cache, clock } = await build(t, { ...on, routes () {} })
+    const { cache, clock } = await build(t, { ...on, routes })
     let runs = 0
     let barrier = new Barrier()
     barrier.open()
@@ -148,7 +152,7 @@ t.test('getOrSet: a stale value is returned while one producer makes a new one i
 
 t.test('getOrSet: a softly invalidated value is returned for as long as an expired one would be', async (t) =>
   forEachBackend(t, async (t, on) => {
-    const app = await build(t, { ...on, routes () {} })
+    const app = await build(t, { ...on, routes })
     const options = { ttl: '1h', staleWhileRevalidate: '10s', staleIfError: '20s', tags: ['t'] }
     const fails = async (): Promise<unknown> => await app.cache.getOrSet('k', options, () => { throw new Error('broken') })
     t.equal(await app.cache.getOrSet('k', options, () => 'old'), 'old')
@@ -163,7 +167,7 @@ t.test('getOrSet: a softly invalidated value is returned for as long as an expir
 
 t.test('getOrSet: a value that is softly invalidated every minute is not returned forever', async (t) =>
   forEachBackend(t, async (t, on) => {
-    const { cache, clock } = await build(t, { ...on, routes () {} })
+    const { cache, clock } = await build(t, { ...on, routes })
     const options = { ttl: '1h', staleWhileRevalidate: '3m', tags: ['t'] }
     const fails = async (): Promise<unknown> => await cache.getOrSet('k', options, () => { throw new Error('broken') })
     t.equal(await cache.getOrSet('k', options, () => 'old'), 'old')
@@ -179,7 +183,7 @@ t.test('getOrSet: a value that is softly invalidated every minute is not returne
 
 t.test('getOrSet: after a producer failed in the background, it is not called again for a while', async (t) =>
   forEachBackend(t, async (t, on) => {
-    const app = await build(t, { ...on, routes () {} })
+    const app = await build(t, { ...on, routes })
     const { cache, clock } = app
     let runs = 0
     const ask = async (): Promise<number> =>
@@ -199,9 +203,9 @@ t.test('getOrSet: after a producer failed in the background, it is not called ag
 
 t.test('getOrSet: the pause after failures ends with the next value, whether it was produced or set', async (t) => {
   const options = { path: databasePath(t) }
-  const { cache, clock } = await build(t, { backend: 'sqlite', options, routes () {} })
+  const { cache, clock } = await build(t, { backend: 'sqlite', options, routes })
   // A value that was set can't become stale: another process makes it anew.
-  const other = await build(t, { backend: 'sqlite', options, clock, routes () {} })
+  const other = await build(t, { backend: 'sqlite', options, clock, routes })
   const kept = { ttl: '1s', staleWhileRevalidate: '1h' }
   const ways: ReadonlyArray<readonly [way: string, make: () => Promise<unknown>, by: ResponseCache]> = [
     ['nothing in this process', async () => {}, other.cache],
@@ -229,7 +233,7 @@ t.test('getOrSet: the pause after failures ends with the next value, whether it 
 
 t.test('getOrSet: with staleIfError a stale value is returned if the producer fails, unless it was invalidated meanwhile', async (t) =>
   forEachBackend(t, async (t, on) => {
-    const app = await build(t, { ...on, routes () {} })
+    const app = await build(t, { ...on, routes })
     const { cache, clock } = app
     const options = { ttl: '1m', staleIfError: '1m', tags: ['t'] }
     const fails = async (before: () => Promise<void> = async () => {}): Promise<unknown> =>
@@ -252,7 +256,7 @@ t.test('getOrSet: with staleIfError a stale value is returned if the producer fa
 t.test(
   'getOrSet: at most a hundred producers run in the background; further stale values are returned, and made anew at their next call',
   async (t) => forEachBackend(t, async (t, on) => {
-    const { cache, clock } = await build(t, { ...on, routes () {} })
+    const { cache, clock } = await build(t, { ...on, routes })
     const barrier = new Barrier()
     const keys = Array.from({ length: 102 }, (_, at) => `k${at}`)
     const ask = async (key: string): Promise<string> =>
@@ -269,7 +273,7 @@ t.test(
 
 t.test('getOrSet: of two producers, the one that began later wins, whichever ends first', async (t) => {
   for (const order of [[0, 1], [1, 0]]) {
-    const { cache } = await build(t, { lockTimeout: '1ms', routes () {} })
+    const { cache } = await build(t, { lockTimeout: '1ms', routes })
     const barriers = [new Barrier(), new Barrier()] as const
     const making = barriers.map(async (barrier, at) =>
       await cache.getOrSet('k', { ttl: '1m' }, async () => { await barrier.pass(); return at }))

@@ -202,6 +202,24 @@ t.test('ten thousand failures are a few lines in the log, and all of them are co
   t.notMatch(JSON.stringify(warnings()), /the body below/)
 })
 
+t.test('a failure is logged with a real error, the readable key, the route and the id of the request', async (t) => {
+  await forEachBackend(t, async (t, on) => {
+    const { ask, chaos, clock, warnings } = await setUp(t, on, {
+      compare: false, route: { tags: ['news'] }, fastify: { genReqId: () => 'the request' }
+    })
+    const refused = Object.assign(new Error('refused', { cause: new Error('no route') }), { code: 'EDOWN' })
+    chaos.get.throw(refused)
+    await ask('/a/1?b=2')
+    const about = { route: 'GET /a/:id', key: /^GET \/a\/:id: \/a\/1\?\.\.\., http:\/\//, reqId: 'the request' }
+    t.match(warnings()[0], { ...about, operation: 'get', err: { code: 'EDOWN', message: /^refused/, stack: /backend-fails\.test.*no route/s } })
+    await clock.pass(11_000)
+    chaos.get.hang()
+    await ask('/a/1?b=2')
+    t.match(warnings().at(-1), { ...about, err: { code: 'ETIMEDOUT', message: /no response before the deadline/ } })
+    t.notMatch(JSON.stringify(warnings()), '"type":"Object"')
+  })
+})
+
 t.test('the data cache of a backend that is down: reads and writes reject, getOrSet produces', async (t) => {
   await forEachBackend(t, async (t, on) => {
     const { cache, chaos } = await setUp(t, on)
