@@ -1,6 +1,7 @@
 // The checks of options that all folders use. The error for a wrong value names the option, the expected value and the given one.
 import { inspect } from 'node:util'
 import { CACHE_ERR_OPTION } from './errors.js'
+import { intention, isShown, type Advice } from './intention.js'
 
 /** A number of seconds, or a string with a unit, such as `250ms`, `90s`, `5m`, `2h` or `1d`. */
 export type Duration = number | string
@@ -110,12 +111,12 @@ export function exactlyOne<T extends object> (who: string, options: T, names: Re
 }
 
 /**
- * Checks each given option, and returns the checked values. An absent or undefined option stays absent. An unknown option is refused with
- * an error that does not show its value: the name may be a typing error, and the value a password. In errors, `who` precedes the option's
- * name, as in `sqlite.maxBytes`.
+ * Checks each given option, and returns the checked values. An absent or undefined option stays absent. The error for an unknown option
+ * says what was probably meant: `advice` is for names that are not typing errors. In errors, `who` precedes the option's name, as in
+ * `sqlite.maxBytes`.
  */
 export function checkOptions<T extends object> (
-  who: string, options: unknown, checks: { readonly [K in keyof T]-?: Check<T[K]> }
+  who: string, options: unknown, checks: { readonly [K in keyof T]-?: Check<T[K]> }, advice: Advice = {}
 ): Partial<T> {
   if (!isRecord(options)) {
     throw new CACHE_ERR_OPTION(who, 'an object', ['string', 'object'].includes(typeof options) ? kindOf(options) : show(options))
@@ -123,8 +124,9 @@ export function checkOptions<T extends object> (
   const checked: Partial<T> = {}
   for (const [name, value] of Object.entries(options)) {
     if (!Object.hasOwn(checks, name)) {
-      throw new CACHE_ERR_OPTION(
-        `${who}.${name}`, `absent: it is not an option; known are ${Object.keys(checks).join(', ')}`, kindOf(value))
+      const known = Object.keys(checks)
+      throw new CACHE_ERR_OPTION(`${who}.${name}`, `absent: it is not an option; known are ${known.join(', ')}`,
+        (isShown(name) && typeof value !== 'object' ? show(value) : kindOf(value)) + intention(name, known, advice))
     }
     if (value !== undefined) checked[name as keyof T] = checks[name as keyof T](value, `${who}.${name}`)
   }

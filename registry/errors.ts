@@ -22,9 +22,9 @@ export const CACHE_ERR_BACKEND_DUPLICATE = createError<[name: string]>(
 export const CACHE_ERR_BACKEND_CONTRACT = createError<[name: string, expected: string, came: string]>(
   'CACHE_ERR_BACKEND_CONTRACT', "cache: backend '%s' must have %s, got %s")
 
-/** An optional package that a backend needs is not installed. `cause` is the error of the import. */
-export const CACHE_ERR_DEPENDENCY_MISSING = createError<[backend: string, dependency: string, install: string, options?: Cause]>(
-  'CACHE_ERR_DEPENDENCY_MISSING', "cache: backend '%s' needs the package '%s'; run npm install %s")
+/** An optional package that a backend needs can't be loaded. The message says why and what to do. `cause` is the error of the import. */
+export const CACHE_ERR_DEPENDENCY_MISSING = createError<[backend: string, dependency: string, advice: string, options?: Cause]>(
+  'CACHE_ERR_DEPENDENCY_MISSING', "cache: backend '%s' needs the package '%s'; %s")
 
 /** The backend lacks the optional method that this call needs. */
 export const CACHE_ERR_POWER_MISSING = createError<[operation: string, name: string, power: string, advice: string]>(

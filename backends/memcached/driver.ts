@@ -35,7 +35,7 @@ export async function openClient (
 ): Promise<Opened> {
   if (client !== undefined) return { client: client as Client, close () {} }
   const { MemcacheClient } = await load().catch((cause: unknown) => {
-    throw new CACHE_ERR_DEPENDENCY_MISSING('memcached', PACKAGE, PACKAGE, { cause })
+    throw new CACHE_ERR_DEPENDENCY_MISSING('memcached', PACKAGE, `run npm install ${PACKAGE}`, { cause })
   }) as Driver
   // When a command times out, the driver closes its connection, even if only the event loop was blocked. Our own timeout starts again in
   // that case, so the driver's timeout is twice as long, and never passes before ours.

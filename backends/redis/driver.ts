@@ -71,6 +71,6 @@ export function loadDriver (load: () => unknown = loadFromPackage): Driver {
   try {
     return load() as Driver
   } catch (cause) {
-    throw new CACHE_ERR_DEPENDENCY_MISSING('redis', PACKAGE, PACKAGE, { cause })
+    throw new CACHE_ERR_DEPENDENCY_MISSING('redis', PACKAGE, `run npm install ${PACKAGE}`, { cause })
   }
 }

@@ -25,17 +25,45 @@ export interface Database {
 export type Driver = new (path: string, options: { timeout: number }) => Database
 
 const PACKAGE = 'better-sqlite3'
+const FIRST_NODE_OF_13 = 22
 
-/** Loads the driver. Throws CACHE_ERR_DEPENDENCY_MISSING if the package, or the binary that its install script fetches, is missing. */
-export async function loadDriver (load: () => Promise<{ default: unknown }> = () => import('better-sqlite3')): Promise<Driver> {
+/** What `loadDriver` loads, and the versions that its error depends on. */
+export interface Loading {
+  readonly load?: () => Promise<{ default: unknown }>
+  /** The version of the driver; null if it is not installed. */
+  readonly driver?: string | null
+  readonly node?: string
+}
+
+/** Loads the driver. If it can't be loaded, throws CACHE_ERR_DEPENDENCY_MISSING, which says why and what to do. */
+export async function loadDriver (
+  { load = () => import('better-sqlite3'), driver: version = driverVersion() ?? null, node = process.versions.node }: Loading = {}
+): Promise<Driver> {
   try {
     const driver = (await load()).default as Driver
     // A database is opened, because only then does the package look for its binary.
     new driver(':memory:', { timeout: 0 }).close() // eslint-disable-line new-cap
     return driver
   } catch (cause) {
-    throw new CACHE_ERR_DEPENDENCY_MISSING('sqlite', PACKAGE, PACKAGE, { cause })
+    throw new CACHE_ERR_DEPENDENCY_MISSING('sqlite', PACKAGE, cureOf(cause, version, node), { cause })
   }
+}
+
+/** Returns why the driver could not be loaded, and what to do. */
+function cureOf (cause: unknown, driver: string | null, node: string): string {
+  const { code, message } = cause as { code?: unknown, message?: unknown }
+  const isOldNode = Number.parseInt(node) < FIRST_NODE_OF_13
+  if (driver === null) return `it is not installed: run npm install ${PACKAGE}${isOldNode ? '@12' : ''}`
+  if (isOldNode && Number.parseInt(driver) >= 13) {
+    return `version ${driver} needs Node ${FIRST_NODE_OF_13} or later, and this is Node ${node}: run npm install ${PACKAGE}@12`
+  }
+  if (code === 'ERR_DLOPEN_FAILED') {
+    return `it is installed, but was built for another version of Node or another machine: run npm rebuild ${PACKAGE}`
+  }
+  if (/could not locate the bindings file/i.test(String(message))) {
+    return `it is installed, but its binary is missing, because its install script did not run: allow install scripts, then run npm rebuild ${PACKAGE}`
+  }
+  return `it is installed, but can not be loaded (${String(message).split('\n', 1)[0]}): run npm rebuild ${PACKAGE}`
 }
 
 /** Returns the version of the installed driver, or undefined if it is not known. */

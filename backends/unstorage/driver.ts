@@ -21,7 +21,7 @@ export async function openStorage (
 ): Promise<Opened> {
   if (storage !== undefined) return { storage, driver: storage.getMount(prefix).driver, async close () {} }
   const { createStorage } = await load().catch((cause: unknown) => {
-    throw new CACHE_ERR_DEPENDENCY_MISSING('unstorage', PACKAGE, PACKAGE, { cause })
+    throw new CACHE_ERR_DEPENDENCY_MISSING('unstorage', PACKAGE, `run npm install ${PACKAGE}`, { cause })
   }) as Package
   const own = createStorage({ driver: driver as UnstorageDriver })
   return { storage: own, driver: driver as UnstorageDriver, close: () => own.dispose() }

@@ -1,5 +1,7 @@
 // The options of `cache.set` and `cache.getOrSet`, and their checks.
-import { aDuration, checkOptions, duration, expects, type Duration } from '../../registry/check.js'
+import { aDuration, checkOptions, duration, expects, isRecord, show, type Check, type Duration } from '../../registry/check.js'
+import { CACHE_ERR_OPTION } from '../../registry/errors.js'
+import { VALUE_ADVICE } from '../options/advice.js'
 import { aDurationOrZero, durationOrZero } from '../options/route-options.js'
 import { areTags, MAX_TAGS } from '../options/invalidation-target.js'
 
@@ -38,12 +40,21 @@ export interface Settings {
 
 /** Checks the options of `set`, and adds the defaults. Throws CACHE_ERR_OPTION if one is invalid. */
 export function setSettings (options: unknown): Settings {
-  return settings('cache.set', checkOptions<SetOptions>('cache.set', options, SET_CHECKS))
+  return settings('cache.set', checked<SetOptions>('cache.set', options, SET_CHECKS))
 }
 
 /** Checks the options of `getOrSet`, and adds the defaults. Throws CACHE_ERR_OPTION if one is invalid. */
 export function getOrSetSettings (options: unknown): Settings {
-  return settings('cache.getOrSet', checkOptions<GetOrSetOptions>('cache.getOrSet', options, GET_OR_SET_CHECKS))
+  return settings('cache.getOrSet', checked<GetOrSetOptions>('cache.getOrSet', options, GET_OR_SET_CHECKS))
+}
+
+/** Checks options whose place is often taken by something else: a number of seconds, or the producer. */
+function checked<T extends object> (who: string, options: unknown, checks: { readonly [K in keyof T]-?: Check<T[K]> }): Partial<T> {
+  if (!isRecord(options)) {
+    const order = who === 'cache.set' ? '(key, value, { ttl })' : '(key, { ttl }, produce)'
+    throw new CACHE_ERR_OPTION(`the options of ${who}`, `an object with a ttl: ${who}${order}`, show(options))
+  }
+  return checkOptions<T>(who, options, checks, VALUE_ADVICE)
 }
 
 function settings (who: string, options: Partial<GetOrSetOptions>): Settings {

@@ -1,5 +1,6 @@
 // Invalidates by tag, URL, route or key. The fence is moved before and after, so that no running fill can undo the invalidation.
 import { show } from '../../registry/check.js'
+import { intention } from '../../registry/intention.js'
 import { CACHE_ERR_CLOSED, CACHE_ERR_OPTION, CACHE_ERR_POWER_MISSING } from '../../registry/errors.js'
 import type { CacheBackend } from '../../registry/backend.js'
 import type { Fence } from '../../registry/fence.js'
@@ -111,8 +112,10 @@ async function invalidateRoute (services: InvalidationServices, route: string): 
   const [, method, pattern] = /^(?:([A-Z-]+) )?(.*)$/s.exec(route) as unknown as [string, string | undefined, string]
   const meant = services.routes.filter((one) => one.url === pattern && (method === undefined || one.method === method))
   if (meant.length === 0) {
+    const known = services.routes.map(({ name }) => name)
     throw new CACHE_ERR_OPTION(
-      'invalidate({ route })', `a cached route's pattern, one of ${services.routes.map((one) => one.name).join(', ')}`, show(route))
+      'invalidate({ route })', `a cached route's pattern, ${known.length === 0 ? 'of which there is none' : `one of ${known.join(', ')}`}`,
+      show(route) + intention(pattern, services.routes.map(({ url }) => url)))
   }
   for (const { prefix } of meant) {
     await fenced(() => services.fence.move(routeName(prefix)), async () => await clearPrefix(services, 'invalidate({ route })', prefix))

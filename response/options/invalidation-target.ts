@@ -1,4 +1,6 @@
 // The targets of an invalidation: tags, a URL, a route or a key. Each target is checked as soon as it is given.
+import { intention } from '../../registry/intention.js'
+import { TARGET_ADVICE } from './advice.js'
 import { isRecord, isTextList, show } from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 
@@ -52,12 +54,19 @@ export function parseTarget (target: unknown, who: string): ParsedTarget {
   const names = isRecord(aim) ? Object.keys(aim) : []
   const kind = ['tags', 'url', 'route', 'key'].find((name) => names.includes(name))
   if (!isRecord(aim) || kind === undefined || names.some((name) => name !== kind && name !== OTHERS[kind])) {
-    throw new CACHE_ERR_OPTION(who, EXPECTED, show(target))
+    throw new CACHE_ERR_OPTION(who, EXPECTED, show(target) + meant(target, names))
   }
   if (kind === 'tags') checkTags(aim, who)
   else if (typeof aim[kind] !== 'string' || aim[kind] === '') throw new CACHE_ERR_OPTION(who, EXPECTED, show(target))
   if (kind === 'url') checkUrl(aim, who)
   return aim as unknown as ParsedTarget
+}
+
+/** Returns what a wrong target was probably meant to be. */
+function meant (target: unknown, names: readonly string[]): string {
+  if (Array.isArray(target)) return '; did you mean { tags: [...] }?'
+  const known = [...Object.keys(OTHERS), ...Object.values(OTHERS), 'route', 'key']
+  return names.filter((name) => !known.includes(name)).map((name) => intention(name, known, TARGET_ADVICE)).join('')
 }
 
 /** Checks a list of targets. If one is invalid, throws CACHE_ERR_OPTION, which names `who`. */
@@ -82,6 +91,9 @@ function checkUrl ({ url, method }: Record<string, unknown>, who: string): void 
   if (!target.startsWith('/') || target.includes('#')) {
     throw new CACHE_ERR_OPTION(
       `${who}.url`, 'a path that begins with / and may have a query, or an absolute http URL, without a fragment', show(url))
+  }
+  if (target.endsWith('/*')) {
+    throw new CACHE_ERR_OPTION(`${who}.url`, 'the URL of one request; * is no wildcard: use a tag, or { route }', show(url))
   }
   if (method !== undefined && typeof method !== 'string') throw new CACHE_ERR_OPTION(`${who}.method`, 'a method', show(method))
 }

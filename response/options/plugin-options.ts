@@ -2,7 +2,8 @@
 import { aDuration, checkOptions, duration, expects, text, type Check, type Duration } from '../../registry/check.js'
 import type { BackendChoice } from '../../registry/names.js'
 import { Registry } from '../../registry/registry.js'
-import { checkRouteOptions, type RouteCacheOptions } from './route-options.js'
+import { pluginAdvice } from './advice.js'
+import { checkRouteOptions, ROUTE_OPTION_NAMES, type RouteCacheOptions } from './route-options.js'
 
 /** The package's name, which errors about a registration show. */
 export const NAME = 'fastify-response-cache'
@@ -61,7 +62,7 @@ const PLUGIN_CHECKS: { [K in keyof Given]-?: Check<Given[K]> } = {
 
 /** Checks the options of a registration, and fills in all defaults except that of `registry`. Throws CACHE_ERR_OPTION if one is invalid. */
 export function checkSettings (given: unknown) {
-  const settings = { ...PLUGIN_DEFAULTS, ...checkOptions(NAME, given, PLUGIN_CHECKS) }
+  const settings = { ...PLUGIN_DEFAULTS, ...checkOptions(NAME, given, PLUGIN_CHECKS, pluginAdvice(ROUTE_OPTION_NAMES)) }
   return {
     ...settings,
     options: settings.options === undefined ? {} : settings.options,

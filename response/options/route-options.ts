@@ -7,6 +7,7 @@ import {
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 import type { Spelling } from '../http/selecting-fields.js'
 import { isCacheableStatus, type StoragePolicy } from '../http/storability.js'
+import { ROUTE_ADVICE } from './advice.js'
 import { parseTargets, areTags, MAX_TAG_CHARACTERS, MAX_TAGS, type InvalidationTarget } from './invalidation-target.js'
 
 /** The parts of a request that its key contains. */
@@ -186,9 +187,12 @@ const ROUTE_CHECKS: { [K in keyof RouteCacheOptions]-?: Check<RouteCacheOptions[
   lock: boolean
 }
 
+/** The names of all route options. */
+export const ROUTE_OPTION_NAMES: readonly string[] = Object.keys(ROUTE_CHECKS)
+
 /** Checks the options of a route, or the default options of all routes. If one is invalid, throws CACHE_ERR_OPTION, which names `who`. */
 export function checkRouteOptions (who: string, options: unknown): Partial<RouteCacheOptions> {
-  return checkOptions<RouteCacheOptions>(who, options, ROUTE_CHECKS)
+  return checkOptions<RouteCacheOptions>(who, options, ROUTE_CHECKS, ROUTE_ADVICE)
 }
 
 /** Returns a route's policy. The route's own options override the plugin's `defaults`, which override the package's defaults. */

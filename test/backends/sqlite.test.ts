@@ -1,12 +1,14 @@
 // The SQLite backend: the contract, its options, its driver, and what its methods return.
-import { statSync } from 'node:fs'
-import { join } from 'node:path'
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import Database from 'better-sqlite3'
 import fc from 'fast-check'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { builtIns } from '../../backends/index.js'
 import { SQLITE_CLEANUP_INTERVAL_MS, SQLITE_MAX_BYTES, SQLITE_PATH, SQLITE_TABLE, type SqliteOptions } from '../../backends/sqlite.js'
-import { driverVersion, driverWarning, loadDriver } from '../../backends/sqlite/driver.js'
+import { driverVersion, driverWarning, loadDriver, type Loading } from '../../backends/sqlite/driver.js'
 import { readOptions } from '../../backends/sqlite/options.js'
 import { testClock } from '../support/clock.js'
 import { conformance } from '../kit/index.js'
@@ -89,12 +91,39 @@ t.test('sqlite: a driver that can abort the process on this Node.js causes a war
   t.equal(warned.length, Number(driverVersion()!.split('.')[0]) < 13 ? 1 : 0)
 })
 
-t.test('sqlite: without the driver the error says what to install', async (t) => {
-  const missing = new Error('Cannot find package')
-  const wanted = { code: 'CACHE_ERR_DEPENDENCY_MISSING', message: 'npm install better-sqlite3' }
-  t.match(await failureOf(() => loadDriver(() => Promise.reject(missing))), { ...wanted, cause: missing })
-  const WithoutBinary = class { constructor () { throw missing } }
-  t.match(await failureOf(() => loadDriver(async () => ({ default: WithoutBinary }))), { ...wanted, cause: missing }, 'no binary')
+/** A copy of the driver's package, whose binary `spoil` may change. Returns a function that loads it. */
+function copiedDriver (t: Test, spoil: (binary: string) => void): () => Promise<{ default: unknown }> {
+  const from = dirname(createRequire(import.meta.url).resolve('better-sqlite3/package.json'))
+  const modules = join(newFolder(t), 'node_modules')
+  const to = join(modules, 'better-sqlite3')
+  cpSync(from, to, { recursive: true, filter: (path) => !/[/\\](?:deps|src)$|obj\.target/.test(path) })
+  const { dependencies = {} } = JSON.parse(readFileSync(join(from, 'package.json'), 'utf8')) as { dependencies?: Record<string, string> }
+  for (const name of ['file-uri-to-path', ...Object.keys(dependencies)]) {
+    if (existsSync(join(dirname(from), name))) symlinkSync(join(dirname(from), name), join(modules, name))
+  }
+  for (const path of readdirSync(to, { recursive: true }) as string[]) if (path.endsWith('.node')) spoil(join(to, path))
+  return async () => await import(pathToFileURL(join(to, 'lib', 'index.js')).href) as { default: unknown }
+}
+
+t.test('sqlite: if the driver can not be loaded, the error says why and what to do', async (t) => {
+  const missing = Object.assign(new Error('Cannot find package'), { code: 'ERR_MODULE_NOT_FOUND' })
+  const load = (): Promise<never> => Promise.reject(missing)
+  const failed = async (given: Loading): Promise<unknown> => await failureOf(() => loadDriver(given))
+  const wanted = { code: 'CACHE_ERR_DEPENDENCY_MISSING', cause: missing }
+  t.match(await failed({ load, driver: null, node: '22.0.0' }), { ...wanted, message: /it is not installed: run npm install better-sqlite3$/ })
+  t.match(await failed({ load, driver: null, node: '20.20.0' }), { ...wanted, message: /it is not installed: run npm install better-sqlite3@12$/ })
+  t.match(await failed({ load, driver: '13.2.0', node: '20.20.0' }), {
+    ...wanted, message: /version 13\.2\.0 needs Node 22 or later, and this is Node 20\.20\.0: run npm install better-sqlite3@12$/
+  })
+  t.match(await failed({ load: copiedDriver(t, (binary) => { writeFileSync(binary, 'of another machine') }) }), {
+    code: 'CACHE_ERR_DEPENDENCY_MISSING',
+    message: /it is installed, but was built for another version of Node or another machine: run npm rebuild better-sqlite3$/,
+    cause: { code: 'ERR_DLOPEN_FAILED' }
+  })
+  t.match(await failed({ load: copiedDriver(t, (binary) => { rmSync(binary) }) }), {
+    code: 'CACHE_ERR_DEPENDENCY_MISSING', message: /it is installed, but .*run npm rebuild better-sqlite3$/
+  })
+  t.ok(await loadDriver({ load: copiedDriver(t, () => {}) }), 'the copy itself works')
 })
 
 t.test('sqlite: a read returns synchronously, without a promise', async (t) => {
