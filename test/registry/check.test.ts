@@ -124,7 +124,7 @@ t.test('check: neither the value of an unknown option nor a value in place of op
       } catch (error) {
         t.match(error, {
           ...option,
-          message: /^cache: 'redis\.pasword' must be absent: it is not an option; known are password, got .* that is not shown, since it may hold a password$/
+          message: /^cache: 'redis\.pasword' must be absent: it is not an option; known are password, got .* that is not shown, since it may hold a password; did you mean password\?$/
         })
         t.notMatch((error as Error).message, /hunter2|4713/)
       }

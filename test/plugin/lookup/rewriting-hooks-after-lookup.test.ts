@@ -104,7 +104,7 @@ t.test('requests with different bodies do not share a response if a hook replace
         app.register(async (scope) => {
           for (const [name, hook] of Object.entries(hooks)) {
             scope.post(`/${name}`, {
-              config: { cache: { ttl: '1m', methods: ['POST'] } },
+              config: { cache: { ttl: '1m', methods: ['POST'], safe: true } },
               preValidation: async (request) => {
                 Object.assign(request, { [kWho]: (request.body as { user: string }).user })
                 hook(request)
@@ -114,7 +114,7 @@ t.test('requests with different bodies do not share a response if a hook replace
         })
         // The parser receives something else, so the original body cannot be known.
         app.post('/parsing', {
-          config: { cache: { ttl: '1m', methods: ['POST'] } },
+          config: { cache: { ttl: '1m', methods: ['POST'], safe: true } },
           preParsing: async (request, _reply, payload) => {
             const chunks: Buffer[] = []
             for await (const chunk of payload) chunks.push(chunk as Buffer)
@@ -150,7 +150,7 @@ t.test('a request whose method a hook overrides bypasses the cache, and gets a r
         config: { cache: { ttl: '1m', methods: ['GET', 'POST'] } },
         handler: async ({ method }) => `${method} ${probe.ran() > 0}`
       })
-      app.post('/only', { config: { cache: { ttl: '1m', methods: ['POST'] } } }, async ({ method }) => method)
+      app.post('/only', { config: { cache: { ttl: '1m', methods: ['POST'], safe: true } } }, async ({ method }) => method)
     }
   })
   const override = (method: string, other: string, url = '/') => app.ask({
