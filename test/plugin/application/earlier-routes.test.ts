@@ -13,7 +13,8 @@ const routes = (app: FastifyInstance, { ran }: Probe): void => {
     ran('chosen')
     return await reply.cache({ store: false }).send('chosen')
   })
-  app.post('/search', { config: { cache: { ttl: '1m', methods: ['POST'], safe: true } } }, async ({ body }) => ({ body, run: ran('search') }))
+  const search = { config: { cache: { ttl: '1m', methods: ['POST'], safe: true } } }
+  app.post('/search', search, async ({ body }) => ({ body, run: ran('search') }))
   app.get('/typed', { config: { cache: { ttl: '1m', key: { query: ['a'] } } } }, async ({ query }) => ({ query, run: ran('typed') }))
   app.get('/plain', async () => `plain ${ran('plain')}`)
   app.get('/wide', { ...CACHED, constraints: { host: /^www\./ } }, async () => `wide ${ran('wide')}`)
