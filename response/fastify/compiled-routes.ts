@@ -34,7 +34,8 @@ export function compiledRoutes (fastify: FastifyInstance): CompiledRoute[] {
     const { handler, config, server } = first
     const options = {
       ...first,
-      ...config,
+      method: config.method,
+      url: config.url,
       handler,
       config,
       constraints: Object.keys(constraints).length === 0 ? undefined : constraints,

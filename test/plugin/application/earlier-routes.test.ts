@@ -111,6 +111,14 @@ t.test('a route that opts in outside of the scope of every registration is named
   t.equal(lines.length, 1, 'once, not by each registration')
 })
 
+t.test('a route that opts out before the cache is registered has no warning', async (t) => {
+  t.same(await warned(async (app) => {
+    app.get('/out', { config: { cache: false } }, async () => '')
+    app.get('/in', CACHED, async () => '')
+    await app.register(responseCache)
+  }), [])
+})
+
 t.test('an application without any cached route has a warning', async (t) => {
   t.match(await warned((app) => { app.register(responseCache, {} as ResponseCacheOptions); app.get('/', async () => '') }), [{
     level: 40, msg: /^cache: no route asks for the cache/
