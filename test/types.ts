@@ -123,3 +123,13 @@ take({ name: 'a case', run: async () => 'passed' } satisfies ConformanceCase)
 take(rfc9111 satisfies RouteCacheOptions, { ...rfc9111, ttl: '1m' } satisfies RouteCacheOptions)
 // @ts-expect-error read-only
 rfc9111.heuristic = false
+
+// Tags may be read-only, also those that a function returns.
+const TAGS = ['a', 'b'] as const
+take({ tags: TAGS } satisfies RouteCacheOptions, { tags: () => TAGS } satisfies RouteCacheOptions)
+
+take({
+  credentials: 'shared', invalidates: false, safe: true, when: (request, reply, payload) => reply.statusCode === 200 && payload !== request.id
+} satisfies RouteCacheOptions)
+// @ts-expect-error a promise is not a decision
+take({ when: async () => true } satisfies RouteCacheOptions)

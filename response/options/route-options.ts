@@ -61,7 +61,7 @@ export interface RouteCacheOptions {
   /** Whether requests with `Authorization` or `Cookie` bypass the cache if the key has neither that field nor `by`. @default 'bypass' */
   credentials?: 'bypass' | 'ignore' | 'shared'
   /** Tags by which the response can be invalidated. @default [] */
-  tags?: readonly string[] | ((request: FastifyRequest, reply: FastifyReply) => string[])
+  tags?: readonly string[] | ((request: FastifyRequest, reply: FastifyReply) => readonly string[])
   /**
    * Targets that a 2xx or 3xx response to an unsafe method (POST, PUT ...) invalidates, besides the request's own URL and the URLs in the
    * response's Location and Content-Location (RFC 9111 section 4.4). `false`: only the request's own URL. @default []
