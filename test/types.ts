@@ -129,7 +129,10 @@ const TAGS = ['a', 'b'] as const
 take({ tags: TAGS } satisfies RouteCacheOptions, { tags: () => TAGS } satisfies RouteCacheOptions)
 
 take({
-  credentials: 'shared', invalidates: false, safe: true, when: (request, reply, payload) => reply.statusCode === 200 && payload !== request.id
+  credentials: 'shared',
+  invalidates: false,
+  safe: true,
+  when: (request, reply, payload) => reply.statusCode === 200 && payload !== request.id
 } satisfies RouteCacheOptions)
 // @ts-expect-error a promise is not a decision
 take({ when: async () => true } satisfies RouteCacheOptions)
