@@ -17,7 +17,8 @@ export function makePrivate (runFolder: string, name: string): string {
 
 /** Removes a process's folder. Also removes the run's folder if it is empty after that. */
 export function removePrivate (folder: string): void {
-  rmSync(folder, { recursive: true, force: true })
+  // A write that is under way may still create a file in it.
+  rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 })
   try {
     rmdirSync(dirname(folder))
   } catch {
