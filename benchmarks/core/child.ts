@@ -14,7 +14,8 @@ interface Call { readonly id: number, readonly call: string, readonly argument: 
 interface Reply { readonly id: number, readonly result?: unknown, readonly error?: SentError }
 interface Waiting { resolve (result: any): void, reject (error: Error): void }
 
-const GOODBYE_MS = 5_000
+// A child that is killed leaves its folder and its entries behind, so it is given more time than it needs on a busy machine.
+const GOODBYE_MS = 20_000
 
 /** The child process, as the parent sees it. */
 export class Child {

@@ -15,7 +15,7 @@ export interface Opening extends SubjectChoice {
   readonly privateFolder?: string
 }
 
-const TIDY_MS = 2_000
+const TIDY_MS = 10_000
 
 const ending = new AbortController()
 let opening: Opening | undefined
