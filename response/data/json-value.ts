@@ -2,7 +2,7 @@
 import { isRecord, show } from '../../registry/check.js'
 
 /** A part of a value that JSON can't represent. */
-export interface Unfit {
+interface Unfit {
   /** What it is and where: `a Map at value.items[0]`. */
   readonly what: string
   /** What to store instead. */

@@ -2,7 +2,7 @@
 import type { FastifyRequest, onSendHookHandler, preSerializationHookHandler } from 'fastify'
 import { show } from '../../registry/check.js'
 import { noop } from '../../registry/maybe-promise.js'
-import type { RouteContext } from '../fastify/fastify-internals.js'
+import { around, type RouteContext } from '../fastify/fastify-internals.js'
 import { CONDITIONAL_STATUSES } from '../http/status-codes.js'
 import type { WhenFunction } from '../options/route-options.js'
 import { kFill, type FillReply } from './recording-hooks.js'
@@ -30,8 +30,7 @@ export function askingWhen (context: RouteContext, when: WhenFunction, onWrong: 
     }
     done(null, payload)
   }
-  const copy: RouteContext = Object.assign(Object.create(Object.getPrototypeOf(context)), context)
-  return Object.assign(copy, { preSerialization: [note, ...context.preSerialization ?? []], onSend: [ask, ...context.onSend ?? []] })
+  return Object.assign(around(context, [ask, ...context.onSend ?? []]), { preSerialization: [note, ...context.preSerialization ?? []] })
 }
 
 function isWanted (when: WhenFunction, args: Parameters<WhenFunction>, onWrong: OnWrong): boolean {

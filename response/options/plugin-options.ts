@@ -60,9 +60,11 @@ const PLUGIN_CHECKS: { [K in keyof Given]-?: Check<Given[K]> } = {
   now: expects('a function that returns epoch milliseconds', (value) => typeof value === 'function')
 }
 
+const PLUGIN_ADVICE = pluginAdvice(ROUTE_OPTION_NAMES)
+
 /** Checks the options of a registration, and fills in all defaults except that of `registry`. Throws CACHE_ERR_OPTION if one is invalid. */
 export function checkSettings (given: unknown) {
-  const settings = { ...PLUGIN_DEFAULTS, ...checkOptions(NAME, given, PLUGIN_CHECKS, pluginAdvice(ROUTE_OPTION_NAMES)) }
+  const settings = { ...PLUGIN_DEFAULTS, ...checkOptions(NAME, given, PLUGIN_CHECKS, PLUGIN_ADVICE) }
   return {
     ...settings,
     options: settings.options === undefined ? {} : settings.options,
