@@ -13,7 +13,9 @@ import { fromStringStore } from './registry/string-store.js'
 import { noteArrivals } from './response/request/arrival.js'
 import { ResponseCache } from './response/cache.js'
 import { clockOf } from './response/clock.js'
+import type {} from './response/fastify/typed-routes.js'
 import { choose, kFill, kEarlyOptions } from './response/fill/recording-hooks.js'
+import { kHit } from './response/serve/hooked-hit.js'
 import { rewritesUrls, routingOf } from './response/fastify/fastify-internals.js'
 import { fromEnvironment } from './response/options/environment.js'
 import { RouteLookup } from './response/explain/route-lookup.js'
@@ -105,6 +107,7 @@ function decorate (fastify: FastifyInstance, decorateAs: string, services: Servi
   if (fastify.hasReplyDecorator(kFill)) return
   fastify.decorateRequest('isCacheRefresh', { getter () { return (this.raw as PossibleRefresh)[kRefresh] !== undefined } })
   fastify.decorateReply(kFill, null)
+  fastify.decorateReply(kHit, null)
   fastify.decorateReply(kEarlyOptions, null)
   fastify.decorateReply('cache', function (this: FastifyReply, options: ReplyCacheOptions) {
     choose(this, options)

@@ -11,6 +11,7 @@ import type { Flight, FlightOutcome } from './fill/single-flight.js'
 import { attach, recording } from './fill/recording-hooks.js'
 import { kRefresh, type PossibleRefresh } from './fill/refresh.js'
 import { isConditional } from './http/conditional.js'
+import { withoutOwnEtag } from './serve/hooked-hit.js'
 import { selectRepresentation } from './serve/representation.js'
 import { variantOf } from './request/variant.js'
 import { requestDirectivesOf, type RequestDirectives } from './http/request-directives.js'
@@ -168,7 +169,7 @@ export class CachedRoute extends KnownRoute {
   #fill (exchange: Exchange, forward: Forward, flight?: Flight, forbidden?: RefusalReason): unknown {
     const { instance, request, reply } = exchange
     const { fills, internals } = this.#services
-    const facts = internals.factsOf(request, reply)
+    const facts = internals.factsOf(reply)
     if (!internals.rehook(request, this.#recorded, (context) => this.#recording(context))) {
       if (flight !== undefined) fills.release(flight, 'not-shareable')
       return this.#bypass(instance, request, reply, 'unsupported', new Error('this version of fastify keeps its hooks elsewhere'))
@@ -214,15 +215,12 @@ export class CachedRoute extends KnownRoute {
   #send ({ request, reply }: Pick<Exchange, 'request' | 'reply'>, entry: Entry<ResponseHead>, status: string, at: number): void {
     const { internals, sender } = this.#services
     const { headers, method } = request
-    const given = isConditional(headers)
-      ? selectRepresentation(entry, headers, {
-        method,
-        at,
-        wholeOnly: internals.contextOf(request)?.onSend !== null,
-        acceptRanges: reply.getHeader('accept-ranges') as string | undefined
-      })
-      : entry
-    sender.send(request, reply, given, status, at)
+    // If hooks may still change the body, its own ETag and ranges have to wait for them.
+    const wholeOnly = internals.isHooked(request)
+    const whole = wholeOnly ? withoutOwnEtag(entry) : entry
+    const acceptRanges = reply.getHeader('accept-ranges') as string | undefined
+    const given = isConditional(headers) ? selectRepresentation(whole, headers, { method, at, wholeOnly, acceptRanges }) : whole
+    sender.send(request, reply, given, { status, at, whole: wholeOnly && given === whole ? entry : undefined })
   }
 
   /** Returns the request directives (RFC 9111 section 5.2.1), or undefined if there are none or if the route ignores them. */

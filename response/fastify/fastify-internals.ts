@@ -35,8 +35,6 @@ const HEAD_HOOK = 'bound headRouteOnSendHandler'
 export interface ReplyFacts {
   /** Whether the request came from `inject()` instead of a connection. */
   readonly isInjected: boolean
-  /** Whether ranges of the body may be served, because no hook can change the body. */
-  readonly servesRanges: boolean
   /** Returns whether trailers were added or removed after the facts were collected. Returns false if that can't be known. */
   readonly hasNewTrailers: () => boolean
   /** Whether `reply.setCookie()` was called since then. True if that can't be known. */
@@ -77,13 +75,9 @@ export class FastifyInternals {
     if (notFound !== null && notFound !== undefined && areHooks(notFound)) all[this.#notFound] = hooks(notFound)
   }
 
-  /**
-   * Returns whether ranges of the body may be served, because no hook can change the body. Fastify's own hook for HEAD routes doesn't
-   * count, because it only removes the body.
-   */
-  servesRanges (request: FastifyRequest): boolean {
-    const hooks = this.contextOf(request)?.onSend
-    return hooks === null || (request.method === 'HEAD' && hooks?.length === 1 && hooks[0]?.name === HEAD_HOOK)
+  /** Returns whether the response passes through onSend hooks, including Fastify's own for HEAD. Returns true if that can't be known. */
+  isHooked (request: FastifyRequest): boolean {
+    return this.contextOf(request)?.onSend !== null
   }
 
   /** Makes Fastify run the hooks in `context` for the response to this one request. */
@@ -104,17 +98,10 @@ export class FastifyInternals {
     return true
   }
 
-  /** Makes Fastify run one more hook, after all others, for the response to this one request. */
-  addLast (request: FastifyRequest, hook: onSendHookHandler): void {
-    const context = this.contextOf(request)
-    if (context !== undefined) this.useContext(request, around(context, [...context.onSend ?? [], hook]))
-  }
-
-  /** Collects the facts about a request. Call this before the handler runs, and before `rehook`. */
-  factsOf (request: FastifyRequest, reply: FastifyReply): ReplyFacts {
+  /** Collects the facts about a request. Call this before the handler runs. */
+  factsOf (reply: FastifyReply): ReplyFacts {
     return {
       isInjected: this.isInjected(reply),
-      servesRanges: this.servesRanges(request),
       hasNewTrailers: this.#trailersSince(reply),
       hasNewCookies: this.#cookiesSince(reply)
     }
@@ -292,6 +279,12 @@ export function around (context: RouteContext, onSend: readonly onSendHookHandle
   copy.onSend = onSend
   if (onError !== undefined) copy.onError = [onError, ...(context.onError ?? [])]
   return copy
+}
+
+/** Returns the hooks with `hook` after them, but before Fastify's own hook for HEAD, which removes the body. */
+export function afterHooks (onSend: readonly onSendHookHandler[], hook: onSendHookHandler): onSendHookHandler[] {
+  const own = onSend.at(-1)?.name === HEAD_HOOK ? onSend.slice(-1) : []
+  return [...onSend.slice(0, onSend.length - own.length), hook, ...own]
 }
 
 type Done = (err: null, payload?: unknown) => void

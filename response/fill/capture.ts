@@ -1,10 +1,12 @@
 // Captures a handler's response. A stream is recorded while it is sent, or held back if the client asks for a part of it.
 import type { FastifyReply } from 'fastify'
+import type { Readable } from 'node:stream'
+import type { ReadableStream } from 'node:stream/web'
 import type { MaybePromise } from '../../registry/backend.js'
 import type { Conditions } from '../http/conditional.js'
 import { etagOf } from '../http/etag.js'
 import { asTheyAre, storedFields, type HttpDates, type StoredFields } from '../http/stored-fields.js'
-import type { Fields, FieldValue } from '../http/field-values.js'
+import { fieldIn, type Fields, type FieldValue } from '../http/field-values.js'
 import { forbiddenFor, unfitStatus } from '../http/storability.js'
 import type { RefusalReason } from '../observe/reasons.js'
 import type { ReplyFacts } from '../fastify/fastify-internals.js'
@@ -23,8 +25,8 @@ export class HandlerResponse {
   readonly removed: readonly string[]
   /** When the handler created the head, in epoch milliseconds. */
   readonly madeAt: number
-  /** Whether other hooks may still change the body. */
-  readonly mayChange: boolean
+  /** Whether other hooks may still change the body. Set to false once they have run and left it alone. */
+  mayChange: boolean
   /** Whether Access-Control-Allow-Origin names a single origin. */
   readonly allowsOneOrigin: boolean
   /** Whether the handler set a cookie, even if it will be written into Set-Cookie only later. */
@@ -50,15 +52,17 @@ export class HandlerResponse {
   }
 
   /**
-   * Adds an ETag to a 200 that has none, if the body is complete and can't change. The ETag is computed from the body. `isSent` says
-   * whether the ETag is also set on the reply.
+   * Adds an ETag to a 200 that has none, if the body is complete. The ETag is computed from the body. `isSent` says whether the ETag is
+   * also set on the reply, unless hooks change the body.
    */
   addEtag (reply: FastifyReply, isSent: boolean): void {
-    if (this.body === undefined || this.mayChange || this.status !== 200 || reply.hasHeader('etag')) return
-    const etag = etagOf(this.body)
-    this.fields = [...this.fields, 'etag', etag]
-    this.ownEtag = true
-    if (isSent && reply.statusCode === this.status) reply.header('etag', etag)
+    if (reply.hasHeader('etag')) return
+    if (!this.ownEtag) {
+      if (this.body === undefined || this.status !== 200) return
+      this.fields = [...this.fields, 'etag', etagOf(this.body)]
+      this.ownEtag = true
+    }
+    if (isSent && !this.mayChange && reply.statusCode === this.status) reply.header('etag', fieldIn(this.fields, 'etag'))
   }
 }
 
@@ -143,6 +147,12 @@ export class Capture {
     return { payload }
   }
 
+  /** Holds a stream back if the client gets only a part of it. Returns the stream to go on with. Returns any other payload unchanged. */
+  hold (payload: unknown, response: HandlerResponse): unknown {
+    if (this.#part === undefined || streamKind(payload) === undefined) return payload
+    return this.#part.hold(payload as Readable | ReadableStream, response, this.#options.services.now())
+  }
+
   /**
    * Returns the payload to pass on. If a stream is held back, waits for its end and returns its whole body. If recording stops before the
    * end, returns a stream instead.
@@ -158,7 +168,7 @@ export class Capture {
   }
 
   #record (response: HandlerResponse, payload: unknown): Body {
-    const { end, judgement, policy: { maxBodyBytes }, services: { budget, now } } = this.#options
+    const { end, judgement, policy: { maxBodyBytes }, services: { budget } } = this.#options
     const { reply } = this.#exchange
     const kind = streamKind(payload)
     // If the payload is not a readable stream, Fastify itself rejects it. If the client has left, nothing reads the stream to its end.
@@ -176,7 +186,6 @@ export class Capture {
       },
       failed: (why) => end.refuse(why === 'stream-failed' && reply.raw.destroyed && !reply.raw.writableFinished ? 'client-gone' : why)
     })
-    const tee = teed(kind, payload, this.#recording)
-    return { payload: this.#part === undefined ? tee : this.#part.hold(tee, response, now()) }
+    return { payload: this.hold(teed(kind, payload, this.#recording), response) }
   }
 }

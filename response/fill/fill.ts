@@ -1,15 +1,15 @@
 // A fill: one forwarded request. It follows the handler's response on its way to the client and into the cache.
-import { andThen } from '../../registry/maybe-promise.js'
-import { isConditional, type Conditions } from '../http/conditional.js'
 import { without } from '../http/stored-fields.js'
 import type { KnownRoute } from '../known-route.js'
 import { TRANSIENT, type ForwardReason, type RefusalReason } from '../observe/reasons.js'
-import { discard, streamKind, unpacked } from '../serve/payload.js'
+import { discard, unpacked } from '../serve/payload.js'
 import { replyOrResult, whenReturned } from '../fastify/async-handler.js'
+import type { PassedBody } from '../serve/passed-body.js'
 import type { Marked } from '../serve/send.js'
 import { tagsOf } from '../store/tags.js'
-import { applyConditions } from '../serve/conditional-reply.js'
+import { announceRanges } from '../serve/conditional-reply.js'
 import { Capture, type HandlerResponse, type StreamEnd } from './capture.js'
+import { ClientConditions, type ConditionedFill } from './client-conditions.js'
 import type { Exchange, FillStart } from './exchange.js'
 import { NEXT_STATES, type FillState } from './fill-state.js'
 import type { FillServices } from './fill-services.js'
@@ -19,7 +19,7 @@ import { refusalFor, type ReplyCacheOptions } from './reply-options.js'
 import { Storing, type Shareable } from './storing.js'
 import { Validation } from './validation.js'
 
-export class Fill implements FillUnderWay, StreamEnd {
+export class Fill implements FillUnderWay, StreamEnd, ConditionedFill {
   readonly key: string
   readonly flight: Flight | undefined
   readonly judgement: Judgement
@@ -30,7 +30,7 @@ export class Fill implements FillUnderWay, StreamEnd {
   readonly #storing: Storing
   readonly #validation: Validation | undefined
   readonly #capture: Capture
-  readonly #servesRanges: boolean
+  readonly #conditions: ClientConditions
   readonly #place: Place
   #state: FillState = { name: 'running' }
   #response: HandlerResponse | undefined
@@ -48,18 +48,20 @@ export class Fill implements FillUnderWay, StreamEnd {
     this.#reason = reason
     this.key = exchange.key
     this.flight = flight
-    this.#servesRanges = facts.servesRanges
     this.judgement = new Judgement(exchange, route.policy, now, forbidden)
     this.#storing = new Storing(services, route, exchange, found)
     this.#capture = new Capture(exchange, { services, policy: route.policy, facts, judgement: this.judgement, end: this })
     if (stored !== undefined) this.#validation = new Validation(request, stored, now())
+    this.#conditions = new ClientConditions(this, {
+      exchange, route, services, judgement: this.judgement, capture: this.#capture, validation: this.#validation
+    })
     refresh?.begin()
     this.#place = fills.begin(this, facts.isInjected && refresh === undefined)
   }
 
   /** Whether this fill may still store an entry. The fill of a HEAD request may store one only if it has validated the stored response. */
   get mayStore (): boolean {
-    return !this.#isOver && this.judgement.forbidden !== 'head'
+    return !this.isOver && this.judgement.forbidden !== 'head'
   }
 
   /** Reads the stamps of the route's tags, if it has any, then runs the handler. Returns the handler's result, or a promise of it. */
@@ -101,19 +103,33 @@ export class Fill implements FillUnderWay, StreamEnd {
 
   /** Captures the response before other hooks run. `mayChange` says whether they may change it. Returns the payload, or a promise of it. */
   capture (payload: unknown, mayChange = false): unknown {
+    const given = this.#captured(payload, mayChange)
+    return mayChange ? this.#conditions.passing(given) : given
+  }
+
+  /** The body on its way through onSend hooks; undefined if there are none. */
+  get passed (): PassedBody | undefined {
+    return this.#conditions.passed
+  }
+
+  /** Called when the hooks have run. Returns the payload to send, or a promise of it. */
+  complete (payload: unknown): unknown {
+    return this.#conditions.afterHooks(payload)
+  }
+
+  #captured (payload: unknown, mayChange: boolean): unknown {
     const { reply } = this.#exchange
     const validation = this.#validation
     if (validation === undefined) {
-      return this.#isOver ? payload : this.#cut(this.#captured(typeof payload === 'object' ? unpacked(payload, reply) : payload, mayChange))
+      if (this.isOver) return payload
+      return this.#conditions.beforeHooks(this.#taken(typeof payload === 'object' ? unpacked(payload, reply) : payload, mayChange), mayChange)
     }
     // If sending fails, Fastify runs the hooks again. By then the validation has its outcome, and keeps it. One case differs: a stream that
     // failed before it was sent counts as a failure of the handler, so the stored response may be served.
     const isBroken = this.#refusedFor === 'stream-failed' && validation.mayServeOnError(reply.statusCode, this.#services.now())
-    if (validation.outcome !== undefined && !isBroken) return this.#isOver ? payload : this.#captured(payload, mayChange)
+    if (validation.outcome !== undefined && !isBroken) return this.isOver ? payload : this.#taken(payload, mayChange)
     const settled = this.#settled(validation, typeof payload === 'object' ? unpacked(payload, reply) : payload)
-    const captured = this.#isOver ? settled : this.#captured(settled, mayChange)
-    if (!validation.wasAsked && validation.handlerStatus === undefined) return this.#cut(captured)
-    return this.#applyConditions(captured, validation.conditions, mayChange)
+    return this.#conditions.beforeHooks(this.isOver ? settled : this.#taken(settled, mayChange), mayChange)
   }
 
   /** Decides whether the response is going to be stored, and sets Cache-Status. */
@@ -131,7 +147,8 @@ export class Fill implements FillUnderWay, StreamEnd {
       detail,
       status: this.#validation?.handlerStatus
     })
-    if (this.#servesRanges && (isStorable || this.#validation?.handlerStatus !== undefined || this.#isLikeGet)) sender.announceRanges(reply)
+    const isCached = isStorable || this.#validation?.handlerStatus !== undefined || this.#isLikeGet
+    if (isCached && this.#conditions.isBodyFinal) announceRanges(reply)
     // If sending fails, Fastify runs the hooks again. This Cache-Status member is then replaced.
     this.#marked = sender.setCacheStatus(reply, status, this.#marked)
     // RFC 9110 section 15.4.5: a 304 ends with its header section, so it has no trailers.
@@ -171,7 +188,7 @@ export class Fill implements FillUnderWay, StreamEnd {
   }
 
   refuse (reason: RefusalReason, fault?: unknown): void {
-    if (this.#isOver) return
+    if (this.isOver) return
     const { fills, observer } = this.#services
     this.#become({ name: 'refused', reason })
     clearTimeout(this.#patience)
@@ -185,7 +202,13 @@ export class Fill implements FillUnderWay, StreamEnd {
     observer.tell(this.#route, { name: 'refused', reason, fault, requestId: this.#exchange.request.id })
   }
 
-  get #isOver (): boolean {
+  /** The handler's response; undefined until it is captured. */
+  get response (): HandlerResponse | undefined {
+    return this.#response
+  }
+
+  /** Whether the response has been stored or refused. */
+  get isOver (): boolean {
     const { name } = this.#state
     return name === 'storing' || name === 'stored' || name === 'refused'
   }
@@ -221,42 +244,13 @@ export class Fill implements FillUnderWay, StreamEnd {
     return settled.payload
   }
 
-  #captured (payload: unknown, mayChange: boolean): unknown {
-    const validation = this.#validation
-    const ownEtag = validation?.handlerStatus !== undefined && validation.entry.head.ownEtag === true &&
-      validation.hasStoredEtag(this.#exchange.reply)
-    const taken = this.#capture.take(payload, mayChange, ownEtag)
+  #taken (payload: unknown, mayChange: boolean): unknown {
+    const taken = this.#capture.take(payload, mayChange, this.#validation?.hasOwnEtag(this.#exchange.reply) === true)
     if (taken.response !== undefined) this.#response = taken.response
     if ('refused' in taken) return this.#refusing(taken.refused, payload)
     // If the stream failed immediately, the response has already been refused.
-    if (!this.#isOver) this.#become({ name: 'responded' })
+    if (!this.isOver) this.#become({ name: 'responded' })
     return taken.payload
-  }
-
-  /** Cuts the requested range out of a response that is going to be stored. Without a Range field, the handler evaluates conditions. */
-  #cut (payload: unknown): unknown {
-    const { conditions } = this.#capture
-    if (conditions === undefined || this.#response?.mayChange !== false || (!this.#capture.holds && !this.#isToBeStored)) return payload
-    return this.#applyConditions(payload, conditions, false)
-  }
-
-  #applyConditions (payload: unknown, conditions: Conditions, wholeOnly: boolean): unknown {
-    if (!isConditional(conditions)) return payload
-    const { reply, request: { method } } = this.#exchange
-    return andThen(this.#capture.whenWhole(payload, this.#response, () => !this.#isOver), (body) => {
-      if (this.#route.policy.etag && this.#isToBeStored) this.#response?.addEtag(reply, true)
-      this.judgement.noteWhole()
-      const given = applyConditions(reply, body, { conditions, method, at: this.#services.now(), wholeOnly })
-      if (given === body || streamKind(body) === undefined) return given
-      this.#validation?.settleUnread(reply)
-      discard(this.#refusing('condition', body))
-      return given
-    })
-  }
-
-  get #isToBeStored (): boolean {
-    const response = this.#response
-    return !this.#isOver && response?.body !== undefined && !('refused' in this.judgement.of(response))
   }
 
   /** Whether this is a HEAD request, and the response to a GET would be stored. That response announces ranges, so this one does too. */
@@ -266,7 +260,7 @@ export class Fill implements FillUnderWay, StreamEnd {
 
   /** Judges the response. Returns whether it is going to be stored once it is complete. */
   #judge (): boolean {
-    if (this.#isOver) return false
+    if (this.isOver) return false
     const response = this.#response
     if (response === undefined) return this.#refusing('hijacked', false)
     const terms = this.judgement.of(response)
@@ -299,7 +293,7 @@ export class Fill implements FillUnderWay, StreamEnd {
     const { raw } = this.#exchange.reply
     const isPastFastify = this.#response === undefined && raw.writableEnded
     if (isPastFastify) this.#validation?.settlePast(raw.statusCode)
-    if (this.#isOver) return isPastFastify && this.#validation?.isOver === true ? this.#endStored() : undefined
+    if (this.isOver) return isPastFastify && this.#validation?.isOver === true ? this.#endStored() : undefined
     // The stream has not ended and never will, because the client left or another hook replaced the stream.
     if (this.#response !== undefined && this.#response.body === undefined) return this.#capture.abandon()
     if (isPastFastify) return this.refuse('hijacked')

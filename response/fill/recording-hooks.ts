@@ -1,6 +1,6 @@
-// The hooks around a route's own hooks during a fill: the first captures the handler's response, the last judges it.
+// The hooks around a route's own hooks during a fill: the first captures the handler's response, the last ones complete and judge it.
 import type { FastifyReply, onErrorHookHandler, onSendHookHandler, preHandlerHookHandler } from 'fastify'
-import { around, withoutLength, type FastifyInternals, type RouteContext } from '../fastify/fastify-internals.js'
+import { afterHooks, around, withoutLength, type FastifyInternals, type RouteContext } from '../fastify/fastify-internals.js'
 import { asResponse, unpacked } from '../serve/payload.js'
 import type { Fill } from './fill.js'
 import type { ReplyCacheOptions } from './reply-options.js'
@@ -28,7 +28,8 @@ export function recording (context: RouteContext, internals: FastifyInternals): 
 
 function recorded (context: RouteContext): RouteContext {
   const { onSend } = context
-  return around(context, onSend === null ? [captureAndConclude] : [capture, ...onSend.map(shownNone), conclude], onError)
+  if (onSend === null) return around(context, [captureAndConclude], onError)
+  return around(context, [capture, ...afterHooks(onSend, complete).map((hook) => hook === complete ? hook : passing(hook)), conclude], onError)
 }
 
 /**
@@ -37,10 +38,12 @@ function recorded (context: RouteContext): RouteContext {
  */
 const NONE = Symbol('fastify-response-cache.none')
 
-/** Wraps another hook, so that it receives `undefined` instead of NONE, as it would after `reply.send()`. */
-function shownNone (hook: onSendHookHandler): onSendHookHandler {
+/** Wraps another hook, so that it receives `undefined` instead of NONE, as it would after `reply.send()`, and the fill knows of it. */
+function passing (hook: onSendHookHandler): onSendHookHandler {
   return function (request, reply, payload, done) {
-    return hook.call(this, request, reply, payload === NONE ? undefined : payload, done)
+    const received = payload === NONE ? undefined : payload
+    ;(reply as FillReply)[kFill]?.passed?.reaches(hook, received)
+    return hook.call(this, request, reply, received, done)
   }
 }
 
@@ -59,10 +62,24 @@ function captured (fill: Fill, reply: FastifyReply, payload: unknown): unknown {
   return reply.request.method === 'HEAD' ? fill.capture(payload, true) : asResponse(payload, reply, (body) => fill.capture(body, true))
 }
 
-/** The last hook. If earlier hooks leave a fetch Response as the payload, its status and fields are applied to the reply. */
+/**
+ * Runs after the route's hooks, but before Fastify's own hook for HEAD. If they leave a fetch Response as the payload, its status and fields
+ * are applied to the reply.
+ */
+const complete: onSendHookHandler = (_request, reply, payload, done) => {
+  const fill = (reply as FillReply)[kFill]
+  if (fill === null) return done(null, payload)
+  const given = fill.complete(payload === NONE ? undefined : unpacked(payload, reply))
+  const passOn = (sent: unknown): void => done(null, sent ?? NONE)
+  // A promise means that a stream is held back so that a part can be cut out of it.
+  if (given instanceof Promise) given.then(passOn).catch(done)
+  else passOn(given)
+}
+
+/** The last hook. */
 const conclude: onSendHookHandler = (request, reply, payload, done) => {
   const fill = (reply as FillReply)[kFill]
-  const sent = payload === NONE ? null : fill === null ? payload : unpacked(payload, reply)
+  const sent = payload === NONE ? null : payload
   if (fill === null) withoutLength(request, reply, sent, done)
   else fill.conclude(() => withoutLength(request, reply, sent, done))
 }

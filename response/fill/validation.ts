@@ -198,6 +198,11 @@ export class Validation {
     return reply.hasHeader('etag') && reply.getHeader('etag') === fieldIn(this.entry.head.fields, 'etag')
   }
 
+  /** Returns whether the reply has the ETag that the cache computed for the stored response, which is sent. */
+  hasOwnEtag (reply: FastifyReply): boolean {
+    return this.handlerStatus !== undefined && this.entry.head.ownEtag === true && this.hasStoredEtag(reply)
+  }
+
   /** Returns whether the stored response may be sent instead of a response of this status (RFC 5861 section 4). */
   mayServeOnError (status: number, at: number): boolean {
     return at < (this.entry.head.staleOnErrorUntil ?? 0) && isError(status)

@@ -15,6 +15,14 @@ export function allowsRanges (field: FieldValue): boolean {
   return field === undefined || /(?:^|,)[ \t]*bytes[ \t]*(?:,|$)/i.test(joined(field))
 }
 
+/**
+ * Returns whether a response announces ranges (RFC 9110 section 14.3). It does if it is a full response that could be cut, a part of one,
+ * or the error for a range that can't be satisfied.
+ */
+export function announcesRanges (method: string, status: number): boolean {
+  return (status === 200 || status === 206 || status === 416) && (method === 'GET' || method === 'HEAD')
+}
+
 /** The maximum number of ranges that are served. If a request asks for more, the whole response is sent (RFC 9110 section 14.2). */
 export const MAX_RANGES = 16
 

@@ -1,5 +1,6 @@
 // The observer receives every outcome: it counts and logs it, hands it to subscribers (metrics, for example), and writes Cache-Status.
 import type { CacheStatus } from './cache-status.js'
+import { ChangedBodies } from './changed-bodies.js'
 import { safeError, type ThrottledLog } from './log.js'
 import { NeverStored } from './never-stored.js'
 import type { BackendOutcome, Outcome, RouteOutcome, SentOutcome } from './outcome.js'
@@ -57,6 +58,7 @@ export class Observer {
   damaged = 0
   readonly #throwsImpossible: boolean
   readonly #neverStored: NeverStored
+  readonly #changedBodies: ChangedBodies
   #subscribers: readonly Subscriber[] = []
 
   /** `throwsImpossible` says whether an impossible state throws an error, as in tests. Otherwise, such a state is logged. */
@@ -65,6 +67,7 @@ export class Observer {
     this.log = log
     this.#throwsImpossible = throwsImpossible
     this.#neverStored = new NeverStored(log)
+    this.#changedBodies = new ChangedBodies(log)
   }
 
   tell (route: ObservedRoute, outcome: RouteOutcome): void {
@@ -114,6 +117,11 @@ export class Observer {
         `cache: ${operation} failed, continuing without the backend`)
     }
     this.#handOn(outcome, undefined)
+  }
+
+  /** Called when an onSend hook has changed a body, so that a response has no ETag of the cache's, or is not cut. */
+  tellChangedBody (route: ObservedRoute, hook: { readonly name: string } | undefined, coding: unknown): void {
+    this.#changedBodies.note(route, hook, coding)
   }
 
   /** Calls `subscriber` with every later outcome. Returns a function that ends the subscription. */

@@ -11,7 +11,7 @@ import { ROUTE_ADVICE } from './advice.js'
 import { parseTargets, areTags, MAX_TAG_CHARACTERS, MAX_TAGS, type InvalidationTarget } from './invalidation-target.js'
 
 /** The parts of a request that its key contains. */
-export interface KeyOptions {
+export interface KeyOptions<Request = FastifyRequest> {
   /** The query parameters in the key: all (`true`), none (`false`) or a list. The others are removed from `request.query`. @default true */
   query?: boolean | readonly string[]
   /** Request header fields whose values are part of the key. @default [] */
@@ -26,20 +26,23 @@ export interface KeyOptions {
    * Returns the user, tenant or group that may share the stored response. The request bypasses the cache if this function returns an empty
    * string or anything but a string.
    */
-  by?: (request: FastifyRequest) => string
+  by?: (request: Request) => string
 }
 
 /** Returns the key to use instead of the one that the cache builds. If this key is undefined or empty, the request bypasses the cache. */
-export type KeyFunction = (request: FastifyRequest) => string | undefined
+export type KeyFunction<Request = FastifyRequest> = (request: Request) => string | undefined
 
 /** Returns the targets that the response to this request invalidates. It is called when a 2xx or 3xx response is about to be sent. */
-export type InvalidatesFunction = (request: FastifyRequest, reply: FastifyReply) => readonly InvalidationTarget[]
+export type InvalidatesFunction<Request = FastifyRequest, Reply = FastifyReply> = (request: Request, reply: Reply) => readonly InvalidationTarget[]
 
 /** Returns whether a response may be stored. `payload` is what the handler returned or sent. */
-export type WhenFunction = (request: FastifyRequest, reply: FastifyReply, payload: unknown) => boolean
+export type WhenFunction<Request = FastifyRequest, Reply = FastifyReply> = (request: Request, reply: Reply, payload: unknown) => boolean
 
-/** The options in a route's `config.cache`. */
-export interface RouteCacheOptions {
+/**
+ * The options in a route's `config.cache`. `Request` and `Reply` are the types that their functions receive. In a route's declaration, they
+ * follow from its generics, its schema and the type provider.
+ */
+export interface RouteCacheOptions<Request = FastifyRequest, Reply = FastifyReply> {
   /** How long a response is fresh if it doesn't state its freshness itself. @default none */
   ttl?: Duration
   /** How long a stale response is served while one refresh runs, unless the response states `stale-while-revalidate`. @default 0 */
@@ -57,16 +60,16 @@ export interface RouteCacheOptions {
   /** The statuses of the responses to which `ttl` applies. @default [200, 203, 301, 308] */
   statuses?: readonly number[]
   /** The parts of a request that its key contains, or a function that returns the key. */
-  key?: KeyOptions | KeyFunction
+  key?: KeyOptions<Request> | KeyFunction<Request>
   /** Whether requests with `Authorization` or `Cookie` bypass the cache if the key has neither that field nor `by`. @default 'bypass' */
   credentials?: 'bypass' | 'ignore' | 'shared'
   /** Tags by which the response can be invalidated. @default [] */
-  tags?: readonly string[] | ((request: FastifyRequest, reply: FastifyReply) => readonly string[])
+  tags?: readonly string[] | ((request: Request, reply: Reply) => readonly string[])
   /**
    * Targets that a 2xx or 3xx response to an unsafe method (POST, PUT ...) invalidates, besides the request's own URL and the URLs in the
    * response's Location and Content-Location (RFC 9111 section 4.4). `false`: only the request's own URL. @default []
    */
-  invalidates?: readonly InvalidationTarget[] | InvalidatesFunction | false
+  invalidates?: readonly InvalidationTarget[] | InvalidatesFunction<Request, Reply> | false
   /** Whether a response that sets cookies is stored, including the cookies. @default 'refuse' */
   setCookie?: 'refuse' | 'store'
   /** Whether a response without ETag receives an ETag that is generated from its body. @default false */
@@ -81,7 +84,7 @@ export interface RouteCacheOptions {
    * Returns whether the response is stored, if nothing else forbids it. `payload` is what the handler returned or sent, before it is
    * serialised. If this throws an error, or returns anything but `true`, the response is not stored. @default none
    */
-  when?: WhenFunction
+  when?: WhenFunction<Request, Reply>
   /** Whether the route's POST requests change nothing, so that they invalidate nothing, and are cached without a warning. @default false */
   safe?: boolean
   /** Whether concurrent misses for the same key share one run of the handler. @default true */

@@ -1,7 +1,8 @@
-// Applies the client's conditions and ranges to a handler's response, if the cache must evaluate them.
+// Applies the client's conditions and ranges to a reply, if the cache must evaluate them, and announces ranges.
 import type { FastifyReply } from 'fastify'
 import { joined, type Fields } from '../http/field-values.js'
 import { isConditional, type Conditions } from '../http/conditional.js'
+import { announcesRanges } from '../http/ranges.js'
 import { DESCRIBES_CONTENT } from '../http/stored-fields.js'
 import { selectRepresentation } from './representation.js'
 import { streamKind } from './payload.js'
@@ -46,6 +47,11 @@ export function applyConditions (reply: FastifyReply, payload: unknown, delivery
   // section 6.2).
   reply.removeHeader('content-length').removeHeader('transfer-encoding').code(given.head.status)
   return given.body.byteLength === 0 ? undefined : Buffer.from(given.body)
+}
+
+/** Adds Accept-Ranges, unless the reply has that field. */
+export function announceRanges (reply: FastifyReply): void {
+  if (announcesRanges(reply.request.method, reply.statusCode) && !reply.hasHeader('accept-ranges')) reply.header('accept-ranges', 'bytes')
 }
 
 const NO_BYTES = Buffer.alloc(0)

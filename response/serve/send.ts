@@ -2,14 +2,28 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { fieldIn, joined, type Fields, type FieldValue } from '../http/field-values.js'
 import { ageSeconds, type Entry, type ResponseHead, type SentFields } from '../store/entry.js'
-import { withoutLength, type FastifyInternals } from '../fastify/fastify-internals.js'
+import type { FastifyInternals, RouteContext } from '../fastify/fastify-internals.js'
+import { announcesRanges } from '../http/ranges.js'
 import { DESCRIBES_CONTENT, without } from '../http/stored-fields.js'
+import { completingHits, kHit, type HookedHit } from './hooked-hit.js'
+import { PassedBody } from './passed-body.js'
 import { grouped, payloadOf } from './payload.js'
 import { hasNoContent } from '../http/status-codes.js'
 import { union } from '../http/vary.js'
 
 /** Fields that describe content. On a hit, they come only from the entry, because a hook that sets one doesn't know the entry's content. */
 const OF_THE_CONTENT: ReadonlySet<string> = new Set([...DESCRIBES_CONTENT, 'content-length'])
+
+/** How a stored response is sent. */
+export interface SendOptions {
+  /** This cache's member of Cache-Status. */
+  readonly status: string
+  /** The current time, in epoch milliseconds. */
+  readonly at: number
+  /** The whole stored response, if its ETag and ranges depend on whether hooks leave its body alone. */
+  readonly whole?: Entry<ResponseHead> | undefined
+}
+
 /** A value of Cache-Status that was set on a response, and the value that the field had before. */
 export interface Marked { readonly upstream: string, readonly value: string }
 
@@ -17,6 +31,8 @@ export interface Marked { readonly upstream: string, readonly value: string }
 export class Sender {
   readonly #internals: FastifyInternals
   readonly #statusField: string | undefined
+  /** For each context of a route, a copy whose hooks also complete hits. */
+  readonly #completing = new WeakMap<RouteContext, RouteContext>()
 
   /** `statusField` is the name of the field Cache-Status, or undefined if that field is not sent. */
   constructor (internals: FastifyInternals, statusField: string | undefined) {
@@ -25,10 +41,13 @@ export class Sender {
   }
 
   /**
-   * Sends `entry`, with `status` in Cache-Status. `at` is the current time in epoch milliseconds. If writing the head throws an error,
-   * restores the reply for Fastify's error handler and throws the same error.
+   * Sends `entry`, with `status` in Cache-Status. `at` is the current time in epoch milliseconds. `whole` is the stored response if its
+   * ETag and ranges still depend on whether hooks leave its body alone. If writing the head throws an error, restores the reply for
+   * Fastify's error handler and throws the same error.
    */
-  send (request: FastifyRequest, reply: FastifyReply, entry: Entry<ResponseHead>, status: string, at: number): void {
+  send (
+    request: FastifyRequest, reply: FastifyReply, entry: Entry<ResponseHead>, { status, at, whole }: SendOptions
+  ): void {
     const { raw } = reply
     // If other code has already sent a response, Fastify logs that, and sends no second response.
     if (reply.sent) {
@@ -38,7 +57,7 @@ export class Sender {
     const own = this.#internals.fieldsOf(reply)
     const past = raw.getHeaderNames().length > 0 ? raw.getHeaders() : undefined
     const isStraight = this.#goesStraight(request, reply)
-    const servesRanges = announcesRanges(request.method, entry.head.status) && (isStraight || this.#internals.servesRanges(request))
+    const servesRanges = announcesRanges(request.method, entry.head.status) && !this.#internals.isHooked(request)
     const stored = this.#stored(entry, ageSeconds(entry.head, at), status, servesRanges)
     const fields = this.#together(reply, entry, stored, past === undefined ? own : { ...past, ...own }, isStraight)
     const { statusCode } = raw
@@ -47,7 +66,7 @@ export class Sender {
     this.#internals.useFields(reply, fields)
     try {
       if (isStraight) straight(request, reply, entry, fields)
-      else this.#throughHooks(request, reply, entry)
+      else this.#throughHooks(request, reply, entry, whole === undefined ? undefined : { entry: whole, conditions: request.headers, at })
     } catch (err) {
       this.#putBack(reply, fields, { own, past, statusCode, statusMessage })
       throw err
@@ -68,17 +87,12 @@ export class Sender {
     return { upstream, value }
   }
 
-  /** Adds Accept-Ranges, unless the reply has that field. */
-  announceRanges (reply: FastifyReply): void {
-    if (announcesRanges(reply.request.method, reply.statusCode) && !reply.hasHeader('accept-ranges')) reply.header('accept-ranges', 'bytes')
-  }
-
   /**
    * Returns whether the response can be sent straight to the socket, because there is no onSend hook to run, and nothing to send except
    * status, fields and body.
    */
   #goesStraight (request: FastifyRequest, reply: FastifyReply): boolean {
-    return this.#internals.contextOf(request)?.onSend === null && request.raw.httpVersionMajor === 1 &&
+    return !this.#internals.isHooked(request) && request.raw.httpVersionMajor === 1 &&
       !this.#internals.mayHaveTrailers(reply) && !reply.raw.headersSent
   }
 
@@ -117,12 +131,16 @@ export class Sender {
     return fields
   }
 
-  #throughHooks (request: FastifyRequest, reply: FastifyReply, { head, body }: Entry<ResponseHead>): void {
-    if (request.method === 'HEAD' && hasNoContent(head.status)) this.#internals.addLast(request, withoutLength)
+  #throughHooks (
+    request: FastifyRequest, reply: FastifyReply, { head, body }: Entry<ResponseHead>, whole: Omit<HookedHit, 'passed'> | undefined
+  ): void {
     // RFC 9110 section 15.4.5: a 304 ends with its header section. If trailers are announced, Fastify turns it into a 500.
     if (head.status === 304) this.#internals.dropTrailers(reply)
     const payload = payloadOf(head, body, fieldIn(head.fields, 'content-type') !== undefined)
     reply.code(head.status)
+    if (this.#internals.isHooked(request) && this.#internals.rehook(request, this.#completing, completingHits) && whole !== undefined) {
+      (reply as FastifyReply & { [kHit]: HookedHit | null })[kHit] = { ...whole, passed: new PassedBody(reply, payload) }
+    }
     if (typeof payload === 'string') this.#internals.sendText(reply, payload)
     else reply.send(payload)
   }
@@ -177,12 +195,4 @@ function copied (stored: SentFields['fields'], withLength: boolean): SentFields[
   const fields: SentFields['fields'] = {}
   for (const name in stored) if (withLength || name !== 'content-length') fields[name] = stored[name] as string | string[]
   return fields
-}
-
-/**
- * Returns whether a response announces ranges (RFC 9110 section 14.3). It does if it is a full response that could be cut, a part of one,
- * or the error for a range that can't be satisfied.
- */
-export function announcesRanges (method: string, status: number): boolean {
-  return (status === 200 || status === 206 || status === 416) && (method === 'GET' || method === 'HEAD')
 }

@@ -112,6 +112,8 @@ export interface Entry<H extends Head = Head> {
   sent?: SentFields | undefined
   /** The 304 for this response, which is created when it is first needed. */
   notModified?: Entry<ResponseHead> | undefined
+  /** This response without the ETag that the cache computed, which is created when it is first needed. */
+  untagged?: Entry<ResponseHead> | undefined
 }
 
 /** Returns whether there is an entry and its head is of this kind. */
@@ -172,7 +174,7 @@ export class EntryCodec {
     const head = this.#head(bytes, end)
     if (head?.key !== key) return undefined
     // All properties are set from the start, so that all entries have one shape, and V8 reads them fast.
-    const entry: Entry = { head, body: bytes.subarray(end + 1), sent: undefined, notModified: undefined }
+    const entry: Entry = { head, body: bytes.subarray(end + 1), sent: undefined, notModified: undefined, untagged: undefined }
     this.#byBytes.set(value, entry)
     return entry
   }

@@ -1,8 +1,7 @@
 // Ranges: which bytes a request selects, and when it selects none.
 import fc from 'fast-check'
 import t from 'tap'
-import { allowsRanges, MAX_RANGES, rangesOf } from '../../response/http/ranges.js'
-import { announcesRanges } from '../../response/serve/send.js'
+import { allowsRanges, announcesRanges, MAX_RANGES, rangesOf } from '../../response/http/ranges.js'
 import { workedMs } from '../support/loop.js'
 import { sized } from '../support/size.js'
 

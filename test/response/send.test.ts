@@ -33,7 +33,7 @@ async function both (
     const sender = new Sender(new FastifyInternals(), marked ? 'cache-status' : undefined)
     hook?.(app)
     if (throughHooks) app.addHook('onSend', async (_request, _reply, payload) => payload)
-    app.get('/', (request, reply) => { sender.send(request, reply, entry, 'name; hit', at) })
+    app.get('/', (request, reply) => { sender.send(request, reply, entry, { status: 'name; hit', at }) })
     t.teardown(async () => await app.close())
     return app
   })

@@ -36,7 +36,7 @@ const ORDERS: Record<string, Pick<Spec, 'before' | 'routes' | 'register'>> = {
   'registered after a scope that has decorated its requests and replies': {
     async before (app, probe) {
       await app.register(async (scope) => {
-        scope.decorateRequest('user', null).decorateReply('view', null)
+        scope.decorateRequest('who', null).decorateReply('page', null)
         routes(scope, probe)
         guard(scope)
       })

@@ -141,7 +141,7 @@ t.test('ranges are announced where the cache would cut one out, and nowhere else
       app.post('/posted', cached({ methods: ['POST'] }), async () => BODY)
       app.get('/uncached', async () => BODY)
       await app.register(async (scope) => {
-        scope.addHook('onSend', async (_request, _reply, payload) => payload)
+        scope.addHook('onSend', async (_request, _reply, payload) => typeof payload === 'string' ? Buffer.from(payload) : payload)
         scope.get('/hooked', cached(), async () => BODY)
         scope.route({ method: ['GET', 'HEAD'], url: '/hooked-own-head', ...cached(), handler: async () => BODY })
       })
