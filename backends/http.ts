@@ -1,6 +1,7 @@
 // The HTTP backend: it stores entries in a service that keeps bytes under /cache/<digest>, and uses a pool of connections.
 import { defineBackend } from '../registry/registry.js'
 import { HttpBackend } from './http/backend.js'
+import { loadDriver } from './http/driver.js'
 import { readOptions, type HttpOptions } from './http/options.js'
 
 export {
@@ -9,5 +10,8 @@ export {
 
 export default defineBackend<HttpOptions>({
   name: 'http',
-  create: (options, context) => new HttpBackend(readOptions(options), context)
+  async create (options, context) {
+    const settings = readOptions(options)
+    return new HttpBackend(settings, await loadDriver(), context)
+  }
 })

@@ -40,7 +40,11 @@ export function isInstalled () {
   if (wanted === undefined || installed === undefined) return wanted === undefined && existsSync(join(root, 'node_modules'))
   return Object.entries(wanted).every(([path, { version, optional, link }]) =>
     path === '' || optional === true || link === true || installed[path]?.version === version ||
-    (path === DRIVER && installed[path]?.version.startsWith(`${NEWER_DRIVER}.`)))
+    (path === DRIVER && isNewerDriver()))
+}
+
+function isNewerDriver () {
+  return readPackages(join(root, 'node_modules', '.package-lock.json'))?.[DRIVER]?.version.startsWith(`${NEWER_DRIVER}.`) === true
 }
 
 const DRIVER = 'node_modules/better-sqlite3'
@@ -56,17 +60,22 @@ function readPackages (path) {
   return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')).packages : undefined
 }
 
-/** Installs the packages if they are missing or differ from package-lock.json. */
+/** Installs the packages if they are missing or differ from package-lock.json, and the newer driver if this Node needs it. */
 export function install () {
-  if (isInstalled()) return
+  if (!isInstalled()) installAll()
+  if (needsNewerDriver() && !isNewerDriver()) runNpm('install', '--no-save', '--no-audit', '--no-fund', `better-sqlite3@${NEWER_DRIVER}`)
+}
+
+function installAll () {
   const verb = existsSync(join(root, 'package-lock.json')) ? 'ci' : 'install'
   console.log(`> install: npm ${verb} (better-sqlite3 and sqlite3 may be compiled, which takes about three minutes)`)
+  runNpm(verb, '--include=dev', '--no-audit', '--no-fund')
+}
+
+function runNpm (...args) {
   const npm = process.env.npm_execpath
-  const args = [verb, '--include=dev', '--no-audit', '--no-fund']
-  const runNpm = (...args) =>
-    npm?.endsWith('.js') ? runNode('install', [npm, ...args]) : run('install', process.platform === 'win32' ? 'npm.cmd' : 'npm', args)
-  runNpm(...args)
-  if (needsNewerDriver()) runNpm('install', '--no-save', '--no-audit', '--no-fund', `better-sqlite3@${NEWER_DRIVER}`)
+  if (npm?.endsWith('.js')) runNode('install', [npm, ...args])
+  else run('install', process.platform === 'win32' ? 'npm.cmd' : 'npm', args)
 }
 
 /** Checks the types of everything, tests included, and compiles what has changed to dist/. */
@@ -74,6 +83,7 @@ export function build () {
   const startedAt = new Date()
   compile('build', ['-p', 'tsconfig.json'])
   for (const path of withoutSource()) rmSync(join(DIST, path))
+  writeEntries()
   writeFileSync(STAMP, '')
   // The stamp is set to the start, so that a source that changes while the compiler runs counts as newer.
   utimesSync(STAMP, startedAt, startedAt)
@@ -83,6 +93,12 @@ export function build () {
 function buildPackage () {
   rmSync(DIST, { recursive: true, force: true })
   compile('build', ['-p', 'tsconfig.json', '--incremental', 'false', '--tsBuildInfoFile', 'null', '--sourceMap', 'false'])
+  writeEntries()
+}
+
+/** Writes the entry points for CommonJS. */
+function writeEntries () {
+  runNode('build', ['scripts/commonjs.js', 'dist/plugin.js', 'dist/test/kit/index.js'])
 }
 
 /** The compiled files whose sources no longer exist. */

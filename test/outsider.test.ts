@@ -5,13 +5,33 @@ import t from 'tap'
 import { packed } from './support/packed.js'
 import { root } from './support/sources.js'
 
-const user = packed(['fastify', '@types/node'])
+const user = packed([
+  'fastify', '@types/node', '@fastify/type-provider-typebox', 'typebox', 'fastify-type-provider-zod', 'zod'
+])
 t.teardown(() => user.remove())
 cpSync(join(root, 'test', 'outsider'), join(user.folder, 'outsider'), { recursive: true })
 
 for (const name of ['typescript-7', 'typescript']) {
   t.test(`outsider: the package compiles with ${name}, and each of its deliberate mistakes is refused`, async (t) => {
     const { exitCode, output } = user.node(join(root, 'node_modules', name, 'bin', 'tsc'), '-p', 'outsider')
+    t.equal(output, '')
+    t.equal(exitCode, 0)
+  })
+}
+
+// TypeScript 7 has no node10.
+const MODES: ReadonlyArray<readonly [module: string, resolution: string, typescript: string]> = [
+  ['node16', 'node16', 'typescript'], ['node16', 'node16', 'typescript-7'],
+  ['node18', 'node16', 'typescript'], ['node18', 'node16', 'typescript-7'],
+  ['nodenext', 'nodenext', 'typescript'], ['nodenext', 'nodenext', 'typescript-7'],
+  ['commonjs', 'node10', 'typescript']
+]
+
+for (const [module, resolution, name] of MODES) {
+  t.test(`outsider: an application in CommonJS compiles with ${name}, module ${module}, moduleResolution ${resolution}`, async (t) => {
+    const { exitCode, output } = user.node(
+      join(root, 'node_modules', name, 'bin', 'tsc'), '--noEmit', '--strict', '--target', 'es2023', '--module', module,
+      '--moduleResolution', resolution, '--esModuleInterop', '--types', 'node', '--skipLibCheck', join('outsider', 'commonjs', 'application.ts'))
     t.equal(output, '')
     t.equal(exitCode, 0)
   })

@@ -1,4 +1,5 @@
 // The package as its users get it: its files, and that it can be imported, required and compiled against.
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { root } from './support/sources.js'
@@ -9,6 +10,20 @@ t.teardown(() => user.remove())
 
 const TYPESCRIPTS = ['typescript', 'typescript-7']
 const compiler = (name: string) => join(root, 'node_modules', name, 'bin', 'tsc')
+
+/** The folders of the packages that this one brings with it, without those that Fastify brings anyway. */
+function ownPackages ({ dependencies }: { readonly dependencies: Record<string, string> }): string[] {
+  const { dependencies: fastifys } = JSON.parse(readFileSync(join(root, 'node_modules', 'fastify', 'package.json'), 'utf8')) as
+    { dependencies: Record<string, string> }
+  return Object.keys(dependencies).filter((name) => !(name in fastifys)).map((name) => join(root, 'node_modules', name))
+}
+
+/** The bytes of all files in a folder, without source maps. */
+function bytesIn (folder: string): number {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((file) => file.isFile() && !file.name.endsWith('.map'))
+    .reduce((sum, { parentPath, name }) => sum + statSync(join(parentPath, name)).size, 0)
+}
 
 const USES = `
   const app = Fastify()
@@ -22,10 +37,11 @@ const USES = `
 
 t.test('package: the package contains what users run and its types, and nothing else', async (t) => {
   const allowed =
-    /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|docs\/[\w-]+\.(md|svg)|dist\/(plugin|(backends|registry|response|test\/kit)\/[\w/-]+)(\.js|\.d\.ts)|dist\/benchmarks\/(core|cache-bench)\/[\w-]+\.js)$/
+    /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|docs\/[\w-]+\.(md|svg)|dist\/(plugin|(backends|registry|response|test\/kit)\/[\w/-]+)(\.js|\.d\.ts)|dist\/(?:plugin|test\/kit\/index)(?:\.cjs|\.d\.cts)|dist\/benchmarks\/(core|cache-bench)\/[\w-]+\.js)$/
   t.same(user.files.filter((path) => !allowed.test(path)), [])
   for (const path of [
-    'dist/plugin.js', 'dist/plugin.d.ts', 'dist/backends/memory.js', 'dist/test/kit/index.js', 'dist/test/kit/index.d.ts', 'LICENSE'
+    'dist/plugin.js', 'dist/plugin.d.ts', 'dist/backends/memory.js', 'dist/test/kit/index.js', 'dist/test/kit/index.d.ts', 'LICENSE',
+    'dist/plugin.cjs', 'dist/plugin.d.cts', 'dist/test/kit/index.cjs', 'dist/test/kit/index.d.cts'
   ]) {
     t.ok(user.files.includes(path), path)
   }
@@ -51,6 +67,29 @@ t.test('package: require() returns the plugin function', async (t) => {
   const { exitCode, output } = user.node('require.cjs')
   t.match(output, /{"calls":1,"type":"function"}\nfunction,function,function,function\n/)
   t.equal(exitCode, 0)
+})
+
+t.test('package: require() and import give the same instance', async (t) => {
+  user.write('both.mjs', `import { createRequire } from 'node:module'
+    import * as imported from 'fastify-response-cache'
+    const required = createRequire(import.meta.url)('fastify-response-cache')
+    console.log(required === imported.default, required.Registry === imported.Registry)`)
+  t.equal(user.node('both.mjs').output, 'true true\n')
+})
+
+for (const [name, args] of [['publint', ['--strict']], ['@arethetypeswrong/cli', ['--no-emoji', '--no-color']]] as const) {
+  t.test(`package: ${name} finds nothing wrong`, async (t) => {
+    const { bin } = JSON.parse(readFileSync(join(root, 'node_modules', name, 'package.json'), 'utf8')) as { bin: Record<string, string> }
+    const { exitCode, output } = user.node(join(root, 'node_modules', name, Object.values(bin)[0]!), ...args, user.tarball)
+    t.equal(exitCode, 0, output)
+  })
+}
+
+t.test('package: an application with the backend memory installs at most 1.5 MB besides Fastify, and nothing native', async (t) => {
+  const packages = ownPackages(user.manifest)
+  const bytes = packages.reduce((sum, folder) => sum + bytesIn(folder), bytesIn(join(user.folder, 'node_modules', user.manifest.name)))
+  t.ok(bytes <= 1_500_000, `${bytes} bytes`)
+  t.same(packages.filter((folder) => existsSync(join(folder, 'binding.gyp'))), [])
 })
 
 t.test('package: a backend whose driver is not installed names the package to install', async (t) => {

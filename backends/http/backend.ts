@@ -11,6 +11,7 @@ import {
   CHANGE_FIELD, changeOutcome, digestOf, entryIn, EXPIRES_AT_FIELD, expiresAtField, isTooLarge, retryAfterMs, sealed
 } from './codec.js'
 import { ServiceConnection } from './connection.js'
+import type { Driver } from './driver.js'
 import type { Settings } from './options.js'
 
 /** A backend that stores its entries in a cache service. */
@@ -23,10 +24,10 @@ export class HttpBackend implements CacheBackend {
   #sent = 0
   #closing: Promise<void> | undefined
 
-  constructor (settings: Settings, { now, deadlineMs = Infinity }: BackendContext) {
+  constructor (settings: Settings, driver: Driver, { now, deadlineMs = Infinity }: BackendContext) {
     this.#now = now
     this.#maxValueBytes = settings.maxValueBytes
-    this.#connection = new ServiceConnection(settings, deadlineMs)
+    this.#connection = new ServiceConnection(settings, driver, deadlineMs)
     this.#writes = new HttpWriteQueue({
       send: (change, timeoutMs) => this.#send(change, timeoutMs),
       // The timer must not keep the process alive while the service is down.

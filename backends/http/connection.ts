@@ -1,8 +1,9 @@
 // Sends requests to the service, with a timeout and a limit on bodies. There are no redirects, no retries and no secrets in errors.
-import { Pool, buildConnector, type Dispatcher } from 'undici'
+import type { Pool, buildConnector, Dispatcher } from 'undici'
 import type { Socket } from 'node:net'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import { Slots } from '../../registry/slots.js'
+import type { Driver } from './driver.js'
 import { ServiceExchange } from './exchange.js'
 import { SEAL_BYTES, type ServiceResponse } from './codec.js'
 import type { Settings } from './options.js'
@@ -23,6 +24,7 @@ const METHODS = { get: 'GET', set: 'PUT', delete: 'DELETE' } as const
 /** The connections to one service. */
 export class ServiceConnection {
   readonly #settings: Settings
+  readonly #driver: Driver
   readonly #deadlineMs: number
   readonly #pool: Pool
   /** The pool for sets, with a quarter of the connections. If there are fewer than four connections, it is the same as `#pool`. */
@@ -34,8 +36,9 @@ export class ServiceConnection {
   #closed = false
 
   /** `deadlineMs` is how long the caller waits for a read. */
-  constructor (settings: Settings, deadlineMs = Infinity) {
+  constructor (settings: Settings, driver: Driver, deadlineMs = Infinity) {
     this.#settings = settings
+    this.#driver = driver
     this.#deadlineMs = deadlineMs
     // `identity` (RFC 9110 section 12.5.3) asks for an uncompressed body, because this code does not decompress anything.
     this.#fields = { 'accept-encoding': 'identity', ...(settings.authorization !== undefined && { authorization: settings.authorization }) }
@@ -90,7 +93,7 @@ export class ServiceConnection {
   }
 
   #poolOf (connections: number): Pool {
-    return new Pool(this.#settings.origin, {
+    return new this.#driver.Pool(this.#settings.origin, {
       connections,
       pipelining: 1,
       connect: this.#connector(),
@@ -114,7 +117,7 @@ export class ServiceConnection {
   }
 
   #connector (): buildConnector.connector {
-    const connect = buildConnector({ timeout: this.#settings.timeoutMs })
+    const connect = this.#driver.buildConnector({ timeout: this.#settings.timeoutMs })
     return (options, callback) => {
       const socket = connect(options, (...outcome) => {
         this.#connecting.delete(socket)

@@ -1,6 +1,7 @@
-// Loads the driver better-sqlite3 when it is first needed, declares the part of it that is used, and says what its errors mean.
+// Loads the driver when it is first needed (better-sqlite3, or node:sqlite without it), declares what is used, and says what errors mean.
 import { createRequire } from 'node:module'
 import { CACHE_ERR_DEPENDENCY_MISSING } from '../../registry/errors.js'
+import { nodeDriver } from './node-sqlite.js'
 
 /** The part of a prepared statement that this backend uses. */
 export interface Statement {
@@ -21,7 +22,7 @@ export interface Database {
   close (): unknown
 }
 
-/** The default export of `better-sqlite3`. */
+/** The default export of `better-sqlite3`, and what `nodeDriver` makes of node:sqlite. */
 export type Driver = new (path: string, options: { timeout: number }) => Database
 
 const PACKAGE = 'better-sqlite3'
@@ -33,18 +34,28 @@ export interface Loading {
   /** The version of the driver; null if it is not installed. */
   readonly driver?: string | null
   readonly node?: string
+  /** Returns the driver over node:sqlite, or undefined if this Node doesn't have it. */
+  readonly builtIn?: () => Driver | undefined
 }
 
-/** Loads the driver. If it can't be loaded, throws CACHE_ERR_DEPENDENCY_MISSING, which says why and what to do. */
-export async function loadDriver (
-  { load = () => import('better-sqlite3'), driver: version = driverVersion() ?? null, node = process.versions.node }: Loading = {}
-): Promise<Driver> {
+/**
+ * Loads better-sqlite3, or node:sqlite if better-sqlite3 is not installed. If neither can be loaded, throws CACHE_ERR_DEPENDENCY_MISSING,
+ * which says why and what to do.
+ */
+export async function loadDriver ({
+  load = () => import('better-sqlite3'),
+  driver: version = driverVersion() ?? null,
+  node = process.versions.node,
+  builtIn = nodeDriver
+}: Loading = {}): Promise<Driver> {
   try {
     const driver = (await load()).default as Driver
     // A database is opened, because only then does the package look for its binary.
     new driver(':memory:', { timeout: 0 }).close() // eslint-disable-line new-cap
     return driver
   } catch (cause) {
+    const other = version === null ? builtIn() : undefined
+    if (other !== undefined) return other
     throw new CACHE_ERR_DEPENDENCY_MISSING('sqlite', PACKAGE, cureOf(cause, version, node), { cause })
   }
 }

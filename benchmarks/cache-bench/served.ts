@@ -1,7 +1,7 @@
 // Measures the cost of a hit, a miss and no cache through the plugin, with requests over real connections to a server in a child process.
 // Fastify's inject() would be simpler, but costs more than the hit that is measured.
 import { createHistogram } from 'node:perf_hooks'
-import { Pool, type Dispatcher } from 'undici'
+import type { Dispatcher, Pool } from 'undici'
 import { Child } from '../core/child.js'
 import { drive } from '../core/drive.js'
 import { median } from '../core/statistics.js'
@@ -38,6 +38,9 @@ export class Served {
 
   async open (serving: Serving): Promise<void> {
     const port = await this.#child.call<number>('start', serving, PATIENCE_MS)
+    const { Pool } = await import('undici').catch((cause: unknown) => {
+      throw new Error('cache-bench sends its requests with undici: run npm install undici', { cause })
+    })
     this.#pool = new Pool(`http://127.0.0.1:${port}`, { connections: CONNECTIONS, pipelining: 1 })
     const fillUntil = performance.now() + FILL_MS
     for (; this.#urls < HIT_URLS && (this.#urls === 0 || performance.now() < fillUntil); this.#urls++) {

@@ -22,18 +22,29 @@ const KEYS = 4
 const KILLS = isFull ? 50 : 10
 
 /**
- * Waits until a writing process has acknowledged `rounds` rounds, and kills it at some moment of the next. Returns the last round that
- * it acknowledged.
+ * Waits until a writing process has acknowledged `rounds` rounds, and kills it at some moment of the next, or in the middle of a write.
+ * Returns the last round that it acknowledged.
  */
-async function killed (child: ChildProcess, rounds: number): Promise<number> {
+async function killed (child: ChildProcess, rounds: number, { dir, isWriting }: { dir: string, isWriting: boolean }): Promise<number> {
   let said = ''
   child.stdout!.setEncoding('utf8').on('data', (chunk: string) => { said += chunk })
   while (said.split('\n').length <= rounds) await once(child.stdout!, 'data')
-  await wait(20 + Math.random() * 60)
+  if (isWriting) await stopInWrite(child, dir)
+  else await wait(20 + Math.random() * 60)
   child.kill('SIGKILL')
   await once(child, 'close')
   // The text after the last line break was cut off.
   return Number(said.split('\n').at(-2) ?? -1)
+}
+
+/** Stops the process while it writes a temporary file. The file is looked for again then, because only a stopped process is sure to have one. */
+async function stopInWrite (child: ChildProcess, dir: string): Promise<void> {
+  for (;;) {
+    while (asideIn(dir).length === 0) await wait(1)
+    child.kill('SIGSTOP')
+    if (asideIn(dir).length > 0) return
+    child.kill('SIGCONT')
+  }
 }
 
 /** The byte that fills the large values of a round. */
@@ -57,7 +68,7 @@ t.test(`file: after ${KILLS} kills with SIGKILL nothing is torn or lost, and tem
   for (let kill = 0; kill < KILLS; kill++) {
     const name = `a${kill}`
     // The large values of a round are complete when the next round is acknowledged.
-    const last = await killed(startBare(CHILD, dir, 'write until killed', name), 1 + kill % 2)
+    const last = await killed(startBare(CHILD, dir, 'write until killed', name), 1 + kill % 2, { dir, isWriting: kill % 4 < 2 })
     const begun = asideIn(dir).length
     counts.begun += begun
     const { backend, cleanup } = await openFiles(t, { dir }, { now: () => Date.now() + 61_000, pass: async () => {} })

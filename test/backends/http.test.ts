@@ -9,6 +9,7 @@ import { HTTP_MAX_VALUE_BYTES } from '../../backends/http.js'
 import { readOptions } from '../../backends/http/options.js'
 import { nameOf, storedKey } from '../../registry/codec.js'
 import { ServiceConnection } from '../../backends/http/connection.js'
+import { loadDriver } from '../../backends/http/driver.js'
 import { builtIns, type HttpOptions } from '../../backends/index.js'
 import { powersOf } from '../../registry/backend.js'
 import { runChild } from '../support/child.js'
@@ -178,8 +179,15 @@ t.test('http: no option error, call error, inspection or log line shows token, p
   t.same(shown.filter((text) => secrets.test(text)), [])
 })
 
+t.test('http: if undici is not installed, the error says so', async (t) => {
+  const cause = Object.assign(new Error('Cannot find package'), { code: 'ERR_MODULE_NOT_FOUND' })
+  await t.rejects(loadDriver(() => Promise.reject(cause)), {
+    code: 'CACHE_ERR_DEPENDENCY_MISSING', message: "cache: backend 'http' needs the package 'undici'; run npm install undici", cause
+  })
+})
+
 t.test('http: a driver\'s error message that contains a secret is redacted, and its error is not passed on', async (t) => {
-  const wire = new ServiceConnection(readOptions({ baseUrl: 'http://user:pl%34nted@host' }))
+  const wire = new ServiceConnection(readOptions({ baseUrl: 'http://user:pl%34nted@host' }), await loadDriver())
   t.teardown(() => wire.close())
   const driver = Object.assign(new Error('refused http://user:pl4nted@host, pl%34nted, Basic dXNlcjpwbDRudGVk'), {
     code: 'E_ANY', headers: { authorization: 'pl4nted' }

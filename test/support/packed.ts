@@ -16,6 +16,8 @@ export interface Packed {
   /** A folder whose node_modules contains the package. */
   readonly folder: string
   readonly manifest: Manifest
+  /** The path of the packed file. */
+  readonly tarball: string
   /** Paths in the package. */
   readonly files: string[]
   /** Writes a file into the folder. */
@@ -67,6 +69,7 @@ export function packed (beside: readonly string[]): Packed {
   return {
     folder,
     manifest,
+    tarball: join(from, filename),
     files: files.map(({ path }) => path),
     write (path, text) { writeFileSync(join(folder, path), text) },
     node (...args) {

@@ -6,9 +6,11 @@ import { watchLoop } from '../loop.js'
 import { isFull } from '../size.js'
 
 const [path = '', way = '', name = ''] = process.argv.slice(2)
-const cache = await builtIns().open({ backend: 'sqlite', options: { path, cleanupInterval: '100ms' } })
+let aheadMs = 0
+const cache = await builtIns().open({ backend: 'sqlite', options: { path, cleanupInterval: '100ms' } }, { now: () => Date.now() + aheadMs })
 const value = Buffer.alloc(1_200, name)
 const AT_ONCE = 20
+const HOUR_MS = 3_600_000
 const WRITING_MS = isFull ? 5_000 : 2_500
 
 /** Sets `name-0`, `name-1`, ... until killed, and prints how many are acknowledged. */
@@ -76,11 +78,12 @@ const WAYS: Record<string, () => unknown> = {
   },
   /** Closes when a cleanup has removed some of the expired rows, but not all. */
   async 'close beside a cleanup' () {
-    const expiresAt = Date.now() + 1_500
+    const expiresAt = Date.now() + HOUR_MS
     for (let wave = 0; wave < 200; wave++) {
       await Promise.all(Array.from({ length: 100 }, (_, at) => cache.set(`${wave}-${at}`, { value, expiresAt })))
     }
     const { entries } = await cache.stats!()
+    aheadMs = HOUR_MS
     while ((await cache.stats!()).entries === entries) await wait(1)
     const { entries: left = 0 } = await cache.stats!()
     await cache.close()
