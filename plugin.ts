@@ -5,7 +5,6 @@ import cluster from 'node:cluster'
 import { builtIns } from './backends/index.js'
 import type { CacheBackend } from './registry/backend.js'
 import { Background } from './registry/background.js'
-import * as errors from './registry/errors.js'
 import { CACHE_ERR_OPTION } from './registry/errors.js'
 import type { BackendChoice } from './registry/names.js'
 import { defineBackend, Registry } from './registry/registry.js'
@@ -163,9 +162,3 @@ export type { InvalidationTarget } from './response/options/invalidation-target.
 export type { BypassReason, MissReason, RefusalReason } from './response/observe/reasons.js'
 export type { CacheStats, RouteStats } from './response/observe/observer.js'
 export { builtIns, defineBackend, fromEnvironment, fromStringStore, Registry, responseCache, rfc9111 }
-
-/** The value that require() returns: the plugin function, with the other exports as its properties. @internal */
-const required = Object.assign(responseCache, {
-  default: responseCache, responseCache, builtIns, defineBackend, fromEnvironment, fromStringStore, Registry, rfc9111, ...errors
-})
-export { required as 'module.exports' }

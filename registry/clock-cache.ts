@@ -1,4 +1,4 @@
-// A cache with CLOCK eviction and a limit in bytes. With lru-cache, a hit would be about 25 % slower, and a set that evicts 10 % slower.
+// A cache with CLOCK eviction and a limit in bytes. With lru-cache, hits would be 25 % slower, and evicting sets 10 %.
 
 /** The size of the read caches of the backends `file` and `sqlite`. */
 export const READ_CACHE_BYTES = 16 * 1024 * 1024

@@ -1,9 +1,7 @@
 // Creates LRU caches that keep a limited number of values.
-import { LRUCache } from 'lru-cache'
+import { LruMap } from 'toad-cache'
 
-const one = (): number => 1
-
-/** Creates a cache of the `count` most recently used values. With `max`, it would allocate all memory at once: 1 ms for 10 000 values. */
-export function lruOf<V extends {}> (count: number): LRUCache<string, V> {
-  return new LRUCache({ maxSize: count, sizeCalculation: one })
+/** Creates a cache of the `count` most recently used values. */
+export function lruOf<V extends {}> (count: number): LruMap<V> {
+  return new LruMap(count)
 }

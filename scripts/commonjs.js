@@ -1,5 +1,5 @@
-// node scripts/commonjs.js MODULE...: writes the entry points of CommonJS beside those of ESM: `x.cjs`, which require() loads, and `x.d.cts`, which a TypeScript file that is
-// CommonJS is checked against. Both refer to the ES module, so that there is one instance of everything.
+// node scripts/commonjs.js MODULE...: writes entry points for CommonJS beside those of ESM: `x.cjs` for require() with types, `x.d.cts`.
+// Both refer to the ES module, so that there is one instance of everything.
 import { writeFileSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -7,19 +7,26 @@ import ts from 'typescript'
 
 for (const path of process.argv.slice(2)) {
   const name = basename(path)
-  writeFileSync(path.replace(/\.js$/, '.cjs'), `'use strict'\nmodule.exports = require('./${name}')\n`)
-  writeFileSync(path.replace(/\.js$/, '.d.cts'), await declarationsOf(resolve(path.replace(/\.js$/, '.d.ts')), name))
+  const names = await exportsOf(resolve(path))
+  writeFileSync(path.replace(/\.js$/, '.cjs'), programOf(name, names))
+  writeFileSync(path.replace(/\.js$/, '.d.cts'), declarationsOf(name, names))
 }
 
-async function declarationsOf (path, name) {
-  const { values, types, isFunction } = await exportsOf(path)
+/** If the module exports a function by default, require() returns that function, with all exports as its properties. */
+function programOf (name, { isFunction }) {
+  const all = `require('./${name}')`
+  return `'use strict'\n${isFunction ? `const all = ${all}\nmodule.exports = Object.assign(all.default, all)` : `module.exports = ${all}`}\n`
+}
+
+function declarationsOf (name, { values, types, isFunction }) {
   const lines = [
     `import type * as all from './${name}' with { 'resolution-mode': 'import' }`,
+    // The defaults of type parameters name them.
+    ...(isFunction ? ["import type { FastifyReply, FastifyRequest } from 'fastify'"] : []),
     ...(isFunction ? ['declare function exported (...args: Parameters<typeof all.default>): ReturnType<typeof all.default>'] : []),
     'declare namespace exported {',
-    ...types.map((type) => values.includes(type) ? `  export type ${type} = all.${type}` : `  export import ${type} = all.${type}`),
+    ...types.map(({ name, parameters, given }) => `  export type ${name}${parameters} = all.${name}${given}`),
     ...values.map((value) => `  export const ${value}: typeof all.${value}`),
-    // The exports of a module that exports a function by default are properties of that function; see its `module.exports`.
     ...(isFunction ? ['  const itself: typeof exported', '  export { itself as default }'] : []),
     '}',
     'export = exported'
@@ -29,15 +36,26 @@ async function declarationsOf (path, name) {
 
 /** The names that a module exports: those of its values, and those of its types. */
 async function exportsOf (path) {
-  const values = Object.keys(await import(pathToFileURL(path.replace(/\.d\.ts$/, '.js')).href))
-  const program = ts.createProgram([path], { module: ts.ModuleKind.NodeNext, moduleResolution: ts.ModuleResolutionKind.NodeNext, noLib: true, types: [] })
+  const values = Object.keys(await import(pathToFileURL(path).href))
+  const declarations = path.replace(/\.js$/, '.d.ts')
+  const program = ts.createProgram([declarations], {
+    module: ts.ModuleKind.NodeNext, moduleResolution: ts.ModuleResolutionKind.NodeNext, noLib: true, types: []
+  })
   const checker = program.getTypeChecker()
-  const symbols = checker.getExportsOfModule(checker.getSymbolAtLocation(program.getSourceFile(path)))
-  const isType = (symbol) => ((symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol).flags & ts.SymbolFlags.Type) !== 0
+  const symbols = checker.getExportsOfModule(checker.getSymbolAtLocation(program.getSourceFile(declarations)))
+  const meant = (symbol) => symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol
+  const isType = (symbol) => (meant(symbol).flags & ts.SymbolFlags.Type) !== 0
   const isNamed = (name) => /^\w+$/.test(name) && name !== 'default'
   return {
     values: values.filter(isNamed),
-    types: symbols.filter(isType).map(({ name }) => name).filter(isNamed),
+    types: symbols.filter((symbol) => isType(symbol) && isNamed(symbol.name)).map((symbol) => typeOf(symbol.name, meant(symbol))),
     isFunction: values.includes('default')
   }
+}
+
+/** A type's name, its type parameters as they are declared, and as they are passed on. */
+function typeOf (name, { declarations }) {
+  const parameters = declarations.find(({ typeParameters }) => typeParameters !== undefined)?.typeParameters ?? []
+  const list = (texts) => texts.length === 0 ? '' : `<${texts.join(', ')}>`
+  return { name, parameters: list(parameters.map((one) => one.getText())), given: list(parameters.map((one) => one.name.text)) }
 }

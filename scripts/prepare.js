@@ -94,6 +94,7 @@ function buildPackage () {
   rmSync(DIST, { recursive: true, force: true })
   compile('build', ['-p', 'tsconfig.json', '--incremental', 'false', '--tsBuildInfoFile', 'null', '--sourceMap', 'false'])
   writeEntries()
+  runNode('build', ['scripts/lean.js', 'dist'])
 }
 
 /** Writes the entry points for CommonJS. */

@@ -7,8 +7,8 @@ import { main, root, StepFailed } from './prepare.js'
 
 const HELP = `npm run test:node -- VERSION [FILE...]
 
-VERSION is what npm knows of the package node: 22, 24, 25.1.0, latest. Without files, npm run test:quick runs there, then the tests of SQLite.
-The copy and its packages stay in .nodes/VERSION, so that the next run is quick; remove that folder to begin anew.`
+VERSION is what npm knows of the package node: 22, 24, 25.1.0, latest. Without files, npm run test:quick runs there, then the tests of
+SQLite. The copy and its packages stay in .nodes/VERSION, so that the next run is quick; remove that folder to begin anew.`
 
 /** What runs if no file is named: `--quick`, and then the files of the only backend that is compiled. */
 const CORE = [['--quick'], ['test/backends/sqlite']]
@@ -43,5 +43,7 @@ await main(() => {
   console.log(`> Node ${installed}, in ${copy}`)
   cpSync(root, copy, { recursive: true, filter: (path) => dirname(path) !== root || !LEFT_OUT.has(basename(path)) })
   const env = { ...process.env, PATH: join(home, 'bin') + delimiter + process.env.PATH, npm_config_nodedir: home, npm_execpath: '' }
-  for (const args of files.length > 0 ? [files] : CORE) run(`tests on Node ${installed}`, 'node', [join('scripts', 'test.js'), ...args], { cwd: copy, env })
+  for (const args of files.length > 0 ? [files] : CORE) {
+    run(`tests on Node ${installed}`, 'node', [join('scripts', 'test.js'), ...args], { cwd: copy, env })
+  }
 })

@@ -101,7 +101,7 @@ t.test('architecture: an import that goes down is accepted', async (t) => {
     'backends/sqlite.ts': "import { a } from './sqlite/a.js'\nconst driver = await import('better-sqlite3')",
     'backends/sqlite/a.ts': "import { a } from '../sqlite.js'\nimport { b } from '../../registry/check.js'",
     'response/a.ts':
-      "import type { FastifyReply } from 'fastify'\nimport { a } from '../registry/check.js'\nimport { LRUCache } from 'lru-cache'",
+      "import type { FastifyReply } from 'fastify'\nimport { a } from '../registry/check.js'\nimport { LruMap } from 'toad-cache'",
     'plugin.ts': "import { builtIns } from './backends/index.js'\nimport { a } from './response/a.js'",
     'test/kit/a.ts': "import type { A } from '../../registry/backend.js'\nimport assert from 'node:assert'",
     'test/a.test.ts': "import t from 'tap'\nimport Database from 'better-sqlite3'",

@@ -74,7 +74,9 @@ app.withTypeProvider<TypeBoxTypeProvider>().route({
 
 app.withTypeProvider<ZodTypeProvider>().get('/zod/:id', {
   schema: { params: z.object({ id: z.string() }), querystring: z.object({ page: z.number() }) },
-  config: { cache: { tags: (request) => [request.params.id.toUpperCase(), request.query.page.toFixed()], when: (request) => request.query.page > 1 } }
+  config: {
+    cache: { tags: (request) => [request.params.id.toUpperCase(), request.query.page.toFixed()], when: (request) => request.query.page > 1 }
+  }
 }, async (request) => request.params.id.toUpperCase())
 
 app.withTypeProvider<JsonSchemaToTsProvider>().get('/json-schema/:id', {

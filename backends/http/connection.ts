@@ -1,9 +1,8 @@
 // Sends requests to the service, with a timeout and a limit on bodies. There are no redirects, no retries and no secrets in errors.
-import type { Pool, buildConnector, Dispatcher } from 'undici'
 import type { Socket } from 'node:net'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import { Slots } from '../../registry/slots.js'
-import type { Driver } from './driver.js'
+import type { Connector, Driver, Pool, SentRequest } from './driver.js'
 import { ServiceExchange } from './exchange.js'
 import { SEAL_BYTES, type ServiceResponse } from './codec.js'
 import type { Settings } from './options.js'
@@ -103,12 +102,12 @@ export class ServiceConnection {
     })
   }
 
-  #requestOf ({ operation, digest, headers, body }: ServiceRequest): Dispatcher.DispatchOptions {
+  #requestOf ({ operation, digest, headers, body }: ServiceRequest): SentRequest {
     return {
       method: METHODS[operation],
       path: `${this.#settings.path}/cache/${digest}`,
       headers: headers === undefined ? this.#fields : { ...this.#fields, ...headers },
-      ...(body !== undefined && { body: body as Buffer })
+      ...(body !== undefined && { body })
     }
   }
 
@@ -116,13 +115,13 @@ export class ServiceConnection {
     return this.#settings.secrets.reduce((clean, secret) => clean.replaceAll(secret, '***'), text)
   }
 
-  #connector (): buildConnector.connector {
+  #connector (): (...args: Parameters<Connector>) => void {
     const connect = this.#driver.buildConnector({ timeout: this.#settings.timeoutMs })
     return (options, callback) => {
-      const socket = connect(options, (...outcome) => {
+      const socket: Socket = connect(options, (...outcome) => {
         this.#connecting.delete(socket)
         callback(...outcome)
-      }) as unknown as Socket
+      })
       this.#connecting.add(socket)
     }
   }

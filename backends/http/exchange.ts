@@ -1,8 +1,8 @@
 // One exchange with the service: an undici handler that collects the body, up to a limit, and has one timeout for everything.
-import type { Dispatcher } from 'undici'
 import { Deadline, type Wait } from '../../registry/deadline.js'
 import { Pieces } from '../../registry/pieces.js'
 import type { ServiceResponse } from './codec.js'
+import type { Controller, ExchangeHandler } from './driver.js'
 
 export interface ServiceExchangeOptions {
   /** How long the caller waits. Infinity means that the caller waits until the timeout. */
@@ -20,10 +20,8 @@ const MAX_OTHER_BYTES = 16 * 1024
 
 const EMPTY = Buffer.alloc(0)
 
-type Controller = Pick<Dispatcher.DispatchController, 'abort'>
-
 /** A request that is under way. */
-export class ServiceExchange implements Dispatcher.DispatchHandler {
+export class ServiceExchange implements ExchangeHandler {
   readonly #options: ServiceExchangeOptions
   readonly #maxBodyBytes: number
   readonly #pieces = new Pieces()

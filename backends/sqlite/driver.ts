@@ -1,29 +1,10 @@
-// Loads the driver when it is first needed (better-sqlite3, or node:sqlite without it), declares what is used, and says what errors mean.
+// Loads the driver when it is first needed (better-sqlite3, or node:sqlite without it), and says what its errors mean.
 import { createRequire } from 'node:module'
 import { CACHE_ERR_DEPENDENCY_MISSING } from '../../registry/errors.js'
+import type { Driver } from './driver-types.js'
 import { nodeDriver } from './node-sqlite.js'
 
-/** The part of a prepared statement that this backend uses. */
-export interface Statement {
-  run (...values: unknown[]): { changes: number }
-  get (...values: unknown[]): unknown
-  all (...values: unknown[]): unknown[]
-  pluck (on: boolean): this
-  raw (on: boolean): this
-  safeIntegers (on: boolean): this
-}
-
-/** The part of an open database that this backend uses. */
-export interface Database {
-  readonly inTransaction: boolean
-  prepare (sql: string): Statement
-  exec (sql: string): unknown
-  pragma (sql: string): unknown
-  close (): unknown
-}
-
-/** The default export of `better-sqlite3`, and what `nodeDriver` makes of node:sqlite. */
-export type Driver = new (path: string, options: { timeout: number }) => Database
+export type { Database, Driver, Statement } from './driver-types.js'
 
 const PACKAGE = 'better-sqlite3'
 const FIRST_NODE_OF_13 = 22

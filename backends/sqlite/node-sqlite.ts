@@ -1,5 +1,5 @@
 // Gives Node's own module node:sqlite the interface of better-sqlite3, for applications in which better-sqlite3 is not installed.
-import type { Database, Driver, Statement } from './driver.js'
+import type { Database, Driver, Statement } from './driver-types.js'
 
 interface StatementSync {
   run (...values: unknown[]): { changes: number | bigint }
@@ -37,7 +37,7 @@ function driverOf ({ DatabaseSync }: NodeSqlite): Driver {
     }
 
     get inTransaction (): boolean {
-      return this.#database.isTransaction ?? this.#isInTransaction()
+      return this.#database.isTransaction ?? isInTransaction(this.#database)
     }
 
     prepare (sql: string): Statement {
@@ -55,18 +55,18 @@ function driverOf ({ DatabaseSync }: NodeSqlite): Driver {
     close (): void {
       called(() => this.#database.close())
     }
-
-    /** A transaction can begin only outside of another one. This one takes no lock. */
-    #isInTransaction (): boolean {
-      try {
-        this.#database.exec('BEGIN')
-      } catch {
-        return true
-      }
-      this.#database.exec('ROLLBACK')
-      return false
-    }
   }
+}
+
+/** Returns whether the database is inside a transaction, because only then no other can begin. The one that begins here takes no lock. */
+function isInTransaction (database: DatabaseSync): boolean {
+  try {
+    database.exec('BEGIN')
+  } catch {
+    return true
+  }
+  database.exec('ROLLBACK')
+  return false
 }
 
 class NodeStatement implements Statement {

@@ -1,7 +1,7 @@
 // Measures the cost of a hit, a miss and no cache through the plugin, with requests over real connections to a server in a child process.
 // Fastify's inject() would be simpler, but costs more than the hit that is measured.
+import { Agent, get, type IncomingMessage } from 'node:http'
 import { createHistogram } from 'node:perf_hooks'
-import type { Dispatcher, Pool } from 'undici'
 import { Child } from '../core/child.js'
 import { drive } from '../core/drive.js'
 import { median } from '../core/statistics.js'
@@ -30,18 +30,15 @@ const FILL_MS = 2_000
 export class Served {
   readonly samples: Record<Route, RouteSample[]> = { floor: [], hit: [], miss: [] }
   readonly #child = new Child(new URL('server.js', import.meta.url))
-  #pool: Pool | undefined
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS })
+  #port = 0
   #sent = 0
   #urls = 0
   #unintended = 0
   #requests = 0
 
   async open (serving: Serving): Promise<void> {
-    const port = await this.#child.call<number>('start', serving, PATIENCE_MS)
-    const { Pool } = await import('undici').catch((cause: unknown) => {
-      throw new Error('cache-bench sends its requests with undici: run npm install undici', { cause })
-    })
-    this.#pool = new Pool(`http://127.0.0.1:${port}`, { connections: CONNECTIONS, pipelining: 1 })
+    this.#port = await this.#child.call<number>('start', serving, PATIENCE_MS)
     const fillUntil = performance.now() + FILL_MS
     for (; this.#urls < HIT_URLS && (this.#urls === 0 || performance.now() < fillUntil); this.#urls++) {
       await this.#request(`/hit/${this.#urls}`)
@@ -65,7 +62,7 @@ export class Served {
   }
 
   async stop (): Promise<void> {
-    await this.#pool?.destroy()
+    this.#agent.destroy()
     await this.#child.stop()
   }
 
@@ -89,8 +86,11 @@ export class Served {
 
   /** Sends a request. Returns the Cache-Status of its response. */
   async #request (path: string): Promise<string | undefined> {
-    const { statusCode, headers, body }: Dispatcher.ResponseData = await this.#pool!.request({ method: 'GET', path })
-    await body.dump()
+    const { statusCode, headers } = await new Promise<IncomingMessage>((resolve, reject) => {
+      get({ host: '127.0.0.1', port: this.#port, path, agent: this.#agent }, (response) => {
+        response.resume().on('end', () => { resolve(response) }).on('error', reject)
+      }).on('error', reject)
+    })
     if (statusCode !== 200) throw new Error(`the server responded to ${path} with ${statusCode}`)
     return headers['cache-status'] as string | undefined
   }

@@ -2,16 +2,17 @@
 import type {
   ContextConfigDefault, FastifyBaseLogger, FastifyContextConfig, FastifyReply, FastifyRequest, FastifySchema, FastifyTypeProvider,
   FastifyTypeProviderDefault, RawReplyDefaultExpression, RawRequestDefaultExpression, RawServerBase, RawServerDefault,
-  RouteGenericInterface, RouteHandlerMethod, RouteShorthandOptionsWithHandler
+  RouteGenericInterface, RouteHandlerMethod, RouteOptions as Options, RouteShorthandOptions as Shorthand,
+  RouteShorthandOptionsWithHandler as ShorthandWithHandler
 } from 'fastify'
 import type { RouteCacheOptions } from '../options/route-options.js'
 
-/** The options of a route that opts in: Fastify's own, in which the functions of `config.cache` receive the route's requests and replies. */
+/** The options of a route that opts in: Fastify's own, with functions in `config.cache` that receive the route's requests and replies. */
 export type CachedOptions<
-  Options, RawServer extends RawServerBase, RawRequest extends RawRequestDefaultExpression<RawServer>,
+  Given, RawServer extends RawServerBase, RawRequest extends RawRequestDefaultExpression<RawServer>,
   RawReply extends RawReplyDefaultExpression<RawServer>, RouteGeneric extends RouteGenericInterface, ContextConfig,
   SchemaCompiler extends FastifySchema, TypeProvider extends FastifyTypeProvider, Logger extends FastifyBaseLogger
-> = Omit<Options, 'config'> & {
+> = Omit<Given, 'config'> & {
   config: Omit<FastifyContextConfig, 'cache'> & ContextConfig & {
     cache: RouteCacheOptions<
       FastifyRequest<RouteGeneric, RawServer, RawRequest, NoInfer<SchemaCompiler>, TypeProvider, ContextConfig, Logger>,
@@ -33,14 +34,15 @@ declare module 'fastify' {
     <RouteGeneric extends RouteGenericInterface = RouteGenericInterface, ContextConfig = ContextConfigDefault,
       const SchemaCompiler extends FastifySchema = FastifySchema>(
       path: string,
-      opts: CachedOptions<RouteShorthandOptions<RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, SchemaCompiler, TypeProvider, Logger>,
+      opts: CachedOptions<Shorthand<RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, SchemaCompiler, TypeProvider, Logger>,
         RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, SchemaCompiler, TypeProvider, Logger>,
       handler: RouteHandlerMethod<RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, SchemaCompiler, TypeProvider, Logger>
     ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
     <RouteGeneric extends RouteGenericInterface = RouteGenericInterface, ContextConfig = ContextConfigDefault,
       const SchemaCompiler extends FastifySchema = FastifySchema>(
       path: string,
-      opts: CachedOptions<RouteShorthandOptionsWithHandler<RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, SchemaCompiler, TypeProvider, Logger>,
+      opts: CachedOptions<
+        ShorthandWithHandler<RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, SchemaCompiler, TypeProvider, Logger>,
         RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, SchemaCompiler, TypeProvider, Logger>
     ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
   }
@@ -53,7 +55,7 @@ declare module 'fastify' {
   > {
     route<RouteGeneric extends RouteGenericInterface = RouteGenericInterface, ContextConfig = ContextConfigDefault,
       const SchemaCompiler extends FastifySchema = FastifySchema>(
-      opts: CachedOptions<RouteOptions<RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, SchemaCompiler, TypeProvider, Logger>,
+      opts: CachedOptions<Options<RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, SchemaCompiler, TypeProvider, Logger>,
         RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, SchemaCompiler, TypeProvider, Logger>
     ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
   }

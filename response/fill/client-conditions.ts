@@ -67,7 +67,7 @@ export class ClientConditions {
     return payload
   }
 
-  /** Called when the hooks have run. If they have left the body alone, applies what had to wait. Returns the payload, or a promise of it. */
+  /** Called when the hooks have run. If they left the body alone, applies what had to wait. Returns the payload, or a promise of it. */
   afterHooks (payload: unknown): unknown {
     if (this.#isReplaced) return payload
     const { capture, exchange: { reply }, validation } = this.#options

@@ -122,7 +122,8 @@ export class Fill implements FillUnderWay, StreamEnd, ConditionedFill {
     const validation = this.#validation
     if (validation === undefined) {
       if (this.isOver) return payload
-      return this.#conditions.beforeHooks(this.#taken(typeof payload === 'object' ? unpacked(payload, reply) : payload, mayChange), mayChange)
+      const made = typeof payload === 'object' ? unpacked(payload, reply) : payload
+      return this.#conditions.beforeHooks(this.#taken(made, mayChange), mayChange)
     }
     // If sending fails, Fastify runs the hooks again. By then the validation has its outcome, and keeps it. One case differs: a stream that
     // failed before it was sent counts as a failure of the handler, so the stored response may be served.

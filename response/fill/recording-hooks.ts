@@ -29,7 +29,8 @@ export function recording (context: RouteContext, internals: FastifyInternals): 
 function recorded (context: RouteContext): RouteContext {
   const { onSend } = context
   if (onSend === null) return around(context, [captureAndConclude], onError)
-  return around(context, [capture, ...afterHooks(onSend, complete).map((hook) => hook === complete ? hook : passing(hook)), conclude], onError)
+  const hooks = afterHooks(onSend, complete).map((hook) => hook === complete ? hook : passing(hook))
+  return around(context, [capture, ...hooks, conclude], onError)
 }
 
 /**
@@ -63,8 +64,8 @@ function captured (fill: Fill, reply: FastifyReply, payload: unknown): unknown {
 }
 
 /**
- * Runs after the route's hooks, but before Fastify's own hook for HEAD. If they leave a fetch Response as the payload, its status and fields
- * are applied to the reply.
+ * Runs after the route's hooks, but before Fastify's own hook for HEAD. If they leave a fetch Response as the payload, its status and
+ * fields are applied to the reply.
  */
 const complete: onSendHookHandler = (_request, reply, payload, done) => {
   const fill = (reply as FillReply)[kFill]

@@ -33,7 +33,8 @@ export interface KeyOptions<Request = FastifyRequest> {
 export type KeyFunction<Request = FastifyRequest> = (request: Request) => string | undefined
 
 /** Returns the targets that the response to this request invalidates. It is called when a 2xx or 3xx response is about to be sent. */
-export type InvalidatesFunction<Request = FastifyRequest, Reply = FastifyReply> = (request: Request, reply: Reply) => readonly InvalidationTarget[]
+export type InvalidatesFunction<Request = FastifyRequest, Reply = FastifyReply> =
+  (request: Request, reply: Reply) => readonly InvalidationTarget[]
 
 /** Returns whether a response may be stored. `payload` is what the handler returned or sent. */
 export type WhenFunction<Request = FastifyRequest, Reply = FastifyReply> = (request: Request, reply: Reply, payload: unknown) => boolean

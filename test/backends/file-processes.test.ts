@@ -37,7 +37,7 @@ async function killed (child: ChildProcess, rounds: number, { dir, isWriting }: 
   return Number(said.split('\n').at(-2) ?? -1)
 }
 
-/** Stops the process while it writes a temporary file. The file is looked for again then, because only a stopped process is sure to have one. */
+/** Stops the process while it writes a temporary file. Looks for it again then, because only a stopped process is sure to have one. */
 async function stopInWrite (child: ChildProcess, dir: string): Promise<void> {
   for (;;) {
     while (asideIn(dir).length === 0) await wait(1)

@@ -24,7 +24,7 @@ function floorOf (path: string): number {
 /** Rooms that use the package by its name, as users do. */
 const OUTSIDE_ROOMS = ['benchmarks', 'examples']
 
-const OPTIONAL_PEERS = ['better-sqlite3', '@fastify/redis', 'ioredis', 'keyv', 'memcache-client', 'unstorage']
+const OPTIONAL_PEERS = ['better-sqlite3', '@fastify/redis', 'ioredis', 'keyv', 'memcache-client', 'undici', 'unstorage']
 
 export interface Rules {
   /** The dependencies in package.json. */

@@ -1,6 +1,6 @@
 // The package as users get it: packed, unpacked into a folder of its own, with its dependencies beside it.
 import { execFileSync, spawnSync } from 'node:child_process'
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { root } from './sources.js'
@@ -35,13 +35,20 @@ interface Pack {
 
 const REPORT = 'pack.json'
 
-/** Packs the package into a folder, together with npm's report. */
+const NOT_PACKED = /\.map$|\/dist\/(?:examples|test\/(?!kit)[^/]+|benchmarks\/(?!core|cache-bench)[^/]+)$|\/docs\/api$/
+
+/** Packs the package into a folder as `npm pack` would, together with npm's report, from a copy of the build. */
 export function pack (folder: string): void {
+  const copy = join(folder, 'copy')
+  for (const path of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'docs', 'dist']) {
+    cpSync(join(root, path), join(copy, path), { recursive: true, filter: (path) => !NOT_PACKED.test(path) })
+  }
+  execFileSync(process.execPath, [join(root, 'scripts', 'lean.js'), join(copy, 'dist')], { stdio: 'ignore' })
   const npm = process.env.npm_execpath
   const args = ['pack', '--json', '--ignore-scripts', '--pack-destination', folder]
   const report = npm?.endsWith('.js') === true
-    ? execFileSync(process.execPath, [npm, ...args], { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
-    : execFileSync('npm', args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+    ? execFileSync(process.execPath, [npm, ...args], { cwd: copy, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+    : execFileSync('npm', args, { cwd: copy, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
   writeFileSync(join(folder, REPORT), report)
 }
 
@@ -64,7 +71,8 @@ export function packed (beside: readonly string[]): Packed {
   for (const dependency of [...Object.keys(manifest.dependencies), ...beside]) {
     const link = join(folder, 'node_modules', dependency)
     mkdirSync(dirname(link), { recursive: true })
-    symlinkSync(join(root, 'node_modules', dependency), link, 'junction')
+    // Who installs TypeScript today gets version 7.
+    symlinkSync(join(root, 'node_modules', dependency === 'typescript' ? 'typescript-7' : dependency), link, 'junction')
   }
   return {
     folder,

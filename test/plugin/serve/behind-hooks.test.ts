@@ -13,6 +13,7 @@ import { forEachWay } from '../../support/ways.js'
 const BODY = '0123456789'.repeat(400)
 const ETAG = etagOf(BODY)
 const RANGE = { range: 'bytes=10-14' }
+const PART = `bytes 10-14/${BODY.length}`
 
 type Handler = (request: FastifyRequest, reply: FastifyReply) => unknown
 
@@ -35,7 +36,7 @@ const LEFT_ALONE: Record<string, onSendHookHandler> = {
   'passes the payload on': (_request, _reply, payload, done) => { done(null, payload) },
   'passes nothing on': (_request, _reply, _payload, done) => { done() },
   'returns the payload': async (_request, _reply, payload) => payload,
-  'sets a header field': (_request, reply, _payload, done) => { void reply.header('x-hook', 'yes'); done() }
+  'sets a header field': async (_request, reply) => { reply.header('x-hook', 'yes') }
 }
 
 for (const [name, hook] of Object.entries(LEFT_ALONE)) {
@@ -43,17 +44,19 @@ for (const [name, hook] of Object.entries(LEFT_ALONE)) {
     forEachWay(t, async (t, { on, via }) => {
       const app = await build(t, { ...on, compare: false, routes (app) { app.addHook('onSend', hook); serve(app) } })
       for (const kind of Object.keys(KINDS)) {
-        const ask = async (headers = {}, method = 'GET'): Promise<ClientResponse> => await app.ask({ url: path(kind), via, method, headers })
+        const ask = async (headers = {}, method = 'GET'): Promise<ClientResponse> =>
+          await app.ask({ url: path(kind), via, method, headers })
         t.match(await ask(), { hit: false, status: 200, text: BODY, headers: { 'accept-ranges': 'bytes' } }, `${kind}: miss`)
         t.match(await ask(), { hit: true, status: 200, text: BODY, headers: { etag: ETAG, 'accept-ranges': 'bytes' } }, `${kind}: hit`)
         t.match(await ask({ 'if-none-match': ETAG }), { hit: true, status: 304, text: '', headers: { etag: ETAG } }, `${kind}: 304`)
         t.match(await ask({ 'if-match': '"other"' }), { hit: true, status: 412, text: '' }, `${kind}: 412`)
         t.match(await ask(RANGE), {
-          hit: true, status: 206, text: '01234', headers: { etag: ETAG, 'content-range': `bytes 10-14/${BODY.length}`, 'content-length': '5' }
+          hit: true, status: 206, text: '01234', headers: { etag: ETAG, 'content-range': PART, 'content-length': '5' }
         }, `${kind}: 206`)
         t.match(await ask({ ...RANGE, 'if-range': ETAG }), { status: 206, text: '01234' }, `${kind}: If-Range`)
-        t.match(await ask({ ...RANGE, 'if-range': '"other"' }), { status: 200, text: BODY }, `${kind}: If-Range of another version`)
-        t.match(await ask({ range: 'bytes=9999-' }), { status: 416, text: '', headers: { 'content-range': `bytes */${BODY.length}` } }, `${kind}: 416`)
+        t.match(await ask({ ...RANGE, 'if-range': '"other"' }), { status: 200, text: BODY }, `${kind}: other If-Range`)
+        const none = { 'content-range': `bytes */${BODY.length}` }
+        t.match(await ask({ range: 'bytes=9999-' }), { status: 416, text: '', headers: none }, `${kind}: 416`)
         t.match(await ask({}, 'HEAD'), {
           hit: true, status: 200, text: '', headers: { etag: ETAG, 'accept-ranges': 'bytes', 'content-length': String(BODY.length) }
         }, `${kind}: HEAD`)
@@ -63,15 +66,17 @@ for (const [name, hook] of Object.entries(LEFT_ALONE)) {
     }))
 }
 
-t.test('a range of a miss is cut behind hooks that leave the body alone, also out of a stream', async (t) => forEachWay(t, async (t, { on, via }) => {
-  for (const kind of Object.keys(KINDS)) {
-    const app = await build(t, { ...on, compare: false, routes (app) { app.addHook('onSend', LEFT_ALONE['returns the payload']!); serve(app) } })
-    t.match(await app.ask({ url: path(kind), via, headers: RANGE }), {
-      hit: false, status: 206, text: '01234', headers: { 'content-range': `bytes 10-14/${BODY.length}`, 'content-length': '5' }
-    }, kind)
-    t.match(await app.ask({ url: path(kind), via }), { hit: true, status: 200, text: BODY }, `${kind}: the whole body was stored`)
-  }
-}))
+t.test('a range of a miss is cut behind hooks that leave the body alone, also out of a stream', async (t) =>
+  forEachWay(t, async (t, { on, via }) => {
+    const hook = LEFT_ALONE['returns the payload']!
+    for (const kind of Object.keys(KINDS)) {
+      const app = await build(t, { ...on, compare: false, routes (app) { app.addHook('onSend', hook); serve(app) } })
+      t.match(await app.ask({ url: path(kind), via, headers: RANGE }), {
+        hit: false, status: 206, text: '01234', headers: { 'content-range': PART, 'content-length': '5' }
+      }, kind)
+      t.match(await app.ask({ url: path(kind), via }), { hit: true, status: 200, text: BODY }, `${kind}: the whole body was stored`)
+    }
+  }))
 
 /** Hooks that change the body. */
 const CHANGING: Record<string, readonly [hook: onSendHookHandler, sent: (body: Buffer) => string]> = {
@@ -81,7 +86,7 @@ const CHANGING: Record<string, readonly [hook: onSendHookHandler, sent: (body: B
     return Buffer.isBuffer(payload) ? payload : 'other'
   }, (body) => body.toString()],
   'compresses the body': [async (_request, reply, payload) => {
-    void reply.header('content-encoding', 'gzip').removeHeader('content-length')
+    reply.header('content-encoding', 'gzip').removeHeader('content-length')
     return gzipSync(typeof payload === 'string' || Buffer.isBuffer(payload) ? payload : BODY)
   }, (body) => gunzipSync(body).toString()]
 }
@@ -93,7 +98,9 @@ for (const [name, [hook, sent]] of Object.entries(CHANGING)) {
         ...on,
         compare: false,
         routes (app) {
-          app.addHook('onSend', async function changing (request, reply, payload) { return await hook.call(this, request, reply, payload, () => {}) })
+          app.addHook('onSend', async function changing (request, reply, payload) {
+            return await hook.call(this, request, reply, payload, () => {})
+          })
           serve(app)
         }
       })
@@ -104,8 +111,8 @@ for (const [name, [hook, sent]] of Object.entries(CHANGING)) {
           t.match(whole, { hit, status: 200, headers: { etag: undefined, 'accept-ranges': undefined } }, `${kind}: ${whole.cacheStatus}`)
           t.not(sent(whole.body), hit && name.startsWith('compresses') ? '' : BODY.slice(0, 1))
         }
-        t.match(await ask({ 'if-none-match': ETAG }), { hit: true, status: 200, headers: { etag: undefined } }, `${kind}: not a 304 of another body`)
-        t.match(await ask(RANGE), { hit: true, status: 200, headers: { 'content-range': undefined } }, `${kind}: not a part of another body`)
+        t.match(await ask({ 'if-none-match': ETAG }), { hit: true, status: 200, headers: { etag: undefined } }, `${kind}: no 304`)
+        t.match(await ask(RANGE), { hit: true, status: 200, headers: { 'content-range': undefined } }, `${kind}: no part`)
       }
       t.match(app.warnings(), [{ msg: /^cache: (?:the onSend hook "changing"|an onSend hook) changes bodies after the handler, here on GET \/text: / }])
       t.equal(app.warnings().length, name.startsWith('changes') ? 2 : 1)
@@ -142,7 +149,7 @@ async function stale (t: Test, respond: Handler, isChanging: () => boolean = () 
 
 t.test('a validated response has its ETag again behind hooks that leave the body alone, and its own 304', async (t) => {
   const app = await stale(t, async (request, reply) => {
-    void reply.type('text/plain').header('last-modified', 'Mon, 01 Jan 2024 00:00:00 GMT')
+    reply.type('text/plain').header('last-modified', 'Mon, 01 Jan 2024 00:00:00 GMT')
     return request.headers['if-modified-since'] === undefined ? await reply.send(BODY) : await reply.code(304).send()
   })
   await app.ask({ url: '/', via: 'socket' })

@@ -43,7 +43,8 @@ t.test('a hit, and each part of it or 304 for it, has the stored fields that des
       [304, { 'if-none-match': '"a"' }, 'GET', {}, {}],
       [304, { 'if-none-match': '"a"' }, 'HEAD', {}, {}],
       [412, { 'if-match': '"b"' }, 'GET', {}, {}],
-      [206, { range: 'bytes=0-9' }, 'GET', { 'content-type': HTML, 'content-range': 'bytes 0-9/100' }, { 'content-range': 'bytes 0-9/100' }],
+      [206, { range: 'bytes=0-9' }, 'GET', { 'content-type': HTML, 'content-range': 'bytes 0-9/100' },
+        { 'content-range': 'bytes 0-9/100' }],
       [416, { range: 'bytes=900-' }, 'GET', { 'content-range': 'bytes */100' }, { 'content-range': 'bytes */100' }]
     ]
     for (const url of ['/', '/untyped', '/empty']) await app.ask({ url, via })
