@@ -6,6 +6,8 @@ interface StatementSync {
   get (...values: unknown[]): Row | undefined
   all (...values: unknown[]): Row[]
   setReadBigInts (on: boolean): void
+  /** Absent before Node 22.16. */
+  setReturnArrays?: (on: boolean) => void
 }
 
 interface DatabaseSync {
@@ -16,6 +18,7 @@ interface DatabaseSync {
   close (): void
 }
 
+/** A row: an object, or an array of its values. */
 type Row = Readonly<Record<string, unknown>>
 
 /** The part of node:sqlite that is used. */
@@ -78,16 +81,16 @@ class NodeStatement implements Statement {
   }
 
   run (...values: unknown[]): { changes: number } {
-    return { changes: Number(called(() => this.#statement.run(...values)).changes) }
+    return { changes: Number(called(() => this.#statement.run(...bound(values))).changes) }
   }
 
   get (...values: unknown[]): unknown {
-    const row = called(() => this.#statement.get(...values))
+    const row = called(() => this.#statement.get(...bound(values)))
     return row === undefined ? undefined : this.#shaped(row)
   }
 
   all (...values: unknown[]): unknown[] {
-    return called(() => this.#statement.all(...values)).map((row) => this.#shaped(row))
+    return called(() => this.#statement.all(...bound(values))).map((row) => this.#shaped(row))
   }
 
   pluck (on: boolean): this {
@@ -96,6 +99,7 @@ class NodeStatement implements Statement {
   }
 
   raw (on: boolean): this {
+    this.#statement.setReturnArrays?.(on)
     this.#shaped = on ? valuesOf : (row) => row
     return this
   }
@@ -104,6 +108,13 @@ class NodeStatement implements Statement {
     this.#statement.setReadBigInts(on)
     return this
   }
+}
+
+// Node 22 stores NULL for an empty blob whose buffer is empty, too.
+const NO_BYTES = new Uint8Array(new ArrayBuffer(1), 0, 0)
+
+function bound (values: unknown[]): unknown[] {
+  return values.map((value) => value instanceof Uint8Array && value.byteLength === 0 ? NO_BYTES : value)
 }
 
 /** Returns the values of a row in the order of its columns. Blobs become Buffers, as with better-sqlite3. */

@@ -119,7 +119,8 @@ function walkSome (
 }
 
 function listed (connection: Connection, { from, before }: KeyRange, max: number): KeyRow[] {
-  return connection.sql.list.all(from, before, max) as KeyRow[]
+  const rows = connection.sql.list.all(from, before, max) as Array<{ bytes: Uint8Array, expiresAt: number }>
+  return rows.map(({ bytes, expiresAt }) => ({ key: Buffer.from(bytes).toString(), expiresAt }))
 }
 
 function bytesOf (connection: Connection, keys: Iterable<string>): number {

@@ -22,7 +22,8 @@ export function statementsOf (database: Database, table: string) {
     touch: prepare('UPDATE # SET used_at = ? WHERE id = ?'),
     dropExpired: prepare('DELETE FROM # WHERE id IN (SELECT id FROM # WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)'),
     dropUnused: prepare('DELETE FROM # WHERE id IN (SELECT id FROM # ORDER BY used_at, id LIMIT ?)'),
-    list: prepare('SELECT key, expires_at AS expiresAt FROM # WHERE key >= ? AND key < ? ORDER BY key LIMIT ?'),
+    // The key is read as a blob, because node:sqlite in Node 22 ends a text at a NUL.
+    list: prepare('SELECT CAST(key AS BLOB) AS bytes, expires_at AS expiresAt FROM # WHERE key >= ? AND key < ? ORDER BY key LIMIT ?'),
     valueBytes: number('SELECT length(value) FROM # WHERE key = ?'),
     latestUse: number('SELECT max(used_at) FROM #'),
     count: number('SELECT count(*) FROM #'),

@@ -108,7 +108,7 @@ function copiedDriver (t: Test, spoil: (binary: string) => void): () => Promise<
 t.test('sqlite: if the driver can not be loaded, the error says why and what to do', async (t) => {
   const missing = Object.assign(new Error('Cannot find package'), { code: 'ERR_MODULE_NOT_FOUND' })
   const load = (): Promise<never> => Promise.reject(missing)
-  const failed = async (given: Loading): Promise<unknown> => await failureOf(() => loadDriver(given))
+  const failed = async (given: Loading): Promise<unknown> => await failureOf(() => loadDriver({ builtIn: () => undefined, ...given }))
   const wanted = { code: 'CACHE_ERR_DEPENDENCY_MISSING', cause: missing }
   t.match(await failed({ load, driver: null, node: '22.0.0' }), { ...wanted, message: /it is not installed: run npm install better-sqlite3$/ })
   t.match(await failed({ load, driver: null, node: '20.20.0' }), { ...wanted, message: /it is not installed: run npm install better-sqlite3@12$/ })
