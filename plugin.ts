@@ -13,6 +13,7 @@ import { noteArrivals } from './response/request/arrival.js'
 import { ResponseCache } from './response/cache.js'
 import { clockOf } from './response/clock.js'
 import './response/fastify/typed-routes.js'
+import type { CacheName } from './response/fastify/cache-names.js'
 import { choose, kFill, kEarlyOptions } from './response/fill/recording-hooks.js'
 import { kHit } from './response/serve/hooked-hit.js'
 import { rewritesUrls, routingOf } from './response/fastify/fastify-internals.js'
@@ -117,15 +118,15 @@ function decorate (fastify: FastifyInstance, decorateAs: string, services: Servi
 /** The plugin: `await app.register(responseCache, { backend: 'sqlite' })`. */
 const responseCache = fastifyPlugin(plugin, { fastify: '5.x', name: NAME })
 
+/** The cache of the nearest registration. The option `decorateAs` gives this property another name. */
+type Decorated = { [Name in CacheName]: ResponseCache }
+
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** Whether and how the route's responses are cached. */
     cache?: boolean | RouteCacheOptions
   }
-  interface FastifyInstance {
-    /** The cache of the nearest registration. The option `decorateAs` gives this property another name. */
-    cache: ResponseCache
-  }
+  interface FastifyInstance extends Decorated {}
   interface FastifyRequest {
     /** Whether the cache itself made this request in the background, to refresh a stale response that it still serves meanwhile. */
     readonly isCacheRefresh: boolean
@@ -138,6 +139,7 @@ declare module 'fastify' {
 
 export default responseCache
 export * from './registry/names.js'
+export * from './response/fastify/cache-names.js'
 export * from './registry/errors.js'
 export type * from './registry/backend.js'
 export type { BackgroundTask, BackgroundTasks } from './registry/background.js'

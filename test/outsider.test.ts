@@ -6,7 +6,7 @@ import { packed } from './support/packed.js'
 import { root } from './support/sources.js'
 
 const user = packed([
-  'fastify', '@types/node', '@fastify/type-provider-typebox', 'typebox', 'fastify-type-provider-zod', 'zod'
+  'fastify', '@types/node', '@fastify/caching', '@fastify/type-provider-typebox', 'typebox', 'fastify-type-provider-zod', 'zod'
 ])
 t.teardown(() => user.remove())
 cpSync(join(root, 'test', 'outsider'), join(user.folder, 'outsider'), { recursive: true })
@@ -35,6 +35,14 @@ for (const [module, resolution, name] of MODES) {
     t.equal(exitCode, 0)
   })
 }
+
+t.test('outsider: a cache with another name is typed by declaration, beside @fastify/caching', async (t) => {
+  const { exitCode, output } = user.node(
+    join(root, 'node_modules', 'typescript-7', 'bin', 'tsc'), '--noEmit', '--strict', '--target', 'es2023', '--module', 'nodenext',
+    '--types', 'node', '--skipLibCheck', join('outsider', 'named', 'application.ts'))
+  t.equal(output, '')
+  t.equal(exitCode, 0)
+})
 
 t.test('outsider: the package\'s backend is registered by name, is loaded when it is opened, and caches', async (t) => {
   const { exitCode, output } = user.node(join('outsider', 'dist', 'application.js'), join(user.folder, 'cache.json'))

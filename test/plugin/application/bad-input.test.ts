@@ -1,7 +1,7 @@
 // Bad input is refused with a coded error when it is registered. If it comes up while a request runs, it costs no response.
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import caching from '@fastify/caching'
-import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyPluginAsync, type FastifyReply, type FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import t from 'tap'
 import responseCache, { builtIns, defineBackend, type BackendOptions, type Registry, type RouteCacheOptions } from '../../../plugin.js'
@@ -129,6 +129,9 @@ t.test('a wrong option of a route is refused at registration, and the error name
     t.match(message, /'GET \/v1\/items\/:id config\.cache/, why)
   }
 })
+
+// Loaded without its types, because they give `app.cache` another type in the whole compilation.
+const caching = createRequire(import.meta.url)('@fastify/caching') as FastifyPluginAsync
 
 t.test('decorateAs: a name that another plugin has taken is refused, and @fastify/caching is named', async (t) => {
   const nested = async (app: FastifyInstance): Promise<void> => {
