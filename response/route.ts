@@ -218,8 +218,9 @@ export class CachedRoute extends KnownRoute {
     // If hooks may still change the body, its own ETag and ranges have to wait for them.
     const wholeOnly = internals.isHooked(request)
     const whole = wholeOnly ? withoutOwnEtag(entry) : entry
-    const acceptRanges = reply.getHeader('accept-ranges') as string | undefined
-    const given = isConditional(headers) ? selectRepresentation(whole, headers, { method, at, wholeOnly, acceptRanges }) : whole
+    const given = isConditional(headers)
+      ? selectRepresentation(whole, headers, { method, at, wholeOnly, acceptRanges: reply.getHeader('accept-ranges') as string | undefined })
+      : whole
     sender.send(request, reply, given, { status, at, whole: wholeOnly && given === whole ? entry : undefined })
   }
 

@@ -79,19 +79,23 @@ t.test('a range of a miss is cut behind hooks that leave the body alone, also ou
   }))
 
 /** Hooks that change the body. */
-const CHANGING: Record<string, readonly [hook: onSendHookHandler, sent: (body: Buffer) => string]> = {
-  'returns another text': [async () => 'other', (body) => body.toString()],
-  'changes the bytes in place': [async (_request, _reply, payload) => {
+const CHANGING: Record<string, onSendHookHandler> = {
+  'returns another text': async () => 'other',
+  'changes the bytes in place': async (_request, _reply, payload) => {
     if (Buffer.isBuffer(payload)) payload.fill('x', 0, 4)
     return Buffer.isBuffer(payload) ? payload : 'other'
-  }, (body) => body.toString()],
-  'compresses the body': [async (_request, reply, payload) => {
+  },
+  'compresses the body': async (_request, reply, payload) => {
     reply.header('content-encoding', 'gzip').removeHeader('content-length')
     return gzipSync(typeof payload === 'string' || Buffer.isBuffer(payload) ? payload : BODY)
-  }, (body) => gunzipSync(body).toString()]
+  },
+  'only sets Content-Encoding': async (_request, reply, payload) => {
+    reply.header('content-encoding', 'x-own')
+    return payload
+  }
 }
 
-for (const [name, [hook, sent]] of Object.entries(CHANGING)) {
+for (const [name, hook] of Object.entries(CHANGING)) {
   t.test(`a hook that ${name}: the cache's ETag is not sent, nothing is cut, and one warning says so`, async (t) =>
     forEachWay(t, async (t, { on, via }) => {
       const app = await build(t, {
@@ -109,13 +113,12 @@ for (const [name, [hook, sent]] of Object.entries(CHANGING)) {
         for (const hit of [false, true]) {
           const whole = await ask()
           t.match(whole, { hit, status: 200, headers: { etag: undefined, 'accept-ranges': undefined } }, `${kind}: ${whole.cacheStatus}`)
-          t.not(sent(whole.body), hit && name.startsWith('compresses') ? '' : BODY.slice(0, 1))
         }
         t.match(await ask({ 'if-none-match': ETAG }), { hit: true, status: 200, headers: { etag: undefined } }, `${kind}: no 304`)
         t.match(await ask(RANGE), { hit: true, status: 200, headers: { 'content-range': undefined } }, `${kind}: no part`)
       }
       t.match(app.warnings(), [{ msg: /^cache: (?:the onSend hook "changing"|an onSend hook) changes bodies after the handler, here on GET \/text: / }])
-      t.equal(app.warnings().length, name.startsWith('changes') ? 2 : 1)
+      t.equal(app.warnings().length, name === 'changes the bytes in place' ? 2 : 1)
     }))
 }
 
