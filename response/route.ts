@@ -11,7 +11,7 @@ import type { Flight, FlightOutcome } from './fill/single-flight.js'
 import { attach, recording } from './fill/recording-hooks.js'
 import { kRefresh, type PossibleRefresh } from './fill/refresh.js'
 import { isConditional } from './http/conditional.js'
-import { withoutOwnEtag } from './serve/hooked-hit.js'
+import { withoutOwnEtag, type HookedHit } from './serve/hooked-hit.js'
 import { selectRepresentation } from './serve/representation.js'
 import { variantOf } from './request/variant.js'
 import { requestDirectivesOf, type RequestDirectives } from './http/request-directives.js'
@@ -213,15 +213,18 @@ export class CachedRoute extends KnownRoute {
 
   /** Sends a stored response, after applying the request's conditions and ranges to it. */
   #send ({ request, reply }: Pick<Exchange, 'request' | 'reply'>, entry: Entry<ResponseHead>, status: string, at: number): void {
-    const { internals, sender } = this.#services
+    const { internals, observer, sender } = this.#services
     const { headers, method } = request
     // If hooks may still change the body, its own ETag and ranges have to wait for them.
     const wholeOnly = internals.isHooked(request)
     const whole = wholeOnly ? withoutOwnEtag(entry) : entry
     const given = isConditional(headers)
-      ? selectRepresentation(whole, headers, { method, at, wholeOnly, acceptRanges: reply.getHeader('accept-ranges') as string | undefined })
+      ? selectRepresentation(whole, headers, {
+        method, at, wholeOnly, acceptRanges: reply.getHeader('accept-ranges') as string | undefined
+      })
       : whole
-    sender.send(request, reply, given, { status, at, whole: wholeOnly && given === whole ? entry : undefined })
+    const onChanged: HookedHit['onChanged'] = (hook, coding) => observer.tellChangedBody(this, hook, coding)
+    sender.send(request, reply, given, { status, at, hooked: wholeOnly && given === whole ? { entry, onChanged } : undefined })
   }
 
   /** Returns the request directives (RFC 9111 section 5.2.1), or undefined if there are none or if the route ignores them. */

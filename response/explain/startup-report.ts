@@ -180,7 +180,8 @@ const RULES: readonly Rule[] = [
 /** Rules for every route that opted in to caching, even if none of its responses can be stored. */
 const ASKING_RULES: readonly Rule[] = [
   (asked) => ({
-    routes: namesOf(asked.filter(({ methods, policy }) => !listsTargets(policy) && !methods.some((method) => policy.methods.has(method)))),
+    routes: namesOf(asked.filter(({ methods, policy }) =>
+      !listsTargets(policy) && policy.invalidates !== false && !methods.some((method) => policy.methods.has(method)))),
     message: "none of the route's methods is cached; if its responses may be stored, name the method, for example methods: ['POST']"
   }),
   (asked) => ({
@@ -217,6 +218,6 @@ function keyedBy ({ query, headers, cookies, host, body, by }: Exclude<RoutePoli
   const list = (what: string, names: readonly string[]): string | false => names.length > 0 && `${what} ${names.join(' ')}`
   return [
     'path', query === true ? 'query' : query !== false && list('parameters', query), host && 'host', list('fields', headers),
-    list('cookies', cookies), body && 'body', by !== undefined && 'its function by'
+    list('cookies', cookies), body && 'body', by !== undefined && 'the user (by)'
   ].filter((part) => part !== false).join(', ')
 }

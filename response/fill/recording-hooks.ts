@@ -1,6 +1,7 @@
 // The hooks around a route's own hooks during a fill: the first captures the handler's response, the last ones complete and judge it.
 import type { FastifyReply, onErrorHookHandler, onSendHookHandler, preHandlerHookHandler } from 'fastify'
 import { afterHooks, around, withoutLength, type FastifyInternals, type RouteContext } from '../fastify/fastify-internals.js'
+import { noticed } from '../serve/passed-body.js'
 import { asResponse, unpacked } from '../serve/payload.js'
 import type { Fill } from './fill.js'
 import type { ReplyCacheOptions } from './reply-options.js'
@@ -41,10 +42,9 @@ const NONE = Symbol('fastify-response-cache.none')
 
 /** Wraps another hook, so that it receives `undefined` instead of NONE, as it would after `reply.send()`, and the fill knows of it. */
 function passing (hook: onSendHookHandler): onSendHookHandler {
+  const noticing = noticed(hook, (reply) => (reply as FillReply)[kFill]?.passed)
   return function (request, reply, payload, done) {
-    const received = payload === NONE ? undefined : payload
-    ;(reply as FillReply)[kFill]?.passed?.reaches(hook, received)
-    return hook.call(this, request, reply, received, done)
+    return noticing.call(this, request, reply, payload === NONE ? undefined : payload, done)
   }
 }
 

@@ -19,6 +19,6 @@ export class ChangedBodies {
     const name = hook?.name.replace(/^bound /, '') ?? ''
     const named = name === '' ? 'an onSend hook' : `the onSend hook "${name}"`
     this.#log.warn(`changed body ${name}`, { route: route.name, ...(coding !== undefined && { contentEncoding: coding }) },
-      `cache: ${named} changes bodies after the handler, here on ${route.name}: such responses get no ETag from the cache, and no ranges; to have both, let the hook leave this route's responses alone`)
+      `cache: ${named} changes bodies${coding === undefined ? '' : ` (Content-Encoding: ${String(coding)})`} after the handler, here on ${route.name}: such responses get no ETag from the cache, and no ranges; to have both, let the hook leave this route's responses alone`)
   }
 }

@@ -6,7 +6,7 @@ import { fieldIn } from '../http/field-values.js'
 import { without } from '../http/stored-fields.js'
 import type { Entry, ResponseHead } from '../store/entry.js'
 import { announceRanges, applyConditions } from './conditional-reply.js'
-import { PassedBody } from './passed-body.js'
+import { noticed, type PassedBody } from './passed-body.js'
 import { discard, streamKind } from './payload.js'
 
 /** The property of a reply that holds its hit, if the hit goes through hooks. */
@@ -20,6 +20,8 @@ export interface HookedHit {
   readonly conditions: Conditions
   /** When the response was looked up, in epoch milliseconds. */
   readonly at: number
+  /** Called if a hook has changed the body, so that the client gets no ETag of the cache's, or no part. `hook` is undefined if unknown. */
+  readonly onChanged: (hook: onSendHookHandler | undefined, coding: unknown) => void
 }
 
 /** Returns the entry without the ETag that the cache computed from the body, because hooks may still change the body. */
@@ -32,19 +34,29 @@ export function withoutOwnEtag (entry: Entry<ResponseHead>): Entry<ResponseHead>
 
 /** Returns the route's hooks, and after them the hook that completes the hit. */
 export function completingHits (context: RouteContext): RouteContext {
-  return around(context, [...afterHooks(context.onSend ?? [], complete), withoutLength])
+  const noticing = (hook: onSendHookHandler): onSendHookHandler => hook === complete ? hook : noticed(hook, (reply) => hitOf(reply)?.passed)
+  const hooks = afterHooks(context.onSend ?? [], complete).map(noticing)
+  return around(context, [...hooks, withoutLength])
 }
 
 /** If the hooks have left the body alone, adds the ETag, announces ranges, and applies the client's conditions and ranges. */
 const complete: onSendHookHandler = (request, reply, payload, done) => {
-  const hit = (reply as FastifyReply & { [kHit]: HookedHit | null })[kHit]
-  done(null, hit === null ? payload : completed(hit, request.method, reply, payload))
+  const hit = hitOf(reply)
+  done(null, hit === undefined ? payload : completed(hit, request.method, reply, payload))
 }
 
-function completed ({ entry, passed, conditions, at }: HookedHit, method: string, reply: FastifyReply, payload: unknown): unknown {
+function hitOf (reply: FastifyReply): HookedHit | undefined {
+  return (reply as FastifyReply & { [kHit]?: HookedHit | null })[kHit] ?? undefined
+}
+
+function completed ({ entry, passed, conditions, at, onChanged }: HookedHit, method: string, reply: FastifyReply, payload: unknown): unknown {
   const { head, body } = entry
   const isExact = head.ownEtag === true || conditions.range !== undefined
-  if (!(isExact ? passed.isUnchanged(reply, payload, body) : passed.isPassedOn(reply, payload))) return payload
+  if (!(isExact ? passed.isUnchanged(reply, payload, body) : passed.isPassedOn(reply, payload))) {
+    const isMissed = isExact && method === 'GET' && reply.statusCode === 200
+    if (isMissed) onChanged(passed.changedBy(payload), reply.getHeader('content-encoding'))
+    return payload
+  }
   if (head.ownEtag === true && !reply.hasHeader('etag')) reply.header('etag', fieldIn(head.fields, 'etag'))
   announceRanges(reply)
   if (!isExact) return payload

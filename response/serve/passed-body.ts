@@ -40,3 +40,11 @@ export class PassedBody {
     return this.#changing ?? (payload === this.#last ? undefined : this.#hook)
   }
 }
+
+/** Wraps a hook, so that the body on its way, which `passedOf` finds, is told what the hook receives. */
+export function noticed (hook: onSendHookHandler, passedOf: (reply: FastifyReply) => PassedBody | undefined): onSendHookHandler {
+  return function (request, reply, payload, done) {
+    passedOf(reply)?.reaches(hook, payload)
+    return hook.call(this, request, reply, payload, done)
+  }
+}

@@ -20,8 +20,8 @@ export interface SendOptions {
   readonly status: string
   /** The current time, in epoch milliseconds. */
   readonly at: number
-  /** The whole stored response, if its ETag and ranges depend on whether hooks leave its body alone. */
-  readonly whole?: Entry<ResponseHead> | undefined
+  /** The whole stored response, if its ETag and ranges depend on whether hooks leave its body alone; see HookedHit. */
+  readonly hooked?: Pick<HookedHit, 'entry' | 'onChanged'> | undefined
 }
 
 /** A value of Cache-Status that was set on a response, and the value that the field had before. */
@@ -41,12 +41,11 @@ export class Sender {
   }
 
   /**
-   * Sends `entry`, with `status` in Cache-Status. `at` is the current time in epoch milliseconds. `whole` is the stored response if its
-   * ETag and ranges still depend on whether hooks leave its body alone. If writing the head throws an error, restores the reply for
-   * Fastify's error handler and throws the same error.
+   * Sends `entry`, with `status` in Cache-Status. If writing the head throws an error, restores the reply for Fastify's error handler and
+   * throws the same error.
    */
   send (
-    request: FastifyRequest, reply: FastifyReply, entry: Entry<ResponseHead>, { status, at, whole }: SendOptions
+    request: FastifyRequest, reply: FastifyReply, entry: Entry<ResponseHead>, { status, at, hooked }: SendOptions
   ): void {
     const { raw } = reply
     // If other code has already sent a response, Fastify logs that, and sends no second response.
@@ -66,7 +65,7 @@ export class Sender {
     this.#internals.useFields(reply, fields)
     try {
       if (isStraight) straight(request, reply, entry, fields)
-      else this.#throughHooks(request, reply, entry, whole === undefined ? undefined : { entry: whole, conditions: request.headers, at })
+      else this.#throughHooks(request, reply, entry, hooked === undefined ? undefined : { ...hooked, conditions: request.headers, at })
     } catch (err) {
       this.#putBack(reply, fields, { own, past, statusCode, statusMessage })
       throw err
@@ -132,14 +131,14 @@ export class Sender {
   }
 
   #throughHooks (
-    request: FastifyRequest, reply: FastifyReply, { head, body }: Entry<ResponseHead>, whole: Omit<HookedHit, 'passed'> | undefined
+    request: FastifyRequest, reply: FastifyReply, { head, body }: Entry<ResponseHead>, hit: Omit<HookedHit, 'passed'> | undefined
   ): void {
     // RFC 9110 section 15.4.5: a 304 ends with its header section. If trailers are announced, Fastify turns it into a 500.
     if (head.status === 304) this.#internals.dropTrailers(reply)
     const payload = payloadOf(head, body, fieldIn(head.fields, 'content-type') !== undefined)
     reply.code(head.status)
-    if (this.#internals.isHooked(request) && this.#internals.rehook(request, this.#completing, completingHits) && whole !== undefined) {
-      (reply as FastifyReply & { [kHit]: HookedHit | null })[kHit] = { ...whole, passed: new PassedBody(reply, payload) }
+    if (this.#internals.isHooked(request) && this.#internals.rehook(request, this.#completing, completingHits) && hit !== undefined) {
+      (reply as FastifyReply & { [kHit]: HookedHit | null })[kHit] = { ...hit, passed: new PassedBody(reply, payload) }
     }
     if (typeof payload === 'string') this.#internals.sendText(reply, payload)
     else reply.send(payload)

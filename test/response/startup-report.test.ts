@@ -113,7 +113,7 @@ t.test('report: a policy is described in words', async (t) => {
     credentials: 'ignore',
     tags: ['a', 'b']
   })),
-  'fresh as the response says, else 60 s; stale for 600 s while a refresh runs; stale for 1 s if the handler fails; keyed by path, parameters q page, fields accept, cookies lang, body, its function by; credentials ignored; tags a, b')
+  'fresh as the response says, else 60 s; stale for 600 s while a refresh runs; stale for 1 s if the handler fails; keyed by path, parameters q page, fields accept, cookies lang, body, the user (by); credentials ignored; tags a, b')
   t.equal(described(policyOf({ ttl: '250ms', key: () => '', tags: () => [] })),
     'fresh as the response says, else 0.25 s; keyed by its function; tags by its function')
 })

@@ -12,8 +12,8 @@ import type { Known } from './page-rules.js'
 
 /** The packages that the pages tell readers to install. */
 const INSTALLED = [
-  'fastify', '@fastify/type-provider-typebox', 'typebox', 'typescript', '@types/node', 'better-sqlite3', '@types/better-sqlite3',
-  '@fastify/redis', 'memcache-client', 'undici', 'unstorage'
+  'fastify', '@fastify/cookie', '@fastify/http-proxy', '@fastify/session', '@fastify/type-provider-typebox', 'typebox', 'typescript',
+  '@types/node', 'better-sqlite3', '@types/better-sqlite3', '@fastify/redis', 'memcache-client', 'undici', 'unstorage'
 ]
 
 export interface Reader {
