@@ -49,8 +49,8 @@ function hitOf (reply: FastifyReply): HookedHit | undefined {
   return (reply as FastifyReply & { [kHit]?: HookedHit | null })[kHit] ?? undefined
 }
 
-function completed ({ entry, passed, conditions, at, onChanged }: HookedHit, method: string, reply: FastifyReply, payload: unknown): unknown {
-  const { head, body } = entry
+function completed (hit: HookedHit, method: string, reply: FastifyReply, payload: unknown): unknown {
+  const { entry: { head, body }, passed, conditions, at, onChanged } = hit
   const isExact = head.ownEtag === true || conditions.range !== undefined
   if (!(isExact ? passed.isUnchanged(reply, payload, body) : passed.isPassedOn(reply, payload))) {
     const isMissed = isExact && method === 'GET' && reply.statusCode === 200

@@ -113,6 +113,7 @@ for (const [name, hook] of Object.entries(CHANGING)) {
         for (const hit of [false, true]) {
           const whole = await ask()
           t.match(whole, { hit, status: 200, headers: { etag: undefined, 'accept-ranges': undefined } }, `${kind}: ${whole.cacheStatus}`)
+          t.not(app.warnings().length, 0, 'already the miss is told')
         }
         t.match(await ask({ 'if-none-match': ETAG }), { hit: true, status: 200, headers: { etag: undefined } }, `${kind}: no 304`)
         t.match(await ask(RANGE), { hit: true, status: 200, headers: { 'content-range': undefined } }, `${kind}: no part`)
