@@ -6,7 +6,7 @@ import { noop } from '../../registry/maybe-promise.js'
 import type { BackendContext } from '../../registry/registry.js'
 import { loadDriver, type Client, type Driver, type OwnClient } from './driver.js'
 import { failure, failureOf, type Failure } from './errors.js'
-import { refuseReplicas, SETTLED, type Settings, type Way } from './options.js'
+import { refuseReplicas, SETTLED, SOCKET_TIMEOUT_MS, type Settings, type Way } from './options.js'
 
 /** Provides a client. */
 export interface ClientConnection {
@@ -21,7 +21,6 @@ export interface ClientConnection {
 // How long opening waits for a server that neither accepts a connection nor refuses it.
 const OPEN_WAIT_MS = 500
 const CONNECT_TIMEOUT_MS = 2_000
-const SOCKET_TIMEOUT_MS = 2_000
 const LATE_DATA_MS = 50
 // How long a disconnect waits until the server also closes the connection, which a stopped server never does.
 const DISCONNECT_TIMEOUT_MS = 100

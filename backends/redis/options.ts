@@ -62,6 +62,9 @@ export const REDIS_PREFIX = 'frc:'
 /** The default value of the option `maxValueBytes`: 8 MiB. At 1 Gbit/s, this takes less time than the default deadline of a request. */
 export const REDIS_MAX_VALUE_BYTES = 8 * 1024 * 1024
 
+/** How long a connection may be silent while a command is under way, unless commands may take longer. */
+export const SOCKET_TIMEOUT_MS = 2_000
+
 /** The timeout of a command. Twice this is still less than the guard's deadline for explicit calls. */
 export const CALL_TIMEOUT_MS = 900
 
@@ -149,6 +152,8 @@ function wayOf ({ client, namespace, url, connection }: RedisOptions): Way {
   if (namespace !== undefined) return { kind: 'namespace', namespace }
   if (url !== undefined) return { kind: 'url', url }
   // The backend has its own timeout for all clients, so the driver's is not needed.
-  const { cluster: nodes, commandTimeout, ...others } = connection as RedisConnection
+  const { cluster: nodes, commandTimeout = CALL_TIMEOUT_MS, ...given } = connection as RedisConnection
+  // A connection must not be closed for its silence while a command may still take its time.
+  const others = { socketTimeout: Math.max(SOCKET_TIMEOUT_MS, commandTimeout + 1_000), ...given }
   return nodes === undefined ? { kind: 'connection', connection: others } : { kind: 'cluster', nodes, connection: others }
 }

@@ -90,6 +90,14 @@ t.test('redis: 16 MiB of bytes come back unchanged', async (t) => {
   t.ok(value.equals((await patiently(async () => await backend.get('key')))!.value))
 })
 
+t.test('redis: with a longer commandTimeout, the connection is not closed while the server is silent for that long', async (t) => {
+  const server = await startServer(t)
+  const backend = await openRedis(t, { connection: { port: server.port, host: '127.0.0.1', commandTimeout: 20_000 } })
+  await backend.set('key', entry('value'))
+  await server.admin.call('CLIENT', 'PAUSE', '2500', 'ALL')
+  t.equal(await textAt(backend, 'key'), 'value')
+})
+
 t.test('redis: a foreign value under our key is a miss, is counted, and is replaced by the next set', async (t) => {
   const server = await startServer(t)
   const backend = await openRedis(t, { url: server.url })
