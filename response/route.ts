@@ -213,7 +213,7 @@ export class CachedRoute extends KnownRoute {
 
   /** Sends a stored response, after applying the request's conditions and ranges to it. */
   #send ({ request, reply }: Pick<Exchange, 'request' | 'reply'>, entry: Entry<ResponseHead>, status: string, at: number): void {
-    const { internals, observer, sender } = this.#services
+    const { internals, sender } = this.#services
     const { headers, method } = request
     // If hooks may still change the body, its own ETag and ranges have to wait for them.
     const wholeOnly = internals.isHooked(request)
@@ -223,8 +223,14 @@ export class CachedRoute extends KnownRoute {
         method, at, wholeOnly, acceptRanges: reply.getHeader('accept-ranges') as string | undefined
       })
       : whole
-    const onChanged: HookedHit['onChanged'] = (hook, coding) => observer.tellChangedBody(this, hook, coding)
-    sender.send(request, reply, given, { status, at, hooked: wholeOnly && given === whole ? { entry, onChanged } : undefined })
+    const hooked = wholeOnly && given === whole ? this.#hooked(entry) : undefined
+    sender.send(request, reply, given, { status, at, hooked })
+  }
+
+  /** Returns what a hit needs on its way through hooks. A hit without hooks doesn't create it. */
+  #hooked (entry: Entry<ResponseHead>): Pick<HookedHit, 'entry' | 'onChanged'> {
+    const { observer } = this.#services
+    return { entry, onChanged: (hook, coding) => observer.tellChangedBody(this, hook, coding) }
   }
 
   /** Returns the request directives (RFC 9111 section 5.2.1), or undefined if there are none or if the route ignores them. */
