@@ -141,14 +141,17 @@ export class Connection {
     row.usedAt = use
   }
 
-  /** Writes the remembered uses. Called inside a transaction. Returns whether all of them have been written. */
+  /**
+   * Writes the remembered uses, at least one of them: if a slow machine never had the time, what is often read would be evicted. Called
+   * inside a transaction. Returns whether all of them have been written.
+   */
   writeTouches (hasTime: () => boolean): boolean {
     for (const [id, at] of this.#touched) {
-      if (!hasTime()) return false
       this.#sql.touch.run(at, id)
       this.#touched.delete(id)
+      if (!hasTime()) break
     }
-    return true
+    return this.#touched.size === 0
   }
 
   /** Returns how many bytes of the file are in use. */

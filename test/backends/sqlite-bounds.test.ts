@@ -1,5 +1,6 @@
 // The SQLite backend's bounds: by entries and by bytes, expired first, then the least recently used, never in one long step.
 import { join } from 'node:path'
+import { mock } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import t from 'tap'
 import { testClock } from '../support/clock.js'
@@ -67,6 +68,24 @@ t.test('sqlite: the least recently used entry is evicted first, and a get counts
   await backend.get('d')
   await backend.set('e', entry('value', Infinity))
   t.same((await backend.keys()).sort(), ['c', 'd', 'e'], 'also after the clock was set back')
+})
+
+t.test('sqlite: a get counts as use on a machine that is so slow that each step has no time left after one write', async (t) => {
+  const clock = testClock()
+  const { backend } = await openSqlite(t, { path: ':memory:', maxEntries: 2 }, clock)
+  for (const key of ['a', 'b']) {
+    await backend.set(key, entry('value', Infinity))
+    await clock.pass(1)
+  }
+  await clock.pass(2 * MINUTE_MS)
+  await backend.get('a')
+  const steady = performance.now.bind(performance)
+  let later = 0
+  const now = mock.method(performance, 'now', () => steady() + (later += LONGEST_WORK_MS))
+  t.teardown(() => now.mock.restore())
+  await backend.set('c', entry('value', Infinity))
+  now.mock.restore()
+  t.same((await backend.keys()).sort(), ['a', 'c'])
 })
 
 t.test('sqlite: the cleanup stores the times of reads if nothing else is written', async (t) => {
