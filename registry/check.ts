@@ -3,8 +3,11 @@ import { inspect } from 'node:util'
 import { CACHE_ERR_OPTION } from './errors.js'
 import { intention, isShown, type Advice } from './intention.js'
 
-/** A number of seconds, or a string with a unit, such as `250ms`, `90s`, `5m`, `2h` or `1d`. */
-export type Duration = number | string
+/**
+ * A number of seconds, or a string of a number and a unit, such as `250ms`, `90s`, `1.5h` or `1d`. The type refuses an unknown unit. What
+ * it can't tell, such as a negative number, is refused when the option is checked.
+ */
+export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`
 
 /** Returns an option's value in the form that the code uses. If it is wrong, throws CACHE_ERR_OPTION, in which `who` names the option. */
 export type Check<T> = (value: unknown, who: string) => T
@@ -39,23 +42,35 @@ export function parseDuration (value: unknown): number | undefined {
   return ms > 0 ? Math.max(1, Math.round(ms)) : 0
 }
 
+/** Returns whether a value is a duration, for example one that was read from the environment. */
+export function isDuration (value: unknown): value is Duration {
+  return parseDuration(value) !== undefined
+}
+
 /** Returns a check that accepts a duration and converts it to milliseconds. It accepts zero only if `zero` is true. */
 export function duration ({ zero = false } = {}): Check<number> {
   return (value, who) => {
     const ms = parseDuration(value)
-    if (ms === undefined || (ms === 0 && !zero)) {
-      throw new CACHE_ERR_OPTION(who,
-        `a ${zero ? '' : 'positive '}number of seconds or a string such as '250ms', '90s', '5m', '2h', '1d' (at most 3650d)`, show(value))
-    }
+    if (ms === undefined || (ms === 0 && !zero)) throw noDuration(value, who, zero)
     return ms
   }
 }
 
-/** Checks that a value is a duration above zero, and returns it as it was given, without converting it to milliseconds. */
-export const aDuration: Check<Duration> = (value, who) => {
-  duration()(value, who)
-  return value as Duration
+/** Returns the same check, but it returns the duration as it was given. */
+export function durationAsGiven ({ zero = false } = {}): Check<Duration> {
+  return (value, who) => {
+    if (!isDuration(value) || (parseDuration(value) === 0 && !zero)) throw noDuration(value, who, zero)
+    return value
+  }
 }
+
+function noDuration (value: unknown, who: string, zero: boolean): Error {
+  return new CACHE_ERR_OPTION(who,
+    `a ${zero ? '' : 'positive '}number of seconds or a string such as '250ms', '90s', '5m', '2h', '1d' (at most 3650d)`, show(value))
+}
+
+/** Checks that a value is a duration above zero, and returns it as it was given. */
+export const aDuration: Check<Duration> = durationAsGiven()
 
 /** Returns a check that accepts a value if `holds` returns true for it. `expected` describes such a value in the error message. */
 export function expects<T> (expected: string, holds: (value: unknown) => boolean): Check<T> {

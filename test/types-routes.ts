@@ -49,6 +49,18 @@ app.get<{ Params: { id: string } }>('/handler/:id', {
   config: { cache: { tags: (request) => [request.params.id] } }, handler: async (request) => request.params.id
 })
 
+// A duration with an unknown unit is refused where the route is declared.
+// @ts-expect-error a word for the unit
+app.get('/minute', { config: { cache: { ttl: '1 minute' } } }, async () => 'a')
+app.get('/duration', { config: { cache: { ttl: '1.5h' } } }, async (_request, reply) => {
+  reply.cache({ ttl: '250ms' })
+  // @ts-expect-error a word for the unit
+  reply.cache({ ttl: '1 minute' })
+  await app.cache.set('key', 'value', { ttl: '1.5h' })
+  // @ts-expect-error a word for the unit
+  await app.cache.set('key', 'value', { ttl: '1 minute' })
+})
+
 // Type providers: from the route's schema.
 const schema = { params: Type.Object({ id: Type.String() }), querystring: Type.Object({ page: Type.Number() }) }
 app.withTypeProvider<TypeBoxTypeProvider>().get('/typebox/:id', {

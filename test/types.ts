@@ -1,6 +1,9 @@
 // What must and must not compile; checked by `npm run types`, never run.
 import { builtIns } from '../backends/index.js'
-import { rfc9111, type RouteCacheOptions } from '../plugin.js'
+import {
+  rfc9111, type Duration, type GetOrSetOptions, type ReplyCacheOptions, type ResponseCacheOptions, type RouteCacheOptions
+} from '../plugin.js'
+import { isDuration } from '../registry/check.js'
 import { fromStringStore } from '../registry/string-store.js'
 import { defineBackend, type BackendDefinition, type Registry } from '../registry/registry.js'
 import type { BackendChoice, BackendName, BackendOptions } from '../registry/names.js'
@@ -136,3 +139,75 @@ take({
 } satisfies RouteCacheOptions)
 // @ts-expect-error a promise is not a decision
 take({ when: async () => true } satisfies RouteCacheOptions)
+
+// A duration is a number of seconds, or a number with a unit that is known.
+declare const text: string
+take([0, 60, 1.5, '250ms', '90s', '5m', '2h', '1.5h', '1d'] satisfies Duration[], isDuration(text) && text satisfies Duration)
+take([
+  // @ts-expect-error a word for the unit
+  '1 minute',
+  // @ts-expect-error an unknown unit
+  '1w',
+  // @ts-expect-error no unit
+  '60',
+  // @ts-expect-error no number
+  'm',
+  // @ts-expect-error nothing
+  '',
+  // @ts-expect-error any text
+  text
+] satisfies Duration[])
+
+// So is each option that is a duration.
+take([
+  { backend: 'sqlite', options: { cleanupInterval: '1m' }, deadline: '1s', lockTimeout: 5, defaults: { ttl: '1m', keep: 0 } },
+  // @ts-expect-error deadline
+  { deadline: '1 minute' },
+  // @ts-expect-error lockTimeout
+  { lockTimeout: '1 minute' },
+  // @ts-expect-error a default
+  { defaults: { ttl: '1 minute' } },
+  // @ts-expect-error an option of file
+  { backend: 'file', options: { cleanupInterval: '1 minute' } },
+  // @ts-expect-error an option of sqlite
+  { backend: 'sqlite', options: { cleanupInterval: '1 minute' } },
+  // @ts-expect-error an option of http
+  { backend: 'http', options: { baseUrl: 'http://localhost:4000', timeout: '1 minute' } },
+  // @ts-expect-error an option of tiered
+  { backend: 'tiered', options: { tiers: [{ backend: 'memory' }, { backend: 'file' }], nearTtl: '1 minute' } },
+  // @ts-expect-error an option of tiered
+  { backend: 'tiered', options: { tiers: [{ backend: 'memory' }, { backend: 'file' }], deadline: '1 minute' } }
+] satisfies ResponseCacheOptions[])
+take([
+  { ttl: '1m', staleWhileRevalidate: 5, staleIfError: '1h', keep: '1d' },
+  // @ts-expect-error ttl
+  { ttl: '1 minute' },
+  // @ts-expect-error staleWhileRevalidate
+  { staleWhileRevalidate: '1 minute' },
+  // @ts-expect-error staleIfError
+  { staleIfError: '1 minute' },
+  // @ts-expect-error keep
+  { keep: '1 minute' }
+] satisfies RouteCacheOptions[])
+take([
+  { ttl: '1m', staleWhileRevalidate: '1h', staleIfError: '1d' },
+  // @ts-expect-error ttl
+  { ttl: '1 minute' },
+  // @ts-expect-error staleWhileRevalidate
+  { ttl: '1m', staleWhileRevalidate: '1 minute' },
+  // @ts-expect-error staleIfError
+  { ttl: '1m', staleIfError: '1 minute' }
+] satisfies GetOrSetOptions[])
+take([
+  { ttl: '1m' },
+  // @ts-expect-error ttl
+  { ttl: '1 minute' }
+] satisfies ReplyCacheOptions[])
+
+// An object in a constant has the text itself as its type if it says so, and any text otherwise.
+const asConst = { ttl: '1m' } as const
+const satisfied = { ttl: '1m' } satisfies RouteCacheOptions
+const widened = { ttl: '1m' }
+take(asConst satisfies RouteCacheOptions, satisfied satisfies RouteCacheOptions)
+// @ts-expect-error any text
+take(widened satisfies RouteCacheOptions)

@@ -1,5 +1,5 @@
 // Reads plugin options from environment variables. Errors name the variable, and never show a value that may be secret.
-import { kindOf, parseDuration, show, type Duration } from '../../registry/check.js'
+import { isDuration, kindOf, parseDuration, show, type Duration } from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 import type { Registry } from '../../registry/registry.js'
 import type { ResponseCacheOptions } from './plugin-options.js'
@@ -52,8 +52,7 @@ class Reader {
     const value = this.text(variable)
     if (value === undefined) return undefined
     const given = /^\d+(\.\d+)?$/.test(value) ? Number(value) : value
-    const ms = parseDuration(given)
-    if (ms === undefined || ms === 0) {
+    if (!isDuration(given) || parseDuration(given) === 0) {
       throw new CACHE_ERR_OPTION(
         variable, "a positive number of seconds or a string such as '250ms', '90s', '5m', '2h', '1d' (at most 3650d)", show(value))
     }

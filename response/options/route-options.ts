@@ -1,8 +1,8 @@
 // Route options. They are checked once and then frozen, and each default is defined in one place only.
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import {
-  aDuration, boolean, checkOptions, duration, expects, isRecord, isTextList, oneOf, positiveInteger, show, textList, type Check,
-  type Duration
+  aDuration, boolean, checkOptions, duration, durationAsGiven, expects, isRecord, isTextList, oneOf, positiveInteger, show, textList,
+  type Check, type Duration
 } from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 import type { Spelling } from '../http/selecting-fields.js'
@@ -142,10 +142,7 @@ export const KEY_DEFAULTS = { query: true, headers: [], cookies: [], host: true,
 export const durationOrZero: Check<number> = duration({ zero: true })
 
 /** Checks a duration, which may be zero, and returns it unchanged. */
-export const aDurationOrZero: Check<Duration> = (value, who) => {
-  durationOrZero(value, who)
-  return value as Duration
-}
+export const aDurationOrZero: Check<Duration> = durationAsGiven({ zero: true })
 
 const keyFunction = expects<(request: FastifyRequest) => string>('a function', (value) => typeof value === 'function')
 

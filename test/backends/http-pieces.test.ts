@@ -4,6 +4,7 @@ import t, { type Test } from 'tap'
 import { sealed } from '../../backends/http/codec.js'
 import { builtIns } from '../../backends/index.js'
 import type { CacheBackend } from '../../registry/backend.js'
+import type { Duration } from '../../registry/check.js'
 import { nameOf, storedKey } from '../../registry/codec.js'
 import { build } from '../support/app.js'
 import { Barrier, turns, until } from '../support/barrier.js'
@@ -118,7 +119,7 @@ t.test('cache service: a body without a length that grows too large is refused, 
 })
 
 /** An application with a short deadline, on a slow service. */
-async function cached (t: Test, server: Server, deadline = '50ms') {
+async function cached (t: Test, server: Server, deadline: Duration = '50ms') {
   const baseUrl = await urlOf(t, server)
   return await build(t, {
     backend: 'http',

@@ -7,6 +7,7 @@ import KeyvSqlite from '@keyv/sqlite'
 import t, { type Test } from 'tap'
 import type { Driver } from 'unstorage'
 import fsDriver from 'unstorage/drivers/fs'
+import type { Duration } from '../../registry/check.js'
 import { build, type TestApp } from '../support/app.js'
 import { startMemcached } from '../support/memcached-server.js'
 import { needs } from '../support/programs.js'
@@ -90,7 +91,7 @@ function mortal (driver: Driver): { options: object, server: Server } {
 
 /** An application with a cached route. */
 async function startApp (
-  t: Test, { backend, options, deadline = '100ms' }: { backend: string, options: object, deadline?: string }
+  t: Test, { backend, options, deadline = '100ms' }: { backend: string, options: object, deadline?: Duration }
 ): Promise<TestApp> {
   return await build(t, {
     backend,

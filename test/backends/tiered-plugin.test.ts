@@ -1,6 +1,7 @@
 // The tiered backend behind the plugin: requests and invalidations while a tier fails.
 import t, { type Test } from 'tap'
 import { builtIns } from '../../backends/index.js'
+import type { Duration } from '../../registry/check.js'
 import { defineBackend } from '../../registry/registry.js'
 import { build, type Spec } from '../support/app.js'
 import { Barrier, turns, until } from '../support/barrier.js'
@@ -11,7 +12,7 @@ import { seeded } from '../support/seeded.js'
 const FAILED = { code: 'CACHE_ERR_BACKEND_FAILED' }
 const PATHS = Array.from({ length: 8 }, (_, at) => `/${at}`)
 
-async function overTiers (t: Test, more: Partial<Spec> & { nearTtl?: string } = {}) {
+async function overTiers (t: Test, more: Partial<Spec> & { nearTtl?: Duration } = {}) {
   const { nearTtl, ...spec } = more
   const [near, far, slow] = [new Chaos(), new Chaos(), new Barrier()]
   const registry = builtIns()

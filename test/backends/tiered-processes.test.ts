@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import type { Duration } from '../../registry/check.js'
 import { startChild } from '../support/child.js'
 import { startServer } from '../support/redis-server.js'
 import { fileNeeds } from '../support/programs.js'
@@ -19,7 +20,7 @@ const LAST: Record<string, (t: Test, folder: string) => Promise<object>> = {
 }
 
 /** What is invalidated for each path, in all ways that take effect within a second with `nearTtl`. */
-const CASES: ReadonlyArray<readonly [nearTtl: string | undefined, targets: Record<string, object>]> = [
+const CASES: ReadonlyArray<readonly [nearTtl: Duration | undefined, targets: Record<string, object>]> = [
   [undefined, { '/plain': { url: '/plain' }, '/listed': { tags: ['listed'] }, '/named': { tags: ['named'] } }],
   // Then the memory keeps entries for an hour, but not the stamps of tags.
   ['1h', { '/listed': { tags: ['listed'] }, '/named': { tags: ['named'] } }]

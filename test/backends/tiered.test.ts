@@ -127,7 +127,7 @@ t.test('tiered: no tier keeps an entry longer than the last one does, for any li
       const [near, far] = [mapBackend(clock.now), mapBackend(clock.now)]
       const registry = builtIns().add('near' as 'memory', () => defineBackend({ name: 'near', create: () => near })).add('far' as 'memory',
         () => defineBackend({ name: 'far', create: () => far }))
-      const options = {
+      const options: TieredOptions = {
         tiers: [{ backend: 'near' as 'memory' }, { backend: 'far' as 'memory' }], ...(nearTtlMs !== null && { nearTtl: `${nearTtlMs}ms` })
       }
       const backend = await registry.open({ backend: 'tiered', options }, { now: clock.now })

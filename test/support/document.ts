@@ -4,7 +4,7 @@ import type { RouteCacheOptions } from '../../plugin.js'
 import type { Probe } from './app.js'
 
 /** Route options of a route that is cached for a minute. */
-export const cached = (cache: RouteCacheOptions = {}) => ({ config: { cache: { ttl: '1m', ...cache } } })
+export const cached = (cache: RouteCacheOptions = {}) => ({ config: { cache: { ttl: '1m', ...cache } satisfies RouteCacheOptions } })
 
 /** A document with a version: a handler that evaluates conditional requests, like one that forwards to an origin. */
 export class Document {

@@ -70,7 +70,7 @@ export function httpSubject (t: Test): ConformanceSubject {
   const clock = testClock()
   const mood: Mood = { act: undefined }
   let baseUrl = ''
-  const choice = () => ({ backend: 'http' as const, options: { baseUrl, authToken: TOKEN, timeout: TIMEOUT, maxRetries: 1 } })
+  const choice = (): BackendChoice => ({ backend: 'http', options: { baseUrl, authToken: TOKEN, timeout: TIMEOUT, maxRetries: 1 } })
   const again = (): Promise<CacheBackend> => builtIns().open(choice(), { now: clock.now })
   let service: Awaited<ReturnType<typeof serve>>
   const openOn = async (behind: BackendChoice): Promise<CacheBackend> => {

@@ -4,7 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { build, forEachBackend, type Probe, type Spec, type TestApp } from './app.js'
 
-const TTL = { config: { cache: { ttl: '1m' } } }
+const TTL = { config: { cache: { ttl: '1m' } } } as const
 
 /** Returns what the oracles report about an application in which `act` goes wrong. */
 async function verdict (t: Test, spec: Spec, act: (app: TestApp) => Promise<unknown>): Promise<string> {

@@ -47,7 +47,7 @@ t.test("a value that is not a duration is refused wherever a duration is expecte
     t.ok(message.includes("'GET /products config.cache.ttl' must be a positive number of seconds or a string such as '250ms'") &&
       message.includes(shown), message)
   }
-  for (const ttl of [1.5, '250ms', '40d', 2 ** 22, '1.5h', '3650d']) {
+  for (const ttl of [1.5, '250ms', '40d', 2 ** 22, '1.5h', '3650d'] as const) {
     t.match(await failure(async (app) => { await register({})(app); app.get('/', { config: { cache: { ttl } } }, async () => 'x') }),
       { message: 'no error' }, String(ttl))
   }

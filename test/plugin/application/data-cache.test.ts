@@ -153,7 +153,7 @@ t.test('getOrSet: a stale value is returned while one producer makes a new one i
 t.test('getOrSet: a softly invalidated value is returned for as long as an expired one would be', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, { ...on, routes })
-    const options = { ttl: '1h', staleWhileRevalidate: '10s', staleIfError: '20s', tags: ['t'] }
+    const options = { ttl: '1h', staleWhileRevalidate: '10s', staleIfError: '20s', tags: ['t'] } as const
     const fails = async (): Promise<unknown> => await app.cache.getOrSet('k', options, () => { throw new Error('broken') })
     t.equal(await app.cache.getOrSet('k', options, () => 'old'), 'old')
     await app.cache.invalidate({ tags: ['t'], soft: true })
@@ -168,7 +168,7 @@ t.test('getOrSet: a softly invalidated value is returned for as long as an expir
 t.test('getOrSet: a value that is softly invalidated every minute is not returned forever', async (t) =>
   forEachBackend(t, async (t, on) => {
     const { cache, clock } = await build(t, { ...on, routes })
-    const options = { ttl: '1h', staleWhileRevalidate: '3m', tags: ['t'] }
+    const options = { ttl: '1h', staleWhileRevalidate: '3m', tags: ['t'] } as const
     const fails = async (): Promise<unknown> => await cache.getOrSet('k', options, () => { throw new Error('broken') })
     t.equal(await cache.getOrSet('k', options, () => 'old'), 'old')
     for (let minute = 0; minute < 3; minute++) {
@@ -206,7 +206,7 @@ t.test('getOrSet: the pause after failures ends with the next value, whether it 
   const { cache, clock } = await build(t, { backend: 'sqlite', options, routes })
   // A value that was set can't become stale: another process makes it anew.
   const other = await build(t, { backend: 'sqlite', options, clock, routes })
-  const kept = { ttl: '1s', staleWhileRevalidate: '1h' }
+  const kept = { ttl: '1s', staleWhileRevalidate: '1h' } as const
   const ways: ReadonlyArray<readonly [way: string, make: () => Promise<unknown>, by: ResponseCache]> = [
     ['nothing in this process', async () => {}, other.cache],
     ['set', async () => await cache.set('k', 'set', { ttl: '1s' }), other.cache],
@@ -235,7 +235,7 @@ t.test('getOrSet: with staleIfError a stale value is returned if the producer fa
   forEachBackend(t, async (t, on) => {
     const app = await build(t, { ...on, routes })
     const { cache, clock } = app
-    const options = { ttl: '1m', staleIfError: '1m', tags: ['t'] }
+    const options = { ttl: '1m', staleIfError: '1m', tags: ['t'] } as const
     const fails = async (before: () => Promise<void> = async () => {}): Promise<unknown> =>
       await cache.getOrSet('k', options, async () => { await before(); throw new Error('broken') })
     t.equal(await cache.getOrSet('k', options, () => 'old'), 'old')

@@ -4,7 +4,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import responseCache, { type ResponseCacheOptions } from '../../../plugin.js'
 import { build, forEachBackend, type Probe, type Spec } from '../../support/app.js'
 
-const CACHED = { config: { cache: { ttl: '1m' } } }
+const CACHED = { config: { cache: { ttl: '1m' } } } as const
 
 const routes = (app: FastifyInstance, { ran }: Probe): void => {
   app.get('/page', CACHED, async () => ({ page: ran() }))
@@ -13,7 +13,7 @@ const routes = (app: FastifyInstance, { ran }: Probe): void => {
     ran('chosen')
     return await reply.cache({ store: false }).send('chosen')
   })
-  const search = { config: { cache: { ttl: '1m', methods: ['POST'], safe: true } } }
+  const search = { config: { cache: { ttl: '1m', methods: ['POST'], safe: true } } } as const
   app.post('/search', search, async ({ body }) => ({ body, run: ran('search') }))
   app.get('/typed', { config: { cache: { ttl: '1m', key: { query: ['a'] } } } }, async ({ query }) => ({ query, run: ran('typed') }))
   app.get('/plain', async () => `plain ${ran('plain')}`)

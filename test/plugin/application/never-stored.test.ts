@@ -4,6 +4,8 @@ import type { FastifyReply } from 'fastify'
 import type { RouteCacheOptions } from '../../../plugin.js'
 import { build, forEachBackend, type AskMore } from '../../support/app.js'
 
+const MINUTE: RouteCacheOptions = { ttl: '1m' }
+
 interface Case { cache?: RouteCacheOptions, handler?: (reply: FastifyReply) => unknown, headers?: Record<string, string>, says: RegExp }
 
 const CASES: Record<string, Case> = {
@@ -20,7 +22,7 @@ const CASES: Record<string, Case> = {
 
 const about = (lines: ReadonlyArray<Record<string, any>>): unknown[] => lines.filter(({ msg }) => /none of the last/.test(msg))
 
-for (const [reason, { cache = { ttl: '1m' }, handler, headers = {}, says }] of Object.entries(CASES)) {
+for (const [reason, { cache = MINUTE, handler, headers = {}, says }] of Object.entries(CASES)) {
   t.test(`never stored: ${reason} is logged after 20 responses, and only once`, async (t) => forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,

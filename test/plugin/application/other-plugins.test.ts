@@ -12,8 +12,8 @@ import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { build, databasePath, forEachBackend, type Probe, type Spec, type TestApp } from '../../support/app.js'
 
-const CACHED = { config: { cache: { ttl: '1m' } } }
-const SHARED = { config: { cache: { ttl: '1m', credentials: 'ignore' as const } } }
+const CACHED = { config: { cache: { ttl: '1m' } } } as const
+const SHARED = { config: { cache: { ttl: '1m', credentials: 'ignore' } } } as const
 
 type On = { backend: string, options: object }
 

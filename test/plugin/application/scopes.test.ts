@@ -5,7 +5,7 @@ import t from 'tap'
 import responseCache, { type ResponseCache } from '../../../plugin.js'
 import { build, databasePath, forEachBackend, type Probe } from '../../support/app.js'
 
-const CACHED = { config: { cache: { ttl: '1m' } } }
+const CACHED = { config: { cache: { ttl: '1m' } } } as const
 
 /** The plugin's options for another registration: SQLite gets its own file. */
 function own (t: Parameters<typeof databasePath>[0], { options }: Probe, more: object = {}): object {
@@ -145,7 +145,7 @@ t.test('routes that differ by constraints are never mixed up', async (t) => forE
   const app = await build(t, {
     ...on,
     routes (app) {
-      const cache = { config: { cache: { ttl: '1m', key: { host: false } } } }
+      const cache = { config: { cache: { ttl: '1m', key: { host: false } } } } as const
       for (const host of ['a.example', 'b.example', /^.*\.c\.example$/]) {
         app.get('/', { ...cache, constraints: { host } }, async () => String(host))
       }

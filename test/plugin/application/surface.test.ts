@@ -8,7 +8,7 @@ import { mapBackend } from '../../support/map-backend.js'
 import { failureOf } from '../../support/entries.js'
 import { stringMap } from '../../support/string-map.js'
 
-const CACHED = { config: { cache: { ttl: '1m' } } }
+const CACHED = { config: { cache: { ttl: '1m' } } } as const
 const MINUTE_MS = 60_000
 
 t.test('ttl, Age and the end of an entry follow the clock', async (t) => forEachBackend(t, async (t, on) => {

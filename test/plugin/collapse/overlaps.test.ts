@@ -138,7 +138,7 @@ for (const [name, act, left] of undo) {
     await forEachBackend(t, async (t, on) => {
       const { cache } = await dataCache(t, on)
       const barrier = new Barrier()
-      const options = { ttl: '1m', tags: ['news'] }
+      const options = { ttl: '1m', tags: ['news'] } as const
       const old = cache.getOrSet('k', options, async () => { await barrier.pass(); return 'old' })
       await barrier.reached()
       await act(cache)

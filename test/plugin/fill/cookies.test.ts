@@ -7,13 +7,13 @@ import type { RouteCacheOptions } from '../../../plugin.js'
 import { build, forEachBackend, type Probe } from '../../support/app.js'
 
 const userOf = (request: FastifyRequest): string => String(request.headers['x-user'])
-const PERSONAL = { config: { cache: { ttl: '1m', key: { by: userOf } } } }
+const PERSONAL = { config: { cache: { ttl: '1m', key: { by: userOf } } } } as const
 const KEYED: Record<string, [options: { config: { cache: RouteCacheOptions } }, headers: Record<string, string>]> = {
   by: [PERSONAL, { 'x-user': 'ada', authorization: 'Bearer ada', cookie: 'id=ada' }],
   'a cookie': [{ config: { cache: { ttl: '1m', key: { cookies: ['id'] } } } }, { cookie: 'id=ada' }],
   Authorization: [{ config: { cache: { ttl: '1m', key: { headers: ['Authorization'] } } } }, { authorization: 'Bearer ada' }]
 }
-const PUBLIC = { config: { cache: { ttl: '1m' } } }
+const PUBLIC = { config: { cache: { ttl: '1m' } } } as const
 
 t.test('the cookie of @fastify/session with rolling: true is set on hits, too; personal responses are stored', async (t) =>
   forEachBackend(t, async (t, on) => {

@@ -6,7 +6,7 @@ import t from 'tap'
 import { build } from '../../support/app.js'
 import { forEachWay } from '../../support/ways.js'
 
-const CACHED = { config: { cache: { ttl: '1m' } } }
+const CACHED = { config: { cache: { ttl: '1m' } } } as const
 
 const bytes = (): Buffer => Buffer.from('bytes')
 const webStream = (): ReadableStream => new Response('web stream').body!

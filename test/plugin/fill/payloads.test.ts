@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import t from 'tap'
 import { build, forEachBackend, type Probe } from '../../support/app.js'
 
-const CACHED = { config: { cache: { ttl: '1m' } } }
+const CACHED = { config: { cache: { ttl: '1m' } } } as const
 
 const BYTES = Buffer.from(Array.from({ length: 256 }, (_, at) => at))
 

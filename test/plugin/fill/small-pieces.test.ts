@@ -7,7 +7,7 @@ import { runChild } from '../../support/child.js'
 
 const PIECES = 150_000
 const MB = 1e6
-const CACHED = { config: { cache: { ttl: '1m' } } }
+const CACHED = { config: { cache: { ttl: '1m' } } } as const
 
 for (const kind of ['Node', 'web']) {
   const name = `a ${kind} stream of ${PIECES} pieces of one byte takes little more memory than its bytes while it is recorded`

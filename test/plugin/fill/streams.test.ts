@@ -9,7 +9,7 @@ import { build, forEachBackend, type TestApp } from '../../support/app.js'
 import { Barrier, turns } from '../../support/barrier.js'
 import { portOf } from '../../support/client.js'
 
-const CACHED = { config: { cache: { ttl: '1m' } } }
+const CACHED = { config: { cache: { ttl: '1m' } } } as const
 const PIECE = Buffer.alloc(8 * 1024, 'x')
 
 const routeStats = async (app: TestApp, url = '/'): Promise<object | undefined> => (await app.cache.stats()).routes[`GET ${url}`]

@@ -7,7 +7,7 @@ import { build } from '../../support/app.js'
 import type { ClientResponse } from '../../support/client.js'
 import { forEachWay } from '../../support/ways.js'
 
-const CACHED = { config: { cache: { ttl: '1m' } } }
+const CACHED = { config: { cache: { ttl: '1m' } } } as const
 
 const sum = async (): Promise<string> => 'abc'
 

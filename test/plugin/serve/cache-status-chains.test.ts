@@ -9,7 +9,7 @@ import { cached } from '../../support/document.js'
 import { needs } from '../../support/programs.js'
 import { startNginx, startVarnish } from '../../support/proxies.js'
 
-const FIVE_SECONDS = { ttl: '5s', staleIfError: '1m' }
+const FIVE_SECONDS = { ttl: '5s', staleIfError: '1m' } as const
 
 /** A cache named `near` in front of a cache named `far`, each with its routes. */
 async function chain (

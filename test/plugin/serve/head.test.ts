@@ -5,7 +5,7 @@ import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import { build, databasePath, forEachBackend } from '../../support/app.js'
 
-const CACHED = { config: { cache: { ttl: '1m' } } }
+const CACHED = { config: { cache: { ttl: '1m' } } } as const
 const HEAD = { url: '/', method: 'HEAD' }
 
 t.test('HEAD is served from the entry of GET, with its length; a HEAD never creates an entry', async (t) =>

@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import t from 'tap'
 import { build, databasePath, forEachBackend, type Probe } from '../../support/app.js'
 
-const CACHED = { config: { cache: { ttl: '1m' } } }
+const CACHED = { config: { cache: { ttl: '1m' } } } as const
 const TOKEN = { authorization: 'Bearer good' }
 
 /** A guard that belongs to the application. */
@@ -14,7 +14,7 @@ function guard (app: FastifyInstance, hook: 'onRequest' | 'preHandler' | 'preVal
   app.addHook(hook as 'onRequest', check as never)
 }
 
-const shared = { config: { cache: { ttl: '1m', credentials: 'ignore' as const } } }
+const shared = { config: { cache: { ttl: '1m', credentials: 'ignore' } } } as const
 
 function secret (app: FastifyInstance, probe: Probe): void {
   app.get('/secret', shared, async (_request, reply) => {

@@ -6,7 +6,7 @@ import { build, databasePath, forEachBackend } from '../../support/app.js'
 import { turns } from '../../support/barrier.js'
 import { portOf } from '../../support/client.js'
 
-const CACHED = { config: { cache: { ttl: '1m' } } }
+const CACHED = { config: { cache: { ttl: '1m' } } } as const
 
 t.test('an onSend hook receives the same kind of payload on a hit as on a miss', async (t) =>
   forEachBackend(t, async (t, on) => {

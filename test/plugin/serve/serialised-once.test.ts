@@ -6,7 +6,7 @@ import t from 'tap'
 import { build } from '../../support/app.js'
 import { forEachWay } from '../../support/ways.js'
 
-const CACHED = { config: { cache: { ttl: '1m' } } }
+const CACHED = { config: { cache: { ttl: '1m' } } } as const
 
 // Its types require an option of its own on every route of every application.
 const acceptsSerializer = createRequire(import.meta.url)(

@@ -13,7 +13,7 @@ const onHeaders = createRequire(import.meta.url)('on-headers-vulnerable') as (re
 
 /** Some throw in the turn of the request, others in a later one. */
 const BACKENDS = ['memory', 'sqlite', 'later']
-const CACHED = { config: { cache: { ttl: '1m', staleWhileRevalidate: '1h' } } }
+const CACHED = { config: { cache: { ttl: '1m', staleWhileRevalidate: '1h' } } } as const
 const FIELDS = { etag: '"a"', 'cache-control': 'public, max-age=60', link: ['</a>', '</b>'] }
 /** Fields of the hit that an error in its place must not have. */
 const OF_THE_HIT = ['etag', 'cache-control', 'link', 'age']

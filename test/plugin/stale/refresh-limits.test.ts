@@ -5,7 +5,7 @@ import { build, forEachBackend } from '../../support/app.js'
 import { Barrier, turns, until } from '../../support/barrier.js'
 import { cached } from '../../support/document.js'
 
-const SWR = { staleWhileRevalidate: '1h' }
+const SWR = { staleWhileRevalidate: '1h' } as const
 const DEADLINE_MS = 30_000
 const LOCK_TIMEOUT_MS = 5_000
 

@@ -6,7 +6,7 @@ import { build, forEachBackend, type Probe, type TestApp } from '../../support/a
 import { Barrier, until } from '../../support/barrier.js'
 import { cached } from '../../support/document.js'
 
-const SWR = { staleWhileRevalidate: '10m' }
+const SWR = { staleWhileRevalidate: '10m' } as const
 
 /** A route whose responses are numbered, in the application with the cache only. */
 const numbered = (options: RouteCacheOptions, fields: Record<string, string> = {}) => (app: FastifyInstance, probe: Probe): void => {

@@ -6,7 +6,7 @@ import { build, forEachBackend, type Probe, type TestApp } from '../../support/a
 import { Barrier, turns, until } from '../../support/barrier.js'
 import { cached } from '../../support/document.js'
 
-const SWR = { staleWhileRevalidate: '10m' }
+const SWR = { staleWhileRevalidate: '10m' } as const
 
 /** A route whose responses are numbered, in the application with the cache only. */
 const numbered = (options: RouteCacheOptions, fields: Record<string, string> = {}) => (app: FastifyInstance, probe: Probe): void => {
@@ -155,7 +155,7 @@ t.test('a soft invalidation makes responses stale: they are served while refresh
       ...on,
       compare: false,
       routes (app, probe) {
-        const options = { ttl: '1h', tags: ['t'] }
+        const options = { ttl: '1h', tags: ['t'] } as const
         app.get('/swr', cached({ ...options, ...SWR }), async () => `number ${probe.ran('/swr')}`)
         app.get('/sie', cached({ ...options, staleIfError: '10m' }), async () => {
           if (probe.ran('/sie') > 1) throw new Error('broken')
