@@ -19,13 +19,16 @@ function programOf (name, { isFunction }) {
 }
 
 function declarationsOf (name, { values, types, isFunction }) {
+  const from = `from './${name}' with { 'resolution-mode': 'import' }`
+  // The same types under the same names, and not types that equal them, so that `declare module` adds to the interface that ESM has.
+  const onlyTypes = types.filter((type) => !values.includes(type)).join(', ')
   const lines = [
-    `import type * as all from './${name}' with { 'resolution-mode': 'import' }`,
-    // The defaults of type parameters name them.
-    ...(isFunction ? ["import type { FastifyReply, FastifyRequest } from 'fastify'"] : []),
+    `import type * as all ${from}`,
+    `import type { ${onlyTypes} } ${from}`,
     ...(isFunction ? ['declare function exported (...args: Parameters<typeof all.default>): ReturnType<typeof all.default>'] : []),
     'declare namespace exported {',
-    ...types.map(({ name, parameters, given }) => `  export type ${name}${parameters} = all.${name}${given}`),
+    `  export { ${onlyTypes} }`,
+    ...types.filter((type) => values.includes(type)).map((type) => `  export type ${type} = all.${type}`),
     ...values.map((value) => `  export const ${value}: typeof all.${value}`),
     ...(isFunction ? ['  const itself: typeof exported', '  export { itself as default }'] : []),
     '}',
@@ -48,14 +51,7 @@ async function exportsOf (path) {
   const isNamed = (name) => /^\w+$/.test(name) && name !== 'default'
   return {
     values: values.filter(isNamed),
-    types: symbols.filter((symbol) => isType(symbol) && isNamed(symbol.name)).map((symbol) => typeOf(symbol.name, meant(symbol))),
+    types: symbols.filter((symbol) => isType(symbol) && isNamed(symbol.name)).map((symbol) => symbol.name),
     isFunction: values.includes('default')
   }
-}
-
-/** A type's name, its type parameters as they are declared, and as they are passed on. */
-function typeOf (name, { declarations }) {
-  const parameters = declarations.find(({ typeParameters }) => typeParameters !== undefined)?.typeParameters ?? []
-  const list = (texts) => texts.length === 0 ? '' : `<${texts.join(', ')}>`
-  return { name, parameters: list(parameters.map((one) => one.getText())), given: list(parameters.map((one) => one.name.text)) }
 }

@@ -36,13 +36,15 @@ for (const [module, resolution, name] of MODES) {
   })
 }
 
-t.test('outsider: a cache with another name is typed by declaration, beside @fastify/caching', async (t) => {
-  const { exitCode, output } = user.node(
-    join(root, 'node_modules', 'typescript-7', 'bin', 'tsc'), '--noEmit', '--strict', '--target', 'es2023', '--module', 'nodenext',
-    '--types', 'node', '--skipLibCheck', join('outsider', 'named', 'application.ts'))
-  t.equal(output, '')
-  t.equal(exitCode, 0)
-})
+for (const [kind, folder, file] of [['ESM', 'named', 'application.ts'], ['CommonJS', 'commonjs', 'named.ts']] as const) {
+  t.test(`outsider: a cache with another name is typed by declaration, beside @fastify/caching, in ${kind}`, async (t) => {
+    const { exitCode, output } = user.node(
+      join(root, 'node_modules', 'typescript-7', 'bin', 'tsc'), '--noEmit', '--strict', '--target', 'es2023', '--module', 'nodenext',
+      '--esModuleInterop', '--types', 'node', '--skipLibCheck', join('outsider', folder, file))
+    t.equal(output, '')
+    t.equal(exitCode, 0)
+  })
+}
 
 t.test('outsider: the package\'s backend is registered by name, is loaded when it is opened, and caches', async (t) => {
   const { exitCode, output } = user.node(join('outsider', 'dist', 'application.js'), join(user.folder, 'cache.json'))

@@ -152,6 +152,7 @@ const choices: BackendChoice[] = [
   { backend: 'memory', options: { maxBytes: 5 } },
   { backend: 'sqlite' },
   { backend: 'dynamo', options: { table: 'a' } },
+  { backend: 'local', options: { folder: 'a' } },
   // @ts-expect-error an option of another backend
   { backend: 'memory', options: { table: 'a' } },
   // @ts-expect-error a required option is missing
@@ -169,6 +170,8 @@ await app.register(responseCache, { bakend: 'memory' })
 app.get('/', { config: { cache: { ttl: '1m', tags: ['a'] } } }, async (_request, reply) => { reply.cache({ store: false }); return {} })
 // @ts-expect-error a ttl that is neither number nor text
 app.get('/wrong', { config: { cache: { ttl: true } } }, async () => ({}))
+// @ts-expect-error a ttl with a word for its unit
+app.get('/minute', { config: { cache: { ttl: '1 minute' } } }, async () => ({}))
 await app.cache.invalidate('a')
 
 const subject: ConformanceSubject = { now: Date.now, pass: async () => {}, open: async () => fromStringStore({ get: () => null, set () {}, delete () {}, close () {} }) }
@@ -176,10 +179,26 @@ export const outcomes: Array<Promise<'passed' | 'skipped'>> = conformance.map((c
 export { choices }
 `
 
+// What each of the two files declares, the other knows, because both add to the same interface.
+const COMMONJS_CONSUMER = `
+import fastify = require('fastify')
+import responseCache = require('fastify-response-cache')
+
+declare module 'fastify-response-cache' { interface BackendOptions { local: { folder: string } } }
+
+const app = fastify()
+app.register(responseCache, { backend: 'memory', options: { maxBytes: 5 } })
+app.register(responseCache, { backend: 'local', options: { folder: 'a' } })
+app.register(responseCache, { backend: 'dynamo', options: { table: 'a' } })
+// @ts-expect-error an unknown name
+app.register(responseCache, { backend: 'memroy' })
+// @ts-expect-error a ttl with a word for its unit
+app.register(responseCache, { defaults: { ttl: '1 minute' } })
+`
+
 user.write('package.json', '{ "type": "module" }')
 user.write('consumer.ts', CONSUMER)
-user.write('consumer.cts',
-  "import responseCache = require('fastify-response-cache')\nimport fastify = require('fastify')\nfastify().register(responseCache, { backend: 'memory', options: { maxBytes: 5 } })\n")
+user.write('consumer.cts', COMMONJS_CONSUMER)
 user.write('tsconfig.json', JSON.stringify({
   compilerOptions: {
     target: 'es2023',

@@ -2,7 +2,8 @@
 import { Type, type TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify from 'fastify'
 import responseCache, {
-  builtIns, defineBackend, rfc9111, type BackendChoice, type BackendDefinition, type CacheBackend, type Registry, type RouteCacheOptions
+  builtIns, defineBackend, rfc9111, type BackendChoice, type BackendDefinition, type BackendOptions, type CacheBackend, type Duration,
+  type Registry, type RouteCacheOptions
 } from 'fastify-response-cache'
 import cache = require('fastify-response-cache')
 import { conformance, type ConformanceSubject } from 'fastify-response-cache/test-kit'
@@ -27,13 +28,41 @@ app.withTypeProvider<ZodTypeProvider>().get('/zod/:id', {
   config: { cache: { key: { by: (request) => request.params.id.toUpperCase() } } }
 }, async (request) => request.params.id.toUpperCase())
 
+// A duration has a number and a unit.
+export const durations: Duration[] = ['250ms', '1.5h', 60]
+app.get('/duration', { config: { cache: { ttl: '1.5h', staleIfError: 60 } } }, async (_request, reply) => { reply.cache({ ttl: '250ms' }) })
+// @ts-expect-error a word for the unit
+app.get('/minute', { config: { cache: { ttl: '1 minute' } } }, async () => 'x')
+// @ts-expect-error a word for the unit
+void app.register(cache, { deadline: '1 minute' })
+// @ts-expect-error a word for the unit
+export const minute: cache.Duration = '1 minute'
+
+// A backend of this file's own, under a name that it declares.
 interface NothingOptions { path: string }
+declare module 'fastify-response-cache' {
+  interface BackendOptions { nothing: NothingOptions }
+}
 const options: RouteCacheOptions = { ...rfc9111, ttl: '1m' }
 const choice: BackendChoice = { backend: 'sqlite' }
 const definition: BackendDefinition<NothingOptions> = defineBackend<NothingOptions>({
   name: 'nothing', create: ({ path }): CacheBackend => ({ get: () => undefined, set () { path.trim() }, delete () {}, close () {} })
 })
-const registry: Registry = builtIns()
+const registry: Registry = builtIns().add('nothing', () => definition)
+// @ts-expect-error another backend's definition
+builtIns().add('memory', () => definition)
+void app.register(cache, { registry, backend: 'nothing', options: { path: 'a' } })
+// @ts-expect-error a required option is missing
+void app.register(cache, { registry, backend: 'nothing' })
+export const choices: BackendChoice[] = [
+  { backend: 'nothing', options: { path: 'a' } },
+  { backend: 'memory', options: { maxBytes: 5 } },
+  // @ts-expect-error an option of the wrong type
+  { backend: 'nothing', options: { path: 5 } },
+  // @ts-expect-error a name that nobody declared
+  { backend: 'nothin' }
+]
+export const optionsOf: BackendOptions['nothing'] & cache.BackendOptions['memory'] = { path: 'a', maxBytes: 5 }
 const subject: ConformanceSubject = { now: Date.now, pass: async () => {}, open: async () => await registry.open(choice) }
 export const outcomes = conformance.map((c) => c.run(subject))
 export { options, definition }
