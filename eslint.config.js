@@ -11,7 +11,7 @@ const LINES = {
 const lines = (exceptions) => ({ '@stylistic/max-len': ['error', { ...LINES, ...exceptions }] })
 
 export default [
-  ...neostandard({ ts: true, ignores: ['dist', 'docs/api', '.tap', 'node_modules', 'test/outsider'] }),
+  ...neostandard({ ts: true, ignores: ['dist', 'docs/api', '.tap', '.nodes', 'node_modules', 'test/outsider'] }),
   { rules: lines({}) },
   // A table of texts by name.
   { files: ['**/breakages/messages.ts'], rules: lines({ ignoreStrings: true }) },
