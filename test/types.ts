@@ -161,6 +161,12 @@ take([
 // So is each option that is a duration.
 take([
   { backend: 'sqlite', options: { cleanupInterval: '1m' }, deadline: '1s', lockTimeout: 5, defaults: { ttl: '1m', keep: 0 } },
+  { backend: 'file', options: { cleanupInterval: '1m' } },
+  { backend: 'http', options: { baseUrl: 'http://localhost:4000', timeout: '1m' } },
+  { backend: 'tiered', options: { tiers: [{ backend: 'memory' }, { backend: 'file' }], nearTtl: '1m', deadline: '1m' } },
+  { backend: 'keyv', options: { timeout: '1m', cleanupInterval: '1m' } },
+  { backend: 'unstorage', options: { timeout: '1m', cleanupInterval: '1m' } },
+  { backend: 'memcached', options: { timeout: '1m' } },
   // @ts-expect-error deadline
   { deadline: '1 minute' },
   // @ts-expect-error lockTimeout
@@ -175,6 +181,16 @@ take([
   { backend: 'http', options: { baseUrl: 'http://localhost:4000', timeout: '1 minute' } },
   // @ts-expect-error an option of tiered
   { backend: 'tiered', options: { tiers: [{ backend: 'memory' }, { backend: 'file' }], nearTtl: '1 minute' } },
+  // @ts-expect-error an option of keyv
+  { backend: 'keyv', options: { timeout: '1 minute' } },
+  // @ts-expect-error an option of keyv
+  { backend: 'keyv', options: { cleanupInterval: '1 minute' } },
+  // @ts-expect-error an option of unstorage
+  { backend: 'unstorage', options: { timeout: '1 minute' } },
+  // @ts-expect-error an option of unstorage
+  { backend: 'unstorage', options: { cleanupInterval: '1 minute' } },
+  // @ts-expect-error an option of memcached
+  { backend: 'memcached', options: { timeout: '1 minute' } },
   // @ts-expect-error an option of tiered
   { backend: 'tiered', options: { tiers: [{ backend: 'memory' }, { backend: 'file' }], deadline: '1 minute' } }
 ] satisfies ResponseCacheOptions[])
