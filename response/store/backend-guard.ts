@@ -61,7 +61,7 @@ export class BackendGuard {
    * Returns a promise only if the backend does. Never rejects.
    */
   get (key: string, deadline: Deadline): MaybePromise<Read> {
-    const waiting = this.#fills.waiting.size === 0 ? undefined : this.#fills.find(key)
+    const waiting = this.#fills.isEmpty ? undefined : this.#fills.find(key)
     if (waiting !== undefined) return waiting.expiresAt > this.#options.now() ? waiting : undefined
     if (!this.#admits()) return UNAVAILABLE
     try {
@@ -76,7 +76,7 @@ export class BackendGuard {
 
   /** Reads several keys: in one call if the backend has `getMany`, otherwise in concurrent calls. */
   getMany (keys: readonly string[], deadline: Deadline): MaybePromise<readonly Read[]> {
-    if (this.#backend.getMany === undefined || keys.length < 2 || this.#fills.waiting.size > 0) {
+    if (this.#backend.getMany === undefined || keys.length < 2 || !this.#fills.isEmpty) {
       const reads = keys.map((key) => this.get(key, deadline))
       return reads.some(isPromise) ? Promise.all(reads) : reads as Read[]
     }
@@ -199,7 +199,9 @@ export class BackendGuard {
       const done = Promise.resolve(result)
       hold(this.#changes, done)
       this.track(this.#awaited('set', done, this.deadline(), key, () => this.#succeeded()).then((settled) => {
-        if (settled === UNAVAILABLE && this.#changes.has(done)) this.#late.note(key, done)
+        if (settled !== UNAVAILABLE || !this.#changes.has(done)) return
+        this.#late.note(key, done)
+        this.#fills.drop(key)
       }))
       return done.then(noop, noop)
     } catch (err) {

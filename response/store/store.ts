@@ -59,6 +59,12 @@ const LONGEST_SELECTING_CHARACTERS = 256
 /** An entry whose `storedAt` is further in the future than this was written with a wrong clock, and is not used. */
 const MAX_CLOCK_SKEW_MS = 60_000
 
+/** A list of variants, and when it expires. */
+interface KnownList { readonly list: VariantsHead, readonly expiresAt: number }
+
+/** A list of variants to which some responses are being added: how many, and the list that was written last meanwhile. */
+interface Listing { adding: number, written: KnownList | undefined }
+
 const ABSENT: Found = Object.freeze({ state: 'absent', missing: 'absent' })
 const DAMAGED: Found = Object.freeze({ state: 'absent', missing: 'damaged' })
 const OTHER_VARIANT: Found = Object.freeze({ state: 'absent', missing: 'variant' })
@@ -70,6 +76,8 @@ export class Store {
   readonly #tags: Tags
   readonly #now: () => number
   readonly #observer: Observer
+  /** The lists of variants that are being changed, by key. */
+  readonly #listings = new Map<string, Listing>()
 
   constructor (guard: BackendGuard, tags: Tags, now: () => number, observer: Observer) {
     this.#guard = guard
@@ -161,31 +169,52 @@ export class Store {
     })
   }
 
-  /** Stores the response as a variant. Reads the list of variants again, because others may have been added meanwhile. */
+  /**
+   * Stores the response as a variant. Reads the list of variants again, because others may have been added meanwhile. If one is added while
+   * this is being read, its list counts, and not the one that was read.
+   */
   #keepVariant (response: ResponseToStore, expiresAt: number): MaybePromise<boolean> {
     const { key } = response
+    const listing: Listing = this.#listings.get(key) ?? { adding: 0, written: undefined }
+    listing.adding++
+    this.#listings.set(key, listing)
     return andThen(this.#guard.get(key, this.#guard.deadline()), (read) => {
-      const there = this.believed(read, key)
-      if (there === UNAVAILABLE || !response.mayStore()) return false
-      const known = isOf(there, 'variants') ? there : undefined
-      const all = new Set([...(known?.head.names ?? []), ...response.varyNames])
-      // If each response varied on different fields, the list of fields would grow without limit. When it is full, it starts again with the
-      // fields of this response.
-      const names = (all.size > MAX_VARY_FIELDS ? [...response.varyNames] : [...all]).sort()
-      const id = variantOf(names, response.asked, response.spelling)
-      const listed = known?.head.names.join() === names.join()
-      const ids = [...(listed ? known!.head.ids.filter((other) => other !== id) : []), id]
-      const dropped = ids.splice(0, Math.max(ids.length - MAX_VARIANTS, 0))
-      const list: VariantsHead = {
-        kind: 'variants', key, storedAt: this.#now(), names, ids, list: listed ? known!.head.list : randomBytes(9).toString('base64url')
-      }
-      const variant = variantKey(list, id)
-      // The variant is written first, so that the list never names a variant that does not exist yet.
-      const kept = this.put(variant, { ...response.head, key: variant }, response.body, expiresAt) &&
-        this.put(key, list, '', Math.max(expiresAt, listed ? (read as { expiresAt: number }).expiresAt : 0))
-      if (kept) for (const old of dropped) this.#guard.deleteBehind(variantKey(list, old))
-      return kept
+      const known = listing.written ?? this.#listIn(read, key)
+      if (--listing.adding === 0) this.#listings.delete(key)
+      if (known === UNAVAILABLE || !response.mayStore()) return false
+      listing.written = this.#addVariant(response, expiresAt, known)
+      return listing.written !== undefined
     })
+  }
+
+  /** Returns the list of variants that a read found; undefined if it found none. */
+  #listIn (read: Read, key: string): KnownList | undefined | typeof UNAVAILABLE {
+    const there = this.believed(read, key)
+    if (there === UNAVAILABLE) return UNAVAILABLE
+    return isOf(there, 'variants') ? { list: there.head, expiresAt: (read as { expiresAt: number }).expiresAt } : undefined
+  }
+
+  /** Stores the response, and a list of variants with it. Returns that list; undefined if the backend does not accept them. */
+  #addVariant (response: ResponseToStore, expiresAt: number, known: KnownList | undefined): KnownList | undefined {
+    const { key } = response
+    const all = new Set([...(known?.list.names ?? []), ...response.varyNames])
+    // If each response varied on different fields, the list of fields would grow without limit. When it is full, it starts again with the
+    // fields of this response.
+    const names = (all.size > MAX_VARY_FIELDS ? [...response.varyNames] : [...all]).sort()
+    const id = variantOf(names, response.asked, response.spelling)
+    const before = known?.list.names.join() === names.join() ? known : undefined
+    const ids = [...(before?.list.ids.filter((other) => other !== id) ?? []), id]
+    const dropped = ids.splice(0, Math.max(ids.length - MAX_VARIANTS, 0))
+    const list: VariantsHead = {
+      kind: 'variants', key, storedAt: this.#now(), names, ids, list: before?.list.list ?? randomBytes(9).toString('base64url')
+    }
+    const variant = variantKey(list, id)
+    const listedUntil = Math.max(expiresAt, before?.expiresAt ?? 0)
+    // The variant is written first, so that the list never names a variant that does not exist yet.
+    const isKept = this.put(variant, { ...response.head, key: variant }, response.body, expiresAt) && this.put(key, list, '', listedUntil)
+    if (!isKept) return undefined
+    for (const old of dropped) this.#guard.deleteBehind(variantKey(list, old))
+    return { list, expiresAt: listedUntil }
   }
 }
 

@@ -26,13 +26,16 @@ export interface WriteBehindOptions {
   readonly now?: () => number
 }
 
-/** Writes the entries of fills to one backend. Reads find waiting entries here, and an explicit change of a key drops its waiting entry. */
+/**
+ * Writes the entries of fills to one backend. Until an entry is written, reads find it here. An explicit change of a key makes reads no
+ * longer find it, and drops it if it waits.
+ */
 export class WriteBehind {
   readonly #options: WriteBehindOptions
   readonly #now: () => number
   readonly #waiting = new Map<string, Waiting>()
-  /** The waiting entries, by key. */
-  readonly waiting: ReadonlyMap<string, unknown> = this.#waiting
+  /** The entries that are being written, by key. */
+  readonly #underWayByKey = new Map<string, StoredEntry>()
   #bytes = 0
   #underWay = 0
 
@@ -41,9 +44,14 @@ export class WriteBehind {
     this.#now = options.now ?? (() => performance.now())
   }
 
-  /** Returns the entry that waits to be stored under `key`, or undefined if there is none. */
+  /** Whether every entry has been written. */
+  get isEmpty (): boolean {
+    return this.#waiting.size === 0 && this.#underWayByKey.size === 0
+  }
+
+  /** Returns the entry that waits to be stored under `key` or is being stored there, or undefined if there is none. */
   find (key: string): StoredEntry | undefined {
-    return this.#waiting.get(key)?.entry
+    return this.#waiting.get(key)?.entry ?? this.#underWayByKey.get(key)
   }
 
   /** Stores an entry now or later. Returns false if the backend did not take it, or if too many entries wait. */
@@ -58,17 +66,18 @@ export class WriteBehind {
     return true
   }
 
-  /** Drops the waiting entry of `key`, if there is one. */
+  /** Drops the waiting entry of `key`, if there is one. If an entry is being written, reads no longer find it here. */
   drop (key: string): void {
-    const found = this.find(key)
+    this.#underWayByKey.delete(key)
+    const found = this.#waiting.get(key)
     if (found === undefined) return
     this.#waiting.delete(key)
-    this.#bytes -= found.value.byteLength
+    this.#bytes -= found.entry.value.byteLength
   }
 
-  /** Drops the waiting entries of all keys that begin with `prefix`. */
+  /** Does the same for all keys that begin with `prefix`. */
   dropAll (prefix: string): void {
-    for (const key of [...this.#waiting.keys()]) if (key.startsWith(prefix)) this.drop(key)
+    for (const key of [...this.#waiting.keys(), ...this.#underWayByKey.keys()]) if (key.startsWith(prefix)) this.drop(key)
   }
 
   /** Sends all waiting entries to the backend. */
@@ -80,8 +89,10 @@ export class WriteBehind {
     const sent = this.#options.send(key, entry)
     if (!(sent instanceof Promise)) return sent
     this.#underWay++
+    this.#underWayByKey.set(key, entry)
     sent.then(() => {
       this.#underWay--
+      if (this.#underWayByKey.get(key) === entry) this.#underWayByKey.delete(key)
       this.#next()
     })
     return true

@@ -1,4 +1,5 @@
 // The application on stores of third parties, through the plugin with all oracles: hits, tags, stores that die.
+import { setTimeout as sleep } from 'node:timers/promises'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -142,6 +143,8 @@ for (const { name, backend, canDie, program, start } of ROWS) {
       for (const slow of [false, true, true]) t.equal((await app.ask({ url: '/a', slow })).text, 'the response to a')
     }
     await untilHit(app, '/a')
+    // Until the response is written, it is served without a read.
+    await sleep(100)
     server.stop()
     await asked()
     t.match(app.warnings()[0], { backend, operation: 'get' })

@@ -39,19 +39,32 @@ t.test('fills: beyond 32 in progress further ones wait, in the order in which th
   barrier.open()
   await turns()
   t.same(sent(), ['a', 'b', 'c'])
-  t.equal(fills.waiting.size, 0)
+  t.ok(fills.isEmpty)
 })
 
 t.test('fills: the last entry of a key waits, and is found meanwhile', async (t) => {
   const { fills, barrier, sent } = fillsSetUp()
   fills.put('a', entry('old'))
   fills.put('a', entry('new'))
-  t.equal(fills.waiting.size, 1)
   t.equal(textOf(fills.find('a')), 'new')
   barrier.open()
   await turns()
   t.same(sent(), ['a'])
   t.equal(fills.find('a'), undefined)
+})
+
+t.test('fills: an entry is found until it is written, but not once its key was changed', async (t) => {
+  const { fills, barrier } = fillsSetUp()
+  t.equal(textOf(fills.find('first-0')), 'first')
+  t.notOk(fills.isEmpty)
+  fills.drop('first-0')
+  t.equal(fills.find('first-0'), undefined, 'another entry was set, or this one was deleted')
+  fills.dropAll('first-1')
+  for (const key of ['first-1', 'first-10']) t.equal(fills.find(key), undefined)
+  t.equal(textOf(fills.find('first-2')), 'first')
+  barrier.letGo(3)
+  await turns()
+  t.equal(fills.find('first-2'), undefined, 'the backend has it')
 })
 
 t.test('fills: an entry that has waited for a second is not stored, and the next one is', async (t) => {

@@ -5,7 +5,7 @@ import type { CacheBackend, StoredEntry } from '../../registry/backend.js'
 import { powersOf, REQUIRED_METHODS } from '../../registry/backend.js'
 import type { BackendChoice } from '../../registry/names.js'
 import { defineBackend, type Registry } from '../../registry/registry.js'
-import { Barrier } from './barrier.js'
+import { Barrier, turns, until } from './barrier.js'
 
 type Method = keyof CacheBackend
 /** What happens instead of a call. `act` makes the call, and the others are the call's arguments. */
@@ -19,6 +19,8 @@ export class ChaosError extends Error {
 export class ChaosMethod {
   /** The first argument of every call so far: a key, a list of keys, a prefix. */
   readonly calls: unknown[] = []
+  /** How many calls have not settled. */
+  running = 0
   #fault: Fault | undefined
   #barrier = new Barrier()
   #meant: (key: string) => boolean = () => true
@@ -79,7 +81,13 @@ export class ChaosMethod {
   run (act: () => unknown, argument: unknown, option?: unknown): unknown {
     this.calls.push(argument)
     const keys = (Array.isArray(argument) ? argument : [argument ?? '']) as string[]
-    return this.#fault === undefined || !keys.some(this.#meant) ? act() : this.#fault(act, argument, option)
+    const result = this.#fault === undefined || !keys.some(this.#meant) ? act() : this.#fault(act, argument, option)
+    if (result instanceof Promise) {
+      this.running++
+      const end = (): void => { this.running-- }
+      result.then(end, end)
+    }
+    return result
   }
 
   #become (fault: Fault): void {
@@ -106,6 +114,12 @@ export class Chaos {
   /** `methods`: the backend has only these, whatever the inner backend has. */
   constructor ({ methods }: { methods?: readonly Method[] } = {}) {
     this.#methods = methods
+  }
+
+  /** Resolves once everything that is stored has been written. Until then, reads of the cache don't reach the backend. */
+  async written (): Promise<void> {
+    await until(() => this.set.running === 0)
+    await turns()
   }
 
   /** Wraps `inner`, so that commands apply to it. */

@@ -174,9 +174,11 @@ t.test("garbage in place of a tag's stamp is a miss, and the handler responds", 
     await ask('/a/1')
     await until(async () => (await stats()).stores === 1)
     t.ok((await ask('/a/1')).hit)
+    await chaos.written()
     const inner = backends[0]!
     const [stamp, other] = await Promise.all((await inner.keys!()).filter(isStamp).map(async (key) => await inner.get(key)))
     for (const [name, value] of garbage(stamp!, other!)) {
+      await chaos.written()
       chaos.getMany.return([value, value])
       const { status, hit } = await ask('/a/1')
       t.equal(status, 200, name)
