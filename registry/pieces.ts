@@ -9,10 +9,18 @@ const MAX_BLOCK_BYTES = 1024 * 1024
 /** Collects the pieces of one body. In an array, each one-byte piece would take a hundred bytes, and more if it is a view of a buffer. */
 export class Pieces {
   readonly #blocks: Buffer[] = []
+  readonly #startsAt: number
   #freeBytes = 0
-  #bytes = 0
+  #bytes: number
+  /** The position of the first byte that is kept. */
+  #keptFrom: number
 
-  /** The number of bytes that have been collected so far. */
+  /** `startsAt` is the position of the first piece. */
+  constructor (startsAt = 0) {
+    this.#startsAt = this.#bytes = this.#keptFrom = startsAt
+  }
+
+  /** The position after the last byte that was collected. If pieces begin at 0, this is the number of bytes. */
   get bytes (): number {
     return this.#bytes
   }
@@ -20,7 +28,7 @@ export class Pieces {
   /** Returns how many bytes of memory would be allocated to add a piece of this length. */
   costOf (pieceBytes: number): number {
     const restBytes = pieceBytes - this.#freeBytes
-    return restBytes <= 0 ? 0 : Math.max(restBytes, Math.min(this.#bytes, MAX_BLOCK_BYTES))
+    return restBytes <= 0 ? 0 : Math.max(restBytes, Math.min(this.#bytes - this.#startsAt, MAX_BLOCK_BYTES))
   }
 
   /** Adds a copy of the piece. */
@@ -35,7 +43,29 @@ export class Pieces {
     this.#copy(piece.subarray(fitting.byteLength))
   }
 
-  /** Returns everything that was collected, as one buffer. Nothing may be added afterwards. */
+  /**
+   * Returns bytes from position `at` on, as far as they lie in one block; none if nothing was collected there yet. They are a view, which
+   * the caller must not change. The bytes at `at` must not have been dropped.
+   */
+  from (at: number): Buffer {
+    let startsAt = this.#keptFrom
+    for (const block of this.#blocks) {
+      const endsAt = Math.min(startsAt + block.byteLength, this.#bytes)
+      if (at < endsAt) return block.subarray(at - startsAt, endsAt - startsAt)
+      startsAt = endsAt
+    }
+    return NO_BYTES
+  }
+
+  /** Drops the blocks that lie before position `at`, except for the last one. */
+  drop (at: number): void {
+    for (let [block] = this.#blocks; this.#blocks.length > 1 && this.#keptFrom + block!.byteLength <= at; [block] = this.#blocks) {
+      this.#keptFrom += block!.byteLength
+      this.#blocks.shift()
+    }
+  }
+
+  /** Returns everything that was collected, as one buffer. Nothing may have been dropped, and nothing may be added afterwards. */
   whole (): Buffer {
     const [first] = this.#blocks
     if (this.#blocks.length === 1 && this.#freeBytes === 0) return first as Buffer
@@ -53,3 +83,5 @@ export class Pieces {
     this.#bytes += piece.byteLength
   }
 }
+
+const NO_BYTES = Buffer.alloc(0)
