@@ -1,13 +1,13 @@
 // Puts the cache in front of the handlers of routes that opt in: when they are declared, or at ready if they were declared before.
-import type { FastifyInstance, RouteOptions } from 'fastify'
+import type { FastifyInstance, RouteHandlerMethod, RouteOptions } from 'fastify'
 import type { RouteLookup } from './explain/route-lookup.js'
 import type { Facts, StartupReport } from './explain/startup-report.js'
 import { compiledRoutes } from './fastify/compiled-routes.js'
 import { invalidateAfter } from './invalidation/unsafe-methods.js'
 import { routePolicy, type RouteCacheOptions, type RoutePolicy } from './options/route-options.js'
-import { kAlsoNoted } from './request/arrival.js'
+import { kAlsoNoted, kArrival, type ArrivedRequest } from './request/arrival.js'
 import { isKeyedByBody, parametersOf } from './request/key.js'
-import { CachedRoute, handlerOf } from './route.js'
+import { CachedRoute } from './route.js'
 import type { Services } from './services.js'
 
 /** The property of an instance that holds the services of its registration. Only the nearest enclosing registration caches a route. */
@@ -98,4 +98,15 @@ export class RouteRegistration {
 
 function nearest (fastify: FastifyInstance): Services | undefined {
   return (fastify as unknown as Record<symbol, Services | undefined>)[kNearest]
+}
+
+/** Returns the handler that replaces the route's own. `cached` has a cached route for each method. */
+function handlerOf (cached: ReadonlyMap<string, CachedRoute>): RouteHandlerMethod {
+  const [first] = cached.values() as Iterable<CachedRoute>
+  return function (request, reply) {
+    // The method with which the request arrived is used, because a hook may have changed the method after the router had matched the route.
+    const { [kArrival]: arrival } = request as Partial<ArrivedRequest>
+    const route = cached.get(arrival?.method ?? request.method) ?? first as CachedRoute
+    return arrival === undefined ? route.handleUnnoted(this, request, reply) : route.handle(this, request as ArrivedRequest, reply)
+  }
 }

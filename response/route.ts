@@ -7,13 +7,16 @@ import type { RouteContext } from './fastify/fastify-internals.js'
 import type { Exchange, Forward } from './fill/exchange.js'
 import { Fill } from './fill/fill.js'
 import { askingWhen } from './fill/when.js'
-import type { Flight, FlightOutcome } from './fill/single-flight.js'
+import type { FlightOutcome } from './fill/flight.js'
+import type { Collapsible, Concurrency } from './fill/single-flight.js'
+import type { ResponseFlight, SharedResponse, SharedStream } from './fill/shared-response.js'
 import { attach, recording } from './fill/recording-hooks.js'
 import { kRefresh, type PossibleRefresh } from './fill/refresh.js'
-import { isConditional } from './http/conditional.js'
+import { isConditional, mayBeWithheld } from './http/conditional.js'
 import { withoutOwnEtag, type HookedHit } from './serve/hooked-hit.js'
+import { hasLeft } from './serve/payload.js'
 import { selectRepresentation } from './serve/representation.js'
-import { variantOf } from './request/variant.js'
+import { selection } from './request/variant.js'
 import { requestDirectivesOf, type RequestDirectives } from './http/request-directives.js'
 import { keyBuilder, type Keyed } from './request/key.js'
 import { KnownRoute, tagName, type RouteDescription } from './known-route.js'
@@ -67,9 +70,19 @@ export class CachedRoute extends KnownRoute {
       refresh: (request.raw as PossibleRefresh)[kRefresh]
     }
     const found = store.find(key, request, this.policy.vary, exchange.deadline)
-    return found instanceof Promise
-      ? found.then((there) => replyOrResult(this.#act(exchange, there, directives), reply))
-      : this.#act(exchange, found, directives)
+    return found instanceof Promise ? this.#actLater(exchange, found, directives) : this.#act(exchange, found, directives)
+  }
+
+  /** Acts when the lookup has ended. If a response was stored meanwhile, which the lookup may have missed, looks again. */
+  async #actLater (exchange: Exchange, finding: Promise<Found>, directives: RequestDirectives | undefined): Promise<unknown> {
+    const { fence, lateReads, store } = this.#services
+    const { deadline, key, reply, request } = exchange
+    const began = lateReads.begin()
+    const found = await finding
+    const isLate = lateReads.end(key, began) && (found.state === 'absent' || found.state === 'stale')
+    if (!isLate) return replyOrResult(this.#act(exchange, found, directives), reply)
+    const again = { ...exchange, mark: fence.mark }
+    return replyOrResult(this.#act(again, await store.find(key, request, this.policy.vary, deadline), directives), reply)
   }
 
   /** Decides what to do with the request, given the result of the lookup, and does it. */
@@ -124,49 +137,95 @@ export class CachedRoute extends KnownRoute {
     observer.tell(this, MISS)
     const isNested = exchange.refresh === undefined && fills.isNested(exchange.key, () => internals.isInjected(exchange.reply))
     if (isNested) return this.#unrecorded(exchange)
-    return this.policy.lock ? this.#collapse(exchange, forward) : this.#fill(exchange, forward)
+    return this.#collapse(exchange, forward)
   }
 
-  /** Waits for another request's flight for this key, if possible. Otherwise runs the handler itself, as a new flight if possible. */
-  #collapse (exchange: Exchange, forward: Forward): unknown {
+  /**
+   * Waits for another request that runs the handler for the same variant, if possible. Otherwise runs the handler itself, as a new flight
+   * if possible. `invalidated` is a flight whose response may not be sent to this request.
+   */
+  #collapse (exchange: Exchange, forward: Forward, invalidated?: ResponseFlight): unknown {
     const { fills, fence } = this.#services
-    const { key, mark, reply, request, target, deadline } = exchange
-    const { tags } = this.policy
-    // If a function determines the tags, they are known only after the handler has responded, and are checked in #collapsed.
-    const names = (): string[] => [key, ...this.fenceNames(target), ...(typeof tags === 'function' ? [] : tags.map(tagName))]
-    // If nothing is stored, the handler receives a conditional or range request unchanged, and may respond with a 304 or 206, for example.
-    // No other request can use such a response, so no flight begins.
-    const mayBegin = forward.stored !== undefined || !isConditional(request.headers)
-    const { joined: flight, begun } = fills.joinOrBegin(key, mark, mayBegin, (other) =>
-      !fills.wouldWaitForItself(other) && !fence.movedSince(other.mark, names))
+    const { reply, request, deadline } = exchange
+    const wanted = this.#collapsible(exchange, forward, invalidated)
+    if (wanted === undefined) return this.#fill(exchange, forward)
+    const { joined: flight, begun } = fills.joinOrBegin(wanted)
     if (flight === undefined) return this.#fill(exchange, forward, begun)
-    const joinedAt = fence.mark
-    const began = performance.now()
+    const [joinedAt, began] = [fence.mark, performance.now()]
     fills.waits(flight)
-    return flight.wait().then((outcome) => {
+    return flight.wait(wanted.selects, request.method === 'GET' && request.headers.range !== undefined).then((outcome) => {
       deadline.extend(performance.now() - began)
       return replyOrResult(this.#collapsed(exchange, forward, { flight, joinedAt }, outcome), reply)
     })
   }
 
+  /** Returns what is needed to find the flight that the request may share; undefined if the request is not collapsed. */
+  #collapsible (
+    { key, mark, request, target }: Pick<Exchange, 'key' | 'mark' | 'request' | 'target'>, { found, stored }: Omit<Forward, 'reason'>,
+    invalidated?: ResponseFlight
+  ): Collapsible<SharedResponse | SharedStream> | undefined {
+    const { fills, fence } = this.#services
+    const { lock, tags, vary } = this.policy
+    const { headers, method } = request
+    // The handler of a response that can't be stored receives the range, so that it need not produce everything before that range.
+    if (!lock || (headers.range !== undefined && fills.uncollapsed.isTooLarge(key))) return undefined
+    // If a function determines the tags, they are known only after the handler has responded, and are checked in #collapsed.
+    const names = (): string[] => [key, ...this.fenceNames(target), ...(typeof tags === 'function' ? [] : tags.map(tagName))]
+    return {
+      key,
+      mark,
+      mayBegin: stored !== undefined || !isConditional(headers) || (method === 'GET' && mayBeWithheld(headers)),
+      names: found.variants?.head.names ?? [],
+      selects: (fields) => selection(fields, request, vary),
+      mayShare: (other) => other !== invalidated && !fills.wouldWaitForItself(other) && !fence.movedSince(other.mark, names)
+    }
+  }
+
+  /** Returns what a request that is forwarded does about concurrent requests. For explain(). */
+  concurrency (request: ArrivedRequest, key: string, found: Found): Concurrency {
+    const { fills, fence } = this.#services
+    const wanted = this.#collapsible({ key, mark: fence.mark, request, target: request[kArrival].target }, { found, stored: found.entry })
+    return wanted === undefined || request.method === 'HEAD' ? 'alone' : fills.concurrency(wanted)
+  }
+
   #collapsed (
-    exchange: Exchange, forward: Forward, { flight, joinedAt }: { flight: Flight, joinedAt: number }, outcome: FlightOutcome
+    exchange: Exchange, forward: Forward, { flight, joinedAt }: { flight: ResponseFlight, joinedAt: number },
+    outcome: FlightOutcome<SharedResponse | SharedStream>
   ): unknown {
     const { fence, now, observer } = this.#services
     if ('released' in outcome) {
+      // Now it is known which fields select the variant. This request waits for another one for its own variant, or runs the handler.
+      if (outcome.released === 'other-variant') return this.#collapse(exchange, forward)
       return this.#fill(exchange, forward, undefined, outcome.released === 'lock-timeout' ? 'lock-timeout' : undefined)
     }
     // A response made before an invalidation may be sent only to requests that came before that invalidation.
     if (joinedAt !== flight.mark && fence.movedSince(flight.mark, () => outcome.names)) {
-      return this.#collapse({ ...exchange, mark: fence.mark }, forward)
+      return this.#collapse({ ...exchange, mark: fence.mark }, forward, flight)
     }
-    if (variantOf(outcome.varyNames, exchange.request, this.policy.vary) !== outcome.variant) return this.#fill(exchange, forward)
+    const isStream = 'stream' in outcome
+    if (isStream && !outcome.stream.isOpen) return this.#fill(exchange, forward)
     exchange.refresh?.succeed()
-    this.#send(exchange, outcome.entry, observer.tellSent(this, { name: 'collapsed', forward: forward.reason }), now())
+    const status = observer.tellSent(this, { name: 'collapsed', forward: forward.reason, isStream })
+    if (isStream) this.#sendStream(exchange, outcome, status)
+    else this.#send(exchange, outcome.entry, status, now())
+  }
+
+  /** Sends the stream of another request's response from its first byte, unless the request's conditions make it unnecessary. */
+  #sendStream ({ request, reply }: Exchange, { entry, stream, lengthBytes }: SharedStream, status: string): void {
+    const { connections, now, sender } = this.#services
+    const { headers, method } = request
+    const at = now()
+    const given = isConditional(headers) ? selectRepresentation(entry, headers, { method, at, wholeOnly: true }) : entry
+    if (given !== entry) return sender.send(request, reply, given, { status, at })
+    const payload = stream.open()
+    // Fastify does not notice each client that has left, and the others would wait for it.
+    connections.whenOver(reply, () => { payload.destroy() })
+    sender.send(request, reply, entry, { status, at, stream: { payload, lengthBytes } })
+    if (hasLeft(reply)) payload.destroy()
   }
 
   /** Runs the handler and records its response. `forbidden` is the reason why the response won't be stored, if that is already known. */
-  #fill (exchange: Exchange, forward: Forward, flight?: Flight, forbidden?: RefusalReason): unknown {
+  #fill (exchange: Exchange, forward: Forward, flight?: ResponseFlight, forbidden?: RefusalReason): unknown {
     const { instance, request, reply } = exchange
     const { fills, internals } = this.#services
     const facts = internals.factsOf(reply)
@@ -253,14 +312,3 @@ export class CachedRoute extends KnownRoute {
 }
 
 const MISS = { name: 'miss' } as const
-
-/** Returns the handler that replaces the route's own. `cached` has a cached route for each method. */
-export function handlerOf (cached: ReadonlyMap<string, CachedRoute>): RouteHandlerMethod {
-  const [first] = cached.values() as Iterable<CachedRoute>
-  return function (request, reply) {
-    // The method with which the request arrived is used, because a hook may have changed the method after the router had matched the route.
-    const { [kArrival]: arrival } = request as Partial<ArrivedRequest>
-    const route = cached.get(arrival?.method ?? request.method) ?? first as CachedRoute
-    return arrival === undefined ? route.handleUnnoted(this, request, reply) : route.handle(this, request as ArrivedRequest, reply)
-  }
-}

@@ -18,7 +18,8 @@ import { Sender } from './serve/send.js'
 import { CacheStatus } from './observe/cache-status.js'
 import { Store } from './store/store.js'
 import { Tags } from './store/tags.js'
-import { RecordingBudget } from './fill/recording.js'
+import { LateReads } from './fill/late-reads.js'
+import { RecordingBudget } from './fill/recording-budget.js'
 
 export interface ServiceOptions {
   readonly backend: CacheBackend
@@ -81,6 +82,7 @@ export function servicesOf (options: ServiceOptions): Services {
     store: new Store(guard, tags, now, observer),
     fence: new Fence(),
     fills: new FillsUnderWay(steadyNow, lockTimeoutMs),
+    lateReads: new LateReads(),
     refreshes: new Refreshes(steadyNow, log),
     budget: new RecordingBudget(MAX_RECORDING_BYTES),
     connections: new Connections(),

@@ -4,6 +4,9 @@ import type { StoredEntry } from '../../registry/backend.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED, CACHE_ERR_OPTION } from '../../registry/errors.js'
 import { Backoff } from '../../registry/backoff.js'
 import type { Fence } from '../../registry/fence.js'
+import type { Flight } from '../fill/flight.js'
+import type { LateReads } from '../fill/late-reads.js'
+import { FillsUnderWay, type Place } from '../fill/single-flight.js'
 import type { Observer } from '../observe/observer.js'
 import { staleFrom, type ValueHead } from '../store/entry.js'
 import { tagName } from '../known-route.js'
@@ -11,7 +14,6 @@ import { UNAVAILABLE } from '../../registry/unavailable.js'
 import type { BackendGuard } from '../store/backend-guard.js'
 import type { Store } from '../store/store.js'
 import { dataKey } from '../request/key.js'
-import { LATE, within } from '../../registry/deadline.js'
 import { safeError, type ThrottledLog } from '../observe/log.js'
 import { tagsOf, type Tags } from '../store/tags.js'
 import { unfitPart } from './json-value.js'
@@ -22,6 +24,7 @@ export interface DataServices {
   readonly backendName: string
   readonly fence: Fence
   readonly guard: BackendGuard
+  readonly lateReads: LateReads
   readonly lockTimeoutMs: number
   readonly namespace: string
   /** Returns the current time, in epoch milliseconds. */
@@ -58,13 +61,8 @@ interface ValueRequest<T> {
   readonly produce: (context: ProduceContext) => Promise<T> | T
 }
 
-/** One run of a producer. */
-interface ProducerRun {
-  readonly mark: number
-  readonly value: Promise<unknown>
-  /** Whether a run that began later has already stored its value. */
-  isSuperseded: boolean
-}
+/** What concurrent calls share: the value that a producer returned, or the error that it threw. */
+type Produced = { readonly value: unknown } | { readonly err: unknown }
 
 /**
  * Limit on keys with a running producer. While it is reached, a call that returns a stale value doesn't start a producer. A later call may
@@ -75,13 +73,13 @@ const MAX_PRODUCERS_BEHIND = 100
 export class DataCache {
   readonly #services: DataServices
   readonly #signal: AbortSignal
-  /** The running producers by key, in the order in which they began. */
-  readonly #producing = new Map<string, Set<ProducerRun>>()
+  readonly #producers: FillsUnderWay<Produced>
   readonly #backoff: Backoff
 
   constructor (services: DataServices, signal: AbortSignal) {
     this.#services = services
     this.#signal = signal
+    this.#producers = new FillsUnderWay(services.steadyNow, services.lockTimeoutMs)
     this.#backoff = new Backoff(services.steadyNow)
   }
 
@@ -120,7 +118,7 @@ export class DataCache {
     const { fence, guard, now } = this.#services
     if (guard.isClosed) throw new CACHE_ERR_CLOSED('getOrSet')
     const job: ValueRequest<T> = { stored, settings: kept, mark: fence.mark, names: () => [stored, ...kept.tags.map(tagName)], produce }
-    const held = await this.#find(stored).catch(() => undefined)
+    const held = await this.#findLate(stored).catch(() => undefined)
     if (held !== undefined && this.#isFresh(held)) return held.value as T
     if (held !== undefined && now() < held.staleUntil) {
       this.#refresh(job)
@@ -141,7 +139,7 @@ export class DataCache {
   /** Produces a new value while the stale one is returned, unless a producer for its key is running or has just failed. */
   #refresh<T> (job: ValueRequest<T>): void {
     const { stored } = job
-    if (this.#producing.has(stored) || this.#producing.size >= MAX_PRODUCERS_BEHIND || this.#backoff.pauses(stored)) return
+    if (this.#producers.has(stored) || this.#producers.keys >= MAX_PRODUCERS_BEHIND || this.#backoff.pauses(stored)) return
     this.#services.guard.track(this.#one(job).catch((err) => {
       this.#backoff.failed(stored)
       this.#failed(err)
@@ -154,52 +152,61 @@ export class DataCache {
 
   /** Returns the produced value. Concurrent calls for a key share one run of the producer. */
   async #one<T> (job: ValueRequest<T>): Promise<T> {
-    const { stored, mark, names } = job
-    const under = [...this.#producing.get(stored) ?? []].findLast(({ isSuperseded }) => !isSuperseded)
-    if (under !== undefined && !this.#services.fence.movedSince(under.mark, names)) {
-      // The wait is limited, because the other producer may itself be waiting for this value.
-      const waited = await within(this.#services.lockTimeoutMs, under.value)
-      if (waited !== LATE) return asRead(waited) as T
-    }
-    const production: ProducerRun = { mark, value: this.#produce(job, () => this.#mayStore(job, production)), isSuperseded: false }
-    const all = this.#producing.get(stored) ?? new Set()
-    this.#producing.set(stored, all.add(production))
+    const { stored: key, mark, names } = job
+    const { fence } = this.#services
+    const begin = { key, mark, mayBegin: true, names: [], selects: () => '' }
+    const mayShare = (other: Flight<Produced>): boolean => !fence.movedSince(other.mark, names)
+    const { joined, begun } = this.#producers.joinOrBegin({ ...begin, mayShare })
+    if (joined === undefined) return await this.#run(job, begun)
+    const outcome = await joined.wait(begin.selects)
+    if ('value' in outcome) return asRead(outcome.value) as T
+    if ('err' in outcome) throw outcome.err
+    // The other producer takes long. Perhaps it waits for this value itself.
+    return await this.#run(job, this.#producers.joinOrBegin({ ...begin, mayShare: () => false }).begun)
+  }
+
+  /** Runs the producer. The calls that wait for `flight` receive its value or error. */
+  async #run<T> (job: ValueRequest<T>, flight: Flight<Produced> | undefined): Promise<T> {
+    const place = this.#producers.begin({ key: job.stored, mayStore: true, flight, selects: () => '' }, false)
     try {
-      return await production.value as T
+      const value = await this.#produce(job, place)
+      flight?.share(() => ({ value }))
+      return value
+    } catch (err) {
+      flight?.share(() => ({ err }))
+      throw err
     } finally {
-      all.delete(production)
-      if (all.size === 0) this.#producing.delete(stored)
+      if (flight !== undefined) this.#producers.land(flight)
+      this.#producers.end(place)
     }
   }
 
-  async #produce<T> ({ stored, settings, produce }: ValueRequest<T>, mayStore: () => boolean): Promise<T> {
-    const { guard, tags } = this.#services
+  async #produce<T> ({ stored, settings, mark, names, produce }: ValueRequest<T>, place: Place<Produced>): Promise<T> {
+    const { fence, guard, lateReads, tags } = this.#services
     const stamps = settings.tags.length === 0 ? [] : await tags.stamped(settings.tags, guard.deadline())
     const value = await produce({ signal: this.#signal })
     this.#backoff.succeeded(stored)
     // The caller receives the value even if it can't be stored.
-    if (stamps !== UNAVAILABLE && value !== undefined && mayStore()) {
-      try {
-        guard.writeBehind(stored, this.#encode(stored, value, settings, stamps))
-      } catch (fault) {
-        this.#services.observer.fault('cache.getOrSet', 'value', fault)
-      }
+    if (stamps === UNAVAILABLE || value === undefined || place.isSuperseded || fence.movedSince(mark, names)) return value
+    this.#producers.supersede(place, [])
+    try {
+      if (guard.writeBehind(stored, this.#encode(stored, value, settings, stamps))) lateReads.note(stored)
+    } catch (fault) {
+      this.#services.observer.fault('cache.getOrSet', 'value', fault)
     }
     return value
   }
 
-  /** Returns whether the produced value is the latest, so that it may be stored. If so, marks runs that began earlier as superseded. */
-  #mayStore<T> ({ stored, mark, names }: ValueRequest<T>, production: ProducerRun): boolean {
-    if (production.isSuperseded || this.#services.fence.movedSince(mark, names)) return false
-    for (const other of this.#producing.get(stored) ?? []) {
-      if (other === production) return true
-      other.isSuperseded = true
-    }
-    return true
-  }
-
   #isFresh ({ freshUntil }: StoredValue): boolean {
     return this.#services.now() < freshUntil
+  }
+
+  /** Finds a value. If one was stored meanwhile, which the lookup may have missed, looks again. */
+  async #findLate (stored: string): Promise<StoredValue | undefined> {
+    const { lateReads } = this.#services
+    const began = lateReads.begin()
+    const held = await this.#find(stored).catch(() => undefined)
+    return lateReads.end(stored, began) && (held === undefined || !this.#isFresh(held)) ? await this.#find(stored) : held
   }
 
   async #find (stored: string): Promise<StoredValue | undefined> {

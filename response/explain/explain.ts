@@ -87,12 +87,16 @@ async function explained (services: Services, located: Located | undefined, requ
     return { ...explained, because: explained.because + invalidation(request.method, route.policy) }
   }
   const found = await services.store.find(keyed.key, request, route.policy.vary, services.guard.deadline())
+  const decision = decided(services, request, found, directives)
   return {
-    ...decided(services, request, found, directives),
+    ...decision,
     route: route.name,
     key: keyOf(keyed.key, route.policy, request),
     ...(found.variants !== undefined && {
       variants: { count: found.variants.head.ids.length, fields: valuesOf(found.variants.head.names, request) }
+    }),
+    ...(decision.decision === 'miss' && decision.reason !== 'only-if-cached' && {
+      concurrency: route.concurrency(request, keyed.key, found)
     }),
     ...(found.entry !== undefined && { entry: await entryOf(services, found.entry, found.at) })
   }

@@ -1,5 +1,6 @@
 // The result of `explain()`: a plain object that is easy to read when it is printed.
 import { inspect } from 'node:util'
+import type { Concurrency } from '../fill/single-flight.js'
 import type { BypassReason, MissReason } from '../observe/reasons.js'
 
 /** A point in time, for programs and for people. */
@@ -72,6 +73,11 @@ export interface Explained {
   readonly entry?: ExplainedEntry
   /** The variants under the key, if Vary tells responses apart. */
   readonly variants?: ExplainedVariants
+  /**
+   * For a miss, what the request would do now about concurrent requests for the same variant: run the handler `alone`, or run it while
+   * others wait for it (`leads`), or wait for another request (`waits`), or receive its stream, which has begun (`receives-stream`).
+   */
+  readonly concurrency?: Concurrency
 }
 
 /** The explanation of a request. It is printed as text for people, and `JSON.stringify` returns its data. */
@@ -92,6 +98,8 @@ export class Explanation implements Explained {
   declare readonly entry?: ExplainedEntry
   /** The variants under the key, if Vary tells responses apart. */
   declare readonly variants?: ExplainedVariants
+  /** For a miss, what the request would do now about concurrent requests for the same variant. */
+  declare readonly concurrency?: Concurrency
   readonly #asked: string
 
   /** @internal */
@@ -103,7 +111,7 @@ export class Explanation implements Explained {
 
   /** Returns the explanation as text for people. */
   toString (): string {
-    const { decision, reason, because, cacheStatus, route, key, entry, variants } = this
+    const { decision, reason, because, cacheStatus, route, key, entry, variants, concurrency } = this
     const rows: Array<readonly [string, string]> = [[`${decision}, ${reason}`, because]]
     if (route !== undefined) rows.push(['route', route])
     for (const [name, value] of Object.entries(key?.parts ?? {})) rows.push([`key: ${name}`, value])
@@ -120,6 +128,7 @@ export class Explanation implements Explained {
       ])
       for (const [name, instant] of Object.entries(entry.timeline)) rows.push([TIMELINE[name] as string, (instant as Instant).text])
     }
+    if (concurrency !== undefined) rows.push(['concurrent requests', CONCURRENCY[concurrency]])
     if (cacheStatus !== undefined) rows.push(['Cache-Status', cacheStatus])
     const width = Math.max(...rows.map(([name]) => name.length))
     return [this.#asked, ...rows.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`)].join('\n')
@@ -129,6 +138,13 @@ export class Explanation implements Explained {
   [inspect.custom] (): string {
     return this.toString()
   }
+}
+
+const CONCURRENCY: Readonly<Record<Concurrency, string>> = {
+  alone: 'it would run the handler, and no other request would wait for it',
+  leads: 'it would run the handler, and others for the same variant would wait for it',
+  waits: 'it would wait for another request, which is running the handler',
+  'receives-stream': "it would receive another request's stream, which has begun"
 }
 
 const TIMELINE: Readonly<Record<string, string>> = {

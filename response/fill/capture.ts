@@ -1,8 +1,7 @@
 // Captures a handler's response. A stream is recorded while it is sent, or held back if the client asks for a part of it.
 import type { FastifyReply } from 'fastify'
-import type { Readable } from 'node:stream'
-import type { ReadableStream } from 'node:stream/web'
 import type { MaybePromise } from '../../registry/backend.js'
+import { LATE, within } from '../../registry/deadline.js'
 import type { Conditions } from '../http/conditional.js'
 import { etagOf } from '../http/etag.js'
 import { asTheyAre, storedFields, type HttpDates, type StoredFields } from '../http/stored-fields.js'
@@ -11,11 +10,13 @@ import { forbiddenFor, unfitStatus } from '../http/storability.js'
 import type { RefusalReason } from '../observe/reasons.js'
 import type { ReplyFacts } from '../fastify/fastify-internals.js'
 import type { RoutePolicy } from '../options/route-options.js'
-import { announcedLength, hasLeft, streamKind } from '../serve/payload.js'
+import { announcedLength, discard, streamKind } from '../serve/payload.js'
+import { mayBeCut } from '../serve/representation.js'
 import type { Exchange } from './exchange.js'
 import type { Judgement } from './judgement.js'
-import { Part } from './part.js'
-import { BodyRecording, teed, type RecordingBudget } from './recording.js'
+import type { RecordingBudget } from './recording-budget.js'
+import type { RequestConditions } from './request-conditions.js'
+import { SharedBody, type OpenedBody, type RecordingFailure } from './shared-body.js'
 
 /** A handler's response. `body` is undefined until the response's stream has ended. */
 export class HandlerResponse {
@@ -33,6 +34,8 @@ export class HandlerResponse {
   readonly setsCookie: boolean
   fields: readonly string[]
   body: Buffer | string | undefined
+  /** The length that the handler announced for a stream; undefined if it announced none. */
+  lengthBytes: number | undefined
   /** Whether the cache added the ETag in `fields`. */
   ownEtag: boolean
 
@@ -66,12 +69,18 @@ export class HandlerResponse {
   }
 }
 
-/** Receives the outcome of a recording. */
+/** Receives what happens to a stream while it is recorded. */
 export interface StreamEnd {
-  /** Called when the stream was recorded to its end while it was sent. The response then has its body. */
-  streamed (response: HandlerResponse): void
+  /** Called when more of the stream has arrived. */
+  progressed (): void
+  /** Called when the stream was recorded to its end. The response then has its body. `isHeld` says whether the stream is held back. */
+  streamed (response: HandlerResponse, isHeld: boolean): void
+  /** Called when it is known, before a body is recorded, that it exceeds `maxBodyBytes`. */
+  tooLarge (): void
   /** Called when the stream was not recorded to its end, with the reason why the response is not stored. */
-  refuse (reason: RefusalReason): void
+  failed (why: RecordingFailure | 'length'): void
+  /** Called when a client was disconnected, because it took nothing of the stream while others waited for the rest. */
+  stalled (): void
 }
 
 /** The payload to pass on, or the reason why the response is not stored. */
@@ -86,32 +95,45 @@ export interface CaptureOptions {
   readonly policy: Pick<RoutePolicy, 'maxBodyBytes' | 'setCookie'>
   readonly facts: ReplyFacts
   readonly judgement: Judgement
+  /** The client's conditions and range; undefined if there are none. */
+  readonly asked: RequestConditions | undefined
+  /** The longest time for which a stream is held back, in milliseconds. */
+  readonly holdMs: number
   readonly end: StreamEnd
 }
 
 export class Capture {
   /** The reply's fields before the handler ran. */
   readonly before: Fields
-  /** The client's conditions and range as they arrived; undefined if the client asks for no range. */
-  readonly conditions: Conditions | undefined
   readonly #exchange: Exchange
   readonly #options: CaptureOptions
-  readonly #part: Part | undefined
-  #recording: BodyRecording | undefined
+  #stream: SharedBody | undefined
+  /** The stream for the client whose request runs the handler. */
+  #own: OpenedBody | undefined
+  #holds = false
 
   constructor (exchange: Exchange, options: CaptureOptions) {
-    const { request, reply } = exchange
+    const { reply } = exchange
     this.#exchange = exchange
     this.#options = options
-    if (request.headers.range !== undefined) this.#part = new Part(request, reply, options.services.budget)
-    this.conditions = this.#part?.conditions
     const before = reply.getHeaders() as Fields
     this.before = before['set-cookie'] === undefined ? before : asTheyAre(before)
   }
 
+  /** The client's conditions and range as they arrived; undefined if the client asks for no range. */
+  get ranged (): Conditions | undefined {
+    const arrived = this.#options.asked?.arrived
+    return arrived?.range === undefined ? undefined : arrived
+  }
+
   /** Whether a stream is held back until it is recorded. */
   get holds (): boolean {
-    return this.#part?.holds === true
+    return this.#holds
+  }
+
+  /** The handler's stream, which other requests may read too; undefined if the payload is not a stream, or is not recorded. */
+  get stream (): SharedBody | undefined {
+    return this.#stream
   }
 
   /**
@@ -138,7 +160,7 @@ export class Capture {
     }
     const { judgement, policy } = this.#options
     const body = payload ?? ''
-    if (Buffer.byteLength(body) > policy.maxBodyBytes) return { refused: 'too-large' }
+    if (Buffer.byteLength(body) > policy.maxBodyBytes) return this.#tooLarge()
     const forbidden = response.mayChange ? forbiddenFor(judgement.of(response)) : undefined
     if (forbidden !== undefined) return { refused: forbidden }
     response.body = typeof body === 'string'
@@ -147,45 +169,74 @@ export class Capture {
     return { payload }
   }
 
-  /** Holds a stream back if the client gets only a part of it. Returns the stream to go on with. Returns any other payload unchanged. */
-  hold (payload: unknown, response: HandlerResponse): unknown {
-    if (this.#part === undefined || streamKind(payload) === undefined) return payload
-    return this.#part.hold(payload as Readable | ReadableStream, response, this.#options.services.now())
+  /** Holds a stream back if the client gets only a part of it. */
+  hold (payload: unknown, { status, fields, mayChange: wholeOnly }: HandlerResponse): void {
+    if (this.ranged === undefined || streamKind(payload) === undefined) return
+    const { reply, request: { method } } = this.#exchange
+    const acceptRanges = reply.getHeader('accept-ranges') as string | undefined
+    this.#holds = mayBeCut({ status, fields }, this.ranged, { method, at: this.#options.services.now(), wholeOnly, acceptRanges })
   }
 
   /**
-   * Returns the payload to pass on. If a stream is held back, waits for its end and returns its whole body. If recording stops before the
-   * end, returns a stream instead.
+   * Returns the payload to pass on. If a stream is held back, waits for its end and returns its whole body. If it can't be recorded, or not
+   * soon, returns the stream.
    */
-  whenWhole (payload: unknown, response: HandlerResponse | undefined, isRecorded: () => boolean): MaybePromise<unknown> {
-    return this.#part === undefined ? payload : this.#part.whenWhole(payload, () => response?.body, isRecorded)
+  whenWhole (payload: unknown, response: HandlerResponse | undefined): MaybePromise<unknown> {
+    if (!this.#holds) return payload
+    return within(this.#options.holdMs, (this.#stream as SharedBody).whenRecorded()).then((body) => {
+      this.#holds = false
+      // If the stream is longer or shorter than announced, the response has no body.
+      if (body === LATE || response?.body === undefined) return payload
+      discard(payload)
+      // RFC 9112 section 6.2: the length is known now, so Content-Length replaces Transfer-Encoding.
+      this.#exchange.reply.removeHeader('transfer-encoding')
+      return body
+    })
   }
 
-  /** Called when the response has ended but its stream has not. Stops the recording, and destroys the stream if it is held back. */
-  abandon (): void {
-    this.#recording?.fail('stream-failed')
-    this.#part?.abandon()
+  /** Called when the client has left, or has received all that it will receive. */
+  leave (): void {
+    this.#own?.leave()
+  }
+
+  /** Called when the response will not be stored. */
+  release (): void {
+    this.#stream?.release()
+  }
+
+  #tooLarge (): Body {
+    this.#options.end.tooLarge()
+    return { refused: 'too-large' }
   }
 
   #record (response: HandlerResponse, payload: unknown): Body {
     const { end, judgement, policy: { maxBodyBytes }, services: { budget } } = this.#options
     const { reply } = this.#exchange
     const kind = streamKind(payload)
-    // If the payload is not a readable stream, Fastify itself rejects it. If the client has left, nothing reads the stream to its end.
-    if (kind === undefined || hasLeft(reply)) return { refused: kind === undefined ? 'stream-failed' : 'client-gone' }
+    // If the payload is not a readable stream, Fastify itself rejects it.
+    if (kind === undefined) return { refused: 'stream-failed' }
     // If the response is already refused, its stream is neither recorded nor held back.
     const early = judgement.of(response)
     if ('refused' in early) return early
     const announced = announcedLength(reply)
-    if (announced !== undefined && announced > maxBodyBytes) return { refused: 'too-large' }
-    this.#recording = new BodyRecording(maxBodyBytes, budget, {
-      whole: (body) => {
-        if (announced !== undefined && announced !== body.byteLength) return end.refuse('length')
-        response.body = body
-        if (!this.holds) end.streamed(response)
-      },
-      failed: (why) => end.refuse(why === 'stream-failed' && reply.raw.destroyed && !reply.raw.writableFinished ? 'client-gone' : why)
+    if (announced !== undefined && announced > maxBodyBytes) return this.#tooLarge()
+    response.lengthBytes = announced
+    this.#stream = new SharedBody(kind, payload, {
+      maxBytes: maxBodyBytes,
+      budget,
+      end: {
+        progressed: () => end.progressed(),
+        whole: (body) => {
+          if (announced !== undefined && announced !== body.byteLength) return end.failed('length')
+          response.body = body
+          end.streamed(response, this.#holds)
+        },
+        failed: (why) => end.failed(why),
+        stalled: () => end.stalled()
+      }
     })
-    return { payload: this.hold(teed(kind, payload, this.#recording), response) }
+    this.#own = this.#stream.openAs(kind)
+    this.hold(this.#own.stream, response)
+    return { payload: this.#own.stream }
   }
 }

@@ -6,8 +6,8 @@ import type { ForwardReason, RefusalReason } from '../observe/reasons.js'
 import type { ReplyFacts } from '../fastify/fastify-internals.js'
 import type { Entry, ResponseHead } from '../store/entry.js'
 import type { Found } from '../store/store.js'
-import type { Flight } from './single-flight.js'
 import type { Refresh } from './refresh.js'
+import type { ResponseFlight } from './shared-response.js'
 
 export interface Exchange {
   readonly instance: FastifyInstance
@@ -30,7 +30,7 @@ export interface FillStart {
   readonly forward: Forward
   readonly facts: ReplyFacts
   /** The flight that other requests can wait for; undefined if they can't wait for this response. */
-  readonly flight: Flight | undefined
+  readonly flight: ResponseFlight | undefined
   /** The reason why the response must not be stored, if there is one before the handler runs. */
   readonly forbidden: RefusalReason | undefined
 }

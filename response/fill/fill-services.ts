@@ -8,17 +8,19 @@ import type { Sender } from '../serve/send.js'
 import type { BackendGuard } from '../store/backend-guard.js'
 import type { Store } from '../store/store.js'
 import type { Tags } from '../store/tags.js'
-import type { FillsUnderWay } from './single-flight.js'
-import type { RecordingBudget } from './recording.js'
+import type { LateReads } from './late-reads.js'
+import type { ResponseFills } from './shared-response.js'
+import type { RecordingBudget } from './recording-budget.js'
 
 export interface FillServices {
   readonly budget: RecordingBudget
   readonly connections: Connections
   readonly dates: HttpDates
   readonly fence: Fence
-  readonly fills: FillsUnderWay
+  readonly fills: ResponseFills
   readonly guard: BackendGuard
   readonly internals: FastifyInternals
+  readonly lateReads: LateReads
   readonly lockTimeoutMs: number
   /** Returns the current time, in epoch milliseconds. */
   readonly now: () => number

@@ -1,62 +1,60 @@
 // A fill: one forwarded request. It follows the handler's response on its way to the client and into the cache.
 import { without } from '../http/stored-fields.js'
+import type { Storable } from '../http/storability.js'
 import type { KnownRoute } from '../known-route.js'
-import { TRANSIENT, type ForwardReason, type RefusalReason } from '../observe/reasons.js'
+import type { ForwardReason, RefusalReason } from '../observe/reasons.js'
 import { discard, unpacked } from '../serve/payload.js'
 import { replyOrResult, whenReturned } from '../fastify/async-handler.js'
 import type { PassedBody } from '../serve/passed-body.js'
 import type { Marked } from '../serve/send.js'
 import { tagsOf } from '../store/tags.js'
 import { announceRanges } from '../serve/conditional-reply.js'
-import { Capture, type HandlerResponse, type StreamEnd } from './capture.js'
-import { ClientConditions, type ConditionedFill } from './client-conditions.js'
+import type { HandlerResponse } from './capture.js'
+import type { ConditionedFill } from './client-conditions.js'
 import type { Exchange, FillStart } from './exchange.js'
+import { partsOf, type FillParts } from './fill-parts.js'
 import { NEXT_STATES, type FillState } from './fill-state.js'
 import type { FillServices } from './fill-services.js'
-import type { FillUnderWay, Flight, Place } from './single-flight.js'
-import { Judgement } from './judgement.js'
+import type { Selects } from './flight.js'
+import type { Judgement } from './judgement.js'
 import { refusalFor, type ReplyCacheOptions } from './reply-options.js'
-import { Storing, type Shareable } from './storing.js'
-import { Validation } from './validation.js'
+import type { ResponseFill, ResponseFlight, ResponsePlace } from './shared-response.js'
+import type { Ready } from './storing.js'
+import type { StreamedFill } from './stream-progress.js'
+import type { Validation } from './validation.js'
 
-export class Fill implements FillUnderWay, StreamEnd, ConditionedFill {
+export class Fill implements ResponseFill, StreamedFill, ConditionedFill {
   readonly key: string
-  readonly flight: Flight | undefined
+  readonly flight: ResponseFlight | undefined
   readonly judgement: Judgement
+  /** Returns the values of fields in the request, as it was before the handler ran. */
+  readonly selects: Selects
   readonly #services: FillServices
   readonly #route: KnownRoute
   readonly #exchange: Exchange
   readonly #reason: ForwardReason
-  readonly #storing: Storing
-  readonly #validation: Validation | undefined
-  readonly #capture: Capture
-  readonly #conditions: ClientConditions
-  readonly #place: Place
+  readonly #parts: FillParts
+  readonly #place: ResponsePlace
   #state: FillState = { name: 'running' }
-  #response: HandlerResponse | undefined
+  /** The handler's response; undefined until it is captured. Only this class changes it. */
+  response: HandlerResponse | undefined
   #tags: readonly string[] | undefined
   #marked: Marked | undefined
   #patience: NodeJS.Timeout | undefined
 
-  constructor (services: FillServices, route: KnownRoute, { exchange, forward, facts, flight, forbidden }: FillStart) {
-    const { fills, now } = services
-    const { reason, found, stored } = forward
-    const { request, refresh } = exchange
+  constructor (services: FillServices, route: KnownRoute, start: FillStart) {
+    const { exchange, forward, facts, flight } = start
     this.#services = services
     this.#route = route
     this.#exchange = exchange
-    this.#reason = reason
+    this.#reason = forward.reason
     this.key = exchange.key
     this.flight = flight
-    this.judgement = new Judgement(exchange, route.policy, now, forbidden)
-    this.#storing = new Storing(services, route, exchange, found)
-    this.#capture = new Capture(exchange, { services, policy: route.policy, facts, judgement: this.judgement, end: this })
-    if (stored !== undefined) this.#validation = new Validation(request, stored, now())
-    this.#conditions = new ClientConditions(this, {
-      exchange, route, services, judgement: this.judgement, capture: this.#capture, validation: this.#validation
-    })
-    refresh?.begin()
-    this.#place = fills.begin(this, facts.isInjected && refresh === undefined)
+    this.#parts = partsOf(this, { services, route, start })
+    this.judgement = this.#parts.judgement
+    this.selects = this.#parts.storing.selects
+    exchange.refresh?.begin()
+    this.#place = services.fills.begin(this, facts.isInjected && exchange.refresh === undefined)
   }
 
   /** Whether this fill may still store an entry. The fill of a HEAD request may store one only if it has validated the stored response. */
@@ -66,17 +64,19 @@ export class Fill implements FillUnderWay, StreamEnd, ConditionedFill {
 
   /** Reads the stamps of the route's tags, if it has any, then runs the handler. Returns the handler's result, or a promise of it. */
   run (handler: () => unknown): unknown {
-    const prepared = this.#storing.needsStamps ? this.#storing.prepare() : undefined
+    const prepared = this.#parts.storing.needsStamps ? this.#parts.storing.prepare() : undefined
     return prepared === undefined ? this.#run(handler) : prepared.then(() => replyOrResult(this.#run(handler), this.#exchange.reply))
   }
 
   #run (handler: () => unknown): unknown {
     const { connections, fills } = this.#services
     const { reply } = this.#exchange
-    this.#validation?.ask()
+    this.#parts.validation?.ask()
+    // Other requests may share the response, so the handler receives no conditions that concern only this client.
+    if (this.flight !== undefined) this.#parts.asked?.withhold()
     connections.whenOver(reply, () => this.#closed())
     const result = this.#place.isFollowed ? fills.follow(this.#place, handler) : handler()
-    return whenReturned(result, reply, () => { if (reply.sent && this.#response === undefined) this.refuse('hijacked') })
+    return whenReturned(result, reply, () => { if (reply.sent && this.response === undefined) this.refuse('hijacked') })
   }
 
   /** Applies the options of `reply.cache(options)`. If one is wrong, the response is still sent, but not stored. */
@@ -91,46 +91,48 @@ export class Fill implements FillUnderWay, StreamEnd, ConditionedFill {
   /** Called when the handler calls the not-found handler. The response is not stored, because a hit would skip that handler's hooks. */
   withdraw (): void {
     this.judgement.forbid('hijacked')
-    this.#validation?.withdraw()
+    this.#parts.asked?.giveBack()
+    this.#parts.validation?.withdraw()
   }
 
   /** Called when the handler has thrown an error. The stored response may still be sent instead of the error handler's response. */
   fail (): void {
-    this.#validation?.putBack()
-    if (this.#validation === undefined || this.#response !== undefined) this.refuse('handler-error')
+    this.#parts.asked?.putBack()
+    if (this.#parts.validation === undefined || this.response !== undefined) this.refuse('handler-error')
     else if (this.#state.name === 'running') this.#become({ name: 'failed' })
   }
 
   /** Captures the response before other hooks run. `mayChange` says whether they may change it. Returns the payload, or a promise of it. */
   capture (payload: unknown, mayChange = false): unknown {
     const given = this.#captured(payload, mayChange)
-    return mayChange ? this.#conditions.passing(given) : given
+    return mayChange ? this.#parts.conditions.passing(given) : given
   }
 
   /** The body on its way through onSend hooks; undefined if there are none. */
   get passed (): PassedBody | undefined {
-    return this.#conditions.passed
+    return this.#parts.conditions.passed
   }
 
   /** Called when the hooks have run. Returns the payload to send, or a promise of it. */
   complete (payload: unknown): unknown {
-    return this.#conditions.afterHooks(payload)
+    return this.#parts.conditions.afterHooks(payload)
   }
 
   #captured (payload: unknown, mayChange: boolean): unknown {
     const { reply } = this.#exchange
-    const validation = this.#validation
+    const validation = this.#parts.validation
+    this.#parts.asked?.putBack()
     if (validation === undefined) {
-      if (this.isOver) return payload
+      if (this.isOver) return this.#parts.conditions.beforeHooks(payload, mayChange)
       const made = typeof payload === 'object' ? unpacked(payload, reply) : payload
-      return this.#conditions.beforeHooks(this.#taken(made, mayChange), mayChange)
+      return this.#parts.conditions.beforeHooks(this.#taken(made, mayChange), mayChange)
     }
     // If sending fails, Fastify runs the hooks again. By then the validation has its outcome, and keeps it. One case differs: a stream that
     // failed before it was sent counts as a failure of the handler, so the stored response may be served.
     const isBroken = this.#refusedFor === 'stream-failed' && validation.mayServeOnError(reply.statusCode, this.#services.now())
     if (validation.outcome !== undefined && !isBroken) return this.isOver ? payload : this.#taken(payload, mayChange)
     const settled = this.#settled(validation, typeof payload === 'object' ? unpacked(payload, reply) : payload)
-    return this.#conditions.beforeHooks(this.isOver ? settled : this.#taken(settled, mayChange), mayChange)
+    return this.#parts.conditions.beforeHooks(this.isOver ? settled : this.#taken(settled, mayChange), mayChange)
   }
 
   /** Decides whether the response is going to be stored, and sets Cache-Status. */
@@ -139,17 +141,19 @@ export class Fill implements FillUnderWay, StreamEnd, ConditionedFill {
     const { reply } = this.#exchange
     const isStorable = this.#judge()
     const refused = this.#refusedFor
-    if (isStorable) this.#tags = this.#storing.tags(this.judgement.chosen.tags, this.#validation?.keptTags)
-    const detail = refused ?? this.#storing.obstacle(this.#place, this.#tags)
+    if (isStorable) this.#tags = this.#parts.storing.tags(this.judgement.chosen.tags, this.#parts.validation?.keptTags)
+    const detail = refused ?? this.#parts.storing.obstacle(this.#place, this.#tags)
     const status = observer.tellSent(this.#route, {
       name: 'forwarded',
       forward: this.#reason,
-      isStored: isStorable && detail === undefined && this.#response?.body !== undefined,
+      isStored: isStorable && detail === undefined && this.response?.body !== undefined,
       detail,
-      status: this.#validation?.handlerStatus
+      status: this.#parts.validation?.handlerStatus
     })
-    const isCached = isStorable || this.#validation?.handlerStatus !== undefined || this.#isLikeGet
-    if (isCached && this.#conditions.isBodyFinal) announceRanges(reply)
+    // If the response to a GET would be stored, it announces ranges, so the response to a HEAD does too.
+    const isLikeGet = refused === 'head' && this.response !== undefined && this.judgement.ofGet(this.response)
+    const isCached = isStorable || this.#parts.validation?.handlerStatus !== undefined || isLikeGet
+    if (isCached && this.#parts.conditions.isBodyFinal) announceRanges(reply)
     // If sending fails, Fastify runs the hooks again. This Cache-Status member is then replaced.
     this.#marked = sender.setCacheStatus(reply, status, this.#marked)
     // RFC 9110 section 15.4.5: a 304 ends with its header section, so it has no trailers.
@@ -160,30 +164,36 @@ export class Fill implements FillUnderWay, StreamEnd, ConditionedFill {
   conclude (send: () => void): void {
     this.#conclude()
     send()
-    this.#commit()
+    if (this.#parts.capture.stream === undefined) this.commit()
+    else this.#parts.stream.sent(this.#parts.capture)
   }
 
-  /** Called when the stream was recorded to its end while it was sent, so the response is complete. */
-  streamed (response: HandlerResponse): void {
-    if (this.#route.policy.etag) response.addEtag(this.#exchange.reply, false)
-    this.#commit()
+  /** Returns the response as it is stored or shared now, with this body. If it may not be stored any more, refuses it. */
+  ready (body: Buffer | string): Ready | undefined {
+    const response = this.response as HandlerResponse
+    const { terms: before } = this.#state as { readonly terms: Storable }
+    const isSetPast = this.#exchange.reply.raw.getHeaderNames().length > 0
+    const terms = isSetPast ? this.judgement.last(response) : before
+    if ('refused' in terms) {
+      this.refuse(terms.refused)
+      return undefined
+    }
+    // RFC 9111 sections 5.2.2.4 and 5.2.2.7: fields that `no-cache` and `private` name are not stored.
+    if (terms.withheld.length > 0) response.fields = without(response.fields, terms.withheld)
+    // The handler may have set tags while its stream was being sent.
+    return this.#parts.storing.ready(response, body, terms, this.judgement.chosen.tags ?? this.#tags)
   }
 
   /** Stores the response that was sent, if it is complete. */
-  #commit (): void {
-    const response = this.#response
-    if (this.#state.name !== 'storable' || response?.body === undefined) return
-    const isSetPast = this.#exchange.reply.raw.getHeaderNames().length > 0
-    const terms = isSetPast ? this.judgement.last(response) : this.#state.terms
-    if ('refused' in terms) return this.refuse(terms.refused)
-    // RFC 9111 sections 5.2.2.4 and 5.2.2.7: fields that `no-cache` and `private` name are not stored.
-    if (terms.withheld.length > 0) response.fields = without(response.fields, terms.withheld)
+  commit (): void {
+    const body = this.response?.body
+    if (this.#state.name !== 'storable' || body === undefined) return
+    const ready = this.ready(body)
+    if (ready === undefined) return
     this.#become({ name: 'storing' })
     clearTimeout(this.#patience)
-    // The handler may have set tags while its stream was being sent.
-    const ready = this.#storing.ready(response, response.body, terms, this.judgement.chosen.tags ?? this.#tags)
-    this.#share(ready)
-    const stored = this.#storing.store(this.#place, ready)
+    this.#parts.sharing.share(ready)
+    const stored = this.#parts.storing.store(this.#place, ready)
     if (stored instanceof Promise) this.#services.guard.track(stored.then((refused) => this.#stored(refused)))
     else this.#stored(stored)
   }
@@ -194,18 +204,19 @@ export class Fill implements FillUnderWay, StreamEnd, ConditionedFill {
     this.#become({ name: 'refused', reason })
     clearTimeout(this.#patience)
     fills.end(this.#place)
-    this.#validation?.putBack()
-    if (this.#validation?.endsStored(reason) === true) this.#endStored()
+    this.#parts.asked?.putBack()
+    if (this.#parts.validation?.endsStored(reason) === true) this.#endStored()
     else this.#exchange.refresh?.fail(reason)
-    const isShared = this.#validation?.outcome === 'served-on-error'
-    if (this.flight !== undefined && !isShared) fills.release(this.flight, TRANSIENT.has(reason) ? 'failed' : 'not-shareable')
+    if (this.#parts.validation?.outcome === 'served-on-error') this.#parts.sharing.land()
+    else this.#parts.sharing.release(reason, this.response)
+    this.#parts.capture.release()
     if (reason === 'csp-nonce') fault = new Error('Content-Security-Policy contains a nonce, which is for one response only')
     observer.tell(this.#route, { name: 'refused', reason, fault, requestId: this.#exchange.request.id })
   }
 
-  /** The handler's response; undefined until it is captured. */
-  get response (): HandlerResponse | undefined {
-    return this.#response
+  /** Whether all hooks have run, and the response may be stored once it is complete. */
+  get isStorable (): boolean {
+    return this.#state.name === 'storable'
   }
 
   /** Whether the response has been stored or refused. */
@@ -233,11 +244,12 @@ export class Fill implements FillUnderWay, StreamEnd, ConditionedFill {
   #settled (validation: Validation, payload: unknown): unknown {
     const { now, observer } = this.#services
     const { reply } = this.#exchange
-    const settled = validation.settle({ reply, before: this.#capture.before, at: now(), hasFailed: this.#state.name === 'failed' }, payload)
+    const { before } = this.#parts.capture
+    const settled = validation.settle({ reply, before, at: now(), hasFailed: this.#state.name === 'failed' }, payload)
     if (validation.outcome === 'served-on-error') {
       const { head, body } = validation.entry
       observer.tell(this.#route, { name: 'served-on-error' })
-      this.#share({ head, body, varyNames: [], tags: tagsOf(head.tags ?? []) })
+      this.#parts.sharing.share({ head, body, varyNames: [], tags: tagsOf(head.tags ?? []) })
     }
     if (validation.outcome === 'validated') this.judgement.allowHead()
     if (settled.refused !== undefined) this.refuse(settled.refused)
@@ -246,67 +258,63 @@ export class Fill implements FillUnderWay, StreamEnd, ConditionedFill {
   }
 
   #taken (payload: unknown, mayChange: boolean): unknown {
-    const taken = this.#capture.take(payload, mayChange, this.#validation?.hasOwnEtag(this.#exchange.reply) === true)
-    if (taken.response !== undefined) this.#response = taken.response
+    const taken = this.#parts.capture.take(payload, mayChange, this.#parts.validation?.hasOwnEtag(this.#exchange.reply) === true)
+    if (taken.response !== undefined) this.response = taken.response
     if ('refused' in taken) return this.#refusing(taken.refused, payload)
     // If the stream failed immediately, the response has already been refused.
     if (!this.isOver) this.#become({ name: 'responded' })
     return taken.payload
   }
 
-  /** Whether this is a HEAD request, and the response to a GET would be stored. That response announces ranges, so this one does too. */
-  get #isLikeGet (): boolean {
-    return this.#refusedFor === 'head' && this.#response !== undefined && this.judgement.ofGet(this.#response)
-  }
-
   /** Judges the response. Returns whether it is going to be stored once it is complete. */
   #judge (): boolean {
     if (this.isOver) return false
-    const response = this.#response
+    const response = this.response
     if (response === undefined) return this.#refusing('hijacked', false)
     const terms = this.judgement.of(response)
     if ('refused' in terms) return this.#refusing(terms.refused, false)
     this.#become({ name: 'storable', terms })
+    this.#parts.sharing.narrow(terms.varyNames)
     if (this.#route.policy.etag) response.addEtag(this.#exchange.reply, true)
     return true
-  }
-
-  #share (response: Shareable): void {
-    if (this.flight !== undefined) this.#services.fills.share(this.flight, () => this.#storing.shared(response))
   }
 
   #stored (refused: RefusalReason | undefined): void {
     const { fills, observer } = this.#services
     // The fill ends only now: until its response is stored, a fill that began later can supersede it.
     fills.end(this.#place)
-    if (refused !== undefined) {
-      this.#become({ name: 'refused', reason: refused })
-      observer.tell(this.#route, { name: 'refused', reason: refused })
-      return
-    }
-    this.#become({ name: 'stored' })
-    observer.tell(this.#route, { name: 'stored' })
+    this.#parts.sharing.land()
+    const outcome = refused === undefined ? { name: 'stored' } as const : { name: 'refused', reason: refused } as const
+    this.#become(outcome)
+    observer.tell(this.#route, outcome)
+    if (refused !== undefined) return
+    this.#services.lateReads.note(this.key)
+    fills.uncollapsed.noteFits(this.key)
     this.#exchange.refresh?.succeed()
   }
 
   /** Called when the response was sent or its connection closed. The status of a response sent through `reply.raw` is known only now. */
   #closed (): void {
     const { raw } = this.#exchange.reply
-    const isPastFastify = this.#response === undefined && raw.writableEnded
-    if (isPastFastify) this.#validation?.settlePast(raw.statusCode)
-    if (this.isOver) return isPastFastify && this.#validation?.isOver === true ? this.#endStored() : undefined
-    // The stream has not ended and never will, because the client left or another hook replaced the stream.
-    if (this.#response !== undefined && this.#response.body === undefined) return this.#capture.abandon()
+    const isPastFastify = this.response === undefined && raw.writableEnded
+    if (isPastFastify) this.#parts.validation?.settlePast(raw.statusCode)
+    if (this.isOver) return isPastFastify && this.#parts.validation?.isOver === true ? this.#endStored() : undefined
     if (isPastFastify) return this.refuse('hijacked')
-    // A handler that is still running has until the lock timeout to respond.
+    if (this.#parts.capture.stream !== undefined) {
+      this.#parts.stream.closed(this.#parts.capture)
+      if (this.isOver) return
+      // The client has received a whole response, although the stream has not ended: a hook has replaced the stream.
+      if (raw.writableEnded && !this.#parts.conditions.isReplaced) return this.refuse('stream-failed')
+    }
+    // The client has left. A handler that is still running has until the lock timeout to respond, and a stream as long to end.
     this.#patience = setTimeout(() => this.refuse('client-gone'), this.#services.lockTimeoutMs).unref()
   }
 
   /** Deletes the stored response, because it is no longer valid. If this request is a refresh, that counts as its success. */
   #endStored (): void {
     const { fills, guard, store } = this.#services
-    fills.supersede(this.#place)
-    guard.track(store.deleteResponse((this.#validation as Validation).entry))
+    fills.supersede(this.#place, this.#parts.storing.selectedBy([]))
+    guard.track(store.deleteResponse((this.#parts.validation as Validation).entry))
     this.#exchange.refresh?.succeed()
   }
 }

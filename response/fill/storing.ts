@@ -1,7 +1,7 @@
 // Stores a handler's response: creates its head, reads the stamps of its tags, and checks whether anything prevents storing it.
 import type { MaybePromise } from '../../registry/backend.js'
 import { kArrival } from '../request/arrival.js'
-import { variantOf } from '../request/variant.js'
+import { selection } from '../request/variant.js'
 import type { Storable } from '../http/storability.js'
 import { areTags } from '../options/invalidation-target.js'
 import { tagName, type KnownRoute } from '../known-route.js'
@@ -12,7 +12,8 @@ import { UNAVAILABLE } from '../../registry/unavailable.js'
 import type { Found } from '../store/store.js'
 import type { Exchange } from './exchange.js'
 import type { FillServices } from './fill-services.js'
-import type { FlightOutcome, Place } from './single-flight.js'
+import type { Selects } from './flight.js'
+import type { ResponsePlace, SharedResponse } from './shared-response.js'
 import type { HandlerResponse } from './capture.js'
 
 /** The result passed to requests that are waiting for the same response. */
@@ -39,6 +40,8 @@ export class Storing {
   readonly #found: Found
   /** A copy of the request's fields, because handlers change `request.headers` before they proxy a request. */
   readonly #asked: RequestFields
+  /** Returns the request's values of these fields, as they were before the handler ran. */
+  readonly selects: Selects = (names) => selection(names, this.#asked, this.#route.policy.vary)
   /** The route's own tags, each followed by its stamps from before the handler ran. */
   #stamps: readonly string[] | typeof UNAVAILABLE | undefined
 
@@ -84,7 +87,7 @@ export class Storing {
   }
 
   /** Returns the reason why a storable response can't be stored now; undefined if nothing prevents it. */
-  obstacle (place: Place, tags: readonly string[] | undefined): RefusalReason | undefined {
+  obstacle (place: ResponsePlace, tags: readonly string[] | undefined): RefusalReason | undefined {
     const { fence, guard } = this.#services
     if (tags === undefined) return 'tags'
     if (this.#found.state === 'unavailable') return 'unavailable'
@@ -120,7 +123,7 @@ export class Storing {
   }
 
   /** Stores the response with the stamps of its tags. Returns why it was not stored, or undefined if it was. */
-  store (place: Place, { head, body, varyNames, tags, expiresAt }: Ready): MaybePromise<RefusalReason | undefined> {
+  store (place: ResponsePlace, { head, body, varyNames, tags, expiresAt }: Ready): MaybePromise<RefusalReason | undefined> {
     const { fills, store } = this.#services
     const known = this.obstacle(place, tags)
     if (known !== undefined || tags === undefined) return known
@@ -130,7 +133,7 @@ export class Storing {
     const kept = typeof body !== 'string' && isReadFirst ? Buffer.from(body) : body
     const write = (stamps: readonly string[] | typeof UNAVAILABLE): MaybePromise<RefusalReason | undefined> => {
       if (stamps === UNAVAILABLE) return 'unavailable'
-      fills.supersede(place)
+      fills.supersede(place, this.selectedBy(varyNames))
       const isKept = store.storeResponse({
         key: this.#exchange.key,
         head: stamps.length === 0 ? head : { ...head, tags: stamps },
@@ -148,16 +151,14 @@ export class Storing {
     return stamps instanceof Promise ? stamps.then((there) => this.obstacle(place, tags) ?? write(there)) : write(stamps)
   }
 
-  /** Returns the outcome for waiting requests: the response, and the fields on which it varies. */
-  shared ({ head, body, varyNames, tags = [] }: Shareable): FlightOutcome {
-    // Fields on which earlier responses for the key varied are included, even if the Vary of this response doesn't name them.
-    const names = [...new Set([...varyNames, ...this.#found.variants?.head.names ?? []])]
-    return {
-      entry: { head, body: Buffer.from(body as string) },
-      varyNames: names,
-      variant: variantOf(names, this.#asked, this.#route.policy.vary),
-      names: this.#names(tags)
-    }
+  /** Returns what waiting requests share: the response, and the names under which it may be invalidated. */
+  shared ({ head, body, tags = [] }: Shareable): SharedResponse {
+    return { entry: { head, body: Buffer.from(body as string) }, names: this.#names(tags) }
+  }
+
+  /** Returns the request fields that select the variant: those that Vary names, and those on which earlier responses varied. */
+  selectedBy (varyNames: readonly string[]): readonly string[] {
+    return [...varyNames, ...this.#found.variants?.head.names ?? []]
   }
 
   #stampsOf (tags: readonly string[]): MaybePromise<readonly string[] | typeof UNAVAILABLE> {

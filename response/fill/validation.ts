@@ -3,9 +3,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { isDeepStrictEqual } from 'node:util'
 import { fieldIn, joined, type Fields } from '../http/field-values.js'
-import {
-  canBeValidated, CONDITION_FIELDS, handlersValidators, precondition, type Conditions, type Validators
-} from '../http/conditional.js'
+import { canBeValidated, handlersValidators, precondition, type Validators } from '../http/conditional.js'
 import { ageSeconds, type Entry, type ResponseHead } from '../store/entry.js'
 import { CONTENT_DIGESTS, DESCRIBES_CONTENT } from '../http/stored-fields.js'
 import { grouped, payloadOf } from '../serve/payload.js'
@@ -14,6 +12,7 @@ import { INCOMPLETE, type RefusalReason } from '../observe/reasons.js'
 import { tagsOf } from '../store/tags.js'
 import { union } from '../http/vary.js'
 import { isSameWeakly } from '../http/etag.js'
+import type { RequestConditions } from './request-conditions.js'
 
 /**
  * Fields that describe a body. They are ignored in a 304, which has no body but may have such fields: Fastify sets Content-Type for an
@@ -47,10 +46,12 @@ export interface Responded {
   readonly hasFailed: boolean
 }
 
+/** The request, and its conditions as they arrived. */
+interface AskedFor { readonly request: FastifyRequest, readonly conditions: RequestConditions }
+
 export class Validation {
   readonly entry: Entry<ResponseHead>
-  /** The client's conditions as they arrived. */
-  readonly conditions: Conditions
+  readonly #conditions: RequestConditions
   readonly #request: FastifyRequest
   readonly #validators: Validators
   /**
@@ -59,17 +60,15 @@ export class Validation {
   outcome: ValidationOutcome | undefined
   /** The status of the handler's response, if the stored response is sent instead. */
   handlerStatus: number | undefined
-  /** Whether the handler received conditions from the cache. If so, the cache evaluates the client's conditions. */
+  /** Whether the handler received conditions from the cache. */
   wasAsked = false
-  #areConditionsReplaced = false
   #isWithdrawn = false
-  #headers: FastifyRequest['headers'] | undefined
 
   /** `at` is the current time in epoch milliseconds. */
-  constructor (request: FastifyRequest, entry: Entry<ResponseHead>, at: number) {
+  constructor ({ request, conditions }: AskedFor, entry: Entry<ResponseHead>, at: number) {
     this.entry = entry
     this.#request = request
-    this.conditions = picked(request.headers)
+    this.#conditions = conditions
     this.#validators = handlersValidators(entry.head, at)
   }
 
@@ -77,38 +76,16 @@ export class Validation {
   ask (): void {
     const { etag, lastModified } = this.#validators
     if (!canBeValidated(this.#validators)) return
-    this.wasAsked = this.#areConditionsReplaced = true
-    const { raw } = this.#request
-    const own = {
+    this.wasAsked = true
+    this.#conditions.replace({
       ...(etag !== undefined && { 'if-none-match': etag }), ...(lastModified !== undefined && { 'if-modified-since': lastModified })
-    }
-    // If schema validation has set fields, `request.headers` is a separate object with those fields and the fields that arrived.
-    if (this.#request.headers !== raw.headers) {
-      this.#headers = this.#request.headers
-      this.#request.headers = { ...without(this.#headers), ...own }
-    }
-    for (const name of CONDITION_FIELDS) delete raw.headers[name]
-    Object.assign(raw.headers, own)
+    })
   }
 
-  /**
-   * Called when the handler has called the not-found handler, which must see the request as it arrived. The response of the not-found
-   * handler says nothing about the stored response.
-   */
+  /** Called when the handler has called the not-found handler, whose response says nothing about the stored response. */
   withdraw (): void {
-    this.putBack()
     this.wasAsked = false
     this.#isWithdrawn = true
-  }
-
-  /** Restores the client's conditions, for code that runs after the handler. */
-  putBack (): void {
-    if (!this.#areConditionsReplaced) return
-    this.#areConditionsReplaced = false
-    const { raw } = this.#request
-    for (const name of CONDITION_FIELDS) delete raw.headers[name]
-    Object.assign(raw.headers, this.conditions)
-    if (this.#headers !== undefined) this.#request.headers = this.#headers
   }
 
   /** Whether the outcome means that the stored response is no longer valid. */
@@ -138,7 +115,6 @@ export class Validation {
   settle (responded: Responded, payload: unknown): { readonly payload: unknown, readonly refused?: RefusalReason } {
     const { reply, hasFailed, before, at } = responded
     const status = reply.statusCode
-    this.putBack()
     const outcome = this.outcome = this.#outcomeOf(responded)
     if (outcome === 'none' || outcome === 'replaced' || outcome === 'client-current') {
       return { payload, ...(hasFailed && { refused: 'handler-error' }) }
@@ -152,14 +128,6 @@ export class Validation {
   /** Determines the outcome if the response was sent through `reply.raw` and not through Fastify. Its status is known only afterwards. */
   settlePast (status: number): void {
     this.outcome = isGone(status) ? 'replaced' : 'none'
-  }
-
-  /**
-   * Called when the handler's body was not read, because the client's conditions made it unnecessary. If the reply has the stored
-   * response's ETag, the handler's response does not replace the stored one.
-   */
-  settleUnread (reply: FastifyReply): void {
-    if (this.isOver && this.hasStoredEtag(reply)) this.outcome = 'none'
   }
 
   #outcomeOf ({ reply, before, at, hasFailed }: Responded): ValidationOutcome {
@@ -179,9 +147,9 @@ export class Validation {
     if (reply.statusCode !== 304 || !this.wasAsked) return undefined
     // RFC 9111 section 4.3.4: a 304 without a validator means the response that the cache asked about. But if the client sent conditions
     // too, the handler may have received those in some other way. The 304 is then ambiguous.
-    const isMeant = this.#agrees(said) ?? (Object.keys(this.conditions).length === 0 ? true : undefined)
+    const isMeant = this.#agrees(said) ?? (Object.keys(this.#conditions.arrived).length === 0 ? true : undefined)
     if (isMeant !== false) return isMeant === true ? 'validated' : 'ambiguous'
-    return precondition(this.conditions, { fields: pairsOf(said), at }) === 304 ? 'client-current' : 'mismatched'
+    return precondition(this.#conditions.arrived, { fields: pairsOf(said), at }) === 304 ? 'client-current' : 'mismatched'
   }
 
   /**
@@ -264,12 +232,4 @@ function saidBy (reply: FastifyReply, before: Fields): Fields {
 
 function pairsOf (fields: Fields): string[] {
   return Object.entries(fields).flatMap(([name, value]) => [name, joined(value)])
-}
-
-function picked (headers: Conditions): Conditions {
-  return Object.fromEntries(CONDITION_FIELDS.filter((name) => headers[name] !== undefined).map((name) => [name, headers[name]]))
-}
-
-function without (headers: FastifyRequest['headers']): FastifyRequest['headers'] {
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => !(CONDITION_FIELDS as readonly string[]).includes(name)))
 }

@@ -62,6 +62,14 @@ export function isConditional (headers: Conditions): boolean {
     headers['if-match'] !== undefined || headers['if-unmodified-since'] !== undefined
 }
 
+/**
+ * Returns whether the cache may evaluate a request's conditions and range in the handler's place, once the handler has responded without
+ * them. That is so if the response can only become a 304 or a part. A 412 is left to the handler, which knows whether it supports that.
+ */
+export function mayBeWithheld (headers: Conditions): boolean {
+  return headers['if-match'] === undefined && headers['if-unmodified-since'] === undefined
+}
+
 /** The fields of a response, and the current time. */
 export interface Selected {
   /** The fields as a list: name, value, name, value ... */

@@ -25,7 +25,7 @@ export class CacheStatus {
       }
       case 'bypass': return `${this.#name}; fwd=${outcome.reason === 'method' ? 'method' : `bypass; detail=${outcome.reason}`}`
       case 'nested': return `${this.#name}; fwd=miss; detail=nested`
-      case 'collapsed': return `${this.#name}; fwd=${outcome.forward}; collapsed`
+      case 'collapsed': return `${this.#name}; fwd=${outcome.forward}; collapsed${outcome.isStream ? '; detail=stream' : ''}`
       case 'unsatisfiable': return `${this.#name}; detail=only-if-cached`
       case 'forwarded': {
         const { forward, isStored, detail, status } = outcome

@@ -15,8 +15,12 @@ export interface RouteStats {
   staleHits: number
   /** Requests for which no stored response could be served. */
   misses: number
-  /** Misses that waited for another request, and received its response. */
+  /** Misses that received the response to another request. They waited for it, unless it was a stream that had begun. */
   coalesced: number
+  /** How many of these received a stream before it had ended. */
+  coalescedStreams: number
+  /** Clients that were disconnected, because they took nothing of a stream for 5 seconds while other clients waited for the rest. */
+  stalled: number
   /** Responses that were stored. */
   stores: number
   /** Requests that were not looked up, by reason. */
@@ -76,7 +80,11 @@ export class Observer {
       case 'hit': stats.hits++; break
       case 'stale': case 'served-on-error': stats.staleHits++; break
       case 'miss': stats.misses++; break
-      case 'collapsed': stats.coalesced++; break
+      case 'collapsed':
+        stats.coalesced++
+        if (outcome.isStream) stats.coalescedStreams++
+        break
+      case 'stalled': stats.stalled++; break
       case 'stored':
         stats.stores++
         this.#neverStored.noteStored(route)
@@ -149,8 +157,10 @@ export class Observer {
 }
 
 export function emptyStats (): RouteStats {
-  return { hits: 0, staleHits: 0, misses: 0, coalesced: 0, stores: 0, bypasses: {}, refusals: {} }
+  return { hits: 0, staleHits: 0, misses: 0, coalesced: 0, coalescedStreams: 0, stalled: 0, stores: 0, bypasses: {}, refusals: {} }
 }
+
+const COUNTERS = ['hits', 'staleHits', 'misses', 'coalesced', 'coalescedStreams', 'stalled', 'stores'] as const
 
 /** Adds one to a counter that may not exist yet. */
 function count<K extends string> (counters: Partial<Record<K, number>>, name: K): void {
@@ -161,7 +171,7 @@ function count<K extends string> (counters: Partial<Record<K, number>>, name: K)
 export function sum (all: Iterable<RouteStats>): RouteStats {
   const total = emptyStats()
   for (const one of all) {
-    for (const name of ['hits', 'staleHits', 'misses', 'coalesced', 'stores'] as const) total[name] += one[name]
+    for (const name of COUNTERS) total[name] += one[name]
     for (const name of ['bypasses', 'refusals'] as const) {
       const counters: Record<string, number> = total[name]
       for (const [reason, times] of Object.entries(one[name])) counters[reason] = (counters[reason] ?? 0) + times

@@ -8,8 +8,8 @@ export type SentOutcome =
    * still fresh, and zero or less if it is stale.
    */
   | { readonly name: 'hit' | 'stale', readonly ttlMs: number }
-  /** Another request's response is sent (RFC 9211 section 2.6). */
-  | { readonly name: 'collapsed', readonly forward: ForwardReason }
+  /** Another request's response is sent (RFC 9211 section 2.6). `isStream` says whether that response is still being produced. */
+  | { readonly name: 'collapsed', readonly forward: ForwardReason, readonly isStream: boolean }
   /** The cache's own 504: no stored response may be sent, and the request forbids forwarding. */
   | { readonly name: 'unsatisfiable' }
   /** The request bypasses the cache. `fault` is a developer's mistake that caused this. */
@@ -33,6 +33,8 @@ export type RouteOutcome =
   /** A stored response is sent instead of an error (RFC 5861 section 4). */
   | { readonly name: 'served-on-error' }
   | { readonly name: 'stored' }
+  /** A client was disconnected, because it took nothing of a stream while other clients waited for the rest. */
+  | { readonly name: 'stalled' }
   /** The handler's response is not stored. `fault` is a developer's mistake that caused this. */
   | { readonly name: 'refused', readonly reason: RefusalReason, readonly fault?: unknown, readonly requestId?: string }
 

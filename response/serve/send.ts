@@ -1,4 +1,6 @@
 // Sends a stored response: through Fastify if there are onSend hooks to run, otherwise straight to the socket.
+import type { Http2Stream } from 'node:http2'
+import type { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { fieldIn, joined, type Fields, type FieldValue } from '../http/field-values.js'
 import { ageSeconds, type Entry, type ResponseHead, type SentFields } from '../store/entry.js'
@@ -22,7 +24,12 @@ export interface SendOptions {
   readonly at: number
   /** The whole stored response, if its ETag and ranges depend on whether hooks leave its body alone; see HookedHit. */
   readonly hooked?: Pick<HookedHit, 'entry' | 'onChanged'> | undefined
+  /** The body, if the response is still being produced. The entry then has none. */
+  readonly stream?: StreamedPayload | undefined
 }
+
+/** The body of a response that is still being produced, and its length if that is known. */
+export interface StreamedPayload { readonly payload: Readable, readonly lengthBytes: number | undefined }
 
 /** A value of Cache-Status that was set on a response, and the value that the field had before. */
 export interface Marked { readonly upstream: string, readonly value: string }
@@ -45,7 +52,7 @@ export class Sender {
    * throws the same error.
    */
   send (
-    request: FastifyRequest, reply: FastifyReply, entry: Entry<ResponseHead>, { status, at, hooked }: SendOptions
+    request: FastifyRequest, reply: FastifyReply, entry: Entry<ResponseHead>, { status, at, hooked, stream }: SendOptions
   ): void {
     const { raw } = reply
     // If other code has already sent a response, Fastify logs that, and sends no second response.
@@ -55,9 +62,10 @@ export class Sender {
     }
     const own = this.#internals.fieldsOf(reply)
     const past = raw.getHeaderNames().length > 0 ? raw.getHeaders() : undefined
-    const isStraight = this.#goesStraight(request, reply)
+    const isStraight = stream === undefined && this.#goesStraight(request, reply)
     const servesRanges = announcesRanges(request.method, entry.head.status) && !this.#internals.isHooked(request)
-    const stored = this.#stored(entry, ageSeconds(entry.head, at), status, servesRanges)
+    const lengthBytes = stream === undefined ? entry.body.byteLength : stream.lengthBytes
+    const stored = this.#stored(entry, { age: ageSeconds(entry.head, at), status, servesRanges, lengthBytes })
     const fields = this.#together(reply, entry, stored, past === undefined ? own : { ...past, ...own }, isStraight)
     const { statusCode } = raw
     // HTTP/2 has no reason phrase, and Node warns if `statusMessage` is read.
@@ -65,6 +73,7 @@ export class Sender {
     this.#internals.useFields(reply, fields)
     try {
       if (isStraight) straight(request, reply, entry, fields)
+      else if (stream !== undefined) sendStream(reply.code(entry.head.status), stream.payload)
       else this.#throughHooks(request, reply, entry, hooked === undefined ? undefined : { ...hooked, conditions: request.headers, at })
     } catch (err) {
       this.#putBack(reply, fields, { own, past, statusCode, statusMessage })
@@ -96,13 +105,16 @@ export class Sender {
   }
 
   /** Returns the fields with which the entry is sent. The same object is returned until the age or Cache-Status changes. */
-  #stored (entry: Entry<ResponseHead>, age: number, status: string, servesRanges: boolean): SentFields['fields'] {
+  #stored (
+    entry: Entry<ResponseHead>,
+    { age, status, servesRanges, lengthBytes }: Omit<SentFields, 'fields' | 'hasLists'> & { readonly lengthBytes: number | undefined }
+  ): SentFields['fields'] {
     if (entry.sent?.age === age && entry.sent.status === status && entry.sent.servesRanges === servesRanges) return entry.sent.fields
-    const { head, body } = entry
+    const { head } = entry
     // RFC 9110 section 8.6: a response without content has no Content-Length. As in Fastify, a 204 has no Content-Type either. The fields
     // of a 304 don't include Content-Type.
     const said = grouped(head.status === 204 ? without(head.fields, ['content-type']) : head.fields)
-    if (!hasNoContent(head.status)) said['content-length'] = String(body.byteLength)
+    if (!hasNoContent(head.status) && lengthBytes !== undefined) said['content-length'] = String(lengthBytes)
     said.age = String(age)
     if (this.#statusField !== undefined) said[this.#statusField] = withMember(joined(said[this.#statusField]), status)
     if (servesRanges) said['accept-ranges'] ??= 'bytes'
@@ -174,6 +186,16 @@ function straight (
   raw.writeHead(head.status, fields)
   if (request.method === 'HEAD' || hasNoContent(head.status)) raw.end()
   else raw.end(body)
+}
+
+/** INTERNAL_ERROR of RFC 9113 section 7. */
+const INTERNAL_ERROR = 2
+
+/** Sends a stream. If it fails, Fastify ends a response over HTTP/2 as if it were whole, so that response is reset first. */
+function sendStream (reply: FastifyReply, payload: Readable): void {
+  const { stream } = reply.raw as { stream?: Http2Stream }
+  if (stream !== undefined) payload.once('error', () => stream.close(INTERNAL_ERROR))
+  reply.send(payload)
 }
 
 /** Adds this cache's member at the end, because the last member is from the cache nearest to the user (RFC 9211 sections 2 and 3). */

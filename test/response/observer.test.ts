@@ -19,7 +19,7 @@ t.test('each outcome is counted under its name', async (t) => {
     { name: 'stale', ttlMs: -1_000 },
     { name: 'served-on-error' },
     { name: 'miss' },
-    { name: 'collapsed', forward: 'miss' },
+    { name: 'collapsed', forward: 'miss', isStream: true }, { name: 'stalled' },
     { name: 'unsatisfiable' },
     { name: 'bypass', reason: 'credentials' },
     { name: 'nested' },
@@ -30,7 +30,15 @@ t.test('each outcome is counted under its name', async (t) => {
   ]
   for (const outcome of outcomes) observer.tell(route, outcome)
   t.same(route.stats, {
-    hits: 1, staleHits: 2, misses: 1, coalesced: 1, stores: 1, bypasses: { credentials: 1, nested: 1 }, refusals: { 'set-cookie': 2 }
+    hits: 1,
+    staleHits: 2,
+    misses: 1,
+    coalesced: 1,
+    coalescedStreams: 1,
+    stalled: 1,
+    stores: 1,
+    bypasses: { credentials: 1, nested: 1 },
+    refusals: { 'set-cookie': 2 }
   })
 })
 
@@ -87,11 +95,19 @@ t.test('the total is the sum of the routes', async (t) => {
   const [one, other] = [emptyStats(), emptyStats()]
   one.hits = 2
   other.hits = 3
-  other.staleHits = other.misses = other.coalesced = other.stores = 1
+  other.staleHits = other.misses = other.coalesced = other.coalescedStreams = other.stalled = other.stores = 1
   one.bypasses.upgrade = 2
   other.bypasses.upgrade = other.refusals.private = 1
   t.strictSame(sum([one, other]), {
-    hits: 5, staleHits: 1, misses: 1, coalesced: 1, stores: 1, bypasses: { upgrade: 3 }, refusals: { private: 1 }
+    hits: 5,
+    staleHits: 1,
+    misses: 1,
+    coalesced: 1,
+    coalescedStreams: 1,
+    stalled: 1,
+    stores: 1,
+    bypasses: { upgrade: 3 },
+    refusals: { private: 1 }
   })
   t.strictSame(sum([]), emptyStats())
 })

@@ -1,19 +1,21 @@
 // Single flight: how long a flight may be joined and is waited for, which fills are superseded, which requests a handler makes itself.
 import { mock } from 'node:test'
 import t from 'tap'
-import { FillsUnderWay, type Flight } from '../../response/fill/single-flight.js'
+import type { Flight } from '../../response/fill/flight.js'
+import { FillsUnderWay } from '../../response/fill/single-flight.js'
 import { until } from '../support/barrier.js'
 import { leftBytes } from '../support/garbage.js'
 
 const LOCK_TIMEOUT_MS = 10_000
-const begin = (fills: FillsUnderWay): Flight | undefined => fills.joinOrBegin('k', 0, true, () => true).begun
-const join = (fills: FillsUnderWay): Flight | undefined => fills.joinOrBegin('k', 0, false, () => true).joined
+const ANY = { key: 'k', mark: 0, mayBegin: true, names: [], selects: () => '', mayShare: () => true }
+const begin = (fills: FillsUnderWay<object>): Flight<object> | undefined => fills.joinOrBegin(ANY).begun
+const join = (fills: FillsUnderWay<object>): Flight<object> | undefined => fills.joinOrBegin({ ...ANY, mayBegin: false }).joined
 
 t.test('a flight may be joined until its lock times out; then another one begins', async (t) => {
   const at = performance.now()
   const now = mock.method(performance, 'now', () => at)
   t.teardown(() => now.mock.restore())
-  const fills = new FillsUnderWay(() => 0, LOCK_TIMEOUT_MS)
+  const fills = new FillsUnderWay<object>(() => 0, LOCK_TIMEOUT_MS)
   const first = begin(fills)
   now.mock.mockImplementation(() => at + LOCK_TIMEOUT_MS - 1)
   t.equal(join(fills), first)
@@ -28,29 +30,37 @@ t.test('a flight may be joined until its lock times out; then another one begins
 t.test('a request that joins late waits for the rest of the lock timeout, not for all of it again', async (t) => {
   const at = performance.now()
   const now = mock.method(performance, 'now', () => at)
-  const flight = begin(new FillsUnderWay(() => 0, LOCK_TIMEOUT_MS))!
+  const flight = begin(new FillsUnderWay<object>(() => 0, LOCK_TIMEOUT_MS))!
   now.mock.mockImplementation(() => at + LOCK_TIMEOUT_MS - 1)
   let outcome: unknown
-  const waited = flight.wait().then((given) => { outcome = given })
+  const waited = flight.wait(() => '').then((given) => { outcome = given })
   now.mock.restore()
   // Far less than the whole, and far more than the rest.
   await until(() => outcome !== undefined, LOCK_TIMEOUT_MS / 2).catch(() => {})
   t.same(outcome, { released: 'lock-timeout' })
-  flight.settle({ released: 'failed' })
+  flight.release('failed')
   await waited
 })
 
-const fillOf = (key: string) => ({ key, mayStore: true, flight: undefined })
+const fillOf = (key: string, language = 'en') =>
+  ({ key, mayStore: true, flight: undefined, selects: (names: readonly string[]) => names.length === 0 ? '' : language })
 
 t.test('a fill that stores supersedes the fills of its key that began before it, and no others', async (t) => {
-  const fills = new FillsUnderWay(() => 0, LOCK_TIMEOUT_MS)
+  const fills = new FillsUnderWay<object>(() => 0, LOCK_TIMEOUT_MS)
   const places = ['a', 'a', 'a', 'b'].map((key) => fills.begin(fillOf(key), false))
-  fills.supersede(places[1]!)
+  fills.supersede(places[1]!, [])
   t.same(places.map(({ isSuperseded }) => isSuperseded), [true, false, false, false])
 })
 
+t.test('a fill that stores a variant supersedes only the fills of that variant', async (t) => {
+  const fills = new FillsUnderWay<object>(() => 0, LOCK_TIMEOUT_MS)
+  const places = ['en', 'de', 'en', 'de'].map((language) => fills.begin(fillOf('a', language), false))
+  fills.supersede(places[3]!, ['accept-language'])
+  t.same(places.map(({ isSuperseded }) => isSuperseded), [false, true, false, false])
+})
+
 t.test('a fill may end twice: other fills of its key, and those of other keys, continue', async (t) => {
-  const fills = new FillsUnderWay(() => 0, LOCK_TIMEOUT_MS)
+  const fills = new FillsUnderWay<object>(() => 0, LOCK_TIMEOUT_MS)
   const first = fills.begin(fillOf('a'), true)
   const second = fills.begin(fillOf('a'), true)
   fills.end(first)
@@ -61,7 +71,7 @@ t.test('a fill may end twice: other fills of its key, and those of other keys, c
 })
 
 t.test('a request for the key that its own handler fills is nested, until the fill has ended', async (t) => {
-  const fills = new FillsUnderWay(() => 0, LOCK_TIMEOUT_MS)
+  const fills = new FillsUnderWay<object>(() => 0, LOCK_TIMEOUT_MS)
   const place = fills.begin(fillOf('a'), true)
   const asks = (key: string): boolean => fills.follow(place, () => fills.isNested(key, () => false))
   t.equal(asks('a'), true)
@@ -72,15 +82,16 @@ t.test('a request for the key that its own handler fills is nested, until the fi
 })
 
 t.test('fills and flights that have ended are garbage-collected without a full collection', async (t) => {
-  const fills = new FillsUnderWay(() => 0, LOCK_TIMEOUT_MS)
+  const fills = new FillsUnderWay<object>(() => 0, LOCK_TIMEOUT_MS)
   const underWay: Array<() => void> = []
   let number = 0
   const grownBytes = leftBytes((large) => {
     const key = `key ${number++}`
-    const flight = fills.joinOrBegin(key, 0, true, () => true).begun!
+    const flight = fills.joinOrBegin({ ...ANY, key }).begun!
     const place = fills.begin(Object.assign(fillOf(key), { flight: Object.assign(flight, { large }), large }), false)
     underWay.push(() => {
-      fills.share(flight, () => ({ released: 'failed' }))
+      flight.share(() => ({}))
+      fills.land(flight)
       fills.end(place)
     })
     if (underWay.length > 64) underWay.shift()!()

@@ -167,6 +167,8 @@ t.test('stats: counters by reason, in total and for each route', async (t) => fo
     misses: 5,
     stores: 2,
     coalesced: 0,
+    coalescedStreams: 0,
+    stalled: 0,
     bypasses: { credentials: 1, 'no-store': 1 },
     refusals: { private: 2, head: 1 },
     errors: {},
@@ -175,7 +177,15 @@ t.test('stats: counters by reason, in total and for each route', async (t) => fo
     bytes: Number
   })
   t.same(stats.routes['GET /a/:id'], {
-    hits: 1, staleHits: 0, misses: 2, coalesced: 0, stores: 2, bypasses: { credentials: 1, 'no-store': 1 }, refusals: {}
+    hits: 1,
+    staleHits: 0,
+    misses: 2,
+    coalesced: 0,
+    coalescedStreams: 0,
+    stalled: 0,
+    stores: 2,
+    bypasses: { credentials: 1, 'no-store': 1 },
+    refusals: {}
   })
   t.same(Object.keys(stats.routes).sort(), ['GET /a/:id', 'GET /private', 'HEAD /a/:id', 'HEAD /private'])
   stats.routes['GET /a/:id']!.hits = 99

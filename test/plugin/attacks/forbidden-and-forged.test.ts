@@ -105,14 +105,14 @@ t.test('a 304 that a hook made of a whole response is not served to the next req
       return null
     })
     app.get('/', cached(), async (_request, reply) => { probe.ran(); return reply.header('etag', '"1"').send('whole') })
-    app.get('/own', cached(), async (request, reply) => {
+    app.get('/own', cached({ lock: false }), async (request, reply) => {
       probe.ran()
       return request.headers['if-none-match'] === undefined ? 'whole' : reply.code(304).send()
     })
   }
   const app = await build(t, { ...on, routes })
   const conditional = { 'if-none-match': '"1"' }
-  t.match(await app.ask({ url: '/', headers: conditional }), { status: 304, text: '' })
+  t.match(await app.ask({ url: '/', headers: conditional, compare: { ignore: ['content-type'] } }), { status: 304, text: '' })
   t.match(await app.ask('/'), { status: 200, text: 'whole' })
   // RFC 9110 section 15.4.5: Content-Type describes content, which a 304 lacks.
   t.match(await app.ask({ url: '/', headers: conditional, compare: { ignore: ['content-type'] } }), { status: 304, text: '', hit: true })

@@ -63,25 +63,25 @@ for (const [name, make] of Object.entries(kinds)) {
   })
 }
 
-t.test('a stream that is not sent removes the stored response only if it is another version', async (t) =>
+t.test('a stream that is not sent, because of the conditions of its client, replaces the stored response', async (t) =>
   forEachBackend(t, async (t, on) => {
     const app = await build(t, {
       ...on,
       compare: false,
       routes (app, probe) {
         app.get<{ Params: { etag: string } }>('/:etag', cached(), async ({ params }, reply) => {
-          const etag = probe.ran(params.etag) === 1 ? '"1"' : `"${params.etag}"`
-          return await reply.header('etag', etag).send(Readable.from(['x']))
+          const run = probe.ran(params.etag)
+          return await reply.header('etag', run === 1 ? '"1"' : `"${params.etag}"`).send(Readable.from([`x${run}`]))
         })
       }
     })
     const headers = { 'cache-control': 'no-cache', 'if-match': '"other"' }
     for (const url of ['/1', '/2']) {
       await app.ask(url)
-      t.match(await app.ask({ url, headers }), { status: 412, text: '', cacheStatus: /fwd=request; detail=condition$/ })
+      t.match(await app.ask({ url, headers }), { status: 412, text: '', cacheStatus: /fwd=request$/ })
     }
-    await until(async () => (await app.cache.stats()).entries === 1)
-    for (const [url, hit] of [['/1', true], ['/2', false]] as const) t.match(await app.ask(url), { status: 200, text: 'x', hit })
+    await until(async () => (await app.cache.stats()).stores === 4)
+    for (const url of ['/1', '/2']) t.match(await app.ask(url), { status: 200, text: 'x2', hit: true })
   }))
 
 t.test('the source of a stream that another hook replaced may fail later', async (t) => {

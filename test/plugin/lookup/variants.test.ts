@@ -53,7 +53,7 @@ t.test("a waiting request receives a response without Vary only if it matches th
     const others = [ask('fr'), ask('de')]
     await until(() => app.runs('asked') === 4)
     await turns()
-    t.equal(barrier.arrived, 1, 'they wait')
+    t.equal(barrier.arrived, 2, 'one for each language')
     barrier.open()
     t.same(await Promise.all([leader, ...others]), ['de', 'fr', 'de'])
     t.match(await app.cache.stats(), { coalesced: 1 })
