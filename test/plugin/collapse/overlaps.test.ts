@@ -166,7 +166,7 @@ for (const [name, act, left] of undo) {
 
   t.test(`O6: getOrSet: a value that is stored only after its deadline is not found after ${name}`, async (t) => {
     await forEachBackend(t, async (t, on) => {
-      const { cache, chaos } = await dataCache(t, on, { deadline: '20ms' })
+      const { cache, chaos } = await dataCache(t, on, { deadline: '100ms' })
       chaos.set.only((key) => !isStamp(key)).hang()
       t.equal(await cache.getOrSet('k', { ttl: '1m', tags: ['news'] }, () => 'old'), 'old')
       await until(async () => (await cache.stats()).errors.set === 1)

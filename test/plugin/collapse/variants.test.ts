@@ -1,6 +1,6 @@
 // Concurrent requests for several variants of one key: each variant is collapsed by itself.
 import t from 'tap'
-import { Barrier } from '../../support/barrier.js'
+import { Barrier, until } from '../../support/barrier.js'
 import { collapsing, everywhere, many } from '../../support/collapsing.js'
 import { cached } from '../../support/document.js'
 
@@ -100,6 +100,7 @@ t.test('variants that are filled concurrently are all stored', async (t) => {
     // The one that began last ends first.
     barrier.open()
     await Promise.all(responses)
+    await until(async () => (await app.stats()).stores === 5)
     for (const language of LANGUAGES) {
       t.match(await app.ask({ headers: { 'accept-language': language } }), { hit: true, text: `in ${language}` })
     }

@@ -5,6 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { builtIns } from '../../../backends/index.js'
 import { mapBackend } from '../map-backend.js'
 import type { CacheBackend } from '../../../registry/backend.js'
+import { WRITTEN } from '../../kit/child.js'
 
 const HEAD_BYTES = 8
 const HALFWAY_MS = 5
@@ -45,6 +46,17 @@ const inHalves = (dir: string, pauseMs: number): CacheBackend => files(dir, asyn
   writeFileSync(path, bytes)
 })
 
+/**
+ * Is killed half-way through a large value. The kill may come as soon as the small entry before it is set, so the first half of the large
+ * value is there by then.
+ */
+const halved = (dir: string): CacheBackend => files(dir, async (path, bytes) => {
+  if (bytes.byteLength > SMALL_BYTES) return await wait(UNTIL_KILLED_MS)
+  const half = Buffer.concat([bytes.subarray(0, HEAD_BYTES), Buffer.alloc(WRITTEN.bytes >> 1)])
+  writeFileSync(join(dir, nameOf(WRITTEN.keys[0] as string)), half)
+  writeFileSync(path, bytes)
+})
+
 const WAYS: Record<string, (dir: string) => CacheBackend | Promise<CacheBackend>> = {
   correct: (dir) => builtIns().open({ backend: 'file', options: { dir } }),
   alive (dir) {
@@ -52,7 +64,7 @@ const WAYS: Record<string, (dir: string) => CacheBackend | Promise<CacheBackend>
     return files(dir, writeFileSync)
   },
   torn: (dir) => inHalves(dir, HALFWAY_MS),
-  halved: (dir) => inHalves(dir, UNTIL_KILLED_MS),
+  halved,
   late: (dir) => files(dir, (path, bytes) => { setTimeout(() => writeFileSync(path, bytes), LATE_MS) }),
   alone: () => mapBackend(Date.now)
 }
