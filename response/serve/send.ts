@@ -64,8 +64,7 @@ export class Sender {
     const past = raw.getHeaderNames().length > 0 ? raw.getHeaders() : undefined
     const isStraight = stream === undefined && this.#goesStraight(request, reply)
     const servesRanges = announcesRanges(request.method, entry.head.status) && !this.#internals.isHooked(request)
-    const lengthBytes = stream === undefined ? entry.body.byteLength : stream.lengthBytes
-    const stored = this.#stored(entry, { age: ageSeconds(entry.head, at), status, servesRanges, lengthBytes })
+    const stored = this.#stored(entry, ageSeconds(entry.head, at), status, servesRanges)
     const fields = this.#together(reply, entry, stored, past === undefined ? own : { ...past, ...own }, isStraight)
     const { statusCode } = raw
     // HTTP/2 has no reason phrase, and Node warns if `statusMessage` is read.
@@ -73,7 +72,7 @@ export class Sender {
     this.#internals.useFields(reply, fields)
     try {
       if (isStraight) straight(request, reply, entry, fields)
-      else if (stream !== undefined) sendStream(reply.code(entry.head.status), stream.payload)
+      else if (stream !== undefined) sendStream(reply.code(entry.head.status), stream)
       else this.#throughHooks(request, reply, entry, hooked === undefined ? undefined : { ...hooked, conditions: request.headers, at })
     } catch (err) {
       this.#putBack(reply, fields, { own, past, statusCode, statusMessage })
@@ -105,16 +104,13 @@ export class Sender {
   }
 
   /** Returns the fields with which the entry is sent. The same object is returned until the age or Cache-Status changes. */
-  #stored (
-    entry: Entry<ResponseHead>,
-    { age, status, servesRanges, lengthBytes }: Omit<SentFields, 'fields' | 'hasLists'> & { readonly lengthBytes: number | undefined }
-  ): SentFields['fields'] {
+  #stored (entry: Entry<ResponseHead>, age: number, status: string, servesRanges: boolean): SentFields['fields'] {
     if (entry.sent?.age === age && entry.sent.status === status && entry.sent.servesRanges === servesRanges) return entry.sent.fields
-    const { head } = entry
+    const { head, body } = entry
     // RFC 9110 section 8.6: a response without content has no Content-Length. As in Fastify, a 204 has no Content-Type either. The fields
     // of a 304 don't include Content-Type.
     const said = grouped(head.status === 204 ? without(head.fields, ['content-type']) : head.fields)
-    if (!hasNoContent(head.status) && lengthBytes !== undefined) said['content-length'] = String(lengthBytes)
+    if (!hasNoContent(head.status)) said['content-length'] = String(body.byteLength)
     said.age = String(age)
     if (this.#statusField !== undefined) said[this.#statusField] = withMember(joined(said[this.#statusField]), status)
     if (servesRanges) said['accept-ranges'] ??= 'bytes'
@@ -192,7 +188,9 @@ function straight (
 const INTERNAL_ERROR = 2
 
 /** Sends a stream. If it fails, Fastify ends a response over HTTP/2 as if it were whole, so that response is reset first. */
-function sendStream (reply: FastifyReply, payload: Readable): void {
+function sendStream (reply: FastifyReply, { payload, lengthBytes }: StreamedPayload): void {
+  if (lengthBytes === undefined) reply.removeHeader('content-length')
+  else reply.header('content-length', lengthBytes)
   const { stream } = reply.raw as { stream?: Http2Stream }
   if (stream !== undefined) payload.once('error', () => stream.close(INTERNAL_ERROR))
   reply.send(payload)

@@ -39,6 +39,26 @@ t.test('a second client receives the first bytes of a stream that goes on, and t
   })
 })
 
+t.test('a client that is sent a stream is told its length if the handler announced it', async (t) => {
+  await everywhere(t, async (t, where) => {
+    for (const headers of [{ 'content-length': '2' }, {}] as Array<Record<string, string>>) {
+      const { made, routes } = sources({}, headers)
+      const app = await collapsing(t, where, { routes, namespace: String(Object.keys(headers).length) })
+      const responses = [app.ask(), app.ask()]
+      await app.asked(2)
+      const source = await made()
+      source.push('a')
+      await until(async () => (await app.stats()).coalescedStreams === 1)
+      source.push('b')
+      source.push(null)
+      for (const response of await Promise.all(responses)) {
+        t.match(response, { text: 'ab', whole: true })
+        t.equal(response.headers['content-length'], headers['content-length'])
+      }
+    }
+  })
+})
+
 t.test('requests that wait when a stream begins receive it from its first byte', async (t) => {
   await everywhere(t, async (t, where) => {
     const { made, routes, all } = sources()
