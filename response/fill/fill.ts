@@ -302,12 +302,12 @@ export class Fill implements ResponseFill, StreamedFill, ConditionedFill {
     if (isPastFastify) return this.refuse('hijacked')
     if (this.#parts.capture.stream !== undefined) {
       this.#parts.stream.closed(this.#parts.capture)
-      if (this.isOver) return
-      // The client has received a whole response, although the stream has not ended: a hook has replaced the stream.
-      if (raw.writableEnded && !this.#parts.conditions.isReplaced) return this.refuse('stream-failed')
+      // If the client has received a whole response, although the stream has not ended, a hook has replaced the stream.
+      if (this.isOver || (raw.writableEnded && !this.#parts.conditions.isReplaced)) return this.refuse('stream-failed')
     }
     // The client has left. A handler that is still running has until the lock timeout to respond, and a stream as long to end.
-    this.#patience = setTimeout(() => this.refuse('client-gone'), this.#services.lockTimeoutMs).unref()
+    const patienceMs = this.#services.guard.isClosed ? 0 : this.#services.lockTimeoutMs
+    this.#patience = setTimeout(() => this.refuse('client-gone'), patienceMs).unref()
   }
 
   /** Deletes the stored response, because it is no longer valid. If this request is a refresh, that counts as its success. */

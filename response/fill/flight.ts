@@ -128,7 +128,7 @@ export class Flight<S extends object> {
   limit (): void {
     this.#headAt = performance.now()
     if (this.#wait === undefined) return
-    this.#wait.cancel()
+    this.#endWait()
     this.#wait = this.#timeout()
   }
 
@@ -146,7 +146,6 @@ export class Flight<S extends object> {
   #settle (outcome: () => FlightOutcome<S>): void {
     if (this.#outcome !== undefined) return
     this.#outcome = outcome
-    this.#wait?.cancel()
     this.#letGo(() => true, outcome)
   }
 
@@ -156,7 +155,14 @@ export class Flight<S extends object> {
     for (const waiter of this.#waiters ?? []) (concerns(waiter) ? gone : left).push(waiter)
     if (gone.length === 0) return
     this.#waiters = left
+    if (left.length === 0) this.#endWait()
     for (const { resolve } of gone) resolve(outcome())
+  }
+
+  /** Called when nobody waits any more. A timer that is left would keep the process alive. */
+  #endWait (): void {
+    this.#wait?.cancel()
+    this.#wait = undefined
   }
 
   #timeout (): Wait {

@@ -42,6 +42,27 @@ t.test('a request that joins late waits for the rest of the lock timeout, not fo
   await waited
 })
 
+t.test('a flight for which nobody waits has no timer', async (t) => {
+  const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+  const before = timers()
+  const ways: Record<string, (flight: Flight<object>) => void> = {
+    released: (flight) => flight.release('failed'),
+    shared: (flight) => flight.share(() => ({})),
+    offered: (flight) => flight.offer(() => ({})),
+    'for another variant': (flight) => flight.narrow(['accept-language'], 'en')
+  }
+  for (const [name, end] of Object.entries(ways)) {
+    const flight = begin(new FillsUnderWay<object>(() => 0, LOCK_TIMEOUT_MS))!
+    const waited = flight.wait((names) => names.length === 0 ? '' : 'de')
+    t.equal(timers(), before + 1)
+    end(flight)
+    // The head of a stream may become known after the flight has ended.
+    flight.limit()
+    t.equal(timers(), before, name)
+    await waited
+  }
+})
+
 const fillOf = (key: string, language = 'en') =>
   ({ key, mayStore: true, flight: undefined, selects: (names: readonly string[]) => names.length === 0 ? '' : language })
 
