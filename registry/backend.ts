@@ -30,6 +30,44 @@ export interface ClearOptions {
   readonly onProgress?: ((deleted: number) => void) | undefined
 }
 
+/** The outcome of `claim`. */
+export type Claim =
+  /** The caller may create the entry. It passes the token to `settle` once, whatever comes of the work. */
+  | { readonly token: string }
+  /** There is an entry under the key that is not the one that the caller has seen. */
+  | { readonly entry: StoredEntry }
+  /** Somebody else is creating the entry. Unless they settle earlier, nobody else gets a lease for this many milliseconds. */
+  | { readonly busyMs: number }
+
+/** Options of `claim`. All times are durations, which the store's clock measures, because the clocks of processes may differ. */
+export interface ClaimOptions {
+  /**
+   * For how many milliseconds nobody else may begin to create the entry. With 0, there is no lease: the caller gets a token even if
+   * somebody else has the lease, and that lease stays as it is.
+   */
+  readonly leaseMs: number
+  /** For how many milliseconds an entry may be stored with the token. At least `leaseMs`. */
+  readonly fillMs: number
+  /** The `expiresAt` of the entry that the caller has seen and wants to replace; absent if it has seen none. */
+  readonly seen?: number | undefined
+  /**
+   * The caller's own token. No new token is given out. If this one is no longer valid, returns `busyMs`, which may be 0. If `leaseMs` is
+   * not 0, and somebody else has the lease by now, returns `busyMs`. Otherwise returns the same token, after making its lease, if it is to
+   * have one, end `leaseMs` from now.
+   */
+  readonly token?: string | undefined
+}
+
+/** How the work for which a token was given out has ended. */
+export interface Settlement {
+  /** The entry to store; absent if there is none. */
+  readonly entry?: StoredEntry | undefined
+  /** Whether `entry` may also be stored if a token that was given out later has been settled with an entry. @default false */
+  readonly unordered?: boolean | undefined
+  /** For this many milliseconds, nobody waits for this key: every claim gets a token at once, and no lease. Only without `entry`. */
+  readonly aloneMs?: number | undefined
+}
+
 /**
  * Stores bytes under keys. If a method fails, it throws an error and does not log it. Methods are called with the backend as `this`, so a
  * backend may be an instance of a class. Writes to the same key take effect in the order in which they were called, even if the caller does
@@ -64,10 +102,31 @@ export interface CacheBackend {
   stats? (): MaybePromise<BackendStats>
   /** Power: does what `get` does, for several keys in one step. Returns the results in the order of `keys`. */
   getMany? (keys: readonly string[]): MaybePromise<Array<StoredEntry | undefined>>
+
+  /**
+   * Power, together with `settle`: asks to create the entry under `key`. Happens in one step, between whose parts no other process can do
+   * anything to the key. If there is an entry that the caller has not seen, returns that entry. Otherwise, if somebody else has the lease,
+   * returns for how long. Otherwise, returns a token, and the lease with it. A token stays valid after its lease has ended: the lease says
+   * who runs, and the token says who may store. `set`, `delete` and `clear` make every token invalid that was given out for their keys
+   * before, and do so before they settle. A lease is not an entry: no other method returns or counts it.
+   */
+  claim? (key: string, options: ClaimOptions): MaybePromise<Claim>
+  /**
+   * Power, together with `claim`: ends the work for which the token was given out, and its lease, in one step. An entry is stored under
+   * `key` only if the token is still valid: `fillMs` has not passed, and since it was given out, `key` was neither set, deleted nor
+   * cleared, and no entry was stored with this token or with one that was given out later. Returns whether an entry was stored. A token
+   * that is unknown has no effect. If this rejects, the entry is not stored by this call, not even later.
+   */
+  settle? (key: string, token: string, settlement: Settlement): MaybePromise<boolean>
+  /**
+   * Power: returns a number that all processes share under `name`. With `raise`, makes it larger first. It never becomes smaller, not even
+   * if the store is emptied, evicts it or is restarted.
+   */
+  version? (name: string, raise?: boolean): MaybePromise<number>
 }
 
 /** The optional methods of the contract. */
-export const POWERS = ['has', 'clear', 'keys', 'size', 'stats', 'getMany'] as const
+export const POWERS = ['has', 'clear', 'keys', 'size', 'stats', 'getMany', 'claim', 'settle', 'version'] as const
 
 /** The name of an optional method of the contract. */
 export type Power = typeof POWERS[number]

@@ -112,5 +112,10 @@ function checkContract (name: string, backend: CacheBackend): CacheBackend {
   if (missing.length > 0) {
     throw new CACHE_ERR_BACKEND_CONTRACT(name, `the methods ${REQUIRED_METHODS.join(', ')}`, `one without ${missing.join(', ')}`)
   }
+  // Neither is of use without the other: nothing would check the tokens, or there would be none.
+  const [alone] = (['claim', 'settle'] as const).filter((method) => typeof backend[method] === 'function')
+  if (alone !== undefined && (typeof backend.claim !== 'function' || typeof backend.settle !== 'function')) {
+    throw new CACHE_ERR_BACKEND_CONTRACT(name, 'both of the methods claim and settle, or neither', `one with only ${alone}`)
+  }
   return backend
 }
