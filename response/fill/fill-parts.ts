@@ -29,12 +29,12 @@ export interface FillParts {
 export function partsOf (fill: StreamedFill & ConditionedFill, { services, route, start }: {
   readonly services: FillServices, readonly route: KnownRoute, readonly start: FillStart
 }): FillParts {
-  const { exchange, forward: { found, stored }, facts, flight, forbidden } = start
+  const { exchange, forward: { stored }, facts, flight, forbidden } = start
   const { request } = exchange
   const { fills, lockTimeoutMs, now } = services
   const { policy } = route
   const judgement = new Judgement(exchange, policy, now, forbidden)
-  const storing = new Storing(services, route, exchange, found)
+  const storing = new Storing(services, route, start)
   const sharing = new Sharing(flight, fills, storing)
   const asked = stored !== undefined || isConditional(request.headers) ? new RequestConditions(request) : undefined
   const common = { exchange, route, services, policy, facts, judgement, asked }

@@ -83,6 +83,7 @@ export class Fill implements ResponseFill, StreamedFill, ConditionedFill {
   choose (options: ReplyCacheOptions): void {
     try {
       this.judgement.choose(options)
+      if (options.tags !== undefined) this.#route.choosesTags = true
     } catch (err) {
       this.refuse(refusalFor(err), err)
     }
@@ -207,7 +208,7 @@ export class Fill implements ResponseFill, StreamedFill, ConditionedFill {
     this.#parts.asked?.putBack()
     if (this.#parts.validation?.endsStored(reason) === true) this.#endStored()
     else this.#exchange.refresh?.fail(reason)
-    if (this.#parts.validation?.outcome === 'served-on-error') this.#parts.sharing.land()
+    if (this.#parts.validation?.outcome === 'served-on-error') this.#services.guard.track(this.#parts.sharing.landUnstored())
     else this.#parts.sharing.release(reason, this.response)
     this.#parts.capture.release()
     if (reason === 'csp-nonce') fault = new Error('Content-Security-Policy contains a nonce, which is for one response only')
@@ -283,7 +284,7 @@ export class Fill implements ResponseFill, StreamedFill, ConditionedFill {
     const { fills, observer } = this.#services
     // The fill ends only now: until its response is stored, a fill that began later can supersede it.
     fills.end(this.#place)
-    this.#parts.sharing.land()
+    this.#parts.sharing.land(refused)
     const outcome = refused === undefined ? { name: 'stored' } as const : { name: 'refused', reason: refused } as const
     this.#become(outcome)
     observer.tell(this.#route, outcome)

@@ -2,7 +2,7 @@
 import { Deadline, type Wait } from '../../registry/deadline.js'
 
 /** Why a request that waited gets nothing from a flight. */
-export type Released = 'not-shareable' | 'failed' | 'lock-timeout' | 'other-variant'
+export type Released = 'not-shareable' | 'failed' | 'lock-timeout' | 'other-variant' | 'invalidated'
 
 /** The outcome of a flight: something to share, or why there is nothing. */
 export type FlightOutcome<S> = S | { readonly released: Released }
