@@ -16,8 +16,8 @@ import { StreamProgress, type StreamedFill } from './stream-progress.js'
 import { Validation } from './validation.js'
 
 /**
- * The parts of one fill. Each receives this object as its options, and uses the properties that it declares. Nothing is copied, because each
- * miss creates all of this.
+ * The parts of one fill. Each receives this object as its options, and uses the properties that it declares. Nothing is copied, because
+ * each miss creates all of this.
  */
 export class FillParts {
   readonly services: FillServices
