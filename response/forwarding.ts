@@ -1,4 +1,4 @@
-// Forwards the requests of a route to its handler: each waits for a concurrent request, or for its turn among processes, or runs the handler.
+// Forwards the requests of a route: each waits for a concurrent request, or for its turn among processes, or runs the handler.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { UNAVAILABLE } from '../registry/unavailable.js'
 import { replyOrResult } from './fastify/async-handler.js'
@@ -113,7 +113,7 @@ export class Forwarding {
     exchange: Exchange, forward: Forward, { flight, joinedAt }: { flight: ResponseFlight, joinedAt: number },
     outcome: FlightOutcome<SharedResponse | SharedStream>
   ): unknown {
-    const { fence, now, observer, stored } = this.#services
+    const { fence } = this.#services
     if ('released' in outcome) {
       const { released } = outcome
       // Now it is known which fields select the variant. This request waits for another one for its own variant, or runs the handler.
@@ -130,14 +130,15 @@ export class Forwarding {
     this.#sendCollapsed(exchange, forward, outcome.entry)
   }
 
-  /** Sends the stream of another request's response, unless that response was invalidated meanwhile, which another process may have done. */
+  /** Sends the stream of another request's response, unless that response was invalidated meanwhile, perhaps by another process. */
   #joinStream (exchange: Exchange, forward: Forward, shared: SharedStream): unknown {
     const { now, observer, stored } = this.#services
     const join = (isValid: boolean): unknown => {
       if (!isValid) return this.#lookAgain(exchange, forward)
       if (!shared.stream.isOpen) return this.#lead(exchange, forward)
       exchange.refresh?.succeed()
-      stored.sendStream(exchange, shared, observer.tellSent(this.#route, { name: 'collapsed', forward: forward.reason, isStream: true }), now())
+      const status = observer.tellSent(this.#route, { name: 'collapsed', forward: forward.reason, isStream: true })
+      stored.sendStream(exchange, shared, status, now())
     }
     const isValid = shared.right?.own.isValid()
     return isValid === undefined ? join(true) : isValid.then((is) => replyOrResult(join(is), exchange.reply))

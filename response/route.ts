@@ -3,29 +3,18 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod 
 import { Deadline } from '../registry/deadline.js'
 import { kArrival, NOT_NOTED, type ArrivedRequest } from './request/arrival.js'
 import { decide, type ForwardStored, type Serve } from './serve-or-forward.js'
-import type { RouteContext } from './fastify/fastify-internals.js'
-import type { Exchange, Forward, Turn } from './fill/exchange.js'
-import { Fill } from './fill/fill.js'
-import { askingWhen } from './fill/when.js'
-import type { FlightOutcome } from './fill/flight.js'
-import type { Collapsible, Concurrency } from './fill/single-flight.js'
-import type { ResponseFlight, SharedResponse, SharedStream } from './fill/shared-response.js'
-import { attach, recording } from './fill/recording-hooks.js'
+import { Forwarding } from './forwarding.js'
+import type { Exchange, Forward } from './fill/exchange.js'
+import type { Concurrency } from './fill/single-flight.js'
 import { kRefresh, type PossibleRefresh } from './fill/refresh.js'
-import { isConditional, mayBeWithheld } from './http/conditional.js'
-import { selection } from './request/variant.js'
 import { requestDirectivesOf, type RequestDirectives } from './http/request-directives.js'
 import { keyBuilder, type Keyed } from './request/key.js'
-import { KnownRoute, tagName, type RouteDescription } from './known-route.js'
+import { KnownRoute, type RouteDescription } from './known-route.js'
 import { replyOrResult } from './fastify/async-handler.js'
-import type { BypassReason, RefusalReason } from './observe/reasons.js'
+import type { BypassReason } from './observe/reasons.js'
 import { limitQuery } from './request/query.js'
 import type { Services } from './services.js'
-import type { Entry, ResponseHead } from './store/entry.js'
-import { UNKNOWN, type Found } from './store/store.js'
-import { tagsOf } from './store/tags.js'
-import { giveBackRight, type Seen, type TurnOutcome } from './fill/turns.js'
-import { UNAVAILABLE } from '../registry/unavailable.js'
+import type { Found } from './store/store.js'
 
 /** A route with its own handler. The cache is placed in front of that handler. */
 export interface HandledRoute extends RouteDescription {
@@ -90,7 +79,7 @@ export class CachedRoute extends KnownRoute {
     const decision = decide(found, exchange.request.method, directives, exchange.refresh !== undefined)
     switch (decision.name) {
       case 'serve-fresh': return this.#serveFresh(exchange, decision)
-      case 'serve-while-revalidate': case 'serve-max-stale': return this.#serveStale(exchange, decision)
+      case 'serve-while-revalidate': case 'serve-max-stale': return this.#serveStale(exchange, found, decision)
       case 'unsatisfiable': return this.#unsatisfiable(exchange)
       case 'forward-head': return this.#fillHead(exchange, { reason: 'miss', found, stored: undefined })
       case 'forward-miss': return this.#forward(exchange, { reason: 'miss', found, stored: undefined })
@@ -104,11 +93,18 @@ export class CachedRoute extends KnownRoute {
     this.#services.stored.send(this, exchange, entry, status, at)
   }
 
-  #serveStale (exchange: Exchange, { name, entry, at }: Serve): undefined {
-    const { observer, refreshes } = this.#services
-    if (name === 'serve-while-revalidate') refreshes.start(exchange.instance, exchange.request, entry.head.key)
+  #serveStale (exchange: Exchange, found: Found, { name, entry, at }: Serve): undefined {
+    const { observer } = this.#services
+    if (name === 'serve-while-revalidate') this.#refresh(exchange, found, entry.head.key)
     const status = observer.tellSent(this, { name: 'stale', ttlMs: entry.head.freshUntil - at })
     this.#services.stored.send(this, exchange, entry, status, at)
+  }
+
+  #refresh ({ instance, request, key }: Exchange, found: Found, stored: string): void {
+    const { guard, refreshes, turns } = this.#services
+    refreshes.start(instance, request, stored, () => turns?.claim({
+      key, found, deadline: guard.deadline(), since: performance.now(), isAlone: false, seen: undefined, waits: false
+    }))
   }
 
   /** Responds with 504, as RFC 9111 section 5.2.1.7 requires. */

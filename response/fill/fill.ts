@@ -12,7 +12,7 @@ import { announceRanges } from '../serve/conditional-reply.js'
 import type { HandlerResponse } from './capture.js'
 import type { ConditionedFill } from './client-conditions.js'
 import type { Exchange, FillStart } from './exchange.js'
-import { partsOf, type FillParts } from './fill-parts.js'
+import { FillParts } from './fill-parts.js'
 import { NEXT_STATES, type FillState } from './fill-state.js'
 import type { FillServices } from './fill-services.js'
 import type { Selects } from './flight.js'
@@ -50,7 +50,7 @@ export class Fill implements ResponseFill, StreamedFill, ConditionedFill {
     this.#reason = forward.reason
     this.key = exchange.key
     this.flight = flight
-    this.#parts = partsOf(this, { services, route, start })
+    this.#parts = new FillParts(this, services, route, start)
     this.judgement = this.#parts.judgement
     this.selects = this.#parts.storing.selects
     exchange.refresh?.begin()

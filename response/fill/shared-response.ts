@@ -1,6 +1,6 @@
 // What concurrent requests for a response share: the response, or its stream while it has not ended.
 import type { Entry, ResponseHead } from '../store/entry.js'
-import type { Right } from '../store/store.js'
+import type { Right } from '../store/response-to-store.js'
 import type { Flight } from './flight.js'
 import type { SharedBody } from './shared-body.js'
 import type { FillsUnderWay, FillUnderWay, Place } from './single-flight.js'

@@ -4,7 +4,8 @@ import type { Deadline } from '../../registry/deadline.js'
 import { andThen } from '../../registry/maybe-promise.js'
 import { UNAVAILABLE } from '../../registry/unavailable.js'
 import { giveBack, type Claimed, type Claims, type Obtained, type Wanted } from '../store/claims.js'
-import type { Found, Right } from '../store/store.js'
+import type { Found } from '../store/store.js'
+import type { Right } from '../store/response-to-store.js'
 import type { Tags } from '../store/tags.js'
 import type { Turn } from './exchange.js'
 
@@ -32,8 +33,8 @@ export interface Waiting {
 }
 
 /**
- * The outcome of waiting: the turn has come; or another process has stored something, so that the fill looks again; or another process fills
- * the key all the time; or the backend does not respond.
+ * The outcome of waiting: the turn has come; or another process has stored something, so that the fill looks again; or another process
+ * fills the key all the time; or the backend does not respond.
  */
 export type TurnOutcome = Turn | { readonly seen: Seen } | 'timeout' | typeof UNAVAILABLE
 

@@ -16,6 +16,9 @@ import type { Observer } from '../observe/observer.js'
 /** Limit on concurrent calls. Beyond it, a call is not made, and the backend counts as unavailable for it. */
 const MAX_PENDING = 1_000
 
+/** The calls that store a response behind the client's back. They may take long without the backend being unavailable. */
+const STORING: ReadonlySet<string> = new Set(['set', 'settle'])
+
 export interface GuardOptions {
   readonly name: string
   readonly deadlineMs: number
@@ -118,7 +121,7 @@ export class BackendGuard {
    * dropped at once. That happens after `close`, while an earlier change of the key is late, and if too many changes are late or waiting.
    */
   writeBehind (key: string, entry: StoredEntry, claim?: ClaimToSettle): boolean {
-    return !this.isClosed && this.#late.byKey.size < MANY_LATE && this.#fills.put(key, { entry, claim })
+    return !this.isClosed && this.#late.byKey.size < MANY_LATE && this.#fills.put(key, entry, claim)
   }
 
   /** Deletes an unused entry in the background. A failure is counted and logged. */
@@ -306,7 +309,7 @@ export class BackendGuard {
     // If only one of several tiers has failed, that counts as a success, because the other tiers respond. A refused entry (one that is too
     // large, for example) counts as a success too.
     if ((err as { isPartial?: unknown } | undefined)?.isPartial === true || isRefusal(err)) this.#succeeded()
-    else if (err === HELD_UP || ((err === NO_ANSWER || err === WAITED) && (operation === 'set' || operation === 'settle'))) this.#breaker.late()
+    else if (err === HELD_UP || ((err === NO_ANSWER || err === WAITED) && STORING.has(operation))) this.#breaker.late()
     else this.#breaker.failed()
     const { name: backend, observer } = this.#options
     observer.tellOfBackend({ name: 'backend-failed', backend, operation, err: safeError(err), key, requestId })

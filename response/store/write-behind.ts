@@ -69,10 +69,9 @@ export class WriteBehind {
   }
 
   /** Stores an entry now or later. Returns false if the backend did not take it, or if too many entries wait. */
-  put (key: string, write: EntryToWrite): boolean {
-    const { entry, claim } = write
+  put (key: string, entry: StoredEntry, claim?: ClaimToSettle): boolean {
     this.drop(key)
-    if (this.#underWay < MOST_UNDER_WAY) return this.#begin(key, write)
+    if (this.#underWay < MOST_UNDER_WAY) return this.#begin(key, { entry, claim })
     const until = this.#now() + LONGEST_WAIT_MS
     this.#dropOld()
     if (this.#waiting.size >= MOST_WAITING || this.#bytes + entry.value.byteLength > MOST_WAITING_BYTES) return false
