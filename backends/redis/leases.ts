@@ -12,6 +12,8 @@ import type { TimedWrites } from './write-queue.js'
 
 const EPOCH_BYTES = 8
 const NOTHING_SEEN = Buffer.alloc(0)
+/** Stands for text that is no token. No key has this epoch. */
+const UNKNOWN: Token = { epoch: Buffer.alloc(0), number: 0, deadline: 0 }
 const [GIVEN, FOUND, STORED] = [1, 2, 1]
 
 /** The parts of the backend that leases use. */
@@ -64,9 +66,7 @@ export class Leases {
   }
 
   async #prolong (stored: string, text: string, leaseMs: number): Promise<Claim> {
-    const token = tokenOf(text)
-    if (token === undefined) return { busyMs: 0 }
-    const [outcome, busyMs] = await this.#run(PROLONG, [stored, ...valuesOf(token), Math.ceil(leaseMs)])
+    const [outcome, busyMs] = await this.#run(PROLONG, [stored, ...valuesOf(tokenOf(text) ?? UNKNOWN), Math.ceil(leaseMs)])
     return Number(outcome) === GIVEN ? { token: text } : { busyMs: Number(busyMs) }
   }
 

@@ -14,6 +14,6 @@ export function tokenText ({ epoch, number, deadline }: Token): string {
 
 /** Returns the token with this text, or undefined if no server has given it out. */
 export function tokenOf (text: string): Token | undefined {
-  const [, number, deadline, epoch] = /^(\d{1,10})\.(\d{1,16})\.([0-9a-f]{16})$/.exec(text) ?? []
+  const [, number, deadline, epoch] = /^([1-9]\d{0,9})\.([1-9]\d{0,15})\.([0-9a-f]{16})$/.exec(text) ?? []
   return epoch === undefined ? undefined : { epoch: Buffer.from(epoch, 'hex'), number: Number(number), deadline: Number(deadline) }
 }
