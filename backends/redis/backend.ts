@@ -74,6 +74,7 @@ export class RedisBackend implements CacheBackend {
       await Promise.all([this.#writes.removeAll(together), ...meant.filter((key) => this.#queue.has(key)).map((key) => this.delete(key))])
       onProgress?.(meant.length)
     })
+    await this.#writes.confirmRemovals()
   }
 
   async keys (pattern = '*'): Promise<string[]> {

@@ -42,13 +42,13 @@ export class Replicas {
     return result
   }
 
-  /** Deletes keys on several nodes of a Cluster. Rejects if too few replicas of a master have confirmed that. */
-  async removeOnNodes (client: Client, stored: readonly string[]): Promise<void> {
-    await this.#commands.on<unknown>(client, () => Promise.all(stored.map((key) => client.unlink(key))))
-    if (this.#wanted === undefined) return
-    const { replicas, timeoutMs } = this.#wanted
-    await Promise.all(client.nodes!('master').map(async (node) => {
-      this.#require(await this.#commands.on(node, () => node.wait!(replicas, timeoutMs)))
+  /** In a Cluster, called after changes on several nodes. Rejects if too few replicas of a master have confirmed what was sent to it. */
+  async confirmNodes (): Promise<void> {
+    const nodes = this.#wanted === undefined ? undefined : this.#commands.client().nodes?.('master')
+    if (nodes === undefined) return
+    const { replicas, timeoutMs } = this.#wanted!
+    await Promise.all(nodes.map(async (node) => {
+      this.#require(await this.#commands.on(node, (node) => node.wait!(replicas, timeoutMs)))
     }))
   }
 

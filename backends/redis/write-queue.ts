@@ -54,9 +54,14 @@ export class TimedWrites {
   /** Deletes several keys with one command, or in a Cluster with one command for each key. */
   async removeAll (stored: readonly string[]): Promise<void> {
     if (stored.length === 0) return
-    const client = this.#commands.client()
-    if (client.nodes !== undefined) return await this.#replicas.removeOnNodes(client, stored)
-    await this.#commands.run((client) => this.#replicas.send(client, (to) => to.unlink(...stored)))
+    await this.#commands.run<unknown>((client) => client.nodes === undefined
+      ? this.#replicas.send(client, (to) => to.unlink(...stored))
+      : Promise.all(stored.map((key) => client.unlink(key))))
+  }
+
+  /** Called when a walk over all nodes of a Cluster has deleted its keys: if the walk itself rejected, it would be repeated. */
+  async confirmRemovals (): Promise<void> {
+    await this.#replicas.confirmNodes()
   }
 
   /** Stores bytes for `lifeMs`. If this call rejects, it can't store them later either. Returns the number that the script returned. */
