@@ -5,7 +5,10 @@ import { Commands } from './redis/commands.js'
 import { openConnection } from './redis/connection.js'
 import { readOptions, type RedisOptions } from './redis/options.js'
 
-export { REDIS_MAX_VALUE_BYTES, REDIS_PREFIX, type LentRedis, type RedisConnection, type RedisOptions } from './redis/options.js'
+export {
+  REDIS_MAX_VALUE_BYTES, REDIS_PREFIX, REDIS_WAIT_REPLICAS_TIMEOUT, type LentRedis, type RedisConnection, type RedisOptions,
+  type RedisWaitReplicas
+} from './redis/options.js'
 
 export default defineBackend<RedisOptions>({
   name: 'redis',

@@ -1,11 +1,16 @@
 // The class of the Redis backend. It stores each entry under one key, and reads or writes it with one command.
-import type { BackendStats, CacheBackend, ClearOptions, StoredEntry } from '../../registry/backend.js'
+import type { BackendStats, CacheBackend, Claim, ClaimOptions, ClearOptions, Settlement, StoredEntry } from '../../registry/backend.js'
 import { matchesGlob } from '../../registry/glob.js'
 import { WriteQueue, type Write } from '../../registry/write-queue.js'
 import type { BackendContext } from '../../registry/registry.js'
 import type { Commands } from './commands.js'
 import { TimedWrites } from './write-queue.js'
-import { decodeValue, expiryOf, HEADER_BYTES, keyOf, storedText, storedPrefix } from './codec.js'
+import {
+  decodeValue, encodeValue, expiryOf, HEADER_BYTES, isVersion, keyOf, RECORD_BYTES, storedInstant, storedPrefix, storedText, versionText
+} from './codec.js'
+import { Leases } from './leases.js'
+import { Replicas } from './replicas.js'
+import { runScript, SET, VERSION } from './scripts.js'
 import { walk } from './scan.js'
 import { SizeLimit } from './size-limit.js'
 import type { Settings } from './options.js'
@@ -16,16 +21,18 @@ export class RedisBackend implements CacheBackend {
   readonly #commands: Commands
   readonly #writes: TimedWrites
   readonly #sizeLimit: SizeLimit
+  readonly #leases: Leases
   readonly #queue = new WriteQueue<Write>({ carryOut: (write) => this.#carryOut(write) })
   readonly #reads: ReadBatch<StoredEntry | undefined>
   readonly #prefix: string
   readonly #now: () => number
   #foreign = 0
 
-  constructor (commands: Commands, { prefix, maxValueBytes }: Settings, { now }: BackendContext) {
+  constructor (commands: Commands, { prefix, maxValueBytes, waitReplicas }: Settings, { now }: BackendContext) {
     this.#commands = commands
     this.#sizeLimit = new SizeLimit(commands, maxValueBytes)
-    this.#writes = new TimedWrites(commands, this.#sizeLimit)
+    this.#writes = new TimedWrites(commands, this.#sizeLimit, new Replicas(commands, waitReplicas))
+    this.#leases = new Leases({ commands, writes: this.#writes, sizeLimit: this.#sizeLimit, now })
     this.#reads = new ReadBatch(commands, { found: this.#entry, failed: this.#nothing })
     this.#prefix = prefix
     this.#now = now
@@ -48,7 +55,7 @@ export class RedisBackend implements CacheBackend {
 
   async set (key: string, entry: StoredEntry): Promise<void> {
     this.#commands.client()
-    const expiresAt = Math.min(Math.floor(entry.expiresAt), Number.MAX_SAFE_INTEGER)
+    const expiresAt = storedInstant(entry.expiresAt)
     if (!(expiresAt > this.#now())) return await this.delete(key)
     await this.#queue.put({ key, entry: { value: entry.value, expiresAt } })
   }
@@ -67,6 +74,7 @@ export class RedisBackend implements CacheBackend {
       await Promise.all([this.#writes.removeAll(together), ...meant.filter((key) => this.#queue.has(key)).map((key) => this.delete(key))])
       onProgress?.(meant.length)
     })
+    await this.#writes.confirmRemovals()
   }
 
   async keys (pattern = '*'): Promise<string[]> {
@@ -80,9 +88,21 @@ export class RedisBackend implements CacheBackend {
   }
 
   async size (): Promise<number> {
-    const found = new Set<string>()
-    await this.#walk('', async (keys) => { for (const key of keys) found.add(key) })
-    return found.size
+    // The head of each key is read, because a key that has only been claimed has no entry.
+    return (await this.keys()).length
+  }
+
+  async claim (key: string, options: ClaimOptions): Promise<Claim> {
+    return await this.#leases.claim(this.#stored(key), options)
+  }
+
+  async settle (key: string, token: string, settlement: Settlement): Promise<boolean> {
+    return await this.#leases.settle(this.#stored(key), token, settlement)
+  }
+
+  async version (name: string, raise = false): Promise<number> {
+    const key = this.#prefix + versionText(name)
+    return Number(await this.#commands.run((client) => runScript(client, VERSION, [key, raise ? 1 : 0])))
   }
 
   /** Returns only the figures that are known without a command, because the server can't count only our keys. */
@@ -100,7 +120,7 @@ export class RedisBackend implements CacheBackend {
     if (entry === undefined) return await this.#writes.remove(stored)
     const refusal = await this.#sizeLimit.refuses(entry.value.byteLength + HEADER_BYTES)
     const lifeMs = entry.expiresAt - this.#now()
-    if (refusal === undefined && lifeMs > 0) await this.#writes.store(stored, entry, lifeMs)
+    if (refusal === undefined && lifeMs > 0) await this.#writes.store(stored, { script: SET, bytes: encodeValue(entry), lifeMs })
     // The new entry is not stored, but the old one is out of date and must be deleted.
     else await this.#writes.remove(stored)
     if (refusal !== undefined) throw refusal
@@ -124,11 +144,12 @@ export class RedisBackend implements CacheBackend {
   }
 
   async #isLive (stored: string): Promise<boolean> {
-    const header = await this.#commands.run((client) => client.getrangeBuffer(stored, 0, HEADER_BYTES - 1)).catch(this.#nothing)
+    const header = await this.#commands.run((client) => client.getrangeBuffer(stored, 0, RECORD_BYTES - 1)).catch(this.#nothing)
     return header !== undefined && (expiryOf(header) ?? 0) > this.#now()
   }
 
   async #walk (prefix: string, look: (keys: string[]) => Promise<unknown>): Promise<void> {
-    await walk(this.#commands, { prefix: this.#prefix, begin: storedPrefix(prefix) }, (stored) => look(stored.map(keyOf)))
+    await walk(this.#commands, { prefix: this.#prefix, begin: storedPrefix(prefix) }, (stored) =>
+      look(stored.filter((text) => !isVersion(text)).map(keyOf)))
   }
 }

@@ -3,23 +3,36 @@ import { createRequire } from 'node:module'
 import { CACHE_ERR_DEPENDENCY_MISSING } from '../../registry/errors.js'
 
 /** The result of one command of a pipeline. */
-export type CommandResult = readonly [error: Error | null, bytes: Buffer | null]
+export type CommandResult = readonly [error: Error | null, value: any]
+
+/** The commands that run scripts. They return text as bytes. A caller-owned client may lack EVALSHA. */
+export interface ScriptCommands {
+  evalBuffer (script: string, keys: number, ...values: Array<string | number | Buffer>): unknown
+  evalshaBuffer? (sha: string, keys: number, ...values: Array<string | number | Buffer>): unknown
+}
+
+/** The commands that change keys. */
+export interface ChangeCommands extends ScriptCommands {
+  unlink (...keys: string[]): unknown
+}
 
 /** Commands that are sent together. */
-export interface Pipeline {
+export interface Pipeline extends ChangeCommands {
   getBuffer (key: string): unknown
+  wait (replicas: number, timeoutMs: number): unknown
   exec (): Promise<CommandResult[]>
 }
 
 /** A client of a server or a Cluster, with the members that the backend uses of every client, including caller-owned ones. */
-export interface Client {
+export interface Client extends ScriptCommands {
   readonly status: string
   readonly options: { readonly keyPrefix?: string | undefined, readonly scaleReads?: unknown, readonly role?: unknown }
   getBuffer (key: string): Promise<Buffer | null>
   getrangeBuffer (key: string, start: number, end: number): Promise<Buffer>
-  eval (script: string, keys: number, ...values: Array<string | number | Buffer>): Promise<unknown>
   unlink (...keys: string[]): Promise<unknown>
   pipeline (): Pipeline
+  /** Used only on a node of a Cluster. Sends WAIT. */
+  wait? (replicas: number, timeoutMs: number): Promise<unknown>
   config? (operation: 'GET', name: string): Promise<unknown>
   scan (cursor: string, ...options: Array<string | number>): Promise<[cursor: string, keys: string[]]>
   /** Only a Cluster's client has this. Returns the clients of its masters. */
@@ -31,7 +44,7 @@ export interface Client {
 }
 
 /** The methods by which a caller-owned client is recognised. */
-export const CLIENT_METHODS = ['getBuffer', 'getrangeBuffer', 'eval', 'unlink', 'scan', 'pipeline'] as const
+export const CLIENT_METHODS = ['getBuffer', 'getrangeBuffer', 'evalBuffer', 'unlink', 'scan', 'pipeline'] as const
 
 /** A connection of our own client. */
 export interface Stream {

@@ -1,9 +1,11 @@
 // The options of the backend `redis` and their checks. No error shows a value, because it may contain a password.
 import {
-  checkOptions, discreet, exactlyOne, expects, hasMethods, isPositiveInteger, isRecord, kindOf, positiveInteger, text, type Check
+  aDuration, checkOptions, discreet, exactlyOne, expects, hasMethods, isPositiveInteger, isRecord, kindOf, parseDuration, positiveInteger,
+  text, type Check, type Duration
 } from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 import { CLIENT_METHODS, type Client } from './driver.js'
+import type { Confirmation } from './replicas.js'
 
 /** The members that a caller-owned client must have. The clients of ioredis, for one server or for a Cluster, have all of them. */
 export interface LentRedis {
@@ -13,7 +15,10 @@ export interface LentRedis {
   getBuffer (...values: any[]): any
   /** Sends GETRANGE, and returns bytes. */
   getrangeBuffer (...values: any[]): any
-  /** Sends EVAL. Each set uses it, and passes the time after which the server must refuse the set. */
+  /**
+   * Sends EVAL. Sets and claims are scripts. The backend calls the forms that return bytes, which ioredis has but doesn't declare:
+   * `evalshaBuffer` if the client has it, and `evalBuffer`.
+   */
   eval (...values: any[]): any
   /** Sends UNLINK. Each delete uses it. */
   unlink (...values: any[]): any
@@ -54,6 +59,16 @@ export interface RedisOptions {
    * `proto-max-bulk-len` is smaller, and the client may read this setting, it is the limit instead. @default 8388608
    */
   maxValueBytes?: number
+  /** How many replicas must confirm each `set`, `delete` and `clear`. If fewer do in time, the call rejects. @default none */
+  waitReplicas?: RedisWaitReplicas
+}
+
+/** How many replicas must confirm a change. */
+export interface RedisWaitReplicas {
+  /** The number of replicas, or in a Cluster, the number of replicas of the master that has the key. */
+  readonly replicas: number
+  /** How long the server waits for them. Meanwhile it responds to nothing else on the same connection. @default '200ms' */
+  readonly timeout?: Duration
 }
 
 /** The default value of the option `prefix`. */
@@ -61,6 +76,9 @@ export const REDIS_PREFIX = 'frc:'
 
 /** The default value of the option `maxValueBytes`: 8 MiB. At 1 Gbit/s, this takes less time than the default deadline of a request. */
 export const REDIS_MAX_VALUE_BYTES = 8 * 1024 * 1024
+
+/** The default value of the option `waitReplicas.timeout`. */
+export const REDIS_WAIT_REPLICAS_TIMEOUT = '200ms'
 
 /** How long a connection may be silent while a command is under way, unless commands may take longer. */
 export const SOCKET_TIMEOUT_MS = 2_000
@@ -82,6 +100,7 @@ export interface Settings {
   readonly prefix: string
   readonly maxValueBytes: number
   readonly timeoutMs: number
+  readonly waitReplicas: Confirmation | undefined
 }
 
 /** Options of ioredis that keep requests from waiting for a failed server, and writes from being repeated. */
@@ -133,18 +152,28 @@ const connection: Check<RedisConnection> = (value, who) => {
   return value
 }
 
+const waitReplicas: Check<RedisWaitReplicas> = (value, who) => {
+  const { replicas, timeout } = checkOptions<RedisWaitReplicas>(who, value, { replicas: positiveInteger, timeout: aDuration })
+  return { replicas: positiveInteger(replicas, `${who}.replicas`), timeout: timeout ?? REDIS_WAIT_REPLICAS_TIMEOUT }
+}
+
 /** Returns the settings for `options`. Throws CACHE_ERR_OPTION if an option is wrong. */
 export function readOptions (options: RedisOptions): Settings {
   const given = checkOptions<RedisOptions>('redis', options, {
-    client, namespace: text, url, connection, prefix: text, maxValueBytes: positiveInteger
+    client, namespace: text, url, connection, prefix: text, maxValueBytes: positiveInteger, waitReplicas
   })
   exactlyOne('redis', given, ['client', 'namespace', 'url', 'connection'])
   return {
     way: wayOf(given),
     prefix: given.prefix ?? REDIS_PREFIX,
     maxValueBytes: given.maxValueBytes ?? REDIS_MAX_VALUE_BYTES,
-    timeoutMs: given.connection?.commandTimeout ?? CALL_TIMEOUT_MS
+    timeoutMs: given.connection?.commandTimeout ?? CALL_TIMEOUT_MS,
+    waitReplicas: confirmation(given)
   }
+}
+
+function confirmation ({ waitReplicas }: RedisOptions): Confirmation | undefined {
+  return waitReplicas && { replicas: waitReplicas.replicas, timeoutMs: parseDuration(waitReplicas.timeout)! }
 }
 
 function wayOf ({ client, namespace, url, connection }: RedisOptions): Way {

@@ -1,27 +1,30 @@
 // Sends the writes of the write queue. Each set carries a time of the server's clock, after which the server refuses the set. So a set that
 // has timed out can't take effect later, on any connection.
-import type { StoredEntry } from '../../registry/backend.js'
-import { encodeValue } from './codec.js'
 import type { Commands } from './commands.js'
 import { failure, isReply, isTooLarge } from './errors.js'
+import type { Replicas } from './replicas.js'
+import { runScript, SET, type Script, type ScriptArguments } from './scripts.js'
 import type { SizeLimit } from './size-limit.js'
 
-// The script of a set. It uses only one key, as a Cluster requires. It returns whether the value was stored, and the server's time.
-const SET = `local t = redis.call('TIME')
-local now = t[1] * 1000 + math.floor(t[2] / 1000)
-if now >= tonumber(ARGV[3]) then return {0, now} end
-redis.call('SET', KEYS[1], ARGV[1], 'PXAT', ARGV[2])
-return {1, now}`
-
 const LONG_AGO = 0
+const TOO_LATE = 0
 
 interface Ahead { readonly leastMs: number, readonly mostMs: number }
+
+/** A script that stores bytes unless it arrives too late. The script is SET, or takes the arguments of SET and then `more`. */
+export interface TimedScript {
+  readonly script: Script
+  readonly bytes: Buffer
+  readonly lifeMs: number
+  readonly more?: ReadonlyArray<string | number | Buffer>
+}
 
 /** Sends writes. The write queue keeps them in order: the next write to a key begins when the previous one has settled. */
 export class TimedWrites {
   /** The number of sets that arrived too late and were refused. */
   refused = 0
   readonly #commands: Commands
+  readonly #replicas: Replicas
   /** The least and the most that the server's clock may be ahead of `performance.now()`. Undefined if the server must be asked. */
   #ahead: Ahead | undefined
   #asking: Promise<Ahead> | undefined
@@ -29,9 +32,10 @@ export class TimedWrites {
 
   readonly #sizeLimit: SizeLimit
 
-  constructor (commands: Commands, sizeLimit: SizeLimit) {
+  constructor (commands: Commands, sizeLimit: SizeLimit, replicas: Replicas) {
     this.#commands = commands
     this.#sizeLimit = sizeLimit
+    this.#replicas = replicas
   }
 
   /** Asks the server for its time if it is not known, so that the next set need not wait for it. Ignores failures. */
@@ -44,53 +48,62 @@ export class TimedWrites {
 
   /** Deletes the key `stored`. A delete that failed may still take effect later, but it can only remove an entry. */
   async remove (stored: string): Promise<void> {
-    await this.#commands.run((client) => client.unlink(stored))
+    await this.#commands.run((client) => this.#replicas.send(client, (to) => to.unlink(stored)))
   }
 
   /** Deletes several keys with one command, or in a Cluster with one command for each key. */
   async removeAll (stored: readonly string[]): Promise<void> {
     if (stored.length === 0) return
-    await this.#commands.run<unknown>((client) =>
-      client.nodes === undefined ? client.unlink(...stored) : Promise.all(stored.map((key) => client.unlink(key))))
+    await this.#commands.run<unknown>((client) => client.nodes === undefined
+      ? this.#replicas.send(client, (to) => to.unlink(...stored))
+      : Promise.all(stored.map((key) => client.unlink(key))))
   }
 
-  /** Stores `entry` for `lifeMs`. If this call rejects, it can't store the entry later either. */
-  async store (stored: string, entry: StoredEntry, lifeMs: number): Promise<void> {
-    const bytes = encodeValue(entry)
+  /** Called when a walk over all nodes of a Cluster has deleted its keys: if the walk itself rejected, it would be repeated. */
+  async confirmRemovals (): Promise<void> {
+    await this.#replicas.confirmNodes()
+  }
+
+  /** Stores bytes for `lifeMs`. If this call rejects, it can't store them later either. Returns the number that the script returned. */
+  async store (stored: string, timed: TimedScript): Promise<number> {
     // If we were wrong about the server's clock, the response to the first attempt has corrected that.
-    if (await this.#send(stored, bytes, lifeMs) || await this.#send(stored, bytes, lifeMs)) return
+    for (let attempts = 0; attempts < 2; attempts++) {
+      const outcome = await this.#send(stored, timed)
+      if (outcome !== TOO_LATE) return outcome
+    }
     this.refused++
     throw failure('ELATE', 'the entry arrived too late to be stored')
   }
 
-  async #send (stored: string, bytes: Buffer, lifeMs: number): Promise<boolean> {
+  async #send (stored: string, { script, bytes, lifeMs, more = [] }: TimedScript): Promise<number> {
     const sentAt = performance.now()
     const until = sentAt + this.#commands.timeoutMs
     // If the server's clock is not known yet, `#ask` finds it out, with a set that is always refused.
     const { leastMs, mostMs } = this.#ahead ?? await (this.#asking ??= this.#ask(stored))
     // The expiry time on the server's clock, rounded so that it is never too early. The value contains the exact expiry time.
     const expiresAt = Math.min(Math.ceil(sentAt + mostMs + lifeMs), Number.MAX_SAFE_INTEGER)
-    const { isStored } = await this.#set(stored, [bytes, expiresAt, Math.floor(until + leastMs)], until)
-    return isStored
+    return (await this.#run(script, [stored, bytes, expiresAt, Math.floor(until + leastMs), ...more], until)).outcome
   }
 
   async #ask (stored: string): Promise<Ahead> {
     try {
-      return (await this.#set(stored, ['', LONG_AGO, LONG_AGO], LONG_AGO)).ahead
+      return (await this.#run(SET, [stored, '', LONG_AGO, LONG_AGO], LONG_AGO)).ahead
     } finally {
       this.#asking = undefined
     }
   }
 
-  /** Returns whether the server stored the value. Without a response, rejects only after `until`, when it can't be stored any more. */
-  async #set (stored: string, values: [Buffer | string, number, number], until: number): Promise<{ isStored: boolean, ahead: Ahead }> {
+  /** Returns what the script returned. Without a response, rejects only after `until`, when nothing can be stored any more. */
+  async #run (script: Script, args: ScriptArguments, until: number): Promise<{ outcome: number, ahead: Ahead }> {
     const askedAt = performance.now()
     try {
-      const [isStored, serverNow] = (await this.#commands.run((client) => client.eval(SET, 1, stored, ...values))) as [unknown, unknown]
+      // The clock is asked for without replicas, and they need not confirm what can be made again.
+      const send = script === SET && until !== LONG_AGO ? this.#replicas.send : undefined
+      const [outcome, serverNow] = (await this.#commands.run((client) => runScript(client, script, args, send))) as [unknown, unknown]
       const ahead = this.#ahead = { leastMs: Number(serverNow) - performance.now(), mostMs: Number(serverNow) + 1 - askedAt }
-      return { isStored: Number(isStored) === 1, ahead }
+      return { outcome: Number(outcome), ahead }
     } catch (error) {
-      if (isTooLarge(error)) this.#sizeLimit.learn(values[0].length)
+      if (isTooLarge(error)) this.#sizeLimit.learn((args[1] as Buffer).length)
       if (!isReply(error)) {
         // The connection may be lost, and the next response may come from another server.
         this.#sizeLimit.drop()
