@@ -4,6 +4,7 @@ import {
 } from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 import type { Database } from './driver.js'
+import { leaseClock } from './lease-rules.js'
 import { FORMAT } from './schema.js'
 
 /** A caller-owned `Database` of better-sqlite3. It stays open. */
@@ -57,6 +58,8 @@ export interface Settings {
   readonly table: string
   /** The format of the table: the current one, except in tests. */
   readonly format: number
+  /** The clock of leases: that of the machine, except in tests. */
+  readonly leaseNow: () => number
   readonly maxEntries: number
   readonly maxBytes: number
   readonly cleanupIntervalMs: number
@@ -89,6 +92,7 @@ export function readOptions (options: SqliteOptions): Settings {
     database: given.database as Database | undefined,
     table: given.table ?? SQLITE_TABLE,
     format: FORMAT,
+    leaseNow: leaseClock,
     maxEntries: given.maxEntries ?? Infinity,
     maxBytes: given.maxBytes ?? (given.database === undefined ? SQLITE_MAX_BYTES : Infinity),
     // The check has already converted the duration to milliseconds.
