@@ -65,7 +65,7 @@ export interface Settings {
   readonly cleanupIntervalMs: number
 }
 
-/** The least value of `maxBytes`. An empty table and its indexes already take 7 pages of 4096 bytes. */
+/** The least value of `maxBytes`. Empty tables and their indexes already take 8 pages of 4096 bytes. */
 export const LEAST_BYTES = 65_536
 
 const table = expects<string>("a letter or '_', then letters, digits and '_', 63 characters at most, and not begin with sqlite_", (value) =>
