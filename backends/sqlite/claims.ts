@@ -55,15 +55,17 @@ export class SqliteClaims {
     }), 'invalidation')
   }
 
-  /** Returns the outcome of a claim if nothing has to be written for it. Takes no lock. */
+  /** Returns the outcome of a claim if it is clear that nothing has to be written for it. Takes no lock. */
   #known (connection: Connection, key: string, options: ClaimOptions): Claim | undefined {
-    const { find, leaseNow } = this.#options
-    if (options.token === undefined) {
-      const entry = find(connection, key)
-      if (entry !== undefined && entry.expiresAt !== options.seen) return { entry }
-    }
+    const { find, leaseNow, now, writes } = this.#options
+    const { leaseMs, seen, token } = options
+    const text = storedText(key)
     const at = leaseNow()
-    return unwritten(connection.leases.find(storedText(key), at), options, at)
+    if (token !== undefined) return unwritten(connection.leases.find(text, at), options, at)
+    const busyMs = leaseMs > 0 && writes.find(key) === undefined ? connection.leases.busyMs(text, { at, now: now(), seen }) : 0
+    if (busyMs > 0) return { busyMs }
+    const entry = find(connection, key)
+    return entry !== undefined && entry.expiresAt !== seen ? { entry } : undefined
   }
 
   /** Does all of a claim in one transaction. */

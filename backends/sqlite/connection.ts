@@ -6,7 +6,7 @@ import { LeaseTable } from './lease-table.js'
 import { SqliteReadCache } from './read-cache.js'
 import { driverError, type Database } from './driver.js'
 import type { Row } from './row.js'
-import { countersName, leasesName, lostTables, tableName, type TableChoice } from './schema.js'
+import { countersName, lostTables, tableName, type TableChoice } from './schema.js'
 import { statementsOf, type Statements } from './statements.js'
 import { dropUnusedTables } from './versions.js'
 import type { Watch } from './watch.js'
@@ -50,7 +50,7 @@ export class Connection {
     this.#own = own
     const table = tableName(choice)
     this.#sql = statementsOf(database, table)
-    this.#leases = new LeaseTable(database, leasesName(table))
+    this.#leases = new LeaseTable(database, table)
     this.#counters = new CounterTable(database, countersName(table))
     this.#cache = own ? new SqliteReadCache(() => this.sql.foreignWrites.get()) : undefined
     this.#pageBytes = this.sql.pageBytes.get() as number

@@ -49,7 +49,12 @@ export function leaseClock (): number {
 
 /** Returns whether a record counts. One that was written in the future was written before the machine was started again. */
 export function isLive ({ diesAt, writtenAt }: Pick<Lease, 'diesAt' | 'writtenAt'>, at: number): boolean {
-  return diesAt > at && writtenAt <= at + CLOCK_SLACK_MS
+  return diesAt > at && writtenAt <= latestWrite(at)
+}
+
+/** Returns the latest `writtenAt` that a record can have. */
+export function latestWrite (at: number): number {
+  return at + CLOCK_SLACK_MS
 }
 
 /** Returns the outcome of a claim if it changes nothing; undefined if `taken` says what to write. The caller has looked for an entry. */
@@ -117,7 +122,8 @@ export function settled (
 }
 
 function isValid (lease: Lease | undefined, token: Token | undefined, at: number): boolean {
-  return lease !== undefined && token !== undefined && token.epoch === lease.epoch && token.deadlineAt > at
+  if (lease === undefined || token === undefined) return false
+  return token.epoch === lease.epoch && token.number <= lease.given && token.deadlineAt > at
 }
 
 /** Returns the parts of a token, or undefined if it is not one of ours. */
