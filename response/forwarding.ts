@@ -125,23 +125,23 @@ export class Forwarding {
     if (joinedAt !== flight.mark && fence.movedSince(flight.mark, () => outcome.names)) {
       return this.collapse({ ...exchange, mark: fence.mark }, forward, flight)
     }
-    if ('stream' in outcome) return this.#joinStream(exchange, forward, outcome)
+    if ('stream' in outcome) return this.#joinStream(exchange, forward, flight, outcome)
     exchange.refresh?.succeed()
     this.#sendCollapsed(exchange, forward, outcome.entry)
   }
 
   /** Sends the stream of another request's response, unless that response was invalidated meanwhile, perhaps by another process. */
-  #joinStream (exchange: Exchange, forward: Forward, shared: SharedStream): unknown {
+  #joinStream (exchange: Exchange, forward: Forward, flight: ResponseFlight, shared: SharedStream): unknown {
     const { now, observer, stored } = this.#services
-    const join = (isValid: boolean): unknown => {
-      if (!isValid) return this.#lookAgain(exchange, forward)
+    const join = (isCurrent: boolean): unknown => {
+      if (!isCurrent) return this.#lookAgain(exchange, forward, undefined, flight)
       if (!shared.stream.isOpen) return this.#lead(exchange, forward)
       exchange.refresh?.succeed()
       const status = observer.tellSent(this.#route, { name: 'collapsed', forward: forward.reason, isStream: true })
       stored.sendStream(exchange, shared, status, now())
     }
-    const isValid = shared.right?.own.isValid()
-    return isValid === undefined ? join(true) : isValid.then((is) => replyOrResult(join(is), exchange.reply))
+    const isCurrent = shared.isCurrent?.()
+    return isCurrent === undefined ? join(true) : isCurrent.then((is) => replyOrResult(join(is), exchange.reply))
   }
 
   #sendCollapsed (exchange: Exchange, { reason }: Forward, entry: Entry<ResponseHead>): undefined {
@@ -176,8 +176,11 @@ export class Forwarding {
     return this.#fill({ ...exchange, mark: fence.mark }, forward, { ...lead, turn: outcome })
   }
 
-  /** Looks the request up again, because a response was invalidated, or another process has stored one, since the last lookup. */
-  async #lookAgain (before: Exchange, forward: Forward, lead?: Lead): Promise<unknown> {
+  /**
+   * Looks the request up again, because a response was invalidated, or another process has stored one, since the last lookup. `invalidated`
+   * is a flight whose response may not be sent to this request.
+   */
+  async #lookAgain (before: Exchange, forward: Forward, lead?: Lead, invalidated?: ResponseFlight): Promise<unknown> {
     const { fence, store } = this.#services
     const { key, deadline, request, reply, refresh } = before
     const exchange = { ...before, mark: fence.mark }
@@ -186,7 +189,7 @@ export class Forwarding {
     const decision = decide(found, request.method, directives, refresh !== undefined)
     if (decision.name.startsWith('forward')) {
       const next = { reason: forward.reason, found, stored: 'entry' in decision ? decision.entry : undefined }
-      return replyOrResult(lead === undefined ? this.collapse(exchange, next) : this.#lead(exchange, next, lead), reply)
+      return replyOrResult(lead === undefined ? this.collapse(exchange, next, invalidated) : this.#lead(exchange, next, lead), reply)
     }
     if (lead?.flight !== undefined) this.#shareFound(exchange, lead.flight, found)
     if (decision.name !== 'serve-fresh') return replyOrResult(this.#route.act(exchange, found, directives), reply)

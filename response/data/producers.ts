@@ -206,8 +206,11 @@ export class Producers {
       const entry = this.#values.encode(stored, value, settings, stamps)
       const outcome = held === undefined ? guard.writeBehind(stored, entry) || UNAVAILABLE : held.store(entry)
       const noted = andThen(outcome, (is) => {
-        if (is === true) lateReads.note(stored)
-        return is
+        if (is !== true) return is
+        lateReads.note(stored)
+        // Another process may have invalidated a tag meanwhile.
+        if (held === undefined || stamps.length === 0 || place.fill.flight?.isAwaited !== true) return true
+        return andThen(tags.areCurrent(stamps, guard.deadline()), (are) => are !== false)
       })
       return { value, stored: noted }
     } catch (fault) {

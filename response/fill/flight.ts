@@ -106,6 +106,11 @@ export class Flight<S extends object> {
     this.#letGo(({ selects }) => !this.isFor(selects), () => ({ released: 'other-variant' }))
   }
 
+  /** Whether requests wait for the outcome. */
+  get isAwaited (): boolean {
+    return this.#waiters !== undefined && this.#waiters.length > 0
+  }
+
   /** Whether a stream was offered. */
   get isOffered (): boolean {
     return this.#offered !== undefined

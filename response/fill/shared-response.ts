@@ -1,6 +1,5 @@
 // What concurrent requests for a response share: the response, or its stream while it has not ended.
 import type { Entry, ResponseHead } from '../store/entry.js'
-import type { Right } from '../store/response-to-store.js'
 import type { Flight } from './flight.js'
 import type { SharedBody } from './shared-body.js'
 import type { FillsUnderWay, FillUnderWay, Place } from './single-flight.js'
@@ -17,8 +16,8 @@ export interface SharedStream extends SharedResponse {
   readonly stream: SharedBody
   /** The length that the handler announced; undefined if it announced none. */
   readonly lengthBytes: number | undefined
-  /** The right to store the response. It shows whether the response was invalidated, also by another process. */
-  readonly right: Right | undefined
+  /** Returns whether nothing has invalidated the response since its handler began; undefined if only this process could have done that. */
+  readonly isCurrent: (() => Promise<boolean>) | undefined
 }
 
 /** A flight that produces a response. */

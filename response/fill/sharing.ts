@@ -38,8 +38,9 @@ export class Sharing {
 
   /** Gives the stream to requests that wait, and to those that come before it has ended. */
   offer (ready: Shareable, stream: SharedBody, lengthBytes: number | undefined): void {
-    const { right } = this.#storing
-    this.#flight?.offer(() => ({ ...this.#storing.shared(ready), stream, lengthBytes, right }))
+    const storing = this.#storing
+    const isCurrent = storing.right === undefined ? undefined : async () => await storing.isCurrent(ready.tags)
+    this.#flight?.offer(() => ({ ...storing.shared(ready), stream, lengthBytes, isCurrent }))
   }
 
   /**
@@ -71,8 +72,8 @@ export class Sharing {
 
   /** Called when a stored response was sent in place of the handler's, which others may receive too. */
   landUnstored (): Promise<void> | undefined {
-    const { right } = this.#storing
-    if (right !== undefined) return right.own.isValid().then((isValid) => this.land(isValid ? undefined : 'invalidated'))
+    const storing = this.#storing
+    if (storing.right !== undefined) return storing.isCurrent(this.#ready?.tags).then((is) => this.land(is ? undefined : 'invalidated'))
     this.land()
     return undefined
   }

@@ -156,12 +156,32 @@ export class Storing {
         right,
         mayStore: () => this.obstacle(place, tags) === undefined
       }, expiresAt)
-      return andThen(isKept, (is) => is === true
-        ? undefined
-        : this.obstacle(place, tags) ?? (is === false && right !== undefined ? 'invalidated' : 'unavailable'))
+      return andThen(isKept, (is) => {
+        if (is !== true) return this.obstacle(place, tags) ?? (is === false && right !== undefined ? 'invalidated' : 'unavailable')
+        // The response is stored with stamps that are no longer current, if another process has invalidated a tag meanwhile.
+        const isCurrent = right === undefined || stamps.length === 0 || place.fill.flight?.isAwaited !== true || this.#areCurrent(stamps)
+        return andThen(isCurrent, (are) => are ? undefined : 'invalidated')
+      })
     }
     const stamps = this.#stampsOf(tags)
     return stamps instanceof Promise ? stamps.then((there) => this.obstacle(place, tags) ?? write(there)) : write(stamps)
+  }
+
+  /**
+   * Returns whether nothing has invalidated the response since the handler began. Asks the store, because another process may have done it.
+   */
+  async isCurrent (tags: readonly string[] = []): Promise<boolean> {
+    if (this.right === undefined) return true
+    if (!await this.right.own.isValid()) return false
+    if (tags.length === 0) return true
+    const stamps = await this.#stampsOf(tags)
+    return stamps !== INVALIDATED && (stamps === UNAVAILABLE || await this.#areCurrent(stamps))
+  }
+
+  /** Returns whether no tag was invalidated since it had these stamps. If the backend does not respond, they count as current. */
+  #areCurrent (stamps: readonly string[]): MaybePromise<boolean> {
+    const { guard, tags } = this.#services
+    return andThen(tags.areCurrent(stamps, guard.deadline()), (are) => are !== false)
   }
 
   /** Gives the right to store the response back, if it was not used. For `aloneMs`, nobody waits for this key. */
