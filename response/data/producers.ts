@@ -76,7 +76,7 @@ export class Producers {
   readonly #signal: AbortSignal
   readonly #underWay: FillsUnderWay<Produced>
   readonly #backoff: Backoff
-  readonly #busy: BusyKeys
+  readonly #busy = new BusyKeys()
 
   /** `signal` is aborted when the cache closes. */
   constructor (services: ProducerServices, values: Values, signal: AbortSignal) {
@@ -85,7 +85,6 @@ export class Producers {
     this.#signal = signal
     this.#underWay = new FillsUnderWay(services.steadyNow, services.lockTimeoutMs)
     this.#backoff = new Backoff(services.steadyNow)
-    this.#busy = new BusyKeys(services.steadyNow)
   }
 
   /** Called when the application has stored a value itself. A producer that has failed for its key may run again at once. */
@@ -174,10 +173,11 @@ export class Producers {
   ): Promise<ValueTurn> {
     const { claims, guard } = this.#services
     if (claims === undefined) return { mayStore: true }
+    const alone = isAlone || claims.hasLease(key)
     for (let seen = before; ;) {
       const wanted = { key, seen }
       const deadline = guard.deadline()
-      const claimed = await (waits && !isAlone ? claims.obtain(wanted, deadline, since) : claims.claim(wanted, deadline, isAlone))
+      const claimed = await (waits && !alone ? claims.obtain(wanted, deadline, since) : claims.claim(wanted, deadline, alone))
       if (claimed === UNAVAILABLE || claimed === 'timeout') return { mayStore: false }
       if ('held' in claimed) return { held: claimed.held, mayStore: true }
       if ('busyMs' in claimed) {

@@ -54,13 +54,12 @@ export type PossibleRefresh = FastifyRequest['raw'] & { readonly [kRefresh]?: Re
 export class Refreshes {
   readonly #under = new Map<string, Promise<void>>()
   readonly #backoff: Backoff
-  readonly #busy: BusyKeys
+  readonly #busy = new BusyKeys()
   readonly #log: ThrottledLog
   readonly #closing = new AbortController()
 
   constructor (now: () => number, log: ThrottledLog) {
     this.#backoff = new Backoff(now)
-    this.#busy = new BusyKeys(now)
     this.#log = log
   }
 

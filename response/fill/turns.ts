@@ -68,13 +68,14 @@ export class Turns {
   claim (waiting: Omit<Waiting, 'hasLateTags'>): MaybePromise<Attempt | undefined> {
     const claims = this.#claims
     if (claims === undefined) return undefined
-    const { right, key, found, deadline, since, isAlone, seen, waits = true } = waiting
+    const { right, key, found, deadline, since, seen, waits = true } = waiting
     if (right !== undefined) return { right }
+    const { variant } = found
+    const isAlone = waiting.isAlone || claims.hasLease(variant?.key ?? key)
     const obtain = (wanted: Wanted): MaybePromise<Obtained | Claimed> =>
       waits ? claims.obtain(wanted, deadline, since) : claims.claim(wanted, deadline)
     const own: Wanted = { key, seen: found.expiresAt ?? seen?.get(key) }
     if (isAlone) return andThen(claims.claim(own, deadline, true), (claimed) => attemptOf(own, claimed, seen))
-    const { variant } = found
     if (variant === undefined) return andThen(obtain(own), (obtained) => attemptOf(own, obtained, seen))
     const other: Wanted = { key: variant.key, seen: variant.expiresAt ?? seen?.get(variant.key) }
     return andThen(obtain(other), (first) => {

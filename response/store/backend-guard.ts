@@ -69,7 +69,16 @@ export class BackendGuard {
    */
   get (key: string, deadline: Deadline): MaybePromise<Read> {
     const waiting = this.#fills.isEmpty ? undefined : this.#fills.find(key)
-    if (waiting !== undefined) return waiting.expiresAt > this.#options.now() ? waiting : undefined
+    if (waiting === undefined) return this.#get(key, deadline)
+    if (waiting instanceof Promise) return waiting.then((stored) => stored === undefined ? this.#get(key, deadline) : this.#live(stored))
+    return this.#live(waiting)
+  }
+
+  #live (entry: StoredEntry): StoredEntry | undefined {
+    return entry.expiresAt > this.#options.now() ? entry : undefined
+  }
+
+  #get (key: string, deadline: Deadline): MaybePromise<Read> {
     if (!this.#admits()) return UNAVAILABLE
     try {
       const result: MaybePromise<unknown> = this.#backend.get(key)
@@ -301,7 +310,7 @@ export class BackendGuard {
     }
     this.#succeeded()
     // An imprecise backend may return an entry that has expired. Such an entry is never used.
-    return expiresAt > this.#options.now() ? value as StoredEntry : undefined
+    return this.#live(value as StoredEntry)
   }
 
   #failed (operation: string, err: unknown, key: string | undefined, requestId?: string): typeof UNAVAILABLE {

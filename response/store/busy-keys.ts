@@ -6,19 +6,14 @@ const MAX_KEYS = 10_000
 
 export class BusyKeys {
   readonly #until = lruOf<number>(MAX_KEYS)
-  readonly #now: () => number
-
-  constructor (now: () => number) {
-    this.#now = now
-  }
 
   /** Records that another process has the lease of `key` for so many milliseconds. */
   note (key: string, busyMs: number): void {
-    this.#until.set(key, this.#now() + busyMs)
+    this.#until.set(key, performance.now() + busyMs)
   }
 
   /** Returns whether another process has the lease of `key`, as far as is known. */
   has (key: string): boolean {
-    return this.#until.size > 0 && (this.#until.get(key) ?? 0) > this.#now()
+    return this.#until.size > 0 && (this.#until.get(key) ?? 0) > performance.now()
   }
 }

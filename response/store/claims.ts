@@ -57,8 +57,9 @@ export class Claims {
   readonly #guard: BackendGuard
   readonly #leaseMs: number
   readonly #lockTimeoutMs: number
-  /** The claims whose leases have to be renewed until they are settled. */
+  /** The claims that have leases, which have to be renewed until they are settled, and the number of them for each key. */
   readonly #leases = new Set<HeldClaim>()
+  readonly #keys = new Map<string, number>()
   #renewals: NodeJS.Timeout | undefined
 
   constructor ({ guard, leaseMs, lockTimeoutMs }: ClaimsOptions) {
@@ -98,6 +99,11 @@ export class Claims {
     return andThen(claimed, (first) => isBusy(first) ? this.#await(wanted, first.busyMs, { since, pauses }) : first)
   }
 
+  /** Returns whether this process has the lease of a key. It never waits for itself. */
+  hasLease (key: string): boolean {
+    return this.#keys.has(key)
+  }
+
   /** Stops renewing. The claims that are still held are given back by those who hold them. */
   close (): void {
     clearInterval(this.#renewals)
@@ -128,12 +134,22 @@ export class Claims {
   }
 
   #held (key: string, token: string, leaseMs: number): HeldClaim {
-    const held = new HeldClaim(this.#guard, { key, token, leaseMs, fillMs: FILL_MS, over: () => { this.#leases.delete(held) } })
+    const over = (): void => { this.#over(held) }
+    const held: HeldClaim = new HeldClaim(this.#guard, { key, token, leaseMs, fillMs: FILL_MS, renewedMs: this.#lockTimeoutMs, over })
     if (leaseMs === 0) return held
     this.stats.claims++
     this.#leases.add(held)
+    this.#keys.set(key, (this.#keys.get(key) ?? 0) + 1)
     this.#renewals ??= setInterval(() => { this.#renew() }, leaseMs / 3).unref()
     return held
+  }
+
+  /** May be called twice. */
+  #over (held: HeldClaim): void {
+    if (!this.#leases.delete(held)) return
+    const left = (this.#keys.get(held.key) ?? 0) - 1
+    if (left > 0) this.#keys.set(held.key, left)
+    else this.#keys.delete(held.key)
   }
 
   /** Renews all leases that were not renewed for a third of their time. Stops when there are none. */

@@ -1,5 +1,6 @@
 // A claim that this process holds. It is settled exactly once: with an entry, or by giving it back.
 import type { StoredEntry } from '../../registry/backend.js'
+import { andThen } from '../../registry/maybe-promise.js'
 import { UNAVAILABLE } from '../../registry/unavailable.js'
 import type { BackendGuard } from './backend-guard.js'
 
@@ -9,7 +10,9 @@ export interface HeldClaimOptions {
   /** 0 if the claim has no lease, so that nobody waits for it. */
   readonly leaseMs: number
   readonly fillMs: number
-  /** Called once, when the claim is settled or turns out to be lost. */
+  /** For how long the lease is renewed at most. After that, nobody waits for this claim any more. */
+  readonly renewedMs: number
+  /** Called when this process no longer has the lease. */
   readonly over: () => void
 }
 
@@ -17,6 +20,7 @@ export class HeldClaim {
   readonly key: string
   readonly #guard: BackendGuard
   readonly #options: HeldClaimOptions
+  readonly #heldAt = performance.now()
   #renewedAt = performance.now()
   #isOver = false
 
@@ -32,11 +36,15 @@ export class HeldClaim {
    */
   store (entry: StoredEntry, unordered = false): Promise<boolean | typeof UNAVAILABLE> {
     if (this.#isOver) return Promise.resolve(false)
-    this.#end()
+    this.#isOver = true
     return new Promise((resolve) => {
-      const isTaken = this.#guard.writeBehind(this.key, entry, { token: this.#options.token, unordered, settled: resolve })
+      const settled = (outcome: boolean | typeof UNAVAILABLE): void => {
+        this.#options.over()
+        resolve(outcome)
+      }
+      const isTaken = this.#guard.writeBehind(this.key, entry, { token: this.#options.token, unordered, settled })
       if (isTaken) return
-      this.#settle(0)
+      this.#endLease()
       resolve(UNAVAILABLE)
     })
   }
@@ -44,8 +52,8 @@ export class HeldClaim {
   /** Gives the claim back. For `aloneMs`, nobody waits for this key. May be called when the claim is settled already. */
   giveBack (aloneMs = 0): void {
     if (this.#isOver) return
-    this.#end()
-    if (this.#options.leaseMs > 0) this.#settle(aloneMs)
+    this.#isOver = true
+    if (this.#options.leaseMs > 0) this.#endLease(aloneMs)
   }
 
   /** Returns whether nothing has made the claim invalid yet. If the backend does not respond, that counts as valid. */
@@ -53,11 +61,16 @@ export class HeldClaim {
     return await this.#ask(0) !== false
   }
 
-  /** Makes the lease last longer. If the claim is lost, does nothing more: others may create the entry now. */
+  /**
+   * Makes the lease last longer, unless that was done a moment ago. If the lease is lost, or was renewed long enough, others may create the
+   * entry now. This claim can still be settled with an entry, if no other is.
+   */
   renew (): void {
-    const { leaseMs, over } = this.#options
-    if (performance.now() - this.#renewedAt < leaseMs / 3) return
-    this.#renewedAt = performance.now()
+    const { leaseMs, renewedMs, over } = this.#options
+    const at = performance.now()
+    if (this.#isOver || at - this.#renewedAt < leaseMs / 3) return
+    this.#renewedAt = at
+    if (at - this.#heldAt >= renewedMs) return this.#endLease()
     this.#guard.track(this.#ask(leaseMs).then((isOurs) => { if (isOurs === false) over() }))
   }
 
@@ -69,15 +82,9 @@ export class HeldClaim {
       (claim) => (claim as { token?: unknown } | undefined)?.token === token)
   }
 
-  #end (): void {
-    this.#isOver = true
-    this.#options.over()
-  }
-
-  #settle (aloneMs: number): void {
-    const { key, token } = this.#options
+  #endLease (aloneMs = 0): void {
+    const { key, token, over } = this.#options
     const asked = { operation: 'settle', key, deadline: this.#guard.deadline() }
-    const settled = this.#guard.ask(asked, (backend) => backend.settle!(key, token, { aloneMs }), () => true)
-    this.#guard.track(settled)
+    this.#guard.track(andThen(this.#guard.ask(asked, (backend) => backend.settle!(key, token, { aloneMs }), () => true), over))
   }
 }

@@ -7,7 +7,7 @@ import { MAX_VARY_FIELDS } from '../http/vary.js'
 import { digest } from '../request/key.js'
 import { variantOf } from '../request/variant.js'
 import type { BackendGuard } from './backend-guard.js'
-import type { Claims } from './claims.js'
+import type { Claimed, Claims } from './claims.js'
 import { isOf, kKeys, type VariantsHead } from './entry.js'
 import type { EntryIO, ResponseToStore, Right, Stored } from './response-to-store.js'
 
@@ -111,16 +111,19 @@ export class VariantLists {
    * Stores the list first: if the response was invalidated, the list is gone, and this is refused. The variant itself is claimed until it
    * is stored, so that no other process creates it, although the list names it already.
    */
-  async #settle ({ head, body, found }: ResponseToStore, right: Right, next: NextList): Promise<Stored> {
+  async #settle ({ head, body, found, mayStore }: ResponseToStore, right: Right, next: NextList): Promise<Stored> {
     const { claims, guard } = this.#services
     const { list, expiresAt, variant, variantExpiresAt } = next
     const isClaimed = right.variant?.key === variant
     if (!isClaimed) right.variant?.giveBack()
     const seen = found.variant?.key === variant ? found.variant.expiresAt : undefined
-    const claimed = isClaimed ? { held: right.variant! } : await claims!.claim({ key: variant, seen }, guard.deadline())
+    let claimed: Claimed = isClaimed ? { held: right.variant! } : await claims!.claim({ key: variant, seen }, guard.deadline())
+    // Meanwhile, somebody has stored this variant. Nothing has been invalidated, so the last one counts.
+    if (claimed !== UNAVAILABLE && 'quicker' in claimed) {
+      claimed = await claims!.claim({ key: variant, seen: claimed.quicker.expiresAt }, guard.deadline(), true)
+    }
     if (claimed === UNAVAILABLE) return UNAVAILABLE
-    // Another process has just created this variant, or is creating it.
-    if (!('held' in claimed)) return false
+    if (!('held' in claimed) || !mayStore()) return false
     const isListed = await right.own.store({ value: this.#entries.codec.encode(list, ''), expiresAt }, true)
     if (isListed === true) {
       return await claimed.held.store({ value: this.#entries.codec.encode({ ...head, key: variant }, body), expiresAt: variantExpiresAt })

@@ -26,7 +26,11 @@ export interface ClaimToSettle {
 /** An entry to be written. Without a claim, it is stored in any case. */
 export interface EntryToWrite { readonly entry: StoredEntry, readonly claim?: ClaimToSettle | undefined }
 
-interface Waiting extends EntryToWrite { readonly until: number }
+/** What reads find of an entry that is not written yet: the entry, or a promise of it if only the backend can say whether it is stored. */
+export type Readable = StoredEntry | Promise<StoredEntry | undefined>
+
+interface Write extends EntryToWrite { readonly readable: Readable }
+interface Waiting extends Write { readonly until: number }
 
 export interface WriteBehindOptions {
   /**
@@ -40,15 +44,15 @@ export interface WriteBehindOptions {
 }
 
 /**
- * Writes the entries of fills to one backend. Until an entry is written, reads find it here, unless only the backend can say whether it may
- * be stored. An explicit change of a key makes reads no longer find it, and drops it if it waits.
+ * Writes the entries of fills to one backend. Until an entry is written, reads find it here; if only the backend can say whether it may be
+ * stored, they wait for that. An explicit change of a key makes reads no longer find it, and drops it if it waits.
  */
 export class WriteBehind {
   readonly #options: WriteBehindOptions
   readonly #now: () => number
   readonly #waiting = new Map<string, Waiting>()
-  /** The entries that are being written, by key. */
-  readonly #underWayByKey = new Map<string, StoredEntry>()
+  /** The entries that wait or are being written, by key: what reads find. */
+  readonly #readable = new Map<string, Readable>()
   #bytes = 0
   #underWay = 0
 
@@ -59,36 +63,40 @@ export class WriteBehind {
 
   /** Whether every entry has been written. */
   get isEmpty (): boolean {
-    return this.#waiting.size === 0 && this.#underWayByKey.size === 0
+    return this.#readable.size === 0
   }
 
-  /** Returns the entry that waits to be stored under `key` or is being stored there, or undefined if there is none without a claim. */
-  find (key: string): StoredEntry | undefined {
-    const waiting = this.#waiting.get(key)
-    return waiting === undefined || waiting.claim !== undefined ? this.#underWayByKey.get(key) : waiting.entry
+  /**
+   * Returns the entry that waits to be stored under `key` or is being stored there; undefined if there is none. With a claim, a promise of
+   * it, which resolves to undefined if the entry was not stored.
+   */
+  find (key: string): Readable | undefined {
+    return this.#readable.get(key)
   }
 
   /** Stores an entry now or later. Returns false if the backend did not take it, or if too many entries wait. */
   put (key: string, entry: StoredEntry, claim?: ClaimToSettle): boolean {
     this.drop(key)
-    if (this.#underWay < MOST_UNDER_WAY) return this.#begin(key, { entry, claim })
+    const write = claim === undefined ? { entry, readable: entry } : settling(entry, claim)
+    if (this.#underWay < MOST_UNDER_WAY) return this.#begin(key, write)
     const until = this.#now() + LONGEST_WAIT_MS
     this.#dropOld()
     if (this.#waiting.size >= MOST_WAITING || this.#bytes + entry.value.byteLength > MOST_WAITING_BYTES) return false
-    this.#waiting.set(key, { entry, claim, until })
+    this.#waiting.set(key, { ...write, until })
+    this.#readable.set(key, write.readable)
     this.#bytes += entry.value.byteLength
     return true
   }
 
   /** Drops the waiting entry of `key`, if there is one. If an entry is being written, reads no longer find it here. */
   drop (key: string): void {
-    this.#underWayByKey.delete(key)
+    this.#readable.delete(key)
     this.#take(key)?.claim?.settled(false)
   }
 
   /** Does the same for all keys that begin with `prefix`. */
   dropAll (prefix: string): void {
-    for (const key of [...this.#waiting.keys(), ...this.#underWayByKey.keys()]) if (key.startsWith(prefix)) this.drop(key)
+    for (const key of [...this.#readable.keys()]) if (key.startsWith(prefix)) this.drop(key)
   }
 
   /** Sends all waiting entries to the backend. */
@@ -105,15 +113,15 @@ export class WriteBehind {
     return found
   }
 
-  #begin (key: string, write: EntryToWrite): boolean {
-    const { entry, claim } = write
+  #begin (key: string, write: Write): boolean {
+    const { readable } = write
     const sent = this.#options.send(key, write)
     if (!(sent instanceof Promise)) return sent
     this.#underWay++
-    if (claim === undefined) this.#underWayByKey.set(key, entry)
+    this.#readable.set(key, readable)
     sent.then(() => {
       this.#underWay--
-      if (this.#underWayByKey.get(key) === entry) this.#underWayByKey.delete(key)
+      if (this.#readable.get(key) === readable) this.#readable.delete(key)
       this.#next()
     })
     return true
@@ -121,7 +129,7 @@ export class WriteBehind {
 
   #beginWaiting (key: string): void {
     const write = this.#take(key) as Waiting
-    this.#underWayByKey.delete(key)
+    this.#readable.delete(key)
     if (!this.#begin(key, write)) write.claim?.settled(UNAVAILABLE)
   }
 
@@ -138,7 +146,19 @@ export class WriteBehind {
     for (const [key, { until }] of this.#waiting) {
       if (until > at) return
       this.#take(key)?.claim?.settled(UNAVAILABLE)
+      this.#readable.delete(key)
       this.#options.dropped(key)
     }
   }
+}
+
+/** Returns the write of an entry that the backend may refuse. Reads find the entry once the backend has stored it. */
+function settling (entry: StoredEntry, claim: ClaimToSettle): Write {
+  let settle!: (entry: StoredEntry | undefined) => void
+  const readable = new Promise<StoredEntry | undefined>((resolve) => { settle = resolve })
+  const settled: ClaimToSettle['settled'] = (outcome) => {
+    settle(outcome === true ? entry : undefined)
+    claim.settled(outcome)
+  }
+  return { entry, readable, claim: { ...claim, settled } }
 }
