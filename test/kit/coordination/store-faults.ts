@@ -13,7 +13,7 @@ const PENDING_MS = 20
 const FULL_BYTES = 100_000
 const CLAIMS = 20
 
-const THROW = 'Throw what the driver throws: a failure that looks like busyMs makes requests wait for nobody, and one that looks like a token lets all of them run'
+const THROW = 'Throw what the driver throws. If a failure looks like busyMs, requests wait for nobody; if it looks like a token, all of them run'
 
 const ABANDONED = 'A settle that was given up must not take effect later: cancel it, or give it a deadline in the store'
 
@@ -61,7 +61,8 @@ export const storeFaultCases: readonly ConformanceCase[] = [
     const token = await take(backend, 'key', LONG, 'of a new key')
     const heal = await subject.hang()
     let outcome: Outcome<unknown> | undefined
-    const settled = outcomeOf('settle() while the store hangs', () => backend.settle('key', token, { entry: entryOf('zombie', subject) }), PATIENCE_MS * 10)
+    const entry = entryOf('zombie', subject)
+    const settled = outcomeOf('settle() while the store hangs', () => backend.settle('key', token, { entry }), PATIENCE_MS * 10)
       .then((came) => { outcome = came })
     await Promise.race([settled, wait(PATIENCE_MS)])
     await heal()
@@ -69,7 +70,8 @@ export const storeFaultCases: readonly ConformanceCase[] = [
     await assertWorks(backend, 'other', subject, 'after the store hung')
     await wait(PENDING_MS * 5)
     const hit = await resultOf('get()', () => backend.get('key'))
-    if (outcome !== undefined && 'result' in outcome && outcome.result === true) assertHolds(hit, bytesOf('zombie'), 'get() of an entry that was settled')
+    const isStored = outcome !== undefined && 'result' in outcome && outcome.result === true
+    if (isStored) assertHolds(hit, bytesOf('zombie'), 'get() of an entry that was settled while the store hung')
     else assertMiss(hit, 'get() of a key whose settle() was given up while the store hung')
   }, ABANDONED),
 
@@ -111,7 +113,8 @@ export const storeFaultCases: readonly ConformanceCase[] = [
     const token = await take(backend, 'key', LONG, 'of a new key')
     await subject.kill()
     await assertWorks(backend, 'other', subject, 'after the store was killed')
-    const stored = await resultOf('settle() after the store was killed', () => backend.settle('key', token, { entry: entryOf('value', subject) }))
+    const entry = entryOf('value', subject)
+    const stored = await resultOf('settle() after the store was killed', () => backend.settle('key', token, { entry }))
     const hit = await resultOf('get()', () => backend.get('key'))
     if (stored) assertHolds(hit, bytesOf('value'), 'get() of an entry that was settled after the store was killed')
     else assertMiss(hit, 'get() of a key whose token was lost when the store was killed')
