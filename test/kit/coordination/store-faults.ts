@@ -13,7 +13,7 @@ const PENDING_MS = 20
 const FULL_BYTES = 100_000
 const CLAIMS = 20
 
-const THROW = 'Throw what the driver throws. If a failure looks like busyMs, requests wait for nobody; if it looks like a token, all of them run'
+const THROW = 'Throw what the driver throws. A failure that looks like busyMs makes requests wait for nobody'
 
 const ABANDONED = 'A settle that was given up must not take effect later: cancel it, or give it a deadline in the store'
 

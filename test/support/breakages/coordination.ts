@@ -102,7 +102,9 @@ const hidden: Readonly<Record<string, Breakage>> = {
   'keys: leaves out keys that are only claimed': ({ correct, leases }) => ({
     keys: (pattern) => [...new Set([...correct.keys(pattern), ...leases.keys()])]
   }),
-  'size: leaves out keys that are only claimed': ({ entries, leases }) => ({ size: () => new Set([...entries.keys(), ...leases.keys()]).size }),
+  'size: leaves out keys that are only claimed': ({ entries, leases }) => ({
+    size: () => new Set([...entries.keys(), ...leases.keys()]).size
+  }),
   'stats: leaves out keys that are only claimed': ({ entries, leases }) => ({ stats: () => ({ entries: entries.size + leases.size }) }),
   'claim: an entry that was settled is an entry for every method': leases.settlesAside,
   'claim: an entry that was settled is deleted and cleared like one that was set': leases.settlesAside
@@ -122,19 +124,51 @@ export const brokenCoordination: Readonly<Record<string, Broken>> = {
 
 /** Mistakes that other caches have made, or that are easily made: what is wrong, a case that must find it, and the backend. */
 export const leaseMistakes: ReadonlyArray<readonly [mistake: string, name: string, breakage: Breakage]> = [
-  ['a lock that nothing checks at the write (layercache)', 'claim: after a delete, a token stores nothing, and the old entry is gone', leases.storesUnchecked],
-  ['a lease that is not given back without an entry (FusionCache #644)', 'claim: settle without an entry gives the lease back at once', leases.leaksLease],
+  [
+    'a lock that nothing checks at the write (layercache)',
+    'claim: after a delete, a token stores nothing, and the old entry is gone',
+    leases.storesUnchecked
+  ],
+  [
+    'a lease that is not given back without an entry (FusionCache #644)',
+    'claim: settle without an entry gives the lease back at once',
+    leases.leaksLease
+  ],
   ['a token that survives a delete', 'claim: after a delete, a token stores nothing, and the old entry is gone', leases.survivesDelete],
   ['a token that survives a clear', 'claim: after a clear, a token stores nothing, and the old entry is gone', leases.survivesClear],
-  ['a token that survives a clear of its prefix', 'claim: after a clear of a prefix, a token stores nothing, and the old entry is gone', leases.survivesPrefix],
+  [
+    'a token that survives a clear of its prefix',
+    'claim: after a clear of a prefix, a token stores nothing, and the old entry is gone',
+    leases.survivesPrefix
+  ],
   ['a token that survives a set', 'claim: after a set, a token stores nothing, and the entry that was set stays', leases.survivesSet],
   ['a settle that always says true, and stores nothing', 'claim: an entry that is settled is stored', leases.saysStored],
-  ['a settle that always says true, and stores', 'claim: after a delete, a token stores nothing, and the old entry is gone', leases.storesAlways],
+  [
+    'a settle that always says true, and stores',
+    'claim: after a delete, a token stores nothing, and the old entry is gone',
+    leases.storesAlways
+  ],
   ['a claim that ignores seen', 'claim: with seen, an entry that the caller has seen does not keep it from a token', leases.ignoresSeen],
-  ['a claim that ignores the lease', 'claim: one of two concurrent claims gets a token, and the other learns for how long to wait', leases.ignoresLease],
-  ['prolonging that gives out a new token', 'claim: a claim with the token that has the lease returns the same token', leases.prolongsByNewToken],
-  ['a claim with leaseMs 0 that takes the lease from its holder', 'claim: a claim with leaseMs 0 gets a token beside a lease, and the lease stays', leases.stealsWithoutLease],
-  ['an older token that overwrites the entry of a younger one', 'claim: of two tokens, an older one does not overwrite the entry of a younger one', leases.olderWins],
+  [
+    'a claim that ignores the lease',
+    'claim: one of two concurrent claims gets a token, and the other learns for how long to wait',
+    leases.ignoresLease
+  ],
+  [
+    'prolonging that gives out a new token',
+    'claim: a claim with the token that has the lease returns the same token',
+    leases.prolongsByNewToken
+  ],
+  [
+    'a claim with leaseMs 0 that takes the lease from its holder',
+    'claim: a claim with leaseMs 0 gets a token beside a lease, and the lease stays',
+    leases.stealsWithoutLease
+  ],
+  [
+    'an older token that overwrites the entry of a younger one',
+    'claim: of two tokens, an older one does not overwrite the entry of a younger one',
+    leases.olderWins
+  ],
   ['a fillMs that is ignored', 'claim: after fillMs, a token stores nothing', leases.ignoresFill],
   ['a version that begins again after a clear', 'version: does not begin again after clear or delete', clearedWithEntries],
   ['a lease that size counts', 'size: leaves out keys that are only claimed', hidden['size: leaves out keys that are only claimed']!],

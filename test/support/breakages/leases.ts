@@ -113,7 +113,9 @@ export const addsUp = claimAs((options, key, { leases, now }) => options.token =
 export const prolongsOnlyRunning = beforeClaim((key, { token }, given) =>
   token !== undefined && !runs(key, given) ? { busyMs: 0 } : undefined)
 export const prolongsOverOthers = beforeClaim((key, { token }, given) => { if (token !== undefined) endLease(key, given) })
-export const endsWhenAsked = afterClaim((key, { token, leaseMs }, given) => { if (token !== undefined && leaseMs === 0) endLease(key, given) })
+export const endsWhenAsked = afterClaim((key, { token, leaseMs }, given) => {
+  if (token !== undefined && leaseMs === 0) endLease(key, given)
+})
 export const claimsAnew = afterClaim((key, { token, ...options }, { correct }, came) =>
   token !== undefined && 'busyMs' in came ? correct.claim(key, options) : came)
 export const ignoresFill = claimAs((options) => ({ ...options, fillMs: options.fillMs * 1_000 }))
