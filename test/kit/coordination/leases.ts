@@ -39,6 +39,14 @@ export const leaseCases: readonly ConformanceCase[] = [
     assertBusy(await claim(backend, 'key', LONG), 'beside a lease that was taken after another one had ended')
   }, { advice: 'leaseMs is in milliseconds, and is measured by the clock of the store' }),
 
+  claiming('of many concurrent claims after a lease has ended, exactly one gets a token', async (backend, subject) => {
+    await take(backend, 'key', { leaseMs: SHORT_MS, fillMs: LIFE_MS }, 'of a new key')
+    await elapse(subject, SHORT_MS * 4)
+    const came = await Promise.all(Array.from({ length: MANY }, () => claim(backend, 'key', LONG)))
+    const tokens = came.filter((one) => 'token' in one).length
+    assert.ok(tokens === 1, `one of ${MANY} concurrent claim()s after a lease has ended must return a token; ${tokens} did`)
+  }, { advice: ONE_STEP }),
+
   claiming('settle without an entry gives the lease back at once', async (backend) => {
     const first = await take(backend, 'key', LONG, 'of a new key')
     await settle(backend, 'key', first, {}, false, 'without an entry')

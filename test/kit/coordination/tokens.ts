@@ -1,4 +1,5 @@
 // Cases about the token: whether an entry may still be stored with it, and which of several tokens wins.
+import assert from 'node:assert/strict'
 import type { ConformanceCase } from '../case.js'
 import { bytesOf, entryOf, LIFE_MS } from '../entries.js'
 import { assertHolds, assertMiss } from '../expect.js'
@@ -94,6 +95,15 @@ export const tokenCases: readonly ConformanceCase[] = [
     await settle(backend, 'key', token, { entry: entryOf('first', subject) }, true, 'with an entry')
     await settle(backend, 'key', token, { entry: entryOf('second', subject) }, false, 'with a token that has stored an entry')
     assertHolds(await backend.get('key'), bytesOf('first'), 'get() after a token was settled twice')
+  }, { advice: NUMBERED }),
+
+  claiming('of concurrent settles of one token, one stores its entry', async (backend, subject) => {
+    const token = await take(backend, 'key', LONG, 'of a new key')
+    const texts = ['a', 'b', 'c', 'd']
+    const came = await Promise.all(texts.map(async (text) => backend.settle('key', token, { entry: entryOf(text, subject) })))
+    const stored = texts.filter((_text, at) => came[at])
+    assert.ok(stored.length === 1, `one of ${texts.length} concurrent settle()s of one token must return true; ${stored.length} did`)
+    assertHolds(await backend.get('key'), bytesOf(stored[0]!), 'get() after concurrent settles of one token')
   }, { advice: NUMBERED }),
 
   claiming('a token is valid after its lease has ended, and does not end the lease of another', async (backend, subject) => {

@@ -14,6 +14,7 @@ const who: Readonly<Record<string, Breakage>> = {
   'claim: of many concurrent claims, exactly one gets a token': leases.checksLeaseFirst,
   'claim: busyMs is what is left of the lease': leases.saysWholeLease,
   'claim: a lease ends by itself, and the next claim gets another token': leases.leaseInSeconds,
+  'claim: of many concurrent claims after a lease has ended, exactly one gets a token': leases.checksLeaseFirst,
   'claim: settle without an entry gives the lease back at once': leases.leaksLease,
   'claim: settle with an entry ends the lease at once': leases.keepsLeaseOfEntry,
   'claim: an entry that has expired is not stored, and the lease is given back': leases.forgetsExpired,
@@ -46,6 +47,7 @@ const found: Readonly<Record<string, Breakage>> = {
   'claim: with seen, an entry that the caller has not seen is returned': leases.anySeen,
   'claim: the entry that was seen is returned by get while its key is claimed, and after that': leases.removesSeen,
   'claim: whoever has waited finds the entry that was settled': leases.remembersBusy,
+  'claim: whoever has waited with seen finds the entry that replaced the one that was seen': leases.anySeen,
   'claim: an entry that the caller has not seen is returned even beside a lease': leases.leaseFirst
 }
 
@@ -60,6 +62,7 @@ const tokens: Readonly<Record<string, Breakage>> = {
   'claim: with unordered, an older token overwrites the entry of a younger one': leases.ignoresUnordered,
   'claim: with unordered, an invalid token still stores nothing': leases.unorderedIsUnchecked,
   'claim: a token stores one entry': leases.storesTwice,
+  'claim: of concurrent settles of one token, one stores its entry': leases.checksTokenFirst,
   'claim: a token is valid after its lease has ended, and does not end the lease of another': leases.onlyHolderStores,
   'claim: after fillMs, a token stores nothing': leases.ignoresFill,
   'claim: a token that was made up has no effect': leases.failsOnMadeUp,
