@@ -116,7 +116,7 @@ function watch (child: ChildProcess, way: Way): Child {
   }
   return {
     rounds,
-    begun: () => until(way === 'claim until killed' ? 'open its backend and claim a key' : 'open its backend and set entries', () => rounds.length > 0),
+    begun: () => until(`open its backend and ${way === 'claim until killed' ? 'claim a key' : 'set entries'}`, () => rounds.length > 0),
     async closed () {
       await until('use its backend and close it', () => open !== undefined)
       return open ?? []

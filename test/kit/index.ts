@@ -1,5 +1,4 @@
-// The test kit: lists of cases for any test runner. They test what every backend must do and survive, look for public bugs, and test
-// how several processes share a store.
+// The test kit: lists of cases for any test runner. They test what every backend must do and survive, and look for public bugs.
 import type { ConformanceCase } from './case.js'
 import { foundCases } from './coordination/found.js'
 import { claimGrowthCases } from './coordination/growth.js'
@@ -84,8 +83,8 @@ export const museum: readonly ConformanceCase[] = [
 ]
 
 /**
- * Cases for backends with `claim` and `settle`, or with `version`, which let several processes share work: one of them creates an entry while
- * the others wait, and nothing is stored that was read before an invalidation. Some need a lever.
+ * Cases for backends with `claim` and `settle`, or with `version`, which let several processes share work: one of them creates an entry
+ * while the others wait, and nothing is stored that was read before an invalidation. Some need a lever.
  */
 export const coordination: readonly ConformanceCase[] = [
   ...leaseCases,

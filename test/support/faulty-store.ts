@@ -102,6 +102,7 @@ export function storeBackend (given: StoreGiven): StoreBackend {
     refuse()
     return await Promise.race([network[way](() => { refuse(); return act() }), closing])
   }
+  const stored = <T> (act: () => T): Promise<T> => ask(() => keep(given, act), 'change')
   const sound = (key: string): StoredEntry | undefined => isEntry(given.entries.get(key)) ? held().get(key) : undefined
   return {
     get: (key) => ask(() => sound(key)),
@@ -113,19 +114,16 @@ export function storeBackend (given: StoreGiven): StoreBackend {
       change(key)
       return ask(() => held().delete(key), 'change')
     },
-    close () {
-      closed = true
-      end(new Error('it was closed'))
-    },
+    close () { closed = true; end(new Error('it was closed')) },
     has: (key) => ask(() => sound(key) !== undefined),
     clear: (prefix) => ask(() => held().clear(prefix), 'change'),
     keys: (pattern) => ask(() => held().keys(pattern)),
     size: () => ask(() => held().size()),
     stats: () => ask(() => ({ entries: held().size() })),
     getMany: (keys) => ask(() => keys.map(sound)),
-    claim: (key, options) => ask(() => keep(given, () => held().claim(key, options)), 'change'),
+    claim: (key, options) => stored(() => held().claim(key, options)),
     // After the sets that were called before it. A delete need not wait for it, because it makes the token invalid.
-    settle: (key, token, settlement) => few(() => ask(() => keep(given, () => held().settle(key, token, settlement)), 'change')),
+    settle: (key, token, settlement) => few(() => stored(() => held().settle(key, token, settlement))),
     version: (name, raise) => ask(() => held().version(name, raise), 'change')
   }
 }

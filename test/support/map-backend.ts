@@ -39,10 +39,7 @@ export function mapBackend (now: () => number, entries = new Map<string, StoredE
       leases.void(key)
       entries.delete(key)
     },
-    close () {
-      leases.voidAll('')
-      entries.clear()
-    },
+    close: () => backend.clear(),
     has: (key) => live(entries.get(key)),
     clear (prefix = '') {
       leases.voidAll(prefix)

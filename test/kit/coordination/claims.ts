@@ -58,9 +58,11 @@ export async function claim (backend: Claiming, key: string, options: ClaimOptio
   return came
 }
 
+const shown = (came: Claim): string => 'entry' in came ? show(came.entry) : show(came)
+
 /** Returns the token of a claim. Fails if the claim returned something else. */
 export function tokenOf (came: Claim, what: string): string {
-  assert.ok('token' in came, `claim() ${what} must return a token; got ${show(came)}`)
+  assert.ok('token' in came, `claim() ${what} must return a token; got ${shown(came)}`)
   return came.token
 }
 
@@ -71,7 +73,7 @@ export async function take (backend: Claiming, key: string, options: ClaimOption
 
 /** Fails unless the claim returned for how long somebody else has the lease: more than nothing, and at most `mostMs`. */
 export function assertBusy (came: Claim, what: string, mostMs: number = LIFE_MS): void {
-  assert.ok('busyMs' in came, `claim() ${what} must return busyMs; got ${show(came)}`)
+  assert.ok('busyMs' in came, `claim() ${what} must return busyMs; got ${shown(came)}`)
   assert.ok(came.busyMs > 0 && came.busyMs <= mostMs,
     `claim() ${what} must return a busyMs of more than 0 and at most ${mostMs}; got ${came.busyMs}`)
 }
@@ -110,7 +112,9 @@ export async function awaitEnd (subject: ConformanceSubject, ms: number, must: s
 }
 
 /** Claims `key` again and again until there is a token, which it returns. Fails if that takes much longer than `ms`. */
-export async function takeWhenFree (backend: Claiming, key: string, subject: ConformanceSubject, ms: number, whose: string): Promise<string> {
+export async function takeWhenFree (
+  backend: Claiming, key: string, subject: ConformanceSubject, ms: number, whose: string
+): Promise<string> {
   let token: string | undefined
   await awaitEnd(subject, ms, `the lease ${whose} must end`, async () => {
     const came = await claim(backend, key, LONG, `of a key with the lease ${whose}`)

@@ -75,6 +75,16 @@ export const foundCases: readonly ConformanceCase[] = [
     assertEntryIn(await claim(backend, 'key', LONG), 'value', 'of a key that was settled with an entry')
   }, { advice: FIRST }),
 
+  claiming('whoever has waited with seen finds the entry that replaced the one that was seen', async (backend, subject) => {
+    const seen = await seenEntry(backend, 'key', 'old', subject)
+    const token = await take(backend, 'key', { ...LONG, seen }, 'for the entry that was seen')
+    assertBusy(await claim(backend, 'key', { ...LONG, seen }), 'beside a lease, of an entry that the caller has seen,')
+    await settle(backend, 'key', token, { entry: entryOf('new', subject, LONG.leaseMs * 2) }, true, 'with an entry')
+    const came = await claim(backend, 'key', { ...LONG, seen })
+    const { expiresAt } = assertEntryIn(came, 'new', 'of a key whose entry was replaced since it was seen')
+    await take(backend, 'key', { ...LONG, seen: expiresAt }, 'for the entry that a claim() has returned')
+  }),
+
   claiming('an entry that the caller has not seen is returned even beside a lease', async (backend, subject) => {
     const seen = await seenEntry(backend, 'key', 'old', subject)
     await take(backend, 'key', { ...LONG, seen }, 'for the entry that was seen')

@@ -1,8 +1,8 @@
 // Cases about what a claim leaves in the store: it is not an entry, and no other method returns or counts it.
 import assert from 'node:assert/strict'
 import { withPower, type ConformanceCase } from '../case.js'
-import { entryOf } from '../entries.js'
-import { assertMiss, assertSame } from '../expect.js'
+import { bytesOf, entryOf } from '../entries.js'
+import { assertHolds, assertMiss, assertSame } from '../expect.js'
 import { show } from '../outcome.js'
 import type { ConformanceSubject } from '../subject.js'
 import { asClaiming, claiming, LONG, seenEntry, settle, take, type Claiming } from './claims.js'
@@ -38,12 +38,13 @@ export const hiddenCases: readonly ConformanceCase[] = [
   claiming('an entry that was settled is an entry for every method', async (backend, subject) => {
     const token = await take(backend, 'key', LONG, 'of a new key')
     await settle(backend, 'key', token, { entry: entryOf('value', subject) }, true, 'with an entry')
-    const entries = { has: await backend.has?.('key'), keys: await backend.keys?.(), size: await backend.size?.(), many: await backend.getMany?.(['key']) }
-    assertIs(entries.has ?? true, true, 'has() of an entry that was settled')
-    assertSame(entries.keys ?? ['key'], ['key'], 'keys() after a settle()')
-    assertIs(entries.size ?? 1, 1, 'size() after a settle()')
+    assertIs(await backend.has?.('key') ?? true, true, 'has() of an entry that was settled')
+    assertSame(await backend.keys?.() ?? ['key'], ['key'], 'keys() after a settle()')
+    assertIs(await backend.size?.() ?? 1, 1, 'size() after a settle()')
     assertIs((await backend.stats?.())?.entries ?? 1, 1, 'stats().entries after a settle()')
-    assertIs(entries.many?.[0]?.value.byteLength ?? 5, 5, 'the length of the value that getMany() returns after a settle()')
+    if (backend.getMany === undefined) return
+    const [hit] = await backend.getMany(['key'])
+    assertHolds(hit, bytesOf('value'), 'getMany() of an entry that was settled')
   }),
 
   claiming('an entry that was settled is deleted and cleared like one that was set', async (backend, subject) => {

@@ -15,7 +15,9 @@ const ALIKE: Readonly<Record<string, readonly string[]>> = {
   'with lone surrogates': ['\ud800', '\udbff', '\udc00', '\ufffd', 'a\ud800', '\u{1f600}'],
   'of 10,000 characters': [LONG_TEXT, `${LONG_TEXT}a`, `${LONG_TEXT}b`, `a${LONG_TEXT}`],
   'that differ only in case or form': ['key', 'KEY', '\u00e9', 'e\u0301', '\u00c9', '\uff41', 'a'],
-  'that look like paths, patterns or names of a store': ['../a', 'a/../a', 'a/b', 'a\\b', 'a*', 'a?', 'a%', 'lease', 'key:lease', '__proto__', '']
+  'that look like paths, patterns or names of a store': [
+    '../a', 'a/../a', 'a/b', 'a\\b', 'a*', 'a?', 'a%', 'lease', 'key:lease', '__proto__', ''
+  ]
 }
 
 export const claimedKeyCases: readonly ConformanceCase[] = Object.entries(ALIKE).map(([kind, keys]) =>

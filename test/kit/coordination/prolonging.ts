@@ -54,7 +54,8 @@ export const prolongingCases: readonly ConformanceCase[] = [
     const old = await take(backend, 'key', { leaseMs: SHORT_MS, fillMs: LIFE_MS }, 'of a new key')
     const token = await takeWhenFree(backend, 'key', subject, SHORT_MS, 'of another claim()')
     const busyMs = await assertVoid(backend, 'key', old, LIFE_MS, 'with a token whose lease somebody else has by now')
-    assert.ok(busyMs > 0 && busyMs <= LIFE_MS, `claim() with a token whose lease somebody else has by now must return what is left of it; got ${busyMs}`)
+    assert.ok(busyMs > 0 && busyMs <= LIFE_MS,
+      `claim() with a token whose lease somebody else has by now must return what is left of it; got ${busyMs}`)
     await assertProlongs(backend, token, LIFE_MS, 'by whoever has the lease by now')
   }),
 

@@ -60,7 +60,8 @@ export const sharedCases: readonly ConformanceCase[] = [
     assertBusy(await claim(other, 'key', LONG), "beside another backend's lease")
     await settle(one, 'key', token, { entry: entryOf('value', subject) }, true, 'with an entry')
     assertEntryIn(await claim(other, 'key', LONG), 'value', 'of a key that another backend has settled')
-    await soon(async () => assertHolds(await other.get('key'), bytesOf('value'), 'get() of an entry that another backend has settled'), SEEN_MS)
+    const call = 'get() of an entry that another backend has settled'
+    await soon(async () => assertHolds(await other.get('key'), bytesOf('value'), call), SEEN_MS)
   }),
 
   between('aloneMs counts for another backend on the store', async (one, other) => {
@@ -74,7 +75,8 @@ export const sharedCases: readonly ConformanceCase[] = [
     await settle(other, 'key', younger, { entry: entryOf('younger', subject) }, true, 'with the younger of two tokens')
     await settle(one, 'key', older, { entry: entryOf('older', subject) }, false, 'with the older of two tokens, after the younger one')
     for (const backend of [one, other]) {
-      await soon(async () => assertHolds(await backend.get('key'), bytesOf('younger'), 'get() after the younger token was settled'), SEEN_MS)
+      const call = 'get() after the younger of two tokens was settled first'
+      await soon(async () => assertHolds(await backend.get('key'), bytesOf('younger'), call), SEEN_MS)
     }
   }),
 

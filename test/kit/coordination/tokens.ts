@@ -1,8 +1,11 @@
 // Cases about the token: whether an entry may still be stored with it, and which of several tokens wins.
+import assert from 'node:assert/strict'
 import type { ConformanceCase } from '../case.js'
 import { bytesOf, entryOf, LIFE_MS } from '../entries.js'
 import { assertHolds, assertMiss } from '../expect.js'
-import { assertBusy, claim, claiming, elapse, LONG, NO_LEASE, seenEntry, settle, SHORT_MS, take, takeWhenFree, type Claiming } from './claims.js'
+import {
+  assertBusy, claim, claiming, elapse, LONG, NO_LEASE, seenEntry, settle, SHORT_MS, take, takeWhenFree, type Claiming
+} from './claims.js'
 
 const CHECKED = 'A lease alone protects nothing: its holder may be late. Check the token in the same step that writes the entry'
 const NUMBERED = 'Number the tokens of a key, and remember the largest number with which an entry was stored'
@@ -67,14 +70,15 @@ export const tokenCases: readonly ConformanceCase[] = [
   claiming('of two tokens, a younger one overwrites the entry of an older one', async (backend, subject) => {
     const { older, younger } = await takeTwo(backend)
     await settle(backend, 'key', older, { entry: entryOf('older', subject) }, true, 'with the older of two tokens')
-    await settle(backend, 'key', younger, { entry: entryOf('younger', subject) }, true, 'with the younger of two tokens, after the older one')
+    await settle(backend, 'key', younger, { entry: entryOf('younger', subject) }, true, 'with the younger of two tokens, after the older')
     assertHolds(await backend.get('key'), bytesOf('younger'), 'get() after the older of two tokens was settled first')
   }, { advice: NUMBERED }),
 
   claiming('with unordered, an older token overwrites the entry of a younger one', async (backend, subject) => {
     const { older, younger } = await takeTwo(backend)
     await settle(backend, 'key', younger, { entry: entryOf('younger', subject) }, true, 'with the younger of two tokens')
-    await settle(backend, 'key', older, { entry: entryOf('older', subject), unordered: true }, true, 'with the older of two tokens, unordered,')
+    const unordered = { entry: entryOf('older', subject), unordered: true }
+    await settle(backend, 'key', older, unordered, true, 'with the older of two tokens, unordered,')
     assertHolds(await backend.get('key'), bytesOf('older'), 'get() after the older of two tokens was settled, unordered,')
   }),
 
@@ -91,6 +95,15 @@ export const tokenCases: readonly ConformanceCase[] = [
     await settle(backend, 'key', token, { entry: entryOf('first', subject) }, true, 'with an entry')
     await settle(backend, 'key', token, { entry: entryOf('second', subject) }, false, 'with a token that has stored an entry')
     assertHolds(await backend.get('key'), bytesOf('first'), 'get() after a token was settled twice')
+  }, { advice: NUMBERED }),
+
+  claiming('of concurrent settles of one token, one stores its entry', async (backend, subject) => {
+    const token = await take(backend, 'key', LONG, 'of a new key')
+    const texts = ['a', 'b', 'c', 'd']
+    const came = await Promise.all(texts.map(async (text) => backend.settle('key', token, { entry: entryOf(text, subject) })))
+    const stored = texts.filter((_text, at) => came[at])
+    assert.ok(stored.length === 1, `one of ${texts.length} concurrent settle()s of one token must return true; ${stored.length} did`)
+    assertHolds(await backend.get('key'), bytesOf(stored[0]!), 'get() after concurrent settles of one token')
   }, { advice: NUMBERED }),
 
   claiming('a token is valid after its lease has ended, and does not end the lease of another', async (backend, subject) => {
@@ -116,11 +129,12 @@ export const tokenCases: readonly ConformanceCase[] = [
   claiming('a token that was made up has no effect', async (backend, subject) => {
     await take(backend, 'key', LONG, 'of a new key')
     for (const made of MADE_UP) {
-      await settle(backend, 'key', made, { entry: entryOf('made up', subject) }, false, `with the token ${JSON.stringify(made.slice(0, 20))}`)
-      await settle(backend, 'key', made, { aloneMs: LIFE_MS }, false, `with the token ${JSON.stringify(made.slice(0, 20))}, without an entry`)
+      const shown = JSON.stringify(made.slice(0, 20))
+      await settle(backend, 'key', made, { entry: entryOf('made up', subject) }, false, `with the token ${shown}`)
+      await settle(backend, 'key', made, { aloneMs: LIFE_MS }, false, `with the token ${shown}, without an entry,`)
       await settle(backend, 'never claimed', made, { entry: entryOf('made up', subject) }, false, 'of a key that was never claimed')
     }
-    for (const key of ['key', 'never claimed']) assertMiss(await backend.get(key), 'get() of a key that was settled with tokens that were made up')
+    for (const key of ['key', 'never claimed']) assertMiss(await backend.get(key), 'get() of a key that was settled with made-up tokens')
     assertBusy(await claim(backend, 'key', LONG), 'beside a lease, after a settle() with tokens that were made up,')
   }, { advice: 'A token is text from outside: if it can not be read, it is unknown' }),
 
@@ -129,6 +143,6 @@ export const tokenCases: readonly ConformanceCase[] = [
     await settle(backend, 'a', tokens[1], { entry: entryOf('of b', subject) }, false, 'with a token of another key')
     await settle(backend, 'c', tokens[0], { entry: entryOf('of a', subject) }, false, 'with a token of another key')
     for (const key of ['a', 'b', 'c']) assertMiss(await backend.get(key), 'get() of a key that was settled with a token of another key')
-    for (const key of ['a', 'b']) assertBusy(await claim(backend, key, LONG), 'beside a lease, after a settle() with a token of another key,')
+    for (const key of ['a', 'b']) assertBusy(await claim(backend, key, LONG), 'beside a lease, after a token of another key was settled,')
   })
 ]

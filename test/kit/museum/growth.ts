@@ -11,7 +11,9 @@ const ROUNDS = 10
 export const KEYS = 40
 
 /** Fails if the store grows from round to round, although each round leaves no entry. */
-export async function assertStays (subject: SubjectWith<'footprint'>, what: string, round: (number: number) => Promise<void>): Promise<void> {
+export async function assertStays (
+  subject: SubjectWith<'footprint'>, what: string, round: (number: number) => Promise<void>
+): Promise<void> {
   await round(0)
   await round(1)
   const before = await subject.footprint()
