@@ -156,7 +156,7 @@ export type { InvalidatesFunction, KeyFunction, KeyOptions, RouteCacheOptions, W
 export type { ReplyCacheOptions } from './response/fill/reply-options.js'
 export type { CommonOptions, ResponseCacheOptions } from './response/options/plugin-options.js'
 export type { ResponseCache } from './response/cache.js'
-export type { ProduceContext } from './response/data/data-cache.js'
+export type { ProduceContext } from './response/data/producers.js'
 export type { GetOrSetOptions, SetOptions } from './response/data/value-options.js'
 export type { ExplainOptions } from './response/explain/explain.js'
 export type { Concurrency } from './response/fill/single-flight.js'

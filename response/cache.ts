@@ -1,7 +1,8 @@
 // `fastify.cache`: the methods that applications call.
 import type { Power } from '../registry/backend.js'
 import { powersOf } from '../registry/backend.js'
-import { DataCache, type ProduceContext } from './data/data-cache.js'
+import { DataCache } from './data/data-cache.js'
+import type { ProduceContext } from './data/producers.js'
 import type { Services } from './services.js'
 import { explain, type ExplainOptions } from './explain/explain.js'
 import type { Explanation } from './explain/explanation.js'

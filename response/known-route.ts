@@ -19,6 +19,8 @@ export class KnownRoute {
   /** The prefix of all keys of the route. */
   readonly prefix: string
   readonly stats: RouteStats = emptyStats()
+  /** Whether a handler of the route has chosen tags with `reply.cache()`. */
+  choosesTags = false
 
   /** `others` are the routes whose prefixes must differ from this route's prefix. */
   constructor ({ method, url, constraints, policy }: RouteDescription, namespace: string, others: readonly KnownRoute[]) {

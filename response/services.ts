@@ -15,6 +15,9 @@ import { RoutesOfUrl } from './invalidation/routes-of-url.js'
 import { Refreshes } from './fill/refresh.js'
 import type { KnownRoute } from './known-route.js'
 import { Sender } from './serve/send.js'
+import { StoredSender } from './serve/send-stored.js'
+import { Claims } from './store/claims.js'
+import { Turns } from './fill/turns.js'
 import { CacheStatus } from './observe/cache-status.js'
 import { Store } from './store/store.js'
 import { Tags } from './store/tags.js'
@@ -27,6 +30,8 @@ export interface ServiceOptions {
   readonly namespace: string
   readonly deadlineMs: number
   readonly lockTimeoutMs: number
+  /** How long a claim lasts without being renewed, in milliseconds; 0 if nothing is claimed. */
+  readonly leaseMs: number
   /** The name of this cache in Cache-Status. `true` means the package's name, and `false` means that the field is not sent. */
   readonly cacheStatus: boolean | string
   /** Whether the application rewrites URLs (`rewriteUrl`), so that routes may receive a URL that the client didn't request. */
@@ -42,10 +47,15 @@ export interface Services extends FillServices, Pick<ServiceOptions, 'backend' |
   /** A clock in milliseconds that never jumps. It measures everything except the lifetime of stored responses. */
   readonly steadyNow: () => number
   readonly log: ThrottledLog
+  /** Undefined if the backend knows no claims, or the option `lease` is false. */
+  readonly claims: Claims | undefined
   readonly refreshes: Refreshes
   /** Every cached route of this registration, once for each of its methods. */
   readonly routes: KnownRoute[]
   readonly routesOfUrl: RoutesOfUrl<KnownRoute>
+  readonly stored: StoredSender
+  /** Undefined if the backend has nothing that a fill could wait for. */
+  readonly turns: Turns | undefined
 }
 
 /** The maximum number of bytes that may be held, in total, for streams that are being recorded. */
@@ -55,14 +65,17 @@ const CLOSE_MS = 800
 
 export function servicesOf (options: ServiceOptions): Services {
   const {
-    backend, backendName, namespace, deadlineMs, lockTimeoutMs, rewritesUrls, routing, cacheStatus, clock: { now, steadyNow }
+    backend, backendName, namespace, deadlineMs, lockTimeoutMs, leaseMs, rewritesUrls, routing, cacheStatus, clock: { now, steadyNow }
   } = options
   const log = new ThrottledLog(options.log, steadyNow)
   const status = new CacheStatus(typeof cacheStatus === 'string' ? cacheStatus : undefined)
   const observer = new Observer(status, log, process.env.NODE_ENV === 'test')
   const guard = new BackendGuard(backend, { name: backendName, deadlineMs, now, steadyNow, observer })
   const tags = new Tags(guard, namespace, now)
+  const claims = leaseMs > 0 && guard.has('claim') ? new Claims({ guard, leaseMs, lockTimeoutMs }) : undefined
   const internals = new FastifyInternals()
+  const connections = new Connections()
+  const sender = new Sender(internals, cacheStatus === false ? undefined : 'cache-status')
   const routes: KnownRoute[] = []
   return {
     backend,
@@ -79,23 +92,27 @@ export function servicesOf (options: ServiceOptions): Services {
     tags,
     internals,
     routes,
-    store: new Store(guard, tags, now, observer),
+    claims,
+    store: new Store(guard, { tags, now, observer, claims }),
+    turns: claims !== undefined || guard.has('version') ? new Turns(claims, tags) : undefined,
     fence: new Fence(),
     fills: new FillsUnderWay(steadyNow, lockTimeoutMs),
     lateReads: new LateReads(),
     refreshes: new Refreshes(steadyNow, log),
     budget: new RecordingBudget(MAX_RECORDING_BYTES),
-    connections: new Connections(),
+    connections,
     dates: new HttpDates(),
     routesOfUrl: new RoutesOfUrl(routes, routing),
     observer,
-    sender: new Sender(internals, cacheStatus === false ? undefined : 'cache-status')
+    sender,
+    stored: new StoredSender({ connections, internals, observer, sender })
   }
 }
 
 /** Releases waiting requests, lets writes settle, and closes the backend. Never rejects, and takes two seconds at most. */
-export async function close ({ fills, guard, refreshes }: Services): Promise<void> {
+export async function close ({ claims, fills, guard, refreshes }: Services): Promise<void> {
   fills.close()
+  claims?.close()
   guard.track(refreshes.close())
   await guard.close(SETTLE_MS, CLOSE_MS)
 }

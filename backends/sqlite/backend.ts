@@ -1,10 +1,11 @@
 // The class of the SQLite backend. It reads synchronously, gathers writes into batches, and does long work in steps.
 import { keepAliveDuring } from '../../registry/alive.js'
-import type { BackendStats, CacheBackend, MaybePromise, StoredEntry } from '../../registry/backend.js'
+import type { BackendStats, CacheBackend, Claim, ClaimOptions, MaybePromise, Settlement, StoredEntry } from '../../registry/backend.js'
 import type { BackgroundTask } from '../../registry/background.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import { refusal } from '../../registry/refusal.js'
 import type { BackendContext } from '../../registry/registry.js'
+import { SqliteClaims } from './claims.js'
 import type { Connection } from './connection.js'
 import { Disk } from './disk.js'
 import { isBusy, type Driver } from './driver.js'
@@ -37,6 +38,7 @@ export class SqliteBackend implements CacheBackend {
   readonly #maintenance: SqliteMaintenance
   readonly #disk: Disk
   readonly #scan: SqliteScan
+  readonly #claims: SqliteClaims
   readonly #cleanup: BackgroundTask
   #closing: Promise<void> | undefined
 
@@ -62,8 +64,11 @@ export class SqliteBackend implements CacheBackend {
     const maintenance = this.#maintenance = new SqliteMaintenance({ database, slices, now: context.now, settings, writeAheadLog })
     const disk = this.#disk = new Disk({ database, maintenance, writeAheadLog, log: context.log })
     const afterBatch = (): Promise<void> => maintenance.makeRoom()
-    this.#writes = new SqliteWriteQueue({ slices, now: context.now, database, disk, writeAheadLog, afterBatch })
+    const clocks = { now: context.now, leaseNow: settings.leaseNow }
+    this.#writes = new SqliteWriteQueue({ ...clocks, slices, database, disk, writeAheadLog, afterBatch })
     this.#scan = new SqliteScan({ database, slices, now: context.now, writes: this.#writes, disk })
+    const find = (connection: Connection, key: string): StoredEntry | undefined => this.#find(connection, key)
+    this.#claims = new SqliteClaims({ ...clocks, slices, database, disk, writeAheadLog, writes: this.#writes, find })
     const cleanup = async (): Promise<void> => { await disk.withRoom(async () => await maintenance.cleanup(), () => 'maintenance') }
     this.#cleanup = context.background.every('sqlite cleanup', settings.cleanupIntervalMs, cleanup)
   }
@@ -87,20 +92,37 @@ export class SqliteBackend implements CacheBackend {
   set (key: string, { value, expiresAt }: StoredEntry): Promise<void> {
     if (this.#closing !== undefined) return Promise.reject(new CACHE_ERR_CLOSED('sqlite.set'))
     if (!(expiresAt > this.#now())) return this.#writes.put(key, undefined)
-    // A file with this entry needs at most this. It has the key twice, in the table and in an index, with up to 3 bytes per character.
-    const bytes = value.byteLength / PAGE_USE + key.length * 6 + TABLE_BYTES
-    if (bytes > this.#maintenance.maxBytes || bytes > MAX_ROW_BYTES) {
+    if (!this.#fits(key, value)) {
       // The new entry is refused, but the old one is out of date and must be deleted.
       this.#writes.put(key, undefined)
-      return Promise.reject(
-        refusal(new CACHE_ERR_BACKEND_FAILED('sqlite', 'set', 'the entry is larger than sqlite.maxBytes, or the disk, allows')))
+      return Promise.reject(tooLarge('set'))
     }
-    return this.#writes.put(key, { value, expiresAt: Math.min(Math.floor(expiresAt), Number.MAX_SAFE_INTEGER) })
+    return this.#writes.put(key, storable({ value, expiresAt }))
   }
 
   delete (key: string): Promise<void> {
     if (this.#closing !== undefined) return Promise.reject(new CACHE_ERR_CLOSED('sqlite.delete'))
     return this.#writes.put(key, undefined)
+  }
+
+  claim (key: string, options: ClaimOptions): MaybePromise<Claim> {
+    this.#refuseClosed('claim')
+    return this.#claims.claim(key, options)
+  }
+
+  settle (key: string, token: string, settlement: Settlement): MaybePromise<boolean> {
+    if (this.#closing !== undefined) return Promise.reject(new CACHE_ERR_CLOSED('sqlite.settle'))
+    const { entry } = settlement
+    if (entry === undefined) return this.#writes.settle(key, token, settlement)
+    // An entry that can't be stored is left out, so that the lease is given back.
+    if (!(entry.expiresAt > this.#now())) return this.#writes.settle(key, token, {})
+    if (!this.#fits(key, entry.value)) return this.#writes.settle(key, token, {}).then(() => { throw tooLarge('settle') })
+    return this.#writes.settle(key, token, { ...settlement, entry: storable(entry) })
+  }
+
+  version (name: string, raise = false): MaybePromise<number> {
+    this.#refuseClosed('version')
+    return this.#claims.version(name, raise)
   }
 
   async clear (prefix = ''): Promise<void> {
@@ -157,6 +179,12 @@ export class SqliteBackend implements CacheBackend {
     this.#database.close()
   }
 
+  #fits (key: string, value: Uint8Array): boolean {
+    // A file with this entry needs at most this. It has the key twice, in the table and in an index, with up to 3 bytes per character.
+    const bytes = value.byteLength / PAGE_USE + key.length * 6 + TABLE_BYTES
+    return bytes <= this.#maintenance.maxBytes && bytes <= MAX_ROW_BYTES
+  }
+
   #refuseClosed (operation: string): void {
     if (this.#closing !== undefined) throw new CACHE_ERR_CLOSED(`sqlite.${operation}`)
   }
@@ -184,4 +212,13 @@ export class SqliteBackend implements CacheBackend {
     connection.touch(row, at)
     return { value: row.value, expiresAt: row.expiresAt }
   }
+}
+
+function storable ({ value, expiresAt }: StoredEntry): StoredEntry {
+  return { value, expiresAt: Math.min(Math.floor(expiresAt), Number.MAX_SAFE_INTEGER) }
+}
+
+function tooLarge (operation: string): Error {
+  return refusal(
+    new CACHE_ERR_BACKEND_FAILED('sqlite', operation, 'the entry is larger than sqlite.maxBytes, or the disk, allows'))
 }

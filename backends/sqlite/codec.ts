@@ -25,7 +25,8 @@ export interface KeyRange {
   readonly before: string | Uint8Array
 }
 
-const WITHOUT_END = new Uint8Array(0)
+/** The end of a range that has none. */
+export const WITHOUT_END = new Uint8Array(0)
 
 /** Returns ranges that contain all keys with this `prefix`. They may overlap, and contain other keys too, so the caller must check each. */
 export function rangesOf (prefix: string): KeyRange[] {

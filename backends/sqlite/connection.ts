@@ -1,10 +1,12 @@
 // One open database. It has a read cache, and remembers the number of entries and the uses that have not been written yet.
 import { performance } from 'node:perf_hooks'
 import { putAside, sweepAside } from './cleared.js'
+import { CounterTable } from './counter-table.js'
+import { LeaseTable } from './lease-table.js'
 import { SqliteReadCache } from './read-cache.js'
 import { driverError, type Database } from './driver.js'
 import type { Row } from './row.js'
-import { tableName, tableState, type TableChoice } from './schema.js'
+import { countersName, lostTables, tableName, type TableChoice } from './schema.js'
 import { statementsOf, type Statements } from './statements.js'
 import { dropUnusedTables } from './versions.js'
 import type { Watch } from './watch.js'
@@ -25,6 +27,8 @@ const RECOUNT_MS = 1_000
 
 /** An open database. It must not be used after `close`. */
 export class Connection {
+  readonly #leases: LeaseTable
+  readonly #counters: CounterTable
   readonly #sql: Statements
   readonly #database: Database
   readonly #choice: TableChoice
@@ -44,7 +48,10 @@ export class Connection {
     this.#choice = choice
     this.#watch = watch
     this.#own = own
-    this.#sql = statementsOf(database, tableName(choice))
+    const table = tableName(choice)
+    this.#sql = statementsOf(database, table)
+    this.#leases = new LeaseTable(database, table)
+    this.#counters = new CounterTable(database, countersName(table))
     this.#cache = own ? new SqliteReadCache(() => this.sql.foreignWrites.get()) : undefined
     this.#pageBytes = this.sql.pageBytes.get() as number
     this.#latestUseAt = (this.sql.latestUse.get() as number | null) ?? 0
@@ -54,6 +61,18 @@ export class Connection {
   get sql (): Statements {
     this.#watch?.glance()
     return this.#sql
+  }
+
+  /** The records of leases. Throws like `sql`. */
+  get leases (): LeaseTable {
+    this.#watch?.glance()
+    return this.#leases
+  }
+
+  /** The counters. Throws like `sql`. */
+  get counters (): CounterTable {
+    this.#watch?.glance()
+    return this.#counters
   }
 
   /**
@@ -81,6 +100,12 @@ export class Connection {
   /** Returns the row under a stored key, if it has not expired at `at`. */
   find (key: string, at: number): Row | undefined {
     const row = this.#cache?.get(key) ?? this.#read(key)
+    return row !== undefined && row.expiresAt > at ? row : undefined
+  }
+
+  /** Returns the row under a stored key, if it has not expired at `at`, without the read cache, which may be some time behind. */
+  findNow (key: string, at: number): Row | undefined {
+    const row = this.#read(key)
     return row !== undefined && row.expiresAt > at ? row : undefined
   }
 
@@ -113,9 +138,9 @@ export class Connection {
     return dropUnusedTables(this.#database, this.#choice, { at, hasTime })
   }
 
-  /** Returns whether the table exists and is unchanged. Throws CACHE_ERR_OPTION if somebody else's table has its name. */
-  hasTable (): boolean {
-    return tableState(this.#database, this.#choice) === 'intact'
+  /** Returns the names of our tables that somebody dropped or altered. Throws CACHE_ERR_OPTION if somebody else's table has such a name. */
+  lostTables (): string[] {
+    return lostTables(this.#database, this.#choice)
   }
 
   /** Removes all rows but those of the stored keys `kept`, inside a transaction. If the database is caller-owned, only returns false. */

@@ -7,7 +7,7 @@ import {
   bytesAt, identityOf, isCutShort, isStill, logOf, makePrivate, refusePath, removeAll, removeLog, setAside
 } from './database-file.js'
 import { IN_MEMORY, type Settings } from './options.js'
-import { ensureTable } from './schema.js'
+import { ensureTables } from './schema.js'
 import { Watch } from './watch.js'
 
 // The least time between two new files. Without it, new files would be created endlessly on a disk that damages each of them at once.
@@ -109,7 +109,7 @@ export class CacheDatabase {
     if (this.#closed) throw new CACHE_ERR_CLOSED('sqlite')
     const { database, path } = this.#settings
     if (this.#driver === undefined) {
-      this.#ensureTable(database as Database)
+      this.#ensureTables(database as Database)
       this.#connection = new Connection(database as Database, this.#settings, { own: false })
     } else {
       this.#connection = this.#openOwn(this.#driver, path)
@@ -117,8 +117,8 @@ export class CacheDatabase {
     return this.#connection
   }
 
-  #ensureTable (database: Database): void {
-    if (ensureTable(database, this.#settings) === 'altered') this.#noteLost()
+  #ensureTables (database: Database): void {
+    this.#noteLost(ensureTables(database, this.#settings))
   }
 
   #openOwn (Driver: Driver, path: string): Connection {
@@ -134,7 +134,7 @@ export class CacheDatabase {
       // The file is checked before anything is written to it, and again when the files beside it are open too.
       this.#refuseExchanged()
       configure(database)
-      this.#ensureTable(database)
+      this.#ensureTables(database)
       this.#refuseExchanged()
       this.#watch = this.#isFile() ? new Watch(path, this.#identity) : undefined
       const connection = new Connection(database, this.#settings, { own: true, watch: this.#watch })
@@ -161,7 +161,8 @@ export class CacheDatabase {
 
   /** Repairs the cause of an error, if possible. Returns whether it did. */
   #repair (error: unknown): boolean {
-    if (isStatementError(error) && this.#connection?.hasTable() === false) this.#noteLost()
+    const lost = isStatementError(error) ? this.#connection?.lostTables() ?? [] : []
+    if (lost.length > 0) this.#noteLost(lost)
     else if (this.#driver === undefined) return false
     else if (isDamage(error)) return this.#rebuild(error)
     else if (!isMoved(error)) return false
@@ -169,10 +170,9 @@ export class CacheDatabase {
     return true
   }
 
-  /** Logs that the table was lost, at most once a minute, because a tool may drop it repeatedly. */
-  #noteLost (): void {
-    const { table } = this.#settings
-    if (performance.now() - this.#notedAt < NOTICE_GAP_MS) return
+  /** Logs that a table was lost, at most once a minute, because a tool may drop it repeatedly. */
+  #noteLost ([table]: readonly string[]): void {
+    if (table === undefined || performance.now() - this.#notedAt < NOTICE_GAP_MS) return
     this.#notedAt = performance.now()
     this.#log.warn({ table }, 'cache: the SQLite table was dropped or altered by somebody else; it was created again, empty')
   }

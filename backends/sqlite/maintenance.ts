@@ -1,5 +1,6 @@
 // Keeps the table within its bounds, in steps of a few milliseconds: removes expired entries first, then the least recently used.
 import type { Connection } from './connection.js'
+import type { KeyRange } from './codec.js'
 import type { CacheDatabase } from './database.js'
 import { LEAST_BYTES, type Settings } from './options.js'
 import type { TimeSlices, SliceOptions } from './time-slices.js'
@@ -7,6 +8,9 @@ import type { WriteAheadLog } from './write-ahead-log.js'
 
 // How many rows are deleted before the code looks at the clock again.
 const ROWS_AT_ONCE = 16
+
+// How many records of leases are looked at before the code looks at the clock again.
+const LEASES_AT_ONCE = 64
 
 // The pause between two steps that delete rows that a clear has left behind. It is long: the many requests after a clear are more urgent.
 const SWEEP_PAUSE_MS = 10
@@ -47,6 +51,7 @@ export class SqliteMaintenance {
   readonly #database: CacheDatabase
   readonly #slices: TimeSlices
   readonly #now: () => number
+  readonly #leaseNow: () => number
   readonly #writeAheadLog: WriteAheadLog
   readonly #maxEntries: number
   readonly #allowedBytes: number
@@ -60,6 +65,7 @@ export class SqliteMaintenance {
     this.#database = database
     this.#slices = slices
     this.#now = now
+    this.#leaseNow = settings.leaseNow
     this.#maxEntries = settings.maxEntries
     this.#writeAheadLog = writeAheadLog
     this.#allowedBytes = this.#maxBytes = settings.maxBytes
@@ -112,6 +118,7 @@ export class SqliteMaintenance {
     await this.#unhurried((connection, hasTime) => connection.writeTouches(hasTime))
     await this.#unhurried(sweepSome)
     await this.#unhurried((connection, hasTime) => this.#dropExpired(connection, hasTime))
+    await this.#dropDeadLeases()
     await this.#unhurried((connection, hasTime) => connection.dropUnusedTables(this.#now(), hasTime))
     await this.makeRoom()
     if (this.#database.use((connection) => connection.freeShare() > MANY_FREE_SHARE)) {
@@ -145,6 +152,17 @@ export class SqliteMaintenance {
       if (!hasTime()) return false
     }
     return true
+  }
+
+  async #dropDeadLeases (): Promise<void> {
+    const at = this.#leaseNow()
+    let from: KeyRange['from'] | undefined = ''
+    await this.#unhurried(({ leases }, hasTime) => {
+      do {
+        from = leases.dropDead(from as KeyRange['from'], at, LEASES_AT_ONCE)
+      } while (from !== undefined && hasTime())
+      return from === undefined
+    })
   }
 
   #evict (connection: Connection, hasTime: () => boolean): boolean {

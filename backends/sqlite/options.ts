@@ -4,6 +4,7 @@ import {
 } from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 import type { Database } from './driver.js'
+import { leaseClock } from './lease-rules.js'
 import { FORMAT } from './schema.js'
 
 /** A caller-owned `Database` of better-sqlite3. It stays open. */
@@ -57,12 +58,14 @@ export interface Settings {
   readonly table: string
   /** The format of the table: the current one, except in tests. */
   readonly format: number
+  /** The clock of leases: that of the machine, except in tests. */
+  readonly leaseNow: () => number
   readonly maxEntries: number
   readonly maxBytes: number
   readonly cleanupIntervalMs: number
 }
 
-/** The least value of `maxBytes`. An empty table and its indexes already take 7 pages of 4096 bytes. */
+/** The least value of `maxBytes`. Empty tables and their indexes already take 8 pages of 4096 bytes. */
 export const LEAST_BYTES = 65_536
 
 const table = expects<string>("a letter or '_', then letters, digits and '_', 63 characters at most, and not begin with sqlite_", (value) =>
@@ -89,6 +92,7 @@ export function readOptions (options: SqliteOptions): Settings {
     database: given.database as Database | undefined,
     table: given.table ?? SQLITE_TABLE,
     format: FORMAT,
+    leaseNow: leaseClock,
     maxEntries: given.maxEntries ?? Infinity,
     maxBytes: given.maxBytes ?? (given.database === undefined ? SQLITE_MAX_BYTES : Infinity),
     // The check has already converted the duration to milliseconds.

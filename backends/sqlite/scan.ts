@@ -14,8 +14,17 @@ const MANY_ROWS = 1_000
 const FEW_ROWS = 256
 const FEW_BYTES = 1024 * 1024
 
-type Look = (connection: Connection, row: KeyRow) => void
-type Within = <T>(connection: Connection, work: () => T) => T
+interface Keyed { readonly key: string }
+type List<R> = (connection: Connection, range: KeyRange, max: number) => R[]
+type Look<R> = (connection: Connection, row: R) => void
+
+/** What is walked over, and what each step is wrapped in. */
+interface Walk<R> {
+  readonly list: List<R>
+  readonly within: <T>(connection: Connection, work: () => T) => T
+}
+
+const inTransaction: Walk<never>['within'] = (connection, work) => connection.transact(work)
 
 /** Options and dependencies of a scan of the table. */
 export interface SqliteScanOptions {
@@ -51,11 +60,24 @@ export class SqliteScan {
 
   async #clear (prefix: string, later: ReadonlySet<string>): Promise<void> {
     const { slices, database } = this.#options
+    await this.#voidTokens(prefix)
     const isMeant = (text: string): boolean => text.startsWith(prefix) && !later.has(text)
     if (await slices.retry(() => database.use((connection) => clearAtOnce(connection, prefix, { later, isMeant })))) return
     await this.#walk(prefix, (connection, { key }) => {
       if (isMeant(keyOf(key))) connection.remove(key)
-    }, (connection, work) => connection.transact(work))
+    }, { list: listed, within: inTransaction })
+  }
+
+  /**
+   * Makes all tokens invalid that were given out for these keys before. It is done before any entry is removed: an entry that was stored
+   * with such a token is already in the table then, and is removed like the others. Tokens that are given out from now on stay valid.
+   */
+  async #voidTokens (prefix: string): Promise<void> {
+    const { slices, database } = this.#options
+    if (await slices.retry(() => database.use(({ leases }) => leases.isEmpty()))) return
+    await this.#walk(prefix, ({ leases }, { key }) => {
+      if (keyOf(key).startsWith(prefix)) leases.remove(key)
+    }, { list: ({ leases }, range, max) => leases.list(range, max), within: inTransaction })
   }
 
   /** Returns the keys that match `pattern`, without those of expired entries. */
@@ -67,18 +89,18 @@ export class SqliteScan {
     await this.#walk(literal, (_connection, { key, expiresAt }) => {
       const text = keyOf(key)
       if (expiresAt > now() && matchesGlob(pattern, text)) found.add(text)
-    })
+    }, { list: listed, within: (_connection, work) => work() })
     return [...found]
   }
 
-  /** Calls `look` for every row in the ranges of `prefix`. If a step is repeated, `look` may get the same row again. */
-  async #walk (prefix: string, look: Look, within: Within = (_connection, work) => work()): Promise<void> {
+  /** Calls `look` for every row that `list` returns of the ranges of `prefix`. If a step is repeated, `look` may get the same row again. */
+  async #walk<R extends Keyed> (prefix: string, look: Look<R>, { list, within }: Walk<R>): Promise<void> {
     const { slices, database } = this.#options
     for (const { from, before } of rangesOf(prefix)) {
       let next: KeyRange['from'] | undefined = from
       await slices.steps((hasTime) => {
         next = database.use((connection) =>
-          within(connection, () => walkSome(connection, { from: next as KeyRange['from'], before }, { look, hasTime })))
+          within(connection, () => walkSome(connection, { from: next as KeyRange['from'], before }, { list, look, hasTime })))
         return next === undefined
       })
     }
@@ -105,11 +127,11 @@ function clearAtOnce (connection: Connection, prefix: string, { later, isMeant }
 }
 
 /** Walks until the time of the step is over. Returns the key at which to continue, or undefined if the walk has reached its end. */
-function walkSome (
-  connection: Connection, { from, before }: KeyRange, { look, hasTime }: { look: Look, hasTime: () => boolean }
+function walkSome<R extends Keyed> (
+  connection: Connection, { from, before }: KeyRange, { list, look, hasTime }: { list: List<R>, look: Look<R>, hasTime: () => boolean }
 ): KeyRange['from'] | undefined {
   for (let start = from; ;) {
-    const rows = listed(connection, { from: start, before }, ROWS_AT_ONCE)
+    const rows = list(connection, { from: start, before }, ROWS_AT_ONCE)
     for (const row of rows) look(connection, row)
     const last = rows.at(-1)
     if (last === undefined || rows.length < ROWS_AT_ONCE) return undefined

@@ -15,6 +15,7 @@ export function statementsOf (database: Database, table: string) {
       'SELECT found.id, found.expires_at, found.used_at, found.value FROM # AS named ' +
       'CROSS JOIN # AS found ON found.id = named.id AND +found.key = named.key WHERE named.key = ?')
       .raw(true),
+    expiresAt: number('SELECT expires_at FROM # WHERE key = ?'),
     has: number('SELECT 1 FROM # WHERE key = ? AND expires_at > ?'),
     insert: prepare('INSERT INTO # (expires_at, used_at, key, value) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO NOTHING'),
     update: prepare('UPDATE # SET expires_at = ?, used_at = ?, value = ? WHERE key = ?'),

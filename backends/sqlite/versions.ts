@@ -1,6 +1,6 @@
 // Drops the tables of package versions with other formats. Each version has its own table, which is dropped if unused for a day.
 import type { Database, Statement } from './driver.js'
-import { otherTables, type TableChoice } from './schema.js'
+import { countersName, leasesName, otherTables, type TableChoice } from './schema.js'
 
 const UNUSED_MS = 86_400_000
 
@@ -17,7 +17,7 @@ export function dropUnusedTables (
     if (usedAt !== null && usedAt > at - UNUSED_MS) continue
     const remove = prepare('DELETE FROM # WHERE rowid IN (SELECT rowid FROM # LIMIT ?)')
     while (remove.run(ROWS_AT_ONCE).changes > 0) if (!hasTime()) return false
-    database.exec(`DROP TABLE "${table}"`)
+    for (const each of [table, leasesName(table), countersName(table)]) database.exec(`DROP TABLE IF EXISTS "${each}"`)
   }
   return true
 }

@@ -1,26 +1,22 @@
 // Queues writes, and gathers them into batches, so that one transaction contains many. Reads look into this queue before they ask SQLite.
-import type { StoredEntry } from '../../registry/backend.js'
+import type { Settlement, StoredEntry } from '../../registry/backend.js'
 import { CACHE_ERR_BACKEND_FAILED } from '../../registry/errors.js'
-import { Deferred, noop } from '../../registry/maybe-promise.js'
+import { noop } from '../../registry/maybe-promise.js'
 import type { Connection } from './connection.js'
 import type { Disk } from './disk.js'
 import { isFull } from './driver.js'
 import type { CacheDatabase } from './database.js'
 import { storedText } from './codec.js'
+import { settled } from './lease-rules.js'
 import { stepClock, type TimeSlices } from './time-slices.js'
 import type { WriteAheadLog } from './write-ahead-log.js'
-
-/** A write to a key. `entry` is undefined if the write deletes the key. */
-export interface SqliteWrite {
-  readonly key: string
-  readonly entry: StoredEntry | undefined
-  readonly bytes: number
-}
+import { WriteBatch, type SqliteSettle, type SqliteWrite } from './write-batch.js'
 
 /** Options and dependencies of the queue. */
 export interface SqliteWriteQueueOptions {
   readonly slices: TimeSlices
   readonly now: () => number
+  readonly leaseNow: () => number
   readonly database: CacheDatabase
   readonly disk: Disk
   readonly writeAheadLog: WriteAheadLog
@@ -38,49 +34,23 @@ const INLINE_BYTES = 8 * 1024 * 1024
 const MAX_WAITING_BYTES = 64 * 1024 * 1024
 const WRITE_OVERHEAD_BYTES = 200
 
-const LOG_IS_FULL = 'the write-ahead log is longer than maxBytes, since another process keeps a read transaction on the file open; end that'
+const TOO_MANY = 'too many writes are waiting for the database'
 
-class Batch {
-  readonly writes = new Map<string, SqliteWrite>()
-  /** The promise of the sets. They may be refused although the deletes are carried out. */
-  readonly stored = new Deferred()
-  /** The promise of the deletes, and of the batch as a whole. */
-  readonly done = new Deferred()
+/** Why writes are refused while the log can't be emptied. */
+export const LOG_IS_FULL =
+  'the write-ahead log is longer than maxBytes, since another process keeps a read transaction on the file open; end that'
 
-  constructor () {
-    // Callers may ignore these promises, so a rejection must not count as unhandled.
-    for (const { promise } of [this.stored, this.done]) promise.catch(noop)
-  }
-
-  get hasDeletes (): boolean {
-    return [...this.writes.values()].some(({ entry }) => entry === undefined)
-  }
-
-  /** Rejects the sets and turns them into deletes, because the old entries are out of date. Returns whether there were any sets. */
-  refuseSets (error: unknown): boolean {
-    const sets = [...this.writes.values()].filter(({ entry }) => entry !== undefined)
-    for (const write of sets) this.writes.set(write.key, { ...write, entry: undefined })
-    if (sets.length > 0) this.stored.reject(error)
-    return sets.length > 0
-  }
-
-  resolve (): void {
-    this.stored.resolve()
-    this.done.resolve()
-  }
-
-  reject (error: unknown): void {
-    this.stored.reject(error)
-    this.done.reject(error)
-  }
+interface Ended {
+  readonly settle: SqliteSettle
+  readonly isStored: boolean
 }
 
 /** Keeps the pending writes in batches. A batch contains only the last write to each key. */
 export class SqliteWriteQueue {
   readonly #options: SqliteWriteQueueOptions
   readonly #listeners = new Set<(key: string) => void>()
-  #gathering: Batch | undefined
-  #flushing: Batch | undefined
+  #gathering: WriteBatch | undefined
+  #flushing: WriteBatch | undefined
   #draining = false
   #immediate: NodeJS.Immediate | undefined
   #timer: NodeJS.Timeout | undefined
@@ -92,10 +62,10 @@ export class SqliteWriteQueue {
 
   /** How many writes are pending. */
   get waiting (): number {
-    return (this.#gathering?.writes.size ?? 0) + (this.#flushing?.writes.size ?? 0)
+    return (this.#gathering?.size ?? 0) + (this.#flushing?.size ?? 0)
   }
 
-  /** Returns the last pending write to `key`. */
+  /** Returns the last pending write to `key`. Pending settlements are not found, because they may turn out to be invalid. */
   find (key: string): SqliteWrite | undefined {
     return this.#gathering?.writes.get(key) ?? this.#flushing?.writes.get(key)
   }
@@ -103,16 +73,28 @@ export class SqliteWriteQueue {
   /** Adds a write, which replaces a pending write to the same key. Settles when the write is committed. */
   put (key: string, entry: StoredEntry | undefined): Promise<void> {
     const bytes = key.length * 2 + (entry?.value.byteLength ?? 0) + WRITE_OVERHEAD_BYTES
-    const batch = this.#gathering ??= new Batch()
+    const batch = this.#gathering ??= new WriteBatch()
     const grownBy = bytes - (batch.writes.get(key)?.bytes ?? 0)
-    if (this.#bytes > 0 && grownBy > 0 && this.#bytes + grownBy > MAX_WAITING_BYTES) {
-      return Promise.reject(new CACHE_ERR_BACKEND_FAILED('sqlite', 'set', 'too many writes are waiting for the database'))
-    }
+    if (this.#isTooMuch(grownBy)) return Promise.reject(new CACHE_ERR_BACKEND_FAILED('sqlite', 'set', TOO_MANY))
+    this.#bytes -= batch.overrule(key)
     batch.writes.set(key, { key, entry, bytes })
-    this.#bytes += grownBy
-    if (this.#bytes > INLINE_BYTES) this.#writeInline()
-    else this.#schedule()
+    this.#grow(grownBy)
     return (entry === undefined ? batch.done : batch.stored).promise
+  }
+
+  /** Adds a settlement. Resolves to whether its entry was stored, when that is committed. A later write to the key makes it invalid. */
+  settle (key: string, token: string, settlement: Settlement): Promise<boolean> {
+    // A write to the key that was called before makes the token invalid.
+    if (this.find(key) !== undefined) return Promise.resolve(false)
+    const bytes = key.length * 2 + (settlement.entry?.value.byteLength ?? 0) + WRITE_OVERHEAD_BYTES
+    if (this.#isTooMuch(bytes)) return Promise.reject(new CACHE_ERR_BACKEND_FAILED('sqlite', 'settle', TOO_MANY))
+    const batch = this.#gathering ??= new WriteBatch()
+    const outcome = new Promise<boolean>((resolve, reject) => {
+      batch.addSettle({ key, token, settlement, bytes, resolve, reject })
+    })
+    outcome.catch(noop)
+    this.#grow(bytes)
+    return outcome
   }
 
   /** Turns pending sets of keys that begin with `prefix` into deletes. */
@@ -135,6 +117,16 @@ export class SqliteWriteQueue {
     const settled = (this.#gathering ?? this.#flushing)?.done.promise ?? Promise.resolve()
     this.#start()
     return settled
+  }
+
+  #isTooMuch (bytes: number): boolean {
+    return this.#bytes > 0 && bytes > 0 && this.#bytes + bytes > MAX_WAITING_BYTES
+  }
+
+  #grow (bytes: number): void {
+    this.#bytes += bytes
+    if (this.#bytes > INLINE_BYTES) this.#writeInline()
+    else this.#schedule()
   }
 
   #schedule (): void {
@@ -166,14 +158,14 @@ export class SqliteWriteQueue {
       } catch (error) {
         batch.reject(error)
       }
-      for (const { bytes } of batch.writes.values()) this.#bytes -= bytes
+      this.#bytes -= batch.bytes
       this.#flushing = undefined
     }
     // `#draining` becomes false in the same turn in which no pending batch was found, so that a later write starts a new drain.
     this.#draining = false
   }
 
-  async #write (batch: Batch): Promise<void> {
+  async #write (batch: WriteBatch): Promise<void> {
     const { slices, database, disk, afterBatch } = this.#options
     const write = async (): Promise<void> => {
       await slices.steps((hasTime) => database.use((connection) => this.#writeSome(connection, batch, hasTime)))
@@ -192,7 +184,7 @@ export class SqliteWriteQueue {
     this.#start()
     // If no batch was being written before, `#start` has already written a part of this one.
     if (before === undefined) return
-    const batch = before.writes.size > 0 ? before : this.#gathering
+    const batch = before.size > 0 ? before : this.#gathering
     try {
       if (batch !== undefined) this.#options.database.use((connection) => this.#writeSome(connection, batch, stepClock()))
     } catch {
@@ -200,17 +192,13 @@ export class SqliteWriteQueue {
     }
   }
 
-  #writeSome (connection: Connection, batch: Batch, hasTime: () => boolean): boolean {
-    if (this.#options.writeAheadLog.isFull()) batch.refuseSets(new CACHE_ERR_BACKEND_FAILED('sqlite', 'set', LOG_IS_FULL))
-    const at = this.#options.now()
+  #writeSome (connection: Connection, batch: WriteBatch, hasTime: () => boolean): boolean {
+    if (this.#options.writeAheadLog.isFull()) batch.refuseSets(new CACHE_ERR_BACKEND_FAILED('sqlite', 'set', LOG_IS_FULL), LOG_IS_FULL)
     const written: SqliteWrite[] = []
+    const ended: Ended[] = []
     connection.transact(() => {
-      for (const write of batch.writes.values()) {
-        if (write.entry === undefined) connection.remove(storedText(write.key))
-        else connection.put(storedText(write.key), write.entry.value, write.entry.expiresAt, at)
-        written.push(write)
-        if (!hasTime()) break
-      }
+      this.#writeWrites(connection, batch, { written, hasTime })
+      if (written.length === batch.writes.size) this.#writeSettles(connection, batch, { ended, hasTime })
       connection.writeTouches(hasTime)
     })
     for (const { key, entry, bytes } of written) {
@@ -218,6 +206,48 @@ export class SqliteWriteQueue {
       this.#bytes -= bytes
       if (entry !== undefined) for (const listener of this.#listeners) listener(key)
     }
-    return batch.writes.size === 0
+    // The listeners don't hear of these keys: a token may have been given out before what they wait for, as a write can't have been.
+    for (const { settle: { key, bytes, resolve }, isStored } of ended) {
+      batch.settles.delete(key)
+      this.#bytes -= bytes
+      resolve(isStored)
+    }
+    return batch.size === 0
+  }
+
+  /** Writes until the time is over, at least one write. Each makes all tokens of its key invalid. */
+  #writeWrites (connection: Connection, batch: WriteBatch, { written, hasTime }: { written: SqliteWrite[], hasTime: () => boolean }): void {
+    const at = this.#options.now()
+    const hasLeases = !connection.leases.isEmpty()
+    for (const write of batch.writes.values()) {
+      const key = storedText(write.key)
+      if (write.entry === undefined) connection.remove(key)
+      else connection.put(key, write.entry.value, write.entry.expiresAt, at)
+      if (hasLeases) connection.leases.remove(key)
+      written.push(write)
+      if (!hasTime()) break
+    }
+  }
+
+  /** Writes the settlements of one key after another until the time is over, at least those of one key. Adds each to `ended`. */
+  #writeSettles (connection: Connection, batch: WriteBatch, { ended, hasTime }: { ended: Ended[], hasTime: () => boolean }): void {
+    for (const settles of batch.settles.values()) {
+      for (const settle of settles) ended.push({ settle, isStored: this.#writeSettle(connection, settle) })
+      if (!hasTime()) break
+    }
+  }
+
+  /** Writes a settlement if its token is still valid. Returns whether its entry was stored. */
+  #writeSettle (connection: Connection, { key: text, token, settlement }: SqliteSettle): boolean {
+    const { now, leaseNow } = this.#options
+    const key = storedText(text)
+    const at = leaseNow()
+    const outcome = settled(connection.leases.find(key, at), token, { settlement, at })
+    if (outcome === undefined) return false
+    const { isStored, lease } = outcome
+    if (isStored && settlement.entry !== undefined) connection.put(key, settlement.entry.value, settlement.entry.expiresAt, now())
+    if (lease === undefined) connection.leases.remove(key)
+    else connection.leases.write(key, lease)
+    return isStored
   }
 }

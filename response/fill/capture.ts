@@ -99,7 +99,7 @@ export interface CaptureOptions {
   readonly asked: RequestConditions | undefined
   /** The longest time for which a stream is held back, in milliseconds. */
   readonly holdMs: number
-  readonly end: StreamEnd
+  readonly stream: StreamEnd
 }
 
 export class Capture {
@@ -149,7 +149,8 @@ export class Capture {
     if (stored === undefined) return { response: undefined, refused: 'header' }
     const setsCookie = stored.setsCookie || facts.hasNewCookies()
     const response = new HandlerResponse(reply, stored, { madeAt, mayChange, ownEtag, setsCookie })
-    return { response, ...this.#body(response, payload) }
+    const body = this.#body(response, payload)
+    return 'refused' in body ? { response, refused: body.refused } : { response, payload: body.payload }
   }
 
   #body (response: HandlerResponse, payload: unknown): Body {
@@ -205,12 +206,12 @@ export class Capture {
   }
 
   #tooLarge (): Body {
-    this.#options.end.tooLarge()
+    this.#options.stream.tooLarge()
     return { refused: 'too-large' }
   }
 
   #record (response: HandlerResponse, payload: unknown): Body {
-    const { end, judgement, policy: { maxBodyBytes }, services: { budget } } = this.#options
+    const { stream: end, judgement, policy: { maxBodyBytes }, services: { budget } } = this.#options
     const { reply } = this.#exchange
     const kind = streamKind(payload)
     // If the payload is not a readable stream, Fastify itself rejects it.

@@ -12,7 +12,7 @@ import { announceRanges } from '../serve/conditional-reply.js'
 import type { HandlerResponse } from './capture.js'
 import type { ConditionedFill } from './client-conditions.js'
 import type { Exchange, FillStart } from './exchange.js'
-import { partsOf, type FillParts } from './fill-parts.js'
+import { FillParts } from './fill-parts.js'
 import { NEXT_STATES, type FillState } from './fill-state.js'
 import type { FillServices } from './fill-services.js'
 import type { Selects } from './flight.js'
@@ -50,7 +50,7 @@ export class Fill implements ResponseFill, StreamedFill, ConditionedFill {
     this.#reason = forward.reason
     this.key = exchange.key
     this.flight = flight
-    this.#parts = partsOf(this, { services, route, start })
+    this.#parts = new FillParts(this, services, route, start)
     this.judgement = this.#parts.judgement
     this.selects = this.#parts.storing.selects
     exchange.refresh?.begin()
@@ -83,6 +83,7 @@ export class Fill implements ResponseFill, StreamedFill, ConditionedFill {
   choose (options: ReplyCacheOptions): void {
     try {
       this.judgement.choose(options)
+      if (options.tags !== undefined) this.#route.choosesTags = true
     } catch (err) {
       this.refuse(refusalFor(err), err)
     }
@@ -207,7 +208,7 @@ export class Fill implements ResponseFill, StreamedFill, ConditionedFill {
     this.#parts.asked?.putBack()
     if (this.#parts.validation?.endsStored(reason) === true) this.#endStored()
     else this.#exchange.refresh?.fail(reason)
-    if (this.#parts.validation?.outcome === 'served-on-error') this.#parts.sharing.land()
+    if (this.#parts.validation?.outcome === 'served-on-error') this.#services.guard.track(this.#parts.sharing.landUnstored())
     else this.#parts.sharing.release(reason, this.response)
     this.#parts.capture.release()
     if (reason === 'csp-nonce') fault = new Error('Content-Security-Policy contains a nonce, which is for one response only')
@@ -283,7 +284,7 @@ export class Fill implements ResponseFill, StreamedFill, ConditionedFill {
     const { fills, observer } = this.#services
     // The fill ends only now: until its response is stored, a fill that began later can supersede it.
     fills.end(this.#place)
-    this.#parts.sharing.land()
+    this.#parts.sharing.land(refused)
     const outcome = refused === undefined ? { name: 'stored' } as const : { name: 'refused', reason: refused } as const
     this.#become(outcome)
     observer.tell(this.#route, outcome)

@@ -2,7 +2,7 @@
 import { Deadline, type Wait } from '../../registry/deadline.js'
 
 /** Why a request that waited gets nothing from a flight. */
-export type Released = 'not-shareable' | 'failed' | 'lock-timeout' | 'other-variant'
+export type Released = 'not-shareable' | 'failed' | 'lock-timeout' | 'other-variant' | 'invalidated'
 
 /** The outcome of a flight: something to share, or why there is nothing. */
 export type FlightOutcome<S> = S | { readonly released: Released }
@@ -104,6 +104,11 @@ export class Flight<S extends object> {
     this.#selecting = selecting
     if (this.#waiters === undefined) return
     this.#letGo(({ selects }) => !this.isFor(selects), () => ({ released: 'other-variant' }))
+  }
+
+  /** Whether requests wait for the outcome. */
+  get isAwaited (): boolean {
+    return this.#waiters !== undefined && this.#waiters.length > 0
   }
 
   /** Whether a stream was offered. */

@@ -5,6 +5,11 @@ import { setImmediate as turn } from 'node:timers/promises'
 import type { FastifyInstance, FastifyRequest, InjectOptions } from 'fastify'
 import { kArrival, type ArrivedRequest } from '../request/arrival.js'
 import { Backoff } from '../../registry/backoff.js'
+import type { MaybePromise } from '../../registry/backend.js'
+import { UNAVAILABLE } from '../../registry/unavailable.js'
+import { BusyKeys } from '../store/busy-keys.js'
+import type { Right } from '../store/response-to-store.js'
+import { giveBackRight, type Attempt } from './turns.js'
 import { CONDITION_FIELDS } from '../http/conditional.js'
 import { noop } from '../../registry/maybe-promise.js'
 import { safeError, type ThrottledLog } from '../observe/log.js'
@@ -33,6 +38,8 @@ export interface Refresh {
   readonly key: string
   /** Whether the connection of the client that received the stale response was encrypted. */
   readonly isEncrypted: boolean
+  /** Returns the claim for the refresh, if it is one of this key. The caller settles it. */
+  takeRight (key: string): Right | undefined
   /** Called when the fill of the refresh begins. */
   begin (): void
   /** Called when nothing is left to refresh: the entry is fresh again, or was deleted. */
@@ -47,18 +54,24 @@ export type PossibleRefresh = FastifyRequest['raw'] & { readonly [kRefresh]?: Re
 export class Refreshes {
   readonly #under = new Map<string, Promise<void>>()
   readonly #backoff: Backoff
+  readonly #busy: BusyKeys
   readonly #log: ThrottledLog
   readonly #closing = new AbortController()
 
   constructor (now: () => number, log: ThrottledLog) {
     this.#backoff = new Backoff(now)
+    this.#busy = new BusyKeys(now)
     this.#log = log
   }
 
-  /** Runs the route of `request` again, unless a refresh of this entry is running or has just failed. */
-  start (instance: FastifyInstance, request: ArrivedRequest, key: string): void {
-    if (this.#closing.signal.aborted || this.#under.has(key) || this.#under.size >= MAX_REFRESHES || this.#backoff.pauses(key)) return
-    this.#under.set(key, this.#run(instance, request, key).catch(noop).finally(() => { this.#under.delete(key) }))
+  /**
+   * Runs the route of `request` again, unless a refresh of this entry is running, also in another process, or has just failed. `claim`
+   * claims the entry.
+   */
+  start (instance: FastifyInstance, request: ArrivedRequest, key: string, claim: () => MaybePromise<Attempt | undefined>): void {
+    if (this.#closing.signal.aborted || this.#under.has(key) || this.#under.size >= MAX_REFRESHES) return
+    if (this.#backoff.pauses(key) || this.#busy.has(key)) return
+    this.#under.set(key, this.#claimed(instance, request, key, claim).catch(noop).finally(() => { this.#under.delete(key) }))
   }
 
   /** Aborts running refreshes and waits until they have ended. Never rejects. */
@@ -67,14 +80,34 @@ export class Refreshes {
     await Promise.all(this.#under.values())
   }
 
-  async #run (instance: FastifyInstance, request: ArrivedRequest, key: string): Promise<void> {
+  async #claimed (
+    instance: FastifyInstance, request: ArrivedRequest, key: string, claim: () => MaybePromise<Attempt | undefined>
+  ): Promise<void> {
+    // Lets the stale response be sent first.
+    await turn()
+    const attempt = await claim()
+    if (attempt === undefined) return await this.#run(instance, request, key)
+    if (attempt === UNAVAILABLE || attempt === 'timeout') return this.#backoff.failed(key)
+    // Another process has refreshed the entry already.
+    if ('seen' in attempt) return
+    if ('busyMs' in attempt) return this.#busy.note(key, attempt.busyMs)
+    await this.#run(instance, request, key, attempt.right)
+  }
+
+  async #run (instance: FastifyInstance, request: ArrivedRequest, key: string, right?: Right): Promise<void> {
     let hasSucceeded = false
+    let left = right
     // The reason why nothing was stored. It is undefined while the response may still be stored, which can take longer than the request
     // itself.
     let reason: RefusalReason | 'not-asked' | undefined = 'not-asked'
     const refresh: Refresh = {
       key,
       isEncrypted: (request.raw.socket as { encrypted?: boolean }).encrypted === true,
+      takeRight: (wanted) => {
+        const taken = (left?.variant ?? left?.own)?.key === wanted ? left : undefined
+        if (taken !== undefined) left = undefined
+        return taken
+      },
       begin: () => { reason = undefined },
       succeed: () => {
         hasSucceeded = true
@@ -83,9 +116,8 @@ export class Refreshes {
       fail: (why) => { reason = why }
     }
     const again = { ...repeated(request), Request: marked(refresh) }
-    // Lets the stale response be sent first.
-    await turn()
     const outcome = await this.#send(instance, again, key)
+    giveBackRight(left)
     if (hasSucceeded) return
     this.#backoff.failed(key)
     if (outcome !== undefined && reason !== undefined) {

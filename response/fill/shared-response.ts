@@ -16,6 +16,8 @@ export interface SharedStream extends SharedResponse {
   readonly stream: SharedBody
   /** The length that the handler announced; undefined if it announced none. */
   readonly lengthBytes: number | undefined
+  /** Returns whether nothing has invalidated the response since its handler began; undefined if only this process could have done that. */
+  readonly isCurrent: (() => Promise<boolean>) | undefined
 }
 
 /** A flight that produces a response. */

@@ -4,12 +4,15 @@ import { TRANSIENT, type RefusalReason } from '../observe/reasons.js'
 import type { HandlerResponse } from './capture.js'
 import type { SharedBody } from './shared-body.js'
 import type { ResponseFills, ResponseFlight } from './shared-response.js'
+import { UNCOLLAPSED_MS } from './uncollapsed.js'
 import type { Shareable, Storing } from './storing.js'
 
 export class Sharing {
   readonly #flight: ResponseFlight | undefined
   readonly #fills: ResponseFills
   readonly #storing: Storing
+  /** The whole response, while it is not known whether it was stored. */
+  #ready: Shareable | undefined
 
   /** `flight` is undefined if other requests can't wait for the response. */
   constructor (flight: ResponseFlight | undefined, fills: ResponseFills, storing: Storing) {
@@ -35,23 +38,47 @@ export class Sharing {
 
   /** Gives the stream to requests that wait, and to those that come before it has ended. */
   offer (ready: Shareable, stream: SharedBody, lengthBytes: number | undefined): void {
-    this.#flight?.offer(() => ({ ...this.#storing.shared(ready), stream, lengthBytes }))
+    const storing = this.#storing
+    const isCurrent = storing.right === undefined ? undefined : async () => await storing.isCurrent(ready.tags)
+    this.#flight?.offer(() => ({ ...storing.shared(ready), stream, lengthBytes, isCurrent }))
   }
 
-  /** Gives the whole response to the requests that wait. */
+  /**
+   * Gives the whole response to the requests that wait: at once, or if there are other processes, when it is known whether it was
+   * invalidated meanwhile. These requests may have come after that.
+   */
   share (ready: Shareable): void {
-    this.#flight?.share(() => this.#storing.shared(ready))
+    if (this.#storing.right === undefined) this.#share(ready)
+    else this.#ready = ready
   }
 
   /** Called when the response will not be stored. The requests that wait run the handler themselves. */
   release (reason: RefusalReason, response: HandlerResponse | undefined): void {
+    const isForNow = TRANSIENT.has(reason)
+    this.#storing.giveBack(isForNow ? 0 : UNCOLLAPSED_MS)
     if (this.#flight === undefined) return
     if (response !== undefined) this.narrow(varyNames(response.vary) ?? [])
-    this.#fills.release(this.#flight, TRANSIENT.has(reason) ? 'failed' : 'not-shareable')
+    this.#fills.release(this.#flight, isForNow ? 'failed' : 'not-shareable')
   }
 
-  /** Called when the response was stored, or not. */
-  land (): void {
-    if (this.#flight !== undefined) this.#fills.land(this.#flight)
+  /** Called when the response was stored, or was refused by the backend. */
+  land (refused?: RefusalReason): void {
+    this.#storing.giveBack()
+    if (this.#flight === undefined) return
+    if (refused === 'invalidated' && this.#storing.right !== undefined) this.#flight.release('invalidated')
+    else if (this.#ready !== undefined) this.#share(this.#ready)
+    this.#fills.land(this.#flight)
+  }
+
+  /** Called when a stored response was sent in place of the handler's, which others may receive too. */
+  landUnstored (): Promise<void> | undefined {
+    const storing = this.#storing
+    if (storing.right !== undefined) return storing.isCurrent(this.#ready?.tags).then((is) => this.land(is ? undefined : 'invalidated'))
+    this.land()
+    return undefined
+  }
+
+  #share (ready: Shareable): void {
+    this.#flight?.share(() => this.#storing.shared(ready))
   }
 }

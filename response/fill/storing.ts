@@ -10,7 +10,10 @@ import type { RequestFields } from '../request/request-fields.js'
 import type { ResponseHead } from '../store/entry.js'
 import { UNAVAILABLE } from '../../registry/unavailable.js'
 import type { Found } from '../store/store.js'
-import type { Exchange } from './exchange.js'
+import type { Right } from '../store/response-to-store.js'
+import { INVALIDATED } from '../store/tags.js'
+import { andThen } from '../../registry/maybe-promise.js'
+import type { Exchange, FillStart } from './exchange.js'
 import type { FillServices } from './fill-services.js'
 import type { Selects } from './flight.js'
 import type { ResponsePlace, SharedResponse } from './shared-response.js'
@@ -34,6 +37,8 @@ export interface Ready extends Shareable {
 export class Storing {
   /** Whether `prepare` must read stamps, because the route has a list of tags and the backend is available. */
   readonly needsStamps: boolean
+  /** The right to store the response, which ends with the fill; undefined if the backend knows no claims. */
+  readonly right: Right | undefined
   readonly #services: FillServices
   readonly #route: KnownRoute
   readonly #exchange: Exchange
@@ -44,12 +49,16 @@ export class Storing {
   readonly selects: Selects = (names) => selection(names, this.#asked, this.#route.policy.vary)
   /** The route's own tags, each followed by its stamps from before the handler ran. */
   #stamps: readonly string[] | typeof UNAVAILABLE | undefined
+  /** The number of the last invalidation before the handler ran. It is needed for tags that are known only afterwards. */
+  readonly #lastInvalidation: number | typeof UNAVAILABLE | undefined
 
-  constructor (services: FillServices, route: KnownRoute, exchange: Exchange, found: Found) {
+  constructor (services: FillServices, route: KnownRoute, { exchange, forward: { found }, turn }: FillStart) {
     this.#services = services
     this.#route = route
     this.#exchange = exchange
     this.#found = found
+    this.right = turn?.right
+    this.#lastInvalidation = turn?.lastInvalidation
     const { tags } = route.policy
     this.needsStamps = typeof tags !== 'function' && tags.length > 0 && found.state !== 'unavailable'
     this.#asked = { headers: { ...exchange.request.headers }, [kArrival]: exchange.request[kArrival] }
@@ -127,12 +136,14 @@ export class Storing {
     const { fills, store } = this.#services
     const known = this.obstacle(place, tags)
     if (known !== undefined || tags === undefined) return known
-    const { variants } = this.#found
+    const { right } = this
     // If the backend must be read first, a copy of a buffer is stored, because the application may change the buffer meanwhile.
-    const isReadFirst = tags.length > 0 || varyNames.length > 0 || variants !== undefined || this.#asked[kArrival].changes !== ''
+    const isReadFirst = tags.length > 0 || varyNames.length > 0 || this.#found.variants !== undefined ||
+      this.#asked[kArrival].changes !== ''
     const kept = typeof body !== 'string' && isReadFirst ? Buffer.from(body) : body
-    const write = (stamps: readonly string[] | typeof UNAVAILABLE): MaybePromise<RefusalReason | undefined> => {
+    const write = (stamps: readonly string[] | typeof UNAVAILABLE | typeof INVALIDATED): MaybePromise<RefusalReason | undefined> => {
       if (stamps === UNAVAILABLE) return 'unavailable'
+      if (stamps === INVALIDATED) return 'invalidated'
       fills.supersede(place, this.selectedBy(varyNames))
       const isKept = store.storeResponse({
         key: this.#exchange.key,
@@ -141,14 +152,42 @@ export class Storing {
         varyNames,
         asked: this.#asked,
         spelling: this.#route.policy.vary,
-        variants,
+        found: this.#found,
+        right,
         mayStore: () => this.obstacle(place, tags) === undefined
       }, expiresAt)
-      const outcome = (is: boolean): RefusalReason | undefined => is ? undefined : this.obstacle(place, tags) ?? 'unavailable'
-      return isKept instanceof Promise ? isKept.then(outcome) : outcome(isKept)
+      return andThen(isKept, (is) => {
+        if (is !== true) return this.obstacle(place, tags) ?? (is === false && right !== undefined ? 'invalidated' : 'unavailable')
+        // The response is stored with stamps that are no longer current, if another process has invalidated a tag meanwhile.
+        const isCurrent = right === undefined || stamps.length === 0 || place.fill.flight?.isAwaited !== true || this.#areCurrent(stamps)
+        return andThen(isCurrent, (are) => are ? undefined : 'invalidated')
+      })
     }
     const stamps = this.#stampsOf(tags)
     return stamps instanceof Promise ? stamps.then((there) => this.obstacle(place, tags) ?? write(there)) : write(stamps)
+  }
+
+  /**
+   * Returns whether nothing has invalidated the response since the handler began. Asks the store, because another process may have done it.
+   */
+  async isCurrent (tags: readonly string[] = []): Promise<boolean> {
+    if (this.right === undefined) return true
+    if (!await this.right.own.isValid()) return false
+    if (tags.length === 0) return true
+    const stamps = await this.#stampsOf(tags)
+    return stamps !== INVALIDATED && (stamps === UNAVAILABLE || await this.#areCurrent(stamps))
+  }
+
+  /** Returns whether no tag was invalidated since it had these stamps. If the backend does not respond, they count as current. */
+  #areCurrent (stamps: readonly string[]): MaybePromise<boolean> {
+    const { guard, tags } = this.#services
+    return andThen(tags.areCurrent(stamps, guard.deadline()), (are) => are !== false)
+  }
+
+  /** Gives the right to store the response back, if it was not used. For `aloneMs`, nobody waits for this key. */
+  giveBack (aloneMs = 0): void {
+    this.right?.variant?.giveBack(aloneMs)
+    this.right?.own.giveBack(aloneMs)
   }
 
   /** Returns what waiting requests share: the response, and the names under which it may be invalidated. */
@@ -161,10 +200,13 @@ export class Storing {
     return [...varyNames, ...this.#found.variants?.head.names ?? []]
   }
 
-  #stampsOf (tags: readonly string[]): MaybePromise<readonly string[] | typeof UNAVAILABLE> {
+  #stampsOf (tags: readonly string[]): MaybePromise<readonly string[] | typeof UNAVAILABLE | typeof INVALIDATED> {
     if (tags.length === 0) return []
     if (tags === this.#route.policy.tags && this.#stamps !== undefined) return this.#stamps
-    return this.#services.tags.stamped(tags, this.#services.guard.deadline())
+    const { guard, tags: stamps } = this.#services
+    const last = this.#lastInvalidation
+    if (last === UNAVAILABLE) return UNAVAILABLE
+    return last === undefined ? stamps.stamped(tags, guard.deadline()) : stamps.stampedSince(last, tags, guard.deadline())
   }
 
   /** Returns the names under which the fence knows the response: its key, its route, its URL and its tags. */

@@ -3,7 +3,7 @@ import { lruOf } from '../../registry/lru.js'
 import type { Selects } from './flight.js'
 
 /** After a response that can't be shared, requests for its variant are not collapsed for this long. */
-const UNCOLLAPSED_MS = 10_000
+export const UNCOLLAPSED_MS = 10_000
 const MAX_KEYS = 10_000
 /** If more variants of a key than this can't be shared, no request for the key is collapsed. */
 const MAX_VARIANTS = 32

@@ -22,6 +22,12 @@ export interface CommonOptions {
   deadline?: Duration
   /** How long a request waits for a concurrent request that fills the same entry, before it runs the handler itself. @default '5s' */
   lockTimeout?: Duration
+  /**
+   * How long other processes wait for one that fills an entry and has died. A process that lives renews its lease, so that a handler may
+   * take longer. With `false`, processes that share a store don't wait for each other, and don't notice each other's invalidations while
+   * their handlers run. Needs a backend with the methods `claim` and `settle`; others work as with `false`. @default '1s'
+   */
+  lease?: Duration | false
   /** Whether Cache-Status is sent. A string becomes this cache's name in that field; `true` uses the package's name. @default true */
   cacheStatus?: boolean | string
   /**
@@ -41,7 +47,7 @@ export type ResponseCacheOptions = CommonOptions & (BackendChoice | {
 })
 
 export const PLUGIN_DEFAULTS = {
-  backend: 'memory', decorateAs: 'cache', namespace: '', deadline: '100ms', lockTimeout: '5s', cacheStatus: true
+  backend: 'memory', decorateAs: 'cache', namespace: '', deadline: '100ms', lockTimeout: '5s', lease: '1s', cacheStatus: true
 } as const
 
 type Given = CommonOptions & { backend?: string, options?: unknown }
@@ -55,6 +61,7 @@ const PLUGIN_CHECKS: { [K in keyof Given]-?: Check<Given[K]> } = {
   namespace: expects('a string', (value) => typeof value === 'string'),
   deadline: aDuration,
   lockTimeout: aDuration,
+  lease: (value, who) => value === false ? value : aDuration(value, who),
   cacheStatus: expects('true, false, or the name to sign Cache-Status with, a token', (value) =>
     typeof value === 'boolean' || (typeof value === 'string' && /^[A-Za-z*][\w!#$%&'*+.^`|~:/-]*$/.test(value))),
   now: expects('a function that returns epoch milliseconds', (value) => typeof value === 'function')
@@ -70,6 +77,7 @@ export function checkSettings (given: unknown) {
     options: settings.options === undefined ? {} : settings.options,
     defaults: settings.defaults ?? {},
     deadlineMs: duration()(settings.deadline, `${NAME}.deadline`),
-    lockTimeoutMs: duration()(settings.lockTimeout, `${NAME}.lockTimeout`)
+    lockTimeoutMs: duration()(settings.lockTimeout, `${NAME}.lockTimeout`),
+    leaseMs: settings.lease === false ? 0 : duration()(settings.lease, `${NAME}.lease`)
   }
 }

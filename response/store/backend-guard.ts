@@ -1,19 +1,23 @@
 // The guard: every call to the backend goes through it, with a deadline and a circuit breaker. A failed call never fails a request.
-import type { CacheBackend, MaybePromise, StoredEntry } from '../../registry/backend.js'
+import type { CacheBackend, MaybePromise, Power, StoredEntry } from '../../registry/backend.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
 import { isRefusal } from '../../registry/refusal.js'
 import { UNAVAILABLE, type Read } from '../../registry/unavailable.js'
 import { CircuitBreaker } from './circuit-breaker.js'
-import { WriteBehind, WAITED } from './write-behind.js'
+import { WriteBehind, WAITED, type ClaimToSettle, type EntryToWrite } from './write-behind.js'
 import { LateChanges, MANY_LATE } from './late-changes.js'
 import { inTime, EXPLICIT_CALL_DEADLINE_MS, Progress } from './explicit-calls.js'
-import { isPromise, hold, noop } from '../../registry/maybe-promise.js'
+import { andThen, isPromise, hold, noop } from '../../registry/maybe-promise.js'
+import { untilDeadline } from './until-deadline.js'
 import { Deadline, HELD_UP, NO_ANSWER, LATE, within } from '../../registry/deadline.js'
 import { safeError } from '../observe/log.js'
 import type { Observer } from '../observe/observer.js'
 
 /** Limit on concurrent calls. Beyond it, a call is not made, and the backend counts as unavailable for it. */
 const MAX_PENDING = 1_000
+
+/** The calls that store a response behind the client's back. They may take long without the backend being unavailable. */
+const STORING: ReadonlySet<string> = new Set(['set', 'settle'])
 
 export interface GuardOptions {
   readonly name: string
@@ -24,13 +28,16 @@ export interface GuardOptions {
   readonly observer: Observer
 }
 
+/** A call to the backend: its name, the key that it concerns, and the deadline of the request for which it is made. */
+export interface Asked { readonly operation: string, readonly key: string | undefined, readonly deadline: Deadline }
+
 export class BackendGuard {
   /** Whether `close` was called. Read only. */
   isClosed = false
   readonly #backend: CacheBackend
   readonly #options: GuardOptions
   readonly #breaker: CircuitBreaker
-  readonly #fills = new WriteBehind({ send: (key, entry) => this.#send(key, entry), dropped: (key) => this.#failed('set', WAITED, key) })
+  readonly #fills = new WriteBehind({ send: (key, write) => this.#send(key, write), dropped: (key) => this.#failed('set', WAITED, key) })
   /** Changes of entries that have not settled. `#others` holds other unsettled work that goes on after a response was sent. */
   readonly #changes = new Set<Promise<unknown>>()
   readonly #others = new Set<Promise<unknown>>()
@@ -80,28 +87,41 @@ export class BackendGuard {
       const reads = keys.map((key) => this.get(key, deadline))
       return reads.some(isPromise) ? Promise.all(reads) : reads as Read[]
     }
-    const none = keys.map(() => UNAVAILABLE) as Read[]
-    if (!this.#admits()) return none
-    const checked = (values: unknown): Read[] => Array.isArray(values) && values.length === keys.length
-      ? Array.from(values, (value, index) => this.#checked(value, keys[index] as string))
-      : (this.#failed('getMany', new TypeError('the result is not a list with a value per key'), keys[0]), none)
+    const checked = (values: unknown): Read[] => {
+      if (!Array.isArray(values) || values.length !== keys.length) throw new TypeError('the result is not a list with a value per key')
+      return Array.from(values, (value, index) => this.#checked(value, keys[index] as string))
+    }
+    const read = this.ask({ operation: 'getMany', key: keys[0], deadline }, (backend) => backend.getMany!(keys), checked)
+    return andThen(read, (reads) => reads === UNAVAILABLE ? keys.map(() => UNAVAILABLE) : reads)
+  }
+
+  /**
+   * Makes another call whose failure has no consequences. Returns what `use` returns for its result. Returns UNAVAILABLE after a failure,
+   * after the deadline, or if `use` throws an error. Never rejects.
+   */
+  ask<T> (
+    { operation, key, deadline }: Asked, call: (backend: CacheBackend) => MaybePromise<unknown>, use: (value: unknown) => T
+  ): MaybePromise<T | typeof UNAVAILABLE> {
+    if (!this.#admits()) return UNAVAILABLE
+    const used = (value: unknown): T => {
+      const result = use(value)
+      this.#succeeded()
+      return result
+    }
     try {
-      const result: MaybePromise<unknown> = this.#backend.getMany(keys)
-      if (!isPromise(result)) return checked(result)
-      return this.#awaited<readonly Read[] | typeof UNAVAILABLE>('getMany', result, deadline, keys[0], checked)
-        .then((read) => read === UNAVAILABLE ? none : read as Read[])
+      const result = call(this.#backend)
+      return isPromise(result) ? this.#awaited(operation, result, deadline, key, used) : used(result)
     } catch (err) {
-      this.#failed('getMany', err, keys[0], deadline.requestId)
-      return none
+      return this.#failed(operation, err, key, deadline.requestId)
     }
   }
 
   /**
-   * Stores an entry in the background. A failure is counted and logged. Returns false if the entry is dropped at once. That happens after
-   * `close`, while an earlier change of the key is late, and if too many changes are late or waiting.
+   * Stores an entry in the background, if a claim is given by settling that. A failure is counted and logged. Returns false if the entry is
+   * dropped at once. That happens after `close`, while an earlier change of the key is late, and if too many changes are late or waiting.
    */
-  writeBehind (key: string, entry: StoredEntry): boolean {
-    return !this.isClosed && this.#late.byKey.size < MANY_LATE && this.#fills.put(key, entry)
+  writeBehind (key: string, entry: StoredEntry, claim?: ClaimToSettle): boolean {
+    return !this.isClosed && this.#late.byKey.size < MANY_LATE && this.#fills.put(key, entry, claim)
   }
 
   /** Deletes an unused entry in the background. A failure is counted and logged. */
@@ -142,6 +162,19 @@ export class BackendGuard {
     const done = before.length === 0 ? act() : Promise.all(before).then(act)
     hold(this.#changes, done)
     await this.#onPurpose('clear', inTime(done, progress))
+  }
+
+  /** Returns whether the backend has an optional method. */
+  has (power: Power): boolean {
+    return typeof this.#backend[power] === 'function'
+  }
+
+  /** Makes an explicit change that concerns no entry. Rejects with CACHE_ERR_BACKEND_FAILED if the change fails. */
+  async change<T> (operation: string, act: (backend: CacheBackend) => MaybePromise<T>): Promise<T> {
+    this.#mustAdmit(operation)
+    const done = (async () => await act(this.#backend))()
+    hold(this.#changes, done)
+    return await this.#onPurpose(operation, inTime(done))
   }
 
   /** Reads an entry for an explicit call. Rejects with CACHE_ERR_BACKEND_FAILED if the backend is unavailable. */
@@ -188,24 +221,33 @@ export class BackendGuard {
     }
   }
 
-  #send (key: string, entry: StoredEntry): Promise<unknown> | boolean {
+  #send (key: string, { entry, claim }: EntryToWrite): Promise<unknown> | boolean {
     if (this.#late.byKey.get(key) !== undefined || !this.#admits()) return false
+    const operation = claim === undefined ? 'set' : 'settle'
+    const succeeded = (stored: unknown): void => {
+      this.#succeeded()
+      claim?.settled(stored === true)
+    }
     try {
-      const result: MaybePromise<void> = this.#backend.set(key, entry)
+      const result: MaybePromise<unknown> = claim === undefined
+        ? this.#backend.set(key, entry)
+        : this.#backend.settle!(key, claim.token, { entry, unordered: claim.unordered })
       if (result === undefined || !isPromise(result)) {
-        this.#succeeded()
+        succeeded(result)
         return true
       }
       const done = Promise.resolve(result)
       hold(this.#changes, done)
-      this.track(this.#awaited('set', done, this.deadline(), key, () => this.#succeeded()).then((settled) => {
-        if (settled !== UNAVAILABLE || !this.#changes.has(done)) return
+      this.track(this.#awaited(operation, done, this.deadline(), key, succeeded).then((settled) => {
+        if (settled !== UNAVAILABLE) return
+        claim?.settled(UNAVAILABLE)
+        if (!this.#changes.has(done)) return
         this.#late.note(key, done)
         this.#fills.drop(key)
       }))
       return done.then(noop, noop)
     } catch (err) {
-      this.#failed('set', err, key)
+      this.#failed(operation, err, key)
       return false
     }
   }
@@ -240,34 +282,12 @@ export class BackendGuard {
     }
   }
 
-  /**
-   * Calls `use` with the value of `promise`, and resolves to its result, or to UNAVAILABLE after a failure or after `deadline`. A value
-   * that comes after the deadline is ignored.
-   */
   #awaited<T> (
     operation: string, promise: Promise<unknown>, deadline: Deadline, key: string | undefined, use: (value: unknown) => T
   ): Promise<T | typeof UNAVAILABLE> {
-    const { requestId } = deadline
     this.#pending++
-    return new Promise((resolve) => {
-      let open = true
-      const end = (value: () => T | typeof UNAVAILABLE): void => {
-        if (!open) return
-        open = false
-        wait.cancel()
-        this.#pending--
-        try {
-          resolve(value())
-        } catch (err) {
-          resolve(this.#failed(operation, err, key, requestId))
-        }
-      }
-      const wait = deadline.wait((heldUp) => end(() => this.#failed(operation, heldUp ? HELD_UP : NO_ANSWER, key, requestId)))
-      // `Promise.resolve` is needed, because the `then` of a thenable that is not a promise may throw.
-      Promise.resolve(promise).then(
-        (value) => end(() => use(value)),
-        (err) => end(() => this.#failed(operation, err, key, requestId)))
-    })
+    const over = (): void => { this.#pending-- }
+    return untilDeadline(promise, deadline, { over, use, failed: (err) => this.#failed(operation, err, key, deadline.requestId) })
   }
 
   #checked (value: unknown, key: string): Read {
@@ -289,7 +309,7 @@ export class BackendGuard {
     // If only one of several tiers has failed, that counts as a success, because the other tiers respond. A refused entry (one that is too
     // large, for example) counts as a success too.
     if ((err as { isPartial?: unknown } | undefined)?.isPartial === true || isRefusal(err)) this.#succeeded()
-    else if (err === HELD_UP || ((err === NO_ANSWER || err === WAITED) && operation === 'set')) this.#breaker.late()
+    else if (err === HELD_UP || ((err === NO_ANSWER || err === WAITED) && STORING.has(operation))) this.#breaker.late()
     else this.#breaker.failed()
     const { name: backend, observer } = this.#options
     observer.tellOfBackend({ name: 'backend-failed', backend, operation, err: safeError(err), key, requestId })

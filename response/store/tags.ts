@@ -16,7 +16,8 @@ const LONGEST_CLEAR_TAG_CHARACTERS = 128
 const SEEDS_REMEMBERED = 1_000
 const SOFT_REMEMBERED = 32
 
-const STAMP = /^([0-9a-z]{1,11})\.[\w-]{12}\.[0-9a-z]+$/
+// The time at which the stamp was made, the process, a number within it, and, in the stamp of an invalidation, the number of `version`.
+const STAMP = /^([0-9a-z]{1,11})\.[\w-]{12}\.[0-9a-z]+(?:\.([0-9a-z]{1,11}))?$/
 const INSTANTS = /^[0-9a-z]{1,11}(?:,[0-9a-z]{1,11})*$/
 
 /** Returns a function that tells whether a key belongs to a stamp of this namespace. */
@@ -30,23 +31,34 @@ function stampPrefix (namespace: string): string {
   return `${namespacePrefix(namespace)}t `
 }
 
+/** The result for a response with a tag that was invalidated while the response was produced. */
+export const INVALIDATED = Symbol('invalidated')
+
 /**
  * A tag has two stamps. Every invalidation replaces the first one, which is the only one that a hit reads. An invalidation that isn't soft
  * replaces the second one too. A new stamp never depends on a stamp that was read, so concurrent invalidations can't undo each other. A
  * third entry holds the times of the tag's soft invalidations. It is used only to tell since when entries are stale.
+ *
+ * Stamps that were read before the handler ran make every later invalidation count. If the tags are known only afterwards, a number does
+ * that, which each invalidation raises before it writes its stamp: the stamp of an invalidation with a higher number than the one from
+ * before the handler ran is too new. It needs a backend that has `version`.
  */
 export class Tags {
   readonly #guard: BackendGuard
   readonly #prefix: string
   readonly #now: () => number
   readonly #process = randomBytes(9).toString('base64url')
+  readonly #version: string
   #made = 0
+  /** The highest number of an invalidation that this process has heard of. */
+  #lastVersion: number | undefined
   /** Stamps that this process created for keys that had none. `made` is the number of stamps that the process had created by then. */
   readonly #seeds = lruOf<{ readonly stamp: string, readonly made: number }>(SEEDS_REMEMBERED)
 
   constructor (guard: BackendGuard, namespace: string, now: () => number) {
     this.#guard = guard
     this.#prefix = stampPrefix(namespace)
+    this.#version = `${namespacePrefix(namespace)}tags`
     this.#now = now
   }
 
@@ -55,12 +67,32 @@ export class Tags {
    * is unavailable.
    */
   stamped (tags: readonly string[], deadline: Deadline): MaybePromise<readonly string[] | typeof UNAVAILABLE> {
-    const madeBefore = this.#made
-    const keys = tags.flatMap((tag) => [this.#key(tag), this.#hardKey(tag)])
-    return andThen(this.#stamps(keys, deadline), (stamps) => {
-      if (stamps === UNAVAILABLE) return UNAVAILABLE
-      const stamp = (at: number): string => stamps[at] ?? this.#seed(keys[at] as string, madeBefore)
-      return tags.flatMap((tag, index) => [tag, `${stamp(index * 2)} ${stamp(index * 2 + 1)}`])
+    return andThen(this.#read(tags, deadline), (read) => read === UNAVAILABLE ? UNAVAILABLE : read.pairs)
+  }
+
+  /**
+   * Returns the number of the last invalidation. An earlier number is as right, because more counts as invalidated then; so the last one
+   * that is known is returned, unless `isNeeded`. Returns undefined if the backend has no `version`.
+   */
+  lastInvalidation (deadline: Deadline, isNeeded: boolean): MaybePromise<number | undefined | typeof UNAVAILABLE> {
+    if (!this.#guard.has('version')) return undefined
+    return !isNeeded && this.#lastVersion !== undefined ? this.#lastVersion : this.#askVersion(deadline)
+  }
+
+  /**
+   * Returns the tags with their stamps, as `stamped` does, for a response whose handler ran when `version` was the number of the last
+   * invalidation. Returns INVALIDATED if one of the tags was invalidated since then.
+   */
+  stampedSince (
+    version: number, tags: readonly string[], deadline: Deadline
+  ): MaybePromise<readonly string[] | typeof UNAVAILABLE | typeof INVALIDATED> {
+    return andThen(this.#read(tags, deadline), (read) => {
+      if (read === UNAVAILABLE) return UNAVAILABLE
+      const { pairs, areComplete } = read
+      if (tags.some((_, index) => stampsIn(pairs, index).some((stamp) => versionOf(stamp) > version))) return INVALIDATED
+      if (areComplete) return pairs
+      // A stamp that is missing may have been lost, and with it the number of an invalidation.
+      return andThen(this.#askVersion(deadline), (last) => last === UNAVAILABLE ? UNAVAILABLE : last > version ? INVALIDATED : pairs)
     })
   }
 
@@ -101,14 +133,16 @@ export class Tags {
     // If the store has no room for the time of a soft invalidation, it has none for a new stamp either. Entries then become misses instead
     // of stale.
     if (soft) await this.#noteSoft(this.#softKey(tag)).catch(ifFull)
+    // The number is raised before the stamps are written, so that no stamp has the number from before.
+    const version = this.#guard.has('version') ? await this.#raise().catch(ifFull) : undefined
     const keys = soft ? [this.#key(tag)] : [this.#hardKey(tag), this.#key(tag)]
-    await Promise.all(keys.map(async (key) => await this.#renew(key)))
+    await Promise.all(keys.map(async (key) => await this.#renew(key, version)))
   }
 
   /** Writes a new stamp. If the store has no room for it, deletes the old stamp, which invalidates the same entries. */
-  async #renew (key: string): Promise<void> {
+  async #renew (key: string, version: number | undefined): Promise<void> {
     try {
-      await this.#guard.write('set', key, this.#stamp())
+      await this.#guard.write('set', key, this.#stamp(version))
     } catch (err) {
       ifFull(err)
       await this.#guard.write('delete', key)
@@ -124,6 +158,18 @@ export class Tags {
     const at = this.#now()
     const instants = thinned([...instantsIn(stamps === UNAVAILABLE ? undefined : stamps[0]), at], at)
     await this.#guard.write('set', key, this.#entry(instants.map((instant) => instant.toString(36)).join(), at))
+  }
+
+  /** Reads both stamps of each tag. A tag without stamps gets new ones; the stamps are then not complete. */
+  #read (tags: readonly string[], deadline: Deadline): MaybePromise<{ pairs: string[], areComplete: boolean } | typeof UNAVAILABLE> {
+    const madeBefore = this.#made
+    const keys = tags.flatMap((tag) => [this.#key(tag), this.#hardKey(tag)])
+    return andThen(this.#stamps(keys, deadline), (stamps) => {
+      if (stamps === UNAVAILABLE) return UNAVAILABLE
+      const stamp = (at: number): string => stamps[at] ?? this.#seed(keys[at] as string, madeBefore)
+      const pairs = tags.flatMap((tag, index) => [tag, `${stamp(index * 2)} ${stamp(index * 2 + 1)}`])
+      return { pairs, areComplete: !stamps.includes(undefined) }
+    })
   }
 
   #stamps (keys: readonly string[], deadline: Deadline): MaybePromise<Array<string | undefined> | typeof UNAVAILABLE> {
@@ -152,9 +198,25 @@ export class Tags {
     return stamp
   }
 
-  #stamp (): { value: Buffer, expiresAt: number } {
+  #stamp (version?: number): { value: Buffer, expiresAt: number } {
     const at = this.#now()
-    return this.#entry(`${at.toString(36)}.${this.#process}.${(++this.#made).toString(36)}`, at)
+    const number = version === undefined ? '' : `.${version.toString(36)}`
+    return this.#entry(`${at.toString(36)}.${this.#process}.${(++this.#made).toString(36)}${number}`, at)
+  }
+
+  #askVersion (deadline: Deadline): MaybePromise<number | typeof UNAVAILABLE> {
+    const asked = { operation: 'version', key: undefined, deadline }
+    return this.#guard.ask(asked, (backend) => backend.version!(this.#version), (version) => this.#known(version))
+  }
+
+  async #raise (): Promise<number> {
+    return this.#known(await this.#guard.change('version', async (backend) => await backend.version!(this.#version, true)))
+  }
+
+  #known (version: unknown): number {
+    if (!Number.isSafeInteger(version)) throw new TypeError('the result is not an integer')
+    this.#lastVersion = Math.max(this.#lastVersion ?? 0, version as number)
+    return version as number
   }
 
   #entry (text: string, at: number): { value: Buffer, expiresAt: number } {
@@ -186,6 +248,12 @@ const madeAtOf = (stamp: string | undefined): number | undefined => {
   return madeAt === undefined ? undefined : parseInt(madeAt, 36)
 }
 
+/** Returns the number of the invalidation that made the stamp; 0 if no invalidation made it. */
+const versionOf = (stamp: string): number => {
+  const version = STAMP.exec(stamp)?.[2]
+  return version === undefined ? 0 : parseInt(version, 36)
+}
+
 /** Returns the times in `text` in epoch milliseconds, in order, or none if it can't be parsed. */
 const instantsIn = (text: string | undefined): number[] => INSTANTS.test(text ?? '') ? text!.split(',').map((at) => parseInt(at, 36)) : []
 
@@ -202,6 +270,6 @@ function thinned (instants: number[], at: number): number[] {
 }
 
 /** Throws the error again, unless it says that the store is full. */
-function ifFull (err: unknown): void {
+function ifFull (err: unknown): undefined {
   if (!isForWantOfRoom(err)) throw err
 }

@@ -1,5 +1,6 @@
 // Writes fills to the backend in the background. Few are sent at once, so that an explicit change never waits for many of them.
 import type { StoredEntry } from '../../registry/backend.js'
+import { UNAVAILABLE } from '../../registry/unavailable.js'
 
 /**
  * Limit on concurrent writes. A backend that makes one write at a time needs 1.6 s for 32 writes of 50 ms, and an invalidation that waits
@@ -13,13 +14,25 @@ const MOST_WAITING_BYTES = 64 * 1024 * 1024
 /** The error of an entry that waited too long. */
 export const WAITED = new Error('the entry waited too long for its turn, and is not stored')
 
-interface Waiting { readonly entry: StoredEntry, readonly until: number }
+/** The claim with which an entry is stored: the backend stores it only if the token is still valid. */
+export interface ClaimToSettle {
+  readonly token: string
+  /** See `Settlement`. */
+  readonly unordered: boolean
+  /** Called with the outcome: whether the entry was stored, or UNAVAILABLE if that is not known. */
+  readonly settled: (outcome: boolean | typeof UNAVAILABLE) => void
+}
+
+/** An entry to be written. Without a claim, it is stored in any case. */
+export interface EntryToWrite { readonly entry: StoredEntry, readonly claim?: ClaimToSettle | undefined }
+
+interface Waiting extends EntryToWrite { readonly until: number }
 
 export interface WriteBehindOptions {
   /**
    * Passes an entry to the backend. Returns whether the backend took it, or a promise that settles with the write. Never throws or rejects.
    */
-  readonly send: (key: string, entry: StoredEntry) => Promise<unknown> | boolean
+  readonly send: (key: string, write: EntryToWrite) => Promise<unknown> | boolean
   /** Called for an entry that waited too long and is not stored. */
   readonly dropped: (key: string) => void
   /** Returns the milliseconds of a clock that never jumps. @default performance.now */
@@ -27,8 +40,8 @@ export interface WriteBehindOptions {
 }
 
 /**
- * Writes the entries of fills to one backend. Until an entry is written, reads find it here. An explicit change of a key makes reads no
- * longer find it, and drops it if it waits.
+ * Writes the entries of fills to one backend. Until an entry is written, reads find it here, unless only the backend can say whether it may
+ * be stored. An explicit change of a key makes reads no longer find it, and drops it if it waits.
  */
 export class WriteBehind {
   readonly #options: WriteBehindOptions
@@ -49,19 +62,20 @@ export class WriteBehind {
     return this.#waiting.size === 0 && this.#underWayByKey.size === 0
   }
 
-  /** Returns the entry that waits to be stored under `key` or is being stored there, or undefined if there is none. */
+  /** Returns the entry that waits to be stored under `key` or is being stored there, or undefined if there is none without a claim. */
   find (key: string): StoredEntry | undefined {
-    return this.#waiting.get(key)?.entry ?? this.#underWayByKey.get(key)
+    const waiting = this.#waiting.get(key)
+    return waiting === undefined || waiting.claim !== undefined ? this.#underWayByKey.get(key) : waiting.entry
   }
 
   /** Stores an entry now or later. Returns false if the backend did not take it, or if too many entries wait. */
-  put (key: string, entry: StoredEntry): boolean {
+  put (key: string, entry: StoredEntry, claim?: ClaimToSettle): boolean {
     this.drop(key)
-    if (this.#underWay < MOST_UNDER_WAY) return this.#begin(key, entry)
+    if (this.#underWay < MOST_UNDER_WAY) return this.#begin(key, { entry, claim })
     const until = this.#now() + LONGEST_WAIT_MS
     this.#dropOld()
     if (this.#waiting.size >= MOST_WAITING || this.#bytes + entry.value.byteLength > MOST_WAITING_BYTES) return false
-    this.#waiting.set(key, { entry, until })
+    this.#waiting.set(key, { entry, claim, until })
     this.#bytes += entry.value.byteLength
     return true
   }
@@ -69,10 +83,7 @@ export class WriteBehind {
   /** Drops the waiting entry of `key`, if there is one. If an entry is being written, reads no longer find it here. */
   drop (key: string): void {
     this.#underWayByKey.delete(key)
-    const found = this.#waiting.get(key)
-    if (found === undefined) return
-    this.#waiting.delete(key)
-    this.#bytes -= found.entry.value.byteLength
+    this.#take(key)?.claim?.settled(false)
   }
 
   /** Does the same for all keys that begin with `prefix`. */
@@ -85,11 +96,21 @@ export class WriteBehind {
     for (const key of [...this.#waiting.keys()]) this.#beginWaiting(key)
   }
 
-  #begin (key: string, entry: StoredEntry): boolean {
-    const sent = this.#options.send(key, entry)
+  /** Removes the waiting entry of a key, and returns it. */
+  #take (key: string): Waiting | undefined {
+    const found = this.#waiting.get(key)
+    if (found === undefined) return undefined
+    this.#waiting.delete(key)
+    this.#bytes -= found.entry.value.byteLength
+    return found
+  }
+
+  #begin (key: string, write: EntryToWrite): boolean {
+    const { entry, claim } = write
+    const sent = this.#options.send(key, write)
     if (!(sent instanceof Promise)) return sent
     this.#underWay++
-    this.#underWayByKey.set(key, entry)
+    if (claim === undefined) this.#underWayByKey.set(key, entry)
     sent.then(() => {
       this.#underWay--
       if (this.#underWayByKey.get(key) === entry) this.#underWayByKey.delete(key)
@@ -99,9 +120,9 @@ export class WriteBehind {
   }
 
   #beginWaiting (key: string): void {
-    const { entry } = this.#waiting.get(key) as Waiting
-    this.drop(key)
-    this.#begin(key, entry)
+    const write = this.#take(key) as Waiting
+    this.#underWayByKey.delete(key)
+    if (!this.#begin(key, write)) write.claim?.settled(UNAVAILABLE)
   }
 
   #next (): void {
@@ -116,7 +137,7 @@ export class WriteBehind {
     const at = this.#now()
     for (const [key, { until }] of this.#waiting) {
       if (until > at) return
-      this.drop(key)
+      this.#take(key)?.claim?.settled(UNAVAILABLE)
       this.#options.dropped(key)
     }
   }

@@ -9,6 +9,7 @@ import t, { type Test } from 'tap'
 import { builtIns } from '../../backends/index.js'
 import { SQLITE_CLEANUP_INTERVAL_MS, SQLITE_MAX_BYTES, SQLITE_PATH, SQLITE_TABLE, type SqliteOptions } from '../../backends/sqlite.js'
 import { driverVersion, driverWarning, loadDriver, type Loading } from '../../backends/sqlite/driver.js'
+import { leaseClock } from '../../backends/sqlite/lease-rules.js'
 import { readOptions } from '../../backends/sqlite/options.js'
 import { testClock } from '../support/clock.js'
 import { conformance } from '../kit/index.js'
@@ -43,6 +44,7 @@ t.test('sqlite: the defaults are those of the named constants', async (t) => {
     database: undefined,
     table: SQLITE_TABLE,
     format: 1,
+    leaseNow: leaseClock,
     maxEntries: Infinity,
     maxBytes: SQLITE_MAX_BYTES,
     cleanupIntervalMs: SQLITE_CLEANUP_INTERVAL_MS

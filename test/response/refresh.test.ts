@@ -19,7 +19,7 @@ function refreshing () {
   const start = (parts: RequestParts = {}): void => {
     const request = fakeRequest(parts)
     Object.assign(request.raw, { socket: {} })
-    refreshes.start({ inject } as unknown as FastifyInstance, request, 'k')
+    refreshes.start({ inject } as unknown as FastifyInstance, request, 'k', () => undefined)
   }
   return { barrier, asked, refreshes, start }
 }

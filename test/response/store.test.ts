@@ -7,7 +7,8 @@ import { ThrottledLog } from '../../response/observe/log.js'
 import { Observer } from '../../response/observe/observer.js'
 import { kKeys, type Entry, type ResponseHead, type VariantsHead } from '../../response/store/entry.js'
 import { BackendGuard } from '../../response/store/backend-guard.js'
-import { MAX_VARIANTS, Store } from '../../response/store/store.js'
+import { Store } from '../../response/store/store.js'
+import { MAX_VARIANTS } from '../../response/store/variant-lists.js'
 import { Tags } from '../../response/store/tags.js'
 import { testClock } from '../support/clock.js'
 import { mapBackend } from '../support/map-backend.js'
@@ -23,7 +24,7 @@ t.test('the keys of variants are remembered with their list, even if a backend r
   }
   const observer = new Observer(new CacheStatus(), new ThrottledLog({ debug () {}, info () {}, warn () {}, error () {} }, now))
   const guard = new BackendGuard(copies, { name: 'copies', deadlineMs: 1_000, now, steadyNow: now, observer })
-  const store = new Store(guard, new Tags(guard, '', now), now, observer)
+  const store = new Store(guard, { tags: new Tags(guard, '', now), now, observer })
   const asked = (language: string) => fakeFields({ 'accept-language': language })
   const head: ResponseHead = {
     kind: 'response', key: 'k', status: 200, fields: [], storedAt: now(), freshUntil: now() + 60_000, ageMs: 0, text: true
@@ -37,7 +38,8 @@ t.test('the keys of variants are remembered with their list, even if a backend r
       varyNames: ['accept-language'],
       asked: asked(language),
       spelling: 'exact',
-      variants: undefined,
+      found: {},
+      right: undefined,
       mayStore: () => true
     }, now() + 60_000)
   }
@@ -53,14 +55,14 @@ t.test('a key has 32 variants at most: the one that was stored first is removed'
   const entries = new Map<string, StoredEntry>()
   const observer = new Observer(new CacheStatus(), new ThrottledLog({ debug () {}, info () {}, warn () {}, error () {} }, now))
   const guard = new BackendGuard(mapBackend(now, entries), { name: 'map', deadlineMs: 1_000, now, steadyNow: now, observer })
-  const store = new Store(guard, new Tags(guard, '', now), now, observer)
+  const store = new Store(guard, { tags: new Tags(guard, '', now), now, observer })
   const head: ResponseHead = {
     kind: 'response', key: 'k', status: 200, fields: [], storedAt: now(), freshUntil: now() + 60_000, ageMs: 0, text: true
   }
   for (let at = 0; at < 40; at++) {
     const asked = fakeFields({ 'accept-language': `l${at}` })
     await store.storeResponse({
-      key: 'k', head, body: `l${at}`, varyNames: ['accept-language'], asked, spelling: 'exact', variants: undefined, mayStore: () => true
+      key: 'k', head, body: `l${at}`, varyNames: ['accept-language'], asked, spelling: 'exact', found: {}, right: undefined, mayStore: () => true
     }, now() + 60_000)
   }
   t.equal(entries.size, MAX_VARIANTS + 1, 'removed variants are deleted, and the list is an entry too')
@@ -73,7 +75,7 @@ t.test('an entry from another clock is trusted up to a minute ahead', async (t) 
   const { now } = testClock()
   const observer = new Observer(new CacheStatus(), new ThrottledLog({ debug () {}, info () {}, warn () {}, error () {} }, now))
   const guard = new BackendGuard(mapBackend(now), { name: 'map', deadlineMs: 1_000, now, steadyNow: now, observer })
-  const store = new Store(guard, new Tags(guard, '', now), now, observer)
+  const store = new Store(guard, { tags: new Tags(guard, '', now), now, observer })
   for (const [aheadMs, isBelieved] of [[60_000, true], [60_001, false]] as const) {
     const head: ResponseHead = {
       kind: 'response', key: 'k', status: 200, fields: [], storedAt: now() + aheadMs, freshUntil: now() + 120_000, ageMs: 0, text: true

@@ -5,7 +5,8 @@ import Database from 'better-sqlite3'
 import type { Test } from 'tap'
 import type { SqliteOptions } from '../../backends/sqlite.js'
 import { SqliteBackend } from '../../backends/sqlite/backend.js'
-import { loadDriver } from '../../backends/sqlite/driver.js'
+import { loadDriver, type Driver } from '../../backends/sqlite/driver.js'
+import { leaseClock } from '../../backends/sqlite/lease-rules.js'
 import { readOptions } from '../../backends/sqlite/options.js'
 import { FORMAT } from '../../backends/sqlite/schema.js'
 import type { CacheBackend } from '../../registry/backend.js'
@@ -25,15 +26,18 @@ export interface OpenSqliteOptions {
   readonly now?: () => number
   /** The format of another version of the package. */
   readonly format?: number
+  /** The clock of leases. */
+  readonly leaseNow?: () => number
+  readonly driver?: Driver
 }
 
 export async function openSqlite (
-  t: Test, options: SqliteOptions, { now = testClock().now, format = FORMAT }: OpenSqliteOptions = {}
+  t: Test, options: SqliteOptions, { now = testClock().now, format = FORMAT, leaseNow = leaseClock, driver: given }: OpenSqliteOptions = {}
 ): Promise<OpenedSqlite> {
   const warnings: Array<Record<string, unknown>> = []
   const { background, cleanup } = byHand(t)
-  const driver = options.database === undefined ? await loadDriver() : undefined
-  const backend = await SqliteBackend.open({ ...readOptions(options), format }, driver, {
+  const driver = options.database === undefined ? given ?? await loadDriver() : undefined
+  const backend = await SqliteBackend.open({ ...readOptions(options), format, leaseNow }, driver, {
     now,
     log: { debug () {}, info () {}, error () {}, warn: (details, message) => { warnings.push({ ...details, message }) } },
     signal: new AbortController().signal,

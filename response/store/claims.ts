@@ -1,0 +1,155 @@
+// Claims: of all processes that share a store, one creates an entry at a time, and its entry is stored only if nothing has made it invalid.
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { CacheBackend, Claim, MaybePromise, StoredEntry } from '../../registry/backend.js'
+import type { Deadline } from '../../registry/deadline.js'
+import { andThen, noop } from '../../registry/maybe-promise.js'
+import { UNAVAILABLE } from '../../registry/unavailable.js'
+import type { BackendGuard } from './backend-guard.js'
+import { HeldClaim } from './held-claim.js'
+
+/** How long an entry may be stored after its key was claimed. A handler that takes longer produces a response that is not stored. */
+const FILL_MS = 600_000
+
+/**
+ * The pauses before a key that is busy is claimed again, in milliseconds. The last one is repeated. Asking a store in this process costs
+ * next to nothing; asking a server costs a round trip.
+ */
+const PAUSES_HERE_MS = [2, 4, 8, 10]
+const PAUSES_AWAY_MS = [10, 20, 40, 80, 100]
+/** Varies the pauses, so that processes don't ask at the same time. */
+const JITTER = 0.5
+
+/** A key to be claimed, and the `expiresAt` of the entry that was found under it; undefined if none was found. */
+export interface Wanted { readonly key: string, readonly seen: number | undefined }
+
+/**
+ * The outcome of a claim: it is held, or another process was quicker and has stored an entry, or another process has the lease (for so many
+ * milliseconds), or the backend does not respond.
+ */
+export type Claimed =
+  | { readonly held: HeldClaim }
+  | { readonly quicker: StoredEntry }
+  | { readonly busyMs: number }
+  | typeof UNAVAILABLE
+
+/** The outcome of waiting for a claim. `timeout`: another process had the lease all the time. */
+export type Obtained = Exclude<Claimed, { readonly busyMs: number }> | 'timeout'
+
+/** Counters of claims. */
+export interface ClaimStats {
+  /** How often this process claimed a key, so that no other process would create the entry meanwhile. */
+  claims: number
+  /** How often this process waited, because another process was creating the entry. */
+  busy: number
+  /** How often it waited in vain until `lockTimeout`. */
+  timeouts: number
+}
+
+export interface ClaimsOptions {
+  readonly guard: BackendGuard
+  /** How long a claim lasts without being renewed: after this time, another process may take the place of one that has died. */
+  readonly leaseMs: number
+  readonly lockTimeoutMs: number
+}
+
+export class Claims {
+  readonly stats: ClaimStats = { claims: 0, busy: 0, timeouts: 0 }
+  readonly #guard: BackendGuard
+  readonly #leaseMs: number
+  readonly #lockTimeoutMs: number
+  /** The claims whose leases have to be renewed until they are settled. */
+  readonly #leases = new Set<HeldClaim>()
+  #renewals: NodeJS.Timeout | undefined
+
+  constructor ({ guard, leaseMs, lockTimeoutMs }: ClaimsOptions) {
+    this.#guard = guard
+    this.#leaseMs = leaseMs
+    this.#lockTimeoutMs = lockTimeoutMs
+  }
+
+  /**
+   * Claims a key. With `isAlone`, also if another process has the lease, and nobody waits for this one. Returns a promise only if the
+   * backend does. Never rejects.
+   */
+  claim ({ key, seen }: Wanted, deadline: Deadline, isAlone = false): MaybePromise<Claimed> {
+    const leaseMs = isAlone ? 0 : this.#leaseMs
+    let isLate = false
+    const call = (backend: CacheBackend): MaybePromise<Claim> => {
+      const claim = backend.claim!(key, { leaseMs, fillMs: FILL_MS, seen })
+      // Nobody would settle a claim that is granted after the deadline, and others would wait for its lease.
+      if (claim instanceof Promise) claim.then((late) => { if (isLate) giveBack(this.#claimed(key, late, leaseMs)) }).catch(noop)
+      return claim
+    }
+    const claimed = this.#guard.ask({ operation: 'claim', key, deadline }, call, (claim) => this.#claimed(key, claim, leaseMs))
+    if (!(claimed instanceof Promise)) return claimed
+    return claimed.then((outcome) => {
+      isLate = outcome === UNAVAILABLE
+      return outcome
+    })
+  }
+
+  /**
+   * Claims a key, and waits while another process has the lease, for at most the lock timeout since `since` (on the clock of
+   * `performance.now()`). Returns a promise only if the backend does, or if there is something to wait for. Never rejects.
+   */
+  obtain (wanted: Wanted, deadline: Deadline, since: number): MaybePromise<Obtained> {
+    const claimed = this.claim(wanted, deadline)
+    const pauses = claimed instanceof Promise ? PAUSES_AWAY_MS : PAUSES_HERE_MS
+    return andThen(claimed, (first) => isBusy(first) ? this.#await(wanted, first.busyMs, { since, pauses }) : first)
+  }
+
+  /** Stops renewing. The claims that are still held are given back by those who hold them. */
+  close (): void {
+    clearInterval(this.#renewals)
+    this.#leases.clear()
+  }
+
+  async #await (wanted: Wanted, busyMs: number, { since, pauses }: { since: number, pauses: readonly number[] }): Promise<Obtained> {
+    this.stats.busy++
+    for (let time = 0, restMs = busyMs; ; time++) {
+      if (performance.now() - since >= this.#lockTimeoutMs) {
+        this.stats.timeouts++
+        return 'timeout'
+      }
+      const pauseMs = pauses[Math.min(time, pauses.length - 1)]! * (1 + JITTER * (Math.random() - 0.5))
+      await sleep(Math.max(Math.min(pauseMs, restMs), 1))
+      const claimed = await this.claim(wanted, this.#guard.deadline())
+      if (!isBusy(claimed)) return claimed
+      restMs = claimed.busyMs
+    }
+  }
+
+  #claimed (key: string, claim: unknown, leaseMs: number): Claimed {
+    const { token, entry, busyMs } = (claim ?? {}) as { token?: unknown, entry?: StoredEntry, busyMs?: unknown }
+    if (typeof token === 'string') return { held: this.#held(key, token, leaseMs) }
+    if (entry?.value instanceof Uint8Array && typeof entry.expiresAt === 'number') return { quicker: entry }
+    if (typeof busyMs === 'number') return { busyMs }
+    throw new TypeError('the result is not a claim')
+  }
+
+  #held (key: string, token: string, leaseMs: number): HeldClaim {
+    const held = new HeldClaim(this.#guard, { key, token, leaseMs, fillMs: FILL_MS, over: () => { this.#leases.delete(held) } })
+    if (leaseMs === 0) return held
+    this.stats.claims++
+    this.#leases.add(held)
+    this.#renewals ??= setInterval(() => { this.#renew() }, leaseMs / 3).unref()
+    return held
+  }
+
+  /** Renews all leases that were not renewed for a third of their time. Stops when there are none. */
+  #renew (): void {
+    for (const held of this.#leases) held.renew()
+    if (this.#leases.size > 0) return
+    clearInterval(this.#renewals)
+    this.#renewals = undefined
+  }
+}
+
+/** Gives a claim back, if it is one. */
+export function giveBack (claimed: Claimed): void {
+  if (claimed !== UNAVAILABLE && 'held' in claimed) claimed.held.giveBack()
+}
+
+function isBusy (claimed: Claimed): claimed is { readonly busyMs: number } {
+  return claimed !== UNAVAILABLE && 'busyMs' in claimed
+}

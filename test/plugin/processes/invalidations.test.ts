@@ -1,0 +1,96 @@
+// Several processes on one store: what was invalidated in one of them is not brought back by another that was filling it meanwhile.
+import type { FastifyInstance } from 'fastify'
+import t from 'tap'
+import type { ResponseCache } from '../../../plugin.js'
+import { onEachStore, several, settled, type Process, type ProcessProbe } from '../../support/several.js'
+import { until } from '../../support/barrier.js'
+
+/** A way of invalidating: what the route does about it, and how it is invalidated. */
+interface Way {
+  readonly name: string
+  readonly route?: object
+  readonly replyTags?: readonly string[]
+  /** For values of the data cache. */
+  readonly isValue?: boolean
+  readonly tags?: readonly string[]
+  invalidate (process: Process): Promise<unknown>
+}
+
+const by = (act: (cache: ResponseCache) => Promise<unknown>) => async ({ cache }: Process): Promise<unknown> => await act(cache)
+
+const WAYS: readonly Way[] = [
+  { name: 'a tag that the route lists', route: { tags: ['a'] }, invalidate: by((cache) => cache.invalidate({ tags: ['a'] })) },
+  { name: 'a tag that the route lists, softly', route: { tags: ['a'] }, invalidate: by((cache) => cache.invalidate({ tags: ['a'], soft: true })) },
+  { name: 'a tag from a function', route: { tags: () => ['a'] }, invalidate: by((cache) => cache.invalidate({ tags: ['a'] })) },
+  { name: 'a tag from a function, softly', route: { tags: () => ['a'] }, invalidate: by((cache) => cache.invalidate({ tags: ['a'], soft: true })) },
+  { name: 'a tag from reply.cache()', replyTags: ['a'], invalidate: by((cache) => cache.invalidate({ tags: ['a'] })) },
+  { name: 'its URL', invalidate: by((cache) => cache.invalidate({ url: '/' })) },
+  { name: 'a POST to its URL', invalidate: async ({ ask }) => await ask({ method: 'POST' }) },
+  { name: 'its route', invalidate: by((cache) => cache.invalidate({ route: '/' })) },
+  { name: 'its key', route: { key: () => 'k' }, invalidate: by((cache) => cache.invalidate({ key: 'k' })) },
+  { name: 'clear()', invalidate: by((cache) => cache.clear()) },
+  { name: 'the key of a value', isValue: true, invalidate: by((cache) => cache.delete('k')) },
+  { name: 'the tag of a value', isValue: true, tags: ['a'], invalidate: by((cache) => cache.invalidate({ tags: ['a'] })) },
+  { name: 'clear(), for a value', isValue: true, invalidate: by((cache) => cache.clear()) }
+]
+
+const routesFor = ({ route, replyTags, isValue, tags }: Way) => (app: FastifyInstance, { barrier, ran, data }: ProcessProbe): void => {
+  const produce = async (): Promise<string> => {
+    ran()
+    const seen = data()
+    await barrier.pass()
+    return seen
+  }
+  if (isValue === true) {
+    app.get('/', async () => await app.cache.getOrSet('k', { ttl: '1m', ...(tags !== undefined && { tags: [...tags] }) }, produce))
+    return
+  }
+  app.get('/', { config: { cache: { ttl: '1m', ...route } } }, async (_request, reply) => {
+    if (replyTags !== undefined) reply.cache({ tags: [...replyTags] })
+    return await produce()
+  })
+  app.post('/', async () => 'done')
+}
+
+for (const way of WAYS) {
+  t.test(`${way.name}: invalidated in one process while another fills: the old response is served to nobody who asks later`, async (t) => {
+    await onEachStore(t, async (t, store) => {
+      for (const order of ['ends', 'overwrites'] as const) {
+        const { processes, barriers, change } = await several(t, store, { count: 3, namespace: order, lockTimeout: '200ms', routes: routesFor(way) })
+        const [a, b, c] = processes as [Process, Process, Process]
+        const first = a.ask()
+        await barriers[0]!.reached()
+        change('new')
+        await way.invalidate(b)
+        for (const barrier of barriers.slice(1)) barrier.open()
+        if (order === 'overwrites') {
+          t.equal((await b.ask()).text, 'new', 'B fills anew')
+          await settled()
+        }
+        // It joins the request of A, if that has not been overtaken, and asks after the invalidation.
+        const joined = a.ask()
+        await settled()
+        barriers[0]!.open()
+        t.equal((await first).text, 'old', 'it asked before')
+        t.equal((await joined).text, 'new', `joined, ${order}`)
+        await settled()
+        for (const process of [a, b, c]) t.equal((await process.ask()).text, 'new', order)
+        t.same(await Promise.all([a, b, c].map(async ({ cache }) => (await cache.stats()).errors)), [{}, {}, {}])
+        change('old')
+      }
+    })
+  })
+}
+
+t.test('a process that is filling when its entry is invalidated elsewhere says why it stored nothing', async (t) => {
+  await onEachStore(t, async (t, store) => {
+    const { processes: [a, b], barriers } = await several(t, store, { routes: routesFor({ name: '', invalidate: async () => {} }) })
+    const first = a!.ask()
+    await barriers[0]!.reached()
+    await b!.cache.invalidate({ url: '/' })
+    barriers[0]!.open()
+    await first
+    await until(async () => (await a!.cache.stats()).refusals.invalidated === 1)
+    t.same((await a!.cache.stats()).refusals, { invalidated: 1 })
+  })
+})
