@@ -6,8 +6,7 @@ import { openConnection } from './redis/connection.js'
 import { readOptions, type RedisOptions } from './redis/options.js'
 
 export {
-  REDIS_MAX_VALUE_BYTES, REDIS_PREFIX, REDIS_WAIT_REPLICAS_TIMEOUT, type LentRedis, type RedisConnection, type RedisOptions,
-  type RedisWaitReplicas
+  REDIS_MAX_VALUE_BYTES, REDIS_PREFIX, REDIS_WAIT_REPLICAS_TIMEOUT, type LentRedis, type RedisConnection, type RedisOptions
 } from './redis/options.js'
 
 export default defineBackend<RedisOptions>({

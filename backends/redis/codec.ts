@@ -58,6 +58,7 @@ export function beginsWith (text: string): string {
 const MAGIC = 0x46524331
 const MAGIC_OF_RECORDS = 0x46524332
 const INSTANT_AT = 4
+const EPOCH_AT = 12
 
 /** The number of bytes that precede the value in the older format. */
 export const HEADER_BYTES = 12
@@ -70,6 +71,17 @@ export function encodeValue ({ value, expiresAt }: StoredEntry): Buffer {
   bytes.writeUInt32BE(MAGIC, 0)
   bytes.writeDoubleBE(expiresAt, INSTANT_AT)
   bytes.set(value, HEADER_BYTES)
+  return bytes
+}
+
+/** Encodes an entry in the newer format, with the key's epoch. The rest of the record is written by the script that stores the entry. */
+export function encodeRecord ({ value, expiresAt }: StoredEntry, epoch: Buffer): Buffer {
+  const bytes = Buffer.allocUnsafe(RECORD_BYTES + value.byteLength)
+  bytes.writeUInt32BE(MAGIC_OF_RECORDS, 0)
+  bytes.writeDoubleBE(expiresAt, INSTANT_AT)
+  bytes.set(epoch, EPOCH_AT)
+  bytes.fill(0, EPOCH_AT + epoch.byteLength, RECORD_BYTES)
+  bytes.set(value, RECORD_BYTES)
   return bytes
 }
 

@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Claim, ClaimOptions, Settlement, StoredEntry } from '../../registry/backend.js'
 import { refusal } from '../../registry/refusal.js'
-import { decodeValue, encodeInstant, RECORD_BYTES, storedInstant } from './codec.js'
+import { decodeValue, encodeInstant, encodeRecord, RECORD_BYTES, storedInstant } from './codec.js'
 import type { Commands } from './commands.js'
 import { CLAIM, PROLONG, RELEASE, runScript, SETTLE, type Script, type ScriptArguments } from './scripts.js'
 import type { SizeLimit } from './size-limit.js'
@@ -70,12 +70,12 @@ export class Leases {
     return Number(outcome) === GIVEN ? { token: text } : { busyMs: Number(busyMs) }
   }
 
-  async #store (stored: string, token: Token, { value, expiresAt }: StoredEntry, unordered: boolean): Promise<boolean> {
+  async #store (stored: string, token: Token, entry: StoredEntry, unordered: boolean): Promise<boolean> {
     const outcome = await orRefusal(this.#writes.store(stored, {
       script: SETTLE,
-      bytes: Buffer.from(value.buffer, value.byteOffset, value.byteLength),
-      lifeMs: expiresAt - this.#now(),
-      more: [encodeInstant(expiresAt), ...valuesOf(token), unordered ? '1' : '0']
+      bytes: encodeRecord(entry, token.epoch),
+      lifeMs: entry.expiresAt - this.#now(),
+      more: [...valuesOf(token), unordered ? '1' : '0']
     }))
     return outcome === STORED
   }

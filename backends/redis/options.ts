@@ -60,16 +60,15 @@ export interface RedisOptions {
    */
   maxValueBytes?: number
   /** How many replicas must confirm each `set`, `delete` and `clear`. If fewer do in time, the call rejects. @default none */
-  waitReplicas?: RedisWaitReplicas
+  waitReplicas?: {
+    /** The number of replicas. In a Cluster, the number of replicas of the master that has the key. */
+    readonly replicas: number
+    /** How long the server waits for them. Meanwhile it responds to nothing else on the same connection. @default '200ms' */
+    readonly timeout?: Duration
+  }
 }
 
-/** How many replicas must confirm a change. */
-export interface RedisWaitReplicas {
-  /** The number of replicas, or in a Cluster, the number of replicas of the master that has the key. */
-  readonly replicas: number
-  /** How long the server waits for them. Meanwhile it responds to nothing else on the same connection. @default '200ms' */
-  readonly timeout?: Duration
-}
+type WaitReplicas = NonNullable<RedisOptions['waitReplicas']>
 
 /** The default value of the option `prefix`. */
 export const REDIS_PREFIX = 'frc:'
@@ -152,8 +151,8 @@ const connection: Check<RedisConnection> = (value, who) => {
   return value
 }
 
-const waitReplicas: Check<RedisWaitReplicas> = (value, who) => {
-  const { replicas, timeout } = checkOptions<RedisWaitReplicas>(who, value, { replicas: positiveInteger, timeout: aDuration })
+const waitReplicas: Check<WaitReplicas> = (value, who) => {
+  const { replicas, timeout } = checkOptions<WaitReplicas>(who, value, { replicas: positiveInteger, timeout: aDuration })
   return { replicas: positiveInteger(replicas, `${who}.replicas`), timeout: timeout ?? REDIS_WAIT_REPLICAS_TIMEOUT }
 }
 

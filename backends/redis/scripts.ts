@@ -110,19 +110,20 @@ if leaseMs > 0 then redis.call('SETRANGE', key, 28, struct.pack('>I4d', number, 
 return {1, 0}`)
 
 /**
- * Stores an entry for a token, and ends the token's lease. Arguments: those of SET, but the value without what precedes it; then the
- * entry's expiry time as 8 bytes, the token, and '1' if the entry is unordered. Returns what SET does, or 2 and the server's time if the
- * token does not allow it.
+ * Stores an entry for a token, and ends the token's lease. Arguments: those of SET, the token, and '1' if the entry is unordered. The value
+ * begins with a head in which the record is missing. It is written into the stored value, because a text that is put together in a script
+ * takes the server longer than a second command. Returns what SET does, or 2 and the server's time if the token does not allow it, or the
+ * entry has expired on its way.
  */
 export const SETTLE = script(`${CLOCK}if now >= tonumber(ARGV[3]) then return {0, now} end
-${HEAD}${token(5)}if not isValid then return {2, now} end
+${HEAD}${token(4)}if not isValid then return {2, now} end
 if isMine then holder, leaseUntil = 0, 0 end
-if number == stored or (number < stored and ARGV[8] ~= '1') then
+if number == stored or (number < stored and ARGV[7] ~= '1') or tonumber(ARGV[2]) <= now then
   if isMine then redis.call('SETRANGE', key, 28, struct.pack('>I4d', holder, leaseUntil)) end
   return {2, now}
 end
-local record = struct.pack('>I4I4I4dd', given, math.max(stored, number), holder, leaseUntil, aloneUntil)
-redis.call('SET', key, 'FRC2' .. ARGV[4] .. epoch .. record .. ARGV[1], 'PXAT', ARGV[2])
+redis.call('SET', key, ARGV[1], 'PXAT', ARGV[2])
+redis.call('SETRANGE', key, 20, struct.pack('>I4I4I4dd', given, math.max(stored, number), holder, leaseUntil, aloneUntil))
 return {1, now}`)
 
 /**

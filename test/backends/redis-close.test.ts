@@ -1,6 +1,7 @@
 // Closing the Redis backend: at once, whatever the server does, with nothing left open.
 import t, { type Test } from 'tap'
 import type { RedisOptions } from '../../backends/redis.js'
+import type { CacheBackend } from '../../registry/backend.js'
 import { runChild } from '../support/child.js'
 import { freePort } from '../../benchmarks/backends/free-port.js'
 import { startCluster, startServer } from '../support/redis-server.js'
@@ -12,6 +13,14 @@ fileNeeds(t, 'redis-server')
 
 const SOON_MS = 1_000
 
+const coordination = (backend: Required<CacheBackend>): Array<() => unknown> => [
+  () => backend.claim('key', { leaseMs: 1, fillMs: 1 }), () => backend.claim('key', { leaseMs: 1, fillMs: 1, token: '' }),
+  () => backend.settle('key', TOKEN, { entry: entry('a') }), () => backend.settle('key', TOKEN, {}), () => backend.version('name')
+]
+
+/** The backend can't know whether it has given out this token. */
+const TOKEN = `1.1.${'0'.repeat(16)}`
+
 t.test('redis: close ends hanging calls at once', async (t) => {
   const server = await startServer(t)
   const backend = await openRedis(t, { url: server.url })
@@ -19,7 +28,7 @@ t.test('redis: close ends hanging calls at once', async (t) => {
   server.stop()
   const calls = [
     () => backend.get('key'), () => backend.set('key', entry('other')), () => backend.delete('key'), () => backend.clear(),
-    () => backend.keys(), () => backend.size()
+    () => backend.keys(), () => backend.size(), ...coordination(backend)
   ].map(failureOf)
   const beganAt = performance.now()
   await backend.close()
@@ -33,7 +42,7 @@ t.test('redis: after close every call fails with CACHE_ERR_CLOSED, and close may
   await Promise.all([backend.close(), backend.close()])
   for (const call of [
     () => backend.get('key'), () => backend.getMany(['key']), () => backend.has('key'), () => backend.set('key', entry('a')),
-    () => backend.delete('key'), () => backend.clear(), () => backend.keys(), () => backend.size()
+    () => backend.delete('key'), () => backend.clear(), () => backend.keys(), () => backend.size(), ...coordination(backend)
   ]) {
     t.match(await failureOf(call), { code: 'CACHE_ERR_CLOSED' })
   }
