@@ -69,7 +69,7 @@ t.test('sqlite: a pending settlement is not read, and a later write of its key m
 })
 
 t.test('sqlite: a claim after a write that is still pending gets a token that this write does not make invalid', async (t) => {
-  const { backend, } = await openSqlite(t, { path: join(newFolder(t), 'cache.db') })
+  const { backend } = await openSqlite(t, { path: join(newFolder(t), 'cache.db') })
   for (const first of [() => backend.delete('key'), () => backend.set('key', entry('old', Date.now() * 2))]) {
     await take(backend, 'key')
     first()
@@ -107,6 +107,22 @@ t.test('sqlite: a clear that replaces the table makes tokens invalid, and settle
     t.comment(`${outcomes.filter(Boolean).length} of ${outcomes.length} were stored before they were cleared`)
     t.same(await Promise.all(keys.filter((key) => backend.has(key))), [])
     t.equal(await backend.size(), kept)
+  }
+})
+
+t.test('sqlite: a settlement that is committed while a clear waits for a lock is cleared', async (t) => {
+  const path = join(newFolder(t), 'cache.db')
+  const { backend } = await openSqlite(t, { path })
+  const lock = beside(t, path)
+  for (let round = 0; round < 10; round++) {
+    const token = await take(backend, 'key')
+    lock.exec('BEGIN IMMEDIATE')
+    const settled = backend.settle('key', token, { entry: entry('stale') })
+    const cleared = backend.clear(round % 2 === 0 ? '' : 'k')
+    await wait(10)
+    lock.exec('COMMIT')
+    await Promise.all([settled, cleared])
+    t.equal(backend.get('key'), undefined)
   }
 })
 
