@@ -23,8 +23,8 @@ export interface SqliteSettle {
 }
 
 /**
- * Pending writes and settlements. The writes are carried out before the settlements: a write makes the tokens of its key invalid, whether the
- * settlement was called before it or after it.
+ * Pending writes and settlements. The writes are carried out before the settlements: a write makes the tokens of its key invalid, whether
+ * the settlement was called before it or after it.
  */
 export class WriteBatch {
   readonly writes = new Map<string, SqliteWrite>()
