@@ -3,7 +3,7 @@ import type { Settlement, StoredEntry } from '../../registry/backend.js'
 import { CACHE_ERR_BACKEND_FAILED } from '../../registry/errors.js'
 import { noop } from '../../registry/maybe-promise.js'
 import type { Connection } from './connection.js'
-import type { Disk } from './disk.js'
+import type { Disk, Need } from './disk.js'
 import { isFull } from './driver.js'
 import type { CacheDatabase } from './database.js'
 import { storedText } from './codec.js'
@@ -168,11 +168,12 @@ export class SqliteWriteQueue {
       await slices.steps((hasTime) => database.use((connection) => this.#writeSome(connection, batch, hasTime)))
       await afterBatch()
     }
+    const storing = (): Need => batch.writes.size > 0 ? 'store' : 'lease'
     try {
-      await disk.withRoom(write, () => batch.hasDeletes ? 'invalidation' : 'store')
+      await disk.withRoom(write, () => batch.hasDeletes ? 'invalidation' : storing())
     } catch (error) {
       if (!isFull(error) || !batch.refuseSets(error)) throw error
-      await disk.withRoom(write, () => 'store')
+      await disk.withRoom(write, storing)
     }
   }
 
