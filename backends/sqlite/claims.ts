@@ -43,7 +43,7 @@ export class SqliteClaims {
       if (writes.find(key) !== undefined) return writes.flush().catch(noop).then(() => this.claim(key, options))
       return database.use((connection) => this.#take(connection, key, options))
     }
-    return this.#attempt('claim', claim, 'store')
+    return this.#attempt('claim', claim, 'lease')
   }
 
   /** Returns the number under `name`. Makes it larger first if `raise`. */

@@ -6,11 +6,14 @@ import type { SqliteMaintenance } from './maintenance.js'
 import type { WriteAheadLog } from './write-ahead-log.js'
 
 /** The purpose for which room is needed. It decides whether the file may be deleted to make room. */
-export type Need = 'invalidation' | 'store' | 'maintenance'
+export type Need = 'invalidation' | 'store' | 'lease' | 'maintenance'
 
 // The least time between two deletions of the file that make room for sets. If other programs fill the disk, more would not help.
 const BEGIN_ANEW_GAP_MS = 5_000
 const LOG_GAP_MS = 60_000
+
+// For a lease, a smaller file is never deleted. It can't be what fills the disk, and its entries can still be read.
+const WORTH_DELETING_BYTES = 1024 * 1024
 
 /** Options and dependencies of `Disk`. */
 export interface DiskOptions {
@@ -32,7 +35,8 @@ export class Disk {
 
   /**
    * Returns the result of `work`. If there is no room, evicts entries and calls `work` again. If there is still no room, deletes the file
-   * and calls `work` with a new one: always for an invalidation, seldom for a store, never for maintenance. Throws the driver's errors.
+   * and calls `work` with a new one: always for an invalidation, seldom for a store or, if the file is large, for a lease, and never for
+   * maintenance. Throws the driver's errors.
    */
   async withRoom<T> (work: () => Promise<T>, need: () => Need): Promise<T> {
     const { database, writeAheadLog } = this.#options
@@ -71,7 +75,9 @@ export class Disk {
   }
 
   #mayBeginAnew (need: Need): boolean {
-    return need === 'invalidation' || (need === 'store' && performance.now() - this.#begunAnewAt > BEGIN_ANEW_GAP_MS)
+    if (need === 'invalidation') return true
+    if (need === 'maintenance' || performance.now() - this.#begunAnewAt <= BEGIN_ANEW_GAP_MS) return false
+    return need === 'store' || this.#options.database.diskBytes() >= WORTH_DELETING_BYTES
   }
 
   #beginAnew (err: unknown): void {

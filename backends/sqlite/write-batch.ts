@@ -22,10 +22,13 @@ export interface SqliteSettle {
   readonly reject: (error: unknown) => void
 }
 
-/** Pending writes and settlements. It has either a write or settlements of a key, never both. */
+/**
+ * Pending writes and settlements. The writes are carried out before the settlements: a write makes the tokens of its key invalid, whether
+ * the settlement was called before it or after it.
+ */
 export class WriteBatch {
   readonly writes = new Map<string, SqliteWrite>()
-  readonly settles = new Map<string, SqliteSettle[]>()
+  readonly settles = new Set<SqliteSettle>()
   /** The promise of the sets. They may be refused although the deletes are carried out. */
   readonly stored = new Deferred()
   /** The promise of the deletes, and of the batch as a whole. */
@@ -36,36 +39,18 @@ export class WriteBatch {
     for (const { promise } of [this.stored, this.done]) promise.catch(noop)
   }
 
-  /** How many keys have writes or settlements. */
   get size (): number {
     return this.writes.size + this.settles.size
   }
 
   get bytes (): number {
     let sum = 0
-    for (const { bytes } of [...this.writes.values(), ...[...this.settles.values()].flat()]) sum += bytes
+    for (const { bytes } of [...this.writes.values(), ...this.settles]) sum += bytes
     return sum
   }
 
   get hasDeletes (): boolean {
     return [...this.writes.values()].some(({ entry }) => entry === undefined)
-  }
-
-  addSettle (settle: SqliteSettle): void {
-    const others = this.settles.get(settle.key)
-    if (others === undefined) this.settles.set(settle.key, [settle])
-    else others.push(settle)
-  }
-
-  /** Takes out the settlements of a key, because a later write of the key makes their tokens invalid. Returns how many bytes they had. */
-  overrule (key: string): number {
-    let sum = 0
-    for (const { bytes, resolve } of this.settles.get(key) ?? []) {
-      resolve(false)
-      sum += bytes
-    }
-    this.settles.delete(key)
-    return sum
   }
 
   /**
@@ -76,16 +61,13 @@ export class WriteBatch {
     const sets = [...this.writes.values()].filter(({ entry }) => entry !== undefined)
     for (const write of sets) this.writes.set(write.key, { ...write, entry: undefined })
     if (sets.length > 0) this.stored.reject(error)
-    let refused = sets.length
-    for (const [key, settles] of this.settles) {
-      this.settles.set(key, settles.map((settle) => {
-        if (settle.settlement.entry === undefined) return settle
-        refused++
-        settle.reject(noRoom('settle', why, error))
-        return { ...settle, settlement: {} }
-      }))
+    const settles = [...this.settles].filter(({ settlement }) => settlement.entry !== undefined)
+    for (const settle of settles) {
+      settle.reject(noRoom('settle', why, error))
+      this.settles.delete(settle)
+      this.settles.add({ ...settle, settlement: {} })
     }
-    return refused > 0
+    return sets.length + settles.length > 0
   }
 
   resolve (): void {
@@ -97,7 +79,7 @@ export class WriteBatch {
     this.stored.reject(error)
     this.done.reject(error)
     const reason = isFull(error) ? noRoom('settle', (error as Error).message, error) : error
-    for (const { reject } of [...this.settles.values()].flat()) reject(reason)
+    for (const { reject } of this.settles) reject(reason)
   }
 }
 

@@ -3,7 +3,7 @@ import type { Settlement, StoredEntry } from '../../registry/backend.js'
 import { CACHE_ERR_BACKEND_FAILED } from '../../registry/errors.js'
 import { noop } from '../../registry/maybe-promise.js'
 import type { Connection } from './connection.js'
-import type { Disk } from './disk.js'
+import type { Disk, Need } from './disk.js'
 import { isFull } from './driver.js'
 import type { CacheDatabase } from './database.js'
 import { storedText } from './codec.js'
@@ -76,21 +76,18 @@ export class SqliteWriteQueue {
     const batch = this.#gathering ??= new WriteBatch()
     const grownBy = bytes - (batch.writes.get(key)?.bytes ?? 0)
     if (this.#isTooMuch(grownBy)) return Promise.reject(new CACHE_ERR_BACKEND_FAILED('sqlite', 'set', TOO_MANY))
-    this.#bytes -= batch.overrule(key)
     batch.writes.set(key, { key, entry, bytes })
     this.#grow(grownBy)
     return (entry === undefined ? batch.done : batch.stored).promise
   }
 
-  /** Adds a settlement. Resolves to whether its entry was stored, when that is committed. A later write to the key makes it invalid. */
+  /** Adds a settlement. Resolves to whether its entry was stored, when that is committed. */
   settle (key: string, token: string, settlement: Settlement): Promise<boolean> {
-    // A write to the key that was called before makes the token invalid.
-    if (this.find(key) !== undefined) return Promise.resolve(false)
     const bytes = key.length * 2 + (settlement.entry?.value.byteLength ?? 0) + WRITE_OVERHEAD_BYTES
     if (this.#isTooMuch(bytes)) return Promise.reject(new CACHE_ERR_BACKEND_FAILED('sqlite', 'settle', TOO_MANY))
     const batch = this.#gathering ??= new WriteBatch()
     const outcome = new Promise<boolean>((resolve, reject) => {
-      batch.addSettle({ key, token, settlement, bytes, resolve, reject })
+      batch.settles.add({ key, token, settlement, bytes, resolve, reject })
     })
     outcome.catch(noop)
     this.#grow(bytes)
@@ -171,11 +168,12 @@ export class SqliteWriteQueue {
       await slices.steps((hasTime) => database.use((connection) => this.#writeSome(connection, batch, hasTime)))
       await afterBatch()
     }
+    const storing = (): Need => batch.writes.size > 0 ? 'store' : 'lease'
     try {
-      await disk.withRoom(write, () => batch.hasDeletes ? 'invalidation' : 'store')
+      await disk.withRoom(write, () => batch.hasDeletes ? 'invalidation' : storing())
     } catch (error) {
       if (!isFull(error) || !batch.refuseSets(error)) throw error
-      await disk.withRoom(write, () => 'store')
+      await disk.withRoom(write, storing)
     }
   }
 
@@ -206,11 +204,11 @@ export class SqliteWriteQueue {
       this.#bytes -= bytes
       if (entry !== undefined) for (const listener of this.#listeners) listener(key)
     }
-    // The listeners don't hear of these keys: a token may have been given out before what they wait for, as a write can't have been.
-    for (const { settle: { key, bytes, resolve }, isStored } of ended) {
-      batch.settles.delete(key)
-      this.#bytes -= bytes
-      resolve(isStored)
+    // The listeners don't hear of these keys. A clear keeps what it hears of, but a token may have been given out before the clear.
+    for (const { settle, isStored } of ended) {
+      batch.settles.delete(settle)
+      this.#bytes -= settle.bytes
+      settle.resolve(isStored)
     }
     return batch.size === 0
   }
@@ -229,10 +227,10 @@ export class SqliteWriteQueue {
     }
   }
 
-  /** Writes the settlements of one key after another until the time is over, at least those of one key. Adds each to `ended`. */
+  /** Writes settlements until the time is over, at least one. Adds each to `ended`. */
   #writeSettles (connection: Connection, batch: WriteBatch, { ended, hasTime }: { ended: Ended[], hasTime: () => boolean }): void {
-    for (const settles of batch.settles.values()) {
-      for (const settle of settles) ended.push({ settle, isStored: this.#writeSettle(connection, settle) })
+    for (const settle of batch.settles) {
+      ended.push({ settle, isStored: this.#writeSettle(connection, settle) })
       if (!hasTime()) break
     }
   }

@@ -195,6 +195,13 @@ rule('a settlement without an entry gives the lease back, and nobody waits for a
   await take(backend, 'key')
   t.strictSame(backend.claim('key', LEASE), { busyMs: 1_000 })
   t.equal(await backend.settle('key', alone[0]!, { entry: entry('value') }), true)
+  const [first] = [await take(backend, 'again'), await take(backend, 'again', BESIDE)]
+  t.equal(await backend.settle('again', first!, {}), false)
+  const next = await take(backend, 'again')
+  await backend.settle('again', next, { aloneMs: 500 })
+  await take(backend, 'again')
+  pass(500)
+  t.ok('token' in backend.claim('again', LEASE), 'the one before got no lease')
 })
 
 rule('an entry that has expired is not stored, and the lease is given back', async (t, { backend, now }) => {

@@ -196,3 +196,24 @@ t.test("sqlite: a table that only resembles another version's is never dropped",
   const refused = await failureOf(() => openSqlite(t, { path, table: 'cache_entries' }, { format: 6 }))
   t.match(refused, { code: 'CACHE_ERR_OPTION', message: /'cache_entries_v6', which something else created/ })
 })
+
+t.test('sqlite: a version without leases opens, clears and writes a file with leases, and the other way round', async (t) => {
+  const path = pathIn(t)
+  const old = beside(t, path)
+  old.exec(`${FIRST_FORMAT} INSERT INTO cache_entries VALUES (1, ${Number.MAX_SAFE_INTEGER}, 0, 'key', CAST('old' AS BLOB))`)
+  const { backend, warnings, cleanup } = await openSqlite(t, { path })
+  t.equal(await textAt(backend, 'key'), 'old')
+  const sqlOf = () => old.prepare("SELECT sql FROM sqlite_master WHERE tbl_name = 'cache_entries' AND sql IS NOT NULL").pluck().all()
+  t.same(sqlOf().map((sql) => `${sql};`.replace(/\s+/g, '')), FIRST_FORMAT.split(/(?<=;)/).map((sql) => sql.replace(/\s+/g, '')),
+    'it finds its own tables as it made them, and no more')
+  t.same(old.prepare("SELECT name FROM sqlite_master WHERE sql LIKE '%used_at%' AND type = 'table'").pluck().all(), ['cache_entries'])
+  const { token } = backend.claim('next', { leaseMs: 60_000, fillMs: 60_000 }) as { token: string }
+  // What it does when it clears many entries.
+  old.exec(`BEGIN; DROP INDEX cache_entries_expires_at; DROP INDEX cache_entries_used_at;
+    ALTER TABLE cache_entries RENAME TO "cache_entries cleared 00"; ${FIRST_FORMAT}; COMMIT`)
+  await cleanup()
+  t.equal(backend.get('key'), undefined)
+  t.equal(await backend.settle('next', token, { entry: entry('new') }), true, 'only this version makes tokens invalid')
+  t.equal(old.prepare('SELECT CAST(value AS TEXT) FROM cache_entries').pluck().get(), 'new')
+  t.same(warnings, [])
+})
